@@ -1,0 +1,66 @@
+// See diagnostics.h.
+#include "base/diagnostics.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { DIAGNOSTICS_KEPT = 100 };
+
+void diagnostics_add(struct diagnostics *list, bool warning, const char *file, int line, int column, const char *hint,
+                     const char *format, ...) {
+  if (!warning) list->errors++;
+  if (list->count >= DIAGNOSTICS_KEPT) return;
+  if (list->count == list->capacity) {
+    size_t capacity = list->capacity ? list->capacity * 2 : 8;
+    list->items = arena_grow(&list->arena, list->items, list->count, capacity, sizeof *list->items);
+    list->capacity = capacity;
+  }
+  va_list arguments;
+  va_start(arguments, format);
+  const char *message = arena_vformat(&list->arena, format, arguments);
+  va_end(arguments);
+  list->items[list->count++] = (struct diagnostic){
+      .file = arena_string(&list->arena, file),
+      .line = line,
+      .column = column,
+      .message = message,
+      .hint = hint ? arena_string(&list->arena, hint) : NULL,
+      .warning = warning,
+  };
+}
+
+static int by_place(const void *a, const void *b) {
+  const struct diagnostic *x = a, *y = b;
+  int order = strcmp(x->file, y->file);
+  if (order) return order;
+  if (x->line != y->line) return x->line < y->line ? -1 : 1;
+  if (x->column != y->column) return x->column < y->column ? -1 : 1;
+  return strcmp(x->message, y->message);
+}
+
+void diagnostics_print(struct diagnostics *list, FILE *out, bool colour) {
+  if (list->count) qsort(list->items, list->count, sizeof *list->items, by_place);
+  for (size_t i = 0; i < list->count; i++) {
+    const struct diagnostic *d = &list->items[i];
+    const char *start = colour ? d->warning ? "\033[33m" : "\033[31m" : "", *end = colour ? "\033[0m" : "";
+    if (d->line > 0)
+      fprintf(out, "%s:%d:%d: ", d->file, d->line, d->column);
+    else
+      fprintf(out, "%s: ", d->file);
+    fprintf(out, "%s%s:%s %s\n", start, d->warning ? "warning" : "error", end, d->message);
+    if (d->hint) fprintf(out, "    hint: %s\n", d->hint);
+  }
+  size_t shown = 0;
+  for (size_t i = 0; i < list->count; i++) shown += !list->items[i].warning;
+  if (list->errors > shown) fprintf(out, "... and %zu more errors\n", list->errors - shown);
+}
+
+bool diagnostics_check(const struct diagnostics *list, const char *file, struct error *error) {
+  if (!list->errors) return true;
+  return error_set(error, EXIT_USAGE_ERROR, "%zu error%s in %s", list->errors, list->errors == 1 ? "" : "s", file);
+}
+
+void diagnostics_free(struct diagnostics *list) {
+  arena_free(&list->arena);
+  *list = (struct diagnostics){0};
+}

@@ -1,0 +1,32 @@
+// Diagnostics: every mistake of an input file in one pass, each with its place, the reason and a hint.
+// Printed as "FILE:LINE:COLUMN: error: MESSAGE" and, when there is one, an indented "hint: ..." line.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+
+struct diagnostic {
+  const char *file;
+  int line, column; // from 1; 0 when the place is the whole file
+  const char *message;
+  const char *hint; // or NULL
+  bool warning;
+};
+
+struct diagnostics {
+  struct arena arena; // owns the texts
+  struct diagnostic *items;
+  size_t count, capacity, errors;
+};
+
+// Adds an error (or a warning). The texts are copied. `hint` may be NULL. After 100 errors further ones are only counted.
+void diagnostics_add(struct diagnostics *list, bool warning, const char *file, int line, int column, const char *hint,
+                     const char *format, ...) __attribute__((format(printf, 7, 8)));
+// Prints all in order of file, line and column; colours when `colour`.
+void diagnostics_print(struct diagnostics *list, FILE *out, bool colour);
+// False and one summary error ("3 errors in FILE") when there are errors.
+bool diagnostics_check(const struct diagnostics *list, const char *file, struct error *error);
+void diagnostics_free(struct diagnostics *list);

@@ -1,0 +1,93 @@
+// The one expression language: `where`, `set`, `holdout`, `--where`, `claims` and law formulas.
+//
+//   numbers 1, 2.5e-3     text "w4a4" or 'w4a4'     booleans true false
+//   names   train.lr, N (dotted paths; N, D, C are read as parameters, tokens, flops)
+//   indexed eff[format], eff[w4a4], eff["2:4+int4"]
+//   + - * / % ^ (right associative; ** is the same), unary -, parentheses
+//   == != < <= > >=, a in [x, y, z], and or not (also && || !), condition ? a : b
+//   functions abs exp log log2 log10 sqrt tanh sin cos min max floor ceil round pow logsumexp sum mean
+//             (whoever evaluates may know more)
+//
+// Parsing gives a tree and the list of names in it; the caller says what each name is by giving its value.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+
+enum value_kind { VALUE_MISSING, VALUE_NUMBER, VALUE_TEXT, VALUE_BOOLEAN };
+struct value {
+  enum value_kind kind;
+  double number;    // number, or boolean as 0 and 1
+  const char *text; // text
+};
+
+enum expression_kind {
+  EXPRESSION_NUMBER,   // number
+  EXPRESSION_TEXT,     // text
+  EXPRESSION_BOOLEAN,  // number 0 or 1
+  EXPRESSION_NAME,     // text, slot
+  EXPRESSION_INDEXED,  // text[index]: slot of the pair (text, index); `index` is a bare name or quoted text
+  EXPRESSION_NEGATE,
+  EXPRESSION_NOT,
+  EXPRESSION_ADD,
+  EXPRESSION_SUBTRACT,
+  EXPRESSION_MULTIPLY,
+  EXPRESSION_DIVIDE,
+  EXPRESSION_MODULO,
+  EXPRESSION_POWER,
+  EXPRESSION_EQUAL,
+  EXPRESSION_UNEQUAL,
+  EXPRESSION_LESS,
+  EXPRESSION_LESS_EQUAL,
+  EXPRESSION_GREATER,
+  EXPRESSION_GREATER_EQUAL,
+  EXPRESSION_AND,
+  EXPRESSION_OR,
+  EXPRESSION_IN,       // first argument in the others
+  EXPRESSION_CONDITION,// condition, then, else
+  EXPRESSION_CALL,     // text = function name
+};
+
+struct expression_node {
+  enum expression_kind kind;
+  int offset; // byte offset in the source
+  double number;
+  const char *text;
+  const char *index;       // of an indexed name
+  bool index_quoted;
+  int slot;                // names: number in the expression's list
+  int count;
+  struct expression_node **arguments;
+};
+
+struct expression_name {
+  const char *name;        // canonical
+  const char *index;       // or NULL
+  bool index_quoted;
+  int offset;              // first use
+};
+
+struct expression {
+  const char *source;
+  struct expression_node *root;
+  struct expression_name *names;
+  int name_count;
+};
+
+// NULL and an error ("column 7: ..." with what was expected) when the text is not an expression. At most 64 KiB of
+// text and 200 levels of nesting.
+struct expression *expression_parse(struct arena *arena, const char *text, struct error *error);
+
+// The value for the given values of the names (names[i] has slots[i]). Errors: a missing value, text where a number is
+// needed, an unknown function, wrong number of arguments. Division by zero and the like give IEEE results.
+bool expression_evaluate(const struct expression *expression, const struct value *slots, struct value *result,
+                         struct error *error);
+// The same, and the result must be a number / is read as a condition.
+bool expression_number(const struct expression *expression, const struct value *slots, double *result,
+                       struct error *error);
+bool expression_condition(const struct expression *expression, const struct value *slots, bool *result,
+                          struct error *error);
+// The known functions, for "did you mean"; NULL-terminated.
+extern const char *const expression_functions[];

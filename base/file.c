@@ -1,0 +1,187 @@
+// See file.h.
+#define _GNU_SOURCE
+#include "base/file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+char *file_read(struct arena *arena, const char *path, size_t *length, struct error *error) {
+  FILE *file = fopen(path, "rb");
+  if (!file) {
+    error_set_errno(error, errno == ENOENT ? EXIT_USAGE_ERROR : EXIT_ENVIRONMENT, "cannot read %s", path);
+    return NULL;
+  }
+  size_t used = 0, capacity = 1 << 14;
+  char *bytes = memory_get(capacity);
+  for (;;) {
+    size_t got = fread(bytes + used, 1, capacity - used, file);
+    used += got;
+    if (got == 0) break;
+    if (used == capacity) bytes = memory_grow(bytes, capacity *= 2);
+  }
+  bool fine = !ferror(file);
+  if (!fine) error_set_errno(error, EXIT_ENVIRONMENT, "cannot read %s", path);
+  fclose(file);
+  char *copy = fine ? arena_copy(arena, bytes, used) : NULL;
+  free(bytes);
+  if (length) *length = used;
+  return copy;
+}
+
+bool folder_sync(const char *path, struct error *error) {
+  int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder < 0) return error_set_errno(error, EXIT_ENVIRONMENT, "cannot open folder %s", path);
+  // Some file systems refuse to sync a folder (EINVAL): nothing more can be done there.
+  bool fine = fsync(folder) == 0 || errno == EINVAL;
+  if (!fine) error_set_errno(error, EXIT_ENVIRONMENT, "cannot sync folder %s", path);
+  close(folder);
+  return fine;
+}
+
+bool file_write_atomic(const char *path, const void *bytes, size_t length, struct error *error) {
+  char temporary[PATH_MAX], folder[PATH_MAX];
+  if (snprintf(temporary, sizeof temporary, "%s.tmp-%d", path, (int)getpid()) >= (int)sizeof temporary)
+    return error_set(error, EXIT_ENVIRONMENT, "path too long: %s", path);
+  int file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (file < 0) return error_set_errno(error, EXIT_ENVIRONMENT, "cannot write %s", temporary);
+  const char *from = bytes;
+  size_t left = length;
+  while (left > 0) {
+    ssize_t wrote = write(file, from, left);
+    if (wrote < 0 && errno == EINTR) continue;
+    if (wrote <= 0) goto failed;
+    from += wrote;
+    left -= (size_t)wrote;
+  }
+  if (fsync(file) != 0) goto failed;
+  if (close(file) != 0) {
+    file = -1;
+    goto failed;
+  }
+  file = -1;
+  if (rename(temporary, path) != 0) goto failed;
+  snprintf(folder, sizeof folder, "%s", path);
+  char *slash = strrchr(folder, '/');
+  if (slash == folder)
+    slash[1] = '\0';
+  else if (slash)
+    *slash = '\0';
+  return folder_sync(slash ? folder : ".", error);
+failed:
+  error_set_errno(error, EXIT_ENVIRONMENT, "cannot write %s", path);
+  if (file >= 0) close(file);
+  unlink(temporary);
+  return false;
+}
+
+bool file_exists(const char *path) { return access(path, F_OK) == 0; }
+
+bool folder_make(const char *path, struct error *error) {
+  char partial[PATH_MAX];
+  if (snprintf(partial, sizeof partial, "%s", path) >= (int)sizeof partial)
+    return error_set(error, EXIT_ENVIRONMENT, "path too long: %s", path);
+  for (char *c = partial + 1;; c++) {
+    if (*c != '/' && *c != '\0') continue;
+    char kept = *c;
+    *c = '\0';
+    if (mkdir(partial, 0777) != 0 && errno != EEXIST)
+      return error_set_errno(error, EXIT_ENVIRONMENT, "cannot make folder %s", partial);
+    *c = kept;
+    if (!kept) break;
+  }
+  struct stat status;
+  if (stat(path, &status) != 0 || !S_ISDIR(status.st_mode))
+    return error_set(error, EXIT_ENVIRONMENT, "%s is in the way: a folder is needed there", path);
+  return true;
+}
+
+bool folder_remove(const char *path, struct error *error) {
+  DIR *folder = opendir(path);
+  if (!folder) {
+    if (errno == ENOENT) return true;
+    return error_set_errno(error, EXIT_ENVIRONMENT, "cannot open folder %s", path);
+  }
+  bool fine = true;
+  struct dirent *entry;
+  while (fine && (entry = readdir(folder))) {
+    if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+    char inside[PATH_MAX];
+    if (snprintf(inside, sizeof inside, "%s/%s", path, entry->d_name) >= (int)sizeof inside) {
+      fine = error_set(error, EXIT_ENVIRONMENT, "path too long below %s", path);
+      break;
+    }
+    struct stat status;
+    if (lstat(inside, &status) == 0 && S_ISDIR(status.st_mode))
+      fine = folder_remove(inside, error);
+    else if (unlink(inside) != 0)
+      fine = error_set_errno(error, EXIT_ENVIRONMENT, "cannot remove %s", inside);
+  }
+  closedir(folder);
+  if (fine && rmdir(path) != 0) fine = error_set_errno(error, EXIT_ENVIRONMENT, "cannot remove %s", path);
+  return fine;
+}
+
+int file_lock(const char *path, bool *busy, struct error *error) {
+  *busy = false;
+  int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  if (file < 0) {
+    error_set_errno(error, EXIT_ENVIRONMENT, "cannot open %s", path);
+    return -1;
+  }
+  if (flock(file, LOCK_EX | LOCK_NB) == 0) return file;
+  if (errno == EWOULDBLOCK)
+    *busy = true;
+  else
+    error_set_errno(error, EXIT_ENVIRONMENT, "cannot lock %s", path);
+  close(file);
+  return -1;
+}
+
+char *path_join(struct arena *arena, const char *folder, const char *name) {
+  if (name[0] == '/' || !*folder) return arena_string(arena, name);
+  return arena_format(arena, "%s%s%s", folder, folder[strlen(folder) - 1] == '/' ? "" : "/", name);
+}
+
+char *isoloss_home(struct arena *arena) {
+  const char *home = getenv("ISOLOSS_HOME");
+  return arena_string(arena, home && *home ? home : "./out");
+}
+
+char *isoloss_cache(struct arena *arena) {
+  const char *cache = getenv("XDG_CACHE_HOME");
+  if (cache && *cache) return path_join(arena, cache, "isoloss");
+  const char *home = getenv("HOME");
+  return path_join(arena, home && *home ? home : ".", ".cache/isoloss");
+}
+
+static char *program_folder(struct arena *arena) {
+  char path[PATH_MAX];
+  ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+  if (length <= 0) return arena_string(arena, ".");
+  path[length] = '\0';
+  char *slash = strrchr(path, '/');
+  if (slash) *slash = '\0';
+  return arena_string(arena, path);
+}
+
+char *path_of_program(struct arena *arena, const char *name) { return path_join(arena, program_folder(arena), name); }
+
+char *isoloss_data(struct arena *arena, const char *name) {
+  const char *data = getenv("ISOLOSS_DATA");
+  if (data && *data) return path_join(arena, data, name);
+  // In a build folder the program stands beside meson's own files: use the source tree, so that edits count at once.
+  char *folder = program_folder(arena);
+  if (file_exists(path_join(arena, folder, "meson-private")) || file_exists(path_join(arena, folder, "../meson-private")))
+    return path_join(arena, ISOLOSS_SOURCE_FOLDER, strcmp(name, "laws") == 0      ? "fitting/laws"
+                                                   : strcmp(name, "corpora") == 0 ? "trainer/corpora"
+                                                                                  : name);
+  return path_join(arena, ISOLOSS_SHARE_FOLDER, name);
+}

@@ -1,0 +1,135 @@
+// The one table that describes a run. Every knob of a run stands once in run_fields[]: path, type, place in struct
+// run_config, default, range, allowed values, unit, one line of help, and whether it can change the result. Parsing,
+// validation, "did you mean", the canonical form and run identity, the JSON Schema, the reference page, a run's
+// config.json and the database's view all derive from it. Adding a knob is one line there plus its use.
+//
+// Life of a configuration: config_default -> config_set (from spec, grid, command line) -> config_resolve (fills what
+// is "auto", given what is known of the corpus) -> config_canonical / config_identity.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/base.h"
+
+// Raised by hand when a change of the trainer changes losses: part of every run's identity.
+#define TRAINER_SEMANTIC_VERSION 1
+
+enum field_type {
+  FIELD_INTEGER, // int64_t; AUTO_INTEGER means auto
+  FIELD_NUMBER,  // double; NAN means auto
+  FIELD_BOOLEAN, // bool
+  FIELD_CHOICE,  // const char *, one of `choices`
+  FIELD_TEXT,    // const char *, "" when not given
+  FIELD_LIST,    // const char *, lines joined by '\n', "" when not given
+};
+#define AUTO_INTEGER INT64_MIN
+
+struct run_config {
+  struct {
+    int64_t layers, width, heads, kv_heads, head_dim, mlp_width, context, vocabulary;
+    bool tied_head;
+    const char *dtype, *device;
+    double rope_theta, norm_eps, init_std;
+  } model;
+  struct {
+    const char *source, *files, *tokenizer;
+    int64_t vocabulary, seed;
+    double validation_fraction;
+    int64_t zipfmem_ids, zipfmem_symbols;
+    double zipfmem_exponent, zipfmem_epsilon;
+    int64_t markov2_vocabulary;
+    double markov2_exponent;
+  } corpus;
+  struct {
+    int64_t tokens, steps, batch_tokens, accumulation, warmup_steps, checkpoint_steps, keep_checkpoints, evals,
+        eval_tokens, final_eval_tokens, log_steps, threads;
+    double tokens_per_parameter, lr, final_lr_ratio, warmup_fraction, cooldown_fraction, beta1, beta2, adam_eps,
+        weight_decay, clip_norm;
+    const char *optimizer, *schedule, *recompute;
+  } train;
+  const char *format;
+  int64_t seed;
+};
+
+struct run_field {
+  const char *path;          // "train.lr"
+  enum field_type type;
+  size_t offset;             // in struct run_config
+  const char *fallback;      // default, as one would write it in a spec; "auto" where that is allowed
+  double low, high;          // inclusive range of numbers
+  bool auto_allowed;
+  const char *choices;       // FIELD_CHOICE: "a|b|c"
+  const char *unit;          // "tokens", "steps", "" ...
+  bool affects_result;       // counts in the run's identity
+  const char *help;          // one line
+};
+
+extern const struct run_field run_fields[];
+extern const size_t run_field_count;
+
+// The field of that path, or NULL; *nearest (may be NULL) then gets the path it may have meant, or NULL.
+const struct run_field *field_find(const char *path, const char **nearest);
+
+void config_default(struct run_config *config);
+// Sets a field from text as written in a spec. False with a message that says what is allowed ("must be at least 1"),
+// without place or path: the caller knows those. Strings that are kept are copied to the arena.
+bool config_set(struct run_config *config, const struct run_field *field, const char *text, struct arena *arena,
+                struct error *error);
+bool config_set_number(struct run_config *config, const struct run_field *field, double value, struct error *error);
+// The field's value; auto is VALUE_MISSING.
+struct value config_get(const struct run_config *config, const struct run_field *field);
+bool config_is_default(const struct run_config *config, const struct run_field *field);
+
+// What a plan must know of the corpus to resolve a run (trainer/data fills it).
+struct corpus_facts {
+  bool known;                // prepared: the rest is true
+  char digest[40];           // of the prepared tokens and their description
+  int64_t vocabulary;        // number of token ids
+  int64_t train_tokens;      // of one epoch; INT64_MAX for synthetic sources that never repeat
+  int64_t validation_tokens;
+  double bytes_per_token;    // of the validation split; NAN for synthetic sources
+  double targets_per_token;  // share of tokens that are unmasked targets (1 without a mask)
+  double irreducible_loss;   // closed form E, or NAN
+};
+
+// Parameters by component; see design.md "The numbers that matter". N is non_embedding.
+struct parameter_counts {
+  int64_t embedding, head, attention, mlp, norms;
+  int64_t total, non_embedding, prunable;
+};
+
+// Everything that follows from a resolved configuration.
+struct run_quantities {
+  struct parameter_counts parameters;
+  int64_t steps, tokens;      // tokens = steps * batch_tokens
+  double flops, flops_6nd;    // whole training; flops per operation, attention and head included (see config.c)
+  double flops_per_token;
+  double epochs;              // tokens / train tokens of the corpus; NAN when the corpus is not known
+  double tokens_per_parameter;
+};
+
+// Fills every auto field and checks combinations (head dimension divides width, the batch holds whole sequences,
+// accumulation divides the batch, ...). `facts` may have known = false: then model.vocabulary must be given or follow
+// from the tokenizer (bytes: 257). dtype auto becomes `resolved_dtype` ("float32" or "bfloat16").
+bool config_resolve(struct run_config *config, const struct corpus_facts *facts, const char *resolved_dtype,
+                    struct error *error);
+struct parameter_counts config_parameters(const struct run_config *resolved);
+struct run_quantities config_quantities(const struct run_config *resolved, const struct corpus_facts *facts);
+
+// {"model.layers":4,...}: every field that affects the result, in table order, resolved values, on one line.
+void config_canonical(const struct run_config *resolved, struct text *out);
+// Run id: XXH3-128 of the stage name, the id of the stage before it ("" for the first), TRAINER_SEMANTIC_VERSION, the
+// corpus digest and the canonical form.
+struct digest config_identity(const struct run_config *resolved, const char *corpus_digest, const char *stage,
+                              const char *parent_id);
+
+// A run's config.json: {"isoloss_trainer":1,"id":...,"corpus":{"path":...,"digest":...},"config":{every field}}.
+struct run_file {
+  char id[40];
+  const char *corpus_path; // folder of the prepared corpus, or "" for synthetic sources
+  char corpus_digest[40];
+  struct run_config config; // resolved
+};
+void run_file_write(const struct run_file *file, struct text *out);
+bool run_file_read(struct arena *arena, const char *path, struct run_file *file, struct error *error);
