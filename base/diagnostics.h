@@ -10,19 +10,20 @@
 
 struct diagnostic {
   const char *file;
-  int line, column; // from 1; 0 when the place is the whole file
+  int line, column;  // from 1; 0 when the place is the whole file
   const char *message;
-  const char *hint; // or NULL
+  const char *hint;  // or NULL
   bool warning;
 };
 
 struct diagnostics {
-  struct arena arena; // owns the texts
+  struct arena arena;  // owns the texts
   struct diagnostic *items;
   size_t count, capacity, errors;
 };
 
-// Adds an error (or a warning). The texts are copied. `hint` may be NULL. After 100 errors further ones are only counted.
+// Adds an error (or a warning). The texts are copied. `hint` may be NULL. After 100 errors further ones are only
+// counted.
 void diagnostics_add(struct diagnostics *list, bool warning, const char *file, int line, int column, const char *hint,
                      const char *format, ...) __attribute__((format(printf, 7, 8)));
 // Prints all in order of file, line and column; colours when `colour`.

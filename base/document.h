@@ -13,13 +13,13 @@ enum node_kind { NODE_SCALAR, NODE_SEQUENCE, NODE_MAPPING };
 
 struct node {
   enum node_kind kind;
-  int line, column;       // from 1; column counts characters
+  int line, column;  // from 1; column counts characters
   const char *file;
-  const char *text;       // scalar: its text
-  bool quoted;            // scalar: written in quotes (never a number, boolean or null)
-  size_t count;           // sequence: items; mapping: pairs
-  struct node **keys;     // mapping: scalar key nodes
-  struct node **items;    // sequence: items; mapping: values
+  const char *text;     // scalar: its text
+  bool quoted;          // scalar: written in quotes (never a number, boolean or null)
+  size_t count;         // sequence: items; mapping: pairs
+  struct node **keys;   // mapping: scalar key nodes
+  struct node **items;  // sequence: items; mapping: values
 };
 
 // Parses a file, or text under the name `file`. NULL when there is no usable tree; mistakes are in `diagnostics`.
@@ -27,13 +27,13 @@ struct node *document_load(struct arena *arena, const char *path, struct diagnos
 struct node *document_parse(struct arena *arena, const char *file, const char *bytes, size_t length,
                             struct diagnostics *diagnostics);
 
-struct node *node_find(const struct node *mapping, const char *key); // value or NULL; fine on any node
-bool node_is_null(const struct node *node);                          // plain empty, ~, null
+struct node *node_find(const struct node *mapping, const char *key);  // value or NULL; fine on any node
+bool node_is_null(const struct node *node);                           // plain empty, ~, null
 // Typed reads of scalars: true when the node is one of that type (plain text; quoted text is only ever a string).
 bool node_number(const struct node *node, double *value);
 bool node_integer(const struct node *node, int64_t *value);
-bool node_boolean(const struct node *node, bool *value); // true, false (YAML 1.2)
-const char *node_kind_name(const struct node *node);     // "a mapping", "a list", "a number", "a string", ...
+bool node_boolean(const struct node *node, bool *value);  // true, false (YAML 1.2)
+const char *node_kind_name(const struct node *node);      // "a mapping", "a list", "a number", "a string", ...
 // A diagnostic at the node's place.
 void node_error(const struct node *node, struct diagnostics *diagnostics, const char *hint, const char *format, ...)
     __attribute__((format(printf, 4, 5)));

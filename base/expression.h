@@ -19,8 +19,8 @@
 enum value_kind { VALUE_MISSING, VALUE_NUMBER, VALUE_TEXT, VALUE_BOOLEAN };
 struct value {
   enum value_kind kind;
-  double number;    // number, or boolean as 0 and 1
-  const char *text; // text
+  double number;     // number, or boolean as 0 and 1
+  const char *text;  // text
 };
 
 enum expression_kind {
@@ -45,28 +45,28 @@ enum expression_kind {
   EXPRESSION_GREATER_EQUAL,
   EXPRESSION_AND,
   EXPRESSION_OR,
-  EXPRESSION_IN,       // first argument in the others
-  EXPRESSION_CONDITION,// condition, then, else
-  EXPRESSION_CALL,     // text = function name
+  EXPRESSION_IN,         // first argument in the others
+  EXPRESSION_CONDITION,  // condition, then, else
+  EXPRESSION_CALL,       // text = function name
 };
 
 struct expression_node {
   enum expression_kind kind;
-  int offset; // byte offset in the source
+  int offset;  // byte offset in the source
   double number;
   const char *text;
-  const char *index;       // of an indexed name
+  const char *index;  // of an indexed name
   bool index_quoted;
-  int slot;                // names: number in the expression's list
+  int slot;  // names: number in the expression's list
   int count;
   struct expression_node **arguments;
 };
 
 struct expression_name {
-  const char *name;        // canonical
-  const char *index;       // or NULL
+  const char *name;   // canonical
+  const char *index;  // or NULL
   bool index_quoted;
-  int offset;              // first use
+  int offset;  // first use
 };
 
 struct expression {

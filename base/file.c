@@ -1,5 +1,4 @@
 // See file.h.
-#define _GNU_SOURCE
 #include "base/file.h"
 
 #include <dirent.h>
@@ -179,9 +178,11 @@ char *isoloss_data(struct arena *arena, const char *name) {
   if (data && *data) return path_join(arena, data, name);
   // In a build folder the program stands beside meson's own files: use the source tree, so that edits count at once.
   char *folder = program_folder(arena);
-  if (file_exists(path_join(arena, folder, "meson-private")) || file_exists(path_join(arena, folder, "../meson-private")))
-    return path_join(arena, ISOLOSS_SOURCE_FOLDER, strcmp(name, "laws") == 0      ? "fitting/laws"
-                                                   : strcmp(name, "corpora") == 0 ? "trainer/corpora"
-                                                                                  : name);
+  if (file_exists(path_join(arena, folder, "meson-private")) ||
+      file_exists(path_join(arena, folder, "../meson-private")))
+    return path_join(arena, ISOLOSS_SOURCE_FOLDER,
+                     strcmp(name, "laws") == 0      ? "fitting/laws"
+                     : strcmp(name, "corpora") == 0 ? "trainer/corpora"
+                                                    : name);
   return path_join(arena, ISOLOSS_SHARE_FOLDER, name);
 }

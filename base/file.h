@@ -12,9 +12,9 @@ char *file_read(struct arena *arena, const char *path, size_t *length, struct er
 // Writes bytes to PATH.tmp-PID, syncs it, renames it to PATH and syncs the folder: readers see the old or the new file.
 bool file_write_atomic(const char *path, const void *bytes, size_t length, struct error *error);
 bool file_exists(const char *path);
-bool folder_make(const char *path, struct error *error); // with parents; fine when it is there
-bool folder_remove(const char *path, struct error *error); // with everything in it; fine when it is not there
-bool folder_sync(const char *path, struct error *error); // fsync of a folder, after renames in it
+bool folder_make(const char *path, struct error *error);    // with parents; fine when it is there
+bool folder_remove(const char *path, struct error *error);  // with everything in it; fine when it is not there
+bool folder_sync(const char *path, struct error *error);    // fsync of a folder, after renames in it
 
 // An exclusive flock() on the file (made if missing). Returns the descriptor, or -1: *busy tells whether somebody else
 // holds it (no error then). The lock ends with the descriptor, so with the process that holds it, however it dies.
@@ -26,5 +26,5 @@ char *isoloss_cache(struct arena *arena);
 // Where the files that ship (laws, experiments, corpus builder) are: $ISOLOSS_DATA, else the source tree when the
 // program runs from its build folder, else the installed share folder. `name` is relative ("laws", "experiments").
 char *isoloss_data(struct arena *arena, const char *name);
-char *path_join(struct arena *arena, const char *folder, const char *name); // absolute `name` is taken as it is
-char *path_of_program(struct arena *arena, const char *name); // a program beside the running one ("isoloss-train")
+char *path_join(struct arena *arena, const char *folder, const char *name);  // absolute `name` is taken as it is
+char *path_of_program(struct arena *arena, const char *name);  // a program beside the running one ("isoloss-train")

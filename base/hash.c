@@ -37,8 +37,12 @@ struct digest hasher_end(struct hasher *hasher) {
   return digest;
 }
 
-struct digest digest_bytes(const void *bytes, size_t length) { return to_hex(XXH3_128bits(bytes, length)); }
-struct digest digest_string(const char *text) { return digest_bytes(text, strlen(text)); }
+struct digest digest_bytes(const void *bytes, size_t length) {
+  return to_hex(XXH3_128bits(bytes, length));
+}
+struct digest digest_string(const char *text) {
+  return digest_bytes(text, strlen(text));
+}
 
 bool digest_file(const char *path, struct digest *digest, struct error *error) {
   FILE *file = fopen(path, "rb");

@@ -21,12 +21,12 @@ void json_object_end(struct json_writer *writer);
 void json_array_begin(struct json_writer *writer);
 void json_array_end(struct json_writer *writer);
 void json_key(struct json_writer *writer, const char *key);
-void json_put_string(struct json_writer *writer, const char *text); // NULL becomes null
+void json_put_string(struct json_writer *writer, const char *text);  // NULL becomes null
 void json_put_number(struct json_writer *writer, double value);
 void json_put_integer(struct json_writer *writer, int64_t value);
 void json_put_boolean(struct json_writer *writer, bool value);
 void json_put_null(struct json_writer *writer);
-void json_put_raw(struct json_writer *writer, const char *json); // a value already in JSON
+void json_put_raw(struct json_writer *writer, const char *json);  // a value already in JSON
 // key and value in one call
 void json_key_string(struct json_writer *writer, const char *key, const char *text);
 void json_key_number(struct json_writer *writer, const char *key, double value);

@@ -7,17 +7,17 @@
 
 // Streams: what a draw is for. Numbers are part of run identity: never renumber, only add.
 enum random_stream {
-  RANDOM_STREAM_INIT = 1,           // initial weights; step = tensor number
-  RANDOM_STREAM_BATCH = 2,          // which windows of the corpus a step reads
-  RANDOM_STREAM_SYNTHETIC = 3,      // synthetic sources' training tokens
-  RANDOM_STREAM_VALIDATION = 4,     // synthetic sources' validation tokens
-  RANDOM_STREAM_ROUNDING = 5,       // stochastic rounding
-  RANDOM_STREAM_HADAMARD = 6,       // random signs
-  RANDOM_STREAM_NOISE = 7,          // noise injection
-  RANDOM_STREAM_BOOTSTRAP = 8,      // resampling in fits; step = resample
-  RANDOM_STREAM_STARTS = 9,         // random starts of fits
-  RANDOM_STREAM_MONTE_CARLO = 10,   // capacity measurements
-  RANDOM_STREAM_PRUNING = 11,       // random pruning scores
+  RANDOM_STREAM_INIT = 1,          // initial weights; step = tensor number
+  RANDOM_STREAM_BATCH = 2,         // which windows of the corpus a step reads
+  RANDOM_STREAM_SYNTHETIC = 3,     // synthetic sources' training tokens
+  RANDOM_STREAM_VALIDATION = 4,    // synthetic sources' validation tokens
+  RANDOM_STREAM_ROUNDING = 5,      // stochastic rounding
+  RANDOM_STREAM_HADAMARD = 6,      // random signs
+  RANDOM_STREAM_NOISE = 7,         // noise injection
+  RANDOM_STREAM_BOOTSTRAP = 8,     // resampling in fits; step = resample
+  RANDOM_STREAM_STARTS = 9,        // random starts of fits
+  RANDOM_STREAM_MONTE_CARLO = 10,  // capacity measurements
+  RANDOM_STREAM_PRUNING = 11,      // random pruning scores
 };
 
 // The block function: four 32-bit words from a 128-bit counter and a 64-bit key.

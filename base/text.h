@@ -15,9 +15,9 @@ void text_add(struct text *text, const char *string);
 void text_char(struct text *text, char character);
 void text_format(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void text_vformat(struct text *text, const char *format, va_list arguments);
-void text_clear(struct text *text); // empties, keeps the memory
+void text_clear(struct text *text);  // empties, keeps the memory
 void text_free(struct text *text);
-const char *text_string(const struct text *text); // never NULL
+const char *text_string(const struct text *text);  // never NULL
 
 // The shortest decimal that reads back as the same double ("0.003", "1e-10", "nan", "inf"); returns its length.
 int number_shortest(double value, char out[32]);

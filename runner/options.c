@@ -24,8 +24,8 @@ static bool unknown(const struct command *command, const char *given, const char
   const char *near = nearest_name(name, names, count);
   if (near)
     return error_set(error, EXIT_USAGE_ERROR, "%s: unknown option %s; did you mean --%s?", command->name, given, near);
-  return error_set(error, EXIT_USAGE_ERROR, "%s: unknown option %s (isoloss %s --help lists them)", command->name, given,
-                   command->name);
+  return error_set(error, EXIT_USAGE_ERROR, "%s: unknown option %s (isoloss %s --help lists them)", command->name,
+                   given, command->name);
 }
 
 static bool store(const struct command *command, const struct option *option, const char *value, struct error *error) {
@@ -103,8 +103,7 @@ bool options_parse(const struct command *command, int argc, char **argv, const c
       if (given[2]) value = given + 2;
     }
     if (option->type == OPTION_FLAG) {
-      if (value)
-        return error_set(error, EXIT_USAGE_ERROR, "%s: --%s takes no value", command->name, option->name);
+      if (value) return error_set(error, EXIT_USAGE_ERROR, "%s: --%s takes no value", command->name, option->name);
     } else if (!value) {
       if (i + 1 >= argc)
         return error_set(error, EXIT_USAGE_ERROR, "%s: --%s needs %s", command->name, option->name,
@@ -123,7 +122,8 @@ void options_help(const struct command *command) {
   for (const struct option *o = command->options; o && o->name; o++) {
     char left[96], letter[8] = "    ";
     if (o->letter) snprintf(letter, sizeof letter, "-%c, ", o->letter);
-    snprintf(left, sizeof left, "  %s--%s%s%s", letter, o->name, o->argument ? " " : "", o->argument ? o->argument : "");
+    snprintf(left, sizeof left, "  %s--%s%s%s", letter, o->name, o->argument ? " " : "",
+             o->argument ? o->argument : "");
     printf("%-30s %s\n", left, o->help);
   }
   printf("%-30s %s\n", "  -h, --help", "this text");

@@ -28,7 +28,8 @@ static inline bool check_near(double got, double want, double tolerance, const c
 static inline bool check_text(const char *got, const char *want, const char *file, int line, const char *what) {
   if (got && want && strcmp(got, want) == 0) return true;
   check_failures++;
-  printf("# %s:%d: %s:\n#   got  \"%s\"\n#   want \"%s\"\n", file, line, what, got ? got : "(null)", want ? want : "(null)");
+  printf("# %s:%d: %s:\n#   got  \"%s\"\n#   want \"%s\"\n", file, line, what, got ? got : "(null)",
+         want ? want : "(null)");
   return false;
 }
 static inline void check_run(void (*test)(void), const char *name) {

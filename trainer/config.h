@@ -16,12 +16,12 @@
 #define TRAINER_SEMANTIC_VERSION 1
 
 enum field_type {
-  FIELD_INTEGER, // int64_t; AUTO_INTEGER means auto
-  FIELD_NUMBER,  // double; NAN means auto
-  FIELD_BOOLEAN, // bool
-  FIELD_CHOICE,  // const char *, one of `choices`
-  FIELD_TEXT,    // const char *, "" when not given
-  FIELD_LIST,    // const char *, lines joined by '\n', "" when not given
+  FIELD_INTEGER,  // int64_t; AUTO_INTEGER means auto
+  FIELD_NUMBER,   // double; NAN means auto
+  FIELD_BOOLEAN,  // bool
+  FIELD_CHOICE,   // const char *, one of `choices`
+  FIELD_TEXT,     // const char *, "" when not given
+  FIELD_LIST,     // const char *, lines joined by '\n', "" when not given
 };
 #define AUTO_INTEGER INT64_MIN
 
@@ -53,16 +53,16 @@ struct run_config {
 };
 
 struct run_field {
-  const char *path;          // "train.lr"
+  const char *path;  // "train.lr"
   enum field_type type;
-  size_t offset;             // in struct run_config
-  const char *fallback;      // default, as one would write it in a spec; "auto" where that is allowed
-  double low, high;          // inclusive range of numbers
+  size_t offset;         // in struct run_config
+  const char *fallback;  // default, as one would write it in a spec; "auto" where that is allowed
+  double low, high;      // inclusive range of numbers
   bool auto_allowed;
-  const char *choices;       // FIELD_CHOICE: "a|b|c"
-  const char *unit;          // "tokens", "steps", "" ...
-  bool affects_result;       // counts in the run's identity
-  const char *help;          // one line
+  const char *choices;  // FIELD_CHOICE: "a|b|c"
+  const char *unit;     // "tokens", "steps", "" ...
+  bool affects_result;  // counts in the run's identity
+  const char *help;     // one line
 };
 
 extern const struct run_field run_fields[];
@@ -83,10 +83,10 @@ bool config_is_default(const struct run_config *config, const struct run_field *
 
 // What a plan must know of the corpus to resolve a run (trainer/data fills it).
 struct corpus_facts {
-  bool known;                // prepared: the rest is true
-  char digest[40];           // of the prepared tokens and their description
-  int64_t vocabulary;        // number of token ids
-  int64_t train_tokens;      // of one epoch; INT64_MAX for synthetic sources that never repeat
+  bool known;            // prepared: the rest is true
+  char digest[40];       // of the prepared tokens and their description
+  int64_t vocabulary;    // number of token ids
+  int64_t train_tokens;  // of one epoch; INT64_MAX for synthetic sources that never repeat
   int64_t validation_tokens;
   double bytes_per_token;    // of the validation split; NAN for synthetic sources
   double targets_per_token;  // share of tokens that are unmasked targets (1 without a mask)
@@ -102,10 +102,10 @@ struct parameter_counts {
 // Everything that follows from a resolved configuration.
 struct run_quantities {
   struct parameter_counts parameters;
-  int64_t steps, tokens;      // tokens = steps * batch_tokens
-  double flops, flops_6nd;    // whole training; flops per operation, attention and head included (see config.c)
+  int64_t steps, tokens;    // tokens = steps * batch_tokens
+  double flops, flops_6nd;  // whole training; flops per operation, attention and head included (see config.c)
   double flops_per_token;
-  double epochs;              // tokens / train tokens of the corpus; NAN when the corpus is not known
+  double epochs;  // tokens / train tokens of the corpus; NAN when the corpus is not known
   double tokens_per_parameter;
 };
 
@@ -127,9 +127,9 @@ struct digest config_identity(const struct run_config *resolved, const char *cor
 // A run's config.json: {"isoloss_trainer":1,"id":...,"corpus":{"path":...,"digest":...},"config":{every field}}.
 struct run_file {
   char id[40];
-  const char *corpus_path; // folder of the prepared corpus, or "" for synthetic sources
+  const char *corpus_path;  // folder of the prepared corpus, or "" for synthetic sources
   char corpus_digest[40];
-  struct run_config config; // resolved
+  struct run_config config;  // resolved
 };
 void run_file_write(const struct run_file *file, struct text *out);
 bool run_file_read(struct arena *arena, const char *path, struct run_file *file, struct error *error);
