@@ -1,0 +1,198 @@
+// The store: one SQLite file ($ISOLOSS_HOME/isoloss.db) with experiments, runs, metrics, fits, claims, imported tables
+// and measured speeds. docs/store.md describes the tables for people who query them with SQL.
+//
+// Writers: the coordinator alone writes experiments, runs and metrics; whoever fits, imports or measures writes the
+// table of its own. Any number of readers may look on (write-ahead log). Every function that can fail takes a struct
+// error: a locked, unreadable, damaged or newer database is EXIT_ENVIRONMENT with what to do about it.
+//
+// Columns that a query over runs can name (run columns): the columns of table `runs` as written in schema.sql, some
+// ratios that follow from them (tokens_per_parameter), and every path of the table of run fields ("train.lr"). The
+// contract's names are these: id, state, parameters (N: non-embedding), parameters_total, tokens (D), flops (C),
+// flops_6nd, loss, bits_per_byte, format, seed, wall_seconds, ...
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/base.h"
+#include "trainer/config.h"
+
+struct store;
+
+enum store_mode {
+  STORE_READ,    // must exist; nothing is written (an older version is migrated first, which needs write permission)
+  STORE_WRITE,   // must exist
+  STORE_CREATE,  // made, with its folder, when it is not there
+};
+
+// Opens the database at `path` (":memory:" is a private one) and brings its schema up to date. NULL on error.
+struct store *store_open(const char *path, enum store_mode mode, struct error *error);
+// The database of this home: isoloss_home()/isoloss.db.
+struct store *store_open_home(enum store_mode mode, struct error *error);
+// True when this home has a database at all (commands that only read then say "nothing has run yet").
+bool store_exists_home(void);
+void store_close(struct store *store);  // fine on NULL
+const char *store_path(const struct store *store);
+
+// One transaction around several writes: all of them or none. Transactions do not nest. store_rollback is fine after
+// a failed write. Writes outside a transaction are transactions of their own.
+bool store_begin(struct store *store, struct error *error);
+bool store_commit(struct store *store, struct error *error);
+void store_rollback(struct store *store);
+
+// ---- experiments and runs ------------------------------------------------------------------------------------------
+
+struct experiment_record {
+  const char *name;
+  const char *spec_path, *spec_text;  // as read
+  const char *about;                  // or NULL
+};
+// Adds the experiment, or renews its spec.
+bool store_experiment_put(struct store *store, const struct experiment_record *experiment, struct error *error);
+// Makes the experiment consist of exactly these runs, in this order. A run may belong to many experiments; a run that
+// leaves an experiment stays in the store.
+bool store_experiment_set_runs(struct store *store, const char *name, const char *const *ids, size_t count,
+                               struct error *error);
+bool store_experiment_exists(struct store *store, const char *name, bool *exists, struct error *error);
+// The experiment's name nearest to `name`, for "did you mean", or NULL.
+const char *store_nearest_experiment(struct store *store, struct arena *arena, const char *name);
+
+// What is known of a run before it starts.
+struct run_record {
+  const char *id;
+  const char *stage;                // "train", ...
+  const char *parent;               // id of the stage before, or NULL
+  const struct run_config *config;  // resolved
+  const char *corpus_digest;
+  const char *trainer;  // command template of a user's own trainer, or NULL for the built-in one
+  struct run_quantities quantities;
+  double targets;           // tokens that are unmasked targets
+  double bytes_per_token;   // of the validation split, or NAN
+  double irreducible_loss;  // closed form, or NAN
+};
+// Adds the run as pending; a run that is there already is left as it is, except that unknown quantities (epochs,
+// targets, irreducible loss) are filled in.
+bool store_run_add(struct store *store, const struct run_record *run, struct error *error);
+
+// Sets columns of table `runs`; VALUE_MISSING sets NULL. False with an error for a column that does not exist.
+struct store_field {
+  const char *name;
+  struct value value;
+};
+bool store_run_update(struct store *store, const char *id, const struct store_field *fields, size_t count,
+                      struct error *error);
+struct value store_number(double value);    // a NAN becomes VALUE_MISSING
+struct value store_text(const char *text);  // NULL becomes VALUE_MISSING
+
+// The full id of the run whose id starts with `prefix` (at least 4 characters), in the arena. NULL with an error when
+// there is none, or several (their ids are listed).
+char *store_run_find(struct store *store, struct arena *arena, const char *prefix, struct error *error);
+
+// ---- metrics
+// ---------------------------------------------------------------------------------------------------------
+
+enum metric_kind { METRIC_TRAIN, METRIC_EVAL };
+// A point of a run's curve. Numbers that were not reported are NAN.
+struct metric {
+  enum metric_kind kind;
+  int64_t step;  // optimizer steps done
+  double tokens, loss, lr, gradient_norm, tokens_per_second, seconds, oracle_loss, active_parameters;
+};
+// Puts a point in the place of the one of the same run, kind and step: reading a log twice changes nothing.
+bool store_metric_put(struct store *store, const char *run, const struct metric *metric, struct error *error);
+// Removes the points after `step`: a run resumed from a checkpoint of that step writes them again.
+bool store_metrics_cut(struct store *store, const char *run, int64_t step, struct error *error);
+
+// ---- queries
+// ---------------------------------------------------------------------------------------------------------
+
+// Rows of a query, one at a time:
+//
+//   struct store_rows *rows = store_runs(store, &(struct run_query){.experiment = "quickstart", .where = "N > 1e5"},
+//   &error); int loss = store_rows_find(rows, "loss"); while (store_rows_next(rows, &error)) use(store_rows_value(rows,
+//   loss).number); store_rows_close(rows);   // then look at error.code
+struct store_rows;
+bool store_rows_next(struct store_rows *rows, struct error *error);  // false at the end, and on error
+int store_rows_columns(const struct store_rows *rows);
+const char *store_rows_name(const struct store_rows *rows, int column);
+int store_rows_find(const struct store_rows *rows, const char *name);  // column of that name, or -1
+// The value in the present row: NULL is VALUE_MISSING, a boolean field VALUE_BOOLEAN. Texts live until the next row.
+struct value store_rows_value(const struct store_rows *rows, int column);
+struct value store_rows_get(const struct store_rows *rows, const char *name);  // by name; MISSING for an unknown one
+void store_rows_close(struct store_rows *rows);                                // fine on NULL
+
+struct run_query {
+  const char *experiment;  // runs of this experiment, in its order; NULL: all runs, oldest first
+  const char *state;       // only runs in this state, or NULL
+  const char *where;       // condition over run columns (base/expression.h), or NULL. A number that is missing counts
+                           // as NaN (every comparison but != is false), a text that is missing as "".
+  const char *sort;        // run column to sort by ("-loss": falling); missing values last; NULL: natural order
+  int64_t limit;           // at most this many rows; 0: all
+};
+// Rows over all run columns. NULL on error: an unknown column comes with the nearest name.
+struct store_rows *store_runs(struct store *store, const struct run_query *query, struct error *error);
+// The names of all run columns, in the order of store_runs.
+const char *const *store_run_columns(struct store *store, int *count);
+// One run's row, already on it; NULL when there is no such run (or on error).
+struct store_rows *store_run(struct store *store, const char *id, struct error *error);
+// Rows of a run's points in order of step: kind, step, tokens, loss, lr, gradient_norm, tokens_per_second, seconds,
+// oracle_loss, active_parameters.
+struct store_rows *store_metrics(struct store *store, const char *run, enum metric_kind kind, struct error *error);
+// name, about, spec_path, spec_text, created_at, updated_at, runs, pending, running, done, diverged, failed, killed;
+// of one experiment, or of all (NULL), oldest first.
+struct store_rows *store_experiments(struct store *store, const char *name, struct error *error);
+// Any statement that reads, with ?1, ?2, ... bound to the values.
+struct store_rows *store_select(struct store *store, const char *sql, const struct value *values, size_t count,
+                                struct error *error);
+
+// Copies the runs of another database into this one, in the place of those of the same id, where this one has them:
+// a private (":memory:") store of a plan's runs so gets the states and results that are known.
+bool store_overlay(struct store *store, const char *path, struct error *error);
+
+// ---- fits, claims, imports
+// -------------------------------------------------------------------------------------------
+
+// Keeps a fit: `source` is the experiment, imported table or file it was made on, `document` its JSON object in the
+// form of the contract for scripts. A fit of the same source and name takes the place of the last one.
+bool store_fit_put(struct store *store, const char *source, const char *name, const char *law, const char *document,
+                   struct error *error);
+// source, name, law, document, created_at; of one source, or of all (NULL).
+struct store_rows *store_fits(struct store *store, const char *source, struct error *error);
+
+// Outcomes of an experiment's claims, in its order, in the place of the former ones. outcome: "held", "not held",
+// "undecided"; detail: the numbers behind it.
+struct claim_record {
+  const char *claim, *outcome, *detail;
+};
+bool store_claims_set(struct store *store, const char *experiment, const struct claim_record *claims, size_t count,
+                      struct error *error);
+struct store_rows *store_claims(struct store *store, const char *experiment, struct error *error);
+
+// A table from elsewhere under a name of its own: rows are JSON objects of column -> value, by the store's names.
+bool store_import_begin(struct store *store, const char *name, const char *path, const char *digest,
+                        const char *mapping, struct error *error);  // replaces an import of that name; in a transaction
+bool store_import_row(struct store *store, const char *name, int64_t position, const char *object, struct error *error);
+struct store_rows *store_import_rows(struct store *store, const char *name, struct error *error);  // position, document
+
+// ---- measured speed
+// --------------------------------------------------------------------------------------------------
+
+// How fast a host trains a model shape: by `isoloss bench`, or by a finished run.
+struct throughput {
+  const char *host;                 // NULL: this one
+  const char *backend;              // "cpu", "cuda"
+  const char *source;               // "run" or "bench"
+  const struct run_config *config;  // resolved: shape, batch, dtype, format, threads are kept
+  double flops_per_token;
+  double tokens_per_second;
+};
+bool store_throughput_put(struct store *store, const struct throughput *throughput, struct error *error);
+// The speed to expect of this host for a configuration, in tokens per second of one run: from the shapes of the same
+// backend and dtype (and format, where measured) nearest in FLOPs per token, FLOP/s interpolated in the logarithm.
+// False when nothing comparable was measured (no error then).
+bool store_throughput_estimate(struct store *store, const char *backend, const struct run_config *config,
+                               double flops_per_token, double *tokens_per_second, struct error *error);
+// Keeps the JSON document of a benchmark suite for a host (NULL: this one).
+bool store_benchmark_put(struct store *store, const char *host, const char *suite, const char *document,
+                         struct error *error);
+const char *store_host(struct arena *arena);  // this machine's name, as kept in the store
