@@ -1,0 +1,126 @@
+// The public face of trainer/data: what a run reads. A corpus is either prepared (a folder of memory-mapped token
+// files in the cache, made from text by corpus_prepare) or synthetic (generated on the fly, with exactly known loss);
+// behind this face they are the same.
+//
+//   plan      corpus_check -> corpus_find -> corpus_prepare when it was not there -> config_resolve(facts)
+//   train     corpus_open -> corpus_batch per (micro-)batch, corpus_validation per evaluation -> corpus_close
+//
+// A window is `context` inputs and, shifted by one, `context` targets. Text: the split's documents, each followed by
+// the tokenizer's end token, stand one after the other in the order of their hashes; an epoch is a pseudo-random
+// permutation of the windows, keyed by (seed, epoch), with the cut between windows moved each epoch. Nothing is drawn
+// twice within an epoch, so epochs = tokens seen / facts.train_tokens. Synthetic sources never repeat: a window is a
+// record of its own.
+//
+// An open corpus is read-only: any number of threads may call on it at once.
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/base.h"
+#include "trainer/config.h"
+
+struct corpus;
+
+// ---- Finding and preparing ----
+
+// What `config` asks for, with corpus.files taken into account.
+enum corpus_kind { CORPUS_NAMED, CORPUS_FILES, CORPUS_ZIPFMEM, CORPUS_MARKOV2 };
+
+// Checks the corpus fields of a configuration and that model.context fits the source (zipfmem: exactly the digits of an
+// id; markov2: at least 2) without touching the disk. EXIT_USAGE_ERROR with the field's path in the message. `kind` may
+// be NULL.
+bool corpus_check(const struct run_config *config, enum corpus_kind *kind, struct error *error);
+
+struct corpus_location {
+  char *path;       // folder of the prepared corpus ("" for synthetic sources), owned by the arena given
+  char digest[40];  // for run identity
+  bool prepared;    // false: corpus_prepare has work to do; path and digest are then empty
+};
+
+// Is it prepared already? Reads a few small files at most, builds nothing. False only on an error (a bad field, files
+// that are missing); not prepared is no error.
+bool corpus_find(const struct run_config *config, struct arena *arena, struct corpus_location *location,
+                 struct error *error);
+
+// Called from time to time during a preparation: what is being done, and the done share in [0, 1] or -1 when unknown.
+typedef void corpus_progress(void *context, const char *what, double share);
+
+// Finds the corpus or builds it (downloads, tokenizer training, tokens) under $XDG_CACHE_HOME/isoloss. Safe against a
+// second process (it waits) and against being killed (nothing half-made is ever found). `refresh` builds anew, also
+// from the packages. Errors: EXIT_USAGE_ERROR for the user's files and fields, EXIT_ENVIRONMENT for network, disk and
+// missing programs, saying what to do. `progress` may be NULL.
+bool corpus_prepare(const struct run_config *config, bool refresh, corpus_progress *progress, void *context,
+                    struct arena *arena, struct corpus_location *location, struct error *error);
+
+// What a plan must know: corpus_find, and corpus_facts when it is prepared (known = false otherwise). `location` may be
+// NULL. config->model.context and the corpus fields are read; nothing needs to be resolved.
+bool corpus_facts_find(const struct run_config *config, struct corpus_facts *facts, struct corpus_location *location,
+                       struct arena *arena, struct error *error);
+
+// ---- Reading ----
+
+// Opens a prepared corpus by its folder, or (path "" or NULL) the synthetic source that `config` describes. `digest`
+// may be NULL; otherwise the corpus must have it. `config` may be NULL when there is a path. NULL on error: missing,
+// damaged (truncated, wrong version, bad checksum), another digest. Closed by corpus_close.
+struct corpus *corpus_open(const char *path, const char *digest, const struct run_config *config, struct error *error);
+void corpus_close(struct corpus *corpus);  // NULL is fine
+
+const char *corpus_digest(const struct corpus *corpus);
+int64_t corpus_vocabulary(const struct corpus *corpus);  // number of token ids
+bool corpus_has_mask(const struct corpus *corpus);       // some targets do not count towards the loss
+// All of struct corpus_facts for windows of `context` tokens.
+struct corpus_facts corpus_facts(const struct corpus *corpus, int64_t context);
+// False with a message when windows of `context` tokens cannot be cut (text shorter than one window, a zipfmem record
+// of another length).
+bool corpus_check_context(const struct corpus *corpus, int64_t context, struct error *error);
+
+// Rows [first_row, first_row + rows) of the batch of one optimizer step.
+struct corpus_batch {
+  uint64_t seed;       // of the run: the order of the data
+  int64_t step;        // from 0
+  int64_t batch_rows;  // windows of the whole step: batch_tokens / context
+  int64_t first_row, rows;
+  int64_t context;
+};
+
+// Fills inputs and targets, [rows, context] each, row-major. `mask` gets 1 where the target counts, else 0; it may be
+// NULL (then it is not filled; a source without masks fills it with 1). A function of the request alone: any step, and
+// any range of its rows, gives the same tokens in any order of calls. Errors: context does not fit; a token outside the
+// vocabulary (a damaged file).
+bool corpus_batch(const struct corpus *corpus, const struct corpus_batch *request, int32_t *inputs, int32_t *targets,
+                  uint8_t *mask, struct error *error);
+
+// Windows of the validation split, in a fixed order in which any first part is a fair sample of the whole: the same for
+// every run with this corpus and context.
+int64_t corpus_validation_windows(const struct corpus *corpus, int64_t context);
+// Fills windows [first_window, first_window + windows), as corpus_batch does.
+bool corpus_validation(const struct corpus *corpus, int64_t first_window, int64_t windows, int64_t context,
+                       int32_t *inputs, int32_t *targets, uint8_t *mask, struct error *error);
+
+// Bytes of text that the unmasked targets of these validation windows stand for (an end token stands for none), for
+// bits per byte = nats / (ln 2 * bytes). NAN when the source has no bytes (synthetic, files of tokens).
+double corpus_validation_bytes(const struct corpus *corpus, int64_t first_window, int64_t windows, int64_t context);
+
+// The loss that a model which knows the source would have on these very validation targets; excess loss = loss - oracle
+// is a paired difference and far less noisy than loss - E.
+struct corpus_oracle {
+  double loss;            // mean nats per unmasked target
+  double standard_error;  // of that mean, as an estimate of E
+  int64_t targets;        // unmasked
+};
+// False (and *oracle all NAN) when the source cannot say: every text.
+bool corpus_oracle(const struct corpus *corpus, int64_t first_window, int64_t windows, int64_t context,
+                   struct corpus_oracle *oracle);
+
+// ---- Looking ----
+
+// Which epoch (from 0) the first row of a step belongs to.
+int64_t corpus_epoch(const struct corpus *corpus, int64_t step, int64_t batch_rows, int64_t context);
+// Text of `count` tokens appended to `out`: the bytes themselves for text corpora (end tokens as "\n\n"), the numbers
+// for token files and synthetic sources.
+bool corpus_decode(const struct corpus *corpus, const int32_t *tokens, int64_t count, struct text *out,
+                   struct error *error);
+// The manifest as stored (JSON text; for a synthetic source a description of it), owned by the corpus.
+const char *corpus_manifest(const struct corpus *corpus);
+// Reads every byte and compares with the checksums. False with what is wrong.
+bool corpus_verify(const struct corpus *corpus, struct error *error);
