@@ -1,0 +1,271 @@
+// The ops table: everything a trainer computes, at fused granularity, on memory that the host never touches.
+//
+// A backend (CPU, CUDA) is one `struct ops` of function pointers, found by name; a device is opened from it. Rules that
+// hold for every entry:
+//
+// - Device memory comes from `allocate` and is addressed by ordinary pointers, which the host computes with (offsets
+//   into an arena) and never dereferences: it uses upload, download, copy and clear.
+// - Entries run in order on the device and may return before they are done. They return nothing: the first failure is
+//   kept by the device, makes later entries do nothing, and comes out of `synchronize` and `download`.
+// - Matrices are row-major. `rows` counts tokens: sequences * context, a sequence's tokens adjacent.
+// - `dtype` is the type of activations and of their gradients. The residual stream and its gradient, norm weights,
+//   master weights, their gradients, optimizer state and statistics are float32 whatever it is; sums of losses and of
+//   squares are double.
+// - Every result is a fixed function of the arguments, the device's thread count and the machine: no atomics where
+//   order matters, no clock. An entry's own scratch is the device's workspace (see `workspace_bytes`).
+// - "in place" is allowed only where a comment says so.
+//
+// Names: gradients are d_ and the name of what they are the gradient of.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/text.h"
+
+enum dtype {
+  DTYPE_FLOAT32,
+  DTYPE_BFLOAT16,
+};
+size_t dtype_bytes(enum dtype dtype);
+const char *dtype_name(enum dtype dtype);              // "float32", "bfloat16"
+bool dtype_find(const char *name, enum dtype *dtype);  // false when there is none of that name
+#define DEVICE_ALIGNMENT 64                            // bytes; what arenas round offsets up to
+
+struct device;  // an opened device: threads, workspace, caches, first error
+struct weight;  // a weight matrix prepared for its products
+struct format;  // a representation of weights, activations and gradients; NULL means `none`
+
+struct device_options {
+  int threads;      // at least 1; 0 means 1
+  int number;       // which one, where there are several
+  const char *isa;  // CPU: "portable", "avx2", "avx512"; NULL: environment variable ISOLOSS_ISA, else the best there is
+  const char *gemm;  // CPU: "onednn", "reference"; NULL: environment variable ISOLOSS_GEMM, else onednn
+};
+
+// What a weight matrix is. Its master copy is float32 [outputs, inputs], as Hugging Face stores it: y = x W^T.
+#define WEIGHT_PARTS 4
+struct weight_description {
+  int64_t outputs, inputs;
+  // A matrix may be several stacked ones (query, key, value; gate, up): scales "per tensor" are per part. parts 0 means
+  // one part of all outputs.
+  int parts;
+  int64_t part_outputs[WEIGHT_PARTS];
+  enum dtype dtype;             // of the products
+  const struct format *format;  // NULL: none
+  uint64_t seed;                // with `number`, keys the format's randomness
+  uint32_t number;              // of the tensor within the model
+};
+
+// Kinds of work, for planning.
+enum op_kind { OP_EMBEDDING, OP_RMSNORM, OP_QKV, OP_ATTENTION, OP_SWIGLU, OP_LINEAR, OP_HEAD, OP_OPTIMIZER };
+struct op_shape {
+  int64_t rows;                       // tokens of a call; OP_OPTIMIZER: elements of the largest tensor
+  int64_t width;                      // EMBEDDING, RMSNORM, HEAD: residual width; SWIGLU: hidden width
+  int64_t context;                    // QKV, ATTENTION
+  int64_t heads, kv_heads, head_dim;  // QKV, ATTENTION
+  int64_t vocabulary;                 // EMBEDDING, HEAD
+  enum dtype dtype;
+  const struct weight_description *weight;  // LINEAR, HEAD
+  bool training;                            // false: forward only
+};
+
+// One call of a linear layer.
+struct linear {
+  struct weight *weight;
+  int64_t rows;
+  int64_t
+      first_row;  // number of row 0 within the optimizer step: keys stochastic rounding, so that micro-batches differ
+  enum dtype dtype;  // of x, y and their gradients: that of the weight's description
+};
+
+// Shapes of attention. q and o have `heads`, k and v `kv_heads` (a divisor: query head h reads key head h / (heads /
+// kv_heads)). q [sequences, heads, context, head_dim]; k, v likewise with kv_heads. head_dim is even, at most 256.
+struct attention {
+  int64_t sequences, context, heads, kv_heads, head_dim;
+  enum dtype dtype;
+};
+
+// One pass of the output head over a batch: logits = x W^T, cross-entropy in nats against the targets.
+struct head {
+  struct weight *weight;  // [vocabulary, width]
+  int64_t rows;
+  enum dtype dtype;      // of x and d_x
+  float gradient_scale;  // d_logits = (softmax - onehot(target)) * gradient_scale on unmasked rows, 0 on masked ones;
+                         // 1 / (unmasked targets of the whole step) makes it the gradient of the mean loss
+};
+
+// Sums over the unmasked rows; accumulated, so that micro-batches add up. Lives in device memory.
+struct loss_sum {
+  double nats;      // sum of -ln p(target)
+  int64_t targets;  // unmasked rows
+};
+
+// AdamW with decoupled weight decay (Loshchilov & Hutter 2019, algorithm 2, with the learning rate multiplying the
+// decay as PyTorch does). With g = gradient * gradient_scale * clip factor:
+//   m <- beta1 m + (1 - beta1) g;  v <- beta2 v + (1 - beta2) g^2
+//   p <- p - lr * weight_decay * p - lr * (m / (1 - beta1^step)) / (sqrt(v / (1 - beta2^step)) + eps)
+// The clip factor is min(1, clip_norm / norm), norm = gradient_scale * sqrt(*square_sum): all on the device, so that no
+// step waits for the host. clip_norm 0: no clipping.
+struct adamw {
+  double lr, beta1, beta2, eps, weight_decay;
+  int64_t step;  // 1 for the first
+  double gradient_scale;
+  double clip_norm;
+};
+struct adamw_tensor {
+  float *parameter;
+  const float *gradient;
+  float *m, *v;
+  int64_t count;
+  bool decay;  // whether weight_decay applies
+};
+struct tensor_span {
+  const float *data;
+  int64_t count;
+};
+
+struct ops {
+  const char *name;  // "cpu", "cuda"
+
+  // --- devices -------------------------------------------------------------------------------------------------------
+  // Opens a device; NULL and an error (EXIT_ENVIRONMENT, or EXIT_USAGE_ERROR for an unknown option value) when it
+  // cannot be. The caller closes it, after freeing what it allocated.
+  struct device *(*open)(const struct device_options *options, struct error *error);
+  void (*close)(struct device *device);
+  // One line for logs and results: instruction set or GPU, libraries and versions, threads.
+  void (*describe)(const struct device *device, struct text *out);
+  // Whether products in this dtype run at all, and whether they are faster than in float32: what `auto` asks.
+  bool (*dtype_supported)(const struct device *device, enum dtype dtype);
+  bool (*dtype_fast)(const struct device *device, enum dtype dtype);
+  // Whether the kernels take these shapes; the error names what is allowed.
+  bool (*shape_supported)(const struct device *device, enum op_kind kind, const struct op_shape *shape,
+                          struct error *error);
+
+  // --- memory --------------------------------------------------------------------------------------------------------
+  // Memory aligned to DEVICE_ALIGNMENT, not cleared; NULL and an error when there is not enough.
+  void *(*allocate)(struct device *device, size_t bytes, struct error *error);
+  void (*free)(struct device *device, void *memory);
+  void (*upload)(struct device *device, void *to, const void *from_host, size_t bytes);
+  // Waits for all that was asked before, then copies. False with the device's first error.
+  bool (*download)(struct device *device, void *to_host, const void *from, size_t bytes, struct error *error);
+  void (*copy)(struct device *device, void *to, const void *from, size_t bytes);  // no overlap
+  void (*clear)(struct device *device, void *memory, size_t bytes);
+  // Waits until all that was asked is done. False with the first error since the device was opened.
+  bool (*synchronize)(struct device *device, struct error *error);
+  // Elementwise conversion between dtypes (round to nearest even).
+  void (*convert)(struct device *device, int64_t count, enum dtype from_dtype, const void *from, enum dtype to_dtype,
+                  void *to);
+
+  // --- workspace -----------------------------------------------------------------------------------------------------
+  // Scratch that entries of this kind and shape use, forward and backward. The caller takes the largest over all its
+  // calls, allocates that much once, and hands it over before the first call; it stays the caller's.
+  size_t (*workspace_bytes)(const struct device *device, enum op_kind kind, const struct op_shape *shape);
+  void (*set_workspace)(struct device *device, void *memory, size_t bytes);
+
+  // --- weights -------------------------------------------------------------------------------------------------------
+  // Device bytes that a prepared weight keeps beside its master (packed, quantized, laid out; may be 0).
+  size_t (*weight_bytes)(const struct device *device, const struct weight_description *description);
+  // A handle over `memory` (weight_bytes of it, the caller's, until weight_free). NULL and an error when the format or
+  // the shape cannot be had.
+  struct weight *(*weight_create)(struct device *device, const struct weight_description *description, void *memory,
+                                  struct error *error);
+  void (*weight_free)(struct device *device, struct weight *weight);
+  // Makes the weight ready for products from its master values: once after initialisation or loading, and once after
+  // each optimizer step. The master stays where it is and unchanged until the next call. `step` keys randomness.
+  void (*weight_prepare)(struct device *device, struct weight *weight, const float *master, int64_t step);
+  // Turns the sum of a step's weight gradients (with respect to the represented weight) into the gradient of the master
+  // by the format's estimator, in place. Once per optimizer step, before norms. Nothing for `none`.
+  void (*weight_gradient_finish)(struct device *device, struct weight *weight, float *d_weight);
+
+  // --- linear: y [rows, outputs] = x [rows, inputs] W^T --------------------------------------------------------------
+  // Bytes that forward keeps for backward beside x itself (0 for `none`; then `saved` may be NULL).
+  size_t (*linear_saved_bytes)(const struct device *device, const struct weight_description *description, int64_t rows);
+  void (*linear_forward)(struct device *device, const struct linear *linear, const void *x, void *saved, void *y);
+  // d_x [rows, inputs] = d_y W
+  void (*linear_input_gradient)(struct device *device, const struct linear *linear, const void *saved, const void *d_y,
+                                void *d_x);
+  // d_weight [outputs, inputs] float32 (+)= d_y^T x
+  void (*linear_weight_gradient)(struct device *device, const struct linear *linear, const void *x, const void *saved,
+                                 const void *d_y, float *d_weight, bool accumulate);
+
+  // --- embedding -----------------------------------------------------------------------------------------------------
+  // residual [rows, width] float32 = table [vocabulary, width] float32 at tokens [rows].
+  void (*embedding_forward)(struct device *device, int64_t rows, int64_t width, int64_t vocabulary,
+                            const int32_t *tokens, const float *table, float *residual);
+  // d_table += d_residual summed by token, in row order.
+  void (*embedding_backward)(struct device *device, int64_t rows, int64_t width, int64_t vocabulary,
+                             const int32_t *tokens, const float *d_residual, float *d_table);
+
+  // --- RMSNorm with residual add (Zhang & Sennrich 2019) -------------------------------------------------------------
+  // residual_out = residual_in + branch;  inverse_rms [rows] = (mean(residual_out^2) + eps)^-1/2;
+  // y = residual_out * inverse_rms * scale.  branch and y are of `dtype`, the rest float32. branch may be NULL (0);
+  // residual_out may be residual_in, and with branch NULL it may be NULL (residual_in is then the saved input).
+  void (*rmsnorm_forward)(struct device *device, int64_t rows, int64_t width, float eps, enum dtype dtype,
+                          const float *residual_in, const void *branch, const float *scale, float *residual_out,
+                          void *y, float *inverse_rms);
+  // Backward, from `residual` (= residual_out) and inverse_rms: d_residual_in = d_residual_out + (gradient through the
+  // norm of d_y), which is the gradient of the branch as well; d_scale [width] += ... d_residual_out may be NULL (0)
+  // and may be d_residual_in (in place). d_branch, when not NULL, gets d_residual_in once more in `dtype`.
+  void (*rmsnorm_backward)(struct device *device, int64_t rows, int64_t width, enum dtype dtype, const float *residual,
+                           const float *inverse_rms, const float *scale, const void *d_y, const float *d_residual_out,
+                           float *d_residual_in, void *d_branch, float *d_scale);
+
+  // --- QKV split with rotary positions (Su et al. 2021; half-split as Hugging Face's Llama) --------------------------
+  // table [context, head_dim] float32: cos of the head_dim / 2 angles position * theta^(-2 i / head_dim), then their
+  // sines. Once per run.
+  void (*rope_table)(struct device *device, int64_t context, int64_t head_dim, double theta, float *table);
+  // qkv [rows, (heads + 2 kv_heads) * head_dim], queries of all heads first, then keys, then values, to q, k, v in
+  // attention's layout, with q and k rotated: (a, b) -> (a cos - b sin, b cos + a sin) for halves a, b of a head.
+  void (*qkv_forward)(struct device *device, const struct attention *shape, const void *qkv, const float *table,
+                      void *q, void *k, void *v);
+  void (*qkv_backward)(struct device *device, const struct attention *shape, const void *d_q, const void *d_k,
+                       const void *d_v, const float *table, void *d_qkv);
+
+  // --- causal attention ----------------------------------------------------------------------------------------------
+  // o [rows, heads * head_dim] = softmax(q k^T / sqrt(head_dim), causal) v, in the linear layers' layout;
+  // log_sum [sequences, heads, context] float32 = ln of the softmax's denominator (of the scaled scores).
+  void (*attention_forward)(struct device *device, const struct attention *shape, const void *q, const void *k,
+                            const void *v, void *o, float *log_sum);
+  void (*attention_backward)(struct device *device, const struct attention *shape, const void *q, const void *k,
+                             const void *v, const void *o, const float *log_sum, const void *d_o, void *d_q, void *d_k,
+                             void *d_v);
+
+  // --- SwiGLU (Shazeer 2020) -----------------------------------------------------------------------------------------
+  // gate_up [rows, 2 * width]: gate, then up.  y [rows, width] = gate * sigmoid(gate) * up.
+  void (*swiglu_forward)(struct device *device, int64_t rows, int64_t width, enum dtype dtype, const void *gate_up,
+                         void *y);
+  // d_gate_up may be gate_up (in place). y, when not NULL, gets the forward result again (for recomputation); it may be
+  // d_y.
+  void (*swiglu_backward)(struct device *device, int64_t rows, int64_t width, enum dtype dtype, const void *gate_up,
+                          const void *d_y, void *d_gate_up, void *y);
+
+  // --- output head with cross-entropy --------------------------------------------------------------------------------
+  // Loss and gradients in one pass over tiles of rows: the batch's logits never exist at once. targets [rows]; mask
+  // [rows], 0 where a row does not count, or NULL. *sum is added to. d_x [rows, width] is written, d_weight
+  // [vocabulary, width] float32 (+)= by `accumulate`. row_nats [rows] float32, when not NULL, gets each row's loss (0
+  // on masked rows).
+  void (*head_loss)(struct device *device, const struct head *head, const void *x, const int32_t *targets,
+                    const uint8_t *mask, struct loss_sum *sum, float *row_nats, void *d_x, float *d_weight,
+                    bool accumulate);
+  // The loss alone.
+  void (*head_evaluate)(struct device *device, const struct head *head, const void *x, const int32_t *targets,
+                        const uint8_t *mask, struct loss_sum *sum, float *row_nats);
+
+  // --- optimizer -----------------------------------------------------------------------------------------------------
+  // *sum (device memory) = sum of squares of all spans' elements, in double, in a fixed order. The array is the host's.
+  void (*square_sum)(struct device *device, const struct tensor_span *spans, int count, double *sum);
+  // The step over all tensors. square_sum (device memory) may be NULL when clip_norm is 0. The array is the host's.
+  void (*adamw_step)(struct device *device, const struct adamw *adamw, const struct adamw_tensor *tensors, int count,
+                     const double *square_sum);
+
+  // --- initialisation ------------------------------------------------------------------------------------------------
+  // data[i] ~ N(0, std^2): element i is normal i % 2 of pair i / 2 of Philox (seed, RANDOM_STREAM_INIT, tensor), the
+  // same on every backend.
+  void (*fill_normal)(struct device *device, float *data, int64_t count, double std, uint64_t seed, uint32_t tensor);
+  void (*fill_constant)(struct device *device, float *data, int64_t count, float value);
+};
+
+// The backend of that name ("cpu", "cuda"). NULL and an error (EXIT_USAGE_ERROR) that lists those of this build.
+const struct ops *ops_find(const char *name, struct error *error);
