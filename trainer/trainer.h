@@ -1,0 +1,52 @@
+// The public face of trainer/: trains a Llama-type decoder as a run's config.json says and writes what happens as
+// events (docs/events.md) and checkpoints (docs/checkpoints.md) into the run's folder. The program isoloss-train is a
+// thin command line over these functions; `isoloss plan` asks for the memory, `isoloss bench` uses trainer/model.h.
+#pragma once
+#include <signal.h>
+#include <stdint.h>
+
+#include "base/base.h"
+#include "trainer/config.h"
+
+// Bytes that a training of this configuration holds at once, by what they are for. All of it is allocated before the
+// first step and nothing large after it, so that a run that starts also ends.
+struct memory_plan {
+  int64_t parameters;   // float32 master weights
+  int64_t gradients;    // the same again
+  int64_t moments;      // AdamW's two
+  int64_t prepared;     // weights in the layout (and type) that the matrix products want
+  int64_t activations;  // kept from forward to backward, and their gradients
+  int64_t workspace;    // scratch of the operations
+  int64_t batch;        // tokens, targets and masks of a micro-batch
+  int64_t total;
+};
+
+// From a resolved configuration; arithmetic only (no allocation, no device), fit for planning large grids.
+struct memory_plan trainer_memory(const struct run_config *resolved);
+int64_t trainer_memory_bytes(const struct run_config *resolved);  // the total
+// Bytes of one checkpoint on disk (weights, moments; the few kilobytes of JSON are not counted).
+int64_t trainer_checkpoint_bytes(const struct run_config *resolved);
+
+struct trainer_options {
+  const char *config_path;            // RUN/config.json; the run's folder is the one it stands in
+  int64_t stop_after;                 // stop, as a signal would, once this many steps of the run are done; 0: never
+  volatile sig_atomic_t *stop_asked;  // set by a signal handler: finish the step, write a checkpoint, stop; or NULL
+};
+
+// Trains the run, from its newest good checkpoint when there is one, to its end. Progress goes to RUN/events.jsonl,
+// messages for people to standard error. Returns the exit code of isoloss-train:
+//   EXIT_DONE         the run has its end: `done` or `diverged` stands in the log (also when it did before)
+//   EXIT_RUNS_FAILED  stopped on request (`stopped` in the log): start again to go on
+//   EXIT_USAGE_ERROR, EXIT_ENVIRONMENT  could not start or go on; the error says why, and `failed` stands in the log
+//                     when the log itself could be written
+enum exit_code trainer_run(const struct trainer_options *options, struct error *error);
+
+// The final evaluation of a run (same tokens, same order, same arithmetic) on a checkpoint's weights.
+struct evaluation {
+  double loss;           // mean natural-log cross-entropy per unmasked target
+  double bits_per_byte;  // NAN where the corpus has no bytes
+  double oracle_loss;    // the source's own loss on the very same targets, NAN where it cannot tell
+  int64_t tokens, targets;
+};
+bool trainer_evaluate(const char *config_path, const char *checkpoint_folder, struct evaluation *result,
+                      struct error *error);
