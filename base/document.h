@@ -1,6 +1,7 @@
 // YAML documents as trees that remember where every node stood (libyaml underneath). Anchors and aliases are resolved
 // by sharing nodes (an alias inside its own anchor is an error); merge keys (<<) are expanded. Duplicate keys, input
-// that is not UTF-8, nesting beyond 64 levels, more than one document, and files over 64 MiB are diagnostics.
+// that is not UTF-8, nesting beyond 64 levels, more than one document, and files over 64 MiB or four million values are
+// diagnostics.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>

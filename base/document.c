@@ -1,0 +1,621 @@
+// YAML to trees with places, over libyaml's event parser. The tree is built without recursion; nesting, number of
+// values and merged pairs are bounded, so that hostile files end in a message, not in a crash or an hour's wait.
+#include "base/document.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <yaml.h>
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/text.h"
+
+enum {
+  DEEPEST = 64,
+  LARGEST_FILE = 64 << 20,
+  MOST_NODES = 4 << 20,
+  MOST_MERGED = 1 << 20,
+  SMALL_MAPPING = 16,  // keys compared pairwise up to here, hashed beyond
+};
+
+// ---------- a set of names with a number each (open addressing) ----------
+
+struct names {
+  const char **keys;
+  size_t *values;
+  size_t count, capacity;
+};
+
+static size_t names_slot(const struct names *names, const char *key) {
+  size_t slot = hash64(key, strlen(key), 0) & (names->capacity - 1);
+  while (names->keys[slot] && strcmp(names->keys[slot], key) != 0) slot = (slot + 1) & (names->capacity - 1);
+  return slot;
+}
+
+static bool names_find(const struct names *names, const char *key, size_t *value) {
+  if (!names->count) return false;
+  size_t slot = names_slot(names, key);
+  if (!names->keys[slot]) return false;
+  *value = names->values[slot];
+  return true;
+}
+
+static void names_put(struct names *names, const char *key, size_t value) {
+  if (names->count * 2 >= names->capacity) {
+    struct names grown = {.capacity = names->capacity ? names->capacity * 2 : 64};
+    grown.keys = memory_get(grown.capacity * sizeof *grown.keys);
+    grown.values = memory_get(grown.capacity * sizeof *grown.values);
+    for (size_t i = 0; i < names->capacity; i++) {
+      if (!names->keys[i]) continue;
+      size_t slot = names_slot(&grown, names->keys[i]);
+      grown.keys[slot] = names->keys[i];
+      grown.values[slot] = names->values[i];
+    }
+    grown.count = names->count;
+    free(names->keys);
+    free(names->values);
+    *names = grown;
+  }
+  size_t slot = names_slot(names, key);
+  if (!names->keys[slot]) names->count++;
+  names->keys[slot] = key;
+  names->values[slot] = value;
+}
+
+static void names_free(struct names *names) {
+  free(names->keys);
+  free(names->values);
+  *names = (struct names){0};
+}
+
+// Text shortened for a message, never inside a character.
+static const char *clipped(const char *text, char out[72]) {
+  size_t length = strlen(text);
+  if (length < 64) return text;
+  size_t keep = 60;
+  while (keep && ((unsigned char)text[keep] & 0xC0) == 0x80) keep--;
+  memcpy(out, text, keep);
+  memcpy(out + keep, "...", 4);
+  return out;
+}
+
+// ---------- building ----------
+
+struct anchor {
+  struct node *node;
+  bool open;  // its collection has not ended: an alias here would be a loop
+};
+
+// An open collection.
+struct frame {
+  struct node *node;
+  struct node **keys, **items;  // buffers, used again by later collections at this depth
+  size_t count, capacity;
+  struct node *key;  // mapping: key that waits for its value
+  size_t anchor;     // 1 + index of its anchor, or 0
+};
+
+struct builder {
+  struct arena *arena;
+  const char *file;
+  struct diagnostics *diagnostics;
+  struct frame frames[DEEPEST];
+  int depth;
+  struct anchor *anchors;
+  size_t anchor_count, anchor_capacity;
+  struct names anchor_names;
+  size_t nodes, merged;
+  struct node *root;
+  bool stop;  // a mistake after which going on makes no sense
+};
+
+static void complain(struct builder *b, yaml_mark_t mark, const char *hint, const char *message) {
+  diagnostics_add(b->diagnostics, false, b->file, (int)mark.line + 1, (int)mark.column + 1, hint, "%s", message);
+}
+
+static struct node *node_new(struct builder *b, enum node_kind kind, yaml_mark_t mark) {
+  if (++b->nodes > MOST_NODES && !b->stop) {
+    complain(b, mark, NULL, "more than 4194304 values in one file");
+    b->stop = true;
+  }
+  struct node *node = arena_alloc(b->arena, sizeof *node);
+  node->kind = kind;
+  node->file = b->file;
+  node->line = (int)mark.line + 1;
+  node->column = (int)mark.column + 1;
+  node->text = "";
+  return node;
+}
+
+static size_t anchor_add(struct builder *b, const yaml_char_t *name, struct node *node, bool open) {
+  if (!name) return 0;
+  if (b->anchor_count == b->anchor_capacity) {
+    b->anchor_capacity = b->anchor_capacity ? b->anchor_capacity * 2 : 16;
+    b->anchors = memory_grow(b->anchors, b->anchor_capacity * sizeof *b->anchors);
+  }
+  b->anchors[b->anchor_count] = (struct anchor){node, open};
+  names_put(&b->anchor_names, arena_string(b->arena, (const char *)name), b->anchor_count);
+  return ++b->anchor_count;
+}
+
+// Puts a finished or just opened node where it belongs.
+static void place(struct builder *b, struct node *node, yaml_mark_t mark) {
+  if (!b->depth) {
+    b->root = node;
+    return;
+  }
+  struct frame *frame = &b->frames[b->depth - 1];
+  if (frame->node->kind == NODE_MAPPING && !frame->key) {
+    if (node->kind != NODE_SCALAR) {
+      complain(b, mark, "put text that starts with { or [ in quotes",
+               "a key must be plain text, not a list or mapping");
+      b->stop = true;
+    }
+    frame->key = node;
+    return;
+  }
+  if (frame->count == frame->capacity) {
+    frame->capacity = frame->capacity ? frame->capacity * 2 : 16;
+    frame->keys = memory_grow(frame->keys, frame->capacity * sizeof *frame->keys);
+    frame->items = memory_grow(frame->items, frame->capacity * sizeof *frame->items);
+  }
+  frame->keys[frame->count] = frame->key;
+  frame->items[frame->count++] = node;
+  frame->key = NULL;
+}
+
+static void open_collection(struct builder *b, enum node_kind kind, const yaml_char_t *anchor, yaml_mark_t mark) {
+  if (b->depth == DEEPEST) {
+    complain(b, mark, NULL, "nested deeper than 64 levels");
+    b->stop = true;
+    return;
+  }
+  struct node *node = node_new(b, kind, mark);
+  place(b, node, mark);
+  if (b->stop) return;
+  struct frame *frame = &b->frames[b->depth++];
+  frame->node = node;
+  frame->count = 0;
+  frame->key = NULL;
+  frame->anchor = anchor_add(b, anchor, node, true);
+}
+
+static bool is_merge(const struct node *key) { return !key->quoted && strcmp(key->text, "<<") == 0; }
+
+// Finds `key` among the first `count` keys; `names` holds them when there are many.
+static bool seen(const struct frame *frame, size_t count, const struct names *names, const char *key, size_t *where) {
+  if (names->count) return names_find(names, key, where);
+  for (size_t i = 0; i < count; i++) {
+    if (strcmp(frame->keys[i]->text, key) != 0) continue;
+    *where = i;
+    return true;
+  }
+  return false;
+}
+
+static void remember(const struct frame *frame, size_t count, struct names *names) {
+  if (count <= SMALL_MAPPING) return;
+  for (size_t i = names->count ? count - 1 : 0; i < count; i++) names_put(names, frame->keys[i]->text, i);
+}
+
+static void merge_one(struct builder *b, struct frame *frame, struct names *names, const struct node *from) {
+  for (size_t i = 0; i < from->count && !b->stop; i++) {
+    size_t where;
+    if (++b->merged > MOST_MERGED) {
+      node_error(from, b->diagnostics, NULL, "merge keys (<<) expand to more than 1048576 entries");
+      b->stop = true;
+      return;
+    }
+    if (seen(frame, frame->count, names, from->keys[i]->text, &where)) continue;
+    if (frame->count == frame->capacity) {
+      frame->capacity = frame->capacity ? frame->capacity * 2 : 16;
+      frame->keys = memory_grow(frame->keys, frame->capacity * sizeof *frame->keys);
+      frame->items = memory_grow(frame->items, frame->capacity * sizeof *frame->items);
+    }
+    frame->keys[frame->count] = from->keys[i];
+    frame->items[frame->count++] = from->items[i];
+    remember(frame, frame->count, names);
+  }
+}
+
+static void merge(struct builder *b, struct frame *frame, struct names *names, const struct node *value) {
+  static const char hint[] = "<<: *anchor, or <<: [*one, *other]";
+  if (value->kind == NODE_MAPPING) {
+    merge_one(b, frame, names, value);
+  } else if (value->kind == NODE_SEQUENCE) {
+    for (size_t i = 0; i < value->count && !b->stop; i++) {
+      if (value->items[i]->kind == NODE_MAPPING)
+        merge_one(b, frame, names, value->items[i]);
+      else
+        node_error(value->items[i], b->diagnostics, hint, "only mappings can be merged with <<");
+    }
+  } else {
+    node_error(value, b->diagnostics, hint, "only mappings can be merged with <<");
+  }
+}
+
+// Duplicate keys out (the first one counts), merge keys expanded (a mapping's own keys win over merged ones).
+static void finish_mapping(struct builder *b, struct frame *frame) {
+  struct names names = {0};
+  struct node *few[4], **merges = few;
+  size_t count = frame->count, kept = 0, merge_count = 0;
+  for (size_t i = 0; i < count; i++) {
+    struct node *key = frame->keys[i], *value = frame->items[i];
+    if (is_merge(key)) {
+      if (merge_count < 4)
+        merges[merge_count++] = value;
+      else
+        node_error(key, b->diagnostics, "<<: [*one, *other]", "more than 4 merge keys in one mapping");
+      continue;
+    }
+    size_t first;
+    if (seen(frame, kept, &names, key->text, &first)) {
+      char shown[72], hint[80];
+      snprintf(hint, sizeof hint, "it stands first on line %d", frame->keys[first]->line);
+      node_error(key, b->diagnostics, hint, "key '%s' is given twice", clipped(key->text, shown));
+      continue;
+    }
+    frame->keys[kept] = key;
+    frame->items[kept++] = value;
+    remember(frame, kept, &names);
+  }
+  frame->count = kept;
+  for (size_t i = 0; i < merge_count && !b->stop; i++) merge(b, frame, &names, merges[i]);
+  names_free(&names);
+}
+
+static void close_collection(struct builder *b) {
+  struct frame *frame = &b->frames[b->depth - 1];
+  struct node *node = frame->node;
+  if (node->kind == NODE_MAPPING) finish_mapping(b, frame);
+  node->count = frame->count;
+  if (node->count) {
+    node->items = (struct node **)arena_copy(b->arena, frame->items, node->count * sizeof *node->items);
+    if (node->kind == NODE_MAPPING)
+      node->keys = (struct node **)arena_copy(b->arena, frame->keys, node->count * sizeof *node->keys);
+  }
+  if (frame->anchor) b->anchors[frame->anchor - 1].open = false;
+  b->depth--;
+}
+
+static void scalar(struct builder *b, const yaml_event_t *event) {
+  struct node *node = node_new(b, NODE_SCALAR, event->start_mark);
+  const char *text = (const char *)event->data.scalar.value, *tag = (const char *)event->data.scalar.tag;
+  size_t length = event->data.scalar.length;
+  if (memchr(text, '\0', length)) complain(b, event->start_mark, NULL, "a NUL character inside text");
+  node->text = arena_copy(b->arena, text, length);
+  node->quoted = event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
+  if (tag && strcmp(tag, YAML_STR_TAG) == 0)
+    node->quoted = true;
+  else if (tag && !starts_with(tag, "tag:yaml.org,2002:") && strcmp(tag, "!") != 0)
+    complain(b, event->start_mark, "put text that starts with ! in quotes", "tags (!name) mean nothing here");
+  anchor_add(b, event->data.scalar.anchor, node, false);
+  place(b, node, event->start_mark);
+}
+
+static void alias(struct builder *b, const yaml_event_t *event) {
+  const char *name = (const char *)event->data.alias.anchor;
+  size_t index;
+  char shown[72], message[128];
+  if (!names_find(&b->anchor_names, name, &index)) {
+    const char **names = memory_get((b->anchor_names.count + 1) * sizeof *names);
+    size_t count = 0;
+    for (size_t i = 0; i < b->anchor_names.capacity && count < 200; i++)
+      if (b->anchor_names.keys[i]) names[count++] = b->anchor_names.keys[i];
+    const char *near = nearest_name(name, names, count);
+    char hint[160];
+    snprintf(hint, sizeof hint, near ? "did you mean *%.100s?" : "an anchor is made with &name before a value%s",
+             near ? near : "; put text that starts with * in quotes");
+    snprintf(message, sizeof message, "no anchor &%s before this", clipped(name, shown));
+    complain(b, event->start_mark, hint, message);
+    free(names);
+    place(b, node_new(b, NODE_SCALAR, event->start_mark), event->start_mark);
+    return;
+  }
+  if (b->anchors[index].open) {
+    snprintf(message, sizeof message, "alias *%s stands inside its own anchor: it would contain itself",
+             clipped(name, shown));
+    complain(b, event->start_mark, NULL, message);
+    b->stop = true;
+    return;
+  }
+  if (b->depth && b->frames[b->depth - 1].node->kind == NODE_MAPPING && !b->frames[b->depth - 1].key) {
+    complain(b, event->start_mark, NULL, "an alias cannot be a key");
+    b->stop = true;
+    return;
+  }
+  place(b, b->anchors[index].node, event->start_mark);
+}
+
+// ---------- libyaml's complaints in plain words ----------
+
+struct wording {
+  const char *problem;  // part of libyaml's message
+  const char *context;  // part of its context, or NULL
+  bool at_context;      // the place to show is where the construct began
+  const char *message, *hint;
+};
+
+static const struct wording wordings[] = {
+    {"found a tab character", NULL, false, "a tab is used for indentation", "YAML wants spaces there"},
+    {"could not find expected ':'", NULL, true, "a key without a ':' after it",
+     "write 'key: value', or put text with "
+     "special characters in quotes"},
+    {"mapping values are not allowed", NULL, false, "a ':' where none can be",
+     "put text that holds ': ' in quotes; check the indentation of the lines above"},
+    {"mapping keys are not allowed", NULL, false, "a '?' where no key can be", "put the text in quotes"},
+    {"block sequence entries are not allowed", NULL, false, "a '-' where no list can start",
+     "start the list on a line of its own"},
+    {"did not find expected key", NULL, false, "this does not belong to the mapping around it",
+     "check the indentation, and quotes that end too early"},
+    {"did not find expected '-' indicator", NULL, false, "this does not belong to the list around it",
+     "check the indentation: items of a list start with '- '"},
+    {"did not find expected ',' or ']'", NULL, false, "a list in [ ] lacks a ',' or its ']' before this", NULL},
+    {"did not find expected ',' or '}'", NULL, false, "a mapping in { } lacks a ',' or its '}' before this", NULL},
+    {"did not find expected node content", NULL, false, "a value is missing here", NULL},
+    {"found unexpected end of stream", NULL, true, "quoted text that never ends", NULL},
+    {"found unexpected document indicator", NULL, true, "quoted text that never ends", NULL},
+    {"found unknown escape character", NULL, false, "unknown escape in double quotes",
+     "use single quotes, or \\\\ for a backslash"},
+    {"did not find expected hexdecimal number", NULL, false, "an escape that lacks hexadecimal digits", NULL},
+    {"found invalid Unicode character escape", NULL, false, "an escape that is no Unicode character", NULL},
+    {"did not find expected alphabetic or numeric character", "alias", true, "text that starts with '*' needs quotes",
+     "\"*.txt\"; a bare * starts an alias"},
+    {"did not find expected alphabetic or numeric character", "anchor", true, "text that starts with '&' needs quotes",
+     "a bare & starts an anchor"},
+    {"did not find expected <document start>", NULL, false, "text after the end of the document", NULL},
+    {"Maximum nesting level", NULL, false, "nested deeper than 64 levels", NULL},
+    {"exceeded maximum depth", NULL, false, "nested deeper than 64 levels", NULL},
+    {"did not find expected comment or line break", NULL, false, "text after '|' or '>' on the same line",
+     "start the block on the next line, or put the text in quotes"},
+    {"found undefined tag handle", NULL, false, "text that starts with '!' needs quotes", NULL},
+    {"while scanning a tag", NULL, true, "text that starts with '!' needs quotes", NULL},
+};
+
+static void translate(struct builder *b, const yaml_parser_t *parser, const char *bytes, size_t length) {
+  const char *problem = parser->problem ? parser->problem : "cannot be read as YAML";
+  const char *context = parser->context ? parser->context : "";
+  if (parser->error == YAML_MEMORY_ERROR) {
+    complain(b, parser->mark, NULL, "too large to read in the memory there is");
+    return;
+  }
+  if (parser->error == YAML_READER_ERROR) {
+    // Readers know bytes, not lines.
+    yaml_mark_t mark = {0};
+    size_t end = parser->problem_offset < length ? parser->problem_offset : length;
+    for (size_t i = 0; i < end; i++) {
+      if (bytes[i] == '\n') {
+        mark.line++;
+        mark.column = 0;
+      } else if (((unsigned char)bytes[i] & 0xC0) != 0x80) {
+        mark.column++;
+      }
+    }
+    char message[96];
+    snprintf(message, sizeof message, "a control character (code %d)", parser->problem_value);
+    complain(b, mark, "a spec is plain text", strstr(problem, "control characters") ? message : problem);
+    return;
+  }
+  yaml_mark_t mark = parser->problem_mark;
+  if (strstr(problem, "cannot start any token")) {
+    size_t line = 0, i = 0;
+    for (; i < length && line < mark.line; i++) line += bytes[i] == '\n';
+    for (size_t column = 0; i < length && column < mark.column; i++)
+      column += i + 1 >= length || ((unsigned char)bytes[i + 1] & 0xC0) != 0x80;
+    char message[64];
+    if (i < length && bytes[i] == '\t') {
+      complain(b, mark, "YAML wants spaces there", "a tab is used for indentation");
+    } else {
+      snprintf(message, sizeof message, "text that starts with '%c' needs quotes", i < length ? bytes[i] : ' ');
+      complain(b, mark, NULL, message);
+    }
+    return;
+  }
+  for (size_t i = 0; i < sizeof wordings / sizeof wordings[0]; i++) {
+    const struct wording *w = &wordings[i];
+    if (!strstr(problem, w->problem) && !strstr(context, w->problem)) continue;
+    if (w->context && !strstr(context, w->context)) continue;
+    complain(b, w->at_context && parser->context ? parser->context_mark : mark, w->hint, w->message);
+    return;
+  }
+  char message[256];
+  snprintf(message, sizeof message, "not YAML: %s%s%s", context, *context ? ", " : "", problem);
+  complain(b, mark, NULL, message);
+}
+
+static bool check_encoding(struct builder *b, const char *bytes, size_t length) {
+  size_t valid = utf8_valid_prefix(bytes, length);
+  if (valid == length) return true;
+  int line = 1, column = 1;
+  for (size_t i = 0; i < valid; i++) {
+    if (bytes[i] == '\n') {
+      line++;
+      column = 1;
+    } else if (((unsigned char)bytes[i] & 0xC0) != 0x80) {
+      column++;
+    }
+  }
+  bool wide = valid == 0 && length > 1 && ((unsigned char)bytes[0] == 0xFF || (unsigned char)bytes[0] == 0xFE);
+  diagnostics_add(b->diagnostics, false, b->file, line, column,
+                  wide ? "this looks like UTF-16: save the file as UTF-8" : "save the file as UTF-8",
+                  "not UTF-8: byte %zu is 0x%02X", valid, (unsigned char)bytes[valid]);
+  return false;
+}
+
+static void take(struct builder *b, const yaml_event_t *event, int *documents) {
+  switch (event->type) {
+    case YAML_DOCUMENT_START_EVENT:
+      if (++*documents == 2) {
+        complain(b, event->start_mark, "one file, one document: remove the '---'", "a second document starts here");
+        b->stop = true;
+      }
+      break;
+    case YAML_SCALAR_EVENT:
+      scalar(b, event);
+      break;
+    case YAML_ALIAS_EVENT:
+      alias(b, event);
+      break;
+    case YAML_SEQUENCE_START_EVENT:
+      open_collection(b, NODE_SEQUENCE, event->data.sequence_start.anchor, event->start_mark);
+      break;
+    case YAML_MAPPING_START_EVENT:
+      open_collection(b, NODE_MAPPING, event->data.mapping_start.anchor, event->start_mark);
+      break;
+    case YAML_SEQUENCE_END_EVENT:
+    case YAML_MAPPING_END_EVENT:
+      close_collection(b);
+      break;
+    default:
+      break;
+  }
+}
+
+struct node *document_parse(struct arena *arena, const char *file, const char *bytes, size_t length,
+                            struct diagnostics *diagnostics) {
+  struct builder *b = memory_get(sizeof *b);
+  *b = (struct builder){.arena = arena, .file = arena_string(arena, file), .diagnostics = diagnostics};
+  struct node *root = NULL;
+  if (length > LARGEST_FILE) {
+    diagnostics_add(diagnostics, false, file, 0, 0, NULL, "larger than 64 MiB");
+  } else if (check_encoding(b, bytes, length)) {
+    yaml_parser_t parser;
+    int documents = 0;
+    bool done = false;
+    if (!yaml_parser_initialize(&parser)) {
+      diagnostics_add(diagnostics, false, file, 0, 0, NULL, "no memory to read it");
+      done = b->stop = true;
+    } else {
+      yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
+      yaml_parser_set_input_string(&parser, (const unsigned char *)bytes, length);
+    }
+    while (!done && !b->stop) {
+      yaml_event_t event;
+      if (!yaml_parser_parse(&parser, &event)) {
+        translate(b, &parser, bytes, length);
+        b->stop = true;
+        break;
+      }
+      done = event.type == YAML_STREAM_END_EVENT;
+      take(b, &event, &documents);
+      yaml_event_delete(&event);
+    }
+    yaml_parser_delete(&parser);
+    if (!b->stop) {
+      root = b->root;
+      if (!root || node_is_null(root)) {
+        diagnostics_add(diagnostics, false, file, 0, 0, NULL, "there is nothing in it");
+        root = NULL;
+      }
+    }
+  }
+  for (int i = 0; i < DEEPEST; i++) {
+    free(b->frames[i].keys);
+    free(b->frames[i].items);
+  }
+  free(b->anchors);
+  names_free(&b->anchor_names);
+  free(b);
+  return root;
+}
+
+struct node *document_load(struct arena *arena, const char *path, struct diagnostics *diagnostics,
+                           struct error *error) {
+  struct stat status;
+  if (stat(path, &status) == 0 && status.st_size > LARGEST_FILE) {
+    diagnostics_add(diagnostics, false, path, 0, 0, NULL, "larger than 64 MiB");
+    diagnostics_check(diagnostics, path, error);
+    return NULL;
+  }
+  size_t length;
+  char *bytes = file_read(arena, path, &length, error);
+  if (!bytes) return NULL;
+  struct node *root = document_parse(arena, path, bytes, length, diagnostics);
+  if (!root) diagnostics_check(diagnostics, path, error);
+  return root;
+}
+
+// ---------- reading nodes ----------
+
+struct node *node_find(const struct node *mapping, const char *key) {
+  if (!mapping || mapping->kind != NODE_MAPPING) return NULL;
+  for (size_t i = 0; i < mapping->count; i++)
+    if (strcmp(mapping->keys[i]->text, key) == 0) return mapping->items[i];
+  return NULL;
+}
+
+bool node_is_null(const struct node *node) {
+  if (!node || node->kind != NODE_SCALAR || node->quoted) return false;
+  const char *t = node->text;
+  return !*t || strcmp(t, "~") == 0 || strcmp(t, "null") == 0 || strcmp(t, "Null") == 0 || strcmp(t, "NULL") == 0;
+}
+
+static bool plain(const struct node *node) { return node && node->kind == NODE_SCALAR && !node->quoted; }
+
+bool node_number(const struct node *node, double *value) { return plain(node) && number_parse(node->text, value); }
+
+bool node_integer(const struct node *node, int64_t *value) { return plain(node) && integer_parse(node->text, value); }
+
+bool node_boolean(const struct node *node, bool *value) {
+  if (!plain(node)) return false;
+  if (strcmp(node->text, "true") != 0 && strcmp(node->text, "false") != 0) return false;
+  *value = node->text[0] == 't';
+  return true;
+}
+
+const char *node_kind_name(const struct node *node) {
+  double number;
+  bool boolean;
+  if (!node) return "nothing";
+  if (node->kind == NODE_SEQUENCE) return "a list";
+  if (node->kind == NODE_MAPPING) return "a mapping";
+  if (node_is_null(node)) return "nothing";
+  if (node_number(node, &number)) return "a number";
+  if (node_boolean(node, &boolean)) return "true or false";
+  return "a string";
+}
+
+static void report(const struct node *node, struct diagnostics *diagnostics, bool warning, const char *hint,
+                   const char *format, va_list arguments) {
+  struct text text = {0};
+  text_vformat(&text, format, arguments);
+  diagnostics_add(diagnostics, warning, node->file, node->line, node->column, hint, "%s", text_string(&text));
+  text_free(&text);
+}
+
+void node_error(const struct node *node, struct diagnostics *diagnostics, const char *hint, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  report(node, diagnostics, false, hint, format, arguments);
+  va_end(arguments);
+}
+
+void node_warning(const struct node *node, struct diagnostics *diagnostics, const char *hint, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  report(node, diagnostics, true, hint, format, arguments);
+  va_end(arguments);
+}
+
+void node_check_keys(const struct node *mapping, const char *const *allowed, size_t count, const char *where,
+                     struct diagnostics *diagnostics) {
+  if (!mapping || mapping->kind != NODE_MAPPING) return;
+  for (size_t i = 0; i < mapping->count; i++) {
+    const char *key = mapping->keys[i]->text;
+    size_t found = 0;
+    while (found < count && strcmp(allowed[found], key) != 0) found++;
+    if (found < count) continue;
+    struct text hint = {0};
+    char shown[72];
+    const char *near = nearest_name(key, allowed, count);
+    if (near) {
+      text_format(&hint, "did you mean '%s'?", near);
+    } else {
+      text_add(&hint, count == 1 ? "the only key here is " : "the keys here are ");
+      for (size_t j = 0; j < count; j++) text_format(&hint, "%s%s", j ? ", " : "", allowed[j]);
+    }
+    node_error(mapping->keys[i], diagnostics, text_string(&hint), "unknown key '%s' in %s", clipped(key, shown), where);
+    text_free(&hint);
+  }
+}
