@@ -1,0 +1,201 @@
+// trainer/config: the table of run fields, resolving, counting, identity.
+#include <inttypes.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "tests/check.h"
+#include "trainer/config.h"
+
+static struct arena arena;
+
+static bool set(struct run_config *config, const char *path, const char *text) {
+  struct error error = {0};
+  const struct run_field *field = field_find(path, NULL);
+  return field && config_set(config, field, text, &arena, &error);
+}
+
+static const char *refusal(const char *path, const char *text) {
+  static struct error error;
+  struct run_config config;
+  config_default(&config);
+  error = (struct error){0};
+  const struct run_field *field = field_find(path, NULL);
+  if (!field) return "no such field";
+  config_set(&config, field, text, &arena, &error);
+  return error.text;
+}
+
+static void every_default_is_a_legal_value_of_its_field(void) {
+  struct run_config config;
+  config_default(&config);
+  for (size_t i = 0; i < run_field_count; i++) {
+    const struct run_field *field = &run_fields[i];
+    CHECK(set(&config, field->path, field->fallback));
+    CHECK(config_is_default(&config, field));
+    CHECK(*field->help && !ends_with(field->help, "."));
+    CHECK((field->type == FIELD_CHOICE) == (field->choices != NULL));
+    for (size_t j = 0; j < i; j++) CHECK(strcmp(run_fields[j].path, field->path) != 0);
+  }
+}
+
+static void refusals_say_what_is_allowed(void) {
+  CHECK_TEXT(refusal("model.width", "8"), "must be between 16 and 65536");
+  CHECK_TEXT(refusal("model.width", "wide"), "must be a whole number, not 'wide'");
+  CHECK_TEXT(refusal("train.lr", "nan"), "must be a number, not 'nan'");
+  CHECK_TEXT(refusal("train.schedule", "cosin"),
+             "must be one of cosine, wsd, linear, constant; did you mean 'cosine'?");
+  CHECK_TEXT(refusal("model.tied_head", "yes"), "must be true or false, not 'yes'");
+  const char *near;
+  CHECK(field_find("model.wdith", &near) == NULL);
+  CHECK_TEXT(near, "model.width");
+  struct run_config config;
+  struct error error = {0};
+  config_default(&config);
+  CHECK(config_set_number(&config, field_find("model.width", NULL), 95.9999999999999, &error));
+  CHECK(config.model.width == 96);
+  CHECK(!config_set_number(&config, field_find("model.width", NULL), 64.0 / 3, &error));
+}
+
+static struct run_config resolved(const char *const *pairs, const struct corpus_facts *facts, struct error *error) {
+  struct run_config config;
+  config_default(&config);
+  for (; *pairs; pairs += 2) CHECK(set(&config, pairs[0], pairs[1]));
+  config_resolve(&config, facts, "float32", error);
+  return config;
+}
+
+// The sizes of the QuEST paper (arXiv 2502.05003), whose N counts blocks and norms: N = L(4d^2 + 3dh) + (2L+1)d.
+static void parameters_match_published_sizes(void) {
+  const struct {
+    const char *layers, *width, *mlp;
+    int64_t want;
+  } sizes[] = {{"6", "640", "1792", 30482560},
+               {"7", "768", "2048", 49556736},
+               {"8", "1024", "2816", 102777856},
+               {"20", "2560", "6912", 1586076160}};
+  const struct corpus_facts none = {0};
+  for (size_t i = 0; i < 4; i++) {
+    struct error error = {0};
+    const char *pairs[] = {"model.layers",    sizes[i].layers, "model.width", sizes[i].width,
+                           "model.mlp_width", sizes[i].mlp,    NULL};
+    struct run_config config = resolved(pairs, &none, &error);
+    struct parameter_counts p = config_parameters(&config);
+    CHECK(error.code == EXIT_DONE);
+    CHECK(p.non_embedding == sizes[i].want);
+    CHECK(p.total == p.non_embedding + 2 * 257 * config.model.width);
+    CHECK(p.prunable + p.norms == p.non_embedding);
+  }
+}
+
+static void autos_follow_the_rules(void) {
+  struct error error = {0};
+  struct corpus_facts facts = {.known = true, .vocabulary = 300, .train_tokens = 1000000};
+  struct run_config c = resolved((const char *[]){"model.width", "96", "train.steps", "10", NULL}, &facts, &error);
+  CHECK(error.code == EXIT_DONE);
+  CHECK(c.model.head_dim == 32 && c.model.heads == 3 && c.model.kv_heads == 3);
+  CHECK(c.model.mlp_width == 256 && c.model.vocabulary == 300);
+  CHECK(c.train.tokens == 10 * 4096 && c.train.warmup_steps == 1);
+  CHECK_TEXT(c.model.dtype, "float32");
+  struct run_quantities q = config_quantities(&c, &facts);
+  CHECK_NEAR(q.epochs, 0.04096, 1e-12);
+  CHECK_NEAR(q.flops_6nd, 6.0 * (double)q.parameters.non_embedding * 40960, 1e-12);
+  // By hand: linear layers, causal attention over 128.5 keys on average, and the head; forward and twice backward.
+  double forward = 2.0 * 4 * (4 * 96 * 96 + 3 * 96 * 256) + 4.0 * 4 * 96 * 128.5 + 2.0 * 300 * 96;
+  CHECK_NEAR(q.flops, 3 * forward * 40960, 1e-12);
+  // The default budget is 20 tokens a parameter, in whole steps.
+  c = resolved((const char *[]){"model.width", "64", NULL}, &facts, &error);
+  CHECK(c.train.steps == 20 * config_parameters(&c).non_embedding / 4096);
+}
+
+static void impossible_combinations_are_refused(void) {
+  const struct corpus_facts none = {0};
+  const char *cases[][7] = {
+      {"model.width", "72", NULL},
+      {"model.head_dim", "48", NULL},
+      {"model.heads", "8", "model.kv_heads", "3", NULL},
+      {"train.batch_tokens", "1000", NULL},
+      {"train.accumulation", "3", NULL},
+      {"train.tokens", "1000000", "train.steps", "3", NULL},
+      {"train.steps", "10", "train.warmup_steps", "11", NULL},
+      {"model.device", "gpu", NULL},
+      {"corpus.tokenizer", "uint16", NULL},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    struct error error = {0};
+    resolved(cases[i], &none, &error);
+    if (!CHECK(error.code == EXIT_USAGE_ERROR)) printf("# case %zu\n", i);
+  }
+}
+
+static void identity_counts_what_changes_the_result_only(void) {
+  struct error error = {0};
+  struct corpus_facts facts = {.known = true, .vocabulary = 257, .train_tokens = 1000000};
+  struct run_config a = resolved((const char *[]){"train.steps", "10", NULL}, &facts, &error);
+  struct digest base = config_identity(&a, "corpus", "train", "");
+  // The same said otherwise: a default written out, tokens for steps, the device, the schedule's unused knob.
+  const char *same[][7] = {{"train.steps", "10", "model.layers", "4", NULL},
+                           {"train.tokens", "40960", NULL},
+                           {"train.steps", "10", "model.device", "cpu", "train.threads", "2", NULL},
+                           {"train.steps", "10", "train.cooldown_fraction", "0.5", NULL},
+                           {"train.steps", "10", "train.warmup_steps", "1", NULL}};
+  for (size_t i = 0; i < 5; i++) {
+    struct run_config b = resolved(same[i], &facts, &error);
+    CHECK_TEXT(config_identity(&b, "corpus", "train", "").hex, base.hex);
+  }
+  const char *other[][5] = {{"train.steps", "11", NULL},
+                            {"train.steps", "10", "seed", "1", NULL},
+                            {"train.steps", "10", "train.lr", "0.0030000001", NULL},
+                            {"train.steps", "10", "format", "w4a4", NULL}};
+  for (size_t i = 0; i < 4; i++) {
+    struct run_config b = resolved(other[i], &facts, &error);
+    CHECK(strcmp(config_identity(&b, "corpus", "train", "").hex, base.hex) != 0);
+  }
+  CHECK(strcmp(config_identity(&a, "corpus2", "train", "").hex, base.hex) != 0);
+  CHECK(strcmp(config_identity(&a, "corpus", "evaluate", base.hex).hex, base.hex) != 0);
+  CHECK(error.code == EXIT_DONE);
+}
+
+static void run_files_come_back_as_they_were(void) {
+  struct error error = {0};
+  struct corpus_facts facts = {.known = true, .vocabulary = 257, .train_tokens = 1000000};
+  struct run_file file = {.corpus_path = "/a \"b\"/c"}, back;
+  file.config = resolved((const char *[]){"train.steps", "7", "train.lr", "0.1", "corpus.files", "x.txt\ny*.txt", NULL},
+                         &facts, &error);
+  struct digest id = config_identity(&file.config, "d", "train", "");
+  snprintf(file.id, sizeof file.id, "%s", id.hex);
+  snprintf(file.corpus_digest, sizeof file.corpus_digest, "d");
+  char path[] = "/tmp/isoloss-test-XXXXXX";
+  int fd = mkstemp(path);
+  CHECK(fd >= 0);
+  close(fd);
+  struct text text = {0};
+  run_file_write(&file, &text);
+  CHECK(file_write_atomic(path, text.bytes, text.length, &error));
+  CHECK(run_file_read(&arena, path, &back, &error));
+  CHECK_TEXT(back.corpus_path, file.corpus_path);
+  CHECK_TEXT(config_identity(&back.config, "d", "train", "").hex, file.id);
+  struct text again = {0};
+  run_file_write(&back, &again);
+  CHECK_TEXT(text_string(&again), text_string(&text));
+  // Damaged files are refused with a place, never half read.
+  for (size_t cut = 0; cut + 2 < text.length; cut += 97) {
+    struct error refused = {0};
+    CHECK(file_write_atomic(path, text.bytes, cut, &error));
+    CHECK(!run_file_read(&arena, path, &back, &refused) && strstr(refused.text, path));
+  }
+  unlink(path);
+  text_free(&text);
+  text_free(&again);
+}
+
+int main(void) {
+  RUN(every_default_is_a_legal_value_of_its_field);
+  RUN(refusals_say_what_is_allowed);
+  RUN(parameters_match_published_sizes);
+  RUN(autos_follow_the_rules);
+  RUN(impossible_combinations_are_refused);
+  RUN(identity_counts_what_changes_the_result_only);
+  RUN(run_files_come_back_as_they_were);
+  arena_free(&arena);
+  return check_end();
+}
