@@ -1,0 +1,327 @@
+// Queries: run columns, rows, filters in the expression language, and the view for people who write SQL.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "results/store_internal.h"
+
+struct store_rows {
+  struct store *store;
+  sqlite3_stmt *statement;
+  struct arena arena;
+  const struct run_column *columns;  // of a query over runs, else NULL
+  struct expression *where;
+  int *where_columns;  // column of each name in `where`
+  struct value *slots;
+  int64_t limit, given;
+  bool on_first;  // store_run: the row is there already
+};
+
+// Columns that are kept for the coordinator or are documents.
+static bool hidden(const char *name) {
+  static const char *const names[] = {"canonical", "config", "command", "log_offset", "log_check", "pid", "pid_start"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    if (strcmp(name, names[i]) == 0) return true;
+  return false;
+}
+
+static struct run_column *new_column(struct store *store) {
+  store->columns = arena_grow(&store->arena, store->columns, (size_t)store->column_count,
+                              (size_t)store->column_count + 1, sizeof *store->columns);
+  return &store->columns[store->column_count++];
+}
+
+bool store_load_columns(struct store *store, struct error *error) {
+  sqlite3_stmt *s = NULL;
+  struct arena *arena = &store->arena;
+  if (sqlite3_prepare_v2(store->database, "SELECT name, type FROM pragma_table_info('runs') ORDER BY cid", -1, &s,
+                         NULL) != SQLITE_OK)
+    return store_fail(store, error, "reading the tables");
+  int code;
+  while ((code = sqlite3_step(s)) == SQLITE_ROW) {
+    const char *name = (const char *)sqlite3_column_text(s, 0);
+    if (hidden(name)) continue;
+    bool text = strcmp((const char *)sqlite3_column_text(s, 1), "TEXT") == 0;
+    *new_column(store) = (struct run_column){arena_string(arena, name), arena_format(arena, "r.%s", name), text, false};
+    if (strcmp(name, "tokens") == 0)
+      *new_column(store) = (struct run_column){"tokens_per_parameter", "1.0 * r.tokens / r.parameters", false, false};
+  }
+  bool fine = code == SQLITE_DONE || store_fail(store, error, "reading the tables");
+  sqlite3_finalize(s);
+  for (size_t i = 0; i < run_field_count && fine; i++) {
+    const struct run_field *field = &run_fields[i];
+    *new_column(store) =
+        (struct run_column){field->path, arena_format(arena, "json_extract(r.config, '$.\"%s\"')", field->path),
+                            field->type >= FIELD_CHOICE, field->type == FIELD_BOOLEAN};
+  }
+  store->column_names = arena_array(arena, (size_t)store->column_count, sizeof *store->column_names);
+  for (int i = 0; i < store->column_count; i++) store->column_names[i] = store->columns[i].name;
+  return fine;
+}
+
+const char *const *store_run_columns(struct store *store, int *count) {
+  *count = store->column_count;
+  return store->column_names;
+}
+
+static void select_columns(struct store *store, struct text *sql) {
+  text_add(sql, "SELECT ");
+  for (int i = 0; i < store->column_count; i++)
+    text_format(sql, "%s%s AS \"%s\"", i ? ", " : "", store->columns[i].sql, store->columns[i].name);
+}
+
+bool store_refresh_view(struct store *store, struct error *error) {
+  // The columns are loaded on a connection of its own life; here they are needed early, for the view's text.
+  if (!store_load_columns(store, error)) return false;
+  struct text sql = {0};
+  text_add(&sql, "CREATE VIEW run_table AS ");
+  select_columns(store, &sql);
+  text_add(&sql, " FROM runs r");
+  sqlite3_stmt *s = NULL;
+  bool same = sqlite3_prepare_v2(store->database, "SELECT sql FROM sqlite_schema WHERE name = 'run_table'", -1, &s,
+                                 NULL) == SQLITE_OK &&
+              sqlite3_step(s) == SQLITE_ROW && strcmp((const char *)sqlite3_column_text(s, 0), text_string(&sql)) == 0;
+  sqlite3_finalize(s);
+  bool fine = true;
+  if (!same) {
+    fine = store_begin(store, error) &&
+           store_execute(store, "DROP VIEW IF EXISTS run_table", "making the view", error) &&
+           store_execute(store, text_string(&sql), "making the view", error) && store_commit(store, error);
+    if (!fine) store_rollback(store);
+  }
+  text_free(&sql);
+  store->columns = NULL;
+  store->column_count = 0;
+  return fine;
+}
+
+// ---------- rows ----------
+
+int store_rows_columns(const struct store_rows *rows) { return sqlite3_column_count(rows->statement); }
+const char *store_rows_name(const struct store_rows *rows, int column) {
+  return sqlite3_column_name(rows->statement, column);
+}
+
+int store_rows_find(const struct store_rows *rows, const char *name) {
+  int count = store_rows_columns(rows);
+  for (int i = 0; i < count; i++)
+    if (strcmp(store_rows_name(rows, i), name) == 0) return i;
+  return -1;
+}
+
+struct value store_rows_value(const struct store_rows *rows, int column) {
+  struct value value = {.kind = VALUE_MISSING};
+  switch (sqlite3_column_type(rows->statement, column)) {
+    case SQLITE_INTEGER:
+    case SQLITE_FLOAT:
+      value.kind = rows->columns && rows->columns[column].boolean ? VALUE_BOOLEAN : VALUE_NUMBER;
+      value.number = sqlite3_column_double(rows->statement, column);
+      break;
+    case SQLITE_TEXT:
+    case SQLITE_BLOB:
+      value.kind = VALUE_TEXT;
+      value.text = (const char *)sqlite3_column_text(rows->statement, column);
+      break;
+    default:
+      break;
+  }
+  return value;
+}
+
+struct value store_rows_get(const struct store_rows *rows, const char *name) {
+  int column = store_rows_find(rows, name);
+  return column < 0 ? (struct value){.kind = VALUE_MISSING} : store_rows_value(rows, column);
+}
+
+void store_rows_close(struct store_rows *rows) {
+  if (!rows) return;
+  sqlite3_finalize(rows->statement);
+  arena_free(&rows->arena);
+  free(rows);
+}
+
+static bool row_matches(struct store_rows *rows, bool *matches, struct error *error) {
+  *matches = true;
+  if (!rows->where) return true;
+  for (int i = 0; i < rows->where->name_count; i++) {
+    int column = rows->where_columns[i];
+    struct value value = store_rows_value(rows, column);
+    if (value.kind == VALUE_MISSING)
+      value = rows->columns[column].text ? (struct value){.kind = VALUE_TEXT, .text = ""}
+                                         : (struct value){.kind = VALUE_NUMBER, .number = NAN};
+    rows->slots[i] = value;
+  }
+  return expression_condition(rows->where, rows->slots, matches, error);
+}
+
+bool store_rows_next(struct store_rows *rows, struct error *error) {
+  if (rows->on_first) {
+    rows->on_first = false;
+    return true;
+  }
+  while (!rows->limit || rows->given < rows->limit) {
+    int code = sqlite3_step(rows->statement);
+    if (code == SQLITE_DONE) return false;
+    if (code != SQLITE_ROW) return store_fail(rows->store, error, "reading");
+    bool matches;
+    if (!row_matches(rows, &matches, error)) return false;
+    if (!matches) continue;
+    rows->given++;
+    return true;
+  }
+  return false;
+}
+
+static struct store_rows *rows_new(struct store *store, const char *sql, struct error *error) {
+  struct store_rows *rows = memory_get(sizeof *rows);
+  rows->store = store;
+  if (sqlite3_prepare_v2(store->database, sql, -1, &rows->statement, NULL) == SQLITE_OK) return rows;
+  store_fail(store, error, "reading");
+  store_rows_close(rows);
+  return NULL;
+}
+
+struct store_rows *store_select(struct store *store, const char *sql, const struct value *values, size_t count,
+                                struct error *error) {
+  struct store_rows *rows = rows_new(store, sql, error);
+  if (!rows) return NULL;
+  if (!sqlite3_stmt_readonly(rows->statement)) {
+    error_set(error, EXIT_USAGE_ERROR, "this statement would write: %s", sql);
+    store_rows_close(rows);
+    return NULL;
+  }
+  for (size_t i = 0; i < count; i++) {
+    if (values[i].kind == VALUE_TEXT)
+      bind_text(rows->statement, (int)i + 1, values[i].text);
+    else if (values[i].kind != VALUE_MISSING)
+      bind_number(rows->statement, (int)i + 1, values[i].number);
+  }
+  return rows;
+}
+
+// ---------- runs ----------
+
+static int find_column(struct store *store, const char *name) {
+  for (int i = 0; i < store->column_count; i++)
+    if (strcmp(store->columns[i].name, name) == 0) return i;
+  return -1;
+}
+
+static bool unknown_column(struct store *store, const char *name, struct error *error) {
+  const char *near = nearest_name(name, store->column_names, (size_t)store->column_count);
+  if (near) return error_set(error, EXIT_USAGE_ERROR, "runs have no column '%s'; did you mean '%s'?", name, near);
+  return error_set(
+      error, EXIT_USAGE_ERROR,
+      "runs have no column '%s' (text is written in quotes; `isoloss runs --columns help` lists the columns)", name);
+}
+
+static bool parse_where(struct store_rows *rows, const char *where, struct error *error) {
+  rows->where = expression_parse(&rows->arena, where, error);
+  if (!rows->where) return error_context(error, "condition '%s'", where);
+  size_t count = (size_t)rows->where->name_count;
+  rows->where_columns = arena_array(&rows->arena, count, sizeof *rows->where_columns);
+  rows->slots = arena_array(&rows->arena, count, sizeof *rows->slots);
+  for (size_t i = 0; i < count; i++) {
+    const struct expression_name *name = &rows->where->names[i];
+    if (name->index)
+      return error_set(error, EXIT_USAGE_ERROR, "condition '%s': column %d: runs have no '%s[%s]'", where,
+                       name->offset + 1, name->name, name->index);
+    rows->where_columns[i] = find_column(rows->store, name->name);
+    if (rows->where_columns[i] < 0) {
+      unknown_column(rows->store, name->name, error);
+      return error_context(error, "condition '%s': column %d", where, name->offset + 1);
+    }
+  }
+  return true;
+}
+
+struct store_rows *store_runs(struct store *store, const struct run_query *query, struct error *error) {
+  int sort = -1;
+  bool falling = query->sort && query->sort[0] == '-';
+  if (query->sort) {
+    const char *name = query->sort + falling;
+    sort = find_column(store, strcmp(name, "N") == 0   ? "parameters"
+                              : strcmp(name, "D") == 0 ? "tokens"
+                              : strcmp(name, "C") == 0 ? "flops"
+                                                       : name);
+    if (sort < 0) {
+      unknown_column(store, name, error);
+      return NULL;
+    }
+  }
+  struct text sql = {0};
+  select_columns(store, &sql);
+  text_add(&sql, query->experiment ? " FROM experiment_runs e JOIN runs r ON r.id = e.run WHERE e.experiment = ?1"
+                                   : " FROM runs r WHERE 1");
+  if (query->state) text_add(&sql, " AND r.state = ?2");
+  text_add(&sql, " ORDER BY ");
+  if (sort >= 0) text_format(&sql, "%s %s NULLS LAST, ", store->columns[sort].sql, falling ? "DESC" : "ASC");
+  text_add(&sql, query->experiment ? "e.position" : "r.rowid");
+  struct store_rows *rows = rows_new(store, text_string(&sql), error);
+  text_free(&sql);
+  if (!rows) return NULL;
+  rows->columns = store->columns;
+  rows->limit = query->limit;
+  if (query->experiment) bind_text(rows->statement, 1, query->experiment);
+  if (query->state) bind_text(rows->statement, 2, query->state);
+  if (!query->where || parse_where(rows, query->where, error)) return rows;
+  store_rows_close(rows);
+  return NULL;
+}
+
+struct store_rows *store_run(struct store *store, const char *id, struct error *error) {
+  struct text sql = {0};
+  select_columns(store, &sql);
+  text_add(&sql, " FROM runs r WHERE r.id = ?1");
+  struct store_rows *rows = rows_new(store, text_string(&sql), error);
+  text_free(&sql);
+  if (!rows) return NULL;
+  rows->columns = store->columns;
+  bind_text(rows->statement, 1, id);
+  if (store_rows_next(rows, error)) return rows;
+  store_rows_close(rows);
+  return NULL;
+}
+
+struct store_rows *store_experiments(struct store *store, const char *name, struct error *error) {
+  struct value value = store_text(name);
+  return store_select(
+      store,
+      "SELECT e.name, e.about, e.spec_path, e.spec_text, e.created_at, e.updated_at, count(r.id) AS runs,"
+      " sum(r.state IS 'pending') AS pending, sum(r.state IS 'running') AS running,"
+      " sum(r.state IS 'done') AS done, sum(r.state IS 'diverged') AS diverged,"
+      " sum(r.state IS 'failed') AS failed, sum(r.state IS 'killed') AS killed "
+      "FROM experiments e LEFT JOIN experiment_runs m ON m.experiment = e.name "
+      "LEFT JOIN runs r ON r.id = m.run WHERE ?1 IS NULL OR e.name = ?1 "
+      "GROUP BY e.name ORDER BY e.created_at, e.name",
+      &value, 1, error);
+}
+
+bool store_overlay(struct store *store, const char *path, struct error *error) {
+  sqlite3_stmt *s = NULL;
+  if (sqlite3_prepare_v2(store->database, "ATTACH ?1 AS other", -1, &s, NULL) != SQLITE_OK)
+    return store_fail(store, error, "opening another store");
+  struct text name = {0};
+  bind_text(s, 1, path);
+  bool fine = store_step_done(store, s, "opening another store", error);
+  sqlite3_finalize(s);
+  if (!fine) return error_context(error, "%s", path);
+  // By name: a migrated store has its columns in another order.
+  sqlite3_prepare_v2(store->database,
+                     "SELECT group_concat(name, ', ') FROM pragma_table_info('runs') "
+                     "WHERE name IN (SELECT name FROM pragma_table_info('runs', 'other')) AND name <> 'id'",
+                     -1, &s, NULL);
+  fine = sqlite3_step(s) == SQLITE_ROW || store_fail(store, error, "reading another store");
+  if (fine) {
+    const char *columns = (const char *)sqlite3_column_text(s, 0);
+    text_format(&name,
+                "UPDATE main.runs SET (%s) = (SELECT %s FROM other.runs o WHERE o.id = main.runs.id) "
+                "WHERE id IN (SELECT id FROM other.runs)",
+                columns, columns);
+  }
+  sqlite3_finalize(s);
+  fine = fine && store_execute(store, text_string(&name), "reading another store", error);
+  text_free(&name);
+  sqlite3_exec(store->database, "DETACH other", NULL, NULL, NULL);
+  return fine;
+}

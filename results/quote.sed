@@ -1,0 +1,3 @@
+# Makes every line a C string literal.
+s/[\\"]/\\&/g
+s/.*/"&\\n"/

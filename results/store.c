@@ -1,0 +1,256 @@
+// Opening, closing, transactions, errors.
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "results/store_internal.h"
+
+enum { BUSY_MILLISECONDS = 15000 };
+
+bool store_fail(struct store *store, struct error *error, const char *doing) {
+  sqlite3 *database = store->database;
+  int code = database ? sqlite3_errcode(database) : SQLITE_NOMEM;
+  const char *message = database ? sqlite3_errmsg(database) : "out of memory";
+  switch (code & 0xff) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+      return error_set(error, EXIT_ENVIRONMENT,
+                       "%s: another program keeps the database locked (waited %d s while %s); close it and try again",
+                       store->path, BUSY_MILLISECONDS / 1000, doing);
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+    case SQLITE_AUTH:
+      return error_set(error, EXIT_ENVIRONMENT,
+                       "%s: no permission to write (%s); set ISOLOSS_HOME to a folder of yours", store->path, doing);
+    case SQLITE_CANTOPEN:
+      return error_set(error, EXIT_ENVIRONMENT, "%s: cannot open the database (%s): %s", store->path, doing,
+                       sqlite3_system_errno(database) ? strerror(sqlite3_system_errno(database)) : message);
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+      return error_set(error, EXIT_ENVIRONMENT,
+                       "%s: the database is damaged (%s). Nothing of the runs is lost: move the file away and call "
+                       "`isoloss run` with your specs, which reads the runs' event logs again",
+                       store->path, message);
+    case SQLITE_FULL:
+      return error_set(error, EXIT_ENVIRONMENT, "%s: the disk is full (%s); make room and try again", store->path,
+                       doing);
+    case SQLITE_IOERR:
+      return error_set(error, EXIT_ENVIRONMENT, "%s: the disk failed (%s): %s", store->path, doing,
+                       sqlite3_system_errno(database) ? strerror(sqlite3_system_errno(database)) : message);
+    default:
+      return error_set(error, EXIT_ENVIRONMENT, "%s: %s: %s", store->path, doing, message);
+  }
+}
+
+double store_now(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+const char *store_host(struct arena *arena) {
+  char name[256] = "";
+  if (gethostname(name, sizeof name - 1) != 0 || !*name) snprintf(name, sizeof name, "localhost");
+  return arena_string(arena, name);
+}
+
+struct value store_number(double value) {
+  if (isnan(value)) return (struct value){.kind = VALUE_MISSING};
+  return (struct value){.kind = VALUE_NUMBER, .number = value};
+}
+
+struct value store_text(const char *text) {
+  if (!text) return (struct value){.kind = VALUE_MISSING};
+  return (struct value){.kind = VALUE_TEXT, .text = text};
+}
+
+void bind_number(sqlite3_stmt *statement, int index, double value) {
+  if (isnan(value))
+    sqlite3_bind_null(statement, index);
+  else if (value == floor(value) && fabs(value) < 0x1p53)
+    sqlite3_bind_int64(statement, index, (sqlite3_int64)value);
+  else
+    sqlite3_bind_double(statement, index, value);
+}
+
+void bind_text(sqlite3_stmt *statement, int index, const char *text) {
+  if (text)
+    sqlite3_bind_text(statement, index, text, -1, SQLITE_TRANSIENT);
+  else
+    sqlite3_bind_null(statement, index);
+}
+
+sqlite3_stmt *store_statement(struct store *store, const char *sql, struct error *error) {
+  for (int i = 0; i < store->cached; i++) {
+    if (store->cache[i].sql != sql) continue;
+    sqlite3_reset(store->cache[i].statement);
+    sqlite3_clear_bindings(store->cache[i].statement);
+    return store->cache[i].statement;
+  }
+  if (store->cached == STATEMENT_CACHE) {
+    error_set(error, EXIT_ENVIRONMENT, "%s: more than %d kinds of statements", store->path, STATEMENT_CACHE);
+    return NULL;
+  }
+  sqlite3_stmt *statement = NULL;
+  if (sqlite3_prepare_v3(store->database, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL) != SQLITE_OK) {
+    store_fail(store, error, "preparing a statement");
+    return NULL;
+  }
+  store->cache[store->cached++] = (struct cached_statement){sql, statement};
+  return statement;
+}
+
+bool store_step_done(struct store *store, sqlite3_stmt *statement, const char *doing, struct error *error) {
+  int code = sqlite3_step(statement);
+  bool fine = code == SQLITE_DONE || code == SQLITE_ROW;
+  if (!fine) store_fail(store, error, doing);
+  sqlite3_reset(statement);
+  return fine;
+}
+
+bool store_execute(struct store *store, const char *sql, const char *doing, struct error *error) {
+  return sqlite3_exec(store->database, sql, NULL, NULL, NULL) == SQLITE_OK || store_fail(store, error, doing);
+}
+
+bool store_begin(struct store *store, struct error *error) {
+  sqlite3_stmt *statement = store_statement(store, "BEGIN IMMEDIATE", error);
+  if (!statement || !store_step_done(store, statement, "starting to write", error)) return false;
+  store->in_transaction = true;
+  return true;
+}
+
+bool store_commit(struct store *store, struct error *error) {
+  sqlite3_stmt *statement = store_statement(store, "COMMIT", error);
+  if (!statement || !store_step_done(store, statement, "writing", error)) {
+    store_rollback(store);
+    return false;
+  }
+  store->in_transaction = false;
+  return true;
+}
+
+void store_rollback(struct store *store) {
+  // SQLite itself may have rolled back already (a full disk): then there is nothing to do.
+  if (!sqlite3_get_autocommit(store->database)) sqlite3_exec(store->database, "ROLLBACK", NULL, NULL, NULL);
+  store->in_transaction = false;
+}
+
+static bool look_at_file(struct store *store, struct error *error) {
+  return store_execute(store, "SELECT count(*) FROM sqlite_schema", "opening", error);
+}
+
+static bool open_connection(struct store *store, const char *name, int flags, struct error *error) {
+  if (sqlite3_open_v2(name, &store->database, flags, NULL) != SQLITE_OK) return store_fail(store, error, "opening");
+  sqlite3_busy_timeout(store->database, BUSY_MILLISECONDS);
+  return look_at_file(store, error);
+}
+
+// A database in a folder that we may not write, left by a program that ended well: no log beside it, so no writer.
+static bool open_immutable(struct store *store) {
+  struct arena scratch = {0};
+  struct error ignored = {0};
+  bool fine = false;
+  if (!file_exists(arena_format(&scratch, "%s-wal", store->path))) {
+    struct text name = {0};
+    text_add(&name, "file:");
+    for (const char *c = store->path; *c; c++)
+      if (strchr("%?#", *c))
+        text_format(&name, "%%%02X", (unsigned)(unsigned char)*c);
+      else
+        text_char(&name, *c);
+    text_add(&name, "?immutable=1");
+    sqlite3_close(store->database);
+    store->database = NULL;
+    fine = open_connection(store, text_string(&name), SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, &ignored);
+    text_free(&name);
+  }
+  arena_free(&scratch);
+  return fine;
+}
+
+static bool open_to_read(struct store *store, struct error *error) {
+  struct error first = {0};
+  store->read_only = true;
+  bool needed;
+  if (!open_connection(store, store->path, SQLITE_OPEN_READONLY, &first) &&
+      !(sqlite3_errcode(store->database) == SQLITE_CANTOPEN && open_immutable(store))) {
+    *error = first;
+    return false;
+  }
+  if (!store_needs_migration(store, &needed, error)) return false;
+  if (!needed) return true;
+  sqlite3_close(store->database);
+  store->database = NULL;
+  if (!open_connection(store, store->path, SQLITE_OPEN_READWRITE, error) || !store_migrate_here(store, error))
+    return error_context(error, "bringing the database up to date");
+  return true;
+}
+
+static bool open_to_write(struct store *store, enum store_mode mode, struct error *error) {
+  bool private = strcmp(store->path, ":memory:") == 0;
+  if (mode == STORE_CREATE && !private) {
+    char *folder = arena_string(&store->arena, store->path), *slash = strrchr(folder, '/');
+    if (slash && slash != folder) {
+      *slash = '\0';
+      if (!folder_make(folder, error)) return false;
+    }
+  }
+  int flags = SQLITE_OPEN_READWRITE | (mode == STORE_CREATE ? SQLITE_OPEN_CREATE : 0);
+  if (!open_connection(store, store->path, flags, error)) return false;
+  if (sqlite3_db_readonly(store->database, "main") == 1)
+    return error_set(error, EXIT_ENVIRONMENT, "%s: no permission to write; set ISOLOSS_HOME to a folder of yours",
+                     store->path);
+  // Write-ahead log: readers never wait for the coordinator. NORMAL keeps the file sound through a power cut; what the
+  // last seconds lose is read from the event logs again.
+  if (!store_execute(store, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON", "opening",
+                     error))
+    return false;
+  return store_migrate_here(store, error) && store_refresh_view(store, error);
+}
+
+struct store *store_open(const char *path, enum store_mode mode, struct error *error) {
+  struct store *store = memory_get(sizeof *store);
+  store->path = arena_string(&store->arena, path);
+  bool fine = false;
+  if (mode != STORE_CREATE && !file_exists(path))
+    error_set(error, EXIT_ENVIRONMENT, "%s: no database there yet; `isoloss run SPEC` makes it", path);
+  else
+    fine = (mode == STORE_READ ? open_to_read(store, error) : open_to_write(store, mode, error)) &&
+           store_load_columns(store, error);
+  if (fine) return store;
+  store_close(store);
+  return NULL;
+}
+
+static char *home_path(struct arena *arena) { return path_join(arena, isoloss_home(arena), "isoloss.db"); }
+
+struct store *store_open_home(enum store_mode mode, struct error *error) {
+  struct arena scratch = {0};
+  struct store *store = store_open(home_path(&scratch), mode, error);
+  arena_free(&scratch);
+  return store;
+}
+
+bool store_exists_home(void) {
+  struct arena scratch = {0};
+  bool exists = file_exists(home_path(&scratch));
+  arena_free(&scratch);
+  return exists;
+}
+
+const char *store_path(const struct store *store) { return store->path; }
+
+void store_close(struct store *store) {
+  if (!store) return;
+  for (int i = 0; i < store->cached; i++) sqlite3_finalize(store->cache[i].statement);
+  if (store->database) {
+    store_rollback(store);
+    sqlite3_close(store->database);
+  }
+  arena_free(&store->arena);
+  free(store);
+}

@@ -1,0 +1,58 @@
+// Inside results/: the connection, its statement cache, errors, migrations.
+#pragma once
+#include <sqlite3.h>
+
+#include "results/store.h"
+
+enum { STATEMENT_CACHE = 32, SCHEMA_VERSION = 1 };
+
+struct cached_statement {
+  const char *sql;  // a string literal: compared by address
+  sqlite3_stmt *statement;
+};
+
+struct store {
+  struct arena arena;
+  sqlite3 *database;
+  const char *path;
+  bool read_only, in_transaction;
+  struct cached_statement cache[STATEMENT_CACHE];
+  int cached;
+  // Run columns: name, SQL expression over table runs (alias r), whether text, whether boolean.
+  struct run_column *columns;
+  const char **column_names;
+  int column_count;
+};
+
+struct run_column {
+  const char *name, *sql;
+  bool text, boolean;
+};
+
+// The error of the last SQLite call, in words that say what to do. Always returns false.
+bool store_fail(struct store *store, struct error *error, const char *doing);
+// A cached statement, reset and with no bindings. `sql` must be a string literal. NULL on error.
+sqlite3_stmt *store_statement(struct store *store, const char *sql, struct error *error);
+// Runs a statement that returns no rows.
+bool store_step_done(struct store *store, sqlite3_stmt *statement, const char *doing, struct error *error);
+// Runs SQL text that returns no rows.
+bool store_execute(struct store *store, const char *sql, const char *doing, struct error *error);
+double store_now(void);                                              // seconds since 1970
+void bind_number(sqlite3_stmt *statement, int index, double value);  // NAN: NULL; whole numbers as integers
+void bind_text(sqlite3_stmt *statement, int index, const char *text);
+
+// migrate.c
+struct migration {
+  int version;  // the version that it leads to
+  const char *sql;
+};
+// Brings the database to the last migration's version, one transaction a step: `schema` makes a new one (version
+// `schema_version`), migrations lead older ones there. A newer database is an error.
+bool store_migrate(struct store *store, const char *schema, int schema_version, const struct migration *migrations,
+                   size_t count, struct error *error);
+bool store_migrate_here(struct store *store, struct error *error);
+bool store_needs_migration(struct store *store, bool *needed, struct error *error);
+
+// query.c
+bool store_load_columns(struct store *store, struct error *error);
+bool store_refresh_view(struct store *store, struct error *error);
