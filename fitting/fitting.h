@@ -1,0 +1,333 @@
+// The public face of fitting/: tables of observations, laws as data, fits with their uncertainty, predictions.
+//
+//   struct table table; struct law law; struct fit_result result;
+//   table_read_csv(&table, "runs.csv", NULL, 0, &error)     or table_init, table_add_number, table_add_category ...
+//   law_load(&law, "chinchilla", &diagnostics, &error)      a law that ships, or the path of a .yaml file
+//   fit_run(&law, &table, &(struct fit_options){.bootstrap = -1}, &result, &error)
+//   fit_result_json(&result, &writer)                       the document of the contract for scripts
+//
+// fitting/ knows nothing of training or of the store: whoever has runs fills a table. Each of the three structs owns an
+// arena and is released by its own _free; a result points into neither the table nor the law.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/base.h"
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Tables
+
+enum column_kind { COLUMN_NUMBER, COLUMN_CATEGORY };
+
+// What a column says about a row. It decides what makes two rows "the same configuration" in best_over and average_over
+// (all settings but the axes); a CSV's columns are of unknown role and count there only when a law or a list names
+// them.
+enum column_role { ROLE_UNKNOWN, ROLE_SETTING, ROLE_QUANTITY, ROLE_OUTCOME };
+
+struct table_column {
+  const char *name;  // the store's name: "parameters", "train.lr"
+  const char
+      *original;  // as written in the source, when --map or a short name (N, D, C) renamed it; else equal to name
+  enum column_kind kind;
+  enum column_role role;
+  double *numbers;          // COLUMN_NUMBER: one a row, NAN where missing
+  int *codes;               // COLUMN_CATEGORY: one a row, index into categories, -1 where missing
+  const char **categories;  // in order of first appearance
+  int category_count;
+};
+
+struct table {
+  struct arena arena;
+  const char *source;  // file name, "runs of quickstart": for messages
+  size_t row_count;
+  const char **row_names;  // run id, or "line 12"
+  int *row_members;        // rows of the source that were averaged into this one (1 as read)
+  struct table_column *columns;
+  size_t column_count;
+};
+
+// A table of row_count rows without columns; `source` is for messages. table_free in the end.
+void table_init(struct table *table, const char *source, size_t row_count);
+void table_free(struct table *table);
+// Adds a column, all values missing; the caller fills numbers, or codes through table_set_category. Pointers to columns
+// stay valid only until the next one is added; column numbers stay.
+size_t table_add_number(struct table *table, const char *name, enum column_role role);
+size_t table_add_category(struct table *table, const char *name, enum column_role role);
+// Sets a category cell; NULL is missing.
+void table_set_category(struct table *table, size_t column, size_t row, const char *category);
+// Names a row (copied).
+void table_name_row(struct table *table, size_t row, const char *name);
+// The column of that name (N, D and C are short for parameters, tokens, flops), or -1.
+int table_find(const struct table *table, const char *name);
+// The column's name nearest to `name`, or NULL.
+const char *table_nearest(const struct table *table, const char *name);
+// The cell as an expression's value; VALUE_MISSING where it is missing.
+struct value table_value(const struct table *table, size_t column, size_t row);
+
+// "store's name=column of the file", as --map a=b,c=d gives it.
+struct column_map {
+  const char *name, *original;
+};
+// Splits "parameters=N_total,tokens=D_seen" (texts in the arena). False with an error on a malformed list.
+bool column_maps_parse(struct arena *arena, const char *text, struct column_map **maps, size_t *count,
+                       struct error *error);
+// Reads a CSV file: a header line, then rows of as many cells (RFC 4180 quoting, LF or CRLF, UTF-8, a byte order mark
+// is fine). A column is numeric when every cell that is not empty reads as a number; empty, NA, NaN, null and - are
+// missing. Errors name line and column: a ragged row, an open quote, two columns of one name, a map to a column that is
+// not there. N, D and C become parameters, tokens and flops unless such a column is there already. A column `run_id` or
+// `id` names the rows.
+bool table_read_csv(struct table *table, const char *path, const struct column_map *maps, size_t map_count,
+                    struct error *error);
+bool table_parse_csv(struct table *table, const char *name, const char *bytes, size_t length,
+                     const struct column_map *maps, size_t map_count, struct error *error);
+
+// Marks in keep[row] the rows for which `condition` holds. A comparison with a missing number is false (as NaN), a
+// missing text is "". Unknown columns are errors with the nearest name.
+bool table_where(const struct table *table, const char *condition, bool *keep, struct error *error);
+// Drops the rows that are not marked.
+void table_keep_rows(struct table *table, const bool *keep);
+
+// What a reduction did, for the report.
+struct reduction {
+  size_t rows_before, rows_after;
+  const char **warnings;  // in the table's arena: "12 of 40 best train.lr lie on the edge of their grid (...)"
+  size_t warning_count;
+  double noise;          // average_over: pooled standard deviation of ln(target) within configurations; NAN if unknown
+  size_t noise_degrees;  // degrees of freedom of it
+};
+// Keeps, of the rows that are equal in all key columns, the one with the lowest `target` (rows without target are
+// dropped), and warns when the best lies on the edge of the values that an axis takes in its group. Keys are the
+// columns of role ROLE_SETTING and the columns named in keys[], without the axes and without the columns in `beside`
+// (axes of other reductions: they stay in the key; pass them only when they should not). Unknown axes are errors.
+bool table_best_over(struct table *table, const char *target, const char *const *axes, size_t axis_count,
+                     const char *const *keys, size_t key_count, struct reduction *reduction, struct error *error);
+// Replaces the rows that are equal in all key columns by one: the mean of target and of the other numeric outcomes.
+// row_members tells how many there were. A bootstrap then resamples configurations with all their seeds.
+bool table_average_over(struct table *table, const char *target, const char *const *axes, size_t axis_count,
+                        const char *const *keys, size_t key_count, struct reduction *reduction, struct error *error);
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Laws
+
+enum law_residual { RESIDUAL_LOG, RESIDUAL_PLAIN };
+enum law_objective { OBJECTIVE_HUBER, OBJECTIVE_LEAST_SQUARES, OBJECTIVE_LAD };
+
+// Sum over rows of: Huber_delta(r) = r^2/2 for |r| <= delta, delta (|r| - delta/2) beyond; r^2/2; |r|.
+struct objective {
+  enum law_objective kind;
+  double delta;  // of Huber
+};
+// Reads "huber:1e-3", "least-squares", "lad"; "log", "plain". False with an error that lists what there is.
+bool objective_parse(const char *text, struct objective *objective, struct error *error);
+bool residual_parse(const char *text, enum law_residual *residual, struct error *error);
+// "huber:0.001"
+void objective_text(struct objective objective, char out[48]);
+
+struct law_parameter {
+  const char *name, *about;
+  const struct node *node;
+  bool positive;         // fitted through its logarithm
+  double low, high;      // bounds of the value; infinite where there are none
+  const double *starts;  // values to start from
+  int start_count;
+  const char *by;          // column whose categories have a parameter each; NULL: one for all
+  const char **baselines;  // categories pinned to `baseline_value`: the first that the table has
+  int baseline_count;
+  double baseline_value;
+  bool fixed;  // held at `fixed_value` unless freed
+  double fixed_value;
+  const struct expression *tied;  // or follows from other parameters
+};
+
+struct law_definition {  // a name, or a function of arguments, that formulas may use
+  const char *name;
+  const char **arguments;
+  int argument_count;
+  const struct expression *expression;
+};
+
+struct law_stage {
+  const char *name;
+  const char *where;  // condition on rows, NULL: all
+  const char **free;  // parameters fitted here; the others keep what they have
+  int free_count;
+};
+
+struct law_derived {
+  const char *name, *about;
+  const struct expression *expression;  // over parameters, earlier derived quantities and `at`
+  const char *at;                       // a column's name that gets the values below, or NULL
+  const double *values;
+  int value_count;
+};
+
+struct law {
+  struct arena arena;
+  const char *name, *path, *about, *source;
+  const char *formula_text;
+  const struct expression *formula;
+  const char *target;  // the column it predicts: "loss"
+  enum law_residual residual;
+  struct objective objective;
+  struct law_parameter *parameters;
+  int parameter_count;
+  struct law_definition *definitions;
+  int definition_count;
+  struct law_stage *stages;  // at least one
+  int stage_count;
+  struct law_derived *derived;
+  int derived_count;
+  const char **columns;  // that the formula needs, in order of appearance, with the columns of per-category parameters
+  int column_count;
+  const char **exponents;  // parameters and derived quantities beside which the parameter count is printed
+  int exponent_count;
+};
+
+// Loads a law: the name of one that ships ("chinchilla"; from isoloss_data("laws")) or the path of a .yaml file. All
+// mistakes go to `diagnostics` with their places; false with a summary in `error`. law_free in either case.
+bool law_load(struct law *law, const char *name_or_path, struct diagnostics *diagnostics, struct error *error);
+bool law_parse(struct law *law, const char *file, const char *bytes, size_t length, struct diagnostics *diagnostics,
+               struct error *error);
+void law_free(struct law *law);
+// Names of the laws that ship, sorted, in the arena.
+bool law_names(struct arena *arena, const char ***names, size_t *count, struct error *error);
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Fits
+
+struct fit_fix {  // --fix A=406.4, --fix "eff[w4a4]=1"; a NaN frees what the law fixes
+  const char *name;
+  double value;
+};
+struct fit_baseline {  // --baseline format=BF16: the category that is pinned to the baseline's value
+  const char *column, *category;
+};
+
+struct fit_options {
+  const char *name;             // of the fit; NULL: the law's
+  const char *where;            // rows that take part; NULL: all
+  const char *holdout;          // rows kept from the fit to test it; NULL: none
+  const char *objective;        // NULL: the law's
+  const char *residual;         // NULL: the law's
+  const char *weight;           // expression over columns: weight of a row in the objective; NULL: 1
+  const char *group;            // column whose equal rows are resampled together; NULL: every row by itself
+  const char *parameter_count;  // what N counts, for the report: "non-embedding"; NULL: "as in column X of SOURCE"
+  int bootstrap;                // resamples; -1: 1000; 0: none
+  double confidence;            // of intervals; 0: 0.95
+  uint64_t seed;
+  int threads;  // 0: as many as cores; the result does not depend on it
+  int starts;   // at most; 0: the law's whole grid up to 5000
+  const struct fit_fix *fixes;
+  size_t fix_count;
+  const struct fit_baseline *baselines;
+  size_t baseline_count;
+};
+
+enum coefficient_status {
+  COEFFICIENT_FITTED,
+  COEFFICIENT_FIXED,     // by the law or the options
+  COEFFICIENT_BASELINE,  // of a per-category parameter
+  COEFFICIENT_TIED,
+  COEFFICIENT_AT_LOW,  // at its bound (a positive parameter's 0 counts: its term has vanished)
+  COEFFICIENT_AT_HIGH,
+  COEFFICIENT_UNIDENTIFIED,  // the data do not determine it: a direction through it leaves the predictions unchanged
+};
+// "fitted", "fixed", "baseline", "tied", "at lower bound", "at upper bound", "not identified"
+const char *coefficient_status_name(enum coefficient_status status);
+
+struct coefficient {
+  const char *name;       // "A", "eff[w4a4]"
+  const char *parameter;  // "A", "eff"
+  const char *category;   // "w4a4", or NULL
+  enum coefficient_status status;
+  double value;
+  double low, high, se;  // bootstrap percentile interval and standard error; NAN without
+};
+
+struct fit_derived {
+  const char *name;  // "a", "parameters_optimal[flops=1e+21]"
+  const char *about;
+  double value, low, high, se;
+};
+
+enum row_use { ROW_FITTED, ROW_HELD_OUT, ROW_UNUSED };  // unused: selected, but in no stage of the law
+struct fit_row {
+  const char *name;
+  enum row_use use;
+  double observed, predicted;
+  double residual;    // ln(observed / predicted) or observed - predicted, as fitted
+  double influence;   // weight of the row in the last reweighting (1 inside Huber's delta, below 1 for outliers)
+  const char *group;  // categories of the row, "w4a4", or ""
+};
+
+struct fit_exclusion {
+  const char *row, *reason;  // "db012", "loss is missing"
+};
+
+struct fit_stage_result {
+  const char *name;
+  size_t rows, parameters;
+  double objective;
+};
+
+struct fit_result {
+  struct arena arena;
+  const char *name, *law, *formula, *source, *target;
+  const char *parameter_count;  // what N counts
+  enum law_residual residual;
+  struct objective objective_kind;
+  size_t rows, excluded_count, held_out, unused;
+  double objective;  // the plain sum over fitted rows
+  struct fit_stage_result *stages;
+  int stage_count;
+  struct coefficient *coefficients;
+  size_t coefficient_count;
+  struct fit_derived *derived;
+  size_t derived_count;
+  int64_t starts, starts_descended, starts_agreeing;  // of the stage with most free parameters
+  double runner_up_objective;                         // of the next distinct minimum; NAN when every start agrees
+  double *runner_up;                                  // its coefficients, in the same order; NULL without
+  bool stationary;                                    // the stationarity test was passed
+  double stationarity;                                // largest |sum of psi J| / sum of |psi J| over free parameters
+  double trust_region_objective, bfgs_objective;      // what GSL's two minimizers reach; NAN when not run
+  double residual_rms;                                // of log loss, over fitted rows
+  double holdout_error;  // mean |predicted - observed| / observed over held-out rows; NAN without
+  double condition;      // of the scaled information matrix
+  int bootstrap, bootstrap_failed;
+  double confidence;
+  double *replicates;     // [bootstrap][coefficient_count], NAN rows for failed ones
+  struct fit_row *table;  // fitted, held-out and unused rows in the table's order
+  size_t table_count;
+  struct fit_exclusion *exclusions;  // excluded_count of them
+  const char **warnings;
+  size_t warning_count;
+  double seconds;
+};
+
+// Fits the law. False with an error when it cannot be done honestly: a column the law needs is not there, fewer rows
+// than parameters + 1, a per-category parameter whose baseline no row has, an expression that does not parse.
+// fit_result_free in either case.
+bool fit_run(const struct law *law, const struct table *table, const struct fit_options *options,
+             struct fit_result *result, struct error *error);
+void fit_result_free(struct fit_result *result);
+// One object of the contract for scripts: {"name","law","rows","excluded","objective","parameters":{...},...}.
+void fit_result_json(const struct fit_result *result, struct json_writer *writer);
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Predictions
+
+// The law's prediction at given coefficients (names as in struct coefficient) for every row of a table: a row that lacks a column or has a category without coefficient gets NAN.
+bool law_predict(const struct law *law, const struct coefficient *coefficients, size_t count, const struct table *table,
+                 double *predictions, struct error *error);
+
+// One point at a time, for curves: inputs are columns by name. NAN where the law cannot tell.
+struct law_input {
+  const char *name;
+  struct value value;
+};
+double law_evaluate(const struct law *law, const struct coefficient *coefficients, size_t count,
+                    const struct law_input *inputs, size_t input_count);
+// Reads the coefficients back from a fit's JSON document (into the arena), for predictions from a stored fit.
+bool fit_document_coefficients(struct arena *arena, const char *document, struct coefficient **coefficients,
+                               size_t *count, struct error *error);
