@@ -329,11 +329,12 @@ struct run_quantities config_quantities(const struct run_config *c, const struct
 // ---------- canonical form and identity ----------
 
 // Some knobs mean nothing under others: they must not split identities.
-static bool counts_here(const struct run_config *config, const struct run_field *field) {
+bool config_counts(const struct run_config *config, const struct run_field *field) {
   if (!field->affects_result) return false;
-  bool wsd = strcmp(config->train.schedule, "wsd") == 0, constant = strcmp(config->train.schedule, "constant") == 0;
-  if (strcmp(field->path, "train.cooldown_fraction") == 0) return wsd;
-  if (strcmp(field->path, "train.final_lr_ratio") == 0) return !wsd && !constant;
+  const char *schedule = config->train.schedule;
+  if (field->offset == offsetof(struct run_config, train.cooldown_fraction)) return strcmp(schedule, "wsd") == 0;
+  if (field->offset == offsetof(struct run_config, train.final_lr_ratio))
+    return strcmp(schedule, "wsd") != 0 && strcmp(schedule, "constant") != 0;
   return true;
 }
 
@@ -364,7 +365,7 @@ void config_canonical(const struct run_config *resolved, struct text *out) {
   struct json_writer json = json_writer(out, false);
   json_object_begin(&json);
   for (size_t i = 0; i < run_field_count; i++) {
-    if (!counts_here(resolved, &run_fields[i])) continue;
+    if (!config_counts(resolved, &run_fields[i])) continue;
     json_key(&json, run_fields[i].path);
     put_value(&json, resolved, &run_fields[i]);
   }

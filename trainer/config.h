@@ -117,6 +117,9 @@ bool config_resolve(struct run_config *config, const struct corpus_facts *facts,
 struct parameter_counts config_parameters(const struct run_config *resolved);
 struct run_quantities config_quantities(const struct run_config *resolved, const struct corpus_facts *facts);
 
+// True when the field counts in the identity of this run: it can change the result, under the configuration's other
+// fields too (a cooldown does nothing without the wsd schedule).
+bool config_counts(const struct run_config *resolved, const struct run_field *field);
 // {"model.layers":4,...}: every field that affects the result, in table order, resolved values, on one line.
 void config_canonical(const struct run_config *resolved, struct text *out);
 // Run id: XXH3-128 of the stage name, the id of the stage before it ("" for the first), TRAINER_SEMANTIC_VERSION, the
