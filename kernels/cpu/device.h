@@ -1,0 +1,115 @@
+// The CPU device: what the ops of this folder share.
+#pragma once
+#include "kernels/cpu/gemm.h"
+#include "kernels/cpu/level.h"
+#include "kernels/ops.h"
+
+struct device {
+  int threads;
+  const struct cpu_level *level;
+  struct gemm_context *gemm;
+  void *workspace;  // the caller's
+  size_t workspace_bytes;
+  struct error error;  // the first failure; later entries do nothing
+};
+
+struct weight {
+  struct weight_description description;
+  const float *master;
+  void *prepared;  // bfloat16: the rounded copy; the caller's memory
+  bool ready;
+};
+
+// device.c
+struct device *cpu_open(const struct device_options *options, struct error *error);
+void cpu_close(struct device *device);
+void cpu_describe(const struct device *device, struct text *out);
+bool cpu_dtype_supported(const struct device *device, enum dtype dtype);
+bool cpu_dtype_fast(const struct device *device, enum dtype dtype);
+void *cpu_allocate(struct device *device, size_t bytes, struct error *error);
+void cpu_free(struct device *device, void *memory);
+void cpu_upload(struct device *device, void *to, const void *from_host, size_t bytes);
+bool cpu_download(struct device *device, void *to_host, const void *from, size_t bytes, struct error *error);
+void cpu_copy(struct device *device, void *to, const void *from, size_t bytes);
+void cpu_clear(struct device *device, void *memory, size_t bytes);
+bool cpu_synchronize(struct device *device, struct error *error);
+void cpu_convert(struct device *device, int64_t count, enum dtype from_dtype, const void *from, enum dtype to_dtype,
+                 void *to);
+void cpu_set_workspace(struct device *device, void *memory, size_t bytes);
+// The workspace, when it holds `bytes`; otherwise the device fails and NULL comes back.
+void *device_scratch(struct device *device, size_t bytes, const char *what);
+// Runs a pass on the device's threads, unless the device has failed.
+void device_run(struct device *device, range_pass *pass, const void *call, int64_t count, int64_t grain);
+// Whether all `count` ids are within [0, limit); otherwise the device fails.
+bool device_check_ids(struct device *device, const int32_t *ids, int64_t count, int64_t limit, const char *what);
+
+// plan.c
+bool cpu_shape_supported(const struct device *device, enum op_kind kind, const struct op_shape *shape,
+                         struct error *error);
+size_t cpu_workspace_bytes(const struct device *device, enum op_kind kind, const struct op_shape *shape);
+int64_t head_tile_rows(int64_t rows, int64_t vocabulary);
+size_t head_scratch_bytes(int64_t rows, int64_t vocabulary, enum dtype dtype, bool training);
+size_t norm_scratch_bytes(int64_t rows, int64_t width);
+size_t optimizer_scratch_bytes(int64_t count);
+int64_t attention_scratch_stride(const struct device *device, const struct attention *shape, bool backward);  // floats
+
+// blocks.c
+void cpu_embedding_forward(struct device *device, int64_t rows, int64_t width, int64_t vocabulary,
+                           const int32_t *tokens, const float *table, float *residual);
+void cpu_embedding_backward(struct device *device, int64_t rows, int64_t width, int64_t vocabulary,
+                            const int32_t *tokens, const float *d_residual, float *d_table);
+void cpu_rmsnorm_forward(struct device *device, int64_t rows, int64_t width, float eps, enum dtype dtype,
+                         const float *residual_in, const void *branch, const float *scale, float *residual_out, void *y,
+                         float *inverse_rms);
+void cpu_rmsnorm_backward(struct device *device, int64_t rows, int64_t width, enum dtype dtype, const float *residual,
+                          const float *inverse_rms, const float *scale, const void *d_y, const float *d_residual_out,
+                          float *d_residual_in, void *d_branch, float *d_scale);
+void cpu_rope_table(struct device *device, int64_t context, int64_t head_dim, double theta, float *table);
+void cpu_qkv_forward(struct device *device, const struct attention *shape, const void *qkv, const float *table, void *q,
+                     void *k, void *v);
+void cpu_qkv_backward(struct device *device, const struct attention *shape, const void *d_q, const void *d_k,
+                      const void *d_v, const float *table, void *d_qkv);
+void cpu_attention_forward(struct device *device, const struct attention *shape, const void *q, const void *k,
+                           const void *v, void *o, float *log_sum);
+void cpu_attention_backward(struct device *device, const struct attention *shape, const void *q, const void *k,
+                            const void *v, const void *o, const float *log_sum, const void *d_o, void *d_q, void *d_k,
+                            void *d_v);
+void cpu_swiglu_forward(struct device *device, int64_t rows, int64_t width, enum dtype dtype, const void *gate_up,
+                        void *y);
+void cpu_swiglu_backward(struct device *device, int64_t rows, int64_t width, enum dtype dtype, const void *gate_up,
+                         const void *d_y, void *d_gate_up, void *y);
+
+// linear.c
+size_t cpu_weight_bytes(const struct device *device, const struct weight_description *description);
+struct weight *cpu_weight_create(struct device *device, const struct weight_description *description, void *memory,
+                                 struct error *error);
+void cpu_weight_free(struct device *device, struct weight *weight);
+void cpu_weight_prepare(struct device *device, struct weight *weight, const float *master, int64_t step);
+void cpu_weight_gradient_finish(struct device *device, struct weight *weight, float *d_weight);
+size_t cpu_linear_saved_bytes(const struct device *device, const struct weight_description *description, int64_t rows);
+void cpu_linear_forward(struct device *device, const struct linear *linear, const void *x, void *saved, void *y);
+void cpu_linear_input_gradient(struct device *device, const struct linear *linear, const void *saved, const void *d_y,
+                               void *d_x);
+void cpu_linear_weight_gradient(struct device *device, const struct linear *linear, const void *x, const void *saved,
+                                const void *d_y, float *d_weight, bool accumulate);
+// The three products with a prepared weight, for linear layers and the head. y may be float32 with bfloat16 operands.
+void weight_forward(struct device *device, const struct weight *weight, int64_t rows, const void *x, enum dtype y_dtype,
+                    void *y);
+void weight_input_gradient(struct device *device, const struct weight *weight, int64_t rows, const void *d_y,
+                           void *d_x);
+void weight_gradient(struct device *device, const struct weight *weight, int64_t rows, const void *x, const void *d_y,
+                     float *d_weight, bool accumulate);
+
+// head.c
+void cpu_head_loss(struct device *device, const struct head *head, const void *x, const int32_t *targets,
+                   const uint8_t *mask, struct loss_sum *sum, float *row_nats, void *d_x, float *d_weight,
+                   bool accumulate);
+void cpu_head_evaluate(struct device *device, const struct head *head, const void *x, const int32_t *targets,
+                       const uint8_t *mask, struct loss_sum *sum, float *row_nats);
+
+// optimizer.c
+void cpu_square_sum(struct device *device, const struct tensor_span *spans, int count, double *sum);
+void cpu_adamw_step(struct device *device, const struct adamw *adamw, const struct adamw_tensor *tensors, int count,
+                    const double *square_sum);
+void cpu_fill_normal(struct device *device, float *data, int64_t count, double std, uint64_t seed, uint32_t tensor);
+void cpu_fill_constant(struct device *device, float *data, int64_t count, float value);

@@ -1,0 +1,37 @@
+// Matrix products: three forms, row-major, behind one seam. Two implementations: plain C (always there; the oracle and
+// the fallback) and oneDNN. Sums are float32 whatever the operands are.
+#pragma once
+#include "kernels/ops.h"
+
+enum gemm_form {
+  GEMM_NT,  // C [m, n] = A [m, k] B^T, B [n, k]: a layer forward
+  GEMM_NN,  // C [m, n] = A [m, k] B,   B [k, n]: the gradient of its input
+  GEMM_TN,  // C [m, n] = A^T B, A [k, m], B [k, n]: the gradient of its weights
+};
+
+struct gemm {
+  enum gemm_form form;
+  int64_t m, n, k;
+  enum dtype in, out;     // of A and B; of C (bfloat16 C only with bfloat16 operands)
+  int64_t lda, ldb, ldc;  // elements between rows as stored; 0 means tight
+  bool accumulate;        // C += (float32 C only)
+};
+
+enum gemm_library { GEMM_REFERENCE, GEMM_ONEDNN };
+bool gemm_library_find(const char *name, enum gemm_library *library);  // "reference", "onednn"
+
+// What products of one device share: the library, its threads, primitives cached by shape.
+struct gemm_context;
+struct gemm_context *gemm_open(enum gemm_library library, int threads, struct error *error);
+void gemm_close(struct gemm_context *context);
+void gemm_describe(const struct gemm_context *context, struct text *out);  // "oneDNN 2.6.3 (avx512_core)"
+// Whether operands of this dtype can be multiplied here, and whether the CPU has units that gain by it.
+bool gemm_dtype_supported(const struct gemm_context *context, enum dtype dtype);
+bool gemm_dtype_fast(const struct gemm_context *context, enum dtype dtype);
+
+// Runs a product. False with an error (EXIT_ENVIRONMENT) when the library refuses it: memory, or a form it lacks.
+bool gemm_run(struct gemm_context *context, const struct gemm *gemm, const void *a, const void *b, void *c,
+              struct error *error);
+
+// The plain implementation, for comparison.
+void gemm_reference(const struct gemm *gemm, const void *a, const void *b, void *c);

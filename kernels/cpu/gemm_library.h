@@ -1,0 +1,13 @@
+// What gemm.c and an implementation of matrix products share.
+#pragma once
+#include "kernels/cpu/gemm.h"
+
+struct onednn;  // engine, stream and cached primitives
+struct onednn *onednn_open(int threads, struct error *error);
+void onednn_close(struct onednn *library);
+void onednn_describe(const struct onednn *library, struct text *out);
+bool onednn_bfloat16_supported(const struct onednn *library);
+bool onednn_bfloat16_fast(const struct onednn *library);
+// Leading dimensions are filled in.
+bool onednn_run(struct onednn *library, const struct gemm *gemm, const void *a, const void *b, void *c,
+                struct error *error);

@@ -1,0 +1,184 @@
+// Matrix products through oneDNN's C API, version 2 (version 3 makes memory descriptors opaque and drops operation
+// descriptors: all calls are in this file). Primitives are costly to make, so they are kept by shape for the life of
+// the device, with their memory objects, into which each call puts its pointers.
+#include <oneapi/dnnl/dnnl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "kernels/cpu/gemm_library.h"
+#include "kernels/cpu/parallel.h"
+
+struct product {
+  struct gemm shape;  // the key
+  dnnl_primitive_t primitive;
+  dnnl_memory_t a, b, c;
+  struct product *next;
+};
+#define BUCKETS 256
+struct onednn {
+  dnnl_engine_t engine;
+  dnnl_stream_t stream;
+  int threads;
+  bool bfloat16;
+  struct product *buckets[BUCKETS];
+};
+
+static const char *status_name(dnnl_status_t status) {
+  switch (status) {
+    case dnnl_success:
+      return "success";
+    case dnnl_out_of_memory:
+      return "out of memory";
+    case dnnl_invalid_arguments:
+      return "invalid arguments";
+    case dnnl_unimplemented:
+      return "not implemented on this CPU";
+    default:
+      return "runtime error";
+  }
+}
+
+static unsigned hash_of(const struct gemm *shape) {
+  uint64_t hash = 14695981039346656037u;
+  const int64_t parts[] = {shape->form, shape->m,   shape->n,   shape->k,   shape->in,
+                           shape->out,  shape->lda, shape->ldb, shape->ldc, shape->accumulate};
+  for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) hash = (hash ^ (uint64_t)parts[i]) * 1099511628211u;
+  return (unsigned)(hash >> 32) % BUCKETS;
+}
+static bool same(const struct gemm *x, const struct gemm *y) {
+  return x->form == y->form && x->m == y->m && x->n == y->n && x->k == y->k && x->in == y->in && x->out == y->out &&
+         x->lda == y->lda && x->ldb == y->ldb && x->ldc == y->ldc && x->accumulate == y->accumulate;
+}
+
+static void product_free(struct product *product) {
+  if (product->a) dnnl_memory_destroy(product->a);
+  if (product->b) dnnl_memory_destroy(product->b);
+  if (product->c) dnnl_memory_destroy(product->c);
+  if (product->primitive) dnnl_primitive_destroy(product->primitive);
+  free(product);
+}
+
+// A matrix of rows x columns whose stored rows are `stride` apart; transposed when its stored rows are our columns.
+static dnnl_status_t matrix(dnnl_memory_desc_t *out, enum dtype dtype, int64_t rows, int64_t columns, int64_t stride,
+                            bool transposed) {
+  dnnl_dims_t sizes = {rows, columns}, strides = {transposed ? 1 : stride, transposed ? stride : 1};
+  return dnnl_memory_desc_init_by_strides(out, 2, sizes, dtype == DTYPE_BFLOAT16 ? dnnl_bf16 : dnnl_f32, strides);
+}
+
+static dnnl_status_t product_make(struct onednn *library, struct product *product) {
+  const struct gemm *shape = &product->shape;
+  dnnl_memory_desc_t a, b, c;
+  dnnl_matmul_desc_t description;
+  dnnl_primitive_desc_t made = NULL;
+  dnnl_primitive_attr_t attributes = NULL;
+  dnnl_post_ops_t sum = NULL;
+  dnnl_status_t status;
+#define TRY(call) \
+  if ((status = (call)) != dnnl_success) goto end
+  TRY(matrix(&a, shape->in, shape->m, shape->k, shape->lda, shape->form == GEMM_TN));
+  TRY(matrix(&b, shape->in, shape->k, shape->n, shape->ldb, shape->form == GEMM_NT));
+  TRY(matrix(&c, shape->out, shape->m, shape->n, shape->ldc, false));
+  TRY(dnnl_matmul_desc_init(&description, &a, &b, NULL, &c));
+  TRY(dnnl_primitive_attr_create(&attributes));
+  if (shape->accumulate) {
+    TRY(dnnl_post_ops_create(&sum));
+    TRY(dnnl_post_ops_append_sum(sum, 1));
+    TRY(dnnl_primitive_attr_set_post_ops(attributes, sum));
+  }
+  TRY(dnnl_primitive_desc_create(&made, &description, attributes, library->engine, NULL));
+  TRY(dnnl_primitive_create(&product->primitive, made));
+  TRY(dnnl_memory_create(&product->a, &a, library->engine, DNNL_MEMORY_NONE));
+  TRY(dnnl_memory_create(&product->b, &b, library->engine, DNNL_MEMORY_NONE));
+  TRY(dnnl_memory_create(&product->c, &c, library->engine, DNNL_MEMORY_NONE));
+#undef TRY
+end:
+  if (made) dnnl_primitive_desc_destroy(made);
+  if (attributes) dnnl_primitive_attr_destroy(attributes);
+  if (sum) dnnl_post_ops_destroy(sum);
+  return status;
+}
+
+bool onednn_run(struct onednn *library, const struct gemm *gemm, const void *a, const void *b, void *c,
+                struct error *error) {
+  parallel_set_library_threads(library->threads);
+  struct product **bucket = &library->buckets[hash_of(gemm)], *product = *bucket;
+  while (product && !same(&product->shape, gemm)) product = product->next;
+  dnnl_status_t status;
+  if (!product) {
+    product = memory_get(sizeof *product);
+    product->shape = *gemm;
+    if ((status = product_make(library, product)) != dnnl_success) {
+      product_free(product);
+      goto failed;
+    }
+    product->next = *bucket;
+    *bucket = product;
+  }
+  if ((status = dnnl_memory_set_data_handle(product->a, (void *)(uintptr_t)a)) != dnnl_success ||
+      (status = dnnl_memory_set_data_handle(product->b, (void *)(uintptr_t)b)) != dnnl_success ||
+      (status = dnnl_memory_set_data_handle(product->c, c)) != dnnl_success)
+    goto failed;
+  dnnl_exec_arg_t arguments[] = {
+      {DNNL_ARG_SRC, product->a}, {DNNL_ARG_WEIGHTS, product->b}, {DNNL_ARG_DST, product->c}};
+  if ((status = dnnl_primitive_execute(product->primitive, library->stream, 3, arguments)) != dnnl_success ||
+      (status = dnnl_stream_wait(library->stream)) != dnnl_success)
+    goto failed;
+  return true;
+failed:
+  return error_set(error, EXIT_ENVIRONMENT, "oneDNN cannot multiply %s matrices of %lld x %lld x %lld: %s",
+                   dtype_name(gemm->in), (long long)gemm->m, (long long)gemm->n, (long long)gemm->k,
+                   status_name(status));
+}
+
+static bool amx_present(void) {
+  dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
+  return isa != dnnl_cpu_isa_all && (isa & dnnl_cpu_isa_avx512_core_amx) == dnnl_cpu_isa_avx512_core_amx;
+}
+
+struct onednn *onednn_open(int threads, struct error *error) {
+  struct onednn *library = memory_get(sizeof *library);
+  library->threads = threads;
+  parallel_set_library_threads(threads);
+  if (dnnl_engine_create(&library->engine, dnnl_cpu, 0) != dnnl_success ||
+      dnnl_stream_create(&library->stream, library->engine, dnnl_stream_default_flags) != dnnl_success) {
+    onednn_close(library);
+    error_set(error, EXIT_ENVIRONMENT, "oneDNN cannot open the CPU");
+    return NULL;
+  }
+  // Some CPUs have no bfloat16 product at all: making a small one tells.
+  struct product probe = {.shape = {.form = GEMM_NT,
+                                    .m = 16,
+                                    .n = 16,
+                                    .k = 16,
+                                    .in = DTYPE_BFLOAT16,
+                                    .out = DTYPE_FLOAT32,
+                                    .lda = 16,
+                                    .ldb = 16,
+                                    .ldc = 16}};
+  struct product *trial = memory_get(sizeof *trial);
+  *trial = probe;
+  library->bfloat16 = product_make(library, trial) == dnnl_success;
+  product_free(trial);
+  return library;
+}
+
+void onednn_close(struct onednn *library) {
+  for (int bucket = 0; bucket < BUCKETS; bucket++)
+    for (struct product *product = library->buckets[bucket], *next; product; product = next) {
+      next = product->next;
+      product_free(product);
+    }
+  if (library->stream) dnnl_stream_destroy(library->stream);
+  if (library->engine) dnnl_engine_destroy(library->engine);
+  free(library);
+}
+
+void onednn_describe(const struct onednn *library, struct text *out) {
+  const dnnl_version_t *version = dnnl_version();
+  text_format(out, "oneDNN %d.%d.%d (isa 0x%x%s)", version->major, version->minor, version->patch,
+              (unsigned)dnnl_get_effective_cpu_isa(), amx_present() ? ", AMX" : "");
+}
+
+bool onednn_bfloat16_supported(const struct onednn *library) { return library->bfloat16; }
+bool onednn_bfloat16_fast(const struct onednn *library) { return library->bfloat16 && amx_present(); }

@@ -1,0 +1,12 @@
+// Instruction set levels: the vectorised passes are compiled once per level and chosen when a device is opened.
+#pragma once
+#include <stdbool.h>
+
+enum isa_level { ISA_PORTABLE, ISA_AVX2, ISA_AVX512 };
+#define ISA_LEVELS 3
+
+const char *isa_name(enum isa_level level);  // "portable", "avx2", "avx512"
+bool isa_find(const char *name, enum isa_level *level);
+// Whether this build has the level and this CPU (and its operating system) can run it.
+bool isa_available(enum isa_level level);
+enum isa_level isa_best(void);

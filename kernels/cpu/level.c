@@ -1,0 +1,44 @@
+// One instruction set level: this file is compiled once for each, with SIMD_LEVEL set and the compiler allowed the
+// level's instructions. Nothing but the table leaves it.
+#include "kernels/cpu/level.h"
+
+#include "kernels/cpu/pass_attention.h"
+#include "kernels/cpu/pass_loss.h"
+#include "kernels/cpu/pass_memory.h"
+#include "kernels/cpu/pass_norm.h"
+#include "kernels/cpu/pass_qkv.h"
+#include "kernels/cpu/pass_swiglu.h"
+
+#if SIMD_LEVEL == 2
+#define LEVEL_TABLE cpu_level_avx512
+#elif SIMD_LEVEL == 1
+#define LEVEL_TABLE cpu_level_avx2
+#else
+#define LEVEL_TABLE cpu_level_portable
+#endif
+
+static void exponential(int64_t count, const float *x, float *y) {
+  for (int64_t i = 0; i < count; i += LANES)
+    store_as_part(DTYPE_FLOAT32, y, i, vector_exp(load_as_part(DTYPE_FLOAT32, x, i, count - i)), count - i);
+}
+
+const struct cpu_level LEVEL_TABLE = {
+    .isa = (enum isa_level)SIMD_LEVEL,
+    .convert = convert_pass,
+    .rmsnorm_forward = rmsnorm_forward_pass,
+    .rmsnorm_backward = rmsnorm_backward_pass,
+    .qkv_forward = qkv_forward_pass,
+    .qkv_backward = qkv_backward_pass,
+    .attention_forward = attention_forward_pass,
+    .attention_backward = attention_backward_pass,
+    .swiglu_forward = swiglu_forward_pass,
+    .swiglu_backward = swiglu_backward_pass,
+    .cross_entropy = cross_entropy_pass,
+    .embedding_forward = embedding_forward_pass,
+    .embedding_backward = embedding_backward_pass,
+    .square_sum = square_sum_pass,
+    .adamw = adamw_pass,
+    .sum = sum_pass,
+    .attention_scratch = attention_scratch_floats,
+    .exponential = exponential,
+};

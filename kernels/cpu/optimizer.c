@@ -1,0 +1,72 @@
+// The optimizer step, the gradient's norm, and initial values.
+#include <math.h>
+
+#include "base/philox.h"
+#include "kernels/cpu/device.h"
+
+void cpu_square_sum(struct device *device, const struct tensor_span *spans, int count, double *sum) {
+  double total = 0;
+  for (int span = 0; span < count; span++) {
+    double *partial = device_scratch(device, optimizer_scratch_bytes(spans[span].count), "the sum of squares");
+    if (!partial) return;
+    struct square_call call = {.data = spans[span].data, .partial = partial};
+    device_run(device, device->level->square_sum, &call, spans[span].count, SQUARE_BLOCK);
+    if (device->error.code != EXIT_DONE) return;
+    int64_t blocks = (spans[span].count + SQUARE_BLOCK - 1) / SQUARE_BLOCK;
+    for (int64_t block = 0; block < blocks; block++) total += partial[block];
+  }
+  *sum = total;
+}
+
+void cpu_adamw_step(struct device *device, const struct adamw *adamw, const struct adamw_tensor *tensors, int count,
+                    const double *square_sum) {
+  double factor = adamw->gradient_scale;
+  if (adamw->clip_norm > 0) {
+    double norm = adamw->gradient_scale * sqrt(*square_sum);
+    if (norm > adamw->clip_norm) factor *= adamw->clip_norm / norm;
+  }
+  double correction1 = 1 - pow(adamw->beta1, (double)adamw->step);
+  double correction2 = 1 - pow(adamw->beta2, (double)adamw->step);
+  for (int i = 0; i < count; i++) {
+    const struct adamw_tensor *tensor = &tensors[i];
+    struct adamw_call call = {.parameter = tensor->parameter,
+                              .gradient = tensor->gradient,
+                              .m = tensor->m,
+                              .v = tensor->v,
+                              .gradient_factor = (float)factor,
+                              .beta1 = (float)adamw->beta1,
+                              .rest1 = (float)(1 - adamw->beta1),
+                              .beta2 = (float)adamw->beta2,
+                              .rest2 = (float)(1 - adamw->beta2),
+                              .step_size = (float)(adamw->lr / correction1),
+                              .inverse_correction2 = (float)(1 / sqrt(correction2)),
+                              .eps = (float)adamw->eps,
+                              .decay_factor = (float)(tensor->decay ? 1 - adamw->lr * adamw->weight_decay : 1)};
+    device_run(device, device->level->adamw, &call, tensor->count, 16384);
+  }
+}
+
+struct normal_call {  // items: pairs
+  float *data;
+  int64_t count;
+  double std;
+  uint64_t seed;
+  uint32_t tensor;
+};
+static void normal_pass(const void *argument, int64_t begin, int64_t end, int worker) {
+  const struct normal_call *call = argument;
+  for (int64_t pair = begin; pair < end; pair++) {
+    double normals[2];
+    random_normal_pair(call->seed, RANDOM_STREAM_INIT, call->tensor, (uint64_t)pair, normals);
+    call->data[2 * pair] = (float)(call->std * normals[0]);
+    if (2 * pair + 1 < call->count) call->data[2 * pair + 1] = (float)(call->std * normals[1]);
+  }
+}
+void cpu_fill_normal(struct device *device, float *data, int64_t count, double std, uint64_t seed, uint32_t tensor) {
+  struct normal_call call = {.data = data, .count = count, .std = std, .seed = seed, .tensor = tensor};
+  device_run(device, normal_pass, &call, (count + 1) / 2, 1024);
+}
+
+void cpu_fill_constant(struct device *device, float *data, int64_t count, float value) {
+  for (int64_t i = 0; i < count; i++) data[i] = value;
+}

@@ -1,0 +1,69 @@
+// What shapes the CPU kernels take, and the scratch they need.
+#include "kernels/cpu/device.h"
+
+static size_t aligned(size_t bytes) { return (bytes + DEVICE_ALIGNMENT - 1) / DEVICE_ALIGNMENT * DEVICE_ALIGNMENT; }
+
+// A tile of logits should stay in L2 or close to it, and yet hold enough rows for the products with it to run well.
+int64_t head_tile_rows(int64_t rows, int64_t vocabulary) {
+  int64_t tile = ((int64_t)1 << 20) / vocabulary / 16 * 16;
+  if (tile < 64) tile = 64;
+  if (tile > 512) tile = 512;
+  return tile < rows ? tile : rows;
+}
+size_t head_scratch_bytes(int64_t rows, int64_t vocabulary, enum dtype dtype, bool training) {
+  int64_t tile = head_tile_rows(rows, vocabulary);
+  size_t bytes = aligned((size_t)(tile * vocabulary) * sizeof(float)) + aligned((size_t)tile * sizeof(double));
+  if (training && dtype != DTYPE_FLOAT32) bytes += aligned((size_t)(tile * vocabulary) * dtype_bytes(dtype));
+  return bytes;
+}
+size_t norm_scratch_bytes(int64_t rows, int64_t width) {
+  return (size_t)((rows + NORM_BLOCK - 1) / NORM_BLOCK * width) * sizeof(float);
+}
+size_t optimizer_scratch_bytes(int64_t count) {
+  return (size_t)((count + SQUARE_BLOCK - 1) / SQUARE_BLOCK) * sizeof(double);
+}
+int64_t attention_scratch_stride(const struct device *device, const struct attention *shape, bool backward) {
+  return (device->level->attention_scratch(shape, backward) + 15) / 16 * 16;
+}
+
+static struct attention attention_of(const struct op_shape *shape) {
+  return (struct attention){.sequences = 1,
+                            .context = shape->context,
+                            .heads = shape->heads,
+                            .kv_heads = shape->kv_heads,
+                            .head_dim = shape->head_dim,
+                            .dtype = shape->dtype};
+}
+
+size_t cpu_workspace_bytes(const struct device *device, enum op_kind kind, const struct op_shape *shape) {
+  struct attention attention = attention_of(shape);
+  switch (kind) {
+    case OP_RMSNORM:
+      return shape->training ? norm_scratch_bytes(shape->rows, shape->width) : 0;
+    case OP_ATTENTION:
+      return (size_t)attention_scratch_stride(device, &attention, shape->training) * sizeof(float) *
+             (size_t)device->threads;
+    case OP_HEAD:
+      return head_scratch_bytes(shape->rows, shape->vocabulary, shape->dtype, shape->training);
+    case OP_OPTIMIZER:
+      return optimizer_scratch_bytes(shape->rows);
+    case OP_EMBEDDING:
+    case OP_QKV:
+    case OP_SWIGLU:
+    case OP_LINEAR:
+      return 0;
+  }
+  return 0;
+}
+
+bool cpu_shape_supported(const struct device *device, enum op_kind kind, const struct op_shape *shape,
+                         struct error *error) {
+  if (kind != OP_QKV && kind != OP_ATTENTION) return true;
+  if (shape->head_dim < 2 || shape->head_dim > 256 || shape->head_dim % 2)
+    return error_set(error, EXIT_USAGE_ERROR, "head dimension %lld: must be even, 2 to 256",
+                     (long long)shape->head_dim);
+  if (shape->kv_heads < 1 || shape->heads < shape->kv_heads || shape->heads % shape->kv_heads)
+    return error_set(error, EXIT_USAGE_ERROR, "%lld key heads must divide %lld query heads", (long long)shape->kv_heads,
+                     (long long)shape->heads);
+  return true;
+}

@@ -1,0 +1,203 @@
+// Formats: every way to represent the operands of a linear layer, defined once. A format says for weights, activations
+// and gradients how they are sparsified, onto which grid they are rounded, how the grid is scaled, and how a gradient
+// passes; the trainer quantizes with it (apply.h) and its error is measured on the same code (capacity.h).
+//
+// Written as text (docs/formats.md has all of it):
+//   none                         nothing is changed
+//   w4a4, w4, a8, w2a16          QuEST: weights and activations of so many bits (16: not represented)
+//   lsq-w4a4 ste-w4a4 clip-w3a3 absmax-w8a8    other recipes for the same bits
+//   int4 ternary mxfp4 2:4 sparse(0.5) 2:4+int4 noise(0.01)    a bare representation: weights only
+//   w(2:4+int4)a(int8)g(mxfp4)   operand by operand
+//   int4[absmax,group(32),stochastic]    a representation with options
+//   quartet halo2-int8 fp8-mixed quest-mxfp4    named recipes
+//   {weights: {grid: int4, scale: absmax, per: group(32)}}    the same as a mapping
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/base.h"
+
+// --- grids -----------------------------------------------------------------------------------------------------------
+
+enum grid_kind {
+  GRID_NONE,     // values stay as they are
+  GRID_UNIFORM,  // levels first, first + 1, ..., first + count - 1
+  GRID_FLOAT,    // sign, exponent and mantissa bits, with subnormals
+  GRID_LEVELS,   // any sorted list of levels
+  GRID_VECTOR,   // points in 2 or 4 dimensions, trained on Gaussian data (see vector_grid.h)
+  GRID_NOISE,    // no grid: Gaussian noise of a relative variance is added, as the reference
+};
+#define GRID_LEVEL_LIMIT 256
+
+// A grid in its own units; a scale stretches it over the data: y = scale * nearest(x / scale).
+struct grid {
+  enum grid_kind kind;
+  int count;            // levels (points of a vector grid)
+  double first;         // GRID_UNIFORM
+  int exponent_bits;    // GRID_FLOAT
+  int mantissa_bits;    // GRID_FLOAT
+  double low, high;     // least and greatest level
+  const double *levels; // GRID_LEVELS: [count], ascending
+  int dimension;        // GRID_VECTOR: 2 or 4; else 1
+  double variance;      // GRID_NOISE: of the noise over that of the data
+};
+
+// --- scales ----------------------------------------------------------------------------------------------------------
+
+enum scale_rule {
+  SCALE_RMS,     // scale = factor * root mean square, factor the MSE-optimal one for a Gaussian unless given
+  SCALE_ABSMAX,  // scale = factor * max |x| / max(high, -low), factor 1 unless given
+  SCALE_LEARNED, // a trained number per tensor: LSQ (Esser et al. 2020)
+  SCALE_STATIC,  // scale = factor, whatever the data
+};
+enum scale_unit { SCALE_PER_TENSOR, SCALE_PER_ROW, SCALE_PER_GROUP }; // a row is a token for activations
+enum scale_type {
+  SCALE_FLOAT,
+  SCALE_POWER_FLOOR, // a power of two: below, nearest in the logarithm, above
+  SCALE_POWER_ROUND, // (with SCALE_ABSMAX, floor is OCP's rule 2^(floor(log2 amax) - floor(log2 high)))
+  SCALE_POWER_CEIL,
+  SCALE_E4M3,        // an FP8 number times one float32 per tensor that maps the tensor's max to 448 * high (NVFP4)
+};
+struct scale {
+  enum scale_rule rule;
+  enum scale_unit unit;
+  enum scale_type type;
+  int group;           // SCALE_PER_GROUP: elements that share a scale, along the contraction axis
+  double factor;       // see the rules
+  bool factor_given;   // else it follows from the grid
+};
+
+// --- Hadamard, rounding, estimators ----------------------------------------------------------------------------------
+
+// The orthonormal block transform along the contraction axis, of both operands.
+enum hadamard_kind { HADAMARD_NONE, HADAMARD_FIXED, HADAMARD_RANDOM };
+#define HADAMARD_LIMIT 128     // default limit of the block
+#define HADAMARD_LARGEST 256
+struct hadamard {
+  enum hadamard_kind kind;
+  int block;     // largest block (a power of two)
+  bool exact;    // given: it has to divide the axis; else the largest power of two up to `block` that does is taken
+};
+
+enum rounding { ROUND_NEAREST, ROUND_STOCHASTIC };
+
+// How the gradient passes through the rounding: dx = mask * dy with the mask
+enum estimator {
+  ESTIMATOR_STE,   // 1 (Bengio et al. 2013)
+  ESTIMATOR_CLIP,  // |x| within the grid's range (as PACT's)
+  ESTIMATOR_TRUST, // |q(x) - x| at most half the grid's largest gap (QuEST); with two levels |x| <= outer * scale * high
+  ESTIMATOR_LSQ,   // within the range, and the scale gets a gradient too
+};
+
+// --- sparsity --------------------------------------------------------------------------------------------------------
+
+enum sparsity_kind {
+  SPARSITY_NONE,
+  SPARSITY_TOP,    // the largest magnitudes of a scope are kept, exactly that many
+  SPARSITY_N_M,    // the n largest of every m neighbours on the contraction axis
+  SPARSITY_PAIRED, // of m neighbours, taken in pairs, the n / 2 pairs of largest norm (QuEST's "2:4")
+  SPARSITY_RANDOM, // as TOP, by random scores that stay
+};
+enum sparsity_scope { SCOPE_TENSOR, SCOPE_ROW, SCOPE_GLOBAL };
+// How the gradient passes through the selection; see sparsity.h.
+enum sparsity_backward {
+  SPARSE_FORWARD,     // where the value is kept
+  SPARSE_RMS,         // |x| > T_p
+  SPARSE_BAND,        // b-rms: blocked only between T_p and the forward threshold (RBBM)
+  SPARSE_BAND_SHARE,  // a-b-rms: blocked in a share of the band below the forward threshold
+  SPARSE_PASS,        // everywhere
+  SPARSE_TRUST,       // by the estimator's condition on the represented value (0 where pruned)
+};
+enum sparsity_schedule {
+  SCHEDULE_CONSTANT,
+  SCHEDULE_CUBIC,   // Zhu & Gupta 2017: S (1 - (1 - progress)^3) from start to end
+  SCHEDULE_JOURNEY, // density falls geometrically (Jin et al. 2025)
+};
+struct sparsity {
+  enum sparsity_kind kind;
+  double amount;             // TOP, RANDOM: final share of zeroes
+  int n, m;                  // N_M, PAIRED
+  enum sparsity_scope scope; // TOP, RANDOM
+  bool monotone;             // what is pruned stays pruned; else chosen anew at every step
+  enum sparsity_backward backward;
+  double backward_parameter; // p of RMS and BAND, a of BAND_SHARE
+  enum sparsity_schedule schedule;
+  double start, end;         // CUBIC, JOURNEY: fractions at which pruning begins and ends
+  bool of_steps;             // ... of the steps; else of compute, which is proportional to the density
+  int every;                 // CUBIC, JOURNEY: steps between prunings
+};
+
+// --- a format --------------------------------------------------------------------------------------------------------
+
+// What one operand becomes: sparsified, then rounded. grid.kind GRID_NONE and sparsity.kind SPARSITY_NONE: left alone.
+struct representation {
+  struct sparsity sparsity;
+  struct grid grid;
+  struct scale scale;
+  enum rounding rounding;
+  struct hadamard hadamard;
+  enum estimator estimator;
+  double outer;        // ESTIMATOR_TRUST with two levels: QuEST's outer factor
+};
+
+enum operand { OPERAND_WEIGHTS, OPERAND_ACTIVATIONS, OPERAND_GRADIENTS };
+#define OPERANDS 3
+const char *operand_name(enum operand operand); // "weights", ...
+
+// What the backward products d_x = d_y W and d_W = d_y^T x are made of beside the gradient's own representation.
+enum backward_operand {
+  BACKWARD_FORWARD,    // the values of the forward product, as they are (QuEST)
+  BACKWARD_REQUANTIZE, // ... represented once more, along the backward product's contraction axis, as the gradients are
+  BACKWARD_ORIGINAL,   // the operands before the forward's Hadamard, represented as there but for it (HALO)
+};
+// The linear layers of a block that a format applies to.
+enum layer_kind { LAYER_QKV = 1, LAYER_OUTPUT = 2, LAYER_GATE_UP = 4, LAYER_DOWN = 8, LAYER_HEAD = 16 };
+#define LAYERS_DEFAULT (LAYER_QKV | LAYER_OUTPUT | LAYER_GATE_UP | LAYER_DOWN)
+
+struct format {
+  const char *name;      // canonical text: equal formats have equal names; counts in a run's identity
+  struct representation operands[OPERANDS];
+  enum backward_operand backward;
+  bool gradient_token_hadamard; // d_x: the gradient is represented after a Hadamard transform over tokens, which is
+                                // undone after the product (HALO level 2)
+  unsigned layers;       // enum layer_kind
+};
+
+// Parses a format. NULL and an error (EXIT_USAGE_ERROR: what, where in the text, what is allowed, the nearest name) when
+// it is not one. `none` gives a format that changes nothing (format_is_none). Owned by the arena.
+const struct format *format_parse(const char *text, struct arena *arena, struct error *error);
+// The same from a spec's node, a scalar or a mapping; mistakes go to `diagnostics` at their line and column.
+const struct format *format_parse_node(const struct node *node, struct arena *arena, struct diagnostics *diagnostics);
+// One representation, as it stands in w(...): for tests and measurements.
+bool representation_parse(const char *text, struct representation *representation, struct arena *arena,
+                          struct error *error);
+
+bool format_is_none(const struct format *format);                  // also true for NULL
+bool representation_is_none(const struct representation *representation);
+// The representation as text that parses back to it, every option written out.
+void representation_text(const struct representation *representation, struct text *out);
+// The whole format so: what two names are compared by.
+void format_long_text(const struct format *format, struct text *out);
+// A sentence or two for people.
+void format_describe(const struct format *format, struct text *out);
+
+// Stored bits per weight (or per value of the operand), scales and the positions of kept values included; a scale per
+// row or tensor counts 0, a float scale of a group 16 bits, a value without a grid 16 bits.
+double representation_bits(const struct representation *representation);
+
+// The Hadamard block for an axis: 1 when there is none. False and an error when the block was given and does not divide.
+bool hadamard_block(const struct hadamard *hadamard, int64_t axis, int *block, struct error *error);
+// Whether a linear layer [outputs, inputs] called with `rows` tokens can be represented so; the error says what does not
+// fit. rows 0: not known.
+bool format_check_shape(const struct format *format, int64_t outputs, int64_t inputs, int64_t rows,
+                        struct error *error);
+
+// --- recipes with names ----------------------------------------------------------------------------------------------
+
+struct format_preset {
+  const char *name;   // "quartet"
+  const char *text;   // what it stands for
+  const char *help;   // one line
+  const char *source; // where it comes from
+};
+extern const struct format_preset format_presets[]; // ends with a NULL name
