@@ -92,6 +92,13 @@ const char *event_log_last(const struct event_log *log, struct arena *arena, str
   return name;
 }
 
+bool event_log_reaches(const struct event_log *log, int64_t size) {
+  struct error ignored = {0};
+  char last = '\n';
+  if (size < 0 || size > log->size) return false;
+  return size == 0 || (read_at(log, &last, 1, size - 1, &ignored) && last == '\n');
+}
+
 bool event_log_cut(struct event_log *log, int64_t size, struct error *error) {
   while (ftruncate(log->file, size) != 0)
     if (errno != EINTR) return error_set_errno(error, EXIT_ENVIRONMENT, "cannot cut %s", log->path);

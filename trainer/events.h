@@ -21,7 +21,9 @@ void event_log_close(struct event_log *log);
 // The name of the last event in the log ("done", ...; "" when the log is empty or its last line is no event), owned by
 // the arena. NULL on a read error.
 const char *event_log_last(const struct event_log *log, struct arena *arena, struct error *error);
-// Cuts the log back to `size` bytes, which is no more than it holds and the end of a line.
+// Whether the log holds at least `size` bytes and a line ends there.
+bool event_log_reaches(const struct event_log *log, int64_t size);
+// Cuts the log back to `size` bytes, which it reaches.
 bool event_log_cut(struct event_log *log, int64_t size, struct error *error);
 // Makes what was written durable.
 bool event_log_sync(struct event_log *log, struct error *error);

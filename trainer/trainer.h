@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/base.h"
+#include "kernels/ops.h"
 #include "trainer/config.h"
 
 // Bytes that a training of this configuration holds at once, by what they are for. All of it is allocated before the
@@ -21,9 +22,18 @@ struct memory_plan {
   int64_t total;
 };
 
-// From a resolved configuration; arithmetic only (no allocation, no device), fit for planning large grids.
-struct memory_plan trainer_memory(const struct run_config *resolved);
-int64_t trainer_memory_bytes(const struct run_config *resolved);  // the total
+// Opens the device that model.device names: auto (a GPU where this build and this machine have one, else the CPU), cpu,
+// cuda, cuda:N. The caller closes it with (*ops)->close.
+bool trainer_device_open(const char *name, int64_t threads, const struct ops **ops, struct device **device,
+                         struct error *error);
+// What model.dtype auto means there: "bfloat16" where its products run and are faster than in float32, else "float32".
+const char *trainer_dtype(const struct ops *ops, const struct device *device);
+
+// The memory of a resolved configuration on an opened device: arithmetic only, fit for planning large grids.
+struct memory_plan trainer_memory(const struct ops *ops, const struct device *device,
+                                  const struct run_config *resolved);
+// The total, on the device that the configuration names (opened for the question); -1 and an error when it cannot be.
+int64_t trainer_memory_bytes(const struct run_config *resolved, struct error *error);
 // Bytes of one checkpoint on disk (weights, moments; the few kilobytes of JSON are not counted).
 int64_t trainer_checkpoint_bytes(const struct run_config *resolved);
 

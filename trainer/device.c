@@ -1,0 +1,55 @@
+// Devices by the names that configurations use; see trainer.h.
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "trainer/layout.h"
+#include "trainer/trainer.h"
+
+bool trainer_device_open(const char *name, int64_t threads, const struct ops **ops, struct device **device,
+                         struct error *error) {
+  struct device_options options = {.threads = (int)threads};
+  if (strcmp(name, "auto") == 0) {
+    // No CUDA in this build, or no GPU in this machine, are no errors here.
+    struct error ignored = {0};
+    *ops = ops_find("cuda", &ignored);
+    *device = *ops ? (*ops)->open(&options, &ignored) : NULL;
+    if (*device) return true;
+    name = "cpu";
+  }
+  const char *backend = name;
+  if (starts_with(name, "cuda:")) {
+    int64_t number;
+    backend = "cuda";
+    if (!integer_parse(name + 5, &number) || number < 0 || number > 1023)
+      return error_set(error, EXIT_USAGE_ERROR, "model.device '%s': a device number follows 'cuda:'", name);
+    options.number = (int)number;
+  }
+  *ops = ops_find(backend, error);
+  if (!*ops) return error_context(error, "model.device '%s'", name);
+  *device = (*ops)->open(&options, error);
+  return *device || error_context(error, "model.device '%s'", name);
+}
+
+const char *trainer_dtype(const struct ops *ops, const struct device *device) {
+  bool bfloat16 = ops->dtype_supported(device, DTYPE_BFLOAT16) && ops->dtype_fast(device, DTYPE_BFLOAT16);
+  return dtype_name(bfloat16 ? DTYPE_BFLOAT16 : DTYPE_FLOAT32);
+}
+
+struct memory_plan trainer_memory(const struct ops *ops, const struct device *device,
+                                  const struct run_config *resolved) {
+  return layout_memory(ops, device, resolved, MODEL_TRAIN);
+}
+
+int64_t trainer_memory_bytes(const struct run_config *resolved, struct error *error) {
+  const struct ops *ops;
+  struct device *device;
+  if (!trainer_device_open(resolved->model.device, resolved->train.threads, &ops, &device, error)) return -1;
+  int64_t total = trainer_memory(ops, device, resolved).total;
+  ops->close(device);
+  return total;
+}
+
+int64_t trainer_checkpoint_bytes(const struct run_config *resolved) {
+  return 3 * config_parameters(resolved).total * (int64_t)sizeof(float);
+}

@@ -1,0 +1,49 @@
+// See evaluation.h.
+#include "trainer/evaluation.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+struct batch_memory batch_memory(int64_t rows) {
+  struct batch_memory batch = {.rows = rows};
+  batch.tokens = memory_get((size_t)rows * sizeof *batch.tokens);
+  batch.targets = memory_get((size_t)rows * sizeof *batch.targets);
+  batch.mask = memory_get((size_t)rows * sizeof *batch.mask);
+  return batch;
+}
+
+void batch_free(struct batch_memory *batch) {
+  free(batch->tokens);
+  free(batch->targets);
+  free(batch->mask);
+  *batch = (struct batch_memory){0};
+}
+
+int64_t evaluation_windows(const struct corpus *corpus, int64_t tokens, int64_t context) {
+  int64_t windows = tokens / context, all = corpus_validation_windows(corpus, context);
+  if (windows < 1) windows = 1;
+  return windows < all ? windows : all;
+}
+
+bool evaluation_run(struct model *model, const struct corpus *corpus, int64_t windows, struct batch_memory *batch,
+                    struct evaluation *result, struct error *error) {
+  int64_t context = model->config.model.context, at_once = model->rows / context;
+  struct loss_sum sum = {0};
+  for (int64_t first = 0; first < windows; first += at_once) {
+    int64_t count = windows - first < at_once ? windows - first : at_once;
+    if (!corpus_validation(corpus, first, count, context, batch->tokens, batch->targets, batch->mask, error))
+      return false;
+    struct token_batch tokens = {.rows = count * context, .tokens = batch->tokens, .targets = batch->targets};
+    if (corpus_has_mask(corpus)) tokens.mask = batch->mask;
+    if (!model_evaluate(model, &tokens, &sum, NULL, error)) return false;
+  }
+  if (sum.targets == 0) return error_set(error, EXIT_USAGE_ERROR, "the validation tokens hold no unmasked target");
+  double bytes = corpus_validation_bytes(corpus, 0, windows, context);
+  struct corpus_oracle oracle;
+  *result = (struct evaluation){.loss = sum.nats / (double)sum.targets,
+                                .bits_per_byte = bytes > 0 ? sum.nats / (M_LN2 * bytes) : NAN,
+                                .oracle_loss = corpus_oracle(corpus, 0, windows, context, &oracle) ? oracle.loss : NAN,
+                                .tokens = windows * context,
+                                .targets = sum.targets};
+  return true;
+}

@@ -1,0 +1,292 @@
+// See layout.h.
+#include "trainer/layout.h"
+
+#include <string.h>
+
+enum { MATRICES = MATRIX_HEAD + 1, SHAPES = 16 };
+
+enum recompute recompute_find(const char *name) {
+  return strcmp(name, "block") == 0 ? RECOMPUTE_BLOCK : strcmp(name, "ffn") == 0 ? RECOMPUTE_FFN : RECOMPUTE_NONE;
+}
+
+int64_t layout_align(int64_t bytes) { return (bytes + DEVICE_ALIGNMENT - 1) / DEVICE_ALIGNMENT * DEVICE_ALIGNMENT; }
+
+static enum dtype dtype_of(const struct run_config *c) {
+  enum dtype dtype = DTYPE_FLOAT32;
+  dtype_find(c->model.dtype, &dtype);
+  return dtype;
+}
+
+struct weight_description layout_weight(const struct run_config *c, enum model_matrix which, int64_t layer) {
+  int64_t width = c->model.width, hidden = c->model.mlp_width;
+  int64_t query = c->model.heads * c->model.head_dim, key = c->model.kv_heads * c->model.head_dim;
+  struct weight_description d = {.dtype = dtype_of(c), .seed = (uint64_t)c->seed};
+  d.number = (uint32_t)(layer * MATRIX_HEAD + (int64_t)which);
+  switch (which) {
+    case MATRIX_QKV:
+      d.outputs = query + 2 * key;
+      d.inputs = width;
+      d.parts = 3;
+      d.part_outputs[0] = query;
+      d.part_outputs[1] = d.part_outputs[2] = key;
+      break;
+    case MATRIX_OUTPUT:
+      d.outputs = width;
+      d.inputs = query;
+      break;
+    case MATRIX_GATE_UP:
+      d.outputs = 2 * hidden;
+      d.inputs = width;
+      d.parts = 2;
+      d.part_outputs[0] = d.part_outputs[1] = hidden;
+      break;
+    case MATRIX_DOWN:
+      d.outputs = width;
+      d.inputs = hidden;
+      break;
+    case MATRIX_HEAD:
+      d.outputs = c->model.vocabulary;
+      d.inputs = width;
+      d.number = (uint32_t)(c->model.layers * MATRIX_HEAD);
+      break;
+  }
+  return d;
+}
+
+int64_t layout_weight_offset(const struct parameter_table *table, enum model_matrix which, int64_t layer) {
+  switch (which) {
+    case MATRIX_QKV:
+      return table->layers[layer].qkv;
+    case MATRIX_OUTPUT:
+      return table->layers[layer].output;
+    case MATRIX_GATE_UP:
+      return table->layers[layer].gate_up;
+    case MATRIX_DOWN:
+      return table->layers[layer].down;
+    case MATRIX_HEAD:
+      break;
+  }
+  return table->head;
+}
+
+int64_t layout_rows(const struct run_config *c) { return c->train.batch_tokens / c->train.accumulation; }
+
+struct attention layout_attention(const struct run_config *c, int64_t rows) {
+  return (struct attention){.sequences = rows / c->model.context,
+                            .context = c->model.context,
+                            .heads = c->model.heads,
+                            .kv_heads = c->model.kv_heads,
+                            .head_dim = c->model.head_dim,
+                            .dtype = dtype_of(c)};
+}
+
+// ---------- activations ----------
+
+// Hands out consecutive aligned pieces of memory; from address 0 it only counts.
+struct carver {
+  uintptr_t at;
+};
+
+static void *take(struct carver *carver, int64_t bytes) {
+  void *piece = (void *)carver->at;
+  carver->at += (uintptr_t)layout_align(bytes);
+  return piece;
+}
+
+struct sizes {
+  int64_t stream, statistics, narrow, query, key, qkv, hidden, log_sum;  // bytes
+  int64_t saved[MATRIX_HEAD];
+};
+
+static struct sizes sizes_of(const struct ops *ops, const struct device *device, const struct run_config *c) {
+  int64_t rows = layout_rows(c), item = (int64_t)dtype_bytes(dtype_of(c)), width = c->model.width;
+  struct sizes s = {.stream = rows * width * (int64_t)sizeof(float),
+                    .statistics = rows * (int64_t)sizeof(float),
+                    .narrow = rows * width * item,
+                    .query = rows * c->model.heads * c->model.head_dim * item,
+                    .key = rows * c->model.kv_heads * c->model.head_dim * item,
+                    .hidden = rows * c->model.mlp_width * item,
+                    .log_sum = rows * c->model.heads * (int64_t)sizeof(float)};
+  s.qkv = s.query + 2 * s.key;
+  for (int which = MATRIX_QKV; which < MATRIX_HEAD; which++) {
+    struct weight_description d = layout_weight(c, (enum model_matrix)which, 0);
+    s.saved[which] = (int64_t)ops->linear_saved_bytes(device, &d, rows);
+  }
+  return s;
+}
+
+// Places what one block owns (shared = false) or what all blocks share (shared = true). Block recomputation keeps only
+// the block's input, and what a format saved of the MLP's hidden values, whose product is not run again.
+static void carve_block(struct carver *carver, const struct sizes *s, enum model_use use, enum recompute recompute,
+                        bool shared, struct block_activations *b) {
+  bool all = use == MODEL_EVALUATE, most = all || recompute == RECOMPUTE_BLOCK,
+       some = most || recompute == RECOMPUTE_FFN;
+  if (shared == all) {
+    b->residual = take(carver, s->stream);
+    b->saved_down = take(carver, s->saved[MATRIX_DOWN]);
+  }
+  if (shared == most) {
+    b->inverse_rms = take(carver, s->statistics);
+    b->x = take(carver, s->narrow);
+    b->q = take(carver, s->query);
+    b->k = take(carver, s->key);
+    b->v = take(carver, s->key);
+    b->o = take(carver, s->query);
+    b->log_sum = take(carver, s->log_sum);
+    // Forward only, the residual stream is updated in place.
+    b->residual_middle = all ? b->residual : take(carver, s->stream);
+    b->inverse_rms_middle = take(carver, s->statistics);
+    b->saved_qkv = take(carver, s->saved[MATRIX_QKV]);
+    b->saved_output = take(carver, s->saved[MATRIX_OUTPUT]);
+  }
+  if (shared == some) {
+    b->x_middle = take(carver, s->narrow);
+    b->gate_up = take(carver, 2 * s->hidden);
+    b->saved_gate_up = take(carver, s->saved[MATRIX_GATE_UP]);
+  }
+}
+
+// Everything but the blocks' own.
+static void carve_shared(struct carver *carver, const struct sizes *s, struct model *m,
+                         struct block_activations *common) {
+  const struct run_config *c = &m->config;
+  int64_t rows = layout_rows(c);
+  *common = (struct block_activations){0};
+  carve_block(carver, s, m->use, m->recompute, true, common);
+  m->rope = take(carver, c->model.context * c->model.head_dim * (int64_t)sizeof(float));
+  m->final_residual = m->use == MODEL_EVALUATE ? common->residual : take(carver, s->stream);
+  m->final_inverse_rms = take(carver, s->statistics);
+  m->final_x = take(carver, s->narrow);
+  m->branch = take(carver, s->narrow);
+  m->qkv = take(carver, s->qkv);
+  m->hidden = take(carver, s->hidden);
+  m->tokens = take(carver, rows * (int64_t)sizeof *m->tokens);
+  m->targets = take(carver, rows * (int64_t)sizeof *m->targets);
+  m->mask = take(carver, rows * (int64_t)sizeof *m->mask);
+  m->row_nats = take(carver, rows * (int64_t)sizeof *m->row_nats);
+  m->loss_sums = take(carver, (MODEL_LOSS_SLOTS + 1) * (int64_t)sizeof *m->loss_sums);
+  m->square_sums = take(carver, MODEL_LOSS_SLOTS * (int64_t)sizeof *m->square_sums);
+  if (m->use == MODEL_EVALUATE) return;
+  m->d_branch = take(carver, s->narrow);
+  m->d_x = take(carver, s->narrow);
+  m->d_o = take(carver, s->query);
+  m->d_q = take(carver, s->query);
+  m->d_k = take(carver, s->key);
+  m->d_v = take(carver, s->key);
+  m->d_residual = take(carver, s->stream);
+}
+
+void layout_activations(struct model *m, void *memory) {
+  struct sizes s = sizes_of(m->ops, m->device, &m->config);
+  struct carver carver = {(uintptr_t)memory};
+  struct block_activations common;
+  carve_shared(&carver, &s, m, &common);
+  for (int64_t l = 0; l < m->config.model.layers; l++) {
+    m->blocks[l] = common;
+    carve_block(&carver, &s, m->use, m->recompute, false, &m->blocks[l]);
+  }
+}
+
+int64_t layout_activation_bytes(const struct ops *ops, const struct device *device, const struct run_config *c,
+                                enum model_use use) {
+  struct sizes s = sizes_of(ops, device, c);
+  struct model counted = {.config = *c, .use = use, .recompute = recompute_find(c->train.recompute)};
+  struct carver carver = {0};
+  struct block_activations block;
+  carve_shared(&carver, &s, &counted, &block);
+  int64_t shared = (int64_t)carver.at;
+  carver.at = 0;
+  carve_block(&carver, &s, use, counted.recompute, false, &block);
+  return shared + c->model.layers * (int64_t)carver.at;
+}
+
+// ---------- weights and scratch ----------
+
+int64_t layout_prepared_bytes(const struct ops *ops, const struct device *device, const struct run_config *c) {
+  int64_t bytes = 0;
+  for (int which = 0; which < MATRICES; which++) {
+    struct weight_description d = layout_weight(c, (enum model_matrix)which, 0);
+    int64_t one = layout_align((int64_t)ops->weight_bytes(device, &d));
+    bytes += which == MATRIX_HEAD ? one : c->model.layers * one;
+  }
+  return bytes;
+}
+
+struct shape {
+  enum op_kind kind;
+  struct op_shape shape;
+};
+
+// Every kind of call that a model makes. `weights` outlives the shapes.
+static int shapes_of(const struct run_config *c, enum model_use use, struct weight_description weights[MATRICES],
+                     struct shape shapes[SHAPES]) {
+  struct op_shape base = {.rows = layout_rows(c),
+                          .width = c->model.width,
+                          .context = c->model.context,
+                          .heads = c->model.heads,
+                          .kv_heads = c->model.kv_heads,
+                          .head_dim = c->model.head_dim,
+                          .vocabulary = c->model.vocabulary,
+                          .dtype = dtype_of(c),
+                          .training = use == MODEL_TRAIN};
+  int count = 0;
+  const enum op_kind plain[] = {OP_EMBEDDING, OP_RMSNORM, OP_QKV, OP_ATTENTION};
+  for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++) shapes[count++] = (struct shape){plain[i], base};
+  shapes[count] = (struct shape){OP_SWIGLU, base};
+  shapes[count++].shape.width = c->model.mlp_width;
+  for (int which = 0; which < MATRICES; which++) {
+    weights[which] = layout_weight(c, (enum model_matrix)which, 0);
+    shapes[count] = (struct shape){which == MATRIX_HEAD ? OP_HEAD : OP_LINEAR, base};
+    shapes[count++].shape.weight = &weights[which];
+  }
+  if (use == MODEL_TRAIN) {
+    struct parameter_counts parameters = config_parameters(c);
+    shapes[count] = (struct shape){OP_OPTIMIZER, base};
+    // Updated as three ranges: embedding and norms, the blocks' matrices, the head.
+    int64_t largest = parameters.embedding + parameters.norms;
+    if (parameters.prunable > largest) largest = parameters.prunable;
+    shapes[count++].shape.rows = largest;
+  }
+  return count;
+}
+
+bool layout_supported(const struct ops *ops, const struct device *device, const struct run_config *c,
+                      struct error *error) {
+  struct weight_description weights[MATRICES];
+  struct shape shapes[SHAPES];
+  int count = shapes_of(c, MODEL_TRAIN, weights, shapes);
+  for (int i = 0; i < count; i++)
+    if (!ops->shape_supported(device, shapes[i].kind, &shapes[i].shape, error)) return false;
+  return true;
+}
+
+int64_t layout_workspace_bytes(const struct ops *ops, const struct device *device, const struct run_config *c,
+                               enum model_use use) {
+  struct weight_description weights[MATRICES];
+  struct shape shapes[SHAPES];
+  int count = shapes_of(c, use, weights, shapes);
+  size_t largest = 0;
+  for (int i = 0; i < count; i++) {
+    size_t bytes = ops->workspace_bytes(device, shapes[i].kind, &shapes[i].shape);
+    if (bytes > largest) largest = bytes;
+  }
+  return (int64_t)largest;
+}
+
+struct memory_plan layout_memory(const struct ops *ops, const struct device *device, const struct run_config *c,
+                                 enum model_use use) {
+  struct memory_plan plan = {0};
+  plan.parameters = config_parameters(c).total * (int64_t)sizeof(float);
+  if (use == MODEL_TRAIN) {
+    plan.gradients = plan.parameters;
+    plan.moments = 2 * plan.parameters;
+  }
+  plan.prepared = layout_prepared_bytes(ops, device, c);
+  plan.activations = layout_activation_bytes(ops, device, c, use);
+  plan.workspace = layout_workspace_bytes(ops, device, c, use);
+  int64_t host_tokens = use == MODEL_TRAIN ? c->train.batch_tokens : layout_rows(c);
+  plan.batch = host_tokens * (int64_t)(2 * sizeof(int32_t) + sizeof(uint8_t));
+  plan.total =
+      plan.parameters + plan.gradients + plan.moments + plan.prepared + plan.activations + plan.workspace + plan.batch;
+  return plan;
+}

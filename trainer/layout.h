@@ -1,0 +1,33 @@
+// Where a model's device memory goes: the same arithmetic sizes a plan and places a model's pointers, so that the two
+// cannot disagree.
+#pragma once
+#include "trainer/model.h"
+
+enum recompute recompute_find(const char *name);  // train.recompute
+
+// The matrices of block `layer`, and the head, as the kernels want them described.
+enum model_matrix { MATRIX_QKV, MATRIX_OUTPUT, MATRIX_GATE_UP, MATRIX_DOWN, MATRIX_HEAD };
+struct weight_description layout_weight(const struct run_config *config, enum model_matrix which, int64_t layer);
+// Where such a matrix starts in the parameters.
+int64_t layout_weight_offset(const struct parameter_table *table, enum model_matrix which, int64_t layer);
+
+// Tokens of a micro-batch, and attention's shape for them.
+int64_t layout_rows(const struct run_config *config);
+struct attention layout_attention(const struct run_config *config, int64_t rows);
+
+// Places the activations in `memory`, which has layout_activation_bytes.
+void layout_activations(struct model *model, void *memory);
+int64_t layout_activation_bytes(const struct ops *ops, const struct device *device, const struct run_config *config,
+                                enum model_use use);
+// Bytes of all prepared weights, each rounded up to DEVICE_ALIGNMENT.
+int64_t layout_prepared_bytes(const struct ops *ops, const struct device *device, const struct run_config *config);
+int64_t layout_align(int64_t bytes);
+
+// Asks the device whether it takes every shape of the model; and for the largest scratch of any of them.
+bool layout_supported(const struct ops *ops, const struct device *device, const struct run_config *config,
+                      struct error *error);
+int64_t layout_workspace_bytes(const struct ops *ops, const struct device *device, const struct run_config *config,
+                               enum model_use use);
+
+struct memory_plan layout_memory(const struct ops *ops, const struct device *device, const struct run_config *config,
+                                 enum model_use use);

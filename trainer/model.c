@@ -1,0 +1,219 @@
+// See model.h; the blocks are in trainer/block.c, the memory's layout in trainer/layout.c.
+#include "trainer/model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "trainer/block.h"
+#include "trainer/layout.h"
+
+static bool get(struct model *m, const char *what, int64_t bytes, void *target, struct error *error) {
+  void *memory = m->ops->allocate(m->device, (size_t)(bytes > 0 ? bytes : DEVICE_ALIGNMENT), error);
+  char need[32], all[32];
+  if (!memory)
+    return error_context(error, "no room for the model's %s (%s; the run needs %s)", what,
+                         bytes_human((double)bytes, need), bytes_human((double)m->memory.total, all));
+  memcpy(target, &memory, sizeof memory);
+  return true;
+}
+
+static bool get_memory(struct model *m, struct error *error) {
+  const struct memory_plan *plan = &m->memory;
+  if (!get(m, "parameters", plan->parameters, &m->parameters, error)) return false;
+  if (m->use == MODEL_TRAIN &&
+      (!get(m, "gradients", plan->gradients, &m->gradients, error) || !get(m, "moments", plan->moments, &m->m, error)))
+    return false;
+  if (m->m) m->v = m->m + m->table.count;
+  return get(m, "prepared weights", plan->prepared, &m->prepared_memory, error) &&
+         get(m, "activations", plan->activations, &m->activation_memory, error) &&
+         get(m, "workspace", plan->workspace, &m->workspace, error);
+}
+
+static bool make_weights(struct model *m, struct error *error) {
+  char *memory = m->prepared_memory;
+  m->weights = arena_array(&m->arena, (size_t)m->config.model.layers, sizeof *m->weights);
+  for (int64_t l = 0; l <= m->config.model.layers; l++) {
+    bool blocks = l < m->config.model.layers;
+    for (int which = blocks ? MATRIX_QKV : MATRIX_HEAD; which < (blocks ? MATRIX_HEAD : MATRIX_HEAD + 1); which++) {
+      struct weight_description description = layout_weight(&m->config, (enum model_matrix)which, l);
+      struct weight *weight = m->ops->weight_create(m->device, &description, memory, error);
+      if (!weight) return false;
+      memory += layout_align((int64_t)m->ops->weight_bytes(m->device, &description));
+      struct weight **places[] = {&m->weights[blocks ? l : 0].qkv, &m->weights[blocks ? l : 0].output,
+                                  &m->weights[blocks ? l : 0].gate_up, &m->weights[blocks ? l : 0].down, &m->head};
+      *places[which] = weight;
+    }
+  }
+  return true;
+}
+
+struct model *model_create(const struct ops *ops, struct device *device, const struct run_config *resolved,
+                           enum model_use use, struct error *error) {
+  struct model *m = memory_get(sizeof *m);
+  m->ops = ops;
+  m->device = device;
+  m->config = *resolved;
+  m->use = use;
+  m->recompute = recompute_find(resolved->train.recompute);
+  if (!dtype_find(resolved->model.dtype, &m->dtype)) {
+    error_set(error, EXIT_USAGE_ERROR, "model.dtype '%s' is not resolved to a type", resolved->model.dtype);
+    goto failed;
+  }
+  if (!ops->dtype_supported(device, m->dtype)) {
+    error_set(error, EXIT_ENVIRONMENT, "model.dtype %s: this device has no such products", resolved->model.dtype);
+    goto failed;
+  }
+  if (strcmp(resolved->format, "none") != 0) {
+    error_set(error, EXIT_USAGE_ERROR, "format '%s' is not known; this trainer has: none", resolved->format);
+    goto failed;
+  }
+  m->rows = layout_rows(resolved);
+  m->attention = layout_attention(resolved, m->rows);
+  if (!layout_supported(ops, device, resolved, error)) goto failed;
+  m->memory = layout_memory(ops, device, resolved, use);
+  m->table = parameter_table(&m->arena, resolved);
+  if (!get_memory(m, error)) goto failed;
+  ops->set_workspace(device, m->workspace, (size_t)m->memory.workspace);
+  m->blocks = arena_array(&m->arena, (size_t)resolved->model.layers, sizeof *m->blocks);
+  layout_activations(m, m->activation_memory);
+  if (!make_weights(m, error)) goto failed;
+  ops->rope_table(device, resolved->model.context, resolved->model.head_dim, resolved->model.rope_theta, m->rope);
+  return m;
+failed:
+  model_free(m);
+  return NULL;
+}
+
+void model_free(struct model *m) {
+  if (!m) return;
+  struct error ignored = {0};
+  m->ops->synchronize(m->device, &ignored);
+  for (int64_t l = 0; m->weights && l < m->config.model.layers; l++) {
+    struct weight *all[] = {m->weights[l].qkv, m->weights[l].output, m->weights[l].gate_up, m->weights[l].down};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+      if (all[i]) m->ops->weight_free(m->device, all[i]);
+  }
+  if (m->head) m->ops->weight_free(m->device, m->head);
+  if (m->workspace) m->ops->set_workspace(m->device, NULL, 0);
+  void *memory[] = {m->parameters, m->gradients, m->m, m->prepared_memory, m->activation_memory, m->workspace};
+  for (size_t i = 0; i < sizeof memory / sizeof memory[0]; i++)
+    if (memory[i]) m->ops->free(m->device, memory[i]);
+  arena_free(&m->arena);
+  free(m);
+}
+
+void model_initialise(struct model *m, uint64_t seed) {
+  for (int i = 0; i < m->table.tensor_count; i++) {
+    const struct parameter_tensor *t = &m->table.tensors[i];
+    float *data = m->parameters + t->offset;
+    if (t->columns)
+      m->ops->fill_normal(m->device, data, t->count, t->init_std, seed, t->number);
+    else
+      m->ops->fill_constant(m->device, data, t->count, 1);
+  }
+  if (m->use == MODEL_TRAIN) m->ops->clear(m->device, m->m, (size_t)m->memory.moments);
+  model_prepare(m, 0);
+}
+
+// Calls `visit` for every prepared matrix with its place in the table.
+static void each_matrix(struct model *m, void (*visit)(struct model *, struct weight *, int64_t offset, int64_t step),
+                        int64_t step) {
+  for (int64_t l = 0; l < m->config.model.layers; l++) {
+    struct weight *all[] = {m->weights[l].qkv, m->weights[l].output, m->weights[l].gate_up, m->weights[l].down};
+    for (int which = MATRIX_QKV; which < MATRIX_HEAD; which++)
+      visit(m, all[which], layout_weight_offset(&m->table, (enum model_matrix)which, l), step);
+  }
+  visit(m, m->head, m->table.head, step);
+}
+
+static void prepare(struct model *m, struct weight *weight, int64_t offset, int64_t step) {
+  m->ops->weight_prepare(m->device, weight, m->parameters + offset, step);
+}
+
+static void finish_gradient(struct model *m, struct weight *weight, int64_t offset, int64_t step) {
+  m->ops->weight_gradient_finish(m->device, weight, m->gradients + offset);
+}
+
+void model_prepare(struct model *m, int64_t step) { each_matrix(m, prepare, step); }
+
+static const uint8_t *upload(struct model *m, const struct token_batch *batch) {
+  m->ops->upload(m->device, m->tokens, batch->tokens, (size_t)batch->rows * sizeof *m->tokens);
+  m->ops->upload(m->device, m->targets, batch->targets, (size_t)batch->rows * sizeof *m->targets);
+  if (!batch->mask) return NULL;
+  m->ops->upload(m->device, m->mask, batch->mask, (size_t)batch->rows * sizeof *m->mask);
+  return m->mask;
+}
+
+void model_gradient(struct model *m, const struct token_batch *batch, double gradient_scale, int64_t first_row,
+                    bool first, int slot) {
+  const uint8_t *mask = upload(m, batch);
+  struct loss_sum *sum = &m->loss_sums[slot];
+  if (first) {
+    m->ops->clear(m->device, m->gradients, (size_t)m->table.norms_end * sizeof *m->gradients);
+    m->ops->clear(m->device, sum, sizeof *sum);
+  }
+  blocks_forward(m, m->rows, first_row);
+  struct head head = {.weight = m->head, .rows = m->rows, .dtype = m->dtype, .gradient_scale = (float)gradient_scale};
+  // A tied head adds to the embedding's gradient, which has been cleared.
+  bool accumulate = !first || m->config.model.tied_head;
+  m->ops->head_loss(m->device, &head, m->final_x, m->targets, mask, sum, NULL, m->d_x, m->gradients + m->table.head,
+                    accumulate);
+  blocks_backward(m, first_row, first);
+}
+
+void model_update(struct model *m, double lr, int64_t step, int slot) {
+  each_matrix(m, finish_gradient, step);
+  const int64_t ends[] = {m->table.norms_end, m->table.matrices_end, m->table.count};
+  struct tensor_span spans[3];
+  struct adamw_tensor tensors[3];
+  int count = 0;
+  for (int64_t i = 0, at = 0; i < 3; at = ends[i++]) {
+    if (ends[i] == at) continue;
+    spans[count] = (struct tensor_span){m->gradients + at, ends[i] - at};
+    tensors[count++] = (struct adamw_tensor){.parameter = m->parameters + at,
+                                             .gradient = m->gradients + at,
+                                             .m = m->m + at,
+                                             .v = m->v + at,
+                                             .count = ends[i] - at,
+                                             .decay = i == 1};
+  }
+  const struct run_config *c = &m->config;
+  struct adamw adamw = {.lr = lr,
+                        .beta1 = c->train.beta1,
+                        .beta2 = c->train.beta2,
+                        .eps = c->train.adam_eps,
+                        .weight_decay = c->train.weight_decay,
+                        .step = step + 1,
+                        .gradient_scale = 1,
+                        .clip_norm = c->train.clip_norm};
+  m->ops->square_sum(m->device, spans, count, &m->square_sums[slot]);
+  m->ops->adamw_step(m->device, &adamw, tensors, count, &m->square_sums[slot]);
+  model_prepare(m, step + 1);
+}
+
+void model_step(struct model *m, const struct token_batch *batch, int64_t targets, double lr, int64_t step, int slot) {
+  for (int64_t row = 0; row < batch->rows; row += m->rows) {
+    struct token_batch micro = {m->rows, batch->tokens + row, batch->targets + row,
+                                batch->mask ? batch->mask + row : NULL};
+    model_gradient(m, &micro, 1 / (double)targets, row, row == 0, slot);
+  }
+  model_update(m, lr, step, slot);
+}
+
+bool model_results(struct model *m, int count, struct loss_sum *sums, double *square_sums, struct error *error) {
+  return m->ops->download(m->device, sums, m->loss_sums, (size_t)count * sizeof *sums, error) &&
+         m->ops->download(m->device, square_sums, m->square_sums, (size_t)count * sizeof *square_sums, error);
+}
+
+bool model_evaluate(struct model *m, const struct token_batch *batch, struct loss_sum *sum, float *row_nats,
+                    struct error *error) {
+  const uint8_t *mask = upload(m, batch);
+  struct loss_sum *slot = &m->loss_sums[MODEL_LOSS_SLOTS], found;
+  m->ops->upload(m->device, slot, sum, sizeof *sum);
+  blocks_forward(m, batch->rows, 0);
+  struct head head = {.weight = m->head, .rows = batch->rows, .dtype = m->dtype};
+  m->ops->head_evaluate(m->device, &head, m->final_x, m->targets, mask, slot, row_nats ? m->row_nats : NULL);
+  if (!m->ops->download(m->device, &found, slot, sizeof found, error)) return false;
+  *sum = found;
+  return !row_nats || m->ops->download(m->device, row_nats, m->row_nats, (size_t)batch->rows * sizeof *row_nats, error);
+}

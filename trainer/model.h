@@ -1,0 +1,123 @@
+// A Llama-type decoder on a device: token embedding, blocks of RMSNorm, causal attention with rotary positions and
+// grouped key/value heads, RMSNorm, SwiGLU, each added to the residual stream; final norm; output head, untied or tied.
+// No biases, no dropout. Forward, backward and update are made of the ops table's entries alone.
+//
+// All memory is taken when the model is made: one allocation each for parameters, gradients, moments, prepared weights,
+// activations and workspace (see struct memory_plan in trainer/trainer.h).
+#pragma once
+#include <stdint.h>
+
+#include "base/base.h"
+#include "kernels/ops.h"
+#include "trainer/config.h"
+#include "trainer/parameters.h"
+#include "trainer/trainer.h"
+
+// Activations that backward needs of one block, on the device. With recomputation some of them are shared by all blocks
+// and filled again just before the block's backward pass.
+struct block_activations {
+  float *residual;         // [rows, width] residual stream before the block
+  float *inverse_rms;      // [rows]
+  void *x;                 // [rows, width] normalised
+  void *q, *k, *v;         // attention's layout
+  void *o;                 // [rows, heads head_dim]
+  float *log_sum;          // [sequences, heads, context]
+  float *residual_middle;  // [rows, width] residual stream between attention and MLP
+  float *inverse_rms_middle;
+  void *x_middle;
+  void *gate_up;                                                // [rows, 2 mlp_width]
+  void *saved_qkv, *saved_output, *saved_gate_up, *saved_down;  // what a format's forward keeps
+};
+
+// Weights of one block, prepared for products.
+struct block_weights {
+  struct weight *qkv, *output, *gate_up, *down;
+};
+
+enum model_use {
+  MODEL_TRAIN,
+  MODEL_EVALUATE,  // forward only: no gradients, no moments, activations of one block
+};
+
+enum recompute { RECOMPUTE_NONE, RECOMPUTE_FFN, RECOMPUTE_BLOCK };
+
+struct model {
+  const struct ops *ops;
+  struct device *device;
+  struct arena arena;  // tables and handles
+  struct run_config config;
+  enum model_use use;
+  enum recompute recompute;
+  enum dtype dtype;
+  struct memory_plan memory;
+  struct parameter_table table;
+
+  // Device memory, laid out by the table.
+  float *parameters, *gradients, *m, *v;
+  void *prepared_memory, *activation_memory, *workspace;
+
+  struct block_weights *weights;
+  struct weight *head;
+
+  // Shapes of one micro-batch.
+  int64_t rows;  // tokens
+  struct attention attention;
+
+  // Activations.
+  float *rope;
+  struct block_activations *blocks;
+  float *final_residual, *final_inverse_rms;
+  void *final_x;
+  void *branch, *d_branch, *qkv, *hidden;  // scratch within a block; hidden [rows, mlp_width]
+  void *d_x, *d_o, *d_q, *d_k, *d_v;
+  float *d_residual;
+  int32_t *tokens, *targets;   // [rows]
+  uint8_t *mask;               // [rows]
+  float *row_nats;             // [rows]
+  struct loss_sum *loss_sums;  // [MODEL_LOSS_SLOTS] of training steps, and one more for evaluations
+  double *square_sums;         // [MODEL_LOSS_SLOTS]
+};
+
+// Training steps whose losses wait on the device until somebody asks for them.
+#define MODEL_LOSS_SLOTS 64
+
+// Makes a model for micro-batches of batch_tokens / accumulation tokens. Parameters are not set (model_initialise or
+// checkpoint_load does). NULL and an error when the device cannot do these shapes, or lacks the memory.
+struct model *model_create(const struct ops *ops, struct device *device, const struct run_config *resolved,
+                           enum model_use use, struct error *error);
+void model_free(struct model *model);  // NULL is fine
+
+// Initial weights by the table, from the run's seed; moments are cleared; weights are prepared.
+void model_initialise(struct model *model, uint64_t seed);
+// Makes the weights ready after the parameters changed; `step` is the number of updates done.
+void model_prepare(struct model *model, int64_t step);
+
+// A batch on the host: `rows` tokens in whole sequences.
+struct token_batch {
+  int64_t rows;
+  const int32_t *tokens, *targets;
+  const uint8_t *mask;  // NULL: every target counts
+};
+
+// One micro-batch: forward and backward. Adds to the gradients (`first`: replaces them), and to loss slot `slot`
+// (`first`: starts it at 0). `gradient_scale` is 1 / unmasked targets of the whole step; `first_row` the number of
+// tokens of the step's earlier micro-batches. batch->rows is model->rows.
+void model_gradient(struct model *model, const struct token_batch *batch, double gradient_scale, int64_t first_row,
+                    bool first, int slot);
+// The optimizer step from the summed gradients: finishes them, norm, clip, AdamW, new weights prepared. `step` counts
+// from 0. The norm's square goes to slot `slot`.
+void model_update(struct model *model, double lr, int64_t step, int slot);
+
+// One whole training step of `batch` (accumulation * model->rows tokens): gradients of all micro-batches, update.
+// `targets` is the number of unmasked targets in it (at least 1).
+void model_step(struct model *model, const struct token_batch *batch, int64_t targets, double lr, int64_t step,
+                int slot);
+
+// Waits, and reads the results of `count` slots: mean loss of a step is sums[i].nats / sums[i].targets, the gradient's
+// norm before clipping sqrt(square_sums[i]).
+bool model_results(struct model *model, int count, struct loss_sum *sums, double *square_sums, struct error *error);
+
+// Forward only, on at most model->rows tokens in whole sequences: adds to *sum (host memory). row_nats, when not NULL,
+// gets each row's loss (host, [rows]).
+bool model_evaluate(struct model *model, const struct token_batch *batch, struct loss_sum *sum, float *row_nats,
+                    struct error *error);

@@ -1,0 +1,158 @@
+// The events of a training run; docs/events.md says what each field means.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "trainer/training.h"
+
+#ifndef ISOLOSS_VERSION
+#error "ISOLOSS_VERSION comes from the build"
+#endif
+
+static void put_parameters(struct json_writer *json, const struct parameter_counts *p) {
+  json_key(json, "parameters");
+  json_object_begin(json);
+  json_key_integer(json, "embedding", p->embedding);
+  json_key_integer(json, "head", p->head);
+  json_key_integer(json, "attention", p->attention);
+  json_key_integer(json, "mlp", p->mlp);
+  json_key_integer(json, "norms", p->norms);
+  json_key_integer(json, "total", p->total);
+  json_key_integer(json, "non_embedding", p->non_embedding);
+  json_key_integer(json, "prunable", p->prunable);
+  json_object_end(json);
+}
+
+static void put_memory(struct json_writer *json, const struct memory_plan *memory) {
+  json_key(json, "memory");
+  json_object_begin(json);
+  json_key_integer(json, "parameters", memory->parameters);
+  json_key_integer(json, "gradients", memory->gradients);
+  json_key_integer(json, "moments", memory->moments);
+  json_key_integer(json, "prepared", memory->prepared);
+  json_key_integer(json, "activations", memory->activations);
+  json_key_integer(json, "workspace", memory->workspace);
+  json_key_integer(json, "batch", memory->batch);
+  json_key_integer(json, "total", memory->total);
+  json_object_end(json);
+}
+
+// Numbers that may not exist are left out.
+static void put_finite(struct json_writer *json, const char *key, double value) {
+  if (isfinite(value)) json_key_number(json, key, value);
+}
+
+bool report_start(struct training *t, struct error *error) {
+  const struct run_config *c = &t->file.config;
+  struct parameter_counts parameters = config_parameters(c);
+  struct text device = {0};
+  char host[256] = "";
+  gethostname(host, sizeof host - 1);
+  t->ops->describe(t->device, &device);
+  struct json_writer *json = event_begin(&t->log, "start");
+  json_key_string(json, "trainer", "isoloss-train " ISOLOSS_VERSION);
+  json_key_integer(json, "semantic_version", TRAINER_SEMANTIC_VERSION);
+  json_key_string(json, "id", t->file.id);
+  json_key_integer(json, "time", (int64_t)time(NULL));
+  json_key_integer(json, "pid", getpid());
+  json_key_string(json, "host", host);
+  json_key_integer(json, "resumed_from", t->resumed_from);
+  json_key_integer(json, "steps", t->steps);
+  json_key_string(json, "backend", t->ops->name);
+  json_key_string(json, "device", text_string(&device));
+  json_key_string(json, "dtype", c->model.dtype);
+  json_key_integer(json, "threads", c->train.threads);
+  put_parameters(json, &parameters);
+  put_memory(json, &t->model->memory);
+  json_key_string(json, "corpus", corpus_digest(t->corpus));
+  text_free(&device);
+  return event_end(&t->log, error);
+}
+
+bool report_step(struct training *t, struct error *error) {
+  double train_seconds = training_train_seconds(t), span = train_seconds - t->reported_seconds;
+  struct json_writer *json = event_begin(&t->log, "step");
+  json_key_integer(json, "step", t->last.step);
+  json_key_integer(json, "tokens", t->last.tokens);
+  json_key_integer(json, "targets", t->last.targets);
+  json_key_number(json, "loss", t->last_loss);
+  json_key_number(json, "grad_norm", t->last_norm);
+  json_key_number(json, "lr", t->last.lr);
+  json_key_number(json, "seconds", training_seconds(t));
+  json_key_number(json, "tokens_per_second", span > 0 ? (double)(t->last.tokens - t->reported_tokens) / span : NAN);
+  t->reported_seconds = train_seconds;
+  t->reported_tokens = t->last.tokens;
+  return event_end(&t->log, error);
+}
+
+bool report_evaluation(struct training *t, const struct evaluation *evaluation, struct error *error) {
+  struct json_writer *json = event_begin(&t->log, "eval");
+  json_key_integer(json, "step", t->done.step);
+  json_key_integer(json, "tokens", t->done.tokens);
+  json_key_number(json, "loss", evaluation->loss);
+  json_key_integer(json, "eval_tokens", evaluation->tokens);
+  json_key_integer(json, "eval_targets", evaluation->targets);
+  put_finite(json, "oracle_loss", evaluation->oracle_loss);
+  json_key_number(json, "seconds", training_seconds(t));
+  return event_end(&t->log, error);
+}
+
+bool report_checkpoint(struct training *t, struct error *error) {
+  struct json_writer *json = event_begin(&t->log, "checkpoint");
+  json_key_integer(json, "step", t->done.step);
+  json_key_integer(json, "tokens", t->done.tokens);
+  json_key_string(json, "path", checkpoint_name(&t->arena, t->done.step));
+  return event_end(&t->log, error);
+}
+
+bool report_done(struct training *t, const struct evaluation *evaluation, struct error *error) {
+  struct run_quantities quantities = config_quantities(&t->file.config, &t->facts);
+  struct rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  struct json_writer *json = event_begin(&t->log, "done");
+  json_key_integer(json, "step", t->done.step);
+  json_key_integer(json, "tokens", t->done.tokens);
+  json_key_integer(json, "targets", t->done.targets);
+  json_key_number(json, "loss", evaluation->loss);
+  json_key_integer(json, "eval_tokens", evaluation->tokens);
+  json_key_integer(json, "eval_targets", evaluation->targets);
+  put_finite(json, "bits_per_byte", evaluation->bits_per_byte);
+  put_finite(json, "oracle_loss", evaluation->oracle_loss);
+  put_finite(json, "irreducible_loss", t->facts.irreducible_loss);
+  put_finite(json, "epochs", quantities.epochs);
+  json_key_number(json, "flops", quantities.flops);
+  json_key_number(json, "wall_seconds", training_seconds(t));
+  json_key_number(json, "train_seconds", training_train_seconds(t));
+  json_key_integer(json, "peak_memory", (int64_t)usage.ru_maxrss * 1024);
+  json_key_string(json, "checkpoint", checkpoint_name(&t->arena, t->checkpointed));
+  return event_end(&t->log, error);
+}
+
+bool report_diverged(struct training *t, const struct pending_step *step, double grad_norm, const char *what,
+                     struct error *error) {
+  struct json_writer *json = event_begin(&t->log, "diverged");
+  json_key_integer(json, "step", step->step);
+  json_key_integer(json, "tokens", step->tokens);
+  json_key_number(json, "loss", NAN);
+  json_key_number(json, "grad_norm", grad_norm);
+  json_key_string(json, "message", what);
+  return event_end(&t->log, error) && event_log_sync(&t->log, error);
+}
+
+bool report_stopped(struct training *t, struct error *error) {
+  struct json_writer *json = event_begin(&t->log, "stopped");
+  json_key_integer(json, "step", t->done.step);
+  json_key_integer(json, "tokens", t->done.tokens);
+  if (t->checkpointed) json_key_string(json, "checkpoint", checkpoint_name(&t->arena, t->checkpointed));
+  return event_end(&t->log, error) && event_log_sync(&t->log, error);
+}
+
+bool report_failed(struct training *t, const struct error *why, struct error *error) {
+  struct json_writer *json = event_begin(&t->log, "failed");
+  json_key_string(json, "message", why->text);
+  json_key_integer(json, "step", t->done.step);
+  return event_end(&t->log, error) && event_log_sync(&t->log, error);
+}

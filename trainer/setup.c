@@ -1,0 +1,129 @@
+// Setting a run up and taking it down; see training.h.
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "trainer/schedule.h"
+#include "trainer/training.h"
+
+static double monotonic_seconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+double training_seconds(const struct training *t) { return monotonic_seconds() - t->clock_start; }
+
+double training_train_seconds(const struct training *t) { return training_seconds(t) - t->seconds_outside; }
+
+// What follows from a run file that config_resolve has not seen: another program may have written it.
+static bool check_config(const struct training *t, struct error *error) {
+  const struct run_config *c = &t->file.config;
+  struct run_config again = *c;
+  struct corpus_facts facts = {0};
+  // Steps and tokens both stand in a resolved configuration; resolving takes one of them.
+  again.train.tokens = AUTO_INTEGER;
+  again.train.tokens_per_parameter = NAN;
+  if (c->train.steps == AUTO_INTEGER || c->model.heads == AUTO_INTEGER || c->model.kv_heads == AUTO_INTEGER ||
+      c->model.head_dim == AUTO_INTEGER || c->model.mlp_width == AUTO_INTEGER || c->model.vocabulary == AUTO_INTEGER ||
+      c->train.warmup_steps == AUTO_INTEGER || strcmp(c->model.dtype, "auto") == 0)
+    return error_set(error, EXIT_USAGE_ERROR, "the configuration is not resolved: a field that decides shapes is auto");
+  if (!config_resolve(&again, &facts, "float32", error)) return false;
+  if (again.train.tokens != c->train.tokens)
+    return error_set(error, EXIT_USAGE_ERROR, "train.tokens %" PRId64 " is not train.steps * train.batch_tokens",
+                     c->train.tokens);
+  return true;
+}
+
+bool training_open_model(struct training *t, enum model_use use, struct error *error) {
+  const struct run_config *c = &t->file.config;
+  if (!check_config(t, error)) return false;
+  t->corpus = corpus_open(t->file.corpus_path, t->file.corpus_digest, c, error);
+  if (!t->corpus || !corpus_check_context(t->corpus, c->model.context, error)) return false;
+  t->facts = corpus_facts(t->corpus, c->model.context);
+  if (corpus_vocabulary(t->corpus) > c->model.vocabulary)
+    return error_set(error, EXIT_USAGE_ERROR, "model.vocabulary %" PRId64 " is smaller than the corpus' %" PRId64,
+                     c->model.vocabulary, corpus_vocabulary(t->corpus));
+  if (corpus_validation_windows(t->corpus, c->model.context) < 1)
+    return error_set(error, EXIT_USAGE_ERROR,
+                     "the validation split holds no window of %" PRId64
+                     " tokens: a larger corpus, a larger "
+                     "corpus.validation_fraction or a smaller model.context is needed",
+                     c->model.context);
+  if (!trainer_device_open(c->model.device, c->train.threads, &t->ops, &t->device, error)) return false;
+  t->model = model_create(t->ops, t->device, c, use, error);
+  if (!t->model) return false;
+  t->batch = batch_memory(use == MODEL_TRAIN ? c->train.batch_tokens : t->model->rows);
+  return true;
+}
+
+// The newest checkpoint that is whole, of this configuration, and reached by the log; else initial weights.
+static bool find_start(struct training *t, struct error *error) {
+  int64_t *steps;
+  int count;
+  if (!checkpoint_clean(t->run_folder, error) || !checkpoint_list(&t->arena, t->run_folder, &steps, &count, error))
+    return false;
+  for (int i = 0; i < count; i++) {
+    char *folder = path_join(&t->arena, t->run_folder, checkpoint_name(&t->arena, steps[i]));
+    struct checkpoint_state state;
+    struct error why = {0};
+    if (!checkpoint_load(t->model, folder, &t->identity, &state, &why)) {
+      fprintf(stderr, "isoloss-train: checkpoint not used: %s\n", why.text);
+    } else if (!event_log_reaches(&t->log, state.log_size)) {
+      fprintf(stderr, "isoloss-train: checkpoint not used: %s: the event log is not the one it was written with\n",
+              folder);
+    } else {
+      t->done = state;
+      t->checkpointed = t->resumed_from = state.step;
+      return true;
+    }
+    if (!t->ops->synchronize(t->device, error)) return false;
+  }
+  if (count > 0) fprintf(stderr, "isoloss-train: no checkpoint can be used: training from the start\n");
+  model_initialise(t->model, (uint64_t)t->file.config.seed);
+  t->done = (struct checkpoint_state){.config = t->identity};
+  return t->ops->synchronize(t->device, error);
+}
+
+bool training_open(struct training *t, const char *config_path, bool *finished, struct error *error) {
+  *t = (struct training){.log = {.file = -1}, .oracle_loss = NAN};
+  *finished = false;
+  if (!run_file_read(&t->arena, config_path, &t->file, error)) return false;
+  const struct run_config *c = &t->file.config;
+  const char *slash = strrchr(config_path, '/');
+  t->run_folder = slash ? arena_copy(&t->arena, config_path, (size_t)(slash - config_path + 1)) : ".";
+  if (!event_log_open(&t->log, &t->arena, path_join(&t->arena, t->run_folder, "events.jsonl"), error)) return false;
+  const char *last = event_log_last(&t->log, &t->arena, error);
+  if (!last) return false;
+  if (strcmp(last, "done") == 0 || strcmp(last, "diverged") == 0) {
+    *finished = true;
+    return true;
+  }
+  t->steps = c->train.steps;
+  t->identity = config_identity(c, t->file.corpus_digest, "state", "");
+  if (!training_open_model(t, MODEL_TRAIN, error)) return false;
+  t->evaluations = arena_array(&t->arena, (size_t)c->train.evals + 1, sizeof *t->evaluations);
+  t->evaluation_count = schedule_evaluations(t->steps, c->train.evals, t->evaluations);
+  if (!find_start(t, error)) return false;
+  t->clock_start = monotonic_seconds() - t->done.seconds;
+  t->seconds_outside = t->done.seconds - t->done.train_seconds;
+  t->reported_seconds = t->done.train_seconds;
+  t->reported_tokens = t->done.tokens;
+  if (!event_log_cut(&t->log, t->done.log_size, error)) return false;
+  // The log was measured before the checkpoint's own event, which an uninterrupted run has.
+  if (t->done.step > 0 && schedule_checkpoint(c, t->steps, t->done.step) && !report_checkpoint(t, error)) return false;
+  return report_start(t, error);
+}
+
+void training_close(struct training *t) {
+  model_free(t->model);
+  if (t->device) t->ops->close(t->device);
+  corpus_close(t->corpus);
+  batch_free(&t->batch);
+  event_log_close(&t->log);
+  arena_free(&t->arena);
+  *t = (struct training){.log = {.file = -1}};
+}

@@ -1,0 +1,68 @@
+// A run under way, shared by the files that set it up (setup.c), report on it (report.c) and train it (train.c).
+#pragma once
+#include "trainer/checkpoint.h"
+#include "trainer/data/corpus.h"
+#include "trainer/evaluation.h"
+#include "trainer/events.h"
+#include "trainer/model.h"
+#include "trainer/trainer.h"
+
+// A step whose results may still be on the device.
+struct pending_step {
+  int64_t step, tokens, targets;  // done after it
+  double lr;
+};
+
+struct training {
+  struct arena arena;
+  struct run_file file;
+  const char *run_folder;
+  struct event_log log;
+  const struct ops *ops;
+  struct device *device;
+  struct model *model;
+  struct corpus *corpus;
+  struct corpus_facts facts;
+  struct batch_memory batch;  // one whole step, or one evaluation's micro-batch
+  struct digest identity;     // what a checkpoint must have been written under
+  int64_t steps;              // of the whole run
+  int64_t *evaluations;       // updates done after which to evaluate
+  size_t evaluation_count;
+  double oracle_loss;  // on the windows of an evaluation during training; NAN: unknown or none
+
+  struct checkpoint_state done;  // where the run is
+  int64_t checkpointed;          // step of the newest checkpoint, 0: none
+  int64_t resumed_from;
+  double clock_start;       // of this worker, less the seconds before it
+  double seconds_outside;   // of these, in evaluations and checkpoints
+  double reported_seconds;  // train_seconds and tokens at the last step event
+  int64_t reported_tokens;
+
+  struct pending_step pending[MODEL_LOSS_SLOTS];
+  int pending_count;
+  struct pending_step last;  // the newest whose results are here
+  double last_loss, last_norm;
+};
+
+// Everything up to the first step: configuration, log, device, corpus, model, and the newest usable checkpoint, or
+// initial weights; the log is cut back to it and `start` stands in it. *finished: the log already has the run's end,
+// and there is nothing to do.
+bool training_open(struct training *training, const char *config_path, bool *finished, struct error *error);
+void training_close(struct training *training);
+
+// Opens device, corpus and model of a run file (for training and for evaluation alone).
+bool training_open_model(struct training *training, enum model_use use, struct error *error);
+
+double training_seconds(const struct training *training);        // of the run so far, interruptions left out
+double training_train_seconds(const struct training *training);  // of these, in training steps
+
+// Events.
+bool report_start(struct training *training, struct error *error);
+bool report_step(struct training *training, struct error *error);
+bool report_evaluation(struct training *training, const struct evaluation *evaluation, struct error *error);
+bool report_checkpoint(struct training *training, struct error *error);
+bool report_done(struct training *training, const struct evaluation *evaluation, struct error *error);
+bool report_diverged(struct training *training, const struct pending_step *step, double grad_norm, const char *what,
+                     struct error *error);
+bool report_stopped(struct training *training, struct error *error);
+bool report_failed(struct training *training, const struct error *why, struct error *error);
