@@ -16,30 +16,30 @@
 enum figure_scale { SCALE_LINEAR, SCALE_LOG };
 
 enum figure_ticks {
-  TICKS_PLAIN,   // 2.5, 3, 3.5
-  TICKS_COUNT,   // 10k, 100k, 1M, 1B: parameters, tokens
-  TICKS_POWER,   // 10¹², 10¹³: FLOPs
-  TICKS_PERCENT, // data in percent: -2 %, 0 %, 2 %
-  TICKS_NAMES,   // names[i] stands at i (linear scale)
+  TICKS_PLAIN,    // 2.5, 3, 3.5
+  TICKS_COUNT,    // 10k, 100k, 1M, 1B: parameters, tokens
+  TICKS_POWER,    // 10¹², 10¹³: FLOPs
+  TICKS_PERCENT,  // data in percent: -2 %, 0 %, 2 %
+  TICKS_NAMES,    // names[i] stands at i (linear scale)
 };
 
 struct figure_axis {
-  const char *label; // "non-embedding parameters"; NULL: none
-  const char *unit;  // "nats per token": printed in parentheses after the label; NULL or "": none
+  const char *label;  // "non-embedding parameters"; NULL: none
+  const char *unit;   // "nats per token": printed in parentheses after the label; NULL or "": none
   enum figure_scale scale;
   enum figure_ticks ticks;
-  double low, high;         // NAN: from the data, with a margin
-  const char *const *names; // TICKS_NAMES
+  double low, high;          // NAN: from the data, with a margin
+  const char *const *names;  // TICKS_NAMES
   size_t name_count;
 };
 // An axis whose limits follow from the data.
 struct figure_axis figure_axis(const char *label, const char *unit, enum figure_scale scale, enum figure_ticks ticks);
 
 enum figure_mark {
-  MARK_POINTS, // with a vertical interval where low and high are given
+  MARK_POINTS,  // with a vertical interval where low and high are given
   MARK_LINE,
-  MARK_BAND,   // filled between low and high
-  MARK_BARS,   // horizontal bars from the axis' low end (or 0) to x at height y, with the interval low..high in x
+  MARK_BAND,  // filled between low and high
+  MARK_BARS,  // horizontal bars from the axis' low end (or 0) to x at height y, with the interval low..high in x
 };
 
 // Colours: a palette for unordered categories (Okabe-Ito, safe for colour-blind readers), one for ordered series (dark
@@ -47,33 +47,33 @@ enum figure_mark {
 enum figure_palette { PALETTE_CATEGORY, PALETTE_ORDERED, PALETTE_INK, PALETTE_MUTED };
 struct figure_colour {
   enum figure_palette palette;
-  int index, count; // count: of the ordered palette
+  int index, count;  // count: of the ordered palette
 };
 
 struct figure_series {
   enum figure_mark mark;
-  const char *label; // in the legend; NULL: not there. Several series may share one label: it is listed once
+  const char *label;  // in the legend; NULL: not there. Several series may share one label: it is listed once
   struct figure_colour colour;
-  int shape;   // of points: 0 circle, 1 square, 2 triangle, 3 diamond, 4 triangle down, 5 pentagon, then again
-  bool hollow; // points: only the outline (held out, excluded)
-  bool dashed, thin; // lines
-  bool legend_line;  // points: the legend shows a line through the mark (points and a law's line in one colour)
+  int shape;          // of points: 0 circle, 1 square, 2 triangle, 3 diamond, 4 triangle down, 5 pentagon, then again
+  bool hollow;        // points: only the outline (held out, excluded)
+  bool dashed, thin;  // lines
+  bool legend_line;   // points: the legend shows a line through the mark (points and a law's line in one colour)
   size_t count;
-  const double *x, *y;      // MARK_BAND: y is not read
-  const double *low, *high; // interval or band; NULL: none. Values that are not finite (or, on a logarithmic axis, not
-                            // positive) are left out point by point
+  const double *x, *y;       // MARK_BAND: y is not read
+  const double *low, *high;  // interval or band; NULL: none. Values that are not finite (or, on a logarithmic axis, not
+                             // positive) are left out point by point
 };
 
 // A few words at a place in the data's coordinates.
 struct figure_note {
   const char *text;
   double x, y;
-  enum { NOTE_LEFT, NOTE_CENTRE, NOTE_RIGHT } align; // where the place is, seen from the text
+  enum { NOTE_LEFT, NOTE_CENTRE, NOTE_RIGHT } align;  // where the place is, seen from the text
   struct figure_colour colour;
 };
 
 struct figure_panel {
-  const char *title; // NULL when there is one panel
+  const char *title;  // NULL when there is one panel
   const struct figure_series *series;
   size_t count;
   const struct figure_note *notes;
@@ -81,21 +81,21 @@ struct figure_panel {
 };
 
 struct figure {
-  const char *name;    // file name stem and prefix of the SVG's ids: letters, digits, '-'
-  const char *title;   // drawn above the figure in files; the report puts it into HTML
-  const char *caption; // a sentence or two: not drawn; the text for readers who do not see the figure
-  const char *legend;  // title of the legend, or NULL
-  struct figure_axis x, y; // shared by the panels
+  const char *name;         // file name stem and prefix of the SVG's ids: letters, digits, '-'
+  const char *title;        // drawn above the figure in files; the report puts it into HTML
+  const char *caption;      // a sentence or two: not drawn; the text for readers who do not see the figure
+  const char *legend;       // title of the legend, or NULL
+  struct figure_axis x, y;  // shared by the panels
   const struct figure_panel *panels;
   size_t panel_count;
-  double aspect; // height over width of a panel; 0: 0.62
+  double aspect;  // height over width of a panel; 0: 0.62
 };
 
 enum figure_style {
-  FIGURE_FILE,   // a whole SVG file: white ground, title drawn, fixed colours
-  FIGURE_INLINE, // an <svg> element to stand in HTML: no title, ids prefixed with the figure's name, colours as CSS
-                 // variables (--figure-ink, --figure-c1, ... with the file's colours as fallback), so that a page can
-                 // be dark
+  FIGURE_FILE,    // a whole SVG file: white ground, title drawn, fixed colours
+  FIGURE_INLINE,  // an <svg> element to stand in HTML: no title, ids prefixed with the figure's name, colours as CSS
+                  // variables (--figure-ink, --figure-c1, ... with the file's colours as fallback), so that a page can
+                  // be dark
 };
 
 // Appends the figure as SVG. Errors: gnuplot missing or failing (EXIT_ENVIRONMENT), a figure without panels or with
@@ -113,18 +113,18 @@ const char *figure_colour_hex(struct figure_colour colour, char out[8]);
 
 struct plot_curve {
   size_t count;
-  const double *tokens, *loss; // ascending tokens
+  const double *tokens, *loss;  // ascending tokens
 };
 
 struct plot_run {
   const char *id;
-  const char *format;        // "none" for full precision
-  double parameters, tokens; // N and D as the fit counts them
+  const char *format;         // "none" for full precision
+  double parameters, tokens;  // N and D as the fit counts them
   double flops, learning_rate;
-  double loss;      // final validation loss in nats per token; NAN when there is none
-  double predicted; // the fitted law's loss for this run; NAN without a fit
-  bool fitted;      // took part in the fit
-  bool held_out;    // kept from the fit to test it
+  double loss;       // final validation loss in nats per token; NAN when there is none
+  double predicted;  // the fitted law's loss for this run; NAN without a fit
+  bool fitted;       // took part in the fit
+  bool held_out;     // kept from the fit to test it
   struct plot_curve validation, training;
 };
 
@@ -133,23 +133,23 @@ typedef double plot_law_function(const void *context, const char *format, double
 
 struct plot_effective {
   const char *format;
-  double value, low, high; // effective parameters per parameter; low and high NAN without an interval
+  double value, low, high;  // effective parameters per parameter; low and high NAN without an interval
 };
 
 struct plot_fit {
   const char *name, *law;
-  plot_law_function *evaluate; // NULL: points only
+  plot_law_function *evaluate;  // NULL: points only
   const void *context;
-  const struct plot_effective *effective; // effective-parameters law: one per format, else none
+  const struct plot_effective *effective;  // effective-parameters law: one per format, else none
   size_t effective_count;
 };
 
 struct plot_data {
   const struct plot_run *runs;
   size_t count;
-  const struct plot_fit *fit;  // NULL: no fit
-  const char *parameter_count; // label of N's axis; NULL: "non-embedding parameters"
-  double irreducible_loss;     // closed form of a synthetic source, or NAN: drawn as a line in loss-curves
+  const struct plot_fit *fit;   // NULL: no fit
+  const char *parameter_count;  // label of N's axis; NULL: "non-embedding parameters"
+  double irreducible_loss;      // closed form of a synthetic source, or NAN: drawn as a line in loss-curves
 };
 
 struct plot_kind {
@@ -159,7 +159,7 @@ struct plot_kind {
 // loss-curves, loss-vs-parameters, loss-vs-tokens, predicted-vs-observed, residuals, effective-parameters, pareto,
 // loss-vs-learning-rate; ends with a NULL name.
 extern const struct plot_kind plot_kinds[];
-const struct plot_kind *plot_find(const char *name, const char **nearest); // as field_find
+const struct plot_kind *plot_find(const char *name, const char **nearest);  // as field_find
 
 // Builds the figure `name` (all of it owned by the arena). False with the reason in *nothing ("no run has finished")
 // when these data do not give one.

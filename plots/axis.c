@@ -1,0 +1,177 @@
+// Limits, ticks and numbers of axes.
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "plots/internal.h"
+
+struct figure_axis figure_axis(const char *label, const char *unit, enum figure_scale scale, enum figure_ticks ticks) {
+  return (struct figure_axis){.label = label, .unit = unit, .scale = scale, .ticks = ticks, .low = NAN, .high = NAN};
+}
+
+bool axis_holds(const struct figure_axis *axis, double value) {
+  return isfinite(value) && (axis->scale != SCALE_LOG || value > 0);
+}
+
+static void stretch(const struct figure_axis *axis, double value, double range[2]) {
+  if (!axis_holds(axis, value)) return;
+  if (value < range[0]) range[0] = value;
+  if (value > range[1]) range[1] = value;
+}
+
+bool axis_limits(struct figure_axis *axis, const struct figure *figure, bool vertical) {
+  if (axis->ticks == TICKS_NAMES) {
+    // The first name stands at the top (or left).
+    axis->low = vertical ? (double)axis->name_count - 0.5 : -0.5;
+    axis->high = vertical ? -0.5 : (double)axis->name_count - 0.5;
+    return axis->name_count > 0;
+  }
+  double range[2] = {DBL_MAX, -DBL_MAX};
+  for (size_t p = 0; p < figure->panel_count; p++)
+    for (size_t s = 0; s < figure->panels[p].count; s++) {
+      const struct figure_series *series = &figure->panels[p].series[s];
+      // Intervals stand in the direction of y, those of bars in the direction of x.
+      bool interval = vertical ? series->mark != MARK_BARS : series->mark == MARK_BARS;
+      const double *values = vertical ? series->y : series->x;
+      for (size_t i = 0; i < series->count; i++) {
+        if (values && !(vertical && series->mark == MARK_BAND)) stretch(axis, values[i], range);
+        if (interval && series->low) stretch(axis, series->low[i], range);
+        if (interval && series->high) stretch(axis, series->high[i], range);
+      }
+    }
+  bool low_free = isnan(axis->low), high_free = isnan(axis->high);
+  if (range[0] > range[1]) {
+    if (low_free || high_free) return false;
+    return true;
+  }
+  if (axis->scale == SCALE_LOG) {
+    double low = log(range[0]), high = log(range[1]), margin = 0.045 * (high - low);
+    if (high - low < 0.02) margin = 0.05;
+    if (low_free) axis->low = exp(low - margin);
+    if (high_free) axis->high = exp(high + margin);
+  } else {
+    double margin = 0.05 * (range[1] - range[0]);
+    if (margin <= 1e-9 * fabs(range[1])) margin = range[1] != 0 ? 0.05 * fabs(range[1]) : 1;
+    if (low_free) axis->low = range[0] - margin;
+    if (high_free) axis->high = range[1] + margin;
+  }
+  return axis->low < axis->high;
+}
+
+static void power_of_ten(double value, char out[40]) {
+  static const char *const digits[] = {"⁰", "¹", "²", "³", "⁴", "⁵", "⁶", "⁷", "⁸", "⁹"};
+  int exponent = (int)floor(log10(value) + 1e-9);
+  double mantissa = value / pow(10, exponent);
+  char number[16], power[24] = "";
+  snprintf(number, sizeof number, "%d", exponent < 0 ? -exponent : exponent);
+  if (exponent < 0) strcat(power, "⁻");
+  for (const char *c = number; *c; c++) strcat(power, digits[*c - '0']);
+  if (fabs(mantissa - 1) < 1e-6)
+    snprintf(out, 40, "10%s", power);
+  else
+    snprintf(out, 40, "%.3g×10%s", mantissa, power);
+}
+
+void axis_number(enum figure_ticks ticks, double value, char out[40]) {
+  if (ticks == TICKS_POWER && value > 0) {
+    power_of_ten(value, out);
+  } else if (ticks == TICKS_COUNT && fabs(value) >= 1e15) {
+    snprintf(out, 40, "%.3g", value);
+  } else if (ticks == TICKS_COUNT) {
+    static const char *const suffix[] = {"", "k", "M", "B", "T"};
+    int step = 0;
+    while (step < 4 && fabs(value) >= 999.5) {
+      value /= 1000;
+      step++;
+    }
+    snprintf(out, 40, "%.3g%s", value, suffix[step]);
+  } else if (ticks == TICKS_PERCENT) {
+    snprintf(out, 40, "%s%.6g %%", value > 0 ? "+" : value < 0 ? "−" : "", fabs(value));
+  } else {
+    snprintf(out, 40, "%s%.6g", value < 0 ? "−" : "", fabs(value));
+  }
+}
+
+static void add(struct arena *arena, struct ticks *ticks, const struct figure_axis *axis, double value, bool labelled) {
+  double low = fmin(axis->low, axis->high), high = fmax(axis->low, axis->high), slack = 1e-9 * (high - low);
+  if (value < low - slack || value > high + slack) return;
+  ticks->items = arena_grow(arena, ticks->items, ticks->count, ticks->count + 1, sizeof *ticks->items);
+  struct tick *tick = &ticks->items[ticks->count++];
+  tick->value = value;
+  if (labelled) axis_number(axis->ticks, value, tick->text);
+}
+
+static double nice_step(double span, int room) {
+  double rough = span / room, power = pow(10, floor(log10(rough))), part = rough / power;
+  return power * (part <= 1 + 1e-9 ? 1 : part <= 2 + 1e-9 ? 2 : part <= 5 + 1e-9 ? 5 : 10);
+}
+
+static void linear_ticks(struct arena *arena, const struct figure_axis *axis, int room, struct ticks *ticks) {
+  double low = fmin(axis->low, axis->high), high = fmax(axis->low, axis->high), step = nice_step(high - low, room);
+  for (double k = ceil(low / step - 1e-9); k * step <= high + 1e-9 * step; k++)
+    add(arena, ticks, axis, fabs(k) < 0.5 ? 0 : k * step, true);
+}
+
+static void log_ticks(struct arena *arena, const struct figure_axis *axis, int room, struct ticks *ticks) {
+  double decades = log10(axis->high / axis->low);
+  int first = (int)floor(log10(axis->low)), last = (int)ceil(log10(axis->high));
+  if (decades < 0.7) {
+    // Steps of equal size read better here than powers of ten, of which there may be none.
+    linear_ticks(arena, axis, room, ticks);
+    return;
+  }
+  static const double sparse[] = {1}, thirds[] = {1, 2, 5}, dense[] = {1, 1.5, 2, 3, 4, 5, 7};
+  const double *marks = sparse;
+  size_t mark_count = 1;
+  int every = 1;
+  if (decades * 7 <= room + 1) {
+    marks = dense;
+    mark_count = 7;
+  } else if (decades * 3 <= room + 1) {
+    marks = thirds;
+    mark_count = 3;
+  } else {
+    while (decades / every > room) every++;
+  }
+  for (int exponent = first; exponent <= last; exponent++) {
+    double power = pow(10, exponent);
+    if (every > 1 && ((exponent % every) + every) % every != 0) {
+      add(arena, ticks, axis, power, false);
+      continue;
+    }
+    for (int digit = 1; digit <= 9; digit++) {
+      bool labelled = false;
+      for (size_t m = 0; m < mark_count; m++) labelled |= marks[m] == digit;
+      if (labelled || every == 1) add(arena, ticks, axis, digit * power, labelled);
+    }
+    if (marks == dense) add(arena, ticks, axis, 1.5 * power, true);
+  }
+}
+
+struct ticks axis_ticks(struct arena *arena, const struct figure_axis *axis, int room) {
+  struct ticks ticks = {0};
+  if (room < 2) room = 2;
+  if (axis->ticks == TICKS_NAMES) {
+    for (size_t i = 0; i < axis->name_count; i++) {
+      add(arena, &ticks, axis, (double)i, true);
+      snprintf(ticks.items[ticks.count - 1].text, sizeof ticks.items->text, "%zu", i);
+    }
+  } else if (axis->scale == SCALE_LOG) {
+    log_ticks(arena, axis, room, &ticks);
+  } else {
+    linear_ticks(arena, axis, room, &ticks);
+  }
+  return ticks;
+}
+
+double text_width(const char *text) {
+  // Of DejaVu Sans, the widest of the faces a viewer may choose.
+  double width = 0;
+  for (const char *c = text; *c; c++) {
+    unsigned char byte = (unsigned char)*c;
+    if ((byte & 0xC0) == 0x80) continue;  // inside a character
+    width += strchr("ijl.,:;|'! ()", *c) ? 4.8 : strchr("mwMW%@", *c) ? 12 : *c >= 'A' && *c <= 'Z' ? 9.2 : 8.1;
+  }
+  return width;
+}

@@ -1,0 +1,52 @@
+// What the builders of the figures with names share: levels of a quantity, formats as panels, growing series.
+#pragma once
+#include "plots/internal.h"
+
+// Distinct values of a quantity, ascending; values nearer than a tolerance are one level. With too many of them for one
+// figure, a few that span the range stand for the nearest (approximate).
+struct levels {
+  double *values;
+  size_t count;
+  bool approximate;
+};
+struct levels levels_of(struct arena *arena, const double *values, size_t count, double tolerance, size_t most);
+size_t level_of(const struct levels *levels, double value);  // nearest, in the logarithm
+struct figure_colour level_colour(const struct levels *levels, size_t level);
+
+// What shades the runs of a figure: model size; tokens when all have one size; the learning rate when tokens are one
+// too.
+struct shade {
+  struct levels levels;
+  double *values;  // per run of the data
+  const char *title;
+  enum figure_ticks ticks;
+};
+struct shade shade_of_runs(struct arena *arena, const struct plot_data *data);
+// NULL when the legend would get too long and this level is left out of it.
+const char *level_label(struct arena *arena, const struct levels *levels, size_t level, enum figure_ticks ticks);
+
+// The formats of the runs, "none" first, then as they appear.
+struct formats {
+  const char **names;
+  size_t count;
+};
+struct formats formats_of(struct arena *arena, const struct plot_data *data);
+
+// Panels and series that grow.
+struct drawing {
+  struct arena *arena;
+  struct figure *figure;
+  struct figure_panel *panels;
+  size_t panel_count;
+};
+struct figure_panel *drawing_panel(struct drawing *drawing, const char *title);
+// A series with room for `capacity` points in the panel (the last one added); count starts at 0.
+struct figure_series *drawing_series(struct drawing *drawing, enum figure_mark mark, size_t capacity);
+void series_point(struct figure_series *series, double x, double y);
+void drawing_note(struct drawing *drawing, const char *text, double x, double y, int align);
+void drawing_end(struct drawing *drawing);
+
+const char *parameters_label(const struct plot_data *data);
+bool has_loss(const struct plot_run *run);
+// In a figure with a fit: neither fitted nor held out.
+bool outside_fit(const struct plot_data *data, const struct plot_run *run);

@@ -1,0 +1,28 @@
+// Drawing a figure: script, gnuplot, rewritten SVG.
+#include <string.h>
+
+#include "plots/internal.h"
+
+bool figure_svg(const struct figure *figure, enum figure_style style, struct text *out, struct error *error) {
+  struct arena arena = {0};
+  struct labels labels = {.arena = &arena};
+  struct text script = {0}, raw = {0};
+  bool fine = figure_script(figure, style, &arena, &labels, &script, error) && gnuplot_run(&script, &raw, error) &&
+              svg_rewrite(figure, style, &raw, &labels, out, error);
+  if (!fine) error_context(error, "figure %s", figure->name);
+  text_free(&script);
+  text_free(&raw);
+  arena_free(&arena);
+  return fine;
+}
+
+bool figure_write(const struct figure *figure, const char *folder, struct error *error) {
+  struct arena arena = {0};
+  struct text svg = {0};
+  bool fine = folder_make(folder, error) && figure_svg(figure, FIGURE_FILE, &svg, error) &&
+              file_write_atomic(path_join(&arena, folder, arena_format(&arena, "%s.svg", figure->name)), svg.bytes,
+                                svg.length, error);
+  text_free(&svg);
+  arena_free(&arena);
+  return fine;
+}

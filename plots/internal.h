@@ -1,0 +1,64 @@
+// What the files of plots/ share among themselves.
+#pragma once
+#include "plots/plots.h"
+
+enum { ORDERED_STEPS = 16, CATEGORY_COLOURS = 8 };
+
+// One colour: its CSS variable, its value on white and on a dark page.
+struct ink {
+  const char *name, *light, *dark;
+};
+extern const struct ink ink_text, ink_muted, ink_grid, ink_paper;
+const struct ink *ink_of(struct figure_colour colour);
+const struct ink *ink_by_light(const char *hex);  // the ink with this value on white, or NULL
+
+// Text of a figure never passes through gnuplot: the script holds "L0007L" and the rewriter puts the words in its
+// place.
+struct label {
+  const char *text;
+  bool bold, muted;
+};
+struct labels {
+  struct arena *arena;
+  struct label *items;
+  size_t count;
+};
+enum { LABEL_LENGTH = 6 };
+// Keeps the label and returns its stand-in.
+const char *label_add(struct labels *labels, const char *text, bool bold, bool muted);
+
+struct tick {
+  double value;
+  char text[40];  // empty: a minor tick
+};
+struct ticks {
+  struct tick *items;
+  size_t count;
+};
+// Ticks of an axis whose limits are set, with labels; `room` is about how many labels fit.
+struct ticks axis_ticks(struct arena *arena, const struct figure_axis *axis, int room);
+// Sets limits that are NAN from the data of all panels; false when the axis has no finite data and no limits.
+bool axis_limits(struct figure_axis *axis, const struct figure *figure, bool vertical);
+// True when the value can stand on the axis.
+bool axis_holds(const struct figure_axis *axis, double value);
+// A number as the axis writes it: "20k", "10¹²", "2.5".
+void axis_number(enum figure_ticks ticks, double value, char out[40]);
+
+// Width of text in pixels at the figure's font size, roughly (sans serif).
+double text_width(const char *text);
+
+// The gnuplot script of the figure; its words are in `labels`.
+bool figure_script(const struct figure *figure, enum figure_style style, struct arena *arena, struct labels *labels,
+                   struct text *script, struct error *error);
+// Runs gnuplot (no shell, no start-up files, C locale) on the script; appends what it prints.
+bool gnuplot_run(const struct text *script, struct text *out, struct error *error);
+// Turns gnuplot's SVG into ours: no ids, no program version, our marks, words and colours.
+bool svg_rewrite(const struct figure *figure, enum figure_style style, const struct text *raw,
+                 const struct labels *labels, struct text *out, struct error *error);
+void xml_escape(struct text *out, const char *text);
+
+// Building the figures with names (plot_*.c). Each returns false with *nothing set when there is nothing to draw.
+typedef bool plot_builder(struct arena *arena, const struct plot_data *data, struct figure *figure,
+                          const char **nothing);
+plot_builder plot_loss_curves, plot_loss_vs_parameters, plot_loss_vs_tokens, plot_predicted_vs_observed, plot_residuals,
+    plot_effective_parameters, plot_pareto, plot_loss_vs_learning_rate;

@@ -1,0 +1,43 @@
+// The figures that can be asked for by name.
+#include <string.h>
+
+#include "plots/internal.h"
+
+const struct plot_kind plot_kinds[] = {
+    {"loss-curves", "validation loss over training tokens, one line a run", true},
+    {"loss-vs-parameters", "final loss against model size, with the fitted law per token count", true},
+    {"loss-vs-tokens", "final loss against training tokens, with the fitted law per model size", true},
+    {"predicted-vs-observed", "the fitted law's losses against the runs'", true},
+    {"residuals", "relative residuals of the fit against model size", true},
+    {"effective-parameters", "effective parameters per parameter of each format, with intervals", false},
+    {"pareto", "final loss against training FLOPs, with the front", false},
+    {"loss-vs-learning-rate", "final loss against the peak learning rate, one line per model size", false},
+    {NULL, NULL, false},
+};
+
+static plot_builder *const builders[] = {
+    plot_loss_curves, plot_loss_vs_parameters,   plot_loss_vs_tokens, plot_predicted_vs_observed,
+    plot_residuals,   plot_effective_parameters, plot_pareto,         plot_loss_vs_learning_rate,
+};
+
+const struct plot_kind *plot_find(const char *name, const char **nearest) {
+  const char *names[sizeof plot_kinds / sizeof *plot_kinds];
+  size_t count = 0;
+  for (const struct plot_kind *kind = plot_kinds; kind->name; kind++) {
+    if (strcmp(kind->name, name) == 0) return kind;
+    names[count++] = kind->name;
+  }
+  if (nearest) *nearest = nearest_name(name, names, count);
+  return NULL;
+}
+
+bool plot_build(struct arena *arena, const char *name, const struct plot_data *data, struct figure *figure,
+                const char **nothing) {
+  const struct plot_kind *kind = plot_find(name, NULL);
+  *figure = (struct figure){.name = kind ? kind->name : name};
+  if (!kind) {
+    *nothing = "there is no figure of this name";
+    return false;
+  }
+  return builders[kind - plot_kinds](arena, data, figure, nothing);
+}

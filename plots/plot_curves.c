@@ -1,0 +1,167 @@
+// Loss over training, and loss over compute.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plots/build.h"
+
+enum { MOST_POINTS = 240 };
+
+// A curve thinned to at most MOST_POINTS, evenly in log tokens, first and last kept.
+static void add_curve(struct figure_series *series, const struct plot_curve *curve) {
+  double first = 0, last = 0;
+  for (size_t i = 0; i < curve->count; i++) {
+    if (!(curve->tokens[i] > 0)) continue;
+    if (!first) first = curve->tokens[i];
+    last = curve->tokens[i];
+  }
+  double step = curve->count > MOST_POINTS ? log(last / first) / (MOST_POINTS - 2) : 0, next = -INFINITY;
+  for (size_t i = 0; i < curve->count; i++) {
+    double at = log(curve->tokens[i]);
+    if (!isfinite(at) || !isfinite(curve->loss[i])) continue;
+    if (at < next && i + 1 < curve->count) continue;
+    series_point(series, curve->tokens[i], curve->loss[i]);
+    next = at + step;
+  }
+}
+
+static size_t curve_room(const struct plot_curve *curve) {
+  return curve->count < MOST_POINTS ? curve->count : MOST_POINTS + 2;
+}
+
+bool plot_loss_curves(struct arena *arena, const struct plot_data *data, struct figure *figure, const char **nothing) {
+  size_t drawn = 0;
+  double low = INFINITY, high = -INFINITY, first = INFINITY;
+  bool only_training = true;
+  for (size_t i = 0; i < data->count; i++)
+    if (data->runs[i].validation.count > 1) only_training = false;
+  for (size_t i = 0; i < data->count; i++) {
+    const struct plot_run *run = &data->runs[i];
+    const struct plot_curve *curve = only_training ? &run->training : &run->validation;
+    for (size_t k = 0; k < curve->count; k++) {
+      if (!isfinite(curve->loss[k]) || !(curve->loss[k] > 0) || !(curve->tokens[k] > 0)) continue;
+      low = fmin(low, curve->loss[k]);
+      high = fmax(high, curve->loss[k]);
+      first = fmin(first, curve->tokens[k]);
+    }
+    drawn += curve->count > 1;
+  }
+  if (drawn == 0) {
+    *nothing = "no run has logged a curve yet";
+    return false;
+  }
+  struct shade shade = shade_of_runs(arena, data);
+  struct formats formats = formats_of(arena, data);
+  struct drawing drawing = {.arena = arena, .figure = figure};
+  double last_tokens = 0;
+  for (size_t f = 0; f < formats.count; f++) {
+    drawing_panel(&drawing, formats.names[f]);
+    for (size_t level = 0; level < shade.levels.count; level++) {
+      const char *label = level_label(arena, &shade.levels, level, shade.ticks);
+      for (size_t i = 0; i < data->count; i++) {
+        const struct plot_run *run = &data->runs[i];
+        const struct plot_curve *curve = only_training ? &run->training : &run->validation;
+        if (curve->count < 2 || strcmp(run->format, formats.names[f]) != 0 ||
+            level_of(&shade.levels, shade.values[i]) != level)
+          continue;
+        struct figure_series *line = drawing_series(&drawing, MARK_LINE, curve_room(curve));
+        line->colour = level_colour(&shade.levels, level);
+        line->thin = drawn > 12 || only_training;
+        line->label = label;
+        add_curve(line, curve);
+        last_tokens = fmax(last_tokens, curve->tokens[curve->count - 1]);
+      }
+    }
+    // Where each run ended, above all lines.
+    for (size_t level = 0; !only_training && level < shade.levels.count; level++) {
+      struct figure_series *ends = drawing_series(&drawing, MARK_POINTS, data->count);
+      ends->colour = level_colour(&shade.levels, level);
+      for (size_t i = 0; i < data->count; i++) {
+        const struct plot_run *run = &data->runs[i];
+        if (run->validation.count > 1 && has_loss(run) && strcmp(run->format, formats.names[f]) == 0 &&
+            level_of(&shade.levels, shade.values[i]) == level)
+          series_point(ends, run->validation.tokens[run->validation.count - 1],
+                       run->validation.loss[run->validation.count - 1]);
+      }
+    }
+    if (isfinite(data->irreducible_loss) && data->irreducible_loss > 0) {
+      struct figure_series *line = drawing_series(&drawing, MARK_LINE, 2);
+      line->colour = (struct figure_colour){.palette = PALETTE_MUTED};
+      line->dashed = line->thin = true;
+      line->label = "irreducible";
+      series_point(line, first, data->irreducible_loss);
+      series_point(line, last_tokens, data->irreducible_loss);
+    }
+  }
+  drawing_end(&drawing);
+  figure->legend = shade.title;
+  figure->x = figure_axis("training tokens", "", SCALE_LOG, TICKS_COUNT);
+  figure->y =
+      figure_axis(only_training ? "training loss" : "validation loss", "nats per token", SCALE_LOG, TICKS_PLAIN);
+  figure->title = "Loss curves";
+  figure->caption = arena_format(arena, "%s loss of %zu runs over the tokens seen, shaded by %s.",
+                                 only_training ? "Training" : "Validation", drawn, shade.title);
+  return true;
+}
+
+static int by_flops(const void *a, const void *b) {
+  const struct plot_run *const *x = a, *const *y = b;
+  return ((*x)->flops > (*y)->flops) - ((*x)->flops < (*y)->flops);
+}
+
+bool plot_pareto(struct arena *arena, const struct plot_data *data, struct figure *figure, const char **nothing) {
+  struct formats formats = formats_of(arena, data);
+  struct shade shade = shade_of_runs(arena, data);
+  const struct plot_run **part = arena_array(arena, data->count + 1, sizeof *part);
+  struct drawing drawing = {.arena = arena, .figure = figure};
+  size_t used = 0;
+  bool by_format = formats.count > 1;
+  drawing_panel(&drawing, NULL);
+  for (size_t f = 0; f < formats.count; f++) {
+    size_t count = 0;
+    for (size_t i = 0; i < data->count; i++) {
+      const struct plot_run *run = &data->runs[i];
+      if (has_loss(run) && run->flops > 0 && strcmp(run->format, formats.names[f]) == 0) part[count++] = run;
+    }
+    if (count == 0) continue;
+    used += count;
+    qsort(part, count, sizeof *part, by_flops);
+    struct figure_colour colour = {by_format ? PALETTE_CATEGORY : PALETTE_MUTED, (int)f, 0};
+    // The front: no run of this format reaches a lower loss with as little compute.
+    struct figure_series *front = drawing_series(&drawing, MARK_LINE, count);
+    front->colour = colour;
+    front->label = by_format ? NULL : "front";
+    double best = INFINITY;
+    for (size_t i = 0; i < count; i++) {
+      if (part[i]->loss >= best) continue;
+      best = part[i]->loss;
+      series_point(front, part[i]->flops, best);
+    }
+    size_t levels = by_format ? 1 : shade.levels.count;
+    for (size_t level = 0; level < levels; level++) {
+      struct figure_series *points = drawing_series(&drawing, MARK_POINTS, count);
+      points->colour = by_format ? colour : level_colour(&shade.levels, level);
+      points->label = by_format ? formats.names[f] : level_label(arena, &shade.levels, level, shade.ticks);
+      points->shape = by_format ? (int)f : (int)level % 4;
+      points->legend_line = by_format;
+      for (size_t i = 0; i < count; i++)
+        if (by_format || level_of(&shade.levels, shade.values[part[i] - data->runs]) == level)
+          series_point(points, part[i]->flops, part[i]->loss);
+    }
+  }
+  if (used == 0) {
+    *nothing = "no run has a final loss yet";
+    return false;
+  }
+  drawing_end(&drawing);
+  figure->legend = by_format ? "format" : shade.title;
+  figure->x = figure_axis("training compute", "FLOPs", SCALE_LOG, TICKS_POWER);
+  figure->y = figure_axis("validation loss", "nats per token", SCALE_LOG, TICKS_PLAIN);
+  figure->title = "Loss against compute";
+  figure->caption =
+      arena_format(arena,
+                   "Final validation loss of %zu runs against training FLOPs; the line joins the runs that "
+                   "no run with less compute beats%s.",
+                   used, by_format ? ", per format" : "");
+  return true;
+}

@@ -1,0 +1,229 @@
+// How good a fit is: predicted against observed, residuals; and what it says: effective parameters.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plots/build.h"
+
+static bool has_prediction(const struct plot_run *run) {
+  return has_loss(run) && isfinite(run->predicted) && run->predicted > 0 && (run->fitted || run->held_out);
+}
+
+// Runs with a prediction, and the root mean square of their residuals in log loss: fitted and held out.
+struct quality {
+  size_t fitted, held_out;
+  double rms_fitted, rms_held_out, largest;
+};
+
+static bool measure(const struct plot_data *data, struct quality *quality, const char **nothing) {
+  *quality = (struct quality){0};
+  for (size_t i = 0; i < data->count; i++) {
+    const struct plot_run *run = &data->runs[i];
+    if (!has_prediction(run)) continue;
+    double residual = log(run->loss / run->predicted);
+    quality->largest = fmax(quality->largest, fabs(residual));
+    if (run->held_out) {
+      quality->held_out++;
+      quality->rms_held_out += residual * residual;
+    } else {
+      quality->fitted++;
+      quality->rms_fitted += residual * residual;
+    }
+  }
+  if (quality->fitted) quality->rms_fitted = sqrt(quality->rms_fitted / (double)quality->fitted);
+  if (quality->held_out) quality->rms_held_out = sqrt(quality->rms_held_out / (double)quality->held_out);
+  if (!data->fit)
+    *nothing = "there is no fit";
+  else if (quality->fitted + quality->held_out == 0)
+    *nothing = "the fit predicts none of the runs";
+  return data->fit && quality->fitted + quality->held_out > 0;
+}
+
+static const char *quality_words(struct arena *arena, const struct quality *q) {
+  const char *fitted =
+      arena_format(arena, "Residuals of %zu fitted runs have a root mean square of %.2f %% of the loss", q->fitted,
+                   100 * q->rms_fitted);
+  if (!q->held_out) return arena_format(arena, "%s; the largest is %.2f %%.", fitted, 100 * expm1(q->largest));
+  return arena_format(arena, "%s; those of %zu held-out runs %.2f %%; the largest is %.2f %%.", fitted, q->held_out,
+                      100 * q->rms_held_out, 100 * expm1(q->largest));
+}
+
+// Points grouped by format (when there are several) or shade; x and y by the function.
+static void put_groups(struct drawing *drawing, const struct plot_data *data, const struct shade *shade,
+                       const struct formats *formats, bool residuals) {
+  bool by_format = formats->count > 1, any_held_out = false;
+  size_t groups = by_format ? formats->count : shade->levels.count;
+  for (int held_out = 1; held_out >= 0; held_out--)
+    for (size_t g = 0; g < groups; g++) {
+      struct figure_series *points = drawing_series(drawing, MARK_POINTS, data->count);
+      points->colour =
+          by_format ? (struct figure_colour){PALETTE_CATEGORY, (int)g, 0} : level_colour(&shade->levels, g);
+      points->shape = by_format ? (int)g : (int)g % 4;
+      points->hollow = held_out;
+      if (!held_out)
+        points->label = by_format ? formats->names[g] : level_label(drawing->arena, &shade->levels, g, shade->ticks);
+      for (size_t i = 0; i < data->count; i++) {
+        const struct plot_run *run = &data->runs[i];
+        if (!has_prediction(run) || run->held_out != (bool)held_out) continue;
+        bool here =
+            by_format ? strcmp(run->format, formats->names[g]) == 0 : level_of(&shade->levels, shade->values[i]) == g;
+        if (!here) continue;
+        if (residuals)
+          series_point(points, run->parameters, 100 * expm1(log(run->loss / run->predicted)));
+        else
+          series_point(points, run->predicted, run->loss);
+        any_held_out |= held_out;
+      }
+    }
+  if (any_held_out) {
+    struct figure_series *entry = drawing_series(drawing, MARK_POINTS, 0);
+    entry->label = "held out";
+    entry->hollow = true;
+    entry->colour = (struct figure_colour){.palette = PALETTE_INK};
+  }
+}
+
+bool plot_predicted_vs_observed(struct arena *arena, const struct plot_data *data, struct figure *figure,
+                                const char **nothing) {
+  struct quality quality;
+  if (!measure(data, &quality, nothing)) return false;
+  double low = INFINITY, high = 0;
+  for (size_t i = 0; i < data->count; i++) {
+    const struct plot_run *run = &data->runs[i];
+    if (!has_prediction(run)) continue;
+    low = fmin(low, fmin(run->loss, run->predicted));
+    high = fmax(high, fmax(run->loss, run->predicted));
+  }
+  double margin = fmax(0.05 * log(high / low), 0.005);
+  low *= exp(-margin);
+  high *= exp(margin);
+  struct shade shade = shade_of_runs(arena, data);
+  struct formats formats = formats_of(arena, data);
+  struct drawing drawing = {.arena = arena, .figure = figure};
+  drawing_panel(&drawing, NULL);
+  struct figure_series *diagonal = drawing_series(&drawing, MARK_LINE, 2);
+  diagonal->colour = (struct figure_colour){.palette = PALETTE_MUTED};
+  diagonal->thin = true;
+  series_point(diagonal, low, low);
+  series_point(diagonal, high, high);
+  put_groups(&drawing, data, &shade, &formats, false);
+  drawing_end(&drawing);
+  figure->legend = formats.count > 1 ? "format" : shade.title;
+  figure->x = figure_axis("predicted loss", "nats per token", SCALE_LOG, TICKS_PLAIN);
+  figure->y = figure_axis("observed loss", "nats per token", SCALE_LOG, TICKS_PLAIN);
+  figure->x.low = figure->y.low = low;
+  figure->x.high = figure->y.high = high;
+  figure->title = "Predicted against observed loss";
+  figure->caption = arena_format(arena, "%s On the line the law is exact.", quality_words(arena, &quality));
+  return true;
+}
+
+bool plot_residuals(struct arena *arena, const struct plot_data *data, struct figure *figure, const char **nothing) {
+  struct quality quality;
+  if (!measure(data, &quality, nothing)) return false;
+  // Size stands on the axis: tokens make the shade where they differ.
+  struct plot_data without_sizes = *data;
+  struct plot_run *runs = arena_array(arena, data->count + 1, sizeof *runs);
+  double low = INFINITY, high = 0;
+  for (size_t i = 0; i < data->count; i++) {
+    runs[i] = data->runs[i];
+    runs[i].parameters = 1;
+    if (!has_prediction(&data->runs[i])) continue;
+    low = fmin(low, data->runs[i].parameters);
+    high = fmax(high, data->runs[i].parameters);
+  }
+  without_sizes.runs = runs;
+  struct shade shade = shade_of_runs(arena, &without_sizes);
+  if (shade.levels.count > 12) shade.levels = levels_of(arena, shade.values, data->count, 0.005, 6);
+  struct formats formats = formats_of(arena, data);
+  struct drawing drawing = {.arena = arena, .figure = figure};
+  drawing_panel(&drawing, NULL);
+  double margin = exp(fmax(0.06 * log(high / low), 0.03));
+  if (quality.fitted > 1) {
+    double *x = arena_array(arena, 2, sizeof *x), *below = arena_array(arena, 2, sizeof *below),
+           *above = arena_array(arena, 2, sizeof *above);
+    x[0] = low / margin;
+    x[1] = high * margin;
+    below[0] = below[1] = -100 * quality.rms_fitted;
+    above[0] = above[1] = 100 * quality.rms_fitted;
+    struct figure_series *band = drawing_series(&drawing, MARK_BAND, 2);
+    band->colour = (struct figure_colour){.palette = PALETTE_MUTED};
+    band->count = 2;
+    band->x = x;
+    band->low = below;
+    band->high = above;
+  }
+  struct figure_series *zero = drawing_series(&drawing, MARK_LINE, 2);
+  zero->colour = (struct figure_colour){.palette = PALETTE_MUTED};
+  zero->thin = true;
+  series_point(zero, low / margin, 0);
+  series_point(zero, high * margin, 0);
+  put_groups(&drawing, data, &shade, &formats, true);
+  if (quality.fitted > 1) {
+    struct figure_series *entry = drawing_series(&drawing, MARK_BAND, 0);
+    entry->label = "± rms of the fit";
+    entry->colour = (struct figure_colour){.palette = PALETTE_MUTED};
+  }
+  drawing_end(&drawing);
+  figure->legend = formats.count > 1 ? "format" : shade.title;
+  figure->x = figure_axis(parameters_label(data), "", SCALE_LOG, TICKS_COUNT);
+  figure->x.low = low / margin;
+  figure->x.high = high * margin;
+  figure->y = figure_axis("observed over predicted − 1", "", SCALE_LINEAR, TICKS_PERCENT);
+  figure->title = "Residuals of the fit";
+  figure->caption = arena_format(arena, "%s A slope or a bow would show that the law's form misses something.",
+                                 quality_words(arena, &quality));
+  return true;
+}
+
+bool plot_effective_parameters(struct arena *arena, const struct plot_data *data, struct figure *figure,
+                               const char **nothing) {
+  const struct plot_fit *fit = data->fit;
+  if (!fit || fit->effective_count == 0) {
+    *nothing = fit ? "the fitted law has no effective parameters" : "there is no fit";
+    return false;
+  }
+  size_t n = fit->effective_count;
+  const char **names = arena_array(arena, n, sizeof *names);
+  double *value = arena_array(arena, n, sizeof *value), *low = arena_array(arena, n, sizeof *low),
+         *high = arena_array(arena, n, sizeof *high), *place = arena_array(arena, n, sizeof *place);
+  bool intervals = false;
+  double largest = 1;
+  for (size_t i = 0; i < n; i++) {
+    names[i] = fit->effective[i].format;
+    value[i] = fit->effective[i].value;
+    low[i] = fit->effective[i].low;
+    high[i] = fit->effective[i].high;
+    place[i] = (double)i;
+    intervals |= isfinite(low[i]) && isfinite(high[i]);
+    if (isfinite(value[i])) largest = fmax(largest, value[i]);
+    if (isfinite(high[i])) largest = fmax(largest, high[i]);
+  }
+  struct drawing drawing = {.arena = arena, .figure = figure};
+  drawing_panel(&drawing, NULL);
+  struct figure_series *bars = drawing_series(&drawing, MARK_BARS, n);
+  for (size_t i = 0; i < n; i++) series_point(bars, value[i], place[i]);
+  bars->colour = (struct figure_colour){PALETTE_CATEGORY, 0, 0};
+  if (intervals) {
+    bars->low = low;
+    bars->high = high;
+  }
+  struct figure_series *one = drawing_series(&drawing, MARK_LINE, 2);
+  one->colour = (struct figure_colour){.palette = PALETTE_INK};
+  one->dashed = one->thin = true;
+  series_point(one, 1, -0.5);
+  series_point(one, 1, (double)n - 0.5);
+  drawing_end(&drawing);
+  figure->x = figure_axis("effective parameters per parameter", "", SCALE_LINEAR, TICKS_PLAIN);
+  figure->x.low = 0;
+  figure->x.high = 1.05 * largest;
+  figure->y = figure_axis(NULL, NULL, SCALE_LINEAR, TICKS_NAMES);
+  figure->y.names = names;
+  figure->y.name_count = n;
+  figure->title = "Effective parameters";
+  figure->caption = arena_format(arena,
+                                 "How many full-precision parameters one parameter of each format is worth%s; the "
+                                 "dashed line is full precision.",
+                                 intervals ? ", with bootstrap intervals" : "");
+  return true;
+}

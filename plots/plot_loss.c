@@ -1,0 +1,248 @@
+// Loss against model size and against training tokens, with the fitted law as lines; and against the learning rate.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plots/build.h"
+
+enum { LINE_POINTS = 81, MOST_LEVELS = 12 };
+
+// What divides the runs into lines. Against tokens: model size. Against size: tokens, or tokens per parameter when the
+// design holds that constant (then each size has tokens of its own, and lines of equal tokens would hold a point each).
+struct lines {
+  struct levels levels;
+  enum { BY_PARAMETERS, BY_TOKENS, BY_RATIO } by;
+  const char *title;
+};
+
+static double line_value(const struct lines *lines, const struct plot_run *run) {
+  return lines->by == BY_PARAMETERS ? run->parameters
+         : lines->by == BY_TOKENS   ? run->tokens
+                                    : run->tokens / run->parameters;
+}
+
+static struct lines choose_lines(struct arena *arena, const struct plot_data *data, bool against_tokens) {
+  double *sizes = arena_array(arena, data->count + 1, sizeof *sizes),
+         *tokens = arena_array(arena, data->count + 1, sizeof *tokens),
+         *ratios = arena_array(arena, data->count + 1, sizeof *ratios);
+  size_t n = 0;
+  for (size_t i = 0; i < data->count; i++) {
+    const struct plot_run *run = &data->runs[i];
+    if (!has_loss(run)) continue;
+    sizes[n] = run->parameters;
+    tokens[n] = run->tokens;
+    ratios[n++] = run->tokens / run->parameters;
+  }
+  if (against_tokens)
+    return (struct lines){levels_of(arena, sizes, n, 0.005, MOST_LEVELS), BY_PARAMETERS, "parameters"};
+  struct lines by_tokens = {levels_of(arena, tokens, n, 0.03, n + 1), BY_TOKENS, "tokens"},
+               by_ratio = {levels_of(arena, ratios, n, 0.03, n + 1), BY_RATIO, "tokens per parameter"};
+  if (by_ratio.levels.count < by_tokens.levels.count) {
+    by_ratio.levels = levels_of(arena, ratios, n, 0.03, MOST_LEVELS);
+    // A design's ratio is a round number; steps that are rounded down make it 19.9.
+    for (size_t i = 0; i < by_ratio.levels.count; i++) {
+      double value = by_ratio.levels.values[i], unit = pow(10, floor(log10(value)) - 1),
+             round = unit * rint(value / unit);
+      if (fabs(round / value - 1) < 0.02) by_ratio.levels.values[i] = round;
+    }
+    return by_ratio;
+  }
+  by_tokens.levels = levels_of(arena, tokens, n, 0.03, MOST_LEVELS);
+  return by_tokens;
+}
+
+// The fitted law along one line, over the range of x that the runs span and a little further.
+static void law_line(struct drawing *drawing, const struct plot_data *data, const struct lines *lines, size_t level,
+                     const char *format, const double range[2], bool against_tokens) {
+  struct figure_series *line = drawing_series(drawing, MARK_LINE, LINE_POINTS);
+  line->colour = level_colour(&lines->levels, level);
+  double low = log(range[0]), high = log(range[1]), margin = 0.03 * (high - low), value = lines->levels.values[level];
+  for (int i = 0; i < LINE_POINTS; i++) {
+    double x = exp(low - margin + (high - low + 2 * margin) * i / (LINE_POINTS - 1));
+    double parameters = against_tokens ? value : x, tokens = against_tokens           ? x
+                                                             : lines->by == BY_TOKENS ? value
+                                                                                      : value * x;
+    series_point(line, x, data->fit->evaluate(data->fit->context, format, parameters, tokens));
+  }
+}
+
+// Points of one look: those of the level in the fit, held out, or outside.
+enum part { PART_FITTED, PART_HELD_OUT, PART_OUTSIDE };
+
+static enum part part_of(const struct plot_data *data, const struct plot_run *run) {
+  return outside_fit(data, run) ? PART_OUTSIDE : data->fit && run->held_out ? PART_HELD_OUT : PART_FITTED;
+}
+
+static size_t put_points(struct drawing *drawing, const struct plot_data *data, const struct lines *lines, size_t level,
+                         const char *format, enum part part, bool against_tokens, const char *label) {
+  struct figure_series *points = drawing_series(drawing, MARK_POINTS, data->count);
+  points->colour = level_colour(&lines->levels, level);
+  points->hollow = part != PART_FITTED;
+  if (part == PART_OUTSIDE) points->colour = (struct figure_colour){.palette = PALETTE_MUTED};
+  points->shape = (int)level % 4;
+  points->label = label;
+  points->legend_line = data->fit && data->fit->evaluate;
+  for (size_t i = 0; i < data->count; i++) {
+    const struct plot_run *run = &data->runs[i];
+    if (!has_loss(run) || strcmp(run->format, format) != 0 || part_of(data, run) != part) continue;
+    if (level_of(&lines->levels, line_value(lines, run)) != level) continue;
+    series_point(points, against_tokens ? run->tokens : run->parameters, run->loss);
+  }
+  return points->count;
+}
+
+// An entry of the legend without points of its own.
+static void legend_only(struct drawing *drawing, const char *label, struct figure_colour colour, bool hollow) {
+  struct figure_series *series = drawing_series(drawing, MARK_POINTS, 0);
+  series->label = label;
+  series->colour = colour;
+  series->hollow = hollow;
+}
+
+static bool loss_against(struct arena *arena, const struct plot_data *data, struct figure *figure, const char **nothing,
+                         bool against_tokens) {
+  double range[2] = {INFINITY, 0};
+  size_t used = 0, held_out = 0, outside = 0;
+  for (size_t i = 0; i < data->count; i++) {
+    const struct plot_run *run = &data->runs[i];
+    if (!has_loss(run)) continue;
+    double x = against_tokens ? run->tokens : run->parameters;
+    range[0] = fmin(range[0], x);
+    range[1] = fmax(range[1], x);
+    used++;
+    held_out += part_of(data, run) == PART_HELD_OUT;
+    outside += part_of(data, run) == PART_OUTSIDE;
+  }
+  if (used == 0) {
+    *nothing = "no run has a final loss yet";
+    return false;
+  }
+  if (range[1] < range[0] * 1.01) {
+    *nothing = against_tokens ? "all runs have the same number of tokens" : "all runs have the same model size";
+    return false;
+  }
+  struct lines lines = choose_lines(arena, data, against_tokens);
+  struct formats formats = formats_of(arena, data);
+  bool law = data->fit && data->fit->evaluate;
+  struct drawing drawing = {.arena = arena, .figure = figure};
+  for (size_t f = 0; f < formats.count; f++) {
+    drawing_panel(&drawing, formats.names[f]);
+    for (size_t level = 0; law && level < lines.levels.count; level++)
+      law_line(&drawing, data, &lines, level, formats.names[f], range, against_tokens);
+    for (enum part part = PART_OUTSIDE + 1; part-- > 0;)
+      for (size_t level = 0; level < lines.levels.count; level++)
+        put_points(&drawing, data, &lines, level, formats.names[f], part, against_tokens,
+                   part == PART_FITTED ? level_label(arena, &lines.levels, level, TICKS_COUNT) : NULL);
+    if (held_out && f == 0) legend_only(&drawing, "held out", (struct figure_colour){.palette = PALETTE_INK}, true);
+    if (outside && f == 0)
+      legend_only(&drawing, "not in the fit", (struct figure_colour){.palette = PALETTE_MUTED}, true);
+  }
+  drawing_end(&drawing);
+  figure->legend = lines.title;
+  figure->x = figure_axis(against_tokens ? "training tokens" : parameters_label(data), "", SCALE_LOG, TICKS_COUNT);
+  figure->y = figure_axis("validation loss", "nats per token", SCALE_LOG, TICKS_PLAIN);
+  const char *each = lines.by == BY_PARAMETERS ? "model size"
+                     : lines.by == BY_TOKENS   ? "number of tokens"
+                                               : "ratio of tokens to parameters";
+  figure->title = against_tokens ? "Loss against training tokens" : "Loss against model size";
+  figure->caption =
+      law ? arena_format(arena, "Final validation loss of %zu runs; lines: the fitted law (%s), one per %s.", used,
+                         data->fit->law, each)
+          : arena_format(arena, "Final validation loss of %zu runs, one colour per %s.", used, each);
+  return true;
+}
+
+bool plot_loss_vs_parameters(struct arena *arena, const struct plot_data *data, struct figure *figure,
+                             const char **nothing) {
+  return loss_against(arena, data, figure, nothing, false);
+}
+
+bool plot_loss_vs_tokens(struct arena *arena, const struct plot_data *data, struct figure *figure,
+                         const char **nothing) {
+  return loss_against(arena, data, figure, nothing, true);
+}
+
+static int by_learning_rate(const void *a, const void *b) {
+  const struct plot_run *const *x = a, *const *y = b;
+  return ((*x)->learning_rate > (*y)->learning_rate) - ((*x)->learning_rate < (*y)->learning_rate);
+}
+
+bool plot_loss_vs_learning_rate(struct arena *arena, const struct plot_data *data, struct figure *figure,
+                                const char **nothing) {
+  double *sizes = arena_array(arena, data->count + 1, sizeof *sizes),
+         *rates = arena_array(arena, data->count + 1, sizeof *rates);
+  size_t n = 0;
+  for (size_t i = 0; i < data->count; i++) {
+    if (!has_loss(&data->runs[i])) continue;
+    sizes[n] = data->runs[i].parameters;
+    rates[n++] = data->runs[i].learning_rate;
+  }
+  if (n == 0) {
+    *nothing = "no run has a final loss yet";
+    return false;
+  }
+  if (levels_of(arena, rates, n, 0.005, n + 1).count < 2) {
+    *nothing = "all runs have the same learning rate";
+    return false;
+  }
+  struct levels by_size = levels_of(arena, sizes, n, 0.005, n + 1);
+  struct lines budgets = choose_lines(arena, data, false);
+  struct formats formats = formats_of(arena, data);
+  struct drawing drawing = {.arena = arena, .figure = figure};
+  const struct plot_run **part = arena_array(arena, data->count + 1, sizeof *part);
+  for (size_t f = 0; f < formats.count; f++) {
+    drawing_panel(&drawing, formats.names[f]);
+    for (size_t s = 0; s < by_size.count; s++) {
+      for (size_t t = 0; t < budgets.levels.count; t++) {
+        size_t count = 0;
+        for (size_t i = 0; i < data->count; i++) {
+          const struct plot_run *run = &data->runs[i];
+          if (has_loss(run) && strcmp(run->format, formats.names[f]) == 0 && level_of(&by_size, run->parameters) == s &&
+              level_of(&budgets.levels, line_value(&budgets, run)) == t)
+            part[count++] = run;
+        }
+        if (count == 0) continue;
+        qsort(part, count, sizeof *part, by_learning_rate);
+        // The line goes through the mean of runs that share a rate (seeds).
+        struct figure_series *line = drawing_series(&drawing, MARK_LINE, count);
+        line->colour = level_colour(&by_size, s);
+        line->dashed = t % 2 == 1;
+        for (size_t i = 0; i < count;) {
+          double sum = 0;
+          size_t end = i;
+          while (end < count && part[end]->learning_rate <= part[i]->learning_rate * 1.0001) sum += part[end++]->loss;
+          series_point(line, part[i]->learning_rate, sum / (double)(end - i));
+          i = end;
+        }
+        struct figure_series *points = drawing_series(&drawing, MARK_POINTS, count);
+        points->colour = level_colour(&by_size, s);
+        points->shape = (int)t % 4;
+        for (size_t i = 0; i < count; i++) series_point(points, part[i]->learning_rate, part[i]->loss);
+      }
+      struct figure_series *entry = drawing_series(&drawing, MARK_LINE, 0);
+      entry->colour = level_colour(&by_size, s);
+      entry->label = level_label(arena, &by_size, s, TICKS_COUNT);
+    }
+    for (size_t t = 0; budgets.levels.count > 1 && t < budgets.levels.count; t++) {
+      const char *label = level_label(arena, &budgets.levels, t, TICKS_COUNT);
+      if (!label) continue;
+      label = arena_format(arena, "%s %s", label, budgets.title);
+      struct figure_series *line = drawing_series(&drawing, MARK_LINE, 0);
+      line->label = label;
+      line->dashed = t % 2 == 1;
+      line->colour = (struct figure_colour){.palette = PALETTE_MUTED};
+      struct figure_series *mark = drawing_series(&drawing, MARK_POINTS, 0);
+      mark->label = label;
+      mark->shape = (int)t % 4;
+      mark->colour = line->colour;
+    }
+  }
+  drawing_end(&drawing);
+  figure->legend = "parameters";
+  figure->x = figure_axis("peak learning rate", "", SCALE_LOG, TICKS_POWER);
+  figure->y = figure_axis("validation loss", "nats per token", SCALE_LOG, TICKS_PLAIN);
+  figure->title = "Loss against learning rate";
+  figure->caption =
+      arena_format(arena, "Final validation loss of %zu runs; lines join runs of one size and budget.", n);
+  return true;
+}
