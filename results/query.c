@@ -19,7 +19,7 @@ struct store_rows {
 
 // Columns that are kept for the coordinator or are documents.
 static bool hidden(const char *name) {
-  static const char *const names[] = {"canonical", "config", "command", "log_offset", "log_check", "pid", "pid_start"};
+  static const char *const names[] = {"canonical", "config", "command", "log_offset", "log_check", "pid"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (strcmp(name, names[i]) == 0) return true;
   return false;

@@ -162,7 +162,7 @@ bool store_run_add(struct store *store, const struct run_record *run, struct err
 
 // Names of columns that may be set: everything but the identity.
 static bool settable(struct store *store, const char *name) {
-  static const char *const internal[] = {"log_offset", "log_check", "pid", "pid_start"};
+  static const char *const internal[] = {"log_offset", "log_check", "pid"};
   if (strcmp(name, "id") == 0 || strchr(name, '.')) return false;
   for (size_t i = 0; i < sizeof internal / sizeof *internal; i++)
     if (strcmp(name, internal[i]) == 0) return true;

@@ -57,8 +57,7 @@ CREATE TABLE runs (
   commit_id TEXT,                     -- of the trainer's source, where it tells
   message TEXT,                       -- why it failed, diverged or was stopped
   attempts INTEGER NOT NULL DEFAULT 0, -- times a worker was started
-  pid INTEGER,                        -- of the last worker, with its start time (clock ticks since boot), on `host`
-  pid_start INTEGER,
+  pid INTEGER,                        -- of the last worker, on `host`
   checkpoint TEXT,                    -- newest one, relative to the run's folder
   corpus_digest TEXT,
   bytes_per_token REAL,

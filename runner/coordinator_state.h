@@ -1,0 +1,77 @@
+// Inside the coordinator: jobs, workers, and what becomes of them.
+#pragma once
+#include <signal.h>
+
+#include "runner/coordinator.h"
+#include "runner/events_reader.h"
+#include "runner/execute_worker.h"
+#include "runner/progress.h"
+
+enum run_state { RUN_PENDING, RUN_RUNNING, RUN_DONE, RUN_DIVERGED, RUN_FAILED, RUN_KILLED };
+
+struct job {
+  char id[40];
+  size_t index;  // in the set; FOREIGN: a run of another experiment that was at work when we came
+  enum run_state state;
+  int threads, failures;
+  bool faulted;  // failed before its first step
+  double flops, seconds, not_before;
+};
+#define FOREIGN SIZE_MAX
+
+struct worker {
+  struct job *job;
+  const char *folder;  // in the worker's arena
+  struct arena arena;
+  pid_t pid;
+  bool child, reaped;  // child: ours to wait for; else adopted
+  int status;          // of a reaped child
+  int slot;
+  double started;  // monotonic
+  double bytes_per_token;
+  struct run_log log;
+  char label[96];
+};
+
+struct coordinator {
+  const struct coordinator_set *set;
+  const struct coordinator_options *options;
+  struct store *store;
+  struct arena arena;
+  struct job *jobs;  // of the set, then foreign ones
+  size_t job_count, set_count;
+  struct job **queue;  // longest first; queue[next ...] wait for their first start
+  size_t queue_count, next;
+  struct job **retries;  // wait to be started again
+  size_t retry_count;
+  struct worker **workers;
+  size_t worker_count, worker_capacity;
+  int cores;
+  struct coordinator_run described;  // scratch for set->describe
+  struct progress progress;
+  size_t already;
+  double began, flops_done;  // of this call
+  int stop_signals;          // Ctrl-C and the like: 1 stops, 2 kills
+  bool stopping;             // no new workers; those at work were asked to stop
+  bool interrupted;
+  // A fault common to all: nothing got to a first step, and so many different runs failed.
+  bool any_progress, fault;
+  size_t faulted, fault_limit;
+  enum exit_code fault_code;
+  char fault_message[1200];
+};
+
+const char *run_state_name(enum run_state state);
+enum run_state run_state_parse(const char *name);
+
+// coordinator_jobs.c
+// Registers experiment and runs, reads their states, takes over what an earlier coordinator left: adopts living
+// workers, reads the logs of dead ones, queues what is to be trained.
+bool coordinator_register(struct coordinator *c, struct error *error);
+void coordinator_describe(struct coordinator *c, const struct job *job);  // into c->described
+struct worker *coordinator_add_worker(struct coordinator *c, struct job *job);
+void coordinator_remove_worker(struct coordinator *c, size_t i);
+// Reads what is new in the worker's log into the store, in a transaction of its own.
+bool coordinator_read_log(struct coordinator *c, struct worker *worker, struct error *error);
+// The worker ended: reads the rest of its log and decides what becomes of the run.
+bool coordinator_settle(struct coordinator *c, struct worker *worker, struct error *error);

@@ -1,0 +1,97 @@
+// A coordinator to test with: coordinator_driver HOME RUNS [options] -- COMMAND... coordinates runs that differ in
+// their seed (--seeds A: from A on), of a tiny model, trained by the command. Prints the outcome as one line of JSON.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runner/commands.h"
+#include "runner/coordinator.h"
+
+bool colour_wanted(FILE *stream) { return false; }
+
+struct tiny {
+  int64_t first_seed, steps;
+};
+
+static void describe(void *context, size_t i, struct coordinator_run *run) {
+  const struct tiny *tiny = context;
+  struct run_config *config = &run->file.config;
+  struct corpus_facts facts = {.known = true,
+                               .digest = "0123",
+                               .vocabulary = 257,
+                               .train_tokens = 1000000,
+                               .validation_tokens = 10000,
+                               .bytes_per_token = 1,
+                               .targets_per_token = 1};
+  struct error error = {0};
+  config_default(config);
+  config->model.layers = 1;
+  config->model.width = 16;
+  config->model.context = 16;
+  config->train.batch_tokens = 16;
+  config->train.steps = tiny->steps;
+  config->seed = tiny->first_seed + (int64_t)i;
+  if (!config_resolve(config, &facts, "float32", &error)) {
+    fprintf(stderr, "%s\n", error.text);
+    exit(EXIT_USAGE_ERROR);
+  }
+  struct digest id = config_identity(config, facts.digest, "train", "");
+  memcpy(run->file.id, id.hex, sizeof id.hex);
+  snprintf(run->file.corpus_digest, sizeof run->file.corpus_digest, "%s", facts.digest);
+  run->file.corpus_path = "";
+  run->record = (struct run_record){.stage = "train",
+                                    .trainer = "[]",
+                                    .quantities = config_quantities(config, &facts),
+                                    .targets = (double)config->train.tokens,
+                                    .bytes_per_token = 1,
+                                    .irreducible_loss = NAN};
+  run->seconds = NAN;
+  snprintf(run->label, sizeof run->label, "seed %lld", (long long)config->seed);
+}
+
+int main(int argc, char **argv) {
+  struct tiny tiny = {.first_seed = 0, .steps = 20};
+  struct experiment_record experiment = {.name = "driven", .spec_path = "none", .spec_text = "", .about = NULL};
+  struct coordinator_options options = {.experiment = &experiment, .retries = 2};
+  if (argc < 3) return EXIT_USAGE_ERROR;
+  options.home = argv[1];
+  struct coordinator_set set = {.count = strtoul(argv[2], NULL, 10), .context = &tiny, .describe = describe};
+  for (int i = 3; i < argc; i++) {
+    const char *value = i + 1 < argc ? argv[i + 1] : "";
+    if (strcmp(argv[i], "--") == 0) {
+      options.command = (const char *const *)(argv + i + 1);
+      options.command_count = (size_t)(argc - i - 1);
+      break;
+    }
+    if (strcmp(argv[i], "--fail-fast") == 0)
+      options.fail_fast = true;
+    else if (strcmp(argv[i], "--keep-going") == 0)
+      options.keep_going = true;
+    else if (strcmp(argv[i], "--retry-failed") == 0)
+      options.retry_failed = true;
+    else if (strcmp(argv[i], "--quiet") == 0)
+      options.quiet = true;
+    else if (strcmp(argv[i], "--jobs") == 0)
+      options.jobs = strtol(value, NULL, 10), i++;
+    else if (strcmp(argv[i], "--retries") == 0)
+      options.retries = strtol(value, NULL, 10), i++;
+    else if (strcmp(argv[i], "--seeds") == 0)
+      tiny.first_seed = strtol(value, NULL, 10), i++;
+    else if (strcmp(argv[i], "--steps") == 0)
+      tiny.steps = strtol(value, NULL, 10), i++;
+    else if (strcmp(argv[i], "--experiment") == 0)
+      experiment.name = value, i++;
+    else
+      return EXIT_USAGE_ERROR;
+  }
+  struct coordinator_outcome outcome;
+  struct error error = {0};
+  enum exit_code code = coordinator_execute(&set, &options, &outcome, &error);
+  if (error.code) fprintf(stderr, "error: %s\n", error.text);
+  printf(
+      "{\"total\":%zu,\"already\":%zu,\"done\":%zu,\"diverged\":%zu,\"failed\":%zu,\"killed\":%zu,\"pending\":%zu,"
+      "\"interrupted\":%s}\n",
+      outcome.total, outcome.already, outcome.done, outcome.diverged, outcome.failed, outcome.killed, outcome.pending,
+      outcome.interrupted ? "true" : "false");
+  return code;
+}

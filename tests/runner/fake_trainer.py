@@ -1,0 +1,77 @@
+"""Somebody's own trainer, for the coordinator's tests: fake_trainer.py CONFIG FOLDER.
+
+Writes events as docs/events.md says, with losses that follow from seed and step alone, and resumes from a checkpoint of
+its own. FOLDER/steps-trained gets a line for every step. What it does wrong is told by the environment variable FAKE: a
+JSON object from seed ("*": every seed) to {"sleep": seconds a step, "crash_at": step, "crash_always": true, "exit": code,
+"message": text, "diverge_at": step, "deaf": true (ignores SIGTERM), "torn": true (dies in the middle of a line), "mute":
+true (no done event), "at_once": true (fails before its first step), "nan": true}.
+"""
+import json
+import os
+import signal
+import sys
+import time
+
+config_path, folder = sys.argv[1], sys.argv[2]
+config = json.load(open(config_path))["config"]
+seed, steps = config["seed"], config["train.steps"]
+plan = json.loads(os.environ.get("FAKE", "{}"))
+fault = plan.get(str(seed), plan.get("*", {}))
+events = os.open(os.path.join(folder, "events.jsonl"), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+state_path = os.path.join(folder, "state")
+stopping = False
+
+
+def event(name, **fields):
+    os.write(events, (json.dumps({"event": name, **fields}) + "\n").encode())
+
+
+def stop(*_):
+    global stopping
+    stopping = True
+
+
+signal.signal(signal.SIGTERM, signal.SIG_IGN if fault.get("deaf") else stop)
+first_try = not os.path.exists(os.path.join(folder, "tried"))
+open(os.path.join(folder, "tried"), "a").close()
+if fault.get("at_once"):
+    print("cannot find the device")
+    if fault.get("message"):
+        event("failed", message=fault["message"])
+    sys.exit(fault.get("exit", 3))
+step = int(open(state_path).read()) if os.path.exists(state_path) else 0
+event("start", trainer="fake 1", pid=os.getpid(), host="here", resumed_from=step, steps=steps, backend="cpu",
+      gemm="none", dtype="float32", new_field={"a": [1, 2]})
+event("surprise", what="an event nobody knows")
+loss = 0.0
+while step < steps:
+    time.sleep(fault.get("sleep", 0))
+    step += 1
+    loss = 2 + 1 / (step + seed + 1)
+    with open(os.path.join(folder, "steps-trained"), "a") as trained:
+        trained.write(f"{step}\n")
+    if fault.get("nan") and step == steps:
+        loss = float("nan")
+    event("step", step=step, tokens=16 * step, loss=loss, lr=0.1, grad_norm=1.0, seconds=0.1 * step)
+    if step % 5 == 0:
+        event("eval", step=step, tokens=16 * step, loss=loss + 0.5)
+        with open(state_path + ".tmp", "w") as state:
+            state.write(str(step))
+        os.rename(state_path + ".tmp", state_path)
+        event("checkpoint", step=step, path="state")
+    if step == fault.get("diverge_at"):
+        event("diverged", step=step, loss=None, message="the loss is not finite")
+        sys.exit(0)
+    if step == fault.get("crash_at") and (first_try or fault.get("crash_always")):
+        if fault.get("torn"):
+            os.write(events, b'{"event":"step","step":9')
+        print("something went wrong\nin two lines")
+        if "exit" in fault:
+            event("failed", message=fault.get("message", "no reason"))
+            sys.exit(fault["exit"])
+        os.kill(os.getpid(), signal.SIGKILL)
+    if stopping:
+        event("stopped", step=step, tokens=16 * step)
+        sys.exit(1)
+if not fault.get("mute"):
+    event("done", step=steps, tokens=16 * steps, targets=16 * steps, loss=loss, wall_seconds=1.5, peak_memory=1e6)
