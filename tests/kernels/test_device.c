@@ -1,0 +1,298 @@
+// Opening devices, their errors, exponentials, the optimizer, initial values, and equality of bits from run to run.
+#include "base/philox.h"
+#include "kernels/cpu/level.h"
+#include "tests/kernels/kernel_check.h"
+
+static void open_error(struct device_options options, const char *want) {
+  struct error error = {0};
+  CHECK(ops_find("cpu", &error)->open(&options, &error) == NULL);
+  CHECK_TEXT(error.text, want);
+}
+static void options(void) {
+  struct error error = {0};
+  CHECK(ops_find("tpu", &error) == NULL);
+  CHECK(error.code == EXIT_USAGE_ERROR);
+  CHECK(strstr(error.text, "cpu") != NULL);
+  open_error((struct device_options){.isa = "mmx"},
+             "no instruction set level \"mmx\" (there are: portable, avx2, avx512)");
+  open_error((struct device_options){.gemm = "blis"},
+             "no matrix products named \"blis\" (there are: onednn, reference)");
+  open_error((struct device_options){.threads = -1}, "-1 threads: must be 1 to 1024");
+  setenv("ISOLOSS_ISA", "portable", 1);
+  setenv("ISOLOSS_GEMM", "reference", 1);
+  error = (struct error){0};
+  ops = ops_find("cpu", &error);
+  device = ops->open(&(struct device_options){0}, &error);
+  struct text text = {0};
+  ops->describe(device, &text);
+  CHECK_TEXT(text_string(&text), "cpu: portable passes, reference products, 1 thread");
+  CHECK(ops->dtype_supported(device, DTYPE_BFLOAT16) && !ops->dtype_fast(device, DTYPE_BFLOAT16));
+  text_free(&text);
+  ops->close(device);
+  setenv("ISOLOSS_ISA", "sse9", 1);
+  open_error((struct device_options){0}, "no instruction set level \"sse9\" (there are: portable, avx2, avx512)");
+  unsetenv("ISOLOSS_ISA");
+  unsetenv("ISOLOSS_GEMM");
+  enum dtype dtype;
+  CHECK(dtype_find("bfloat16", &dtype) && dtype == DTYPE_BFLOAT16 && !dtype_find("float16", &dtype));
+}
+
+static void memory(void) {
+  device_begin(isa_best(), "onednn", 1);
+  struct error error = {0};
+  char *a = ops->allocate(device, 1000, &error), *b = ops->allocate(device, (size_t)5 << 20, &error);
+  CHECK((uintptr_t)a % DEVICE_ALIGNMENT == 0 && (uintptr_t)b % DEVICE_ALIGNMENT == 0);
+  char text[8] = "device", back[8] = "";
+  ops->upload(device, a, text, sizeof text);
+  ops->copy(device, b + 100, a, sizeof text);
+  CHECK(ops->download(device, back, b + 100, sizeof back, &error));
+  CHECK_TEXT(back, "device");
+  ops->clear(device, b + 100, 3);
+  CHECK(b[100] == 0 && b[102] == 0 && b[103] == 'i');
+  ops->free(device, a);
+  ops->free(device, b);
+  CHECK(ops->allocate(device, SIZE_MAX / 2, &error) == NULL);
+  CHECK(error.code == EXIT_ENVIRONMENT);
+  device_end();
+}
+
+// What a caller gets wrong becomes one error, later work does nothing, and nothing is touched.
+static void failures(void) {
+  device_begin(isa_best(), "onednn", 1);
+  struct error error = {0};
+  float x[64] = {0}, statistics[1] = {0}, scale[64], d_scale[64] = {0};
+  int32_t tokens[] = {3, -1};
+  for (int i = 0; i < 64; i++) scale[i] = 1;
+  ops->rmsnorm_backward(device, 1, 64, DTYPE_FLOAT32, x, statistics, scale, x, NULL, x, NULL, d_scale);
+  CHECK(!ops->synchronize(device, &error));
+  CHECK(strstr(error.text, "workspace") != NULL);
+  ops->fill_normal(device, x, 64, 1, 0, 0);
+  CHECK(x[0] == 0);
+  ops->close(device);
+  device_begin(isa_best(), "onednn", 1);
+  ops->embedding_forward(device, 2, 32, 4, tokens, scale, x);
+  error = (struct error){0};
+  CHECK(!ops->download(device, d_scale, x, 4, &error));
+  CHECK_TEXT(error.text, "token -1 in row 1 is not below the vocabulary of 4");
+  ops->close(device);
+  device_begin(isa_best(), "onednn", 1);
+  struct weight_description description = {.outputs = 4, .inputs = 16, .parts = 2, .part_outputs = {1, 2}};
+  error = (struct error){0};
+  CHECK(ops->weight_create(device, &description, NULL, &error) == NULL);
+  CHECK(error.code == EXIT_USAGE_ERROR);
+  struct op_shape shape = {.heads = 3, .kv_heads = 2, .head_dim = 16};
+  error = (struct error){0};
+  CHECK(!ops->shape_supported(device, OP_ATTENTION, &shape, &error));
+  CHECK_TEXT(error.text, "2 key heads must divide 3 query heads");
+  shape.head_dim = 7;
+  error = (struct error){0};
+  CHECK(!ops->shape_supported(device, OP_ATTENTION, &shape, &error));
+  CHECK_TEXT(error.text, "head dimension 7: must be even, 2 to 256");
+  ops->close(device);
+}
+
+static void exponential_of_level(void) {
+  enum { COUNT = 200003 };
+  float *x = malloc(COUNT * sizeof *x), *y = malloc(COUNT * sizeof *y);
+  for (int i = 0; i < COUNT; i++) x[i] = (float)(-87.3 + i * (175.0 / COUNT));
+  double worst = 0;
+  for (int level = 0; level < ISA_LEVELS; level++) {
+    if (!isa_available((enum isa_level)level)) continue;
+    cpu_level_find((enum isa_level)level)->exponential(COUNT, x, y);
+    for (int i = 0; i < COUNT; i++) {
+      double want = exp(x[i]), off = fabs(y[i] - want) / want;
+      if (off > worst) worst = off;
+    }
+    CHECK_NEAR(worst, 0, 1.5 * 0x1p-23);
+    float edges[] = {0, -INFINITY, -88, NAN, -1e30f, 100}, results[6];
+    cpu_level_find((enum isa_level)level)->exponential(6, edges, results);
+    CHECK(results[0] == 1 && results[1] == 0 && results[2] == 0 && isnan(results[3]) && results[4] == 0);
+    CHECK_NEAR(results[5] / exp(88), 1, 1e-6);
+  }
+  printf("# exponential: largest relative error %.3g\n", worst);
+  free(x), free(y);
+}
+static void exponential(void) { exponential_of_level(); }
+
+static void adamw_case(void) {
+  enum { COUNT = 101 };
+  struct adamw adamw = {.lr = 3e-3,
+                        .beta1 = 0.9,
+                        .beta2 = 0.95,
+                        .eps = 1e-8,
+                        .weight_decay = 0.1,
+                        .gradient_scale = 0.5,
+                        .clip_norm = 1.5};
+  struct tensor p[2], g[2], m[2], v[2];
+  double want_p[2][COUNT], want_m[2][COUNT] = {{0}}, want_v[2][COUNT] = {{0}};
+  for (int t = 0; t < 2; t++) {
+    p[t] = tensor_random(DTYPE_FLOAT32, COUNT, 1);
+    g[t] = tensor_empty(DTYPE_FLOAT32, COUNT);
+    m[t] = tensor_zero(DTYPE_FLOAT32, COUNT);
+    v[t] = tensor_zero(DTYPE_FLOAT32, COUNT);
+    memcpy(want_p[t], p[t].values, sizeof want_p[t]);
+  }
+  workspace_for(OP_OPTIMIZER, (struct op_shape){.rows = COUNT});
+  for (adamw.step = 1; adamw.step <= 5; adamw.step++) {
+    double squares = 0, sum = 0;
+    for (int t = 0; t < 2; t++)
+      for (int i = 0; i < COUNT; i++) {
+        // Gradients of very different sizes; in the third step small enough not to be clipped.
+        g[t].values[i] = (float)(random_number() * (adamw.step == 3 ? 0.01 : 1) * (i % 7 == 0 ? 1e-6 : 1));
+        squares += g[t].values[i] * g[t].values[i];
+      }
+    for (int t = 0; t < 2; t++) tensor_write(&g[t]);
+    struct tensor_span spans[] = {{g[0].data, COUNT}, {g[1].data, COUNT}};
+    ops->square_sum(device, spans, 2, &sum);
+    CHECK_NEAR(sum / squares, 1, 1e-14);
+    double norm = adamw.gradient_scale * sqrt(squares), clip = norm > adamw.clip_norm ? adamw.clip_norm / norm : 1;
+    CHECK((clip == 1) == (adamw.step == 3));
+    struct adamw_tensor tensors[2];
+    for (int t = 0; t < 2; t++) {
+      tensors[t] = (struct adamw_tensor){p[t].data, g[t].data, m[t].data, v[t].data, COUNT, t == 0};
+      for (int i = 0; i < COUNT; i++) {
+        double gradient = g[t].values[i] * adamw.gradient_scale * clip;
+        want_m[t][i] = adamw.beta1 * want_m[t][i] + (1 - adamw.beta1) * gradient;
+        want_v[t][i] = adamw.beta2 * want_v[t][i] + (1 - adamw.beta2) * gradient * gradient;
+        double m_hat = want_m[t][i] / (1 - pow(adamw.beta1, (double)adamw.step));
+        double v_hat = want_v[t][i] / (1 - pow(adamw.beta2, (double)adamw.step));
+        want_p[t][i] -=
+            adamw.lr * (t == 0 ? adamw.weight_decay : 0) * want_p[t][i] + adamw.lr * m_hat / (sqrt(v_hat) + adamw.eps);
+      }
+    }
+    ops->adamw_step(device, &adamw, tensors, 2, &sum);
+  }
+  for (int t = 0; t < 2; t++) {
+    tensor_check(&p[t], want_p[t], 1e-6, "parameter");
+    tensor_check(&m[t], want_m[t], 1e-6, "m");
+    tensor_check(&v[t], want_v[t], 1e-6, "v");
+    tensor_free(&p[t]), tensor_free(&g[t]), tensor_free(&m[t]), tensor_free(&v[t]);
+  }
+}
+static void adamw(void) { on_every_level(adamw_case); }
+
+// The sum of squares takes large counts and large values, the same at any thread count.
+static void square_sums(void) {
+  enum { COUNT = 30011 };
+  double sums[2];
+  for (int run = 0; run < 2; run++) {
+    device_begin(isa_best(), "onednn", 1 + 2 * run);
+    random_state = 99;
+    struct tensor x = tensor_random(DTYPE_FLOAT32, COUNT, 1e25);
+    struct tensor_span span = {x.data, COUNT};
+    double want = 0;
+    for (int i = 0; i < COUNT; i++) want += x.values[i] * x.values[i];
+    workspace_for(OP_OPTIMIZER, (struct op_shape){.rows = COUNT});
+    ops->square_sum(device, &span, 1, &sums[run]);
+    CHECK_NEAR(sums[run] / want, 1, 1e-12);
+    tensor_free(&x);
+    device_end();
+  }
+  CHECK(sums[0] == sums[1]);
+}
+
+static void initial_values(void) {
+  enum { COUNT = 100001 };
+  device_begin(isa_best(), "onednn", 1);
+  float *x = malloc(COUNT * sizeof *x), *y = malloc(COUNT * sizeof *y);
+  ops->fill_normal(device, x, COUNT, 0.02, 7, 3);
+  double sum = 0, squares = 0, fourth = 0, pair[2];
+  for (int i = 0; i < COUNT; i++) {
+    double z = x[i] / 0.02;
+    sum += z, squares += z * z, fourth += z * z * z * z;
+  }
+  CHECK_NEAR(sum / COUNT, 0, 4 / sqrt(COUNT));
+  CHECK_NEAR(squares / COUNT, 1, 4 * sqrt(2.0 / COUNT));
+  CHECK_NEAR(fourth / COUNT, 3, 4 * sqrt(96.0 / COUNT) / 3);
+  random_normal_pair(7, RANDOM_STREAM_INIT, 3, 1000, pair);
+  CHECK(x[2000] == (float)(0.02 * pair[0]) && x[2001] == (float)(0.02 * pair[1]));
+  ops->fill_normal(device, y, COUNT, 0.02, 7, 4);
+  CHECK(memcmp(x, y, COUNT * sizeof *x) != 0);
+  device_end();
+  device_begin(ISA_PORTABLE, "reference", 4);
+  ops->fill_normal(device, y, COUNT, 0.02, 7, 3);
+  CHECK(memcmp(x, y, COUNT * sizeof *x) == 0);
+  device_end();
+  free(x), free(y);
+}
+
+// A small layer stack run twice on fresh devices: the same bits, through each library, with 1 and with 2 threads.
+static void run_twice(const char *gemm, int threads) {
+  enum { ROWS = 96, WIDTH = 48, VOCABULARY = 257 };
+  static float results[2][VOCABULARY * WIDTH + ROWS * WIDTH];
+  double nats[2];
+  for (int run = 0; run < 2; run++) {
+    device_begin(isa_best(), gemm, threads);
+    struct error error = {0};
+    random_state = 4242;
+    struct tensor x = tensor_random(DTYPE_FLOAT32, ROWS * WIDTH, 1),
+                  w = tensor_random(DTYPE_FLOAT32, VOCABULARY * WIDTH, 1);
+    struct tensor y = tensor_empty(DTYPE_FLOAT32, ROWS * WIDTH), inverse = tensor_empty(DTYPE_FLOAT32, ROWS);
+    struct tensor scale = tensor_random(DTYPE_FLOAT32, WIDTH, 1);
+    int32_t targets[ROWS];
+    for (int row = 0; row < ROWS; row++) targets[row] = row;
+    struct weight_description description = {.outputs = VOCABULARY, .inputs = WIDTH};
+    struct weight *weight = ops->weight_create(device, &description, NULL, &error);
+    ops->weight_prepare(device, weight, w.data, 1);
+    ops->rmsnorm_forward(device, ROWS, WIDTH, 1e-5f, DTYPE_FLOAT32, x.data, NULL, scale.data, NULL, y.data,
+                         inverse.data);
+    workspace_for(OP_HEAD, (struct op_shape){.rows = ROWS, .width = WIDTH, .vocabulary = VOCABULARY, .training = true});
+    struct head head = {.weight = weight, .rows = ROWS, .gradient_scale = 1.0f / ROWS};
+    struct loss_sum sum = {0};
+    ops->head_loss(device, &head, y.data, targets, NULL, &sum, NULL, results[run] + VOCABULARY * WIDTH, results[run],
+                   false);
+    nats[run] = sum.nats;
+    struct tensor *all[] = {&x, &w, &y, &inverse, &scale};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) tensor_free(all[i]);
+    ops->weight_free(device, weight);
+    device_end();
+  }
+  CHECK(nats[0] == nats[1]);
+  CHECK(memcmp(results[0], results[1], sizeof results[0]) == 0);
+}
+static void same_bits(void) {
+  run_twice("onednn", 1);
+  run_twice("onednn", 2);
+  run_twice("reference", 1);
+}
+
+// A one-thread device uses one thread, whatever the OpenMP runtime was told before.
+static void one_thread(void) {
+  device_begin(isa_best(), "onednn", 3);
+  device_end();
+  device_begin(isa_best(), "onednn", 1);
+  struct tensor a = tensor_random(DTYPE_FLOAT32, 512 * 512, 1), c = tensor_empty(DTYPE_FLOAT32, 512 * 512);
+  struct error error = {0};
+  struct weight_description description = {.outputs = 512, .inputs = 512};
+  struct weight *weight = ops->weight_create(device, &description, NULL, &error);
+  ops->weight_prepare(device, weight, a.data, 1);
+  struct linear layer = {.weight = weight, .rows = 512};
+  int before = -1, after = -2;
+  for (int round = 0; round < 2; round++) {
+    FILE *status = fopen("/proc/self/status", "r");
+    char line[256];
+    while (status && fgets(line, sizeof line, status)) sscanf(line, "Threads: %d", round == 0 ? &before : &after);
+    if (status)
+      fclose(status);
+    else
+      before = after = 1;  // no /proc: nothing to see
+    if (round == 0) ops->linear_forward(device, &layer, a.data, NULL, c.data);
+  }
+  CHECK(before == 1 && after == 1);
+  tensor_free(&a), tensor_free(&c);
+  ops->weight_free(device, weight);
+  device_end();
+}
+
+int main(void) {
+  RUN(one_thread);
+  RUN(options);
+  RUN(memory);
+  RUN(failures);
+  RUN(exponential);
+  RUN(adamw);
+  RUN(square_sums);
+  RUN(initial_values);
+  RUN(same_bits);
+  return check_end();
+}
