@@ -21,7 +21,9 @@ struct plan_corpus {
   struct run_config config;   // whose corpus fields say what it is
   struct corpus_facts facts;  // facts.known: prepared
   const char *folder;         // of the prepared corpus; "" for a source that is made on the fly
-  const char *reason;         // why it is not known ("not prepared yet"); NULL when it is
+  const char *reason;         // why it is not known ("the corpus is not prepared"); NULL when it is
+  bool refused;               // its fields are wrong, `reason` says how: no run of the plan has it
+  bool unused;                // a trainer of the user's own brings its data, the spec names no corpus: ids do without
 };
 
 // A path that the sweep or a `set` gives: a column of the plan's table.
@@ -30,6 +32,9 @@ struct plan_axis {
   bool derived;  // by `set`
   bool varies;   // takes more than one value among the runs (resolved)
 };
+
+struct ops;
+struct device;
 
 struct plan {
   struct arena arena;
@@ -44,6 +49,10 @@ struct plan {
   size_t axis_count;
   struct plan_corpus *corpora;
   size_t corpus_count;
+  const char *stage;      // as identity hashes it, see plan_stage_name
+  const struct ops *ops;  // the device of the spec, for memory estimates; NULL when it cannot be opened here
+  struct device *device;
+  struct grid *grid;            // makes the runs, see grid.h
   struct plan_record *records;  // [count], see grid.h
   struct plan_speed *speed;     // for time estimates (runner/plan_time.h); NULL until plan_measure_speed
 };
@@ -65,6 +74,8 @@ struct planned_run {
 // false with an error. plan_free in either case.
 bool plan_make(struct plan *plan, const struct spec *spec, const struct plan_options *options,
                struct diagnostics *diagnostics, struct error *error);
+// The same for commands: prints the diagnostics on standard error.
+bool plan_open(struct plan *plan, const struct spec *spec, const struct plan_options *options, struct error *error);
 // Run i, made anew.
 void plan_run(const struct plan *plan, size_t i, struct planned_run *run);
 // The same without its id (fast; run->id is "").

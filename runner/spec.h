@@ -132,3 +132,8 @@ void spec_error_at(const struct spec *spec, const struct node *node, int offset,
 
 // Names of the laws that ship (the .yaml files in isoloss_data("laws"), without the ending, sorted), for spec_options.
 const char **spec_law_names(struct arena *arena, size_t *count);
+
+// What commands do first: loads a spec against the laws and plots that ship, with the items of --set, and prints its
+// diagnostics on standard error. False with an error when it cannot be used. spec_free in either case.
+struct option_list;
+bool spec_open(struct spec *spec, const char *path, const struct option_list *overrides, struct error *error);

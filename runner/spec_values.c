@@ -58,7 +58,7 @@ double rounded_decimal(double value, int digits) {
 }
 
 const char *spec_file_path(const struct spec_reader *reader, const char *name) {
-  if (!reader->folder || !*reader->folder || name[0] == '/') return name;
+  if (!reader->folder || !*reader->folder || name[0] == '/' || name[0] == '~') return name;
   return path_join(&reader->spec->arena, reader->folder, name);
 }
 

@@ -1,0 +1,157 @@
+// Plans: corpora, the expanded grid, and run i of it. See plan.h.
+#include "runner/plan.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/kernels.h"
+#include "runner/grid.h"
+#include "runner/plan_time.h"
+#include "trainer/data/corpus.h"
+#include "trainer/trainer.h"
+
+const char *plan_stage_name(const struct spec *spec, struct arena *arena) {
+  if (!spec->trainer.node) return "train";
+  struct text text = {0};
+  text_format(&text, "train version=%s", spec->trainer.version);
+  for (size_t i = 0; i < spec->trainer.command_count; i++) text_format(&text, " %s", spec->trainer.command[i]);
+  const char *name = arena_string(arena, text_string(&text));
+  text_free(&text);
+  return name;
+}
+
+// ---------- corpora ----------
+
+struct corpora {
+  struct plan *plan;
+  const struct plan_options *options;
+};
+
+struct progress {
+  FILE *messages;
+  int tenth;  // last one shown
+  char what[64];
+};
+
+static void show_progress(void *context, const char *what, double share) {
+  struct progress *progress = context;
+  if (!progress->messages) return;
+  int tenth = share < 0 ? 0 : (int)(share * 10);
+  bool same = strncmp(progress->what, what, sizeof progress->what - 1) == 0;
+  if (same && tenth == progress->tenth) return;
+  snprintf(progress->what, sizeof progress->what, "%s", what);
+  progress->tenth = tenth;
+  if (share >= 0 && tenth > 0)
+    fprintf(progress->messages, "  %s: %d %%\n", what, tenth * 10);
+  else if (!same)
+    fprintf(progress->messages, "  %s\n", what);
+  fflush(progress->messages);
+}
+
+static bool corpus_given(const struct spec *spec) {
+  for (size_t i = 0; i < run_field_count; i++)
+    if (starts_with(run_fields[i].path, "corpus.") && (spec->base_nodes[i] || spec->overridden[i])) return true;
+  for (size_t s = 0; s < spec->sweep_count; s++) {
+    const struct spec_sweep *sweep = &spec->sweeps[s];
+    for (size_t g = 0; g < sweep->group_count; g++)
+      for (size_t a = 0; a < sweep->groups[g].axis_count; a++)
+        if (starts_with(sweep->groups[g].axes[a].field->path, "corpus.")) return true;
+    for (size_t i = 0; i < sweep->set_count; i++)
+      if (starts_with(sweep->set[i].field->path, "corpus.")) return true;
+  }
+  return false;
+}
+
+static bool find_corpus(void *context, const struct run_config *config, struct plan_corpus *corpus,
+                        struct error *error) {
+  struct corpora *corpora = context;
+  struct plan *plan = corpora->plan;
+  struct corpus_location location = {0};
+  if (plan->spec->trainer.node && !corpus_given(plan->spec)) {
+    corpus->unused = true;
+    corpus->reason = NULL;
+    return true;
+  }
+  if (!corpus_check(config, NULL, error)) return false;
+  if (!corpus_facts_find(config, &corpus->facts, &location, &plan->arena, error)) return false;
+  if (!corpus->facts.known && corpora->options->prepare) {
+    FILE *messages = corpora->options->messages;
+    struct progress progress = {.messages = messages, .tenth = -1};
+    if (messages)
+      fprintf(messages, "preparing the corpus %s (%s), once\n", config->corpus.source, config->corpus.tokenizer);
+    if (!corpus_prepare(config, false, show_progress, &progress, &plan->arena, &location, error) ||
+        !corpus_facts_find(config, &corpus->facts, &location, &plan->arena, error))
+      return false;
+  }
+  corpus->folder = location.path ? location.path : "";
+  if (corpus->facts.known) corpus->reason = NULL;
+  return true;
+}
+
+// ---------- making ----------
+
+bool plan_make(struct plan *plan, const struct spec *spec, const struct plan_options *options,
+               struct diagnostics *diagnostics, struct error *error) {
+  *plan = (struct plan){.spec = spec};
+  plan->stage = plan_stage_name(spec, &plan->arena);
+  plan->dtype = options->dtype ? options->dtype : "float32";
+  if (!options->dtype) {
+    struct error ignored = {0};
+    if (trainer_device_open(spec->base.model.device, spec->base.train.threads, &plan->ops, &plan->device, &ignored))
+      plan->dtype = trainer_dtype(plan->ops, plan->device);
+    else
+      plan->ops = NULL;
+    if (!plan->ops && starts_with(spec->base.model.device, "cuda")) plan->dtype = "bfloat16";
+  }
+  struct corpora corpora = {.plan = plan, .options = options};
+  plan->grid = arena_alloc(&plan->arena, sizeof *plan->grid);
+  *plan->grid = (struct grid){
+      .arena = &plan->arena, .spec = spec, .dtype = plan->dtype, .find_corpus = find_corpus, .find_context = &corpora};
+  bool fine = grid_expand(plan->grid, plan, diagnostics, error);
+  plan->grid->find_context = NULL;  // all corpora are known now: nothing is looked for when runs are made again
+  plan->grid->find_corpus = NULL;
+  plan->corpora = plan->grid->corpora;
+  plan->corpus_count = plan->grid->corpus_count;
+  if (fine) return true;
+  if (error->code == EXIT_DONE) diagnostics_check(diagnostics, spec->path, error);
+  return false;
+}
+
+void plan_run_quick(const struct plan *plan, size_t i, struct planned_run *run) {
+  const struct plan_record *record = &plan->records[i];
+  struct grid_result result;
+  struct grid_problem problem;
+  grid_evaluate(plan->grid, record->sweep, record->combination, &result, &problem);
+  run->number = i;
+  run->config = result.config;
+  run->quantities = result.quantities;
+  run->corpus = &plan->corpora[record->corpus];
+  run->id[0] = '\0';
+  run->id_reason = run->corpus->reason;
+  run->resolved = result.resolved;
+  run->memory = run->seconds = NAN;
+  if (!run->resolved) return;
+  if (plan->device) run->memory = (double)trainer_memory(plan->ops, plan->device, &run->config).total;
+  if (plan->speed) run->seconds = plan_seconds(plan->speed, &run->config, &run->quantities, &run->corpus->facts);
+}
+
+void plan_run(const struct plan *plan, size_t i, struct planned_run *run) {
+  plan_run_quick(plan, i, run);
+  if (!run->resolved || run->corpus->reason) return;
+  struct digest id = config_identity(&run->config, run->corpus->facts.digest, plan->stage, "");
+  memcpy(run->id, id.hex, sizeof id.hex);
+}
+
+void plan_measure_speed(struct plan *plan) {
+  if (!plan->speed && plan->device) plan->speed = plan_speed_new(plan);
+}
+
+const char *plan_speed_note(const struct plan *plan) { return plan->speed ? plan_speed_source(plan->speed) : ""; }
+
+void plan_free(struct plan *plan) {
+  plan_speed_free(plan->speed);
+  if (plan->device) plan->ops->close(plan->device);
+  arena_free(&plan->arena);
+  *plan = (struct plan){0};
+}
