@@ -41,6 +41,9 @@ struct quantizer {
   enum sparsity_kind sparsity;
   enum sparsity_scope scope;
   int n, m;
+  enum sparsity_backward backward;
+  float pruned;              // TOP of scope row, RANDOM: share of zeroes
+  float band_quantile;       // RMS, BAND of scope row: T_p over the row's root mean square
   struct sparsity pattern;
 };
 
@@ -52,7 +55,8 @@ bool quantizer_make(struct quantizer *quantizer, const struct representation *re
 struct tensor_statistics {
   float absmax, rms;        // after the transform
   float learned;            // SCALE_LEARNED: the scale
-  float threshold;          // TOP, RANDOM of scope tensor or global: see struct selection
+  float threshold;          // TOP of scope tensor or global: see struct selection
+  float pruned;             // RANDOM: share of zeroes
   int64_t last_tie;         // of the tensor, counting values from 0; -1: no tie is kept
   struct blocked_band band; // where the selection blocks gradients
 };
@@ -133,8 +137,8 @@ struct format_level {
   range_pass *statistics;
   range_pass *learned;
   range_pass *transpose;
-  // Words of Philox for `count` blocks from `index`: out [4][count], count a multiple of 16.
-  void (*random_blocks)(uint64_t seed, uint32_t stream, uint64_t step, uint64_t index, int64_t count, uint32_t *out);
+  // 64 * count words of Philox, 16 blocks at a time from `index`: out [count][4 words][16 blocks].
+  void (*random_words)(uint64_t seed, uint32_t stream, uint64_t step, uint64_t index, int64_t count, uint32_t *out);
 };
 extern const struct format_level format_level_portable;
 #if defined(__x86_64__)

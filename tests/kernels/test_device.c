@@ -51,7 +51,7 @@ static void memory(void) {
   CHECK(b[100] == 0 && b[102] == 0 && b[103] == 'i');
   ops->free(device, a);
   ops->free(device, b);
-  CHECK(ops->allocate(device, SIZE_MAX / 2, &error) == NULL);
+  CHECK(ops->allocate(device, SIZE_MAX - 10, &error) == NULL);
   CHECK(error.code == EXIT_ENVIRONMENT);
   device_end();
 }
