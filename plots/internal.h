@@ -55,7 +55,6 @@ bool gnuplot_run(const struct text *script, struct text *out, struct error *erro
 // Turns gnuplot's SVG into ours: no ids, no program version, our marks, words and colours.
 bool svg_rewrite(const struct figure *figure, enum figure_style style, const struct text *raw,
                  const struct labels *labels, struct text *out, struct error *error);
-void xml_escape(struct text *out, const char *text);
 
 // Building the figures with names (plot_*.c). Each returns false with *nothing set when there is nothing to draw.
 typedef bool plot_builder(struct arena *arena, const struct plot_data *data, struct figure *figure,

@@ -105,7 +105,10 @@ bool figure_svg(const struct figure *figure, enum figure_style style, struct tex
 bool figure_write(const struct figure *figure, const char *folder, struct error *error);
 // CSS that gives the variables of inline figures their values, for light and dark pages and for print.
 void figure_css(struct text *out);
-// Up to eight evenly spaced colours of a palette as "#rrggbb", for swatches beside tables.
+// Appends text so that it means itself in HTML and XML, in content and in quoted attributes. Bytes that are not UTF-8 and
+// control characters become U+FFFD.
+void markup_escape(struct text *out, const char *text);
+// The colour on white as "#rrggbb", for swatches beside tables.
 const char *figure_colour_hex(struct figure_colour colour, char out[8]);
 
 // ---------------------------------------------------------------------------------------------------------------------

@@ -78,7 +78,7 @@ static void put_colour(struct rewriter *r, const char *given, struct text *out) 
 
 // ---- writing
 
-void xml_escape(struct text *out, const char *text) {
+void markup_escape(struct text *out, const char *text) {
   size_t length = strlen(text);
   for (size_t i = 0; i < length;) {
     size_t good = utf8_valid_prefix(text + i, length - i);
@@ -234,7 +234,7 @@ static void put_text(struct rewriter *r, const char *content) {
     text_char(r->out, '"');
   }
   text_char(r->out, '>');
-  xml_escape(r->out, label->text);
+  markup_escape(r->out, label->text);
   text_add(r->out, "</text>\n");
 }
 
@@ -295,12 +295,12 @@ bool svg_rewrite(const struct figure *figure, enum figure_style style, const str
   if (style == FIGURE_FILE)
     text_format(out, "xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" ", width, height);
   text_format(out, "viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"", width, height);
-  xml_escape(out, figure->caption ? figure->caption : figure->title ? figure->title : figure->name);
+  markup_escape(out, figure->caption ? figure->caption : figure->title ? figure->title : figure->name);
   text_add(out, "\" font-size=\"13\" fill=\"");
   put_colour(&r, ink_text.light, out);
   if (style == FIGURE_FILE) {
     text_add(out, "\" font-family=\"Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif\">\n<title>");
-    xml_escape(out, figure->title ? figure->title : figure->name);
+    markup_escape(out, figure->title ? figure->title : figure->name);
     text_format(out, "</title>\n<rect width=\"%d\" height=\"%d\" fill=\"#ffffff\"/>\n", width, height);
   } else {
     text_format(out, "\" class=\"figure\" style=\"max-width:%dpx\">\n", width);

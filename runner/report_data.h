@@ -1,0 +1,130 @@
+// Everything a report says, gathered from the store, the spec and the stored fits, before a word of it is written:
+// report_page.c makes HTML of it, report_json.c a JSON document.
+#pragma once
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/base.h"
+#include "fitting/fitting.h"
+#include "plots/plots.h"
+#include "results/store.h"
+#include "runner/spec.h"
+
+// The states of a run, in the order reports list them.
+enum report_state { STATE_DONE, STATE_DIVERGED, STATE_FAILED, STATE_KILLED, STATE_RUNNING, STATE_PENDING, STATE_COUNT };
+extern const char *const report_state_names[STATE_COUNT];
+
+struct report_run {
+  const char *id, *message, *format;
+  enum report_state state;
+  double parameters, tokens, flops, loss, bits_per_byte, oracle_loss, irreducible_loss, learning_rate;
+  double wall_seconds, tokens_per_second, finished_at, epochs;
+  struct value *values;  // of all run columns, in the order of report.columns
+  struct plot_curve validation, training;
+};
+
+// A sentence of the report that its reader must not miss.
+struct report_finding {
+  bool warning;  // else a note
+  const char *text;
+};
+
+// One exponent (or E) of a law fitted to a synthetic source, beside what is known of it.
+struct report_known {
+  const char *name;     // "E", "alpha", "beta"
+  const char *meaning;  // where the known value comes from
+  double fitted, low, high, known;
+  double with_known_e;  // the same coefficient, fitted with E held at its known value; NAN: not done
+};
+
+struct report_fit {
+  const char *name, *law_name, *formula, *parameter_count;
+  const struct spec_fit *entry;  // of the spec, or NULL
+  json_t *document;              // NULL: the entry has not been fitted
+  struct law law;
+  bool law_loaded;
+  struct coefficient *coefficients;
+  size_t coefficient_count;
+  const char *size_column;  // the store's column that N is
+  double rows, excluded, held_out, objective, residual_rms, holdout_error, starts, starts_agreeing, runner_up,
+      created_at;
+  double *predicted;     // one a run, NAN where the law cannot tell
+  bool *fitted, *held;   // one a run
+  double largest_error;  // of a fitted run: |observed / predicted - 1|; NAN
+  double mean_error;     // of the fitted runs, the same
+  struct plot_effective *effective;
+  size_t effective_count;
+  const char **warnings;
+  size_t warning_count;
+  struct report_known *known;
+  size_t known_count;
+};
+
+struct report_claim {
+  const char *claim, *outcome, *detail;
+};
+
+// A figure that was asked for.
+struct report_figure {
+  const char *name, *fit;  // fit: of the figures that show one, or NULL
+  struct figure figure;
+  bool drawn;
+  const char *nothing;  // why not
+};
+
+// One line of the environment: "host" and the values that runs have, with counts.
+struct report_fact {
+  const char *name, *text;
+};
+
+struct report {
+  struct arena arena;  // owns everything but the JSON documents and the laws
+  const char *name, *title, *about, *spec_path, *spec_text, *home;
+  const struct spec *spec;  // NULL: the stored text does not parse any more
+  bool spec_changed;        // the file differs from what the runs were started with
+  double created_at;        // of the experiment
+  const char *const *columns;
+  int column_count;
+  struct report_run *runs;
+  size_t count, states[STATE_COUNT];
+  const struct run_field **axes;  // run fields that differ between the runs
+  size_t axis_count;
+  struct report_fit *fits;
+  size_t fit_count;
+  struct report_claim *claims;
+  size_t claim_count;
+  struct report_figure *figures;
+  size_t figure_count;
+  struct report_finding *findings;
+  size_t finding_count;
+  struct report_fact *facts;
+  size_t fact_count;
+  const struct report_run *best;  // lowest loss, or NULL
+};
+
+// Gathers the report of experiment `name`. `spec` may be NULL; `spec_text` is what the spec file holds now, or NULL
+// when the report was asked for by the experiment's name.
+bool report_gather(struct report *report, struct store *store, const char *name, const struct spec *spec,
+                   const char *spec_text, struct error *error);
+void report_free(struct report *report);
+
+struct value report_get(const struct report *report, const struct report_run *run, const char *column);
+double report_number(const struct report *report, const struct report_run *run, const char *column);     // or NAN
+const char *report_text(const struct report *report, const struct report_run *run, const char *column);  // or NULL
+void report_say(struct report *report, bool warning, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+// report_fits.c: the stored fits, their predictions for the runs, the figures' law.
+bool report_gather_fits(struct report *report, struct store *store, struct error *error);
+double report_law(const void *fit, const char *format, double parameters, double tokens);
+// report_known.c: for synthetic sources, what is known beside what was fitted.
+bool report_gather_known(struct report *report, struct store *store, struct error *error);
+// report_findings.c: what the reader must know; and the environment.
+void report_find(struct report *report);
+void report_environment(struct report *report);
+// report_figures.c
+bool report_gather_figures(struct report *report, struct error *error);
+
+// report_page.c: the HTML page. report_json.c: the JSON document.
+bool report_page(const struct report *report, struct text *out, struct error *error);
+void report_json(const struct report *report, const char *path, struct text *out);

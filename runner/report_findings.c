@@ -1,0 +1,171 @@
+// What a reader of the report must know, in words; and where the runs ran.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runner/report_data.h"
+
+// Distinct texts of a column and how many runs have each, most frequent first.
+struct tally {
+  const char **texts;
+  size_t *counts;
+  size_t count;
+};
+
+static struct tally tally_of(struct report *report, const char *column, const bool *which) {
+  struct arena *arena = &report->arena;
+  struct tally tally = {arena_array(arena, report->count + 1, sizeof(char *)),
+                        arena_array(arena, report->count + 1, sizeof(size_t)), 0};
+  for (size_t i = 0; i < report->count; i++) {
+    if (which && !which[i]) continue;
+    struct value value = report_get(report, &report->runs[i], column);
+    if (value.kind == VALUE_MISSING) continue;
+    const char *text = value.kind == VALUE_TEXT ? value.text : arena_format(arena, "%g", value.number);
+    size_t t = 0;
+    while (t < tally.count && strcmp(tally.texts[t], text) != 0) t++;
+    if (t == tally.count) tally.texts[tally.count++] = text;
+    tally.counts[t]++;
+  }
+  for (size_t i = 1; i < tally.count; i++)
+    for (size_t j = i; j > 0 && tally.counts[j] > tally.counts[j - 1]; j--) {
+      const char *text = tally.texts[j];
+      size_t count = tally.counts[j];
+      tally.texts[j] = tally.texts[j - 1];
+      tally.counts[j] = tally.counts[j - 1];
+      tally.texts[j - 1] = text;
+      tally.counts[j - 1] = count;
+    }
+  return tally;
+}
+
+static const char *tally_words(struct report *report, const struct tally *tally) {
+  const char *words = "";
+  for (size_t i = 0; i < tally->count && i < 8; i++)
+    words = tally->count == 1 ? tally->texts[0]
+                              : arena_format(&report->arena, "%s%s%s (%zu runs)", words, i ? ", " : "", tally->texts[i],
+                                             tally->counts[i]);
+  return tally->count > 8 ? arena_format(&report->arena, "%s, and %zu more", words, tally->count - 8) : words;
+}
+
+static void find_states(struct report *report) {
+  const size_t *n = report->states;
+  if (report->count == 0) report_say(report, true, "The experiment has no runs.");
+  size_t waiting = n[STATE_PENDING] + n[STATE_RUNNING] + n[STATE_KILLED];
+  if (waiting)
+    report_say(report, true, "%zu of %zu runs are not finished: %zu pending, %zu running, %zu stopped or lost.",
+               waiting, report->count, n[STATE_PENDING], n[STATE_RUNNING], n[STATE_KILLED]);
+  if (n[STATE_FAILED])
+    report_say(report, true, "%zu of %zu runs failed; no fit sees them.", n[STATE_FAILED], report->count);
+  if (n[STATE_DIVERGED])
+    report_say(report, true, "%zu of %zu runs diverged; they count as results without a loss, and no fit sees them.",
+               n[STATE_DIVERGED], report->count);
+  if (report->spec_changed)
+    report_say(report, true, "The spec file has changed since these runs were started; the text below is the file's.");
+  size_t again = 0;
+  double most = 0;
+  for (size_t i = 0; i < report->count; i++) {
+    again += report->runs[i].epochs > 1.0001;
+    if (report->runs[i].epochs > most) most = report->runs[i].epochs;
+  }
+  if (again)
+    report_say(
+        report, true,
+        "%zu of %zu runs see their corpus more than once (up to %.2g epochs): laws for fresh tokens overrate them.",
+        again, report->count, most);
+}
+
+static void find_mixture(struct report *report, const struct report_fit *fit) {
+  static const struct {
+    const char *column, *name;
+  } mixed[] = {{"dtype", "data types"},
+               {"backend", "backends"},
+               {"corpus_digest", "corpora"},
+               {"kernel", "kernels of the matrix products"}};
+  for (size_t m = 0; m < sizeof mixed / sizeof *mixed; m++) {
+    struct tally tally = tally_of(report, mixed[m].column, fit->fitted);
+    if (tally.count > 1)
+      report_say(report, true, "fit %s mixes %s: %s.", fit->name, mixed[m].name, tally_words(report, &tally));
+  }
+}
+
+static void find_fit(struct report *report, const struct report_fit *fit) {
+  if (!fit->document) {
+    report_say(report, true, "fit %s has not been made: isoloss fit %s", fit->name, report->spec_path);
+    return;
+  }
+  for (size_t i = 0; i < fit->warning_count; i++) report_say(report, true, "fit %s: %s", fit->name, fit->warnings[i]);
+  if (fit->excluded > 0)
+    report_say(report, false, "fit %s leaves out %g runs (%zu diverged and %zu failed runs in the experiment).",
+               fit->name, fit->excluded, report->states[STATE_DIVERGED], report->states[STATE_FAILED]);
+  size_t later = 0;
+  for (size_t i = 0; i < report->count; i++)
+    later += report->runs[i].state == STATE_DONE && report->runs[i].finished_at > fit->created_at + 1;
+  if (later)
+    report_say(report, true, "fit %s was made before %zu of the runs finished: isoloss fit %s", fit->name, later,
+               report->spec_path);
+  if (fit->starts_agreeing <= 1 && fit->starts > 1)
+    report_say(report, true, "fit %s: only one of %g starts reached this minimum; another may lie lower.", fit->name,
+               fit->starts);
+  if (fit->holdout_error > 2 * fit->residual_rms && fit->holdout_error > 0.01)
+    report_say(report, true,
+               "fit %s: held-out runs are predicted with a mean error of %.2g %%, fitted ones with %.2g %%.", fit->name,
+               100 * fit->holdout_error, 100 * fit->mean_error);
+  find_mixture(report, fit);
+}
+
+void report_find(struct report *report) {
+  find_states(report);
+  for (size_t i = 0; i < report->fit_count; i++) find_fit(report, &report->fits[i]);
+  for (size_t i = 0; i < report->claim_count; i++)
+    if (strcmp(report->claims[i].outcome, "not held") == 0)
+      report_say(report, true, "claim not held: %s", report->claims[i].claim);
+}
+
+static void fact(struct report *report, const char *name, const char *text) {
+  if (!text || !*text) return;
+  report->facts =
+      arena_grow(&report->arena, report->facts, report->fact_count, report->fact_count + 1, sizeof *report->facts);
+  report->facts[report->fact_count++] = (struct report_fact){name, arena_string(&report->arena, text)};
+}
+
+// What the processor of this machine calls itself.
+static const char *processor(struct arena *arena) {
+  struct error error = {0};
+  const char *all = file_read(arena, "/proc/cpuinfo", NULL, &error);
+  const char *line = all ? strstr(all, "model name") : NULL;
+  const char *colon = line ? strchr(line, ':') : NULL, *end = colon ? strchr(colon, '\n') : NULL;
+  return end ? arena_copy(arena, colon + 2, (size_t)(end - colon - 2)) : "";
+}
+
+void report_environment(struct report *report) {
+  static const struct {
+    const char *column, *name;
+  } columns[] = {{"host", "host"},
+                 {"backend", "backend"},
+                 {"dtype", "data type"},
+                 {"gemm", "matrix products"},
+                 {"kernel", "their kernel"},
+                 {"isa", "instruction set"},
+                 {"threads", "threads a run"},
+                 {"trainer", "trainer"},
+                 {"commit_id", "commit"},
+                 {"corpus.source", "corpus"},
+                 {"corpus.tokenizer", "tokenizer"},
+                 {"corpus_digest", "corpus digest"}};
+  for (size_t c = 0; c < sizeof columns / sizeof *columns; c++) {
+    struct tally tally = tally_of(report, columns[c].column, NULL);
+    fact(report, columns[c].name, tally_words(report, &tally));
+    if (c == 0 && tally.count == 1 && strcmp(tally.texts[0], store_host(&report->arena)) == 0)
+      fact(report, "processor", processor(&report->arena));
+  }
+  double seconds = 0, flops = 0;
+  for (size_t i = 0; i < report->count; i++) {
+    if (isfinite(report->runs[i].wall_seconds)) seconds += report->runs[i].wall_seconds;
+    if (report->runs[i].state == STATE_DONE && isfinite(report->runs[i].flops)) flops += report->runs[i].flops;
+  }
+  char time[32];
+  if (seconds > 0)
+    fact(report, "training time",
+         arena_format(&report->arena, "%s of all runs together, %.3g FLOPs", seconds_human(seconds, time), flops));
+  fact(report, "results in", report->home);
+}

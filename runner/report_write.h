@@ -1,0 +1,19 @@
+// Shared by the files that write the page.
+#pragma once
+#include "runner/report_data.h"
+
+extern const char report_style[];
+
+void page_fits(const struct report *report, struct text *out);
+void page_runs(const struct report *report, struct text *out);
+void page_failures(const struct report *report, struct text *out);
+
+// Cells of a table; the text is escaped. A class is "text", "text wrap", "bad" or NULL.
+void page_head(struct text *out, const char *class_name, const char *text);
+void page_cell(struct text *out, const char *class_name, const char *text);
+void page_number(struct text *out, const char *format, double value)
+    __attribute__((format(printf, 2, 0)));  // or a dash
+// "12.4k", "1.02M", "3.1B": parameters and tokens.
+const char *count_words(double value, char out[32]);
+// "3.1e13": FLOPs.
+const char *power_words(double value, char out[32]);
