@@ -13,6 +13,7 @@
 //   squares are double.
 // - Every result is a fixed function of the arguments, the device's thread count and the machine: no atomics where
 //   order matters, no clock. An entry's own scratch is the device's workspace (see `workspace_bytes`).
+// - Subnormal float32 values may be read and written as zero.
 // - "in place" is allowed only where a comment says so.
 //
 // Names: gradients are d_ and the name of what they are the gradient of.

@@ -43,6 +43,7 @@ struct device *cpu_open(const struct device_options *options, struct error *erro
     error_set(error, EXIT_USAGE_ERROR, "no matrix products named \"%s\" (there are: onednn, reference)", library_text);
     return NULL;
   }
+  parallel_open(threads);
   struct gemm_context *gemm = gemm_open(library, threads, error);
   if (!gemm) return NULL;
   struct device *device = memory_get(sizeof *device);

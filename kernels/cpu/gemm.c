@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "kernels/cpu/gemm_library.h"
+#include "kernels/cpu/parallel.h"
 
 struct gemm_context {
   enum gemm_library library;
@@ -60,9 +61,14 @@ bool gemm_run(struct gemm_context *context, const struct gemm *gemm, const void 
   if (!full.ldb) full.ldb = gemm->form == GEMM_NT ? gemm->k : gemm->n;
   if (!full.ldc) full.ldc = gemm->n;
   if (full.m <= 0 || full.n <= 0) return true;
-  if (context->onednn) return onednn_run(context->onednn, &full, a, b, c, error);
-  gemm_reference(&full, a, b, c);
-  return true;
+  unsigned state = subnormals_flush();
+  bool fine = true;
+  if (context->onednn)
+    fine = onednn_run(context->onednn, &full, a, b, c, error);
+  else
+    gemm_reference(&full, a, b, c);
+  subnormals_restore(state);
+  return fine;
 }
 
 static float element(enum dtype dtype, const void *array, int64_t index) {

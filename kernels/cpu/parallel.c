@@ -2,6 +2,9 @@
 #include "kernels/cpu/parallel.h"
 
 #include <omp.h>
+#if defined(__SSE2__)
+#include <xmmintrin.h>
+#endif
 
 int parallel_limit(void) { return 1024; }
 
@@ -11,8 +14,10 @@ void parallel_for(int threads, int64_t count, int64_t grain, range_pass *pass, c
   if (count <= 0) return;
   int64_t grains = (count + grain - 1) / grain;
   int workers = (int)(grains < threads ? grains : threads);
+  unsigned state = subnormals_flush();
   if (workers <= 1) {  // no parallel region: a one-thread run must not touch the pool
     pass(call, 0, count, 0);
+    subnormals_restore(state);
     return;
   }
 #pragma omp parallel num_threads(workers)
@@ -25,4 +30,29 @@ void parallel_for(int threads, int64_t count, int64_t grain, range_pass *pass, c
       pass(call, begin, end, worker);
     }
   }
+  subnormals_restore(state);
+}
+
+void parallel_open(int threads) {
+  if (threads <= 1) return;
+  unsigned state = subnormals_flush();
+#pragma omp parallel num_threads(threads)
+  subnormals_flush();
+  subnormals_restore(state);
+}
+
+// The flush-to-zero and denormals-are-zero bits of the SSE control register.
+unsigned subnormals_flush(void) {
+#if defined(__SSE2__)
+  unsigned state = _mm_getcsr();
+  _mm_setcsr(state | 0x8040);
+  return state;
+#else
+  return 0;
+#endif
+}
+void subnormals_restore(unsigned state) {
+#if defined(__SSE2__)
+  _mm_setcsr(state);
+#endif
 }

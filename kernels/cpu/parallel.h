@@ -14,3 +14,11 @@ void parallel_for(int threads, int64_t count, int64_t grain, range_pass *pass, c
 int parallel_limit(void);
 // Tells the OpenMP runtime, which oneDNN asks, how many threads this thread's regions may have.
 void parallel_set_library_threads(int threads);
+
+// Float32 subnormals cost a hundred times an ordinary operation on many CPUs and mean nothing here (a moment that
+// decays after its token was last seen walks through them for hundreds of steps): between these two calls the calling
+// thread treats them as zero. Worker threads do so always.
+unsigned subnormals_flush(void);
+void subnormals_restore(unsigned state);
+// Sets up the workers for a device of this many threads.
+void parallel_open(int threads);

@@ -19,9 +19,14 @@ struct training {
 
 // Optimal points lie as dense as the data's density to the power d / (d + 2): a Gaussian of variance (d + 2) / d. Two
 // dimensions begin on a sunflower's spiral, four on an additive recurrence pushed through Box-Muller.
-static void start(struct training *t) {
+// Later attempts begin on samples.
+static void start(struct training *t, int attempt) {
   double spread = sqrt((t->dimension + 2.0) / t->dimension);
   for (int i = 0; i < t->count; i++) {
+    if (attempt > 0) {
+      for (int d = 0; d < t->dimension; d++) t->points[d][i] = (float)spread * t->data[d][attempt * MOST_POINTS + i];
+      continue;
+    }
     if (t->dimension == 2) {
       double radius = spread * sqrt(-2 * log(1 - (i + 0.5) / t->count)), angle = 2.399963229728653 * i;
       t->points[0][i] = (float)(radius * cos(angle));
@@ -49,33 +54,45 @@ static void draw(struct training *t) {
     }
 }
 
-// Every sample goes to its nearest point, every point to the mean of its samples.
-static void iterate(struct training *t, long samples) {
+// For BLOCK samples from `at`: the score (p.x - |p|^2 / 2, largest for the nearest) and number of the nearest point.
+static void search(const struct training *t, long at, float *restrict best, int *restrict nearest) {
+  const float *x0 = t->data[0] + at, *x1 = t->data[1] + at, *x2 = t->data[2] + at, *x3 = t->data[3] + at;
+  for (int i = 0; i < BLOCK; i++) {
+    best[i] = -1e30f;
+    nearest[i] = 0;
+  }
+  for (int point = 0; point < t->count; point++) {
+    float p0 = t->points[0][point], p1 = t->points[1][point];
+    if (t->dimension == 2) {
+      float half = 0.5f * (p0 * p0 + p1 * p1);
+      for (int i = 0; i < BLOCK; i++) {
+        float score = p0 * x0[i] + p1 * x1[i] - half;
+        nearest[i] = score > best[i] ? point : nearest[i];
+        best[i] = score > best[i] ? score : best[i];
+      }
+    } else {
+      float p2 = t->points[2][point], p3 = t->points[3][point];
+      float half = 0.5f * (p0 * p0 + p1 * p1 + p2 * p2 + p3 * p3);
+      for (int i = 0; i < BLOCK; i++) {
+        float score = p0 * x0[i] + p1 * x1[i] + p2 * x2[i] + p3 * x3[i] - half;
+        nearest[i] = score > best[i] ? point : nearest[i];
+        best[i] = score > best[i] ? score : best[i];
+      }
+    }
+  }
+}
+
+// Every sample goes to its nearest point, every point to the mean of its samples. Returns the mean score.
+static double iterate(struct training *t, long samples) {
   memset(t->sums, 0, sizeof t->sums);
   memset(t->counts, 0, sizeof t->counts);
-  float half_norms[MOST_POINTS];
-  for (int point = 0; point < t->count; point++) {
-    half_norms[point] = 0;
-    for (int d = 0; d < t->dimension; d++) half_norms[point] += 0.5f * t->points[d][point] * t->points[d][point];
-  }
+  double sum = 0;
   for (long at = 0; at < samples; at += BLOCK) {
     float best[BLOCK];
     int nearest[BLOCK];
+    search(t, at, best, nearest);
     for (int i = 0; i < BLOCK; i++) {
-      best[i] = -1e30f;
-      nearest[i] = 0;
-    }
-    for (int point = 0; point < t->count; point++) {
-      float score[BLOCK];
-      for (int i = 0; i < BLOCK; i++) score[i] = -half_norms[point];
-      for (int d = 0; d < t->dimension; d++)
-        for (int i = 0; i < BLOCK; i++) score[i] += t->points[d][point] * t->data[d][at + i];
-      for (int i = 0; i < BLOCK; i++) {
-        nearest[i] = score[i] > best[i] ? point : nearest[i];
-        best[i] = score[i] > best[i] ? score[i] : best[i];
-      }
-    }
-    for (int i = 0; i < BLOCK; i++) {
+      sum += (double)best[i];
       t->counts[nearest[i]]++;
       for (int d = 0; d < t->dimension; d++) t->sums[d][nearest[i]] += (double)t->data[d][at + i];
     }
@@ -84,12 +101,15 @@ static void iterate(struct training *t, long samples) {
     if (t->counts[point])
       for (int d = 0; d < t->dimension; d++)
         t->points[d][point] = (float)(t->sums[d][point] / (double)t->counts[point]);
+  return sum / (double)samples;
 }
 
 int main(void) {
-  static const int sizes[][3] = {{2, 4, 40}, {2, 16, 60}, {2, 64, 60}, {2, 256, 40}, {4, 16, 60}, {4, 256, 40}};
+  static const struct {
+    int dimension, count, iterations, attempts;
+  } sizes[] = {{2, 4, 40, 1}, {2, 16, 60, 8}, {2, 64, 60, 3}, {2, 256, 40, 1}, {4, 16, 60, 4}, {4, 256, 40, 1}};
   enum { GRIDS = sizeof sizes / sizeof sizes[0] };
-  static struct training training;
+  static struct training training, found;
   long most = 1L << SAMPLES_LOG2_LAST;
   for (int d = 0; d < MOST_DIMENSIONS; d++) {
     training.data[d] = malloc((size_t)most * sizeof(float));
@@ -99,17 +119,25 @@ int main(void) {
   for (int grid = 0; grid < GRIDS; grid++) {
     struct training *t = &training;
     t->samples = most;
-    if (grid == 0 || sizes[grid][0] != t->dimension) {
-      t->dimension = sizes[grid][0];
+    if (sizes[grid].dimension != t->dimension) {
+      t->dimension = sizes[grid].dimension;
       draw(t);
     }
-    t->count = sizes[grid][1];
-    start(t);
-    // Few samples move the points far, many place them well.
-    for (int power = SAMPLES_LOG2_FIRST; power <= SAMPLES_LOG2_LAST; power++) {
-      int iterations = power == SAMPLES_LOG2_FIRST ? 2 * sizes[grid][2] : sizes[grid][2] >> (power - SAMPLES_LOG2_FIRST);
-      for (int i = 0; i < iterations; i++) iterate(t, 1L << power);
+    t->count = sizes[grid].count;
+    // Of several starts on few samples the best one goes on: few samples move the points far, many place them well.
+    double best = -1e30;
+    for (int attempt = 0; attempt < sizes[grid].attempts; attempt++) {
+      double score = 0;
+      start(t, attempt);
+      for (int i = 0; i < 2 * sizes[grid].iterations; i++) score = iterate(t, 1L << SAMPLES_LOG2_FIRST);
+      if (score > best) {
+        best = score;
+        found = *t;
+      }
     }
+    *t = found;
+    for (int power = SAMPLES_LOG2_FIRST + 1; power <= SAMPLES_LOG2_LAST; power++)
+      for (int i = 0; i < sizes[grid].iterations >> (power - SAMPLES_LOG2_FIRST); i++) iterate(t, 1L << power);
     printf("static const float vector_grid_%d_%d[] = {", t->dimension, t->count);
     for (int d = 0; d < t->dimension; d++)
       for (int point = 0; point < t->count; point++)
@@ -118,7 +146,8 @@ int main(void) {
   }
   printf("static const struct vector_grid vector_grids[] = {\n");
   for (int grid = 0; grid < GRIDS; grid++)
-    printf("    {%d, %d, vector_grid_%d_%d},\n", sizes[grid][0], sizes[grid][1], sizes[grid][0], sizes[grid][1]);
+    printf("    {%d, %d, vector_grid_%d_%d},\n", sizes[grid].dimension, sizes[grid].count, sizes[grid].dimension,
+           sizes[grid].count);
   printf("    {0, 0, 0},\n};\n");
   for (int d = 0; d < MOST_DIMENSIONS; d++) free(training.data[d]);
   return 0;

@@ -41,7 +41,7 @@ static struct {
   struct model m;
   struct attention attention;
   float *residual, *d_residual, *scale, *d_scale, *inverse, *log_sum, *table, *embedding, *d_embedding, *m1, *m2;
-  void *x, *y, *qkv, *q, *k, *v, *o, *d_o, *d_q, *d_k, *d_v, *gate_up, *hidden, *d_hidden;
+  void *x, *y, *qkv, *q, *k, *v, *o, *d_o, *d_q, *d_k, *d_v, *gate_up, *d_gate_up, *hidden, *d_hidden;
   struct weight *w_qkv, *w_o, *w_gate_up, *w_down, *w_head;
   float *d_weight;
   int32_t *tokens;
@@ -77,7 +77,7 @@ static void attention_backward(void) {
 }
 static void swiglu_forward(void) { ops->swiglu_forward(device, s.m.rows, s.m.hidden, s.m.dtype, s.gate_up, s.hidden); }
 static void swiglu_backward(void) {
-  ops->swiglu_backward(device, s.m.rows, s.m.hidden, s.m.dtype, s.gate_up, s.d_hidden, s.gate_up, NULL);
+  ops->swiglu_backward(device, s.m.rows, s.m.hidden, s.m.dtype, s.gate_up, s.d_hidden, s.d_gate_up, NULL);
 }
 static void linear_all(struct weight *of, const void *x, void *y, int which) {
   struct linear l = layer(of);
@@ -92,7 +92,7 @@ static void o_linear(void) {
   for (int which = 0; which < 3; which++) linear_all(s.w_o, s.o, s.y, which);
 }
 static void gate_up_linear(void) {
-  for (int which = 0; which < 3; which++) linear_all(s.w_gate_up, s.x, s.gate_up, which);
+  for (int which = 0; which < 3; which++) linear_all(s.w_gate_up, s.x, s.d_gate_up, which);
 }
 static void down_linear(void) {
   for (int which = 0; which < 3; which++) linear_all(s.w_down, s.hidden, s.y, which);
@@ -212,7 +212,8 @@ int main(int argc, char **argv) {
   s.x = get(t, rows * width), s.y = get(t, rows * width), s.qkv = get(t, rows * width * 3);
   s.q = get(t, rows * width), s.k = get(t, rows * width), s.v = get(t, rows * width), s.o = get(t, rows * width);
   s.d_o = get(t, rows * width), s.d_q = get(t, rows * width), s.d_k = get(t, rows * width);
-  s.d_v = get(t, rows * width), s.gate_up = get(t, rows * hidden * 2), s.hidden = get(t, rows * hidden);
+  s.d_v = get(t, rows * width), s.gate_up = get(t, rows * hidden * 2), s.d_gate_up = get(t, rows * hidden * 2),
+  s.hidden = get(t, rows * hidden);
   s.d_hidden = get(t, rows * hidden);
   s.d_weight = get(f, 2 * width * hidden > 3 * width * width ? 2 * width * hidden : 3 * width * width);
   s.w_qkv = weight(3 * width, width), s.w_o = weight(width, width), s.w_gate_up = weight(2 * hidden, width);
