@@ -71,6 +71,7 @@ static int train(const char *config, int64_t stop_after) {
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, NULL);
   sigaction(SIGTERM, &action, NULL);
+  signal(SIGXFSZ, SIG_IGN);  // a file size limit is reported as the failed write that it is
   struct trainer_options options = {.config_path = config, .stop_after = stop_after, .stop_asked = &stop_asked};
   struct error error = {0};
   enum exit_code code = trainer_run(&options, &error);
