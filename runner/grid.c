@@ -307,14 +307,13 @@ enum grid_outcome grid_evaluate(struct grid *grid, size_t sweep_index, uint64_t 
     problem->error = m.error;
     return GRID_STOPPED;
   }
-  // A filter over plain fields counts before anything else: it may be there to leave out what cannot be trained.
-  struct error early_error;
-  early_error.code = EXIT_DONE;
+  // A filter over plain fields may be there to leave out what cannot be trained, or has a corpus that is not wanted.
   bool decided = false;
-  if (sweep->where && !no_corpus && evaluate(&m, &ready->where, true, &value, &early_error) == VALUE &&
-      value.kind != VALUE_TEXT) {
-    decided = true;
-    if (value.number == 0) return GRID_FILTERED;
+  if (m.state == NOT_TRIED && !refused && !grid->corpus_varies) resolve(&m);
+  if (sweep->where && !no_corpus && m.state != RESOLVED) {
+    struct error ignored;
+    decided = evaluate(&m, &ready->where, true, &value, &ignored) == VALUE && value.kind != VALUE_TEXT;
+    if (decided && value.number == 0) return GRID_FILTERED;
   }
   if (refused) return GRID_REFUSED;
   resolve(&m);
