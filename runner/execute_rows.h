@@ -1,0 +1,19 @@
+// Rows of the store as people and scripts read them: JSON, CSV, a table.
+#pragma once
+#include <stdio.h>
+
+#include "base/base.h"
+#include "results/store.h"
+
+// The value as it stands in JSON.
+void json_put_value(struct json_writer *json, const struct value *value);
+// The present row as an object of these columns (NULL: all).
+void rows_put_object(struct json_writer *json, const struct store_rows *rows, const int *columns, int count);
+// All rows from here on, as an array of objects. False when reading failed.
+bool rows_write_json(struct store_rows *rows, const int *columns, int count, struct text *out, struct error *error);
+bool rows_write_csv(struct store_rows *rows, const int *columns, int count, FILE *out, struct error *error);
+// A table with aligned columns; numbers rounded for people, ids cut to 8 characters. *shown gets the number of rows.
+bool rows_write_table(struct store_rows *rows, const int *columns, int count, FILE *out, size_t *shown,
+                      struct error *error);
+// The value as text for people, by its column's name (ids are cut, times become durations, bytes units).
+const char *value_human(const char *column, const struct value *value, struct arena *arena);
