@@ -35,6 +35,7 @@ struct table_column {
   int *codes;               // COLUMN_CATEGORY: one a row, index into categories, -1 where missing
   const char **categories;  // in order of first appearance
   int category_count;
+  struct category_index *index;  // of the table's own code
 };
 
 struct table {
@@ -231,9 +232,11 @@ enum coefficient_status {
   COEFFICIENT_TIED,
   COEFFICIENT_AT_LOW,  // at its bound (a positive parameter's 0 counts: its term has vanished)
   COEFFICIENT_AT_HIGH,
+  COEFFICIENT_UNFITTED,      // of a category that no fitted row has; its value is NAN
   COEFFICIENT_UNIDENTIFIED,  // the data do not determine it: a direction through it leaves the predictions unchanged
 };
-// "fitted", "fixed", "baseline", "tied", "at lower bound", "at upper bound", "not identified"
+// "fitted", "fixed", "baseline", "tied", "at lower bound", "at upper bound", "not fitted",
+// "not identified"
 const char *coefficient_status_name(enum coefficient_status status);
 
 struct coefficient {
@@ -317,7 +320,8 @@ void fit_result_json(const struct fit_result *result, struct json_writer *writer
 // ---------------------------------------------------------------------------------------------------------------------
 // Predictions
 
-// The law's prediction at given coefficients (names as in struct coefficient) for every row of a table: a row that lacks a column or has a category without coefficient gets NAN.
+// The law's prediction at given coefficients (names as in struct coefficient) for every row of a table: a row that
+// lacks a column or has a category without coefficient gets NAN.
 bool law_predict(const struct law *law, const struct coefficient *coefficients, size_t count, const struct table *table,
                  double *predictions, struct error *error);
 

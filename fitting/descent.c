@@ -1,0 +1,204 @@
+// Getting down: Levenberg-Marquardt on the reweighted model, then Newton with the full Hessian.
+#include <float.h>
+#include <string.h>
+
+#include "fitting/problem.h"
+
+bool cholesky_solve(double *a, int n, double *b) {
+  for (int j = 0; j < n; j++) {
+    double diagonal = a[j * n + j];
+    for (int k = 0; k < j; k++) diagonal -= a[j * n + k] * a[j * n + k];
+    if (!(diagonal > 0) || !isfinite(diagonal)) return false;
+    diagonal = sqrt(diagonal);
+    a[j * n + j] = diagonal;
+    for (int i = j + 1; i < n; i++) {
+      double sum = a[i * n + j];
+      for (int k = 0; k < j; k++) sum -= a[i * n + k] * a[j * n + k];
+      a[i * n + j] = sum / diagonal;
+    }
+  }
+  for (int i = 0; i < n; i++) {
+    for (int k = 0; k < i; k++) b[i] -= a[i * n + k] * b[k];
+    b[i] /= a[i * n + i];
+  }
+  for (int i = n - 1; i >= 0; i--) {
+    for (int k = i + 1; k < n; k++) b[i] -= a[k * n + i] * b[k];
+    b[i] /= a[i * n + i];
+  }
+  return true;
+}
+
+// Coordinates at a bound that the gradient pushes against stay where they are.
+static void hold_at_bounds(struct workspace *workspace, const double *x) {
+  const struct problem *problem = workspace->problem;
+  for (int i = 0; i < problem->free_count; i++)
+    workspace->held[i] = (x[i] <= problem->low[i] && workspace->gradient[i] > 0) ||
+                         (x[i] >= problem->high[i] && workspace->gradient[i] < 0);
+}
+
+enum { STEP_LIMIT = 8 };  // in internal coordinates: a positive parameter changes by at most e^8 at once
+
+// Solves (matrix + damping * scale) step = -gradient over the coordinates that are not held; false when the damped
+// matrix is not positive definite. trial gets x + step within the bounds, step what is left of it.
+static bool damped_step(struct workspace *workspace, const double *x, const double *matrix, const double *scale,
+                        double damping) {
+  const struct problem *problem = workspace->problem;
+  int n = problem->free_count;
+  for (int i = 0; i < n; i++) {
+    workspace->step[i] = workspace->held[i] ? 0 : -workspace->gradient[i];
+    for (int j = 0; j < n; j++)
+      workspace->factor[i * n + j] = workspace->held[i] || workspace->held[j] ? (i == j ? 1 : 0) : matrix[i * n + j];
+    if (!workspace->held[i]) workspace->factor[i * n + i] += damping * scale[i];
+  }
+  if (!cholesky_solve(workspace->factor, n, workspace->step)) return false;
+  double longest = 0;
+  for (int i = 0; i < n; i++) longest = fmax(longest, fabs(workspace->step[i]));
+  if (!isfinite(longest)) return false;
+  double shrink = longest > STEP_LIMIT ? STEP_LIMIT / longest : 1;
+  for (int i = 0; i < n; i++) {
+    double to = x[i] + shrink * workspace->step[i];
+    to = to < problem->low[i] ? problem->low[i] : to > problem->high[i] ? problem->high[i] : to;
+    workspace->trial[i] = to;
+    workspace->step[i] = to - x[i];
+  }
+  return true;
+}
+
+// What the quadratic model promises for workspace->step.
+static double model_gain(const struct workspace *workspace, const double *matrix) {
+  int n = workspace->problem->free_count;
+  double gain = 0;
+  for (int i = 0; i < n; i++) {
+    double product = 0;
+    for (int j = 0; j < n; j++) product += matrix[i * n + j] * workspace->step[j];
+    gain -= workspace->step[i] * (workspace->gradient[i] + 0.5 * product);
+  }
+  return gain;
+}
+
+static void swap_pointers(double **a, double **b) {
+  double *other = *a;
+  *a = *b;
+  *b = other;
+}
+
+static void swap_trial(struct workspace *workspace) {
+  swap_pointers(&workspace->gradient, &workspace->trial_gradient);
+  swap_pointers(&workspace->magnitude, &workspace->trial_magnitude);
+  swap_pointers(&workspace->matrix, &workspace->trial_matrix);
+}
+
+// Scale of the damping: the diagonal, with a floor so that coordinates that have no effect here do not run away.
+static void diagonal_scale(const double *matrix, int n, double *scale) {
+  double largest = 0;
+  for (int i = 0; i < n; i++) largest = fmax(largest, matrix[i * n + i]);
+  for (int i = 0; i < n; i++) scale[i] = fmax(matrix[i * n + i], 1e-10 * largest + DBL_MIN);
+}
+
+double descend(struct workspace *workspace, double *x, const double *weight, int iterations, double tolerance) {
+  int n = workspace->problem->free_count, slow = 0;
+  double damping = 1e-3, growth = 2;
+  double value = problem_evaluate(workspace, x, weight, WANT_REWEIGHTED);
+  if (!isfinite(value)) return value;
+  for (int iteration = 0; iteration < iterations; iteration++) {
+    hold_at_bounds(workspace, x);
+    diagonal_scale(workspace->matrix, n, workspace->scratch);
+    bool moved = false;
+    for (int attempt = 0; attempt < 12 && !moved; attempt++) {
+      if (damped_step(workspace, x, workspace->matrix, workspace->scratch, damping)) {
+        double promised = model_gain(workspace, workspace->matrix);
+        swap_trial(workspace);
+        double trial = problem_evaluate(workspace, workspace->trial, weight, WANT_REWEIGHTED);
+        if (trial < value) {
+          double ratio = (value - trial) / promised;
+          slow = value - trial < tolerance * value ? slow + 1 : 0;
+          value = trial;
+          memcpy(x, workspace->trial, (size_t)n * sizeof *x);
+          damping *= fmax(1.0 / 3, 1 - pow(2 * fmin(ratio, 1) - 1, 3));
+          damping = fmax(damping, 1e-12);
+          growth = 2;
+          moved = true;
+          break;
+        }
+        swap_trial(workspace);
+      }
+      damping *= growth;
+      growth *= 2;
+    }
+    if (!moved || slow >= 2) break;
+  }
+  return value;
+}
+
+// Largest |gradient| / magnitude over the coordinates that are free to move. A coordinate whose whole gradient could
+// not matter (its term has vanished) counts as stationary.
+static double stationarity(const struct workspace *workspace, double value) {
+  double worst = 0;
+  for (int i = 0; i < workspace->problem->free_count; i++) {
+    if (workspace->held[i] || fabs(workspace->gradient[i]) <= 1e-12 * value) continue;
+    worst = fmax(worst, fabs(workspace->gradient[i]) / workspace->magnitude[i]);
+  }
+  return worst;
+}
+
+// matrix += derivative of the frozen gradient by central differences: what the curvature of the law adds.
+static void add_law_curvature(struct workspace *workspace, const double *x, const double *weight) {
+  const struct problem *problem = workspace->problem;
+  int n = problem->free_count;
+  for (size_t row = 0; row < problem->program->padded; row++) {
+    double w = problem->weight[row] * (weight ? weight[row] : 1);
+    workspace->frozen[row] = w * huber_slope(workspace->residual[row], problem->delta);
+  }
+  double *plus = workspace->trial_gradient, *minus = workspace->trial_magnitude;
+  memcpy(workspace->trial, x, (size_t)n * sizeof *x);
+  for (int j = 0; j < n; j++) {
+    double h = 1e-5 * fmax(1, fabs(x[j]));
+    workspace->trial[j] = x[j] + h;
+    problem_frozen_gradient(workspace, workspace->trial, plus);
+    workspace->trial[j] = x[j] - h;
+    problem_frozen_gradient(workspace, workspace->trial, minus);
+    workspace->trial[j] = x[j];
+    for (int i = 0; i < n; i++) {
+      double half = (plus[i] - minus[i]) / (4 * h);  // halves, for the two sides of the symmetric matrix
+      workspace->matrix[i * n + j] += half;
+      workspace->matrix[j * n + i] += half;
+    }
+  }
+}
+
+struct polish_result polish(struct workspace *workspace, double *x, const double *weight, int iterations) {
+  int n = workspace->problem->free_count, stuck = 0;
+  struct polish_result result = {.objective = problem_evaluate(workspace, x, weight, WANT_INLIER)};
+  double damping = 1e-8;
+  for (; isfinite(result.objective) && result.iterations < iterations; result.iterations++) {
+    hold_at_bounds(workspace, x);
+    result.stationarity = stationarity(workspace, result.objective);
+    if (result.stationarity < 1e-12) break;
+    add_law_curvature(workspace, x, weight);
+    diagonal_scale(workspace->matrix, n, workspace->scratch);
+    bool moved = false;
+    double before = result.objective;
+    for (int attempt = 0; attempt < 40 && !moved; attempt++) {
+      if (damped_step(workspace, x, workspace->matrix, workspace->scratch, damping)) {
+        double trial = problem_evaluate(workspace, workspace->trial, weight, WANT_VALUE);
+        if (trial < result.objective) {
+          result.objective = trial;
+          memcpy(x, workspace->trial, (size_t)n * sizeof *x);
+          damping = fmax(damping / 8, 1e-14);
+          moved = true;
+          break;
+        }
+      }
+      damping *= 4;
+    }
+    stuck = before - result.objective <= 1e-15 * before ? stuck + 1 : 0;
+    result.objective = problem_evaluate(workspace, x, weight, WANT_INLIER);
+    if (!moved || stuck >= 2) {
+      hold_at_bounds(workspace, x);
+      result.stationarity = stationarity(workspace, result.objective);
+      break;
+    }
+  }
+  result.stationary = result.stationarity < 1e-6;
+  return result;
+}

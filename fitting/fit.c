@@ -1,0 +1,220 @@
+// fit_run: from a law and a table to coefficients, intervals, residuals and warnings.
+#include "fitting/fit.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static double seconds_now(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+const char *coefficient_status_name(enum coefficient_status status) {
+  switch (status) {
+    case COEFFICIENT_FITTED:
+      return "fitted";
+    case COEFFICIENT_FIXED:
+      return "fixed";
+    case COEFFICIENT_BASELINE:
+      return "baseline";
+    case COEFFICIENT_TIED:
+      return "tied";
+    case COEFFICIENT_AT_LOW:
+      return "at lower bound";
+    case COEFFICIENT_AT_HIGH:
+      return "at upper bound";
+    case COEFFICIENT_UNIDENTIFIED:
+      return "not identified";
+    case COEFFICIENT_UNFITTED:
+      return "not fitted";
+  }
+  return "?";
+}
+
+static const char *copy(struct fit_result *result, const char *text) {
+  return text ? arena_string(&result->arena, text) : NULL;
+}
+
+static void fill_coefficients(struct fit *fit) {
+  struct fit_result *result = fit->result;
+  result->coefficients = arena_array(&result->arena, (size_t)fit->element_count + 1, sizeof *result->coefficients);
+  for (int e = 0; e < fit->element_count; e++) {
+    const struct element *element = &fit->elements[e];
+    struct coefficient *coefficient = &result->coefficients[result->coefficient_count++];
+    *coefficient = (struct coefficient){.name = copy(result, element->name),
+                                        .parameter = copy(result, fit->law->parameters[element->parameter].name),
+                                        .category = copy(result, element->category),
+                                        .value = element_value(element, element->value),
+                                        .low = NAN,
+                                        .high = NAN,
+                                        .se = NAN};
+    coefficient->status = element->baseline    ? COEFFICIENT_BASELINE
+                          : element->fixed     ? COEFFICIENT_FIXED
+                          : element->free_ever ? COEFFICIENT_FITTED
+                                               : COEFFICIENT_UNFITTED;
+    if (coefficient->status == COEFFICIENT_UNFITTED) coefficient->value = NAN;
+  }
+}
+
+static void fill_stages(struct fit *fit) {
+  struct fit_result *result = fit->result;
+  const struct fit_stage *main_stage = &fit->stages[0];
+  result->stages = arena_array(&result->arena, (size_t)fit->stage_count + 1, sizeof *result->stages);
+  result->stationary = true;
+  for (int s = 0; s < fit->stage_count; s++) {
+    const struct fit_stage *stage = &fit->stages[s];
+    if (!stage->free_count) continue;
+    result->stages[result->stage_count++] = (struct fit_stage_result){
+        copy(result, stage->law_stage->name), stage->row_count, (size_t)stage->free_count, stage->objective};
+    result->stationary &= stage->stationary;
+    result->stationarity = fmax(result->stationarity, stage->stationarity);
+    if (stage->free_count > main_stage->free_count) main_stage = stage;
+  }
+  result->starts = main_stage->starts;
+  result->starts_descended = main_stage->descended;
+  result->starts_agreeing = main_stage->agreeing;
+  result->trust_region_objective = main_stage->trust_region_objective;
+  result->bfgs_objective = main_stage->bfgs_objective;
+  result->runner_up_objective = NAN;
+  if (main_stage->other_count) {
+    result->runner_up_objective = main_stage->other_objectives[0];
+    result->runner_up = arena_array(&result->arena, (size_t)fit->element_count, sizeof *result->runner_up);
+    for (int e = 0; e < fit->element_count; e++) result->runner_up[e] = result->coefficients[e].value;
+    for (int i = 0; i < main_stage->free_count; i++)
+      result->runner_up[main_stage->free[i]] =
+          element_value(&fit->elements[main_stage->free[i]], main_stage->others[0][i]);
+  }
+  if (!result->stationary)
+    fit_warn(result, "the minimum did not pass the stationarity test (%.2g): the coefficients may not be the best",
+             result->stationarity);
+  if (main_stage->agreeing <= 1 && main_stage->descended > 1)
+    fit_warn(result, "only one start reached the lowest objective: there may be a lower one");
+}
+
+// The categories of a row, for reading the residual table: "w4a4" or "QuEST / BF16".
+static const char *row_categories(struct fit *fit, size_t row) {
+  struct text text = {0};
+  for (int i = 0; i < fit->law->column_count; i++) {
+    int column = table_find(fit->table, fit->law->columns[i]);
+    struct value value = table_value(fit->table, (size_t)column, row);
+    if (value.kind == VALUE_TEXT) text_format(&text, "%s%s", text.length ? " / " : "", value.text);
+  }
+  const char *made = arena_string(&fit->result->arena, text_string(&text));
+  text_free(&text);
+  return made;
+}
+
+// The objective's loss of one residual.
+static double row_loss(const struct fit *fit, double residual) {
+  switch (fit->objective.kind) {
+    case OBJECTIVE_HUBER:
+      return huber_value(residual, fit->objective.delta);
+    case OBJECTIVE_LEAST_SQUARES:
+      return 0.5 * residual * residual;
+    case OBJECTIVE_LAD:
+      return fabs(residual);
+  }
+  return NAN;
+}
+
+static void fill_row(struct fit *fit, size_t row, double predicted, struct fit_row *out) {
+  double observed = fit->observed[row], size;
+  *out = (struct fit_row){.name = copy(fit->result, fit->table->row_names[row]),
+                          .use = fit->use[row],
+                          .observed = observed,
+                          .predicted = predicted,
+                          .group = row_categories(fit, row)};
+  out->residual = fit->residual == RESIDUAL_LOG ? log(observed / predicted) : observed - predicted;
+  size = fabs(out->residual);
+  out->influence = 1;
+  if (fit->objective.kind == OBJECTIVE_HUBER && size > fit->objective.delta)
+    out->influence = fit->objective.delta / size;
+}
+
+// Predictions for all rows, the objective over the fitted ones, errors over both kinds.
+static bool fill_rows(struct fit *fit, struct error *error) {
+  struct fit_result *result = fit->result;
+  size_t rows = fit->table->row_count, held_out = 0;
+  double *predictions = memory_get((rows + 1) * sizeof *predictions), squares = 0, errors = 0;
+  bool fine = law_predict(fit->law, result->coefficients, result->coefficient_count, fit->table, predictions, error);
+  result->table = arena_array(&result->arena, rows + 1, sizeof *result->table);
+  for (size_t row = 0; row < rows && fine; row++) {
+    if (!fit->selected[row]) continue;
+    struct fit_row *out = &result->table[result->table_count++];
+    fill_row(fit, row, predictions[row], out);
+    double log_residual = log(out->observed / out->predicted);
+    if (out->use == ROW_FITTED) {
+      result->rows++;
+      result->objective += fit->row_weight[row] * row_loss(fit, out->residual);
+      squares += log_residual * log_residual;
+    } else if (out->use == ROW_HELD_OUT) {
+      result->held_out++;
+      if (isnan(predictions[row])) continue;  // a category that no fitted row has
+      held_out++;
+      errors += fabs(out->predicted - out->observed) / out->observed;
+    } else {
+      result->unused++;
+    }
+  }
+  result->residual_rms = sqrt(squares / (double)result->rows);
+  result->holdout_error = held_out ? errors / (double)held_out : NAN;
+  if (held_out < result->held_out)
+    fit_warn(result, "%zu held-out rows have a category that no fitted row has; they count in no error",
+             result->held_out - held_out);
+  free(predictions);
+  return fine;
+}
+
+static bool begin(struct fit *fit, struct error *error) {
+  struct fit_result *result = fit->result;
+  const struct law *law = fit->law;
+  const struct fit_options *options = fit->options;
+  fit->residual = law->residual;
+  fit->objective = law->objective;
+  if (options->residual && !residual_parse(options->residual, &fit->residual, error)) return false;
+  if (options->objective && !objective_parse(options->objective, &fit->objective, error)) return false;
+  result->name = copy(result, options->name ? options->name : law->name);
+  result->law = copy(result, law->name);
+  result->formula = copy(result, law->formula_text);
+  result->source = copy(result, fit->table->source);
+  result->target = copy(result, law->target);
+  result->residual = fit->residual;
+  result->objective_kind = fit->objective;
+  result->bootstrap = options->bootstrap < 0 ? 1000 : options->bootstrap;
+  result->confidence = options->confidence > 0 ? options->confidence : 0.95;
+  result->parameter_count = copy(result, options->parameter_count);
+  int parameters = table_find(fit->table, "parameters");
+  if (!options->parameter_count && parameters >= 0)
+    result->parameter_count = arena_format(&result->arena, "as in column %s of %s",
+                                           fit->table->columns[parameters].original, fit->table->source);
+  return true;
+}
+
+bool fit_run(const struct law *law, const struct table *table, const struct fit_options *options,
+             struct fit_result *result, struct error *error) {
+  static const struct fit_options none = {.bootstrap = -1};
+  *result = (struct fit_result){0};
+  struct fit fit = {.law = law, .table = table, .options = options ? options : &none, .result = result};
+  double started = seconds_now();
+  bool fine = begin(&fit, error) && fit_setup(&fit, error);
+  for (int s = 0; s < fit.stage_count && fine; s++)
+    if (fit.stages[s].free_count) fine = fit_search(&fit, &fit.stages[s], error);
+  if (fine) {
+    fill_coefficients(&fit);
+    fill_stages(&fit);
+    fit_identify(&fit);
+    fit_bootstrap(&fit);
+    fine = fit_derive(&fit, error) && fill_rows(&fit, error);
+  }
+  arena_free(&fit.arena);
+  result->seconds = seconds_now() - started;
+  return fine;
+}
+
+void fit_result_free(struct fit_result *result) {
+  arena_free(&result->arena);
+  *result = (struct fit_result){0};
+}

@@ -1,0 +1,313 @@
+// The search for a stage's minimum: a cheap descent from every start, a full one of the most promising, GSL's
+// minimizers as a second opinion, and a count of how many agree.
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fitting/fit.h"
+#include "fitting/parallel.h"
+
+enum {
+  START_LIMIT = 5000,
+  SCREEN_ROWS = 4096,     // larger tables are screened on as many rows
+  PROMISING = 128,        // starts that are descended fully, at most
+  REMEMBERED_MINIMA = 3,  // further minima that resamples start from too
+};
+
+struct search {
+  struct fit *fit;
+  struct fit_stage *stage;
+  const struct problem *screen;                // the stage's problem, or one of fewer rows
+  struct workspace **screen_spaces, **spaces;  // one a thread
+  size_t start_count;
+  int free_count;
+  double *x;                       // [start_count][free_count]
+  double *objective;               // [start_count]
+  size_t *order;                   // starts, best first
+  struct polish_result *polished;  // [promising]
+};
+
+// ---- starts ---------------------------------------------------------------------------------------------------------
+
+// Starts of a free element: the law's; the fixed value of one that the options have freed.
+static int start_values(const struct fit *fit, int element, const double **values) {
+  const struct law_parameter *parameter = &fit->law->parameters[fit->elements[element].parameter];
+  if (parameter->start_count) {
+    *values = parameter->starts;
+    return parameter->start_count;
+  }
+  *values = &parameter->fixed_value;
+  return 1;
+}
+
+// The starts are the product of the parameters' lists (all categories of one parameter move together), or a sample of
+// it where that is too large.
+static void make_starts(struct search *search) {
+  struct fit *fit = search->fit;
+  struct fit_stage *stage = search->stage;
+  int *axis_of = arena_array(&fit->arena, (size_t)stage->free_count + 1, sizeof *axis_of), axes = 0;
+  int *axis_size = arena_array(&fit->arena, (size_t)stage->free_count + 1, sizeof *axis_size);
+  double product = 1;
+  for (int i = 0; i < stage->free_count; i++) {
+    const double *values;
+    int count = start_values(fit, stage->free[i], &values);
+    axis_of[i] = axes;
+    for (int j = 0; j < i; j++)
+      if (fit->elements[stage->free[j]].parameter == fit->elements[stage->free[i]].parameter) axis_of[i] = axis_of[j];
+    if (axis_of[i] < axes) continue;
+    axis_size[axes++] = count;
+    product *= count;
+  }
+  double limit = fit->options->starts > 0 ? fit->options->starts : START_LIMIT;
+  bool sampled = product > limit;
+  search->start_count = (size_t)(sampled ? limit : product);
+  search->x = memory_get(search->start_count * (size_t)stage->free_count * sizeof *search->x);
+  for (size_t s = 0; s < search->start_count; s++) {
+    size_t rest = s;
+    for (int axis = 0; axis < axes; axis++) {
+      size_t size = (size_t)axis_size[axis], choice = rest % size;
+      rest /= size;
+      if (sampled) choice = random_below(fit->options->seed, RANDOM_STREAM_STARTS, s, (uint64_t)axis, size);
+      for (int i = 0; i < stage->free_count; i++) {
+        if (axis_of[i] != axis) continue;
+        const double *values;
+        start_values(fit, stage->free[i], &values);
+        const struct element *element = &fit->elements[stage->free[i]];
+        double x = element_internal(element, values[choice]);
+        x = fmin(fmax(x, element->low), element->high);
+        search->x[s * (size_t)stage->free_count + (size_t)i] = x;
+      }
+    }
+  }
+}
+
+// ---- screening ------------------------------------------------------------------------------------------------------
+
+// A problem on every k-th row of a large table, compiled anew.
+static bool thin_problem(struct search *search, struct problem *thin, struct error *error) {
+  struct fit *fit = search->fit;
+  const struct fit_stage *stage = search->stage;
+  *thin = stage->problem;
+  search->screen = thin;
+  if (stage->row_count <= SCREEN_ROWS) return true;
+  size_t *rows = arena_array(&fit->arena, SCREEN_ROWS, sizeof *rows), count = 0, step = stage->row_count / SCREEN_ROWS;
+  for (; count < SCREEN_ROWS; count++) {  // one row out of every `step`, at random
+    size_t offset = random_below(fit->options->seed, RANDOM_STREAM_STARTS, (uint64_t)1 << 32, count, step);
+    rows[count] = count * step + offset;
+  }
+  double *target = arena_array(&fit->arena, SCREEN_ROWS, sizeof *target);
+  double *weight = arena_array(&fit->arena, SCREEN_ROWS, sizeof *weight);
+  for (size_t i = 0; i < count; i++) {
+    target[i] = stage->target[rows[i]];
+    weight[i] = stage->weight[rows[i]];
+    rows[i] = stage->rows[rows[i]];
+  }
+  thin->program = program_compile(&fit->arena, fit->law, fit->table, (struct row_list){rows, count}, fit->elements,
+                                  fit->element_count, fit->residual, error);
+  thin->target = target;
+  thin->weight = weight;
+  return thin->program != NULL;
+}
+
+// Least squares brings a far start near; the objective itself then decides where it goes.
+static void screen_one(void *context, size_t start, int thread) {
+  struct search *search = context;
+  struct workspace *workspace = search->screen_spaces[thread];
+  double *x = search->x + start * (size_t)search->free_count;
+  struct problem squares = *search->screen;
+  if (isfinite(squares.delta)) {
+    squares.delta = INFINITY;
+    workspace_use(workspace, &squares);
+    descend(workspace, x, NULL, 10, 1e-3);
+  }
+  workspace_use(workspace, search->screen);
+  search->objective[start] = descend(workspace, x, NULL, 25, 1e-7);
+}
+
+static void descend_one(void *context, size_t place, int thread) {
+  struct search *search = context;
+  size_t start = search->order[place];
+  double *x = search->x + start * (size_t)search->free_count;
+  workspace_use(search->spaces[thread], &search->stage->problem);
+  descend(search->spaces[thread], x, NULL, 200, 1e-9);
+  search->polished[place] = polish(search->spaces[thread], x, NULL, 100);
+  search->objective[start] = search->polished[place].objective;
+}
+
+static int compare_objectives(const void *a, const void *b, void *context) {
+  const double *objective = context;
+  size_t left = *(const size_t *)a, right = *(const size_t *)b;
+  if (objective[left] != objective[right]) return objective[left] < objective[right] ? -1 : 1;
+  return left < right ? -1 : left > right;
+}
+
+static struct workspace **spaces_for(struct arena *arena, const struct problem *problem, int threads) {
+  struct workspace **spaces = arena_array(arena, (size_t)threads, sizeof *spaces);
+  for (int t = 0; t < threads; t++) spaces[t] = workspace_new(arena, problem);
+  return spaces;
+}
+
+// Full descents as the size of the table allows.
+static size_t promising_count(const struct search *search) {
+  double work = (double)search->stage->row_count * (search->free_count + 4.0);
+  double count = fmin(fmax(3e7 / work, 4), PROMISING);
+  return (size_t)fmin(count, (double)search->start_count);
+}
+
+// What is below this is rounding: the fit passes through its points.
+static double objective_floor(const struct fit_stage *stage) { return 1e-22 * (double)stage->row_count; }
+
+static bool same_objective(const struct fit_stage *stage, double a, double b) {
+  return fabs(a - b) <= 1e-6 * fmin(a, b) + objective_floor(stage);
+}
+
+// Takes the best of the descended starts, counts who agrees, and remembers the other minima.
+static void take_minima(struct search *search, size_t promising) {
+  struct fit *fit = search->fit;
+  struct fit_stage *stage = search->stage;
+  size_t n = (size_t)search->free_count, best = 0;
+  size_t *places = arena_array(&fit->arena, promising + 1, sizeof *places);
+  double *objectives = arena_array(&fit->arena, promising + 1, sizeof *objectives);
+  for (size_t i = 0; i < promising; i++) {
+    places[i] = i;
+    objectives[i] = search->polished[i].objective;
+  }
+  qsort_r(places, promising, sizeof *places, compare_objectives, objectives);
+  best = places[0];
+  stage->x = arena_array(&fit->arena, n + 1, sizeof *stage->x);
+  memcpy(stage->x, search->x + search->order[best] * n, n * sizeof *stage->x);
+  stage->objective = objectives[best];
+  stage->stationarity = search->polished[best].stationarity;
+  stage->stationary = search->polished[best].stationary || stage->objective <= objective_floor(stage);
+  stage->others = arena_array(&fit->arena, REMEMBERED_MINIMA, sizeof *stage->others);
+  stage->other_objectives = arena_array(&fit->arena, REMEMBERED_MINIMA, sizeof *stage->other_objectives);
+  double last = stage->objective;
+  for (size_t i = 0; i < promising; i++) {
+    const struct polish_result *polished = &search->polished[places[i]];
+    if (same_objective(stage, polished->objective, stage->objective)) {
+      stage->agreeing++;
+    } else if (polished->stationary && stage->other_count < REMEMBERED_MINIMA && isfinite(polished->objective) &&
+               !same_objective(stage, polished->objective, last)) {
+      double *x = arena_array(&fit->arena, n + 1, sizeof *x);
+      memcpy(x, search->x + search->order[places[i]] * n, n * sizeof *x);
+      stage->other_objectives[stage->other_count] = last = polished->objective;
+      stage->others[stage->other_count++] = x;
+    }
+  }
+  stage->starts = (int64_t)search->start_count;
+  stage->descended = (int64_t)promising;
+}
+
+// GSL's minimizers from the minimum found, and from where the best screened start stood; whatever lies lower is taken.
+static void second_opinion(struct search *search, const double *screened) {
+  struct fit_stage *stage = search->stage;
+  size_t n = (size_t)search->free_count;
+  stage->trust_region_objective = stage->bfgs_objective = NAN;
+  if ((double)stage->row_count * (double)n > 2e6) return;  // GSL holds the whole Jacobian
+  struct workspace *workspace = search->spaces[0];
+  workspace_use(workspace, &stage->problem);
+  double *x = arena_array(&search->fit->arena, n + 1, sizeof *x);
+  memcpy(x, screened, n * sizeof *x);
+  fit_gsl(workspace, x, &stage->trust_region_objective, &stage->bfgs_objective);
+  struct polish_result polished = polish(workspace, x, NULL, 100);
+  if (!(polished.objective < stage->objective) || same_objective(stage, polished.objective, stage->objective)) return;
+  stage->other_objectives[0] = stage->objective;
+  stage->others[0] = stage->x;
+  if (!stage->other_count) stage->other_count = 1;
+  stage->x = x;
+  stage->objective = polished.objective;
+  stage->stationarity = polished.stationarity;
+  stage->stationary = polished.stationary;
+  stage->agreeing = 0;
+}
+
+static double sum_of_sizes(struct workspace *workspace, const struct fit_stage *stage, const double *x) {
+  double sum = 0;
+  problem_evaluate(workspace, x, NULL, WANT_VALUE);
+  for (size_t i = 0; i < stage->row_count; i++) sum += stage->weight[i] * fabs(workspace->residual[i]);
+  return sum;
+}
+
+// Least absolute deviations: Huber with ever smaller delta, from the last minimum each time.
+static void sharpen(struct search *search) {
+  struct fit_stage *stage = search->stage;
+  struct workspace *workspace = search->spaces[0];
+  for (int round = 0; round < 12; round++) {
+    stage->problem.delta /= 4;
+    workspace_use(workspace, &stage->problem);
+    for (int k = 0; k <= stage->other_count; k++) {
+      double *x = k ? stage->others[k - 1] : stage->x;
+      descend(workspace, x, NULL, 200, 1e-12);
+      struct polish_result polished = polish(workspace, x, NULL, 200);
+      if (k) continue;
+      stage->stationarity = polished.stationarity;
+      stage->stationary = polished.stationary;
+    }
+  }
+  stage->objective = sum_of_sizes(workspace, stage, stage->x);
+  for (int k = 0; k < stage->other_count; k++)
+    stage->other_objectives[k] = sum_of_sizes(workspace, stage, stage->others[k]);
+}
+
+// LAD starts as Huber with a delta of the residuals' size: what least squares from the best screened start leaves.
+static double lad_delta(struct search *search) {
+  struct workspace *workspace = search->spaces[0];
+  struct problem squares = search->stage->problem;
+  squares.delta = INFINITY;
+  workspace_use(workspace, &squares);
+  double best = INFINITY, *x = arena_array(&search->fit->arena, (size_t)search->free_count + 1, sizeof *x);
+  size_t step = search->start_count / 50 + 1;
+  for (size_t s = 0; s < search->start_count; s += step) {
+    memcpy(x, search->x + s * (size_t)search->free_count, (size_t)search->free_count * sizeof *x);
+    best = fmin(best, descend(workspace, x, NULL, 50, 1e-4));
+  }
+  double size = sqrt(2 * best / (double)search->stage->row_count);
+  return isfinite(size) && size > 1e-12 ? 0.1 * size : 1e-6;
+}
+
+bool fit_search(struct fit *fit, struct fit_stage *stage, struct error *error) {
+  struct search search = {.fit = fit, .stage = stage, .free_count = stage->free_count};
+  double *start = arena_array(&fit->arena, (size_t)fit->element_count + 1, sizeof *start);
+  for (int e = 0; e < fit->element_count; e++) start[e] = fit->elements[e].value;
+  stage->problem.start = start;
+  int threads = parallel_threads(fit->options->threads);
+  search.spaces = spaces_for(&fit->arena, &stage->problem, threads);
+  make_starts(&search);
+  bool lad = fit->objective.kind == OBJECTIVE_LAD;
+  if (lad) stage->problem.delta = lad_delta(&search);
+  struct problem thin;
+  if (!thin_problem(&search, &thin, error)) {
+    free(search.x);
+    return false;
+  }
+  search.screen_spaces =
+      search.screen->program == stage->program ? search.spaces : spaces_for(&fit->arena, search.screen, threads);
+  search.objective = memory_get(search.start_count * sizeof *search.objective);
+  search.order = memory_get(search.start_count * sizeof *search.order);
+  parallel_for(search.start_count, threads, screen_one, &search);
+  for (size_t s = 0; s < search.start_count; s++) search.order[s] = s;
+  qsort_r(search.order, search.start_count, sizeof *search.order, compare_objectives, search.objective);
+  bool fine = isfinite(search.objective[search.order[0]]);
+  if (!fine) {
+    error_set(error, EXIT_USAGE_ERROR,
+              "%s: the law %s gives no finite loss for these rows from any of its %zu starts; look at the columns and "
+              "at --fix",
+              fit->table->source, fit->law->name, search.start_count);
+  } else {
+    size_t promising = promising_count(&search);
+    double *screened = arena_array(&fit->arena, (size_t)stage->free_count + 1, sizeof *screened);
+    memcpy(screened, search.x + search.order[0] * (size_t)stage->free_count,
+           (size_t)stage->free_count * sizeof *screened);
+    search.polished = arena_array(&fit->arena, promising, sizeof *search.polished);
+    parallel_for(promising, threads, descend_one, &search);
+    take_minima(&search, promising);
+    second_opinion(&search, screened);
+    if (lad) sharpen(&search);
+  }
+  for (int i = 0; fine && i < stage->free_count; i++) fit->elements[stage->free[i]].value = stage->x[i];
+  free(search.x);
+  free(search.objective);
+  free(search.order);
+  return fine;
+}

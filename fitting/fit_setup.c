@@ -1,0 +1,370 @@
+// What a fit is made on: which rows take part, which scalars are fitted in which stage, the compiled programs.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fitting/fit.h"
+#include "fitting/table.h"
+
+double element_value(const struct element *element, double internal) {
+  return element->logarithmic ? exp(internal) : internal;
+}
+double element_internal(const struct element *element, double value) {
+  return element->logarithmic ? log(value) : value;
+}
+
+void fit_warn(struct fit_result *result, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  char *text = arena_vformat(&result->arena, format, arguments);
+  va_end(arguments);
+  result->warnings = arena_grow(&result->arena, result->warnings, result->warning_count, result->warning_count + 1,
+                                sizeof *result->warnings);
+  result->warnings[result->warning_count++] = text;
+}
+
+// ---- rows -----------------------------------------------------------------------------------------------------------
+
+static void exclude(struct fit *fit, size_t row, const char *reason) {
+  struct fit_result *result = fit->result;
+  fit->selected[row] = false;
+  size_t count = result->excluded_count;
+  if ((count & (count + 1)) == 0)  // at 2^k - 1: doubles
+    result->exclusions =
+        arena_grow(&result->arena, result->exclusions, count, 2 * count + 1, sizeof *result->exclusions);
+  result->exclusions[result->excluded_count++] =
+      (struct fit_exclusion){arena_string(&result->arena, fit->table->row_names[row]), reason};
+}
+
+// Why a cell cannot be used, or NULL.
+static const char *cell_problem(struct fit *fit, size_t column, size_t row) {
+  const struct table_column *cells = &fit->table->columns[column];
+  struct value value = table_value(fit->table, column, row);
+  if (value.kind == VALUE_MISSING) return arena_format(&fit->result->arena, "%s is missing", cells->name);
+  if (value.kind == VALUE_NUMBER && !isfinite(value.number))
+    return arena_format(&fit->result->arena, "%s is not finite", cells->name);
+  return NULL;
+}
+
+static const char *row_problem(struct fit *fit, const int *columns, size_t row) {
+  const char *reason = cell_problem(fit, (size_t)fit->target_column, row);
+  if (reason) return reason;
+  double observed = fit->table->columns[fit->target_column].numbers[row];
+  if (fit->residual == RESIDUAL_LOG && !(observed > 0))
+    return arena_format(&fit->result->arena, "%s is %s, and its logarithm is fitted", fit->law->target,
+                        observed == 0 ? "zero" : "negative");
+  for (int i = 0; i < fit->law->column_count && !reason; i++) reason = cell_problem(fit, (size_t)columns[i], row);
+  return reason;
+}
+
+static bool select_rows(struct fit *fit, struct error *error) {
+  const struct table *table = fit->table;
+  fit->selected = arena_array(&fit->arena, table->row_count + 1, sizeof *fit->selected);
+  fit->use = arena_array(&fit->arena, table->row_count + 1, sizeof *fit->use);
+  fit->observed = arena_array(&fit->arena, table->row_count + 1, sizeof *fit->observed);
+  fit->target_column = table_find(table, fit->law->target);
+  if (fit->target_column < 0)
+    return unknown_column(table, fit->law->target, "the law predicts it, but there is", error);
+  if (table->columns[fit->target_column].kind != COLUMN_NUMBER)
+    return error_set(error, EXIT_USAGE_ERROR, "%s: column '%s' holds texts, not numbers", table->source,
+                     fit->law->target);
+  int *columns = arena_array(&fit->arena, (size_t)fit->law->column_count + 1, sizeof *columns);
+  for (int i = 0; i < fit->law->column_count; i++) {
+    columns[i] = table_find(table, fit->law->columns[i]);
+    if (columns[i] >= 0) continue;
+    unknown_column(table, fit->law->columns[i],
+                   arena_format(&fit->arena, "the law %s needs the column, but there is", fit->law->name), error);
+    return error_context(error, "(another column can be mapped to it: --map %s=COLUMN)", fit->law->columns[i]);
+  }
+  for (size_t row = 0; row < table->row_count; row++) fit->selected[row] = true;
+  if (fit->options->where && !table_where(table, fit->options->where, fit->selected, error)) return false;
+  bool *held_out = arena_array(&fit->arena, table->row_count + 1, sizeof *held_out);
+  if (fit->options->holdout && !table_where(table, fit->options->holdout, held_out, error)) return false;
+  for (size_t row = 0; row < table->row_count; row++) {
+    if (!fit->selected[row]) continue;
+    const char *reason = row_problem(fit, columns, row);
+    if (reason) exclude(fit, row, reason);
+    fit->use[row] = held_out[row] ? ROW_HELD_OUT : ROW_UNUSED;
+    fit->observed[row] = table->columns[fit->target_column].numbers[row];
+  }
+  return true;
+}
+
+static bool weigh_rows(struct fit *fit, struct error *error) {
+  const struct table *table = fit->table;
+  fit->row_weight = arena_array(&fit->arena, table->row_count + 1, sizeof *fit->row_weight);
+  for (size_t row = 0; row < table->row_count; row++) fit->row_weight[row] = 1;
+  if (!fit->options->weight) return true;
+  struct expression *expression = expression_parse(&fit->arena, fit->options->weight, error);
+  if (!expression) return error_context(error, "weight '%s'", fit->options->weight);
+  int *columns = arena_array(&fit->arena, (size_t)expression->name_count + 1, sizeof *columns);
+  struct value *slots = arena_array(&fit->arena, (size_t)expression->name_count + 1, sizeof *slots);
+  if (!table_columns_of(table, expression, "weight", columns, error)) return false;
+  for (size_t row = 0; row < table->row_count; row++) {
+    if (!fit->selected[row]) continue;
+    table_slots(table, expression, columns, row, slots);
+    if (!expression_number(expression, slots, &fit->row_weight[row], error)) return error_context(error, "weight");
+    if (!(fit->row_weight[row] > 0) || !isfinite(fit->row_weight[row])) exclude(fit, row, "its weight is not positive");
+  }
+  return true;
+}
+
+static bool group_rows(struct fit *fit, struct error *error) {
+  const struct table *table = fit->table;
+  fit->row_group = arena_array(&fit->arena, table->row_count + 1, sizeof *fit->row_group);
+  if (!fit->options->group) {
+    for (size_t row = 0; row < table->row_count; row++)
+      fit->row_group[row] = fit->use[row] == ROW_FITTED ? fit->group_count++ : -1;
+    return true;
+  }
+  int column = table_find(table, fit->options->group);
+  if (column < 0) return unknown_column(table, fit->options->group, "there is", error);
+  struct table groups;  // a category column gives every distinct value a number
+  table_init(&groups, "groups", table->row_count);
+  size_t group = table_add_category(&groups, "group", ROLE_UNKNOWN);
+  for (size_t row = 0; row < table->row_count; row++) {
+    fit->row_group[row] = -1;
+    if (fit->use[row] != ROW_FITTED) continue;
+    struct value value = table_value(table, (size_t)column, row);
+    char number[32] = "";
+    if (value.kind == VALUE_NUMBER) number_shortest(value.number, number);
+    table_set_category(&groups, group, row, value.kind == VALUE_TEXT ? value.text : number);
+    fit->row_group[row] = groups.columns[group].codes[row];
+  }
+  fit->group_count = groups.columns[group].category_count;
+  table_free(&groups);
+  return true;
+}
+
+// ---- elements -------------------------------------------------------------------------------------------------------
+
+static const char *row_category(struct fit *fit, int column, size_t row) {
+  struct value value = table_value(fit->table, (size_t)column, row);
+  if (value.kind == VALUE_TEXT) return value.text;
+  if (value.kind != VALUE_NUMBER) return NULL;
+  char number[32];
+  number_shortest(value.number, number);
+  return arena_string(&fit->arena, number);
+}
+
+static int find_element(const struct fit *fit, int parameter, const char *category) {
+  for (int e = 0; e < fit->element_count; e++)
+    if (fit->elements[e].parameter == parameter && !fit->elements[e].category == !category &&
+        (!category || strcmp(fit->elements[e].category, category) == 0))
+      return e;
+  return -1;
+}
+
+static void add_element(struct fit *fit, int p, const char *category) {
+  const struct law_parameter *parameter = &fit->law->parameters[p];
+  fit->elements = arena_grow(&fit->arena, fit->elements, (size_t)fit->element_count, (size_t)fit->element_count + 1,
+                             sizeof *fit->elements);
+  struct element *element = &fit->elements[fit->element_count++];
+  *element = (struct element){.parameter = p, .category = category, .logarithmic = parameter->positive};
+  element->name = category ? arena_format(&fit->arena, "%s[%s]", parameter->name, category) : parameter->name;
+  // A positive parameter is kept within e^-150 and e^150 of 1: beyond lies nothing but overflow.
+  element->low = parameter->positive ? fmax(log(parameter->low), -150) : parameter->low;
+  element->high = parameter->positive ? fmin(log(parameter->high), 150) : parameter->high;
+  if (parameter->fixed) {
+    element->fixed = true;
+    element->value = element_internal(element, parameter->fixed_value);
+  }
+  bool baseline = category && fit->pinned[p] && strcmp(category, fit->pinned[p]) == 0;
+  if (baseline) {
+    element->baseline = true;
+    element->fixed = false;
+    element->value = element_internal(element, parameter->baseline_value);
+  }
+}
+
+// The category that the options or the law pin, of those that the rows have.
+static bool choose_baseline(struct fit *fit, int p, int column, struct error *error) {
+  const struct law_parameter *parameter = &fit->law->parameters[p];
+  const char *const *wanted = (const char *const *)parameter->baselines;
+  int count = parameter->baseline_count;
+  for (size_t i = 0; i < fit->options->baseline_count; i++)
+    if (strcmp(column_canonical(fit->options->baselines[i].column), parameter->by) == 0) {
+      wanted = &fit->options->baselines[i].category;
+      count = 1;
+    }
+  if (!count) return true;
+  for (int i = 0; i < count; i++)
+    for (size_t row = 0; row < fit->table->row_count; row++) {
+      if (!fit->selected[row] || fit->use[row] == ROW_HELD_OUT) continue;
+      const char *category = row_category(fit, column, row);
+      if (strcmp(category, wanted[i]) != 0) continue;
+      fit->pinned[p] = category;
+      return true;
+    }
+  struct text list = {0};
+  for (int i = 0; i < count; i++) text_format(&list, "%s'%s'", i ? ", " : "", wanted[i]);
+  error_set(error, EXIT_USAGE_ERROR,
+            "%s: no row has %s = %s, to which %s is relative; add such runs, or name another category with --baseline "
+            "%s=CATEGORY",
+            fit->table->source, parameter->by, text_string(&list), parameter->name, parameter->by);
+  text_free(&list);
+  return false;
+}
+
+static bool make_elements(struct fit *fit, struct error *error) {
+  const struct law *law = fit->law;
+  fit->pinned = arena_array(&fit->arena, (size_t)law->parameter_count + 1, sizeof *fit->pinned);
+  for (int p = 0; p < law->parameter_count; p++) {
+    const struct law_parameter *parameter = &law->parameters[p];
+    if (parameter->tied) continue;
+    if (!parameter->by) {
+      add_element(fit, p, NULL);
+      continue;
+    }
+    int column = table_find(fit->table, parameter->by);
+    if (!choose_baseline(fit, p, column, error)) return false;
+    if (fit->pinned[p]) add_element(fit, p, fit->pinned[p]);
+    for (size_t row = 0; row < fit->table->row_count; row++) {
+      if (!fit->selected[row]) continue;
+      const char *category = row_category(fit, column, row);
+      if (find_element(fit, p, category) < 0) add_element(fit, p, category);
+      if (fit->element_count > 2000)
+        return error_set(error, EXIT_USAGE_ERROR, "%s: column '%s' has too many categories for a parameter each",
+                         fit->table->source, parameter->by);
+    }
+  }
+  for (size_t i = 0; i < fit->options->fix_count; i++) {
+    const struct fit_fix *fix = &fit->options->fixes[i];
+    int found = 0;
+    for (int e = 0; e < fit->element_count; e++) {
+      struct element *element = &fit->elements[e];
+      bool whole = strcmp(law->parameters[element->parameter].name, fix->name) == 0;
+      if (strcmp(element->name, fix->name) != 0 && !whole) continue;
+      found++;
+      if (element->baseline) continue;
+      element->fixed = !isnan(fix->value);
+      element->value = element->fixed ? element_internal(element, fix->value) : 0;
+      if (element->fixed && !(element->value >= element->low && element->value <= element->high))
+        return error_set(error, EXIT_USAGE_ERROR, "%s cannot be %g: the law %s bounds it", fix->name, fix->value,
+                         law->name);
+    }
+    if (!found)
+      return error_set(error, EXIT_USAGE_ERROR, "the law %s has no parameter '%s' here to fix or free", law->name,
+                       fix->name);
+  }
+  return true;
+}
+
+// ---- stages ---------------------------------------------------------------------------------------------------------
+
+static const char *pinned_category(const void *context, const char *column) {
+  const struct fit *fit = context;
+  for (int p = 0; p < fit->law->parameter_count; p++)
+    if (fit->law->parameters[p].by && strcmp(fit->law->parameters[p].by, column) == 0 && fit->pinned[p])
+      return fit->pinned[p];
+  return NULL;
+}
+
+static bool stage_rows(struct fit *fit, struct fit_stage *stage, struct error *error) {
+  const struct table *table = fit->table;
+  bool *keep = arena_array(&fit->arena, table->row_count + 1, sizeof *keep);
+  for (size_t row = 0; row < table->row_count; row++) keep[row] = true;
+  if (stage->law_stage->where) {
+    const char *what = arena_format(&fit->arena, "stage %s of law %s", stage->law_stage->name, fit->law->name);
+    struct expression *where = expression_parse(&fit->arena, stage->law_stage->where, error);
+    where = where ? expand_baselines(&fit->arena, where, pinned_category, fit, error) : NULL;
+    if (!where) return error_context(error, "%s", what);
+    if (!table_where_expression(table, where, what, keep, error)) return false;
+  }
+  stage->rows = arena_array(&fit->arena, table->row_count + 1, sizeof *stage->rows);
+  for (size_t row = 0; row < table->row_count; row++) {
+    if (!fit->selected[row] || fit->use[row] == ROW_HELD_OUT || !keep[row]) continue;
+    fit->use[row] = ROW_FITTED;
+    stage->rows[stage->row_count++] = row;
+  }
+  return true;
+}
+
+static bool category_in_stage(struct fit *fit, const struct fit_stage *stage, const struct element *element) {
+  int column = table_find(fit->table, fit->law->parameters[element->parameter].by);
+  for (size_t i = 0; i < stage->row_count; i++)
+    if (strcmp(row_category(fit, column, stage->rows[i]), element->category) == 0) return true;
+  return false;
+}
+
+static bool freed(const struct fit *fit, const struct fit_stage *stage, const struct element *element) {
+  const char *name = fit->law->parameters[element->parameter].name;
+  if (element->fixed || element->baseline) return false;
+  for (int i = 0; i < stage->law_stage->free_count; i++)
+    if (strcmp(stage->law_stage->free[i], name) == 0) return true;
+  // A parameter that the law fixes and the options free belongs to the only stage.
+  return fit->law->parameters[element->parameter].fixed && fit->stage_count == 1;
+}
+
+static void stage_problem(struct fit *fit, struct fit_stage *stage) {
+  size_t padded = stage->program->padded;
+  stage->target = arena_array(&fit->arena, padded + 1, sizeof *stage->target);
+  stage->weight = arena_array(&fit->arena, padded + 1, sizeof *stage->weight);
+  for (size_t i = 0; i < padded; i++) {
+    size_t row = stage->rows[i < stage->row_count ? i : 0];
+    stage->target[i] = fit->residual == RESIDUAL_LOG ? log(fit->observed[row]) : fit->observed[row];
+    stage->weight[i] = i < stage->row_count ? fit->row_weight[row] : 0;
+  }
+  stage->low = arena_array(&fit->arena, (size_t)stage->free_count + 1, sizeof *stage->low);
+  stage->high = arena_array(&fit->arena, (size_t)stage->free_count + 1, sizeof *stage->high);
+  for (int i = 0; i < stage->free_count; i++) {
+    stage->low[i] = fit->elements[stage->free[i]].low;
+    stage->high[i] = fit->elements[stage->free[i]].high;
+  }
+  stage->problem = (struct problem){.program = stage->program,
+                                    .target = stage->target,
+                                    .weight = stage->weight,
+                                    .delta = fit->objective.kind == OBJECTIVE_HUBER ? fit->objective.delta : INFINITY,
+                                    .free_count = stage->free_count,
+                                    .free = stage->free,
+                                    .free_of = stage->free_of,
+                                    .low = stage->low,
+                                    .high = stage->high};
+}
+
+static bool make_stage(struct fit *fit, struct fit_stage *stage, struct error *error) {
+  if (!stage_rows(fit, stage, error)) return false;
+  stage->free = arena_array(&fit->arena, (size_t)fit->element_count + 1, sizeof *stage->free);
+  stage->free_of = arena_array(&fit->arena, (size_t)fit->element_count + 1, sizeof *stage->free_of);
+  for (int e = 0; e < fit->element_count; e++) {
+    struct element *element = &fit->elements[e];
+    stage->free_of[e] = -1;
+    if (!freed(fit, stage, element) || (element->category && !category_in_stage(fit, stage, element))) continue;
+    element->free_ever = true;
+    stage->free_of[e] = stage->free_count;
+    stage->free[stage->free_count++] = e;
+  }
+  bool single = fit->stage_count == 1;
+  const char *of = single ? "" : arena_format(&fit->arena, "stage %s: ", stage->law_stage->name);
+  if (!stage->free_count && single)
+    return error_set(error, EXIT_USAGE_ERROR, "%s: nothing is left to fit: every parameter is fixed",
+                     fit->table->source);
+  if (!stage->free_count || (!single && !stage->row_count)) {
+    fit_warn(fit->result, "%s%s", of, stage->row_count ? "nothing to fit" : "no row; its parameters are not fitted");
+    stage->free_count = 0;
+    return true;
+  }
+  if (stage->row_count < (size_t)stage->free_count + 1)
+    return error_set(error, EXIT_USAGE_ERROR,
+                     "%s: %s%zu row%s cannot determine %d parameter%s of the law %s; at least %d are needed%s",
+                     fit->table->source, of, stage->row_count, stage->row_count == 1 ? "" : "s", stage->free_count,
+                     stage->free_count == 1 ? "" : "s", fit->law->name, stage->free_count + 1,
+                     fit->result->excluded_count ? " (rows were excluded: see the list)" : "");
+  struct row_list rows = {stage->rows, stage->row_count};
+  stage->program =
+      program_compile(&fit->arena, fit->law, fit->table, rows, fit->elements, fit->element_count, fit->residual, error);
+  if (!stage->program) return false;
+  stage_problem(fit, stage);
+  return true;
+}
+
+bool fit_setup(struct fit *fit, struct error *error) {
+  if (!select_rows(fit, error) || !weigh_rows(fit, error) || !make_elements(fit, error)) return false;
+  fit->stage_count = fit->law->stage_count;
+  fit->stages = arena_array(&fit->arena, (size_t)fit->stage_count + 1, sizeof *fit->stages);
+  for (int s = 0; s < fit->stage_count; s++) {
+    fit->stages[s].law_stage = &fit->law->stages[s];
+    if (!make_stage(fit, &fit->stages[s], error)) return false;
+  }
+  return group_rows(fit, error);
+}

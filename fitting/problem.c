@@ -1,0 +1,212 @@
+// Objective, gradient and curvature of a fit, block by block.
+#include "fitting/problem.h"
+
+#include <string.h>
+
+#include "fitting/vector_math.h"
+
+void workspace_use(struct workspace *workspace, const struct problem *problem) {
+  workspace->problem = problem;
+  memcpy(workspace->elements, problem->start, (size_t)problem->program->element_count * sizeof(double));
+}
+
+struct workspace *workspace_new(struct arena *arena, const struct problem *problem) {
+  struct workspace *made = arena_alloc(arena, sizeof *made);
+  size_t n = (size_t)problem->program->element_count + 1, padded = problem->program->padded + 1;
+  made->state = program_state_new(arena, problem->program);
+  double **vectors[] = {&made->elements,        &made->gradient, &made->magnitude, &made->trial_gradient,
+                        &made->trial_magnitude, &made->step,     &made->trial,     &made->scratch};
+  for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) *vectors[i] = arena_array(arena, n, sizeof(double));
+  made->matrix = arena_array(arena, n * n, sizeof(double));
+  made->trial_matrix = arena_array(arena, n * n, sizeof(double));
+  made->factor = arena_array(arena, n * n, sizeof(double));
+  made->residual = arena_array(arena, padded, sizeof(double));
+  made->frozen = arena_array(arena, padded, sizeof(double));
+  made->held = arena_array(arena, n, sizeof *made->held);
+  workspace_use(made, problem);
+  return made;
+}
+
+static void set_elements(struct workspace *workspace, const double *x) {
+  const struct problem *problem = workspace->problem;
+  for (int i = 0; i < problem->free_count; i++) workspace->elements[problem->free[i]] = x[i];
+  program_begin(workspace->state, workspace->elements);
+}
+
+// Sums run over eight lanes in a fixed order, whatever the machine's vectors.
+static inline double add_lanes(const double *lane) {
+  return ((lane[0] + lane[4]) + (lane[2] + lane[6])) + ((lane[1] + lane[5]) + (lane[3] + lane[7]));
+}
+
+FOR_EVERY_MACHINE static double dot(const double *restrict a, const double *restrict b, size_t n) {
+  double lane[PROGRAM_LANES] = {0};
+  for (size_t i = 0; i < n; i += PROGRAM_LANES)
+    for (int k = 0; k < PROGRAM_LANES; k++) lane[k] += a[i + k] * b[i + k];
+  return add_lanes(lane);
+}
+
+FOR_EVERY_MACHINE static double dot_size(const double *restrict a, const double *restrict b, size_t n) {
+  double lane[PROGRAM_LANES] = {0};
+  for (size_t i = 0; i < n; i += PROGRAM_LANES)
+    for (int k = 0; k < PROGRAM_LANES; k++) lane[k] += fabs(a[i + k] * b[i + k]);
+  return add_lanes(lane);
+}
+
+struct block {  // of one evaluation
+  size_t row, n;
+  double weight[PROGRAM_BLOCK];     // of the row
+  double slope[PROGRAM_BLOCK];      // weight * psi
+  double curvature[PROGRAM_BLOCK];  // weight * psi / r, or weight * psi'
+  const double *adjoint[256];
+};
+
+FOR_EVERY_MACHINE static double block_loss(struct block *block, const double *restrict prediction,
+                                           const double *restrict target, double *restrict residual, double delta,
+                                           bool inlier) {
+  double lane[PROGRAM_LANES] = {0};
+  for (size_t i = 0; i < block->n; i++) residual[i] = prediction[i] - target[i];
+  for (size_t i = 0; i < block->n; i += PROGRAM_LANES)
+    for (int k = 0; k < PROGRAM_LANES; k++) {
+      double r = residual[i + k], size = fabs(r), w = block->weight[i + k];
+      bool inside = size <= delta;
+      double tail = inside ? 0 : delta;  // keeps an infinite delta out of the arithmetic
+      lane[k] += w * (inside ? 0.5 * r * r : tail * (size - 0.5 * tail));
+      block->slope[i + k] = w * (inside ? r : r > 0 ? tail : -tail);
+      block->curvature[i + k] = w * (inside ? 1 : inlier ? 0 : tail / size);
+    }
+  return add_lanes(lane);
+}
+
+// Products of the adjoints of leaves that are one element for all rows.
+static void add_plain_products(struct workspace *workspace, const struct block *block, enum wanted wanted) {
+  const struct problem *problem = workspace->problem;
+  const struct program *program = problem->program;
+  int n = problem->free_count;
+  double scaled[PROGRAM_BLOCK];
+  for (int l = 0; l < program->leaf_count; l++) {
+    int i = program->leaves[l].index ? -1 : problem->free_of[program->leaves[l].element];
+    if (i < 0) continue;
+    workspace->gradient[i] += dot(block->slope, block->adjoint[l], block->n);
+    workspace->magnitude[i] += dot_size(block->slope, block->adjoint[l], block->n);
+    if (wanted == WANT_GRADIENT) continue;
+    for (size_t k = 0; k < block->n; k++) scaled[k] = block->curvature[k] * block->adjoint[l][k];
+    for (int m = 0; m <= l; m++) {
+      int j = program->leaves[m].index ? -1 : problem->free_of[program->leaves[m].element];
+      if (j < 0) continue;
+      double product = dot(scaled, block->adjoint[m], block->n);
+      workspace->matrix[i * n + j] += product;
+      if (m != l) workspace->matrix[j * n + i] += product;
+    }
+  }
+}
+
+static inline int element_at(const struct leaf *leaf, size_t row) {
+  return leaf->index ? leaf->index[row] : leaf->element;
+}
+
+// Products with leaves that are another element in every row.
+static void add_indexed_products(struct workspace *workspace, const struct block *block, enum wanted wanted) {
+  const struct problem *problem = workspace->problem;
+  const struct program *program = problem->program;
+  int n = problem->free_count;
+  for (int l = 0; l < program->leaf_count; l++) {
+    const struct leaf *leaf = &program->leaves[l];
+    if (!leaf->index) continue;
+    for (size_t k = 0; k < block->n; k++) {
+      int i = problem->free_of[leaf->index[block->row + k]];
+      if (i < 0) continue;
+      double adjoint = block->adjoint[l][k];
+      workspace->gradient[i] += block->slope[k] * adjoint;
+      workspace->magnitude[i] += fabs(block->slope[k] * adjoint);
+      if (wanted == WANT_GRADIENT) continue;
+      double scaled = block->curvature[k] * adjoint;
+      for (int m = 0; m < program->leaf_count; m++) {
+        const struct leaf *other = &program->leaves[m];
+        int j = problem->free_of[element_at(other, block->row + k)];
+        if (j < 0) continue;
+        double product = scaled * block->adjoint[m][k];
+        workspace->matrix[i * n + j] += product;
+        if (!other->index) workspace->matrix[j * n + i] += product;
+      }
+    }
+  }
+}
+
+double problem_evaluate(struct workspace *workspace, const double *x, const double *weight, enum wanted wanted) {
+  const struct problem *problem = workspace->problem;
+  const struct program *program = problem->program;
+  size_t n = (size_t)problem->free_count;
+  double objective = 0;
+  struct block block;
+  set_elements(workspace, x);
+  if (wanted != WANT_VALUE) {
+    memset(workspace->gradient, 0, n * sizeof(double));
+    memset(workspace->magnitude, 0, n * sizeof(double));
+    if (wanted != WANT_GRADIENT) memset(workspace->matrix, 0, n * n * sizeof(double));
+  }
+  for (block.row = 0; block.row < program->padded; block.row += block.n) {
+    block.n = program->padded - block.row;
+    if (block.n > PROGRAM_BLOCK) block.n = PROGRAM_BLOCK;
+    const double *prediction = program_forward(workspace->state, block.row, block.n);
+    for (size_t i = 0; i < block.n; i++) block.weight[i] = problem->weight[block.row + i];
+    for (size_t i = 0; weight && i < block.n; i++) block.weight[i] *= weight[block.row + i];
+    objective += block_loss(&block, prediction, problem->target + block.row, workspace->residual + block.row,
+                            problem->delta, wanted == WANT_INLIER);
+    if (wanted == WANT_VALUE) continue;
+    program_backward(workspace->state, block.row, block.n, block.adjoint);
+    add_plain_products(workspace, &block, wanted);
+    add_indexed_products(workspace, &block, wanted);
+  }
+  return isfinite(objective) ? objective : INFINITY;
+}
+
+void problem_frozen_gradient(struct workspace *workspace, const double *x, double *sum) {
+  const struct problem *problem = workspace->problem;
+  const struct program *program = problem->program;
+  const double *adjoint[256];
+  memset(sum, 0, (size_t)problem->free_count * sizeof *sum);
+  set_elements(workspace, x);
+  for (size_t row = 0, n; row < program->padded; row += n) {
+    n = program->padded - row < PROGRAM_BLOCK ? program->padded - row : PROGRAM_BLOCK;
+    program_forward(workspace->state, row, n);
+    program_backward(workspace->state, row, n, adjoint);
+    for (int l = 0; l < program->leaf_count; l++) {
+      const struct leaf *leaf = &program->leaves[l];
+      if (!leaf->index) {
+        int i = problem->free_of[leaf->element];
+        if (i >= 0) sum[i] += dot(workspace->frozen + row, adjoint[l], n);
+        continue;
+      }
+      for (size_t k = 0; k < n; k++) {
+        int i = problem->free_of[leaf->index[row + k]];
+        if (i >= 0) sum[i] += workspace->frozen[row + k] * adjoint[l][k];
+      }
+    }
+  }
+}
+
+bool problem_jacobian(struct workspace *workspace, const double *x, double *residual, double *jacobian) {
+  const struct problem *problem = workspace->problem;
+  const struct program *program = problem->program;
+  size_t free_count = (size_t)problem->free_count;
+  const double *adjoint[256];
+  bool finite = true;
+  set_elements(workspace, x);
+  if (jacobian) memset(jacobian, 0, program->rows * free_count * sizeof *jacobian);
+  for (size_t row = 0, n; row < program->padded; row += n) {
+    n = program->padded - row < PROGRAM_BLOCK ? program->padded - row : PROGRAM_BLOCK;
+    const double *prediction = program_forward(workspace->state, row, n);
+    for (size_t k = 0; k < n && row + k < program->rows; k++) {
+      residual[row + k] = prediction[k] - problem->target[row + k];
+      finite &= isfinite(residual[row + k]);
+    }
+    if (!jacobian) continue;
+    program_backward(workspace->state, row, n, adjoint);
+    for (int l = 0; l < program->leaf_count; l++)
+      for (size_t k = 0; k < n && row + k < program->rows; k++) {
+        int i = problem->free_of[element_at(&program->leaves[l], row + k)];
+        if (i >= 0) jacobian[(row + k) * free_count + (size_t)i] += adjoint[l][k];
+      }
+  }
+  return finite;
+}

@@ -1,0 +1,76 @@
+// A minimization: a program, the observations it should meet, a loss on their differences, and the elements to vary.
+#pragma once
+#include <math.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "fitting/program.h"
+
+struct problem {
+  const struct program *program;
+  const double *target;  // [padded]: ln(observed) or observed
+  const double *weight;  // [padded]: weight of a row, 0 in the padding
+  double delta;          // Huber's; infinite for least squares
+  const double *start;   // [element_count]: internal values of the elements that are not free
+  int free_count;
+  const int *free;           // [free_count]: elements
+  const int *free_of;        // [element_count]: place in free, or -1
+  const double *low, *high;  // [free_count]: bounds of the internal coordinates
+};
+
+enum wanted {
+  WANT_VALUE,
+  WANT_GRADIENT,
+  WANT_REWEIGHTED,  // gradient and sum of (psi(r)/r) J J'
+  WANT_INLIER,      // gradient and sum of psi'(r) J J'
+};
+
+// Memory of one thread.
+struct workspace {
+  const struct problem *problem;
+  struct program_state *state;
+  double *elements;           // [element_count]
+  double *residual;           // [padded]: prediction - target of the last evaluation
+  double *gradient, *matrix;  // [free_count], [free_count][free_count]
+  double *magnitude;          // [free_count]: sum of |psi J| beside the gradient
+  double *trial_gradient, *trial_matrix, *trial_magnitude;
+  double *step, *trial, *factor, *scratch, *frozen;  // frozen [padded]: psi held fixed
+  bool *held;                                        // [free_count]: at a bound that the gradient pushes against
+  int held_count;
+};
+struct workspace *workspace_new(struct arena *arena, const struct problem *problem);
+// The same workspace for another problem with as many rows and elements or fewer.
+void workspace_use(struct workspace *workspace, const struct problem *problem);
+
+// The objective at x (free_count internal coordinates), infinite where the law gives no number. `weight` is [padded]
+// and multiplies problem->weight (a resample), or NULL. Fills workspace->gradient, magnitude and matrix as wanted.
+double problem_evaluate(struct workspace *workspace, const double *x, const double *weight, enum wanted wanted);
+// Sum over rows of psi J with psi frozen at workspace->frozen: its derivative by x is the part of the Hessian that
+// comes from the curvature of the law. Into `sum` [free_count].
+void problem_frozen_gradient(struct workspace *workspace, const double *x, double *sum);
+// Residuals (prediction - target) and the derivative of each by the free coordinates ([rows][free_count]).
+bool problem_jacobian(struct workspace *workspace, const double *x, double *residual, double *jacobian);
+
+static inline double huber_value(double r, double delta) {
+  double size = fabs(r);
+  return size <= delta ? 0.5 * r * r : delta * (size - 0.5 * delta);
+}
+static inline double huber_slope(double r, double delta) { return r > delta ? delta : r < -delta ? -delta : r; }
+
+// Levenberg-Marquardt steps on the reweighted least-squares model, within the bounds. x is moved; returns the
+// objective. Stops after `iterations`, or when twice running an iteration gains less than `tolerance` of the objective.
+double descend(struct workspace *workspace, double *x, const double *weight, int iterations, double tolerance);
+
+struct polish_result {
+  double objective;
+  double stationarity;  // max over free coordinates of |gradient| / sum of |psi J|
+  bool stationary;
+  int iterations;
+};
+// Newton steps with the full Hessian until the point is stationary: stationarity below 1e-8, or a gradient whose unit
+// step could not change the objective by more than 1e-12 of it.
+struct polish_result polish(struct workspace *workspace, double *x, const double *weight, int iterations);
+
+// Solves A x = b for a symmetric A, which becomes its Cholesky factor; b becomes x. False when A is not positive
+// definite.
+bool cholesky_solve(double *a, int n, double *b);

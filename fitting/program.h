@@ -1,0 +1,116 @@
+// Laws compiled to a small program over blocks of rows, with exact first derivatives by reverse accumulation.
+//
+// Parameters are in internal coordinates: the logarithm of a positive one, the value itself of any other. Whatever can
+// be is computed in logarithms: A / N^alpha is exp(a - alpha log N), the logarithm of a sum of positive terms is one
+// logsumexp, so that no start overflows and no precision is lost when terms differ by many orders of magnitude. What
+// depends on columns alone is computed once, when the program is made.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "fitting/law.h"
+
+enum {
+  PROGRAM_BLOCK = 64,  // rows a pass
+  PROGRAM_LANES = 8,   // row counts are padded to multiples of this
+};
+
+// One scalar that may be fitted: a parameter, or one category of a per-category parameter.
+struct element {
+  const char *name;      // "A", "eff[w4a4]"
+  int parameter;         // in the law
+  const char *category;  // or NULL
+  bool logarithmic;      // internal coordinate is log(value)
+  bool free_ever;        // fitted in some stage
+  bool baseline, fixed;
+  double low, high;  // bounds of the internal coordinate
+  double value;      // internal value while it is not free
+};
+
+// The rows a program runs over: indices into the table.
+struct row_list {
+  const size_t *rows;
+  size_t count;
+};
+
+enum operation {
+  OPERATION_ADD,
+  OPERATION_SUBTRACT,
+  OPERATION_MULTIPLY,
+  OPERATION_DIVIDE,
+  OPERATION_NEGATE,
+  OPERATION_EXP,
+  OPERATION_LOG,
+  OPERATION_SQRT,
+  OPERATION_TANH,
+  OPERATION_SIN,
+  OPERATION_COS,
+  OPERATION_ABS,
+  OPERATION_POWER,
+  OPERATION_MIN,
+  OPERATION_MAX,
+  OPERATION_MODULO,
+  OPERATION_FLOOR,
+  OPERATION_CEIL,
+  OPERATION_ROUND,
+  OPERATION_EQUAL,
+  OPERATION_UNEQUAL,
+  OPERATION_LESS,
+  OPERATION_LESS_EQUAL,
+  OPERATION_NOT,
+  OPERATION_AND,
+  OPERATION_OR,
+  OPERATION_SELECT,     // a ? b : c
+  OPERATION_LOGSUMEXP,  // of `operands`; its weights stand in the registers after `out`
+};
+
+struct instruction {
+  enum operation operation;
+  int out, a, b, c;
+  int count, *operands;
+  bool uniform;  // the same for every row: run once an evaluation
+};
+
+struct leaf {  // a register that holds a parameter
+  int reg;
+  int element;       // the same for every row, or
+  const int *index;  // one element a row (padded)
+};
+
+struct program {
+  size_t rows, padded;
+  int register_count;
+  const double **columns;  // [register_count]: data of a register that is a column, else NULL
+  bool *active;            // [register_count]: depends on a parameter
+  bool *constant;          // [register_count]: holds constants[]
+  double *constants;
+  struct instruction *instructions;
+  int instruction_count;
+  struct leaf *leaves;
+  int leaf_count;
+  int result;
+  int element_count;
+};
+
+// Memory of one evaluation at a time: one for every thread.
+struct program_state {
+  const double *elements;     // of program_begin; must stay alive
+  double *values, *adjoints;  // [register_count][PROGRAM_BLOCK]
+  const struct program *program;
+};
+
+// Compiles the law's formula for these rows of a table: the program gives the logarithm of the prediction
+// (RESIDUAL_LOG) or the prediction (RESIDUAL_PLAIN). Errors: a text where a number is needed, a category without an
+// element. All memory comes from the arena. A row must have a value in every column of the law.
+struct program *program_compile(struct arena *arena, const struct law *law, const struct table *table,
+                                struct row_list rows, const struct element *elements, int element_count,
+                                enum law_residual residual, struct error *error);
+
+struct program_state *program_state_new(struct arena *arena, const struct program *program);
+// Sets the elements for the passes that follow.
+void program_begin(struct program_state *state, const double *elements);
+// Computes rows [row, row + count): count at most PROGRAM_BLOCK and a multiple of PROGRAM_LANES. Returns the results.
+const double *program_forward(struct program_state *state, size_t row, size_t count);
+// After program_forward of the same rows: the derivative of each row's result by leaf l is adjoint[l], which holds
+// `count` values.
+void program_backward(struct program_state *state, size_t row, size_t count, const double **adjoint);

@@ -1,0 +1,208 @@
+// Tables of observations: columns, cells, conditions on rows.
+#include "fitting/table.h"
+
+#include <math.h>
+#include <string.h>
+
+// Category texts by hash, so that a column of a million different names is filled in linear time.
+struct category_index {
+  int *slots;  // category + 1, 0 is empty
+  size_t size;
+};
+
+void table_init(struct table *table, const char *source, size_t row_count) {
+  *table = (struct table){.row_count = row_count};
+  table->source = arena_string(&table->arena, source);
+  table->row_names = arena_array(&table->arena, row_count, sizeof *table->row_names);
+  table->row_members = arena_array(&table->arena, row_count, sizeof *table->row_members);
+  for (size_t row = 0; row < row_count; row++) {
+    table->row_names[row] = "";
+    table->row_members[row] = 1;
+  }
+}
+
+void table_free(struct table *table) {
+  arena_free(&table->arena);
+  *table = (struct table){0};
+}
+
+const char *column_canonical(const char *name) {
+  if (strcmp(name, "N") == 0) return "parameters";
+  if (strcmp(name, "D") == 0) return "tokens";
+  if (strcmp(name, "C") == 0) return "flops";
+  return name;
+}
+
+static struct table_column *add_column(struct table *table, const char *name, enum column_kind kind,
+                                       enum column_role role) {
+  table->columns =
+      arena_grow(&table->arena, table->columns, table->column_count, table->column_count + 1, sizeof *table->columns);
+  struct table_column *column = &table->columns[table->column_count++];
+  *column = (struct table_column){.kind = kind, .role = role};
+  column->name = column->original = arena_string(&table->arena, name);
+  return column;
+}
+
+size_t table_add_number(struct table *table, const char *name, enum column_role role) {
+  struct table_column *column = add_column(table, name, COLUMN_NUMBER, role);
+  column->numbers = arena_array(&table->arena, table->row_count, sizeof *column->numbers);
+  for (size_t row = 0; row < table->row_count; row++) column->numbers[row] = NAN;
+  return table->column_count - 1;
+}
+
+size_t table_add_category(struct table *table, const char *name, enum column_role role) {
+  struct table_column *column = add_column(table, name, COLUMN_CATEGORY, role);
+  column->codes = arena_array(&table->arena, table->row_count, sizeof *column->codes);
+  for (size_t row = 0; row < table->row_count; row++) column->codes[row] = -1;
+  return table->column_count - 1;
+}
+
+static void index_put(struct category_index *index, const char *category, int code) {
+  size_t at = hash64(category, strlen(category), 0) & (index->size - 1);
+  while (index->slots[at]) at = (at + 1) & (index->size - 1);
+  index->slots[at] = code + 1;
+}
+
+static int category_code(struct table *table, struct table_column *column, const char *category) {
+  if (!column->index) column->index = arena_alloc(&table->arena, sizeof *column->index);
+  struct category_index *index = column->index;
+  if (2 * (size_t)column->category_count >= index->size) {
+    size_t size = index->size ? 4 * index->size : 16;
+    column->categories = arena_grow(&table->arena, column->categories, (size_t)column->category_count, size / 2,
+                                    sizeof *column->categories);
+    index->slots = arena_array(&table->arena, size, sizeof *index->slots);
+    index->size = size;
+    for (int code = 0; code < column->category_count; code++) index_put(index, column->categories[code], code);
+  }
+  size_t at = hash64(category, strlen(category), 0) & (index->size - 1);
+  for (; index->slots[at]; at = (at + 1) & (index->size - 1))
+    if (strcmp(column->categories[index->slots[at] - 1], category) == 0) return index->slots[at] - 1;
+  column->categories[column->category_count] = arena_string(&table->arena, category);
+  index->slots[at] = column->category_count + 1;
+  return column->category_count++;
+}
+
+void table_set_category(struct table *table, size_t column, size_t row, const char *category) {
+  struct table_column *target = &table->columns[column];
+  target->codes[row] = category ? category_code(table, target, category) : -1;
+}
+
+void table_name_row(struct table *table, size_t row, const char *name) {
+  table->row_names[row] = arena_string(&table->arena, name);
+}
+
+int table_find(const struct table *table, const char *name) {
+  for (size_t i = 0; i < table->column_count; i++)
+    if (strcmp(table->columns[i].name, name) == 0) return (int)i;
+  const char *canonical = column_canonical(name);
+  return strcmp(canonical, name) == 0 ? -1 : table_find(table, canonical);
+}
+
+const char *table_nearest(const struct table *table, const char *name) {
+  const char **names = memory_get((table->column_count + 1) * sizeof *names);
+  for (size_t i = 0; i < table->column_count; i++) names[i] = table->columns[i].name;
+  const char *nearest = nearest_name(name, names, table->column_count);
+  free(names);
+  return nearest;
+}
+
+bool unknown_column(const struct table *table, const char *name, const char *context, struct error *error) {
+  const char *nearest = table_nearest(table, name);
+  struct text list = {0};
+  for (size_t i = 0; i < table->column_count && i < 30; i++)
+    text_format(&list, "%s%s", i ? ", " : "", table->columns[i].name);
+  if (table->column_count > 30) text_add(&list, ", ...");
+  if (nearest)
+    error_set(error, EXIT_USAGE_ERROR, "%s: %s no column '%s'; did you mean '%s'?", table->source, context, name,
+              nearest);
+  else
+    error_set(error, EXIT_USAGE_ERROR, "%s: %s no column '%s'; there are: %s", table->source, context, name,
+              text_string(&list));
+  text_free(&list);
+  return false;
+}
+
+struct value table_value(const struct table *table, size_t column, size_t row) {
+  const struct table_column *from = &table->columns[column];
+  if (from->kind == COLUMN_CATEGORY) {
+    if (from->codes[row] < 0) return (struct value){.kind = VALUE_MISSING};
+    return (struct value){.kind = VALUE_TEXT, .text = from->categories[from->codes[row]]};
+  }
+  if (isnan(from->numbers[row])) return (struct value){.kind = VALUE_MISSING};
+  return (struct value){.kind = VALUE_NUMBER, .number = from->numbers[row]};
+}
+
+bool table_columns_of(const struct table *table, const struct expression *expression, const char *what, int *columns,
+                      struct error *error) {
+  for (int i = 0; i < expression->name_count; i++) {
+    const struct expression_name *name = &expression->names[i];
+    if (name->index)
+      return error_set(error, EXIT_USAGE_ERROR, "%s: '%s[%s]' is no column", what, name->name, name->index);
+    columns[i] = table_find(table, name->name);
+    if (columns[i] >= 0) continue;
+    // a bare word that is a category somewhere was probably meant as a text
+    for (size_t c = 0; c < table->column_count; c++)
+      for (int k = 0; k < table->columns[c].category_count; k++)
+        if (strcmp(table->columns[c].categories[k], name->name) == 0)
+          return error_set(error, EXIT_USAGE_ERROR,
+                           "%s: there is no column '%s'; a text is written in quotes: %s == \"%s\"", what, name->name,
+                           table->columns[c].name, name->name);
+    struct error unknown = {0};
+    unknown_column(table, name->name, "there is", &unknown);
+    return error_set(error, EXIT_USAGE_ERROR, "%s: %s", what, unknown.text);
+  }
+  return true;
+}
+
+void table_slots(const struct table *table, const struct expression *expression, const int *columns, size_t row,
+                 struct value *slots) {
+  for (int i = 0; i < expression->name_count; i++) {
+    slots[i] = table_value(table, (size_t)columns[i], row);
+    if (slots[i].kind != VALUE_MISSING) continue;
+    bool text = table->columns[columns[i]].kind == COLUMN_CATEGORY;
+    slots[i] = (struct value){.kind = text ? VALUE_TEXT : VALUE_NUMBER, .number = NAN, .text = ""};
+  }
+}
+
+bool table_where_expression(const struct table *table, const struct expression *condition, const char *what, bool *keep,
+                            struct error *error) {
+  int *columns = memory_get((size_t)(condition->name_count + 1) * sizeof *columns);
+  struct value *slots = memory_get((size_t)(condition->name_count + 1) * sizeof *slots);
+  bool fine = table_columns_of(table, condition, what, columns, error);
+  for (size_t row = 0; fine && row < table->row_count; row++) {
+    table_slots(table, condition, columns, row, slots);
+    fine = expression_condition(condition, slots, &keep[row], error);
+    if (!fine) error_context(error, "%s", what);
+  }
+  free(columns);
+  free(slots);
+  return fine;
+}
+
+bool table_where(const struct table *table, const char *condition, bool *keep, struct error *error) {
+  struct arena arena = {0};
+  char *what = arena_format(&arena, "condition '%s'", condition);
+  struct expression *expression = expression_parse(&arena, condition, error);
+  bool fine =
+      expression ? table_where_expression(table, expression, what, keep, error) : error_context(error, "%s", what);
+  arena_free(&arena);
+  return fine;
+}
+
+void table_keep_rows(struct table *table, const bool *keep) {
+  size_t kept = 0;
+  for (size_t row = 0; row < table->row_count; row++) {
+    if (!keep[row]) continue;
+    table->row_names[kept] = table->row_names[row];
+    table->row_members[kept] = table->row_members[row];
+    for (size_t c = 0; c < table->column_count; c++) {
+      struct table_column *column = &table->columns[c];
+      if (column->kind == COLUMN_NUMBER)
+        column->numbers[kept] = column->numbers[row];
+      else
+        column->codes[kept] = column->codes[row];
+    }
+    kept++;
+  }
+  table->row_count = kept;
+}
