@@ -1,9 +1,23 @@
 // See permutation.h.
 #include "trainer/data/permutation.h"
 
+// Fisher-Yates on the first `count` numbers.
+static void shuffle(struct permutation *p, uint64_t key) {
+  for (uint64_t i = 0; i < p->count; i++) {
+    key += 0x9E3779B97F4A7C15u;
+    uint64_t j = (uint64_t)((unsigned __int128)mix64(key) * (i + 1) >> 64);
+    p->shuffled[i] = p->shuffled[j];
+    p->shuffled[j] = (uint8_t)i;
+  }
+}
+
 struct permutation permutation(uint64_t key, uint64_t count) {
   struct permutation p = {.count = count};
-  int bits = 2;  // one bit a side at least
+  if (count <= PERMUTATION_SHUFFLED) {
+    shuffle(&p, key);
+    return p;
+  }
+  int bits = 5;
   while (bits < 62 && (uint64_t)1 << bits < count) bits++;
   p.left_bits = bits / 2;
   p.right_bits = bits - p.left_bits;
@@ -12,7 +26,7 @@ struct permutation permutation(uint64_t key, uint64_t count) {
 }
 
 uint64_t permute(const struct permutation *p, uint64_t index) {
-  if (p->count < 2) return 0;
+  if (p->count <= PERMUTATION_SHUFFLED) return p->shuffled[index];
   uint64_t left_mask = ((uint64_t)1 << p->left_bits) - 1, right_mask = ((uint64_t)1 << p->right_bits) - 1;
   do {
     uint64_t left = index >> p->right_bits, right = index & right_mask;

@@ -1,15 +1,17 @@
-// Keyed pseudo-random permutations of [0, count) without a table: a Feistel network over the smallest power-of-two
-// domain that holds count, walked along its cycle until it falls inside (Black & Rogaway 2002, "Ciphers with arbitrary
-// finite domains"). Used for the order of windows in an epoch and for the hidden structure of synthetic sources; it
-// scatters well and is no cipher.
+// Keyed pseudo-random permutations of [0, count) without a table of that size: a Feistel network over the smallest
+// power-of-two domain that holds count, walked along its cycle until it falls inside (Black & Rogaway 2002, "Ciphers
+// with arbitrary finite domains"). Tiny counts, where a network has too few different round functions, are shuffled.
+// Used for the order of windows in an epoch and for the hidden structure of synthetic sources; it scatters well and is
+// no cipher.
 #pragma once
 #include <stdint.h>
 
-enum { PERMUTATION_ROUNDS = 10 };
+enum { PERMUTATION_ROUNDS = 10, PERMUTATION_SHUFFLED = 16 };
 struct permutation {
   uint64_t count;
   int left_bits, right_bits;
   uint64_t keys[PERMUTATION_ROUNDS];
+  uint8_t shuffled[PERMUTATION_SHUFFLED];  // the whole permutation when count is at most this
 };
 
 // A bijection of 64-bit words that spreads every bit (the finalizer of splitmix64, Steele et al. 2014).

@@ -41,10 +41,12 @@ static bool check_source(struct corpus_request *request, const struct run_config
   for (const char *const *name = corpus_names; *name; name++)
     if (strcmp(source, *name) == 0) return true;
   const char *near = nearest_name(source, all_sources, sizeof all_sources / sizeof *all_sources);
+  if (near)
+    return error_set(error, EXIT_USAGE_ERROR, "corpus.source: there is no '%s'; did you mean '%s'?", source, near);
   return error_set(error, EXIT_USAGE_ERROR,
-                   "corpus.source: there is no source '%s'%s%s%s; there are gcide, english, "
-                   "linux-core, kjv, zipfmem, markov2, and files (with corpus.files)",
-                   source, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+                   "corpus.source: there is no '%s'; there are gcide, english, linux-core, kjv, zipfmem, markov2, and "
+                   "files (with corpus.files)",
+                   source);
 }
 
 static bool check_tokenizer(struct corpus_request *request, const struct run_config *config, struct error *error) {
@@ -89,10 +91,13 @@ static bool check_tokenizer(struct corpus_request *request, const struct run_con
     return true;
   }
   const char *near = nearest_name(tokenizer, all_tokenizers, sizeof all_tokenizers / sizeof *all_tokenizers);
+  if (near)
+    return error_set(error, EXIT_USAGE_ERROR, "corpus.tokenizer: there is no '%s'; did you mean '%s'?", tokenizer,
+                     near);
   return error_set(error, EXIT_USAGE_ERROR,
-                   "corpus.tokenizer: there is no '%s'%s%s%s; there are bytes, sentencepiece, a "
-                   "path that ends in .model, uint16, uint32",
-                   tokenizer, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+                   "corpus.tokenizer: there is no '%s'; there are bytes, sentencepiece, a path that ends in .model, "
+                   "uint16, uint32",
+                   tokenizer);
 }
 
 bool request_of(struct corpus_request *request, const struct run_config *config, struct error *error) {
