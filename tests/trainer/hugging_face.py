@@ -1,0 +1,81 @@
+"""Checkpoints are what Hugging Face's Llama is: their loss, recomputed with numpy, is the one that the trainer logged.
+
+    hugging_face.py ISOLOSS_TRAIN MAKE_RUN
+
+Exit code 77 (skipped) without numpy. Where torch and transformers are installed, LlamaForCausalLM itself loads the
+checkpoint and must agree as well.
+"""
+
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+try:
+    import numpy  # noqa: F401
+except ImportError:
+    print("skipped: python3-numpy is not installed")
+    sys.exit(77)
+
+import llama_reference
+
+COMMON = ["model.layers=2", "model.width=48", "train.steps=30", "train.batch_tokens=240", "train.lr=1e-2",
+          "model.init_std=0.1", "train.evals=0", "train.final_eval_tokens=960"]
+CASES = {
+    "untied, grouped heads": ["corpus.source=markov2", "model.context=24", "model.heads=3", "model.kv_heads=1"],
+    "tied, other rope": ["corpus.source=markov2", "model.context=24", "model.tied_head=true", "model.rope_theta=500"],
+    "masked": ["corpus.source=zipfmem", "corpus.zipfmem_ids=4096", "corpus.zipfmem_symbols=16", "model.context=3"],
+    "other head dimension": ["corpus.source=markov2", "model.context=24", "model.heads=2", "model.head_dim=32",
+                             "model.norm_eps=1e-3", "model.mlp_width=64"],
+}
+
+
+def loss_by_transformers(folder, batch):
+    """None where transformers is missing."""
+    try:
+        import torch
+        import transformers
+    except ImportError:
+        return None
+    model = transformers.LlamaForCausalLM.from_pretrained(folder)
+    tokens, targets, mask = (torch.tensor(batch[k]) for k in ("tokens", "targets", "mask"))
+    with torch.no_grad():
+        logits = model(input_ids=tokens).logits
+    losses = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
+    return float((losses.double() * mask.flatten()).sum() / mask.sum())
+
+
+def case(trainer, make_run, name, pairs, number):
+    with tempfile.TemporaryDirectory() as folder:
+        run = pathlib.Path(folder) / "run"
+        subprocess.run([make_run, run, *COMMON, *pairs], check=True)
+        subprocess.run([trainer, run / "config.json"], check=True)
+        done = json.loads((run / "events.jsonl").read_text().splitlines()[-1])
+        windows = done["eval_tokens"] // int(next(p for p in pairs if "context" in p).split("=")[1])
+        tokens = subprocess.run([make_run, "--validation", run / "config.json", str(windows)], check=True,
+                                capture_output=True)
+        batch = json.loads(tokens.stdout)
+        checkpoint = run / done["checkpoint"]
+        ours = llama_reference.loss(checkpoint, batch)
+        theirs = loss_by_transformers(checkpoint, batch)
+        # The trainer can repeat its own number from the checkpoint, exactly.
+        again = subprocess.run([trainer, "--evaluate", checkpoint, "--json", run / "config.json"], check=True,
+                               capture_output=True)
+    fine = abs(ours - done["loss"]) < 2e-6 * done["loss"]
+    fine = fine and (theirs is None or abs(theirs - done["loss"]) < 1e-5 * done["loss"])
+    fine = fine and json.loads(again.stdout)["loss"] == done["loss"]
+    print(f"{'ok' if fine else 'not ok'} {number} - {name}")
+    print(f"# trainer {done['loss']!r}, numpy {ours!r}, transformers {theirs!r}, again {again.stdout.decode().split()}")
+    return fine
+
+
+def main():
+    trainer, make_run = sys.argv[1:]
+    results = [case(trainer, make_run, name, pairs, i + 1) for i, (name, pairs) in enumerate(CASES.items())]
+    print(f"1..{len(results)}")
+    return 0 if all(results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
