@@ -47,6 +47,7 @@ CREATE TABLE runs (
   tokens_per_second REAL,
   peak_memory REAL,                   -- bytes
   backend TEXT,
+  device TEXT,                        -- in words: processor, library of the matrix products and what it ran
   dtype TEXT,
   gemm TEXT,                          -- library of the matrix products
   kernel TEXT,                        -- what that library ran

@@ -37,6 +37,16 @@ static bool parse_columns(const char *list, struct store_rows *rows, struct stor
   return *count > 0 || error_set(error, EXIT_USAGE_ERROR, "--columns needs at least one name");
 }
 
+// Fields that other columns of the table imply: the length of the training by `tokens`, shapes by the width.
+static bool follows_from_others(const char *path) {
+  static const char *const names[] = {"train.tokens",       "train.steps",    "train.tokens_per_parameter",
+                                      "train.warmup_steps", "model.heads",    "model.kv_heads",
+                                      "model.head_dim",     "model.mlp_width"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    if (strcmp(path, names[i]) == 0) return true;
+  return false;
+}
+
 // Columns of the table for people: what every reader wants, and the settings that differ among these runs.
 static bool choose_columns(const struct selection *selection, const struct run_query *query, struct arena *arena,
                            int **columns, int *count, struct error *error) {
@@ -66,13 +76,7 @@ static bool choose_columns(const struct selection *selection, const struct run_q
   }
   for (size_t i = 0; i < sizeof first / sizeof *first; i++) (*columns)[(*count)++] = store_rows_find(rows, first[i]);
   for (int i = 0; i < total; i++) {
-    // Tokens and steps say the same thing as the column tokens.
-    const char *name = store_rows_name(rows, i);
-    bool follows = strcmp(name, "train.tokens") == 0 || strcmp(name, "train.steps") == 0 ||
-                   strcmp(name, "train.warmup_steps") == 0 || strcmp(name, "model.heads") == 0 ||
-                   strcmp(name, "model.kv_heads") == 0 || strcmp(name, "model.head_dim") == 0 ||
-                   strcmp(name, "model.mlp_width") == 0;
-    if (varies[i] && !follows) (*columns)[(*count)++] = i;
+    if (varies[i] && !follows_from_others(store_rows_name(rows, i))) (*columns)[(*count)++] = i;
   }
   for (size_t i = 0; i < sizeof last / sizeof *last; i++) (*columns)[(*count)++] = store_rows_find(rows, last[i]);
   store_rows_close(rows);

@@ -43,6 +43,7 @@ static void print_settings(const struct store_rows *rows, struct arena *arena) {
   bool first = true;
   for (int pass = 0; pass < 2; pass++) {
     struct text line = {0};
+    if (pass == 1) printf("defaults\n");
     for (size_t i = 0; i < run_field_count; i++) {
       const struct run_field *field = &run_fields[i];
       struct value value = store_rows_get(rows, field->path), fallback = config_get(&fresh, field);
@@ -62,7 +63,6 @@ static void print_settings(const struct store_rows *rows, struct arena *arena) {
       }
       text_format(&line, "%s%s %s", line.length ? ", " : "", field->path, text);
     }
-    if (pass == 1) printf("defaults\n");
     if (line.length) printf("  %s\n", text_string(&line));
     text_free(&line);
   }
@@ -93,6 +93,7 @@ static void print_results(const struct store_rows *rows, struct arena *arena) {
                                         "tokens_per_second",
                                         "peak_memory",
                                         "backend",
+                                        "device",
                                         "dtype",
                                         "gemm",
                                         "kernel",

@@ -55,8 +55,9 @@ static bool copy_fields(struct ingest *ingest, const struct event *event, const 
 
 static bool on_start(struct ingest *ingest, const struct event *event, struct error *error) {
   static const struct column_of map[] = {
-      {"backend", "backend"}, {"dtype", "dtype"},     {"gemm", "gemm"},        {"kernel", "kernel"}, {"isa", "isa"},
-      {"threads", "threads"}, {"trainer", "trainer"}, {"commit", "commit_id"}, {"host", "host"},     {"pid", "pid"},
+      {"backend", "backend"},  {"device", "device"}, {"dtype", "dtype"},     {"gemm", "gemm"},
+      {"kernel", "kernel"},    {"isa", "isa"},       {"threads", "threads"}, {"trainer", "trainer"},
+      {"commit", "commit_id"}, {"host", "host"},     {"pid", "pid"},
   };
   struct run_log *log = ingest->log;
   log->end = EVENT_OTHER;

@@ -97,6 +97,10 @@ const char *value_human(const char *column, const struct value *value, struct ar
     const char *end = strchr(value->text, '\n');
     return arena_copy(arena, value->text, end ? (size_t)(end - value->text) : strlen(value->text));
   }
+  if (strchr(column, '.')) {  // a setting: as it was written
+    number_shortest(number, out);
+    return strlen(out) <= 12 ? arena_string(arena, out) : arena_format(arena, "%.6g", number);
+  }
   if (ends_with(column, "_at")) {
     time_t when = (time_t)number;
     struct tm parts;
@@ -110,10 +114,6 @@ const char *value_human(const char *column, const struct value *value, struct ar
                strcmp(column, "targets") == 0;
   if (count && fabs(number) >= 1e4) return arena_string(arena, number_human(number, out));
   if (number == floor(number) && fabs(number) < 1e9) return arena_format(arena, "%.0f", number);
-  if (strchr(column, '.')) {  // a setting: as it was written
-    number_shortest(number, out);
-    return strlen(out) <= 8 ? arena_string(arena, out) : arena_format(arena, "%.4g", number);
-  }
   return arena_format(arena, "%.4g", number);
 }
 
