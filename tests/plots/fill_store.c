@@ -1,0 +1,202 @@
+// Fills the store of $ISOLOSS_HOME with made-up runs of an experiment, for tests of reports: fill-store KIND SPEC.
+//   plain       sizes x tokens, all done, with a fit     pending   the same, nothing has run
+//   failed      all failed or diverged                   partly    some of each, and a fit of the rest
+//   synthetic   zipfmem with a known irreducible loss    mixed     two data types and several formats
+//   hostile     names and messages full of markup
+// The experiment is described by the file SPEC; its text is kept as it is.
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "results/store.h"
+
+static const struct { double a, alpha, b, beta, e; } law = {28, 0.36, 46, 0.33, 0.9};
+
+struct filler {
+  const char *kind, *name;
+  struct store *store;
+  struct arena arena;
+  struct text rows;  // of the fit's document
+  const char *ids[256];
+  size_t count, fitted, excluded;
+};
+
+static void stop(const struct error *error) {
+  fprintf(stderr, "fill-store: %s\n", error->text);
+  exit(3);
+}
+
+static void set(struct filler *f, struct run_config *config, const char *path, const char *value) {
+  struct error error = {0};
+  const struct run_field *field = field_find(path, NULL);
+  if (!field || !config_set(config, field, value, &f->arena, &error)) {
+    if (!field) error_set(&error, EXIT_USAGE_ERROR, "no field %s", path);
+    stop(&error);
+  }
+}
+
+static bool is(const struct filler *f, const char *kind) { return strcmp(f->kind, kind) == 0; }
+
+static double noise(size_t n) {
+  double pair[2];
+  random_normal_pair(11, RANDOM_STREAM_NOISE, 0, n, pair);
+  return 1 + 0.004 * pair[0];
+}
+
+static void put_curve(struct filler *f, const char *id, double tokens, double batch, double parameters,
+                      struct error *error) {
+  for (int k = 0; k < 20; k++) {
+    double at = batch * 4 * pow(tokens / (batch * 4), k / 19.0);
+    struct metric metric = {.kind = METRIC_EVAL,
+                            .step = (int64_t)(at / batch),
+                            .tokens = at,
+                            .lr = NAN,
+                            .seconds = NAN,
+                            .gradient_norm = NAN,
+                            .tokens_per_second = NAN,
+                            .oracle_loss = NAN,
+                            .active_parameters = NAN};
+    metric.loss = law.e + law.a * pow(parameters, -law.alpha) + law.b * pow(at, -law.beta) + 2 * exp(-k / 3.0);
+    if (!store_metric_put(f->store, id, &metric, error)) stop(error);
+  }
+}
+
+static void add_run(struct filler *f, const char *width, const char *tokens, const char *format, const char *dtype) {
+  struct error error = {0};
+  struct run_config config;
+  bool synthetic = is(f, "synthetic");
+  struct corpus_facts facts = {.known = true,
+                               .digest = "0123456789abcdef0123456789abcdef",
+                               .vocabulary = 257,
+                               .train_tokens = 38000000,
+                               .validation_tokens = 400000,
+                               .bytes_per_token = 1,
+                               .targets_per_token = 1,
+                               .irreducible_loss = NAN};
+  if (synthetic) {
+    facts.bytes_per_token = NAN;
+    facts.irreducible_loss = 0.7394;
+  }
+  config_default(&config);
+  set(f, &config, "corpus.source", synthetic ? "zipfmem" : "gcide");
+  set(f, &config, "model.layers", "2");
+  set(f, &config, "model.width", width);
+  set(f, &config, "train.tokens", tokens);
+  set(f, &config, "format", format);
+  if (!config_resolve(&config, &facts, dtype, &error)) stop(&error);
+  struct run_record record = {.stage = "train",
+                              .config = &config,
+                              .corpus_digest = facts.digest,
+                              .quantities = config_quantities(&config, &facts),
+                              .targets = (double)config.train.tokens,
+                              .bytes_per_token = facts.bytes_per_token,
+                              .irreducible_loss = facts.irreducible_loss};
+  struct digest digest = config_identity(&config, facts.digest, "train", "");
+  char *id = arena_string(&f->arena, digest.hex);
+  record.id = id;
+  if (!store_run_add(f->store, &record, &error)) stop(&error);
+  size_t n = f->count;
+  f->ids[f->count++] = id;
+  if (is(f, "pending")) return;
+  double size = (double)record.quantities.parameters.non_embedding, seen = (double)config.train.tokens;
+  double eff = strcmp(format, "none") == 0 ? 1 : 0.5;
+  double predicted = law.e + law.a * pow(size * eff, -law.alpha) + law.b * pow(seen, -law.beta);
+  double loss = predicted * noise(n);
+  const char *state = "done", *message = NULL;
+  if (is(f, "failed") || (is(f, "partly") && n % 5 == 1)) {
+    state = n % 2 ? "failed" : "diverged";
+    message = n % 2 ? "worker ended with signal 9 (killed) three times" : "the loss is not finite at step 812";
+  }
+  if (is(f, "hostile")) message = "<script>alert('x')</script> & \"quotes\" \x01 \xff broken";
+  if (is(f, "hostile") && n == 2) state = "failed";
+  bool done = strcmp(state, "done") == 0;
+  struct store_field fields[] = {
+      {"state", store_text(state)},
+      {"message", store_text(message)},
+      {"loss", store_number(done ? loss : NAN)},
+      {"bits_per_byte", store_number(done && !synthetic ? loss / log(2) : NAN)},
+      {"oracle_loss", store_number(synthetic ? 0.7509 : NAN)},
+      {"step", store_number(done ? (double)config.train.steps : 812)},
+      {"wall_seconds", store_number(6 * size * seen / 4e9)},
+      {"tokens_per_second", store_number(4e9 / 6 / size)},
+      {"backend", store_text("cpu")},
+      {"dtype", store_text(dtype)},
+      {"gemm", store_text("oneDNN 2.6.3")},
+      {"kernel", store_text("brgemm:avx512_core")},
+      {"isa", store_text("avx512")},
+      {"threads", store_number(1)},
+      {"host", store_text(is(f, "hostile") ? "<b>host</b>" : "laptop")},
+      {"trainer", store_text("isoloss-train 0.1.0")},
+      {"commit_id", store_text("e1f6bc0")},
+      {"finished_at", store_number(1000)},
+  };
+  if (!store_run_update(f->store, id, fields, sizeof fields / sizeof *fields, &error)) stop(&error);
+  put_curve(f, id, seen, (double)config.train.batch_tokens, size, &error);
+  if (!done) {
+    f->excluded++;
+    return;
+  }
+  bool held_out = is(f, "plain") && config.model.width == 128;
+  text_format(&f->rows, "%s{\"name\":\"%s\",\"use\":\"%s\",\"observed\":%.17g,\"predicted\":%.17g}",
+              f->rows.length ? "," : "", id, held_out ? "held out" : "fitted", loss, predicted);
+  f->fitted += !held_out;
+}
+
+static void put_fit(struct filler *f, const char *name) {
+  struct error error = {0};
+  double beta = is(f, "synthetic") ? 0.52 : law.beta;
+  struct text document = {0};
+  text_format(&document,
+              "{\"name\":\"%s\",\"law\":\"chinchilla\",\"rows\":%zu,\"excluded\":%zu,\"held_out\":%zu,"
+              "\"objective\":3.218e-05,\"parameters\":{"
+              "\"E\":{\"value\":%.17g,\"low\":0.84,\"high\":0.95,\"se\":0.028},"
+              "\"A\":{\"value\":%.17g,\"low\":21.5,\"high\":37.2,\"se\":4.1},"
+              "\"alpha\":{\"value\":%.17g,\"low\":0.331,\"high\":0.389,\"se\":0.015},"
+              "\"B\":{\"value\":%.17g,\"low\":33.1,\"high\":66,\"se\":8.6},"
+              "\"beta\":{\"value\":%.17g,\"low\":%.3g,\"high\":%.3g,\"se\":0.012}},"
+              "\"starts\":4500,\"starts_agreeing\":812,\"runner_up_objective\":4.1e-05,\"holdout_error\":%s,"
+              "\"residual_rms\":0.0041,\"derived\":{},\"table\":[%s]}",
+              name, f->fitted, f->excluded, f->count - f->fitted - f->excluded, law.e, law.a, law.alpha, law.b, beta,
+              beta - 0.03, beta + 0.03, is(f, "plain") ? "0.0052" : "null", text_string(&f->rows));
+  if (!store_fit_put(f->store, f->name, name, "chinchilla", text_string(&document), &error)) stop(&error);
+  text_free(&document);
+}
+
+int main(int argc, char **argv) {
+  struct filler f = {0};
+  struct error error = {0};
+  if (argc != 4) {
+    fprintf(stderr, "usage: fill-store KIND EXPERIMENT SPEC\n");
+    return 2;
+  }
+  f.kind = argv[1];
+  f.name = argv[2];
+  const char *spec = file_read(&f.arena, argv[3], NULL, &error);
+  if (!spec || !(f.store = store_open_home(STORE_CREATE, &error))) stop(&error);
+  bool hostile = is(&f, "hostile");
+  if (!store_experiment_put(f.store,
+                            &(struct experiment_record){.name = f.name,
+                                                        .spec_path = argv[3],
+                                                        .spec_text = spec,
+                                                        .about = hostile ? "<img src=x onerror=alert(1)> & 'more'"
+                                                                         : "Made-up runs that follow a law."},
+                            &error))
+    stop(&error);
+  static const char *const widths[] = {"32", "64", "96", "128"}, *const tokens[] = {"1e6", "2e6", "4e6"};
+  static const char *const formats[] = {"none", "w4a4"};
+  for (int format = 0; format < (is(&f, "mixed") ? 2 : 1); format++)
+    for (int w = 0; w < 4; w++)
+      for (int t = 0; t < 3; t++)
+        add_run(&f, widths[w], tokens[t], formats[format], is(&f, "mixed") && w > 1 ? "bfloat16" : "float32");
+  if (!store_experiment_set_runs(f.store, f.name, f.ids, f.count, &error)) stop(&error);
+  if (!is(&f, "pending") && !is(&f, "failed")) put_fit(&f, "chinchilla");
+  if (hostile) {
+    struct claim_record claims[] = {{"a < b & c > \"d\"", "not held", "<i>numbers</i>"}};
+    if (!store_claims_set(f.store, f.name, claims, 1, &error)) stop(&error);
+  }
+  store_close(f.store);
+  text_free(&f.rows);
+  arena_free(&f.arena);
+  return 0;
+}

@@ -1,0 +1,370 @@
+// Figures: golden SVG (byte for byte), words that try to break out, limits, ticks, and what happens without gnuplot.
+// test-figures FOLDER compares with the golden files in FOLDER; test-figures FOLDER write makes them anew.
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "plots/internal.h"
+#include "tests/check.h"
+#include "tests/plots/fixture.h"
+
+static const char *golden_folder;
+static bool golden_write;
+
+// The golden files were drawn by gnuplot 5.4; another version may place a mark a hundredth of a pixel elsewhere.
+static bool same_gnuplot(void) {
+  char line[100] = "";
+  FILE *pipe = popen("gnuplot --version 2>/dev/null", "r");
+  bool fine = pipe && fgets(line, sizeof line, pipe) && strncmp(line, "gnuplot 5.4 ", 12) == 0;
+  if (pipe) pclose(pipe);
+  return fine;
+}
+
+static void compare(const struct figure *figure, enum figure_style style, const char *file) {
+  struct error error = {0};
+  struct arena arena = {0};
+  struct text first = {0}, second = {0};
+  const char *path = path_join(&arena, golden_folder, file);
+  if (CHECK(figure_svg(figure, style, &first, &error)) && CHECK(figure_svg(figure, style, &second, &error))) {
+    CHECK_TEXT(second.bytes, first.bytes);
+    if (golden_write) {
+      CHECK(file_write_atomic(path, first.bytes, first.length, &error));
+    } else if (same_gnuplot()) {
+      size_t length = 0;
+      const char *golden = file_read(&arena, path, &length, &error);
+      if (!CHECK(golden && length == first.length && memcmp(golden, first.bytes, length) == 0))
+        printf("# %s differs; after a look at the figure: test-figures FOLDER write\n", file);
+    }
+  } else {
+    printf("# %s\n", error.text);
+  }
+  text_free(&first);
+  text_free(&second);
+  arena_free(&arena);
+}
+
+static void draws_every_mark(void) {
+  static const double x[] = {1e4, 1e5, 1e6}, y[] = {3, 2.5, 2.2}, low[] = {2.9, 2.45, 2.1}, high[] = {3.1, 2.55, 2.3},
+                      law[] = {3.05, 2.5, 2.15};
+  const struct figure_series series[] = {
+      {.mark = MARK_BAND,
+       .label = "interval",
+       .colour = {PALETTE_CATEGORY, 5, 0},
+       .count = 3,
+       .x = x,
+       .low = low,
+       .high = high},
+      {.mark = MARK_LINE, .label = "law", .colour = {PALETTE_CATEGORY, 0, 0}, .count = 3, .x = x, .y = law},
+      {.mark = MARK_LINE,
+       .colour = {.palette = PALETTE_MUTED},
+       .dashed = true,
+       .thin = true,
+       .count = 3,
+       .x = x,
+       .y = low},
+      {.mark = MARK_POINTS,
+       .label = "runs",
+       .colour = {PALETTE_CATEGORY, 1, 0},
+       .shape = 2,
+       .count = 3,
+       .x = x,
+       .y = y,
+       .low = low,
+       .high = high},
+      {.mark = MARK_POINTS,
+       .label = "held out",
+       .colour = {PALETTE_CATEGORY, 2, 0},
+       .shape = 3,
+       .hollow = true,
+       .count = 2,
+       .x = x,
+       .y = high},
+  };
+  const struct figure_note note = {"a note", 1e5, 2.5, NOTE_LEFT, {.palette = PALETTE_INK}};
+  const struct figure_panel panel = {.series = series, .count = 5, .notes = &note, .note_count = 1};
+  struct figure figure = {.name = "marks",
+                          .title = "Every mark",
+                          .caption = "One of each.",
+                          .legend = "what",
+                          .panels = &panel,
+                          .panel_count = 1};
+  figure.x = figure_axis("training tokens", "", SCALE_LOG, TICKS_COUNT);
+  figure.y = figure_axis("loss", "nats per token", SCALE_LINEAR, TICKS_PLAIN);
+  compare(&figure, FIGURE_FILE, "marks.svg");
+  compare(&figure, FIGURE_INLINE, "marks-inline.svg");
+}
+
+static void draws_named_figures(void) {
+  static const double sizes[] = {5e4, 2e5}, budgets[] = {1e6, 8e6};
+  static const char *const formats[] = {"none", "w4a4"};
+  struct arena arena = {0};
+  struct plot_data data = made_data(&arena,
+                                    &(struct made_design){.sizes = sizes,
+                                                          .size_count = 2,
+                                                          .budgets = budgets,
+                                                          .budget_count = 2,
+                                                          .formats = formats,
+                                                          .format_count = 2},
+                                    true);
+  static const char *const names[] = {"loss-vs-tokens", "effective-parameters", "residuals"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    struct figure figure;
+    const char *nothing = NULL;
+    if (CHECK(plot_build(&arena, names[i], &data, &figure, &nothing)))
+      compare(&figure, FIGURE_FILE, arena_format(&arena, "%s.svg", names[i]));
+  }
+  arena_free(&arena);
+}
+
+// Words that would mean something to gnuplot, to XML or to HTML come out as themselves, escaped.
+static void hostile_words(void) {
+  static const char *const words[] = {"it's \"quoted\"",
+                                      "a_b^{c} @home &alpha; <b>",
+                                      "`touch /tmp/isoloss-was-here`",
+                                      "100 %d %s \\n",
+                                      "L0001L",
+                                      "größe αβ 模型",
+                                      "broken \xff\xfe bytes",
+                                      "line\nbreak\x01",
+                                      "'; system 'touch /tmp/isoloss-was-here'"};
+  enum { COUNT = sizeof words / sizeof *words };
+  static const double x[COUNT] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
+  struct figure_series series[COUNT];
+  struct figure_note notes[COUNT];
+  double y[COUNT];
+  for (int i = 0; i < COUNT; i++) {
+    y[i] = i;
+    series[i] = (struct figure_series){
+        .mark = MARK_BARS, .label = words[i], .colour = {PALETTE_CATEGORY, i, 0}, .count = 1, .x = &x[i], .y = &y[i]};
+    notes[i] = (struct figure_note){words[i], x[i], y[i], NOTE_RIGHT, {.palette = PALETTE_INK}};
+  }
+  struct figure_panel panel = {
+      .title = words[2], .series = series, .count = COUNT, .notes = notes, .note_count = COUNT};
+  struct figure figure = {.name = "hostile",
+                          .title = words[1],
+                          .caption = words[8],
+                          .legend = words[0],
+                          .panels = &panel,
+                          .panel_count = 1};
+  figure.x = figure_axis(words[3], words[2], SCALE_LINEAR, TICKS_PERCENT);
+  figure.y = figure_axis(words[5], words[6], SCALE_LINEAR, TICKS_NAMES);
+  figure.y.names = words;
+  figure.y.name_count = COUNT;
+  unlink("/tmp/isoloss-was-here");
+  compare(&figure, FIGURE_FILE, "hostile.svg");
+  struct text svg = {0};
+  struct error error = {0};
+  CHECK(figure_svg(&figure, FIGURE_FILE, &svg, &error));
+  CHECK(strstr(text_string(&svg), "it&#39;s &quot;quoted&quot;</text>"));
+  CHECK(strstr(text_string(&svg), "a_b^{c} @home &amp;alpha; &lt;b&gt;</text>"));
+  CHECK(strstr(text_string(&svg), ">L0001L</text>"));
+  CHECK(strstr(text_string(&svg), "größe αβ 模型"));
+  CHECK(utf8_valid_prefix(svg.bytes, svg.length) == svg.length);
+  CHECK(access("/tmp/isoloss-was-here", F_OK) != 0);
+  text_free(&svg);
+}
+
+static void inline_has_nothing_to_clash(void) {
+  static const double x[] = {1, 2}, y[] = {1, 2};
+  const struct figure_series series = {.mark = MARK_POINTS, .label = "a", .count = 2, .x = x, .y = y};
+  const struct figure_panel panel = {.series = &series, .count = 1};
+  struct figure figure = {.name = "inline", .title = "Not drawn here", .panels = &panel, .panel_count = 1};
+  figure.x = figure_axis("x", "", SCALE_LINEAR, TICKS_PLAIN);
+  figure.y = figure_axis("y", "", SCALE_LINEAR, TICKS_PLAIN);
+  struct text svg = {0};
+  struct error error = {0};
+  CHECK(figure_svg(&figure, FIGURE_INLINE, &svg, &error));
+  const char *text = text_string(&svg);
+  CHECK(strncmp(text, "<svg ", 5) == 0);
+  CHECK(!strstr(text, " id=") && !strstr(text, "href") && !strstr(text, "http") && !strstr(text, "gnuplot"));
+  CHECK(strstr(text, "var(--figure-c1,#0072b2)") && strstr(text, "var(--figure-ink,"));
+  CHECK(!strstr(text, "Not drawn here</text>"));
+  text_free(&svg);
+  struct text css = {0};
+  figure_css(&css);
+  CHECK(strstr(text_string(&css), "--figure-c1:#0072b2;") && strstr(text_string(&css), "prefers-color-scheme:dark"));
+  text_free(&css);
+}
+
+static void values_that_cannot_stand(void) {
+  // Zeros and negatives on a logarithmic axis, NaN and infinities anywhere: left out point by point.
+  const double x[] = {0, 10, 100, NAN, 1000}, y[] = {1, -1, INFINITY, 2, 3};
+  const struct figure_series series = {.mark = MARK_LINE, .count = 5, .x = x, .y = y};
+  const struct figure_panel panel = {.series = &series, .count = 1};
+  struct figure figure = {.name = "odd", .panels = &panel, .panel_count = 1};
+  figure.x = figure_axis("x", "", SCALE_LOG, TICKS_COUNT);
+  figure.y = figure_axis("y", "", SCALE_LOG, TICKS_PLAIN);
+  struct text svg = {0};
+  struct error error = {0};
+  CHECK(figure_svg(&figure, FIGURE_FILE, &svg, &error));
+  text_clear(&svg);
+  const double nothing[] = {NAN, NAN, NAN, NAN, NAN};
+  const struct figure_series empty = {.mark = MARK_LINE, .count = 5, .x = nothing, .y = y};
+  const struct figure_panel empty_panel = {.series = &empty, .count = 1};
+  figure.panels = &empty_panel;
+  CHECK(!figure_svg(&figure, FIGURE_FILE, &svg, &error) && error.code == EXIT_USAGE_ERROR);
+  CHECK(strstr(error.text, "odd") && strstr(error.text, "nothing to draw"));
+  error = (struct error){0};
+  figure.panel_count = 0;
+  CHECK(!figure_svg(&figure, FIGURE_FILE, &svg, &error) && error.code == EXIT_USAGE_ERROR);
+  text_free(&svg);
+}
+
+static const char *ticks_of(struct arena *arena, struct figure_axis axis, double low, double high, int room) {
+  axis.low = low;
+  axis.high = high;
+  struct ticks ticks = axis_ticks(arena, &axis, room);
+  const char *all = "";
+  for (size_t i = 0; i < ticks.count; i++)
+    if (*ticks.items[i].text) all = arena_format(arena, "%s%s%s", all, *all ? " " : "", ticks.items[i].text);
+  return all;
+}
+
+static void ticks_read_well(void) {
+  struct arena arena = {0};
+  struct figure_axis counts = figure_axis("N", "", SCALE_LOG, TICKS_COUNT),
+                     plain = figure_axis("L", "", SCALE_LOG, TICKS_PLAIN),
+                     linear = figure_axis("L", "", SCALE_LINEAR, TICKS_PLAIN),
+                     percent = figure_axis("r", "", SCALE_LINEAR, TICKS_PERCENT),
+                     power = figure_axis("C", "", SCALE_LOG, TICKS_POWER);
+  CHECK_TEXT(ticks_of(&arena, counts, 8e3, 2e6, 4), "10k 100k 1M");
+  CHECK_TEXT(ticks_of(&arena, counts, 1e6, 3e10, 5), "1M 10M 100M 1B 10B");
+  CHECK_TEXT(ticks_of(&arena, counts, 1, 1e12, 4), "1 1k 1M 1B 1T");
+  CHECK_TEXT(ticks_of(&arena, counts, 3e4, 7e5, 7), "50k 100k 200k 500k");
+  CHECK_TEXT(ticks_of(&arena, plain, 1.9, 3.1, 6), "2 2.2 2.4 2.6 2.8 3");
+  CHECK_TEXT(ticks_of(&arena, linear, -0.1, 1.05, 6), "0 0.2 0.4 0.6 0.8 1");
+  CHECK_TEXT(ticks_of(&arena, percent, -1.1, 1.1, 5), "−1 % −0.5 % 0 % +0.5 % +1 %");
+  CHECK_TEXT(ticks_of(&arena, power, 8e11, 2e14, 3), "10¹² 10¹³ 10¹⁴");
+  char number[40];
+  axis_number(TICKS_COUNT, 49408, number);
+  CHECK_TEXT(number, "49.4k");
+  axis_number(TICKS_POWER, 2.5e-4, number);
+  CHECK_TEXT(number, "2.5×10⁻⁴");
+  arena_free(&arena);
+}
+
+static void names_are_found(void) {
+  const char *nearest = NULL;
+  CHECK(plot_find("residuals", &nearest) && !plot_find("residual", &nearest));
+  CHECK_TEXT(nearest, "residuals");
+  for (const struct plot_kind *kind = plot_kinds; kind->name; kind++) {
+    struct arena arena = {0};
+    struct figure figure;
+    const char *nothing = NULL;
+    struct plot_data empty = {.irreducible_loss = NAN};
+    CHECK(!plot_build(&arena, kind->name, &empty, &figure, &nothing) && nothing && *nothing);
+    arena_free(&arena);
+  }
+}
+
+static void one_run_is_enough(void) {
+  static const double sizes[] = {5e4}, budgets[] = {1e6};
+  struct arena arena = {0};
+  struct plot_data data = made_data(
+      &arena, &(struct made_design){.sizes = sizes, .size_count = 1, .budgets = budgets, .budget_count = 1}, true);
+  static const char *const drawn[] = {"loss-curves", "predicted-vs-observed", "residuals", "pareto"};
+  for (size_t i = 0; i < sizeof drawn / sizeof *drawn; i++) {
+    struct figure figure;
+    const char *nothing = NULL;
+    struct text svg = {0};
+    struct error error = {0};
+    CHECK(plot_build(&arena, drawn[i], &data, &figure, &nothing) && figure_svg(&figure, FIGURE_FILE, &svg, &error));
+    text_free(&svg);
+  }
+  struct figure figure;
+  const char *nothing = NULL;
+  CHECK(!plot_build(&arena, "loss-vs-parameters", &data, &figure, &nothing));
+  CHECK_TEXT(nothing, "all runs have the same model size");
+  arena_free(&arena);
+}
+
+// A constant ratio of tokens to parameters gives lines of equal ratio, a constant token count lines of equal tokens.
+static void lines_follow_the_design(void) {
+  static const double sizes[] = {5e4, 1e5, 2e5, 4e5}, ratios[] = {10, 20, 40}, budgets[] = {1e6, 2e6, 4e6};
+  struct arena arena = {0};
+  struct figure figure;
+  const char *nothing = NULL;
+  struct plot_data data = made_data(
+      &arena,
+      &(struct made_design){.sizes = sizes, .size_count = 4, .budgets = ratios, .budget_count = 3, .ratios = true},
+      true);
+  CHECK(plot_build(&arena, "loss-vs-parameters", &data, &figure, &nothing));
+  CHECK_TEXT(figure.legend, "tokens per parameter");
+  data = made_data(&arena,
+                   &(struct made_design){.sizes = sizes, .size_count = 4, .budgets = budgets, .budget_count = 3}, true);
+  CHECK(plot_build(&arena, "loss-vs-parameters", &data, &figure, &nothing));
+  CHECK_TEXT(figure.legend, "tokens");
+  // Every line of the law passes through what the law says of its runs.
+  const struct figure_panel *panel = &figure.panels[0];
+  size_t lines = 0;
+  for (size_t s = 0; s < panel->count; s++) {
+    const struct figure_series *series = &panel->series[s];
+    if (series->mark != MARK_LINE) continue;
+    double tokens = budgets[lines++];
+    for (size_t i = 0; i < series->count; i++)
+      CHECK_NEAR(series->y[i], made_loss(&made_law, "none", series->x[i], tokens), 1e-12);
+  }
+  CHECK(lines == 3);
+  arena_free(&arena);
+}
+
+static void missing_gnuplot(void) {
+  static const double x[] = {1, 2};
+  const struct figure_series series = {.mark = MARK_LINE, .count = 2, .x = x, .y = x};
+  const struct figure_panel panel = {.series = &series, .count = 1};
+  struct figure figure = {.name = "missing", .panels = &panel, .panel_count = 1};
+  figure.x = figure.y = figure_axis("x", "", SCALE_LINEAR, TICKS_PLAIN);
+  char *path = strdup(getenv("PATH"));
+  struct text svg = {0};
+  struct error error = {0};
+  setenv("PATH", "/nonexistent", 1);
+  CHECK(!figure_svg(&figure, FIGURE_FILE, &svg, &error) && error.code == EXIT_ENVIRONMENT);
+  CHECK(strstr(error.text, "gnuplot is not installed") && strstr(error.text, "gnuplot-nox"));
+  // A program of that name that fails, and one that prints nonsense.
+  char folder[] = "/tmp/isoloss-gnuplot-XXXXXX";
+  struct arena arena = {0};
+  CHECK(mkdtemp(folder));
+  const char *program = path_join(&arena, folder, "gnuplot");
+  static const char *const scripts[] = {"#!/bin/sh\necho 'line 3: no such terminal' >&2\nexit 1\n",
+                                        "#!/bin/sh\necho nonsense\n", "#!/bin/sh\nkill -9 $$\n"};
+  static const char *const words[] = {"no such terminal", "printed no SVG", "signal 9"};
+  for (int i = 0; i < 3; i++) {
+    error = (struct error){0};
+    CHECK(file_write_atomic(program, scripts[i], strlen(scripts[i]), &error) && chmod(program, 0755) == 0);
+    setenv("PATH", folder, 1);
+    text_clear(&svg);
+    CHECK(!figure_svg(&figure, FIGURE_FILE, &svg, &error) && error.code == EXIT_ENVIRONMENT);
+    if (!CHECK(strstr(error.text, words[i]))) printf("# %s\n", error.text);
+  }
+  setenv("PATH", path, 1);
+  error = (struct error){0};
+  CHECK(folder_remove(folder, &error));
+  // The user's own start-up settings change nothing.
+  setenv("GNUTERM", "dumb", 1);
+  struct text plain = {0}, again = {0};
+  CHECK(figure_svg(&figure, FIGURE_FILE, &plain, &error));
+  unsetenv("GNUTERM");
+  CHECK(figure_svg(&figure, FIGURE_FILE, &again, &error));
+  CHECK_TEXT(plain.bytes, again.bytes);
+  text_free(&plain);
+  text_free(&again);
+  text_free(&svg);
+  arena_free(&arena);
+  free(path);
+}
+
+int main(int argc, char **argv) {
+  golden_folder = argc > 1 ? argv[1] : "tests/plots/golden";
+  golden_write = argc > 2 && strcmp(argv[2], "write") == 0;
+  RUN(draws_every_mark);
+  RUN(draws_named_figures);
+  RUN(hostile_words);
+  RUN(inline_has_nothing_to_clash);
+  RUN(values_that_cannot_stand);
+  RUN(ticks_read_well);
+  RUN(names_are_found);
+  RUN(one_run_is_enough);
+  RUN(lines_follow_the_design);
+  RUN(missing_gnuplot);
+  return check_end();
+}
