@@ -14,7 +14,6 @@ struct store_rows {
   int *where_columns;  // column of each name in `where`
   struct value *slots;
   int64_t limit, given;
-  bool on_first;  // store_run: the row is there already
 };
 
 // Columns that are kept for the coordinator or are documents.
@@ -155,10 +154,6 @@ static bool row_matches(struct store_rows *rows, bool *matches, struct error *er
 }
 
 bool store_rows_next(struct store_rows *rows, struct error *error) {
-  if (rows->on_first) {
-    rows->on_first = false;
-    return true;
-  }
   while (!rows->limit || rows->given < rows->limit) {
     int code = sqlite3_step(rows->statement);
     if (code == SQLITE_DONE) return false;

@@ -133,7 +133,7 @@ struct run_query {
 struct store_rows *store_runs(struct store *store, const struct run_query *query, struct error *error);
 // The names of all run columns, in the order of store_runs.
 const char *const *store_run_columns(struct store *store, int *count);
-// One run's row, already on it; NULL when there is no such run (or on error).
+// One run's row: the values can be read at once; NULL when there is no such run (or on error).
 struct store_rows *store_run(struct store *store, const char *id, struct error *error);
 // Rows of a run's points in order of step: kind, step, tokens, loss, lr, gradient_norm, tokens_per_second, seconds,
 // oracle_loss, active_parameters.

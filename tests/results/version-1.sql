@@ -1,0 +1,170 @@
+-- A store as version 1 wrote it. This file never changes: it is what migrations start from.
+
+-- A spec that was run. spec_text is the file as it was then.
+CREATE TABLE experiments (
+  name TEXT PRIMARY KEY NOT NULL,
+  about TEXT,
+  spec_path TEXT NOT NULL,
+  spec_text TEXT NOT NULL,
+  created_at REAL NOT NULL,
+  updated_at REAL NOT NULL
+);
+
+-- A run is its configuration: id is the hash of what can change its result, so a run is trained once, in whichever
+-- experiments it appears.
+CREATE TABLE runs (
+  id TEXT PRIMARY KEY NOT NULL,
+  stage TEXT NOT NULL,                -- train, ...; for a trainer of the user's own its command too
+  parent TEXT,                        -- id of the stage before this one
+  state TEXT NOT NULL DEFAULT 'pending'
+    CHECK (state IN ('pending', 'running', 'done', 'diverged', 'failed', 'killed')),
+  parameters INTEGER,                 -- N: non-embedding
+  parameters_total INTEGER,
+  parameters_embedding INTEGER,
+  parameters_head INTEGER,
+  parameters_attention INTEGER,
+  parameters_mlp INTEGER,
+  parameters_norms INTEGER,
+  parameters_prunable INTEGER,
+  parameters_active REAL,             -- non-embedding ones not pruned, at the end
+  parameters_active_average REAL,     -- the same, mean over training steps
+  tokens INTEGER,                     -- D: training tokens seen
+  targets REAL,                       -- of these, unmasked targets
+  steps INTEGER,
+  epochs REAL,
+  flops REAL,                         -- C: counted per operation
+  flops_6nd REAL,
+  loss REAL,                          -- final, on validation tokens
+  bits_per_byte REAL,
+  oracle_loss REAL,                   -- of the source itself, on the same validation tokens
+  irreducible_loss REAL,              -- of the source, in closed form
+  train_loss REAL,                    -- last one reported
+  step INTEGER,                       -- where the run is
+  wall_seconds REAL,
+  train_seconds REAL,
+  tokens_per_second REAL,
+  peak_memory REAL,                   -- bytes
+  backend TEXT,
+  device TEXT,                        -- in words: processor, library of the matrix products and what it ran
+  dtype TEXT,
+  gemm TEXT,                          -- library of the matrix products
+  kernel TEXT,                        -- what that library ran
+  isa TEXT,
+  threads INTEGER,
+  host TEXT,
+  trainer TEXT,                       -- program and version
+  commit_id TEXT,                     -- of the trainer's source, where it tells
+  message TEXT,                       -- why it failed, diverged or was stopped
+  attempts INTEGER NOT NULL DEFAULT 0, -- times a worker was started
+  pid INTEGER,                        -- of the last worker, on `host`
+  checkpoint TEXT,                    -- newest one, relative to the run's folder
+  corpus_digest TEXT,
+  bytes_per_token REAL,
+  created_at REAL NOT NULL,
+  started_at REAL,
+  finished_at REAL,
+  canonical TEXT NOT NULL,            -- JSON: the fields that count in the id
+  config TEXT NOT NULL,               -- JSON: every field
+  command TEXT,                       -- JSON array: the user's own trainer, or NULL
+  log_offset INTEGER NOT NULL DEFAULT 0, -- bytes of events.jsonl that are in the store
+  log_check INTEGER NOT NULL DEFAULT 0   -- hash of the last of these bytes: a log that was cut is read again
+);
+CREATE INDEX runs_by_state ON runs (state);
+
+CREATE TABLE experiment_runs (
+  experiment TEXT NOT NULL REFERENCES experiments (name) ON DELETE CASCADE,
+  position INTEGER NOT NULL,          -- in the spec's order
+  run TEXT NOT NULL REFERENCES runs (id),
+  PRIMARY KEY (experiment, position)
+) WITHOUT ROWID;
+CREATE INDEX experiments_by_run ON experiment_runs (run);
+
+-- Points of a run's curves: exactly those of its event log.
+CREATE TABLE metrics (
+  run TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+  kind TEXT NOT NULL CHECK (kind IN ('train', 'eval')),
+  step INTEGER NOT NULL,
+  tokens REAL,
+  loss REAL,
+  lr REAL,
+  gradient_norm REAL,
+  tokens_per_second REAL,
+  seconds REAL,
+  oracle_loss REAL,
+  active_parameters REAL,
+  PRIMARY KEY (run, kind, step)
+) WITHOUT ROWID;
+
+-- source: the experiment, imported table or file that was fitted; document: JSON, as `isoloss fit --json` prints it.
+CREATE TABLE fits (
+  source TEXT NOT NULL,
+  name TEXT NOT NULL,
+  law TEXT NOT NULL,
+  document TEXT NOT NULL,
+  created_at REAL NOT NULL,
+  PRIMARY KEY (source, name)
+);
+
+CREATE TABLE claims (
+  experiment TEXT NOT NULL,
+  position INTEGER NOT NULL,
+  claim TEXT NOT NULL,
+  outcome TEXT NOT NULL CHECK (outcome IN ('held', 'not held', 'undecided')),
+  detail TEXT,
+  checked_at REAL NOT NULL,
+  PRIMARY KEY (experiment, position)
+);
+
+-- Tables from elsewhere. mapping: JSON object, store's name -> column of the file; document: JSON object of a row.
+CREATE TABLE imports (
+  name TEXT PRIMARY KEY NOT NULL,
+  path TEXT NOT NULL,
+  digest TEXT NOT NULL,
+  mapping TEXT,
+  created_at REAL NOT NULL
+);
+CREATE TABLE import_rows (
+  import TEXT NOT NULL REFERENCES imports (name) ON DELETE CASCADE,
+  position INTEGER NOT NULL,
+  document TEXT NOT NULL,
+  PRIMARY KEY (import, position)
+);
+
+-- Measured speed of one run by host and shape: from finished runs and from `isoloss bench`.
+CREATE TABLE throughput (
+  host TEXT NOT NULL,
+  backend TEXT NOT NULL,
+  source TEXT NOT NULL CHECK (source IN ('run', 'bench')),
+  dtype TEXT NOT NULL,
+  format TEXT NOT NULL,
+  threads INTEGER NOT NULL,
+  layers INTEGER NOT NULL,
+  width INTEGER NOT NULL,
+  heads INTEGER NOT NULL,
+  kv_heads INTEGER NOT NULL,
+  mlp_width INTEGER NOT NULL,
+  vocabulary INTEGER NOT NULL,
+  context INTEGER NOT NULL,
+  batch_tokens INTEGER NOT NULL,
+  flops_per_token REAL NOT NULL,
+  tokens_per_second REAL NOT NULL,
+  measured_at REAL NOT NULL,
+  PRIMARY KEY (host, backend, source, dtype, format, threads, layers, width, heads, kv_heads, mlp_width, vocabulary,
+               context, batch_tokens)
+) WITHOUT ROWID;
+CREATE TABLE benchmarks (
+  host TEXT NOT NULL,
+  suite TEXT NOT NULL,
+  document TEXT NOT NULL,
+  measured_at REAL NOT NULL,
+  PRIMARY KEY (host, suite)
+);
+PRAGMA application_id = 1230195795;
+PRAGMA user_version = 1;
+INSERT INTO experiments VALUES ('first', NULL, 'first.yaml', 'experiment: first', 1.5, 1.5);
+INSERT INTO runs (id, stage, state, parameters, tokens, loss, created_at, canonical, config) VALUES
+  ('00112233445566778899aabbccddeeff', 'train', 'done', 1000, 20000, 2.5, 1.5, '{"train.lr":0.004}', '{"train.lr":0.004}');
+INSERT INTO experiment_runs VALUES ('first', 0, '00112233445566778899aabbccddeeff');
+INSERT INTO metrics (run, kind, step, loss) VALUES ('00112233445566778899aabbccddeeff', 'train', 1, 3.5);
+INSERT INTO metrics (run, kind, step, loss) VALUES ('00112233445566778899aabbccddeeff', 'train', 2, 2.5);
+INSERT INTO fits VALUES ('first', 'main', 'chinchilla', '{}', 1.5);
