@@ -13,7 +13,7 @@ static const double most_combinations = 20e6;
 // ---------- corpora ----------
 
 static bool corpus_field(const struct run_field *field) {
-  return starts_with(field->path, "corpus.") || field->offset == offsetof(struct run_config, model.context);
+  return field_of_corpus(field) || field->offset == offsetof(struct run_config, model.context);
 }
 
 static bool same_value(const struct run_config *a, const struct run_config *b, const struct run_field *field) {

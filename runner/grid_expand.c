@@ -38,16 +38,22 @@ static bool key_add(struct key_set *set, struct key key) {
   return key_put(set, key);
 }
 
-// What makes two runs the same: the fields that count in a run's identity, and the user's files (whose digest does).
-// A run that is not resolved is compared by all its fields.
-static struct key key_of(const struct grid_result *run) {
+// What makes two runs the same: the fields that count in a run's identity, and the corpus: by its digest, or by its
+// fields while it is not prepared. A run that is not resolved is compared by all its fields.
+static struct key key_of(const struct grid *grid, const struct grid_result *run) {
+  const struct corpus_facts *facts = &grid->corpora[run->corpus].facts;
   unsigned char bytes[8192];
   size_t used = 0;
   bytes[used++] = run->resolved;
+  memcpy(bytes + used, facts->digest, sizeof facts->digest);
+  used += sizeof facts->digest;
   for (size_t i = 0; i < run_field_count && used + 64 < sizeof bytes; i++) {
     const struct run_field *field = &run_fields[i];
-    bool files = field->offset == offsetof(struct run_config, corpus.files);
-    if (run->resolved && !files && !config_counts(&run->config, field)) continue;
+    if (field_of_corpus(field)) {
+      if (facts->known) continue;
+    } else if (run->resolved && !config_counts(&run->config, field)) {
+      continue;
+    }
     struct spec_value value = {.integer = 0};
     spec_value_get(&run->config, field, &value);
     if (field->type >= FIELD_CHOICE) {
@@ -140,7 +146,7 @@ static bool expand_sweep(struct expansion *x, size_t s, struct error *error) {
     switch (grid_evaluate(x->grid, s, c, &run, &problem)) {
       case GRID_RUN:
         x->plan->undecided += run.undecided;
-        if (key_add(&x->keys, key_of(&run))) {
+        if (key_add(&x->keys, key_of(x->grid, &run))) {
           keep(x, s, c, &run);
           kept++;
         } else {

@@ -198,7 +198,10 @@ bool plan_print_table(const struct plan *plan, struct store *store, bool counts,
   size_t axes = 0;
   for (size_t i = 0; i < plan->axis_count && axes < MOST_AXES; i++) {
     const struct run_field *field = plan->axes[i].field;
-    if (!plan->axes[i].varies) continue;
+    // tokens and tokens per parameter have columns of their own
+    if (!plan->axes[i].varies || field->offset == offsetof(struct run_config, train.tokens) ||
+        field->offset == offsetof(struct run_config, train.tokens_per_parameter))
+      continue;
     add_column(table, short_name(plan, field), field->type <= FIELD_NUMBER, field);
     axes++;
   }

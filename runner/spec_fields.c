@@ -17,6 +17,10 @@ bool field_is_budget(const struct run_field *field) {
          field->offset == offsetof(struct run_config, train.tokens_per_parameter);
 }
 
+bool field_of_corpus(const struct run_field *field) {
+  return field->offset >= offsetof(struct run_config, corpus) && field->offset < offsetof(struct run_config, train);
+}
+
 void config_clear_budget(struct run_config *config) {
   config->train.tokens = AUTO_INTEGER;
   config->train.steps = AUTO_INTEGER;

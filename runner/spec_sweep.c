@@ -58,8 +58,7 @@ static void take_axis(struct spec_reader *reader, const struct run_field *field,
   struct spec_axis axis;
   if (!spec_read_axis(reader, field, key, value, &axis)) return;
   if (!field->affects_result && axis.count > 1 && !field_is_budget(field) &&
-      field->offset != offsetof(struct run_config, train.warmup_fraction) &&
-      field->offset != offsetof(struct run_config, corpus.files))
+      field->offset != offsetof(struct run_config, train.warmup_fraction) && !field_of_corpus(field))
     node_warning(key, reader->diagnostics, NULL, "%s cannot change a result: its values are all the same run",
                  field->path);
   struct spec_axis_group *group = into->zip ? into->zip : group_new(reader, into);
