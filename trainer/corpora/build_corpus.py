@@ -66,7 +66,7 @@ class Packages:
 
     def options(self):
         # apt's helper user cannot read a private folder, so as root it is told to stay root.
-        options = ['-o', 'Acquire::Retries=2', '-o', 'Acquire::http::Timeout=30', '-o', 'APT::Sandbox::User=root']
+        options = ['-o', 'Acquire::Retries=1', '-o', 'Acquire::http::Timeout=15', '-o', 'APT::Sandbox::User=root']
         if self.private_lists:
             options += ['-o', 'Dir::State::Lists=%s/lists' % self.lists, '-o', 'Dir::Cache=%s' % self.lists]
         return options
