@@ -60,7 +60,9 @@ const char *level_label(struct arena *arena, const struct levels *levels, size_t
     if (level != levels->count - 1 && levels->count - 1 - level < every / 2 + 1) return NULL;
   }
   char number[40];
-  axis_number(ticks, levels->values[level], number);
+  // A million tokens in whole batches are 999424: still a million.
+  double value = levels->values[level], unit = pow(10, floor(log10(value)) - 1), round = unit * rint(value / unit);
+  axis_number(ticks, fabs(round / value - 1) < 0.002 ? round : value, number);
   return arena_format(arena, "%s%s", levels->approximate ? "≈ " : "", number);
 }
 

@@ -223,14 +223,14 @@ static void put_series(struct layout *l, const struct figure_series *s, size_t p
                   "noborder",
                   join, panel, number, base, base, colour);
       if (s->low)
-        text_format(out, ", \\\n  $d%zu_%zu using ($3<$4?$1:NaN):2:3:4 with xerrorbars pt -1 lc rgb '%s' lw 1.4", panel,
+        text_format(out, ", \\\n  $d%zu_%zu using ($3<$4?$1:NaN):2:3:4 with xerrorbars pt 0 lc rgb '%s' lw 1.4", panel,
                     number, ink_text.light);
       break;
     }
     case MARK_POINTS: {
       int type = type_of(s);
       if (s->low)
-        text_format(out, "%s$d%zu_%zu using 1:2:3:4 with yerrorbars pt -1 lc rgb '%s' lw 1.2", join, panel, number,
+        text_format(out, "%s$d%zu_%zu using 1:2:3:4 with yerrorbars pt 0 lc rgb '%s' lw 1.2", join, panel, number,
                     colour);
       if (s->low) join = ", \\\n  ";
       // A ring in the paper's colour keeps marks apart that overlap.

@@ -158,6 +158,8 @@ static void put_mark(struct rewriter *r, const char *tag, size_t length) {
   attribute(tag, length, "xlink:href", type_text, sizeof type_text);
   attribute(tag, length, "transform", transform, sizeof transform);
   attribute(tag, length, "color", colour, sizeof colour);
+  // Error bars come with a blot of the page's colour under their mark; we draw our own rings.
+  if (strcmp(colour, "white") == 0) return;
   double x, y, s;
   int type;
   if (sscanf(type_text, "#gpPt%d", &type) != 1 || sscanf(transform, "translate(%lf,%lf) scale(%lf)", &x, &y, &s) != 3)

@@ -167,20 +167,36 @@ static bool same_value(struct value a, struct value b) {
   return a.kind == VALUE_MISSING || a.number == b.number;
 }
 
-// The run fields that tell the runs apart. What the table shows anyway (tokens) or what follows from it is left out.
+static bool swept(const struct spec *spec, const struct run_field *field) {
+  for (size_t s = 0; s < spec->sweep_count; s++) {
+    const struct spec_sweep *sweep = &spec->sweeps[s];
+    for (size_t g = 0; g < sweep->group_count; g++)
+      for (size_t a = 0; a < sweep->groups[g].axis_count; a++)
+        if (sweep->groups[g].axes[a].field == field) return true;
+    for (size_t d = 0; d < sweep->set_count; d++)
+      if (sweep->set[d].field == field) return true;
+  }
+  return false;
+}
+
+// The run fields that tell the runs apart: those that the spec sweeps or sets, or without a spec all that differ but
+// for those that follow from others. Tokens have a column of their own.
 static void gather_axes(struct report *report) {
-  static const char *const shown[] = {
-      "train.tokens", "train.steps",    "train.warmup_steps", "train.tokens_per_parameter",
-      "model.heads",  "model.kv_heads", "model.mlp_width"};
+  static const char *const shown[] = {"train.tokens", "train.steps", "train.tokens_per_parameter"},
+                           *const follow[] = {"train.warmup_steps", "model.heads", "model.kv_heads", "model.head_dim",
+                                              "model.mlp_width"};
   report->axes = arena_array(&report->arena, run_field_count, sizeof(struct run_field *));
   for (size_t f = 0; f < run_field_count; f++) {
-    int column = column_of(report, run_fields[f].path);
-    bool left_out = column < 0;
-    for (size_t s = 0; s < sizeof shown / sizeof *shown; s++) left_out |= strcmp(shown[s], run_fields[f].path) == 0;
+    const struct run_field *field = &run_fields[f];
+    int column = column_of(report, field->path);
+    bool left_out = column < 0 || (report->spec && !swept(report->spec, field));
+    for (size_t s = 0; s < sizeof shown / sizeof *shown; s++) left_out |= strcmp(shown[s], field->path) == 0;
+    for (size_t s = 0; !report->spec && s < sizeof follow / sizeof *follow; s++)
+      left_out |= strcmp(follow[s], field->path) == 0;
     bool differs = false;
     for (size_t i = 1; i < report->count && !left_out; i++)
       differs |= !same_value(report->runs[0].values[column], report->runs[i].values[column]);
-    if (differs) report->axes[report->axis_count++] = &run_fields[f];
+    if (differs) report->axes[report->axis_count++] = field;
   }
 }
 

@@ -34,6 +34,7 @@ struct report_finding {
 struct report_known {
   const char *name;     // "E", "alpha", "beta"
   const char *meaning;  // where the known value comes from
+  bool exact;           // the known value binds the trained network too, not an idealized learner only
   double fitted, low, high, known;
   double with_known_e;  // the same coefficient, fitted with E held at its known value; NAN: not done
 };
@@ -55,6 +56,7 @@ struct report_fit {
   double mean_error;     // of the fitted runs, the same
   struct plot_effective *effective;
   size_t effective_count;
+  const char *exclusions;  // reasons with counts, "" when nothing was left out
   const char **warnings;
   size_t warning_count;
   struct report_known *known;

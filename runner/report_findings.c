@@ -95,8 +95,8 @@ static void find_fit(struct report *report, const struct report_fit *fit) {
   }
   for (size_t i = 0; i < fit->warning_count; i++) report_say(report, true, "fit %s: %s", fit->name, fit->warnings[i]);
   if (fit->excluded > 0)
-    report_say(report, false, "fit %s leaves out %g runs (%zu diverged and %zu failed runs in the experiment).",
-               fit->name, fit->excluded, report->states[STATE_DIVERGED], report->states[STATE_FAILED]);
+    report_say(report, false, "fit %s leaves out %g of the runs: %s.", fit->name, fit->excluded,
+               *fit->exclusions ? fit->exclusions : "the stored fit does not say why");
   size_t later = 0;
   for (size_t i = 0; i < report->count; i++)
     later += report->runs[i].state == STATE_DONE && report->runs[i].finished_at > fit->created_at + 1;

@@ -83,19 +83,43 @@ static void spread_over_averages(struct report *report, struct report_fit *fit) 
 
 // Which runs took part, from the document's rows.
 static void read_rows(struct report *report, struct report_fit *fit) {
-  const json_t *rows = json_object_get(fit->document, "table"), *row;
+  const json_t *rows = json_object_get(fit->document, "residuals"), *row;
   size_t index;
   json_array_foreach(rows, index, row) {
-    const char *name = json_string_value(json_object_get(row, "name")),
+    const char *name = json_string_value(json_object_get(row, "row")),
                *use = json_string_value(json_object_get(row, "use"));
     if (!name || !use) continue;
     for (size_t i = 0; i < report->count; i++) {
       if (strcmp(report->runs[i].id, name) != 0) continue;
       fit->fitted[i] = strcmp(use, "fitted") == 0;
       fit->held[i] = strcmp(use, "held out") == 0;
+      fit->predicted[i] = number(row, "predicted");
     }
   }
   spread_over_averages(report, fit);
+}
+
+// Why rows were left out, and how many for each reason: "loss is missing (3 runs)".
+static void read_exclusions(struct report *report, struct report_fit *fit) {
+  const json_t *all = json_object_get(fit->document, "exclusions"), *one;
+  size_t index;
+  const char *words = "";
+  json_array_foreach(all, index, one) {
+    const char *reason = json_string_value(json_object_get(one, "reason"));
+    if (!reason) continue;
+    bool counted = false;
+    size_t count = 0;
+    for (size_t i = 0; i < json_array_size(all); i++) {
+      const char *other = json_string_value(json_object_get(json_array_get(all, i), "reason"));
+      if (!other || strcmp(other, reason) != 0) continue;
+      counted |= i < index;
+      count++;
+    }
+    if (!counted)
+      words = arena_format(&report->arena, "%s%s%s (%zu run%s)", words, *words ? "; " : "", reason, count,
+                           count == 1 ? "" : "s");
+  }
+  fit->exclusions = words;
 }
 
 static void read_effective(struct report *report, struct report_fit *fit) {
@@ -108,19 +132,26 @@ static void read_effective(struct report *report, struct report_fit *fit) {
   }
 }
 
+// What the law says of the runs that the document has no prediction for.
 static void predict(const struct report *report, struct report_fit *fit) {
   struct law_input inputs[64];
+  for (size_t i = 0; i < report->count; i++) {
+    size_t n = 0;
+    for (int c = 0; c < fit->law.column_count && n < 64; c++) {
+      const char *column = fit->law.columns[c];
+      const char *source = strcmp(column, "parameters") == 0 ? fit->size_column : column;
+      inputs[n++] = (struct law_input){column, report_get(report, &report->runs[i], source)};
+    }
+    if (!isfinite(fit->predicted[i]))
+      fit->predicted[i] = law_evaluate(&fit->law, fit->coefficients, fit->coefficient_count, inputs, n);
+  }
+}
+
+static void measure(const struct report *report, struct report_fit *fit) {
   double sum = 0;
   size_t count = 0;
   for (size_t i = 0; i < report->count; i++) {
     const struct report_run *run = &report->runs[i];
-    size_t n = 0;
-    for (int c = 0; c < fit->law.column_count && n < 64; c++) {
-      const char *column = fit->law.columns[c];
-      inputs[n++] = (struct law_input){
-          column, report_get(report, run, strcmp(column, "parameters") == 0 ? fit->size_column : column)};
-    }
-    fit->predicted[i] = law_evaluate(&fit->law, fit->coefficients, fit->coefficient_count, inputs, n);
     if (!fit->fitted[i] || !isfinite(fit->predicted[i]) || !isfinite(run->loss)) continue;
     double error = fabs(run->loss / fit->predicted[i] - 1);
     if (!(fit->largest_error >= error)) fit->largest_error = error;
@@ -188,13 +219,15 @@ static bool read_document(struct report *report, struct report_fit *fit, const c
     // The coefficients still stand; only lines and predictions are missing.
     law_free(&fit->law);
     add_warning(report, fit,
-                arena_format(arena, "the law '%s' cannot be loaded any more, so nothing is predicted: %s",
-                             fit->law_name, law_error.text));
+                arena_format(arena, "the law '%s' cannot be loaded, so its lines are not drawn: %s", fit->law_name,
+                             law_error.text));
   }
   diagnostics_free(&diagnostics);
   read_rows(report, fit);
+  read_exclusions(report, fit);
   read_effective(report, fit);
   if (fit->law_loaded) predict(report, fit);
+  measure(report, fit);
   return true;
 }
 

@@ -70,6 +70,7 @@ static void put_answer(const struct report *report, struct text *out) {
     text_add(out, "<p>No run has started yet.</p>\n");
   else if (!report->best)
     text_add(out, "<p>No run has finished with a loss.</p>\n");
+  page_leads(report, out);
   put_best(report, out);
   if (report->finding_count) {
     text_add(out, "<ul class=\"findings\">\n");

@@ -36,13 +36,16 @@ const char *count_words(double value, char out[32]) {
   return out;
 }
 
-const char *power_words(double value, char out[32]) {
+// So many significant digits, large numbers as 3.1e13.
+static const char *digits_words(double value, int digits, char out[32]) {
   if (!isfinite(value)) return strcpy(out, "–");
-  snprintf(out, 32, "%.3g", value);
+  snprintf(out, 32, "%.*g", digits, value);
   char *plus = strchr(out, '+');
   if (plus) memmove(plus, plus + 1, strlen(plus));
   return out;
 }
+
+const char *power_words(double value, char out[32]) { return digits_words(value, 3, out); }
 
 static bool is_exponent(const struct report_fit *fit, const char *name) {
   for (int i = 0; fit->law_loaded && i < fit->law.exponent_count; i++)
@@ -52,14 +55,14 @@ static bool is_exponent(const struct report_fit *fit, const char *name) {
 
 // A value with its interval and standard error as cells.
 static void value_cells(struct text *out, double value, double low, double high, double se) {
-  char words[80];
-  page_number(out, "%.4g", value);
+  char words[80], a[32], b[32];
+  page_cell(out, NULL, digits_words(value, 4, a));
   if (isfinite(low) && isfinite(high))
-    snprintf(words, sizeof words, "%.4g … %.4g", low, high);
+    snprintf(words, sizeof words, "%s … %s", digits_words(low, 3, a), digits_words(high, 3, b));
   else
     snprintf(words, sizeof words, "–");
   page_cell(out, NULL, words);
-  page_number(out, "%.2g", se);
+  page_cell(out, NULL, digits_words(se, 2, a));
 }
 
 static void coefficient_rows(const struct report_fit *fit, struct text *out) {
@@ -72,8 +75,7 @@ static void coefficient_rows(const struct report_fit *fit, struct text *out) {
     char note[160] = "";
     if (!plain) snprintf(note, sizeof note, "%s", coefficient_status_name(c->status));
     if (is_exponent(fit, c->name))
-      snprintf(note + strlen(note), sizeof note - strlen(note), "%sN counts %.60s parameters", *note ? "; " : "",
-               fit->parameter_count);
+      snprintf(note + strlen(note), sizeof note - strlen(note), "%sN: %.60s", *note ? "; " : "", fit->parameter_count);
     page_cell(out, "text", note);
     text_add(out, "</tr>\n");
   }
@@ -84,21 +86,50 @@ static double member(const json_t *object, const char *key) {
   return json_is_number(value) ? json_number_value(value) : NAN;
 }
 
-static void derived_rows(const struct report_fit *fit, struct text *out) {
+// Derived quantities: those that are exponents stand among the coefficients, the others in a table that opens.
+static void derived_rows(const struct report_fit *fit, bool exponents, struct text *out) {
   json_t *derived = json_object_get(fit->document, "derived"), *value;
   const char *name;
   json_object_foreach(derived, name, value) {
     double number = json_is_number(value) ? json_number_value(value) : member(value, "value");
-    if (!isfinite(number)) continue;
+    if (!isfinite(number) || is_exponent(fit, name) != exponents) continue;
     text_add(out, "<tr>");
     page_cell(out, "text", name);
     value_cells(out, number, member(value, "low"), member(value, "high"), member(value, "se"));
-    const char *about = json_string_value(json_object_get(value, "about"));
-    char note[240];
-    snprintf(note, sizeof note, "derived%s%s", about ? ": " : "", about ? about : "");
-    page_cell(out, "text wrap", note);
+    const char *about = NULL;
+    for (int i = 0; fit->law_loaded && i < fit->law.derived_count; i++) {
+      size_t length = strlen(fit->law.derived[i].name);
+      if (strncmp(fit->law.derived[i].name, name, length) == 0 && (!name[length] || name[length] == '['))
+        about = fit->law.derived[i].about;
+    }
+    page_cell(out, "text wrap", about ? about : "");
     text_add(out, "</tr>\n");
   }
+}
+
+static void coefficient_head(const struct report_fit *fit, struct text *out) {
+  double confidence = member(fit->document, "confidence");
+  char interval[40];
+  snprintf(interval, sizeof interval, "%g %% interval", isfinite(confidence) ? 100 * confidence : 95);
+  text_add(out, "<div class=\"scroll\"><table class=\"coefficients\"><thead><tr>");
+  page_head(out, "text", "");
+  page_head(out, NULL, "value");
+  page_head(out, NULL, interval);
+  page_head(out, NULL, "standard error");
+  page_head(out, "text", "");
+  text_add(out, "</tr></thead>\n<tbody>\n");
+}
+
+static void derived_table(const struct report_fit *fit, struct text *out) {
+  size_t count = 0;
+  json_t *derived = json_object_get(fit->document, "derived"), *value;
+  const char *name;
+  json_object_foreach(derived, name, value) count += !is_exponent(fit, name);
+  if (count == 0) return;
+  text_format(out, "<details><summary>%zu derived quantit%s</summary>\n", count, count == 1 ? "y" : "ies");
+  coefficient_head(fit, out);
+  derived_rows(fit, false, out);
+  text_add(out, "</tbody></table></div>\n</details>\n");
 }
 
 static void known_table(const struct report_fit *fit, struct text *out) {
@@ -127,17 +158,21 @@ static void known_table(const struct report_fit *fit, struct text *out) {
   text_add(out, "</tbody></table></div>\n");
 }
 
-static void fit_lead(const struct report_fit *fit, struct text *out) {
-  if (isfinite(fit->largest_error))
-    text_format(out,
-                "<p class=\"lead\">All %g fitted runs are predicted within <b>%.2f %%</b> of their loss (%.2f %% on "
-                "average)",
-                fit->rows, 100 * fit->largest_error, 100 * fit->mean_error);
-  else
-    text_format(out, "<p class=\"lead\">Fitted to %g runs", fit->rows);
-  if (isfinite(fit->holdout_error))
-    text_format(out, "; held-out runs with a mean error of <b>%.2f %%</b>", 100 * fit->holdout_error);
-  text_add(out, ".</p>\n");
+void page_leads(const struct report *report, struct text *out) {
+  for (size_t i = 0; i < report->fit_count; i++) {
+    const struct report_fit *fit = &report->fits[i];
+    if (!fit->document) continue;
+    text_add(out, "<p class=\"lead\">Fit <b>");
+    markup_escape(out, fit->name);
+    if (isfinite(fit->largest_error))
+      text_format(out, "</b> predicts its %g runs within <b>%.2f %%</b> of their loss (%.2f %% on average)", fit->rows,
+                  100 * fit->largest_error, 100 * fit->mean_error);
+    else
+      text_format(out, "</b> was made on %g runs", fit->rows);
+    if (isfinite(fit->holdout_error))
+      text_format(out, "; held-out runs with a mean error of <b>%.2f %%</b>", 100 * fit->holdout_error);
+    text_add(out, ".</p>\n");
+  }
 }
 
 static void fit_foot(const struct report *report, const struct report_fit *fit, struct text *out) {
@@ -188,21 +223,12 @@ void page_fits(const struct report *report, struct text *out) {
       text_add(out, "<p>Not fitted yet.</p>\n</section>\n");
       continue;
     }
-    fit_lead(fit, out);
-    double confidence = member(fit->document, "confidence");
-    char interval[40];
-    snprintf(interval, sizeof interval, "%g %% interval", isfinite(confidence) ? 100 * confidence : 95);
-    text_add(out, "<div class=\"scroll\"><table class=\"coefficients\"><thead><tr>");
-    page_head(out, "text", "");
-    page_head(out, NULL, "value");
-    page_head(out, NULL, interval);
-    page_head(out, NULL, "standard error");
-    page_head(out, "text", "");
-    text_add(out, "</tr></thead>\n<tbody>\n");
+    coefficient_head(fit, out);
     coefficient_rows(fit, out);
-    derived_rows(fit, out);
+    derived_rows(fit, true, out);
     text_add(out, "</tbody></table></div>\n");
     known_table(fit, out);
+    derived_table(fit, out);
     fit_foot(report, fit, out);
     text_add(out, "</section>\n");
   }
