@@ -38,6 +38,25 @@ static const char *copy(struct fit_result *result, const char *text) {
   return text ? arena_string(&result->arena, text) : NULL;
 }
 
+void fit_result_warn(struct fit_result *result, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  char *text = arena_vformat(&result->arena, format, arguments);
+  va_end(arguments);
+  result->warnings = arena_grow(&result->arena, result->warnings, result->warning_count, result->warning_count + 1,
+                                sizeof *result->warnings);
+  result->warnings[result->warning_count++] = text;
+}
+
+void fit_result_exclude(struct fit_result *result, const char *row, const char *reason) {
+  size_t count = result->excluded_count;
+  if ((count & (count + 1)) == 0)  // at 2^k - 1: room for twice as many
+    result->exclusions =
+        arena_grow(&result->arena, result->exclusions, count, 2 * count + 1, sizeof *result->exclusions);
+  result->exclusions[result->excluded_count++] =
+      (struct fit_exclusion){arena_string(&result->arena, row), arena_string(&result->arena, reason)};
+}
+
 static void fill_coefficients(struct fit *fit) {
   struct fit_result *result = fit->result;
   result->coefficients = arena_array(&result->arena, (size_t)fit->element_count + 1, sizeof *result->coefficients);
@@ -88,10 +107,11 @@ static void fill_stages(struct fit *fit) {
           element_value(&fit->elements[main_stage->free[i]], main_stage->others[0][i]);
   }
   if (!result->stationary)
-    fit_warn(result, "the minimum did not pass the stationarity test (%.2g): the coefficients may not be the best",
-             result->stationarity);
+    fit_result_warn(result,
+                    "the minimum did not pass the stationarity test (%.2g): the coefficients may not be the best",
+                    result->stationarity);
   if (main_stage->agreeing <= 1 && main_stage->descended > 1)
-    fit_warn(result, "only one start reached the lowest objective: there may be a lower one");
+    fit_result_warn(result, "only one start reached the lowest objective: there may be a lower one");
 }
 
 // The categories of a row, for reading the residual table: "w4a4" or "QuEST / BF16".
@@ -162,8 +182,8 @@ static bool fill_rows(struct fit *fit, struct error *error) {
   result->residual_rms = sqrt(squares / (double)result->rows);
   result->holdout_error = held_out ? errors / (double)held_out : NAN;
   if (held_out < result->held_out)
-    fit_warn(result, "%zu held-out rows have a category that no fitted row has; they count in no error",
-             result->held_out - held_out);
+    fit_result_warn(result, "%zu held-out rows have a category that no fitted row has; they count in no error",
+                    result->held_out - held_out);
   free(predictions);
   return fine;
 }

@@ -48,7 +48,6 @@ struct fit {
 
 // Chooses rows, elements and stages and compiles the programs.
 bool fit_setup(struct fit *fit, struct error *error);
-void fit_warn(struct fit_result *result, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 // Finds the stage's minimum from many starts. elements (struct element.value) of earlier stages are set before.
 bool fit_search(struct fit *fit, struct fit_stage *stage, struct error *error);

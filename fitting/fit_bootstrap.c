@@ -156,6 +156,6 @@ void fit_bootstrap(struct fit *fit) {
                 &coefficient->se);
   }
   if (result->bootstrap_failed * 20 > result->bootstrap)
-    fit_warn(result, "%d of %d resamples hold too few different rows for the law and count in no interval",
-             result->bootstrap_failed, result->bootstrap);
+    fit_result_warn(result, "%d of %d resamples hold too few different rows for the law and count in no interval",
+                    result->bootstrap_failed, result->bootstrap);
 }

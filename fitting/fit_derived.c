@@ -132,8 +132,8 @@ static void mark_bounds(struct fit *fit, const struct fit_stage *stage, const st
       mark(fit, stage->free[i], COEFFICIENT_UNIDENTIFIED);
     else
       continue;
-    fit_warn(fit->result, "%s is %s (%.4g): read its value and interval with care", coefficient->name,
-             coefficient_status_name(coefficient->status), coefficient->value);
+    fit_result_warn(fit->result, "%s is %s (%.4g): read its value and interval with care", coefficient->name,
+                    coefficient_status_name(coefficient->status), coefficient->value);
   }
 }
 
@@ -160,10 +160,11 @@ static void mark_directions(struct fit *fit, const struct fit_stage *stage, cons
         mark(fit, stage->free[of[i]], COEFFICIENT_UNIDENTIFIED);
         text_format(&names, "%s%s", names.length ? ", " : "", fit->result->coefficients[stage->free[of[i]]].name);
       }
-      fit_warn(fit->result,
-               "the data do not determine %s: they can be changed together without changing any prediction; more "
-               "varied runs (of N, D or format) or a fixed parameter (--fix) would",
-               text_string(&names));
+      fit_result_warn(
+          fit->result,
+          "the data do not determine %s: they can be changed together without changing any prediction; more "
+          "varied runs (of N, D or format) or a fixed parameter (--fix) would",
+          text_string(&names));
       text_free(&names);
     }
   }

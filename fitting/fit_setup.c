@@ -13,27 +13,11 @@ double element_internal(const struct element *element, double value) {
   return element->logarithmic ? log(value) : value;
 }
 
-void fit_warn(struct fit_result *result, const char *format, ...) {
-  va_list arguments;
-  va_start(arguments, format);
-  char *text = arena_vformat(&result->arena, format, arguments);
-  va_end(arguments);
-  result->warnings = arena_grow(&result->arena, result->warnings, result->warning_count, result->warning_count + 1,
-                                sizeof *result->warnings);
-  result->warnings[result->warning_count++] = text;
-}
-
 // ---- rows -----------------------------------------------------------------------------------------------------------
 
 static void exclude(struct fit *fit, size_t row, const char *reason) {
-  struct fit_result *result = fit->result;
   fit->selected[row] = false;
-  size_t count = result->excluded_count;
-  if ((count & (count + 1)) == 0)  // at 2^k - 1: doubles
-    result->exclusions =
-        arena_grow(&result->arena, result->exclusions, count, 2 * count + 1, sizeof *result->exclusions);
-  result->exclusions[result->excluded_count++] =
-      (struct fit_exclusion){arena_string(&result->arena, fit->table->row_names[row]), reason};
+  fit_result_exclude(fit->result, fit->table->row_names[row], reason);
 }
 
 // Why a cell cannot be used, or NULL.
@@ -340,7 +324,8 @@ static bool make_stage(struct fit *fit, struct fit_stage *stage, struct error *e
     return error_set(error, EXIT_USAGE_ERROR, "%s: nothing is left to fit: every parameter is fixed",
                      fit->table->source);
   if (!stage->free_count || (!single && !stage->row_count)) {
-    fit_warn(fit->result, "%s%s", of, stage->row_count ? "nothing to fit" : "no row; its parameters are not fitted");
+    fit_result_warn(fit->result, "%s%s", of,
+                    stage->row_count ? "nothing to fit" : "no row; its parameters are not fitted");
     stage->free_count = 0;
     return true;
   }

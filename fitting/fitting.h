@@ -314,6 +314,9 @@ struct fit_result {
 bool fit_run(const struct law *law, const struct table *table, const struct fit_options *options,
              struct fit_result *result, struct error *error);
 void fit_result_free(struct fit_result *result);
+// Adds to what the result says: a warning; a row that was left out before the table was made ("run 3f2a", "diverged").
+void fit_result_warn(struct fit_result *result, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void fit_result_exclude(struct fit_result *result, const char *row, const char *reason);
 // One object of the contract for scripts: {"name","law","rows","excluded","objective","parameters":{...},...}.
 void fit_result_json(const struct fit_result *result, struct json_writer *writer);
 

@@ -1,0 +1,128 @@
+// Fits of a spec's experiment: table, fit, print, store.
+#include "runner/fit_experiment.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "runner/commands.h"
+#include "runner/fit_internal.h"
+
+bool law_open(struct law *law, const char *name_or_path, struct error *error) {
+  struct diagnostics diagnostics = {0};
+  bool fine = law_load(law, name_or_path, &diagnostics, error);
+  diagnostics_print(&diagnostics, stderr, colour_wanted(stderr));
+  diagnostics_free(&diagnostics);
+  return fine;
+}
+
+// The entry's options, where the command line says nothing else.
+static struct fit_options entry_options(const struct spec_fit *entry, const struct fit_options *overrides) {
+  struct fit_options options = {.bootstrap = -1};
+  if (overrides) options = *overrides;
+  options.name = entry->name;
+  if (!options.where) options.where = entry->where_text;
+  if (!options.holdout) options.holdout = entry->holdout_text;
+  if (!options.objective) options.objective = entry->objective;
+  if (!options.residual) options.residual = entry->residual;
+  if (options.bootstrap < 0) options.bootstrap = (int)entry->bootstrap;
+  options.parameter_count = entry->parameter_count ? entry->parameter_count : "non-embedding";
+  return options;
+}
+
+// Runs that have ended without a loss are listed with the excluded ones.
+static bool list_lost_runs(const struct spec *spec, struct store *store, struct fit_result *result,
+                           struct error *error) {
+  static const char *const states[] = {"diverged", "failed", "killed"};
+  for (size_t s = 0; s < sizeof states / sizeof *states; s++) {
+    struct store_rows *rows =
+        store_runs(store, &(struct run_query){.experiment = spec->name, .state = states[s]}, error);
+    if (!rows) return false;
+    while (store_rows_next(rows, error)) fit_result_exclude(result, store_rows_get(rows, "id").text, states[s]);
+    store_rows_close(rows);
+    if (error->code) return false;
+  }
+  return true;
+}
+
+// One fit over runs of different arithmetic compares more than N and D.
+static void warn_of_mixture(const struct table *table, struct fit_result *result) {
+  static const char *const columns[] = {"dtype", "backend", "corpus_digest"};
+  for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
+    int column = table_find(table, columns[i]);
+    if (column < 0 || table->columns[column].kind != COLUMN_CATEGORY) continue;
+    const struct table_column *cells = &table->columns[column];
+    int first = -1;
+    bool mixed = false;
+    for (size_t row = 0; row < table->row_count; row++) {
+      if (cells->codes[row] < 0) continue;
+      if (first < 0) first = cells->codes[row];
+      mixed |= cells->codes[row] != first;
+    }
+    if (mixed)
+      fit_result_warn(result, "the runs differ in %s: their losses may differ for that reason (where: narrows the fit)",
+                      columns[i]);
+  }
+}
+
+static bool keep_result(const struct spec *spec, const struct spec_fit *entry, struct store *store,
+                        const struct fit_result *result, struct json_writer *array, struct error *error) {
+  struct text document = {0};
+  struct json_writer writer = json_writer(&document, false);
+  fit_result_json(result, &writer);
+  bool fine = store_fit_put(store, spec->name, result->name, entry->law, text_string(&document), error);
+  if (array) json_put_raw(array, text_string(&document));
+  text_free(&document);
+  return fine;
+}
+
+static bool fit_entry(const struct spec *spec, const struct spec_fit *entry, struct store *store,
+                      const struct fit_experiment_options *options, struct json_writer *array, struct error *error) {
+  struct law law = {0};
+  struct table table = {0};
+  struct fit_result result = {0};
+  struct fit_notes notes;
+  struct fit_options fit_options = entry_options(entry, options->overrides);
+  bool fine = law_open(&law, entry->law, error) && fit_entry_table(spec, entry, store, &table, &notes, error) &&
+              fit_run(&law, &table, &fit_options, &result, error) && list_lost_runs(spec, store, &result, error);
+  if (fine) {
+    for (size_t i = 0; i < notes.warning_count; i++) fit_result_warn(&result, "%s", notes.warnings[i]);
+    warn_of_mixture(&table, &result);
+    if (options->report) fit_print(&result, &law, &notes, options->residuals, options->report);
+    fine = keep_result(spec, entry, store, &result, array, error);
+  } else {
+    error_context(error, "fit %s", entry->name);
+  }
+  fit_result_free(&result);
+  table_free(&table);
+  law_free(&law);
+  return fine;
+}
+
+bool fit_experiment(const struct spec *spec, struct store *store, const struct fit_experiment_options *options,
+                    struct error *error) {
+  static const struct fit_experiment_options nothing = {0};
+  if (!options) options = &nothing;
+  struct json_writer array = {0};
+  if (options->json) {
+    array = json_writer(options->json, false);
+    json_array_begin(&array);
+  }
+  size_t fitted = 0;
+  bool fine = true;
+  for (size_t i = 0; i <= spec->fit_count; i++) {
+    struct spec_fit own = {.name = options->law, .law = options->law, .bootstrap = -1};
+    const struct spec_fit *entry = i < spec->fit_count ? &spec->fits[i] : &own;
+    bool asked = !options->law || strcmp(entry->law, options->law) == 0 || strcmp(entry->name, options->law) == 0;
+    if (i == spec->fit_count && (!options->law || fitted)) break;  // a law that the spec does not name, on its own
+    if (!asked) continue;
+    fitted++;
+    struct error here = {0};
+    if (fit_entry(spec, entry, store, options, options->json ? &array : NULL, &here)) continue;
+    if (!fine) fprintf(stderr, "isoloss: %s\n", error->text);  // the first error is returned, the others are told
+    if (!fine) *error = (struct error){0};
+    *error = here;
+    fine = false;
+  }
+  if (options->json) json_array_end(&array);
+  return fine;
+}

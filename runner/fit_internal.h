@@ -1,0 +1,34 @@
+// What the files of the fit commands share.
+#pragma once
+#include <stdio.h>
+
+#include "runner/fit_experiment.h"
+
+enum { FIT_NOTES = 16 };
+
+// What happened to a table before the fit.
+struct fit_notes {
+  size_t rows_before;  // 0: no reduction
+  double noise;        // standard deviation of ln(loss) between the runs averaged, or NAN
+  size_t noise_degrees;
+  const char *warnings[FIT_NOTES];  // in the table's arena
+  size_t warning_count;
+};
+
+struct reductions {
+  const char *const *best_over, *const *average_over, *const *keys;
+  size_t best_over_count, average_over_count, key_count;
+};
+
+// average_over, then best_over. Keys: see table_best_over.
+bool reduce_table(struct table *table, const char *target, const struct reductions *reductions, struct fit_notes *notes,
+                  struct error *error);
+// fit_experiment_table, telling what it did.
+bool fit_entry_table(const struct spec *spec, const struct spec_fit *entry, struct store *store, struct table *table,
+                     struct fit_notes *notes, struct error *error);
+// Loads a law and prints its mistakes on standard error.
+bool law_open(struct law *law, const char *name_or_path, struct error *error);
+
+// The fit for people. all_residuals: every row, else the largest ones of a long table.
+void fit_print(const struct fit_result *result, const struct law *law, const struct fit_notes *notes,
+               bool all_residuals, FILE *out);
