@@ -171,7 +171,7 @@ static bool start_worker(struct coordinator *c, struct job *job, struct error *e
                                   &c->described.file, worker->slot, &command, error);
   // A worker that was started may cut the log: what it said is read again, and what is the same is not written again.
   const char *events = path_join(&scratch, worker->folder, "events.jsonl");
-  if (fine && c->options->command && !worker_alive(&scratch, worker->folder)) fine = events_mend(events, error);
+  if (fine && !worker_alive(&scratch, worker->folder)) fine = events_mend(events, &worker->log_before, error);
   struct value id = store_text(job->id);
   struct store_rows *rows =
       fine ? store_select(c->store, "SELECT log_offset, log_check FROM runs WHERE id = ?1", &id, 1, error) : NULL;
@@ -342,6 +342,7 @@ enum exit_code coordinator_execute(const struct coordinator_set *set, const stru
   }
   watched_signals(&watched);
   sigprocmask(SIG_BLOCK, &watched, &before);
+  signal(SIGXFSZ, SIG_IGN);  // a file size limit is an error of the write, like a full disk
   c->began = seconds_now();
   c->progress =
       progress_start(options->messages ? options->messages : stderr, options->experiment->name, options->quiet);

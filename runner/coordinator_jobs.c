@@ -60,13 +60,18 @@ void coordinator_remove_worker(struct coordinator *c, size_t i) {
   c->workers[i] = c->workers[--c->worker_count];
 }
 
+bool coordinator_wrote(const struct worker *worker) {
+  const struct events_reader *now = &worker->log.reader, *before = &worker->log_before;
+  return !worker->child || now->offset != before->offset || now->check != before->check;
+}
+
 bool coordinator_read_log(struct coordinator *c, struct worker *worker, struct error *error) {
   struct error inner = {0};
   if (!store_begin(c->store, error)) return false;
   bool fine =
       run_log_ingest(&worker->log, c->store, worker->job->id, path_join(&worker->arena, worker->folder, "events.jsonl"),
                      worker->bytes_per_token, NULL, &inner);
-  if (worker->log.progressed) c->any_progress = true;
+  if (worker->log.progressed && coordinator_wrote(worker)) c->any_progress = true;
   if (fine) return store_commit(c->store, error);
   store_rollback(c->store);
   *error = inner;
@@ -252,11 +257,12 @@ bool coordinator_register(struct coordinator *c, struct error *error) {
 static void describe_end(const struct worker *worker, struct text *out) {
   struct arena scratch = {0};
   const struct run_log *log = &worker->log;
-  if (log->end == EVENT_FAILED && log->message[0]) {
+  bool wrote = coordinator_wrote(worker);
+  if (wrote && log->end == EVENT_FAILED && log->message[0]) {
     text_add(out, log->message);
     return;
   }
-  if (log->end == EVENT_STOPPED)
+  if (wrote && log->end == EVENT_STOPPED)
     text_format(out, "stopped from outside at step %lld", (long long)log->step);
   else if (worker->child && WIFSIGNALED(worker->status))
     text_format(out, "killed by signal %d (%s)%s", WTERMSIG(worker->status), strsignal(WTERMSIG(worker->status)),
@@ -296,7 +302,7 @@ static void note_throughput(struct coordinator *c, const struct worker *worker) 
 
 static void note_fault(struct coordinator *c, struct worker *worker, const char *message) {
   struct job *job = worker->job;
-  if (worker->log.progressed || c->any_progress) {
+  if ((worker->log.progressed && coordinator_wrote(worker)) || c->any_progress) {
     c->any_progress = true;
     return;
   }

@@ -30,6 +30,7 @@ struct worker {
   double started;  // monotonic
   double bytes_per_token;
   struct run_log log;
+  struct events_reader log_before; // where the log ended when the worker was started
   char label[96];
 };
 
@@ -71,6 +72,8 @@ bool coordinator_register(struct coordinator *c, struct error *error);
 void coordinator_describe(struct coordinator *c, const struct job *job);  // into c->described
 struct worker *coordinator_add_worker(struct coordinator *c, struct job *job);
 void coordinator_remove_worker(struct coordinator *c, size_t i);
+// True when the worker wrote anything; what stands in the log otherwise is an earlier one's.
+bool coordinator_wrote(const struct worker *worker);
 // Reads what is new in the worker's log into the store, in a transaction of its own.
 bool coordinator_read_log(struct coordinator *c, struct worker *worker, struct error *error);
 // The worker ended: reads the rest of its log and decides what becomes of the run.

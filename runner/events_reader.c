@@ -152,14 +152,16 @@ bool events_read(struct events_reader *reader, const char *path, const struct ev
   return fine;
 }
 
-bool events_mend(const char *path, struct error *error) {
+bool events_mend(const char *path, struct events_reader *end, struct error *error) {
   int file = open(path, O_RDWR | O_CLOEXEC);
+  if (end) *end = (struct events_reader){0};
   if (file < 0) return errno == ENOENT || error_set_errno(error, EXIT_ENVIRONMENT, "cannot open %s", path);
   int64_t size = lseek(file, 0, SEEK_END), keep = size;
   char byte;
   while (keep > 0 && pread(file, &byte, 1, keep - 1) == 1 && byte != '\n') keep--;
   bool fine = keep == size || ftruncate(file, keep) == 0 ||
               error_set_errno(error, EXIT_ENVIRONMENT, "cannot cut a torn line off %s", path);
+  if (fine && end && check_at(file, keep, &end->check)) end->offset = keep;
   close(file);
   return fine;
 }

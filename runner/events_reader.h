@@ -48,8 +48,9 @@ bool events_read(struct events_reader *reader, const char *path, const struct ev
                  struct error *error);
 // The hash that a reader at `offset` has; -1 when the log is shorter or cannot be read.
 int64_t events_check(const char *path, int64_t offset);
-// Cuts a torn last line off a log that has no living writer, so that the next worker starts on a fresh line.
-bool events_mend(const char *path, struct error *error);
+// Cuts a torn last line off a log that has no living writer, so that the next worker starts on a fresh line. *end
+// (may be NULL) gets the place of a reader at its end.
+bool events_mend(const char *path, struct events_reader *end, struct error *error);
 
 // What a run's log says so far.
 struct run_log {

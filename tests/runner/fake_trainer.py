@@ -43,7 +43,7 @@ step = int(open(state_path).read()) if os.path.exists(state_path) else 0
 event("start", trainer="fake 1", pid=os.getpid(), host="here", resumed_from=step, steps=steps, backend="cpu",
       gemm="none", dtype="float32", new_field={"a": [1, 2]})
 event("surprise", what="an event nobody knows")
-loss = 0.0
+loss = 2 + 1 / (step + seed + 1)
 while step < steps:
     time.sleep(fault.get("sleep", 0))
     step += 1
