@@ -16,7 +16,9 @@ struct device {
 struct weight {
   struct weight_description description;
   const float *master;
-  void *prepared;  // bfloat16: the rounded copy; the caller's memory
+  // In the caller's memory, each NULL where it is not needed: the bfloat16 copy in the master's layout, and the
+  // operands of the forward product and of the input gradient in the library's layout.
+  void *rounded, *packed_forward, *packed_backward;
   bool ready;
 };
 

@@ -54,6 +54,15 @@ bool gemm_dtype_fast(const struct gemm_context *context, enum dtype dtype) {
   return dtype == DTYPE_BFLOAT16 && context->onednn && onednn_bfloat16_fast(context->onednn);
 }
 
+size_t gemm_packed_bytes(struct gemm_context *context, enum gemm_form form, int64_t n, int64_t k, enum dtype dtype) {
+  return context->onednn ? onednn_packed_bytes(context->onednn, form, n, k, dtype) : 0;
+}
+bool gemm_pack(struct gemm_context *context, enum gemm_form form, int64_t n, int64_t k, enum dtype dtype, const void *b,
+               void *packed, struct error *error) {
+  if (context->onednn) return onednn_pack(context->onednn, form, n, k, dtype, b, packed, error);
+  return error_set(error, EXIT_ENVIRONMENT, "the reference products take no packed matrices");
+}
+
 bool gemm_run(struct gemm_context *context, const struct gemm *gemm, const void *a, const void *b, void *c,
               struct error *error) {
   struct gemm full = *gemm;

@@ -15,6 +15,7 @@ struct gemm {
   enum dtype in, out;     // of A and B; of C (bfloat16 C only with bfloat16 operands)
   int64_t lda, ldb, ldc;  // elements between rows as stored; 0 means tight
   bool accumulate;        // C += (float32 C only)
+  bool packed;            // B is in the library's own layout, made by gemm_pack (not for GEMM_TN)
 };
 
 enum gemm_library { GEMM_REFERENCE, GEMM_ONEDNN };
@@ -28,6 +29,13 @@ void gemm_describe(const struct gemm_context *context, struct text *out);  // "o
 // Whether operands of this dtype can be multiplied here, and whether the CPU has units that gain by it.
 bool gemm_dtype_supported(const struct gemm_context *context, enum dtype dtype);
 bool gemm_dtype_fast(const struct gemm_context *context, enum dtype dtype);
+
+// Bytes of B [k, n] (GEMM_NN) or [n, k] (GEMM_NT) in the layout that the library multiplies fastest, whatever m; 0
+// where the library takes it as it is.
+size_t gemm_packed_bytes(struct gemm_context *context, enum gemm_form form, int64_t n, int64_t k, enum dtype dtype);
+// Packs a tight B; `packed` has gemm_packed_bytes, aligned to 64. False with an error as gemm_run.
+bool gemm_pack(struct gemm_context *context, enum gemm_form form, int64_t n, int64_t k, enum dtype dtype, const void *b,
+               void *packed, struct error *error);
 
 // Runs a product. False with an error (EXIT_ENVIRONMENT) when the library refuses it: memory, or a form it lacks.
 bool gemm_run(struct gemm_context *context, const struct gemm *gemm, const void *a, const void *b, void *c,

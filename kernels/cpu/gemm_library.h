@@ -11,3 +11,6 @@ bool onednn_bfloat16_fast(const struct onednn *library);
 // Leading dimensions are filled in.
 bool onednn_run(struct onednn *library, const struct gemm *gemm, const void *a, const void *b, void *c,
                 struct error *error);
+size_t onednn_packed_bytes(struct onednn *library, enum gemm_form form, int64_t n, int64_t k, enum dtype dtype);
+bool onednn_pack(struct onednn *library, enum gemm_form form, int64_t n, int64_t k, enum dtype dtype, const void *b,
+                 void *packed, struct error *error);

@@ -15,6 +15,17 @@ struct product {
   dnnl_memory_t a, b, c;
   struct product *next;
 };
+// The layout in which oneDNN wants a B, and the reorder that brings one there.
+struct layout {
+  enum gemm_form form;
+  int64_t n, k;
+  enum dtype dtype;
+  dnnl_memory_desc_t packed;
+  bool worthwhile;  // blocked, not merely the plain layout again
+  dnnl_primitive_t reorder;
+  dnnl_memory_t from, to;
+  struct layout *next;
+};
 #define BUCKETS 256
 struct onednn {
   dnnl_engine_t engine;
@@ -22,6 +33,7 @@ struct onednn {
   int threads;
   bool bfloat16;
   struct product *buckets[BUCKETS];
+  struct layout *layouts;
 };
 
 static const char *status_name(dnnl_status_t status) {
@@ -41,14 +53,15 @@ static const char *status_name(dnnl_status_t status) {
 
 static unsigned hash_of(const struct gemm *shape) {
   uint64_t hash = 14695981039346656037u;
-  const int64_t parts[] = {shape->form, shape->m,   shape->n,   shape->k,   shape->in,
-                           shape->out,  shape->lda, shape->ldb, shape->ldc, shape->accumulate};
+  const int64_t parts[] = {shape->form, shape->m,   shape->n,   shape->k,          shape->in,    shape->out,
+                           shape->lda,  shape->ldb, shape->ldc, shape->accumulate, shape->packed};
   for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) hash = (hash ^ (uint64_t)parts[i]) * 1099511628211u;
   return (unsigned)(hash >> 32) % BUCKETS;
 }
 static bool same(const struct gemm *x, const struct gemm *y) {
   return x->form == y->form && x->m == y->m && x->n == y->n && x->k == y->k && x->in == y->in && x->out == y->out &&
-         x->lda == y->lda && x->ldb == y->ldb && x->ldc == y->ldc && x->accumulate == y->accumulate;
+         x->lda == y->lda && x->ldb == y->ldb && x->ldc == y->ldc && x->accumulate == y->accumulate &&
+         x->packed == y->packed;
 }
 
 static void product_free(struct product *product) {
@@ -66,6 +79,87 @@ static dnnl_status_t matrix(dnnl_memory_desc_t *out, enum dtype dtype, int64_t r
   return dnnl_memory_desc_init_by_strides(out, 2, sizes, dtype == DTYPE_BFLOAT16 ? dnnl_bf16 : dnnl_f32, strides);
 }
 
+static void layout_free(struct layout *layout) {
+  if (layout->from) dnnl_memory_destroy(layout->from);
+  if (layout->to) dnnl_memory_destroy(layout->to);
+  if (layout->reorder) dnnl_primitive_destroy(layout->reorder);
+  free(layout);
+}
+
+#define TRY(call) \
+  if ((status = (call)) != dnnl_success) goto end
+
+// Asks a product with a free choice of B's layout what it would choose, and makes the reorder. The layout does not
+// depend on the rows of A; those asked about are those of a usual batch.
+static dnnl_status_t layout_make(struct onednn *library, struct layout *layout) {
+  dnnl_memory_desc_t a, b, plain, c;
+  dnnl_dims_t sizes = {layout->k, layout->n};
+  dnnl_matmul_desc_t description;
+  dnnl_primitive_desc_t product = NULL, reorder = NULL;
+  dnnl_status_t status;
+  bool transposed = layout->form == GEMM_NT;
+  TRY(matrix(&a, layout->dtype, 4096, layout->k, layout->k, false));
+  TRY(matrix(&plain, layout->dtype, layout->k, layout->n, transposed ? layout->k : layout->n, transposed));
+  TRY(dnnl_memory_desc_init_by_tag(&b, 2, sizes, plain.data_type, dnnl_format_tag_any));
+  TRY(matrix(&c, DTYPE_FLOAT32, 4096, layout->n, layout->n, false));
+  TRY(dnnl_matmul_desc_init(&description, &a, &b, NULL, &c));
+  TRY(dnnl_primitive_desc_create(&product, &description, NULL, library->engine, NULL));
+  layout->packed = *dnnl_primitive_desc_query_md(product, dnnl_query_weights_md, 0);
+  layout->worthwhile =
+      layout->packed.format_kind == dnnl_blocked && layout->packed.format_desc.blocking.inner_nblks > 0;
+  if (!layout->worthwhile) goto end;
+  TRY(dnnl_reorder_primitive_desc_create(&reorder, &plain, library->engine, &layout->packed, library->engine, NULL));
+  TRY(dnnl_primitive_create(&layout->reorder, reorder));
+  TRY(dnnl_memory_create(&layout->from, &plain, library->engine, DNNL_MEMORY_NONE));
+  TRY(dnnl_memory_create(&layout->to, &layout->packed, library->engine, DNNL_MEMORY_NONE));
+end:
+  if (product) dnnl_primitive_desc_destroy(product);
+  if (reorder) dnnl_primitive_desc_destroy(reorder);
+  return status;
+}
+
+// The layout of that B, made on first use; NULL with the status when oneDNN has none.
+static struct layout *layout_find(struct onednn *library, enum gemm_form form, int64_t n, int64_t k, enum dtype dtype,
+                                  dnnl_status_t *status) {
+  for (struct layout *layout = library->layouts; layout; layout = layout->next)
+    if (layout->form == form && layout->n == n && layout->k == k && layout->dtype == dtype) return layout;
+  parallel_set_library_threads(library->threads);
+  struct layout *layout = memory_get(sizeof *layout);
+  layout->form = form;
+  layout->n = n;
+  layout->k = k;
+  layout->dtype = dtype;
+  if ((*status = layout_make(library, layout)) != dnnl_success) {
+    layout_free(layout);
+    return NULL;
+  }
+  layout->next = library->layouts;
+  return library->layouts = layout;
+}
+
+size_t onednn_packed_bytes(struct onednn *library, enum gemm_form form, int64_t n, int64_t k, enum dtype dtype) {
+  dnnl_status_t status;
+  const struct layout *layout = layout_find(library, form, n, k, dtype, &status);
+  return layout && layout->worthwhile ? dnnl_memory_desc_get_size(&layout->packed) : 0;
+}
+
+bool onednn_pack(struct onednn *library, enum gemm_form form, int64_t n, int64_t k, enum dtype dtype, const void *b,
+                 void *packed, struct error *error) {
+  dnnl_status_t status = dnnl_unimplemented;
+  const struct layout *layout = layout_find(library, form, n, k, dtype, &status);
+  if (!layout || !layout->worthwhile) goto end;
+  parallel_set_library_threads(library->threads);
+  TRY(dnnl_memory_set_data_handle(layout->from, (void *)(uintptr_t)b));
+  TRY(dnnl_memory_set_data_handle(layout->to, packed));
+  dnnl_exec_arg_t arguments[] = {{DNNL_ARG_FROM, layout->from}, {DNNL_ARG_TO, layout->to}};
+  TRY(dnnl_primitive_execute(layout->reorder, library->stream, 2, arguments));
+  TRY(dnnl_stream_wait(library->stream));
+  return true;
+end:
+  return error_set(error, EXIT_ENVIRONMENT, "oneDNN cannot pack a %s matrix of %lld x %lld: %s", dtype_name(dtype),
+                   (long long)k, (long long)n, status_name(status));
+}
+
 static dnnl_status_t product_make(struct onednn *library, struct product *product) {
   const struct gemm *shape = &product->shape;
   dnnl_memory_desc_t a, b, c;
@@ -74,10 +168,14 @@ static dnnl_status_t product_make(struct onednn *library, struct product *produc
   dnnl_primitive_attr_t attributes = NULL;
   dnnl_post_ops_t sum = NULL;
   dnnl_status_t status;
-#define TRY(call) \
-  if ((status = (call)) != dnnl_success) goto end
   TRY(matrix(&a, shape->in, shape->m, shape->k, shape->lda, shape->form == GEMM_TN));
-  TRY(matrix(&b, shape->in, shape->k, shape->n, shape->ldb, shape->form == GEMM_NT));
+  if (shape->packed) {
+    const struct layout *layout = layout_find(library, shape->form, shape->n, shape->k, shape->in, &status);
+    if (!layout) goto end;
+    b = layout->packed;
+  } else {
+    TRY(matrix(&b, shape->in, shape->k, shape->n, shape->ldb, shape->form == GEMM_NT));
+  }
   TRY(matrix(&c, shape->out, shape->m, shape->n, shape->ldc, false));
   TRY(dnnl_matmul_desc_init(&description, &a, &b, NULL, &c));
   TRY(dnnl_primitive_attr_create(&attributes));
@@ -91,13 +189,14 @@ static dnnl_status_t product_make(struct onednn *library, struct product *produc
   TRY(dnnl_memory_create(&product->a, &a, library->engine, DNNL_MEMORY_NONE));
   TRY(dnnl_memory_create(&product->b, &b, library->engine, DNNL_MEMORY_NONE));
   TRY(dnnl_memory_create(&product->c, &c, library->engine, DNNL_MEMORY_NONE));
-#undef TRY
 end:
   if (made) dnnl_primitive_desc_destroy(made);
   if (attributes) dnnl_primitive_attr_destroy(attributes);
   if (sum) dnnl_post_ops_destroy(sum);
   return status;
 }
+
+#undef TRY
 
 bool onednn_run(struct onednn *library, const struct gemm *gemm, const void *a, const void *b, void *c,
                 struct error *error) {
@@ -169,6 +268,10 @@ void onednn_close(struct onednn *library) {
       next = product->next;
       product_free(product);
     }
+  for (struct layout *layout = library->layouts, *next; layout; layout = next) {
+    next = layout->next;
+    layout_free(layout);
+  }
   if (library->stream) dnnl_stream_destroy(library->stream);
   if (library->engine) dnnl_engine_destroy(library->engine);
   free(library);

@@ -4,10 +4,24 @@
 #include "base/arena.h"
 #include "kernels/cpu/device.h"
 
+static size_t aligned(size_t bytes) { return (bytes + DEVICE_ALIGNMENT - 1) / DEVICE_ALIGNMENT * DEVICE_ALIGNMENT; }
+
+struct weight_layout {  // bytes of the parts of a prepared weight
+  size_t rounded, forward, backward;
+};
+static struct weight_layout layout_of(const struct device *device, const struct weight_description *description) {
+  int64_t outputs = description->outputs, inputs = description->inputs;
+  enum dtype dtype = description->dtype;
+  return (struct weight_layout){
+      .rounded = dtype == DTYPE_FLOAT32 ? 0 : aligned((size_t)(outputs * inputs) * dtype_bytes(dtype)),
+      .forward = aligned(gemm_packed_bytes(device->gemm, GEMM_NT, outputs, inputs, dtype)),
+      .backward = aligned(gemm_packed_bytes(device->gemm, GEMM_NN, inputs, outputs, dtype)),
+  };
+}
+
 size_t cpu_weight_bytes(const struct device *device, const struct weight_description *description) {
-  // float32 products read the master itself.
-  if (description->dtype == DTYPE_FLOAT32) return 0;
-  return (size_t)(description->outputs * description->inputs) * dtype_bytes(description->dtype);
+  struct weight_layout layout = layout_of(device, description);
+  return layout.rounded + layout.forward + layout.backward;
 }
 
 struct weight *cpu_weight_create(struct device *device, const struct weight_description *description, void *memory,
@@ -31,19 +45,30 @@ struct weight *cpu_weight_create(struct device *device, const struct weight_desc
   }
   struct weight *weight = memory_get(sizeof *weight);
   weight->description = *description;
-  weight->prepared = memory;
+  struct weight_layout layout = layout_of(device, description);
+  char *bytes = memory;
+  if (layout.rounded) weight->rounded = bytes;
+  if (layout.forward) weight->packed_forward = bytes + layout.rounded;
+  if (layout.backward) weight->packed_backward = bytes + layout.rounded + layout.forward;
   return weight;
 }
 
 void cpu_weight_free(struct device *device, struct weight *weight) { free(weight); }
 
 void cpu_weight_prepare(struct device *device, struct weight *weight, const float *master, int64_t step) {
+  const struct weight_description *w = &weight->description;
+  const void *plain = master;
   weight->master = master;
   weight->ready = true;
-  const struct weight_description *description = &weight->description;
-  if (description->dtype != DTYPE_FLOAT32)
-    cpu_convert(device, description->outputs * description->inputs, DTYPE_FLOAT32, master, description->dtype,
-                weight->prepared);
+  if (weight->rounded) {
+    cpu_convert(device, w->outputs * w->inputs, DTYPE_FLOAT32, master, w->dtype, weight->rounded);
+    plain = weight->rounded;
+  }
+  if (device->error.code != EXIT_DONE) return;
+  if (weight->packed_forward)
+    gemm_pack(device->gemm, GEMM_NT, w->outputs, w->inputs, w->dtype, plain, weight->packed_forward, &device->error);
+  if (weight->packed_backward)
+    gemm_pack(device->gemm, GEMM_NN, w->inputs, w->outputs, w->dtype, plain, weight->packed_backward, &device->error);
 }
 
 void cpu_weight_gradient_finish(struct device *device, struct weight *weight, float *d_weight) {}
@@ -51,24 +76,36 @@ void cpu_weight_gradient_finish(struct device *device, struct weight *weight, fl
 static void multiply(struct device *device, const struct gemm *gemm, const void *a, const void *b, void *c) {
   if (device->error.code == EXIT_DONE) gemm_run(device->gemm, gemm, a, b, c, &device->error);
 }
-static const void *operand(struct device *device, const struct weight *weight) {
+static const void *operand(struct device *device, const struct weight *weight, const void *packed) {
   if (!weight->ready) error_set(&device->error, EXIT_ENVIRONMENT, "a weight is used before it is prepared");
-  return weight->description.dtype == DTYPE_FLOAT32 ? weight->master : weight->prepared;
+  return packed ? packed : weight->rounded ? weight->rounded : weight->master;
 }
 
 void weight_forward(struct device *device, const struct weight *weight, int64_t rows, const void *x, enum dtype y_dtype,
                     void *y) {
   const struct weight_description *w = &weight->description;
   multiply(device,
-           &(struct gemm){.form = GEMM_NT, .m = rows, .n = w->outputs, .k = w->inputs, .in = w->dtype, .out = y_dtype},
-           x, operand(device, weight), y);
+           &(struct gemm){.form = GEMM_NT,
+                          .m = rows,
+                          .n = w->outputs,
+                          .k = w->inputs,
+                          .in = w->dtype,
+                          .out = y_dtype,
+                          .packed = weight->packed_forward != NULL},
+           x, operand(device, weight, weight->packed_forward), y);
 }
 void weight_input_gradient(struct device *device, const struct weight *weight, int64_t rows, const void *d_y,
                            void *d_x) {
   const struct weight_description *w = &weight->description;
   multiply(device,
-           &(struct gemm){.form = GEMM_NN, .m = rows, .n = w->inputs, .k = w->outputs, .in = w->dtype, .out = w->dtype},
-           d_y, operand(device, weight), d_x);
+           &(struct gemm){.form = GEMM_NN,
+                          .m = rows,
+                          .n = w->inputs,
+                          .k = w->outputs,
+                          .in = w->dtype,
+                          .out = w->dtype,
+                          .packed = weight->packed_backward != NULL},
+           d_y, operand(device, weight, weight->packed_backward), d_x);
 }
 void weight_gradient(struct device *device, const struct weight *weight, int64_t rows, const void *x, const void *d_y,
                      float *d_weight, bool accumulate) {

@@ -32,9 +32,11 @@ struct tile {
   int64_t diagonal;
 };
 
-// A block of `rows` x `vectors` of C; the last vector has `tail` columns when tail is not 0.
-INLINE void tile_block(const int rows, const int vectors, int64_t k, const float *a, int64_t a_row, int64_t a_k,
-                       const float *b, int64_t b_row, float *c, int64_t c_row, bool accumulate, int64_t tail) {
+// A block of `rows` x `vectors` of C; the last vector has `tail` columns when tail is not 0. B is `padded` when it may
+// be read up to whole vectors all the same.
+INLINE void tile_block(const int rows, const int vectors, const bool padded, int64_t k, const float *a, int64_t a_row,
+                       int64_t a_k, const float *b, int64_t b_row, float *c, int64_t c_row, bool accumulate,
+                       int64_t tail) {
   vfloat sums[12][4];
 #pragma GCC unroll 12
   for (int row = 0; row < rows; row++)
@@ -50,7 +52,8 @@ INLINE void tile_block(const int rows, const int vectors, int64_t k, const float
     vfloat columns[4];
 #pragma GCC unroll 4
     for (int part = 0; part < vectors; part++)
-      columns[part] = tail && part == vectors - 1 ? load_part(b + part * LANES, tail) : load(b + part * LANES);
+      columns[part] =
+          !padded && tail && part == vectors - 1 ? load_part(b + part * LANES, tail) : load(b + part * LANES);
 #pragma GCC unroll 12
     for (int row = 0; row < rows; row++) {
       vfloat value = splat(a[row * a_row]);
@@ -88,13 +91,17 @@ INLINE void tile_columns(const struct tile *tile, const int vectors, int64_t col
       float *c = tile->c + row * tile->c_row + column;
       int64_t k = end > 0 ? end - begin : 0;
       if (rows == full)
-        tile_block(full, vectors, k, a, tile->a_row, tile->a_k, b, tile->b_row, c, tile->c_row, tile->accumulate, tail);
+        tile_block(full, vectors, false, k, a, tile->a_row, tile->a_k, b, tile->b_row, c, tile->c_row, tile->accumulate,
+                   tail);
       else if (rows == 6)
-        tile_block(6, vectors, k, a, tile->a_row, tile->a_k, b, tile->b_row, c, tile->c_row, tile->accumulate, tail);
+        tile_block(6, vectors, false, k, a, tile->a_row, tile->a_k, b, tile->b_row, c, tile->c_row, tile->accumulate,
+                   tail);
       else if (rows == 3)
-        tile_block(3, vectors, k, a, tile->a_row, tile->a_k, b, tile->b_row, c, tile->c_row, tile->accumulate, tail);
+        tile_block(3, vectors, false, k, a, tile->a_row, tile->a_k, b, tile->b_row, c, tile->c_row, tile->accumulate,
+                   tail);
       else
-        tile_block(1, vectors, k, a, tile->a_row, tile->a_k, b, tile->b_row, c, tile->c_row, tile->accumulate, tail);
+        tile_block(1, vectors, false, k, a, tile->a_row, tile->a_k, b, tile->b_row, c, tile->c_row, tile->accumulate,
+                   tail);
     }
     row += rows;
   }

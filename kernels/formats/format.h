@@ -140,6 +140,10 @@ struct representation {
   double outer;        // ESTIMATOR_TRUST with two levels: QuEST's outer factor
 };
 
+// Recipes: how scale, transform and estimator go together when a text names only a grid.
+enum recipe { RECIPE_QUEST, RECIPE_LSQ, RECIPE_STE, RECIPE_CLIP, RECIPE_ABSMAX };
+#define RECIPES 5
+
 enum operand { OPERAND_WEIGHTS, OPERAND_ACTIVATIONS, OPERAND_GRADIENTS };
 #define OPERANDS 3
 const char *operand_name(enum operand operand); // "weights", ...
@@ -176,8 +180,11 @@ bool format_is_none(const struct format *format);                  // also true 
 bool representation_is_none(const struct representation *representation);
 // The representation as text that parses back to it, every option written out.
 void representation_text(const struct representation *representation, struct text *out);
-// The whole format so: what two names are compared by.
+// The whole format so: what two texts are compared by.
 void format_long_text(const struct format *format, struct text *out);
+// The shortest name for it that this library knows (a preset, w4a4, 2:4+int4, ...), else the long text; what format->name
+// is set to. Owned by the arena.
+const char *format_short_name(const struct format *format, struct arena *arena);
 // A sentence or two for people.
 void format_describe(const struct format *format, struct text *out);
 

@@ -23,9 +23,10 @@ INLINE vint load_ints(const int32_t *from) { return (vint)load((const float *)fr
 INLINE void store_ints(int32_t *to, vint value) { store((float *)to, (vfloat)value); }
 // To the nearest integer, ties to even; |a| below 2^22.
 INLINE vfloat round_even(vfloat a) { return (a + 12582912.0f) - 12582912.0f; }
+INLINE vfloat one_where(vint condition) { return (vfloat)(condition & (vint)splat(1.0f)); }
 INLINE vfloat round_down(vfloat a) {
   vfloat near = round_even(a);
-  return near > a ? near - 1.0f : near;
+  return near - one_where(near > a);
 }
 INLINE uint32_t float_bits(float value) {
   uint32_t bits;
@@ -46,7 +47,7 @@ INLINE float range_absmax(const float *x, int64_t count) {
   int64_t i = 0;
   for (; i + LANES <= count; i += LANES) {
     vint bits = (vint)magnitude(load(x + i));
-    most = bits > most ? bits : most;
+    most = (vint)select_lanes(bits > most, (vfloat)bits, (vfloat)most);
   }
   uint32_t result = 0;
   for (int lane = 0; lane < LANES; lane++) result = (uint32_t)most[lane] > result ? (uint32_t)most[lane] : result;
@@ -143,22 +144,19 @@ INLINE struct rounder rounder_of(const struct quantizer *quantizer) {
 
 // Comparisons are arranged so that a NaN stays one.
 INLINE vfloat round_uniform(const struct rounder *r, vfloat z, bool stochastic, vfloat u) {
-  vfloat t = z < r->low ? r->low : z;
-  t = (t > r->high ? r->high : t) - r->offset;
+  vfloat t = vector_min(r->high, vector_max(r->low, z)) - r->offset;
   if (!stochastic) return round_even(t) + r->offset;
   vfloat below = round_down(t);
-  return (u < t - below ? below + 1.0f : below) + r->offset;
+  return below + one_where(u < t - below) + r->offset;
 }
 INLINE vfloat round_float(const struct rounder *r, vfloat z, bool stochastic, vfloat u) {
-  vfloat t = magnitude(z);
-  t = t > r->high ? r->high : t;
-  vint exponent = (vint)t & 0x7F800000;
-  exponent = exponent < r->least_exponent ? r->least_exponent : exponent;
+  vfloat t = vector_min(r->high, magnitude(z));
+  vint exponent = (vint)vector_max((vfloat)r->least_exponent, (vfloat)((vint)t & 0x7F800000));
   vint step = exponent - r->mantissa_shift;
   vfloat units = t * (vfloat)((254 << 23) - step), near;
   if (stochastic) {
     vfloat below = round_down(units);
-    near = u < units - below ? below + 1.0f : below;
+    near = below + one_where(u < units - below);
   } else {
     near = round_even(units);
   }
@@ -245,8 +243,8 @@ INLINE void round_points(const struct quantizer *quantizer, int dimension, bool 
       vfloat score = splat(-quantizer->half_norms[point]);
       for (int d = 0; d < dimension; d++) score = fma_add(z[d], splat(quantizer->points[d * count + point]), score);
       vint better = score > best;
-      best = better ? score : best;
-      index = better ? (vint){0} + point : index;
+      best = select_lanes(better, score, best);
+      index = (better & point) | (index & ~better);
     }
     for (int64_t group = 0; group < groups; group++) {
       bool inside = norm[group] <= limit, number = norm[group] == norm[group];

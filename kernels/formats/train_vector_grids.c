@@ -54,31 +54,30 @@ static void draw(struct training *t) {
     }
 }
 
+typedef float vfloat __attribute__((vector_size(16)));
+typedef int vint __attribute__((vector_size(16)));
+enum { LANES = 4 };
+
 // For BLOCK samples from `at`: the score (p.x - |p|^2 / 2, largest for the nearest) and number of the nearest point.
-static void search(const struct training *t, long at, float *restrict best, int *restrict nearest) {
-  const float *x0 = t->data[0] + at, *x1 = t->data[1] + at, *x2 = t->data[2] + at, *x3 = t->data[3] + at;
-  for (int i = 0; i < BLOCK; i++) {
-    best[i] = -1e30f;
-    nearest[i] = 0;
-  }
+static void search(const struct training *t, long at, float best[BLOCK], int nearest[BLOCK]) {
+  float half_norms[MOST_POINTS];
   for (int point = 0; point < t->count; point++) {
-    float p0 = t->points[0][point], p1 = t->points[1][point];
-    if (t->dimension == 2) {
-      float half = 0.5f * (p0 * p0 + p1 * p1);
-      for (int i = 0; i < BLOCK; i++) {
-        float score = p0 * x0[i] + p1 * x1[i] - half;
-        nearest[i] = score > best[i] ? point : nearest[i];
-        best[i] = score > best[i] ? score : best[i];
-      }
-    } else {
-      float p2 = t->points[2][point], p3 = t->points[3][point];
-      float half = 0.5f * (p0 * p0 + p1 * p1 + p2 * p2 + p3 * p3);
-      for (int i = 0; i < BLOCK; i++) {
-        float score = p0 * x0[i] + p1 * x1[i] + p2 * x2[i] + p3 * x3[i] - half;
-        nearest[i] = score > best[i] ? point : nearest[i];
-        best[i] = score > best[i] ? score : best[i];
-      }
+    half_norms[point] = 0;
+    for (int d = 0; d < t->dimension; d++) half_norms[point] += 0.5f * t->points[d][point] * t->points[d][point];
+  }
+  for (int i = 0; i < BLOCK; i += LANES) {
+    vfloat x[MOST_DIMENSIONS] = {{0}}, top = (vfloat){0} - 1e30f;
+    vint index = {0};
+    for (int d = 0; d < t->dimension; d++) memcpy(&x[d], t->data[d] + at + i, sizeof x[d]);
+    for (int point = 0; point < t->count; point++) {
+      vfloat score = x[0] * t->points[0][point] + x[1] * t->points[1][point] - half_norms[point];
+      if (t->dimension == 4) score += x[2] * t->points[2][point] + x[3] * t->points[3][point];
+      vint better = score > top;
+      top = (vfloat)(((vint)score & better) | ((vint)top & ~better));
+      index = (better & point) | (index & ~better);
     }
+    memcpy(best + i, &top, sizeof top);
+    memcpy(nearest + i, &index, sizeof index);
   }
 }
 

@@ -140,30 +140,34 @@ static double best_of(void (*run)(void)) {
   return best;
 }
 
-// The bare product of one shape in its three forms, `count` times over.
-static double bare(struct gemm_context *context, int64_t rows, int64_t inputs, int64_t outputs) {
+// Seconds of one run of an op, and of the bare products of rows x inputs by inputs x outputs in their three forms, each
+// product at its best. The two are timed in turns, so that both see the same machine.
+struct pair {
+  double op, bare;
+};
+static struct pair against_bare(void (*run)(void), struct gemm_context *context, int64_t rows, int64_t inputs,
+                                int64_t outputs) {
   enum dtype dtype = s.m.dtype;
   void *x = get(dtype, rows * inputs), *w = get(dtype, inputs * outputs), *y = get(dtype, rows * outputs);
   float *d_w = get(DTYPE_FLOAT32, inputs * outputs);
-  double total = 0;
-  for (int form = 0; form < 3; form++) {
-    struct gemm gemm = {.form = (enum gemm_form)form, .m = rows, .n = outputs, .k = inputs, .in = dtype, .out = dtype};
-    if (form == GEMM_NN) gemm.n = inputs, gemm.k = outputs;
-    if (form == GEMM_TN) gemm.m = outputs, gemm.n = inputs, gemm.k = rows, gemm.out = DTYPE_FLOAT32;
-    double best = 1e30, spent = 0;
-    for (int round = 0; round < 30 && (spent < 0.3 || round < 4); round++) {
+  double best[4] = {1e30, 1e30, 1e30, 1e30}, spent = 0;
+  for (int round = 0; round < 30 && (spent < 1.5 || round < 5); round++)
+    for (int form = 0; form < 4; form++) {
+      struct gemm gemm = {
+          .form = (enum gemm_form)form, .m = rows, .n = outputs, .k = inputs, .in = dtype, .out = dtype};
+      if (form == GEMM_NN) gemm.n = inputs, gemm.k = outputs;
+      if (form == GEMM_TN) gemm.m = outputs, gemm.n = inputs, gemm.k = rows, gemm.out = DTYPE_FLOAT32;
       double start = now();
       if (form == GEMM_NT) gemm_run(context, &gemm, x, w, y, &error);
       if (form == GEMM_NN) gemm_run(context, &gemm, y, w, x, &error);
       if (form == GEMM_TN) gemm_run(context, &gemm, y, x, d_w, &error);
+      if (form == 3) run();
       double took = now() - start;
       spent += took;
-      if (round > 0 && took < best) best = took;
+      if (round > 0 && took < best[form]) best[form] = took;
     }
-    total += best;
-  }
   ops->free(device, x), ops->free(device, w), ops->free(device, y), ops->free(device, d_w);
-  return total;
+  return (struct pair){best[3], best[0] + best[1] + best[2]};
 }
 
 static double total, floor_total;
@@ -244,16 +248,23 @@ int main(int argc, char **argv) {
 
   double l = (double)m->layers, r = (double)rows, w = (double)width, h = (double)hidden, v = (double)m->vocabulary;
   double size = (double)dtype_bytes(t);
-  row("linear qkv", l * best_of(qkv_linear), l * bare(onednn, rows, width, 3 * width), l * 18 * r * w * w, 0);
-  row("linear o", l * best_of(o_linear), l * bare(onednn, rows, width, width), l * 6 * r * w * w, 0);
-  row("linear gate, up", l * best_of(gate_up_linear), l * bare(onednn, rows, width, 2 * hidden), l * 12 * r * w * h, 0);
-  row("linear down", l * best_of(down_linear), l * bare(onednn, rows, hidden, width), l * 6 * r * w * h, 0);
-  row("head with loss", best_of(head_loss), bare(onednn, rows, width, m->vocabulary), 6 * r * w * v, 0);
-  double pairs = (double)(m->batch * m->heads), c = (double)m->context;
-  double scores = pairs * bare(onednn, m->context, m->head_dim, m->context);  // 3 of the 6 products
-  double square = 2 * pairs * c * c * (double)m->head_dim;                    // flops of one of them
-  row("attention forward", l * best_of(attention_forward), l * scores * 2 / 3, l * square * 2, 0);
-  row("attention backward", l * best_of(attention_backward), l * scores * 4 / 3, l * square * 4, 0);
+  struct pair pair = against_bare(qkv_linear, onednn, rows, width, 3 * width);
+  row("linear qkv", l * pair.op, l * pair.bare, l * 18 * r * w * w, 0);
+  pair = against_bare(o_linear, onednn, rows, width, width);
+  row("linear o", l * pair.op, l * pair.bare, l * 6 * r * w * w, 0);
+  pair = against_bare(gate_up_linear, onednn, rows, width, 2 * hidden);
+  row("linear gate, up", l * pair.op, l * pair.bare, l * 12 * r * w * h, 0);
+  pair = against_bare(down_linear, onednn, rows, hidden, width);
+  row("linear down", l * pair.op, l * pair.bare, l * 6 * r * w * h, 0);
+  pair = against_bare(head_loss, onednn, rows, width, m->vocabulary);
+  row("head with loss", pair.op, pair.bare, 6 * r * w * v, 0);
+  // Of attention's six square products (two forward, four backward) one head's three forms are timed.
+  double heads = (double)(m->batch * m->heads), c = (double)m->context,
+         square = 2 * heads * c * c * (double)m->head_dim;
+  pair = against_bare(attention_forward, onednn, m->context, m->head_dim, m->context);
+  row("attention forward", l * pair.op, l * heads * pair.bare * 2 / 3, l * square * 2, 0);
+  pair = against_bare(attention_backward, onednn, m->context, m->head_dim, m->context);
+  row("attention backward", l * pair.op, l * heads * pair.bare * 4 / 3, l * square * 4, 0);
   row("norm forward", (2 * l + 1) * best_of(norm_forward), 0, 0, (2 * l + 1) * r * w * (8 + 2 * size));
   row("norm backward", (2 * l + 1) * best_of(norm_backward), 0, 0, (2 * l + 1) * r * w * (12 + size));
   row("qkv forward", l * best_of(qkv_forward), 0, 0, l * r * w * 6 * size);

@@ -232,7 +232,8 @@ static void run_twice(const char *gemm, int threads) {
     int32_t targets[ROWS];
     for (int row = 0; row < ROWS; row++) targets[row] = row;
     struct weight_description description = {.outputs = VOCABULARY, .inputs = WIDTH};
-    struct weight *weight = ops->weight_create(device, &description, NULL, &error);
+    void *memory = ops->allocate(device, ops->weight_bytes(device, &description), &error);
+    struct weight *weight = ops->weight_create(device, &description, memory, &error);
     ops->weight_prepare(device, weight, w.data, 1);
     ops->rmsnorm_forward(device, ROWS, WIDTH, 1e-5f, DTYPE_FLOAT32, x.data, NULL, scale.data, NULL, y.data,
                          inverse.data);
@@ -245,6 +246,7 @@ static void run_twice(const char *gemm, int threads) {
     struct tensor *all[] = {&x, &w, &y, &inverse, &scale};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) tensor_free(all[i]);
     ops->weight_free(device, weight);
+    ops->free(device, memory);
     device_end();
   }
   CHECK(nats[0] == nats[1]);
@@ -281,7 +283,8 @@ static void one_thread(void) {
   struct tensor a = tensor_random(DTYPE_FLOAT32, 512 * 512, 1), c = tensor_empty(DTYPE_FLOAT32, 512 * 512);
   struct error error = {0};
   struct weight_description description = {.outputs = 512, .inputs = 512};
-  struct weight *weight = ops->weight_create(device, &description, NULL, &error);
+  void *memory = ops->allocate(device, ops->weight_bytes(device, &description), &error);
+  struct weight *weight = ops->weight_create(device, &description, memory, &error);
   ops->weight_prepare(device, weight, a.data, 1);
   struct linear layer = {.weight = weight, .rows = 512};
   int before = -1, after = -2;
@@ -298,6 +301,7 @@ static void one_thread(void) {
   CHECK(before == 1 && after == 1);
   tensor_free(&a), tensor_free(&c);
   ops->weight_free(device, weight);
+  ops->free(device, memory);
   device_end();
 }
 

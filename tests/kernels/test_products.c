@@ -23,8 +23,24 @@ static void product_case(struct gemm_context *context, struct gemm gemm) {
       want[i * ldc + j] = sum;
     }
   int before = check_failures;
+  size_t packed_bytes = 0;
+  if (gemm.form != GEMM_TN && !gemm.ldb) packed_bytes = gemm_packed_bytes(context, gemm.form, gemm.n, gemm.k, gemm.in);
+  void *packed = ops->allocate(device, packed_bytes, &error);
+  double *before_values = malloc((size_t)c.count * sizeof *before_values);
+  memcpy(before_values, c.values, (size_t)c.count * sizeof *before_values);
   if (!CHECK(gemm_run(context, &gemm, a.data, b.data, c.data, &error))) printf("# %s\n", error.text);
   tensor_check(&c, want, gemm.out == DTYPE_FLOAT32 ? 2e-6 : 4e-3, "product");
+  if (packed_bytes) {  // once more with B in the library's layout
+    memcpy(c.values, before_values, (size_t)c.count * sizeof *before_values);
+    tensor_write(&c);
+    gemm.packed = true;
+    if (!CHECK(gemm_pack(context, gemm.form, gemm.n, gemm.k, gemm.in, b.data, packed, &error) &&
+               gemm_run(context, &gemm, a.data, packed, c.data, &error)))
+      printf("# %s\n", error.text);
+    tensor_check(&c, want, gemm.out == DTYPE_FLOAT32 ? 2e-6 : 4e-3, "product with packed B");
+  }
+  free(before_values);
+  ops->free(device, packed);
   if (check_failures > before)
     printf("# ... form %d, %lld x %lld x %lld, lda %lld, %s -> %s, accumulate %d\n", gemm.form, (long long)gemm.m,
            (long long)gemm.n, (long long)gemm.k, (long long)gemm.lda, dtype_name(gemm.in), dtype_name(gemm.out),

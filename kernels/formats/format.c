@@ -1,0 +1,94 @@
+// What follows from a format: bits, block sizes, whether it fits a shape. See format.h.
+#include "kernels/formats/format.h"
+
+#include <math.h>
+
+#include "kernels/formats/grid.h"
+#include "kernels/formats/sparsity.h"
+
+const char *operand_name(enum operand operand) {
+  static const char *const names[OPERANDS] = {"weights", "activations", "gradients"};
+  return names[operand];
+}
+
+bool representation_is_none(const struct representation *representation) {
+  return representation->grid.kind == GRID_NONE && representation->sparsity.kind == SPARSITY_NONE;
+}
+
+bool format_is_none(const struct format *format) {
+  if (!format) return true;
+  for (int operand = 0; operand < OPERANDS; operand++)
+    if (!representation_is_none(&format->operands[operand])) return false;
+  return true;
+}
+
+static double bits_for(int choices) {
+  int bits = 0;
+  while (1 << bits < choices) bits++;
+  return bits;
+}
+
+double representation_bits(const struct representation *representation) {
+  const struct sparsity *sparsity = &representation->sparsity;
+  double bits = grid_bits(&representation->grid), share = 1 - sparsity_amount(sparsity), places = 0;
+  double scale_bits = representation->scale.type == SCALE_FLOAT ? 16 : 8;
+  if (representation->grid.kind != GRID_NONE && representation->grid.kind != GRID_NOISE &&
+      representation->scale.unit == SCALE_PER_GROUP)
+    places += scale_bits / representation->scale.group;
+  switch (sparsity->kind) {
+    case SPARSITY_NONE: break;
+    case SPARSITY_N_M: places += sparsity->n * bits_for(sparsity->m) / sparsity->m; break;
+    case SPARSITY_PAIRED: places += 0.5 * sparsity->n * bits_for(sparsity->m / 2) / sparsity->m; break;
+    case SPARSITY_TOP: // the entropy of a bitmap
+      if (share > 0 && share < 1) places -= share * log2(share) + (1 - share) * log2(1 - share);
+      break;
+    case SPARSITY_RANDOM: break; // the places follow from the seed
+  }
+  return share * bits + places;
+}
+
+bool hadamard_block(const struct hadamard *hadamard, int64_t axis, int *block, struct error *error) {
+  *block = 1;
+  if (hadamard->kind == HADAMARD_NONE) return true;
+  if (hadamard->exact) {
+    if (axis % hadamard->block)
+      return error_set(error, EXIT_USAGE_ERROR,
+                       "a Hadamard block of %d does not divide an axis of %lld: give a divisor, or leave the size out to "
+                       "have the largest power of two that fits",
+                       hadamard->block, (long long)axis);
+    *block = hadamard->block;
+    return true;
+  }
+  while (*block * 2 <= hadamard->block && axis % (*block * 2) == 0) *block *= 2;
+  return true;
+}
+
+static bool fits_axis(const struct representation *representation, int64_t axis, const char *what, const char *axis_name,
+                      struct error *error) {
+  if (representation_is_none(representation) || axis == 0) return true;
+  int block;
+  if (!hadamard_block(&representation->hadamard, axis, &block, error))
+    return error_context(error, "%s along %s", what, axis_name);
+  const struct sparsity *sparsity = &representation->sparsity;
+  if ((sparsity->kind == SPARSITY_N_M || sparsity->kind == SPARSITY_PAIRED) && axis % sparsity->m)
+    return error_set(error, EXIT_USAGE_ERROR, "%s along %s: groups of %d do not divide an axis of %lld", what, axis_name,
+                     sparsity->m, (long long)axis);
+  if (representation->grid.kind == GRID_VECTOR && axis % representation->grid.dimension)
+    return error_set(error, EXIT_USAGE_ERROR, "%s along %s: vectors of %d do not divide an axis of %lld", what, axis_name,
+                     representation->grid.dimension, (long long)axis);
+  return true;
+}
+
+bool format_check_shape(const struct format *format, int64_t outputs, int64_t inputs, int64_t rows,
+                        struct error *error) {
+  if (format_is_none(format)) return true;
+  if (!fits_axis(&format->operands[OPERAND_WEIGHTS], inputs, "weights", "inputs", error) ||
+      !fits_axis(&format->operands[OPERAND_ACTIVATIONS], inputs, "activations", "inputs", error))
+    return false;
+  // d_x contracts over outputs, d_W over tokens.
+  const struct representation *gradients = &format->operands[OPERAND_GRADIENTS];
+  if (!fits_axis(gradients, outputs, "gradients", "outputs", error) ||
+      !fits_axis(gradients, rows, "gradients", "tokens", error))
+    return false;
+  return true;
+}

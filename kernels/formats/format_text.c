@@ -1,0 +1,358 @@
+// Formats as text: every option written out, the shortest name, and a sentence for people.
+#include <math.h>
+#include <string.h>
+
+#include "kernels/formats/grid.h"
+#include "kernels/formats/parse.h"
+#include "kernels/formats/sparsity.h"
+
+static void add_number(struct text *out, double value) {
+  char number[32];
+  number_shortest(value, number);
+  text_add(out, number);
+}
+static void add_call(struct text *out, const char *word, double value) {
+  text_add(out, word);
+  text_char(out, '(');
+  add_number(out, value);
+  text_char(out, ')');
+}
+
+static void sparsity_term(const struct sparsity *sparsity, bool full, struct text *out) {
+  bool scheduled = sparsity->kind == SPARSITY_TOP || sparsity->kind == SPARSITY_RANDOM;
+  if (scheduled) {
+    text_add(out, sparsity->kind == SPARSITY_TOP ? "sparse(" : "random-sparse(");
+    add_number(out, sparsity->amount);
+  } else {
+    text_format(out, "%s%d:%d", sparsity->kind == SPARSITY_PAIRED ? "paired-" : "", sparsity->n, sparsity->m);
+  }
+  if (!full) {
+    if (scheduled) text_char(out, ')');
+    return;
+  }
+  text_char(out, scheduled ? ',' : '(');
+  if (scheduled && sparsity->schedule != SCHEDULE_CONSTANT) {
+    text_format(out, "%s(", sparsity->schedule == SCHEDULE_CUBIC ? "cubic" : "journey");
+    add_number(out, sparsity->start);
+    text_char(out, ',');
+    add_number(out, sparsity->end);
+    text_add(out, "),");
+    add_call(out, "every", sparsity->every);
+    text_add(out, sparsity->of_steps ? ",steps," : ",compute,");
+  }
+  if (scheduled) {
+    static const char *const scopes[] = {"tensor", "row", "global"};
+    text_format(out, "%s,%s,", scopes[sparsity->scope], sparsity->monotone ? "monotone" : "dynamic");
+  }
+  static const char *const masks[] = {"forward", "rms", "b-rms", "a-b-rms", "pass", "trust"};
+  if (sparsity->backward == SPARSE_RMS || sparsity->backward == SPARSE_BAND || sparsity->backward == SPARSE_BAND_SHARE)
+    add_call(out, masks[sparsity->backward], sparsity->backward_parameter);
+  else
+    text_add(out, masks[sparsity->backward]);
+  text_char(out, ')');
+}
+
+static void grid_term(const struct representation *representation, struct text *out) {
+  const struct grid *grid = &representation->grid;
+  switch (grid->kind) {
+    case GRID_NONE: break;
+    case GRID_UNIFORM: {
+      int bits = 1;
+      while (1 << bits < grid->count) bits++;
+      if (grid->count == 3)
+        text_add(out, "ternary");
+      else
+        text_format(out, "int%d%s", bits, grid->first != floor(grid->first) ? "" : grid->count % 2 ? "-tread" : "-twos");
+      break;
+    }
+    case GRID_FLOAT:
+      text_format(out, "fp%d-e%dm%d", 1 + grid->exponent_bits + grid->mantissa_bits, grid->exponent_bits,
+                  grid->mantissa_bits);
+      break;
+    case GRID_LEVELS:
+      text_add(out, "levels(");
+      for (int i = 0; i < grid->count; i++) {
+        if (i) text_char(out, ' ');
+        add_number(out, grid->levels[i]);
+      }
+      text_char(out, ')');
+      break;
+    case GRID_VECTOR: text_format(out, "vq%d-%d", grid->dimension, grid->count); break;
+    case GRID_NOISE: add_call(out, "noise", grid->variance); break;
+  }
+}
+
+static void scale_options(const struct scale *scale, struct text *out) {
+  static const char *const rules[] = {"rms", "absmax", "learned", "static"};
+  static const char *const types[] = {"float", "power-floor", "power-round", "power-ceil", "e4m3-scale"};
+  if (scale->factor_given)
+    add_call(out, rules[scale->rule], scale->factor);
+  else
+    text_add(out, rules[scale->rule]);
+  if (scale->unit == SCALE_PER_GROUP) {
+    text_char(out, ',');
+    add_call(out, "group", scale->group);
+  } else {
+    text_add(out, scale->unit == SCALE_PER_ROW ? ",row" : ",tensor");
+  }
+  text_format(out, ",%s", types[scale->type]);
+}
+
+void representation_text(const struct representation *representation, struct text *out) {
+  if (representation_is_none(representation)) {
+    text_add(out, "none");
+    return;
+  }
+  if (representation->sparsity.kind != SPARSITY_NONE) {
+    sparsity_term(&representation->sparsity, true, out);
+    if (representation->grid.kind != GRID_NONE) text_char(out, '+');
+  }
+  grid_term(representation, out);
+  text_char(out, '[');
+  if (representation->grid.kind != GRID_NONE) {
+    scale_options(&representation->scale, out);
+    text_add(out, representation->rounding == ROUND_NEAREST ? ",nearest," : ",stochastic,");
+  }
+  const struct hadamard *hadamard = &representation->hadamard;
+  if (hadamard->kind == HADAMARD_NONE)
+    text_add(out, "no-hadamard");
+  else
+    text_format(out, "%shadamard%s(%d)", hadamard->kind == HADAMARD_RANDOM ? "random-" : "",
+                hadamard->exact ? "" : "-up-to", hadamard->block);
+  if (representation->grid.kind != GRID_NONE) {
+    static const char *const estimators[] = {"ste", "clip", "trust", "lsq"};
+    text_char(out, ',');
+    if (representation->outer > 0)
+      add_call(out, "trust", representation->outer);
+    else
+      text_add(out, estimators[representation->estimator]);
+  }
+  text_char(out, ']');
+}
+
+static const struct {
+  const char *name;
+  unsigned layer;
+} layer_names[] = {{"qkv", LAYER_QKV}, {"output", LAYER_OUTPUT}, {"gate_up", LAYER_GATE_UP}, {"down", LAYER_DOWN},
+                   {"head", LAYER_HEAD}};
+
+// Options of the format in brackets; nothing when all are as usual.
+static void format_options(const struct format *format, struct text *out) {
+  struct text options = {0};
+  if (format->backward == BACKWARD_REQUANTIZE) text_add(&options, ",requantize");
+  if (format->backward == BACKWARD_ORIGINAL) text_add(&options, ",original");
+  if (format->gradient_token_hadamard) text_add(&options, ",token-hadamard");
+  if (format->layers != LAYERS_DEFAULT) {
+    text_add(&options, ",layers(");
+    bool first = true;
+    for (size_t i = 0; i < sizeof layer_names / sizeof layer_names[0]; i++)
+      if (format->layers & layer_names[i].layer) {
+        text_format(&options, "%s%s", first ? "" : ",", layer_names[i].name);
+        first = false;
+      }
+    text_char(&options, ')');
+  }
+  if (options.length) text_format(out, "[%s]", text_string(&options) + 1);
+  text_free(&options);
+}
+
+void format_long_text(const struct format *format, struct text *out) {
+  if (format_is_none(format)) {
+    text_add(out, "none");
+    return;
+  }
+  static const char letters[] = "wag";
+  for (int i = 0; i < OPERANDS; i++)
+    if (!representation_is_none(&format->operands[i])) {
+      text_format(out, "%c(", letters[i]);
+      representation_text(&format->operands[i], out);
+      text_char(out, ')');
+    }
+  format_options(format, out);
+}
+
+// Whether `candidate` parses to the same representation.
+static bool means(const char *candidate, const char *long_text, struct arena *arena) {
+  struct representation representation;
+  struct error error = {0};
+  if (!representation_parse(candidate, &representation, arena, &error)) return false;
+  struct text text = {0};
+  representation_text(&representation, &text);
+  bool same = strcmp(text_string(&text), long_text) == 0;
+  text_free(&text);
+  return same;
+}
+
+static bool format_means(const char *candidate, const char *long_text, struct arena *arena) {
+  struct format format;
+  struct error error = {0};
+  if (!format_parse_into(candidate, &format, arena, &error)) return false;
+  struct text text = {0};
+  format_long_text(&format, &text);
+  bool same = strcmp(text_string(&text), long_text) == 0;
+  text_free(&text);
+  return same;
+}
+
+// Names to try for a grid: itself and, where its units allow, the block formats made of it.
+static int grid_candidates(const struct representation *representation, struct arena *arena, const char *names[4]) {
+  struct text term = {0};
+  grid_term(representation, &term);
+  const struct grid *grid = &representation->grid;
+  int count = 0;
+  names[count++] = arena_string(arena, text_string(&term));
+  if (representation->scale.unit == SCALE_PER_GROUP) {
+    names[count++] = arena_format(arena, "%s-g%d", text_string(&term), representation->scale.group);
+    if (grid->kind == GRID_FLOAT && grid->exponent_bits == 2 && grid->mantissa_bits == 1) names[count++] = "nvfp4";
+    if (grid->kind == GRID_FLOAT) {
+      int bits = 1 + grid->exponent_bits + grid->mantissa_bits;
+      bool plain = bits == 4 || (bits == 8 && grid->exponent_bits == 4);
+      names[count++] = plain ? arena_format(arena, "mxfp%d", bits) : arena_format(arena, "mx%s", text_string(&term));
+    } else if (grid->kind == GRID_UNIFORM && grid->count == 256) {
+      names[count++] = "mxint8";
+    }
+  }
+  text_free(&term);
+  return count;
+}
+
+// A short text of the representation, or its long text.
+static const char *representation_name(const struct representation *representation, struct arena *arena) {
+  struct text full = {0}, prefix = {0};
+  representation_text(representation, &full);
+  const char *long_text = arena_string(arena, text_string(&full)), *result = NULL;
+  text_free(&full);
+  const char *grids[4] = {""};
+  int count = 1;
+  if (representation->grid.kind != GRID_NONE) count = grid_candidates(representation, arena, grids);
+  // Sparsity with its options left out first, then written out.
+  for (int with_options = 0; with_options < 2 && !result; with_options++) {
+    text_clear(&prefix);
+    if (representation->sparsity.kind != SPARSITY_NONE) {
+      sparsity_term(&representation->sparsity, with_options == 1, &prefix);
+      if (representation->grid.kind != GRID_NONE) text_char(&prefix, '+');
+    }
+    for (int grid = 0; grid < count && !result; grid++)
+      for (int recipe = -1; recipe < RECIPES && !result; recipe++) {
+        const char *candidate = arena_format(arena, "%s%s%s%s", recipe < 0 ? "" : recipe_names[recipe],
+                                             recipe < 0 ? "" : "-", text_string(&prefix), grids[grid]);
+        if (means(candidate, long_text, arena)) result = candidate;
+      }
+  }
+  text_free(&prefix);
+  return result ? result : long_text;
+}
+
+const char *format_short_name(const struct format *format, struct arena *arena) {
+  if (format_is_none(format)) return "none";
+  struct text text = {0};
+  format_long_text(format, &text);
+  const char *long_text = arena_string(arena, text_string(&text)), *result = NULL;
+  text_clear(&text);
+  for (const struct format_preset *preset = format_presets; preset->name && !result; preset++)
+    if (format_means(preset->name, long_text, arena)) result = preset->name;
+
+  // Bits of plain integer operands, under each recipe.
+  const char letters[] = "wag";
+  bool plain = true;
+  for (int i = 0; i < OPERANDS; i++) {
+    const struct representation *operand = &format->operands[i];
+    if (representation_is_none(operand)) continue;
+    plain &= operand->grid.kind == GRID_UNIFORM;
+    int bits = (int)lround(log2(operand->grid.count > 0 ? operand->grid.count : 1));
+    text_format(&text, "%c%d", letters[i], bits);
+  }
+  format_options(format, &text);
+  for (int recipe = -1; recipe < RECIPES && plain && !result; recipe++) {
+    const char *candidate = arena_format(arena, "%s%s%s", recipe < 0 ? "" : recipe_names[recipe], recipe < 0 ? "" : "-",
+                                         text_string(&text));
+    if (format_means(candidate, long_text, arena)) result = candidate;
+  }
+
+  // Operand by operand; weights alone need no letter.
+  text_clear(&text);
+  bool weights_only = true;
+  for (int i = 1; i < OPERANDS; i++) weights_only &= representation_is_none(&format->operands[i]);
+  if (!result && weights_only && !representation_is_none(&format->operands[0])) {
+    text_add(&text, representation_name(&format->operands[0], arena));
+    format_options(format, &text);
+    if (format_means(text_string(&text), long_text, arena)) result = arena_string(arena, text_string(&text));
+    text_clear(&text);
+  }
+  if (!result) {
+    for (int i = 0; i < OPERANDS; i++)
+      if (!representation_is_none(&format->operands[i]))
+        text_format(&text, "%c(%s)", letters[i], representation_name(&format->operands[i], arena));
+    format_options(format, &text);
+    if (format_means(text_string(&text), long_text, arena)) result = arena_string(arena, text_string(&text));
+  }
+  text_free(&text);
+  return result ? result : long_text;
+}
+
+// --- for people ------------------------------------------------------------------------------------------------------
+
+static void describe_representation(const struct representation *representation, struct text *out) {
+  const struct grid *grid = &representation->grid;
+  const struct sparsity *sparsity = &representation->sparsity;
+  char number[32];
+  switch (sparsity->kind) {
+    case SPARSITY_NONE: break;
+    case SPARSITY_TOP: {
+      static const char *const scopes[] = {"each matrix", "each row", "all matrices together"};
+      text_format(out, "the smallest %s %% of %s are 0", number_human(100 * sparsity->amount, number), scopes[sparsity->scope]);
+      break;
+    }
+    case SPARSITY_RANDOM: text_format(out, "a random %s %% are 0", number_human(100 * sparsity->amount, number)); break;
+    case SPARSITY_N_M: text_format(out, "of every %d values the %d largest are kept", sparsity->m, sparsity->n); break;
+    case SPARSITY_PAIRED:
+      text_format(out, "of every %d pairs the %d of largest norm are kept", sparsity->m / 2, sparsity->n / 2);
+      break;
+  }
+  if (sparsity->schedule != SCHEDULE_CONSTANT && sparsity->kind != SPARSITY_NONE)
+    text_format(out, " (%s schedule)", sparsity->schedule == SCHEDULE_CUBIC ? "cubic" : "geometric");
+  if (sparsity->kind != SPARSITY_NONE && grid->kind != GRID_NONE) text_add(out, ", then ");
+  switch (grid->kind) {
+    case GRID_NONE: return;
+    case GRID_UNIFORM: text_format(out, "%d evenly spaced levels", grid->count); break;
+    case GRID_FLOAT:
+      text_format(out, "a float of %d exponent and %d mantissa bits", grid->exponent_bits, grid->mantissa_bits);
+      break;
+    case GRID_LEVELS: text_format(out, "%d levels", grid->count); break;
+    case GRID_VECTOR: text_format(out, "%d points in %d dimensions", grid->count, grid->dimension); break;
+    case GRID_NOISE: text_format(out, "Gaussian noise of relative variance %s", number_human(grid->variance, number)); return;
+  }
+  static const char *const rules[] = {"root mean square", "largest magnitude", "learned scale", "fixed scale"};
+  static const char *const types[] = {"", ", as a power of two (down)", ", as a power of two (nearest)",
+                                      ", as a power of two (up)", ", in FP8 beside one float"};
+  text_format(out, ", by the %s of ", rules[representation->scale.rule]);
+  if (representation->scale.unit == SCALE_PER_GROUP)
+    text_format(out, "groups of %d", representation->scale.group);
+  else
+    text_add(out, representation->scale.unit == SCALE_PER_ROW ? "a row" : "a matrix");
+  text_add(out, types[representation->scale.type]);
+  if (representation->rounding == ROUND_STOCHASTIC) text_add(out, ", stochastic rounding");
+  if (representation->hadamard.kind != HADAMARD_NONE)
+    text_format(out, ", after a Hadamard transform%s", representation->hadamard.kind == HADAMARD_RANDOM ? " with random signs" : "");
+  static const char *const estimators[] = {"straight-through gradients", "gradients within the range",
+                                           "QuEST's trusted gradients", "LSQ's gradients"};
+  text_format(out, "; %s", estimators[representation->estimator]);
+}
+
+void format_describe(const struct format *format, struct text *out) {
+  if (format_is_none(format)) {
+    text_add(out, "nothing is changed: the baseline of every comparison");
+    return;
+  }
+  bool first = true;
+  for (int i = 0; i < OPERANDS; i++) {
+    const struct representation *operand = &format->operands[i];
+    if (representation_is_none(operand)) continue;
+    text_format(out, "%s%s: ", first ? "" : ". ", operand_name((enum operand)i));
+    describe_representation(operand, out);
+    first = false;
+  }
+  if (format->backward == BACKWARD_REQUANTIZE) text_add(out, ". Backward products use operands represented once more");
+  if (format->backward == BACKWARD_ORIGINAL) text_add(out, ". Backward products use operands without the transform");
+  if (format->gradient_token_hadamard) text_add(out, ", gradients transformed over tokens for d_x");
+}

@@ -1,0 +1,114 @@
+// Recipes (scale, transform and estimator that go with a grid) and the checks of a finished representation.
+#include <math.h>
+
+#include "kernels/formats/grid.h"
+#include "kernels/formats/parse.h"
+
+void recipe_apply(struct representation *representation, enum recipe recipe) {
+  struct scale *scale = &representation->scale;
+  bool block = scale->unit == SCALE_PER_GROUP;
+  scale->factor_given = false;
+  scale->factor = 0;
+  if (!block) {
+    scale->unit = SCALE_PER_ROW;
+    scale->type = SCALE_FLOAT;
+  }
+  representation->hadamard = (struct hadamard){HADAMARD_NONE, HADAMARD_LIMIT, false};
+  switch (recipe) {
+    case RECIPE_QUEST:
+      scale->rule = SCALE_RMS;
+      representation->hadamard.kind = HADAMARD_FIXED;
+      representation->estimator = ESTIMATOR_TRUST;
+      if (block) {
+        // QuEST-MXFP4 as Quartet has it: the transform within the group, the exponent rounded, gradients where nothing
+        // was clipped.
+        representation->hadamard.block = scale->group;
+        representation->estimator = ESTIMATOR_CLIP;
+        if (scale->type == SCALE_POWER_FLOOR) scale->type = SCALE_POWER_ROUND;
+      }
+      break;
+    case RECIPE_LSQ:
+      scale->rule = SCALE_LEARNED;
+      scale->unit = SCALE_PER_TENSOR;
+      scale->type = SCALE_FLOAT;
+      representation->estimator = ESTIMATOR_LSQ;
+      break;
+    case RECIPE_STE:
+      scale->rule = SCALE_RMS;
+      representation->estimator = ESTIMATOR_STE;
+      break;
+    case RECIPE_CLIP:
+      scale->rule = SCALE_RMS;
+      representation->estimator = ESTIMATOR_CLIP;
+      break;
+    case RECIPE_ABSMAX:
+      scale->rule = SCALE_ABSMAX;
+      representation->estimator = ESTIMATOR_STE;
+      break;
+  }
+}
+
+static bool wrong(struct error *error, enum operand operand, const char *what) {
+  return error_set(error, EXIT_USAGE_ERROR, "%s: %s", operand_name(operand), what);
+}
+
+bool representation_finish(struct representation *representation, enum operand operand, struct error *error) {
+  struct sparsity *sparsity = &representation->sparsity;
+  struct scale *scale = &representation->scale;
+  const struct grid *grid = &representation->grid;
+  bool weights = operand == OPERAND_WEIGHTS, rounded = grid->kind != GRID_NONE;
+  if (representation_is_none(representation)) return true;
+
+  if (sparsity->kind == SPARSITY_TOP && !weights) {
+    if (sparsity->scope == SCOPE_GLOBAL || sparsity->schedule != SCHEDULE_CONSTANT || sparsity->monotone)
+      return wrong(error, operand, "only weights have schedules, monotone masks and one threshold for all layers");
+    sparsity->scope = SCOPE_ROW;
+  }
+  if (sparsity->kind == SPARSITY_RANDOM && !weights) return wrong(error, operand, "random sparsity is for weights");
+  if (sparsity->kind == SPARSITY_RANDOM && sparsity->backward != SPARSE_FORWARD && sparsity->backward != SPARSE_PASS)
+    return wrong(error, operand, "gradients of random sparsity go by forward or pass");
+  if (sparsity->scope == SCOPE_ROW && sparsity->backward == SPARSE_BAND_SHARE)
+    return wrong(error, operand, "a-b-rms needs one threshold for the tensor: scope tensor or global");
+  if (sparsity->backward == SPARSE_TRUST && sparsity->kind != SPARSITY_NONE && !rounded) sparsity->backward = SPARSE_FORWARD;
+  if (!rounded) {
+    // Without a grid there is nothing to scale; what is pruned is pruned where it stands.
+    representation->scale = (struct scale){.unit = SCALE_PER_ROW};
+    representation->estimator = ESTIMATOR_STE;
+    representation->rounding = ROUND_NEAREST;
+    representation->outer = 0;
+    return true;
+  }
+
+  bool scalar = grid_is_scalar(grid), vector = grid->kind == GRID_VECTOR;
+  if (vector && scale->rule != SCALE_RMS && scale->rule != SCALE_STATIC)
+    return wrong(error, operand, "vector grids are scaled by rms or static(S)");
+  if (vector && representation->rounding == ROUND_STOCHASTIC)
+    return wrong(error, operand, "vector grids have no stochastic rounding");
+  if (vector && scale->unit == SCALE_PER_GROUP && scale->group % grid->dimension)
+    return wrong(error, operand, "a group must hold whole vectors");
+  if (grid->kind == GRID_NOISE && (scale->rule != SCALE_RMS || representation->rounding == ROUND_STOCHASTIC))
+    return wrong(error, operand, "noise is scaled by rms and has no rounding");
+  bool learned = scale->rule == SCALE_LEARNED, lsq = representation->estimator == ESTIMATOR_LSQ;
+  if (learned != lsq) return wrong(error, operand, "a learned scale and the estimator lsq go together");
+  if (learned && (operand == OPERAND_GRADIENTS || grid->kind != GRID_UNIFORM || scale->unit != SCALE_PER_TENSOR ||
+                  scale->type != SCALE_FLOAT || representation->rounding == ROUND_STOCHASTIC))
+    return wrong(error, operand,
+                 "a learned scale is one float per tensor of weights or activations on an integer grid, to nearest");
+  if (learned && representation->hadamard.kind == HADAMARD_RANDOM)
+    return wrong(error, operand, "a learned scale cannot follow random signs");
+  if (scale->type == SCALE_E4M3 && scale->unit == SCALE_PER_TENSOR)
+    return wrong(error, operand, "an FP8 scale is for groups or rows: the tensor has a float32 beside it");
+  if (scale->unit != SCALE_PER_GROUP) scale->group = 0;
+
+  if (!scale->factor_given) {
+    scale->factor = 1;
+    if (scale->rule == SCALE_RMS && scalar) scale->factor = grid_gaussian_scale(grid);
+  }
+  if (representation->estimator == ESTIMATOR_TRUST && grid->count == 2) {
+    // QuEST's outer factors, with and without the transform.
+    if (representation->outer == 0) representation->outer = representation->hadamard.kind == HADAMARD_NONE ? 1.25 : 1.3;
+  } else {
+    representation->outer = 0;
+  }
+  return true;
+}
