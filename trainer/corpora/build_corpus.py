@@ -112,20 +112,26 @@ class Packages:
             return found
         with tempfile.TemporaryDirectory(prefix='.download-', dir=self.folder) as folder:
             result = self.apt('download', name, folder=folder)
+            reasons = complaints(result)
             if result.returncode and not self.private_lists:
-                updated = self.update()
-                again = self.apt('download', name, folder=folder)
-                result = again if not updated.returncode or not again.returncode else updated
+                # Not in the system's lists, or they are older than the mirror: with lists of our own, once more.
+                reasons = complaints(self.update()) or reasons
+                result = self.apt('download', name, folder=folder)
             files = [entry for entry in os.listdir(folder) if entry.endswith('.deb')]
             if result.returncode or not files:
-                reasons = [line for line in result.stderr.splitlines() if line.startswith('E:')]
                 raise Failure('cannot download the Debian package %s (%s): connect to the network, set apt up, or copy '
-                              'the .deb into %s' % (name, '; '.join(reasons)[:300] or 'apt-get said nothing', self.folder))
+                              'the .deb into %s' % (name, reasons or complaints(result) or 'apt-get said nothing',
+                                                    self.folder))
             path = os.path.join(self.folder, files[0])
             checksum = sha256(os.path.join(folder, files[0]))
             write_atomic(path + '.sha256', checksum.encode())
             os.rename(os.path.join(folder, files[0]), path)
         return path, checksum
+
+
+def complaints(result):
+    lines = [line[3:].strip() for line in result.stderr.splitlines() if line.startswith(('E:', 'W:'))]
+    return '; '.join(dict.fromkeys(lines))[:300]
 
 
 @contextlib.contextmanager
