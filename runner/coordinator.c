@@ -221,7 +221,9 @@ static bool follow_workers(struct coordinator *c, struct error *error) {
     struct worker *worker = c->workers[i];
     bool over = worker_over(worker);  // asked before reading: what it wrote until then is in the log
     if (!over) {
-      if (!coordinator_read_log(c, worker, error)) return false;
+      // While nothing is new the store is left alone.
+      if (!worker_log_still(worker->folder, worker->log.reader.offset) && !coordinator_read_log(c, worker, error))
+        return false;
       i++;
       continue;
     }

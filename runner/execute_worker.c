@@ -231,6 +231,13 @@ bool worker_alive(struct arena *arena, const char *folder) {
   return locked(path_join(arena, folder, "worker.lock")) || locked(path_join(arena, folder, "events.jsonl"));
 }
 
+bool worker_log_still(const char *folder, int64_t size) {
+  char path[PATH_MAX];
+  struct stat status;
+  snprintf(path, sizeof path, "%s/events.jsonl", folder);
+  return stat(path, &status) == 0 ? status.st_size == size : size == 0;
+}
+
 static bool has_file_open(pid_t pid, const char *folder) {
   char path[64], target[PATH_MAX], full[PATH_MAX];
   bool found = false;

@@ -28,6 +28,8 @@ pid_t worker_start(const struct run_file *file, const char *folder, const struct
 
 // True when somebody holds the run's worker.lock or event log.
 bool worker_alive(struct arena *arena, const char *folder);
+// True when the run's event log holds just `size` bytes (or is not there and size is 0).
+bool worker_log_still(const char *folder, int64_t size);
 // Sends a signal to the worker, and to its process group when it leads one. `pid` is what log or store say; a process
 // of that number that does not have the run's files open is somebody else and is left alone. False when not sent.
 bool worker_signal(const char *folder, pid_t pid, int signal);
