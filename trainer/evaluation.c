@@ -26,10 +26,15 @@ int64_t evaluation_windows(const struct corpus *corpus, int64_t tokens, int64_t 
 }
 
 bool evaluation_run(struct model *model, const struct corpus *corpus, int64_t windows, struct batch_memory *batch,
-                    struct evaluation *result, struct error *error) {
+                    const volatile sig_atomic_t *stop, bool *stopped, struct evaluation *result, struct error *error) {
   int64_t context = model->config.model.context, at_once = model->rows / context;
   struct loss_sum sum = {0};
+  *stopped = false;
   for (int64_t first = 0; first < windows; first += at_once) {
+    if (stop && *stop) {
+      *stopped = true;
+      return true;
+    }
     int64_t count = windows - first < at_once ? windows - first : at_once;
     if (!corpus_validation(corpus, first, count, context, batch->tokens, batch->targets, batch->mask, error))
       return false;

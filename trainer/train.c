@@ -8,7 +8,7 @@
 #include "trainer/training.h"
 
 // What a part of the loop says about going on.
-enum verdict { GO_ON, DIVERGED, FAILED };
+enum verdict { GO_ON, DIVERGED, STOPPED, FAILED };
 
 // Reads the results of the steps that wait on the device, and looks whether they are finite.
 static enum verdict drain(struct training *t, struct error *error) {
@@ -58,14 +58,20 @@ static bool step_once(struct training *t, struct error *error) {
   return true;
 }
 
-static enum verdict evaluate(struct training *t, int64_t tokens, struct evaluation *evaluation, struct error *error) {
+// `stop` may be NULL: an evaluation between steps is finished before the run stops, so that its event stands in the
+// log.
+static enum verdict evaluate(struct training *t, int64_t tokens, const volatile sig_atomic_t *stop,
+                             struct evaluation *evaluation, struct error *error) {
   const struct run_config *c = &t->file.config;
   double before = training_seconds(t);
   int64_t windows = evaluation_windows(t->corpus, tokens, c->model.context);
-  if (!evaluation_run(t->model, t->corpus, windows, &t->batch, evaluation, error)) return FAILED;
+  bool stopped;
+  if (!evaluation_run(t->model, t->corpus, windows, &t->batch, stop, &stopped, evaluation, error)) return FAILED;
+  if (stopped) return STOPPED;
   t->seconds_outside += training_seconds(t) - before;
   if (isfinite(evaluation->loss)) return GO_ON;
-  return report_diverged(t, &t->last, t->last_norm, "the validation loss is not finite", error) ? DIVERGED : FAILED;
+  struct pending_step now = {t->done.step, t->done.tokens, t->done.targets, 0};
+  return report_diverged(t, &now, NAN, "the validation loss is not finite", error) ? DIVERGED : FAILED;
 }
 
 // The log is made durable first, so that it is never shorter than a checkpoint says.
@@ -98,7 +104,7 @@ static enum verdict after_step(struct training *t, size_t *next_evaluation, stru
   if (log && !report_step(t, error)) return FAILED;
   if (evaluation) {
     struct evaluation result;
-    enum verdict verdict = evaluate(t, c->train.eval_tokens, &result, error);
+    enum verdict verdict = evaluate(t, c->train.eval_tokens, NULL, &result, error);
     if (verdict != GO_ON) return verdict;
     if (!report_evaluation(t, &result, error)) return FAILED;
   }
@@ -110,6 +116,7 @@ static bool stop_asked(const struct training *t, const struct trainer_options *o
          (options->stop_after > 0 && t->done.step >= options->stop_after);
 }
 
+// After a step, or in the final evaluation, whose checkpoint is written already.
 static enum exit_code leave(struct training *t, struct error *error) {
   enum verdict verdict = drain(t, error);
   if (verdict == DIVERGED) return EXIT_DONE;
@@ -127,7 +134,8 @@ static enum exit_code train(struct training *t, const struct trainer_options *op
     enum verdict verdict = after_step(t, &next_evaluation, error);
     if (verdict != GO_ON) return verdict == DIVERGED ? EXIT_DONE : error->code;
   }
-  enum verdict verdict = evaluate(t, t->file.config.train.final_eval_tokens, &result, error);
+  enum verdict verdict = evaluate(t, t->file.config.train.final_eval_tokens, options->stop_asked, &result, error);
+  if (verdict == STOPPED) return leave(t, error);
   if (verdict != GO_ON) return verdict == DIVERGED ? EXIT_DONE : error->code;
   return report_done(t, &result, error) && event_log_sync(&t->log, error) ? EXIT_DONE : error->code;
 }
@@ -158,7 +166,8 @@ bool trainer_evaluate(const char *config_path, const char *checkpoint_folder, st
   if (fine) {
     const struct run_config *c = &t.file.config;
     int64_t windows = evaluation_windows(t.corpus, c->train.final_eval_tokens, c->model.context);
-    fine = evaluation_run(t.model, t.corpus, windows, &t.batch, result, error);
+    bool stopped;
+    fine = evaluation_run(t.model, t.corpus, windows, &t.batch, NULL, &stopped, result, error);
   }
   training_close(&t);
   return fine;

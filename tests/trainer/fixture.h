@@ -35,7 +35,7 @@ struct fixture {
 static inline struct fixture fixture_open(const struct run_config *config, enum model_use use) {
   struct fixture fixture = {0};
   struct error error = {0};
-  if (CHECK(trainer_device_open("cpu", 1, &fixture.ops, &fixture.device, &error)))
+  if (CHECK(trainer_device_open("cpu", config->train.threads, &fixture.ops, &fixture.device, &error)))
     fixture.model = model_create(fixture.ops, fixture.device, config, use, &error);
   if (!CHECK(fixture.model != NULL)) {
     printf("# %s\n", error.text);

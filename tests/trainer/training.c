@@ -105,6 +105,19 @@ static void recomputation_changes_no_bit(void) {
   arena_free(&arena);
 }
 
+static void two_threads_repeat_too(void) {
+  struct arena arena = {0};
+  struct run_config one = config_with(&arena, "train.lr=3e-3"),
+                    two = config_with(&arena, "train.lr=3e-3 train.threads=2");
+  double a[10], b[10], c[10];
+  train(&arena, &one, 10, a);
+  float *x = train(&arena, &two, 10, b), *y = train(&arena, &two, 10, c);
+  CHECK(memcmp(b, c, sizeof b) == 0);
+  CHECK(memcmp(x, y, (size_t)config_parameters(&two).total * sizeof *x) == 0);
+  for (int i = 0; i < 10; i++) CHECK_NEAR(a[i], b[i], 1e-5);
+  arena_free(&arena);
+}
+
 static void accumulation_equals_one_batch(void) {
   struct arena arena = {0};
   struct run_config one = config_with(&arena, "train.lr=1e-3"),
@@ -191,7 +204,7 @@ static void memory_is_as_planned(void) {
     struct run_config config =
         fixture_config(&arena, arena_format(&arena,
                                             "model.layers=8 model.width=128 model.context=128 model.vocabulary=1024 "
-                                            "train.batch_tokens=8192 train.steps=1 train.recompute=%s",
+                                            "train.batch_tokens=4096 train.steps=1 train.recompute=%s",
                                             modes[i]));
     malloc_trim(0);  // what earlier models left in the heap is none of this one's
     double before = resident();
@@ -234,6 +247,7 @@ int main(void) {
   RUN(overfits_a_tiny_text);
   RUN(repeats_bit_for_bit);
   RUN(recomputation_changes_no_bit);
+  RUN(two_threads_repeat_too);
   RUN(accumulation_equals_one_batch);
   RUN(decays_matrices_only);
   RUN(starts_as_the_table_says);
