@@ -199,7 +199,7 @@ static void finds_by_prefix(void) {
   memcpy(twin, id, 33);
   twin[31] = twin[31] == '0' ? '1' : '0';
   struct value values[] = {store_text(twin), store_text(id)};
-  CHECK_TEXT(store_run_find(store, &arena, arena_format(&arena, "%.6s", id), &error), id);
+  CHECK_TEXT(store_run_find(store, &arena, arena_copy(&arena, id, 6), &error), id);
   sqlite3_stmt *s = store_statement(store,
                                     "INSERT INTO runs (id, stage, created_at, canonical, config) SELECT ?1, stage, 0, "
                                     "'', '{}' FROM runs WHERE id = ?2",
@@ -207,7 +207,7 @@ static void finds_by_prefix(void) {
   bind_text(s, 1, values[0].text);
   bind_text(s, 2, values[1].text);
   CHECK(store_step_done(store, s, "test", &error));
-  CHECK(!store_run_find(store, &arena, arena_format(&arena, "%.6s", id), &error));
+  CHECK(!store_run_find(store, &arena, arena_copy(&arena, id, 6), &error));
   CHECK(strstr(error.text, "several") && strstr(error.text, twin));
   error = (struct error){0};
   CHECK_TEXT(store_run_find(store, &arena, id, &error), id);
