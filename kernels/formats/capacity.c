@@ -15,17 +15,22 @@ enum { OCTAVE = 8 };
 
 bool distribution_parse(const char *text, enum distribution *distribution, double *degrees, struct error *error) {
   *degrees = 0;
-  if (strcmp(text, "normal") == 0 || strcmp(text, "gaussian") == 0) *distribution = DISTRIBUTION_NORMAL;
-  else if (strcmp(text, "laplace") == 0) *distribution = DISTRIBUTION_LAPLACE;
-  else if (strcmp(text, "logistic") == 0) *distribution = DISTRIBUTION_LOGISTIC;
+  if (strcmp(text, "normal") == 0 || strcmp(text, "gaussian") == 0)
+    *distribution = DISTRIBUTION_NORMAL;
+  else if (strcmp(text, "laplace") == 0)
+    *distribution = DISTRIBUTION_LAPLACE;
+  else if (strcmp(text, "logistic") == 0)
+    *distribution = DISTRIBUTION_LOGISTIC;
   else if (starts_with(text, "student-t:")) {
     *distribution = DISTRIBUTION_STUDENT_T;
     if (!number_parse(text + 10, degrees) || !(*degrees > 2))
-      return error_set(error, EXIT_USAGE_ERROR, "'%s': student-t takes its degrees of freedom, above 2 so that there is a "
-                       "variance, as student-t:5", text);
+      return error_set(error, EXIT_USAGE_ERROR,
+                       "'%s': student-t takes its degrees of freedom, above 2 so that there is a "
+                       "variance, as student-t:5",
+                       text);
   } else {
-    return error_set(error, EXIT_USAGE_ERROR, "'%s' is no distribution (there are: normal, laplace, logistic, student-t:NU)",
-                     text);
+    return error_set(error, EXIT_USAGE_ERROR,
+                     "'%s' is no distribution (there are: normal, laplace, logistic, student-t:NU)", text);
   }
   return true;
 }
@@ -57,7 +62,7 @@ static bool closed_form(const struct representation *representation, double *gms
 // --- measurement -----------------------------------------------------------------------------------------------------
 
 struct chunk_sums {
-  double error, square, product; // of (x - q)^2, x^2, x q
+  double error, square, product;  // of (x - q)^2, x^2, x q
 };
 
 struct measurement {
@@ -67,7 +72,7 @@ struct measurement {
   int64_t rows, columns, chunks;
   bool octave;
   double learned;
-  struct chunk_sums *sums; // [chunks]
+  struct chunk_sums *sums;  // [chunks]
   atomic_llong next;
   atomic_bool out_of_memory;
 };
@@ -91,7 +96,7 @@ static void draw(const struct measurement *m, int64_t chunk, float *x) {
           pair[1] = (v < 0.5 ? log(2 * v) : -log(2 * (1 - v))) * M_SQRT1_2;
           break;
         case DISTRIBUTION_LOGISTIC: {
-          const double unit = 0.55132889542179204; // sqrt(3) / pi
+          const double unit = 0.55132889542179204;  // sqrt(3) / pi
           pair[0] = unit * log(u / (1 - u));
           pair[1] = unit * log(v / (1 - v));
           break;
@@ -116,8 +121,12 @@ static struct tensor_statistics measure_tensor(const struct measurement *m, cons
   const struct quantizer *q = m->quantizer;
   struct tensor_statistics statistics = {.learned = (float)m->learned, .pruned = q->pruned, .last_tie = -1};
   if (quantizer_needs_absmax(q) || quantizer_needs_rms(q)) {
-    struct statistics_call call = {.quantizer = q, .from = x, .from_dtype = DTYPE_FLOAT32, .row_absmax = row_absmax,
-                                   .row_squares = row_squares, .scratch = scratch};
+    struct statistics_call call = {.quantizer = q,
+                                   .from = x,
+                                   .from_dtype = DTYPE_FLOAT32,
+                                   .row_absmax = row_absmax,
+                                   .row_squares = row_squares,
+                                   .scratch = scratch};
     m->level->statistics(&call, 0, m->rows, 0);
     double squares = 0;
     for (int64_t row = 0; row < m->rows; row++) {
@@ -150,9 +159,9 @@ static void measure_chunk(const struct measurement *m, int64_t chunk, float *x, 
                                .place = {m->options->seed, (uint64_t)chunk, 0, 0},
                                .scratch = scratch};
   m->level->quantize(&call, 0, m->rows, 0);
-  if (m->quantizer->hadamard_block > 1) { // compare where the data came from
-    struct transform_call back = {.columns = m->columns, .block = m->quantizer->hadamard_block, .from = y, .to = y,
-                                  .scratch = scratch};
+  if (m->quantizer->hadamard_block > 1) {  // compare where the data came from
+    struct transform_call back = {
+        .columns = m->columns, .block = m->quantizer->hadamard_block, .from = y, .to = y, .scratch = scratch};
     m->level->inverse(&back, 0, m->rows, 0);
   }
   struct chunk_sums sums = {0};
@@ -193,7 +202,8 @@ static void *measure_chunks(void *argument) {
 }
 
 // Ratio of sums over chunks first, first + step, ... and its standard error, from how the chunks scatter around it.
-static double ratio(const struct chunk_sums *sums, int64_t chunks, int64_t first, int64_t step, double *standard_error) {
+static double ratio(const struct chunk_sums *sums, int64_t chunks, int64_t first, int64_t step,
+                    double *standard_error) {
   double error = 0, square = 0, scatter = 0;
   int64_t count = 0;
   for (int64_t i = first; i < chunks; i += step, count++) {
@@ -215,27 +225,31 @@ static bool run_threads(struct measurement *m, struct error *error) {
   pthread_t *threads = memory_get((size_t)wanted * sizeof *threads);
   int started = 0;
   for (int i = 1; i < wanted; i++)
-    if (pthread_create(&threads[started], NULL, measure_chunks, m) == 0) started++; // the others do the work then
+    if (pthread_create(&threads[started], NULL, measure_chunks, m) == 0) started++;  // the others do the work then
   measure_chunks(m);
   for (int i = 0; i < started; i++) pthread_join(threads[i], NULL);
   free(threads);
-  if (atomic_load(&m->out_of_memory)) return error_set(error, EXIT_ENVIRONMENT, "not enough memory to measure a format");
+  if (atomic_load(&m->out_of_memory))
+    return error_set(error, EXIT_ENVIRONMENT, "not enough memory to measure a format");
   return true;
 }
 
 bool capacity_measure(const struct representation *representation, const struct capacity_options *options,
                       struct capacity *capacity, struct error *error) {
   *capacity = (struct capacity){.misalignment = NAN};
-  if (options->distribution == DISTRIBUTION_NORMAL && !options->measure && closed_form(representation, &capacity->gmse)) {
+  if (options->distribution == DISTRIBUTION_NORMAL && !options->measure &&
+      closed_form(representation, &capacity->gmse)) {
     capacity->closed_form = true;
     capacity->effective_bits = -log(capacity->gmse) / log(4);
     return true;
   }
   struct representation measured = *representation;
   // Of a random transform the fixed one has the same statistics.
-  measured.hadamard.kind = options->hadamard && measured.hadamard.kind != HADAMARD_NONE ? HADAMARD_FIXED : HADAMARD_NONE;
-  if (options->hadamard && quantizer_needs_selection(&(struct quantizer){.sparsity = measured.sparsity.kind, .scope = measured.sparsity.scope}))
-    measured.sparsity.scope = SCOPE_ROW; // thresholds of a whole matrix are taken before its transform here
+  measured.hadamard.kind =
+      options->hadamard && measured.hadamard.kind != HADAMARD_NONE ? HADAMARD_FIXED : HADAMARD_NONE;
+  if (options->hadamard && quantizer_needs_selection(&(struct quantizer){.sparsity = measured.sparsity.kind,
+                                                                         .scope = measured.sparsity.scope}))
+    measured.sparsity.scope = SCOPE_ROW;  // thresholds of a whole matrix are taken before its transform here
   int64_t columns = options->columns > 0 ? options->columns : 4096;
   if (columns % 2 || columns > 65536)
     return error_set(error, EXIT_USAGE_ERROR, "a row has an even number of columns, at most 65536");
@@ -251,7 +265,7 @@ bool capacity_measure(const struct representation *representation, const struct 
                           .columns = columns,
                           .chunks = (samples + rows * columns - 1) / (rows * columns),
                           .octave = depends_on_octave(representation)};
-  int64_t least = m.octave ? 2 * OCTAVE : 8; // chunks that a standard error takes
+  int64_t least = m.octave ? 2 * OCTAVE : 8;  // chunks that a standard error takes
   if (m.chunks < least) m.chunks = least;
   if (m.octave) m.chunks = (m.chunks + OCTAVE - 1) / OCTAVE * OCTAVE;
   if (representation->scale.rule == SCALE_LEARNED) m.learned = grid_gaussian_scale(&representation->grid);
@@ -295,7 +309,8 @@ bool capacity_curve(const struct representation *representation, double limit, i
       scale->unit == SCALE_PER_GROUP || scale->rule == SCALE_ABSMAX)
     return false;
   struct representation fixed = *representation;
-  fixed.scale = (struct scale){.rule = SCALE_STATIC, .unit = SCALE_PER_TENSOR, .type = SCALE_FLOAT, .factor_given = true};
+  fixed.scale =
+      (struct scale){.rule = SCALE_STATIC, .unit = SCALE_PER_TENSOR, .type = SCALE_FLOAT, .factor_given = true};
   fixed.scale.factor = scale->rule == SCALE_LEARNED ? grid_gaussian_scale(&representation->grid) : scale->factor;
   fixed.rounding = ROUND_NEAREST;
   fixed.hadamard.kind = HADAMARD_NONE;
@@ -304,9 +319,13 @@ bool capacity_curve(const struct representation *representation, double limit, i
   struct quantizer quantizer;
   bool done = quantizer_make(&quantizer, &fixed, count, &arena, &error);
   if (done) {
-    float *from = arena_array(&arena, (size_t)count, sizeof *from), *to = arena_array(&arena, (size_t)count, sizeof *to);
+    float *from = arena_array(&arena, (size_t)count, sizeof *from),
+          *to = arena_array(&arena, (size_t)count, sizeof *to);
     struct tensor_statistics statistics = {0};
-    struct quantize_call call = {.quantizer = &quantizer, .statistics = &statistics, .from = from, .to = to,
+    struct quantize_call call = {.quantizer = &quantizer,
+                                 .statistics = &statistics,
+                                 .from = from,
+                                 .to = to,
                                  .scratch = arena_array(&arena, (size_t)quantize_scratch(count), sizeof(float))};
     for (int i = 0; i < count; i++) {
       x[i] = limit * (2.0 * i / (count - 1) - 1);

@@ -36,13 +36,19 @@ double representation_bits(const struct representation *representation) {
       representation->scale.unit == SCALE_PER_GROUP)
     places += scale_bits / representation->scale.group;
   switch (sparsity->kind) {
-    case SPARSITY_NONE: break;
-    case SPARSITY_N_M: places += sparsity->n * bits_for(sparsity->m) / sparsity->m; break;
-    case SPARSITY_PAIRED: places += 0.5 * sparsity->n * bits_for(sparsity->m / 2) / sparsity->m; break;
-    case SPARSITY_TOP: // the entropy of a bitmap
+    case SPARSITY_NONE:
+      break;
+    case SPARSITY_N_M:
+      places += sparsity->n * bits_for(sparsity->m) / sparsity->m;
+      break;
+    case SPARSITY_PAIRED:
+      places += 0.5 * sparsity->n * bits_for(sparsity->m / 2) / sparsity->m;
+      break;
+    case SPARSITY_TOP:  // the entropy of a bitmap
       if (share > 0 && share < 1) places -= share * log2(share) + (1 - share) * log2(1 - share);
       break;
-    case SPARSITY_RANDOM: break; // the places follow from the seed
+    case SPARSITY_RANDOM:
+      break;  // the places follow from the seed
   }
   return share * bits + places;
 }
@@ -52,10 +58,11 @@ bool hadamard_block(const struct hadamard *hadamard, int64_t axis, int *block, s
   if (hadamard->kind == HADAMARD_NONE) return true;
   if (hadamard->exact) {
     if (axis % hadamard->block)
-      return error_set(error, EXIT_USAGE_ERROR,
-                       "a Hadamard block of %d does not divide an axis of %lld: give a divisor, or leave the size out to "
-                       "have the largest power of two that fits",
-                       hadamard->block, (long long)axis);
+      return error_set(
+          error, EXIT_USAGE_ERROR,
+          "a Hadamard block of %d does not divide an axis of %lld: give a divisor, or leave the size out to "
+          "have the largest power of two that fits",
+          hadamard->block, (long long)axis);
     *block = hadamard->block;
     return true;
   }
@@ -63,19 +70,19 @@ bool hadamard_block(const struct hadamard *hadamard, int64_t axis, int *block, s
   return true;
 }
 
-static bool fits_axis(const struct representation *representation, int64_t axis, const char *what, const char *axis_name,
-                      struct error *error) {
+static bool fits_axis(const struct representation *representation, int64_t axis, const char *what,
+                      const char *axis_name, struct error *error) {
   if (representation_is_none(representation) || axis == 0) return true;
   int block;
   if (!hadamard_block(&representation->hadamard, axis, &block, error))
     return error_context(error, "%s along %s", what, axis_name);
   const struct sparsity *sparsity = &representation->sparsity;
   if ((sparsity->kind == SPARSITY_N_M || sparsity->kind == SPARSITY_PAIRED) && axis % sparsity->m)
-    return error_set(error, EXIT_USAGE_ERROR, "%s along %s: groups of %d do not divide an axis of %lld", what, axis_name,
-                     sparsity->m, (long long)axis);
+    return error_set(error, EXIT_USAGE_ERROR, "%s along %s: groups of %d do not divide an axis of %lld", what,
+                     axis_name, sparsity->m, (long long)axis);
   if (representation->grid.kind == GRID_VECTOR && axis % representation->grid.dimension)
-    return error_set(error, EXIT_USAGE_ERROR, "%s along %s: vectors of %d do not divide an axis of %lld", what, axis_name,
-                     representation->grid.dimension, (long long)axis);
+    return error_set(error, EXIT_USAGE_ERROR, "%s along %s: vectors of %d do not divide an axis of %lld", what,
+                     axis_name, representation->grid.dimension, (long long)axis);
   return true;
 }
 

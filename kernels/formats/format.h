@@ -32,71 +32,72 @@ enum grid_kind {
 // A grid in its own units; a scale stretches it over the data: y = scale * nearest(x / scale).
 struct grid {
   enum grid_kind kind;
-  int count;            // levels (points of a vector grid)
-  double first;         // GRID_UNIFORM
-  int exponent_bits;    // GRID_FLOAT
-  int mantissa_bits;    // GRID_FLOAT
-  double low, high;     // least and greatest level
-  const double *levels; // GRID_LEVELS: [count], ascending
-  int dimension;        // GRID_VECTOR: 2 or 4; else 1
-  double variance;      // GRID_NOISE: of the noise over that of the data
+  int count;             // levels (points of a vector grid)
+  double first;          // GRID_UNIFORM
+  int exponent_bits;     // GRID_FLOAT
+  int mantissa_bits;     // GRID_FLOAT
+  double low, high;      // least and greatest level
+  const double *levels;  // GRID_LEVELS: [count], ascending
+  int dimension;         // GRID_VECTOR: 2 or 4; else 1
+  double variance;       // GRID_NOISE: of the noise over that of the data
 };
 
 // --- scales ----------------------------------------------------------------------------------------------------------
 
 enum scale_rule {
-  SCALE_RMS,     // scale = factor * root mean square, factor the MSE-optimal one for a Gaussian unless given
-  SCALE_ABSMAX,  // scale = factor * max |x| / max(high, -low), factor 1 unless given
-  SCALE_LEARNED, // a trained number per tensor: LSQ (Esser et al. 2020)
-  SCALE_STATIC,  // scale = factor, whatever the data
+  SCALE_RMS,      // scale = factor * root mean square, factor the MSE-optimal one for a Gaussian unless given
+  SCALE_ABSMAX,   // scale = factor * max |x| / max(high, -low), factor 1 unless given
+  SCALE_LEARNED,  // a trained number per tensor: LSQ (Esser et al. 2020)
+  SCALE_STATIC,   // scale = factor, whatever the data
 };
-enum scale_unit { SCALE_PER_TENSOR, SCALE_PER_ROW, SCALE_PER_GROUP }; // a row is a token for activations
+enum scale_unit { SCALE_PER_TENSOR, SCALE_PER_ROW, SCALE_PER_GROUP };  // a row is a token for activations
 enum scale_type {
   SCALE_FLOAT,
-  SCALE_POWER_FLOOR, // a power of two: below, nearest in the logarithm, above
-  SCALE_POWER_ROUND, // (with SCALE_ABSMAX, floor is OCP's rule 2^(floor(log2 amax) - floor(log2 high)))
+  SCALE_POWER_FLOOR,  // a power of two: below, nearest in the logarithm, above
+  SCALE_POWER_ROUND,  // (with SCALE_ABSMAX, floor is OCP's rule 2^(floor(log2 amax) - floor(log2 high)))
   SCALE_POWER_CEIL,
-  SCALE_E4M3,        // an FP8 number times one float32 per tensor that maps the tensor's max to 448 * high (NVFP4)
+  SCALE_E4M3,  // an FP8 number times one float32 per tensor that maps the tensor's max to 448 * high (NVFP4)
 };
 struct scale {
   enum scale_rule rule;
   enum scale_unit unit;
   enum scale_type type;
-  int group;           // SCALE_PER_GROUP: elements that share a scale, along the contraction axis
-  double factor;       // see the rules
-  bool factor_given;   // else it follows from the grid
+  int group;          // SCALE_PER_GROUP: elements that share a scale, along the contraction axis
+  double factor;      // see the rules
+  bool factor_given;  // else it follows from the grid
 };
 
 // --- Hadamard, rounding, estimators ----------------------------------------------------------------------------------
 
 // The orthonormal block transform along the contraction axis, of both operands.
 enum hadamard_kind { HADAMARD_NONE, HADAMARD_FIXED, HADAMARD_RANDOM };
-#define HADAMARD_LIMIT 128     // default limit of the block
+#define HADAMARD_LIMIT 128  // default limit of the block
 #define HADAMARD_LARGEST 256
 struct hadamard {
   enum hadamard_kind kind;
-  int block;     // largest block (a power of two)
-  bool exact;    // given: it has to divide the axis; else the largest power of two up to `block` that does is taken
+  int block;   // largest block (a power of two)
+  bool exact;  // given: it has to divide the axis; else the largest power of two up to `block` that does is taken
 };
 
 enum rounding { ROUND_NEAREST, ROUND_STOCHASTIC };
 
 // How the gradient passes through the rounding: dx = mask * dy with the mask
 enum estimator {
-  ESTIMATOR_STE,   // 1 (Bengio et al. 2013)
-  ESTIMATOR_CLIP,  // |x| within the grid's range (as PACT's)
-  ESTIMATOR_TRUST, // |q(x) - x| at most half the grid's largest gap (QuEST); with two levels |x| <= outer * scale * high
-  ESTIMATOR_LSQ,   // within the range, and the scale gets a gradient too
+  ESTIMATOR_STE,    // 1 (Bengio et al. 2013)
+  ESTIMATOR_CLIP,   // |x| within the grid's range (as PACT's)
+  ESTIMATOR_TRUST,  // |q(x) - x| at most half the grid's largest gap (QuEST); with two levels |x| <= outer * scale *
+                    // high
+  ESTIMATOR_LSQ,    // within the range, and the scale gets a gradient too
 };
 
 // --- sparsity --------------------------------------------------------------------------------------------------------
 
 enum sparsity_kind {
   SPARSITY_NONE,
-  SPARSITY_TOP,    // the largest magnitudes of a scope are kept, exactly that many
-  SPARSITY_N_M,    // the n largest of every m neighbours on the contraction axis
-  SPARSITY_PAIRED, // of m neighbours, taken in pairs, the n / 2 pairs of largest norm (QuEST's "2:4")
-  SPARSITY_RANDOM, // as TOP, by random scores that stay
+  SPARSITY_TOP,     // the largest magnitudes of a scope are kept, exactly that many
+  SPARSITY_N_M,     // the n largest of every m neighbours on the contraction axis
+  SPARSITY_PAIRED,  // of m neighbours, taken in pairs, the n / 2 pairs of largest norm (QuEST's "2:4")
+  SPARSITY_RANDOM,  // as TOP, by random scores that stay
 };
 enum sparsity_scope { SCOPE_TENSOR, SCOPE_ROW, SCOPE_GLOBAL };
 // How the gradient passes through the selection; see sparsity.h.
@@ -110,21 +111,21 @@ enum sparsity_backward {
 };
 enum sparsity_schedule {
   SCHEDULE_CONSTANT,
-  SCHEDULE_CUBIC,   // Zhu & Gupta 2017: S (1 - (1 - progress)^3) from start to end
-  SCHEDULE_JOURNEY, // density falls geometrically (Jin et al. 2025)
+  SCHEDULE_CUBIC,    // Zhu & Gupta 2017: S (1 - (1 - progress)^3) from start to end
+  SCHEDULE_JOURNEY,  // density falls geometrically (Jin et al. 2025)
 };
 struct sparsity {
   enum sparsity_kind kind;
-  double amount;             // TOP, RANDOM: final share of zeroes
-  int n, m;                  // N_M, PAIRED
-  enum sparsity_scope scope; // TOP, RANDOM
-  bool monotone;             // what is pruned stays pruned; else chosen anew at every step
+  double amount;              // TOP, RANDOM: final share of zeroes
+  int n, m;                   // N_M, PAIRED
+  enum sparsity_scope scope;  // TOP, RANDOM
+  bool monotone;              // what is pruned stays pruned; else chosen anew at every step
   enum sparsity_backward backward;
-  double backward_parameter; // p of RMS and BAND, a of BAND_SHARE
+  double backward_parameter;  // p of RMS and BAND, a of BAND_SHARE
   enum sparsity_schedule schedule;
-  double start, end;         // CUBIC, JOURNEY: fractions at which pruning begins and ends
-  bool of_steps;             // ... of the steps; else of compute, which is proportional to the density
-  int every;                 // CUBIC, JOURNEY: steps between prunings
+  double start, end;  // CUBIC, JOURNEY: fractions at which pruning begins and ends
+  bool of_steps;      // ... of the steps; else of compute, which is proportional to the density
+  int every;          // CUBIC, JOURNEY: steps between prunings
 };
 
 // --- a format --------------------------------------------------------------------------------------------------------
@@ -137,7 +138,7 @@ struct representation {
   enum rounding rounding;
   struct hadamard hadamard;
   enum estimator estimator;
-  double outer;        // ESTIMATOR_TRUST with two levels: QuEST's outer factor
+  double outer;  // ESTIMATOR_TRUST with two levels: QuEST's outer factor
 };
 
 // Recipes: how scale, transform and estimator go together when a text names only a grid.
@@ -146,29 +147,30 @@ enum recipe { RECIPE_QUEST, RECIPE_LSQ, RECIPE_STE, RECIPE_CLIP, RECIPE_ABSMAX }
 
 enum operand { OPERAND_WEIGHTS, OPERAND_ACTIVATIONS, OPERAND_GRADIENTS };
 #define OPERANDS 3
-const char *operand_name(enum operand operand); // "weights", ...
+const char *operand_name(enum operand operand);  // "weights", ...
 
 // What the backward products d_x = d_y W and d_W = d_y^T x are made of beside the gradient's own representation.
 enum backward_operand {
-  BACKWARD_FORWARD,    // the values of the forward product, as they are (QuEST)
-  BACKWARD_REQUANTIZE, // ... represented once more, along the backward product's contraction axis, as the gradients are
-  BACKWARD_ORIGINAL,   // the operands before the forward's Hadamard, represented as there but for it (HALO)
+  BACKWARD_FORWARD,     // the values of the forward product, as they are (QuEST)
+  BACKWARD_REQUANTIZE,  // ... represented once more, along the backward product's contraction axis, as the gradients
+                        // are
+  BACKWARD_ORIGINAL,    // the operands before the forward's Hadamard, represented as there but for it (HALO)
 };
 // The linear layers of a block that a format applies to.
 enum layer_kind { LAYER_QKV = 1, LAYER_OUTPUT = 2, LAYER_GATE_UP = 4, LAYER_DOWN = 8, LAYER_HEAD = 16 };
 #define LAYERS_DEFAULT (LAYER_QKV | LAYER_OUTPUT | LAYER_GATE_UP | LAYER_DOWN)
 
 struct format {
-  const char *name;      // canonical text: equal formats have equal names; counts in a run's identity
+  const char *name;  // canonical text: equal formats have equal names; counts in a run's identity
   struct representation operands[OPERANDS];
   enum backward_operand backward;
-  bool gradient_token_hadamard; // d_x: the gradient is represented after a Hadamard transform over tokens, which is
-                                // undone after the product (HALO level 2)
-  unsigned layers;       // enum layer_kind
+  bool gradient_token_hadamard;  // d_x: the gradient is represented after a Hadamard transform over tokens, which is
+                                 // undone after the product (HALO level 2)
+  unsigned layers;               // enum layer_kind
 };
 
-// Parses a format. NULL and an error (EXIT_USAGE_ERROR: what, where in the text, what is allowed, the nearest name) when
-// it is not one. `none` gives a format that changes nothing (format_is_none). Owned by the arena.
+// Parses a format. NULL and an error (EXIT_USAGE_ERROR: what, where in the text, what is allowed, the nearest name)
+// when it is not one. `none` gives a format that changes nothing (format_is_none). Owned by the arena.
 const struct format *format_parse(const char *text, struct arena *arena, struct error *error);
 // The same from a spec's node, a scalar or a mapping; mistakes go to `diagnostics` at their line and column.
 const struct format *format_parse_node(const struct node *node, struct arena *arena, struct diagnostics *diagnostics);
@@ -176,14 +178,14 @@ const struct format *format_parse_node(const struct node *node, struct arena *ar
 bool representation_parse(const char *text, struct representation *representation, struct arena *arena,
                           struct error *error);
 
-bool format_is_none(const struct format *format);                  // also true for NULL
+bool format_is_none(const struct format *format);  // also true for NULL
 bool representation_is_none(const struct representation *representation);
 // The representation as text that parses back to it, every option written out.
 void representation_text(const struct representation *representation, struct text *out);
 // The whole format so: what two texts are compared by.
 void format_long_text(const struct format *format, struct text *out);
-// The shortest name for it that this library knows (a preset, w4a4, 2:4+int4, ...), else the long text; what format->name
-// is set to. Owned by the arena.
+// The shortest name for it that this library knows (a preset, w4a4, 2:4+int4, ...), else the long text; what
+// format->name is set to. Owned by the arena.
 const char *format_short_name(const struct format *format, struct arena *arena);
 // A sentence or two for people.
 void format_describe(const struct format *format, struct text *out);
@@ -192,19 +194,20 @@ void format_describe(const struct format *format, struct text *out);
 // row or tensor counts 0, a float scale of a group 16 bits, a value without a grid 16 bits.
 double representation_bits(const struct representation *representation);
 
-// The Hadamard block for an axis: 1 when there is none. False and an error when the block was given and does not divide.
+// The Hadamard block for an axis: 1 when there is none. False and an error when the block was given and does not
+// divide.
 bool hadamard_block(const struct hadamard *hadamard, int64_t axis, int *block, struct error *error);
-// Whether a linear layer [outputs, inputs] called with `rows` tokens can be represented so; the error says what does not
-// fit. rows 0: not known.
+// Whether a linear layer [outputs, inputs] called with `rows` tokens can be represented so; the error says what does
+// not fit. rows 0: not known.
 bool format_check_shape(const struct format *format, int64_t outputs, int64_t inputs, int64_t rows,
                         struct error *error);
 
 // --- recipes with names ----------------------------------------------------------------------------------------------
 
 struct format_preset {
-  const char *name;   // "quartet"
-  const char *text;   // what it stands for
-  const char *help;   // one line
-  const char *source; // where it comes from
+  const char *name;    // "quartet"
+  const char *text;    // what it stands for
+  const char *help;    // one line
+  const char *source;  // where it comes from
 };
-extern const struct format_preset format_presets[]; // ends with a NULL name
+extern const struct format_preset format_presets[];  // ends with a NULL name

@@ -55,14 +55,18 @@ static void sparsity_term(const struct sparsity *sparsity, bool full, struct tex
 static void grid_term(const struct representation *representation, struct text *out) {
   const struct grid *grid = &representation->grid;
   switch (grid->kind) {
-    case GRID_NONE: break;
+    case GRID_NONE:
+      break;
     case GRID_UNIFORM: {
       int bits = 1;
       while (1 << bits < grid->count) bits++;
       if (grid->count == 3)
         text_add(out, "ternary");
       else
-        text_format(out, "int%d%s", bits, grid->first != floor(grid->first) ? "" : grid->count % 2 ? "-tread" : "-twos");
+        text_format(out, "int%d%s", bits,
+                    grid->first != floor(grid->first) ? ""
+                    : grid->count % 2                 ? "-tread"
+                                                      : "-twos");
       break;
     }
     case GRID_FLOAT:
@@ -77,8 +81,12 @@ static void grid_term(const struct representation *representation, struct text *
       }
       text_char(out, ')');
       break;
-    case GRID_VECTOR: text_format(out, "vq%d-%d", grid->dimension, grid->count); break;
-    case GRID_NOISE: add_call(out, "noise", grid->variance); break;
+    case GRID_VECTOR:
+      text_format(out, "vq%d-%d", grid->dimension, grid->count);
+      break;
+    case GRID_NOISE:
+      add_call(out, "noise", grid->variance);
+      break;
   }
 }
 
@@ -133,7 +141,10 @@ void representation_text(const struct representation *representation, struct tex
 static const struct {
   const char *name;
   unsigned layer;
-} layer_names[] = {{"qkv", LAYER_QKV}, {"output", LAYER_OUTPUT}, {"gate_up", LAYER_GATE_UP}, {"down", LAYER_DOWN},
+} layer_names[] = {{"qkv", LAYER_QKV},
+                   {"output", LAYER_OUTPUT},
+                   {"gate_up", LAYER_GATE_UP},
+                   {"down", LAYER_DOWN},
                    {"head", LAYER_HEAD}};
 
 // Options of the format in brackets; nothing when all are as usual.
@@ -297,14 +308,20 @@ static void describe_representation(const struct representation *representation,
   const struct sparsity *sparsity = &representation->sparsity;
   char number[32];
   switch (sparsity->kind) {
-    case SPARSITY_NONE: break;
+    case SPARSITY_NONE:
+      break;
     case SPARSITY_TOP: {
       static const char *const scopes[] = {"each matrix", "each row", "all matrices together"};
-      text_format(out, "the smallest %s %% of %s are 0", number_human(100 * sparsity->amount, number), scopes[sparsity->scope]);
+      text_format(out, "the smallest %s %% of %s are 0", number_human(100 * sparsity->amount, number),
+                  scopes[sparsity->scope]);
       break;
     }
-    case SPARSITY_RANDOM: text_format(out, "a random %s %% are 0", number_human(100 * sparsity->amount, number)); break;
-    case SPARSITY_N_M: text_format(out, "of every %d values the %d largest are kept", sparsity->m, sparsity->n); break;
+    case SPARSITY_RANDOM:
+      text_format(out, "a random %s %% are 0", number_human(100 * sparsity->amount, number));
+      break;
+    case SPARSITY_N_M:
+      text_format(out, "of every %d values the %d largest are kept", sparsity->m, sparsity->n);
+      break;
     case SPARSITY_PAIRED:
       text_format(out, "of every %d pairs the %d of largest norm are kept", sparsity->m / 2, sparsity->n / 2);
       break;
@@ -313,14 +330,23 @@ static void describe_representation(const struct representation *representation,
     text_format(out, " (%s schedule)", sparsity->schedule == SCHEDULE_CUBIC ? "cubic" : "geometric");
   if (sparsity->kind != SPARSITY_NONE && grid->kind != GRID_NONE) text_add(out, ", then ");
   switch (grid->kind) {
-    case GRID_NONE: return;
-    case GRID_UNIFORM: text_format(out, "%d evenly spaced levels", grid->count); break;
+    case GRID_NONE:
+      return;
+    case GRID_UNIFORM:
+      text_format(out, "%d evenly spaced levels", grid->count);
+      break;
     case GRID_FLOAT:
       text_format(out, "a float of %d exponent and %d mantissa bits", grid->exponent_bits, grid->mantissa_bits);
       break;
-    case GRID_LEVELS: text_format(out, "%d levels", grid->count); break;
-    case GRID_VECTOR: text_format(out, "%d points in %d dimensions", grid->count, grid->dimension); break;
-    case GRID_NOISE: text_format(out, "Gaussian noise of relative variance %s", number_human(grid->variance, number)); return;
+    case GRID_LEVELS:
+      text_format(out, "%d levels", grid->count);
+      break;
+    case GRID_VECTOR:
+      text_format(out, "%d points in %d dimensions", grid->count, grid->dimension);
+      break;
+    case GRID_NOISE:
+      text_format(out, "Gaussian noise of relative variance %s", number_human(grid->variance, number));
+      return;
   }
   static const char *const rules[] = {"root mean square", "largest magnitude", "learned scale", "fixed scale"};
   static const char *const types[] = {"", ", as a power of two (down)", ", as a power of two (nearest)",
@@ -333,7 +359,8 @@ static void describe_representation(const struct representation *representation,
   text_add(out, types[representation->scale.type]);
   if (representation->rounding == ROUND_STOCHASTIC) text_add(out, ", stochastic rounding");
   if (representation->hadamard.kind != HADAMARD_NONE)
-    text_format(out, ", after a Hadamard transform%s", representation->hadamard.kind == HADAMARD_RANDOM ? " with random signs" : "");
+    text_format(out, ", after a Hadamard transform%s",
+                representation->hadamard.kind == HADAMARD_RANDOM ? " with random signs" : "");
   static const char *const estimators[] = {"straight-through gradients", "gradients within the range",
                                            "QuEST's trusted gradients", "LSQ's gradients"};
   text_format(out, "; %s", estimators[representation->estimator]);

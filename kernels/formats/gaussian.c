@@ -39,12 +39,12 @@ double normal_quantile(double p) {
 double find_root(real_function *f, const void *context, double a, double b, double tolerance) {
   double fa = f(context, a), fb = f(context, b), c = a, fc = fa, step = b - a, before = step;
   for (int i = 0; i < 200; i++) {
-    if ((fb > 0) == (fc > 0)) { // keep the root between b and c
+    if ((fb > 0) == (fc > 0)) {  // keep the root between b and c
       c = a;
       fc = fa;
       before = step = b - a;
     }
-    if (fabs(fc) < fabs(fb)) { // b is the best guess
+    if (fabs(fc) < fabs(fb)) {  // b is the best guess
       a = b;
       b = c;
       c = a;

@@ -3,10 +3,10 @@
 #include <stdbool.h>
 
 double normal_density(double x);
-double normal_below(double x);     // P(X < x)
-double normal_above(double x);     // P(X > x), accurate in the upper tail
-double normal_between(double low, double high); // P(low < X < high), accurate in both tails; infinities are fine
-double normal_quantile(double p);  // x with P(X < x) = p, 0 < p < 1, to a few units in the last place
+double normal_below(double x);                   // P(X < x)
+double normal_above(double x);                   // P(X > x), accurate in the upper tail
+double normal_between(double low, double high);  // P(low < X < high), accurate in both tails; infinities are fine
+double normal_quantile(double p);                // x with P(X < x) = p, 0 < p < 1, to a few units in the last place
 // Integrals of x phi(x) and x^2 phi(x) over [low, high]; infinities are fine.
 double normal_first_moment(double low, double high);
 double normal_second_moment(double low, double high);

@@ -9,12 +9,18 @@ struct grid grid_uniform(int count, double first) {
   return (struct grid){
       .kind = GRID_UNIFORM, .count = count, .first = first, .low = first, .high = first + count - 1, .dimension = 1};
 }
-struct grid grid_mid_rise(int bits) { return grid_uniform(1 << bits, -0.5 * ((1 << bits) - 1)); }
-struct grid grid_mid_tread(int bits) { return grid_uniform((1 << bits) - 1, 1 - (1 << (bits - 1))); }
-struct grid grid_twos_complement(int bits) { return grid_uniform(1 << bits, -(1 << (bits - 1))); }
+struct grid grid_mid_rise(int bits) {
+  return grid_uniform(1 << bits, -0.5 * ((1 << bits) - 1));
+}
+struct grid grid_mid_tread(int bits) {
+  return grid_uniform((1 << bits) - 1, 1 - (1 << (bits - 1)));
+}
+struct grid grid_twos_complement(int bits) {
+  return grid_uniform(1 << bits, -(1 << (bits - 1)));
+}
 
 struct grid grid_float(int exponent_bits, int mantissa_bits) {
-  int bias = (1 << (exponent_bits - 1)) - 1, codes = 1 << (exponent_bits + mantissa_bits); // of one sign
+  int bias = (1 << (exponent_bits - 1)) - 1, codes = 1 << (exponent_bits + mantissa_bits);  // of one sign
   int reserved = 0;
   if (exponent_bits == 4 && mantissa_bits == 3) reserved = 1;
   if (exponent_bits == 5 && mantissa_bits == 2) reserved = 4;
@@ -22,7 +28,7 @@ struct grid grid_float(int exponent_bits, int mantissa_bits) {
   double high = exponent == 0 ? ldexp(mantissa, 1 - bias - mantissa_bits)
                               : ldexp((1 << mantissa_bits) + mantissa, exponent - bias - mantissa_bits);
   return (struct grid){.kind = GRID_FLOAT,
-                       .count = 2 * (codes - reserved) - 1, // +0 and -0 are one level
+                       .count = 2 * (codes - reserved) - 1,  // +0 and -0 are one level
                        .exponent_bits = exponent_bits,
                        .mantissa_bits = mantissa_bits,
                        .low = -high,
@@ -48,7 +54,8 @@ int grid_level_list(const struct grid *grid, double levels[GRID_LEVEL_LIMIT]) {
     int bias = (1 << (grid->exponent_bits - 1)) - 1, half = grid->count / 2, bits = grid->mantissa_bits;
     for (int code = 0; code <= half; code++) {
       int exponent = code >> bits, mantissa = code & ((1 << bits) - 1);
-      double value = exponent == 0 ? ldexp(mantissa, 1 - bias - bits) : ldexp((1 << bits) + mantissa, exponent - bias - bits);
+      double value =
+          exponent == 0 ? ldexp(mantissa, 1 - bias - bits) : ldexp((1 << bits) + mantissa, exponent - bias - bits);
       levels[half + code] = value;
       levels[half - code] = code ? -value : 0;
     }
@@ -60,10 +67,14 @@ int grid_level_list(const struct grid *grid, double levels[GRID_LEVEL_LIMIT]) {
 
 double grid_bits(const struct grid *grid) {
   switch (grid->kind) {
-    case GRID_NONE: return 16;
-    case GRID_FLOAT: return 1 + grid->exponent_bits + grid->mantissa_bits;
-    case GRID_NOISE: return -0.5 * log2(grid->variance);
-    default: return log2(grid->count) / grid->dimension;
+    case GRID_NONE:
+      return 16;
+    case GRID_FLOAT:
+      return 1 + grid->exponent_bits + grid->mantissa_bits;
+    case GRID_NOISE:
+      return -0.5 * log2(grid->variance);
+    default:
+      return log2(grid->count) / grid->dimension;
   }
 }
 
@@ -96,7 +107,8 @@ static double set_error(const struct level_set *set, double scale) {
   double error = 0;
   for (int i = 0; i < set->count; i++) {
     double low = cell_low(set, scale, i), high = cell_high(set, scale, i), g = scale * set->levels[i];
-    error += normal_second_moment(low, high) - 2 * g * normal_first_moment(low, high) + g * g * normal_between(low, high);
+    error +=
+        normal_second_moment(low, high) - 2 * g * normal_first_moment(low, high) + g * g * normal_between(low, high);
   }
   return error;
 }
@@ -161,7 +173,7 @@ static double pruned_range(const struct pruned_problem *problem, double low, dou
 
 double grid_gaussian_error_pruned(const struct grid *grid, double scale, pruned_probability *pruned,
                                   const void *context, double jump) {
-  const double far = 12; // the density is 2e-32 there
+  const double far = 12;  // the density is 2e-32 there
   struct level_set set = {1, {0}};
   if (grid) set.count = grid_level_list(grid, set.levels);
   struct pruned_problem problem = {pruned, context, 0, grid != NULL};

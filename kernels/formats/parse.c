@@ -11,13 +11,49 @@
 
 const char *const recipe_names[RECIPES] = {"quest", "lsq", "ste", "clip", "absmax"};
 
-const char *const grid_names[] = {
-    "int1",       "int2",       "int3",       "int4",       "int5",          "int6",          "int7",
-    "int8",       "ternary",    "int4-tread", "int8-tread", "int4-twos",     "int8-twos",     "int4-g32",
-    "fp4-e2m1",   "fp4-e1m2",   "fp4-e3m0",   "fp6-e2m3",   "fp6-e3m2",      "fp8-e4m3",      "fp8-e5m2",
-    "mxfp4",      "mxfp6-e2m3", "mxfp6-e3m2", "mxfp8",      "mxfp8-e5m2",    "mxint8",        "nvfp4",
-    "vq2-4",      "vq2-16",     "vq2-64",     "vq2-256",    "vq4-16",        "vq4-256",       "noise(0.01)",
-    "sparse(0.5)", "2:4",       "paired-4:8", "random-sparse(0.5)", "levels(-1 0 1)", "w4a4", "none", NULL};
+const char *const grid_names[] = {"int1",
+                                  "int2",
+                                  "int3",
+                                  "int4",
+                                  "int5",
+                                  "int6",
+                                  "int7",
+                                  "int8",
+                                  "ternary",
+                                  "int4-tread",
+                                  "int8-tread",
+                                  "int4-twos",
+                                  "int8-twos",
+                                  "int4-g32",
+                                  "fp4-e2m1",
+                                  "fp4-e1m2",
+                                  "fp4-e3m0",
+                                  "fp6-e2m3",
+                                  "fp6-e3m2",
+                                  "fp8-e4m3",
+                                  "fp8-e5m2",
+                                  "mxfp4",
+                                  "mxfp6-e2m3",
+                                  "mxfp6-e3m2",
+                                  "mxfp8",
+                                  "mxfp8-e5m2",
+                                  "mxint8",
+                                  "nvfp4",
+                                  "vq2-4",
+                                  "vq2-16",
+                                  "vq2-64",
+                                  "vq2-256",
+                                  "vq4-16",
+                                  "vq4-256",
+                                  "noise(0.01)",
+                                  "sparse(0.5)",
+                                  "2:4",
+                                  "paired-4:8",
+                                  "random-sparse(0.5)",
+                                  "levels(-1 0 1)",
+                                  "w4a4",
+                                  "none",
+                                  NULL};
 
 // A piece of the text: what is being read.
 struct piece {
@@ -110,17 +146,28 @@ static bool sparsity_option(struct piece option, struct sparsity *sparsity, stru
   if (!split_call(option, &word, &arguments)) return complain(error, option, "a bracket is missing");
   double value = NAN;
   bool number = arguments.start && parse_number(arguments, &value);
-  if (is(word, "tensor")) sparsity->scope = SCOPE_TENSOR;
-  else if (is(word, "row")) sparsity->scope = SCOPE_ROW;
-  else if (is(word, "global")) sparsity->scope = SCOPE_GLOBAL;
-  else if (is(word, "monotone")) sparsity->monotone = true;
-  else if (is(word, "dynamic")) sparsity->monotone = false;
-  else if (is(word, "forward")) sparsity->backward = SPARSE_FORWARD;
-  else if (is(word, "pass")) sparsity->backward = SPARSE_PASS;
-  else if (is(word, "trust")) sparsity->backward = SPARSE_TRUST;
-  else if (is(word, "constant")) sparsity->schedule = SCHEDULE_CONSTANT;
-  else if (is(word, "compute")) sparsity->of_steps = false;
-  else if (is(word, "steps")) sparsity->of_steps = true;
+  if (is(word, "tensor"))
+    sparsity->scope = SCOPE_TENSOR;
+  else if (is(word, "row"))
+    sparsity->scope = SCOPE_ROW;
+  else if (is(word, "global"))
+    sparsity->scope = SCOPE_GLOBAL;
+  else if (is(word, "monotone"))
+    sparsity->monotone = true;
+  else if (is(word, "dynamic"))
+    sparsity->monotone = false;
+  else if (is(word, "forward"))
+    sparsity->backward = SPARSE_FORWARD;
+  else if (is(word, "pass"))
+    sparsity->backward = SPARSE_PASS;
+  else if (is(word, "trust"))
+    sparsity->backward = SPARSE_TRUST;
+  else if (is(word, "constant"))
+    sparsity->schedule = SCHEDULE_CONSTANT;
+  else if (is(word, "compute"))
+    sparsity->of_steps = false;
+  else if (is(word, "steps"))
+    sparsity->of_steps = true;
   else if (is(word, "rms") || is(word, "b-rms")) {
     if (!number || value <= 0 || value >= 0.5) return complain(error, option, "takes a number between 0 and 0.5");
     sparsity->backward = is(word, "rms") ? SPARSE_RMS : SPARSE_BAND;
@@ -130,7 +177,8 @@ static bool sparsity_option(struct piece option, struct sparsity *sparsity, stru
     sparsity->backward = SPARSE_BAND_SHARE;
     sparsity->backward_parameter = value;
   } else if (is(word, "every")) {
-    if (!number || value < 1 || value > 1e9 || value != floor(value)) return complain(error, option, "takes a number of steps");
+    if (!number || value < 1 || value > 1e9 || value != floor(value))
+      return complain(error, option, "takes a number of steps");
     sparsity->every = (int)value;
   } else if (is(word, "journey") || is(word, "cubic")) {
     sparsity->schedule = is(word, "journey") ? SCHEDULE_JOURNEY : SCHEDULE_CUBIC;
@@ -150,16 +198,18 @@ static bool sparsity_option(struct piece option, struct sparsity *sparsity, stru
         return complain(error, option, "takes the fractions at which pruning begins and ends, as (0.25,0.75)");
     }
   } else {
-    static const char *const known[] = {"tensor", "row", "global", "monotone", "dynamic", "forward", "rms", "b-rms",
-                                        "a-b-rms", "pass", "trust", "constant", "cubic", "journey", "every", "compute", "steps"};
+    static const char *const known[] = {"tensor", "row",     "global",  "monotone", "dynamic", "forward",
+                                        "rms",    "b-rms",   "a-b-rms", "pass",     "trust",   "constant",
+                                        "cubic",  "journey", "every",   "compute",  "steps"};
     char name[64];
     snprintf(name, sizeof name, "%.*s", (int)word.length, word.start);
     const char *near = nearest_name(name, known, sizeof known / sizeof known[0]);
-    return error_set(error, EXIT_USAGE_ERROR,
-                     "'%s' is no option of sparsity%s%s%s (there are: tensor, row, global; monotone, dynamic; forward, "
-                     "rms(P), b-rms(P), a-b-rms(A), pass, trust; constant, cubic(START,END), journey(START,END), every(N), "
-                     "compute, steps)",
-                     name, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return error_set(
+        error, EXIT_USAGE_ERROR,
+        "'%s' is no option of sparsity%s%s%s (there are: tensor, row, global; monotone, dynamic; forward, "
+        "rms(P), b-rms(P), a-b-rms(A), pass, trust; constant, cubic(START,END), journey(START,END), every(N), "
+        "compute, steps)",
+        name, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
   }
   return true;
 }
@@ -180,7 +230,8 @@ static bool parse_sparsity(struct piece term, struct sparsity *sparsity, bool *k
   if (random || is(word, "sparse")) {
     *known = true;
     struct piece amount = {0};
-    *sparsity = (struct sparsity){.kind = random ? SPARSITY_RANDOM : SPARSITY_TOP, .start = 0.25, .end = 0.75, .every = 100};
+    *sparsity =
+        (struct sparsity){.kind = random ? SPARSITY_RANDOM : SPARSITY_TOP, .start = 0.25, .end = 0.75, .every = 100};
     if (random) sparsity->monotone = true;
     if (!next_piece(&arguments, ',', &amount) || !parse_number(amount, &sparsity->amount))
       return complain(error, term, "takes the share of zeroes first, as sparse(0.5)");
@@ -193,11 +244,17 @@ static bool parse_sparsity(struct piece term, struct sparsity *sparsity, bool *k
   int n, m;
   if (!take_number(&rest, &n) || !take_prefix(&rest, ":") || !take_number(&rest, &m) || rest.length) return true;
   *known = true;
-  if (n < 1 || m < 2 || m > 64) return complain(error, term, "keeps N of every M values, N at least 1 and M from 2 to 64");
+  if (n < 1 || m < 2 || m > 64)
+    return complain(error, term, "keeps N of every M values, N at least 1 and M from 2 to 64");
   if (n > m) return complain(error, term, "cannot keep more values than there are: N is at most M");
   if (paired && (n % 2 || m % 2)) return complain(error, term, "pairs need even numbers");
-  *sparsity = (struct sparsity){.kind = paired ? SPARSITY_PAIRED : SPARSITY_N_M, .n = n, .m = m, .scope = SCOPE_ROW,
-                                .start = 0.25, .end = 0.75, .every = 100};
+  *sparsity = (struct sparsity){.kind = paired ? SPARSITY_PAIRED : SPARSITY_N_M,
+                                .n = n,
+                                .m = m,
+                                .scope = SCOPE_ROW,
+                                .start = 0.25,
+                                .end = 0.75,
+                                .every = 100};
   if (paired) sparsity->backward = SPARSE_TRUST;
   if (!sparsity_options(arguments, sparsity, error)) return false;
   if (sparsity->schedule != SCHEDULE_CONSTANT || sparsity->scope != SCOPE_ROW)
@@ -308,8 +365,8 @@ static bool parse_grid(struct piece term, enum recipe recipe, bool recipe_given,
     }
   }
   rest = word;
-  if (take_prefix(&rest, "vq") && take_number(&rest, &first) && take_prefix(&rest, "-") && take_number(&rest, &second) &&
-      !rest.length) {
+  if (take_prefix(&rest, "vq") && take_number(&rest, &first) && take_prefix(&rest, "-") &&
+      take_number(&rest, &second) && !rest.length) {
     if (!vector_grid_find(first, second))
       return complain(error, term, "vector grids are vq2-4, vq2-16, vq2-64, vq2-256, vq4-16 and vq4-256");
     *grid = (struct grid){.kind = GRID_VECTOR, .count = second, .dimension = first};
@@ -322,10 +379,14 @@ static bool parse_grid(struct piece term, enum recipe recipe, bool recipe_given,
     int exponent_bits, mantissa_bits, group;
     enum scale_type type;
   } blocks[] = {
-      {"mxfp4", 2, 1, 32, SCALE_POWER_FLOOR},      {"mxfp4-e2m1", 2, 1, 32, SCALE_POWER_FLOOR},
-      {"mxfp6-e2m3", 2, 3, 32, SCALE_POWER_FLOOR}, {"mxfp6-e3m2", 3, 2, 32, SCALE_POWER_FLOOR},
-      {"mxfp8", 4, 3, 32, SCALE_POWER_FLOOR},      {"mxfp8-e4m3", 4, 3, 32, SCALE_POWER_FLOOR},
-      {"mxfp8-e5m2", 5, 2, 32, SCALE_POWER_FLOOR}, {"mxint8", 0, 0, 32, SCALE_POWER_FLOOR},
+      {"mxfp4", 2, 1, 32, SCALE_POWER_FLOOR},
+      {"mxfp4-e2m1", 2, 1, 32, SCALE_POWER_FLOOR},
+      {"mxfp6-e2m3", 2, 3, 32, SCALE_POWER_FLOOR},
+      {"mxfp6-e3m2", 3, 2, 32, SCALE_POWER_FLOOR},
+      {"mxfp8", 4, 3, 32, SCALE_POWER_FLOOR},
+      {"mxfp8-e4m3", 4, 3, 32, SCALE_POWER_FLOOR},
+      {"mxfp8-e5m2", 5, 2, 32, SCALE_POWER_FLOOR},
+      {"mxint8", 0, 0, 32, SCALE_POWER_FLOOR},
       {"nvfp4", 2, 1, 16, SCALE_E4M3},
   };
   for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
@@ -391,7 +452,8 @@ static bool representation_option(struct piece option, struct representation *re
       return true;
     }
   if (is(word, "group")) {
-    if (!number || value < 2 || value > 65536 || value != floor(value)) return complain(error, option, "takes a size, as group(32)");
+    if (!number || value < 2 || value > 65536 || value != floor(value))
+      return complain(error, option, "takes a size, as group(32)");
     scale->unit = SCALE_PER_GROUP;
     scale->group = (int)value;
     return true;
@@ -401,36 +463,55 @@ static bool representation_option(struct piece option, struct representation *re
     representation->outer = number ? value : 0;
     return true;
   }
-  if (is(word, "hadamard")) return hadamard_option(option, arguments, HADAMARD_FIXED, true, &representation->hadamard, error);
-  if (is(word, "hadamard-up-to")) return hadamard_option(option, arguments, HADAMARD_FIXED, false, &representation->hadamard, error);
-  if (is(word, "random-hadamard")) return hadamard_option(option, arguments, HADAMARD_RANDOM, true, &representation->hadamard, error);
-  if (is(word, "random-hadamard-up-to")) return hadamard_option(option, arguments, HADAMARD_RANDOM, false, &representation->hadamard, error);
+  if (is(word, "hadamard"))
+    return hadamard_option(option, arguments, HADAMARD_FIXED, true, &representation->hadamard, error);
+  if (is(word, "hadamard-up-to"))
+    return hadamard_option(option, arguments, HADAMARD_FIXED, false, &representation->hadamard, error);
+  if (is(word, "random-hadamard"))
+    return hadamard_option(option, arguments, HADAMARD_RANDOM, true, &representation->hadamard, error);
+  if (is(word, "random-hadamard-up-to"))
+    return hadamard_option(option, arguments, HADAMARD_RANDOM, false, &representation->hadamard, error);
   if (arguments.start) {
     *known = false;
     return true;
   }
-  if (is(word, "no-hadamard")) representation->hadamard.kind = HADAMARD_NONE;
-  else if (is(word, "tensor")) scale->unit = SCALE_PER_TENSOR;
-  else if (is(word, "row") || is(word, "token")) scale->unit = SCALE_PER_ROW;
-  else if (is(word, "float")) scale->type = SCALE_FLOAT;
-  else if (is(word, "power-floor")) scale->type = SCALE_POWER_FLOOR;
-  else if (is(word, "power-round")) scale->type = SCALE_POWER_ROUND;
-  else if (is(word, "power-ceil")) scale->type = SCALE_POWER_CEIL;
-  else if (is(word, "e4m3-scale")) scale->type = SCALE_E4M3;
-  else if (is(word, "nearest")) representation->rounding = ROUND_NEAREST;
-  else if (is(word, "stochastic")) representation->rounding = ROUND_STOCHASTIC;
-  else if (is(word, "ste")) representation->estimator = ESTIMATOR_STE;
-  else if (is(word, "clip")) representation->estimator = ESTIMATOR_CLIP;
-  else if (is(word, "lsq")) representation->estimator = ESTIMATOR_LSQ;
-  else *known = false;
+  if (is(word, "no-hadamard"))
+    representation->hadamard.kind = HADAMARD_NONE;
+  else if (is(word, "tensor"))
+    scale->unit = SCALE_PER_TENSOR;
+  else if (is(word, "row") || is(word, "token"))
+    scale->unit = SCALE_PER_ROW;
+  else if (is(word, "float"))
+    scale->type = SCALE_FLOAT;
+  else if (is(word, "power-floor"))
+    scale->type = SCALE_POWER_FLOOR;
+  else if (is(word, "power-round"))
+    scale->type = SCALE_POWER_ROUND;
+  else if (is(word, "power-ceil"))
+    scale->type = SCALE_POWER_CEIL;
+  else if (is(word, "e4m3-scale"))
+    scale->type = SCALE_E4M3;
+  else if (is(word, "nearest"))
+    representation->rounding = ROUND_NEAREST;
+  else if (is(word, "stochastic"))
+    representation->rounding = ROUND_STOCHASTIC;
+  else if (is(word, "ste"))
+    representation->estimator = ESTIMATOR_STE;
+  else if (is(word, "clip"))
+    representation->estimator = ESTIMATOR_CLIP;
+  else if (is(word, "lsq"))
+    representation->estimator = ESTIMATOR_LSQ;
+  else
+    *known = false;
   return true;
 }
 
 static bool unknown_option(struct piece option, struct error *error) {
-  static const char *const known[] = {"rms", "absmax", "learned", "static", "tensor", "row", "group", "float",
-                                      "power-floor", "power-round", "power-ceil", "e4m3-scale", "nearest", "stochastic",
-                                      "hadamard", "no-hadamard", "random-hadamard", "ste", "clip", "trust", "lsq",
-                                      "requantize", "original", "token-hadamard", "layers"};
+  static const char *const known[] = {"rms",         "absmax",          "learned",  "static",         "tensor",
+                                      "row",         "group",           "float",    "power-floor",    "power-round",
+                                      "power-ceil",  "e4m3-scale",      "nearest",  "stochastic",     "hadamard",
+                                      "no-hadamard", "random-hadamard", "ste",      "clip",           "trust",
+                                      "lsq",         "requantize",      "original", "token-hadamard", "layers"};
   char name[64];
   snprintf(name, sizeof name, "%.*s", (int)option.length, option.start);
   const char *near = nearest_name(name, known, sizeof known / sizeof known[0]);
@@ -446,8 +527,13 @@ static bool layers_option(struct piece option, struct piece list, unsigned *laye
   static const struct {
     const char *name;
     unsigned layers;
-  } known[] = {{"qkv", LAYER_QKV}, {"output", LAYER_OUTPUT}, {"gate_up", LAYER_GATE_UP}, {"down", LAYER_DOWN},
-               {"head", LAYER_HEAD}, {"attention", LAYER_QKV | LAYER_OUTPUT}, {"mlp", LAYER_GATE_UP | LAYER_DOWN}};
+  } known[] = {{"qkv", LAYER_QKV},
+               {"output", LAYER_OUTPUT},
+               {"gate_up", LAYER_GATE_UP},
+               {"down", LAYER_DOWN},
+               {"head", LAYER_HEAD},
+               {"attention", LAYER_QKV | LAYER_OUTPUT},
+               {"mlp", LAYER_GATE_UP | LAYER_DOWN}};
   *layers = 0;
   struct piece name;
   while (next_piece(&list, ',', &name)) {
@@ -473,12 +559,16 @@ static bool parse_options(struct piece options, struct representation **operands
     bool known = false;
     if (format) {
       known = true;
-      if (is(word, "requantize")) format->backward = BACKWARD_REQUANTIZE;
-      else if (is(word, "original")) format->backward = BACKWARD_ORIGINAL;
-      else if (is(word, "token-hadamard")) format->gradient_token_hadamard = true;
+      if (is(word, "requantize"))
+        format->backward = BACKWARD_REQUANTIZE;
+      else if (is(word, "original"))
+        format->backward = BACKWARD_ORIGINAL;
+      else if (is(word, "token-hadamard"))
+        format->gradient_token_hadamard = true;
       else if (is(word, "layers")) {
         if (!layers_option(option, arguments, &format->layers, error)) return false;
-      } else known = false;
+      } else
+        known = false;
     }
     for (int i = 0; i < count && !(format && known && i == 0); i++) {
       bool here = false;
@@ -506,7 +596,8 @@ static bool take_recipe(struct piece *piece, enum recipe *recipe) {
 
 static bool parse_representation(struct piece text, struct representation *representation, struct format *format,
                                  struct arena *arena, struct error *error) {
-  *representation = (struct representation){.grid = {.dimension = 1}, .hadamard = {HADAMARD_NONE, HADAMARD_LIMIT, false}};
+  *representation =
+      (struct representation){.grid = {.dimension = 1}, .hadamard = {HADAMARD_NONE, HADAMARD_LIMIT, false}};
   enum recipe recipe = RECIPE_QUEST;
   bool recipe_given = take_recipe(&text, &recipe);
   struct piece terms = text, options = {NULL, 0}, term;
@@ -525,7 +616,8 @@ static bool parse_representation(struct piece text, struct representation *repre
     if (!parse_sparsity(term, &sparsity, &known, error)) return false;
     if (known) {
       if (representation->sparsity.kind != SPARSITY_NONE) return complain(error, text, "has two kinds of sparsity");
-      if (representation->grid.kind != GRID_NONE) return complain(error, text, "sparsity stands before the grid, as 2:4+int4");
+      if (representation->grid.kind != GRID_NONE)
+        return complain(error, text, "sparsity stands before the grid, as 2:4+int4");
       representation->sparsity = sparsity;
       continue;
     }
@@ -537,7 +629,8 @@ static bool parse_representation(struct piece text, struct representation *repre
     size_t count = 0;
     const char *candidates[128];
     while (grid_names[count]) candidates[count] = grid_names[count], count++;
-    for (const struct format_preset *preset = format_presets; preset->name; preset++) candidates[count++] = preset->name;
+    for (const struct format_preset *preset = format_presets; preset->name; preset++)
+      candidates[count++] = preset->name;
     const char *near = nearest_name(name, candidates, count);
     return error_set(error, EXIT_USAGE_ERROR, "'%s' is no format%s%s%s (isoloss formats lists them)", name,
                      near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
@@ -575,12 +668,14 @@ static bool parse_operands(struct piece piece, struct format *format, struct are
   for (int i = 0; i < OPERANDS; i++) {
     struct piece rest = piece;
     if (!take_prefix(&rest, openings[i])) continue;
-    size_t end = find_outside(rest, ')'); // depth 0 is inside this bracket
+    size_t end = find_outside(rest, ')');  // depth 0 is inside this bracket
     if (end == rest.length) return complain(error, text, "a bracket is missing");
-    if (!parse_representation(trim((struct piece){rest.start, end}), &format->operands[i], NULL, arena, error)) return false;
+    if (!parse_representation(trim((struct piece){rest.start, end}), &format->operands[i], NULL, arena, error))
+      return false;
     piece = (struct piece){rest.start + end + 1, rest.length - end - 1};
   }
-  if (piece.length) return complain(error, piece, "is not expected here: operands are w(...), a(...), g(...), in this order");
+  if (piece.length)
+    return complain(error, piece, "is not expected here: operands are w(...), a(...), g(...), in this order");
   return true;
 }
 
@@ -588,7 +683,8 @@ bool format_parse_into(const char *text, struct format *format, struct arena *ar
   struct piece piece = whole(text);
   *format = (struct format){.layers = LAYERS_DEFAULT};
   for (int i = 0; i < OPERANDS; i++)
-    format->operands[i] = (struct representation){.grid = {.dimension = 1}, .hadamard = {HADAMARD_NONE, HADAMARD_LIMIT, false}};
+    format->operands[i] =
+        (struct representation){.grid = {.dimension = 1}, .hadamard = {HADAMARD_NONE, HADAMARD_LIMIT, false}};
   if (!piece.length) return error_set(error, EXIT_USAGE_ERROR, "an empty text is no format (none changes nothing)");
   if (piece.length > 8000) return error_set(error, EXIT_USAGE_ERROR, "a format has at most 8000 characters");
   for (const struct format_preset *preset = format_presets; preset->name; preset++)
@@ -610,8 +706,9 @@ bool format_parse_into(const char *text, struct format *format, struct arena *ar
     for (int i = 0; i < OPERANDS; i++) {
       if (bits[i] == 16) continue;
       if (bits[i] < 1 || bits[i] > 8)
-        return complain(error, piece, bits[i] == 0 ? "0 bits hold nothing: 1 to 8 bits, or 16 for full precision"
-                                                   : "1 to 8 bits, or 16 for full precision");
+        return complain(error, piece,
+                        bits[i] == 0 ? "0 bits hold nothing: 1 to 8 bits, or 16 for full precision"
+                                     : "1 to 8 bits, or 16 for full precision");
       struct representation *operand = &format->operands[i];
       operand->grid = grid_mid_rise(bits[i]);
       recipe_apply(operand, recipe);
@@ -620,7 +717,7 @@ bool format_parse_into(const char *text, struct format *format, struct arena *ar
     if (!parse_operands(body, format, arena, error)) return false;
   } else {
     if (!parse_representation(piece, &format->operands[OPERAND_WEIGHTS], format, arena, error)) return false;
-    options.start = NULL; // done there
+    options.start = NULL;  // done there
   }
   if (options.start) {
     struct representation *present[OPERANDS];
@@ -643,7 +740,8 @@ const struct format *format_parse(const char *text, struct arena *arena, struct 
     struct node *node = document_parse(arena, "format", text, strlen(text), &diagnostics);
     const struct format *format = node ? format_parse_node(node, arena, &diagnostics) : NULL;
     if (!format)
-      error_set(error, EXIT_USAGE_ERROR, "format: %s", diagnostics.count ? diagnostics.items[0].message : "not a mapping");
+      error_set(error, EXIT_USAGE_ERROR, "format: %s",
+                diagnostics.count ? diagnostics.items[0].message : "not a mapping");
     diagnostics_free(&diagnostics);
     return format;
   }

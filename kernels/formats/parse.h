@@ -2,7 +2,7 @@
 #pragma once
 #include "kernels/formats/format.h"
 
-extern const char *const recipe_names[RECIPES]; // "quest", "lsq", ...
+extern const char *const recipe_names[RECIPES];  // "quest", "lsq", ...
 // Sets scale, transform and estimator by the recipe and the grid; group and type of a block format stay.
 void recipe_apply(struct representation *representation, enum recipe recipe);
 // Fills what follows from the grid (a scale's factor) and checks combinations; `operand` for the message.

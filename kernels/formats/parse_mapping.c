@@ -4,7 +4,8 @@
 #include "kernels/formats/parse.h"
 
 // A key's words as options of the short form.
-static bool add_option(const struct node *value, const char *key, struct text *options, struct diagnostics *diagnostics) {
+static bool add_option(const struct node *value, const char *key, struct text *options,
+                       struct diagnostics *diagnostics) {
   if (value->kind != NODE_SCALAR) {
     node_error(value, diagnostics, NULL, "%s must be one word, not %s", key, node_kind_name(value));
     return false;
@@ -30,7 +31,7 @@ static bool add_option(const struct node *value, const char *key, struct text *o
   return true;
 }
 
-static const char *const representation_keys[] = {"recipe", "sparsity", "grid",     "scale",    "per",
+static const char *const representation_keys[] = {"recipe",     "sparsity", "grid",     "scale",    "per",
                                                   "scale_type", "rounding", "hadamard", "estimator"};
 enum { REPRESENTATION_KEYS = sizeof representation_keys / sizeof representation_keys[0] };
 
@@ -69,7 +70,8 @@ static bool representation_of_node(const struct node *node, struct text *out, st
   return diagnostics->errors == before;
 }
 
-static const char *const format_keys[] = {"weights", "activations", "gradients", "backward", "token_hadamard", "layers"};
+static const char *const format_keys[] = {"weights",  "activations",    "gradients",
+                                          "backward", "token_hadamard", "layers"};
 enum { FORMAT_KEYS = sizeof format_keys / sizeof format_keys[0] };
 
 static void format_options_of_node(const struct node *node, struct text *options, struct diagnostics *diagnostics) {
@@ -131,8 +133,10 @@ const struct format *format_parse_node(const struct node *node, struct arena *ar
     text_free(&piece);
   }
   format_options_of_node(node, &options, diagnostics);
-  if (!text.length) text_add(&text, "none");
-  else if (options.length) text_format(&text, "[%s]", text_string(&options) + 1);
+  if (!text.length)
+    text_add(&text, "none");
+  else if (options.length)
+    text_format(&text, "[%s]", text_string(&options) + 1);
   if (diagnostics->errors == before) {
     format = format_parse(text_string(&text), arena, &error);
     if (!format) node_error(node, diagnostics, NULL, "%s", error.text);

@@ -9,7 +9,7 @@
 // A row's working arrays, each of `padded` elements.
 struct row_arrays {
   float *x, *y;
-  int32_t *keep, *pass; // all ones or 0
+  int32_t *keep, *pass;  // all ones or 0
   uint32_t *words;
 };
 INLINE struct row_arrays row_arrays(float *scratch, int64_t columns) {
@@ -80,7 +80,7 @@ INLINE float range_squares(const float *x, int64_t count) {
 // 2^floor(log2 v), 2^(nearest integer to log2 v), 2^ceil(log2 v) for v > 0, kept within normal numbers.
 INLINE float power_of_two(float v, enum scale_type type) {
   uint32_t bits = float_bits(v), exponent = bits >> 23 & 0xFF, mantissa = bits & 0x7FFFFF;
-  if (type == SCALE_POWER_ROUND && mantissa > 0x3504F3) exponent++; // sqrt(2)
+  if (type == SCALE_POWER_ROUND && mantissa > 0x3504F3) exponent++;  // sqrt(2)
   if (type == SCALE_POWER_CEIL && mantissa > 0) exponent++;
   if (exponent < 1) exponent = 1;
   if (exponent > 254) exponent = 254;
@@ -105,24 +105,31 @@ INLINE float range_scale(const struct quantizer *quantizer, const struct tensor_
       float absmax = tensor ? statistics->absmax : range_absmax(x, count);
       if (quantizer->type == SCALE_POWER_FLOOR) {
         // OCP's rule; the exponent may not leave the range of float32.
-        float power = power_of_two(absmax, SCALE_POWER_FLOOR) * float_of_bits((uint32_t)(127 - quantizer->reach_exponent) << 23);
+        float power =
+            power_of_two(absmax, SCALE_POWER_FLOOR) * float_of_bits((uint32_t)(127 - quantizer->reach_exponent) << 23);
         v = quantizer->power_factor * power;
       } else {
         v *= absmax;
       }
       break;
     }
-    case SCALE_RMS: v *= tensor ? statistics->rms : __builtin_sqrtf(range_squares(x, count) / (float)count); break;
-    case SCALE_LEARNED: v = statistics->learned; break;
-    case SCALE_STATIC: break;
+    case SCALE_RMS:
+      v *= tensor ? statistics->rms : __builtin_sqrtf(range_squares(x, count) / (float)count);
+      break;
+    case SCALE_LEARNED:
+      v = statistics->learned;
+      break;
+    case SCALE_STATIC:
+      break;
   }
-  if (v < 1e-30f) v = 1e-30f; // all zeroes; a NaN goes on
+  if (v < 1e-30f) v = 1e-30f;  // all zeroes; a NaN goes on
   if (quantizer->type == SCALE_E4M3) {
     float unit = statistics->absmax * quantizer->tensor_factor;
     if (unit < 1e-30f) unit = 1e-30f;
     v = nearest_e4m3(v / unit) * unit;
-    if (v < 1e-30f) v = 0x1p-9f * unit; // below the least FP8 number
-  } else if (quantizer->type != SCALE_FLOAT && !(quantizer->rule == SCALE_ABSMAX && quantizer->type == SCALE_POWER_FLOOR)) {
+    if (v < 1e-30f) v = 0x1p-9f * unit;  // below the least FP8 number
+  } else if (quantizer->type != SCALE_FLOAT &&
+             !(quantizer->rule == SCALE_ABSMAX && quantizer->type == SCALE_POWER_FLOOR)) {
     v = power_of_two(v, quantizer->type);
   }
   return v;
@@ -131,8 +138,8 @@ INLINE float range_scale(const struct quantizer *quantizer, const struct tensor_
 // --- rounding --------------------------------------------------------------------------------------------------------
 
 struct rounder {
-  vfloat low, high, offset; // UNIFORM
-  vint least_exponent;      // FLOAT: of a normal number, as float32 bits
+  vfloat low, high, offset;  // UNIFORM
+  vint least_exponent;       // FLOAT: of a normal number, as float32 bits
   int mantissa_shift;
 };
 INLINE struct rounder rounder_of(const struct quantizer *quantizer) {
@@ -164,8 +171,8 @@ INLINE vfloat round_float(const struct rounder *r, vfloat z, bool stochastic, vf
 }
 
 // The loop over a range that shares a scale: `grid`, `stochastic` and `masked` are constants where this is expanded.
-INLINE void round_range(const struct quantizer *quantizer, enum grid_kind grid, bool stochastic, bool masked, float scale,
-                        const struct row_arrays *row, int64_t begin, int64_t end) {
+INLINE void round_range(const struct quantizer *quantizer, enum grid_kind grid, bool stochastic, bool masked,
+                        float scale, const struct row_arrays *row, int64_t begin, int64_t end) {
   struct rounder r = rounder_of(quantizer);
   vfloat s = splat(scale), inverse = splat(1 / scale), blend = splat(quantizer->blend);
   vfloat limit = splat(quantizer->limit * scale), u = {0};
@@ -203,7 +210,7 @@ static void round_levels(const struct quantizer *quantizer, bool masked, float s
   float inverse = 1 / scale;
   for (int64_t i = begin; i < end; i++) {
     float z = row->x[i] * inverse;
-    int low = 0, high = quantizer->count - 1; // the level lies in [low, high]
+    int low = 0, high = quantizer->count - 1;  // the level lies in [low, high]
     bool stochastic = quantizer->rounding == ROUND_STOCHASTIC;
     const float *edges = stochastic ? quantizer->levels + 1 : quantizer->edges;
     while (low < high) {
@@ -274,24 +281,33 @@ static void add_noise(const struct quantizer *quantizer, float scale, const stru
 static void round_unit(const struct quantizer *quantizer, bool masked, float scale, const struct row_arrays *row,
                        int64_t begin, int64_t end) {
   switch (quantizer->grid) {
-    case GRID_UNIFORM: round_range_kind(quantizer, GRID_UNIFORM, masked, scale, row, begin, end); break;
-    case GRID_FLOAT: round_range_kind(quantizer, GRID_FLOAT, masked, scale, row, begin, end); break;
-    case GRID_LEVELS: round_levels(quantizer, masked, scale, row, begin, end); break;
+    case GRID_UNIFORM:
+      round_range_kind(quantizer, GRID_UNIFORM, masked, scale, row, begin, end);
+      break;
+    case GRID_FLOAT:
+      round_range_kind(quantizer, GRID_FLOAT, masked, scale, row, begin, end);
+      break;
+    case GRID_LEVELS:
+      round_levels(quantizer, masked, scale, row, begin, end);
+      break;
     case GRID_VECTOR:
       if (quantizer->dimension == 2)
         round_points(quantizer, 2, masked, scale, row, begin, end);
       else
         round_points(quantizer, 4, masked, scale, row, begin, end);
       break;
-    case GRID_NOISE: add_noise(quantizer, scale, row, begin, end); break;
-    case GRID_NONE: break;
+    case GRID_NOISE:
+      add_noise(quantizer, scale, row, begin, end);
+      break;
+    case GRID_NONE:
+      break;
   }
 }
 
 // --- selection -------------------------------------------------------------------------------------------------------
 
-// The n largest of every m, earlier ones first among equals; `group` neighbours count as one by their norm. A last group
-// that is short keeps its largest n too.
+// The n largest of every m, earlier ones first among equals; `group` neighbours count as one by their norm. A last
+// group that is short keeps its largest n too.
 static void keep_n_of_m(const float *x, int32_t *keep, int64_t columns, int n, int m, int group) {
   float sizes[64];
   for (int64_t at = 0; at < columns; at += m) {
@@ -325,7 +341,7 @@ static void keep_above(const float *x, int32_t *keep, int64_t columns, float thr
 // The wanted-th largest magnitude of the row (counting from 1), by quickselect on the bits in `work`.
 static float row_threshold(const float *x, uint32_t *work, int64_t columns, int64_t wanted) {
   for (int64_t i = 0; i < columns; i++) work[i] = float_bits(x[i]) & 0x7FFFFFFFu;
-  int64_t low = 0, high = columns - 1, target = columns - wanted; // ascending order
+  int64_t low = 0, high = columns - 1, target = columns - wanted;  // ascending order
   while (low < high) {
     uint32_t pivot = work[low + (high - low) / 2];
     int64_t i = low, j = high;
@@ -354,9 +370,14 @@ static struct blocked_band select_row(const struct quantize_call *call, const st
   int64_t columns = quantizer->columns;
   struct blocked_band band = {0, 0};
   switch (quantizer->sparsity) {
-    case SPARSITY_NONE: break;
-    case SPARSITY_N_M: keep_n_of_m(row->x, row->keep, columns, quantizer->n, quantizer->m, 1); break;
-    case SPARSITY_PAIRED: keep_n_of_m(row->x, row->keep, columns, quantizer->n / 2, quantizer->m, 2); break;
+    case SPARSITY_NONE:
+      break;
+    case SPARSITY_N_M:
+      keep_n_of_m(row->x, row->keep, columns, quantizer->n, quantizer->m, 1);
+      break;
+    case SPARSITY_PAIRED:
+      keep_n_of_m(row->x, row->keep, columns, quantizer->n / 2, quantizer->m, 2);
+      break;
     case SPARSITY_TOP:
       if (quantizer->scope == SCOPE_ROW) {
         int64_t kept = columns - (int64_t)llrintf(quantizer->pruned * (float)columns);
@@ -442,8 +463,8 @@ static void quantize_pass(const void *argument, int64_t begin, int64_t end, int 
   struct row_arrays row = row_arrays(call->scratch + worker * quantize_scratch(columns), columns);
   bool masked = call->mask != NULL, sparse = quantizer->sparsity != SPARSITY_NONE;
   bool conditions = masked && quantizer->limit < INFINITY && quantizer->grid != GRID_NONE;
-  bool random = quantizer->grid == GRID_NOISE ||
-                (quantizer->rounding == ROUND_STOCHASTIC && quantizer->grid != GRID_NONE);
+  bool random =
+      quantizer->grid == GRID_NOISE || (quantizer->rounding == ROUND_STOCHASTIC && quantizer->grid != GRID_NONE);
   int64_t unit = quantizer->unit == SCALE_PER_GROUP ? quantizer->group : columns, blocks = (columns + 63) / 64;
   for (int64_t number = begin; number < end; number++) {
     load_row(row.x, call->from_dtype, call->from, number * columns, columns);

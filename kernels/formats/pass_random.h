@@ -3,7 +3,7 @@
 #include "base/philox.h"
 #include "kernels/cpu/simd.h"
 
-typedef uint64_t vlong __attribute__((vector_size(LANES * 4))); // half as many
+typedef uint64_t vlong __attribute__((vector_size(LANES * 4)));  // half as many
 
 // Products of the even lanes with a 32-bit number, as 64 bits.
 INLINE vlong multiply_even(vlong a, uint32_t b) {
@@ -33,7 +33,7 @@ INLINE vint lane_numbers(void) {
 INLINE void philox_lanes(uint64_t seed, uint32_t stream, uint64_t step, uint64_t index, vuint words[4]) {
   uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
   vuint zero = {0}, c0 = (vuint)lane_numbers() + (uint32_t)index;
-  vuint carry = (vuint)(c0 < (uint32_t)index); // all ones where the low word ran over
+  vuint carry = (vuint)(c0 < (uint32_t)index);  // all ones where the low word ran over
   vuint c1 = zero + (uint32_t)(index >> 32) - carry;
   vuint c2 = zero + (uint32_t)step;
   vuint c3 = zero + ((uint32_t)(step >> 32) << 24 | (stream & 0xFFFFFFu));

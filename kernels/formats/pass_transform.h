@@ -82,10 +82,17 @@ INLINE void hadamard_blocks(float *x, int64_t columns, int block, float scale) {
 static void hadamard_row(float *x, int64_t columns, int block) {
   float scale = 1 / __builtin_sqrtf((float)block);
   switch (block) {
-    case 1: return;
-    case 16: hadamard_blocks(x, columns, 16, scale); return;
-    case 32: hadamard_blocks(x, columns, 32, scale); return;
-    case 64: hadamard_blocks(x, columns, 64, scale); return;
+    case 1:
+      return;
+    case 16:
+      hadamard_blocks(x, columns, 16, scale);
+      return;
+    case 32:
+      hadamard_blocks(x, columns, 32, scale);
+      return;
+    case 64:
+      hadamard_blocks(x, columns, 64, scale);
+      return;
     case 128:
       if (LANES >= 8) {
         hadamard_blocks(x, columns, 128, scale);
@@ -98,7 +105,8 @@ static void hadamard_row(float *x, int64_t columns, int block) {
         return;
       }
       break;
-    default: break;
+    default:
+      break;
   }
   for (int64_t i = 0; i < columns; i += LANES) store(x + i, hadamard_vector(load(x + i), block) * scale);
   for (int distance = LANES; distance < block; distance *= 2)

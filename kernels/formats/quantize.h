@@ -19,31 +19,31 @@ struct quantizer {
   int count, dimension;
   float first, low, high;
   int exponent_bits, mantissa_bits;
-  float *levels, *edges;     // LEVELS: [count], and [count - 1] the points between
-  float *points, *half_norms; // VECTOR: [dimension][count] coordinates, [count] |point|^2 / 2
-  float noise;               // NOISE: standard deviation over the scale
+  float *levels, *edges;       // LEVELS: [count], and [count - 1] the points between
+  float *points, *half_norms;  // VECTOR: [dimension][count] coordinates, [count] |point|^2 / 2
+  float noise;                 // NOISE: standard deviation over the scale
   // Scale.
   enum scale_rule rule;
   enum scale_unit unit;
   enum scale_type type;
   int group;
-  float factor;              // RMS, STATIC: of the scale; ABSMAX: 1 / reach times the given factor
-  float power_factor;        // ABSMAX with POWER_FLOOR: what multiplies the power of two
-  int reach_exponent;        // floor(log2 reach)
-  float tensor_factor;       // SCALE_E4M3: 1 / (448 reach)
+  float factor;         // RMS, STATIC: of the scale; ABSMAX: 1 / reach times the given factor
+  float power_factor;   // ABSMAX with POWER_FLOOR: what multiplies the power of two
+  int reach_exponent;   // floor(log2 reach)
+  float tensor_factor;  // SCALE_E4M3: 1 / (448 reach)
   // Gradient mask: |x - blend * y| <= limit * scale. blend 1: trust; 0: range; limit infinite: no condition. Of vector
   // grids |x| is the norm of a group.
   float blend, limit;
   enum rounding rounding;
-  int hadamard_block;        // 1: none
+  int hadamard_block;  // 1: none
   bool hadamard_random;
   // Sparsity.
   enum sparsity_kind sparsity;
   enum sparsity_scope scope;
   int n, m;
   enum sparsity_backward backward;
-  float pruned;              // TOP of scope row, RANDOM: share of zeroes
-  float band_quantile;       // RMS, BAND of scope row: T_p over the row's root mean square
+  float pruned;         // TOP of scope row, RANDOM: share of zeroes
+  float band_quantile;  // RMS, BAND of scope row: T_p over the row's root mean square
   struct sparsity pattern;
 };
 
@@ -53,16 +53,16 @@ bool quantizer_make(struct quantizer *quantizer, const struct representation *re
 
 // What passes need to know of a whole tensor (one part of a stacked matrix).
 struct tensor_statistics {
-  float absmax, rms;        // after the transform
-  float learned;            // SCALE_LEARNED: the scale
-  float threshold;          // TOP of scope tensor or global: see struct selection
-  float pruned;             // RANDOM: share of zeroes
-  int64_t last_tie;         // of the tensor, counting values from 0; -1: no tie is kept
-  struct blocked_band band; // where the selection blocks gradients
+  float absmax, rms;         // after the transform
+  float learned;             // SCALE_LEARNED: the scale
+  float threshold;           // TOP of scope tensor or global: see struct selection
+  float pruned;              // RANDOM: share of zeroes
+  int64_t last_tie;          // of the tensor, counting values from 0; -1: no tie is kept
+  struct blocked_band band;  // where the selection blocks gradients
 };
-bool quantizer_needs_absmax(const struct quantizer *quantizer);    // ... of the tensor
+bool quantizer_needs_absmax(const struct quantizer *quantizer);  // ... of the tensor
 bool quantizer_needs_rms(const struct quantizer *quantizer);
-bool quantizer_needs_selection(const struct quantizer *quantizer); // a threshold over the tensor
+bool quantizer_needs_selection(const struct quantizer *quantizer);  // a threshold over the tensor
 
 // Randomness: Philox (seed, stream, step, index). Value (row, column) of tensor `number` draws from
 //   block ((number * 4 + operand) << 40) + ((first_row + row) * ceil(columns / 64) + column / 64) * 16 + column % 16,
@@ -70,33 +70,33 @@ bool quantizer_needs_selection(const struct quantizer *quantizer); // a threshol
 // so that vectors of any length get their words by whole blocks.
 struct random_place {
   uint64_t seed, step;
-  uint64_t tensor;   // number * 4 + operand
-  int64_t first_row; // number of row 0
+  uint64_t tensor;    // number * 4 + operand
+  int64_t first_row;  // number of row 0
 };
 
 struct quantize_call {
   const struct quantizer *quantizer;
-  const struct tensor_statistics *statistics; // NULL when nothing of the tensor is needed
+  const struct tensor_statistics *statistics;  // NULL when nothing of the tensor is needed
   enum dtype from_dtype, to_dtype;
   const void *from;
-  void *to;                // values of the represented matrix; may be `from` when the dtypes are the same
-  uint8_t *mask;           // gradient mask bits, or NULL
-  const uint32_t *signs;   // [columns]: 0 or 1 << 31, of a random Hadamard transform; NULL: fixed
-  bool transformed;        // `from` has been through the Hadamard transform already
+  void *to;               // values of the represented matrix; may be `from` when the dtypes are the same
+  uint8_t *mask;          // gradient mask bits, or NULL
+  const uint32_t *signs;  // [columns]: 0 or 1 << 31, of a random Hadamard transform; NULL: fixed
+  bool transformed;       // `from` has been through the Hadamard transform already
   struct random_place place;
-  float *scratch;          // per worker, quantize_scratch(columns) floats
+  float *scratch;  // per worker, quantize_scratch(columns) floats
 };
 int64_t quantize_scratch(int64_t columns);
 static inline int64_t mask_stride(int64_t columns) { return (columns + 7) / 8; }
 
-struct transform_call { // to = transform of from: signs, then Hadamard; inverse: Hadamard, then signs
+struct transform_call {  // to = transform of from: signs, then Hadamard; inverse: Hadamard, then signs
   int64_t columns;
   int block;
-  const uint32_t *signs; // or NULL
+  const uint32_t *signs;  // or NULL
   enum dtype from_dtype, to_dtype;
   const void *from;
   void *to;
-  const uint8_t *mask; // inverse: values are taken as 0 where the bit is 0; NULL: none
+  const uint8_t *mask;  // inverse: values are taken as 0 where the bit is 0; NULL: none
   float *scratch;
 };
 
@@ -106,8 +106,8 @@ struct statistics_call {
   const void *from;
   const uint32_t *signs;
   bool transformed;
-  float *row_absmax;   // [rows], written
-  double *row_squares; // [rows], written
+  float *row_absmax;    // [rows], written
+  double *row_squares;  // [rows], written
   float *scratch;
 };
 
@@ -117,14 +117,14 @@ struct learned_call {
   const struct quantizer *quantizer;
   float scale;
   enum dtype from_dtype, gradient_dtype;
-  const void *from;     // x, untransformed
-  const void *gradient; // with respect to y
-  double *row_sums;     // [rows]: sums of gradient * d y / d scale, written
+  const void *from;      // x, untransformed
+  const void *gradient;  // with respect to y
+  double *row_sums;      // [rows]: sums of gradient * d y / d scale, written
   float *scratch;
 };
 
-struct transpose_call { // items: rows of `to`
-  int64_t rows, columns; // of `from`
+struct transpose_call {   // items: rows of `to`
+  int64_t rows, columns;  // of `from`
   enum dtype dtype;
   const void *from;
   void *to;
@@ -133,7 +133,7 @@ struct transpose_call { // items: rows of `to`
 struct format_level {
   enum isa_level isa;
   range_pass *quantize;
-  range_pass *transform, *inverse; // struct transform_call
+  range_pass *transform, *inverse;  // struct transform_call
   range_pass *statistics;
   range_pass *learned;
   range_pass *transpose;
@@ -144,7 +144,7 @@ extern const struct format_level format_level_portable;
 #if defined(__x86_64__)
 extern const struct format_level format_level_avx2, format_level_avx512;
 #endif
-const struct format_level *format_level_find(enum isa_level isa); // of an available level
+const struct format_level *format_level_find(enum isa_level isa);  // of an available level
 
 // Signs of a random transform of `columns` values: bit 31 of out[c] is bit c % 32 of word c % 128 / 32 of block c / 128
 // of Philox (seed, RANDOM_STREAM_HADAMARD, step), blocks of tensor `tensor` starting at tensor << 40.

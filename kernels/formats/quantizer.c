@@ -1,11 +1,10 @@
 // Making representations ready for their passes; see quantize.h.
-#include "kernels/formats/quantize.h"
-
 #include <math.h>
 #include <string.h>
 
 #include "kernels/formats/gaussian.h"
 #include "kernels/formats/grid.h"
+#include "kernels/formats/quantize.h"
 #include "kernels/formats/vector_grid.h"
 
 const struct format_level *format_level_find(enum isa_level isa) {
@@ -24,7 +23,8 @@ bool quantizer_needs_absmax(const struct quantizer *quantizer) {
   return quantizer->type == SCALE_E4M3 || (quantizer->rule == SCALE_ABSMAX && quantizer->unit == SCALE_PER_TENSOR);
 }
 bool quantizer_needs_rms(const struct quantizer *quantizer) {
-  if (quantizer_needs_selection(quantizer) && quantizer->backward != SPARSE_FORWARD && quantizer->backward != SPARSE_PASS)
+  if (quantizer_needs_selection(quantizer) && quantizer->backward != SPARSE_FORWARD &&
+      quantizer->backward != SPARSE_PASS)
     return true;
   return quantizer->grid != GRID_NONE && quantizer->rule == SCALE_RMS && quantizer->unit == SCALE_PER_TENSOR;
 }

@@ -69,7 +69,8 @@ bool representation_finish(struct representation *representation, enum operand o
     return wrong(error, operand, "gradients of random sparsity go by forward or pass");
   if (sparsity->scope == SCOPE_ROW && sparsity->backward == SPARSE_BAND_SHARE)
     return wrong(error, operand, "a-b-rms needs one threshold for the tensor: scope tensor or global");
-  if (sparsity->backward == SPARSE_TRUST && sparsity->kind != SPARSITY_NONE && !rounded) sparsity->backward = SPARSE_FORWARD;
+  if (sparsity->backward == SPARSE_TRUST && sparsity->kind != SPARSITY_NONE && !rounded)
+    sparsity->backward = SPARSE_FORWARD;
   if (!rounded) {
     // Without a grid there is nothing to scale; what is pruned is pruned where it stands.
     representation->scale = (struct scale){.unit = SCALE_PER_ROW};

@@ -9,10 +9,13 @@
 
 double sparsity_amount(const struct sparsity *sparsity) {
   switch (sparsity->kind) {
-    case SPARSITY_NONE: return 0;
+    case SPARSITY_NONE:
+      return 0;
     case SPARSITY_N_M:
-    case SPARSITY_PAIRED: return 1 - (double)sparsity->n / sparsity->m;
-    default: return sparsity->amount;
+    case SPARSITY_PAIRED:
+      return 1 - (double)sparsity->n / sparsity->m;
+    default:
+      return sparsity->amount;
   }
 }
 
@@ -104,7 +107,7 @@ struct selection select_largest(const struct float_span *spans, int count, int64
   // Magnitudes order as their bits do. Each pass counts the next bits of those that share the bits found so far.
   static const int shifts[3] = {20, 9, 0}, widths[3] = {11, 11, 9};
   uint32_t found = 0;
-  int64_t wanted = keep; // how many of those that share the bits found so far
+  int64_t wanted = keep;  // how many of those that share the bits found so far
   struct selection selection = {INFINITY, -1, -1};
   if (keep <= 0) return selection;
   for (int pass = 0; pass < 3; pass++) {
@@ -137,8 +140,11 @@ struct selection select_largest(const struct float_span *spans, int count, int64
 struct blocked_band sparsity_blocked_band(const struct sparsity *sparsity, double threshold, double rms) {
   double p = sparsity->backward_parameter, low = 0, high = threshold;
   switch (sparsity->backward) {
-    case SPARSE_FORWARD: break;
-    case SPARSE_RMS: high = rms * normal_quantile(0.5 + p); break;
+    case SPARSE_FORWARD:
+      break;
+    case SPARSE_RMS:
+      high = rms * normal_quantile(0.5 + p);
+      break;
     case SPARSE_BAND: {
       double other = rms * normal_quantile(0.5 + p);
       low = fmin(other, threshold);
@@ -150,7 +156,9 @@ struct blocked_band sparsity_blocked_band(const struct sparsity *sparsity, doubl
       low = rms > 0 ? rms * normal_quantile(0.5 + p * (normal_below(threshold / rms) - 0.5)) : 0;
       break;
     case SPARSE_PASS:
-    case SPARSE_TRUST: high = 0; break;
+    case SPARSE_TRUST:
+      high = 0;
+      break;
   }
   return (struct blocked_band){(float)low, (float)high};
 }
@@ -171,8 +179,7 @@ static double pruned_n_m(const void *context, double x) {
   const struct sparsity *sparsity = context;
   double larger = 2 * normal_above(x), sum = 0;
   int others = sparsity->m - 1;
-  for (int k = sparsity->n; k <= others; k++)
-    sum += binomial(others, k) * pow(larger, k) * pow(1 - larger, others - k);
+  for (int k = sparsity->n; k <= others; k++) sum += binomial(others, k) * pow(larger, k) * pow(1 - larger, others - k);
   return sum;
 }
 
@@ -194,7 +201,9 @@ static double pruned_paired(const void *context, double x) {
 
 bool sparsity_gaussian_error(const struct sparsity *sparsity, const struct grid *grid, double scale, double *error) {
   switch (sparsity->kind) {
-    case SPARSITY_NONE: *error = grid ? grid_gaussian_error(grid, scale) : 0; return true;
+    case SPARSITY_NONE:
+      *error = grid ? grid_gaussian_error(grid, scale) : 0;
+      return true;
     case SPARSITY_TOP: {
       double p = sparsity->amount, threshold = p > 0 ? normal_quantile(0.5 * (1 + p)) : 0;
       if (!grid)
@@ -208,8 +217,12 @@ bool sparsity_gaussian_error(const struct sparsity *sparsity, const struct grid 
       *error = grid_gaussian_error_pruned(grid, scale, pruned_at_random, &p, 0);
       return true;
     }
-    case SPARSITY_N_M: *error = grid_gaussian_error_pruned(grid, scale, pruned_n_m, sparsity, 0); return true;
-    case SPARSITY_PAIRED: *error = grid_gaussian_error_pruned(grid, scale, pruned_paired, sparsity, 0); return true;
+    case SPARSITY_N_M:
+      *error = grid_gaussian_error_pruned(grid, scale, pruned_n_m, sparsity, 0);
+      return true;
+    case SPARSITY_PAIRED:
+      *error = grid_gaussian_error_pruned(grid, scale, pruned_paired, sparsity, 0);
+      return true;
   }
   return false;
 }

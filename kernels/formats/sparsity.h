@@ -5,9 +5,9 @@
 #include "kernels/formats/format.h"
 
 // --- schedules: pure functions of the step ---------------------------------------------------------------------------
-// Steps [0, steps) of a training. With fractions of compute (a step costs its density), the first and last pruning stand
-// where those shares of the whole training's compute are spent: with q1 = start, q2 = end - start, q3 = 1 - end and final
-// density d, a training of T0 dense steps' compute has T0 (q1 + q2 ln(1/d) / (1 - d) + q3 / d) steps.
+// Steps [0, steps) of a training. With fractions of compute (a step costs its density), the first and last pruning
+// stand where those shares of the whole training's compute are spent: with q1 = start, q2 = end - start, q3 = 1 - end
+// and final density d, a training of T0 dense steps' compute has T0 (q1 + q2 ln(1/d) / (1 - d) + q3 / d) steps.
 
 // Steps of the first and of the last pruning.
 void sparsity_span(const struct sparsity *sparsity, int64_t steps, int64_t *first, int64_t *last);

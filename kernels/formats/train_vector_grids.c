@@ -1,5 +1,5 @@
-// Run when isoloss is built: trains the vector grids on Gaussian data and prints them as C. Lloyd's algorithm (1957/1982)
-// on Philox samples from a spread-out start; the same source gives the same grids.
+// Run when isoloss is built: trains the vector grids on Gaussian data and prints them as C. Lloyd's algorithm
+// (1957/1982) on Philox samples from a spread-out start; the same source gives the same grids.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,7 @@ enum { SAMPLES_LOG2_FIRST = 14, SAMPLES_LOG2_LAST = 18, BLOCK = 512, MOST_POINTS
 struct training {
   int dimension, count;
   long samples;
-  float *data[MOST_DIMENSIONS];                   // coordinates of the samples
+  float *data[MOST_DIMENSIONS];  // coordinates of the samples
   float points[MOST_DIMENSIONS][MOST_POINTS];
   double sums[MOST_DIMENSIONS][MOST_POINTS];
   long counts[MOST_POINTS];
