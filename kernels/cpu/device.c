@@ -122,7 +122,7 @@ void *device_scratch(struct device *device, size_t bytes, const char *what) {
 }
 
 void device_run(struct device *device, range_pass *pass, const void *call, int64_t count, int64_t grain) {
-  if (device->error.code == EXIT_DONE) parallel_for(device->threads, count, grain, pass, call);
+  if (device->error.code == EXIT_DONE) parallel_ranges(device->threads, count, grain, pass, call);
 }
 
 bool device_check_ids(struct device *device, const int32_t *ids, int64_t count, int64_t limit, const char *what) {

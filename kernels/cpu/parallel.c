@@ -10,7 +10,7 @@ int parallel_limit(void) { return 1024; }
 
 void parallel_set_library_threads(int threads) { omp_set_num_threads(threads); }
 
-void parallel_for(int threads, int64_t count, int64_t grain, range_pass *pass, const void *call) {
+void parallel_ranges(int threads, int64_t count, int64_t grain, range_pass *pass, const void *call) {
   if (count <= 0) return;
   int64_t grains = (count + grain - 1) / grain;
   int workers = (int)(grains < threads ? grains : threads);

@@ -8,9 +8,9 @@ typedef void range_pass(const void *call, int64_t begin, int64_t end, int worker
 // Runs `pass` over [0, count) on up to `threads` threads, the caller among them, and returns when all is done. Parts
 // are contiguous and begin at multiples of `grain`, so that what a pass sums within a grain does not depend on the
 // thread count.
-void parallel_for(int threads, int64_t count, int64_t grain, range_pass *pass, const void *call);
+void parallel_ranges(int threads, int64_t count, int64_t grain, range_pass *pass, const void *call);
 
-// The largest thread count that parallel_for can use in this build.
+// The largest thread count that parallel_ranges can use in this build.
 int parallel_limit(void);
 // Tells the OpenMP runtime, which oneDNN asks, how many threads this thread's regions may have.
 void parallel_set_library_threads(int threads);
