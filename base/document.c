@@ -107,7 +107,8 @@ struct builder {
   struct names anchor_names;
   size_t nodes, merged;
   struct node *root;
-  bool stop;  // a mistake after which going on makes no sense
+  bool stop;      // a mistake after which going on makes no sense
+  bool poisoned;  // values are missing: the tree would only lead to further, wrong complaints
 };
 
 static void complain(struct builder *b, yaml_mark_t mark, const char *hint, const char *message) {
@@ -310,6 +311,7 @@ static void alias(struct builder *b, const yaml_event_t *event) {
     snprintf(message, sizeof message, "no anchor &%s before this", clipped(name, shown));
     complain(b, event->start_mark, hint, message);
     free(names);
+    b->poisoned = true;
     place(b, node_new(b, NODE_SCALAR, event->start_mark), event->start_mark);
     return;
   }
@@ -502,7 +504,7 @@ struct node *document_parse(struct arena *arena, const char *file, const char *b
       yaml_event_delete(&event);
     }
     yaml_parser_delete(&parser);
-    if (!b->stop) {
+    if (!b->stop && !b->poisoned) {
       root = b->root;
       if (!root || node_is_null(root)) {
         diagnostics_add(diagnostics, false, file, 0, 0, NULL, "there is nothing in it");

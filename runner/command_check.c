@@ -26,6 +26,10 @@ static void check_one(struct checked *checked, const struct spec_options *option
     checked->united = plan.united;
     checked->undecided = plan.undecided;
     plan_free(&plan);
+  } else if (checked->diagnostics.errors) {
+    plan_check(&spec, &checked->diagnostics);
+    checked->error = (struct error){0};
+    diagnostics_check(&checked->diagnostics, checked->path, &checked->error);
   }
   spec_free(&spec);
 }

@@ -98,14 +98,15 @@ static struct grid_expression look_up(struct grid *grid, const struct expression
   return found;
 }
 
-bool grid_prepare(struct grid *grid, struct diagnostics *diagnostics) {
+void grid_prepare(struct grid *grid, struct diagnostics *diagnostics) {
   const struct spec *spec = grid->spec;
-  bool fine = true;
   grid->sweeps = arena_array(grid->arena, spec->sweep_count, sizeof *grid->sweeps);
   for (size_t s = 0; s < spec->sweep_count; s++) {
     const struct spec_sweep *sweep = &spec->sweeps[s];
     struct grid_sweep *ready = &grid->sweeps[s];
     ready->sweep = sweep;
+    ready->skipped = sweep->broken;
+    if (ready->skipped) continue;
     ready->where = look_up(grid, sweep->where);
     ready->set = arena_array(grid->arena, sweep->set_count, sizeof *ready->set);
     for (size_t i = 0; i < sweep->set_count; i++) {
@@ -122,12 +123,11 @@ bool grid_prepare(struct grid *grid, struct diagnostics *diagnostics) {
       char number[32];
       node_error(sweep->node, diagnostics, "several smaller sweeps or experiments",
                  "this sweep has %s combinations, more than 20 million", number_human(combinations, number));
-      fine = false;
+      ready->skipped = true;
       continue;
     }
     ready->combinations = (uint64_t)combinations;
   }
-  return fine;
 }
 
 size_t grid_index(const struct spec_sweep *sweep, uint64_t combination, size_t group) {

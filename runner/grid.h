@@ -27,6 +27,7 @@ struct grid_sweep {
   const struct spec_sweep *sweep;
   struct grid_expression where, *set;  // [set_count]
   uint64_t combinations;
+  bool skipped;  // broken, or too large: not expanded
 };
 
 struct grid {
@@ -65,8 +66,8 @@ struct grid_result {
   bool undecided;  // an expression needs a corpus that is not prepared
 };
 
-// Makes the grid of a spec. Diagnostics (and false) when a sweep has too many combinations.
-bool grid_prepare(struct grid *grid, struct diagnostics *diagnostics);
+// Makes the grid of a spec. A sweep with too many combinations is a diagnostic.
+void grid_prepare(struct grid *grid, struct diagnostics *diagnostics);
 // Combination `combination` of sweep `sweep`. New corpora are looked for and added.
 enum grid_outcome grid_evaluate(struct grid *grid, size_t sweep, uint64_t combination, struct grid_result *result,
                                 struct grid_problem *problem);

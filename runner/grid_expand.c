@@ -178,11 +178,12 @@ static bool expand_sweep(struct expansion *x, size_t s, struct error *error) {
 
 bool grid_expand(struct grid *grid, struct plan *plan, struct diagnostics *diagnostics, struct error *error) {
   size_t before = diagnostics->errors;
-  if (!grid_prepare(grid, diagnostics)) return false;
+  grid_prepare(grid, diagnostics);
   list_axes(plan);
   struct expansion x = {.plan = plan, .grid = grid, .diagnostics = diagnostics, .problems = grid_problems_new()};
   bool fine = true;
-  for (size_t s = 0; s < plan->spec->sweep_count && fine; s++) fine = expand_sweep(&x, s, error);
+  for (size_t s = 0; s < plan->spec->sweep_count && fine; s++)
+    if (!grid->sweeps[s].skipped) fine = expand_sweep(&x, s, error);
   grid_problems_end(x.problems, grid, diagnostics);
   free(x.keys.keys);
   plan->records = arena_array(&plan->arena, plan->count, sizeof *plan->records);

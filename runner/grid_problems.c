@@ -100,7 +100,8 @@ void grid_problems_add(struct grid_problems *problems, const struct grid *grid, 
   const struct node *node = problem->node ? problem->node : blame(grid, sweep, combination, problem->error.text);
   for (size_t i = 0; i < problems->count; i++) {
     struct kind *kind = &problems->kinds[i];
-    if (kind->node != node || strcmp(kind->text, problem->error.text) != 0) continue;
+    // The same words for several values of an axis are one mistake.
+    if ((kind->node != node && kind->sweep != sweep) || strcmp(kind->text, problem->error.text) != 0) continue;
     kind->count++;
     return;
   }
@@ -134,7 +135,8 @@ static void describe(const struct grid *grid, const struct kind *kind, struct te
                   spec_value_text(axis->field, &axis->values[axis->constant ? 0 : index], value));
     }
   }
-  if (kind->count > 1) text_format(out, "%sand in %zu more runs", shown ? ", " : "", kind->count - 1);
+  if (kind->count > 1)
+    text_format(out, "%sand in %zu more run%s", shown ? ", " : "", kind->count - 1, kind->count == 2 ? "" : "s");
 }
 
 void grid_problems_end(struct grid_problems *problems, const struct grid *grid, struct diagnostics *diagnostics) {

@@ -118,6 +118,14 @@ bool plan_make(struct plan *plan, const struct spec *spec, const struct plan_opt
   return false;
 }
 
+void plan_check(const struct spec *spec, struct diagnostics *diagnostics) {
+  struct plan plan;
+  struct error ignored = {0};
+  if (!spec->root || !spec->base_fine) return;
+  plan_make(&plan, spec, &(struct plan_options){.dtype = "float32"}, diagnostics, &ignored);
+  plan_free(&plan);
+}
+
 void plan_run_quick(const struct plan *plan, size_t i, struct planned_run *run) {
   const struct plan_record *record = &plan->records[i];
   struct grid_result result;

@@ -74,6 +74,9 @@ struct planned_run {
 // false with an error. plan_free in either case.
 bool plan_make(struct plan *plan, const struct spec *spec, const struct plan_options *options,
                struct diagnostics *diagnostics, struct error *error);
+// For a spec that did not load: adds those that its sound sweeps show when they are expanded, so that all are seen at
+// once.
+void plan_check(const struct spec *spec, struct diagnostics *diagnostics);
 // The same for commands: prints the diagnostics on standard error.
 bool plan_open(struct plan *plan, const struct spec *spec, const struct plan_options *options, struct error *error);
 // Run i, made anew.

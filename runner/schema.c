@@ -406,6 +406,8 @@ void schema_json(struct text *out, const char *const *laws, size_t law_count) {
   json_key_string(json, "title", "isoloss experiment spec");
   put_type(json, "object");
   json_key_boolean(json, "additionalProperties", false);
+  json_key(json, "patternProperties");
+  json_put_raw(json, "{\"^x-\":{\"description\":\"room for anchors\"}}");
   json_key(json, "properties");
   json_object_begin(json);
   json_key(json, "experiment");

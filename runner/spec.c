@@ -17,6 +17,7 @@ static void check_top(struct spec_reader *reader, const struct node *root) {
   for (size_t i = 0; i < root->count; i++) {
     const struct node *key = root->keys[i];
     size_t k = 0;
+    if (starts_with(key->text, "x-")) continue;  // room for anchors
     while (k < TOP_KEYS && strcmp(top_keys[k], key->text) != 0) k++;
     if (k < TOP_KEYS) continue;
     if (strlen(key->text) < 100 && (field_find(key->text, NULL) || field_section(key->text))) {
@@ -148,10 +149,12 @@ static void read_all(struct spec_reader *reader, const struct node *root) {
   }
   check_top(reader, root);
   read_head(reader, root);
+  size_t before = reader->diagnostics->errors;
   spec_read_trainer(reader, node_find(root, "trainer"));
   read_base(reader, root);
   for (size_t i = 0; i < reader->options->override_count; i++) read_override(reader, reader->options->overrides[i]);
   choose_files(spec);
+  spec->base_fine = reader->diagnostics->errors == before;
   spec_read_sweeps(reader, node_find(root, "sweep"));
   spec_read_fits(reader, node_find(root, "fit"));
   spec_read_claims(reader, node_find(root, "claims"));

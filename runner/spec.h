@@ -45,6 +45,7 @@ struct spec_derivation {
 // One entry of `sweep`. Its combinations are the product of the groups, the last one fastest.
 struct spec_sweep {
   const struct node *node;
+  bool broken;  // it has mistakes of its own: not expanded
   struct spec_axis_group *groups;
   size_t group_count;
   const struct node *where_node;  // NULL: no filter
@@ -90,9 +91,10 @@ struct spec {
   const char *source;  // the file's text
   size_t source_length;
   const struct node *root;
-  const char *name;                // `experiment`; the file's name without .yaml when not given
-  const char *about;               // "" when not given
-  struct run_config base;          // defaults, then `corpus` and `base`, then --set; not resolved
+  const char *name;        // `experiment`; the file's name without .yaml when not given
+  const char *about;       // "" when not given
+  bool base_fine;          // no mistakes in base, corpus, trainer and --set: what a sweep makes of them can be checked
+  struct run_config base;  // defaults, then `corpus` and `base`, then --set; not resolved
   const struct node **base_nodes;  // [run_field_count]: where the spec set the field, or NULL
   bool *overridden;                // [run_field_count]: given by --set
   struct spec_sweep *sweeps;       // at least one; a spec without `sweep` has one with no axes: a single run

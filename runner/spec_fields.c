@@ -30,11 +30,78 @@ void config_clear_budget(struct run_config *config) {
 // Names are long only in hostile files.
 enum { LONGEST_PATH = 120 };
 
+// What other programs call some fields.
+static const struct {
+  const char *word, *path;
+} elsewhere[] = {
+    {"learning_rate", "train.lr"},
+    {"max_lr", "train.lr"},
+    {"min_lr", "train.final_lr_ratio"},
+    {"d_model", "model.width"},
+    {"hidden_size", "model.width"},
+    {"n_embd", "model.width"},
+    {"dim", "model.width"},
+    {"n_layer", "model.layers"},
+    {"n_layers", "model.layers"},
+    {"depth", "model.layers"},
+    {"num_layers", "model.layers"},
+    {"n_head", "model.heads"},
+    {"num_heads", "model.heads"},
+    {"n_heads", "model.heads"},
+    {"ffn_width", "model.mlp_width"},
+    {"intermediate_size", "model.mlp_width"},
+    {"vocab_size", "model.vocabulary"},
+    {"seq_len", "model.context"},
+    {"sequence_length", "model.context"},
+    {"context_length", "model.context"},
+    {"block_size", "model.context"},
+    {"batch_size", "train.batch_tokens"},
+    {"max_steps", "train.steps"},
+    {"iterations", "train.steps"},
+    {"epochs", "train.tokens"},
+    {"warmup", "train.warmup_steps"},
+    {"wd", "train.weight_decay"},
+    {"grad_clip", "train.clip_norm"},
+    {"precision", "model.dtype"},
+    {"dataset", "corpus.source"},
+    {"data", "corpus.source"},
+    {"bits", "format"},
+    {"quantization", "format"},
+};
+
+// The path that was probably meant: a field or group of that name elsewhere, what other programs call so, a field of
+// the same group that is spelt like it, any field spelt like it.
+static const char *nearest_path(const char *path) {
+  const char *names[256], *fields[256], *key = strrchr(path, '.');
+  size_t count = 0, group = key ? (size_t)(key - path) + 1 : 0;
+  key = key ? key + 1 : path;
+  if (strlen(path) > LONGEST_PATH) return NULL;
+  for (size_t i = 0; i < run_field_count; i++) {
+    const char *last = strrchr(run_fields[i].path, '.');
+    if (strcmp(last ? last + 1 : run_fields[i].path, key) == 0) return run_fields[i].path;
+  }
+  for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++)
+    if (strcmp(elsewhere[i].word, key) == 0) return elsewhere[i].path;
+  for (size_t i = 0; i < run_field_count && count < 250; i++) {
+    if (strncmp(run_fields[i].path, path, group) != 0 || (group && run_fields[i].path[group - 1] != '.')) continue;
+    fields[count] = run_fields[i].path;
+    names[count++] = run_fields[i].path + group;
+  }
+  if (!group) {
+    static const char *const groups[] = {"model", "corpus", "train"};
+    for (size_t i = 0; i < 3; i++) fields[count] = groups[i], names[count++] = groups[i];
+  }
+  const char *near = nearest_name(key, names, count);
+  for (size_t i = 0; near && i < count; i++)
+    if (names[i] == near) return fields[i];
+  field_find(key, &near);
+  return near;
+}
+
 const char *spec_field_hint(struct spec_reader *reader, const char *path) {
-  const char *nearest = NULL;
-  if (strlen(path) <= LONGEST_PATH) field_find(path, &nearest);
-  if (!nearest) return "isoloss schema --markdown lists all fields";
-  return arena_format(&reader->spec->arena, "did you mean '%s'?", nearest);
+  const char *near = nearest_path(path);
+  if (!near) return "isoloss schema --markdown lists all fields";
+  return arena_format(&reader->spec->arena, "did you mean '%s'?", near);
 }
 
 void spec_walk_fields(struct spec_reader *reader, const struct node *mapping, const char *prefix, const char *where,

@@ -21,6 +21,11 @@ bool spec_open(struct spec *spec, const char *path, const struct option_list *ov
     options.plot_count++;
   }
   bool fine = spec_load(spec, path, &options, &diagnostics, error);
+  if (!fine && diagnostics.errors) {
+    plan_check(spec, &diagnostics);
+    *error = (struct error){0};
+    diagnostics_check(&diagnostics, path, error);
+  }
   diagnostics_print(&diagnostics, stderr, colour_wanted(stderr));
   diagnostics_free(&diagnostics);
   arena_free(&arena);

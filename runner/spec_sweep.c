@@ -195,11 +195,15 @@ void spec_read_sweeps(struct spec_reader *reader, const struct node *node) {
   if (!count) {
     node_error(node, reader->diagnostics, "remove the line for a single run",
                "an empty list of sweeps expands to nothing");
+    reader->spec->base_fine = false;
     count = 1;
   }
   spec->sweeps = arena_array(&spec->arena, count, sizeof *spec->sweeps);
   spec->sweep_count = count;
   if (!node || (node->kind == NODE_SEQUENCE && !node->count)) return;
-  for (size_t i = 0; i < count; i++)
+  for (size_t i = 0; i < count; i++) {
+    size_t before = reader->diagnostics->errors;
     read_entry(reader, node->kind == NODE_SEQUENCE ? node->items[i] : node, &spec->sweeps[i]);
+    spec->sweeps[i].broken = reader->diagnostics->errors > before;
+  }
 }
