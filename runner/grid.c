@@ -44,7 +44,7 @@ static uint64_t corpus_hash(const struct run_config *config) {
   return hash;
 }
 
-static void table_put(struct grid *grid, uint32_t index) {
+static void table_put(struct run_grid *grid, uint32_t index) {
   size_t slot = corpus_hash(&grid->corpora[index].config) & (grid->corpus_table_size - 1);
   while (grid->corpus_table[slot]) slot = (slot + 1) & (grid->corpus_table_size - 1);
   grid->corpus_table[slot] = index + 1;
@@ -52,7 +52,7 @@ static void table_put(struct grid *grid, uint32_t index) {
 
 // The corpus of a configuration: found among those known, or asked for. False when it cannot be had; a corpus whose
 // fields are wrong is kept with its reason.
-static bool find_corpus(struct grid *grid, const struct run_config *config, uint32_t *index, struct error *error) {
+static bool find_corpus(struct run_grid *grid, const struct run_config *config, uint32_t *index, struct error *error) {
   if (!grid->corpus_varies && grid->corpus_count) {
     *index = 0;
     return true;
@@ -90,7 +90,7 @@ static bool find_corpus(struct grid *grid, const struct run_config *config, uint
 
 // ---------- making ready ----------
 
-static struct grid_expression look_up(struct grid *grid, const struct expression *expression) {
+static struct grid_expression look_up(struct run_grid *grid, const struct expression *expression) {
   struct grid_expression found = {.expression = expression};
   if (!expression) return found;
   found.names = arena_array(grid->arena, (size_t)expression->name_count, sizeof *found.names);
@@ -98,7 +98,7 @@ static struct grid_expression look_up(struct grid *grid, const struct expression
   return found;
 }
 
-void grid_prepare(struct grid *grid, struct diagnostics *diagnostics) {
+void grid_prepare(struct run_grid *grid, struct diagnostics *diagnostics) {
   const struct spec *spec = grid->spec;
   grid->sweeps = arena_array(grid->arena, spec->sweep_count, sizeof *grid->sweeps);
   for (size_t s = 0; s < spec->sweep_count; s++) {
@@ -151,7 +151,7 @@ void grid_apply(const struct spec_sweep *sweep, uint64_t combination, struct run
 
 // A configuration while it is being made; `resolved` follows on demand and is forgotten when a field changes.
 struct making {
-  struct grid *grid;
+  struct run_grid *grid;
   struct run_config config, resolved;
   struct run_quantities quantities;
   const struct corpus_facts *facts;
@@ -262,8 +262,8 @@ static bool derive(struct making *m, const struct run_field *field, const struct
   return error_set(error, EXIT_USAGE_ERROR, "%s %s, not %s", field->path, inner.text, shown);
 }
 
-enum grid_outcome grid_evaluate(struct grid *grid, size_t sweep_index, uint64_t combination, struct grid_result *result,
-                                struct grid_problem *problem) {
+enum grid_outcome grid_evaluate(struct run_grid *grid, size_t sweep_index, uint64_t combination,
+                                struct grid_result *result, struct grid_problem *problem) {
   const struct grid_sweep *ready = &grid->sweeps[sweep_index];
   const struct spec_sweep *sweep = ready->sweep;
   struct making m;

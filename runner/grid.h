@@ -30,7 +30,7 @@ struct grid_sweep {
   bool skipped;  // broken, or too large: not expanded
 };
 
-struct grid {
+struct run_grid {
   struct arena *arena;
   const struct spec *spec;
   const char *dtype;
@@ -67,9 +67,9 @@ struct grid_result {
 };
 
 // Makes the grid of a spec. A sweep with too many combinations is a diagnostic.
-void grid_prepare(struct grid *grid, struct diagnostics *diagnostics);
+void grid_prepare(struct run_grid *grid, struct diagnostics *diagnostics);
 // Combination `combination` of sweep `sweep`. New corpora are looked for and added.
-enum grid_outcome grid_evaluate(struct grid *grid, size_t sweep, uint64_t combination, struct grid_result *result,
+enum grid_outcome grid_evaluate(struct run_grid *grid, size_t sweep, uint64_t combination, struct grid_result *result,
                                 struct grid_problem *problem);
 // The axis values of a combination alone, put into a configuration.
 void grid_apply(const struct spec_sweep *sweep, uint64_t combination, struct run_config *config);
@@ -78,15 +78,15 @@ size_t grid_index(const struct spec_sweep *sweep, uint64_t combination, size_t g
 
 // Expands all sweeps into plan->records and what the plan knows of them. Diagnostics and false on mistakes; false with
 // `error` set when a corpus cannot be had.
-bool grid_expand(struct grid *grid, struct plan *plan, struct diagnostics *diagnostics, struct error *error);
+bool grid_expand(struct run_grid *grid, struct plan *plan, struct diagnostics *diagnostics, struct error *error);
 
 // ---- grid_problems.c: mistakes of combinations, each kind reported once ----
 
 struct grid_problems;
 struct grid_problems *grid_problems_new(void);
-void grid_problems_add(struct grid_problems *problems, const struct grid *grid, size_t sweep, uint64_t combination,
+void grid_problems_add(struct grid_problems *problems, const struct run_grid *grid, size_t sweep, uint64_t combination,
                        const struct grid_problem *problem);
 // Reports and frees.
-void grid_problems_end(struct grid_problems *problems, const struct grid *grid, struct diagnostics *diagnostics);
+void grid_problems_end(struct grid_problems *problems, const struct run_grid *grid, struct diagnostics *diagnostics);
 // "0.002", "w4a4", "auto" ...
 const char *spec_value_text(const struct run_field *field, const struct spec_value *value, char out[64]);

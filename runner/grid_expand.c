@@ -40,7 +40,7 @@ static bool key_add(struct key_set *set, struct key key) {
 
 // What makes two runs the same: the fields that count in a run's identity, and the corpus: by its digest, or by its
 // fields while it is not prepared. A run that is not resolved is compared by all its fields.
-static struct key key_of(const struct grid *grid, const struct grid_result *run) {
+static struct key key_of(const struct run_grid *grid, const struct grid_result *run) {
   const struct corpus_facts *facts = &grid->corpora[run->corpus].facts;
   unsigned char bytes[8192];
   size_t used = 0;
@@ -116,7 +116,7 @@ static void note_variation(struct plan *plan, const struct run_config *first, co
 
 struct expansion {
   struct plan *plan;
-  struct grid *grid;
+  struct run_grid *grid;
   struct diagnostics *diagnostics;
   struct key_set keys;
   struct plan_record *records;  // grown by realloc, copied to the plan at the end
@@ -176,7 +176,7 @@ static bool expand_sweep(struct expansion *x, size_t s, struct error *error) {
   return true;
 }
 
-bool grid_expand(struct grid *grid, struct plan *plan, struct diagnostics *diagnostics, struct error *error) {
+bool grid_expand(struct run_grid *grid, struct plan *plan, struct diagnostics *diagnostics, struct error *error) {
   size_t before = diagnostics->errors;
   grid_prepare(grid, diagnostics);
   list_axes(plan);

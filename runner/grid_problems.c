@@ -64,7 +64,7 @@ static const char *mention(const char *text, const char *path) {
 
 // The value that a message speaks of: of the fields it names the first that this sweep varies or derives, else the
 // first that the spec gives at all.
-static const struct node *blame(const struct grid *grid, size_t s, uint64_t combination, const char *text) {
+static const struct node *blame(const struct run_grid *grid, size_t s, uint64_t combination, const char *text) {
   const struct spec *spec = grid->spec;
   const struct spec_sweep *sweep = &spec->sweeps[s];
   const struct node *best = NULL;
@@ -95,7 +95,7 @@ static const struct node *blame(const struct grid *grid, size_t s, uint64_t comb
   return best ? best : sweep->node ? sweep->node : spec->root;
 }
 
-void grid_problems_add(struct grid_problems *problems, const struct grid *grid, size_t sweep, uint64_t combination,
+void grid_problems_add(struct grid_problems *problems, const struct run_grid *grid, size_t sweep, uint64_t combination,
                        const struct grid_problem *problem) {
   const struct node *node = problem->node ? problem->node : blame(grid, sweep, combination, problem->error.text);
   for (size_t i = 0; i < problems->count; i++) {
@@ -118,7 +118,7 @@ void grid_problems_add(struct grid_problems *problems, const struct grid *grid, 
 }
 
 // "in the run with model.width 48, train.lr 0.002 (and 3 more)"
-static void describe(const struct grid *grid, const struct kind *kind, struct text *out) {
+static void describe(const struct run_grid *grid, const struct kind *kind, struct text *out) {
   const struct spec_sweep *sweep = &grid->spec->sweeps[kind->sweep];
   size_t shown = 0;
   for (size_t g = 0; g < sweep->group_count; g++) {
@@ -139,7 +139,7 @@ static void describe(const struct grid *grid, const struct kind *kind, struct te
     text_format(out, "%sand in %zu more run%s", shown ? ", " : "", kind->count - 1, kind->count == 2 ? "" : "s");
 }
 
-void grid_problems_end(struct grid_problems *problems, const struct grid *grid, struct diagnostics *diagnostics) {
+void grid_problems_end(struct grid_problems *problems, const struct run_grid *grid, struct diagnostics *diagnostics) {
   for (size_t i = 0; i < problems->count; i++) {
     const struct kind *kind = &problems->kinds[i];
     struct text hint = {0};

@@ -106,7 +106,7 @@ bool plan_make(struct plan *plan, const struct spec *spec, const struct plan_opt
   }
   struct corpora corpora = {.plan = plan, .options = options};
   plan->grid = arena_alloc(&plan->arena, sizeof *plan->grid);
-  *plan->grid = (struct grid){
+  *plan->grid = (struct run_grid){
       .arena = &plan->arena, .spec = spec, .dtype = plan->dtype, .find_corpus = find_corpus, .find_context = &corpora};
   bool fine = grid_expand(plan->grid, plan, diagnostics, error);
   plan->grid->find_context = NULL;  // all corpora are known now: nothing is looked for when runs are made again
