@@ -344,6 +344,7 @@ enum exit_code coordinator_execute(const struct coordinator_set *set, const stru
   }
   watched_signals(&watched);
   sigprocmask(SIG_BLOCK, &watched, &before);
+  signal(SIGPIPE, SIG_IGN);  // whoever read the progress may leave: the runs go on
   signal(SIGXFSZ, SIG_IGN);  // a file size limit is an error of the write, like a full disk
   c->began = seconds_now();
   c->progress =
@@ -363,6 +364,7 @@ enum exit_code coordinator_execute(const struct coordinator_set *set, const stru
   store_close(c->store);
   free(c->workers);
   arena_free(&c->arena);
+  signal(SIGPIPE, SIG_DFL);
   sigprocmask(SIG_SETMASK, &before, NULL);
   close(lock);
   free(c);
