@@ -119,6 +119,44 @@ static void wrong_lengths(void) {
   arena_free(&arena);
 }
 
+// Whatever becomes of a good file's header, opening it is refused or leaves tensors that can be read in full.
+static void mutated(void) {
+  struct arena arena = {0};
+  const struct safetensors_tensor tensors[] = {
+      {.name = "a.weight", .dtype = "F32", .dimensions = 2, .shape = {2, 2}, .begin = 0, .end = 16},
+      {.name = "b", .dtype = "BF16", .dimensions = 1, .shape = {4}, .begin = 16, .end = 24}};
+  struct text good = {0};
+  safetensors_header(tensors, 2, &good);
+  size_t header = good.length;
+  text_append(&good, "0123456789abcdef01234567", 24);
+  int opened = 0;
+  for (uint64_t i = 0; i < 1500; i++) {
+    struct error error = {0};
+    struct safetensors_file file;
+    char *bytes = arena_copy(&arena, good.bytes, good.length);
+    uint64_t changes = 1 + random_below(1, 1005, i, 0, 3);
+    for (uint64_t k = 0; k < changes; k++)
+      bytes[random_below(1, 1006, i, k, header)] = "0123456789{}[]\",:-eF \xff"[random_below(1, 1007, i, k, 23)];
+    FILE *out = fopen(path, "wb");
+    fwrite(bytes, 1, good.length - (i % 5 == 0), out);
+    fclose(out);
+    if (!safetensors_open(&arena, path, &file, &error)) {
+      CHECK(error.code == EXIT_USAGE_ERROR);
+      continue;
+    }
+    opened++;
+    for (int t = 0; t < file.count; t++) {
+      char data[24];
+      size_t length = (size_t)(file.tensors[t].end - file.tensors[t].begin);
+      CHECK(length <= sizeof data && safetensors_read(&file, &file.tensors[t], 0, data, length, &error));
+    }
+    safetensors_close(&file);
+  }
+  CHECK(opened > 0 && opened < 1500);
+  text_free(&good);
+  arena_free(&arena);
+}
+
 int main(void) {
   struct error error = {0};
   if (!mkdtemp(folder)) return 1;
@@ -127,6 +165,7 @@ int main(void) {
   RUN(reads_others);
   RUN(malformed);
   RUN(wrong_lengths);
+  RUN(mutated);
   folder_remove(folder, &error);
   return check_end();
 }
