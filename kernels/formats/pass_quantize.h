@@ -80,6 +80,7 @@ INLINE float range_squares(const float *x, int64_t count) {
 // 2^floor(log2 v), 2^(nearest integer to log2 v), 2^ceil(log2 v) for v > 0, kept within normal numbers.
 INLINE float power_of_two(float v, enum scale_type type) {
   uint32_t bits = float_bits(v), exponent = bits >> 23 & 0xFF, mantissa = bits & 0x7FFFFF;
+  if (exponent == 255) return v;                                     // not finite, and stays so
   if (type == SCALE_POWER_ROUND && mantissa > 0x3504F3) exponent++;  // sqrt(2)
   if (type == SCALE_POWER_CEIL && mantissa > 0) exponent++;
   if (exponent < 1) exponent = 1;
