@@ -51,6 +51,10 @@ bool fit_setup(struct fit *fit, struct error *error);
 
 // Finds the stage's minimum from many starts. elements (struct element.value) of earlier stages are set before.
 bool fit_search(struct fit *fit, struct fit_stage *stage, struct error *error);
+// Looks for lower minima around the one found, in rounds of random hops along the flat directions.
+void fit_hop(const struct fit *fit, struct arena *arena, struct fit_stage *stage, struct workspace **spaces);
+// Takes a lower minimum: the one held before becomes the first of the others.
+void stage_lower(struct arena *arena, struct fit_stage *stage, const double *x, struct polish_result polished);
 // What GSL's trust-region least squares (reweighted) and BFGS reach from x; x is moved to the better of the two. NAN
 // for one that failed.
 void fit_gsl(struct workspace *workspace, double *x, double *trust_region, double *bfgs);
@@ -60,6 +64,8 @@ void fit_bootstrap(struct fit *fit);
 bool fit_derive(struct fit *fit, struct error *error);
 // Condition number, coefficients at bounds or not identified: their status and warnings.
 void fit_identify(struct fit *fit);
+
+enum { REMEMBERED_MINIMA = 3 };  // further minima of a stage, which resamples start from too
 
 double element_value(const struct element *element, double internal);
 double element_internal(const struct element *element, double value);

@@ -147,7 +147,7 @@ void fit_bootstrap(struct fit *fit) {
       if (fit->stages[s].free_count)
         resampling.spaces[t * fit->stage_count + s] = workspace_new(&fit->arena, &fit->stages[s].problem);
   }
-  parallel_for(count, threads, resample_one, &resampling);
+  parallel_tasks(count, threads, resample_one, &resampling);
   for (size_t b = 0; b < count; b++) result->bootstrap_failed += resampling.failed[b];
   for (size_t e = 0; e < n; e++) {
     struct coefficient *coefficient = &result->coefficients[e];

@@ -10,9 +10,9 @@
 
 enum {
   START_LIMIT = 5000,
-  SCREEN_ROWS = 4096,     // larger tables are screened on as many rows
-  PROMISING = 128,        // starts that are descended fully, at most
-  REMEMBERED_MINIMA = 3,  // further minima that resamples start from too
+  SCREEN_ROWS = 4096,  // larger tables are screened on as many rows
+  PROMISING = 128,     // starts that are descended fully, at most
+  BOTH_WAYS = 1000,    // up to so many starts are descended from both with and without least squares first
 };
 
 struct search {
@@ -20,7 +20,8 @@ struct search {
   struct fit_stage *stage;
   const struct problem *screen;                // the stage's problem, or one of fewer rows
   struct workspace **screen_spaces, **spaces;  // one a thread
-  size_t start_count;
+  size_t start_count;                          // ways down: twice the points of the grid when both ways are gone
+  size_t points;
   int free_count;
   double *x;                       // [start_count][free_count]
   double *objective;               // [start_count]
@@ -61,14 +62,16 @@ static void make_starts(struct search *search) {
   }
   double limit = fit->options->starts > 0 ? fit->options->starts : START_LIMIT;
   bool sampled = product > limit;
-  search->start_count = (size_t)(sampled ? limit : product);
+  search->points = (size_t)(sampled ? limit : product);
+  size_t ways = search->points <= BOTH_WAYS && isfinite(stage->problem.delta) ? 2 : 1;
+  search->start_count = ways * search->points;
   search->x = memory_get(search->start_count * (size_t)stage->free_count * sizeof *search->x);
   for (size_t s = 0; s < search->start_count; s++) {
-    size_t rest = s;
+    size_t point = s / ways, rest = point;
     for (int axis = 0; axis < axes; axis++) {
       size_t size = (size_t)axis_size[axis], choice = rest % size;
       rest /= size;
-      if (sampled) choice = random_below(fit->options->seed, RANDOM_STREAM_STARTS, s, (uint64_t)axis, size);
+      if (sampled) choice = random_below(fit->options->seed, RANDOM_STREAM_STARTS, point, (uint64_t)axis, size);
       for (int i = 0; i < stage->free_count; i++) {
         if (axis_of[i] != axis) continue;
         const double *values;
@@ -110,13 +113,13 @@ static bool thin_problem(struct search *search, struct problem *thin, struct err
   return thin->program != NULL;
 }
 
-// Least squares brings a far start near; the objective itself then decides where it goes.
+// Least squares brings a far start near, but brings many to the same place; so it comes first on every other way only.
 static void screen_one(void *context, size_t start, int thread) {
   struct search *search = context;
   struct workspace *workspace = search->screen_spaces[thread];
   double *x = search->x + start * (size_t)search->free_count;
   struct problem squares = *search->screen;
-  if (isfinite(squares.delta)) {
+  if (isfinite(squares.delta) && start % 2 == 0) {
     squares.delta = INFINITY;
     workspace_use(workspace, &squares);
     descend(workspace, x, NULL, 10, 1e-3);
@@ -195,7 +198,7 @@ static void take_minima(struct search *search, size_t promising) {
       stage->others[stage->other_count++] = x;
     }
   }
-  stage->starts = (int64_t)search->start_count;
+  stage->starts = (int64_t)search->points;
   stage->descended = (int64_t)promising;
 }
 
@@ -211,11 +214,21 @@ static void second_opinion(struct search *search, const double *screened) {
   memcpy(x, screened, n * sizeof *x);
   fit_gsl(workspace, x, &stage->trust_region_objective, &stage->bfgs_objective);
   struct polish_result polished = polish(workspace, x, NULL, 100);
-  if (!(polished.objective < stage->objective) || same_objective(stage, polished.objective, stage->objective)) return;
-  stage->other_objectives[0] = stage->objective;
+  if (polished.objective < stage->objective && !same_objective(stage, polished.objective, stage->objective))
+    stage_lower(&search->fit->arena, stage, x, polished);
+}
+
+void stage_lower(struct arena *arena, struct fit_stage *stage, const double *x, struct polish_result polished) {
+  size_t n = (size_t)stage->free_count;
+  if (stage->other_count < REMEMBERED_MINIMA) stage->other_count++;
+  for (int k = stage->other_count - 1; k > 0; k--) {
+    stage->others[k] = stage->others[k - 1];
+    stage->other_objectives[k] = stage->other_objectives[k - 1];
+  }
   stage->others[0] = stage->x;
-  if (!stage->other_count) stage->other_count = 1;
-  stage->x = x;
+  stage->other_objectives[0] = stage->objective;
+  stage->x = arena_array(arena, n + 1, sizeof *stage->x);
+  memcpy(stage->x, x, n * sizeof *stage->x);
   stage->objective = polished.objective;
   stage->stationarity = polished.stationarity;
   stage->stationary = polished.stationary;
@@ -285,7 +298,7 @@ bool fit_search(struct fit *fit, struct fit_stage *stage, struct error *error) {
       search.screen->program == stage->program ? search.spaces : spaces_for(&fit->arena, search.screen, threads);
   search.objective = memory_get(search.start_count * sizeof *search.objective);
   search.order = memory_get(search.start_count * sizeof *search.order);
-  parallel_for(search.start_count, threads, screen_one, &search);
+  parallel_tasks(search.start_count, threads, screen_one, &search);
   for (size_t s = 0; s < search.start_count; s++) search.order[s] = s;
   qsort_r(search.order, search.start_count, sizeof *search.order, compare_objectives, search.objective);
   bool fine = isfinite(search.objective[search.order[0]]);
@@ -293,16 +306,17 @@ bool fit_search(struct fit *fit, struct fit_stage *stage, struct error *error) {
     error_set(error, EXIT_USAGE_ERROR,
               "%s: the law %s gives no finite loss for these rows from any of its %zu starts; look at the columns and "
               "at --fix",
-              fit->table->source, fit->law->name, search.start_count);
+              fit->table->source, fit->law->name, search.points);
   } else {
     size_t promising = promising_count(&search);
     double *screened = arena_array(&fit->arena, (size_t)stage->free_count + 1, sizeof *screened);
     memcpy(screened, search.x + search.order[0] * (size_t)stage->free_count,
            (size_t)stage->free_count * sizeof *screened);
     search.polished = arena_array(&fit->arena, promising, sizeof *search.polished);
-    parallel_for(promising, threads, descend_one, &search);
+    parallel_tasks(promising, threads, descend_one, &search);
     take_minima(&search, promising);
     second_opinion(&search, screened);
+    fit_hop(fit, &fit->arena, stage, search.spaces);
     if (lad) sharpen(&search);
   }
   for (int i = 0; fine && i < stage->free_count; i++) fit->elements[stage->free[i]].value = stage->x[i];

@@ -35,7 +35,7 @@ static void *work(void *argument) {
   return NULL;
 }
 
-void parallel_for(size_t count, int threads, void (*body)(void *context, size_t index, int thread), void *context) {
+void parallel_tasks(size_t count, int threads, void (*body)(void *context, size_t index, int thread), void *context) {
   struct loop loop = {.count = count, .body = body, .context = context};
   struct worker workers[THREAD_LIMIT];
   int wanted = parallel_threads(threads), started = 1;

@@ -57,7 +57,7 @@ struct block {  // of one evaluation
   double weight[PROGRAM_BLOCK];     // of the row
   double slope[PROGRAM_BLOCK];      // weight * psi
   double curvature[PROGRAM_BLOCK];  // weight * psi / r, or weight * psi'
-  const double *adjoint[256];
+  const double *adjoint[PROGRAM_LEAVES];
 };
 
 FOR_EVERY_MACHINE static double block_loss(struct block *block, const double *restrict prediction,
@@ -163,7 +163,7 @@ double problem_evaluate(struct workspace *workspace, const double *x, const doub
 void problem_frozen_gradient(struct workspace *workspace, const double *x, double *sum) {
   const struct problem *problem = workspace->problem;
   const struct program *program = problem->program;
-  const double *adjoint[256];
+  const double *adjoint[PROGRAM_LEAVES];
   memset(sum, 0, (size_t)problem->free_count * sizeof *sum);
   set_elements(workspace, x);
   for (size_t row = 0, n; row < program->padded; row += n) {
@@ -189,7 +189,7 @@ bool problem_jacobian(struct workspace *workspace, const double *x, double *resi
   const struct problem *problem = workspace->problem;
   const struct program *program = problem->program;
   size_t free_count = (size_t)problem->free_count;
-  const double *adjoint[256];
+  const double *adjoint[PROGRAM_LEAVES];
   bool finite = true;
   set_elements(workspace, x);
   if (jacobian) memset(jacobian, 0, program->rows * free_count * sizeof *jacobian);

@@ -11,8 +11,9 @@
 #include "fitting/law.h"
 
 enum {
-  PROGRAM_BLOCK = 64,  // rows a pass
-  PROGRAM_LANES = 8,   // row counts are padded to multiples of this
+  PROGRAM_BLOCK = 64,    // rows a pass
+  PROGRAM_LANES = 8,     // row counts are padded to multiples of this
+  PROGRAM_LEAVES = 256,  // parameters in a formula
 };
 
 // One scalar that may be fitted: a parameter, or one category of a per-category parameter.

@@ -138,6 +138,10 @@ static int find_element(const struct builder *builder, int parameter, const char
 
 static int add_leaf(struct builder *builder, const char *key, int element, const int *index) {
   struct program *program = builder->program;
+  if (program->leaf_count == PROGRAM_LEAVES) {
+    error_set(builder->error, EXIT_USAGE_ERROR, "the formula has more than %d parameters", PROGRAM_LEAVES);
+    return -1;
+  }
   int reg = new_registers(builder, 1, key);
   if (reg < 0) return -1;
   program->active[reg] = true;
@@ -249,47 +253,97 @@ static bool is_call(const struct expression_node *node, const char *name) {
   return node->kind == EXPRESSION_CALL && strcmp(node->text, name) == 0;
 }
 
-static bool positive(struct builder *builder, const struct expression_node *node);
+// What is known of a value whatever the parameters are.
+enum sign { SIGN_UNKNOWN, SIGN_NOT_NEGATIVE, SIGN_POSITIVE };
 
-static bool all_positive(struct builder *builder, const struct expression_node *node, int from) {
-  for (int i = from; i < node->count; i++)
-    if (!positive(builder, node->arguments[i])) return false;
-  return node->count > from;
+static enum sign sign_of(struct builder *builder, const struct expression_node *node);
+
+static enum sign lowest_sign(struct builder *builder, const struct expression_node *node, int from) {
+  enum sign lowest = SIGN_POSITIVE;
+  for (int i = from; i < node->count && lowest; i++) {
+    enum sign sign = sign_of(builder, node->arguments[i]);
+    if (sign < lowest) lowest = sign;
+  }
+  return lowest;
 }
 
-// True when the value is above 0 whatever the parameters are.
-static bool positive(struct builder *builder, const struct expression_node *node) {
-  if (!has_parameter(builder->law, node)) {
-    struct error error = {0}, *outer = builder->error;
-    builder->error = &error;  // what cannot be computed is reported when it is compiled
-    int reg = node->kind == EXPRESSION_TEXT ? -1 : data_register(builder, node);
-    builder->error = outer;
-    if (reg < 0) return false;
-    if (builder->program->constant[reg]) return builder->program->constants[reg] > 0;
-    for (size_t i = 0; i < builder->program->rows; i++)
-      if (!(builder->program->columns[reg][i] > 0)) return false;
-    return true;
+static enum sign highest_sign(struct builder *builder, const struct expression_node *node) {
+  enum sign highest = SIGN_UNKNOWN;
+  for (int i = 0; i < node->count; i++) {
+    enum sign sign = sign_of(builder, node->arguments[i]);
+    if (sign > highest) highest = sign;
   }
+  return highest;
+}
+
+static enum sign sign_of_data(struct builder *builder, const struct expression_node *node) {
+  struct error error = {0}, *outer = builder->error;
+  builder->error = &error;  // what cannot be computed is reported when it is compiled
+  int reg = node->kind == EXPRESSION_TEXT ? -1 : data_register(builder, node);
+  builder->error = outer;
+  if (reg < 0) return SIGN_UNKNOWN;
+  const struct program *program = builder->program;
+  enum sign lowest = SIGN_POSITIVE;
+  for (size_t i = 0; i < program->rows; i++) {
+    double value = program->constant[reg] ? program->constants[reg] : program->columns[reg][i];
+    if (!(value >= 0)) return SIGN_UNKNOWN;
+    if (value == 0) lowest = SIGN_NOT_NEGATIVE;
+  }
+  return lowest;
+}
+
+// 1 - exp(-x) and 1 - exp(-x / y), the shape of saturation.
+static bool saturates(struct builder *builder, const struct expression_node *node) {
+  if (node->kind != EXPRESSION_SUBTRACT || node->arguments[0]->kind != EXPRESSION_NUMBER ||
+      node->arguments[0]->number < 1 || !is_call(node->arguments[1], "exp") || node->arguments[1]->count != 1)
+    return false;
+  const struct expression_node *exponent = node->arguments[1]->arguments[0];
+  if (exponent->kind == EXPRESSION_NEGATE) return sign_of(builder, exponent->arguments[0]) != SIGN_UNKNOWN;
+  return (exponent->kind == EXPRESSION_DIVIDE || exponent->kind == EXPRESSION_MULTIPLY) &&
+         exponent->arguments[0]->kind == EXPRESSION_NEGATE &&
+         sign_of(builder, exponent->arguments[0]->arguments[0]) != SIGN_UNKNOWN &&
+         sign_of(builder, exponent->arguments[1]) != SIGN_UNKNOWN;
+}
+
+static enum sign sign_of_parameter(const struct builder *builder, const struct expression_node *node) {
+  const struct law_parameter *parameter = &builder->law->parameters[law_find_parameter(builder->law, node->text)];
+  return parameter->positive || parameter->low > 0 ? SIGN_POSITIVE
+         : parameter->low >= 0                     ? SIGN_NOT_NEGATIVE
+                                                   : SIGN_UNKNOWN;
+}
+
+static enum sign sign_of(struct builder *builder, const struct expression_node *node) {
+  if (!has_parameter(builder->law, node)) return sign_of_data(builder, node);
   switch (node->kind) {
     case EXPRESSION_NAME:
     case EXPRESSION_INDEXED:
-      return builder->law->parameters[law_find_parameter(builder->law, node->text)].positive;
+      return sign_of_parameter(builder, node);
     case EXPRESSION_ADD:
+      return lowest_sign(builder, node, 0) ? highest_sign(builder, node) : SIGN_UNKNOWN;
     case EXPRESSION_MULTIPLY:
+      return lowest_sign(builder, node, 0);
     case EXPRESSION_DIVIDE:
-      return all_positive(builder, node, 0);
+      return lowest_sign(builder, node, 0);
+    case EXPRESSION_SUBTRACT:
+      return saturates(builder, node) ? SIGN_NOT_NEGATIVE : SIGN_UNKNOWN;
     case EXPRESSION_POWER:
-      return positive(builder, node->arguments[0]);
+      return sign_of(builder, node->arguments[0]);
     case EXPRESSION_CONDITION:
-      return all_positive(builder, node, 1);
+      return lowest_sign(builder, node, 1);
     default:
       break;
   }
-  if (is_call(node, "exp")) return true;
-  if (is_call(node, "pow") && node->count == 2) return positive(builder, node->arguments[0]);
-  return (is_call(node, "sqrt") || is_call(node, "tanh") || is_call(node, "sum") || is_call(node, "mean") ||
-          is_call(node, "min") || is_call(node, "max")) &&
-         all_positive(builder, node, 0);
+  if (is_call(node, "exp")) return SIGN_POSITIVE;
+  if (is_call(node, "pow") && node->count == 2) return sign_of(builder, node->arguments[0]);
+  if (is_call(node, "sqrt") || is_call(node, "tanh") || is_call(node, "min")) return lowest_sign(builder, node, 0);
+  if (is_call(node, "max")) return highest_sign(builder, node);
+  if (is_call(node, "sum") || is_call(node, "mean"))
+    return lowest_sign(builder, node, 0) ? highest_sign(builder, node) : SIGN_UNKNOWN;
+  return SIGN_UNKNOWN;
+}
+
+static bool positive(struct builder *builder, const struct expression_node *node) {
+  return sign_of(builder, node) == SIGN_POSITIVE;
 }
 
 // ---- the two ways to compile a node ---------------------------------------------------------------------------------
@@ -298,6 +352,16 @@ static int compile_value(struct builder *builder, const struct expression_node *
 static int compile_log(struct builder *builder, const struct expression_node *node);
 
 enum { TERM_LIMIT = 16 };
+
+// Every term of a sum, or every argument of a call, is above 0.
+static bool every_positive(struct builder *builder, const struct expression_node *node) {
+  for (int i = 0; i < node->count; i++) {
+    const struct expression_node *part = node->arguments[i];
+    bool nested = part->kind == EXPRESSION_ADD || is_call(part, "sum");
+    if (nested ? !every_positive(builder, part) : !positive(builder, part)) return false;
+  }
+  return true;
+}
 
 // The terms of a sum of positive things.
 static bool collect_terms(const struct expression_node *node, const struct expression_node **terms, int *count) {
@@ -350,8 +414,11 @@ static int compile_log(struct builder *builder, const struct expression_node *no
   switch (node->kind) {
     case EXPRESSION_NAME:
     case EXPRESSION_INDEXED:
-      return leaf_register(builder, node);
+      if (builder->law->parameters[law_find_parameter(builder->law, node->text)].positive)
+        return leaf_register(builder, node);
+      return emit_one(builder, OPERATION_LOG, leaf_register(builder, node));
     case EXPRESSION_ADD:
+      if (!every_positive(builder, node)) return emit_one(builder, OPERATION_LOG, compile_value(builder, node));
       return log_of_sum(builder, node);
     case EXPRESSION_MULTIPLY:
       return chain(builder, node, OPERATION_ADD, true);
@@ -373,9 +440,11 @@ static int compile_log(struct builder *builder, const struct expression_node *no
                     compile_log(builder, arguments[0]));
   if (is_call(node, "sqrt"))
     return emit_two(builder, OPERATION_MULTIPLY, constant_register(builder, 0.5), compile_log(builder, arguments[0]));
-  if (is_call(node, "sum")) return log_of_sum(builder, node);
-  if (is_call(node, "min")) return chain(builder, node, OPERATION_MIN, true);
-  if (is_call(node, "max")) return chain(builder, node, OPERATION_MAX, true);
+  if (every_positive(builder, node)) {
+    if (is_call(node, "sum")) return log_of_sum(builder, node);
+    if (is_call(node, "min")) return chain(builder, node, OPERATION_MIN, true);
+    if (is_call(node, "max")) return chain(builder, node, OPERATION_MAX, true);
+  }
   return emit_one(builder, OPERATION_LOG, compile_value(builder, node));
 }
 
