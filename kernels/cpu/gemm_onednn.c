@@ -230,9 +230,24 @@ failed:
                    status_name(status));
 }
 
-static bool amx_present(void) {
+static bool has_isa(dnnl_cpu_isa_t wanted) {
   dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
-  return isa != dnnl_cpu_isa_all && (isa & dnnl_cpu_isa_avx512_core_amx) == dnnl_cpu_isa_avx512_core_amx;
+  return isa != dnnl_cpu_isa_all && (isa & wanted) == wanted;
+}
+static const char *isa_in_use(void) {
+  static const struct {
+    dnnl_cpu_isa_t isa;
+    const char *name;
+  } names[] = {{dnnl_cpu_isa_avx512_core_amx, "avx512_core_amx"},
+               {dnnl_cpu_isa_avx512_core_bf16, "avx512_core_bf16"},
+               {dnnl_cpu_isa_avx512_core_vnni, "avx512_core_vnni"},
+               {dnnl_cpu_isa_avx512_core, "avx512_core"},
+               {dnnl_cpu_isa_avx2, "avx2"},
+               {dnnl_cpu_isa_avx, "avx"},
+               {dnnl_cpu_isa_sse41, "sse41"}};
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+    if (has_isa(names[i].isa)) return names[i].name;
+  return "unknown instruction set";
 }
 
 struct onednn *onednn_open(int threads, struct error *error) {
@@ -279,9 +294,10 @@ void onednn_close(struct onednn *library) {
 
 void onednn_describe(const struct onednn *library, struct text *out) {
   const dnnl_version_t *version = dnnl_version();
-  text_format(out, "oneDNN %d.%d.%d (isa 0x%x%s)", version->major, version->minor, version->patch,
-              (unsigned)dnnl_get_effective_cpu_isa(), amx_present() ? ", AMX" : "");
+  text_format(out, "oneDNN %d.%d.%d (%s)", version->major, version->minor, version->patch, isa_in_use());
 }
 
 bool onednn_bfloat16_supported(const struct onednn *library) { return library->bfloat16; }
-bool onednn_bfloat16_fast(const struct onednn *library) { return library->bfloat16 && amx_present(); }
+bool onednn_bfloat16_fast(const struct onednn *library) {
+  return library->bfloat16 && has_isa(dnnl_cpu_isa_avx512_core_amx);
+}
