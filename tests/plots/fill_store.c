@@ -1,25 +1,28 @@
-// Fills the store of $ISOLOSS_HOME with made-up runs of an experiment, for tests of reports: fill-store KIND SPEC.
+// Fills the store of $ISOLOSS_HOME with made-up runs of an experiment, for tests of reports: fill-store KIND EXPERIMENT
+// SPEC.
 //   plain       sizes x tokens, all done, with a fit     pending   the same, nothing has run
 //   failed      all failed or diverged                   partly    some of each, and a fit of the rest
 //   synthetic   zipfmem with a known irreducible loss    mixed     two data types and several formats
 //   hostile     names and messages full of markup
-// The experiment is described by the file SPEC; its text is kept as it is.
+// The experiment is described by the file SPEC, whose text is kept as it is; LAWS is the folder of the laws that ship.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "fitting/fitting.h"
 #include "results/store.h"
 
 static const struct { double a, alpha, b, beta, e; } law = {28, 0.36, 46, 0.33, 0.9};
 
 struct filler {
-  const char *kind, *name;
+  const char *kind, *name, *laws;
   struct store *store;
   struct arena arena;
-  struct text rows;  // of the fit's document
-  const char *ids[256];
-  size_t count, fitted, excluded;
+  const char *ids[256], *formats[256];
+  double sizes[256], tokens[256], losses[256];
+  bool held_out[256];
+  size_t count;
 };
 
 static void stop(const struct error *error) {
@@ -98,11 +101,14 @@ static void add_run(struct filler *f, const char *width, const char *tokens, con
   if (!store_run_add(f->store, &record, &error)) stop(&error);
   size_t n = f->count;
   f->ids[f->count++] = id;
+  f->losses[n] = NAN;
   if (is(f, "pending")) return;
   double size = (double)record.quantities.parameters.non_embedding, seen = (double)config.train.tokens;
   double eff = strcmp(format, "none") == 0 ? 1 : 0.5;
-  double predicted = law.e + law.a * pow(size * eff, -law.alpha) + law.b * pow(seen, -law.beta);
-  double loss = predicted * noise(n);
+  double loss = law.e + law.a * pow(size * eff, -law.alpha) + law.b * pow(seen, -law.beta);
+  // A synthetic source whose loss falls faster at first than the law knows, as real ones do.
+  if (synthetic) loss = 0.7509 + 30 * pow(size, -0.5) + 8 * pow(seen, -1.0 / 3) + 8e4 / seen;
+  loss *= noise(n);
   const char *state = "done", *message = NULL;
   if (is(f, "failed") || (is(f, "partly") && n % 5 == 1)) {
     state = n % 2 ? "failed" : "diverged";
@@ -133,45 +139,58 @@ static void add_run(struct filler *f, const char *width, const char *tokens, con
   };
   if (!store_run_update(f->store, id, fields, sizeof fields / sizeof *fields, &error)) stop(&error);
   put_curve(f, id, seen, (double)config.train.batch_tokens, size, &error);
-  if (!done) {
-    f->excluded++;
-    return;
-  }
-  bool held_out = is(f, "plain") && config.model.width == 128;
-  text_format(&f->rows, "%s{\"name\":\"%s\",\"use\":\"%s\",\"observed\":%.17g,\"predicted\":%.17g}",
-              f->rows.length ? "," : "", id, held_out ? "held out" : "fitted", loss, predicted);
-  f->fitted += !held_out;
+  f->sizes[n] = size;
+  f->tokens[n] = seen;
+  f->formats[n] = format;
+  f->losses[n] = done ? loss : NAN;
+  f->held_out[n] = is(f, "plain") && config.model.width == 128;
 }
 
-static void put_fit(struct filler *f, const char *name) {
+// Fits the law that the shipped file describes, as `isoloss fit` would, and keeps the document.
+static void put_fit(struct filler *f, const char *law_name) {
   struct error error = {0};
-  double beta = is(f, "synthetic") ? 0.52 : law.beta;
+  struct diagnostics diagnostics = {0};
+  struct law fitted = {0};
+  struct fit_result result = {0};
+  struct table table;
+  table_init(&table, "made-up runs", f->count);
+  size_t parameters = table_add_number(&table, "parameters", ROLE_QUANTITY),
+         tokens = table_add_number(&table, "tokens", ROLE_QUANTITY),
+         loss = table_add_number(&table, "loss", ROLE_OUTCOME), test = table_add_number(&table, "test", ROLE_SETTING),
+         format = table_add_category(&table, "format", ROLE_SETTING);
+  for (size_t i = 0; i < f->count; i++) {
+    table_name_row(&table, i, f->ids[i]);
+    table.columns[parameters].numbers[i] = f->sizes[i];
+    table.columns[tokens].numbers[i] = f->tokens[i];
+    table.columns[loss].numbers[i] = f->losses[i];
+    table.columns[test].numbers[i] = f->held_out[i];
+    table_set_category(&table, format, i, f->formats[i]);
+  }
+  struct fit_options options = {.holdout = "test == 1", .parameter_count = "non-embedding", .bootstrap = 100};
+  if (!law_load(&fitted, arena_format(&f->arena, "%s/%s.yaml", f->laws, law_name), &diagnostics, &error) ||
+      !fit_run(&fitted, &table, &options, &result, &error))
+    stop(&error);
   struct text document = {0};
-  text_format(&document,
-              "{\"name\":\"%s\",\"law\":\"chinchilla\",\"rows\":%zu,\"excluded\":%zu,\"held_out\":%zu,"
-              "\"objective\":3.218e-05,\"parameters\":{"
-              "\"E\":{\"value\":%.17g,\"low\":0.84,\"high\":0.95,\"se\":0.028},"
-              "\"A\":{\"value\":%.17g,\"low\":21.5,\"high\":37.2,\"se\":4.1},"
-              "\"alpha\":{\"value\":%.17g,\"low\":0.331,\"high\":0.389,\"se\":0.015},"
-              "\"B\":{\"value\":%.17g,\"low\":33.1,\"high\":66,\"se\":8.6},"
-              "\"beta\":{\"value\":%.17g,\"low\":%.3g,\"high\":%.3g,\"se\":0.012}},"
-              "\"starts\":4500,\"starts_agreeing\":812,\"runner_up_objective\":4.1e-05,\"holdout_error\":%s,"
-              "\"residual_rms\":0.0041,\"derived\":{},\"table\":[%s]}",
-              name, f->fitted, f->excluded, f->count - f->fitted - f->excluded, law.e, law.a, law.alpha, law.b, beta,
-              beta - 0.03, beta + 0.03, is(f, "plain") ? "0.0052" : "null", text_string(&f->rows));
-  if (!store_fit_put(f->store, f->name, name, "chinchilla", text_string(&document), &error)) stop(&error);
+  struct json_writer json = json_writer(&document, false);
+  fit_result_json(&result, &json);
+  if (!store_fit_put(f->store, f->name, result.name, result.law, text_string(&document), &error)) stop(&error);
   text_free(&document);
+  diagnostics_free(&diagnostics);
+  fit_result_free(&result);
+  law_free(&fitted);
+  table_free(&table);
 }
 
 int main(int argc, char **argv) {
   struct filler f = {0};
   struct error error = {0};
-  if (argc != 4) {
-    fprintf(stderr, "usage: fill-store KIND EXPERIMENT SPEC\n");
+  if (argc != 5) {
+    fprintf(stderr, "usage: fill-store KIND EXPERIMENT SPEC LAWS\n");
     return 2;
   }
   f.kind = argv[1];
   f.name = argv[2];
+  f.laws = argv[4];
   const char *spec = file_read(&f.arena, argv[3], NULL, &error);
   if (!spec || !(f.store = store_open_home(STORE_CREATE, &error))) stop(&error);
   bool hostile = is(&f, "hostile");
@@ -191,12 +210,12 @@ int main(int argc, char **argv) {
         add_run(&f, widths[w], tokens[t], formats[format], is(&f, "mixed") && w > 1 ? "bfloat16" : "float32");
   if (!store_experiment_set_runs(f.store, f.name, f.ids, f.count, &error)) stop(&error);
   if (!is(&f, "pending") && !is(&f, "failed")) put_fit(&f, "chinchilla");
+  if (is(&f, "mixed")) put_fit(&f, "effective-parameters");
   if (hostile) {
     struct claim_record claims[] = {{"a < b & c > \"d\"", "not held", "<i>numbers</i>"}};
     if (!store_claims_set(f.store, f.name, claims, 1, &error)) stop(&error);
   }
   store_close(f.store);
-  text_free(&f.rows);
   arena_free(&f.arena);
   return 0;
 }

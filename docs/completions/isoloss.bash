@@ -1,0 +1,123 @@
+# Bash completion of isoloss: commands, options and their values, specs, tables, experiments. Commands and options are
+# asked of the program itself (--help), so that they are always those of the version that runs.
+
+# The commands of `isoloss --help`, one a line.
+_isoloss_commands() {
+  "$1" --help 2>/dev/null | sed -n '/^commands:/,/^$/s/^  \([a-z][a-z-]*\) .*/\1/p'
+}
+
+# The long options of `isoloss COMMAND --help`; those that take a value end in "=" when $3 is "with-values".
+_isoloss_options() {
+  "$1" "$2" --help 2>/dev/null |
+    sed -n 's/^  \(-[a-zA-Z], \|    \)--\([a-z][a-z-]*\)\( [^ ]\)\{0,1\}.*/--\2\3/p' |
+    sed "$([ "${3-}" = with-values ] && echo 's/ .*/=/;t;d' || echo 's/ .*//')"
+}
+
+_isoloss_experiments() {
+  "$1" status --json 2>/dev/null | sed -n '/"experiments"/,/^  ]/s/.*"name": "\([^"]*\)".*/\1/p'
+}
+
+_isoloss_laws() {
+  "$1" laws 2>/dev/null | sed -n 's/^\([a-z][^ ]*\) .*/\1/p'
+}
+
+# Files whose names match the pattern, and folders.
+_isoloss_files() {
+  local pattern=$1 file
+  while IFS= read -r file; do
+    # shellcheck disable=SC2254
+    case $file in
+    $pattern) COMPREPLY+=("$file") ;;
+    *) [ -d "$file" ] && COMPREPLY+=("$file/") ;;
+    esac
+  done < <(compgen -f -- "$current")
+  compopt -o filenames -o nospace 2>/dev/null
+  [ ${#COMPREPLY[@]} -eq 1 ] && [ "${COMPREPLY[0]%/}" = "${COMPREPLY[0]}" ] && compopt +o nospace 2>/dev/null
+}
+
+_isoloss_words() {
+  local word
+  while IFS= read -r word; do COMPREPLY+=("$word"); done < <(compgen -W "$1" -- "$current")
+}
+
+_isoloss_value() {
+  case $1 in
+  --objective) _isoloss_words 'huber:1e-3 least-squares lad' ;;
+  --residual) _isoloss_words 'log plain' ;;
+  --open) _isoloss_words 'yes no' ;;
+  --source | -s) _isoloss_words 'gcide english linux-core kjv zipfmem markov2' ;;
+  --tokenizer | -t) _isoloss_words 'bytes sentencepiece uint16 uint32' ;;
+  --law | -l) _isoloss_words "$(_isoloss_laws "$program")" && [ ${#COMPREPLY[@]} -gt 0 ] || _isoloss_files '*.yaml' ;;
+  --output | -o | --files | -f) _isoloss_files '*' ;;
+  --figures) _isoloss_files '' ;;
+  esac
+}
+
+_isoloss() {
+  local program=${COMP_WORDS[0]} current=${COMP_WORDS[COMP_CWORD]} before='' command='' i
+  COMPREPLY=()
+  [ "$COMP_CWORD" -gt 0 ] && before=${COMP_WORDS[COMP_CWORD - 1]}
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    case ${COMP_WORDS[i]} in
+    -*) ;;
+    *)
+      command=${COMP_WORDS[i]}
+      break
+      ;;
+    esac
+  done
+  if [ -z "$command" ]; then
+    _isoloss_words "$(_isoloss_commands "$program") help --help --version"
+    return
+  fi
+  if [ "$command" = help ]; then
+    _isoloss_words "$(_isoloss_commands "$program")"
+    return
+  fi
+  # "--name=value" comes as three words where = breaks words.
+  local option=$before
+  if [ "$before" = = ]; then
+    option=${COMP_WORDS[COMP_CWORD - 2]}
+  elif [ "$current" = = ]; then
+    option=$before current=''
+  fi
+  case $option in
+  -?)
+    _isoloss_value "$option"
+    [ ${#COMPREPLY[@]} -gt 0 ] && return
+    ;;
+  --*)
+    if _isoloss_options "$program" "$command" with-values | grep -qxF -- "$option="; then
+      _isoloss_value "$option"
+      return
+    fi
+    ;;
+  esac
+  case $current in
+  -*)
+    _isoloss_words "$(_isoloss_options "$program" "$command") --help"
+    return
+    ;;
+  esac
+  case $command in
+  check | plan | run) _isoloss_files '*.y*ml' ;;
+  fit)
+    _isoloss_files '*.y*ml'
+    _isoloss_files '*.csv'
+    ;;
+  status | runs | report)
+    _isoloss_words "$(_isoloss_experiments "$program")"
+    _isoloss_files '*.y*ml'
+    ;;
+  laws) _isoloss_words "$(_isoloss_laws "$program")" ;;
+  data)
+    case $before in
+    data) _isoloss_words 'prepare list show' ;;
+    prepare) _isoloss_files '*.y*ml' ;;
+    esac
+    ;;
+  train) _isoloss_files '*.json' ;;
+  esac
+}
+
+complete -F _isoloss isoloss
