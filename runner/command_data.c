@@ -275,6 +275,9 @@ static bool sample_text(const struct corpus *corpus, int64_t lines, struct text 
     if (at) at++;
   }
   if (at && *at) out->bytes[out->length = (size_t)(at - out->bytes)] = '\0';
+  // Text without line ends: no more than lines of 200 bytes would be, cut between characters.
+  size_t most = (size_t)(lines > 0 ? lines : 0) * 200;
+  if (out->length > most) out->bytes[out->length = utf8_valid_prefix(out->bytes, most)] = '\0';
   return fine;
 }
 

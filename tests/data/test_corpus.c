@@ -1,6 +1,8 @@
 // Prepared corpora: splits, digests, windows, epochs, errors, all on small files made here.
+#include <glob.h>
 #include <signal.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -89,8 +91,6 @@ static void finds_and_prepares(void) {
   CHECK(strstr(corpus_manifest(corpus), "a-007.txt") != NULL);
   corpus_close(corpus);
   CHECK(!corpus_open(location.path, "0123", NULL, &error) && strstr(error.text, "digest"));
-  // Nothing half-made is left behind.
-  CHECK(!file_exists(scratch_path(&arena, "isoloss/corpora/.building")));
 }
 
 // The validation split's text, window by window (all of it but the last few tokens).
@@ -497,6 +497,26 @@ static void survives_kills(void) {
   }
 }
 
+// A full disk (here: files may not grow): a clear error, nothing left, and the next attempt succeeds.
+static void full_disk(void) {
+  write_texts("f", 0, 100);
+  struct run_config config = files_config("f-*.txt");
+  struct rlimit before, tight;
+  CHECK(getrlimit(RLIMIT_FSIZE, &before) == 0);
+  tight = before;
+  tight.rlim_cur = 50000;
+  signal(SIGXFSZ, SIG_IGN);
+  fflush(stdout);
+  CHECK(setrlimit(RLIMIT_FSIZE, &tight) == 0);
+  const char *reason = refusal(&config, EXIT_ENVIRONMENT);
+  CHECK(setrlimit(RLIMIT_FSIZE, &before) == 0);
+  CHECK(strstr(reason, "cannot write") && strstr(reason, "train.tokens"));
+  glob_t found;
+  CHECK(glob(scratch_path(&arena, "isoloss/corpora/.*.building"), 0, NULL, &found) == GLOB_NOMATCH);
+  globfree(&found);
+  prepare(&config);
+}
+
 int main(int argc, char **argv) {
   scratch_begin();
   RUN(finds_and_prepares);
@@ -512,6 +532,7 @@ int main(int argc, char **argv) {
   RUN(refuses_damage);
   RUN(builds_once);
   RUN(survives_kills);
+  RUN(full_disk);
   arena_free(&arena);
   scratch_end();
   return check_end();

@@ -191,7 +191,7 @@ ENGLISH_PACKAGES = '''sword-comm-tdavid bible-kjv bible-kjv-text anarchism vim-r
 dict-foldoc dict-jargon dict-devil dict-vera fortunes fortunes-min perl-doc gimp-help-en libreoffice-help-en-us
 python3.11-doc linux-doc-6.1 apache2-doc postgresql-doc-15 git-doc erlang-doc racket-doc cppreference-doc-en-html
 octave-doc gnuplot-doc debian-policy developers-reference debian-history debian-faq debian-handbook mh-book
-inform-docs manpages manpages-dev freebsd-manpages'''.split()
+manpages manpages-dev freebsd-manpages'''.split()
 
 # Beginning of a package's name: (its files, their converter); all others: HTML pages.
 PARTS = {
