@@ -425,6 +425,12 @@ static void refuses_damage(void) {
   // Truncated: not opened.
   CHECK(truncate(path, (off_t)length - 10) == 0);
   CHECK(!corpus_open(location.path, location.digest, &config, &error) && strstr(error.text, "truncated"));
+  // Preparing sees that and makes it anew.
+  error = (struct error){0};
+  CHECK_TEXT(prepare(&config).digest, location.digest);
+  struct corpus *mended = corpus_open(location.path, location.digest, &config, &error);
+  CHECK(mended && corpus_verify(mended, &error));
+  corpus_close(mended);
   // A token turned into one outside the vocabulary: opened, and found when it is met, not passed on.
   error = (struct error){0};
   for (size_t i = 4096; i < 4096 + 20000; i++) bytes[i] = (char)0xEE;

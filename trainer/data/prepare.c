@@ -27,9 +27,10 @@ static void look_up(const char *cache, const char *key, struct arena *arena, str
   if (!digest || length < DIGEST_LENGTH) return;
   snprintf(location->digest, sizeof location->digest, "%.*s", DIGEST_LENGTH, digest);
   location->path = arena_format(arena, "%s/corpora/%s", cache, location->digest);
-  location->prepared = file_exists(path_join(arena, location->path, "manifest.json")) &&
-                       file_exists(path_join(arena, location->path, "train.tokens")) &&
-                       file_exists(path_join(arena, location->path, "validation.tokens"));
+  // What cannot be opened (damaged, or of an older version) counts as not there: it is made anew.
+  struct corpus *corpus = corpus_open(location->path, location->digest, NULL, &unread);
+  location->prepared = corpus != NULL;
+  corpus_close(corpus);
   if (!location->prepared) *location = (struct corpus_location){.path = arena_string(arena, "")};
 }
 
@@ -200,8 +201,11 @@ static bool build(struct building *building, struct corpus_location *location, s
   corpus_close(old);
   if (intact) return folder_remove(building->folder, error);
   if (!folder_remove(location->path, error)) return false;
-  if (rename(building->folder, location->path) != 0 && errno != EEXIST && errno != ENOTEMPTY)
+  if (rename(building->folder, location->path) != 0) {
+    // Another request with the same content was faster.
+    if (errno == EEXIST || errno == ENOTEMPTY) return folder_remove(building->folder, error);
     return error_set_errno(error, EXIT_ENVIRONMENT, "cannot move the corpus to %s", location->path);
+  }
   return folder_sync(corpora, error);
 }
 
