@@ -75,6 +75,7 @@ const char *const result_columns[] = {
     "tokens_per_second",
     "peak_memory",
     "backend",
+    "device",
     "dtype",
     "gemm",
     "kernel",
@@ -85,14 +86,11 @@ const char *const result_columns[] = {
     "commit_id",
     "message",
     "attempts",
-    "pid",
-    "pid_start",
     "checkpoint",
     "corpus_digest",
     "created_at",
     "started_at",
     "finished_at",
-    "command",
 };
 const size_t result_column_count = sizeof result_columns / sizeof result_columns[0];
 
