@@ -24,7 +24,9 @@ static void print_estimate(FILE *out, const char *name, double value, double low
           isnan(se) ? "" : digits(se, 3, d), note);
 }
 
-static bool is_exponent(const struct law *law, const char *name) {
+// The count of N is told beside every exponent.
+static bool is_exponent(const struct fit_result *result, const struct law *law, const char *name) {
+  if (!result->parameter_count) return false;
   for (int i = 0; i < law->exponent_count; i++)
     if (strcmp(law->exponents[i], name) == 0) return true;
   return false;
@@ -38,13 +40,13 @@ static void print_coefficients(const struct fit_result *result, const struct law
   for (size_t i = 0; i < result->coefficient_count; i++) {
     const struct coefficient *c = &result->coefficients[i];
     snprintf(note, sizeof note, "%s%s%s", c->status == COEFFICIENT_FITTED ? "" : coefficient_status_name(c->status),
-             is_exponent(law, c->parameter) ? "N: " : "",
-             is_exponent(law, c->parameter) ? result->parameter_count : "");
+             is_exponent(result, law, c->parameter) ? "N: " : "",
+             is_exponent(result, law, c->parameter) ? result->parameter_count : "");
     print_estimate(out, c->name, c->value, c->low, c->high, c->se, note);
   }
   for (size_t i = 0; i < result->derived_count; i++) {
     const struct fit_derived *d = &result->derived[i];
-    bool exponent = is_exponent(law, d->name);
+    bool exponent = is_exponent(result, law, d->name);
     snprintf(note, sizeof note, "%s%s%s%s", exponent ? "N: " : "", exponent ? result->parameter_count : "",
              exponent && d->about ? "; " : "", d->about ? d->about : "");
     print_estimate(out, d->name, d->value, d->low, d->high, d->se, note);

@@ -1,0 +1,71 @@
+// What the tests of fitting share.
+#pragma once
+#include "fitting/fitting.h"
+#include "tests/check.h"
+
+// Loads a law; a failure is a failed check.
+static inline bool load_law(struct law *law, const char *name) {
+  struct diagnostics diagnostics = {0};
+  struct error error = {0};
+  bool fine = law_load(law, name, &diagnostics, &error);
+  if (!fine) {
+    diagnostics_print(&diagnostics, stdout, false);
+    check_fail(__FILE__, __LINE__, error.text);
+  }
+  diagnostics_free(&diagnostics);
+  return fine;
+}
+
+// A law from text.
+static inline bool parse_law(struct law *law, const char *text) {
+  struct diagnostics diagnostics = {0};
+  struct error error = {0};
+  bool fine = law_parse(law, "test.yaml", text, strlen(text), &diagnostics, &error);
+  if (!fine) {
+    diagnostics_print(&diagnostics, stdout, false);
+    check_fail(__FILE__, __LINE__, error.text);
+  }
+  diagnostics_free(&diagnostics);
+  return fine;
+}
+
+static inline bool load_table(struct table *table, const char *path) {
+  struct error error = {0};
+  bool fine = table_read_csv(table, path, NULL, 0, &error);
+  if (!fine) check_fail(__FILE__, __LINE__, error.text);
+  return fine;
+}
+
+static inline bool parse_table(struct table *table, const char *text) {
+  struct error error = {0};
+  bool fine = table_parse_csv(table, "test.csv", text, strlen(text), NULL, 0, &error);
+  if (!fine) check_fail(__FILE__, __LINE__, error.text);
+  return fine;
+}
+
+static inline bool run_fit(const struct law *law, const struct table *table, const struct fit_options *options,
+                           struct fit_result *result) {
+  struct error error = {0};
+  bool fine = fit_run(law, table, options, result, &error);
+  if (!fine) check_fail(__FILE__, __LINE__, error.text);
+  return fine;
+}
+
+static inline const struct coefficient *find_coefficient(const struct fit_result *result, const char *name) {
+  static const struct coefficient none = {.name = "", .value = NAN, .low = NAN, .high = NAN, .se = NAN};
+  for (size_t i = 0; i < result->coefficient_count; i++)
+    if (strcmp(result->coefficients[i].name, name) == 0) return &result->coefficients[i];
+  check_fail(__FILE__, __LINE__, name);
+  return &none;
+}
+
+static inline double value_of(const struct fit_result *result, const char *name) {
+  return find_coefficient(result, name)->value;
+}
+
+static inline double derived_of(const struct fit_result *result, const char *name) {
+  for (size_t i = 0; i < result->derived_count; i++)
+    if (strcmp(result->derived[i].name, name) == 0) return result->derived[i].value;
+  check_fail(__FILE__, __LINE__, name);
+  return NAN;
+}

@@ -1,0 +1,208 @@
+// Tests of tables: reading CSV, conditions, reductions.
+#include <stdlib.h>
+
+#include "tests/fitting/fitting_test.h"
+
+static double cell(const struct table *table, const char *column, size_t row) {
+  int c = table_find(table, column);
+  return c < 0 || table->columns[c].kind != COLUMN_NUMBER ? NAN : table->columns[c].numbers[row];
+}
+
+static const char *category(const struct table *table, const char *column, size_t row) {
+  struct value value = table_value(table, (size_t)table_find(table, column), row);
+  return value.kind == VALUE_TEXT ? value.text : "(none)";
+}
+
+static const char *failure(const char *text, const char *map) {
+  static struct error error;
+  struct table table;
+  struct arena arena = {0};
+  struct column_map *maps = NULL;
+  size_t count = 0;
+  error = (struct error){0};
+  if (!map || column_maps_parse(&arena, map, &maps, &count, &error))
+    table_parse_csv(&table, "t.csv", text, strlen(text), maps, count, &error);
+  else
+    table = (struct table){0};
+  table_free(&table);
+  arena_free(&arena);
+  return error.code ? error.text : "no error";
+}
+
+static void reads_csv(void) {
+  struct table table;
+  if (!parse_table(&table,
+                   "\xef\xbb\xbfrun_id,N,D,loss, format ,note\r\n"
+                   "a,1e6,2e7,3.25,none,\"said \"\"so\"\", twice\"\r\n"
+                   "\r\n"
+                   "b, 2000000 ,4e7,NaN,w4a4,\"two\nlines\"\r\n"
+                   "c,3e6,,2.5,,-\r\n"))
+    return;
+  CHECK(table.row_count == 3 && table.column_count == 6);
+  CHECK_TEXT(table.row_names[1], "b");
+  CHECK_NEAR(cell(&table, "parameters", 1), 2e6, 0);  // N is short for it
+  CHECK_NEAR(cell(&table, "N", 2), 3e6, 0);
+  CHECK(isnan(cell(&table, "tokens", 2)) && isnan(cell(&table, "loss", 1)));
+  CHECK_TEXT(category(&table, "format", 1), "w4a4");
+  CHECK_TEXT(category(&table, "format", 2), "(none)");
+  CHECK_TEXT(category(&table, "note", 0), "said \"so\", twice");
+  CHECK_TEXT(category(&table, "note", 1), "two\nlines");
+  CHECK_TEXT(table.columns[table_find(&table, "tokens")].original, "D");
+  table_free(&table);
+  if (!parse_table(&table, "x\n1\n2\n")) return;  // rows without a name are named by their line
+  CHECK_TEXT(table.row_names[1], "line 3");
+  table_free(&table);
+}
+
+static void maps_columns(void) {
+  struct table table;
+  struct arena arena = {0};
+  struct error error = {0};
+  struct column_map *maps;
+  size_t count;
+  const char *text = "N,N_total,loss\n1,10,3\n2,20,4\n";
+  CHECK(column_maps_parse(&arena, "N=N_total", &maps, &count, &error) && count == 1);
+  CHECK(table_parse_csv(&table, "t.csv", text, strlen(text), maps, count, &error));
+  CHECK_NEAR(cell(&table, "parameters", 1), 20, 0);  // the mapped column, not the one that was called so
+  CHECK_TEXT(table.columns[table_find(&table, "parameters")].original, "N_total");
+  table_free(&table);
+  arena_free(&arena);
+  CHECK_TEXT(failure(text, "parameters=N_totl"),
+             "t.csv: parameters=N_totl: there is no column 'N_totl'; did you mean 'N_total'?");
+  CHECK_TEXT(failure(text, "parameters"), "'parameters' in 'parameters' is not of the form name=column");
+}
+
+static void refuses_csv(void) {
+  CHECK_TEXT(failure("", NULL), "t.csv: the table is empty");
+  CHECK_TEXT(failure("a,b\n", NULL), "t.csv: there is a header, but no row");
+  CHECK_TEXT(failure("a,b\n1,2\n3\n", NULL), "t.csv:3:2: the header names 2 columns, but this row ends after 1");
+  CHECK_TEXT(failure("a,b\n1,2\n3,4,5\n", NULL), "t.csv:3:5: the header names 2 columns, but this row has more cells");
+  CHECK_TEXT(failure("a,a\n1,2\n", NULL), "t.csv:1: two columns are named 'a'");
+  CHECK_TEXT(failure("a,\n1,2\n", NULL), "t.csv:1: column 2 of the header has no name");
+  CHECK_TEXT(failure("a,b\n1,\"2\n3\n", NULL), "t.csv:2:3: this quote is never closed");
+  CHECK(strstr(failure("a,b\n1,\"2\"x\n", NULL), "t.csv:2:3: after the quoted cell"));
+  CHECK_TEXT(failure("a,b\n1,\xff\n", NULL), "t.csv:2: the file is not UTF-8 text");
+}
+
+static void filters_rows(void) {
+  struct table table;
+  struct error error = {0};
+  bool keep[4];
+  if (!parse_table(&table, "N,loss,format\n1,3,none\n2,,none\n3,2.5,w4\n4,2.4,\n")) return;
+  CHECK(table_where(&table, "N > 1 and format == 'none'", keep, &error));
+  CHECK(!keep[0] && keep[1] && !keep[2] && !keep[3]);
+  CHECK(table_where(&table, "loss < 2.9", keep, &error));  // a missing number is in no comparison
+  CHECK(!keep[0] && !keep[1] && keep[2] && keep[3]);
+  CHECK(table_where(&table, "format == \"\"", keep, &error) && keep[3] && !keep[0]);
+  CHECK(!table_where(&table, "los < 2.9", keep, &error));
+  CHECK_TEXT(error.text, "condition 'los < 2.9': test.csv: there is no column 'los'; did you mean 'loss'?");
+  error = (struct error){0};
+  CHECK(!table_where(&table, "format == w4", keep, &error));
+  CHECK_TEXT(error.text,
+             "condition 'format == w4': there is no column 'w4'; a text is written in quotes: format == \"w4\"");
+  error = (struct error){0};
+  CHECK(!table_where(&table, "N >", keep, &error));
+  CHECK_TEXT(error.text, "condition 'N >': column 4: expected a value, found the end");
+  error = (struct error){0};
+  CHECK(table_where(&table, "N >= 3", keep, &error));
+  table_keep_rows(&table, keep);
+  CHECK(table.row_count == 2 && cell(&table, "N", 0) == 3);
+  CHECK_TEXT(table.row_names[0], "line 4");
+  table_free(&table);
+}
+
+// Two sizes; learning rates 1, 2, 4; two seeds at each.
+static const char sweep[] =
+    "run_id,N,D,lr,seed,loss\n"
+    "a,1,10,1,1,3.0\nb,1,10,2,1,2.8\nc,1,10,4,1,2.9\n"
+    "d,1,10,1,2,3.2\ne,1,10,2,2,2.9\nf,1,10,4,2,2.6\n"
+    "g,2,10,1,1,2.5\nh,2,10,2,1,2.6\ni,2,10,4,1,\n"
+    "j,2,10,1,2,2.3\nk,2,10,2,2,2.4\nl,2,10,4,2,2.9\n";
+
+static void takes_the_best(void) {
+  struct table table;
+  struct error error = {0};
+  struct reduction reduction;
+  static const char *const axes[] = {"lr", "seed"}, *const keys[] = {"parameters", "tokens"};
+  if (!parse_table(&table, sweep)) return;
+  CHECK(table_best_over(&table, "loss", axes, 2, keys, 2, &reduction, &error));
+  CHECK(reduction.rows_before == 12 && reduction.rows_after == 2 && table.row_count == 2);
+  CHECK_TEXT(table.row_names[0], "f");
+  CHECK_TEXT(table.row_names[1], "j");
+  if (CHECK(reduction.warning_count == 2))
+    CHECK_TEXT(reduction.warnings[0],
+               "the best lr lies on the edge of its grid in 2 of 2 configurations (1 at the lowest, 1 at the highest "
+               "value): widen the grid there");
+  table_free(&table);
+  static const char *const wrong[] = {"lrr"};
+  if (!parse_table(&table, sweep)) return;
+  CHECK(!table_best_over(&table, "loss", wrong, 1, keys, 2, &reduction, &error));
+  CHECK(starts_with(error.text, "best_over: test.csv: there is no column 'lrr'"));
+  table_free(&table);
+}
+
+static void averages(void) {
+  struct table table;
+  struct error error = {0};
+  struct reduction reduction;
+  static const char *const axes[] = {"seed"}, *const keys[] = {"parameters", "tokens", "lr"};
+  if (!parse_table(&table, sweep)) return;
+  CHECK(table_average_over(&table, "loss", axes, 1, keys, 3, &reduction, &error));
+  CHECK(table.row_count == 6);  // the row without a loss is in no average
+  CHECK_NEAR(cell(&table, "loss", 0), 3.1, 1e-15);
+  CHECK(table.row_members[0] == 2 && table.row_members[5] == 1);
+  CHECK_NEAR(cell(&table, "loss", 5), 2.9, 0);
+  CHECK(isnan(cell(&table, "seed", 0)));
+  double squares = pow(log(3.0 / 3.2), 2) + pow(log(2.8 / 2.9), 2) + pow(log(2.9 / 2.6), 2) + pow(log(2.5 / 2.3), 2) +
+                   pow(log(2.6 / 2.4), 2);
+  CHECK(reduction.noise_degrees == 5);
+  CHECK_NEAR(reduction.noise, sqrt(squares / 2 / 5), 1e-14);
+  table_free(&table);
+}
+
+// Columns of role ROLE_SETTING are keys without being named.
+static void settings_are_keys(void) {
+  struct table table;
+  struct error error = {0};
+  struct reduction reduction;
+  static const char *const axes[] = {"lr"};
+  table_init(&table, "made", 4);
+  size_t lr = table_add_number(&table, "lr", ROLE_SETTING), format = table_add_category(&table, "format", ROLE_SETTING);
+  size_t loss = table_add_number(&table, "loss", ROLE_OUTCOME);
+  for (size_t row = 0; row < 4; row++) {
+    table.columns[lr].numbers[row] = (double)(row % 2);
+    table.columns[loss].numbers[row] = 3 - 0.1 * (double)row;
+    table_set_category(&table, format, row, row < 2 ? "none" : "w4");
+  }
+  CHECK(table_best_over(&table, "loss", axes, 1, NULL, 0, &reduction, &error));
+  CHECK(table.row_count == 2);
+  CHECK_NEAR(cell(&table, "loss", 0), 2.9, 1e-15);
+  CHECK_NEAR(cell(&table, "loss", 1), 2.7, 1e-15);
+  table_free(&table);
+}
+
+static void many_categories(void) {
+  struct table table;
+  char name[32];
+  table_init(&table, "many", 20000);
+  size_t column = table_add_category(&table, "name", ROLE_UNKNOWN);
+  for (size_t row = 0; row < 20000; row++) {
+    snprintf(name, sizeof name, "category %zu", row % 7000);
+    table_set_category(&table, column, row, name);
+  }
+  CHECK(table.columns[column].category_count == 7000);
+  CHECK_TEXT(category(&table, "name", 13999), "category 6999");
+  table_free(&table);
+}
+
+int main(void) {
+  RUN(reads_csv);
+  RUN(maps_columns);
+  RUN(refuses_csv);
+  RUN(filters_rows);
+  RUN(takes_the_best);
+  RUN(averages);
+  RUN(settings_are_keys);
+  RUN(many_categories);
+  return check_end();
+}
