@@ -30,7 +30,7 @@ struct worker {
   double started;  // monotonic
   double bytes_per_token;
   struct run_log log;
-  struct events_reader log_before; // where the log ended when the worker was started
+  struct events_reader log_before;  // where the log ended when the worker was started
   char label[96];
 };
 

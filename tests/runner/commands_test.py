@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 
-ISOLOSS = sys.argv[1]
+ISOLOSS = os.path.abspath(sys.argv[1])
 FAKE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fake_trainer.py")
 SPEC = """experiment: tiny
 corpus: {source: markov2}

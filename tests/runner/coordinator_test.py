@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 
-DRIVER = sys.argv[1]
+DRIVER = os.path.abspath(sys.argv[1])
 TRAINER = [sys.executable, "-S", "-E", os.path.join(os.path.dirname(os.path.abspath(__file__)), "fake_trainer.py"),
            "{config}", "{folder}"]
 STEPS = 20
