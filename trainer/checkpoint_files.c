@@ -75,8 +75,8 @@ static void describe(const struct parameter_tensor *tensor, struct safetensors_t
   out->end = out->begin + tensor->count * (int64_t)sizeof(float);
 }
 
-bool model_file_write(struct arena *arena, struct model *model, const char *path, struct digest *digest,
-                      struct error *error) {
+bool tensor_file_write(struct arena *arena, struct model *model, const float *values, const char *path,
+                       struct digest *digest, struct error *error) {
   int count = model->table.tensor_count;
   struct safetensors_tensor *tensors = arena_array(arena, (size_t)count, sizeof *tensors);
   for (int i = 0; i < count; i++) describe(&model->table.tensors[i], &tensors[i]);
@@ -86,11 +86,16 @@ bool model_file_write(struct arena *arena, struct model *model, const char *path
   bool fine = writer_open(&writer, path, error);
   if (fine) {
     fine = writer_add(&writer, header.bytes, header.length, error) &&
-           writer_add_device(&writer, model, model->parameters, model->table.count, error);
+           writer_add_device(&writer, model, values, model->table.count, error);
     fine = writer_close(&writer, fine, digest, error);
   }
   text_free(&header);
   return fine;
+}
+
+bool model_file_write(struct arena *arena, struct model *model, const char *path, struct digest *digest,
+                      struct error *error) {
+  return tensor_file_write(arena, model, model->parameters, path, digest, error);
 }
 
 static bool read_tensor(struct model *model, const struct safetensors_file *file, const struct parameter_tensor *tensor,

@@ -5,6 +5,9 @@
 // The weights as a safetensors file with Hugging Face's names: float32, in the order of the table.
 bool model_file_write(struct arena *arena, struct model *model, const char *path, struct digest *digest,
                       struct error *error);
+// The same for any values laid out as the model's parameters are (gradients, moments; device memory).
+bool tensor_file_write(struct arena *arena, struct model *model, const float *values, const char *path,
+                       struct digest *digest, struct error *error);
 // Reads such a file: every tensor of the model must be there in its shape, and nothing else.
 bool model_file_read(struct arena *arena, struct model *model, const char *path, struct error *error);
 

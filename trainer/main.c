@@ -16,6 +16,7 @@ static void ask_to_stop(int signal) { stop_asked = signal; }
 static const char help_text[] =
     "usage: isoloss-train [--steps N] CONFIG.json\n"
     "       isoloss-train --evaluate CHECKPOINT [--json] CONFIG.json\n"
+    "       isoloss-train --dump-gradients FOLDER [--from CHECKPOINT] CONFIG.json\n"
     "\n"
     "Trains one run. CONFIG.json is the run's configuration, as isoloss writes it into the run's folder; events and\n"
     "checkpoints go into that folder. A run that was interrupted goes on from its newest good checkpoint, with the "
@@ -25,6 +26,9 @@ static const char help_text[] =
     "      --steps N              stop once N steps of the run are done, as a signal would\n"
     "      --evaluate CHECKPOINT  only compute the final loss, with the weights of this checkpoint folder\n"
     "      --json                 print the evaluation as JSON\n"
+    "      --dump-gradients FOLDER  only write weights, first batch, its loss and gradients, to compare with\n"
+    "                             other implementations (safetensors, Hugging Face's names)\n"
+    "      --from CHECKPOINT      with the weights of this checkpoint folder instead of the initial ones\n"
     "  -h, --help                 this text\n"
     "      --version              the version\n"
     "\n"
@@ -79,13 +83,14 @@ static int train(const char *config, int64_t stop_after) {
 }
 
 int main(int argc, char **argv) {
-  enum { STEPS = 256, EVALUATE, JSON, VERSION };
+  enum { STEPS = 256, EVALUATE, JSON, VERSION, DUMP_GRADIENTS, FROM };
   static const struct option options[] = {
       {"steps", required_argument, NULL, STEPS}, {"evaluate", required_argument, NULL, EVALUATE},
       {"json", no_argument, NULL, JSON},         {"help", no_argument, NULL, 'h'},
-      {"version", no_argument, NULL, VERSION},   {NULL, 0, NULL, 0}};
+      {"version", no_argument, NULL, VERSION},   {"dump-gradients", required_argument, NULL, DUMP_GRADIENTS},
+      {"from", required_argument, NULL, FROM},   {NULL, 0, NULL, 0}};
   int64_t stop_after = 0;
-  const char *checkpoint = NULL;
+  const char *checkpoint = NULL, *gradients = NULL, *from = NULL;
   bool as_json = false;
   int option;
   while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
@@ -98,6 +103,12 @@ int main(int argc, char **argv) {
         break;
       case EVALUATE:
         checkpoint = optarg;
+        break;
+      case DUMP_GRADIENTS:
+        gradients = optarg;
+        break;
+      case FROM:
+        from = optarg;
         break;
       case JSON:
         as_json = true;
@@ -113,9 +124,17 @@ int main(int argc, char **argv) {
         return EXIT_USAGE_ERROR;
     }
   }
-  if (optind + 1 != argc || (as_json && !checkpoint) || (checkpoint && stop_after)) {
-    fputs("isoloss-train: one CONFIG.json is needed; --json goes with --evaluate, --steps with training\n", stderr);
+  if (optind + 1 != argc || (as_json && !checkpoint) || (checkpoint && stop_after) || (from && !gradients) ||
+      (gradients && (checkpoint || stop_after))) {
+    fputs(
+        "isoloss-train: one CONFIG.json is needed; --json goes with --evaluate, --from with --dump-gradients, --steps "
+        "with training\n",
+        stderr);
     return EXIT_USAGE_ERROR;
+  }
+  if (gradients) {
+    struct error error = {0};
+    return trainer_dump_gradients(argv[optind], from, gradients, &error) ? EXIT_DONE : fail(&error);
   }
   return checkpoint ? evaluate(checkpoint, argv[optind], as_json) : train(argv[optind], stop_after);
 }

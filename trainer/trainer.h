@@ -60,3 +60,10 @@ struct evaluation {
 };
 bool trainer_evaluate(const char *config_path, const char *checkpoint_folder, struct evaluation *result,
                       struct error *error);
+
+// For comparison with other implementations: writes into `folder` (made) the weights of a checkpoint, or the run's
+// initial ones when `checkpoint_folder` is NULL, as model.safetensors and config.json; the first training batch as
+// batch.safetensors (inputs and targets I32, mask U8 where there is one, [sequences, context], and the mean loss as
+// F64); and the gradient of that loss, unclipped, as gradients.safetensors under the weights' names.
+bool trainer_dump_gradients(const char *config_path, const char *checkpoint_folder, const char *folder,
+                            struct error *error);
