@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "runner/commands.h"
 #include "runner/report_data.h"
@@ -173,9 +172,9 @@ int command_report(int argc, char **argv) {
     error_set(&error, EXIT_USAGE_ERROR, "report: --open is yes or no, not '%s'", options.open);
     goto end;
   }
-  struct stat status;
-  bool is_file = (stat(rest[0], &status) == 0 && S_ISREG(status.st_mode)) || ends_with(rest[0], ".yaml") ||
-                 ends_with(rest[0], ".yml");
+  // As everywhere: a spec ends in .yaml or is a path; anything else is an experiment of the store.
+  bool is_file =
+      ends_with(rest[0], ".yaml") || ends_with(rest[0], ".yml") || (strchr(rest[0], '/') && file_exists(rest[0]));
   if (is_file) {
     fine = report_of_file(rest[0], &options, &error);
   } else {

@@ -65,6 +65,34 @@ static void add_figure(struct report *report, const char *name, const struct rep
   }
 }
 
+// True when runs of one size and token count differ in their learning rate.
+static bool compares_rates(const struct report *report) {
+  for (size_t i = 0; i < report->count; i++)
+    for (size_t k = 0; k < i && k < 500; k++)
+      if (report->runs[i].parameters == report->runs[k].parameters &&
+          report->runs[i].tokens == report->runs[k].tokens &&
+          report->runs[i].learning_rate != report->runs[k].learning_rate)
+        return true;
+  return false;
+}
+
+// The figures of a spec that names none: the default ones, those of a fit only when there is or should be one, and what
+// the design compares (learning rates, formats).
+static size_t choose(struct report *report, const char **names, size_t most) {
+  bool formats = false, effective = false;
+  for (size_t i = 1; i < report->count; i++) formats |= strcmp(report->runs[i].format, report->runs[0].format) != 0;
+  for (size_t i = 0; i < report->fit_count; i++) effective |= report->fits[i].effective_count > 0;
+  size_t count = 0;
+  for (const struct plot_kind *kind = plot_kinds; kind->name && count < most; kind++) {
+    bool wanted = kind->by_default && (report->fit_count || !shows_fit(kind->name));
+    if (strcmp(kind->name, "effective-parameters") == 0) wanted = effective;
+    if (strcmp(kind->name, "pareto") == 0) wanted = formats;
+    if (strcmp(kind->name, "loss-vs-learning-rate") == 0) wanted = compares_rates(report);
+    if (wanted) names[count++] = kind->name;
+  }
+  return count;
+}
+
 bool report_gather_figures(struct report *report, struct error *error) {
   const struct report_fit *first = NULL;
   size_t fits = 0;
@@ -80,8 +108,7 @@ bool report_gather_figures(struct report *report, struct error *error) {
     count = report->spec->plot_count;
   } else {
     names = arena_array(&report->arena, 32, sizeof *names);
-    for (const struct plot_kind *kind = plot_kinds; kind->name && count < 32; kind++)
-      if (kind->by_default) names[count++] = kind->name;
+    count = choose(report, names, 32);
   }
   for (size_t n = 0; n < count; n++) {
     const char *nearest = NULL;

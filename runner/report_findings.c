@@ -88,6 +88,35 @@ static void find_mixture(struct report *report, const struct report_fit *fit) {
   }
 }
 
+static int descending(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x < y) - (x > y);
+}
+
+// Fitted runs far off the law: beyond three robust standard deviations and one percent.
+static void find_outliers(struct report *report, const struct report_fit *fit) {
+  double *sizes = arena_array(&report->arena, report->count + 1, sizeof *sizes);
+  size_t count = 0;
+  for (size_t i = 0; i < report->count; i++)
+    if (fit->fitted[i] && isfinite(fit->predicted[i]) && isfinite(report->runs[i].loss))
+      sizes[count++] = fabs(report->runs[i].loss / fit->predicted[i] - 1);
+  if (count < 6) return;
+  qsort(sizes, count, sizeof *sizes, descending);
+  double limit = fmax(3 * 1.4826 * sizes[count / 2], 0.01);
+  const char *words = "";
+  size_t found = 0;
+  for (size_t i = 0; i < report->count; i++) {
+    double off = report->runs[i].loss / fit->predicted[i] - 1;
+    if (!fit->fitted[i] || !(fabs(off) > limit)) continue;
+    if (found++ < 5)
+      words =
+          arena_format(&report->arena, "%s%s%.8s %+.1f %%", words, *words ? ", " : "", report->runs[i].id, 100 * off);
+  }
+  if (found)
+    report_say(report, true, "fit %s: %zu run%s far off the law: %s%s.", fit->name, found,
+               found == 1 ? " lies" : "s lie", words, found > 5 ? ", ..." : "");
+}
+
 static void find_fit(struct report *report, const struct report_fit *fit) {
   if (!fit->document) {
     report_say(report, true, "fit %s has not been made: isoloss fit %s", fit->name, report->spec_path);
@@ -110,6 +139,7 @@ static void find_fit(struct report *report, const struct report_fit *fit) {
     report_say(report, true,
                "fit %s: held-out runs are predicted with a mean error of %.2g %%, fitted ones with %.2g %%.", fit->name,
                100 * fit->holdout_error, 100 * fit->mean_error);
+  find_outliers(report, fit);
   find_mixture(report, fit);
 }
 

@@ -7,6 +7,19 @@
 #include "runner/report_version.h"
 #include "runner/report_write.h"
 
+// Sentences: escaped, with a space that does not break before a percent sign.
+static void prose(struct text *out, const char *text) {
+  struct text escaped = {0};
+  markup_escape(&escaped, text);
+  for (const char *c = text_string(&escaped); *c; c++) {
+    if (c[0] == ' ' && c[1] == '%')
+      text_add(out, "&nbsp;");
+    else
+      text_char(out, *c);
+  }
+  text_free(&escaped);
+}
+
 static void paragraph(struct text *out, const char *class_name, const char *text) {
   text_format(out, "<p class=\"%s\">", class_name);
   markup_escape(out, text);
@@ -78,7 +91,7 @@ static void put_answer(const struct report *report, struct text *out) {
       for (size_t i = 0; i < report->finding_count; i++) {
         if (report->findings[i].warning != (pass == 1)) continue;
         text_add(out, pass ? "<li class=\"warning\"><b>Mind:</b> " : "<li>");
-        markup_escape(out, report->findings[i].text);
+        prose(out, report->findings[i].text);
         text_add(out, "</li>\n");
       }
     text_add(out, "</ul>\n");
@@ -123,7 +136,7 @@ static bool put_figures(const struct report *report, struct text *out, struct er
     text_add(out, "</div>\n<figcaption><b>");
     markup_escape(out, figure->figure.title);
     text_add(out, "</b> ");
-    markup_escape(out, figure->figure.caption);
+    prose(out, figure->figure.caption);
     text_add(out, "</figcaption>\n</figure>\n");
   }
   text_add(out, "</section>\n");

@@ -55,4 +55,4 @@ const char report_style[] =
     "print{body{font-size:10pt}main{max-width:none;padding:0}h2,h3{break-after:avoid}figure,tr{break-inside:avoid}"
     ".scroll{overflow:visible}svg.figure{min-width:0;max-width:16cm!important}pre{white-space:pre-wrap;overflow:"
     "visible}"
-    "td,th{white-space:normal}}\n";
+    "table{font-size:8pt}th,td.text{white-space:normal}}\n";

@@ -102,7 +102,10 @@ static void derived_rows(const struct report_fit *fit, bool exponents, struct te
       if (strncmp(fit->law.derived[i].name, name, length) == 0 && (!name[length] || name[length] == '['))
         about = fit->law.derived[i].about;
     }
-    page_cell(out, "text wrap", about ? about : "");
+    char note[300];
+    snprintf(note, sizeof note, "%.200s%s%s%.60s", about ? about : "", exponents && about ? "; " : "",
+             exponents ? "N: " : "", exponents ? fit->parameter_count : "");
+    page_cell(out, "text wrap", note);
     text_add(out, "</tr>\n");
   }
 }
@@ -165,12 +168,12 @@ void page_leads(const struct report *report, struct text *out) {
     text_add(out, "<p class=\"lead\">Fit <b>");
     markup_escape(out, fit->name);
     if (isfinite(fit->largest_error))
-      text_format(out, "</b> predicts its %g runs within <b>%.2f %%</b> of their loss (%.2f %% on average)", fit->rows,
-                  100 * fit->largest_error, 100 * fit->mean_error);
+      text_format(out, "</b> predicts its %g runs within <b>%.2f&nbsp;%%</b> of their loss (%.2f&nbsp;%% on average)",
+                  fit->rows, 100 * fit->largest_error, 100 * fit->mean_error);
     else
       text_format(out, "</b> was made on %g runs", fit->rows);
     if (isfinite(fit->holdout_error))
-      text_format(out, "; held-out runs with a mean error of <b>%.2f %%</b>", 100 * fit->holdout_error);
+      text_format(out, "; held-out runs with a mean error of <b>%.2f&nbsp;%%</b>", 100 * fit->holdout_error);
     text_add(out, ".</p>\n");
   }
 }
@@ -179,7 +182,7 @@ static void fit_foot(const struct report *report, const struct report_fit *fit, 
   text_format(out, "<p class=\"quiet\">%g runs fitted, %g left out", fit->rows,
               isfinite(fit->excluded) ? fit->excluded : 0);
   if (fit->held_out > 0) text_format(out, ", %g held out", fit->held_out);
-  text_format(out, ". Objective %.6g; residuals %.3g %% rms.", fit->objective, 100 * fit->residual_rms);
+  text_format(out, ". Objective %.6g; residuals %.3g&nbsp;%% rms.", fit->objective, 100 * fit->residual_rms);
   if (isfinite(fit->starts)) text_format(out, " %g of %g starts agree", fit->starts_agreeing, fit->starts);
   if (isfinite(fit->runner_up)) text_format(out, "; the next minimum is %.6g", fit->runner_up);
   if (isfinite(fit->starts)) text_char(out, '.');
