@@ -11,6 +11,8 @@
 #define QUERY_TILE 48
 #define KEY_BLOCK 256
 
+// Scores are computed for whole vectors: packed keys are padded, and so is a row of scores.
+INLINE int64_t round_to_lanes(int64_t count) { return (count + LANES - 1) / LANES * LANES; }
 static int64_t round_to_panel(int64_t count) { return (count + PANEL - 1) / PANEL * PANEL; }
 
 static int64_t attention_scratch_floats(const struct attention *shape, bool backward) {
@@ -90,7 +92,7 @@ INLINE void attention_forward_head(const struct attention_call *call, enum dtype
     for (int64_t block = 0; block < first + rows; block += KEY_BLOCK) {
       int64_t n = first + rows - block < KEY_BLOCK ? first + rows - block : KEY_BLOCK, diagonal = first - block;
       tile_product(&(struct tile){.m = rows,
-                                  .n = n,
+                                  .n = round_to_lanes(n),
                                   .k = dim,
                                   .a = queries,
                                   .a_row = dim,
@@ -198,7 +200,7 @@ INLINE void attention_backward_head(const struct attention_call *call, enum dtyp
       for (int64_t block = 0; block < first + rows; block += KEY_BLOCK) {
         int64_t n = first + rows - block < KEY_BLOCK ? first + rows - block : KEY_BLOCK, diagonal = first - block;
         struct tile tile = {.m = rows,
-                            .n = n,
+                            .n = round_to_lanes(n),
                             .k = dim,
                             .a = queries,
                             .a_row = dim,
