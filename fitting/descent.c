@@ -141,6 +141,16 @@ static double stationarity(const struct workspace *workspace, double value) {
   return worst;
 }
 
+// Where the objective no longer tells two points apart by more than rounding, the gradient still does: true when it is
+// at most half as large at workspace->trial. The gradient of the present point is kept.
+static bool flatter(struct workspace *workspace, const double *weight, double before) {
+  swap_trial(workspace);
+  double value = problem_evaluate(workspace, workspace->trial, weight, WANT_GRADIENT);
+  bool better = stationarity(workspace, value) < 0.5 * before;
+  swap_trial(workspace);
+  return better;
+}
+
 // matrix += derivative of the frozen gradient by central differences: what the curvature of the law adds.
 static void add_law_curvature(struct workspace *workspace, const double *x, const double *weight) {
   const struct problem *problem = workspace->problem;
@@ -181,7 +191,9 @@ struct polish_result polish(struct workspace *workspace, double *x, const double
     for (int attempt = 0; attempt < 40 && !moved; attempt++) {
       if (damped_step(workspace, x, workspace->matrix, workspace->scratch, damping)) {
         double trial = problem_evaluate(workspace, workspace->trial, weight, WANT_VALUE);
-        if (trial < result.objective) {
+        bool lower = trial < result.objective;
+        if (!lower && trial <= result.objective * (1 + 1e-13)) lower = flatter(workspace, weight, result.stationarity);
+        if (lower) {
           result.objective = trial;
           memcpy(x, workspace->trial, (size_t)n * sizeof *x);
           damping = fmax(damping / 8, 1e-14);
@@ -191,9 +203,9 @@ struct polish_result polish(struct workspace *workspace, double *x, const double
       }
       damping *= 4;
     }
-    stuck = before - result.objective <= 1e-15 * before ? stuck + 1 : 0;
+    stuck = before - result.objective <= 1e-15 * before ? stuck + 1 : 0;  // steps that only flatten count too
     result.objective = problem_evaluate(workspace, x, weight, WANT_INLIER);
-    if (!moved || stuck >= 2) {
+    if (!moved || stuck >= 6) {
       hold_at_bounds(workspace, x);
       result.stationarity = stationarity(workspace, result.objective);
       break;

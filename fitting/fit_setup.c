@@ -56,9 +56,11 @@ static bool select_rows(struct fit *fit, struct error *error) {
   for (int i = 0; i < fit->law->column_count; i++) {
     columns[i] = table_find(table, fit->law->columns[i]);
     if (columns[i] >= 0) continue;
+    struct error inner = {0};
     unknown_column(table, fit->law->columns[i],
-                   arena_format(&fit->arena, "the law %s needs the column, but there is", fit->law->name), error);
-    return error_context(error, "(another column can be mapped to it: --map %s=COLUMN)", fit->law->columns[i]);
+                   arena_format(&fit->arena, "the law %s needs the column, but there is", fit->law->name), &inner);
+    return error_set(error, EXIT_USAGE_ERROR, "%s (--map %s=COLUMN gives it another)", inner.text,
+                     fit->law->columns[i]);
   }
   for (size_t row = 0; row < table->row_count; row++) fit->selected[row] = true;
   if (fit->options->where && !table_where(table, fit->options->where, fit->selected, error)) return false;
