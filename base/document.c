@@ -107,12 +107,41 @@ struct builder {
   struct names anchor_names;
   size_t nodes, merged;
   struct node *root;
+  int last_line, last_column;
   bool stop;      // a mistake after which going on makes no sense
   bool poisoned;  // values are missing: the tree would only lead to further, wrong complaints
 };
 
+// The last line of the input and the column behind its last character, as libyaml counts lines (\n, \r, \r\n, and
+// Unicode's three).
+static void find_end(struct builder *b, const char *bytes, size_t length) {
+  b->last_line = b->last_column = 1;
+  for (size_t i = 0; i < length; i++) {
+    const unsigned char c = (unsigned char)bytes[i];
+    const char *rest = bytes + i;
+    size_t left = length - i;
+    bool wide = (left > 1 && memcmp(rest, "\xC2\x85", 2) == 0) ||
+                (left > 2 && (memcmp(rest, "\xE2\x80\xA8", 3) == 0 || memcmp(rest, "\xE2\x80\xA9", 3) == 0));
+    if (c == '\n' || wide || (c == '\r' && (left < 2 || rest[1] != '\n'))) {
+      b->last_line++;
+      b->last_column = 1;
+      if (wide) i += c == 0xC2 ? 1 : 2;
+    } else if ((c & 0xC0) != 0x80) {
+      b->last_column++;
+    }
+  }
+}
+
+// libyaml puts the end of a file without a final line break on a line of its own.
+static int line_of(const struct builder *b, yaml_mark_t mark) {
+  return (int)mark.line + 1 > b->last_line ? b->last_line : (int)mark.line + 1;
+}
+static int column_of(const struct builder *b, yaml_mark_t mark) {
+  return (int)mark.line + 1 > b->last_line ? b->last_column : (int)mark.column + 1;
+}
+
 static void complain(struct builder *b, yaml_mark_t mark, const char *hint, const char *message) {
-  diagnostics_add(b->diagnostics, false, b->file, (int)mark.line + 1, (int)mark.column + 1, hint, "%s", message);
+  diagnostics_add(b->diagnostics, false, b->file, line_of(b, mark), column_of(b, mark), hint, "%s", message);
 }
 
 static struct node *node_new(struct builder *b, enum node_kind kind, yaml_mark_t mark) {
@@ -123,8 +152,8 @@ static struct node *node_new(struct builder *b, enum node_kind kind, yaml_mark_t
   struct node *node = arena_alloc(b->arena, sizeof *node);
   node->kind = kind;
   node->file = b->file;
-  node->line = (int)mark.line + 1;
-  node->column = (int)mark.column + 1;
+  node->line = line_of(b, mark);
+  node->column = column_of(b, mark);
   node->text = "";
   return node;
 }
@@ -482,6 +511,7 @@ struct node *document_parse(struct arena *arena, const char *file, const char *b
   if (length > LARGEST_FILE) {
     diagnostics_add(diagnostics, false, file, 0, 0, NULL, "larger than 64 MiB");
   } else if (check_encoding(b, bytes, length)) {
+    find_end(b, bytes, length);
     yaml_parser_t parser;
     int documents = 0;
     bool done = false;
