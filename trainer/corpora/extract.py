@@ -2,6 +2,7 @@
 
 Prose is cut into paragraphs; those that are tables, listings or repeated elsewhere in the corpus are left out.
 """
+import concurrent.futures
 import gzip
 import hashlib
 import html
@@ -230,8 +231,14 @@ def english_texts(reader, package):
         return
     pattern, convert = next((part for start, part in PARTS.items() if package.startswith(start)),
                             (r'\.html?$', html_text))
-    for path, content in reader.members(package, pattern):
-        yield convert(content, path)
+    members = reader.members(package, pattern)
+    if convert is not manual_text:
+        for path, content in members:
+            yield convert(content, path)
+        return
+    # groff is a process of its own for each of thousands of pages: as many at once as there are cores.
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield from pool.map(lambda member: convert(member[1], member[0]), members)
 
 
 def english(reader):
