@@ -57,6 +57,7 @@ struct weight_description {
   const struct format *format;  // NULL: none
   uint64_t seed;                // with `number`, keys the format's randomness
   uint32_t number;              // of the tensor within the model
+  int64_t steps;                // of the whole training: what a format's schedule counts against
 };
 
 // Kinds of work, for planning.

@@ -13,12 +13,16 @@ struct device {
   struct error error;  // the first failure; later entries do nothing
 };
 
+struct weight_format;
 struct weight {
   struct weight_description description;
-  const float *master;
+  struct weight_format *format;           // NULL: none
+  const float *values, *values_backward;  // float32 operands of forward and input gradient: the master, or what a
+                                          // format makes of it
   // In the caller's memory, each NULL where it is not needed: the bfloat16 copy in the master's layout, and the
   // operands of the forward product and of the input gradient in the library's layout.
   void *rounded, *packed_forward, *packed_backward;
+  void *rounded_backward;  // of values_backward; mostly `rounded` itself
   bool ready;
 };
 

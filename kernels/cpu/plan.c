@@ -1,5 +1,5 @@
 // What shapes the CPU kernels take, and the scratch they need.
-#include "kernels/cpu/device.h"
+#include "kernels/cpu/linear_format.h"
 
 static size_t aligned(size_t bytes) { return (bytes + DEVICE_ALIGNMENT - 1) / DEVICE_ALIGNMENT * DEVICE_ALIGNMENT; }
 
@@ -50,14 +50,18 @@ size_t cpu_workspace_bytes(const struct device *device, enum op_kind kind, const
     case OP_EMBEDDING:
     case OP_QKV:
     case OP_SWIGLU:
-    case OP_LINEAR:
       return 0;
+    case OP_LINEAR:
+      if (!shape->weight || format_is_none(shape->weight->format)) return 0;
+      return weight_format_workspace(shape->weight, shape->rows, device->threads);
   }
   return 0;
 }
 
 bool cpu_shape_supported(const struct device *device, enum op_kind kind, const struct op_shape *shape,
                          struct error *error) {
+  if (kind == OP_LINEAR && shape->weight && !format_is_none(shape->weight->format))
+    return format_check_shape(shape->weight->format, shape->weight->outputs, shape->weight->inputs, shape->rows, error);
   if (kind != OP_QKV && kind != OP_ATTENTION) return true;
   if (shape->head_dim < 2 || shape->head_dim > 256 || shape->head_dim % 2)
     return error_set(error, EXIT_USAGE_ERROR, "head dimension %lld: must be even, 2 to 256",

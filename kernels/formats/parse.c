@@ -728,6 +728,9 @@ bool format_parse_into(const char *text, struct format *format, struct arena *ar
   }
   for (int i = 0; i < OPERANDS; i++)
     if (!representation_finish(&format->operands[i], (enum operand)i, error)) return false;
+  for (int i = 0; i < OPERAND_GRADIENTS && format->backward == BACKWARD_ORIGINAL; i++)
+    if (format->operands[i].grid.kind != GRID_NONE && format->operands[i].estimator != ESTIMATOR_STE)
+      return complain(error, piece, "original operands in the backward pass go with the estimator ste");
   if (format->gradient_token_hadamard && format->operands[OPERAND_GRADIENTS].grid.kind == GRID_NONE)
     return complain(error, piece, "token-hadamard needs gradients with a grid");
   return true;

@@ -67,6 +67,8 @@ bool representation_finish(struct representation *representation, enum operand o
   if (sparsity->kind == SPARSITY_RANDOM && !weights) return wrong(error, operand, "random sparsity is for weights");
   if (sparsity->kind == SPARSITY_RANDOM && sparsity->backward != SPARSE_FORWARD && sparsity->backward != SPARSE_PASS)
     return wrong(error, operand, "gradients of random sparsity go by forward or pass");
+  if (sparsity->monotone && sparsity->backward != SPARSE_FORWARD)
+    return wrong(error, operand, "what stays pruned gets no gradient: monotone goes with forward");
   if (sparsity->scope == SCOPE_ROW && sparsity->backward == SPARSE_BAND_SHARE)
     return wrong(error, operand, "a-b-rms needs one threshold for the tensor: scope tensor or global");
   if (sparsity->backward == SPARSE_TRUST && sparsity->kind != SPARSITY_NONE && !rounded)
