@@ -35,10 +35,11 @@ static void usage(FILE *out) {
           "isoloss: one YAML spec in, a fitted scaling law and a report out\n\n"
           "usage: isoloss COMMAND [arguments]    (isoloss COMMAND --help tells more)\n\ncommands:\n");
   for (int i = 0; i < ENTRY_COUNT; i++) fprintf(out, "  %-10s %s\n", entries[i].name, entries[i].summary);
-  fprintf(out,
-          "\nfirst steps: isoloss plan experiments/quickstart.yaml, then isoloss run, fit and report with the same file.\n"
-          "Results are kept in $ISOLOSS_HOME (./out). Exit codes: 0 done, 1 some runs failed, 2 bad usage or spec,\n"
-          "3 environment (device, disk, database, missing program).\n");
+  fprintf(
+      out,
+      "\nfirst steps: isoloss plan experiments/quickstart.yaml, then isoloss run, fit and report with the same file.\n"
+      "Results are kept in $ISOLOSS_HOME (./out). Exit codes: 0 done, 1 some runs failed, 2 bad usage or spec,\n"
+      "3 environment (device, disk, database, missing program).\n");
 }
 
 int main(int argc, char **argv) {
