@@ -157,6 +157,8 @@ struct ticks axis_ticks(struct arena *arena, const struct figure_axis *axis, int
       add(arena, &ticks, axis, (double)i, true);
       snprintf(ticks.items[ticks.count - 1].text, sizeof ticks.items->text, "%zu", i);
     }
+  } else if (axis->marks) {
+    for (size_t i = 0; i < axis->mark_count; i++) add(arena, &ticks, axis, axis->marks[i], true);
   } else if (axis->scale == SCALE_LOG) {
     log_ticks(arena, axis, room, &ticks);
   } else {

@@ -181,7 +181,8 @@ bool plot_loss_vs_learning_rate(struct arena *arena, const struct plot_data *dat
     *nothing = "no run has a final loss yet";
     return false;
   }
-  if (levels_of(arena, rates, n, 0.005, n + 1).count < 2) {
+  struct levels by_rate = levels_of(arena, rates, n, 0.005, n + 1);
+  if (by_rate.count < 2) {
     *nothing = "all runs have the same learning rate";
     return false;
   }
@@ -240,6 +241,11 @@ bool plot_loss_vs_learning_rate(struct arena *arena, const struct plot_data *dat
   drawing_end(&drawing);
   figure->legend = "parameters";
   figure->x = figure_axis("peak learning rate", "", SCALE_LOG, TICKS_POWER);
+  if (by_rate.count <= 12) {
+    // The rates that were tried read better than round ones.
+    figure->x.marks = by_rate.values;
+    figure->x.mark_count = by_rate.count;
+  }
   figure->y = figure_axis("validation loss", "nats per token", SCALE_LOG, TICKS_PLAIN);
   figure->title = "Loss against learning rate";
   figure->caption =

@@ -31,6 +31,8 @@ struct figure_axis {
   double low, high;          // NAN: from the data, with a margin
   const char *const *names;  // TICKS_NAMES
   size_t name_count;
+  const double *marks;  // the labelled ticks, ascending; NULL: chosen from the limits
+  size_t mark_count;
 };
 // An axis whose limits follow from the data.
 struct figure_axis figure_axis(const char *label, const char *unit, enum figure_scale scale, enum figure_ticks ticks);
@@ -105,8 +107,8 @@ bool figure_svg(const struct figure *figure, enum figure_style style, struct tex
 bool figure_write(const struct figure *figure, const char *folder, struct error *error);
 // CSS that gives the variables of inline figures their values, for light and dark pages and for print.
 void figure_css(struct text *out);
-// Appends text so that it means itself in HTML and XML, in content and in quoted attributes. Bytes that are not UTF-8 and
-// control characters become U+FFFD.
+// Appends text so that it means itself in HTML and XML, in content and in quoted attributes. Bytes that are not UTF-8
+// and control characters become U+FFFD.
 void markup_escape(struct text *out, const char *text);
 // The colour on white as "#rrggbb", for swatches beside tables.
 const char *figure_colour_hex(struct figure_colour colour, char out[8]);

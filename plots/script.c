@@ -123,7 +123,7 @@ static void thin_labels(const struct layout *l, struct ticks *ticks) {
       double digits = ticks->items[i].value / pow(10, floor(log10(fabs(ticks->items[i].value)) + 1e-9));
       bool whole = fabs(digits - 1) < 1e-6, half = fabs(digits - 2) < 1e-6 || fabs(digits - 5) < 1e-6,
            third = fabs(digits - 3) < 1e-6;
-      int turn = l->x.scale != SCALE_LOG || whole ? 0 : half ? 1 : third ? 2 : 3;
+      int turn = l->x.scale != SCALE_LOG || l->x.marks || whole ? 0 : half ? 1 : third ? 2 : 3;
       if (turn != round) continue;
       double reach = text_width(ticks->items[i].text) / 2 + 4;
       bool free = true;

@@ -63,6 +63,15 @@ struct report_fit {
   size_t known_count;
 };
 
+// The best learning rate of one size, token count and format, of at least three that were tried.
+struct report_rate {
+  const char *format;
+  double parameters, tokens, rate, loss;  // loss: mean over the runs of that rate (seeds)
+  double lowest, highest;                 // rates tried, diverged ones too
+  size_t tried;
+  bool edge;  // the best is the lowest or the highest
+};
+
 struct report_claim {
   const char *claim, *outcome, *detail;
 };
@@ -94,6 +103,8 @@ struct report {
   size_t axis_count;
   struct report_fit *fits;
   size_t fit_count;
+  struct report_rate *rates;
+  size_t rate_count;
   struct report_claim *claims;
   size_t claim_count;
   struct report_figure *figures;
@@ -121,6 +132,8 @@ bool report_gather_fits(struct report *report, struct store *store, struct error
 double report_law(const void *fit, const char *format, double parameters, double tokens);
 // report_known.c: for synthetic sources, what is known beside what was fitted.
 bool report_gather_known(struct report *report, struct store *store, struct error *error);
+// report_rates.c: best learning rates, where rates were compared.
+void report_gather_rates(struct report *report);
 // report_findings.c: what the reader must know; and the environment.
 void report_find(struct report *report);
 void report_environment(struct report *report);

@@ -134,6 +134,21 @@ void report_json(const struct report *report, const char *path, struct text *out
   json_array_begin(&json);
   for (size_t i = 0; i < report->fit_count; i++) put_fit(report, &report->fits[i], &json);
   json_array_end(&json);
+  json_key(&json, "rates");
+  json_array_begin(&json);
+  for (size_t i = 0; i < report->rate_count; i++) {
+    const struct report_rate *rate = &report->rates[i];
+    json_object_begin(&json);
+    json_key_string(&json, "format", rate->format);
+    json_key_number(&json, "parameters", rate->parameters);
+    json_key_number(&json, "tokens", rate->tokens);
+    json_key_number(&json, "rate", rate->rate);
+    json_key_number(&json, "loss", rate->loss);
+    json_key_integer(&json, "tried", (int64_t)rate->tried);
+    json_key_boolean(&json, "edge", rate->edge);
+    json_object_end(&json);
+  }
+  json_array_end(&json);
   json_key(&json, "claims");
   json_array_begin(&json);
   for (size_t i = 0; i < report->claim_count; i++) {

@@ -116,7 +116,7 @@ bool report_gather_known(struct report *report, struct store *store, struct erro
   bool zipfmem = source && strcmp(source, "zipfmem") == 0 && isfinite(a);
   for (size_t i = 0; i < report->fit_count; i++) {
     struct report_fit *fit = &report->fits[i];
-    if (!fit->document || !fit->law_loaded) continue;
+    if (!fit->document) continue;
     add_known(report, fit, "E", irreducible, true, "closed form of the source");
     if (zipfmem && strcmp(fit->law_name, "chinchilla") == 0) {
       add_known(report, fit, "alpha", a, false,
@@ -127,7 +127,7 @@ bool report_gather_known(struct report *report, struct store *store, struct erro
     if (fit->known_count == 0) continue;
     // The losses were measured on given validation tokens, whose own luck the oracle's loss contains.
     double e = isfinite(oracle) ? oracle : irreducible;
-    if (fit->entry && fit->known_count > 1) {
+    if (fit->entry && fit->law_loaded && fit->known_count > 1) {
       struct error refit = {0};
       if (!fit_with_known_e(report, fit, store, e, &refit))
         report_say(report, false, "fit %s could not be repeated with E at its known value: %s.", fit->name, refit.text);

@@ -3,6 +3,7 @@
 //   plain       sizes x tokens, all done, with a fit     pending   the same, nothing has run
 //   failed      all failed or diverged                   partly    some of each, and a fit of the rest
 //   synthetic   zipfmem with a known irreducible loss    mixed     two data types and several formats
+//   rates       learning rates at two sizes, the largest one diverges
 //   hostile     names and messages full of markup
 // The experiment is described by the file SPEC, whose text is kept as it is; LAWS is the folder of the laws that ship.
 #include <math.h>
@@ -65,7 +66,8 @@ static void put_curve(struct filler *f, const char *id, double tokens, double ba
   }
 }
 
-static void add_run(struct filler *f, const char *width, const char *tokens, const char *format, const char *dtype) {
+static void add_run(struct filler *f, const char *width, const char *tokens, const char *format, const char *dtype,
+                    const char *rate) {
   struct error error = {0};
   struct run_config config;
   bool synthetic = is(f, "synthetic");
@@ -87,6 +89,7 @@ static void add_run(struct filler *f, const char *width, const char *tokens, con
   set(f, &config, "model.width", width);
   set(f, &config, "train.tokens", tokens);
   set(f, &config, "format", format);
+  if (rate) set(f, &config, "train.lr", rate);
   if (!config_resolve(&config, &facts, dtype, &error)) stop(&error);
   struct run_record record = {.stage = "train",
                               .config = &config,
@@ -109,10 +112,16 @@ static void add_run(struct filler *f, const char *width, const char *tokens, con
   // A synthetic source whose loss falls faster at first than the law knows, as real ones do.
   if (synthetic) loss = 0.7509 + 30 * pow(size, -0.5) + 8 * pow(seen, -1.0 / 3) + 8e4 / seen;
   loss *= noise(n);
+  // The best rate of the made-up sweep is 4e-3; the largest one diverges.
+  if (rate) loss *= 1 + 0.05 * pow(log(config.train.lr / 4e-3), 2);
   const char *state = "done", *message = NULL;
   if (is(f, "failed") || (is(f, "partly") && n % 5 == 1)) {
     state = n % 2 ? "failed" : "diverged";
     message = n % 2 ? "worker ended with signal 9 (killed) three times" : "the loss is not finite at step 812";
+  }
+  if (is(f, "rates") && config.train.lr > 0.01) {
+    state = "diverged";
+    message = "the loss is not finite";
   }
   if (is(f, "hostile")) message = "<script>alert('x')</script> & \"quotes\" \x01 \xff broken";
   if (is(f, "hostile") && n == 2) state = "failed";
@@ -204,12 +213,18 @@ int main(int argc, char **argv) {
     stop(&error);
   static const char *const widths[] = {"32", "64", "96", "128"}, *const tokens[] = {"1e6", "2e6", "4e6"};
   static const char *const formats[] = {"none", "w4a4"};
-  for (int format = 0; format < (is(&f, "mixed") ? 2 : 1); format++)
-    for (int w = 0; w < 4; w++)
-      for (int t = 0; t < 3; t++)
-        add_run(&f, widths[w], tokens[t], formats[format], is(&f, "mixed") && w > 1 ? "bfloat16" : "float32");
+  static const char *const rates[] = {"1e-3", "2e-3", "4e-3", "1.6e-2"};
+  if (is(&f, "rates")) {
+    for (int w = 0; w < 2; w++)
+      for (int r = 0; r < 4; r++) add_run(&f, widths[w], tokens[0], "none", "float32", rates[r]);
+  } else {
+    for (int format = 0; format < (is(&f, "mixed") ? 2 : 1); format++)
+      for (int w = 0; w < 4; w++)
+        for (int t = 0; t < 3; t++)
+          add_run(&f, widths[w], tokens[t], formats[format], is(&f, "mixed") && w > 1 ? "bfloat16" : "float32", NULL);
+  }
   if (!store_experiment_set_runs(f.store, f.name, f.ids, f.count, &error)) stop(&error);
-  if (!is(&f, "pending") && !is(&f, "failed")) put_fit(&f, "chinchilla");
+  if (!is(&f, "pending") && !is(&f, "failed") && !is(&f, "rates")) put_fit(&f, "chinchilla");
   if (is(&f, "mixed")) put_fit(&f, "effective-parameters");
   if (hostile) {
     struct claim_record claims[] = {{"a < b & c > \"d\"", "not held", "<i>numbers</i>"}};

@@ -266,6 +266,19 @@ def known_truth():
     assert len(warning) == 1 and f"{off:+.0f} % off the 0.333" in warning[0] and "residuals are small" in warning[0]
 
 
+def learning_rates():
+    home, _ = make("rates")
+    page, _ = page_of(home, "rates")
+    document = document_of(home, "rates")
+    assert [(one["rate"], one["tried"], one["edge"]) for one in document["rates"]] == [(4e-3, 4, False)] * 2
+    best = {one["model.width"]: one["loss"] for one in document["runs"] if one["train.lr"] == 4e-3}
+    assert [one["loss"] for one in document["rates"]] == [best[32], best[64]]
+    rows = page.tables["rates"]
+    assert [row[2] for row in rows[1:]] == ["0.004", "0.004"] and rows[1][4] == "4 from 0.001 to 0.016"
+    assert ("loss-vs-learning-rate", True) in [(figure["name"], figure["drawn"]) for figure in document["figures"]]
+    assert not any("edge" in finding["text"] for finding in document["findings"])
+
+
 def changed_spec():
     home, spec = make("plain", "changed")
     with open(spec, "a") as file:
@@ -304,7 +317,7 @@ def wrong_usage():
 
 def main():
     cases = [finished_experiment, same_bytes_again, figures_as_files, nothing_has_run, every_run_failed, some_runs_failed,
-             a_fit_is_missing, hostile_texts, mixed_types_and_formats, known_truth, changed_spec, without_gnuplot,
+             a_fit_is_missing, hostile_texts, mixed_types_and_formats, known_truth, learning_rates, changed_spec, without_gnuplot,
              wrong_usage]
     print(f"1..{len(cases)}")
     failures = 0
