@@ -25,9 +25,34 @@ static double category_at(const struct fit *fit, const double *values, const cha
   return NAN;
 }
 
-// Evaluates derived quantity d (its `point`-th value of `at`) at the coefficient values; `earlier` holds the quantities
+// The largest value of a column among the fitted rows; flops are counted as 6ND where the table has none.
+static double largest_of(const struct fit *fit, const char *name) {
+  const struct table *table = fit->table;
+  int column = table_find(table, name), n = table_find(table, "parameters"), d = table_find(table, "tokens");
+  bool product = column < 0 && strcmp(name, "flops") == 0 && n >= 0 && d >= 0;
+  double largest = NAN;
+  if (!product && (column < 0 || table->columns[column].kind != COLUMN_NUMBER)) return NAN;
+  for (size_t row = 0; row < table->row_count; row++) {
+    if (fit->use[row] != ROW_FITTED || !fit->selected[row]) continue;
+    double value = product ? 6 * table->columns[n].numbers[row] * table->columns[d].numbers[row]
+                           : table->columns[column].numbers[row];
+    if (!(largest >= value)) largest = value;
+  }
+  return largest;
+}
+
+// The point-th value of a quantity's `at`, to two digits where it follows from the data.
+static double point_of(const struct fit *fit, const struct law_derived *what, int point) {
+  if (!what->of_data) return what->values[point];
+  double value = what->values[point] * largest_of(fit, what->at);
+  char text[32];
+  snprintf(text, sizeof text, "%.1e", value);
+  return strtod(text, NULL);
+}
+
+// Evaluates derived quantity d (at `point` of its `at`) at the coefficient values; `earlier` holds the quantities
 // before it that have no `at`.
-static bool derive_one(const struct fit *fit, int d, int point, const double *values, const double *earlier,
+static bool derive_one(const struct fit *fit, int d, double point, const double *values, const double *earlier,
                        double *derived, struct error *error) {
   const struct law *law = fit->law;
   const struct law_derived *what = &law->derived[d];
@@ -38,7 +63,7 @@ static bool derive_one(const struct fit *fit, int d, int point, const double *va
     if (name->index)
       slots[i].number = category_at(fit, values, name->name, name->index);
     else if (what->at && strcmp(what->at, name->name) == 0)
-      slots[i].number = what->values[point];
+      slots[i].number = point;
     else
       slots[i].number = parameter_at(fit, values, name->name);
     for (int e = 0; e < d; e++)
@@ -64,13 +89,14 @@ bool fit_derive(struct fit *fit, struct error *error) {
   for (int d = 0; d < law->derived_count && fine; d++) {
     const struct law_derived *what = &law->derived[d];
     int points = what->at ? what->value_count : 1;
-    for (int point = 0; point < points && fine; point++) {
+    for (int p = 0; p < points && fine; p++) {
+      double point = what->at ? point_of(fit, what, p) : NAN;
       struct fit_derived *out = &result->derived[result->derived_count];
       char number[32];
       *out = (struct fit_derived){.name = arena_string(&result->arena, what->name), .low = NAN, .high = NAN, .se = NAN};
       if (what->about) out->about = arena_string(&result->arena, what->about);
       if (what->at) {
-        number_shortest(what->values[point], number);
+        number_shortest(point, number);
         out->name = arena_format(&result->arena, "%s[%s=%s]", what->name, what->at, number);
       }
       fine = derive_one(fit, d, point, values, earlier, &out->value, error);

@@ -161,6 +161,7 @@ struct law_derived {
   const char *at;                       // a column's name that gets the values below, or NULL
   const double *values;
   int value_count;
+  bool of_data;  // the values are multiples of the largest `at` among the fitted rows
 };
 
 struct law {

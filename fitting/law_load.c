@@ -229,7 +229,9 @@ static void load_derived(struct loader *loader, const struct node *node) {
                    "at names one column and its values");
       } else if (at) {
         derived.at = arena_string(loader->arena, at->keys[0]->text);
-        derived.values = numbers(loader, at->items[0], "at", &derived.value_count);
+        const struct node *multiples = node_find(at->items[0], "data");
+        derived.of_data = multiples != NULL;
+        derived.values = numbers(loader, multiples ? multiples : at->items[0], "at", &derived.value_count);
       }
       if (!node_find(item, "formula")) node_error(item, loader->diagnostics, NULL, "%s has no formula", derived.name);
     } else {

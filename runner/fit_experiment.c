@@ -20,7 +20,7 @@ static struct fit_options entry_options(const struct spec_fit *entry, const stru
   struct fit_options options = {.bootstrap = -1};
   if (overrides) options = *overrides;
   options.name = entry->name;
-  if (!options.where) options.where = entry->where_text;
+  options.where = NULL;  // the table has only the rows wanted
   if (!options.holdout) options.holdout = entry->holdout_text;
   if (!options.objective) options.objective = entry->objective;
   if (!options.residual) options.residual = entry->residual;
@@ -81,8 +81,9 @@ static bool fit_entry(const struct spec *spec, const struct spec_fit *entry, str
   struct table table = {0};
   struct fit_result result = {0};
   struct fit_notes notes;
+  const char *where = options->overrides ? options->overrides->where : NULL;
   struct fit_options fit_options = entry_options(entry, options->overrides);
-  bool fine = law_open(&law, entry->law, error) && fit_entry_table(spec, entry, store, &table, &notes, error) &&
+  bool fine = law_open(&law, entry->law, error) && fit_entry_table(spec, entry, where, store, &table, &notes, error) &&
               fit_run(&law, &table, &fit_options, &result, error) && list_lost_runs(spec, store, &result, error);
   if (fine) {
     for (size_t i = 0; i < notes.warning_count; i++) fit_result_warn(&result, "%s", notes.warnings[i]);

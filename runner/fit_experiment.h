@@ -25,7 +25,8 @@ bool fit_experiment(const struct spec *spec, struct store *store, const struct f
                     struct error *error);
 
 // The table that a fit entry sees: one row a finished run of the experiment, with every run column of the store
-// (settings, quantities, outcomes), `parameters` counted as the entry says, after best_over and average_over.
+// (settings, quantities, outcomes), `parameters` counted as the entry says,
+// after the entry's `where`, best_over and average_over.
 // table_free in either case.
 bool fit_experiment_table(const struct spec *spec, const struct spec_fit *entry, struct store *store,
                           struct table *table, struct error *error);

@@ -23,9 +23,9 @@ struct reductions {
 // average_over, then best_over. Keys: see table_best_over.
 bool reduce_table(struct table *table, const char *target, const struct reductions *reductions, struct fit_notes *notes,
                   struct error *error);
-// fit_experiment_table, telling what it did.
-bool fit_entry_table(const struct spec *spec, const struct spec_fit *entry, struct store *store, struct table *table,
-                     struct fit_notes *notes, struct error *error);
+// fit_experiment_table, with a further condition on rows (or NULL), telling what it did.
+bool fit_entry_table(const struct spec *spec, const struct spec_fit *entry, const char *where, struct store *store,
+                     struct table *table, struct fit_notes *notes, struct error *error);
 // Loads a law and prints its mistakes on standard error.
 bool law_open(struct law *law, const char *name_or_path, struct error *error);
 

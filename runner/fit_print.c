@@ -39,9 +39,9 @@ static void print_coefficients(const struct fit_result *result, const struct law
           result->bootstrap ? "se" : "");
   for (size_t i = 0; i < result->coefficient_count; i++) {
     const struct coefficient *c = &result->coefficients[i];
-    snprintf(note, sizeof note, "%s%s%s", c->status == COEFFICIENT_FITTED ? "" : coefficient_status_name(c->status),
-             is_exponent(result, law, c->parameter) ? "N: " : "",
-             is_exponent(result, law, c->parameter) ? result->parameter_count : "");
+    bool exponent = is_exponent(result, law, c->parameter), plain = c->status == COEFFICIENT_FITTED;
+    snprintf(note, sizeof note, "%s%s%s%s", plain ? "" : coefficient_status_name(c->status),
+             exponent && !plain ? "; " : "", exponent ? "N: " : "", exponent ? result->parameter_count : "");
     print_estimate(out, c->name, c->value, c->low, c->high, c->se, note);
   }
   for (size_t i = 0; i < result->derived_count; i++) {
@@ -90,6 +90,9 @@ static int by_size(const void *a, const void *b) {
   return (left < right) - (left > right);
 }
 
+// A run's id by its first eight characters, as everywhere.
+static bool is_id(const char *name) { return strlen(name) == 32 && strspn(name, "0123456789abcdef") == 32; }
+
 static void print_residuals(const struct fit_result *result, bool all, FILE *out) {
   static const char *const uses[] = {"", "held out", "not in the fit"};
   const struct fit_row **rows = memory_get((result->table_count + 1) * sizeof *rows);
@@ -104,7 +107,7 @@ static void print_residuals(const struct fit_result *result, bool all, FILE *out
   for (size_t i = 0; i < shown; i++) {
     const struct fit_row *row = rows[i];
     char name[120], observed[40], predicted[40], difference[40];
-    snprintf(name, sizeof name, "%.32s%s%s", row->name, *row->group ? "  " : "", row->group);
+    snprintf(name, sizeof name, "%.*s%s%s", is_id(row->name) ? 8 : 32, row->name, *row->group ? "  " : "", row->group);
     if (result->residual == RESIDUAL_LOG)
       snprintf(difference, sizeof difference, "%+.3f %%", 100 * (row->observed / row->predicted - 1));
     else

@@ -117,8 +117,18 @@ bool reduce_table(struct table *table, const char *target, const struct reductio
   return true;
 }
 
-bool fit_entry_table(const struct spec *spec, const struct spec_fit *entry, struct store *store, struct table *table,
-                     struct fit_notes *notes, struct error *error) {
+// Rows that a condition leaves out must neither win nor be averaged.
+static bool keep_where(struct table *table, const char *where, struct error *error) {
+  if (!where) return true;
+  bool *keep = memory_get(table->row_count + 1);
+  bool fine = table_where(table, where, keep, error);
+  if (fine) table_keep_rows(table, keep);
+  free(keep);
+  return fine;
+}
+
+bool fit_entry_table(const struct spec *spec, const struct spec_fit *entry, const char *where, struct store *store,
+                     struct table *table, struct fit_notes *notes, struct error *error) {
   struct arena arena = {0};
   *table = (struct table){0};
   *notes = (struct fit_notes){.noise = NAN};
@@ -130,7 +140,8 @@ bool fit_entry_table(const struct spec *spec, const struct spec_fit *entry, stru
   if (fine) {
     table_init(table, arena_format(&arena, "runs of %s", spec->name), count);
     fine = fill(table, spec, store, texts, error) &&
-           count_parameters(table, entry->parameter_count ? entry->parameter_count : "non-embedding", error);
+           count_parameters(table, entry->parameter_count ? entry->parameter_count : "non-embedding", error) &&
+           keep_where(table, entry->where_text, error) && keep_where(table, where, error);
   }
   if (fine)
     fine = reduce_table(table, "loss",
@@ -146,5 +157,5 @@ bool fit_entry_table(const struct spec *spec, const struct spec_fit *entry, stru
 bool fit_experiment_table(const struct spec *spec, const struct spec_fit *entry, struct store *store,
                           struct table *table, struct error *error) {
   struct fit_notes notes;
-  return fit_entry_table(spec, entry, store, table, &notes, error);
+  return fit_entry_table(spec, entry, NULL, store, table, &notes, error);
 }
