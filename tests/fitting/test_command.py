@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+"""Tests of `isoloss fit` and `isoloss laws`: test_command.py ISOLOSS SOURCE_FOLDER. Prints TAP."""
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+
+isoloss, source = sys.argv[1], sys.argv[2]
+tables = os.path.join(source, 'tests/data/tables')
+failures, cases = [], []
+
+
+def run(*arguments):
+    done = subprocess.run([isoloss, *arguments], capture_output=True, text=True, timeout=120)
+    return done.returncode, done.stdout, done.stderr
+
+
+def check(condition, what):
+    if not condition:
+        failures.append(what)
+        print('# failed:', what)
+
+
+def test(function):
+    cases.append(function)
+    return function
+
+
+@test
+def json_document():
+    code, out, err = run('fit', tables + '/quartet_fp4/runs.csv', '--law', 'chinchilla', '--where',
+                         'forward == "BF16" and backward == "BF16"', '--bootstrap', '50', '--json')
+    check(code == 0 and err == '', 'exit code and quiet standard error: %d %s' % (code, err))
+    fits = json.loads(out)
+    check(len(fits) == 1, 'one fit')
+    fit = fits[0]
+    for key in ('name', 'law', 'rows', 'excluded', 'objective', 'parameters', 'starts', 'starts_agreeing',
+                'runner_up_objective', 'holdout_error', 'residual_rms', 'derived'):
+        check(key in fit, 'key ' + key)
+    check(fit['name'] == fit['law'] == 'chinchilla' and fit['rows'] == 24 and fit['excluded'] == 0, 'what was fitted')
+    check(fit['objective'] <= 6.7920e-5, 'objective %r' % fit['objective'])
+    a = fit['parameters']['A']
+    check(set(a) >= {'value', 'low', 'high', 'se'} and a['low'] <= a['value'] <= a['high'], 'interval of A')
+    check(fit['parameter_count'].startswith('as in column N of'), 'the count of N is told')
+    # the coefficients in the document give the objective of the document
+    p = {name: entry['value'] for name, entry in fit['parameters'].items()}
+    total = 0
+    for row in open(tables + '/quartet_fp4/runs.csv').read().splitlines()[1:]:
+        cells = row.split(',')
+        if cells[5:7] != ['BF16', 'BF16']:
+            continue
+        n, d, loss = float(cells[1]), float(cells[2]), float(cells[4])
+        r = abs(math.log(loss) - math.log(p['E'] + p['A'] / n ** p['alpha'] + p['B'] / d ** p['beta']))
+        total += r * r / 2 if r <= 1e-3 else 1e-3 * (r - 5e-4)
+    check(abs(total / fit['objective'] - 1) < 1e-9, 'numbers round-trip: %r %r' % (total, fit['objective']))
+
+
+@test
+def maps_and_options():
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, 'table.csv')
+        with open(path, 'w') as file:
+            file.write('size,seen,perplexity,lr,seed\n')
+            for i in range(5):
+                for j in range(5):
+                    for lr in (1, 2, 3):
+                        for seed in (1, 2):
+                            n, d = 1e6 * 3 ** i, 1e7 * 3 ** j
+                            loss = 1.7 + 400 / n ** 0.34 + 900 / d ** 0.31 + 0.01 * (lr - 2) ** 2 + 0.001 * (2 * seed - 3)
+                            file.write('%r,%r,%r,%d,%d\n' % (n, d, loss, lr, seed))
+        code, out, err = run('fit', path, '--map', 'parameters=size,tokens=seen,loss=perplexity', '--best-over', 'lr',
+                             '--average-over', 'seed', '--bootstrap', '0', '--json', '--threads', '1')
+        check(code == 0, err)
+        fit = json.loads(out)[0]
+        check(fit['rows'] == 25, 'rows after best over lr and average over seed: %r' % fit['rows'])
+        check(abs(fit['parameters']['E']['value'] - 1.7) < 1e-5, 'E %r' % fit['parameters']['E'])
+        check(not any('edge' in warning for warning in fit['warnings']), 'the best lr lies inside its grid')
+        code, out, err = run('fit', path, '--map', 'N=size,D=seen,loss=perplexity', '--where', 'lr == 2 and seed == 1',
+                             '--fix', 'E=1.699', '--residual', 'plain', '--objective', 'least-squares', '--bootstrap', '0')
+        check(code == 0 and 'fixed' in out and '25 rows' in out, out + err)
+
+
+@test
+def errors():
+    table = tables + '/quartet_fp4/runs.csv'
+    for arguments, words in ((['fit'], 'give one spec'),
+                             (['fit', table, '--law', 'chinchila'], "did you mean 'chinchilla'?"),
+                             (['fit', table, '--where', 'forwrd == "BF16"'], "did you mean 'forward'?"),
+                             (['fit', table, '--where', 'forward == BF16'], 'a text is written in quotes'),
+                             (['fit', table, '--map', 'parameters=M'], "there is no column 'M'"),
+                             (['fit', table, '--fix', 'E'], 'NAME=NUMBER'),
+                             (['fit', table, '--law', 'effective-parameters'], "no column 'format'"),
+                             (['fit', table, '--objective', 'huber'], 'is none of huber:DELTA'),
+                             (['fit', table, '--average-over', 'sed'], "average_over"),
+                             (['fit', '/nonexistent.csv'], 'cannot read'),
+                             (['fit', table, '--bootstrap', '-5'], 'resamples'),
+                             (['laws', 'nothing-like-it'], 'there is no law')):
+        code, out, err = run(*arguments)
+        check(code in (2, 3) and words in err and out == '', '%r: %d %r %r' % (arguments, code, out, err))
+
+
+@test
+def laws():
+    code, out, err = run('laws')
+    check(code == 0 and len(out.splitlines()) >= 13 and 'chinchilla' in out, out + err)
+    code, out, err = run('laws', 'quartet')
+    check(code == 0 and 'arXiv 2505.14669' in out and 'eff_N[forward]' in out, out + err)
+    code, out, err = run('laws', '--json')
+    laws = json.loads(out)
+    check(code == 0 and all(law['source'] and law['formula'] and law['parameters'] for law in laws), 'laws --json')
+
+
+@test
+def own_law():
+    with tempfile.TemporaryDirectory() as folder:
+        law, table = os.path.join(folder, 'mine.yaml'), os.path.join(folder, 't.csv')
+        with open(law, 'w') as file:
+            file.write('law: mine\nformula: "k * width ^ -p"\npredicts: error\nparameters:\n'
+                       '  k: {positive: true, starts: [1, 10]}\n  p: {starts: [0.1, 1]}\nderived: {half: "2 ^ (1 / p)"}\n')
+        with open(table, 'w') as file:
+            file.write('width,error\n' + ''.join('%d,%r\n' % (w, 3 * w ** -0.4) for w in (1, 2, 4, 8, 16)))
+        code, out, err = run('fit', table, '--law', law, '--bootstrap', '0', '--json')
+        check(code == 0, err)
+        fit = json.loads(out)[0]
+        check(abs(fit['parameters']['p']['value'] - 0.4) < 1e-6, 'p')
+        check(abs(fit['derived']['half']['value'] - 2 ** 2.5) < 1e-4, 'derived')
+        with open(law, 'a') as file:
+            file.write('  wrong: 1\n')
+        code, out, err = run('fit', table, '--law', law)
+        check(code == 2 and 'mine.yaml:' in err and out == '', err)
+
+
+for number, function in enumerate(cases, 1):
+    before = len(failures)
+    function()
+    print('%sok %d - %s' % ('' if len(failures) == before else 'not ', number, function.__name__))
+print('1..%d' % len(cases))
+sys.exit(1 if failures else 0)
