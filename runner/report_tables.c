@@ -110,11 +110,11 @@ static void derived_rows(const struct report_fit *fit, bool exponents, struct te
   }
 }
 
-static void coefficient_head(const struct report_fit *fit, struct text *out) {
+static void coefficient_head(const struct report_fit *fit, const char *class_name, struct text *out) {
   double confidence = member(fit->document, "confidence");
   char interval[40];
   snprintf(interval, sizeof interval, "%g %% interval", isfinite(confidence) ? 100 * confidence : 95);
-  text_add(out, "<div class=\"scroll\"><table class=\"coefficients\"><thead><tr>");
+  text_format(out, "<div class=\"scroll\"><table class=\"%s\"><thead><tr>", class_name);
   page_head(out, "text", "");
   page_head(out, NULL, "value");
   page_head(out, NULL, interval);
@@ -130,7 +130,7 @@ static void derived_table(const struct report_fit *fit, struct text *out) {
   json_object_foreach(derived, name, value) count += !is_exponent(fit, name);
   if (count == 0) return;
   text_format(out, "<details><summary>%zu derived quantit%s</summary>\n", count, count == 1 ? "y" : "ies");
-  coefficient_head(fit, out);
+  coefficient_head(fit, "derived", out);
   derived_rows(fit, false, out);
   text_add(out, "</tbody></table></div>\n</details>\n");
 }
@@ -226,7 +226,7 @@ void page_fits(const struct report *report, struct text *out) {
       text_add(out, "<p>Not fitted yet.</p>\n</section>\n");
       continue;
     }
-    coefficient_head(fit, out);
+    coefficient_head(fit, "coefficients", out);
     coefficient_rows(fit, out);
     derived_rows(fit, true, out);
     text_add(out, "</tbody></table></div>\n");

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -279,6 +280,26 @@ def learning_rates():
     assert not any("edge" in finding["text"] for finding in document["findings"])
 
 
+def damaged_store():
+    home, spec = make("plain", "damaged")
+
+    def change(statement):
+        with sqlite3.connect(os.path.join(home, "isoloss.db")) as database:
+            database.execute(statement)
+
+    # A law of the user's own that is gone: the coefficients stand, lines are missing, and the page says so.
+    change("UPDATE fits SET law = 'gone.yaml'")
+    page, _ = page_of(home, spec)
+    assert "the law 'gone.yaml' cannot be loaded" in page.words() and len(page.tables["coefficients"]) == 6
+    assert page.count("svg") == 5
+    # A stored spec of another version that does not parse any more.
+    change("UPDATE experiments SET spec_text = 'experiment: [', about = NULL")
+    page, text = page_of(home, "damaged")
+    assert len(page.tables["runs"]) == 13 and "experiment: [" in text
+    change("UPDATE fits SET document = '{\"rows\": 12'")
+    assert "'chinchilla' is damaged" in run(home, "report", spec, code=3).stderr
+
+
 def changed_spec():
     home, spec = make("plain", "changed")
     with open(spec, "a") as file:
@@ -317,7 +338,7 @@ def wrong_usage():
 
 def main():
     cases = [finished_experiment, same_bytes_again, figures_as_files, nothing_has_run, every_run_failed, some_runs_failed,
-             a_fit_is_missing, hostile_texts, mixed_types_and_formats, known_truth, learning_rates, changed_spec, without_gnuplot,
+             a_fit_is_missing, hostile_texts, mixed_types_and_formats, known_truth, learning_rates, damaged_store, changed_spec, without_gnuplot,
              wrong_usage]
     print(f"1..{len(cases)}")
     failures = 0
