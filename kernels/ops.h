@@ -127,6 +127,10 @@ struct tensor_span {
   const float *data;
   int64_t count;
 };
+struct pruned_weight {
+  struct weight *weight;
+  float *master, *m, *v;
+};
 
 struct ops {
   const char *name;  // "cpu", "cuda"
@@ -174,6 +178,11 @@ struct ops {
   struct weight *(*weight_create)(struct device *device, const struct weight_description *description, void *memory,
                                   struct error *error);
   void (*weight_free)(struct device *device, struct weight *weight);
+  // Prunes sparse weights for `step`, before weight_prepare and with all weights of the model at once, since one threshold
+  // may hold for several. Where masks stay (a format's `monotone`), what is pruned is set to 0 in the master and in both
+  // moments, so that it never comes back; otherwise only the choice is kept. m and v may be NULL (no moments). Nothing
+  // for formats without sparse weights. The array is the host's.
+  void (*weights_prune)(struct device *device, const struct pruned_weight *weights, int count, int64_t step);
   // Makes the weight ready for products from its master values: once after initialisation or loading, and once after
   // each optimizer step. The master stays where it is and unchanged until the next call. `step` keys randomness.
   void (*weight_prepare)(struct device *device, struct weight *weight, const float *master, int64_t step);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/formats/format.h"
 #include "runner/spec_internal.h"
 
 enum { MOST_VALUES = 10000000 };
@@ -77,8 +78,10 @@ static bool reword(const struct run_field *field, const char *text, const struct
   return error_set(error, EXIT_USAGE_ERROR, "%s %s, not %.100s", field->path, message, text);
 }
 
-// Formats that the built-in trainer knows.
-static bool format_known(const char *text) { return strcmp(text, "none") == 0; }
+// Formats are the built-in trainer's to know; a trainer of the user's own takes any name.
+static bool is_format(const struct spec *spec, const struct run_field *field) {
+  return field->offset == offsetof(struct run_config, format) && !spec->trainer.node;
+}
 
 bool spec_set_text(const struct spec *spec, struct run_config *config, const struct run_field *field, const char *text,
                    struct arena *arena, struct error *error, char hint[160]) {
@@ -90,9 +93,16 @@ bool spec_set_text(const struct spec *spec, struct run_config *config, const str
   if (!config_set(config, field, text, arena, &inner)) return reword(field, text, &inner, error, hint);
   if (field->type == FIELD_TEXT && !*text)
     return error_set(error, EXIT_USAGE_ERROR, "%s must not be empty", field->path);
-  if (field->offset == offsetof(struct run_config, format) && !spec->trainer.node && !format_known(text)) {
-    snprintf(hint, 160, "the built-in trainer knows: none");
-    return error_set(error, EXIT_USAGE_ERROR, "unknown format '%.100s'", text);
+  if (is_format(spec, field) && !format_parse(text, arena, &inner)) {
+    char message[600];
+    snprintf(message, sizeof message, "%.599s", inner.text);
+    char *guess = strstr(message, "; did you mean "), *rest = guess ? strstr(guess, " (isoloss formats") : NULL;
+    if (rest) *rest = '\0';
+    if (guess) {
+      *guess = '\0';
+      snprintf(hint, 160, "%.150s", guess + 2);
+    }
+    return error_set(error, EXIT_USAGE_ERROR, "%s", message);
   }
   return true;
 }
@@ -129,6 +139,11 @@ bool spec_read_value(struct spec_reader *reader, const struct run_field *field, 
   if (field->type == FIELD_LIST && node->kind != NODE_MAPPING) return read_list(reader, field, node, value);
   static const char *const kinds[] = {"a whole number", "a number", "true or false", NULL, "text", "a list"};
   const char *kind = kinds[field->type];
+  if (node->kind == NODE_MAPPING && is_format(reader->spec, field)) {
+    const struct format *format = format_parse_node(node, &reader->spec->arena, diagnostics);
+    if (format) value->text = format->name;
+    return format != NULL;
+  }
   if (!kind) {
     struct text choices = {0};
     text_add(&choices, "one of ");
@@ -299,8 +314,9 @@ static bool read_range(struct spec_reader *reader, const struct run_field *field
 bool spec_read_axis(struct spec_reader *reader, const struct run_field *field, const struct node *key,
                     const struct node *node, struct spec_axis *axis) {
   *axis = (struct spec_axis){.field = field, .key = key};
-  if (node->kind == NODE_MAPPING) return read_range(reader, field, node, axis);
-  if (node->kind == NODE_SCALAR) {
+  bool format = node->kind == NODE_MAPPING && is_format(reader->spec, field);
+  if (node->kind == NODE_MAPPING && !format) return read_range(reader, field, node, axis);
+  if (node->kind == NODE_SCALAR || format) {
     axis->constant = true;
     axis->count = 1;
     axis->values = arena_array(&reader->spec->arena, 1, sizeof *axis->values);

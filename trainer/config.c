@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/formats/format.h"
+
 const struct run_field *field_find(const char *path, const char **nearest) {
   if (nearest) *nearest = NULL;
   for (size_t i = 0; i < run_field_count; i++)
@@ -248,6 +250,34 @@ static bool resolve_model(struct run_config *config, const struct corpus_facts *
   return true;
 }
 
+// Whether the format's blocks and groups divide the axes they lie on. What this trainer does not know is not checked.
+static bool format_fits(const struct run_config *c, struct error *error) {
+  struct arena arena = {0};
+  struct error unknown = {0};
+  struct run_config parsed = *c;
+  bool fine = true;
+  if (config_parse_format(&parsed, &arena, &unknown) && parsed.parsed_format) {
+    const struct format *format = parsed.parsed_format;
+    int64_t width = c->model.width, hidden = c->model.mlp_width, query = c->model.heads * c->model.head_dim;
+    int64_t qkv = query + 2 * c->model.kv_heads * c->model.head_dim,
+            rows = c->train.batch_tokens / c->train.accumulation;
+    const struct {
+      const char *name;
+      unsigned layer;
+      int64_t outputs, inputs;
+    } matrices[] = {{"query, key and value", LAYER_QKV, qkv, width},
+                    {"attention output", LAYER_OUTPUT, width, query},
+                    {"gate and up", LAYER_GATE_UP, 2 * hidden, width},
+                    {"down", LAYER_DOWN, width, hidden}};
+    for (int i = 0; i < 4 && fine; i++)
+      if (format->layers & matrices[i].layer &&
+          !format_check_shape(format, matrices[i].outputs, matrices[i].inputs, rows, error))
+        fine = error_context(error, "format %s does not fit the %s matrix", format->name, matrices[i].name);
+  }
+  arena_free(&arena);
+  return fine;
+}
+
 bool config_resolve(struct run_config *config, const struct corpus_facts *facts, const char *resolved_dtype,
                     struct error *error) {
   if (!resolve_model(config, facts, resolved_dtype, error)) return false;
@@ -283,7 +313,7 @@ bool config_resolve(struct run_config *config, const struct corpus_facts *facts,
   if (config->train.warmup_steps > config->train.steps)
     return error_set(error, EXIT_USAGE_ERROR, "train.warmup_steps %" PRId64 " is more than the run's %" PRId64 " steps",
                      config->train.warmup_steps, config->train.steps);
-  return true;
+  return format_fits(config, error);
 }
 
 // ---------- counting ----------
@@ -306,16 +336,62 @@ struct parameter_counts config_parameters(const struct run_config *c) {
 // FLOPs of one training token, per operation: a multiply-add is 2; forward once, backward twice. Linear layers and the
 // vocabulary matrix by their weights; attention by the (T + 1) / 2 keys a causal query sees on average, scores and
 // weighted values. Norms, activations, softmax and the optimizer are left out (they are no matrix products).
-static double flops_per_token(const struct run_config *c, const struct parameter_counts *p) {
+static double flops_per_token(const struct run_config *c, double prunable) {
   double attention =
       2.0 * 2.0 * (double)(c->model.layers * c->model.heads * c->model.head_dim) * ((double)c->model.context + 1) / 2;
-  double forward = 2.0 * (double)p->prunable + attention + 2.0 * (double)(c->model.vocabulary * c->model.width);
+  double forward = 2.0 * prunable + attention + 2.0 * (double)(c->model.vocabulary * c->model.width);
   return 3 * forward;
+}
+
+bool config_parse_format(struct run_config *config, struct arena *arena, struct error *error) {
+  config->parsed_format = NULL;
+  if (strcmp(config->format, "none") == 0) return true;
+  const struct format *format = format_parse(config->format, arena, error);
+  if (!format) return false;
+  config->parsed_format = format_is_none(format) ? NULL : format;
+  return true;
+}
+
+// The weights that a format applies to.
+static double formatted_parameters(const struct run_config *c, const struct format *format) {
+  int64_t d = c->model.width, layers = c->model.layers;
+  int64_t query = c->model.heads * c->model.head_dim, key = c->model.kv_heads * c->model.head_dim;
+  int64_t count = 0;
+  if (format->layers & LAYER_QKV) count += d * (query + 2 * key);
+  if (format->layers & LAYER_OUTPUT) count += d * query;
+  if (format->layers & LAYER_GATE_UP) count += 2 * d * c->model.mlp_width;
+  if (format->layers & LAYER_DOWN) count += d * c->model.mlp_width;
+  return (double)(layers * count);
+}
+
+// Pruned parameters during a step (step below 0: mean over the training).
+static double pruned_parameters(const struct run_config *c, int64_t step) {
+  struct arena arena = {0};
+  struct error error = {0};
+  struct run_config parsed = *c;
+  double pruned = 0;
+  // A format of somebody else's trainer prunes what we cannot know.
+  if (!parsed.parsed_format && !config_parse_format(&parsed, &arena, &error)) parsed.parsed_format = NULL;
+  if (parsed.parsed_format) {
+    const struct format *format = parsed.parsed_format;
+    double density =
+        step < 0 ? format_average_density(format, c->train.steps) : format_density(format, step, c->train.steps);
+    pruned = (1 - density) * formatted_parameters(c, format);
+  }
+  arena_free(&arena);
+  return pruned;
+}
+
+double config_active_parameters(const struct run_config *resolved, int64_t step) {
+  return (double)config_parameters(resolved).non_embedding - pruned_parameters(resolved, step);
 }
 
 struct run_quantities config_quantities(const struct run_config *c, const struct corpus_facts *facts) {
   struct run_quantities q = {.parameters = config_parameters(c), .steps = c->train.steps, .tokens = c->train.tokens};
-  q.flops_per_token = flops_per_token(c, &q.parameters);
+  double pruned = pruned_parameters(c, -1);
+  q.active_parameters = config_active_parameters(c, c->train.steps > 0 ? c->train.steps - 1 : 0);
+  q.average_active_parameters = (double)q.parameters.non_embedding - pruned;
+  q.flops_per_token = flops_per_token(c, (double)q.parameters.prunable - pruned);
   q.flops = q.flops_per_token * (double)q.tokens;
   q.flops_6nd = 6.0 * (double)q.parameters.non_embedding * (double)q.tokens;
   q.epochs = !facts->known                      ? NAN
@@ -361,15 +437,27 @@ static void put_value(struct json_writer *json, const struct run_config *config,
   }
 }
 
+// A format's canonical name, where the built-in trainer knows it: w4a16 and w4 are one run.
+static const char *canonical_format(const struct run_config *config, struct arena *arena) {
+  struct error error = {0};
+  const struct format *format = format_parse(config->format, arena, &error);
+  return format ? format->name : config->format;
+}
+
 void config_canonical(const struct run_config *resolved, struct text *out) {
   struct json_writer json = json_writer(out, false);
+  struct arena arena = {0};
   json_object_begin(&json);
   for (size_t i = 0; i < run_field_count; i++) {
     if (!config_counts(resolved, &run_fields[i])) continue;
     json_key(&json, run_fields[i].path);
-    put_value(&json, resolved, &run_fields[i]);
+    if (run_fields[i].offset == offsetof(struct run_config, format))
+      json_put_string(&json, canonical_format(resolved, &arena));
+    else
+      put_value(&json, resolved, &run_fields[i]);
   }
   json_object_end(&json);
+  arena_free(&arena);
 }
 
 struct digest config_identity(const struct run_config *resolved, const char *corpus_digest, const char *stage,

@@ -12,6 +12,8 @@
 
 #include "base/base.h"
 
+struct format;  // kernels/formats/format.h
+
 // Raised by hand when a change of the trainer changes losses: part of every run's identity.
 #define TRAINER_SEMANTIC_VERSION 1
 
@@ -50,6 +52,7 @@ struct run_config {
   } train;
   const char *format;
   int64_t seed;
+  const struct format *parsed_format;  // of `format`, by config_parse_format; NULL: none, or not parsed
 };
 
 struct run_field {
@@ -102,8 +105,11 @@ struct parameter_counts {
 // Everything that follows from a resolved configuration.
 struct run_quantities {
   struct parameter_counts parameters;
-  int64_t steps, tokens;    // tokens = steps * batch_tokens
-  double flops, flops_6nd;  // whole training; flops per operation, attention and head included (see config.c)
+  double active_parameters;          // non-embedding ones that are not pruned at the end
+  double average_active_parameters;  // the same, mean over the training steps
+  int64_t steps, tokens;             // tokens = steps * batch_tokens
+  double flops, flops_6nd;  // whole training; flops per operation, attention and head included (see config.c), of the
+                            // weights that are not pruned
   double flops_per_token;
   double epochs;  // tokens / train tokens of the corpus; NAN when the corpus is not known
   double tokens_per_parameter;
@@ -115,6 +121,11 @@ struct run_quantities {
 bool config_resolve(struct run_config *config, const struct corpus_facts *facts, const char *resolved_dtype,
                     struct error *error);
 struct parameter_counts config_parameters(const struct run_config *resolved);
+// Parses `format` into `parsed_format`, which lives in the arena. False with an error when this trainer has no such
+// format (a trainer of the user's own may have).
+bool config_parse_format(struct run_config *config, struct arena *arena, struct error *error);
+// Non-embedding parameters that are not pruned during `step`.
+double config_active_parameters(const struct run_config *resolved, int64_t step);
 struct run_quantities config_quantities(const struct run_config *resolved, const struct corpus_facts *facts);
 
 // True when the field counts in the identity of this run: it can change the result, under the configuration's other

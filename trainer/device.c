@@ -38,7 +38,13 @@ const char *trainer_dtype(const struct ops *ops, const struct device *device) {
 
 struct memory_plan trainer_memory(const struct ops *ops, const struct device *device,
                                   const struct run_config *resolved) {
-  return layout_memory(ops, device, resolved, MODEL_TRAIN);
+  struct arena arena = {0};
+  struct error error = {0};
+  struct run_config config = *resolved;
+  if (!config_parse_format(&config, &arena, &error)) config.parsed_format = NULL;  // another trainer's
+  struct memory_plan plan = layout_memory(ops, device, &config, MODEL_TRAIN);
+  arena_free(&arena);
+  return plan;
 }
 
 int64_t trainer_memory_bytes(const struct run_config *resolved, struct error *error) {

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "kernels/formats/format.h"
+
 enum { MATRICES = MATRIX_HEAD + 1, SHAPES = 16 };
 
 enum recompute recompute_find(const char *name) {
@@ -20,7 +22,9 @@ static enum dtype dtype_of(const struct run_config *c) {
 struct weight_description layout_weight(const struct run_config *c, enum model_matrix which, int64_t layer) {
   int64_t width = c->model.width, hidden = c->model.mlp_width;
   int64_t query = c->model.heads * c->model.head_dim, key = c->model.kv_heads * c->model.head_dim;
-  struct weight_description d = {.dtype = dtype_of(c), .seed = (uint64_t)c->seed};
+  static const unsigned layers[MATRICES] = {LAYER_QKV, LAYER_OUTPUT, LAYER_GATE_UP, LAYER_DOWN, 0};
+  struct weight_description d = {.dtype = dtype_of(c), .seed = (uint64_t)c->seed, .steps = c->train.steps};
+  if (c->parsed_format && c->parsed_format->layers & layers[which]) d.format = c->parsed_format;
   d.number = (uint32_t)(layer * MATRIX_HEAD + (int64_t)which);
   switch (which) {
     case MATRIX_QKV:

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/formats/format.h"
 #include "trainer/block.h"
 #include "trainer/layout.h"
 
@@ -63,10 +64,8 @@ struct model *model_create(const struct ops *ops, struct device *device, const s
     error_set(error, EXIT_ENVIRONMENT, "model.dtype %s: this device has no such products", resolved->model.dtype);
     goto failed;
   }
-  if (strcmp(resolved->format, "none") != 0) {
-    error_set(error, EXIT_USAGE_ERROR, "format '%s' is not known; this trainer has: none", resolved->format);
-    goto failed;
-  }
+  if (!config_parse_format(&m->config, &m->arena, error)) goto failed;
+  resolved = &m->config;
   m->rows = layout_rows(resolved);
   m->attention = layout_attention(resolved, m->rows);
   if (!layout_supported(ops, device, resolved, error)) goto failed;
@@ -134,7 +133,30 @@ static void finish_gradient(struct model *m, struct weight *weight, int64_t offs
   m->ops->weight_gradient_finish(m->device, weight, m->gradients + offset);
 }
 
-void model_prepare(struct model *m, int64_t step) { each_matrix(m, prepare, step); }
+// Whether anything is pruned: then all weights are looked at together.
+static void prune(struct model *m, int64_t step) {
+  const struct format *format = m->config.parsed_format;
+  if (!format || format->operands[OPERAND_WEIGHTS].sparsity.kind == SPARSITY_NONE) return;
+  int count = 0;
+  struct pruned_weight *weights = memory_get((size_t)(m->config.model.layers * MATRIX_HEAD + 1) * sizeof *weights);
+  for (int64_t l = 0; l <= m->config.model.layers; l++) {
+    bool blocks = l < m->config.model.layers;
+    struct block_weights *w = &m->weights[blocks ? l : 0];
+    struct weight *all[] = {w->qkv, w->output, w->gate_up, w->down, m->head};
+    for (int which = blocks ? MATRIX_QKV : MATRIX_HEAD; which < (blocks ? MATRIX_HEAD : MATRIX_HEAD + 1); which++) {
+      int64_t offset = blocks ? layout_weight_offset(&m->table, (enum model_matrix)which, l) : m->table.head;
+      weights[count++] = (struct pruned_weight){all[which], m->parameters + offset, m->m ? m->m + offset : NULL,
+                                                m->v ? m->v + offset : NULL};
+    }
+  }
+  m->ops->weights_prune(m->device, weights, count, step);
+  free(weights);
+}
+
+void model_prepare(struct model *m, int64_t step) {
+  prune(m, step);
+  each_matrix(m, prepare, step);
+}
 
 static const uint8_t *upload(struct model *m, const struct token_batch *batch) {
   m->ops->upload(m->device, m->tokens, batch->tokens, (size_t)batch->rows * sizeof *m->tokens);

@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "kernels/formats/format.h"
 #include "trainer/training.h"
 
 #ifndef ISOLOSS_VERSION
@@ -72,7 +73,12 @@ bool report_start(struct training *t, struct error *error) {
   return event_end(&t->log, error);
 }
 
+static bool sparse(const struct run_config *c) {
+  return c->parsed_format && c->parsed_format->operands[OPERAND_WEIGHTS].sparsity.kind != SPARSITY_NONE;
+}
+
 bool report_step(struct training *t, struct error *error) {
+  const struct run_config *c = &t->model->config;
   double train_seconds = training_train_seconds(t), span = train_seconds - t->reported_seconds;
   struct json_writer *json = event_begin(&t->log, "step");
   json_key_integer(json, "step", t->last.step);
@@ -82,6 +88,7 @@ bool report_step(struct training *t, struct error *error) {
   json_key_number(json, "grad_norm", t->last_norm);
   json_key_number(json, "lr", t->last.lr);
   json_key_number(json, "seconds", training_seconds(t));
+  if (sparse(c)) json_key_number(json, "active_parameters", config_active_parameters(c, t->last.step - 1));
   json_key_number(json, "tokens_per_second", span > 0 ? (double)(t->last.tokens - t->reported_tokens) / span : NAN);
   t->reported_seconds = train_seconds;
   t->reported_tokens = t->last.tokens;
@@ -124,6 +131,8 @@ bool report_done(struct training *t, const struct evaluation *evaluation, struct
   put_finite(json, "irreducible_loss", t->facts.irreducible_loss);
   put_finite(json, "epochs", quantities.epochs);
   json_key_number(json, "flops", quantities.flops);
+  json_key_number(json, "parameters_active", quantities.active_parameters);
+  json_key_number(json, "parameters_active_average", quantities.average_active_parameters);
   json_key_number(json, "wall_seconds", training_seconds(t));
   json_key_number(json, "train_seconds", training_train_seconds(t));
   json_key_integer(json, "peak_memory", (int64_t)usage.ru_maxrss * 1024);

@@ -11,6 +11,8 @@ struct weight_format {
   struct linear_format plan;
   const struct format_level *level;
   int64_t step;
+  float threshold;  // of all weights together (SCOPE_GLOBAL)
+  int64_t last_tie;
   // Device memory.
   float *values;    // [outputs, inputs] represented weights
   float *original;  // BACKWARD_ORIGINAL: the same without the transform
@@ -107,6 +109,11 @@ struct weight_format *weight_format_create(const struct weight_description *desc
   }
   return format;
 }
+const struct linear_format *weight_format_plan(const struct weight_format *format) { return &format->plan; }
+void weight_format_select(struct weight_format *format, float threshold, int64_t last_tie) {
+  format->threshold = threshold;
+  format->last_tie = last_tie;
+}
 void weight_format_free(struct weight_format *format) {
   if (!format) return;
   arena_free(&format->arena);
@@ -195,12 +202,22 @@ static void multiply(struct device *device, const struct gemm *gemm, const void 
 
 // The selection over a part, on the values that it is made of: where the representation has a transform, the
 // transformed ones, which then stand in `to`.
-static void select_part(struct device *device, struct weight_format *format, struct operand_call *o,
+static void select_part(struct device *device, struct weight_format *format, struct operand_call *o, int64_t first_row,
                         const struct scratch *scratch, struct tensor_statistics *statistics) {
   const struct quantizer *q = o->quantizer;
   double density = sparsity_density(&q->pattern, format->step, format->plan.steps);
   statistics->pruned = (float)(1 - density);
   if (!quantizer_needs_selection(q)) return;
+  if (density >= 1) {  // all, zeroes too
+    statistics->last_tie = INT64_MAX;
+    return;
+  }
+  if (q->pattern.monotone) return;  // what was pruned is 0 in the master: the threshold is 0, without ties
+  if (q->pattern.scope == SCOPE_GLOBAL) {
+    statistics->threshold = format->threshold;
+    statistics->last_tie = format->last_tie - first_row * q->columns;
+    return;
+  }
   if (q->hadamard_block > 1) {
     struct transform_call call = {.columns = q->columns,
                                   .block = q->hadamard_block,
@@ -225,15 +242,15 @@ static void represent_weights(struct device *device, struct weight_format *forma
   int64_t first = 0;
   for (int part = 0; part < plan->parts; part++) {
     struct operand_call o = {.quantizer = quantizer,
-                        .rows = plan->part_outputs[part],
-                        .from = master + first * plan->inputs,
-                        .to = values + first * plan->inputs,
-                        .mask = mask ? mask + first * mask_stride(plan->inputs) : NULL,
-                        .signs = quantizer->hadamard_random ? format->signs : NULL,
-                        .back = back,
-                        .place = linear_format_place(plan, RANDOM_WEIGHTS, format->step, first)};
+                             .rows = plan->part_outputs[part],
+                             .from = master + first * plan->inputs,
+                             .to = values + first * plan->inputs,
+                             .mask = mask ? mask + first * mask_stride(plan->inputs) : NULL,
+                             .signs = quantizer->hadamard_random ? format->signs : NULL,
+                             .back = back,
+                             .place = linear_format_place(plan, RANDOM_WEIGHTS, format->step, first)};
     struct tensor_statistics statistics = {.last_tie = -1};
-    select_part(device, format, &o, scratch, &statistics);
+    select_part(device, format, &o, first, scratch, &statistics);
     represent(device, format->level, &o, scratch, statistics);
     first += o.rows;
   }
@@ -300,15 +317,15 @@ const void *linear_format_activations(struct device *device, struct weight_forma
   if (!plan->has_activations || !take_scratch(device, format, linear->rows, &scratch)) return x;
   struct saved_layout layout = linear_format_saved(plan, linear->rows, linear->dtype);
   struct operand_call o = {.quantizer = &plan->activations,
-                      .rows = linear->rows,
-                      .from_dtype = linear->dtype,
-                      .to_dtype = linear->dtype,
-                      .from = x,
-                      .to = saved,
-                      .mask = plan->activations_masked ? (uint8_t *)saved + layout.values : NULL,
-                      .signs = plan->activations.hadamard_random ? format->signs : NULL,
-                      .back = plan->activations_back,
-                      .place = linear_format_place(plan, RANDOM_ACTIVATIONS, format->step, linear->first_row)};
+                           .rows = linear->rows,
+                           .from_dtype = linear->dtype,
+                           .to_dtype = linear->dtype,
+                           .from = x,
+                           .to = saved,
+                           .mask = plan->activations_masked ? (uint8_t *)saved + layout.values : NULL,
+                           .signs = plan->activations.hadamard_random ? format->signs : NULL,
+                           .back = plan->activations_back,
+                           .place = linear_format_place(plan, RANDOM_ACTIVATIONS, format->step, linear->first_row)};
   represent(device, format->level, &o, &scratch, (struct tensor_statistics){.last_tie = -1});
   return saved;
 }
@@ -325,14 +342,14 @@ static void represent_gradient(struct device *device, struct weight_format *form
     hadamard_signs(plan->seed, (uint64_t)format->step, (uint64_t)plan->number * 4 + which, quantizer->columns,
                    scratch->signs);
   struct operand_call o = {.quantizer = quantizer,
-                      .rows = rows,
-                      .from_dtype = dtype,
-                      .to_dtype = dtype,
-                      .from = from,
-                      .to = to,
-                      .signs = quantizer->hadamard_random ? scratch->signs : NULL,
-                      .back = plan->format->backward != BACKWARD_REQUANTIZE,
-                      .place = linear_format_place(plan, which, format->step, first_row)};
+                           .rows = rows,
+                           .from_dtype = dtype,
+                           .to_dtype = dtype,
+                           .from = from,
+                           .to = to,
+                           .signs = quantizer->hadamard_random ? scratch->signs : NULL,
+                           .back = plan->format->backward != BACKWARD_REQUANTIZE,
+                           .place = linear_format_place(plan, which, format->step, first_row)};
   represent(device, format->level, &o, scratch, (struct tensor_statistics){.last_tie = -1});
 }
 
@@ -439,12 +456,12 @@ void linear_format_weight_gradient(struct device *device, struct weight_format *
   if (!take_scratch(device, format, rows, &scratch)) return;
   if (plan->format->backward == BACKWARD_ORIGINAL && plan->has_activations) {
     struct operand_call o = {.quantizer = &plan->plain_activations,
-                        .rows = rows,
-                        .from_dtype = dtype,
-                        .to_dtype = dtype,
-                        .from = x,
-                        .to = scratch.matrices[3],
-                        .place = linear_format_place(plan, RANDOM_ACTIVATIONS, format->step, linear->first_row)};
+                             .rows = rows,
+                             .from_dtype = dtype,
+                             .to_dtype = dtype,
+                             .from = x,
+                             .to = scratch.matrices[3],
+                             .place = linear_format_place(plan, RANDOM_ACTIVATIONS, format->step, linear->first_row)};
     represent(device, format->level, &o, &scratch, (struct tensor_statistics){.last_tie = -1});
     activations = scratch.matrices[3];
   }

@@ -21,6 +21,11 @@ const float *weight_format_prepare(struct device *device, struct weight_format *
 // The estimator: d_weight with respect to the represented values becomes the master's gradient.
 void weight_format_finish(struct device *device, struct weight_format *format, float *d_weight);
 
+// For prune.c: the plan, and the choice of a global threshold, which holds until the next one. `last_tie` counts from
+// the weight's first value.
+const struct linear_format *weight_format_plan(const struct weight_format *format);
+void weight_format_select(struct weight_format *format, float threshold, int64_t last_tie);
+
 size_t linear_format_saved_bytes(const struct weight_description *description, int64_t rows);
 // The operand that stands in for x in the forward product: represented and saved, or x itself.
 const void *linear_format_activations(struct device *device, struct weight_format *format, const struct linear *linear,

@@ -83,10 +83,3 @@ struct saved_layout linear_format_saved(const struct linear_format *plan, int64_
   layout.total = layout.values + layout.mask;
   return layout;
 }
-
-double format_density(const struct format *format, int64_t step, int64_t steps) {
-  return format ? sparsity_density(&format->operands[OPERAND_WEIGHTS].sparsity, step, steps) : 1;
-}
-double format_average_density(const struct format *format, int64_t steps) {
-  return format ? sparsity_average_density(&format->operands[OPERAND_WEIGHTS].sparsity, steps) : 1;
-}

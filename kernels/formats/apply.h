@@ -55,8 +55,3 @@ struct saved_layout {
   size_t values, mask, total;  // sizes; the mask stands behind the values
 };
 struct saved_layout linear_format_saved(const struct linear_format *plan, int64_t rows, enum dtype dtype);
-
-// Share of the values of a linear layer's weights that are not pruned during a step: what cost and active parameters
-// count. 1 for formats without sparse weights, and NULL.
-double format_density(const struct format *format, int64_t step, int64_t steps);
-double format_average_density(const struct format *format, int64_t steps);

@@ -99,3 +99,10 @@ bool format_check_shape(const struct format *format, int64_t outputs, int64_t in
     return false;
   return true;
 }
+
+double format_density(const struct format *format, int64_t step, int64_t steps) {
+  return format ? sparsity_density(&format->operands[OPERAND_WEIGHTS].sparsity, step, steps) : 1;
+}
+double format_average_density(const struct format *format, int64_t steps) {
+  return format ? sparsity_average_density(&format->operands[OPERAND_WEIGHTS].sparsity, steps) : 1;
+}

@@ -157,7 +157,7 @@ enum backward_operand {
   BACKWARD_ORIGINAL,    // the operands before the forward's Hadamard, represented as there but for it (HALO)
 };
 // The linear layers of a block that a format applies to.
-enum layer_kind { LAYER_QKV = 1, LAYER_OUTPUT = 2, LAYER_GATE_UP = 4, LAYER_DOWN = 8, LAYER_HEAD = 16 };
+enum layer_kind { LAYER_QKV = 1, LAYER_OUTPUT = 2, LAYER_GATE_UP = 4, LAYER_DOWN = 8 };
 #define LAYERS_DEFAULT (LAYER_QKV | LAYER_OUTPUT | LAYER_GATE_UP | LAYER_DOWN)
 
 struct format {
@@ -201,6 +201,11 @@ bool hadamard_block(const struct hadamard *hadamard, int64_t axis, int *block, s
 // not fit. rows 0: not known.
 bool format_check_shape(const struct format *format, int64_t outputs, int64_t inputs, int64_t rows,
                         struct error *error);
+
+// Share of the values of a linear layer's weights that are not pruned during a step: what cost and active parameters
+// count. 1 for formats without sparse weights, and NULL.
+double format_density(const struct format *format, int64_t step, int64_t steps);
+double format_average_density(const struct format *format, int64_t steps);
 
 // --- recipes with names ----------------------------------------------------------------------------------------------
 

@@ -141,11 +141,7 @@ void representation_text(const struct representation *representation, struct tex
 static const struct {
   const char *name;
   unsigned layer;
-} layer_names[] = {{"qkv", LAYER_QKV},
-                   {"output", LAYER_OUTPUT},
-                   {"gate_up", LAYER_GATE_UP},
-                   {"down", LAYER_DOWN},
-                   {"head", LAYER_HEAD}};
+} layer_names[] = {{"qkv", LAYER_QKV}, {"output", LAYER_OUTPUT}, {"gate_up", LAYER_GATE_UP}, {"down", LAYER_DOWN}};
 
 // Options of the format in brackets; nothing when all are as usual.
 static void format_options(const struct format *format, struct text *out) {

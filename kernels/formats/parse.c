@@ -531,7 +531,6 @@ static bool layers_option(struct piece option, struct piece list, unsigned *laye
                {"output", LAYER_OUTPUT},
                {"gate_up", LAYER_GATE_UP},
                {"down", LAYER_DOWN},
-               {"head", LAYER_HEAD},
                {"attention", LAYER_QKV | LAYER_OUTPUT},
                {"mlp", LAYER_GATE_UP | LAYER_DOWN}};
   *layers = 0;
@@ -543,7 +542,7 @@ static bool layers_option(struct piece option, struct piece list, unsigned *laye
         *layers |= known[i].layers;
         found = true;
       }
-    if (!found) return complain(error, option, "layers are qkv, output, gate_up, down, head, attention and mlp");
+    if (!found) return complain(error, option, "layers are qkv, output, gate_up, down, attention and mlp");
   }
   return *layers ? true : complain(error, option, "names the layers, as layers(mlp)");
 }
@@ -635,6 +634,10 @@ static bool parse_representation(struct piece text, struct representation *repre
     return error_set(error, EXIT_USAGE_ERROR, "'%s' is no format%s%s%s (isoloss formats lists them)", name,
                      near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
   }
+  // Masks that stay, and a threshold for all layers, are taken where the weights are.
+  const struct sparsity *pattern = &representation->sparsity;
+  if (pattern->kind == SPARSITY_TOP && (pattern->monotone || pattern->scope == SCOPE_GLOBAL))
+    representation->hadamard.kind = HADAMARD_NONE;
   return parse_options(options, &representation, 1, format, error);
 }
 

@@ -97,7 +97,7 @@ static void format_options_of_node(const struct node *node, struct text *options
   } else if (layers->kind == NODE_SCALAR) {
     text_add(options, layers->text);
   } else {
-    node_error(layers, diagnostics, NULL, "layers is a list of qkv, output, gate_up, down, head, attention, mlp");
+    node_error(layers, diagnostics, NULL, "layers is a list of qkv, output, gate_up, down, attention, mlp");
   }
   text_char(options, ')');
 }

@@ -67,8 +67,16 @@ bool representation_finish(struct representation *representation, enum operand o
   if (sparsity->kind == SPARSITY_RANDOM && !weights) return wrong(error, operand, "random sparsity is for weights");
   if (sparsity->kind == SPARSITY_RANDOM && sparsity->backward != SPARSE_FORWARD && sparsity->backward != SPARSE_PASS)
     return wrong(error, operand, "gradients of random sparsity go by forward or pass");
+  bool apart = sparsity->kind == SPARSITY_TOP && (sparsity->scope == SCOPE_GLOBAL || sparsity->monotone);
+  if (apart && representation->hadamard.kind != HADAMARD_NONE)
+    return wrong(error, operand,
+                 "masks that stay, and one threshold for all layers, are of untransformed weights: leave "
+                 "hadamard out");
   if (sparsity->monotone && sparsity->backward != SPARSE_FORWARD)
     return wrong(error, operand, "what stays pruned gets no gradient: monotone goes with forward");
+  if (sparsity->kind == SPARSITY_TOP && sparsity->scope == SCOPE_ROW &&
+      (sparsity->schedule != SCHEDULE_CONSTANT || sparsity->monotone))
+    return wrong(error, operand, "a threshold for every row has no schedule, and its masks do not stay");
   if (sparsity->scope == SCOPE_ROW && sparsity->backward == SPARSE_BAND_SHARE)
     return wrong(error, operand, "a-b-rms needs one threshold for the tensor: scope tensor or global");
   if (sparsity->backward == SPARSE_TRUST && sparsity->kind != SPARSITY_NONE && !rounded)

@@ -111,7 +111,7 @@ static void round_trips(void) {
       "sparse(0.5,a-b-rms(0.3),global)+int3[stochastic]",
       "random-sparse(0.5)",
       "int4[rms(1.7),group(64),power-round,stochastic,hadamard(64),clip]",
-      "w(int4[hadamard(32),ste])a(fp8-e5m2[absmax,tensor,ste])g(int8[stochastic])[original,layers(qkv,head)]",
+      "w(int4[hadamard(32),ste])a(fp8-e5m2[absmax,tensor,ste])g(int8[stochastic])[original,layers(qkv,down)]",
       "levels(-3 -0.1 0 0.5)",
       "int1[trust(1.1)]",
       "vq4-256[static(0.25)]",

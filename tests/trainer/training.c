@@ -229,7 +229,7 @@ static void memory_is_as_planned(void) {
 static void refuses_what_it_cannot_do(void) {
   struct arena arena = {0};
   struct error error = {0};
-  struct run_config config = config_with(&arena, "format=w4a4");
+  struct run_config config = config_with(&arena, "format=w4a44");
   const struct ops *ops;
   struct device *device;
   CHECK(trainer_device_open("cpu", 1, &ops, &device, &error));
