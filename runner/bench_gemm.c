@@ -1,0 +1,95 @@
+// Matrix products by shape, in the three forms of a layer: forward, input gradient, weight gradient.
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "runner/bench_products.h"
+
+static const char *const form_names[] = {"gemm NT", "gemm NN", "gemm TN"};
+
+static bool shape_read(const char *text, int64_t shape[3], struct error *error) {
+  int end = -1;
+  long long m, n, k;
+  if (sscanf(text, "%lldx%lldx%lld%n", &m, &n, &k, &end) != 3 || text[end] != '\0' || m < 1 || n < 1 || k < 1 ||
+      m > 1 << 20 || n > 1 << 20 || k > 1 << 20)
+    return error_set(error, EXIT_USAGE_ERROR,
+                     "bench gemm: '%s' is no shape: MxNxK, rows x outputs x inputs, each 1 to %d", text, 1 << 20);
+  shape[0] = m;
+  shape[1] = n;
+  shape[2] = k;
+  return true;
+}
+
+// The products of one shape: y = x W^T and its two gradients.
+static int forms_of(const int64_t shape[3], enum dtype dtype, struct bench_product items[3]) {
+  int64_t rows = shape[0], outputs = shape[1], inputs = shape[2];
+  items[0] = (struct bench_product){.form = GEMM_NT, .m = rows, .n = outputs, .k = inputs, .dtype = dtype};
+  items[1] = (struct bench_product){.form = GEMM_NN, .m = rows, .n = inputs, .k = outputs, .dtype = dtype};
+  items[2] = (struct bench_product){.form = GEMM_TN, .m = outputs, .n = inputs, .k = rows, .dtype = dtype};
+  return 3;
+}
+
+static bool measure(struct bench *bench, struct bench_product *items, int count, int *rounds, struct error *error) {
+  struct bench_products products = {.items = items, .count = count};
+  struct bench_budget budget =
+      bench->options.quick ? (struct bench_budget){0.02, 2, 1000} : (struct bench_budget){0.6, 5, 1000};
+  bool fine = bench_products_open(bench, &products, error) && bench_products_time(&products, error);
+  for (int i = 0; i < count; i++) items[i].best = INFINITY;  // the first call made the primitive
+  *rounds = 0;
+  for (double began = bench_now(bench); fine && bench_again(&budget, *rounds, bench_now(bench) - began); ++*rounds)
+    fine = bench_products_time(&products, error) && bench_peak(bench, items[0].dtype, error);
+  bench_products_close(&products);
+  for (int i = 0; i < count && fine; i++)
+    bench_peak_seen(bench, items[i].dtype, bench_product_flops(&items[i]) / items[i].best);
+  return fine;
+}
+
+static void add_row(struct bench *bench, const struct bench_product *p, int rounds) {
+  struct bench_row *row = bench_row_add(bench, form_names[p->form], BENCH_GFLOPS);
+  row->shape = arena_format(&bench->arena, "%lldx%lldx%lld", (long long)p->m, (long long)p->n, (long long)p->k);
+  row->dtype = p->dtype;
+  row->seconds = p->best;
+  row->repeats = rounds;
+  row->rate = bench_product_flops(p) / p->best * 1e-9;
+  row->peak_ratio = bench_product_flops(p) / p->best / bench->peak[p->dtype].flops;
+  row->floor_ratio = bench_roofline(bench, p->dtype, bench_product_flops(p), bench_product_bytes(p)) / p->best;
+}
+
+bool bench_gemm(struct bench *bench, const char *const *shapes, int shape_count, struct error *error) {
+  int64_t(*sizes)[3] = arena_array(&bench->arena, (size_t)shape_count + 5 * BENCH_MODELS, sizeof *sizes);
+  int count = 0;
+  for (; count < shape_count; count++)
+    if (!shape_read(shapes[count], sizes[count], error)) return false;
+  if (!shape_count) {
+    const struct run_config *models[BENCH_MODELS];
+    int model_count;
+    if (!bench_models(bench, models, &model_count, error)) return false;
+    for (int i = 0; i < model_count; i++) {
+      const struct run_config *c = models[i];
+      int64_t rows = c->train.batch_tokens, width = c->model.width, hidden = c->model.mlp_width;
+      const int64_t linear[5][2] = {
+          {3 * width, width}, {width, width}, {2 * hidden, width}, {width, hidden}, {c->model.vocabulary, width}};
+      for (int l = 0; l < 5; l++, count++) {
+        sizes[count][0] = rows;
+        sizes[count][1] = linear[l][0];
+        sizes[count][2] = linear[l][1];
+      }
+    }
+  }
+  enum dtype only;
+  if (bench->options.dtype && !bench_dtype(bench, &only, error)) return false;
+  for (int d = DTYPE_FLOAT32; d <= DTYPE_BFLOAT16; d++) {
+    enum dtype dtype = (enum dtype)d;
+    if (bench->options.dtype ? dtype != only : !gemm_dtype_supported(bench->gemm, dtype)) continue;
+    if (!bench_peak(bench, dtype, error)) return false;
+    struct bench_product *items = arena_array(&bench->arena, 3 * (size_t)count, sizeof *items);
+    int *rounds = arena_array(&bench->arena, (size_t)count, sizeof *rounds);
+    for (int i = 0; i < count; i++) {
+      bench_progress(bench, "gemm %lldx%lldx%lld, %s", (long long)sizes[i][0], (long long)sizes[i][1],
+                     (long long)sizes[i][2], dtype_name(dtype));
+      if (!measure(bench, &items[3 * i], forms_of(sizes[i], dtype, &items[3 * i]), &rounds[i], error)) return false;
+    }
+    for (int i = 0; i < 3 * count; i++) add_row(bench, &items[i], rounds[i / 3]);
+  }
+  return true;
+}
