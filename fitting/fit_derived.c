@@ -80,6 +80,8 @@ bool fit_derive(struct fit *fit, struct error *error) {
   size_t total = 0, resamples = result->replicates ? (size_t)result->bootstrap : 0, n = (size_t)fit->element_count;
   for (int d = 0; d < law->derived_count; d++) total += law->derived[d].at ? (size_t)law->derived[d].value_count : 1;
   result->derived = arena_array(&result->arena, total + 1, sizeof *result->derived);
+  if (resamples)
+    result->derived_replicates = arena_array(&result->arena, resamples * total + 1, sizeof *result->derived_replicates);
   double *values = memory_get((n + 1) * sizeof *values);
   // [1 + resamples][derived_count]: the quantities without `at`, which later ones may use
   double *earlier = memory_get((resamples + 1) * (size_t)(law->derived_count + 1) * sizeof *earlier);
@@ -104,6 +106,7 @@ bool fit_derive(struct fit *fit, struct error *error) {
         double *before = earlier + (b + 1) * (size_t)law->derived_count;
         fine = derive_one(fit, d, point, result->replicates + b * n, before, &replicates[b], error);
         if (!what->at) before[d] = replicates[b];
+        result->derived_replicates[b * total + result->derived_count] = replicates[b];
       }
       if (!what->at) earlier[d] = out->value;
       if (resamples) interval_of(replicates, resamples, 1, result->confidence, &out->low, &out->high, &out->se);

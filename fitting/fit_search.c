@@ -10,7 +10,8 @@
 
 enum {
   START_LIMIT = 5000,
-  SCREEN_ROWS = 4096,  // larger tables are screened on as many rows
+  SCREEN_ROWS = 1024,  // larger tables are screened on as many rows
+  SMOOTH_ROWS = 4096,  // the minima of larger tables are smooth: only the best is worth a polish
   PROMISING = 128,     // starts that are descended fully, at most
   BOTH_WAYS = 1000,    // up to so many starts are descended from both with and without least squares first
 };
@@ -133,8 +134,11 @@ static void descend_one(void *context, size_t place, int thread) {
   size_t start = search->order[place];
   double *x = search->x + start * (size_t)search->free_count;
   workspace_use(search->spaces[thread], &search->stage->problem);
-  descend(search->spaces[thread], x, NULL, 200, 1e-9);
-  search->polished[place] = polish(search->spaces[thread], x, NULL, 100);
+  double reached = descend(search->spaces[thread], x, NULL, 200, 1e-9);
+  if (search->stage->row_count > SMOOTH_ROWS)
+    search->polished[place] = (struct polish_result){.objective = reached};
+  else
+    search->polished[place] = polish(search->spaces[thread], x, NULL, 100);
   search->objective[start] = search->polished[place].objective;
 }
 
@@ -200,6 +204,15 @@ static void take_minima(struct search *search, size_t promising) {
   }
   stage->starts = (int64_t)search->points;
   stage->descended = (int64_t)promising;
+}
+
+static void polish_best(struct search *search) {
+  struct fit_stage *stage = search->stage;
+  workspace_use(search->spaces[0], &stage->problem);
+  struct polish_result polished = polish(search->spaces[0], stage->x, NULL, 100);
+  stage->objective = polished.objective;
+  stage->stationarity = polished.stationarity;
+  stage->stationary = polished.stationary;
 }
 
 // GSL's minimizers from the minimum found, and from where the best screened start stood; whatever lies lower is taken.
@@ -315,6 +328,7 @@ bool fit_search(struct fit *fit, struct fit_stage *stage, struct error *error) {
     search.polished = arena_array(&fit->arena, promising, sizeof *search.polished);
     parallel_tasks(promising, threads, descend_one, &search);
     take_minima(&search, promising);
+    if (stage->row_count > SMOOTH_ROWS) polish_best(&search);
     second_opinion(&search, screened);
     fit_hop(fit, &fit->arena, stage, search.spaces);
     if (lad) sharpen(&search);

@@ -300,8 +300,9 @@ struct fit_result {
   double condition;      // of the scaled information matrix
   int bootstrap, bootstrap_failed;
   double confidence;
-  double *replicates;     // [bootstrap][coefficient_count], NAN rows for failed ones
-  struct fit_row *table;  // fitted, held-out and unused rows in the table's order
+  double *replicates;          // [bootstrap][coefficient_count], NAN rows for failed ones
+  double *derived_replicates;  // [bootstrap][derived_count]
+  struct fit_row *table;       // fitted, held-out and unused rows in the table's order
   size_t table_count;
   struct fit_exclusion *exclusions;  // excluded_count of them
   const char **warnings;

@@ -73,7 +73,7 @@ static bool read_options(const struct fit_arguments *arguments, struct arena *ar
 }
 
 static bool fit_spec(const char *path, const struct fit_arguments *arguments, const struct fit_options *options,
-                     struct error *error) {
+                     size_t *claims_not_held, struct error *error) {
   if (arguments->map || arguments->best_over || arguments->average_over)
     return error_set(
         error, EXIT_USAGE_ERROR,
@@ -93,6 +93,7 @@ static bool fit_spec(const char *path, const struct fit_arguments *arguments, co
                                                            .law = arguments->law,
                                                            .report = arguments->json ? NULL : stdout,
                                                            .json = arguments->json ? &json : NULL,
+                                                           .claims_not_held = claims_not_held,
                                                            .residuals = arguments->residuals},
                           error);
   if (json.length) printf("%s\n", text_string(&json));
@@ -156,6 +157,7 @@ static int run(const struct command *command, struct fit_arguments *arguments, i
   struct error error = {0};
   struct arena arena = {0};
   struct fit_options options;
+  size_t claims_not_held = 0;
   const char **rest = arena_array(&arena, (size_t)argc + 1, sizeof *rest);
   int count;
   bool done, fine = options_parse(command, argc, argv, rest, &count, &done, &error);
@@ -164,13 +166,15 @@ static int run(const struct command *command, struct fit_arguments *arguments, i
   fine = fine && (done || read_options(arguments, &arena, &options, &error));
   if (fine && !done) {
     bool spec = ends_with(rest[0], ".yaml") || ends_with(rest[0], ".yml");
-    fine = spec ? fit_spec(rest[0], arguments, &options, &error) : fit_csv(rest[0], arguments, &options, &error);
+    fine = spec ? fit_spec(rest[0], arguments, &options, &claims_not_held, &error)
+                : fit_csv(rest[0], arguments, &options, &error);
   }
   arena_free(&arena);
   option_list_free(&arguments->fixes);
   option_list_free(&arguments->frees);
   option_list_free(&arguments->baselines);
-  return fine ? EXIT_DONE : command_fail(&error);
+  if (!fine) return command_fail(&error);
+  return claims_not_held ? EXIT_RUNS_FAILED : EXIT_DONE;
 }
 
 int command_fit(int argc, char **argv) {

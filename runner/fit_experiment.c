@@ -2,6 +2,7 @@
 #include "runner/fit_experiment.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "runner/commands.h"
@@ -75,27 +76,54 @@ static bool keep_result(const struct spec *spec, const struct spec_fit *entry, s
   return fine;
 }
 
+// Fits one entry; the result is released by the caller in any case.
 static bool fit_entry(const struct spec *spec, const struct spec_fit *entry, struct store *store,
-                      const struct fit_experiment_options *options, struct json_writer *array, struct error *error) {
+                      const struct fit_experiment_options *options, struct json_writer *array,
+                      struct fit_result *result, struct error *error) {
   struct law law = {0};
   struct table table = {0};
-  struct fit_result result = {0};
   struct fit_notes notes;
   const char *where = options->overrides ? options->overrides->where : NULL;
   struct fit_options fit_options = entry_options(entry, options->overrides);
   bool fine = law_open(&law, entry->law, error) && fit_entry_table(spec, entry, where, store, &table, &notes, error) &&
-              fit_run(&law, &table, &fit_options, &result, error) && list_lost_runs(spec, store, &result, error);
+              fit_run(&law, &table, &fit_options, result, error) && list_lost_runs(spec, store, result, error);
   if (fine) {
-    for (size_t i = 0; i < notes.warning_count; i++) fit_result_warn(&result, "%s", notes.warnings[i]);
-    warn_of_mixture(&table, &result);
-    if (options->report) fit_print(&result, &law, &notes, options->residuals, options->report);
-    fine = keep_result(spec, entry, store, &result, array, error);
+    for (size_t i = 0; i < notes.warning_count; i++) fit_result_warn(result, "%s", notes.warnings[i]);
+    warn_of_mixture(&table, result);
+    if (options->report) fit_print(result, &law, &notes, options->residuals, options->report);
+    fine = keep_result(spec, entry, store, result, array, error);
   } else {
     error_context(error, "fit %s", entry->name);
   }
-  fit_result_free(&result);
   table_free(&table);
   law_free(&law);
+  return fine;
+}
+
+// Fits the entries that are asked for; results gets one each. The first error is kept, the others are told at once.
+static bool fit_entries(const struct spec *spec, struct store *store, const struct fit_experiment_options *options,
+                        struct json_writer *array, struct fit_result *results, size_t *count, struct error *error) {
+  bool fine = true;
+  size_t asked = 0;
+  for (size_t i = 0; i <= spec->fit_count; i++) {
+    struct spec_fit own = {.name = options->law, .law = options->law, .bootstrap = -1};
+    const struct spec_fit *entry = i < spec->fit_count ? &spec->fits[i] : &own;
+    if (i == spec->fit_count && (!options->law || asked)) break;  // a law that the spec does not name, on its own
+    if (options->law && strcmp(entry->law, options->law) != 0 && strcmp(entry->name, options->law) != 0) continue;
+    asked++;
+    struct error here = {0};
+    struct fit_result result = {0};
+    if (fit_entry(spec, entry, store, options, array, &result, &here)) {
+      results[(*count)++] = result;
+      continue;
+    }
+    fit_result_free(&result);
+    if (fine)
+      *error = here;
+    else
+      fprintf(stderr, "isoloss: %s\n", here.text);
+    fine = false;
+  }
   return fine;
 }
 
@@ -108,22 +136,16 @@ bool fit_experiment(const struct spec *spec, struct store *store, const struct f
     array = json_writer(options->json, false);
     json_array_begin(&array);
   }
-  size_t fitted = 0;
-  bool fine = true;
-  for (size_t i = 0; i <= spec->fit_count; i++) {
-    struct spec_fit own = {.name = options->law, .law = options->law, .bootstrap = -1};
-    const struct spec_fit *entry = i < spec->fit_count ? &spec->fits[i] : &own;
-    bool asked = !options->law || strcmp(entry->law, options->law) == 0 || strcmp(entry->name, options->law) == 0;
-    if (i == spec->fit_count && (!options->law || fitted)) break;  // a law that the spec does not name, on its own
-    if (!asked) continue;
-    fitted++;
-    struct error here = {0};
-    if (fit_entry(spec, entry, store, options, options->json ? &array : NULL, &here)) continue;
-    if (!fine) fprintf(stderr, "isoloss: %s\n", error->text);  // the first error is returned, the others are told
-    if (!fine) *error = (struct error){0};
-    *error = here;
-    fine = false;
-  }
+  struct fit_result *results = memory_get((spec->fit_count + 1) * sizeof *results);
+  size_t count = 0, not_held = 0;
+  bool fine = fit_entries(spec, store, options, options->json ? &array : NULL, results, &count, error);
   if (options->json) json_array_end(&array);
-  return fine;
+  struct error claim_error = {0};
+  bool judged = options->law || !spec->claim_count ||
+                fit_claims(spec, results, count, store, options->report, &not_held, &claim_error);
+  if (!judged && fine) *error = claim_error;
+  if (options->claims_not_held) *options->claims_not_held = not_held;
+  for (size_t i = 0; i < count; i++) fit_result_free(&results[i]);
+  free(results);
+  return fine && judged;
 }

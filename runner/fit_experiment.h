@@ -14,11 +14,13 @@ struct fit_experiment_options {
   const char *law;                      // fit only this law (an entry of the spec, or on its own); NULL: every entry
   FILE *report;                         // coefficients, intervals and residuals for people; NULL: nothing is printed
   struct text *json;                    // gets the array of the contract for scripts; NULL: none
+  size_t *claims_not_held;              // gets the number of claims that do not hold; NULL: not asked
   bool residuals;                       // print the residual table too
 };
 
 // Fits every entry of spec->fits on the runs of experiment spec->name that are done (diverged and failed ones are
-// counted as excluded) and puts each document into the store. A spec without fit entries is no error: nothing is
+// counted as excluded), puts each document into the store, and judges the
+// spec's claims when all entries were asked for. A spec without fit entries is no error: nothing is
 // fitted. An entry that cannot be fitted (too few runs are done) stops nothing: the others are fitted, and the first
 // error is returned in the end.
 bool fit_experiment(const struct spec *spec, struct store *store, const struct fit_experiment_options *options,

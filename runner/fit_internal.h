@@ -29,6 +29,11 @@ bool fit_entry_table(const struct spec *spec, const struct spec_fit *entry, cons
 // Loads a law and prints its mistakes on standard error.
 bool law_open(struct law *law, const char *name_or_path, struct error *error);
 
+// Judges the spec's claims by its fits, keeps the outcomes in the store and prints them (report may be NULL); adds the
+// number of claims that are not held.
+bool fit_claims(const struct spec *spec, const struct fit_result *fits, size_t fit_count, struct store *store,
+                FILE *report, size_t *not_held, struct error *error);
+
 // The fit for people. all_residuals: every row, else the largest ones of a long table.
 void fit_print(const struct fit_result *result, const struct law *law, const struct fit_notes *notes,
                bool all_residuals, FILE *out);

@@ -132,6 +132,56 @@ def own_law():
         check(code == 2 and 'mine.yaml:' in err and out == '', err)
 
 
+@test
+def experiment():
+    """A spec: its fit entries on its runs, kept in the store; its claims."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment = dict(os.environ, ISOLOSS_HOME=os.path.join(folder, 'out'))
+        path = os.path.join(folder, 'small.yaml')
+        with open(path, 'w') as file:
+            file.write('''experiment: small
+corpus: {source: markov2, markov2_vocabulary: 32}
+base:
+  model: {layers: 1, context: 32}
+  train: {batch_tokens: 256, evals: 1, eval_tokens: 512, final_eval_tokens: 1024}
+sweep:
+  grid: {model.width: [16, 32], train.tokens: [1024, 4096, 16384], train.lr: [3.0e-3, 1.0e-2], seed: [1, 2]}
+fit:
+  - {law: power-law, name: compute, best_over: [train.lr], average_over: [seed], bootstrap: 100}
+  - {law: power-law, name: low, where: "train.lr < 5e-3", holdout: "train.tokens > 10000", bootstrap: 0}
+claims:
+  - compute.K > 0
+  - compute.gamma > 5
+  - low.gamma > 0
+  - gamma > 0
+  - nonsense > 1
+''')
+
+        def isoloss_here(*arguments):
+            done = subprocess.run([isoloss, *arguments], capture_output=True, text=True, timeout=280, env=environment)
+            return done.returncode, done.stdout, done.stderr
+
+        code, out, err = isoloss_here('fit', path)
+        check(code == 2 and 'nothing has run yet' in err, out + err)
+        code, out, err = isoloss_here('run', path)
+        check(code == 0, err[-2000:])
+        code, out, err = isoloss_here('fit', path, '--json')
+        check(code == 1, 'a claim does not hold: %d %s' % (code, err))
+        fits = json.loads(out)
+        check([fit['name'] for fit in fits] == ['compute', 'low'], 'two fits')
+        check(fits[0]['rows'] == 6 and fits[0]['parameter_count'] == 'non-embedding', 'rows %r' % fits[0]['rows'])
+        check(fits[1]['rows'] == 8 and fits[1]['held_out'] == 4 and fits[1]['holdout_error'] < 0.5, 'holdout')
+        code, out, err = isoloss_here('fit', path)
+        for line in ('claim compute.K > 0: held', 'claim compute.gamma > 5: not held', 'claim low.gamma > 0: undecided',
+                     'claim gamma > 0: undecided (2 fits have gamma; write FIT.gamma)',
+                     'claim nonsense > 1: undecided (no fit has nonsense)'):
+            check(line in out, line + ' in ' + out[-1500:])
+        code, out, err = isoloss_here('fit', path, '--law', 'chinchilla', '--bootstrap', '0', '--json')
+        check(code == 0 and json.loads(out)[0]['rows'] == 24, 'a law that the spec does not name: ' + err)
+        code, out, err = isoloss_here('fit', path, '--law', 'chinchilla', '--where', 'tokens > 1e9')
+        check(code == 2 and 'cannot determine' in err, err)
+
+
 for number, function in enumerate(cases, 1):
     before = len(failures)
     function()
