@@ -64,32 +64,38 @@ static void add_known(struct report *report, struct report_fit *fit, const char 
                                                          .with_known_e = NAN};
 }
 
-// One exponent: what it is off by, whether the interval says so, and whether E is to blame.
+// One exponent: what it is off by, whether the interval says so, and how much of it goes away when E is known.
 static void judge_exponent(struct report *report, const struct report_fit *fit, const struct report_known *k,
                            double e_used) {
   enum { NOTABLE_PERCENT = 15 };
   struct arena *arena = &report->arena;
-  double off = 100 * (k->fitted / k->known - 1), moved = 100 * (k->fitted / k->with_known_e - 1);
-  bool blame_e = fabs(moved) > NOTABLE_PERCENT;
+  double off = 100 * (k->fitted / k->known - 1), moved = 100 * (k->fitted / k->with_known_e - 1),
+         left = 100 * (k->with_known_e / k->known - 1);
   // A table of N entries loses N^-a; a network of N parameters stores facts its own way, so that only the refit judges.
-  bool wrong = k->exact && fabs(off) > NOTABLE_PERCENT;
-  if (!blame_e && !wrong) return;
-  const char *words = arena_format(arena, "fit %s: residuals are small (%.2g %% rms), and yet the exponent %s = %.3g",
-                                   fit->name, 100 * fit->residual_rms, k->name, k->fitted);
-  if (blame_e)
-    words = arena_format(arena, "%s is %+.0f %% off the %.3g that the same runs give with E held at its true %.4g%s",
-                         words, moved, k->with_known_e, e_used, wrong ? ", and" : "");
+  bool wrong = k->exact && fabs(off) > NOTABLE_PERCENT, moves = fabs(moved) > NOTABLE_PERCENT;
+  if (!wrong && !moves) return;
+  const char *words =
+      arena_format(arena, "fit %s: residuals are small (%.2g %% rms), and yet the exponent %s = %.3g is ", fit->name,
+                   100 * fit->residual_rms, k->name, k->fitted);
   if (wrong) {
     const char *covered = !isfinite(k->low) || !isfinite(k->high)     ? ""
-                          : k->low <= k->known && k->known <= k->high ? " (its interval holds that value)"
-                                                                      : " (its interval does not hold that value)";
-    words = arena_format(arena, "%s %s%+.0f %% off the %.3g of the source's construction%s", words,
-                         blame_e ? "" : "is ", off, k->known, covered);
+                          : k->low <= k->known && k->known <= k->high ? "; its interval holds that value"
+                                                                      : "; its interval does not hold that value";
+    words =
+        arena_format(arena, "%s%+.0f %% off the %.3g of the source's construction%s.", words, off, k->known, covered);
+    if (isfinite(k->with_known_e))
+      words = arena_format(arena, "%s With E held at its true %.4g the same runs give %.3g (%+.0f %%).", words, e_used,
+                           k->with_known_e, left);
+  } else {
+    words = arena_format(arena, "%s%+.0f %% off the %.3g that the same runs give with E held at its true %.4g.", words,
+                         moved, k->with_known_e, e_used);
   }
-  report_say(report, true, "%s. %s", words,
-             blame_e
-                 ? "This design does not tell E and the exponents apart: widen the ranges of N and D, or hold E."
-                 : "E is not to blame: these sizes and token counts are not in the range where that exponent shows.");
+  bool trade = moves || fabs(left) < 0.6 * fabs(off);
+  report_say(report, true, "%s %s", words,
+             trade
+                 ? "E and the exponents trade against each other: this design does not tell them apart."
+                 : "Knowing E does not mend it: these sizes and token counts lie outside the range where that exponent "
+                   "shows.");
 }
 
 static void judge(struct report *report, const struct report_fit *fit, double e_used) {

@@ -138,14 +138,14 @@ static void derived_table(const struct report_fit *fit, struct text *out) {
 static void known_table(const struct report_fit *fit, struct text *out) {
   if (fit->known_count == 0) return;
   text_add(out,
-           "<p>The source is synthetic, so the truth is known:</p>\n<div class=\"scroll\"><table class=\"known\">"
+           "<p>The source is synthetic; this is known of it:</p>\n<div class=\"scroll\"><table class=\"known\">"
            "<thead><tr>");
   page_head(out, "text", "");
   page_head(out, NULL, "fitted");
-  page_head(out, NULL, "true");
+  page_head(out, NULL, "known");
   page_head(out, NULL, "off by");
   page_head(out, NULL, "fitted with E held");
-  page_head(out, "text", "where the true value comes from");
+  page_head(out, "text", "where the known value comes from");
   text_add(out, "</tr></thead>\n<tbody>\n");
   for (size_t i = 0; i < fit->known_count; i++) {
     const struct report_known *k = &fit->known[i];
