@@ -44,12 +44,14 @@ _isoloss_value() {
   case $1 in
   --objective) _isoloss_words 'huber:1e-3 least-squares lad' ;;
   --residual) _isoloss_words 'log plain' ;;
+  --dtype) _isoloss_words 'auto float32 bfloat16' ;;
+  --distribution) _isoloss_words 'normal laplace logistic student-t:5' ;;
   --open) _isoloss_words 'yes no' ;;
   --source | -s) _isoloss_words 'gcide english linux-core kjv zipfmem markov2' ;;
   --tokenizer | -t) _isoloss_words 'bytes sentencepiece uint16 uint32' ;;
   --law | -l) _isoloss_words "$(_isoloss_laws "$program")" && [ ${#COMPREPLY[@]} -gt 0 ] || _isoloss_files '*.yaml' ;;
-  --output | -o | --files | -f) _isoloss_files '*' ;;
-  --figures) _isoloss_files '' ;;
+  --output | -o | --files | -f | --grid) _isoloss_files '*' ;;
+  --figures | --plot) _isoloss_files '' ;;
   esac
 }
 
@@ -116,6 +118,7 @@ _isoloss() {
     prepare) _isoloss_files '*.y*ml' ;;
     esac
     ;;
+  bench) [ "$before" = bench ] && _isoloss_words 'gemm ops step' ;;
   train) _isoloss_files '*.json' ;;
   esac
 }

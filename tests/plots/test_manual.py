@@ -79,7 +79,7 @@ def completion_offers_everything():
     assert complete("fit", "--residual", "=", "l") == ["log"]
     assert complete("report", "--open", "n") == ["no"]
     assert "chinchilla" in complete("fit", "--law", "chin")
-    assert complete("data", "sh") == ["show"]
+    assert complete("data", "sh") == ["show"] and complete("bench", "s") == ["step"]
     with tempfile.TemporaryDirectory() as folder:
         for name in ("a.yaml", "b spec.yml", "table.csv", "notes.txt"):
             open(os.path.join(folder, name), "w").close()
