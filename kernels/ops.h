@@ -127,6 +127,7 @@ struct tensor_span {
   const float *data;
   int64_t count;
 };
+#define LEARNED_SCALES 16  // floats that a weight with a learned scale takes; not all are used
 struct pruned_weight {
   struct weight *weight;
   float *master, *m, *v;
@@ -178,10 +179,16 @@ struct ops {
   struct weight *(*weight_create)(struct device *device, const struct weight_description *description, void *memory,
                                   struct error *error);
   void (*weight_free)(struct device *device, struct weight *weight);
-  // Prunes sparse weights for `step`, before weight_prepare and with all weights of the model at once, since one threshold
-  // may hold for several. Where masks stay (a format's `monotone`), what is pruned is set to 0 in the master and in both
-  // moments, so that it never comes back; otherwise only the choice is kept. m and v may be NULL (no moments). Nothing
-  // for formats without sparse weights. The array is the host's.
+  // Gives a weight with a learned scale (LSQ) its parameters and their gradients: LEARNED_SCALES logarithms of scales
+  // in device memory, which the optimizer moves like other parameters (no decay). Entry i < WEIGHT_PARTS is part i's,
+  // WEIGHT_PARTS the activations'. 0 means not set: the first weight_prepare or linear_forward sets it from its data.
+  // Gradients are added: the weights' by weight_gradient_finish, the activations' by linear_input_gradient. d_values
+  // may be NULL (no training).
+  void (*weight_learned)(struct device *device, struct weight *weight, float *values, float *d_values);
+  // Prunes sparse weights for `step`, before weight_prepare and with all weights of the model at once, since one
+  // threshold may hold for several. Where masks stay (a format's `monotone`), what is pruned is set to 0 in the master
+  // and in both moments, so that it never comes back; otherwise only the choice is kept. m and v may be NULL (no
+  // moments). Nothing for formats without sparse weights. The array is the host's.
   void (*weights_prune)(struct device *device, const struct pruned_weight *weights, int count, int64_t step);
   // Makes the weight ready for products from its master values: once after initialisation or loading, and once after
   // each optimizer step. The master stays where it is and unchanged until the next call. `step` keys randomness.

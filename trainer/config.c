@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "kernels/formats/format.h"
+#include "kernels/ops.h"
 
 const struct run_field *field_find(const char *path, const char **nearest) {
   if (nearest) *nearest = NULL;
@@ -318,6 +319,19 @@ bool config_resolve(struct run_config *config, const struct corpus_facts *facts,
 
 // ---------- counting ----------
 
+// Of one block.
+static int64_t learned_scales(const struct run_config *c) {
+  const struct format *format = c->parsed_format;
+  struct arena arena = {0};
+  struct error error = {0};
+  // Only these words ask for them: other formats need not be parsed to be counted.
+  bool maybe = strstr(c->format, "lsq") || strstr(c->format, "learned");
+  if (!format && maybe) format = format_parse(c->format, &arena, &error);
+  int64_t count = format_has_learned_scales(format) ? 4 * LEARNED_SCALES : 0;
+  arena_free(&arena);
+  return count;
+}
+
 struct parameter_counts config_parameters(const struct run_config *c) {
   int64_t d = c->model.width, layers = c->model.layers;
   int64_t query = c->model.heads * c->model.head_dim, key = c->model.kv_heads * c->model.head_dim;
@@ -329,7 +343,8 @@ struct parameter_counts config_parameters(const struct run_config *c) {
   p.norms = (2 * layers + 1) * d;
   p.prunable = p.attention + p.mlp;
   p.non_embedding = p.prunable + p.norms;
-  p.total = p.non_embedding + p.embedding + p.head;
+  p.scales = layers * learned_scales(c);
+  p.total = p.non_embedding + p.embedding + p.head + p.scales;
   return p;
 }
 

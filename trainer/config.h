@@ -99,6 +99,7 @@ struct corpus_facts {
 // Parameters by component; see design.md "The numbers that matter". N is non_embedding.
 struct parameter_counts {
   int64_t embedding, head, attention, mlp, norms;
+  int64_t scales;  // a format's learned ones: in the total, not in N
   int64_t total, non_embedding, prunable;
 };
 

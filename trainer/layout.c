@@ -246,8 +246,8 @@ static int shapes_of(const struct run_config *c, enum model_use use, struct weig
   if (use == MODEL_TRAIN) {
     struct parameter_counts parameters = config_parameters(c);
     shapes[count] = (struct shape){OP_OPTIMIZER, base};
-    // Updated as three ranges: embedding and norms, the blocks' matrices, the head.
-    int64_t largest = parameters.embedding + parameters.norms;
+    // Updated as three ranges: embedding, norms and scales, the blocks' matrices, the head.
+    int64_t largest = parameters.embedding + parameters.norms + parameters.scales;
     if (parameters.prunable > largest) largest = parameters.prunable;
     shapes[count++].shape.rows = largest;
   }

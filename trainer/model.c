@@ -39,6 +39,10 @@ static bool make_weights(struct model *m, struct error *error) {
       struct weight_description description = layout_weight(&m->config, (enum model_matrix)which, l);
       struct weight *weight = m->ops->weight_create(m->device, &description, memory, error);
       if (!weight) return false;
+      if (blocks && m->table.layers[l].scales >= 0) {
+        int64_t at = m->table.layers[l].scales + which * LEARNED_SCALES;
+        m->ops->weight_learned(m->device, weight, m->parameters + at, m->gradients ? m->gradients + at : NULL);
+      }
       memory += layout_align((int64_t)m->ops->weight_bytes(m->device, &description));
       struct weight **places[] = {&m->weights[blocks ? l : 0].qkv, &m->weights[blocks ? l : 0].output,
                                   &m->weights[blocks ? l : 0].gate_up, &m->weights[blocks ? l : 0].down, &m->head};
@@ -108,7 +112,7 @@ void model_initialise(struct model *m, uint64_t seed) {
     if (t->columns)
       m->ops->fill_normal(m->device, data, t->count, t->init_std, seed, t->number);
     else
-      m->ops->fill_constant(m->device, data, t->count, 1);
+      m->ops->fill_constant(m->device, data, t->count, (float)t->fill);
   }
   if (m->use == MODEL_TRAIN) m->ops->clear(m->device, m->m, (size_t)m->memory.moments);
   model_prepare(m, 0);

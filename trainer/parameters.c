@@ -4,6 +4,9 @@
 #include <assert.h>
 #include <math.h>
 
+#include "kernels/formats/format.h"
+#include "kernels/ops.h"
+
 // Tensors of a block, in the order of their numbers.
 enum block_tensor { ATTENTION_NORM, QUERY, KEY, VALUE, OUTPUT, MLP_NORM, GATE, UP, DOWN, BLOCK_TENSORS };
 
@@ -17,7 +20,7 @@ static int64_t add(struct builder *builder, const char *name, int64_t rows, int6
   struct parameter_table *table = builder->table;
   int64_t count = columns ? rows * columns : rows, offset = table->count;
   table->tensors[table->tensor_count++] =
-      (struct parameter_tensor){name, rows, columns, offset, count, number, init_std};
+      (struct parameter_tensor){name, rows, columns, offset, count, number, init_std, columns ? 0 : 1};
   table->count += count;
   return offset;
 }
@@ -33,7 +36,7 @@ struct parameter_table parameter_table(struct arena *arena, const struct run_con
   int64_t query = c->model.heads * c->model.head_dim, key = c->model.kv_heads * c->model.head_dim;
   double std = c->model.init_std, residual_std = std / sqrt(2 * (double)layers);
   struct parameter_table table = {0};
-  table.tensors = arena_array(arena, (size_t)(layers * BLOCK_TENSORS + 3), sizeof *table.tensors);
+  table.tensors = arena_array(arena, (size_t)(layers * (BLOCK_TENSORS + 1) + 3), sizeof *table.tensors);
   table.layers = arena_array(arena, (size_t)layers, sizeof *table.layers);
   struct builder builder = {arena, &table};
   uint32_t last = (uint32_t)(1 + layers * BLOCK_TENSORS);
@@ -45,6 +48,13 @@ struct parameter_table parameter_table(struct arena *arena, const struct run_con
     at->mlp_norm = add_block(&builder, l, "post_attention_layernorm", width, 0, MLP_NORM, 0);
   }
   table.final_norm = add(&builder, "model.norm.weight", width, 0, last, 0);
+  for (int64_t l = 0; l < layers; l++) {
+    table.layers[l].scales = -1;
+    if (!format_has_learned_scales(c->parsed_format)) continue;
+    const char *name = arena_format(arena, "model.layers.%d.format_scales", (int)l);
+    table.layers[l].scales = add(&builder, name, 4 * LEARNED_SCALES, 0, last + 2 + (uint32_t)l, 0);
+    table.tensors[table.tensor_count - 1].fill = 0;  // not set yet
+  }
   table.norms_end = table.count;
   for (int64_t l = 0; l < layers; l++) {
     struct layer_offsets *at = &table.layers[l];

@@ -16,7 +16,8 @@ struct parameter_tensor {
   int64_t rows, columns;  // [rows, columns] = [outputs, inputs], row-major; a vector has columns 0
   int64_t offset, count;  // in elements
   uint32_t number;        // keys the initial values: embedding 0, then block by block, final norm, head
-  double init_std;        // N(0, init_std^2); 0: all ones (norms)
+  double init_std;        // N(0, init_std^2); of a vector (norms, scales) 0, and all are `fill`
+  double fill;
 };
 
 // Offsets of one block's tensors, in elements.
@@ -26,6 +27,7 @@ struct layer_offsets {
   int64_t output;   // [width, heads head_dim]
   int64_t gate_up;  // [2 mlp_width, width]
   int64_t down;     // [width, mlp_width]
+  int64_t scales;   // a format's learned ones: LEARNED_SCALES for each of the four matrices; -1: none
 };
 
 struct parameter_table {
@@ -33,7 +35,7 @@ struct parameter_table {
   int tensor_count;
   struct layer_offsets *layers;
   int64_t embedding, final_norm, head;  // offsets; a tied head is the embedding
-  int64_t norms_end;                    // [0, norms_end): embedding and norms
+  int64_t norms_end;                    // [0, norms_end): embedding, norms, learned scales
   int64_t matrices_end;  // [norms_end, matrices_end): the blocks' matrices, which weight decay applies to
   int64_t count;         // of all elements
 };

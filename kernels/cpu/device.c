@@ -157,6 +157,7 @@ const struct ops cpu_ops = {
     .weight_bytes = cpu_weight_bytes,
     .weight_create = cpu_weight_create,
     .weight_free = cpu_weight_free,
+    .weight_learned = cpu_weight_learned,
     .weights_prune = cpu_weights_prune,
     .weight_prepare = cpu_weight_prepare,
     .weight_gradient_finish = cpu_weight_gradient_finish,

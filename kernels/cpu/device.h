@@ -92,6 +92,7 @@ struct weight *cpu_weight_create(struct device *device, const struct weight_desc
 void cpu_weight_free(struct device *device, struct weight *weight);
 void cpu_weight_prepare(struct device *device, struct weight *weight, const float *master, int64_t step);
 void cpu_weight_gradient_finish(struct device *device, struct weight *weight, float *d_weight);
+void cpu_weight_learned(struct device *device, struct weight *weight, float *values, float *d_values);
 void cpu_weights_prune(struct device *device, const struct pruned_weight *weights, int count, int64_t step);  // prune.c
 size_t cpu_linear_saved_bytes(const struct device *device, const struct weight_description *description, int64_t rows);
 void cpu_linear_forward(struct device *device, const struct linear *linear, const void *x, void *saved, void *y);

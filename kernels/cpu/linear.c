@@ -94,6 +94,10 @@ void cpu_weight_prepare(struct device *device, struct weight *weight, const floa
               &device->error);
 }
 
+void cpu_weight_learned(struct device *device, struct weight *weight, float *values, float *d_values) {
+  if (weight->format) weight_format_learned(weight->format, values, d_values);
+}
+
 void cpu_weight_gradient_finish(struct device *device, struct weight *weight, float *d_weight) {
   if (weight->format) weight_format_finish(device, weight->format, d_weight);
 }

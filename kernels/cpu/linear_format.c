@@ -3,15 +3,19 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/arena.h"
+#include "kernels/formats/grid.h"
 
 struct weight_format {
   struct arena arena;
   struct linear_format plan;
   const struct format_level *level;
   int64_t step;
-  float threshold;  // of all weights together (SCOPE_GLOBAL)
+  const float *master;
+  float *learned, *d_learned;  // LEARNED_SCALES logarithms of scales and their gradients, or NULL
+  float threshold;             // of all weights together (SCOPE_GLOBAL)
   int64_t last_tie;
   // Device memory.
   float *values;    // [outputs, inputs] represented weights
@@ -235,6 +239,61 @@ static void select_part(struct device *device, struct weight_format *format, str
   statistics->last_tie = selection.last_tie;
 }
 
+// --- learned scales --------------------------------------------------------------------------------------------------
+
+void weight_format_learned(struct weight_format *format, float *values, float *d_values) {
+  format->learned = values;
+  format->d_learned = d_values;
+}
+
+// The scale behind entry `entry`; the best one for Gaussian data of the operand's root mean square when it is not set.
+static float learned_scale(struct device *device, struct weight_format *format, int entry, const struct operand_call *o,
+                           const struct scratch *scratch) {
+  if (!format->learned) {
+    error_set(&device->error, EXIT_ENVIRONMENT, "a learned scale has no parameters");
+    return 1;
+  }
+  float *value = &format->learned[entry];
+  if (*value == 0) {
+    struct statistics_call call = {.quantizer = o->quantizer,
+                                   .from_dtype = o->from_dtype,
+                                   .from = o->from,
+                                   .row_absmax = scratch->row_absmax,
+                                   .row_squares = scratch->row_squares,
+                                   .scratch = scratch->rows};
+    device_run(device, format->level->statistics, &call, o->rows, 8);
+    double squares = 0;
+    for (int64_t row = 0; row < o->rows; row++) squares += scratch->row_squares[row];
+    double rms = sqrt(squares / (double)(o->rows * o->quantizer->columns));
+    const struct format *f = format->plan.format;
+    const struct grid *grid = &f->operands[entry < WEIGHT_PARTS ? OPERAND_WEIGHTS : OPERAND_ACTIVATIONS].grid;
+    *value = (float)log(fmax(rms, 1e-12) * grid_gaussian_scale(grid));
+  }
+  return expf(*value);
+}
+
+// Adds the gradient of entry `entry`: LSQ's, times 1 / sqrt(values * high) as the paper scales it, times the scale
+// since the parameter is its logarithm.
+static void learned_gradient(struct device *device, struct weight_format *format, int entry,
+                             const struct quantizer *quantizer, int64_t rows, int64_t values, enum dtype from_dtype,
+                             const void *from, enum dtype gradient_dtype, const void *gradient,
+                             const struct scratch *scratch) {
+  if (!format->learned || !format->d_learned || device->error.code != EXIT_DONE) return;
+  float scale = expf(format->learned[entry]);
+  struct learned_call call = {.quantizer = quantizer,
+                              .scale = scale,
+                              .from_dtype = from_dtype,
+                              .gradient_dtype = gradient_dtype,
+                              .from = from,
+                              .gradient = gradient,
+                              .row_sums = scratch->row_squares,
+                              .scratch = scratch->rows};
+  device_run(device, format->level->learned, &call, rows, 8);
+  double sum = 0;
+  for (int64_t row = 0; row < rows; row++) sum += scratch->row_squares[row];
+  format->d_learned[entry] += (float)(sum * (double)scale / sqrt((double)values * (double)quantizer->high));
+}
+
 static void represent_weights(struct device *device, struct weight_format *format, const struct quantizer *quantizer,
                               const float *master, bool back, const struct scratch *scratch, float *values,
                               uint8_t *mask) {
@@ -250,6 +309,7 @@ static void represent_weights(struct device *device, struct weight_format *forma
                              .back = back,
                              .place = linear_format_place(plan, RANDOM_WEIGHTS, format->step, first)};
     struct tensor_statistics statistics = {.last_tie = -1};
+    if (quantizer->rule == SCALE_LEARNED) statistics.learned = learned_scale(device, format, part, &o, scratch);
     select_part(device, format, &o, first, scratch, &statistics);
     represent(device, format->level, &o, scratch, statistics);
     first += o.rows;
@@ -261,6 +321,7 @@ const float *weight_format_prepare(struct device *device, struct weight_format *
   const struct linear_format *plan = &format->plan;
   struct scratch scratch;
   *backward = master;
+  format->master = master;
   format->step = step;
   format->level = format_level_find(device->level->isa);
   if (!take_scratch(device, format, 0, &scratch)) return master;
@@ -284,8 +345,14 @@ void weight_format_finish(struct device *device, struct weight_format *format, f
   // The operands of BACKWARD_ORIGINAL are where the master is, and its estimators pass everything.
   bool in_place = plan->format->backward == BACKWARD_ORIGINAL;
   bool turned = plan->rotated && !in_place, masked = plan->weights_masked && !in_place;
-  if (!turned && !masked) return;
+  bool learned = plan->has_weights && plan->weights.rule == SCALE_LEARNED;
+  if (!turned && !masked && !learned) return;
   if (!take_scratch(device, format, 0, &scratch)) return;
+  int64_t first = 0;
+  for (int part = 0; part < plan->parts && learned; first += plan->part_outputs[part++])
+    learned_gradient(device, format, part, &plan->weights, plan->part_outputs[part],
+                     plan->part_outputs[part] * plan->inputs, DTYPE_FLOAT32, format->master + first * plan->inputs,
+                     DTYPE_FLOAT32, d_weight + first * plan->inputs, &scratch);
   struct transform_call call = {.columns = plan->inputs,
                                 .block = plan->weights.hadamard_block,
                                 .signs = plan->weights.hadamard_random ? format->signs : NULL,
@@ -326,7 +393,13 @@ const void *linear_format_activations(struct device *device, struct weight_forma
                            .signs = plan->activations.hadamard_random ? format->signs : NULL,
                            .back = plan->activations_back,
                            .place = linear_format_place(plan, RANDOM_ACTIVATIONS, format->step, linear->first_row)};
-  represent(device, format->level, &o, &scratch, (struct tensor_statistics){.last_tie = -1});
+  struct tensor_statistics statistics = {.last_tie = -1};
+  if (plan->activations.rule == SCALE_LEARNED) {
+    statistics.learned = learned_scale(device, format, WEIGHT_PARTS, &o, &scratch);
+    // Its gradient needs the activations as they were.
+    memcpy((char *)saved + layout.values + layout.mask, x, layout.copy);
+  }
+  represent(device, format->level, &o, &scratch, statistics);
   return saved;
 }
 
@@ -421,6 +494,11 @@ void linear_format_input_gradient(struct device *device, struct weight_format *f
     transform_tokens(device, format, linear->rows, plan->inputs, linear->dtype, d_x, d_x, scratch.matrices[1],
                      &scratch);
   if (!masked && !turned) return;
+  if (plan->has_activations && plan->activations.rule == SCALE_LEARNED) {
+    struct saved_layout layout = linear_format_saved(plan, linear->rows, linear->dtype);
+    learned_gradient(device, format, WEIGHT_PARTS, &plan->activations, linear->rows, plan->inputs, linear->dtype,
+                     (const char *)saved + layout.values + layout.mask, linear->dtype, d_x, &scratch);
+  }
   struct transform_call call = {.columns = plan->inputs,
                                 .block = plan->activations.hadamard_block,
                                 .signs = plan->activations.hadamard_random ? format->signs : NULL,

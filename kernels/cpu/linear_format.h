@@ -21,6 +21,8 @@ const float *weight_format_prepare(struct device *device, struct weight_format *
 // The estimator: d_weight with respect to the represented values becomes the master's gradient.
 void weight_format_finish(struct device *device, struct weight_format *format, float *d_weight);
 
+// Where learned scales and their gradients are; see weight_learned in kernels/ops.h.
+void weight_format_learned(struct weight_format *format, float *values, float *d_values);
 // For prune.c: the plan, and the choice of a global threshold, which holds until the next one. `last_tie` counts from
 // the weight's first value.
 const struct linear_format *weight_format_plan(const struct weight_format *format);

@@ -78,8 +78,11 @@ struct saved_layout linear_format_saved(const struct linear_format *plan, int64_
   if (plan->has_activations) {
     size_t bytes = (size_t)(rows * plan->inputs) * dtype_bytes(dtype);
     layout.values = (bytes + DEVICE_ALIGNMENT - 1) / DEVICE_ALIGNMENT * DEVICE_ALIGNMENT;
-    if (plan->activations_masked) layout.mask = (size_t)(rows * mask_stride(plan->inputs));
+    if (plan->activations_masked)
+      layout.mask =
+          ((size_t)(rows * mask_stride(plan->inputs)) + DEVICE_ALIGNMENT - 1) / DEVICE_ALIGNMENT * DEVICE_ALIGNMENT;
+    if (plan->activations.rule == SCALE_LEARNED) layout.copy = bytes;
   }
-  layout.total = layout.values + layout.mask;
+  layout.total = layout.values + layout.mask + layout.copy;
   return layout;
 }

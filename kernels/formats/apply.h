@@ -50,8 +50,9 @@ enum random_operand { RANDOM_WEIGHTS, RANDOM_ACTIVATIONS, RANDOM_GRADIENTS_OUTPU
 struct random_place linear_format_place(const struct linear_format *plan, enum random_operand operand, int64_t step,
                                         int64_t first_row);
 
-// Bytes that forward keeps for backward: the represented activations, and their mask bits.
+// Bytes that forward keeps for backward: the represented activations, their mask bits, and for learned scales the
+// activations as they were.
 struct saved_layout {
-  size_t values, mask, total;  // sizes; the mask stands behind the values
+  size_t values, mask, copy, total;  // sizes, in this order
 };
 struct saved_layout linear_format_saved(const struct linear_format *plan, int64_t rows, enum dtype dtype);

@@ -22,6 +22,13 @@ bool format_is_none(const struct format *format) {
   return true;
 }
 
+bool format_has_learned_scales(const struct format *format) {
+  for (int operand = 0; format && operand < OPERAND_GRADIENTS; operand++)
+    if (format->operands[operand].grid.kind != GRID_NONE && format->operands[operand].scale.rule == SCALE_LEARNED)
+      return true;
+  return false;
+}
+
 static double bits_for(int choices) {
   int bits = 0;
   while (1 << bits < choices) bits++;

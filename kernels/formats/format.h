@@ -178,7 +178,8 @@ const struct format *format_parse_node(const struct node *node, struct arena *ar
 bool representation_parse(const char *text, struct representation *representation, struct arena *arena,
                           struct error *error);
 
-bool format_is_none(const struct format *format);  // also true for NULL
+bool format_is_none(const struct format *format);             // also true for NULL
+bool format_has_learned_scales(const struct format *format);  // false for NULL
 bool representation_is_none(const struct representation *representation);
 // The representation as text that parses back to it, every option written out.
 void representation_text(const struct representation *representation, struct text *out);

@@ -105,8 +105,8 @@ bool representation_finish(struct representation *representation, enum operand o
                   scale->type != SCALE_FLOAT || representation->rounding == ROUND_STOCHASTIC))
     return wrong(error, operand,
                  "a learned scale is one float per tensor of weights or activations on an integer grid, to nearest");
-  if (learned && representation->hadamard.kind == HADAMARD_RANDOM)
-    return wrong(error, operand, "a learned scale cannot follow random signs");
+  if (learned && representation->hadamard.kind != HADAMARD_NONE)
+    return wrong(error, operand, "a learned scale is of untransformed values: leave hadamard out");
   if (scale->type == SCALE_E4M3 && scale->unit == SCALE_PER_TENSOR)
     return wrong(error, operand, "an FP8 scale is for groups or rows: the tensor has a float32 beside it");
   if (scale->unit != SCALE_PER_GROUP) scale->group = 0;

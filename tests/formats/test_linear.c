@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "kernels/formats/apply.h"
+#include "kernels/formats/grid.h"
 #include "kernels/kernels.h"
 #include "tests/check.h"
 
@@ -29,6 +30,8 @@ static float *random_floats(int64_t count, uint64_t seed, double deviation) {
   }
   return values;
 }
+
+static float *layer_learned, *layer_d_learned;  // for formats with learned scales
 
 // A layer with a format, prepared for step `step`; "none" is the plain one. Exits when it cannot be made.
 static struct layer layer_make(const char *format, enum isa_level isa, int threads, int64_t step) {
@@ -59,6 +62,7 @@ static struct layer layer_make(const char *format, enum isa_level isa, int threa
   l.y = random_floats(ROWS * OUTPUTS, 4, 1);
   l.d_x = random_floats(ROWS * INPUTS, 5, 1);
   l.d_weight = random_floats(OUTPUTS * INPUTS, 6, 1);
+  if (layer_learned) l.ops->weight_learned(l.device, l.weight, layer_learned, layer_d_learned);
   l.ops->weight_prepare(l.device, l.weight, l.master, step);
   return l;
 }
@@ -312,6 +316,111 @@ static void reproducible(void) {
   }
 }
 
+// LSQ: scales start at the best ones for the data and get the gradient of the represented values, times themselves (the
+// parameter is the logarithm) over sqrt(values * high).
+static double slope(double x, double scale, double high) {
+  double z = x / scale, q = floor(z) + 0.5;
+  if (z < -high) return -high;
+  return z > high ? high : q - z;
+}
+static void learned_scales(void) {
+  struct layer l = layer_make("none", isa_best(), 1, 0), lsq = layer_make("w3", isa_best(), 1, 0);
+  layer_free(&lsq);
+  struct error error = {0};
+  static float learned[LEARNED_SCALES], d_learned[LEARNED_SCALES];
+  memset(learned, 0, sizeof learned);
+  memset(d_learned, 0, sizeof d_learned);
+  layer_learned = learned;
+  layer_d_learned = d_learned;
+  lsq = layer_make("lsq-w3a2", isa_best(), 1, 0);
+  layer_learned = layer_d_learned = NULL;
+  layer_run(&lsq, 0);
+  struct grid grids[2] = {grid_mid_rise(3), grid_mid_rise(2)};
+  static float wq[OUTPUTS * INPUTS];
+  int64_t first = 0;
+  double g_x = 0, scale_x = exp((double)learned[WEIGHT_PARTS]), square_x = 0;
+  for (int i = 0; i < ROWS * INPUTS; i++) square_x += (double)lsq.x[i] * (double)lsq.x[i];
+  CHECK_NEAR(scale_x, grid_gaussian_scale(&grids[1]) * sqrt(square_x / (ROWS * INPUTS)), 1e-5);
+  static float xq[ROWS * INPUTS];
+  for (int i = 0; i < ROWS * INPUTS; i++) {
+    double z = fmin(fmax(floor((double)lsq.x[i] / scale_x) + 0.5, -1.5), 1.5);
+    xq[i] = (float)(z * scale_x);
+  }
+  for (int part = 0; part < PARTS; first += part_outputs[part++]) {
+    double scale = exp((double)learned[part]), square = 0, gradient = 0;
+    for (int64_t i = first * INPUTS; i < (first + part_outputs[part]) * INPUTS; i++) {
+      square += (double)lsq.master[i] * (double)lsq.master[i];
+      wq[i] = (float)(fmin(fmax(floor((double)lsq.master[i] / scale) + 0.5, -3.5), 3.5) * scale);
+    }
+    CHECK_NEAR(scale, grid_gaussian_scale(&grids[0]) * sqrt(square / (double)(part_outputs[part] * INPUTS)), 1e-5);
+    for (int64_t j = first; j < first + part_outputs[part]; j++)
+      for (int k = 0; k < INPUTS; k++) {
+        double d = 0;
+        for (int i = 0; i < ROWS; i++) d += (double)lsq.d_y[i * OUTPUTS + j] * (double)xq[i * INPUTS + k];
+        gradient += d * slope((double)lsq.master[j * INPUTS + k], scale, 3.5);
+      }
+    CHECK_NEAR(d_learned[part], gradient * scale / sqrt((double)(part_outputs[part] * INPUTS) * 3.5), 1e-4);
+  }
+  for (int i = 0; i < ROWS; i++)
+    for (int k = 0; k < INPUTS; k++) {
+      double d = 0;
+      for (int j = 0; j < OUTPUTS; j++) d += (double)lsq.d_y[i * OUTPUTS + j] * (double)wq[j * INPUTS + k];
+      g_x += d * slope((double)lsq.x[i * INPUTS + k], scale_x, 1.5);
+    }
+  CHECK_NEAR(d_learned[WEIGHT_PARTS], g_x * scale_x / sqrt(INPUTS * 1.5), 1e-4);
+  CHECK(fabsf(d_learned[WEIGHT_PARTS]) > 1e-3f && fabsf(d_learned[0]) > 1e-5f);
+  layer_free(&lsq);
+  // Without parameters it says so.
+  lsq = layer_make("lsq-w3", isa_best(), 1, 0);
+  CHECK(!lsq.ops->synchronize(lsq.device, &error) && strstr(error.text, "learned scale"));
+  layer_free(&lsq);
+  layer_free(&l);
+}
+
+// Masks that stay, and one threshold for several weights.
+static void pruning(void) {
+  static const char *const formats[] = {"sparse(0.6,global)", "sparse(0.6,monotone)", "sparse(0.6,global,monotone)",
+                                        "sparse(0.6,cubic(0,1),every(1),global,monotone)"};
+  for (int f = 0; f < 4; f++) {
+    struct layer a = layer_make(formats[f], isa_best(), 1, 0), b = layer_make(formats[f], isa_best(), 1, 0);
+    for (int i = 0; i < OUTPUTS * INPUTS; i++) b.master[i] = 3 * a.master[(i * 7) % (OUTPUTS * INPUTS)];
+    bool monotone = f > 0, global = f != 1;
+    float *m = random_floats(OUTPUTS * INPUTS, 7, 1);
+    for (int64_t step = 0; step < 100; step += 33) {
+      struct pruned_weight weights[2] = {{a.weight, a.master, m, NULL}, {b.weight, b.master, NULL, NULL}};
+      a.ops->weights_prune(a.device, weights, 2, step);
+      int64_t zero[2] = {0, 0}, total = OUTPUTS * INPUTS;
+      double density = format_density(a.description.format, step, 100);
+      for (int i = 0; i < total; i++) {
+        zero[0] += a.master[i] == 0;
+        zero[1] += b.master[i] == 0;
+        if (a.master[i] == 0 && monotone) CHECK(m[i] == 0);
+      }
+      if (monotone && global) {
+        CHECK(llabs(zero[0] + zero[1] - (2 * total - llround(density * (double)(2 * total)))) <= 0);
+        CHECK(zero[0] > zero[1]);  // the other's weights are three times as large
+      }
+      if (monotone && !global) CHECK(llabs(zero[0] - (total - llround(density * (double)total))) <= PARTS);
+      if (!monotone) CHECK(zero[0] == 0 && zero[1] == 0);
+      // The represented weights have the same zeroes: an identity as d_y shows rows of them.
+      a.ops->weight_prepare(a.device, a.weight, a.master, step);
+      memset(a.d_y, 0, ROWS * OUTPUTS * sizeof(float));
+      for (int j = 0; j < ROWS; j++) a.d_y[j * OUTPUTS + j] = 1;
+      struct linear linear = {.weight = a.weight, .rows = ROWS};
+      a.ops->linear_input_gradient(a.device, &linear, a.saved, a.d_y, a.d_x);
+      int64_t pruned = 0, wrong = 0;
+      for (int i = 0; i < ROWS * INPUTS; i++) {
+        pruned += a.d_x[i] == 0;
+        wrong += a.d_x[i] != 0 && a.d_x[i] != a.master[i];
+      }
+      CHECK(wrong == 0 && pruned > (int64_t)((1 - density) * 0.7 * ROWS * INPUTS));
+    }
+    free(m);
+    layer_free(&a);
+    layer_free(&b);
+  }
+}
+
 // Every preset and some more run and give finite results near the plain ones.
 static void every_recipe(void) {
   struct layer plain = layer_make("none", isa_best(), 1, 1);
@@ -357,6 +466,8 @@ int main(void) {
   RUN(quest_formulas);
   RUN(weights_alone);
   RUN(schedules);
+  RUN(learned_scales);
+  RUN(pruning);
   RUN(every_recipe);
   RUN(accumulation);
   RUN(reproducible);
