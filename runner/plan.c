@@ -7,6 +7,7 @@
 
 #include "kernels/kernels.h"
 #include "runner/grid.h"
+#include "runner/plan_memo.h"
 #include "runner/plan_time.h"
 #include "trainer/data/corpus.h"
 #include "trainer/trainer.h"
@@ -95,6 +96,7 @@ bool plan_make(struct plan *plan, const struct spec *spec, const struct plan_opt
                struct diagnostics *diagnostics, struct error *error) {
   *plan = (struct plan){.spec = spec};
   plan->stage = plan_stage_name(spec, &plan->arena);
+  plan->memories = arena_alloc(&plan->arena, sizeof *plan->memories);
   plan->dtype = options->dtype ? options->dtype : "float32";
   if (!options->dtype) {
     struct error ignored = {0};
@@ -126,6 +128,23 @@ void plan_check(const struct spec *spec, struct diagnostics *diagnostics) {
   plan_free(&plan);
 }
 
+// Memory of a training, of which many runs of a grid have the same: everything but the shapes is left out of the key.
+static double memory_of(const struct plan *plan, const struct run_config *config) {
+  const int64_t numbers[] = {config->model.layers,       config->model.width,        config->model.heads,
+                             config->model.kv_heads,     config->model.head_dim,     config->model.mlp_width,
+                             config->model.context,      config->model.vocabulary,   config->model.tied_head,
+                             config->train.batch_tokens, config->train.accumulation, config->train.threads};
+  uint64_t key = hash64(numbers, sizeof numbers, 0);
+  const char *const texts[] = {config->model.dtype, config->model.device, config->train.recompute, config->format,
+                               config->train.optimizer};
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) key = hash64(texts[i], strlen(texts[i]), key);
+  double memory;
+  if (memo_find(plan->memories, key, &memory)) return memory;
+  memory = (double)trainer_memory(plan->ops, plan->device, config).total;
+  memo_put(plan->memories, key, memory);
+  return memory;
+}
+
 void plan_run_quick(const struct plan *plan, size_t i, struct planned_run *run) {
   const struct plan_record *record = &plan->records[i];
   struct grid_result result;
@@ -140,7 +159,7 @@ void plan_run_quick(const struct plan *plan, size_t i, struct planned_run *run) 
   run->resolved = result.resolved;
   run->memory = run->seconds = NAN;
   if (!run->resolved) return;
-  if (plan->device) run->memory = (double)trainer_memory(plan->ops, plan->device, &run->config).total;
+  if (plan->device) run->memory = memory_of(plan, &run->config);
   if (plan->speed) run->seconds = plan_seconds(plan->speed, &run->config, &run->quantities, &run->corpus->facts);
 }
 
@@ -159,6 +178,7 @@ const char *plan_speed_note(const struct plan *plan) { return plan->speed ? plan
 
 void plan_free(struct plan *plan) {
   plan_speed_free(plan->speed);
+  if (plan->memories) memo_free(plan->memories);
   if (plan->device) plan->ops->close(plan->device);
   arena_free(&plan->arena);
   *plan = (struct plan){0};

@@ -52,6 +52,7 @@ struct plan {
   const char *stage;      // as identity hashes it, see plan_stage_name
   const struct ops *ops;  // the device of the spec, for memory estimates; NULL when it cannot be opened here
   struct device *device;
+  struct memo *memories;        // of training, by shape
   struct run_grid *grid;        // makes the runs, see grid.h
   struct plan_record *records;  // [count], see grid.h
   struct plan_speed *speed;     // for time estimates (runner/plan_time.h); NULL until plan_measure_speed

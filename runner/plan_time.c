@@ -8,12 +8,12 @@
 
 #include "kernels/kernels.h"
 #include "results/store.h"
+#include "runner/plan_memo.h"
 #include "trainer/model.h"
 
 enum {
   PROBES = 3,           // model sizes timed: the smallest, a middle one, the largest that is small enough
   SAMPLED_RUNS = 1000,  // of a large plan, to find them
-  REMEMBERED = 256,     // rates of different models, kept
 };
 static const double most_probe_flops = 2e10;     // a second or so on a slow core
 static const double evaluation_share = 1.0 / 3;  // a forward pass, of a training step's work
@@ -23,20 +23,13 @@ struct probe {
   double size, rate;  // log FLOP per token, log FLOP/s
 };
 
-struct remembered {
-  struct run_config config;
-  double flops_per_token, tokens_per_second;
-  bool stored;  // from the store
-};
-
 struct plan_speed {
   struct store *store;  // NULL: none, or nothing in it
   const char *backend;
   struct probe probes[PROBES];
   int probe_count;
   bool probed;
-  struct remembered *rates;
-  size_t rate_count;
+  struct memo rates;  // tokens per second
   size_t from_store, from_probes;
   const struct plan *plan;
   char source[160];
@@ -130,17 +123,20 @@ static double probed_rate(const struct plan_speed *speed, double flops_per_token
   return exp(rate) / flops_per_token;
 }
 
-static bool same_speed(const struct run_config *a, const struct run_config *b) {
-  return a->train.threads == b->train.threads && strcmp(a->format, b->format) == 0 &&
-         strcmp(a->model.dtype, b->model.dtype) == 0;
+// What a speed depends on: the work per token stands for the model's shape.
+static uint64_t speed_key(const struct run_config *config, double flops_per_token) {
+  double numbers[] = {flops_per_token, (double)config->train.threads, (double)config->train.batch_tokens};
+  uint64_t key = hash64(numbers, sizeof numbers, 0);
+  key = hash64(config->format, strlen(config->format), key);
+  key = hash64(config->model.dtype, strlen(config->model.dtype), key);
+  return key;
 }
 
 static double tokens_per_second(struct plan_speed *speed, const struct run_config *config, double flops_per_token) {
-  for (size_t i = 0; i < speed->rate_count; i++)
-    if (speed->rates[i].flops_per_token == flops_per_token && same_speed(&speed->rates[i].config, config))
-      return speed->rates[i].tokens_per_second;
-  struct error ignored = {0};
+  uint64_t key = speed_key(config, flops_per_token);
   double rate = NAN;
+  if (memo_find(&speed->rates, key, &rate)) return rate;
+  struct error ignored = {0};
   bool stored =
       speed->store && store_throughput_estimate(speed->store, speed->backend, config, flops_per_token, &rate, &ignored);
   if (!stored) {
@@ -148,8 +144,7 @@ static double tokens_per_second(struct plan_speed *speed, const struct run_confi
     rate = probed_rate(speed, flops_per_token);
   }
   *(stored ? &speed->from_store : &speed->from_probes) += 1;
-  if (speed->rate_count < REMEMBERED)
-    speed->rates[speed->rate_count++] = (struct remembered){*config, flops_per_token, rate, stored};
+  memo_put(&speed->rates, key, rate);
   return rate;
 }
 
@@ -167,7 +162,6 @@ struct plan_speed *plan_speed_new(const struct plan *plan) {
   struct error ignored = {0};
   speed->plan = plan;
   speed->backend = plan->ops->name;
-  speed->rates = memory_get(REMEMBERED * sizeof *speed->rates);
   if (store_exists_home()) speed->store = store_open_home(STORE_READ, &ignored);
   return speed;
 }
@@ -175,7 +169,7 @@ struct plan_speed *plan_speed_new(const struct plan *plan) {
 void plan_speed_free(struct plan_speed *speed) {
   if (!speed) return;
   store_close(speed->store);
-  free(speed->rates);
+  memo_free(&speed->rates);
   free(speed);
 }
 
