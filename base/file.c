@@ -184,5 +184,7 @@ char *isoloss_data(struct arena *arena, const char *name) {
                      strcmp(name, "laws") == 0      ? "fitting/laws"
                      : strcmp(name, "corpora") == 0 ? "trainer/corpora"
                                                     : name);
-  return path_join(arena, ISOLOSS_SHARE_FOLDER, name);
+  // Installed: beside the program's own bin folder, so that an installation can be moved; else where it was meant to be.
+  char *share = path_join(arena, folder, "../share/isoloss");
+  return path_join(arena, file_exists(share) ? share : ISOLOSS_SHARE_FOLDER, name);
 }

@@ -24,7 +24,7 @@ int file_lock(const char *path, bool *busy, struct error *error);
 char *isoloss_home(struct arena *arena);
 char *isoloss_cache(struct arena *arena);
 // Where the files that ship (laws, experiments, corpus builder) are: $ISOLOSS_DATA, else the source tree when the
-// program runs from its build folder, else the installed share folder. `name` is relative ("laws", "experiments").
+// program runs from its build folder, else ../share/isoloss beside the program or the installed share folder. `name` is relative ("laws", "experiments").
 char *isoloss_data(struct arena *arena, const char *name);
 char *path_join(struct arena *arena, const char *folder, const char *name);  // absolute `name` is taken as it is
 char *path_of_program(struct arena *arena, const char *name);  // a program beside the running one ("isoloss-train")
