@@ -1,5 +1,4 @@
-// The fit entries of a spec, fitted on the finished runs of its experiment and kept in the store. `isoloss fit SPEC`
-// and the end of `isoloss run` both come through here.
+// The fit entries of a spec, fitted on the finished runs of its experiment and kept in the store: `isoloss fit SPEC`.
 #pragma once
 #include <stdbool.h>
 #include <stdio.h>
