@@ -18,8 +18,23 @@ bool dtype_find(const char *name, enum dtype *dtype) {
   return false;
 }
 
+// A program has the CPU and what else it links: nothing refers to the others strongly, so that a program without them is
+// whole.
+extern const struct ops cuda_ops __attribute__((weak));
+extern const struct ops cuda_emulated_ops __attribute__((weak));
+
 const struct ops *ops_find(const char *name, struct error *error) {
-  if (strcmp(name, cpu_ops.name) == 0) return &cpu_ops;
-  error_set(error, EXIT_USAGE_ERROR, "no backend named \"%s\" in this build (there is: cpu)", name);
+  const struct ops *const backends[] = {&cpu_ops, &cuda_ops, &cuda_emulated_ops};
+  struct text names = {0};
+  for (size_t i = 0; i < sizeof backends / sizeof backends[0]; i++) {
+    if (!backends[i]) continue;
+    if (strcmp(name, backends[i]->name) == 0) {
+      text_free(&names);
+      return backends[i];
+    }
+    text_format(&names, "%s%s", names.length ? ", " : "", backends[i]->name);
+  }
+  error_set(error, EXIT_USAGE_ERROR, "no backend named \"%s\" in this build (there is: %s)", name, text_string(&names));
+  text_free(&names);
   return NULL;
 }

@@ -1,0 +1,192 @@
+// The parts of a transformer block around its matrix products: from ops to launches.
+#pragma once
+#include "kernels/cuda/attention.cuh"
+#include "kernels/cuda/plan.cuh"
+#include "kernels/cuda/rope.cuh"
+
+namespace {
+
+// --- embedding -------------------------------------------------------------------------------------------------------
+void check_ids(struct device *device, int64_t count, const int32_t *ids, int64_t limit, id_kind what) {
+  run(device, check_ids_kernel, {"check_ids", 1, ID_THREADS, 0}, count, view(ids, count), limit, (int)what,
+      view(device->bad, 1));
+}
+
+void embedding_forward(struct device *device, int64_t rows, int64_t width, int64_t vocabulary, const int32_t *tokens,
+                       const float *table, float *residual) {
+  check_ids(device, rows, tokens, vocabulary, ID_TOKEN);
+  launch_shape shape = {"embedding_forward", (unsigned)rows, EMBEDDING_THREADS, 0};
+  run(device, wide(width, table, residual) ? embedding_forward_kernel<4> : embedding_forward_kernel<1>, shape, width,
+      vocabulary, view(tokens, rows), view(table, vocabulary * width), view(residual, rows * width));
+}
+
+void embedding_backward(struct device *device, int64_t rows, int64_t width, int64_t vocabulary, const int32_t *tokens,
+                        const float *d_residual, float *d_table) {
+  check_ids(device, rows, tokens, vocabulary, ID_TOKEN);
+  dim3 grid((unsigned)vocabulary, (unsigned)ceil_div(width, EMBEDDING_THREADS));
+  run(device, embedding_backward_kernel, {"embedding_backward", grid, EMBEDDING_THREADS, 0}, rows, width, vocabulary,
+      view(tokens, rows), view(d_residual, rows * width), view(d_table, vocabulary * width));
+}
+
+// --- RMSNorm ---------------------------------------------------------------------------------------------------------
+void rmsnorm_forward(struct device *device, int64_t rows, int64_t width, float eps, enum dtype dtype,
+                     const float *residual_in, const void *branch, const float *scale, float *residual_out, void *y,
+                     float *inverse_rms) {
+  launch_shape shape = {"rmsnorm_forward", (unsigned)ceil_div(rows, NORM_WARPS), NORM_THREADS, 0};
+  with_dtype(dtype, [&](auto element) {
+    using T = decltype(element);
+    auto kernel = wide(width, residual_in, branch, scale, residual_out, y) ? rmsnorm_forward_kernel<T, 4>
+                                                                           : rmsnorm_forward_kernel<T, 1>;
+    run(device, kernel, shape, rows, width, eps, view(residual_in, rows * width), view((const T *)branch, rows * width),
+        view(scale, width), view(residual_out, rows * width), view((T *)y, rows * width), view(inverse_rms, rows));
+  });
+}
+
+void rmsnorm_backward(struct device *device, int64_t rows, int64_t width, enum dtype dtype, const float *residual,
+                      const float *inverse_rms, const float *scale, const void *d_y, const float *d_residual_out,
+                      float *d_residual_in, void *d_branch, float *d_scale) {
+  float *partial = (float *)scratch(device, norm_scratch_bytes(rows, width), "RMSNorm's backward pass");
+  if (!partial) return;
+  launch_shape shape = {"rmsnorm_backward", (unsigned)ceil_div(rows, NORM_WARPS), NORM_THREADS, 0};
+  int64_t parts = ceil_div(rows, SCALE_ROWS), columns = ceil_div(width, SCALE_THREADS);
+  dim3 grid((unsigned)parts, (unsigned)columns);
+  with_dtype(dtype, [&](auto element) {
+    using T = decltype(element);
+    run(device, rmsnorm_scale_kernel<T>, {"rmsnorm_scale", grid, SCALE_THREADS, 0}, rows, width,
+        view(residual, rows * width), view(inverse_rms, rows), view((const T *)d_y, rows * width),
+        view(partial, parts * width));
+    auto kernel = wide(width, residual, scale, d_y, d_residual_out, d_residual_in, d_branch)
+                      ? rmsnorm_backward_kernel<T, 4>
+                      : rmsnorm_backward_kernel<T, 1>;
+    run(device, kernel, shape, rows, width, view(residual, rows * width), view(inverse_rms, rows), view(scale, width),
+        view((const T *)d_y, rows * width), view(d_residual_out, rows * width), view(d_residual_in, rows * width),
+        view((T *)d_branch, rows * width));
+  });
+  run(device, add_rows_kernel, {"add_rows", (unsigned)columns, SCALE_THREADS, 0}, parts, width,
+      view((const float *)partial, parts * width), view(d_scale, width));
+}
+
+// --- rotary positions ------------------------------------------------------------------------------------------------
+// Made on the host in double precision, once a run: the table is the CPU backend's to the last bit.
+void rope_table(struct device *device, int64_t context, int64_t head_dim, double theta, float *table) {
+  float *values = (float *)memory_get((size_t)(context * head_dim) * sizeof *values);
+  for (int64_t position = 0; position < context; position++)
+    for (int64_t i = 0; i < head_dim / 2; i++) {
+      double angle = (double)position * pow(theta, -2.0 * (double)i / (double)head_dim);
+      values[position * head_dim + i] = (float)cos(angle);
+      values[position * head_dim + head_dim / 2 + i] = (float)sin(angle);
+    }
+  if (going(device))
+    check(device,
+          cudaMemcpyAsync(table, values, (size_t)(context * head_dim) * sizeof *values, cudaMemcpyHostToDevice,
+                          device->stream),
+          "upload");
+  if (going(device)) check(device, cudaStreamSynchronize(device->stream), "upload");
+  std::free(values);
+}
+
+template <bool FORWARD>
+void run_qkv(struct device *device, const struct attention *s, void *qkv, const float *table, void *q, void *k,
+             void *v) {
+  int64_t rows = s->sequences * s->context, heads = s->heads + 2 * s->kv_heads, dim = s->head_dim;
+  launch_shape shape = {FORWARD ? "qkv_forward" : "qkv_backward", element_blocks(rows * heads * dim / 2),
+                        ELEMENT_THREADS, 0};
+  with_dtype(s->dtype, [&](auto element) {
+    using T = decltype(element);
+    run(device, qkv_kernel<T, FORWARD>, shape, *s, view((T *)qkv, rows * heads * dim), view(table, s->context * dim),
+        view((T *)q, rows * s->heads * dim), view((T *)k, rows * s->kv_heads * dim),
+        view((T *)v, rows * s->kv_heads * dim));
+  });
+}
+// The kernel is one code for both directions, each of which only reads the one side.
+void qkv_forward(struct device *device, const struct attention *shape, const void *qkv, const float *table, void *q,
+                 void *k, void *v) {
+  run_qkv<true>(device, shape, const_cast<void *>(qkv), table, q, k, v);
+}
+void qkv_backward(struct device *device, const struct attention *shape, const void *d_q, const void *d_k,
+                  const void *d_v, const float *table, void *d_qkv) {
+  run_qkv<false>(device, shape, d_qkv, table, const_cast<void *>(d_q), const_cast<void *>(d_k),
+                 const_cast<void *>(d_v));
+}
+
+// --- attention -------------------------------------------------------------------------------------------------------
+// Calls `body` with the dtype's type and the constant of the head dimension, rounded up to one there are kernels for.
+template <class Body>
+void with_attention(const struct attention *shape, Body body) {
+  with_dtype(shape->dtype, [&](auto element) {
+    if (shape->head_dim <= 64)
+      body(element, std::integral_constant<int, 64>());
+    else
+      body(element, std::integral_constant<int, HEAD_DIM_LIMIT>());
+  });
+}
+template <class... P, class... A>
+void run_tiles(struct device *device, void (*kernel)(P...), const char *name, const struct attention *s, int64_t items,
+               size_t shared_bytes, A... arguments) {
+  dim3 grid((unsigned)ceil_div(s->context, TILE_ROWS), (unsigned)items);
+  if (shared_bytes > (48 << 10)) allow_shared_memory(kernel, shared_bytes);
+  run(device, kernel, {name, grid, TILE_THREADS, shared_bytes}, *s, 1.0f / sqrtf((float)s->head_dim), arguments...);
+}
+
+void attention_forward(struct device *device, const struct attention *s, const void *q, const void *k, const void *v,
+                       void *o, float *log_sum) {
+  int64_t rows = s->sequences * s->context, queries = rows * s->heads * s->head_dim;
+  int64_t keys = rows * s->kv_heads * s->head_dim;
+  with_attention(s, [&](auto element, auto dim) {
+    using T = decltype(element);
+    run_tiles(device, attention_forward_kernel<T, decltype(dim)::value>, "attention_forward", s,
+              s->sequences * s->heads, attention_shared_bytes(s->head_dim, 3, 1), view((const T *)q, queries),
+              view((const T *)k, keys), view((const T *)v, keys), view((T *)o, queries),
+              view(log_sum, rows * s->heads));
+  });
+}
+
+void attention_backward(struct device *device, const struct attention *s, const void *q, const void *k, const void *v,
+                        const void *o, const float *log_sum, const void *d_o, void *d_q, void *d_k, void *d_v) {
+  int64_t rows = s->sequences * s->context, queries = rows * s->heads * s->head_dim;
+  int64_t keys = rows * s->kv_heads * s->head_dim, statistics = rows * s->heads;
+  float *dots = (float *)scratch(device, attention_scratch_bytes(rows, s->heads), "attention's backward pass");
+  if (!dots) return;
+  with_attention(s, [&](auto element, auto dim) {
+    using T = decltype(element);
+    constexpr int DIM = decltype(dim)::value;
+    launch_shape shape = {"attention_dots", (unsigned)ceil_div(statistics, TILE_THREADS / WARP_THREADS), TILE_THREADS,
+                          0};
+    run(device, attention_dots_kernel<T>, shape, *s, view((const T *)o, queries), view((const T *)d_o, queries),
+        view(dots, statistics));
+    run_tiles(device, attention_query_gradient_kernel<T, DIM>, "attention_query_gradient", s, s->sequences * s->heads,
+              attention_shared_bytes(s->head_dim, 3, 1), view((const T *)q, queries), view((const T *)k, keys),
+              view((const T *)v, keys), view((const T *)d_o, queries), view(log_sum, statistics),
+              view((const float *)dots, statistics), view((T *)d_q, queries));
+    run_tiles(device, attention_key_gradient_kernel<T, DIM>, "attention_key_gradient", s, s->sequences * s->kv_heads,
+              attention_shared_bytes(s->head_dim, 2, 1), view((const T *)q, queries), view((const T *)k, keys),
+              view((const T *)v, keys), view((const T *)d_o, queries), view(log_sum, statistics),
+              view((const float *)dots, statistics), view((T *)d_k, keys), view((T *)d_v, keys));
+  });
+}
+
+// --- SwiGLU ----------------------------------------------------------------------------------------------------------
+void swiglu_forward(struct device *device, int64_t rows, int64_t width, enum dtype dtype, const void *gate_up,
+                    void *y) {
+  bool by_four = wide(width, gate_up, y);
+  launch_shape shape = {"swiglu_forward", element_blocks(rows * width / (by_four ? 4 : 1)), ELEMENT_THREADS, 0};
+  with_dtype(dtype, [&](auto element) {
+    using T = decltype(element);
+    run(device, by_four ? swiglu_forward_kernel<T, 4> : swiglu_forward_kernel<T, 1>, shape, rows, width,
+        view((const T *)gate_up, rows * 2 * width), view((T *)y, rows * width));
+  });
+}
+
+void swiglu_backward(struct device *device, int64_t rows, int64_t width, enum dtype dtype, const void *gate_up,
+                     const void *d_y, void *d_gate_up, void *y) {
+  bool by_four = wide(width, gate_up, d_y, d_gate_up, y);
+  launch_shape shape = {"swiglu_backward", element_blocks(rows * width / (by_four ? 4 : 1)), ELEMENT_THREADS, 0};
+  with_dtype(dtype, [&](auto element) {
+    using T = decltype(element);
+    run(device, by_four ? swiglu_backward_kernel<T, 4> : swiglu_backward_kernel<T, 1>, shape, rows, width,
+        view((const T *)gate_up, rows * 2 * width), view((const T *)d_y, rows * width),
+        view((T *)d_gate_up, rows * 2 * width), view((T *)y, rows * width));
+  });
+}
+
+}  // namespace

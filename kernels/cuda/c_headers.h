@@ -1,0 +1,17 @@
+// The project's C headers, for the C++ of this folder.
+#pragma once
+// What the C headers include themselves must not be seen for the first time as C.
+#include <cmath>
+#include <cstdarg>
+#include <cstdbool>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+extern "C" {
+#include "base/base.h"
+#include "kernels/formats/format.h"
+#include "kernels/ops.h"
+}

@@ -1,0 +1,189 @@
+// See runtime.h.
+#include "kernels/cuda/emulator/runtime.h"
+
+#include <cstdio>
+#include <cstring>
+#include <map>
+#include <set>
+
+#include "kernels/cuda/emulator/execution.h"
+
+namespace emulator {
+
+struct stream_state {
+  uint64_t work;  // pieces asked for, all of them done
+};
+struct event_state {
+  bool recorded;
+};
+
+namespace {
+struct runtime {
+  cudaError_t sticky = cudaSuccess;
+  std::map<const void *, size_t> allowed;
+  std::set<cudaStream_t> streams;
+  std::set<cudaEvent_t> events;
+};
+runtime &the_runtime() {
+  static runtime runtime;
+  return runtime;
+}
+cudaError_t failed(const char *what) {
+  fault_note("%s", what);
+  stick(cudaErrorInvalidValue);
+  return sticky_error();
+}
+bool known(cudaStream_t stream) { return !stream || the_runtime().streams.count(stream); }
+}  // namespace
+
+cudaError_t sticky_error() { return the_runtime().sticky; }
+void stick(cudaError_t error) {
+  if (the_runtime().sticky == cudaSuccess) the_runtime().sticky = error;
+}
+void forget_error() {
+  the_runtime().sticky = cudaSuccess;
+  fault_clear();
+}
+
+cudaError_t cudaGetDeviceCount(int *count) {
+  *count = 1;
+  return cudaSuccess;
+}
+cudaError_t cudaSetDevice(int device) { return device == 0 ? cudaSuccess : cudaErrorInvalidDevice; }
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device) {
+  if (device != 0) return cudaErrorInvalidDevice;
+  *properties = {};
+  snprintf(properties->name, sizeof properties->name, "emulated device");
+  properties->totalGlobalMem = memory_limit();
+  properties->major = 8;
+  properties->multiProcessorCount = 1;
+  properties->sharedMemPerBlockOptin = SHARED_DYNAMIC_LIMIT;
+  return cudaSuccess;
+}
+cudaError_t cudaDriverGetVersion(int *version) {
+  *version = 13000;
+  return cudaSuccess;
+}
+cudaError_t cudaRuntimeGetVersion(int *version) {
+  *version = 13000;
+  return cudaSuccess;
+}
+cudaError_t cudaMemGetInfo(size_t *free, size_t *total) {
+  *total = memory_limit();
+  *free = memory_limit() - memory_in_use();
+  return sticky_error();
+}
+
+cudaError_t cudaMalloc(void **memory, size_t bytes) {
+  *memory = nullptr;
+  if (sticky_error() != cudaSuccess) return sticky_error();
+  if (bytes == 0) return cudaSuccess;
+  *memory = memory_allocate(bytes);
+  return *memory ? cudaSuccess : cudaErrorMemoryAllocation;
+}
+cudaError_t cudaFree(void *memory) {
+  if (!memory || memory_free(memory)) return sticky_error();
+  return failed("cudaFree of what is no allocation of the device");
+}
+
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
+  if (sticky_error() != cudaSuccess || bytes == 0) return sticky_error();
+  if (!known(stream)) return failed("a copy on a stream that does not exist");
+  region region;
+  bool fine = false;
+  if (kind == cudaMemcpyHostToDevice) {
+    fine = memory_mark_written(to, bytes, &region);
+    if (fine) memcpy(region.begin, from, bytes);
+  } else if (kind == cudaMemcpyDeviceToHost) {
+    fine = memory_need_written(from, bytes, &region);
+    if (fine) memcpy(to, region.begin, bytes);
+  } else {
+    fine = memory_copy(to, from, bytes);
+  }
+  if (!fine) stick(cudaErrorInvalidValue);
+  return sticky_error();
+}
+cudaError_t cudaMemsetAsync(void *memory, int value, size_t bytes, cudaStream_t stream) {
+  if (sticky_error() != cudaSuccess || bytes == 0) return sticky_error();
+  if (!known(stream)) return failed("a memset on a stream that does not exist");
+  region region;
+  if (memory_mark_written(memory, bytes, &region))
+    memset(region.begin, value, bytes);
+  else
+    stick(cudaErrorInvalidValue);
+  return sticky_error();
+}
+
+cudaError_t cudaStreamCreate(cudaStream_t *stream) {
+  the_runtime().streams.insert(*stream = new stream_state{});
+  return sticky_error();
+}
+cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  if (!the_runtime().streams.erase(stream)) return failed("cudaStreamDestroy of what is no stream");
+  delete stream;
+  return sticky_error();
+}
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  return known(stream) ? sticky_error() : failed("cudaStreamSynchronize of what is no stream");
+}
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+  if (!known(stream) || !the_runtime().events.count(event)) return failed("cudaStreamWaitEvent of what does not exist");
+  return sticky_error();
+}
+cudaError_t cudaEventCreate(cudaEvent_t *event) {
+  the_runtime().events.insert(*event = new event_state{});
+  return sticky_error();
+}
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  if (!the_runtime().events.erase(event)) return failed("cudaEventDestroy of what is no event");
+  delete event;
+  return sticky_error();
+}
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  if (!known(stream) || !the_runtime().events.count(event)) return failed("cudaEventRecord of what does not exist");
+  event->recorded = true;
+  return sticky_error();
+}
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  return the_runtime().events.count(event) ? sticky_error() : failed("cudaEventSynchronize of what is no event");
+}
+cudaError_t cudaGetLastError() { return sticky_error(); }
+const char *cudaGetErrorString(cudaError_t error) {
+  if (error != cudaSuccess && fault_text()) return fault_text();
+  switch (error) {
+    case cudaSuccess:
+      return "no error";
+    case cudaErrorInvalidValue:
+      return "invalid argument";
+    case cudaErrorMemoryAllocation:
+      return "out of memory";
+    case cudaErrorNoDevice:
+      return "no CUDA-capable device is detected";
+    case cudaErrorInvalidDevice:
+      return "invalid device ordinal";
+    case cudaErrorLaunchFailure:
+      return "unspecified launch failure";
+  }
+  return "unknown error";
+}
+
+void submit(cudaStream_t stream, const launch_call &call, const std::function<void()> &body) {
+  if (sticky_error() != cudaSuccess) return;
+  if (!known(stream)) {
+    failed("a launch on a stream that does not exist");
+    return;
+  }
+  if (stream) stream->work++;
+  // A fault may stand already: a view of memory that is not there was made for this launch.
+  if (fault_text() || !run_kernel(call, body)) stick(cudaErrorLaunchFailure);
+}
+void allow_shared(const void *kernel, size_t bytes) {
+  if (bytes > SHARED_DYNAMIC_LIMIT) failed("more shared memory than every architecture has");
+  the_runtime().allowed[kernel] = bytes;
+}
+size_t allowed_shared(const void *kernel) {
+  auto found = the_runtime().allowed.find(kernel);
+  return found == the_runtime().allowed.end() ? SHARED_STATIC_LIMIT : found->second;
+}
+
+}  // namespace emulator

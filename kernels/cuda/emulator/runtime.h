@@ -1,0 +1,70 @@
+// The part of CUDA's runtime API that kernels/cuda uses, on the emulated device. Work of a stream is done when it is
+// asked for; the first failure sticks, as it does on a GPU, and every later call returns it.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+
+namespace emulator {
+
+struct dim3_type {
+  unsigned x, y, z;
+  dim3_type(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
+};
+
+enum runtime_error {
+  cudaSuccess = 0,
+  cudaErrorInvalidValue = 1,
+  cudaErrorMemoryAllocation = 2,
+  cudaErrorNoDevice = 100,
+  cudaErrorInvalidDevice = 101,
+  cudaErrorLaunchFailure = 719,
+};
+using cudaError_t = runtime_error;
+enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2, cudaMemcpyDeviceToDevice = 3 };
+
+struct stream_state;
+struct event_state;
+using cudaStream_t = stream_state *;
+using cudaEvent_t = event_state *;
+struct cudaDeviceProp {
+  char name[256];
+  size_t totalGlobalMem;
+  int major, minor, multiProcessorCount;
+  size_t sharedMemPerBlockOptin;
+};
+
+cudaError_t cudaGetDeviceCount(int *count);
+cudaError_t cudaSetDevice(int device);
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device);
+cudaError_t cudaDriverGetVersion(int *version);
+cudaError_t cudaRuntimeGetVersion(int *version);
+cudaError_t cudaMemGetInfo(size_t *free, size_t *total);
+cudaError_t cudaMalloc(void **memory, size_t bytes);
+cudaError_t cudaFree(void *memory);
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream);
+cudaError_t cudaMemsetAsync(void *memory, int value, size_t bytes, cudaStream_t stream);
+cudaError_t cudaStreamCreate(cudaStream_t *stream);
+cudaError_t cudaStreamDestroy(cudaStream_t stream);
+cudaError_t cudaStreamSynchronize(cudaStream_t stream);
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags);
+cudaError_t cudaEventCreate(cudaEvent_t *event);
+cudaError_t cudaEventDestroy(cudaEvent_t event);
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
+cudaError_t cudaEventSynchronize(cudaEvent_t event);
+cudaError_t cudaGetLastError();
+const char *cudaGetErrorString(cudaError_t error);
+
+// Launching: what language.h's `launch` comes to.
+struct launch_call;
+void submit(cudaStream_t stream, const launch_call &call, const std::function<void()> &body);
+void allow_shared(const void *kernel, size_t bytes);
+size_t allowed_shared(const void *kernel);
+// The sticky failure, for reference libraries that work on the device's memory.
+cudaError_t sticky_error();
+void stick(cudaError_t error);
+// Forgets the failure and its text: for tests that plant faults.
+void forget_error();
+
+}  // namespace emulator
+using namespace emulator;

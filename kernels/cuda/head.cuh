@@ -1,0 +1,106 @@
+// The output head: logits of a tile of rows, their cross-entropy and gradient in place, and the two products with it;
+// and the optimizer's and the initial values' launches.
+#pragma once
+#include "kernels/cuda/loss.cuh"
+#include "kernels/cuda/plan.cuh"
+#include "kernels/cuda/products.cuh"
+
+namespace {
+
+void head_tiles(struct device *device, const struct head *head, const void *x, const int32_t *targets,
+                const uint8_t *mask, struct loss_sum *sum, float *row_nats, void *d_x, float *d_weight,
+                bool accumulate) {
+  static_assert(sizeof(struct loss_sum) == sizeof(loss_sums), "the device's view of a loss sum");
+  const struct weight *weight = head->weight;
+  int64_t vocabulary = weight->description.outputs, width = weight->description.inputs;
+  bool training = d_x != nullptr;
+  head_scratch offsets = head_scratch_of(head->rows, vocabulary, head->dtype, training);
+  char *memory = scratch(device, offsets.end, "the head");
+  if (!memory) return;
+  run(device, check_ids_kernel, {"check_ids", 1, ID_THREADS, 0}, head->rows, view(targets, head->rows), vocabulary,
+      (int)ID_TARGET, view(device->bad, 1));
+  int64_t tile = head_tile_rows(head->rows, vocabulary);
+  float *logits = (float *)memory;
+  double *nats = (double *)(memory + offsets.nats);
+  void *d_logits = head->dtype == DTYPE_FLOAT32 ? memory : memory + offsets.d_logits;
+  size_t row_bytes = (size_t)width * dtype_bytes(head->dtype);
+
+  for (int64_t first = 0; first < head->rows; first += tile) {
+    int64_t rows = head->rows - first < tile ? head->rows - first : tile;
+    const char *x_tile = (const char *)x + (size_t)first * row_bytes;
+    const uint8_t *mask_tile = mask ? mask + first : nullptr;
+    weight_forward(device, weight, rows, x_tile, DTYPE_FLOAT32, logits);
+    launch_shape shape = {"cross_entropy", (unsigned)rows, LOSS_THREADS, 0};
+    with_dtype(head->dtype, [&](auto element) {
+      using T = decltype(element);
+      run(device, training ? cross_entropy_kernel<T, true> : cross_entropy_kernel<T, false>, shape, vocabulary,
+          head->gradient_scale, view((const float *)logits, rows * vocabulary), view(targets + first, rows),
+          view(mask_tile, rows), view(nats, rows), view(training ? (T *)d_logits : nullptr, rows * vocabulary));
+    });
+    run(device, add_losses_kernel, {"add_losses", 1, LOSS_THREADS, 0}, rows, view((const double *)nats, rows),
+        view(mask_tile, rows), view(row_nats ? row_nats + first : nullptr, rows), view((const bad_id *)device->bad, 1),
+        view((loss_sums *)sum, 1));
+    if (!training) continue;
+    weight_input_gradient(device, weight, rows, d_logits, (char *)d_x + (size_t)first * row_bytes);
+    weight_gradient(device, weight, rows, x_tile, d_logits, d_weight, accumulate || first > 0);
+  }
+}
+void head_loss(struct device *device, const struct head *head, const void *x, const int32_t *targets,
+               const uint8_t *mask, struct loss_sum *sum, float *row_nats, void *d_x, float *d_weight,
+               bool accumulate) {
+  head_tiles(device, head, x, targets, mask, sum, row_nats, d_x, d_weight, accumulate);
+}
+void head_evaluate(struct device *device, const struct head *head, const void *x, const int32_t *targets,
+                   const uint8_t *mask, struct loss_sum *sum, float *row_nats) {
+  head_tiles(device, head, x, targets, mask, sum, row_nats, nullptr, nullptr, false);
+}
+
+// --- optimizer -------------------------------------------------------------------------------------------------------
+void square_sum(struct device *device, const struct tensor_span *spans, int count, double *sum) {
+  for (int i = 0; i < count; i++) {
+    double *partial = (double *)scratch(device, square_scratch_bytes(spans[i].count), "the sum of squares");
+    if (!partial) return;
+    int64_t blocks = ceil_div(spans[i].count, SQUARE_BLOCK);
+    run(device, square_sum_kernel, {"square_sum", (unsigned)blocks, SQUARE_THREADS, 0}, spans[i].count,
+        view(spans[i].data, spans[i].count), view(partial, blocks));
+    run(device, add_partials_kernel, {"add_partials", 1, SQUARE_THREADS, 0}, blocks,
+        view((const double *)partial, blocks), i > 0, view(sum, 1));
+  }
+}
+
+void adamw_step(struct device *device, const struct adamw *adamw, const struct adamw_tensor *tensors, int count,
+                const double *square_sum) {
+  double correction1 = 1 - pow(adamw->beta1, (double)adamw->step);
+  double correction2 = 1 - pow(adamw->beta2, (double)adamw->step);
+  adamw_numbers n = {};
+  n.gradient_scale = adamw->gradient_scale;
+  n.clip_norm = adamw->clip_norm;
+  n.beta1 = (float)adamw->beta1;
+  n.rest1 = (float)(1 - adamw->beta1);
+  n.beta2 = (float)adamw->beta2;
+  n.rest2 = (float)(1 - adamw->beta2);
+  n.step_size = (float)(adamw->lr / correction1);
+  n.inverse_correction2 = (float)(1 / sqrt(correction2));
+  n.eps = (float)adamw->eps;
+  for (int i = 0; i < count; i++) {
+    const struct adamw_tensor &t = tensors[i];
+    n.decay_factor = (float)(t.decay ? 1 - adamw->lr * adamw->weight_decay : 1);
+    bool by_four = wide(t.count, t.parameter, t.gradient, t.m, t.v);
+    int64_t pieces = t.count / (by_four ? 4 : 1);
+    run(device, by_four ? adamw_kernel<4> : adamw_kernel<1>, {"adamw", element_blocks(pieces), ELEMENT_THREADS, 0},
+        pieces, n, view(t.parameter, t.count), view(t.gradient, t.count), view(t.m, t.count), view(t.v, t.count),
+        view(square_sum, 1));
+  }
+}
+
+// --- initial values --------------------------------------------------------------------------------------------------
+void fill_normal(struct device *device, float *data, int64_t count, double std, uint64_t seed, uint32_t tensor) {
+  run(device, fill_normal_kernel, {"fill_normal", element_blocks((count + 1) / 2), ELEMENT_THREADS, 0}, count,
+      view(data, count), std, seed, (uint32_t)RANDOM_STREAM_INIT, tensor);
+}
+void fill_constant(struct device *device, float *data, int64_t count, float value) {
+  run(device, fill_constant_kernel, {"fill_constant", element_blocks(count), ELEMENT_THREADS, 0}, count,
+      view(data, count), value);
+}
+
+}  // namespace

@@ -1,0 +1,69 @@
+// Cross-entropy of rows of float32 logits with its gradient: a block a row, three passes over it (maximum, sum,
+// gradient), which stay in L2 for the tiles that head.cuh makes.
+#pragma once
+#include "kernels/cuda/embedding.cuh"
+
+namespace {
+
+constexpr int LOSS_THREADS = 256;
+
+// nats [rows] = -ln softmax(logits)[target], 0 on masked rows. GRADIENT: d_logits = (softmax - onehot) *
+// gradient_scale, 0 on masked rows; for float32 it may be the logits themselves.
+template <class T, bool GRADIENT>
+__global__ void __launch_bounds__(LOSS_THREADS)
+    cross_entropy_kernel(int64_t vocabulary, float gradient_scale, device_pointer<const float> logits,
+                         device_pointer<const int32_t> targets, device_pointer<const uint8_t> mask,
+                         device_pointer<double> nats, device_pointer<T> d_logits) {
+  int64_t row = blockIdx.x, first = row * vocabulary;
+  if (mask && !mask[row]) {
+    if (threadIdx.x == 0) nats[row] = 0;
+    if constexpr (GRADIENT)
+      for (int64_t i = threadIdx.x; i < vocabulary; i += LOSS_THREADS) d_logits[first + i] = from_float<T>(0.0f);
+    return;
+  }
+  int32_t target = safe_id(targets[row], vocabulary);
+  float target_logit = logits[first + target];
+  // A NaN may be missed by the maximum but not by the sum: the loss is then NaN.
+  float maximum = -INFINITY;
+  for (int64_t i = threadIdx.x; i < vocabulary; i += LOSS_THREADS) {
+    float x = logits[first + i];
+    maximum = x > maximum ? x : maximum;
+  }
+  maximum = block_max<LOSS_THREADS, 0>(maximum);
+  float part = 0;
+  for (int64_t i = threadIdx.x; i < vocabulary; i += LOSS_THREADS) part += expf(logits[first + i] - maximum);
+  double total = block_sum<double, LOSS_THREADS, 1>(part);
+  if (threadIdx.x == 0) nats[row] = log(total) + maximum - target_logit;
+  if constexpr (GRADIENT) {
+    float factor = (float)(gradient_scale / total);
+    for (int64_t i = threadIdx.x; i < vocabulary; i += LOSS_THREADS) {
+      float d = expf(logits[first + i] - maximum) * factor;
+      if (i == target) d = (float)(gradient_scale * (exp((double)(target_logit - maximum)) / total - 1));
+      d_logits[first + i] = from_float<T>(d);
+    }
+  }
+}
+
+// *sum += the rows' losses and the number of unmasked rows, by one block, unless an id was bad.
+struct loss_sums {
+  double nats;
+  int64_t targets;
+};
+__global__ void __launch_bounds__(LOSS_THREADS)
+    add_losses_kernel(int64_t rows, device_pointer<const double> nats, device_pointer<const uint8_t> mask,
+                      device_pointer<float> row_nats, device_pointer<const bad_id> bad, device_pointer<loss_sums> sum) {
+  double total = 0;
+  int64_t targets = 0;
+  for (int64_t row = threadIdx.x; row < rows; row += LOSS_THREADS) {
+    total += nats[row];
+    targets += !mask || mask[row];
+    if (row_nats) row_nats[row] = (float)(double)nats[row];
+  }
+  total = block_sum<double, LOSS_THREADS, 0>(total);
+  targets = block_sum<int64_t, LOSS_THREADS, 1>(targets);
+  if (threadIdx.x != 0 || ((bad_id)bad[0]).what != ID_NONE) return;
+  loss_sums before = sum[0];
+  sum[0] = loss_sums{before.nats + total, before.targets + targets};
+}
+
+}  // namespace

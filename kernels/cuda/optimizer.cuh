@@ -1,0 +1,72 @@
+// The optimizer step and the gradient's norm.
+#pragma once
+#include "kernels/cuda/elementwise.cuh"
+
+namespace {
+
+constexpr int SQUARE_BLOCK = 4096;  // elements of a partial sum of squares
+constexpr int SQUARE_THREADS = 256;
+
+// partial [blocks of SQUARE_BLOCK elements] = sums of squares. Squares are formed and summed in double: a gradient's
+// square may leave the range of float.
+__global__ void __launch_bounds__(SQUARE_THREADS)
+    square_sum_kernel(int64_t count, device_pointer<const float> data, device_pointer<double> partial) {
+  int64_t first = (int64_t)blockIdx.x * SQUARE_BLOCK, end = first + SQUARE_BLOCK < count ? first + SQUARE_BLOCK : count;
+  double sum = 0;
+  for (int64_t i = first + threadIdx.x; i < end; i += SQUARE_THREADS) {
+    double x = (float)data[i];
+    sum += x * x;
+  }
+  sum = block_sum<double, SQUARE_THREADS, 0>(sum);
+  if (threadIdx.x == 0) partial[blockIdx.x] = sum;
+}
+// *sum = (or +=) the sum of `count` partial sums, by one block.
+__global__ void __launch_bounds__(SQUARE_THREADS)
+    add_partials_kernel(int64_t count, device_pointer<const double> partial, bool accumulate,
+                        device_pointer<double> sum) {
+  double total = 0;
+  for (int64_t i = threadIdx.x; i < count; i += SQUARE_THREADS) total += partial[i];
+  total = block_sum<double, SQUARE_THREADS, 0>(total);
+  if (threadIdx.x == 0) sum[0] = accumulate ? sum[0] + total : total;
+}
+
+// Bias corrections are folded in: step_size = lr / (1 - beta1^step), inverse_correction2 = 1 / sqrt(1 - beta2^step),
+// decay_factor = 1 - lr * weight_decay.
+struct adamw_numbers {
+  double gradient_scale, clip_norm;
+  float beta1, rest1, beta2, rest2, step_size, inverse_correction2, eps, decay_factor;
+};
+template <int N>
+__global__ void __launch_bounds__(ELEMENT_THREADS)
+    adamw_kernel(int64_t pieces, adamw_numbers n, device_pointer<float> parameter, device_pointer<const float> gradient,
+                 device_pointer<float> m, device_pointer<float> v, device_pointer<const double> square_sum) {
+  // The clip factor is one for all: one thread's double arithmetic, not every thread's.
+  shared_pointer<float> shared_factor = shared_array<float, 1, 0>();
+  if (threadIdx.x == 0) {
+    double factor = n.gradient_scale;
+    if (n.clip_norm > 0) {
+      double norm = n.gradient_scale * sqrt((double)square_sum[0]);
+      if (norm > n.clip_norm) factor *= n.clip_norm / norm;
+    }
+    shared_factor[0] = (float)factor;
+  }
+  __syncthreads();
+  float factor = shared_factor[0];
+  for (int64_t piece = first_piece(); piece < pieces; piece += piece_stride()) {
+    floats<N> g = load_floats<N>(gradient, piece * N), moment = load_floats<N>(m, piece * N);
+    floats<N> square = load_floats<N>(v, piece * N), p = load_floats<N>(parameter, piece * N);
+#pragma unroll
+    for (int j = 0; j < N; j++) {
+      float scaled = g.at[j] * factor;
+      moment.at[j] = moment.at[j] * n.beta1 + scaled * n.rest1;
+      square.at[j] = square.at[j] * n.beta2 + scaled * scaled * n.rest2;
+      p.at[j] = p.at[j] * n.decay_factor -
+                n.step_size * (moment.at[j] / (sqrtf(square.at[j]) * n.inverse_correction2 + n.eps));
+    }
+    store_floats<N>(m, piece * N, moment);
+    store_floats<N>(v, piece * N, square);
+    store_floats<N>(parameter, piece * N, p);
+  }
+}
+
+}  // namespace

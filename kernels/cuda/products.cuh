@@ -1,0 +1,204 @@
+// Every matrix product, by cuBLASLt: float32 in float32, bfloat16 with float32 accumulation. cuBLASLt is column-major:
+// a row-major matrix is its own transpose there, so y = x W^T becomes y^T = W x^T, and no data is ever transposed.
+#pragma once
+#include "kernels/cuda/device.cuh"
+
+// A product d = op(a) op(b), all of it column-major, and what cuBLASLt wants to know of it.
+struct gemm_shape {
+  int64_t m, n, k;  // d [m, n]
+  bool transpose_a, transpose_b;
+  enum dtype in, out;
+};
+struct gemm_plan {
+  struct gemm_plan *next;
+  gemm_shape shape;
+  cublasLtMatmulDesc_t description;
+  cublasLtMatrixLayout_t a, b, d;
+  cublasLtMatmulAlgo_t algorithm;
+  size_t workspace;
+};
+
+namespace {
+
+inline bool same_shape(const gemm_shape &x, const gemm_shape &y) {
+  return x.m == y.m && x.n == y.n && x.k == y.k && x.transpose_a == y.transpose_a && x.transpose_b == y.transpose_b &&
+         x.in == y.in && x.out == y.out;
+}
+
+inline void plan_free(struct device *device, gemm_plan *plan) {
+  if (plan->a) device->library.layout_destroy(plan->a);
+  if (plan->b) device->library.layout_destroy(plan->b);
+  if (plan->d) device->library.layout_destroy(plan->d);
+  if (plan->description) device->library.description_destroy(plan->description);
+  std::free(plan);
+}
+inline void plans_free(struct device *device) {
+  while (device->plans) {
+    gemm_plan *plan = device->plans;
+    device->plans = plan->next;
+    plan_free(device, plan);
+  }
+}
+
+// What the rows' starts are aligned to, for the heuristic: the largest power of two up to 16 that divides a column's
+// bytes. Arrays themselves begin at DEVICE_ALIGNMENT or at a row of such an array.
+inline uint32_t column_alignment(int64_t rows, enum dtype dtype) {
+  uint64_t bytes = (uint64_t)rows * dtype_bytes(dtype);
+  uint32_t alignment = 16;
+  while (bytes % alignment) alignment /= 2;
+  return alignment;
+}
+
+inline cublasStatus_t choose_algorithm(struct device *device, gemm_plan *plan) {
+  const lt_library &lt = device->library;
+  const gemm_shape &s = plan->shape;
+  cublasLtMatmulPreference_t preference = nullptr;
+  cublasStatus_t status = lt.preference_create(&preference);
+  if (status != CUBLAS_STATUS_SUCCESS) return status;
+  uint64_t workspace = PRODUCTS_WORKSPACE;
+  uint32_t a = column_alignment(s.transpose_a ? s.k : s.m, s.in), b = column_alignment(s.transpose_b ? s.n : s.k, s.in);
+  uint32_t d = column_alignment(s.m, s.out);
+  lt.preference_set(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace, sizeof workspace);
+  lt.preference_set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, &a, sizeof a);
+  lt.preference_set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, &b, sizeof b);
+  lt.preference_set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, &d, sizeof d);
+  lt.preference_set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, &d, sizeof d);
+  cublasLtMatmulHeuristicResult_t result;
+  int found = 0;
+  status = lt.heuristic(device->products, plan->description, plan->a, plan->b, plan->d, plan->d, preference, 1, &result,
+                        &found);
+  lt.preference_destroy(preference);
+  if (status != CUBLAS_STATUS_SUCCESS) return status;
+  if (found < 1) return CUBLAS_STATUS_NOT_SUPPORTED;
+  plan->algorithm = result.algo;
+  plan->workspace = result.workspaceSize;
+  return CUBLAS_STATUS_SUCCESS;
+}
+
+inline cudaDataType_t data_type(enum dtype dtype) { return dtype == DTYPE_BFLOAT16 ? CUDA_R_16BF : CUDA_R_32F; }
+
+// The plan for a shape, from the device's list; NULL when the device has failed. The heuristic's first choice is taken,
+// not the fastest of a trial: which algorithm runs then does not depend on a clock, and equal runs stay equal.
+inline gemm_plan *plan_for(struct device *device, const gemm_shape &shape) {
+  if (!going(device)) return nullptr;
+  for (gemm_plan *plan = device->plans; plan; plan = plan->next)
+    if (same_shape(plan->shape, shape)) return plan;
+  const lt_library &lt = device->library;
+  gemm_plan *plan = (gemm_plan *)memory_get(sizeof *plan);
+  plan->shape = shape;
+  cublasOperation_t a = shape.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N,
+                    b = shape.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N;
+  int64_t a_rows = shape.transpose_a ? shape.k : shape.m, a_columns = shape.transpose_a ? shape.m : shape.k;
+  int64_t b_rows = shape.transpose_b ? shape.n : shape.k, b_columns = shape.transpose_b ? shape.k : shape.n;
+  cudaDataType_t in = data_type(shape.in), out = data_type(shape.out);
+  cublasStatus_t status = lt.description_create(&plan->description, CUBLAS_COMPUTE_32F, CUDA_R_32F);
+  if (!status) status = lt.description_set(plan->description, CUBLASLT_MATMUL_DESC_TRANSA, &a, sizeof a);
+  if (!status) status = lt.description_set(plan->description, CUBLASLT_MATMUL_DESC_TRANSB, &b, sizeof b);
+  if (!status) status = lt.layout_create(&plan->a, in, (uint64_t)a_rows, (uint64_t)a_columns, a_rows);
+  if (!status) status = lt.layout_create(&plan->b, in, (uint64_t)b_rows, (uint64_t)b_columns, b_rows);
+  if (!status) status = lt.layout_create(&plan->d, out, (uint64_t)shape.m, (uint64_t)shape.n, shape.m);
+  if (!status) status = choose_algorithm(device, plan);
+  if (status != CUBLAS_STATUS_SUCCESS) {
+    error_set(&device->error, EXIT_ENVIRONMENT, "cuBLASLt has no product of %lld x %lld x %lld in %s here (status %d)",
+              (long long)shape.m, (long long)shape.n, (long long)shape.k, dtype_name(shape.in), (int)status);
+    plan_free(device, plan);
+    return nullptr;
+  }
+  plan->next = device->plans;
+  device->plans = plan;
+  return plan;
+}
+
+inline void multiply(struct device *device, const gemm_shape &shape, const void *a, const void *b, void *d,
+                     bool accumulate) {
+  gemm_plan *plan = plan_for(device, shape);
+  if (!plan) return;
+  float one = 1, keep = accumulate ? 1.0f : 0.0f;
+  cublasStatus_t status =
+      device->library.multiply(device->products, plan->description, &one, a, plan->a, b, plan->b, &keep, d, plan->d, d,
+                               plan->d, &plan->algorithm, device->products_workspace, plan->workspace, device->stream);
+  if (!check(device, cudaGetLastError(), "a matrix product")) return;
+  if (status != CUBLAS_STATUS_SUCCESS)
+    error_set(&device->error, EXIT_ENVIRONMENT, "cuBLASLt failed in a product of %lld x %lld x %lld (status %d)",
+              (long long)shape.m, (long long)shape.n, (long long)shape.k, (int)status);
+}
+
+// --- weights ---------------------------------------------------------------------------------------------------------
+size_t weight_bytes(const struct device *, const struct weight_description *w) {
+  if (w->dtype == DTYPE_FLOAT32) return 0;
+  return aligned_bytes((size_t)(w->outputs * w->inputs) * dtype_bytes(w->dtype));
+}
+
+struct weight *weight_create(struct device *, const struct weight_description *w, void *memory, struct error *error) {
+  if (!format_is_none(w->format)) {
+    error_set(error, EXIT_USAGE_ERROR, "the CUDA backend has no format but none");
+    return nullptr;
+  }
+  int64_t outputs = w->parts ? 0 : w->outputs;
+  for (int part = 0; part < w->parts && part < WEIGHT_PARTS; part++) outputs += w->part_outputs[part];
+  if (w->outputs < 1 || w->inputs < 1 || w->parts > WEIGHT_PARTS || outputs != w->outputs) {
+    error_set(error, EXIT_USAGE_ERROR, "a weight of %lld x %lld whose %d parts have %lld rows cannot be",
+              (long long)w->outputs, (long long)w->inputs, w->parts, (long long)outputs);
+    return nullptr;
+  }
+  struct weight *weight = (struct weight *)memory_get(sizeof *weight);
+  weight->description = *w;
+  if (w->dtype != DTYPE_FLOAT32) weight->rounded = memory;
+  return weight;
+}
+void weight_free(struct device *, struct weight *weight) { std::free(weight); }
+
+void convert(struct device *device, int64_t count, enum dtype from_dtype, const void *from, enum dtype to_dtype,
+             void *to);
+void weight_prepare(struct device *device, struct weight *weight, const float *master, int64_t) {
+  const struct weight_description &w = weight->description;
+  weight->master = master;
+  weight->ready = true;
+  if (weight->rounded) convert(device, w.outputs * w.inputs, DTYPE_FLOAT32, master, w.dtype, weight->rounded);
+}
+void weight_gradient_finish(struct device *, struct weight *, float *) {}
+
+const void *weight_values(struct device *device, const struct weight *weight) {
+  if (!weight->ready) error_set(&device->error, EXIT_ENVIRONMENT, "a weight is used before it is prepared");
+  return weight->rounded ? weight->rounded : weight->master;
+}
+
+// The three products with a prepared weight, for linear layers and the head. y may be float32 with bfloat16 operands.
+void weight_forward(struct device *device, const struct weight *weight, int64_t rows, const void *x, enum dtype y_dtype,
+                    void *y) {
+  const struct weight_description &w = weight->description;
+  multiply(device, {w.outputs, rows, w.inputs, true, false, w.dtype, y_dtype}, weight_values(device, weight), x, y,
+           false);
+}
+void weight_input_gradient(struct device *device, const struct weight *weight, int64_t rows, const void *d_y,
+                           void *d_x) {
+  const struct weight_description &w = weight->description;
+  multiply(device, {w.inputs, rows, w.outputs, false, false, w.dtype, w.dtype}, weight_values(device, weight), d_y, d_x,
+           false);
+}
+void weight_gradient(struct device *device, const struct weight *weight, int64_t rows, const void *x, const void *d_y,
+                     float *d_weight, bool accumulate) {
+  const struct weight_description &w = weight->description;
+  multiply(device, {w.inputs, w.outputs, rows, false, true, w.dtype, DTYPE_FLOAT32}, x, d_y, d_weight, accumulate);
+}
+
+// --- linear layers ---------------------------------------------------------------------------------------------------
+size_t linear_saved_bytes(const struct device *, const struct weight_description *, int64_t) { return 0; }
+bool linear_fits(struct device *device, const struct linear *linear) {
+  if (linear->dtype == linear->weight->description.dtype) return true;
+  return error_set(&device->error, EXIT_ENVIRONMENT, "a linear layer's activations are %s, its weight is for %s",
+                   dtype_name(linear->dtype), dtype_name(linear->weight->description.dtype));
+}
+void linear_forward(struct device *device, const struct linear *linear, const void *x, void *, void *y) {
+  if (linear_fits(device, linear)) weight_forward(device, linear->weight, linear->rows, x, linear->dtype, y);
+}
+void linear_input_gradient(struct device *device, const struct linear *linear, const void *, const void *d_y,
+                           void *d_x) {
+  if (linear_fits(device, linear)) weight_input_gradient(device, linear->weight, linear->rows, d_y, d_x);
+}
+void linear_weight_gradient(struct device *device, const struct linear *linear, const void *x, const void *,
+                            const void *d_y, float *d_weight, bool accumulate) {
+  if (linear_fits(device, linear)) weight_gradient(device, linear->weight, linear->rows, x, d_y, d_weight, accumulate);
+}
+
+}  // namespace

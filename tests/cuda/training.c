@@ -1,0 +1,124 @@
+// A tiny model trained on the tested device and on the CPU, on the same batches: losses and gradient norms stay
+// together.
+#include <math.h>
+#include <stdlib.h>
+
+#include "tests/check.h"
+#include "trainer/model.h"
+
+#ifndef TEST_BACKEND
+#define TEST_BACKEND "cuda-emulated"
+#endif
+
+enum { STEPS = 50, CONTEXT = 12, SEQUENCES = 4, ROWS = CONTEXT * SEQUENCES, VOCABULARY = 23 };
+
+static struct run_config configuration(const char *dtype, const char *recompute) {
+  struct run_config c;
+  struct error error = {0};
+  struct corpus_facts facts = {0};
+  config_default(&c);
+  c.model.layers = 2;
+  c.model.width = 32;
+  c.model.heads = 2;
+  c.model.kv_heads = 1;
+  c.model.context = CONTEXT;
+  c.model.vocabulary = VOCABULARY;
+  c.train.batch_tokens = ROWS;
+  c.train.accumulation = 2;
+  c.train.tokens = STEPS * ROWS;
+  c.train.lr = 0.005;
+  // Adam blows differences of a gradient that is nearly nothing up to whole steps: not below this.
+  c.train.adam_eps = 1e-4;
+  c.model.dtype = dtype;
+  c.train.recompute = recompute;
+  if (!CHECK(config_resolve(&c, &facts, dtype, &error))) {
+    printf("# %s\n", error.text);
+    exit(1);
+  }
+  return c;
+}
+
+// A chain whose next token mostly follows from the last two: something that can be learned in 50 steps.
+static void batch_of(int step, int32_t *tokens, int32_t *targets, uint8_t *mask) {
+  uint64_t state = 1000003u * (uint64_t)(step + 1);
+  for (int sequence = 0; sequence < SEQUENCES; sequence++) {
+    int32_t a = 1, b = 2;
+    for (int i = 0; i < CONTEXT; i++) {
+      state = state * 6364136223846793005u + 1442695040888963407u;
+      int32_t next = state >> 62 ? (a * 3 + b) % VOCABULARY : (int32_t)(state >> 40) % VOCABULARY;
+      int at = sequence * CONTEXT + i;
+      tokens[at] = b;
+      targets[at] = next;
+      mask[at] = at % 7 != 3;
+      a = b;
+      b = next;
+    }
+  }
+}
+
+static void train(const char *backend, const struct run_config *c, double losses[STEPS], double norms[STEPS]) {
+  struct error error = {0};
+  const struct ops *ops = ops_find(backend, &error);
+  struct device *device = ops ? ops->open(&(struct device_options){.threads = 1}, &error) : NULL;
+  struct model *model = device ? model_create(ops, device, c, MODEL_TRAIN, &error) : NULL;
+  if (!CHECK(model != NULL)) {
+    printf("# %s\n", error.text);
+    exit(1);
+  }
+  model_initialise(model, 7);
+  int32_t tokens[ROWS], targets[ROWS];
+  uint8_t mask[ROWS];
+  for (int step = 0; step < STEPS; step++) {
+    batch_of(step, tokens, targets, mask);
+    int64_t counted = 0;
+    for (int i = 0; i < ROWS; i++) counted += mask[i];
+    struct token_batch batch = {ROWS, tokens, targets, mask};
+    model_step(model, &batch, counted, c->train.lr, step, 0);
+    struct loss_sum sum;
+    double square;
+    if (!CHECK(model_results(model, 1, &sum, &square, &error))) {
+      printf("# step %d: %s\n", step, error.text);
+      exit(1);
+    }
+    losses[step] = sum.nats / (double)sum.targets;
+    norms[step] = sqrt(square);
+  }
+  model_free(model);
+  ops->close(device);
+}
+
+static void compare(const char *dtype, const char *recompute, double tolerance) {
+  double losses[2][STEPS], norms[2][STEPS];
+  struct run_config c = configuration(dtype, recompute);
+  train(TEST_BACKEND, &c, losses[0], norms[0]);
+  train("cpu", &c, losses[1], norms[1]);
+  bool fine = true;
+  for (int step = 0; step < STEPS && fine; step++)
+    if (!CHECK_NEAR(losses[0][step], losses[1][step], tolerance) ||
+        !CHECK_NEAR(norms[0][step], norms[1][step], 20 * tolerance)) {
+      printf("# ... at step %d\n", step + 1);
+      fine = false;
+    }
+  CHECK(losses[0][STEPS - 1] < 0.9 * losses[0][0]);
+  printf("# %s: loss %.6f -> %.6f, on the CPU %.6f\n", dtype, losses[0][0], losses[0][STEPS - 1], losses[1][STEPS - 1]);
+}
+
+static void float32(void) { compare("float32", "none", 2e-5); }
+static void bfloat16(void) { compare("bfloat16", "none", 2e-2); }
+
+// The same run twice gives the same bits, and so does recomputation.
+static void same_bits(void) {
+  double losses[2][STEPS], norms[2][STEPS];
+  struct run_config c = configuration("bfloat16", "none"), again = configuration("bfloat16", "block");
+  train(TEST_BACKEND, &c, losses[0], norms[0]);
+  train(TEST_BACKEND, &again, losses[1], norms[1]);
+  CHECK(memcmp(losses[0], losses[1], sizeof losses[0]) == 0);
+  CHECK(memcmp(norms[0], norms[1], sizeof norms[0]) == 0);
+}
+
+int main(void) {
+  RUN(float32);
+  RUN(bfloat16);
+  RUN(same_bits);
+  return check_end();
+}
