@@ -10,7 +10,7 @@
 #define TEST_BACKEND "cuda-emulated"
 #endif
 
-enum { STEPS = 50, CONTEXT = 12, SEQUENCES = 4, ROWS = CONTEXT * SEQUENCES, VOCABULARY = 23 };
+enum { STEPS = 50, CONTEXT = 16, SEQUENCES = 2, ROWS = CONTEXT * SEQUENCES, VOCABULARY = 23 };
 
 static struct run_config configuration(const char *dtype, const char *recompute) {
   struct run_config c;
@@ -26,7 +26,7 @@ static struct run_config configuration(const char *dtype, const char *recompute)
   c.train.batch_tokens = ROWS;
   c.train.accumulation = 2;
   c.train.tokens = STEPS * ROWS;
-  c.train.lr = 0.005;
+  c.train.lr = 0.002;
   // Adam blows differences of a gradient that is nearly nothing up to whole steps: not below this.
   c.train.adam_eps = 1e-4;
   c.model.dtype = dtype;
@@ -38,7 +38,7 @@ static struct run_config configuration(const char *dtype, const char *recompute)
   return c;
 }
 
-// A chain whose next token mostly follows from the last two: something that can be learned in 50 steps.
+// Four batches of a noisy chain, again and again: something that 50 steps learn.
 static void batch_of(int step, int32_t *tokens, int32_t *targets, uint8_t *mask) {
   uint64_t state = 1000003u * (uint64_t)(step + 1);
   for (int sequence = 0; sequence < SEQUENCES; sequence++) {
@@ -56,7 +56,7 @@ static void batch_of(int step, int32_t *tokens, int32_t *targets, uint8_t *mask)
   }
 }
 
-static void train(const char *backend, const struct run_config *c, double losses[STEPS], double norms[STEPS]) {
+static void train(const char *backend, const struct run_config *c, int steps, double *losses, double *norms) {
   struct error error = {0};
   const struct ops *ops = ops_find(backend, &error);
   struct device *device = ops ? ops->open(&(struct device_options){.threads = 1}, &error) : NULL;
@@ -68,8 +68,8 @@ static void train(const char *backend, const struct run_config *c, double losses
   model_initialise(model, 7);
   int32_t tokens[ROWS], targets[ROWS];
   uint8_t mask[ROWS];
-  for (int step = 0; step < STEPS; step++) {
-    batch_of(step, tokens, targets, mask);
+  for (int step = 0; step < steps; step++) {
+    batch_of(step % 4, tokens, targets, mask);
     int64_t counted = 0;
     for (int i = 0; i < ROWS; i++) counted += mask[i];
     struct token_batch batch = {ROWS, tokens, targets, mask};
@@ -90,17 +90,24 @@ static void train(const char *backend, const struct run_config *c, double losses
 static void compare(const char *dtype, const char *recompute, double tolerance) {
   double losses[2][STEPS], norms[2][STEPS];
   struct run_config c = configuration(dtype, recompute);
-  train(TEST_BACKEND, &c, losses[0], norms[0]);
-  train("cpu", &c, losses[1], norms[1]);
+  train(TEST_BACKEND, &c, STEPS, losses[0], norms[0]);
+  train("cpu", &c, STEPS, losses[1], norms[1]);
+  double worst = 0;
+  for (int step = 0; step < STEPS; step++) {
+    double off = fabs(losses[0][step] / losses[1][step] - 1);
+    if (off > worst) worst = off;
+  }
   bool fine = true;
   for (int step = 0; step < STEPS && fine; step++)
-    if (!CHECK_NEAR(losses[0][step], losses[1][step], tolerance) ||
+    // Before the first differences in rounding have grown, much nearer.
+    if (!CHECK_NEAR(losses[0][step], losses[1][step], step < 5 ? tolerance / 100 : tolerance) ||
         !CHECK_NEAR(norms[0][step], norms[1][step], 20 * tolerance)) {
       printf("# ... at step %d\n", step + 1);
       fine = false;
     }
   CHECK(losses[0][STEPS - 1] < 0.9 * losses[0][0]);
-  printf("# %s: loss %.6f -> %.6f, on the CPU %.6f\n", dtype, losses[0][0], losses[0][STEPS - 1], losses[1][STEPS - 1]);
+  printf("# %s: loss %.6f -> %.6f, on the CPU %.6f; largest difference %.2g\n", dtype, losses[0][0],
+         losses[0][STEPS - 1], losses[1][STEPS - 1], worst);
 }
 
 static void float32(void) { compare("float32", "none", 2e-5); }
@@ -108,10 +115,11 @@ static void bfloat16(void) { compare("bfloat16", "none", 2e-2); }
 
 // The same run twice gives the same bits, and so does recomputation.
 static void same_bits(void) {
-  double losses[2][STEPS], norms[2][STEPS];
+  enum { FEW = 6 };
+  double losses[2][FEW], norms[2][FEW];
   struct run_config c = configuration("bfloat16", "none"), again = configuration("bfloat16", "block");
-  train(TEST_BACKEND, &c, losses[0], norms[0]);
-  train(TEST_BACKEND, &again, losses[1], norms[1]);
+  train(TEST_BACKEND, &c, FEW, losses[0], norms[0]);
+  train(TEST_BACKEND, &again, FEW, losses[1], norms[1]);
   CHECK(memcmp(losses[0], losses[1], sizeof losses[0]) == 0);
   CHECK(memcmp(norms[0], norms[1], sizeof norms[0]) == 0);
 }
