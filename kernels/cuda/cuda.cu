@@ -28,6 +28,8 @@ constexpr struct ops make_ops(const char *name) {
   ops.weight_bytes = weight_bytes;
   ops.weight_create = weight_create;
   ops.weight_free = weight_free;
+  ops.weight_learned = weight_learned;
+  ops.weights_prune = weights_prune;
   ops.weight_prepare = weight_prepare;
   ops.weight_gradient_finish = weight_gradient_finish;
   ops.linear_saved_bytes = linear_saved_bytes;

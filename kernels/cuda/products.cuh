@@ -157,6 +157,9 @@ void weight_prepare(struct device *device, struct weight *weight, const float *m
   if (weight->rounded) convert(device, w.outputs * w.inputs, DTYPE_FLOAT32, master, w.dtype, weight->rounded);
 }
 void weight_gradient_finish(struct device *, struct weight *, float *) {}
+// Of formats that weight_create refuses.
+void weight_learned(struct device *, struct weight *, float *, float *) {}
+void weights_prune(struct device *, const struct pruned_weight *, int, int64_t) {}
 
 const void *weight_values(struct device *device, const struct weight *weight) {
   if (!weight->ready) error_set(&device->error, EXIT_ENVIRONMENT, "a weight is used before it is prepared");
