@@ -58,9 +58,9 @@ void rmsnorm_backward(struct device *device, int64_t rows, int64_t width, enum d
     auto kernel = wide(width, residual, scale, d_y, d_residual_out, d_residual_in, d_branch)
                       ? rmsnorm_backward_kernel<T, 4>
                       : rmsnorm_backward_kernel<T, 1>;
-    run(device, kernel, shape, rows, width, view(residual, rows * width), view(inverse_rms, rows), view(scale, width),
-        view((const T *)d_y, rows * width), view(d_residual_out, rows * width), view(d_residual_in, rows * width),
-        view((T *)d_branch, rows * width));
+    run(device, kernel, shape, rows, width, 1.0f / (float)width, view(residual, rows * width), view(inverse_rms, rows),
+        view(scale, width), view((const T *)d_y, rows * width), view(d_residual_out, rows * width),
+        view(d_residual_in, rows * width), view((T *)d_branch, rows * width));
   });
   run(device, add_rows_kernel, {"add_rows", (unsigned)columns, SCALE_THREADS, 0}, parts, width,
       view((const float *)partial, parts * width), view(d_scale, width));

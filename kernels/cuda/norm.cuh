@@ -45,7 +45,7 @@ __global__ void __launch_bounds__(NORM_THREADS)
 // With h = x * inverse_rms and g = d_y * scale:  d_x = inverse_rms * (g - h * mean(g h)).
 template <class T, int N>
 __global__ void __launch_bounds__(NORM_THREADS)
-    rmsnorm_backward_kernel(int64_t rows, int64_t width, device_pointer<const float> residual,
+    rmsnorm_backward_kernel(int64_t rows, int64_t width, float inverse_width, device_pointer<const float> residual,
                             device_pointer<const float> inverse_rms, device_pointer<const float> scale,
                             device_pointer<const T> d_y, device_pointer<const float> d_residual_out,
                             device_pointer<float> d_residual_in, device_pointer<T> d_branch) {
@@ -59,7 +59,7 @@ __global__ void __launch_bounds__(NORM_THREADS)
 #pragma unroll
     for (int j = 0; j < N; j++) dot += d.at[j] * s.at[j] * (x.at[j] * inverse);
   }
-  float mean = warp_sum(dot) / (float)width * inverse;  // times x it is h * mean(g h)
+  float mean = warp_sum(dot) * inverse_width * inverse;  // times x it is h * mean(g h)
   for (int64_t i = lane * N; i < width; i += WARP_THREADS * N) {
     floats<N> x = load_floats<N>(residual, row * width + i), d = load_floats<N>(d_y, row * width + i);
     floats<N> s = load_floats<N>(scale, i);

@@ -6,6 +6,7 @@
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <pthread.h>
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
 
@@ -30,9 +31,12 @@ static void leaving(fiber &from, fiber &to, bool last) {
   __sanitizer_start_switch_fiber(last ? nullptr : &from.sanitizer_stack, to.stack, to.stack_bytes);
 }
 static void arrived(fiber &self) { __sanitizer_finish_switch_fiber(self.sanitizer_stack, nullptr, nullptr); }
+// The frames of the entry that ran here before were never left.
+static void fresh(fiber &fiber) { __asan_unpoison_memory_region(fiber.stack, fiber.stack_bytes); }
 #else
 static void leaving(fiber &, fiber &, bool) {}
 static void arrived(fiber &) {}
+static void fresh(fiber &) {}
 #endif
 
 void fiber_entered(fiber &self, fiber &) {
@@ -69,6 +73,7 @@ isoloss_emulator_switch:
 )");
 
 void fiber_start(fiber &fiber, void (*entry)()) {
+  fresh(fiber);
   // As if `entry` had been called (the stack is 8 past a multiple of 16) with six zero registers to restore.
   uintptr_t top = ((uintptr_t)fiber.stack + fiber.stack_bytes) & ~(uintptr_t)15;
   void **frame = (void **)(top - 64);
@@ -88,6 +93,7 @@ void fiber_switch(fiber &from, fiber &to, bool last) {
 #else
 
 void fiber_start(fiber &fiber, void (*entry)()) {
+  fresh(fiber);
   auto *context = static_cast<ucontext_t *>(fiber.stack_pointer);
   if (!context) fiber.stack_pointer = context = new ucontext_t;
   getcontext(context);
