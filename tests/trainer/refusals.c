@@ -92,7 +92,7 @@ static void configurations(void) {
   edit("\"model.vocabulary\": 32", "\"model.vocabulary\": 31");
   ends_on_config(EXIT_USAGE_ERROR, "model.vocabulary 31 is smaller");
   make("model.device=cuda:99");
-  ends_on_config(file_exists("/dev/nvidia0") ? EXIT_ENVIRONMENT : EXIT_USAGE_ERROR, "model.device 'cuda:99'");
+  ends_on_config(EXIT_ENVIRONMENT, "model.device 'cuda:99'");
 }
 
 static void corpora(void) {
