@@ -60,6 +60,7 @@ __global__ void __launch_bounds__(NORM_THREADS)
     for (int j = 0; j < N; j++) dot += d.at[j] * s.at[j] * (x.at[j] * inverse);
   }
   float mean = warp_sum(dot) * inverse_width * inverse;  // times x it is h * mean(g h)
+#pragma unroll 1  // one piece at a time: more of them spill registers on some architectures
   for (int64_t i = lane * N; i < width; i += WARP_THREADS * N) {
     floats<N> x = load_floats<N>(residual, row * width + i), d = load_floats<N>(d_y, row * width + i);
     floats<N> s = load_floats<N>(scale, i);
