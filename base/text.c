@@ -62,7 +62,7 @@ const char *text_string(const struct text *text) { return text->bytes ? text->by
 int number_shortest(double value, char out[32]) {
   if (isnan(value)) return snprintf(out, 32, "nan");
   if (isinf(value)) return snprintf(out, 32, value > 0 ? "inf" : "-inf");
-  if (value == (double)(int64_t)value && fabs(value) < 1e15) return snprintf(out, 32, "%" PRId64, (int64_t)value);
+  if (fabs(value) < 1e15 && value == (double)(int64_t)value) return snprintf(out, 32, "%" PRId64, (int64_t)value);
   for (int digits = 1; digits < 17; digits++) {
     snprintf(out, 32, "%.*g", digits, value);
     if (strtod(out, NULL) == value) return (int)strlen(out);
