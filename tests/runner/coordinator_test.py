@@ -25,7 +25,10 @@ cases = 0
 def check(condition, what):
     if not condition:
         failures.append(what)
-        print("# failed:", str(what).replace("\n", "\n# "))
+        place = sys._getframe(1)
+        told = f"# failed at line {place.f_lineno}: {what}".replace("\n", "\n# ")
+        print(told)
+        print(told, file=sys.stderr)  # all that meson shows of a TAP test
 
 
 class Home:
@@ -95,13 +98,27 @@ class Home:
                 continue
         return found - {os.getpid()}
 
-    def remove(self):
-        for pid in self.workers():
+    def kill_workers(self):
+        """Kills what works here and waits until it is dead: until then it holds its locks and seems alive."""
+        pids = self.workers()
+        for pid in pids:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
+        check(until(lambda: not any(map(lives, pids))), f"{pids}: killed, but not dead")
+
+    def remove(self):
+        self.kill_workers()
         shutil.rmtree(self.path, ignore_errors=True)
+
+
+def lives(pid):
+    """False for a process that is gone or a zombie: its files are closed then (the list of them is empty before)."""
+    try:
+        return open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
 
 
 def until(condition, seconds=10):
@@ -264,12 +281,12 @@ def dead_workers_are_known_at_once(home):
         time.sleep(moment)
         process.kill()  # first, or it would start the workers again
         process.communicate()
-        for pid in home.workers():
-            os.kill(pid, signal.SIGKILL)
-        # Torn last lines, as a power cut leaves them.
+        home.kill_workers()
+        # Torn last lines, as a power cut leaves them while a run goes on.
         for folder in home.folders():
-            if os.path.exists(os.path.join(folder, "events.jsonl")):
-                with open(os.path.join(folder, "events.jsonl"), "ab") as log:
+            path = os.path.join(folder, "events.jsonl")
+            if os.path.exists(path) and '"event": "done"' not in open(path).read():
+                with open(path, "ab") as log:
                     log.write(b'{"event":"step","step":3,"lo')
     started = time.time()
     code, outcome, err = home.run(3, "--jobs", "3")
@@ -337,8 +354,7 @@ def a_log_that_was_changed_is_read_again(home):
     check(until(lambda: home.folders() and len(home.trained(home.folders()[0])) > 7), "no start")
     process.kill()
     process.communicate()
-    for pid in home.workers():
-        os.kill(pid, signal.SIGKILL)
+    home.kill_workers()
     # As a worker that resumes from its checkpoint of step 5 cuts it, with another line after it.
     path = os.path.join(home.folders()[0], "events.jsonl")
     lines = open(path).readlines()
