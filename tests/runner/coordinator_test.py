@@ -37,9 +37,9 @@ class Home:
     def __init__(self):
         self.path = tempfile.mkdtemp(prefix="isoloss-coordinator-")
 
-    def start(self, runs, *options, fault=None, trainer=TRAINER, home=None, **more):
+    def start(self, runs, *options, fault=None, trainer=TRAINER, home=None, driver=DRIVER, **more):
         environment = {**os.environ, "FAKE": json.dumps(fault or {})}
-        return subprocess.Popen([DRIVER, home or self.path, str(runs), *options, "--", *trainer], env=environment,
+        return subprocess.Popen([driver, home or self.path, str(runs), *options, "--", *trainer], env=environment,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more)
 
     def finish(self, process, timeout=30):
@@ -426,8 +426,10 @@ def an_unwritable_home_is_told(home):
         become = lambda: (os.setgid(65534), os.setuid(65534))
     else:
         become = lambda: None
+    # Nobody may not be let into the folder that isoloss was built in (/root): a copy that he can reach.
+    driver = shutil.copy(DRIVER, home.path)
     os.chmod(home.path, 0o555)
-    process = home.start(1, preexec_fn=become)
+    process = home.start(1, driver=driver, cwd="/", preexec_fn=become)
     code, outcome, err = home.finish(process)
     os.chmod(home.path, 0o755)
     check(code == 3 and home.path in err, (code, err))
