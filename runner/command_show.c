@@ -263,14 +263,12 @@ int command_show(int argc, char **argv) {
   const char **rest = arena_array(&arena, (size_t)argc, sizeof *rest);
   int count, code = EXIT_DONE;
   bool done;
-  if (!options_parse(&command, argc, argv, rest, &count, &done, &error)) {
-    code = command_fail(&error);
-  } else if (!done && count != 1) {
-    error_set(&error, EXIT_USAGE_ERROR, "show needs one run: %s", command.usage);
-    code = command_fail(&error);
-  } else if (!done && !show(rest[0], as_json, &error)) {
-    code = command_fail(&error);
-  }
+  bool fine = options_parse(&command, argc, argv, rest, &count, &done, &error);
+  if (fine && !done && count != 1)
+    fine = error_set(&error, EXIT_USAGE_ERROR, "show needs one run: %s", command.usage);
+  else if (fine && !done)
+    fine = show(rest[0], as_json, &error);
+  if (!fine) code = command_fail(&error);
   arena_free(&arena);
   return code;
 }

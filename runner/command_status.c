@@ -213,14 +213,12 @@ int command_status(int argc, char **argv) {
   const char **rest = arena_array(&arena, (size_t)argc, sizeof *rest);
   int count, code = EXIT_DONE;
   bool done;
-  if (!options_parse(&command, argc, argv, rest, &count, &done, &error)) {
-    code = command_fail(&error);
-  } else if (!done && count > 1) {
-    error_set(&error, EXIT_USAGE_ERROR, "status takes one spec or experiment");
-    code = command_fail(&error);
-  } else if (!done && !status(count ? rest[0] : NULL, &overrides, as_json, &error)) {
-    code = command_fail(&error);
-  }
+  bool fine = options_parse(&command, argc, argv, rest, &count, &done, &error);
+  if (fine && !done && count > 1)
+    fine = error_set(&error, EXIT_USAGE_ERROR, "status takes one spec or experiment");
+  else if (fine && !done)
+    fine = status(count ? rest[0] : NULL, &overrides, as_json, &error);
+  if (!fine) code = command_fail(&error);
   option_list_free(&overrides);
   arena_free(&arena);
   return code;
