@@ -10,8 +10,12 @@ static const char schema_sql[] =
 #include "schema.sql.inc"
     ;
 
-// Version N is reached from N - 1 by migration-N.sql. None is needed before the first change of the schema.
-static const struct migration *const no_migrations = NULL;
+static const char migration_2_sql[] =
+#include "migration-2.sql.inc"
+    ;
+
+// Version N is reached from N - 1 by migration-N.sql, and by what SQL cannot do.
+static const struct migration migrations_here[] = {{2, migration_2_sql, store_formats_of_runs}};
 
 static bool read_integer(struct store *store, const char *sql, int *value, struct error *error) {
   sqlite3_stmt *statement = NULL;
@@ -67,7 +71,9 @@ bool store_migrate(struct store *store, const char *schema, int schema_version, 
     fine = run_step(store, schema, schema_version, error);
   } else {
     for (size_t i = 0; i < count && fine; i++)
-      if (migrations[i].version > version) fine = run_step(store, migrations[i].sql, migrations[i].version, error);
+      if (migrations[i].version > version)
+        fine = run_step(store, migrations[i].sql, migrations[i].version, error) &&
+               (!migrations[i].then || migrations[i].then(store, error));
   }
   if (fine) return store_commit(store, error);
   store_rollback(store);
@@ -75,7 +81,8 @@ bool store_migrate(struct store *store, const char *schema, int schema_version, 
 }
 
 bool store_migrate_here(struct store *store, struct error *error) {
-  return store_migrate(store, schema_sql, SCHEMA_VERSION, no_migrations, 0, error);
+  return store_migrate(store, schema_sql, SCHEMA_VERSION, migrations_here,
+                       sizeof migrations_here / sizeof *migrations_here, error);
 }
 
 bool store_needs_migration(struct store *store, bool *needed, struct error *error) {

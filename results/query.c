@@ -24,6 +24,29 @@ static bool hidden(const char *name) {
   return false;
 }
 
+// Columns that follow from others: one definition for commands, conditions, fits and the view. A column of table runs
+// comes before them.
+static const struct {
+  const char *after, *name, *sql;
+  bool text;
+} derived_columns[] = {
+    {"tokens", "tokens_per_parameter", "1.0 * r.tokens / r.parameters", false},
+    // Of the corpus' training split, at most all of it; a synthetic source never repeats.
+    {"epochs", "unique_tokens",
+     "CASE WHEN r.epochs > 1 THEN round(r.tokens / r.epochs) WHEN r.epochs >= 0 THEN r.tokens END", false},
+    {"parameters_active_average", "sparsity", "1.0 * (r.parameters - r.parameters_active) / r.parameters_prunable",
+     false},
+    {"parameters_active_average", "forward", "f.forward", true},
+    {"parameters_active_average", "backward", "f.backward", true},
+    {"parameters_active_average", "weight_bits", "f.weight_bits", false},
+    {"parameters_active_average", "activation_bits", "f.activation_bits", false},
+    {"parameters_active_average", "gradient_bits", "f.gradient_bits", false},
+    {"parameters_active_average", "kv_bits", "16", false},  // no format represents keys and values
+    {"parameters_active_average", "gmse_weights", "f.gmse_weights", false},
+    {"parameters_active_average", "gmse_activations", "f.gmse_activations", false},
+    {"parameters_active_average", "gmse_gradients", "f.gmse_gradients", false},
+};
+
 static struct run_column *new_column(struct store *store) {
   store->columns = arena_grow(&store->arena, store->columns, (size_t)store->column_count,
                               (size_t)store->column_count + 1, sizeof *store->columns);
@@ -42,8 +65,10 @@ bool store_load_columns(struct store *store, struct error *error) {
     if (hidden(name)) continue;
     bool text = strcmp((const char *)sqlite3_column_text(s, 1), "TEXT") == 0;
     *new_column(store) = (struct run_column){arena_string(arena, name), arena_format(arena, "r.%s", name), text, false};
-    if (strcmp(name, "tokens") == 0)
-      *new_column(store) = (struct run_column){"tokens_per_parameter", "1.0 * r.tokens / r.parameters", false, false};
+    for (size_t i = 0; i < sizeof derived_columns / sizeof *derived_columns; i++)
+      if (strcmp(derived_columns[i].after, name) == 0)
+        *new_column(store) =
+            (struct run_column){derived_columns[i].name, derived_columns[i].sql, derived_columns[i].text, false};
   }
   bool fine = code == SQLITE_DONE || store_fail(store, error, "reading the tables");
   sqlite3_finalize(s);
@@ -75,7 +100,7 @@ bool store_refresh_view(struct store *store, struct error *error) {
   struct text sql = {0};
   text_add(&sql, "CREATE VIEW run_table AS ");
   select_columns(store, &sql);
-  text_add(&sql, " FROM runs r");
+  text_add(&sql, " FROM " RUNS_AND_FORMATS);
   sqlite3_stmt *s = NULL;
   bool same = sqlite3_prepare_v2(store->database, "SELECT sql FROM sqlite_schema WHERE name = 'run_table'", -1, &s,
                                  NULL) == SQLITE_OK &&
@@ -246,8 +271,9 @@ struct store_rows *store_runs(struct store *store, const struct run_query *query
   }
   struct text sql = {0};
   select_columns(store, &sql);
-  text_add(&sql, query->experiment ? " FROM experiment_runs e JOIN runs r ON r.id = e.run WHERE e.experiment = ?1"
-                                   : " FROM runs r WHERE 1");
+  text_add(&sql, query->experiment ? " FROM experiment_runs e JOIN " RUNS_AND_FORMATS
+                                     " WHERE r.id = e.run AND e.experiment = ?1"
+                                   : " FROM " RUNS_AND_FORMATS " WHERE 1");
   if (query->state) text_add(&sql, " AND r.state = ?2");
   text_add(&sql, " ORDER BY ");
   if (sort >= 0) text_format(&sql, "%s %s NULLS LAST, ", store->columns[sort].sql, falling ? "DESC" : "ASC");
@@ -267,7 +293,7 @@ struct store_rows *store_runs(struct store *store, const struct run_query *query
 struct store_rows *store_run(struct store *store, const char *id, struct error *error) {
   struct text sql = {0};
   select_columns(store, &sql);
-  text_add(&sql, " FROM runs r WHERE r.id = ?1");
+  text_add(&sql, " FROM " RUNS_AND_FORMATS " WHERE r.id = ?1");
   struct store_rows *rows = rows_new(store, text_string(&sql), error);
   text_free(&sql);
   if (!rows) return NULL;
@@ -316,6 +342,11 @@ bool store_overlay(struct store *store, const char *path, struct error *error) {
   }
   sqlite3_finalize(s);
   fine = fine && store_execute(store, text_string(&name), "reading another store", error);
+  // What was measured of formats; an older store has no such table.
+  if (fine && sqlite3_table_column_metadata(store->database, "other", "formats", NULL, NULL, NULL, NULL, NULL, NULL) ==
+                  SQLITE_OK)
+    fine = store_execute(store, "INSERT OR REPLACE INTO main.formats SELECT * FROM other.formats",
+                         "reading another store", error);
   text_free(&name);
   sqlite3_exec(store->database, "DETACH other", NULL, NULL, NULL);
   return fine;

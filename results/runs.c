@@ -112,13 +112,14 @@ static bool fill_in_quantities(struct store *store, const struct run_record *run
 }
 
 bool store_run_add(struct store *store, const struct run_record *run, struct error *error) {
+  if (!store_format_add(store, run->config->format, error)) return false;
   sqlite3_stmt *s = store_statement(
       store,
       "INSERT INTO runs (id, stage, parent, parameters, parameters_total, parameters_embedding, parameters_head, "
       "parameters_attention, parameters_mlp, parameters_norms, parameters_prunable, parameters_active, "
       "parameters_active_average, tokens, targets, steps, epochs, flops, flops_6nd, irreducible_loss, corpus_digest, "
       "bytes_per_token, command, created_at, canonical, config, dtype, threads) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, "
-      "?8, ?9, ?10, ?11, ?12, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27) "
+      "?8, ?9, ?10, ?11, ?12, ?28, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27) "
       "ON CONFLICT (id) DO NOTHING",
       error);
   if (!s) return false;
@@ -138,7 +139,8 @@ bool store_run_add(struct store *store, const struct run_record *run, struct err
   sqlite3_bind_int64(s, 9, p->mlp);
   sqlite3_bind_int64(s, 10, p->norms);
   sqlite3_bind_int64(s, 11, p->prunable);
-  sqlite3_bind_int64(s, 12, p->non_embedding);  // a dense run's; the trainer reports a pruned one's
+  bind_number(s, 12, q->active_parameters);  // by the configuration; the trainer reports what it found
+  bind_number(s, 28, q->average_active_parameters);
   sqlite3_bind_int64(s, 13, q->tokens);
   bind_number(s, 14, run->targets);
   sqlite3_bind_int64(s, 15, q->steps);
@@ -167,7 +169,7 @@ static bool settable(struct store *store, const char *name) {
   for (size_t i = 0; i < sizeof internal / sizeof *internal; i++)
     if (strcmp(name, internal[i]) == 0) return true;
   for (int i = 0; i < store->column_count; i++)
-    if (strcmp(name, store->columns[i].name) == 0) return store->columns[i].sql[0] == 'r';
+    if (strcmp(name, store->columns[i].name) == 0) return starts_with(store->columns[i].sql, "r.");
   return false;
 }
 

@@ -1,4 +1,4 @@
--- The tables of an isoloss store, version 1. A change of this file needs a file migration-N.sql that brings a store of
+-- The tables of an isoloss store, version 2. A change of this file needs a file migration-N.sql that brings a store of
 -- version N-1 there, and the new number in migrate.c. Times are seconds since 1970; losses are natural-log
 -- cross-entropy per token; what is not known is NULL.
 
@@ -72,6 +72,20 @@ CREATE TABLE runs (
   log_check INTEGER NOT NULL DEFAULT 0   -- hash of the last of these bytes: a log that was cut is read again
 );
 CREATE INDEX runs_by_state ON runs (state);
+
+-- What follows from a format, by its canonical name: known once, for all runs of it. Errors are of Gaussian data (as
+-- `isoloss capacity` prints them; 0: exact), NULL until they are measured.
+CREATE TABLE formats (
+  format TEXT PRIMARY KEY NOT NULL,
+  forward TEXT,                       -- the format's part in the forward pass, as a format of its own
+  backward TEXT,                      -- ... in the backward pass
+  weight_bits REAL,                   -- stored bits a value; 16: not represented
+  activation_bits REAL,
+  gradient_bits REAL,
+  gmse_weights REAL,
+  gmse_activations REAL,
+  gmse_gradients REAL
+) WITHOUT ROWID;
 
 CREATE TABLE experiment_runs (
   experiment TEXT NOT NULL REFERENCES experiments (name) ON DELETE CASCADE,

@@ -137,6 +137,7 @@ void store_rollback(struct store *store) {
   // SQLite itself may have rolled back already (a full disk): then there is nothing to do.
   if (!sqlite3_get_autocommit(store->database)) sqlite3_exec(store->database, "ROLLBACK", NULL, NULL, NULL);
   store->in_transaction = false;
+  store->format_count = 0;  // they may have been put in just now
 }
 
 static bool look_at_file(struct store *store, struct error *error) {

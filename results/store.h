@@ -6,7 +6,8 @@
 // error: a locked, unreadable, damaged or newer database is EXIT_ENVIRONMENT with what to do about it.
 //
 // Columns that a query over runs can name (run columns): the columns of table `runs` as written in schema.sql, some
-// ratios that follow from them (tokens_per_parameter), and every path of the table of run fields ("train.lr"). The
+// numbers that follow from them (tokens_per_parameter, unique_tokens, sparsity), what follows from the run's format
+// (forward, backward, weight_bits, gmse_weights, ...), and every path of the table of run fields ("train.lr"). The
 // contract's names are these: id, state, parameters (N: non-embedding), parameters_total, tokens (D), flops (C),
 // flops_6nd, loss, bits_per_byte, format, seed, wall_seconds, ...
 #pragma once
@@ -15,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/base.h"
+#include "kernels/formats/format.h"
 #include "trainer/config.h"
 
 struct store;
@@ -144,6 +146,13 @@ struct store_rows *store_experiments(struct store *store, const char *name, stru
 // Any statement that reads, with ?1, ?2, ... bound to the values.
 struct store_rows *store_select(struct store *store, const char *sql, const struct value *values, size_t count,
                                 struct error *error);
+
+// ---- formats: what follows from one is kept once for all runs of it; store_run_add fills in all but the errors
+
+// The canonical names of formats whose errors are not known, in the arena.
+const char **store_formats_unmeasured(struct store *store, struct arena *arena, size_t *count, struct error *error);
+// Keeps the errors of a format on Gaussian data by operand, in the order of enum operand.
+bool store_format_measured(struct store *store, const char *format, const double gmse[OPERANDS], struct error *error);
 
 // Copies the runs of another database into this one, in the place of those of the same id, where this one has them:
 // a private (":memory:") store of a plan's runs so gets the states and results that are known.

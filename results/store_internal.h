@@ -4,7 +4,7 @@
 
 #include "results/store.h"
 
-enum { STATEMENT_CACHE = 32, SCHEMA_VERSION = 1 };
+enum { STATEMENT_CACHE = 32, SCHEMA_VERSION = 2 };
 
 struct cached_statement {
   const char *sql;  // a string literal: compared by address
@@ -18,11 +18,17 @@ struct store {
   bool read_only, in_transaction;
   struct cached_statement cache[STATEMENT_CACHE];
   int cached;
-  // Run columns: name, SQL expression over table runs (alias r), whether text, whether boolean.
+  // Formats, as runs write them, that this connection has put into table formats.
+  const char **formats;
+  size_t format_count;
+  // Run columns: name, SQL expression over RUNS_AND_FORMATS, whether text, whether boolean.
   struct run_column *columns;
   const char **column_names;
   int column_count;
 };
+
+// A run r with what follows from its format f.
+#define RUNS_AND_FORMATS "runs r LEFT JOIN formats f ON f.format = json_extract(r.canonical, '$.format')"
 
 struct run_column {
   const char *name, *sql;
@@ -45,6 +51,7 @@ void bind_text(sqlite3_stmt *statement, int index, const char *text);
 struct migration {
   int version;  // the version that it leads to
   const char *sql;
+  bool (*then)(struct store *store, struct error *error);  // what SQL cannot do, or NULL; in the same transaction
 };
 // Brings the database to the last migration's version, one transaction a step: `schema` makes a new one (version
 // `schema_version`), migrations lead older ones there. A newer database is an error.
@@ -52,6 +59,11 @@ bool store_migrate(struct store *store, const char *schema, int schema_version, 
                    size_t count, struct error *error);
 bool store_migrate_here(struct store *store, struct error *error);
 bool store_needs_migration(struct store *store, bool *needed, struct error *error);
+
+// formats.c
+// Puts what follows from a run's format into table formats, unless it is there.
+bool store_format_add(struct store *store, const char *format, struct error *error);
+bool store_formats_of_runs(struct store *store, struct error *error);  // those of all runs
 
 // query.c
 bool store_load_columns(struct store *store, struct error *error);

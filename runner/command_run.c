@@ -6,6 +6,7 @@
 #include "runner/coordinator.h"
 #include "runner/execute_rows.h"
 #include "runner/execute_selection.h"
+#include "runner/format_errors.h"
 
 struct run_options {
   struct option_list overrides;
@@ -60,6 +61,14 @@ static void print_outcome(const struct coordinator_outcome *outcome, const struc
     printf("stopped; isoloss run %s goes on\n", spec->path);
 }
 
+// The runs' formats get their errors as columns.
+static bool measure_formats(struct error *error) {
+  struct store *store = store_open_home(STORE_WRITE, error);
+  bool fine = store && format_errors_measure(store, error);
+  store_close(store);
+  return fine;
+}
+
 static int run(const char *path, const struct run_options *options) {
   struct error error = {0};
   struct spec spec = {0};
@@ -90,6 +99,7 @@ static int run(const char *path, const struct run_options *options) {
       .messages = stderr,
   };
   code = coordinator_execute(&runs, &execute, &outcome, &error);
+  if (!error.code && !measure_formats(&error)) code = error.code;
   if (options->json) {
     struct error reading = {0};
     if ((!error.code || code == error.code) && !print_json(spec.name, &reading) && !error.code) error = reading;

@@ -5,11 +5,28 @@
 
 #include "runner/fit_experiment.h"
 #include "runner/fit_internal.h"
+#include "runner/format_errors.h"
 
 // Fields of a configuration that can change the result are settings; what follows from them are quantities.
 static enum column_role role_of(const char *name) {
-  static const char *const quantities[] = {
-      "tokens", "targets", "steps", "epochs", "flops", "step", "flops_6nd", "tokens_per_parameter", "bytes_per_token"};
+  static const char *const quantities[] = {"tokens",
+                                           "targets",
+                                           "steps",
+                                           "epochs",
+                                           "flops",
+                                           "step",
+                                           "flops_6nd",
+                                           "tokens_per_parameter",
+                                           "bytes_per_token",
+                                           "unique_tokens",
+                                           "sparsity",
+                                           "weight_bits",
+                                           "activation_bits",
+                                           "gradient_bits",
+                                           "kv_bits",
+                                           "gmse_weights",
+                                           "gmse_activations",
+                                           "gmse_gradients"};
   static const char *const outcomes[] = {
       "loss",          "bits_per_byte",     "oracle_loss", "train_loss",      "wall_seconds",
       "train_seconds", "tokens_per_second", "peak_memory", "irreducible_loss"};
@@ -134,7 +151,7 @@ bool fit_entry_table(const struct spec *spec, const struct spec_fit *entry, cons
   *notes = (struct fit_notes){.noise = NAN};
   size_t count;
   bool *texts;
-  bool fine = measure(spec, store, &arena, &count, &texts, error);
+  bool fine = format_errors_measure(store, error) && measure(spec, store, &arena, &count, &texts, error);
   if (fine && !count)
     fine = error_set(error, EXIT_USAGE_ERROR, "no run of %s is done yet (isoloss run %s)", spec->name, spec->path);
   if (fine) {

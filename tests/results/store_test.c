@@ -22,12 +22,14 @@ static struct run_config make_config(int64_t seed, int64_t width) {
   return config;
 }
 
-// Adds a run to the store; returns its id.
-static const char *add_run(struct store *store, int64_t seed, int64_t width) {
+// Adds a run of a format on a corpus of so many tokens to the store; returns its id.
+static const char *add_run_of(struct store *store, int64_t seed, int64_t width, const char *format,
+                              int64_t train_tokens) {
   struct run_config *config = arena_alloc(&arena, sizeof *config);
   struct error error = {0};
-  struct corpus_facts facts = {.known = true, .train_tokens = 1000000};
+  struct corpus_facts facts = {.known = true, .train_tokens = train_tokens};
   *config = make_config(seed, width);
+  config->format = format;
   struct digest id = config_identity(config, "digest", "train", "");
   struct run_record record = {.id = arena_string(&arena, id.hex),
                               .stage = "train",
@@ -40,6 +42,10 @@ static const char *add_run(struct store *store, int64_t seed, int64_t width) {
   CHECK(store_run_add(store, &record, &error));
   CHECK_TEXT(error.text, "");
   return record.id;
+}
+
+static const char *add_run(struct store *store, int64_t seed, int64_t width) {
+  return add_run_of(store, seed, width, "none", 1000000);
 }
 
 static bool set(struct store *store, const char *id, const char *name, struct value value) {
@@ -154,6 +160,94 @@ static void filters_and_sorts(void) {
   error = (struct error){0};
   CHECK(!store_runs(store, &(struct run_query){.where = "loss <"}, &error));
   CHECK(error.code == EXIT_USAGE_ERROR);
+  store_close(store);
+}
+
+static const char *text_of(struct store *store, const char *id, const char *column) {
+  struct error error = {0};
+  struct store_rows *rows = store_run(store, id, &error);
+  struct value value = store_rows_get(rows, column);
+  const char *text = value.kind == VALUE_TEXT ? arena_string(&arena, value.text) : "missing";
+  store_rows_close(rows);
+  return text;
+}
+
+static double number_of(struct store *store, const char *id, const char *column) {
+  struct error error = {0};
+  struct store_rows *rows = store_run(store, id, &error);
+  struct value value = store_rows_get(rows, column);
+  store_rows_close(rows);
+  return value.kind == VALUE_NUMBER ? value.number : NAN;
+}
+
+// What follows from a format and from the corpus stands beside the run, one definition for all who read.
+static void derives_columns(void) {
+  struct error error = {0};
+  struct store *store = fresh("derived.db");
+  static const struct {
+    const char *format, *forward, *backward;
+    double weights, activations, gradients, sparsity;
+  } cases[] = {
+      {"none", "none", "none", 16, 16, 16, 0},
+      {"w4a16", "w4", "none", 4, 16, 16, 0},
+      {"w4a4", "w4a4", "none", 4, 4, 16, 0},
+      {"w4a4g8", "w4a4", "g8", 4, 4, 8, 0},
+      {"g(mxfp8)[requantize]", "none", "g(mxfp8)[requantize]", 16, 16, 8.25, 0},
+      {"2:4", "2:4", "none", 9, 16, 16, 0.5},
+      {"sparse(0.75,journey)", "sparse(0.75,journey)", "none", NAN, 16, 16, 0.75},
+      {"somebody-elses", "missing", "missing", NAN, NAN, NAN, 0},
+  };
+  enum { CASES = sizeof cases / sizeof *cases };
+  const char *ids[CASES];
+  for (int i = 0; i < CASES; i++) {
+    ids[i] = add_run_of(store, i, 64, cases[i].format, 1000000);
+    struct arena scratch = {0};
+    const struct format *format = format_parse(cases[i].forward, &scratch, &(struct error){0});
+    CHECK_TEXT(text_of(store, ids[i], "forward"), format ? format->name : "missing");
+    format = format_parse(cases[i].backward, &scratch, &(struct error){0});
+    CHECK_TEXT(text_of(store, ids[i], "backward"), format ? format->name : "missing");
+    arena_free(&scratch);
+    const char *columns[] = {"weight_bits", "activation_bits", "gradient_bits"};
+    double wanted[] = {cases[i].weights, cases[i].activations, cases[i].gradients};
+    for (int c = 0; c < 3; c++)
+      if (!isnan(wanted[c])) CHECK_NEAR(number_of(store, ids[i], columns[c]), wanted[c], 1e-12);
+    CHECK_NEAR(number_of(store, ids[i], "sparsity"), cases[i].sparsity, 1e-3);
+    CHECK(isnan(number_of(store, ids[i], "gmse_weights")));
+  }
+  // Errors are measured once a format, by whoever can.
+  size_t count;
+  const char **names = store_formats_unmeasured(store, &arena, &count, &error);
+  CHECK(count == CASES - 1);
+  for (size_t i = 0; i < count; i++) CHECK(store_format_measured(store, names[i], (double[]){0.25, 0, 0.125}, &error));
+  store_formats_unmeasured(store, &arena, &count, &error);
+  CHECK(count == 0);
+  CHECK_NEAR(number_of(store, ids[1], "gmse_weights"), 0.25, 0);
+  CHECK_NEAR(number_of(store, ids[1], "gmse_activations"), 0, 0);
+  CHECK_NEAR(number_of(store, ids[1], "gmse_gradients"), 0.125, 0);
+  struct run_query query = {.where = "gmse_weights > 0.2 and forward == 'w4' and weight_bits < 8", .sort = "sparsity"};
+  CHECK(count_rows(store_runs(store, &query, &error)) == 1);
+  struct store_rows *rows = store_select(
+      store, "SELECT count(*) FROM run_table WHERE gmse_weights = 0.25 AND backward = 'none'", NULL, 0, &error);
+  CHECK(store_rows_next(rows, &error) && store_rows_value(rows, 0).number == 5);
+  store_rows_close(rows);
+  // 409600 tokens of 100000, of a million, and of a source that never repeats.
+  CHECK_NEAR(number_of(store, add_run_of(store, 100, 64, "none", 100000), "unique_tokens"), 100000, 0);
+  CHECK_NEAR(number_of(store, ids[0], "unique_tokens"), 409600, 0);
+  CHECK_NEAR(number_of(store, add_run_of(store, 101, 64, "none", INT64_MAX), "unique_tokens"), 409600, 0);
+  CHECK(!set(store, ids[0], "sparsity", store_number(1)) && !set(store, ids[0], "forward", store_text("x")));
+  // What a transaction put in goes with it.
+  CHECK(store_begin(store, &error));
+  add_run_of(store, 200, 64, "w3", 1000000);
+  store_rollback(store);
+  CHECK_TEXT(text_of(store, add_run_of(store, 201, 64, "w3", 1000000), "forward"), "w3");
+  CHECK_TEXT(error.text, "");
+  // A plan's private store takes over what is known of formats.
+  struct store *plan = store_open(":memory:", STORE_CREATE, &error);
+  const char *planned = add_run_of(plan, 300, 64, "w4", 1000000);
+  CHECK(store_overlay(plan, file_of("derived.db"), &error));
+  CHECK_NEAR(number_of(plan, planned, "gmse_weights"), 0.25, 0);
+  CHECK_TEXT(error.text, "");
+  store_close(plan);
   store_close(store);
 }
 
@@ -465,6 +559,12 @@ static void reads_version_1(void) {
   CHECK_TEXT(error.text, "");
   CHECK(sqlite3_open(file_of("old.db"), &old) == SQLITE_OK);
   CHECK(sqlite3_exec(old, sql, NULL, NULL, NULL) == SQLITE_OK);
+  const char *formatted =
+      "INSERT INTO runs (id, stage, state, parameters, parameters_active, parameters_prunable, tokens, epochs, "
+      "created_at, canonical, config) VALUES ('aa', 'train', 'done', 1000, 600, 800, 5000, 2.5, 1, "
+      "'{\"format\":\"w2a4\"}', '{}'), ('bb', 'train', 'done', 1000, 1000, 800, 5000, 0.5, 1, "
+      "'{\"format\":\"not-known\"}', '{}')";
+  CHECK(sqlite3_exec(old, formatted, NULL, NULL, NULL) == SQLITE_OK);
   sqlite3_close(old);
   struct store *store = store_open(file_of("old.db"), STORE_WRITE, &error), *today = fresh("today.db");
   CHECK_TEXT(error.text, "");
@@ -489,6 +589,19 @@ static void reads_version_1(void) {
   store_rows_close(rows);
   CHECK(count_rows(store_metrics(store, id, METRIC_TRAIN, &error)) == 2);
   CHECK(count_rows(store_fits(store, "first", &error)) == 1);
+  // Its formats are known now, as far as they can be.
+  CHECK_TEXT(text_of(store, "aa", "forward"), "w2a4");
+  CHECK_NEAR(number_of(store, "aa", "weight_bits"), 2, 0);
+  CHECK_NEAR(number_of(store, "aa", "sparsity"), 0.5, 1e-15);
+  CHECK_NEAR(number_of(store, "aa", "unique_tokens"), 2000, 0);
+  CHECK_NEAR(number_of(store, "aa", "kv_bits"), 16, 0);
+  CHECK_TEXT(text_of(store, "bb", "forward"), "missing");
+  CHECK_NEAR(number_of(store, "bb", "unique_tokens"), 5000, 0);
+  CHECK_TEXT(text_of(store, id, "forward"), "missing");
+  size_t count;
+  const char **names = store_formats_unmeasured(store, &arena, &count, &error);
+  CHECK(count == 1);
+  if (count == 1) CHECK_TEXT(names[0], "w2a4");
   store_close(store);
   store_close(today);
 }
@@ -499,6 +612,7 @@ int main(int argc, char **argv) {
   if (!mkdtemp(folder)) return 1;
   RUN(keeps_runs);
   RUN(filters_and_sorts);
+  RUN(derives_columns);
   RUN(shares_runs);
   RUN(finds_by_prefix);
   RUN(keeps_metrics);
