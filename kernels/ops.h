@@ -179,9 +179,10 @@ struct ops {
   struct weight *(*weight_create)(struct device *device, const struct weight_description *description, void *memory,
                                   struct error *error);
   void (*weight_free)(struct device *device, struct weight *weight);
-  // Gives a weight with a learned scale (LSQ) its parameters and their gradients: LEARNED_SCALES logarithms of scales
-  // in device memory, which the optimizer moves like other parameters (no decay). Entry i < WEIGHT_PARTS is part i's,
-  // WEIGHT_PARTS the activations'. 0 means not set: the first weight_prepare or linear_forward sets it from its data.
+  // Gives a weight with a learned scale (LSQ) its parameters and their gradients: LEARNED_SCALES scales in device
+  // memory, which the optimizer moves like other parameters (no decay). Entry i < WEIGHT_PARTS is part i's, WEIGHT_PARTS
+  // the activations'. 0 means not set: the first weight_prepare or linear_forward sets it from its data. A scale that
+  // became negative stands for its magnitude.
   // Gradients are added: the weights' by weight_gradient_finish, the activations' by linear_input_gradient. d_values
   // may be NULL (no training).
   void (*weight_learned)(struct device *device, struct weight *weight, float *values, float *d_values);

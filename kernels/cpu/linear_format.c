@@ -14,7 +14,7 @@ struct weight_format {
   const struct format_level *level;
   int64_t step;
   const float *master;
-  float *learned, *d_learned;  // LEARNED_SCALES logarithms of scales and their gradients, or NULL
+  float *learned, *d_learned;  // LEARNED_SCALES scales and their gradients, or NULL
   float threshold;             // of all weights together (SCOPE_GLOBAL)
   int64_t last_tie;
   // Device memory.
@@ -246,6 +246,9 @@ void weight_format_learned(struct weight_format *format, float *values, float *d
   format->d_learned = d_values;
 }
 
+// The optimizer may step over 0, where the grid, symmetric, is turned round: the scale is the magnitude.
+static float scale_of(float parameter) { return fmaxf(fabsf(parameter), 1e-12f); }
+
 // The scale behind entry `entry`; the best one for Gaussian data of the operand's root mean square when it is not set.
 static float learned_scale(struct device *device, struct weight_format *format, int entry, const struct operand_call *o,
                            const struct scratch *scratch) {
@@ -267,21 +270,19 @@ static float learned_scale(struct device *device, struct weight_format *format, 
     double rms = sqrt(squares / (double)(o->rows * o->quantizer->columns));
     const struct format *f = format->plan.format;
     const struct grid *grid = &f->operands[entry < WEIGHT_PARTS ? OPERAND_WEIGHTS : OPERAND_ACTIVATIONS].grid;
-    *value = (float)log(fmax(rms, 1e-12) * grid_gaussian_scale(grid));
+    *value = (float)(fmax(rms, 1e-12) * grid_gaussian_scale(grid));
   }
-  return expf(*value);
+  return scale_of(*value);
 }
 
-// Adds the gradient of entry `entry`: LSQ's, times 1 / sqrt(values * high) as the paper scales it, times the scale
-// since the parameter is its logarithm.
+// Adds the gradient of entry `entry`: LSQ's, times 1 / sqrt(values * high) as the paper scales it.
 static void learned_gradient(struct device *device, struct weight_format *format, int entry,
                              const struct quantizer *quantizer, int64_t rows, int64_t values, enum dtype from_dtype,
                              const void *from, enum dtype gradient_dtype, const void *gradient,
                              const struct scratch *scratch) {
   if (!format->learned || !format->d_learned || device->error.code != EXIT_DONE) return;
-  float scale = expf(format->learned[entry]);
   struct learned_call call = {.quantizer = quantizer,
-                              .scale = scale,
+                              .scale = scale_of(format->learned[entry]),
                               .from_dtype = from_dtype,
                               .gradient_dtype = gradient_dtype,
                               .from = from,
@@ -291,7 +292,8 @@ static void learned_gradient(struct device *device, struct weight_format *format
   device_run(device, format->level->learned, &call, rows, 8);
   double sum = 0;
   for (int64_t row = 0; row < rows; row++) sum += scratch->row_squares[row];
-  format->d_learned[entry] += (float)(sum * (double)scale / sqrt((double)values * (double)quantizer->high));
+  double sign = format->learned[entry] < 0 ? -1 : 1;
+  format->d_learned[entry] += (float)(sign * sum / sqrt((double)values * (double)quantizer->high));
 }
 
 static void represent_weights(struct device *device, struct weight_format *format, const struct quantizer *quantizer,

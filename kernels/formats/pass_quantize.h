@@ -176,7 +176,7 @@ INLINE void round_range(const struct quantizer *quantizer, enum grid_kind grid, 
                         float scale, const struct row_arrays *row, int64_t begin, int64_t end) {
   struct rounder r = rounder_of(quantizer);
   vfloat s = splat(scale), inverse = splat(1 / scale), blend = splat(quantizer->blend);
-  vfloat limit = splat(quantizer->limit * scale), u = {0};
+  vfloat limit = splat(quantizer->limit * scale), center = splat(quantizer->center * scale), u = {0};
   for (int64_t i = begin; i < end; i += LANES) {
     vfloat x = load(row->x + i), z = x * inverse, y;
     if (stochastic) u = uniform_lanes(row->words + i);
@@ -186,7 +186,7 @@ INLINE void round_range(const struct quantizer *quantizer, enum grid_kind grid, 
       y = round_float(&r, z, stochastic, u) * s;
     // A range may end within a vector: what lies behind is written again by the next one.
     store(row->y + i, y);
-    if (masked) store_ints(row->pass + i, magnitude(x - blend * y) <= limit);
+    if (masked) store_ints(row->pass + i, magnitude(x - blend * y - center) <= limit);
   }
 }
 
@@ -227,7 +227,8 @@ static void round_levels(const struct quantizer *quantizer, bool masked, float s
       if (u * (above - level) < z - level) level = above;
     }
     row->y[i] = (z == z ? level : z) * scale;
-    if (masked) row->pass[i] = fabsf(row->x[i] - quantizer->blend * row->y[i]) <= quantizer->limit * scale ? -1 : 0;
+    float apart = row->x[i] - quantizer->blend * row->y[i] - quantizer->center * scale;
+    if (masked) row->pass[i] = fabsf(apart) <= quantizer->limit * scale ? -1 : 0;
   }
 }
 
@@ -491,7 +492,8 @@ static void quantize_pass(const void *argument, int64_t begin, int64_t end, int 
         round_unit(quantizer, conditions, scale, &row, at, stop);
         if (conditions && sparse && quantizer->backward == SPARSE_TRUST)
           for (int64_t i = at; i < stop; i++)
-            if (!row.keep[i]) row.pass[i] = fabsf(row.x[i]) <= quantizer->limit * scale ? -1 : 0;
+            if (!row.keep[i])
+              row.pass[i] = fabsf(row.x[i] - quantizer->center * scale) <= quantizer->limit * scale ? -1 : 0;
       }
     }
     if (sparse) apply_selection(quantizer, masked, band, &row);

@@ -31,9 +31,9 @@ struct quantizer {
   float power_factor;   // ABSMAX with POWER_FLOOR: what multiplies the power of two
   int reach_exponent;   // floor(log2 reach)
   float tensor_factor;  // SCALE_E4M3: 1 / (448 reach)
-  // Gradient mask: |x - blend * y| <= limit * scale. blend 1: trust; 0: range; limit infinite: no condition. Of vector
-  // grids |x| is the norm of a group.
-  float blend, limit;
+  // Gradient mask: |x - blend * y - center * scale| <= limit * scale. blend 1: trust; 0: range, around the grid's
+  // center; limit infinite: no condition. Of vector grids |x| is the norm of a group.
+  float blend, center, limit;
   enum rounding rounding;
   int hadamard_block;  // 1: none
   bool hadamard_random;

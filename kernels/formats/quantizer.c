@@ -125,7 +125,8 @@ bool quantizer_make(struct quantizer *quantizer, const struct representation *re
         q->limit = (float)(0.5 * grid_largest_gap(grid)) * room;
       }
     } else if (representation->estimator == ESTIMATOR_CLIP || representation->estimator == ESTIMATOR_LSQ) {
-      q->limit = (float)fmax(grid->high, -grid->low) * room;
+      q->center = (float)(0.5 * (grid->high + grid->low));
+      q->limit = (float)(0.5 * (grid->high - grid->low)) * room;
     }
   } else if (grid->kind == GRID_VECTOR) {
     q->factor = (float)scale->factor;

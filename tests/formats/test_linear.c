@@ -316,8 +316,8 @@ static void reproducible(void) {
   }
 }
 
-// LSQ: scales start at the best ones for the data and get the gradient of the represented values, times themselves (the
-// parameter is the logarithm) over sqrt(values * high).
+// LSQ: scales start at the best ones for the data and get the gradient of the represented values over
+// sqrt(values * high), as the paper has it.
 static double slope(double x, double scale, double high) {
   double z = x / scale, q = floor(z) + 0.5;
   if (z < -high) return -high;
@@ -338,7 +338,7 @@ static void learned_scales(void) {
   struct grid grids[2] = {grid_mid_rise(3), grid_mid_rise(2)};
   static float wq[OUTPUTS * INPUTS];
   int64_t first = 0;
-  double g_x = 0, scale_x = exp((double)learned[WEIGHT_PARTS]), square_x = 0;
+  double g_x = 0, scale_x = (double)learned[WEIGHT_PARTS], square_x = 0;
   for (int i = 0; i < ROWS * INPUTS; i++) square_x += (double)lsq.x[i] * (double)lsq.x[i];
   CHECK_NEAR(scale_x, grid_gaussian_scale(&grids[1]) * sqrt(square_x / (ROWS * INPUTS)), 1e-5);
   static float xq[ROWS * INPUTS];
@@ -347,7 +347,7 @@ static void learned_scales(void) {
     xq[i] = (float)(z * scale_x);
   }
   for (int part = 0; part < PARTS; first += part_outputs[part++]) {
-    double scale = exp((double)learned[part]), square = 0, gradient = 0;
+    double scale = (double)learned[part], square = 0, gradient = 0;
     for (int64_t i = first * INPUTS; i < (first + part_outputs[part]) * INPUTS; i++) {
       square += (double)lsq.master[i] * (double)lsq.master[i];
       wq[i] = (float)(fmin(fmax(floor((double)lsq.master[i] / scale) + 0.5, -3.5), 3.5) * scale);
@@ -359,7 +359,7 @@ static void learned_scales(void) {
         for (int i = 0; i < ROWS; i++) d += (double)lsq.d_y[i * OUTPUTS + j] * (double)xq[i * INPUTS + k];
         gradient += d * slope((double)lsq.master[j * INPUTS + k], scale, 3.5);
       }
-    CHECK_NEAR(d_learned[part], gradient * scale / sqrt((double)(part_outputs[part] * INPUTS) * 3.5), 1e-4);
+    CHECK_NEAR(d_learned[part], gradient / sqrt((double)(part_outputs[part] * INPUTS) * 3.5), 1e-4);
   }
   for (int i = 0; i < ROWS; i++)
     for (int k = 0; k < INPUTS; k++) {
@@ -367,7 +367,7 @@ static void learned_scales(void) {
       for (int j = 0; j < OUTPUTS; j++) d += (double)lsq.d_y[i * OUTPUTS + j] * (double)wq[j * INPUTS + k];
       g_x += d * slope((double)lsq.x[i * INPUTS + k], scale_x, 1.5);
     }
-  CHECK_NEAR(d_learned[WEIGHT_PARTS], g_x * scale_x / sqrt(INPUTS * 1.5), 1e-4);
+  CHECK_NEAR(d_learned[WEIGHT_PARTS], g_x / sqrt(INPUTS * 1.5), 1e-4);
   CHECK(fabsf(d_learned[WEIGHT_PARTS]) > 1e-3f && fabsf(d_learned[0]) > 1e-5f);
   layer_free(&lsq);
   // Without parameters it says so.

@@ -155,6 +155,7 @@ static void check_values(const struct format_level *level, const char *text, int
       .quantizer = &q, .statistics = &statistics, .from = m.x, .to = m.y, .mask = m.mask, .scratch = m.scratch};
   level->quantize(&call, 0, m.rows, 0);
   double half_gap = 0.5 * grid_largest_gap(&r.grid), edge = fmax(r.grid.high, -r.grid.low);
+  bool outer = count == 2 && r.estimator == ESTIMATOR_TRUST;  // a range of its own
   int64_t unit = r.scale.unit == SCALE_PER_GROUP ? r.scale.group : columns;
   for (int64_t row = 0; row < m.rows; row++)
     for (int64_t at = 0; at < columns; at += unit) {
@@ -164,10 +165,9 @@ static void check_values(const struct format_level *level, const char *text, int
         double x = (double)m.x[i], second, want = scale * nearest_level(levels, count, x / scale, &second);
         bool tie = second < 1e-5 * edge;
         if (!tie && fabs((double)m.y[i] - want) > 2e-6 * fmax(fabs(want), scale)) failures++;
-        double left =
-            r.estimator == ESTIMATOR_TRUST && count > 2
-                ? fabs(x - want) - half_gap * scale
-                : fabs(x) - (count == 2 && r.estimator == ESTIMATOR_TRUST ? r.outer * r.grid.high : edge) * scale;
+        double left = fmax(x - r.grid.high * scale, r.grid.low * scale - x);  // how far outside
+        if (outer) left = fabs(x) - r.outer * r.grid.high * scale;
+        if (r.estimator == ESTIMATOR_TRUST && !outer) left = fabs(x - want) - half_gap * scale;
         bool passes = r.estimator == ESTIMATOR_STE || left <= 0;
         if (fabs(left) > 1e-5 * edge * scale && mask_bit(&m, row, i - row * columns) != passes) failures++;
       }
@@ -191,9 +191,12 @@ static void values_and_masks(const struct format_level *level) {
                                       "int4-twos[no-hadamard]",
                                       "ternary[no-hadamard]",
                                       "clip-int3",
+                                      "clip-int3-twos",
+                                      "clip-levels(-0.5 -0.25 0 1.75)",
                                       "ste-int4",
                                       "absmax-int4",
                                       "lsq-int4",
+                                      "lsq-int2-twos",
                                       "fp4-e2m1[no-hadamard]",
                                       "fp4-e3m0[no-hadamard]",
                                       "fp4-e1m2[no-hadamard]",
