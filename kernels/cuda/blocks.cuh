@@ -1,6 +1,5 @@
-// The parts of a transformer block around its matrix products: from ops to launches.
+// The parts of a transformer block around its matrix products and attention: from ops to launches.
 #pragma once
-#include "kernels/cuda/attention.cuh"
 #include "kernels/cuda/plan.cuh"
 #include "kernels/cuda/rope.cuh"
 
@@ -107,62 +106,6 @@ void qkv_backward(struct device *device, const struct attention *shape, const vo
                   const void *d_v, const float *table, void *d_qkv) {
   run_qkv<false>(device, shape, d_qkv, table, const_cast<void *>(d_q), const_cast<void *>(d_k),
                  const_cast<void *>(d_v));
-}
-
-// --- attention -------------------------------------------------------------------------------------------------------
-// Calls `body` with the dtype's type and the constant of the head dimension, rounded up to one there are kernels for.
-template <class Body>
-void with_attention(const struct attention *shape, Body body) {
-  with_dtype(shape->dtype, [&](auto element) {
-    if (shape->head_dim <= 64)
-      body(element, std::integral_constant<int, 64>());
-    else
-      body(element, std::integral_constant<int, HEAD_DIM_LIMIT>());
-  });
-}
-template <class... P, class... A>
-void run_tiles(struct device *device, void (*kernel)(P...), const char *name, const struct attention *s, int64_t items,
-               size_t shared_bytes, A... arguments) {
-  dim3 grid((unsigned)ceil_div(s->context, TILE_ROWS), (unsigned)items);
-  if (shared_bytes > (48 << 10)) allow_shared_memory(kernel, shared_bytes);
-  run(device, kernel, {name, grid, TILE_THREADS, shared_bytes}, *s, 1.0f / sqrtf((float)s->head_dim), arguments...);
-}
-
-void attention_forward(struct device *device, const struct attention *s, const void *q, const void *k, const void *v,
-                       void *o, float *log_sum) {
-  int64_t rows = s->sequences * s->context, queries = rows * s->heads * s->head_dim;
-  int64_t keys = rows * s->kv_heads * s->head_dim;
-  with_attention(s, [&](auto element, auto dim) {
-    using T = decltype(element);
-    run_tiles(device, attention_forward_kernel<T, decltype(dim)::value>, "attention_forward", s,
-              s->sequences * s->heads, attention_shared_bytes(s->head_dim, 3, 1), view((const T *)q, queries),
-              view((const T *)k, keys), view((const T *)v, keys), view((T *)o, queries),
-              view(log_sum, rows * s->heads));
-  });
-}
-
-void attention_backward(struct device *device, const struct attention *s, const void *q, const void *k, const void *v,
-                        const void *o, const float *log_sum, const void *d_o, void *d_q, void *d_k, void *d_v) {
-  int64_t rows = s->sequences * s->context, queries = rows * s->heads * s->head_dim;
-  int64_t keys = rows * s->kv_heads * s->head_dim, statistics = rows * s->heads;
-  float *dots = (float *)scratch(device, attention_scratch_bytes(rows, s->heads), "attention's backward pass");
-  if (!dots) return;
-  with_attention(s, [&](auto element, auto dim) {
-    using T = decltype(element);
-    constexpr int DIM = decltype(dim)::value;
-    launch_shape shape = {"attention_dots", (unsigned)ceil_div(statistics, TILE_THREADS / WARP_THREADS), TILE_THREADS,
-                          0};
-    run(device, attention_dots_kernel<T>, shape, *s, view((const T *)o, queries), view((const T *)d_o, queries),
-        view(dots, statistics));
-    run_tiles(device, attention_query_gradient_kernel<T, DIM>, "attention_query_gradient", s, s->sequences * s->heads,
-              attention_shared_bytes(s->head_dim, 3, 1), view((const T *)q, queries), view((const T *)k, keys),
-              view((const T *)v, keys), view((const T *)d_o, queries), view(log_sum, statistics),
-              view((const float *)dots, statistics), view((T *)d_q, queries));
-    run_tiles(device, attention_key_gradient_kernel<T, DIM>, "attention_key_gradient", s, s->sequences * s->kv_heads,
-              attention_shared_bytes(s->head_dim, 2, 1), view((const T *)q, queries), view((const T *)k, keys),
-              view((const T *)v, keys), view((const T *)d_o, queries), view(log_sum, statistics),
-              view((const float *)dots, statistics), view((T *)d_k, keys), view((T *)d_v, keys));
-  });
 }
 
 // --- SwiGLU ----------------------------------------------------------------------------------------------------------

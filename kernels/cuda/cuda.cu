@@ -1,5 +1,6 @@
 // The CUDA backend as one translation unit, for nvcc's start-up is most of the time that a kernel takes to compile, and
 // its ops table. emulator/cuda_emulated.cpp is the same for the emulated device.
+#include "kernels/cuda/attention_launch.cuh"
 #include "kernels/cuda/blocks.cuh"
 #include "kernels/cuda/head.cuh"
 #include "kernels/cuda/memory.cuh"

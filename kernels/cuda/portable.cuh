@@ -60,11 +60,32 @@ __device__ __forceinline__ void mma_16816(float d[4], const uint32_t a[4], const
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]), "f"(c[0]), "f"(c[1]), "f"(c[2]), "f"(c[3]));
 }
 
-// cp.async of 16 bytes to element i of shared memory from element j of global memory.
+// ldmatrix.x4 of 2-byte elements, each lane by the address of one row of 16 bytes; layouts as in emulator/language.h.
 template <class T>
-__device__ __forceinline__ void copy_async(T *to, int64_t i, const T *from, int64_t j) {
+__device__ __forceinline__ void load_matrices(uint32_t to[4], T *p, int64_t i) {
+  unsigned address = static_cast<unsigned>(__cvta_generic_to_shared(p + i));
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+               : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+               : "r"(address)
+               : "memory");
+}
+template <class T>
+__device__ __forceinline__ void load_matrices_transposed(uint32_t to[4], T *p, int64_t i) {
+  unsigned address = static_cast<unsigned>(__cvta_generic_to_shared(p + i));
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+               : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+               : "r"(address)
+               : "memory");
+}
+
+// cp.async of 16 bytes to element i of shared memory from element j of global memory; where nothing is `there`, zeroes,
+// and nothing is read.
+template <class T>
+__device__ __forceinline__ void copy_async(T *to, int64_t i, const T *from, int64_t j, bool there = true) {
   unsigned address = static_cast<unsigned>(__cvta_generic_to_shared(to + i));
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(address), "l"(from + j) : "memory");
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(address), "l"(from + (there ? j : 0)),
+               "r"(there ? 16 : 0)
+               : "memory");
 }
 __device__ __forceinline__ void copy_async_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 template <int GROUPS>

@@ -187,6 +187,34 @@ static void attention(void) {
     attention_case((struct attention){1, 35, 1, 1, 100, dtype});
   }
   attention_case((struct attention){1, 33, 1, 1, 128, DTYPE_FLOAT32});
+  // On tensor cores: the four kernels, dimensions below theirs, ends of tiles of 16, 32 and 64 rows, groups of heads.
+  attention_case((struct attention){1, 1, 1, 1, 16, DTYPE_BFLOAT16});
+  attention_case((struct attention){2, 17, 2, 2, 24, DTYPE_BFLOAT16});
+  attention_case((struct attention){1, 64, 1, 1, 32, DTYPE_BFLOAT16});
+  attention_case((struct attention){2, 65, 6, 2, 16, DTYPE_BFLOAT16});
+  attention_case((struct attention){1, 129, 2, 1, 64, DTYPE_BFLOAT16});
+  attention_case((struct attention){1, 97, 2, 1, 128, DTYPE_BFLOAT16});
+  attention_case((struct attention){1, 65, 1, 1, 80, DTYPE_BFLOAT16});
+}
+
+// Scores far apart, as a model's own are not: nothing overflows, and the softmax picks one key.
+static void attention_extremes(void) {
+  struct attention shape = {1, 70, 1, 1, 16, DTYPE_BFLOAT16};
+  int64_t count = shape.context * shape.head_dim;
+  struct array q = array_random(DTYPE_BFLOAT16, count, 1), k = array_random(DTYPE_BFLOAT16, count, 1);
+  struct array v = array_random(DTYPE_BFLOAT16, count, 1), o = array_empty(DTYPE_BFLOAT16, count);
+  struct array log_sum = array_empty(DTYPE_FLOAT32, shape.context);
+  for (int64_t i = 0; i < count; i++) {
+    q.values[i] = 40;
+    k.values[i] = 40 * (double)(i / shape.head_dim);  // each key above all before it
+  }
+  array_write(&q), array_write(&k);
+  for (int s = 0; s < 2; s++)
+    ops[s]->attention_forward(device[s], &shape, q.data[s], k.data[s], v.data[s], o.data[s], log_sum.data[s]);
+  array_check(&o, v.values, 1e-6, "o is the last value");
+  array_check(&log_sum, NULL, 3e-6, "log_sum");
+  struct array *all[] = {&q, &k, &v, &o, &log_sum};
+  arrays_free(all, COUNT_OF(all));
 }
 
 static void rotary_case(struct attention shape) {
@@ -225,6 +253,7 @@ int main(void) {
   RUN(embedding);
   RUN(rotary);
   RUN(attention);
+  RUN(attention_extremes);
   devices_end();
   return check_end();
 }

@@ -253,6 +253,81 @@ void tensor_core() {
   cudaFree(out);
 }
 
+// ldmatrix against the manual's figures, on matrices whose element (row, column) of matrix m is m * 64 + row * 8 +
+// column: lane 0 has (0, 0) and (0, 1), lane 1 (0, 2) and (0, 3), lane 4 (1, 0) and (1, 1), lane 31 (7, 6) and (7, 7).
+__global__ void matrices_kernel(device_pointer<uint32_t> out, bool transposed, int64_t off) {
+  shared_pointer<uint16_t> tile = shared_memory<uint16_t>(0, 264);
+  for (int i = threadIdx.x; i < 264; i += 32) tile[i] = (uint16_t)i;
+  __syncwarp();
+  uint32_t to[4];
+  if (transposed)
+    load_matrices_transposed(to, tile, threadIdx.x * 8 + off);
+  else
+    load_matrices(to, tile, threadIdx.x * 8 + off);
+  for (int i = 0; i < 4; i++) out[threadIdx.x * 4 + i] = to[i];
+}
+void matrices() {
+  fixture f;
+  uint32_t got[128];
+  device_pointer<uint32_t> out = view(reinterpret_cast<uint32_t *>(f.memory), 128);
+  struct lane_case {
+    int lane;
+    uint32_t low, high, transposed_low, transposed_high;
+  };
+  const lane_case cases[] = {{0, 0, 1, 0, 8}, {1, 2, 3, 16, 24},    {3, 6, 7, 48, 56},
+                             {4, 8, 9, 1, 9}, {17, 34, 35, 20, 28}, {31, 62, 63, 55, 63}};
+  for (bool transposed : {false, true}) {
+    expect(matrices_kernel, 1, 32, 528, "", nullptr, f, out, transposed, (int64_t)0);
+    cudaMemcpyAsync(got, f.memory, sizeof got, cudaMemcpyDeviceToHost, f.stream);
+    for (const lane_case &c : cases)
+      for (uint32_t matrix = 0; matrix < 4; matrix++) {
+        uint32_t low = matrix * 64 + (transposed ? c.transposed_low : c.low);
+        uint32_t high = matrix * 64 + (transposed ? c.transposed_high : c.high);
+        if (!CHECK(got[c.lane * 4 + (int)matrix] == (high << 16 | low)))
+          printf("# lane %d, matrix %u: %08x\n", c.lane, matrix, got[c.lane * 4 + (int)matrix]);
+      }
+  }
+  expect(matrices_kernel, 1, 32, 528, "kernel planted", "misaligned: read of 16 bytes", f, out, false, (int64_t)4);
+  expect(matrices_kernel, 1, 32, 528, "kernel planted, block (0, 0, 0), thread (31, 0, 0)", "out of bounds", f, out,
+         true, (int64_t)16);
+}
+
+// The manual's tables for mma.m16n8k16, value by value: an operand that is 1 at one place picks out one of the other.
+__global__ void fragments_kernel(device_pointer<float> out, int lane, int which, int half, bool left) {
+  float d[4], zero[4] = {};
+  uint32_t a[4] = {}, b[2] = {}, one = half ? 0x3f800000u : 0x3f80u;
+  uint32_t mine = 0x40404040u;  // 3.0 in both halves of every register of the other operand
+  if (left) {
+    if ((int)threadIdx.x == lane) a[which] = one;
+    b[0] = b[1] = mine;
+  } else {
+    if ((int)threadIdx.x == lane) b[which] = one;
+    a[0] = a[1] = a[2] = a[3] = mine;
+  }
+  mma_16816(d, a, b, zero);
+  for (int i = 0; i < 4; i++) out[threadIdx.x * 4 + i] = d[i];
+}
+void fragments() {
+  fixture f;
+  float got[128];
+  struct fragment_case {
+    int lane, which, half;
+    bool left;
+    int line;  // the row of a, or the column of b, that the value stands in
+  };
+  const fragment_case cases[] = {{0, 0, 0, true, 0},  {0, 1, 1, true, 8},   {13, 2, 0, true, 3},  {31, 3, 1, true, 15},
+                                 {0, 0, 0, false, 0}, {13, 1, 1, false, 3}, {31, 0, 0, false, 7}, {6, 1, 0, false, 1}};
+  for (const fragment_case &c : cases) {
+    expect(fragments_kernel, 1, 32, 0, "", nullptr, f, view(f.data(), 128), c.lane, c.which, c.half, c.left);
+    cudaMemcpyAsync(got, f.memory, sizeof got, cudaMemcpyDeviceToHost, f.stream);
+    for (int lane = 0; lane < 32; lane++)
+      for (int i = 0; i < 4; i++) {
+        int row = lane / 4 + i / 2 * 8, column = lane % 4 * 2 + i % 2;
+        CHECK((got[lane * 4 + i] != 0) == ((c.left ? row : column) == c.line));
+      }
+  }
+}
+
 __global__ void async_kernel(device_pointer<const float> from, device_pointer<float> to, bool wait) {
   shared_pointer<float> tile = shared_memory<float>(0, 128);
   copy_async(tile, (int64_t)threadIdx.x * 4, from, (int64_t)threadIdx.x * 4);
@@ -260,6 +335,15 @@ __global__ void async_kernel(device_pointer<const float> from, device_pointer<fl
   if (wait) copy_async_wait<0>();
   __syncthreads();
   to[threadIdx.x] = tile[(threadIdx.x * 5) % 128];
+}
+__global__ void async_part_kernel(device_pointer<const float> from, device_pointer<float> to) {
+  shared_pointer<float> tile = shared_memory<float>(0, 128);
+  int first = (int)threadIdx.x * 4;
+  copy_async(tile, first, from, first, first < 40);
+  copy_async_commit();
+  copy_async_wait<0>();
+  __syncthreads();
+  for (int i = 0; i < 4; i++) to[first + i] = tile[first + i];
 }
 void asynchronous_copies() {
   fixture f;
@@ -271,6 +355,11 @@ void asynchronous_copies() {
   cudaMemcpyAsync(back, f.data() + 128, sizeof back, cudaMemcpyDeviceToHost, f.stream);
   for (int i = 0; i < 32; i++) CHECK(back[i] == (float)(i * 5 % 128));
   expect(async_kernel, 1, 32, 512, "kernel planted", "uninitialised", f, from, view(f.data() + 128, 128), false);
+  // Where nothing is there, zeroes come and nothing is read, here beyond the end.
+  expect(async_part_kernel, 1, 32, 512, "", nullptr, f, view((const float *)f.data(), 40), view(f.data() + 128, 128));
+  float all[128];
+  cudaMemcpyAsync(all, f.data() + 128, sizeof all, cudaMemcpyDeviceToHost, f.stream);
+  for (int i = 0; i < 128; i++) CHECK(all[i] == (i < 40 ? (float)i : 0));
 }
 
 void streams() {
@@ -303,6 +392,8 @@ int main() {
   RUN(launches);
   RUN(warps);
   RUN(tensor_core);
+  RUN(fragments);
+  RUN(matrices);
   RUN(asynchronous_copies);
   RUN(streams);
   return check_end();

@@ -6,7 +6,8 @@ import sys
 
 # Substrings of mangled names. fill_normal is run once and may call the slow path of cos with a stack of its own.
 HOT = ["adamw_kernel", "add_losses_kernel", "add_rows_kernel", "attention_dots_kernel", "attention_forward_kernel",
-       "attention_key_gradient_kernel", "attention_query_gradient_kernel", "check_ids_kernel", "convert_kernel",
+       "attention_key_gradient_kernel", "attention_mma_dots_kernel", "attention_mma_forward_kernel",
+       "attention_mma_key_gradient_kernel", "attention_mma_query_gradient_kernel", "attention_query_gradient_kernel", "check_ids_kernel", "convert_kernel",
        "cross_entropy_kernel", "embedding_backward_kernel", "embedding_forward_kernel", "qkv_kernel",
        "rmsnorm_backward_kernel", "rmsnorm_forward_kernel", "rmsnorm_scale_kernel", "square_sum_kernel",
        "swiglu_backward_kernel", "swiglu_forward_kernel"]

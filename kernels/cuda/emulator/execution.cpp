@@ -308,7 +308,7 @@ region shared_static(const void *key, size_t bytes, size_t alignment) {
 // A copy happens when its thread waits for it, as late as it may: who reads too early finds what was there before.
 void async_copy(const region &to, char *at, const region &from, const char *source, size_t bytes) {
   thread &self = *state().current;
-  check_access(source, bytes, bytes, access_kind::read, from);
+  if (source) check_access(source, bytes, bytes, access_kind::read, from);
   if (at < to.begin || at + bytes > to.end) fail_bounds(at, bytes, access_kind::write, to);
   self.copies.push_back({to, from, at, source, bytes, self.copy_group});
 }
@@ -323,7 +323,10 @@ void async_wait(int groups_that_may_be_under_way) {
       continue;
     }
     check_access(copy.at, copy.bytes, copy.bytes, access_kind::write, copy.to);
-    std::memcpy(copy.at, copy.source, copy.bytes);
+    if (copy.source)
+      std::memcpy(copy.at, copy.source, copy.bytes);
+    else
+      std::memset(copy.at, 0, copy.bytes);
   }
   self.copies.resize(kept);
 }

@@ -56,7 +56,7 @@ inline unsigned lane_index() { return running.thread % WARP; }
 region shared_dynamic();
 region shared_static(const void *key, size_t bytes, size_t alignment);
 
-// Copies that the running thread has begun and not waited for.
+// Copies that the running thread has begun and not waited for. A null source is zeroes.
 void async_copy(const region &to, char *at, const region &from, const char *source, size_t bytes);
 void async_commit();
 void async_wait(int groups_that_may_be_under_way);

@@ -254,11 +254,44 @@ inline void mma_16816(float d[4], const uint32_t a[4], const uint32_t b[2], cons
   }
 }
 
-// cp.async of 16 bytes to element i of shared memory from element j of global memory.
+// ldmatrix.sync.aligned.m8n8.x4.b16: four 8 x 8 matrices of 2-byte elements from shared memory (PTX ISA, "ldmatrix").
+// Lane l gives, by element i of p, where row l % 8 of matrix l / 8 begins: 16 bytes. Register m is matrix m's fragment:
+// the two adjacent elements at row lane / 4, columns 2 (lane % 4) and one more, the first in the lower half;
+// transposed, those of one column lane / 4 and rows 2 (lane % 4) and one more.
+namespace emulator {
+template <bool TRANSPOSED, class T>
+void load_matrices(const char *what, site site, uint32_t to[4], pointer<T> p, int64_t i) {
+  static_assert(sizeof(T) == 2, "matrices of 2-byte elements");
+  uint4 row = load_wide<uint4>(p.at() + i * 2, p.reach());
+  exchange all = warp_exchange(what, site, 0xffffffffu, &row, sizeof row);
+  unsigned group = lane_index() / 4, pair = lane_index() % 4 * 2;
+  for (unsigned matrix = 0; matrix < 4; matrix++) {
+    uint16_t halves[2];
+    for (unsigned half = 0; half < 2; half++) {
+      unsigned from_row = TRANSPOSED ? pair + half : group, column = TRANSPOSED ? group : pair + half;
+      std::memcpy(&halves[half], all.lane(matrix * 8 + from_row) + column * 2, 2);
+    }
+    to[matrix] = (uint32_t)halves[1] << 16 | halves[0];
+  }
+}
+}  // namespace emulator
 template <class T>
-void copy_async(shared_pointer<T> to, int64_t i, device_pointer<const T> from, int64_t j) {
-  emulator::async_copy(to.reach(), to.at() + i * (int64_t)sizeof(T), from.reach(), from.at() + j * (int64_t)sizeof(T),
-                       16);
+void load_matrices(uint32_t to[4], shared_pointer<T> p, int64_t i, const char *file = __builtin_FILE(),
+                   int line = __builtin_LINE()) {
+  emulator::load_matrices<false>("ldmatrix", {file, line}, to, p, i);
+}
+template <class T>
+void load_matrices_transposed(uint32_t to[4], shared_pointer<T> p, int64_t i, const char *file = __builtin_FILE(),
+                              int line = __builtin_LINE()) {
+  emulator::load_matrices<true>("ldmatrix.trans", {file, line}, to, p, i);
+}
+
+// cp.async of 16 bytes to element i of shared memory from element j of global memory; where nothing is `there`, zeroes
+// (cp.async with a source size of 0, which reads nothing).
+template <class T>
+void copy_async(shared_pointer<T> to, int64_t i, device_pointer<const T> from, int64_t j, bool there = true) {
+  emulator::async_copy(to.reach(), to.at() + i * (int64_t)sizeof(T), from.reach(),
+                       there ? from.at() + j * (int64_t)sizeof(T) : nullptr, 16);
 }
 inline void copy_async_commit() { emulator::async_commit(); }
 template <int GROUPS>
