@@ -8,7 +8,7 @@ namespace {
 // Whether the tensor cores' kernels take it: bfloat16, whole words of 16 bytes, no more padding than tile.
 template <class... Pointers>
 bool attention_on_tensor_cores(const struct attention *s, Pointers... pointers) {
-  return s->dtype == DTYPE_BFLOAT16 && s->head_dim >= 16 && s->head_dim % 8 == 0 && wide(s->head_dim, pointers...);
+  return s->dtype == DTYPE_BFLOAT16 && s->head_dim >= 16 && wide(8, s->head_dim, pointers...);
 }
 
 // Calls `body` with the constant of the head dimension, rounded up to one there are kernels for.

@@ -15,16 +15,39 @@ void embedding_forward(struct device *device, int64_t rows, int64_t width, int64
                        const float *table, float *residual) {
   check_ids(device, rows, tokens, vocabulary, ID_TOKEN);
   launch_shape shape = {"embedding_forward", (unsigned)rows, EMBEDDING_THREADS, 0};
-  run(device, wide(width, table, residual) ? embedding_forward_kernel<4> : embedding_forward_kernel<1>, shape, width,
+  run(device, wide(4, width, table, residual) ? embedding_forward_kernel<4> : embedding_forward_kernel<1>, shape, width,
       vocabulary, view(tokens, rows), view(table, vocabulary * width), view(residual, rows * width));
 }
 
 void embedding_backward(struct device *device, int64_t rows, int64_t width, int64_t vocabulary, const int32_t *tokens,
                         const float *d_residual, float *d_table) {
   check_ids(device, rows, tokens, vocabulary, ID_TOKEN);
-  dim3 grid((unsigned)vocabulary, (unsigned)ceil_div(width, EMBEDDING_THREADS));
-  run(device, embedding_backward_kernel, {"embedding_backward", grid, EMBEDDING_THREADS, 0}, rows, width, vocabulary,
-      view(tokens, rows), view(d_residual, rows * width), view(d_table, vocabulary * width));
+  unsigned columns = (unsigned)ceil_div(width, EMBEDDING_THREADS);
+  if (vocabulary <= SORT_VOCABULARY) {
+    run(device, embedding_backward_kernel,
+        {"embedding_backward", dim3((unsigned)vocabulary, columns), EMBEDDING_THREADS, 0}, rows, width, vocabulary,
+        view(tokens, rows), view(d_residual, rows * width), view(d_table, vocabulary * width));
+    return;
+  }
+  sort_scratch at = sort_scratch_of(rows);
+  char *memory = scratch(device, at.end, "the embedding's backward pass");
+  if (!memory) return;
+  int32_t *counts = (int32_t *)(memory + at.counts), *order = nullptr;
+  unsigned blocks = (unsigned)ceil_div(rows, SORT_THREADS);
+  int64_t entries = (int64_t)blocks * SORT_DIGITS;
+  int turn = 0;
+  for (int shift = 0; (vocabulary - 1) >> shift > 0; shift += SORT_BITS, turn ^= 1) {
+    int32_t *to = (int32_t *)(memory + at.orders[turn]);
+    run(device, sort_count_kernel, {"sort_count", blocks, SORT_THREADS, 0}, rows, vocabulary, shift, view(tokens, rows),
+        view((const int32_t *)order, rows), view(counts, entries));
+    run(device, sort_scan_kernel, {"sort_scan", 1, SCAN_THREADS, 0}, entries, view(counts, entries));
+    run(device, sort_move_kernel, {"sort_move", blocks, SORT_THREADS, 0}, rows, vocabulary, shift, view(tokens, rows),
+        view((const int32_t *)order, rows), view((const int32_t *)counts, entries), view(to, rows));
+    order = to;
+  }
+  run(device, embedding_add_kernel, {"embedding_add", dim3((unsigned)rows, columns), EMBEDDING_THREADS, 0}, rows, width,
+      vocabulary, view(tokens, rows), view((const int32_t *)order, rows), view(d_residual, rows * width),
+      view(d_table, vocabulary * width));
 }
 
 // --- RMSNorm ---------------------------------------------------------------------------------------------------------
@@ -34,11 +57,25 @@ void rmsnorm_forward(struct device *device, int64_t rows, int64_t width, float e
   launch_shape shape = {"rmsnorm_forward", (unsigned)ceil_div(rows, NORM_WARPS), NORM_THREADS, 0};
   with_dtype(dtype, [&](auto element) {
     using T = decltype(element);
-    auto kernel = wide(width, residual_in, branch, scale, residual_out, y) ? rmsnorm_forward_kernel<T, 4>
-                                                                           : rmsnorm_forward_kernel<T, 1>;
+    constexpr int N = WORD_ELEMENTS<T>;
+    auto kernel = wide(N, width, residual_in, branch, scale, residual_out, y) ? rmsnorm_forward_kernel<T, N>
+                                                                              : rmsnorm_forward_kernel<T, 1>;
     run(device, kernel, shape, rows, width, eps, view(residual_in, rows * width), view((const T *)branch, rows * width),
         view(scale, width), view(residual_out, rows * width), view((T *)y, rows * width), view(inverse_rms, rows));
   });
+}
+
+// Calls `body` with the lanes of a team and the elements that a lane keeps, for rows of this width.
+template <class Body>
+void with_norm_team(int64_t width, Body body) {
+  if (width <= 256)
+    body(std::integral_constant<int, WARP_THREADS>(), std::integral_constant<int, 8>());
+  else if (width <= 1024)
+    body(std::integral_constant<int, WARP_THREADS>(), std::integral_constant<int, 32>());
+  else if (width <= 2048)
+    body(std::integral_constant<int, NORM_THREADS>(), std::integral_constant<int, 8>());
+  else
+    body(std::integral_constant<int, NORM_THREADS>(), std::integral_constant<int, 32>());
 }
 
 void rmsnorm_backward(struct device *device, int64_t rows, int64_t width, enum dtype dtype, const float *residual,
@@ -46,23 +83,37 @@ void rmsnorm_backward(struct device *device, int64_t rows, int64_t width, enum d
                       float *d_residual_in, void *d_branch, float *d_scale) {
   float *partial = (float *)scratch(device, norm_scratch_bytes(rows, width), "RMSNorm's backward pass");
   if (!partial) return;
-  launch_shape shape = {"rmsnorm_backward", (unsigned)ceil_div(rows, NORM_WARPS), NORM_THREADS, 0};
-  int64_t parts = ceil_div(rows, SCALE_ROWS), columns = ceil_div(width, SCALE_THREADS);
-  dim3 grid((unsigned)parts, (unsigned)columns);
+  int64_t part_rows = norm_part_rows(rows), parts = ceil_div(rows, part_rows);
+  bool fused = width <= NORM_FUSED_WIDTH;
   with_dtype(dtype, [&](auto element) {
     using T = decltype(element);
-    run(device, rmsnorm_scale_kernel<T>, {"rmsnorm_scale", grid, SCALE_THREADS, 0}, rows, width,
+    constexpr int N = WORD_ELEMENTS<T>;
+    bool words = wide(N, width, residual, scale, d_y, d_residual_out, d_residual_in, d_branch);
+    if (fused) {
+      launch_shape shape = {"rmsnorm_backward", (unsigned)parts, NORM_THREADS, 0};
+      with_norm_team(width, [&](auto team, auto elements) {
+        constexpr int TEAM = decltype(team)::value, ELEMENTS = decltype(elements)::value;
+        shape.shared_bytes = norm_shared_bytes<TEAM>(width);
+        run(device,
+            words ? rmsnorm_backward_kernel<T, N, TEAM, ELEMENTS> : rmsnorm_backward_kernel<T, 1, TEAM, ELEMENTS>,
+            shape, rows, width, part_rows, 1.0f / (float)width, view(residual, rows * width), view(inverse_rms, rows),
+            view(scale, width), view((const T *)d_y, rows * width), view(d_residual_out, rows * width),
+            view(d_residual_in, rows * width), view((T *)d_branch, rows * width), view(partial, parts * width));
+      });
+      return;
+    }
+    dim3 grid((unsigned)parts, (unsigned)ceil_div(width, SCALE_THREADS));
+    run(device, rmsnorm_scale_kernel<T>, {"rmsnorm_scale", grid, SCALE_THREADS, 0}, rows, width, part_rows,
         view(residual, rows * width), view(inverse_rms, rows), view((const T *)d_y, rows * width),
         view(partial, parts * width));
-    auto kernel = wide(width, residual, scale, d_y, d_residual_out, d_residual_in, d_branch)
-                      ? rmsnorm_backward_kernel<T, 4>
-                      : rmsnorm_backward_kernel<T, 1>;
-    run(device, kernel, shape, rows, width, 1.0f / (float)width, view(residual, rows * width), view(inverse_rms, rows),
-        view(scale, width), view((const T *)d_y, rows * width), view(d_residual_out, rows * width),
-        view(d_residual_in, rows * width), view((T *)d_branch, rows * width));
+    launch_shape shape = {"rmsnorm_backward", (unsigned)ceil_div(rows, NORM_WARPS), NORM_THREADS, 0};
+    run(device, words ? rmsnorm_backward_wide_kernel<T, N> : rmsnorm_backward_wide_kernel<T, 1>, shape, rows, width,
+        1.0f / (float)width, view(residual, rows * width), view(inverse_rms, rows), view(scale, width),
+        view((const T *)d_y, rows * width), view(d_residual_out, rows * width), view(d_residual_in, rows * width),
+        view((T *)d_branch, rows * width));
   });
-  run(device, add_rows_kernel, {"add_rows", (unsigned)columns, SCALE_THREADS, 0}, parts, width,
-      view((const float *)partial, parts * width), view(d_scale, width));
+  run(device, add_rows_kernel, {"add_rows", (unsigned)ceil_div(width, ADD_COLUMNS), ADD_COLUMNS * ADD_GROUPS, 0}, parts,
+      width, view((const float *)partial, parts * width), view(d_scale, width));
 }
 
 // --- rotary positions ------------------------------------------------------------------------------------------------
@@ -88,13 +139,15 @@ template <bool FORWARD>
 void run_qkv(struct device *device, const struct attention *s, void *qkv, const float *table, void *q, void *k,
              void *v) {
   int64_t rows = s->sequences * s->context, heads = s->heads + 2 * s->kv_heads, dim = s->head_dim;
-  launch_shape shape = {FORWARD ? "qkv_forward" : "qkv_backward", element_blocks(rows * heads * dim / 2),
-                        ELEMENT_THREADS, 0};
   with_dtype(s->dtype, [&](auto element) {
     using T = decltype(element);
-    run(device, qkv_kernel<T, FORWARD>, shape, *s, view((T *)qkv, rows * heads * dim), view(table, s->context * dim),
-        view((T *)q, rows * s->heads * dim), view((T *)k, rows * s->kv_heads * dim),
-        view((T *)v, rows * s->kv_heads * dim));
+    constexpr int N = WORD_ELEMENTS<T>;
+    bool words = wide(N, dim / 2, qkv, table, q, k, v);
+    launch_shape shape = {FORWARD ? "qkv_forward" : "qkv_backward",
+                          element_blocks(rows * heads * dim / 2 / (words ? N : 1)), ELEMENT_THREADS, 0};
+    run(device, words ? qkv_kernel<T, FORWARD, N> : qkv_kernel<T, FORWARD, 1>, shape, *s,
+        view((T *)qkv, rows * heads * dim), view(table, s->context * dim), view((T *)q, rows * s->heads * dim),
+        view((T *)k, rows * s->kv_heads * dim), view((T *)v, rows * s->kv_heads * dim));
   });
 }
 // The kernel is one code for both directions, each of which only reads the one side.
@@ -111,22 +164,24 @@ void qkv_backward(struct device *device, const struct attention *shape, const vo
 // --- SwiGLU ----------------------------------------------------------------------------------------------------------
 void swiglu_forward(struct device *device, int64_t rows, int64_t width, enum dtype dtype, const void *gate_up,
                     void *y) {
-  bool by_four = wide(width, gate_up, y);
-  launch_shape shape = {"swiglu_forward", element_blocks(rows * width / (by_four ? 4 : 1)), ELEMENT_THREADS, 0};
   with_dtype(dtype, [&](auto element) {
     using T = decltype(element);
-    run(device, by_four ? swiglu_forward_kernel<T, 4> : swiglu_forward_kernel<T, 1>, shape, rows, width,
+    constexpr int N = WORD_ELEMENTS<T>;
+    bool words = wide(N, width, gate_up, y);
+    launch_shape shape = {"swiglu_forward", element_blocks(rows * width / (words ? N : 1)), ELEMENT_THREADS, 0};
+    run(device, words ? swiglu_forward_kernel<T, N> : swiglu_forward_kernel<T, 1>, shape, rows, width,
         view((const T *)gate_up, rows * 2 * width), view((T *)y, rows * width));
   });
 }
 
 void swiglu_backward(struct device *device, int64_t rows, int64_t width, enum dtype dtype, const void *gate_up,
                      const void *d_y, void *d_gate_up, void *y) {
-  bool by_four = wide(width, gate_up, d_y, d_gate_up, y);
-  launch_shape shape = {"swiglu_backward", element_blocks(rows * width / (by_four ? 4 : 1)), ELEMENT_THREADS, 0};
   with_dtype(dtype, [&](auto element) {
     using T = decltype(element);
-    run(device, by_four ? swiglu_backward_kernel<T, 4> : swiglu_backward_kernel<T, 1>, shape, rows, width,
+    constexpr int N = WORD_ELEMENTS<T>;
+    bool words = wide(N, width, gate_up, d_y, d_gate_up, y);
+    launch_shape shape = {"swiglu_backward", element_blocks(rows * width / (words ? N : 1)), ELEMENT_THREADS, 0};
+    run(device, words ? swiglu_backward_kernel<T, N> : swiglu_backward_kernel<T, 1>, shape, rows, width,
         view((const T *)gate_up, rows * 2 * width), view((const T *)d_y, rows * width),
         view((T *)d_gate_up, rows * 2 * width), view((T *)y, rows * width));
   });

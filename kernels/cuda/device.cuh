@@ -65,11 +65,11 @@ void with_dtype(enum dtype dtype, Body body) {
   else
     body(0.0f);
 }
-// Whether rows of `width` elements at all these addresses may be read four elements at a time (16 bytes of float32, 8
-// of bfloat16).
+// Whether rows of `width` elements at all these addresses may be read `elements` at a time, in words of 16 bytes (of
+// float32 next to bfloat16, several).
 template <class... Pointers>
-bool wide(int64_t width, Pointers... pointers) {
-  return width % 4 == 0 && (((uintptr_t)pointers % 16 == 0) && ...);
+bool wide(int elements, int64_t width, Pointers... pointers) {
+  return width % elements == 0 && (((uintptr_t)pointers % 16 == 0) && ...);
 }
 
 }  // namespace

@@ -33,9 +33,14 @@ void head_tiles(struct device *device, const struct head *head, const void *x, c
     launch_shape shape = {"cross_entropy", (unsigned)rows, LOSS_THREADS, 0};
     with_dtype(head->dtype, [&](auto element) {
       using T = decltype(element);
-      run(device, training ? cross_entropy_kernel<T, true> : cross_entropy_kernel<T, false>, shape, vocabulary,
-          head->gradient_scale, view((const float *)logits, rows * vocabulary), view(targets + first, rows),
-          view(mask_tile, rows), view(nats, rows), view(training ? (T *)d_logits : nullptr, rows * vocabulary));
+      constexpr int N = WORD_ELEMENTS<T>;
+      bool words = wide(N, vocabulary, logits, d_logits);
+      auto kernel = training ? words ? cross_entropy_kernel<T, true, N> : cross_entropy_kernel<T, true, 1>
+                    : words ? cross_entropy_kernel<T, false, N>
+                             : cross_entropy_kernel<T, false, 1>;
+      run(device, kernel, shape, vocabulary, head->gradient_scale, view((const float *)logits, rows * vocabulary),
+          view(targets + first, rows), view(mask_tile, rows), view(nats, rows),
+          view(training ? (T *)d_logits : nullptr, rows * vocabulary));
     });
     run(device, add_losses_kernel, {"add_losses", 1, LOSS_THREADS, 0}, rows, view((const double *)nats, rows),
         view(mask_tile, rows), view(row_nats ? row_nats + first : nullptr, rows), view((const bad_id *)device->bad, 1),
@@ -85,7 +90,7 @@ void adamw_step(struct device *device, const struct adamw *adamw, const struct a
   for (int i = 0; i < count; i++) {
     const struct adamw_tensor &t = tensors[i];
     n.decay_factor = (float)(t.decay ? 1 - adamw->lr * adamw->weight_decay : 1);
-    bool by_four = wide(t.count, t.parameter, t.gradient, t.m, t.v);
+    bool by_four = wide(4, t.count, t.parameter, t.gradient, t.m, t.v);
     int64_t pieces = t.count / (by_four ? 4 : 1);
     run(device, by_four ? adamw_kernel<4> : adamw_kernel<1>, {"adamw", element_blocks(pieces), ELEMENT_THREADS, 0},
         pieces, n, view(t.parameter, t.count), view(t.gradient, t.count), view(t.m, t.count), view(t.v, t.count),

@@ -1,5 +1,5 @@
-// Cross-entropy of rows of float32 logits with its gradient: a block a row, three passes over it (maximum, sum,
-// gradient), which stay in L2 for the tiles that head.cuh makes.
+// Cross-entropy of rows of float32 logits with its gradient: a block a row, two passes over it (maximum and sum,
+// gradient), of which the second finds it in L2 for the tiles that head.cuh makes.
 #pragma once
 #include "kernels/cuda/embedding.cuh"
 
@@ -9,7 +9,7 @@ constexpr int LOSS_THREADS = 256;
 
 // nats [rows] = -ln softmax(logits)[target], 0 on masked rows. GRADIENT: d_logits = (softmax - onehot) *
 // gradient_scale, 0 on masked rows; for float32 it may be the logits themselves.
-template <class T, bool GRADIENT>
+template <class T, bool GRADIENT, int N>
 __global__ void __launch_bounds__(LOSS_THREADS)
     cross_entropy_kernel(int64_t vocabulary, float gradient_scale, device_pointer<const float> logits,
                          device_pointer<const int32_t> targets, device_pointer<const uint8_t> mask,
@@ -18,28 +18,39 @@ __global__ void __launch_bounds__(LOSS_THREADS)
   if (mask && !mask[row]) {
     if (threadIdx.x == 0) nats[row] = 0;
     if constexpr (GRADIENT)
-      for (int64_t i = threadIdx.x; i < vocabulary; i += LOSS_THREADS) d_logits[first + i] = from_float<T>(0.0f);
+      for (int64_t i = threadIdx.x * N; i < vocabulary; i += LOSS_THREADS * N)
+        store_floats<N>(d_logits, first + i, floats<N>{});
     return;
   }
   int32_t target = safe_id(targets[row], vocabulary);
   float target_logit = logits[first + target];
-  // A NaN may be missed by the maximum but not by the sum: the loss is then NaN.
-  float maximum = -INFINITY;
-  for (int64_t i = threadIdx.x; i < vocabulary; i += LOSS_THREADS) {
-    float x = logits[first + i];
-    maximum = x > maximum ? x : maximum;
+  // Each thread's maximum and the sum of powers below it. A NaN may be missed by the maximum but not by the sum: the
+  // loss is then NaN.
+  float maximum = -INFINITY, part = 0;
+  for (int64_t i = threadIdx.x * N; i < vocabulary; i += LOSS_THREADS * N) {
+    floats<N> x = load_floats<N>(logits, first + i);
+    float top = maximum;
+#pragma unroll
+    for (int j = 0; j < N; j++) top = fmaxf(top, x.at[j]);
+    if (top > maximum) {
+      part *= expf(maximum - top);
+      maximum = top;
+    }
+    float base = maximum > -INFINITY ? maximum : 0.0f;
+#pragma unroll
+    for (int j = 0; j < N; j++) part += expf(x.at[j] - base);
   }
-  maximum = block_max<LOSS_THREADS, 0>(maximum);
-  float part = 0;
-  for (int64_t i = threadIdx.x; i < vocabulary; i += LOSS_THREADS) part += expf(logits[first + i] - maximum);
-  double total = block_sum<double, LOSS_THREADS, 1>(part);
-  if (threadIdx.x == 0) nats[row] = log(total) + maximum - target_logit;
+  float largest = block_max<LOSS_THREADS, 0>(maximum);
+  double total = block_sum<double, LOSS_THREADS, 1>(part * expf(maximum - largest));
+  if (threadIdx.x == 0) nats[row] = log(total) + largest - target_logit;
   if constexpr (GRADIENT) {
     float factor = (float)(gradient_scale / total);
-    for (int64_t i = threadIdx.x; i < vocabulary; i += LOSS_THREADS) {
-      float d = expf(logits[first + i] - maximum) * factor;
-      if (i == target) d = (float)(gradient_scale * (exp((double)(target_logit - maximum)) / total - 1));
-      d_logits[first + i] = from_float<T>(d);
+    float of_target = (float)(gradient_scale * (exp((double)(target_logit - largest)) / total - 1));
+    for (int64_t i = threadIdx.x * N; i < vocabulary; i += LOSS_THREADS * N) {
+      floats<N> x = load_floats<N>(logits, first + i);
+#pragma unroll
+      for (int j = 0; j < N; j++) x.at[j] = i + j == target ? of_target : expf(x.at[j] - largest) * factor;
+      store_floats<N>(d_logits, first + i, x);
     }
   }
 }

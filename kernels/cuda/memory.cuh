@@ -148,12 +148,13 @@ bool download(struct device *device, void *to_host, const void *from, size_t byt
 
 template <class From, class To>
 void convert_as(struct device *device, int64_t count, const void *from, void *to) {
-  int64_t wide_count = wide(4, from, to) ? count / 4 * 4 : 0;
+  constexpr int N = 8;
+  int64_t wide_count = wide(N, N, from, to) ? count / N * N : 0;
   const From *source = (const From *)from;
   To *target = (To *)to;
   if (wide_count)
-    run(device, convert_kernel<From, To, 4>, {"convert", element_blocks(wide_count / 4), ELEMENT_THREADS, 0},
-        wide_count / 4, view(source, count), view(target, count));
+    run(device, convert_kernel<From, To, N>, {"convert", element_blocks(wide_count / N), ELEMENT_THREADS, 0},
+        wide_count / N, view(source, count), view(target, count));
   if (count > wide_count)
     run(device, convert_kernel<From, To, 1>, {"convert", element_blocks(count - wide_count), ELEMENT_THREADS, 0},
         count - wide_count, view(source + wide_count, count - wide_count),

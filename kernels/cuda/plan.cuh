@@ -3,6 +3,7 @@
 #include "kernels/cuda/device.cuh"
 #include "kernels/cuda/norm.cuh"
 #include "kernels/cuda/optimizer.cuh"
+#include "kernels/cuda/sort.cuh"
 
 namespace {
 
@@ -28,7 +29,16 @@ inline head_scratch head_scratch_of(int64_t rows, int64_t vocabulary, enum dtype
   return s;
 }
 inline size_t norm_scratch_bytes(int64_t rows, int64_t width) {
-  return (size_t)(ceil_div(rows, SCALE_ROWS) * width) * sizeof(float);
+  return (size_t)(ceil_div(rows, norm_part_rows(rows)) * width) * sizeof(float);
+}
+struct sort_scratch {  // byte offsets into the workspace
+  size_t orders[2], counts, end;
+};
+inline sort_scratch sort_scratch_of(int64_t rows) {
+  size_t order = aligned_bytes((size_t)rows * sizeof(int32_t));
+  sort_scratch s = {{0, order}, 2 * order, 0};
+  s.end = s.counts + aligned_bytes((size_t)(ceil_div(rows, SORT_THREADS) * SORT_DIGITS) * sizeof(int32_t));
+  return s;
 }
 inline size_t square_scratch_bytes(int64_t count) { return (size_t)ceil_div(count, SQUARE_BLOCK) * sizeof(double); }
 inline size_t attention_scratch_bytes(int64_t rows, int64_t heads) { return (size_t)(rows * heads) * sizeof(float); }
@@ -44,6 +54,7 @@ size_t workspace_bytes(const struct device *, enum op_kind kind, const struct op
     case OP_OPTIMIZER:
       return square_scratch_bytes(shape->rows);
     case OP_EMBEDDING:
+      return shape->training && shape->vocabulary > SORT_VOCABULARY ? sort_scratch_of(shape->rows).end : 0;
     case OP_QKV:
     case OP_SWIGLU:
     case OP_LINEAR:

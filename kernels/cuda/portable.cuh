@@ -157,8 +157,8 @@ __device__ __forceinline__ uint32_t bfloat16_pair(float low, float high) {
   return (uint32_t)bfloat16_bits(high) << 16 | bfloat16_bits(low);
 }
 
-// N adjacent elements as floats, in as few accesses as may be: N 1 takes any address, larger N need one that is a
-// multiple of the N elements' size.
+// N adjacent elements as floats, in as few accesses as may be: N 1 takes any address, N 4 words of 16 or 8 bytes, N 8
+// words of 16.
 template <int N>
 struct floats {
   float at[N];
@@ -189,14 +189,29 @@ __device__ __forceinline__ floats<N> load_floats(device_pointer<const bfloat16> 
   if constexpr (N == 1) {
     values.at[0] = to_float(p[i]);
   } else {
-    static_assert(N % 4 == 0, "words of 8 bytes");
+    static_assert(N % 4 == 0, "words of 8 or 16 bytes");
+    uint32_t words[N / 2];
+    if constexpr (N % 8 == 0) {
 #pragma unroll
-    for (int part = 0; part < N; part += 4) {
-      uint2 word = load_word<uint2>(p, i + part);
-      values.at[part] = __uint_as_float(word.x << 16);
-      values.at[part + 1] = __uint_as_float(word.x & 0xffff0000u);
-      values.at[part + 2] = __uint_as_float(word.y << 16);
-      values.at[part + 3] = __uint_as_float(word.y & 0xffff0000u);
+      for (int part = 0; part < N / 8; part++) {
+        uint4 word = load_word<uint4>(p, i + part * 8);
+        words[part * 4] = word.x;
+        words[part * 4 + 1] = word.y;
+        words[part * 4 + 2] = word.z;
+        words[part * 4 + 3] = word.w;
+      }
+    } else {
+#pragma unroll
+      for (int part = 0; part < N / 4; part++) {
+        uint2 word = load_word<uint2>(p, i + part * 4);
+        words[part * 2] = word.x;
+        words[part * 2 + 1] = word.y;
+      }
+    }
+#pragma unroll
+    for (int pair = 0; pair < N / 2; pair++) {
+      values.at[pair * 2] = __uint_as_float(words[pair] << 16);
+      values.at[pair * 2 + 1] = __uint_as_float(words[pair] & 0xffff0000u);
     }
   }
   return values;
@@ -218,13 +233,24 @@ __device__ __forceinline__ void store_floats(device_pointer<bfloat16> p, int64_t
   if constexpr (N == 1) {
     p[i] = from_float<bfloat16>(values.at[0]);
   } else {
+    uint32_t words[N / 2];
 #pragma unroll
-    for (int part = 0; part < N; part += 4)
-      store_word(p, i + part,
-                 uint2{bfloat16_pair(values.at[part], values.at[part + 1]),
-                       bfloat16_pair(values.at[part + 2], values.at[part + 3])});
+    for (int pair = 0; pair < N / 2; pair++) words[pair] = bfloat16_pair(values.at[pair * 2], values.at[pair * 2 + 1]);
+    if constexpr (N % 8 == 0) {
+#pragma unroll
+      for (int part = 0; part < N / 8; part++)
+        store_word(p, i + part * 8,
+                   uint4{words[part * 4], words[part * 4 + 1], words[part * 4 + 2], words[part * 4 + 3]});
+    } else {
+#pragma unroll
+      for (int part = 0; part < N / 4; part++) store_word(p, i + part * 4, uint2{words[part * 2], words[part * 2 + 1]});
+    }
   }
 }
+
+// Elements of a type in 16 bytes: what a thread takes at once where widths and addresses allow it.
+template <class T>
+constexpr int WORD_ELEMENTS = 16 / (int)sizeof(T);
 
 // Sums and maxima over a warp, the same in all lanes, in an order that only depends on the lanes.
 template <class T>

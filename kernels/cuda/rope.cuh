@@ -1,5 +1,5 @@
 // The split of a QKV product into heads with rotary positions, and its transpose: a thread per pair of elements that
-// turn together.
+// turn together, N pairs at a time.
 #pragma once
 #include "kernels/cuda/c_headers.h"
 #include "kernels/cuda/elementwise.cuh"
@@ -7,14 +7,14 @@
 namespace {
 
 // qkv [rows, (heads + 2 kv_heads) * head_dim] to q, k, v in attention's layout; FORWARD false: the other way.
-template <class T, bool FORWARD>
+template <class T, bool FORWARD, int N>
 __global__ void __launch_bounds__(ELEMENT_THREADS)
     qkv_kernel(struct attention shape, device_pointer<T> qkv, device_pointer<const float> table, device_pointer<T> q,
                device_pointer<T> k, device_pointer<T> v) {
-  int64_t dim = shape.head_dim, half = dim / 2, all_heads = shape.heads + 2 * shape.kv_heads;
-  int64_t pairs = shape.sequences * shape.context * all_heads * half;
-  for (int64_t pair = first_piece(); pair < pairs; pair += piece_stride()) {
-    int64_t i = pair % half, head = pair / half % all_heads, row = pair / half / all_heads;
+  int64_t dim = shape.head_dim, half = dim / 2, all_heads = shape.heads + 2 * shape.kv_heads, per_head = half / N;
+  int64_t pieces = shape.sequences * shape.context * all_heads * per_head;
+  for (int64_t piece = first_piece(); piece < pieces; piece += piece_stride()) {
+    int64_t i = piece % per_head * N, head = piece / per_head % all_heads, row = piece / per_head / all_heads;
     int64_t sequence = row / shape.context, position = row % shape.context;
     int64_t packed = (row * all_heads + head) * dim + i;
     bool query = head < shape.heads, turned = head < shape.heads + shape.kv_heads;
@@ -22,20 +22,23 @@ __global__ void __launch_bounds__(ELEMENT_THREADS)
     int64_t member = query ? head : turned ? head - shape.heads : head - shape.heads - shape.kv_heads;
     int64_t split = ((sequence * count + member) * shape.context + position) * dim + i;
     device_pointer<T> part = query ? q : turned ? k : v;
-    float cosine = 1, sine = 0;
+    device_pointer<const T> from = FORWARD ? qkv : part;
+    int64_t at = FORWARD ? packed : split;
+    floats<N> a = load_floats<N>(from, at), b = load_floats<N>(from, at + half);
     if (turned) {
-      cosine = table[position * dim + i];
-      sine = table[position * dim + half + i];
+      floats<N> cosine = load_floats<N>(table, position * dim + i);
+      floats<N> sine = load_floats<N>(table, position * dim + half + i);
+#pragma unroll
+      for (int j = 0; j < N; j++) {
+        float s = FORWARD ? sine.at[j] : -sine.at[j], first = a.at[j];
+        a.at[j] = first * cosine.at[j] - b.at[j] * s;
+        b.at[j] = b.at[j] * cosine.at[j] + first * s;
+      }
     }
-    if constexpr (FORWARD) {
-      float a = to_float((T)qkv[packed]), b = to_float((T)qkv[packed + half]);
-      part[split] = from_float<T>(a * cosine - b * sine);
-      part[split + half] = from_float<T>(b * cosine + a * sine);
-    } else {
-      float a = to_float((T)part[split]), b = to_float((T)part[split + half]);
-      qkv[packed] = from_float<T>(a * cosine + b * sine);
-      qkv[packed + half] = from_float<T>(b * cosine - a * sine);
-    }
+    device_pointer<T> to = FORWARD ? part : qkv;
+    at = FORWARD ? split : packed;
+    store_floats<N>(to, at, a);
+    store_floats<N>(to, at + half, b);
   }
 }
 

@@ -55,6 +55,11 @@ static void rmsnorm(void) {
     norm_case(3, 33, dtype, true);
     norm_case(70, 48, dtype, false);
     norm_case(9, 250, dtype, true);
+    // The teams of backward: registers of a warp, of a block, and the two passes of wider rows.
+    norm_case(19, 264, dtype, true);
+    norm_case(9, 1025, dtype, false);
+    norm_case(2, 2056, dtype, true);
+    norm_case(3, 8200, dtype, true);
   }
 }
 
@@ -100,7 +105,7 @@ static void embedding_case(int64_t rows, int64_t width, int64_t vocabulary) {
   double *summed = calloc((size_t)(vocabulary * width), sizeof *summed);
   for (int64_t i = 0; i < d_table.count; i++) summed[i] = d_table.values[i];
   for (int64_t row = 0; row < rows; row++) {
-    tokens[row] = (int32_t)(row * row % vocabulary);
+    tokens[row] = (int32_t)(row * row * (row % 3 ? 1 : vocabulary / 5) % vocabulary);
     for (int64_t i = 0; i < width; i++) {
       gathered[row * width + i] = table.values[tokens[row] * width + i];
       summed[tokens[row] * width + i] += d_residual.values[row * width + i];
@@ -108,6 +113,8 @@ static void embedding_case(int64_t rows, int64_t width, int64_t vocabulary) {
   }
   void *ids[2];
   both_upload(ids, tokens, (size_t)rows * sizeof *tokens);
+  workspaces_for(OP_EMBEDDING,
+                 (struct op_shape){.rows = rows, .width = width, .vocabulary = vocabulary, .training = true});
   for (int s = 0; s < 2; s++) {
     ops[s]->embedding_forward(device[s], rows, width, vocabulary, ids[s], table.data[s], residual.data[s]);
     ops[s]->embedding_backward(device[s], rows, width, vocabulary, ids[s], d_residual.data[s], d_table.data[s]);
@@ -122,6 +129,10 @@ static void embedding_case(int64_t rows, int64_t width, int64_t vocabulary) {
 static void embedding(void) {
   embedding_case(50, 19, 7);
   embedding_case(301, 36, 12);
+  // By sorting: tokens in one, two and three digits, tokens many times and once.
+  embedding_case(700, 5, 2100);
+  embedding_case(1, 3, 70000);
+  embedding_case(513, 3, 70000);
 }
 
 static void attention_case(struct attention shape) {
@@ -243,6 +254,7 @@ static void rotary(void) {
     rotary_case((struct attention){1, 1, 1, 1, 2, dtype});
     rotary_case((struct attention){2, 5, 4, 2, 6, dtype});
     rotary_case((struct attention){3, 9, 3, 1, 64, dtype});
+    rotary_case((struct attention){1, 3, 2, 1, 24, dtype});
   }
 }
 

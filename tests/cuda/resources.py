@@ -8,8 +8,8 @@ import sys
 HOT = ["adamw_kernel", "add_losses_kernel", "add_rows_kernel", "attention_dots_kernel", "attention_forward_kernel",
        "attention_key_gradient_kernel", "attention_mma_dots_kernel", "attention_mma_forward_kernel",
        "attention_mma_key_gradient_kernel", "attention_mma_query_gradient_kernel", "attention_query_gradient_kernel", "check_ids_kernel", "convert_kernel",
-       "cross_entropy_kernel", "embedding_backward_kernel", "embedding_forward_kernel", "qkv_kernel",
-       "rmsnorm_backward_kernel", "rmsnorm_forward_kernel", "rmsnorm_scale_kernel", "square_sum_kernel",
+       "cross_entropy_kernel", "embedding_add_kernel", "embedding_backward_kernel", "embedding_forward_kernel", "qkv_kernel",
+       "rmsnorm_backward_kernel", "rmsnorm_backward_wide_kernel", "rmsnorm_forward_kernel", "rmsnorm_scale_kernel", "sort_count_kernel", "sort_move_kernel", "sort_scan_kernel", "square_sum_kernel",
        "swiglu_backward_kernel", "swiglu_forward_kernel"]
 
 
