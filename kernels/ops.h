@@ -171,6 +171,17 @@ struct ops {
   size_t (*workspace_bytes)(const struct device *device, enum op_kind kind, const struct op_shape *shape);
   void (*set_workspace)(struct device *device, void *memory, size_t bytes);
 
+  // --- repeated work -------------------------------------------------------------------------------------------------
+  // All three may be NULL: a backend that gains nothing by it. Between repeat_begin and repeat_end stand calls that are
+  // made again and again, such as a training step: each time the same entries in the same order, with the same shapes
+  // and addresses of device memory. Only the bytes of uploads, a head's gradient_scale and the numbers of `adamw` may
+  // differ; nothing in between downloads, allocates or waits. The backend may record the sequence and issue it as one
+  // piece of work; a call that differs from what it recorded is the device's failure. One sequence at a time:
+  // repeat_forget ends it, before any memory that it uses is freed.
+  void (*repeat_begin)(struct device *device);
+  void (*repeat_end)(struct device *device);
+  void (*repeat_forget)(struct device *device);
+
   // --- weights -------------------------------------------------------------------------------------------------------
   // Device bytes that a prepared weight keeps beside its master (packed, quantized, laid out; may be 0).
   size_t (*weight_bytes)(const struct device *device, const struct weight_description *description);

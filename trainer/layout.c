@@ -168,8 +168,8 @@ static void carve_shared(struct carver *carver, const struct sizes *s, struct mo
   m->targets = take(carver, rows * (int64_t)sizeof *m->targets);
   m->mask = take(carver, rows * (int64_t)sizeof *m->mask);
   m->row_nats = take(carver, rows * (int64_t)sizeof *m->row_nats);
-  m->loss_sums = take(carver, (MODEL_LOSS_SLOTS + 1) * (int64_t)sizeof *m->loss_sums);
-  m->square_sums = take(carver, MODEL_LOSS_SLOTS * (int64_t)sizeof *m->square_sums);
+  m->loss_sums = take(carver, (MODEL_STEP_SLOT + 1) * (int64_t)sizeof *m->loss_sums);
+  m->square_sums = take(carver, (MODEL_STEP_SLOT + 1) * (int64_t)sizeof *m->square_sums);
   if (m->use == MODEL_EVALUATE) return;
   m->d_branch = take(carver, s->narrow);
   m->d_x = take(carver, s->narrow);

@@ -91,6 +91,7 @@ void model_free(struct model *m) {
   if (!m) return;
   struct error ignored = {0};
   m->ops->synchronize(m->device, &ignored);
+  if (m->ops->repeat_forget) m->ops->repeat_forget(m->device);
   for (int64_t l = 0; m->weights && l < m->config.model.layers; l++) {
     struct weight *all[] = {m->weights[l].qkv, m->weights[l].output, m->weights[l].gate_up, m->weights[l].down};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
@@ -217,13 +218,20 @@ void model_update(struct model *m, double lr, int64_t step, int slot) {
   model_prepare(m, step + 1);
 }
 
+// Every step is the same sequence of calls, its sums always at the same place, so that a backend may repeat it as one;
+// formats draw from the step's number in more places than a repeated sequence lets change.
 void model_step(struct model *m, const struct token_batch *batch, int64_t targets, double lr, int64_t step, int slot) {
+  bool repeated = m->ops->repeat_begin && format_is_none(m->config.parsed_format);
+  if (repeated) m->ops->repeat_begin(m->device);
   for (int64_t row = 0; row < batch->rows; row += m->rows) {
     struct token_batch micro = {m->rows, batch->tokens + row, batch->targets + row,
                                 batch->mask ? batch->mask + row : NULL};
-    model_gradient(m, &micro, 1 / (double)targets, row, row == 0, slot);
+    model_gradient(m, &micro, 1 / (double)targets, row, row == 0, MODEL_STEP_SLOT);
   }
-  model_update(m, lr, step, slot);
+  model_update(m, lr, step, MODEL_STEP_SLOT);
+  if (repeated) m->ops->repeat_end(m->device);
+  m->ops->copy(m->device, &m->loss_sums[slot], &m->loss_sums[MODEL_STEP_SLOT], sizeof *m->loss_sums);
+  m->ops->copy(m->device, &m->square_sums[slot], &m->square_sums[MODEL_STEP_SLOT], sizeof *m->square_sums);
 }
 
 bool model_results(struct model *m, int count, struct loss_sum *sums, double *square_sums, struct error *error) {
@@ -234,7 +242,7 @@ bool model_results(struct model *m, int count, struct loss_sum *sums, double *sq
 bool model_evaluate(struct model *m, const struct token_batch *batch, struct loss_sum *sum, float *row_nats,
                     struct error *error) {
   const uint8_t *mask = upload(m, batch);
-  struct loss_sum *slot = &m->loss_sums[MODEL_LOSS_SLOTS], found;
+  struct loss_sum *slot = &m->loss_sums[MODEL_EVALUATION_SLOT], found;
   m->ops->upload(m->device, slot, sum, sizeof *sum);
   blocks_forward(m, batch->rows, 0);
   struct head head = {.weight = m->head, .rows = batch->rows, .dtype = m->dtype};

@@ -71,15 +71,18 @@ struct model {
   void *branch, *d_branch, *qkv, *hidden;  // scratch within a block; hidden [rows, mlp_width]
   void *d_x, *d_o, *d_q, *d_k, *d_v;
   float *d_residual;
-  int32_t *tokens, *targets;   // [rows]
-  uint8_t *mask;               // [rows]
-  float *row_nats;             // [rows]
-  struct loss_sum *loss_sums;  // [MODEL_LOSS_SLOTS] of training steps, and one more for evaluations
-  double *square_sums;         // [MODEL_LOSS_SLOTS]
+  int32_t *tokens, *targets;  // [rows]
+  uint8_t *mask;              // [rows]
+  float *row_nats;            // [rows]
+  struct loss_sum
+      *loss_sums;       // [MODEL_LOSS_SLOTS] of training steps, one more for evaluations, one for the step itself
+  double *square_sums;  // [MODEL_LOSS_SLOTS], and one for the step itself
 };
 
 // Training steps whose losses wait on the device until somebody asks for them.
 #define MODEL_LOSS_SLOTS 64
+#define MODEL_EVALUATION_SLOT MODEL_LOSS_SLOTS
+#define MODEL_STEP_SLOT (MODEL_LOSS_SLOTS + 1)
 
 // Makes a model for micro-batches of batch_tokens / accumulation tokens. Parameters are not set (model_initialise or
 // checkpoint_load does). NULL and an error when the device cannot do these shapes, or lacks the memory.

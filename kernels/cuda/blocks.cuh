@@ -84,21 +84,19 @@ void rmsnorm_backward(struct device *device, int64_t rows, int64_t width, enum d
   float *partial = (float *)scratch(device, norm_scratch_bytes(rows, width), "RMSNorm's backward pass");
   if (!partial) return;
   int64_t part_rows = norm_part_rows(rows), parts = ceil_div(rows, part_rows);
-  bool fused = width <= NORM_FUSED_WIDTH;
   with_dtype(dtype, [&](auto element) {
     using T = decltype(element);
     constexpr int N = WORD_ELEMENTS<T>;
     bool words = wide(N, width, residual, scale, d_y, d_residual_out, d_residual_in, d_branch);
-    if (fused) {
+    if (words && width <= NORM_FUSED_WIDTH) {
       launch_shape shape = {"rmsnorm_backward", (unsigned)parts, NORM_THREADS, 0};
       with_norm_team(width, [&](auto team, auto elements) {
         constexpr int TEAM = decltype(team)::value, ELEMENTS = decltype(elements)::value;
         shape.shared_bytes = norm_shared_bytes<TEAM>(width);
-        run(device,
-            words ? rmsnorm_backward_kernel<T, N, TEAM, ELEMENTS> : rmsnorm_backward_kernel<T, 1, TEAM, ELEMENTS>,
-            shape, rows, width, part_rows, 1.0f / (float)width, view(residual, rows * width), view(inverse_rms, rows),
-            view(scale, width), view((const T *)d_y, rows * width), view(d_residual_out, rows * width),
-            view(d_residual_in, rows * width), view((T *)d_branch, rows * width), view(partial, parts * width));
+        run(device, rmsnorm_backward_kernel<T, N, TEAM, ELEMENTS>, shape, rows, width, part_rows, 1.0f / (float)width,
+            view(residual, rows * width), view(inverse_rms, rows), view(scale, width),
+            view((const T *)d_y, rows * width), view(d_residual_out, rows * width), view(d_residual_in, rows * width),
+            view((T *)d_branch, rows * width), view(partial, parts * width));
       });
       return;
     }

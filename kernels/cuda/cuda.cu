@@ -26,6 +26,9 @@ constexpr struct ops make_ops(const char *name) {
   ops.convert = convert;
   ops.workspace_bytes = workspace_bytes;
   ops.set_workspace = set_workspace;
+  ops.repeat_begin = repeat_begin;
+  ops.repeat_end = repeat_end;
+  ops.repeat_forget = repeat_forget;
   ops.weight_bytes = weight_bytes;
   ops.weight_create = weight_create;
   ops.weight_free = weight_free;

@@ -5,6 +5,35 @@
 #include "kernels/cuda/library.cuh"
 
 struct gemm_plan;
+
+// A repeated sequence of calls (ops->repeat_begin); see repeat.cuh.
+enum repeat_mode { REPEAT_NONE, REPEAT_COUNTING, REPEAT_RECORDING, REPEAT_REPLAYING };
+struct repeat_instance {
+  cudaGraphExec_t graph;  // null: not recorded yet
+  cudaEvent_t done;       // of the last time it ran
+  char *staged;           // host memory that the graph's uploads read
+};
+struct repeat {
+  bool enabled;
+  repeat_mode mode;
+  int64_t rounds;                  // begun since the last repeat_forget
+  uint64_t calls, expected_calls;  // what the sequence is, as one number, to find a call that differs
+  size_t staged_bytes, staged_end;
+  repeat_instance instances[2];  // one runs while the host fills the other
+};
+
+// Numbers that change from step to step: kernels read them from device memory, so that a recorded step is any step.
+struct adamw_numbers {
+  double gradient_scale, clip_norm;
+  // Bias corrections are folded in: step_size = lr / (1 - beta1^step), inverse_correction2 = 1 / sqrt(1 - beta2^step),
+  // decay_factor = 1 - lr * weight_decay.
+  float beta1, rest1, beta2, rest2, step_size, inverse_correction2, eps, decay_factor;
+};
+struct step_numbers {
+  adamw_numbers adamw;
+  float head_gradient_scale;
+};
+
 struct device {
   int number;
   struct cudaDeviceProp properties;
@@ -14,7 +43,9 @@ struct device {
   struct gemm_plan *plans;   // by shape, made when first asked for
   void *products_workspace;  // PRODUCTS_WORKSPACE bytes
   bad_id *bad;               // device memory
-  void *workspace;           // the caller's
+  step_numbers *numbers;     // device memory
+  struct repeat repeat;
+  void *workspace;  // the caller's
   size_t workspace_bytes;
   struct error error;  // the first failure; later entries do nothing
 };
@@ -41,11 +72,50 @@ inline bool check(struct device *device, cudaError_t status, const char *what) {
   return error_set(&device->error, EXIT_ENVIRONMENT, "the GPU failed in %s: %s", what, cudaGetErrorString(status));
 }
 
+// --- calls of a repeated sequence ------------------------------------------------------------------------------------
+inline void repeat_note(struct repeat *r, uint64_t value) { r->calls = (r->calls ^ value) * 0x9E3779B97F4A7C15u + 1; }
+template <class T>
+uint64_t argument_bits(const T &argument) {
+  // Structures repeat what shapes and addresses say.
+  if constexpr (std::is_integral_v<T> || std::is_enum_v<T>)
+    return (uint64_t)argument;
+  else
+    return argument_address(argument);
+}
+// Whether a call is to be made: not while a recorded sequence is replayed, which makes it itself. Notes what it is.
+template <class... A>
+bool issue(struct device *device, const A &...arguments) {
+  if (!going(device)) return false;
+  if (device->repeat.mode == REPEAT_NONE) return true;
+  (repeat_note(&device->repeat, argument_bits(arguments)), ...);
+  return device->repeat.mode != REPEAT_REPLAYING;
+}
+
 template <class... P, class... A>
 void run(struct device *device, void (*kernel)(P...), const launch_shape &shape, A... arguments) {
-  if (!going(device)) return;
+  if (!issue(device, (const void *)kernel, shape.grid.x, shape.grid.y, arguments...)) return;
   launch(kernel, shape, device->stream, arguments...);
   check(device, cudaGetLastError(), shape.name);
+}
+
+// Bytes of the host to device memory, in the stream's order; the host's memory is free again at once. In a repeated
+// sequence other bytes may come each time.
+inline void stage(struct device *device, void *to, const void *from_host, size_t bytes) {
+  struct repeat *r = &device->repeat;
+  bool made = issue(device, to, bytes);
+  if (!going(device) || !bytes) return;
+  if (r->mode == REPEAT_RECORDING || r->mode == REPEAT_REPLAYING) {
+    if (r->staged_end + bytes > r->staged_bytes) {
+      error_set(&device->error, EXIT_ENVIRONMENT, "a repeated step uploads more than the first time");
+      return;
+    }
+    char *staged = r->instances[r->rounds % 2].staged + r->staged_end;
+    std::memcpy(staged, from_host, bytes);
+    from_host = staged;
+  }
+  r->staged_end += aligned_bytes(bytes);
+  // From pageable memory this returns when the host's bytes have been taken.
+  if (made) check(device, cudaMemcpyAsync(to, from_host, bytes, cudaMemcpyHostToDevice, device->stream), "upload");
 }
 
 // The workspace, when it holds `bytes`; otherwise the device fails and NULL comes back.

@@ -19,6 +19,8 @@ void head_tiles(struct device *device, const struct head *head, const void *x, c
   if (!memory) return;
   run(device, check_ids_kernel, {"check_ids", 1, ID_THREADS, 0}, head->rows, view(targets, head->rows), vocabulary,
       (int)ID_TARGET, view(device->bad, 1));
+  if (training)
+    stage(device, &device->numbers->head_gradient_scale, &head->gradient_scale, sizeof head->gradient_scale);
   int64_t tile = head_tile_rows(head->rows, vocabulary);
   float *logits = (float *)memory;
   double *nats = (double *)(memory + offsets.nats);
@@ -38,9 +40,9 @@ void head_tiles(struct device *device, const struct head *head, const void *x, c
       auto kernel = training ? words ? cross_entropy_kernel<T, true, N> : cross_entropy_kernel<T, true, 1>
                     : words ? cross_entropy_kernel<T, false, N>
                              : cross_entropy_kernel<T, false, 1>;
-      run(device, kernel, shape, vocabulary, head->gradient_scale, view((const float *)logits, rows * vocabulary),
-          view(targets + first, rows), view(mask_tile, rows), view(nats, rows),
-          view(training ? (T *)d_logits : nullptr, rows * vocabulary));
+      run(device, kernel, shape, vocabulary, view((const float *)&device->numbers->head_gradient_scale, 1),
+          view((const float *)logits, rows * vocabulary), view(targets + first, rows), view(mask_tile, rows),
+          view(nats, rows), view(training ? (T *)d_logits : nullptr, rows * vocabulary));
     });
     run(device, add_losses_kernel, {"add_losses", 1, LOSS_THREADS, 0}, rows, view((const double *)nats, rows),
         view(mask_tile, rows), view(row_nats ? row_nats + first : nullptr, rows), view((const bad_id *)device->bad, 1),
@@ -87,14 +89,15 @@ void adamw_step(struct device *device, const struct adamw *adamw, const struct a
   n.step_size = (float)(adamw->lr / correction1);
   n.inverse_correction2 = (float)(1 / sqrt(correction2));
   n.eps = (float)adamw->eps;
+  n.decay_factor = (float)(1 - adamw->lr * adamw->weight_decay);
+  stage(device, &device->numbers->adamw, &n, sizeof n);
   for (int i = 0; i < count; i++) {
     const struct adamw_tensor &t = tensors[i];
-    n.decay_factor = (float)(t.decay ? 1 - adamw->lr * adamw->weight_decay : 1);
     bool by_four = wide(4, t.count, t.parameter, t.gradient, t.m, t.v);
     int64_t pieces = t.count / (by_four ? 4 : 1);
     run(device, by_four ? adamw_kernel<4> : adamw_kernel<1>, {"adamw", element_blocks(pieces), ELEMENT_THREADS, 0},
-        pieces, n, view(t.parameter, t.count), view(t.gradient, t.count), view(t.m, t.count), view(t.v, t.count),
-        view(square_sum, 1));
+        pieces, t.decay, view((const adamw_numbers *)&device->numbers->adamw, 1), view(t.parameter, t.count),
+        view(t.gradient, t.count), view(t.m, t.count), view(t.v, t.count), view(square_sum, 1));
   }
 }
 

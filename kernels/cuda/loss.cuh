@@ -1,7 +1,7 @@
 // Cross-entropy of rows of float32 logits with its gradient: a block a row, two passes over it (maximum and sum,
 // gradient), of which the second finds it in L2 for the tiles that head.cuh makes.
 #pragma once
-#include "kernels/cuda/embedding.cuh"
+#include "kernels/cuda/device.cuh"
 
 namespace {
 
@@ -11,7 +11,7 @@ constexpr int LOSS_THREADS = 256;
 // gradient_scale, 0 on masked rows; for float32 it may be the logits themselves.
 template <class T, bool GRADIENT, int N>
 __global__ void __launch_bounds__(LOSS_THREADS)
-    cross_entropy_kernel(int64_t vocabulary, float gradient_scale, device_pointer<const float> logits,
+    cross_entropy_kernel(int64_t vocabulary, device_pointer<const float> scale, device_pointer<const float> logits,
                          device_pointer<const int32_t> targets, device_pointer<const uint8_t> mask,
                          device_pointer<double> nats, device_pointer<T> d_logits) {
   int64_t row = blockIdx.x, first = row * vocabulary;
@@ -44,6 +44,7 @@ __global__ void __launch_bounds__(LOSS_THREADS)
   double total = block_sum<double, LOSS_THREADS, 1>(part * expf(maximum - largest));
   if (threadIdx.x == 0) nats[row] = log(total) + largest - target_logit;
   if constexpr (GRADIENT) {
+    float gradient_scale = scale[0];
     float factor = (float)(gradient_scale / total);
     float of_target = (float)(gradient_scale * (exp((double)(target_logit - largest)) / total - 1));
     for (int64_t i = threadIdx.x * N; i < vocabulary; i += LOSS_THREADS * N) {

@@ -2,6 +2,7 @@
 #pragma once
 #include "kernels/cuda/elementwise.cuh"
 #include "kernels/cuda/products.cuh"
+#include "kernels/cuda/repeat.cuh"
 
 namespace {
 
@@ -10,10 +11,12 @@ constexpr int MINIMUM_CAPABILITY = 80;  // major * 10 + minor: bfloat16 tensor c
 void close_device(struct device *device) {
   if (!device) return;
   if (device->stream) (void)cudaStreamSynchronize(device->stream);
+  repeat_forget(device);
   plans_free(device);
   if (device->products) device->library.destroy(device->products);
   if (device->products_workspace) (void)cudaFree(device->products_workspace);
   if (device->bad) (void)cudaFree(device->bad);
+  if (device->numbers) (void)cudaFree(device->numbers);
   if (device->stream) (void)cudaStreamDestroy(device->stream);
   library_close(&device->library);
   std::free(device);
@@ -58,9 +61,11 @@ bool kernels_fit(const struct device *device, struct error *error) {
 bool prepare_device(struct device *device, struct error *error) {
   cudaError_t status = cudaStreamCreate(&device->stream);
   if (status == cudaSuccess) status = cudaMalloc(&device->products_workspace, PRODUCTS_WORKSPACE);
-  void *bad = nullptr;
+  void *bad = nullptr, *numbers = nullptr;
   if (status == cudaSuccess) status = cudaMalloc(&bad, sizeof *device->bad);
+  if (status == cudaSuccess) status = cudaMalloc(&numbers, sizeof *device->numbers);
   device->bad = (bad_id *)bad;
+  device->numbers = (step_numbers *)numbers;
   if (status == cudaSuccess) status = cudaMemsetAsync(device->bad, 0, sizeof *device->bad, device->stream);
   if (status != cudaSuccess)
     return error_set(error, EXIT_ENVIRONMENT, "CUDA device %d cannot be used: %s", device->number,
@@ -76,6 +81,7 @@ bool prepare_device(struct device *device, struct error *error) {
 
 struct device *open_device(const struct device_options *options, struct error *error) {
   struct device *device = (struct device *)memory_get(sizeof *device);
+  repeat_open(device);
   if (find_device(device, options->number, error) && kernels_fit(device, error) && prepare_device(device, error))
     return device;
   close_device(device);
@@ -115,16 +121,14 @@ void free_memory(struct device *device, void *memory) {
 }
 
 void upload(struct device *device, void *to, const void *from_host, size_t bytes) {
-  if (!going(device) || !bytes) return;
-  // From pageable memory this returns when the host's bytes have been taken.
-  check(device, cudaMemcpyAsync(to, from_host, bytes, cudaMemcpyHostToDevice, device->stream), "upload");
+  stage(device, to, from_host, bytes);
 }
 void copy(struct device *device, void *to, const void *from, size_t bytes) {
-  if (!going(device) || !bytes) return;
+  if (!issue(device, to, from, bytes) || !bytes) return;
   check(device, cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, device->stream), "copy");
 }
 void clear(struct device *device, void *memory, size_t bytes) {
-  if (!going(device) || !bytes) return;
+  if (!issue(device, memory, bytes) || !bytes) return;
   check(device, cudaMemsetAsync(memory, 0, bytes, device->stream), "clear");
 }
 

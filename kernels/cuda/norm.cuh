@@ -1,6 +1,6 @@
 // RMSNorm with residual add, a warp a row. Backward reads everything once: a team of a warp or a block has a row in its
 // registers and sums the scale's gradient over its rows; add_rows adds the parts, so that all sums have a fixed order.
-// Rows of more than NORM_FUSED_WIDTH take two passes.
+// Rows of more than NORM_FUSED_WIDTH, or not in words of 16 bytes, take two passes.
 #pragma once
 #include "kernels/cuda/portable.cuh"
 
@@ -131,7 +131,7 @@ __global__ void __launch_bounds__(NORM_THREADS)
   }
 }
 
-// The same for wider rows, without the scale's gradient: a warp a row, read twice.
+// The same for other rows, without the scale's gradient: a warp a row, read twice.
 template <class T, int N>
 __global__ void __launch_bounds__(NORM_THREADS)
     rmsnorm_backward_wide_kernel(int64_t rows, int64_t width, float inverse_width, device_pointer<const float> residual,

@@ -1,5 +1,6 @@
 // The optimizer step and the gradient's norm.
 #pragma once
+#include "kernels/cuda/device.cuh"
 #include "kernels/cuda/elementwise.cuh"
 
 namespace {
@@ -30,16 +31,13 @@ __global__ void __launch_bounds__(SQUARE_THREADS)
   if (threadIdx.x == 0) sum[0] = accumulate ? sum[0] + total : total;
 }
 
-// Bias corrections are folded in: step_size = lr / (1 - beta1^step), inverse_correction2 = 1 / sqrt(1 - beta2^step),
-// decay_factor = 1 - lr * weight_decay.
-struct adamw_numbers {
-  double gradient_scale, clip_norm;
-  float beta1, rest1, beta2, rest2, step_size, inverse_correction2, eps, decay_factor;
-};
 template <int N>
 __global__ void __launch_bounds__(ELEMENT_THREADS)
-    adamw_kernel(int64_t pieces, adamw_numbers n, device_pointer<float> parameter, device_pointer<const float> gradient,
-                 device_pointer<float> m, device_pointer<float> v, device_pointer<const double> square_sum) {
+    adamw_kernel(int64_t pieces, bool decay, device_pointer<const adamw_numbers> numbers,
+                 device_pointer<float> parameter, device_pointer<const float> gradient, device_pointer<float> m,
+                 device_pointer<float> v, device_pointer<const double> square_sum) {
+  adamw_numbers n = numbers[0];
+  float decay_factor = decay ? n.decay_factor : 1.0f;
   // The clip factor is one for all: one thread's double arithmetic, not every thread's.
   shared_pointer<float> shared_factor = shared_array<float, 1, 0>();
   if (threadIdx.x == 0) {
@@ -60,8 +58,8 @@ __global__ void __launch_bounds__(ELEMENT_THREADS)
       float scaled = g.at[j] * factor;
       moment.at[j] = moment.at[j] * n.beta1 + scaled * n.rest1;
       square.at[j] = square.at[j] * n.beta2 + scaled * scaled * n.rest2;
-      p.at[j] = p.at[j] * n.decay_factor -
-                n.step_size * (moment.at[j] / (sqrtf(square.at[j]) * n.inverse_correction2 + n.eps));
+      p.at[j] =
+          p.at[j] * decay_factor - n.step_size * (moment.at[j] / (sqrtf(square.at[j]) * n.inverse_correction2 + n.eps));
     }
     store_floats<N>(m, piece * N, moment);
     store_floats<N>(v, piece * N, square);

@@ -15,6 +15,7 @@
 #include <cuda_bf16.h>
 #include <cuda_runtime.h>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 
 template <class T>
@@ -26,6 +27,15 @@ using shared_pointer = T *;
 template <class T>
 device_pointer<T> view(T *device, int64_t) {
   return device;
+}
+
+// Where a pointer among a kernel's arguments points to; 0 for what is none.
+template <class T>
+uint64_t argument_address(const T &argument) {
+  if constexpr (std::is_pointer_v<T>)
+    return reinterpret_cast<uint64_t>(argument);
+  else
+    return 0;
 }
 
 // A 4, 8 or 16 byte word V at element i: i must be a multiple of what makes it aligned.

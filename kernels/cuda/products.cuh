@@ -112,7 +112,7 @@ inline gemm_plan *plan_for(struct device *device, const gemm_shape &shape) {
 inline void multiply(struct device *device, const gemm_shape &shape, const void *a, const void *b, void *d,
                      bool accumulate) {
   gemm_plan *plan = plan_for(device, shape);
-  if (!plan) return;
+  if (!plan || !issue(device, plan, a, b, d, accumulate)) return;
   float one = 1, keep = accumulate ? 1.0f : 0.0f;
   cublasStatus_t status =
       device->library.multiply(device->products, plan->description, &one, a, plan->a, b, plan->b, &keep, d, plan->d, d,

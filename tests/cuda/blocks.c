@@ -57,8 +57,9 @@ static void rmsnorm(void) {
     norm_case(9, 250, dtype, true);
     // The teams of backward: registers of a warp, of a block, and the two passes of wider rows.
     norm_case(19, 264, dtype, true);
-    norm_case(9, 1025, dtype, false);
+    norm_case(9, 1032, dtype, false);
     norm_case(2, 2056, dtype, true);
+    norm_case(70, 8, dtype, true);
     norm_case(3, 8200, dtype, true);
   }
 }

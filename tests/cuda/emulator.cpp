@@ -382,6 +382,53 @@ void streams() {
   CHECK(cudaFree(&value) == cudaErrorInvalidValue);
 }
 
+__global__ void add_from(device_pointer<const float> from, device_pointer<float> to) {
+  to[threadIdx.x] += from[threadIdx.x];
+}
+// What is captured is not done before the graph is launched, and then each time with what stands in memory.
+void graphs() {
+  fixture f;
+  f.write_all();
+  void *pinned = nullptr;
+  float got = 0, pageable[32] = {};
+  cudaGraph_t graph = nullptr;
+  cudaGraphExec_t program = nullptr;
+  CHECK(cudaMallocHost(&pinned, 32 * sizeof(float)) == cudaSuccess);
+  float *source = static_cast<float *>(pinned);
+  for (int i = 0; i < 32; i++) source[i] = 1;
+  CHECK(cudaStreamBeginCapture(f.stream, cudaStreamCaptureModeThreadLocal) == cudaSuccess);
+  cudaMemcpyAsync(f.memory, pinned, 32 * sizeof(float), cudaMemcpyHostToDevice, f.stream);
+  launch(add_from, {"add", 1, 32, 0}, f.stream, view((const float *)f.data(), 32), view(f.data() + 32, 32));
+  CHECK(cudaStreamEndCapture(f.stream, &graph) == cudaSuccess);
+  CHECK(cudaGraphInstantiate(&program, graph, 0) == cudaSuccess && cudaGraphDestroy(graph) == cudaSuccess);
+  auto sum = [&] {
+    cudaMemcpyAsync(&got, f.data() + 40, sizeof got, cudaMemcpyDeviceToHost, f.stream);
+    return got;
+  };
+  CHECK(sum() == 0);
+  CHECK(cudaGraphLaunch(program, f.stream) == cudaSuccess && sum() == 1);
+  for (int i = 0; i < 32; i++) source[i] = 10;
+  CHECK(cudaGraphLaunch(program, f.stream) == cudaSuccess && sum() == 11);
+  CHECK(cudaGraphExecDestroy(program) == cudaSuccess);
+  CHECK(cudaGraphLaunch(program, f.stream) == cudaErrorInvalidValue);
+  forget_error();
+  void *memory = nullptr;
+  auto refused = [&](const char *what) {
+    const char *text = cudaGetErrorString(cudaGetLastError());
+    if (!CHECK(cudaGetLastError() == cudaErrorStreamCaptureUnsupported && strstr(text, what))) printf("# %s\n", text);
+    forget_error();
+  };
+  CHECK(cudaStreamBeginCapture(f.stream, cudaStreamCaptureModeThreadLocal) == cudaSuccess);
+  cudaMemcpyAsync(f.memory, pageable, sizeof pageable, cudaMemcpyHostToDevice, f.stream);
+  refused("pageable memory");
+  cudaMalloc(&memory, 64);
+  refused("cudaMalloc");
+  cudaStreamSynchronize(f.stream);
+  refused("cudaStreamSynchronize");
+  CHECK(cudaStreamEndCapture(f.stream, &graph) == cudaSuccess && cudaGraphDestroy(graph) == cudaSuccess);
+  CHECK(cudaFreeHost(pinned) == cudaSuccess);
+}
+
 }  // namespace
 
 int main() {
@@ -396,5 +443,6 @@ int main() {
   RUN(matrices);
   RUN(asynchronous_copies);
   RUN(streams);
+  RUN(graphs);
   return check_end();
 }

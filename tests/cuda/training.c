@@ -2,6 +2,7 @@
 // together.
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "tests/check.h"
 #include "trainer/model.h"
@@ -49,7 +50,7 @@ static void batch_of(int step, int32_t *tokens, int32_t *targets, uint8_t *mask)
       int at = sequence * CONTEXT + i;
       tokens[at] = b;
       targets[at] = next;
-      mask[at] = at % 7 != 3;
+      mask[at] = at % 7 != 3 && at % 5 != step;
       a = b;
       b = next;
     }
@@ -73,13 +74,15 @@ static void train(const char *backend, const struct run_config *c, int steps, do
     int64_t counted = 0;
     for (int i = 0; i < ROWS; i++) counted += mask[i];
     struct token_batch batch = {ROWS, tokens, targets, mask};
-    model_step(model, &batch, counted, c->train.lr, step, 0);
-    struct loss_sum sum;
-    double square;
-    if (!CHECK(model_results(model, 1, &sum, &square, &error))) {
+    model_step(model, &batch, counted, c->train.lr * (1 - 0.01 * step), step, step % 3);
+    struct loss_sum sums[3], sum;
+    double squares[3], square;
+    if (!CHECK(model_results(model, step % 3 + 1, sums, squares, &error))) {
       printf("# step %d: %s\n", step, error.text);
       exit(1);
     }
+    sum = sums[step % 3];
+    square = squares[step % 3];
     losses[step] = sum.nats / (double)sum.targets;
     norms[step] = sqrt(square);
   }
@@ -124,9 +127,56 @@ static void same_bits(void) {
   CHECK(memcmp(norms[0], norms[1], sizeof norms[0]) == 0);
 }
 
+#if !defined(TEST_ON_GPU)
+extern unsigned long long isoloss_emulator_graph_launches(void);
+#else
+static unsigned long long isoloss_emulator_graph_launches(void) { return 0; }
+#endif
+
+// Steps recorded once and replayed give the bits of steps run call by call, with learning rates, masks (and so gradient
+// scales) and batches that change, over several micro-batches.
+static void graphs(void) {
+  enum { SOME = 20 };
+  double losses[2][SOME], norms[2][SOME];
+  unsigned long long launches[3];
+  struct run_config c = configuration("bfloat16", "none");
+  for (int off = 0; off < 2; off++) {
+    setenv("ISOLOSS_GRAPHS", off ? "off" : "on", 1);
+    launches[off] = isoloss_emulator_graph_launches();
+    train(TEST_BACKEND, &c, SOME, losses[off], norms[off]);
+  }
+  launches[2] = isoloss_emulator_graph_launches();
+  unsetenv("ISOLOSS_GRAPHS");
+  CHECK(memcmp(losses[0], losses[1], sizeof losses[0]) == 0);
+  CHECK(memcmp(norms[0], norms[1], sizeof norms[0]) == 0);
+  CHECK(strcmp(TEST_BACKEND, "cuda") == 0 || (launches[1] - launches[0] == SOME - 1 && launches[2] == launches[1]));
+}
+
+// A sequence that changes is found, before anything of it is done.
+static void changed_sequence(void) {
+  struct error error = {0};
+  struct device_options options = {.threads = 1};
+  const struct ops *ops = ops_find(TEST_BACKEND, &error);
+  struct device *device = ops ? ops->open(&options, &error) : NULL;
+  if (!CHECK(device != NULL)) return;
+  float *memory = ops->allocate(device, 64, &error), value = 0;
+  for (int round = 0; round < 5; round++) {
+    ops->repeat_begin(device);
+    ops->fill_constant(device, memory + (round == 4), 1, (float)round);
+    ops->repeat_end(device);
+    if (round == 3) CHECK(ops->download(device, &value, memory, sizeof value, &error));
+  }
+  CHECK(!ops->synchronize(device, &error) && strstr(error.text, "differs from the first"));
+  ops->repeat_forget(device);
+  ops->free(device, memory);
+  ops->close(device);
+}
+
 int main(void) {
   RUN(float32);
   RUN(bfloat16);
   RUN(same_bits);
+  RUN(graphs);
+  RUN(changed_sequence);
   return check_end();
 }

@@ -126,16 +126,25 @@ static std::vector<double> widen(const char *data, const lt_layout *layout, cubl
   return values;
 }
 
-cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t description, const void *alpha, const void *a,
-                              cublasLtMatrixLayout_t a_layout, const void *b, cublasLtMatrixLayout_t b_layout,
-                              const void *beta, const void *c, cublasLtMatrixLayout_t, void *d,
-                              cublasLtMatrixLayout_t d_layout, const cublasLtMatmulAlgo_t *, void *, size_t,
-                              cudaStream_t) {
+cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t description, const void *alpha,
+                              const void *a, cublasLtMatrixLayout_t a_layout, const void *b,
+                              cublasLtMatrixLayout_t b_layout, const void *beta, const void *c,
+                              cublasLtMatrixLayout_t c_layout, void *d, cublasLtMatrixLayout_t d_layout,
+                              const cublasLtMatmulAlgo_t *algorithm, void *workspace, size_t workspace_bytes,
+                              cudaStream_t stream) {
   if (sticky_error() != cudaSuccess) return CUBLAS_STATUS_SUCCESS;
   if (!fits(description, a_layout, b_layout, d_layout) || c != d) return CUBLAS_STATUS_INVALID_VALUE;
   float scale, keep;
   memcpy(&scale, alpha, sizeof scale);
   memcpy(&keep, beta, sizeof keep);
+  if (capturing(stream)) {
+    cublasLtMatmulAlgo_t chosen = *algorithm;
+    capture(stream, [=] {
+      cublasLtMatmul(handle, description, &scale, a, a_layout, b, b_layout, &keep, c, c_layout, d, d_layout, &chosen,
+                     workspace, workspace_bytes, nullptr);
+    });
+    return CUBLAS_STATUS_SUCCESS;
+  }
   region from_a, from_b, to;
   bool fine = memory_need_written(a, a_layout->bytes(), &from_a) && memory_need_written(b, b_layout->bytes(), &from_b);
   if (fine && keep != 0) fine = memory_need_written(d, d_layout->bytes(), &to);

@@ -179,6 +179,19 @@ device_pointer<T> view(T *device, int64_t count) {
   return {region.begin, region};
 }
 
+// Where a pointer among a kernel's arguments points to; 0 for what is none.
+template <class T>
+uint64_t argument_address(const T &argument) {
+  if constexpr (std::is_pointer_v<T>)
+    return reinterpret_cast<uint64_t>(argument);
+  else
+    return 0;
+}
+template <class T>
+uint64_t argument_address(const emulator::pointer<T> &argument) {
+  return reinterpret_cast<uint64_t>(argument.at());
+}
+
 // A 4, 8 or 16 byte word V at element i: i must be a multiple of what makes it aligned.
 template <class V, class T>
 V load_word(emulator::pointer<T> p, int64_t i) {
@@ -318,5 +331,5 @@ void launch(void (*kernel)(P...), const launch_shape &shape, cudaStream_t stream
                                 {shape.block.x, shape.block.y, shape.block.z},
                                 shape.shared_bytes,
                                 emulator::allowed_shared((const void *)kernel)};
-  emulator::submit(stream, call, [&] { std::apply(kernel, values); });
+  emulator::submit(stream, call, [kernel, values] { std::apply(kernel, values); });
 }

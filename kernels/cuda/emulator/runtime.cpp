@@ -2,16 +2,25 @@
 #include "kernels/cuda/emulator/runtime.h"
 
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <map>
 #include <set>
+#include <vector>
 
 #include "kernels/cuda/emulator/execution.h"
 
 namespace emulator {
 
+struct graph_state {
+  std::vector<std::function<void()>> work;
+};
+struct graph_program {
+  std::vector<std::function<void()>> work;
+};
 struct stream_state {
-  uint64_t work;  // pieces asked for, all of them done
+  uint64_t work;         // pieces asked for, all of them done
+  graph_state *capture;  // where work goes instead, or NULL
 };
 struct event_state {
   bool recorded;
@@ -23,6 +32,11 @@ struct runtime {
   std::map<const void *, size_t> allowed;
   std::set<cudaStream_t> streams;
   std::set<cudaEvent_t> events;
+  std::set<cudaGraph_t> graphs;
+  std::set<cudaGraphExec_t> programs;
+  std::map<const char *, size_t> pinned;  // page-locked memory of the host
+  int captures = 0;                       // under way
+  uint64_t launches = 0;
 };
 runtime &the_runtime() {
   static runtime runtime;
@@ -32,6 +46,19 @@ cudaError_t failed(const char *what) {
   fault_note("%s", what);
   stick(cudaErrorInvalidValue);
   return sticky_error();
+}
+cudaError_t failed_in_capture(const char *what) {
+  fault_note("%s while a stream is captured", what);
+  stick(cudaErrorStreamCaptureUnsupported);
+  return sticky_error();
+}
+bool in_capture() { return the_runtime().captures > 0; }
+bool is_pinned(const void *from, size_t bytes) {
+  const auto &pinned = the_runtime().pinned;
+  auto after = pinned.upper_bound((const char *)from);
+  if (after == pinned.begin()) return false;
+  auto found = std::prev(after);
+  return (const char *)from + bytes <= found->first + found->second;
 }
 bool known(cudaStream_t stream) { return !stream || the_runtime().streams.count(stream); }
 }  // namespace
@@ -77,11 +104,13 @@ cudaError_t cudaMemGetInfo(size_t *free, size_t *total) {
 cudaError_t cudaMalloc(void **memory, size_t bytes) {
   *memory = nullptr;
   if (sticky_error() != cudaSuccess) return sticky_error();
+  if (in_capture()) return failed_in_capture("cudaMalloc");
   if (bytes == 0) return cudaSuccess;
   *memory = memory_allocate(bytes);
   return *memory ? cudaSuccess : cudaErrorMemoryAllocation;
 }
 cudaError_t cudaFree(void *memory) {
+  if (in_capture()) return failed_in_capture("cudaFree");
   if (!memory || memory_free(memory)) return sticky_error();
   return failed("cudaFree of what is no allocation of the device");
 }
@@ -89,6 +118,12 @@ cudaError_t cudaFree(void *memory) {
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
   if (sticky_error() != cudaSuccess || bytes == 0) return sticky_error();
   if (!known(stream)) return failed("a copy on a stream that does not exist");
+  if (capturing(stream)) {
+    if (kind != cudaMemcpyDeviceToDevice && !is_pinned(kind == cudaMemcpyHostToDevice ? from : to, bytes))
+      return failed_in_capture("a copy of pageable memory");
+    capture(stream, [=] { cudaMemcpyAsync(to, from, bytes, kind, nullptr); });
+    return sticky_error();
+  }
   region region;
   bool fine = false;
   if (kind == cudaMemcpyHostToDevice) {
@@ -106,6 +141,10 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpy
 cudaError_t cudaMemsetAsync(void *memory, int value, size_t bytes, cudaStream_t stream) {
   if (sticky_error() != cudaSuccess || bytes == 0) return sticky_error();
   if (!known(stream)) return failed("a memset on a stream that does not exist");
+  if (capturing(stream)) {
+    capture(stream, [=] { cudaMemsetAsync(memory, value, bytes, nullptr); });
+    return sticky_error();
+  }
   region region;
   if (memory_mark_written(memory, bytes, &region))
     memset(region.begin, value, bytes);
@@ -124,7 +163,8 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   return sticky_error();
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
-  return known(stream) ? sticky_error() : failed("cudaStreamSynchronize of what is no stream");
+  if (!known(stream)) return failed("cudaStreamSynchronize of what is no stream");
+  return in_capture() ? failed_in_capture("cudaStreamSynchronize") : sticky_error();
 }
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
   if (!known(stream) || !the_runtime().events.count(event)) return failed("cudaStreamWaitEvent of what does not exist");
@@ -145,8 +185,65 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   return sticky_error();
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  if (in_capture()) return failed_in_capture("cudaEventSynchronize");
   return the_runtime().events.count(event) ? sticky_error() : failed("cudaEventSynchronize of what is no event");
 }
+// --- graphs ----------------------------------------------------------------------------------------------------------
+cudaError_t cudaMallocHost(void **memory, size_t bytes) {
+  *memory = malloc(bytes ? bytes : 1);
+  if (!*memory) return cudaErrorMemoryAllocation;
+  the_runtime().pinned[(const char *)*memory] = bytes;
+  return sticky_error();
+}
+cudaError_t cudaFreeHost(void *memory) {
+  if (!the_runtime().pinned.erase((const char *)memory)) return failed("cudaFreeHost of what is no such memory");
+  free(memory);
+  return sticky_error();
+}
+bool capturing(cudaStream_t stream) { return stream && stream->capture; }
+void capture(cudaStream_t stream, const std::function<void()> &work) { stream->capture->work.push_back(work); }
+uint64_t graph_launches() { return the_runtime().launches; }
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+  if (!stream || !known(stream) || stream->capture) return failed("cudaStreamBeginCapture of a stream that cannot be");
+  stream->capture = new graph_state{};
+  the_runtime().captures++;
+  return sticky_error();
+}
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph) {
+  *graph = nullptr;
+  if (!stream || !known(stream) || !stream->capture) return failed("cudaStreamEndCapture of a stream that is not");
+  *graph = stream->capture;
+  the_runtime().graphs.insert(*graph);
+  stream->capture = nullptr;
+  the_runtime().captures--;
+  return sticky_error();
+}
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t *program, cudaGraph_t graph, unsigned long long) {
+  *program = nullptr;
+  if (!the_runtime().graphs.count(graph)) return failed("cudaGraphInstantiate of what is no graph");
+  *program = new graph_program{graph->work};
+  the_runtime().programs.insert(*program);
+  return sticky_error();
+}
+cudaError_t cudaGraphLaunch(cudaGraphExec_t program, cudaStream_t stream) {
+  if (!known(stream) || !the_runtime().programs.count(program)) return failed("cudaGraphLaunch of what does not exist");
+  if (capturing(stream)) return failed_in_capture("cudaGraphLaunch");
+  the_runtime().launches++;
+  for (const auto &work : program->work)
+    if (sticky_error() == cudaSuccess) work();
+  return sticky_error();
+}
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  if (!the_runtime().graphs.erase(graph)) return failed("cudaGraphDestroy of what is no graph");
+  delete graph;
+  return sticky_error();
+}
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t program) {
+  if (!the_runtime().programs.erase(program)) return failed("cudaGraphExecDestroy of what is no such");
+  delete program;
+  return sticky_error();
+}
+
 cudaError_t cudaGetLastError() { return sticky_error(); }
 const char *cudaGetErrorString(cudaError_t error) {
   if (error != cudaSuccess && fault_text()) return fault_text();
@@ -161,6 +258,8 @@ const char *cudaGetErrorString(cudaError_t error) {
       return "no CUDA-capable device is detected";
     case cudaErrorInvalidDevice:
       return "invalid device ordinal";
+    case cudaErrorStreamCaptureUnsupported:
+      return "operation not permitted when stream is capturing";
     case cudaErrorLaunchFailure:
       return "unspecified launch failure";
   }
@@ -172,6 +271,11 @@ void submit(cudaStream_t stream, const launch_call &call, const std::function<vo
   if (!known(stream)) {
     failed("a launch on a stream that does not exist");
     return;
+  }
+  if (capturing(stream)) {
+    // Views made for it are good or bad now.
+    if (fault_text()) return stick(cudaErrorLaunchFailure);
+    return capture(stream, [=] { submit(nullptr, call, body); });
   }
   if (stream) stream->work++;
   // A fault may stand already: a view of memory that is not there was made for this launch.
@@ -187,3 +291,7 @@ size_t allowed_shared(const void *kernel) {
 }
 
 }  // namespace emulator
+
+// For tests in C.
+extern "C" unsigned long long isoloss_emulator_graph_launches(void);
+unsigned long long isoloss_emulator_graph_launches(void) { return emulator::graph_launches(); }

@@ -19,6 +19,7 @@ enum runtime_error {
   cudaErrorNoDevice = 100,
   cudaErrorInvalidDevice = 101,
   cudaErrorLaunchFailure = 719,
+  cudaErrorStreamCaptureUnsupported = 900,
 };
 using cudaError_t = runtime_error;
 enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2, cudaMemcpyDeviceToDevice = 3 };
@@ -27,6 +28,11 @@ struct stream_state;
 struct event_state;
 using cudaStream_t = stream_state *;
 using cudaEvent_t = event_state *;
+struct graph_state;
+struct graph_program;
+using cudaGraph_t = graph_state *;
+using cudaGraphExec_t = graph_program *;
+enum cudaStreamCaptureMode { cudaStreamCaptureModeThreadLocal = 1 };
 struct cudaDeviceProp {
   char name[256];
   size_t totalGlobalMem;
@@ -52,12 +58,27 @@ cudaError_t cudaEventCreate(cudaEvent_t *event);
 cudaError_t cudaEventDestroy(cudaEvent_t event);
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
 cudaError_t cudaEventSynchronize(cudaEvent_t event);
+cudaError_t cudaMallocHost(void **memory, size_t bytes);
+cudaError_t cudaFreeHost(void *memory);
+// Between begin and end a stream's work is kept, not done; each launch of the program does it again, in order, with
+// what then stands in the memory it reads. As on a GPU, nothing may allocate or wait while a stream is captured, and
+// copies from the host must read page-locked memory (cudaMallocHost), for they read it later.
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode);
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph);
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t *program, cudaGraph_t graph, unsigned long long flags = 0);
+cudaError_t cudaGraphLaunch(cudaGraphExec_t program, cudaStream_t stream);
+cudaError_t cudaGraphDestroy(cudaGraph_t graph);
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t program);
 cudaError_t cudaGetLastError();
 const char *cudaGetErrorString(cudaError_t error);
 
 // Launching: what language.h's `launch` comes to.
 struct launch_call;
 void submit(cudaStream_t stream, const launch_call &call, const std::function<void()> &body);
+// For libraries: whether work for this stream is being captured; then it is handed over instead of done.
+bool capturing(cudaStream_t stream);
+void capture(cudaStream_t stream, const std::function<void()> &work);
+uint64_t graph_launches();  // since the program began
 void allow_shared(const void *kernel, size_t bytes);
 size_t allowed_shared(const void *kernel);
 // The sticky failure, for reference libraries that work on the device's memory.

@@ -1,0 +1,78 @@
+// A training step as one piece of work: CUDA graphs. The first round of a repeated sequence runs call by call
+// (libraries make their plans, uploads are counted), the next two are recorded, one graph each, and from then on a
+// round's calls only fill the memory that its graph's uploads read; repeat_end launches the graph. Two graphs take
+// turns, so that the host fills one while the other runs.
+#pragma once
+#include "kernels/cuda/device.cuh"
+
+namespace {
+
+// ISOLOSS_GRAPHS=off runs call by call: for profilers that want to see single kernels, and for tests. Same results.
+inline void repeat_open(struct device *device) {
+  const char *choice = std::getenv("ISOLOSS_GRAPHS");
+  device->repeat.enabled = !choice || std::strcmp(choice, "off") != 0;
+}
+
+void repeat_begin(struct device *device) {
+  struct repeat *r = &device->repeat;
+  if (!r->enabled || !going(device)) return;
+  repeat_instance *instance = &r->instances[r->rounds % 2];
+  r->calls = 0;
+  r->staged_end = 0;
+  if (r->rounds == 0) {
+    r->mode = REPEAT_COUNTING;
+  } else if (instance->graph) {
+    r->mode = REPEAT_REPLAYING;
+    check(device, cudaEventSynchronize(instance->done), "the work asked of it");
+  } else {
+    void *staged = nullptr;
+    cudaError_t status = cudaEventCreate(&instance->done);
+    if (status == cudaSuccess) status = cudaMallocHost(&staged, r->staged_bytes ? r->staged_bytes : 1);
+    instance->staged = (char *)staged;
+    // The stream is this thread's alone: what other threads do is no part of it.
+    if (status == cudaSuccess) status = cudaStreamBeginCapture(device->stream, cudaStreamCaptureModeThreadLocal);
+    if (check(device, status, "recording a step")) r->mode = REPEAT_RECORDING;
+  }
+}
+
+void repeat_end(struct device *device) {
+  struct repeat *r = &device->repeat;
+  repeat_mode mode = r->mode;
+  r->mode = REPEAT_NONE;
+  repeat_instance *instance = &r->instances[r->rounds % 2];
+  if (mode == REPEAT_RECORDING) {
+    // The capture ends whatever happened in between: a stream that is captured can do nothing else.
+    cudaGraph_t graph = nullptr;
+    cudaError_t status = cudaStreamEndCapture(device->stream, &graph);
+    if (status == cudaSuccess && going(device)) status = cudaGraphInstantiate(&instance->graph, graph, 0);
+    if (graph) (void)cudaGraphDestroy(graph);
+    check(device, status, "recording a step");
+  }
+  if (mode == REPEAT_NONE || !going(device)) return;
+  if (mode == REPEAT_COUNTING) {
+    r->expected_calls = r->calls;
+    r->staged_bytes = r->staged_end;
+  } else if (r->calls != r->expected_calls || r->staged_end != r->staged_bytes) {
+    error_set(&device->error, EXIT_ENVIRONMENT, "a repeated step differs from the first in more than its numbers");
+    return;
+  } else {
+    check(device, cudaGraphLaunch(instance->graph, device->stream), "a recorded step");
+    check(device, cudaEventRecord(instance->done, device->stream), "a recorded step");
+  }
+  r->rounds++;
+}
+
+void repeat_forget(struct device *device) {
+  struct repeat *r = &device->repeat;
+  for (repeat_instance &instance : r->instances) {
+    if (instance.done) (void)cudaEventSynchronize(instance.done);
+    if (instance.graph) (void)cudaGraphExecDestroy(instance.graph);
+    if (instance.done) (void)cudaEventDestroy(instance.done);
+    if (instance.staged) (void)cudaFreeHost(instance.staged);
+    instance = {};
+  }
+  r->mode = REPEAT_NONE;
+  r->rounds = 0;
+}
+
+}  // namespace
