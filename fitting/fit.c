@@ -69,7 +69,8 @@ static void fill_coefficients(struct fit *fit) {
                                         .value = element_value(element, element->value),
                                         .low = NAN,
                                         .high = NAN,
-                                        .se = NAN};
+                                        .se = NAN,
+                                        .intervals = {INTERVAL_PERCENTILE, NAN, NAN, NAN, NAN}};
     coefficient->status = element->baseline    ? COEFFICIENT_BASELINE
                           : element->fixed     ? COEFFICIENT_FIXED
                           : element->free_ever ? COEFFICIENT_FITTED
@@ -143,6 +144,9 @@ static double row_loss(const struct fit *fit, double residual) {
 static void fill_row(struct fit *fit, size_t row, double predicted, struct fit_row *out) {
   double observed = fit->observed[row], size;
   *out = (struct fit_row){.name = copy(fit->result, fit->table->row_names[row]),
+                          .place = row,
+                          .leverage = NAN,
+                          .distance = NAN,
                           .use = fit->use[row],
                           .observed = observed,
                           .predicted = predicted,
@@ -204,6 +208,7 @@ static bool begin(struct fit *fit, struct error *error) {
   result->residual = fit->residual;
   result->objective_kind = fit->objective;
   result->bootstrap = options->bootstrap < 0 ? 1000 : options->bootstrap;
+  result->interval = options->interval == INTERVAL_BCA ? INTERVAL_BCA : INTERVAL_PERCENTILE;
   result->confidence = options->confidence > 0 ? options->confidence : 0.95;
   result->parameter_count = copy(result, options->parameter_count);
   int parameters = table_find(fit->table, "parameters");
@@ -213,13 +218,33 @@ static bool begin(struct fit *fit, struct error *error) {
   return true;
 }
 
+double fit_work(const struct fit *fit) {
+  double most = 0;
+  for (int s = 0; s < fit->stage_count; s++)
+    most = fmax(most, (double)fit->stages[s].row_count * fit->stages[s].free_count);
+  return most;
+}
+
+// What stands beside the coefficients.
+static bool diagnose(struct fit *fit, struct error *error) {
+  if (fit->options->bare) return true;
+  for (int s = 0; s < fit->stage_count; s++)
+    if (fit->stages[s].free_count) fit->stages[s].scale = stage_scale_new(fit, &fit->arena, &fit->stages[s]);
+  fit_direct(fit);
+  fit_influence(fit);
+  fit_sensitivity(fit);
+  fit_trends(fit);
+  fit_profile(fit);
+  return fit_leave_out(fit, error);
+}
+
 bool fit_run(const struct law *law, const struct table *table, const struct fit_options *options,
              struct fit_result *result, struct error *error) {
   static const struct fit_options none = {.bootstrap = -1};
   *result = (struct fit_result){0};
   struct fit fit = {.law = law, .table = table, .options = options ? options : &none, .result = result};
   double started = seconds_now();
-  bool fine = begin(&fit, error) && fit_setup(&fit, error);
+  bool fine = begin(&fit, error) && fit_setup(&fit, error) && fit_profile_names(&fit, error);
   for (int s = 0; s < fit.stage_count && fine; s++)
     if (fit.stages[s].free_count) fine = fit_search(&fit, &fit.stages[s], error);
   if (fine) {
@@ -227,7 +252,7 @@ bool fit_run(const struct law *law, const struct table *table, const struct fit_
     fill_stages(&fit);
     fit_identify(&fit);
     fit_bootstrap(&fit);
-    fine = fit_derive(&fit, error) && fill_rows(&fit, error);
+    fine = fit_derive(&fit, error) && fill_rows(&fit, error) && diagnose(&fit, error);
   }
   arena_free(&fit.arena);
   result->seconds = seconds_now() - started;

@@ -1,15 +1,28 @@
 // Fits as JSON documents, and coefficients read back from them.
+#include "fitting/fit_json.h"
+
 #include <jansson.h>
 #include <math.h>
 #include <string.h>
 
-#include "fitting/fitting.h"
+static void put_interval(struct json_writer *writer, const char *kind, double low, double high) {
+  json_key(writer, kind);
+  json_array_begin(writer);
+  json_put_number(writer, low);
+  json_put_number(writer, high);
+  json_array_end(writer);
+}
 
-static void put_estimate(struct json_writer *writer, double value, double low, double high, double se) {
+static void put_estimate(struct json_writer *writer, double value, double low, double high, double se,
+                         const struct intervals *intervals) {
   json_key_number(writer, "value", value);
   json_key_number(writer, "low", low);
   json_key_number(writer, "high", high);
   json_key_number(writer, "se", se);
+  if (isnan(se)) return;
+  json_key_string(writer, "interval", interval_kind_name(intervals->kind));
+  put_interval(writer, "percentile", intervals->percentile_low, intervals->percentile_high);
+  put_interval(writer, "bca", intervals->bca_low, intervals->bca_high);
 }
 
 static void put_parameters(const struct fit_result *result, struct json_writer *writer) {
@@ -19,7 +32,8 @@ static void put_parameters(const struct fit_result *result, struct json_writer *
     const struct coefficient *coefficient = &result->coefficients[i];
     json_key(writer, coefficient->name);
     json_object_begin(writer);
-    put_estimate(writer, coefficient->value, coefficient->low, coefficient->high, coefficient->se);
+    put_estimate(writer, coefficient->value, coefficient->low, coefficient->high, coefficient->se,
+                 &coefficient->intervals);
     json_key_string(writer, "status", coefficient_status_name(coefficient->status));
     json_key_string(writer, "parameter", coefficient->parameter);
     if (coefficient->category) json_key_string(writer, "category", coefficient->category);
@@ -43,6 +57,8 @@ static void put_rows(const struct fit_result *result, struct json_writer *writer
     json_key_number(writer, "predicted", row->predicted);
     json_key_number(writer, "residual", row->residual);
     json_key_number(writer, "influence", row->influence);
+    if (!isnan(row->leverage)) json_key_number(writer, "leverage", row->leverage);
+    if (!isnan(row->distance)) json_key_number(writer, "distance", row->distance);
     json_object_end(writer);
   }
   json_array_end(writer);
@@ -80,13 +96,14 @@ void fit_result_json(const struct fit_result *result, struct json_writer *writer
   json_key_integer(writer, "bootstrap", result->bootstrap);
   json_key_integer(writer, "bootstrap_failed", result->bootstrap_failed);
   json_key_number(writer, "confidence", result->confidence);
+  json_key_string(writer, "interval", interval_kind_name(result->interval));
   json_key(writer, "derived");
   json_object_begin(writer);
   for (size_t i = 0; i < result->derived_count; i++) {
     const struct fit_derived *derived = &result->derived[i];
     json_key(writer, derived->name);
     json_object_begin(writer);
-    put_estimate(writer, derived->value, derived->low, derived->high, derived->se);
+    put_estimate(writer, derived->value, derived->low, derived->high, derived->se, &derived->intervals);
     json_object_end(writer);
   }
   json_object_end(writer);
@@ -114,6 +131,7 @@ void fit_result_json(const struct fit_result *result, struct json_writer *writer
   json_array_begin(writer);
   for (size_t i = 0; i < result->warning_count; i++) json_put_string(writer, result->warnings[i]);
   json_array_end(writer);
+  fit_json_diagnosis(result, writer);
   put_rows(result, writer);
   json_object_end(writer);
 }

@@ -70,6 +70,7 @@ static bool select_rows(struct fit *fit, struct error *error) {
     if (!fit->selected[row]) continue;
     const char *reason = row_problem(fit, columns, row);
     if (reason) exclude(fit, row, reason);
+    if (fit->options->held_out_rows) held_out[row] |= fit->options->held_out_rows[row];
     fit->use[row] = held_out[row] ? ROW_HELD_OUT : ROW_UNUSED;
     fit->observed[row] = table->columns[fit->target_column].numbers[row];
   }

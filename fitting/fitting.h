@@ -206,6 +206,14 @@ struct fit_baseline {  // --baseline format=BF16: the category that is pinned to
   const char *column, *category;
 };
 
+enum interval_kind {
+  INTERVAL_BY_DEFAULT,  // percentile
+  INTERVAL_PERCENTILE,
+  INTERVAL_BCA,  // bias-corrected and accelerated (Efron 1987)
+};
+const char *interval_kind_name(enum interval_kind kind);  // "percentile", "bca"
+bool interval_parse(const char *text, enum interval_kind *kind, struct error *error);
+
 struct fit_options {
   const char *name;             // of the fit; NULL: the law's
   const char *where;            // rows that take part; NULL: all
@@ -217,6 +225,14 @@ struct fit_options {
   const char *parameter_count;  // what N counts, for the report: "non-embedding"; NULL: "as in column X of SOURCE"
   int bootstrap;                // resamples; -1: 1000; 0: none
   double confidence;            // of intervals; 0: 0.95
+  enum interval_kind interval;  // the kind of `low` and `high`; both kinds are computed
+  const char *const *profiles;  // coefficients ("E", "eff[w4a4]", or "eff" for all of them) whose profile is wanted
+  size_t profile_count;
+  bool profile_all;
+  const char *const *leave_out;  // columns: refit without each of their values, predict it
+  size_t leave_out_count;
+  const bool *held_out_rows;  // [rows of the table]: kept from the fit besides `holdout`; NULL: none
+  bool bare;                  // coefficients, intervals and residuals alone: no diagnosis
   uint64_t seed;
   int threads;  // 0: as many as cores; the result does not depend on it
   int starts;   // at most; 0: the law's whole grid up to 5000
@@ -240,28 +256,40 @@ enum coefficient_status {
 // "not identified"
 const char *coefficient_status_name(enum coefficient_status status);
 
+// Both kinds of bootstrap interval, and which of them stands in low and high: the one asked for, or percentile where
+// the BCa interval does not exist (every resample lies on one side of the estimate, as at a bound).
+struct intervals {
+  enum interval_kind kind;
+  double percentile_low, percentile_high, bca_low, bca_high;  // NAN without
+};
+
 struct coefficient {
   const char *name;       // "A", "eff[w4a4]"
   const char *parameter;  // "A", "eff"
   const char *category;   // "w4a4", or NULL
   enum coefficient_status status;
   double value;
-  double low, high, se;  // bootstrap percentile interval and standard error; NAN without
+  double low, high, se;  // bootstrap interval and standard error; NAN without
+  struct intervals intervals;
 };
 
 struct fit_derived {
   const char *name;  // "a", "parameters_optimal[flops=1e+21]"
   const char *about;
   double value, low, high, se;
+  struct intervals intervals;
 };
 
 enum row_use { ROW_FITTED, ROW_HELD_OUT, ROW_UNUSED };  // unused: selected, but in no stage of the law
 struct fit_row {
   const char *name;
+  size_t place;  // row of the table
   enum row_use use;
   double observed, predicted;
   double residual;    // ln(observed / predicted) or observed - predicted, as fitted
   double influence;   // weight of the row in the last reweighting (1 inside Huber's delta, below 1 for outliers)
+  double leverage;    // share of the row in its own prediction, 0 to 1; NAN where it was not computed
+  double distance;    // Cook's: how far the coefficients move without the row (one step), 1 is a lot; NAN likewise
   const char *group;  // categories of the row, "w4a4", or ""
 };
 
@@ -273,6 +301,80 @@ struct fit_stage_result {
   const char *name;
   size_t rows, parameters;
   double objective;
+};
+
+// The profile of a coefficient: the lowest objective with the coefficient held at each value.
+struct fit_profile_point {
+  double value;
+  double objective;
+  double ratio;  // likelihood-ratio statistic over its threshold: 1 at the ends of the interval
+};
+struct fit_profile {
+  size_t coefficient;                // in result->coefficients
+  double low, high;                  // ends of the interval; infinite (or the bound) on an open side
+  bool low_open, high_open;          // the threshold is not reached on this side
+  const char *words;                 // "not identified: no upper bound", or NULL
+  double threshold;                  // rise of the objective at the ends
+  struct fit_profile_point *points;  // by ascending value
+  size_t point_count;
+};
+
+// A direction in which the coefficients can move together while the fit hardly suffers.
+struct fit_direction {
+  size_t coefficient;        // the one that moves most
+  double low, high;          // its range over which the objective grows by at most 2 %, the others refitted
+  bool low_open, high_open;  // no end was met
+  double eigenvalue;         // of the scaled information matrix, over the largest one
+  const char *words;         // a sentence, with advice from the design
+};
+
+// Rows kept out of a refit and predicted by it.
+struct fit_left_out {
+  const char *value;              // of the column; of a rollout: the largest value fitted
+  size_t fitted_rows, predicted;  // rows
+  double error;                   // mean |predicted - observed| / observed
+  double bias;                    // mean (predicted - observed) / observed
+  double largest;                 // largest relative error, signed
+  const char *trouble;            // why there is no prediction, or NULL
+};
+struct fit_leave_out {
+  const char *column;
+  struct fit_left_out *values;  // each value left out
+  size_t value_count;
+  struct fit_left_out *rollout;  // of a numeric column: the k smallest values fitted, the rest predicted, for every k
+  size_t rollout_count;
+  double error, bias;  // over all rows that were predicted while left out
+};
+
+// The same fit under another objective, from the same minima.
+struct fit_sensitivity {
+  char objective[48];
+  double *values;  // [coefficient_count], NAN where the refit failed
+};
+
+// Residuals against a numeric column, or against tokens per parameter ("D/N").
+struct fit_trend {
+  const char *column;
+  double slope;           // of the residual per unit of log10(column), or of the column where it is not positive
+  bool logarithmic;       // the former
+  double correlation, p;  // Spearman's, of the residual; two-sided significance by itself
+  double spread_correlation, spread_p;   // of the residual's size
+  bool significant, spread_significant;  // at 5 % over all columns together (Holm)
+};
+
+// A row and what the coefficients would be without it.
+struct fit_influential {
+  size_t row;          // in result->table
+  double *without;     // [coefficient_count]
+  bool exact;          // refitted, not one step
+  size_t coefficient;  // that moves most, in standard errors
+  double moves;        // by so many, signed; infinite where no other row tells of it
+};
+
+// A row whose residual normal errors of the residuals' robust scale would give once in a hundred such tables.
+struct fit_outlier {
+  size_t row;         // in result->table
+  double deviations;  // residual in standard deviations of a residual at its leverage
 };
 
 struct fit_result {
@@ -300,9 +402,25 @@ struct fit_result {
   double condition;      // of the scaled information matrix
   int bootstrap, bootstrap_failed;
   double confidence;
-  double *replicates;          // [bootstrap][coefficient_count], NAN rows for failed ones
-  double *derived_replicates;  // [bootstrap][derived_count]
-  struct fit_row *table;       // fitted, held-out and unused rows in the table's order
+  enum interval_kind interval;  // percentile or BCa, as asked for
+  double *replicates;           // [bootstrap][coefficient_count], NAN rows for failed ones
+  double *derived_replicates;   // [bootstrap][derived_count]
+  // Diagnosis; empty where `bare` or the table's size forbids it.
+  struct fit_profile *profiles;
+  size_t profile_count;
+  struct fit_direction *directions;
+  size_t direction_count;
+  struct fit_leave_out *leave_out;
+  size_t leave_out_count;
+  struct fit_sensitivity *sensitivity;
+  size_t sensitivity_count;
+  struct fit_trend *trends;
+  size_t trend_count;
+  struct fit_influential *influential;  // the rows of largest distance
+  size_t influential_count;
+  struct fit_outlier *outliers;
+  size_t outlier_count;
+  struct fit_row *table;  // fitted, held-out and unused rows in the table's order
   size_t table_count;
   struct fit_exclusion *exclusions;  // excluded_count of them
   const char **warnings;

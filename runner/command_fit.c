@@ -7,11 +7,12 @@
 #include "runner/fit_internal.h"
 
 struct fit_arguments {
-  const char *law, *map, *where, *holdout, *objective, *residual, *weight, *group, *best_over, *average_over;
+  const char *law, *map, *where, *holdout, *objective, *residual, *weight, *group, *best_over, *average_over, *interval,
+      *leave_out;
   int64_t bootstrap, seed, threads, starts;
   double confidence;
-  struct option_list fixes, frees, baselines;
-  bool residuals, json;
+  struct option_list fixes, frees, baselines, profiles;
+  bool residuals, profile_all, json;
 };
 
 // "a,b" into the arena.
@@ -68,7 +69,13 @@ static bool read_options(const struct fit_arguments *arguments, struct arena *ar
                                   .confidence = arguments->confidence,
                                   .seed = (uint64_t)arguments->seed,
                                   .threads = (int)(arguments->threads > 256 ? 256 : arguments->threads),
-                                  .starts = (int)arguments->starts};
+                                  .starts = (int)arguments->starts,
+                                  .profile_all = arguments->profile_all,
+                                  .profiles = (const char *const *)arguments->profiles.items,
+                                  .profile_count = arguments->profiles.count};
+  if (arguments->interval && !interval_parse(arguments->interval, &options->interval, error))
+    return error_context(error, "fit");
+  options->leave_out = (const char *const *)split_list(arena, arguments->leave_out, &options->leave_out_count);
   return read_settings(arguments, arena, options, error);
 }
 
@@ -132,6 +139,7 @@ static bool fit_csv(const char *path, const struct fit_arguments *arguments, con
               table_read_csv(&table, path, maps, map_count, error) &&
               reduce(&table, &law, arguments, &arena, &notes, error) && fit_run(&law, &table, options, &result, error);
   for (size_t i = 0; fine && i < notes.warning_count; i++) fit_result_warn(&result, "%s", notes.warnings[i]);
+  if (fine) warn_of_mixture(&table, &result);
   if (fine && arguments->json) {
     struct text json = {0};
     struct json_writer writer = json_writer(&json, false);
@@ -173,6 +181,7 @@ static int run(const struct command *command, struct fit_arguments *arguments, i
   option_list_free(&arguments->fixes);
   option_list_free(&arguments->frees);
   option_list_free(&arguments->baselines);
+  option_list_free(&arguments->profiles);
   if (!fine) return command_fail(&error);
   return claims_not_held ? EXIT_RUNS_FAILED : EXIT_DONE;
 }
@@ -194,10 +203,14 @@ int command_fit(int argc, char **argv) {
       {"free", 0, OPTION_LIST, &a.frees, "NAME", "fit a parameter that the law fixes"},
       {"baseline", 0, OPTION_LIST, &a.baselines, "COLUMN=CATEGORY", "the category that others are relative to"},
       {"bootstrap", 'b', OPTION_INTEGER, &a.bootstrap, "N", "resamples for the intervals (default 1000, 0: none)"},
+      {"interval", 0, OPTION_TEXT, &a.interval, "KIND", "percentile (default) or bca"},
       {"confidence", 0, OPTION_NUMBER, &a.confidence, "P", "of the intervals (default 0.95)"},
       {"seed", 's', OPTION_INTEGER, &a.seed, "N", "of resamples and random starts"},
       {"starts", 0, OPTION_INTEGER, &a.starts, "N", "at most this many starts (default: the law's grid, up to 5000)"},
       {"threads", 'j', OPTION_INTEGER, &a.threads, "N", "threads (default: all cores); the result is the same"},
+      {"profile", 0, OPTION_FLAG, &a.profile_all, NULL, "profile likelihood of every fitted parameter"},
+      {"profile-of", 0, OPTION_LIST, &a.profiles, "NAME", "of one parameter (may be given several times)"},
+      {"leave-out", 0, OPTION_TEXT, &a.leave_out, "LIST", "refit without each value of these columns, and predict it"},
       {"residuals", 'r', OPTION_FLAG, &a.residuals, NULL, "print the residual of every row"},
       {"json", 0, OPTION_FLAG, &a.json, NULL, "one JSON document on standard output"},
       {NULL, 0, OPTION_FLAG, NULL, NULL, NULL}};

@@ -46,7 +46,7 @@ static bool list_lost_runs(const struct spec *spec, struct store *store, struct 
 }
 
 // One fit over runs of different arithmetic compares more than N and D.
-static void warn_of_mixture(const struct table *table, struct fit_result *result) {
+void warn_of_mixture(const struct table *table, struct fit_result *result) {
   static const char *const columns[] = {"dtype", "backend", "corpus_digest"};
   for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
     int column = table_find(table, columns[i]);

@@ -16,6 +16,11 @@ static const char *digits(double value, int count, char out[40]) {
   return out;
 }
 
+// An interval of another kind than the one asked for is told.
+static const char *kind_note(const struct fit_result *result, const struct intervals *intervals, double se) {
+  return result->interval == INTERVAL_BCA && intervals->kind != INTERVAL_BCA && !isnan(se) ? "percentile" : "";
+}
+
 static void print_estimate(FILE *out, const char *name, double value, double low, double high, double se,
                            const char *note) {
   char a[40], b[40], c[40], d[40], interval[100] = "";
@@ -40,8 +45,10 @@ static void print_coefficients(const struct fit_result *result, const struct law
   for (size_t i = 0; i < result->coefficient_count; i++) {
     const struct coefficient *c = &result->coefficients[i];
     bool exponent = is_exponent(result, law, c->parameter), plain = c->status == COEFFICIENT_FITTED;
-    snprintf(note, sizeof note, "%s%s%s%s", plain ? "" : coefficient_status_name(c->status),
-             exponent && !plain ? "; " : "", exponent ? "N: " : "", exponent ? result->parameter_count : "");
+    const char *kind = kind_note(result, &c->intervals, c->se);
+    snprintf(note, sizeof note, "%s%s%s%s%s%s", kind, *kind && (exponent || !plain) ? "; " : "",
+             plain ? "" : coefficient_status_name(c->status), exponent && !plain ? "; " : "", exponent ? "N: " : "",
+             exponent ? result->parameter_count : "");
     print_estimate(out, c->name, c->value, c->low, c->high, c->se, note);
   }
   for (size_t i = 0; i < result->derived_count; i++) {
@@ -79,8 +86,8 @@ static void print_search(const struct fit_result *result, FILE *out) {
     fprintf(out, "  held out: %zu rows, mean error %s %%\n", result->held_out,
             digits(100 * result->holdout_error, 3, number));
   if (result->bootstrap)
-    fprintf(out, "  intervals: %d bootstrap resamples%s\n", result->bootstrap,
-            result->bootstrap_failed ? ", some without enough different rows" : "");
+    fprintf(out, "  intervals: %s, %d bootstrap resamples%s\n", result->interval == INTERVAL_BCA ? "BCa" : "percentile",
+            result->bootstrap, result->bootstrap_failed ? ", some without enough different rows" : "");
 }
 
 static int by_size(const void *a, const void *b) {
@@ -149,6 +156,7 @@ void fit_print(const struct fit_result *result, const struct law *law, const str
   print_search(result, out);
   print_exclusions(result, out);
   for (size_t i = 0; i < result->warning_count; i++) fprintf(out, "  warning: %s\n", result->warnings[i]);
+  fit_print_diagnosis(result, out);
   print_residuals(result, all_residuals, out);
   fprintf(out, "\n");
 }

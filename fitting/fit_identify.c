@@ -1,0 +1,100 @@
+// What the data do not tell at all: coefficients at their bounds, and directions in which no prediction changes.
+#include <gsl/gsl_eigen.h>
+#include <gsl/gsl_errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fitting/fit.h"
+
+bool symmetric_eigen(double *matrix, int n, double *values, double *vectors) {
+  gsl_error_handler_t *handler = gsl_set_error_handler_off();
+  gsl_eigen_symmv_workspace *space = gsl_eigen_symmv_alloc((size_t)n);
+  bool fine = false;
+  if (space) {
+    gsl_matrix_view a = gsl_matrix_view_array(matrix, (size_t)n, (size_t)n);
+    gsl_matrix_view v = gsl_matrix_view_array(vectors, (size_t)n, (size_t)n);
+    gsl_vector_view w = gsl_vector_view_array(values, (size_t)n);
+    fine = gsl_eigen_symmv(&a.matrix, &w.vector, &v.matrix, space) == GSL_SUCCESS &&
+           gsl_eigen_symmv_sort(&w.vector, &v.matrix, GSL_EIGEN_SORT_VAL_ASC) == GSL_SUCCESS;
+    gsl_eigen_symmv_free(space);
+  }
+  gsl_set_error_handler(handler);
+  return fine;
+}
+
+static void mark(struct fit *fit, int element, enum coefficient_status status) {
+  fit->result->coefficients[element].status = status;
+}
+
+// Coordinates at their bounds, and positive parameters whose term has vanished.
+static void mark_bounds(struct fit *fit, const struct fit_stage *stage, const struct workspace *workspace) {
+  double largest = 0;
+  int n = stage->free_count;
+  for (int i = 0; i < n; i++) largest = fmax(largest, workspace->matrix[i * n + i]);
+  for (int i = 0; i < n; i++) {
+    struct coefficient *coefficient = &fit->result->coefficients[stage->free[i]];
+    const struct element *element = &fit->elements[stage->free[i]];
+    double width = 1e-9 * fmax(1, fabs(stage->x[i]));
+    // a logarithm that no longer changes any prediction by a part in 10^8 stands for zero, if it lies below its scale
+    bool vanished = element->logarithmic && workspace->matrix[i * n + i] < 1e-16 * largest;
+    if (stage->x[i] >= stage->high[i] - width)
+      mark(fit, stage->free[i], COEFFICIENT_AT_HIGH);
+    else if (stage->x[i] <= stage->low[i] + width || (vanished && stage->x[i] < -5))
+      mark(fit, stage->free[i], COEFFICIENT_AT_LOW);
+    else if (vanished)
+      mark(fit, stage->free[i], COEFFICIENT_UNIDENTIFIED);
+    else
+      continue;
+    fit_result_warn(fit->result, "%s is %s (%.4g): read its value and interval with care", coefficient->name,
+                    coefficient_status_name(coefficient->status), coefficient->value);
+  }
+}
+
+// Directions in which the predictions do not change at all (to rounding).
+static void mark_directions(struct fit *fit, const struct fit_stage *stage, const struct workspace *workspace) {
+  int n = stage->free_count, kept = 0;
+  int *of = memory_get((size_t)(n + 1) * sizeof *of);
+  double *matrix = memory_get((size_t)(n * n + 1) * sizeof *matrix),
+         *values = memory_get((size_t)(n + 1) * sizeof *values);
+  double *vectors = memory_get((size_t)(n * n + 1) * sizeof *vectors);
+  for (int i = 0; i < n; i++)
+    if (fit->result->coefficients[stage->free[i]].status == COEFFICIENT_FITTED) of[kept++] = i;
+  for (int i = 0; i < kept; i++)
+    for (int j = 0; j < kept; j++)
+      matrix[i * kept + j] = workspace->matrix[of[i] * n + of[j]] /
+                             sqrt(workspace->matrix[of[i] * n + of[i]] * workspace->matrix[of[j] * n + of[j]]);
+  if (kept && symmetric_eigen(matrix, kept, values, vectors)) {
+    double condition = values[0] > 0 ? values[kept - 1] / values[0] : INFINITY;
+    fit->result->condition = fmax(fit->result->condition, condition);
+    for (int k = 0; k < kept && values[k] < 1e-13 * values[kept - 1]; k++) {
+      struct text names = {0};
+      for (int i = 0; i < kept; i++) {
+        if (fabs(vectors[i * kept + k]) < 0.1) continue;
+        mark(fit, stage->free[of[i]], COEFFICIENT_UNIDENTIFIED);
+        text_format(&names, "%s%s", names.length ? ", " : "", fit->result->coefficients[stage->free[of[i]]].name);
+      }
+      fit_result_warn(
+          fit->result,
+          "the data do not determine %s: they can be changed together without changing any prediction; more "
+          "varied runs (of N, D or format) or a fixed parameter (--fix) would",
+          text_string(&names));
+      text_free(&names);
+    }
+  }
+  free(of);
+  free(matrix);
+  free(values);
+  free(vectors);
+}
+
+void fit_identify(struct fit *fit) {
+  for (int s = 0; s < fit->stage_count; s++) {
+    struct fit_stage *stage = &fit->stages[s];
+    if (!stage->free_count) continue;
+    struct workspace *workspace = workspace_new(&fit->arena, &stage->problem);
+    problem_evaluate(workspace, stage->x, NULL, WANT_REWEIGHTED);
+    mark_bounds(fit, stage, workspace);
+    mark_directions(fit, stage, workspace);
+  }
+}

@@ -1,0 +1,88 @@
+// Intervals from bootstrap replicates: percentile, and bias-corrected and accelerated (BCa; Efron 1987, "Better
+// bootstrap confidence intervals", JASA 82, equations 2.3 and 4.4; the acceleration from the jackknife as in Efron and
+// Tibshirani 1993, equation 14.15).
+#include <gsl/gsl_cdf.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fitting/fit.h"
+
+const char *interval_kind_name(enum interval_kind kind) { return kind == INTERVAL_BCA ? "bca" : "percentile"; }
+
+bool interval_parse(const char *text, enum interval_kind *kind, struct error *error) {
+  if (strcmp(text, "percentile") != 0 && strcmp(text, "bca") != 0)
+    return error_set(error, EXIT_USAGE_ERROR, "interval '%s' is neither percentile nor bca", text);
+  *kind = strcmp(text, "bca") == 0 ? INTERVAL_BCA : INTERVAL_PERCENTILE;
+  return true;
+}
+
+double quantile(const double *sorted, size_t count, double p) {
+  if (!count) return NAN;
+  double place = p * (double)(count - 1);
+  size_t below = (size_t)place;
+  if (below + 1 >= count) return sorted[count - 1];
+  return sorted[below] + (place - (double)below) * (sorted[below + 1] - sorted[below]);
+}
+
+int compare_numbers(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  if (isnan(x) || isnan(y)) return isnan(x) - isnan(y);
+  return (x > y) - (x < y);
+}
+
+// Skewness of the jackknife values over six: sum (mean - t)^3 / (6 (sum (mean - t)^2)^(3/2)). Blocks of groups left out
+// together give the same number as single groups: skewness falls with the root of the block, and so does the count.
+static double acceleration(const struct replicates *replicates) {
+  double mean = 0, squares = 0, cubes = 0;
+  size_t kept = 0, stride = replicates->jackknife_stride;
+  for (size_t i = 0; i < replicates->jackknife_count; i++)
+    if (isfinite(replicates->jackknife[i * stride])) {
+      mean += replicates->jackknife[i * stride];
+      kept++;
+    }
+  if (kept < 3) return NAN;
+  mean /= (double)kept;
+  for (size_t i = 0; i < replicates->jackknife_count; i++) {
+    double off = mean - replicates->jackknife[i * stride];
+    if (!isfinite(off)) continue;
+    squares += off * off;
+    cubes += off * off * off;
+  }
+  return squares > 0 ? cubes / (6 * pow(squares, 1.5)) : 0;
+}
+
+static void bca(const struct replicates *replicates, const double *sorted, size_t count, double value,
+                double confidence, struct intervals *intervals) {
+  double below = 0, a = acceleration(replicates);
+  for (size_t i = 0; i < count; i++) below += sorted[i] < value ? 1 : sorted[i] == value ? 0.5 : 0;
+  double bias = gsl_cdf_ugaussian_Pinv(below / (double)count), z = gsl_cdf_ugaussian_Pinv((1 + confidence) / 2);
+  if (below <= 0 || below >= (double)count || !isfinite(a)) return;  // the resamples lie on one side
+  double low = bias + (bias - z) / (1 - a * (bias - z)), high = bias + (bias + z) / (1 - a * (bias + z));
+  if (!(1 - a * (bias - z) > 0) || !(1 - a * (bias + z) > 0)) return;
+  intervals->bca_low = quantile(sorted, count, gsl_cdf_ugaussian_P(low));
+  intervals->bca_high = quantile(sorted, count, gsl_cdf_ugaussian_P(high));
+}
+
+void interval_of(struct replicates replicates, double value, double confidence, enum interval_kind kind,
+                 struct intervals *intervals, double *low, double *high, double *se) {
+  double *values = memory_get((replicates.count + 1) * sizeof *values), mean = 0, squares = 0;
+  size_t kept = 0;
+  for (size_t i = 0; i < replicates.count; i++)
+    if (isfinite(replicates.values[i * replicates.stride])) values[kept++] = replicates.values[i * replicates.stride];
+  *intervals = (struct intervals){INTERVAL_PERCENTILE, NAN, NAN, NAN, NAN};
+  *se = NAN;
+  if (kept >= 2) {
+    qsort(values, kept, sizeof *values, compare_numbers);
+    for (size_t i = 0; i < kept; i++) mean += values[i] / (double)kept;
+    for (size_t i = 0; i < kept; i++) squares += (values[i] - mean) * (values[i] - mean);
+    *se = sqrt(squares / (double)(kept - 1));
+    intervals->percentile_low = quantile(values, kept, (1 - confidence) / 2);
+    intervals->percentile_high = quantile(values, kept, (1 + confidence) / 2);
+    bca(&replicates, values, kept, value, confidence, intervals);
+  }
+  if (kind == INTERVAL_BCA && !isnan(intervals->bca_low)) intervals->kind = INTERVAL_BCA;
+  *low = intervals->kind == INTERVAL_BCA ? intervals->bca_low : intervals->percentile_low;
+  *high = intervals->kind == INTERVAL_BCA ? intervals->bca_high : intervals->percentile_high;
+  free(values);
+}

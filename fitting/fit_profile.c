@@ -1,0 +1,186 @@
+// Profile likelihood: a coefficient is held at values to both sides of its estimate and the others are refitted. The
+// interval ends where the likelihood-ratio statistic reaches its threshold (fit_scale.c tells how it is made from the
+// objective): Student's t squared, for rows - parameters degrees of freedom, in place of chi-squared, because the scale
+// of the errors is estimated. Where rows are grouped, their errors are not independent: the statistic of a coefficient
+// is then divided by the ratio of its variance by groups to that of its curvature (Kent 1982, "Robust properties of
+// likelihood ratio tests", Biometrika 69).
+#include <gsl/gsl_cdf.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fitting/fit.h"
+#include "fitting/parallel.h"
+
+struct profiling {
+  struct fit *fit;
+  struct walk *walks;    // two a profile: down, up
+  struct arena *arenas;  // one a walk
+};
+
+static bool wanted(const struct fit *fit, int e) {
+  const struct element *element = &fit->elements[e];
+  if (!element->free_ever) return false;
+  bool asked = fit->options->profile_all;
+  for (size_t i = 0; i < fit->options->profile_count && !asked; i++)
+    asked = strcmp(fit->options->profiles[i], element->name) == 0 ||
+            strcmp(fit->options->profiles[i], fit->law->parameters[element->parameter].name) == 0;
+  return asked;
+}
+
+bool fit_profile_names(const struct fit *fit, struct error *error) {
+  for (size_t i = 0; i < fit->options->profile_count; i++) {
+    const char *name = fit->options->profiles[i], *held = NULL;
+    bool found = false;
+    for (int e = 0; e < fit->element_count; e++) {
+      const struct element *element = &fit->elements[e];
+      if (strcmp(element->name, name) != 0 && strcmp(fit->law->parameters[element->parameter].name, name) != 0)
+        continue;
+      found |= element->free_ever;
+      held = element->name;
+    }
+    if (held && !found) return error_set(error, EXIT_USAGE_ERROR, "%s is held: it has no profile", held);
+    if (!found)
+      return error_set(error, EXIT_USAGE_ERROR, "the law %s has no parameter '%s' here to profile", fit->law->name,
+                       name);
+  }
+  return true;
+}
+
+// The variance of kept coordinate k by groups, over that by curvature: u'Bu / (M^-1)_kk for u = M^-1 e_k and B the sum
+// over groups of squared sums of w psi J.
+static double group_ratio(const struct fit *fit, const struct fit_stage *stage, const struct stage_scale *scale,
+                          int k) {
+  double *sums = memory_get((size_t)(fit->group_count + 1) * sizeof *sums), square = 0;
+  int groups = 0;
+  for (size_t i = 0; i < stage->row_count; i++) {
+    double along = 0, r = scale->residual[i],
+           slope = isfinite(stage->problem.delta) ? huber_slope(r, stage->problem.delta) : r;
+    for (int j = 0; j < scale->n; j++)
+      along += scale->inverse[k * scale->n + j] * scale->jacobian[i * (size_t)stage->free_count + (size_t)scale->of[j]];
+    double *sum = &sums[fit->row_group[stage->rows[i]]];
+    groups += *sum == 0;
+    *sum += stage->weight[i] * slope * along;
+  }
+  for (int g = 0; g < fit->group_count; g++) square += sums[g] * sums[g];
+  free(sums);
+  return square * groups / fmax(1, groups - scale->n) / (scale->inverse[k * scale->n + k] * scale->slope);
+}
+
+static double threshold_of(const struct fit *fit, const struct fit_stage *stage, const struct stage_scale *scale,
+                           int k) {
+  double ratio = scale->ratio, degrees = scale->degrees;
+  if (fit->options->group && scale->inverse && scale->jacobian && k >= 0) {
+    ratio = group_ratio(fit, stage, scale, k);
+    degrees = fmin(degrees, fmax(1, fit->group_count - scale->n));
+  }
+  double t = gsl_cdf_tdist_Pinv((1 + fit->result->confidence) / 2, degrees);
+  return 0.5 * ratio * t * t;
+}
+
+static void walk_one(void *context, size_t walk, int thread) {
+  struct profiling *profiling = context;
+  (void)thread;
+  walk_out(&profiling->arenas[walk], profiling->fit, &profiling->walks[walk]);
+}
+
+// Where an open side ends: at zero or the law's bound, or nowhere.
+static double open_end(const struct element *element, const struct walk *walk) {
+  if (walk->end == WALK_BOUND && !(element->logarithmic && fabs(walk->x) >= 149))
+    return element_value(element, walk->x);
+  if (walk->direction > 0) return INFINITY;
+  return element->logarithmic ? 0 : -INFINITY;
+}
+
+static const char *profile_words(struct fit_result *result, const struct element *element, const struct walk *walks) {
+  const char *sides[2];
+  for (int side = 0; side < 2; side++) {
+    const struct walk *walk = &walks[side];
+    double end = open_end(element, walk);
+    sides[side] = NULL;
+    if (walk->end == WALK_REACHED) continue;
+    if (isfinite(end) && !(element->logarithmic && end == 0))
+      sides[side] = arena_format(&result->arena, "reaches the law's bound %.4g", end);
+    else if (side == 1)
+      sides[side] = "not identified: no upper bound";
+    else
+      sides[side] = element->logarithmic ? "not identified: no lower bound above 0" : "not identified: no lower bound";
+  }
+  if (sides[0] && sides[1]) return arena_format(&result->arena, "%s; %s", sides[0], sides[1]);
+  return sides[0] ? sides[0] : sides[1];
+}
+
+static int by_value(const void *a, const void *b) {
+  const struct fit_profile_point *x = a, *y = b;
+  return compare_numbers(&x->value, &y->value);
+}
+
+// Least absolute deviations are minimized as Huber's with a delta near 0, which scales the objective by it.
+static double objective_unit(const struct fit *fit, const struct fit_stage *stage) {
+  return fit->objective.kind == OBJECTIVE_LAD ? stage->problem.delta : 1;
+}
+
+static void put_profile(struct fit *fit, int e, const struct walk *walks, struct fit_profile *profile) {
+  struct fit_result *result = fit->result;
+  const struct element *element = &fit->elements[e];
+  const struct fit_stage *stage = walks[0].stage;
+  double unit = objective_unit(fit, stage), estimate = result->coefficients[e].value, base = walks[0].lowest;
+  base = fmin(base, walks[1].lowest);
+  double start = walks[0].rise;
+  *profile = (struct fit_profile){.coefficient = (size_t)e, .threshold = start / unit};
+  profile->low_open = walks[0].end != WALK_REACHED;
+  profile->high_open = walks[1].end != WALK_REACHED;
+  profile->low = profile->low_open ? open_end(element, &walks[0]) : element_value(element, walks[0].x);
+  profile->high = profile->high_open ? open_end(element, &walks[1]) : element_value(element, walks[1].x);
+  profile->words = profile_words(result, element, walks);
+  profile->points =
+      arena_array(&result->arena, walks[0].point_count + walks[1].point_count + 1, sizeof *profile->points);
+  struct workspace *workspace = workspace_new(&fit->arena, &stage->problem);
+  double minimum = problem_evaluate(workspace, stage->x, NULL, WANT_VALUE);
+  profile->points[profile->point_count++] = (struct fit_profile_point){estimate, minimum, 0};
+  for (int side = 0; side < 2; side++)
+    for (size_t i = 0; i < walks[side].point_count; i++)
+      profile->points[profile->point_count++] = walks[side].points[i];
+  for (size_t i = 0; i < profile->point_count; i++) {
+    profile->points[i].ratio = (profile->points[i].objective - minimum) / start;
+    profile->points[i].objective /= unit;
+  }
+  qsort(profile->points, profile->point_count, sizeof *profile->points, by_value);
+  if (base < minimum * (1 - 1e-6))
+    fit_result_warn(result, "the profile of %s met a lower objective (%.9g) than the search (%.9g): more --starts",
+                    result->coefficients[e].name, base / unit, minimum / unit);
+}
+
+void fit_profile(struct fit *fit) {
+  struct fit_result *result = fit->result;
+  struct profiling profiling = {.fit = fit};
+  size_t count = 0;
+  int *elements = arena_array(&fit->arena, (size_t)fit->element_count + 1, sizeof *elements);
+  profiling.walks = arena_array(&fit->arena, 2 * (size_t)fit->element_count + 2, sizeof *profiling.walks);
+  for (int s = 0; s < fit->stage_count; s++) {
+    const struct fit_stage *stage = &fit->stages[s];
+    for (int i = 0; i < stage->free_count; i++) {
+      if (!wanted(fit, stage->free[i])) continue;
+      const struct stage_scale *scale = stage->scale;
+      int k = scale->n - 1;
+      while (k >= 0 && scale->of[k] != i) k--;
+      double rise = threshold_of(fit, stage, scale, k), distance = 1;
+      if (k >= 0 && scale->inverse) distance = sqrt(2 * rise * scale->inverse[k * scale->n + k] / scale->slope);
+      for (int side = 0; side < 2; side++)
+        profiling.walks[2 * count + (size_t)side] = (struct walk){.stage = stage,
+                                                                  .coordinate = i,
+                                                                  .direction = side ? 1 : -1,
+                                                                  .step = fmin(0.2 * distance, 1),
+                                                                  .rise = rise,
+                                                                  .keep_points = true};
+      elements[count++] = stage->free[i];
+    }
+  }
+  if (!count) return;
+  profiling.arenas = arena_array(&fit->arena, 2 * count, sizeof *profiling.arenas);
+  parallel_tasks(2 * count, fit->options->threads, walk_one, &profiling);
+  result->profiles = arena_array(&result->arena, count, sizeof *result->profiles);
+  for (size_t p = 0; p < count; p++)
+    put_profile(fit, elements[p], &profiling.walks[2 * p], &result->profiles[result->profile_count++]);
+  for (size_t w = 0; w < 2 * count; w++) arena_free(&profiling.arenas[w]);
+}

@@ -1,0 +1,94 @@
+// How large the errors of a stage are, and how well its coordinates are known by the curvature at the minimum.
+//
+// For an objective sum w rho(r), with psi = rho', twice the rise of the objective from its minimum, divided by
+// mean psi^2 / mean psi', is chi-squared where the errors of rows are independent and alike: for least squares the
+// usual statistic, for Huber's and least absolute deviations that of Schrader and Hettmansperger 1980, "Robust analysis
+// of variance based upon a likelihood ratio criterion", Biometrika 67.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fitting/fit.h"
+
+enum { JACOBIAN_LIMIT = 20000000 };  // numbers
+
+// The mean of psi'. It is 1 inside delta and 0 outside; a small delta holds few rows beyond the n that the fit passes
+// through, so the density is taken over a window of at least 40 % of the others.
+static double mean_slope(const double *sizes, size_t rows, int n, double delta) {
+  size_t passed = (size_t)n, others = rows - passed, window = passed + (size_t)ceil(0.4 * (double)others), inside = 0;
+  double width = sizes[window - 1];
+  if (delta < width) return delta / width * (double)(window - passed) / (double)others;
+  while (inside < rows && sizes[inside] <= delta) inside++;
+  return (double)(inside - passed) / (double)others;
+}
+
+static void keep_coordinates(const struct fit *fit, const struct fit_stage *stage, struct arena *arena,
+                             const double *matrix, struct stage_scale *scale) {
+  int n = stage->free_count;
+  scale->of = arena_array(arena, (size_t)n + 1, sizeof *scale->of);
+  for (int i = 0; i < n; i++) {
+    enum coefficient_status status = fit->result->coefficients[stage->free[i]].status;
+    if (status == COEFFICIENT_AT_LOW || status == COEFFICIENT_AT_HIGH || !(matrix[i * n + i] > 0)) continue;
+    scale->of[scale->n++] = i;
+  }
+  size_t kept = (size_t)scale->n;
+  scale->matrix = arena_array(arena, kept * kept + 1, sizeof *scale->matrix);
+  for (size_t i = 0; i < kept; i++)
+    for (size_t j = 0; j < kept; j++) scale->matrix[i * kept + j] = matrix[scale->of[i] * n + scale->of[j]];
+}
+
+// The inverse by columns, of the matrix scaled to a unit diagonal; NULL where it is singular to rounding.
+static void invert(struct arena *arena, struct stage_scale *scale) {
+  int n = scale->n;
+  double *scaled = arena_array(arena, (size_t)(n * n) + 1, sizeof *scaled),
+         *column = arena_array(arena, (size_t)n + 1, sizeof *column),
+         *inverse = arena_array(arena, (size_t)(n * n) + 1, sizeof *inverse);
+  for (int j = 0; j < n; j++) {
+    for (int i = 0; i < n; i++) {
+      for (int k = 0; k < n; k++)
+        scaled[i * n + k] = scale->matrix[i * n + k] / sqrt(scale->matrix[i * n + i] * scale->matrix[k * n + k]);
+      column[i] = i == j;
+    }
+    if (!cholesky_solve(scaled, n, column)) return;
+    for (int i = 0; i < n; i++)
+      inverse[i * n + j] = column[i] / sqrt(scale->matrix[i * n + i] * scale->matrix[j * n + j]);
+  }
+  scale->inverse = inverse;
+}
+
+struct stage_scale *stage_scale_new(const struct fit *fit, struct arena *arena, const struct fit_stage *stage) {
+  struct stage_scale *scale = arena_alloc(arena, sizeof *scale);
+  size_t rows = stage->row_count, n = (size_t)stage->free_count;
+  struct workspace *workspace = workspace_new(arena, &stage->problem);
+  struct problem squares = stage->problem;
+  squares.delta = INFINITY;  // every row counts with its weight
+  workspace_use(workspace, &squares);
+  problem_evaluate(workspace, stage->x, NULL, WANT_REWEIGHTED);
+  keep_coordinates(fit, stage, arena, workspace->matrix, scale);
+  invert(arena, scale);
+  scale->degrees = (int)rows - scale->n;
+  scale->residual = arena_array(arena, rows + 1, sizeof *scale->residual);
+  memcpy(scale->residual, workspace->residual, rows * sizeof *scale->residual);
+  if (rows * n <= JACOBIAN_LIMIT) {
+    scale->jacobian = arena_array(arena, rows * n + 1, sizeof *scale->jacobian);
+    problem_jacobian(workspace, stage->x, scale->residual, scale->jacobian);
+  }
+  double *sizes = memory_get((rows + 1) * sizeof *sizes), squared = 0;
+  for (size_t i = 0; i < rows; i++) {
+    double slope =
+        isfinite(stage->problem.delta) ? huber_slope(scale->residual[i], stage->problem.delta) : scale->residual[i];
+    squared += stage->weight[i] * slope * slope;
+    sizes[i] = fabs(scale->residual[i]);
+  }
+  qsort(sizes, rows, sizeof *sizes, compare_numbers);
+  scale->slope = mean_slope(sizes, rows, scale->n, stage->problem.delta);
+  scale->ratio = squared / scale->degrees / scale->slope;
+  // the fit passes through n of the rows: the median is that of the others
+  scale->deviation = 1.4826 * quantile(sizes + scale->n, rows - (size_t)scale->n, 0.5);
+  free(sizes);
+  return scale;
+}
+
+double stage_scale_se(const struct stage_scale *scale, int k) {
+  return scale->inverse ? sqrt(scale->ratio / scale->slope * scale->inverse[k * scale->n + k]) : NAN;
+}

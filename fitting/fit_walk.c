@@ -1,0 +1,161 @@
+// A walk along one coordinate of a minimum: the coordinate is held at values ever farther out, the others are refitted,
+// until the objective has risen by a given amount. Profiles and the ranges of flat directions are made of it.
+#include <math.h>
+#include <string.h>
+
+#include "fitting/fit.h"
+
+enum { STEPS = 60, FLAT_STEPS = 5, BISECTIONS = 12 };
+
+struct path {
+  const struct fit *fit;
+  struct walk *walk;
+  struct problem problem;  // without the coordinate
+  double *start;           // [element_count]: where the coordinate's value is held
+  struct workspace *workspace;
+  int n;                // free coordinates but one
+  double *x;            // [n]: the last minimum
+  double *previous;     // [n]: the one before
+  double from, before;  // the coordinate at these
+  double *trial;        // [n]
+  double base;          // objective at the minimum
+};
+
+static void path_begin(struct path *path, struct arena *arena, const struct fit *fit, struct walk *walk) {
+  const struct fit_stage *stage = walk->stage;
+  size_t elements = (size_t)fit->element_count, n = (size_t)stage->free_count;
+  int *free_places = arena_array(arena, n, sizeof *free_places),
+      *free_of = arena_array(arena, elements + 1, sizeof *free_of);
+  double *low = arena_array(arena, n, sizeof *low), *high = arena_array(arena, n, sizeof *high);
+  *path = (struct path){.fit = fit, .walk = walk, .problem = stage->problem};
+  path->start = arena_array(arena, elements + 1, sizeof *path->start);
+  path->x = arena_array(arena, n, sizeof *path->x);
+  path->previous = arena_array(arena, n, sizeof *path->previous);
+  path->trial = arena_array(arena, n, sizeof *path->trial);
+  for (size_t e = 0; e < elements; e++) {
+    path->start[e] = fit->elements[e].value;
+    free_of[e] = -1;
+  }
+  for (int i = 0; i < stage->free_count; i++) {
+    if (i == walk->coordinate) continue;
+    free_of[stage->free[i]] = path->n;
+    free_places[path->n] = stage->free[i];
+    low[path->n] = stage->low[i];
+    high[path->n] = stage->high[i];
+    path->x[path->n] = path->previous[path->n] = stage->x[i];
+    path->n++;
+  }
+  path->problem.start = path->start;
+  path->problem.free = free_places;
+  path->problem.free_of = free_of;
+  path->problem.free_count = path->n;
+  path->problem.low = low;
+  path->problem.high = high;
+  path->from = path->before = stage->x[walk->coordinate];
+  path->workspace = workspace_new(arena, &stage->problem);
+  path->base = problem_evaluate(path->workspace, stage->x, NULL, WANT_VALUE);
+}
+
+// The lowest objective with the coordinate at `to`, from where the last two points lead; the place is path->trial.
+static double path_try(struct path *path, double to) {
+  struct workspace *workspace = path->workspace;
+  path->start[path->walk->stage->free[path->walk->coordinate]] = to;
+  workspace_use(workspace, &path->problem);
+  if (!path->n) return problem_evaluate(workspace, path->trial, NULL, WANT_VALUE);
+  double ahead = path->from == path->before ? 0 : (to - path->from) / (path->from - path->before);
+  for (int i = 0; i < path->n; i++) {
+    double x = path->x[i] + ahead * (path->x[i] - path->previous[i]);
+    path->trial[i] = fmin(fmax(x, path->problem.low[i]), path->problem.high[i]);
+  }
+  if (!isfinite(problem_evaluate(workspace, path->trial, NULL, WANT_VALUE)))
+    memcpy(path->trial, path->x, (size_t)path->n * sizeof *path->trial);
+  descend(workspace, path->trial, NULL, 100, 1e-9);
+  return polish(workspace, path->trial, NULL, 25).objective;
+}
+
+static void path_go(struct path *path, double to) {
+  double *other = path->previous;
+  path->previous = path->x;
+  path->x = path->trial;
+  path->trial = other;
+  path->before = path->from;
+  path->from = to;
+}
+
+static void keep_point(struct path *path, double x, double objective) {
+  struct walk *walk = path->walk;
+  if (objective < walk->lowest) walk->lowest = objective;
+  if (!walk->keep_points || walk->point_count >= STEPS) return;
+  const struct element *element = &path->fit->elements[walk->stage->free[walk->coordinate]];
+  walk->points[walk->point_count++] =
+      (struct fit_profile_point){.value = element_value(element, x), .objective = objective};
+}
+
+static void keep_place(struct path *path, double x, const double *others) {
+  struct walk *walk = path->walk;
+  walk->x = x;
+  for (int i = 0, k = 0; i < walk->stage->free_count; i++) walk->at[i] = i == walk->coordinate ? x : others[k++];
+}
+
+// The end between `from` (where the last minimum was) and `to`, by false position on the root of the rise, which is
+// nearly straight.
+static void find_end(struct path *path, double low_rise, double to, double high_rise) {
+  double target = path->walk->rise, from = path->from, reached = high_rise;
+  keep_place(path, to, path->trial);
+  for (int i = 0; i < BISECTIONS && fabs(reached / target - 1) > 1e-3; i++) {
+    double a = sqrt(fmax(low_rise, 0)), b = sqrt(high_rise), share = (sqrt(target) - a) / (b - a);
+    double x = from + fmin(fmax(share, 0.05), 0.95) * (to - from), objective = path_try(path, x);
+    reached = objective - path->base;
+    if (!isfinite(reached)) reached = 10 * target;
+    keep_place(path, x, path->trial);
+    if (reached < target) {
+      from = x;
+      low_rise = reached;
+      path_go(path, x);
+    } else {
+      to = x;
+      high_rise = reached;
+    }
+  }
+}
+
+void walk_out(struct arena *arena, const struct fit *fit, struct walk *walk) {
+  const struct fit_stage *stage = walk->stage;
+  struct path path;
+  path_begin(&path, arena, fit, walk);
+  walk->at = arena_array(arena, (size_t)stage->free_count, sizeof *walk->at);
+  if (walk->keep_points) walk->points = arena_array(arena, STEPS, sizeof *walk->points);
+  walk->lowest = path.base;
+  walk->end = WALK_FLAT;
+  keep_place(&path, path.from, path.x);
+  double bound = walk->direction < 0 ? stage->low[walk->coordinate] : stage->high[walk->coordinate];
+  double step = walk->step, last = 0;
+  int flat = 0;
+  if (path.from == bound) walk->end = WALK_BOUND;
+  for (int i = 0; i < STEPS && walk->end != WALK_BOUND; i++) {
+    double to = path.from + walk->direction * step;
+    bool at_bound = walk->direction * (to - bound) >= 0;
+    if (at_bound) to = bound;
+    double objective = path_try(&path, to), rise = objective - path.base;
+    if (!isfinite(objective)) {  // a wall: nearer
+      step /= 4;
+      continue;
+    }
+    if (rise >= walk->rise) {
+      find_end(&path, last, to, rise);
+      keep_point(&path, walk->x, path.base + walk->rise);
+      if (to != walk->x) keep_point(&path, to, objective);
+      walk->end = WALK_REACHED;
+      return;
+    }
+    keep_point(&path, to, objective);
+    path_go(&path, to);
+    keep_place(&path, to, path.x);
+    flat = rise - last < 1e-5 * walk->rise ? flat + 1 : 0;
+    if (at_bound) walk->end = WALK_BOUND;
+    if (flat >= FLAT_STEPS) return;
+    if (rise - last < 0.2 * walk->rise) step *= 1.6;
+    if (rise - last > 0.5 * walk->rise) step *= 0.7;
+    last = rise;
+  }
+}
