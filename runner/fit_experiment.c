@@ -26,6 +26,18 @@ static struct fit_options entry_options(const struct spec_fit *entry, const stru
   if (!options.objective) options.objective = entry->objective;
   if (!options.residual) options.residual = entry->residual;
   if (options.bootstrap < 0) options.bootstrap = (int)entry->bootstrap;
+  if (options.interval == INTERVAL_BY_DEFAULT && entry->interval)
+    options.interval = strcmp(entry->interval, "bca") == 0 ? INTERVAL_BCA : INTERVAL_PERCENTILE;
+  if (!options.profile_count && !options.profile_all) {
+    options.profiles = (const char *const *)entry->profile;
+    options.profile_count = entry->profile_count;
+    for (size_t i = 0; i < entry->profile_count; i++) options.profile_all |= strcmp(entry->profile[i], "all") == 0;
+    if (options.profile_all) options.profile_count = 0;
+  }
+  if (!options.leave_out_count) {
+    options.leave_out = (const char *const *)entry->leave_out;
+    options.leave_out_count = entry->leave_out_count;
+  }
   options.parameter_count = entry->parameter_count ? entry->parameter_count : "non-embedding";
   return options;
 }

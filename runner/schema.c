@@ -305,6 +305,8 @@ static void put_fit(struct json_writer *json, const char *const *laws, size_t co
   for (size_t i = 0; i < run_field_count; i++) json_put_string(json, run_fields[i].path);
   json_array_end(json);
   json_object_end(json);
+  json_key(json, "name");
+  json_put_raw(json, "{\"type\":\"string\"}");
   json_key(json, "fit");
   json_object_begin(json);
   json_key(json, "anyOf");
@@ -328,6 +330,11 @@ static void put_fit(struct json_writer *json, const char *const *laws, size_t co
   json_put_raw(json, "{\"enum\":[\"log\",\"plain\"]}");
   json_key(json, "bootstrap");
   json_put_raw(json, "{\"type\":\"integer\",\"minimum\":0,\"maximum\":10000000,\"description\":\"resamples\"}");
+  json_key(json, "interval");
+  json_put_raw(json, "{\"enum\":[\"percentile\",\"bca\"],\"default\":\"percentile\"}");
+  put_one_or_list(json, "profile", "#/$defs/name", "parameters whose profile likelihood is wanted, or all");
+  put_one_or_list(json, "leave_out", "#/$defs/name",
+                  "columns: the fit is made anew without each of their values, and predicts it");
   put_one_or_list(json, "best_over", "#/$defs/path", "keep the best run of these axes");
   put_one_or_list(json, "average_over", "#/$defs/path", "average the runs of these axes: seeds");
   json_key(json, "parameter_count");

@@ -66,6 +66,11 @@ struct spec_fit {
   const char *objective;                   // "huber:1e-3", "least-squares", "lad"; NULL: the law's own
   const char *residual;                    // "log", "plain"; NULL: the law's own
   int64_t bootstrap;                       // resamples; -1: the fitter's default
+  const char *interval;                    // "percentile", "bca"; NULL: the fitter's default
+  const char **profile;                    // parameters whose profile likelihood is wanted; "all": every one
+  size_t profile_count;
+  const char **leave_out;  // columns whose values are left out one after the other
+  size_t leave_out_count;
   const char **best_over, **average_over;  // paths of run fields
   size_t best_over_count, average_over_count;
   const char *parameter_count;  // "non-embedding", "total", "prunable", "active", "average-active"

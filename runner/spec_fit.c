@@ -38,8 +38,10 @@ static const char *read_choice(struct spec_reader *reader, const struct node *no
 
 // ---------- fit ----------
 
-static const char *const fit_keys[] = {"name",      "law",     "where",     "objective",    "residual",
-                                       "bootstrap", "holdout", "best_over", "average_over", "parameter_count"};
+static const char *const fit_keys[] = {"name",      "law",          "where",          "objective", "residual",
+                                       "bootstrap", "interval",     "profile",        "leave_out", "holdout",
+                                       "best_over", "average_over", "parameter_count"};
+static const char *const intervals[] = {"percentile", "bca"};
 static const char *const residuals[] = {"log", "plain"};
 static const char *const counts[] = {"non-embedding", "total", "prunable", "active", "average-active"};
 static const char *const objectives[] = {"huber", "least-squares", "lad"};
@@ -108,6 +110,35 @@ static const char **read_paths(struct spec_reader *reader, const struct node *no
   return paths;
 }
 
+// A text or a list of texts; `columns`: each a column of the store.
+static const char **read_names(struct spec_reader *reader, const struct node *node, bool columns, const char *what,
+                               size_t *count) {
+  *count = 0;
+  if (node->kind == NODE_MAPPING || node_is_null(node)) {
+    node_error(node, reader->diagnostics, NULL, "%s must be a name or a list of names, not %s", what,
+               node_kind_name(node));
+    return NULL;
+  }
+  size_t items = node->kind == NODE_SEQUENCE ? node->count : 1;
+  const char **names = arena_array(&reader->spec->arena, items ? items : 1, sizeof *names);
+  for (size_t i = 0; i < items; i++) {
+    const struct node *item = node->kind == NODE_SEQUENCE ? node->items[i] : node;
+    const char *name = need_text(reader, item, what);
+    if (!name) continue;
+    if (columns) {
+      const struct expression *read = spec_read_expression(reader, item, NAMES_OF_STORE, what);
+      if (!read) continue;
+      if (read->name_count != 1 || strcmp(read->names[0].name, name) != 0) {
+        node_error(item, reader->diagnostics, "leave_out: [parameters, format]", "%s names columns, not '%.60s'", what,
+                   name);
+        continue;
+      }
+    }
+    names[(*count)++] = name;
+  }
+  return names;
+}
+
 static void read_law(struct spec_reader *reader, const struct node *node, struct spec_fit *fit) {
   const char *law = need_text(reader, node, "law");
   fit->law_node = node;
@@ -165,6 +196,11 @@ static void read_fit(struct spec_reader *reader, const struct node *node, struct
       fit->bootstrap = -1;
     }
   }
+  if ((value = node_find(node, "interval"))) fit->interval = read_choice(reader, value, intervals, 2, "interval");
+  if ((value = node_find(node, "profile")))
+    fit->profile = read_names(reader, value, false, "profile", &fit->profile_count);
+  if ((value = node_find(node, "leave_out")))
+    fit->leave_out = read_names(reader, value, true, "leave_out", &fit->leave_out_count);
   if ((value = node_find(node, "best_over")))
     fit->best_over = read_paths(reader, value, "best_over", &fit->best_over_count);
   if ((value = node_find(node, "average_over")))
