@@ -10,14 +10,15 @@ const struct plot_kind plot_kinds[] = {
     {"predicted-vs-observed", "the fitted law's losses against the runs'", true},
     {"residuals", "relative residuals of the fit against model size", true},
     {"effective-parameters", "effective parameters per parameter of each format, with intervals", false},
+    {"profiles", "profile likelihood of the fit's parameters, where it was asked for", false},
     {"pareto", "final loss against training FLOPs, with the front", false},
     {"loss-vs-learning-rate", "final loss against the peak learning rate, one line per model size", false},
     {NULL, NULL, false},
 };
 
 static plot_builder *const builders[] = {
-    plot_loss_curves, plot_loss_vs_parameters,   plot_loss_vs_tokens, plot_predicted_vs_observed,
-    plot_residuals,   plot_effective_parameters, plot_pareto,         plot_loss_vs_learning_rate,
+    plot_loss_curves,          plot_loss_vs_parameters, plot_loss_vs_tokens, plot_predicted_vs_observed, plot_residuals,
+    plot_effective_parameters, plot_profiles,           plot_pareto,         plot_loss_vs_learning_rate,
 };
 
 const struct plot_kind *plot_find(const char *name, const char **nearest) {

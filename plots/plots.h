@@ -141,12 +141,22 @@ struct plot_effective {
   double value, low, high;  // effective parameters per parameter; low and high NAN without an interval
 };
 
+// The profile likelihood of one parameter, by ascending value.
+struct plot_profile {
+  const char *name;
+  double estimate;
+  size_t count;
+  const double *values, *ratios;  // ratio: the likelihood-ratio statistic over its threshold, 1 at an interval's end
+};
+
 struct plot_fit {
   const char *name, *law;
   plot_law_function *evaluate;  // NULL: points only
   const void *context;
   const struct plot_effective *effective;  // effective-parameters law: one per format, else none
   size_t effective_count;
+  const struct plot_profile *profiles;
+  size_t profile_count;
 };
 
 struct plot_data {
@@ -161,8 +171,8 @@ struct plot_kind {
   const char *name, *help;
   bool by_default;
 };
-// loss-curves, loss-vs-parameters, loss-vs-tokens, predicted-vs-observed, residuals, effective-parameters, pareto,
-// loss-vs-learning-rate; ends with a NULL name.
+// loss-curves, loss-vs-parameters, loss-vs-tokens, predicted-vs-observed, residuals, effective-parameters, profiles,
+// pareto, loss-vs-learning-rate; ends with a NULL name.
 extern const struct plot_kind plot_kinds[];
 const struct plot_kind *plot_find(const char *name, const char **nearest);  // as field_find
 

@@ -56,6 +56,8 @@ struct report_fit {
   double mean_error;     // of the fitted runs, the same
   struct plot_effective *effective;
   size_t effective_count;
+  struct plot_profile *profiles;
+  size_t profile_count;
   const char *exclusions;  // reasons with counts, "" when nothing was left out
   const char **warnings;
   size_t warning_count;

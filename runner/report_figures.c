@@ -4,7 +4,7 @@
 
 #include "runner/report_data.h"
 
-static const char *const of_fit[] = {"predicted-vs-observed", "residuals", "effective-parameters"};
+static const char *const of_fit[] = {"predicted-vs-observed", "residuals", "effective-parameters", "profiles"};
 
 static bool shows_fit(const char *name) {
   for (size_t i = 0; i < sizeof of_fit / sizeof *of_fit; i++)
@@ -44,7 +44,9 @@ static struct plot_data data_of(struct report *report, const struct report_fit *
                              .evaluate = fit->law_loaded ? report_law : NULL,
                              .context = fit,
                              .effective = fit->effective,
-                             .effective_count = fit->effective_count};
+                             .effective_count = fit->effective_count,
+                             .profiles = fit->profiles,
+                             .profile_count = fit->profile_count};
   data.fit = drawn;
   data.parameter_count = arena_format(arena, "%s parameters", fit->parameter_count);
   return data;
@@ -79,13 +81,17 @@ static bool compares_rates(const struct report *report) {
 // The figures of a spec that names none: the default ones, those of a fit only when there is or should be one, and what
 // the design compares (learning rates, formats).
 static size_t choose(struct report *report, const char **names, size_t most) {
-  bool formats = false, effective = false;
+  bool formats = false, effective = false, profiles = false;
   for (size_t i = 1; i < report->count; i++) formats |= strcmp(report->runs[i].format, report->runs[0].format) != 0;
-  for (size_t i = 0; i < report->fit_count; i++) effective |= report->fits[i].effective_count > 0;
+  for (size_t i = 0; i < report->fit_count; i++) {
+    effective |= report->fits[i].effective_count > 0;
+    profiles |= report->fits[i].profile_count > 0;
+  }
   size_t count = 0;
   for (const struct plot_kind *kind = plot_kinds; kind->name && count < most; kind++) {
     bool wanted = kind->by_default && (report->fit_count || !shows_fit(kind->name));
     if (strcmp(kind->name, "effective-parameters") == 0) wanted = effective;
+    if (strcmp(kind->name, "profiles") == 0) wanted = profiles;
     if (strcmp(kind->name, "pareto") == 0) wanted = formats;
     if (strcmp(kind->name, "loss-vs-learning-rate") == 0) wanted = compares_rates(report);
     if (wanted) names[count++] = kind->name;
@@ -121,8 +127,9 @@ bool report_gather_figures(struct report *report, struct error *error) {
     }
     for (size_t i = 0; i < report->fit_count; i++) {
       const struct report_fit *fit = &report->fits[i];
-      if (!fit->document || (strcmp(names[n], "effective-parameters") == 0 && !fit->effective_count && fits > 1))
-        continue;
+      bool lacking = (strcmp(names[n], "effective-parameters") == 0 && !fit->effective_count) ||
+                     (strcmp(names[n], "profiles") == 0 && !fit->profile_count);
+      if (!fit->document || (lacking && fits > 1)) continue;
       add_figure(report, names[n], fit, fits > 1);
     }
   }

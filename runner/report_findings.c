@@ -117,6 +117,17 @@ static void find_outliers(struct report *report, const struct report_fit *fit) {
                found == 1 ? " lies" : "s lie", words, found > 5 ? ", ..." : "");
 }
 
+// Parameters that the design leaves open to one side at least.
+static void find_open(struct report *report, const struct report_fit *fit) {
+  const json_t *directions = json_object_get(fit->document, "directions"), *one;
+  size_t index;
+  json_array_foreach(directions, index, one) {
+    const char *text = json_string_value(json_object_get(one, "text"));
+    bool open = json_is_true(json_object_get(one, "low_open")) || json_is_true(json_object_get(one, "high_open"));
+    if (open && text) report_say(report, true, "fit %s: %s", fit->name, text);
+  }
+}
+
 static void find_fit(struct report *report, const struct report_fit *fit) {
   if (!fit->document) {
     report_say(report, true, "fit %s has not been made: isoloss fit %s", fit->name, report->spec_path);
@@ -140,6 +151,7 @@ static void find_fit(struct report *report, const struct report_fit *fit) {
                "fit %s: held-out runs are predicted with a mean error of %.2g %%, fitted ones with %.2g %%.", fit->name,
                100 * fit->holdout_error, 100 * fit->mean_error);
   find_outliers(report, fit);
+  find_open(report, fit);
   find_mixture(report, fit);
 }
 

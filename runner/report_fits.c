@@ -132,6 +132,28 @@ static void read_effective(struct report *report, struct report_fit *fit) {
   }
 }
 
+static void read_profiles(struct report *report, struct report_fit *fit) {
+  json_t *profiles = json_object_get(fit->document, "profiles"), *one, *point;
+  const char *name;
+  size_t index;
+  fit->profiles = arena_array(&report->arena, json_object_size(profiles) + 1, sizeof *fit->profiles);
+  json_object_foreach(profiles, name, one) {
+    const json_t *points = json_object_get(one, "points");
+    double *values = arena_array(&report->arena, json_array_size(points) + 1, sizeof *values),
+           *ratios = arena_array(&report->arena, json_array_size(points) + 1, sizeof *ratios);
+    json_array_foreach(points, index, point) {
+      values[index] = number(point, "value");
+      ratios[index] = number(point, "ratio");
+    }
+    fit->profiles[fit->profile_count++] = (struct plot_profile){
+        .name = arena_string(&report->arena, name),
+        .estimate = number(json_object_get(json_object_get(fit->document, "parameters"), name), "value"),
+        .count = json_array_size(points),
+        .values = values,
+        .ratios = ratios};
+  }
+}
+
 // What the law says of the runs that the document has no prediction for.
 static void predict(const struct report *report, struct report_fit *fit) {
   struct law_input inputs[64];
@@ -226,6 +248,7 @@ static bool read_document(struct report *report, struct report_fit *fit, const c
   read_rows(report, fit);
   read_exclusions(report, fit);
   read_effective(report, fit);
+  read_profiles(report, fit);
   if (fit->law_loaded) predict(report, fit);
   measure(report, fit);
   return true;

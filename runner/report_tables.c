@@ -232,6 +232,7 @@ void page_fits(const struct report *report, struct text *out) {
     text_add(out, "</tbody></table></div>\n");
     known_table(fit, out);
     derived_table(fit, out);
+    page_diagnosis(fit, out);
     fit_foot(report, fit, out);
     text_add(out, "</section>\n");
   }
