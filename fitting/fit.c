@@ -227,13 +227,16 @@ double fit_work(const struct fit *fit) {
 
 // What stands beside the coefficients.
 static bool diagnose(struct fit *fit, struct error *error) {
-  if (fit->options->bare) return true;
+  const struct fit_options *options = fit->options;
+  if (options->bare && !options->profile_all && !options->profile_count && !options->leave_out_count) return true;
   for (int s = 0; s < fit->stage_count; s++)
     if (fit->stages[s].free_count) fit->stages[s].scale = stage_scale_new(fit, &fit->arena, &fit->stages[s]);
-  fit_direct(fit);
-  fit_influence(fit);
-  fit_sensitivity(fit);
-  fit_trends(fit);
+  if (!options->bare) {
+    fit_direct(fit);
+    fit_influence(fit);
+    fit_sensitivity(fit);
+    fit_trends(fit);
+  }
   fit_profile(fit);
   return fit_leave_out(fit, error);
 }

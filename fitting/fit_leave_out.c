@@ -82,6 +82,8 @@ static void fit_without(struct leaving_out *leaving, struct fit_left_out *out, s
   struct errors errors = {0};
   options.bootstrap = 0;
   options.bare = true;
+  options.profile_all = false;
+  options.profile_count = options.leave_out_count = 0;
   options.held_out_rows = leaving->held_out;
   if (!options.starts || options.starts > STARTS) options.starts = STARTS;
   bool fine = fit_run(fit->law, fit->table, &options, &result, &error);
@@ -118,6 +120,9 @@ static bool leave_out_column(struct fit *fit, const char *name, struct fit_leave
   struct leaving_out leaving = {.fit = fit, .column = table_find(fit->table, name)};
   struct errors all = {0};
   if (leaving.column < 0) return unknown_column(fit->table, name, "leave out: there is", error);
+  if (leaving.column == fit->target_column)
+    return error_set(error, EXIT_USAGE_ERROR,
+                     "leave out: %s is what the law predicts; name a column that tells runs apart", name);
   if (!find_values(&leaving, error)) return false;
   const struct table_column *column = &fit->table->columns[leaving.column];
   leaving.held_out = arena_array(&fit->arena, fit->table->row_count + 1, sizeof *leaving.held_out);

@@ -159,8 +159,14 @@ void fit_profile(struct fit *fit) {
   profiling.walks = arena_array(&fit->arena, 2 * (size_t)fit->element_count + 2, sizeof *profiling.walks);
   for (int s = 0; s < fit->stage_count; s++) {
     const struct fit_stage *stage = &fit->stages[s];
+    bool told = false;
     for (int i = 0; i < stage->free_count; i++) {
       if (!wanted(fit, stage->free[i])) continue;
+      if (!(stage->objective > 1e-18 * (double)stage->row_count)) {  // nothing tells how large the errors are
+        if (!told) fit_result_warn(result, "the law passes through its rows: there are no errors to make profiles of");
+        told = true;
+        continue;
+      }
       const struct stage_scale *scale = stage->scale;
       int k = scale->n - 1;
       while (k >= 0 && scale->of[k] != i) k--;

@@ -15,6 +15,15 @@ double element_internal(const struct element *element, double value) {
 
 // ---- rows -----------------------------------------------------------------------------------------------------------
 
+static const char *row_category(struct fit *fit, int column, size_t row) {
+  struct value value = table_value(fit->table, (size_t)column, row);
+  if (value.kind == VALUE_TEXT) return value.text;
+  if (value.kind != VALUE_NUMBER) return NULL;
+  char number[32];
+  number_shortest(value.number, number);
+  return arena_string(&fit->arena, number);
+}
+
 static void exclude(struct fit *fit, size_t row, const char *reason) {
   fit->selected[row] = false;
   fit_result_exclude(fit->result, fit->table->row_names[row], reason);
@@ -30,6 +39,45 @@ static const char *cell_problem(struct fit *fit, size_t column, size_t row) {
   return NULL;
 }
 
+// A cell of zero or below may leave the law without a number whatever its parameters (N = 0 in A / N^alpha): the law is
+// evaluated near two of its own starts (a little off, so
+// that no exponent is whole: a negative number has whole powers).
+static const char *law_problem(struct fit *fit, const int *columns, size_t row) {
+  const struct law *law = fit->law;
+  const char *suspect = NULL;
+  double cell = 0;
+  for (int i = 0; i < law->column_count; i++) {
+    const struct table_column *column = &fit->table->columns[columns[i]];
+    if (suspect || column->kind != COLUMN_NUMBER || column->numbers[row] > 0) continue;
+    suspect = column->name;
+    cell = column->numbers[row];
+  }
+  if (!suspect) return NULL;
+  for (int i = 0; i < law->formula->name_count; i++)
+    if (law->formula->names[i].index_quoted) return NULL;  // a category of its own, whatever the row
+  size_t count = (size_t)law->parameter_count, inputs = (size_t)law->column_count;
+  struct coefficient *coefficients = memory_get((count + 1) * sizeof *coefficients);
+  struct law_input *input = memory_get((inputs + 1) * sizeof *input);
+  bool finite = false;
+  for (size_t i = 0; i < inputs; i++)
+    input[i] = (struct law_input){law->columns[i], table_value(fit->table, (size_t)columns[i], row)};
+  for (int last = 0; last < 2 && !finite; last++) {
+    for (size_t p = 0; p < count; p++) {
+      const struct law_parameter *parameter = &law->parameters[p];
+      int starts = parameter->start_count, by = parameter->by ? table_find(fit->table, parameter->by) : -1;
+      coefficients[p] = (struct coefficient){.parameter = parameter->name,
+                                             .category = by >= 0 ? row_category(fit, by, row) : NULL,
+                                             .value = parameter->fixed_value};
+      if (starts) coefficients[p].value = 0.0071 + 1.0137 * parameter->starts[last ? starts - 1 : starts / 2];
+    }
+    finite = isfinite(law_evaluate(law, coefficients, count, input, inputs));
+  }
+  free(coefficients);
+  free(input);
+  if (finite) return NULL;
+  return arena_format(&fit->result->arena, "%s is %g, where the law gives no finite %s", suspect, cell, law->target);
+}
+
 static const char *row_problem(struct fit *fit, const int *columns, size_t row) {
   const char *reason = cell_problem(fit, (size_t)fit->target_column, row);
   if (reason) return reason;
@@ -38,7 +86,7 @@ static const char *row_problem(struct fit *fit, const int *columns, size_t row) 
     return arena_format(&fit->result->arena, "%s is %s, and its logarithm is fitted", fit->law->target,
                         observed == 0 ? "zero" : "negative");
   for (int i = 0; i < fit->law->column_count && !reason; i++) reason = cell_problem(fit, (size_t)columns[i], row);
-  return reason;
+  return reason ? reason : law_problem(fit, columns, row);
 }
 
 static bool select_rows(struct fit *fit, struct error *error) {
@@ -124,15 +172,6 @@ static bool group_rows(struct fit *fit, struct error *error) {
 }
 
 // ---- elements -------------------------------------------------------------------------------------------------------
-
-static const char *row_category(struct fit *fit, int column, size_t row) {
-  struct value value = table_value(fit->table, (size_t)column, row);
-  if (value.kind == VALUE_TEXT) return value.text;
-  if (value.kind != VALUE_NUMBER) return NULL;
-  char number[32];
-  number_shortest(value.number, number);
-  return arena_string(&fit->arena, number);
-}
 
 static int find_element(const struct fit *fit, int parameter, const char *category) {
   for (int e = 0; e < fit->element_count; e++)

@@ -5,7 +5,7 @@
 
 #include "fitting/fit.h"
 
-enum { STEPS = 60, FLAT_STEPS = 5, BISECTIONS = 12 };
+enum { STEP_LIMIT = 5, STEPS = 60, FLAT_STEPS = 16, BISECTIONS = 16 };
 
 struct path {
   const struct fit *fit;
@@ -13,12 +13,12 @@ struct path {
   struct problem problem;  // without the coordinate
   double *start;           // [element_count]: where the coordinate's value is held
   struct workspace *workspace;
-  int n;                // free coordinates but one
-  double *x;            // [n]: the last minimum
-  double *previous;     // [n]: the one before
-  double from, before;  // the coordinate at these
-  double *trial;        // [n]
-  double base;          // objective at the minimum
+  int n;                   // free coordinates but one
+  double *x;               // [n]: the last minimum
+  double *previous;        // [n]: the one before
+  double from, before;     // the coordinate at these
+  double *trial, *second;  // [n]
+  double base;             // objective at the minimum
 };
 
 static void path_begin(struct path *path, struct arena *arena, const struct fit *fit, struct walk *walk) {
@@ -32,6 +32,7 @@ static void path_begin(struct path *path, struct arena *arena, const struct fit 
   path->x = arena_array(arena, n, sizeof *path->x);
   path->previous = arena_array(arena, n, sizeof *path->previous);
   path->trial = arena_array(arena, n, sizeof *path->trial);
+  path->second = arena_array(arena, n, sizeof *path->second);
   for (size_t e = 0; e < elements; e++) {
     path->start[e] = fit->elements[e].value;
     free_of[e] = -1;
@@ -56,21 +57,31 @@ static void path_begin(struct path *path, struct arena *arena, const struct fit 
   path->base = problem_evaluate(path->workspace, stage->x, NULL, WANT_VALUE);
 }
 
-// The lowest objective with the coordinate at `to`, from where the last two points lead; the place is path->trial.
+// The lowest objective with the coordinate at `to`, from where the last two points lead (ahead) and from the last
+// point itself; the place is path->trial.
+static double path_descend(struct path *path, double ahead, double *x) {
+  struct workspace *workspace = path->workspace;
+  for (int i = 0; i < path->n; i++) {
+    double to = path->x[i] + ahead * (path->x[i] - path->previous[i]);
+    x[i] = fmin(fmax(to, path->problem.low[i]), path->problem.high[i]);
+  }
+  if (!isfinite(problem_evaluate(workspace, x, NULL, WANT_VALUE))) return INFINITY;
+  descend(workspace, x, NULL, 100, 1e-9);
+  return polish(workspace, x, NULL, 40).objective;
+}
+
 static double path_try(struct path *path, double to) {
   struct workspace *workspace = path->workspace;
   path->start[path->walk->stage->free[path->walk->coordinate]] = to;
   workspace_use(workspace, &path->problem);
   if (!path->n) return problem_evaluate(workspace, path->trial, NULL, WANT_VALUE);
   double ahead = path->from == path->before ? 0 : (to - path->from) / (path->from - path->before);
-  for (int i = 0; i < path->n; i++) {
-    double x = path->x[i] + ahead * (path->x[i] - path->previous[i]);
-    path->trial[i] = fmin(fmax(x, path->problem.low[i]), path->problem.high[i]);
-  }
-  if (!isfinite(problem_evaluate(workspace, path->trial, NULL, WANT_VALUE)))
-    memcpy(path->trial, path->x, (size_t)path->n * sizeof *path->trial);
-  descend(workspace, path->trial, NULL, 100, 1e-9);
-  return polish(workspace, path->trial, NULL, 25).objective;
+  double reached = path_descend(path, ahead, path->trial);
+  if (ahead == 0) return reached;
+  double other = path_descend(path, 0, path->second);
+  if (!(other < reached)) return reached;
+  memcpy(path->trial, path->second, (size_t)path->n * sizeof *path->trial);
+  return other;
 }
 
 static void path_go(struct path *path, double to) {
@@ -104,6 +115,7 @@ static void find_end(struct path *path, double low_rise, double to, double high_
   keep_place(path, to, path->trial);
   for (int i = 0; i < BISECTIONS && fabs(reached / target - 1) > 1e-3; i++) {
     double a = sqrt(fmax(low_rise, 0)), b = sqrt(high_rise), share = (sqrt(target) - a) / (b - a);
+    if (high_rise > 25 * target) share = 0.5;
     double x = from + fmin(fmax(share, 0.05), 0.95) * (to - from), objective = path_try(path, x);
     reached = objective - path->base;
     if (!isfinite(reached)) reached = 10 * target;
@@ -155,6 +167,7 @@ void walk_out(struct arena *arena, const struct fit *fit, struct walk *walk) {
     if (at_bound) walk->end = WALK_BOUND;
     if (flat >= FLAT_STEPS) return;
     if (rise - last < 0.2 * walk->rise) step *= 1.6;
+    if (fit->elements[stage->free[walk->coordinate]].logarithmic) step = fmin(step, STEP_LIMIT);
     if (rise - last > 0.5 * walk->rise) step *= 0.7;
     last = rise;
   }

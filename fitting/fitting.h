@@ -232,7 +232,7 @@ struct fit_options {
   const char *const *leave_out;  // columns: refit without each of their values, predict it
   size_t leave_out_count;
   const bool *held_out_rows;  // [rows of the table]: kept from the fit besides `holdout`; NULL: none
-  bool bare;                  // coefficients, intervals and residuals alone: no diagnosis
+  bool bare;                  // coefficients, intervals and residuals; no diagnosis but what is asked for above
   uint64_t seed;
   int threads;  // 0: as many as cores; the result does not depend on it
   int starts;   // at most; 0: the law's whole grid up to 5000

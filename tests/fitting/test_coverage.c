@@ -118,7 +118,7 @@ static void judge(const struct design *design, const struct counts *counts, int 
 }
 
 int main(int argc, char **argv) {
-  int repeats = 60, resamples = 200, only = -1;
+  int repeats = 60, resamples = 120, only = -1;
   double low = 85, high = 100;
   const char *objective = NULL;
   for (int i = 1; i < argc; i++) {
@@ -141,8 +141,12 @@ int main(int argc, char **argv) {
       struct table table;
       struct fit_result result;
       make_table(&table, &designs[d], repeat);
-      struct fit_options options = {
-          .bootstrap = resamples, .starts = 30, .seed = (uint64_t)repeat, .profile_all = true, .objective = objective};
+      struct fit_options options = {.bootstrap = resamples,
+                                    .starts = 30,
+                                    .bare = true,
+                                    .seed = (uint64_t)repeat,
+                                    .profile_all = true,
+                                    .objective = objective};
       if (run_fit(&law, &table, &options, &result)) count_one(&result, &designs[d], &counts);
       fit_result_free(&result);
       table_free(&table);

@@ -67,7 +67,14 @@ static void threads_agree(void) {
     for (int i = 0; i < 3; i++) {
       struct fit_result result;
       struct json_writer writer = json_writer(&documents[i], false);
-      if (run_fit(&law, &table, &(struct fit_options){.bootstrap = 60, .seed = 3, .threads = 1 + 2 * i, .starts = 300},
+      if (run_fit(&law, &table,
+                  &(struct fit_options){.bootstrap = 60,
+                                        .seed = 3,
+                                        .threads = 1 + 2 * i,
+                                        .starts = 300,
+                                        .profile_all = true,
+                                        .leave_out = (const char *const[]){"parameters"},
+                                        .leave_out_count = 1},
                   &result))
         fit_result_json(&result, &writer);
       fit_result_free(&result);
@@ -255,14 +262,16 @@ static void lists_exclusions(void) {
       parse_table(&table,
                   "run_id,N,D,loss\na,1e6,1e7,4\nb,2e6,1e7,3.8\nc,4e6,1e7,3.7\nd,1e6,4e7,3.6\ne,2e6,4e7,3.4\n"
                   "f,4e6,4e7,3.2\ng,1e6,2e8,3.3\nh,2e6,2e8,3\ni,4e6,,3\nj,4e6,2e8,0\nk,4e6,2e8,-1\n"
-                  "l,4e6,2e8,inf\nm,4e6,4e8,2.9\n") &&
+                  "l,4e6,2e8,inf\nm,4e6,4e8,2.9\nn,0,2e8,3\no,-4e6,2e8,3\n") &&
       run_fit(&law, &table, &(struct fit_options){.holdout = "D > 3e8", .bootstrap = 0}, &result)) {
-    CHECK(result.rows == 8 && result.excluded_count == 4 && result.held_out == 1);
+    CHECK(result.rows == 8 && result.excluded_count == 6 && result.held_out == 1);
     CHECK_TEXT(result.exclusions[0].row, "i");
     CHECK_TEXT(result.exclusions[0].reason, "tokens is missing");
     CHECK_TEXT(result.exclusions[1].reason, "loss is zero, and its logarithm is fitted");
     CHECK_TEXT(result.exclusions[2].reason, "loss is negative, and its logarithm is fitted");
     CHECK_TEXT(result.exclusions[3].reason, "loss is not finite");
+    CHECK_TEXT(result.exclusions[4].reason, "parameters is 0, where the law gives no finite loss");
+    CHECK_TEXT(result.exclusions[5].reason, "parameters is -4e+06, where the law gives no finite loss");
     const struct fit_row *last = &result.table[result.table_count - 1];
     CHECK(last->use == ROW_HELD_OUT);
     CHECK_NEAR(result.holdout_error, fabs(last->predicted / 2.9 - 1), 1e-14);
