@@ -208,7 +208,7 @@ static bool begin(struct fit *fit, struct error *error) {
   result->residual = fit->residual;
   result->objective_kind = fit->objective;
   result->bootstrap = options->bootstrap < 0 ? 1000 : options->bootstrap;
-  result->interval = options->interval == INTERVAL_BCA ? INTERVAL_BCA : INTERVAL_PERCENTILE;
+  result->interval = options->interval == INTERVAL_PERCENTILE ? INTERVAL_PERCENTILE : INTERVAL_BCA;
   result->confidence = options->confidence > 0 ? options->confidence : 0.95;
   result->parameter_count = copy(result, options->parameter_count);
   int parameters = table_find(fit->table, "parameters");

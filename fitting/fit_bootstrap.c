@@ -62,7 +62,7 @@ void fit_bootstrap(struct fit *fit) {
     struct coefficient *c = &result->coefficients[e];
     if (!fit->elements[e].free_ever) continue;
     interval_of((struct replicates){result->replicates + e, count, n, fit->jackknife + e, fit->jackknife_count, n},
-                c->value, result->confidence, fit->options->interval, &c->intervals, &c->low, &c->high, &c->se);
+                c->value, result->confidence, result->interval, &c->intervals, &c->low, &c->high, &c->se);
   }
   if (result->bootstrap_failed * 20 > result->bootstrap)
     fit_result_warn(result, "%d of %d resamples hold too few different rows for the law and count in no interval",

@@ -110,8 +110,7 @@ static void put_derived(struct fit *fit, const struct law_derived *what, double 
   for (size_t b = 0; b < resamples; b++) result->derived_replicates[b * total + result->derived_count] = results[1 + b];
   if (resamples)
     interval_of((struct replicates){results + 1, resamples, 1, results + 1 + resamples, sets->count - 1 - resamples, 1},
-                out->value, result->confidence, fit->options->interval, &out->intervals, &out->low, &out->high,
-                &out->se);
+                out->value, result->confidence, result->interval, &out->intervals, &out->low, &out->high, &out->se);
   result->derived_count++;
 }
 

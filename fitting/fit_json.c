@@ -148,6 +148,18 @@ static enum coefficient_status status_of(const char *name) {
   return COEFFICIENT_FITTED;
 }
 
+static struct intervals intervals_of(const json_t *entry) {
+  struct intervals intervals = {INTERVAL_PERCENTILE, NAN, NAN, NAN, NAN};
+  const char *kind = json_string_value(json_object_get(entry, "interval"));
+  double *ends[] = {&intervals.percentile_low, &intervals.percentile_high, &intervals.bca_low, &intervals.bca_high};
+  for (size_t i = 0; i < 4; i++) {
+    const json_t *pair = json_object_get(entry, i < 2 ? "percentile" : "bca"), *end = json_array_get(pair, i % 2);
+    if (json_is_number(end)) *ends[i] = json_number_value(end);
+  }
+  if (kind && strcmp(kind, "bca") == 0) intervals.kind = INTERVAL_BCA;
+  return intervals;
+}
+
 bool fit_document_coefficients(struct arena *arena, const char *document, struct coefficient **coefficients,
                                size_t *count, struct error *error) {
   *coefficients = NULL;
@@ -174,7 +186,8 @@ bool fit_document_coefficients(struct arena *arena, const char *document, struct
                                         .value = number_of(entry, "value"),
                                         .low = number_of(entry, "low"),
                                         .high = number_of(entry, "high"),
-                                        .se = number_of(entry, "se")};
+                                        .se = number_of(entry, "se"),
+                                        .intervals = intervals_of(entry)};
   }
   json_decref(root);
   return true;

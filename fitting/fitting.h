@@ -207,7 +207,7 @@ struct fit_baseline {  // --baseline format=BF16: the category that is pinned to
 };
 
 enum interval_kind {
-  INTERVAL_BY_DEFAULT,  // percentile
+  INTERVAL_BY_DEFAULT,  // BCa
   INTERVAL_PERCENTILE,
   INTERVAL_BCA,  // bias-corrected and accelerated (Efron 1987)
 };

@@ -203,7 +203,7 @@ int command_fit(int argc, char **argv) {
       {"free", 0, OPTION_LIST, &a.frees, "NAME", "fit a parameter that the law fixes"},
       {"baseline", 0, OPTION_LIST, &a.baselines, "COLUMN=CATEGORY", "the category that others are relative to"},
       {"bootstrap", 'b', OPTION_INTEGER, &a.bootstrap, "N", "resamples for the intervals (default 1000, 0: none)"},
-      {"interval", 0, OPTION_TEXT, &a.interval, "KIND", "percentile (default) or bca"},
+      {"interval", 0, OPTION_TEXT, &a.interval, "KIND", "bca (default: bias-corrected and accelerated) or percentile"},
       {"confidence", 0, OPTION_NUMBER, &a.confidence, "P", "of the intervals (default 0.95)"},
       {"seed", 's', OPTION_INTEGER, &a.seed, "N", "of resamples and random starts"},
       {"starts", 0, OPTION_INTEGER, &a.starts, "N", "at most this many starts (default: the law's grid, up to 5000)"},

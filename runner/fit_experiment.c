@@ -57,24 +57,27 @@ static bool list_lost_runs(const struct spec *spec, struct store *store, struct 
   return true;
 }
 
+// True when the fitted rows have several values of a category column.
+static bool differ(const struct table *table, const struct fit_result *result, const char *name) {
+  int column = table_find(table, name), first = -1;
+  if (column < 0 || table->columns[column].kind != COLUMN_CATEGORY) return false;
+  for (size_t i = 0; i < result->table_count; i++) {
+    int code = table->columns[column].codes[result->table[i].place];
+    if (result->table[i].use != ROW_FITTED || code < 0) continue;
+    if (first >= 0 && code != first) return true;
+    first = code;
+  }
+  return false;
+}
+
 // One fit over runs of different arithmetic compares more than N and D.
 void warn_of_mixture(const struct table *table, struct fit_result *result) {
-  static const char *const columns[] = {"dtype", "backend", "corpus_digest"};
-  for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
-    int column = table_find(table, columns[i]);
-    if (column < 0 || table->columns[column].kind != COLUMN_CATEGORY) continue;
-    const struct table_column *cells = &table->columns[column];
-    int first = -1;
-    bool mixed = false;
-    for (size_t row = 0; row < table->row_count; row++) {
-      if (cells->codes[row] < 0) continue;
-      if (first < 0) first = cells->codes[row];
-      mixed |= cells->codes[row] != first;
-    }
-    if (mixed)
+  static const char *const columns[] = {"dtype", "model.dtype", "backend", "corpus_digest"};
+  bool dtype = differ(table, result, "dtype");
+  for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
+    if (differ(table, result, columns[i]) && !(dtype && i == 1))  // a field and its resolved value are one difference
       fit_result_warn(result, "the runs differ in %s: their losses may differ for that reason (where: narrows the fit)",
                       columns[i]);
-  }
 }
 
 static bool keep_result(const struct spec *spec, const struct spec_fit *entry, struct store *store,

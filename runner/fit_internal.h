@@ -36,7 +36,7 @@ bool fit_claims(const struct spec *spec, const struct fit_result *fits, size_t f
 
 // What the fit for people says after its coefficients and warnings.
 void fit_print_diagnosis(const struct fit_result *result, FILE *out);
-// Warns when the rows of the table differ in dtype, backend or corpus.
+// Warns when the fitted rows differ in dtype, backend or corpus.
 void warn_of_mixture(const struct table *table, struct fit_result *result);
 // The fit for people. all_residuals: every row, else the largest ones of a long table.
 void fit_print(const struct fit_result *result, const struct law *law, const struct fit_notes *notes,

@@ -331,7 +331,7 @@ static void put_fit(struct json_writer *json, const char *const *laws, size_t co
   json_key(json, "bootstrap");
   json_put_raw(json, "{\"type\":\"integer\",\"minimum\":0,\"maximum\":10000000,\"description\":\"resamples\"}");
   json_key(json, "interval");
-  json_put_raw(json, "{\"enum\":[\"percentile\",\"bca\"],\"default\":\"percentile\"}");
+  json_put_raw(json, "{\"enum\":[\"percentile\",\"bca\"],\"default\":\"bca\"}");
   put_one_or_list(json, "profile", "#/$defs/name", "parameters whose profile likelihood is wanted, or all");
   put_one_or_list(json, "leave_out", "#/$defs/name",
                   "columns: the fit is made anew without each of their values, and predicts it");

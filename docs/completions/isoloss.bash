@@ -44,6 +44,7 @@ _isoloss_value() {
   case $1 in
   --objective) _isoloss_words 'huber:1e-3 least-squares lad' ;;
   --residual) _isoloss_words 'log plain' ;;
+  --interval) _isoloss_words 'percentile bca' ;;
   --dtype) _isoloss_words 'auto float32 bfloat16' ;;
   --distribution) _isoloss_words 'normal laplace logistic student-t:5' ;;
   --open) _isoloss_words 'yes no' ;;

@@ -44,6 +44,12 @@ def json_document():
     a = fit['parameters']['A']
     check(set(a) >= {'value', 'low', 'high', 'se'} and a['low'] <= a['value'] <= a['high'], 'interval of A')
     check(fit['parameter_count'].startswith('as in column N of'), 'the count of N is told')
+    check(a['interval'] == 'bca' and [a['low'], a['high']] == a['bca'] and len(a['percentile']) == 2, 'interval %r' % a)
+    for key in ('profiles', 'directions', 'leave_out', 'sensitivity', 'trends', 'influential', 'outliers'):
+        check(key in fit, 'key ' + key)
+    check([one['objective_kind'] for one in fit['sensitivity']] == ['huber:0.0001', 'huber:0.01', 'least-squares', 'lad'],
+          'other objectives')
+    check(all(0 <= row['leverage'] <= 1 and row['distance'] >= 0 for row in fit['residuals']), 'leverage and distance')
     # the coefficients in the document give the objective of the document
     p = {name: entry['value'] for name, entry in fit['parameters'].items()}
     total = 0
@@ -83,6 +89,46 @@ def maps_and_options():
 
 
 @test
+def diagnosis():
+    table = tables + '/quartet_fp4/runs.csv'
+    where = ['--law', 'chinchilla', '--where', 'forward == "BF16" and backward == "BF16"', '--bootstrap', '100',
+             '--starts', '300']
+    code, out, err = run('fit', table, *where, '--profile', '--leave-out', 'N', '--json', '--interval', 'percentile')
+    fit = json.loads(out)[0]
+    check(code == 0 and set(fit['profiles']) == {'E', 'A', 'B', 'alpha', 'beta'}, 'profiles')
+    profile = fit['profiles']['E']
+    check(profile['low_open'] and not profile['high_open'] and profile['note'] == 'not identified: no lower bound above 0'
+          and profile['low'] == 0 and profile['high'] > fit['parameters']['E']['value'], 'profile of E %r' % profile['note'])
+    check(min(point['objective'] for point in profile['points']) >= fit['objective'] * (1 - 1e-9), 'points of the profile')
+    check(fit['parameters']['A']['interval'] == 'percentile', 'interval')
+    left = fit['leave_out'][0]
+    check(left['column'] == 'parameters' and len(left['values']) == 6 and len(left['rollout']) == 5, 'leave-out')
+    check(sum(one['predicted'] for one in left['values']) == 24 and left['error'] < 0.01, 'what is predicted')
+    code, out, err = run('fit', table, *where, '--profile-of', 'E', '--leave-out', 'N')
+    for words in ('what this design leaves open:', 'profile likelihood, 95 %', 'without parameters =',
+                  'fitted on parameters up to', 'under other objectives', 'rows that the fit hangs on', 'tells most at N ='):
+        check(code == 0 and words in out, words)
+    check(all(len(line) <= 130 for line in out.splitlines() if line.startswith('   ')), 'sentences are wrapped')
+
+
+@test
+def mixtures():
+    """Rows of two dtypes in one fit are told; rows that --where leaves out are not."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, 'mixed.csv')
+        with open(path, 'w') as file:
+            file.write('C,loss,dtype,backend\n')
+            for i in range(12):
+                c = 1e15 * 2 ** i
+                file.write('%r,%r,%s,cpu\n' % (c, 1.6 + 90 / c ** 0.12 * (1 + 0.001 * (i % 3)),
+                                               'bfloat16' if i % 4 else 'float32'))
+        code, out, err = run('fit', path, '--law', 'power-law', '--bootstrap', '0')
+        check(code == 0 and 'the runs differ in dtype' in out and 'differ in backend' not in out, out + err)
+        code, out, err = run('fit', path, '--law', 'power-law', '--bootstrap', '0', '--where', "dtype == 'bfloat16'")
+        check(code == 0 and 'the runs differ' not in out, out + err)
+
+
+@test
 def errors():
     table = tables + '/quartet_fp4/runs.csv'
     for arguments, words in ((['fit'], 'give one spec'),
@@ -96,6 +142,11 @@ def errors():
                              (['fit', table, '--average-over', 'sed'], "average_over"),
                              (['fit', '/nonexistent.csv'], 'cannot read'),
                              (['fit', table, '--bootstrap', '-5'], 'resamples'),
+                             (['fit', table, '--interval', 'normal'], 'neither percentile nor bca'),
+                             (['fit', table, '--leave-out', 'modle'], "did you mean 'model'?"),
+                             (['fit', table, '--leave-out', 'loss'], 'is what the law predicts'),
+                             (['fit', table, '--profile-of', 'gamma'], "no parameter 'gamma' here to profile"),
+                             (['fit', table, '--profile-of', 'E', '--fix', 'E=1'], 'it has no profile'),
                              (['laws', 'nothing-like-it'], 'there is no law')):
         code, out, err = run(*arguments)
         check(code in (2, 3) and words in err and out == '', '%r: %d %r %r' % (arguments, code, out, err))
@@ -147,7 +198,8 @@ base:
 sweep:
   grid: {model.width: [16, 32], train.tokens: [1024, 4096, 16384], train.lr: [3.0e-3, 1.0e-2], seed: [1, 2]}
 fit:
-  - {law: power-law, name: compute, best_over: [train.lr], average_over: [seed], bootstrap: 100}
+  - {law: power-law, name: compute, best_over: [train.lr], average_over: [seed], bootstrap: 100, profile: [gamma],
+     leave_out: model.width, interval: percentile}
   - {law: power-law, name: low, where: "train.lr < 5e-3", holdout: "train.tokens > 10000", bootstrap: 0}
 claims:
   - compute.K > 0
@@ -170,6 +222,8 @@ claims:
         fits = json.loads(out)
         check([fit['name'] for fit in fits] == ['compute', 'low'], 'two fits')
         check(fits[0]['rows'] == 6 and fits[0]['parameter_count'] == 'non-embedding', 'rows %r' % fits[0]['rows'])
+        check(list(fits[0]['profiles']) == ['gamma'] and fits[0]['leave_out'][0]['column'] == 'model.width' and
+              fits[0]['interval'] == 'percentile', 'diagnosis that the entry asks for')
         check(fits[1]['rows'] == 8 and fits[1]['held_out'] == 4 and fits[1]['holdout_error'] < 0.5, 'holdout')
         code, out, err = isoloss_here('fit', path)
         for line in ('claim compute.K > 0: held', 'claim compute.gamma > 5: not held', 'claim low.gamma > 0: undecided',

@@ -353,6 +353,9 @@ static void categories_and_fixes(void) {
       CHECK_NEAR(law_evaluate(&law, coefficients, count, inputs, 3), expected, 1e-7);
       inputs[2].value.text = "w9";
       CHECK(isnan(law_evaluate(&law, coefficients, count, inputs, 3)));
+      CHECK(coefficients[0].intervals.kind == result.coefficients[0].intervals.kind &&
+            coefficients[0].intervals.percentile_high == result.coefficients[0].intervals.percentile_high &&
+            coefficients[0].intervals.bca_low == result.coefficients[0].intervals.bca_low);
       CHECK(coefficients[0].value == result.coefficients[0].value && coefficients[0].se == result.coefficients[0].se);
     }
     CHECK(!fit_document_coefficients(&arena, "{\"name\":1}", &coefficients, &count, &error));

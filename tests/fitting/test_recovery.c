@@ -113,14 +113,18 @@ static void recover(const struct truth *truth) {
       target[row] = predictions[row] * exp(truth->noise * normal[0]);
     }
     if (run_fit(&law, &table,
-                &(struct fit_options){.bootstrap = 120, .confidence = 0.995, .starts = 250, .objective = "huber:1e-2"},
+                &(struct fit_options){
+                    .bare = true, .bootstrap = 240, .confidence = 0.995, .starts = 250, .objective = "huber:1e-2"},
                 &result)) {
       for (size_t i = 0; i < count; i++) {
         if (!*coefficients[i].name) continue;
         const struct coefficient *c = find_coefficient(&result, coefficients[i].name);
-        if (!CHECK(c->low <= coefficients[i].value && coefficients[i].value <= c->high))
-          printf("# law %s: %s is %g, fitted %g (%g .. %g)\n", truth->law, c->name, coefficients[i].value, c->value,
-                 c->low, c->high);
+        double value = coefficients[i].value;
+        const struct intervals *in = &c->intervals;
+        if (!CHECK(in->percentile_low <= value && value <= in->percentile_high && in->bca_low <= value &&
+                   value <= in->bca_high))
+          printf("# law %s: %s is %g, fitted %g (percentile %g .. %g, BCa %g .. %g)\n", truth->law, c->name, value,
+                 c->value, in->percentile_low, in->percentile_high, in->bca_low, in->bca_high);
       }
       CHECK(result.stationary);
       CHECK(result.residual_rms > 0.6 * truth->noise && result.residual_rms < 1.2 * truth->noise);

@@ -175,7 +175,12 @@ static void put_fit(struct filler *f, const char *law_name) {
     table.columns[test].numbers[i] = f->held_out[i];
     table_set_category(&table, format, i, f->formats[i]);
   }
-  struct fit_options options = {.holdout = "test == 1", .parameter_count = "non-embedding", .bootstrap = 100};
+  struct fit_options options = {.holdout = "test == 1",
+                                .parameter_count = "non-embedding",
+                                .bootstrap = 100,
+                                .profile_all = true,
+                                .leave_out = (const char *const[]){"tokens"},
+                                .leave_out_count = 1};
   if (!law_load(&fitted, arena_format(&f->arena, "%s/%s.yaml", f->laws, law_name), &diagnostics, &error) ||
       !fit_run(&fitted, &table, &options, &result, &error))
     stop(&error);

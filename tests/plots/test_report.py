@@ -129,7 +129,9 @@ def finished_experiment():
     document = document_of(home, spec)
     assert document["experiment"] == "plain" and document["path"] is None
     assert document["states"]["done"] == 12 and len(document["runs"]) == 12
-    assert page.count("svg") == 5 == sum(figure["drawn"] for figure in document["figures"])
+    assert page.count("svg") == 6 == sum(figure["drawn"] for figure in document["figures"])
+    for words in ("Profile likelihood", "Each tokens left out", "Under other objectives", "its runs are predicted with"):
+        assert words in page.words(), words
     fit = document["fits"][0]
     coefficients = fit["document"]["parameters"]
     assert set(coefficients) == {"E", "A", "B", "alpha", "beta"}
@@ -211,7 +213,7 @@ def some_runs_failed():
     assert document["states"]["done"] == 9 and len(document["failures"]) == 3
     assert document["fits"][0]["document"]["excluded"] == 3
     assert any("leaves out 3 of the runs: " in finding["text"] for finding in document["findings"])
-    assert page.count("svg") == 5
+    assert page.count("svg") == 6
 
 
 def a_fit_is_missing():
@@ -291,7 +293,7 @@ def damaged_store():
     change("UPDATE fits SET law = 'gone.yaml'")
     page, _ = page_of(home, spec)
     assert "the law 'gone.yaml' cannot be loaded" in page.words() and len(page.tables["coefficients"]) == 6
-    assert page.count("svg") == 5
+    assert page.count("svg") == 6
     # A stored spec of another version that does not parse any more.
     change("UPDATE experiments SET spec_text = 'experiment: [', about = NULL")
     page, text = page_of(home, "damaged")
