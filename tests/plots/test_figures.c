@@ -106,7 +106,15 @@ static void draws_named_figures(void) {
                                                           .formats = formats,
                                                           .format_count = 2},
                                     true);
-  static const char *const names[] = {"loss-vs-tokens", "effective-parameters", "residuals"};
+  // One profile bounded to both sides, one open below.
+  static const double values[] = {1.2, 1.4, 1.6, 1.7, 1.8, 2, 2.2}, bounded[] = {1.4, 0.6, 0.1, 0, 0.1, 0.7, 1.3};
+  static const double small[] = {0.01, 0.1, 0.3, 0.34, 0.4, 0.5}, open[] = {0.3, 0.3, 0.1, 0, 0.4, 1.2};
+  const struct plot_profile profiles[] = {{"E", 1.7, 7, values, bounded}, {"alpha", 0.34, 6, small, open}};
+  struct plot_fit fit = *data.fit;
+  fit.profiles = profiles;
+  fit.profile_count = 2;
+  data.fit = &fit;
+  static const char *const names[] = {"loss-vs-tokens", "effective-parameters", "residuals", "profiles"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     struct figure figure;
     const char *nothing = NULL;
