@@ -154,6 +154,8 @@ struct ops {
   // Memory aligned to DEVICE_ALIGNMENT, not cleared; NULL and an error when there is not enough.
   void *(*allocate)(struct device *device, size_t bytes, struct error *error);
   void (*free)(struct device *device, void *memory);
+  // Bytes that can still be allocated; -1 when that is not known. May be NULL: never known.
+  int64_t (*available)(struct device *device);
   void (*upload)(struct device *device, void *to, const void *from_host, size_t bytes);
   // Waits for all that was asked before, then copies. False with the device's first error.
   bool (*download)(struct device *device, void *to_host, const void *from, size_t bytes, struct error *error);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/cuda/sizes.h"
 #include "trainer/layout.h"
 #include "trainer/trainer.h"
 
@@ -35,6 +36,14 @@ bool trainer_device_open(const char *name, int64_t threads, const struct ops **o
   return *device || error_context(error, "model.device '%s'", name);
 }
 
+bool trainer_device_plan(const char *name, int64_t threads, const struct ops **ops, struct device **device,
+                         struct error *error) {
+  if (!starts_with(name, "cuda")) return trainer_device_open(name, threads, ops, device, error);
+  *ops = &cuda_planning_ops;
+  *device = NULL;
+  return true;
+}
+
 const char *trainer_dtype(const struct ops *ops, const struct device *device) {
   bool bfloat16 = ops->dtype_supported(device, DTYPE_BFLOAT16) && ops->dtype_fast(device, DTYPE_BFLOAT16);
   return dtype_name(bfloat16 ? DTYPE_BFLOAT16 : DTYPE_FLOAT32);
@@ -49,6 +58,35 @@ struct memory_plan trainer_memory(const struct ops *ops, const struct device *de
   struct memory_plan plan = layout_memory(ops, device, &config, MODEL_TRAIN);
   arena_free(&arena);
   return plan;
+}
+
+int64_t trainer_process_bytes(const struct ops *ops) {
+  return starts_with(ops->name, "cuda") ? CUDA_PROCESS_BYTES + CUDA_PRODUCTS_WORKSPACE : 0;
+}
+
+bool trainer_memory_advice(const struct ops *ops, const struct device *device, const struct run_config *resolved,
+                           int64_t limit, struct memory_advice *advice) {
+  static const char *const words[] = {"none", "ffn", "block"};
+  enum { WORDS = sizeof words / sizeof words[0] };
+  int64_t sequences = resolved->train.batch_tokens / resolved->model.context;
+  struct memory_advice least = {.total = INT64_MAX};
+  int first = 0;
+  while (first < WORDS - 1 && strcmp(words[first], resolved->train.recompute) != 0) first++;
+  struct run_config config = *resolved;
+  for (int word = first; word < WORDS; word++) {
+    config.train.recompute = words[word];
+    for (int64_t accumulation = resolved->train.accumulation; accumulation <= sequences; accumulation++) {
+      if (sequences % accumulation) continue;
+      config.train.accumulation = accumulation;
+      int64_t total = trainer_memory(ops, device, &config).total + trainer_process_bytes(ops);
+      if (total < least.total) least = (struct memory_advice){accumulation, words[word], total};
+      if (total > limit) continue;
+      *advice = (struct memory_advice){accumulation, words[word], total};
+      return true;
+    }
+  }
+  *advice = least;
+  return false;
 }
 
 int64_t trainer_memory_bytes(const struct run_config *resolved, struct error *error) {

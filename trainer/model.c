@@ -1,6 +1,7 @@
 // See model.h; the blocks are in trainer/block.c, the memory's layout in trainer/layout.c.
 #include "trainer/model.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,27 @@ static bool get(struct model *m, const char *what, int64_t bytes, void *target, 
                          bytes_human((double)bytes, need), bytes_human((double)m->memory.total, all));
   memcpy(target, &memory, sizeof memory);
   return true;
+}
+
+// Where the device says how much is free, too much is found before anything is taken, with what would fit.
+static bool check_room(struct model *m, struct error *error) {
+  int64_t there = m->ops->available ? m->ops->available(m->device) : -1;
+  if (there < 0 || m->memory.total - m->memory.batch <= there) return true;
+  char need[32], free_text[32], less[32];
+  struct text text = {0};
+  text_format(&text, "the run needs %s on the device, where %s are free", bytes_human((double)m->memory.total, need),
+              bytes_human((double)there, free_text));
+  if (m->use == MODEL_TRAIN) {
+    struct memory_advice advice;
+    int64_t process = trainer_process_bytes(m->ops);  // is there already
+    bool fits = trainer_memory_advice(m->ops, m->device, &m->config, there + process, &advice);
+    text_format(&text, "; with train.accumulation %" PRId64 " and train.recompute %s it needs %s%s",
+                advice.accumulation, advice.recompute, bytes_human((double)(advice.total - process), less),
+                fits ? "" : ", the least there is: a smaller model or a larger device is needed");
+  }
+  error_set(error, EXIT_ENVIRONMENT, "%s", text_string(&text));
+  text_free(&text);
+  return false;
 }
 
 static bool get_memory(struct model *m, struct error *error) {
@@ -75,6 +97,7 @@ struct model *model_create(const struct ops *ops, struct device *device, const s
   if (!layout_supported(ops, device, resolved, error)) goto failed;
   m->memory = layout_memory(ops, device, resolved, use);
   m->table = parameter_table(&m->arena, resolved);
+  if (!check_room(m, error)) goto failed;
   if (!get_memory(m, error)) goto failed;
   ops->set_workspace(device, m->workspace, (size_t)m->memory.workspace);
   m->blocks = arena_array(&m->arena, (size_t)resolved->model.layers, sizeof *m->blocks);

@@ -26,12 +26,28 @@ struct memory_plan {
 // cuda, cuda:N. The caller closes it with (*ops)->close.
 bool trainer_device_open(const char *name, int64_t threads, const struct ops **ops, struct device **device,
                          struct error *error);
+// The same for arithmetic about a device that need not be there: for `cuda` and `cuda:N` a table that can only say what
+// shapes it takes and how much memory they need, with no device (*device NULL, nothing to close); else as above.
+bool trainer_device_plan(const char *name, int64_t threads, const struct ops **ops, struct device **device,
+                         struct error *error);
 // What model.dtype auto means there: "bfloat16" where its products run and are faster than in float32, else "float32".
 const char *trainer_dtype(const struct ops *ops, const struct device *device);
 
 // The memory of a resolved configuration on an opened device: arithmetic only, fit for planning large grids.
 struct memory_plan trainer_memory(const struct ops *ops, const struct device *device,
                                   const struct run_config *resolved);
+// What a process on a GPU needs beside its plan; 0 for the CPU.
+int64_t trainer_process_bytes(const struct ops *ops);
+// A way to train the same run in no more than `limit` bytes (the plan's total and the process's), by what costs least:
+// smaller micro-batches, then recomputation, then both. False when none is small enough; *accumulation and *recompute
+// are then the smallest there is.
+struct memory_advice {
+  int64_t accumulation;
+  const char *recompute;  // one of train.recompute's words
+  int64_t total;          // bytes, the process included
+};
+bool trainer_memory_advice(const struct ops *ops, const struct device *device, const struct run_config *resolved,
+                           int64_t limit, struct memory_advice *advice);
 // The total, on the device that the configuration names (opened for the question); -1 and an error when it cannot be.
 int64_t trainer_memory_bytes(const struct run_config *resolved, struct error *error);
 // Bytes of one checkpoint on disk (weights, moments; the few kilobytes of JSON are not counted).

@@ -1,7 +1,7 @@
 // Attention: from ops to launches, and which kernels take which shapes.
 #pragma once
 #include "kernels/cuda/attention_mma.cuh"
-#include "kernels/cuda/plan.cuh"
+#include "kernels/cuda/device.cuh"
 
 namespace {
 
@@ -21,7 +21,7 @@ void with_mma_dim(const struct attention *shape, Body body) {
   else if (shape->head_dim <= 64)
     body(std::integral_constant<int, 64>());
   else
-    body(std::integral_constant<int, HEAD_DIM_LIMIT>());
+    body(std::integral_constant<int, CUDA_HEAD_DIM_LIMIT>());
 }
 // The same for the plain kernels, with the dtype's type.
 template <class Body>
@@ -30,7 +30,7 @@ void with_plain_dim(const struct attention *shape, Body body) {
     if (shape->head_dim <= 64)
       body(element, std::integral_constant<int, 64>());
     else
-      body(element, std::integral_constant<int, HEAD_DIM_LIMIT>());
+      body(element, std::integral_constant<int, CUDA_HEAD_DIM_LIMIT>());
   });
 }
 // A block a tile of rows and head.
@@ -105,7 +105,7 @@ void attention_backward(struct device *device, const struct attention *s, const 
                         const void *o, const float *log_sum, const void *d_o, void *d_q, void *d_k, void *d_v) {
   int64_t rows = s->sequences * s->context, queries = rows * s->heads * s->head_dim;
   int64_t keys = rows * s->kv_heads * s->head_dim, statistics = rows * s->heads;
-  float *dots = (float *)scratch(device, attention_scratch_bytes(rows, s->heads), "attention's backward pass");
+  float *dots = (float *)scratch(device, cuda_attention_scratch_bytes(rows, s->heads), "attention's backward pass");
   if (!dots) return;
   auto views = [&](auto element) {
     using T = decltype(element);

@@ -1,7 +1,9 @@
 // The parts of a transformer block around its matrix products and attention: from ops to launches.
 #pragma once
-#include "kernels/cuda/plan.cuh"
+#include "kernels/cuda/device.cuh"
+#include "kernels/cuda/norm.cuh"
 #include "kernels/cuda/rope.cuh"
+#include "kernels/cuda/sort.cuh"
 
 namespace {
 
@@ -23,13 +25,13 @@ void embedding_backward(struct device *device, int64_t rows, int64_t width, int6
                         const float *d_residual, float *d_table) {
   check_ids(device, rows, tokens, vocabulary, ID_TOKEN);
   unsigned columns = (unsigned)ceil_div(width, EMBEDDING_THREADS);
-  if (vocabulary <= SORT_VOCABULARY) {
+  if (vocabulary <= CUDA_SORT_VOCABULARY) {
     run(device, embedding_backward_kernel,
         {"embedding_backward", dim3((unsigned)vocabulary, columns), EMBEDDING_THREADS, 0}, rows, width, vocabulary,
         view(tokens, rows), view(d_residual, rows * width), view(d_table, vocabulary * width));
     return;
   }
-  sort_scratch at = sort_scratch_of(rows);
+  struct cuda_sort_scratch at = cuda_sort_scratch(rows);
   char *memory = scratch(device, at.end, "the embedding's backward pass");
   if (!memory) return;
   int32_t *counts = (int32_t *)(memory + at.counts), *order = nullptr;
@@ -81,9 +83,9 @@ void with_norm_team(int64_t width, Body body) {
 void rmsnorm_backward(struct device *device, int64_t rows, int64_t width, enum dtype dtype, const float *residual,
                       const float *inverse_rms, const float *scale, const void *d_y, const float *d_residual_out,
                       float *d_residual_in, void *d_branch, float *d_scale) {
-  float *partial = (float *)scratch(device, norm_scratch_bytes(rows, width), "RMSNorm's backward pass");
+  float *partial = (float *)scratch(device, cuda_norm_scratch_bytes(rows, width), "RMSNorm's backward pass");
   if (!partial) return;
-  int64_t part_rows = norm_part_rows(rows), parts = ceil_div(rows, part_rows);
+  int64_t part_rows = cuda_norm_part_rows(rows), parts = ceil_div(rows, part_rows);
   with_dtype(dtype, [&](auto element) {
     using T = decltype(element);
     constexpr int N = WORD_ELEMENTS<T>;

@@ -12,6 +12,7 @@
 
 extern "C" {
 #include "base/base.h"
+#include "kernels/cuda/sizes.h"
 #include "kernels/formats/format.h"
 #include "kernels/ops.h"
 }

@@ -41,7 +41,7 @@ struct device {
   lt_library library;
   cublasLtHandle_t products;
   struct gemm_plan *plans;   // by shape, made when first asked for
-  void *products_workspace;  // PRODUCTS_WORKSPACE bytes
+  void *products_workspace;  // CUDA_PRODUCTS_WORKSPACE bytes
   bad_id *bad;               // device memory
   step_numbers *numbers;     // device memory
   struct repeat repeat;
@@ -59,11 +59,6 @@ struct weight {
 
 namespace {
 
-constexpr size_t PRODUCTS_WORKSPACE = (size_t)32 << 20;
-
-inline size_t aligned_bytes(size_t bytes) {
-  return (bytes + DEVICE_ALIGNMENT - 1) / DEVICE_ALIGNMENT * DEVICE_ALIGNMENT;
-}
 inline bool going(const struct device *device) { return device->error.code == EXIT_DONE; }
 
 // Keeps the first failure of the runtime.
@@ -113,7 +108,7 @@ inline void stage(struct device *device, void *to, const void *from_host, size_t
     std::memcpy(staged, from_host, bytes);
     from_host = staged;
   }
-  r->staged_end += aligned_bytes(bytes);
+  r->staged_end += cuda_aligned_bytes(bytes);
   // From pageable memory this returns when the host's bytes have been taken.
   if (made) check(device, cudaMemcpyAsync(to, from_host, bytes, cudaMemcpyHostToDevice, device->stream), "upload");
 }

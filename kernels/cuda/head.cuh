@@ -1,8 +1,9 @@
 // The output head: logits of a tile of rows, their cross-entropy and gradient in place, and the two products with it;
 // and the optimizer's and the initial values' launches.
 #pragma once
+#include "kernels/cuda/device.cuh"
 #include "kernels/cuda/loss.cuh"
-#include "kernels/cuda/plan.cuh"
+#include "kernels/cuda/optimizer.cuh"
 #include "kernels/cuda/products.cuh"
 
 namespace {
@@ -14,14 +15,14 @@ void head_tiles(struct device *device, const struct head *head, const void *x, c
   const struct weight *weight = head->weight;
   int64_t vocabulary = weight->description.outputs, width = weight->description.inputs;
   bool training = d_x != nullptr;
-  head_scratch offsets = head_scratch_of(head->rows, vocabulary, head->dtype, training);
+  struct cuda_head_scratch offsets = cuda_head_scratch(head->rows, vocabulary, head->dtype, training);
   char *memory = scratch(device, offsets.end, "the head");
   if (!memory) return;
   run(device, check_ids_kernel, {"check_ids", 1, ID_THREADS, 0}, head->rows, view(targets, head->rows), vocabulary,
       (int)ID_TARGET, view(device->bad, 1));
   if (training)
     stage(device, &device->numbers->head_gradient_scale, &head->gradient_scale, sizeof head->gradient_scale);
-  int64_t tile = head_tile_rows(head->rows, vocabulary);
+  int64_t tile = cuda_head_tile_rows(head->rows, vocabulary);
   float *logits = (float *)memory;
   double *nats = (double *)(memory + offsets.nats);
   void *d_logits = head->dtype == DTYPE_FLOAT32 ? memory : memory + offsets.d_logits;
@@ -65,7 +66,7 @@ void head_evaluate(struct device *device, const struct head *head, const void *x
 // --- optimizer -------------------------------------------------------------------------------------------------------
 void square_sum(struct device *device, const struct tensor_span *spans, int count, double *sum) {
   for (int i = 0; i < count; i++) {
-    double *partial = (double *)scratch(device, square_scratch_bytes(spans[i].count), "the sum of squares");
+    double *partial = (double *)scratch(device, cuda_square_scratch_bytes(spans[i].count), "the sum of squares");
     if (!partial) return;
     int64_t blocks = ceil_div(spans[i].count, SQUARE_BLOCK);
     run(device, square_sum_kernel, {"square_sum", (unsigned)blocks, SQUARE_THREADS, 0}, spans[i].count,

@@ -60,7 +60,7 @@ bool kernels_fit(const struct device *device, struct error *error) {
 
 bool prepare_device(struct device *device, struct error *error) {
   cudaError_t status = cudaStreamCreate(&device->stream);
-  if (status == cudaSuccess) status = cudaMalloc(&device->products_workspace, PRODUCTS_WORKSPACE);
+  if (status == cudaSuccess) status = cudaMalloc(&device->products_workspace, CUDA_PRODUCTS_WORKSPACE);
   void *bad = nullptr, *numbers = nullptr;
   if (status == cudaSuccess) status = cudaMalloc(&bad, sizeof *device->bad);
   if (status == cudaSuccess) status = cudaMalloc(&numbers, sizeof *device->numbers);
@@ -115,6 +115,10 @@ void *allocate(struct device *device, size_t bytes, struct error *error) {
     error_set(error, EXIT_ENVIRONMENT, "cannot allocate %s on %s: %s", bytes_human((double)bytes, size),
               device->properties.name, cudaGetErrorString(status));
   return nullptr;
+}
+int64_t available(struct device *) {
+  size_t free_bytes = 0, total = 0;
+  return cudaMemGetInfo(&free_bytes, &total) == cudaSuccess ? (int64_t)free_bytes : -1;
 }
 void free_memory(struct device *device, void *memory) {
   if (memory) check(device, cudaFree(memory), "freeing memory");

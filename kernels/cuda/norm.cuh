@@ -2,21 +2,16 @@
 // registers and sums the scale's gradient over its rows; add_rows adds the parts, so that all sums have a fixed order.
 // Rows of more than NORM_FUSED_WIDTH, or not in words of 16 bytes, take two passes.
 #pragma once
+#include "kernels/cuda/c_headers.h"
 #include "kernels/cuda/portable.cuh"
 
 namespace {
 
-constexpr int NORM_WARPS = 8;
+constexpr int NORM_WARPS = CUDA_NORM_WARPS;
 constexpr int NORM_THREADS = NORM_WARPS * WARP_THREADS;
 constexpr int64_t NORM_FUSED_WIDTH = 8192;
 constexpr int SCALE_THREADS = 128;
 constexpr int ADD_COLUMNS = 32, ADD_GROUPS = 8;
-
-// Rows of a partial sum of d_scale: some 256 parts, to fill a GPU, of 8 to 64 rows, so that the sums cost little.
-inline int64_t norm_part_rows(int64_t rows) {
-  int64_t part = ceil_div(rows, 256);
-  return part < NORM_WARPS ? NORM_WARPS : part > 64 ? 64 : part;
-}
 
 template <class T, int N>
 __global__ void __launch_bounds__(NORM_THREADS)

@@ -5,7 +5,7 @@
 
 namespace {
 
-constexpr int SQUARE_BLOCK = 4096;  // elements of a partial sum of squares
+constexpr int SQUARE_BLOCK = CUDA_SQUARE_BLOCK;
 constexpr int SQUARE_THREADS = 256;
 
 // partial [blocks of SQUARE_BLOCK elements] = sums of squares. Squares are formed and summed in double: a gradient's

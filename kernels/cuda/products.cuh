@@ -55,7 +55,7 @@ inline cublasStatus_t choose_algorithm(struct device *device, gemm_plan *plan) {
   cublasLtMatmulPreference_t preference = nullptr;
   cublasStatus_t status = lt.preference_create(&preference);
   if (status != CUBLAS_STATUS_SUCCESS) return status;
-  uint64_t workspace = PRODUCTS_WORKSPACE;
+  uint64_t workspace = CUDA_PRODUCTS_WORKSPACE;
   uint32_t a = column_alignment(s.transpose_a ? s.k : s.m, s.in), b = column_alignment(s.transpose_b ? s.n : s.k, s.in);
   uint32_t d = column_alignment(s.m, s.out);
   lt.preference_set(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace, sizeof workspace);
@@ -124,11 +124,6 @@ inline void multiply(struct device *device, const gemm_shape &shape, const void 
 }
 
 // --- weights ---------------------------------------------------------------------------------------------------------
-size_t weight_bytes(const struct device *, const struct weight_description *w) {
-  if (w->dtype == DTYPE_FLOAT32) return 0;
-  return aligned_bytes((size_t)(w->outputs * w->inputs) * dtype_bytes(w->dtype));
-}
-
 struct weight *weight_create(struct device *, const struct weight_description *w, void *memory, struct error *error) {
   if (!format_is_none(w->format)) {
     error_set(error, EXIT_USAGE_ERROR, "the CUDA backend has no format but none");
@@ -186,7 +181,6 @@ void weight_gradient(struct device *device, const struct weight *weight, int64_t
 }
 
 // --- linear layers ---------------------------------------------------------------------------------------------------
-size_t linear_saved_bytes(const struct device *, const struct weight_description *, int64_t) { return 0; }
 bool linear_fits(struct device *device, const struct linear *linear) {
   if (linear->dtype == linear->weight->description.dtype) return true;
   return error_set(&device->error, EXIT_ENVIRONMENT, "a linear layer's activations are %s, its weight is for %s",

@@ -7,10 +7,10 @@
 
 namespace {
 
-constexpr int64_t SORT_VOCABULARY = 2048;  // up to it a look through all tokens for each of them costs less
 constexpr int SORT_BITS = 8;
 constexpr int SORT_DIGITS = 1 << SORT_BITS;
-constexpr int SORT_THREADS = 256;  // and rows of a block
+static_assert(SORT_DIGITS == CUDA_SORT_DIGITS, "what the scratch is planned for");
+constexpr int SORT_THREADS = CUDA_SORT_ROWS;
 constexpr int SORT_WARPS = SORT_THREADS / WARP_THREADS;
 constexpr int SCAN_THREADS = 1024;
 

@@ -172,11 +172,60 @@ static void changed_sequence(void) {
   ops->close(device);
 }
 
+// What does not fit is told before anything is taken, with what would.
+static void no_room(void) {
+  struct error error = {0};
+  struct device_options options = {.threads = 1};
+  const struct ops *ops = ops_find(TEST_BACKEND, &error);
+  struct device *device = ops ? ops->open(&options, &error) : NULL;
+  if (!CHECK(device != NULL)) return;
+  struct run_config c = configuration("bfloat16", "none");
+  int64_t there = ops->available(device);
+  CHECK(there > 0);
+  // A micro-batch whose activations are twice what there is: halves of it fit.
+  c.model.mlp_width = 1 << 16;
+  c.train.accumulation = 1;
+  struct memory_plan one = trainer_memory(ops, device, &c);
+  int64_t sequences = c.train.batch_tokens / CONTEXT * (2 * there / one.activations + 1);
+  while (sequences & (sequences - 1)) sequences &= sequences - 1;
+  c.train.batch_tokens = 2 * sequences * CONTEXT;
+  CHECK(model_create(ops, device, &c, MODEL_TRAIN, &error) == NULL);
+  CHECK(error.code == EXIT_ENVIRONMENT && strstr(error.text, "; with train.accumulation ") &&
+        !strstr(error.text, "the least there is"));
+  printf("# %s\n", error.text);
+  struct memory_advice advice;
+  CHECK(trainer_memory_advice(ops, device, &c, there, &advice) && advice.total <= there && advice.accumulation > 1);
+  error = (struct error){0};
+  c.model.width = 1 << 20;
+  c.model.mlp_width = 1 << 22;
+  c.train.batch_tokens = CONTEXT;
+  CHECK(model_create(ops, device, &c, MODEL_TRAIN, &error) == NULL && strstr(error.text, "the least there is"));
+  printf("# %s\n", error.text);
+  ops->close(device);
+}
+
+// What plans for a GPU without one counts as the backend does.
+static void planned_memory(void) {
+  struct error error = {0};
+  struct device_options options = {.threads = 1};
+  const struct ops *planning, *ops = ops_find(TEST_BACKEND, &error);
+  struct device *none, *device = ops ? ops->open(&options, &error) : NULL;
+  if (!CHECK(device != NULL) || !CHECK(trainer_device_plan("cuda:3", 1, &planning, &none, &error))) return;
+  for (int large = 0; large < 2; large++) {
+    struct run_config c = configuration("bfloat16", large ? "ffn" : "none");
+    if (large) c.model.vocabulary = 50000;
+    CHECK(trainer_memory(ops, device, &c).total == trainer_memory(planning, none, &c).total);
+  }
+  ops->close(device);
+}
+
 int main(void) {
   RUN(float32);
   RUN(bfloat16);
   RUN(same_bits);
   RUN(graphs);
   RUN(changed_sequence);
+  RUN(no_room);
+  RUN(planned_memory);
   return check_end();
 }

@@ -1,0 +1,48 @@
+// What shapes the CUDA kernels take and the memory they need: arithmetic alone, in C, so that a program without CUDA
+// can plan for a GPU.
+#pragma once
+#include "kernels/ops.h"
+
+enum {
+  CUDA_HEAD_DIM_LIMIT = 128,
+  CUDA_NORM_WARPS = 8,
+  CUDA_SQUARE_BLOCK = 4096,     // elements of a partial sum of squares
+  CUDA_SORT_VOCABULARY = 2048,  // up to it a look through all tokens for each of them costs less than sorting
+  CUDA_SORT_ROWS = 256,         // rows of a block that sorts
+  CUDA_SORT_DIGITS = 256,
+  CUDA_PRODUCTS_WORKSPACE = 32 << 20,  // bytes that cuBLASLt may use
+};
+// Device memory of a process beside what it allocates: the context, the kernels and cuBLASLt's. Between GPUs and
+// drivers it is a third to two thirds of this.
+#define CUDA_PROCESS_BYTES ((int64_t)768 << 20)
+
+size_t cuda_aligned_bytes(size_t bytes);  // up to DEVICE_ALIGNMENT
+
+// Rows of a partial sum of d_scale: some 256 parts, to fill a GPU, of 8 to 64 rows, so that the sums cost little.
+int64_t cuda_norm_part_rows(int64_t rows);
+size_t cuda_norm_scratch_bytes(int64_t rows, int64_t width);
+size_t cuda_square_scratch_bytes(int64_t count);
+size_t cuda_attention_scratch_bytes(int64_t rows, int64_t heads);
+
+// Rows of logits at a time: enough for the products to fill a GPU, and yet about 64 MiB, near what large ones have in
+// L2.
+int64_t cuda_head_tile_rows(int64_t rows, int64_t vocabulary);
+struct cuda_head_scratch {  // byte offsets into the workspace
+  size_t nats, d_logits, end;
+};
+struct cuda_head_scratch cuda_head_scratch(int64_t rows, int64_t vocabulary, enum dtype dtype, bool training);
+struct cuda_sort_scratch {
+  size_t orders[2], counts, end;
+};
+struct cuda_sort_scratch cuda_sort_scratch(int64_t rows);
+
+// The ops table's entries of the same names.
+size_t cuda_workspace_bytes(const struct device *device, enum op_kind kind, const struct op_shape *shape);
+bool cuda_shape_supported(const struct device *device, enum op_kind kind, const struct op_shape *shape,
+                          struct error *error);
+size_t cuda_weight_bytes(const struct device *device, const struct weight_description *weight);
+size_t cuda_linear_saved_bytes(const struct device *device, const struct weight_description *weight, int64_t rows);
+
+// An ops table with these entries alone, for arithmetic on a device that is not open (NULL): named "cuda", with
+// everything else NULL.
+extern const struct ops cuda_planning_ops;
