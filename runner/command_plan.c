@@ -9,6 +9,7 @@
 struct plan_arguments {
   const char *path;
   struct option_list overrides;
+  const char *device;
   bool json, counts, prepare;
   int64_t limit;
 };
@@ -19,8 +20,13 @@ static int show(const struct plan_arguments *arguments) {
   struct store *store = NULL;
   struct error error = {0};
   struct plan_options options = {.prepare = arguments->prepare, .messages = stderr};
-  bool fine =
-      spec_open(&spec, arguments->path, &arguments->overrides, &error) && plan_open(&plan, &spec, &options, &error);
+  struct option_list overrides = {memory_get((arguments->overrides.count + 1) * sizeof *overrides.items), 0};
+  struct arena arena = {0};
+  if (arguments->device)
+    overrides.items[overrides.count++] = arena_format(&arena, "model.device=%s", arguments->device);
+  for (size_t i = 0; i < arguments->overrides.count; i++)
+    overrides.items[overrides.count++] = arguments->overrides.items[i];
+  bool fine = spec_open(&spec, arguments->path, &overrides, &error) && plan_open(&plan, &spec, &options, &error);
   if (fine && store_exists_home()) {
     store = store_open_home(STORE_READ, &error);
     fine = store != NULL;
@@ -34,6 +40,8 @@ static int show(const struct plan_arguments *arguments) {
   store_close(store);
   plan_free(&plan);
   spec_free(&spec);
+  option_list_free(&overrides);
+  arena_free(&arena);
   return fine ? EXIT_DONE : command_fail(&error);
 }
 
@@ -42,6 +50,8 @@ int command_plan(int argc, char **argv) {
   bool done;
   struct option options[] = {
       {"set", 0, OPTION_LIST, &arguments.overrides, "PATH=VALUE", "give a field of base another value (repeatable)"},
+      {"device", 0, OPTION_TEXT, &arguments.device, "DEVICE",
+       "plan for this model.device, such as cuda (no GPU is needed)"},
       {"counts", 0, OPTION_FLAG, &arguments.counts, NULL, "parameters by every count"},
       {"limit", 0, OPTION_INTEGER, &arguments.limit, "N", "lines of the table; 0 for all (200)"},
       {"prepare", 0, OPTION_FLAG, &arguments.prepare, NULL,
@@ -51,7 +61,7 @@ int command_plan(int argc, char **argv) {
   };
   struct command command = {
       "plan", "Shows the runs of a spec: sizes, tokens, FLOPs, memory, time, and what is done already.",
-      "isoloss plan SPEC [--set PATH=VALUE]... [--counts] [--json]",
+      "isoloss plan SPEC [--device DEVICE] [--set PATH=VALUE]... [--counts] [--json]",
       "N is non-embedding parameters, D training tokens, FLOPs are counted per operation (attention and the\n"
       "vocabulary matrix included). A run's id needs the corpus: plan prepares it the first time.",
       options};

@@ -1,5 +1,7 @@
 // isoloss run: makes the set of finished runs equal the set in the spec.
+#include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "runner/commands.h"
@@ -7,10 +9,12 @@
 #include "runner/execute_rows.h"
 #include "runner/execute_selection.h"
 #include "runner/format_errors.h"
+#include "trainer/trainer.h"
 
 struct run_options {
   struct option_list overrides;
   int64_t jobs, retries;
+  const char *gpus, *per_gpu, *gpu_memory;
   bool fail_fast, keep_going, retry_failed, quiet, json;
 };
 
@@ -69,6 +73,52 @@ static bool measure_formats(struct error *error) {
   return fine;
 }
 
+// ---------- GPUs ----------
+
+struct gpu_choice {
+  struct gpu_list list;
+  int64_t per_gpu;               // 0: auto
+  struct option_list overrides;  // with model.device=cuda in front: what the caller says himself comes later
+};
+
+static bool read_gpus(const struct run_options *options, struct arena *arena, struct gpu_choice *choice,
+                      struct error *error) {
+  choice->overrides.items = memory_get((options->overrides.count + 1) * sizeof *choice->overrides.items);
+  if (options->gpus) choice->overrides.items[choice->overrides.count++] = "model.device=cuda";
+  for (size_t i = 0; i < options->overrides.count; i++)
+    choice->overrides.items[choice->overrides.count++] = options->overrides.items[i];
+  if (!options->gpus && (options->per_gpu || options->gpu_memory))
+    return error_set(error, EXIT_USAGE_ERROR, "run: --per-gpu and --gpu-memory need --gpus");
+  if (!options->gpus) return true;
+  if (options->per_gpu && strcmp(options->per_gpu, "auto") != 0 &&
+      (!integer_parse(options->per_gpu, &choice->per_gpu) || choice->per_gpu < 1 || choice->per_gpu > 1000))
+    return error_set(error, EXIT_USAGE_ERROR, "run: --per-gpu '%s': a number of runs, or auto", options->per_gpu);
+  return gpu_list_read(arena, options->gpus, options->gpu_memory, &choice->list, error);
+}
+
+// A run that fits none of the GPUs is found before any is started.
+static bool check_gpu_memory(const struct plan *plan, const struct gpu_choice *gpus, struct error *error) {
+  double largest = 0;
+  for (size_t i = 0; i < gpus->list.count; i++) largest = fmax(largest, gpus->list.items[i].bytes);
+  bool known = plan_on_gpu(plan) && !plan->spec->trainer.node;
+  for (size_t i = 0; i < gpus->list.count; i++) known = known && !isnan(gpus->list.items[i].bytes);
+  for (size_t i = 0; i < plan->count && known; i++) {
+    struct planned_run run;
+    struct memory_advice advice;
+    char need[32], there[32], less[32];
+    plan_run(plan, i, &run);
+    double bytes = run.memory + (double)trainer_process_bytes(plan->ops);
+    if (!(bytes > largest)) continue;
+    bool fits = trainer_memory_advice(plan->ops, plan->device, &run.config, (int64_t)largest, &advice);
+    return error_set(error, EXIT_ENVIRONMENT,
+                     "run %.8s needs %s of a GPU's memory, the largest of these has %s; with train.accumulation "
+                     "%" PRId64 " and train.recompute %s it needs %s%s",
+                     run.id, bytes_human(bytes, need), bytes_human(largest, there), advice.accumulation,
+                     advice.recompute, bytes_human((double)advice.total, less), fits ? "" : ", the least there is");
+  }
+  return true;
+}
+
 static int run(const char *path, const struct run_options *options) {
   struct error error = {0};
   struct spec spec = {0};
@@ -76,12 +126,15 @@ static int run(const char *path, const struct run_options *options) {
   struct plan_set set = {0};
   struct arena arena = {0};
   struct coordinator_outcome outcome = {0};
+  struct gpu_choice gpus = {0};
   enum exit_code code = EXIT_ENVIRONMENT;
   struct plan_options plan_options = {.prepare = true, .messages = options->quiet ? NULL : stderr};
-  bool planned = false, spec_fine = spec_open(&spec, path, &options->overrides, &error);
+  bool planned = false,
+       spec_fine = read_gpus(options, &arena, &gpus, &error) && spec_open(&spec, path, &gpus.overrides, &error);
   if (!spec_fine) goto end;
   planned = true;
   if (!plan_open(&plan, &spec, &plan_options, &error) || !plan_set_begin(&set, &plan, &error)) goto end;
+  if (gpus.list.count > 0 && !check_gpu_memory(&plan, &gpus, &error)) goto end;
   if (!all_finished(&plan) && !spec.trainer.node) plan_measure_speed(&plan);
   struct experiment_record experiment = {spec.name, spec.path, spec.source, spec.about};
   struct coordinator_set runs = {plan.count, &set, plan_set_describe};
@@ -91,6 +144,8 @@ static int run(const char *path, const struct run_options *options) {
       .command = spec.trainer.node ? spec.trainer.command : NULL,
       .command_count = spec.trainer.command_count,
       .jobs = options->jobs,
+      .gpus = gpus.list,
+      .per_gpu = gpus.per_gpu,
       .retries = options->retries,
       .fail_fast = options->fail_fast,
       .keep_going = options->keep_going,
@@ -108,6 +163,7 @@ static int run(const char *path, const struct run_options *options) {
   }
 end:
   if (error.code) code = (enum exit_code)command_fail(&error);
+  option_list_free(&gpus.overrides);
   plan_set_end(&set);
   if (planned) plan_free(&plan);
   spec_free(&spec);
@@ -119,6 +175,11 @@ int command_run(int argc, char **argv) {
   struct run_options run_options = {.retries = 2};
   struct option options[] = {
       {"jobs", 'j', OPTION_INTEGER, &run_options.jobs, "N", "runs side by side (default: as many as the cores hold)"},
+      {"gpus", 0, OPTION_TEXT, &run_options.gpus, "LIST", "hand out these GPUs: 0,1,2,3, UUIDs, or all"},
+      {"per-gpu", 0, OPTION_TEXT, &run_options.per_gpu, "auto|N",
+       "runs on one GPU at a time (auto: as its memory holds)"},
+      {"gpu-memory", 0, OPTION_TEXT, &run_options.gpu_memory, "BYTES",
+       "memory of each GPU, such as 24G (default: what nvidia-smi says)"},
       {"retries", 0, OPTION_INTEGER, &run_options.retries, "N", "times a crashed run is tried again (default 2)"},
       {"retry-failed", 0, OPTION_FLAG, &run_options.retry_failed, NULL,
        "try runs again that failed in an earlier call"},

@@ -118,15 +118,9 @@ static void wait_round(struct coordinator *c, const sigset_t *set) {
 
 // ---------- starting ----------
 
-static int busy_cores(const struct coordinator *c) {
-  int busy = 0;
-  for (size_t i = 0; i < c->worker_count; i++) busy += c->workers[i]->job->threads;
-  return busy;
-}
-
 static bool slot_free(const struct coordinator *c, const struct job *job) {
-  if (c->options->jobs > 0) return c->worker_count < (size_t)c->options->jobs;
-  return c->worker_count == 0 || busy_cores(c) + job->threads <= c->cores;
+  int gpu;
+  return coordinator_place(c, job, &gpu);
 }
 
 // The next run to start, taken from its queue, or NULL when there is none or no room. Runs that had crashed go first
@@ -166,9 +160,13 @@ static bool note_started(struct coordinator *c, struct worker *worker, struct er
 static bool start_worker(struct coordinator *c, struct job *job, struct error *error) {
   struct arena scratch = {0};
   struct worker_command command;
+  int gpu = NO_GPU;
+  coordinator_place(c, job, &gpu);
   struct worker *worker = coordinator_add_worker(c, job);  // describes the job
+  worker->gpu = gpu;
+  const char *gpu_name = gpu == NO_GPU ? NULL : c->options->gpus.items[gpu].name;
   bool fine = worker_command_make(&scratch, c->options->command, c->options->command_count, worker->folder,
-                                  &c->described.file, worker->slot, &command, error);
+                                  &c->described.file, worker->slot, gpu_name, &command, error);
   // A worker that was started may cut the log: what it said is read again, and what is the same is not written again.
   const char *events = path_join(&scratch, worker->folder, "events.jsonl");
   if (fine && !worker_alive(&scratch, worker->folder)) fine = events_mend(events, &worker->log_before, error);
@@ -185,7 +183,8 @@ static bool start_worker(struct coordinator *c, struct job *job, struct error *e
   fine = fine && worker->child && note_started(c, worker, error);
   if (worker->child) {
     job->state = RUN_RUNNING;
-    progress_note(&c->progress, false, "started  %.8s  %s", job->id, worker->label);
+    progress_note(&c->progress, false, "started  %.8s  %s%s%s", job->id, worker->label, gpu_name ? "  on GPU " : "",
+                  gpu_name ? gpu_name : "");
   } else {
     coordinator_remove_worker(c, c->worker_count - 1);
   }
@@ -263,7 +262,13 @@ static void show(struct coordinator *c, bool now) {
     double part = log->steps > 0 ? (double)log->step / (double)log->steps : 0;
     if (worker->job->index == FOREIGN) continue;
     if (shown < 16)
-      lines[shown++] = (struct progress_line){worker->job->id, worker->label, log->step, log->steps, log->loss};
+      lines[shown++] =
+          (struct progress_line){.id = worker->job->id,
+                                 .label = worker->label,
+                                 .gpu = worker->gpu == NO_GPU ? NULL : c->options->gpus.items[worker->gpu].name,
+                                 .step = log->step,
+                                 .steps = log->steps,
+                                 .loss = log->loss};
     done += part * worker->job->flops;
     left += (1 - part) * worker->job->flops;
     estimated += (1 - part) * worker->job->seconds;
@@ -272,7 +277,9 @@ static void show(struct coordinator *c, bool now) {
   if (done > 0 && elapsed > 3)
     counts.seconds_left = left * elapsed / done;
   else if (!isnan(estimated))
-    counts.seconds_left = estimated / (double)(c->options->jobs > 0 ? c->options->jobs : c->cores);
+    counts.seconds_left = estimated / (double)(c->options->jobs > 0         ? c->options->jobs
+                                               : c->options->gpus.count > 0 ? (int64_t)c->options->gpus.count
+                                                                            : c->cores);
   progress_show(&c->progress, &counts, lines, shown, now);
 }
 

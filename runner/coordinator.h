@@ -10,6 +10,7 @@
 
 #include "base/base.h"
 #include "results/store.h"
+#include "runner/gpus.h"
 #include "trainer/config.h"
 
 // One run of the set, as the caller describes it when asked.
@@ -17,6 +18,7 @@ struct coordinator_run {
   struct run_file file;      // id, corpus, resolved configuration: becomes the run's config.json
   struct run_record record;  // what the store keeps; record.config may be left NULL: it is file.config
   double seconds;            // estimated duration, or NAN
+  double memory;             // estimated bytes on a GPU, its process included, or NAN
   char label[96];            // what sets it apart from the others, for people: "width 64, lr 0.002"
 };
 
@@ -31,7 +33,11 @@ struct coordinator_options {
   const struct experiment_record *experiment;
   const char *const *command;  // argv of the user's own trainer with {placeholders}; NULL: isoloss-train
   size_t command_count;
-  int64_t jobs;     // runs side by side; 0: as many as the cores hold, by the runs' threads
+  int64_t jobs;  // runs side by side; 0: as many as the cores hold, by the runs' threads
+  // GPUs to hand out by CUDA_VISIBLE_DEVICES; none: workers inherit ours. Runs on one GPU at a time: per_gpu, or 0: as
+  // many as their estimated memory fits into, one where an estimate or the GPU's memory is not known.
+  struct gpu_list gpus;
+  int64_t per_gpu;
   int64_t retries;  // of a crashed run, from its last checkpoint
   bool fail_fast;   // stop at the first run that failed
   bool keep_going;  // do not stop when the first runs all fail at once

@@ -20,7 +20,7 @@ enum run_state run_state_parse(const char *name) {
 
 void coordinator_describe(struct coordinator *c, const struct job *job) {
   memset(&c->described, 0, sizeof c->described);
-  c->described.seconds = NAN;
+  c->described.seconds = c->described.memory = NAN;
   c->set->describe(c->set->context, job->index, &c->described);
   if (!c->described.record.config) c->described.record.config = &c->described.file.config;
   c->described.record.id = c->described.file.id;
@@ -35,6 +35,7 @@ struct worker *coordinator_add_worker(struct coordinator *c, struct job *job) {
   worker->folder = run_folder(&worker->arena, c->options->home, job->id);
   worker->started = seconds_now();
   worker->bytes_per_token = NAN;
+  worker->gpu = NO_GPU;
   if (job->index != FOREIGN) {
     coordinator_describe(c, job);
     memcpy(worker->label, c->described.label, sizeof worker->label);
@@ -91,6 +92,7 @@ static bool put_experiment(struct coordinator *c, struct error *error) {
     job->threads = (int)c->described.file.config.train.threads;
     job->flops = c->described.record.quantities.flops;
     job->seconds = c->described.seconds;
+    job->memory = c->described.memory;
     ids[i] = job->id;
     if (!store_run_add(c->store, &c->described.record, error)) return false;
   }
@@ -147,6 +149,7 @@ static bool take_over(struct coordinator *c, struct job *job, int64_t offset, in
     struct worker *worker = coordinator_add_worker(c, job);
     worker->pid = log.pid > 0 ? (pid_t)log.pid : pid;
     worker->log = log;
+    worker->gpu = coordinator_gpu_of(c, worker->folder, worker->pid);
     if (log.progressed) c->any_progress = true;
     progress_note(&c->progress, false, "adopted  %.8s  %s", job->id, worker->label);
   }
@@ -207,6 +210,7 @@ static bool take_over_foreign(struct coordinator *c, struct error *error) {
     job->index = FOREIGN;
     job->state = RUN_RUNNING;
     job->threads = 1;
+    job->memory = NAN;
     if (!take_over(c, job, stored[i].offset, stored[i].check, stored[i].pid, error)) return false;
   }
   return true;

@@ -16,6 +16,7 @@ struct job {
   int threads, failures;
   bool faulted;  // failed before its first step
   double flops, seconds, not_before;
+  double memory;  // on a GPU; NAN: not known
 };
 #define FOREIGN SIZE_MAX
 
@@ -27,12 +28,15 @@ struct worker {
   bool child, reaped;  // child: ours to wait for; else adopted
   int status;          // of a reaped child
   int slot;
+  int gpu;         // of options->gpus; -1: none
   double started;  // monotonic
   double bytes_per_token;
   struct run_log log;
   struct events_reader log_before;  // where the log ended when the worker was started
   char label[96];
 };
+
+#define NO_GPU (-1)
 
 struct coordinator {
   const struct coordinator_set *set;
@@ -64,6 +68,12 @@ struct coordinator {
 
 const char *run_state_name(enum run_state state);
 enum run_state run_state_parse(const char *name);
+
+// coordinator_gpus.c
+// Whether the job can start now, and on which GPU: the one with the most room (*gpu NO_GPU when there are none to hand
+// out). A run that crashed beside others is tried again alone.
+bool coordinator_place(const struct coordinator *c, const struct job *job, int *gpu);
+int coordinator_gpu_of(const struct coordinator *c, const char *folder, pid_t pid);  // of a worker that was adopted
 
 // coordinator_jobs.c
 // Registers experiment and runs, reads their states, takes over what an earlier coordinator left: adopts living

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "trainer/trainer.h"
+
 // ---------- a plan's runs ----------
 
 bool plan_set_begin(struct plan_set *set, const struct plan *plan, struct error *error) {
@@ -73,6 +75,10 @@ void plan_set_describe(void *plan_set, size_t i, struct coordinator_run *run) {
       .irreducible_loss = facts->known ? facts->irreducible_loss : NAN,
   };
   run->seconds = planned->seconds;
+  // Somebody else's trainer needs what it needs.
+  run->memory = plan_on_gpu(set->plan) && !set->plan->spec->trainer.node
+                    ? planned->memory + (double)trainer_process_bytes(set->plan->ops)
+                    : NAN;
   write_label(set->plan, &planned->config, run->label, sizeof run->label);
 }
 

@@ -92,7 +92,8 @@ static void add_quoted(struct text *out, const char *argument) {
 }
 
 bool worker_command_make(struct arena *arena, const char *const *command, size_t count, const char *folder,
-                         const struct run_file *file, int slot, struct worker_command *out, struct error *error) {
+                         const struct run_file *file, int slot, const char *gpu, struct worker_command *out,
+                         struct error *error) {
   static const char *const thread_variables[] = {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"};
   enum { THREAD_VARIABLES = 3 };
   if (!command) {
@@ -106,10 +107,15 @@ bool worker_command_make(struct arena *arena, const char *const *command, size_t
     out->arguments = arena_array(arena, count + 1, sizeof *out->arguments);
     for (size_t i = 0; i < count; i++) out->arguments[i] = fill_in(arena, command[i], folder, file);
   }
-  char *added[THREAD_VARIABLES + 4];
+  char *added[THREAD_VARIABLES + 6];
   int additions = 0;
   for (int i = 0; i < THREAD_VARIABLES; i++)
     added[additions++] = arena_format(arena, "%s=%" PRId64, thread_variables[i], file->config.train.threads);
+  if (gpu) {
+    added[additions++] = arena_string(arena, "CUDA_DEVICE_ORDER=PCI_BUS_ID");  // numbers as nvidia-smi has them
+    added[additions++] = arena_format(arena, "CUDA_VISIBLE_DEVICES=%s", gpu);
+  }
+  int always = additions;  // belong to the line that starts the built-in trainer by hand
   added[additions++] = arena_format(arena, "ISOLOSS_RUN=%s", folder);
   added[additions++] = arena_format(arena, "ISOLOSS_EVENTS=%s/events.jsonl", folder);
   added[additions++] = arena_format(arena, "ISOLOSS_ID=%s", file->id);
@@ -126,7 +132,7 @@ bool worker_command_make(struct arena *arena, const char *const *command, size_t
   struct text line = {0};
   for (int j = 0; j < additions; j++) {
     out->environment[used++] = added[j];
-    if (j < THREAD_VARIABLES || (command && j < additions - 1)) {
+    if (j < always || (command && j < additions - 1)) {
       text_format(&line, "%.*s=", (int)(strchr(added[j], '=') - added[j]), added[j]);
       add_quoted(&line, strchr(added[j], '=') + 1);
       text_char(&line, ' ');
@@ -260,6 +266,27 @@ static bool has_file_open(pid_t pid, const char *folder) {
 bool worker_signal(const char *folder, pid_t pid, int signal) {
   if (pid <= 1 || !has_file_open(pid, folder)) return false;
   return kill(getpgid(pid) == pid ? -pid : pid, signal) == 0;
+}
+
+char *worker_gpu(struct arena *arena, const char *folder, pid_t pid) {
+  static const char name[] = "\nCUDA_VISIBLE_DEVICES=";
+  char path[64];
+  if (pid <= 1 || !has_file_open(pid, folder)) return NULL;
+  snprintf(path, sizeof path, "/proc/%d/environ", (int)pid);
+  FILE *file = fopen(path, "r");
+  if (!file) return NULL;
+  struct text all = {0};
+  text_char(&all, '\n');
+  for (int c; (c = fgetc(file)) != EOF;) text_char(&all, c ? (char)c : '\n');
+  fclose(file);
+  const char *found = strstr(text_string(&all), name);
+  char *gpu = NULL;
+  if (found) {
+    found += sizeof name - 1;
+    gpu = arena_copy(arena, found, strcspn(found, "\n"));
+  }
+  text_free(&all);
+  return gpu;
 }
 
 char *worker_log_tail(struct arena *arena, const char *folder, int lines) {

@@ -100,11 +100,10 @@ bool plan_make(struct plan *plan, const struct spec *spec, const struct plan_opt
   plan->dtype = options->dtype ? options->dtype : "float32";
   if (!options->dtype) {
     struct error ignored = {0};
-    if (trainer_device_open(spec->base.model.device, spec->base.train.threads, &plan->ops, &plan->device, &ignored))
+    if (trainer_device_plan(spec->base.model.device, spec->base.train.threads, &plan->ops, &plan->device, &ignored))
       plan->dtype = trainer_dtype(plan->ops, plan->device);
     else
       plan->ops = NULL;
-    if (!plan->ops && starts_with(spec->base.model.device, "cuda")) plan->dtype = "bfloat16";
   }
   struct corpora corpora = {.plan = plan, .options = options};
   plan->grid = arena_alloc(&plan->arena, sizeof *plan->grid);
@@ -159,7 +158,7 @@ void plan_run_quick(const struct plan *plan, size_t i, struct planned_run *run) 
   run->resolved = result.resolved;
   run->memory = run->seconds = NAN;
   if (!run->resolved) return;
-  if (plan->device) run->memory = memory_of(plan, &run->config);
+  if (plan->ops) run->memory = memory_of(plan, &run->config);
   if (plan->speed) run->seconds = plan_seconds(plan->speed, &run->config, &run->quantities, &run->corpus->facts);
 }
 
@@ -168,6 +167,17 @@ void plan_run(const struct plan *plan, size_t i, struct planned_run *run) {
   if (!run->resolved || run->corpus->reason) return;
   struct digest id = config_identity(&run->config, run->corpus->facts.digest, plan->stage, "");
   memcpy(run->id, id.hex, sizeof id.hex);
+}
+
+bool plan_on_gpu(const struct plan *plan) { return plan->ops && strcmp(plan->ops->name, "cuda") == 0; }
+
+const int plan_gpu_cards[] = {16, 24, 80, 0};
+double plan_gpu_card_bytes(int card) { return 0.92 * 1073741824.0 * card; }
+int plan_gpu_card(const struct plan *plan, const struct planned_run *run) {
+  if (!plan_on_gpu(plan) || isnan(run->memory)) return 0;
+  for (const int *card = plan_gpu_cards; *card; card++)
+    if (run->memory + (double)trainer_process_bytes(plan->ops) <= plan_gpu_card_bytes(*card)) return *card;
+  return 0;
 }
 
 void plan_measure_speed(struct plan *plan) {

@@ -49,8 +49,10 @@ struct plan {
   size_t axis_count;
   struct plan_corpus *corpora;
   size_t corpus_count;
-  const char *stage;      // as identity hashes it, see plan_stage_name
-  const struct ops *ops;  // the device of the spec, for memory estimates; NULL when it cannot be opened here
+  const char *stage;  // as identity hashes it, see plan_stage_name
+  // The device of the spec, for memory estimates: for a GPU a table to calculate with and no device; ops NULL when it
+  // cannot be opened here.
+  const struct ops *ops;
   struct device *device;
   struct memo *memories;        // of training, by shape
   struct run_grid *grid;        // makes the runs, see grid.h
@@ -85,6 +87,15 @@ void plan_run(const struct plan *plan, size_t i, struct planned_run *run);
 // The same without its id (fast; run->id is "").
 void plan_run_quick(const struct plan *plan, size_t i, struct planned_run *run);
 void plan_free(struct plan *plan);
+
+// Whether the memory planned for is a GPU's.
+bool plan_on_gpu(const struct plan *plan);
+// Cards that plans are held against, by the gigabytes they are sold with; ends with 0. A run fits when its memory and
+// its process' are within 0.92 of as many GiB: what error correction and the driver leave of the smallest of a kind.
+extern const int plan_gpu_cards[];
+double plan_gpu_card_bytes(int card);
+// The smallest that the run fits; 0: none, or not planned for a GPU.
+int plan_gpu_card(const struct plan *plan, const struct planned_run *run);
 
 // Fills in what time estimates need: measured tokens per second of this host from the store when there are such rows,
 // else a rate measured now (well under a second). After this, planned_run.seconds is known.

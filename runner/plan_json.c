@@ -58,7 +58,8 @@ static bool is_first(const char *name) {
   return false;
 }
 
-static void put_run(struct json_writer *json, const struct planned_run *run, const struct run_outcome *outcome) {
+static void put_run(struct json_writer *json, const struct plan *plan, const struct planned_run *run,
+                    const struct run_outcome *outcome) {
   json_object_begin(json);
   json_key_string(json, "id", *run->id ? run->id : NULL);
   json_key_string(json, "state", outcome->state);
@@ -73,6 +74,12 @@ static void put_run(struct json_writer *json, const struct planned_run *run, con
   json_key_number(json, "wall_seconds", outcome->wall_seconds);
   json_key_number(json, "estimated_seconds", run->seconds);
   json_key_number(json, "memory_bytes", run->memory);
+  json_key(json, "fits_gpu");
+  int card = plan_gpu_card(plan, run);
+  if (card)
+    json_put_integer(json, card);
+  else
+    json_put_null(json);
   for (size_t q = 0; q < run_quantity_count; q++)
     if (!is_first(run_quantities_table[q].name)) put_quantity(json, run, &run_quantities_table[q]);
   json_key_string(json, "corpus_digest", run->corpus->facts.known ? run->corpus->facts.digest : NULL);
@@ -93,7 +100,7 @@ bool plan_print_json(const struct plan *plan, struct store *store, FILE *out, st
     struct run_outcome outcome;
     plan_run(plan, i, &run);
     if (!run_outcome_find(store, run.id, &outcome, error)) break;
-    put_run(&json, &run, &outcome);
+    put_run(&json, plan, &run, &outcome);
     if (text.length > FLUSH_BYTES) {
       fwrite(text.bytes, 1, text.length, out);
       text_clear(&text);

@@ -7,6 +7,7 @@
 #include "runner/grid.h"
 #include "runner/plan_print.h"
 #include "runner/spec_internal.h"
+#include "trainer/trainer.h"
 
 enum { MOST_COLUMNS = 64, MOST_AXES = 20 };
 
@@ -131,9 +132,12 @@ struct totals {
   size_t done, diverged, other, undone, repeated, unresolved;
   double flops, flops_undone, seconds, longest, memory, epochs;
   int64_t threads;
+  size_t cards[8];  // runs by the smallest card that holds them
+  size_t largest;   // the run of the most memory
 };
 
-static void add_up(struct totals *totals, const struct planned_run *run, const struct run_outcome *outcome) {
+static void add_up(struct totals *totals, const struct plan *plan, const struct planned_run *run,
+                   const struct run_outcome *outcome) {
   bool done = strcmp(outcome->state, "done") == 0, diverged = strcmp(outcome->state, "diverged") == 0;
   totals->done += done;
   totals->diverged += diverged;
@@ -141,7 +145,12 @@ static void add_up(struct totals *totals, const struct planned_run *run, const s
   totals->unresolved += !run->resolved;
   if (!run->resolved) return;
   totals->flops += run->quantities.flops;
-  if (run->memory > totals->memory) totals->memory = run->memory;
+  if (run->memory > totals->memory) {
+    totals->memory = run->memory;
+    totals->largest = run->number;
+  }
+  int card = plan_gpu_card(plan, run);
+  for (int i = 0; plan_gpu_cards[i]; i++) totals->cards[i] += card == plan_gpu_cards[i];
   if (run->config.train.threads > totals->threads) totals->threads = run->config.train.threads;
   if (run->quantities.epochs > 1 && isfinite(run->quantities.epochs)) totals->repeated++;
   if (run->quantities.epochs > totals->epochs) totals->epochs = run->quantities.epochs;
@@ -149,6 +158,36 @@ static void add_up(struct totals *totals, const struct planned_run *run, const s
   totals->flops_undone += run->quantities.flops;
   totals->seconds += run->seconds;
   if (run->seconds > totals->longest) totals->longest = run->seconds;
+}
+
+// Which cards hold the runs, and what would make the largest fit where it does not.
+static void print_cards(const struct plan *plan, const struct totals *t, FILE *out) {
+  char need[32], less[32];
+  double process = (double)trainer_process_bytes(plan->ops);
+  fprintf(out, "GPU memory: up to %s with the process's own", bytes_human(t->memory + process, need));
+  for (const int *card = plan_gpu_cards; *card; card++) {
+    size_t fits = 0;
+    for (const int *smaller = plan_gpu_cards; smaller <= card; smaller++) fits += t->cards[smaller - plan_gpu_cards];
+    size_t known = plan->count - t->unresolved;
+    fprintf(out, "%s %d GB holds ", card == plan_gpu_cards ? ":" : ",", *card);
+    if (fits == known)
+      fputs("all", out);
+    else if (fits == 0)
+      fputs("none", out);
+    else
+      fprintf(out, "%zu", fits);
+  }
+  fputs("\n", out);
+  struct planned_run run;
+  plan_run_quick(plan, t->largest, &run);
+  for (const int *card = plan_gpu_cards; *card; card++) {
+    struct memory_advice advice;
+    double limit = plan_gpu_card_bytes(*card);
+    if (t->memory + process <= limit) break;
+    if (trainer_memory_advice(plan->ops, plan->device, &run.config, (int64_t)limit, &advice))
+      fprintf(out, "  the largest fits %d GB with train.accumulation %lld and train.recompute %s: %s\n", *card,
+              (long long)advice.accumulation, advice.recompute, bytes_human((double)advice.total, less));
+  }
 }
 
 static void print_totals(const struct plan *plan, const struct totals *t, size_t shown, FILE *out) {
@@ -162,6 +201,7 @@ static void print_totals(const struct plan *plan, const struct totals *t, size_t
   if (t->undone < plan->count) fprintf(out, ", %.2e of them to do", t->flops_undone);
   if (t->memory > 0) fprintf(out, "; up to %s a run", bytes_human(t->memory, a));
   fputs("\n", out);
+  if (plan_on_gpu(plan) && t->memory > 0) print_cards(plan, t, out);
   long cores = sysconf(_SC_NPROCESSORS_ONLN);
   long slots = t->threads > 0 ? cores / (long)t->threads : cores;
   if (slots < 1) slots = 1;
@@ -220,7 +260,7 @@ bool plan_print_table(const struct plan *plan, struct store *store, bool counts,
     else
       plan_run_quick(plan, i, &run);
     fine = run_outcome_find(store, run.id, &outcome, error);
-    add_up(&totals, &run, &outcome);
+    add_up(&totals, plan, &run, &outcome);
     if (i < shown) add_row(table, &run, &outcome, counts);
   }
   if (fine) {

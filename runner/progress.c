@@ -75,6 +75,7 @@ static void summary(const struct progress *progress, const struct progress_count
 
 static void run_line(const struct progress_line *line, struct text *out) {
   text_format(out, "  %.8s  %s", line->id, line->label);
+  if (line->gpu) text_format(out, "  GPU %s", line->gpu);
   if (line->steps > 0)
     text_format(out, "  step %lld/%lld", (long long)line->step, (long long)line->steps);
   else if (line->step > 0)

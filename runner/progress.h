@@ -15,6 +15,7 @@ struct progress_counts {
 
 struct progress_line {  // a run at work
   const char *id, *label;
+  const char *gpu;      // its GPU, or NULL
   int64_t step, steps;  // 0: not known
   double loss;          // NAN: none yet
 };

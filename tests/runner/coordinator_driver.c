@@ -11,6 +11,7 @@ bool colour_wanted(FILE *stream) { return false; }
 
 struct tiny {
   int64_t first_seed, steps;
+  double memory;  // bytes of a run; NAN: not known
 };
 
 static void describe(void *context, size_t i, struct coordinator_run *run) {
@@ -46,13 +47,16 @@ static void describe(void *context, size_t i, struct coordinator_run *run) {
                                     .bytes_per_token = 1,
                                     .irreducible_loss = NAN};
   run->seconds = NAN;
+  // Seeds from 100 on are four times as large.
+  run->memory = tiny->memory * (config->seed >= 100 ? 4 : 1);
   snprintf(run->label, sizeof run->label, "seed %lld", (long long)config->seed);
 }
 
 int main(int argc, char **argv) {
-  struct tiny tiny = {.first_seed = 0, .steps = 20};
+  struct tiny tiny = {.first_seed = 0, .steps = 20, .memory = NAN};
   struct experiment_record experiment = {.name = "driven", .spec_path = "none", .spec_text = "", .about = NULL};
   struct coordinator_options options = {.experiment = &experiment, .retries = 2};
+  const char *gpus = NULL, *gpu_memory = NULL;
   if (argc < 3) return EXIT_USAGE_ERROR;
   options.home = argv[1];
   struct coordinator_set set = {.count = strtoul(argv[2], NULL, 10), .context = &tiny, .describe = describe};
@@ -79,19 +83,31 @@ int main(int argc, char **argv) {
       tiny.first_seed = strtol(value, NULL, 10), i++;
     else if (strcmp(argv[i], "--steps") == 0)
       tiny.steps = strtol(value, NULL, 10), i++;
+    else if (strcmp(argv[i], "--memory") == 0)
+      tiny.memory = strtod(value, NULL), i++;
+    else if (strcmp(argv[i], "--gpus") == 0)
+      gpus = value, i++;
+    else if (strcmp(argv[i], "--gpu-memory") == 0)
+      gpu_memory = value, i++;
+    else if (strcmp(argv[i], "--per-gpu") == 0)
+      options.per_gpu = strtol(value, NULL, 10), i++;
     else if (strcmp(argv[i], "--experiment") == 0)
       experiment.name = value, i++;
     else
       return EXIT_USAGE_ERROR;
   }
-  struct coordinator_outcome outcome;
+  struct coordinator_outcome outcome = {0};
   struct error error = {0};
-  enum exit_code code = coordinator_execute(&set, &options, &outcome, &error);
+  struct arena arena = {0};
+  enum exit_code code = EXIT_DONE;
+  if (gpus && !gpu_list_read(&arena, gpus, gpu_memory, &options.gpus, &error)) code = error.code;
+  if (code == EXIT_DONE) code = coordinator_execute(&set, &options, &outcome, &error);
   if (error.code) fprintf(stderr, "error: %s\n", error.text);
   printf(
       "{\"total\":%zu,\"already\":%zu,\"done\":%zu,\"diverged\":%zu,\"failed\":%zu,\"killed\":%zu,\"pending\":%zu,"
       "\"interrupted\":%s}\n",
       outcome.total, outcome.already, outcome.done, outcome.diverged, outcome.failed, outcome.killed, outcome.pending,
       outcome.interrupted ? "true" : "false");
+  arena_free(&arena);
   return code;
 }

@@ -449,5 +449,100 @@ def fills_in_the_template(home):
     check(row[:3] == (1.5, 320, 1) and abs(row[3] - 1.5 / 0.6931471805599453) < 1e-12, row)
 
 
+def gpus_used(home):
+    """(GPU, seed, runs on it then) of each start, in order."""
+    rows = [line.split() for line in open(os.path.join(home.path, "gpus", "used"))]
+    return [(gpu, int(seed), int(sharing)) for gpu, seed, sharing in rows]
+
+
+@case
+def hands_out_gpus(home):
+    # One run a GPU where nothing is known of memory: two runs on one would fail.
+    alone = {"*": {"sleep": 0.01, "share": 1}}
+    code, outcome, err = home.run(5, "--gpus", "0,3", fault=alone)
+    check(code == 0 and outcome["done"] == 5, (code, outcome, err))
+    home.check_exact(5, "two GPUs")
+    used = gpus_used(home)
+    check({gpu for gpu, _, _ in used} == {"0", "3"} and len(used) == 5, used)
+    check(" on GPU 3" in err, err)
+    head = open(os.path.join(home.folders()[0], "log.txt")).read()
+    check(re.search(r"\n\$ .*CUDA_DEVICE_ORDER=PCI_BUS_ID CUDA_VISIBLE_DEVICES=[03] ", head), head)
+
+
+@case
+def packs_gpus_by_memory(home):
+    # 10 GB a GPU, 4 GB a run: two side by side, never three; runs of 16 GB are tried alone.
+    options = ("--gpus", "0", "--gpu-memory", "10G", "--memory", str(4 * 2**30))
+    fault = {"*": {"sleep": 0.02, "share": 2}}
+    code, outcome, err = home.run(4, *options, fault=fault)
+    check(code == 0 and outcome["done"] == 4, (code, outcome, err))
+    shares = [sharing for _, _, sharing in gpus_used(home)]
+    check(max(shares) == min(2, len(os.sched_getaffinity(0))) and len(shares) == 4, shares)
+    code, outcome, err = home.run(2, *options, "--seeds", "100", "--experiment", "large",
+                                  fault={"*": {"sleep": 0.01, "share": 1}})
+    check(code == 0 and outcome["done"] == 2, (code, outcome, err))
+    # A number instead: three on each, whatever is known.
+    code, outcome, err = home.run(6, *options, "--per-gpu", "3", "--seeds", "200", "--experiment", "three",
+                                  fault={"*": {"sleep": 0.05, "share": 3}})
+    check(code == 0 and outcome["done"] == 6, (code, outcome, err))
+    check(max(sharing for _, seed, sharing in gpus_used(home) if seed >= 200) == 3, gpus_used(home))
+
+
+@case
+def tries_crowded_runs_again_alone(home):
+    # The plan holds two on the GPU, the runs do not: who dies is tried again, from its checkpoint, without company.
+    code, outcome, err = home.run(3, "--gpus", "0", "--gpu-memory", "10G", "--memory", str(2**30),
+                                  fault={"*": {"sleep": 0.02, "share": 1}})
+    check(code == 0 and outcome["done"] == 3, (code, outcome, err))
+    home.check_exact(3, "one at a time in the end")
+    used = gpus_used(home)
+    if len(os.sched_getaffinity(0)) > 1:
+        check(any(sharing == 2 for _, _, sharing in used) and "out of memory" in err, (used, err))
+
+
+@case
+def adopts_workers_with_their_gpus(home):
+    fault = {"*": {"sleep": 0.1, "share": 1}}
+    process = home.start(3, "--gpus", "0,1", fault=fault)
+    check(until(lambda: len(home.workers()) == 2), "two workers")
+    check(until(lambda: home.states().count("running") == 2), home.states())
+    process.kill()
+    process.communicate()
+    code, outcome, err = home.run(3, "--gpus", "0,1", fault=fault)
+    check(code == 0 and outcome["done"] == 3 and err.count("adopted") == 2, (code, outcome, err))
+    home.check_exact(3, "adopted")
+
+
+@case
+def gpu_lists_are_checked(home):
+    tools = os.path.join(home.path, "tools")
+    os.mkdir(tools)
+    smi = os.path.join(tools, "nvidia-smi")
+    with open(smi, "w") as script:
+        script.write("#!/bin/sh\necho '0, GPU-aaaa, 16384'\necho '1, GPU-bbbb, 81559'\n")
+    os.chmod(smi, 0o755)
+    path = {"PATH": tools + ":" + os.environ["PATH"]}
+
+    def given(gpus, *more, with_smi=True):
+        environment = {**os.environ, "FAKE": "{}", **(path if with_smi else {})}
+        process = subprocess.run([DRIVER, home.path, "1", "--gpus", gpus, *more, "--", *TRAINER], env=environment,
+                                 capture_output=True, text=True)
+        return process.returncode, process.stderr
+
+    for gpus, code, what in [("", 2, "a list such as"), ("0,,1", 2, "a list such as"), ("0,x", 2, "'x' is neither"),
+                             ("1,1", 2, "named twice"), ("7", 3, "there is no GPU 7: nvidia-smi knows 0,1")]:
+        got, err = given(gpus)
+        check(got == code and what in err, (gpus, got, err))
+    got, err = given("0", "--gpu-memory", "much")
+    check(got == 2 and "--gpu-memory 'much'" in err, (got, err))
+    if not shutil.which("nvidia-smi"):
+        got, err = given("all", with_smi=False)
+        check(got == 3 and "nvidia-smi" in err, (got, err))
+    got, err = given("GPU-bbbb")
+    check(got == 0 and gpus_used(home) == [("GPU-bbbb", 0, 1)], (got, err))
+    got, err = given("all", "--seeds", "5")
+    check(got == 0 and gpus_used(home)[-1][0] in ("0", "1"), (got, err))
+
+
 print(f"1..{cases}")
 sys.exit(1 if failures else 0)

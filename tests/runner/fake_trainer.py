@@ -4,8 +4,11 @@ Writes events as docs/events.md says, with losses that follow from seed and step
 its own. FOLDER/steps-trained gets a line for every step. What it does wrong is told by the environment variable FAKE: a
 JSON object from seed ("*": every seed) to {"sleep": seconds a step, "crash_at": step, "crash_always": true, "exit": code,
 "message": text, "diverge_at": step, "deaf": true (ignores SIGTERM), "torn": true (dies in the middle of a line), "mute":
-true (no done event), "at_once": true (fails before its first step), "nan": true}.
+true (no done event), "at_once": true (fails before its first step), "nan": true, "share": runs that may be on its GPU
+at a time, itself included (more: it fails, as for want of memory)}. Which GPU it was given (CUDA_VISIBLE_DEVICES) goes to
+HOME/gpus/used, a line a start.
 """
+import atexit
 import json
 import os
 import signal
@@ -32,6 +35,19 @@ def stop(*_):
 
 
 signal.signal(signal.SIGTERM, signal.SIG_IGN if fault.get("deaf") else stop)
+gpu = os.environ.get("CUDA_VISIBLE_DEVICES")
+if gpu is not None:
+    place = os.path.join(folder, "..", "..", "gpus", gpu)
+    os.makedirs(place, exist_ok=True)
+    mine = os.path.join(place, str(os.getpid()))
+    open(mine, "w").close()
+    atexit.register(lambda: os.path.exists(mine) and os.remove(mine))
+    sharing = len([pid for pid in os.listdir(place) if os.path.exists(f"/proc/{pid}")])
+    with open(os.path.join(place, "..", "used"), "a") as used:
+        used.write(f"{gpu} {seed} {sharing}\n")
+    if sharing > fault.get("share", 1000):
+        print(f"out of memory: {sharing} runs on GPU {gpu}")
+        sys.exit(3)
 first_try = not os.path.exists(os.path.join(folder, "tried"))
 open(os.path.join(folder, "tried"), "a").close()
 if fault.get("at_once"):

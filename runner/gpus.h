@@ -1,0 +1,23 @@
+// The GPUs that `isoloss run --gpus` hands out. The front holds no CUDA: what there is is asked of nvidia-smi, which
+// comes with every driver.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/base.h"
+
+struct gpu {
+  const char *name;  // as CUDA_VISIBLE_DEVICES takes it: a number in the order of nvidia-smi, or a UUID
+  double bytes;      // of memory; NAN: not known
+};
+struct gpu_list {
+  struct gpu *items;
+  size_t count;
+};
+
+// Reads "0,1,GPU-5f3a..." or "all", in the arena. `memory` of each: "24G", "81920M", bytes; NULL: ask nvidia-smi (it
+// stays unknown where there is none). False with an error: EXIT_USAGE_ERROR for a list that is none, EXIT_ENVIRONMENT
+// for a GPU that nvidia-smi does not know.
+bool gpu_list_read(struct arena *arena, const char *text, const char *memory, struct gpu_list *list,
+                   struct error *error);
