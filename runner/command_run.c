@@ -96,19 +96,21 @@ static bool read_gpus(const struct run_options *options, struct arena *arena, st
   return gpu_list_read(arena, options->gpus, options->gpu_memory, &choice->list, error);
 }
 
-// A run that fits none of the GPUs is found before any is started.
-static bool check_gpu_memory(const struct plan *plan, const struct gpu_choice *gpus, struct error *error) {
+// Runs that the kernels do not take, or that fit none of the GPUs, are found before any is started.
+static bool check_gpu_runs(const struct plan *plan, const struct gpu_choice *gpus, struct error *error) {
   double largest = 0;
   for (size_t i = 0; i < gpus->list.count; i++) largest = fmax(largest, gpus->list.items[i].bytes);
   bool known = plan_on_gpu(plan) && !plan->spec->trainer.node;
   for (size_t i = 0; i < gpus->list.count; i++) known = known && !isnan(gpus->list.items[i].bytes);
-  for (size_t i = 0; i < plan->count && known; i++) {
+  for (size_t i = 0; i < plan->count && plan_on_gpu(plan) && !plan->spec->trainer.node; i++) {
     struct planned_run run;
     struct memory_advice advice;
     char need[32], there[32], less[32];
     plan_run(plan, i, &run);
+    if (!trainer_supported(plan->ops, plan->device, &run.config, error))
+      return error_context(error, "run %.8s on a GPU", run.id);
     double bytes = run.memory + (double)trainer_process_bytes(plan->ops);
-    if (!(bytes > largest)) continue;
+    if (!known || bytes <= largest) continue;
     bool fits = trainer_memory_advice(plan->ops, plan->device, &run.config, (int64_t)largest, &advice);
     return error_set(error, EXIT_ENVIRONMENT,
                      "run %.8s needs %s of a GPU's memory, the largest of these has %s; with train.accumulation "
@@ -134,7 +136,7 @@ static int run(const char *path, const struct run_options *options) {
   if (!spec_fine) goto end;
   planned = true;
   if (!plan_open(&plan, &spec, &plan_options, &error) || !plan_set_begin(&set, &plan, &error)) goto end;
-  if (gpus.list.count > 0 && !check_gpu_memory(&plan, &gpus, &error)) goto end;
+  if (gpus.list.count > 0 && !check_gpu_runs(&plan, &gpus, &error)) goto end;
   if (!all_finished(&plan) && !spec.trainer.node) plan_measure_speed(&plan);
   struct experiment_record experiment = {spec.name, spec.path, spec.source, spec.about};
   struct coordinator_set runs = {plan.count, &set, plan_set_describe};

@@ -22,6 +22,8 @@ struct at_work {
   const char *id;
   bool alive;
   double step, steps, loss;
+  pid_t pid;        // as its log says; 0: not known
+  const char *gpu;  // it was given; NULL: none
 };
 
 // ---------- what the logs say ----------
@@ -34,6 +36,8 @@ static bool follow(void *context, const struct event *event, struct error *error
   if (!isnan(step)) run->step = step;
   if (!isnan(loss)) run->loss = loss;
   if (!isnan(steps)) run->steps = steps;
+  double pid = event_number(event, "pid");
+  if (pid > 0 && pid < 1e9) run->pid = (pid_t)pid;
   return true;
 }
 
@@ -45,6 +49,7 @@ static struct at_work look_at(struct arena *arena, const char *home, const char 
   struct error ignored = {0};
   run.alive = worker_alive(arena, run_folder(arena, home, id));
   events_read(&reader, run_events_path(arena, home, id), &handler, NULL, &ignored);
+  if (run.alive) run.gpu = worker_gpu(arena, run_folder(arena, home, id), run.pid);
   return run;
 }
 
@@ -135,6 +140,7 @@ static void print_people(const struct counted *experiments, size_t count, const 
     printf("  %.8s  step %.0f", run->id, run->step);
     if (run->steps > 0) printf("/%.0f", run->steps);
     if (!isnan(run->loss)) printf("  loss %.4f", run->loss);
+    if (run->gpu) printf("  GPU %s", run->gpu);
     printf("  %s\n", run->alive ? "alive" : "dead");
   }
 }
@@ -170,6 +176,7 @@ static void print_json(const struct counted *experiments, size_t count, const st
     json_key_number(&json, "step", runs[i].step);
     json_key_number(&json, "steps", runs[i].steps);
     json_key_number(&json, "loss", runs[i].loss);
+    json_key_string(&json, "gpu", runs[i].gpu);
     json_object_end(&json);
   }
   json_array_end(&json);

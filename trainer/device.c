@@ -60,6 +60,15 @@ struct memory_plan trainer_memory(const struct ops *ops, const struct device *de
   return plan;
 }
 
+bool trainer_supported(const struct ops *ops, const struct device *device, const struct run_config *resolved,
+                       struct error *error) {
+  struct arena arena = {0};
+  struct run_config config = *resolved;
+  bool fine = config_parse_format(&config, &arena, error) && layout_supported(ops, device, &config, error);
+  arena_free(&arena);
+  return fine;
+}
+
 int64_t trainer_process_bytes(const struct ops *ops) {
   return starts_with(ops->name, "cuda") ? CUDA_PROCESS_BYTES + CUDA_PRODUCTS_WORKSPACE : 0;
 }

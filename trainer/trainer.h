@@ -36,6 +36,9 @@ const char *trainer_dtype(const struct ops *ops, const struct device *device);
 // The memory of a resolved configuration on an opened device: arithmetic only, fit for planning large grids.
 struct memory_plan trainer_memory(const struct ops *ops, const struct device *device,
                                   const struct run_config *resolved);
+// Whether the device's kernels take the shapes and the format of this configuration; the error names what is allowed.
+bool trainer_supported(const struct ops *ops, const struct device *device, const struct run_config *resolved,
+                       struct error *error);
 // What a process on a GPU needs beside its plan; 0 for the CPU.
 int64_t trainer_process_bytes(const struct ops *ops);
 // A way to train the same run in no more than `limit` bytes (the plan's total and the process's), by what costs least:

@@ -253,6 +253,32 @@ def bad_calls_and_bad_stores():
         check(code == 3 and "damaged" in err and not out, (arguments, code, out, err))
 
 
+@case
+def plans_for_gpus_without_one():
+    code, out, err = isoloss("gpus", "plan", spec_path, "--device", "cuda", "--json")
+    rows = json.loads(out) if code == 0 else []
+    check(code == 0 and [row["fits_gpu"] for row in rows] == [16] * 4, (code, err))
+    check(all(row["model.dtype"] == "bfloat16" and row["memory_bytes"] > 0 for row in rows), rows[:1])
+    cpu = json.loads(isoloss("gpus", "plan", spec_path, "--json", "--set", "model.device=cpu")[1])
+    check(all(row["fits_gpu"] is None for row in cpu), cpu[:1])
+    wide = os.path.join(temporary, "wide.yaml")
+    with open(wide, "w") as file:
+        file.write(SPEC.replace("[16, 32]", "[1024]").replace("layers: 1", "layers: 200")
+                   .replace("batch_tokens: 256", "batch_tokens: 65536"))
+    code, out, err = isoloss("gpus", "plan", wide, "--device", "cuda")
+    check(code == 0 and "16 GB holds none" in out and "the largest fits 80 GB with train.accumulation" in out,
+          (code, out, err))
+    code, out, err = isoloss("gpus", "run", wide, "--gpus", "0", "--gpu-memory", "40G")
+    check(code == 3 and "needs" in err and "train.recompute" in err, (code, out, err))
+    check(not os.path.exists(os.path.join(temporary, "gpus", "runs")), "something was started")
+    code, out, err = isoloss("gpus", "run", spec_path, "--per-gpu", "2")
+    check(code == 2 and "--gpus" in err, (code, out, err))
+    # Kernels that do not take a shape say so before anything is started.
+    code, out, err = isoloss("gpus", "run", spec_path, "--gpus", "0", "--gpu-memory", "16G", "--set",
+                             "model.context=2", "--set", "train.batch_tokens=262144")
+    check(code == 2 and "on a GPU: " in err and "train.accumulation" in err, (code, out, err))
+
+
 shutil.rmtree(temporary, ignore_errors=True)
 print(f"1..{cases}")
 sys.exit(1 if failures else 0)
