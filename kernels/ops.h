@@ -143,6 +143,9 @@ struct ops {
   void (*close)(struct device *device);
   // One line for logs and results: instruction set or GPU, libraries and versions, threads.
   void (*describe)(const struct device *device, struct text *out);
+  // What was chosen so far by measurement and may change results in their last bits, as one short text that is the same
+  // where the choices are; "" for nothing. May be NULL.
+  void (*choices)(const struct device *device, struct text *out);
   // Whether products in this dtype run at all, and whether they are faster than in float32: what `auto` asks.
   bool (*dtype_supported)(const struct device *device, enum dtype dtype);
   bool (*dtype_fast)(const struct device *device, enum dtype dtype);

@@ -137,6 +137,10 @@ bool report_done(struct training *t, const struct evaluation *evaluation, struct
   json_key_number(json, "train_seconds", training_train_seconds(t));
   json_key_integer(json, "peak_memory", (int64_t)usage.ru_maxrss * 1024);
   json_key_string(json, "checkpoint", checkpoint_name(&t->arena, t->checkpointed));
+  struct text choices = {0};
+  if (t->ops->choices) t->ops->choices(t->device, &choices);
+  if (choices.length) json_key_string(json, "choices", text_string(&choices));
+  text_free(&choices);
   return event_end(&t->log, error);
 }
 

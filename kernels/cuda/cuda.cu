@@ -13,6 +13,7 @@ constexpr struct ops make_ops(const char *name) {
   ops.open = open_device;
   ops.close = close_device;
   ops.describe = describe;
+  ops.choices = choices;
   ops.dtype_supported = dtype_supported;
   ops.dtype_fast = dtype_fast;
   ops.shape_supported = cuda_shape_supported;

@@ -45,7 +45,10 @@ struct device {
   bad_id *bad;               // device memory
   step_numbers *numbers;     // device memory
   struct repeat repeat;
-  void *workspace;  // the caller's
+  uint64_t choices;  // of algorithms, as one number, and how many
+  int choice_count;
+  bool trials_refused;  // that was said
+  void *workspace;      // the caller's
   size_t workspace_bytes;
   struct error error;  // the first failure; later entries do nothing
 };

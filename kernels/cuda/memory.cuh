@@ -97,6 +97,11 @@ void describe(const struct device *device, struct text *out) {
               bytes_human((double)device->properties.totalGlobalMem, memory), runtime / 1000, runtime % 1000 / 10,
               device->library.version());
 }
+// What of the results depends on measurements of this device.
+void choices(const struct device *device, struct text *out) {
+  if (device->choice_count)
+    text_format(out, "%d products, %016llx", device->choice_count, (unsigned long long)device->choices);
+}
 
 bool dtype_supported(const struct device *, enum dtype) { return true; }
 bool dtype_fast(const struct device *, enum dtype) { return true; }

@@ -1,7 +1,7 @@
 // Every matrix product, by cuBLASLt: float32 in float32, bfloat16 with float32 accumulation. cuBLASLt is column-major:
 // a row-major matrix is its own transpose there, so y = x W^T becomes y^T = W x^T, and no data is ever transposed.
 #pragma once
-#include "kernels/cuda/device.cuh"
+#include "kernels/cuda/algorithms.cuh"
 
 // A product d = op(a) op(b), all of it column-major, and what cuBLASLt wants to know of it.
 struct gemm_shape {
@@ -14,8 +14,11 @@ struct gemm_plan {
   gemm_shape shape;
   cublasLtMatmulDesc_t description;
   cublasLtMatrixLayout_t a, b, d;
-  cublasLtMatmulAlgo_t algorithm;
-  size_t workspace;
+  // What the library proposes, best first by its own estimate; `chosen` is one of them, or of the cache file.
+  cublasLtMatmulHeuristicResult_t proposals[TRIAL_CANDIDATES];
+  int proposal_count;
+  bool settled;
+  chosen_algorithm chosen;
 };
 
 namespace {
@@ -49,7 +52,7 @@ inline uint32_t column_alignment(int64_t rows, enum dtype dtype) {
   return alignment;
 }
 
-inline cublasStatus_t choose_algorithm(struct device *device, gemm_plan *plan) {
+inline cublasStatus_t propose_algorithms(struct device *device, gemm_plan *plan) {
   const lt_library &lt = device->library;
   const gemm_shape &s = plan->shape;
   cublasLtMatmulPreference_t preference = nullptr;
@@ -63,22 +66,85 @@ inline cublasStatus_t choose_algorithm(struct device *device, gemm_plan *plan) {
   lt.preference_set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, &b, sizeof b);
   lt.preference_set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, &d, sizeof d);
   lt.preference_set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, &d, sizeof d);
-  cublasLtMatmulHeuristicResult_t result;
-  int found = 0;
-  status = lt.heuristic(device->products, plan->description, plan->a, plan->b, plan->d, plan->d, preference, 1, &result,
-                        &found);
+  status = lt.heuristic(device->products, plan->description, plan->a, plan->b, plan->d, plan->d, preference,
+                        TRIAL_CANDIDATES, plan->proposals, &plan->proposal_count);
   lt.preference_destroy(preference);
   if (status != CUBLAS_STATUS_SUCCESS) return status;
-  if (found < 1) return CUBLAS_STATUS_NOT_SUPPORTED;
-  plan->algorithm = result.algo;
-  plan->workspace = result.workspaceSize;
-  return CUBLAS_STATUS_SUCCESS;
+  return plan->proposal_count < 1 ? CUBLAS_STATUS_NOT_SUPPORTED : CUBLAS_STATUS_SUCCESS;
+}
+
+inline cublasStatus_t multiply_with(struct device *device, const gemm_plan *plan, const chosen_algorithm &chosen,
+                                    const void *a, const void *b, void *d, bool accumulate) {
+  float one = 1, keep = accumulate ? 1.0f : 0.0f;
+  return device->library.multiply(device->products, plan->description, &one, a, plan->a, b, plan->b, &keep, d, plan->d,
+                                  d, plan->d, &chosen.algorithm, device->products_workspace, chosen.workspace,
+                                  device->stream);
+}
+
+// Times the proposals on the operands at hand, into memory of its own; the first where there is none, or no choice.
+inline chosen_algorithm try_algorithms(struct device *device, const gemm_plan *plan, const void *a, const void *b) {
+  chosen_algorithm best = {plan->proposals[0].algo, plan->proposals[0].workspaceSize};
+  const gemm_shape &s = plan->shape;
+  size_t bytes = (size_t)(s.m * s.n) * dtype_bytes(s.out);
+  void *d = nullptr;
+  cudaEvent_t before = nullptr, after = nullptr;
+  float least = -1;
+  if (plan->proposal_count < 2 || cudaMalloc(&d, bytes) != cudaSuccess) {
+    (void)cudaGetLastError();  // no room is no failure
+    return best;
+  }
+  if (cudaEventCreate(&before) == cudaSuccess && cudaEventCreate(&after) == cudaSuccess)
+    for (int i = 0; i < plan->proposal_count; i++) {
+      chosen_algorithm candidate = {plan->proposals[i].algo, plan->proposals[i].workspaceSize};
+      if (plan->proposals[i].state != CUBLAS_STATUS_SUCCESS) continue;
+      float took =
+          trial_time(device, before, after, [&] { return multiply_with(device, plan, candidate, a, b, d, false); });
+      if (took < 0 || (least >= 0 && took >= least)) continue;
+      least = took;
+      best = candidate;
+    }
+  if (before) (void)cudaEventDestroy(before);
+  if (after) (void)cudaEventDestroy(after);
+  check(device, cudaFree(d), "trying algorithms");
+  return best;
+}
+
+// The algorithm of a plan that has none yet: from the file, else by trial, which is then kept there.
+inline void settle_algorithm(struct device *device, gemm_plan *plan, const void *a, const void *b) {
+  const gemm_shape &s = plan->shape;
+  struct arena arena = {};
+  struct error error = {};
+  char shape[128];
+  plan->chosen = {plan->proposals[0].algo, plan->proposals[0].workspaceSize};
+  plan->settled = true;
+  if (!trials_wanted() || device->repeat.mode == REPEAT_RECORDING) return;
+  std::snprintf(shape, sizeof shape, "%lld %lld %lld %c%c %s %s", (long long)s.m, (long long)s.n, (long long)s.k,
+                s.transpose_a ? 'T' : 'N', s.transpose_b ? 'T' : 'N', dtype_name(s.in), dtype_name(s.out));
+  const char *path = algorithms_path(&arena, device);
+  bool known = algorithm_find(path, shape, &plan->chosen);
+  int lock = known ? -1 : algorithms_lock(path, &error);
+  if (lock >= 0 && !algorithm_find(path, shape, &plan->chosen)) {
+    plan->chosen = try_algorithms(device, plan, a, b);
+    if (!algorithm_keep(path, shape, plan->chosen)) error_set_errno(&error, EXIT_ENVIRONMENT, "cannot write %s", path);
+  }
+  if (lock >= 0) close(lock);
+  if (error.code != EXIT_DONE) {
+    plan->chosen = {plan->proposals[0].algo, plan->proposals[0].workspaceSize};
+    if (!device->trials_refused)
+      std::fprintf(stderr, "products take the library's first proposals, unmeasured: %s\n", error.text);
+    device->trials_refused = true;
+  }
+  struct text line = {};
+  algorithm_line(shape, plan->chosen, &line);
+  device->choices += hash64(line.bytes, line.length, 0);  // in whatever order shapes come
+  device->choice_count++;
+  text_free(&line);
+  arena_free(&arena);
 }
 
 inline cudaDataType_t data_type(enum dtype dtype) { return dtype == DTYPE_BFLOAT16 ? CUDA_R_16BF : CUDA_R_32F; }
 
-// The plan for a shape, from the device's list; NULL when the device has failed. The heuristic's first choice is taken,
-// not the fastest of a trial: which algorithm runs then does not depend on a clock, and equal runs stay equal.
+// The plan for a shape, from the device's list; NULL when the device has failed.
 inline gemm_plan *plan_for(struct device *device, const gemm_shape &shape) {
   if (!going(device)) return nullptr;
   for (gemm_plan *plan = device->plans; plan; plan = plan->next)
@@ -97,7 +163,7 @@ inline gemm_plan *plan_for(struct device *device, const gemm_shape &shape) {
   if (!status) status = lt.layout_create(&plan->a, in, (uint64_t)a_rows, (uint64_t)a_columns, a_rows);
   if (!status) status = lt.layout_create(&plan->b, in, (uint64_t)b_rows, (uint64_t)b_columns, b_rows);
   if (!status) status = lt.layout_create(&plan->d, out, (uint64_t)shape.m, (uint64_t)shape.n, shape.m);
-  if (!status) status = choose_algorithm(device, plan);
+  if (!status) status = propose_algorithms(device, plan);
   if (status != CUBLAS_STATUS_SUCCESS) {
     error_set(&device->error, EXIT_ENVIRONMENT, "cuBLASLt has no product of %lld x %lld x %lld in %s here (status %d)",
               (long long)shape.m, (long long)shape.n, (long long)shape.k, dtype_name(shape.in), (int)status);
@@ -112,11 +178,9 @@ inline gemm_plan *plan_for(struct device *device, const gemm_shape &shape) {
 inline void multiply(struct device *device, const gemm_shape &shape, const void *a, const void *b, void *d,
                      bool accumulate) {
   gemm_plan *plan = plan_for(device, shape);
+  if (plan && !plan->settled) settle_algorithm(device, plan, a, b);
   if (!plan || !issue(device, plan, a, b, d, accumulate)) return;
-  float one = 1, keep = accumulate ? 1.0f : 0.0f;
-  cublasStatus_t status =
-      device->library.multiply(device->products, plan->description, &one, a, plan->a, b, plan->b, &keep, d, plan->d, d,
-                               plan->d, &plan->algorithm, device->products_workspace, plan->workspace, device->stream);
+  cublasStatus_t status = multiply_with(device, plan, plan->chosen, a, b, d, accumulate);
   if (!check(device, cudaGetLastError(), "a matrix product")) return;
   if (status != CUBLAS_STATUS_SUCCESS)
     error_set(&device->error, EXIT_ENVIRONMENT, "cuBLASLt failed in a product of %lld x %lld x %lld (status %d)",

@@ -93,6 +93,17 @@ static bool fits(const lt_description *description, const lt_layout *a, const lt
          op_columns(a, description->a) == op_rows(b, description->b) && (a->type == CUDA_R_16BF || d->type == a->type);
 }
 
+namespace {
+struct library {
+  int fastest = 2;  // which algorithm
+  int used = 0;     // by the last product
+};
+library &the_library() {
+  static library library;
+  return library;
+}
+}  // namespace
+
 cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDesc_t description,
                                               cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t b,
                                               cublasLtMatrixLayout_t, cublasLtMatrixLayout_t d,
@@ -100,8 +111,12 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDe
                                               cublasLtMatmulHeuristicResult_t *results, int *found) {
   *found = 0;
   if (asked < 1 || !fits(description, a, b, d)) return CUBLAS_STATUS_NOT_SUPPORTED;
-  results[0] = {};
-  *found = 1;
+  // Some that give the same result and, as far as trials can tell, take different times.
+  for (int i = 0; i < asked && i < 3; i++) {
+    results[i] = {};
+    results[i].algo.data[0] = (uint64_t)i + 1;
+    *found = i + 1;
+  }
   return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -137,6 +152,9 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
   float scale, keep;
   memcpy(&scale, alpha, sizeof scale);
   memcpy(&keep, beta, sizeof keep);
+  if (algorithm->data[0] < 1 || algorithm->data[0] > 3) return CUBLAS_STATUS_INVALID_VALUE;
+  the_library().used = (int)algorithm->data[0];
+  pretend_time((int)algorithm->data[0] == the_library().fastest ? 1 : 2);
   if (capturing(stream)) {
     cublasLtMatmulAlgo_t chosen = *algorithm;
     capture(stream, [=] {
@@ -185,3 +203,11 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
 }
 
 }  // namespace emulator
+
+// For tests in C: which algorithm trials shall find the fastest, and which one the last product took.
+extern "C" {
+void isoloss_emulator_fastest_algorithm(int number);
+void isoloss_emulator_fastest_algorithm(int number) { emulator::the_library().fastest = number; }
+int isoloss_emulator_used_algorithm(void);
+int isoloss_emulator_used_algorithm(void) { return emulator::the_library().used; }
+}

@@ -24,6 +24,7 @@ struct stream_state {
 };
 struct event_state {
   bool recorded;
+  double time;
 };
 
 namespace {
@@ -37,6 +38,7 @@ struct runtime {
   std::map<const char *, size_t> pinned;  // page-locked memory of the host
   int captures = 0;                       // under way
   uint64_t launches = 0;
+  double time = 0;
 };
 runtime &the_runtime() {
   static runtime runtime;
@@ -182,8 +184,16 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   if (!known(stream) || !the_runtime().events.count(event)) return failed("cudaEventRecord of what does not exist");
   event->recorded = true;
+  event->time = the_runtime().time;
   return sticky_error();
 }
+cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t from, cudaEvent_t to) {
+  if (!the_runtime().events.count(from) || !the_runtime().events.count(to) || !from->recorded || !to->recorded)
+    return failed("cudaEventElapsedTime of events that were not recorded");
+  *milliseconds = (float)(to->time - from->time);
+  return sticky_error();
+}
+void pretend_time(double milliseconds) { the_runtime().time += milliseconds; }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   if (in_capture()) return failed_in_capture("cudaEventSynchronize");
   return the_runtime().events.count(event) ? sticky_error() : failed("cudaEventSynchronize of what is no event");
