@@ -18,6 +18,7 @@ enum random_stream {
   RANDOM_STREAM_STARTS = 9,        // random starts of fits
   RANDOM_STREAM_MONTE_CARLO = 10,  // capacity measurements
   RANDOM_STREAM_PRUNING = 11,      // random pruning scores
+  RANDOM_STREAM_OPTIMIZER = 12,    // stochastic rounding of the optimizer's state
 };
 
 // The block function: four 32-bit words from a 128-bit counter and a 64-bit key.

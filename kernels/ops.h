@@ -110,18 +110,25 @@ struct loss_sum {
 //   p <- p - lr * weight_decay * p - lr * (m / (1 - beta1^step)) / (sqrt(v / (1 - beta2^step)) + eps)
 // The clip factor is min(1, clip_norm / norm), norm = gradient_scale * sqrt(*square_sum): all on the device, so that no
 // step waits for the host. clip_norm 0: no clipping.
+// m and v are kept in float32, or in bfloat16: calculated in float32 and rounded to nearest even, or stochastically
+// (`stochastic`; Philox by seed, step and element: with r the 16 bits of the element's word, the lower ones for m, the
+// upper ones for v, the bits of the float32 are raised by r and cut).
 struct adamw {
   double lr, beta1, beta2, eps, weight_decay;
   int64_t step;  // 1 for the first
   double gradient_scale;
   double clip_norm;
+  bool stochastic;
+  uint64_t seed;
 };
 struct adamw_tensor {
   float *parameter;
   const float *gradient;
-  float *m, *v;
+  void *m, *v;  // of `state`
   int64_t count;
-  bool decay;  // whether weight_decay applies
+  bool decay;        // whether weight_decay applies
+  enum dtype state;  // float32 unless said
+  int64_t first;     // number of element 0 among all elements of the model: keys stochastic rounding
 };
 struct tensor_span {
   const float *data;

@@ -134,8 +134,8 @@ static double memory_of(const struct plan *plan, const struct run_config *config
                              config->model.context,      config->model.vocabulary,   config->model.tied_head,
                              config->train.batch_tokens, config->train.accumulation, config->train.threads};
   uint64_t key = hash64(numbers, sizeof numbers, 0);
-  const char *const texts[] = {config->model.dtype, config->model.device, config->train.recompute, config->format,
-                               config->train.optimizer};
+  const char *const texts[] = {config->model.dtype, config->model.device,    config->train.recompute,
+                               config->format,      config->train.optimizer, config->train.optimizer_state};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) key = hash64(texts[i], strlen(texts[i]), key);
   double memory;
   if (memo_find(plan->memories, key, &memory)) return memory;

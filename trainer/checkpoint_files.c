@@ -209,7 +209,7 @@ bool state_file_write(struct arena *arena, struct model *model, const struct che
   struct writer writer;
   if (!writer_open(&writer, path, error)) return false;
   bool fine = writer_add(&writer, &header, sizeof header, error) &&
-              writer_add_device(&writer, model, model->m, 2 * model->table.count, error);
+              writer_add_device(&writer, model, model->m, model->memory.moments / (int64_t)sizeof(float), error);
   return writer_close(&writer, fine, digest, error);
 }
 

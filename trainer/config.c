@@ -259,6 +259,11 @@ static bool format_fits(const struct run_config *c, struct error *error) {
   bool fine = true;
   if (config_parse_format(&parsed, &arena, &unknown) && parsed.parsed_format) {
     const struct format *format = parsed.parsed_format;
+    // Pruning sets moments to 0 as float32.
+    if (format->operands[OPERAND_WEIGHTS].sparsity.kind != SPARSITY_NONE &&
+        strcmp(c->train.optimizer_state, "float32") != 0)
+      fine = error_set(error, EXIT_USAGE_ERROR, "train.optimizer_state %s: sparse weights need float32",
+                       c->train.optimizer_state);
     int64_t width = c->model.width, hidden = c->model.mlp_width, query = c->model.heads * c->model.head_dim;
     int64_t qkv = query + 2 * c->model.kv_heads * c->model.head_dim,
             rows = c->train.batch_tokens / c->train.accumulation;
@@ -426,6 +431,11 @@ bool config_counts(const struct run_config *config, const struct run_field *fiel
   if (field->offset == offsetof(struct run_config, train.cooldown_fraction)) return strcmp(schedule, "wsd") == 0;
   if (field->offset == offsetof(struct run_config, train.final_lr_ratio))
     return strcmp(schedule, "wsd") != 0 && strcmp(schedule, "constant") != 0;
+  // Left out where they are float32, as before there was a choice: such runs keep their ids.
+  bool narrow = strcmp(config->train.optimizer_state, "float32") != 0;
+  if (field->offset == offsetof(struct run_config, train.optimizer_state) ||
+      field->offset == offsetof(struct run_config, train.optimizer_rounding))
+    return narrow;
   return true;
 }
 

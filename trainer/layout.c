@@ -277,13 +277,19 @@ int64_t layout_workspace_bytes(const struct ops *ops, const struct device *devic
   return (int64_t)largest;
 }
 
+int64_t layout_moment_bytes(const struct run_config *c) {
+  int64_t count = config_parameters(c).total;
+  // The second one begins where words of memory do; float32 stands as it always has.
+  return strcmp(c->train.optimizer_state, "bfloat16") == 0 ? layout_align(2 * count) : count * (int64_t)sizeof(float);
+}
+
 struct memory_plan layout_memory(const struct ops *ops, const struct device *device, const struct run_config *c,
                                  enum model_use use) {
   struct memory_plan plan = {0};
   plan.parameters = config_parameters(c).total * (int64_t)sizeof(float);
   if (use == MODEL_TRAIN) {
     plan.gradients = plan.parameters;
-    plan.moments = 2 * plan.parameters;
+    plan.moments = 2 * layout_moment_bytes(c);
   }
   plan.prepared = layout_prepared_bytes(ops, device, c);
   plan.activations = layout_activation_bytes(ops, device, c, use);

@@ -46,7 +46,7 @@ static bool get_memory(struct model *m, struct error *error) {
   if (m->use == MODEL_TRAIN &&
       (!get(m, "gradients", plan->gradients, &m->gradients, error) || !get(m, "moments", plan->moments, &m->m, error)))
     return false;
-  if (m->m) m->v = m->m + m->table.count;
+  if (m->m) m->v = (char *)m->m + plan->moments / 2;
   return get(m, "prepared weights", plan->prepared, &m->prepared_memory, error) &&
          get(m, "activations", plan->activations, &m->activation_memory, error) &&
          get(m, "workspace", plan->workspace, &m->workspace, error);
@@ -92,6 +92,7 @@ struct model *model_create(const struct ops *ops, struct device *device, const s
   }
   if (!config_parse_format(&m->config, &m->arena, error)) goto failed;
   resolved = &m->config;
+  dtype_find(resolved->train.optimizer_state, &m->state);
   m->rows = layout_rows(resolved);
   m->attention = layout_attention(resolved, m->rows);
   if (!layout_supported(ops, device, resolved, error)) goto failed;
@@ -173,8 +174,10 @@ static void prune(struct model *m, int64_t step) {
     struct weight *all[] = {w->qkv, w->output, w->gate_up, w->down, m->head};
     for (int which = blocks ? MATRIX_QKV : MATRIX_HEAD; which < (blocks ? MATRIX_HEAD : MATRIX_HEAD + 1); which++) {
       int64_t offset = blocks ? layout_weight_offset(&m->table, (enum model_matrix)which, l) : m->table.head;
-      weights[count++] = (struct pruned_weight){all[which], m->parameters + offset, m->m ? m->m + offset : NULL,
-                                                m->v ? m->v + offset : NULL};
+      // Sparse weights have moments in float32: see config.c.
+      weights[count++] =
+          (struct pruned_weight){all[which], m->parameters + offset, m->m ? (float *)m->m + offset : NULL,
+                                 m->v ? (float *)m->v + offset : NULL};
     }
   }
   m->ops->weights_prune(m->device, weights, count, step);
@@ -222,8 +225,10 @@ void model_update(struct model *m, double lr, int64_t step, int slot) {
     spans[count] = (struct tensor_span){m->gradients + at, ends[i] - at};
     tensors[count++] = (struct adamw_tensor){.parameter = m->parameters + at,
                                              .gradient = m->gradients + at,
-                                             .m = m->m + at,
-                                             .v = m->v + at,
+                                             .m = (char *)m->m + at * (int64_t)dtype_bytes(m->state),
+                                             .v = (char *)m->v + at * (int64_t)dtype_bytes(m->state),
+                                             .state = m->state,
+                                             .first = at,
                                              .count = ends[i] - at,
                                              .decay = i == 1};
   }
@@ -235,7 +240,9 @@ void model_update(struct model *m, double lr, int64_t step, int slot) {
                         .weight_decay = c->train.weight_decay,
                         .step = step + 1,
                         .gradient_scale = 1,
-                        .clip_norm = c->train.clip_norm};
+                        .clip_norm = c->train.clip_norm,
+                        .stochastic = strcmp(c->train.optimizer_rounding, "stochastic") == 0,
+                        .seed = (uint64_t)c->seed};
   m->ops->square_sum(m->device, spans, count, &m->square_sums[slot]);
   m->ops->adamw_step(m->device, &adamw, tensors, count, &m->square_sums[slot]);
   model_prepare(m, step + 1);

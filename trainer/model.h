@@ -53,7 +53,9 @@ struct model {
   struct parameter_table table;
 
   // Device memory, laid out by the table.
-  float *parameters, *gradients, *m, *v;
+  float *parameters, *gradients;
+  void *m, *v;  // of `state`
+  enum dtype state;
   void *prepared_memory, *activation_memory, *workspace;
 
   struct block_weights *weights;

@@ -1,5 +1,6 @@
 // The optimizer step, the gradient's norm, and initial values.
 #include <math.h>
+#include <string.h>
 
 #include "base/philox.h"
 #include "kernels/cpu/device.h"
@@ -18,6 +19,56 @@ void cpu_square_sum(struct device *device, const struct tensor_span *spans, int 
   *sum = total;
 }
 
+// State in bfloat16: pieces of it are widened, moved by the float32 pass, and rounded.
+struct narrow_call {       // items: elements
+  struct adamw_call wide;  // m and v are NULL
+  range_pass *adamw;
+  uint16_t *m, *v;
+  int64_t first;
+  bool stochastic;
+  uint64_t seed, step;
+};
+static float widened(uint16_t bits) {
+  uint32_t word = (uint32_t)bits << 16;
+  float value;
+  memcpy(&value, &word, sizeof value);
+  return value;
+}
+// `noise` 16 bits; 0x8000 less the tie's half and the last bit kept makes it rounding to nearest even.
+static uint16_t narrowed(float value, bool stochastic, uint32_t noise) {
+  uint32_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  if ((bits & 0x7F800000u) == 0x7F800000u) return (uint16_t)(bits >> 16 | (bits & 0xFFFFu ? 0x40u : 0));
+  return (uint16_t)((bits + (stochastic ? noise : 0x7FFFu + (bits >> 16 & 1))) >> 16);
+}
+static void narrow_pass(const void *argument, int64_t begin, int64_t end, int worker) {
+  const struct narrow_call *call = argument;
+  enum { PIECE = 1024 };
+  float m[PIECE], v[PIECE];
+  for (int64_t at = begin; at < end; at += PIECE) {
+    int64_t count = end - at < PIECE ? end - at : PIECE;
+    struct adamw_call piece = call->wide;
+    piece.parameter += at;
+    piece.gradient += at;
+    piece.m = m;
+    piece.v = v;
+    for (int64_t i = 0; i < count; i++) {
+      m[i] = widened(call->m[at + i]);
+      v[i] = widened(call->v[at + i]);
+    }
+    call->adamw(&piece, 0, count, worker);
+    uint32_t words[4] = {0};
+    for (int64_t i = 0; i < count; i++) {
+      uint64_t element = (uint64_t)(call->first + at + i);
+      if (call->stochastic && (i == 0 || element % 4 == 0))
+        random_words(call->seed, RANDOM_STREAM_OPTIMIZER, call->step, element / 4, words);
+      uint32_t word = words[element % 4];
+      call->m[at + i] = narrowed(m[i], call->stochastic, word & 0xFFFFu);
+      call->v[at + i] = narrowed(v[i], call->stochastic, word >> 16);
+    }
+  }
+}
+
 void cpu_adamw_step(struct device *device, const struct adamw *adamw, const struct adamw_tensor *tensors, int count,
                     const double *square_sum) {
   double factor = adamw->gradient_scale;
@@ -31,8 +82,8 @@ void cpu_adamw_step(struct device *device, const struct adamw *adamw, const stru
     const struct adamw_tensor *tensor = &tensors[i];
     struct adamw_call call = {.parameter = tensor->parameter,
                               .gradient = tensor->gradient,
-                              .m = tensor->m,
-                              .v = tensor->v,
+                              .m = (float *)tensor->m,
+                              .v = (float *)tensor->v,
                               .gradient_factor = (float)factor,
                               .beta1 = (float)adamw->beta1,
                               .rest1 = (float)(1 - adamw->beta1),
@@ -42,6 +93,18 @@ void cpu_adamw_step(struct device *device, const struct adamw *adamw, const stru
                               .inverse_correction2 = (float)(1 / sqrt(correction2)),
                               .eps = (float)adamw->eps,
                               .decay_factor = (float)(tensor->decay ? 1 - adamw->lr * adamw->weight_decay : 1)};
+    if (tensor->state == DTYPE_BFLOAT16) {
+      struct narrow_call narrow = {.wide = call,
+                                   .adamw = device->level->adamw,
+                                   .m = tensor->m,
+                                   .v = tensor->v,
+                                   .first = tensor->first,
+                                   .stochastic = adamw->stochastic,
+                                   .seed = adamw->seed,
+                                   .step = (uint64_t)adamw->step};
+      device_run(device, narrow_pass, &narrow, tensor->count, 16384);
+      continue;
+    }
     device_run(device, device->level->adamw, &call, tensor->count, 16384);
   }
 }

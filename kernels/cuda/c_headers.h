@@ -1,6 +1,7 @@
 // The project's C headers, for the C++ of this folder.
 #pragma once
 // What the C headers include themselves must not be seen for the first time as C.
+#include <cctype>
 #include <cmath>
 #include <cstdarg>
 #include <cstdbool>

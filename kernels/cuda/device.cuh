@@ -28,6 +28,8 @@ struct adamw_numbers {
   // Bias corrections are folded in: step_size = lr / (1 - beta1^step), inverse_correction2 = 1 / sqrt(1 - beta2^step),
   // decay_factor = 1 - lr * weight_decay.
   float beta1, rest1, beta2, rest2, step_size, inverse_correction2, eps, decay_factor;
+  // Of stochastic rounding.
+  uint64_t seed, step;
 };
 struct step_numbers {
   adamw_numbers adamw;

@@ -76,6 +76,18 @@ void square_sum(struct device *device, const struct tensor_span *spans, int coun
   }
 }
 
+template <class State, bool STOCHASTIC>
+void run_adamw(struct device *device, const struct adamw_tensor &t, const double *square_sum) {
+  constexpr int N = WORD_ELEMENTS<State>;
+  State *m = (State *)t.m, *v = (State *)t.v;
+  bool words = wide(N, t.count, t.parameter, t.gradient, m, v) && t.first % 4 == 0;
+  int64_t pieces = t.count / (words ? N : 1);
+  run(device, words ? adamw_kernel<State, STOCHASTIC, N> : adamw_kernel<State, STOCHASTIC, 1>,
+      {"adamw", element_blocks(pieces), ELEMENT_THREADS, 0}, pieces, t.decay, t.first,
+      view((const adamw_numbers *)&device->numbers->adamw, 1), view(t.parameter, t.count), view(t.gradient, t.count),
+      view(m, t.count), view(v, t.count), view(square_sum, 1));
+}
+
 void adamw_step(struct device *device, const struct adamw *adamw, const struct adamw_tensor *tensors, int count,
                 const double *square_sum) {
   double correction1 = 1 - pow(adamw->beta1, (double)adamw->step);
@@ -91,14 +103,17 @@ void adamw_step(struct device *device, const struct adamw *adamw, const struct a
   n.inverse_correction2 = (float)(1 / sqrt(correction2));
   n.eps = (float)adamw->eps;
   n.decay_factor = (float)(1 - adamw->lr * adamw->weight_decay);
+  n.seed = adamw->seed;
+  n.step = (uint64_t)adamw->step;
   stage(device, &device->numbers->adamw, &n, sizeof n);
   for (int i = 0; i < count; i++) {
     const struct adamw_tensor &t = tensors[i];
-    bool by_four = wide(4, t.count, t.parameter, t.gradient, t.m, t.v);
-    int64_t pieces = t.count / (by_four ? 4 : 1);
-    run(device, by_four ? adamw_kernel<4> : adamw_kernel<1>, {"adamw", element_blocks(pieces), ELEMENT_THREADS, 0},
-        pieces, t.decay, view((const adamw_numbers *)&device->numbers->adamw, 1), view(t.parameter, t.count),
-        view(t.gradient, t.count), view(t.m, t.count), view(t.v, t.count), view(square_sum, 1));
+    if (t.state == DTYPE_FLOAT32)
+      run_adamw<float, false>(device, t, square_sum);
+    else if (adamw->stochastic)
+      run_adamw<bfloat16, true>(device, t, square_sum);
+    else
+      run_adamw<bfloat16, false>(device, t, square_sum);
   }
 }
 

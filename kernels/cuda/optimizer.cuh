@@ -31,11 +31,19 @@ __global__ void __launch_bounds__(SQUARE_THREADS)
   if (threadIdx.x == 0) sum[0] = accumulate ? sum[0] + total : total;
 }
 
-template <int N>
+// Raises a float32's bits by 16 bits of noise and cuts them: rounds up as often as it should.
+__device__ __forceinline__ float noisy_bfloat16(float value, uint32_t noise) {
+  uint32_t bits = __float_as_uint(value);
+  if ((bits & 0x7F800000u) == 0x7F800000u) return value;
+  return __uint_as_float((bits + noise) & 0xFFFF0000u);
+}
+// State: float, or bfloat16; STOCHASTIC: how that is rounded. `number` is that of element 0; N over 1 takes multiples
+// of 4.
+template <class State, bool STOCHASTIC, int N>
 __global__ void __launch_bounds__(ELEMENT_THREADS)
-    adamw_kernel(int64_t pieces, bool decay, device_pointer<const adamw_numbers> numbers,
-                 device_pointer<float> parameter, device_pointer<const float> gradient, device_pointer<float> m,
-                 device_pointer<float> v, device_pointer<const double> square_sum) {
+    adamw_kernel(int64_t pieces, bool decay, int64_t number, device_pointer<const adamw_numbers> numbers,
+                 device_pointer<float> parameter, device_pointer<const float> gradient, device_pointer<State> m,
+                 device_pointer<State> v, device_pointer<const double> square_sum) {
   adamw_numbers n = numbers[0];
   float decay_factor = decay ? n.decay_factor : 1.0f;
   // The clip factor is one for all: one thread's double arithmetic, not every thread's.
@@ -60,6 +68,23 @@ __global__ void __launch_bounds__(ELEMENT_THREADS)
       square.at[j] = square.at[j] * n.beta2 + scaled * scaled * n.rest2;
       p.at[j] =
           p.at[j] * decay_factor - n.step_size * (moment.at[j] / (sqrtf(square.at[j]) * n.inverse_correction2 + n.eps));
+    }
+    if constexpr (STOCHASTIC) {
+#pragma unroll
+      for (int j = 0; j < N; j += 4) {
+        uint64_t element = (uint64_t)(number + piece * N + j);
+        uint32_t words[4];
+        philox_words(n.seed, RANDOM_STREAM_OPTIMIZER, n.step, element / 4, words);
+        if constexpr (N == 1) {
+          uint32_t which = (uint32_t)element % 4;
+          words[0] = which == 0 ? words[0] : which == 1 ? words[1] : which == 2 ? words[2] : words[3];
+        }
+#pragma unroll
+        for (int i = 0; i < (N < 4 ? N : 4); i++) {
+          moment.at[j + i] = noisy_bfloat16(moment.at[j + i], words[i] & 0xFFFFu);
+          square.at[j + i] = noisy_bfloat16(square.at[j + i], words[i] >> 16);
+        }
+      }
     }
     store_floats<N>(m, piece * N, moment);
     store_floats<N>(v, piece * N, square);

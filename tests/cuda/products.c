@@ -168,6 +168,77 @@ static void optimizer(void) {
   both_free(sums);
 }
 
+// State in bfloat16. Both backends draw the same noise, so they differ only where the last bit of a float32 does.
+static void narrow_state(void) {
+  enum { COUNT = 4099, STEPS = 4 };
+  for (int stochastic = 0; stochastic < 2; stochastic++)
+    for (int64_t first = 0; first < 7; first += 6) {
+      struct array p = array_random(DTYPE_FLOAT32, COUNT, 1), g = array_random(DTYPE_FLOAT32, COUNT, 1);
+      struct array m = array_random(DTYPE_BFLOAT16, COUNT, 0), v = array_random(DTYPE_BFLOAT16, COUNT, 0);
+      struct adamw adamw = {.lr = 3e-3,
+                            .beta1 = 0.9,
+                            .beta2 = 0.95,
+                            .eps = 1e-8,
+                            .weight_decay = 0.1,
+                            .gradient_scale = 1,
+                            .stochastic = stochastic,
+                            .seed = 11};
+      for (adamw.step = 1; adamw.step <= STEPS; adamw.step++)
+        for (int s = 0; s < 2; s++) {
+          struct adamw_tensor tensor = {p.data[s], g.data[s], m.data[s], v.data[s], COUNT, true, DTYPE_BFLOAT16, first};
+          ops[s]->adamw_step(device[s], &adamw, &tensor, 1, NULL);
+        }
+      array_check(&p, NULL, 1e-4, "parameter");
+      array_check(&m, NULL, 1e-4, "m");
+      array_check(&v, NULL, 1e-4, "v");
+      struct array *all[] = {&p, &g, &m, &v};
+      arrays_free(all, COUNT_OF(all));
+    }
+}
+
+// A second moment that grows by less than half a step of bfloat16: rounded to nearest it stands still, stochastically
+// it moves by what it should, on average.
+static void stochastic_mean(void) {
+  enum { COUNT = 20000, STEPS = 20 };
+  const double beta2 = 0.999, g2 = 3;
+  for (int stochastic = 0; stochastic < 2; stochastic++) {
+    struct array p = array_empty(DTYPE_FLOAT32, COUNT), g = array_empty(DTYPE_FLOAT32, COUNT);
+    struct array m = array_random(DTYPE_BFLOAT16, COUNT, 0), v = array_empty(DTYPE_BFLOAT16, COUNT);
+    for (int64_t i = 0; i < COUNT; i++) {
+      p.values[i] = v.values[i] = 1;
+      g.values[i] = sqrt(g2);
+    }
+    array_write(&p), array_write(&g), array_write(&v);
+    struct adamw adamw = {.lr = 1e-6,
+                          .beta1 = 0.9,
+                          .beta2 = beta2,
+                          .eps = 1e-8,
+                          .gradient_scale = 1,
+                          .stochastic = stochastic,
+                          .seed = 5};
+    double want = 1;
+    for (adamw.step = 1; adamw.step <= STEPS; adamw.step++) {
+      want = want * beta2 + g2 * (1 - beta2);
+      for (int s = 0; s < 2; s++) {
+        struct adamw_tensor tensor = {p.data[s], g.data[s], m.data[s], v.data[s], COUNT, false, DTYPE_BFLOAT16, 0};
+        ops[s]->adamw_step(device[s], &adamw, &tensor, 1, NULL);
+      }
+    }
+    for (int s = 0; s < 2; s++) {
+      double mean = 0;
+      array_fetch(&v, s, v.values);
+      for (int64_t i = 0; i < COUNT; i++) mean += v.values[i] / COUNT;
+      // A step of bfloat16 at 1 is 2^-7; the mean of so many has a standard error below 2^-7 * sqrt(STEPS / 4 / COUNT).
+      if (stochastic)
+        CHECK_NEAR(mean, want, 5 * 0x1p-7 * sqrt(STEPS / 4.0 / COUNT));
+      else
+        CHECK_NEAR(mean, 1, 1e-9);
+    }
+    struct array *all[] = {&p, &g, &m, &v};
+    arrays_free(all, COUNT_OF(all));
+  }
+}
+
 static void values(void) {
   enum { COUNT = 2003 };
   struct array x = array_empty(DTYPE_FLOAT32, COUNT), half = array_empty(DTYPE_BFLOAT16, COUNT);
@@ -241,6 +312,8 @@ int main(void) {
   RUN(linear);
   RUN(head);
   RUN(optimizer);
+  RUN(narrow_state);
+  RUN(stochastic_mean);
   devices_end();
   devices_begin();
   RUN(failures);

@@ -240,6 +240,31 @@ static void full_disk(void) {
   same_as_uninterrupted("full");
 }
 
+// Moments in bfloat16 come back from a checkpoint in every bit, and so does the noise that they are rounded with.
+static void narrow_state(void) {
+  struct error error = {0};
+  char *pairs[PAIRS + 2];
+  memcpy(pairs, small_run, sizeof small_run);
+  pairs[PAIRS] = "train.optimizer_state=bfloat16";
+  pairs[PAIRS + 1] = "train.steps=40";
+  make("narrow", PAIRS + 2, pairs);
+  CHECK(finish("narrow") == EXIT_DONE);
+  char *whole = log_without_times(&arena, file_of("narrow", "events.jsonl"), &error);
+  make("narrow-again", PAIRS + 2, pairs);
+  CHECK(process_wait(start("narrow-again", 0, "--steps", "17")) == EXIT_RUNS_FAILED);
+  CHECK(finish("narrow-again") == EXIT_DONE);
+  same_as("narrow-again", whole);
+  // Half the bytes of float32 moments.
+  pairs[PAIRS] = "train.optimizer_state=float32";
+  make("wide", PAIRS + 2, pairs);
+  CHECK(finish("wide") == EXIT_DONE);
+  struct stat narrow_file, wide_file;
+  CHECK(stat(file_of("narrow", "checkpoints/step-40/state.bin"), &narrow_file) == 0 &&
+        stat(file_of("wide", "checkpoints/step-40/state.bin"), &wide_file) == 0);
+  int64_t half = (wide_file.st_size - 160) / 2 + 160;
+  CHECK(narrow_file.st_size >= half && narrow_file.st_size < half + 2 * 64);
+}
+
 int main(int argc, char **argv) {
   struct error error = {0};
   if (argc != 2 || !mkdtemp(folder)) return 1;
@@ -252,6 +277,7 @@ int main(int argc, char **argv) {
   RUN(damaged_checkpoints);
   RUN(no_checkpoint_left);
   RUN(full_disk);
+  RUN(narrow_state);
   folder_remove(folder, &error);
   arena_free(&arena);
   return check_end();
