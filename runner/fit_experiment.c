@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/philox.h"
 #include "runner/commands.h"
 #include "runner/fit_internal.h"
 
@@ -91,17 +92,56 @@ static bool keep_result(const struct spec *spec, const struct spec_fit *entry, s
   return fine;
 }
 
+// The held-out error of every resample: its coefficients, on held-out rows drawn with replacement.
+static bool resample_holdout(const struct law *law, const struct table *table, struct fitted *fitted,
+                             struct error *error) {
+  struct fit_result *result = &fitted->result;
+  if (!result->replicates || !result->held_out) return true;
+  struct arena scratch = {0};
+  size_t n = table->row_count, count = 0, *held = arena_array(&scratch, n + 1, sizeof *held);
+  double *observed = arena_array(&scratch, n + 1, sizeof *observed),
+         *predicted = arena_array(&scratch, n + 1, sizeof *predicted),
+         *errors = arena_array(&result->arena, (size_t)result->bootstrap, sizeof *errors);
+  struct coefficient *coefficients = arena_array(&scratch, result->coefficient_count, sizeof *coefficients);
+  memcpy(coefficients, result->coefficients, result->coefficient_count * sizeof *coefficients);
+  for (size_t i = 0; i < result->table_count; i++)
+    for (size_t row = 0; row < n && result->table[i].use == ROW_HELD_OUT; row++)
+      if (strcmp(table->row_names[row], result->table[i].name) == 0) {
+        observed[count] = result->table[i].observed;
+        held[count++] = row;
+        break;
+      }
+  bool fine = count > 0;
+  for (long b = 0; b < result->bootstrap && fine; b++) {
+    for (size_t c = 0; c < result->coefficient_count; c++)
+      coefficients[c].value = result->replicates[(size_t)b * result->coefficient_count + c];
+    fine = law_predict(law, coefficients, result->coefficient_count, table, predicted, error);
+    errors[b] = 0;
+    for (size_t i = 0; i < count; i++) {
+      uint32_t words[4];
+      random_words(0, RANDOM_STREAM_BOOTSTRAP, (uint64_t)b, i, words);
+      size_t drawn = words[0] % count;
+      errors[b] += fabs(predicted[held[drawn]] / observed[drawn] - 1) / (double)count;
+    }
+  }
+  if (fine) fitted->holdout_replicates = errors;
+  arena_free(&scratch);
+  return !error->code;
+}
+
 // Fits one entry; the result is released by the caller in any case.
 static bool fit_entry(const struct spec *spec, const struct spec_fit *entry, struct store *store,
-                      const struct fit_experiment_options *options, struct json_writer *array,
-                      struct fit_result *result, struct error *error) {
+                      const struct fit_experiment_options *options, struct json_writer *array, struct fitted *fitted,
+                      struct error *error) {
+  struct fit_result *result = &fitted->result;
   struct law law = {0};
   struct table table = {0};
   struct fit_notes notes;
   const char *where = options->overrides ? options->overrides->where : NULL;
   struct fit_options fit_options = entry_options(entry, options->overrides);
   bool fine = law_open(&law, entry->law, error) && fit_entry_table(spec, entry, where, store, &table, &notes, error) &&
-              fit_run(&law, &table, &fit_options, result, error) && list_lost_runs(spec, store, result, error);
+              fit_run(&law, &table, &fit_options, result, error) && resample_holdout(&law, &table, fitted, error) &&
+              list_lost_runs(spec, store, result, error);
   if (fine) {
     for (size_t i = 0; i < notes.warning_count; i++) fit_result_warn(result, "%s", notes.warnings[i]);
     warn_of_mixture(&table, result);
@@ -117,7 +157,7 @@ static bool fit_entry(const struct spec *spec, const struct spec_fit *entry, str
 
 // Fits the entries that are asked for; results gets one each. The first error is kept, the others are told at once.
 static bool fit_entries(const struct spec *spec, struct store *store, const struct fit_experiment_options *options,
-                        struct json_writer *array, struct fit_result *results, size_t *count, struct error *error) {
+                        struct json_writer *array, struct fitted *results, size_t *count, struct error *error) {
   bool fine = true;
   size_t asked = 0;
   for (size_t i = 0; i <= spec->fit_count; i++) {
@@ -127,12 +167,12 @@ static bool fit_entries(const struct spec *spec, struct store *store, const stru
     if (options->law && strcmp(entry->law, options->law) != 0 && strcmp(entry->name, options->law) != 0) continue;
     asked++;
     struct error here = {0};
-    struct fit_result result = {0};
+    struct fitted result = {0};
     if (fit_entry(spec, entry, store, options, array, &result, &here)) {
       results[(*count)++] = result;
       continue;
     }
-    fit_result_free(&result);
+    fit_result_free(&result.result);
     if (fine)
       *error = here;
     else
@@ -151,7 +191,7 @@ bool fit_experiment(const struct spec *spec, struct store *store, const struct f
     array = json_writer(options->json, false);
     json_array_begin(&array);
   }
-  struct fit_result *results = memory_get((spec->fit_count + 1) * sizeof *results);
+  struct fitted *results = memory_get((spec->fit_count + 1) * sizeof *results);
   size_t count = 0, not_held = 0;
   bool fine = fit_entries(spec, store, options, options->json ? &array : NULL, results, &count, error);
   if (options->json) json_array_end(&array);
@@ -160,7 +200,7 @@ bool fit_experiment(const struct spec *spec, struct store *store, const struct f
                 fit_claims(spec, results, count, store, options->report, &not_held, &claim_error);
   if (!judged && fine) *error = claim_error;
   if (options->claims_not_held) *options->claims_not_held = not_held;
-  for (size_t i = 0; i < count; i++) fit_result_free(&results[i]);
+  for (size_t i = 0; i < count; i++) fit_result_free(&results[i].result);
   free(results);
   return fine && judged;
 }

@@ -29,10 +29,21 @@ bool fit_entry_table(const struct spec *spec, const struct spec_fit *entry, cons
 // Loads a law and prints its mistakes on standard error.
 bool law_open(struct law *law, const char *name_or_path, struct error *error);
 
-// Judges the spec's claims by its fits, keeps the outcomes in the store and prints them (report may be NULL); adds the
-// number of claims that are not held.
-bool fit_claims(const struct spec *spec, const struct fit_result *fits, size_t fit_count, struct store *store,
-                FILE *report, size_t *not_held, struct error *error);
+// The finished runs of the spec's experiment, one row each, with every run column. table_free in either case.
+bool finished_runs_table(const struct spec *spec, struct store *store, struct table *table, struct error *error);
+
+// A fit, and what claims need of it beside its result.
+struct fitted {
+  struct fit_result result;
+  // [result.bootstrap], in the result's arena: the error on held-out rows of every resample, of coefficients and
+  // held-out rows both; fits that hold out the same rows draw the same ones. NULL without held-out rows or resamples.
+  const double *holdout_replicates;
+};
+
+// Judges the spec's claims by its fits and runs, keeps the outcomes in the store and prints them (report may be NULL);
+// adds the number of claims that are not held.
+bool fit_claims(const struct spec *spec, const struct fitted *fits, size_t fit_count, struct store *store, FILE *report,
+                size_t *not_held, struct error *error);
 
 // What the fit for people says after its coefficients and warnings.
 void fit_print_diagnosis(const struct fit_result *result, FILE *out);

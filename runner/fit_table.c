@@ -144,31 +144,34 @@ static bool keep_where(struct table *table, const char *where, struct error *err
   return fine;
 }
 
-bool fit_entry_table(const struct spec *spec, const struct spec_fit *entry, const char *where, struct store *store,
-                     struct table *table, struct fit_notes *notes, struct error *error) {
+bool finished_runs_table(const struct spec *spec, struct store *store, struct table *table, struct error *error) {
   struct arena arena = {0};
   *table = (struct table){0};
-  *notes = (struct fit_notes){.noise = NAN};
   size_t count;
   bool *texts;
   bool fine = format_errors_measure(store, error) && measure(spec, store, &arena, &count, &texts, error);
-  if (fine && !count)
-    fine = error_set(error, EXIT_USAGE_ERROR, "no run of %s is done yet (isoloss run %s)", spec->name, spec->path);
   if (fine) {
     table_init(table, arena_format(&arena, "runs of %s", spec->name), count);
-    fine = fill(table, spec, store, texts, error) &&
-           count_parameters(table, entry->parameter_count ? entry->parameter_count : "non-embedding", error) &&
-           keep_where(table, entry->where_text, error) && keep_where(table, where, error);
+    fine = fill(table, spec, store, texts, error);
   }
-  if (fine)
-    fine = reduce_table(table, "loss",
-                        &(struct reductions){.best_over = entry->best_over,
-                                             .best_over_count = entry->best_over_count,
-                                             .average_over = entry->average_over,
-                                             .average_over_count = entry->average_over_count},
-                        notes, error);
   arena_free(&arena);
   return fine;
+}
+
+bool fit_entry_table(const struct spec *spec, const struct spec_fit *entry, const char *where, struct store *store,
+                     struct table *table, struct fit_notes *notes, struct error *error) {
+  *notes = (struct fit_notes){.noise = NAN};
+  if (!finished_runs_table(spec, store, table, error)) return false;
+  if (!table->row_count)
+    return error_set(error, EXIT_USAGE_ERROR, "no run of %s is done yet (isoloss run %s)", spec->name, spec->path);
+  return count_parameters(table, entry->parameter_count ? entry->parameter_count : "non-embedding", error) &&
+         keep_where(table, entry->where_text, error) && keep_where(table, where, error) &&
+         reduce_table(table, "loss",
+                      &(struct reductions){.best_over = entry->best_over,
+                                           .best_over_count = entry->best_over_count,
+                                           .average_over = entry->average_over,
+                                           .average_over_count = entry->average_over_count},
+                      notes, error);
 }
 
 bool fit_experiment_table(const struct spec *spec, const struct spec_fit *entry, struct store *store,

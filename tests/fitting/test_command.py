@@ -3,6 +3,8 @@
 import json
 import math
 import os
+import re
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -207,6 +209,17 @@ claims:
   - low.gamma > 0
   - gamma > 0
   - nonsense > 1
+  - loss["tokens == 1024"] > loss["tokens == 16384"]
+  - loss["tokens == 1024"] < loss["tokens == 16384"]
+  - abs(loss["tokens == 16384"] / loss["tokens == 1024"] - 1) < 1e-9
+  - loss["seed == 1"] > loss["seed == 2"]
+  - loss[none] > 0.5 and compute.K > 0
+  - loss[w4a4] > loss[none]
+  - loss["los > 1"] > 1
+  - loss > 1
+  - low.holdout_error < 0.5
+  - state[none] > 1
+  - loss["model.width == 16 and seed == 1"] > loss["model.width == 32 and seed == 1"] * 1.5
 ''')
 
         def isoloss_here(*arguments):
@@ -228,8 +241,40 @@ claims:
         code, out, err = isoloss_here('fit', path)
         for line in ('claim compute.K > 0: held', 'claim compute.gamma > 5: not held', 'claim low.gamma > 0: undecided',
                      'claim gamma > 0: undecided (2 fits have gamma; write FIT.gamma)',
-                     'claim nonsense > 1: undecided (no fit has nonsense)'):
-            check(line in out, line + ' in ' + out[-1500:])
+                     'claim nonsense > 1: undecided (no fit has nonsense)',
+                     # Over runs: sizes and learning rates are matched, seeds give the noise.
+                     'claim loss["tokens == 1024"] > loss["tokens == 16384"]: held (',
+                     'claim loss["tokens == 1024"] < loss["tokens == 16384"]: not held (',
+                     'claim abs(loss["tokens == 16384"] / loss["tokens == 1024"] - 1) < 1e-9: not held (',
+                     'claim loss["seed == 1"] > loss["seed == 2"]: undecided (loss[seed == 1] and loss[seed == 2] have no '
+                     'configuration and seed in common)',
+                     'claim loss[none] > 0.5 and compute.K > 0: held (',
+                     'claim loss[w4a4] > loss[none]: undecided (no finished run has the format w4a4)',
+                     'claim loss["los > 1"] > 1: undecided (condition "los > 1": ',
+                     'claim loss > 1: undecided (no fit has loss; of runs, write loss[FORMAT] or loss["condition"])',
+                     'claim low.holdout_error < 0.5: undecided (',
+                     'claim state[none] > 1: undecided (no fit has state[none], and it is no number of runs)',
+                     'claim loss["model.width == 16 and seed == 1"] > loss["model.width == 32 and seed == 1"] * 1.5: '
+                     'not held ('):
+            check(line in out, line + ' in ' + out[-4000:])
+        # Two-way: 2 learning rates x 2 sizes are groups of 3 token counts x 2 seeds, (3 - 1) (2 - 1) degrees each.
+        told = re.search(r'claim loss\["tokens == 1024"\] > .*seed noise of a run ([0-9.e-]+) %, (\d+) degrees', out)
+        check(told and told.group(2) == '8', told and told.group(0))
+        with sqlite3.connect(os.path.join(folder, 'out', 'isoloss.db')) as database:
+            losses = [(w, r, t, s, math.log(l)) for w, r, t, s, l in database.execute(
+                'SELECT "model.width", "train.lr", tokens, seed, loss FROM run_table')]
+        squares = 0
+        for width in (16, 32):
+            for rate in {row[1] for row in losses}:
+                cell = {(t, s): l for w, r, t, s, l in losses if (w, r) == (width, rate)}
+                tokens, seeds = sorted({t for t, _ in cell}), sorted({s for _, s in cell})
+                mean = sum(cell.values()) / len(cell)
+                for t in tokens:
+                    for s in seeds:
+                        left = cell[t, s] - sum(cell[t, k] for k in seeds) / 2 - sum(cell[k, s] for k in tokens) / 3 + mean
+                        squares += left * left
+        noise = 100 * math.sqrt(squares / 8)
+        check(told and abs(float(told.group(1)) / noise - 1) < 0.05, 'noise %r, not %g' % (told and told.group(1), noise))
         code, out, err = isoloss_here('fit', path, '--law', 'chinchilla', '--bootstrap', '0', '--json')
         check(code == 0 and json.loads(out)[0]['rows'] == 24, 'a law that the spec does not name: ' + err)
         code, out, err = isoloss_here('fit', path, '--law', 'chinchilla', '--where', 'tokens > 1e9')
