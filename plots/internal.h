@@ -60,4 +60,4 @@ bool svg_rewrite(const struct figure *figure, enum figure_style style, const str
 typedef bool plot_builder(struct arena *arena, const struct plot_data *data, struct figure *figure,
                           const char **nothing);
 plot_builder plot_loss_curves, plot_loss_vs_parameters, plot_loss_vs_tokens, plot_predicted_vs_observed, plot_residuals,
-    plot_effective_parameters, plot_profiles, plot_pareto, plot_loss_vs_learning_rate;
+    plot_effective_parameters, plot_profiles, plot_pareto, plot_loss_vs_learning_rate, plot_rho_vs_gmse;

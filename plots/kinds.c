@@ -13,13 +13,25 @@ const struct plot_kind plot_kinds[] = {
     {"profiles", "profile likelihood of the fit's parameters, where it was asked for", false},
     {"pareto", "final loss against training FLOPs, with the front", false},
     {"loss-vs-learning-rate", "final loss against the peak learning rate, one line per model size", false},
+    {"rho-vs-gmse", "effective parameters against a format's Gaussian error, with the fitted capacity law", false},
     {NULL, NULL, false},
 };
 
 static plot_builder *const builders[] = {
-    plot_loss_curves,          plot_loss_vs_parameters, plot_loss_vs_tokens, plot_predicted_vs_observed, plot_residuals,
-    plot_effective_parameters, plot_profiles,           plot_pareto,         plot_loss_vs_learning_rate,
+    plot_loss_curves,
+    plot_loss_vs_parameters,
+    plot_loss_vs_tokens,
+    plot_predicted_vs_observed,
+    plot_residuals,
+    plot_effective_parameters,
+    plot_profiles,
+    plot_pareto,
+    plot_loss_vs_learning_rate,
+    plot_rho_vs_gmse,
 };
+
+_Static_assert(sizeof builders / sizeof *builders + 1 == sizeof plot_kinds / sizeof *plot_kinds,
+               "every kind has a builder, in the same order");
 
 const struct plot_kind *plot_find(const char *name, const char **nearest) {
   const char *names[sizeof plot_kinds / sizeof *plot_kinds];

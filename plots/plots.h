@@ -139,6 +139,8 @@ typedef double plot_law_function(const void *context, const char *format, double
 struct plot_effective {
   const char *format;
   double value, low, high;  // effective parameters per parameter; low and high NAN without an interval
+  // Mean squared error of the format on Gaussian data, by operand: 0 where exact, NAN where not known.
+  double gmse_weights, gmse_activations, gmse_gradients;
 };
 
 // The profile likelihood of one parameter, by ascending value.
@@ -149,11 +151,16 @@ struct plot_profile {
   const double *values, *ratios;  // ratio: the likelihood-ratio statistic over its threshold, 1 at an interval's end
 };
 
+// Effective parameters per parameter of formats with these errors, by a law in them; NAN where it cannot tell.
+typedef double plot_capacity_function(const void *context, double gmse_weights, double gmse_activations);
+
 struct plot_fit {
   const char *name, *law;
   plot_law_function *evaluate;  // NULL: points only
   const void *context;
-  const struct plot_effective *effective;  // effective-parameters law: one per format, else none
+  plot_capacity_function *capacity;        // NULL: the law is none in the formats' errors
+  const struct plot_effective *effective;  // effective-parameters law: one per format, else none (rho-vs-gmse: of a
+                                           // fit beside this one)
   size_t effective_count;
   const struct plot_profile *profiles;
   size_t profile_count;
@@ -172,7 +179,7 @@ struct plot_kind {
   bool by_default;
 };
 // loss-curves, loss-vs-parameters, loss-vs-tokens, predicted-vs-observed, residuals, effective-parameters, profiles,
-// pareto, loss-vs-learning-rate; ends with a NULL name.
+// pareto, loss-vs-learning-rate, rho-vs-gmse; ends with a NULL name.
 extern const struct plot_kind plot_kinds[];
 const struct plot_kind *plot_find(const char *name, const char **nearest);  // as field_find
 

@@ -39,6 +39,12 @@ struct report_known {
   double with_known_e;  // the same coefficient, fitted with E held at its known value; NAN: not done
 };
 
+// A column of a law that is the same for all runs of a format (its errors, its bits).
+struct report_constant {
+  const char *format, *column;
+  struct value value;
+};
+
 struct report_fit {
   const char *name, *law_name, *formula, *parameter_count;
   const struct spec_fit *entry;  // of the spec, or NULL
@@ -48,6 +54,8 @@ struct report_fit {
   struct coefficient *coefficients;
   size_t coefficient_count;
   const char *size_column;  // the store's column that N is
+  struct report_constant *constants;
+  size_t constant_count;
   double rows, excluded, held_out, objective, residual_rms, holdout_error, starts, starts_agreeing, runner_up,
       created_at;
   double *predicted;     // one a run, NAN where the law cannot tell
@@ -132,6 +140,10 @@ void report_say(struct report *report, bool warning, const char *format, ...) __
 // report_fits.c: the stored fits, their predictions for the runs, the figures' law.
 bool report_gather_fits(struct report *report, struct store *store, struct error *error);
 double report_law(const void *fit, const char *format, double parameters, double tokens);
+// Effective parameters per parameter for formats of these errors: the factor on N that gives the same loss without
+// errors. Of a law in gmse_weights.
+double report_capacity(const void *fit, double gmse_weights, double gmse_activations);
+bool report_has_capacity(const struct report_fit *fit);
 // report_known.c: for synthetic sources, what is known beside what was fitted.
 bool report_gather_known(struct report *report, struct store *store, struct error *error);
 // report_rates.c: best learning rates, where rates were compared.

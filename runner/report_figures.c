@@ -4,7 +4,8 @@
 
 #include "runner/report_data.h"
 
-static const char *const of_fit[] = {"predicted-vs-observed", "residuals", "effective-parameters", "profiles"};
+static const char *const of_fit[] = {"predicted-vs-observed", "residuals", "effective-parameters", "profiles",
+                                     "rho-vs-gmse"};
 
 static bool shows_fit(const char *name) {
   for (size_t i = 0; i < sizeof of_fit / sizeof *of_fit; i++)
@@ -43,10 +44,16 @@ static struct plot_data data_of(struct report *report, const struct report_fit *
                              .law = fit->law_name,
                              .evaluate = fit->law_loaded ? report_law : NULL,
                              .context = fit,
+                             .capacity = report_has_capacity(fit) ? report_capacity : NULL,
                              .effective = fit->effective,
                              .effective_count = fit->effective_count,
                              .profiles = fit->profiles,
                              .profile_count = fit->profile_count};
+  // A law in the formats' errors has no factor a format: those of another fit stand beside it.
+  for (size_t i = 0; drawn->capacity && !drawn->effective_count && i < report->fit_count; i++) {
+    drawn->effective = report->fits[i].effective;
+    drawn->effective_count = report->fits[i].effective_count;
+  }
   data.fit = drawn;
   data.parameter_count = arena_format(arena, "%s parameters", fit->parameter_count);
   return data;
@@ -81,11 +88,12 @@ static bool compares_rates(const struct report *report) {
 // The figures of a spec that names none: the default ones, those of a fit only when there is or should be one, and what
 // the design compares (learning rates, formats).
 static size_t choose(struct report *report, const char **names, size_t most) {
-  bool formats = false, effective = false, profiles = false;
+  bool formats = false, effective = false, profiles = false, capacity = false;
   for (size_t i = 1; i < report->count; i++) formats |= strcmp(report->runs[i].format, report->runs[0].format) != 0;
   for (size_t i = 0; i < report->fit_count; i++) {
     effective |= report->fits[i].effective_count > 0;
     profiles |= report->fits[i].profile_count > 0;
+    capacity |= report_has_capacity(&report->fits[i]);
   }
   size_t count = 0;
   for (const struct plot_kind *kind = plot_kinds; kind->name && count < most; kind++) {
@@ -93,6 +101,7 @@ static size_t choose(struct report *report, const char **names, size_t most) {
     if (strcmp(kind->name, "effective-parameters") == 0) wanted = effective;
     if (strcmp(kind->name, "profiles") == 0) wanted = profiles;
     if (strcmp(kind->name, "pareto") == 0) wanted = formats;
+    if (strcmp(kind->name, "rho-vs-gmse") == 0) wanted = capacity;
     if (strcmp(kind->name, "loss-vs-learning-rate") == 0) wanted = compares_rates(report);
     if (wanted) names[count++] = kind->name;
   }
@@ -128,7 +137,8 @@ bool report_gather_figures(struct report *report, struct error *error) {
     for (size_t i = 0; i < report->fit_count; i++) {
       const struct report_fit *fit = &report->fits[i];
       bool lacking = (strcmp(names[n], "effective-parameters") == 0 && !fit->effective_count) ||
-                     (strcmp(names[n], "profiles") == 0 && !fit->profile_count);
+                     (strcmp(names[n], "profiles") == 0 && !fit->profile_count) ||
+                     (strcmp(names[n], "rho-vs-gmse") == 0 && !report_has_capacity(fit));
       if (!fit->document || (lacking && fits > 1)) continue;
       add_figure(report, names[n], fit, fits > 1);
     }

@@ -122,13 +122,67 @@ static void read_exclusions(struct report *report, struct report_fit *fit) {
   fit->exclusions = words;
 }
 
+// The value of a column that all runs of a format share, else missing.
+static struct value common_value(const struct report *report, const char *format, const char *column) {
+  struct value common = {.kind = VALUE_MISSING};
+  for (size_t i = 0; i < report->count; i++) {
+    if (strcmp(report->runs[i].format, format) != 0) continue;
+    struct value value = report_get(report, &report->runs[i], column);
+    if (common.kind == VALUE_MISSING) common = value;
+    bool same = value.kind == common.kind &&
+                (value.kind == VALUE_TEXT ? strcmp(value.text, common.text) == 0 : value.number == common.number);
+    if (!same) return (struct value){.kind = VALUE_MISSING};
+  }
+  return common;
+}
+
+static double common_number(const struct report *report, const char *format, const char *column) {
+  struct value value = common_value(report, format, column);
+  return value.kind == VALUE_NUMBER ? value.number : NAN;
+}
+
 static void read_effective(struct report *report, struct report_fit *fit) {
   fit->effective = arena_array(&report->arena, fit->coefficient_count + 1, sizeof *fit->effective);
   for (size_t i = 0; i < fit->coefficient_count; i++) {
     const struct coefficient *c = &fit->coefficients[i];
     if (strncmp(c->name, "eff[", 4) != 0) continue;
     char *format = arena_copy(&report->arena, c->name + 4, strlen(c->name) - 5);
-    fit->effective[fit->effective_count++] = (struct plot_effective){format, c->value, c->low, c->high};
+    fit->effective[fit->effective_count++] =
+        (struct plot_effective){.format = format,
+                                .value = c->value,
+                                .low = c->low,
+                                .high = c->high,
+                                .gmse_weights = common_number(report, format, "gmse_weights"),
+                                .gmse_activations = common_number(report, format, "gmse_activations"),
+                                .gmse_gradients = common_number(report, format, "gmse_gradients")};
+  }
+}
+
+static bool varies(const char *column) {
+  return strcmp(column, "parameters") == 0 || strcmp(column, "tokens") == 0 || strcmp(column, "format") == 0;
+}
+
+static bool law_has(const struct report_fit *fit, const char *column) {
+  for (int c = 0; c < fit->law.column_count; c++)
+    if (strcmp(fit->law.columns[c], column) == 0) return true;
+  return false;
+}
+
+// For the law's lines: its columns beside N, D and format, as far as a format's runs share them.
+static void read_constants(struct report *report, struct report_fit *fit) {
+  struct arena *arena = &report->arena;
+  for (size_t i = 0; i < report->count; i++) {
+    const char *format = report->runs[i].format;
+    bool known = false;
+    for (size_t k = 0; k < i && !known; k++) known = strcmp(report->runs[k].format, format) == 0;
+    for (int c = 0; c < fit->law.column_count && !known; c++) {
+      const char *column = fit->law.columns[c];
+      struct value value = varies(column) ? (struct value){0} : common_value(report, format, column);
+      if (value.kind == VALUE_MISSING) continue;
+      fit->constants =
+          arena_grow(arena, fit->constants, fit->constant_count, fit->constant_count + 1, sizeof *fit->constants);
+      fit->constants[fit->constant_count++] = (struct report_constant){format, column, value};
+    }
   }
 }
 
@@ -193,9 +247,49 @@ double report_law(const void *context, const char *format, double parameters, do
     if (strcmp(column, "parameters") == 0) value = (struct value){.kind = VALUE_NUMBER, .number = parameters};
     if (strcmp(column, "tokens") == 0) value = (struct value){.kind = VALUE_NUMBER, .number = tokens};
     if (strcmp(column, "format") == 0) value = (struct value){.kind = VALUE_TEXT, .text = format};
+    for (size_t k = 0; k < fit->constant_count; k++)
+      if (strcmp(fit->constants[k].column, column) == 0 && strcmp(fit->constants[k].format, format) == 0)
+        value = fit->constants[k].value;
     inputs[n++] = (struct law_input){column, value};
   }
   return law_evaluate(&fit->law, fit->coefficients, fit->coefficient_count, inputs, n);
+}
+
+bool report_has_capacity(const struct report_fit *fit) { return fit->law_loaded && law_has(fit, "gmse_weights"); }
+
+static double loss_with_errors(const struct report_fit *fit, double parameters, double weights, double activations) {
+  const double tokens = 2e7;  // any: the factor is on N alone
+
+  const struct {
+    const char *column;
+    double number;
+  } known[] = {{"parameters", parameters},
+               {"tokens", tokens},
+               {"gmse_weights", weights},
+               {"gmse_activations", activations},
+               {"gmse_gradients", 0}};
+  struct law_input inputs[sizeof known / sizeof *known];
+  size_t n = 0;
+  for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+    if (law_has(fit, known[i].column))
+      inputs[n++] = (struct law_input){known[i].column, {.kind = VALUE_NUMBER, .number = known[i].number}};
+  return law_evaluate(&fit->law, fit->coefficients, fit->coefficient_count, inputs, n);
+}
+
+double report_capacity(const void *context, double gmse_weights, double gmse_activations) {
+  const struct report_fit *fit = context;
+  const double size = 1e6;
+  double loss = loss_with_errors(fit, size, gmse_weights, gmse_activations);
+  double low = log(1e-9), high = log(16);
+  if (!isfinite(loss)) return NAN;
+  for (int i = 0; i < 60; i++) {
+    double middle = 0.5 * (low + high);
+    if (loss_with_errors(fit, size * exp(middle), 0, 0) > loss)
+      low = middle;
+    else
+      high = middle;
+  }
+  return exp(0.5 * (low + high));
 }
 
 static void add_warning(struct report *report, struct report_fit *fit, const char *text) {
@@ -249,6 +343,7 @@ static bool read_document(struct report *report, struct report_fit *fit, const c
   read_exclusions(report, fit);
   read_effective(report, fit);
   read_profiles(report, fit);
+  if (fit->law_loaded) read_constants(report, fit);
   if (fit->law_loaded) predict(report, fit);
   measure(report, fit);
   return true;

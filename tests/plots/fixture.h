@@ -81,7 +81,8 @@ static inline struct plot_data made_data(struct arena *arena, const struct made_
       struct plot_effective *effective = arena_array(arena, formats, sizeof *effective);
       for (size_t f = 0; f < formats; f++) {
         double value = made_effective(design->formats[f]), spread = value == 1 ? NAN : 0.12 * sqrt(value);
-        effective[f] = (struct plot_effective){design->formats[f], value, value - spread, value + 0.8 * spread};
+        effective[f] = (struct plot_effective){
+            .format = design->formats[f], .value = value, .low = value - spread, .high = value + 0.8 * spread};
       }
       fit->effective = effective;
       fit->effective_count = formats;

@@ -124,6 +124,50 @@ static void draws_named_figures(void) {
   arena_free(&arena);
 }
 
+static double made_capacity(const void *context, double gmse_weights, double gmse_activations) {
+  double rho = pow(tanh(0.48 * log(gmse_weights) / -log(4)), 1.6);
+  return gmse_activations > 0 ? rho * pow(tanh(0.48 * log(gmse_activations) / -log(4)), 1.6) : rho;
+}
+
+// The curve of a law in the formats' errors beside the factors of another fit.
+static void draws_capacity(void) {
+  static const struct plot_effective effective[] = {
+      {"none", 1, NAN, NAN, 0, 0, 0},
+      {"w4", 0.9, 0.84, 0.97, 0.0115, 0, 0},
+      {"w3", 0.74, 0.7, 0.79, 0.0345, 0, 0},
+      {"w2", 0.45, 0.4, 0.49, 0.1188, 0, 0},
+      {"noise(0.12)", 0.47, 0.41, 0.52, 0.12, 0, 0},
+      {"noise(0.4)", 0.2, NAN, NAN, 0.4, 0, 0},
+      {"w4a4", 0.8, 0.75, 0.86, 0.0115, 0.0115, 0},
+      {"w2a2", 0.24, 0.2, 0.3, 0.1188, 0.1188, 0},
+      {"w4a2", 0.4, 0.3, 0.5, 0.0115, 0.1188, 0},          // two errors: no place on the axis
+      {"quartet", 0.6, 0.5, 0.7, 0.0133, 0.0133, 0.0137},  // gradients too
+      {"theirs", 0.5, 0.4, 0.6, NAN, NAN, NAN},
+  };
+  struct arena arena = {0};
+  struct plot_fit fit = {.name = "made-up",
+                         .law = "capacity",
+                         .capacity = made_capacity,
+                         .effective = effective,
+                         .effective_count = sizeof effective / sizeof *effective};
+  struct plot_data data = {.fit = &fit, .irreducible_loss = NAN};
+  struct figure figure;
+  const char *nothing = NULL;
+  if (CHECK(plot_build(&arena, "rho-vs-gmse", &data, &figure, &nothing))) {
+    CHECK(figure.panel_count == 2);
+    CHECK(figure.panels[0].note_count == 5 && figure.panels[1].note_count == 2);
+    compare(&figure, FIGURE_FILE, "rho-vs-gmse.svg");
+  }
+  fit.effective_count = 0;  // the curve alone
+  CHECK(plot_build(&arena, "rho-vs-gmse", &data, &figure, &nothing) && figure.panel_count == 1);
+  fit.capacity = NULL;
+  CHECK(!plot_build(&arena, "rho-vs-gmse", &data, &figure, &nothing) && strstr(nothing, "Gaussian error"));
+  data.fit = NULL;
+  CHECK(!plot_build(&arena, "rho-vs-gmse", &data, &figure, &nothing));
+  CHECK_TEXT(nothing, "there is no fit");
+  arena_free(&arena);
+}
+
 // Words that would mean something to gnuplot, to XML or to HTML come out as themselves, escaped.
 static void hostile_words(void) {
   static const char *const words[] = {"it's \"quoted\"",
@@ -366,6 +410,7 @@ int main(int argc, char **argv) {
   golden_write = argc > 2 && strcmp(argv[2], "write") == 0;
   RUN(draws_every_mark);
   RUN(draws_named_figures);
+  RUN(draws_capacity);
   RUN(hostile_words);
   RUN(inline_has_nothing_to_clash);
   RUN(values_that_cannot_stand);
