@@ -128,6 +128,54 @@ static void find_open(struct report *report, const struct report_fit *fit) {
   }
 }
 
+// Which formats these runs cannot tell from full precision, and which not from the next better one: their intervals
+// say.
+static void find_what_factors_cannot_tell(struct report *report, const struct report_fit *fit) {
+  const struct plot_effective **sorted = arena_array(&report->arena, fit->effective_count + 1, sizeof *sorted);
+  size_t count = 0;
+  for (size_t i = 0; i < fit->effective_count; i++) {
+    const struct plot_effective *one = &fit->effective[i];
+    if (!isfinite(one->low) || !isfinite(one->high)) continue;
+    size_t place = count++;
+    for (; place > 0 && sorted[place - 1]->value < one->value; place--) sorted[place] = sorted[place - 1];
+    sorted[place] = one;
+  }
+  const char *dense = "", *pairs = "";
+  for (size_t i = 0; i < count; i++) {
+    if (sorted[i]->low <= 1 && sorted[i]->high >= 1)
+      dense = arena_format(&report->arena, "%s%s%s (%.2f .. %.2f)", dense, *dense ? ", " : "", sorted[i]->format,
+                           sorted[i]->low, sorted[i]->high);
+    if (i > 0 && sorted[i]->high > sorted[i - 1]->low)
+      pairs = arena_format(&report->arena, "%s%s%s and %s", pairs, *pairs ? ", " : "", sorted[i - 1]->format,
+                           sorted[i]->format);
+  }
+  if (*dense) report_say(report, false, "fit %s: these runs cannot tell from full precision: %s.", fit->name, dense);
+  if (*pairs)
+    report_say(report, false, "fit %s: the intervals of neighbours overlap, so their order is open: %s.", fit->name,
+               pairs);
+}
+
+// How far the design reaches.
+static void find_scope(struct report *report) {
+  double sizes[2] = {INFINITY, 0}, tokens[2] = {INFINITY, 0};
+  char text[4][40];
+  for (size_t i = 0; i < report->count; i++) {
+    const struct report_run *run = &report->runs[i];
+    if (!isfinite(run->loss)) continue;
+    sizes[0] = fmin(sizes[0], run->parameters);
+    sizes[1] = fmax(sizes[1], run->parameters);
+    tokens[0] = fmin(tokens[0], run->tokens);
+    tokens[1] = fmax(tokens[1], run->tokens);
+  }
+  if (!(sizes[1] > 0) || !report->fit_count) return;
+  report_say(
+      report, false,
+      "The runs span %s to %s parameters (a factor of %.3g) and %s to %s tokens (%.3g): what the fits say beyond is "
+      "extrapolation.",
+      number_human(sizes[0], text[0]), number_human(sizes[1], text[1]), sizes[1] / sizes[0],
+      number_human(tokens[0], text[2]), number_human(tokens[1], text[3]), tokens[1] / tokens[0]);
+}
+
 static void find_fit(struct report *report, const struct report_fit *fit) {
   if (!fit->document) {
     report_say(report, true, "fit %s has not been made: isoloss fit %s", fit->name, report->spec_path);
@@ -150,6 +198,7 @@ static void find_fit(struct report *report, const struct report_fit *fit) {
     report_say(report, true,
                "fit %s: held-out runs are predicted with a mean error of %.2g %%, fitted ones with %.2g %%.", fit->name,
                100 * fit->holdout_error, 100 * fit->mean_error);
+  find_what_factors_cannot_tell(report, fit);
   find_outliers(report, fit);
   find_open(report, fit);
   find_mixture(report, fit);
@@ -157,10 +206,13 @@ static void find_fit(struct report *report, const struct report_fit *fit) {
 
 void report_find(struct report *report) {
   find_states(report);
+  find_scope(report);
   for (size_t i = 0; i < report->fit_count; i++) find_fit(report, &report->fits[i]);
   for (size_t i = 0; i < report->claim_count; i++)
     if (strcmp(report->claims[i].outcome, "not held") == 0)
       report_say(report, true, "claim not held: %s", report->claims[i].claim);
+    else if (strcmp(report->claims[i].outcome, "undecided") == 0)
+      report_say(report, false, "claim undecided: %s (%s)", report->claims[i].claim, report->claims[i].detail);
 }
 
 static void fact(struct report *report, const char *name, const char *text) {

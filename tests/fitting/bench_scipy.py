@@ -4,10 +4,10 @@
 bench_scipy.py ISOLOSS [--starts N] [--json]
 
 Both minimize the same objective (Huber of 0.001 on log loss, summed) from the same grid of starts; SciPy does so the way
-notebooks do, start after start with the objective vectorized over rows, once with exact gradients and once without
-(finite differences), with its default tolerances. Of SciPy's starts N (default 150; 4500: all) are run, spread evenly over the grid, and its time is
-scaled to all of them. Times are processor seconds, so that a busy machine does not count; those of isoloss include
-starting the program and reading the table. Exit code 77 (skipped) without SciPy.
+notebooks do, start after start with the objective vectorized over rows and its default tolerances, once with exact
+gradients and once without (finite differences). Of SciPy's starts N (default 150; 4500: all) are run, spread evenly over
+the grid, and its time is scaled to all of them. Times are processor seconds, so that a busy machine does not count; those
+of isoloss include starting the program and reading the table. Exit code 77 (skipped) without SciPy.
 """
 import argparse
 import itertools
