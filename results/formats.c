@@ -2,50 +2,24 @@
 #include <math.h>
 #include <string.h>
 
-#include "kernels/formats/format.h"
 #include "results/store_internal.h"
 
-// The part of a format in the forward pass: everything but gradients and what the backward products are made of.
-static const char *forward_name(const struct format *format, struct arena *arena) {
-  struct format part = *format;
-  part.operands[OPERAND_GRADIENTS] = (struct representation){0};
-  part.backward = BACKWARD_FORWARD;
-  part.gradient_token_hadamard = false;
-  return format_short_name(&part, arena);
-}
-
-// The part in the backward pass: how gradients are represented, and operands once more. `none` where backward products
-// are of the forward pass' values and of plain gradients.
-static const char *backward_name(const struct format *format, struct arena *arena) {
-  struct format part = *format;
-  part.operands[OPERAND_WEIGHTS] = part.operands[OPERAND_ACTIVATIONS] = (struct representation){0};
-  return format_short_name(&part, arena);
-}
-
-static bool format_put(struct store *store, const char *name, const struct format *format, struct arena *arena,
-                       struct error *error) {
+bool store_format_add(struct store *store, const char *format, struct error *error) {
+  for (size_t i = 0; i < store->format_count; i++)
+    if (strcmp(store->formats[i], format) == 0) return true;
   sqlite3_stmt *s = store_statement(store,
                                     "INSERT OR IGNORE INTO formats (format, forward, backward, weight_bits, "
                                     "activation_bits, gradient_bits) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                                     error);
   if (!s) return false;
-  bind_text(s, 1, name);
-  if (format) {
-    bind_text(s, 2, forward_name(format, arena));
-    bind_text(s, 3, backward_name(format, arena));
-    for (int i = 0; i < OPERANDS; i++) bind_number(s, 4 + i, representation_bits(&format->operands[i]));
-  }
-  return store_step_done(store, s, "writing a format", error);
-}
-
-bool store_format_add(struct store *store, const char *format, struct error *error) {
-  for (size_t i = 0; i < store->format_count; i++)
-    if (strcmp(store->formats[i], format) == 0) return true;
   struct arena scratch = {0};
-  struct error unknown = {0};
   // A trainer of the user's own may have formats of which nothing is known here: they have a row of NULLs.
-  const struct format *parsed = format_parse(format, &scratch, &unknown);
-  bool fine = format_put(store, parsed ? parsed->name : format, parsed, &scratch, error);
+  struct format_facts facts = config_format_facts(format, &scratch);
+  bind_text(s, 1, facts.name);
+  bind_text(s, 2, facts.forward);
+  bind_text(s, 3, facts.backward);
+  for (int i = 0; i < FORMAT_OPERANDS; i++) bind_number(s, 4 + i, facts.bits[i]);
+  bool fine = store_step_done(store, s, "writing a format", error);
   if (fine) {
     store->formats =
         arena_grow(&store->arena, store->formats, store->format_count, store->format_count + 1, sizeof *store->formats);
@@ -86,12 +60,13 @@ const char **store_formats_unmeasured(struct store *store, struct arena *arena, 
                     count, error);
 }
 
-bool store_format_measured(struct store *store, const char *format, const double gmse[OPERANDS], struct error *error) {
+bool store_format_measured(struct store *store, const char *format, const double gmse[FORMAT_OPERANDS],
+                           struct error *error) {
   sqlite3_stmt *s = store_statement(
       store, "UPDATE formats SET gmse_weights = ?2, gmse_activations = ?3, gmse_gradients = ?4 WHERE format = ?1",
       error);
   if (!s) return false;
   bind_text(s, 1, format);
-  for (int i = 0; i < OPERANDS; i++) bind_number(s, 2 + i, gmse[i]);
+  for (int i = 0; i < FORMAT_OPERANDS; i++) bind_number(s, 2 + i, gmse[i]);
   return store_step_done(store, s, "writing a format's errors", error);
 }

@@ -244,6 +244,7 @@ bool store_exists_home(void) {
 }
 
 const char *store_path(const struct store *store) { return store->path; }
+bool store_read_only(const struct store *store) { return store->read_only; }
 
 void store_close(struct store *store) {
   if (!store) return;

@@ -16,7 +16,6 @@
 #include <stdint.h>
 
 #include "base/base.h"
-#include "kernels/formats/format.h"
 #include "trainer/config.h"
 
 struct store;
@@ -35,6 +34,7 @@ struct store *store_open_home(enum store_mode mode, struct error *error);
 bool store_exists_home(void);
 void store_close(struct store *store);  // fine on NULL
 const char *store_path(const struct store *store);
+bool store_read_only(const struct store *store);
 
 // One transaction around several writes: all of them or none. Transactions do not nest. store_rollback is fine after
 // a failed write. Writes outside a transaction are transactions of their own.
@@ -151,8 +151,9 @@ struct store_rows *store_select(struct store *store, const char *sql, const stru
 
 // The canonical names of formats whose errors are not known, in the arena.
 const char **store_formats_unmeasured(struct store *store, struct arena *arena, size_t *count, struct error *error);
-// Keeps the errors of a format on Gaussian data by operand, in the order of enum operand.
-bool store_format_measured(struct store *store, const char *format, const double gmse[OPERANDS], struct error *error);
+// Keeps the errors of a format on Gaussian data by operand: weights, activations, gradients.
+bool store_format_measured(struct store *store, const char *format, const double gmse[FORMAT_OPERANDS],
+                           struct error *error);
 
 // Copies the runs of another database into this one, in the place of those of the same id, where this one has them:
 // a private (":memory:") store of a plan's runs so gets the states and results that are known.

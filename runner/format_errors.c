@@ -19,6 +19,7 @@ static bool measure_one(struct store *store, const char *name, struct error *err
 }
 
 bool format_errors_measure(struct store *store, struct error *error) {
+  if (store_read_only(store)) return true;
   struct arena arena = {0};
   size_t count;
   const char **names = store_formats_unmeasured(store, &arena, &count, error);

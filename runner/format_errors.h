@@ -3,5 +3,6 @@
 #include "results/store.h"
 
 // Measures the formats of the store's runs whose errors it does not know, as `isoloss capacity FORMAT` does (16 million
-// samples, a fixed seed), and keeps them. Costs nothing when all are known.
+// samples, a fixed seed), and keeps them. Costs nothing when all are known. A store that
+// is open for reading alone stays as it is.
 bool format_errors_measure(struct store *store, struct error *error);

@@ -125,6 +125,15 @@ struct parameter_counts config_parameters(const struct run_config *resolved);
 // Parses `format` into `parsed_format`, which lives in the arena. False with an error when this trainer has no such
 // format (a trainer of the user's own may have).
 bool config_parse_format(struct run_config *config, struct arena *arena, struct error *error);
+// What follows from a format alone, in the arena. Of one that this trainer does not know only the name, as given.
+enum { FORMAT_OPERANDS = 3 };  // weights, activations, gradients
+struct format_facts {
+  const char *name;      // canonical: equal formats have equal names
+  const char *forward;   // its part in the forward pass, as a format of its own; NULL: not known
+  const char *backward;  // ... in the backward pass; "none": products of the forward pass' values and plain gradients
+  double bits[FORMAT_OPERANDS];  // stored bits a value; 16: not represented
+};
+struct format_facts config_format_facts(const char *format, struct arena *arena);
 // Non-embedding parameters that are not pruned during `step`.
 double config_active_parameters(const struct run_config *resolved, int64_t step);
 struct run_quantities config_quantities(const struct run_config *resolved, const struct corpus_facts *facts);

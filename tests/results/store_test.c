@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "kernels/formats/format.h"
 #include "results/store_internal.h"
 #include "tests/check.h"
 

@@ -280,11 +280,11 @@ static void reference_page(void) {
 }
 
 int main(int argc, char **argv) {
-  static const char *const laws[] = {"chinchilla", "kaplan"};
+  static const char *const laws[] = {"chinchilla", "kaplan", "effective-parameters", "capacity", "sparse-chinchilla"};
   struct text text = {0};
   if (argc < 2) return 1;
   source_folder = argv[1];
-  schema_json(&text, laws, 2);
+  schema_json(&text, laws, sizeof laws / sizeof *laws);
   schema = json_loads(text_string(&text), JSON_REJECT_DUPLICATES, NULL);
   if (!schema) {
     printf("Bail out! the schema is not JSON\n");
