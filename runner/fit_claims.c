@@ -75,6 +75,12 @@ static bool find_term(struct claim *claim, const struct expression_name *name, s
   }
   if (!found) {
     text_format(trouble, "no fit has %s", name->name);
+    for (size_t f = 0; f < claim->fit_count; f++)
+      if (strchr(claim->fits[f].result.name, '-') && starts_with(claim->fits[f].result.name, name->name)) {
+        text_format(trouble, "; the name of fit %s reads as a difference: give it a `name:` without '-'",
+                    claim->fits[f].result.name);
+        break;
+      }
     if (table_find(claim->runs.table, name->name) >= 0)
       text_format(trouble, "; of runs, write %s[FORMAT] or %s[\"condition\"]", name->name, name->name);
   }

@@ -151,8 +151,10 @@ static void find_what_factors_cannot_tell(struct report *report, const struct re
   }
   if (*dense) report_say(report, false, "fit %s: these runs cannot tell from full precision: %s.", fit->name, dense);
   if (*pairs)
-    report_say(report, false, "fit %s: the intervals of neighbours overlap, so their order is open: %s.", fit->name,
-               pairs);
+    report_say(report, false,
+               "fit %s: the intervals of neighbours overlap: %s. Resamples move factors together, so that a claim "
+               "(eff[A] > eff[B]) can still tell the order.",
+               fit->name, pairs);
 }
 
 // How far the design reaches.
