@@ -77,7 +77,7 @@ bool plot_rho_vs_gmse(struct arena *arena, const struct plot_data *data, struct 
   double least = 0.5, most = 1;
   size_t counts[2];
   for (int s = 0; s < 2; s++) counts[s] = count_on(fit, &sides[s], &least);
-  double low = least / 2.5;
+  double low = least / 5;  // room for the name of the leftmost mark
   struct drawing drawing = {.arena = arena, .figure = figure};
   bool several = counts[0] && counts[1];
   for (int s = 0; s < 2; s++) {
