@@ -13,7 +13,11 @@
 
 extern "C" {
 #include "base/base.h"
+#include "kernels/cuda/format_sizes.h"
 #include "kernels/cuda/sizes.h"
 #include "kernels/formats/format.h"
+#include "kernels/formats/gaussian.h"
+#include "kernels/formats/grid.h"
+#include "kernels/formats/scale_value.h"
 #include "kernels/ops.h"
 }

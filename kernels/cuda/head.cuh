@@ -2,9 +2,9 @@
 // and the optimizer's and the initial values' launches.
 #pragma once
 #include "kernels/cuda/device.cuh"
+#include "kernels/cuda/linear.cuh"
 #include "kernels/cuda/loss.cuh"
 #include "kernels/cuda/optimizer.cuh"
-#include "kernels/cuda/products.cuh"
 
 namespace {
 

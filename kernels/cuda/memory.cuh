@@ -1,7 +1,7 @@
 // Opening a GPU, its memory, and conversion.
 #pragma once
 #include "kernels/cuda/elementwise.cuh"
-#include "kernels/cuda/products.cuh"
+#include "kernels/cuda/linear.cuh"
 #include "kernels/cuda/repeat.cuh"
 
 namespace {

@@ -1,7 +1,7 @@
 // See sizes.h.
 #include "kernels/cuda/sizes.h"
 
-#include "kernels/formats/format.h"
+#include "kernels/cuda/format_sizes.h"
 
 size_t cuda_aligned_bytes(size_t bytes) { return (bytes + DEVICE_ALIGNMENT - 1) / DEVICE_ALIGNMENT * DEVICE_ALIGNMENT; }
 static int64_t parts_of(int64_t count, int64_t part) { return (count + part - 1) / part; }
@@ -51,8 +51,10 @@ size_t cuda_workspace_bytes(const struct device *device, enum op_kind kind, cons
       return shape->training && shape->vocabulary > CUDA_SORT_VOCABULARY ? cuda_sort_scratch(shape->rows).end : 0;
     case OP_QKV:
     case OP_SWIGLU:
-    case OP_LINEAR:
       return 0;
+    case OP_LINEAR:
+      if (!shape->weight || format_is_none(shape->weight->format)) return 0;
+      return cuda_format_scratch_of(shape->weight, shape->rows).total;
   }
   return 0;
 }
@@ -60,7 +62,7 @@ size_t cuda_workspace_bytes(const struct device *device, enum op_kind kind, cons
 bool cuda_shape_supported(const struct device *device, enum op_kind kind, const struct op_shape *shape,
                           struct error *error) {
   if (kind == OP_LINEAR && shape->weight && !format_is_none(shape->weight->format))
-    return error_set(error, EXIT_USAGE_ERROR, "the CUDA backend has no format but none");
+    return format_check_shape(shape->weight->format, shape->weight->outputs, shape->weight->inputs, shape->rows, error);
   if (kind == OP_EMBEDDING && shape->vocabulary > 0x7fffffff)
     return error_set(error, EXIT_USAGE_ERROR, "a vocabulary of %lld: must be below 2^31", (long long)shape->vocabulary);
   if (kind == OP_EMBEDDING && shape->rows > 0x7fffffff)
@@ -81,11 +83,17 @@ bool cuda_shape_supported(const struct device *device, enum op_kind kind, const 
 }
 
 size_t cuda_weight_bytes(const struct device *device, const struct weight_description *w) {
-  if (w->dtype == DTYPE_FLOAT32) return 0;
-  return cuda_aligned_bytes((size_t)(w->outputs * w->inputs) * dtype_bytes(w->dtype));
+  return cuda_weight_layout_of(w).total;
 }
 size_t cuda_linear_saved_bytes(const struct device *device, const struct weight_description *w, int64_t rows) {
-  return 0;
+  if (format_is_none(w->format)) return 0;
+  struct arena arena = {0};
+  struct error error = {0};
+  struct linear_format plan;
+  size_t bytes = 0;
+  if (linear_format_make(&plan, w, &arena, &error)) bytes = linear_format_saved(&plan, rows, w->dtype).total;
+  arena_free(&arena);
+  return bytes;
 }
 
 static bool any_dtype(const struct device *device, enum dtype dtype) { return true; }

@@ -5,6 +5,7 @@
 
 #include "kernels/formats/pass_random.h"
 #include "kernels/formats/pass_transform.h"
+#include "kernels/formats/scale_value.h"
 
 // A row's working arrays, each of `padded` elements.
 struct row_arrays {
@@ -27,16 +28,6 @@ INLINE vfloat one_where(vint condition) { return (vfloat)(condition & (vint)spla
 INLINE vfloat round_down(vfloat a) {
   vfloat near = round_even(a);
   return near - one_where(near > a);
-}
-INLINE uint32_t float_bits(float value) {
-  uint32_t bits;
-  memcpy(&bits, &value, sizeof bits);
-  return bits;
-}
-INLINE float float_of_bits(uint32_t bits) {
-  float value;
-  memcpy(&value, &bits, sizeof value);
-  return value;
 }
 
 // --- statistics of a range -------------------------------------------------------------------------------------------
@@ -77,63 +68,15 @@ INLINE float range_squares(const float *x, int64_t count) {
 
 // --- scales ----------------------------------------------------------------------------------------------------------
 
-// 2^floor(log2 v), 2^(nearest integer to log2 v), 2^ceil(log2 v) for v > 0, kept within normal numbers.
-INLINE float power_of_two(float v, enum scale_type type) {
-  uint32_t bits = float_bits(v), exponent = bits >> 23 & 0xFF, mantissa = bits & 0x7FFFFF;
-  if (exponent == 255) return v;                                     // not finite, and stays so
-  if (type == SCALE_POWER_ROUND && mantissa > 0x3504F3) exponent++;  // sqrt(2)
-  if (type == SCALE_POWER_CEIL && mantissa > 0) exponent++;
-  if (exponent < 1) exponent = 1;
-  if (exponent > 254) exponent = 254;
-  return float_of_bits(exponent << 23);
-}
-
-// To the nearest FP8 E4M3 number, at most 448.
-INLINE float nearest_e4m3(float v) {
-  if (v > 448) return 448;
-  uint32_t exponent = float_bits(v) & 0x7F800000u, least = (127u - 6) << 23;
-  if (exponent < least) exponent = least;
-  float step = float_of_bits(exponent - (3u << 23)), units = v / step;
-  return ((units + 12582912.0f) - 12582912.0f) * step;
-}
-
 INLINE float range_scale(const struct quantizer *quantizer, const struct tensor_statistics *statistics, const float *x,
                          int64_t count) {
   bool tensor = quantizer->unit == SCALE_PER_TENSOR;
-  float v = quantizer->factor;
-  switch (quantizer->rule) {
-    case SCALE_ABSMAX: {
-      float absmax = tensor ? statistics->absmax : range_absmax(x, count);
-      if (quantizer->type == SCALE_POWER_FLOOR) {
-        // OCP's rule; the exponent may not leave the range of float32.
-        float power =
-            power_of_two(absmax, SCALE_POWER_FLOOR) * float_of_bits((uint32_t)(127 - quantizer->reach_exponent) << 23);
-        v = quantizer->power_factor * power;
-      } else {
-        v *= absmax;
-      }
-      break;
-    }
-    case SCALE_RMS:
-      v *= tensor ? statistics->rms : __builtin_sqrtf(range_squares(x, count) / (float)count);
-      break;
-    case SCALE_LEARNED:
-      v = statistics->learned;
-      break;
-    case SCALE_STATIC:
-      break;
-  }
-  if (v < 1e-30f) v = 1e-30f;  // all zeroes; a NaN goes on
-  if (quantizer->type == SCALE_E4M3) {
-    float unit = statistics->absmax * quantizer->tensor_factor;
-    if (unit < 1e-30f) unit = 1e-30f;
-    v = nearest_e4m3(v / unit) * unit;
-    if (v < 1e-30f) v = 0x1p-9f * unit;  // below the least FP8 number
-  } else if (quantizer->type != SCALE_FLOAT &&
-             !(quantizer->rule == SCALE_ABSMAX && quantizer->type == SCALE_POWER_FLOOR)) {
-    v = power_of_two(v, quantizer->type);
-  }
-  return v;
+  float size = 0;
+  if (quantizer->rule == SCALE_ABSMAX) size = tensor ? statistics->absmax : range_absmax(x, count);
+  if (quantizer->rule == SCALE_RMS)
+    size = tensor ? statistics->rms : __builtin_sqrtf(range_squares(x, count) / (float)count);
+  if (quantizer->rule == SCALE_LEARNED) size = statistics->learned;
+  return scale_value(quantizer, size, quantizer->type == SCALE_E4M3 ? statistics->absmax : 0);
 }
 
 // --- rounding --------------------------------------------------------------------------------------------------------

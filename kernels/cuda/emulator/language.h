@@ -104,6 +104,10 @@ inline unsigned __float_as_uint(float value) {
   std::memcpy(&bits, &value, sizeof bits);
   return bits;
 }
+inline float __fadd_rn(float a, float b) { return a + b; }
+inline float __fmul_rn(float a, float b) { return a * b; }
+inline float sinpif(float x) { return (float)sin(3.14159265358979323846 * (double)x); }
+inline float cospif(float x) { return (float)cos(3.14159265358979323846 * (double)x); }
 inline float __fdividef(float a, float b) { return a / b; }
 inline float __expf(float x) { return expf(x); }
 

@@ -1,0 +1,68 @@
+// Pruning over several weights, and masks that stay: see weights_prune in kernels/ops.h and kernels/cpu/prune.c.
+#pragma once
+#include "kernels/cuda/format_linear.cuh"
+
+namespace {
+
+// A range of values that is chosen from by itself or together with others.
+struct pruned_range {
+  const struct pruned_weight *weight;
+  int64_t first, count;  // in its values
+};
+
+// Chooses over the ranges together, and applies it: to the masters where masks stay, else as the weights' choice.
+inline void choose(struct device *device, const pruned_range *ranges, int count, double density, bool monotone) {
+  format_scratch s;
+  if (!take_scratch(device, &ranges[0].weight->weight->description, 0, &s)) return;
+  struct float_span *spans = (struct float_span *)memory_get((size_t)count * sizeof *spans);
+  int64_t total = 0;
+  for (int i = 0; i < count; i++) {
+    spans[i] = {ranges[i].weight->master + ranges[i].first, ranges[i].count};
+    total += ranges[i].count;
+  }
+  run_select(device, spans, count, llround(density * (double)total), &s);
+  for (int i = 0; i < count; i++) {
+    const struct pruned_weight *w = ranges[i].weight;
+    int64_t first = ranges[i].first, values = ranges[i].count;
+    if (!monotone) {
+      run_choice(device, i, &s, w->weight->format->chosen);
+      continue;
+    }
+    run(device, prune_kernel, {"prune", element_blocks(values), ELEMENT_THREADS, 0}, i, values, view(s.state, 1),
+        view(w->master + first, values), view(w->m ? w->m + first : nullptr, values),
+        view(w->v ? w->v + first : nullptr, values));
+  }
+  std::free(spans);
+}
+
+void weights_prune(struct device *device, const struct pruned_weight *weights, int count, int64_t step) {
+  if (!going(device)) return;
+  pruned_range *global = (pruned_range *)memory_get((size_t)(count > 0 ? count : 1) * sizeof *global);
+  int global_count = 0;
+  double global_density = 1;
+  bool global_monotone = false;
+  for (int i = 0; i < count; i++) {
+    if (!weights[i].weight->format) continue;
+    const struct linear_format *plan = &weights[i].weight->format->plan;
+    const struct sparsity *sparsity = &plan->weights.pattern;
+    if (sparsity->kind != SPARSITY_TOP) continue;
+    double density = sparsity_density(sparsity, step, plan->steps);
+    if (density >= 1 || (sparsity->monotone && !sparsity_prunes(sparsity, step, plan->steps))) continue;
+    if (sparsity->scope == SCOPE_GLOBAL) {
+      global[global_count++] = {&weights[i], 0, plan->outputs * plan->inputs};
+      global_density = density;
+      global_monotone = sparsity->monotone;
+    } else if (sparsity->monotone) {
+      int64_t first = 0;
+      for (int part = 0; part < plan->parts; part++) {
+        pruned_range range = {&weights[i], first, plan->part_outputs[part] * plan->inputs};
+        choose(device, &range, 1, density, true);
+        first += range.count;
+      }
+    }
+  }
+  if (global_count) choose(device, global, global_count, global_density, global_monotone);
+  std::free(global);
+}
+
+}  // namespace

@@ -1,0 +1,590 @@
+// Representing a matrix in one pass over its rows: transform, selection, scale, rounding, gradient mask and, where the
+// format says so, the transform back. Beside it the passes that it needs sometimes: what is known of a whole tensor,
+// scales of groups that are not whole octets, a transform alone, transposition.
+#pragma once
+#include "kernels/cuda/format_codes.cuh"
+#include "kernels/cuda/format_values.cuh"
+
+// What was chosen in a row of its own (SPARSITY_TOP by rows): magnitudes above the threshold, equal ones up to column
+// last_tie; the gradient is blocked in [low, high).
+struct row_choice {
+  float threshold;
+  int32_t last_tie;
+  float low, high;
+};
+
+// What was chosen from several tensors together or from one.
+struct tensor_choice {
+  float threshold;
+  int64_t last_tie;
+};
+
+struct represent_call {
+  struct quantizer q;
+  int64_t rows;
+  struct random_place place;
+  uint64_t random_limit;  // SPARSITY_RANDOM: words below are pruned
+  float hadamard_scale;   // 1 / sqrt(block)
+  bool words;             // rows are whole octets, aligned for 16 bytes
+  bool transformed;       // `from` has been through the transform
+  bool back;              // transformed back after rounding ...
+  bool back_rounds;       // ... to bfloat16
+  bool per_unit;          // scales are those in unit_scales
+};
+
+namespace {
+
+// --- the scale -------------------------------------------------------------------------------------------------------
+__device__ __forceinline__ float size_of_unit(const struct quantizer &q, uint32_t most, float squares, int64_t count) {
+  return q.rule == SCALE_ABSMAX ? __uint_as_float(most) : sqrtf(squares / (float)count);
+}
+__device__ __forceinline__ bool sized_by_data(const struct quantizer &q) {
+  return q.grid != GRID_NONE && (q.rule == SCALE_ABSMAX || q.rule == SCALE_RMS);
+}
+
+// The octet's part of the row, transformed.
+template <class From>
+__device__ __forceinline__ octet load_transformed(const represent_call &c, device_pointer<const From> from,
+                                                  device_pointer<const uint32_t> signs, int64_t row, int64_t column) {
+  octet x = load_octet(from, row * c.q.columns, column, c.q.columns, c.words);
+  if (c.q.hadamard_block > 1 && !c.transformed) {
+    if (signs) apply_signs(x, signs, column, c.q.columns);
+    hadamard_octet(x, c.q.hadamard_block, c.hadamard_scale);
+  }
+  return x;
+}
+
+// The largest magnitude and the sum of squares of a row.
+template <class From, int WARPS>
+__device__ __forceinline__ void measure_row(const represent_call &c, device_pointer<const From> from,
+                                            device_pointer<const uint32_t> signs, const row_work<WARPS> &work, octet &x,
+                                            uint32_t &most, float &squares) {
+  most = 0;
+  squares = 0;
+  int lane = threadIdx.x % WARP_THREADS;
+  for (int64_t chunk = work.first; chunk < c.q.columns; chunk += work.stride) {
+    x = load_transformed(c, from, signs, work.row, chunk + lane * OCTET);
+    take_octet(x, most, squares);
+  }
+  most = row_largest<WARPS>(most);
+  squares = row_sum<WARPS>(squares);
+}
+
+// --- selection -------------------------------------------------------------------------------------------------------
+// The n largest of m neighbours, 2, 4 or 8, by their squares; earlier ones first among equals. PAIRS: by the squares of
+// pairs. Bits of what is kept.
+template <int M, int GROUP>
+__device__ __forceinline__ uint32_t keep_within(const octet &x, int n) {
+  uint32_t keep = 0;
+  constexpr int COUNT = M / GROUP;
+#pragma unroll
+  for (int at = 0; at < OCTET; at += M) {
+    float sizes[COUNT];
+#pragma unroll
+    for (int i = 0; i < COUNT; i++) {
+      sizes[i] = 0;
+#pragma unroll
+      for (int j = 0; j < GROUP; j++)
+        sizes[i] = __fadd_rn(sizes[i], __fmul_rn(x.at[at + i * GROUP + j], x.at[at + i * GROUP + j]));
+    }
+#pragma unroll
+    for (int i = 0; i < COUNT; i++) {
+      int above = 0;
+#pragma unroll
+      for (int j = 0; j < COUNT; j++)
+        if (j != i) above += j < i ? sizes[j] >= sizes[i] : sizes[j] > sizes[i];
+      if (above < n) keep |= ((1u << GROUP) - 1) << (at + i * GROUP);
+    }
+  }
+  return keep;
+}
+// The same for any m, from memory, one column at a time.
+template <class From>
+__device__ __forceinline__ bool keep_among(const struct quantizer &q, device_pointer<const From> from, int64_t start,
+                                           int64_t column, int n, int group) {
+  int64_t first = column / q.m * q.m;
+  int mine = (int)(column - first) / group, count = q.m / group, above = 0;
+  auto size_of = [&](int i) {
+    float size = 0;
+    for (int j = 0; j < group; j++) {
+      float value = to_float(from[start + first + i * group + j]);
+      size = __fadd_rn(size, __fmul_rn(value, value));
+    }
+    return size;
+  };
+  float size = size_of(mine);
+  for (int i = 0; i < count; i++) {
+    if (i == mine) continue;
+    float other = size_of(i);
+    above += i < mine ? other >= size : other > size;
+  }
+  return above < n;
+}
+__device__ __forceinline__ uint32_t keep_above(const octet &x, float threshold, int64_t column, int64_t last_tie) {
+  uint32_t keep = 0, limit = __float_as_uint(threshold);
+#pragma unroll
+  for (int j = 0; j < OCTET; j++) {
+    uint32_t bits = __float_as_uint(x.at[j]) & 0x7fffffffu;
+    // As signed numbers, so that a threshold of no kept value at all (infinity) lets nothing but NaN through.
+    if ((int32_t)bits > (int32_t)limit || (bits == limit && column + j <= last_tie)) keep |= 1u << j;
+  }
+  return keep;
+}
+
+template <class From>
+__device__ __forceinline__ uint32_t select_octet(const represent_call &c, device_pointer<const From> from,
+                                                 const struct tensor_statistics &statistics, const row_choice &choice,
+                                                 shared_pointer<uint32_t> words, const octet &x, int64_t row,
+                                                 int64_t chunk, int64_t column) {
+  const struct quantizer &q = c.q;
+  uint32_t keep = 0;
+  switch (q.sparsity) {
+    case SPARSITY_NONE:
+      return 0xff;
+    case SPARSITY_N_M:
+    case SPARSITY_PAIRED: {
+      bool paired = q.sparsity == SPARSITY_PAIRED;
+      int n = paired ? q.n / 2 : q.n;
+      if (q.m == 2 && !paired) return keep_within<2, 1>(x, n);
+      if (q.m == 4) return paired ? keep_within<4, 2>(x, n) : keep_within<4, 1>(x, n);
+      if (q.m == 8) return paired ? keep_within<8, 2>(x, n) : keep_within<8, 1>(x, n);
+      for (int j = 0; j < OCTET; j++)
+        if (column + j < q.columns && keep_among(q, from, row * q.columns, column + j, n, paired ? 2 : 1))
+          keep |= 1u << j;
+      return keep;
+    }
+    case SPARSITY_TOP:
+      if (q.scope == SCOPE_ROW) return keep_above(x, choice.threshold, column, choice.last_tie);
+      return keep_above(x, statistics.threshold, column, statistics.last_tie - row * q.columns);
+    case SPARSITY_RANDOM: {
+      // Scores belong to places, not to steps: step 0 of their own stream.
+      int64_t blocks = (q.columns + 63) / 64;
+      draw_chunk(words, c.place.seed, RANDOM_STREAM_PRUNING, 0,
+                 (c.place.tensor << 40) + (uint64_t)(row * blocks * 16 + chunk / 4));
+#pragma unroll
+      for (int j = 0; j < OCTET; j++)
+        if (words[column - chunk + j] >= c.random_limit) keep |= 1u << j;
+      return keep;
+    }
+  }
+  return keep;
+}
+
+// --- rounding an octet -----------------------------------------------------------------------------------------------
+// Grids other than uniform and float ones: levels, vectors, noise. y in the values' units; `inside` as the estimator
+// has it. `words` are those of the octet's chunk from place `at` on.
+__device__ __forceinline__ octet round_by_tables(const represent_call &c, const grid_tables &tables, const octet &x,
+                                                 const octet &scales, shared_pointer<uint32_t> words, int at,
+                                                 uint32_t &inside) {
+  const struct quantizer &q = c.q;
+  octet z, y;
+  inside = 0;
+  if (q.grid == GRID_NOISE) {
+#pragma unroll 1
+    for (int j = 0; j < OCTET; j++) {
+      // Words of one Philox block stand 16 apart: the first two make the pair of normals of their places.
+      int i = at + j, base = i & ~31, lane = i & 15;
+      float u = ((float)(words[base + lane] >> 8) + 0.5f) * 0x1p-24f;
+      float turns = (float)(words[base + 16 + lane] >> 8) * 0x1p-23f;  // half ones
+      float deviation = scales.at[0] * q.noise * sqrtf(-2 * logf(u));
+      float noise = __fmul_rn(deviation, i & 16 ? sinpif(turns) : cospif(turns));
+      // One column at a time and into place by selects: an index that varies would put the arrays into memory.
+#pragma unroll
+      for (int k = 0; k < OCTET; k++)
+        if (k == j) y.at[k] = __fadd_rn(x.at[k], noise);
+    }
+    inside = 0xff;
+    return y;
+  }
+#pragma unroll
+  for (int j = 0; j < OCTET; j++) z.at[j] = x.at[j] * (1 / scales.at[j]);
+  if (q.grid == GRID_VECTOR) {
+    y = q.dimension == 2 ? round_to_points<2>(q, tables, z, inside) : round_to_points<4>(q, tables, z, inside);
+#pragma unroll
+    for (int j = 0; j < OCTET; j++) y.at[j] *= scales.at[j];
+    return y;
+  }
+  bool stochastic = q.rounding == ROUND_STOCHASTIC;
+#pragma unroll
+  for (int j = 0; j < OCTET; j++) {
+    float u = stochastic ? uniform_of(words[at + j]) : 0;
+    y.at[j] = round_to_levels(q, tables, z.at[j], stochastic, u) * scales.at[j];
+    if (magnitude(x.at[j] - q.blend * y.at[j]) <= q.limit * scales.at[j]) inside |= 1u << j;
+  }
+  return y;
+}
+
+// --- the pass --------------------------------------------------------------------------------------------------------
+// `to` of grid_code gets the codes of the rounded values instead of values. GENERAL: every grid, selection and unit of
+// scales; otherwise uniform and float grids with scales of tensors, rows, or groups of 8 to 256 columns.
+template <class From, class To, bool GENERAL, int WARPS>
+__global__ void __launch_bounds__(FORMAT_THREADS)
+    represent_kernel(represent_call c, device_pointer<const From> from, device_pointer<To> to,
+                     device_pointer<uint8_t> mask, device_pointer<const uint32_t> signs,
+                     device_pointer<const struct tensor_statistics> of_tensor, grid_tables tables,
+                     device_pointer<const float> unit_scales, device_pointer<const row_choice> choices) {
+  const struct quantizer &q = c.q;
+  row_work<WARPS> work = work_of_warp<WARPS>();
+  if (work.row >= c.rows) return;  // all warps of the row
+  int lane = threadIdx.x % WARP_THREADS;
+  int64_t row = work.row, columns = q.columns, octets = (columns + 7) / 8, blocks = (columns + 63) / 64;
+  struct tensor_statistics statistics = {};
+  if (of_tensor) statistics = of_tensor[0];
+  row_choice choice = {};
+  if (GENERAL && choices) choice = choices[row];
+  bool stochastic = q.rounding == ROUND_STOCHASTIC, random = stochastic || (GENERAL && q.grid == GRID_NOISE);
+  bool conditions = q.limit < INFINITY && q.grid != GRID_NONE;
+  shared_pointer<uint32_t> words =
+      shared_array<uint32_t, FORMAT_WARPS * CHUNK, 0>() + threadIdx.x / WARP_THREADS * CHUNK;
+
+  // A scale of the row needs the row first; what is one chunk a warp stays in registers.
+  octet x;
+  float scale = 1;
+  bool by_group = q.unit == SCALE_PER_GROUP && !c.per_unit && sized_by_data(q), held = false;
+  if (q.grid != GRID_NONE && !by_group && !(GENERAL && c.per_unit)) {
+    float size = q.rule == SCALE_ABSMAX ? statistics.absmax : q.rule == SCALE_RMS ? statistics.rms : statistics.learned;
+    if (q.unit == SCALE_PER_ROW && sized_by_data(q)) {
+      uint32_t most;
+      float squares;
+      measure_row<From, WARPS>(c, from, signs, work, x, most, squares);
+      size = size_of_unit(q, most, squares, columns);
+      held = columns <= work.stride;
+    }
+    scale = scale_value(&q, size, statistics.absmax);
+  }
+  for (int64_t chunk = work.first; chunk < columns; chunk += work.stride) {
+    int64_t column = chunk + lane * OCTET;
+    if (!held) x = load_transformed(c, from, signs, row, column);
+    if (by_group) {
+      uint32_t most = 0;
+      float squares = 0;
+      take_octet(x, most, squares);
+      most = warp_largest(most, q.group / OCTET);
+      squares = lanes_sum(squares, q.group / OCTET);
+      int64_t first = column / q.group * q.group, count = columns - first < q.group ? columns - first : q.group;
+      scale = scale_value(&q, size_of_unit(q, most, squares, count > 0 ? count : 1), statistics.absmax);
+    }
+    uint32_t keep = 0xff, pass = 0xff;
+    if constexpr (GENERAL) {
+      if (q.sparsity != SPARSITY_NONE) keep = select_octet(c, from, statistics, choice, words, x, row, chunk, column);
+    }
+    if (random)
+      draw_chunk(words, c.place.seed, GENERAL && q.grid == GRID_NOISE ? RANDOM_STREAM_NOISE : RANDOM_STREAM_ROUNDING,
+                 c.place.step,
+                 (c.place.tensor << 40) + (uint64_t)((c.place.first_row + row) * blocks * 16 + chunk / 4));
+    int at = lane * OCTET;
+    octet y;
+    if (q.grid == GRID_UNIFORM || q.grid == GRID_FLOAT) {
+      bool uniform = q.grid == GRID_UNIFORM;
+      pass = 0;
+#pragma unroll
+      for (int j = 0; j < OCTET; j++) {
+        float s = scale;
+        if constexpr (GENERAL) {
+          int64_t units = (columns + q.group - 1) / (q.group ? q.group : 1);
+          if (c.per_unit) s = column + j < columns ? (float)unit_scales[row * units + (column + j) / q.group] : 1.0f;
+        }
+        float z = x.at[j] * (1 / s), u = 0;
+        if (stochastic) u = uniform_of(words[at + j]);
+        float rounded = uniform ? round_to_uniform(q, z, stochastic, u) : round_to_float(q, z, stochastic, u);
+        y.at[j] = rounded * s;
+        if (magnitude(x.at[j] - q.blend * y.at[j]) <= q.limit * s) pass |= 1u << j;
+        if constexpr (std::is_same<To, grid_code>::value) y.at[j] = rounded;
+        if constexpr (GENERAL) {
+          if (q.backward == SPARSE_TRUST && !(keep >> j & 1))
+            pass = (pass & ~(1u << j)) | (magnitude(x.at[j]) <= q.limit * s ? 1u << j : 0);
+        }
+      }
+    } else if constexpr (GENERAL) {
+      if (q.grid == GRID_NONE) {
+        y = x;
+      } else {
+        octet scales;
+        int64_t units = (columns + q.group - 1) / (q.group ? q.group : 1);
+#pragma unroll
+        for (int j = 0; j < OCTET; j++) {
+          scales.at[j] = scale;
+          if (c.per_unit)
+            scales.at[j] = column + j < columns ? (float)unit_scales[row * units + (column + j) / q.group] : 1.0f;
+        }
+        y = round_by_tables(c, tables, x, scales, words, at, pass);
+        if (q.backward == SPARSE_TRUST) {
+#pragma unroll
+          for (int j = 0; j < OCTET; j++)
+            if (!(keep >> j & 1))
+              pass = (pass & ~(1u << j)) | (magnitude(x.at[j]) <= q.limit * scales.at[j] ? 1u << j : 0);
+        }
+      }
+    }
+    if (!conditions) pass = 0xff;
+    if constexpr (GENERAL) {
+      if (q.sparsity != SPARSITY_NONE) {
+        float low = q.scope == SCOPE_ROW ? choice.low : statistics.band.low;
+        float high = q.scope == SCOPE_ROW ? choice.high : statistics.band.high;
+        bool by_size = q.backward == SPARSE_RMS || q.backward == SPARSE_BAND || q.backward == SPARSE_BAND_SHARE;
+        if (q.backward == SPARSE_FORWARD) pass &= keep;
+#pragma unroll
+        for (int j = 0; j < OCTET; j++) {
+          float size = magnitude(x.at[j]);
+          if (!(keep >> j & 1)) y.at[j] = 0;
+          if (by_size && size >= low && size < high) pass &= ~(1u << j);
+        }
+      }
+    }
+    if constexpr (!std::is_same<To, grid_code>::value) {
+      if (c.back) {
+#pragma unroll
+        for (int j = 0; j < OCTET; j++)
+          if (c.back_rounds) y.at[j] = to_float(from_float<bfloat16>(y.at[j]));
+        hadamard_octet(y, q.hadamard_block, c.hadamard_scale);
+        if (signs) apply_signs(y, signs, column, columns);
+      }
+      store_octet(to, row * columns, column, columns, c.words, y);
+    } else {
+      store_codes(q, to, row * columns, column, columns, c.words, y);
+    }
+    if (mask && column < columns) {
+      if (column + OCTET > columns) pass &= (1u << (columns - column)) - 1;
+      mask[row * octets + column / OCTET] = (uint8_t)pass;
+    }
+  }
+}
+
+// --- what is known of a whole tensor ---------------------------------------------------------------------------------
+// Each row's largest magnitude and sum of squares. Does nothing where *unless is there and not 0.
+template <class From, int WARPS>
+__global__ void __launch_bounds__(FORMAT_THREADS)
+    row_statistics_kernel(represent_call c, device_pointer<const From> from, device_pointer<const uint32_t> signs,
+                          device_pointer<const float> unless, device_pointer<uint32_t> row_absmax,
+                          device_pointer<float> row_squares) {
+  row_work<WARPS> work = work_of_warp<WARPS>();
+  if (work.row >= c.rows || (unless && (float)unless[0] != 0)) return;
+  octet x;
+  uint32_t most;
+  float squares;
+  measure_row<From, WARPS>(c, from, signs, work, x, most, squares);
+  if (threadIdx.x % WARP_THREADS == 0 && work.first == 0) {
+    row_absmax[work.row] = most;
+    row_squares[work.row] = squares;
+  }
+}
+
+constexpr int TENSOR_THREADS = 256;
+// The tensor's statistics from those of its rows, by one block: sums in double in a fixed order.
+struct tensor_call {
+  struct tensor_statistics known;  // what the host knows
+  int64_t rows, columns;
+  bool measured;       // rows have been measured
+  bool band;           // where the selection blocks gradients is wanted
+  bool unset_only;     // rows have been measured only if the learned scale was 0
+  double first_scale;  // of a learned scale, over the root mean square
+  int64_t tie_offset;  // of the tensor's first value in what was chosen from
+  enum sparsity_backward backward;
+  double backward_parameter, quantile;  // normal_quantile(1/2 + parameter)
+};
+// x with P(X < x) = p of a normal variable, by Newton's method between bounds.
+__device__ inline double normal_quantile_of(double p) {
+  bool upper = p > 0.5;
+  double tail = upper ? 1 - p : p, low = -40, high = 0, x = 0;
+  for (int i = 0; i < 100; i++) {
+    double excess = 0.5 * erfc(-x * 0.70710678118654752440) - tail;
+    if (excess > 0)
+      high = x;
+    else
+      low = x;
+    double slope = 0.3989422804014326779 * exp(-0.5 * x * x), next = x - excess / slope;
+    if (!(next > low && next < high)) next = 0.5 * (low + high);
+    if (fabs(next - x) <= 1e-16 * fabs(x)) break;
+    x = next;
+  }
+  return upper ? -x : x;
+}
+__device__ inline struct blocked_band blocked_band_of(const tensor_call &c, double threshold, double rms) {
+  double low = 0, high = threshold, other = rms * c.quantile;
+  switch (c.backward) {
+    case SPARSE_FORWARD:
+      break;
+    case SPARSE_RMS:
+      high = other;
+      break;
+    case SPARSE_BAND:
+      low = fmin(other, threshold);
+      high = fmax(other, threshold);
+      break;
+    case SPARSE_BAND_SHARE: {
+      double below = 0.5 * erfc(-threshold / rms * 0.70710678118654752440);
+      low = rms > 0 ? rms * normal_quantile_of(0.5 + c.backward_parameter * (below - 0.5)) : 0;
+      break;
+    }
+    case SPARSE_PASS:
+    case SPARSE_TRUST:
+      high = 0;
+      break;
+  }
+  return {(float)low, (float)high};
+}
+__global__ void __launch_bounds__(TENSOR_THREADS)
+    tensor_statistics_kernel(tensor_call c, device_pointer<const uint32_t> row_absmax,
+                             device_pointer<const float> row_squares, device_pointer<const tensor_choice> choice,
+                             device_pointer<float> learned, device_pointer<struct tensor_statistics> out) {
+  shared_pointer<uint32_t> largest = shared_array<uint32_t, TENSOR_THREADS, 12>();
+  double squares = 0;
+  uint32_t most = 0;
+  float value = learned ? (float)learned[0] : 0.0f;
+  if (c.measured && !(c.unset_only && value != 0))
+    for (int64_t row = threadIdx.x; row < c.rows; row += TENSOR_THREADS) {
+      squares += (double)(float)row_squares[row];
+      most = larger(most, row_absmax[row]);
+    }
+  squares = block_sum<double, TENSOR_THREADS, 13>(squares);
+  largest[threadIdx.x] = most;
+  __syncthreads();
+  if (threadIdx.x > 0) return;
+  for (int i = 1; i < TENSOR_THREADS; i++) most = larger(most, largest[i]);
+  struct tensor_statistics s = c.known;
+  double rms = sqrt(squares / (double)(c.rows * c.columns));
+  s.absmax = squares == squares ? __uint_as_float(most) : NAN;
+  s.rms = (float)rms;
+  if (learned) {
+    if (value == 0) {
+      value = (float)log(fmax(rms, 1e-12) * c.first_scale);
+      learned[0] = value;
+    }
+    s.learned = expf(value);
+  }
+  if (choice) {
+    tensor_choice chosen = choice[0];
+    s.threshold = chosen.threshold;
+    s.last_tie = chosen.last_tie - c.tie_offset;
+  }
+  if (c.band) s.band = blocked_band_of(c, (double)s.threshold, (double)s.rms);
+  out[0] = s;
+}
+
+// --- scales of groups that are not 8, 16, ... 256 columns ------------------------------------------------------------
+constexpr int UNIT_THREADS = 128;
+template <class From>
+__global__ void __launch_bounds__(UNIT_THREADS)
+    unit_scales_kernel(represent_call c, device_pointer<const From> from,
+                       device_pointer<const struct tensor_statistics> of_tensor, device_pointer<float> scales) {
+  const struct quantizer &q = c.q;
+  int64_t units = (q.columns + q.group - 1) / q.group;
+  int64_t unit = (int64_t)blockIdx.x * (UNIT_THREADS / WARP_THREADS) + threadIdx.x / WARP_THREADS;
+  if (unit >= units * c.rows) return;
+  int lane = threadIdx.x % WARP_THREADS;
+  int64_t row = unit / units, first = unit % units * q.group;
+  int64_t end = first + q.group < q.columns ? first + q.group : q.columns;
+  uint32_t most = 0;
+  float squares = 0;
+  for (int64_t i = first + lane; i < end; i += WARP_THREADS) {
+    float x = to_float(from[row * q.columns + i]);
+    most = larger(most, __float_as_uint(x) & 0x7fffffffu);
+    squares += x * x;
+  }
+  most = warp_largest(most, WARP_THREADS);
+  squares = warp_sum(squares);
+  float absmax = 0;
+  if (of_tensor) {
+    struct tensor_statistics s = of_tensor[0];
+    absmax = s.absmax;
+  }
+  if (lane == 0) scales[unit] = scale_value(&q, size_of_unit(q, most, squares, end - first), absmax);
+}
+
+// --- learned scales --------------------------------------------------------------------------------------------------
+// Each row's sum of gradient * d y / d scale; see struct learned_call.
+template <class T>
+__global__ void __launch_bounds__(FORMAT_THREADS)
+    learned_rows_kernel(represent_call c, device_pointer<const T> from, device_pointer<const T> gradient,
+                        device_pointer<const float> learned, device_pointer<double> row_sums) {
+  const struct quantizer &q = c.q;
+  row_work<1> work = work_of_warp<1>();
+  if (work.row >= c.rows) return;
+  int lane = threadIdx.x % WARP_THREADS;
+  float scale = scale_value(&q, expf((float)learned[0]), 0), inverse = 1 / scale;
+  double sum = 0;
+  for (int64_t column = lane * OCTET; column < q.columns; column += CHUNK) {
+    octet x = load_octet(from, work.row * q.columns, column, q.columns, c.words);
+    octet g = load_octet(gradient, work.row * q.columns, column, q.columns, c.words);
+#pragma unroll
+    for (int j = 0; j < OCTET; j++) {
+      float z = x.at[j] * inverse, y = __fmul_rn(round_to_uniform(q, z, false, 0), scale);
+      float slope = z < q.low ? q.low : z > q.high ? q.high : __fadd_rn(__fmul_rn(y, inverse), -z);
+      if (column + j < q.columns) sum += (double)(g.at[j] * slope);
+    }
+  }
+  sum = warp_sum(sum);
+  if (lane == 0) row_sums[work.row] = sum;
+}
+// LSQ's gradient times 1 / root, of the logarithm of the scale.
+__global__ void __launch_bounds__(TENSOR_THREADS)
+    learned_sum_kernel(int64_t rows, double root, device_pointer<const double> row_sums,
+                       device_pointer<const float> learned, device_pointer<float> d_learned) {
+  double sum = 0;
+  for (int64_t row = threadIdx.x; row < rows; row += TENSOR_THREADS) sum += row_sums[row];
+  sum = block_sum<double, TENSOR_THREADS, 0>(sum);
+  if (threadIdx.x == 0) d_learned[0] += (float)(sum * (double)expf((float)learned[0]) / root);
+}
+
+// --- transforms and transposition ------------------------------------------------------------------------------------
+// A warp a chunk. Forward: signs, then Hadamard. Inverse: masked values, Hadamard, signs. `to` may be `from`.
+struct transform_pass {
+  int64_t rows, columns;
+  int block;  // 1: masks alone
+  float scale;
+  bool inverse, words;
+};
+template <class From, class To>
+__global__ void __launch_bounds__(FORMAT_THREADS)
+    transform_kernel(transform_pass c, device_pointer<const From> from, device_pointer<To> to,
+                     device_pointer<const uint8_t> mask, device_pointer<const uint32_t> signs) {
+  int64_t chunks = (c.columns + CHUNK - 1) / CHUNK;
+  int64_t item = (int64_t)blockIdx.x * FORMAT_WARPS + threadIdx.x / WARP_THREADS;
+  if (item >= chunks * c.rows) return;
+  int64_t row = item / chunks, column = item % chunks * CHUNK + threadIdx.x % WARP_THREADS * OCTET;
+  octet x = load_octet(from, row * c.columns, column, c.columns, c.words);
+  if (mask && column < c.columns) {
+    uint32_t bits = mask[row * ((c.columns + 7) / 8) + column / OCTET];
+#pragma unroll
+    for (int j = 0; j < OCTET; j++)
+      if (!(bits >> j & 1)) x.at[j] = 0;
+  }
+  if (signs && !c.inverse) apply_signs(x, signs, column, c.columns);
+  if (c.block > 1) hadamard_octet(x, c.block, c.scale);
+  if (signs && c.inverse) apply_signs(x, signs, column, c.columns);
+  store_octet(to, row * c.columns, column, c.columns, c.words, x);
+}
+
+// Words 4 block .. 4 block + 3 are Philox's: see hadamard_signs.
+__global__ void __launch_bounds__(ELEMENT_THREADS)
+    hadamard_signs_kernel(int64_t blocks, uint64_t seed, uint64_t step, uint64_t tensor,
+                          device_pointer<uint32_t> signs) {
+  for (int64_t block = first_piece(); block < blocks; block += piece_stride()) {
+    uint32_t w[4];
+    philox_words(seed, RANDOM_STREAM_HADAMARD, step, (tensor << 40) + (uint64_t)block, w);
+#pragma unroll
+    for (int i = 0; i < 4; i++) signs[4 * block + i] = w[i];
+  }
+}
+
+constexpr int TRANSPOSE_TILE = 32, TRANSPOSE_ROWS = 8;
+// to [columns, rows] = from [rows, columns] transposed.
+template <class T>
+__global__ void __launch_bounds__(TRANSPOSE_TILE *TRANSPOSE_ROWS)
+    transpose_kernel(int64_t rows, int64_t columns, device_pointer<const T> from, device_pointer<T> to) {
+  shared_pointer<T> tile = shared_array<T, TRANSPOSE_TILE *(TRANSPOSE_TILE + 1), 0>();
+  int x = threadIdx.x % TRANSPOSE_TILE, y = threadIdx.x / TRANSPOSE_TILE;
+  int64_t column_tiles = (columns + TRANSPOSE_TILE - 1) / TRANSPOSE_TILE;
+  int64_t row = (int64_t)blockIdx.x / column_tiles * TRANSPOSE_TILE;
+  int64_t column = (int64_t)blockIdx.x % column_tiles * TRANSPOSE_TILE;
+#pragma unroll
+  for (int i = y; i < TRANSPOSE_TILE; i += TRANSPOSE_ROWS)
+    if (row + i < rows && column + x < columns)
+      tile[i * (TRANSPOSE_TILE + 1) + x] = from[(row + i) * columns + column + x];
+  __syncthreads();
+#pragma unroll
+  for (int i = y; i < TRANSPOSE_TILE; i += TRANSPOSE_ROWS)
+    if (row + x < rows && column + i < columns) to[(column + i) * rows + row + x] = tile[x * (TRANSPOSE_TILE + 1) + i];
+}
+
+}  // namespace

@@ -1,0 +1,84 @@
+// The scale that follows from the size of what shares it: one definition for the CPU's passes and the GPU's kernels, in
+// C that both compile.
+#pragma once
+#include <string.h>
+
+#include "kernels/formats/quantize.h"
+
+#if defined(__CUDACC__)
+#define FORMAT_FUNCTION static __forceinline__ __host__ __device__
+#else
+#define FORMAT_FUNCTION static inline __attribute__((always_inline, unused))
+#endif
+
+FORMAT_FUNCTION uint32_t float_bits(float value) {
+  uint32_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  return bits;
+}
+FORMAT_FUNCTION float float_of_bits(uint32_t bits) {
+  float value;
+  memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+// 2^floor(log2 v), 2^(nearest integer to log2 v), 2^ceil(log2 v) for v > 0, kept within normal numbers.
+FORMAT_FUNCTION float power_of_two(float v, enum scale_type type) {
+  uint32_t bits = float_bits(v), exponent = bits >> 23 & 0xFF, mantissa = bits & 0x7FFFFF;
+  if (exponent == 255) return v;                                     // not finite, and stays so
+  if (type == SCALE_POWER_ROUND && mantissa > 0x3504F3) exponent++;  // sqrt(2)
+  if (type == SCALE_POWER_CEIL && mantissa > 0) exponent++;
+  if (exponent < 1) exponent = 1;
+  if (exponent > 254) exponent = 254;
+  return float_of_bits(exponent << 23);
+}
+
+// To the nearest FP8 E4M3 number, at most 448.
+FORMAT_FUNCTION float nearest_e4m3(float v) {
+  if (v > 448) return 448;
+  uint32_t exponent = float_bits(v) & 0x7F800000u, least = (127u - 6) << 23;
+  if (exponent < least) exponent = least;
+  float step = float_of_bits(exponent - (3u << 23)), units = v / step;
+  return ((units + 12582912.0f) - 12582912.0f) * step;
+}
+
+// The float32 that the FP8 scales of a tensor are multiples of (SCALE_E4M3).
+FORMAT_FUNCTION float scale_unit_of_tensor(const struct quantizer *quantizer, float tensor_absmax) {
+  float unit = tensor_absmax * quantizer->tensor_factor;
+  return unit < 1e-30f ? 1e-30f : unit;
+}
+
+// `size` is the largest magnitude, the root mean square or the learned scale, as the rule has it.
+FORMAT_FUNCTION float scale_value(const struct quantizer *quantizer, float size, float tensor_absmax) {
+  float v = quantizer->factor;
+  switch (quantizer->rule) {
+    case SCALE_ABSMAX:
+      if (quantizer->type == SCALE_POWER_FLOOR) {
+        // OCP's rule; the exponent may not leave the range of float32.
+        float power =
+            power_of_two(size, SCALE_POWER_FLOOR) * float_of_bits((uint32_t)(127 - quantizer->reach_exponent) << 23);
+        v = quantizer->power_factor * power;
+      } else {
+        v *= size;
+      }
+      break;
+    case SCALE_RMS:
+      v *= size;
+      break;
+    case SCALE_LEARNED:
+      v = size;
+      break;
+    case SCALE_STATIC:
+      break;
+  }
+  if (v < 1e-30f) v = 1e-30f;  // all zeroes; a NaN goes on
+  if (quantizer->type == SCALE_E4M3) {
+    float unit = scale_unit_of_tensor(quantizer, tensor_absmax);
+    v = nearest_e4m3(v / unit) * unit;
+    if (v < 1e-30f) v = 0x1p-9f * unit;  // below the least FP8 number
+  } else if (quantizer->type != SCALE_FLOAT &&
+             !(quantizer->rule == SCALE_ABSMAX && quantizer->type == SCALE_POWER_FLOOR)) {
+    v = power_of_two(v, quantizer->type);
+  }
+  return v;
+}
