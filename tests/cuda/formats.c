@@ -166,7 +166,7 @@ static void same_bits(void) {
       "ternary[absmax,group(24),no-hadamard,trust]",
       "int4[absmax,group(4),power-round,no-hadamard,trust]",
       "int8-tread[absmax,group(512),power-ceil,no-hadamard,ste]",
-      "fp4-e2m1",
+      "fp4-e2m1[static(0.4),no-hadamard,trust]",
       "fp8-e4m3[absmax,tensor,no-hadamard,clip]",
       "fp8-e5m2[absmax,row,no-hadamard,stochastic,ste]",
       "fp6-e3m2[absmax,group(8),power-floor,no-hadamard,trust]",
@@ -204,7 +204,7 @@ static void same_bits(void) {
                                            "sparse(0.5)+int4[absmax,hadamard(16),trust]",
                                            "sparse(0.5,pass)",
                                            "random-sparse(0.3)",
-                                           "random-sparse(0.6,pass)+int4[absmax,no-hadamard,clip]",
+                                           "random-sparse(0.6)+int4[absmax,no-hadamard,clip]",
                                            "sparse(0.5,cubic(0.1,0.8),every(5),steps)"};
   for (size_t i = 0; i < COUNT_OF(either); i++) {
     representation_case(either[i], 64, 0, 0, true, true);
@@ -362,7 +362,7 @@ static void layers(void) {
                                       "g(int4[absmax,row,stochastic])",
                                       "w(nvfp4)a(nvfp4)g(nvfp4[stochastic,random-hadamard(16)])[requantize]",
                                       "g(mxfp4[random-hadamard-up-to(32)])[requantize]",
-                                      "w(int4)a(int4)[original]",
+                                      "w(int4[ste])a(int4[ste])[original]",
                                       "w(sparse(0.5,global)+int4)a(int4)",
                                       "a(noise(0.02))"};
   for (size_t i = 0; i < COUNT_OF(texts); i++) {
