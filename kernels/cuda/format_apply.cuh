@@ -61,7 +61,7 @@ struct operand_call {
   double density;                        // what sparsity keeps
   const tensor_choice *chosen;           // of a threshold over all weights, NULL: none
   int64_t first_row;                     // of this matrix in what was chosen from
-  float *learned;                        // the logarithm of a learned scale
+  float *learned;                        // a learned scale
   struct tensor_statistics *statistics;  // where those of the tensor are kept, NULL: nowhere
 };
 

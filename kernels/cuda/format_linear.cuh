@@ -11,7 +11,7 @@ struct weight_format {
   struct weight_description description;
   struct quantizer tokens;  // the gradients' along tokens, of the last row count
   int64_t step;
-  float *learned, *d_learned;  // LEARNED_SCALES logarithms of scales and their gradients, or NULL
+  float *learned, *d_learned;  // LEARNED_SCALES scales and their gradients, or NULL
   uint8_t *mask;
   uint32_t *signs;
   tensor_choice *chosen;

@@ -209,7 +209,7 @@ __device__ __forceinline__ octet round_by_tables(const represent_call &c, const 
   for (int j = 0; j < OCTET; j++) {
     float u = stochastic ? uniform_of(words[at + j]) : 0;
     y.at[j] = round_to_levels(q, tables, z.at[j], stochastic, u) * scales.at[j];
-    if (magnitude(x.at[j] - q.blend * y.at[j]) <= q.limit * scales.at[j]) inside |= 1u << j;
+    if (within(q, x.at[j], y.at[j], scales.at[j])) inside |= 1u << j;
   }
   return y;
 }
@@ -288,11 +288,11 @@ __global__ void __launch_bounds__(FORMAT_THREADS)
         if (stochastic) u = uniform_of(words[at + j]);
         float rounded = uniform ? round_to_uniform(q, z, stochastic, u) : round_to_float(q, z, stochastic, u);
         y.at[j] = rounded * s;
-        if (magnitude(x.at[j] - q.blend * y.at[j]) <= q.limit * s) pass |= 1u << j;
+        if (within(q, x.at[j], y.at[j], s)) pass |= 1u << j;
         if constexpr (std::is_same<To, grid_code>::value) y.at[j] = rounded;
         if constexpr (GENERAL) {
           if (q.backward == SPARSE_TRUST && !(keep >> j & 1))
-            pass = (pass & ~(1u << j)) | (magnitude(x.at[j]) <= q.limit * s ? 1u << j : 0);
+            pass = (pass & ~(1u << j)) | (within(q, x.at[j], 0, s) ? 1u << j : 0);
         }
       }
     } else if constexpr (GENERAL) {
@@ -311,8 +311,7 @@ __global__ void __launch_bounds__(FORMAT_THREADS)
         if (q.backward == SPARSE_TRUST) {
 #pragma unroll
           for (int j = 0; j < OCTET; j++)
-            if (!(keep >> j & 1))
-              pass = (pass & ~(1u << j)) | (magnitude(x.at[j]) <= q.limit * scales.at[j] ? 1u << j : 0);
+            if (!(keep >> j & 1)) pass = (pass & ~(1u << j)) | (within(q, x.at[j], 0, scales.at[j]) ? 1u << j : 0);
         }
       }
     }
@@ -447,10 +446,10 @@ __global__ void __launch_bounds__(TENSOR_THREADS)
   s.rms = (float)rms;
   if (learned) {
     if (value == 0) {
-      value = (float)log(fmax(rms, 1e-12) * c.first_scale);
+      value = (float)(fmax(rms, 1e-12) * c.first_scale);
       learned[0] = value;
     }
-    s.learned = expf(value);
+    s.learned = learned_scale(value);
   }
   if (choice) {
     tensor_choice chosen = choice[0];
@@ -501,7 +500,7 @@ __global__ void __launch_bounds__(FORMAT_THREADS)
   row_work<1> work = work_of_warp<1>();
   if (work.row >= c.rows) return;
   int lane = threadIdx.x % WARP_THREADS;
-  float scale = scale_value(&q, expf((float)learned[0]), 0), inverse = 1 / scale;
+  float scale = scale_value(&q, learned_scale(learned[0]), 0), inverse = 1 / scale;
   double sum = 0;
   for (int64_t column = lane * OCTET; column < q.columns; column += CHUNK) {
     octet x = load_octet(from, work.row * q.columns, column, q.columns, c.words);
@@ -516,14 +515,14 @@ __global__ void __launch_bounds__(FORMAT_THREADS)
   sum = warp_sum(sum);
   if (lane == 0) row_sums[work.row] = sum;
 }
-// LSQ's gradient times 1 / root, of the logarithm of the scale.
+// LSQ's gradient times 1 / root.
 __global__ void __launch_bounds__(TENSOR_THREADS)
     learned_sum_kernel(int64_t rows, double root, device_pointer<const double> row_sums,
                        device_pointer<const float> learned, device_pointer<float> d_learned) {
   double sum = 0;
   for (int64_t row = threadIdx.x; row < rows; row += TENSOR_THREADS) sum += row_sums[row];
   sum = block_sum<double, TENSOR_THREADS, 0>(sum);
-  if (threadIdx.x == 0) d_learned[0] += (float)(sum * (double)expf((float)learned[0]) / root);
+  if (threadIdx.x == 0) d_learned[0] += (float)(((float)learned[0] < 0 ? -sum : sum) / root);
 }
 
 // --- transforms and transposition ------------------------------------------------------------------------------------

@@ -85,7 +85,10 @@ __global__ void __launch_bounds__(SELECT_THREADS)
 }
 
 // Block b counts the values that equal the threshold in its part of the array.
-inline __host__ __device__ int64_t tie_part(int64_t count) { return (count + TIE_BLOCKS - 1) / TIE_BLOCKS; }
+inline __host__ __device__ int64_t tie_part(int64_t count) {
+  int64_t part = (count + TIE_BLOCKS - 1) / TIE_BLOCKS;
+  return part < 4096 ? 4096 : part;
+}
 __global__ void __launch_bounds__(SELECT_THREADS)
     tie_count_kernel(int64_t count, device_pointer<const float> data, device_pointer<const select_state> state,
                      device_pointer<uint32_t> ties) {

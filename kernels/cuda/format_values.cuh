@@ -132,6 +132,14 @@ __device__ __forceinline__ float round_to_float(const struct quantizer &q, float
   return __uint_as_float(__float_as_uint(near * __uint_as_float(step)) | (__float_as_uint(z) & 0x80000000u));
 }
 
+// Whether the gradient passes, by the estimator; y in the values' units.
+__device__ __forceinline__ bool within(const struct quantizer &q, float x, float y, float scale) {
+  return magnitude(__fadd_rn(x - q.blend * y, -__fmul_rn(q.center, scale))) <= q.limit * scale;
+}
+
+// The scale behind a learned parameter: the optimizer may step over 0, where the grid, symmetric, is turned round.
+__device__ __forceinline__ float learned_scale(float parameter) { return fmaxf(fabsf(parameter), 1e-12f); }
+
 // Tables of a grid in device memory: see struct quantizer.
 struct grid_tables {
   device_pointer<const float> levels, edges, points, half_norms;

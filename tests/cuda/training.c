@@ -13,19 +13,20 @@
 
 enum { STEPS = 50, CONTEXT = 16, SEQUENCES = 2, ROWS = CONTEXT * SEQUENCES, VOCABULARY = 23 };
 
-static struct run_config configuration(const char *dtype, const char *recompute) {
+static struct run_config configuration_of(const char *format, int layers, const char *dtype, const char *recompute) {
   struct run_config c;
   struct error error = {0};
   struct corpus_facts facts = {0};
   config_default(&c);
-  c.model.layers = 2;
+  c.model.layers = layers;
+  c.format = format;
   c.model.width = 32;
   c.model.heads = 2;
   c.model.kv_heads = 1;
   c.model.context = CONTEXT;
   c.model.vocabulary = VOCABULARY;
   c.train.batch_tokens = ROWS;
-  c.train.accumulation = 2;
+  c.train.accumulation = layers;
   c.train.tokens = STEPS * ROWS;
   c.train.lr = 0.002;
   // Adam blows differences of a gradient that is nearly nothing up to whole steps: not below this.
@@ -37,6 +38,10 @@ static struct run_config configuration(const char *dtype, const char *recompute)
     exit(1);
   }
   return c;
+}
+
+static struct run_config configuration(const char *dtype, const char *recompute) {
+  return configuration_of("none", 2, dtype, recompute);
 }
 
 // Four batches of a noisy chain, again and again: something that 50 steps learn.
@@ -223,8 +228,45 @@ static void planned_memory(void) {
   ops->close(device);
 }
 
+// With formats a difference in the last bit becomes, sooner or later, a step of a grid somewhere, from where on two
+// trainings go ways of their own: the same at first, alike to the end.
+static void compare_format(const char *format, const char *dtype, double early) {
+  double losses[2][STEPS], norms[2][STEPS];
+  struct run_config c = configuration_of(format, 1, dtype, "none");
+  train(TEST_BACKEND, &c, STEPS, losses[0], norms[0]);
+  train("cpu", &c, STEPS, losses[1], norms[1]);
+  if (strcmp(TEST_BACKEND, "cuda") == 0) early = 1e-2;  // sums in another order: steps differ from the start
+  double worst = 0;
+  bool fine = true;
+  for (int step = 0; step < STEPS && fine; step++) {
+    double off = fabs(losses[0][step] / losses[1][step] - 1);
+    if (off > worst) worst = off;
+    fine = CHECK_NEAR(losses[0][step], losses[1][step], step < 8 ? early : 0.1) &&
+           (step >= 8 || CHECK_NEAR(norms[0][step], norms[1][step], 20 * early));
+    if (!fine) printf("# ... at step %d\n", step + 1);
+  }
+  CHECK(losses[0][STEPS - 1] < 0.9 * losses[0][0]);
+  printf("# %s, %s: loss %.6f -> %.6f, on the CPU %.6f; largest difference %.2g\n", format, dtype, losses[0][0],
+         losses[0][STEPS - 1], losses[1][STEPS - 1], worst);
+}
+static void w4a4(void) { compare_format("w4a4", "float32", 1e-6); }
+static void quartet(void) { compare_format("quartet", "float32", 1e-5); }
+static void sparse(void) { compare_format("sparse(0.5)", "float32", 1e-6); }
+static void lsq(void) { compare_format("lsq-w4a4", "float32", 1e-4); }
+static void mxfp4(void) { compare_format("mxfp4", "float32", 1e-6); }
+static void fp8_mixed(void) { compare_format("fp8-mixed", "float32", 1e-4); }
+
 int main(void) {
   setenv("ISOLOSS_TRIALS", "off", 1);  // the user's cache is not a test's
+#if defined(TEST_FORMATS)
+  RUN(w4a4);
+  RUN(quartet);
+  RUN(sparse);
+  RUN(lsq);
+  RUN(mxfp4);
+  RUN(fp8_mixed);
+  return check_end();
+#endif
   RUN(float32);
   RUN(bfloat16);
   RUN(narrow_moments);
