@@ -2,7 +2,6 @@
 // format says so, the transform back. Beside it the passes that it needs sometimes: what is known of a whole tensor,
 // scales of groups that are not whole octets, a transform alone, transposition.
 #pragma once
-#include "kernels/cuda/format_codes.cuh"
 #include "kernels/cuda/format_values.cuh"
 
 // What was chosen in a row of its own (SPARSITY_TOP by rows): magnitudes above the threshold, equal ones up to column
@@ -215,7 +214,7 @@ __device__ __forceinline__ octet round_by_tables(const represent_call &c, const 
 }
 
 // --- the pass --------------------------------------------------------------------------------------------------------
-// `to` of grid_code gets the codes of the rounded values instead of values. GENERAL: every grid, selection and unit of
+// GENERAL: every grid, selection and unit of
 // scales; otherwise uniform and float grids with scales of tensors, rows, or groups of 8 to 256 columns.
 template <class From, class To, bool GENERAL, int WARPS>
 __global__ void __launch_bounds__(FORMAT_THREADS)
@@ -289,7 +288,6 @@ __global__ void __launch_bounds__(FORMAT_THREADS)
         float rounded = uniform ? round_to_uniform(q, z, stochastic, u) : round_to_float(q, z, stochastic, u);
         y.at[j] = rounded * s;
         if (within(q, x.at[j], y.at[j], s)) pass |= 1u << j;
-        if constexpr (std::is_same<To, grid_code>::value) y.at[j] = rounded;
         if constexpr (GENERAL) {
           if (q.backward == SPARSE_TRUST && !(keep >> j & 1))
             pass = (pass & ~(1u << j)) | (within(q, x.at[j], 0, s) ? 1u << j : 0);
@@ -330,18 +328,14 @@ __global__ void __launch_bounds__(FORMAT_THREADS)
         }
       }
     }
-    if constexpr (!std::is_same<To, grid_code>::value) {
-      if (c.back) {
+    if (c.back) {
 #pragma unroll
-        for (int j = 0; j < OCTET; j++)
-          if (c.back_rounds) y.at[j] = to_float(from_float<bfloat16>(y.at[j]));
-        hadamard_octet(y, q.hadamard_block, c.hadamard_scale);
-        if (signs) apply_signs(y, signs, column, columns);
-      }
-      store_octet(to, row * columns, column, columns, c.words, y);
-    } else {
-      store_codes(q, to, row * columns, column, columns, c.words, y);
+      for (int j = 0; j < OCTET; j++)
+        if (c.back_rounds) y.at[j] = to_float(from_float<bfloat16>(y.at[j]));
+      hadamard_octet(y, q.hadamard_block, c.hadamard_scale);
+      if (signs) apply_signs(y, signs, column, columns);
     }
+    store_octet(to, row * columns, column, columns, c.words, y);
     if (mask && column < columns) {
       if (column + OCTET > columns) pass &= (1u << (columns - column)) - 1;
       mask[row * octets + column / OCTET] = (uint8_t)pass;

@@ -29,8 +29,7 @@ struct cuda_weight_layout cuda_weight_layout_of(const struct weight_description 
       layout.tables += aligned((size_t)(sizes.levels + sizes.edges + sizes.points + sizes.half_norms) * sizeof(float));
     }
   }
-  layout.total =
-      layout.values + layout.backward + layout.mask + layout.signs + layout.chosen + layout.tables + layout.codes;
+  layout.total = layout.values + layout.backward + layout.mask + layout.signs + layout.chosen + layout.tables;
   return layout;
 }
 

@@ -18,7 +18,6 @@ struct cuda_weight_layout {
   size_t signs;     // of a random transform over inputs, as bits
   size_t chosen;    // struct tensor_choice of a threshold over all weights
   size_t tables;    // of the grids of the three operands
-  size_t codes;     // [outputs, inputs] and [inputs, outputs], and their scales: low-precision products (see low.cuh)
   size_t total;
 };
 struct cuda_weight_layout cuda_weight_layout_of(const struct weight_description *description);

@@ -15,11 +15,6 @@ constexpr int FORMAT_THREADS = FORMAT_WARPS * WARP_THREADS;
 using octet = floats<OCTET>;
 
 // --- memory ----------------------------------------------------------------------------------------------------------
-// Codes of a grid of eight bits or fewer, one a byte; see format_codes.cuh.
-struct grid_code {
-  uint8_t bits;
-};
-
 __device__ __forceinline__ octet load_octet_word(device_pointer<const float> p, int64_t i) {
   return load_floats<OCTET>(p, i);
 }
