@@ -2,7 +2,7 @@
 // kernels/formats/sparsity.h does, over one or several arrays; and by rows. Counters are integers, so that the order in
 // which they are added to does not matter.
 #pragma once
-#include "kernels/cuda/format_represent.cuh"
+#include "kernels/cuda/format_passes.cuh"
 
 namespace {
 
