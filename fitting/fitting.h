@@ -43,6 +43,7 @@ struct table {
   const char *source;  // file name, "runs of quickstart": for messages
   size_t row_count;
   const char **row_names;  // run id, or "line 12"
+  int *row_lines;          // line of the file a row begins at, or NULL
   int *row_members;        // rows of the source that were averaged into this one (1 as read)
   struct table_column *columns;
   size_t column_count;
@@ -88,6 +89,12 @@ bool table_parse_csv(struct table *table, const char *name, const char *bytes, s
 bool table_where(const struct table *table, const char *condition, bool *keep, struct error *error);
 // Drops the rows that are not marked.
 void table_keep_rows(struct table *table, const bool *keep);
+
+// Begins a pooled table: a column `pool` says `label` in every row. table_pool then puts the rows of another table
+// below them, with columns united by name (numbers become texts where the other table has texts) and its rows named
+// "LABEL ROW". Pointers to columns do not stay valid.
+void table_pool_begin(struct table *table, const char *label);
+void table_pool(struct table *table, const struct table *other, const char *label);
 
 // What a reduction did, for the report.
 struct reduction {
@@ -145,7 +152,7 @@ struct law_definition {  // a name, or a function of arguments, that formulas ma
   const char *name;
   const char **arguments;
   int argument_count;
-  const struct expression *expression;
+  const struct expression *expression;  // its source is the text as written
 };
 
 struct law_stage {
@@ -157,6 +164,7 @@ struct law_stage {
 
 struct law_derived {
   const char *name, *about;
+  const char *text;                     // as written
   const struct expression *expression;  // over parameters, earlier derived quantities and `at`
   const char *at;                       // a column's name that gets the values below, or NULL
   const double *values;
@@ -458,3 +466,176 @@ double law_evaluate(const struct law *law, const struct coefficient *coefficient
 // Reads the coefficients back from a fit's JSON document (into the arena), for predictions from a stored fit.
 bool fit_document_coefficients(struct arena *arena, const char *document, struct coefficient **coefficients,
                                size_t *count, struct error *error);
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Predictions from a fit: points with intervals, compute-optimal sizes, formats against each other
+
+// Points from texts such as "N=1e9,D=2e10,format=w4a4": NAME=VALUES joined by commas. VALUES are numbers or texts
+// joined by |, or a range LOW..HIGH:COUNTlog (or :COUNTlinear); texts may stand in quotes, and commas and | within
+// brackets or quotes belong to them. The values of one text are multiplied out, several texts are united. N, D and C
+// become parameters, tokens and flops. Errors quote the text and the column (from 1) of what is wrong. table_free in
+// either case. At most POINT_LIMIT points.
+enum { POINT_LIMIT = 100000 };
+bool points_parse(struct table *table, const char *const *texts, size_t count, struct error *error);
+// Splits "a,b(c,d),e" at the commas outside brackets and quotes; items are trimmed, quotes around one are taken off.
+// False with an error for an empty item or an open bracket or quote.
+bool list_split(struct arena *arena, const char *text, const char ***items, size_t *count, struct error *error);
+
+// What a token costs: C = per_token(N) D. 6 N, or what the fitted runs counted per token, interpolated in the
+// logarithms of N and continued in proportion to N beyond them.
+struct cost_model {
+  size_t count;                                  // 0: 6 N
+  const double *log_parameters, *log_per_token;  // [count], ascending in log_parameters
+};
+double cost_per_token(const struct cost_model *cost, double parameters);
+
+struct column_range {
+  const char *name;
+  double low, high;  // among the fitted rows
+};
+
+// What predictions need of a fit: from fitted_law_of, or filled with published coefficients by hand (then without
+// replicates, scatter and ranges). Points into what it was made from.
+struct fitted_law {
+  const struct law *law;
+  const struct coefficient *coefficients;
+  size_t coefficient_count;
+  const double *replicates;  // [replicate_count][coefficient_count], or NULL
+  size_t replicate_count;
+  double confidence;
+  enum law_residual residual;
+  const double *scatter;  // residuals of the fitted rows, widened by sqrt(rows / (rows - free coefficients)); or NULL
+  size_t scatter_count;
+  const struct column_range *ranges;  // of the law's numeric columns
+  size_t range_count;
+  struct cost_model cost;
+  uint64_t seed;  // of the residuals drawn for prediction intervals
+};
+// `counted`: costs follow the table's column flops, where it differs from 6ND.
+void fitted_law_of(struct arena *arena, const struct law *law, const struct table *table,
+                   const struct fit_result *result, bool counted, uint64_t seed, struct fitted_law *fitted);
+
+struct estimate {
+  double value, low, high;  // the interval is NAN without replicates
+};
+// How far a point lies outside what was fitted.
+struct outside {
+  const char *column;
+  double value, low, high;  // of the point; fitted range
+  double factor;            // value / high or low / value, above 1; NAN where the range does not allow a ratio
+};
+struct prediction {
+  const char *missing;       // why there is no prediction, or NULL
+  struct estimate law;       // of the law's value: how well the law is known
+  double run_low, run_high;  // where a new run falls: the law's interval with the scatter of the residuals
+  const struct outside *outside;
+  size_t outside_count;
+};
+// Completes a point's inputs (tokens from flops or tokens_per_parameter, flops from tokens) and predicts it. What lies
+// outside, and the reason of a missing value, are in the arena.
+void fitted_law_predict(struct arena *arena, const struct fitted_law *fitted, const struct law_input *inputs,
+                        size_t input_count, struct prediction *prediction);
+
+// The size and duration of least loss for a budget of compute, found by minimizing over N numerically (a scan, then
+// Brent's method) at the fit and at every replicate.
+struct allocation {
+  double flops;
+  struct estimate parameters, tokens, tokens_per_parameter, loss;
+  bool at_limit;     // N ends at the largest one allowed
+  double unbounded;  // share of replicates (or 1 for the fit itself) whose loss falls to the end of the range searched
+  const double *losses;  // [replicate_count], in the arena
+};
+// inputs: the law's other columns. largest_parameters: N is at most this (INFINITY: any). False with an error when the
+// law has no N and D, or an input is missing.
+bool fitted_law_allocate(struct arena *arena, const struct fitted_law *fitted, const struct law_input *inputs,
+                         size_t input_count, double flops, double largest_parameters, struct allocation *allocation,
+                         struct error *error);
+
+// What a run of (N, D) costs beside the compute-optimal one: the loss that its compute could have reached, and the
+// compute that would have reached its loss.
+struct overtraining {
+  double flops;
+  struct estimate optimal_loss;   // at the same compute
+  struct estimate optimal_flops;  // for the same loss
+  struct estimate cost_ratio;     // flops / optimal_flops, at least 1
+};
+bool fitted_law_overtraining(struct arena *arena, const struct fitted_law *fitted, const struct law_input *inputs,
+                             size_t input_count, struct overtraining *cost, struct error *error);
+
+// Losses of alternatives, held against each other replicate by replicate, so that what is uncertain in all of them
+// alike drops out.
+struct alternative {
+  double loss;
+  const double *losses;    // [replicate_count] or NULL
+  struct estimate behind;  // loss - loss of the best; filled in
+  double share_best;       // of the replicates
+};
+// Returns the best one's index, or -1 when none has a loss; *decided: no other one's interval of `behind` holds 0.
+int alternatives_judge(struct alternative *alternatives, size_t count, size_t replicate_count, double confidence,
+                       bool *decided);
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Laws against each other
+
+// The largest log-likelihood of independent residuals whose density is that of the objective: exp(-rho(r) w / s^2) / Z,
+// with rho = r^2/2 (normal), |r| (Laplace) or Huber's, and the scale s free. The minimum of the objective is the
+// maximum of this likelihood at any s, so the coefficients of the fit are the most likely ones. `sum` is the objective,
+// `weights` one a row or NULL. *scale (may be NULL) gets s.
+double objective_log_likelihood(struct objective objective, double sum, size_t rows, const double *weights,
+                                double *scale);
+// ln of the integral of exp(-rho(r) precision) over r.
+double objective_log_normalizer(struct objective objective, double precision);
+
+struct compare_options {
+  struct fit_options
+      fit;    // where, holdout, objective, residual, weight, group, seed, threads, starts, fixes, baselines
+  int folds;  // of the cross-validation; 0: 5; not used with a holdout, nor when 1
+  void (*progress)(void *context, size_t done, size_t total);  // told before every fit; or NULL
+  void *context;
+};
+struct law_standing {
+  const char *law, *formula;
+  size_t parameters;  // fitted coefficients and the scale
+  double objective, residual_rms, log_likelihood, scale, aic, aicc, bic;
+  double held_out_error, held_out_rms;  // mean |predicted - observed| / observed; r.m.s. of ln(observed / predicted)
+  double held_out_loss;                 // mean of the objective's loss over held-out rows
+  // against the law of the lowest AICc
+  double aicc_behind, bic_behind;
+  double held_out_behind, held_out_behind_se;  // of held_out_loss, row by row; standard error over groups
+  bool told_apart, predicts_better;            // see laws_compare
+  size_t warning_count;
+  const char **warnings;
+};
+struct comparison {
+  struct arena arena;
+  const char *source, *target;
+  struct law_standing *laws;             // by rising AICc
+  size_t count, rows, groups, held_out;  // held_out: rows that every law predicts
+  int folds;                             // 0: a holdout, or none
+  bool holdout;
+  enum law_residual residual;
+  struct objective objective;
+  const char **warnings;
+  size_t warning_count;
+};
+// Fits every law on the same rows (rows that one of them cannot use are dropped from the table), on one residual and
+// one objective: the options' or the first law's. A law is told apart from the best one when its AICc lies at least 4
+// behind and its held-out loss is behind by more than two standard errors; without held-out rows AICc decides alone.
+// `predicts_better`: its held-out loss is lower than the best one's by more than two standard errors. False with an
+// error when the laws predict different columns or one cannot be fitted. comparison_free in either case.
+bool laws_compare(const struct law *laws, size_t count, struct table *table, const struct compare_options *options,
+                  struct comparison *comparison, struct error *error);
+void comparison_free(struct comparison *comparison);
+void comparison_json(const struct comparison *comparison, struct json_writer *writer);
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Fitted laws as source text
+
+enum export_language { EXPORT_C, EXPORT_PYTHON, EXPORT_LATEX };
+bool export_parse(const char *text, enum export_language *language, struct error *error);
+// Writes the law with these coefficients as a function of its columns (EXPORT_C: C11; EXPORT_PYTHON: no imports but
+// math), called by the name of the fit, or as a formula and a table row a coefficient (EXPORT_LATEX). Numbers
+// round-trip; a category without coefficient gives NAN. `about` stands in a comment.
+bool law_export(const struct law *law, const struct coefficient *coefficients, size_t count,
+                enum export_language language, const char *name, const char *about, struct text *out,
+                struct error *error);

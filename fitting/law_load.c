@@ -237,7 +237,9 @@ static void load_derived(struct loader *loader, const struct node *node) {
     } else {
       derived.expression = formula(loader, item, derived.name);
     }
-    if (derived.expression) loader->law->derived[loader->law->derived_count++] = derived;
+    if (!derived.expression) continue;
+    derived.text = derived.expression->source;
+    loader->law->derived[loader->law->derived_count++] = derived;
   }
 }
 

@@ -195,6 +195,7 @@ void table_keep_rows(struct table *table, const bool *keep) {
     if (!keep[row]) continue;
     table->row_names[kept] = table->row_names[row];
     table->row_members[kept] = table->row_members[row];
+    if (table->row_lines) table->row_lines[kept] = table->row_lines[row];
     for (size_t c = 0; c < table->column_count; c++) {
       struct table_column *column = &table->columns[c];
       if (column->kind == COLUMN_NUMBER)

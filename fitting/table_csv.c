@@ -226,6 +226,8 @@ static bool parse_rows(struct table *table, struct scanner *scanner, const struc
     fine = error_set(scanner->error, EXIT_USAGE_ERROR, "%s: there is a header, but no row", scanner->name);
   if (fine) {
     table_init(table, scanner->name, rows);
+    table->row_lines = arena_array(&table->arena, rows, sizeof *table->row_lines);
+    memcpy(table->row_lines, lines, rows * sizeof *lines);
     for (size_t row = 0; row < rows; row++) table->row_names[row] = arena_format(&table->arena, "line %d", lines[row]);
     for (size_t c = 0; c < columns; c++)
       fill_column(table, scanner, c, columns, names[c], arena_string(&table->arena, originals[c]));

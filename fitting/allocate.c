@@ -1,0 +1,239 @@
+// Compute-optimal size and duration: the loss along N at a fixed budget, minimized by a scan and Brent's method.
+#include <gsl/gsl_errno.h>
+#include <gsl/gsl_min.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fitting/fit.h"
+#include "fitting/law_bind.h"
+
+enum {
+  SCAN_FIRST = 240,  // places looked at before the first descent
+  SCAN_AGAIN = 60,   // and of each replicate
+  BRENT_STEPS = 100,
+};
+
+struct budget {
+  const struct law_binding *binding;
+  const double *values;  // of the coefficients
+  const struct cost_model *cost;
+  double flops;
+};
+
+struct optimum {
+  double parameters, tokens, loss;
+  bool at_low, at_high;  // the least loss lies at an end of the range
+};
+
+static double loss_at(double log_parameters, void *context) {
+  const struct budget *budget = context;
+  double parameters = exp(log_parameters), tokens = budget->flops / cost_per_token(budget->cost, parameters);
+  double loss = law_bound_value(budget->binding, budget->values, parameters, tokens, budget->flops);
+  return isfinite(loss) ? loss : 1e300;
+}
+
+// Brent's method between two neighbours of the lowest place of a scan.
+static double descend_between(struct budget *budget, double low, double middle, double high) {
+  gsl_error_handler_t *handler = gsl_set_error_handler_off();
+  gsl_min_fminimizer *minimizer = gsl_min_fminimizer_alloc(gsl_min_fminimizer_brent);
+  gsl_function function = {.function = loss_at, .params = budget};
+  if (minimizer && gsl_min_fminimizer_set(minimizer, &function, middle, low, high) == GSL_SUCCESS) {
+    for (int step = 0; step < BRENT_STEPS && gsl_min_fminimizer_iterate(minimizer) == GSL_SUCCESS; step++)
+      if (gsl_min_test_interval(gsl_min_fminimizer_x_lower(minimizer), gsl_min_fminimizer_x_upper(minimizer), 1e-9,
+                                0) == GSL_SUCCESS)
+        break;
+    middle = gsl_min_fminimizer_x_minimum(minimizer);
+  }
+  if (minimizer) gsl_min_fminimizer_free(minimizer);
+  gsl_set_error_handler(handler);
+  return middle;
+}
+
+// At least one token and one parameter; N at most `largest`.
+static struct optimum find_optimum(struct budget *budget, double largest, int scan) {
+  struct optimum optimum = {NAN, NAN, NAN, false, false};
+  double end = log(budget->flops);  // more than can be paid for with one token
+  while (cost_per_token(budget->cost, exp(end)) > budget->flops && end > 0) end -= 0.1;
+  if (isfinite(largest)) end = fmin(end, log(largest));
+  if (!(end > 0)) return optimum;
+  double step = end / (scan - 1), lowest = INFINITY;
+  int best = -1;
+  for (int i = 0; i < scan; i++) {
+    double loss = loss_at(step * i, budget);
+    if (loss >= 1e299 || !(loss < lowest)) continue;
+    lowest = loss;
+    best = i;
+  }
+  if (best < 0) return optimum;
+  double place = step * best;
+  if (best > 0 && best < scan - 1) {
+    place = descend_between(budget, place - step, place, place + step);
+  } else {  // within the last interval, or at its end
+    double inner = best ? end - 1e-3 * step : 1e-3 * step;
+    if (loss_at(inner, budget) < lowest) {
+      double a = best ? end - step : 0, b = best ? end : step;
+      place = descend_between(budget, a, inner, b);
+    } else {
+      optimum.at_low = best == 0;
+      optimum.at_high = best > 0;
+    }
+  }
+  optimum.parameters = exp(place);
+  optimum.tokens = budget->flops / cost_per_token(budget->cost, optimum.parameters);
+  optimum.loss = loss_at(place, budget);
+  return optimum;
+}
+
+static struct estimate fitted_estimate(const struct fitted_law *fitted, double value, const double *replicates) {
+  return estimate_of(value, replicates, fitted->replicate_count, fitted->confidence);
+}
+
+static bool bind_open(struct arena *arena, const struct fitted_law *fitted, const struct law_input *inputs,
+                      size_t input_count, struct law_binding *binding, double **values, struct error *error) {
+  if (!law_bind(arena, fitted->law, fitted->coefficients, fitted->coefficient_count, inputs, input_count, true, binding,
+                error))
+    return false;
+  if (!binding->has_parameters || !binding->has_tokens)
+    return error_set(error, EXIT_USAGE_ERROR, "the law %s has no N and D to choose for a budget", fitted->law->name);
+  *values = arena_array(arena, fitted->coefficient_count + 1, sizeof **values);
+  for (size_t i = 0; i < fitted->coefficient_count; i++) (*values)[i] = fitted->coefficients[i].value;
+  return true;
+}
+
+bool fitted_law_allocate(struct arena *arena, const struct fitted_law *fitted, const struct law_input *inputs,
+                         size_t input_count, double flops, double largest_parameters, struct allocation *allocation,
+                         struct error *error) {
+  *allocation = (struct allocation){.flops = flops};
+  struct arena scratch = {0};
+  struct law_binding binding;
+  double *values = NULL;
+  if (!bind_open(&scratch, fitted, inputs, input_count, &binding, &values, error)) {
+    arena_free(&scratch);
+    return false;
+  }
+  struct budget budget = {&binding, values, &fitted->cost, flops};
+  struct optimum best = find_optimum(&budget, largest_parameters, SCAN_FIRST);
+  size_t count = fitted->replicate_count, unbounded = 0;
+  double *n = arena_array(&scratch, count + 1, sizeof *n), *d = arena_array(&scratch, count + 1, sizeof *d);
+  double *ratio = arena_array(&scratch, count + 1, sizeof *ratio),
+         *losses = arena_array(arena, count + 1, sizeof *losses);
+  bool capped = isfinite(largest_parameters);
+  for (size_t b = 0; b < count; b++) {
+    budget.values = fitted->replicates + b * fitted->coefficient_count;
+    struct optimum found = find_optimum(&budget, largest_parameters, SCAN_AGAIN);
+    n[b] = found.parameters;
+    d[b] = found.tokens;
+    ratio[b] = found.tokens / found.parameters;
+    losses[b] = found.loss;
+    unbounded += found.at_low || (found.at_high && !capped);
+  }
+  allocation->parameters = fitted_estimate(fitted, best.parameters, n);
+  allocation->tokens = fitted_estimate(fitted, best.tokens, d);
+  allocation->tokens_per_parameter = fitted_estimate(fitted, best.tokens / best.parameters, ratio);
+  allocation->loss = fitted_estimate(fitted, best.loss, losses);
+  allocation->losses = losses;
+  allocation->at_limit = capped && best.at_high;
+  bool fallen = best.at_low || (best.at_high && !capped);
+  allocation->unbounded = fallen ? 1 : count ? (double)unbounded / (double)count : 0;
+  arena_free(&scratch);
+  if (isnan(best.loss))
+    return error_set(error, EXIT_USAGE_ERROR, "the law %s gives no loss for a budget of %g FLOPs", fitted->law->name,
+                     flops);
+  return true;
+}
+
+// The least compute whose optimal loss is `loss`, at most `flops`: bisection, as the optimal loss falls with compute.
+static double flops_for(struct budget *budget, double loss, double flops) {
+  double low = 0, high = log(flops);  // ln(1 FLOP)
+  for (int step = 0; step < 60 && high - low > 1e-9 * high; step++) {
+    double middle = 0.5 * (low + high);
+    budget->flops = exp(middle);
+    struct optimum optimum = find_optimum(budget, INFINITY, SCAN_AGAIN / 3);
+    if (optimum.loss <= loss)
+      high = middle;
+    else
+      low = middle;  // also where there is no loss: too little compute
+  }
+  return exp(high);
+}
+
+bool fitted_law_overtraining(struct arena *arena, const struct fitted_law *fitted, const struct law_input *inputs,
+                             size_t input_count, struct overtraining *cost, struct error *error) {
+  *cost = (struct overtraining){.flops = NAN};
+  struct arena scratch = {0};
+  struct law_input *all = arena_array(&scratch, input_count + 4, sizeof *all);
+  size_t all_count = complete_inputs(fitted, inputs, input_count, all), count = fitted->replicate_count;
+  struct law_binding binding;
+  double *values = NULL, n = NAN, d = NAN;
+  if (!bind_open(&scratch, fitted, all, all_count, &binding, &values, error)) {
+    arena_free(&scratch);
+    return false;
+  }
+  for (size_t i = 0; i < all_count; i++) {
+    if (strcmp(all[i].name, "parameters") == 0 || strcmp(all[i].name, "N") == 0) n = all[i].value.number;
+    if (strcmp(all[i].name, "tokens") == 0 || strcmp(all[i].name, "D") == 0) d = all[i].value.number;
+  }
+  cost->flops = d * cost_per_token(&fitted->cost, n);
+  if (!(cost->flops > 0)) {
+    arena_free(&scratch);
+    return error_set(error, EXIT_USAGE_ERROR, "the cost of over-training needs N and D");
+  }
+  if (count > 200) count = 200;  // each takes some thousand evaluations
+  double *loss = arena_array(&scratch, count + 1, sizeof *loss),
+         *flops = arena_array(&scratch, count + 1, sizeof *flops);
+  double *ratio = arena_array(&scratch, count + 1, sizeof *ratio);
+  struct fitted_law fewer = *fitted;
+  fewer.replicate_count = count;
+  double first[3] = {0};
+  for (size_t b = 0; b <= count; b++) {  // 0: the fit itself
+    struct budget budget = {&binding, b ? fitted->replicates + (b - 1) * fitted->coefficient_count : values,
+                            &fitted->cost, cost->flops};
+    double here = law_bound_value(&binding, budget.values, n, d, cost->flops);
+    double best = find_optimum(&budget, INFINITY, b ? SCAN_AGAIN : SCAN_FIRST).loss;
+    double enough = isfinite(here) && isfinite(best) ? flops_for(&budget, here, cost->flops) : NAN;
+    double *to[] = {b ? &loss[b - 1] : &first[0], b ? &flops[b - 1] : &first[1], b ? &ratio[b - 1] : &first[2]};
+    *to[0] = best;
+    *to[1] = enough;
+    *to[2] = cost->flops / enough;
+  }
+  cost->optimal_loss = fitted_estimate(&fewer, first[0], loss);
+  cost->optimal_flops = fitted_estimate(&fewer, first[1], flops);
+  cost->cost_ratio = fitted_estimate(&fewer, first[2], ratio);
+  arena_free(&scratch);
+  return true;
+}
+
+int alternatives_judge(struct alternative *alternatives, size_t count, size_t replicate_count, double confidence,
+                       bool *decided) {
+  int best = -1;
+  *decided = false;
+  for (size_t i = 0; i < count; i++)
+    if (isfinite(alternatives[i].loss) && (best < 0 || alternatives[i].loss < alternatives[best].loss)) best = (int)i;
+  if (best < 0) return -1;
+  double *behind = memory_get((replicate_count + 1) * sizeof *behind);
+  size_t *wins = memory_get((count + 1) * sizeof *wins), counted = 0;
+  for (size_t b = 0; b < replicate_count; b++) {
+    int lowest = -1;
+    for (size_t i = 0; i < count; i++)
+      if (isfinite(alternatives[i].losses[b]) &&
+          (lowest < 0 || alternatives[i].losses[b] < alternatives[lowest].losses[b]))
+        lowest = (int)i;
+    if (lowest < 0) continue;
+    wins[lowest]++;
+    counted++;
+  }
+  size_t rivals = 0;
+  for (size_t i = 0; i < count; i++) rivals += (int)i != best && isfinite(alternatives[i].loss);
+  *decided = replicate_count > 0 && rivals > 0;
+  for (size_t i = 0; i < count; i++) {
+    struct alternative *one = &alternatives[i];
+    one->share_best = counted ? (double)wins[i] / (double)counted : NAN;
+    for (size_t b = 0; b < replicate_count; b++) behind[b] = one->losses[b] - alternatives[best].losses[b];
+    one->behind = estimate_of(one->loss - alternatives[best].loss, behind, replicate_count, confidence);
+    if ((int)i != best && isfinite(one->loss) && !(one->behind.low > 0)) *decided = false;
+  }
+  free(behind);
+  free(wins);
+  return best;
+}

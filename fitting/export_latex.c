@@ -1,0 +1,332 @@
+// A fitted law as LaTeX: the formula as it is written in the law (with its definitions below it), and one table row a
+// coefficient with its interval.
+#include <ctype.h>
+#include <math.h>
+#include <string.h>
+
+#include "fitting/export.h"
+
+// Levels of binding, as the parser has them.
+enum level {
+  LEVEL_CONDITION,
+  LEVEL_OR,
+  LEVEL_AND,
+  LEVEL_COMPARE,
+  LEVEL_SUM,
+  LEVEL_PRODUCT,
+  LEVEL_SIGN,
+  LEVEL_POWER,
+  LEVEL_ATOM
+};
+
+static const char *const greek[] = {"alpha", "beta",  "gamma",  "delta", "epsilon", "zeta",  "eta", "theta",
+                                    "iota",  "kappa", "lambda", "mu",    "nu",      "xi",    "pi",  "rho",
+                                    "sigma", "tau",   "phi",    "chi",   "psi",     "omega", NULL};
+
+// Text within \text{} or \mathrm{}, its special characters escaped.
+static void plain(const char *text, size_t length, struct text *out) {
+  for (size_t i = 0; i < length; i++) {
+    char c = text[i];
+    if (strchr("#$%&_{}", c))
+      text_format(out, "\\%c", c);
+    else if (c == '\\' || c == '^' || c == '~')
+      text_format(out, "\\char`\\%c{}", c);
+    else
+      text_char(out, c);
+  }
+}
+
+static void symbol_part(const char *text, size_t length, struct text *out) {
+  for (int i = 0; greek[i]; i++)
+    if (strlen(greek[i]) == length && strncmp(greek[i], text, length) == 0) {
+      text_format(out, "\\%s", greek[i]);
+      return;
+    }
+  if (length == 1) {
+    text_char(out, *text);
+    return;
+  }
+  text_add(out, "\\mathrm{");
+  plain(text, length, out);
+  text_char(out, '}');
+}
+
+// parameters, tokens and flops as N, D and C; alpha as \alpha; eff_N with a subscript.
+static void symbol(const char *name, struct text *out) {
+  static const char *const shorts[][2] = {{"parameters", "N"}, {"tokens", "D"}, {"flops", "C"}};
+  for (int i = 0; i < 3; i++)
+    if (strcmp(shorts[i][0], name) == 0) name = shorts[i][1];
+  const char *below = strchr(name, '_');
+  if (!below || below == name || !below[1]) {
+    symbol_part(name, strlen(name), out);
+    return;
+  }
+  symbol_part(name, (size_t)(below - name), out);
+  text_add(out, "_{");
+  symbol_part(below + 1, strlen(below + 1), out);
+  text_char(out, '}');
+}
+
+static void latex_number(double value, struct text *out) {
+  char number[32];
+  number_shortest(value, number);
+  char *e = strchr(number, 'e');
+  if (!e) {
+    text_add(out, number);
+    return;
+  }
+  *e = '\0';
+  int power = 0;
+  sscanf(e + 1, "%d", &power);
+  if (strcmp(number, "1") != 0) text_format(out, "%s \\cdot ", number);
+  text_format(out, "10^{%d}", power);
+}
+
+static bool latex(struct exporting *exporting, const struct expression_node *node, enum level outer, struct text *out);
+
+static bool joined(struct exporting *exporting, const struct expression_node *node, enum level level, enum level right,
+                   const char *sign, struct text *out) {
+  for (int i = 0; i < node->count; i++) {
+    if (i) text_add(out, sign);
+    if (!latex(exporting, node->arguments[i], i ? right : level, out)) return false;
+  }
+  return true;
+}
+
+static bool braced(struct exporting *exporting, const struct expression_node *node, const char *before,
+                   const char *after, struct text *out) {
+  text_add(out, before);
+  if (!latex(exporting, node, LEVEL_CONDITION, out)) return false;
+  text_add(out, after);
+  return true;
+}
+
+static bool latex_call(struct exporting *exporting, const struct expression_node *node, struct text *out) {
+  static const char *const operators[] = {"exp", "log", "tanh", "sin", "cos", "min", "max", NULL};
+  struct expression_node **a = node->arguments;
+  const char *name = node->text;
+  if (strcmp(name, "sqrt") == 0) return braced(exporting, a[0], "\\sqrt{", "}", out);
+  if (strcmp(name, "abs") == 0) return braced(exporting, a[0], "\\left|", "\\right|", out);
+  if (strcmp(name, "floor") == 0) return braced(exporting, a[0], "\\left\\lfloor ", "\\right\\rfloor ", out);
+  if (strcmp(name, "ceil") == 0) return braced(exporting, a[0], "\\left\\lceil ", "\\right\\rceil ", out);
+  if (strcmp(name, "pow") == 0) {
+    return latex(exporting, a[0], LEVEL_ATOM, out) && braced(exporting, a[1], "^{", "}", out);
+  }
+  bool known = false;
+  for (int i = 0; operators[i]; i++) known |= strcmp(operators[i], name) == 0;
+  if (strcmp(name, "log2") == 0 || strcmp(name, "log10") == 0)
+    text_format(out, "\\log_{%s}", name + 3);
+  else if (known)
+    text_format(out, "\\%s", name);
+  else if (law_find_definition(exporting->law, name) >= 0)
+    symbol(name, out);
+  else
+    text_format(out, "\\operatorname{%s}", name);
+  text_add(out, "\\left(");
+  for (int i = 0; i < node->count; i++) {
+    if (i) text_add(out, ", ");
+    if (!latex(exporting, a[i], LEVEL_CONDITION, out)) return false;
+  }
+  text_add(out, "\\right)");
+  return true;
+}
+
+static enum level level_of(const struct expression_node *node) {
+  switch (node->kind) {
+    case EXPRESSION_CONDITION:
+    case EXPRESSION_IN:
+      return LEVEL_CONDITION;
+    case EXPRESSION_OR:
+      return LEVEL_OR;
+    case EXPRESSION_AND:
+    case EXPRESSION_NOT:
+      return LEVEL_AND;
+    case EXPRESSION_EQUAL:
+    case EXPRESSION_UNEQUAL:
+    case EXPRESSION_LESS:
+    case EXPRESSION_LESS_EQUAL:
+    case EXPRESSION_GREATER:
+    case EXPRESSION_GREATER_EQUAL:
+      return LEVEL_COMPARE;
+    case EXPRESSION_ADD:
+    case EXPRESSION_SUBTRACT:
+      return LEVEL_SUM;
+    case EXPRESSION_MULTIPLY:
+    case EXPRESSION_MODULO:
+      return LEVEL_PRODUCT;
+    case EXPRESSION_NEGATE:
+      return LEVEL_SIGN;
+    case EXPRESSION_POWER:
+      return LEVEL_POWER;
+    default:
+      return LEVEL_ATOM;
+  }
+}
+
+static bool latex_name(const struct expression_node *node, struct text *out) {
+  symbol(node->text, out);
+  if (!node->index) return true;
+  text_add(out, "[\\mathrm{");
+  plain(node->index, strlen(node->index), out);
+  text_add(out, "}]");
+  return true;
+}
+
+static bool latex_inner(struct exporting *exporting, const struct expression_node *node, struct text *out) {
+  struct expression_node **a = node->arguments;
+  switch (node->kind) {
+    case EXPRESSION_NUMBER:
+      latex_number(node->number, out);
+      return true;
+    case EXPRESSION_BOOLEAN:
+      text_add(out, node->number != 0 ? "1" : "0");
+      return true;
+    case EXPRESSION_TEXT:
+      text_add(out, "\\text{");
+      plain(node->text, strlen(node->text), out);
+      text_char(out, '}');
+      return true;
+    case EXPRESSION_NAME:
+    case EXPRESSION_INDEXED:
+      return latex_name(node, out);
+    case EXPRESSION_NEGATE:
+      text_char(out, '-');
+      return latex(exporting, a[0], LEVEL_PRODUCT, out);
+    case EXPRESSION_NOT:
+      text_add(out, "\\lnot ");
+      return latex(exporting, a[0], LEVEL_COMPARE, out);
+    case EXPRESSION_ADD:
+      return joined(exporting, node, LEVEL_SUM, LEVEL_SUM, " + ", out);
+    case EXPRESSION_SUBTRACT:
+      return joined(exporting, node, LEVEL_SUM, LEVEL_PRODUCT, " - ", out);
+    case EXPRESSION_MULTIPLY: {
+      bool numbers = a[1]->kind == EXPRESSION_NUMBER;
+      return joined(exporting, node, LEVEL_PRODUCT, LEVEL_PRODUCT, numbers ? " \\cdot " : " \\, ", out);
+    }
+    case EXPRESSION_DIVIDE:
+      return braced(exporting, a[0], "\\frac{", "}", out) && braced(exporting, a[1], "{", "}", out);
+    case EXPRESSION_MODULO:
+      return joined(exporting, node, LEVEL_PRODUCT, LEVEL_SIGN, " \\bmod ", out);
+    case EXPRESSION_POWER:
+      return latex(exporting, a[0], LEVEL_ATOM, out) && braced(exporting, a[1], "^{", "}", out);
+    case EXPRESSION_EQUAL:
+      return joined(exporting, node, LEVEL_SUM, LEVEL_SUM, " = ", out);
+    case EXPRESSION_UNEQUAL:
+      return joined(exporting, node, LEVEL_SUM, LEVEL_SUM, " \\neq ", out);
+    case EXPRESSION_LESS:
+      return joined(exporting, node, LEVEL_SUM, LEVEL_SUM, " < ", out);
+    case EXPRESSION_LESS_EQUAL:
+      return joined(exporting, node, LEVEL_SUM, LEVEL_SUM, " \\leq ", out);
+    case EXPRESSION_GREATER:
+      return joined(exporting, node, LEVEL_SUM, LEVEL_SUM, " > ", out);
+    case EXPRESSION_GREATER_EQUAL:
+      return joined(exporting, node, LEVEL_SUM, LEVEL_SUM, " \\geq ", out);
+    case EXPRESSION_AND:
+      return joined(exporting, node, LEVEL_AND, LEVEL_AND, " \\land ", out);
+    case EXPRESSION_OR:
+      return joined(exporting, node, LEVEL_OR, LEVEL_OR, " \\lor ", out);
+    case EXPRESSION_IN:
+      if (!latex(exporting, a[0], LEVEL_SUM, out)) return false;
+      text_add(out, " \\in \\{");
+      for (int i = 1; i < node->count; i++) {
+        if (i > 1) text_add(out, ", ");
+        if (!latex(exporting, a[i], LEVEL_CONDITION, out)) return false;
+      }
+      text_add(out, "\\}");
+      return true;
+    case EXPRESSION_CONDITION:
+      return braced(exporting, a[1], "\\begin{cases} ", " & ", out) &&
+             braced(exporting, a[0], "\\text{if } ", " \\\\ ", out) &&
+             braced(exporting, a[2], "", " & \\text{otherwise} \\end{cases}", out);
+    case EXPRESSION_CALL:
+      return latex_call(exporting, node, out);
+  }
+  return false;
+}
+
+static bool latex(struct exporting *exporting, const struct expression_node *node, enum level outer, struct text *out) {
+  // A sign within a sum or product, and a fraction that is raised, need their parentheses too.
+  enum level own = level_of(node);
+  bool wrap = own < outer || (node->kind == EXPRESSION_DIVIDE && outer == LEVEL_ATOM) ||
+              (node->kind == EXPRESSION_NUMBER && node->number < 0);
+  if (wrap) text_add(out, "\\left(");
+  if (!latex_inner(exporting, node, out)) return false;
+  if (wrap) text_add(out, "\\right)");
+  return true;
+}
+
+static bool write_definition(struct exporting *exporting, const struct law_definition *definition) {
+  struct text *out = exporting->out;
+  text_add(out, "\\[ ");
+  symbol(definition->name, out);
+  for (int i = 0; i < definition->argument_count; i++) {
+    text_add(out, i ? ", " : "(");
+    symbol(definition->arguments[i], out);
+  }
+  if (definition->argument_count) text_char(out, ')');
+  text_add(out, " = ");
+  if (!latex(exporting, definition->expression->root, LEVEL_CONDITION, out)) return false;
+  text_add(out, " \\]\n");
+  return true;
+}
+
+// Four significant digits, or as many as set the interval's ends apart.
+static void latex_rounded(double value, struct text *out) {
+  char number[40];
+  if (isnan(value)) {
+    text_add(out, "--");
+    return;
+  }
+  snprintf(number, sizeof number, "%.4g", value);
+  double rounded;
+  number_parse(number, &rounded);
+  text_char(out, '$');
+  latex_number(rounded, out);
+  text_char(out, '$');
+}
+
+bool export_latex(struct exporting *exporting, const char *name, const char *about) {
+  const struct law *law = exporting->law;
+  struct text *out = exporting->out;
+  struct error unused = {0};
+  for (const char *at = about; *at;) {
+    size_t length = strcspn(at, "\n");
+    text_format(out, "%% %.*s\n", (int)length, at);
+    at += length + (at[length] == '\n');
+  }
+  text_format(out, "%% needs \\usepackage{amsmath}; the table \\usepackage{booktabs}\n\\[ ");
+  symbol(strcmp(law->target, "loss") == 0 ? "L" : law->target, out);
+  text_add(out, " = ");
+  // as it was written: definitions keep their names
+  const struct expression *formula = expression_parse(&exporting->arena, law->formula_text, &unused);
+  if (!formula || !latex(exporting, formula->root, LEVEL_CONDITION, out)) return false;
+  text_add(out, " \\]\n");
+  for (int d = 0; d < law->definition_count; d++)
+    if (!write_definition(exporting, &law->definitions[d])) return false;
+  text_add(out, "\n\\begin{tabular}{lrr}\n\\toprule\n");
+  plain(name, strlen(name), out);
+  text_add(out, " & value & interval \\\\\n\\midrule\n");
+  for (size_t i = 0; i < exporting->count; i++) {
+    const struct coefficient *c = &exporting->coefficients[i];
+    text_char(out, '$');
+    symbol(c->parameter, out);
+    if (c->category) {
+      text_add(out, "[\\mathrm{");
+      plain(c->category, strlen(c->category), out);
+      text_add(out, "}]");
+    }
+    text_add(out, "$ & ");
+    latex_rounded(c->value, out);
+    text_add(out, " & ");
+    if (isnan(c->low)) {
+      plain(coefficient_status_name(c->status), strlen(coefficient_status_name(c->status)), out);
+    } else {
+      latex_rounded(c->low, out);
+      text_add(out, " to ");
+      latex_rounded(c->high, out);
+    }
+    text_add(out, " \\\\\n");
+  }
+  text_add(out, "\\bottomrule\n\\end{tabular}\n");
+  return true;
+}

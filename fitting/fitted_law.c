@@ -1,0 +1,118 @@
+// What predictions need of a fit: ranges of the fitted rows, scatter of the residuals, what a token costs.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fitting/table.h"
+
+static bool *fitted_rows(struct arena *arena, const struct table *table, const struct fit_result *result) {
+  bool *fitted = arena_array(arena, table->row_count + 1, sizeof *fitted);
+  for (size_t i = 0; i < result->table_count; i++) fitted[result->table[i].place] = result->table[i].use == ROW_FITTED;
+  return fitted;
+}
+
+static void find_ranges(struct arena *arena, const struct table *table, const bool *fitted, struct fitted_law *law) {
+  struct column_range *ranges = arena_array(arena, (size_t)law->law->column_count + 1, sizeof *ranges);
+  for (int i = 0; i < law->law->column_count; i++) {
+    int column = table_find(table, law->law->columns[i]);
+    if (column < 0 || table->columns[column].kind != COLUMN_NUMBER) continue;
+    struct column_range range = {law->law->columns[i], INFINITY, -INFINITY};
+    for (size_t row = 0; row < table->row_count; row++) {
+      double value = table->columns[column].numbers[row];
+      if (!fitted[row] || isnan(value)) continue;
+      range.low = fmin(range.low, value);
+      range.high = fmax(range.high, value);
+    }
+    if (range.low <= range.high) ranges[law->range_count++] = range;
+  }
+  law->ranges = ranges;
+}
+
+static void find_scatter(struct arena *arena, const struct fit_result *result, struct fitted_law *law) {
+  size_t count = 0, freed = 0;
+  for (size_t i = 0; i < result->coefficient_count; i++) freed += result->coefficients[i].status == COEFFICIENT_FITTED;
+  double *scatter = arena_array(arena, result->table_count + 1, sizeof *scatter);
+  for (size_t i = 0; i < result->table_count; i++)
+    if (result->table[i].use == ROW_FITTED && isfinite(result->table[i].residual))
+      scatter[count++] = result->table[i].residual;
+  // residuals at the minimum are smaller than the noise: the law has taken up as many degrees as it has coefficients
+  double widened = count > freed ? sqrt((double)count / (double)(count - freed)) : 1;
+  for (size_t i = 0; i < count; i++) scatter[i] *= widened;
+  law->scatter = count ? scatter : NULL;
+  law->scatter_count = count;
+}
+
+struct cost_point {
+  double log_parameters, log_per_token;
+};
+
+static int by_parameters(const void *a, const void *b) {
+  const struct cost_point *x = a, *y = b;
+  return (x->log_parameters > y->log_parameters) - (x->log_parameters < y->log_parameters);
+}
+
+// The counted cost of a token by N: the mean of its logarithm over rows of equal N.
+static void find_cost(struct arena *arena, const struct table *table, const bool *fitted, struct cost_model *cost) {
+  int n = table_find(table, "parameters"), d = table_find(table, "tokens"), c = table_find(table, "flops");
+  if (n < 0 || d < 0 || c < 0 || table->columns[n].kind != COLUMN_NUMBER || table->columns[d].kind != COLUMN_NUMBER ||
+      table->columns[c].kind != COLUMN_NUMBER)
+    return;
+  struct cost_point *points = arena_array(arena, table->row_count + 1, sizeof *points);
+  size_t count = 0, kept = 0;
+  bool differs = false;
+  for (size_t row = 0; row < table->row_count; row++) {
+    double parameters = table->columns[n].numbers[row], tokens = table->columns[d].numbers[row],
+           flops = table->columns[c].numbers[row];
+    if (!fitted[row] || !(parameters > 0) || !(tokens > 0) || !(flops > 0) || !isfinite(parameters * tokens * flops))
+      continue;
+    differs |= fabs(flops / (6 * parameters * tokens) - 1) > 1e-3;  // 6ND written with few digits is 6ND
+    points[count++] = (struct cost_point){log(parameters), log(flops / tokens)};
+  }
+  if (!differs) return;
+  qsort(points, count, sizeof *points, by_parameters);
+  double *x = arena_array(arena, count + 1, sizeof *x), *y = arena_array(arena, count + 1, sizeof *y);
+  for (size_t i = 0; i < count; kept++) {
+    size_t same = 0;
+    double sum = 0;
+    for (; i + same < count && points[i + same].log_parameters == points[i].log_parameters; same++)
+      sum += points[i + same].log_per_token;
+    x[kept] = points[i].log_parameters;
+    y[kept] = sum / (double)same;
+    i += same;
+  }
+  *cost = (struct cost_model){kept, x, y};
+}
+
+double cost_per_token(const struct cost_model *cost, double parameters) {
+  if (!cost->count) return 6 * parameters;
+  double x = log(parameters);
+  const double *from = cost->log_parameters, *to = cost->log_per_token;
+  size_t last = cost->count - 1;
+  if (x <= from[0]) return exp(to[0] + x - from[0]);
+  if (x >= from[last]) return exp(to[last] + x - from[last]);
+  size_t low = 0, high = last;
+  while (high - low > 1) {
+    size_t middle = (low + high) / 2;
+    if (from[middle] <= x)
+      low = middle;
+    else
+      high = middle;
+  }
+  return exp(to[low] + (to[high] - to[low]) * (x - from[low]) / (from[high] - from[low]));
+}
+
+void fitted_law_of(struct arena *arena, const struct law *law, const struct table *table,
+                   const struct fit_result *result, bool counted, uint64_t seed, struct fitted_law *fitted) {
+  *fitted = (struct fitted_law){.law = law,
+                                .coefficients = result->coefficients,
+                                .coefficient_count = result->coefficient_count,
+                                .replicates = result->replicates,
+                                .replicate_count = result->replicates ? (size_t)result->bootstrap : 0,
+                                .confidence = result->confidence,
+                                .residual = result->residual,
+                                .seed = seed};
+  const bool *rows = fitted_rows(arena, table, result);
+  find_ranges(arena, table, rows, fitted);
+  find_scatter(arena, result, fitted);
+  if (counted) find_cost(arena, table, rows, &fitted->cost);
+}
