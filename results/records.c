@@ -94,6 +94,36 @@ struct store_rows *store_import_rows(struct store *store, const char *name, stru
                       1, error);
 }
 
+struct store_rows *store_imports(struct store *store, const char *name, struct error *error) {
+  struct value value = store_text(name);
+  return store_select(
+      store,
+      "SELECT name, path, digest, mapping, created_at, (SELECT count(*) FROM import_rows WHERE import = "
+      "imports.name) AS rows FROM imports WHERE ?1 IS NULL OR name = ?1 ORDER BY name",
+      &value, 1, error);
+}
+
+bool store_import_remove(struct store *store, const char *name, bool *found, struct error *error) {
+  *found = false;
+  struct store_rows *rows = store_imports(store, name, error);
+  if (!rows) return false;
+  *found = store_rows_next(rows, error);
+  store_rows_close(rows);
+  if (error->code || !*found) return !error->code;
+  if (!store_begin(store, error)) return false;
+  static const char *const statements[] = {"DELETE FROM import_rows WHERE import = ?1",
+                                           "DELETE FROM imports WHERE name = ?1"};
+  bool fine = true;
+  for (int i = 0; i < 2 && fine; i++) {
+    sqlite3_stmt *s = store_statement(store, statements[i], error);
+    if (s) bind_text(s, 1, name);
+    fine = s && store_step_done(store, s, "removing an imported table", error);
+  }
+  if (fine) return store_commit(store, error);
+  store_rollback(store);
+  return false;
+}
+
 bool store_benchmark_put(struct store *store, const char *host, const char *suite, const char *document,
                          struct error *error) {
   struct arena scratch = {0};

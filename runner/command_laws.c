@@ -6,6 +6,53 @@
 #include "runner/commands.h"
 #include "runner/fit_internal.h"
 
+// "rho(gmse)"
+static const char *definition_head(const struct law_definition *definition, char out[200]) {
+  int length = snprintf(out, 200, "%.100s", definition->name);
+  for (int a = 0; a < definition->argument_count && length < 150; a++)
+    length += snprintf(out + length, 200 - (size_t)length, "%s%.20s", a ? ", " : "(", definition->arguments[a]);
+  if (definition->argument_count) snprintf(out + length, 200 - (size_t)length, ")");
+  return out;
+}
+
+// Definitions, stages and derived quantities.
+static void json_law_parts(const struct law *law, struct json_writer *writer) {
+  char head[200];
+  json_key(writer, "definitions");
+  json_array_begin(writer);
+  for (int i = 0; i < law->definition_count; i++) {
+    json_object_begin(writer);
+    json_key_string(writer, "name", definition_head(&law->definitions[i], head));
+    json_key_string(writer, "formula", law->definitions[i].expression->source);
+    json_object_end(writer);
+  }
+  json_array_end(writer);
+  json_key(writer, "stages");
+  json_array_begin(writer);
+  for (int i = 0; i < law->stage_count; i++) {
+    json_object_begin(writer);
+    json_key_string(writer, "name", law->stages[i].name);
+    json_key_string(writer, "where", law->stages[i].where);
+    json_key(writer, "free");
+    json_array_begin(writer);
+    for (int f = 0; f < law->stages[i].free_count; f++) json_put_string(writer, law->stages[i].free[f]);
+    json_array_end(writer);
+    json_object_end(writer);
+  }
+  json_array_end(writer);
+  json_key(writer, "derived");
+  json_array_begin(writer);
+  for (int i = 0; i < law->derived_count; i++) {
+    json_object_begin(writer);
+    json_key_string(writer, "name", law->derived[i].name);
+    json_key_string(writer, "formula", law->derived[i].text);
+    json_key_string(writer, "about", law->derived[i].about);
+    json_key_string(writer, "at", law->derived[i].at);
+    json_object_end(writer);
+  }
+  json_array_end(writer);
+}
+
 static void json_law(const struct law *law, struct json_writer *writer) {
   char objective[48];
   objective_text(law->objective, objective);
@@ -36,13 +83,14 @@ static void json_law(const struct law *law, struct json_writer *writer) {
     json_key_number(writer, "fixed", parameter->fixed ? parameter->fixed_value : NAN);
     json_key_string(writer, "tied", parameter->tied ? parameter->tied->source : NULL);
     json_key_integer(writer, "starts", parameter->start_count);
+    json_key(writer, "baseline");
+    json_array_begin(writer);
+    for (int b = 0; b < parameter->baseline_count; b++) json_put_string(writer, parameter->baselines[b]);
+    json_array_end(writer);
     json_object_end(writer);
   }
   json_array_end(writer);
-  json_key(writer, "derived");
-  json_array_begin(writer);
-  for (int i = 0; i < law->derived_count; i++) json_put_string(writer, law->derived[i].name);
-  json_array_end(writer);
+  json_law_parts(law, writer);
   json_object_end(writer);
 }
 
@@ -71,8 +119,19 @@ static void explain(const struct law *law) {
   print_filled("Source:", law->source, 2);
   printf("  Fitted: %s on %s of %s\n  Columns:", objective,
          law->residual == RESIDUAL_LOG ? "the logarithm" : "the value", law->target);
-  for (int i = 0; i < law->column_count; i++) printf("%s %s", i ? "," : "", law->columns[i]);
-  printf("\n  Parameters:\n");
+  for (int i = 0; i < law->column_count; i++) {
+    const char *column = law->columns[i];
+    printf("%s %s%s", i ? "," : "", column,
+           strcmp(column, "parameters") == 0 ? " (N)"
+           : strcmp(column, "tokens") == 0   ? " (D)"
+           : strcmp(column, "flops") == 0    ? " (C)"
+                                             : "");
+  }
+  char head[200];
+  for (int i = 0; i < law->definition_count; i++)
+    printf("%s    %-20s = %s\n", i ? "" : "\n  Definitions:\n", definition_head(&law->definitions[i], head),
+           law->definitions[i].expression->source);
+  printf("%s  Parameters:\n", law->definition_count ? "" : "\n");
   for (int i = 0; i < law->parameter_count; i++) {
     const struct law_parameter *p = &law->parameters[i];
     char name[120];
@@ -94,7 +153,9 @@ static void explain(const struct law *law) {
   }
   if (law->derived_count) printf("  Derived:\n");
   for (int i = 0; i < law->derived_count; i++)
-    printf("    %-20s %s\n", law->derived[i].name, law->derived[i].about ? law->derived[i].about : "");
+    printf("    %-20s = %s%s%s%s%s\n", law->derived[i].name, law->derived[i].text, law->derived[i].at ? ", at " : "",
+           law->derived[i].at ? law->derived[i].at : "", law->derived[i].about ? "; " : "",
+           law->derived[i].about ? law->derived[i].about : "");
   printf("  File: %s\n", law->path);
 }
 
@@ -124,11 +185,11 @@ int command_laws(int argc, char **argv) {
   bool json = false, done;
   const struct option options[] = {{"json", 0, OPTION_FLAG, &json, NULL, "one JSON document on standard output"},
                                    {NULL, 0, OPTION_FLAG, NULL, NULL, NULL}};
-  const struct command command = {"laws", "list and explain the laws that can be fitted",
-                                  "isoloss laws [NAME...] [--json]",
-                                  "Without a name, lists the laws that ship; with names (or files of your own), "
-                                  "explains them: formula, source, parameters, columns, stages.",
-                                  options};
+  const struct command command = {
+      "laws", "list and explain the laws that can be fitted", "isoloss laws [NAME...] [--json]",
+      "Without a name, lists the laws that ship; with names (or files of your own), "
+      "explains them: formula, source, columns, parameters with bounds, stages, derived quantities.",
+      options};
   struct error error = {0};
   struct arena arena = {0};
   const char **names = arena_array(&arena, (size_t)argc + 1, sizeof *names);

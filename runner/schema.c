@@ -337,6 +337,7 @@ static void put_fit(struct json_writer *json, const char *const *laws, size_t co
                   "columns: the fit is made anew without each of their values, and predicts it");
   put_one_or_list(json, "best_over", "#/$defs/path", "keep the best run of these axes");
   put_one_or_list(json, "average_over", "#/$defs/path", "average the runs of these axes: seeds");
+  put_one_or_list(json, "compare", "#/$defs/law", "laws to hold against this one on the same runs");
   json_key(json, "parameter_count");
   json_put_raw(json,
                "{\"enum\":[\"non-embedding\",\"total\",\"prunable\",\"active\",\"average-active\"],\"default\":"

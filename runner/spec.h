@@ -74,6 +74,8 @@ struct spec_fit {
   const char **best_over, **average_over;  // paths of run fields
   size_t best_over_count, average_over_count;
   const char *parameter_count;  // "non-embedding", "total", "prunable", "active", "average-active"
+  const char **compare;         // laws to hold against this one on the same rows, as `law`
+  size_t compare_count;
 };
 
 struct spec_claim {

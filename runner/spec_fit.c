@@ -38,9 +38,9 @@ static const char *read_choice(struct spec_reader *reader, const struct node *no
 
 // ---------- fit ----------
 
-static const char *const fit_keys[] = {"name",      "law",          "where",          "objective", "residual",
-                                       "bootstrap", "interval",     "profile",        "leave_out", "holdout",
-                                       "best_over", "average_over", "parameter_count"};
+static const char *const fit_keys[] = {"name",      "law",          "where",           "objective", "residual",
+                                       "bootstrap", "interval",     "profile",         "leave_out", "holdout",
+                                       "best_over", "average_over", "parameter_count", "compare"};
 static const char *const intervals[] = {"percentile", "bca"};
 static const char *const residuals[] = {"log", "plain"};
 static const char *const counts[] = {"non-embedding", "total", "prunable", "active", "average-active"};
@@ -139,20 +139,46 @@ static const char **read_names(struct spec_reader *reader, const struct node *no
   return names;
 }
 
-static void read_law(struct spec_reader *reader, const struct node *node, struct spec_fit *fit) {
+// The name of a law that ships, or the path of a file as seen from here; NULL after a diagnostic.
+static const char *read_law_name(struct spec_reader *reader, const struct node *node) {
   const char *law = need_text(reader, node, "law");
-  fit->law_node = node;
-  if (!law) return;
+  if (!law) return NULL;
   if (strchr(law, '/') || ends_with(law, ".yaml") || ends_with(law, ".yml")) {
-    fit->law = spec_file_path(reader, law);
-    if (!file_exists(fit->law))
+    law = spec_file_path(reader, law);
+    if (!file_exists(law))
       node_error(node, reader->diagnostics, "a law's file is looked for from the spec's folder", "there is no file %s",
-                 fit->law);
+                 law);
+  } else if (reader->options->laws) {
+    read_choice(reader, node, reader->options->laws, reader->options->law_count, "law");
+  }
+  return law;
+}
+
+static void read_law(struct spec_reader *reader, const struct node *node, struct spec_fit *fit) {
+  fit->law_node = node;
+  fit->law = read_law_name(reader, node);
+}
+
+// A law or a list of laws.
+static void read_compare(struct spec_reader *reader, const struct node *node, struct spec_fit *fit) {
+  if (node->kind == NODE_MAPPING || node_is_null(node)) {
+    node_error(node, reader->diagnostics, "compare: [kaplan]", "compare must be a law or a list of laws, not %s",
+               node_kind_name(node));
     return;
   }
-  fit->law = law;
-  if (!reader->options->laws) return;
-  read_choice(reader, node, reader->options->laws, reader->options->law_count, "law");
+  size_t items = node->kind == NODE_SEQUENCE ? node->count : 1;
+  fit->compare = arena_array(&reader->spec->arena, items + 1, sizeof *fit->compare);
+  for (size_t i = 0; i < items; i++) {
+    const struct node *item = node->kind == NODE_SEQUENCE ? node->items[i] : node;
+    const char *law = read_law_name(reader, item);
+    if (!law) continue;
+    bool twice = fit->law && strcmp(law, fit->law) == 0;
+    for (size_t j = 0; j < fit->compare_count; j++) twice |= strcmp(fit->compare[j], law) == 0;
+    if (twice)
+      node_error(item, reader->diagnostics, NULL, "the law %.60s takes part in the comparison already", item->text);
+    else
+      fit->compare[fit->compare_count++] = law;
+  }
 }
 
 static void read_expression(struct spec_reader *reader, const struct node *value, const char *what, const char **text,
@@ -210,6 +236,7 @@ static void read_fit(struct spec_reader *reader, const struct node *node, struct
       if (strcmp(fit->best_over[i], fit->average_over[j]) == 0)
         node_error(node_find(node, "average_over"), diagnostics, NULL, "%s stands in best_over and in average_over",
                    fit->best_over[i]);
+  if ((value = node_find(node, "compare"))) read_compare(reader, value, fit);
   if ((value = node_find(node, "parameter_count"))) {
     const char *count = read_choice(reader, value, counts, sizeof counts / sizeof counts[0], "parameter_count");
     if (count) fit->parameter_count = count;

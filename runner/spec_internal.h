@@ -45,7 +45,7 @@ bool field_section(const char *name);
 const char *spec_field_hint(struct spec_reader *reader, const char *path);
 // The three spellings of a run's length; setting one unsets the others.
 bool field_is_budget(const struct run_field *field);
-bool field_of_corpus(const struct run_field *field); // their digest counts in identity
+bool field_of_corpus(const struct run_field *field);  // their digest counts in identity
 void config_clear_budget(struct run_config *config);
 
 // ---- spec_expression.c ----
