@@ -21,6 +21,10 @@ _isoloss_laws() {
   "$1" laws 2>/dev/null | sed -n 's/^\([a-z][^ ]*\) .*/\1/p'
 }
 
+_isoloss_imports() {
+  "$1" import --list 2>/dev/null | sed -n '1d;s/^\([A-Za-z0-9_-]*\) .*/\1/p'
+}
+
 # Files whose names match the pattern, and folders.
 _isoloss_files() {
   local pattern=$1 file
@@ -45,6 +49,10 @@ _isoloss_value() {
   --objective) _isoloss_words 'huber:1e-3 least-squares lad' ;;
   --residual) _isoloss_words 'log plain' ;;
   --interval) _isoloss_words 'percentile bca' ;;
+  --export) _isoloss_words 'c python latex' ;;
+  --cost) _isoloss_words '6nd counted' ;;
+  --pool | --show | --remove) _isoloss_words "$(_isoloss_imports "$program")" ;;
+  --table) _isoloss_files '*.csv' ;;
   --dtype) _isoloss_words 'auto float32 bfloat16' ;;
   --distribution) _isoloss_words 'normal laplace logistic student-t:5' ;;
   --open) _isoloss_words 'yes no' ;;
@@ -104,10 +112,13 @@ _isoloss() {
   esac
   case $command in
   check | plan | run) _isoloss_files '*.y*ml' ;;
-  fit)
+  fit | predict)
+    [ "$before" = fit ] && [ -n "$current" ] && _isoloss_words compare
+    _isoloss_words "$(_isoloss_imports "$program")"
     _isoloss_files '*.y*ml'
     _isoloss_files '*.csv'
     ;;
+  import) _isoloss_files '*.csv' ;;
   status | runs | report)
     _isoloss_words "$(_isoloss_experiments "$program")"
     _isoloss_files '*.y*ml'
