@@ -9,7 +9,7 @@
 #include "trainer/trainer.h"
 
 const char *bench_suite_name(enum bench_suite suite) {
-  static const char *const names[BENCH_SUITES] = {"gemm", "ops", "step"};
+  static const char *const names[BENCH_SUITES] = {"gemm", "ops", "step", "formats"};
   return names[suite];
 }
 const char *bench_unit_name(enum bench_unit unit) {
@@ -120,6 +120,7 @@ struct bench_row *bench_row_add(struct bench *bench, const char *name, enum benc
                             .processes = 1,
                             .seconds = NAN,
                             .products_ratio = NAN,
+                            .time_ratio = NAN,
                             .median_rate = NAN,
                             .wall_rate = NAN,
                             .floor_rate = NAN,
@@ -163,10 +164,14 @@ void bench_json(const struct bench *bench, struct text *out) {
     json_key_string(&json, "name", row->name);
     if (row->shape) json_key_string(&json, "shape", row->shape);
     if (row->model) put_model(&json, row->model);
+    if (row->format) json_key_string(&json, "format", row->format);
+    put_known(&json, "time_ratio", row->time_ratio);
     json_key_string(&json, "dtype", dtype_name(row->dtype));
     json_key_number(&json, bench_unit_name(row->unit), row->rate);
-    json_key_number(&json, "floor_ratio", row->floor_ratio);
-    json_key_number(&json, "peak_ratio", row->peak_ratio);
+    if (!row->format) {
+      json_key_number(&json, "floor_ratio", row->floor_ratio);
+      json_key_number(&json, "peak_ratio", row->peak_ratio);
+    }
     json_key_string(&json, "backend", "cpu");
     json_key_string(&json, "device", text_string(&bench->description));
     json_key_integer(&json, "threads", row->threads);
@@ -227,6 +232,17 @@ static void print_steps(const struct bench *bench, FILE *out) {
   }
 }
 
+static void print_formats(const struct bench *bench, FILE *out) {
+  fprintf(out, "%-24s %9s %-9s %9s %9s %12s\n", "", "model", "dtype", "tokens/s", "seconds", "time / none");
+  for (size_t i = 0; i < bench->count; i++) {
+    const struct bench_row *row = &bench->rows[i];
+    char model[48];
+    snprintf(model, sizeof model, "%lldx%lld", (long long)row->model->model.layers, (long long)row->model->model.width);
+    fprintf(out, "%-24s %9s %-9s %9.0f %9.4f %12.2f\n", row->format, model, dtype_name(row->dtype), row->rate,
+            row->seconds, row->time_ratio);
+  }
+}
+
 void bench_table(const struct bench *bench, FILE *out) {
   fprintf(out, "%s\n", text_string(&bench->description));
   for (int d = 0; d < 2; d++)
@@ -234,6 +250,10 @@ void bench_table(const struct bench *bench, FILE *out) {
       fprintf(out, "peak in %s: %.1f GFLOP/s (%s)\n", dtype_name((enum dtype)d), bench->peak[d].flops * 1e-9,
               bench->peak[d].source);
   if (!bench->count) return;
+  if (bench->rows[0].format) {
+    print_formats(bench, out);
+    return;
+  }
   if (bench->rows[0].model) {
     print_steps(bench, out);
     return;

@@ -18,9 +18,9 @@
 #include "kernels/ops.h"
 #include "trainer/config.h"
 
-enum bench_suite { BENCH_GEMM, BENCH_OPS, BENCH_STEP };
-#define BENCH_SUITES 3
-const char *bench_suite_name(enum bench_suite suite);  // "gemm", "ops", "step"
+enum bench_suite { BENCH_GEMM, BENCH_OPS, BENCH_STEP, BENCH_FORMATS };
+#define BENCH_SUITES 4
+const char *bench_suite_name(enum bench_suite suite);  // "gemm", "ops", "step", "formats"
 
 struct bench_options {
   bool quick;         // a few repeats
@@ -49,6 +49,8 @@ struct bench_row {
   int64_t repeats;
   double seconds;         // of one call, or of one step
   double products_ratio;  // ops: bare products of the same operation / time
+  const char *format;     // formats: which, or NULL
+  double time_ratio;      // ... its step's time over that of the format none
   // Steps only: other ways to look at the same measurement.
   double median_rate, wall_rate, floor_rate, whole_step_floor_ratio;
   double loss_by_sharing, wall_loss_by_sharing;
@@ -92,6 +94,8 @@ void bench_close(struct bench *bench);
 bool bench_gemm(struct bench *bench, const char *const *shapes, int shape_count, struct error *error);
 bool bench_ops(struct bench *bench, struct error *error);
 bool bench_step(struct bench *bench, struct error *error);
+// Steps with each of these formats, in turns with steps without one; count 0: of a list of its own.
+bool bench_formats(struct bench *bench, const char *const *formats, int count, struct error *error);
 // The same step in options.processes processes at once, against as many floors at once, and one step on as many
 // threads. It forks: the bench must be of one thread, so that there is no other to lose.
 bool bench_sharing(struct bench *bench, struct error *error);

@@ -167,6 +167,14 @@ static struct weight *weight_create(struct device *d, const struct weight_descri
 static void weight_free(struct device *d, struct weight *weight) {
   of(d)->inner->weight_free(of(d)->inner_device, weight);
 }
+static void weight_learned(struct device *d, struct weight *weight, float *values, float *d_values) {
+  of(d)->inner->weight_learned(of(d)->inner_device, weight, values, d_values);
+}
+static void weights_prune(struct device *d, const struct pruned_weight *weights, int count, int64_t step) {
+  double began = start(of(d));
+  of(d)->inner->weights_prune(of(d)->inner_device, weights, count, step);
+  end(of(d), began, (struct bench_call){.op = BENCH_WEIGHT_PREPARE});
+}
 static void weight_prepare(struct device *d, struct weight *weight, const float *master, int64_t step) {
   const struct bench_weight *known = weight_of(of(d), weight);
   int64_t outputs = known->description.outputs, inputs = known->description.inputs;
@@ -383,6 +391,8 @@ void bench_profile_open(struct bench_profile *profile, struct bench *bench) {
                                             .weight_bytes = weight_bytes,
                                             .weight_create = weight_create,
                                             .weight_free = weight_free,
+                                            .weight_learned = weight_learned,
+                                            .weights_prune = weights_prune,
                                             .weight_prepare = weight_prepare,
                                             .weight_gradient_finish = weight_gradient_finish,
                                             .linear_saved_bytes = linear_saved_bytes,

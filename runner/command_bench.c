@@ -55,6 +55,9 @@ static int measure(const struct bench_arguments *arguments) {
       case BENCH_STEP:
         fine = sharing ? bench_sharing(&bench, &error) : bench_step(&bench, &error);
         break;
+      case BENCH_FORMATS:
+        fine = bench_formats(&bench, arguments->shapes, arguments->shape_count, &error);
+        break;
     }
   if (fine) {
     bench_json(&bench, &document);
@@ -81,13 +84,13 @@ static bool suite_find(const char *name, enum bench_suite *suite, struct error *
     return true;
   }
   const char *near = nearest_name(name, names, BENCH_SUITES);
-  return error_set(error, EXIT_USAGE_ERROR, "bench: no suite '%s'%s%s%s (there are: gemm, ops, step)", name,
+  return error_set(error, EXIT_USAGE_ERROR, "bench: no suite '%s'%s%s%s (there are: gemm, ops, step, formats)", name,
                    near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
 }
 
 static bool check(const struct bench_arguments *a, int argument_count, struct error *error) {
   const struct bench_options *o = &a->options;
-  if (a->suite != BENCH_GEMM && argument_count > 1)
+  if (a->suite != BENCH_GEMM && a->suite != BENCH_FORMATS && argument_count > 1)
     return error_set(error, EXIT_USAGE_ERROR, "bench %s takes no shapes: --layers, --width and the like give the model",
                      bench_suite_name(a->suite));
   if (o->threads < 1 || o->threads > parallel_limit())
@@ -126,12 +129,13 @@ int command_bench(int argc, char **argv) {
       {NULL, 0, OPTION_FLAG, NULL, NULL, NULL}};
   const struct command command = {
       "bench", "how fast this machine trains, and how much faster it could",
-      "isoloss bench gemm [MxNxK...] | ops | step [options]",
+      "isoloss bench gemm [MxNxK...] | ops | step | formats [FORMAT...] [options]",
       "gemm: matrix products in a layer's three forms (rows x outputs x inputs), against the peak of one thread.\n"
       "ops:  the operations of a training step, against the roofline of peak and read bandwidth, and those that\n"
       "      multiply against their bare products.\n"
       "step: whole training steps of 2x64, 4x128, 4x256, or one model of your own, against the floor: all their\n"
       "      matrix products through oneDNN and nothing else, attention's in full.\n"
+      "formats: steps with a format, against steps of the same model without one.\n"
       "Steps and products are timed in turns and the best time of each part counts; with one thread the clock is\n"
       "processor time, so that other programs disturb little. Ratios are safer than rates on a busy machine.\n"
       "What is measured is kept in the database, and isoloss plan estimates times by it.",

@@ -130,7 +130,7 @@ _isoloss() {
     prepare) _isoloss_files '*.y*ml' ;;
     esac
     ;;
-  bench) [ "$before" = bench ] && _isoloss_words 'gemm ops step' ;;
+  bench) [ "$before" = bench ] && _isoloss_words 'gemm ops step formats' ;;
   train) _isoloss_files '*.json' ;;
   esac
 }

@@ -474,13 +474,13 @@ static void learned_pass(const void *argument, int64_t begin, int64_t end, int w
     round_unit(quantizer, false, scale, &row, 0, columns);
     float *gradient = (float *)row.keep;
     load_row(gradient, call->gradient_dtype, call->gradient, number * columns, columns);
-    double sum = 0;
-    float inverse = 1 / scale;
-    for (int64_t i = 0; i < columns; i++) {
-      float z = row.x[i] * inverse, q = row.y[i] * inverse;
-      float slope = z < quantizer->low ? quantizer->low : z > quantizer->high ? quantizer->high : q - z;
-      sum += (double)(gradient[i] * slope);
+    // What lies behind the row is 0, and so is its gradient.
+    vfloat inverse = splat(1 / scale), low = splat(quantizer->low), high = splat(quantizer->high), sum = {0};
+    for (int64_t i = 0; i < columns; i += LANES) {
+      vfloat z = load(row.x + i) * inverse, inside = load(row.y + i) * inverse - z;
+      vfloat slope = select_lanes(z < low, low, select_lanes(z > high, high, inside));
+      sum = fma_add(load(gradient + i), slope, sum);
     }
-    call->row_sums[number] = sum;
+    call->row_sums[number] = (double)lane_sum(sum);
   }
 }
