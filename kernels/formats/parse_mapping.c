@@ -1,4 +1,5 @@
 // Formats written as a mapping in a spec: turned into the short form, piece by piece, so that there is one parser.
+#include <stdio.h>
 #include <string.h>
 
 #include "kernels/formats/parse.h"
@@ -35,6 +36,25 @@ static const char *const representation_keys[] = {"recipe",     "sparsity", "gri
                                                   "scale_type", "rounding", "hadamard", "estimator"};
 enum { REPRESENTATION_KEYS = sizeof representation_keys / sizeof representation_keys[0] };
 
+// Short text of a mapping's first `count` keys, in the order of the list above.
+static bool text_of_keys(const struct node *node, int count, struct text *out, struct diagnostics *diagnostics) {
+  const struct node *recipe = node_find(node, "recipe"), *sparsity = count > 1 ? node_find(node, "sparsity") : NULL,
+                    *grid = count > 2 ? node_find(node, "grid") : NULL;
+  struct text options = {0};
+  bool fine = true;
+  if (recipe) text_format(out, "%s-", recipe->text);
+  if (sparsity && !node_is_null(sparsity)) text_add(out, sparsity->text);
+  if (sparsity && !node_is_null(sparsity) && grid) text_char(out, '+');
+  if (grid) text_add(out, grid->text);
+  for (int i = 3; i < count && fine; i++) {
+    const struct node *value = node_find(node, representation_keys[i]);
+    if (value) fine = add_option(value, representation_keys[i], &options, diagnostics);
+  }
+  if (options.length) text_format(out, "[%s]", text_string(&options) + 1);
+  text_free(&options);
+  return fine;
+}
+
 // Short text of one operand's node; false after a diagnostic.
 static bool representation_of_node(const struct node *node, struct text *out, struct diagnostics *diagnostics) {
   if (node->kind == NODE_SCALAR) {
@@ -48,26 +68,40 @@ static bool representation_of_node(const struct node *node, struct text *out, st
   }
   size_t before = diagnostics->errors;
   node_check_keys(node, representation_keys, REPRESENTATION_KEYS, "a format's operand", diagnostics);
-  struct text options = {0};
   const struct node *recipe = node_find(node, "recipe"), *sparsity = node_find(node, "sparsity"),
                     *grid = node_find(node, "grid");
   const struct node *terms[3] = {recipe, sparsity, grid};
   for (int i = 0; i < 3; i++)
     if (terms[i] && terms[i]->kind != NODE_SCALAR)
       node_error(terms[i], diagnostics, NULL, "must be one word, not %s", node_kind_name(terms[i]));
-  if (diagnostics->errors == before) {
-    if (recipe) text_format(out, "%s-", recipe->text);
-    if (sparsity && !node_is_null(sparsity)) text_add(out, sparsity->text);
-    if (sparsity && !node_is_null(sparsity) && grid) text_char(out, '+');
-    if (grid) text_add(out, grid->text);
-    for (int i = 3; i < REPRESENTATION_KEYS; i++) {
-      const struct node *value = node_find(node, representation_keys[i]);
-      if (value && !add_option(value, representation_keys[i], &options, diagnostics)) break;
-    }
-    if (options.length) text_format(out, "[%s]", text_string(&options) + 1);
+  if (diagnostics->errors == before && recipe) {
+    bool known = false;
+    for (int i = 0; i < RECIPES; i++) known |= strcmp(recipe->text, recipe_names[i]) == 0;
+    const char *near = known ? NULL : nearest_name(recipe->text, recipe_names, RECIPES);
+    char hint[64];
+    snprintf(hint, sizeof hint, near ? "did you mean '%s'?" : "there are quest, lsq, ste, clip and absmax%s",
+             near ? near : "");
+    if (!known) node_error(recipe, diagnostics, hint, "'%s' is no recipe", recipe->text);
   }
-  text_free(&options);
-  return diagnostics->errors == before;
+  return diagnostics->errors == before && text_of_keys(node, REPRESENTATION_KEYS, out, diagnostics);
+}
+
+// The key that brings the mistake in: the first one with which the text of the keys so far is refused in these words.
+static const struct node *guilty_node(const struct node *operand, const char *words, struct arena *arena,
+                                      struct diagnostics *diagnostics) {
+  if (operand->kind != NODE_MAPPING) return operand;
+  for (int count = 1; count <= REPRESENTATION_KEYS; count++) {
+    const struct node *last = node_find(operand, representation_keys[count - 1]);
+    struct text text = {0};
+    struct representation representation;
+    struct error error = {0};
+    if (!last) continue;
+    text_of_keys(operand, count, &text, diagnostics);
+    bool refused = !representation_parse(text_string(&text), &representation, arena, &error);
+    text_free(&text);
+    if (refused && strcmp(error.text, words) == 0) return last;
+  }
+  return operand;
 }
 
 static const char *const format_keys[] = {"weights",  "activations",    "gradients",
@@ -123,11 +157,11 @@ const struct format *format_parse_node(const struct node *node, struct arena *ar
     if (!operand) continue;
     struct text piece = {0};
     if (representation_of_node(operand, &piece, diagnostics) && strcmp(text_string(&piece), "none") != 0) {
-      // A mistake in an operand is reported at the operand.
+      // A mistake in an operand is reported where it stands.
       struct representation representation;
       struct error wrong = {0};
       if (!representation_parse(text_string(&piece), &representation, arena, &wrong))
-        node_error(operand, diagnostics, NULL, "%s", wrong.text);
+        node_error(guilty_node(operand, wrong.text, arena, diagnostics), diagnostics, NULL, "%s", wrong.text);
       text_format(&text, "%c(%s)", letters[i], text_string(&piece));
     }
     text_free(&piece);
