@@ -213,6 +213,17 @@ def tables():
 
 
 @case
+def formats_of_a_step():
+    rows, err = bench("formats", "formats", "w4a4", "lsq-w2a2", "sparse(0.5,global)", *TINY, "--dtype", "float32")
+    check([r["format"] for r in rows] == ["w4a4", "lsq-w2a2", "sparse(0.5,global)"], rows)
+    check(all(r["name"] == "step" and 0 < r["time_ratio"] < 100 and r["tokens_per_second"] > 0 and
+              "floor_ratio" not in r for r in rows), rows)
+    check("bench: lsq-w2a2, 2 x 32, float32" in err, err)
+    kept = select("formats", "SELECT count(*) FROM throughput")
+    check(kept == [(3,)], "the speed of each format is kept: %r" % kept)
+
+
+@case
 def mistakes():
     for arguments, needle in [
             ([], "bench needs a suite"),
@@ -222,6 +233,8 @@ def mistakes():
             (["gemm", "0x4x4"], "is no shape"),
             (["gemm", "8x8x9999999"], "is no shape"),
             (["step", "64x64x64"], "takes no shapes"),
+            (["formats", "w44"], "1 to 8 bits"),
+            (["formats", "w4a4[hadamard(256)]", "-w", "64"], "does not divide"),
             (["step", "--widht", "64"], "did you mean --width?"),
             (["step", "--width", "50"], "50 is not a multiple of 16"),
             (["step", "--layers", "0"], "--layers 0: must be"),
