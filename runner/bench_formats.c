@@ -8,7 +8,7 @@
 // What `isoloss bench formats` measures when none are named: one of every kind of work.
 static const char *const usual[] = {"w4a4",      "w8a8",        "w4",       "lsq-w4a4", "ste-w4a4",
                                     "2:4",       "sparse(0.5)", "2:4+int4", "mxfp4",    "quest-mxfp4",
-                                    "fp8-mixed", "halo2-int8",  "quartet"};
+                                    "fp8-mixed", "halo2-int8",  "quartet",  NULL};
 
 static const struct run_config *with_format(struct bench *bench, const struct run_config *plain, const char *text,
                                             struct error *error) {
@@ -58,11 +58,11 @@ bool bench_formats(struct bench *bench, const char *const *formats, int count, s
   int model_count;
   if (count == 0) {
     formats = usual;
-    count = sizeof usual / sizeof usual[0];
+    while (usual[count]) count++;
   }
   if (!bench_models(bench, models, &model_count, error)) return false;
   const struct run_config *plain_config = models[model_count - 1];  // of a ladder, the largest
-  const struct run_config **configs = arena_array(&bench->arena, (size_t)count, sizeof *configs);
+  const struct run_config **configs = arena_array(&bench->arena, (size_t)count, sizeof configs[0]);
   for (int i = 0; i < count; i++)
     if (!(configs[i] = with_format(bench, plain_config, formats[i], error))) return false;
   struct bench_model plain;

@@ -91,6 +91,7 @@ static bool take_scratch(struct device *device, const struct weight_format *form
   const struct linear_format *plan = &format->plan;
   int matrices = matrices_of(plan->format);
   struct scratch_sizes s = scratch_sizes(plan->outputs, plan->inputs, rows, device->threads, matrices);
+  *scratch = (struct scratch){0};
   char *at = device_scratch(device, s.total, "a linear layer with a format");
   if (!at) return false;
   scratch->rows = (float *)at;

@@ -137,10 +137,11 @@ double grid_gaussian_scale(const struct grid *grid) {
   if (reach == 0) return 1;
   // The greatest level stands between 0.25 and 256 standard deviations. Evenly spaced levels have one minimum, below 8.
   bool even = grid->kind == GRID_UNIFORM;
-  double ratio = exp2(even ? 0.25 : 1.0 / 24), last = even ? 8 : 256;
+  double ratio = exp2(even ? 0.25 : 1.0 / 24);
   double before = 0.25 / reach, slope_before = set_slope(&set, before);
-  for (double place = 0.25 * ratio; place <= last * ratio; place *= ratio) {
-    double scale = place / reach, slope = set_slope(&set, scale);
+  int places = even ? 5 * 4 + 1 : 10 * 24 + 1;  // one beyond 8, or 256
+  for (int place = 1; place <= places; place++) {
+    double scale = 0.25 * pow(ratio, place) / reach, slope = set_slope(&set, scale);
     if (slope_before < 0 && slope >= 0) {
       double root = find_root(set_slope, &set, before, scale, 0), error = set_error(&set, root);
       if (error < best_error * (1 - 1e-9)) {

@@ -50,9 +50,9 @@ static void take_scalar_grid(struct quantizer *q, const struct grid *grid, struc
 static void take_vector_grid(struct quantizer *q, const struct representation *representation, struct arena *arena) {
   const struct vector_grid *grid = vector_grid_find(q->dimension, q->count);
   int count = q->count;
-  q->points = arena_array(arena, (size_t)(count * q->dimension), sizeof *q->points);
+  q->points = arena_array(arena, (size_t)count * (size_t)q->dimension, sizeof *q->points);
   q->half_norms = arena_array(arena, (size_t)count, sizeof *q->half_norms);
-  memcpy(q->points, grid->points, (size_t)(count * q->dimension) * sizeof *q->points);
+  memcpy(q->points, grid->points, (size_t)count * (size_t)q->dimension * sizeof *q->points);
   float outermost = 0, gap = 0;
   for (int i = 0; i < count; i++) {
     float norm = 0, nearest = INFINITY;

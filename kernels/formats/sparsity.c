@@ -63,7 +63,8 @@ double sparsity_density(const struct sparsity *sparsity, int64_t step, int64_t s
   int64_t first, last;
   sparsity_span(sparsity, steps, &first, &last);
   if (step < first) return 1;
-  int64_t prunings = (last - first) / sparsity->every + 1, done = (step - first) / sparsity->every + 1;
+  int64_t every = sparsity->every > 0 ? sparsity->every : 1;
+  int64_t prunings = (last - first) / every + 1, done = (step - first) / every + 1;
   return done >= prunings ? 1 - sparsity->amount : ramp(sparsity, (double)done / (double)prunings);
 }
 

@@ -197,7 +197,7 @@ static double resident(void) {
   return (double)resident_pages * (double)sysconf(_SC_PAGESIZE);
 }
 
-static void memory_is_as_planned(void) {
+__attribute__((unused)) static void memory_is_as_planned(void) {
   struct arena arena = {0};
   const char *const modes[] = {"none", "ffn", "block"};
   for (int i = 0; i < 3; i++) {
