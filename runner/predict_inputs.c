@@ -67,9 +67,8 @@ static bool value_of_format(struct predict_report *report, const char *column, c
                             struct value *value, struct error *error) {
   int bits = operand_of(column, "", "_bits"), gmse = operand_of(column, "gmse_", "s");
   if (strcmp(column, "forward") == 0 || strcmp(column, "backward") == 0) {
-    const char *part =
-        *column == 'f' ? format_forward_name(format, &report->arena) : format_backward_name(format, &report->arena);
-    *value = (struct value){.kind = VALUE_TEXT, .text = part};
+    struct format_facts facts = config_format_facts(format->name, &report->arena);
+    *value = (struct value){.kind = VALUE_TEXT, .text = *column == 'f' ? facts.forward : facts.backward};
   } else if (strcmp(column, "kv_bits") == 0) {  // no format represents keys and values
     *value = (struct value){.kind = VALUE_NUMBER, .number = 16};
   } else if (bits >= 0) {
