@@ -14,6 +14,8 @@
 #include <stdint.h>
 
 #include "base/base.h"
+#include "fitting/design.h"
+#include "fitting/isoflop.h"
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Tables

@@ -53,6 +53,8 @@ _isoloss_value() {
   --cost) _isoloss_words '6nd counted' ;;
   --pool | --show | --remove) _isoloss_words "$(_isoloss_imports "$program")" ;;
   --table) _isoloss_files '*.csv' ;;
+  --method) _isoloss_words 'akima parabola envelope' ;;
+  --parameter-count) _isoloss_words 'non-embedding total prunable active average-active' ;;
   --dtype) _isoloss_words 'auto float32 bfloat16' ;;
   --distribution) _isoloss_words 'normal laplace logistic student-t:5' ;;
   --open) _isoloss_words 'yes no' ;;
@@ -115,6 +117,8 @@ _isoloss() {
   fit | predict)
     [ "$before" = fit ] && [ -n "$current" ] && _isoloss_words compare
     _isoloss_words "$(_isoloss_imports "$program")"
+  check | plan | run | design) _isoloss_files '*.y*ml' ;;
+  fit | isoflop)
     _isoloss_files '*.y*ml'
     _isoloss_files '*.csv'
     ;;

@@ -1,0 +1,129 @@
+// Compute-optimal sizes without a law of loss: IsoFLOP curves and the envelope of training curves, and the power laws
+// of the optima in compute. Part of the public face (fitting.h includes it).
+//
+//   struct isoflop result;
+//   isoflop_run(&table, &(struct isoflop_options){.method = ISOFLOP_AKIMA, .budget = "budget"}, &result, &error)
+//
+// Sources: Hoffmann et al. 2022, arXiv 2203.15556, approaches 1 (envelope) and 2 (parabolas); Porian et al. 2024, arXiv
+// 2406.19146 (Akima interpolation with seed noise, weighted regression).
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/base.h"
+
+struct table;
+
+// ---- power laws -----------------------------------------------------------------------------------------------------
+
+struct power_regression {
+  size_t points;
+  double coefficient, exponent;   // y = coefficient x^exponent
+  double exponent_se, low, high;  // standard error from the scatter about the line, Student-t interval of the exponent
+  double r2;
+};
+// Least squares of ln y on ln x with weights (NULL: equal ones); the weights count relative to each other. Errors:
+// fewer than 3 points, a value that is not positive, equal x.
+bool power_regression(const double *x, const double *y, const double *weight, size_t count, double confidence,
+                      struct power_regression *result, struct error *error);
+
+// ---- optima per budget ----------------------------------------------------------------------------------------------
+
+enum isoflop_method {
+  ISOFLOP_PARABOLA,  // loss as a parabola in ln N, ln D
+  ISOFLOP_AKIMA,     // ln loss over ln N, ln D by Akima's interpolation; the minimum on a fine grid
+  ISOFLOP_ENVELOPE,  // the lowest of all training curves at each of many FLOP values
+};
+// Reads "parabola", "akima", "envelope". False with an error that lists them.
+bool isoflop_method_parse(const char *text, enum isoflop_method *method, struct error *error);
+const char *isoflop_method_name(enum isoflop_method method);
+
+// Standard deviation of the loss between seeds (nats): `low` up to the loss low_loss, `high` from high_loss on, between
+// them a straight line in the logarithms of both.
+struct isoflop_noise {
+  double low, high, low_loss, high_loss;
+};
+// Reads "0.002" (the same at every loss) or "0.002@3,0.05@7".
+bool isoflop_noise_parse(const char *text, struct isoflop_noise *noise, struct error *error);
+double isoflop_noise_at(const struct isoflop_noise *noise, double loss);
+
+struct isoflop_options {
+  enum isoflop_method method;
+  const char *budget;     // column of the budget in FLOPs; NULL: flops
+  const char *curve;      // column whose equal rows are points of one training; NULL: every row is a run of its own
+  const double *budgets;  // FLOPs, ascending; NULL: rows whose budgets lie within `tolerance` of each other are one
+  size_t budget_count;
+  double tolerance;  // relative; 0: 0.1
+  double window;     // parabola: only sizes within this factor of the best one; 0: all
+  bool average;      // several rows of one size in a budget: their mean; else the lowest
+  int copies;        // noisy copies of the losses, for intervals (envelope: resamples of curves); -1: 1000; 0: none
+  const struct isoflop_noise *noise;  // NULL: parabola: the scatter about the parabolas; akima: isoflop_default_noise
+  double minimum_spread;              // share of the mean distance of sizes, least spread of an optimum; 0: 0.33
+  double confidence;                  // 0: 0.95
+  uint64_t seed;
+};
+extern const struct isoflop_noise isoflop_default_noise;  // 0.002 at 3 nats to 0.05 at 7 (Porian et al., RefinedWeb)
+enum { ISOFLOP_GRID = 25, ENVELOPE_POINTS = 1500 };       // grid points between two sizes; FLOP values of the envelope
+
+struct isoflop_optimum {
+  double value, low, high;
+  double spread;  // standard deviation of its logarithm over the copies, at least the minimum spread
+};
+enum isoflop_quantity { ISOFLOP_PARAMETERS, ISOFLOP_TOKENS, ISOFLOP_LOSS, ISOFLOP_QUANTITIES };
+
+struct isoflop_budget {
+  double flops;
+  size_t rows, sizes;                  // rows of the table; different sizes
+  double *parameters, *tokens, *loss;  // [sizes], by size
+  const char *rejected;                // why it has no optimum; NULL: it has
+  struct isoflop_optimum optimum[ISOFLOP_QUANTITIES];
+  int copies_kept;                        // whose minimum lay inside
+  double *curve_parameters, *curve_loss;  // the fitted curve, for figures
+  size_t curve_count;
+  double *copies[ISOFLOP_QUANTITIES];  // [copies]: the copy's optimum, NAN at the edge
+};
+
+// A stretch of FLOP values at which one training is the lowest.
+struct isoflop_segment {
+  double flops_low, flops_high;
+  double parameters, tokens_low, tokens_high, loss_low, loss_high;  // losses at the ends, of flops_low and flops_high
+  const char *curve;
+  size_t points;
+  bool edge;  // of the smallest or largest size: a size beyond might be lower still, so it is in no regression
+};
+
+struct isoflop_exponent {
+  const char *name;                         // "parameters", "tokens", "loss"
+  struct power_regression plain, weighted;  // weighted by 1 / spread^2; weighted.points 0: no spreads
+  double low, high, se;                     // quantiles over the copies of the weighted (else plain) exponent; NAN
+  int copies;                               // that gave an exponent
+};
+
+struct isoflop {
+  struct arena arena;
+  enum isoflop_method method;
+  const char *source, *parameter_count;
+  struct isoflop_noise noise;
+  const char *noise_source;  // "given", "scatter about the parabolas", "default"
+  double confidence;
+  int copies;
+  size_t rows, excluded;
+  struct isoflop_budget *budgets;
+  size_t budget_count, used;  // used: not rejected
+  struct isoflop_segment *segments;
+  size_t segment_count;
+  double envelope_low, envelope_high;  // of the points that are in the regression
+  struct isoflop_exponent exponents[ISOFLOP_QUANTITIES];
+  bool regressed;  // enough budgets for a power law
+  const char **warnings;
+  size_t warning_count;
+};
+
+// Optima and power laws of a table with columns parameters and loss, and tokens or flops (C = 6ND where there is no
+// flops). isoflop_free in either case. Errors: missing columns, no usable row, a budget column that holds texts.
+bool isoflop_run(const struct table *table, const struct isoflop_options *options, struct isoflop *result,
+                 struct error *error);
+void isoflop_free(struct isoflop *result);
+// One object: {"method","source","budgets":[...],"exponents":{"parameters":{...},...},"warnings":[...]}.
+void isoflop_json(const struct isoflop *result, struct json_writer *writer);

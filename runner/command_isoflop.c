@@ -1,0 +1,346 @@
+// isoloss isoflop: compute-optimal sizes without a law of loss, from a spec's runs or anybody's table.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plots/plot_isoflop.h"
+#include "runner/commands.h"
+#include "runner/fit_internal.h"
+
+struct isoflop_arguments {
+  const char *method, *map, *where, *budget, *budgets, *curve, *noise, *parameter_count, *plot;
+  double tolerance, window, confidence;
+  int64_t copies, seed;
+  bool average, json;
+};
+
+// ---- options --------------------------------------------------------------------------------------------------------
+
+// "1e16,2e16" or "1e16:2.56e19:12" (so many, evenly in the logarithm).
+static bool read_budgets(const char *text, struct arena *arena, double **budgets, size_t *count, struct error *error) {
+  char *copy = arena_string(arena, text), *save = NULL;
+  double numbers[3];
+  int colons = 0;
+  *budgets = arena_array(arena, strlen(text) + 1001, sizeof **budgets);
+  *count = 0;
+  bool range = strchr(text, ':') != NULL, fine = true;
+  for (char *item = strtok_r(copy, range ? ":" : ", ", &save); item && fine;
+       item = strtok_r(NULL, range ? ":" : ", ", &save)) {
+    double value;
+    fine = number_parse(item, &value) && value > 0 && isfinite(value);
+    if (range)
+      fine = fine && colons < 3 && ((numbers[colons++] = value) > 0);
+    else if (fine && *count && value <= (*budgets)[*count - 1])
+      return error_set(error, EXIT_USAGE_ERROR, "isoflop: --budgets must rise: %s", text);
+    else if (fine)
+      (*budgets)[(*count)++] = value;
+  }
+  if (range && fine) {
+    fine = colons == 3 && numbers[2] >= 2 && numbers[2] <= 1000 && numbers[2] == floor(numbers[2]) &&
+           numbers[1] > numbers[0];
+    for (double i = 0; fine && i < numbers[2]; i++)
+      (*budgets)[(*count)++] = numbers[0] * pow(numbers[1] / numbers[0], i / (numbers[2] - 1));
+  }
+  if (fine && *count) return true;
+  return error_set(error, EXIT_USAGE_ERROR,
+                   "isoflop: --budgets %s is neither a list of FLOPs (1e16,2e16) nor LOW:HIGH:COUNT (1e16:2.56e19:12)",
+                   text);
+}
+
+static bool read_options(const struct isoflop_arguments *a, struct arena *arena, struct isoflop_noise *noise,
+                         struct isoflop_options *options, struct error *error) {
+  *options = (struct isoflop_options){.budget = a->budget,
+                                      .curve = a->curve,
+                                      .tolerance = a->tolerance,
+                                      .window = a->window,
+                                      .average = a->average,
+                                      .copies = (int)a->copies,
+                                      .confidence = a->confidence,
+                                      .seed = (uint64_t)a->seed};
+  if (!isoflop_method_parse(a->method, &options->method, error)) return error_context(error, "isoflop");
+  if (a->copies < -1 || a->copies > 100000)
+    return error_set(error, EXIT_USAGE_ERROR, "isoflop: --copies takes 0 to 100000 copies");
+  if (!(a->tolerance > 0 && a->tolerance < 1))
+    return error_set(error, EXIT_USAGE_ERROR, "isoflop: --tolerance lies between 0 and 1 (0.1)");
+  if (a->window && !(a->window > 1))
+    return error_set(error, EXIT_USAGE_ERROR, "isoflop: --window is a factor above 1 (6), or 0 for all sizes");
+  if (!(a->confidence > 0 && a->confidence < 1))
+    return error_set(error, EXIT_USAGE_ERROR, "isoflop: --confidence lies between 0 and 1 (0.95)");
+  if (a->budget && a->budgets)
+    return error_set(error, EXIT_USAGE_ERROR, "isoflop: give --budget COLUMN or --budgets LIST, not both");
+  if (a->noise) {
+    if (!isoflop_noise_parse(a->noise, noise, error)) return error_context(error, "isoflop");
+    options->noise = noise;
+  }
+  double *budgets;
+  if (!a->budgets) return true;
+  if (!read_budgets(a->budgets, arena, &budgets, &options->budget_count, error)) return false;
+  options->budgets = budgets;
+  return true;
+}
+
+// ---- where the numbers come from ------------------------------------------------------------------------------------
+
+// The validation curves of a table's runs (rows named by run id), as a table of points.
+static bool curves_of(const struct table *runs, struct store *store, struct table *points, struct error *error) {
+  int size = table_find(runs, "parameters"), tokens = table_find(runs, "tokens"), flops = table_find(runs, "flops");
+  if (size < 0 || tokens < 0 || flops < 0)
+    return error_set(error, EXIT_USAGE_ERROR, "%s: the runs have no parameters, tokens or flops", runs->source);
+  for (int pass = 0; pass < 2; pass++) {
+    size_t count = 0;
+    for (size_t row = 0; row < runs->row_count; row++) {
+      struct store_rows *rows = store_metrics(store, runs->row_names[row], METRIC_EVAL, error);
+      if (!rows) return false;
+      double per_token = runs->columns[flops].numbers[row] / runs->columns[tokens].numbers[row];
+      while (store_rows_next(rows, error)) {
+        struct value seen = store_rows_get(rows, "tokens"), loss = store_rows_get(rows, "loss");
+        if (seen.kind != VALUE_NUMBER || loss.kind != VALUE_NUMBER || !(seen.number > 0)) continue;
+        if (pass) {
+          double values[] = {runs->columns[size].numbers[row], seen.number, per_token * seen.number, loss.number};
+          for (size_t c = 0; c < 4; c++) points->columns[c].numbers[count] = values[c];
+          table_set_category(points, 4, count, runs->row_names[row]);
+        }
+        count++;
+      }
+      store_rows_close(rows);
+      if (error->code) return false;
+    }
+    if (pass) break;
+    table_init(points, runs->source, count);
+    static const char *const names[] = {"parameters", "tokens", "flops", "loss"};
+    for (size_t c = 0; c < 4; c++) table_add_number(points, names[c], ROLE_UNKNOWN);
+    table_add_category(points, "run", ROLE_UNKNOWN);
+  }
+  return true;
+}
+
+static bool solve_spec(const char *path, const struct isoflop_arguments *a, struct isoflop_options *options,
+                       struct isoflop *result, struct error *error) {
+  if (a->map || a->curve)
+    return error_set(error, EXIT_USAGE_ERROR,
+                     "isoflop: --map and --curve are for tables; a spec's runs have the "
+                     "store's names, and their curves are known");
+  struct spec spec;
+  struct store *store = NULL;
+  struct table runs = {0}, points = {0};
+  struct fit_notes notes;
+  struct spec_fit entry = {.name = "isoflop", .parameter_count = a->parameter_count};
+  bool fine = spec_open(&spec, path, NULL, error);
+  if (fine && !store_exists_home())
+    fine = error_set(error, EXIT_USAGE_ERROR, "nothing has run yet (isoloss run %s)", path);
+  fine = fine && (store = store_open_home(STORE_READ, error)) != NULL &&
+         fit_entry_table(&spec, &entry, a->where, store, &runs, &notes, error);
+  bool curves = options->method == ISOFLOP_ENVELOPE || options->budgets;
+  if (curves) options->curve = "run";
+  fine = fine && (!curves || curves_of(&runs, store, &points, error)) &&
+         isoflop_run(curves ? &points : &runs, options, result, error);
+  if (fine) result->parameter_count = arena_string(&result->arena, a->parameter_count);
+  table_free(&points);
+  table_free(&runs);
+  store_close(store);
+  spec_free(&spec);
+  return fine;
+}
+
+static bool solve_table(const char *path, const struct isoflop_arguments *a, const struct isoflop_options *options,
+                        struct arena *arena, struct isoflop *result, struct error *error) {
+  struct table table = {0};
+  struct column_map *maps = NULL;
+  size_t map_count = 0;
+  bool fine = (!a->map || column_maps_parse(arena, a->map, &maps, &map_count, error)) &&
+              table_read_csv(&table, path, maps, map_count, error);
+  if (fine && a->where) {
+    bool *keep = arena_array(arena, table.row_count + 1, sizeof *keep);
+    fine = table_where(&table, a->where, keep, error);
+    if (fine) table_keep_rows(&table, keep);
+  }
+  fine = fine && isoflop_run(&table, options, result, error);
+  table_free(&table);
+  return fine;
+}
+
+// ---- output ---------------------------------------------------------------------------------------------------------
+
+static const char *digits(double value, char out[40]) {
+  if (isnan(value))
+    snprintf(out, 40, "-");
+  else
+    snprintf(out, 40, "%.4g", value);
+  return out;
+}
+
+static void print_budgets(const struct isoflop *result, FILE *out) {
+  char a[40], b[40], c[40], d[40], e[40], f[40];
+  fprintf(out, "  %-11s %5s  %-11s %-25s %-11s %s\n", "FLOPs", "sizes", "N*", "interval", "D*", "loss");
+  for (size_t i = 0; i < result->budget_count; i++) {
+    const struct isoflop_budget *budget = &result->budgets[i];
+    const struct isoflop_optimum *size = &budget->optimum[ISOFLOP_PARAMETERS];
+    fprintf(out, "  %-11s %5zu  ", digits(budget->flops, a), budget->sizes);
+    if (budget->rejected) {
+      fprintf(out, "rejected: %s\n", budget->rejected);
+      continue;
+    }
+    char interval[100] = "";
+    if (isfinite(size->low))
+      snprintf(interval, sizeof interval, "%s .. %s", digits(size->low, b), digits(size->high, c));
+    fprintf(out, "%-11s %-25s %-11s %s\n", digits(size->value, d), interval,
+            digits(budget->optimum[ISOFLOP_TOKENS].value, e), digits(budget->optimum[ISOFLOP_LOSS].value, f));
+  }
+}
+
+static void print_segments(const struct isoflop *result, FILE *out) {
+  char a[40], b[40], c[40], d[40], e[40];
+  fprintf(out, "  %-11s %-11s %-11s %-11s %-10s %s\n", "FLOPs from", "to", "N", "D at end", "loss there",
+          "lowest curve");
+  for (size_t s = 0; s < result->segment_count; s++) {
+    const struct isoflop_segment *segment = &result->segments[s];
+    fprintf(out, "  %-11s %-11s %-11s %-11s %-10s %.32s%s\n", digits(segment->flops_low, a),
+            digits(segment->flops_high, b), digits(segment->parameters, c), digits(segment->tokens_high, d),
+            digits(segment->loss_high, e), segment->curve,
+            segment->edge ? "  (size at the edge: not in the power law)" : "");
+  }
+}
+
+static void print_exponents(const struct isoflop *result, FILE *out) {
+  static const char *const symbols[] = {"N*", "D*", "L*"};
+  char a[40], b[40], c[40], d[40], e[40];
+  for (int q = 0; q < ISOFLOP_QUANTITIES && result->regressed; q++) {
+    const struct isoflop_exponent *exponent = &result->exponents[q];
+    const struct power_regression *best = exponent->weighted.points ? &exponent->weighted : &exponent->plain;
+    fprintf(out, "  %s = %s C^%s", symbols[q], digits(best->coefficient, a), digits(best->exponent, b));
+    if (isfinite(exponent->low))
+      fprintf(out, ", %g %% interval %s .. %s over %d copies", 100 * result->confidence, digits(exponent->low, c),
+              digits(exponent->high, d), exponent->copies);
+    if (exponent->weighted.points) fprintf(out, " (unweighted %s)", digits(exponent->plain.exponent, e));
+    if (q != ISOFLOP_LOSS && result->parameter_count) fprintf(out, "; N: %s", result->parameter_count);
+    fprintf(out, "\n");
+  }
+}
+
+static void print_result(const struct isoflop *result, FILE *out) {
+  char a[40], b[40], c[40], d[40];
+  fprintf(out, "%s: %zu rows of %s", isoflop_method_name(result->method), result->rows, result->source);
+  if (result->method == ISOFLOP_ENVELOPE) {
+    fprintf(out, ", %d FLOP values, %zu of them in the power law\n", (int)ENVELOPE_POINTS, result->used);
+    print_segments(result, out);
+  } else {
+    fprintf(out, ", %zu budgets, %zu with an optimum\n", result->budget_count, result->used);
+    if (result->copies && result->noise.low == result->noise.high)
+      fprintf(out, "  intervals from %d copies with a seed noise of %s nats (%s)\n", result->copies,
+              digits(result->noise.low, a), result->noise_source);
+    else if (result->copies)
+      fprintf(out, "  intervals from %d copies with a seed noise of %s nats at a loss of %s to %s at %s (%s)\n",
+              result->copies, digits(result->noise.low, a), digits(result->noise.low_loss, b),
+              digits(result->noise.high, c), digits(result->noise.high_loss, d), result->noise_source);
+    print_budgets(result, out);
+  }
+  fprintf(out, "\n");
+  print_exponents(result, out);
+  for (size_t i = 0; i < result->warning_count; i++) fprintf(out, "  warning: %s\n", result->warnings[i]);
+}
+
+static bool plot(const struct isoflop *result, const char *folder, struct error *error) {
+  struct arena arena = {0};
+  struct plot_isoflop_budget *budgets = arena_array(&arena, result->budget_count + 1, sizeof *budgets);
+  const struct isoflop_exponent *exponent = &result->exponents[ISOFLOP_PARAMETERS];
+  const struct power_regression *best = exponent->weighted.points ? &exponent->weighted : &exponent->plain;
+  struct plot_isoflop data = {.budgets = budgets,
+                              .count = result->budget_count,
+                              .coefficient = result->regressed ? best->coefficient : NAN,
+                              .exponent = result->regressed ? best->exponent : NAN};
+  for (size_t i = 0; i < result->budget_count; i++) {
+    const struct isoflop_budget *budget = &result->budgets[i];
+    const struct isoflop_optimum *size = &budget->optimum[ISOFLOP_PARAMETERS];
+    budgets[i] = (struct plot_isoflop_budget){.flops = budget->flops,
+                                              .count = budget->sizes,
+                                              .parameters = budget->parameters,
+                                              .loss = budget->loss,
+                                              .curve_count = budget->curve_count,
+                                              .curve_parameters = budget->curve_parameters,
+                                              .curve_loss = budget->curve_loss,
+                                              .rejected = budget->rejected != NULL,
+                                              .optimum = size->value,
+                                              .low = size->low,
+                                              .high = size->high,
+                                              .optimum_loss = budget->optimum[ISOFLOP_LOSS].value};
+  }
+  struct figure figure;
+  bool fine = true;
+  bool (*const builders[])(struct arena *, const struct plot_isoflop *, struct figure *) = {plot_isoflop_curves,
+                                                                                            plot_isoflop_optima};
+  for (int i = 0; i < 2 && fine; i++) {
+    if (!builders[i](&arena, &data, &figure)) continue;
+    fine = figure_write(&figure, folder, error);
+    if (fine) fprintf(stderr, "wrote %s/%s.svg\n", folder, figure.name);
+  }
+  arena_free(&arena);
+  return fine;
+}
+
+static int run(const struct command *command, const struct isoflop_arguments *a, int argc, char **argv) {
+  struct error error = {0};
+  struct arena arena = {0};
+  struct isoflop_options options;
+  struct isoflop_noise noise;
+  struct isoflop result = {0};
+  const char **rest = arena_array(&arena, (size_t)argc + 1, sizeof *rest);
+  int count;
+  bool done, fine = options_parse(command, argc, argv, rest, &count, &done, &error);
+  if (fine && !done && count != 1)
+    fine = error_set(&error, EXIT_USAGE_ERROR, "isoflop: give one spec (.yaml) or one table (.csv)");
+  if (fine && !done) {
+    bool spec = ends_with(rest[0], ".yaml") || ends_with(rest[0], ".yml");
+    fine = read_options(a, &arena, &noise, &options, &error);
+    if (fine && a->plot && options.method == ISOFLOP_ENVELOPE)
+      fine = error_set(&error, EXIT_USAGE_ERROR, "isoflop: --plot draws budgets, and the envelope has none");
+    fine = fine && (spec ? solve_spec(rest[0], a, &options, &result, &error)
+                         : solve_table(rest[0], a, &options, &arena, &result, &error));
+    if (fine && a->json) {
+      struct text json = {0};
+      struct json_writer writer = json_writer(&json, false);
+      isoflop_json(&result, &writer);
+      printf("%s\n", text_string(&json));
+      text_free(&json);
+    } else if (fine) {
+      print_result(&result, stdout);
+    }
+    if (fine && a->plot) fine = plot(&result, a->plot, &error);
+  }
+  isoflop_free(&result);
+  arena_free(&arena);
+  return fine ? EXIT_DONE : command_fail(&error);
+}
+
+int command_isoflop(int argc, char **argv) {
+  struct isoflop_arguments a = {
+      .method = "akima", .tolerance = 0.1, .confidence = 0.95, .copies = -1, .parameter_count = "non-embedding"};
+  const struct option options[] = {
+      {"method", 'm', OPTION_TEXT, &a.method, "NAME", "akima (default), parabola, or envelope"},
+      {"map", 0, OPTION_TEXT, &a.map, "LIST", "columns by other names: parameters=N_total,tokens=D_seen"},
+      {"where", 'w', OPTION_TEXT, &a.where, "EXPR", "rows that take part: \"config == 'tuned'\""},
+      {"budget", 'b', OPTION_TEXT, &a.budget, "COLUMN", "the budget of a row in FLOPs: flops_6nd (flops)"},
+      {"budgets", 0, OPTION_TEXT, &a.budgets, "LIST", "the budgets: 1e16,2e16 or LOW:HIGH:COUNT"},
+      {"tolerance", 0, OPTION_NUMBER, &a.tolerance, "T", "rows within this share of FLOPs are one budget (0.1)"},
+      {"curve", 0, OPTION_TEXT, &a.curve, "COLUMN", "rows of equal COLUMN are points of one training"},
+      {"window", 0, OPTION_NUMBER, &a.window, "FACTOR", "parabola: only sizes within FACTOR of the best (all)"},
+      {"average", 0, OPTION_FLAG, &a.average, NULL, "several rows of one size: their mean, not the lowest"},
+      {"noise", 0, OPTION_TEXT, &a.noise, "S", "seed noise of the loss: 0.002, or rising: 0.002@3,0.05@7"},
+      {"copies", 0, OPTION_INTEGER, &a.copies, "N", "copies with noise, for the intervals (1000)"},
+      {"confidence", 0, OPTION_NUMBER, &a.confidence, "P", "of the intervals (0.95)"},
+      {"seed", 's', OPTION_INTEGER, &a.seed, "N", "of the noise"},
+      {"parameter-count", 0, OPTION_TEXT, &a.parameter_count, "COUNT", "of a spec's runs (non-embedding)"},
+      {"plot", 0, OPTION_TEXT, &a.plot, "FOLDER", "draw the curves and the optima there (SVG)"},
+      {"json", 0, OPTION_FLAG, &a.json, NULL, "one JSON document on standard output"},
+      {NULL, 0, OPTION_FLAG, NULL, NULL, NULL}};
+  const struct command command = {
+      "isoflop", "compute-optimal sizes from IsoFLOP curves or the envelope of training curves",
+      "isoloss isoflop SPEC.yaml|TABLE.csv [--method NAME] [--budget COLUMN] [options]",
+      "For every FLOP budget the size and token count of lowest loss, with intervals under seed noise; then power laws "
+      "of\n"
+      "these optima in compute. Budgets whose minimum lies at the smallest or largest size are rejected, and listed.\n"
+      "parabola: loss as a parabola in ln N (Hoffmann et al., approach 2); akima: Akima's interpolation of ln loss "
+      "over\n"
+      "ln N (Porian et al.); envelope: the lowest of all training curves at 1500 FLOP values (approach 1).",
+      options};
+  return run(&command, &a, argc, argv);
+}
