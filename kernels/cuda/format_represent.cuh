@@ -235,7 +235,7 @@ __global__ void __launch_bounds__(FORMAT_THREADS)
   shared_pointer<uint32_t> words =
       shared_array<uint32_t, FORMAT_WARPS * CHUNK, 0>() + threadIdx.x / WARP_THREADS * CHUNK;
 
-  // A scale of the row needs the row first; what is one chunk a warp stays in registers.
+  // A scale of the row needs the row first; what is one chunk a warp stays in registers where few are needed.
   octet x;
   float scale = 1;
   bool by_group = q.unit == SCALE_PER_GROUP && !c.per_unit && sized_by_data(q), held = false;
@@ -246,7 +246,7 @@ __global__ void __launch_bounds__(FORMAT_THREADS)
       float squares;
       measure_row<From, WARPS>(c, from, signs, work, x, most, squares);
       size = size_of_unit(q, most, squares, columns);
-      held = columns <= work.stride;
+      held = !GENERAL && columns <= work.stride;  // registers are short otherwise
     }
     scale = scale_value(&q, size, statistics.absmax);
   }
