@@ -42,7 +42,8 @@ struct device_options {
   int threads;      // at least 1; 0 means 1
   int number;       // which one, where there are several
   const char *isa;  // CPU: "portable", "avx2", "avx512"; NULL: environment variable ISOLOSS_ISA, else the best there is
-  const char *gemm;  // CPU: "onednn", "reference"; NULL: environment variable ISOLOSS_GEMM, else onednn
+  const char *gemm;  // CPU: who multiplies, by a name of kernels/cpu/gemm.h; NULL: environment variable ISOLOSS_GEMM,
+                     // else "auto"
 };
 
 // What a weight matrix is. Its master copy is float32 [outputs, inputs], as Hugging Face stores it: y = x W^T.

@@ -37,10 +37,12 @@ struct device *cpu_open(const struct device_options *options, struct error *erro
     error_set(error, EXIT_ENVIRONMENT, "this CPU has no %s; its best level is %s", isa_name(isa), isa_name(isa_best()));
     return NULL;
   }
-  enum gemm_library library = GEMM_ONEDNN;
+  enum gemm_library library = GEMM_AUTO;
   const char *library_text = option_or_environment(options->gemm, "ISOLOSS_GEMM");
   if (library_text && !gemm_library_find(library_text, &library)) {
-    error_set(error, EXIT_USAGE_ERROR, "no matrix products named \"%s\" (there are: onednn, reference)", library_text);
+    error_set(error, EXIT_USAGE_ERROR,
+              "no matrix products named \"%s\" (there are: auto, onednn, avx512-bf16, amx, amx-emulated, reference)",
+              library_text);
     return NULL;
   }
   parallel_open(threads);

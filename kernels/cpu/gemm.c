@@ -5,18 +5,23 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "kernels/cpu/bfloat16.h"
 #include "kernels/cpu/gemm_library.h"
 #include "kernels/cpu/parallel.h"
 
 struct gemm_context {
   enum gemm_library library;
-  struct onednn *onednn;
+  struct onednn *onednn;      // NULL: reference
+  struct bfloat16 *bfloat16;  // NULL: oneDNN's
+  const struct bfloat16_kernel *kernel;
 };
 
-static const char *const library_names[] = {"reference", "onednn"};
+static const char *const library_names[GEMM_LIBRARIES] = {"reference", "onednn",       "avx512-bf16",
+                                                          "amx",       "amx-emulated", "auto"};
 
+const char *gemm_library_name(enum gemm_library library) { return library_names[library]; }
 bool gemm_library_find(const char *name, enum gemm_library *library) {
-  for (int i = 0; i < 2; i++) {
+  for (int i = 0; i < GEMM_LIBRARIES; i++) {
     if (strcmp(name, library_names[i]) != 0) continue;
     *library = (enum gemm_library)i;
     return true;
@@ -24,41 +29,83 @@ bool gemm_library_find(const char *name, enum gemm_library *library) {
   return false;
 }
 
+static const struct bfloat16_kernel *kernel_of(enum gemm_library library) {
+#if defined(__x86_64__)
+  if (library == GEMM_AVX512_BF16) return &bfloat16_avx512;
+  if (library == GEMM_AMX) return &bfloat16_amx;
+#endif
+  return library == GEMM_AMX_EMULATED ? &bfloat16_amx_emulated : NULL;
+}
+bool gemm_library_available(enum gemm_library library) {
+  const struct bfloat16_kernel *kernel = kernel_of(library);
+  return kernel ? kernel->available() : library != GEMM_AVX512_BF16 && library != GEMM_AMX;
+}
+enum gemm_library gemm_library_own(void) {
+  if (gemm_library_available(GEMM_AMX)) return GEMM_AMX;
+  return gemm_library_available(GEMM_AVX512_BF16) ? GEMM_AVX512_BF16 : GEMM_ONEDNN;
+}
+
+// AMD's CPUs with AVX512-BF16 multiply bfloat16 at twice the rate of float32; Intel's without AMX at half of it.
+static bool bfloat16_doubles(void) {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  return gemm_library_available(GEMM_AVX512_BF16) && __builtin_cpu_is("amd");
+#else
+  return false;
+#endif
+}
+
 struct gemm_context *gemm_open(enum gemm_library library, int threads, struct error *error) {
+  if (!gemm_library_available(library)) {
+    error_set(error, EXIT_ENVIRONMENT, "this CPU has no %s for matrix products", library_names[library]);
+    return NULL;
+  }
   struct gemm_context *context = memory_get(sizeof *context);
   context->library = library;
-  if (library == GEMM_ONEDNN && !(context->onednn = onednn_open(threads, error))) {
+  if (library != GEMM_REFERENCE && !(context->onednn = onednn_open(threads, error))) {
     free(context);
     return NULL;
   }
+  // Our kernel for AVX512-BF16 was measured on an AMD CPU (docs/performance.md); the one for AMX has not been yet.
+  if (library == GEMM_AUTO && bfloat16_doubles()) library = GEMM_AVX512_BF16;
+  if ((context->kernel = kernel_of(library))) context->bfloat16 = bfloat16_open(context->kernel, threads);
   return context;
 }
 
 void gemm_close(struct gemm_context *context) {
   if (!context) return;
   if (context->onednn) onednn_close(context->onednn);
+  if (context->bfloat16) bfloat16_close(context->bfloat16);
   free(context);
 }
 
 void gemm_describe(const struct gemm_context *context, struct text *out) {
-  if (context->onednn)
-    onednn_describe(context->onednn, out);
-  else
+  if (!context->onednn) {
     text_add(out, "reference products");
+    return;
+  }
+  onednn_describe(context->onednn, out);
+  if (context->bfloat16) text_format(out, " and own bfloat16 products (%s)", context->kernel->name);
 }
 
 bool gemm_dtype_supported(const struct gemm_context *context, enum dtype dtype) {
-  return dtype == DTYPE_FLOAT32 || !context->onednn || onednn_bfloat16_supported(context->onednn);
+  return dtype == DTYPE_FLOAT32 || !context->onednn || context->bfloat16 || onednn_bfloat16_supported(context->onednn);
 }
 bool gemm_dtype_fast(const struct gemm_context *context, enum dtype dtype) {
-  return dtype == DTYPE_BFLOAT16 && context->onednn && onednn_bfloat16_fast(context->onednn);
+  if (dtype != DTYPE_BFLOAT16 || !context->onednn) return false;
+  return onednn_bfloat16_fast(context->onednn) || bfloat16_doubles();
 }
 
 size_t gemm_packed_bytes(struct gemm_context *context, enum gemm_form form, int64_t n, int64_t k, enum dtype dtype) {
+  if (dtype == DTYPE_BFLOAT16 && context->bfloat16) return bfloat16_packed_bytes(n, k);
   return context->onednn ? onednn_packed_bytes(context->onednn, form, n, k, dtype) : 0;
 }
 bool gemm_pack(struct gemm_context *context, enum gemm_form form, int64_t n, int64_t k, enum dtype dtype, const void *b,
                void *packed, struct error *error) {
+  if (dtype == DTYPE_BFLOAT16 && context->bfloat16) {
+    bfloat16_pack(context->bfloat16, form, n, k, b, packed);
+    return true;
+  }
   if (context->onednn) return onednn_pack(context->onednn, form, n, k, dtype, b, packed, error);
   return error_set(error, EXIT_ENVIRONMENT, "the reference products take no packed matrices");
 }
@@ -72,7 +119,9 @@ bool gemm_run(struct gemm_context *context, const struct gemm *gemm, const void 
   if (full.m <= 0 || full.n <= 0) return true;
   unsigned state = subnormals_flush();
   bool fine = true;
-  if (context->onednn)
+  if (gemm->in == DTYPE_BFLOAT16 && context->bfloat16)
+    bfloat16_run(context->bfloat16, &full, a, b, c);
+  else if (context->onednn)
     fine = onednn_run(context->onednn, &full, a, b, c, error);
   else
     gemm_reference(&full, a, b, c);

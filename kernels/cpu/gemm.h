@@ -1,5 +1,5 @@
-// Matrix products: three forms, row-major, behind one seam. Two implementations: plain C (always there; the oracle and
-// the fallback) and oneDNN. Sums are float32 whatever the operands are.
+// Matrix products: three forms, row-major, behind one seam. Implementations: plain C (always there; the oracle and the
+// fallback), oneDNN, and bfloat16 products of our own (bfloat16.h). Sums are float32 whatever the operands are.
 #pragma once
 #include "kernels/ops.h"
 
@@ -18,11 +18,21 @@ struct gemm {
   bool packed;            // B is in the library's own layout, made by gemm_pack (not for GEMM_TN)
 };
 
-enum gemm_library { GEMM_REFERENCE, GEMM_ONEDNN };
-bool gemm_library_find(const char *name, enum gemm_library *library);  // "reference", "onednn"
+// GEMM_AUTO takes for each product the library that was measured to be faster on this kind of CPU: a fixed rule of what
+// CPUID says and of the product, never a measurement of its own, so that results do not depend on the moment. The
+// libraries of our own multiply bfloat16 and leave float32 to oneDNN.
+enum gemm_library { GEMM_REFERENCE, GEMM_ONEDNN, GEMM_AVX512_BF16, GEMM_AMX, GEMM_AMX_EMULATED, GEMM_AUTO };
+#define GEMM_LIBRARIES 6
+const char *gemm_library_name(enum gemm_library library);  // "reference", "onednn", "avx512-bf16", "amx", ..., "auto"
+bool gemm_library_find(const char *name, enum gemm_library *library);
+// Whether this CPU can run it.
+bool gemm_library_available(enum gemm_library library);
+// The one of our own for this CPU; GEMM_ONEDNN where there is none.
+enum gemm_library gemm_library_own(void);
 
 // What products of one device share: the library, its threads, primitives cached by shape.
 struct gemm_context;
+// NULL and an error (EXIT_ENVIRONMENT) when this CPU cannot run the library.
 struct gemm_context *gemm_open(enum gemm_library library, int threads, struct error *error);
 void gemm_close(struct gemm_context *context);
 void gemm_describe(const struct gemm_context *context, struct text *out);  // "oneDNN 2.6.3 (avx512_core)"

@@ -182,3 +182,25 @@ INLINE vfloat vector_exp(vfloat x) {
   vfloat result = p * (vfloat)scale;
   return (vfloat)((vint)result & ~vanishes);
 }
+
+#if SIMD_LEVEL >= 2
+// The transpose of 16 vectors of 16 words, by exchanging ever smaller blocks.
+INLINE void transpose_words(__m512i rows[16]) {
+#pragma GCC unroll 4
+  for (int half = 8; half > 0; half /= 2) {
+    const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    __mmask16 upper = _mm512_test_epi32_mask(lanes, _mm512_set1_epi32(half));
+    // Of the pair (a, b): lanes of the lower halves of both, and of the upper halves. Index bit 16 picks b.
+    __m512i low = _mm512_mask_add_epi32(lanes, upper, lanes, _mm512_set1_epi32(16 - half));
+    __m512i high =
+        _mm512_mask_add_epi32(_mm512_add_epi32(lanes, _mm512_set1_epi32(half)), upper, lanes, _mm512_set1_epi32(16));
+#pragma GCC unroll 16
+    for (int row = 0; row < 16; row++) {
+      if (row & half) continue;
+      __m512i a = rows[row], b = rows[row + half];
+      rows[row] = _mm512_permutex2var_epi32(a, low, b);
+      rows[row + half] = _mm512_permutex2var_epi32(a, high, b);
+    }
+  }
+}
+#endif

@@ -120,30 +120,15 @@ static void __attribute__((noinline)) tile_product(const struct tile *tile) {
   if (column < tile->n) tile_columns(tile, 1, column, tile->n - column);
 }
 
-// The transpose of LANES rows of LANES floats, by exchanging ever smaller blocks.
+// The transpose of LANES rows of LANES floats.
 INLINE void transpose_block(const float *from, int64_t from_row, float *to, int64_t to_row) {
 #if SIMD_LEVEL == 2
-  __m512 rows[16];
+  __m512i rows[16];
 #pragma GCC unroll 16
-  for (int row = 0; row < 16; row++) rows[row] = _mm512_loadu_ps(from + row * from_row);
-#pragma GCC unroll 4
-  for (int half = 8; half > 0; half /= 2) {
-    const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    __mmask16 upper = _mm512_test_epi32_mask(lanes, _mm512_set1_epi32(half));
-    // Of the pair (a, b): lanes of the lower halves of both, and of the upper halves. Index bit 16 picks b.
-    __m512i low = _mm512_mask_add_epi32(lanes, upper, lanes, _mm512_set1_epi32(16 - half));
-    __m512i high =
-        _mm512_mask_add_epi32(_mm512_add_epi32(lanes, _mm512_set1_epi32(half)), upper, lanes, _mm512_set1_epi32(16));
+  for (int row = 0; row < 16; row++) rows[row] = _mm512_loadu_si512(from + row * from_row);
+  transpose_words(rows);
 #pragma GCC unroll 16
-    for (int row = 0; row < 16; row++) {
-      if (row & half) continue;
-      __m512 a = rows[row], b = rows[row + half];
-      rows[row] = _mm512_permutex2var_ps(a, low, b);
-      rows[row + half] = _mm512_permutex2var_ps(a, high, b);
-    }
-  }
-#pragma GCC unroll 16
-  for (int row = 0; row < 16; row++) _mm512_storeu_ps(to + row * to_row, rows[row]);
+  for (int row = 0; row < 16; row++) _mm512_storeu_si512(to + row * to_row, rows[row]);
 #else
   for (int row = 0; row < LANES; row++)
     for (int column = 0; column < LANES; column++) to[column * to_row + row] = from[row * from_row + column];
