@@ -13,10 +13,11 @@
 // stay in the second while the panels pass by. BLOCK_N columns of B and of float32 sums are kept at a time where they
 // need scratch. Where the operands are longer, blocks are of about equal size.
 #define BLOCK_K 512
+#define BLOCK_K_TURNED 384  // both operands are packed on the fly and want room in the second cache
 #define BLOCK_M 192
 #define BLOCK_N 1024
 // Rows of A that are a multiple of so many bytes apart fall on the same few sets of the first cache.
-#define CROWDED_STRIDE 2048
+#define CROWDED_STRIDE 8192
 
 // What one thread needs: a block of A; of B, where both are packed on the fly; of float32 sums.
 struct scratch {
@@ -184,7 +185,7 @@ static struct blocks blocks_of(const struct product_call *call, struct scratch *
   const struct gemm *gemm = call->gemm;
   struct blocks most = {.m = block_size(rows, BLOCK_M, call->library->kernel->rows),
                         .n = block_size(gemm->n, BLOCK_N, PANEL_COLUMNS),
-                        .k = block_size(gemm->k, BLOCK_K, PACK_K)};
+                        .k = block_size(gemm->k, gemm->form == GEMM_TN ? BLOCK_K_TURNED : BLOCK_K, PACK_K)};
   if (gemm->out == DTYPE_BFLOAT16 && gemm->k > most.k)
     scratch->sums = lines(scratch->sums, BLOCK_M * BLOCK_N * sizeof(float));
   return most;
@@ -212,7 +213,7 @@ static void product_packed(const struct product_call *call, struct scratch *scra
 static void product_turned(const struct product_call *call, struct scratch *scratch, int64_t begin, int64_t end) {
   const struct gemm *gemm = call->gemm;
   struct blocks most = blocks_of(call, scratch, end - begin);
-  scratch->b = lines(scratch->b, BLOCK_N * BLOCK_K * sizeof(uint16_t));
+  scratch->b = lines(scratch->b, BLOCK_N * BLOCK_K_TURNED * sizeof(uint16_t));
   for (int64_t column = 0; column < gemm->n; column += most.n)
     for (int64_t step = 0; step < gemm->k || step == 0; step += most.k) {
       int64_t columns = smaller(most.n, gemm->n - column), k = smaller(most.k, gemm->k - step);

@@ -23,11 +23,12 @@ INLINE void few_rows(const int rows, const bool words, const struct bfloat16_blo
   __m512 sums[ROWS][2];
   const float *from = block->sums ? block->sums + row * block->sums_row + column : NULL;
 #pragma GCC unroll 12
-  for (int r = 0; r < rows; r++)
-#pragma GCC unroll 2
-    for (int half = 0; half < 2; half++)
-      sums[r][half] = from ? _mm512_maskz_loadu_ps(columns->half[half], from + r * block->sums_row + half * 16)
-                           : _mm512_setzero_ps();
+  for (int r = 0; r < rows; r++) {
+    sums[r][0] = sums[r][1] = _mm512_setzero_ps();
+    if (!from) continue;  // what is added at the end is on its way meanwhile
+    _mm_prefetch(from + r * block->sums_row, _MM_HINT_T0);
+    _mm_prefetch(from + r * block->sums_row + 16, _MM_HINT_T0);
+  }
   // Three pointers and multiples 1, 2, 3 of the stride reach 12 rows.
   const int64_t stride = words ? 4 : block->a_row, pair_bytes = words ? ROWS * 4 : 4;
   const char *at[3] = {a, a + 4 * stride, a + 8 * stride};
@@ -44,6 +45,13 @@ INLINE void few_rows(const int rows, const bool words, const struct bfloat16_blo
 #pragma GCC unroll 3
     for (int part = 0; part < 3; part++) at[part] += pair_bytes;
   }
+  if (from)
+#pragma GCC unroll 12
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 2
+      for (int half = 0; half < 2; half++)
+        sums[r][half] = _mm512_add_ps(
+            sums[r][half], _mm512_maskz_loadu_ps(columns->half[half], from + r * block->sums_row + half * 16));
   if (block->out == DTYPE_FLOAT32) {
     float *c = (float *)block->c + row * block->c_row + column;
 #pragma GCC unroll 12

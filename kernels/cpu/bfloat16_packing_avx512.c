@@ -42,22 +42,26 @@ static void panel(bool transposed, int64_t k, int64_t pairs, int columns, const 
     }
 }
 
-// Words are written 16 at a time where only `rows` (8 at least) are wanted: what is too much is overwritten by the next
-// pair's, except behind the last pair.
+// Two rows' words in blocks of `rows` (8 to 16). They are written 16 at a time: what is too much is overwritten by the
+// next pair's, except behind the last pair, where only what is `wanted` is written.
+INLINE void turn_pair(const uint16_t *even, const uint16_t *odd, int64_t m, int rows, int64_t block_elements,
+                      __mmask16 wanted, uint16_t *to) {
+  const __mmask16 whole = (__mmask16)((1u << rows) - 1);
+  int64_t row = 0;
+  if (odd)
+    for (; row + rows <= m; row += rows, to += block_elements) {
+      __m512i lower = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(whole, even + row));
+      __m512i upper = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(whole, odd + row));
+      _mm512_mask_storeu_epi32(to, wanted, _mm512_or_si512(lower, _mm512_slli_epi32(upper, 16)));
+    }
+  for (; row < m; row += rows, to += block_elements)
+    _mm512_mask_storeu_epi32(to, wanted, join(even + row, odd ? odd + row : NULL, m - row < rows ? m - row : rows));
+}
 static void turn_words(int64_t k, int64_t pairs, int64_t m, int rows, const uint16_t *a, int64_t stride, uint16_t *to) {
   __mmask16 wanted = (__mmask16)((1u << rows) - 1);
-  for (int64_t pair = 0; pair < pairs; pair++) {
-    const uint16_t *even = row_or_null(a, 2 * pair, k, stride), *odd = row_or_null(a, 2 * pair + 1, k, stride);
-    uint16_t *at = to + pair * rows * 2;
-    for (int64_t row = 0; row < m; row += rows, at += pairs * rows * 2) {
-      int64_t count = m - row < rows ? m - row : rows;
-      __m512i words = join(even ? even + row : NULL, odd ? odd + row : NULL, count);
-      if (pair + 1 < pairs)
-        _mm512_storeu_si512(at, words);
-      else
-        _mm512_mask_storeu_epi32(at, wanted, words);
-    }
-  }
+  for (int64_t pair = 0; pair < pairs; pair++)
+    turn_pair(a + 2 * pair * stride, row_or_null(a, 2 * pair + 1, k, stride), m, rows, pairs * rows * 2, wanted,
+              to + pair * rows * 2);
 }
 
 static void turn_rows(int64_t k, int64_t pairs, int64_t m, const uint16_t *a, int64_t stride, uint16_t *to) {
