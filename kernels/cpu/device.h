@@ -54,6 +54,7 @@ bool cpu_shape_supported(const struct device *device, enum op_kind kind, const s
                          struct error *error);
 size_t cpu_workspace_bytes(const struct device *device, enum op_kind kind, const struct op_shape *shape);
 int64_t head_tile_rows(int64_t rows, int64_t vocabulary);
+int64_t head_logit_rows(int64_t rows, int64_t vocabulary, enum dtype dtype);
 size_t head_scratch_bytes(int64_t rows, int64_t vocabulary, enum dtype dtype, bool training);
 size_t norm_scratch_bytes(int64_t rows, int64_t width);
 size_t optimizer_scratch_bytes(int64_t count);

@@ -10,29 +10,34 @@ static void head_tiles(struct device *device, const struct head *head, const voi
   char *scratch = device_scratch(device, head_scratch_bytes(head->rows, vocabulary, head->dtype, training), "the head");
   if (!scratch || !device_check_ids(device, targets, head->rows, vocabulary, "target")) return;
   int64_t tile = head_tile_rows(head->rows, vocabulary);
+  int64_t logit_rows = head_logit_rows(head->rows, vocabulary, head->dtype);
   float *logits = (float *)scratch;
-  size_t logit_bytes = (size_t)(tile * vocabulary) * sizeof(float), nats_bytes = (size_t)tile * sizeof(double);
+  size_t logit_bytes = (size_t)(logit_rows * vocabulary) * sizeof(float);
+  size_t nats_bytes = (size_t)tile * sizeof(double);
   scratch += (logit_bytes + DEVICE_ALIGNMENT - 1) / DEVICE_ALIGNMENT * DEVICE_ALIGNMENT;
   double *nats = (double *)scratch;
   scratch += (nats_bytes + DEVICE_ALIGNMENT - 1) / DEVICE_ALIGNMENT * DEVICE_ALIGNMENT;
-  void *d_logits = head->dtype == DTYPE_FLOAT32 ? (void *)logits : scratch;
+  char *d_logits = head->dtype == DTYPE_FLOAT32 ? (char *)logits : scratch;
   size_t row_bytes = (size_t)width * dtype_bytes(head->dtype);
 
   for (int64_t first = 0; first < head->rows; first += tile) {
     int64_t rows = head->rows - first < tile ? head->rows - first : tile;
     const char *x_tile = (const char *)x + (size_t)first * row_bytes;
-    weight_forward(device, weight, rows, x_tile, DTYPE_FLOAT32, logits);
-    struct cross_entropy_call call = {.vocabulary = vocabulary,
-                                      .stride = vocabulary,
-                                      .logits = logits,
-                                      .targets = targets + first,
-                                      .mask = mask ? mask + first : NULL,
-                                      .nats = nats,
-                                      .gradient = training,
-                                      .gradient_scale = head->gradient_scale,
-                                      .gradient_dtype = head->dtype,
-                                      .d_logits = d_logits};
-    device_run(device, device->level->cross_entropy, &call, rows, 4);
+    for (int64_t part = 0; part < rows; part += logit_rows) {
+      int64_t part_rows = rows - part < logit_rows ? rows - part : logit_rows, at = first + part;
+      weight_forward(device, weight, part_rows, x_tile + (size_t)part * row_bytes, DTYPE_FLOAT32, logits);
+      struct cross_entropy_call call = {.vocabulary = vocabulary,
+                                        .stride = vocabulary,
+                                        .logits = logits,
+                                        .targets = targets + at,
+                                        .mask = mask ? mask + at : NULL,
+                                        .nats = nats + part,
+                                        .gradient = training,
+                                        .gradient_scale = head->gradient_scale,
+                                        .gradient_dtype = head->dtype,
+                                        .d_logits = d_logits + (size_t)(part * vocabulary) * dtype_bytes(head->dtype)};
+      device_run(device, device->level->cross_entropy, &call, part_rows, 4);
+    }
     if (device->error.code != EXIT_DONE) return;
     for (int64_t row = 0; row < rows; row++) {
       sum->nats += nats[row];

@@ -3,16 +3,25 @@
 
 static size_t aligned(size_t bytes) { return (bytes + DEVICE_ALIGNMENT - 1) / DEVICE_ALIGNMENT * DEVICE_ALIGNMENT; }
 
-// A tile of logits should stay in L2 or close to it, and yet hold enough rows for the products with it to run well.
+// A tile holds enough rows for the products with its gradients to run well, and few enough for these to stay close.
 int64_t head_tile_rows(int64_t rows, int64_t vocabulary) {
   int64_t tile = ((int64_t)1 << 20) / vocabulary / 16 * 16;
   if (tile < 64) tile = 64;
   if (tile > 512) tile = 512;
   return tile < rows ? tile : rows;
 }
-size_t head_scratch_bytes(int64_t rows, int64_t vocabulary, enum dtype dtype, bool training) {
+// Float32 gradients replace the logits, so that all of a tile exist; for bfloat16 ones a part of the tile's logits at a
+// time stays in L2.
+int64_t head_logit_rows(int64_t rows, int64_t vocabulary, enum dtype dtype) {
   int64_t tile = head_tile_rows(rows, vocabulary);
-  size_t bytes = aligned((size_t)(tile * vocabulary) * sizeof(float)) + aligned((size_t)tile * sizeof(double));
+  if (dtype == DTYPE_FLOAT32) return tile;
+  int64_t part = ((int64_t)128 << 10) / vocabulary / 16 * 16;
+  if (part < 32) part = 32;
+  return part < tile ? part : tile;
+}
+size_t head_scratch_bytes(int64_t rows, int64_t vocabulary, enum dtype dtype, bool training) {
+  int64_t tile = head_tile_rows(rows, vocabulary), logits = head_logit_rows(rows, vocabulary, dtype);
+  size_t bytes = aligned((size_t)(logits * vocabulary) * sizeof(float)) + aligned((size_t)tile * sizeof(double));
   if (training && dtype != DTYPE_FLOAT32) bytes += aligned((size_t)(tile * vocabulary) * dtype_bytes(dtype));
   return bytes;
 }

@@ -16,7 +16,7 @@ static void options(void) {
   open_error((struct device_options){.isa = "mmx"},
              "no instruction set level \"mmx\" (there are: portable, avx2, avx512)");
   open_error((struct device_options){.gemm = "blis"},
-             "no matrix products named \"blis\" (there are: onednn, reference)");
+             "no matrix products named \"blis\" (there are: auto, onednn, avx512-bf16, amx, amx-emulated, reference)");
   open_error((struct device_options){.threads = -1}, "-1 threads: must be 1 to 1024");
   setenv("ISOLOSS_ISA", "portable", 1);
   setenv("ISOLOSS_GEMM", "reference", 1);
@@ -29,6 +29,8 @@ static void options(void) {
   CHECK(ops->dtype_supported(device, DTYPE_BFLOAT16) && !ops->dtype_fast(device, DTYPE_BFLOAT16));
   text_free(&text);
   ops->close(device);
+  if (!gemm_library_available(GEMM_AMX))
+    open_error((struct device_options){.gemm = "amx"}, "this CPU has no amx for matrix products");
   setenv("ISOLOSS_ISA", "sse9", 1);
   open_error((struct device_options){0}, "no instruction set level \"sse9\" (there are: portable, avx2, avx512)");
   unsetenv("ISOLOSS_ISA");
