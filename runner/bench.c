@@ -41,11 +41,14 @@ bool bench_open(struct bench *bench, const struct bench_options *options, struct
   // Its last part is the number of threads, which rows have of their own.
   char *last = bench->description.length ? strrchr(bench->description.bytes, ',') : NULL;
   if (last) *last = '\0';
+  enum gemm_library own = gemm_library_own();
+  if (own != GEMM_ONEDNN && !(bench->own = gemm_open(own, (int)options->threads, error))) return false;
   return (bench->gemm = gemm_open(GEMM_ONEDNN, (int)options->threads, error)) != NULL;
 }
 
 void bench_close(struct bench *bench) {
   gemm_close(bench->gemm);
+  gemm_close(bench->own);
   if (bench->device) bench->ops->close(bench->device);
   text_free(&bench->description);
   free(bench->rows);
@@ -167,6 +170,7 @@ void bench_json(const struct bench *bench, struct text *out) {
     if (row->format) json_key_string(&json, "format", row->format);
     put_known(&json, "time_ratio", row->time_ratio);
     json_key_string(&json, "dtype", dtype_name(row->dtype));
+    if (row->library) json_key_string(&json, "library", row->library);
     json_key_number(&json, bench_unit_name(row->unit), row->rate);
     if (!row->format) {
       json_key_number(&json, "floor_ratio", row->floor_ratio);
@@ -259,12 +263,12 @@ void bench_table(const struct bench *bench, FILE *out) {
     return;
   }
   fprintf(out, "%-24s %-17s %-9s %9s %-8s %10s %9s %9s\n", "", "shape", "dtype", "rate", "", "of peak", "roofline",
-          "products");
+          bench->rows[0].library ? "library" : "products");
   for (size_t i = 0; i < bench->count; i++) {
     const struct bench_row *row = &bench->rows[i];
     char products[32];
     fprintf(out, "%-24s %-17s %-9s %9.1f %-8s %10.3f %9.3f %9s\n", row->name, row->shape, dtype_name(row->dtype),
             row->rate, row->unit == BENCH_GFLOPS ? "GFLOP/s" : "GB/s", row->peak_ratio, row->floor_ratio,
-            number_or_dash(row->products_ratio, "%.3f", products));
+            row->library ? row->library : number_or_dash(row->products_ratio, "%.3f", products));
   }
 }

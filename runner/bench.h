@@ -48,6 +48,7 @@ struct bench_row {
   int64_t threads, processes;
   int64_t repeats;
   double seconds;         // of one call, or of one step
+  const char *library;    // gemm: who multiplied
   double products_ratio;  // ops: bare products of the same operation / time
   const char *format;     // formats: which, or NULL
   double time_ratio;      // ... its step's time over that of the format none
@@ -73,7 +74,8 @@ struct bench {
   struct arena arena;  // rows and their texts
   const struct ops *ops;
   struct device *device;
-  struct gemm_context *gemm;  // bare products
+  struct gemm_context *gemm;  // bare products: oneDNN
+  struct gemm_context *own;   // NULL: this CPU has no bfloat16 products of our own
   struct text description;    // of the device
   struct bench_row *rows;
   size_t count;

@@ -20,13 +20,24 @@ static bool shape_read(const char *text, int64_t shape[3], struct error *error) 
   return true;
 }
 
-// The products of one shape: y = x W^T and its two gradients.
-static int forms_of(const int64_t shape[3], enum dtype dtype, struct bench_product items[3]) {
+// The products of one shape: y = x W^T and its two gradients, each through every library that has the dtype.
+#define MOST_PRODUCTS 6
+static int products_of(const struct bench *bench, const int64_t shape[3], enum dtype dtype,
+                       struct bench_product items[MOST_PRODUCTS]) {
   int64_t rows = shape[0], outputs = shape[1], inputs = shape[2];
-  items[0] = (struct bench_product){.form = GEMM_NT, .m = rows, .n = outputs, .k = inputs, .dtype = dtype};
-  items[1] = (struct bench_product){.form = GEMM_NN, .m = rows, .n = inputs, .k = outputs, .dtype = dtype};
-  items[2] = (struct bench_product){.form = GEMM_TN, .m = outputs, .n = inputs, .k = rows, .dtype = dtype};
-  return 3;
+  const struct bench_product forms[] = {
+      {.form = GEMM_NT, .m = rows, .n = outputs, .k = inputs, .dtype = dtype},
+      {.form = GEMM_NN, .m = rows, .n = inputs, .k = outputs, .dtype = dtype},
+      {.form = GEMM_TN, .m = outputs, .n = inputs, .k = rows, .dtype = dtype},
+  };
+  int count = 0;
+  for (int form = 0; form < 3; form++) {
+    if (gemm_dtype_supported(bench->gemm, dtype)) items[count++] = forms[form];
+    if (dtype != DTYPE_BFLOAT16 || !bench->own) continue;
+    items[count] = forms[form];
+    items[count++].own = true;
+  }
+  return count;
 }
 
 static bool measure(struct bench *bench, struct bench_product *items, int count, int *rounds, struct error *error) {
@@ -48,6 +59,7 @@ static void add_row(struct bench *bench, const struct bench_product *p, int roun
   struct bench_row *row = bench_row_add(bench, form_names[p->form], BENCH_GFLOPS);
   row->shape = arena_format(&bench->arena, "%lldx%lldx%lld", (long long)p->m, (long long)p->n, (long long)p->k);
   row->dtype = p->dtype;
+  row->library = gemm_library_name(p->own ? gemm_library_own() : GEMM_ONEDNN);
   row->seconds = p->best;
   row->repeats = rounds;
   row->rate = bench_product_flops(p) / p->best * 1e-9;
@@ -80,16 +92,16 @@ bool bench_gemm(struct bench *bench, const char *const *shapes, int shape_count,
   if (bench->options.dtype && !bench_dtype(bench, &only, error)) return false;
   for (int d = DTYPE_FLOAT32; d <= DTYPE_BFLOAT16; d++) {
     enum dtype dtype = (enum dtype)d;
-    if (bench->options.dtype ? dtype != only : !gemm_dtype_supported(bench->gemm, dtype)) continue;
+    if (bench->options.dtype ? dtype != only : !bench->ops->dtype_supported(bench->device, dtype)) continue;
     if (!bench_peak(bench, dtype, error)) return false;
-    struct bench_product *items = arena_array(&bench->arena, 3 * (size_t)count, sizeof *items);
-    int *rounds = arena_array(&bench->arena, (size_t)count, sizeof *rounds);
     for (int i = 0; i < count; i++) {
       bench_progress(bench, "gemm %lldx%lldx%lld, %s", (long long)sizes[i][0], (long long)sizes[i][1],
                      (long long)sizes[i][2], dtype_name(dtype));
-      if (!measure(bench, &items[3 * i], forms_of(sizes[i], dtype, &items[3 * i]), &rounds[i], error)) return false;
+      struct bench_product *items = arena_array(&bench->arena, MOST_PRODUCTS, sizeof *items);
+      int rounds, products = products_of(bench, sizes[i], dtype, items);
+      if (!measure(bench, items, products, &rounds, error)) return false;
+      for (int product = 0; product < products; product++) add_row(bench, &items[product], rounds);
     }
-    for (int i = 0; i < 3 * count; i++) add_row(bench, &items[i], rounds[i / 3]);
   }
   return true;
 }

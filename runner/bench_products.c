@@ -57,7 +57,8 @@ void bench_products_close(struct bench_products *products) {
 bool bench_product_run(struct bench_products *products, int which, struct error *error) {
   const struct bench_product *p = &products->items[which];
   struct gemm gemm = {.form = p->form, .m = p->m, .n = p->n, .k = p->k, .in = p->dtype, .out = result_dtype(p)};
-  return gemm_run(products->bench->gemm, &gemm, products->a, products->b, products->c, error);
+  struct gemm_context *context = p->own ? products->bench->own : products->bench->gemm;
+  return gemm_run(context, &gemm, products->a, products->b, products->c, error);
 }
 
 bool bench_products_time(struct bench_products *products, struct error *error) {
@@ -105,7 +106,7 @@ static void add(struct bench_products *products, enum gemm_form form, int64_t m,
     p->count += count;
     return;
   }
-  products->items[products->count++] = (struct bench_product){form, m, n, k, dtype, count, INFINITY};
+  products->items[products->count++] = (struct bench_product){form, m, n, k, dtype, count, INFINITY, false};
 }
 
 bool bench_products_of_step(struct bench *bench, const struct run_config *model, struct bench_products *products,

@@ -8,6 +8,7 @@ struct bench_product {
   enum dtype dtype;  // of the operands; the result is float32 for weight gradients, else the same
   double count;      // how often a step does it
   double best;       // seconds
+  bool own;          // through our own library instead of oneDNN
 };
 
 struct bench_products {
