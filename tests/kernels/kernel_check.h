@@ -46,7 +46,7 @@ static inline void on_every_level(void (*body)(void)) {
       continue;
     }
     int before = check_failures;
-    device_begin((enum isa_level)level, "onednn", 1);
+    device_begin((enum isa_level)level, "auto", 1);
     body();
     device_end();
     if (check_failures > before) printf("# ... at level %s\n", isa_name((enum isa_level)level));

@@ -1,4 +1,5 @@
-// Matrix products through both libraries, linear layers, and the output head, against double precision.
+// Matrix products through every library, linear layers, and the output head, against double precision.
+#include "kernels/cpu/bfloat16.h"
 #include "tests/kernels/kernel_check.h"
 
 static double at(const struct tensor *tensor, bool transposed, int64_t row, int64_t column, int64_t stride) {
@@ -54,8 +55,9 @@ static bool here(enum gemm_library library) {
   return false;
 }
 static void every_library(void) {
-  // 200 x 70 x 1100: more than one block of rows and of the sum, in kernels of our own.
-  static const int64_t sizes[][3] = {{1, 1, 1}, {1, 257, 16}, {3, 33, 50}, {64, 48, 16}, {65, 31, 129}, {200, 70, 1100}};
+  // The last two: more than one block of the sum, and of rows, in kernels of our own.
+  static const int64_t sizes[][3] = {{1, 1, 1},     {1, 257, 16},  {3, 33, 50}, {64, 48, 16},
+                                     {65, 31, 129}, {9, 34, 1100}, {200, 5, 40}};
   device_begin(ISA_PORTABLE, "reference", 1);
   for (enum gemm_library library = GEMM_REFERENCE; library < GEMM_LIBRARIES; library++) {
     if (!here(library)) continue;
@@ -83,6 +85,67 @@ static void every_library(void) {
     gemm_close(context);
     if (check_failures > before) printf("# ... by %s\n", gemm_library_name(library));
   }
+  device_end();
+}
+
+// Both ways to pack give the same bytes, at edges of every kind.
+static void packing(void) {
+#if defined(__x86_64__)
+  if (!isa_available(ISA_AVX512)) {
+    printf("# packing by avx512: not on this CPU\n");
+    return;
+  }
+  enum { ROWS = 12, MOST = 96 };
+  const struct bfloat16_packing *fast = &bfloat16_packing_avx512, *plain = &bfloat16_packing_plain;
+  uint16_t from[MOST * MOST];
+  for (int i = 0; i < MOST * MOST; i++) from[i] = (uint16_t)(i * 2654435761u >> 8);
+  static const int sizes[][2] = {{1, 1}, {2, 12}, {31, 13}, {32, 16}, {33, 31}, {64, 32}, {65, 25}};
+  for (size_t size = 0; size < sizeof sizes / sizeof sizes[0]; size++) {
+    int k = sizes[size][0], columns = sizes[size][1];
+    int64_t pairs = (k + PACK_K - 1) / PACK_K * PACK_K / 2;
+    uint16_t got[2][MOST * MOST] __attribute__((aligned(64)));
+    for (int transposed = 0; transposed < 2; transposed++) {
+      memset(got, 0x55, sizeof got);
+      plain->panel(transposed, k, pairs, columns, from, MOST, got[0]);
+      fast->panel(transposed, k, pairs, columns, from, MOST, got[1]);
+      CHECK(memcmp(got[0], got[1], sizeof got[0]) == 0);
+    }
+    memset(got, 0x55, sizeof got);
+    plain->turn_rows(k, pairs, columns, from, MOST, got[0]);
+    fast->turn_rows(k, pairs, columns, from, MOST, got[1]);
+    CHECK(memcmp(got[0], got[1], sizeof got[0]) == 0);
+    // Of the last block only what there is counts.
+    memset(got, 0, sizeof got);
+    plain->turn_words(k, (k + 1) / 2, columns, ROWS, from, MOST, got[0]);
+    fast->turn_words(k, (k + 1) / 2, columns, ROWS, from, MOST, got[1]);
+    CHECK(memcmp(got[0], got[1], sizeof got[0]) == 0);
+  }
+#endif
+}
+
+// The same product gives the same bits again, on one thread or three, and on real and emulated AMX.
+static void same_bits(void) {
+  device_begin(ISA_PORTABLE, "reference", 1);
+  enum { M = 230, N = 45, K = 577 };
+  struct tensor a = tensor_random(DTYPE_BFLOAT16, M * K, 1), b = tensor_random(DTYPE_BFLOAT16, K * N, 1);
+  for (enum gemm_library library = GEMM_ONEDNN + 1; library < GEMM_LIBRARIES; library++) {
+    if (!here(library)) continue;
+    for (enum gemm_form form = GEMM_NT; form <= GEMM_TN; form++) {
+      float *c[3];
+      for (int time = 0; time < 3; time++) {
+        struct error error = {0};
+        bool emulate = library == GEMM_AMX && time == 1;
+        struct gemm_context *context = gemm_open(emulate ? GEMM_AMX_EMULATED : library, time == 2 ? 3 : 1, &error);
+        struct gemm gemm = {.form = form, .m = M, .n = N, .k = K, .in = DTYPE_BFLOAT16};
+        c[time] = calloc(M * N, sizeof **c);
+        CHECK(gemm_run(context, &gemm, a.data, b.data, c[time], &error));
+        if (time > 0) CHECK(memcmp(c[0], c[time], M * N * sizeof **c) == 0);
+        gemm_close(context);
+      }
+      for (int time = 0; time < 3; time++) free(c[time]);
+    }
+  }
+  tensor_free(&a), tensor_free(&b);
   device_end();
 }
 
@@ -154,9 +217,9 @@ static void layer_case(int64_t rows, int64_t inputs, int64_t outputs, enum dtype
   ops->free(device, memory);
 }
 static void linear(void) {
-  static const char *const libraries[] = {"reference", "onednn"};
-  for (int library = 0; library < 2; library++) {
-    device_begin(isa_best(), libraries[library], 1);
+  for (enum gemm_library library = GEMM_REFERENCE; library < GEMM_LIBRARIES; library++) {
+    if (!here(library)) continue;
+    device_begin(isa_best(), gemm_library_name(library), 1);
     for (enum dtype dtype = DTYPE_FLOAT32; dtype <= DTYPE_BFLOAT16; dtype++) {
       if (!ops->dtype_supported(device, dtype)) continue;
       layer_case(1, 16, 1, dtype);
@@ -303,6 +366,8 @@ static void head_edges(void) {
 
 int main(void) {
   RUN(every_library);
+  RUN(packing);
+  RUN(same_bits);
   RUN(linear);
   RUN(head);
   RUN(head_reference);
