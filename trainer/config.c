@@ -384,32 +384,38 @@ static double formatted_parameters(const struct run_config *c, const struct form
   return (double)(layers * count);
 }
 
-// Pruned parameters during a step (step below 0: mean over the training).
-static double pruned_parameters(const struct run_config *c, int64_t step) {
-  struct arena arena = {0};
+// The format of a configuration: as it was parsed before, or into the arena (which takes time). NULL for none, and for
+// one of somebody else's trainer, which prunes what we cannot know.
+static const struct format *format_of(const struct run_config *c, struct arena *arena) {
   struct error error = {0};
   struct run_config parsed = *c;
-  double pruned = 0;
-  // A format of somebody else's trainer prunes what we cannot know.
-  if (!parsed.parsed_format && !config_parse_format(&parsed, &arena, &error)) parsed.parsed_format = NULL;
-  if (parsed.parsed_format) {
-    const struct format *format = parsed.parsed_format;
-    double density =
-        step < 0 ? format_average_density(format, c->train.steps) : format_density(format, step, c->train.steps);
-    pruned = (1 - density) * formatted_parameters(c, format);
-  }
-  arena_free(&arena);
-  return pruned;
+  if (parsed.parsed_format || config_parse_format(&parsed, arena, &error)) return parsed.parsed_format;
+  return NULL;
+}
+
+// Pruned parameters during a step (step below 0: mean over the training).
+static double pruned_parameters(const struct run_config *c, const struct format *format, int64_t step) {
+  if (!format) return 0;
+  double density =
+      step < 0 ? format_average_density(format, c->train.steps) : format_density(format, step, c->train.steps);
+  return (1 - density) * formatted_parameters(c, format);
 }
 
 double config_active_parameters(const struct run_config *resolved, int64_t step) {
-  return (double)config_parameters(resolved).non_embedding - pruned_parameters(resolved, step);
+  struct arena arena = {0};
+  double pruned = pruned_parameters(resolved, format_of(resolved, &arena), step);
+  arena_free(&arena);
+  return (double)config_parameters(resolved).non_embedding - pruned;
 }
 
 struct run_quantities config_quantities(const struct run_config *c, const struct corpus_facts *facts) {
   struct run_quantities q = {.parameters = config_parameters(c), .steps = c->train.steps, .tokens = c->train.tokens};
-  double pruned = pruned_parameters(c, -1);
-  q.active_parameters = config_active_parameters(c, c->train.steps > 0 ? c->train.steps - 1 : 0);
+  struct arena arena = {0};
+  const struct format *format = format_of(c, &arena);
+  double pruned = pruned_parameters(c, format, -1);
+  q.active_parameters =
+      (double)q.parameters.non_embedding - pruned_parameters(c, format, c->train.steps > 0 ? c->train.steps - 1 : 0);
+  arena_free(&arena);
   q.average_active_parameters = (double)q.parameters.non_embedding - pruned;
   q.flops_per_token = flops_per_token(c, (double)q.parameters.prunable - pruned);
   q.flops = q.flops_per_token * (double)q.tokens;

@@ -113,12 +113,10 @@ _isoloss() {
     ;;
   esac
   case $command in
-  check | plan | run) _isoloss_files '*.y*ml' ;;
-  fit | predict)
-    [ "$before" = fit ] && [ -n "$current" ] && _isoloss_words compare
-    _isoloss_words "$(_isoloss_imports "$program")"
   check | plan | run | design) _isoloss_files '*.y*ml' ;;
-  fit | isoflop)
+  fit | predict | isoflop)
+    [ "$before" = fit ] && [ -n "$current" ] && _isoloss_words compare
+    [ "$command" = isoflop ] || _isoloss_words "$(_isoloss_imports "$program")"
     _isoloss_files '*.y*ml'
     _isoloss_files '*.csv'
     ;;

@@ -213,10 +213,11 @@ __device__ __forceinline__ octet round_by_tables(const represent_call &c, const 
 }
 
 // --- the pass --------------------------------------------------------------------------------------------------------
-// GENERAL: every grid, selection and unit of
-// scales; otherwise uniform and float grids with scales of tensors, rows, or groups of 8 to 256 columns.
+// GENERAL: every grid, selection and unit of scales; otherwise uniform and float grids with scales of tensors, rows, or
+// groups of 8 to 256 columns. The launch bounds name the blocks of a multiprocessor that registers are shared by;
+// without, the compiler spills a few to make room for one more.
 template <class From, class To, bool GENERAL, int WARPS>
-__global__ void __launch_bounds__(FORMAT_THREADS)
+__global__ void __launch_bounds__(FORMAT_THREADS, GENERAL ? 2 : 3)
     represent_kernel(represent_call c, device_pointer<const From> from, device_pointer<To> to,
                      device_pointer<uint8_t> mask, device_pointer<const uint32_t> signs,
                      device_pointer<const struct tensor_statistics> of_tensor, grid_tables tables,

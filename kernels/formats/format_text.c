@@ -182,7 +182,7 @@ void format_long_text(const struct format *format, struct text *out) {
 static bool means(const char *candidate, const char *long_text, struct arena *arena) {
   struct representation representation;
   struct error error = {0};
-  if (!representation_parse(candidate, &representation, arena, &error)) return false;
+  if (!representation_parse_into(candidate, &representation, arena, &error)) return false;
   struct text text = {0};
   representation_text(&representation, &text);
   bool same = strcmp(text_string(&text), long_text) == 0;

@@ -641,10 +641,17 @@ static bool parse_representation(struct piece text, struct representation *repre
   return parse_options(options, &representation, 1, format, error);
 }
 
-bool representation_parse(const char *text, struct representation *representation, struct arena *arena,
-                          struct error *error) {
+bool representation_parse_into(const char *text, struct representation *representation, struct arena *arena,
+                               struct error *error) {
   return parse_representation(whole(text), representation, NULL, arena, error) &&
          representation_finish(representation, OPERAND_WEIGHTS, error);
+}
+
+bool representation_parse(const char *text, struct representation *representation, struct arena *arena,
+                          struct error *error) {
+  if (!representation_parse_into(text, representation, arena, error)) return false;
+  representation_scale(representation);
+  return true;
 }
 
 // --- whole formats ---------------------------------------------------------------------------------------------------
@@ -756,6 +763,7 @@ const struct format *format_parse(const char *text, struct arena *arena, struct 
     error_context(error, "format");
     return NULL;
   }
+  for (int i = 0; i < OPERANDS; i++) representation_scale(&format->operands[i]);
   format->name = format_short_name(format, arena);
   return format;
 }

@@ -97,7 +97,7 @@ static const struct node *guilty_node(const struct node *operand, const char *wo
     struct error error = {0};
     if (!last) continue;
     text_of_keys(operand, count, &text, diagnostics);
-    bool refused = !representation_parse(text_string(&text), &representation, arena, &error);
+    bool refused = !representation_parse_into(text_string(&text), &representation, arena, &error);
     text_free(&text);
     if (refused && strcmp(error.text, words) == 0) return last;
   }
@@ -160,7 +160,7 @@ const struct format *format_parse_node(const struct node *node, struct arena *ar
       // A mistake in an operand is reported where it stands.
       struct representation representation;
       struct error wrong = {0};
-      if (!representation_parse(text_string(&piece), &representation, arena, &wrong))
+      if (!representation_parse_into(text_string(&piece), &representation, arena, &wrong))
         node_error(guilty_node(operand, wrong.text, arena, diagnostics), diagnostics, NULL, "%s", wrong.text);
       text_format(&text, "%c(%s)", letters[i], text_string(&piece));
     }

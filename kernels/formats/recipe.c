@@ -90,7 +90,7 @@ bool representation_finish(struct representation *representation, enum operand o
     return true;
   }
 
-  bool scalar = grid_is_scalar(grid), vector = grid->kind == GRID_VECTOR;
+  bool vector = grid->kind == GRID_VECTOR;
   if (vector && scale->rule != SCALE_RMS && scale->rule != SCALE_STATIC)
     return wrong(error, operand, "vector grids are scaled by rms or static(S)");
   if (vector && representation->rounding == ROUND_STOCHASTIC)
@@ -111,10 +111,7 @@ bool representation_finish(struct representation *representation, enum operand o
     return wrong(error, operand, "an FP8 scale is for groups or rows: the tensor has a float32 beside it");
   if (scale->unit != SCALE_PER_GROUP) scale->group = 0;
 
-  if (!scale->factor_given) {
-    scale->factor = 1;
-    if (scale->rule == SCALE_RMS && scalar) scale->factor = grid_gaussian_scale(grid);
-  }
+  if (!scale->factor_given) scale->factor = 1;
   if (representation->estimator == ESTIMATOR_TRUST && grid->count == 2) {
     // QuEST's outer factors, with and without the transform.
     if (representation->outer == 0) representation->outer = representation->hadamard.kind == HADAMARD_NONE ? 1.25 : 1.3;
@@ -122,4 +119,10 @@ bool representation_finish(struct representation *representation, enum operand o
     representation->outer = 0;
   }
   return true;
+}
+
+void representation_scale(struct representation *representation) {
+  struct scale *scale = &representation->scale;
+  if (!scale->factor_given && scale->rule == SCALE_RMS && grid_is_scalar(&representation->grid))
+    scale->factor = grid_gaussian_scale(&representation->grid);
 }
