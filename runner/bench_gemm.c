@@ -94,14 +94,19 @@ bool bench_gemm(struct bench *bench, const char *const *shapes, int shape_count,
     enum dtype dtype = (enum dtype)d;
     if (bench->options.dtype ? dtype != only : !bench->ops->dtype_supported(bench->device, dtype)) continue;
     if (!bench_peak(bench, dtype, error)) return false;
+    // Rows come when all is measured, since the peak may still rise: they all are set against the same one.
+    struct bench_product *items = arena_array(&bench->arena, (size_t)count * MOST_PRODUCTS, sizeof *items);
+    int *products = arena_array(&bench->arena, (size_t)count + 1, sizeof *products);
+    int *rounds = arena_array(&bench->arena, (size_t)count + 1, sizeof *rounds);
     for (int i = 0; i < count; i++) {
       bench_progress(bench, "gemm %lldx%lldx%lld, %s", (long long)sizes[i][0], (long long)sizes[i][1],
                      (long long)sizes[i][2], dtype_name(dtype));
-      struct bench_product *items = arena_array(&bench->arena, MOST_PRODUCTS, sizeof *items);
-      int rounds, products = products_of(bench, sizes[i], dtype, items);
-      if (!measure(bench, items, products, &rounds, error)) return false;
-      for (int product = 0; product < products; product++) add_row(bench, &items[product], rounds);
+      products[i] = products_of(bench, sizes[i], dtype, items + i * MOST_PRODUCTS);
+      if (!measure(bench, items + i * MOST_PRODUCTS, products[i], &rounds[i], error)) return false;
     }
+    for (int i = 0; i < count; i++)
+      for (int product = 0; product < products[i]; product++)
+        add_row(bench, &items[i * MOST_PRODUCTS + product], rounds[i]);
   }
   return true;
 }
