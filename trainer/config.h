@@ -15,7 +15,7 @@
 struct format;  // kernels/formats/format.h
 
 // Raised by hand when a change of the trainer changes losses: part of every run's identity.
-#define TRAINER_SEMANTIC_VERSION 1
+#define TRAINER_SEMANTIC_VERSION 2
 
 enum field_type {
   FIELD_INTEGER,  // int64_t; AUTO_INTEGER means auto
