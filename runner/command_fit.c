@@ -14,7 +14,7 @@ struct fit_command {
   bool residuals, json;
 };
 
-// Every fit entry of a spec, or those of one law; kept in the store.
+// Every fit entry of a spec and its claims, or the entries of one law; kept in the store.
 static bool fit_spec(const char *path, const struct fit_command *command, const struct fit_options *options,
                      size_t *claims_not_held, struct error *error) {
   const struct fit_arguments *arguments = &command->fit;
@@ -26,8 +26,8 @@ static bool fit_spec(const char *path, const struct fit_command *command, const 
   struct text json = {0};
   struct store *store = NULL;
   bool fine = spec_open(&spec, path, NULL, error);
-  if (fine && !spec.fit_count && !arguments->law)
-    fine = error_set(error, EXIT_USAGE_ERROR, "%s has no fit entries; name a law with --law", path);
+  if (fine && !spec.fit_count && !spec.claim_count && !arguments->law)
+    fine = error_set(error, EXIT_USAGE_ERROR, "%s has neither fit entries nor claims; name a law with --law", path);
   if (fine && !store_exists_home())
     fine = error_set(error, EXIT_USAGE_ERROR, "nothing has run yet (isoloss run %s)", path);
   if (fine) fine = (store = store_open_home(STORE_WRITE, error)) != NULL;

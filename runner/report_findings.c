@@ -210,6 +210,8 @@ void report_find(struct report *report) {
   find_states(report);
   find_scope(report);
   for (size_t i = 0; i < report->fit_count; i++) find_fit(report, &report->fits[i]);
+  if (report->spec && report->spec->claim_count && !report->claim_count)
+    report_say(report, true, "the claims have not been judged: isoloss fit %s", report->spec_path);
   for (size_t i = 0; i < report->claim_count; i++)
     if (strcmp(report->claims[i].outcome, "not held") == 0)
       report_say(report, true, "claim not held: %s", report->claims[i].claim);

@@ -101,7 +101,7 @@ bool gemm_dtype_supported(const struct gemm_context *context, enum dtype dtype) 
 }
 bool gemm_dtype_fast(const struct gemm_context *context, enum dtype dtype) {
   if (dtype != DTYPE_BFLOAT16 || !context->onednn) return false;
-  return onednn_bfloat16_fast(context->onednn);
+  return onednn_bfloat16_fast(context->onednn) || bfloat16_doubles();
 }
 
 size_t gemm_packed_bytes(struct gemm_context *context, enum gemm_form form, int64_t n, int64_t k, enum dtype dtype) {

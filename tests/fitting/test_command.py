@@ -275,6 +275,22 @@ claims:
                         squares += left * left
         noise = 100 * math.sqrt(squares / 8)
         check(told and abs(float(told.group(1)) / noise - 1) < 0.05, 'noise %r, not %g' % (told and told.group(1), noise))
+        # Claims alone are judged as well; until then the report says that they were not.
+        alone = os.path.join(folder, 'alone.yaml')
+        with open(path) as whole, open(alone, 'w') as file:
+            text = whole.read().replace('experiment: small', 'experiment: alone')
+            file.write(text[:text.index('fit:')] + """claims:
+  - loss["tokens == 1024"] > loss["tokens == 16384"]
+""")
+        code, out, err = isoloss_here('run', alone)
+        check(code == 0, err)
+        unjudged = 'the claims have not been judged: isoloss fit '
+        code, out, err = isoloss_here('report', alone, '--json')
+        check(unjudged in out and json.loads(out)['claims'] == [], out)
+        code, out, err = isoloss_here('fit', alone)
+        check(code == 0 and 'tokens == 16384"]: held (' in out, out + err)
+        code, out, err = isoloss_here('report', alone, '--json')
+        check(unjudged not in out and json.loads(out)['claims'][0]['outcome'] == 'held', out)
         code, out, err = isoloss_here('fit', path, '--law', 'chinchilla', '--bootstrap', '0', '--json')
         check(code == 0 and json.loads(out)[0]['rows'] == 24, 'a law that the spec does not name: ' + err)
         code, out, err = isoloss_here('fit', path, '--law', 'chinchilla', '--where', 'tokens > 1e9')

@@ -39,6 +39,22 @@ static void options(void) {
   CHECK(dtype_find("bfloat16", &dtype) && dtype == DTYPE_BFLOAT16 && !dtype_find("float16", &dtype));
 }
 
+// `auto` is bfloat16 where the kernel's list of what the CPU can do says AMX, or AVX512-BF16 on AMD's.
+static void bfloat16_where_it_gains(void) {
+  FILE *file = fopen("/proc/cpuinfo", "r");
+  char line[8192] = "";
+  bool gains = false, amd = false;
+  while (file && fgets(line, sizeof line, file)) {
+    amd |= strstr(line, "AuthenticAMD") != NULL;
+    gains |= strstr(line, " amx_bf16") || (amd && strstr(line, " avx512_bf16"));
+  }
+  if (file) fclose(file);
+  device_begin(isa_best(), "auto", 1);
+  if (ops->dtype_supported(device, DTYPE_BFLOAT16)) CHECK(ops->dtype_fast(device, DTYPE_BFLOAT16) == gains);
+  CHECK(!ops->dtype_fast(device, DTYPE_FLOAT32));
+  device_end();
+}
+
 static void memory(void) {
   device_begin(isa_best(), "onednn", 1);
   struct error error = {0};
@@ -310,6 +326,7 @@ static void one_thread(void) {
 int main(void) {
   RUN(one_thread);
   RUN(options);
+  RUN(bfloat16_where_it_gains);
   RUN(memory);
   RUN(failures);
   RUN(exponential);

@@ -129,16 +129,6 @@ static void bfloat16_products(void) {
   compare("bfloat16", pairs, true, 3000);
 }
 
-static bool has_bfloat16(void) {
-  const struct ops *ops;
-  struct device *device;
-  struct error error = {0};
-  if (!trainer_device_open("cpu", 1, &ops, &device, &error)) return false;
-  bool has = ops->dtype_supported(device, DTYPE_BFLOAT16);
-  ops->close(device);
-  return has;
-}
-
 int main(void) {
   RUN(reference_by_finite_differences);
   RUN(grouped_heads);
@@ -147,7 +137,7 @@ int main(void) {
   RUN(accumulated);
   RUN(one_layer_one_head);
   RUN(one_token_context);
-  if (has_bfloat16())
+  if (fixture_has_bfloat16())
     RUN(bfloat16_products);
   else
     check_skip("bfloat16_products", "this machine has none");
