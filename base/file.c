@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 char *file_read(struct arena *arena, const char *path, size_t *length, struct error *error) {
@@ -144,6 +145,22 @@ int file_lock(const char *path, bool *busy, struct error *error) {
   return -1;
 }
 
+int file_lock_wait(const char *path, int seconds, struct error *error) {
+  struct arena arena = {0};
+  const char *slash = strrchr(path, '/');
+  int lock = -1;
+  bool busy = true;
+  if (!slash || folder_make(arena_copy(&arena, path, (size_t)(slash - path)), error)) {
+    for (int wait = 0; lock < 0 && busy && wait <= 10 * seconds; wait++) {
+      if (wait) nanosleep(&(struct timespec){0, 100 * 1000 * 1000}, NULL);
+      lock = file_lock(path, &busy, error);
+    }
+    if (lock < 0 && busy) error_set(error, EXIT_ENVIRONMENT, "%s is held by another process", path);
+  }
+  arena_free(&arena);
+  return lock;
+}
+
 char *path_join(struct arena *arena, const char *folder, const char *name) {
   if (name[0] == '/' || !*folder) return arena_string(arena, name);
   return arena_format(arena, "%s%s%s", folder, folder[strlen(folder) - 1] == '/' ? "" : "/", name);
@@ -184,7 +201,8 @@ char *isoloss_data(struct arena *arena, const char *name) {
                      strcmp(name, "laws") == 0      ? "fitting/laws"
                      : strcmp(name, "corpora") == 0 ? "trainer/corpora"
                                                     : name);
-  // Installed: beside the program's own bin folder, so that an installation can be moved; else where it was meant to be.
+  // Installed: beside the program's own bin folder, so that an installation can be moved; else where it was meant to
+  // be.
   char *share = path_join(arena, folder, "../share/isoloss");
   return path_join(arena, file_exists(share) ? share : ISOLOSS_SHARE_FOLDER, name);
 }

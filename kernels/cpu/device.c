@@ -40,9 +40,10 @@ struct device *cpu_open(const struct device_options *options, struct error *erro
   enum gemm_library library = GEMM_AUTO;
   const char *library_text = option_or_environment(options->gemm, "ISOLOSS_GEMM");
   if (library_text && !gemm_library_find(library_text, &library)) {
-    error_set(error, EXIT_USAGE_ERROR,
-              "no matrix products named \"%s\" (there are: auto, onednn, avx512-bf16, amx, amx-emulated, reference)",
-              library_text);
+    error_set(
+        error, EXIT_USAGE_ERROR,
+        "no matrix products named \"%s\" (there are: auto, trial, onednn, avx512-bf16, amx, amx-emulated, reference)",
+        library_text);
     return NULL;
   }
   parallel_open(threads);
@@ -66,6 +67,8 @@ void cpu_describe(const struct device *device, struct text *out) {
   gemm_describe(device->gemm, out);
   text_format(out, ", %d thread%s", device->threads, device->threads == 1 ? "" : "s");
 }
+
+void cpu_choices(const struct device *device, struct text *out) { gemm_choices(device->gemm, out); }
 
 bool cpu_dtype_supported(const struct device *device, enum dtype dtype) {
   return gemm_dtype_supported(device->gemm, dtype);
@@ -143,6 +146,7 @@ const struct ops cpu_ops = {
     .open = cpu_open,
     .close = cpu_close,
     .describe = cpu_describe,
+    .choices = cpu_choices,
     .dtype_supported = cpu_dtype_supported,
     .dtype_fast = cpu_dtype_fast,
     .shape_supported = cpu_shape_supported,

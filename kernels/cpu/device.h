@@ -30,6 +30,7 @@ struct weight {
 struct device *cpu_open(const struct device_options *options, struct error *error);
 void cpu_close(struct device *device);
 void cpu_describe(const struct device *device, struct text *out);
+void cpu_choices(const struct device *device, struct text *out);
 bool cpu_dtype_supported(const struct device *device, enum dtype dtype);
 bool cpu_dtype_fast(const struct device *device, enum dtype dtype);
 void *cpu_allocate(struct device *device, size_t bytes, struct error *error);

@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "kernels/cpu/bfloat16.h"
 #include "kernels/cpu/gemm_library.h"
+#include "kernels/cpu/gemm_trial.h"
 #include "kernels/cpu/parallel.h"
 
 struct gemm_context {
@@ -14,6 +15,8 @@ struct gemm_context {
   struct onednn *onednn;      // NULL: reference
   struct bfloat16 *bfloat16;  // NULL: oneDNN's
   const struct bfloat16_kernel *kernel;
+  bool tried;
+  struct gemm_choice choice;  // where `tried`
 };
 
 // Whose product it is; one answer for all rows, since weights are packed for any number of them. Measured on AMD Zen 4
@@ -21,11 +24,12 @@ struct gemm_context {
 // gradient.
 static bool is_own(const struct gemm_context *context, enum gemm_form form, int64_t n, int64_t k, enum dtype dtype) {
   if (dtype != DTYPE_BFLOAT16 || !context->bfloat16) return false;
+  if (context->tried) return context->choice.own[form];
   return context->library != GEMM_AUTO || form != GEMM_NN || k <= 1024 || k <= n;
 }
 
-static const char *const library_names[GEMM_LIBRARIES] = {"reference", "onednn",       "avx512-bf16",
-                                                          "amx",       "amx-emulated", "auto"};
+static const char *const library_names[GEMM_LIBRARIES] = {"reference",    "onednn", "avx512-bf16", "amx",
+                                                          "amx-emulated", "trial",  "auto"};
 
 const char *gemm_library_name(enum gemm_library library) { return library_names[library]; }
 bool gemm_library_find(const char *name, enum gemm_library *library) {
@@ -75,8 +79,15 @@ struct gemm_context *gemm_open(enum gemm_library library, int threads, struct er
     return NULL;
   }
   // Our kernel for AVX512-BF16 was measured on an AMD CPU (docs/performance.md); the one for AMX has not been yet.
+  if (library == GEMM_AUTO && gemm_library_available(GEMM_AMX)) library = GEMM_TRIAL;
   if (library == GEMM_AUTO && bfloat16_doubles()) library = GEMM_AVX512_BF16;
-  if ((context->kernel = kernel_of(library))) context->bfloat16 = bfloat16_open(context->kernel, threads);
+  if (library == GEMM_TRIAL && (context->kernel = kernel_of(gemm_library_own()))) {
+    context->tried = true;
+    context->choice = gemm_trial(context->kernel);
+  } else {
+    context->kernel = kernel_of(library);
+  }
+  if (context->kernel) context->bfloat16 = bfloat16_open(context->kernel, threads);
   return context;
 }
 
@@ -93,7 +104,19 @@ void gemm_describe(const struct gemm_context *context, struct text *out) {
     return;
   }
   onednn_describe(context->onednn, out);
-  if (context->bfloat16) text_format(out, " and own bfloat16 products (%s)", context->kernel->name);
+  const bool *own = context->choice.own;
+  if (context->bfloat16 && (!context->tried || own[GEMM_NT] || own[GEMM_NN] || own[GEMM_TN]))
+    text_format(out, " and own bfloat16 products (%s)", context->kernel->name);
+}
+void gemm_choices(const struct gemm_context *context, struct text *out) {
+  if (!context->tried) return;
+  const bool *own = context->choice.own;
+  if (!own[GEMM_NT] && !own[GEMM_NN] && !own[GEMM_TN]) {
+    text_add(out, "oneDNN throughout");
+    return;
+  }
+  text_format(out, "%s for%s%s%s", context->kernel->name, own[GEMM_NT] ? " NT" : "", own[GEMM_NN] ? " NN" : "",
+              own[GEMM_TN] ? " TN" : "");
 }
 
 bool gemm_dtype_supported(const struct gemm_context *context, enum dtype dtype) {

@@ -18,12 +18,13 @@ struct gemm {
   bool packed;            // B is in the library's own layout, made by gemm_pack (not for GEMM_TN)
 };
 
-// GEMM_AUTO takes for each product the library that was measured to be faster on this kind of CPU: a fixed rule of what
-// CPUID says and of the product, never a measurement of its own, so that results do not depend on the moment. The
-// libraries of our own multiply bfloat16 and leave float32 to oneDNN.
-enum gemm_library { GEMM_REFERENCE, GEMM_ONEDNN, GEMM_AVX512_BF16, GEMM_AMX, GEMM_AMX_EMULATED, GEMM_AUTO };
-#define GEMM_LIBRARIES 6
-const char *gemm_library_name(enum gemm_library library);  // "reference", "onednn", "avx512-bf16", "amx", ..., "auto"
+// The libraries of our own multiply bfloat16 and leave float32 to oneDNN. GEMM_AUTO takes for each product the faster
+// one: where it was measured (docs/performance.md) by a fixed rule of what CPUID says and of the product, on CPUs with
+// AMX as GEMM_TRIAL does. GEMM_TRIAL compares this CPU's own kernel with oneDNN once (gemm_trial.h).
+enum gemm_library { GEMM_REFERENCE, GEMM_ONEDNN, GEMM_AVX512_BF16, GEMM_AMX, GEMM_AMX_EMULATED, GEMM_TRIAL, GEMM_AUTO };
+#define GEMM_LIBRARIES 7
+// "reference", "onednn", "avx512-bf16", "amx", "amx-emulated", "trial", "auto"
+const char *gemm_library_name(enum gemm_library library);
 bool gemm_library_find(const char *name, enum gemm_library *library);
 // Whether this CPU can run it.
 bool gemm_library_available(enum gemm_library library);
@@ -36,6 +37,8 @@ struct gemm_context;
 struct gemm_context *gemm_open(enum gemm_library library, int threads, struct error *error);
 void gemm_close(struct gemm_context *context);
 void gemm_describe(const struct gemm_context *context, struct text *out);  // "oneDNN 2.6.3 (avx512_core)"
+// What a trial chose, "amx for NT TN" or "oneDNN throughout"; nothing where there was none.
+void gemm_choices(const struct gemm_context *context, struct text *out);
 // Whether operands of this dtype can be multiplied here, and whether the CPU has units that gain by it.
 bool gemm_dtype_supported(const struct gemm_context *context, enum dtype dtype);
 bool gemm_dtype_fast(const struct gemm_context *context, enum dtype dtype);

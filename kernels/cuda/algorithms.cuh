@@ -5,7 +5,6 @@
 // Lines that do not check are not used. Runs that start together wait for each other's trials.
 #pragma once
 #include <fcntl.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "kernels/cuda/device.cuh"
@@ -105,21 +104,7 @@ inline bool algorithm_keep(const char *path, const char *shape, const chosen_alg
 // Where no line can be kept, no trial is made: what it finds would not be found again.
 inline int algorithms_lock(const char *path, struct error *error) {
   struct arena arena = {};
-  const char *slash = std::strrchr(path, '/');
-  int lock = -1;
-  bool busy = true;
-  if (folder_make(arena_copy(&arena, path, (size_t)(slash - path)), error)) {
-    const char *name = arena_format(&arena, "%s.lock", path);
-    for (int wait = 0; busy && wait < 600; wait++) {
-      if (wait) {
-        struct timespec moment = {0, 100 * 1000 * 1000};
-        nanosleep(&moment, nullptr);
-      }
-      lock = file_lock(name, &busy, error);
-      if (lock < 0 && !busy) break;
-    }
-    if (lock < 0 && busy) error_set(error, EXIT_ENVIRONMENT, "%s is held by another process", name);
-  }
+  int lock = file_lock_wait(arena_format(&arena, "%s.lock", path), 60, error);
   arena_free(&arena);
   return lock;
 }

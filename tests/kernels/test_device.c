@@ -15,8 +15,9 @@ static void options(void) {
   CHECK(strstr(error.text, "cpu") != NULL);
   open_error((struct device_options){.isa = "mmx"},
              "no instruction set level \"mmx\" (there are: portable, avx2, avx512)");
-  open_error((struct device_options){.gemm = "blis"},
-             "no matrix products named \"blis\" (there are: auto, onednn, avx512-bf16, amx, amx-emulated, reference)");
+  open_error(
+      (struct device_options){.gemm = "blis"},
+      "no matrix products named \"blis\" (there are: auto, trial, onednn, avx512-bf16, amx, amx-emulated, reference)");
   open_error((struct device_options){.threads = -1}, "-1 threads: must be 1 to 1024");
   setenv("ISOLOSS_ISA", "portable", 1);
   setenv("ISOLOSS_GEMM", "reference", 1);
