@@ -223,11 +223,25 @@ static void a_lock_dies_with_its_holder(void) {
   CHECK(read(ready[0], &byte, 1) == 1 && byte == 1);
   bool busy = false;
   CHECK(file_lock(path, &busy, &error) == -1 && busy);
+  CHECK(file_lock_wait(path, 0, &error) == -1 && strstr(error.text, "is held by another process"));
+  error = (struct error){0};
   kill(child, SIGKILL);
   waitpid(child, NULL, 0);
   int mine = file_lock(path, &busy, &error);
   CHECK(mine >= 0 && !busy);
   close(mine);
+  // Waiting ends when the holder does; the folder is made.
+  path = path_join(&arena, base, "new/folder/lock");
+  int held = file_lock_wait(path, 1, &error);
+  CHECK(held >= 0);
+  if ((child = fork()) == 0) {
+    usleep(150 * 1000);
+    _exit(0);  // with the descriptor that the lock is held by
+  }
+  close(held);
+  held = file_lock_wait(path, 60, &error);
+  CHECK(held >= 0 && waitpid(child, NULL, 0) == child);
+  close(held);
   close(ready[0]);
   close(ready[1]);
   folder_remove(base, &error);
