@@ -138,7 +138,9 @@ struct tensor_span {
 #define LEARNED_SCALES 16  // floats that a weight with a learned scale takes; not all are used
 struct pruned_weight {
   struct weight *weight;
-  float *master, *m, *v;
+  float *master;
+  void *m, *v;  // of `state`; NULL: none
+  enum dtype state;
 };
 
 struct ops {

@@ -259,11 +259,6 @@ static bool format_fits(const struct run_config *c, struct error *error) {
   bool fine = true;
   if (config_parse_format(&parsed, &arena, &unknown) && parsed.parsed_format) {
     const struct format *format = parsed.parsed_format;
-    // Pruning sets moments to 0 as float32.
-    if (format->operands[OPERAND_WEIGHTS].sparsity.kind != SPARSITY_NONE &&
-        strcmp(c->train.optimizer_state, "float32") != 0)
-      fine = error_set(error, EXIT_USAGE_ERROR, "train.optimizer_state %s: sparse weights need float32",
-                       c->train.optimizer_state);
     int64_t width = c->model.width, hidden = c->model.mlp_width, query = c->model.heads * c->model.head_dim;
     int64_t qkv = query + 2 * c->model.kv_heads * c->model.head_dim,
             rows = c->train.batch_tokens / c->train.accumulation;

@@ -174,10 +174,12 @@ static void prune(struct model *m, int64_t step) {
     struct weight *all[] = {w->qkv, w->output, w->gate_up, w->down, m->head};
     for (int which = blocks ? MATRIX_QKV : MATRIX_HEAD; which < (blocks ? MATRIX_HEAD : MATRIX_HEAD + 1); which++) {
       int64_t offset = blocks ? layout_weight_offset(&m->table, (enum model_matrix)which, l) : m->table.head;
-      // Sparse weights have moments in float32: see config.c.
-      weights[count++] =
-          (struct pruned_weight){all[which], m->parameters + offset, m->m ? (float *)m->m + offset : NULL,
-                                 m->v ? (float *)m->v + offset : NULL};
+      int64_t at = offset * (int64_t)dtype_bytes(m->state);
+      weights[count++] = (struct pruned_weight){.weight = all[which],
+                                                .master = m->parameters + offset,
+                                                .m = m->m ? (char *)m->m + at : NULL,
+                                                .v = m->v ? (char *)m->v + at : NULL,
+                                                .state = m->state};
     }
   }
   m->ops->weights_prune(m->device, weights, count, step);

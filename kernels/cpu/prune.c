@@ -1,6 +1,7 @@
 // Pruning over several weights, and masks that stay. See weights_prune in kernels/ops.h.
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/arena.h"
 #include "kernels/cpu/linear_format.h"
@@ -13,13 +14,14 @@ struct pruned_range {
 
 static void set_zero(const struct pruned_range *range, float threshold, int64_t last_tie) {
   const struct pruned_weight *w = range->weight;
-  float *moments[] = {w->m, w->v};
+  char *moments[] = {w->m, w->v};
+  size_t item = dtype_bytes(w->state);
   for (int64_t i = 0; i < range->count; i++) {
     float size = fabsf(w->master[range->first + i]);
     if (!(size < threshold) && !(size == threshold && i > last_tie)) continue;
     w->master[range->first + i] = 0;
     for (int k = 0; k < 2; k++)
-      if (moments[k]) moments[k][range->first + i] = 0;
+      if (moments[k]) memset(moments[k] + (size_t)(range->first + i) * item, 0, item);
   }
 }
 

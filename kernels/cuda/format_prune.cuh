@@ -28,9 +28,13 @@ inline void choose(struct device *device, const pruned_range *ranges, int count,
       run_choice(device, i, &s, w->weight->format->chosen);
       continue;
     }
-    run(device, prune_kernel, {"prune", element_blocks(values), ELEMENT_THREADS, 0}, i, values, view(s.state, 1),
-        view(w->master + first, values), view(w->m ? w->m + first : nullptr, values),
-        view(w->v ? w->v + first : nullptr, values));
+    with_dtype(w->state, [&](auto element) {
+      using State = decltype(element);
+      State *m = (State *)w->m, *v = (State *)w->v;
+      run(device, prune_kernel<State>, {"prune", element_blocks(values), ELEMENT_THREADS, 0}, i, values,
+          view(s.state, 1), view(w->master + first, values), view(m ? m + first : nullptr, values),
+          view(v ? v + first : nullptr, values));
+    });
   }
   std::free(spans);
 }

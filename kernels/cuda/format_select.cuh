@@ -163,16 +163,17 @@ __global__ void choice_kernel(int span, device_pointer<const select_state> state
   if (threadIdx.x == 0) out[0] = choice_of(state[0], span);
 }
 // What was not chosen of array `span` becomes 0, with its moments where there are some.
+template <class State>
 __global__ void __launch_bounds__(ELEMENT_THREADS)
     prune_kernel(int span, int64_t count, device_pointer<const select_state> state, device_pointer<float> master,
-                 device_pointer<float> m, device_pointer<float> v) {
+                 device_pointer<State> m, device_pointer<State> v) {
   tensor_choice chosen = choice_of(state[0], span);
   for (int64_t i = first_piece(); i < count; i += piece_stride()) {
     float size = magnitude(master[i]);
     if (!(size < chosen.threshold) && !(size == chosen.threshold && i > chosen.last_tie)) continue;
     master[i] = 0;
-    if (m) m[i] = 0;
-    if (v) v[i] = 0;
+    if (m) m[i] = State{};
+    if (v) v[i] = State{};
   }
 }
 

@@ -46,7 +46,7 @@ static struct layer layer_make(const char *text, int64_t rows, int64_t inputs, i
 }
 static void layer_prepare(struct layer *l, const struct array *master, int64_t step) {
   for (int s = 0; s < 2; s++) {
-    struct pruned_weight pruned = {l->weight[s], master->data[s], NULL, NULL};
+    struct pruned_weight pruned = {.weight = l->weight[s], .master = master->data[s]};
     ops[s]->weights_prune(device[s], &pruned, 1, step);
     ops[s]->weight_prepare(device[s], l->weight[s], master->data[s], step);
   }
@@ -374,7 +374,7 @@ static void layers(void) {
 // --- pruning ---------------------------------------------------------------------------------------------------------
 
 // Masks that stay, with their moments, over one weight or several; ties are kept in order.
-static void pruning_case(const char *text, int64_t step) {
+static void pruning_case(const char *text, int64_t step, enum dtype state) {
   enum { WEIGHTS = 3 };
   static const int64_t outputs[WEIGHTS] = {5, 9, 4}, inputs = 33;
   struct layer l[WEIGHTS];
@@ -387,11 +387,14 @@ static void pruning_case(const char *text, int64_t step) {
     for (int64_t k = 0; k < count; k++)  // many ties
       master[i].values[k] = copysign(ceil(4 * fabs(master[i].values[k])) / 4, master[i].values[k]);
     array_write(&master[i]);
-    m[i] = array_normal(DTYPE_FLOAT32, count, 1);
-    v[i] = array_normal(DTYPE_FLOAT32, count, 1);
+    m[i] = array_normal(state, count, 1);
+    v[i] = array_normal(state, count, 1);
     for (int s = 0; s < 2; s++)
-      pruned[s][i] =
-          (struct pruned_weight){l[i].weight[s], master[i].data[s], m[i].data[s], i == 1 ? NULL : v[i].data[s]};
+      pruned[s][i] = (struct pruned_weight){.weight = l[i].weight[s],
+                                            .master = master[i].data[s],
+                                            .m = m[i].data[s],
+                                            .v = i == 1 ? NULL : v[i].data[s],
+                                            .state = state};
   }
   for (int s = 0; s < 2; s++) {
     ops[s]->weights_prune(device[s], pruned[s], WEIGHTS, step);
@@ -415,13 +418,15 @@ static void pruning_case(const char *text, int64_t step) {
   array_free(&x);
 }
 static void pruning(void) {
-  pruning_case("sparse(0.5)", 3);
-  pruning_case("sparse(0.7,global)", 3);
-  pruning_case("sparse(0.7,global,monotone)", 0);
-  pruning_case("sparse(0.4,monotone)", 0);
-  pruning_case("sparse(0.4,monotone)", 1);
-  pruning_case("sparse(0.8,journey,every(10))", 50);
-  pruning_case("sparse(0)", 0);
+  pruning_case("sparse(0.5)", 3, DTYPE_FLOAT32);
+  pruning_case("sparse(0.7,global)", 3, DTYPE_FLOAT32);
+  pruning_case("sparse(0.7,global,monotone)", 0, DTYPE_FLOAT32);
+  pruning_case("sparse(0.4,monotone)", 0, DTYPE_FLOAT32);
+  pruning_case("sparse(0.4,monotone)", 1, DTYPE_FLOAT32);
+  pruning_case("sparse(0.8,journey,every(10))", 50, DTYPE_FLOAT32);
+  pruning_case("sparse(0)", 0, DTYPE_FLOAT32);
+  pruning_case("sparse(0.7,global,monotone)", 0, DTYPE_BFLOAT16);
+  pruning_case("sparse(0.4,monotone)", 0, DTYPE_BFLOAT16);
 }
 
 // --- what cannot be --------------------------------------------------------------------------------------------------

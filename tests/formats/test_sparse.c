@@ -128,24 +128,38 @@ static void schedules(void) {
   }
 }
 
-// Masks that stay, and one threshold for several weights.
-static void pruning(void) {
+// Masks that stay, and one threshold for several weights; moments of what is pruned become 0, of either type, and no
+// others do.
+static void pruning_with(enum dtype state) {
   static const char *const formats[] = {"sparse(0.6,global)", "sparse(0.6,monotone)", "sparse(0.6,global,monotone)",
                                         "sparse(0.6,cubic(0,1),every(1),global,monotone)"};
   for (int f = 0; f < 4; f++) {
     struct layer a = layer_make(formats[f], isa_best(), 1, 0), b = layer_make(formats[f], isa_best(), 1, 0);
     for (int i = 0; i < OUTPUTS * INPUTS; i++) b.master[i] = 3 * a.master[(i * 7) % (OUTPUTS * INPUTS)];
     bool monotone = f > 0, global = f != 1;
+    bool narrow = state == DTYPE_BFLOAT16;
     float *m = random_floats(OUTPUTS * INPUTS, 7, 1);
+    // The same values by their upper halves, behind which nothing may be written.
+    uint16_t *narrow_m = calloc(2 * OUTPUTS * INPUTS, sizeof *narrow_m);
+    for (int i = 0; i < OUTPUTS * INPUTS; i++) {
+      uint32_t bits;
+      memcpy(&bits, &m[i], sizeof bits);
+      narrow_m[i] = (uint16_t)(bits >> 16 | 1);
+      narrow_m[OUTPUTS * INPUTS + i] = 1;
+    }
     for (int64_t step = 0; step < 100; step += 33) {
-      struct pruned_weight weights[2] = {{a.weight, a.master, m, NULL}, {b.weight, b.master, NULL, NULL}};
+      struct pruned_weight weights[2] = {
+          {.weight = a.weight, .master = a.master, .m = narrow ? (void *)narrow_m : m, .state = state},
+          {.weight = b.weight, .master = b.master}};
       a.ops->weights_prune(a.device, weights, 2, step);
       int64_t zero[2] = {0, 0}, total = OUTPUTS * INPUTS;
       double density = format_density(a.description.format, step, 100);
       for (int i = 0; i < total; i++) {
         zero[0] += a.master[i] == 0;
         zero[1] += b.master[i] == 0;
-        if (a.master[i] == 0 && monotone) CHECK(m[i] == 0);
+        bool cleared = narrow ? narrow_m[i] == 0 : m[i] == 0;
+        CHECK(cleared == (a.master[i] == 0 && monotone));
+        if (narrow) CHECK(narrow_m[total + i] == 1);
       }
       if (monotone && global) {
         CHECK(llabs(zero[0] + zero[1] - (2 * total - llround(density * (double)(2 * total)))) <= 0);
@@ -167,14 +181,18 @@ static void pruning(void) {
       CHECK(wrong == 0 && pruned > (int64_t)((1 - density) * 0.7 * ROWS * INPUTS));
     }
     free(m);
+    free(narrow_m);
     layer_free(&a);
     layer_free(&b);
   }
 }
+static void pruning(void) { pruning_with(DTYPE_FLOAT32); }
+static void pruning_narrow_moments(void) { pruning_with(DTYPE_BFLOAT16); }
 
 int main(void) {
   RUN(formulas);
   RUN(schedules);
   RUN(pruning);
+  RUN(pruning_narrow_moments);
   return check_end();
 }
