@@ -143,6 +143,8 @@ struct pruned_weight {
   enum dtype state;
 };
 
+#define REPEAT_SEQUENCES 3
+
 struct ops {
   const char *name;  // "cpu", "cuda"
 
@@ -189,11 +191,13 @@ struct ops {
   // --- repeated work -------------------------------------------------------------------------------------------------
   // All three may be NULL: a backend that gains nothing by it. Between repeat_begin and repeat_end stand calls that are
   // made again and again, such as a training step: each time the same entries in the same order, with the same shapes
-  // and addresses of device memory. Only the bytes of uploads, a head's gradient_scale and the numbers of `adamw` may
-  // differ; nothing in between downloads, allocates or waits. The backend may record the sequence and issue it as one
-  // piece of work; a call that differs from what it recorded is the device's failure. One sequence at a time:
-  // repeat_forget ends it, before any memory that it uses is freed.
-  void (*repeat_begin)(struct device *device);
+  // and addresses of device memory. Only the bytes of uploads, a head's gradient_scale, the numbers of `adamw` and the
+  // step of weights_prune and weight_prepare, which is another one each time, may differ; nothing in between downloads,
+  // allocates or waits. Where a step makes other calls than most do, as formats with a schedule ask for
+  // (format_sequence of kernels/formats/format.h), it is another sequence: each has a number below REPEAT_SEQUENCES.
+  // The backend may record a sequence and issue it as one piece of work; a call that differs from what it recorded is
+  // the device's failure. repeat_forget ends all of them, before any memory that they use is freed.
+  void (*repeat_begin)(struct device *device, int sequence);
   void (*repeat_end)(struct device *device);
   void (*repeat_forget)(struct device *device);
 
@@ -206,11 +210,10 @@ struct ops {
                                   struct error *error);
   void (*weight_free)(struct device *device, struct weight *weight);
   // Gives a weight with a learned scale (LSQ) its parameters and their gradients: LEARNED_SCALES scales in device
-  // memory, which the optimizer moves like other parameters (no decay). Entry i < WEIGHT_PARTS is part i's, WEIGHT_PARTS
-  // the activations'. 0 means not set: the first weight_prepare or linear_forward sets it from its data. A scale that
-  // became negative stands for its magnitude.
-  // Gradients are added: the weights' by weight_gradient_finish, the activations' by linear_input_gradient. d_values
-  // may be NULL (no training).
+  // memory, which the optimizer moves like other parameters (no decay). Entry i < WEIGHT_PARTS is part i's,
+  // WEIGHT_PARTS the activations'. 0 means not set: the first weight_prepare or linear_forward sets it from its data. A
+  // scale that became negative stands for its magnitude. Gradients are added: the weights' by weight_gradient_finish,
+  // the activations' by linear_input_gradient. d_values may be NULL (no training).
   void (*weight_learned)(struct device *device, struct weight *weight, float *values, float *d_values);
   // Prunes sparse weights for `step`, before weight_prepare and with all weights of the model at once, since one
   // threshold may hold for several. Where masks stay (a format's `monotone`), what is pruned is set to 0 in the master

@@ -250,18 +250,18 @@ void model_update(struct model *m, double lr, int64_t step, int slot) {
   model_prepare(m, step + 1);
 }
 
-// Every step is the same sequence of calls, its sums always at the same place, so that a backend may repeat it as one;
-// formats draw from the step's number in more places than a repeated sequence lets change.
+// Every step is the same sequence of calls, its sums always at the same place, so that a backend may repeat it as one.
+// Formats whose density has a schedule make some steps another sequence: the weights are prepared for the next step.
 void model_step(struct model *m, const struct token_batch *batch, int64_t targets, double lr, int64_t step, int slot) {
-  bool repeated = m->ops->repeat_begin && format_is_none(m->config.parsed_format);
-  if (repeated) m->ops->repeat_begin(m->device);
+  int sequence = format_sequence(m->config.parsed_format, step + 1, m->config.train.steps);
+  if (m->ops->repeat_begin) m->ops->repeat_begin(m->device, sequence);
   for (int64_t row = 0; row < batch->rows; row += m->rows) {
     struct token_batch micro = {m->rows, batch->tokens + row, batch->targets + row,
                                 batch->mask ? batch->mask + row : NULL};
     model_gradient(m, &micro, 1 / (double)targets, row, row == 0, MODEL_STEP_SLOT);
   }
   model_update(m, lr, step, MODEL_STEP_SLOT);
-  if (repeated) m->ops->repeat_end(m->device);
+  if (m->ops->repeat_end) m->ops->repeat_end(m->device);
   m->ops->copy(m->device, &m->loss_sums[slot], &m->loss_sums[MODEL_STEP_SLOT], sizeof *m->loss_sums);
   m->ops->copy(m->device, &m->square_sums[slot], &m->square_sums[MODEL_STEP_SLOT], sizeof *m->square_sums);
 }

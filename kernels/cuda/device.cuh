@@ -13,13 +13,20 @@ struct repeat_instance {
   cudaEvent_t done;       // of the last time it ran
   char *staged;           // host memory that the graph's uploads read
 };
+struct repeat_sequence {
+  int64_t rounds;           // begun since the last repeat_forget
+  uint64_t expected_calls;  // what it is, as one number, to find a call that differs
+  size_t staged_bytes;
+  repeat_instance instances[2];  // one runs while the host fills the other
+  repeat_instance *turn() { return &instances[rounds % 2]; }
+};
 struct repeat {
   bool enabled;
   repeat_mode mode;
-  int64_t rounds;                  // begun since the last repeat_forget
-  uint64_t calls, expected_calls;  // what the sequence is, as one number, to find a call that differs
-  size_t staged_bytes, staged_end;
-  repeat_instance instances[2];  // one runs while the host fills the other
+  repeat_sequence sequences[REPEAT_SEQUENCES];
+  repeat_sequence *now;  // the one that has begun
+  uint64_t calls;        // of this round
+  size_t staged_end;
 };
 
 // Numbers that change from step to step: kernels read them from device memory, so that a recorded step is any step.
@@ -31,8 +38,15 @@ struct adamw_numbers {
   // Of stochastic rounding.
   uint64_t seed, step;
 };
+// What formats draw and select by.
+struct format_numbers {
+  uint64_t step;
+  double density;         // of the weights
+  uint64_t random_limit;  // SPARSITY_RANDOM: words below are pruned
+};
 struct step_numbers {
   adamw_numbers adamw;
+  format_numbers format;
   float head_gradient_scale;
 };
 
@@ -46,6 +60,8 @@ struct device {
   void *products_workspace;  // CUDA_PRODUCTS_WORKSPACE bytes
   bad_id *bad;               // device memory
   step_numbers *numbers;     // device memory
+  format_numbers format;     // what stands there, once `format_known`
+  bool format_known;
   struct repeat repeat;
   uint64_t choices;  // of algorithms, as one number, and how many
   int choice_count;
@@ -108,11 +124,11 @@ inline void stage(struct device *device, void *to, const void *from_host, size_t
   bool made = issue(device, to, bytes);
   if (!going(device) || !bytes) return;
   if (r->mode == REPEAT_RECORDING || r->mode == REPEAT_REPLAYING) {
-    if (r->staged_end + bytes > r->staged_bytes) {
+    if (r->staged_end + bytes > r->now->staged_bytes) {
       error_set(&device->error, EXIT_ENVIRONMENT, "a repeated step uploads more than the first time");
       return;
     }
-    char *staged = r->instances[r->rounds % 2].staged + r->staged_end;
+    char *staged = r->now->turn()->staged + r->staged_end;
     std::memcpy(staged, from_host, bytes);
     from_host = staged;
   }

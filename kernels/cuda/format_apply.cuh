@@ -58,7 +58,8 @@ struct operand_call {
   const uint32_t *signs;  // of its transform, as bits, or NULL
   bool back;              // transformed back afterwards
   struct random_place place;
-  double density;                        // what sparsity keeps
+  bool pruned;                           // to the density of the format's numbers; otherwise all is kept
+  bool all;                              // that density is 1: what a selection leaves out
   const tensor_choice *chosen;           // of a threshold over all weights, NULL: none
   int64_t first_row;                     // of this matrix in what was chosen from
   float *learned;                        // a learned scale
@@ -71,11 +72,13 @@ inline bool in_words(int64_t columns, const void *a, const void *b) {
 }
 inline int64_t sign_words(int64_t columns) { return (columns + 127) / 128 * 4; }
 
-inline void run_signs(struct device *device, uint64_t seed, int64_t step, uint64_t tensor, int64_t columns,
-                      uint32_t *signs) {
+inline device_pointer<const format_numbers> format_numbers_of(const struct device *device) {
+  return view((const format_numbers *)&device->numbers->format, 1);
+}
+inline void run_signs(struct device *device, uint64_t seed, uint64_t tensor, int64_t columns, uint32_t *signs) {
   int64_t blocks = (columns + 127) / 128;
   run(device, hadamard_signs_kernel, {"hadamard_signs", element_blocks(blocks), ELEMENT_THREADS, 0}, blocks, seed,
-      (uint64_t)step, tensor, view(signs, 4 * blocks));
+      tensor, format_numbers_of(device), view(signs, 4 * blocks));
 }
 
 inline void run_transform(struct device *device, transform_pass pass, enum dtype from_dtype, const void *from,
@@ -114,15 +117,15 @@ inline launch_shape select_shape(const char *name, int64_t count) {
   int64_t blocks = ceil_div(count, SELECT_THREADS * 16);
   return {name, (unsigned)(blocks < 1 ? 1 : blocks < 1024 ? blocks : 1024), SELECT_THREADS, 0};
 }
-// The `keep` largest of all spans together: what scratch->state then says.
-inline void run_select(struct device *device, const struct float_span *spans, int count, int64_t keep,
-                       const format_scratch *s) {
+// The largest of all spans together, the share of them that the density says: what scratch->state then says.
+inline void run_select(struct device *device, const struct float_span *spans, int count, const format_scratch *s) {
+  int64_t total = 0;
+  for (int i = 0; i < count; i++) total += spans[i].count;
   auto counts = view(s->counts, SELECT_BINS);
   auto state = view(s->state, 1);
   auto ties = view(s->ties, TIE_BLOCKS);
   launch_shape one = {"select", 1, SELECT_THREADS, 0};
-  run(device, select_begin_kernel, one, keep, counts, state);
-  if (keep <= 0) return;
+  run(device, select_begin_kernel, one, total, format_numbers_of(device), counts, state);
   for (int pass = 0; pass < SELECT_PASSES; pass++) {
     for (int i = 0; i < count; i++)
       run(device, select_count_kernel, select_shape("select_count", spans[i].count), spans[i].count, pass,
@@ -191,7 +194,7 @@ inline struct tensor_statistics *tensor_statistics_of(struct device *device, con
     t.backward_parameter = sparsity->backward_parameter;
     if (sparsity->backward == SPARSE_RMS || sparsity->backward == SPARSE_BAND)
       t.quantile = normal_quantile(0.5 + sparsity->backward_parameter);
-    if (o.density >= 1) {  // all, zeroes too
+    if (o.all) {  // all, zeroes too
       t.known.last_tie = INT64_MAX;
     } else if (sparsity->monotone) {
       // What was pruned is 0 in the master: the threshold is 0, without ties.
@@ -200,7 +203,7 @@ inline struct tensor_statistics *tensor_statistics_of(struct device *device, con
       t.tie_offset = o.first_row * q.columns;
     } else {
       struct float_span span = {(const float *)o.from, o.rows * q.columns};
-      run_select(device, &span, 1, llround(o.density * (double)span.count), s);
+      run_select(device, &span, 1, s);
       run_choice(device, 0, s, s->chosen);
       chosen = s->chosen;
     }
@@ -222,9 +225,9 @@ void run_represent_as(struct device *device, const represent_call &call, const o
   launch_shape shape = {"represent", row_blocks(o.rows, warps), FORMAT_THREADS, 0};
   run(device, warps == 1 ? represent_kernel<From, To, GENERAL, 1> : represent_kernel<From, To, GENERAL, FORMAT_WARPS>,
       shape, call, view((const From *)o.from, count), view((To *)o.to, count),
-      view(o.mask, o.rows * mask_stride(columns)), view(o.signs, sign_words(columns)), view(statistics, 1),
-      tables_of(&o.representation->grid, o.tables), view(call.per_unit ? s->unit_scales : nullptr, units),
-      view(rows_choose ? s->choices : nullptr, o.rows));
+      view(o.mask, o.rows * mask_stride(columns)), view(o.signs, sign_words(columns)), format_numbers_of(device),
+      view(statistics, 1), tables_of(&o.representation->grid, o.tables),
+      view(call.per_unit ? s->unit_scales : nullptr, units), view(rows_choose ? s->choices : nullptr, o.rows));
 }
 
 inline void represent(struct device *device, operand_call o, const format_scratch *s) {
@@ -233,10 +236,11 @@ inline void represent(struct device *device, operand_call o, const format_scratc
   call.q = q;
   call.rows = o.rows;
   call.place = o.place;
+  call.place.step = 0;  // a recorded call serves every step: see struct format_numbers
   call.hadamard_scale = hadamard_scale(q.hadamard_block);
   call.back = o.back && q.hadamard_block > 1;
   call.back_rounds = o.from_dtype == DTYPE_BFLOAT16;
-  call.random_limit = (uint64_t)ceil((double)(float)(1 - o.density) * 0x1p32);
+  call.pruned = o.pruned;
   call.per_unit = cuda_group_apart(&o.representation->scale, &o.representation->grid);
   int64_t count = o.rows * q.columns;
   if (q.hadamard_block > 1 && cuda_staged(o.representation)) {

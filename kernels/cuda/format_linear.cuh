@@ -11,6 +11,7 @@ struct weight_format {
   struct weight_description description;
   struct quantizer tokens;  // the gradients' along tokens, of the last row count
   int64_t step;
+  bool numbered;               // the kernels read the step or the density
   float *learned, *d_learned;  // LEARNED_SCALES scales and their gradients, or NULL
   uint8_t *mask;
   uint32_t *signs;
@@ -24,6 +25,29 @@ inline bool represented(const struct weight *weight, enum operand operand) {
   return !representation_is_none(&weight->description.format->operands[operand]);
 }
 inline int64_t part_rows(const struct linear_format *plan, int part) { return plan->part_outputs[part]; }
+
+// --- numbers of the step ---------------------------------------------------------------------------------------------
+inline bool format_numbered(const struct format *format) {
+  for (const struct representation &r : format->operands)
+    if (r.rounding == ROUND_STOCHASTIC || r.grid.kind == GRID_NOISE || r.hadamard.kind == HADAMARD_RANDOM ||
+        r.sparsity.kind == SPARSITY_TOP || r.sparsity.kind == SPARSITY_RANDOM)
+      return true;
+  return false;
+}
+// Puts what kernels read of the step into device memory, unless it stands there: a model's weights move on together,
+// once a step.
+inline void set_format_numbers(struct device *device, const struct weight_format *f, int64_t step) {
+  if (!f->numbered || !going(device)) return;
+  format_numbers n = {};
+  n.step = (uint64_t)step;
+  n.density = sparsity_density(&f->plan.weights.pattern, step, f->plan.steps);
+  n.random_limit = (uint64_t)ceil((double)(float)(1 - n.density) * 0x1p32);
+  const format_numbers &there = device->format;
+  if (device->format_known && there.step == n.step && there.density == n.density) return;
+  stage(device, &device->numbers->format, &n, sizeof n);
+  device->format = n;
+  device->format_known = true;
+}
 
 // --- making them -----------------------------------------------------------------------------------------------------
 inline void upload_tables(struct device *device, const struct quantizer *q, const struct grid *grid, float *to) {
@@ -48,6 +72,7 @@ struct weight_format *format_create(struct device *device, const struct weight_d
                                     struct error *error) {
   struct weight_format *format = (struct weight_format *)memory_get(sizeof *format);
   format->description = *d;
+  format->numbered = format_numbered(d->format);
   if (!linear_format_make(&format->plan, d, &format->arena, error)) {
     format_free(format);
     return nullptr;
@@ -72,15 +97,16 @@ struct weight_format *format_create(struct device *device, const struct weight_d
 }
 
 // An operand as the plan has it; the caller adds where it comes from and goes to.
-inline operand_call operand_of(const struct weight_format *f, enum operand operand, const struct quantizer *quantizer,
-                               int64_t rows) {
+inline operand_call operand_of(struct device *device, const struct weight_format *f, enum operand operand,
+                               const struct quantizer *quantizer, int64_t rows) {
+  set_format_numbers(device, f, f->step);
   operand_call o = {};
   o.quantizer = quantizer;
   o.representation = &f->description.format->operands[operand];
   o.tables = f->tables[operand];
   o.rows = rows;
   o.from_dtype = o.to_dtype = f->description.dtype;
-  o.density = 1;
+  o.all = true;
   return o;
 }
 
@@ -95,7 +121,8 @@ inline void represent_weights(struct device *device, struct weight_format *f, co
   size_t item = dtype_bytes(f->description.dtype);
   int64_t first = 0;
   for (int part = 0; part < (apart ? plan->parts : 1); part++) {
-    operand_call o = operand_of(f, OPERAND_WEIGHTS, quantizer, apart ? plan->part_outputs[part] : plan->outputs);
+    operand_call o =
+        operand_of(device, f, OPERAND_WEIGHTS, quantizer, apart ? plan->part_outputs[part] : plan->outputs);
     o.from_dtype = DTYPE_FLOAT32;
     o.from = master + first * plan->inputs;
     o.to = (char *)values + (size_t)(first * plan->inputs) * item;
@@ -103,7 +130,8 @@ inline void represent_weights(struct device *device, struct weight_format *f, co
     o.signs = quantizer->hadamard_random ? f->signs : nullptr;
     o.back = back;
     o.place = linear_format_place(plan, RANDOM_WEIGHTS, f->step, first);
-    o.density = sparsity_density(&quantizer->pattern, f->step, plan->steps);
+    o.pruned = true;
+    o.all = sparsity_density(&quantizer->pattern, f->step, plan->steps) >= 1;
     o.chosen = f->chosen;
     o.first_row = first;
     if (learned) o.learned = f->learned + part;
@@ -127,8 +155,9 @@ inline bool format_prepare(struct device *device, struct weight *weight, const f
   format_scratch s;
   f->step = step;
   if (!take_scratch(device, &f->description, 0, &s) || !has_learned(device, f)) return true;
+  set_format_numbers(device, f, step);
   if (plan->weights.hadamard_random || plan->activations.hadamard_random)
-    run_signs(device, plan->seed, step, (uint64_t)plan->number * 4 + RANDOM_WEIGHTS, plan->inputs, f->signs);
+    run_signs(device, plan->seed, (uint64_t)plan->number * 4 + RANDOM_WEIGHTS, plan->inputs, f->signs);
   if (!plan->has_weights) return false;
   represent_weights(device, f, &plan->weights, master, plan->weights_back, &s, weight->rounded,
                     plan->weights_masked ? f->mask : nullptr);
@@ -170,7 +199,7 @@ inline const void *format_activations(struct device *device, const struct linear
   format_scratch s;
   if (!plan->has_activations || !take_scratch(device, &f->description, linear->rows, &s)) return x;
   struct saved_layout layout = linear_format_saved(plan, linear->rows, linear->dtype);
-  operand_call o = operand_of(f, OPERAND_ACTIVATIONS, &plan->activations, linear->rows);
+  operand_call o = operand_of(device, f, OPERAND_ACTIVATIONS, &plan->activations, linear->rows);
   o.from = x;
   o.to = saved;
   o.mask = plan->activations_masked ? (uint8_t *)saved + layout.values : nullptr;
@@ -194,9 +223,9 @@ inline void represent_gradient(struct device *device, struct weight_format *f, c
                                enum random_operand which, int64_t first_row, int64_t rows, const void *from, void *to,
                                const format_scratch *s) {
   const struct linear_format *plan = &f->plan;
+  operand_call o = operand_of(device, f, OPERAND_GRADIENTS, quantizer, rows);
   if (quantizer->hadamard_random)
-    run_signs(device, plan->seed, f->step, (uint64_t)plan->number * 4 + which, quantizer->columns, s->signs);
-  operand_call o = operand_of(f, OPERAND_GRADIENTS, quantizer, rows);
+    run_signs(device, plan->seed, (uint64_t)plan->number * 4 + which, quantizer->columns, s->signs);
   o.from = from;
   o.to = to;
   o.signs = quantizer->hadamard_random ? s->signs : nullptr;
@@ -288,7 +317,7 @@ inline void format_weight_gradient(struct device *device, const struct linear *l
   format_scratch s;
   if (!take_scratch(device, &f->description, rows, &s)) return;
   if (original) {
-    operand_call o = operand_of(f, OPERAND_ACTIVATIONS, &plan->plain_activations, rows);
+    operand_call o = operand_of(device, f, OPERAND_ACTIVATIONS, &plan->plain_activations, rows);
     o.from = x;
     o.to = s.matrices[3];
     o.place = linear_format_place(plan, RANDOM_ACTIVATIONS, f->step, linear->first_row);

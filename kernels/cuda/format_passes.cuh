@@ -212,11 +212,12 @@ __global__ void __launch_bounds__(FORMAT_THREADS)
 
 // Words 4 block .. 4 block + 3 are Philox's: see hadamard_signs.
 __global__ void __launch_bounds__(ELEMENT_THREADS)
-    hadamard_signs_kernel(int64_t blocks, uint64_t seed, uint64_t step, uint64_t tensor,
+    hadamard_signs_kernel(int64_t blocks, uint64_t seed, uint64_t tensor, device_pointer<const format_numbers> numbers,
                           device_pointer<uint32_t> signs) {
+  format_numbers n = numbers[0];
   for (int64_t block = first_piece(); block < blocks; block += piece_stride()) {
     uint32_t w[4];
-    philox_words(seed, RANDOM_STREAM_HADAMARD, step, (tensor << 40) + (uint64_t)block, w);
+    philox_words(seed, RANDOM_STREAM_HADAMARD, n.step, (tensor << 40) + (uint64_t)block, w);
 #pragma unroll
     for (int i = 0; i < 4; i++) signs[4 * block + i] = w[i];
   }

@@ -11,16 +11,13 @@ struct pruned_range {
 };
 
 // Chooses over the ranges together, and applies it: to the masters where masks stay, else as the weights' choice.
-inline void choose(struct device *device, const pruned_range *ranges, int count, double density, bool monotone) {
+inline void choose(struct device *device, const pruned_range *ranges, int count, int64_t step, bool monotone) {
   format_scratch s;
   if (!take_scratch(device, &ranges[0].weight->weight->description, 0, &s)) return;
   struct float_span *spans = (struct float_span *)memory_get((size_t)count * sizeof *spans);
-  int64_t total = 0;
-  for (int i = 0; i < count; i++) {
-    spans[i] = {ranges[i].weight->master + ranges[i].first, ranges[i].count};
-    total += ranges[i].count;
-  }
-  run_select(device, spans, count, llround(density * (double)total), &s);
+  for (int i = 0; i < count; i++) spans[i] = {ranges[i].weight->master + ranges[i].first, ranges[i].count};
+  set_format_numbers(device, ranges[count - 1].weight->weight->format, step);
+  run_select(device, spans, count, &s);
   for (int i = 0; i < count; i++) {
     const struct pruned_weight *w = ranges[i].weight;
     int64_t first = ranges[i].first, values = ranges[i].count;
@@ -43,7 +40,6 @@ void weights_prune(struct device *device, const struct pruned_weight *weights, i
   if (!going(device)) return;
   pruned_range *global = (pruned_range *)memory_get((size_t)(count > 0 ? count : 1) * sizeof *global);
   int global_count = 0;
-  double global_density = 1;
   bool global_monotone = false;
   for (int i = 0; i < count; i++) {
     if (!weights[i].weight->format) continue;
@@ -54,18 +50,17 @@ void weights_prune(struct device *device, const struct pruned_weight *weights, i
     if (density >= 1 || (sparsity->monotone && !sparsity_prunes(sparsity, step, plan->steps))) continue;
     if (sparsity->scope == SCOPE_GLOBAL) {
       global[global_count++] = {&weights[i], 0, plan->outputs * plan->inputs};
-      global_density = density;
       global_monotone = sparsity->monotone;
     } else if (sparsity->monotone) {
       int64_t first = 0;
       for (int part = 0; part < plan->parts; part++) {
         pruned_range range = {&weights[i], first, plan->part_outputs[part] * plan->inputs};
-        choose(device, &range, 1, density, true);
+        choose(device, &range, 1, step, true);
         first += range.count;
       }
     }
   }
-  if (global_count) choose(device, global, global_count, global_density, global_monotone);
+  if (global_count) choose(device, global, global_count, step, global_monotone);
   std::free(global);
 }
 

@@ -20,14 +20,14 @@ struct tensor_choice {
 struct represent_call {
   struct quantizer q;
   int64_t rows;
-  struct random_place place;
-  uint64_t random_limit;  // SPARSITY_RANDOM: words below are pruned
-  float hadamard_scale;   // 1 / sqrt(block)
-  bool words;             // rows are whole octets, aligned for 16 bytes
-  bool transformed;       // `from` has been through the transform
-  bool back;              // transformed back after rounding ...
-  bool back_rounds;       // ... to bfloat16
-  bool per_unit;          // scales are those in unit_scales
+  struct random_place place;  // but for the step, which is read from device memory
+  float hadamard_scale;       // 1 / sqrt(block)
+  bool pruned;                // SPARSITY_RANDOM: as the weights' density says; otherwise nothing is pruned
+  bool words;                 // rows are whole octets, aligned for 16 bytes
+  bool transformed;           // `from` has been through the transform
+  bool back;                  // transformed back after rounding ...
+  bool back_rounds;           // ... to bfloat16
+  bool per_unit;              // scales are those in unit_scales
 };
 
 namespace {
@@ -132,6 +132,7 @@ __device__ __forceinline__ uint32_t keep_above(const octet &x, float threshold, 
 template <class From>
 __device__ __forceinline__ uint32_t select_octet(const represent_call &c, device_pointer<const From> from,
                                                  const struct tensor_statistics &statistics, const row_choice &choice,
+                                                 device_pointer<const format_numbers> numbers,
                                                  shared_pointer<uint32_t> words, const octet &x, int64_t row,
                                                  int64_t chunk, int64_t column) {
   const struct quantizer &q = c.q;
@@ -157,11 +158,16 @@ __device__ __forceinline__ uint32_t select_octet(const represent_call &c, device
     case SPARSITY_RANDOM: {
       // Scores belong to places, not to steps: step 0 of their own stream.
       int64_t blocks = (q.columns + 63) / 64;
+      uint64_t limit = 0;
+      if (c.pruned) {
+        format_numbers n = numbers[0];
+        limit = n.random_limit;
+      }
       draw_chunk(words, c.place.seed, RANDOM_STREAM_PRUNING, 0,
                  (c.place.tensor << 40) + (uint64_t)(row * blocks * 16 + chunk / 4));
 #pragma unroll
       for (int j = 0; j < OCTET; j++)
-        if (words[column - chunk + j] >= c.random_limit) keep |= 1u << j;
+        if (words[column - chunk + j] >= limit) keep |= 1u << j;
       return keep;
     }
   }
@@ -220,6 +226,7 @@ template <class From, class To, bool GENERAL, int WARPS>
 __global__ void __launch_bounds__(FORMAT_THREADS, GENERAL ? 2 : 3)
     represent_kernel(represent_call c, device_pointer<const From> from, device_pointer<To> to,
                      device_pointer<uint8_t> mask, device_pointer<const uint32_t> signs,
+                     device_pointer<const format_numbers> numbers,
                      device_pointer<const struct tensor_statistics> of_tensor, grid_tables tables,
                      device_pointer<const float> unit_scales, device_pointer<const row_choice> choices) {
   const struct quantizer &q = c.q;
@@ -232,6 +239,11 @@ __global__ void __launch_bounds__(FORMAT_THREADS, GENERAL ? 2 : 3)
   row_choice choice = {};
   if (GENERAL && choices) choice = choices[row];
   bool stochastic = q.rounding == ROUND_STOCHASTIC, random = stochastic || (GENERAL && q.grid == GRID_NOISE);
+  uint64_t step = 0;
+  if (random) {
+    format_numbers n = numbers[0];
+    step = n.step;
+  }
   bool conditions = q.limit < INFINITY && q.grid != GRID_NONE;
   shared_pointer<uint32_t> words =
       shared_array<uint32_t, FORMAT_WARPS * CHUNK, 0>() + threadIdx.x / WARP_THREADS * CHUNK;
@@ -265,12 +277,12 @@ __global__ void __launch_bounds__(FORMAT_THREADS, GENERAL ? 2 : 3)
     }
     uint32_t keep = 0xff, pass = 0xff;
     if constexpr (GENERAL) {
-      if (q.sparsity != SPARSITY_NONE) keep = select_octet(c, from, statistics, choice, words, x, row, chunk, column);
+      if (q.sparsity != SPARSITY_NONE)
+        keep = select_octet(c, from, statistics, choice, numbers, words, x, row, chunk, column);
     }
     if (random)
       draw_chunk(words, c.place.seed, GENERAL && q.grid == GRID_NOISE ? RANDOM_STREAM_NOISE : RANDOM_STREAM_ROUNDING,
-                 c.place.step,
-                 (c.place.tensor << 40) + (uint64_t)((c.place.first_row + row) * blocks * 16 + chunk / 4));
+                 step, (c.place.tensor << 40) + (uint64_t)((c.place.first_row + row) * blocks * 16 + chunk / 4));
     int at = lane * OCTET;
     octet y;
     if (q.grid == GRID_UNIFORM || q.grid == GRID_FLOAT) {

@@ -47,16 +47,22 @@ __device__ __forceinline__ int find_bin(shared_pointer<counter> sums, Counter co
   return bin;
 }
 
+// `total` values, of which the weights' density is kept.
 __global__ void __launch_bounds__(SELECT_THREADS)
-    select_begin_kernel(int64_t keep, device_pointer<counter> counts, device_pointer<select_state> state) {
+    select_begin_kernel(int64_t total, device_pointer<const format_numbers> numbers, device_pointer<counter> counts,
+                        device_pointer<select_state> state) {
   for (int i = threadIdx.x; i < SELECT_BINS; i += SELECT_THREADS) counts[i] = 0;
-  if (threadIdx.x == 0) state[0] = select_state{keep, -1, -1, keep > 0 ? 0u : 0x7f800000u};
+  if (threadIdx.x > 0) return;
+  format_numbers n = numbers[0];
+  int64_t keep = llround(n.density * (double)total);
+  state[0] = select_state{keep, -1, -1, keep > 0 ? 0u : 0x7f800000u};
 }
 __global__ void __launch_bounds__(SELECT_THREADS)
     select_count_kernel(int64_t count, int pass, device_pointer<const float> data,
                         device_pointer<const select_state> state, device_pointer<counter> counts) {
   shared_pointer<uint32_t> mine = shared_array<uint32_t, SELECT_BINS, 0>();
   select_state s = state[0];
+  if (s.wanted <= 0) return;  // nothing is kept
   for (int i = threadIdx.x; i < SELECT_BINS; i += SELECT_THREADS) mine[i] = 0;
   __syncthreads();
   for (int64_t i = (int64_t)blockIdx.x * SELECT_THREADS + threadIdx.x; i < count;
@@ -75,6 +81,7 @@ __global__ void __launch_bounds__(SELECT_THREADS)
     select_found_kernel(int pass, device_pointer<counter> counts, device_pointer<select_state> state) {
   shared_pointer<counter> sums = shared_array<counter, SELECT_THREADS, 0>();
   select_state s = state[0];
+  if (s.wanted <= 0) return;  // of all threads
   int64_t wanted = s.wanted;
   int bin = find_bin(sums, device_pointer<const counter>(counts), wanted);
   for (int i = threadIdx.x; i < SELECT_BINS; i += SELECT_THREADS) counts[i] = 0;

@@ -3,6 +3,7 @@
 // lane: 16 bytes of bfloat16, one byte of a gradient mask, and whole Hadamard blocks.
 #pragma once
 #include "kernels/cuda/c_headers.h"
+#include "kernels/cuda/device.cuh"
 #include "kernels/cuda/elementwise.cuh"
 
 namespace {

@@ -207,6 +207,9 @@ bool format_check_shape(const struct format *format, int64_t outputs, int64_t in
 // count. 1 for formats without sparse weights, and NULL.
 double format_density(const struct format *format, int64_t step, int64_t steps);
 double format_average_density(const struct format *format, int64_t steps);
+// What kind of step this one is, of those that call for different work when weights are pruned and prepared for it: a
+// number below REPEAT_SEQUENCES (kernels/ops.h), 0 for formats that treat all steps alike and for NULL.
+int format_sequence(const struct format *format, int64_t step, int64_t steps);
 
 // --- recipes with names ----------------------------------------------------------------------------------------------
 
