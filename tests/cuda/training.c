@@ -2,11 +2,10 @@
 // together.
 #include "tests/cuda/tiny_model.h"
 
-// Built twice: the second program trains with formats.
-#if defined(TEST_FORMATS)
-enum { FORMATS = 1 };
-#else
-enum { FORMATS = 0 };
+// Built three times: the second program trains with formats, the third with formats in bfloat16.
+enum program { PROGRAM_PLAIN, PROGRAM_FORMATS, PROGRAM_NARROW_FORMATS };
+#ifndef TEST_PROGRAM
+#define TEST_PROGRAM PROGRAM_PLAIN
 #endif
 
 static void compare(const char *dtype, const char *recompute, const char *state, double tolerance) {
@@ -163,6 +162,40 @@ static void compare_format(const char *format, const char *dtype, double early) 
   printf("# %s, %s: loss %.6f -> %.6f, on the CPU %.6f; largest difference %.2g\n", format, dtype, losses[0][0],
          losses[0][STEPS - 1], losses[1][STEPS - 1], worst);
 }
+// In bfloat16 both round where the other does not, in every product, and formats make steps of a grid of it. The
+// yardstick is what bfloat16 itself does to the CPU's training: two roundings are further apart than one from none by
+// the root of 2, and trainings that have parted go on parting.
+static void compare_narrow(const char *format, const char *state) {
+  double losses[3][STEPS], norms[3][STEPS];
+  for (int run = 0; run < 3; run++) {
+    struct run_config c = configuration_of(format, 1, run < 2 ? "bfloat16" : "float32", "none");
+    c.train.optimizer_state = state;
+    train(run == 0 ? TEST_BACKEND : "cpu", &c, STEPS, losses[run], norms[run]);
+  }
+  double off = 0, yardstick = 0, worst = 0;
+  for (int step = 0; step < STEPS; step++) {
+    double apart = losses[0][step] - losses[1][step], rounding = losses[1][step] - losses[2][step];
+    off += apart * apart;
+    yardstick += rounding * rounding;
+    worst = fmax(worst, fabs(apart));
+  }
+  off = sqrt(off / STEPS);
+  yardstick = sqrt(yardstick / STEPS);
+  CHECK(off < 3 * yardstick);
+  CHECK_NEAR(losses[0][0], losses[1][0], 1e-3);
+  CHECK(losses[0][STEPS - 1] < 0.9 * losses[0][0]);
+  printf(
+      "# %s, bfloat16: loss %.6f -> %.6f, on the CPU %.6f; apart by %.2g (rms), %.2g at most; the CPU's from its "
+      "float32 by %.2g (rms)\n",
+      format, losses[0][0], losses[0][STEPS - 1], losses[1][STEPS - 1], off, worst, yardstick);
+}
+static void narrow_none(void) { compare_narrow("none", "float32"); }
+static void narrow_w4a4(void) { compare_narrow("w4a4", "float32"); }
+static void narrow_quartet(void) { compare_narrow("quartet", "float32"); }
+static void narrow_sparse(void) { compare_narrow("sparse(0.5)", "float32"); }
+// With moments in bfloat16, which prunings set to 0.
+static void narrow_pruning(void) { compare_narrow("sparse(0.7,cubic(0.2,0.8),every(2),monotone)", "bfloat16"); }
+
 static void w4a4(void) { compare_format("w4a4", "float32", 1e-6); }
 static void quartet(void) { compare_format("quartet", "float32", 1e-5); }
 static void sparse(void) { compare_format("sparse(0.5)", "float32", 1e-6); }
@@ -172,7 +205,13 @@ static void fp8_mixed(void) { compare_format("fp8-mixed", "float32", 1e-3); }
 
 int main(void) {
   setenv("ISOLOSS_TRIALS", "off", 1);  // the user's cache is not a test's
-  if (FORMATS) {
+  if (TEST_PROGRAM == PROGRAM_NARROW_FORMATS) {
+    RUN(narrow_none);
+    RUN(narrow_w4a4);
+    RUN(narrow_quartet);
+    RUN(narrow_sparse);
+    RUN(narrow_pruning);
+  } else if (TEST_PROGRAM == PROGRAM_FORMATS) {
     RUN(w4a4);
     RUN(quartet);
     RUN(sparse);
