@@ -96,7 +96,7 @@ static bool read_gpus(const struct run_options *options, struct arena *arena, st
   return gpu_list_read(arena, options->gpus, options->gpu_memory, &choice->list, error);
 }
 
-// Runs that the kernels do not take, or that fit none of the GPUs, are found before any is started.
+// Runs that fit none of the GPUs are found before any is started.
 static bool check_gpu_runs(const struct plan *plan, const struct gpu_choice *gpus, struct error *error) {
   double largest = 0;
   for (size_t i = 0; i < gpus->list.count; i++) largest = fmax(largest, gpus->list.items[i].bytes);
@@ -107,8 +107,6 @@ static bool check_gpu_runs(const struct plan *plan, const struct gpu_choice *gpu
     struct memory_advice advice;
     char need[32], there[32], less[32];
     plan_run(plan, i, &run);
-    if (!trainer_supported(plan->ops, plan->device, &run.config, error))
-      return error_context(error, "run %.8s on a GPU", run.id);
     double bytes = run.memory + (double)trainer_process_bytes(plan->ops);
     if (!known || bytes <= largest) continue;
     bool fits = trainer_memory_advice(plan->ops, plan->device, &run.config, (int64_t)largest, &advice);

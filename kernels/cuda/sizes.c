@@ -70,7 +70,7 @@ bool cuda_shape_supported(const struct device *device, enum op_kind kind, const 
                      (long long)shape->rows, "train.accumulation");
   if (kind != OP_QKV && kind != OP_ATTENTION) return true;
   if (shape->head_dim < 2 || shape->head_dim > CUDA_HEAD_DIM_LIMIT || shape->head_dim % 2)
-    return error_set(error, EXIT_USAGE_ERROR, "head dimension %lld: must be even, 2 to %d on CUDA",
+    return error_set(error, EXIT_USAGE_ERROR, "model.head_dim %lld: must be even, 2 to %d on CUDA",
                      (long long)shape->head_dim, CUDA_HEAD_DIM_LIMIT);
   if (shape->kv_heads < 1 || shape->heads < shape->kv_heads || shape->heads % shape->kv_heads)
     return error_set(error, EXIT_USAGE_ERROR, "%lld key heads must divide %lld query heads", (long long)shape->kv_heads,

@@ -299,7 +299,7 @@ static void failures(void) {
   struct op_shape shape = {.heads = 3, .kv_heads = 3, .head_dim = 7};
   error = (struct error){0};
   CHECK(!o->shape_supported(d, OP_ATTENTION, &shape, &error));
-  CHECK_TEXT(error.text, "head dimension 7: must be even, 2 to 128 on CUDA");
+  CHECK_TEXT(error.text, "model.head_dim 7: must be even, 2 to 128 on CUDA");
   o->close(d);
   error = (struct error){0};
   CHECK(o->open(&(struct device_options){.number = 1000}, &error) == NULL);

@@ -501,6 +501,24 @@ def tries_crowded_runs_again_alone(home):
 
 
 @case
+def resumes_killed_runs_on_gpus(home):
+    # Two on each of two GPUs; all four are killed half-way, and go on from their checkpoints on a GPU.
+    process = home.start(4, "--gpus", "0,1", "--per-gpu", "2", fault={"*": {"sleep": 0.02, "share": 2}})
+    check(until(lambda: len(home.folders()) == 4 and all(len(home.trained(folder)) > 6 for folder in home.folders())),
+          "four runs under way")
+    home.kill_workers()
+    out, err = process.communicate()
+    killed = err.count("killed by signal 9")
+    check(process.returncode == 0 and killed == err.count("(try 2 of 3 follows)") == 4, (process.returncode, err))
+    home.check_exact(4, "after the kills")
+    check(home.query("SELECT attempts FROM runs") == [(2,)] * 4, "attempts")
+    again = [len(home.trained(folder)) - STEPS for folder in home.folders()]
+    check(all(0 <= steps < 6 for steps in again), f"steps trained twice: {again}")
+    used = gpus_used(home)
+    check(len(used) == 8 and max(sharing for _, _, sharing in used) == 2, used)
+
+
+@case
 def adopts_workers_with_their_gpus(home):
     fault = {"*": {"sleep": 0.1, "share": 1}}
     process = home.start(3, "--gpus", "0,1", fault=fault)
