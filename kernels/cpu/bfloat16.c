@@ -13,7 +13,6 @@
 // stay in the second while the panels pass by. BLOCK_N columns of B and of float32 sums are kept at a time where they
 // need scratch. Where the operands are longer, blocks are of about equal size.
 #define BLOCK_K 512
-#define BLOCK_K_TURNED 384  // both operands are packed on the fly and want room in the second cache
 #define BLOCK_M 192
 #define BLOCK_N 1024
 // Rows of A that are a multiple of so many bytes apart fall on the same few sets of the first cache.
@@ -34,6 +33,8 @@ struct bfloat16 {
 };
 
 static int64_t round_up(int64_t count, int64_t to) { return (count + to - 1) / to * to; }
+// The next odd number of cache lines: what is written side by side at this distance falls on different sets.
+static int64_t spread(int64_t bytes) { return ((bytes + 63) / 64 | 1) * 64; }
 static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 // The size of the blocks, at most `most`, that `count` is cut into.
 static int64_t block_size(int64_t count, int64_t most, int64_t multiple) {
@@ -81,21 +82,20 @@ struct pack_call {  // items: panels
   const struct bfloat16_packing *packing;
   bool transposed;
   int64_t n, k, stride;
+  int64_t panel;  // elements from one packed panel to the next
   const uint16_t *b;
   uint16_t *packed;
 };
 static void pack_pass(const void *argument, int64_t begin, int64_t end, int worker) {
   const struct pack_call *call = argument;
-  int64_t pairs = round_up(call->k, PACK_K) / 2;
-  for (int64_t panel = begin; panel < end; panel++) {
-    int64_t column = panel * PANEL_COLUMNS;
-    call->packing->panel(call->transposed, call->k, pairs, (int)smaller(call->n - column, PANEL_COLUMNS),
-                         call->b + (call->transposed ? column * call->stride : column), call->stride,
-                         call->packed + panel * pairs * PANEL_COLUMNS * 2);
-  }
+  int64_t pairs = round_up(call->k, PACK_K) / 2, column = begin * PANEL_COLUMNS;
+  call->packing->panels(call->transposed, call->k, pairs, smaller(call->n, end * PANEL_COLUMNS) - column,
+                        call->b + (call->transposed ? column * call->stride : column), call->stride, call->panel,
+                        call->packed + begin * call->panel);
 }
 static void pack_all(struct bfloat16 *library, struct pack_call *call) {
   call->packing = library->packing;
+  call->panel = round_up(call->k, PACK_K) * PANEL_COLUMNS;
   parallel_ranges(library->threads, round_up(call->n, PANEL_COLUMNS) / PANEL_COLUMNS, 1 + 4096 / (call->k + 1),
                   pack_pass, call);
 }
@@ -132,12 +132,13 @@ static void take_a(const struct product_call *call, struct scratch *scratch, int
     if (kernel->tiles) {
       packing->turn_rows(k, block->pairs, rows, a, lda, scratch->a);
       block->a_row = block->pairs * 4;
+      block->a_block = block->a_row * kernel->rows;
     } else {
-      packing->turn_words(k, block->pairs, rows, kernel->rows, a, lda, scratch->a);
+      block->a_block = spread(block->pairs * kernel->rows * 4);
+      packing->turn_words(k, block->pairs, rows, kernel->rows, a, lda, block->a_block / 2, scratch->a);
       block->a_row = 4;
       block->a_pair = kernel->rows * 4;
     }
-    block->a_block = block->pairs * kernel->rows * 4;
     return;
   }
   const uint16_t *a = call->a + row * lda + step;
@@ -181,11 +182,14 @@ static void place_sums(const struct gemm *gemm, float *sums, int64_t at, bool fi
 struct blocks {
   int64_t m, n, k;  // at most
 };
+struct piece {
+  int64_t row, column, step;  // where a block begins
+};
 static struct blocks blocks_of(const struct product_call *call, struct scratch *scratch, int64_t rows) {
   const struct gemm *gemm = call->gemm;
   struct blocks most = {.m = block_size(rows, BLOCK_M, call->library->kernel->rows),
                         .n = block_size(gemm->n, BLOCK_N, PANEL_COLUMNS),
-                        .k = block_size(gemm->k, gemm->form == GEMM_TN ? BLOCK_K_TURNED : BLOCK_K, PACK_K)};
+                        .k = block_size(gemm->k, BLOCK_K, PACK_K)};
   if (gemm->out == DTYPE_BFLOAT16 && gemm->k > most.k)
     scratch->sums = lines(scratch->sums, BLOCK_M * BLOCK_N * sizeof(float));
   return most;
@@ -209,26 +213,47 @@ static void product_packed(const struct product_call *call, struct scratch *scra
       }
 }
 
+// What the block behind this one reads: A, and where a new stretch of k begins, B.
+static void read_ahead_turned(const struct product_call *call, const struct piece *now, int64_t begin, int64_t end,
+                              const struct blocks *most, struct ahead_region ahead[AHEAD_REGIONS]) {
+  const struct gemm *gemm = call->gemm;
+  bool same_step = now->row + most->m < end;
+  int64_t row = same_step ? now->row + most->m : begin, step = same_step ? now->step : now->step + most->k;
+  if (step >= gemm->k) return;
+  int64_t k = smaller(most->k, gemm->k - step);
+  if (!same_step)
+    *ahead++ = (struct ahead_region){.from = (const char *)(call->b + step * gemm->ldb + now->column),
+                                     .rows = k,
+                                     .bytes = smaller(most->n, gemm->n - now->column) * 2,
+                                     .stride = gemm->ldb * 2};
+  *ahead = (struct ahead_region){.from = (const char *)(call->a + step * gemm->lda + row),
+                                 .rows = k,
+                                 .bytes = smaller(most->m, end - row) * 2,
+                                 .stride = gemm->lda * 2};
+}
+
 // C = A^T B: a block of B is packed, then every block of A turned for it. A bfloat16 C takes BLOCK_M rows at most.
 static void product_turned(const struct product_call *call, struct scratch *scratch, int64_t begin, int64_t end) {
   const struct gemm *gemm = call->gemm;
   struct blocks most = blocks_of(call, scratch, end - begin);
-  scratch->b = lines(scratch->b, BLOCK_N * BLOCK_K_TURNED * sizeof(uint16_t));
+  scratch->b = lines(scratch->b, BLOCK_N * (BLOCK_K + PACK_K) * sizeof(uint16_t));
   for (int64_t column = 0; column < gemm->n; column += most.n)
     for (int64_t step = 0; step < gemm->k || step == 0; step += most.k) {
       int64_t columns = smaller(most.n, gemm->n - column), k = smaller(most.k, gemm->k - step);
+      int64_t panel = spread(round_up(k, PACK_K) * PANEL_COLUMNS * 2) / 2;
       struct pack_call pack = {.packing = call->library->packing,
                                .n = columns,
                                .k = k,
                                .stride = gemm->ldb,
+                               .panel = panel,
                                .b = call->b + step * gemm->ldb + column,
                                .packed = scratch->b};
       pack_pass(&pack, 0, round_up(columns, PANEL_COLUMNS) / PANEL_COLUMNS, 0);
       for (int64_t row = begin; row < end; row += most.m) {
-        struct bfloat16_block block = {
-            .columns = columns, .b = scratch->b, .b_panel = round_up(k, PACK_K) * PANEL_COLUMNS};
+        struct bfloat16_block block = {.columns = columns, .b = scratch->b, .b_panel = panel};
         take_a(call, scratch, row, step, smaller(most.m, end - row), k, &block);
         place_sums(gemm, scratch->sums, row * gemm->ldc + column, step == 0, step + k >= gemm->k, call->c, &block);
+        read_ahead_turned(call, &(struct piece){row, column, step}, begin, end, &most, block.ahead);
         call->library->kernel->multiply(&block);
       }
     }

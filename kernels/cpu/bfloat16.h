@@ -7,6 +7,7 @@
 // B in order, each as PANEL_COLUMNS words of two bfloat16, the even row's in the lower half. Columns are filled up with
 // zeroes to whole panels, k to a multiple of PACK_K. It is what vdpbf16ps and TDPBF16PS both read.
 #pragma once
+#include "kernels/cpu/bfloat16_ahead.h"
 #include "kernels/cpu/gemm.h"
 
 #define PANEL_COLUMNS 32
@@ -24,17 +25,19 @@ struct bfloat16_block {
   void *c;
   int64_t sums_row, c_row;  // elements
   enum dtype out;
+  struct ahead_region ahead[AHEAD_REGIONS];  // what will be read next
 };
 
 // How operands are brought into order. Plain C, and AVX-512 with the same results.
 struct bfloat16_packing {
-  // Rows 0 .. k - 1 of `columns` (1 .. PANEL_COLUMNS) columns of B into one panel of `pairs` pairs, filled up with
-  // zeroes. B is [columns, k] (transposed) or [k, columns], `stride` elements from row to row.
-  void (*panel)(bool transposed, int64_t k, int64_t pairs, int columns, const uint16_t *b, int64_t stride,
-                uint16_t *panel);
-  // A [k, m] for a kernel that takes words: blocks of `rows` columns (8 to 16), each `pairs` times `rows` words. The
-  // words of columns that there are not are left as they were.
-  void (*turn_words)(int64_t k, int64_t pairs, int64_t m, int rows, const uint16_t *a, int64_t stride, uint16_t *to);
+  // Rows 0 .. k - 1 of `columns` columns of B into panels of `pairs` pairs, filled up with zeroes, `panel` elements
+  // from one to the next. B is [columns, k] (transposed) or [k, columns], `stride` elements from row to row.
+  void (*panels)(bool transposed, int64_t k, int64_t pairs, int64_t columns, const uint16_t *b, int64_t stride,
+                 int64_t panel, uint16_t *to);
+  // A [k, m] for a kernel that takes words: blocks of `rows` columns (8 to 16), each `pairs` times `rows` words,
+  // `block` elements from one to the next. The words of columns that there are not are left as they were.
+  void (*turn_words)(int64_t k, int64_t pairs, int64_t m, int rows, const uint16_t *a, int64_t stride, int64_t block,
+                     uint16_t *to);
   // A [k, m] turned into m rows of 2 * pairs elements, filled up with zeroes to a multiple of 16 rows.
   void (*turn_rows)(int64_t k, int64_t pairs, int64_t m, const uint16_t *a, int64_t stride, uint16_t *to);
 };

@@ -19,7 +19,8 @@ INLINE __m512 spread(const char *a) { return (__m512)_mm512_set1_epi32(*(const w
 // `rows` rows, from `a` on. `words`: the rows' words of a pair are adjacent, pairs ROWS words apart; otherwise rows are
 // a_row apart, and pairs adjacent.
 INLINE void few_rows(const int rows, const bool words, const struct bfloat16_block *block, const char *a,
-                     const uint16_t *b, int64_t row, int64_t column, const struct columns *columns) {
+                     const uint16_t *b, int64_t row, int64_t column, const struct columns *columns,
+                     struct ahead *ahead) {
   __m512 sums[ROWS][2];
   const float *from = block->sums ? block->sums + row * block->sums_row + column : NULL;
 #pragma GCC unroll 12
@@ -32,18 +33,23 @@ INLINE void few_rows(const int rows, const bool words, const struct bfloat16_blo
   // Three pointers and multiples 1, 2, 3 of the stride reach 12 rows.
   const int64_t stride = words ? 4 : block->a_row, pair_bytes = words ? ROWS * 4 : 4;
   const char *at[3] = {a, a + 4 * stride, a + 8 * stride};
-  for (int64_t pair = 0; pair < block->pairs; pair++) {
-    __m512bh b0 = (__m512bh)_mm512_load_ps(b), b1 = (__m512bh)_mm512_load_ps(b + 32);
+  // Rows of A that are read as they are follow each other in memory: the CPU reads ahead by itself.
+  const int64_t most = words ? AHEAD_PAIRS : block->pairs;
+  for (int64_t left = block->pairs; left > 0; left -= most) {
+    if (words) ahead_some(ahead);
+    for (int64_t pair = left < most ? left : most; pair > 0; pair--) {
+      __m512bh b0 = (__m512bh)_mm512_load_ps(b), b1 = (__m512bh)_mm512_load_ps(b + 32);
 #pragma GCC unroll 12
-    for (int r = 0; r < rows; r++) {
-      __m512bh value = (__m512bh)spread(words ? a + r * 4 : at[r / 4] + r % 4 * stride);
-      sums[r][0] = _mm512_dpbf16_ps(sums[r][0], value, b0);
-      sums[r][1] = _mm512_dpbf16_ps(sums[r][1], value, b1);
-    }
-    b += PANEL_COLUMNS * 2;
-    a += pair_bytes;
+      for (int r = 0; r < rows; r++) {
+        __m512bh value = (__m512bh)spread(words ? a + r * 4 : at[r / 4] + r % 4 * stride);
+        sums[r][0] = _mm512_dpbf16_ps(sums[r][0], value, b0);
+        sums[r][1] = _mm512_dpbf16_ps(sums[r][1], value, b1);
+      }
+      b += PANEL_COLUMNS * 2;
+      a += pair_bytes;
 #pragma GCC unroll 3
-    for (int part = 0; part < 3; part++) at[part] += pair_bytes;
+      for (int part = 0; part < 3; part++) at[part] += pair_bytes;
+    }
   }
   if (from)
 #pragma GCC unroll 12
@@ -76,7 +82,8 @@ INLINE void few_rows(const int rows, const bool words, const struct bfloat16_blo
   }
 }
 
-INLINE void panel(const bool words, const struct bfloat16_block *block, const uint16_t *b, int64_t column) {
+INLINE void panel(const bool words, const struct bfloat16_block *block, const uint16_t *b, int64_t column,
+                  struct ahead *ahead) {
   int64_t present = block->columns - column;
   struct columns columns = {.all = present >= PANEL_COLUMNS};
   columns.half[0] = (__mmask16)(present >= 16 ? 0xFFFF : (1u << present) - 1);
@@ -84,28 +91,30 @@ INLINE void panel(const bool words, const struct bfloat16_block *block, const ui
   const char *a = block->a;
   int64_t row = 0;
   for (; row + ROWS <= block->rows; row += ROWS, a += block->a_block)
-    few_rows(ROWS, words, block, a, b, row, column, &columns);
+    few_rows(ROWS, words, block, a, b, row, column, &columns, ahead);
   int64_t a_row = words ? 4 : block->a_row;
   if (block->rows - row >= 8) {
-    few_rows(8, words, block, a, b, row, column, &columns);
+    few_rows(8, words, block, a, b, row, column, &columns, ahead);
     row += 8;
     a += 8 * a_row;
   }
   if (block->rows - row >= 4) {
-    few_rows(4, words, block, a, b, row, column, &columns);
+    few_rows(4, words, block, a, b, row, column, &columns, ahead);
     row += 4;
     a += 4 * a_row;
   }
-  for (; row < block->rows; row++, a += a_row) few_rows(1, words, block, a, b, row, column, &columns);
+  for (; row < block->rows; row++, a += a_row) few_rows(1, words, block, a, b, row, column, &columns, ahead);
 }
 
 static void multiply(const struct bfloat16_block *block) {
+  int64_t panels = (block->columns + PANEL_COLUMNS - 1) / PANEL_COLUMNS, tiles = (block->rows + ROWS - 1) / ROWS;
+  struct ahead ahead = ahead_start(block->ahead, panels * tiles * ((block->pairs + AHEAD_PAIRS - 1) / AHEAD_PAIRS));
   const uint16_t *b = block->b;
   for (int64_t column = 0; column < block->columns; column += PANEL_COLUMNS, b += block->b_panel)
     if (block->a_pair == 4)
-      panel(false, block, b, column);
+      panel(false, block, b, column, &ahead);
     else
-      panel(true, block, b, column);
+      panel(true, block, b, column, &ahead);
 }
 
 static bool available(void) {

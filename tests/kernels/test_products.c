@@ -106,8 +106,8 @@ static void packing(void) {
     uint16_t got[2][MOST * MOST] __attribute__((aligned(64)));
     for (int transposed = 0; transposed < 2; transposed++) {
       memset(got, 0x55, sizeof got);
-      plain->panel(transposed, k, pairs, columns, from, MOST, got[0]);
-      fast->panel(transposed, k, pairs, columns, from, MOST, got[1]);
+      plain->panels(transposed, k, pairs, columns, from, MOST, pairs * 64, got[0]);
+      fast->panels(transposed, k, pairs, columns, from, MOST, pairs * 64, got[1]);
       CHECK(memcmp(got[0], got[1], sizeof got[0]) == 0);
     }
     memset(got, 0x55, sizeof got);
@@ -116,8 +116,8 @@ static void packing(void) {
     CHECK(memcmp(got[0], got[1], sizeof got[0]) == 0);
     // Of the last block only what there is counts.
     memset(got, 0, sizeof got);
-    plain->turn_words(k, (k + 1) / 2, columns, ROWS, from, MOST, got[0]);
-    fast->turn_words(k, (k + 1) / 2, columns, ROWS, from, MOST, got[1]);
+    plain->turn_words(k, (k + 1) / 2, columns, ROWS, from, MOST, (k + 1) * ROWS, got[0]);
+    fast->turn_words(k, (k + 1) / 2, columns, ROWS, from, MOST, (k + 1) * ROWS, got[1]);
     CHECK(memcmp(got[0], got[1], sizeof got[0]) == 0);
   }
 #endif
