@@ -55,6 +55,7 @@ bool cpu_shape_supported(const struct device *device, enum op_kind kind, const s
                          struct error *error);
 size_t cpu_workspace_bytes(const struct device *device, enum op_kind kind, const struct op_shape *shape);
 int64_t head_tile_rows(int64_t rows, int64_t vocabulary);
+int64_t head_stride(int64_t vocabulary, enum dtype dtype);
 int64_t head_logit_rows(int64_t rows, int64_t vocabulary, enum dtype dtype);
 size_t head_scratch_bytes(int64_t rows, int64_t vocabulary, enum dtype dtype, bool training);
 size_t norm_scratch_bytes(int64_t rows, int64_t width);
@@ -103,12 +104,13 @@ void cpu_linear_input_gradient(struct device *device, const struct linear *linea
 void cpu_linear_weight_gradient(struct device *device, const struct linear *linear, const void *x, const void *saved,
                                 const void *d_y, float *d_weight, bool accumulate);
 // The three products with a prepared weight, for linear layers and the head. y may be float32 with bfloat16 operands.
+// `stride`: elements from row to row of y or d_y; 0 means tight.
 void weight_forward(struct device *device, const struct weight *weight, int64_t rows, const void *x, enum dtype y_dtype,
-                    void *y);
+                    void *y, int64_t stride);
 void weight_input_gradient(struct device *device, const struct weight *weight, int64_t rows, const void *d_y,
-                           void *d_x);
+                           int64_t stride, void *d_x);
 void weight_gradient(struct device *device, const struct weight *weight, int64_t rows, const void *x, const void *d_y,
-                     float *d_weight, bool accumulate);
+                     int64_t stride, float *d_weight, bool accumulate);
 
 // head.c
 void cpu_head_loss(struct device *device, const struct head *head, const void *x, const int32_t *targets,

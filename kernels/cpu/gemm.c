@@ -19,13 +19,10 @@ struct gemm_context {
   struct gemm_choice choice;  // where `tried`
 };
 
-// Whose product it is; one answer for all rows, since weights are packed for any number of them. Measured on AMD Zen 4
-// (docs/performance.md): our kernel is the faster one except where the sum is long and C narrow, as in the head's input
-// gradient.
-static bool is_own(const struct gemm_context *context, enum gemm_form form, int64_t n, int64_t k, enum dtype dtype) {
+// Whose product it is; one answer for all shapes, since weights are packed for any number of rows.
+static bool is_own(const struct gemm_context *context, enum gemm_form form, enum dtype dtype) {
   if (dtype != DTYPE_BFLOAT16 || !context->bfloat16) return false;
-  if (context->tried) return context->choice.own[form];
-  return context->library != GEMM_AUTO || form != GEMM_NN || k <= 1024 || k <= n;
+  return !context->tried || context->choice.own[form];
 }
 
 static const char *const library_names[GEMM_LIBRARIES] = {"reference",    "onednn", "avx512-bf16", "amx",
@@ -128,12 +125,12 @@ bool gemm_dtype_fast(const struct gemm_context *context, enum dtype dtype) {
 }
 
 size_t gemm_packed_bytes(struct gemm_context *context, enum gemm_form form, int64_t n, int64_t k, enum dtype dtype) {
-  if (is_own(context, form, n, k, dtype)) return bfloat16_packed_bytes(n, k);
+  if (is_own(context, form, dtype)) return bfloat16_packed_bytes(n, k);
   return context->onednn ? onednn_packed_bytes(context->onednn, form, n, k, dtype) : 0;
 }
 bool gemm_pack(struct gemm_context *context, enum gemm_form form, int64_t n, int64_t k, enum dtype dtype, const void *b,
                void *packed, struct error *error) {
-  if (is_own(context, form, n, k, dtype)) {
+  if (is_own(context, form, dtype)) {
     bfloat16_pack(context->bfloat16, form, n, k, b, packed);
     return true;
   }
@@ -150,7 +147,7 @@ bool gemm_run(struct gemm_context *context, const struct gemm *gemm, const void 
   if (full.m <= 0 || full.n <= 0) return true;
   unsigned state = subnormals_flush();
   bool fine = true;
-  if (is_own(context, gemm->form, gemm->n, gemm->k, gemm->in))
+  if (is_own(context, gemm->form, gemm->in))
     bfloat16_run(context->bfloat16, &full, a, b, c);
   else if (context->onednn)
     fine = onednn_run(context->onednn, &full, a, b, c, error);

@@ -11,8 +11,9 @@ static void head_tiles(struct device *device, const struct head *head, const voi
   if (!scratch || !device_check_ids(device, targets, head->rows, vocabulary, "target")) return;
   int64_t tile = head_tile_rows(head->rows, vocabulary);
   int64_t logit_rows = head_logit_rows(head->rows, vocabulary, head->dtype);
+  int64_t stride = head_stride(vocabulary, head->dtype);
   float *logits = (float *)scratch;
-  size_t logit_bytes = (size_t)(logit_rows * vocabulary) * sizeof(float);
+  size_t logit_bytes = (size_t)(logit_rows * stride) * sizeof(float);
   size_t nats_bytes = (size_t)tile * sizeof(double);
   scratch += (logit_bytes + DEVICE_ALIGNMENT - 1) / DEVICE_ALIGNMENT * DEVICE_ALIGNMENT;
   double *nats = (double *)scratch;
@@ -25,9 +26,9 @@ static void head_tiles(struct device *device, const struct head *head, const voi
     const char *x_tile = (const char *)x + (size_t)first * row_bytes;
     for (int64_t part = 0; part < rows; part += logit_rows) {
       int64_t part_rows = rows - part < logit_rows ? rows - part : logit_rows, at = first + part;
-      weight_forward(device, weight, part_rows, x_tile + (size_t)part * row_bytes, DTYPE_FLOAT32, logits);
+      weight_forward(device, weight, part_rows, x_tile + (size_t)part * row_bytes, DTYPE_FLOAT32, logits, stride);
       struct cross_entropy_call call = {.vocabulary = vocabulary,
-                                        .stride = vocabulary,
+                                        .stride = stride,
                                         .logits = logits,
                                         .targets = targets + at,
                                         .mask = mask ? mask + at : NULL,
@@ -35,7 +36,7 @@ static void head_tiles(struct device *device, const struct head *head, const voi
                                         .gradient = training,
                                         .gradient_scale = head->gradient_scale,
                                         .gradient_dtype = head->dtype,
-                                        .d_logits = d_logits + (size_t)(part * vocabulary) * dtype_bytes(head->dtype)};
+                                        .d_logits = d_logits + (size_t)(part * stride) * dtype_bytes(head->dtype)};
       device_run(device, device->level->cross_entropy, &call, part_rows, 4);
     }
     if (device->error.code != EXIT_DONE) return;
@@ -45,8 +46,8 @@ static void head_tiles(struct device *device, const struct head *head, const voi
       if (row_nats) row_nats[first + row] = (float)nats[row];
     }
     if (!training) continue;
-    weight_input_gradient(device, weight, rows, d_logits, (char *)d_x + (size_t)first * row_bytes);
-    weight_gradient(device, weight, rows, x_tile, d_logits, d_weight, accumulate || first > 0);
+    weight_input_gradient(device, weight, rows, d_logits, stride, (char *)d_x + (size_t)first * row_bytes);
+    weight_gradient(device, weight, rows, x_tile, d_logits, stride, d_weight, accumulate || first > 0);
   }
 }
 

@@ -114,7 +114,7 @@ static const void *operand(struct device *device, const struct weight *weight, b
 }
 
 void weight_forward(struct device *device, const struct weight *weight, int64_t rows, const void *x, enum dtype y_dtype,
-                    void *y) {
+                    void *y, int64_t stride) {
   const struct weight_description *w = &weight->description;
   multiply(device,
            &(struct gemm){.form = GEMM_NT,
@@ -123,11 +123,12 @@ void weight_forward(struct device *device, const struct weight *weight, int64_t 
                           .k = w->inputs,
                           .in = w->dtype,
                           .out = y_dtype,
+                          .ldc = stride,
                           .packed = weight->packed_forward != NULL},
            x, operand(device, weight, false), y);
 }
 void weight_input_gradient(struct device *device, const struct weight *weight, int64_t rows, const void *d_y,
-                           void *d_x) {
+                           int64_t stride, void *d_x) {
   const struct weight_description *w = &weight->description;
   multiply(device,
            &(struct gemm){.form = GEMM_NN,
@@ -136,11 +137,12 @@ void weight_input_gradient(struct device *device, const struct weight *weight, i
                           .k = w->outputs,
                           .in = w->dtype,
                           .out = w->dtype,
+                          .lda = stride,
                           .packed = weight->packed_backward != NULL},
            d_y, operand(device, weight, true), d_x);
 }
 void weight_gradient(struct device *device, const struct weight *weight, int64_t rows, const void *x, const void *d_y,
-                     float *d_weight, bool accumulate) {
+                     int64_t stride, float *d_weight, bool accumulate) {
   const struct weight_description *w = &weight->description;
   multiply(device,
            &(struct gemm){.form = GEMM_TN,
@@ -149,6 +151,7 @@ void weight_gradient(struct device *device, const struct weight *weight, int64_t
                           .k = rows,
                           .in = w->dtype,
                           .out = DTYPE_FLOAT32,
+                          .lda = stride,
                           .accumulate = accumulate},
            d_y, x, d_weight);
 }
@@ -165,14 +168,14 @@ void cpu_linear_forward(struct device *device, const struct linear *linear, cons
   if (!fits(device, linear)) return;
   struct weight_format *format = linear->weight->format;
   if (format) x = linear_format_activations(device, format, linear, x, saved);
-  weight_forward(device, linear->weight, linear->rows, x, linear->dtype, y);
+  weight_forward(device, linear->weight, linear->rows, x, linear->dtype, y, 0);
 }
 void cpu_linear_input_gradient(struct device *device, const struct linear *linear, const void *saved, const void *d_y,
                                void *d_x) {
   if (!fits(device, linear)) return;
   struct weight_format *format = linear->weight->format;
   if (format) d_y = linear_format_output_gradient(device, format, linear, d_y, d_x);
-  if (d_y) weight_input_gradient(device, linear->weight, linear->rows, d_y, d_x);
+  if (d_y) weight_input_gradient(device, linear->weight, linear->rows, d_y, 0, d_x);
   if (format) linear_format_input_gradient(device, format, linear, saved, d_x);
 }
 void cpu_linear_weight_gradient(struct device *device, const struct linear *linear, const void *x, const void *saved,
@@ -182,5 +185,5 @@ void cpu_linear_weight_gradient(struct device *device, const struct linear *line
   if (format)
     linear_format_weight_gradient(device, format, linear, x, saved, d_y, d_weight, accumulate);
   else
-    weight_gradient(device, linear->weight, linear->rows, x, d_y, d_weight, accumulate);
+    weight_gradient(device, linear->weight, linear->rows, x, d_y, 0, d_weight, accumulate);
 }

@@ -10,6 +10,11 @@ int64_t head_tile_rows(int64_t rows, int64_t vocabulary) {
   if (tile > 512) tile = 512;
   return tile < rows ? tile : rows;
 }
+// Elements from row to row of the logits and their gradients. Rows of bfloat16 ones stand an odd number of cache lines
+// apart: at a power of two, as vocabularies are, all rows would fall on the same few sets of the caches.
+int64_t head_stride(int64_t vocabulary, enum dtype dtype) {
+  return dtype == DTYPE_FLOAT32 ? vocabulary : ((vocabulary + 31) / 32 | 1) * 32;
+}
 // Float32 gradients replace the logits, so that all of a tile exist; for bfloat16 ones a part of the tile's logits at a
 // time stays in L2.
 int64_t head_logit_rows(int64_t rows, int64_t vocabulary, enum dtype dtype) {
@@ -21,8 +26,9 @@ int64_t head_logit_rows(int64_t rows, int64_t vocabulary, enum dtype dtype) {
 }
 size_t head_scratch_bytes(int64_t rows, int64_t vocabulary, enum dtype dtype, bool training) {
   int64_t tile = head_tile_rows(rows, vocabulary), logits = head_logit_rows(rows, vocabulary, dtype);
-  size_t bytes = aligned((size_t)(logits * vocabulary) * sizeof(float)) + aligned((size_t)tile * sizeof(double));
-  if (training && dtype != DTYPE_FLOAT32) bytes += aligned((size_t)(tile * vocabulary) * dtype_bytes(dtype));
+  int64_t stride = head_stride(vocabulary, dtype);
+  size_t bytes = aligned((size_t)(logits * stride) * sizeof(float)) + aligned((size_t)tile * sizeof(double));
+  if (training && dtype != DTYPE_FLOAT32) bytes += aligned((size_t)(tile * stride) * dtype_bytes(dtype));
   return bytes;
 }
 size_t norm_scratch_bytes(int64_t rows, int64_t width) {
