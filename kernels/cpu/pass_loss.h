@@ -3,7 +3,7 @@
 #include <math.h>
 
 #include "kernels/cpu/level.h"
-#include "kernels/cpu/simd.h"
+#include "kernels/cpu/rounded.h"
 
 INLINE void cross_entropy_rows(const struct cross_entropy_call *call, bool halves, int64_t begin, int64_t end) {
   int64_t vocabulary = call->vocabulary;
@@ -35,7 +35,7 @@ INLINE void cross_entropy_rows(const struct cross_entropy_call *call, bool halve
       int64_t stretch = i + 64 * LANES < vocabulary ? i + 64 * LANES : vocabulary;
       for (; i + 2 * LANES <= stretch; i += 2 * LANES)
         for (int part = 0; part < 2; part++) {
-          vfloat e = vector_exp(load(logits + i + part * LANES) - top);
+          vfloat x = load(logits + i + part * LANES) - top, e = halves ? rounded_exp(x) : vector_exp(x);
           sums[part] += e;
           if (call->gradient) store(logits + i + part * LANES, e);
         }
@@ -44,7 +44,7 @@ INLINE void cross_entropy_rows(const struct cross_entropy_call *call, bool halve
     }
     for (; i < vocabulary; i += LANES) {
       int64_t count = vocabulary - i < LANES ? vocabulary - i : LANES;
-      vfloat e = vector_exp(load_as_part(DTYPE_FLOAT32, logits, i, count) - top);
+      vfloat x = load_as_part(DTYPE_FLOAT32, logits, i, count) - top, e = halves ? rounded_exp(x) : vector_exp(x);
       if (call->gradient) store_as_part(DTYPE_FLOAT32, logits, i, e, count);
       for (int64_t lane = 0; lane < count; lane++) total += e[lane];
     }

@@ -1,0 +1,32 @@
+// Exponentials and reciprocals for values that are rounded to bfloat16 or summed by the thousand: within 3 units in the
+// last place of float32 for arguments of ordinary size, and cheaper than simd.h's where the level has instructions for
+// it. For float32 results use simd.h's.
+#pragma once
+#include "kernels/cpu/simd.h"
+
+// e^x = 2^t, t = x log2(e): 2^(t - floor t) by a polynomial (minimax in the relative error, 7.5e-8), scaled by
+// 2^floor t. The rounding of t costs |x| 6e-8 of relative accuracy. e^-inf is 0, e^inf inf; a NaN stays one.
+INLINE vfloat rounded_exp(vfloat x) {
+#if SIMD_LEVEL >= 2
+  vfloat t = x * splat(1.44269504088896341f);
+  vfloat r = (vfloat)_mm512_reduce_ps((__m512)t, _MM_FROUND_TO_NEG_INF);
+  vfloat p = splat(1.87757667e-3f);
+  p = fma_add(p, r, splat(8.98934009e-3f));
+  p = fma_add(p, r, splat(5.58263181e-2f));
+  p = fma_add(p, r, splat(2.40153617e-1f));
+  p = fma_add(p, r, splat(6.93153073e-1f));
+  p = fma_add(p, r, splat(9.99999925e-1f));
+  return (vfloat)_mm512_scalef_ps((__m512)p, (__m512)t);
+#else
+  return vector_exp(x);
+#endif
+}
+
+// 1 / x for x >= 1; 0 for inf.
+INLINE vfloat rounded_reciprocal(vfloat x) {
+#if SIMD_LEVEL >= 2
+  return (vfloat)_mm512_rcp14_ps((__m512)x);
+#else
+  return 1.0f / x;
+#endif
+}
