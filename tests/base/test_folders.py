@@ -4,6 +4,9 @@ import os
 import re
 import sys
 
+sys.path.insert(0, os.path.join(sys.path[0], ".."))
+from harness import check, finish, path_of, scratch, write  # noqa: E402
+
 ORDER = ['base', 'kernels', 'trainer', 'results', 'fitting', 'plots', 'runner']
 # fitting sees tables only; results needs of the trainer just the table of fields.
 ONLY = {'fitting': {'base', 'fitting'}}
@@ -41,22 +44,13 @@ def faults(root):
                         yield '%s: %s/ must not include <%s>' % (place, folder, target)
 
 
-root = sys.argv[1]
-found = list(faults(root))
-for fault in found:
-    print('#', fault)
-print('%sok 1 - includes go downwards' % ('not ' if found else ''))
+found = list(faults(sys.argv[1]))
+check(not found, 'includes go downwards', *found)
 
 # The check itself must be able to fail: a planted fault in a made-up tree is found.
-import tempfile
-with tempfile.TemporaryDirectory() as made_up:
-    os.makedirs(os.path.join(made_up, 'base'))
-    os.makedirs(os.path.join(made_up, 'fitting'))
-    with open(os.path.join(made_up, 'base', 'low.h'), 'w') as out:
-        out.write('#include "base/error.h"\n#  include "runner/commands.h"\n')
-    with open(os.path.join(made_up, 'fitting', 'fit.c'), 'w') as out:
-        out.write('#include "results/store.h"\n#include <sqlite3.h>\n')
-    planted = list(faults(made_up))
-print('%sok 2 - planted faults are found' % ('' if len(planted) == 3 else 'not '))
-print('1..2')
-sys.exit(1 if found or len(planted) != 3 else 0)
+os.makedirs(path_of('base'))
+os.makedirs(path_of('fitting'))
+write('base/low.h', '#include "base/error.h"\n#  include "runner/commands.h"\n')
+write('fitting/fit.c', '#include "results/store.h"\n#include <sqlite3.h>\n')
+check(len(list(faults(scratch))) == 3, 'planted faults are found')
+finish()

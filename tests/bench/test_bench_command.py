@@ -6,13 +6,13 @@ test_bench_command.py ISOLOSS. Prints TAP.
 import json
 import math
 import os
-import shutil
 import sqlite3
-import subprocess
 import sys
-import tempfile
 
-ISOLOSS = os.path.abspath(sys.argv[1])
+sys.path.insert(0, os.path.join(sys.path[0], ".."))
+import harness  # noqa: E402
+from harness import case, check, path_of, select, write  # noqa: E402
+
 TINY = ["--layers", "2", "--width", "32", "--vocabulary", "96", "--context", "32", "--batch", "2"]
 MODEL = {"layers": 2, "width": 32, "vocabulary": 96, "context": 32, "batch": 2}
 SPEC = """experiment: tiny
@@ -21,47 +21,16 @@ base:
   model: {layers: 2, width: 32, context: 32, dtype: float32}
   train: {batch_tokens: 256, steps: 50}
 """
-failures = []
-cases = 0
-temporary = tempfile.mkdtemp(prefix="isoloss-bench-")
 
 
-def check(condition, what):
-    if not condition:
-        failures.append(what)
-        print("# failed:", str(what).replace("\n", "\n# "))
-
-
-def case(test):
-    global cases
-    before = len(failures)
-    try:
-        test()
-    except Exception as error:  # a test that breaks is a test that failed
-        check(False, f"{type(error).__name__}: {error}")
-    cases += 1
-    print(f"{'ok' if len(failures) == before else 'not ok'} {cases} - {test.__name__}", flush=True)
-
-
-def isoloss(home, *arguments, **more):
-    environment = {**os.environ, "ISOLOSS_HOME": os.path.join(temporary, home),
-                   "XDG_CACHE_HOME": os.path.join(temporary, "cache"), "NO_COLOR": "1", **more}
-    done = subprocess.run([ISOLOSS, *arguments], env=environment, cwd=temporary, capture_output=True, text=True,
-                          timeout=120)
-    return done.returncode, done.stdout, done.stderr
+def isoloss(home, *arguments):
+    return harness.run(*arguments, home=home)
 
 
 def bench(home, *arguments):
     code, out, err = isoloss(home, "bench", *arguments, "--quick", "--json")
     check(code == 0, err)
     return json.loads(out), err
-
-
-def select(home, sql):
-    database = sqlite3.connect(os.path.join(temporary, home, "isoloss.db"))
-    rows = database.execute(sql).fetchall()
-    database.close()
-    return rows
 
 
 def is_rate(number):
@@ -109,7 +78,7 @@ def all_dtypes_by_default():
         for library in libraries:
             names = [row["name"] for row in rows if row["dtype"] == dtype and row["library"] == library]
             check(names == ["gemm NT", "gemm NN", "gemm TN"], rows)
-    check(not os.path.exists(os.path.join(temporary, "dtypes")), "--no-store made a folder")
+    check(not os.path.exists(path_of("dtypes")), "--no-store made a folder")
 
 
 @case
@@ -192,9 +161,7 @@ def side_by_side():
 
 @case
 def estimates_use_it():
-    path = os.path.join(temporary, "tiny.yaml")
-    with open(path, "w") as spec:
-        spec.write(SPEC)
+    path = write("tiny.yaml", SPEC)
     code, out, err = isoloss("plan", "plan", path)
     check(code == 0 and "timed just now" in out + err and "measured speeds of this host" not in out + err, out + err)
     bench("plan", "step", *TINY, "--dtype", "float32")
@@ -205,7 +172,7 @@ def estimates_use_it():
         code, out, err = isoloss("plan", "plan", path, "--json")
         return json.loads(out)[0]["estimated_seconds"]
     before = seconds()
-    database = sqlite3.connect(os.path.join(temporary, "plan", "isoloss.db"))
+    database = sqlite3.connect(path_of("plan", "isoloss.db"))
     database.execute("UPDATE throughput SET tokens_per_second = tokens_per_second / 100")
     database.commit()
     database.close()
@@ -258,17 +225,14 @@ def mistakes():
             (["step", "--side-by-side", "2", "--threads", "2"], "exclude each other")]:
         code, out, err = isoloss("mistakes", "bench", *arguments, "--quick", "--quiet")
         check(code == 2 and needle in err and out == "" and err.count("\n") == 1, (arguments, code, out, err))
-    check(not os.path.exists(os.path.join(temporary, "mistakes")), "a mistake made a folder")
+    check(not os.path.exists(path_of("mistakes")), "a mistake made a folder")
 
 
 @case
 def results_come_before_the_disk():
-    with open(os.path.join(temporary, "file"), "w"):
-        pass
+    write("file", "")
     code, out, err = isoloss("file/home", "bench", "gemm", "16x16x16", "--quick", "--json", "--dtype", "float32")
     check(code == 3 and len(json.loads(out)) == 3 and "isoloss:" in err, (code, out, err))
 
 
-print(f"1..{cases}")
-shutil.rmtree(temporary)
-sys.exit(1 if failures else 0)
+harness.finish()

@@ -5,32 +5,18 @@ import math
 import os
 import re
 import sqlite3
-import subprocess
 import sys
 import tempfile
 
-isoloss, source = sys.argv[1], sys.argv[2]
+sys.path.insert(0, os.path.join(sys.path[0], ".."))
+import harness  # noqa: E402
+from harness import case, check, run  # noqa: E402
+
+source = sys.argv[2]
 tables = os.path.join(source, 'tests/data/tables')
-failures, cases = [], []
 
 
-def run(*arguments):
-    done = subprocess.run([isoloss, *arguments], capture_output=True, text=True, timeout=120)
-    return done.returncode, done.stdout, done.stderr
-
-
-def check(condition, what):
-    if not condition:
-        failures.append(what)
-        print('# failed:', what)
-
-
-def test(function):
-    cases.append(function)
-    return function
-
-
-@test
+@case
 def json_document():
     code, out, err = run('fit', tables + '/quartet_fp4/runs.csv', '--law', 'chinchilla', '--where',
                          'forward == "BF16" and backward == "BF16"', '--bootstrap', '50', '--json')
@@ -65,7 +51,7 @@ def json_document():
     check(abs(total / fit['objective'] - 1) < 1e-9, 'numbers round-trip: %r %r' % (total, fit['objective']))
 
 
-@test
+@case
 def maps_and_options():
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, 'table.csv')
@@ -90,7 +76,7 @@ def maps_and_options():
         check(code == 0 and 'fixed' in out and '25 rows' in out, out + err)
 
 
-@test
+@case
 def diagnosis():
     table = tables + '/quartet_fp4/runs.csv'
     where = ['--law', 'chinchilla', '--where', 'forward == "BF16" and backward == "BF16"', '--bootstrap', '100',
@@ -113,7 +99,7 @@ def diagnosis():
     check(all(len(line) <= 130 for line in out.splitlines() if line.startswith('   ')), 'sentences are wrapped')
 
 
-@test
+@case
 def mixtures():
     """Rows of two dtypes in one fit are told; rows that --where leaves out are not."""
     with tempfile.TemporaryDirectory() as folder:
@@ -130,7 +116,7 @@ def mixtures():
         check(code == 0 and 'the runs differ' not in out, out + err)
 
 
-@test
+@case
 def errors():
     table = tables + '/quartet_fp4/runs.csv'
     for arguments, words in ((['fit'], 'give one spec'),
@@ -154,7 +140,7 @@ def errors():
         check(code in (2, 3) and words in err and out == '', '%r: %d %r %r' % (arguments, code, out, err))
 
 
-@test
+@case
 def laws():
     code, out, err = run('laws')
     check(code == 0 and len(out.splitlines()) >= 13 and 'chinchilla' in out, out + err)
@@ -165,7 +151,7 @@ def laws():
     check(code == 0 and all(law['source'] and law['formula'] and law['parameters'] for law in laws), 'laws --json')
 
 
-@test
+@case
 def own_law():
     with tempfile.TemporaryDirectory() as folder:
         law, table = os.path.join(folder, 'mine.yaml'), os.path.join(folder, 't.csv')
@@ -185,11 +171,10 @@ def own_law():
         check(code == 2 and 'mine.yaml:' in err and out == '', err)
 
 
-@test
+@case
 def experiment():
     """A spec: its fit entries on its runs, kept in the store; its claims."""
     with tempfile.TemporaryDirectory() as folder:
-        environment = dict(os.environ, ISOLOSS_HOME=os.path.join(folder, 'out'))
         path = os.path.join(folder, 'small.yaml')
         with open(path, 'w') as file:
             file.write('''experiment: small
@@ -223,8 +208,7 @@ claims:
 ''')
 
         def isoloss_here(*arguments):
-            done = subprocess.run([isoloss, *arguments], capture_output=True, text=True, timeout=280, env=environment)
-            return done.returncode, done.stdout, done.stderr
+            return run(*arguments, home=os.path.join(folder, 'out'))
 
         code, out, err = isoloss_here('fit', path)
         check(code == 2 and 'nothing has run yet' in err, out + err)
@@ -297,9 +281,4 @@ claims:
         check(code == 2 and 'cannot determine' in err, err)
 
 
-for number, function in enumerate(cases, 1):
-    before = len(failures)
-    function()
-    print('%sok %d - %s' % ('' if len(failures) == before else 'not ', number, function.__name__))
-print('1..%d' % len(cases))
-sys.exit(1 if failures else 0)
+harness.finish()

@@ -7,20 +7,15 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 import time
 
-isoloss, export_cases, source = sys.argv[1], sys.argv[2], sys.argv[3]
+sys.path.insert(0, os.path.join(sys.path[0], ".."))
+import harness  # noqa: E402
+from harness import case, check, path_of, run, write  # noqa: E402
+
+export_cases, source = sys.argv[2:4]
 quartet = os.path.join(source, 'tests/data/tables/quartet_fp4/runs.csv')
 dense = 'forward == "BF16" and backward == "BF16"'
-scratch = tempfile.TemporaryDirectory()
-environment = dict(os.environ, ISOLOSS_HOME=os.path.join(scratch.name, 'out'))
-failures, cases = [], []
-
-
-def run(*arguments, cwd=None):
-    done = subprocess.run([isoloss, *arguments], capture_output=True, text=True, timeout=120, env=environment, cwd=cwd)
-    return done.returncode, done.stdout, done.stderr
 
 
 def document(*arguments):
@@ -29,32 +24,11 @@ def document(*arguments):
     return json.loads(out) if out else None
 
 
-def check(condition, what):
-    if not condition:
-        failures.append(what)
-        print('# failed:', what)
-
-
-def test(function):
-    cases.append(function)
-    return function
-
-
-def path_of(name):
-    return os.path.join(scratch.name, name)
-
-
-def write(name, text):
-    with open(path_of(name), 'w') as file:
-        file.write(text)
-    return path_of(name)
-
-
 def near(value, wanted, relative):
     return abs(value / wanted - 1) <= relative
 
 
-@test
+@case
 def published_optima():
     """Epoch's and Hoffmann's unrounded coefficients, by --fix, without any table."""
     def fix(e, a, b, alpha, beta):
@@ -78,7 +52,7 @@ def published_optima():
     check(len(losses) == 4 and losses[1] > losses[0] > losses[2], 'the factor of a format given by --fix: %r' % losses)
 
 
-@test
+@case
 def points_and_budgets():
     question = ('predict', quartet, '--law', 'distillation', '--where', dense, '--at', 'N=3e7..3e9:3log,D=1e10',
                 '--budget', 'C=1e19..1e20:2log', '--bootstrap', '100', '--starts', '300', '--overtraining')
@@ -133,7 +107,7 @@ def compressed_table(name, eff, noise=0.002):
     return write(name, '\n'.join(rows) + '\n')
 
 
-@test
+@case
 def formats():
     table = compressed_table('formats.csv', (('none', 1), ('w4a4', 0.75), ('w4', 0.92), ('w2a2', 0.3)))
     law = ('predict', table, '--law', 'effective-parameters', '--bootstrap', '100', '--starts', '200')
@@ -163,7 +137,7 @@ def formats():
     check(code == 0 and 'undecided' in out, out + err)
 
 
-@test
+@case
 def predict_errors():
     law = ('predict', quartet, '--law', 'distillation', '--where', dense, '--bootstrap', '0', '--starts', '20')
     stages = ('predict', quartet, '--law', 'quartet', '--bootstrap', '0', '--starts', '20')
@@ -196,7 +170,7 @@ def predict_errors():
     check(code == 0 and 'tokens is not given' in out, 'a point without its tokens: ' + out + err)
 
 
-@test
+@case
 def compare():
     question = ('fit', 'compare', quartet, '--where', dense, '--law', 'chinchilla', '--law')
     made = document(*question, 'distillation', '--law', 'kaplan', '--objective', 'huber:1e-4', '--starts', '500')
@@ -218,7 +192,7 @@ def compare():
     check(any('21 rows are in no stage' in warning for warning in one['warnings']), 'rows of no stage')
 
 
-@test
+@case
 def imports():
     code, out, err = run('import', '--list')
     check(code == 0 and 'no table' in out, out + err)
@@ -286,7 +260,7 @@ def literal(value):
     return 'NAN' if value is None else repr(float(value))
 
 
-@test
+@case
 def exports():
     """Every law that ships, and one that uses everything, as C and Python against law_predict."""
     folder = path_of('exports')
@@ -359,7 +333,7 @@ parameters:
     check('\\frac{A}{N^{\\alpha}}' in open(os.path.join(folder, 'chinchilla.tex')).read(), 'the formula of chinchilla')
 
 
-@test
+@case
 def export_of_a_fit():
     target = path_of('law.py')
     code, out, err = run('fit', quartet, '--law', 'quartet', '--bootstrap', '50', '--export', 'python', '-o', target)
@@ -381,7 +355,7 @@ def export_of_a_fit():
     check(code == 0 and 'double distillation(double parameters, double tokens)' in out, out + err)
 
 
-@test
+@case
 def laws_explained():
     law = document('laws', 'quartet')[0]
     check(set(law['columns']) == {'forward', 'backward', 'parameters', 'tokens'}, 'columns: %r' % law['columns'])
@@ -400,7 +374,7 @@ def laws_explained():
         check(code == 0 and words in out, '%s in %s' % (words, out))
 
 
-@test
+@case
 def experiment():
     """A spec's entries: predicted from, compared, exported, pooled with an imported table."""
     path = write('small.yaml', '''experiment: small
@@ -447,11 +421,4 @@ fit:
     check(code == 2 and 'kaplam' in err + out and 'kaplan' in err + out, out + err)
 
 
-for number, function in enumerate(cases, 1):
-    before = len(failures)
-    began = time.process_time() + sum(os.times()[2:4])
-    function()
-    print('# %s: %.2f s of processor time' % (function.__name__, time.process_time() + sum(os.times()[2:4]) - began))
-    print('%sok %d - %s' % ('' if len(failures) == before else 'not ', number, function.__name__))
-print('1..%d' % len(cases))
-sys.exit(1 if failures else 0)
+harness.finish()

@@ -4,41 +4,21 @@ import csv
 import io
 import json
 import os
-import subprocess
 import sys
 import tempfile
 
-isoloss = sys.argv[1]
-failures = []
-cases = []
+sys.path.insert(0, os.path.join(sys.path[0], ".."))
+import harness  # noqa: E402
+from harness import case, check, near  # noqa: E402
 
 
-def run(*arguments, code=0, **more):
-    done = subprocess.run([isoloss, *arguments], capture_output=True, text=True, timeout=300, **more)
-    check(done.returncode == code, '%s: exit %d, want %d: %s' % (arguments, done.returncode, code, done.stderr[-400:]))
-    return done
+def run(*arguments):
+    return harness.run(*arguments, code=0)
 
 
-def check(condition, what):
-    if not condition:
-        failures.append(what)
-        print('#', what)
-
-
-def near(got, want, relative, what):
-    check(got is not None and abs(got - want) <= relative * abs(want), '%s: got %s, want %s' % (what, got, want))
-
-
-def case(function):
-    before = len(failures)
-    function()
-    cases.append(function)
-    print('%sok %d - %s' % ('not ' if len(failures) > before else '', len(cases), function.__name__.replace('_', ' ')))
-    sys.stdout.flush()
-
-
+@case
 def capacity_in_json():
-    rows = json.loads(run('capacity', 'int4', 'w4a8', '2:4+int4', 'none', '--json').stdout)
+    rows = json.loads(run('capacity', 'int4', 'w4a8', '2:4+int4', 'none', '--json').out)
     check([r['format'] for r in rows] == ['int4', 'w4a8', '2:4+int4', 'none'], 'formats as they were asked for')
     check(rows[0]['canonical'] == 'w4', 'canonical name')
     near(rows[0]['gmse'], 0.011542884431, 1e-9, 'int4')
@@ -53,55 +33,60 @@ def capacity_in_json():
     check(rows[3]['gmse'] == 0, 'none')
 
 
+@case
 def measured():
-    rows = json.loads(run('capacity', 'mxfp4', '--samples', '4000000', '--seed', '3', '--json').stdout)
+    rows = json.loads(run('capacity', 'mxfp4', '--samples', '4000000', '--seed', '3', '--json').out)
     near(rows[0]['gmse'], 1.335e-2, 0.005, 'mxfp4')
     check(0 < rows[0]['standard_error'] < 1e-4, 'standard error')
     check(rows[0]['octave_low'] < rows[0]['gmse'] < rows[0]['octave_high'], 'octave')
-    again = json.loads(run('capacity', 'mxfp4', '-n', '4000000', '--seed', '3', '--threads', '1', '--json').stdout)
+    again = json.loads(run('capacity', 'mxfp4', '-n', '4000000', '--seed', '3', '--threads', '1', '--json').out)
     check(again == rows, 'the same on any number of threads')
 
 
+@case
 def csv_and_table():
-    rows = list(csv.DictReader(io.StringIO(run('capacity', 'w4a4', 'nvfp4', '--csv', '-n', '2e6').stdout)))
+    rows = list(csv.DictReader(io.StringIO(run('capacity', 'w4a4', 'nvfp4', '--csv', '-n', '2e6').out)))
     check([(r['format'], r['operand']) for r in rows] ==
           [('w4a4', 'weights'), ('w4a4', 'activations'), ('nvfp4', 'weights')], 'one line an operand')
     near(float(rows[2]['gmse']), 9.045e-3, 0.006, 'nvfp4')
-    check('exact' in run('capacity', 'int2').stdout, 'table')
+    check('exact' in run('capacity', 'int2').out, 'table')
 
 
+@case
 def own_grid_and_plot():
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, 'grid')
         with open(path, 'w') as out:
             out.write('-1.5 -0.5 0.5 1.5\n')
-        rows = json.loads(run('capacity', '--grid', path, '--json', '--plot', folder).stdout)
+        rows = json.loads(run('capacity', '--grid', path, '--json', '--plot', folder).out)
         near(rows[0]['gmse'], 0.11884605038, 1e-9, 'own grid')
         check(rows[0]['canonical'] == 'levels(-1.5 -0.5 0.5 1.5)', 'identity of a grid')
         with open(os.path.join(folder, 'capacity.svg')) as figure:
             check('<svg' in figure.read(), 'figure')
 
 
+@case
 def lists_and_explains():
-    text = run('formats').stdout
+    text = run('formats').out
     for name in ('int4', 'mxfp4', 'quartet', 'halo2-int8', 'fp8-mixed', 'vq4-256'):
         check(name in text, 'formats lists %s' % name)
-    text = run('formats', 'quartet').stdout
+    text = run('formats', 'quartet').out
     check('2505.14669' in text and 'random' in text, 'source and operands of quartet')
-    rows = json.loads(run('formats', '--json').stdout)
+    rows = json.loads(run('formats', '--json').out)
     check(all(r['format'] and r['in_full'] and r['bits_per_weight'] for r in rows) and len(rows) > 30, 'list in JSON')
 
 
+@case
 def mistakes():
     for arguments, words in ((['capacity', 'mxpf4'], "did you mean 'mxfp4'"), (['capacity', 'w0'], '0 bits'),
                              (['formats', '4:2'], 'N is at most M'), (['capacity', 'grid(/none)'], '/none'),
                              (['capacity', 'int4', '--distribution', 'cauchy'], 'laplace'),
                              (['capacity', 'int4', '--json', '--csv'], 'exclude')):
-        done = subprocess.run([isoloss, *arguments], capture_output=True, text=True)
-        check(done.returncode in (2, 3) and words in done.stderr and not done.stdout,
-              '%s: %d %s' % (arguments, done.returncode, done.stderr))
+        code, out, err = harness.run(*arguments)
+        check(code in (2, 3) and words in err and not out, '%s: %d %s' % (arguments, code, err))
 
 
+@case
 def pruned_training():
     # The mean densities of the published schedules, from the log of real trainings.
     wanted = {0.2: .8926, 0.4: .7662, 0.6: .6103, 0.8: .3991}
@@ -112,7 +97,7 @@ def pruned_training():
             out.write('corpus: {source: markov2}\nbase:\n  model: {layers: 1, width: 32, context: 32, dtype: float32}\n'
                       '  train: {batch_tokens: 128, steps: 300, evals: 0, log_steps: 1, final_eval_tokens: 4096}\n'
                       'sweep:\n  - grid: {format: [%s]}\n' % formats)
-        run('run', spec, env=dict(os.environ, ISOLOSS_HOME=os.path.join(folder, 'home')))
+        harness.run('run', spec, code=0, home=os.path.join(folder, 'home'))
         seen = {}
         for parent, _, names in os.walk(folder):
             if 'events.jsonl' not in names:
@@ -135,8 +120,4 @@ def pruned_training():
             check(abs(got - density) < 0.003, 'mean density at %g: %.4f, want %.4f' % (amount, got, density))
 
 
-for function in (capacity_in_json, measured, csv_and_table, own_grid_and_plot, lists_and_explains, mistakes,
-                 pruned_training):
-    case(function)
-print('1..%d' % len(cases))
-sys.exit(1 if failures else 0)
+harness.finish()

@@ -7,13 +7,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import traceback
 
-ISOLOSS, DOCS = (os.path.abspath(path) for path in sys.argv[1:3])
+sys.path.insert(0, os.path.join(sys.path[0], ".."))
+from harness import case, finish, program, run  # noqa: E402
+
+DOCS = os.path.abspath(sys.argv[2])
 
 
 def output(*arguments):
-    return subprocess.run([ISOLOSS, *arguments], capture_output=True, text=True, check=True).stdout
+    return run(*arguments, code=0).out
 
 
 def commands():
@@ -26,6 +28,7 @@ def options(command):
             if name != "help"]
 
 
+@case
 def manual_names_everything():
     with open(os.path.join(DOCS, "isoloss.1")) as file:
         manual = file.read()
@@ -42,6 +45,7 @@ def manual_names_everything():
             assert re.search(rf"-{option}\b", part) or f"-no-{option}" in part, f"{command}: no --{option}"
 
 
+@case
 def manual_is_clean():
     page = os.path.join(DOCS, "isoloss.1")
     if shutil.which("man"):
@@ -60,12 +64,13 @@ def complete(*words, folder="/"):
     """What the completion offers for the last word."""
     script = ('source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); compopt() { :; }; _isoloss; '
               'printf "%s\\n" "${COMPREPLY[@]}"')
-    done = subprocess.run(["bash", "-c", script, "bash", os.path.join(DOCS, "completions", "isoloss.bash"), ISOLOSS, *words],
+    done = subprocess.run(["bash", "-c", script, "bash", os.path.join(DOCS, "completions", "isoloss.bash"), program, *words],
                           capture_output=True, text=True, cwd=folder, env=dict(os.environ, ISOLOSS_HOME="/nonexistent"))
     assert done.returncode == 0 and done.stderr == "", done.stderr
     return sorted(word.strip() for word in done.stdout.split("\n") if word.strip())
 
 
+@case
 def completion_offers_everything():
     assert set(commands()) <= set(complete(""))
     assert complete("rep") == ["report"]
@@ -90,19 +95,4 @@ def completion_offers_everything():
         assert complete("run", "--jobs", "", folder=folder) == []
 
 
-def main():
-    cases = [manual_names_everything, manual_is_clean, completion_offers_everything]
-    print(f"1..{len(cases)}")
-    failures = 0
-    for number, case in enumerate(cases, 1):
-        try:
-            skipped = case()
-            print(f"ok {number} - {case.__name__}" + (f" # SKIP {skipped}" if skipped else ""))
-        except Exception:
-            failures += 1
-            print("# " + traceback.format_exc().replace("\n", "\n# "))
-            print(f"not ok {number} - {case.__name__}")
-    return 1 if failures else 0
-
-
-sys.exit(main())
+finish()

@@ -1,20 +1,20 @@
 #!/usr/bin/env python3
 """isoloss report on made-up stores: test_report.py ISOLOSS FILL_STORE LAWS. Prints TAP."""
 
-import html.parser
 import json
 import os
 import re
-import shutil
 import sqlite3
 import subprocess
 import sys
-import tempfile
-import traceback
 import xml.dom.minidom
 
-ISOLOSS, FILL_STORE, LAWS = (os.path.abspath(path) for path in sys.argv[1:4])
-FOLDER = tempfile.mkdtemp(prefix="isoloss-report-")
+sys.path.insert(0, os.path.join(sys.path[0], ".."))
+import harness  # noqa: E402
+from harness import case, path_of, write  # noqa: E402
+from html_page import Page  # noqa: E402
+
+FILL_STORE, LAWS = map(os.path.abspath, sys.argv[2:4])
 SPEC = """# the spec of the test
 experiment: {name}
 about: "Made-up runs that follow a law <b>&amp;</b>."
@@ -27,90 +27,25 @@ fit:
 {fits}
 {report}
 """
-VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 
 
-class Page(html.parser.HTMLParser):
-    """Checks that tags are balanced and that nothing is loaded; collects text, tags and tables."""
-
-    def __init__(self, text):
-        super().__init__(convert_charrefs=True)
-        self.stack, self.tags, self.text, self.problems = [], [], [], []
-        self.tables, self.ids = {}, set()
-        self.feed(text)
-        self.close()
-        if self.stack:
-            self.problems.append(f"not closed: {self.stack}")
-
-    def handle_starttag(self, tag, attributes):
-        names = [name for name, _ in attributes]
-        if len(names) != len(set(names)):
-            self.problems.append(f"attribute twice in <{tag}>")
-        values = dict(attributes)
-        self.tags.append((tag, values))
-        for name, value in attributes:
-            if name in ("src", "href", "xlink:href", "srcset", "action", "data") or name.startswith("on"):
-                self.problems.append(f"<{tag} {name}={value!r}>")
-            if name == "id":
-                if value in self.ids:
-                    self.problems.append(f"id {value} twice")
-                self.ids.add(value)
-        if tag in ("script", "link", "iframe", "object", "embed", "img", "base"):
-            self.problems.append(f"<{tag}>")
-        if tag == "table":
-            self.rows = self.tables.setdefault(values.get("class", ""), [])
-        elif tag == "tr":
-            self.rows.append([])
-        elif tag in ("td", "th"):
-            self.rows[-1].append("")
-        if tag not in VOID:
-            self.stack.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        self.handle_starttag(tag, attributes)
-        if tag not in VOID:
-            self.stack.pop()
-
-    def handle_endtag(self, tag):
-        if not self.stack or self.stack[-1] != tag:
-            self.problems.append(f"</{tag}> closes {self.stack[-3:]}")
-        else:
-            self.stack.pop()
-
-    def handle_data(self, data):
-        self.text.append(data)
-        if self.stack and ("td" in self.stack or "th" in self.stack):
-            self.rows[-1][-1] += data
-
-    def words(self):
-        return " ".join("".join(self.text).split())
-
-    def count(self, tag):
-        return sum(1 for name, _ in self.tags if name == tag)
-
-
-def run(home, *arguments, code=0, environment=None):
-    variables = dict(os.environ, ISOLOSS_HOME=home, SOURCE_DATE_EPOCH="1700000000", **(environment or {}))
-    done = subprocess.run([ISOLOSS, *arguments], env=variables, cwd=FOLDER, capture_output=True, text=True, timeout=120)
-    assert done.returncode == code, f"{arguments}: exit code {done.returncode}, not {code}: {done.stderr}"
-    return done
+def run(home, *arguments, code=0, **variables):
+    return harness.run(*arguments, code=code, home=home, SOURCE_DATE_EPOCH="1700000000", **variables)
 
 
 def make(kind, name=None, fits="  - law: chinchilla", report=""):
     """A filled store and its spec: (home, spec path)."""
     name = name or kind
-    home = os.path.join(FOLDER, "home-" + name)
-    spec = os.path.join(FOLDER, name + ".yaml")
+    home = path_of("home-" + name)
     source = "zipfmem" if kind == "synthetic" else "gcide"
-    with open(spec, "w") as file:
-        file.write(SPEC.format(name=name, source=source, fits=fits, report=report))
+    spec = write(name + ".yaml", SPEC.format(name=name, source=source, fits=fits, report=report))
     subprocess.run([FILL_STORE, kind, name, spec, LAWS], env=dict(os.environ, ISOLOSS_HOME=home), check=True)
     return home, spec
 
 
 def page_of(home, spec, *arguments):
-    path = run(home, "report", spec, *arguments).stdout.strip()
-    with open(os.path.join(FOLDER, path), encoding="utf-8") as file:
+    path = run(home, "report", spec, *arguments).out.strip()
+    with open(path_of(path), encoding="utf-8") as file:
         text = file.read()
     page = Page(text)
     assert not page.problems, page.problems
@@ -120,9 +55,10 @@ def page_of(home, spec, *arguments):
 
 
 def document_of(home, spec):
-    return json.loads(run(home, "report", spec, "--json").stdout)
+    return json.loads(run(home, "report", spec, "--json").out)
 
 
+@case
 def finished_experiment():
     home, spec = make("plain", fits='  - {law: chinchilla, holdout: "model.width == 128"}')
     page, text = page_of(home, spec)
@@ -161,22 +97,23 @@ def finished_experiment():
     assert "# the spec of the test" in text and f"isoloss run {spec}" in page.words()
     assert "brgemm:avx512_core" in page.words() and "float32" in page.words()
     assert "prefers-color-scheme:dark" in text and "@media print" in text
-    return home, spec
 
 
+@case
 def same_bytes_again():
     home, spec = make("plain", "again")
-    first, second = os.path.join(FOLDER, "first", "deep", "a.html"), os.path.join(FOLDER, "b.html")
-    assert run(home, "report", spec, "-o", first).stdout.strip() == first
+    first, second = path_of("first", "deep", "a.html"), path_of("b.html")
+    assert run(home, "report", spec, "-o", first).out.strip() == first
     run(home, "report", "again", "--output", second, "--open", "no")
     with open(first, "rb") as one, open(second, "rb") as other:
         assert one.read() == other.read()
     assert os.listdir(os.path.dirname(first)) == ["a.html"]
 
 
+@case
 def figures_as_files():
     home, spec = make("plain", "figures", report="report: {plots: [pareto, loss-curves, loss-vs-learning-rate]}")
-    folder = os.path.join(FOLDER, "svg")
+    folder = path_of("svg")
     page, _ = page_of(home, spec, "--figures", folder)
     assert sorted(os.listdir(folder)) == ["loss-curves.svg", "pareto.svg"]
     for name in os.listdir(folder):
@@ -184,6 +121,7 @@ def figures_as_files():
     assert "loss-vs-learning-rate is not drawn: all runs have the same learning rate" in page.words()
 
 
+@case
 def nothing_has_run():
     home, spec = make("pending")
     page, _ = page_of(home, spec)
@@ -195,6 +133,7 @@ def nothing_has_run():
     assert any("has not been made" in finding["text"] for finding in document["findings"])
 
 
+@case
 def every_run_failed():
     home, spec = make("failed")
     page, _ = page_of(home, spec)
@@ -206,6 +145,7 @@ def every_run_failed():
     assert any("6 of 12 runs failed" in finding["text"] for finding in document["findings"])
 
 
+@case
 def some_runs_failed():
     home, spec = make("partly")
     page, _ = page_of(home, spec)
@@ -216,6 +156,7 @@ def some_runs_failed():
     assert page.count("svg") == 6
 
 
+@case
 def a_fit_is_missing():
     home, spec = make("plain", "missing", fits="  - law: chinchilla\n  - {law: chinchilla, name: second}")
     page, _ = page_of(home, spec)
@@ -225,6 +166,7 @@ def a_fit_is_missing():
     assert "fit second has not been made" in page.words() and "Not fitted yet." in page.words()
 
 
+@case
 def hostile_texts():
     home, spec = make("hostile")
     page, text = page_of(home, spec)
@@ -236,6 +178,7 @@ def hostile_texts():
     assert document["claims"][0] == {"claim": 'a < b & c > "d"', "outcome": "not held", "detail": "<i>numbers</i>"}
 
 
+@case
 def mixed_types_and_formats():
     home, spec = make("mixed", fits="  - law: chinchilla\n  - law: effective-parameters",
                       report="report: {plots: [loss-vs-tokens, residuals, effective-parameters, pareto]}")
@@ -249,6 +192,7 @@ def mixed_types_and_formats():
     assert "w4a4" in [row[page.tables["runs"][0].index("format")] for row in page.tables["runs"][1:]]
 
 
+@case
 def known_truth():
     home, spec = make("synthetic")
     page, _ = page_of(home, spec)
@@ -269,6 +213,7 @@ def known_truth():
     assert len(warning) == 1 and f"{off:+.0f} % off the 0.333" in warning[0] and "residuals are small" in warning[0]
 
 
+@case
 def learning_rates():
     home, _ = make("rates")
     page, _ = page_of(home, "rates")
@@ -282,6 +227,7 @@ def learning_rates():
     assert not any("edge" in finding["text"] for finding in document["findings"])
 
 
+@case
 def damaged_store():
     home, spec = make("plain", "damaged")
 
@@ -299,9 +245,10 @@ def damaged_store():
     page, text = page_of(home, "damaged")
     assert len(page.tables["runs"]) == 13 and "experiment: [" in text
     change("UPDATE fits SET document = '{\"rows\": 12'")
-    assert "'chinchilla' is damaged" in run(home, "report", spec, code=3).stderr
+    assert "'chinchilla' is damaged" in run(home, "report", spec, code=3).err
 
 
+@case
 def changed_spec():
     home, spec = make("plain", "changed")
     with open(spec, "a") as file:
@@ -310,51 +257,32 @@ def changed_spec():
     assert "The spec file has changed" not in page_of(home, "changed")[0].words()
 
 
+@case
 def without_gnuplot():
     home, spec = make("plain", "bare")
-    empty = os.path.join(FOLDER, "empty")
+    empty = path_of("empty")
     os.makedirs(empty, exist_ok=True)
-    failed = run(home, "report", spec, code=3, environment={"PATH": empty})
-    assert "gnuplot is not installed" in failed.stderr and "gnuplot-nox" in failed.stderr and failed.stdout == ""
+    failed = run(home, "report", spec, code=3, PATH=empty)
+    assert "gnuplot is not installed" in failed.err and "gnuplot-nox" in failed.err and failed.out == ""
     assert not os.path.exists(os.path.join(home, "reports", "bare.html"))
     # The numbers need no gnuplot.
-    assert json.loads(run(home, "report", spec, "--json", environment={"PATH": empty}).stdout)["best"]
+    assert json.loads(run(home, "report", spec, "--json", PATH=empty).out)["best"]
 
 
+@case
 def wrong_usage():
     home, spec = make("plain", "usage")
-    assert "did you mean 'usage'" in run(home, "report", "usages", code=2).stderr
-    assert "give one spec" in run(home, "report", code=2).stderr
-    assert "--open is yes or no" in run(home, "report", spec, "--open", "maybe", code=2).stderr
-    assert "nothing has run yet" in run(os.path.join(FOLDER, "nowhere"), "report", spec, code=3).stderr
-    assert not os.path.exists(os.path.join(FOLDER, "nowhere"))
-    run(home, "report", os.path.join(FOLDER, "no-such.yaml"), code=2)
-    bad = os.path.join(FOLDER, "bad.yaml")
-    with open(bad, "w") as file:
-        file.write("experiment: usage\nreport: {plots: [residual]}\n")
-    message = run(home, "report", bad, code=2).stderr
+    assert "did you mean 'usage'" in run(home, "report", "usages", code=2).err
+    assert "give one spec" in run(home, "report", code=2).err
+    assert "--open is yes or no" in run(home, "report", spec, "--open", "maybe", code=2).err
+    assert "nothing has run yet" in run(path_of("nowhere"), "report", spec, code=3).err
+    assert not os.path.exists(path_of("nowhere"))
+    run(home, "report", path_of("no-such.yaml"), code=2)
+    bad = write("bad.yaml", "experiment: usage\nreport: {plots: [residual]}\n")
+    message = run(home, "report", bad, code=2).err
     assert "bad.yaml:2:" in message and "residuals" in message
     # A folder that cannot be written.
-    assert run(home, "report", spec, "-o", "/proc/nowhere/a.html", code=3).stdout == ""
+    assert run(home, "report", spec, "-o", "/proc/nowhere/a.html", code=3).out == ""
 
 
-def main():
-    cases = [finished_experiment, same_bytes_again, figures_as_files, nothing_has_run, every_run_failed, some_runs_failed,
-             a_fit_is_missing, hostile_texts, mixed_types_and_formats, known_truth, learning_rates, damaged_store, changed_spec, without_gnuplot,
-             wrong_usage]
-    print(f"1..{len(cases)}")
-    failures = 0
-    for number, case in enumerate(cases, 1):
-        try:
-            case()
-            print(f"ok {number} - {case.__name__}")
-        except Exception:
-            failures += 1
-            print("# " + traceback.format_exc().replace("\n", "\n# "))
-            print(f"not ok {number} - {case.__name__}")
-        sys.stdout.flush()
-    shutil.rmtree(FOLDER)
-    return 1 if failures else 0
-
-
-sys.exit(main())
+harness.finish()

@@ -6,15 +6,14 @@ import csv
 import io
 import json
 import os
-import shutil
 import signal
-import sqlite3
-import subprocess
 import sys
-import tempfile
 import time
 
-ISOLOSS = os.path.abspath(sys.argv[1])
+sys.path.insert(0, os.path.join(sys.path[0], ".."))
+import harness  # noqa: E402
+from harness import case, check, path_of, select, write  # noqa: E402
+
 FAKE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fake_trainer.py")
 SPEC = """experiment: tiny
 corpus: {source: markov2}
@@ -26,42 +25,11 @@ sweep:
       model.width: [16, 32]
       train.steps: [200, 900]
 """
-failures = []
-cases = 0
-temporary = tempfile.mkdtemp(prefix="isoloss-commands-")
-spec_path = os.path.join(temporary, "tiny.yaml")
-with open(spec_path, "w") as spec:
-    spec.write(SPEC)
+spec_path = write("tiny.yaml", SPEC)
 
 
-def check(condition, what):
-    if not condition:
-        failures.append(what)
-        print("# failed:", str(what).replace("\n", "\n# "))
-
-
-def case(test):
-    global cases
-    before = len(failures)
-    try:
-        test()
-    except Exception as error:  # a test that breaks is a test that failed
-        check(False, f"{type(error).__name__}: {error}")
-    cases += 1
-    print(f"{'ok' if len(failures) == before else 'not ok'} {cases} - {test.__name__}", flush=True)
-
-
-def start(home, *arguments, **more):
-    environment = {**os.environ, "ISOLOSS_HOME": os.path.join(temporary, home),
-                   "XDG_CACHE_HOME": os.path.join(temporary, "cache"), **more}
-    return subprocess.Popen([ISOLOSS, *arguments], env=environment, cwd=temporary, stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, text=True)
-
-
-def isoloss(home, *arguments, **more):
-    process = start(home, *arguments, **more)
-    out, err = process.communicate(timeout=60)
-    return process.returncode, out, err
+def isoloss(home, *arguments, **variables):
+    return harness.run(*arguments, home=home, **variables)
 
 
 def runs_of(home, *arguments):
@@ -71,10 +39,7 @@ def runs_of(home, *arguments):
 
 
 def metrics_of(home):
-    database = sqlite3.connect(os.path.join(temporary, home, "isoloss.db"))
-    rows = database.execute("SELECT run, kind, step, tokens, loss, lr, gradient_norm FROM metrics ORDER BY 1, 2, 3").fetchall()
-    database.close()
-    return rows
+    return select(home, "SELECT run, kind, step, tokens, loss, lr, gradient_norm FROM metrics ORDER BY 1, 2, 3")
 
 
 def workers(home):
@@ -85,7 +50,7 @@ def workers(home):
             links = [os.readlink(f"/proc/{pid}/fd/{link}") for link in os.listdir(f"/proc/{pid}/fd")]
         except OSError:
             continue
-        if any(link.startswith(os.path.join(temporary, home, "runs")) for link in links):
+        if any(link.startswith(path_of(home, "runs")) for link in links):
             found.add(int(pid))
     return found
 
@@ -98,7 +63,7 @@ def before_anything_ran():
     check(code == 3 and "isoloss run" in err, (code, err))
     rows = runs_of("none", spec_path)
     check([row["state"] for row in rows] == ["pending"] * 4 and all(len(row["id"]) == 32 for row in rows), rows)
-    check(not os.path.exists(os.path.join(temporary, "none")), "looking made a folder")
+    check(not os.path.exists(path_of("none")), "looking made a folder")
     code, out, err = isoloss("none", "status", spec_path)
     check(code == 0 and "tiny" in out, (code, out, err))
 
@@ -189,7 +154,7 @@ def an_override_makes_other_runs():
 def kills_and_stops_change_no_bit():
     wanted = {row["id"]: row["loss"] for row in runs_of("main", spec_path)}
     for i, moment in enumerate([0.15, 0.3, 0.5, 0.2, 0.35, 0.6, 0.9, 1.2]):
-        process = start("killed", "run", spec_path)
+        process = harness.start("run", spec_path, home="killed")
         time.sleep(moment)
         if process.poll() is not None:
             process.communicate()
@@ -217,10 +182,8 @@ def kills_and_stops_change_no_bit():
 
 @case
 def a_trainer_of_ones_own():
-    path = os.path.join(temporary, "own.yaml")
-    with open(path, "w") as own:
-        own.write(SPEC.replace("experiment: tiny", "experiment: own") +
-                  f"trainer: {{command: [{sys.executable}, -S, -E, {FAKE}, '{{config}}', '{{folder}}'], version: '1'}}\n")
+    path = write("own.yaml", SPEC.replace("experiment: tiny", "experiment: own") +
+                 f"trainer: {{command: [{sys.executable}, -S, -E, {FAKE}, '{{config}}', '{{folder}}'], version: '1'}}\n")
     code, out, err = isoloss("main", "run", path, FAKE=json.dumps({"*": {"crash_at": 33}}))
     check(code == 0 and "4 done" in out, (code, out, err))
     rows = runs_of("main", path)
@@ -232,7 +195,7 @@ def a_trainer_of_ones_own():
 @case
 def a_failed_run_is_explained():
     fault = json.dumps({"0": {"crash_at": 33, "crash_always": True, "exit": 1, "message": "the reason"}})
-    path = os.path.join(temporary, "own.yaml")
+    path = path_of("own.yaml")
     code, out, err = isoloss("failing", "run", path, "--retries", "0", FAKE=fault)
     check(code == 1 and "4 failed" in out and "--retry-failed" in out and "the reason" in err, (code, out, err))
     row = runs_of("failing", "own")[0]
@@ -245,9 +208,8 @@ def bad_calls_and_bad_stores():
     check(isoloss("main", "run")[0] == 2 and isoloss("main", "run", "no.yaml")[0] == 2, "run")
     check(isoloss("main", "run", spec_path, "--jobs", "-1")[0] == 2, "jobs")
     check(isoloss("main", "status", "a", "b")[0] == 2 and isoloss("main", "show")[0] == 2, "status, show")
-    os.makedirs(os.path.join(temporary, "bad"))
-    with open(os.path.join(temporary, "bad", "isoloss.db"), "w") as database:
-        database.write("no database " * 1000)
+    os.makedirs(path_of("bad"))
+    write("bad/isoloss.db", "no database " * 1000)
     for arguments in [["run", spec_path], ["runs"], ["runs", spec_path], ["status"], ["show", "abcd"]]:
         code, out, err = isoloss("bad", *arguments)
         check(code == 3 and "damaged" in err and not out, (arguments, code, out, err))
@@ -261,16 +223,14 @@ def plans_for_gpus_without_one():
     check(all(row["model.dtype"] == "bfloat16" and row["memory_bytes"] > 0 for row in rows), rows[:1])
     cpu = json.loads(isoloss("gpus", "plan", spec_path, "--json", "--set", "model.device=cpu")[1])
     check(all(row["fits_gpu"] is None for row in cpu), cpu[:1])
-    wide = os.path.join(temporary, "wide.yaml")
-    with open(wide, "w") as file:
-        file.write(SPEC.replace("[16, 32]", "[1024]").replace("layers: 1", "layers: 200")
-                   .replace("batch_tokens: 256", "batch_tokens: 65536"))
+    wide = write("wide.yaml", SPEC.replace("[16, 32]", "[1024]").replace("layers: 1", "layers: 200")
+                 .replace("batch_tokens: 256", "batch_tokens: 65536"))
     code, out, err = isoloss("gpus", "plan", wide, "--device", "cuda")
     check(code == 0 and "16 GB holds none" in out and "the largest fits 80 GB with train.accumulation" in out,
           (code, out, err))
     code, out, err = isoloss("gpus", "run", wide, "--gpus", "0", "--gpu-memory", "40G")
     check(code == 3 and "needs" in err and "train.recompute" in err, (code, out, err))
-    check(not os.path.exists(os.path.join(temporary, "gpus", "runs")), "something was started")
+    check(not os.path.exists(path_of("gpus", "runs")), "something was started")
     code, out, err = isoloss("gpus", "run", spec_path, "--per-gpu", "2")
     check(code == 2 and "--gpus" in err, (code, out, err))
     # Shapes that the kernels do not take are mistakes of the spec, found where it is checked, without a GPU.
@@ -290,6 +250,4 @@ def plans_for_gpus_without_one():
     check(code == 2 and "CUDA takes 65535" in err and "train.accumulation" in err, (code, out, err))
 
 
-shutil.rmtree(temporary, ignore_errors=True)
-print(f"1..{cases}")
-sys.exit(1 if failures else 0)
+harness.finish()

@@ -2,6 +2,7 @@
 
 coordinator_test.py DRIVER: DRIVER is coordinator_driver. Prints TAP.
 """
+import functools
 import json
 import os
 import re
@@ -14,21 +15,14 @@ import sys
 import tempfile
 import time
 
-DRIVER = os.path.abspath(sys.argv[1])
+sys.path.insert(0, os.path.join(sys.path[0], ".."))
+import harness  # noqa: E402
+from harness import check, finish, select  # noqa: E402
+
+DRIVER = harness.program
 TRAINER = [sys.executable, "-S", "-E", os.path.join(os.path.dirname(os.path.abspath(__file__)), "fake_trainer.py"),
            "{config}", "{folder}"]
 STEPS = 20
-failures = []
-cases = 0
-
-
-def check(condition, what):
-    if not condition:
-        failures.append(what)
-        place = sys._getframe(1)
-        told = f"# failed at line {place.f_lineno}: {what}".replace("\n", "\n# ")
-        print(told)
-        print(told, file=sys.stderr)  # all that meson shows of a TAP test
 
 
 class Home:
@@ -51,11 +45,7 @@ class Home:
         return self.finish(self.start(runs, *options, **more))
 
     def query(self, sql):
-        database = sqlite3.connect(os.path.join(self.path, "isoloss.db"), timeout=20)
-        try:
-            return database.execute(sql).fetchall()
-        finally:
-            database.close()
+        return select(self.path, sql)
 
     def states(self):
         return sorted(row[0] for row in self.query("SELECT state FROM runs"))
@@ -131,17 +121,15 @@ def until(condition, seconds=10):
 
 
 def case(test):
-    global cases
-    before = len(failures)
-    home = Home()
-    try:
-        test(home)
-    except Exception as error:  # a test that breaks is a test that failed
-        check(False, f"{type(error).__name__}: {error}")
-    finally:
-        home.remove()
-    cases += 1
-    print(f"{'ok' if len(failures) == before else 'not ok'} {cases} - {test.__name__}", flush=True)
+    """A case with a home of its own."""
+    @functools.wraps(test)
+    def in_a_home():
+        home = Home()
+        try:
+            test(home)
+        finally:
+            home.remove()
+    harness.case(in_a_home)
 
 
 @case
@@ -562,5 +550,4 @@ def gpu_lists_are_checked(home):
     check(got == 0 and gpus_used(home)[-1][0] in ("0", "1"), (got, err))
 
 
-print(f"1..{cases}")
-sys.exit(1 if failures else 0)
+finish()

@@ -2,36 +2,10 @@
 #   test_commands.py ISOLOSS
 import json
 import os
-import subprocess
 import sys
-import tempfile
 
-program = os.path.abspath(sys.argv[1])
-scratch = tempfile.TemporaryDirectory(prefix="isoloss-commands-")
-environment = dict(os.environ, XDG_CACHE_HOME=scratch.name + "/cache", ISOLOSS_HOME=scratch.name + "/home", NO_COLOR="1")
-cases = 0
-failures = 0
-
-
-def run(*arguments):
-    done = subprocess.run([program, *arguments], cwd=scratch.name, env=environment, capture_output=True, text=True)
-    return done.returncode, done.stdout, done.stderr
-
-
-def check(name, holds, *details):
-    global cases, failures
-    cases += 1
-    if not holds:
-        failures += 1
-        for detail in details:
-            print("#", str(detail).replace("\n", "\n# "))
-    print(f"{'' if holds else 'not '}ok {cases} - {name}", flush=True)
-
-
-def write(name, text):
-    with open(os.path.join(scratch.name, name), "w") as file:
-        file.write(text)
-
+sys.path.insert(0, os.path.join(sys.path[0], ".."))
+from harness import check, finish, program, run, scratch, write  # noqa: E402
 
 SMALL = """corpus: {source: markov2}
 base: {model: {context: 16, layers: 1}, train: {batch_tokens: 256, steps: 20}}
@@ -44,74 +18,78 @@ write("files.yaml", SMALL.replace("source: markov2", "files: [words.txt]"))
 write("words.txt", "\n\n\n".join(f"Some words of document number {i}." for i in range(4000)))
 
 code, out, err = run("check", "good.yaml")
-check("check: a good spec", (code, out, err) == (0, "4 runs, ok\n", ""), code, out, err)
+check((code, out, err) == (0, "4 runs, ok\n", ""), "check: a good spec", code, out, err)
 
 code, out, err = run("check", "bad.yaml")
-check("check: a bad spec is exit code 2, with places on standard error",
-      code == 2 and out == "" and "bad.yaml:2:37: error: model.layers" in err and "bad.yaml:4:1: error: unknown key 'fitt'" in err
-      and "2 errors in bad.yaml" in err, code, out, err)
+check(code == 2 and out == "" and "bad.yaml:2:37: error: model.layers" in err and "bad.yaml:4:1: error: unknown key 'fitt'" in err
+      and "2 errors in bad.yaml" in err,
+      "check: a bad spec is exit code 2, with places on standard error", code, out, err)
 
 code, out, err = run("check", "good.yaml", "bad.yaml", "--json")
 listed = json.loads(out)
-check("check --json: one document, places as numbers",
-      code == 2 and err == "" and [item["ok"] for item in listed] == [True, False] and listed[0]["runs"] == 4
-      and listed[1]["diagnostics"][0]["line"] in (2, 4), code, out, err)
+check(code == 2 and err == "" and [item["ok"] for item in listed] == [True, False] and listed[0]["runs"] == 4
+      and listed[1]["diagnostics"][0]["line"] in (2, 4),
+      "check --json: one document, places as numbers", code, out, err)
 
 code, out, err = run("check", "no-such.yaml")
-check("check: a missing file is named", code in (2, 3) and "no-such.yaml" in err and out == "", code, out, err)
+check(code in (2, 3) and "no-such.yaml" in err and out == "", "check: a missing file is named", code, out, err)
 
 code, out, err = run("plan", "good.yaml", "--set", "model.width=48")
-check("plan: --set on a swept path is refused", code == 2 and "model.width is swept at good.yaml:3:16" in err, code, err)
+check(code == 2 and "model.width is swept at good.yaml:3:16" in err,
+      "plan: --set on a swept path is refused", code, err)
 
 code, out, err = run("plan", "good.yaml", "--set", "train.steps=5", "--json")
 runs = json.loads(out)
-check("plan --json: every run, nothing else on standard output",
-      code == 0 and len(runs) == 4 and all(item["steps"] == 5 and len(item["id"]) == 32 for item in runs)
-      and len({item["id"] for item in runs}) == 4, code, out[:500], err)
-check("plan --json: time and memory are estimated",
-      all(item["estimated_seconds"] > 0 and item["memory_bytes"] > 0 for item in runs), runs[0])
+check(code == 0 and len(runs) == 4 and all(item["steps"] == 5 and len(item["id"]) == 32 for item in runs)
+      and len({item["id"] for item in runs}) == 4,
+      "plan --json: every run, nothing else on standard output", code, out[:500], err)
+check(all(item["estimated_seconds"] > 0 and item["memory_bytes"] > 0 for item in runs),
+      "plan --json: time and memory are estimated", runs[0])
 
 code, out, err = run("plan", "good.yaml", "--counts")
 lines = out.splitlines()
-check("plan: the table names its columns and counts",
-      code == 0 and lines[0].split()[:5] == ["id", "state", "width", "seed", "N"] and "prunable" in lines[0]
-      and len(lines[1].split()[0]) == 8 and "4 runs" in out, code, out, err)
+check(code == 0 and lines[0].split()[:5] == ["id", "state", "width", "seed", "N"] and "prunable" in lines[0]
+      and len(lines[1].split()[0]) == 8 and "4 runs" in out,
+      "plan: the table names its columns and counts", code, out, err)
 
 code, out, err = run("plan", "good.yaml", "--limit", "1")
-check("plan: --limit says what it leaves out", code == 0 and "and 3 more runs" in out, code, out)
+check(code == 0 and "and 3 more runs" in out, "plan: --limit says what it leaves out", code, out)
 
 code, out, err = run("plan", "files.yaml", "--no-prepare")
-check("plan --no-prepare: no ids, and why", code == 0 and "the corpus is not prepared" in out
-      and out.splitlines()[1].split()[0] == "-" and not os.path.exists(scratch.name + "/cache"), code, out, err)
+check(code == 0 and "the corpus is not prepared" in out
+      and out.splitlines()[1].split()[0] == "-" and not os.path.exists(scratch + "/cache"),
+      "plan --no-prepare: no ids, and why", code, out, err)
 
 code, out, err = run("plan", "files.yaml")
-check("plan: prepares the corpus with a message", code == 0 and "preparing the corpus files" in err
-      and len(out.splitlines()[1].split()[0]) == 8, code, out, err)
+check(code == 0 and "preparing the corpus files" in err
+      and len(out.splitlines()[1].split()[0]) == 8, "plan: prepares the corpus with a message", code, out, err)
 
 code, out, err = run("plan", "files.yaml", "--set", "train.steps=3000")
-check("plan: tells of runs that need more tokens than the corpus holds", code == 0
-      and "need more tokens than the corpus holds" in out, code, out, err)
+check(code == 0
+      and "need more tokens than the corpus holds" in out,
+      "plan: tells of runs that need more tokens than the corpus holds", code, out, err)
 
 code, out, err = run("plan", "good.yaml", "bad.yaml")
-check("plan: one spec at a time", code == 2 and "needs one spec" in err, code, err)
+check(code == 2 and "needs one spec" in err, "plan: one spec at a time", code, err)
 
 code, out, err = run("plan", "good.yaml", "--cuonts")
-check("plan: did you mean", code == 2 and "--counts" in err, code, err)
+check(code == 2 and "--counts" in err, "plan: did you mean", code, err)
 
 code, out, err = run("schema")
 schema = json.loads(out)
-check("schema: JSON Schema 2020-12", code == 0 and schema["$schema"].endswith("2020-12/schema")
-      and "model.width" in schema["properties"]["base"]["properties"], code)
+check(code == 0 and schema["$schema"].endswith("2020-12/schema")
+      and "model.width" in schema["properties"]["base"]["properties"], "schema: JSON Schema 2020-12", code)
 code, out, err = run("schema", "--markdown")
-check("schema --markdown: the reference page", code == 0 and out.startswith("# Fields of a run") and "`train.lr`" in out)
+check(code == 0 and out.startswith("# Fields of a run") and "`train.lr`" in out,
+      "schema --markdown: the reference page")
 
 if os.path.exists(os.path.join(os.path.dirname(program), "isoloss-train")):
     code, out, err = run("run", "good.yaml", "--set", "model.layers=2", *SHORT)
     trained = code == 0
     code, out, err = run("plan", "good.yaml", "--set", "model.layers=2", *SHORT)
-    check("plan: what is done is seen in the store", trained and code == 0 and "4 runs, 4 done, 0 to do" in out, code, out, err)
+    check(trained and code == 0 and "4 runs, 4 done, 0 to do" in out,
+          "plan: what is done is seen in the store", code, out, err)
     code, out, err = run("plan", "good.yaml", "--set", "model.layers=2", *SHORT, "--json")
-    check("plan --json: state and loss from the store",
-          all(item["state"] == "done" and item["loss"] > 0 for item in json.loads(out)), out[:400])
-print(f"1..{cases}")
-sys.exit(1 if failures else 0)
+    check(all(item["state"] == "done" and item["loss"] > 0 for item in json.loads(out)),
+          "plan --json: state and loss from the store", out[:400])
+finish()

@@ -7,10 +7,10 @@ checkpoint and must agree as well.
 """
 
 import json
+import os
 import pathlib
 import subprocess
 import sys
-import tempfile
 
 try:
     import numpy  # noqa: F401
@@ -18,7 +18,9 @@ except ImportError:
     print("skipped: python3-numpy is not installed")
     sys.exit(77)
 
-import llama_reference
+sys.path.insert(0, os.path.join(sys.path[0], ".."))
+import llama_reference  # noqa: E402
+from harness import check, finish, path_of  # noqa: E402
 
 COMMON = ["model.layers=2", "model.width=48", "train.steps=30", "train.batch_tokens=240", "train.lr=1e-2",
           "model.init_std=0.1", "train.evals=0", "train.final_eval_tokens=960"]
@@ -46,36 +48,28 @@ def loss_by_transformers(folder, batch):
     return float((losses.double() * mask.flatten()).sum() / mask.sum())
 
 
-def case(trainer, make_run, name, pairs, number):
-    with tempfile.TemporaryDirectory() as folder:
-        run = pathlib.Path(folder) / "run"
-        subprocess.run([make_run, run, *COMMON, *pairs], check=True)
-        subprocess.run([trainer, run / "config.json"], check=True)
-        done = json.loads((run / "events.jsonl").read_text().splitlines()[-1])
-        windows = done["eval_tokens"] // int(next(p for p in pairs if "context" in p).split("=")[1])
-        tokens = subprocess.run([make_run, "--validation", run / "config.json", str(windows)], check=True,
-                                capture_output=True)
-        batch = json.loads(tokens.stdout)
-        checkpoint = run / done["checkpoint"]
-        ours = llama_reference.loss(checkpoint, batch)
-        theirs = loss_by_transformers(checkpoint, batch)
-        # The trainer can repeat its own number from the checkpoint, exactly.
-        again = subprocess.run([trainer, "--evaluate", checkpoint, "--json", run / "config.json"], check=True,
-                               capture_output=True)
-    fine = abs(ours - done["loss"]) < 2e-6 * done["loss"]
-    fine = fine and (theirs is None or abs(theirs - done["loss"]) < 1e-5 * done["loss"])
-    fine = fine and json.loads(again.stdout)["loss"] == done["loss"]
-    print(f"{'ok' if fine else 'not ok'} {number} - {name}")
-    print(f"# trainer {done['loss']!r}, numpy {ours!r}, transformers {theirs!r}, again {again.stdout.decode().split()}")
-    return fine
+def compare(trainer, make_run, name, pairs):
+    run = pathlib.Path(path_of(name))
+    subprocess.run([make_run, run, *COMMON, *pairs], check=True)
+    subprocess.run([trainer, run / "config.json"], check=True)
+    done = json.loads((run / "events.jsonl").read_text().splitlines()[-1])
+    windows = done["eval_tokens"] // int(next(p for p in pairs if "context" in p).split("=")[1])
+    tokens = subprocess.run([make_run, "--validation", run / "config.json", str(windows)], check=True,
+                            capture_output=True)
+    batch = json.loads(tokens.stdout)
+    checkpoint = run / done["checkpoint"]
+    ours = llama_reference.loss(checkpoint, batch)
+    theirs = loss_by_transformers(checkpoint, batch)
+    # The trainer can repeat its own number from the checkpoint, exactly.
+    again = subprocess.run([trainer, "--evaluate", checkpoint, "--json", run / "config.json"], check=True,
+                           capture_output=True)
+    told = f"trainer {done['loss']!r}, numpy {ours!r}, transformers {theirs!r}, again {again.stdout.decode().split()}"
+    check(abs(ours - done["loss"]) < 2e-6 * done["loss"]
+          and (theirs is None or abs(theirs - done["loss"]) < 1e-5 * done["loss"])
+          and json.loads(again.stdout)["loss"] == done["loss"], name, told)
+    print("#", told)
 
 
-def main():
-    trainer, make_run = sys.argv[1:]
-    results = [case(trainer, make_run, name, pairs, i + 1) for i, (name, pairs) in enumerate(CASES.items())]
-    print(f"1..{len(results)}")
-    return 0 if all(results) else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+for name, pairs in CASES.items():
+    compare(*sys.argv[1:3], name, pairs)
+finish()

@@ -3,7 +3,9 @@ and 1e-4 (relative) in each tensor. torch_gradients.py ISOLOSS_TRAIN MAKE_RUN TO
 import os
 import subprocess
 import sys
-import tempfile
+
+sys.path.insert(0, os.path.join(sys.path[0], ".."))
+from harness import check, finish, path_of  # noqa: E402
 
 trainer, make_run, script = sys.argv[1:4]
 COMMON = ['train.batch_tokens=192', 'train.accumulation=2', 'train.steps=3', 'train.warmup_steps=1',
@@ -17,19 +19,13 @@ CASES = {
     'masked targets': ['corpus.source=zipfmem', 'corpus.zipfmem_ids=4096', 'corpus.zipfmem_symbols=16',
                        'model.layers=2', 'model.width=32', 'model.context=3'],
 }
-bad = 0
-for number, (name, pairs) in enumerate(CASES.items(), 1):
-    with tempfile.TemporaryDirectory() as folder:
-        run, out = os.path.join(folder, 'run'), os.path.join(folder, 'out')
-        subprocess.run([make_run, run, *COMMON, *pairs], check=True)
-        subprocess.run([trainer, '--dump-gradients', out, os.path.join(run, 'config.json')], check=True)
-        done = subprocess.run([sys.executable, script, 'compare', out], capture_output=True, text=True)
+for name, pairs in CASES.items():
+    run, out = path_of(name), path_of(name + ' gradients')
+    subprocess.run([make_run, run, *COMMON, *pairs], check=True)
+    subprocess.run([trainer, '--dump-gradients', out, os.path.join(run, 'config.json')], check=True)
+    done = subprocess.run([sys.executable, script, 'compare', out], capture_output=True, text=True)
     if done.returncode == 77:
         print('skipped:', done.stderr.strip())
         sys.exit(77)
-    print('%sok %d - %s' % ('not ' if done.returncode else '', number, name))
-    for line in (done.stdout + done.stderr).splitlines():
-        print('#', line)
-    bad += done.returncode != 0
-print('1..%d' % len(CASES))
-sys.exit(1 if bad else 0)
+    check(done.returncode == 0, name, done.stdout + done.stderr)
+finish()

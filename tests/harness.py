@@ -1,0 +1,125 @@
+"""What the tests in Python share: TAP on standard output, and the program under test run in a scratch folder.
+
+A test is a script that puts this folder in front of sys.path; its first argument is the program under test.
+check(holds, what, *details) at the top level of the script is a TAP case of its own. In a function under @case, which
+runs at once, only checks that fail are told, an exception is a failure, and a text that the function returns is why it
+was skipped. finish() prints the plan and ends the script. The scratch folder is removed as the script ends.
+"""
+import collections
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import traceback
+
+program = os.path.abspath(sys.argv[1])
+_folder = tempfile.TemporaryDirectory(prefix="isoloss-test-")
+scratch = _folder.name
+environment = {**os.environ, "NO_COLOR": "1", "ISOLOSS_HOME": os.path.join(scratch, "home"),
+               "XDG_CACHE_HOME": os.path.join(scratch, "cache")}
+Done = collections.namedtuple("Done", "code out err")
+_cases = 0
+_failed_cases = 0
+_failures = None  # of the case that runs; None at the top level
+
+
+def _tell(text):
+    told = "# " + text.replace("\n", "\n# ")
+    print(told, flush=True)
+    print(told, file=sys.stderr, flush=True)  # all that meson shows of a TAP test
+
+
+def _end_case(holds, name):
+    global _cases, _failed_cases
+    _cases += 1
+    _failed_cases += not holds
+    print(f"{'' if holds else 'not '}ok {_cases} - {name}", flush=True)
+
+
+def check(holds, what, *details):
+    global _failures
+    if not holds:
+        _tell("\n".join([f"failed at line {_line_of_test()}: {what}", *map(str, details)]))
+    if _failures is None:
+        _end_case(holds, what)
+    elif not holds:
+        _failures += 1
+
+
+def _line_of_test():
+    frame = sys._getframe(1)
+    while frame.f_back and frame.f_code.co_filename == __file__:
+        frame = frame.f_back
+    return frame.f_lineno
+
+
+def case(test):
+    global _failures
+    _failures = 0
+    skipped = None
+    try:
+        skipped = test()
+    except Exception:  # a test that breaks is a test that failed
+        _tell(traceback.format_exc().rstrip())
+        _failures += 1
+    failures, _failures = _failures, None
+    _end_case(not failures, test.__name__ + (f" # SKIP {skipped}" if skipped and not failures else ""))
+
+
+def finish():
+    print(f"1..{_cases}")
+    sys.exit(1 if _failed_cases else 0)
+
+
+def near(got, want, relative, what):
+    check(got is not None and abs(got - want) <= relative * abs(want), f"{what}: got {got}, want {want}")
+
+
+def path_of(*names):
+    """A path in the scratch folder."""
+    return os.path.join(scratch, *names)
+
+
+def write(name, text):
+    with open(path_of(name), "w", encoding="utf-8") as file:
+        file.write(text)
+    return path_of(name)
+
+
+def start(*arguments, home="home", cwd=scratch, program=program, **variables):
+    """The program, running. home: ISOLOSS_HOME, a folder in the scratch folder unless it is a path; variables: of its
+    environment."""
+    variables = {**environment, "ISOLOSS_HOME": path_of(home), **variables}
+    return subprocess.Popen([program, *arguments], env=variables, cwd=cwd, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True)
+
+
+def run(*arguments, code=None, timeout=500, **options):
+    """What the program did: (code, out, err). With code given it is checked that the program ended so."""
+    with start(*arguments, **options) as process:
+        try:
+            out, err = process.communicate(timeout=timeout)
+        except BaseException:
+            process.kill()
+            raise
+    if code is not None:
+        told = " ".join(map(str, arguments)).replace(scratch, "")[:60]
+        check(process.returncode == code, f"isoloss {told} ends with {code}", f"ended with {process.returncode}", out,
+              err)
+    return Done(process.returncode, out, err)
+
+
+def document(*arguments, **options):
+    """The document that the program prints with --json, and nothing else."""
+    return json.loads(run(*arguments, "--json", code=0, **options).out)
+
+
+def select(home, sql):
+    """Rows of a home's store."""
+    database = sqlite3.connect(path_of(home, "isoloss.db"), timeout=20)
+    try:
+        return database.execute(sql).fetchall()
+    finally:
+        database.close()
