@@ -1,0 +1,129 @@
+// Sparsity from text: sparse(0.5,journey), random-sparse(0.5), 2:4, paired-4:8, with their options. See
+// docs/formats.md.
+#include <math.h>
+#include <stdio.h>
+
+#include "kernels/formats/parse.h"
+
+static bool sparsity_option(struct piece option, struct sparsity *sparsity, struct error *error) {
+  struct piece word, arguments;
+  if (!piece_call(option, &word, &arguments)) return piece_error(error, option, "a bracket is missing");
+  double value = NAN;
+  bool number = arguments.start && piece_number(arguments, &value);
+  if (piece_is(word, "tensor"))
+    sparsity->scope = SCOPE_TENSOR;
+  else if (piece_is(word, "row"))
+    sparsity->scope = SCOPE_ROW;
+  else if (piece_is(word, "global"))
+    sparsity->scope = SCOPE_GLOBAL;
+  else if (piece_is(word, "monotone"))
+    sparsity->monotone = true;
+  else if (piece_is(word, "dynamic"))
+    sparsity->monotone = false;
+  else if (piece_is(word, "forward"))
+    sparsity->backward = SPARSE_FORWARD;
+  else if (piece_is(word, "pass"))
+    sparsity->backward = SPARSE_PASS;
+  else if (piece_is(word, "trust"))
+    sparsity->backward = SPARSE_TRUST;
+  else if (piece_is(word, "constant"))
+    sparsity->schedule = SCHEDULE_CONSTANT;
+  else if (piece_is(word, "compute"))
+    sparsity->of_steps = false;
+  else if (piece_is(word, "steps"))
+    sparsity->of_steps = true;
+  else if (piece_is(word, "rms") || piece_is(word, "b-rms")) {
+    if (!number || value <= 0 || value >= 0.5) return piece_error(error, option, "takes a number between 0 and 0.5");
+    sparsity->backward = piece_is(word, "rms") ? SPARSE_RMS : SPARSE_BAND;
+    sparsity->backward_parameter = value;
+  } else if (piece_is(word, "a-b-rms")) {
+    if (!number || value < 0 || value > 1) return piece_error(error, option, "takes a number from 0 to 1");
+    sparsity->backward = SPARSE_BAND_SHARE;
+    sparsity->backward_parameter = value;
+  } else if (piece_is(word, "every")) {
+    if (!number || value < 1 || value > 1e9 || value != floor(value))
+      return piece_error(error, option, "takes a number of steps");
+    sparsity->every = (int)value;
+  } else if (piece_is(word, "journey") || piece_is(word, "cubic")) {
+    sparsity->schedule = piece_is(word, "journey") ? SCHEDULE_JOURNEY : SCHEDULE_CUBIC;
+    if (sparsity->schedule == SCHEDULE_JOURNEY) {
+      // As published: one threshold for all layers, and what is pruned stays so.
+      sparsity->scope = SCOPE_GLOBAL;
+      sparsity->monotone = true;
+    } else {
+      sparsity->of_steps = true;
+    }
+    if (arguments.start) {
+      struct piece start = {0}, end = {0};
+      piece_next(&arguments, ',', &start);
+      if (!piece_next(&arguments, ',', &end) || arguments.start || !piece_number(start, &sparsity->start) ||
+          !piece_number(end, &sparsity->end) || sparsity->start < 0 || sparsity->end > 1 ||
+          sparsity->start > sparsity->end)
+        return piece_error(error, option, "takes the fractions at which pruning begins and ends, as (0.25,0.75)");
+    }
+  } else {
+    static const char *const known[] = {"tensor", "row",     "global",  "monotone", "dynamic", "forward",
+                                        "rms",    "b-rms",   "a-b-rms", "pass",     "trust",   "constant",
+                                        "cubic",  "journey", "every",   "compute",  "steps"};
+    char name[64];
+    snprintf(name, sizeof name, "%.*s", (int)word.length, word.start);
+    const char *near = nearest_name(name, known, sizeof known / sizeof known[0]);
+    return error_set(
+        error, EXIT_USAGE_ERROR,
+        "'%s' is no option of sparsity%s%s%s (there are: tensor, row, global; monotone, dynamic; forward, "
+        "rms(P), b-rms(P), a-b-rms(A), pass, trust; constant, cubic(START,END), journey(START,END), every(N), "
+        "compute, steps)",
+        name, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+  }
+  return true;
+}
+
+static bool sparsity_options(struct piece options, struct sparsity *sparsity, struct error *error) {
+  struct piece option;
+  while (piece_next(&options, ',', &option))
+    if (!sparsity_option(option, sparsity, error)) return false;
+  return true;
+}
+
+bool sparsity_parse(struct piece term, struct sparsity *sparsity, bool *known, struct error *error) {
+  struct piece word, arguments;
+  *known = false;
+  if (!piece_call(term, &word, &arguments)) return piece_error(error, term, "a bracket is missing");
+  bool random = piece_is(word, "random-sparse");
+  if (random || piece_is(word, "sparse")) {
+    *known = true;
+    struct piece amount = {0};
+    *sparsity =
+        (struct sparsity){.kind = random ? SPARSITY_RANDOM : SPARSITY_TOP, .start = 0.25, .end = 0.75, .every = 100};
+    if (random) sparsity->monotone = true;
+    if (!piece_next(&arguments, ',', &amount) || !piece_number(amount, &sparsity->amount))
+      return piece_error(error, term, "takes the share of zeroes first, as sparse(0.5)");
+    if (sparsity->amount < 0 || sparsity->amount >= 1)
+      return piece_error(error, term, "the share of zeroes must be at least 0 and below 1");
+    return sparsity_options(arguments, sparsity, error);
+  }
+  struct piece rest = word;
+  bool paired = piece_take(&rest, "paired-");
+  int n, m;
+  if (!piece_take_number(&rest, &n) || !piece_take(&rest, ":") || !piece_take_number(&rest, &m) || rest.length)
+    return true;
+  *known = true;
+  if (n < 1 || m < 2 || m > 64)
+    return piece_error(error, term, "keeps N of every M values, N at least 1 and M from 2 to 64");
+  if (n > m) return piece_error(error, term, "cannot keep more values than there are: N is at most M");
+  if (paired && (n % 2 || m % 2)) return piece_error(error, term, "pairs need even numbers");
+  *sparsity = (struct sparsity){.kind = paired ? SPARSITY_PAIRED : SPARSITY_N_M,
+                                .n = n,
+                                .m = m,
+                                .scope = SCOPE_ROW,
+                                .start = 0.25,
+                                .end = 0.75,
+                                .every = 100};
+  if (paired) sparsity->backward = SPARSE_TRUST;
+  if (!sparsity_options(arguments, sparsity, error)) return false;
+  if (sparsity->schedule != SCHEDULE_CONSTANT || sparsity->scope != SCOPE_ROW)
+    return piece_error(error, term, "a pattern of N:M has neither a schedule nor a scope");
+  if (sparsity->backward != SPARSE_FORWARD && sparsity->backward != SPARSE_PASS && sparsity->backward != SPARSE_TRUST)
+    return piece_error(error, term, "gradients of a pattern of N:M go by forward, pass or trust");
+  return true;
+}
