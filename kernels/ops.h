@@ -9,8 +9,8 @@
 //   kept by the device, makes later entries do nothing, and comes out of `synchronize` and `download`.
 // - Matrices are row-major. `rows` counts tokens: sequences * context, a sequence's tokens adjacent.
 // - `dtype` is the type of activations and of their gradients. The residual stream and its gradient, norm weights,
-//   master weights, their gradients, optimizer state and statistics are float32 whatever it is; sums of losses and of
-//   squares are double.
+//   gradients of master weights and statistics are float32 whatever it is; sums of losses and of squares are double.
+//   Master weights and optimizer state have types of their own.
 // - Every result is a fixed function of the arguments, the device's thread count and the machine: no atomics where
 //   order matters, no clock. An entry's own scratch is the device's workspace (see `workspace_bytes`).
 // - Subnormal float32 values may be read and written as zero.
@@ -46,7 +46,7 @@ struct device_options {
                      // else "auto"
 };
 
-// What a weight matrix is. Its master copy is float32 [outputs, inputs], as Hugging Face stores it: y = x W^T.
+// What a weight matrix is. Its master copy is [outputs, inputs], as Hugging Face stores it: y = x W^T.
 #define WEIGHT_PARTS 4
 struct weight_description {
   int64_t outputs, inputs;
@@ -55,6 +55,7 @@ struct weight_description {
   int parts;
   int64_t part_outputs[WEIGHT_PARTS];
   enum dtype dtype;             // of the products
+  enum dtype master;            // of the master copy: float32, or bfloat16 with products in bfloat16
   const struct format *format;  // NULL: none
   uint64_t seed;                // with `number`, keys the format's randomness
   uint32_t number;              // of the tensor within the model
@@ -114,6 +115,8 @@ struct loss_sum {
 // m and v are kept in float32, or in bfloat16: calculated in float32 and rounded to nearest even, or stochastically
 // (`stochastic`; Philox by seed, step and element: with r the 16 bits of the element's word, the lower ones for m, the
 // upper ones for v, the bits of the float32 are raised by r and cut).
+// So is p, by a stream of its own: block element / 8, of which the element has half of word element % 8 / 2, the lower
+// one where it is even.
 struct adamw {
   double lr, beta1, beta2, eps, weight_decay;
   int64_t step;  // 1 for the first
@@ -123,13 +126,14 @@ struct adamw {
   uint64_t seed;
 };
 struct adamw_tensor {
-  float *parameter;
+  void *parameter;  // of `master`
   const float *gradient;
   void *m, *v;  // of `state`
   int64_t count;
   bool decay;        // whether weight_decay applies
   enum dtype state;  // float32 unless said
   int64_t first;     // number of element 0 among all elements of the model: keys stochastic rounding
+  enum dtype master;
 };
 struct tensor_span {
   const float *data;
@@ -138,8 +142,8 @@ struct tensor_span {
 #define LEARNED_SCALES 16  // floats that a weight with a learned scale takes; not all are used
 struct pruned_weight {
   struct weight *weight;
-  float *master;
-  void *m, *v;  // of `state`; NULL: none
+  void *master;  // as the weight's description says
+  void *m, *v;   // of `state`; NULL: none
   enum dtype state;
 };
 
@@ -222,7 +226,7 @@ struct ops {
   void (*weights_prune)(struct device *device, const struct pruned_weight *weights, int count, int64_t step);
   // Makes the weight ready for products from its master values: once after initialisation or loading, and once after
   // each optimizer step. The master stays where it is and unchanged until the next call. `step` keys randomness.
-  void (*weight_prepare)(struct device *device, struct weight *weight, const float *master, int64_t step);
+  void (*weight_prepare)(struct device *device, struct weight *weight, const void *master, int64_t step);
   // Turns the sum of a step's weight gradients (with respect to the represented weight) into the gradient of the master
   // by the format's estimator, in place. Once per optimizer step, before norms. Nothing for `none`.
   void (*weight_gradient_finish)(struct device *device, struct weight *weight, float *d_weight);

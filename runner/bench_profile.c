@@ -175,7 +175,7 @@ static void weights_prune(struct device *d, const struct pruned_weight *weights,
   of(d)->inner->weights_prune(of(d)->inner_device, weights, count, step);
   end(of(d), began, (struct bench_call){.op = BENCH_WEIGHT_PREPARE});
 }
-static void weight_prepare(struct device *d, struct weight *weight, const float *master, int64_t step) {
+static void weight_prepare(struct device *d, struct weight *weight, const void *master, int64_t step) {
   const struct bench_weight *known = weight_of(of(d), weight);
   int64_t outputs = known->description.outputs, inputs = known->description.inputs;
   double began = start(of(d));

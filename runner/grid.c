@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "runner/spec_internal.h"
-#include "trainer/trainer.h"
 
 enum { FEW_NAMES = 32 };
 static const double most_combinations = 20e6;
@@ -165,15 +164,6 @@ static bool vocabulary_unknown(const struct run_config *config, const struct cor
   return !facts->known && config->model.vocabulary == AUTO_INTEGER;
 }
 
-// Whether the GPU's kernels take these shapes, which is arithmetic; what another trainer's take is not known.
-static bool fits_gpu(const struct making *m, struct error *error) {
-  const struct ops *ops;
-  struct device *none;
-  if (!starts_with(m->resolved.model.device, "cuda") || m->grid->spec->trainer.node) return true;
-  return trainer_device_plan(m->resolved.model.device, 1, &ops, &none, error) &&
-         trainer_supported(ops, none, &m->resolved, error);
-}
-
 static void resolve(struct making *m) {
   if (m->state != NOT_TRIED) return;
   m->error.code = EXIT_DONE;
@@ -190,7 +180,7 @@ static void resolve(struct making *m) {
   }
   m->resolved = m->config;
   if (config_resolve(&m->resolved, m->facts, m->grid->dtype, &m->error)) {
-    if (!fits_gpu(m, &m->error)) {
+    if (m->grid->fits_device && !m->grid->fits_device(&m->resolved, &m->error)) {
       m->state = REFUSED;
       return;
     }

@@ -17,6 +17,9 @@ struct plan_record {
 typedef bool grid_find_corpus(void *context, const struct run_config *config, struct plan_corpus *corpus,
                               struct error *error);
 
+// Whether the device of a resolved configuration can train it. False with an error: the runs that have it are refused.
+typedef bool grid_fits_device(const struct run_config *resolved, struct error *error);
+
 // An expression whose names are looked up.
 struct grid_expression {
   const struct expression *expression;
@@ -37,7 +40,8 @@ struct run_grid {
   struct grid_sweep *sweeps;
   grid_find_corpus *find_corpus;  // NULL: nothing is known of any corpus
   void *find_context;
-  bool corpus_varies;  // some sweep touches what the corpus depends on
+  grid_fits_device *fits_device;  // NULL: not looked at
+  bool corpus_varies;             // some sweep touches what the corpus depends on
   struct plan_corpus *corpora;
   size_t corpus_count, corpus_capacity;
   uint32_t *corpus_table;  // open addressing by hash; 1 + index

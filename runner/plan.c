@@ -90,6 +90,15 @@ static bool find_corpus(void *context, const struct run_config *config, struct p
   return true;
 }
 
+// A GPU's kernels do not take all shapes, which is arithmetic: no GPU is needed to know.
+static bool fits_device(const struct run_config *resolved, struct error *error) {
+  const struct ops *ops;
+  struct device *none;
+  return !starts_with(resolved->model.device, "cuda") ||
+         (trainer_device_plan(resolved->model.device, 1, &ops, &none, error) &&
+          trainer_supported(ops, none, resolved, error));
+}
+
 // ---------- making ----------
 
 bool plan_make(struct plan *plan, const struct spec *spec, const struct plan_options *options,
@@ -109,6 +118,7 @@ bool plan_make(struct plan *plan, const struct spec *spec, const struct plan_opt
   plan->grid = arena_alloc(&plan->arena, sizeof *plan->grid);
   *plan->grid = (struct run_grid){
       .arena = &plan->arena, .spec = spec, .dtype = plan->dtype, .find_corpus = find_corpus, .find_context = &corpora};
+  if (!spec->trainer.node) plan->grid->fits_device = fits_device;  // what another trainer's kernels take is not known
   bool fine = grid_expand(plan->grid, plan, diagnostics, error);
   plan->grid->find_context = NULL;  // all corpora are known now: nothing is looked for when runs are made again
   plan->grid->find_corpus = NULL;
@@ -134,8 +144,9 @@ static double memory_of(const struct plan *plan, const struct run_config *config
                              config->model.context,      config->model.vocabulary,   config->model.tied_head,
                              config->train.batch_tokens, config->train.accumulation, config->train.threads};
   uint64_t key = hash64(numbers, sizeof numbers, 0);
-  const char *const texts[] = {config->model.dtype, config->model.device,    config->train.recompute,
-                               config->format,      config->train.optimizer, config->train.optimizer_state};
+  const char *const texts[] = {
+      config->model.dtype,     config->model.device,          config->train.recompute,     config->format,
+      config->train.optimizer, config->train.optimizer_state, config->train.master_weights};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) key = hash64(texts[i], strlen(texts[i]), key);
   double memory;
   if (memo_find(plan->memories, key, &memory)) return memory;

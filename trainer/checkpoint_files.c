@@ -41,11 +41,11 @@ static bool writer_add(struct writer *writer, const void *bytes, size_t length, 
 }
 
 // Device memory through a small host buffer.
-static bool writer_add_device(struct writer *writer, struct model *model, const float *data, int64_t count,
+static bool writer_add_device(struct writer *writer, struct model *model, const void *data, int64_t bytes,
                               struct error *error) {
   char *staging = memory_get(STAGING_BYTES);
   bool fine = true;
-  for (int64_t left = count * (int64_t)sizeof *data, at = 0; left > 0 && fine;) {
+  for (int64_t left = bytes, at = 0; left > 0 && fine;) {
     size_t chunk = left < STAGING_BYTES ? (size_t)left : STAGING_BYTES;
     fine = model->ops->download(model->device, staging, (const char *)data + at, chunk, error) &&
            writer_add(writer, staging, chunk, error);
@@ -67,26 +67,30 @@ static bool writer_close(struct writer *writer, bool fine, struct digest *digest
 
 // ---------- model.safetensors ----------
 
-static void describe(const struct parameter_tensor *tensor, struct safetensors_tensor *out) {
-  *out = (struct safetensors_tensor){.name = tensor->name, .dtype = "F32"};
+// `master` is the type of the matrices.
+static void describe(const struct parameter_table *table, const struct parameter_tensor *tensor, enum dtype master,
+                     struct safetensors_tensor *out) {
+  bool narrow = tensor->offset >= table->norms_end && master != DTYPE_FLOAT32;
+  *out = (struct safetensors_tensor){.name = tensor->name, .dtype = narrow ? "BF16" : "F32"};
   out->shape[out->dimensions++] = tensor->rows;
   if (tensor->columns) out->shape[out->dimensions++] = tensor->columns;
-  out->begin = tensor->offset * (int64_t)sizeof(float);
-  out->end = out->begin + tensor->count * (int64_t)sizeof(float);
+  out->begin = parameter_bytes(table, master, tensor->offset);
+  out->end = parameter_bytes(table, master, tensor->offset + tensor->count);
 }
 
-bool tensor_file_write(struct arena *arena, struct model *model, const float *values, const char *path,
-                       struct digest *digest, struct error *error) {
-  int count = model->table.tensor_count;
+bool tensor_file_write(struct arena *arena, struct model *model, const void *values, enum dtype matrices,
+                       const char *path, struct digest *digest, struct error *error) {
+  const struct parameter_table *table = &model->table;
+  int count = table->tensor_count;
   struct safetensors_tensor *tensors = arena_array(arena, (size_t)count, sizeof *tensors);
-  for (int i = 0; i < count; i++) describe(&model->table.tensors[i], &tensors[i]);
+  for (int i = 0; i < count; i++) describe(table, &table->tensors[i], matrices, &tensors[i]);
   struct text header = {0};
   safetensors_header(tensors, count, &header);
   struct writer writer;
   bool fine = writer_open(&writer, path, error);
   if (fine) {
     fine = writer_add(&writer, header.bytes, header.length, error) &&
-           writer_add_device(&writer, model, values, model->table.count, error);
+           writer_add_device(&writer, model, values, parameter_bytes(table, matrices, table->count), error);
     fine = writer_close(&writer, fine, digest, error);
   }
   text_free(&header);
@@ -95,13 +99,13 @@ bool tensor_file_write(struct arena *arena, struct model *model, const float *va
 
 bool model_file_write(struct arena *arena, struct model *model, const char *path, struct digest *digest,
                       struct error *error) {
-  return tensor_file_write(arena, model, model->parameters, path, digest, error);
+  return tensor_file_write(arena, model, model->parameters, model->master, path, digest, error);
 }
 
 static bool read_tensor(struct model *model, const struct safetensors_file *file, const struct parameter_tensor *tensor,
                         char *staging, struct error *error) {
   struct safetensors_tensor want;
-  describe(tensor, &want);
+  describe(&model->table, tensor, model->master, &want);
   const struct safetensors_tensor *found = safetensors_find(file, tensor->name);
   if (!found) return error_set(error, EXIT_USAGE_ERROR, "%s: %s is missing", file->path, tensor->name);
   if (strcmp(found->dtype, want.dtype) != 0 || found->dimensions != want.dimensions ||
@@ -112,7 +116,7 @@ static bool read_tensor(struct model *model, const struct safetensors_file *file
   for (int64_t at = 0; at < bytes;) {
     size_t chunk = bytes - at < STAGING_BYTES ? (size_t)(bytes - at) : STAGING_BYTES;
     if (!safetensors_read(file, found, at, staging, chunk, error)) return false;
-    model->ops->upload(model->device, (char *)(model->parameters + tensor->offset) + at, staging, chunk);
+    model->ops->upload(model->device, (char *)model_parameter(model, tensor->offset) + at, staging, chunk);
     at += (int64_t)chunk;
   }
   return true;
@@ -209,7 +213,7 @@ bool state_file_write(struct arena *arena, struct model *model, const struct che
   struct writer writer;
   if (!writer_open(&writer, path, error)) return false;
   bool fine = writer_add(&writer, &header, sizeof header, error) &&
-              writer_add_device(&writer, model, model->m, model->memory.moments / (int64_t)sizeof(float), error);
+              writer_add_device(&writer, model, model->m, model->memory.moments, error);
   return writer_close(&writer, fine, digest, error);
 }
 

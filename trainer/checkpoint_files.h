@@ -2,12 +2,13 @@
 #pragma once
 #include "trainer/checkpoint.h"
 
-// The weights as a safetensors file with Hugging Face's names: float32, in the order of the table.
+// The weights as a safetensors file with Hugging Face's names: float32, or BF16 for matrices whose masters are
+// bfloat16, in the order of the table.
 bool model_file_write(struct arena *arena, struct model *model, const char *path, struct digest *digest,
                       struct error *error);
-// The same for any values laid out as the model's parameters are (gradients, moments; device memory).
-bool tensor_file_write(struct arena *arena, struct model *model, const float *values, const char *path,
-                       struct digest *digest, struct error *error);
+// The same for any values laid out as the parameters are (device memory), with matrices of this type.
+bool tensor_file_write(struct arena *arena, struct model *model, const void *values, enum dtype matrices,
+                       const char *path, struct digest *digest, struct error *error);
 // Reads such a file: every tensor of the model must be there in its shape, and nothing else.
 bool model_file_read(struct arena *arena, struct model *model, const char *path, struct error *error);
 

@@ -247,7 +247,15 @@ static bool resolve_model(struct run_config *config, const struct corpus_facts *
                      config->model.vocabulary, facts->vocabulary);
   }
   if (strcmp(config->model.dtype, "auto") == 0)
-    config->model.dtype = strcmp(resolved_dtype, "bfloat16") == 0 ? "bfloat16" : "float32";
+    config->model.dtype =
+        strcmp(config->train.master_weights, "bfloat16") == 0 || strcmp(resolved_dtype, "bfloat16") == 0 ? "bfloat16"
+                                                                                                         : "float32";
+  if (strcmp(config->train.master_weights, "float32") != 0 &&
+      strcmp(config->train.master_weights, config->model.dtype) != 0)
+    return error_set(error, EXIT_USAGE_ERROR,
+                     "train.master_weights %s goes with model.dtype %s or auto, not %s: products would be wider than "
+                     "what is kept",
+                     config->train.master_weights, config->train.master_weights, config->model.dtype);
   return true;
 }
 
@@ -433,10 +441,11 @@ bool config_counts(const struct run_config *config, const struct run_field *fiel
   if (field->offset == offsetof(struct run_config, train.final_lr_ratio))
     return strcmp(schedule, "wsd") != 0 && strcmp(schedule, "constant") != 0;
   // Left out where they are float32, as before there was a choice: such runs keep their ids.
-  bool narrow = strcmp(config->train.optimizer_state, "float32") != 0;
-  if (field->offset == offsetof(struct run_config, train.optimizer_state) ||
-      field->offset == offsetof(struct run_config, train.optimizer_rounding))
-    return narrow;
+  bool narrow_state = strcmp(config->train.optimizer_state, "float32") != 0;
+  bool narrow_master = strcmp(config->train.master_weights, "float32") != 0;
+  if (field->offset == offsetof(struct run_config, train.optimizer_state)) return narrow_state;
+  if (field->offset == offsetof(struct run_config, train.master_weights)) return narrow_master;
+  if (field->offset == offsetof(struct run_config, train.optimizer_rounding)) return narrow_state || narrow_master;
   return true;
 }
 

@@ -48,7 +48,7 @@ struct run_config {
         eval_tokens, final_eval_tokens, log_steps, threads;
     double tokens_per_parameter, lr, final_lr_ratio, warmup_fraction, cooldown_fraction, beta1, beta2, adam_eps,
         weight_decay, clip_norm;
-    const char *optimizer, *optimizer_state, *optimizer_rounding, *schedule, *recompute;
+    const char *optimizer, *master_weights, *optimizer_state, *optimizer_rounding, *schedule, *recompute;
   } train;
   const char *format;
   int64_t seed;

@@ -108,5 +108,5 @@ int64_t trainer_memory_bytes(const struct run_config *resolved, struct error *er
 }
 
 int64_t trainer_checkpoint_bytes(const struct run_config *resolved) {
-  return config_parameters(resolved).total * (int64_t)sizeof(float) + 2 * layout_moment_bytes(resolved);
+  return layout_parameter_bytes(resolved) + 2 * layout_moment_bytes(resolved);
 }

@@ -68,8 +68,8 @@ bool trainer_dump_gradients(const char *config_path, const char *checkpoint_fold
   fine = fine && first_step(&t, &loss, error) &&
          model_file_write(&t.arena, t.model, path_join(&t.arena, folder, "model.safetensors"), &ignored, error) &&
          model_config_write(&t.arena, t.model, path_join(&t.arena, folder, "config.json"), &ignored, error) &&
-         tensor_file_write(&t.arena, t.model, t.model->gradients, path_join(&t.arena, folder, "gradients.safetensors"),
-                           &ignored, error) &&
+         tensor_file_write(&t.arena, t.model, t.model->gradients, DTYPE_FLOAT32,
+                           path_join(&t.arena, folder, "gradients.safetensors"), &ignored, error) &&
          write_batch(&t, path_join(&t.arena, folder, "batch.safetensors"), loss, error);
   training_close(&t);
   return fine;

@@ -19,11 +19,18 @@ static enum dtype dtype_of(const struct run_config *c) {
   return dtype;
 }
 
+enum dtype layout_master(const struct run_config *c) {
+  enum dtype dtype = DTYPE_FLOAT32;
+  dtype_find(c->train.master_weights, &dtype);
+  return dtype;
+}
+
 struct weight_description layout_weight(const struct run_config *c, enum model_matrix which, int64_t layer) {
   int64_t width = c->model.width, hidden = c->model.mlp_width;
   int64_t query = c->model.heads * c->model.head_dim, key = c->model.kv_heads * c->model.head_dim;
   static const unsigned layers[MATRICES] = {LAYER_QKV, LAYER_OUTPUT, LAYER_GATE_UP, LAYER_DOWN, 0};
-  struct weight_description d = {.dtype = dtype_of(c), .seed = (uint64_t)c->seed, .steps = c->train.steps};
+  struct weight_description d = {
+      .dtype = dtype_of(c), .master = layout_master(c), .seed = (uint64_t)c->seed, .steps = c->train.steps};
   if (c->parsed_format && c->parsed_format->layers & layers[which]) d.format = c->parsed_format;
   d.number = (uint32_t)(layer * MATRIX_HEAD + (int64_t)which);
   switch (which) {
@@ -52,6 +59,7 @@ struct weight_description layout_weight(const struct run_config *c, enum model_m
       d.outputs = c->model.vocabulary;
       d.inputs = width;
       d.number = (uint32_t)(c->model.layers * MATRIX_HEAD);
+      if (c->model.tied_head) d.master = DTYPE_FLOAT32;  // the embedding
       break;
   }
   return d;
@@ -277,6 +285,12 @@ int64_t layout_workspace_bytes(const struct ops *ops, const struct device *devic
   return (int64_t)largest;
 }
 
+int64_t layout_parameter_bytes(const struct run_config *c) {
+  struct parameter_counts count = config_parameters(c);
+  int64_t matrices = count.prunable + count.head;
+  return (count.total - matrices) * (int64_t)sizeof(float) + matrices * (int64_t)dtype_bytes(layout_master(c));
+}
+
 int64_t layout_moment_bytes(const struct run_config *c) {
   int64_t count = config_parameters(c).total;
   // The second one begins where words of memory do; float32 stands as it always has.
@@ -286,9 +300,9 @@ int64_t layout_moment_bytes(const struct run_config *c) {
 struct memory_plan layout_memory(const struct ops *ops, const struct device *device, const struct run_config *c,
                                  enum model_use use) {
   struct memory_plan plan = {0};
-  plan.parameters = config_parameters(c).total * (int64_t)sizeof(float);
+  plan.parameters = layout_parameter_bytes(c);
   if (use == MODEL_TRAIN) {
-    plan.gradients = plan.parameters;
+    plan.gradients = config_parameters(c).total * (int64_t)sizeof(float);
     plan.moments = 2 * layout_moment_bytes(c);
   }
   plan.prepared = layout_prepared_bytes(ops, device, c);

@@ -93,6 +93,7 @@ struct model *model_create(const struct ops *ops, struct device *device, const s
   if (!config_parse_format(&m->config, &m->arena, error)) goto failed;
   resolved = &m->config;
   dtype_find(resolved->train.optimizer_state, &m->state);
+  m->master = layout_master(resolved);
   m->rows = layout_rows(resolved);
   m->attention = layout_attention(resolved, m->rows);
   if (!layout_supported(ops, device, resolved, error)) goto failed;
@@ -133,11 +134,14 @@ void model_free(struct model *m) {
 void model_initialise(struct model *m, uint64_t seed) {
   for (int i = 0; i < m->table.tensor_count; i++) {
     const struct parameter_tensor *t = &m->table.tensors[i];
-    float *data = m->parameters + t->offset;
+    // What is kept in bfloat16 is drawn in float32 where gradients will be.
+    bool narrow = t->offset >= m->table.norms_end && m->master != DTYPE_FLOAT32;
+    float *data = narrow ? m->gradients + t->offset : model_parameter(m, t->offset);
     if (t->columns)
       m->ops->fill_normal(m->device, data, t->count, t->init_std, seed, t->number);
     else
       m->ops->fill_constant(m->device, data, t->count, (float)t->fill);
+    if (narrow) m->ops->convert(m->device, t->count, DTYPE_FLOAT32, data, m->master, model_parameter(m, t->offset));
   }
   if (m->use == MODEL_TRAIN) m->ops->clear(m->device, m->m, (size_t)m->memory.moments);
   model_prepare(m, 0);
@@ -155,7 +159,7 @@ static void each_matrix(struct model *m, void (*visit)(struct model *, struct we
 }
 
 static void prepare(struct model *m, struct weight *weight, int64_t offset, int64_t step) {
-  m->ops->weight_prepare(m->device, weight, m->parameters + offset, step);
+  m->ops->weight_prepare(m->device, weight, model_parameter(m, offset), step);
 }
 
 static void finish_gradient(struct model *m, struct weight *weight, int64_t offset, int64_t step) {
@@ -176,7 +180,7 @@ static void prune(struct model *m, int64_t step) {
       int64_t offset = blocks ? layout_weight_offset(&m->table, (enum model_matrix)which, l) : m->table.head;
       int64_t at = offset * (int64_t)dtype_bytes(m->state);
       weights[count++] = (struct pruned_weight){.weight = all[which],
-                                                .master = m->parameters + offset,
+                                                .master = model_parameter(m, offset),
                                                 .m = m->m ? (char *)m->m + at : NULL,
                                                 .v = m->v ? (char *)m->v + at : NULL,
                                                 .state = m->state};
@@ -225,14 +229,15 @@ void model_update(struct model *m, double lr, int64_t step, int slot) {
   for (int64_t i = 0, at = 0; i < 3; at = ends[i++]) {
     if (ends[i] == at) continue;
     spans[count] = (struct tensor_span){m->gradients + at, ends[i] - at};
-    tensors[count++] = (struct adamw_tensor){.parameter = m->parameters + at,
+    tensors[count++] = (struct adamw_tensor){.parameter = model_parameter(m, at),
                                              .gradient = m->gradients + at,
                                              .m = (char *)m->m + at * (int64_t)dtype_bytes(m->state),
                                              .v = (char *)m->v + at * (int64_t)dtype_bytes(m->state),
                                              .state = m->state,
                                              .first = at,
                                              .count = ends[i] - at,
-                                             .decay = i == 1};
+                                             .decay = i == 1,
+                                             .master = i == 0 ? DTYPE_FLOAT32 : m->master};
   }
   const struct run_config *c = &m->config;
   struct adamw adamw = {.lr = lr,

@@ -53,7 +53,9 @@ struct model {
   struct parameter_table table;
 
   // Device memory, laid out by the table.
-  float *parameters, *gradients;
+  float *parameters;  // up to norms_end; the matrices behind them are of type `master`: model_parameter
+  enum dtype master;
+  float *gradients;
   void *m, *v;  // of `state`
   enum dtype state;
   void *prepared_memory, *activation_memory, *workspace;
@@ -91,6 +93,10 @@ struct model {
 struct model *model_create(const struct ops *ops, struct device *device, const struct run_config *resolved,
                            enum model_use use, struct error *error);
 void model_free(struct model *model);  // NULL is fine
+// Where the parameter at an offset of the table is.
+static inline void *model_parameter(const struct model *model, int64_t offset) {
+  return (char *)model->parameters + parameter_bytes(&model->table, model->master, offset);
+}
 
 // Initial weights by the table, from the run's seed; moments are cleared; weights are prepared.
 void model_initialise(struct model *model, uint64_t seed);

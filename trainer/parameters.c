@@ -31,6 +31,11 @@ static int64_t add_block(struct builder *builder, int64_t layer, const char *nam
   return add(builder, full, rows, columns, (uint32_t)(1 + layer * BLOCK_TENSORS + (int)which), init_std);
 }
 
+int64_t parameter_bytes(const struct parameter_table *table, enum dtype master, int64_t offset) {
+  int64_t wide = offset < table->norms_end ? offset : table->norms_end;
+  return wide * (int64_t)sizeof(float) + (offset - wide) * (int64_t)dtype_bytes(master);
+}
+
 struct parameter_table parameter_table(struct arena *arena, const struct run_config *c) {
   int64_t layers = c->model.layers, width = c->model.width, hidden = c->model.mlp_width;
   int64_t query = c->model.heads * c->model.head_dim, key = c->model.kv_heads * c->model.head_dim;

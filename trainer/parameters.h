@@ -4,11 +4,13 @@
 // Order in memory: embedding, all norms, the matrices of block after block (query, key, value stacked; output; gate, up
 // stacked; down), the head. So the stacked matrices that the kernels want are plain ranges, weight decay applies to one
 // range, and what must be cleared before gradients are summed (embedding and norms) is one range. Every tensor has a
-// multiple of 16 elements (the width is one), so all of them are aligned to 64 bytes without padding.
+// multiple of 16 elements (the width is one), so all of them are aligned to 64 bytes without padding; to 32 where the
+// matrices' master weights are bfloat16 (parameter_bytes).
 #pragma once
 #include <stdint.h>
 
 #include "base/base.h"
+#include "kernels/ops.h"
 #include "trainer/config.h"
 
 struct parameter_tensor {
@@ -40,6 +42,8 @@ struct parameter_table {
   int64_t count;         // of all elements
 };
 
+// Bytes from the first parameter to the one at `offset`, when those from norms_end on are of type `master`.
+int64_t parameter_bytes(const struct parameter_table *table, enum dtype master, int64_t offset);
 // Built in the arena from a resolved configuration. The residual output projections (attention output, MLP down) start
 // at init_std / sqrt(2 layers), as GPT-2 and QuEST have it; everything else at init_std.
 struct parameter_table parameter_table(struct arena *arena, const struct run_config *resolved);

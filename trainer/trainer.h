@@ -12,7 +12,7 @@
 // Bytes that a training of this configuration holds at once, by what they are for. All of it is allocated before the
 // first step and nothing large after it, so that a run that starts also ends.
 struct memory_plan {
-  int64_t parameters;   // float32 master weights
+  int64_t parameters;   // master weights
   int64_t gradients;    // the same again
   int64_t moments;      // AdamW's two
   int64_t prepared;     // weights in the layout (and type) that the matrix products want

@@ -22,6 +22,7 @@ struct weight {
   // In the caller's memory, each NULL where it is not needed: the bfloat16 copy in the master's layout, and the
   // operands of the forward product and of the input gradient in the library's layout.
   void *rounded, *packed_forward, *packed_backward;
+  float *widened;          // of a master in bfloat16
   void *rounded_backward;  // of values_backward; mostly `rounded` itself
   bool ready;
 };
@@ -93,7 +94,7 @@ size_t cpu_weight_bytes(const struct device *device, const struct weight_descrip
 struct weight *cpu_weight_create(struct device *device, const struct weight_description *description, void *memory,
                                  struct error *error);
 void cpu_weight_free(struct device *device, struct weight *weight);
-void cpu_weight_prepare(struct device *device, struct weight *weight, const float *master, int64_t step);
+void cpu_weight_prepare(struct device *device, struct weight *weight, const void *master, int64_t step);
 void cpu_weight_gradient_finish(struct device *device, struct weight *weight, float *d_weight);
 void cpu_weight_learned(struct device *device, struct weight *weight, float *values, float *d_values);
 void cpu_weights_prune(struct device *device, const struct pruned_weight *weights, int count, int64_t step);  // prune.c

@@ -7,7 +7,7 @@
 static size_t aligned(size_t bytes) { return (bytes + DEVICE_ALIGNMENT - 1) / DEVICE_ALIGNMENT * DEVICE_ALIGNMENT; }
 
 struct weight_layout {  // bytes of the parts of a prepared weight
-  size_t rounded, rounded_backward, forward, backward, format;
+  size_t rounded, rounded_backward, forward, backward, widened, format;
 };
 static struct weight_layout layout_of(const struct device *device, const struct weight_description *description) {
   int64_t outputs = description->outputs, inputs = description->inputs;
@@ -18,6 +18,8 @@ static struct weight_layout layout_of(const struct device *device, const struct 
       .rounded = rounded,
       // A format may have other values for the input gradient than for the forward product.
       .rounded_backward = formatted && description->format->backward == BACKWARD_ORIGINAL ? rounded : 0,
+      // Packing and formats read float32.
+      .widened = description->master == DTYPE_FLOAT32 ? 0 : aligned((size_t)(outputs * inputs) * sizeof(float)),
       .format = formatted ? weight_format_bytes(description) : 0,
       .forward = aligned(gemm_packed_bytes(device->gemm, GEMM_NT, outputs, inputs, dtype)),
       .backward = aligned(gemm_packed_bytes(device->gemm, GEMM_NN, inputs, outputs, dtype)),
@@ -26,7 +28,7 @@ static struct weight_layout layout_of(const struct device *device, const struct 
 
 size_t cpu_weight_bytes(const struct device *device, const struct weight_description *description) {
   struct weight_layout layout = layout_of(device, description);
-  return layout.rounded + layout.rounded_backward + layout.forward + layout.backward + layout.format;
+  return layout.rounded + layout.rounded_backward + layout.forward + layout.backward + layout.widened + layout.format;
 }
 
 struct weight *cpu_weight_create(struct device *device, const struct weight_description *description, void *memory,
@@ -56,6 +58,8 @@ struct weight *cpu_weight_create(struct device *device, const struct weight_desc
   bytes += layout.forward;
   if (layout.backward) weight->packed_backward = bytes;
   bytes += layout.backward;
+  if (layout.widened) weight->widened = (float *)bytes;
+  bytes += layout.widened;
   if (!format_is_none(description->format)) {
     weight->format = weight_format_create(description, error);
     if (!weight->format) {
@@ -72,8 +76,12 @@ void cpu_weight_free(struct device *device, struct weight *weight) {
   free(weight);
 }
 
-void cpu_weight_prepare(struct device *device, struct weight *weight, const float *master, int64_t step) {
+void cpu_weight_prepare(struct device *device, struct weight *weight, const void *master, int64_t step) {
   const struct weight_description *w = &weight->description;
+  if (weight->widened) {
+    cpu_convert(device, w->outputs * w->inputs, w->master, master, DTYPE_FLOAT32, weight->widened);
+    master = weight->widened;
+  }
   weight->values = weight->values_backward = master;
   weight->ready = true;
   if (weight->format)

@@ -19,11 +19,11 @@ void cpu_square_sum(struct device *device, const struct tensor_span *spans, int 
   *sum = total;
 }
 
-// State in bfloat16: pieces of it are widened, moved by the float32 pass, and rounded.
+// State or parameters in bfloat16: pieces of them are widened, moved by the float32 pass, and rounded.
 struct narrow_call {       // items: elements
-  struct adamw_call wide;  // m and v are NULL
+  struct adamw_call wide;  // what is narrow is NULL
   range_pass *adamw;
-  uint16_t *m, *v;
+  uint16_t *parameter, *m, *v;  // NULL: not narrow
   int64_t first;
   bool stochastic;
   uint64_t seed, step;
@@ -44,21 +44,29 @@ static uint16_t narrowed(float value, bool stochastic, uint32_t noise) {
 static void narrow_pass(const void *argument, int64_t begin, int64_t end, int worker) {
   const struct narrow_call *call = argument;
   enum { PIECE = 1024 };
-  float m[PIECE], v[PIECE];
+  float parameter[PIECE], m[PIECE], v[PIECE];
   for (int64_t at = begin; at < end; at += PIECE) {
     int64_t count = end - at < PIECE ? end - at : PIECE;
     struct adamw_call piece = call->wide;
-    piece.parameter += at;
+    piece.parameter = call->parameter ? parameter : piece.parameter + at;
     piece.gradient += at;
-    piece.m = m;
-    piece.v = v;
-    for (int64_t i = 0; i < count; i++) {
+    piece.m = call->m ? m : piece.m + at;
+    piece.v = call->v ? v : piece.v + at;
+    for (int64_t i = 0; i < count && call->m; i++) {
       m[i] = widened(call->m[at + i]);
       v[i] = widened(call->v[at + i]);
     }
+    for (int64_t i = 0; i < count && call->parameter; i++) parameter[i] = widened(call->parameter[at + i]);
     call->adamw(&piece, 0, count, worker);
     uint32_t words[4] = {0};
-    for (int64_t i = 0; i < count; i++) {
+    for (int64_t i = 0; i < count && call->parameter; i++) {
+      uint64_t element = (uint64_t)(call->first + at + i);
+      if (call->stochastic && (i == 0 || element % 8 == 0))
+        random_words(call->seed, RANDOM_STREAM_MASTER, call->step, element / 8, words);
+      call->parameter[at + i] =
+          narrowed(parameter[i], call->stochastic, words[element % 8 / 2] >> element % 2 * 16 & 0xFFFFu);
+    }
+    for (int64_t i = 0; i < count && call->m; i++) {
       uint64_t element = (uint64_t)(call->first + at + i);
       if (call->stochastic && (i == 0 || element % 4 == 0))
         random_words(call->seed, RANDOM_STREAM_OPTIMIZER, call->step, element / 4, words);
@@ -80,10 +88,11 @@ void cpu_adamw_step(struct device *device, const struct adamw *adamw, const stru
   double correction2 = 1 - pow(adamw->beta2, (double)adamw->step);
   for (int i = 0; i < count; i++) {
     const struct adamw_tensor *tensor = &tensors[i];
-    struct adamw_call call = {.parameter = tensor->parameter,
+    bool narrow_state = tensor->state != DTYPE_FLOAT32, narrow_master = tensor->master != DTYPE_FLOAT32;
+    struct adamw_call call = {.parameter = narrow_master ? NULL : tensor->parameter,
                               .gradient = tensor->gradient,
-                              .m = (float *)tensor->m,
-                              .v = (float *)tensor->v,
+                              .m = narrow_state ? NULL : tensor->m,
+                              .v = narrow_state ? NULL : tensor->v,
                               .gradient_factor = (float)factor,
                               .beta1 = (float)adamw->beta1,
                               .rest1 = (float)(1 - adamw->beta1),
@@ -93,11 +102,12 @@ void cpu_adamw_step(struct device *device, const struct adamw *adamw, const stru
                               .inverse_correction2 = (float)(1 / sqrt(correction2)),
                               .eps = (float)adamw->eps,
                               .decay_factor = (float)(tensor->decay ? 1 - adamw->lr * adamw->weight_decay : 1)};
-    if (tensor->state == DTYPE_BFLOAT16) {
+    if (narrow_state || narrow_master) {
       struct narrow_call narrow = {.wide = call,
                                    .adamw = device->level->adamw,
-                                   .m = tensor->m,
-                                   .v = tensor->v,
+                                   .parameter = narrow_master ? tensor->parameter : NULL,
+                                   .m = narrow_state ? tensor->m : NULL,
+                                   .v = narrow_state ? tensor->v : NULL,
                                    .first = tensor->first,
                                    .stochastic = adamw->stochastic,
                                    .seed = adamw->seed,

@@ -12,35 +12,45 @@ struct pruned_range {
   int64_t first, count;  // in its values
 };
 
-static void set_zero(const struct pruned_range *range, float threshold, int64_t last_tie) {
+// `values` are the range's, in float32.
+static void set_zero(const struct pruned_range *range, const float *values, float threshold, int64_t last_tie) {
   const struct pruned_weight *w = range->weight;
-  char *moments[] = {w->m, w->v};
-  size_t item = dtype_bytes(w->state);
+  char *cleared[] = {w->master, w->m, w->v};
+  size_t items[] = {dtype_bytes(w->weight->description.master), dtype_bytes(w->state), dtype_bytes(w->state)};
   for (int64_t i = 0; i < range->count; i++) {
-    float size = fabsf(w->master[range->first + i]);
+    float size = fabsf(values[i]);
     if (!(size < threshold) && !(size == threshold && i > last_tie)) continue;
-    w->master[range->first + i] = 0;
-    for (int k = 0; k < 2; k++)
-      if (moments[k]) memset(moments[k] + (size_t)(range->first + i) * item, 0, item);
+    for (int k = 0; k < 3; k++)
+      if (cleared[k]) memset(cleared[k] + (size_t)(range->first + i) * items[k], 0, items[k]);
   }
 }
 
 // Chooses over the ranges together, and applies it: to the masters where masks stay, else as the weights' choice.
-static void choose(const struct pruned_range *ranges, int count, double density, bool monotone) {
+static void choose(struct device *device, const struct pruned_range *ranges, int count, double density, bool monotone) {
   struct float_span *spans = memory_get((size_t)count * sizeof *spans);
+  float **widened = memory_get((size_t)count * sizeof *widened);
   int64_t total = 0;
   for (int i = 0; i < count; i++) {
-    spans[i] = (struct float_span){ranges[i].weight->master + ranges[i].first, ranges[i].count};
+    enum dtype master = ranges[i].weight->weight->description.master;
+    const void *from = (const char *)ranges[i].weight->master + (size_t)ranges[i].first * dtype_bytes(master);
+    if (master != DTYPE_FLOAT32) {
+      widened[i] = memory_get((size_t)ranges[i].count * sizeof(float));
+      cpu_convert(device, ranges[i].count, master, from, DTYPE_FLOAT32, widened[i]);
+      from = widened[i];
+    }
+    spans[i] = (struct float_span){from, ranges[i].count};
     total += ranges[i].count;
   }
   struct selection selection = select_largest(spans, count, llround(density * (double)total));
   for (int i = 0; i < count; i++) {
     int64_t last_tie = i < selection.last_tie_span ? INT64_MAX : i == selection.last_tie_span ? selection.last_tie : -1;
     if (monotone)
-      set_zero(&ranges[i], selection.threshold, last_tie);
+      set_zero(&ranges[i], spans[i].data, selection.threshold, last_tie);
     else
       weight_format_select(ranges[i].weight->weight->format, selection.threshold, last_tie);
   }
+  for (int i = 0; i < count; i++) free(widened[i]);
+  free(widened);
   free(spans);
 }
 
@@ -65,11 +75,11 @@ void cpu_weights_prune(struct device *device, const struct pruned_weight *weight
       int64_t first = 0;
       for (int part = 0; part < plan->parts; part++) {
         int64_t values = plan->part_outputs[part] * plan->inputs;
-        choose(&(struct pruned_range){&weights[i], first, values}, 1, density, true);
+        choose(device, &(struct pruned_range){&weights[i], first, values}, 1, density, true);
         first += values;
       }
     }
   }
-  if (global_count) choose(global, global_count, global_density, global_monotone);
+  if (global_count) choose(device, global, global_count, global_density, global_monotone);
   free(global);
 }

@@ -73,11 +73,11 @@ struct device {
 
 struct weight {
   struct weight_description description;
-  void *rounded;  // the caller's memory: the master in the products' dtype, NULL for float32; with a format, what
+  void *rounded;  // the caller's memory: the master in the products' dtype, NULL where it is that; with a format, what
                   // represents it
   const void *backward;          // what d_x is made of; NULL: the same
   struct weight_format *format;  // see format_linear.cuh; NULL: none
-  const float *master;
+  const void *master;
   bool ready;
 };
 

@@ -56,7 +56,8 @@ struct operand_call {
   void *to;
   uint8_t *mask;          // or NULL
   const uint32_t *signs;  // of its transform, as bits, or NULL
-  bool back;              // transformed back afterwards
+  bool back;              // transformed back afterwards ...
+  bool back_rounds;       // ... of what has been rounded to bfloat16
   struct random_place place;
   bool pruned;                           // to the density of the format's numbers; otherwise all is kept
   bool all;                              // that density is 1: what a selection leaves out
@@ -117,8 +118,14 @@ inline launch_shape select_shape(const char *name, int64_t count) {
   int64_t blocks = ceil_div(count, SELECT_THREADS * 16);
   return {name, (unsigned)(blocks < 1 ? 1 : blocks < 1024 ? blocks : 1024), SELECT_THREADS, 0};
 }
+// An array that is chosen from.
+struct select_span {
+  const void *data;
+  int64_t count;
+};
 // The largest of all spans together, the share of them that the density says: what scratch->state then says.
-inline void run_select(struct device *device, const struct float_span *spans, int count, const format_scratch *s) {
+inline void run_select(struct device *device, enum dtype dtype, const select_span *spans, int count,
+                       const format_scratch *s) {
   int64_t total = 0;
   for (int i = 0; i < count; i++) total += spans[i].count;
   auto counts = view(s->counts, SELECT_BINS);
@@ -126,19 +133,23 @@ inline void run_select(struct device *device, const struct float_span *spans, in
   auto ties = view(s->ties, TIE_BLOCKS);
   launch_shape one = {"select", 1, SELECT_THREADS, 0};
   run(device, select_begin_kernel, one, total, format_numbers_of(device), counts, state);
-  for (int pass = 0; pass < SELECT_PASSES; pass++) {
-    for (int i = 0; i < count; i++)
-      run(device, select_count_kernel, select_shape("select_count", spans[i].count), spans[i].count, pass,
-          view(spans[i].data, spans[i].count), state, counts);
-    run(device, select_found_kernel, one, pass, counts, state);
-  }
-  for (int i = 0; i < count; i++) {
-    int64_t blocks = ceil_div(spans[i].count, tie_part(spans[i].count));
-    run(device, tie_count_kernel, {"tie_count", (unsigned)blocks, SELECT_THREADS, 0}, spans[i].count,
-        view(spans[i].data, spans[i].count), state, ties);
-    run(device, tie_place_kernel, {"tie_place", 1, SELECT_THREADS, 0}, i, spans[i].count, (int)blocks,
-        view(spans[i].data, spans[i].count), ties, state);
-  }
+  with_dtype(dtype, [&](auto element) {
+    using T = decltype(element);
+    for (int pass = 0; pass < SELECT_PASSES; pass++) {
+      for (int i = 0; i < count; i++)
+        run(device, select_count_kernel<T>, select_shape("select_count", spans[i].count), spans[i].count, pass,
+            view((const T *)spans[i].data, spans[i].count), state, counts);
+      run(device, select_found_kernel, one, pass, counts, state);
+    }
+    for (int i = 0; i < count; i++) {
+      int64_t blocks = ceil_div(spans[i].count, tie_part(spans[i].count));
+      auto data = view((const T *)spans[i].data, spans[i].count);
+      run(device, tie_count_kernel<T>, {"tie_count", (unsigned)blocks, SELECT_THREADS, 0}, spans[i].count, data, state,
+          ties);
+      run(device, tie_place_kernel<T>, {"tie_place", 1, SELECT_THREADS, 0}, i, spans[i].count, (int)blocks, data, ties,
+          state);
+    }
+  });
 }
 inline void run_choice(struct device *device, int span, const format_scratch *s, tensor_choice *out) {
   run(device, choice_kernel, {"choice", 1, WARP_THREADS, 0}, span, view(s->state, 1), view(out, 1));
@@ -202,8 +213,8 @@ inline struct tensor_statistics *tensor_statistics_of(struct device *device, con
       chosen = o.chosen;
       t.tie_offset = o.first_row * q.columns;
     } else {
-      struct float_span span = {(const float *)o.from, o.rows * q.columns};
-      run_select(device, &span, 1, s);
+      select_span span = {o.from, o.rows * q.columns};
+      run_select(device, o.from_dtype, &span, 1, s);
       run_choice(device, 0, s, s->chosen);
       chosen = s->chosen;
     }
@@ -239,7 +250,7 @@ inline void represent(struct device *device, operand_call o, const format_scratc
   call.place.step = 0;  // a recorded call serves every step: see struct format_numbers
   call.hadamard_scale = hadamard_scale(q.hadamard_block);
   call.back = o.back && q.hadamard_block > 1;
-  call.back_rounds = o.from_dtype == DTYPE_BFLOAT16;
+  call.back_rounds = o.back_rounds;
   call.pruned = o.pruned;
   call.per_unit = cuda_group_apart(&o.representation->scale, &o.representation->grid);
   int64_t count = o.rows * q.columns;
@@ -279,18 +290,22 @@ inline void represent(struct device *device, operand_call o, const format_scratc
 }
 
 // Adds LSQ's gradient of a learned scale, times 1 / sqrt(values * high) as the paper scales it.
-inline void learned_gradient(struct device *device, const struct quantizer *q, int64_t rows, enum dtype dtype,
-                             const void *from, const void *gradient, const float *learned, float *d_learned,
-                             double values, const format_scratch *s) {
+inline void learned_gradient(struct device *device, const struct quantizer *q, int64_t rows, enum dtype from_dtype,
+                             const void *from, enum dtype gradient_dtype, const void *gradient, const float *learned,
+                             float *d_learned, double values, const format_scratch *s) {
   represent_call call = {};
   call.q = *q;
   call.rows = rows;
   call.words = in_words(q->columns, from, gradient);
-  with_dtype(dtype, [&](auto element) {
-    using T = decltype(element);
-    run(device, learned_rows_kernel<T>, {"learned_rows", row_blocks(rows, 1), FORMAT_THREADS, 0}, call,
-        view((const T *)from, rows * q->columns), view((const T *)gradient, rows * q->columns), view(learned, 1),
-        view(s->row_sums, rows));
+  with_dtype(from_dtype, [&](auto element) {
+    with_dtype(gradient_dtype, [&](auto gradient_element) {
+      using From = decltype(element);
+      using Gradient = decltype(gradient_element);
+      if constexpr (sizeof(From) <= sizeof(Gradient))
+        run(device, learned_rows_kernel<From, Gradient>, {"learned_rows", row_blocks(rows, 1), FORMAT_THREADS, 0}, call,
+            view((const From *)from, rows * q->columns), view((const Gradient *)gradient, rows * q->columns),
+            view(learned, 1), view(s->row_sums, rows));
+    });
   });
   run(device, learned_sum_kernel, {"learned_sum", 1, TENSOR_THREADS, 0}, rows, sqrt(values * (double)q->high),
       view((const double *)s->row_sums, rows), view(learned, 1), view(d_learned, 1));

@@ -107,13 +107,14 @@ inline operand_call operand_of(struct device *device, const struct weight_format
   o.rows = rows;
   o.from_dtype = o.to_dtype = f->description.dtype;
   o.all = true;
+  o.back_rounds = o.to_dtype == DTYPE_BFLOAT16;
   return o;
 }
 
 // --- weights ---------------------------------------------------------------------------------------------------------
 // Parts have scales per tensor and selections of their own; where nothing is of a tensor all go at once.
 inline void represent_weights(struct device *device, struct weight_format *f, const struct quantizer *quantizer,
-                              const float *master, bool back, const format_scratch *s, void *values, uint8_t *mask) {
+                              const void *master, bool back, const format_scratch *s, void *values, uint8_t *mask) {
   const struct linear_format *plan = &f->plan;
   bool learned = quantizer->rule == SCALE_LEARNED && quantizer->grid != GRID_NONE;
   bool apart = learned || quantizer_needs_absmax(quantizer) || quantizer_needs_rms(quantizer) ||
@@ -123,8 +124,9 @@ inline void represent_weights(struct device *device, struct weight_format *f, co
   for (int part = 0; part < (apart ? plan->parts : 1); part++) {
     operand_call o =
         operand_of(device, f, OPERAND_WEIGHTS, quantizer, apart ? plan->part_outputs[part] : plan->outputs);
-    o.from_dtype = DTYPE_FLOAT32;
-    o.from = master + first * plan->inputs;
+    o.from_dtype = f->description.master;
+    o.back_rounds = false;
+    o.from = (const char *)master + (size_t)(first * plan->inputs) * dtype_bytes(o.from_dtype);
     o.to = (char *)values + (size_t)(first * plan->inputs) * item;
     o.mask = mask ? mask + first * mask_stride(plan->inputs) : nullptr;
     o.signs = quantizer->hadamard_random ? f->signs : nullptr;
@@ -149,7 +151,7 @@ inline bool has_learned(struct device *device, const struct weight_format *f) {
 }
 
 // False: the plain weight is to be prepared.
-inline bool format_prepare(struct device *device, struct weight *weight, const float *master, int64_t step) {
+inline bool format_prepare(struct device *device, struct weight *weight, const void *master, int64_t step) {
   struct weight_format *f = weight->format;
   const struct linear_format *plan = &f->plan;
   format_scratch s;
@@ -180,9 +182,10 @@ inline void format_finish(struct device *device, struct weight *weight, float *d
   if (!take_scratch(device, &f->description, 0, &s)) return;
   int64_t first = 0;
   for (int part = 0; part < plan->parts && learned && f->d_learned; first += plan->part_outputs[part++])
-    learned_gradient(device, &plan->weights, plan->part_outputs[part], DTYPE_FLOAT32,
-                     weight->master + first * plan->inputs, d_weight + first * plan->inputs, f->learned + part,
-                     f->d_learned + part, (double)(plan->part_outputs[part] * plan->inputs), &s);
+    learned_gradient(device, &plan->weights, plan->part_outputs[part], f->description.master,
+                     (const char *)weight->master + (size_t)(first * plan->inputs) * dtype_bytes(f->description.master),
+                     DTYPE_FLOAT32, d_weight + first * plan->inputs, f->learned + part, f->d_learned + part,
+                     (double)(plan->part_outputs[part] * plan->inputs), &s);
   const uint32_t *signs = plan->weights.hadamard_random ? f->signs : nullptr;
   transform_pass pass = {plan->outputs, plan->inputs, plan->weights.hadamard_block, 0, false, false};
   if (plan->weights_back) run_transform(device, pass, DTYPE_FLOAT32, d_weight, DTYPE_FLOAT32, d_weight, nullptr, signs);
@@ -294,7 +297,7 @@ inline void format_input_gradient(struct device *device, const struct linear *li
   struct saved_layout layout = linear_format_saved(plan, linear->rows, dtype);
   if (plan->has_activations && plan->activations.rule == SCALE_LEARNED && f->d_learned)
     learned_gradient(device, &plan->activations, linear->rows, dtype, (const char *)saved + layout.values + layout.mask,
-                     d_x, f->learned + WEIGHT_PARTS, f->d_learned + WEIGHT_PARTS, (double)plan->inputs, &s);
+                     dtype, d_x, f->learned + WEIGHT_PARTS, f->d_learned + WEIGHT_PARTS, (double)plan->inputs, &s);
   const uint32_t *signs = plan->activations.hadamard_random ? f->signs : nullptr;
   transform_pass pass = {linear->rows, plan->inputs, plan->activations.hadamard_block, 0, false, false};
   if (plan->activations_back) run_transform(device, pass, dtype, d_x, dtype, d_x, nullptr, signs);

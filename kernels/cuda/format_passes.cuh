@@ -148,9 +148,9 @@ __global__ void __launch_bounds__(UNIT_THREADS)
 
 // --- learned scales --------------------------------------------------------------------------------------------------
 // Each row's sum of gradient * d y / d scale; see struct learned_call.
-template <class T>
+template <class From, class Gradient>
 __global__ void __launch_bounds__(FORMAT_THREADS)
-    learned_rows_kernel(represent_call c, device_pointer<const T> from, device_pointer<const T> gradient,
+    learned_rows_kernel(represent_call c, device_pointer<const From> from, device_pointer<const Gradient> gradient,
                         device_pointer<const float> learned, device_pointer<double> row_sums) {
   const struct quantizer &q = c.q;
   row_work<1> work = work_of_warp<1>();

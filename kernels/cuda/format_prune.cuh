@@ -14,10 +14,12 @@ struct pruned_range {
 inline void choose(struct device *device, const pruned_range *ranges, int count, int64_t step, bool monotone) {
   format_scratch s;
   if (!take_scratch(device, &ranges[0].weight->weight->description, 0, &s)) return;
-  struct float_span *spans = (struct float_span *)memory_get((size_t)count * sizeof *spans);
-  for (int i = 0; i < count; i++) spans[i] = {ranges[i].weight->master + ranges[i].first, ranges[i].count};
+  select_span *spans = (select_span *)memory_get((size_t)count * sizeof *spans);
+  enum dtype dtype = ranges[0].weight->weight->description.master;  // of all
+  for (int i = 0; i < count; i++)
+    spans[i] = {(const char *)ranges[i].weight->master + (size_t)ranges[i].first * dtype_bytes(dtype), ranges[i].count};
   set_format_numbers(device, ranges[count - 1].weight->weight->format, step);
-  run_select(device, spans, count, &s);
+  run_select(device, dtype, spans, count, &s);
   for (int i = 0; i < count; i++) {
     const struct pruned_weight *w = ranges[i].weight;
     int64_t first = ranges[i].first, values = ranges[i].count;
@@ -25,12 +27,15 @@ inline void choose(struct device *device, const pruned_range *ranges, int count,
       run_choice(device, i, &s, w->weight->format->chosen);
       continue;
     }
-    with_dtype(w->state, [&](auto element) {
-      using State = decltype(element);
-      State *m = (State *)w->m, *v = (State *)w->v;
-      run(device, prune_kernel<State>, {"prune", element_blocks(values), ELEMENT_THREADS, 0}, i, values,
-          view(s.state, 1), view(w->master + first, values), view(m ? m + first : nullptr, values),
-          view(v ? v + first : nullptr, values));
+    with_dtype(dtype, [&](auto master_element) {
+      with_dtype(w->state, [&](auto element) {
+        using Master = decltype(master_element);
+        using State = decltype(element);
+        State *m = (State *)w->m, *v = (State *)w->v;
+        run(device, prune_kernel<Master, State>, {"prune", element_blocks(values), ELEMENT_THREADS, 0}, i, values,
+            view(s.state, 1), view((Master *)w->master + first, values), view(m ? m + first : nullptr, values),
+            view(v ? v + first : nullptr, values));
+      });
     });
   }
   std::free(spans);

@@ -57,9 +57,10 @@ __global__ void __launch_bounds__(SELECT_THREADS)
   int64_t keep = llround(n.density * (double)total);
   state[0] = select_state{keep, -1, -1, keep > 0 ? 0u : 0x7f800000u};
 }
+template <class T>
 __global__ void __launch_bounds__(SELECT_THREADS)
-    select_count_kernel(int64_t count, int pass, device_pointer<const float> data,
-                        device_pointer<const select_state> state, device_pointer<counter> counts) {
+    select_count_kernel(int64_t count, int pass, device_pointer<const T> data, device_pointer<const select_state> state,
+                        device_pointer<counter> counts) {
   shared_pointer<uint32_t> mine = shared_array<uint32_t, SELECT_BINS, 0>();
   select_state s = state[0];
   if (s.wanted <= 0) return;  // nothing is kept
@@ -67,7 +68,7 @@ __global__ void __launch_bounds__(SELECT_THREADS)
   __syncthreads();
   for (int64_t i = (int64_t)blockIdx.x * SELECT_THREADS + threadIdx.x; i < count;
        i += (int64_t)gridDim.x * SELECT_THREADS) {
-    uint32_t bits = __float_as_uint((float)data[i]) & 0x7fffffffu;
+    uint32_t bits = __float_as_uint(to_float(data[i])) & 0x7fffffffu;
     if (shares_bits(bits, s.found, pass)) atomicAdd(mine + select_bin(bits, pass), 1u);
   }
   __syncthreads();
@@ -96,15 +97,16 @@ inline __host__ __device__ int64_t tie_part(int64_t count) {
   int64_t part = (count + TIE_BLOCKS - 1) / TIE_BLOCKS;
   return part < 4096 ? 4096 : part;
 }
+template <class T>
 __global__ void __launch_bounds__(SELECT_THREADS)
-    tie_count_kernel(int64_t count, device_pointer<const float> data, device_pointer<const select_state> state,
+    tie_count_kernel(int64_t count, device_pointer<const T> data, device_pointer<const select_state> state,
                      device_pointer<uint32_t> ties) {
   select_state s = state[0];
   int64_t first = (int64_t)blockIdx.x * tie_part(count), end = first + tie_part(count);
   if (end > count) end = count;
   uint32_t n = 0;
   for (int64_t i = first + threadIdx.x; i < end; i += SELECT_THREADS)
-    n += (__float_as_uint((float)data[i]) & 0x7fffffffu) == s.found;
+    n += (__float_as_uint(to_float(data[i])) & 0x7fffffffu) == s.found;
   n = block_sum<uint32_t, SELECT_THREADS, 0>(n);
   if (threadIdx.x == 0) ties[blockIdx.x] = n;
 }
@@ -118,8 +120,9 @@ __device__ __forceinline__ int find_part(shared_pointer<uint32_t> parts, int64_t
   return -1;
 }
 // One block: takes what the array has of the ties that are still to be placed, in order.
+template <class T>
 __global__ void __launch_bounds__(SELECT_THREADS)
-    tie_place_kernel(int span, int64_t count, int blocks, device_pointer<const float> data,
+    tie_place_kernel(int span, int64_t count, int blocks, device_pointer<const T> data,
                      device_pointer<const uint32_t> ties, device_pointer<select_state> state) {
   constexpr int EACH = TIE_BLOCKS / SELECT_THREADS;
   shared_pointer<uint32_t> parts = shared_array<uint32_t, SELECT_THREADS, 0>();
@@ -144,13 +147,13 @@ __global__ void __launch_bounds__(SELECT_THREADS)
     int64_t piece = (end - first + SELECT_THREADS - 1) / SELECT_THREADS, from = first + threadIdx.x * piece;
     n = 0;
     for (int64_t i = from; i < from + piece && i < end; i++)
-      n += (__float_as_uint((float)data[i]) & 0x7fffffffu) == s.found;
+      n += (__float_as_uint(to_float(data[i])) & 0x7fffffffu) == s.found;
     parts[threadIdx.x] = n;
     __syncthreads();
     int owner = find_part(parts, wanted);
     if ((int)threadIdx.x != owner) return;
     for (int64_t i = from; i < from + piece && i < end; i++)
-      if ((__float_as_uint((float)data[i]) & 0x7fffffffu) == s.found && --wanted == 0) s.last_tie = i;
+      if ((__float_as_uint(to_float(data[i])) & 0x7fffffffu) == s.found && --wanted == 0) s.last_tie = i;
     s.last_tie_span = span;
     s.wanted = 0;
     state[0] = s;
@@ -170,15 +173,15 @@ __global__ void choice_kernel(int span, device_pointer<const select_state> state
   if (threadIdx.x == 0) out[0] = choice_of(state[0], span);
 }
 // What was not chosen of array `span` becomes 0, with its moments where there are some.
-template <class State>
+template <class Master, class State>
 __global__ void __launch_bounds__(ELEMENT_THREADS)
-    prune_kernel(int span, int64_t count, device_pointer<const select_state> state, device_pointer<float> master,
+    prune_kernel(int span, int64_t count, device_pointer<const select_state> state, device_pointer<Master> master,
                  device_pointer<State> m, device_pointer<State> v) {
   tensor_choice chosen = choice_of(state[0], span);
   for (int64_t i = first_piece(); i < count; i += piece_stride()) {
-    float size = magnitude(master[i]);
+    float size = magnitude(to_float(master[i]));
     if (!(size < chosen.threshold) && !(size == chosen.threshold && i > chosen.last_tie)) continue;
-    master[i] = 0;
+    master[i] = Master{};
     if (m) m[i] = State{};
     if (v) v[i] = State{};
   }

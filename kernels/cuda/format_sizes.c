@@ -18,7 +18,7 @@ struct cuda_weight_layout cuda_weight_layout_of(const struct weight_description 
   size_t count = (size_t)(d->outputs * d->inputs), matrix = aligned(count * dtype_bytes(d->dtype));
   const struct format *format = d->format;
   bool weights = !format_is_none(format) && !representation_is_none(&format->operands[OPERAND_WEIGHTS]);
-  if (d->dtype != DTYPE_FLOAT32 || weights) layout.values = matrix;
+  if (d->dtype != d->master || weights) layout.values = matrix;
   if (!format_is_none(format)) {
     if (weights && format->backward == BACKWARD_ORIGINAL) layout.backward = matrix;
     if (weights) layout.mask = aligned((size_t)(d->outputs * mask_stride(d->inputs)));

@@ -10,7 +10,7 @@ enum {
   CUDA_FORMAT_GROUP_MOST = 256,  // found on the way; of others, in a pass before
 };
 
-// Of a float32 or bfloat16 weight without a format, `values` alone (0 for float32: the master is used).
+// Of a weight without a format, `values` alone (0 where the master has the products' dtype: it is used).
 struct cuda_weight_layout {
   size_t values;    // [outputs, inputs] in the products' dtype
   size_t backward;  // the same for d_x, where it differs

@@ -76,15 +76,16 @@ void square_sum(struct device *device, const struct tensor_span *spans, int coun
   }
 }
 
-template <class State, bool STOCHASTIC>
+template <class Master, class State, bool STOCHASTIC>
 void run_adamw(struct device *device, const struct adamw_tensor &t, const double *square_sum) {
   constexpr int N = WORD_ELEMENTS<State>;
+  Master *parameter = (Master *)t.parameter;
   State *m = (State *)t.m, *v = (State *)t.v;
-  bool words = wide(N, t.count, t.parameter, t.gradient, m, v) && t.first % 4 == 0;
+  bool words = wide(N, t.count, parameter, t.gradient, m, v) && t.first % 8 == 0;
   int64_t pieces = t.count / (words ? N : 1);
-  run(device, words ? adamw_kernel<State, STOCHASTIC, N> : adamw_kernel<State, STOCHASTIC, 1>,
+  run(device, words ? adamw_kernel<Master, State, STOCHASTIC, N> : adamw_kernel<Master, State, STOCHASTIC, 1>,
       {"adamw", element_blocks(pieces), ELEMENT_THREADS, 0}, pieces, t.decay, t.first,
-      view((const adamw_numbers *)&device->numbers->adamw, 1), view(t.parameter, t.count), view(t.gradient, t.count),
+      view((const adamw_numbers *)&device->numbers->adamw, 1), view(parameter, t.count), view(t.gradient, t.count),
       view(m, t.count), view(v, t.count), view(square_sum, 1));
 }
 
@@ -108,12 +109,17 @@ void adamw_step(struct device *device, const struct adamw *adamw, const struct a
   stage(device, &device->numbers->adamw, &n, sizeof n);
   for (int i = 0; i < count; i++) {
     const struct adamw_tensor &t = tensors[i];
-    if (t.state == DTYPE_FLOAT32)
-      run_adamw<float, false>(device, t, square_sum);
-    else if (adamw->stochastic)
-      run_adamw<bfloat16, true>(device, t, square_sum);
-    else
-      run_adamw<bfloat16, false>(device, t, square_sum);
+    with_dtype(t.master, [&](auto master) {
+      with_dtype(t.state, [&](auto state) {
+        using Master = decltype(master);
+        using State = decltype(state);
+        constexpr bool NARROW = sizeof(Master) < sizeof(float) || sizeof(State) < sizeof(float);
+        if (NARROW && adamw->stochastic)
+          run_adamw<Master, State, NARROW>(device, t, square_sum);
+        else
+          run_adamw<Master, State, false>(device, t, square_sum);
+      });
+    });
   }
 }
 

@@ -18,6 +18,11 @@ struct weight *weight_create(struct device *device, const struct weight_descript
               (long long)w->outputs, (long long)w->inputs, w->parts, (long long)outputs);
     return nullptr;
   }
+  if (w->master != DTYPE_FLOAT32 && w->dtype != w->master) {
+    error_set(error, EXIT_USAGE_ERROR, "a master weight in %s is for products in %s, not in %s", dtype_name(w->master),
+              dtype_name(w->master), dtype_name(w->dtype));
+    return nullptr;
+  }
   struct weight *weight = (struct weight *)memory_get(sizeof *weight);
   weight->description = *w;
   cuda_weight_layout layout = cuda_weight_layout_of(w);
@@ -32,12 +37,12 @@ struct weight *weight_create(struct device *device, const struct weight_descript
 
 void convert(struct device *device, int64_t count, enum dtype from_dtype, const void *from, enum dtype to_dtype,
              void *to);
-void weight_prepare(struct device *device, struct weight *weight, const float *master, int64_t step) {
+void weight_prepare(struct device *device, struct weight *weight, const void *master, int64_t step) {
   const struct weight_description &w = weight->description;
   weight->master = master;
   weight->ready = true;
   if (weight->format && format_prepare(device, weight, master, step)) return;
-  if (weight->rounded) convert(device, w.outputs * w.inputs, DTYPE_FLOAT32, master, w.dtype, weight->rounded);
+  if (weight->rounded) convert(device, w.outputs * w.inputs, w.master, master, w.dtype, weight->rounded);
 }
 void weight_gradient_finish(struct device *device, struct weight *weight, float *d_weight) {
   if (weight->format) format_finish(device, weight, d_weight);

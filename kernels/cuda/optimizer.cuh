@@ -37,12 +37,12 @@ __device__ __forceinline__ float noisy_bfloat16(float value, uint32_t noise) {
   if ((bits & 0x7F800000u) == 0x7F800000u) return value;
   return __uint_as_float((bits + noise) & 0xFFFF0000u);
 }
-// State: float, or bfloat16; STOCHASTIC: how that is rounded. `number` is that of element 0; N over 1 takes multiples
-// of 4.
-template <class State, bool STOCHASTIC, int N>
+// Master and State: float, or bfloat16; STOCHASTIC: how that is rounded. `number` is that of element 0; N over 1 takes
+// multiples of 8.
+template <class Master, class State, bool STOCHASTIC, int N>
 __global__ void __launch_bounds__(ELEMENT_THREADS)
     adamw_kernel(int64_t pieces, bool decay, int64_t number, device_pointer<const adamw_numbers> numbers,
-                 device_pointer<float> parameter, device_pointer<const float> gradient, device_pointer<State> m,
+                 device_pointer<Master> parameter, device_pointer<const float> gradient, device_pointer<State> m,
                  device_pointer<State> v, device_pointer<const double> square_sum) {
   adamw_numbers n = numbers[0];
   float decay_factor = decay ? n.decay_factor : 1.0f;
@@ -69,7 +69,24 @@ __global__ void __launch_bounds__(ELEMENT_THREADS)
       p.at[j] =
           p.at[j] * decay_factor - n.step_size * (moment.at[j] / (sqrtf(square.at[j]) * n.inverse_correction2 + n.eps));
     }
-    if constexpr (STOCHASTIC) {
+    if constexpr (STOCHASTIC && sizeof(Master) == 2) {
+      // Half a word an element: N 8 takes a whole block, N 4 one half of it.
+      uint64_t element = (uint64_t)(number + piece * N);
+      uint32_t words[4];
+      philox_words(n.seed, RANDOM_STREAM_MASTER, n.step, element / 8, words);
+      if constexpr (N < 8) {
+        bool upper = element % 8 >= 4;
+        words[0] = upper ? words[2] : words[0];
+        words[1] = upper ? words[3] : words[1];
+      }
+#pragma unroll
+      for (int j = 0; j < N; j++) {
+        int at = N == 1 ? (int)(element % 4) : j;
+        uint32_t word = N == 1 ? at / 2 ? words[1] : words[0] : words[j / 2];
+        p.at[j] = noisy_bfloat16(p.at[j], at % 2 ? word >> 16 : word & 0xFFFFu);
+      }
+    }
+    if constexpr (STOCHASTIC && sizeof(State) == 2) {
 #pragma unroll
       for (int j = 0; j < N; j += 4) {
         uint64_t element = (uint64_t)(number + piece * N + j);

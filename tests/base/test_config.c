@@ -107,6 +107,25 @@ static void autos_follow_the_rules(void) {
   CHECK(c.train.steps == 20 * config_parameters(&c).non_embedding / 4096);
 }
 
+// Masters in bfloat16 take products in bfloat16 along, and count in the id with how they are rounded; without them a
+// run's id is what it always was.
+static void master_weights(void) {
+  struct error error = {0};
+  struct corpus_facts facts = {.known = true, .vocabulary = 300, .train_tokens = 1000000};
+  struct run_config c = resolved((const char *[]){"train.master_weights", "bfloat16", NULL}, &facts, &error);
+  CHECK(error.code == EXIT_DONE);
+  CHECK_TEXT(c.model.dtype, "bfloat16");
+  struct run_config nearest = c, wide = c;
+  nearest.train.optimizer_rounding = "nearest";
+  CHECK(strcmp(config_identity(&c, "d", "train", "").hex, config_identity(&nearest, "d", "train", "").hex) != 0);
+  wide.train.master_weights = "float32";
+  struct text text = {0};
+  config_canonical(&wide, &text);
+  CHECK(!strstr(text_string(&text), "master_weights") && !strstr(text_string(&text), "optimizer_rounding"));
+  text_free(&text);
+  CHECK(strcmp(config_identity(&c, "d", "train", "").hex, config_identity(&wide, "d", "train", "").hex) != 0);
+}
+
 static void impossible_combinations_are_refused(void) {
   const struct corpus_facts none = {0};
   const char *cases[][7] = {
@@ -118,6 +137,7 @@ static void impossible_combinations_are_refused(void) {
       {"train.tokens", "1000000", "train.steps", "3", NULL},
       {"train.steps", "10", "train.warmup_steps", "11", NULL},
       {"model.device", "gpu", NULL},
+      {"model.dtype", "float32", "train.master_weights", "bfloat16", NULL},
       {"corpus.tokenizer", "uint16", NULL},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -193,6 +213,7 @@ int main(void) {
   RUN(refusals_say_what_is_allowed);
   RUN(parameters_match_published_sizes);
   RUN(autos_follow_the_rules);
+  RUN(master_weights);
   RUN(impossible_combinations_are_refused);
   RUN(identity_counts_what_changes_the_result_only);
   RUN(run_files_come_back_as_they_were);

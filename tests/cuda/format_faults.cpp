@@ -218,17 +218,19 @@ struct selecting {
     expect(what, "select", select_begin_kernel, 1, SELECT_THREADS, data.count, numbers.in(), counts.all(), state.all());
   }
   void count(const char *what, int pass) const {
-    expect(what, "select_count", select_count_kernel, 3, SELECT_THREADS, data.count, pass, data.in(), state.in(),
+    expect(what, "select_count", select_count_kernel<float>, 3, SELECT_THREADS, data.count, pass, data.in(), state.in(),
            counts.all());
   }
   void found(const char *what, int pass) const {
     expect(what, "select_found", select_found_kernel, 1, SELECT_THREADS, pass, counts.all(), state.all());
   }
   void count_ties(const char *what) const {
-    expect(what, "tie_count", tie_count_kernel, 3, SELECT_THREADS, data.count, data.in(), state.in(), ties.all());
+    expect(what, "tie_count", tie_count_kernel<float>, 3, SELECT_THREADS, data.count, data.in(), state.in(),
+           ties.all());
   }
   void place_ties(const char *what) const {
-    expect(what, "tie_place", tie_place_kernel, 1, SELECT_THREADS, 0, data.count, 3, data.in(), ties.in(), state.all());
+    expect(what, "tie_place", tie_place_kernel<float>, 1, SELECT_THREADS, 0, data.count, 3, data.in(), ties.in(),
+           state.all());
   }
   void three_passes() const {
     begin(NONE);
@@ -248,14 +250,14 @@ void select() {
   buffer<select_state> unknown(1, false);
   buffer<format_numbers> unset(1, false);
   s.begin(NONE);
-  expect(BOUNDS, "select_count", select_count_kernel, 3, SELECT_THREADS, s.data.count, 0, shorter.in(), s.state.in(),
-         s.counts.all());
+  expect(BOUNDS, "select_count", select_count_kernel<float>, 3, SELECT_THREADS, s.data.count, 0, shorter.in(),
+         s.state.in(), s.counts.all());
   expect(BOUNDS, "select", select_begin_kernel, 1, SELECT_THREADS, s.data.count, s.numbers.in(),
          s.counts.first(SELECT_BINS - 1), s.state.all());
   expect(UNWRITTEN, "select", select_begin_kernel, 1, SELECT_THREADS, s.data.count, unset.in(), s.counts.all(),
          s.state.all());
-  expect(UNWRITTEN, "select_count", select_count_kernel, 3, SELECT_THREADS, s.data.count, 0, s.data.in(), unknown.in(),
-         s.counts.all());
+  expect(UNWRITTEN, "select_count", select_count_kernel<float>, 3, SELECT_THREADS, s.data.count, 0, s.data.in(),
+         unknown.in(), s.counts.all());
   expect(UNWRITTEN, "select_found", select_found_kernel, 1, SELECT_THREADS, 0, s.counts.all(), unknown.all());
   expect(UNWRITTEN, "choice", choice_kernel, 1, WARP_THREADS, 0, unknown.in(), s.choice.all());
   selecting fresh;
@@ -319,12 +321,12 @@ void prune() {
   buffer<float> wide(selecting::COUNT);
   auto run = [&](const char *what, device_pointer<const select_state> state, device_pointer<float> master,
                  device_pointer<bfloat16> first, device_pointer<bfloat16> second) {
-    expect(what, "prune", prune_kernel<bfloat16>, element_blocks(s.data.count), ELEMENT_THREADS, 0, s.data.count, state,
-           master, first, second);
+    expect(what, "prune", prune_kernel<float, bfloat16>, element_blocks(s.data.count), ELEMENT_THREADS, 0, s.data.count,
+           state, master, first, second);
   };
   // Moments of bfloat16 taken for float32 end half-way.
-  expect("out of bounds: write of 4 bytes", "prune", prune_kernel<float>, element_blocks(s.data.count), ELEMENT_THREADS,
-         0, s.data.count, s.state.in(), s.data.all(), view((float *)m.address, selecting::COUNT / 2),
+  expect("out of bounds: write of 4 bytes", "prune", prune_kernel<float, float>, element_blocks(s.data.count),
+         ELEMENT_THREADS, 0, s.data.count, s.state.in(), s.data.all(), view((float *)m.address, selecting::COUNT / 2),
          device_pointer<float>());
   buffer<select_state> unknown(1, false);
   buffer<float> unwritten(selecting::COUNT, false);
@@ -332,8 +334,8 @@ void prune() {
   run(UNWRITTEN, s.state.in(), unwritten.all(), m.all(), v.all());
   run(BOUNDS, s.state.in(), s.data.first(selecting::COUNT - 1), m.all(), v.all());
   // Moments that begin within the master: another thread's values.
-  expect(RACE, "prune", prune_kernel<float>, element_blocks(1000), ELEMENT_THREADS, 0, (int64_t)1000, s.state.in(),
-         s.data.all(), view(s.data.data() + 1, 1000), wide.all());
+  expect(RACE, "prune", prune_kernel<float, float>, element_blocks(1000), ELEMENT_THREADS, 0, (int64_t)1000,
+         s.state.in(), s.data.all(), view(s.data.data() + 1, 1000), wide.all());
   run(NONE, s.state.in(), s.data.all(), m.all(), v.all());
 }
 

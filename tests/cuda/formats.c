@@ -13,12 +13,14 @@ struct layer {
   void *memory[2], *saved[2], *learned[2], *d_learned[2];
   int64_t rows;
 };
-static struct layer layer_make(const char *text, int64_t rows, int64_t inputs, int64_t outputs, enum dtype dtype) {
+static struct layer layer_make_of(const char *text, int64_t rows, int64_t inputs, int64_t outputs, enum dtype dtype,
+                                  enum dtype master) {
   struct error error = {0};
   struct layer l = {.rows = rows,
                     .description = {.outputs = outputs,
                                     .inputs = inputs,
                                     .dtype = dtype,
+                                    .master = master,
                                     .seed = 0x1234567890abcdefu,
                                     .number = 5,
                                     .steps = 100,
@@ -43,6 +45,9 @@ static struct layer layer_make(const char *text, int64_t rows, int64_t inputs, i
     ops[s]->weight_learned(device[s], l.weight[s], l.learned[s], l.d_learned[s]);
   }
   return l;
+}
+static struct layer layer_make(const char *text, int64_t rows, int64_t inputs, int64_t outputs, enum dtype dtype) {
+  return layer_make_of(text, rows, inputs, outputs, dtype, DTYPE_FLOAT32);
 }
 static void layer_prepare(struct layer *l, const struct array *master, int64_t step) {
   for (int s = 0; s < 2; s++) {
@@ -371,10 +376,73 @@ static void layers(void) {
   }
 }
 
+// --- master weights in bfloat16 --------------------------------------------------------------------------------------
+
+// The same values kept in float32 give the same represented weights and gradients, on each device.
+static void master_case(const char *text) {
+  enum { INPUTS = 80, OUTPUTS = 11 };
+  struct array x = array_identity(DTYPE_BFLOAT16, INPUTS), values = array_normal(DTYPE_BFLOAT16, OUTPUTS * INPUTS, 0.7);
+  struct array gradient = array_normal(DTYPE_FLOAT32, OUTPUTS * INPUTS, 1.3);
+  struct array y[2], d_w[2];
+  for (enum dtype master = DTYPE_FLOAT32; master <= DTYPE_BFLOAT16; master++) {
+    struct layer l = layer_make_of(text, INPUTS, INPUTS, OUTPUTS, DTYPE_BFLOAT16, master);
+    struct array weights = array_empty(master, OUTPUTS * INPUTS);
+    memcpy(weights.values, values.values, OUTPUTS * INPUTS * sizeof *values.values);
+    array_write(&weights);
+    y[master] = array_empty(DTYPE_BFLOAT16, INPUTS * OUTPUTS);
+    d_w[master] = array_empty(DTYPE_FLOAT32, OUTPUTS * INPUTS);
+    memcpy(d_w[master].values, gradient.values, OUTPUTS * INPUTS * sizeof *gradient.values);
+    array_write(&d_w[master]);
+    layer_prepare(&l, &weights, 41);
+    for (int s = 0; s < 2; s++) {
+      struct linear linear = {.weight = l.weight[s], .rows = INPUTS, .dtype = DTYPE_BFLOAT16};
+      ops[s]->linear_forward(device[s], &linear, x.data[s], l.saved[s], y[master].data[s]);
+      ops[s]->weight_gradient_finish(device[s], l.weight[s], d_w[master].data[s]);
+    }
+    layer_free(&l);
+    array_free(&weights);
+  }
+  same_values(&y[DTYPE_BFLOAT16], 1e-2, 1e-2, 2, text, "weights");
+  same_values(&d_w[DTYPE_BFLOAT16], 2e-6, 2e-6, 2, text, "their gradient");
+  for (int s = 0; s < 2; s++)
+    for (int which = 0; which < 2; which++) {
+      struct array *pair = which ? d_w : y;
+      array_fetch(&pair[0], s, pair[0].values);
+      array_fetch(&pair[1], s, pair[1].values);
+      if (!CHECK(memcmp(pair[0].values, pair[1].values, (size_t)pair[0].count * sizeof *pair[0].values) == 0))
+        printf("# %s: %s on the %s\n", text, which ? "gradients" : "weights", s == TESTED ? "device" : "CPU");
+    }
+  struct array *all[] = {&x, &values, &gradient, &y[0], &y[1], &d_w[0], &d_w[1]};
+  arrays_free(all, COUNT_OF(all));
+}
+static void masters(void) {
+  static const char *const texts[] = {"a(int8)",
+                                      "int4",
+                                      "w(mxfp4[stochastic])a(mxfp4)",
+                                      "w(int4)a(int4)",
+                                      "int4[absmax,tensor,random-hadamard,clip]",
+                                      "int4[absmax,group(12),hadamard(16),trust]",
+                                      "2:4+int4",
+                                      "sparse(0.5)",
+                                      "sparse(0.31,global,rms(0.2))",
+                                      "sparse(0.5)+int4[absmax,hadamard(16),trust]",
+                                      "sparse(0.4,row)",
+                                      "lsq-w4a4",
+                                      "halo1-int8"};
+  for (size_t i = 0; i < COUNT_OF(texts); i++) master_case(texts[i]);
+  // Float32 products of them would be wider than what is kept: no weight.
+  struct error error = {0};
+  struct weight_description d = {.outputs = 4, .inputs = 16, .master = DTYPE_BFLOAT16};
+  void *memory = both_allocate(TESTED, 4096);
+  CHECK(ops[TESTED]->weight_create(device[TESTED], &d, memory, &error) == NULL);
+  CHECK_TEXT(error.text, "a master weight in bfloat16 is for products in bfloat16, not in float32");
+  ops[TESTED]->free(device[TESTED], memory);
+}
+
 // --- pruning ---------------------------------------------------------------------------------------------------------
 
 // Masks that stay, with their moments, over one weight or several; ties are kept in order.
-static void pruning_case(const char *text, int64_t step, enum dtype state) {
+static void pruning_case(const char *text, int64_t step, enum dtype master_dtype, enum dtype state) {
   enum { WEIGHTS = 3 };
   static const int64_t outputs[WEIGHTS] = {5, 9, 4}, inputs = 33;
   struct layer l[WEIGHTS];
@@ -382,8 +450,8 @@ static void pruning_case(const char *text, int64_t step, enum dtype state) {
   struct pruned_weight pruned[2][WEIGHTS];
   for (int i = 0; i < WEIGHTS; i++) {
     int64_t count = outputs[i] * inputs;
-    l[i] = layer_make(text, 4, inputs, outputs[i], DTYPE_FLOAT32);
-    master[i] = array_normal(DTYPE_FLOAT32, count, 1);
+    l[i] = layer_make_of(text, 4, inputs, outputs[i], master_dtype, master_dtype);
+    master[i] = array_normal(master_dtype, count, 1);
     for (int64_t k = 0; k < count; k++)  // many ties
       master[i].values[k] = copysign(ceil(4 * fabs(master[i].values[k])) / 4, master[i].values[k]);
     array_write(&master[i]);
@@ -400,11 +468,11 @@ static void pruning_case(const char *text, int64_t step, enum dtype state) {
     ops[s]->weights_prune(device[s], pruned[s], WEIGHTS, step);
     for (int i = 0; i < WEIGHTS; i++) ops[s]->weight_prepare(device[s], l[i].weight[s], master[i].data[s], step);
   }
-  struct array x = array_identity(DTYPE_FLOAT32, inputs);
+  struct array x = array_identity(master_dtype, inputs);
   for (int i = 0; i < WEIGHTS; i++) {
-    struct array y = array_empty(DTYPE_FLOAT32, inputs * outputs[i]);
+    struct array y = array_empty(master_dtype, inputs * outputs[i]);
     for (int s = 0; s < 2; s++) {
-      struct linear linear = {.weight = l[i].weight[s], .rows = inputs};
+      struct linear linear = {.weight = l[i].weight[s], .rows = inputs, .dtype = master_dtype};
       ops[s]->linear_forward(device[s], &linear, x.data[s], NULL, y.data[s]);
     }
     same_values(&y, 0, 0, 0, text, "weights");
@@ -418,15 +486,18 @@ static void pruning_case(const char *text, int64_t step, enum dtype state) {
   array_free(&x);
 }
 static void pruning(void) {
-  pruning_case("sparse(0.5)", 3, DTYPE_FLOAT32);
-  pruning_case("sparse(0.7,global)", 3, DTYPE_FLOAT32);
-  pruning_case("sparse(0.7,global,monotone)", 0, DTYPE_FLOAT32);
-  pruning_case("sparse(0.4,monotone)", 0, DTYPE_FLOAT32);
-  pruning_case("sparse(0.4,monotone)", 1, DTYPE_FLOAT32);
-  pruning_case("sparse(0.8,journey,every(10))", 50, DTYPE_FLOAT32);
-  pruning_case("sparse(0)", 0, DTYPE_FLOAT32);
-  pruning_case("sparse(0.7,global,monotone)", 0, DTYPE_BFLOAT16);
-  pruning_case("sparse(0.4,monotone)", 0, DTYPE_BFLOAT16);
+  pruning_case("sparse(0.5)", 3, DTYPE_FLOAT32, DTYPE_FLOAT32);
+  pruning_case("sparse(0.7,global)", 3, DTYPE_FLOAT32, DTYPE_FLOAT32);
+  pruning_case("sparse(0.7,global,monotone)", 0, DTYPE_FLOAT32, DTYPE_FLOAT32);
+  pruning_case("sparse(0.4,monotone)", 0, DTYPE_FLOAT32, DTYPE_FLOAT32);
+  pruning_case("sparse(0.4,monotone)", 1, DTYPE_FLOAT32, DTYPE_FLOAT32);
+  pruning_case("sparse(0.8,journey,every(10))", 50, DTYPE_FLOAT32, DTYPE_FLOAT32);
+  pruning_case("sparse(0)", 0, DTYPE_FLOAT32, DTYPE_FLOAT32);
+  pruning_case("sparse(0.7,global,monotone)", 0, DTYPE_FLOAT32, DTYPE_BFLOAT16);
+  pruning_case("sparse(0.4,monotone)", 0, DTYPE_FLOAT32, DTYPE_BFLOAT16);
+  pruning_case("sparse(0.7,global)", 3, DTYPE_BFLOAT16, DTYPE_FLOAT32);
+  pruning_case("sparse(0.7,global,monotone)", 0, DTYPE_BFLOAT16, DTYPE_BFLOAT16);
+  pruning_case("sparse(0.4,monotone)", 0, DTYPE_BFLOAT16, DTYPE_FLOAT32);
 }
 
 // --- what cannot be --------------------------------------------------------------------------------------------------
@@ -458,6 +529,7 @@ int main(void) {
   RUN(same_up_to_sums);
   RUN(nearest_levels);
   RUN(layers);
+  RUN(masters);
   RUN(pruning);
   RUN(refusals);
   devices_end();

@@ -60,7 +60,7 @@ static void graphs(void) {
   double losses[2][SOME], norms[2][SOME];
   unsigned long long launches[3];
   struct run_config c = configuration("bfloat16", "none");
-  c.train.optimizer_state = "bfloat16";
+  c.train.optimizer_state = c.train.master_weights = "bfloat16";
   for (int off = 0; off < 2; off++) {
     setenv("ISOLOSS_GRAPHS", off ? "off" : "on", 1);
     launches[off] = isoloss_emulator_graph_launches();
@@ -138,6 +138,7 @@ static void planned_memory(void) {
     struct run_config c = configuration_of(formats[i], 2, i % 2 ? "float32" : "bfloat16", i == 1 ? "ffn" : "none");
     if (i == 1) c.model.vocabulary = 50000;
     if (i == 3) c.train.optimizer_state = "bfloat16";
+    if (i % 2 == 0) c.train.master_weights = "bfloat16";
     CHECK(trainer_memory(ops, device, &c).total == trainer_memory(planning, none, &c).total);
   }
   ops->close(device);
@@ -167,11 +168,12 @@ static void compare_format(const char *format, const char *dtype, double early) 
 // In bfloat16 both round where the other does not, in every product, and formats make steps of a grid of it. The
 // yardstick is what bfloat16 itself does to the CPU's training: two roundings are further apart than one from none by
 // the root of 2, and trainings that have parted go on parting.
-static void compare_narrow(const char *format, const char *state) {
+static void compare_narrow(const char *format, const char *state, const char *master) {
   double losses[3][STEPS], norms[3][STEPS];
   for (int run = 0; run < 3; run++) {
     struct run_config c = configuration_of(format, 1, run < 2 ? "bfloat16" : "float32", "none");
     c.train.optimizer_state = state;
+    if (run < 2) c.train.master_weights = master;
     train(run == 0 ? TEST_BACKEND : "cpu", &c, STEPS, losses[run], norms[run]);
   }
   double off = 0, yardstick = 0, worst = 0;
@@ -191,12 +193,16 @@ static void compare_narrow(const char *format, const char *state) {
       "float32 by %.2g (rms)\n",
       format, losses[0][0], losses[0][STEPS - 1], losses[1][STEPS - 1], off, worst, yardstick);
 }
-static void narrow_none(void) { compare_narrow("none", "float32"); }
-static void narrow_w4a4(void) { compare_narrow("w4a4", "float32"); }
-static void narrow_quartet(void) { compare_narrow("quartet", "float32"); }
-static void narrow_sparse(void) { compare_narrow("sparse(0.5)", "float32"); }
+static void narrow_none(void) { compare_narrow("none", "float32", "float32"); }
+static void narrow_w4a4(void) { compare_narrow("w4a4", "float32", "float32"); }
+static void narrow_quartet(void) { compare_narrow("quartet", "float32", "float32"); }
+static void narrow_sparse(void) { compare_narrow("sparse(0.5)", "float32", "float32"); }
+// Nothing of the blocks' matrices and the head but gradients is float32.
+static void narrow_masters(void) { compare_narrow("none", "bfloat16", "bfloat16"); }
 // With moments in bfloat16, which prunings set to 0.
-static void narrow_pruning(void) { compare_narrow("sparse(0.7,cubic(0.2,0.8),every(2),monotone)", "bfloat16"); }
+static void narrow_pruning(void) {
+  compare_narrow("sparse(0.7,cubic(0.2,0.8),every(2),monotone)", "bfloat16", "float32");
+}
 
 static void w4a4(void) { compare_format("w4a4", "float32", 1e-6); }
 static void quartet(void) { compare_format("quartet", "float32", 1e-5); }
@@ -224,6 +230,7 @@ int main(void) {
     RUN(float32);
     RUN(bfloat16);
     RUN(narrow_moments);
+    RUN(narrow_masters);
     RUN(same_bits);
     RUN(graphs);
     RUN(changed_sequence);

@@ -11,6 +11,7 @@
 #include "tests/trainer/make_run.h"
 #include "tests/trainer/process.h"
 #include "trainer/checkpoint.h"
+#include "trainer/safetensors.h"
 
 static const char *program;
 static char folder[] = "/tmp/isoloss-interruption-XXXXXX";
@@ -265,6 +266,46 @@ static void narrow_state(void) {
   CHECK(narrow_file.st_size >= half && narrow_file.st_size < half + 2 * 64);
 }
 
+// Master weights in bfloat16 likewise; the checkpoint holds them as they are kept, and gives the final loss again.
+static void narrow_masters(void) {
+  struct error error = {0};
+  char *pairs[PAIRS + 6];
+  memcpy(pairs, small_run, sizeof small_run);
+  pairs[PAIRS] = "train.optimizer_state=bfloat16";
+  pairs[PAIRS + 1] = "train.steps=40";
+  pairs[PAIRS + 2] = "train.master_weights=bfloat16";
+  for (int tied = 0; tied < 2; tied++) {
+    pairs[PAIRS + 3] = tied ? "model.tied_head=true" : "model.tied_head=false";
+    pairs[PAIRS + 4] = tied ? "format=sparse(0.6,cubic(0.2,0.8),every(3),monotone)" : "format=none";
+    pairs[PAIRS + 5] = "model.dtype=bfloat16";
+    make("masters", PAIRS + 6, pairs);
+    CHECK(finish("masters") == EXIT_DONE);
+    char *whole = log_without_times(&arena, file_of("masters", "events.jsonl"), &error);
+    make("masters-again", PAIRS + 6, pairs);
+    CHECK(process_wait(start("masters-again", 0, "--steps", "17")) == EXIT_RUNS_FAILED);
+    CHECK(finish("masters-again") == EXIT_DONE);
+    same_as("masters-again", whole);
+    struct safetensors_file file;
+    if (!CHECK(safetensors_open(&arena, file_of("masters", "checkpoints/step-40/model.safetensors"), &file, &error)))
+      continue;
+    int64_t narrow = 0;
+    for (int i = 0; i < file.count; i++) {
+      bool matrix = file.tensors[i].dimensions == 2 && !strstr(file.tensors[i].name, "embed_tokens");
+      CHECK_TEXT(file.tensors[i].dtype, matrix ? "BF16" : "F32");
+      narrow += matrix;
+    }
+    CHECK(narrow == 2 * 7 + !tied);
+    safetensors_close(&file);
+    struct evaluation evaluation;
+    CHECK(trainer_evaluate(file_of("masters", "config.json"), file_of("masters", "checkpoints/step-40"), &evaluation,
+                           &error));
+    // The log's numbers are the shortest that read back to the same.
+    const char *last = strstr(whole, "\"event\":\"done\"");
+    const char *logged = last ? strstr(last, "\"loss\":") : NULL;
+    CHECK(logged && strtod(logged + 7, NULL) == evaluation.loss);
+  }
+}
+
 int main(int argc, char **argv) {
   struct error error = {0};
   if (argc != 2 || !mkdtemp(folder)) return 1;
@@ -278,6 +319,7 @@ int main(int argc, char **argv) {
   RUN(no_checkpoint_left);
   RUN(full_disk);
   RUN(narrow_state);
+  RUN(narrow_masters);
   folder_remove(folder, &error);
   arena_free(&arena);
   return check_end();
