@@ -41,7 +41,7 @@ struct format;  // a representation of weights, activations and gradients; NULL 
 struct device_options {
   int threads;      // at least 1; 0 means 1
   int number;       // which one, where there are several
-  const char *isa;  // CPU: "portable", "avx2", "avx512"; NULL: environment variable ISOLOSS_ISA, else the best there is
+  const char *isa;  // CPU: a level's name (cpu/isa.h); NULL: environment variable ISOLOSS_ISA, else the best there is
   const char *gemm;  // CPU: who multiplies, by a name of kernels/cpu/gemm.h; NULL: environment variable ISOLOSS_GEMM,
                      // else "auto"
 };

@@ -49,7 +49,7 @@ static double register_rate(void) {
   struct bench single = {.options = {.threads = 1}};
   volatile float keep;
   double start = bench_now(&single), flops;
-  if (isa_best() == ISA_AVX512) {
+  if (isa_best() >= ISA_AVX512) {
     const int64_t loops = 200000;
     keep = multiply_add_512(loops);
     flops = 2.0 * 16 * SUMS_512 * (double)loops;
@@ -137,7 +137,7 @@ __attribute__((target("avx512f"))) static uint64_t read_512(const void *from, si
 #endif
 static uint64_t read_all(const void *from, size_t bytes) {
 #if defined(__x86_64__)
-  if (isa_best() == ISA_AVX512) return read_512(from, bytes);
+  if (isa_best() >= ISA_AVX512) return read_512(from, bytes);
   if (isa_best() == ISA_AVX2) return read_256(from, bytes);
 #endif
   return read_plain(from, bytes);

@@ -117,10 +117,7 @@ static void multiply(const struct bfloat16_block *block) {
       panel(true, block, b, column, &ahead);
 }
 
-static bool available(void) {
-  __builtin_cpu_init();
-  return isa_available(ISA_AVX512) && __builtin_cpu_supports("avx512bf16");
-}
+static bool available(void) { return isa_available(ISA_AVX512_BF16); }
 
 const struct bfloat16_kernel bfloat16_avx512 = {
     .name = "avx512-bf16", .rows = ROWS, .tiles = false, .available = available, .multiply = multiply};

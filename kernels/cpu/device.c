@@ -9,6 +9,7 @@
 
 const struct cpu_level *cpu_level_find(enum isa_level isa) {
 #if defined(__x86_64__)
+  if (isa == ISA_AVX512_BF16) return &cpu_level_avx512_bf16;
   if (isa == ISA_AVX512) return &cpu_level_avx512;
   if (isa == ISA_AVX2) return &cpu_level_avx2;
 #endif
@@ -30,7 +31,8 @@ struct device *cpu_open(const struct device_options *options, struct error *erro
   enum isa_level isa = isa_best();
   const char *isa_text = option_or_environment(options->isa, "ISOLOSS_ISA");
   if (isa_text && !isa_find(isa_text, &isa)) {
-    error_set(error, EXIT_USAGE_ERROR, "no instruction set level \"%s\" (there are: portable, avx2, avx512)", isa_text);
+    error_set(error, EXIT_USAGE_ERROR,
+              "no instruction set level \"%s\" (there are: portable, avx2, avx512, avx512-bf16)", isa_text);
     return NULL;
   }
   if (!isa_available(isa)) {

@@ -4,7 +4,7 @@
 #include <string.h>
 
 const char *isa_name(enum isa_level level) {
-  static const char *const names[ISA_LEVELS] = {"portable", "avx2", "avx512"};
+  static const char *const names[ISA_LEVELS] = {"portable", "avx2", "avx512", "avx512-bf16"};
   return names[level];
 }
 
@@ -23,8 +23,9 @@ bool isa_available(enum isa_level level) {
   __builtin_cpu_init();
   bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   if (level == ISA_AVX2) return avx2;
-  return avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  return level == ISA_AVX512 ? avx512 : avx512 && __builtin_cpu_supports("avx512bf16");
 #else
   return false;
 #endif

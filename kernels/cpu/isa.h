@@ -2,10 +2,10 @@
 #pragma once
 #include <stdbool.h>
 
-enum isa_level { ISA_PORTABLE, ISA_AVX2, ISA_AVX512 };
-#define ISA_LEVELS 3
+enum isa_level { ISA_PORTABLE, ISA_AVX2, ISA_AVX512, ISA_AVX512_BF16 };
+#define ISA_LEVELS 4
 
-const char *isa_name(enum isa_level level);  // "portable", "avx2", "avx512"
+const char *isa_name(enum isa_level level);  // "portable", "avx2", "avx512", "avx512-bf16"
 bool isa_find(const char *name, enum isa_level *level);
 // Whether this build has the level and this CPU (and its operating system) can run it.
 bool isa_available(enum isa_level level);

@@ -9,7 +9,9 @@
 #include "kernels/cpu/pass_qkv.h"
 #include "kernels/cpu/pass_swiglu.h"
 
-#if SIMD_LEVEL == 2
+#if SIMD_LEVEL == 3
+#define LEVEL_TABLE cpu_level_avx512_bf16
+#elif SIMD_LEVEL == 2
 #define LEVEL_TABLE cpu_level_avx512
 #elif SIMD_LEVEL == 1
 #define LEVEL_TABLE cpu_level_avx2

@@ -122,6 +122,6 @@ struct cpu_level {
 
 extern const struct cpu_level cpu_level_portable;
 #if defined(__x86_64__)
-extern const struct cpu_level cpu_level_avx2, cpu_level_avx512;
+extern const struct cpu_level cpu_level_avx2, cpu_level_avx512, cpu_level_avx512_bf16;
 #endif
 const struct cpu_level *cpu_level_find(enum isa_level isa);  // of an available level

@@ -8,7 +8,7 @@
 
 #include "kernels/ops.h"
 
-#if SIMD_LEVEL == 2
+#if SIMD_LEVEL >= 2
 #define LANES 16
 #elif SIMD_LEVEL == 1
 #define LANES 8
@@ -36,7 +36,7 @@ INLINE void store(float *to, vfloat value) { *(vfloat_memory *)to = value; }
 
 // The first `count` (1 .. LANES - 1) elements, zeroes behind them; memory past them is not touched.
 INLINE vfloat load_part(const float *from, int64_t count) {
-#if SIMD_LEVEL == 2
+#if SIMD_LEVEL >= 2
   return (vfloat)_mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), from);
 #elif SIMD_LEVEL == 1
   return (vfloat)_mm256_maskload_ps(from, (__m256i)((vint){0, 1, 2, 3, 4, 5, 6, 7} < (int32_t)count));
@@ -47,7 +47,7 @@ INLINE vfloat load_part(const float *from, int64_t count) {
 #endif
 }
 INLINE void store_part(float *to, vfloat value, int64_t count) {
-#if SIMD_LEVEL == 2
+#if SIMD_LEVEL >= 2
   _mm512_mask_storeu_ps(to, (__mmask16)((1u << count) - 1), (__m512)value);
 #elif SIMD_LEVEL == 1
   _mm256_maskstore_ps(to, (__m256i)((vint){0, 1, 2, 3, 4, 5, 6, 7} < (int32_t)count), (__m256)value);
@@ -58,7 +58,7 @@ INLINE void store_part(float *to, vfloat value, int64_t count) {
 
 // a * b + c, rounded once where the level has the instruction.
 INLINE vfloat fma_add(vfloat a, vfloat b, vfloat c) {
-#if SIMD_LEVEL == 2
+#if SIMD_LEVEL >= 2
   return (vfloat)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
 #elif SIMD_LEVEL == 1
   return (vfloat)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
@@ -73,7 +73,7 @@ INLINE vfloat select_lanes(vint condition, vfloat a, vfloat b) {
 }
 // Both give b where either is a NaN.
 INLINE vfloat vector_max(vfloat a, vfloat b) {
-#if SIMD_LEVEL == 2
+#if SIMD_LEVEL >= 2
   return (vfloat)_mm512_max_ps((__m512)a, (__m512)b);
 #elif SIMD_LEVEL == 1
   return (vfloat)_mm256_max_ps((__m256)a, (__m256)b);
@@ -82,7 +82,7 @@ INLINE vfloat vector_max(vfloat a, vfloat b) {
 #endif
 }
 INLINE vfloat vector_min(vfloat a, vfloat b) {
-#if SIMD_LEVEL == 2
+#if SIMD_LEVEL >= 2
   return (vfloat)_mm512_min_ps((__m512)a, (__m512)b);
 #elif SIMD_LEVEL == 1
   return (vfloat)_mm256_min_ps((__m256)a, (__m256)b);
@@ -91,7 +91,7 @@ INLINE vfloat vector_min(vfloat a, vfloat b) {
 #endif
 }
 INLINE vfloat vector_sqrt(vfloat a) {
-#if SIMD_LEVEL == 2
+#if SIMD_LEVEL >= 2
   return (vfloat)_mm512_sqrt_ps((__m512)a);
 #elif SIMD_LEVEL == 1
   return (vfloat)_mm256_sqrt_ps((__m256)a);
@@ -119,14 +119,24 @@ INLINE float lane_max(vfloat value) {
 }
 
 // bfloat16 is the upper half of a float32; rounding is to nearest, ties to even; a NaN stays one.
-INLINE vfloat bfloat16_widen(vhalf half) { return (vfloat)(__builtin_convertvector(half, vuint) << 16); }
+INLINE vfloat bfloat16_widen(vhalf half) {
+#if SIMD_LEVEL >= 2  // the compiler would do it by halves
+  return (vfloat)_mm512_slli_epi32(_mm512_cvtepu16_epi32((__m256i)half), 16);
+#else
+  return (vfloat)(__builtin_convertvector(half, vuint) << 16);
+#endif
+}
 INLINE vhalf bfloat16_round(vfloat value) {
+#if SIMD_LEVEL >= 3
+  return (vhalf)_mm512_cvtneps_pbh((__m512)value);  // the same, but for subnormals, which become zeroes
+#else
   vuint bits = (vuint)value;
   vuint rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16;
   vuint quiet = (bits >> 16) | 0x40;
   vint number = value == value;
   rounded = (rounded & (vuint)number) | (quiet & ~(vuint)number);
   return __builtin_convertvector(rounded, vhalf);
+#endif
 }
 
 // Elements index .. index + LANES - 1 of an array of `dtype`, as floats. With a constant dtype the test is compiled

@@ -4,7 +4,7 @@
 #pragma once
 #include "kernels/cpu/simd.h"
 
-#if SIMD_LEVEL == 2
+#if SIMD_LEVEL >= 2
 #define PANEL_VECTORS 4  // 32 registers: 6 x 4, 12 x 2 or 12 x 1 accumulators
 #define BLOCK_ROWS(vectors) ((vectors) == 4 ? 6 : 12)
 #else
@@ -122,7 +122,7 @@ static void __attribute__((noinline)) tile_product(const struct tile *tile) {
 
 // The transpose of LANES rows of LANES floats.
 INLINE void transpose_block(const float *from, int64_t from_row, float *to, int64_t to_row) {
-#if SIMD_LEVEL == 2
+#if SIMD_LEVEL >= 2
   __m512i rows[16];
 #pragma GCC unroll 16
   for (int row = 0; row < 16; row++) rows[row] = _mm512_loadu_si512(from + row * from_row);

@@ -9,7 +9,7 @@
 
 const struct format_level *format_level_find(enum isa_level isa) {
 #if defined(__x86_64__)
-  if (isa == ISA_AVX512) return &format_level_avx512;
+  if (isa >= ISA_AVX512) return &format_level_avx512;
   if (isa == ISA_AVX2) return &format_level_avx2;
 #endif
   return &format_level_portable;

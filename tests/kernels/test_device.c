@@ -14,7 +14,7 @@ static void options(void) {
   CHECK(error.code == EXIT_USAGE_ERROR);
   CHECK(strstr(error.text, "cpu") != NULL);
   open_error((struct device_options){.isa = "mmx"},
-             "no instruction set level \"mmx\" (there are: portable, avx2, avx512)");
+             "no instruction set level \"mmx\" (there are: portable, avx2, avx512, avx512-bf16)");
   open_error(
       (struct device_options){.gemm = "blis"},
       "no matrix products named \"blis\" (there are: auto, trial, onednn, avx512-bf16, amx, amx-emulated, reference)");
@@ -33,7 +33,8 @@ static void options(void) {
   if (!gemm_library_available(GEMM_AMX))
     open_error((struct device_options){.gemm = "amx"}, "this CPU has no amx for matrix products");
   setenv("ISOLOSS_ISA", "sse9", 1);
-  open_error((struct device_options){0}, "no instruction set level \"sse9\" (there are: portable, avx2, avx512)");
+  open_error((struct device_options){0},
+             "no instruction set level \"sse9\" (there are: portable, avx2, avx512, avx512-bf16)");
   unsetenv("ISOLOSS_ISA");
   unsetenv("ISOLOSS_GEMM");
   enum dtype dtype;
