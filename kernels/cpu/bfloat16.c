@@ -72,6 +72,9 @@ void bfloat16_close(struct bfloat16 *library) {
   free(library);
 }
 
+const struct bfloat16_kernel *bfloat16_kernel(const struct bfloat16 *library) { return library->kernel; }
+const struct bfloat16_packing *bfloat16_packing(const struct bfloat16 *library) { return library->packing; }
+
 // ---------- packing ----------
 
 size_t bfloat16_packed_bytes(int64_t n, int64_t k) {

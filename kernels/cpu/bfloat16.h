@@ -64,6 +64,8 @@ extern const struct bfloat16_kernel bfloat16_avx512, bfloat16_amx;
 struct bfloat16;
 struct bfloat16 *bfloat16_open(const struct bfloat16_kernel *kernel, int threads);
 void bfloat16_close(struct bfloat16 *library);
+const struct bfloat16_kernel *bfloat16_kernel(const struct bfloat16 *library);
+const struct bfloat16_packing *bfloat16_packing(const struct bfloat16 *library);
 void bfloat16_run(struct bfloat16 *library, const struct gemm *gemm, const void *a, const void *b, void *c);
 size_t bfloat16_packed_bytes(int64_t n, int64_t k);
 void bfloat16_pack(struct bfloat16 *library, enum gemm_form form, int64_t n, int64_t k, const void *b, void *packed);

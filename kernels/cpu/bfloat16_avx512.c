@@ -17,9 +17,9 @@ struct columns {
 INLINE __m512 spread(const char *a) { return (__m512)_mm512_set1_epi32(*(const word *)a); }
 
 // `rows` rows, from `a` on. `words`: the rows' words of a pair are adjacent, pairs ROWS words apart; otherwise rows are
-// a_row apart, and pairs adjacent.
-INLINE void few_rows(const int rows, const bool words, const struct bfloat16_block *block, const char *a,
-                     const uint16_t *b, int64_t row, int64_t column, const struct columns *columns,
+// a_row apart, and pairs adjacent. `halves` of the panel are wanted.
+INLINE void few_rows(const int rows, const int halves, const bool words, const struct bfloat16_block *block,
+                     const char *a, const uint16_t *b, int64_t row, int64_t column, const struct columns *columns,
                      struct ahead *ahead) {
   __m512 sums[ROWS][2];
   const float *from = block->sums ? block->sums + row * block->sums_row + column : NULL;
@@ -28,7 +28,7 @@ INLINE void few_rows(const int rows, const bool words, const struct bfloat16_blo
     sums[r][0] = sums[r][1] = _mm512_setzero_ps();
     if (!from) continue;  // what is added at the end is on its way meanwhile
     _mm_prefetch(from + r * block->sums_row, _MM_HINT_T0);
-    _mm_prefetch(from + r * block->sums_row + 16, _MM_HINT_T0);
+    if (halves > 1) _mm_prefetch(from + r * block->sums_row + 16, _MM_HINT_T0);
   }
   // Three pointers and multiples 1, 2, 3 of the stride reach 12 rows.
   const int64_t stride = words ? 4 : block->a_row, pair_bytes = words ? ROWS * 4 : 4;
@@ -38,12 +38,12 @@ INLINE void few_rows(const int rows, const bool words, const struct bfloat16_blo
   for (int64_t left = block->pairs; left > 0; left -= most) {
     if (words) ahead_some(ahead);
     for (int64_t pair = left < most ? left : most; pair > 0; pair--) {
-      __m512bh b0 = (__m512bh)_mm512_load_ps(b), b1 = (__m512bh)_mm512_load_ps(b + 32);
+      __m512bh b0 = (__m512bh)_mm512_load_ps(b), b1 = halves > 1 ? (__m512bh)_mm512_load_ps(b + 32) : b0;
 #pragma GCC unroll 12
       for (int r = 0; r < rows; r++) {
         __m512bh value = (__m512bh)spread(words ? a + r * 4 : at[r / 4] + r % 4 * stride);
         sums[r][0] = _mm512_dpbf16_ps(sums[r][0], value, b0);
-        sums[r][1] = _mm512_dpbf16_ps(sums[r][1], value, b1);
+        if (halves > 1) sums[r][1] = _mm512_dpbf16_ps(sums[r][1], value, b1);
       }
       b += PANEL_COLUMNS * 2;
       a += pair_bytes;
@@ -55,14 +55,16 @@ INLINE void few_rows(const int rows, const bool words, const struct bfloat16_blo
 #pragma GCC unroll 12
     for (int r = 0; r < rows; r++)
 #pragma GCC unroll 2
-      for (int half = 0; half < 2; half++)
+      for (int half = 0; half < halves; half++)
         sums[r][half] = _mm512_add_ps(
             sums[r][half], _mm512_maskz_loadu_ps(columns->half[half], from + r * block->sums_row + half * 16));
   if (block->out == DTYPE_FLOAT32) {
     float *c = (float *)block->c + row * block->c_row + column;
 #pragma GCC unroll 12
     for (int r = 0; r < rows; r++, c += block->c_row)
-      if (columns->all) {
+      if (halves == 1) {
+        _mm512_mask_storeu_ps(c, columns->half[0], sums[r][0]);
+      } else if (columns->all) {
         _mm512_storeu_ps(c, sums[r][0]);
         _mm512_storeu_ps(c + 16, sums[r][1]);
       } else {
@@ -82,8 +84,8 @@ INLINE void few_rows(const int rows, const bool words, const struct bfloat16_blo
   }
 }
 
-INLINE void panel(const bool words, const struct bfloat16_block *block, const uint16_t *b, int64_t column,
-                  struct ahead *ahead) {
+INLINE void panel(const int halves, const bool words, const struct bfloat16_block *block, const uint16_t *b,
+                  int64_t column, struct ahead *ahead) {
   int64_t present = block->columns - column;
   struct columns columns = {.all = present >= PANEL_COLUMNS};
   columns.half[0] = (__mmask16)(present >= 16 ? 0xFFFF : (1u << present) - 1);
@@ -91,30 +93,37 @@ INLINE void panel(const bool words, const struct bfloat16_block *block, const ui
   const char *a = block->a;
   int64_t row = 0;
   for (; row + ROWS <= block->rows; row += ROWS, a += block->a_block)
-    few_rows(ROWS, words, block, a, b, row, column, &columns, ahead);
+    few_rows(ROWS, halves, words, block, a, b, row, column, &columns, ahead);
   int64_t a_row = words ? 4 : block->a_row;
   if (block->rows - row >= 8) {
-    few_rows(8, words, block, a, b, row, column, &columns, ahead);
+    few_rows(8, halves, words, block, a, b, row, column, &columns, ahead);
     row += 8;
     a += 8 * a_row;
   }
   if (block->rows - row >= 4) {
-    few_rows(4, words, block, a, b, row, column, &columns, ahead);
+    few_rows(4, halves, words, block, a, b, row, column, &columns, ahead);
     row += 4;
     a += 4 * a_row;
   }
-  for (; row < block->rows; row++, a += a_row) few_rows(1, words, block, a, b, row, column, &columns, ahead);
+  for (; row < block->rows; row++, a += a_row) few_rows(1, halves, words, block, a, b, row, column, &columns, ahead);
 }
 
+INLINE void some_panel(const int halves, const struct bfloat16_block *block, const uint16_t *b, int64_t column,
+                       struct ahead *ahead) {
+  if (block->a_pair == 4)
+    panel(halves, false, block, b, column, ahead);
+  else
+    panel(halves, true, block, b, column, ahead);
+}
 static void multiply(const struct bfloat16_block *block) {
   int64_t panels = (block->columns + PANEL_COLUMNS - 1) / PANEL_COLUMNS, tiles = (block->rows + ROWS - 1) / ROWS;
   struct ahead ahead = ahead_start(block->ahead, panels * tiles * ((block->pairs + AHEAD_PAIRS - 1) / AHEAD_PAIRS));
   const uint16_t *b = block->b;
   for (int64_t column = 0; column < block->columns; column += PANEL_COLUMNS, b += block->b_panel)
-    if (block->a_pair == 4)
-      panel(false, block, b, column, &ahead);
+    if (block->columns - column <= PANEL_COLUMNS / 2)
+      some_panel(1, block, b, column, &ahead);
     else
-      panel(true, block, b, column, &ahead);
+      some_panel(2, block, b, column, &ahead);
 }
 
 static bool available(void) { return isa_available(ISA_AVX512_BF16); }

@@ -1,6 +1,7 @@
 // The parts of a transformer block around its matrix products: from ops to passes over rows, heads and elements.
 #include <math.h>
 
+#include "kernels/cpu/bfloat16.h"
 #include "kernels/cpu/device.h"
 
 // Rows that one thread takes at least: below this, waking another costs more than it saves.
@@ -85,6 +86,8 @@ void cpu_qkv_backward(struct device *device, const struct attention *shape, cons
 }
 
 static void run_attention(struct device *device, struct attention_call *call, bool backward) {
+  if ((call->kernel = attention_kernel(device, &call->shape)))
+    call->packing = bfloat16_packing(gemm_bfloat16(device->gemm));
   call->scratch_floats = attention_scratch_stride(device, &call->shape, backward);
   size_t bytes = (size_t)call->scratch_floats * sizeof(float) * (size_t)device->threads;
   if (!(call->scratch = device_scratch(device, bytes, "attention"))) return;

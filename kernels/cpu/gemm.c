@@ -95,6 +95,8 @@ void gemm_close(struct gemm_context *context) {
   free(context);
 }
 
+const struct bfloat16 *gemm_bfloat16(const struct gemm_context *context) { return context->bfloat16; }
+
 void gemm_describe(const struct gemm_context *context, struct text *out) {
   if (!context->onednn) {
     text_add(out, "reference products");

@@ -36,6 +36,9 @@ struct gemm_context;
 // NULL and an error (EXIT_ENVIRONMENT) when this CPU cannot run the library.
 struct gemm_context *gemm_open(enum gemm_library library, int threads, struct error *error);
 void gemm_close(struct gemm_context *context);
+// The library of our own that multiplies bfloat16 in this context (bfloat16.h); NULL where oneDNN or plain C does.
+struct bfloat16;
+const struct bfloat16 *gemm_bfloat16(const struct gemm_context *context);
 void gemm_describe(const struct gemm_context *context, struct text *out);  // "oneDNN 2.6.3 (avx512_core)"
 // What a trial chose, "amx for NT TN" or "oneDNN throughout"; nothing where there was none.
 void gemm_choices(const struct gemm_context *context, struct text *out);

@@ -3,6 +3,7 @@
 #include "kernels/cpu/level.h"
 
 #include "kernels/cpu/pass_attention.h"
+#include "kernels/cpu/pass_attention_bfloat16.h"
 #include "kernels/cpu/pass_loss.h"
 #include "kernels/cpu/pass_memory.h"
 #include "kernels/cpu/pass_norm.h"
@@ -19,6 +20,25 @@
 #define LEVEL_TABLE cpu_level_portable
 #endif
 
+static void attention_forward(const void *argument, int64_t begin, int64_t end, int worker) {
+  const struct attention_call *call = argument;
+  if (call->kernel)
+    attention_bfloat16_forward_pass(call, begin, end, worker);
+  else
+    attention_forward_pass(call, begin, end, worker);
+}
+static void attention_backward(const void *argument, int64_t begin, int64_t end, int worker) {
+  const struct attention_call *call = argument;
+  if (call->kernel)
+    attention_bfloat16_backward_pass(call, begin, end, worker);
+  else
+    attention_backward_pass(call, begin, end, worker);
+}
+static int64_t attention_scratch(const struct attention *shape, const struct bfloat16_kernel *kernel, bool backward) {
+  return kernel ? attention_bfloat16_scratch_floats(shape, kernel, backward)
+                : attention_scratch_floats(shape, backward);
+}
+
 static void exponential(int64_t count, const float *x, float *y) {
   for (int64_t i = 0; i < count; i += LANES)
     store_as_part(DTYPE_FLOAT32, y, i, vector_exp(load_as_part(DTYPE_FLOAT32, x, i, count - i)), count - i);
@@ -31,8 +51,8 @@ const struct cpu_level LEVEL_TABLE = {
     .rmsnorm_backward = rmsnorm_backward_pass,
     .qkv_forward = qkv_forward_pass,
     .qkv_backward = qkv_backward_pass,
-    .attention_forward = attention_forward_pass,
-    .attention_backward = attention_backward_pass,
+    .attention_forward = attention_forward,
+    .attention_backward = attention_backward,
     .swiglu_forward = swiglu_forward_pass,
     .swiglu_backward = swiglu_backward_pass,
     .cross_entropy = cross_entropy_pass,
@@ -41,6 +61,6 @@ const struct cpu_level LEVEL_TABLE = {
     .square_sum = square_sum_pass,
     .adamw = adamw_pass,
     .sum = sum_pass,
-    .attention_scratch = attention_scratch_floats,
+    .attention_scratch = attention_scratch,
     .exponential = exponential,
 };

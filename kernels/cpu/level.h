@@ -41,6 +41,8 @@ struct qkv_call {  // rows
   void *qkv, *q, *k, *v;
 };
 
+struct bfloat16_kernel;  // bfloat16.h
+struct bfloat16_packing;
 struct attention_call {  // items: forward sequences * heads, backward sequences * kv_heads
   struct attention shape;
   const void *q, *k, *v;
@@ -48,6 +50,8 @@ struct attention_call {  // items: forward sequences * heads, backward sequences
   float *log_sum;
   const void *d_o;
   void *d_q, *d_k, *d_v;
+  const struct bfloat16_kernel *kernel;  // of bfloat16 products; NULL: products are in float32
+  const struct bfloat16_packing *packing;
   float *scratch;  // per worker, attention_scratch floats each
   int64_t scratch_floats;
 };
@@ -114,8 +118,8 @@ struct cpu_level {
   range_pass *cross_entropy;
   range_pass *embedding_forward, *embedding_backward;
   range_pass *square_sum, *adamw, *sum;
-  // Floats of scratch per worker.
-  int64_t (*attention_scratch)(const struct attention *shape, bool backward);
+  // Floats of scratch per worker; kernel as in the call.
+  int64_t (*attention_scratch)(const struct attention *shape, const struct bfloat16_kernel *kernel, bool backward);
   // count exponentials, for tests of their accuracy.
   void (*exponential)(int64_t count, const float *x, float *y);
 };

@@ -1,4 +1,5 @@
 // What shapes the CPU kernels take, and the scratch they need.
+#include "kernels/cpu/bfloat16.h"
 #include "kernels/cpu/linear_format.h"
 
 static size_t aligned(size_t bytes) { return (bytes + DEVICE_ALIGNMENT - 1) / DEVICE_ALIGNMENT * DEVICE_ALIGNMENT; }
@@ -38,7 +39,11 @@ size_t optimizer_scratch_bytes(int64_t count) {
   return (size_t)((count + SQUARE_BLOCK - 1) / SQUARE_BLOCK) * sizeof(double);
 }
 int64_t attention_scratch_stride(const struct device *device, const struct attention *shape, bool backward) {
-  return (device->level->attention_scratch(shape, backward) + 15) / 16 * 16;
+  return (device->level->attention_scratch(shape, attention_kernel(device, shape), backward) + 15) / 16 * 16;
+}
+const struct bfloat16_kernel *attention_kernel(const struct device *device, const struct attention *shape) {
+  const struct bfloat16 *library = shape->dtype == DTYPE_BFLOAT16 ? gemm_bfloat16(device->gemm) : NULL;
+  return library ? bfloat16_kernel(library) : NULL;
 }
 
 static struct attention attention_of(const struct op_shape *shape) {
