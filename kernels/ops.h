@@ -192,6 +192,11 @@ struct ops {
   size_t (*workspace_bytes)(const struct device *device, enum op_kind kind, const struct op_shape *shape);
   void (*set_workspace)(struct device *device, void *memory, size_t bytes);
 
+  // How many rows it likes to be given at a time where entries that work row by row follow each other (linear layers
+  // without a format, norms, SwiGLU): what one writes is then still in its caches when the next reads it, and results
+  // have the same bits. 0: all. May be NULL: 0.
+  int64_t (*rows_at_a_time)(const struct device *device, enum dtype dtype);
+
   // --- repeated work -------------------------------------------------------------------------------------------------
   // All three may be NULL: a backend that gains nothing by it. Between repeat_begin and repeat_end stand calls that are
   // made again and again, such as a training step: each time the same entries in the same order, with the same shapes

@@ -194,6 +194,10 @@ static void weight_gradient_finish(struct device *d, struct weight *weight, floa
 static size_t linear_saved_bytes(const struct device *d, const struct weight_description *description, int64_t rows) {
   return of_const(d)->inner->linear_saved_bytes(of_const(d)->inner_device, description, rows);
 }
+static int64_t rows_at_a_time(const struct device *d, enum dtype dtype) {
+  const struct bench_profile *p = of_const(d);
+  return p->inner->rows_at_a_time ? p->inner->rows_at_a_time(p->inner_device, dtype) : 0;
+}
 static struct bench_call linear_call(struct device *d, enum bench_op op, const struct linear *linear) {
   const struct weight_description *w = &weight_of(of(d), linear->weight)->description;
   double rows = (double)linear->rows, outputs = (double)w->outputs, inputs = (double)w->inputs;
@@ -388,6 +392,7 @@ void bench_profile_open(struct bench_profile *profile, struct bench *bench) {
                                             .convert = convert,
                                             .workspace_bytes = workspace_bytes,
                                             .set_workspace = set_workspace,
+                                            .rows_at_a_time = rows_at_a_time,
                                             .weight_bytes = weight_bytes,
                                             .weight_create = weight_create,
                                             .weight_free = weight_free,

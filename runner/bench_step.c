@@ -77,11 +77,22 @@ bool bench_step(struct bench *bench, struct error *error) {
 
 // ---------- operations ----------
 
+// Seconds of the step's product over these rows; of part of one over more, where a layer takes some rows at a time.
+static double rows_seconds(const struct bench_products *products, enum gemm_form form, int64_t rows, int64_t n,
+                           int64_t k) {
+  double seconds = bench_products_best(products, form, rows, n, k);
+  for (int i = 0; i < products->count && isnan(seconds); i++) {
+    const struct bench_product *p = &products->items[i];
+    if (p->form == form && p->n == n && p->k == k && p->m > rows) seconds = p->best * (double)rows / (double)p->m;
+  }
+  return seconds;
+}
+
 // Seconds of the bare products of an operation; NAN where it has none.
 static double products_seconds(const struct bench_call *c, const struct bench_products *products) {
   int64_t rows = c->size[0], outputs = c->size[1], inputs = c->size[2];
-  double forward = bench_products_best(products, GEMM_NT, rows, outputs, inputs),
-         input_gradient = bench_products_best(products, GEMM_NN, rows, inputs, outputs),
+  double forward = rows_seconds(products, GEMM_NT, rows, outputs, inputs),
+         input_gradient = rows_seconds(products, GEMM_NN, rows, inputs, outputs),
          weight_gradient = bench_products_best(products, GEMM_TN, outputs, inputs, rows);
   double heads = (double)(c->size[0] * c->size[1]);
   int64_t context = c->size[2], head_dim = c->size[3];

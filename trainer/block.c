@@ -28,6 +28,31 @@ static void attention_half(struct model *m, int64_t layer, int64_t rows, int64_t
   ops->linear_forward(m->device, &output, b->o, b->saved_output, m->branch);
 }
 
+// Row `row` of a matrix of activations.
+static void *row_of(const struct model *m, void *matrix, int64_t row, int64_t width) {
+  return (char *)matrix + (size_t)(row * width) * dtype_bytes(m->dtype);
+}
+
+// From x_middle to model->branch. Where the device likes fewer rows at a time, they go all the way together; a format's
+// layer takes all rows in one call, because of what it saves and what it measures of them.
+static void mlp_forward(struct model *m, int64_t layer, int64_t rows, int64_t first_row) {
+  const struct ops *ops = m->ops;
+  const struct block_activations *b = &m->blocks[layer];
+  int64_t width = m->config.model.width, hidden = m->config.model.mlp_width;
+  int64_t most = ops->rows_at_a_time && !m->config.parsed_format ? ops->rows_at_a_time(m->device, m->dtype) : 0;
+  if (most <= 0) most = rows;
+  for (int64_t row = 0; row < rows; row += most) {
+    int64_t count = rows - row < most ? rows - row : most;
+    struct linear gate_up = linear_call(m, m->weights[layer].gate_up, count, first_row + row);
+    struct linear down = linear_call(m, m->weights[layer].down, count, first_row + row);
+    void *gate_up_rows = row_of(m, b->gate_up, row, 2 * hidden), *hidden_rows = row_of(m, m->hidden, row, hidden);
+    ops->linear_forward(m->device, &gate_up, row_of(m, b->x_middle, row, width), b->saved_gate_up, gate_up_rows);
+    ops->swiglu_forward(m->device, count, hidden, m->dtype, gate_up_rows, hidden_rows);
+    ops->linear_forward(m->device, &down, hidden_rows, b->saved_down, row_of(m, m->branch, row, width));
+  }
+}
+
+// The gate and up values alone, as recomputation needs them.
 static void gate_up_forward(struct model *m, int64_t layer, int64_t rows, int64_t first_row) {
   struct block_activations *b = &m->blocks[layer];
   struct linear gate_up = linear_call(m, m->weights[layer].gate_up, rows, first_row);
@@ -47,10 +72,7 @@ void blocks_forward(struct model *m, int64_t rows, int64_t first_row) {
                  b->inverse_rms);
     attention_half(m, l, rows, first_row);
     norm_forward(m, rows, b->residual, m->branch, at->mlp_norm, b->residual_middle, b->x_middle, b->inverse_rms_middle);
-    gate_up_forward(m, l, rows, first_row);
-    ops->swiglu_forward(m->device, rows, c->model.mlp_width, m->dtype, b->gate_up, m->hidden);
-    struct linear down = linear_call(m, m->weights[l].down, rows, first_row);
-    ops->linear_forward(m->device, &down, m->hidden, b->saved_down, m->branch);
+    mlp_forward(m, l, rows, first_row);
     stream = b->residual_middle;
   }
   norm_forward(m, rows, stream, m->branch, m->table.final_norm, m->final_residual, m->final_x, m->final_inverse_rms);

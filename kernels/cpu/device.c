@@ -162,6 +162,7 @@ const struct ops cpu_ops = {
     .convert = cpu_convert,
     .workspace_bytes = cpu_workspace_bytes,
     .set_workspace = cpu_set_workspace,
+    .rows_at_a_time = cpu_rows_at_a_time,
     .weight_bytes = cpu_weight_bytes,
     .weight_create = cpu_weight_create,
     .weight_free = cpu_weight_free,

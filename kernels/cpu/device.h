@@ -55,6 +55,7 @@ bool device_check_ids(struct device *device, const int32_t *ids, int64_t count, 
 bool cpu_shape_supported(const struct device *device, enum op_kind kind, const struct op_shape *shape,
                          struct error *error);
 size_t cpu_workspace_bytes(const struct device *device, enum op_kind kind, const struct op_shape *shape);
+int64_t cpu_rows_at_a_time(const struct device *device, enum dtype dtype);
 int64_t head_tile_rows(int64_t rows, int64_t vocabulary);
 int64_t head_stride(int64_t vocabulary, enum dtype dtype);
 int64_t head_logit_rows(int64_t rows, int64_t vocabulary, enum dtype dtype);

@@ -46,6 +46,10 @@ void gemm_choices(const struct gemm_context *context, struct text *out);
 bool gemm_dtype_supported(const struct gemm_context *context, enum dtype dtype);
 bool gemm_dtype_fast(const struct gemm_context *context, enum dtype dtype);
 
+// Whether a row of C has the same bits whatever other rows are multiplied with it. It has by our own kernels; oneDNN may
+// choose another one for another number of rows.
+bool gemm_rows_stand_alone(const struct gemm_context *context, enum dtype dtype);
+
 // Bytes of B [k, n] (GEMM_NN) or [n, k] (GEMM_NT) in the layout that the library multiplies fastest, whatever m; 0
 // where the library takes it as it is.
 size_t gemm_packed_bytes(struct gemm_context *context, enum gemm_form form, int64_t n, int64_t k, enum dtype dtype);

@@ -78,6 +78,11 @@ size_t cpu_workspace_bytes(const struct device *device, enum op_kind kind, const
   return 0;
 }
 
+// So many rows of an MLP's hidden values fit into the second cache at widths of a few hundred.
+int64_t cpu_rows_at_a_time(const struct device *device, enum dtype dtype) {
+  return gemm_rows_stand_alone(device->gemm, dtype) ? 256 * device->threads : 0;
+}
+
 bool cpu_shape_supported(const struct device *device, enum op_kind kind, const struct op_shape *shape,
                          struct error *error) {
   if (kind == OP_LINEAR && shape->weight && !format_is_none(shape->weight->format))

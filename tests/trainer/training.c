@@ -3,6 +3,7 @@
 #include <malloc.h>
 #include <unistd.h>
 
+#include "kernels/cpu/gemm.h"
 #include "tests/trainer/fixture.h"
 #include "trainer/layout.h"
 
@@ -21,20 +22,25 @@ static float *read_floats(struct arena *arena, struct fixture *f, const float *f
   return to;
 }
 
-// Trains some steps on random batches; returns the parameters, and the losses in losses[steps].
-static float *train(struct arena *arena, const struct run_config *config, int steps, double *losses) {
-  struct fixture f = fixture_open(config, MODEL_TRAIN);
+// Trains some steps on random batches from the start; the losses in losses[steps].
+static void train_model(struct arena *arena, struct model *model, int steps, double *losses) {
+  const struct run_config *config = &model->config;
   struct error error = {0};
-  model_initialise(f.model, 3);
+  model_initialise(model, 3);
   for (int step = 0; step < steps; step++) {
     int64_t targets;
     struct token_batch batch = fixture_batch(arena, config, config->train.batch_tokens, true, (uint64_t)step, &targets);
     struct loss_sum sum;
     double square_sum;
-    model_step(f.model, &batch, targets, config->train.lr, step, 0);
-    CHECK(model_results(f.model, 1, &sum, &square_sum, &error) && sum.targets == targets);
+    model_step(model, &batch, targets, config->train.lr, step, 0);
+    CHECK(model_results(model, 1, &sum, &square_sum, &error) && sum.targets == targets);
     losses[step] = sum.nats / (double)sum.targets;
   }
+}
+// The same with a model of its own; returns its parameters.
+static float *train(struct arena *arena, const struct run_config *config, int steps, double *losses) {
+  struct fixture f = fixture_open(config, MODEL_TRAIN);
+  train_model(arena, f.model, steps, losses);
   float *parameters = read_floats(arena, &f, f.model->parameters);
   fixture_close(&f);
   return parameters;
@@ -110,6 +116,34 @@ static void recompute(const char *dtype) {
 
 static void recomputation_changes_no_bit(void) { recompute("float32"); }
 static void recomputation_changes_no_bit_of_bfloat16(void) { recompute("bfloat16"); }
+
+// Our own bfloat16 products take some rows at a time through the MLP, more than one time here: with the same bits as
+// all rows at once, and as what is recomputed.
+static void rows_at_a_time_change_no_bit(void) {
+  struct arena arena = {0};
+  struct error error = {0};
+  setenv("ISOLOSS_GEMM", gemm_library_available(GEMM_AVX512_BF16) ? "avx512-bf16" : "amx-emulated", true);
+  double losses[3][4];
+  for (int way = 0; way < 3; way++) {
+    struct run_config config =
+        config_with(&arena, way == 2 ? "train.batch_tokens=576 model.dtype=bfloat16 train.recompute=block"
+                                     : "train.batch_tokens=576 model.dtype=bfloat16");
+    struct fixture f = {0};
+    CHECK(trainer_device_open("cpu", 1, &f.ops, &f.device, &error));
+    int64_t most = f.ops->rows_at_a_time(f.device, DTYPE_BFLOAT16);
+    CHECK(most > 0 && most < config.train.batch_tokens && f.ops->rows_at_a_time(f.device, DTYPE_FLOAT32) == 0);
+    struct ops all_rows = *f.ops;
+    all_rows.rows_at_a_time = NULL;
+    if (way == 0) f.ops = &all_rows;
+    f.model = model_create(f.ops, f.device, &config, MODEL_TRAIN, &error);
+    train_model(&arena, f.model, 4, losses[way]);
+    if (way > 0) CHECK(memcmp(losses[0], losses[way], sizeof losses[0]) == 0);
+    fixture_close(&f);
+  }
+  CHECK(losses[0][3] != losses[0][2]);
+  unsetenv("ISOLOSS_GEMM");
+  arena_free(&arena);
+}
 
 static void two_threads_repeat_too(void) {
   struct arena arena = {0};
@@ -306,6 +340,7 @@ int main(void) {
   } else {
     check_skip("bfloat16", "this machine has no such products");
   }
+  RUN(rows_at_a_time_change_no_bit);
   RUN(two_threads_repeat_too);
   RUN(accumulation_equals_one_batch);
   RUN(decays_matrices_only);
