@@ -164,8 +164,25 @@ static bool vocabulary_unknown(const struct run_config *config, const struct cor
   return !facts->known && config->model.vocabulary == AUTO_INTEGER;
 }
 
+// A configuration's format, parsed once a grid: that takes longer than all the rest of a run.
+static const struct format *parsed_format(struct run_grid *grid, const char *text) {
+  for (size_t i = 0; i < grid->format_count; i++)
+    if (grid->formats[i].text == text || strcmp(grid->formats[i].text, text) == 0) return grid->formats[i].format;
+  if (grid->format_count == grid->format_capacity) {
+    size_t capacity = grid->format_capacity ? grid->format_capacity * 2 : 8;
+    grid->formats = arena_grow(grid->arena, grid->formats, grid->format_count, capacity, sizeof *grid->formats);
+    grid->format_capacity = capacity;
+  }
+  struct run_config config = {.format = arena_string(grid->arena, text)};
+  struct error unknown = {0};
+  config_parse_format(&config, grid->arena, &unknown);
+  grid->formats[grid->format_count++] = (struct grid_format){config.format, config.parsed_format};
+  return config.parsed_format;
+}
+
 static void resolve(struct making *m) {
   if (m->state != NOT_TRIED) return;
+  m->config.parsed_format = parsed_format(m->grid, m->config.format);
   m->error.code = EXIT_DONE;
   if (!find_corpus(m->grid, &m->config, &m->corpus, &m->error)) {
     m->state = STOPPED;

@@ -46,6 +46,11 @@ struct run_grid {
   size_t corpus_count, corpus_capacity;
   uint32_t *corpus_table;  // open addressing by hash; 1 + index
   size_t corpus_table_size;
+  struct grid_format {
+    const char *text;
+    const struct format *format;  // NULL: none, or one that the built-in trainer does not know
+  } * formats;                    // those met so far, parsed
+  size_t format_count, format_capacity;
 };
 
 enum grid_outcome {
@@ -63,7 +68,7 @@ struct grid_problem {
 };
 
 struct grid_result {
-  struct run_config config;  // resolved when `resolved`
+  struct run_config config;  // resolved when `resolved`; its format is parsed, in the grid's arena
   struct run_quantities quantities;
   uint32_t corpus;
   bool resolved;   // false: sizes need a corpus that is not prepared

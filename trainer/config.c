@@ -123,6 +123,7 @@ bool config_set(struct run_config *config, const struct run_field *field, const 
     case FIELD_TEXT:
     case FIELD_LIST:
       *(const char **)target = arena_string(arena, text);
+      if (target == &config->format) config->parsed_format = NULL;
       return true;
   }
   return false;
@@ -259,14 +260,30 @@ static bool resolve_model(struct run_config *config, const struct corpus_facts *
   return true;
 }
 
+bool config_parse_format(struct run_config *config, struct arena *arena, struct error *error) {
+  config->parsed_format = NULL;
+  if (strcmp(config->format, "none") == 0) return true;
+  const struct format *format = format_parse(config->format, arena, error);
+  if (!format) return false;
+  config->parsed_format = format_is_none(format) ? NULL : format;
+  return true;
+}
+
+// The format of a configuration: as it was parsed before, or into the arena (which takes time). NULL for none, and for
+// one of somebody else's trainer, which prunes what we cannot know.
+static const struct format *format_of(const struct run_config *c, struct arena *arena) {
+  struct error error = {0};
+  struct run_config parsed = *c;
+  if (parsed.parsed_format || config_parse_format(&parsed, arena, &error)) return parsed.parsed_format;
+  return NULL;
+}
+
 // Whether the format's blocks and groups divide the axes they lie on. What this trainer does not know is not checked.
 static bool format_fits(const struct run_config *c, struct error *error) {
   struct arena arena = {0};
-  struct error unknown = {0};
-  struct run_config parsed = *c;
+  const struct format *format = format_of(c, &arena);
   bool fine = true;
-  if (config_parse_format(&parsed, &arena, &unknown) && parsed.parsed_format) {
-    const struct format *format = parsed.parsed_format;
+  if (format) {
     int64_t width = c->model.width, hidden = c->model.mlp_width, query = c->model.heads * c->model.head_dim;
     int64_t qkv = query + 2 * c->model.kv_heads * c->model.head_dim,
             rows = c->train.batch_tokens / c->train.accumulation;
@@ -366,15 +383,6 @@ static double flops_per_token(const struct run_config *c, double prunable) {
   return 3 * forward;
 }
 
-bool config_parse_format(struct run_config *config, struct arena *arena, struct error *error) {
-  config->parsed_format = NULL;
-  if (strcmp(config->format, "none") == 0) return true;
-  const struct format *format = format_parse(config->format, arena, error);
-  if (!format) return false;
-  config->parsed_format = format_is_none(format) ? NULL : format;
-  return true;
-}
-
 // The weights that a format applies to.
 static double formatted_parameters(const struct run_config *c, const struct format *format) {
   int64_t d = c->model.width, layers = c->model.layers;
@@ -385,15 +393,6 @@ static double formatted_parameters(const struct run_config *c, const struct form
   if (format->layers & LAYER_GATE_UP) count += 2 * d * c->model.mlp_width;
   if (format->layers & LAYER_DOWN) count += d * c->model.mlp_width;
   return (double)(layers * count);
-}
-
-// The format of a configuration: as it was parsed before, or into the arena (which takes time). NULL for none, and for
-// one of somebody else's trainer, which prunes what we cannot know.
-static const struct format *format_of(const struct run_config *c, struct arena *arena) {
-  struct error error = {0};
-  struct run_config parsed = *c;
-  if (parsed.parsed_format || config_parse_format(&parsed, arena, &error)) return parsed.parsed_format;
-  return NULL;
 }
 
 // Pruned parameters during a step (step below 0: mean over the training).
@@ -475,7 +474,8 @@ static void put_value(struct json_writer *json, const struct run_config *config,
 // A format's canonical name, where the built-in trainer knows it: w4a16 and w4 are one run.
 static const char *canonical_format(const struct run_config *config, struct arena *arena) {
   struct error error = {0};
-  const struct format *format = format_parse(config->format, arena, &error);
+  const struct format *format = config->parsed_format;
+  if (!format) format = format_parse(config->format, arena, &error);
   return format ? format->name : config->format;
 }
 

@@ -126,7 +126,7 @@ bool gemm_dtype_fast(const struct gemm_context *context, enum dtype dtype) {
   return onednn_bfloat16_fast(context->onednn) || bfloat16_doubles();
 }
 
-bool gemm_rows_stand_alone(const struct gemm_context *context, enum dtype dtype) { return is_own(context, dtype); }
+bool gemm_rows_stand_alone(const struct gemm_context *context, enum dtype dtype) { return is_own(context, GEMM_NT, dtype); }
 
 size_t gemm_packed_bytes(struct gemm_context *context, enum gemm_form form, int64_t n, int64_t k, enum dtype dtype) {
   if (is_own(context, form, dtype)) return bfloat16_packed_bytes(n, k);
