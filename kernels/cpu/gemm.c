@@ -81,6 +81,7 @@ struct gemm_context *gemm_open(enum gemm_library library, int threads, struct er
   if (library == GEMM_TRIAL && (context->kernel = kernel_of(gemm_library_own()))) {
     context->tried = true;
     context->choice = gemm_trial(context->kernel);
+    if (!context->choice.right) context->kernel = NULL;
   } else {
     context->kernel = kernel_of(library);
   }
@@ -103,19 +104,17 @@ void gemm_describe(const struct gemm_context *context, struct text *out) {
     return;
   }
   onednn_describe(context->onednn, out);
-  const bool *own = context->choice.own;
-  if (context->bfloat16 && (!context->tried || own[GEMM_NT] || own[GEMM_NN] || own[GEMM_TN]))
-    text_format(out, " and own bfloat16 products (%s)", context->kernel->name);
+  if (context->bfloat16) text_format(out, " and own bfloat16 products (%s)", context->kernel->name);
 }
 void gemm_choices(const struct gemm_context *context, struct text *out) {
   if (!context->tried) return;
   const bool *own = context->choice.own;
-  if (!own[GEMM_NT] && !own[GEMM_NN] && !own[GEMM_TN]) {
+  if (!context->kernel) {
     text_add(out, "oneDNN throughout");
     return;
   }
-  text_format(out, "%s for%s%s%s", context->kernel->name, own[GEMM_NT] ? " NT" : "", own[GEMM_NN] ? " NN" : "",
-              own[GEMM_TN] ? " TN" : "");
+  text_format(out, "%s for%s%s%s attention", context->kernel->name, own[GEMM_NT] ? " NT" : "",
+              own[GEMM_NN] ? " NN" : "", own[GEMM_TN] ? " TN" : "");
 }
 
 bool gemm_dtype_supported(const struct gemm_context *context, enum dtype dtype) {
@@ -126,7 +125,9 @@ bool gemm_dtype_fast(const struct gemm_context *context, enum dtype dtype) {
   return onednn_bfloat16_fast(context->onednn) || bfloat16_doubles();
 }
 
-bool gemm_rows_stand_alone(const struct gemm_context *context, enum dtype dtype) { return is_own(context, GEMM_NT, dtype); }
+bool gemm_rows_stand_alone(const struct gemm_context *context, enum dtype dtype) {
+  return is_own(context, GEMM_NT, dtype);
+}
 
 size_t gemm_packed_bytes(struct gemm_context *context, enum gemm_form form, int64_t n, int64_t k, enum dtype dtype) {
   if (is_own(context, form, dtype)) return bfloat16_packed_bytes(n, k);

@@ -40,14 +40,14 @@ void gemm_close(struct gemm_context *context);
 struct bfloat16;
 const struct bfloat16 *gemm_bfloat16(const struct gemm_context *context);
 void gemm_describe(const struct gemm_context *context, struct text *out);  // "oneDNN 2.6.3 (avx512_core)"
-// What a trial chose, "amx for NT TN" or "oneDNN throughout"; nothing where there was none.
+// What a trial chose, "amx for NT TN attention" or "oneDNN throughout"; nothing where there was none.
 void gemm_choices(const struct gemm_context *context, struct text *out);
 // Whether operands of this dtype can be multiplied here, and whether the CPU has units that gain by it.
 bool gemm_dtype_supported(const struct gemm_context *context, enum dtype dtype);
 bool gemm_dtype_fast(const struct gemm_context *context, enum dtype dtype);
 
-// Whether a row of C has the same bits whatever other rows are multiplied with it. It has by our own kernels; oneDNN may
-// choose another one for another number of rows.
+// Whether a row of C has the same bits whatever other rows are multiplied with it. It has by our own kernels; oneDNN
+// may choose another one for another number of rows.
 bool gemm_rows_stand_alone(const struct gemm_context *context, enum dtype dtype);
 
 // Bytes of B [k, n] (GEMM_NN) or [n, k] (GEMM_NT) in the layout that the library multiplies fastest, whatever m; 0

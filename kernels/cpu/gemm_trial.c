@@ -60,23 +60,24 @@ static char *choice_path(struct arena *arena, const struct onednn *onednn, const
 static void choice_line(const struct gemm_choice *choice, struct text *out) {
   for (int form = 0; form < 3; form++)
     text_format(out, "%s %s ", form_names[form], choice->own[form] ? "own" : "onednn");
+  text_add(out, choice->right ? "right " : "wrong ");
   text_format(out, "%016llx\n", (unsigned long long)hash64(out->bytes, out->length, 0));
 }
-// Of the 8 choices the one whose line the file is.
+// Of the 16 choices the one whose line the file is.
 static bool choice_read(const char *path, struct gemm_choice *choice) {
   struct arena arena = {0};
   struct error ignored = {0};
   const char *text = file_exists(path) ? file_read(&arena, path, NULL, &ignored) : NULL;
   bool found = false;
-  for (int bits = 0; text && !found && bits < 8; bits++) {
-    *choice = (struct gemm_choice){{bits & 1, bits & 2, bits & 4}};
+  for (int bits = 0; text && !found && bits < 16; bits++) {
+    *choice = (struct gemm_choice){bits & 8, {bits & 1, bits & 2, bits & 4}};
     struct text line = {0};
     choice_line(choice, &line);
     found = strcmp(text, text_string(&line)) == 0;
     text_free(&line);
   }
   arena_free(&arena);
-  if (!found) *choice = (struct gemm_choice){{false}};
+  if (!found) *choice = (struct gemm_choice){0};
   return found;
 }
 
@@ -206,7 +207,8 @@ static bool run_trial(struct onednn *onednn, const struct bfloat16_kernel *kerne
     }
     choice->own[form] = times[1] < times[0];
   }
-  if (!fine || !right) *choice = (struct gemm_choice){{false}};
+  choice->right = true;
+  if (!fine || !right) *choice = (struct gemm_choice){0};
   if (fine && !right)
     fprintf(stderr, "the %s products do not agree with oneDNN's on this CPU and are not used; please report it\n",
             kernel->name);
@@ -216,7 +218,7 @@ static bool run_trial(struct onednn *onednn, const struct bfloat16_kernel *kerne
 }
 
 struct gemm_choice gemm_trial(const struct bfloat16_kernel *kernel) {
-  struct gemm_choice choice = {{false}};
+  struct gemm_choice choice = {0};
   const char *wanted = getenv("ISOLOSS_TRIALS");
   if (wanted && strcmp(wanted, "off") == 0) return choice;
   struct arena arena = {0};
@@ -228,7 +230,7 @@ struct gemm_choice gemm_trial(const struct bfloat16_kernel *kernel) {
     if (lock >= 0 && !choice_read(path, &choice) && run_trial(onednn, kernel, &choice, &error)) {
       struct text line = {0};
       choice_line(&choice, &line);
-      if (!file_write_atomic(path, line.bytes, line.length, &error)) choice = (struct gemm_choice){{false}};
+      if (!file_write_atomic(path, line.bytes, line.length, &error)) choice = (struct gemm_choice){0};
       text_free(&line);
     }
     if (lock >= 0) close(lock);

@@ -4,7 +4,8 @@
 #include "kernels/cpu/gemm_library.h"
 
 struct gemm_choice {
-  bool own[3];  // by enum gemm_form: our kernel, or else oneDNN
+  bool right;   // our kernel's results are oneDNN's up to rounding
+  bool own[3];  // by enum gemm_form: our kernel is the faster one as well
 };
 
 // Times both libraries on one thread over products of layers and heads with packed weights, some tenths of a second in

@@ -95,14 +95,12 @@ static int64_t attention_bfloat16_scratch_floats(const struct attention *shape, 
 
 // A matrix of `count` rows of dim elements as B, k = dim (turned) or k = rows.
 INLINE void pack_turned(const struct bfloat16_attention *a, const uint16_t *from, int64_t stride, uint16_t *to) {
-  for (int64_t row = 0; row < a->context; row += PANEL_COLUMNS, to += a->turned_panel)
-    a->call->packing->panel(true, a->dim, a->turned_panel / PANEL_COLUMNS / 2,
-                            (int)fewer(PANEL_COLUMNS, a->context - row), from + row * stride, stride, to);
+  a->call->packing->panels(true, a->dim, a->turned_panel / PANEL_COLUMNS / 2, a->context, from, stride, a->turned_panel,
+                           to);
 }
 INLINE void pack_plain(const struct bfloat16_attention *a, const uint16_t *from, int64_t stride, uint16_t *to) {
-  for (int64_t column = 0; column < a->dim; column += PANEL_COLUMNS, to += a->plain_panel)
-    a->call->packing->panel(false, a->context, a->plain_panel / PANEL_COLUMNS / 2,
-                            (int)fewer(PANEL_COLUMNS, a->dim - column), from + column, stride, to);
+  a->call->packing->panels(false, a->context, a->plain_panel / PANEL_COLUMNS / 2, a->dim, from, stride, a->plain_panel,
+                           to);
 }
 // Rows as A: where they are, or filled up to whole tiles.
 INLINE const uint16_t *rows_for_kernel(const struct bfloat16_attention *a, const uint16_t *from, int64_t rows,
@@ -330,7 +328,8 @@ INLINE void add_query_gradients(const struct bfloat16_attention *a, int64_t orig
     block.a_row = pairs * 4;
     block.a_pair = 4;
   } else {
-    a->call->packing->turn_words(keys, pairs, n, (int)rows, a->d_scores, HALF_STRIDE, a->d_scores_turned);
+    a->call->packing->turn_words(keys, pairs, n, (int)rows, a->d_scores, HALF_STRIDE, block.a_block / 2,
+                                 a->d_scores_turned);
     block.a_row = 4;
     block.a_pair = rows * 4;
   }

@@ -17,7 +17,8 @@ static void count_only(const struct bfloat16_block *block) { __atomic_add_fetch(
 static const struct bfloat16_kernel wrong = {.name = "counts-only", .rows = 12, .multiply = count_only};
 
 static bool is(struct gemm_choice choice, bool nt, bool nn, bool tn) {
-  return choice.own[GEMM_NT] == nt && choice.own[GEMM_NN] == nn && choice.own[GEMM_TN] == tn;
+  return choice.right == (nt || nn || tn) && choice.own[GEMM_NT] == nt && choice.own[GEMM_NN] == nn &&
+         choice.own[GEMM_TN] == tn;
 }
 
 // A new cache folder, and what trials say on standard error in a file there.
@@ -70,7 +71,7 @@ static void what_is_kept_counts(void) {
   const char *said;
   fresh("kept");
   trial(&wrong, &said);
-  char *path = kept(), *bare = "NT own NN onednn TN own ";
+  char *path = kept(), *bare = "NT own NN onednn TN own right ";
   char *line = arena_format(&arena, "%s%016llx\n", bare, (unsigned long long)hash64(bare, strlen(bare), 0));
   CHECK(file_write_atomic(path, line, strlen(line), &error));
   *asked = 0;
@@ -84,7 +85,7 @@ static void what_is_kept_counts(void) {
     *asked = 0;
     CHECK(is(trial(&wrong, &said), false, false, false));
     CHECK(*asked > 0);
-    CHECK(strncmp(file_read(&arena, path, NULL, &error), "NT onednn NN onednn TN onednn ", 30) == 0);
+    CHECK(strncmp(file_read(&arena, path, NULL, &error), "NT onednn NN onednn TN onednn wrong ", 36) == 0);
   }
 }
 
