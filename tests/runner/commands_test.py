@@ -234,9 +234,7 @@ def plans_for_gpus_without_one():
     code, out, err = isoloss("gpus", "run", spec_path, "--per-gpu", "2")
     check(code == 2 and "--gpus" in err, (code, out, err))
     # Shapes that the kernels do not take are mistakes of the spec, found where it is checked, without a GPU.
-    heads = os.path.join(temporary, "heads.yaml")
-    with open(heads, "w") as file:
-        file.write(SPEC.replace("layers: 1", "layers: 1, head_dim: 256").replace("[16, 32]", "[256, 512]"))
+    heads = write("heads.yaml", SPEC.replace("layers: 1", "layers: 1, head_dim: 256").replace("[16, 32]", "[256, 512]"))
     code, out, err = isoloss("gpus", "check", heads, "--set", "model.device=cpu")
     check(code == 0, (code, out, err))
     for arguments in [["check", heads, "--set", "model.device=cuda"], ["plan", heads, "--device", "cuda"],
@@ -244,7 +242,7 @@ def plans_for_gpus_without_one():
         code, out, err = isoloss("gpus", *arguments)
         check(code == 2 and "model.head_dim 256: must be even, 2 to 128 on CUDA" in err and f"{heads}:4:" in err,
               (arguments, code, out, err))
-    check(not os.path.exists(os.path.join(temporary, "gpus", "runs")), "something was started")
+    check(not os.path.exists(path_of("gpus", "runs")), "something was started")
     code, out, err = isoloss("gpus", "run", spec_path, "--gpus", "0", "--gpu-memory", "16G", "--set",
                              "model.context=2", "--set", "train.batch_tokens=262144")
     check(code == 2 and "CUDA takes 65535" in err and "train.accumulation" in err, (code, out, err))
