@@ -54,7 +54,8 @@ struct memory_plan trainer_memory(const struct ops *ops, const struct device *de
   struct arena arena = {0};
   struct error error = {0};
   struct run_config config = *resolved;
-  if (!config_parse_format(&config, &arena, &error)) config.parsed_format = NULL;  // another trainer's
+  // What cannot be parsed is another trainer's.
+  if (!config.parsed_format) config_parse_format(&config, &arena, &error);
   struct memory_plan plan = layout_memory(ops, device, &config, MODEL_TRAIN);
   arena_free(&arena);
   return plan;
@@ -64,7 +65,8 @@ bool trainer_supported(const struct ops *ops, const struct device *device, const
                        struct error *error) {
   struct arena arena = {0};
   struct run_config config = *resolved;
-  bool fine = config_parse_format(&config, &arena, error) && layout_supported(ops, device, &config, error);
+  bool parsed = config.parsed_format || config_parse_format(&config, &arena, error);
+  bool fine = parsed && layout_supported(ops, device, &config, error);
   arena_free(&arena);
   return fine;
 }
