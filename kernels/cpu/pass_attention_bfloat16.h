@@ -17,27 +17,32 @@
 #define HALF_STRIDE (SCORE_COLUMNS + 32)  // between rows of bfloat16 scores: not on the same sets of the first cache
 #define LOG2_E 1.44269504088896341f
 #define GROUP_BLOCKS 4  // blocks of keys between two products that add to dQ
+#define MOST_ROWS 32    // of a kernel's block: R
 
-// What one head needs: `k` and `n` of packed operands are those of B [k, n], see bfloat16.h.
+// What the work on a head needs; most of it is scratch. Operands that are read as B [k, n] (bfloat16.h) are packed:
+// `turned` with k = dim, n = rows, or `plain` with k = rows, n = dim.
 struct bfloat16_attention {
   const struct attention_call *call;
   const struct bfloat16_kernel *kernel;
-  int64_t context, dim, pairs;                 // pairs: of a head's dimensions, as the kernel wants them
-  int64_t turned_panel, plain_panel, key_row;  // elements
-  // Forward.
-  uint16_t *keys_turned, *values_plain;  // k = dim, n = keys; k = keys, n = dim
-  uint16_t *query_rows;                  // R rows where the kernel works on tiles
-  float *output;                         // [R, dim]
-  // Both.
+  int64_t context, dim, row;          // row: elements from row to row of A
+  int64_t pairs;                      // of a head's dimensions, as the kernel wants them
+  int64_t turned_panel, plain_panel;  // elements of a panel
+  float scale;
   float *scores;            // [R, SCORE_COLUMNS]
   uint16_t *probabilities;  // [R, HALF_STRIDE]
+  // Forward.
+  uint16_t *keys_turned, *values_plain;
+  uint16_t *filled_queries;  // [R, row] where the kernel works on tiles
+  float *output;             // [R, dim]
   // Backward.
   uint16_t *keys_plain, *queries_turned, *queries_plain, *d_output_turned, *d_output_plain;
-  uint16_t *key_rows, *value_rows;  // [context, key_row] where the kernel works on tiles
-  float *d_probabilities;           // [R, SCORE_COLUMNS]
-  uint16_t *d_scores, *d_scores_turned;
-  float *negative_log_sums, *dots;       // [context], filled up to whole vectors; log_sums in powers of 2
-  float *d_queries, *d_keys, *d_values;  // [context, dim]
+  uint16_t *filled_keys, *filled_values;  // [context, row] where the kernel works on tiles
+  const uint16_t *keys, *values;          // as A
+  float *d_probabilities;                 // [R, SCORE_COLUMNS]
+  uint16_t *d_scores, *d_scores_turned;   // of a group of blocks
+  float *log_sums, *dots;                 // [context], filled up to whole vectors; see backward_operands
+  float *d_queries;                       // [context, dim]
+  float *d_keys, *d_values;               // the same where sums have several parts
 };
 
 INLINE int64_t up_to(int64_t count, int64_t multiple) { return (count + multiple - 1) / multiple * multiple; }
@@ -54,20 +59,22 @@ static int64_t bfloat16_attention_place(struct bfloat16_attention *a, const stru
                                         const struct bfloat16_kernel *kernel, bool backward, char *scratch) {
   int64_t rows = kernel->rows, context = up_to(shape->context, PACK_K), dim = up_to(shape->head_dim, PACK_K), used = 0;
   int64_t packed = context * dim * 2, sums = shape->context * shape->head_dim * 4;
+  bool parts = shape->heads > shape->kv_heads || shape->context > SCORE_COLUMNS;
   a->kernel = kernel;
   a->context = shape->context;
   a->dim = shape->head_dim;
+  a->scale = 1 / sqrtf((float)shape->head_dim);
   a->pairs = kernel->tiles ? dim / 2 : shape->head_dim / 2;
   a->turned_panel = dim * PANEL_COLUMNS;
   a->plain_panel = context * PANEL_COLUMNS;
-  a->key_row = kernel->tiles ? dim : shape->head_dim;
+  a->row = kernel->tiles ? dim : shape->head_dim;
   a->scores = piece(scratch, &used, rows * SCORE_COLUMNS * 4);
   a->probabilities = piece(scratch, &used, rows * HALF_STRIDE * 2);
   if (!backward) {
     a->keys_turned = piece(scratch, &used, packed);
     a->values_plain = piece(scratch, &used, packed);
     a->output = piece(scratch, &used, rows * shape->head_dim * 4);
-    a->query_rows = piece(scratch, &used, kernel->tiles ? rows * dim * 2 : 0);
+    a->filled_queries = piece(scratch, &used, kernel->tiles ? rows * dim * 2 : 0);
     return used;
   }
   a->d_probabilities = piece(scratch, &used, rows * SCORE_COLUMNS * 4);
@@ -78,13 +85,13 @@ static int64_t bfloat16_attention_place(struct bfloat16_attention *a, const stru
   a->queries_plain = piece(scratch, &used, packed);
   a->d_output_turned = piece(scratch, &used, packed);
   a->d_output_plain = piece(scratch, &used, packed);
-  a->key_rows = piece(scratch, &used, kernel->tiles ? packed : 0);
-  a->value_rows = piece(scratch, &used, kernel->tiles ? packed : 0);
-  a->negative_log_sums = piece(scratch, &used, context * 4);
+  a->filled_keys = piece(scratch, &used, kernel->tiles ? packed : 0);
+  a->filled_values = piece(scratch, &used, kernel->tiles ? packed : 0);
+  a->log_sums = piece(scratch, &used, context * 4);
   a->dots = piece(scratch, &used, context * 4);
   a->d_queries = piece(scratch, &used, sums);
-  a->d_keys = piece(scratch, &used, sums);
-  a->d_values = piece(scratch, &used, sums);
+  a->d_keys = piece(scratch, &used, parts ? sums : 0);
+  a->d_values = piece(scratch, &used, parts ? sums : 0);
   return used;
 }
 static int64_t attention_bfloat16_scratch_floats(const struct attention *shape, const struct bfloat16_kernel *kernel,
@@ -93,7 +100,7 @@ static int64_t attention_bfloat16_scratch_floats(const struct attention *shape, 
   return bfloat16_attention_place(&attention, shape, kernel, backward, NULL) / 4;
 }
 
-// A matrix of `count` rows of dim elements as B, k = dim (turned) or k = rows.
+// A head's rows, `stride` elements apart, as B.
 INLINE void pack_turned(const struct bfloat16_attention *a, const uint16_t *from, int64_t stride, uint16_t *to) {
   a->call->packing->panels(true, a->dim, a->turned_panel / PANEL_COLUMNS / 2, a->context, from, stride, a->turned_panel,
                            to);
@@ -106,9 +113,9 @@ INLINE void pack_plain(const struct bfloat16_attention *a, const uint16_t *from,
 INLINE const uint16_t *rows_for_kernel(const struct bfloat16_attention *a, const uint16_t *from, int64_t rows,
                                        uint16_t *filled) {
   if (!a->kernel->tiles) return from;
-  memset(filled, 0, (size_t)(up_to(rows, 16) * a->key_row) * sizeof *filled);
+  memset(filled, 0, (size_t)(up_to(rows, 16) * a->row) * sizeof *filled);
   for (int64_t row = 0; row < rows; row++)
-    memcpy(filled + row * a->key_row, from + row * a->dim, (size_t)a->dim * sizeof *from);
+    memcpy(filled + row * a->row, from + row * a->dim, (size_t)a->dim * sizeof *from);
   return filled;
 }
 
@@ -119,9 +126,9 @@ INLINE void score_product(const struct bfloat16_attention *a, int64_t rows, cons
   struct bfloat16_block block = {.rows = rows,
                                  .pairs = a->pairs,
                                  .a = (const char *)from,
-                                 .a_row = a->key_row * 2,
+                                 .a_row = a->row * 2,
                                  .a_pair = 4,
-                                 .a_block = a->kernel->rows * a->key_row * 2,
+                                 .a_block = a->kernel->rows * a->row * 2,
                                  .b_panel = a->turned_panel,
                                  .c_row = SCORE_COLUMNS,
                                  .out = DTYPE_FLOAT32};
@@ -138,10 +145,11 @@ INLINE void score_product(const struct bfloat16_attention *a, int64_t rows, cons
   block.c = to + begin - origin;
   a->kernel->multiply(&block);
 }
-// c [rows, dim] (+)= columns [begin, end) of bfloat16 scores times rows from + [begin, end) of a plain operand. begin
-// is even, a multiple of 32 where the kernel works on tiles; scores are 0 from end to the next multiple of 32.
+// c [rows, dim] = sums (NULL: 0) + columns [begin, end) of bfloat16 scores times rows from + [begin, end) of a plain
+// operand. begin is even, a multiple of 32 where the kernel works on tiles; scores are 0 from end to the next multiple
+// of 32.
 INLINE void sum_product(const struct bfloat16_attention *a, int64_t rows, const uint16_t *scores, int64_t begin,
-                        int64_t end, const uint16_t *plain, int64_t from, bool add, float *c) {
+                        int64_t end, const uint16_t *plain, int64_t from, const float *sums, enum dtype out, void *c) {
   a->kernel->multiply(
       &(struct bfloat16_block){.rows = rows,
                                .columns = a->dim,
@@ -152,11 +160,11 @@ INLINE void sum_product(const struct bfloat16_attention *a, int64_t rows, const 
                                .a_block = a->kernel->rows * HALF_STRIDE * 2,
                                .b = plain + (from + begin) * PANEL_COLUMNS,
                                .b_panel = a->plain_panel,
-                               .sums = add ? c : NULL,
+                               .sums = sums,
                                .sums_row = a->dim,
                                .c = c,
                                .c_row = a->dim,
-                               .out = DTYPE_FLOAT32});
+                               .out = out});
 }
 
 // Lanes first .. end - 1, all ones; none or all where these are beyond the vector.
@@ -165,9 +173,9 @@ INLINE vint lanes_between(int64_t first, int64_t end) {
   for (int lane = 0; lane < LANES; lane++) lanes[lane] = lane;
   return (lanes >= (int32_t)first) & (lanes < (int32_t)end);
 }
-// 2^x for x <= 127, within 3e-6 of it (rounding to bfloat16 takes 2e-3); 2^-126 below -126; a NaN stays one. x = n + r
-// with |r| <= 1/2, a polynomial of degree 4 for 2^r, 1 at 0 (least relative error, by Remez), and n added to the
-// exponent.
+// 2^x for x <= 127, within 3e-6 of it (rounding to bfloat16 takes up to 2e-3), about 2^-126 below -126. x = n + r with
+// |r| <= 1/2, a polynomial of degree 4 for 2^r (1 at 0, and the least relative error), and n added to the exponent. A
+// NaN stays one when its lowest bits are 0, as those of bfloat16 and of arithmetic are.
 INLINE vfloat exponential2(vfloat x) {
   const vfloat shift = splat(12582912.0f);  // 1.5 * 2^23: rounds to integer, which then is in the lowest bits
   vfloat argument = vector_max(splat(-126), x);
@@ -179,6 +187,28 @@ INLINE vfloat exponential2(vfloat x) {
   return (vfloat)((vint)p + ((vint)shifted << 23));
 }
 INLINE void store_half(uint16_t *to, vfloat value) { store_as(DTYPE_BFLOAT16, to, 0, value); }
+
+// Asks for rows [begin, end) of what the query head `item` will read, and of o, so that they are in the second cache by
+// then: a head's arrays lie too far apart for the CPU to do it by itself.
+INLINE void ask_for_rows(const struct bfloat16_attention *a, const void *array, int64_t index, int64_t stride,
+                         int64_t begin, int64_t end) {
+  const char *row = (const char *)array + (index + begin * stride) * 2;
+  for (int64_t i = begin; i < end; i++, row += stride * 2)
+    for (int64_t byte = 0; byte < a->dim * 2; byte += 64) __builtin_prefetch(row + byte, 0, 2);
+}
+INLINE void ask_for_head(const struct bfloat16_attention *a, int64_t item, bool backward, int64_t begin, int64_t end) {
+  const struct attention_call *call = a->call;
+  int64_t heads = call->shape.heads, group = heads / call->shape.kv_heads, size = a->context * a->dim;
+  if (item >= call->shape.sequences * heads) return;
+  int64_t output = item / heads * heads * size + item % heads * a->dim;
+  ask_for_rows(a, call->q, item * size, a->dim, begin, end);
+  if (!backward || item % group == 0) {
+    ask_for_rows(a, call->k, item / group * size, a->dim, begin, end);
+    ask_for_rows(a, call->v, item / group * size, a->dim, begin, end);
+  }
+  ask_for_rows(a, call->o, output, heads * a->dim, begin, end);
+  if (backward) ask_for_rows(a, call->d_o, output, heads * a->dim, begin, end);
+}
 
 // ---------- forward ----------
 
@@ -217,14 +247,15 @@ static void attention_bfloat16_forward_head(const struct attention_call *call, i
   int64_t context = a.context, dim = a.dim, heads = shape->heads, most = a.kernel->rows;
   int64_t sequence = item / heads, head = item % heads;
   int64_t kv_index = (sequence * shape->kv_heads + head / (heads / shape->kv_heads)) * context * dim;
-  float scale = LOG2_E / sqrtf((float)dim), maxima[32], sums[32];
+  float scale = a.scale * LOG2_E, maxima[MOST_ROWS], sums[MOST_ROWS];
   pack_turned(&a, (const uint16_t *)call->k + kv_index, dim, a.keys_turned);
   pack_plain(&a, (const uint16_t *)call->v + kv_index, dim, a.values_plain);
 
   for (int64_t first = 0; first < context; first += most) {
     int64_t rows = fewer(most, context - first), end = first + rows;
+    ask_for_head(&a, item + 1, false, first, end);
     const uint16_t *queries =
-        rows_for_kernel(&a, (const uint16_t *)call->q + (item * context + first) * dim, rows, a.query_rows);
+        rows_for_kernel(&a, (const uint16_t *)call->q + (item * context + first) * dim, rows, a.filled_queries);
     for (int64_t block = 0; block < end; block += SCORE_COLUMNS) {
       int64_t n = fewer(SCORE_COLUMNS, end - block);
       score_product(&a, rows, queries, a.keys_turned, block, block + n, block, a.scores);
@@ -245,7 +276,8 @@ static void attention_bfloat16_forward_head(const struct attention_call *call, i
         sums[row] +=
             row_probabilities(s, valid, up_to(n, PACK_K), scale, maxima[row], a.probabilities + row * HALF_STRIDE);
       }
-      sum_product(&a, rows, a.probabilities, 0, n, a.values_plain, block, block > 0, a.output);
+      sum_product(&a, rows, a.probabilities, 0, n, a.values_plain, block, block > 0 ? a.output : NULL, DTYPE_FLOAT32,
+                  a.output);
     }
     for (int64_t row = 0; row < rows; row++) {
       int64_t position = first + row, to = ((sequence * context + position) * heads + head) * dim;
@@ -265,11 +297,12 @@ static void attention_bfloat16_forward_pass(const void *argument, int64_t begin,
 
 // ---------- backward ----------
 
-// The head's packed operands, and of each query -log_sum and the dot product of dO and o.
-static void backward_operands(const struct bfloat16_attention *a, int64_t sequence, int64_t head) {
+// The head's packed operands, and of each query what key_gradients adds: -log_sum in powers of 2, and -scale times the
+// dot product of dO and o.
+static void backward_operands(const struct bfloat16_attention *a, int64_t item) {
   const struct attention_call *call = a->call;
-  int64_t heads = call->shape.heads, dim = a->dim, context = a->context, item = sequence * heads + head;
-  int64_t first = (sequence * context * heads + head) * dim;
+  int64_t heads = call->shape.heads, dim = a->dim, context = a->context;
+  int64_t first = (item / heads * context * heads + item % heads) * dim;
   const uint16_t *queries = (const uint16_t *)call->q + item * context * dim;
   const uint16_t *d_output = (const uint16_t *)call->d_o + first, *output = (const uint16_t *)call->o + first;
   pack_turned(a, queries, dim, a->queries_turned);
@@ -281,23 +314,22 @@ static void backward_operands(const struct bfloat16_attention *a, int64_t sequen
     for (int64_t d = 0; d < dim && row < context; d += LANES)
       dot = fma_add(load_as_part(DTYPE_BFLOAT16, d_output, row * heads * dim + d, dim - d),
                     load_as_part(DTYPE_BFLOAT16, output, row * heads * dim + d, dim - d), dot);
-    a->dots[row] = lane_sum(dot);
-    a->negative_log_sums[row] = row < context ? -call->log_sum[item * context + row] * LOG2_E : 0;
+    a->dots[row] = -a->scale * lane_sum(dot);
+    a->log_sums[row] = row < context ? -call->log_sum[item * context + row] * LOG2_E : 0;
   }
 }
 
 // One key's P^T and dS^T for queries origin + [begin, end), the first of them that sees the key being origin + valid;
 // zeroes where none does, of dS^T from the row's start, and from `end` to a multiple of 32.
 INLINE void key_gradients(const struct bfloat16_attention *a, const float *scores, const float *d_probabilities,
-                          int64_t origin, int64_t begin, int64_t valid, int64_t end, float scale, uint16_t *to,
-                          uint16_t *d_to) {
-  const float *log_sums = a->negative_log_sums + origin, *dots = a->dots + origin;
-  const vfloat factor = splat(scale * LOG2_E);
+                          int64_t origin, int64_t begin, int64_t valid, int64_t end, uint16_t *to, uint16_t *d_to) {
+  const float *log_sums = a->log_sums + origin, *dots = a->dots + origin;
+  const vfloat factor = splat(a->scale), exponent = splat(a->scale * LOG2_E);
   for (int64_t i = 0; i < begin; i += LANES) store_half(d_to + i, splat(0));
   int64_t i = begin;
   for (; i < up_to(end, LANES); i += LANES) {
-    vfloat p = exponential2(fma_add(load(scores + i), factor, load(log_sums + i)));
-    vfloat d = p * (load(d_probabilities + i) - load(dots + i));
+    vfloat p = exponential2(fma_add(load(scores + i), exponent, load(log_sums + i)));
+    vfloat d = p * fma_add(load(d_probabilities + i), factor, load(dots + i));
     if (i < valid || i + LANES > end) {
       vint seen = lanes_between(valid - i, end - i);
       p = (vfloat)((vint)p & seen);
@@ -345,54 +377,56 @@ INLINE void add_query_gradients(const struct bfloat16_attention *a, int64_t orig
   }
 }
 
-INLINE void store_scaled(int64_t count, const float *from, float scale, uint16_t *to) {
-  for (int64_t i = 0; i < count; i += LANES)
-    store_as_part(DTYPE_BFLOAT16, to, i, load_as_part(DTYPE_FLOAT32, from, i, count - i) * splat(scale), count - i);
+// Keys [key, key + rows) against queries origin + [0, n): their part of dV and dK, and dS^T for dQ. `add`: to the parts
+// before it; the `last` part completes the gradients.
+static void key_block(const struct bfloat16_attention *a, int64_t key, int64_t rows, int64_t origin, int64_t n,
+                      bool add, bool last, int64_t kv_index, uint16_t *d_scores) {
+  int64_t valid = key > origin ? key - origin : 0, granule = a->kernel->tiles ? PACK_K : 16;
+  int64_t begin = valid / granule * granule, even = a->kernel->tiles ? begin : valid / 2 * 2;
+  score_product(a, rows, a->keys + key * a->row, a->queries_turned, origin + begin, origin + n, origin, a->scores);
+  score_product(a, rows, a->values + key * a->row, a->d_output_turned, origin + begin, origin + n, origin,
+                a->d_probabilities);
+  for (int64_t row = 0; row < rows; row++)
+    key_gradients(a, a->scores + row * SCORE_COLUMNS, a->d_probabilities + row * SCORE_COLUMNS, origin, begin,
+                  key + row - origin, n, a->probabilities + row * HALF_STRIDE, d_scores + row * HALF_STRIDE);
+  enum dtype out = last ? DTYPE_BFLOAT16 : DTYPE_FLOAT32;
+  float *d_values = a->d_values + key * a->dim, *d_keys = a->d_keys + key * a->dim;
+  uint16_t *d_v = (uint16_t *)a->call->d_v + kv_index + key * a->dim;
+  uint16_t *d_k = (uint16_t *)a->call->d_k + kv_index + key * a->dim;
+  sum_product(a, rows, a->probabilities, even, n, a->d_output_plain, origin, add ? d_values : NULL, out,
+              last ? (void *)d_v : d_values);
+  sum_product(a, rows, d_scores, even, n, a->queries_plain, origin, add ? d_keys : NULL, out,
+              last ? (void *)d_k : d_keys);
 }
 
-// With P = exp(S scale - log_sum), dP = dO V^T and D = rowsum(dO o):  dS = P (dP - D);  dV = P^T dO, dQ = dS K scale,
-// dK = dS^T Q scale. One item is a key head with all the query heads that read it.
+// With P = exp(S scale - log_sum), dP = dO V^T and D = rowsum(dO o):  dS = P (dP - D) scale;  dV = P^T dO, dQ = dS K,
+// dK = dS^T Q. One item is a key head with all the query heads that read it.
 static void attention_bfloat16_backward_head(const struct attention_call *call, int64_t item, char *scratch) {
   const struct attention *shape = &call->shape;
   struct bfloat16_attention a = {.call = call};
   bfloat16_attention_place(&a, shape, call->kernel, true, scratch);
-  int64_t context = a.context, dim = a.dim, group = shape->heads / shape->kv_heads, most = a.kernel->rows;
-  int64_t kv_index = item * context * dim, granule = a.kernel->tiles ? PACK_K : 16;
-  float scale = 1 / sqrtf((float)dim);
-  const uint16_t *key_rows = rows_for_kernel(&a, (const uint16_t *)call->k + kv_index, context, a.key_rows);
-  const uint16_t *value_rows = rows_for_kernel(&a, (const uint16_t *)call->v + kv_index, context, a.value_rows);
-  pack_plain(&a, (const uint16_t *)call->k + kv_index, dim, a.keys_plain);
-  for (int64_t member = 0; member < group; member++) {
-    int64_t sequence = item / shape->kv_heads, head = item % shape->kv_heads * group + member;
-    backward_operands(&a, sequence, head);
+  int64_t context = a.context, size = context * a.dim, group = shape->heads / shape->kv_heads, most = a.kernel->rows;
+  a.keys = rows_for_kernel(&a, (const uint16_t *)call->k + item * size, context, a.filled_keys);
+  a.values = rows_for_kernel(&a, (const uint16_t *)call->v + item * size, context, a.filled_values);
+  pack_plain(&a, (const uint16_t *)call->k + item * size, a.dim, a.keys_plain);
+  for (int64_t query_item = item * group; query_item < (item + 1) * group; query_item++) {
+    bool first_member = query_item == item * group, last_member = query_item + 1 == (item + 1) * group;
+    backward_operands(&a, query_item);
     for (int64_t first = 0; first < context; first += GROUP_BLOCKS * most) {
       int64_t keys = fewer(GROUP_BLOCKS * most, context - first), start = first / PACK_K * PACK_K;
+      ask_for_head(&a, query_item + 1, true, first, first + keys);
       for (int64_t origin = start; origin < context; origin += SCORE_COLUMNS) {
         int64_t n = fewer(SCORE_COLUMNS, context - origin);
-        for (int64_t key = first; key < first + keys; key += most) {
-          int64_t rows = fewer(most, first + keys - key), valid = key > origin ? key - origin : 0;
-          int64_t begin = valid / granule * granule, even = a.kernel->tiles ? begin : valid / 2 * 2;
-          bool add = member > 0 || origin > start;
-          score_product(&a, rows, key_rows + key * a.key_row, a.queries_turned, origin + begin, origin + n, origin,
-                        a.scores);
-          score_product(&a, rows, value_rows + key * a.key_row, a.d_output_turned, origin + begin, origin + n, origin,
-                        a.d_probabilities);
-          uint16_t *d_scores = a.d_scores + (key - first) * HALF_STRIDE;
-          for (int64_t row = 0; row < rows; row++)
-            key_gradients(&a, a.scores + row * SCORE_COLUMNS, a.d_probabilities + row * SCORE_COLUMNS, origin, begin,
-                          key + row - origin, n, scale, a.probabilities + row * HALF_STRIDE,
-                          d_scores + row * HALF_STRIDE);
-          sum_product(&a, rows, a.probabilities, even, n, a.d_output_plain, origin, add, a.d_values + key * dim);
-          sum_product(&a, rows, d_scores, even, n, a.queries_plain, origin, add, a.d_keys + key * dim);
-        }
+        for (int64_t key = first; key < first + keys; key += most)
+          key_block(&a, key, fewer(most, first + keys - key), origin, n, !first_member || origin > start,
+                    last_member && origin + n == context, item * size, a.d_scores + (key - first) * HALF_STRIDE);
         add_query_gradients(&a, origin, n, first, keys);
       }
     }
-    store_scaled(context * dim, a.d_queries, scale,
-                 (uint16_t *)call->d_q + (sequence * shape->heads + head) * context * dim);
+    for (int64_t i = 0; i < size; i += LANES)
+      store_as_part(DTYPE_BFLOAT16, call->d_q, query_item * size + i,
+                    load_as_part(DTYPE_FLOAT32, a.d_queries, i, size - i), size - i);
   }
-  store_scaled(context * dim, a.d_keys, scale, (uint16_t *)call->d_k + kv_index);
-  store_scaled(context * dim, a.d_values, 1, (uint16_t *)call->d_v + kv_index);
 }
 static void attention_bfloat16_backward_pass(const void *argument, int64_t begin, int64_t end, int worker) {
   const struct attention_call *call = argument;

@@ -102,6 +102,20 @@ INLINE vfloat vector_sqrt(vfloat a) {
 }
 
 // Sum and maximum over lanes, pairwise in a fixed order.
+#if SIMD_LEVEL >= 2
+INLINE float lane_sum(vfloat value) {
+  __m256 eight = _mm256_add_ps(_mm512_castps512_ps256((__m512)value), _mm512_extractf32x8_ps((__m512)value, 1));
+  __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+INLINE float lane_max(vfloat value) {
+  __m256 eight = _mm256_max_ps(_mm512_castps512_ps256((__m512)value), _mm512_extractf32x8_ps((__m512)value, 1));
+  __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+}
+#else
 INLINE float lane_sum(vfloat value) {
   float lanes[LANES];
   memcpy(lanes, &value, sizeof lanes);
@@ -117,6 +131,7 @@ INLINE float lane_max(vfloat value) {
       lanes[lane] = lanes[lane] > lanes[lane + half] ? lanes[lane] : lanes[lane + half];
   return lanes[0];
 }
+#endif
 
 // bfloat16 is the upper half of a float32; rounding is to nearest, ties to even; a NaN stays one.
 INLINE vfloat bfloat16_widen(vhalf half) {
