@@ -173,7 +173,7 @@ INLINE vint lanes_between(int64_t first, int64_t end) {
   for (int lane = 0; lane < LANES; lane++) lanes[lane] = lane;
   return (lanes >= (int32_t)first) & (lanes < (int32_t)end);
 }
-// 2^x for x <= 127, within 3e-6 of it (rounding to bfloat16 takes up to 2e-3), about 2^-126 below -126. x = n + r with
+// 2^x for x <= 127, within 3e-6 of it (rounding to bfloat16 takes up to 4e-3), about 2^-126 below -126. x = n + r with
 // |r| <= 1/2, a polynomial of degree 4 for 2^r (1 at 0, and the least relative error), and n added to the exponent. A
 // NaN stays one when its lowest bits are 0, as those of bfloat16 and of arithmetic are.
 INLINE vfloat exponential2(vfloat x) {
