@@ -9,14 +9,13 @@
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/parallel.h"
 
-// A panel of B no longer than BLOCK_K stays in the first cache while the rows of A pass by; BLOCK_M rows of A as long
-// stay in the second while the panels pass by. BLOCK_N columns of B and of float32 sums are kept at a time where they
-// need scratch. Where the operands are longer, blocks are of about equal size.
-#define BLOCK_K 512
+// BLOCK_M rows of A, as long as the kernel's stretch of k, stay in the second cache while the panels of B pass by.
+// BLOCK_N columns of B and of float32 sums are kept at a time where they need scratch. Where A is packed or copied on
+// the fly both want room in the second cache: the stretch is BLOCK_K_COPIED. Where the operands are longer, blocks are
+// of about equal size.
 #define BLOCK_M 192
+#define BLOCK_K_COPIED 512
 #define BLOCK_N 1024
-// Rows of A that are a multiple of so many bytes apart fall on the same few sets of the first cache.
-#define CROWDED_STRIDE 8192
 
 // What one thread needs: a block of A; of B, where both are packed on the fly; of float32 sums.
 struct scratch {
@@ -35,6 +34,8 @@ struct bfloat16 {
 static int64_t round_up(int64_t count, int64_t to) { return (count + to - 1) / to * to; }
 // The next odd number of cache lines: what is written side by side at this distance falls on different sets.
 static int64_t spread(int64_t bytes) { return ((bytes + 63) / 64 | 1) * 64; }
+// Rows of A at such a stride fall on the same few sets of the first cache: they are copied.
+static bool is_crowded(int64_t lda) { return lda * 2 % 8192 == 0; }
 static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 // The size of the blocks, at most `most`, that `count` is cut into.
 static int64_t block_size(int64_t count, int64_t most, int64_t multiple) {
@@ -128,8 +129,9 @@ static void take_a(const struct product_call *call, struct scratch *scratch, int
   block->rows = rows;
   block->pairs = kernel->tiles ? round_up(k, PACK_K) / 2 : (k + 1) / 2;
   block->a_pair = 4;
+  size_t a_bytes = (size_t)(BLOCK_M * (kernel->stretch + PACK_K)) * sizeof(uint16_t);
   if (call->gemm->form == GEMM_TN) {
-    scratch->a = lines(scratch->a, BLOCK_M * (BLOCK_K + PACK_K) * sizeof(uint16_t));
+    scratch->a = lines(scratch->a, a_bytes);
     const uint16_t *a = call->a + step * lda + row;
     block->a = (const char *)scratch->a;
     if (kernel->tiles) {
@@ -147,8 +149,8 @@ static void take_a(const struct product_call *call, struct scratch *scratch, int
   const uint16_t *a = call->a + row * lda + step;
   block->a = (const char *)a;
   block->a_row = lda * 2;
-  if (block->pairs * 2 != k || stored != rows || block->a_row % CROWDED_STRIDE == 0) {
-    scratch->a = lines(scratch->a, BLOCK_M * (BLOCK_K + PACK_K) * sizeof(uint16_t));
+  if (block->pairs * 2 != k || stored != rows || is_crowded(lda)) {
+    scratch->a = lines(scratch->a, a_bytes);
     int64_t stride = round_up(k, PACK_K) + PACK_K;
     for (int64_t r = 0; r < stored; r++) {
       int64_t present = r < rows ? k : 0;
@@ -190,9 +192,11 @@ struct piece {
 };
 static struct blocks blocks_of(const struct product_call *call, struct scratch *scratch, int64_t rows) {
   const struct gemm *gemm = call->gemm;
+  bool copied = gemm->form == GEMM_TN || is_crowded(gemm->lda);
+  int64_t stretch = copied ? BLOCK_K_COPIED : call->library->kernel->stretch;
   struct blocks most = {.m = block_size(rows, BLOCK_M, call->library->kernel->rows),
                         .n = block_size(gemm->n, BLOCK_N, PANEL_COLUMNS),
-                        .k = block_size(gemm->k, BLOCK_K, PACK_K)};
+                        .k = block_size(gemm->k, stretch, PACK_K)};
   if (gemm->out == DTYPE_BFLOAT16 && gemm->k > most.k)
     scratch->sums = lines(scratch->sums, BLOCK_M * BLOCK_N * sizeof(float));
   return most;
@@ -239,7 +243,7 @@ static void read_ahead_turned(const struct product_call *call, const struct piec
 static void product_turned(const struct product_call *call, struct scratch *scratch, int64_t begin, int64_t end) {
   const struct gemm *gemm = call->gemm;
   struct blocks most = blocks_of(call, scratch, end - begin);
-  scratch->b = lines(scratch->b, BLOCK_N * (BLOCK_K + PACK_K) * sizeof(uint16_t));
+  scratch->b = lines(scratch->b, BLOCK_N * (BLOCK_K_COPIED + PACK_K) * sizeof(uint16_t));
   for (int64_t column = 0; column < gemm->n; column += most.n)
     for (int64_t step = 0; step < gemm->k || step == 0; step += most.k) {
       int64_t columns = smaller(most.n, gemm->n - column), k = smaller(most.k, gemm->k - step);

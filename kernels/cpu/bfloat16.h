@@ -49,6 +49,10 @@ struct bfloat16_kernel {
   // Whether it reads tiles of 16 rows x 16 pairs of A, a row's pairs adjacent: then A must hold whole ones, filled up
   // with zeroes. Otherwise any number of rows and pairs goes, and a transposed A is only interleaved.
   bool tiles;
+  // The longest stretch of k that is summed in registers before sums go to memory (at least 512). A panel of B as long
+  // is read again for every few rows of A: from the first cache, or the second where that is fast enough for the
+  // kernel.
+  int64_t stretch;
   bool (*available)(void);  // on this CPU, and let by its operating system
   void (*multiply)(const struct bfloat16_block *block);
 };

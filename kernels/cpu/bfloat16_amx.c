@@ -121,4 +121,4 @@ static bool available(void) {
 }
 
 const struct bfloat16_kernel bfloat16_amx = {
-    .name = "amx", .rows = 32, .tiles = true, .available = available, .multiply = multiply};
+    .name = "amx", .rows = 32, .tiles = true, .stretch = 512, .available = available, .multiply = multiply};

@@ -60,4 +60,4 @@ INLINE void tile_multiply(struct tile_registers *registers, const int sums, cons
 static bool available(void) { return true; }
 
 const struct bfloat16_kernel bfloat16_amx_emulated = {
-    .name = "amx-emulated", .rows = 32, .tiles = true, .available = available, .multiply = multiply};
+    .name = "amx-emulated", .rows = 32, .tiles = true, .stretch = 512, .available = available, .multiply = multiply};

@@ -129,4 +129,4 @@ static void multiply(const struct bfloat16_block *block) {
 static bool available(void) { return isa_available(ISA_AVX512_BF16); }
 
 const struct bfloat16_kernel bfloat16_avx512 = {
-    .name = "avx512-bf16", .rows = ROWS, .tiles = false, .available = available, .multiply = multiply};
+    .name = "avx512-bf16", .rows = ROWS, .tiles = false, .stretch = 1536, .available = available, .multiply = multiply};
