@@ -14,6 +14,7 @@
 extern "C" {
 #include "base/base.h"
 #include "kernels/cuda/format_sizes.h"
+#include "kernels/cuda/native_sizes.h"
 #include "kernels/cuda/sizes.h"
 #include "kernels/formats/format.h"
 #include "kernels/formats/gaussian.h"

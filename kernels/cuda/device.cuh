@@ -66,7 +66,9 @@ struct device {
   uint64_t choices;  // of algorithms, as one number, and how many
   int choice_count;
   bool trials_refused;  // that was said
-  void *workspace;      // the caller's
+  bool native;          // products of encoded operands are wanted; see native_products.cuh
+  unsigned native_said, native_used;
+  void *workspace;  // the caller's
   size_t workspace_bytes;
   struct error error;  // the first failure; later entries do nothing
 };

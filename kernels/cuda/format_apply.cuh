@@ -3,9 +3,18 @@
 #include "kernels/cuda/device.cuh"
 #include "kernels/cuda/format_select.cuh"
 
+// A matrix as an operand of a native product: see native_sizes.h. Device memory.
+struct encoded_matrix {
+  native_operand native;
+  uint8_t *codes;
+  uint8_t *scales;  // of blocks
+  float *numbers;   // of the tensor or of rows
+};
+
 namespace {
 
 void copy(struct device *device, void *to, const void *from, size_t bytes);
+void clear(struct device *device, void *memory, size_t bytes);
 
 // The workspace of one call.
 struct format_scratch {
@@ -22,11 +31,15 @@ struct format_scratch {
   uint32_t *ties;
   float *staged;
   void *matrices[4];
+  uint8_t *native_scales[2];  // of the operands of a native product
+  float *native_numbers[2];
+  float *product_numbers;
+  float *sums;
 };
 inline bool take_scratch(struct device *device, const struct weight_description *description, int64_t rows,
-                         format_scratch *scratch_of) {
+                         format_scratch *scratch_of, const struct native_layer *native = nullptr) {
   static_assert(sizeof(row_choice) == 16 && sizeof(tensor_choice) == 16 && sizeof(select_state) <= 64, "sizes.c");
-  cuda_format_scratch s = cuda_format_scratch_of(description, rows);
+  cuda_format_scratch s = cuda_format_scratch_of(description, native, rows);
   char *at = scratch(device, s.total, "a linear layer with a format");
   if (!at) return false;
   *scratch_of = {(uint32_t *)(at + s.row_absmax),
@@ -41,7 +54,11 @@ inline bool take_scratch(struct device *device, const struct weight_description 
                  (counter *)(at + s.counts),
                  (uint32_t *)(at + s.ties),
                  (float *)(at + s.staged),
-                 {at + s.matrices[0], at + s.matrices[1], at + s.matrices[2], at + s.matrices[3]}};
+                 {at + s.matrices[0], at + s.matrices[1], at + s.matrices[2], at + s.matrices[3]},
+                 {(uint8_t *)(at + s.native_scales[0]), (uint8_t *)(at + s.native_scales[1])},
+                 {(float *)(at + s.native_numbers[0]), (float *)(at + s.native_numbers[1])},
+                 (float *)(at + s.product_numbers),
+                 (float *)(at + s.sums)};
   return true;
 }
 
@@ -53,11 +70,12 @@ struct operand_call {
   int64_t rows;
   enum dtype from_dtype, to_dtype;
   const void *from;
-  void *to;
-  uint8_t *mask;          // or NULL
-  const uint32_t *signs;  // of its transform, as bits, or NULL
-  bool back;              // transformed back afterwards ...
-  bool back_rounds;       // ... of what has been rounded to bfloat16
+  void *to;                // may be NULL when it is encoded
+  encoded_matrix encoded;  // codes NULL: it is not
+  uint8_t *mask;           // or NULL
+  const uint32_t *signs;   // of its transform, as bits, or NULL
+  bool back;               // transformed back afterwards ...
+  bool back_rounds;        // ... of what has been rounded to bfloat16
   struct random_place place;
   bool pruned;                           // to the density of the format's numbers; otherwise all is kept
   bool all;                              // that density is 1: what a selection leaves out
@@ -104,6 +122,10 @@ void run_transpose_as(struct device *device, int64_t rows, int64_t columns, cons
   int64_t tiles = ceil_div(rows, TRANSPOSE_TILE) * ceil_div(columns, TRANSPOSE_TILE);
   run(device, transpose_kernel<T>, {"transpose", (unsigned)tiles, TRANSPOSE_TILE * TRANSPOSE_ROWS, 0}, rows, columns,
       view((const T *)from, rows * columns), view((T *)to, rows * columns));
+}
+inline void run_transpose_codes(struct device *device, int64_t rows, int64_t columns, const uint8_t *from,
+                                uint8_t *to) {
+  run_transpose_as<uint8_t>(device, rows, columns, from, to);
 }
 inline void run_transpose(struct device *device, int64_t rows, int64_t columns, enum dtype dtype, const void *from,
                           void *to) {
@@ -226,7 +248,7 @@ inline struct tensor_statistics *tensor_statistics_of(struct device *device, con
   return out;
 }
 
-template <class From, class To, bool GENERAL>
+template <class From, class To, bool GENERAL, bool ENCODE>
 void run_represent_as(struct device *device, const represent_call &call, const operand_call &o,
                       const struct tensor_statistics *statistics, const format_scratch *s) {
   int64_t columns = call.q.columns, count = o.rows * columns;
@@ -234,11 +256,25 @@ void run_represent_as(struct device *device, const represent_call &call, const o
   bool rows_choose = call.q.sparsity == SPARSITY_TOP && call.q.scope == SCOPE_ROW;
   int64_t units = call.per_unit ? ceil_div(columns, call.q.group) * o.rows : 0;
   launch_shape shape = {"represent", row_blocks(o.rows, warps), FORMAT_THREADS, 0};
-  run(device, warps == 1 ? represent_kernel<From, To, GENERAL, 1> : represent_kernel<From, To, GENERAL, FORMAT_WARPS>,
+  const encoded_matrix &e = o.encoded;
+  bool rows_scaled = e.native.scaling == NATIVE_ROW;
+  run(device,
+      warps == 1 ? represent_kernel<From, To, GENERAL, 1, ENCODE>
+                 : represent_kernel<From, To, GENERAL, FORMAT_WARPS, ENCODE>,
       shape, call, view((const From *)o.from, count), view((To *)o.to, count),
       view(o.mask, o.rows * mask_stride(columns)), view(o.signs, sign_words(columns)), format_numbers_of(device),
       view(statistics, 1), tables_of(&o.representation->grid, o.tables),
-      view(call.per_unit ? s->unit_scales : nullptr, units), view(rows_choose ? s->choices : nullptr, o.rows));
+      view(call.per_unit ? s->unit_scales : nullptr, units), view(rows_choose ? s->choices : nullptr, o.rows),
+      view(e.codes, e.codes ? (int64_t)cuda_native_code_bytes(&e.native, o.rows, columns) : 0),
+      view(e.scales, e.scales ? (int64_t)cuda_native_scale_bytes(&e.native, o.rows, columns) : 0),
+      view(e.numbers, rows_scaled ? o.rows : 1));
+}
+
+// Scales behind the matrix's ends are to be zeroes.
+inline void clear_scales(struct device *device, const encoded_matrix &e, int64_t rows, int64_t columns) {
+  size_t bytes = cuda_native_scale_bytes(&e.native, rows, columns);
+  int64_t columns_of_tile = CUDA_SCALE_TILE_COLUMNS * cuda_native_block(&e.native);
+  if (bytes && (rows % CUDA_SCALE_TILE_ROWS || columns % columns_of_tile)) clear(device, e.scales, bytes);
 }
 
 inline void represent(struct device *device, operand_call o, const format_scratch *s) {
@@ -262,6 +298,8 @@ inline void represent(struct device *device, operand_call o, const format_scratc
     call.transformed = true;
   }
   call.words = in_words(q.columns, o.from, o.to);
+  call.native = o.encoded.native;
+  if (o.encoded.codes) clear_scales(device, o.encoded, o.rows, q.columns);
   const struct tensor_statistics *statistics = tensor_statistics_of(device, call, o, s);
   with_dtype(o.from_dtype, [&](auto element) {
     using From = decltype(element);
@@ -281,9 +319,11 @@ inline void represent(struct device *device, operand_call o, const format_scratc
       using To = decltype(target);
       if constexpr (sizeof(From) >= sizeof(To)) {
         if (general)
-          run_represent_as<From, To, true>(device, call, o, statistics, s);
+          run_represent_as<From, To, true, false>(device, call, o, statistics, s);
+        else if (o.encoded.codes)
+          run_represent_as<From, To, false, true>(device, call, o, statistics, s);
         else
-          run_represent_as<From, To, false>(device, call, o, statistics, s);
+          run_represent_as<From, To, false, false>(device, call, o, statistics, s);
       }
     });
   });

@@ -1,8 +1,7 @@
 // Linear layers with a format on the GPU: preparing weights, and what is done to the operands of the three products, in
 // the order of kernels/cpu/linear_format.c. See kernels/formats/apply.h for what a format asks for.
 #pragma once
-#include "kernels/cuda/format_apply.cuh"
-#include "kernels/cuda/products.cuh"
+#include "kernels/cuda/native_products.cuh"
 
 // The host's side of a weight with a format, and where its device memory is.
 struct weight_format {
@@ -17,6 +16,8 @@ struct weight_format {
   uint32_t *signs;
   tensor_choice *chosen;
   float *tables[OPERANDS];
+  struct native_layer native;
+  encoded_matrix codes, turned;  // the prepared weights for y, [outputs, inputs], and for d_x, [inputs, outputs]
 };
 
 namespace {
@@ -93,7 +94,19 @@ struct weight_format *format_create(struct device *device, const struct weight_d
     if (sizes.levels + sizes.points) upload_tables(device, quantizers[operand], grid, (float *)at);
     at += cuda_aligned_bytes((size_t)(sizes.levels + sizes.edges + sizes.points + sizes.half_norms) * sizeof(float));
   }
+  format->native = cuda_native_layer(d);
+  cuda_native_weight native = cuda_native_weight_of(d);
+  uint8_t *place = (uint8_t *)at;
+  format->codes = {format->native.products[NATIVE_FORWARD].a, place, place + native.codes,
+                   (float *)(place + native.codes + native.scales)};
+  place += native.codes + native.scales + native.numbers;
+  format->turned = {format->native.products[NATIVE_INPUT_GRADIENT].a, place, nullptr, (float *)(place + native.turned)};
   return format;
+}
+
+// An operand of a native product in the workspace: a (0) or b (1).
+inline encoded_matrix scratch_codes(const native_operand &native, int operand, const format_scratch *s) {
+  return {native, (uint8_t *)s->matrices[operand ? 1 : 2], s->native_scales[operand], s->native_numbers[operand]};
 }
 
 // An operand as the plan has it; the caller adds where it comes from and goes to.
@@ -112,13 +125,12 @@ inline operand_call operand_of(struct device *device, const struct weight_format
 }
 
 // --- weights ---------------------------------------------------------------------------------------------------------
-// Parts have scales per tensor and selections of their own; where nothing is of a tensor all go at once.
+// `encoded`, of all parts, may have no codes, and `values` may be NULL where there are some.
 inline void represent_weights(struct device *device, struct weight_format *f, const struct quantizer *quantizer,
-                              const void *master, bool back, const format_scratch *s, void *values, uint8_t *mask) {
+                              const void *master, bool back, const format_scratch *s, void *values, uint8_t *mask,
+                              const encoded_matrix &encoded) {
   const struct linear_format *plan = &f->plan;
-  bool learned = quantizer->rule == SCALE_LEARNED && quantizer->grid != GRID_NONE;
-  bool apart = learned || quantizer_needs_absmax(quantizer) || quantizer_needs_rms(quantizer) ||
-               quantizer_needs_selection(quantizer) || quantizer->sparsity == SPARSITY_RANDOM;
+  bool learned = quantizer->rule == SCALE_LEARNED && quantizer->grid != GRID_NONE, apart = parts_apart(quantizer);
   size_t item = dtype_bytes(f->description.dtype);
   int64_t first = 0;
   for (int part = 0; part < (apart ? plan->parts : 1); part++) {
@@ -127,7 +139,8 @@ inline void represent_weights(struct device *device, struct weight_format *f, co
     o.from_dtype = f->description.master;
     o.back_rounds = false;
     o.from = (const char *)master + (size_t)(first * plan->inputs) * dtype_bytes(o.from_dtype);
-    o.to = (char *)values + (size_t)(first * plan->inputs) * item;
+    o.to = values ? (char *)values + (size_t)(first * plan->inputs) * item : nullptr;
+    if (encoded.codes) o.encoded = encoded_part(plan, encoded, part, plan->inputs);
     o.mask = mask ? mask + first * mask_stride(plan->inputs) : nullptr;
     o.signs = quantizer->hadamard_random ? f->signs : nullptr;
     o.back = back;
@@ -140,6 +153,15 @@ inline void represent_weights(struct device *device, struct weight_format *f, co
     represent(device, o, s);
     first += o.rows;
   }
+}
+
+// The codes of the weights along outputs, for d_x: those for y, or with BACKWARD_ORIGINAL those of the untransformed
+// weights, transposed.
+inline void turn_weights(struct device *device, struct weight_format *f, const encoded_matrix &along_inputs) {
+  const struct linear_format *plan = &f->plan;
+  if (along_inputs.numbers != f->turned.numbers)
+    copy(device, f->turned.numbers, along_inputs.numbers, cuda_native_number_bytes(&f->turned.native, 0));
+  run_transpose_codes(device, plan->outputs, plan->inputs, along_inputs.codes, f->turned.codes);
 }
 
 inline bool has_learned(struct device *device, const struct weight_format *f) {
@@ -156,16 +178,23 @@ inline bool format_prepare(struct device *device, struct weight *weight, const v
   const struct linear_format *plan = &f->plan;
   format_scratch s;
   f->step = step;
-  if (!take_scratch(device, &f->description, 0, &s) || !has_learned(device, f)) return true;
+  if (!take_scratch(device, &f->description, 0, &s, &f->native) || !has_learned(device, f)) return true;
   set_format_numbers(device, f, step);
   if (plan->weights.hadamard_random || plan->activations.hadamard_random)
     run_signs(device, plan->seed, (uint64_t)plan->number * 4 + RANDOM_WEIGHTS, plan->inputs, f->signs);
   if (!plan->has_weights) return false;
+  bool original = plan->format->backward == BACKWARD_ORIGINAL;
+  bool turned = f->native.turned && native_possible(device, &f->native, NATIVE_INPUT_GRADIENT);
+  // Values are there too: for products that find no native one, and for what is represented once more.
+  encoded_matrix none = {}, staged = {f->turned.native, (uint8_t *)s.matrices[1], nullptr, f->turned.numbers};
+  encoded_matrix codes = native_possible(device, &f->native, NATIVE_FORWARD) ? f->codes : none;
+  if (!codes.codes && turned && !original) codes = staged;
   represent_weights(device, f, &plan->weights, master, plan->weights_back, &s, weight->rounded,
-                    plan->weights_masked ? f->mask : nullptr);
-  if (plan->format->backward == BACKWARD_ORIGINAL)
-    represent_weights(device, f, &plan->plain_weights, master, false, &s, const_cast<void *>(weight->backward),
-                      nullptr);
+                    plan->weights_masked ? f->mask : nullptr, codes);
+  if (original)
+    represent_weights(device, f, &plan->plain_weights, master, false, &s, const_cast<void *>(weight->backward), nullptr,
+                      turned ? staged : none);
+  if (turned) turn_weights(device, f, original ? staged : codes);
   return true;
 }
 
@@ -179,7 +208,7 @@ inline void format_finish(struct device *device, struct weight *weight, float *d
   bool turned = plan->rotated && !in_place, masked = plan->weights_masked && !in_place;
   bool learned = plan->has_weights && plan->weights.rule == SCALE_LEARNED;
   if (!turned && !masked && !learned) return;
-  if (!take_scratch(device, &f->description, 0, &s)) return;
+  if (!take_scratch(device, &f->description, 0, &s, &f->native)) return;
   int64_t first = 0;
   for (int part = 0; part < plan->parts && learned && f->d_learned; first += plan->part_outputs[part++])
     learned_gradient(device, &plan->weights, plan->part_outputs[part], f->description.master,
@@ -195,16 +224,38 @@ inline void format_finish(struct device *device, struct weight *weight, float *d
 }
 
 // --- activations -----------------------------------------------------------------------------------------------------
-// The operand that stands in for x in the forward product: represented and saved, or x itself.
-inline const void *format_activations(struct device *device, const struct linear *linear, const void *x, void *saved) {
+// Whether what is saved for d_W are codes, and where they are: within the room for values.
+inline bool saves_codes(struct device *device, const struct linear *linear) {
+  struct weight_format *f = linear->weight->format;
+  return f->native.turned && f->plan.format->backward != BACKWARD_ORIGINAL &&
+         native_chosen(device, &f->plan, &f->native, NATIVE_WEIGHT_GRADIENT, linear->rows, linear->dtype);
+}
+inline encoded_matrix saved_codes(const struct weight_format *f, int64_t rows, void *saved) {
+  const native_operand &native = f->native.products[NATIVE_WEIGHT_GRADIENT].a;
+  uint8_t *codes = (uint8_t *)saved;
+  return {native, codes, nullptr, (float *)(codes + cuda_native_code_bytes(&native, rows, f->plan.inputs))};
+}
+
+// The operand that stands in for x in the forward product: represented and saved, or x itself; NULL when the product
+// has been made here, of codes.
+inline const void *format_activations(struct device *device, const struct linear *linear, const void *x, void *saved,
+                                      void *y) {
   struct weight_format *f = linear->weight->format;
   const struct linear_format *plan = &f->plan;
   format_scratch s;
-  if (!plan->has_activations || !take_scratch(device, &f->description, linear->rows, &s)) return x;
+  if (!plan->has_activations || !take_scratch(device, &f->description, linear->rows, &s, &f->native)) return x;
   struct saved_layout layout = linear_format_saved(plan, linear->rows, linear->dtype);
   operand_call o = operand_of(device, f, OPERAND_ACTIVATIONS, &plan->activations, linear->rows);
+  bool forward = native_chosen(device, plan, &f->native, NATIVE_FORWARD, linear->rows, linear->dtype);
+  bool codes_saved = saves_codes(device, linear), original = plan->format->backward == BACKWARD_ORIGINAL;
   o.from = x;
-  o.to = saved;
+  o.to = codes_saved ? s.matrices[0] : saved;
+  if (forward && (codes_saved || original)) o.to = nullptr;
+  if (codes_saved)
+    o.encoded = saved_codes(f, linear->rows, saved);
+  else if (forward)
+    o.encoded = scratch_codes(f->native.products[NATIVE_FORWARD].b, 1, &s);
+  const void *values = o.to;
   o.mask = plan->activations_masked ? (uint8_t *)saved + layout.values : nullptr;
   o.signs = plan->activations.hadamard_random ? f->signs : nullptr;
   o.back = plan->activations_back;
@@ -216,7 +267,9 @@ inline const void *format_activations(struct device *device, const struct linear
     copy(device, (char *)saved + layout.values + layout.mask, x, layout.copy);
   }
   represent(device, o, &s);
-  return saved;
+  if (!forward) return values;
+  native_forward(device, plan, &f->native, f->codes, o.encoded, linear->rows, linear->dtype, y, &s);
+  return nullptr;
 }
 
 // --- gradients -------------------------------------------------------------------------------------------------------
@@ -224,13 +277,14 @@ inline const void *format_activations(struct device *device, const struct linear
 // transform, otherwise it is undone.
 inline void represent_gradient(struct device *device, struct weight_format *f, const struct quantizer *quantizer,
                                enum random_operand which, int64_t first_row, int64_t rows, const void *from, void *to,
-                               const format_scratch *s) {
+                               const encoded_matrix &encoded, const format_scratch *s) {
   const struct linear_format *plan = &f->plan;
   operand_call o = operand_of(device, f, OPERAND_GRADIENTS, quantizer, rows);
   if (quantizer->hadamard_random)
     run_signs(device, plan->seed, (uint64_t)plan->number * 4 + which, quantizer->columns, s->signs);
   o.from = from;
-  o.to = to;
+  o.to = encoded.codes ? nullptr : to;
+  o.encoded = encoded;
   o.signs = quantizer->hadamard_random ? s->signs : nullptr;
   o.back = plan->format->backward != BACKWARD_REQUANTIZE;
   o.place = linear_format_place(plan, which, f->step, first_row);
@@ -262,22 +316,34 @@ inline const void *format_output_gradient(struct device *device, const struct li
   const struct linear_format *plan = &f->plan;
   enum dtype dtype = linear->dtype;
   format_scratch s;
-  if (!plan->has_gradients || !take_scratch(device, &f->description, linear->rows, &s)) return d_y;
+  if (!plan->has_gradients || !take_scratch(device, &f->description, linear->rows, &s, &f->native)) return d_y;
   if (plan->format->gradient_token_hadamard) {
     transform_tokens(device, linear->rows, plan->outputs, dtype, d_y, s.matrices[0], s.matrices[1]);
     d_y = s.matrices[0];
   }
   void *gradient = s.matrices[1];
+  const struct native_product *product = &f->native.products[NATIVE_INPUT_GRADIENT];
+  bool native = native_chosen(device, plan, &f->native, NATIVE_INPUT_GRADIENT, linear->rows, dtype);
+  encoded_matrix none = {}, a = native ? scratch_codes(product->a, 0, &s) : none;
+  encoded_matrix b = native ? scratch_codes(product->b, 1, &s) : none;
   represent_gradient(device, f, &plan->gradients, RANDOM_GRADIENTS_OUTPUTS, linear->first_row, linear->rows, d_y,
-                     gradient, &s);
+                     gradient, b, &s);
+  if (native && f->native.turned) {
+    native_input_gradient(device, plan, &f->native, f->turned, b, linear->rows, dtype, d_x, &s);
+    return nullptr;
+  }
   if (plan->format->backward != BACKWARD_REQUANTIZE) return gradient;
   // The weights once more, [inputs, outputs], along outputs; their rows are numbered behind any batch's.
   run_transpose(device, plan->outputs, plan->inputs, dtype, weight->rounded ? weight->rounded : weight->master,
                 s.matrices[3]);
   represent_gradient(device, f, &plan->gradients, RANDOM_GRADIENTS_OUTPUTS, (int64_t)1 << 30, plan->inputs,
-                     s.matrices[3], s.matrices[2], &s);
-  multiply(device, {plan->inputs, linear->rows, plan->outputs, true, false, dtype, dtype}, s.matrices[2], gradient, d_x,
-           false);
+                     s.matrices[3], s.matrices[2], a, &s);
+  if (native)
+    native_multiply(device, part_shape(plan, product, NATIVE_INPUT_GRADIENT, -1, linear->rows, dtype), a, b, d_x, false,
+                    &s);
+  else
+    multiply(device, {plan->inputs, linear->rows, plan->outputs, true, false, dtype, dtype}, s.matrices[2], gradient,
+             d_x, false);
   return nullptr;
 }
 
@@ -290,7 +356,7 @@ inline void format_input_gradient(struct device *device, const struct linear *li
   bool in_place = plan->format->backward == BACKWARD_ORIGINAL;
   bool masked = plan->activations_masked && !in_place, turned = plan->rotated && !in_place;
   if (!masked && !turned && !plan->format->gradient_token_hadamard) return;
-  if (!take_scratch(device, &f->description, linear->rows, &s)) return;
+  if (!take_scratch(device, &f->description, linear->rows, &s, &f->native)) return;
   if (plan->format->gradient_token_hadamard)  // its own inverse
     transform_tokens(device, linear->rows, plan->inputs, dtype, d_x, d_x, s.matrices[1]);
   if (!masked && !turned) return;
@@ -305,6 +371,65 @@ inline void format_input_gradient(struct device *device, const struct linear *li
   run_transform(device, pass, dtype, d_x, dtype, d_x, masked ? (const uint8_t *)saved + layout.values : nullptr, signs);
 }
 
+inline void represent_plain_activations(struct device *device, const struct linear *linear, const void *x, void *to,
+                                        const encoded_matrix &encoded, const format_scratch *s) {
+  struct weight_format *f = linear->weight->format;
+  operand_call o = operand_of(device, f, OPERAND_ACTIVATIONS, &f->plan.plain_activations, linear->rows);
+  o.from = x;
+  o.to = encoded.codes ? nullptr : to;
+  o.encoded = encoded;
+  o.place = linear_format_place(&f->plan, RANDOM_ACTIVATIONS, f->step, linear->first_row);
+  represent(device, o, s);
+}
+
+// The same of codes along tokens: what is represented by tokens or by axes alike is transposed.
+inline void native_weight_gradient(struct device *device, const struct linear *linear, const void *x, const void *saved,
+                                   const void *d_y, float *d_weight, bool accumulate, const format_scratch *s) {
+  struct weight_format *f = linear->weight->format;
+  const struct linear_format *plan = &f->plan;
+  const struct native_product *product = &f->native.products[NATIVE_WEIGHT_GRADIENT];
+  int64_t rows = linear->rows, first = linear->first_row / (rows > 0 ? rows : 1) * (plan->outputs + plan->inputs);
+  encoded_matrix a = scratch_codes(product->a, 0, s), b = scratch_codes(product->b, 1, s);
+  uint8_t *staged = (uint8_t *)s->matrices[3];
+  if (!token_quantizer(device, f, rows)) return;
+  if (f->native.turned) {
+    encoded_matrix activations = {a.native, staged, nullptr, a.numbers};
+    if (plan->format->backward == BACKWARD_ORIGINAL)
+      represent_plain_activations(device, linear, x, nullptr, activations, s);
+    else
+      activations = saved_codes(f, rows, const_cast<void *>(saved));
+    a.numbers = activations.numbers;
+    run_transpose_codes(device, rows, plan->inputs, activations.codes, a.codes);
+  } else {
+    run_transpose(device, rows, plan->inputs, linear->dtype, plan->has_activations ? saved : x, s->matrices[0]);
+    represent_gradient(device, f, &f->tokens, RANDOM_GRADIENTS_TOKENS, first + plan->outputs, plan->inputs,
+                       s->matrices[0], nullptr, a, s);
+  }
+  if (f->native.turned && plan->gradients_once) {
+    encoded_matrix by_rows = b;
+    by_rows.codes = staged;
+    represent_gradient(device, f, &plan->gradients, RANDOM_GRADIENTS_OUTPUTS, linear->first_row, rows, d_y, nullptr,
+                       by_rows, s);
+    run_transpose_codes(device, rows, plan->outputs, staged, b.codes);
+  } else {
+    run_transpose(device, rows, plan->outputs, linear->dtype, d_y, s->matrices[0]);
+    represent_gradient(device, f, &f->tokens, RANDOM_GRADIENTS_TOKENS, first, plan->outputs, s->matrices[0], nullptr, b,
+                       s);
+  }
+  native_multiply(device, part_shape(plan, product, NATIVE_WEIGHT_GRADIENT, -1, rows, DTYPE_FLOAT32), a, b, d_weight,
+                  accumulate, s);
+}
+
+// Which products of the layer are native, to be told.
+inline void say_products(struct device *device, const struct linear *linear) {
+  struct weight_format *f = linear->weight->format;
+  unsigned chosen = 0;
+  for (int kind = 0; kind < NATIVE_PRODUCTS; kind++)
+    if (native_chosen(device, &f->plan, &f->native, (native_product_kind)kind, linear->rows, linear->dtype))
+      chosen |= 1u << kind;
+  native_say(device, &f->plan, &f->native, linear->dtype, chosen);
+}
+
 // d_weight (+)= d_y^T x in full.
 inline void format_weight_gradient(struct device *device, const struct linear *linear, const void *x, const void *saved,
                                    const void *d_y, float *d_weight, bool accumulate) {
@@ -316,21 +441,21 @@ inline void format_weight_gradient(struct device *device, const struct linear *l
   gemm_shape product = {plan->inputs, plan->outputs, rows, false, true, dtype, DTYPE_FLOAT32};
   const void *activations = plan->has_activations ? saved : x;
   bool original = plan->format->backward == BACKWARD_ORIGINAL && plan->has_activations;
+  say_products(device, linear);
   if (!plan->has_gradients && !original) return multiply(device, product, activations, d_y, d_weight, accumulate);
   format_scratch s;
-  if (!take_scratch(device, &f->description, rows, &s)) return;
+  if (!take_scratch(device, &f->description, rows, &s, &f->native)) return;
+  encoded_matrix none = {};
+  if (native_chosen(device, plan, &f->native, NATIVE_WEIGHT_GRADIENT, rows, dtype))
+    return native_weight_gradient(device, linear, x, saved, d_y, d_weight, accumulate, &s);
   if (original) {
-    operand_call o = operand_of(device, f, OPERAND_ACTIVATIONS, &plan->plain_activations, rows);
-    o.from = x;
-    o.to = s.matrices[3];
-    o.place = linear_format_place(plan, RANDOM_ACTIVATIONS, f->step, linear->first_row);
-    represent(device, o, &s);
+    represent_plain_activations(device, linear, x, s.matrices[3], none, &s);
     activations = s.matrices[3];
   }
   if (!plan->has_gradients) return multiply(device, product, activations, d_y, d_weight, accumulate);
   if (plan->gradients_once) {
     represent_gradient(device, f, &plan->gradients, RANDOM_GRADIENTS_OUTPUTS, linear->first_row, rows, d_y,
-                       s.matrices[0], &s);
+                       s.matrices[0], none, &s);
     return multiply(device, product, activations, s.matrices[0], d_weight, accumulate);
   }
   if (!token_quantizer(device, f, rows)) return;
@@ -338,14 +463,14 @@ inline void format_weight_gradient(struct device *device, const struct linear *l
   int64_t first = linear->first_row / (rows > 0 ? rows : 1) * (plan->outputs + plan->inputs);
   run_transpose(device, rows, plan->outputs, dtype, d_y, s.matrices[0]);
   represent_gradient(device, f, &f->tokens, RANDOM_GRADIENTS_TOKENS, first, plan->outputs, s.matrices[0], s.matrices[1],
-                     &s);
+                     none, &s);
   if (plan->format->backward != BACKWARD_REQUANTIZE) {
     product.transpose_b = false;
     return multiply(device, product, activations, s.matrices[1], d_weight, accumulate);
   }
   run_transpose(device, rows, plan->inputs, dtype, activations, s.matrices[0]);
   represent_gradient(device, f, &f->tokens, RANDOM_GRADIENTS_TOKENS, first + plan->outputs, plan->inputs, s.matrices[0],
-                     s.matrices[2], &s);
+                     s.matrices[2], none, &s);
   product.transpose_a = true;
   product.transpose_b = false;
   multiply(device, product, s.matrices[2], s.matrices[1], d_weight, accumulate);

@@ -2,6 +2,7 @@
 // format says so, the transform back. format_passes.cuh has the passes that it needs sometimes.
 #pragma once
 #include "kernels/cuda/format_values.cuh"
+#include "kernels/cuda/native_encode.cuh"
 
 // What was chosen in a row of its own (SPARSITY_TOP by rows): magnitudes above the threshold, equal ones up to column
 // last_tie; the gradient is blocked in [low, high).
@@ -28,6 +29,7 @@ struct represent_call {
   bool back;                  // transformed back after rounding ...
   bool back_rounds;           // ... to bfloat16
   bool per_unit;              // scales are those in unit_scales
+  native_operand native;      // how codes are written, where they are
 };
 
 namespace {
@@ -220,15 +222,18 @@ __device__ __forceinline__ octet round_by_tables(const represent_call &c, const 
 
 // --- the pass --------------------------------------------------------------------------------------------------------
 // GENERAL: every grid, selection and unit of scales; otherwise uniform and float grids with scales of tensors, rows, or
-// groups of 8 to 256 columns. The launch bounds name the blocks of a multiprocessor that registers are shared by;
-// without, the compiler spills a few to make room for one more.
-template <class From, class To, bool GENERAL, int WARPS>
+// groups of 8 to 256 columns. ENCODE, of the latter: the codes and scales of a native product too, or instead of
+// values. The launch bounds name the blocks of a multiprocessor that registers are shared by; without, the compiler
+// spills a few to make room for one more.
+template <class From, class To, bool GENERAL, int WARPS, bool ENCODE = false>
 __global__ void __launch_bounds__(FORMAT_THREADS, GENERAL ? 2 : 3)
     represent_kernel(represent_call c, device_pointer<const From> from, device_pointer<To> to,
                      device_pointer<uint8_t> mask, device_pointer<const uint32_t> signs,
                      device_pointer<const format_numbers> numbers,
                      device_pointer<const struct tensor_statistics> of_tensor, grid_tables tables,
-                     device_pointer<const float> unit_scales, device_pointer<const row_choice> choices) {
+                     device_pointer<const float> unit_scales, device_pointer<const row_choice> choices,
+                     device_pointer<uint8_t> codes, device_pointer<uint8_t> block_scales,
+                     device_pointer<float> scale_numbers) {
   const struct quantizer &q = c.q;
   row_work<WARPS> work = work_of_warp<WARPS>();
   if (work.row >= c.rows) return;  // all warps of the row
@@ -284,7 +289,7 @@ __global__ void __launch_bounds__(FORMAT_THREADS, GENERAL ? 2 : 3)
       draw_chunk(words, c.place.seed, GENERAL && q.grid == GRID_NOISE ? RANDOM_STREAM_NOISE : RANDOM_STREAM_ROUNDING,
                  step, (c.place.tensor << 40) + (uint64_t)((c.place.first_row + row) * blocks * 16 + chunk / 4));
     int at = lane * OCTET;
-    octet y;
+    octet y, levels = {};
     if (q.grid == GRID_UNIFORM || q.grid == GRID_FLOAT) {
       bool uniform = q.grid == GRID_UNIFORM;
       pass = 0;
@@ -299,6 +304,7 @@ __global__ void __launch_bounds__(FORMAT_THREADS, GENERAL ? 2 : 3)
         if (stochastic) u = uniform_of(words[at + j]);
         float rounded = uniform ? round_to_uniform(q, z, stochastic, u) : round_to_float(q, z, stochastic, u);
         y.at[j] = rounded * s;
+        if constexpr (ENCODE) levels.at[j] = rounded;
         if (within(q, x.at[j], y.at[j], s)) pass |= 1u << j;
         if constexpr (GENERAL) {
           if (q.backward == SPARSE_TRUST && !(keep >> j & 1))
@@ -347,7 +353,11 @@ __global__ void __launch_bounds__(FORMAT_THREADS, GENERAL ? 2 : 3)
       hadamard_octet(y, q.hadamard_block, c.hadamard_scale);
       if (signs) apply_signs(y, signs, column, columns);
     }
-    store_octet(to, row * columns, column, columns, c.words, y);
+    if constexpr (ENCODE) {
+      store_codes(c.native, codes, row, column, columns, levels);
+      store_scale(c.native, q, block_scales, scale_numbers, row, column, columns, scale, statistics.absmax);
+    }
+    if (!ENCODE || to) store_octet(to, row * columns, column, columns, c.words, y);
     if (mask && column < columns) {
       if (column + OCTET > columns) pass &= (1u << (columns - column)) - 1;
       mask[row * octets + column / OCTET] = (uint8_t)pass;

@@ -1,6 +1,8 @@
 // See format_sizes.h.
 #include "kernels/cuda/format_sizes.h"
 
+#include "kernels/cuda/native_sizes.h"
+
 static size_t aligned(size_t bytes) { return (bytes + DEVICE_ALIGNMENT - 1) / DEVICE_ALIGNMENT * DEVICE_ALIGNMENT; }
 
 struct cuda_table_sizes cuda_table_sizes_of(const struct grid *grid) {
@@ -29,7 +31,9 @@ struct cuda_weight_layout cuda_weight_layout_of(const struct weight_description 
       layout.tables += aligned((size_t)(sizes.levels + sizes.edges + sizes.points + sizes.half_norms) * sizeof(float));
     }
   }
+  if (!format_is_none(format)) layout.native = cuda_native_weight_of(d).total;
   layout.total = layout.values + layout.backward + layout.mask + layout.signs + layout.chosen + layout.tables;
+  layout.total += layout.native;
   return layout;
 }
 
@@ -52,7 +56,39 @@ static size_t take(size_t *end, size_t bytes) {
   *end += aligned(bytes);
   return at;
 }
-struct cuda_format_scratch cuda_format_scratch_of(const struct weight_description *d, int64_t rows) {
+// Codes stand where their values would; without matrices there are only the activations of y.
+static void take_native(struct cuda_format_scratch *s, const struct weight_description *d,
+                        const struct native_layer *layer, int64_t rows, bool matrices, size_t *end) {
+  const struct native_product *products = layer->products;
+  if (!matrices && native_there(&products[NATIVE_FORWARD]))
+    s->matrices[1] = take(end, cuda_native_code_bytes(&products[NATIVE_FORWARD].b, rows, d->inputs));
+  const struct native_operand *input = &products[NATIVE_INPUT_GRADIENT].b;
+  const struct native_operand *weight = &products[NATIVE_WEIGHT_GRADIENT].b;
+  // Of a and b: what is longest of the products, each of which has them to itself.
+  size_t scales[2] = {cuda_native_scale_bytes(input, d->inputs, d->outputs),
+                      cuda_native_scale_bytes(input, rows, d->outputs)};
+  size_t of_weight[2] = {cuda_native_scale_bytes(weight, d->inputs, rows),
+                         cuda_native_scale_bytes(weight, d->outputs, rows)};
+  size_t of_forward = cuda_native_scale_bytes(&products[NATIVE_FORWARD].b, rows, d->inputs);
+  int64_t longest = d->inputs > d->outputs ? d->inputs : d->outputs;
+  if (rows > longest) longest = rows;
+  struct native_operand by_rows = {NATIVE_E4M3, NATIVE_ROW, 1};
+  bool there = false;
+  for (int i = 0; i < NATIVE_PRODUCTS; i++) there = there || native_there(&products[i]);
+  for (int i = 0; i < 2; i++) {
+    if (of_weight[i] > scales[i]) scales[i] = of_weight[i];
+    if (i == 1 && of_forward > scales[i]) scales[i] = of_forward;
+    s->native_scales[i] = take(end, scales[i]);
+    s->native_numbers[i] = take(end, there ? cuda_native_number_bytes(&by_rows, longest) : 0);
+  }
+  s->product_numbers = take(end, there ? 16 : 0);
+  bool summed =
+      d->parts > 1 && layer->turned && d->dtype != DTYPE_FLOAT32 && native_there(&products[NATIVE_INPUT_GRADIENT]);
+  s->sums = take(end, summed ? (size_t)(rows * d->inputs) * sizeof(float) : 0);
+}
+
+struct cuda_format_scratch cuda_format_scratch_of(const struct weight_description *d, const struct native_layer *native,
+                                                  int64_t rows) {
   const struct format *format = d->format;
   struct cuda_format_scratch s = {0};
   int64_t longest = d->outputs > d->inputs ? d->outputs : d->inputs, largest = d->outputs * d->inputs;
@@ -82,6 +118,7 @@ struct cuda_format_scratch cuda_format_scratch_of(const struct weight_descriptio
   bool gradients = !representation_is_none(&format->operands[OPERAND_GRADIENTS]);
   bool matrices = gradients || format->backward != BACKWARD_FORWARD;
   for (int i = 0; i < 4; i++) s.matrices[i] = take(&end, matrices ? (size_t)largest * dtype_bytes(d->dtype) : 0);
+  if (native) take_native(&s, d, native, rows, matrices, &end);
   s.total = end;
   return s;
 }

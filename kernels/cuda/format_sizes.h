@@ -18,6 +18,7 @@ struct cuda_weight_layout {
   size_t signs;     // of a random transform over inputs, as bits
   size_t chosen;    // struct tensor_choice of a threshold over all weights
   size_t tables;    // of the grids of the three operands
+  size_t native;    // struct cuda_native_weight
   size_t total;
 };
 struct cuda_weight_layout cuda_weight_layout_of(const struct weight_description *description);
@@ -35,10 +36,16 @@ struct cuda_format_scratch {
   size_t unit_scales;                        // of groups that are not found on the way
   size_t signs, statistics, chosen, state, counts, ties;
   size_t staged;       // a matrix in float32, transformed ahead of its selection or of its scales
-  size_t matrices[4];  // in the products' dtype: gradients and what is represented once more
+  size_t matrices[4];  // in the products' dtype: gradients and what is represented once more; or their codes
+  size_t native_scales[2], native_numbers[2];  // of the two operands of a native product
+  size_t product_numbers;
+  size_t sums;  // float32 [rows, inputs]: d_x over parts that have scales of their own
   size_t total;
 };
-struct cuda_format_scratch cuda_format_scratch_of(const struct weight_description *description, int64_t rows);
+// `native` is cuda_native_layer of the description, or NULL: without what native products need, which comes last.
+struct native_layer;
+struct cuda_format_scratch cuda_format_scratch_of(const struct weight_description *description,
+                                                  const struct native_layer *native, int64_t rows);
 
 // Whether scales of groups come from a pass before, and whether selection or scales need the transformed matrix in
 // memory.

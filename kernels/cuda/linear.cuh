@@ -86,8 +86,8 @@ bool linear_fits(struct device *device, const struct linear *linear) {
 }
 void linear_forward(struct device *device, const struct linear *linear, const void *x, void *saved, void *y) {
   if (!linear_fits(device, linear)) return;
-  if (linear->weight->format) x = format_activations(device, linear, x, saved);
-  weight_forward(device, linear->weight, linear->rows, x, linear->dtype, y);
+  if (linear->weight->format) x = format_activations(device, linear, x, saved, y);
+  if (x) weight_forward(device, linear->weight, linear->rows, x, linear->dtype, y);
 }
 void linear_input_gradient(struct device *device, const struct linear *linear, const void *saved, const void *d_y,
                            void *d_x) {

@@ -82,6 +82,7 @@ bool prepare_device(struct device *device, struct error *error) {
 struct device *open_device(const struct device_options *options, struct error *error) {
   struct device *device = (struct device *)memory_get(sizeof *device);
   repeat_open(device);
+  device->native = native_wanted();
   if (find_device(device, options->number, error) && kernels_fit(device, error) && prepare_device(device, error))
     return device;
   close_device(device);
@@ -92,15 +93,22 @@ void describe(const struct device *device, struct text *out) {
   int runtime = 0;
   char memory[32];
   (void)cudaRuntimeGetVersion(&runtime);
-  text_format(out, "%s, compute capability %d.%d, %s, CUDA %d.%d, cuBLASLt %zu", device->properties.name,
+  text_format(out, "%s, compute capability %d.%d, %s, CUDA %d.%d, cuBLASLt %zu, %s", device->properties.name,
               device->properties.major, device->properties.minor,
               bytes_human((double)device->properties.totalGlobalMem, memory), runtime / 1000, runtime % 1000 / 10,
-              device->library.version());
+              device->library.version(),
+              !device->native                          ? "native products off"
+              : capability_has(device, NATIVE_BLOCK16) ? "native products of FP8, MXFP8 and NVFP4"
+              : capability_has(device, NATIVE_TENSOR)  ? "native products of FP8"
+                                                       : "no native products of formats");
 }
-// What of the results depends on measurements of this device.
+// What of the results depends on this device and on measurements of it.
 void choices(const struct device *device, struct text *out) {
   if (device->choice_count)
     text_format(out, "%d products, %016llx", device->choice_count, (unsigned long long)device->choices);
+  for (int kind = 0; kind < NATIVE_PRODUCTS; kind++)
+    if (device->native_used >> kind & 1)
+      text_format(out, "%snative %s", out->length ? ", " : "", native_product_name((native_product_kind)kind));
 }
 
 bool dtype_supported(const struct device *, enum dtype) { return true; }

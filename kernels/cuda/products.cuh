@@ -1,13 +1,29 @@
-// Every matrix product, by cuBLASLt: float32 in float32, bfloat16 with float32 accumulation. cuBLASLt is column-major:
-// a row-major matrix is its own transpose there, so y = x W^T becomes y^T = W x^T, and no data is ever transposed.
+// Every matrix product, by cuBLASLt: float32 in float32, bfloat16 with float32 accumulation, and operands encoded in
+// eight or four bits with their scales (native_products.cuh). cuBLASLt is column-major: a row-major matrix is its own
+// transpose there, so y = x W^T becomes y^T = W x^T, and no data of values is ever transposed.
 #pragma once
 #include "kernels/cuda/algorithms.cuh"
+#include "kernels/cuda/native_library.cuh"
 
+// How the operands of a product are encoded; types NATIVE_NONE: as values.
+struct gemm_encoding {
+  native_type a = NATIVE_NONE, b = NATIVE_NONE;
+  native_scaling scaling = NATIVE_TENSOR;
+  int64_t lead_a = 0, lead_b = 0, lead_d = 0;  // from one column to the next, in elements
+};
 // A product d = op(a) op(b), all of it column-major, and what cuBLASLt wants to know of it.
 struct gemm_shape {
   int64_t m, n, k;  // d [m, n]
   bool transpose_a, transpose_b;
   enum dtype in, out;
+  gemm_encoding encoding = {};
+};
+// The scales of encoded operands, in device memory, and what the product is multiplied by: `alpha`, or with
+// NATIVE_BLOCK16 numbers[0], and then numbers[1] and [2] are 0 and 1.
+struct gemm_scales {
+  const void *a = nullptr, *b = nullptr;
+  float alpha = 1;
+  const float *numbers = nullptr;
 };
 struct gemm_plan {
   struct gemm_plan *next;
@@ -18,14 +34,19 @@ struct gemm_plan {
   cublasLtMatmulHeuristicResult_t proposals[TRIAL_CANDIDATES];
   int proposal_count;
   bool settled;
+  bool refused;  // the library has none; kept, so that it is not asked again
   chosen_algorithm chosen;
 };
 
 namespace {
 
+inline bool same_encoding(const gemm_encoding &x, const gemm_encoding &y) {
+  return x.a == y.a && x.b == y.b && x.scaling == y.scaling && x.lead_a == y.lead_a && x.lead_b == y.lead_b &&
+         x.lead_d == y.lead_d;
+}
 inline bool same_shape(const gemm_shape &x, const gemm_shape &y) {
-  return x.m == y.m && x.n == y.n && x.k == y.k && x.transpose_a == y.transpose_a && x.transpose_b == y.transpose_b &&
-         x.in == y.in && x.out == y.out;
+  return same_encoding(x.encoding, y.encoding) && x.m == y.m && x.n == y.n && x.k == y.k &&
+         x.transpose_a == y.transpose_a && x.transpose_b == y.transpose_b && x.in == y.in && x.out == y.out;
 }
 
 inline void plan_free(struct device *device, gemm_plan *plan) {
@@ -52,6 +73,8 @@ inline uint32_t column_alignment(int64_t rows, enum dtype dtype) {
   return alignment;
 }
 
+inline bool encoded(const gemm_shape &shape) { return shape.encoding.a != NATIVE_NONE; }
+
 inline cublasStatus_t propose_algorithms(struct device *device, gemm_plan *plan) {
   const lt_library &lt = device->library;
   const gemm_shape &s = plan->shape;
@@ -61,6 +84,7 @@ inline cublasStatus_t propose_algorithms(struct device *device, gemm_plan *plan)
   uint64_t workspace = CUDA_PRODUCTS_WORKSPACE;
   uint32_t a = column_alignment(s.transpose_a ? s.k : s.m, s.in), b = column_alignment(s.transpose_b ? s.n : s.k, s.in);
   uint32_t d = column_alignment(s.m, s.out);
+  if (encoded(s)) a = b = d = 16;
   lt.preference_set(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace, sizeof workspace);
   lt.preference_set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, &a, sizeof a);
   lt.preference_set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, &b, sizeof b);
@@ -74,18 +98,28 @@ inline cublasStatus_t propose_algorithms(struct device *device, gemm_plan *plan)
 }
 
 inline cublasStatus_t multiply_with(struct device *device, const gemm_plan *plan, const chosen_algorithm &chosen,
-                                    const void *a, const void *b, void *d, bool accumulate) {
-  float one = 1, keep = accumulate ? 1.0f : 0.0f;
-  return device->library.multiply(device->products, plan->description, &one, a, plan->a, b, plan->b, &keep, d, plan->d,
+                                    const void *a, const void *b, void *d, bool accumulate, const gemm_scales &scales) {
+  const float one = scales.alpha, keep = accumulate ? 1.0f : 0.0f;
+  const float *alpha = &one, *beta = &keep;
+  if (encoded(plan->shape)) {
+    cublasStatus_t status = set_scales(device, plan->description, scales.a, scales.b);
+    if (status != CUBLAS_STATUS_SUCCESS) return status;
+    if (scales.numbers) {
+      alpha = scales.numbers;
+      beta = scales.numbers + (accumulate ? 2 : 1);
+    }
+  }
+  return device->library.multiply(device->products, plan->description, alpha, a, plan->a, b, plan->b, beta, d, plan->d,
                                   d, plan->d, &chosen.algorithm, device->products_workspace, chosen.workspace,
                                   device->stream);
 }
 
 // Times the proposals on the operands at hand, into memory of its own; the first where there is none, or no choice.
-inline chosen_algorithm try_algorithms(struct device *device, const gemm_plan *plan, const void *a, const void *b) {
+inline chosen_algorithm try_algorithms(struct device *device, const gemm_plan *plan, const void *a, const void *b,
+                                       const gemm_scales &scales) {
   chosen_algorithm best = {plan->proposals[0].algo, plan->proposals[0].workspaceSize};
   const gemm_shape &s = plan->shape;
-  size_t bytes = (size_t)(s.m * s.n) * dtype_bytes(s.out);
+  size_t bytes = (size_t)((s.encoding.lead_d ? s.encoding.lead_d : s.m) * s.n) * dtype_bytes(s.out);
   void *d = nullptr;
   cudaEvent_t before = nullptr, after = nullptr;
   float least = -1;
@@ -97,8 +131,8 @@ inline chosen_algorithm try_algorithms(struct device *device, const gemm_plan *p
     for (int i = 0; i < plan->proposal_count; i++) {
       chosen_algorithm candidate = {plan->proposals[i].algo, plan->proposals[i].workspaceSize};
       if (plan->proposals[i].state != CUBLAS_STATUS_SUCCESS) continue;
-      float took =
-          trial_time(device, before, after, [&] { return multiply_with(device, plan, candidate, a, b, d, false); });
+      float took = trial_time(device, before, after,
+                              [&] { return multiply_with(device, plan, candidate, a, b, d, false, scales); });
       if (took < 0 || (least >= 0 && took >= least)) continue;
       least = took;
       best = candidate;
@@ -110,21 +144,28 @@ inline chosen_algorithm try_algorithms(struct device *device, const gemm_plan *p
 }
 
 // The algorithm of a plan that has none yet: from the file, else by trial, which is then kept there.
-inline void settle_algorithm(struct device *device, gemm_plan *plan, const void *a, const void *b) {
+inline void settle_algorithm(struct device *device, gemm_plan *plan, const void *a, const void *b,
+                             const gemm_scales &scales) {
   const gemm_shape &s = plan->shape;
   struct arena arena = {};
   struct error error = {};
-  char shape[128];
+  char shape[192];
   plan->chosen = {plan->proposals[0].algo, plan->proposals[0].workspaceSize};
   plan->settled = true;
   if (!trials_wanted() || device->repeat.mode == REPEAT_RECORDING) return;
-  std::snprintf(shape, sizeof shape, "%lld %lld %lld %c%c %s %s", (long long)s.m, (long long)s.n, (long long)s.k,
-                s.transpose_a ? 'T' : 'N', s.transpose_b ? 'T' : 'N', dtype_name(s.in), dtype_name(s.out));
+  if (encoded(s))
+    std::snprintf(shape, sizeof shape, "%lld %lld %lld TN %s %s %s %s %lld %lld %lld", (long long)s.m, (long long)s.n,
+                  (long long)s.k, native_name(s.encoding.a), native_name(s.encoding.b),
+                  scaling_name(s.encoding.scaling), dtype_name(s.out), (long long)s.encoding.lead_a,
+                  (long long)s.encoding.lead_b, (long long)s.encoding.lead_d);
+  else
+    std::snprintf(shape, sizeof shape, "%lld %lld %lld %c%c %s %s", (long long)s.m, (long long)s.n, (long long)s.k,
+                  s.transpose_a ? 'T' : 'N', s.transpose_b ? 'T' : 'N', dtype_name(s.in), dtype_name(s.out));
   const char *path = algorithms_path(&arena, device);
   bool known = algorithm_find(path, shape, &plan->chosen);
   int lock = known ? -1 : algorithms_lock(path, &error);
   if (lock >= 0 && !algorithm_find(path, shape, &plan->chosen)) {
-    plan->chosen = try_algorithms(device, plan, a, b);
+    plan->chosen = try_algorithms(device, plan, a, b, scales);
     if (!algorithm_keep(path, shape, plan->chosen)) error_set_errno(&error, EXIT_ENVIRONMENT, "cannot write %s", path);
   }
   if (lock >= 0) close(lock);
@@ -144,8 +185,8 @@ inline void settle_algorithm(struct device *device, gemm_plan *plan, const void 
 
 inline cudaDataType_t data_type(enum dtype dtype) { return dtype == DTYPE_BFLOAT16 ? CUDA_R_16BF : CUDA_R_32F; }
 
-// The plan for a shape, from the device's list; NULL when the device has failed.
-inline gemm_plan *plan_for(struct device *device, const gemm_shape &shape) {
+// The plan for a shape, from the device's list, refused or not; NULL when the device has failed.
+inline gemm_plan *plan_find(struct device *device, const gemm_shape &shape) {
   if (!going(device)) return nullptr;
   for (gemm_plan *plan = device->plans; plan; plan = plan->next)
     if (same_shape(plan->shape, shape)) return plan;
@@ -156,19 +197,28 @@ inline gemm_plan *plan_for(struct device *device, const gemm_shape &shape) {
                     b = shape.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N;
   int64_t a_rows = shape.transpose_a ? shape.k : shape.m, a_columns = shape.transpose_a ? shape.m : shape.k;
   int64_t b_rows = shape.transpose_b ? shape.n : shape.k, b_columns = shape.transpose_b ? shape.k : shape.n;
-  cudaDataType_t in = data_type(shape.in), out = data_type(shape.out);
+  const gemm_encoding &e = shape.encoding;
+  bool coded = encoded(shape);
+  cudaDataType_t out = data_type(shape.out);
+  cudaDataType_t in_a = coded ? native_data_type(e.a) : data_type(shape.in);
+  cudaDataType_t in_b = coded ? native_data_type(e.b) : data_type(shape.in);
   cublasStatus_t status = lt.description_create(&plan->description, CUBLAS_COMPUTE_32F, CUDA_R_32F);
   if (!status) status = lt.description_set(plan->description, CUBLASLT_MATMUL_DESC_TRANSA, &a, sizeof a);
   if (!status) status = lt.description_set(plan->description, CUBLASLT_MATMUL_DESC_TRANSB, &b, sizeof b);
-  if (!status) status = lt.layout_create(&plan->a, in, (uint64_t)a_rows, (uint64_t)a_columns, a_rows);
-  if (!status) status = lt.layout_create(&plan->b, in, (uint64_t)b_rows, (uint64_t)b_columns, b_rows);
-  if (!status) status = lt.layout_create(&plan->d, out, (uint64_t)shape.m, (uint64_t)shape.n, shape.m);
+  if (!status && coded) status = set_encoding(device, plan->description, e.scaling);
+  if (!status)
+    status = lt.layout_create(&plan->a, in_a, (uint64_t)a_rows, (uint64_t)a_columns, e.lead_a ? e.lead_a : a_rows);
+  if (!status)
+    status = lt.layout_create(&plan->b, in_b, (uint64_t)b_rows, (uint64_t)b_columns, e.lead_b ? e.lead_b : b_rows);
+  if (!status)
+    status = lt.layout_create(&plan->d, out, (uint64_t)shape.m, (uint64_t)shape.n, e.lead_d ? e.lead_d : shape.m);
   if (!status) status = propose_algorithms(device, plan);
   if (status != CUBLAS_STATUS_SUCCESS) {
-    error_set(&device->error, EXIT_ENVIRONMENT, "cuBLASLt has no product of %lld x %lld x %lld in %s here (status %d)",
-              (long long)shape.m, (long long)shape.n, (long long)shape.k, dtype_name(shape.in), (int)status);
-    plan_free(device, plan);
-    return nullptr;
+    if (!coded)
+      error_set(&device->error, EXIT_ENVIRONMENT,
+                "cuBLASLt has no product of %lld x %lld x %lld in %s here (status %d)", (long long)shape.m,
+                (long long)shape.n, (long long)shape.k, dtype_name(shape.in), (int)status);
+    plan->refused = true;
   }
   plan->next = device->plans;
   device->plans = plan;
@@ -176,15 +226,17 @@ inline gemm_plan *plan_for(struct device *device, const gemm_shape &shape) {
 }
 
 inline void multiply(struct device *device, const gemm_shape &shape, const void *a, const void *b, void *d,
-                     bool accumulate) {
-  gemm_plan *plan = plan_for(device, shape);
-  if (plan && !plan->settled) settle_algorithm(device, plan, a, b);
-  if (!plan || !issue(device, plan, a, b, d, accumulate)) return;
-  cublasStatus_t status = multiply_with(device, plan, plan->chosen, a, b, d, accumulate);
+                     bool accumulate, const gemm_scales &scales = {}) {
+  gemm_plan *plan = plan_find(device, shape);
+  if (!plan || plan->refused) return;
+  if (!plan->settled) settle_algorithm(device, plan, a, b, scales);
+  if (!issue(device, plan, a, b, d, accumulate, scales.a, scales.b)) return;
+  cublasStatus_t status = multiply_with(device, plan, plan->chosen, a, b, d, accumulate, scales);
   if (!check(device, cudaGetLastError(), "a matrix product")) return;
   if (status != CUBLAS_STATUS_SUCCESS)
-    error_set(&device->error, EXIT_ENVIRONMENT, "cuBLASLt failed in a product of %lld x %lld x %lld (status %d)",
-              (long long)shape.m, (long long)shape.n, (long long)shape.k, (int)status);
+    error_set(&device->error, EXIT_ENVIRONMENT, "cuBLASLt failed in a product of %lld x %lld x %lld (status %d)%s",
+              (long long)shape.m, (long long)shape.n, (long long)shape.k, (int)status,
+              encoded(shape) ? "; ISOLOSS_NATIVE=off multiplies values" : "");
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include "kernels/cuda/sizes.h"
 
 #include "kernels/cuda/format_sizes.h"
+#include "kernels/cuda/native_sizes.h"
 
 size_t cuda_aligned_bytes(size_t bytes) { return (bytes + DEVICE_ALIGNMENT - 1) / DEVICE_ALIGNMENT * DEVICE_ALIGNMENT; }
 static int64_t parts_of(int64_t count, int64_t part) { return (count + part - 1) / part; }
@@ -52,9 +53,11 @@ size_t cuda_workspace_bytes(const struct device *device, enum op_kind kind, cons
     case OP_QKV:
     case OP_SWIGLU:
       return 0;
-    case OP_LINEAR:
+    case OP_LINEAR: {
       if (!shape->weight || format_is_none(shape->weight->format)) return 0;
-      return cuda_format_scratch_of(shape->weight, shape->rows).total;
+      struct native_layer native = cuda_native_layer(shape->weight);
+      return cuda_format_scratch_of(shape->weight, &native, shape->rows).total;
+    }
   }
   return 0;
 }

@@ -57,6 +57,7 @@ FORMAT_FUNCTION float scale_value(const struct quantizer *quantizer, float size,
         // OCP's rule; the exponent may not leave the range of float32.
         float power =
             power_of_two(size, SCALE_POWER_FLOOR) * float_of_bits((uint32_t)(127 - quantizer->reach_exponent) << 23);
+        if (power < 0x1p-99f) power = 0x1p-99f;  // stays a power of two, above the least scale
         v = quantizer->power_factor * power;
       } else {
         v *= size;

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <vector>
 
+#include "kernels/cuda/emulator/formats.h"
 #include "kernels/cuda/emulator/memory.h"
 
 namespace emulator {
@@ -13,13 +14,17 @@ struct lt_context {
 };
 struct lt_description {
   cublasOperation_t a = CUBLAS_OP_N, b = CUBLAS_OP_N;
+  cublasLtPointerMode_t pointers = CUBLASLT_POINTER_MODE_HOST;
+  cublasLtMatmulMatrixScale_t scale_a = CUBLASLT_MATMUL_MATRIX_SCALE_SCALAR_32F, scale_b = scale_a;
+  const void *scales_a = nullptr, *scales_b = nullptr;
 };
 struct lt_layout {
   cudaDataType_t type;
   uint64_t rows, columns;
   int64_t leading;
-  size_t element() const { return type == CUDA_R_32F ? 4 : 2; }
-  size_t bytes() const { return ((size_t)leading * (columns - 1) + rows) * element(); }
+  int bits() const { return type == CUDA_R_32F ? 32 : type == CUDA_R_16BF ? 16 : type == CUDA_R_4F_E2M1 ? 4 : 8; }
+  bool narrow() const { return bits() < 16; }
+  size_t bytes() const { return (((size_t)leading * (columns - 1) + rows) * (size_t)bits() + 7) / 8; }
 };
 struct lt_preference {
   size_t workspace = 0;
@@ -44,12 +49,32 @@ cublasStatus_t cublasLtMatmulDescDestroy(cublasLtMatmulDesc_t description) {
   delete description;
   return CUBLAS_STATUS_SUCCESS;
 }
+template <class T>
+static cublasStatus_t take_value(T *to, const void *value, size_t bytes) {
+  if (bytes != sizeof *to) return CUBLAS_STATUS_INVALID_VALUE;
+  memcpy(to, value, bytes);
+  return CUBLAS_STATUS_SUCCESS;
+}
 cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t description,
                                               cublasLtMatmulDescAttributes_t attribute, const void *value,
                                               size_t bytes) {
-  if (bytes != sizeof(cublasOperation_t)) return CUBLAS_STATUS_INVALID_VALUE;
-  memcpy(attribute == CUBLASLT_MATMUL_DESC_TRANSA ? &description->a : &description->b, value, bytes);
-  return CUBLAS_STATUS_SUCCESS;
+  switch (attribute) {
+    case CUBLASLT_MATMUL_DESC_POINTER_MODE:
+      return take_value(&description->pointers, value, bytes);
+    case CUBLASLT_MATMUL_DESC_TRANSA:
+      return take_value(&description->a, value, bytes);
+    case CUBLASLT_MATMUL_DESC_TRANSB:
+      return take_value(&description->b, value, bytes);
+    case CUBLASLT_MATMUL_DESC_A_SCALE_POINTER:
+      return take_value(&description->scales_a, value, bytes);
+    case CUBLASLT_MATMUL_DESC_B_SCALE_POINTER:
+      return take_value(&description->scales_b, value, bytes);
+    case CUBLASLT_MATMUL_DESC_A_SCALE_MODE:
+      return take_value(&description->scale_a, value, bytes);
+    case CUBLASLT_MATMUL_DESC_B_SCALE_MODE:
+      return take_value(&description->scale_b, value, bytes);
+  }
+  return CUBLAS_STATUS_INVALID_VALUE;
 }
 cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t *layout, cudaDataType_t type, uint64_t rows,
                                           uint64_t columns, int64_t leading) {
@@ -88,21 +113,56 @@ static uint64_t op_rows(const lt_layout *layout, cublasOperation_t op) {
 static uint64_t op_columns(const lt_layout *layout, cublasOperation_t op) {
   return op == CUBLAS_OP_N ? layout->columns : layout->rows;
 }
-static bool fits(const lt_description *description, const lt_layout *a, const lt_layout *b, const lt_layout *d) {
-  return a->type == b->type && op_rows(a, description->a) == d->rows && op_columns(b, description->b) == d->columns &&
-         op_columns(a, description->a) == op_rows(b, description->b) && (a->type == CUDA_R_16BF || d->type == a->type);
-}
-
 namespace {
 struct library {
-  int fastest = 2;  // which algorithm
-  int used = 0;     // by the last product
+  int fastest = 2;                // which algorithm
+  int used = 0;                   // by the last product
+  unsigned long long narrow = 0;  // products of FP8 and FP4
+  bool refuses = false;           // to propose one
+  bool scales_by_rows = false;    // a mistake that tests plant: scales of blocks in rows, not in tiles
 };
 library &the_library() {
   static library library;
   return library;
 }
 }  // namespace
+
+static bool aligned_bits(int64_t elements, const lt_layout *layout) { return elements * layout->bits() % 128 == 0; }
+// Whether the emulated device has a product of FP8 or FP4 operands.
+static bool narrow_fits(const lt_description *description, const lt_layout *a, const lt_layout *b, const lt_layout *d) {
+  int capability = emulated_capability();
+  bool fp4 = a->type == CUDA_R_4F_E2M1;
+  if (fp4 != (b->type == CUDA_R_4F_E2M1) || (a->type == CUDA_R_8F_E5M2 && b->type == CUDA_R_8F_E5M2)) return false;
+  if (description->scale_a != description->scale_b) return false;
+  switch (description->scale_a) {
+    case CUBLASLT_MATMUL_MATRIX_SCALE_SCALAR_32F:
+      if (fp4 || capability < 89) return false;
+      break;
+    case CUBLASLT_MATMUL_MATRIX_SCALE_OUTER_VEC_32F:
+      if (fp4 || capability != 90) return false;
+      break;
+    case CUBLASLT_MATMUL_MATRIX_SCALE_VEC32_UE8M0:
+      if (fp4 || capability < 100) return false;
+      break;
+    case CUBLASLT_MATMUL_MATRIX_SCALE_VEC16_UE4M3:
+      if (!fp4 || capability < 100) return false;
+      break;
+    default:
+      return false;
+  }
+  bool in_order = description->a == CUBLAS_OP_T && description->b == CUBLAS_OP_N;
+  if (!in_order && (fp4 || capability < 100 || capability >= 120)) return false;
+  return aligned_bits((int64_t)a->rows, a) && aligned_bits((int64_t)b->rows, b) && aligned_bits((int64_t)d->rows, d) &&
+         aligned_bits(a->leading, a) && aligned_bits(b->leading, b) && aligned_bits(d->leading, d);
+}
+static bool fits(const lt_description *description, const lt_layout *a, const lt_layout *b, const lt_layout *d) {
+  if (op_rows(a, description->a) != d->rows || op_columns(b, description->b) != d->columns ||
+      op_columns(a, description->a) != op_rows(b, description->b) || d->narrow())
+    return false;
+  if (a->narrow() != b->narrow()) return false;
+  if (a->narrow()) return !the_library().refuses && narrow_fits(description, a, b, d);
+  return a->type == b->type && (a->type == CUDA_R_16BF || d->type == a->type);
+}
 
 cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDesc_t description,
                                               cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t b,
@@ -120,25 +180,79 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDe
   return CUBLAS_STATUS_SUCCESS;
 }
 
+static float number_at(const char *data, const lt_layout *layout, size_t element) {
+  if (layout->type == CUDA_R_8F_E4M3) return float_of_e4m3((uint8_t)data[element]);
+  if (layout->type == CUDA_R_8F_E5M2) return float_of_e5m2((uint8_t)data[element]);
+  if (layout->type == CUDA_R_4F_E2M1)  // the first of two in the lower half
+    return float_of_e2m1((uint8_t)((uint8_t)data[element / 2] >> (element % 2 ? 4 : 0)));
+  uint32_t bits = 0;
+  if (layout->type == CUDA_R_32F) {
+    memcpy(&bits, data + element * 4, 4);
+  } else {
+    uint16_t half;
+    memcpy(&half, data + element * 2, 2);
+    bits = (uint32_t)half << 16;
+  }
+  float value;
+  memcpy(&value, &bits, sizeof value);
+  return value;
+}
 // op(matrix) as doubles, row-major.
 static std::vector<double> widen(const char *data, const lt_layout *layout, cublasOperation_t op) {
   std::vector<double> values(layout->rows * layout->columns);
   for (uint64_t column = 0; column < layout->columns; column++)
-    for (uint64_t row = 0; row < layout->rows; row++) {
-      const char *at = data + ((size_t)layout->leading * column + row) * layout->element();
-      uint32_t bits = 0;
-      if (layout->type == CUDA_R_32F) {
-        memcpy(&bits, at, 4);
-      } else {
-        uint16_t half;
-        memcpy(&half, at, 2);
-        bits = (uint32_t)half << 16;
-      }
-      float value;
-      memcpy(&value, &bits, sizeof value);
-      values[op == CUBLAS_OP_N ? row * layout->columns + column : column * layout->rows + row] = value;
-    }
+    for (uint64_t row = 0; row < layout->rows; row++)
+      values[op == CUBLAS_OP_N ? row * layout->columns + column : column * layout->rows + row] =
+          number_at(data, layout, (size_t)layout->leading * column + row);
   return values;
+}
+
+// Memory of the device that must have been written, and stand at a multiple of 16 bytes.
+static bool readable(const void *device, size_t bytes, size_t alignment, region *region) {
+  if ((uintptr_t)device % alignment) {
+    fault_note("a product's operand or scale is not aligned for %zu bytes", alignment);
+    return false;
+  }
+  return memory_need_written(device, bytes, region);
+}
+// Multiplies operand values [outer, inner] (or [inner, outer]: by_rows false) by their scales.
+static bool apply_scales(std::vector<double> &values, uint64_t outer_count, uint64_t inner_count, bool outer_first,
+                         cublasLtMatmulMatrixScale_t mode, const void *scales) {
+  region region;
+  bool one = mode == CUBLASLT_MATMUL_MATRIX_SCALE_SCALAR_32F, rows = mode == CUBLASLT_MATMUL_MATRIX_SCALE_OUTER_VEC_32F;
+  uint64_t block = mode == CUBLASLT_MATMUL_MATRIX_SCALE_VEC16_UE4M3 ? 16 : 32;
+  uint64_t outer_padded = (outer_count + 127) / 128 * 128,
+           inner_padded = ((inner_count + block - 1) / block + 3) / 4 * 4;
+  if (one || rows) {
+    if (one && !scales) return true;
+    if (!readable(scales, (one ? 1 : outer_count) * sizeof(float), one ? sizeof(float) : 16, &region)) return false;
+  } else if (!scales || !readable(scales, outer_padded * inner_padded, 16, &region)) {
+    return false;
+  }
+  for (uint64_t outer = 0; outer < (one || rows ? outer_count : outer_padded); outer++)
+    for (uint64_t inner = 0; inner < (one || rows ? inner_count : inner_padded * block); inner++) {
+      double scale;
+      bool there = outer < outer_count && inner < inner_count;
+      if (one || rows) {
+        float number;
+        memcpy(&number, region.begin + (one ? 0 : outer) * sizeof number, sizeof number);
+        scale = number;
+      } else {
+        uint64_t column = inner / block;
+        // Within a tile of 128 by 4, and tiles row by row.
+        uint64_t at = outer % 128 % 32 * 16 + outer % 128 / 32 * 4 + column % 4 +
+                      (column / 4 * 4 + outer / 128 * inner_padded) * 128;
+        if (the_library().scales_by_rows) at = outer * inner_padded + column;
+        auto code = (uint8_t)region.begin[at];
+        if ((outer >= outer_count || column * block >= inner_count) && code != 0 && !the_library().scales_by_rows) {
+          fault_note("a scale behind the matrix's end is not 0");
+          return false;
+        }
+        scale = block == 16 ? float_of_e4m3(code & 0x7f) : float_of_ue8m0(code);
+      }
+      if (there) values[outer_first ? outer * inner_count + inner : inner * outer_count + outer] *= scale;
+    }
+  return true;
 }
 
 cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t description, const void *alpha,
@@ -149,31 +263,63 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
                               cudaStream_t stream) {
   if (sticky_error() != cudaSuccess) return CUBLAS_STATUS_SUCCESS;
   if (!fits(description, a_layout, b_layout, d_layout) || c != d) return CUBLAS_STATUS_INVALID_VALUE;
-  float scale, keep;
-  memcpy(&scale, alpha, sizeof scale);
-  memcpy(&keep, beta, sizeof keep);
   if (algorithm->data[0] < 1 || algorithm->data[0] > 3) return CUBLAS_STATUS_INVALID_VALUE;
   the_library().used = (int)algorithm->data[0];
   pretend_time((int)algorithm->data[0] == the_library().fastest ? 1 : 2);
+  bool on_device = description->pointers == CUBLASLT_POINTER_MODE_DEVICE;
+  float scale = 0, keep = 0;
+  if (!on_device) {
+    memcpy(&scale, alpha, sizeof scale);
+    memcpy(&keep, beta, sizeof keep);
+  }
   if (capturing(stream)) {
     cublasLtMatmulAlgo_t chosen = *algorithm;
-    capture(stream, [=] {
-      cublasLtMatmul(handle, description, &scale, a, a_layout, b, b_layout, &keep, c, c_layout, d, d_layout, &chosen,
-                     workspace, workspace_bytes, nullptr);
+    lt_description then = *description;  // what it says now; numbers on the device are read when the product is made
+    capture(stream, [=]() mutable {
+      cublasLtMatmul(handle, &then, on_device ? alpha : &scale, a, a_layout, b, b_layout, on_device ? beta : &keep, c,
+                     c_layout, d, d_layout, &chosen, workspace, workspace_bytes, nullptr);
     });
     return CUBLAS_STATUS_SUCCESS;
   }
   region from_a, from_b, to;
-  bool fine = memory_need_written(a, a_layout->bytes(), &from_a) && memory_need_written(b, b_layout->bytes(), &from_b);
-  if (fine && keep != 0) fine = memory_need_written(d, d_layout->bytes(), &to);
-  // Columns stand without gaps in all that this project multiplies.
-  if (!fine || d_layout->leading != (int64_t)d_layout->rows || !memory_mark_written(d, d_layout->bytes(), &to)) {
+  bool narrow = a_layout->narrow(), fine = true;
+  if (on_device) {
+    region number;
+    fine = readable(alpha, sizeof scale, sizeof scale, &number);
+    if (fine) memcpy(&scale, number.begin, sizeof scale);
+    fine = fine && readable(beta, sizeof keep, sizeof keep, &number);
+    if (fine) memcpy(&keep, number.begin, sizeof keep);
+  }
+  size_t alignment = narrow ? 16 : 1;
+  fine =
+      fine && readable(a, a_layout->bytes(), alignment, &from_a) && readable(b, b_layout->bytes(), alignment, &from_b);
+  if (narrow && (uintptr_t)d % 16) {
+    fault_note("a product's result is not aligned for 16 bytes");
+    fine = false;
+  }
+  uint64_t m = d_layout->rows, n = d_layout->columns, k = op_columns(a_layout, description->a);
+  // Between columns there may be something else.
+  size_t item = (size_t)d_layout->bits() / 8, pitch = (size_t)d_layout->leading * item;
+  for (uint64_t j = 0; j < n && fine; j++) {
+    char *column = (char *)d + pitch * j;
+    if (keep != 0) fine = memory_need_written(column, m * item, &to);
+    fine = fine && memory_mark_written(column, m * item, &to);
+  }
+  fine = fine && memory_region(d, d_layout->bytes(), &to);
+  std::vector<double> left, right;
+  if (fine) {
+    left = widen(from_a.begin, a_layout, description->a);
+    right = widen(from_b.begin, b_layout, description->b);
+  }
+  if (fine && narrow) {
+    the_library().narrow++;
+    fine = apply_scales(left, m, k, true, description->scale_a, description->scales_a) &&
+           apply_scales(right, n, k, false, description->scale_b, description->scales_b);
+  }
+  if (!fine) {
     stick(cudaErrorInvalidValue);
     return CUBLAS_STATUS_INVALID_VALUE;
   }
-  std::vector<double> left = widen(from_a.begin, a_layout, description->a);
-  std::vector<double> right = widen(from_b.begin, b_layout, description->b);
-  uint64_t m = d_layout->rows, n = d_layout->columns, k = op_columns(a_layout, description->a);
   std::vector<double> sums(n);
   for (uint64_t i = 0; i < m; i++) {
     for (double &sum : sums) sum = 0;
@@ -182,7 +328,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
       for (uint64_t j = 0; j < n; j++) sums[j] += factor * right[l * n + j];
     }
     for (uint64_t j = 0; j < n; j++) {
-      char *at = to.begin + ((size_t)d_layout->leading * j + i) * d_layout->element();
+      char *at = to.begin + pitch * j + i * item;
       uint32_t bits;
       float value = (float)(scale * sums[j]);
       if (d_layout->type == CUDA_R_32F) {
@@ -210,4 +356,12 @@ void isoloss_emulator_fastest_algorithm(int number);
 void isoloss_emulator_fastest_algorithm(int number) { emulator::the_library().fastest = number; }
 int isoloss_emulator_used_algorithm(void);
 int isoloss_emulator_used_algorithm(void) { return emulator::the_library().used; }
+// How many products of FP8 and FP4 were made; whether the library refuses to propose any; and a mistake to find: scales
+// of blocks are read row by row.
+unsigned long long isoloss_emulator_narrow_products(void);
+unsigned long long isoloss_emulator_narrow_products(void) { return emulator::the_library().narrow; }
+void isoloss_emulator_refuse_narrow(int refuse);
+void isoloss_emulator_refuse_narrow(int refuse) { emulator::the_library().refuses = refuse; }
+void isoloss_emulator_scales_by_rows(int by_rows);
+void isoloss_emulator_scales_by_rows(int by_rows) { emulator::the_library().scales_by_rows = by_rows; }
 }

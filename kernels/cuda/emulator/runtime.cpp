@@ -37,6 +37,7 @@ struct runtime {
   std::set<cudaGraphExec_t> programs;
   std::map<const char *, size_t> pinned;  // page-locked memory of the host
   int captures = 0;                       // under way
+  int capability = 80;
   uint64_t launches = 0;
   double time = 0;
 };
@@ -65,6 +66,7 @@ bool is_pinned(const void *from, size_t bytes) {
 bool known(cudaStream_t stream) { return !stream || the_runtime().streams.count(stream); }
 }  // namespace
 
+int emulated_capability() { return the_runtime().capability; }
 cudaError_t sticky_error() { return the_runtime().sticky; }
 void stick(cudaError_t error) {
   if (the_runtime().sticky == cudaSuccess) the_runtime().sticky = error;
@@ -84,7 +86,8 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device) {
   *properties = {};
   snprintf(properties->name, sizeof properties->name, "emulated device");
   properties->totalGlobalMem = memory_limit();
-  properties->major = 8;
+  properties->major = emulated_capability() / 10;
+  properties->minor = emulated_capability() % 10;
   properties->multiProcessorCount = 1;
   properties->sharedMemPerBlockOptin = SHARED_DYNAMIC_LIMIT;
   return cudaSuccess;
@@ -305,3 +308,6 @@ size_t allowed_shared(const void *kernel) {
 // For tests in C.
 extern "C" unsigned long long isoloss_emulator_graph_launches(void);
 unsigned long long isoloss_emulator_graph_launches(void) { return emulator::graph_launches(); }
+// The compute capability of devices that are opened from now on, major * 10 + minor.
+extern "C" void isoloss_emulator_capability(int capability);
+void isoloss_emulator_capability(int capability) { emulator::the_runtime().capability = capability; }

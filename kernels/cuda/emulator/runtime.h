@@ -40,6 +40,8 @@ struct cudaDeviceProp {
   size_t sharedMemPerBlockOptin;
 };
 
+int emulated_capability();  // major * 10 + minor: 80 unless a test chooses another one
+
 cudaError_t cudaGetDeviceCount(int *count);
 cudaError_t cudaSetDevice(int device);
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device);
