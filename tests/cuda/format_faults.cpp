@@ -129,7 +129,16 @@ struct represented {
               device_pointer<const struct tensor_statistics> s) const {
     expect(what, "represent", represent_kernel<float, float, GENERAL, WARPS>, row_blocks(rows, WARPS), FORMAT_THREADS,
            call, x, y, bits, random_signs, n, s, tables, device_pointer<const float>(),
-           device_pointer<const row_choice>());
+           device_pointer<const row_choice>(), device_pointer<uint8_t>(), device_pointer<uint8_t>(),
+           device_pointer<float>());
+  }
+  // Codes and their scales, without values.
+  void encode(const char *what, device_pointer<uint8_t> codes, device_pointer<uint8_t> scales,
+              device_pointer<float> scale_numbers) const {
+    expect(what, "represent", represent_kernel<float, float, false, 1, true>, row_blocks(rows, 1), FORMAT_THREADS, call,
+           from.in(), device_pointer<float>(), mask.all(), device_pointer<const uint32_t>(), numbers.in(),
+           statistics.in(), tables, device_pointer<const float>(), device_pointer<const row_choice>(), codes, scales,
+           scale_numbers);
   }
 };
 
@@ -179,6 +188,26 @@ void represent_long_rows() {
   r.run<false, FORMAT_WARPS>(UNWRITTEN);
   leave_out(3, 70);
   r.run<false, FORMAT_WARPS>(DIVERGENT);
+}
+// Native operands: 130 rows are more than a tile of scales, 512 columns eight tiles of NVFP4's.
+void represent_codes() {
+  represented r("nvfp4", 130, 512);
+  r.call.native = {NATIVE_E2M1, NATIVE_BLOCK16, 1};
+  buffer<uint8_t> codes(r.count / 2), scales(256 * 32);
+  buffer<float> numbers(1);
+  r.encode(NONE, codes.all(), scales.all(), numbers.all());
+  r.encode("out of bounds: write of 4 bytes", codes.first(codes.count - 1), scales.all(), numbers.all());
+  // 492 bytes follow the last scale of row 129.
+  r.encode(NONE, codes.all(), scales.first(256 * 32 - 492), numbers.all());
+  r.encode("out of bounds: write of 1 bytes", codes.all(), scales.first(256 * 32 - 493), numbers.all());
+  r.encode("out of bounds: write of 1 bytes", codes.all(), scales.first(128 * 32), numbers.all());
+  represented fp8("fp8-e4m3[absmax,row,no-hadamard,ste]", 6, 512);
+  fp8.call.native = {NATIVE_E4M3, NATIVE_ROW, 1};
+  buffer<uint8_t> bytes(fp8.count);
+  buffer<float> of_rows(6);
+  fp8.encode(NONE, bytes.all(), device_pointer<uint8_t>(), of_rows.all());
+  fp8.encode("out of bounds: write of 8 bytes", bytes.first(fp8.count - 1), device_pointer<uint8_t>(), of_rows.all());
+  fp8.encode("out of bounds: write of 4 bytes", bytes.all(), device_pointer<uint8_t>(), of_rows.first(5));
 }
 void represent_sparse() {
   represented r("random-sparse(0.5)+int4", 4, 256);
@@ -413,6 +442,7 @@ int main() {
   cudaStreamCreate(&stream);
   RUN(represent);
   RUN(represent_long_rows);
+  RUN(represent_codes);
   RUN(represent_sparse);
   RUN(select);
   RUN(select_rows);
