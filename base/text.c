@@ -70,6 +70,14 @@ int number_shortest(double value, char out[32]) {
   return snprintf(out, 32, "%.17g", value);
 }
 
+const char *number_digits(double value, int digits, char out[32]) {
+  if (isnan(value))
+    snprintf(out, 32, "-");
+  else
+    snprintf(out, 32, "%.*g", digits, value);
+  return out;
+}
+
 const char *number_human(double value, char out[32]) {
   static const char suffix[] = {'\0', 'k', 'M', 'G', 'T'};
   double size = fabs(value);
@@ -192,6 +200,16 @@ const char *nearest_name(const char *name, const char *const *candidates, size_t
   return best && best_distance <= limit && best_distance < strlen(name) ? best : NULL;
 }
 
+const char **text_split(struct arena *arena, const char *text, const char *separators, size_t *count) {
+  *count = 0;
+  if (!text) return NULL;
+  char *copy = arena_string(arena, text), *save = NULL;
+  const char **items = arena_array(arena, strlen(text) / 2 + 1, sizeof *items);
+  for (char *item = strtok_r(copy, separators, &save); item; item = strtok_r(NULL, separators, &save))
+    items[(*count)++] = item;
+  return items;
+}
+
 bool starts_with(const char *text, const char *prefix) { return strncmp(text, prefix, strlen(prefix)) == 0; }
 
 bool ends_with(const char *text, const char *suffix) {
@@ -232,4 +250,30 @@ size_t utf8_valid_prefix(const void *bytes, size_t length) {
     i += more + 1;
   }
   return length;
+}
+
+const char *text_clipped(const char *text, char out[72]) {
+  size_t length = strlen(text);
+  if (length < 64) return text;
+  size_t keep = 60;
+  while (keep && ((unsigned char)text[keep] & 0xC0) == 0x80) keep--;
+  memcpy(out, text, keep);
+  memcpy(out + keep, "...", 4);
+  return out;
+}
+
+void print_filled(FILE *out, const char *text, int column, int indent) {
+  bool first = true;
+  for (const char *at = text; *at;) {
+    size_t space = strspn(at, " \n"), word = strcspn(at + space, " \n");
+    if (!word) break;
+    if (!first && column + 1 + (int)word > 100)
+      column = fprintf(out, "\n%*s", indent, "") - 1;
+    else if (!first)
+      column += fprintf(out, " ");
+    column += fprintf(out, "%.*s", (int)word, at + space);
+    first = false;
+    at += space + word;
+  }
+  fprintf(out, "\n");
 }

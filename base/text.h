@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 // A growing, always NUL-terminated byte buffer. All zeroes is empty and ready; text_free releases it.
 struct text {
@@ -21,6 +22,8 @@ const char *text_string(const struct text *text);  // never NULL
 
 // The shortest decimal that reads back as the same double ("0.003", "1e-10", "nan", "inf"); returns its length.
 int number_shortest(double value, char out[32]);
+// So many significant digits; "-" for NaN.
+const char *number_digits(double value, int digits, char out[32]);
 // "842", "14.3k", "1.02M", "3.1e13": three significant digits for people.
 const char *number_human(double value, char out[32]);
 const char *bytes_human(double bytes, char out[32]);      // "12.4 MiB"
@@ -35,7 +38,16 @@ size_t edit_distance(const char *a, const char *b);
 // a candidate whose last dotted part equals `name` is always near). `candidates` has `count` entries.
 const char *nearest_name(const char *name, const char *const *candidates, size_t count);
 
+struct arena;
+// The items of a list such as "a,b" or "a, b": what stands between any of the separators, without empty ones, copied to
+// the arena. NULL is an empty list.
+const char **text_split(struct arena *arena, const char *text, const char *separators, size_t *count);
 bool starts_with(const char *text, const char *prefix);
 bool ends_with(const char *text, const char *suffix);
 // Length of the longest valid UTF-8 prefix; equals `length` when all of it is valid.
 size_t utf8_valid_prefix(const void *bytes, size_t length);
+// Text shortened for a message, never inside a character.
+const char *text_clipped(const char *text, char out[72]);
+// Words filled to lines of 100 columns and a line break in the end. The first line goes on at `column`, the others are
+// indented; line breaks of the text are spaces.
+void print_filled(FILE *out, const char *text, int column, int indent);

@@ -17,21 +17,6 @@ static void print_gmse(const struct format_capacity *capacity) {
   printf("%8.4g  %-10.4g %6.2f", representation_bits(&capacity->format->operands[operand]), c->gmse, c->effective_bits);
 }
 
-static void print_filled(const char *text, int indent) {
-  int column = 200;
-  for (const char *at = text; *at;) {
-    size_t space = strspn(at, " "), word = strcspn(at + space, " ");
-    if (!word) break;
-    if (column + (int)word + 1 > 100)
-      column = printf("%s%*s", column == 200 ? "" : "\n", indent, "") - 1;
-    else
-      column += printf(" ");
-    column += printf("%.*s", (int)word, at + space);
-    at += space + word;
-  }
-  printf("\n");
-}
-
 static void print_list(const struct entry *entries, size_t count) {
   printf("Representations (alone: of the weights; w(...)a(...)g(...) for weights, activations, gradients)\n\n");
   printf("  %-22s %8s  %-10s %6s\n", "name", "bits", "gmse", "worth");
@@ -46,7 +31,7 @@ static void print_list(const struct entry *entries, size_t count) {
     printf("  %-22s ", entries[i].name);
     if (entries[i].help) {
       printf("%s\n", entries[i].source);
-      print_filled(entries[i].help, 6);
+      print_filled(stdout, entries[i].help, printf("%6s", ""), 6);
     } else {
       print_gmse(&entries[i].capacity);
       printf("\n");
@@ -67,9 +52,9 @@ static void explain(const struct entry *entry) {
   struct text text = {0};
   format_describe(format, &text);
   printf("%s\n\n", format->name);
-  if (entry->help) print_filled(entry->help, 2);
+  if (entry->help) print_filled(stdout, entry->help, printf("  "), 2);
   if (entry->help) printf("  Source: %s\n", entry->source);
-  print_filled(text_string(&text), 2);
+  print_filled(stdout, text_string(&text), printf("  "), 2);
   text_clear(&text);
   format_long_text(format, &text);
   printf("\n  in full: %s\n", text_string(&text));

@@ -18,33 +18,32 @@ struct isoflop_arguments {
 
 // "1e16,2e16" or "1e16:2.56e19:12" (so many, evenly in the logarithm).
 static bool read_budgets(const char *text, struct arena *arena, double **budgets, size_t *count, struct error *error) {
-  char *copy = arena_string(arena, text), *save = NULL;
-  double numbers[3];
-  int colons = 0;
-  *budgets = arena_array(arena, strlen(text) + 1001, sizeof **budgets);
-  *count = 0;
-  bool range = strchr(text, ':') != NULL, fine = true;
-  for (char *item = strtok_r(copy, range ? ":" : ", ", &save); item && fine;
-       item = strtok_r(NULL, range ? ":" : ", ", &save)) {
-    double value;
-    fine = number_parse(item, &value) && value > 0 && isfinite(value);
-    if (range)
-      fine = fine && colons < 3 && ((numbers[colons++] = value) > 0);
-    else if (fine && *count && value <= (*budgets)[*count - 1])
-      return error_set(error, EXIT_USAGE_ERROR, "isoflop: --budgets must rise: %s", text);
-    else if (fine)
-      (*budgets)[(*count)++] = value;
-  }
+  bool range = strchr(text, ':') != NULL;
+  size_t items;
+  const char **names = text_split(arena, text, range ? ":" : ", ", &items);
+  double *numbers = arena_array(arena, items, sizeof *numbers);
+  bool fine = items > 0;
+  for (size_t i = 0; i < items && fine; i++)
+    fine = number_parse(names[i], &numbers[i]) && numbers[i] > 0 && isfinite(numbers[i]);
+  *budgets = numbers;
+  *count = items;
   if (range && fine) {
-    fine = colons == 3 && numbers[2] >= 2 && numbers[2] <= 1000 && numbers[2] == floor(numbers[2]) &&
+    fine = items == 3 && numbers[2] >= 2 && numbers[2] <= 1000 && numbers[2] == floor(numbers[2]) &&
            numbers[1] > numbers[0];
-    for (double i = 0; fine && i < numbers[2]; i++)
-      (*budgets)[(*count)++] = numbers[0] * pow(numbers[1] / numbers[0], i / (numbers[2] - 1));
+    *count = fine ? (size_t)numbers[2] : 0;
+    *budgets = arena_array(arena, *count, sizeof **budgets);
+    for (size_t i = 0; i < *count; i++)
+      (*budgets)[i] = numbers[0] * pow(numbers[1] / numbers[0], (double)i / (numbers[2] - 1));
   }
-  if (fine && *count) return true;
-  return error_set(error, EXIT_USAGE_ERROR,
-                   "isoflop: --budgets %s is neither a list of FLOPs (1e16,2e16) nor LOW:HIGH:COUNT (1e16:2.56e19:12)",
-                   text);
+  if (!fine)
+    return error_set(error, EXIT_USAGE_ERROR,
+                     "isoflop: --budgets %s is neither a list of FLOPs (1e16,2e16) nor LOW:HIGH:COUNT "
+                     "(1e16:2.56e19:12)",
+                     text);
+  for (size_t i = 1; i < *count; i++)
+    if ((*budgets)[i] <= (*budgets)[i - 1])
+      return error_set(error, EXIT_USAGE_ERROR, "isoflop: --budgets must rise: %s", text);
+  return true;
 }
 
 static bool read_options(const struct isoflop_arguments *a, struct arena *arena, struct isoflop_noise *noise,
@@ -161,30 +160,23 @@ static bool solve_table(const char *path, const struct isoflop_arguments *a, con
 
 // ---- output ---------------------------------------------------------------------------------------------------------
 
-static const char *digits(double value, char out[40]) {
-  if (isnan(value))
-    snprintf(out, 40, "-");
-  else
-    snprintf(out, 40, "%.4g", value);
-  return out;
-}
-
 static void print_budgets(const struct isoflop *result, FILE *out) {
   char a[40], b[40], c[40], d[40], e[40], f[40];
   fprintf(out, "  %-11s %5s  %-11s %-25s %-11s %s\n", "FLOPs", "sizes", "N*", "interval", "D*", "loss");
   for (size_t i = 0; i < result->budget_count; i++) {
     const struct isoflop_budget *budget = &result->budgets[i];
     const struct isoflop_optimum *size = &budget->optimum[ISOFLOP_PARAMETERS];
-    fprintf(out, "  %-11s %5zu  ", digits(budget->flops, a), budget->sizes);
+    fprintf(out, "  %-11s %5zu  ", number_digits(budget->flops, 4, a), budget->sizes);
     if (budget->rejected) {
       fprintf(out, "rejected: %s\n", budget->rejected);
       continue;
     }
     char interval[100] = "";
     if (isfinite(size->low))
-      snprintf(interval, sizeof interval, "%s .. %s", digits(size->low, b), digits(size->high, c));
-    fprintf(out, "%-11s %-25s %-11s %s\n", digits(size->value, d), interval,
-            digits(budget->optimum[ISOFLOP_TOKENS].value, e), digits(budget->optimum[ISOFLOP_LOSS].value, f));
+      snprintf(interval, sizeof interval, "%s .. %s", number_digits(size->low, 4, b), number_digits(size->high, 4, c));
+    fprintf(out, "%-11s %-25s %-11s %s\n", number_digits(size->value, 4, d), interval,
+            number_digits(budget->optimum[ISOFLOP_TOKENS].value, 4, e),
+            number_digits(budget->optimum[ISOFLOP_LOSS].value, 4, f));
   }
 }
 
@@ -194,9 +186,9 @@ static void print_segments(const struct isoflop *result, FILE *out) {
           "lowest curve");
   for (size_t s = 0; s < result->segment_count; s++) {
     const struct isoflop_segment *segment = &result->segments[s];
-    fprintf(out, "  %-11s %-11s %-11s %-11s %-10s %.32s%s\n", digits(segment->flops_low, a),
-            digits(segment->flops_high, b), digits(segment->parameters, c), digits(segment->tokens_high, d),
-            digits(segment->loss_high, e), segment->curve,
+    fprintf(out, "  %-11s %-11s %-11s %-11s %-10s %.32s%s\n", number_digits(segment->flops_low, 4, a),
+            number_digits(segment->flops_high, 4, b), number_digits(segment->parameters, 4, c),
+            number_digits(segment->tokens_high, 4, d), number_digits(segment->loss_high, 4, e), segment->curve,
             segment->edge ? "  (size at the edge: not in the power law)" : "");
   }
 }
@@ -207,11 +199,12 @@ static void print_exponents(const struct isoflop *result, FILE *out) {
   for (int q = 0; q < ISOFLOP_QUANTITIES && result->regressed; q++) {
     const struct isoflop_exponent *exponent = &result->exponents[q];
     const struct power_regression *best = exponent->weighted.points ? &exponent->weighted : &exponent->plain;
-    fprintf(out, "  %s = %s C^%s", symbols[q], digits(best->coefficient, a), digits(best->exponent, b));
+    fprintf(out, "  %s = %s C^%s", symbols[q], number_digits(best->coefficient, 4, a),
+            number_digits(best->exponent, 4, b));
     if (isfinite(exponent->low))
-      fprintf(out, ", %g %% interval %s .. %s over %d copies", 100 * result->confidence, digits(exponent->low, c),
-              digits(exponent->high, d), exponent->copies);
-    if (exponent->weighted.points) fprintf(out, " (unweighted %s)", digits(exponent->plain.exponent, e));
+      fprintf(out, ", %g %% interval %s .. %s over %d copies", 100 * result->confidence,
+              number_digits(exponent->low, 4, c), number_digits(exponent->high, 4, d), exponent->copies);
+    if (exponent->weighted.points) fprintf(out, " (unweighted %s)", number_digits(exponent->plain.exponent, 4, e));
     if (q != ISOFLOP_LOSS && result->parameter_count) fprintf(out, "; N: %s", result->parameter_count);
     fprintf(out, "\n");
   }
@@ -227,11 +220,12 @@ static void print_result(const struct isoflop *result, FILE *out) {
     fprintf(out, ", %zu budgets, %zu with an optimum\n", result->budget_count, result->used);
     if (result->copies && result->noise.low == result->noise.high)
       fprintf(out, "  intervals from %d copies with a seed noise of %s nats (%s)\n", result->copies,
-              digits(result->noise.low, a), result->noise_source);
+              number_digits(result->noise.low, 4, a), result->noise_source);
     else if (result->copies)
       fprintf(out, "  intervals from %d copies with a seed noise of %s nats at a loss of %s to %s at %s (%s)\n",
-              result->copies, digits(result->noise.low, a), digits(result->noise.low_loss, b),
-              digits(result->noise.high, c), digits(result->noise.high_loss, d), result->noise_source);
+              result->copies, number_digits(result->noise.low, 4, a), number_digits(result->noise.low_loss, 4, b),
+              number_digits(result->noise.high, 4, c), number_digits(result->noise.high_loss, 4, d),
+              result->noise_source);
     print_budgets(result, out);
   }
   fprintf(out, "\n");

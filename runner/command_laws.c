@@ -94,29 +94,15 @@ static void json_law(const struct law *law, struct json_writer *writer) {
   json_object_end(writer);
 }
 
-// Text filled to 100 columns behind an indent; newlines of the source are spaces.
-static void print_filled(const char *label, const char *text, int indent) {
-  if (!text) return;
-  int column = printf("%*s%s", indent, "", label);
-  for (const char *at = text; *at;) {
-    size_t space = strspn(at, " \n"), word = strcspn(at + space, " \n");
-    if (!word) break;
-    if (column + (int)word + 1 > 100)
-      column = printf("\n%*s", indent + 4, "") - 1;
-    else
-      column += printf(" ");
-    column += printf("%.*s", (int)word, at + space);
-    at += space + word;
-  }
-  printf("\n");
-}
-
 static void explain(const struct law *law) {
   char objective[48];
   objective_text(law->objective, objective);
   printf("%s\n\n  %s = %s\n\n", law->name, law->target, law->formula_text);
-  print_filled("", law->about, 1);
-  print_filled("Source:", law->source, 2);
+  if (law->about) {
+    printf("  ");
+    print_filled(stdout, law->about, 2, 5);
+  }
+  if (law->source) print_filled(stdout, law->source, printf("  Source: "), 6);
   printf("  Fitted: %s on %s of %s\n  Columns:", objective,
          law->residual == RESIDUAL_LOG ? "the logarithm" : "the value", law->target);
   for (int i = 0; i < law->column_count; i++) {

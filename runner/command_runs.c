@@ -16,10 +16,12 @@ struct runs_options {
 // "a,b,c" to columns of the rows. N, D, C are short for parameters, tokens, flops.
 static bool parse_columns(const char *list, struct store_rows *rows, struct store *store, struct arena *arena,
                           int **columns, int *count, struct error *error) {
-  char *copy = arena_string(arena, list), *save = NULL;
-  *columns = arena_array(arena, strlen(list) + 1, sizeof **columns);
+  size_t named;
+  const char **names = text_split(arena, list, ", ", &named);
+  *columns = arena_array(arena, named, sizeof **columns);
   *count = 0;
-  for (char *name = strtok_r(copy, ", ", &save); name; name = strtok_r(NULL, ", ", &save)) {
+  for (size_t i = 0; i < named; i++) {
+    const char *name = names[i];
     const char *full = strcmp(name, "N") == 0   ? "parameters"
                        : strcmp(name, "D") == 0 ? "tokens"
                        : strcmp(name, "C") == 0 ? "flops"
@@ -27,8 +29,8 @@ static bool parse_columns(const char *list, struct store_rows *rows, struct stor
     int column = store_rows_find(rows, full);
     if (column < 0) {
       int known;
-      const char *const *names = store_run_columns(store, &known);
-      const char *near = nearest_name(name, names, (size_t)known);
+      const char *const *columns_known = store_run_columns(store, &known);
+      const char *near = nearest_name(name, columns_known, (size_t)known);
       return error_set(error, EXIT_USAGE_ERROR, "--columns: runs have no column '%s'%s%s%s", name,
                        near ? "; did you mean '" : " (--columns help lists them)", near ? near : "", near ? "'?" : "");
     }

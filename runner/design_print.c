@@ -5,13 +5,7 @@
 #include <string.h>
 
 static const char *digits(double value, int count, char out[40]) {
-  if (isnan(value))
-    snprintf(out, 40, "-");
-  else if (isinf(value))
-    snprintf(out, 40, "unknown");
-  else
-    snprintf(out, 40, "%.*g", count, value);
-  return out;
+  return isinf(value) ? "unknown" : number_digits(value, count, out);
 }
 
 static const double widest = 10;  // of an interval, over the value: beyond, its ends say nothing

@@ -29,15 +29,6 @@ size_t fit_arguments_options(struct fit_arguments *a, struct option *options) {
   return sizeof list / sizeof *list;
 }
 
-const char **names_split(struct arena *arena, const char *text, size_t *count) {
-  *count = 0;
-  if (!text) return NULL;
-  char *copy = arena_string(arena, text), *save = NULL;
-  const char **list = arena_array(arena, strlen(text) + 1, sizeof *list);
-  for (char *item = strtok_r(copy, ", ", &save); item; item = strtok_r(NULL, ", ", &save)) list[(*count)++] = item;
-  return list;
-}
-
 // --fix NAME=VALUE, --free NAME, --baseline COLUMN=CATEGORY
 static bool read_settings(const char *name, const struct fit_arguments *arguments, struct arena *arena,
                           struct fit_options *options, struct error *error) {
@@ -89,7 +80,7 @@ bool fit_arguments_read(const char *name, const struct fit_arguments *arguments,
                                   .profile_count = arguments->profiles.count};
   if (arguments->interval && !interval_parse(arguments->interval, &options->interval, error))
     return error_context(error, "%s", name);
-  options->leave_out = (const char *const *)names_split(arena, arguments->leave_out, &options->leave_out_count);
+  options->leave_out = (const char *const *)text_split(arena, arguments->leave_out, ", ", &options->leave_out_count);
   return read_settings(name, arguments, arena, options, error);
 }
 

@@ -18,6 +18,4 @@ size_t fit_arguments_options(struct fit_arguments *arguments, struct option *opt
 // Checks the arguments of command `name` and makes fit options of them (texts in the arena).
 bool fit_arguments_read(const char *name, const struct fit_arguments *arguments, struct arena *arena,
                         struct fit_options *options, struct error *error);
-// "a,b" into the arena; NULL gives none.
-const char **names_split(struct arena *arena, const char *text, size_t *count);
 void fit_arguments_free(struct fit_arguments *arguments);

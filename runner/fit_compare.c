@@ -9,14 +9,6 @@
 #include "runner/commands.h"
 #include "runner/fit_input.h"
 
-static const char *digits(double value, int count, char out[40]) {
-  if (isnan(value))
-    snprintf(out, 40, "-");
-  else
-    snprintf(out, 40, "%.*g", count, value);
-  return out;
-}
-
 static void print_verdict(const struct comparison *comparison, FILE *out) {
   const struct law_standing *best = &comparison->laws[0];
   bool clear = true, scored = comparison->held_out > 0;
@@ -27,11 +19,11 @@ static void print_verdict(const struct comparison *comparison, FILE *out) {
     if (other->told_apart) continue;
     fprintf(out, "  The data cannot tell %s from %s", other->law, best->law);
     if (other->aicc_behind < 4)
-      fprintf(out, ": AICc differs by %s, and 4 is little", digits(other->aicc_behind, 3, text));
+      fprintf(out, ": AICc differs by %s, and 4 is little", number_digits(other->aicc_behind, 3, text));
     if (scored && isfinite(other->held_out_behind_se) && other->held_out_behind <= 2 * other->held_out_behind_se)
       fprintf(out, "%s held-out rows put it %s %s, with a standard error of %s", other->aicc_behind < 4 ? ";" : ":",
-              digits(fabs(other->held_out_behind), 3, text), other->held_out_behind < 0 ? "ahead" : "behind",
-              digits(other->held_out_behind_se, 2, se));
+              number_digits(fabs(other->held_out_behind), 3, text), other->held_out_behind < 0 ? "ahead" : "behind",
+              number_digits(other->held_out_behind_se, 2, se));
     fprintf(out, ".\n");
     if (other->predicts_better)
       fprintf(out, "  %s predicts held-out rows better than %s does: trust AICc less.\n", other->law, best->law);
@@ -56,10 +48,11 @@ void comparison_print(const struct comparison *comparison, FILE *out) {
   for (size_t l = 0; l < comparison->count; l++) {
     const struct law_standing *s = &comparison->laws[l];
     char error[50] = "-";
-    if (isfinite(s->held_out_error)) snprintf(error, sizeof error, "%s %%", digits(100 * s->held_out_error, 3, h));
+    if (isfinite(s->held_out_error))
+      snprintf(error, sizeof error, "%s %%", number_digits(100 * s->held_out_error, 3, h));
     fprintf(out, "  %-22s %10zu %12s %10s %10s %10s %10s %10s %10s\n", s->law, s->parameters,
-            digits(s->objective, 6, a), digits(s->residual_rms, 4, b), digits(s->aic, 6, c), digits(s->aicc, 6, d),
-            digits(s->bic, 6, e), digits(s->aicc_behind, 4, f), error);
+            number_digits(s->objective, 6, a), number_digits(s->residual_rms, 4, b), number_digits(s->aic, 6, c),
+            number_digits(s->aicc, 6, d), number_digits(s->bic, 6, e), number_digits(s->aicc_behind, 4, f), error);
   }
   fprintf(
       out,

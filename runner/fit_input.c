@@ -118,8 +118,8 @@ static bool read_runs(struct fit_input *input, struct table *table, struct error
 static bool reduce(struct fit_input *input, const struct law *laws, size_t law_count, struct error *error) {
   const struct fit_arguments *arguments = input->arguments;
   struct reductions reductions = {0};
-  reductions.best_over = names_split(&input->arena, arguments->best_over, &reductions.best_over_count);
-  reductions.average_over = names_split(&input->arena, arguments->average_over, &reductions.average_over_count);
+  reductions.best_over = text_split(&input->arena, arguments->best_over, ", ", &reductions.best_over_count);
+  reductions.average_over = text_split(&input->arena, arguments->average_over, ", ", &reductions.average_over_count);
   if (!reductions.best_over_count && !reductions.average_over_count) return true;
   size_t room = 1;
   for (size_t l = 0; l < law_count; l++) room += (size_t)laws[l].column_count;

@@ -7,15 +7,6 @@
 
 enum { SHOWN_RESIDUALS = 40, LARGEST_RESIDUALS = 12 };
 
-// Four significant digits, or more for numbers that are compared.
-static const char *digits(double value, int count, char out[40]) {
-  if (isnan(value))
-    snprintf(out, 40, "-");
-  else
-    snprintf(out, 40, "%.*g", count, value);
-  return out;
-}
-
 // An interval of another kind than the one asked for is told.
 static const char *kind_note(const struct fit_result *result, const struct intervals *intervals, double se) {
   return result->interval == INTERVAL_BCA && intervals->kind != INTERVAL_BCA && !isnan(se) ? "percentile" : "";
@@ -24,9 +15,9 @@ static const char *kind_note(const struct fit_result *result, const struct inter
 static void print_estimate(FILE *out, const char *name, double value, double low, double high, double se,
                            const char *note) {
   char a[40], b[40], c[40], d[40], interval[100] = "";
-  if (!isnan(low)) snprintf(interval, sizeof interval, "%s .. %s", digits(low, 4, b), digits(high, 4, c));
-  fprintf(out, "  %-30s %12s   %-26s %10s  %s\n", name, digits(value, 6, a), interval,
-          isnan(se) ? "" : digits(se, 3, d), note);
+  if (!isnan(low)) snprintf(interval, sizeof interval, "%s .. %s", number_digits(low, 4, b), number_digits(high, 4, c));
+  fprintf(out, "  %-30s %12s   %-26s %10s  %s\n", name, number_digits(value, 6, a), interval,
+          isnan(se) ? "" : number_digits(se, 3, d), note);
 }
 
 // The count of N is told beside every exponent.
@@ -62,29 +53,30 @@ static void print_coefficients(const struct fit_result *result, const struct law
 
 static void print_search(const struct fit_result *result, FILE *out) {
   char number[40], other[40];
-  fprintf(out, "  objective %s", digits(result->objective, 9, number));
+  fprintf(out, "  objective %s", number_digits(result->objective, 9, number));
   if (result->stage_count > 1) {
     fprintf(out, " (");
     for (int s = 0; s < result->stage_count; s++)
       fprintf(out, "%s%s %s on %zu rows", s ? ", " : "", result->stages[s].name,
-              digits(result->stages[s].objective, 9, number), result->stages[s].rows);
+              number_digits(result->stages[s].objective, 9, number), result->stages[s].rows);
     fprintf(out, ")");
   }
-  fprintf(out, "; residual rms of ln(%s) %s\n", result->target, digits(result->residual_rms, 4, number));
+  fprintf(out, "; residual rms of ln(%s) %s\n", result->target, number_digits(result->residual_rms, 4, number));
   fprintf(out, "  starts: %lld, the %lld most promising followed to the end, %lld of them agree",
           (long long)result->starts, (long long)result->starts_descended, (long long)result->starts_agreeing);
   if (isnan(result->runner_up_objective))
     fprintf(out, "; no other minimum was met\n");
   else
-    fprintf(out, "; next minimum %s\n", digits(result->runner_up_objective, 9, number));
-  fprintf(out, "  stationary: %s (%s)", result->stationary ? "yes" : "NO", digits(result->stationarity, 2, number));
+    fprintf(out, "; next minimum %s\n", number_digits(result->runner_up_objective, 9, number));
+  fprintf(out, "  stationary: %s (%s)", result->stationary ? "yes" : "NO",
+          number_digits(result->stationarity, 2, number));
   if (!isnan(result->trust_region_objective) || !isnan(result->bfgs_objective))
-    fprintf(out, "; GSL's trust region reaches %s, its BFGS %s", digits(result->trust_region_objective, 9, number),
-            digits(result->bfgs_objective, 9, other));
+    fprintf(out, "; GSL's trust region reaches %s, its BFGS %s",
+            number_digits(result->trust_region_objective, 9, number), number_digits(result->bfgs_objective, 9, other));
   fprintf(out, "\n");
   if (!isnan(result->holdout_error))
     fprintf(out, "  held out: %zu rows, mean error %s %%\n", result->held_out,
-            digits(100 * result->holdout_error, 3, number));
+            number_digits(100 * result->holdout_error, 3, number));
   if (result->bootstrap)
     fprintf(out, "  intervals: %s, %d bootstrap resamples%s\n", result->interval == INTERVAL_BCA ? "BCa" : "percentile",
             result->bootstrap, result->bootstrap_failed ? ", some without enough different rows" : "");
@@ -119,8 +111,8 @@ static void print_residuals(const struct fit_result *result, bool all, FILE *out
       snprintf(difference, sizeof difference, "%+.3f %%", 100 * (row->observed / row->predicted - 1));
     else
       snprintf(difference, sizeof difference, "%+.5f", row->residual);
-    fprintf(out, "  %-34s %10s %10s %10s  %s\n", name, digits(row->observed, 6, observed),
-            digits(row->predicted, 6, predicted), isnan(row->predicted) ? "-" : difference, uses[row->use]);
+    fprintf(out, "  %-34s %10s %10s %10s  %s\n", name, number_digits(row->observed, 6, observed),
+            number_digits(row->predicted, 6, predicted), isnan(row->predicted) ? "-" : difference, uses[row->use]);
   }
   if (shown < result->table_count)
     fprintf(out, "  (the %zu largest of %zu; --residuals prints all)\n", shown, result->table_count);
@@ -149,7 +141,7 @@ void fit_print(const struct fit_result *result, const struct law *law, const str
           result->residual == RESIDUAL_LOG ? "the difference of logarithms" : "the difference");
   if (notes && !isnan(notes->noise))
     fprintf(out, "  runs that differ only in the axes averaged over scatter by %s in ln(%s) (%zu degrees of freedom)\n",
-            digits(notes->noise, 3, number), result->target, notes->noise_degrees);
+            number_digits(notes->noise, 3, number), result->target, notes->noise_degrees);
   fprintf(out, "\n");
   print_coefficients(result, law, out);
   fprintf(out, "\n");

@@ -8,25 +8,10 @@
 
 enum { SHOWN_ROWS = 5 };
 
-// A sentence over lines of at most 110 characters, indented.
-static void print_wrapped(const char *text, FILE *out) {
-  int column = 0;
-  for (const char *word = text; *word;) {
-    size_t length = strcspn(word, " ");
-    if (column && column + 1 + (int)length > 106) column = fprintf(out, "\n     ") * 0;
-    column += fprintf(out, "%s%.*s", column ? " " : "", (int)length, word);
-    word += length;
-    while (*word == ' ') word++;
-  }
-  fprintf(out, "\n");
-}
-
 static void print_directions(const struct fit_result *result, FILE *out) {
   if (result->direction_count) fprintf(out, "\n  what this design leaves open:\n");
-  for (size_t i = 0; i < result->direction_count; i++) {
-    fprintf(out, "   - ");
-    print_wrapped(result->directions[i].words, out);
-  }
+  for (size_t i = 0; i < result->direction_count; i++)
+    print_filled(out, result->directions[i].words, fprintf(out, "   - "), 5);
 }
 
 static void end_text(double value, bool open, char out[40]) {

@@ -76,19 +76,20 @@ bool gpu_list_read(struct arena *arena, const char *text, const char *memory, st
                      "--gpus all: nvidia-smi is not there or finds no GPU; name them: --gpus 0,1");
   struct text there = {0};
   for (size_t i = 0; i < known_count; i++) text_format(&there, "%s%s", i ? "," : "", known[i].index);
-  char *copy = arena_string(arena, all ? text_string(&there) : text), *save = NULL;
-  bool fine = *copy && copy[strlen(copy) - 1] != ',' && copy[0] != ',' && !strstr(copy, ",,");
+  size_t named;
+  const char *wanted = all ? text_string(&there) : text, **names = text_split(arena, wanted, ", ", &named);
+  bool fine = named > 0 && !ends_with(wanted, ",") && wanted[0] != ',' && !strstr(wanted, ",,");
   if (!fine) error_set(error, EXIT_USAGE_ERROR, "--gpus '%s': a list such as 0,1,2,3, or all", text);
-  for (char *name = strtok_r(copy, ",", &save); name && fine; name = strtok_r(NULL, ",", &save)) {
-    name = trimmed(name);
+  for (size_t i = 0; i < named && fine; i++) {
+    const char *name = names[i];
     bool number = *name && strspn(name, "0123456789") == strlen(name) && strlen(name) < 5;
     if (!number && !starts_with(name, "GPU-") && !starts_with(name, "MIG-")) {
       fine = error_set(error, EXIT_USAGE_ERROR,
                        "--gpus: '%s' is neither a GPU's number nor its UUID (GPU-..., MIG-...)", name);
-      continue;
+      break;
     }
-    for (size_t i = 0; i < list->count && fine; i++)
-      if (strcmp(list->items[i].name, name) == 0)
+    for (size_t j = 0; j < list->count && fine; j++)
+      if (strcmp(list->items[j].name, name) == 0)
         fine = error_set(error, EXIT_USAGE_ERROR, "--gpus: %s is named twice (--per-gpu N puts several runs on one)",
                          name);
     const struct known_gpu *gpu = asked ? find(known, known_count, name) : NULL;

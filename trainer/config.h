@@ -125,6 +125,9 @@ struct parameter_counts config_parameters(const struct run_config *resolved);
 // Parses `format` into `parsed_format`, which lives in the arena. False with an error when this trainer has no such
 // format (a trainer of the user's own may have).
 bool config_parse_format(struct run_config *config, struct arena *arena, struct error *error);
+// The format of a configuration: `parsed_format`, or parsed into the arena (which takes time). NULL for none, and for
+// one of somebody else's trainer, which prunes what we cannot know.
+const struct format *config_format(const struct run_config *config, struct arena *arena);
 // What follows from a format alone, in the arena. Of one that this trainer does not know only the name, as given.
 enum { FORMAT_OPERANDS = 3 };  // weights, activations, gradients
 struct format_facts {

@@ -183,6 +183,30 @@ static void json_output(void) {
   text_free(&out);
 }
 
+static void lists_are_split_and_words_filled(void) {
+  struct arena arena = {0};
+  size_t count;
+  const char **items = text_split(&arena, ",a, bc ,,d", ", ", &count);
+  CHECK(count == 3);
+  CHECK_TEXT(items[0], "a");
+  CHECK_TEXT(items[1], "bc");
+  CHECK_TEXT(items[2], "d");
+  CHECK(text_split(&arena, "", ",", &count) != NULL && count == 0);
+  CHECK(text_split(&arena, NULL, ",", &count) == NULL && count == 0);
+  char word[92] = {0}, *printed = NULL, wanted[256], digits[32];
+  size_t length;
+  memset(word, 'x', 91);
+  FILE *out = open_memstream(&printed, &length);
+  print_filled(out, arena_format(&arena, "  one\n%s two", word), 5, 3);
+  fclose(out);
+  snprintf(wanted, sizeof wanted, "one %s\n   two\n", word);  // 5 + 3 + 1 + 91 columns are a full line
+  CHECK_TEXT(printed, wanted);
+  free(printed);
+  CHECK_TEXT(number_digits(NAN, 3, digits), "-");
+  CHECK_TEXT(number_digits(1234.5, 3, digits), "1.23e+03");
+  arena_free(&arena);
+}
+
 static void files_are_written_whole_and_folders_go_with_everything(void) {
   struct arena arena = {0};
   struct error error = {0};
@@ -278,6 +302,7 @@ int main(void) {
   RUN(random_draws_have_the_moments_of_their_laws);
   RUN(digests);
   RUN(json_output);
+  RUN(lists_are_split_and_words_filled);
   RUN(files_are_written_whole_and_folders_go_with_everything);
   RUN(a_lock_dies_with_its_holder);
   RUN(diagnostics_come_in_order_of_place);
