@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/philox.h"
+#include "trainer/config.h"
 
 static const uint64_t draw_seed = 0x636c61696d73;  // any number: draws are the same in every call
 
@@ -18,12 +19,21 @@ static void ask_for(struct claim_runs *runs, const char *column) {
   runs->asked[runs->asked_count++] = arena_string(runs->arena, column);
 }
 
-static bool is_format(const struct table *table, const char *text) {
+// Marks the rows of a format, by whichever of its names: w4 is int4. False when no row has it.
+static bool select_format(struct claim_runs *runs, const char *format, bool *selected) {
+  const struct table *table = runs->table;
   int column = table_find(table, "format");
   if (column < 0 || table->columns[column].kind != COLUMN_CATEGORY) return false;
-  for (int i = 0; i < table->columns[column].category_count; i++)
-    if (strcmp(table->columns[column].categories[i], text) == 0) return true;
-  return false;
+  const char *wanted = config_format_facts(format, runs->arena).name;
+  const struct table_column *formats = &table->columns[column];
+  bool *same = arena_array(runs->arena, (size_t)formats->category_count + 1, sizeof *same), any = false;
+  for (int i = 0; i < formats->category_count; i++) {
+    same[i] = strcmp(config_format_facts(formats->categories[i], runs->arena).name, wanted) == 0;
+    any |= same[i];
+  }
+  for (size_t row = 0; row < table->row_count && any; row++)
+    selected[row] = formats->codes[row] >= 0 && same[formats->codes[row]];
+  return any;
 }
 
 // The rows of a format, or those for which a condition holds.
@@ -31,12 +41,7 @@ static bool select_rows(struct claim_runs *runs, const struct expression_name *n
                         struct text *trouble) {
   const struct table *table = runs->table;
   struct error error = {0};
-  if (is_format(table, name->index)) {
-    int column = table_find(table, "format");
-    for (size_t row = 0; row < table->row_count; row++) {
-      struct value value = table_value(table, (size_t)column, row);
-      selected[row] = value.kind == VALUE_TEXT && strcmp(value.text, name->index) == 0;
-    }
+  if (select_format(runs, name->index, selected)) {
     ask_for(runs, "format");
     return true;
   }

@@ -93,8 +93,7 @@ void spec_error_at(const struct spec *spec, const struct node *node, int offset,
   text_free(&text);
 }
 
-// The byte offset of "column 7: ..." or "line 2, column 7: ..." in a text, and the message without it.
-static int offset_of(const char *text, const char *message, const char **rest) {
+int spec_offset_of(const char *text, const char *message, const char **rest) {
   int line = 1, column = 1, used = 0;
   *rest = message;
   if (sscanf(message, "line %d, column %d: %n", &line, &column, &used) != 2 || !used) {
@@ -116,13 +115,13 @@ static int offset_of(const char *text, const char *message, const char **rest) {
 void spec_expression_error(const struct spec *spec, const struct node *node, const char *message, const char *hint,
                            struct diagnostics *diagnostics) {
   const char *rest;
-  int offset = offset_of(node->text, message, &rest);
+  int offset = spec_offset_of(node->text, message, &rest);
   spec_error_at(spec, node, offset, diagnostics, hint, "%s", rest);
 }
 
 // ---------- names ----------
 
-static bool check_functions(struct spec_reader *reader, const struct node *node,
+static bool check_functions(struct spec_reader *reader, const struct node *node, int start,
                             const struct expression_node *expression) {
   bool fine = true;
   if (expression->kind == EXPRESSION_CALL) {
@@ -133,38 +132,39 @@ static bool check_functions(struct spec_reader *reader, const struct node *node,
       const char *near = nearest_name(expression->text, expression_functions, count);
       char hint[80];
       snprintf(hint, sizeof hint, "did you mean %.60s()?", near ? near : "");
-      spec_error_at(reader->spec, node, expression->offset, reader->diagnostics, near ? hint : NULL,
+      spec_error_at(reader->spec, node, start + expression->offset, reader->diagnostics, near ? hint : NULL,
                     "unknown function '%.60s'", expression->text);
       fine = false;
     }
   }
-  for (int i = 0; i < expression->count; i++) fine = check_functions(reader, node, expression->arguments[i]) && fine;
+  for (int i = 0; i < expression->count; i++)
+    fine = check_functions(reader, node, start, expression->arguments[i]) && fine;
   return fine;
 }
 
-static bool result_known(const char *name) {
+bool spec_result_known(const char *name) {
   for (size_t i = 0; i < result_column_count; i++)
     if (strcmp(result_columns[i], name) == 0) return true;
   return false;
 }
 
-bool spec_check_names(struct spec_reader *reader, const struct node *node, const struct expression *expression,
-                      enum spec_name_set names) {
-  bool fine = check_functions(reader, node, expression->root);
+bool spec_check_names(struct spec_reader *reader, const struct node *node, int start,
+                      const struct expression *expression, enum spec_name_set names) {
+  bool fine = check_functions(reader, node, start, expression->root);
   for (int i = 0; i < expression->name_count; i++) {
     const struct expression_name *name = &expression->names[i];
     struct run_name found;
     char hint[200];
     if (name->index) {
-      spec_error_at(reader->spec, node, name->offset, reader->diagnostics, NULL,
+      spec_error_at(reader->spec, node, start + name->offset, reader->diagnostics, NULL,
                     "'%.60s[...]' means nothing here: only laws and claims have indexed names", name->name);
       fine = false;
       continue;
     }
     if (run_name_find(name->name, &found)) continue;
-    if (result_known(name->name)) {
+    if (spec_result_known(name->name)) {
       if (names == NAMES_OF_STORE) continue;
-      spec_error_at(reader->spec, node, name->offset, reader->diagnostics, NULL,
+      spec_error_at(reader->spec, node, start + name->offset, reader->diagnostics, NULL,
                     "'%s' is known only when a run has ended", name->name);
       fine = false;
       continue;
@@ -174,7 +174,7 @@ bool spec_check_names(struct spec_reader *reader, const struct node *node, const
       snprintf(hint, sizeof hint, "did you mean %s?", near);
     else
       snprintf(hint, sizeof hint, "text stands in quotes: '%.60s'", name->name);
-    spec_error_at(reader->spec, node, name->offset, reader->diagnostics, hint,
+    spec_error_at(reader->spec, node, start + name->offset, reader->diagnostics, hint,
                   "'%.60s' is no field or quantity of a run", name->name);
     fine = false;
   }
@@ -193,6 +193,6 @@ const struct expression *spec_read_expression(struct spec_reader *reader, const 
     spec_expression_error(reader->spec, node, error.text, NULL, reader->diagnostics);
     return NULL;
   }
-  if (names != NAMES_ANY && !spec_check_names(reader, node, expression, names)) return NULL;
+  if (names != NAMES_ANY && !spec_check_names(reader, node, 0, expression, names)) return NULL;
   return expression;
 }

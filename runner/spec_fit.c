@@ -1,4 +1,4 @@
-// What comes after the runs: `fit`, `claims`, `report`; and `trainer`, somebody's own.
+// What comes after the runs: `fit` and `report`; and `trainer`, somebody's own.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -258,22 +258,6 @@ void spec_read_fits(struct spec_reader *reader, const struct node *node) {
       node_error(fit->node, reader->diagnostics, hint, "two fits are called '%.60s'", fit->name);
       break;
     }
-  }
-}
-
-// ---------- claims ----------
-
-void spec_read_claims(struct spec_reader *reader, const struct node *node) {
-  struct spec *spec = reader->spec;
-  if (!node) return;
-  size_t count = node->kind == NODE_SEQUENCE ? node->count : 1;
-  spec->claims = arena_array(&spec->arena, count, sizeof *spec->claims);
-  for (size_t i = 0; i < count; i++) {
-    const struct node *item = node->kind == NODE_SEQUENCE ? node->items[i] : node;
-    const struct expression *expression = spec_read_expression(reader, item, NAMES_ANY, "a claim");
-    if (expression)
-      spec->claims[spec->claim_count++] =
-          (struct spec_claim){.node = item, .text = item->text, .expression = expression};
   }
 }
 

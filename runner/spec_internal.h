@@ -53,7 +53,7 @@ void config_clear_budget(struct run_config *config);
 enum spec_name_set {
   NAMES_OF_RUN,    // fields and what follows from them, before training: where, set
   NAMES_OF_STORE,  // and the results: where, holdout of a fit
-  NAMES_ANY,       // not checked: claims
+  NAMES_ANY,       // not checked here: claims
 };
 // Parses the expression of a scalar node and checks its names. NULL after diagnostics.
 const struct expression *spec_read_expression(struct spec_reader *reader, const struct node *node,
@@ -61,10 +61,15 @@ const struct expression *spec_read_expression(struct spec_reader *reader, const 
 // An error of expression_parse or expression_evaluate ("column 7: ...") at its place in the file.
 void spec_expression_error(const struct spec *spec, const struct node *node, const char *message, const char *hint,
                            struct diagnostics *diagnostics);
-bool spec_check_names(struct spec_reader *reader, const struct node *node, const struct expression *expression,
-                      enum spec_name_set names);
+// An expression that stands in a scalar's text from byte `start` on.
+bool spec_check_names(struct spec_reader *reader, const struct node *node, int start,
+                      const struct expression *expression, enum spec_name_set names);
+// The byte offset of "column 7: ..." or "line 2, column 7: ..." in a text, and the message without it.
+int spec_offset_of(const char *text, const char *message, const char **rest);
+// Whether only a run that has ended has this column.
+bool spec_result_known(const char *name);
 
-// ---- spec_sweep.c, spec_fit.c ----
+// ---- spec_sweep.c, spec_fit.c, spec_claims.c ----
 
 void spec_read_sweeps(struct spec_reader *reader, const struct node *node);
 void spec_read_fits(struct spec_reader *reader, const struct node *node);

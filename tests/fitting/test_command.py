@@ -200,8 +200,6 @@ claims:
   - loss["seed == 1"] > loss["seed == 2"]
   - loss[none] > 0.5 and compute.K > 0
   - loss[w4a4] > loss[none]
-  - loss["los > 1"] > 1
-  - loss > 1
   - low.holdout_error < 0.5
   - state[none] > 1
   - loss["model.width == 16 and seed == 1"] > loss["model.width == 32 and seed == 1"] * 1.5
@@ -234,8 +232,6 @@ claims:
                      'configuration and seed in common)',
                      'claim loss[none] > 0.5 and compute.K > 0: held (',
                      'claim loss[w4a4] > loss[none]: undecided (no finished run has the format w4a4)',
-                     'claim loss["los > 1"] > 1: undecided (condition "los > 1": ',
-                     'claim loss > 1: undecided (no fit has loss; of runs, write loss[FORMAT] or loss["condition"])',
                      'claim low.holdout_error < 0.5: undecided (',
                      'claim state[none] > 1: undecided (no fit has state[none], and it is no number of runs)',
                      'claim loss["model.width == 16 and seed == 1"] > loss["model.width == 32 and seed == 1"] * 1.5: '
