@@ -26,7 +26,7 @@ static bool fit_spec(const char *path, const struct fit_command *command, const 
   struct text json = {0};
   struct store *store = NULL;
   bool fine = spec_open(&spec, path, NULL, error);
-  if (fine && !spec.fit_count && !spec.claim_count && !arguments->law)
+  if (fine && !spec.fit_count && !spec.isoflop_count && !spec.claim_count && !arguments->law)
     fine = error_set(error, EXIT_USAGE_ERROR, "%s has neither fit entries nor claims; name a law with --law", path);
   if (fine && !store_exists_home())
     fine = error_set(error, EXIT_USAGE_ERROR, "nothing has run yet (isoloss run %s)", path);

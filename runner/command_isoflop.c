@@ -6,6 +6,7 @@
 #include "plots/plot_isoflop.h"
 #include "runner/commands.h"
 #include "runner/fit_internal.h"
+#include "runner/isoflop_runs.h"
 
 struct isoflop_arguments {
   const char *method, *map, *where, *budget, *budgets, *curve, *noise, *parameter_count, *plot;
@@ -80,40 +81,7 @@ static bool read_options(const struct isoflop_arguments *a, struct arena *arena,
 
 // ---- where the numbers come from ------------------------------------------------------------------------------------
 
-// The validation curves of a table's runs (rows named by run id), as a table of points.
-static bool curves_of(const struct table *runs, struct store *store, struct table *points, struct error *error) {
-  int size = table_find(runs, "parameters"), tokens = table_find(runs, "tokens"), flops = table_find(runs, "flops");
-  if (size < 0 || tokens < 0 || flops < 0)
-    return error_set(error, EXIT_USAGE_ERROR, "%s: the runs have no parameters, tokens or flops", runs->source);
-  for (int pass = 0; pass < 2; pass++) {
-    size_t count = 0;
-    for (size_t row = 0; row < runs->row_count; row++) {
-      struct store_rows *rows = store_metrics(store, runs->row_names[row], METRIC_EVAL, error);
-      if (!rows) return false;
-      double per_token = runs->columns[flops].numbers[row] / runs->columns[tokens].numbers[row];
-      while (store_rows_next(rows, error)) {
-        struct value seen = store_rows_get(rows, "tokens"), loss = store_rows_get(rows, "loss");
-        if (seen.kind != VALUE_NUMBER || loss.kind != VALUE_NUMBER || !(seen.number > 0)) continue;
-        if (pass) {
-          double values[] = {runs->columns[size].numbers[row], seen.number, per_token * seen.number, loss.number};
-          for (size_t c = 0; c < 4; c++) points->columns[c].numbers[count] = values[c];
-          table_set_category(points, 4, count, runs->row_names[row]);
-        }
-        count++;
-      }
-      store_rows_close(rows);
-      if (error->code) return false;
-    }
-    if (pass) break;
-    table_init(points, runs->source, count);
-    static const char *const names[] = {"parameters", "tokens", "flops", "loss"};
-    for (size_t c = 0; c < 4; c++) table_add_number(points, names[c], ROLE_UNKNOWN);
-    table_add_category(points, "run", ROLE_UNKNOWN);
-  }
-  return true;
-}
-
-static bool solve_spec(const char *path, const struct isoflop_arguments *a, struct isoflop_options *options,
+static bool solve_spec(const char *path, const struct isoflop_arguments *a, const struct isoflop_options *options,
                        struct isoflop *result, struct error *error) {
   if (a->map || a->curve)
     return error_set(error, EXIT_USAGE_ERROR,
@@ -121,21 +89,12 @@ static bool solve_spec(const char *path, const struct isoflop_arguments *a, stru
                      "store's names, and their curves are known");
   struct spec spec;
   struct store *store = NULL;
-  struct table runs = {0}, points = {0};
-  struct fit_notes notes;
-  struct spec_fit entry = {.name = "isoflop", .parameter_count = a->parameter_count};
   bool fine = spec_open(&spec, path, NULL, error);
   if (fine && !store_exists_home())
     fine = error_set(error, EXIT_USAGE_ERROR, "nothing has run yet (isoloss run %s)", path);
+  const struct spec_fit rows = {.name = "isoflop", .parameter_count = a->parameter_count, .where_text = a->where};
   fine = fine && (store = store_open_home(STORE_READ, error)) != NULL &&
-         fit_entry_table(&spec, &entry, a->where, store, &runs, &notes, error);
-  bool curves = options->method == ISOFLOP_ENVELOPE || options->budgets;
-  if (curves) options->curve = "run";
-  fine = fine && (!curves || curves_of(&runs, store, &points, error)) &&
-         isoflop_run(curves ? &points : &runs, options, result, error);
-  if (fine) result->parameter_count = arena_string(&result->arena, a->parameter_count);
-  table_free(&points);
-  table_free(&runs);
+         isoflop_of_runs(&spec, &rows, NULL, store, options, result, error);
   store_close(store);
   spec_free(&spec);
   return fine;
@@ -158,106 +117,9 @@ static bool solve_table(const char *path, const struct isoflop_arguments *a, con
   return fine;
 }
 
-// ---- output ---------------------------------------------------------------------------------------------------------
-
-static void print_budgets(const struct isoflop *result, FILE *out) {
-  char a[40], b[40], c[40], d[40], e[40], f[40];
-  fprintf(out, "  %-11s %5s  %-11s %-25s %-11s %s\n", "FLOPs", "sizes", "N*", "interval", "D*", "loss");
-  for (size_t i = 0; i < result->budget_count; i++) {
-    const struct isoflop_budget *budget = &result->budgets[i];
-    const struct isoflop_optimum *size = &budget->optimum[ISOFLOP_PARAMETERS];
-    fprintf(out, "  %-11s %5zu  ", number_digits(budget->flops, 4, a), budget->sizes);
-    if (budget->rejected) {
-      fprintf(out, "rejected: %s\n", budget->rejected);
-      continue;
-    }
-    char interval[100] = "";
-    if (isfinite(size->low))
-      snprintf(interval, sizeof interval, "%s .. %s", number_digits(size->low, 4, b), number_digits(size->high, 4, c));
-    fprintf(out, "%-11s %-25s %-11s %s\n", number_digits(size->value, 4, d), interval,
-            number_digits(budget->optimum[ISOFLOP_TOKENS].value, 4, e),
-            number_digits(budget->optimum[ISOFLOP_LOSS].value, 4, f));
-  }
-}
-
-static void print_segments(const struct isoflop *result, FILE *out) {
-  char a[40], b[40], c[40], d[40], e[40];
-  fprintf(out, "  %-11s %-11s %-11s %-11s %-10s %s\n", "FLOPs from", "to", "N", "D at end", "loss there",
-          "lowest curve");
-  for (size_t s = 0; s < result->segment_count; s++) {
-    const struct isoflop_segment *segment = &result->segments[s];
-    fprintf(out, "  %-11s %-11s %-11s %-11s %-10s %.32s%s\n", number_digits(segment->flops_low, 4, a),
-            number_digits(segment->flops_high, 4, b), number_digits(segment->parameters, 4, c),
-            number_digits(segment->tokens_high, 4, d), number_digits(segment->loss_high, 4, e), segment->curve,
-            segment->edge ? "  (size at the edge: not in the power law)" : "");
-  }
-}
-
-static void print_exponents(const struct isoflop *result, FILE *out) {
-  static const char *const symbols[] = {"N*", "D*", "L*"};
-  char a[40], b[40], c[40], d[40], e[40];
-  for (int q = 0; q < ISOFLOP_QUANTITIES && result->regressed; q++) {
-    const struct isoflop_exponent *exponent = &result->exponents[q];
-    const struct power_regression *best = exponent->weighted.points ? &exponent->weighted : &exponent->plain;
-    fprintf(out, "  %s = %s C^%s", symbols[q], number_digits(best->coefficient, 4, a),
-            number_digits(best->exponent, 4, b));
-    if (isfinite(exponent->low))
-      fprintf(out, ", %g %% interval %s .. %s over %d copies", 100 * result->confidence,
-              number_digits(exponent->low, 4, c), number_digits(exponent->high, 4, d), exponent->copies);
-    if (exponent->weighted.points) fprintf(out, " (unweighted %s)", number_digits(exponent->plain.exponent, 4, e));
-    if (q != ISOFLOP_LOSS && result->parameter_count) fprintf(out, "; N: %s", result->parameter_count);
-    fprintf(out, "\n");
-  }
-}
-
-static void print_result(const struct isoflop *result, FILE *out) {
-  char a[40], b[40], c[40], d[40];
-  fprintf(out, "%s: %zu rows of %s", isoflop_method_name(result->method), result->rows, result->source);
-  if (result->method == ISOFLOP_ENVELOPE) {
-    fprintf(out, ", %d FLOP values, %zu of them in the power law\n", (int)ENVELOPE_POINTS, result->used);
-    print_segments(result, out);
-  } else {
-    fprintf(out, ", %zu budgets, %zu with an optimum\n", result->budget_count, result->used);
-    if (result->copies && result->noise.low == result->noise.high)
-      fprintf(out, "  intervals from %d copies with a seed noise of %s nats (%s)\n", result->copies,
-              number_digits(result->noise.low, 4, a), result->noise_source);
-    else if (result->copies)
-      fprintf(out, "  intervals from %d copies with a seed noise of %s nats at a loss of %s to %s at %s (%s)\n",
-              result->copies, number_digits(result->noise.low, 4, a), number_digits(result->noise.low_loss, 4, b),
-              number_digits(result->noise.high, 4, c), number_digits(result->noise.high_loss, 4, d),
-              result->noise_source);
-    print_budgets(result, out);
-  }
-  fprintf(out, "\n");
-  print_exponents(result, out);
-  for (size_t i = 0; i < result->warning_count; i++) fprintf(out, "  warning: %s\n", result->warnings[i]);
-}
-
 static bool plot(const struct isoflop *result, const char *folder, struct error *error) {
   struct arena arena = {0};
-  struct plot_isoflop_budget *budgets = arena_array(&arena, result->budget_count + 1, sizeof *budgets);
-  const struct isoflop_exponent *exponent = &result->exponents[ISOFLOP_PARAMETERS];
-  const struct power_regression *best = exponent->weighted.points ? &exponent->weighted : &exponent->plain;
-  struct plot_isoflop data = {.budgets = budgets,
-                              .count = result->budget_count,
-                              .coefficient = result->regressed ? best->coefficient : NAN,
-                              .exponent = result->regressed ? best->exponent : NAN};
-  for (size_t i = 0; i < result->budget_count; i++) {
-    const struct isoflop_budget *budget = &result->budgets[i];
-    const struct isoflop_optimum *size = &budget->optimum[ISOFLOP_PARAMETERS];
-    budgets[i] = (struct plot_isoflop_budget){.flops = budget->flops,
-                                              .count = budget->sizes,
-                                              .parameters = budget->parameters,
-                                              .loss = budget->loss,
-                                              .curve_count = budget->curve_count,
-                                              .curve_parameters = budget->curve_parameters,
-                                              .curve_loss = budget->curve_loss,
-                                              .rejected = budget->rejected != NULL,
-                                              .optimum = size->value,
-                                              .low = size->low,
-                                              .high = size->high,
-                                              .optimum_loss = budget->optimum[ISOFLOP_LOSS].value};
-  }
+  struct plot_isoflop data = isoflop_drawing(result, &arena);
   struct figure figure;
   bool fine = true;
   bool (*const builders[])(struct arena *, const struct plot_isoflop *, struct figure *) = {plot_isoflop_curves,
@@ -296,7 +158,7 @@ static int run(const struct command *command, const struct isoflop_arguments *a,
       printf("%s\n", text_string(&json));
       text_free(&json);
     } else if (fine) {
-      print_result(&result, stdout);
+      isoflop_print(&result, stdout);
     }
     if (fine && a->plot) fine = plot(&result, a->plot, &error);
   }

@@ -9,6 +9,7 @@
 #include "runner/commands.h"
 #include "runner/fit_compare.h"
 #include "runner/fit_internal.h"
+#include "runner/isoflop_runs.h"
 
 bool law_open(struct law *law, const char *name_or_path, struct error *error) {
   struct diagnostics diagnostics = {0};
@@ -186,6 +187,12 @@ static bool fit_entry(const struct spec *spec, const struct spec_fit *entry, str
   return fine;
 }
 
+static bool names_isoflop(const struct spec *spec, const char *name) {
+  for (size_t i = 0; i < spec->isoflop_count && name; i++)
+    if (strcmp(spec->isoflops[i].name, name) == 0) return true;
+  return false;
+}
+
 // Fits the entries that are asked for; results gets one each. The first error is kept, the others are told at once.
 static bool fit_entries(const struct spec *spec, struct store *store, const struct fit_experiment_options *options,
                         struct json_writer *array, struct fitted *results, size_t *count, struct error *error) {
@@ -194,7 +201,8 @@ static bool fit_entries(const struct spec *spec, struct store *store, const stru
   for (size_t i = 0; i <= spec->fit_count; i++) {
     struct spec_fit own = {.name = options->law, .law = options->law, .bootstrap = -1};
     const struct spec_fit *entry = i < spec->fit_count ? &spec->fits[i] : &own;
-    if (i == spec->fit_count && (!options->law || asked)) break;  // a law that the spec does not name, on its own
+    // The last one: a law that the spec does not name, on its own.
+    if (i == spec->fit_count && (!options->law || asked || names_isoflop(spec, options->law))) break;
     if (options->law && strcmp(entry->law, options->law) != 0 && strcmp(entry->name, options->law) != 0) continue;
     asked++;
     struct error here = {0};
@@ -213,6 +221,36 @@ static bool fit_entries(const struct spec *spec, struct store *store, const stru
   return fine;
 }
 
+// The entries of method isoflop, printed and put behind the fits. They are not kept in the store: what they tell
+// follows from the runs in no time.
+static bool fit_isoflops(const struct spec *spec, struct store *store, const struct fit_experiment_options *options,
+                         struct json_writer *array, struct error *error) {
+  for (size_t i = 0; i < spec->isoflop_count; i++) {
+    const struct spec_isoflop *entry = &spec->isoflops[i];
+    if (options->law && strcmp(entry->name, options->law) != 0) continue;
+    struct isoflop result = {0};
+    const char *where = options->overrides ? options->overrides->where : NULL;
+    bool fine = isoflop_of_entry(spec, entry, where, store, &result, error);
+    if (fine && options->report) {
+      fprintf(options->report, "%s: compute-optimal sizes\n", entry->name);
+      isoflop_print(&result, options->report);
+      fprintf(options->report, "\n");
+    }
+    if (fine && array) {
+      json_object_begin(array);
+      json_key_string(array, "name", entry->name);
+      json_key(array, "law");
+      json_put_null(array);
+      json_key(array, "isoflop");
+      isoflop_json(&result, array);
+      json_object_end(array);
+    }
+    isoflop_free(&result);
+    if (!fine) return false;
+  }
+  return true;
+}
+
 bool fit_experiment(const struct spec *spec, struct store *store, const struct fit_experiment_options *options,
                     struct error *error) {
   static const struct fit_experiment_options nothing = {0};
@@ -225,6 +263,10 @@ bool fit_experiment(const struct spec *spec, struct store *store, const struct f
   struct fitted *results = memory_get((spec->fit_count + 1) * sizeof *results);
   size_t count = 0, not_held = 0;
   bool fine = fit_entries(spec, store, options, options->json ? &array : NULL, results, &count, error);
+  struct error isoflop_error = {0};
+  bool found = fit_isoflops(spec, store, options, options->json ? &array : NULL, &isoflop_error);
+  if (!found && fine) *error = isoflop_error;
+  fine = fine && found;
   if (options->json) json_array_end(&array);
   struct error claim_error = {0};
   bool judged = options->law || !spec->claim_count ||

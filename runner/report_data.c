@@ -227,6 +227,7 @@ bool report_gather(struct report *report, struct store *store, const char *name,
   if (!report_gather_fits(report, store, error) || !report_gather_known(report, store, error) ||
       !report_gather_figures(report, error))
     return false;
+  report_gather_isoflops(report, store);
   report_gather_rates(report);
   report_find(report);
   report_environment(report);
@@ -238,6 +239,7 @@ void report_free(struct report *report) {
     json_decref(report->fits[i].document);
     if (report->fits[i].law_loaded) law_free(&report->fits[i].law);
   }
+  for (size_t i = 0; i < report->isoflop_count; i++) isoflop_free(&report->isoflops[i].result);
   arena_free(&report->arena);
   *report = (struct report){0};
 }

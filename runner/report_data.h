@@ -82,6 +82,13 @@ struct report_rate {
   bool edge;  // the best is the lowest or the highest
 };
 
+// An entry of method isoflop.
+struct report_isoflop {
+  const char *name;
+  struct isoflop result;
+  const char *trouble;  // why there is no result; NULL: there is
+};
+
 struct report_claim {
   const char *claim, *outcome, *detail;
 };
@@ -113,6 +120,8 @@ struct report {
   size_t axis_count;
   struct report_fit *fits;
   size_t fit_count;
+  struct report_isoflop *isoflops;
+  size_t isoflop_count;
   struct report_rate *rates;
   size_t rate_count;
   struct report_claim *claims;
@@ -146,6 +155,8 @@ double report_capacity(const void *fit, double gmse_weights, double gmse_activat
 bool report_has_capacity(const struct report_fit *fit);
 // report_known.c: for synthetic sources, what is known beside what was fitted.
 bool report_gather_known(struct report *report, struct store *store, struct error *error);
+// report_isoflop.c: compute-optimal sizes, from the runs.
+void report_gather_isoflops(struct report *report, struct store *store);
 // report_rates.c: best learning rates, where rates were compared.
 void report_gather_rates(struct report *report);
 // report_findings.c: what the reader must know; and the environment.

@@ -134,6 +134,21 @@ void report_json(const struct report *report, const char *path, struct text *out
   json_array_begin(&json);
   for (size_t i = 0; i < report->fit_count; i++) put_fit(report, &report->fits[i], &json);
   json_array_end(&json);
+  json_key(&json, "isoflops");
+  json_array_begin(&json);
+  for (size_t i = 0; i < report->isoflop_count; i++) {
+    const struct report_isoflop *one = &report->isoflops[i];
+    json_object_begin(&json);
+    json_key_string(&json, "name", one->name);
+    if (one->trouble) json_key_string(&json, "trouble", one->trouble);
+    json_key(&json, "isoflop");
+    if (one->trouble)
+      json_put_null(&json);
+    else
+      isoflop_json(&one->result, &json);
+    json_object_end(&json);
+  }
+  json_array_end(&json);
   json_key(&json, "rates");
   json_array_begin(&json);
   for (size_t i = 0; i < report->rate_count; i++) {

@@ -97,6 +97,7 @@ static void put_answer(const struct report *report, struct text *out) {
     text_add(out, "</ul>\n");
   }
   page_fits(report, out);
+  page_isoflops(report, out);
   page_rates(report, out);
   text_add(out, "</section>\n");
 }

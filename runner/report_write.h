@@ -9,6 +9,8 @@ void page_leads(const struct report *report, struct text *out);
 void page_fits(const struct report *report, struct text *out);
 // report_diagnosis.c: what stands below a fit's coefficients.
 void page_diagnosis(const struct report_fit *fit, struct text *out);
+// report_isoflop.c
+void page_isoflops(const struct report *report, struct text *out);
 void page_rates(const struct report *report, struct text *out);
 void page_runs(const struct report *report, struct text *out);
 void page_failures(const struct report *report, struct text *out);

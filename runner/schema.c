@@ -296,6 +296,45 @@ static void put_law(struct json_writer *json, const char *const *laws, size_t co
   json_object_end(json);
 }
 
+static const char parameter_counts[] =
+    "{\"enum\":[\"non-embedding\",\"total\",\"prunable\",\"active\",\"average-active\"],\"default\":"
+    "\"non-embedding\",\"description\":\"what N counts\"}";
+
+static void put_isoflop(struct json_writer *json) {
+  begin_object(json);
+  json_key_string(json, "description", "compute-optimal sizes, without a law");
+  json_key(json, "required");
+  json_put_raw(json, "[\"method\"]");
+  json_key(json, "properties");
+  json_object_begin(json);
+  put_property(json, "name", "string", "isoflop when not given");
+  json_key(json, "method");
+  json_put_raw(json, "{\"const\":\"isoflop\"}");
+  json_key(json, "minimum");
+  json_put_raw(json,
+               "{\"enum\":[\"akima\",\"parabola\",\"envelope\"],\"default\":\"akima\",\"description\":\"how the "
+               "minimum of a budget is found\"}");
+  put_property(json, "budget", "string", "the column of a run's budget in FLOPs: flops_6nd; flops when not given");
+  put_property(json, "where", "string", "an expression over the runs' columns: which runs take part");
+  json_key(json, "noise");
+  json_put_raw(
+      json, "{\"type\":[\"number\",\"string\"],\"description\":\"seed noise of the loss: 0.002, or 0.002@3,0.05@7\"}");
+  json_key(json, "window");
+  json_put_raw(
+      json,
+      "{\"type\":\"number\",\"exclusiveMinimum\":1,\"description\":\"parabola: only sizes within this factor of "
+      "the best\"}");
+  put_property(json, "average", "boolean", "several runs of one size: their mean, not the lowest");
+  json_key(json, "copies");
+  json_put_raw(json,
+               "{\"type\":\"integer\",\"minimum\":0,\"maximum\":100000,\"default\":1000,\"description\":\"copies with "
+               "noise, for intervals\"}");
+  json_key(json, "parameter_count");
+  json_put_raw(json, parameter_counts);
+  json_object_end(json);
+  json_object_end(json);
+}
+
 static void put_fit(struct json_writer *json, const char *const *laws, size_t count) {
   put_law(json, laws, count);
   json_key(json, "path");
@@ -339,11 +378,10 @@ static void put_fit(struct json_writer *json, const char *const *laws, size_t co
   put_one_or_list(json, "average_over", "#/$defs/path", "average the runs of these axes: seeds");
   put_one_or_list(json, "compare", "#/$defs/law", "laws to hold against this one on the same runs");
   json_key(json, "parameter_count");
-  json_put_raw(json,
-               "{\"enum\":[\"non-embedding\",\"total\",\"prunable\",\"active\",\"average-active\"],\"default\":"
-               "\"non-embedding\",\"description\":\"what N counts\"}");
+  json_put_raw(json, parameter_counts);
   json_object_end(json);
   json_object_end(json);
+  put_isoflop(json);
   json_array_end(json);
   json_object_end(json);
 }

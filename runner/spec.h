@@ -63,11 +63,11 @@ struct spec_fit {
   const char *where_text, *holdout_text;     // as written; NULL: not given
   const struct expression *where, *holdout;  // over the store's columns; NULL: not given
   const struct node *where_node, *holdout_node;
-  const char *objective;                   // "huber:1e-3", "least-squares", "lad"; NULL: the law's own
-  const char *residual;                    // "log", "plain"; NULL: the law's own
-  int64_t bootstrap;                       // resamples; -1: the fitter's default
-  const char *interval;                    // "percentile", "bca"; NULL: the fitter's default
-  const char **profile;                    // parameters whose profile likelihood is wanted; "all": every one
+  const char *objective;  // "huber:1e-3", "least-squares", "lad"; NULL: the law's own
+  const char *residual;   // "log", "plain"; NULL: the law's own
+  int64_t bootstrap;      // resamples; -1: the fitter's default
+  const char *interval;   // "percentile", "bca"; NULL: the fitter's default
+  const char **profile;   // parameters whose profile likelihood is wanted; "all": every one
   size_t profile_count;
   const char **leave_out;  // columns whose values are left out one after the other
   size_t leave_out_count;
@@ -76,6 +76,20 @@ struct spec_fit {
   const char *parameter_count;  // "non-embedding", "total", "prunable", "active", "average-active"
   const char **compare;         // laws to hold against this one on the same rows, as `law`
   size_t compare_count;
+};
+
+// An entry of `fit` with `method: isoflop`: compute-optimal sizes of the runs, without a law.
+struct spec_isoflop {
+  const struct node *node;
+  const char *name;        // unique among the fits
+  const char *minimum;     // "akima", "parabola", "envelope"
+  const char *budget;      // column of the budgets; NULL: flops
+  const char *noise;       // "0.002", "0.002@3,0.05@7"; NULL: the method's own
+  const char *where_text;  // which runs take part; NULL: all
+  double window;           // parabola: sizes within this factor of the best; 0: all
+  int64_t copies;          // with noise; -1: 1000
+  bool average;            // several runs of one size: their mean, not the lowest
+  const char *parameter_count;
 };
 
 struct spec_claim {
@@ -108,6 +122,8 @@ struct spec {
   size_t sweep_count;
   struct spec_fit *fits;
   size_t fit_count;
+  struct spec_isoflop *isoflops;
+  size_t isoflop_count;
   struct spec_claim *claims;
   size_t claim_count;
   const char *title;   // `report.title`; the experiment's name when not given

@@ -243,20 +243,95 @@ static void read_fit(struct spec_reader *reader, const struct node *node, struct
   }
 }
 
+// ---------- isoflop ----------
+
+static const char *const isoflop_keys[] = {"name",  "method", "minimum", "budget", "where",
+                                           "noise", "window", "average", "copies", "parameter_count"};
+static const char *const methods[] = {"isoflop"};
+static const char *const minima[] = {"akima", "parabola", "envelope"};
+
+// A number of nats, or two with the losses they are of: 0.002@3,0.05@7.
+static const char *read_noise(struct spec_reader *reader, const struct node *node) {
+  const char *text = need_text(reader, node, "noise");
+  if (!text) return NULL;
+  size_t count;
+  const char **parts = text_split(&reader->spec->arena, text, "@,", &count);
+  bool fine = (count == 1 && !strpbrk(text, "@,")) || count == 4;
+  for (size_t i = 0; i < count && fine; i++) {
+    double value;
+    fine = number_parse(parts[i], &value) && value > 0 && value < 1e300;
+  }
+  if (fine) return text;
+  node_error(node, reader->diagnostics, "noise: 0.002, or 0.002@3,0.05@7 where it rises with the loss",
+             "noise is the standard deviation of a run's loss in nats, not '%.40s'", text);
+  return NULL;
+}
+
+static void read_isoflop(struct spec_reader *reader, const struct node *node, struct spec_isoflop *entry) {
+  struct diagnostics *diagnostics = reader->diagnostics;
+  *entry = (struct spec_isoflop){
+      .node = node, .name = "isoflop", .minimum = "akima", .copies = -1, .parameter_count = "non-embedding"};
+  node_check_keys(node, isoflop_keys, sizeof isoflop_keys / sizeof isoflop_keys[0], "fit of method isoflop",
+                  diagnostics);
+  const struct node *value;
+  const char *text;
+  read_choice(reader, node_find(node, "method"), methods, 1, "method");
+  if ((value = node_find(node, "name")) && (text = need_text(reader, value, "name"))) entry->name = text;
+  if ((value = node_find(node, "minimum")) && (text = read_choice(reader, value, minima, 3, "minimum")))
+    entry->minimum = text;
+  if ((value = node_find(node, "budget"))) {
+    size_t count;
+    const char **names = read_names(reader, value, true, "budget", &count);
+    if (count > 1) node_error(value, diagnostics, NULL, "budget is one column");
+    if (count) entry->budget = names[0];
+  }
+  if ((value = node_find(node, "where")) && spec_read_expression(reader, value, NAMES_OF_STORE, "where"))
+    entry->where_text = value->text;
+  if ((value = node_find(node, "noise"))) entry->noise = read_noise(reader, value);
+  if ((value = node_find(node, "window")) &&
+      (!node_number(value, &entry->window) || !(entry->window > 1 && entry->window < 1e300)))
+    node_error(value, diagnostics, "window: 6", "window is a factor above 1: sizes within it of the best one count");
+  if ((value = node_find(node, "average")) && !node_boolean(value, &entry->average))
+    node_error(value, diagnostics, NULL, "average must be true or false");
+  if ((value = node_find(node, "copies")) &&
+      (!node_integer(value, &entry->copies) || entry->copies < 0 || entry->copies > 100000)) {
+    node_error(value, diagnostics, "0 turns intervals off", "copies must be a number of copies, at most 100000");
+    entry->copies = -1;
+  }
+  if ((value = node_find(node, "parameter_count")) &&
+      (text = read_choice(reader, value, counts, sizeof counts / sizeof counts[0], "parameter_count")))
+    entry->parameter_count = text;
+}
+
+// Two entries of one name: an error at the second.
+static void check_name(struct spec_reader *reader, const struct node *node, const char *name) {
+  const struct spec *spec = reader->spec;
+  const struct node *other = NULL;
+  for (size_t i = 0; i < spec->fit_count && i < 1000 && name && !other; i++)
+    if (spec->fits[i].node != node && spec->fits[i].name && strcmp(spec->fits[i].name, name) == 0)
+      other = spec->fits[i].node;
+  for (size_t i = 0; i < spec->isoflop_count && i < 1000 && name && !other; i++)
+    if (spec->isoflops[i].node != node && strcmp(spec->isoflops[i].name, name) == 0) other = spec->isoflops[i].node;
+  if (!other) return;
+  char hint[80];
+  snprintf(hint, sizeof hint, "give it a name; the other stands on line %d", other->line);
+  node_error(node, reader->diagnostics, hint, "two fits are called '%.60s'", name);
+}
+
 void spec_read_fits(struct spec_reader *reader, const struct node *node) {
   struct spec *spec = reader->spec;
   if (!node) return;
-  spec->fit_count = node->kind == NODE_SEQUENCE ? node->count : 1;
-  spec->fits = arena_array(&spec->arena, spec->fit_count, sizeof *spec->fits);
-  for (size_t i = 0; i < spec->fit_count; i++) {
-    struct spec_fit *fit = &spec->fits[i];
-    read_fit(reader, node->kind == NODE_SEQUENCE ? node->items[i] : node, fit);
-    for (size_t j = 0; j < i && fit->name && i < 1000; j++) {
-      if (!spec->fits[j].name || strcmp(spec->fits[j].name, fit->name) != 0) continue;
-      char hint[80];
-      snprintf(hint, sizeof hint, "give it a name; the other stands on line %d", spec->fits[j].node->line);
-      node_error(fit->node, reader->diagnostics, hint, "two fits are called '%.60s'", fit->name);
-      break;
+  size_t count = node->kind == NODE_SEQUENCE ? node->count : 1;
+  spec->fits = arena_array(&spec->arena, count, sizeof *spec->fits);
+  spec->isoflops = arena_array(&spec->arena, count, sizeof *spec->isoflops);
+  for (size_t i = 0; i < count; i++) {
+    const struct node *item = node->kind == NODE_SEQUENCE ? node->items[i] : node;
+    if (item->kind == NODE_MAPPING && node_find(item, "method")) {
+      read_isoflop(reader, item, &spec->isoflops[spec->isoflop_count++]);
+      check_name(reader, item, spec->isoflops[spec->isoflop_count - 1].name);
+    } else {
+      read_fit(reader, item, &spec->fits[spec->fit_count++]);
+      check_name(reader, item, spec->fits[spec->fit_count - 1].name);
     }
   }
 }

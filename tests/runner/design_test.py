@@ -9,6 +9,7 @@ import time
 
 sys.path.insert(0, os.path.join(sys.path[0], ".."))
 from harness import check, finish, run, scratch, start, write  # noqa: E402
+from html_page import Page  # noqa: E402
 
 source = os.path.abspath(sys.argv[2])
 points = source + "/tests/data/tables/porian_isoflop/runs.csv"
@@ -123,7 +124,8 @@ TINY = """experiment: tiny
 corpus: {source: markov2}
 base: {model: {context: 16, layers: 1}, train: {batch_tokens: 256, evals: 8, eval_tokens: 2048, final_eval_tokens: 2048}}
 sweep: {grid: {model.width: [32, 48, 64], train.tokens: [10240, 20480]}}
-fit: [{law: ./plain.yaml, name: plain}]
+fit: [{law: ./plain.yaml, name: plain}, {method: isoflop, name: best, minimum: envelope, copies: 20},
+      {method: isoflop, minimum: parabola, budget: flops_6nd}]
 """
 write("tiny.yaml", TINY)
 write("plain.yaml", """law: plain
@@ -146,6 +148,26 @@ check(code == 0 and envelope["rows"] >= 6 * 8 and envelope["segments"] and envel
 code, out, err = run("isoflop", "tiny.yaml", "--method", "parabola", "--json")
 check(code == 0 and json.loads(out)["rows"] == 6,
       "isoflop of a spec: its runs in buckets of FLOPs", code, out[:500], err)
+code, out, err = run("isoflop", "tiny.yaml", "--method", "envelope", "--copies", "20", "--json")
+envelope = json.loads(out)
+code, out, err = run("fit", "tiny.yaml", "--bootstrap", "0", "--json")
+fits = json.loads(out)
+check(code == 0 and [fit["name"] for fit in fits] == ["plain", "best", "isoflop"] and fits[1]["isoflop"] == envelope
+      and fits[1]["law"] is None and fits[2]["isoflop"]["method"] == "parabola",
+      "fit of a spec: its entries of method isoflop stand behind its laws", code, out[:500], err)
+code, out, err = run("fit", "tiny.yaml", "--law", "best")
+check(code == 0 and "best: compute-optimal sizes\nenvelope: " in out and "parabola" not in out and "plain" not in out,
+      "fit --law: one of them", code, out, err)
+code, out, err = run("report", "tiny.yaml", "-o", "tiny.html")
+page = Page(open(scratch + "/tiny.html").read())
+shown = page.tables["isoflop-exponents"][1]
+check(code == 0 and not page.problems and "Compute-optimal sizes: best" in page.words()
+      and shown[2] == f"{envelope['exponents']['parameters']['value']:.4g}" and len(page.tables["isoflop-budgets"]) > 1,
+      "report: exponents and budgets of the isoflop entries", code, shown, page.problems, err)
+reported = json.loads(run("report", "tiny.yaml", "--json").out)
+check([one["name"] for one in reported["isoflops"]] == ["best", "isoflop"] and reported["isoflops"][0]["isoflop"] == envelope
+      and [figure["name"] for figure in reported["figures"] if figure["fit"] == "isoflop"] ==
+      ["isoflop-curves", "isoflop-optima"], "report --json: the same document, and the figures", reported["isoflops"])
 code, out, err = run("fit", "tiny.yaml", "--bootstrap", "0")
 fitted = code == 0
 code, out, err = run("design", "tiny.yaml", "--quick", "--json")
