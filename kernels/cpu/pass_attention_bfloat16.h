@@ -221,18 +221,18 @@ INLINE float largest_score(const float *row, int64_t count) {
     maxima[0] = vector_max(select_lanes(lanes_between(0, count - i), load(row + i), splat(-INFINITY)), maxima[0]);
   return lane_max(vector_max(maxima[0], maxima[1]));
 }
-// 2^(scale s - maximum) of the first `valid` scores, rounded; zeroes from there to `end`. Returns the sum of what was
-// not rounded.
+// 2^(scale (s - maximum)) of the first `valid` scores, rounded; zeroes from there to `end`. Returns the sum of what was
+// not rounded. The largest score's is 1 whatever its size: scale s - scale maximum would round apart.
 INLINE float row_probabilities(const float *row, int64_t valid, int64_t end, float scale, float maximum, uint16_t *to) {
-  vfloat sum = {0}, top = splat(-maximum), factor = splat(scale);
+  vfloat sum = {0}, top = splat(maximum), factor = splat(scale);
   int64_t i = 0;
   for (; i + LANES <= valid; i += LANES) {
-    vfloat e = exponential2(fma_add(load(row + i), factor, top));
+    vfloat e = exponential2((load(row + i) - top) * factor);
     sum += e;
     store_half(to + i, e);
   }
   for (; i < end; i += LANES) {
-    vfloat e = exponential2(fma_add(load(row + i), factor, top));
+    vfloat e = exponential2((load(row + i) - top) * factor);
     e = (vfloat)((vint)e & lanes_between(0, valid - i));
     sum += e;
     store_half(to + i, e);
@@ -263,12 +263,12 @@ static void attention_bfloat16_forward_head(const struct attention_call *call, i
         const float *s = a.scores + row * SCORE_COLUMNS;
         int64_t valid = fewer(first + row + 1 - block, n);
         if (valid < 0) valid = 0;
-        float top = largest_score(s, valid) * scale;
+        float top = largest_score(s, valid);
         if (block == 0) {
           maxima[row] = top;
           sums[row] = 0;
         } else if (top > maxima[row]) {
-          float factor = exp2f(maxima[row] - top);
+          float factor = exp2f((maxima[row] - top) * scale);
           sums[row] *= factor;
           for (int64_t d = 0; d < dim; d++) a.output[row * dim + d] *= factor;
           maxima[row] = top;
@@ -285,7 +285,7 @@ static void attention_bfloat16_forward_head(const struct attention_call *call, i
       for (int64_t d = 0; d < dim; d += LANES)
         store_as_part(DTYPE_BFLOAT16, call->o, to + d,
                       load_as_part(DTYPE_FLOAT32, a.output, row * dim + d, dim - d) * factor, dim - d);
-      call->log_sum[item * context + position] = maxima[row] / LOG2_E + logf(sums[row]);
+      call->log_sum[item * context + position] = maxima[row] * a.scale + logf(sums[row]);
     }
   }
 }
