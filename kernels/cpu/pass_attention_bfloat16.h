@@ -11,7 +11,7 @@
 
 #include "kernels/cpu/bfloat16.h"
 #include "kernels/cpu/level.h"
-#include "kernels/cpu/simd.h"
+#include "kernels/cpu/rounded.h"
 
 #define SCORE_COLUMNS 256                 // at a time
 #define HALF_STRIDE (SCORE_COLUMNS + 32)  // between rows of bfloat16 scores: not on the same sets of the first cache
@@ -173,19 +173,6 @@ INLINE vint lanes_between(int64_t first, int64_t end) {
   for (int lane = 0; lane < LANES; lane++) lanes[lane] = lane;
   return (lanes >= (int32_t)first) & (lanes < (int32_t)end);
 }
-// 2^x for x <= 127, within 3e-6 of it (rounding to bfloat16 takes up to 4e-3), about 2^-126 below -126. x = n + r with
-// |r| <= 1/2, a polynomial of degree 4 for 2^r (1 at 0, and the least relative error), and n added to the exponent. A
-// NaN stays one when its lowest bits are 0, as those of bfloat16 and of arithmetic are.
-INLINE vfloat exponential2(vfloat x) {
-  const vfloat shift = splat(12582912.0f);  // 1.5 * 2^23: rounds to integer, which then is in the lowest bits
-  vfloat argument = vector_max(splat(-126), x);
-  vfloat shifted = argument + shift, r = argument - (shifted - shift);
-  vfloat p = fma_add(splat(9.582852944e-3f), r, splat(5.590642616e-2f));
-  p = fma_add(p, r, splat(2.402409911e-1f));
-  p = fma_add(p, r, splat(6.931241751e-1f));
-  p = fma_add(p, r, splat(1));
-  return (vfloat)((vint)p + ((vint)shifted << 23));
-}
 INLINE void store_half(uint16_t *to, vfloat value) { store_as(DTYPE_BFLOAT16, to, 0, value); }
 
 // Asks for rows [begin, end) of what the query head `item` will read, and of o, so that they are in the second cache by
@@ -227,12 +214,12 @@ INLINE float row_probabilities(const float *row, int64_t valid, int64_t end, flo
   vfloat sum = {0}, top = splat(maximum), factor = splat(scale);
   int64_t i = 0;
   for (; i + LANES <= valid; i += LANES) {
-    vfloat e = exponential2((load(row + i) - top) * factor);
+    vfloat e = rounded_exp2((load(row + i) - top) * factor);
     sum += e;
     store_half(to + i, e);
   }
   for (; i < end; i += LANES) {
-    vfloat e = exponential2((load(row + i) - top) * factor);
+    vfloat e = rounded_exp2((load(row + i) - top) * factor);
     e = (vfloat)((vint)e & lanes_between(0, valid - i));
     sum += e;
     store_half(to + i, e);
@@ -247,7 +234,7 @@ static void attention_bfloat16_forward_head(const struct attention_call *call, i
   int64_t context = a.context, dim = a.dim, heads = shape->heads, most = a.kernel->rows;
   int64_t sequence = item / heads, head = item % heads;
   int64_t kv_index = (sequence * shape->kv_heads + head / (heads / shape->kv_heads)) * context * dim;
-  float scale = a.scale * LOG2_E, maxima[MOST_ROWS], sums[MOST_ROWS];
+  float scale = a.scale * LOG2_E, maxima[MOST_ROWS], sums[MOST_ROWS] = {0};
   pack_turned(&a, (const uint16_t *)call->k + kv_index, dim, a.keys_turned);
   pack_plain(&a, (const uint16_t *)call->v + kv_index, dim, a.values_plain);
 
@@ -328,7 +315,7 @@ INLINE void key_gradients(const struct bfloat16_attention *a, const float *score
   for (int64_t i = 0; i < begin; i += LANES) store_half(d_to + i, splat(0));
   int64_t i = begin;
   for (; i < up_to(end, LANES); i += LANES) {
-    vfloat p = exponential2(fma_add(load(scores + i), exponent, load(log_sums + i)));
+    vfloat p = rounded_exp2(fma_add(load(scores + i), exponent, load(log_sums + i)));
     vfloat d = p * fma_add(load(d_probabilities + i), factor, load(dots + i));
     if (i < valid || i + LANES > end) {
       vint seen = lanes_between(valid - i, end - i);

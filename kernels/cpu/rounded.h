@@ -4,19 +4,26 @@
 #pragma once
 #include "kernels/cpu/simd.h"
 
-// e^x = 2^t, t = x log2(e): 2^(t - floor t) by a polynomial (minimax in the relative error, 7.5e-8), scaled by
-// 2^floor t. The rounding of t costs |x| 6e-8 of relative accuracy. e^-inf is 0, e^inf inf; a NaN stays one.
-INLINE vfloat rounded_exp(vfloat x) {
+// 2^x = 2^(x - floor x) by a polynomial (minimax in the relative error, 7.5e-8), scaled by 2^floor x. 2^-inf is 0,
+// 2^inf inf; a NaN stays one.
+INLINE vfloat rounded_exp2(vfloat x) {
 #if SIMD_LEVEL >= 2
-  vfloat t = x * splat(1.44269504088896341f);
-  vfloat r = (vfloat)_mm512_reduce_ps((__m512)t, _MM_FROUND_TO_NEG_INF);
+  vfloat r = (vfloat)_mm512_reduce_ps((__m512)x, _MM_FROUND_TO_NEG_INF);
   vfloat p = splat(1.87757667e-3f);
   p = fma_add(p, r, splat(8.98934009e-3f));
   p = fma_add(p, r, splat(5.58263181e-2f));
   p = fma_add(p, r, splat(2.40153617e-1f));
   p = fma_add(p, r, splat(6.93153073e-1f));
   p = fma_add(p, r, splat(9.99999925e-1f));
-  return (vfloat)_mm512_scalef_ps((__m512)p, (__m512)t);
+  return (vfloat)_mm512_scalef_ps((__m512)p, (__m512)x);
+#else
+  return vector_exp(x * splat(6.93147182e-1f));
+#endif
+}
+// e^x. The rounding of x log2(e) costs |x| 6e-8 of relative accuracy.
+INLINE vfloat rounded_exp(vfloat x) {
+#if SIMD_LEVEL >= 2
+  return rounded_exp2(x * splat(1.44269504088896341f));
 #else
   return vector_exp(x);
 #endif
