@@ -14,8 +14,10 @@
 
 struct format;  // kernels/formats/format.h
 
-// Raised by hand when a change of the trainer changes losses: part of every run's identity.
+// Raised by hand when a change of the trainer changes losses: part of every run's identity. Runs in bfloat16 have one
+// of their own, raised alone when only their losses change (3: attention's products in bfloat16).
 #define TRAINER_SEMANTIC_VERSION 2
+#define TRAINER_BFLOAT16_VERSION 3
 
 enum field_type {
   FIELD_INTEGER,  // int64_t; AUTO_INTEGER means auto
@@ -146,8 +148,10 @@ struct run_quantities config_quantities(const struct run_config *resolved, const
 bool config_counts(const struct run_config *resolved, const struct run_field *field);
 // {"model.layers":4,...}: every field that affects the result, in table order, resolved values, on one line.
 void config_canonical(const struct run_config *resolved, struct text *out);
-// Run id: XXH3-128 of the stage name, the id of the stage before it ("" for the first), TRAINER_SEMANTIC_VERSION, the
-// corpus digest and the canonical form.
+// The version above that this run goes by.
+int config_version(const struct run_config *resolved);
+// Run id: XXH3-128 of the stage name, the id of the stage before it ("" for the first), config_version, the corpus
+// digest and the canonical form.
 struct digest config_identity(const struct run_config *resolved, const char *corpus_digest, const char *stage,
                               const char *parent_id);
 

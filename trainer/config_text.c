@@ -71,10 +71,15 @@ void config_canonical(const struct run_config *resolved, struct text *out) {
   arena_free(&arena);
 }
 
+static int version_of(const char *dtype) {
+  return dtype && strcmp(dtype, "bfloat16") == 0 ? TRAINER_BFLOAT16_VERSION : TRAINER_SEMANTIC_VERSION;
+}
+int config_version(const struct run_config *resolved) { return version_of(resolved->model.dtype); }
+
 struct digest config_identity(const struct run_config *resolved, const char *corpus_digest, const char *stage,
                               const char *parent_id) {
   struct text text = {0};
-  text_format(&text, "isoloss-run %d\n%s\n%s\n%s\n", TRAINER_SEMANTIC_VERSION, stage, parent_id, corpus_digest);
+  text_format(&text, "isoloss-run %d\n%s\n%s\n%s\n", config_version(resolved), stage, parent_id, corpus_digest);
   config_canonical(resolved, &text);
   struct digest digest = digest_bytes(text.bytes, text.length);
   text_free(&text);
@@ -86,7 +91,7 @@ struct digest config_identity(const struct run_config *resolved, const char *cor
 void run_file_write(const struct run_file *file, struct text *out) {
   struct json_writer json = json_writer(out, true);
   json_object_begin(&json);
-  json_key_integer(&json, "isoloss_trainer", TRAINER_SEMANTIC_VERSION);
+  json_key_integer(&json, "isoloss_trainer", config_version(&file->config));
   json_key_string(&json, "id", file->id);
   json_key(&json, "corpus");
   json_object_begin(&json);
@@ -144,13 +149,14 @@ bool run_file_read(struct arena *arena, const char *path, struct run_file *file,
   const char *id = json_string_value(json_object_get(root, "id"));
   const char *digest = json_string_value(json_object_get(corpus, "digest"));
   const char *corpus_path = json_string_value(json_object_get(corpus, "path"));
+  int expected = version_of(json_string_value(json_object_get(config, "model.dtype")));
   if (!json_is_integer(version) || !json_is_object(corpus) || !json_is_object(config) || !id || !digest ||
       !corpus_path) {
     error_set(error, EXIT_USAGE_ERROR,
               "%s: not a run's config.json (isoloss_trainer, id, corpus and config are needed)", path);
-  } else if (json_integer_value(version) != TRAINER_SEMANTIC_VERSION) {
+  } else if (json_integer_value(version) != expected) {
     error_set(error, EXIT_USAGE_ERROR, "%s: made for trainer version %" JSON_INTEGER_FORMAT ", this is version %d",
-              path, json_integer_value(version), TRAINER_SEMANTIC_VERSION);
+              path, json_integer_value(version), expected);
   } else if (strlen(id) >= sizeof file->id || strlen(digest) >= sizeof file->corpus_digest) {
     error_set(error, EXIT_USAGE_ERROR, "%s: id or corpus digest too long", path);
   } else {

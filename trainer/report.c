@@ -55,7 +55,7 @@ bool report_start(struct training *t, struct error *error) {
   t->ops->describe(t->device, &device);
   struct json_writer *json = event_begin(&t->log, "start");
   json_key_string(json, "trainer", "isoloss-train " ISOLOSS_VERSION);
-  json_key_integer(json, "semantic_version", TRAINER_SEMANTIC_VERSION);
+  json_key_integer(json, "semantic_version", config_version(c));
   json_key_string(json, "id", t->file.id);
   json_key_integer(json, "time", (int64_t)time(NULL));
   json_key_integer(json, "pid", getpid());

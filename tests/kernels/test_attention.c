@@ -259,17 +259,19 @@ static void counted_keys(void) {
   enum { CONTEXT = 256, DIM = 16 };
   struct causal_case c = case_make((struct attention){1, CONTEXT, 1, 1, DIM, DTYPE_BFLOAT16});
   for (int64_t i = 0; i < CONTEXT * DIM; i++) {
+    int64_t row = i / DIM;
     c.q.values[i] = 0;
-    c.v.values[i] = (double)(i / DIM);
-    c.d_o.values[i] = (double)(i / DIM + 1);
+    c.v.values[i] = (double)row;
+    c.d_o.values[i] = (double)row + 1;
   }
   struct tensor *changed[] = {&c.q, &c.v, &c.d_o};
   for (int i = 0; i < 3; i++) tensor_write(changed[i]);
   struct outcome r = outcome_make(&c);
   int wrong = 0;
   for (int64_t i = 0; i < CONTEXT * DIM; i++) {
-    double position = (double)(i / DIM), left = CONTEXT - position;
-    wrong += r.o.values[i] != position / 2;
+    int64_t row = i / DIM;
+    double left = (double)(CONTEXT - row);
+    wrong += r.o.values[i] != (double)row / 2;
     wrong += fabs(r.d_v.values[i] - left) > 0x1p-8 * left;
   }
   for (int64_t i = 0; i < CONTEXT; i++) wrong += fabs(r.log_sum.values[i] - log((double)i + 1)) > 1e-5;
