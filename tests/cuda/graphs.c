@@ -7,18 +7,20 @@ enum { SOME = 12, FEW = 4 };
 
 #if !defined(TEST_ON_GPU)
 extern unsigned long long isoloss_emulator_graph_launches(void);
+extern void isoloss_emulator_capability(int capability);
 #else
 static unsigned long long isoloss_emulator_graph_launches(void) { return 0; }
+static void isoloss_emulator_capability(int capability) { (void)capability; }
 #endif
 
-// `replayed` of the steps are graphs: all but the first of each sequence.
+// `replayed` of the steps are graphs: all but the first of each sequence. `state` is the type of moments and masters.
 static void same_with_graphs(const char *format, const char *dtype, const char *state, int micro_batches, int steps,
                              int replayed) {
   double losses[2][SOME] = {0}, norms[2][SOME] = {0};
   unsigned long long launches[3];
   struct run_config c = configuration_of(format, 1, dtype, "none");
   c.train.steps = steps;
-  c.train.optimizer_state = state;
+  c.train.optimizer_state = c.train.master_weights = state;
   c.train.batch_tokens = micro_batches * CONTEXT;
   c.train.accumulation = micro_batches;
   for (int off = 0; off < 2; off++) {
@@ -67,10 +69,19 @@ static void sparse(void) {
   same_with_graphs("sparse(0.8,journey,every(3))", "float32", "float32", 1, SOME, SOME - 2);
 }
 
+// Products of codes, where the device has them, of float32 and bfloat16 masters.
+static void native(void) {
+  isoloss_emulator_capability(100);
+  same_with_graphs("quartet-sr", "bfloat16", "bfloat16", 1, FEW, FEW - 1);
+  same_with_graphs("w(nvfp4)a(nvfp4)g(nvfp4[stochastic])", "bfloat16", "float32", 1, FEW, FEW - 1);
+  same_with_graphs("fp8-mixed", "bfloat16", "bfloat16", 1, FEW, FEW - 1);
+}
+
 int main(void) {
   setenv("ISOLOSS_TRIALS", "off", 1);  // the user's cache is not a test's
   RUN(presets);
   RUN(draws);
   RUN(sparse);
+  RUN(native);  // the last: the emulated device stays what it then is
   return check_end();
 }
