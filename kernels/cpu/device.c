@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/arena.h"
 #include "kernels/cpu/cpu.h"
@@ -79,7 +80,8 @@ bool cpu_dtype_fast(const struct device *device, enum dtype dtype) { return gemm
 
 void *cpu_allocate(struct device *device, size_t bytes, struct error *error) {
   size_t rounded = (bytes + DEVICE_ALIGNMENT - 1) / DEVICE_ALIGNMENT * DEVICE_ALIGNMENT;
-  // Large blocks begin at a huge page, so that the kernel can back them with some.
+  // Large blocks begin at a huge page, and the kernel is asked to back them with some: products at long strides miss
+  // few translations then. Where it has none to give, nothing changes.
   size_t alignment = rounded >= (size_t)4 << 20 ? (size_t)2 << 20 : DEVICE_ALIGNMENT;
   void *memory = NULL;
   if (rounded < bytes || posix_memalign(&memory, alignment, rounded ? rounded : DEVICE_ALIGNMENT) != 0) {
@@ -87,6 +89,9 @@ void *cpu_allocate(struct device *device, size_t bytes, struct error *error) {
     error_set(error, EXIT_ENVIRONMENT, "cannot allocate %s of memory", bytes_human((double)bytes, size));
     return NULL;
   }
+#if defined(MADV_HUGEPAGE)
+  if (alignment > DEVICE_ALIGNMENT) madvise(memory, rounded, MADV_HUGEPAGE);
+#endif
   return memory;
 }
 void cpu_free(struct device *device, void *memory) { free(memory); }
