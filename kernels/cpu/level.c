@@ -44,6 +44,11 @@ static void exponential(int64_t count, const float *x, float *y) {
     store_as_part(DTYPE_FLOAT32, y, i, vector_exp(load_as_part(DTYPE_FLOAT32, x, i, count - i)), count - i);
 }
 
+static void rounded_exponential(int64_t count, const float *x, float *y) {
+  for (int64_t i = 0; i < count; i += LANES)
+    store_as_part(DTYPE_FLOAT32, y, i, rounded_exp(load_as_part(DTYPE_FLOAT32, x, i, count - i)), count - i);
+}
+
 const struct cpu_level LEVEL_TABLE = {
     .isa = (enum isa_level)SIMD_LEVEL,
     .convert = convert_pass,
@@ -63,4 +68,5 @@ const struct cpu_level LEVEL_TABLE = {
     .sum = sum_pass,
     .attention_scratch = attention_scratch,
     .exponential = exponential,
+    .rounded_exponential = rounded_exponential,
 };

@@ -120,8 +120,9 @@ struct cpu_level {
   range_pass *square_sum, *adamw, *sum;
   // Floats of scratch per worker; kernel as in the call.
   int64_t (*attention_scratch)(const struct attention *shape, const struct bfloat16_kernel *kernel, bool backward);
-  // count exponentials, for tests of their accuracy.
+  // count exponentials, for tests of their accuracy; of the second kind those of rounded.h.
   void (*exponential)(int64_t count, const float *x, float *y);
+  void (*rounded_exponential)(int64_t count, const float *x, float *y);
 };
 
 extern const struct cpu_level cpu_level_portable;

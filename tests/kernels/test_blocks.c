@@ -144,14 +144,17 @@ static void swiglu_shapes(void) {
     swiglu_case(5, 96, dtype);
   }
   // Far out the sigmoid is 0 or 1 and nothing overflows.
-  struct tensor extreme = tensor_empty(DTYPE_FLOAT32, 4), y = tensor_empty(DTYPE_FLOAT32, 2);
-  double inputs[] = {-200, 200, 3, 3}, want[] = {0, 600};
-  memcpy(extreme.values, inputs, sizeof inputs);
-  tensor_write(&extreme);
-  ops->swiglu_forward(device, 1, 2, DTYPE_FLOAT32, extreme.data, y.data);
-  tensor_check(&y, want, 1e-6, "y far out");
-  tensor_free(&extreme);
-  tensor_free(&y);
+  for (enum dtype dtype = DTYPE_FLOAT32; dtype <= DTYPE_BFLOAT16; dtype++) {
+    struct tensor extreme = tensor_empty(dtype, 4), y = tensor_empty(dtype, 2), d = tensor_empty(dtype, 4);
+    double inputs[] = {-200, 200, 3, 3}, want[] = {0, 600}, gradients[] = {0, 600 * 3, 0, 600 * 200};
+    memcpy(extreme.values, inputs, sizeof inputs);
+    tensor_write(&extreme);
+    ops->swiglu_forward(device, 1, 2, dtype, extreme.data, y.data);
+    tensor_check(&y, want, tolerance_of(dtype), "y far out");
+    ops->swiglu_backward(device, 1, 2, dtype, extreme.data, y.data, d.data, NULL);
+    tensor_check(&d, gradients, tolerance_of(dtype), "d_gate_up far out");
+    tensor_free(&extreme), tensor_free(&y), tensor_free(&d);
+  }
 }
 static void swiglu(void) { on_every_level(swiglu_shapes); }
 

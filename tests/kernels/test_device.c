@@ -132,6 +132,26 @@ static void exponential_of_level(void) {
   printf("# exponential: largest relative error %.3g\n", worst);
   free(x), free(y);
 }
+// Those of rounded.h: the argument's rounding counts, and what is beyond float32 may be inf.
+static void rounded_exponential(void) {
+  enum { COUNT = 200003 };
+  float *x = malloc(COUNT * sizeof *x), *y = malloc(COUNT * sizeof *y);
+  for (int i = 0; i < COUNT; i++) x[i] = (float)(-87 + i * (174.0 / COUNT));
+  for (int level = 0; level < ISA_LEVELS; level++) {
+    if (!isa_available((enum isa_level)level)) continue;
+    const struct cpu_level *table = cpu_level_find((enum isa_level)level);
+    table->rounded_exponential(COUNT, x, y);
+    double worst = 0;
+    for (int i = 0; i < COUNT; i++)
+      worst = fmax(worst, fabs(y[i] / exp(x[i]) - 1) / (3 * 0x1p-23 + fabs(x[i]) * 0x1p-23));
+    if (!CHECK(worst < 1)) printf("# level %s: %g of what is allowed\n", isa_name((enum isa_level)level), worst);
+    float edges[] = {0, -INFINITY, -200, NAN, -1e30f, 200}, results[6];
+    table->rounded_exponential(6, edges, results);
+    CHECK_NEAR(results[0], 1, 1e-7);
+    CHECK(results[1] == 0 && results[2] == 0 && isnan(results[3]) && results[4] == 0 && results[5] > 1e38f);
+  }
+  free(x), free(y);
+}
 static void exponential(void) { exponential_of_level(); }
 
 static void adamw_case(void) {
@@ -332,6 +352,7 @@ int main(void) {
   RUN(memory);
   RUN(failures);
   RUN(exponential);
+  RUN(rounded_exponential);
   RUN(adamw);
   RUN(square_sums);
   RUN(initial_values);

@@ -57,7 +57,7 @@ static bool here(enum gemm_library library) {
 static void every_library(void) {
   // The last two: more than one block of the sum, and of rows, in kernels of our own.
   static const int64_t sizes[][3] = {{1, 1, 1},     {1, 257, 16},  {3, 33, 50}, {64, 48, 16},
-                                     {65, 31, 129}, {9, 34, 1100}, {200, 5, 40}};
+                                     {65, 31, 129}, {9, 34, 1700}, {200, 5, 40}};
   device_begin(ISA_PORTABLE, "reference", 1);
   for (enum gemm_library library = GEMM_REFERENCE; library < GEMM_LIBRARIES; library++) {
     if (!here(library)) continue;
@@ -72,7 +72,7 @@ static void every_library(void) {
         product_case(context, gemm);
         gemm.accumulate = true;
         product_case(context, gemm);
-        gemm.lda = gemm.ldb = gemm.ldc = 1200;
+        gemm.lda = gemm.ldb = gemm.ldc = 1760;
         product_case(context, gemm);
         if (!gemm_dtype_supported(context, DTYPE_BFLOAT16)) continue;
         gemm.in = DTYPE_BFLOAT16;
@@ -321,6 +321,19 @@ static void head_shapes(void) {
   }
 }
 static void head(void) { on_every_level(head_shapes); }
+// A vocabulary of a power of two, whose rows are stored further apart, and odd ones, through every library.
+static void head_libraries(void) {
+  for (enum gemm_library library = GEMM_REFERENCE; library < GEMM_LIBRARIES; library++) {
+    if (!here(library)) continue;
+    device_begin(isa_best(), gemm_library_name(library), 1);
+    if (ops->dtype_supported(device, DTYPE_BFLOAT16)) {
+      head_case(1, 20, 257, DTYPE_BFLOAT16, false);
+      head_case(37, 17, 257, DTYPE_BFLOAT16, true);
+      head_case(19, 8, 1024, DTYPE_BFLOAT16, true);
+    }
+    device_end();
+  }
+}
 static void head_reference(void) {
   device_begin(isa_best(), "reference", 1);
   head_shapes();
@@ -370,6 +383,7 @@ int main(void) {
   RUN(same_bits);
   RUN(linear);
   RUN(head);
+  RUN(head_libraries);
   RUN(head_reference);
   RUN(head_edges);
   return check_end();
