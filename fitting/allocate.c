@@ -85,10 +85,6 @@ static struct optimum find_optimum(struct budget *budget, double largest, int sc
   return optimum;
 }
 
-static struct estimate fitted_estimate(const struct fitted_law *fitted, double value, const double *replicates) {
-  return estimate_of(value, replicates, fitted->replicate_count, fitted->confidence);
-}
-
 static bool bind_open(struct arena *arena, const struct fitted_law *fitted, const struct law_input *inputs,
                       size_t input_count, struct law_binding *binding, double **values, struct error *error) {
   if (!law_bind(arena, fitted->law, fitted->coefficients, fitted->coefficient_count, inputs, input_count, true, binding,
@@ -114,24 +110,24 @@ bool fitted_law_allocate(struct arena *arena, const struct fitted_law *fitted, c
   }
   struct budget budget = {&binding, values, &fitted->cost, flops};
   struct optimum best = find_optimum(&budget, largest_parameters, SCAN_FIRST);
-  size_t count = fitted->replicate_count, unbounded = 0;
-  double *n = arena_array(&scratch, count + 1, sizeof *n), *d = arena_array(&scratch, count + 1, sizeof *d);
-  double *ratio = arena_array(&scratch, count + 1, sizeof *ratio),
-         *losses = arena_array(arena, count + 1, sizeof *losses);
+  size_t count = fitted->replicate_count, rows = count + fitted->jackknife_count, unbounded = 0;
+  double *n = arena_array(&scratch, rows + 1, sizeof *n), *d = arena_array(&scratch, rows + 1, sizeof *d);
+  double *ratio = arena_array(&scratch, rows + 1, sizeof *ratio),
+         *losses = arena_array(arena, rows + 1, sizeof *losses);
   bool capped = isfinite(largest_parameters);
-  for (size_t b = 0; b < count; b++) {
+  for (size_t b = 0; b < rows; b++) {
     budget.values = fitted->replicates + b * fitted->coefficient_count;
     struct optimum found = find_optimum(&budget, largest_parameters, SCAN_AGAIN);
     n[b] = found.parameters;
     d[b] = found.tokens;
     ratio[b] = found.tokens / found.parameters;
     losses[b] = found.loss;
-    unbounded += found.at_low || (found.at_high && !capped);
+    unbounded += b < count && (found.at_low || (found.at_high && !capped));
   }
-  allocation->parameters = fitted_estimate(fitted, best.parameters, n);
-  allocation->tokens = fitted_estimate(fitted, best.tokens, d);
-  allocation->tokens_per_parameter = fitted_estimate(fitted, best.tokens / best.parameters, ratio);
-  allocation->loss = fitted_estimate(fitted, best.loss, losses);
+  allocation->parameters = estimate_of(fitted, best.parameters, n);
+  allocation->tokens = estimate_of(fitted, best.tokens, d);
+  allocation->tokens_per_parameter = estimate_of(fitted, best.tokens / best.parameters, ratio);
+  allocation->loss = estimate_of(fitted, best.loss, losses);
   allocation->losses = losses;
   allocation->at_limit = capped && best.at_high;
   bool fallen = best.at_low || (best.at_high && !capped);
@@ -185,6 +181,8 @@ bool fitted_law_overtraining(struct arena *arena, const struct fitted_law *fitte
   double *ratio = arena_array(&scratch, count + 1, sizeof *ratio);
   struct fitted_law fewer = *fitted;
   fewer.replicate_count = count;
+  fewer.jackknife_count = 0;
+  fewer.interval = INTERVAL_PERCENTILE;
   double first[3] = {0};
   for (size_t b = 0; b <= count; b++) {  // 0: the fit itself
     struct budget budget = {&binding, b ? fitted->replicates + (b - 1) * fitted->coefficient_count : values,
@@ -197,21 +195,21 @@ bool fitted_law_overtraining(struct arena *arena, const struct fitted_law *fitte
     *to[1] = enough;
     *to[2] = cost->flops / enough;
   }
-  cost->optimal_loss = fitted_estimate(&fewer, first[0], loss);
-  cost->optimal_flops = fitted_estimate(&fewer, first[1], flops);
-  cost->cost_ratio = fitted_estimate(&fewer, first[2], ratio);
+  cost->optimal_loss = estimate_of(&fewer, first[0], loss);
+  cost->optimal_flops = estimate_of(&fewer, first[1], flops);
+  cost->cost_ratio = estimate_of(&fewer, first[2], ratio);
   arena_free(&scratch);
   return true;
 }
 
-int alternatives_judge(struct alternative *alternatives, size_t count, size_t replicate_count, double confidence,
-                       bool *decided) {
+int alternatives_judge(struct alternative *alternatives, size_t count, const struct fitted_law *fitted, bool *decided) {
+  size_t replicate_count = fitted->replicate_count, rows = replicate_count + fitted->jackknife_count;
   int best = -1;
   *decided = false;
   for (size_t i = 0; i < count; i++)
     if (isfinite(alternatives[i].loss) && (best < 0 || alternatives[i].loss < alternatives[best].loss)) best = (int)i;
   if (best < 0) return -1;
-  double *behind = memory_get((replicate_count + 1) * sizeof *behind);
+  double *behind = memory_get((rows + 1) * sizeof *behind);
   size_t *wins = memory_get((count + 1) * sizeof *wins), counted = 0;
   for (size_t b = 0; b < replicate_count; b++) {
     int lowest = -1;
@@ -229,8 +227,8 @@ int alternatives_judge(struct alternative *alternatives, size_t count, size_t re
   for (size_t i = 0; i < count; i++) {
     struct alternative *one = &alternatives[i];
     one->share_best = counted ? (double)wins[i] / (double)counted : NAN;
-    for (size_t b = 0; b < replicate_count; b++) behind[b] = one->losses[b] - alternatives[best].losses[b];
-    one->behind = estimate_of(one->loss - alternatives[best].loss, behind, replicate_count, confidence);
+    for (size_t b = 0; b < rows; b++) behind[b] = one->losses[b] - alternatives[best].losses[b];
+    one->behind = estimate_of(fitted, one->loss - alternatives[best].loss, behind);
     if ((int)i != best && isfinite(one->loss) && !(one->behind.low > 0)) *decided = false;
   }
   free(behind);

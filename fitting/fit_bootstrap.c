@@ -54,7 +54,7 @@ void fit_bootstrap(struct fit *fit) {
   resampling.failed = arena_array(&fit->arena, count, sizeof *resampling.failed);
   result->replicates = arena_array(&result->arena, count * n, sizeof *result->replicates);
   fit->jackknife_count = fit->group_count < JACKKNIFE_LIMIT ? (size_t)fit->group_count : JACKKNIFE_LIMIT;
-  fit->jackknife = arena_array(&fit->arena, fit->jackknife_count * n + 1, sizeof *fit->jackknife);
+  fit->jackknife = arena_array(&result->arena, fit->jackknife_count * n + 1, sizeof *fit->jackknife);
   parallel_tasks(count, threads, resample_one, &resampling);
   parallel_tasks(fit->jackknife_count, threads, leave_one, &resampling);
   for (size_t b = 0; b < count; b++) result->bootstrap_failed += resampling.failed[b];
@@ -64,6 +64,8 @@ void fit_bootstrap(struct fit *fit) {
     interval_of((struct replicates){result->replicates + e, count, n, fit->jackknife + e, fit->jackknife_count, n},
                 c->value, result->confidence, result->interval, &c->intervals, &c->low, &c->high, &c->se);
   }
+  result->jackknife_count = fit->jackknife_count;
+  result->jackknife = fit->jackknife;
   if (result->bootstrap_failed * 20 > result->bootstrap)
     fit_result_warn(result, "%d of %d resamples hold too few different rows for the law and count in no interval",
                     result->bootstrap_failed, result->bootstrap);

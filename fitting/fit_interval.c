@@ -52,34 +52,65 @@ static double acceleration(const struct replicates *replicates) {
   return squares > 0 ? cubes / (6 * pow(squares, 1.5)) : 0;
 }
 
-static void bca(const struct replicates *replicates, const double *sorted, size_t count, double value,
-                double confidence, struct intervals *intervals) {
-  double below = 0, a = acceleration(replicates);
+struct correction {
+  double bias, acceleration;
+};
+
+// False where there is none: every replicate lies on one side of the value, or nothing was left out.
+static bool correction_of(const struct replicates *replicates, const double *sorted, size_t count, double value,
+                          struct correction *correction) {
+  double below = 0;
   for (size_t i = 0; i < count; i++) below += sorted[i] < value ? 1 : sorted[i] == value ? 0.5 : 0;
-  double bias = gsl_cdf_ugaussian_Pinv(below / (double)count), z = gsl_cdf_ugaussian_Pinv((1 + confidence) / 2);
-  if (below <= 0 || below >= (double)count || !isfinite(a)) return;  // the resamples lie on one side
-  double low = bias + (bias - z) / (1 - a * (bias - z)), high = bias + (bias + z) / (1 - a * (bias + z));
-  if (!(1 - a * (bias - z) > 0) || !(1 - a * (bias + z) > 0)) return;
-  intervals->bca_low = quantile(sorted, count, gsl_cdf_ugaussian_P(low));
-  intervals->bca_high = quantile(sorted, count, gsl_cdf_ugaussian_P(high));
+  if (below <= 0 || below >= (double)count) return false;
+  *correction = (struct correction){gsl_cdf_ugaussian_Pinv(below / (double)count), acceleration(replicates)};
+  return isfinite(correction->acceleration);
+}
+
+// The quantile of the replicates that is the BCa one at `level`; NAN where the acceleration leaves no such level.
+static double corrected(const struct correction *correction, const double *sorted, size_t count, double level) {
+  double z = correction->bias + gsl_cdf_ugaussian_Pinv(level), shrink = 1 - correction->acceleration * z;
+  return shrink > 0 ? quantile(sorted, count, gsl_cdf_ugaussian_P(correction->bias + z / shrink)) : NAN;
+}
+
+static size_t sort_finite(const struct replicates *replicates, double *values) {
+  size_t kept = 0, stride = replicates->stride;
+  for (size_t i = 0; i < replicates->count; i++)
+    if (isfinite(replicates->values[i * stride])) values[kept++] = replicates->values[i * stride];
+  qsort(values, kept, sizeof *values, compare_numbers);
+  return kept;
+}
+
+bool replicates_correct(struct replicates replicates, double value, double *values) {
+  double *sorted = memory_get((replicates.count + 1) * sizeof *sorted);
+  size_t kept = sort_finite(&replicates, sorted);
+  struct correction correction;
+  bool fine = kept >= 2 && correction_of(&replicates, sorted, kept, value, &correction);
+  for (size_t i = 0; i < replicates.count && fine; i++) {
+    values[i] = corrected(&correction, sorted, kept, ((double)i + 0.5) / (double)replicates.count);
+    fine = isfinite(values[i]);
+  }
+  free(sorted);
+  return fine;
 }
 
 void interval_of(struct replicates replicates, double value, double confidence, enum interval_kind kind,
                  struct intervals *intervals, double *low, double *high, double *se) {
   double *values = memory_get((replicates.count + 1) * sizeof *values), mean = 0, squares = 0;
-  size_t kept = 0;
-  for (size_t i = 0; i < replicates.count; i++)
-    if (isfinite(replicates.values[i * replicates.stride])) values[kept++] = replicates.values[i * replicates.stride];
+  size_t kept = sort_finite(&replicates, values);
+  struct correction correction;
   *intervals = (struct intervals){INTERVAL_PERCENTILE, NAN, NAN, NAN, NAN};
   *se = NAN;
   if (kept >= 2) {
-    qsort(values, kept, sizeof *values, compare_numbers);
     for (size_t i = 0; i < kept; i++) mean += values[i] / (double)kept;
     for (size_t i = 0; i < kept; i++) squares += (values[i] - mean) * (values[i] - mean);
     *se = sqrt(squares / (double)(kept - 1));
     intervals->percentile_low = quantile(values, kept, (1 - confidence) / 2);
     intervals->percentile_high = quantile(values, kept, (1 + confidence) / 2);
-    bca(&replicates, values, kept, value, confidence, intervals);
+    if (correction_of(&replicates, values, kept, value, &correction)) {
+      intervals->bca_low = corrected(&correction, values, kept, (1 - confidence) / 2);
+      intervals->bca_high = corrected(&correction, values, kept, (1 + confidence) / 2);
+      if (isnan(intervals->bca_low) || isnan(intervals->bca_high)) intervals->bca_low = intervals->bca_high = NAN;
+    }
   }
   if (kind == INTERVAL_BCA && !isnan(intervals->bca_low)) intervals->kind = INTERVAL_BCA;
   *low = intervals->kind == INTERVAL_BCA ? intervals->bca_low : intervals->percentile_low;

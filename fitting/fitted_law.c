@@ -106,11 +106,20 @@ void fitted_law_of(struct arena *arena, const struct law *law, const struct tabl
   *fitted = (struct fitted_law){.law = law,
                                 .coefficients = result->coefficients,
                                 .coefficient_count = result->coefficient_count,
-                                .replicates = result->replicates,
-                                .replicate_count = result->replicates ? (size_t)result->bootstrap : 0,
+                                .interval = result->interval,
                                 .confidence = result->confidence,
                                 .residual = result->residual,
                                 .seed = seed};
+  if (result->replicates) {
+    size_t resampled = (size_t)result->bootstrap * result->coefficient_count,
+           left_out = result->jackknife_count * result->coefficient_count;
+    double *replicates = arena_array(arena, resampled + left_out + 1, sizeof *replicates);
+    memcpy(replicates, result->replicates, resampled * sizeof *replicates);
+    if (left_out) memcpy(replicates + resampled, result->jackknife, left_out * sizeof *replicates);
+    fitted->replicates = replicates;
+    fitted->replicate_count = (size_t)result->bootstrap;
+    fitted->jackknife_count = result->jackknife_count;
+  }
   const bool *rows = fitted_rows(arena, table, result);
   find_ranges(arena, table, rows, fitted);
   find_scatter(arena, result, fitted);

@@ -415,6 +415,8 @@ struct fit_result {
   enum interval_kind interval;  // percentile or BCa, as asked for
   double *replicates;           // [bootstrap][coefficient_count], NAN rows for failed ones
   double *derived_replicates;   // [bootstrap][derived_count]
+  double *jackknife;            // [jackknife_count][coefficient_count]: without each group (or block of groups) of rows
+  size_t jackknife_count;
   // Diagnosis; empty where `bare` or the table's size forbids it.
   struct fit_profile *profiles;
   size_t profile_count;
@@ -502,8 +504,10 @@ struct fitted_law {
   const struct law *law;
   const struct coefficient *coefficients;
   size_t coefficient_count;
-  const double *replicates;  // [replicate_count][coefficient_count], or NULL
-  size_t replicate_count;
+  // [replicate_count + jackknife_count][coefficient_count]: resamples, then fits without each group; or NULL
+  const double *replicates;
+  size_t replicate_count, jackknife_count;
+  enum interval_kind interval;  // of estimates: INTERVAL_BCA, else percentile
   double confidence;
   enum law_residual residual;
   const double *scatter;  // residuals of the fitted rows, widened by sqrt(rows / (rows - free coefficients)); or NULL
@@ -529,7 +533,7 @@ struct outside {
 struct prediction {
   const char *missing;       // why there is no prediction, or NULL
   struct estimate law;       // of the law's value: how well the law is known
-  double run_low, run_high;  // where a new run falls: the law's interval with the scatter of the residuals
+  double run_low, run_high;  // where a new run falls: the law's interval widened by the scatter of the residuals
   const struct outside *outside;
   size_t outside_count;
 };
@@ -545,7 +549,7 @@ struct allocation {
   struct estimate parameters, tokens, tokens_per_parameter, loss;
   bool at_limit;     // N ends at the largest one allowed
   double unbounded;  // share of replicates (or 1 for the fit itself) whose loss falls to the end of the range searched
-  const double *losses;  // [replicate_count], in the arena
+  const double *losses;  // [replicate_count + jackknife_count], in the arena
 };
 // inputs: the law's other columns. largest_parameters: N is at most this (INFINITY: any). False with an error when the
 // law has no N and D, or an input is missing.
@@ -554,7 +558,7 @@ bool fitted_law_allocate(struct arena *arena, const struct fitted_law *fitted, c
                          struct error *error);
 
 // What a run of (N, D) costs beside the compute-optimal one: the loss that its compute could have reached, and the
-// compute that would have reached its loss.
+// compute that would have reached its loss. Intervals are percentiles over at most 200 resamples.
 struct overtraining {
   double flops;
   struct estimate optimal_loss;   // at the same compute
@@ -568,13 +572,12 @@ bool fitted_law_overtraining(struct arena *arena, const struct fitted_law *fitte
 // alike drops out.
 struct alternative {
   double loss;
-  const double *losses;    // [replicate_count] or NULL
+  const double *losses;    // [replicate_count + jackknife_count] of the law
   struct estimate behind;  // loss - loss of the best; filled in
   double share_best;       // of the replicates
 };
 // Returns the best one's index, or -1 when none has a loss; *decided: no other one's interval of `behind` holds 0.
-int alternatives_judge(struct alternative *alternatives, size_t count, size_t replicate_count, double confidence,
-                       bool *decided);
+int alternatives_judge(struct alternative *alternatives, size_t count, const struct fitted_law *fitted, bool *decided);
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Laws against each other

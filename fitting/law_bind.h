@@ -29,5 +29,6 @@ double law_bound_value(const struct law_binding *binding, const double *values, 
 size_t complete_inputs(const struct fitted_law *fitted, const struct law_input *inputs, size_t count,
                        struct law_input *all);
 
-// The value with the interval between quantiles of its replicates (those that are numbers); NAN with fewer than two.
-struct estimate estimate_of(double value, const double *replicates, size_t count, double confidence);
+// The value of something that follows from the coefficients, with its interval: `values` are the same at each of the
+// law's replicates, [replicate_count + jackknife_count]. The interval is NAN with fewer than two numbers among them.
+struct estimate estimate_of(const struct fitted_law *fitted, double value, const double *values);

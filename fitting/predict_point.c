@@ -9,23 +9,17 @@
 
 enum { DRAWS = 8 };  // residuals drawn for each replicate
 
-static int by_size(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
+static struct replicates replicates_of(const struct fitted_law *fitted, const double *values) {
+  return (struct replicates){
+      values, fitted->replicate_count, 1, values + fitted->replicate_count, fitted->jackknife_count, 1};
 }
 
-struct estimate estimate_of(double value, const double *replicates, size_t count, double confidence) {
-  double *kept = memory_get((count + 1) * sizeof *kept);
-  size_t finite = 0;
-  for (size_t i = 0; i < count; i++)
-    if (isfinite(replicates[i])) kept[finite++] = replicates[i];
+struct estimate estimate_of(const struct fitted_law *fitted, double value, const double *values) {
   struct estimate estimate = {value, NAN, NAN};
-  if (finite >= 2) {
-    qsort(kept, finite, sizeof *kept, by_size);
-    estimate.low = quantile(kept, finite, (1 - confidence) / 2);
-    estimate.high = quantile(kept, finite, (1 + confidence) / 2);
-  }
-  free(kept);
+  struct intervals both;
+  double se;
+  interval_of(replicates_of(fitted, values), value, fitted->confidence, fitted->interval, &both, &estimate.low,
+              &estimate.high, &se);
   return estimate;
 }
 
@@ -75,10 +69,14 @@ static double with_residual(enum law_residual kind, double value, double residua
   return kind == RESIDUAL_LOG ? value * exp(residual) : value + residual;
 }
 
-// Quantiles of the law's replicates with residuals of the fitted rows on them, drawn with replacement.
+// Quantiles of the law's replicates, corrected as its interval is, with residuals of the fitted rows on them, drawn
+// with replacement.
 static void run_interval(const struct fitted_law *fitted, const double *values, struct prediction *prediction) {
   size_t count = fitted->replicate_count ? fitted->replicate_count : 1, kept = 0;
-  double *draws = memory_get(count * DRAWS * sizeof *draws);
+  double *draws = memory_get(count * DRAWS * sizeof *draws), *even = memory_get(count * sizeof *even);
+  if (fitted->replicate_count && fitted->interval == INTERVAL_BCA &&
+      replicates_correct(replicates_of(fitted, values), prediction->law.value, even))
+    values = even;
   for (size_t b = 0; b < count; b++) {
     double value = fitted->replicate_count ? values[b] : prediction->law.value;
     for (uint64_t k = 0; k < DRAWS && isfinite(value); k++) {
@@ -86,9 +84,12 @@ static void run_interval(const struct fitted_law *fitted, const double *values, 
       draws[kept++] = with_residual(fitted->residual, value, fitted->scatter[drawn]);
     }
   }
-  struct estimate run = estimate_of(NAN, draws, kept, fitted->confidence);
-  prediction->run_low = run.low;
-  prediction->run_high = run.high;
+  if (kept >= 2) {
+    qsort(draws, kept, sizeof *draws, compare_numbers);
+    prediction->run_low = quantile(draws, kept, (1 - fitted->confidence) / 2);
+    prediction->run_high = quantile(draws, kept, (1 + fitted->confidence) / 2);
+  }
+  free(even);
   free(draws);
 }
 
@@ -105,10 +106,11 @@ void fitted_law_predict(struct arena *arena, const struct fitted_law *fitted, co
     double *values = arena_array(&scratch, fitted->coefficient_count + 1, sizeof *values);
     for (size_t i = 0; i < fitted->coefficient_count; i++) values[i] = fitted->coefficients[i].value;
     prediction->law.value = law_bound_value(&binding, values, NAN, NAN, NAN);
-    double *replicates = arena_array(&scratch, fitted->replicate_count + 1, sizeof *replicates);
-    for (size_t b = 0; b < fitted->replicate_count; b++)
+    size_t rows = fitted->replicate_count + fitted->jackknife_count;
+    double *replicates = arena_array(&scratch, rows + 1, sizeof *replicates);
+    for (size_t b = 0; b < rows; b++)
       replicates[b] = law_bound_value(&binding, fitted->replicates + b * fitted->coefficient_count, NAN, NAN, NAN);
-    prediction->law = estimate_of(prediction->law.value, replicates, fitted->replicate_count, fitted->confidence);
+    prediction->law = estimate_of(fitted, prediction->law.value, replicates);
     if (fitted->scatter_count && isfinite(prediction->law.value)) run_interval(fitted, replicates, prediction);
     if (isnan(prediction->law.value)) prediction->missing = "the law gives no number here";
     find_outside(arena, fitted, all, count, prediction);

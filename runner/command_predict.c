@@ -130,7 +130,7 @@ static bool allocate(struct predict_report *report, const struct predict_argumen
   at[count++] = (struct law_input){"tokens", {.kind = VALUE_NUMBER, .number = made->allocation.tokens.value}};
   struct prediction there;
   struct fitted_law bare = report->fitted;
-  bare.replicate_count = bare.scatter_count = 0;
+  bare.replicate_count = bare.jackknife_count = bare.scatter_count = 0;
   fitted_law_predict(&report->arena, &bare, at, count, &there);
   made->outside = there.outside;
   made->outside_count = there.outside_count;

@@ -167,14 +167,15 @@ static void at_point(struct predict_report *report, const struct predict_contest
   format->loss = prediction.law;
   format->missing = prediction.missing;
   // the replicates one by one: a law of one replicate each
-  double *losses = arena_array(&report->arena, report->fitted.replicate_count + 1, sizeof *losses);
+  size_t rows = report->fitted.replicate_count + report->fitted.jackknife_count;
+  double *losses = arena_array(&report->arena, rows + 1, sizeof *losses);
   struct coefficient *coefficients =
       arena_array(&report->arena, report->fitted.coefficient_count + 1, sizeof *coefficients);
   struct fitted_law one = report->fitted;
   memcpy(coefficients, one.coefficients, one.coefficient_count * sizeof *coefficients);
   one.coefficients = coefficients;
-  one.replicate_count = one.scatter_count = one.range_count = 0;
-  for (size_t b = 0; b < report->fitted.replicate_count && !prediction.missing; b++) {
+  one.replicate_count = one.jackknife_count = one.scatter_count = one.range_count = 0;
+  for (size_t b = 0; b < rows && !prediction.missing; b++) {
     for (size_t c = 0; c < one.coefficient_count; c++)
       coefficients[c].value = report->fitted.replicates[b * one.coefficient_count + c];
     fitted_law_predict(&report->arena, &one, inputs, count, &prediction);
@@ -200,8 +201,9 @@ static bool hold(struct predict_report *report, const struct predict_arguments *
                                       .tokens = {NAN, NAN, NAN},
                                       .loss = {NAN, NAN, NAN}};
     contest->alternatives[i].loss = NAN;
-    double *none = arena_array(&report->arena, report->fitted.replicate_count + 1, sizeof *none);
-    for (size_t b = 0; b < report->fitted.replicate_count; b++) none[b] = NAN;
+    size_t rows = report->fitted.replicate_count + report->fitted.jackknife_count;
+    double *none = arena_array(&report->arena, rows + 1, sizeof *none);
+    for (size_t b = 0; b < rows; b++) none[b] = NAN;
     contest->alternatives[i].losses = none;
     if (!find_bits(arguments, names[i], &format->bits, error) ||
         !format_inputs(report, contest->inputs, contest->input_count, names[i], &inputs, &input_count, error))
@@ -215,8 +217,7 @@ static bool hold(struct predict_report *report, const struct predict_arguments *
       return error_set(error, EXIT_USAGE_ERROR, "predict: %s: %s", names[i], format->missing);
     contest->alternatives[i] = (struct alternative){.loss = NAN, .losses = none};
   }
-  contest->best = alternatives_judge(contest->alternatives, count, report->fitted.replicate_count,
-                                     report->fitted.confidence, &contest->decided);
+  contest->best = alternatives_judge(contest->alternatives, count, &report->fitted, &contest->decided);
   return true;
 }
 

@@ -49,8 +49,8 @@ static void print_head(const struct predict_report *report, FILE *out) {
   if (report->result) {
     fprintf(out, "  fitted to %zu rows of %s", report->result->rows, report->source);
     if (report->fitted.replicate_count)
-      fprintf(out, "; %g %% intervals from %zu resamples", 100 * report->fitted.confidence,
-              report->fitted.replicate_count);
+      fprintf(out, "; %g %% intervals%s from %zu resamples", 100 * report->fitted.confidence,
+              report->fitted.interval == INTERVAL_BCA ? " (BCa)" : "", report->fitted.replicate_count);
     fprintf(out, "\n");
   } else {
     fprintf(out, "  with coefficients as given; without resamples there are no intervals\n");
@@ -303,6 +303,7 @@ void predict_json(const struct predict_report *report, struct json_writer *write
   json_key_integer(writer, "rows", report->result ? (int64_t)report->result->rows : 0);
   json_key_integer(writer, "bootstrap", (int64_t)report->fitted.replicate_count);
   json_key_number(writer, "confidence", report->fitted.confidence);
+  if (report->fitted.replicate_count) json_key_string(writer, "interval", interval_kind_name(report->fitted.interval));
   json_key_string(writer, "cost", report->fitted.cost.count ? "counted" : "6nd");
   json_key(writer, "parameters");
   json_object_begin(writer);

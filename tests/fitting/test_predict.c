@@ -334,14 +334,15 @@ static void alternatives(void) {
   }
   struct alternative two[] = {{.loss = 2.0, .losses = a}, {.loss = 2.01, .losses = b}, {.loss = NAN, .losses = b}};
   bool decided;
-  CHECK(alternatives_judge(two, 2, 200, 0.95, &decided) == 0 && decided);
+  struct fitted_law resampled = {.replicate_count = 200, .confidence = 0.95}, plain = {.confidence = 0.95};
+  CHECK(alternatives_judge(two, 2, &resampled, &decided) == 0 && decided);
   CHECK(two[0].share_best == 1 && two[1].behind.low > 0.008 && two[1].behind.high < 0.012);
   struct alternative close[] = {{.loss = 2.0005, .losses = c}, {.loss = 2.0, .losses = a}};
-  CHECK(alternatives_judge(close, 2, 200, 0.95, &decided) == 1 && !decided && close[0].share_best > 0.1);
-  CHECK(alternatives_judge(two, 2, 0, 0.95, &decided) == 0 && !decided);
-  CHECK(alternatives_judge(two, 1, 200, 0.95, &decided) == 0 && !decided);
+  CHECK(alternatives_judge(close, 2, &resampled, &decided) == 1 && !decided && close[0].share_best > 0.1);
+  CHECK(alternatives_judge(two, 2, &plain, &decided) == 0 && !decided);
+  CHECK(alternatives_judge(two, 1, &resampled, &decided) == 0 && !decided);
   two[0].loss = two[1].loss = NAN;
-  CHECK(alternatives_judge(two, 3, 200, 0.95, &decided) == -1 && !decided);
+  CHECK(alternatives_judge(two, 3, &resampled, &decided) == -1 && !decided);
 }
 
 static const struct law_standing *standing_of(const struct comparison *comparison, const char *law) {

@@ -421,4 +421,27 @@ fit:
     check(code == 2 and 'kaplam' in err + out and 'kaplan' in err + out, out + err)
 
 
+@case
+def intervals_are_those_of_coefficients():
+    """Where the law's value is a coefficient, its interval is the coefficient's, of either kind."""
+    law = write('only.yaml', '''law: only
+formula: "K / N^gamma"
+residual: log
+objective: least-squares
+parameters:
+  K: {positive: true, starts: [1, 10]}
+  gamma: {low: -5, high: 5, starts: [0.01, 0.1]}
+''')
+    ends = {}
+    for kind in ('bca', 'percentile'):
+        asked = (quartet, '--law', law, '--where', dense, '--bootstrap', '200', '--interval', kind)
+        k = document('fit', *asked)[0]['parameters']['K']
+        made = document('predict', *asked, '--at', 'N=1,D=1')
+        point = made['points'][0]['loss']
+        check(made['interval'] == k['interval'] == kind, '%r %r' % (made['interval'], k))
+        check(near(point['low'], k['low'], 1e-9) and near(point['high'], k['high'], 1e-9), '%s: %r %r' % (kind, point, k))
+        ends[kind] = point['low'], point['high']
+    check(ends['bca'] != ends['percentile'], 'two kinds of interval: %r' % ends)
+
+
 harness.finish()
