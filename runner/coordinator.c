@@ -326,10 +326,15 @@ static enum exit_code report(struct coordinator *c, struct coordinator_outcome *
   }
   if (error->code) return error->code;
   if (c->fault) {
-    error_set(error, c->fault_code,
-              "the first %zu runs all failed before their first step, so the others were not tried:\n%s\n"
-              "Nothing is marked as failed: mend the cause and call isoloss run again (--keep-going tries all runs)",
-              c->faulted, c->fault_message);
+    struct text what = {0};
+    if (c->faulted > 1)
+      text_format(&what, "the first %zu runs all failed before their first step, so the others were not tried",
+                  c->faulted);
+    else
+      text_add(&what, "the run failed before its first step");
+    error_set(error, c->fault_code, "%s:\n%s\nNothing is marked as failed: mend the cause and call isoloss run again%s",
+              text_string(&what), c->fault_message, c->faulted > 1 ? " (--keep-going tries all runs)" : "");
+    text_free(&what);
     return error->code;
   }
   return outcome->done + outcome->diverged == outcome->total ? EXIT_DONE : EXIT_RUNS_FAILED;

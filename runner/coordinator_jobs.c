@@ -319,7 +319,10 @@ static void note_fault(struct coordinator *c, struct worker *worker, const char 
     bool usage = worker->child && WIFEXITED(worker->status) && WEXITSTATUS(worker->status) == EXIT_USAGE_ERROR;
     c->fault_code = usage ? EXIT_USAGE_ERROR : EXIT_ENVIRONMENT;
   }
-  if (c->faulted >= c->fault_limit && c->fault_limit > 1 && !c->options->keep_going) c->fault = true;
+  // Of a single run only its exit code tells that the fault is not its own, when no try is left.
+  bool environment = worker->child && WIFEXITED(worker->status) && WEXITSTATUS(worker->status) == EXIT_ENVIRONMENT;
+  bool common = c->fault_limit > 1 || (environment && job->failures > c->options->retries);
+  if (c->faulted >= c->fault_limit && common && !c->options->keep_going) c->fault = true;
 }
 
 static bool settle_crash(struct coordinator *c, struct worker *worker, struct error *error) {

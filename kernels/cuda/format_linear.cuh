@@ -420,10 +420,14 @@ inline void native_weight_gradient(struct device *device, const struct linear *l
                   accumulate, s);
 }
 
-// Which products of the layer are native, to be told.
+// Which products of the layer are native, to be told where some could be.
 inline void say_products(struct device *device, const struct linear *linear) {
   struct weight_format *f = linear->weight->format;
   unsigned chosen = 0;
+  bool possible = false;
+  for (int kind = 0; kind < NATIVE_PRODUCTS; kind++)
+    possible |= native_possible(device, &f->native, (native_product_kind)kind);
+  if (!possible) return;
   for (int kind = 0; kind < NATIVE_PRODUCTS; kind++)
     if (native_chosen(device, &f->plan, &f->native, (native_product_kind)kind, linear->rows, linear->dtype))
       chosen |= 1u << kind;

@@ -205,6 +205,12 @@ def a_fault_of_all_stops_early(home):
     check(len(home.folders()) == 3, "more runs were started than needed")
     code, outcome, err = home.run(9, "--jobs", "3", fault={"*": {"at_once": True, "exit": 2}})
     check(code == 2 and outcome["pending"] == 9 and "cannot find the device" in err, (code, outcome, err))
+    # A single run: its exit code tells whether the fault is its own.
+    code, outcome, err = home.run(1, "--retries", "1", fault=fault)
+    check(code == 3 and outcome["pending"] == 1 and "the run failed before its first step:\nno device" in err,
+          (code, outcome, err))
+    code, outcome, err = home.run(1, "--retries", "1", fault={"*": {"at_once": True, "exit": 1}})
+    check(code == 1 and outcome["failed"] == 1, (code, outcome, err))
     code, outcome, err = home.run(5, "--keep-going", "--retries", "0", fault=fault)
     check(code == 1 and outcome["failed"] == 5, (code, outcome, err))
     code, outcome, err = home.run(9, "--retry-failed")
