@@ -55,8 +55,10 @@ inline cublasStatus_t set_scales(const struct device *device, cublasLtMatmulDesc
 // Fast accumulation stays off, as it is by default: sums go to float32 as often as the GPU can.
 inline cublasStatus_t set_encoding(const struct device *device, cublasLtMatmulDesc_t description,
                                    native_scaling scaling) {
-  static const int32_t modes[] = {LT_SCALE_TENSOR, LT_SCALE_ROWS, LT_SCALE_VEC32_UE8M0, LT_SCALE_VEC16_UE4M3};
-  int32_t mode = modes[scaling];
+  int32_t mode = scaling == NATIVE_ROW       ? LT_SCALE_ROWS
+                 : scaling == NATIVE_BLOCK32 ? LT_SCALE_VEC32_UE8M0
+                 : scaling == NATIVE_BLOCK16 ? LT_SCALE_VEC16_UE4M3
+                                             : LT_SCALE_TENSOR;
   cublasStatus_t status = CUBLAS_STATUS_SUCCESS;
   if (scaling != NATIVE_TENSOR) {
     status = set_attribute(device, description, LT_A_SCALE_MODE, mode);
