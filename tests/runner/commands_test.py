@@ -2,9 +2,9 @@
 
 commands_test.py ISOLOSS: ISOLOSS is the front; isoloss-train stands beside it. Prints TAP.
 """
+import contextlib
 import csv
 import io
-import contextlib
 import json
 import os
 import signal
