@@ -11,7 +11,6 @@
 #include "kernels/cpu/parallel.h"
 
 struct gemm_context {
-  enum gemm_library library;
   struct onednn *onednn;      // NULL: reference
   struct bfloat16 *bfloat16;  // NULL: oneDNN's
   const struct bfloat16_kernel *kernel;
@@ -70,7 +69,6 @@ struct gemm_context *gemm_open(enum gemm_library library, int threads, struct er
     return NULL;
   }
   struct gemm_context *context = memory_get(sizeof *context);
-  context->library = library;
   if (library != GEMM_REFERENCE && !(context->onednn = onednn_open(threads, error))) {
     free(context);
     return NULL;
@@ -162,13 +160,6 @@ bool gemm_run(struct gemm_context *context, const struct gemm *gemm, const void 
   return fine;
 }
 
-static float element(enum dtype dtype, const void *array, int64_t index) {
-  if (dtype == DTYPE_FLOAT32) return ((const float *)array)[index];
-  uint32_t bits = (uint32_t)((const uint16_t *)array)[index] << 16;
-  float value;
-  memcpy(&value, &bits, sizeof value);
-  return value;
-}
 static uint16_t bfloat16_bits(float value) {
   uint32_t bits;
   memcpy(&bits, &value, sizeof bits);
@@ -185,9 +176,10 @@ void gemm_reference(const struct gemm *gemm, const void *a, const void *b, void 
   for (int64_t row = 0; row < gemm->m; row++) {
     memset(sums, 0, (size_t)gemm->n * sizeof *sums);
     for (int64_t step = 0; step < gemm->k; step++) {
-      double value = element(gemm->in, a, gemm->form == GEMM_TN ? step * lda + row : row * lda + step);
+      double value = gemm_element(gemm->in, a, gemm->form == GEMM_TN ? step * lda + row : row * lda + step);
       for (int64_t column = 0; column < gemm->n; column++)
-        sums[column] += value * element(gemm->in, b, gemm->form == GEMM_NT ? column * ldb + step : step * ldb + column);
+        sums[column] +=
+            value * gemm_element(gemm->in, b, gemm->form == GEMM_NT ? column * ldb + step : step * ldb + column);
     }
     for (int64_t column = 0; column < gemm->n; column++) {
       int64_t index = row * ldc + column;

@@ -105,16 +105,7 @@ static size_t most(size_t a, size_t b) { return a > b ? a : b; }
 static double difference(const struct contest *c, enum dtype out, int64_t count) {
   double square = 0, off = 0;
   for (int64_t i = 0; i < count; i++) {
-    float x, y;
-    if (out == DTYPE_FLOAT32) {
-      x = ((const float *)c->c_onednn)[i];
-      y = ((const float *)c->c_own)[i];
-    } else {
-      uint32_t bits = (uint32_t)((const uint16_t *)c->c_onednn)[i] << 16;
-      memcpy(&x, &bits, sizeof x);
-      bits = (uint32_t)((const uint16_t *)c->c_own)[i] << 16;
-      memcpy(&y, &bits, sizeof y);
-    }
+    float x = gemm_element(out, c->c_onednn, i), y = gemm_element(out, c->c_own, i);
     square += (double)x * x;
     off += ((double)x - y) * ((double)x - y);
   }
