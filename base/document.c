@@ -19,7 +19,7 @@ enum {
   SMALL_MAPPING = 16,  // keys compared pairwise up to here, hashed beyond
 };
 
-// ---------- a set of names with a number each (open addressing) ----------
+// ---- a set of names with a number each (open addressing) ----
 
 struct names {
   const char **keys;
@@ -69,7 +69,7 @@ static void names_free(struct names *names) {
   *names = (struct names){0};
 }
 
-// ---------- building ----------
+// ---- building ----
 
 struct anchor {
   struct node *node;
@@ -348,7 +348,7 @@ static void alias(struct builder *b, const yaml_event_t *event) {
   place(b, b->anchors[index].node, event->start_mark);
 }
 
-// ---------- libyaml's complaints in plain words ----------
+// ---- libyaml's complaints in plain words ----
 
 struct wording {
   const char *problem;  // part of libyaml's message

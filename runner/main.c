@@ -1,10 +1,9 @@
-// The command `isoloss`: finds the command, runs it. Each command lives in a file of its own (commands.h).
+// The program isoloss: finds the command, runs it. Each command has a file of its own in commands/.
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/version.h"
 #include "runner/commands.h"
 
 struct entry {
@@ -14,21 +13,27 @@ struct entry {
 };
 
 static const struct entry entries[] = {
-#include "command_list.inc"
+    {"check", command_check, "check a spec: every mistake with file, line and column"},
+    {"plan", command_plan, "show the runs a spec expands to: sizes, tokens, FLOPs, memory, time"},
+    {"schema", command_schema, "print the JSON Schema of specs, or the reference page of fields"},
+    {"data", command_data, "prepare, list and show corpora"},
+    {"run", command_run, "train what a spec asks for and is not there yet"},
+    {"status", command_status, "how far the runs are"},
+    {"runs", command_runs, "list runs: filter, sort, choose columns"},
+    {"show", command_show, "one run: configuration, results, log"},
+    {"fit", command_fit, "fit scaling laws to runs or to a table"},
+    {"predict", command_predict, "what a fit says of runs not made: losses, best sizes, best format"},
+    {"import", command_import, "keep a table from elsewhere under a name"},
+    {"isoflop", command_isoflop, "compute-optimal sizes from IsoFLOP curves or the envelope of training curves"},
+    {"design", command_design, "what intervals the fits of a spec will give, before it is run"},
+    {"laws", command_laws, "list and explain the laws that can be fitted"},
+    {"report", command_report, "write the report of an experiment"},
+    {"formats", command_formats, "list and explain the formats that runs can train with"},
+    {"capacity", command_capacity, "the error a format makes on random data"},
+    {"bench", command_bench, "how fast this machine trains, and how much faster it could"},
+    {"train", command_train, "run the built-in trainer on a config.json"},
 };
 enum { ENTRY_COUNT = sizeof entries / sizeof entries[0] };
-
-bool colour_wanted(FILE *stream) {
-  const char *no_colour = getenv("NO_COLOR"), *terminal = getenv("TERM");
-  return isatty(fileno(stream)) && !(no_colour && *no_colour) && !(terminal && strcmp(terminal, "dumb") == 0);
-}
-
-int command_fail(const struct error *error) {
-  bool colour = colour_wanted(stderr);
-  fflush(stdout);
-  fprintf(stderr, "%sisoloss:%s %s\n", colour ? "\033[31m" : "", colour ? "\033[0m" : "", error->text);
-  return error->code;
-}
 
 static void usage(FILE *out) {
   fprintf(out,

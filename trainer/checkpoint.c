@@ -23,7 +23,7 @@ static char *checkpoints_of(struct arena *arena, const char *run_folder) {
   return path_join(arena, run_folder, "checkpoints");
 }
 
-// ---------- writing ----------
+// ---- writing ----
 
 static bool write_files(struct arena *arena, struct model *model, const struct checkpoint_state *state,
                         const char *folder, struct error *error) {
@@ -71,7 +71,7 @@ bool checkpoint_write(struct model *model, const struct checkpoint_state *state,
   return fine;
 }
 
-// ---------- finding ----------
+// ---- finding ----
 
 static int newest_first(const void *a, const void *b) {
   int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
@@ -126,7 +126,7 @@ bool checkpoint_prune(const char *run_folder, int64_t step, int64_t keep, struct
   return fine;
 }
 
-// ---------- reading ----------
+// ---- reading ----
 
 bool checkpoint_verify(const char *folder, struct error *error) {
   struct arena arena = {0};

@@ -12,7 +12,7 @@
 
 enum { STAGING_BYTES = 1 << 20, STATE_VERSION = 1 };
 
-// ---------- writing with a checksum ----------
+// ---- writing with a checksum ----
 
 struct writer {
   int file;
@@ -65,7 +65,7 @@ static bool writer_close(struct writer *writer, bool fine, struct digest *digest
   return fine;
 }
 
-// ---------- model.safetensors ----------
+// ---- model.safetensors ----
 
 // `master` is the type of the matrices.
 static void describe(const struct parameter_table *table, const struct parameter_tensor *tensor, enum dtype master,
@@ -136,7 +136,7 @@ bool model_file_read(struct arena *arena, struct model *model, const char *path,
   return fine && model->ops->synchronize(model->device, error);
 }
 
-// ---------- config.json ----------
+// ---- config.json ----
 
 bool model_config_write(struct arena *arena, const struct model *model, const char *path, struct digest *digest,
                         struct error *error) {
@@ -184,7 +184,7 @@ bool model_config_write(struct arena *arena, const struct model *model, const ch
   return fine;
 }
 
-// ---------- state.bin ----------
+// ---- state.bin ----
 
 struct state_header {
   char magic[8];  // "isostate"

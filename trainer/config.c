@@ -191,7 +191,7 @@ bool config_is_default(const struct run_config *config, const struct run_field *
   return a.kind == VALUE_TEXT ? strcmp(a.text, b.text) == 0 : a.kind == VALUE_MISSING || a.number == b.number;
 }
 
-// ---------- resolving ----------
+// ---- resolving ----
 
 static int64_t vocabulary_of(const struct run_config *config, const struct corpus_facts *facts) {
   if (facts->known) return facts->vocabulary;

@@ -86,7 +86,7 @@ struct digest config_identity(const struct run_config *resolved, const char *cor
   return digest;
 }
 
-// ---------- a run's config.json ----------
+// ---- a run's config.json ----
 
 void run_file_write(const struct run_file *file, struct text *out) {
   struct json_writer json = json_writer(out, true);

@@ -92,7 +92,7 @@ struct attention layout_attention(const struct run_config *c, int64_t rows) {
                             .dtype = dtype_of(c)};
 }
 
-// ---------- activations ----------
+// ---- activations ----
 
 // Hands out consecutive aligned pieces of memory; from address 0 it only counts.
 struct carver {
@@ -212,7 +212,7 @@ int64_t layout_activation_bytes(const struct ops *ops, const struct device *devi
   return shared + c->model.layers * (int64_t)carver.at;
 }
 
-// ---------- weights and scratch ----------
+// ---- weights and scratch ----
 
 int64_t layout_prepared_bytes(const struct ops *ops, const struct device *device, const struct run_config *c) {
   int64_t bytes = 0;

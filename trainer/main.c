@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/version.h"
 #include "trainer/trainer.h"
 
 static volatile sig_atomic_t stop_asked;
@@ -16,13 +17,10 @@ static void ask_to_stop(int signal) { stop_asked = signal; }
 static const char help_text[] =
     "usage: isoloss-train [--steps N] CONFIG.json\n"
     "       isoloss-train --evaluate CHECKPOINT [--json] CONFIG.json\n"
-    "       isoloss-train --dump-gradients FOLDER [--from CHECKPOINT] CONFIG.json\n"
-    "\n"
+    "       isoloss-train --dump-gradients FOLDER [--from CHECKPOINT] CONFIG.json\n\n"
     "Trains one run. CONFIG.json is the run's configuration, as isoloss writes it into the run's folder; events and\n"
-    "checkpoints go into that folder. A run that was interrupted goes on from its newest good checkpoint, with the "
-    "same\n"
-    "losses to the last bit. SIGINT and SIGTERM finish the step, write a checkpoint and leave.\n"
-    "\n"
+    "checkpoints go into that folder. A run that was interrupted goes on from its newest good checkpoint, with the same\n"
+    "losses to the last bit. SIGINT and SIGTERM finish the step, write a checkpoint and leave.\n\n"
     "      --steps N              stop once N steps of the run are done, as a signal would\n"
     "      --evaluate CHECKPOINT  only compute the final loss, with the weights of this checkpoint folder\n"
     "      --json                 print the evaluation as JSON\n"
@@ -30,8 +28,7 @@ static const char help_text[] =
     "                             other implementations (safetensors, Hugging Face's names)\n"
     "      --from CHECKPOINT      with the weights of this checkpoint folder instead of the initial ones\n"
     "  -h, --help                 this text\n"
-    "      --version              the version\n"
-    "\n"
+    "      --version              the version\n\n"
     "Exit codes: 0 the run has its end (done or diverged), 1 stopped on request, 2 bad usage or configuration,\n"
     "3 environment (missing corpus or device, full disk, another worker at the run).\n";
 

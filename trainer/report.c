@@ -6,12 +6,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/version.h"
 #include "kernels/formats/format.h"
 #include "trainer/training.h"
-
-#ifndef ISOLOSS_VERSION
-#error "ISOLOSS_VERSION comes from the build"
-#endif
 
 static void put_parameters(struct json_writer *json, const struct parameter_counts *p) {
   json_key(json, "parameters");

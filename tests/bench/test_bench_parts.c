@@ -2,7 +2,7 @@
 // should.
 #include <stdlib.h>
 
-#include "runner/bench_model.h"
+#include "runner/bench/model.h"
 #include "tests/check.h"
 
 static struct bench_options tiny(void) {

@@ -40,7 +40,7 @@ static void identity_equals_plain(void) {
   layer_free(&plain);
 }
 
-// --- QuEST against its formulas --------------------------------------------------------------------------------------
+// ---- QuEST against its formulas ----
 
 // Represented rows and mask bits through the passes of the portable level, in the transformed domain.
 static void represent(const char *text, int64_t rows, const float *from, float *to, uint8_t *mask) {
@@ -157,7 +157,7 @@ static void weights_alone(void) {
   layer_free(&plain);
 }
 
-// --- reproducibility -------------------------------------------------------------------------------------------------
+// ---- reproducibility ----
 
 static void same(const char *format, int64_t step, int64_t first_row, int threads, const struct layer *other,
                  bool wanted) {

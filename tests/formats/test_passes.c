@@ -84,7 +84,7 @@ static void each_level(void (*test)(const struct format_level *level)) {
       test(format_level_find((enum isa_level)isa));
 }
 
-// --- reference -------------------------------------------------------------------------------------------------------
+// ---- reference ----
 
 static double reference_scale(const struct representation *r, const struct tensor_statistics *statistics,
                               const float *x, int64_t count) {
@@ -224,7 +224,7 @@ static void values_and_masks(const struct format_level *level) {
     for (int c = 0; c < 5; c++) check_values(level, texts[i], columns[c]);
 }
 
-// --- transforms ------------------------------------------------------------------------------------------------------
+// ---- transforms ----
 
 static void transforms(const struct format_level *level) {
   for (int block = 2; block <= 256; block *= 2)
@@ -340,7 +340,7 @@ static void transposes(const struct format_level *level) {
   matrix_free(&m);
 }
 
-// --- sparsity --------------------------------------------------------------------------------------------------------
+// ---- sparsity ----
 
 static void selections(const struct format_level *level) {
   static const char *const texts[] = {"sparse(0.5)",
@@ -465,7 +465,7 @@ static void random_scores(const struct format_level *level) {
   arena_free(&arena);
 }
 
-// --- randomness ------------------------------------------------------------------------------------------------------
+// ---- randomness ----
 
 static void philox_words(const struct format_level *level) {
   uint32_t words[128], one[4];
@@ -566,7 +566,7 @@ static void noise(const struct format_level *level) {
   arena_free(&arena);
 }
 
-// --- LSQ -------------------------------------------------------------------------------------------------------------
+// ---- LSQ ----
 
 // For fixed codes the represented value is scale * code inside and scale * (low or high) outside; LSQ's gradient of the
 // scale is that of the represented value where codes do not change, plus -z inside, where the rounding is passed
@@ -613,7 +613,7 @@ static void learned_scale(const struct format_level *level) {
   arena_free(&arena);
 }
 
-// --- odds and ends ---------------------------------------------------------------------------------------------------
+// ---- odds and ends ----
 
 // bfloat16 in and out: the pass computes in float32 on the widened values.
 static void bfloat16_operands(const struct format_level *level) {

@@ -1,7 +1,7 @@
 // Sparse weights in a linear layer: values and gradients against their definitions, schedules, masks that stay.
 #include "tests/formats/layer.h"
 
-// --- values and gradients --------------------------------------------------------------------------------------------
+// ---- values and gradients ----
 
 static int larger_first(const void *a, const void *b) {
   double x = fabs((double)*(const float *)a), y = fabs((double)*(const float *)b);
@@ -95,7 +95,7 @@ static void formulas(void) {
   check_sparse("4:8", 4, 8, where_kept);
 }
 
-// --- schedules and masks that stay -----------------------------------------------------------------------------------
+// ---- schedules and masks that stay ----
 
 // Densities follow the schedule, part by part; the gradient of what is pruned is 0.
 static void schedules(void) {

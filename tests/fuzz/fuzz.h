@@ -2,8 +2,10 @@
 //
 //   CC=clang-14 CXX=clang++-14 meson setup build-fuzz -Dfuzz=true && ninja -C build-fuzz
 //   build-fuzz/tests/fuzz/fuzz_spec -max_len=4096 CORPUS tests/spec/errors tests/spec/expand experiments
-//   build-fuzz/tests/fuzz/fuzz_format -max_len=80 CORPUS tests/fuzz/format_seeds     (a valid format takes milliseconds)
-//   ISOLOSS_DATA=fitting build-fuzz/tests/fitting/fuzz_expression CORPUS             (and fuzz_csv, fuzz_points)
+//   build-fuzz/tests/fuzz/fuzz_format -max_len=80 CORPUS tests/fuzz/format_seeds
+//   ISOLOSS_DATA=fitting build-fuzz/tests/fitting/fuzz_expression CORPUS
+//
+// and fuzz_csv, fuzz_points like the last. A valid format takes milliseconds.
 //
 // CORPUS is a folder of your own: what is found goes there. Everything is instrumented, for ASan and UBSan too.
 //

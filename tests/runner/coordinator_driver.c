@@ -4,10 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runner/commands.h"
-#include "runner/coordinator.h"
-
-bool colour_wanted(FILE *stream) { return false; }
+#include "runner/execute/coordinator.h"
 
 struct tiny {
   int64_t first_seed, steps;

@@ -4,7 +4,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#include "runner/plan.h"
+#include "runner/plan/plan.h"
 
 static double seconds_now(void) {
   struct timespec now;

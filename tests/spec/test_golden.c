@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "runner/grid.h"
-#include "runner/plan.h"
-#include "runner/spec.h"
+#include "runner/plan/grid.h"
+#include "runner/plan/plan.h"
+#include "runner/spec/spec.h"
 #include "tests/check.h"
 
 static const char *const laws[] = {"chinchilla", "kaplan"};

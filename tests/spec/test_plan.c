@@ -5,10 +5,10 @@
 #include <unistd.h>
 
 #include "results/store.h"
-#include "runner/grid.h"
-#include "runner/plan.h"
-#include "runner/plan_print.h"
-#include "runner/spec_names.h"
+#include "runner/plan/grid.h"
+#include "runner/plan/plan.h"
+#include "runner/plan/print.h"
+#include "runner/spec/names.h"
 #include "tests/check.h"
 
 static char scratch[] = "/tmp/isoloss-plan-XXXXXX";

@@ -6,8 +6,8 @@
 #include <regex.h>
 #include <stdlib.h>
 
-#include "runner/schema.h"
-#include "runner/spec.h"
+#include "runner/spec/schema.h"
+#include "runner/spec/spec.h"
 #include "tests/check.h"
 
 static json_t *schema;

@@ -1,0 +1,274 @@
+// What the suites of `isoloss bench` share: opening, clocks, models, rows and how they are printed. See bench.h.
+#include "runner/bench/bench.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "trainer/trainer.h"
+
+const char *bench_suite_name(enum bench_suite suite) {
+  static const char *const names[BENCH_SUITES] = {"gemm", "ops", "step", "formats"};
+  return names[suite];
+}
+const char *bench_unit_name(enum bench_unit unit) {
+  static const char *const names[] = {"tokens_per_second", "gflops", "gbytes_per_second"};
+  return names[unit];
+}
+
+static double clock_seconds(clockid_t which) {
+  struct timespec time;
+  clock_gettime(which, &time);
+  return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+double bench_wall(void) { return clock_seconds(CLOCK_MONOTONIC); }
+double bench_now(const struct bench *bench) {
+  return bench->options.threads == 1 ? clock_seconds(CLOCK_THREAD_CPUTIME_ID) : bench_wall();
+}
+bool bench_again(const struct bench_budget *budget, int done, double spent) {
+  return done < budget->least || (done < budget->most && spent < budget->seconds);
+}
+
+bool bench_open(struct bench *bench, const struct bench_options *options, struct error *error) {
+  bench->options = *options;
+  bench->ops = ops_find("cpu", error);
+  if (!bench->ops) return false;
+  bench->device = bench->ops->open(&(struct device_options){.threads = (int)options->threads}, error);
+  if (!bench->device) return false;
+  text_clear(&bench->description);
+  bench->ops->describe(bench->device, &bench->description);
+  // Its last part is the number of threads, which rows have of their own.
+  char *last = bench->description.length ? strrchr(bench->description.bytes, ',') : NULL;
+  if (last) *last = '\0';
+  enum gemm_library own = gemm_library_own();
+  if (own != GEMM_ONEDNN && !(bench->own = gemm_open(own, (int)options->threads, error))) return false;
+  return (bench->gemm = gemm_open(GEMM_ONEDNN, (int)options->threads, error)) != NULL;
+}
+
+void bench_close(struct bench *bench) {
+  gemm_close(bench->gemm);
+  gemm_close(bench->own);
+  if (bench->device) bench->ops->close(bench->device);
+  text_free(&bench->description);
+  free(bench->rows);
+  arena_free(&bench->arena);
+  *bench = (struct bench){0};
+}
+
+bool bench_dtype(const struct bench *bench, enum dtype *dtype, struct error *error) {
+  const char *name = bench->options.dtype;
+  if (!name || strcmp(name, "auto") == 0) name = trainer_dtype(bench->ops, bench->device);
+  if (!dtype_find(name, dtype))
+    return error_set(error, EXIT_USAGE_ERROR, "bench: --dtype is auto, float32 or bfloat16, not '%s'", name);
+  if (bench->ops->dtype_supported(bench->device, *dtype)) return true;
+  return error_set(error, EXIT_ENVIRONMENT, "bench: this CPU has no products in %s", name);
+}
+
+// ---- models ----
+
+static bool model_make(struct bench *bench, int64_t layers, int64_t width, struct run_config *config,
+                       struct error *error) {
+  const struct bench_options *o = &bench->options;
+  int64_t context = o->context == AUTO_INTEGER ? 256 : o->context, batch = o->batch == AUTO_INTEGER ? 16 : o->batch;
+  const struct {
+    const char *option, *path;
+    int64_t value;
+  } fields[] = {{"layers", "model.layers", layers},
+                {"width", "model.width", width},
+                {"vocabulary", "model.vocabulary", o->vocabulary == AUTO_INTEGER ? 4096 : o->vocabulary},
+                {"context", "model.context", context},
+                {"threads", "train.threads", o->threads}};
+  config_default(config);
+  for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
+    if (!config_set_number(config, field_find(fields[i].path, NULL), (double)fields[i].value, error))
+      return error_context(error, "bench: --%s %lld", fields[i].option, (long long)fields[i].value);
+  if (batch < 1 || batch > 1 << 20)
+    return error_set(error, EXIT_USAGE_ERROR, "bench: --batch %lld: must be 1 to %d sequences", (long long)batch,
+                     1 << 20);
+  enum dtype dtype;
+  if (!bench_dtype(bench, &dtype, error)) return false;
+  if (!config_set_number(config, field_find("train.batch_tokens", NULL), (double)(batch * context), error))
+    return error_context(error, "bench: %lld sequences of %lld tokens", (long long)batch, (long long)context);
+  struct corpus_facts facts = {0};
+  return config_resolve(config, &facts, dtype_name(dtype), error) || error_context(error, "bench");
+}
+
+bool bench_models(struct bench *bench, const struct run_config **models, int *count, struct error *error) {
+  const struct bench_options *o = &bench->options;
+  static const int64_t ladder[BENCH_MODELS][2] = {{2, 64}, {4, 128}, {4, 256}};
+  bool one = o->layers != AUTO_INTEGER || o->width != AUTO_INTEGER;
+  *count = one ? 1 : BENCH_MODELS;
+  for (int i = 0; i < *count; i++) {
+    struct run_config *config = arena_alloc(&bench->arena, sizeof *config);
+    int64_t layers = one ? (o->layers == AUTO_INTEGER ? 4 : o->layers) : ladder[i][0];
+    int64_t width = one ? (o->width == AUTO_INTEGER ? 256 : o->width) : ladder[i][1];
+    if (!model_make(bench, layers, width, config, error)) return false;
+    models[i] = config;
+  }
+  return true;
+}
+
+// ---- rows ----
+
+struct bench_row *bench_row_add(struct bench *bench, const char *name, enum bench_unit unit) {
+  bench->rows = memory_grow(bench->rows, (bench->count + 1) * sizeof *bench->rows);
+  struct bench_row *row = &bench->rows[bench->count++];
+  *row = (struct bench_row){.name = name,
+                            .unit = unit,
+                            .rate = NAN,
+                            .floor_ratio = NAN,
+                            .peak_ratio = NAN,
+                            .threads = bench->options.threads,
+                            .processes = 1,
+                            .seconds = NAN,
+                            .products_ratio = NAN,
+                            .time_ratio = NAN,
+                            .median_rate = NAN,
+                            .wall_rate = NAN,
+                            .floor_rate = NAN,
+                            .whole_step_floor_ratio = NAN,
+                            .loss_by_sharing = NAN,
+                            .wall_loss_by_sharing = NAN};
+  return row;
+}
+
+void bench_progress(const struct bench *bench, const char *format, ...) {
+  if (!bench->options.progress) return;
+  va_list arguments;
+  va_start(arguments, format);
+  fprintf(bench->options.progress, "bench: ");
+  vfprintf(bench->options.progress, format, arguments);
+  fprintf(bench->options.progress, "\n");
+  va_end(arguments);
+}
+
+static void put_known(struct json_writer *json, const char *key, double value) {
+  if (!isnan(value)) json_key_number(json, key, value);
+}
+
+static void put_model(struct json_writer *json, const struct run_config *c) {
+  json_key(json, "model");
+  json_object_begin(json);
+  json_key_integer(json, "layers", c->model.layers);
+  json_key_integer(json, "width", c->model.width);
+  json_key_integer(json, "vocabulary", c->model.vocabulary);
+  json_key_integer(json, "context", c->model.context);
+  json_key_integer(json, "batch", c->train.batch_tokens / c->model.context);
+  json_object_end(json);
+}
+
+void bench_json(const struct bench *bench, struct text *out) {
+  struct json_writer json = json_writer(out, false);
+  json_array_begin(&json);
+  for (size_t i = 0; i < bench->count; i++) {
+    const struct bench_row *row = &bench->rows[i];
+    json_object_begin(&json);
+    json_key_string(&json, "name", row->name);
+    if (row->shape) json_key_string(&json, "shape", row->shape);
+    if (row->model) put_model(&json, row->model);
+    if (row->format) json_key_string(&json, "format", row->format);
+    put_known(&json, "time_ratio", row->time_ratio);
+    json_key_string(&json, "dtype", dtype_name(row->dtype));
+    if (row->library) json_key_string(&json, "library", row->library);
+    json_key_number(&json, bench_unit_name(row->unit), row->rate);
+    if (!row->format) {
+      json_key_number(&json, "floor_ratio", row->floor_ratio);
+      json_key_number(&json, "peak_ratio", row->peak_ratio);
+    }
+    json_key_string(&json, "backend", "cpu");
+    json_key_string(&json, "device", text_string(&bench->description));
+    json_key_integer(&json, "threads", row->threads);
+    json_key_integer(&json, "processes", row->processes);
+    json_key_integer(&json, "repeats", row->repeats);
+    json_key_string(&json, "clock", row->threads == 1 ? "processor" : "wall");
+    put_known(&json, "seconds", row->seconds);
+    put_known(&json, "peak_gflops", bench->peak[row->dtype].flops > 0 ? bench->peak[row->dtype].flops * 1e-9 : NAN);
+    if (bench->peak[row->dtype].source) json_key_string(&json, "peak_source", bench->peak[row->dtype].source);
+    put_known(&json, "products_ratio", row->products_ratio);
+    put_known(&json, "floor_tokens_per_second", row->floor_rate);
+    put_known(&json, "whole_step_floor_ratio", row->whole_step_floor_ratio);
+    put_known(&json, "median_tokens_per_second", row->median_rate);
+    put_known(&json, "wall_tokens_per_second", row->wall_rate);
+    put_known(&json, "loss_by_sharing", row->loss_by_sharing);
+    put_known(&json, "wall_loss_by_sharing", row->wall_loss_by_sharing);
+    if (row->share_count) {
+      json_key(&json, "shares");
+      json_object_begin(&json);
+      for (int s = 0; s < row->share_count; s++) json_key_number(&json, row->shares[s].name, row->shares[s].share);
+      json_object_end(&json);
+    }
+    json_object_end(&json);
+  }
+  json_array_end(&json);
+}
+
+static const char *number_or_dash(double value, const char *format, char out[32]) {
+  if (isnan(value))
+    snprintf(out, 32, "-");
+  else
+    snprintf(out, 32, format, value);
+  return out;
+}
+
+static void print_steps(const struct bench *bench, FILE *out) {
+  fprintf(out, "%-20s %9s %-9s %7s %9s %9s %9s %9s %6s %7s %6s\n", "", "model", "dtype", "threads", "tokens/s",
+          "median", "wall", "floor", "ratio", "(whole)", "peak");
+  for (size_t i = 0; i < bench->count; i++) {
+    const struct bench_row *row = &bench->rows[i];
+    char model[48], t[7][32];
+    snprintf(model, sizeof model, "%lldx%lld", (long long)row->model->model.layers, (long long)row->model->model.width);
+    fprintf(out, "%-20s %9s %-9s %7lld %9s %9s %9s %9s %6s %7s %6s\n", row->name, model, dtype_name(row->dtype),
+            (long long)row->threads, number_or_dash(row->rate, "%.0f", t[0]),
+            number_or_dash(row->median_rate, "%.0f", t[1]), number_or_dash(row->wall_rate, "%.0f", t[2]),
+            number_or_dash(row->floor_rate, "%.0f", t[3]), number_or_dash(row->floor_ratio, "%.3f", t[4]),
+            number_or_dash(row->whole_step_floor_ratio, "%.3f", t[5]), number_or_dash(row->peak_ratio, "%.3f", t[6]));
+    if (!isnan(row->loss_by_sharing))
+      fprintf(out, "  lost by sharing, against as many floors at once: %.1f %% (by the wall clock %.1f %%)\n",
+              100 * row->loss_by_sharing, 100 * row->wall_loss_by_sharing);
+    for (int s = 0; s < row->share_count && row->shares[s].share > 0.005; s++)
+      fprintf(out, "%s%s %.1f %%",
+              s % 4 ? ", "
+              : s   ? ",\n    "
+                    : "    ",
+              row->shares[s].name, 100 * row->shares[s].share);
+    if (row->share_count) fprintf(out, "\n");
+  }
+}
+
+static void print_formats(const struct bench *bench, FILE *out) {
+  fprintf(out, "%-24s %9s %-9s %9s %9s %12s\n", "", "model", "dtype", "tokens/s", "seconds", "time / none");
+  for (size_t i = 0; i < bench->count; i++) {
+    const struct bench_row *row = &bench->rows[i];
+    char model[48];
+    snprintf(model, sizeof model, "%lldx%lld", (long long)row->model->model.layers, (long long)row->model->model.width);
+    fprintf(out, "%-24s %9s %-9s %9.0f %9.4f %12.2f\n", row->format, model, dtype_name(row->dtype), row->rate,
+            row->seconds, row->time_ratio);
+  }
+}
+
+void bench_table(const struct bench *bench, FILE *out) {
+  fprintf(out, "%s\n", text_string(&bench->description));
+  for (int d = 0; d < 2; d++)
+    if (bench->peak[d].source)
+      fprintf(out, "peak in %s: %.1f GFLOP/s (%s)\n", dtype_name((enum dtype)d), bench->peak[d].flops * 1e-9,
+              bench->peak[d].source);
+  if (!bench->count) return;
+  if (bench->rows[0].format) {
+    print_formats(bench, out);
+    return;
+  }
+  if (bench->rows[0].model) {
+    print_steps(bench, out);
+    return;
+  }
+  fprintf(out, "%-24s %-17s %-9s %9s %-8s %10s %9s %9s\n", "", "shape", "dtype", "rate", "", "of peak", "roofline",
+          bench->rows[0].library ? "library" : "products");
+  for (size_t i = 0; i < bench->count; i++) {
+    const struct bench_row *row = &bench->rows[i];
+    char products[32];
+    fprintf(out, "%-24s %-17s %-9s %9.1f %-8s %10.3f %9.3f %9s\n", row->name, row->shape, dtype_name(row->dtype),
+            row->rate, row->unit == BENCH_GFLOPS ? "GFLOP/s" : "GB/s", row->peak_ratio, row->floor_ratio,
+            row->library ? row->library : number_or_dash(row->products_ratio, "%.3f", products));
+  }
+}

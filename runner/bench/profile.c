@@ -1,0 +1,430 @@
+// See profile.h. The device that a model gets is the profile itself: the ops table is the only one who looks into
+// a device, and this table knows its own.
+#include "runner/bench/profile.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct bench_weight {
+  const struct weight *weight;
+  struct weight_description description;
+  size_t bytes;
+};
+
+static const char *const op_names[BENCH_OPS_COUNT] = {
+    "linear forward",
+    "linear input gradient",
+    "linear weight gradient",
+    "head with loss",
+    "attention forward",
+    "attention backward",
+    "rmsnorm forward",
+    "rmsnorm backward",
+    "qkv forward",
+    "qkv backward",
+    "swiglu forward",
+    "swiglu backward",
+    "embedding forward",
+    "embedding backward",
+    "weight prepare",
+    "weight gradient finish",
+    "square sum",
+    "adamw",
+    "memory",
+};
+const char *bench_op_name(enum bench_op op) { return op_names[op]; }
+
+static struct bench_profile *of(struct device *device) { return (struct bench_profile *)device; }
+static const struct bench_profile *of_const(const struct device *device) {
+  return (const struct bench_profile *)device;
+}
+struct device *bench_profile_device(struct bench_profile *profile) {
+  return (struct device *)profile;
+}
+
+static const struct bench_weight *weight_of(const struct bench_profile *profile, const struct weight *weight) {
+  size_t i = 0;
+  while (profile->weights[i].weight != weight) i++;
+  return &profile->weights[i];
+}
+
+// ---- the account ----
+
+static void end(struct bench_profile *p, double start, struct bench_call call) {
+  struct error ignored = {0};
+  p->inner->synchronize(p->inner_device, &ignored);  // the device keeps its error for whoever asks next
+  double took = bench_now(p->bench) - start;
+  if (p->next == p->count) {
+    if (p->count == p->capacity) {
+      p->capacity = p->capacity ? 2 * p->capacity : 256;
+      p->calls = memory_grow(p->calls, p->capacity * sizeof *p->calls);
+    }
+    call.best = INFINITY;
+    call.total = 0;
+    call.repeats = 0;
+    p->calls[p->count++] = call;
+  }
+  struct bench_call *kept = &p->calls[p->next++];
+  kept->best = fmin(kept->best, took);
+  kept->total += took;
+  kept->repeats++;
+}
+
+void bench_profile_begin(struct bench_profile *profile) { profile->next = 0; }
+
+bool bench_call_same(const struct bench_call *a, const struct bench_call *b) {
+  return a->op == b->op && memcmp(a->size, b->size, sizeof a->size) == 0 && a->bytes == b->bytes;
+}
+
+double bench_profile_best(const struct bench_profile *profile, const enum bench_op *op) {
+  double sum = 0;
+  for (size_t i = 0; i < profile->count; i++) {
+    const struct bench_call *call = &profile->calls[i];
+    if (op && call->op != *op) continue;
+    double best = call->best;
+    for (size_t k = 0; k < profile->count; k++)
+      if (bench_call_same(&profile->calls[k], call)) best = fmin(best, profile->calls[k].best);
+    sum += best;
+  }
+  return sum;
+}
+
+static double start(const struct bench_profile *p) { return bench_now(p->bench); }
+
+// ---- memory and weights ----
+
+static void describe(const struct device *d, struct text *out) {
+  of_const(d)->inner->describe(of_const(d)->inner_device, out);
+}
+static bool dtype_supported(const struct device *d, enum dtype dtype) {
+  return of_const(d)->inner->dtype_supported(of_const(d)->inner_device, dtype);
+}
+static bool dtype_fast(const struct device *d, enum dtype dtype) {
+  return of_const(d)->inner->dtype_fast(of_const(d)->inner_device, dtype);
+}
+static bool shape_supported(const struct device *d, enum op_kind kind, const struct op_shape *shape,
+                            struct error *error) {
+  return of_const(d)->inner->shape_supported(of_const(d)->inner_device, kind, shape, error);
+}
+static void *allocate(struct device *d, size_t bytes, struct error *error) {
+  return of(d)->inner->allocate(of(d)->inner_device, bytes, error);
+}
+static void release(struct device *d, void *memory) { of(d)->inner->free(of(d)->inner_device, memory); }
+static bool synchronize(struct device *d, struct error *error) {
+  return of(d)->inner->synchronize(of(d)->inner_device, error);
+}
+static struct bench_call memory_call(size_t bytes) {
+  return (struct bench_call){.op = BENCH_MEMORY, .bytes = (double)bytes};
+}
+static void upload(struct device *d, void *to, const void *from, size_t bytes) {
+  double began = start(of(d));
+  of(d)->inner->upload(of(d)->inner_device, to, from, bytes);
+  end(of(d), began, memory_call(bytes));
+}
+static bool download(struct device *d, void *to, const void *from, size_t bytes, struct error *error) {
+  double began = start(of(d));
+  bool fine = of(d)->inner->download(of(d)->inner_device, to, from, bytes, error);
+  end(of(d), began, memory_call(bytes));
+  return fine;
+}
+static void copy(struct device *d, void *to, const void *from, size_t bytes) {
+  double began = start(of(d));
+  of(d)->inner->copy(of(d)->inner_device, to, from, bytes);
+  end(of(d), began, memory_call(2 * bytes));
+}
+static void clear(struct device *d, void *memory, size_t bytes) {
+  double began = start(of(d));
+  of(d)->inner->clear(of(d)->inner_device, memory, bytes);
+  end(of(d), began, memory_call(bytes));
+}
+static void convert(struct device *d, int64_t count, enum dtype from_dtype, const void *from, enum dtype to_dtype,
+                    void *to) {
+  double began = start(of(d));
+  of(d)->inner->convert(of(d)->inner_device, count, from_dtype, from, to_dtype, to);
+  end(of(d), began, memory_call((size_t)count * (dtype_bytes(from_dtype) + dtype_bytes(to_dtype))));
+}
+static size_t workspace_bytes(const struct device *d, enum op_kind kind, const struct op_shape *shape) {
+  return of_const(d)->inner->workspace_bytes(of_const(d)->inner_device, kind, shape);
+}
+static void set_workspace(struct device *d, void *memory, size_t bytes) {
+  of(d)->inner->set_workspace(of(d)->inner_device, memory, bytes);
+}
+
+static size_t weight_bytes(const struct device *d, const struct weight_description *description) {
+  return of_const(d)->inner->weight_bytes(of_const(d)->inner_device, description);
+}
+static struct weight *weight_create(struct device *d, const struct weight_description *description, void *memory,
+                                    struct error *error) {
+  struct bench_profile *p = of(d);
+  struct weight *weight = p->inner->weight_create(p->inner_device, description, memory, error);
+  if (!weight) return NULL;
+  p->weights = memory_grow(p->weights, (p->weight_count + 1) * sizeof *p->weights);
+  p->weights[p->weight_count++] =
+      (struct bench_weight){weight, *description, p->inner->weight_bytes(p->inner_device, description)};
+  return weight;
+}
+static void weight_free(struct device *d, struct weight *weight) {
+  of(d)->inner->weight_free(of(d)->inner_device, weight);
+}
+static void weight_learned(struct device *d, struct weight *weight, float *values, float *d_values) {
+  of(d)->inner->weight_learned(of(d)->inner_device, weight, values, d_values);
+}
+static void weights_prune(struct device *d, const struct pruned_weight *weights, int count, int64_t step) {
+  double began = start(of(d));
+  of(d)->inner->weights_prune(of(d)->inner_device, weights, count, step);
+  end(of(d), began, (struct bench_call){.op = BENCH_WEIGHT_PREPARE});
+}
+static void weight_prepare(struct device *d, struct weight *weight, const void *master, int64_t step) {
+  const struct bench_weight *known = weight_of(of(d), weight);
+  int64_t outputs = known->description.outputs, inputs = known->description.inputs;
+  double began = start(of(d));
+  of(d)->inner->weight_prepare(of(d)->inner_device, weight, master, step);
+  double bytes = known->bytes ? (double)known->bytes + (double)(outputs * inputs) * sizeof(float) : 0;
+  end(of(d), began, (struct bench_call){.op = BENCH_WEIGHT_PREPARE, .size = {outputs, inputs}, .bytes = bytes});
+}
+static void weight_gradient_finish(struct device *d, struct weight *weight, float *d_weight) {
+  double began = start(of(d));
+  of(d)->inner->weight_gradient_finish(of(d)->inner_device, weight, d_weight);
+  end(of(d), began, (struct bench_call){.op = BENCH_WEIGHT_GRADIENT_FINISH});
+}
+
+// ---- linear layers and the head ----
+
+static size_t linear_saved_bytes(const struct device *d, const struct weight_description *description, int64_t rows) {
+  return of_const(d)->inner->linear_saved_bytes(of_const(d)->inner_device, description, rows);
+}
+static int64_t rows_at_a_time(const struct device *d, enum dtype dtype) {
+  const struct bench_profile *p = of_const(d);
+  return p->inner->rows_at_a_time ? p->inner->rows_at_a_time(p->inner_device, dtype) : 0;
+}
+static struct bench_call linear_call(struct device *d, enum bench_op op, const struct linear *linear) {
+  const struct weight_description *w = &weight_of(of(d), linear->weight)->description;
+  double rows = (double)linear->rows, outputs = (double)w->outputs, inputs = (double)w->inputs;
+  double item = (double)dtype_bytes(linear->dtype), item_w = op == BENCH_LINEAR_WEIGHT_GRADIENT ? sizeof(float) : item;
+  return (struct bench_call){.op = op,
+                             .size = {linear->rows, w->outputs, w->inputs},
+                             .flops = 2 * rows * outputs * inputs,
+                             .bytes = rows * (outputs + inputs) * item + outputs * inputs * item_w};
+}
+static void linear_forward(struct device *d, const struct linear *linear, const void *x, void *saved, void *y) {
+  double began = start(of(d));
+  of(d)->inner->linear_forward(of(d)->inner_device, linear, x, saved, y);
+  end(of(d), began, linear_call(d, BENCH_LINEAR_FORWARD, linear));
+}
+static void linear_input_gradient(struct device *d, const struct linear *linear, const void *saved, const void *d_y,
+                                  void *d_x) {
+  double began = start(of(d));
+  of(d)->inner->linear_input_gradient(of(d)->inner_device, linear, saved, d_y, d_x);
+  end(of(d), began, linear_call(d, BENCH_LINEAR_INPUT_GRADIENT, linear));
+}
+static void linear_weight_gradient(struct device *d, const struct linear *linear, const void *x, const void *saved,
+                                   const void *d_y, float *d_weight, bool accumulate) {
+  double began = start(of(d));
+  of(d)->inner->linear_weight_gradient(of(d)->inner_device, linear, x, saved, d_y, d_weight, accumulate);
+  end(of(d), began, linear_call(d, BENCH_LINEAR_WEIGHT_GRADIENT, linear));
+}
+static void head_loss(struct device *d, const struct head *head, const void *x, const int32_t *targets,
+                      const uint8_t *mask, struct loss_sum *sum, float *row_nats, void *d_x, float *d_weight,
+                      bool accumulate) {
+  const struct weight_description *w = &weight_of(of(d), head->weight)->description;
+  double rows = (double)head->rows, size = (double)(w->outputs * w->inputs), item = (double)dtype_bytes(head->dtype);
+  double began = start(of(d));
+  of(d)->inner->head_loss(of(d)->inner_device, head, x, targets, mask, sum, row_nats, d_x, d_weight, accumulate);
+  end(of(d), began,
+      (struct bench_call){.op = BENCH_HEAD_LOSS,
+                          .size = {head->rows, w->outputs, w->inputs},
+                          .flops = 6 * rows * size,
+                          .bytes = 2 * rows * (double)w->inputs * item + size * (item + sizeof(float))});
+}
+static void head_evaluate(struct device *d, const struct head *head, const void *x, const int32_t *targets,
+                          const uint8_t *mask, struct loss_sum *sum, float *row_nats) {
+  of(d)->inner->head_evaluate(of(d)->inner_device, head, x, targets, mask, sum, row_nats);
+}
+
+// ---- blocks ----
+
+static void embedding_forward(struct device *d, int64_t rows, int64_t width, int64_t vocabulary, const int32_t *tokens,
+                              const float *table, float *residual) {
+  double began = start(of(d));
+  of(d)->inner->embedding_forward(of(d)->inner_device, rows, width, vocabulary, tokens, table, residual);
+  end(of(d), began,
+      (struct bench_call){
+          .op = BENCH_EMBEDDING_FORWARD, .size = {rows, width}, .bytes = 8 * (double)rows * (double)width});
+}
+static void embedding_backward(struct device *d, int64_t rows, int64_t width, int64_t vocabulary, const int32_t *tokens,
+                               const float *d_residual, float *d_table) {
+  double began = start(of(d));
+  of(d)->inner->embedding_backward(of(d)->inner_device, rows, width, vocabulary, tokens, d_residual, d_table);
+  end(of(d), began,
+      (struct bench_call){
+          .op = BENCH_EMBEDDING_BACKWARD, .size = {rows, width}, .bytes = 12 * (double)rows * (double)width});
+}
+static void rmsnorm_forward(struct device *d, int64_t rows, int64_t width, float eps, enum dtype dtype,
+                            const float *residual_in, const void *branch, const float *scale, float *residual_out,
+                            void *y, float *inverse_rms) {
+  double item = (double)dtype_bytes(dtype), each = 4 + item + (branch ? item : 0) + (residual_out ? 4 : 0);
+  double began = start(of(d));
+  of(d)->inner->rmsnorm_forward(of(d)->inner_device, rows, width, eps, dtype, residual_in, branch, scale, residual_out,
+                                y, inverse_rms);
+  end(of(d), began,
+      (struct bench_call){
+          .op = BENCH_RMSNORM_FORWARD, .size = {rows, width}, .bytes = each * (double)rows * (double)width});
+}
+static void rmsnorm_backward(struct device *d, int64_t rows, int64_t width, enum dtype dtype, const float *residual,
+                             const float *inverse_rms, const float *scale, const void *d_y, const float *d_residual_out,
+                             float *d_residual_in, void *d_branch, float *d_scale) {
+  double item = (double)dtype_bytes(dtype), each = 8 + item + (d_residual_out ? 4 : 0) + (d_branch ? item : 0);
+  double began = start(of(d));
+  of(d)->inner->rmsnorm_backward(of(d)->inner_device, rows, width, dtype, residual, inverse_rms, scale, d_y,
+                                 d_residual_out, d_residual_in, d_branch, d_scale);
+  end(of(d), began,
+      (struct bench_call){
+          .op = BENCH_RMSNORM_BACKWARD, .size = {rows, width}, .bytes = each * (double)rows * (double)width});
+}
+static void rope_table(struct device *d, int64_t context, int64_t head_dim, double theta, float *table) {
+  of(d)->inner->rope_table(of(d)->inner_device, context, head_dim, theta, table);
+}
+static struct bench_call qkv_call(enum bench_op op, const struct attention *a) {
+  int64_t rows = a->sequences * a->context, width = (a->heads + 2 * a->kv_heads) * a->head_dim;
+  return (struct bench_call){
+      .op = op, .size = {rows, width}, .bytes = 2 * (double)(rows * width) * (double)dtype_bytes(a->dtype)};
+}
+static void qkv_forward(struct device *d, const struct attention *shape, const void *qkv, const float *table, void *q,
+                        void *k, void *v) {
+  double began = start(of(d));
+  of(d)->inner->qkv_forward(of(d)->inner_device, shape, qkv, table, q, k, v);
+  end(of(d), began, qkv_call(BENCH_QKV_FORWARD, shape));
+}
+static void qkv_backward(struct device *d, const struct attention *shape, const void *d_q, const void *d_k,
+                         const void *d_v, const float *table, void *d_qkv) {
+  double began = start(of(d));
+  of(d)->inner->qkv_backward(of(d)->inner_device, shape, d_q, d_k, d_v, table, d_qkv);
+  end(of(d), began, qkv_call(BENCH_QKV_BACKWARD, shape));
+}
+// Two products forward, four backward, over the context (context + 1) / 2 pairs that causal attention has; the inputs
+// and outputs (backward also o and the gradients), not the scores.
+static struct bench_call attention_call(enum bench_op op, const struct attention *a) {
+  bool backward = op == BENCH_ATTENTION_BACKWARD;
+  double context = (double)a->context, pairs = (double)(a->sequences * a->heads) * context * (context + 1) / 2;
+  double query = (double)(a->sequences * a->context * a->heads * a->head_dim), key = query / (double)a->heads;
+  key *= (double)a->kv_heads;
+  return (struct bench_call){
+      .op = op,
+      .size = {a->sequences, a->heads, a->context, a->head_dim},
+      .flops = (backward ? 4 : 2) * 2 * pairs * (double)a->head_dim,
+      .bytes = (backward ? 4 * query + 4 * key : 2 * query + 2 * key) * (double)dtype_bytes(a->dtype)};
+}
+static void attention_forward(struct device *d, const struct attention *shape, const void *q, const void *k,
+                              const void *v, void *o, float *log_sum) {
+  double began = start(of(d));
+  of(d)->inner->attention_forward(of(d)->inner_device, shape, q, k, v, o, log_sum);
+  end(of(d), began, attention_call(BENCH_ATTENTION_FORWARD, shape));
+}
+static void attention_backward(struct device *d, const struct attention *shape, const void *q, const void *k,
+                               const void *v, const void *o, const float *log_sum, const void *d_o, void *d_q,
+                               void *d_k, void *d_v) {
+  double began = start(of(d));
+  of(d)->inner->attention_backward(of(d)->inner_device, shape, q, k, v, o, log_sum, d_o, d_q, d_k, d_v);
+  end(of(d), began, attention_call(BENCH_ATTENTION_BACKWARD, shape));
+}
+static void swiglu_forward(struct device *d, int64_t rows, int64_t width, enum dtype dtype, const void *gate_up,
+                           void *y) {
+  double began = start(of(d));
+  of(d)->inner->swiglu_forward(of(d)->inner_device, rows, width, dtype, gate_up, y);
+  end(of(d), began,
+      (struct bench_call){.op = BENCH_SWIGLU_FORWARD,
+                          .size = {rows, width},
+                          .bytes = 3 * (double)(rows * width) * (double)dtype_bytes(dtype)});
+}
+static void swiglu_backward(struct device *d, int64_t rows, int64_t width, enum dtype dtype, const void *gate_up,
+                            const void *d_y, void *d_gate_up, void *y) {
+  double began = start(of(d));
+  of(d)->inner->swiglu_backward(of(d)->inner_device, rows, width, dtype, gate_up, d_y, d_gate_up, y);
+  end(of(d), began,
+      (struct bench_call){.op = BENCH_SWIGLU_BACKWARD,
+                          .size = {rows, width},
+                          .bytes = (y ? 6 : 5) * (double)(rows * width) * (double)dtype_bytes(dtype)});
+}
+
+// ---- optimizer ----
+
+static void square_sum(struct device *d, const struct tensor_span *spans, int count, double *sum) {
+  int64_t elements = 0;
+  for (int i = 0; i < count; i++) elements += spans[i].count;
+  double began = start(of(d));
+  of(d)->inner->square_sum(of(d)->inner_device, spans, count, sum);
+  end(of(d), began, (struct bench_call){.op = BENCH_SQUARE_SUM, .size = {elements}, .bytes = 4 * (double)elements});
+}
+static void adamw_step(struct device *d, const struct adamw *adamw, const struct adamw_tensor *tensors, int count,
+                       const double *squares) {
+  int64_t elements = 0;
+  for (int i = 0; i < count; i++) elements += tensors[i].count;
+  double began = start(of(d));
+  of(d)->inner->adamw_step(of(d)->inner_device, adamw, tensors, count, squares);
+  // Gradient read; parameter and both moments read and written.
+  end(of(d), began, (struct bench_call){.op = BENCH_ADAMW, .size = {elements}, .bytes = 28 * (double)elements});
+}
+static void fill_normal(struct device *d, float *data, int64_t count, double std, uint64_t seed, uint32_t tensor) {
+  of(d)->inner->fill_normal(of(d)->inner_device, data, count, std, seed, tensor);
+}
+static void fill_constant(struct device *d, float *data, int64_t count, float value) {
+  of(d)->inner->fill_constant(of(d)->inner_device, data, count, value);
+}
+
+void bench_profile_open(struct bench_profile *profile, struct bench *bench) {
+  // A model is made on a device that is open already: `open` and `close` are nobody's business here.
+  *profile = (struct bench_profile){.bench = bench,
+                                    .inner = bench->ops,
+                                    .inner_device = bench->device,
+                                    .ops = {.name = bench->ops->name,
+                                            .describe = describe,
+                                            .dtype_supported = dtype_supported,
+                                            .dtype_fast = dtype_fast,
+                                            .shape_supported = shape_supported,
+                                            .allocate = allocate,
+                                            .free = release,
+                                            .upload = upload,
+                                            .download = download,
+                                            .copy = copy,
+                                            .clear = clear,
+                                            .synchronize = synchronize,
+                                            .convert = convert,
+                                            .workspace_bytes = workspace_bytes,
+                                            .set_workspace = set_workspace,
+                                            .rows_at_a_time = rows_at_a_time,
+                                            .weight_bytes = weight_bytes,
+                                            .weight_create = weight_create,
+                                            .weight_free = weight_free,
+                                            .weight_learned = weight_learned,
+                                            .weights_prune = weights_prune,
+                                            .weight_prepare = weight_prepare,
+                                            .weight_gradient_finish = weight_gradient_finish,
+                                            .linear_saved_bytes = linear_saved_bytes,
+                                            .linear_forward = linear_forward,
+                                            .linear_input_gradient = linear_input_gradient,
+                                            .linear_weight_gradient = linear_weight_gradient,
+                                            .embedding_forward = embedding_forward,
+                                            .embedding_backward = embedding_backward,
+                                            .rmsnorm_forward = rmsnorm_forward,
+                                            .rmsnorm_backward = rmsnorm_backward,
+                                            .rope_table = rope_table,
+                                            .qkv_forward = qkv_forward,
+                                            .qkv_backward = qkv_backward,
+                                            .attention_forward = attention_forward,
+                                            .attention_backward = attention_backward,
+                                            .swiglu_forward = swiglu_forward,
+                                            .swiglu_backward = swiglu_backward,
+                                            .head_loss = head_loss,
+                                            .head_evaluate = head_evaluate,
+                                            .square_sum = square_sum,
+                                            .adamw_step = adamw_step,
+                                            .fill_normal = fill_normal,
+                                            .fill_constant = fill_constant}};
+}
+
+void bench_profile_close(struct bench_profile *profile) {
+  free(profile->calls);
+  free(profile->weights);
+  *profile = (struct bench_profile){0};
+}

@@ -1,0 +1,162 @@
+// isoloss bench: how fast this machine multiplies, runs each operation, and trains.
+#include "runner/bench/bench.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/cpu/parallel.h"
+#include "results/store.h"
+#include "runner/commands.h"
+
+struct bench_arguments {
+  enum bench_suite suite;
+  const char *const *shapes;
+  int shape_count;
+  struct bench_options options;
+  bool json, store;
+};
+
+// Keeps the document, and the speed of each whole step, which time estimates ask for.
+static bool keep(const struct bench *bench, const char *suite, const char *document, struct error *error) {
+  struct store *store = store_open_home(STORE_CREATE, error);
+  if (!store) return false;
+  bool fine = store_begin(store, error) && store_benchmark_put(store, NULL, suite, document, error);
+  for (size_t i = 0; i < bench->count && fine; i++) {
+    const struct bench_row *row = &bench->rows[i];
+    if (!row->model || row->processes > 1) continue;
+    struct corpus_facts facts = {0};
+    struct throughput throughput = {.backend = bench->ops->name,
+                                    .source = "bench",
+                                    .config = row->model,
+                                    .flops_per_token = config_quantities(row->model, &facts).flops_per_token,
+                                    .tokens_per_second = row->rate};
+    fine = store_throughput_put(store, &throughput, error);
+  }
+  if (fine)
+    fine = store_commit(store, error);
+  else
+    store_rollback(store);
+  if (fine && bench->options.progress) fprintf(bench->options.progress, "bench: kept in %s\n", store_path(store));
+  store_close(store);
+  return fine;
+}
+
+static int measure(const struct bench_arguments *arguments) {
+  struct bench bench = {0};
+  struct error error = {0};
+  struct text document = {0};
+  bool sharing = arguments->options.processes > 1, fine = bench_open(&bench, &arguments->options, &error);
+  if (fine) switch (arguments->suite) {
+      case BENCH_GEMM:
+        fine = bench_gemm(&bench, arguments->shapes, arguments->shape_count, &error);
+        break;
+      case BENCH_OPS:
+        fine = bench_ops(&bench, &error);
+        break;
+      case BENCH_STEP:
+        fine = sharing ? bench_sharing(&bench, &error) : bench_step(&bench, &error);
+        break;
+      case BENCH_FORMATS:
+        fine = bench_formats(&bench, arguments->shapes, arguments->shape_count, &error);
+        break;
+    }
+  if (fine) {
+    bench_json(&bench, &document);
+    if (arguments->json)
+      printf("%s\n", text_string(&document));
+    else
+      bench_table(&bench, stdout);
+    // What was measured is out before anything can go wrong with the disk.
+    fflush(stdout);
+    const char *suite = sharing ? "sharing" : bench_suite_name(arguments->suite);
+    if (arguments->store) fine = keep(&bench, suite, text_string(&document), &error);
+  }
+  text_free(&document);
+  bench_close(&bench);
+  return fine ? EXIT_DONE : command_fail(&error);
+}
+
+static bool suite_find(const char *name, enum bench_suite *suite, struct error *error) {
+  const char *names[BENCH_SUITES];
+  for (int i = 0; i < BENCH_SUITES; i++) {
+    names[i] = bench_suite_name((enum bench_suite)i);
+    if (strcmp(name, names[i]) != 0) continue;
+    *suite = (enum bench_suite)i;
+    return true;
+  }
+  const char *near = nearest_name(name, names, BENCH_SUITES);
+  return error_set(error, EXIT_USAGE_ERROR, "bench: no suite '%s'%s%s%s (there are: gemm, ops, step, formats)", name,
+                   near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+}
+
+static bool check(const struct bench_arguments *a, int argument_count, struct error *error) {
+  const struct bench_options *o = &a->options;
+  if (a->suite != BENCH_GEMM && a->suite != BENCH_FORMATS && argument_count > 1)
+    return error_set(error, EXIT_USAGE_ERROR, "bench %s takes no shapes: --layers, --width and the like give the model",
+                     bench_suite_name(a->suite));
+  if (o->threads < 1 || o->threads > parallel_limit())
+    return error_set(error, EXIT_USAGE_ERROR, "bench: --threads is 1 to %d", parallel_limit());
+  if (o->processes && a->suite != BENCH_STEP)
+    return error_set(error, EXIT_USAGE_ERROR, "bench: --side-by-side is for step");
+  if (o->processes && (o->processes < 2 || o->processes > 64 || o->processes > parallel_limit()))
+    return error_set(error, EXIT_USAGE_ERROR, "bench: --side-by-side is 2 to %d",
+                     parallel_limit() < 64 ? parallel_limit() : 64);
+  if (o->processes && o->threads != 1)
+    return error_set(
+        error, EXIT_USAGE_ERROR,
+        "bench: --side-by-side and --threads exclude each other (it times one run on as many threads too)");
+  return true;
+}
+
+int command_bench(int argc, char **argv) {
+  struct bench_arguments arguments = {.store = true};
+  struct bench_options *o = &arguments.options;
+  o->threads = 1;
+  o->layers = o->width = o->vocabulary = o->context = o->batch = AUTO_INTEGER;
+  bool done, quiet = false;
+  const struct option options[] = {
+      {"layers", 'l', OPTION_INTEGER, &o->layers, "N", "of one model instead of the ladder (4)"},
+      {"width", 'w', OPTION_INTEGER, &o->width, "N", "of one model instead of the ladder (256)"},
+      {"vocabulary", 0, OPTION_INTEGER, &o->vocabulary, "N", "tokens (4096)"},
+      {"context", 0, OPTION_INTEGER, &o->context, "N", "tokens of a sequence (256)"},
+      {"batch", 0, OPTION_INTEGER, &o->batch, "N", "sequences of a step (16)"},
+      {"dtype", 0, OPTION_TEXT, &o->dtype, "TYPE", "auto, float32 or bfloat16; gemm: all the CPU has"},
+      {"threads", 0, OPTION_INTEGER, &o->threads, "N", "of each step or product (1)"},
+      {"side-by-side", 0, OPTION_INTEGER, &o->processes, "N", "step: in N processes at once, and on N threads"},
+      {"quick", 0, OPTION_FLAG, &o->quick, NULL, "few repeats: rougher numbers, in seconds"},
+      {"store", 0, OPTION_FLAG, &arguments.store, NULL, "keep the results for time estimates (--no-store: do not)"},
+      {"json", 0, OPTION_FLAG, &arguments.json, NULL, "one JSON document on standard output"},
+      {"quiet", 'q', OPTION_FLAG, &quiet, NULL, "no progress on standard error"},
+      {NULL, 0, OPTION_FLAG, NULL, NULL, NULL}};
+  const struct command command = {
+      "bench", "how fast this machine trains, and how much faster it could",
+      "isoloss bench gemm [MxNxK...] | ops | step | formats [FORMAT...] [options]",
+      "gemm: matrix products in a layer's three forms (rows x outputs x inputs), against the peak of one thread.\n"
+      "ops:  the operations of a training step, against the roofline of peak and read bandwidth, and those that\n"
+      "      multiply against their bare products.\n"
+      "step: whole training steps of 2x64, 4x128, 4x256, or one model of your own, against the floor: all their\n"
+      "      matrix products through oneDNN and nothing else, attention's in full.\n"
+      "formats: steps with a format, against steps of the same model without one.\n"
+      "Steps and products are timed in turns and the best time of each part counts; with one thread the clock is\n"
+      "processor time, so that other programs disturb little. Ratios are safer than rates on a busy machine.\n"
+      "What is measured is kept in the database, and isoloss plan estimates times by it.",
+      options};
+  struct error error = {0};
+  struct arena arena = {0};
+  const char **rest = arena_array(&arena, (size_t)argc + 1, sizeof *rest);
+  int count, code = EXIT_DONE;
+  bool fine = options_parse(&command, argc, argv, rest, &count, &done, &error);
+  if (fine && !done && count == 0) fine = error_set(&error, EXIT_USAGE_ERROR, "bench needs a suite: %s", command.usage);
+  if (fine && !done) {
+    arguments.shapes = rest + 1;
+    arguments.shape_count = count - 1;
+    if (!quiet) o->progress = stderr;
+    if (suite_find(rest[0], &arguments.suite, &error) && check(&arguments, count, &error))
+      code = measure(&arguments);
+    else
+      fine = false;
+  }
+  if (!fine) code = command_fail(&error);
+  arena_free(&arena);
+  return code;
+}

@@ -1,0 +1,127 @@
+// isoloss check: every mistake of a spec, with file, line and column.
+#include <stdlib.h>
+#include <string.h>
+
+#include "plots/plots.h"
+#include "runner/commands.h"
+#include "runner/plan/plan.h"
+
+struct checked {
+  const char *path;
+  struct diagnostics diagnostics;
+  struct error error;
+  size_t runs, filtered, united, undecided;
+  bool fine;
+};
+
+static void check_one(struct checked *checked, const struct spec_options *options) {
+  struct spec spec;
+  checked->fine = spec_load(&spec, checked->path, options, &checked->diagnostics, &checked->error);
+  if (checked->fine) {
+    struct plan plan;
+    checked->fine =
+        plan_make(&plan, &spec, &(struct plan_options){.dtype = "float32"}, &checked->diagnostics, &checked->error);
+    checked->runs = plan.count;
+    checked->filtered = plan.filtered;
+    checked->united = plan.united;
+    checked->undecided = plan.undecided;
+    plan_free(&plan);
+  } else if (checked->diagnostics.errors) {
+    plan_check(&spec, &checked->diagnostics);
+    checked->error = (struct error){0};
+    diagnostics_check(&checked->diagnostics, checked->path, &checked->error);
+  }
+  spec_free(&spec);
+}
+
+static void print_one(struct checked *checked, bool several) {
+  diagnostics_print(&checked->diagnostics, stderr, colour_wanted(stderr));
+  if (!checked->fine) {
+    command_fail(&checked->error);
+    return;
+  }
+  if (several) printf("%s: ", checked->path);
+  printf("%zu run%s, ok", checked->runs, checked->runs == 1 ? "" : "s");
+  if (checked->filtered) printf("; where leaves out %zu combinations", checked->filtered);
+  if (checked->united) printf("; %zu combinations are runs that are there already", checked->united);
+  if (checked->undecided)
+    printf("; %zu could not be checked to the end before the corpus is prepared (isoloss plan does)",
+           checked->undecided);
+  printf("\n");
+}
+
+static void print_json(struct checked *list, int count) {
+  struct text text = {0};
+  struct json_writer json = json_writer(&text, true);
+  json_array_begin(&json);
+  for (int i = 0; i < count; i++) {
+    const struct checked *checked = &list[i];
+    json_object_begin(&json);
+    json_key_string(&json, "spec", checked->path);
+    json_key_boolean(&json, "ok", checked->fine);
+    json_key(&json, "runs");
+    if (checked->fine)
+      json_put_integer(&json, (int64_t)checked->runs);
+    else
+      json_put_null(&json);
+    json_key_string(&json, "error", checked->fine ? NULL : checked->error.text);
+    json_key(&json, "diagnostics");
+    json_array_begin(&json);
+    for (size_t d = 0; d < checked->diagnostics.count; d++) {
+      const struct diagnostic *item = &checked->diagnostics.items[d];
+      json_object_begin(&json);
+      json_key_string(&json, "file", item->file);
+      json_key_integer(&json, "line", item->line);
+      json_key_integer(&json, "column", item->column);
+      json_key_string(&json, "severity", item->warning ? "warning" : "error");
+      json_key_string(&json, "message", item->message);
+      json_key_string(&json, "hint", item->hint);
+      json_object_end(&json);
+    }
+    json_array_end(&json);
+    json_object_end(&json);
+  }
+  json_array_end(&json);
+  fwrite(text.bytes, 1, text.length, stdout);
+  text_free(&text);
+}
+
+int command_check(int argc, char **argv) {
+  struct option_list overrides = {0};
+  bool as_json = false, done;
+  struct option options[] = {
+      {"set", 0, OPTION_LIST, &overrides, "PATH=VALUE", "give a field of base another value (repeatable)"},
+      {"json", 0, OPTION_FLAG, &as_json, NULL, "one JSON document: specs, their runs and diagnostics"},
+      {0},
+  };
+  struct command command = {"check", "Checks specs: every mistake with file, line and column.",
+                            "isoloss check SPEC... [--set PATH=VALUE]...",
+                            "Nothing is prepared or trained. Exit code 2 when a spec has mistakes.", options};
+  struct error error = {0};
+  struct arena arena = {0};
+  const char **paths = arena_array(&arena, (size_t)argc, sizeof *paths), *plots[64];
+  int count, code = EXIT_DONE;
+  if (!options_parse(&command, argc, argv, paths, &count, &done, &error)) {
+    code = command_fail(&error);
+  } else if (!done && !count) {
+    error_set(&error, EXIT_USAGE_ERROR, "check needs a spec: %s", command.usage);
+    code = command_fail(&error);
+  } else if (!done) {
+    struct spec_options spec_options = {
+        .overrides = overrides.items, .override_count = overrides.count, .plots = plots};
+    spec_options.laws = spec_law_names(&arena, &spec_options.law_count);
+    for (size_t i = 0; i < 64 && plot_kinds[i].name; i++) plots[spec_options.plot_count++] = plot_kinds[i].name;
+    struct checked *list = arena_array(&arena, (size_t)count, sizeof *list);
+    for (int i = 0; i < count; i++) {
+      list[i].path = paths[i];
+      check_one(&list[i], &spec_options);
+      if (!as_json) print_one(&list[i], count > 1);
+      if (!list[i].fine && code != EXIT_ENVIRONMENT) code = list[i].error.code;
+    }
+    if (as_json) print_json(list, count);
+    for (int i = 0; i < count; i++) diagnostics_free(&list[i].diagnostics);
+  }
+  option_list_free(&overrides);
+  arena_free(&arena);
+  return code;
+}

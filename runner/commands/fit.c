@@ -1,0 +1,139 @@
+// isoloss fit: a law fitted to the runs of a spec, or to anybody's table. `isoloss fit compare` is in fits/compare.c.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runner/commands.h"
+#include "runner/fits/compare.h"
+#include "runner/fits/export.h"
+#include "runner/fits/input.h"
+
+struct fit_command {
+  struct fit_arguments fit;
+  const char *export, *output;
+  bool residuals, json;
+};
+
+// Every fit entry of a spec and its claims, or the entries of one law; kept in the store.
+static bool fit_spec(const char *path, const struct fit_command *command, const struct fit_options *options,
+                     size_t *claims_not_held, struct error *error) {
+  const struct fit_arguments *arguments = &command->fit;
+  if (arguments->map || arguments->best_over || arguments->average_over)
+    return error_set(
+        error, EXIT_USAGE_ERROR,
+        "fit: --map, --best-over and --average-over are for tables; a spec's fit entries say it themselves");
+  struct spec spec;
+  struct text json = {0};
+  struct store *store = NULL;
+  bool fine = spec_open(&spec, path, NULL, error);
+  if (fine && !spec.fit_count && !spec.isoflop_count && !spec.claim_count && !arguments->law)
+    fine = error_set(error, EXIT_USAGE_ERROR, "%s has neither fit entries nor claims; name a law with --law", path);
+  if (fine && !store_exists_home())
+    fine = error_set(error, EXIT_USAGE_ERROR, "nothing has run yet (isoloss run %s)", path);
+  if (fine) fine = (store = store_open_home(STORE_WRITE, error)) != NULL;
+  if (fine)
+    fine = fit_experiment(&spec, store,
+                          &(struct fit_experiment_options){.overrides = options,
+                                                           .law = arguments->law,
+                                                           .report = command->json ? NULL : stdout,
+                                                           .json = command->json ? &json : NULL,
+                                                           .claims_not_held = claims_not_held,
+                                                           .residuals = command->residuals},
+                          error);
+  if (json.length) printf("%s\n", text_string(&json));
+  text_free(&json);
+  store_close(store);
+  spec_free(&spec);
+  return fine;
+}
+
+// One fit on one table: of a file, an import, an entry with other rows below it.
+static bool fit_one(const char *source, const struct fit_command *command, const struct fit_options *options,
+                    struct error *error) {
+  struct fit_input input;
+  struct law law = {0};
+  struct fit_result result = {0};
+  bool fine = fit_input_begin(&input, source, &command->fit, options, error) && law_open(&law, input.law, error) &&
+              fit_input_read(&input, &law, 1, error) && fit_run(&law, &input.table, &input.options, &result, error);
+  for (size_t i = 0; fine && i < input.notes.warning_count; i++)
+    fit_result_warn(&result, "%s", input.notes.warnings[i]);
+  if (fine) warn_of_mixture(&input.table, &result);
+  if (fine && command->export) {
+    fine = fit_export(&law, &result, command->export, command->output, error);
+  } else if (fine && command->json) {
+    struct text json = {0};
+    struct json_writer writer = json_writer(&json, false);
+    json_array_begin(&writer);
+    fit_result_json(&result, &writer);
+    json_array_end(&writer);
+    printf("%s\n", text_string(&json));
+    text_free(&json);
+  } else if (fine) {
+    fit_print(&result, &law, &input.notes, command->residuals, stdout);
+  } else {
+    for (size_t i = 0; i < result.excluded_count && i < 20; i++)
+      fprintf(stderr, "  %s excluded: %s\n", result.exclusions[i].row, result.exclusions[i].reason);
+  }
+  fit_result_free(&result);
+  law_free(&law);
+  fit_input_free(&input);
+  return fine;
+}
+
+static int run(const struct command *command, struct fit_command *arguments, int argc, char **argv) {
+  struct error error = {0};
+  struct arena arena = {0};
+  struct fit_options options;
+  size_t claims_not_held = 0;
+  const char **rest = arena_array(&arena, (size_t)argc + 1, sizeof *rest);
+  int count;
+  bool done, fine = options_parse(command, argc, argv, rest, &count, &done, &error);
+  if (fine && !done && count != 1)
+    fine = error_set(&error, EXIT_USAGE_ERROR, "fit: give one spec (.yaml), one table (.csv) or an imported table");
+  if (fine && !done && arguments->output && !arguments->export)
+    fine = error_set(&error, EXIT_USAGE_ERROR, "fit: --output says where --export writes; name what to export");
+  fine = fine && (done || fit_arguments_read("fit", &arguments->fit, &arena, &options, &error));
+  if (fine && !done) {
+    bool plain = ends_with(rest[0], ".yaml") || ends_with(rest[0], ".yml");
+    bool one = !plain || arguments->fit.pools.count || arguments->export;
+    fine = one ? fit_one(rest[0], arguments, &options, &error)
+               : fit_spec(rest[0], arguments, &options, &claims_not_held, &error);
+  }
+  arena_free(&arena);
+  fit_arguments_free(&arguments->fit);
+  if (!fine) return command_fail(&error);
+  return claims_not_held ? EXIT_RUNS_FAILED : EXIT_DONE;
+}
+
+int command_fit(int argc, char **argv) {
+  if (argc > 1 && strcmp(argv[1], "compare") == 0) return command_fit_compare(argc - 1, argv + 1);
+  struct fit_command a = {.fit = {.bootstrap = -1}};
+  struct option options[FIT_ARGUMENT_OPTIONS + 8];
+  size_t count = 0;
+  options[count++] =
+      (struct option){"law",      'l',    OPTION_TEXT,
+                      &a.fit.law, "NAME", "the law: one that ships (isoloss laws) or a .yaml file of your own"};
+  count += fit_arguments_options(&a.fit, options + count);
+  const struct option own[] = {
+      {"profile", 0, OPTION_FLAG, &a.fit.profile_all, NULL, "profile likelihood of every fitted parameter"},
+      {"profile-of", 0, OPTION_LIST, &a.fit.profiles, "NAME", "of one parameter (may be given several times)"},
+      {"leave-out", 0, OPTION_TEXT, &a.fit.leave_out, "LIST",
+       "refit without each value of these columns, and predict it"},
+      {"residuals", 'r', OPTION_FLAG, &a.residuals, NULL, "print the residual of every row"},
+      {"export", 0, OPTION_TEXT, &a.export, "LANGUAGE", "write the fitted law as c, python or latex instead"},
+      {"output", 'o', OPTION_TEXT, &a.output, "FILE", "where --export writes (default: standard output)"},
+      {"json", 0, OPTION_FLAG, &a.json, NULL, "one JSON document on standard output"},
+      {NULL, 0, OPTION_FLAG, NULL, NULL, NULL}};
+  memcpy(options + count, own, sizeof own);
+  const struct command command = {
+      "fit", "fit a law to runs or to a table",
+      "isoloss fit SPEC.yaml[:ENTRY]|TABLE.csv|IMPORT [--law NAME] [options]\n       isoloss fit compare SOURCE --law "
+      "NAME --law NAME ... [options]",
+      "With a spec, every fit entry is fitted on its finished runs and kept in the store; with a table (a file, or the name of\n"
+      "an imported one), the law (default chinchilla) is fitted on its rows. A table's columns are used by name: parameters\n"
+      "(or N), tokens (or D), flops (or C), loss, format, ...; --map gives others those names.\n\n"
+      "The objective is the plain sum over rows of the loss of the stated residual, so that it compares with published\n"
+      "numbers. compare holds laws against each other on the same rows (isoloss fit compare --help).",
+      options};
+  return run(&command, &a, argc, argv);
+}

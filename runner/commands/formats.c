@@ -1,0 +1,146 @@
+// isoloss formats: lists and explains the representations that runs can train with.
+#include <math.h>
+#include <string.h>
+
+#include "runner/commands.h"
+#include "runner/fits/format_capacity.h"
+
+struct entry {
+  const char *name, *help, *source;  // help and source: NULL for what is no recipe with a name
+  struct format_capacity capacity;
+};
+
+static void print_gmse(const struct format_capacity *capacity) {
+  // The operand whose error is told: the weights, or the one there is.
+  int operand = capacity->represented[OPERAND_WEIGHTS] ? OPERAND_WEIGHTS : (int)capacity->only;
+  const struct capacity *c = &capacity->capacities[operand];
+  printf("%8.4g  %-10.4g %6.2f", representation_bits(&capacity->format->operands[operand]), c->gmse, c->effective_bits);
+}
+
+static void print_list(const struct entry *entries, size_t count) {
+  printf("Representations (alone: of the weights; w(...)a(...)g(...) for weights, activations, gradients)\n\n");
+  printf("  %-22s %8s  %-10s %6s\n", "name", "bits", "gmse", "worth");
+  bool recipes = false;
+  for (size_t i = 0; i < count; i++) {
+    if (entries[i].help && !recipes) {
+      printf(
+          "\n  bits: stored per value, scales and positions included; gmse: relative error on Gaussian data (isoloss\n"
+          "  capacity tells more); worth: bits of an ideal code with that error\n\nRecipes\n\n");
+      recipes = true;
+    }
+    printf("  %-22s ", entries[i].name);
+    if (entries[i].help) {
+      printf("%s\n", entries[i].source);
+      print_filled(stdout, entries[i].help, printf("%6s", ""), 6);
+    } else {
+      print_gmse(&entries[i].capacity);
+      printf("\n");
+    }
+  }
+  printf(
+      "\n"
+      "Bits of integers   w4a4  w4 (weights)  a8 (activations)  w4a4g8 (gradients too); 1 to 8 bits by QuEST's recipe,\n"
+      "                   others in front: lsq-w4a4  ste-w4a4  clip-w4a4  absmax-w4a4\n"
+      "Sparsity           2:4  paired-4:8  sparse(0.5)  sparse(0.8,journey)  random-sparse(0.5); + a grid: 2:4+int4\n"
+      "A grid of your own levels(-1 -0.3 0.3 1)  grid(FILE)\n"
+      "Options            int4[absmax,group(32),stochastic,no-hadamard,ste]; isoloss formats NAME shows all of a format\n");
+}
+
+static void explain(const struct entry *entry) {
+  const struct format *format = entry->capacity.format;
+  struct text text = {0};
+  format_describe(format, &text);
+  printf("%s\n\n", format->name);
+  if (entry->help) print_filled(stdout, entry->help, printf("  "), 2);
+  if (entry->help) printf("  Source: %s\n", entry->source);
+  print_filled(stdout, text_string(&text), printf("  "), 2);
+  text_clear(&text);
+  format_long_text(format, &text);
+  printf("\n  in full: %s\n", text_string(&text));
+  for (int i = 0; i < OPERANDS; i++) {
+    if (!entry->capacity.represented[i]) continue;
+    const struct capacity *c = &entry->capacity.capacities[i];
+    printf("  %-12s %.4g bits, gmse %.6g", operand_name((enum operand)i), representation_bits(&format->operands[i]),
+           c->gmse);
+    if (!c->closed_form) printf(" +- %.1e", c->standard_error);
+    printf(", worth %.3f bits\n", c->effective_bits);
+  }
+  text_free(&text);
+}
+
+static void json_entry(const struct entry *entry, struct json_writer *writer) {
+  struct text text = {0};
+  json_object_begin(writer);
+  format_capacity_json(&entry->capacity, writer);
+  format_long_text(entry->capacity.format, &text);
+  json_key_string(writer, "in_full", text_string(&text));
+  text_clear(&text);
+  format_describe(entry->capacity.format, &text);
+  json_key_string(writer, "about", text_string(&text));
+  json_key_string(writer, "help", entry->help);
+  json_key_string(writer, "source", entry->source);
+  json_object_end(writer);
+  text_free(&text);
+}
+
+static const struct format_preset *preset_named(const char *name) {
+  for (const struct format_preset *preset = format_presets; preset->name; preset++)
+    if (strcmp(preset->name, name) == 0) return preset;
+  return NULL;
+}
+
+int command_formats(int argc, char **argv) {
+  bool json = false, done;
+  const struct option options[] = {{"json", 0, OPTION_FLAG, &json, NULL, "one JSON document on standard output"},
+                                   {NULL, 0, OPTION_FLAG, NULL, NULL, NULL}};
+  const struct command command = {
+      "formats", "list and explain the formats that runs can train with", "isoloss formats [FORMAT...] [--json]",
+      "Without a format, lists the representations and recipes that have names, with bits per weight and\n"
+      "error; with formats, explains them. A format is written as one word (w4a4, mxfp4, 2:4+int4,\n"
+      "w(2:4+int4)a(int8)) or as a mapping; docs/formats.md has the whole language.",
+      options};
+  struct error error = {0};
+  struct arena arena = {0};
+  const char **names = arena_array(&arena, (size_t)argc + 128, sizeof *names);
+  int given;
+  bool fine = options_parse(&command, argc, argv, names, &given, &done, &error);
+  if (fine && !done) {
+    size_t count = (size_t)given;
+    if (!given) {
+      for (size_t i = 0; common_formats[i]; i++) names[count++] = common_formats[i];
+      for (const struct format_preset *preset = format_presets; preset->name; preset++) names[count++] = preset->name;
+    }
+    struct entry *entries = arena_array(&arena, count + 1, sizeof *entries);
+    // A glance: a few million samples of what has no closed form.
+    struct capacity_options glance = {.samples = 1 << 21, .threads = processors(), .isa = isa_best()};
+    for (size_t i = 0; i < count && fine; i++) {
+      const struct format *format = format_parse(names[i], &arena, &error);
+      fine = format != NULL;
+      if (!fine) break;
+      const struct format_preset *preset = preset_named(format->name);
+      entries[i] = (struct entry){given ? format->name : names[i],
+                                  preset ? preset->help : NULL,
+                                  preset ? preset->source : NULL,
+                                  {.format = format}};
+      if (given || json || !preset) fine = format_capacity(format, names[i], &glance, &entries[i].capacity, &error);
+    }
+    if (fine && json) {
+      struct text text = {0};
+      struct json_writer writer = json_writer(&text, false);
+      json_array_begin(&writer);
+      for (size_t i = 0; i < count; i++) json_entry(&entries[i], &writer);
+      json_array_end(&writer);
+      printf("%s\n", text_string(&text));
+      text_free(&text);
+    } else if (fine && given) {
+      for (size_t i = 0; i < count; i++) {
+        if (i) printf("\n");
+        explain(&entries[i]);
+      }
+    } else if (fine) {
+      print_list(entries, count);
+    }
+  }
+  arena_free(&arena);
+  return fine ? EXIT_DONE : command_fail(&error);
+}

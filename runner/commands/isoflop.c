@@ -1,0 +1,200 @@
+// isoloss isoflop: compute-optimal sizes without a law of loss, from a spec's runs or anybody's table.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plots/plot_isoflop.h"
+#include "runner/commands.h"
+#include "runner/fits/internal.h"
+#include "runner/fits/isoflop_runs.h"
+
+struct isoflop_arguments {
+  const char *method, *map, *where, *budget, *budgets, *curve, *noise, *parameter_count, *plot;
+  double tolerance, window, confidence;
+  int64_t copies, seed;
+  bool average, json;
+};
+
+// ---- options ----
+
+// "1e16,2e16" or "1e16:2.56e19:12" (so many, evenly in the logarithm).
+static bool read_budgets(const char *text, struct arena *arena, double **budgets, size_t *count, struct error *error) {
+  bool range = strchr(text, ':') != NULL;
+  size_t items;
+  const char **names = text_split(arena, text, range ? ":" : ", ", &items);
+  double *numbers = arena_array(arena, items, sizeof *numbers);
+  bool fine = items > 0;
+  for (size_t i = 0; i < items && fine; i++)
+    fine = number_parse(names[i], &numbers[i]) && numbers[i] > 0 && isfinite(numbers[i]);
+  *budgets = numbers;
+  *count = items;
+  if (range && fine) {
+    fine = items == 3 && numbers[2] >= 2 && numbers[2] <= 1000 && numbers[2] == floor(numbers[2]) &&
+           numbers[1] > numbers[0];
+    *count = fine ? (size_t)numbers[2] : 0;
+    *budgets = arena_array(arena, *count, sizeof **budgets);
+    for (size_t i = 0; i < *count; i++)
+      (*budgets)[i] = numbers[0] * pow(numbers[1] / numbers[0], (double)i / (numbers[2] - 1));
+  }
+  if (!fine)
+    return error_set(error, EXIT_USAGE_ERROR,
+                     "isoflop: --budgets %s is neither a list of FLOPs (1e16,2e16) nor LOW:HIGH:COUNT "
+                     "(1e16:2.56e19:12)",
+                     text);
+  for (size_t i = 1; i < *count; i++)
+    if ((*budgets)[i] <= (*budgets)[i - 1])
+      return error_set(error, EXIT_USAGE_ERROR, "isoflop: --budgets must rise: %s", text);
+  return true;
+}
+
+static bool read_options(const struct isoflop_arguments *a, struct arena *arena, struct isoflop_noise *noise,
+                         struct isoflop_options *options, struct error *error) {
+  *options = (struct isoflop_options){.budget = a->budget,
+                                      .curve = a->curve,
+                                      .tolerance = a->tolerance,
+                                      .window = a->window,
+                                      .average = a->average,
+                                      .copies = (int)a->copies,
+                                      .confidence = a->confidence,
+                                      .seed = (uint64_t)a->seed};
+  if (!isoflop_method_parse(a->method, &options->method, error)) return error_context(error, "isoflop");
+  if (a->copies < -1 || a->copies > 100000)
+    return error_set(error, EXIT_USAGE_ERROR, "isoflop: --copies takes 0 to 100000 copies");
+  if (!(a->tolerance > 0 && a->tolerance < 1))
+    return error_set(error, EXIT_USAGE_ERROR, "isoflop: --tolerance lies between 0 and 1 (0.1)");
+  if (a->window && !(a->window > 1))
+    return error_set(error, EXIT_USAGE_ERROR, "isoflop: --window is a factor above 1 (6), or 0 for all sizes");
+  if (!(a->confidence > 0 && a->confidence < 1))
+    return error_set(error, EXIT_USAGE_ERROR, "isoflop: --confidence lies between 0 and 1 (0.95)");
+  if (a->budget && a->budgets)
+    return error_set(error, EXIT_USAGE_ERROR, "isoflop: give --budget COLUMN or --budgets LIST, not both");
+  if (a->noise) {
+    if (!isoflop_noise_parse(a->noise, noise, error)) return error_context(error, "isoflop");
+    options->noise = noise;
+  }
+  double *budgets;
+  if (!a->budgets) return true;
+  if (!read_budgets(a->budgets, arena, &budgets, &options->budget_count, error)) return false;
+  options->budgets = budgets;
+  return true;
+}
+
+// ---- where the numbers come from ----
+
+static bool solve_spec(const char *path, const struct isoflop_arguments *a, const struct isoflop_options *options,
+                       struct isoflop *result, struct error *error) {
+  if (a->map || a->curve)
+    return error_set(error, EXIT_USAGE_ERROR,
+                     "isoflop: --map and --curve are for tables; a spec's runs have the "
+                     "store's names, and their curves are known");
+  struct spec spec;
+  struct store *store = NULL;
+  bool fine = spec_open(&spec, path, NULL, error);
+  if (fine && !store_exists_home())
+    fine = error_set(error, EXIT_USAGE_ERROR, "nothing has run yet (isoloss run %s)", path);
+  const struct spec_fit rows = {.name = "isoflop", .parameter_count = a->parameter_count, .where_text = a->where};
+  fine = fine && (store = store_open_home(STORE_READ, error)) != NULL &&
+         isoflop_of_runs(&spec, &rows, NULL, store, options, result, error);
+  store_close(store);
+  spec_free(&spec);
+  return fine;
+}
+
+static bool solve_table(const char *path, const struct isoflop_arguments *a, const struct isoflop_options *options,
+                        struct arena *arena, struct isoflop *result, struct error *error) {
+  struct table table = {0};
+  struct column_map *maps = NULL;
+  size_t map_count = 0;
+  bool fine = (!a->map || column_maps_parse(arena, a->map, &maps, &map_count, error)) &&
+              table_read_csv(&table, path, maps, map_count, error);
+  if (fine && a->where) {
+    bool *keep = arena_array(arena, table.row_count + 1, sizeof *keep);
+    fine = table_where(&table, a->where, keep, error);
+    if (fine) table_keep_rows(&table, keep);
+  }
+  fine = fine && isoflop_run(&table, options, result, error);
+  table_free(&table);
+  return fine;
+}
+
+static bool plot(const struct isoflop *result, const char *folder, struct error *error) {
+  struct arena arena = {0};
+  struct plot_isoflop data = isoflop_drawing(result, &arena);
+  struct figure figure;
+  bool fine = true;
+  bool (*const builders[])(struct arena *, const struct plot_isoflop *, struct figure *) = {plot_isoflop_curves,
+                                                                                            plot_isoflop_optima};
+  for (int i = 0; i < 2 && fine; i++) {
+    if (!builders[i](&arena, &data, &figure)) continue;
+    fine = figure_write(&figure, folder, error);
+    if (fine) fprintf(stderr, "wrote %s/%s.svg\n", folder, figure.name);
+  }
+  arena_free(&arena);
+  return fine;
+}
+
+static int run(const struct command *command, const struct isoflop_arguments *a, int argc, char **argv) {
+  struct error error = {0};
+  struct arena arena = {0};
+  struct isoflop_options options;
+  struct isoflop_noise noise;
+  struct isoflop result = {0};
+  const char **rest = arena_array(&arena, (size_t)argc + 1, sizeof *rest);
+  int count;
+  bool done, fine = options_parse(command, argc, argv, rest, &count, &done, &error);
+  if (fine && !done && count != 1)
+    fine = error_set(&error, EXIT_USAGE_ERROR, "isoflop: give one spec (.yaml) or one table (.csv)");
+  if (fine && !done) {
+    bool spec = ends_with(rest[0], ".yaml") || ends_with(rest[0], ".yml");
+    fine = read_options(a, &arena, &noise, &options, &error);
+    if (fine && a->plot && options.method == ISOFLOP_ENVELOPE)
+      fine = error_set(&error, EXIT_USAGE_ERROR, "isoflop: --plot draws budgets, and the envelope has none");
+    fine = fine && (spec ? solve_spec(rest[0], a, &options, &result, &error)
+                         : solve_table(rest[0], a, &options, &arena, &result, &error));
+    if (fine && a->json) {
+      struct text json = {0};
+      struct json_writer writer = json_writer(&json, false);
+      isoflop_json(&result, &writer);
+      printf("%s\n", text_string(&json));
+      text_free(&json);
+    } else if (fine) {
+      isoflop_print(&result, stdout);
+    }
+    if (fine && a->plot) fine = plot(&result, a->plot, &error);
+  }
+  isoflop_free(&result);
+  arena_free(&arena);
+  return fine ? EXIT_DONE : command_fail(&error);
+}
+
+int command_isoflop(int argc, char **argv) {
+  struct isoflop_arguments a = {
+      .method = "akima", .tolerance = 0.1, .confidence = 0.95, .copies = -1, .parameter_count = "non-embedding"};
+  const struct option options[] = {
+      {"method", 'm', OPTION_TEXT, &a.method, "NAME", "akima (default), parabola, or envelope"},
+      {"map", 0, OPTION_TEXT, &a.map, "LIST", "columns by other names: parameters=N_total,tokens=D_seen"},
+      {"where", 'w', OPTION_TEXT, &a.where, "EXPR", "rows that take part: \"config == 'tuned'\""},
+      {"budget", 'b', OPTION_TEXT, &a.budget, "COLUMN", "the budget of a row in FLOPs: flops_6nd (flops)"},
+      {"budgets", 0, OPTION_TEXT, &a.budgets, "LIST", "the budgets: 1e16,2e16 or LOW:HIGH:COUNT"},
+      {"tolerance", 0, OPTION_NUMBER, &a.tolerance, "T", "rows within this share of FLOPs are one budget (0.1)"},
+      {"curve", 0, OPTION_TEXT, &a.curve, "COLUMN", "rows of equal COLUMN are points of one training"},
+      {"window", 0, OPTION_NUMBER, &a.window, "FACTOR", "parabola: only sizes within FACTOR of the best (all)"},
+      {"average", 0, OPTION_FLAG, &a.average, NULL, "several rows of one size: their mean, not the lowest"},
+      {"noise", 0, OPTION_TEXT, &a.noise, "S", "seed noise of the loss: 0.002, or rising: 0.002@3,0.05@7"},
+      {"copies", 0, OPTION_INTEGER, &a.copies, "N", "copies with noise, for the intervals (1000)"},
+      {"confidence", 0, OPTION_NUMBER, &a.confidence, "P", "of the intervals (0.95)"},
+      {"seed", 's', OPTION_INTEGER, &a.seed, "N", "of the noise"},
+      {"parameter-count", 0, OPTION_TEXT, &a.parameter_count, "COUNT", "of a spec's runs (non-embedding)"},
+      {"plot", 0, OPTION_TEXT, &a.plot, "FOLDER", "draw the curves and the optima there (SVG)"},
+      {"json", 0, OPTION_FLAG, &a.json, NULL, "one JSON document on standard output"},
+      {NULL, 0, OPTION_FLAG, NULL, NULL, NULL}};
+  const struct command command = {
+      "isoflop", "compute-optimal sizes from IsoFLOP curves or the envelope of training curves",
+      "isoloss isoflop SPEC.yaml|TABLE.csv [--method NAME] [--budget COLUMN] [options]",
+      "For every FLOP budget the size and token count of lowest loss, with intervals under seed noise; then power laws of\n"
+      "these optima in compute. Budgets whose minimum lies at the smallest or largest size are rejected, and listed.\n"
+      "parabola: loss as a parabola in ln N (Hoffmann et al., approach 2); akima: Akima's interpolation of ln loss over\n"
+      "ln N (Porian et al.); envelope: the lowest of all training curves at 1500 FLOP values (approach 1).",
+      options};
+  return run(&command, &a, argc, argv);
+}

@@ -1,0 +1,192 @@
+// isoloss laws: lists and explains the laws that can be fitted.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runner/commands.h"
+#include "runner/fits/internal.h"
+
+// "rho(gmse)"
+static const char *definition_head(const struct law_definition *definition, char out[200]) {
+  int length = snprintf(out, 200, "%.100s", definition->name);
+  for (int a = 0; a < definition->argument_count && length < 150; a++)
+    length += snprintf(out + length, 200 - (size_t)length, "%s%.20s", a ? ", " : "(", definition->arguments[a]);
+  if (definition->argument_count) snprintf(out + length, 200 - (size_t)length, ")");
+  return out;
+}
+
+// Definitions, stages and derived quantities.
+static void json_law_parts(const struct law *law, struct json_writer *writer) {
+  char head[200];
+  json_key(writer, "definitions");
+  json_array_begin(writer);
+  for (int i = 0; i < law->definition_count; i++) {
+    json_object_begin(writer);
+    json_key_string(writer, "name", definition_head(&law->definitions[i], head));
+    json_key_string(writer, "formula", law->definitions[i].expression->source);
+    json_object_end(writer);
+  }
+  json_array_end(writer);
+  json_key(writer, "stages");
+  json_array_begin(writer);
+  for (int i = 0; i < law->stage_count; i++) {
+    json_object_begin(writer);
+    json_key_string(writer, "name", law->stages[i].name);
+    json_key_string(writer, "where", law->stages[i].where);
+    json_key(writer, "free");
+    json_array_begin(writer);
+    for (int f = 0; f < law->stages[i].free_count; f++) json_put_string(writer, law->stages[i].free[f]);
+    json_array_end(writer);
+    json_object_end(writer);
+  }
+  json_array_end(writer);
+  json_key(writer, "derived");
+  json_array_begin(writer);
+  for (int i = 0; i < law->derived_count; i++) {
+    json_object_begin(writer);
+    json_key_string(writer, "name", law->derived[i].name);
+    json_key_string(writer, "formula", law->derived[i].text);
+    json_key_string(writer, "about", law->derived[i].about);
+    json_key_string(writer, "at", law->derived[i].at);
+    json_object_end(writer);
+  }
+  json_array_end(writer);
+}
+
+static void json_law(const struct law *law, struct json_writer *writer) {
+  char objective[48];
+  objective_text(law->objective, objective);
+  json_object_begin(writer);
+  json_key_string(writer, "name", law->name);
+  json_key_string(writer, "about", law->about);
+  json_key_string(writer, "source", law->source);
+  json_key_string(writer, "formula", law->formula_text);
+  json_key_string(writer, "predicts", law->target);
+  json_key_string(writer, "residual_kind", law->residual == RESIDUAL_LOG ? "log" : "plain");
+  json_key_string(writer, "objective_kind", objective);
+  json_key_string(writer, "file", law->path);
+  json_key(writer, "columns");
+  json_array_begin(writer);
+  for (int i = 0; i < law->column_count; i++) json_put_string(writer, law->columns[i]);
+  json_array_end(writer);
+  json_key(writer, "parameters");
+  json_array_begin(writer);
+  for (int i = 0; i < law->parameter_count; i++) {
+    const struct law_parameter *parameter = &law->parameters[i];
+    json_object_begin(writer);
+    json_key_string(writer, "name", parameter->name);
+    json_key_string(writer, "about", parameter->about);
+    json_key_boolean(writer, "positive", parameter->positive);
+    json_key_number(writer, "low", parameter->low);
+    json_key_number(writer, "high", parameter->high);
+    json_key_string(writer, "by", parameter->by);
+    json_key_number(writer, "fixed", parameter->fixed ? parameter->fixed_value : NAN);
+    json_key_string(writer, "tied", parameter->tied ? parameter->tied->source : NULL);
+    json_key_integer(writer, "starts", parameter->start_count);
+    json_key(writer, "baseline");
+    json_array_begin(writer);
+    for (int b = 0; b < parameter->baseline_count; b++) json_put_string(writer, parameter->baselines[b]);
+    json_array_end(writer);
+    json_object_end(writer);
+  }
+  json_array_end(writer);
+  json_law_parts(law, writer);
+  json_object_end(writer);
+}
+
+static void explain(const struct law *law) {
+  char objective[48];
+  objective_text(law->objective, objective);
+  printf("%s\n\n  %s = %s\n\n", law->name, law->target, law->formula_text);
+  if (law->about) {
+    printf("  ");
+    print_filled(stdout, law->about, 2, 5);
+  }
+  if (law->source) print_filled(stdout, law->source, printf("  Source: "), 6);
+  printf("  Fitted: %s on %s of %s\n  Columns:", objective,
+         law->residual == RESIDUAL_LOG ? "the logarithm" : "the value", law->target);
+  for (int i = 0; i < law->column_count; i++) {
+    const char *column = law->columns[i];
+    printf("%s %s%s", i ? "," : "", column,
+           strcmp(column, "parameters") == 0 ? " (N)"
+           : strcmp(column, "tokens") == 0   ? " (D)"
+           : strcmp(column, "flops") == 0    ? " (C)"
+                                             : "");
+  }
+  char head[200];
+  for (int i = 0; i < law->definition_count; i++)
+    printf("%s    %-20s = %s\n", i ? "" : "\n  Definitions:\n", definition_head(&law->definitions[i], head),
+           law->definitions[i].expression->source);
+  printf("%s  Parameters:\n", law->definition_count ? "" : "\n");
+  for (int i = 0; i < law->parameter_count; i++) {
+    const struct law_parameter *p = &law->parameters[i];
+    char name[120];
+    snprintf(name, sizeof name, "%s%s%s%s", p->name, p->by ? "[" : "", p->by ? p->by : "", p->by ? "]" : "");
+    printf("    %-20s", name);
+    if (p->tied) printf(" = %s;", p->tied->source);
+    if (p->fixed) printf(" held at %g;", p->fixed_value);
+    if (p->positive) printf(" positive;");
+    if (p->low > 0 || (!p->positive && p->low > -INFINITY)) printf(" from %g;", p->low);
+    if (p->high < INFINITY) printf(" up to %g;", p->high);
+    if (p->by && p->baseline_count) printf(" 1 for %s = %s;", p->by, p->baselines[0]);
+    printf(" %s\n", p->about ? p->about : "");
+  }
+  if (law->stages[0].where || law->stage_count > 1) printf("  Stages:\n");
+  for (int i = 0; i < law->stage_count && (law->stages[0].where || law->stage_count > 1); i++) {
+    printf("    %-20s", law->stages[i].name);
+    for (int f = 0; f < law->stages[i].free_count; f++) printf("%s %s", f ? "," : "", law->stages[i].free[f]);
+    printf("  where %s\n", law->stages[i].where ? law->stages[i].where : "every row");
+  }
+  if (law->derived_count) printf("  Derived:\n");
+  for (int i = 0; i < law->derived_count; i++)
+    printf("    %-20s = %s%s%s%s%s\n", law->derived[i].name, law->derived[i].text, law->derived[i].at ? ", at " : "",
+           law->derived[i].at ? law->derived[i].at : "", law->derived[i].about ? "; " : "",
+           law->derived[i].about ? law->derived[i].about : "");
+  printf("  File: %s\n", law->path);
+}
+
+static bool show(const char *const *names, size_t count, bool json, bool details, struct error *error) {
+  struct text text = {0};
+  struct json_writer writer = json_writer(&text, false);
+  bool fine = true;
+  if (json) json_array_begin(&writer);
+  for (size_t i = 0; i < count && fine; i++) {
+    struct law law;
+    fine = law_open(&law, names[i], error);
+    if (fine && json)
+      json_law(&law, &writer);
+    else if (fine && details)
+      explain(&law);
+    else if (fine)
+      printf("%-24s %s = %s\n", law.name, law.target, law.formula_text);
+    law_free(&law);
+  }
+  if (json) json_array_end(&writer);
+  if (fine && json) printf("%s\n", text_string(&text));
+  text_free(&text);
+  return fine;
+}
+
+int command_laws(int argc, char **argv) {
+  bool json = false, done;
+  const struct option options[] = {{"json", 0, OPTION_FLAG, &json, NULL, "one JSON document on standard output"},
+                                   {NULL, 0, OPTION_FLAG, NULL, NULL, NULL}};
+  const struct command command = {
+      "laws", "list and explain the laws that can be fitted", "isoloss laws [NAME...] [--json]",
+      "Without a name, lists the laws that ship; with names (or files of your own), "
+      "explains them: formula, source, columns, parameters with bounds, stages, derived quantities.",
+      options};
+  struct error error = {0};
+  struct arena arena = {0};
+  const char **names = arena_array(&arena, (size_t)argc + 1, sizeof *names);
+  int given;
+  size_t count = 0;
+  bool fine = options_parse(&command, argc, argv, names, &given, &done, &error);
+  if (fine && !done) {
+    count = (size_t)given;
+    if (!given) fine = law_names(&arena, &names, &count, &error);
+    fine = fine && show(names, count, json, given > 0, &error);
+  }
+  arena_free(&arena);
+  return fine ? EXIT_DONE : command_fail(&error);
+}

@@ -1,0 +1,188 @@
+// isoloss report: the report of an experiment as one HTML page, as JSON, and its figures as SVG files.
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runner/commands.h"
+#include "runner/report/data.h"
+
+extern char **environ;
+
+struct report_options {
+  const char *output, *figures, *open;
+  bool json;
+};
+
+// "none" where no letter or digit is left of the name: file names hold letters, digits and dashes only.
+static char *file_stem(struct arena *arena, const char *name) {
+  char *stem = arena_string(arena, *name ? name : "report");
+  for (char *c = stem; *c; c++)
+    if (!(*c >= 'a' && *c <= 'z') && !(*c >= 'A' && *c <= 'Z') && !(*c >= '0' && *c <= '9') && !strchr("-_.", *c))
+      *c = '-';
+  if (stem[0] == '.') stem[0] = '-';
+  return stem;
+}
+
+static bool write_figures(const struct report *report, const char *folder, struct error *error) {
+  struct arena arena = {0};
+  bool fine = true;
+  for (size_t i = 0; i < report->figure_count && fine; i++) {
+    if (!report->figures[i].drawn) continue;
+    struct figure figure = report->figures[i].figure;
+    figure.name = file_stem(&arena, figure.name);
+    fine = figure_write(&figure, folder, error);
+    if (fine) fprintf(stderr, "%s/%s.svg\n", folder, figure.name);
+  }
+  arena_free(&arena);
+  return fine;
+}
+
+static bool make_folder_of(struct arena *arena, const char *path, struct error *error) {
+  char *folder = arena_string(arena, path), *slash = strrchr(folder, '/');
+  if (!slash || slash == folder) return true;
+  *slash = '\0';
+  return folder_make(folder, error);
+}
+
+static bool write_page(const struct report *report, const char *path, struct arena *arena, struct error *error) {
+  struct text page = {0};
+  bool fine = report_page(report, &page, error) && make_folder_of(arena, path, error) &&
+              file_write_atomic(path, page.bytes, page.length, error);
+  text_free(&page);
+  return fine;
+}
+
+// Shows the page in the desktop's browser, without waiting for it.
+static void open_page(char *path) {
+  static char program[] = "xdg-open";
+  char *arguments[] = {program, path, NULL};
+  pid_t child;
+  if (posix_spawnp(&child, program, NULL, NULL, arguments, environ) != 0)
+    fprintf(stderr, "isoloss: xdg-open is not there, so the page is not shown\n");
+}
+
+static bool write_report(const char *name, const struct spec *spec, const char *spec_text,
+                         const struct report_options *options, struct store *store, struct error *error) {
+  struct report report = {0};
+  struct arena arena = {0};
+  bool fine = report_gather(&report, store, name, spec, spec_text, error);
+  if (fine) {
+    char *path = NULL;
+    if (options->output || !options->json)
+      path = options->output ? arena_string(&arena, options->output)
+                             : path_join(&arena, path_join(&arena, report.home, "reports"),
+                                         arena_format(&arena, "%s.html", file_stem(&arena, name)));
+    fine = !path || write_page(&report, path, &arena, error);
+    if (fine && options->figures) fine = write_figures(&report, options->figures, error);
+    if (fine && options->json) {
+      struct text json = {0};
+      report_json(&report, path, &json);
+      fputs(text_string(&json), stdout);
+      text_free(&json);
+    } else if (fine) {
+      printf("%s\n", path);
+    }
+    if (fine && path && strcmp(options->open, "yes") == 0) open_page(path);
+  }
+  report_free(&report);
+  arena_free(&arena);
+  return fine;
+}
+
+// The spec as it was stored with the experiment: for a report by name.
+static const char *stored_spec(struct store *store, struct arena *arena, const char *name, const char **path,
+                               struct error *error) {
+  const char *text = NULL;
+  struct store_rows *rows = store_experiments(store, name, error);
+  if (rows && store_rows_next(rows, error)) {
+    text = arena_string(arena, store_rows_get(rows, "spec_text").text);
+    *path = arena_string(arena, store_rows_get(rows, "spec_path").text);
+  }
+  store_rows_close(rows);
+  return text;
+}
+
+static bool report_of_name(const char *name, const struct report_options *options, struct store *store,
+                           struct error *error) {
+  struct arena arena = {0};
+  struct spec spec = {0};
+  struct diagnostics diagnostics = {0};
+  struct error ignored = {0};
+  const char *path = name, *text = stored_spec(store, &arena, name, &path, error);
+  bool parsed = text && spec_parse(&spec, path, text, strlen(text), NULL, &diagnostics, &ignored);
+  if (text && !parsed)
+    fprintf(stderr, "isoloss: the stored spec of '%s' does not parse any more (%s)\n", name, ignored.text);
+  bool fine = !error->code && write_report(name, parsed ? &spec : NULL, NULL, options, store, error);
+  spec_free(&spec);
+  diagnostics_free(&diagnostics);
+  arena_free(&arena);
+  return fine;
+}
+
+// Opens the store; without one nothing has run yet.
+static struct store *open_store(const char *spec, struct error *error) {
+  if (store_exists_home()) return store_open_home(STORE_READ, error);
+  struct arena arena = {0};
+  error_set(error, EXIT_ENVIRONMENT, "nothing has run yet in %s; isoloss run %s comes first", isoloss_home(&arena),
+            spec);
+  arena_free(&arena);
+  return NULL;
+}
+
+// Mistakes of the spec come before a store that is missing.
+static bool report_of_file(const char *path, const struct report_options *options, struct error *error) {
+  struct spec spec = {0};
+  struct store *store = NULL;
+  bool fine = spec_open(&spec, path, NULL, error) && (store = open_store(path, error)) &&
+              write_report(spec.name, &spec, spec.source, options, store, error);
+  store_close(store);
+  spec_free(&spec);
+  return fine;
+}
+
+int command_report(int argc, char **argv) {
+  struct report_options options = {.open = "no"};
+  const struct option table[] = {
+      {"output", 'o', OPTION_TEXT, &options.output, "FILE",
+       "where the page goes (default: reports/NAME.html in the home)"},
+      {"figures", 0, OPTION_TEXT, &options.figures, "FOLDER", "write each figure there as an SVG file too"},
+      {"json", 0, OPTION_FLAG, &options.json, NULL, "print the report's content as JSON (a page only with -o)"},
+      {"open", 0, OPTION_TEXT, &options.open, "yes|no", "show the page in the browser (default: no)"},
+      {0},
+  };
+  const struct command command = {
+      "report", "write the report of an experiment", "isoloss report SPEC|EXPERIMENT [options]",
+      "One self-contained HTML page: the fits with their intervals and what to mind about them, figures, runs,\n"
+      "failures, environment, and how to run it again. SPEC is a file, EXPERIMENT the name of one that has run.\n"
+      "The page's path is printed.",
+      table};
+  struct error error = {0};
+  const char **rest = memory_get((size_t)(argc + 1) * sizeof *rest);
+  int count;
+  bool done;
+  bool fine = options_parse(&command, argc, argv, rest, &count, &done, &error);
+  if (!fine || done) goto end;
+  fine = false;
+  if (count != 1) {
+    error_set(&error, EXIT_USAGE_ERROR, "report: give one spec or experiment (isoloss report --help)");
+    goto end;
+  }
+  if (strcmp(options.open, "yes") != 0 && strcmp(options.open, "no") != 0) {
+    error_set(&error, EXIT_USAGE_ERROR, "report: --open is yes or no, not '%s'", options.open);
+    goto end;
+  }
+  // As everywhere: a spec ends in .yaml or is a path; anything else is an experiment of the store.
+  bool is_file =
+      ends_with(rest[0], ".yaml") || ends_with(rest[0], ".yml") || (strchr(rest[0], '/') && file_exists(rest[0]));
+  if (is_file) {
+    fine = report_of_file(rest[0], &options, &error);
+  } else {
+    struct store *store = open_store("SPEC", &error);
+    fine = store && report_of_name(rest[0], &options, store, &error);
+    store_close(store);
+  }
+end:
+  free(rest);
+  return fine ? EXIT_DONE : command_fail(&error);
+}

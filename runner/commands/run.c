@@ -1,0 +1,218 @@
+// isoloss run: makes the set of finished runs equal the set in the spec.
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runner/commands.h"
+#include "runner/execute/coordinator.h"
+#include "runner/execute/rows.h"
+#include "runner/execute/selection.h"
+#include "runner/fits/format_errors.h"
+#include "trainer/trainer.h"
+
+struct run_options {
+  struct option_list overrides;
+  int64_t jobs, retries;
+  const char *gpus, *per_gpu, *gpu_memory;
+  bool fail_fast, keep_going, retry_failed, quiet, json;
+};
+
+// Whether anything is left to train: only then it is worth measuring this machine's speed.
+static bool all_finished(const struct plan *plan) {
+  struct error ignored = {0};
+  struct store *store = store_exists_home() ? store_open_home(STORE_READ, &ignored) : NULL;
+  bool all = store != NULL;
+  for (size_t i = 0; i < plan->count && all; i++) {
+    struct planned_run run;
+    plan_run(plan, i, &run);
+    struct value id = store_text(run.id);
+    struct store_rows *rows =
+        store_select(store, "SELECT 1 FROM runs WHERE id = ?1 AND state IN ('done', 'diverged')", &id, 1, &ignored);
+    all = rows && store_rows_next(rows, &ignored);
+    store_rows_close(rows);
+  }
+  store_close(store);
+  return all;
+}
+
+static bool print_json(const char *experiment, struct error *error) {
+  struct store *store = store_open_home(STORE_READ, error);
+  struct text text = {0};
+  struct run_query query = {.experiment = experiment};
+  struct store_rows *rows = store ? store_runs(store, &query, error) : NULL;
+  bool fine = rows && rows_write_json(rows, NULL, 0, &text, error);
+  store_rows_close(rows);
+  store_close(store);
+  if (fine) fwrite(text.bytes, 1, text.length, stdout);
+  text_free(&text);
+  return fine;
+}
+
+static void print_outcome(const struct coordinator_outcome *outcome, const struct spec *spec) {
+  printf("%s: %zu runs: %zu done", spec->name, outcome->total, outcome->done);
+  if (outcome->already)
+    printf(" (%zu of them before)", outcome->already < outcome->done ? outcome->already : outcome->done);
+  if (outcome->diverged) printf(", %zu diverged", outcome->diverged);
+  if (outcome->failed) printf(", %zu failed", outcome->failed);
+  if (outcome->killed) printf(", %zu stopped", outcome->killed);
+  if (outcome->pending) printf(", %zu pending", outcome->pending);
+  printf("\n");
+  if (outcome->failed)
+    printf("failed runs: isoloss runs %s --where 'state == \"failed\"'; isoloss run %s --retry-failed tries again\n",
+           spec->path, spec->path);
+  if (outcome->interrupted && outcome->done + outcome->diverged < outcome->total)
+    printf("stopped; isoloss run %s goes on\n", spec->path);
+}
+
+// The runs' formats get their errors as columns.
+static bool measure_formats(struct error *error) {
+  struct store *store = store_open_home(STORE_WRITE, error);
+  bool fine = store && format_errors_measure(store, error);
+  store_close(store);
+  return fine;
+}
+
+// ---- GPUs ----
+
+struct gpu_choice {
+  struct gpu_list list;
+  int64_t per_gpu;               // 0: auto
+  struct option_list overrides;  // with model.device=cuda in front: what the caller says himself comes later
+};
+
+static bool read_gpus(const struct run_options *options, struct arena *arena, struct gpu_choice *choice,
+                      struct error *error) {
+  choice->overrides.items = memory_get((options->overrides.count + 1) * sizeof *choice->overrides.items);
+  if (options->gpus) choice->overrides.items[choice->overrides.count++] = "model.device=cuda";
+  for (size_t i = 0; i < options->overrides.count; i++)
+    choice->overrides.items[choice->overrides.count++] = options->overrides.items[i];
+  if (!options->gpus && (options->per_gpu || options->gpu_memory))
+    return error_set(error, EXIT_USAGE_ERROR, "run: --per-gpu and --gpu-memory need --gpus");
+  if (!options->gpus) return true;
+  if (options->per_gpu && strcmp(options->per_gpu, "auto") != 0 &&
+      (!integer_parse(options->per_gpu, &choice->per_gpu) || choice->per_gpu < 1 || choice->per_gpu > 1000))
+    return error_set(error, EXIT_USAGE_ERROR, "run: --per-gpu '%s': a number of runs, or auto", options->per_gpu);
+  return gpu_list_read(arena, options->gpus, options->gpu_memory, &choice->list, error);
+}
+
+// Runs that fit none of the GPUs are found before any is started.
+static bool check_gpu_runs(const struct plan *plan, const struct gpu_choice *gpus, struct error *error) {
+  double largest = 0;
+  for (size_t i = 0; i < gpus->list.count; i++) largest = fmax(largest, gpus->list.items[i].bytes);
+  bool known = plan_on_gpu(plan) && !plan->spec->trainer.node;
+  for (size_t i = 0; i < gpus->list.count; i++) known = known && !isnan(gpus->list.items[i].bytes);
+  for (size_t i = 0; i < plan->count && plan_on_gpu(plan) && !plan->spec->trainer.node; i++) {
+    struct planned_run run;
+    struct memory_advice advice;
+    char need[32], there[32], less[32];
+    plan_run(plan, i, &run);
+    double bytes = run.memory + (double)trainer_process_bytes(plan->ops);
+    if (!known || bytes <= largest) continue;
+    bool fits = trainer_memory_advice(plan->ops, plan->device, &run.config, (int64_t)largest, &advice);
+    return error_set(error, EXIT_ENVIRONMENT,
+                     "run %.8s needs %s of a GPU's memory, the largest of these has %s; with train.accumulation "
+                     "%" PRId64 " and train.recompute %s it needs %s%s",
+                     run.id, bytes_human(bytes, need), bytes_human(largest, there), advice.accumulation,
+                     advice.recompute, bytes_human((double)advice.total, less), fits ? "" : ", the least there is");
+  }
+  return true;
+}
+
+static int run(const char *path, const struct run_options *options) {
+  struct error error = {0};
+  struct spec spec = {0};
+  struct plan plan = {0};
+  struct plan_set set = {0};
+  struct arena arena = {0};
+  struct coordinator_outcome outcome = {0};
+  struct gpu_choice gpus = {0};
+  enum exit_code code = EXIT_ENVIRONMENT;
+  struct plan_options plan_options = {.prepare = true, .messages = options->quiet ? NULL : stderr};
+  bool planned = false,
+       spec_fine = read_gpus(options, &arena, &gpus, &error) && spec_open(&spec, path, &gpus.overrides, &error);
+  if (!spec_fine) goto end;
+  planned = true;
+  if (!plan_open(&plan, &spec, &plan_options, &error) || !plan_set_begin(&set, &plan, &error)) goto end;
+  if (gpus.list.count > 0 && !check_gpu_runs(&plan, &gpus, &error)) goto end;
+  if (!all_finished(&plan) && !spec.trainer.node) plan_measure_speed(&plan);
+  struct experiment_record experiment = {spec.name, spec.path, spec.source, spec.about};
+  struct coordinator_set runs = {plan.count, &set, plan_set_describe};
+  struct coordinator_options execute = {
+      .home = isoloss_home(&arena),
+      .experiment = &experiment,
+      .command = spec.trainer.node ? spec.trainer.command : NULL,
+      .command_count = spec.trainer.command_count,
+      .jobs = options->jobs,
+      .gpus = gpus.list,
+      .per_gpu = gpus.per_gpu,
+      .retries = options->retries,
+      .fail_fast = options->fail_fast,
+      .keep_going = options->keep_going,
+      .retry_failed = options->retry_failed,
+      .quiet = options->quiet,
+      .messages = stderr,
+  };
+  code = coordinator_execute(&runs, &execute, &outcome, &error);
+  if (!error.code && !measure_formats(&error)) code = error.code;
+  if (options->json) {
+    struct error reading = {0};
+    if ((!error.code || code == error.code) && !print_json(spec.name, &reading) && !error.code) error = reading;
+  } else if (!error.code) {
+    print_outcome(&outcome, &spec);
+  }
+end:
+  if (error.code) code = (enum exit_code)command_fail(&error);
+  option_list_free(&gpus.overrides);
+  plan_set_end(&set);
+  if (planned) plan_free(&plan);
+  spec_free(&spec);
+  arena_free(&arena);
+  return code;
+}
+
+int command_run(int argc, char **argv) {
+  struct run_options run_options = {.retries = 2};
+  struct option options[] = {
+      {"jobs", 'j', OPTION_INTEGER, &run_options.jobs, "N", "runs side by side (default: as many as the cores hold)"},
+      {"gpus", 0, OPTION_TEXT, &run_options.gpus, "LIST", "hand out these GPUs: 0,1,2,3, UUIDs, or all"},
+      {"per-gpu", 0, OPTION_TEXT, &run_options.per_gpu, "auto|N",
+       "runs on one GPU at a time (auto: as its memory holds)"},
+      {"gpu-memory", 0, OPTION_TEXT, &run_options.gpu_memory, "BYTES",
+       "memory of each GPU, such as 24G (default: what nvidia-smi says)"},
+      {"retries", 0, OPTION_INTEGER, &run_options.retries, "N", "times a crashed run is tried again (default 2)"},
+      {"retry-failed", 0, OPTION_FLAG, &run_options.retry_failed, NULL,
+       "try runs again that failed in an earlier call"},
+      {"fail-fast", 0, OPTION_FLAG, &run_options.fail_fast, NULL, "stop at the first run that fails"},
+      {"keep-going", 0, OPTION_FLAG, &run_options.keep_going, NULL, "go on even when the first runs all fail at once"},
+      {"set", 0, OPTION_LIST, &run_options.overrides, "PATH=VALUE", "give a field of base another value (repeatable)"},
+      {"json", 0, OPTION_FLAG, &run_options.json, NULL, "print the experiment's runs as one JSON array at the end"},
+      {"quiet", 'q', OPTION_FLAG, &run_options.quiet, NULL, "no progress, only warnings and failures"},
+      {0},
+  };
+  struct command command = {
+      "run", "Trains what a spec asks for and is not there yet.", "isoloss run SPEC [options]",
+      "Runs that are finished, in whichever experiment, are not trained again; calling it twice does nothing the second\n"
+      "time. Ctrl-C stops cleanly (runs write a checkpoint first), a second one kills; a later call goes on. Exit code 0\n"
+      "when every run is done or diverged, 1 when some failed or were stopped, 3 when the environment is at fault.",
+      options};
+  struct error error = {0};
+  struct arena arena = {0};
+  const char **rest = arena_array(&arena, (size_t)argc, sizeof *rest);
+  int count, code = EXIT_DONE;
+  bool done;
+  if (!options_parse(&command, argc, argv, rest, &count, &done, &error)) {
+    code = command_fail(&error);
+  } else if (!done && count != 1) {
+    error_set(&error, EXIT_USAGE_ERROR, "run needs one spec: %s", command.usage);
+    code = command_fail(&error);
+  } else if (!done && (run_options.jobs < 0 || run_options.retries < 0)) {
+    error_set(&error, EXIT_USAGE_ERROR, "--jobs and --retries cannot be negative");
+    code = command_fail(&error);
+  } else if (!done) {
+    code = run(rest[0], &run_options);
+  }
+  option_list_free(&run_options.overrides);
+  arena_free(&arena);
+  return code;
+}

@@ -1,0 +1,172 @@
+// isoloss runs: lists runs, filtered, sorted, by chosen columns.
+#include <stdlib.h>
+#include <string.h>
+
+#include "runner/commands.h"
+#include "runner/execute/rows.h"
+#include "runner/execute/selection.h"
+
+struct runs_options {
+  struct option_list overrides;
+  const char *where, *sort, *columns;
+  int64_t limit;
+  bool csv, json;
+};
+
+// "a,b,c" to columns of the rows. N, D, C are short for parameters, tokens, flops.
+static bool parse_columns(const char *list, struct store_rows *rows, struct store *store, struct arena *arena,
+                          int **columns, int *count, struct error *error) {
+  size_t named;
+  const char **names = text_split(arena, list, ", ", &named);
+  *columns = arena_array(arena, named, sizeof **columns);
+  *count = 0;
+  for (size_t i = 0; i < named; i++) {
+    const char *name = names[i];
+    const char *full = strcmp(name, "N") == 0   ? "parameters"
+                       : strcmp(name, "D") == 0 ? "tokens"
+                       : strcmp(name, "C") == 0 ? "flops"
+                                                : name;
+    int column = store_rows_find(rows, full);
+    if (column < 0) {
+      int known;
+      const char *const *columns_known = store_run_columns(store, &known);
+      const char *near = nearest_name(name, columns_known, (size_t)known);
+      return error_set(error, EXIT_USAGE_ERROR, "--columns: runs have no column '%s'%s%s%s", name,
+                       near ? "; did you mean '" : " (--columns help lists them)", near ? near : "", near ? "'?" : "");
+    }
+    (*columns)[(*count)++] = column;
+  }
+  return *count > 0 || error_set(error, EXIT_USAGE_ERROR, "--columns needs at least one name");
+}
+
+// Fields that other columns of the table imply: the length of the training by `tokens`, shapes by the width.
+static bool follows_from_others(const char *path) {
+  static const char *const names[] = {"train.tokens",       "train.steps",    "train.tokens_per_parameter",
+                                      "train.warmup_steps", "model.heads",    "model.kv_heads",
+                                      "model.head_dim",     "model.mlp_width"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    if (strcmp(path, names[i]) == 0) return true;
+  return false;
+}
+
+// Columns of the table for people: what every reader wants, and the settings that differ among these runs.
+static bool choose_columns(const struct selection *selection, const struct run_query *query, struct arena *arena,
+                           int **columns, int *count, struct error *error) {
+  static const char *const first[] = {"id", "state"};
+  static const char *const last[] = {"parameters", "tokens", "flops", "loss", "bits_per_byte", "wall_seconds"};
+  struct store_rows *rows = store_runs(selection->store, query, error);
+  if (!rows) return false;
+  int total = store_rows_columns(rows);
+  bool *varies = arena_array(arena, (size_t)total, sizeof *varies);
+  struct value *values = arena_array(arena, (size_t)total, sizeof *values);
+  *columns = arena_array(arena, (size_t)total, sizeof **columns);
+  *count = 0;
+  for (bool begun = false; store_rows_next(rows, error); begun = true) {
+    for (int i = 0; i < total; i++) {
+      if (!field_find(store_rows_name(rows, i), NULL) || varies[i]) continue;
+      struct value value = store_rows_value(rows, i);
+      if (!begun) {
+        values[i] = value;
+        if (value.kind == VALUE_TEXT) values[i].text = arena_string(arena, value.text);
+      } else if (value.kind != values[i].kind) {
+        varies[i] = true;
+      } else {
+        varies[i] =
+            value.kind == VALUE_TEXT ? strcmp(value.text, values[i].text) != 0 : value.number != values[i].number;
+      }
+    }
+  }
+  for (size_t i = 0; i < sizeof first / sizeof *first; i++) (*columns)[(*count)++] = store_rows_find(rows, first[i]);
+  for (int i = 0; i < total; i++) {
+    if (varies[i] && !follows_from_others(store_rows_name(rows, i))) (*columns)[(*count)++] = i;
+  }
+  for (size_t i = 0; i < sizeof last / sizeof *last; i++) (*columns)[(*count)++] = store_rows_find(rows, last[i]);
+  store_rows_close(rows);
+  return !error->code;
+}
+
+static void list_columns(struct store *store) {
+  int count;
+  const char *const *names = store_run_columns(store, &count);
+  for (int i = 0; i < count; i++) printf("%s\n", names[i]);
+}
+
+static bool list(const struct selection *selection, const struct runs_options *options, struct error *error) {
+  struct arena arena = {0};
+  struct run_query query = {selection->experiment, NULL, options->where, options->sort, options->limit};
+  int *columns = NULL, count = 0;
+  struct store_rows *rows = store_runs(selection->store, &query, error);
+  bool fine = rows != NULL;
+  if (fine && options->columns)
+    fine = parse_columns(options->columns, rows, selection->store, &arena, &columns, &count, error);
+  if (fine && !options->columns && !options->json && !options->csv)
+    fine = choose_columns(selection, &query, &arena, &columns, &count, error);
+  if (fine && options->json) {
+    struct text text = {0};
+    fine = rows_write_json(rows, columns, count, &text, error);
+    if (fine) fwrite(text.bytes, 1, text.length, stdout);
+    text_free(&text);
+  } else if (fine && options->csv) {
+    fine = rows_write_csv(rows, columns, count, stdout, error);
+  } else if (fine) {
+    size_t shown;
+    fine = rows_write_table(rows, columns, count, stdout, &shown, error);
+    if (fine && shown == 0) fprintf(stderr, "no runs%s\n", options->where ? " for which the condition holds" : "");
+  }
+  store_rows_close(rows);
+  arena_free(&arena);
+  return fine;
+}
+
+int command_runs(int argc, char **argv) {
+  struct runs_options runs_options = {0};
+  struct option options[] = {
+      {"where", 'w', OPTION_TEXT, &runs_options.where, "EXPR",
+       "only runs for which this holds: 'N > 1e5 and seed == 1'"},
+      {"sort", 's', OPTION_TEXT, &runs_options.sort, "COLUMN", "by this column; --sort=-loss falls"},
+      {"columns", 'c', OPTION_TEXT, &runs_options.columns, "A,B,C", "these columns ('help' lists all)"},
+      {"limit", 'n', OPTION_INTEGER, &runs_options.limit, "N", "at most this many"},
+      {"csv", 0, OPTION_FLAG, &runs_options.csv, NULL, "comma-separated values, all columns unless chosen"},
+      {"json", 0, OPTION_FLAG, &runs_options.json, NULL, "one JSON array, all columns unless chosen"},
+      {"set", 0, OPTION_LIST, &runs_options.overrides, "PATH=VALUE", "with a spec: as given to isoloss run"},
+      {0},
+  };
+  struct command command = {"runs", "Lists runs.", "isoloss runs [SPEC|EXPERIMENT] [options]",
+                            "Of a spec (runs that are not trained yet are pending), of an experiment of the store, or "
+                            "of the whole store. The\n"
+                            "condition is the expression language of specs over the columns; N, D, C are parameters, "
+                            "tokens, flops. A number\n"
+                            "that is not known yet compares as false, a text that is not known is \"\".",
+                            options};
+  struct error error = {0};
+  struct arena arena = {0};
+  const char **rest = arena_array(&arena, (size_t)argc, sizeof *rest);
+  int count, code = EXIT_DONE;
+  bool done;
+  if (!options_parse(&command, argc, argv, rest, &count, &done, &error)) {
+    code = command_fail(&error);
+  } else if (!done && (count > 1 || runs_options.limit < 0 || (runs_options.csv && runs_options.json))) {
+    error_set(&error, EXIT_USAGE_ERROR,
+              count > 1                ? "runs takes one spec or experiment"
+              : runs_options.limit < 0 ? "--limit cannot be negative"
+                                       : "--csv or --json, not both");
+    code = command_fail(&error);
+  } else if (!done) {
+    struct selection selection;
+    bool help = runs_options.columns && strcmp(runs_options.columns, "help") == 0;
+    bool fine;
+    if (help) {
+      selection = (struct selection){.store = store_open(":memory:", STORE_CREATE, &error)};
+      fine = selection.store != NULL;
+      if (fine) list_columns(selection.store);
+    } else {
+      fine = selection_open(&selection, count ? rest[0] : NULL, &runs_options.overrides, &error) &&
+             list(&selection, &runs_options, &error);
+    }
+    if (!fine) code = command_fail(&error);
+    selection_close(&selection);
+  }
+  option_list_free(&runs_options.overrides);
+  arena_free(&arena);
+  return code;
+}

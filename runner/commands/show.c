@@ -1,0 +1,274 @@
+// isoloss show: one run: what it is, how it went, where its files are.
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "runner/commands.h"
+#include "runner/execute/rows.h"
+#include "runner/execute/worker.h"
+
+struct curve {
+  double *tokens, *loss;
+  int64_t *step;
+  size_t count;
+};
+
+static bool load_curve(struct store *store, const char *id, enum metric_kind kind, struct arena *arena,
+                       struct curve *curve, struct error *error) {
+  size_t capacity = 0;
+  *curve = (struct curve){0};
+  struct store_rows *rows = store_metrics(store, id, kind, error);
+  while (rows && store_rows_next(rows, error)) {
+    struct value loss = store_rows_get(rows, "loss"), tokens = store_rows_get(rows, "tokens");
+    if (curve->count == capacity) {
+      size_t more = capacity ? 2 * capacity : 256;
+      curve->tokens = arena_grow(arena, curve->tokens, capacity, more, sizeof *curve->tokens);
+      curve->loss = arena_grow(arena, curve->loss, capacity, more, sizeof *curve->loss);
+      curve->step = arena_grow(arena, curve->step, capacity, more, sizeof *curve->step);
+      capacity = more;
+    }
+    curve->step[curve->count] = (int64_t)store_rows_get(rows, "step").number;
+    curve->tokens[curve->count] = tokens.kind == VALUE_NUMBER ? tokens.number : NAN;
+    curve->loss[curve->count++] = loss.kind == VALUE_NUMBER ? loss.number : NAN;
+  }
+  store_rows_close(rows);
+  return !error->code;
+}
+
+// ---- for people ----
+
+static void print_settings(const struct store_rows *rows, struct arena *arena) {
+  struct run_config fresh;
+  config_default(&fresh);
+  bool first = true;
+  for (int pass = 0; pass < 2; pass++) {
+    struct text line = {0};
+    if (pass == 1) printf("defaults\n");
+    for (size_t i = 0; i < run_field_count; i++) {
+      const struct run_field *field = &run_fields[i];
+      struct value value = store_rows_get(rows, field->path), fallback = config_get(&fresh, field);
+      bool same = value.kind == fallback.kind &&
+                  (value.kind == VALUE_TEXT ? strcmp(value.text, fallback.text) == 0 : value.number == fallback.number);
+      if (same != (pass == 1) || (value.kind == VALUE_TEXT && !*value.text)) continue;
+      const char *text = value_human(field->path, &value, arena);
+      if (pass == 0) {
+        printf("%s  %-26s %s\n", first ? "settings that are not the default, or follow from others\n" : "", field->path,
+               text);
+        first = false;
+        continue;
+      }
+      if (line.length && line.length + strlen(field->path) + strlen(text) > 108) {
+        printf("  %s\n", text_string(&line));
+        text_clear(&line);
+      }
+      text_format(&line, "%s%s %s", line.length ? ", " : "", field->path, text);
+    }
+    if (line.length) printf("  %s\n", text_string(&line));
+    text_free(&line);
+  }
+}
+
+static void print_results(const struct store_rows *rows, struct arena *arena) {
+  static const char *const columns[] = {"loss",
+                                        "bits_per_byte",
+                                        "oracle_loss",
+                                        "irreducible_loss",
+                                        "parameters",
+                                        "parameters_total",
+                                        "parameters_embedding",
+                                        "parameters_head",
+                                        "parameters_attention",
+                                        "parameters_mlp",
+                                        "parameters_norms",
+                                        "parameters_active",
+                                        "parameters_active_average",
+                                        "tokens",
+                                        "targets",
+                                        "epochs",
+                                        "tokens_per_parameter",
+                                        "flops",
+                                        "flops_6nd",
+                                        "wall_seconds",
+                                        "train_seconds",
+                                        "tokens_per_second",
+                                        "peak_memory",
+                                        "backend",
+                                        "device",
+                                        "dtype",
+                                        "gemm",
+                                        "kernel",
+                                        "isa",
+                                        "threads",
+                                        "host",
+                                        "trainer",
+                                        "commit_id",
+                                        "attempts",
+                                        "created_at",
+                                        "started_at",
+                                        "finished_at",
+                                        "checkpoint"};
+  printf("results\n");
+  for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
+    struct value value = store_rows_get(rows, columns[i]);
+    if (value.kind == VALUE_MISSING) continue;
+    printf("  %-26s %s\n", columns[i], value_human(columns[i], &value, arena));
+  }
+}
+
+// A curve as one line of blocks, step in the logarithm: the shape of a loss curve shows there.
+static void print_sparkline(const struct curve *curve) {
+  enum { CELLS = 60 };
+  static const char *const blocks[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+  double sums[CELLS] = {0}, low = INFINITY, high = -INFINITY;
+  int counts[CELLS] = {0};
+  double first = NAN, last = NAN;
+  for (size_t i = 0; i < curve->count; i++) {
+    if (isnan(curve->loss[i]) || curve->step[i] < 1) continue;
+    if (isnan(first)) first = log((double)curve->step[i]);
+    last = log((double)curve->step[i]);
+  }
+  if (isnan(first) || last <= first) return;
+  for (size_t i = 0; i < curve->count; i++) {
+    if (isnan(curve->loss[i]) || curve->step[i] < 1) continue;
+    int cell = (int)((log((double)curve->step[i]) - first) / (last - first) * (CELLS - 1));
+    sums[cell] += curve->loss[i];
+    counts[cell]++;
+  }
+  for (int i = 0; i < CELLS; i++) {
+    if (!counts[i]) continue;
+    low = fmin(low, sums[i] / counts[i]);
+    high = fmax(high, sums[i] / counts[i]);
+  }
+  printf("  ");
+  for (int i = 0, before = 7; i < CELLS; i++) {
+    if (counts[i]) before = high > low ? (int)((sums[i] / counts[i] - low) / (high - low) * 7) : 0;
+    fputs(blocks[before], stdout);
+  }
+  printf("  %.4f to %.4f, over log step\n", high, low);
+}
+
+static void print_curves(const struct curve *train, const struct curve *evals) {
+  enum { ROWS = 8 };
+  char number[32];
+  if (!train->count && !evals->count) return;
+  printf("loss curve (%zu training, %zu evaluation points)\n", train->count, evals->count);
+  if (colour_wanted(stdout)) print_sparkline(train->count ? train : evals);
+  const struct curve *curve = evals->count ? evals : train;
+  printf("  %10s  %8s  %s\n", "step", "tokens", evals->count ? "validation loss" : "training loss");
+  size_t shown = curve->count < ROWS ? curve->count : ROWS;
+  for (size_t i = 0; i < shown; i++) {
+    size_t at = shown > 1 ? i * (curve->count - 1) / (shown - 1) : 0;
+    printf("  %10lld  %8s  %.4f\n", (long long)curve->step[at], number_human(curve->tokens[at], number),
+           curve->loss[at]);
+  }
+}
+
+static bool print_people(struct store *store, const struct store_rows *rows, const char *home, struct error *error) {
+  struct arena arena = {0};
+  struct curve train = {0}, evals = {0};
+  const char *id = arena_string(&arena, store_rows_get(rows, "id").text);
+  const char *state = arena_string(&arena, store_rows_get(rows, "state").text);
+  const char *folder = run_folder(&arena, home, id);
+  struct value message = store_rows_get(rows, "message"), value = store_text(id);
+  bool alive = strcmp(state, "running") == 0 && worker_alive(&arena, folder);
+  printf("run %s  %s%s\n", id, state,
+         strcmp(state, "running") != 0 ? ""
+         : alive                       ? ""
+                                       : " (but its worker is dead: isoloss run goes on with it)");
+  if (message.kind == VALUE_TEXT && *message.text) printf("message: %s\n", message.text);
+  struct store_rows *members = store_select(
+      store, "SELECT experiment FROM experiment_runs WHERE run = ?1 ORDER BY experiment", &value, 1, error);
+  for (bool first = true; members && store_rows_next(members, error); first = false)
+    printf("%s%s", first ? "experiments: " : ", ", store_rows_value(members, 0).text);
+  store_rows_close(members);
+  printf("\n\n");
+  print_settings(rows, &arena);
+  print_results(rows, &arena);
+  bool fine = load_curve(store, id, METRIC_TRAIN, &arena, &train, error) &&
+              load_curve(store, id, METRIC_EVAL, &arena, &evals, error);
+  if (fine) print_curves(&train, &evals);
+  if (strcmp(state, "failed") == 0 || strcmp(state, "killed") == 0 || strcmp(state, "diverged") == 0) {
+    const char *tail = worker_log_tail(&arena, folder, 15);
+    if (*tail) printf("end of its log\n%s\n", tail);
+  }
+  if (file_exists(folder))
+    printf("files\n  %s\n  config.json, events.jsonl, log.txt (headed by the command that trains it)\n", folder);
+  arena_free(&arena);
+  return fine;
+}
+
+// ---- for scripts ----
+
+static void put_curve(struct json_writer *json, const char *key, const struct curve *curve) {
+  json_key(json, key);
+  json_array_begin(json);
+  for (size_t i = 0; i < curve->count; i++) {
+    json_object_begin(json);
+    json_key_integer(json, "step", curve->step[i]);
+    json_key_number(json, "tokens", curve->tokens[i]);
+    json_key_number(json, "loss", curve->loss[i]);
+    json_object_end(json);
+  }
+  json_array_end(json);
+}
+
+static bool print_json(struct store *store, const struct store_rows *rows, const char *home, struct error *error) {
+  struct arena arena = {0};
+  struct text text = {0};
+  struct curve train = {0}, evals = {0};
+  const char *id = store_rows_get(rows, "id").text, *folder = run_folder(&arena, home, id);
+  bool fine = load_curve(store, id, METRIC_TRAIN, &arena, &train, error) &&
+              load_curve(store, id, METRIC_EVAL, &arena, &evals, error);
+  struct json_writer json = json_writer(&text, true);
+  json_object_begin(&json);
+  json_key(&json, "run");
+  rows_put_object(&json, rows, NULL, 0);
+  json_key_boolean(&json, "alive", worker_alive(&arena, folder));
+  json_key_string(&json, "folder", folder);
+  put_curve(&json, "train", &train);
+  put_curve(&json, "eval", &evals);
+  json_key_string(&json, "log_tail", worker_log_tail(&arena, folder, 15));
+  json_object_end(&json);
+  text_char(&text, '\n');
+  if (fine) fwrite(text.bytes, 1, text.length, stdout);
+  text_free(&text);
+  arena_free(&arena);
+  return fine;
+}
+
+static bool show(const char *prefix, bool as_json, struct error *error) {
+  struct arena arena = {0};
+  const char *home = isoloss_home(&arena);
+  struct store *store = store_open_home(STORE_READ, error);
+  const char *id = store ? store_run_find(store, &arena, prefix, error) : NULL;
+  struct store_rows *rows = id ? store_run(store, id, error) : NULL;
+  bool fine = rows && (as_json ? print_json(store, rows, home, error) : print_people(store, rows, home, error));
+  store_rows_close(rows);
+  store_close(store);
+  arena_free(&arena);
+  return fine;
+}
+
+int command_show(int argc, char **argv) {
+  bool as_json = false;
+  struct option options[] = {
+      {"json", 0, OPTION_FLAG, &as_json, NULL, "one JSON object: run, train, eval, folder, log_tail, alive"},
+      {0},
+  };
+  struct command command = {"show", "Shows one run: settings, results, loss curve, log of a failure, files.",
+                            "isoloss show RUN [--json]", "RUN is the beginning of its id, at least 4 characters.",
+                            options};
+  struct error error = {0};
+  struct arena arena = {0};
+  const char **rest = arena_array(&arena, (size_t)argc, sizeof *rest);
+  int count, code = EXIT_DONE;
+  bool done;
+  bool fine = options_parse(&command, argc, argv, rest, &count, &done, &error);
+  if (fine && !done && count != 1)
+    fine = error_set(&error, EXIT_USAGE_ERROR, "show needs one run: %s", command.usage);
+  else if (fine && !done)
+    fine = show(rest[0], as_json, &error);
+  if (!fine) code = command_fail(&error);
+  arena_free(&arena);
+  return code;
+}

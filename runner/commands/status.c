@@ -1,0 +1,232 @@
+// isoloss status: how far the runs are, and whether those at work are alive.
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "runner/commands.h"
+#include "runner/execute/events_reader.h"
+#include "runner/execute/rows.h"
+#include "runner/execute/selection.h"
+#include "runner/execute/worker.h"
+
+static const char *const states[] = {"pending", "running", "done", "diverged", "failed", "killed"};
+enum { STATES = 6 };
+
+struct counted {
+  const char *name;
+  double runs, counts[STATES];
+  double seconds_left;  // NAN: not known
+};
+
+struct at_work {
+  const char *id;
+  bool alive;
+  double step, steps, loss;
+  pid_t pid;        // as its log says; 0: not known
+  const char *gpu;  // it was given; NULL: none
+};
+
+// ---- what the logs say ----
+
+static bool forget(void *context, struct error *error) { return true; }
+
+static bool follow(void *context, const struct event *event, struct error *error) {
+  struct at_work *run = context;
+  double step = event_number(event, "step"), loss = event_number(event, "loss"), steps = event_number(event, "steps");
+  if (!isnan(step)) run->step = step;
+  if (!isnan(loss)) run->loss = loss;
+  if (!isnan(steps)) run->steps = steps;
+  double pid = event_number(event, "pid");
+  if (pid > 0 && pid < 1e9) run->pid = (pid_t)pid;
+  return true;
+}
+
+// From the log itself: the coordinator may be gone while its workers go on.
+static struct at_work look_at(struct arena *arena, const char *home, const char *id, double steps) {
+  struct at_work run = {.id = id, .step = 0, .steps = steps, .loss = NAN};
+  struct events_reader reader = {0};
+  struct events_handler handler = {&run, forget, follow};
+  struct error ignored = {0};
+  run.alive = worker_alive(arena, run_folder(arena, home, id));
+  events_read(&reader, run_events_path(arena, home, id), &handler, NULL, &ignored);
+  if (run.alive) run.gpu = worker_gpu(arena, run_folder(arena, home, id), run.pid);
+  return run;
+}
+
+// ---- what the store says ----
+
+// Time left of an experiment, from the speed of its finished runs on as many slots as are at work now.
+static double time_left(struct store *store, const char *experiment, double running, struct error *error) {
+  struct value value = store_text(experiment);
+  double left = NAN;
+  struct store_rows *rows = store_select(
+      store,
+      "SELECT sum(CASE WHEN r.state IN ('pending', 'killed') THEN r.flops WHEN r.state = 'running' THEN r.flops * "
+      "(1 - coalesce(1.0 * r.step / r.steps, 0)) END), sum(CASE WHEN r.state = 'done' AND r.wall_seconds > 0 THEN "
+      "r.flops END), sum(CASE WHEN r.state = 'done' AND r.wall_seconds > 0 THEN r.wall_seconds END) "
+      "FROM experiment_runs e JOIN runs r ON r.id = e.run WHERE e.experiment = ?1",
+      &value, 1, error);
+  if (rows && store_rows_next(rows, error)) {
+    struct value todo = store_rows_value(rows, 0), flops = store_rows_value(rows, 1),
+                 seconds = store_rows_value(rows, 2);
+    if (todo.kind == VALUE_NUMBER && flops.kind == VALUE_NUMBER && flops.number > 0)
+      left = todo.number * seconds.number / flops.number / (running > 1 ? running : 1);
+  }
+  store_rows_close(rows);
+  return left;
+}
+
+static struct counted *count_experiments(struct store *store, const char *name, struct arena *arena, size_t *count,
+                                         struct error *error) {
+  struct counted *list = NULL;
+  *count = 0;
+  struct store_rows *rows = store_experiments(store, name, error);
+  while (rows && store_rows_next(rows, error)) {
+    list = arena_grow(arena, list, *count, *count + 1, sizeof *list);
+    struct counted *one = &list[(*count)++];
+    one->name = arena_string(arena, store_rows_get(rows, "name").text);
+    one->runs = store_rows_get(rows, "runs").number;
+    for (int i = 0; i < STATES; i++) one->counts[i] = store_rows_get(rows, states[i]).number;
+  }
+  store_rows_close(rows);
+  for (size_t i = 0; i < *count && !error->code; i++) {
+    struct counted *one = &list[i];
+    bool unfinished = one->counts[0] + one->counts[1] + one->counts[5] > 0;
+    one->seconds_left = unfinished ? time_left(store, one->name, one->counts[1], error) : 0;
+  }
+  return list;
+}
+
+static struct at_work *list_at_work(struct store *store, const char *home, const char *experiment, struct arena *arena,
+                                    size_t *count, struct error *error) {
+  struct at_work *list = NULL;
+  struct run_query query = {.experiment = experiment, .state = "running"};
+  *count = 0;
+  struct store_rows *rows = store_runs(store, &query, error);
+  while (rows && store_rows_next(rows, error)) {
+    list = arena_grow(arena, list, *count, *count + 1, sizeof *list);
+    const char *id = arena_string(arena, store_rows_get(rows, "id").text);
+    list[(*count)++] = look_at(arena, home, id, store_rows_get(rows, "steps").number);
+  }
+  store_rows_close(rows);
+  return list;
+}
+
+// ---- output ----
+
+static void print_people(const struct counted *experiments, size_t count, const struct at_work *runs, size_t run_count,
+                         int64_t coordinator, const char *home) {
+  char text[32];
+  size_t width = 10;
+  for (size_t i = 0; i < count; i++)
+    if (strlen(experiments[i].name) > width) width = strlen(experiments[i].name);
+  printf("%-*s  %6s", (int)width, "experiment", "runs");
+  for (int i = 0; i < STATES; i++) printf("  %8s", states[i]);
+  printf("  time left\n");
+  for (size_t i = 0; i < count; i++) {
+    const struct counted *one = &experiments[i];
+    printf("%-*s  %6.0f", (int)width, one->name, one->runs);
+    for (int s = 0; s < STATES; s++) printf("  %8.0f", one->counts[s]);
+    printf("  %s\n", one->seconds_left == 0     ? "-"
+                     : isnan(one->seconds_left) ? "not known yet"
+                                                : seconds_human(one->seconds_left, text));
+  }
+  if (coordinator)
+    printf("\nisoloss run is at work on %s (process %lld)\n", home, (long long)coordinator);
+  else if (run_count)
+    printf("\nno isoloss run is at work: call it again to go on with these\n");
+  for (size_t i = 0; i < run_count; i++) {
+    const struct at_work *run = &runs[i];
+    printf("  %.8s  step %.0f", run->id, run->step);
+    if (run->steps > 0) printf("/%.0f", run->steps);
+    if (!isnan(run->loss)) printf("  loss %.4f", run->loss);
+    if (run->gpu) printf("  GPU %s", run->gpu);
+    printf("  %s\n", run->alive ? "alive" : "dead");
+  }
+}
+
+static void print_json(const struct counted *experiments, size_t count, const struct at_work *runs, size_t run_count,
+                       int64_t coordinator, const char *home) {
+  struct text text = {0};
+  struct json_writer json = json_writer(&text, true);
+  json_object_begin(&json);
+  json_key_string(&json, "home", home);
+  json_key(&json, "coordinator");
+  if (coordinator)
+    json_put_integer(&json, coordinator);
+  else
+    json_put_null(&json);
+  json_key(&json, "experiments");
+  json_array_begin(&json);
+  for (size_t i = 0; i < count; i++) {
+    json_object_begin(&json);
+    json_key_string(&json, "name", experiments[i].name);
+    json_key_integer(&json, "runs", (int64_t)experiments[i].runs);
+    for (int s = 0; s < STATES; s++) json_key_integer(&json, states[s], (int64_t)experiments[i].counts[s]);
+    json_key_number(&json, "seconds_left", experiments[i].seconds_left);
+    json_object_end(&json);
+  }
+  json_array_end(&json);
+  json_key(&json, "running");
+  json_array_begin(&json);
+  for (size_t i = 0; i < run_count; i++) {
+    json_object_begin(&json);
+    json_key_string(&json, "id", runs[i].id);
+    json_key_boolean(&json, "alive", runs[i].alive);
+    json_key_number(&json, "step", runs[i].step);
+    json_key_number(&json, "steps", runs[i].steps);
+    json_key_number(&json, "loss", runs[i].loss);
+    json_key_string(&json, "gpu", runs[i].gpu);
+    json_object_end(&json);
+  }
+  json_array_end(&json);
+  json_object_end(&json);
+  text_char(&text, '\n');
+  fwrite(text.bytes, 1, text.length, stdout);
+  text_free(&text);
+}
+
+static bool status(const char *argument, const struct option_list *overrides, bool as_json, struct error *error) {
+  struct selection selection;
+  struct arena arena = {0};
+  size_t count = 0, run_count = 0;
+  struct counted *experiments = NULL;
+  struct at_work *runs = NULL;
+  const char *home = isoloss_home(&arena);
+  bool fine = selection_open(&selection, argument, overrides, error);
+  if (fine) experiments = count_experiments(selection.store, selection.experiment, &arena, &count, error);
+  if (fine && !error->code) runs = list_at_work(selection.store, home, selection.experiment, &arena, &run_count, error);
+  fine = fine && !error->code;
+  if (fine && as_json) print_json(experiments, count, runs, run_count, coordinator_holder(home), home);
+  if (fine && !as_json) print_people(experiments, count, runs, run_count, coordinator_holder(home), home);
+  selection_close(&selection);
+  arena_free(&arena);
+  return fine;
+}
+
+int command_status(int argc, char **argv) {
+  bool as_json = false;
+  struct option_list overrides = {0};
+  struct option options[] = {
+      {"set", 0, OPTION_LIST, &overrides, "PATH=VALUE", "with a spec: as given to isoloss run"},
+      {"json", 0, OPTION_FLAG, &as_json, NULL, "one JSON object: home, coordinator, experiments, running"},
+      {0},
+  };
+  struct command command = {"status", "How far the runs are: counts by state, those at work, time left.",
+                            "isoloss status [SPEC|EXPERIMENT] [--json]",
+                            "Without an argument: every experiment of the store.", options};
+  struct error error = {0};
+  struct arena arena = {0};
+  const char **rest = arena_array(&arena, (size_t)argc, sizeof *rest);
+  int count, code = EXIT_DONE;
+  bool done;
+  bool fine = options_parse(&command, argc, argv, rest, &count, &done, &error);
+  if (fine && !done && count > 1)
+    fine = error_set(&error, EXIT_USAGE_ERROR, "status takes one spec or experiment");
+  else if (fine && !done)
+    fine = status(count ? rest[0] : NULL, &overrides, as_json, &error);
+  if (!fine) code = command_fail(&error);
+  option_list_free(&overrides);
+  arena_free(&arena);
+  return code;
+}

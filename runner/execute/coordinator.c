@@ -1,0 +1,384 @@
+// The coordinator's loop: starts workers in free slots, reads their logs, settles those that ended, answers Ctrl-C.
+// Everything happens in this one thread: signals are blocked and taken by sigtimedwait between rounds.
+#include "runner/execute/coordinator.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "runner/execute/coordinator_state.h"
+
+static const long round_nanoseconds = 200 * 1000 * 1000;
+
+// ---- one coordinator a store ----
+
+int64_t coordinator_holder(const char *home) {
+  struct arena scratch = {0};
+  struct error ignored = {0};
+  int64_t holder = 0;
+  bool busy = false;
+  const char *path = path_join(&scratch, home, "coordinator.lock");
+  if (file_exists(path)) {
+    int lock = file_lock(path, &busy, &ignored);
+    if (lock >= 0) close(lock);
+    const char *text = busy ? file_read(&scratch, path, NULL, &ignored) : NULL;
+    if (busy) holder = text ? strtoll(text, NULL, 10) : 1;
+  }
+  arena_free(&scratch);
+  return holder;
+}
+
+static int take_lock(const struct coordinator_options *options, struct error *error) {
+  struct arena scratch = {0};
+  bool busy = false;
+  int lock = -1;
+  if (!folder_make(options->home, error)) goto end;
+  const char *path = path_join(&scratch, options->home, "coordinator.lock");
+  // A reader that asks who holds it has the lock for a moment: wait a little before believing that it is taken.
+  for (int try = 0; try < 20 && (try == 0 || busy); try++) {
+    if (try) nanosleep(&(struct timespec){.tv_nsec = 25 * 1000 * 1000}, NULL);
+    lock = file_lock(path, &busy, error);
+  }
+  if (busy) {
+    struct error ignored = {0};
+    const char *text = file_read(&scratch, path, NULL, &ignored);
+    long long holder = text ? strtoll(text, NULL, 10) : 0;
+    error_set(
+        error, EXIT_ENVIRONMENT,
+        "another `isoloss run` (process %lld) is at work on the store in %s; `isoloss status` shows how far it is. "
+        "Wait for it, stop it with Ctrl-C, or set ISOLOSS_HOME to another folder",
+        holder, options->home);
+  }
+  if (lock >= 0) {
+    char text[64];
+    int length = snprintf(text, sizeof text, "%lld\n", (long long)getpid());
+    if (ftruncate(lock, 0) != 0 || pwrite(lock, text, (size_t)length, 0) != length) {
+      error_set_errno(error, EXIT_ENVIRONMENT, "cannot write %s", path);
+      close(lock);
+      lock = -1;
+    }
+  }
+end:
+  arena_free(&scratch);
+  return lock;
+}
+
+// ---- signals ----
+
+static void watched_signals(sigset_t *set) {
+  sigemptyset(set);
+  sigaddset(set, SIGINT);
+  sigaddset(set, SIGTERM);
+  sigaddset(set, SIGHUP);
+  sigaddset(set, SIGCHLD);
+}
+
+static void signal_workers(struct coordinator *c, int signal) {
+  for (size_t i = 0; i < c->worker_count; i++) {
+    struct worker *worker = c->workers[i];
+    if (worker->job->index == FOREIGN) continue;  // not of this set: left to its own
+    if (worker->child)
+      kill(-worker->pid, signal);  // the group outlives its leader while a worker's own children go on
+    else
+      worker_signal(worker->folder, worker->pid, signal);
+  }
+}
+
+static void stop(struct coordinator *c) {
+  if (!c->stopping) signal_workers(c, SIGTERM);
+  c->stopping = true;
+}
+
+// Waits for a signal or the end of the round.
+static void wait_round(struct coordinator *c, const sigset_t *set) {
+  struct timespec timeout = {.tv_nsec = round_nanoseconds};
+  for (int got; (got = sigtimedwait(set, NULL, &timeout)) > 0 || (got < 0 && errno == EINTR); timeout.tv_nsec = 0) {
+    if (got < 0 || got == SIGCHLD) continue;
+    c->interrupted = true;
+    c->stop_signals++;
+    size_t own = 0;
+    for (size_t i = 0; i < c->worker_count; i++) own += c->workers[i]->job->index != FOREIGN;
+    if (c->stop_signals == 1) {
+      if (own > 0)
+        progress_note(&c->progress, true,
+                      "stopping: %zu run%s write%s a checkpoint first; once more (Ctrl-C) kills them", own,
+                      own == 1 ? "" : "s", own == 1 ? "s" : "");
+      stop(c);
+    } else {
+      c->stopping = true;
+      signal_workers(c, SIGKILL);
+    }
+  }
+}
+
+// ---- starting ----
+
+static bool slot_free(const struct coordinator *c, const struct job *job) {
+  int gpu;
+  return coordinator_place(c, job, &gpu);
+}
+
+// The next run to start, taken from its queue, or NULL when there is none or no room. Runs that had crashed go first
+// once their time has come, but behind the others while no run has got anywhere: then the fault may lie elsewhere.
+static struct job *next_job(struct coordinator *c) {
+  bool fresh = c->next < c->queue_count;
+  if (fresh && !c->any_progress && c->faulted > 0) return slot_free(c, c->queue[c->next]) ? c->queue[c->next++] : NULL;
+  double now = seconds_now();
+  for (size_t i = 0; i < c->retry_count; i++) {
+    struct job *job = c->retries[i];
+    if (job->not_before > now || !slot_free(c, job)) continue;
+    memmove(c->retries + i, c->retries + i + 1, (c->retry_count - i - 1) * sizeof *c->retries);
+    c->retry_count--;
+    return job;
+  }
+  return fresh && slot_free(c, c->queue[c->next]) ? c->queue[c->next++] : NULL;
+}
+
+static bool note_started(struct coordinator *c, struct worker *worker, struct error *error) {
+  struct arena scratch = {0};
+  struct value values[] = {store_text(worker->job->id)};
+  struct store_rows *rows = store_select(c->store, "SELECT attempts FROM runs WHERE id = ?1", values, 1, error);
+  double attempts = rows && store_rows_next(rows, error) ? store_rows_value(rows, 0).number : 0;
+  store_rows_close(rows);
+  struct store_field fields[] = {
+      {"state", store_text("running")},           {"message", {.kind = VALUE_MISSING}},
+      {"attempts", store_number(attempts + 1)},   {"started_at", store_number((double)time(NULL))},
+      {"finished_at", {.kind = VALUE_MISSING}},   {"pid", store_number((double)worker->pid)},
+      {"host", store_text(store_host(&scratch))},
+  };
+  bool fine =
+      !error->code && store_run_update(c->store, worker->job->id, fields, sizeof fields / sizeof *fields, error);
+  arena_free(&scratch);
+  return fine;
+}
+
+static bool start_worker(struct coordinator *c, struct job *job, struct error *error) {
+  struct arena scratch = {0};
+  struct worker_command command;
+  int gpu = NO_GPU;
+  coordinator_place(c, job, &gpu);
+  struct worker *worker = coordinator_add_worker(c, job);  // describes the job
+  worker->gpu = gpu;
+  const char *gpu_name = gpu == NO_GPU ? NULL : c->options->gpus.items[gpu].name;
+  bool fine = worker_command_make(&scratch, c->options->command, c->options->command_count, worker->folder,
+                                  &c->described.file, worker->slot, gpu_name, &command, error);
+  // A worker that was started may cut the log: what it said is read again, and what is the same is not written again.
+  const char *events = path_join(&scratch, worker->folder, "events.jsonl");
+  if (fine && !worker_alive(&scratch, worker->folder)) fine = events_mend(events, &worker->log_before, error);
+  struct value id = store_text(job->id);
+  struct store_rows *rows =
+      fine ? store_select(c->store, "SELECT log_offset, log_check FROM runs WHERE id = ?1", &id, 1, error) : NULL;
+  if (rows && store_rows_next(rows, error))
+    run_log_init(&worker->log, (int64_t)store_rows_value(rows, 0).number, (int64_t)store_rows_value(rows, 1).number);
+  store_rows_close(rows);
+  if (fine && !error->code) {
+    worker->pid = worker_start(&c->described.file, worker->folder, &command, error);
+    worker->child = worker->pid > 0;
+  }
+  fine = fine && worker->child && note_started(c, worker, error);
+  if (worker->child) {
+    job->state = RUN_RUNNING;
+    progress_note(&c->progress, false, "started  %.8s  %s%s%s", job->id, worker->label, gpu_name ? "  on GPU " : "",
+                  gpu_name ? gpu_name : "");
+  } else {
+    coordinator_remove_worker(c, c->worker_count - 1);
+  }
+  arena_free(&scratch);
+  return fine;
+}
+
+// ---- ending ----
+
+static void reap(struct coordinator *c) {
+  int status;
+  pid_t pid;
+  while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+    for (size_t i = 0; i < c->worker_count; i++) {
+      if (!c->workers[i]->child || c->workers[i]->pid != pid) continue;
+      c->workers[i]->reaped = true;
+      c->workers[i]->status = status;
+    }
+  }
+}
+
+// The worker is over: its process was waited for and nobody holds its lock, or its log has the result.
+static bool worker_over(struct worker *worker) {
+  if (worker->child && !worker->reaped) return false;
+  struct arena scratch = {0};
+  bool over = !worker_alive(&scratch, worker->folder);
+  arena_free(&scratch);
+  return over || (worker->child && (worker->log.end == EVENT_DONE || worker->log.end == EVENT_DIVERGED));
+}
+
+static bool follow_workers(struct coordinator *c, struct error *error) {
+  for (size_t i = 0; i < c->worker_count;) {
+    struct worker *worker = c->workers[i];
+    bool over = worker_over(worker);  // asked before reading: what it wrote until then is in the log
+    if (!over) {
+      // While nothing is new the store is left alone.
+      if (!worker_log_still(worker->folder, worker->log.reader.offset) && !coordinator_read_log(c, worker, error))
+        return false;
+      i++;
+      continue;
+    }
+    if (!coordinator_settle(c, worker, error)) return false;
+    if (worker->job->state == RUN_FAILED && c->options->fail_fast && !c->stopping) {
+      progress_note(&c->progress, true, "stopping at the first failed run (--fail-fast)");
+      stop(c);
+    }
+    if (c->fault && !c->stopping) stop(c);
+    coordinator_remove_worker(c, i);
+  }
+  return true;
+}
+
+// ---- progress ----
+
+static void show(struct coordinator *c, bool now) {
+  if (!c->progress.out) return;
+  struct progress_counts counts = {.total = c->set_count, .seconds_left = NAN};
+  struct progress_line lines[16];
+  size_t shown = 0;
+  double left = 0, estimated = 0, done = c->flops_done, elapsed = seconds_now() - c->began;
+  if (!now && !c->progress.terminal && seconds_now() - c->progress.last_drawn < 1) return;
+  for (size_t i = 0; i < c->set_count; i++) {
+    const struct job *job = &c->jobs[i];
+    counts.finished += job->state == RUN_DONE || job->state == RUN_DIVERGED;
+    counts.diverged += job->state == RUN_DIVERGED;
+    counts.failed += job->state == RUN_FAILED;
+    counts.running += job->state == RUN_RUNNING;
+    if (job->state != RUN_PENDING && job->state != RUN_KILLED) continue;
+    left += job->flops;
+    estimated += job->seconds;
+  }
+  for (size_t i = 0; i < c->worker_count; i++) {
+    const struct worker *worker = c->workers[i];
+    const struct run_log *log = &worker->log;
+    double part = log->steps > 0 ? (double)log->step / (double)log->steps : 0;
+    if (worker->job->index == FOREIGN) continue;
+    if (shown < 16)
+      lines[shown++] =
+          (struct progress_line){.id = worker->job->id,
+                                 .label = worker->label,
+                                 .gpu = worker->gpu == NO_GPU ? NULL : c->options->gpus.items[worker->gpu].name,
+                                 .step = log->step,
+                                 .steps = log->steps,
+                                 .loss = log->loss};
+    done += part * worker->job->flops;
+    left += (1 - part) * worker->job->flops;
+    estimated += (1 - part) * worker->job->seconds;
+  }
+  // Measured speed once there is some, before it the plan's estimate.
+  if (done > 0 && elapsed > 3)
+    counts.seconds_left = left * elapsed / done;
+  else if (!isnan(estimated))
+    counts.seconds_left = estimated / (double)(c->options->jobs > 0         ? c->options->jobs
+                                               : c->options->gpus.count > 0 ? (int64_t)c->options->gpus.count
+                                                                            : c->cores);
+  progress_show(&c->progress, &counts, lines, shown, now);
+}
+
+// ---- the whole ----
+
+static bool loop(struct coordinator *c, const sigset_t *set, struct error *error) {
+  for (;;) {
+    struct job *job;
+    while (!c->stopping && (job = next_job(c)))
+      if (!start_worker(c, job, error)) return false;
+    bool waiting = !c->stopping && (c->next < c->queue_count || c->retry_count > 0);
+    size_t own = 0;
+    for (size_t i = 0; i < c->worker_count; i++) own += c->workers[i]->job->index != FOREIGN;
+    if (own == 0 && !waiting) return true;
+    show(c, false);
+    wait_round(c, set);
+    reap(c);
+    if (!follow_workers(c, error)) return false;
+  }
+}
+
+// The store or the disk failed: the workers are asked to stop and waited for; what they logged is read next time.
+static void abandon(struct coordinator *c, const sigset_t *set) {
+  signal_workers(c, SIGTERM);
+  c->stopping = true;
+  for (;;) {
+    reap(c);
+    size_t left = 0;
+    for (size_t i = 0; i < c->worker_count; i++) left += c->workers[i]->child && !c->workers[i]->reaped;
+    if (left == 0) return;
+    wait_round(c, set);
+  }
+}
+
+static enum exit_code report(struct coordinator *c, struct coordinator_outcome *outcome, struct error *error) {
+  *outcome = (struct coordinator_outcome){.total = c->set_count, .already = c->already, .interrupted = c->interrupted};
+  for (size_t i = 0; i < c->set_count; i++) {
+    enum run_state state = c->jobs[i].state;
+    outcome->done += state == RUN_DONE;
+    outcome->diverged += state == RUN_DIVERGED;
+    outcome->failed += state == RUN_FAILED;
+    outcome->killed += state == RUN_KILLED;
+    outcome->pending += state == RUN_PENDING || state == RUN_RUNNING;
+  }
+  if (error->code) return error->code;
+  if (c->fault) {
+    struct text what = {0};
+    if (c->faulted > 1)
+      text_format(&what, "the first %zu runs all failed before their first step, so the others were not tried",
+                  c->faulted);
+    else
+      text_add(&what, "the run failed before its first step");
+    error_set(error, c->fault_code, "%s:\n%s\nNothing is marked as failed: mend the cause and call isoloss run again%s",
+              text_string(&what), c->fault_message, c->faulted > 1 ? " (--keep-going tries all runs)" : "");
+    text_free(&what);
+    return error->code;
+  }
+  return outcome->done + outcome->diverged == outcome->total ? EXIT_DONE : EXIT_RUNS_FAILED;
+}
+
+enum exit_code coordinator_execute(const struct coordinator_set *set, const struct coordinator_options *options,
+                                   struct coordinator_outcome *outcome, struct error *error) {
+  struct coordinator *c = memory_get(sizeof *c);
+  sigset_t watched, before;
+  *outcome = (struct coordinator_outcome){.total = set->count};
+  c->set = set;
+  c->options = options;
+  c->cores = machine_cores();
+  c->fault_limit = 3;
+  int lock = take_lock(options, error);
+  if (lock < 0) {
+    free(c);
+    return error->code;
+  }
+  watched_signals(&watched);
+  sigprocmask(SIG_BLOCK, &watched, &before);
+  signal(SIGPIPE, SIG_IGN);  // whoever read the progress may leave: the runs go on
+  signal(SIGXFSZ, SIG_IGN);  // a file size limit is an error of the write, like a full disk
+  c->began = seconds_now();
+  c->progress =
+      progress_start(options->messages ? options->messages : stderr, options->experiment->name, options->quiet);
+  c->store = store_open(path_join(&c->arena, options->home, "isoloss.db"), STORE_CREATE, error);
+  bool fine = c->store && coordinator_register(c, error);
+  if (fine) {
+    size_t startable = c->queue_count + c->worker_count;
+    if (c->fault_limit > startable) c->fault_limit = startable;
+    show(c, true);
+    fine = loop(c, &watched, error);
+  }
+  if (!fine) abandon(c, &watched);
+  progress_end(&c->progress);
+  enum exit_code code = report(c, outcome, error);
+  while (c->worker_count > 0) coordinator_remove_worker(c, c->worker_count - 1);
+  store_close(c->store);
+  free(c->workers);
+  arena_free(&c->arena);
+  signal(SIGPIPE, SIG_DFL);
+  sigprocmask(SIG_SETMASK, &before, NULL);
+  close(lock);
+  free(c);
+  return code;
+}

@@ -1,0 +1,62 @@
+// The coordinator: makes the set of finished runs equal a given set. It is the only writer of experiments, runs and
+// metrics of its store, of which there is one at a time (coordinator.lock); workers are child processes that write
+// event logs (docs/events.md) into run folders. What it knows it has from logs and store, so it may be killed at any
+// point: workers go on, the next coordinator adopts those that live, reads the rest of the logs, and starts what is
+// missing.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "base/base.h"
+#include "results/store.h"
+#include "runner/execute/gpus.h"
+#include "trainer/config.h"
+
+// One run of the set, as the caller describes it when asked.
+struct coordinator_run {
+  struct run_file file;      // id, corpus, resolved configuration: becomes the run's config.json
+  struct run_record record;  // what the store keeps; record.config may be left NULL: it is file.config
+  double seconds;            // estimated duration, or NAN
+  double memory;             // estimated bytes on a GPU, its process included, or NAN
+  char label[96];            // what sets it apart from the others, for people: "width 64, lr 0.002"
+};
+
+struct coordinator_set {
+  size_t count;
+  void *context;
+  void (*describe)(void *context, size_t i, struct coordinator_run *run);  // strings must live until the next call
+};
+
+struct coordinator_options {
+  const char *home;  // folder of the store and the runs
+  const struct experiment_record *experiment;
+  const char *const *command;  // argv of the user's own trainer with {placeholders}; NULL: isoloss-train
+  size_t command_count;
+  int64_t jobs;  // runs side by side; 0: as many as the cores hold, by the runs' threads
+  // GPUs to hand out by CUDA_VISIBLE_DEVICES; none: workers inherit ours. Runs on one GPU at a time: per_gpu, or 0: as
+  // many as their estimated memory fits into, one where an estimate or the GPU's memory is not known.
+  struct gpu_list gpus;
+  int64_t per_gpu;
+  int64_t retries;  // of a crashed run, from its last checkpoint
+  bool fail_fast;   // stop at the first run that failed
+  bool keep_going;  // do not stop when the first runs all fail at once
+  bool retry_failed;
+  bool quiet;      // no progress, only warnings and errors
+  FILE *messages;  // standard error
+};
+
+struct coordinator_outcome {
+  size_t total, already;  // runs of the set; those that were finished before
+  size_t done, diverged, failed, killed, pending;
+  bool interrupted;
+};
+
+// Runs the set. The result is EXIT_DONE when every run is done or diverged, EXIT_RUNS_FAILED when some are not (outcome
+// tells), EXIT_ENVIRONMENT (or the workers' own code) with an error when it could not go on: another coordinator holds
+// the store, the database or disk failed, the first runs all failed at once.
+enum exit_code coordinator_execute(const struct coordinator_set *set, const struct coordinator_options *options,
+                                   struct coordinator_outcome *outcome, struct error *error);
+
+// Who coordinates the store of this home: its process, or 0 when nobody does.
+int64_t coordinator_holder(const char *home);

@@ -1,0 +1,394 @@
+// What becomes of runs: registering them, taking over those of an earlier coordinator, settling those that ended.
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "runner/execute/coordinator_state.h"
+
+static const char *const state_names[] = {"pending", "running", "done", "diverged", "failed", "killed"};
+
+const char *run_state_name(enum run_state state) { return state_names[state]; }
+
+enum run_state run_state_parse(const char *name) {
+  for (int i = 0; i <= RUN_KILLED; i++)
+    if (strcmp(name, state_names[i]) == 0) return (enum run_state)i;
+  return RUN_PENDING;
+}
+
+void coordinator_describe(struct coordinator *c, const struct job *job) {
+  memset(&c->described, 0, sizeof c->described);
+  c->described.seconds = c->described.memory = NAN;
+  c->set->describe(c->set->context, job->index, &c->described);
+  if (!c->described.record.config) c->described.record.config = &c->described.file.config;
+  c->described.record.id = c->described.file.id;
+  c->described.record.corpus_digest = c->described.file.corpus_digest;
+}
+
+// ---- workers ----
+
+struct worker *coordinator_add_worker(struct coordinator *c, struct job *job) {
+  struct worker *worker = memory_get(sizeof *worker);
+  worker->job = job;
+  worker->folder = run_folder(&worker->arena, c->options->home, job->id);
+  worker->started = seconds_now();
+  worker->bytes_per_token = NAN;
+  worker->gpu = NO_GPU;
+  if (job->index != FOREIGN) {
+    coordinator_describe(c, job);
+    memcpy(worker->label, c->described.label, sizeof worker->label);
+    worker->bytes_per_token = c->described.record.bytes_per_token;
+  }
+  // The lowest slot that is free.
+  for (bool taken = true; taken;) {
+    taken = false;
+    for (size_t i = 0; i < c->worker_count; i++) taken = taken || c->workers[i]->slot == worker->slot;
+    if (taken) worker->slot++;
+  }
+  if (c->worker_count == c->worker_capacity) {
+    c->worker_capacity = c->worker_capacity ? 2 * c->worker_capacity : 16;
+    c->workers = memory_grow(c->workers, c->worker_capacity * sizeof *c->workers);
+  }
+  c->workers[c->worker_count++] = worker;
+  return worker;
+}
+
+void coordinator_remove_worker(struct coordinator *c, size_t i) {
+  arena_free(&c->workers[i]->arena);
+  free(c->workers[i]);
+  c->workers[i] = c->workers[--c->worker_count];
+}
+
+bool coordinator_wrote(const struct worker *worker) {
+  const struct events_reader *now = &worker->log.reader, *before = &worker->log_before;
+  return !worker->child || now->offset != before->offset || now->check != before->check;
+}
+
+bool coordinator_read_log(struct coordinator *c, struct worker *worker, struct error *error) {
+  struct error inner = {0};
+  if (!store_begin(c->store, error)) return false;
+  bool fine =
+      run_log_ingest(&worker->log, c->store, worker->job->id, path_join(&worker->arena, worker->folder, "events.jsonl"),
+                     worker->bytes_per_token, NULL, &inner);
+  if (worker->log.progressed && coordinator_wrote(worker)) c->any_progress = true;
+  if (fine) return store_commit(c->store, error);
+  store_rollback(c->store);
+  *error = inner;
+  return false;
+}
+
+// ---- registering ----
+
+static bool put_experiment(struct coordinator *c, struct error *error) {
+  const char **ids = arena_array(&c->arena, c->set_count, sizeof *ids);
+  if (!store_experiment_put(c->store, c->options->experiment, error)) return false;
+  for (size_t i = 0; i < c->set_count; i++) {
+    struct job *job = &c->jobs[i];
+    job->index = i;
+    coordinator_describe(c, job);
+    memcpy(job->id, c->described.file.id, sizeof job->id);
+    job->threads = (int)c->described.file.config.train.threads;
+    job->flops = c->described.record.quantities.flops;
+    job->seconds = c->described.seconds;
+    job->memory = c->described.memory;
+    ids[i] = job->id;
+    if (!store_run_add(c->store, &c->described.record, error)) return false;
+  }
+  return store_experiment_set_runs(c->store, c->options->experiment->name, ids, c->set_count, error);
+}
+
+static bool set_state(struct coordinator *c, struct job *job, enum run_state state, const char *message,
+                      struct error *error) {
+  struct store_field fields[] = {
+      {"state", store_text(run_state_name(state))},
+      {"message", store_text(message)},
+      {"finished_at", store_number(state == RUN_PENDING || state == RUN_RUNNING ? NAN : (double)time(NULL))},
+  };
+  job->state = state;
+  return store_run_update(c->store, job->id, fields, sizeof fields / sizeof *fields, error);
+}
+
+// The run's results, when its log ends in one. In a transaction.
+static bool put_result(struct coordinator *c, struct job *job, const struct run_log *log, double measured_seconds,
+                       struct error *error) {
+  double seconds = isnan(log->seconds) ? measured_seconds : log->seconds;
+  struct store_field wall = {"wall_seconds", store_number(seconds)};
+  enum run_state state = log->end == EVENT_DONE ? RUN_DONE : RUN_DIVERGED;
+  const char *message = state == RUN_DIVERGED && log->message[0] ? log->message : NULL;
+  return store_run_update(c->store, job->id, &wall, isnan(seconds) ? 0 : 1, error) &&
+         set_state(c, job, state, message, error);
+}
+
+// A run that is not finished by the store: a worker may live, or have ended, since the store last knew.
+static bool take_over(struct coordinator *c, struct job *job, int64_t offset, int64_t check, pid_t pid,
+                      struct error *error) {
+  struct arena scratch = {0};
+  const char *folder = run_folder(&scratch, c->options->home, job->id);
+  const char *events = path_join(&scratch, folder, "events.jsonl");
+  bool fine = true, alive = false;
+  struct run_log log;
+  if (!file_exists(folder)) goto end;
+  alive = worker_alive(&scratch, folder);
+  run_log_init(&log, offset, check);
+  if (!alive && !file_exists(events)) goto end;
+  if (job->index != FOREIGN) coordinator_describe(c, job);
+  fine = store_begin(c->store, error) &&
+         run_log_ingest(&log, c->store, job->id, events,
+                        job->index == FOREIGN ? NAN : c->described.record.bytes_per_token, NULL, error);
+  if (fine && alive)
+    fine = set_state(c, job, RUN_RUNNING, NULL, error);
+  else if (fine && (log.end == EVENT_DONE || log.end == EVENT_DIVERGED))
+    fine = put_result(c, job, &log, NAN, error);
+  else if (fine && job->state == RUN_RUNNING)
+    fine = set_state(c, job, RUN_KILLED, "its worker and the coordinator ended before it did", error);
+  fine = fine && store_commit(c->store, error);
+  if (!fine) store_rollback(c->store);
+  if (fine && alive) {
+    struct worker *worker = coordinator_add_worker(c, job);
+    worker->pid = log.pid > 0 ? (pid_t)log.pid : pid;
+    worker->log = log;
+    worker->gpu = coordinator_gpu_of(c, worker->folder, worker->pid);
+    if (log.progressed) c->any_progress = true;
+    progress_note(&c->progress, false, "adopted  %.8s  %s", job->id, worker->label);
+  }
+end:
+  // The store said running, but there is not even a folder: nothing has been done.
+  if (fine && !alive && job->state == RUN_RUNNING) fine = set_state(c, job, RUN_PENDING, NULL, error);
+  arena_free(&scratch);
+  return fine;
+}
+
+struct stored {
+  enum run_state state;
+  int64_t offset, check;
+  pid_t pid;
+  char id[40];
+};
+
+static struct stored *load_states(struct coordinator *c, const char *sql, const char *experiment, size_t *count,
+                                  struct error *error) {
+  struct value value = store_text(experiment);
+  struct store_rows *rows = store_select(c->store, sql, &value, 1, error);
+  struct stored *stored = NULL;
+  size_t capacity = 0;
+  *count = 0;
+  while (rows && store_rows_next(rows, error)) {
+    if (*count == capacity) {
+      stored = arena_grow(&c->arena, stored, capacity, capacity ? 2 * capacity : 64, sizeof *stored);
+      capacity = capacity ? 2 * capacity : 64;
+    }
+    struct stored *one = &stored[(*count)++];
+    *one = (struct stored){
+        .state = run_state_parse(store_rows_value(rows, 1).text),
+        .offset = (int64_t)store_rows_value(rows, 2).number,
+        .check = (int64_t)store_rows_value(rows, 3).number,
+        .pid = (pid_t)store_rows_value(rows, 4).number,
+    };
+    snprintf(one->id, sizeof one->id, "%s", store_rows_value(rows, 0).text);
+  }
+  store_rows_close(rows);
+  return stored;
+}
+
+// Runs of other experiments that some coordinator left at work: those that live are followed, and take up cores.
+static bool take_over_foreign(struct coordinator *c, struct error *error) {
+  size_t count;
+  struct stored *stored = load_states(c,
+                                      "SELECT id, state, log_offset, log_check, pid FROM runs WHERE state = 'running' "
+                                      "AND id NOT IN (SELECT run FROM experiment_runs WHERE experiment = ?1)",
+                                      c->options->experiment->name, &count, error);
+  if (error->code) return false;
+  // Workers point at jobs: the array must not move any more.
+  struct job *jobs = arena_grow(&c->arena, c->jobs, c->set_count, c->set_count + count, sizeof *jobs);
+  c->jobs = jobs;
+  c->job_count = c->set_count + count;
+  for (size_t i = 0; i < count; i++) {
+    struct job *job = &jobs[c->set_count + i];
+    memcpy(job->id, stored[i].id, sizeof job->id);
+    job->index = FOREIGN;
+    job->state = RUN_RUNNING;
+    job->threads = 1;
+    job->memory = NAN;
+    if (!take_over(c, job, stored[i].offset, stored[i].check, stored[i].pid, error)) return false;
+  }
+  return true;
+}
+
+static int by_duration(const void *left, const void *right) {
+  const struct job *a = *(struct job *const *)left, *b = *(struct job *const *)right;
+  bool known = !isnan(a->seconds) && !isnan(b->seconds);
+  double x = known ? a->seconds : a->flops, y = known ? b->seconds : b->flops;
+  if (x != y) return x > y ? -1 : 1;
+  return a->index < b->index ? -1 : a->index > b->index;
+}
+
+bool coordinator_register(struct coordinator *c, struct error *error) {
+  c->set_count = c->job_count = c->set->count;
+  c->jobs = arena_array(&c->arena, c->set_count, sizeof *c->jobs);
+  if (!store_begin(c->store, error)) return false;
+  if (!put_experiment(c, error)) {
+    store_rollback(c->store);
+    return false;
+  }
+  if (!store_commit(c->store, error) || !take_over_foreign(c, error)) return false;
+  size_t count;
+  struct stored *stored = load_states(c,
+                                      "SELECT r.id, r.state, r.log_offset, r.log_check, r.pid FROM experiment_runs e "
+                                      "JOIN runs r ON r.id = e.run WHERE e.experiment = ?1 ORDER BY e.position",
+                                      c->options->experiment->name, &count, error);
+  if (error->code) return false;
+  c->queue = arena_array(&c->arena, c->set_count, sizeof *c->queue);
+  c->retries = arena_array(&c->arena, c->set_count, sizeof *c->retries);
+  for (size_t i = 0; i < count; i++) {
+    struct job *job = &c->jobs[i];
+    job->state = stored[i].state;
+    bool before = job->state == RUN_DONE || job->state == RUN_DIVERGED;
+    if (!before && !take_over(c, job, stored[i].offset, stored[i].check, stored[i].pid, error)) return false;
+    if (job->state == RUN_DONE || job->state == RUN_DIVERGED) c->already++;
+    if (job->state == RUN_FAILED && c->options->retry_failed && !set_state(c, job, RUN_PENDING, NULL, error))
+      return false;
+    if (job->state == RUN_PENDING || job->state == RUN_KILLED) c->queue[c->queue_count++] = job;
+  }
+  qsort(c->queue, c->queue_count, sizeof *c->queue, by_duration);
+  return true;
+}
+
+// ---- settling ----
+
+// Why the worker ended without a result, in words.
+static void describe_end(const struct worker *worker, struct text *out) {
+  struct arena scratch = {0};
+  const struct run_log *log = &worker->log;
+  bool wrote = coordinator_wrote(worker);
+  if (wrote && log->end == EVENT_FAILED && log->message[0]) {
+    text_add(out, log->message);
+    return;
+  }
+  if (wrote && log->end == EVENT_STOPPED)
+    text_format(out, "stopped from outside at step %lld", (long long)log->step);
+  else if (worker->child && WIFSIGNALED(worker->status))
+    text_format(out, "killed by signal %d (%s)%s", WTERMSIG(worker->status), strsignal(WTERMSIG(worker->status)),
+                WTERMSIG(worker->status) == SIGKILL ? "; the system does so when memory runs out" : "");
+  else if (worker->child && WEXITSTATUS(worker->status) == 0)
+    text_add(out, "ended without a `done` event");
+  else if (worker->child)
+    text_format(out, "exit code %d without a `done` event", WEXITSTATUS(worker->status));
+  else
+    text_add(out, "its process is gone");
+  const char *tail = worker_log_tail(&scratch, worker->folder, 5);
+  if (*tail) text_format(out, "; last lines of its log:\n%s", tail);
+  arena_free(&scratch);
+}
+
+static void note_throughput(struct coordinator *c, const struct worker *worker) {
+  const struct run_log *log = &worker->log;
+  double seconds = isnan(log->train_seconds) ? log->seconds : log->train_seconds;
+  if (c->options->command || worker->job->index == FOREIGN || !(seconds > 0) || !(log->tokens > 0)) return;
+  coordinator_describe(c, worker->job);
+  struct arena scratch = {0};
+  struct error ignored = {0};
+  struct store_rows *rows = store_run(c->store, worker->job->id, &ignored);
+  const char *backend = rows ? store_rows_get(rows, "backend").text : NULL;
+  struct throughput throughput = {
+      .backend = arena_string(&scratch, backend ? backend : "cpu"),
+      .source = "run",
+      .config = &c->described.file.config,
+      .flops_per_token = c->described.record.quantities.flops_per_token,
+      .tokens_per_second = log->tokens / seconds,
+  };
+  store_rows_close(rows);
+  // An estimate's base: worth no failure of the run.
+  store_throughput_put(c->store, &throughput, &ignored);
+  arena_free(&scratch);
+}
+
+static void note_fault(struct coordinator *c, struct worker *worker, const char *message) {
+  struct job *job = worker->job;
+  if ((worker->log.progressed && coordinator_wrote(worker)) || c->any_progress) {
+    c->any_progress = true;
+    return;
+  }
+  if (!job->faulted) {
+    job->faulted = true;
+    c->faulted++;
+  }
+  if (c->faulted == 1 || !c->fault_message[0]) {
+    snprintf(c->fault_message, sizeof c->fault_message, "%s", message);
+    bool usage = worker->child && WIFEXITED(worker->status) && WEXITSTATUS(worker->status) == EXIT_USAGE_ERROR;
+    c->fault_code = usage ? EXIT_USAGE_ERROR : EXIT_ENVIRONMENT;
+  }
+  // Of a single run only its exit code tells that the fault is not its own, when no try is left.
+  bool environment = worker->child && WIFEXITED(worker->status) && WEXITSTATUS(worker->status) == EXIT_ENVIRONMENT;
+  bool common = c->fault_limit > 1 || (environment && job->failures > c->options->retries);
+  if (c->faulted >= c->fault_limit && common && !c->options->keep_going) c->fault = true;
+}
+
+static bool settle_crash(struct coordinator *c, struct worker *worker, struct error *error) {
+  struct job *job = worker->job;
+  struct text message = {0};
+  describe_end(worker, &message);
+  bool hopeless = worker->child && WIFEXITED(worker->status) && WEXITSTATUS(worker->status) == EXIT_USAGE_ERROR;
+  bool fine;
+  job->failures++;
+  note_fault(c, worker, text_string(&message));
+  if (c->fault) {
+    // The fault lies outside of the runs: none of them is marked failed for it.
+    fine = true;
+    for (size_t i = 0; i < c->set_count && fine; i++)
+      if (c->jobs[i].faulted) fine = set_state(c, &c->jobs[i], RUN_PENDING, c->fault_message, error);
+  } else if (!hopeless && job->failures <= c->options->retries) {
+    fine = set_state(c, job, RUN_PENDING, text_string(&message), error);
+    progress_note(&c->progress, true, "crashed  %.8s  %s: %s (try %d of %lld follows)", job->id, worker->label,
+                  text_string(&message), job->failures + 1, (long long)c->options->retries + 1);
+    job->not_before = seconds_now() + (worker->log.progressed ? 0 : 0.5 * job->failures);
+    c->retries[c->retry_count++] = job;
+  } else {
+    fine = set_state(c, job, RUN_FAILED, text_string(&message), error);
+    progress_note(&c->progress, true, "failed   %.8s  %s: %s (isoloss show %.8s)", job->id, worker->label,
+                  text_string(&message), job->id);
+  }
+  text_free(&message);
+  return fine;
+}
+
+static bool settle_killed(struct coordinator *c, struct worker *worker, struct error *error) {
+  struct text message = {0};
+  text_add(&message, c->stop_signals > 1 ? "killed" : "stopped");
+  if (worker->log.step > 0) text_format(&message, " at step %lld", (long long)worker->log.step);
+  if (worker->log.step > 0 && worker->log.steps > 0) text_format(&message, " of %lld", (long long)worker->log.steps);
+  text_add(&message, "; isoloss run goes on with it");
+  bool fine = set_state(c, worker->job, RUN_KILLED, text_string(&message), error);
+  progress_note(&c->progress, false, "stopped  %.8s  %s", worker->job->id, worker->label);
+  text_free(&message);
+  return fine;
+}
+
+bool coordinator_settle(struct coordinator *c, struct worker *worker, struct error *error) {
+  struct job *job = worker->job;
+  if (!coordinator_read_log(c, worker, error) || !store_begin(c->store, error)) return false;
+  bool fine;
+  char time_text[32];
+  if (worker->log.end == EVENT_DONE || worker->log.end == EVENT_DIVERGED) {
+    double seconds = worker->child ? seconds_now() - worker->started : NAN;
+    fine = put_result(c, job, &worker->log, seconds, error);
+    c->any_progress = true;
+    c->flops_done += job->flops;
+    if (fine && job->state == RUN_DONE) {
+      note_throughput(c, worker);
+      progress_note(&c->progress, false, "done     %.8s  %s  loss %.4f  (%s)", job->id, worker->label, worker->log.loss,
+                    seconds_human(isnan(worker->log.seconds) ? seconds : worker->log.seconds, time_text));
+    } else if (fine) {
+      progress_note(&c->progress, true, "diverged %.8s  %s  at step %lld%s%s", job->id, worker->label,
+                    (long long)worker->log.step, worker->log.message[0] ? ": " : "", worker->log.message);
+    }
+  } else if (c->stopping || job->index == FOREIGN) {
+    fine = c->fault ? set_state(c, job, RUN_PENDING, NULL, error) : settle_killed(c, worker, error);
+  } else {
+    fine = settle_crash(c, worker, error);
+  }
+  if (fine) return store_commit(c->store, error);
+  store_rollback(c->store);
+  return false;
+}

@@ -1,0 +1,90 @@
+// Inside the coordinator: jobs, workers, and what becomes of them.
+#pragma once
+#include <signal.h>
+
+#include "runner/execute/coordinator.h"
+#include "runner/execute/events_reader.h"
+#include "runner/execute/worker.h"
+#include "runner/terminal/progress.h"
+
+enum run_state { RUN_PENDING, RUN_RUNNING, RUN_DONE, RUN_DIVERGED, RUN_FAILED, RUN_KILLED };
+
+struct job {
+  char id[40];
+  size_t index;  // in the set; FOREIGN: a run of another experiment that was at work when we came
+  enum run_state state;
+  int threads, failures;
+  bool faulted;  // failed before its first step
+  double flops, seconds, not_before;
+  double memory;  // on a GPU; NAN: not known
+};
+#define FOREIGN SIZE_MAX
+
+struct worker {
+  struct job *job;
+  const char *folder;  // in the worker's arena
+  struct arena arena;
+  pid_t pid;
+  bool child, reaped;  // child: ours to wait for; else adopted
+  int status;          // of a reaped child
+  int slot;
+  int gpu;         // of options->gpus; -1: none
+  double started;  // monotonic
+  double bytes_per_token;
+  struct run_log log;
+  struct events_reader log_before;  // where the log ended when the worker was started
+  char label[96];
+};
+
+#define NO_GPU (-1)
+
+struct coordinator {
+  const struct coordinator_set *set;
+  const struct coordinator_options *options;
+  struct store *store;
+  struct arena arena;
+  struct job *jobs;  // of the set, then foreign ones
+  size_t job_count, set_count;
+  struct job **queue;  // longest first; queue[next ...] wait for their first start
+  size_t queue_count, next;
+  struct job **retries;  // wait to be started again
+  size_t retry_count;
+  struct worker **workers;
+  size_t worker_count, worker_capacity;
+  int cores;
+  struct coordinator_run described;  // scratch for set->describe
+  struct progress progress;
+  size_t already;
+  double began, flops_done;  // of this call
+  int stop_signals;          // Ctrl-C and the like: 1 stops, 2 kills
+  bool stopping;             // no new workers; those at work were asked to stop
+  bool interrupted;
+  // A fault common to all: nothing got to a first step, and so many different runs failed.
+  bool any_progress, fault;
+  size_t faulted, fault_limit;
+  enum exit_code fault_code;
+  char fault_message[1200];
+};
+
+const char *run_state_name(enum run_state state);
+enum run_state run_state_parse(const char *name);
+
+// coordinator_gpus.c
+// Whether the job can start now, and on which GPU: the one with the most room (*gpu NO_GPU when there are none to hand
+// out). A run that crashed beside others is tried again alone.
+bool coordinator_place(const struct coordinator *c, const struct job *job, int *gpu);
+int coordinator_gpu_of(const struct coordinator *c, const char *folder, pid_t pid);  // of a worker that was adopted
+
+// coordinator_jobs.c
+// Registers experiment and runs, reads their states, takes over what an earlier coordinator left: adopts living
+// workers, reads the logs of dead ones, queues what is to be trained.
+bool coordinator_register(struct coordinator *c, struct error *error);
+void coordinator_describe(struct coordinator *c, const struct job *job);  // into c->described
+struct worker *coordinator_add_worker(struct coordinator *c, struct job *job);
+void coordinator_remove_worker(struct coordinator *c, size_t i);
+// True when the worker wrote anything; what stands in the log otherwise is an earlier one's.
+bool coordinator_wrote(const struct worker *worker);
+// Reads what is new in the worker's log into the store, in a transaction of its own.
+bool coordinator_read_log(struct coordinator *c, struct worker *worker, struct error *error);
+// The worker ended: reads the rest of its log and decides what becomes of the run.
+bool coordinator_settle(struct coordinator *c, struct worker *worker, struct error *error);

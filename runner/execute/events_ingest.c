@@ -1,0 +1,212 @@
+// Event logs into the store; see events_reader.h.
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "runner/execute/events_reader.h"
+
+enum { MOST_FIELDS = 32 };
+
+struct ingest {
+  struct run_log *log;
+  struct store *store;
+  const char *id;
+  double bytes_per_token;
+  bool changed;
+  bool write;  // the present event is not in the store yet
+};
+
+void run_log_init(struct run_log *log, int64_t offset, int64_t check) {
+  *log = (struct run_log){.stored = {offset, check}};
+  log->tokens = log->loss = log->seconds = NAN;
+  log->train_loss = log->tokens_per_second = log->train_seconds = NAN;
+}
+
+static bool restart(void *context, struct error *error) {
+  struct ingest *ingest = context;
+  run_log_init(ingest->log, 0, 0);
+  ingest->changed = true;
+  return store_metrics_cut(ingest->store, ingest->id, -1, error);
+}
+
+static bool cut(struct ingest *ingest, int64_t step, struct error *error) {
+  return !ingest->write || store_metrics_cut(ingest->store, ingest->id, step, error);
+}
+
+static int64_t whole(double value) { return isfinite(value) && value > 0 && value < 0x1p53 ? (int64_t)value : 0; }
+
+// Copies the event's numbers (and texts) of these names to the columns of the same or another name, where it has them.
+struct column_of {
+  const char *key, *column;
+};
+static bool copy_fields(struct ingest *ingest, const struct event *event, const struct column_of *map, size_t count,
+                        struct error *error) {
+  if (!ingest->write) return true;
+  struct store_field fields[MOST_FIELDS];
+  size_t used = 0;
+  for (size_t i = 0; i < count && used < MOST_FIELDS; i++) {
+    const char *text = event_text(event, map[i].key);
+    double number = event_number(event, map[i].key);
+    if (!text && isnan(number)) continue;
+    fields[used++] = (struct store_field){map[i].column, text ? store_text(text) : store_number(number)};
+  }
+  return store_run_update(ingest->store, ingest->id, fields, used, error);
+}
+
+static bool on_start(struct ingest *ingest, const struct event *event, struct error *error) {
+  static const struct column_of map[] = {
+      {"backend", "backend"},  {"device", "device"}, {"dtype", "dtype"},     {"gemm", "gemm"},
+      {"kernel", "kernel"},    {"isa", "isa"},       {"threads", "threads"}, {"trainer", "trainer"},
+      {"commit", "commit_id"}, {"host", "host"},     {"pid", "pid"},
+  };
+  struct run_log *log = ingest->log;
+  log->end = EVENT_OTHER;
+  log->progressed = false;
+  log->message[0] = '\0';
+  if (whole(event_number(event, "steps"))) log->steps = whole(event_number(event, "steps"));
+  log->pid = whole(event_number(event, "pid"));
+  snprintf(log->host, sizeof log->host, "%s", event_text(event, "host") ? event_text(event, "host") : "");
+  double from = event_number(event, "resumed_from");
+  if (isfinite(from)) {
+    log->last_train_step = log->step = whole(from);
+    if (!cut(ingest, whole(from), error)) return false;
+  }
+  return copy_fields(ingest, event, map, sizeof map / sizeof *map, error);
+}
+
+static bool on_metric(struct ingest *ingest, const struct event *event, struct error *error) {
+  struct run_log *log = ingest->log;
+  struct metric metric = {
+      .kind = event->kind == EVENT_STEP ? METRIC_TRAIN : METRIC_EVAL,
+      .tokens = event_number(event, "tokens"),
+      .loss = event_number(event, "loss"),
+      .lr = event_number(event, "lr"),
+      .gradient_norm = event_number(event, "grad_norm"),
+      .tokens_per_second = event_number(event, "tokens_per_second"),
+      .seconds = event_number(event, "seconds"),
+      .oracle_loss = event_number(event, "oracle_loss"),
+      .active_parameters = event_number(event, "active_parameters"),
+  };
+  double step = event_number(event, "step");
+  if (!isfinite(step) || step < 0 || step >= 0x1p53) {  // nothing to file it under
+    log->damaged++;
+    return true;
+  }
+  metric.step = (int64_t)step;
+  // A trainer that does not say where it resumes: a step that goes back begins again from there.
+  if (metric.kind == METRIC_TRAIN) {
+    if (metric.step < log->last_train_step && !cut(ingest, metric.step, error)) return false;
+    log->last_train_step = metric.step;
+    log->train_loss = metric.loss;
+  }
+  log->end = EVENT_OTHER;
+  log->progressed = true;
+  log->step = metric.step;
+  log->tokens = metric.tokens;
+  log->loss = metric.loss;
+  if (!isnan(metric.seconds)) log->seconds = metric.seconds;
+  if (!isnan(metric.tokens_per_second)) log->tokens_per_second = metric.tokens_per_second;
+  return !ingest->write || store_metric_put(ingest->store, ingest->id, &metric, error);
+}
+
+static bool on_done(struct ingest *ingest, const struct event *event, struct error *error) {
+  static const struct column_of map[] = {
+      {"step", "step"},
+      {"tokens", "tokens"},
+      {"targets", "targets"},
+      {"loss", "loss"},
+      {"bits_per_byte", "bits_per_byte"},
+      {"oracle_loss", "oracle_loss"},
+      {"irreducible_loss", "irreducible_loss"},
+      {"flops", "flops"},
+      {"train_seconds", "train_seconds"},
+      {"peak_memory", "peak_memory"},
+      {"checkpoint", "checkpoint"},
+      {"parameters_active", "parameters_active"},
+      {"parameters_active_average", "parameters_active_average"},
+      {"commit", "commit_id"},
+  };
+  struct run_log *log = ingest->log;
+  double loss = event_number(event, "loss");
+  log->progressed = true;
+  log->end = EVENT_DONE;
+  log->loss = loss;
+  if (whole(event_number(event, "step"))) log->step = whole(event_number(event, "step"));
+  log->tokens = event_number(event, "tokens");
+  if (!isnan(event_number(event, "wall_seconds"))) log->seconds = event_number(event, "wall_seconds");
+  log->train_seconds = event_number(event, "train_seconds");
+  if (!isfinite(loss)) {
+    log->end = EVENT_DIVERGED;
+    snprintf(log->message, sizeof log->message, "the final loss is not a finite number");
+    return true;
+  }
+  if (!copy_fields(ingest, event, map, sizeof map / sizeof *map, error)) return false;
+  if (!ingest->write || !isnan(event_number(event, "bits_per_byte")) || !(ingest->bytes_per_token > 0)) return true;
+  struct store_field bits = {"bits_per_byte", store_number(loss / M_LN2 / ingest->bytes_per_token)};
+  return store_run_update(ingest->store, ingest->id, &bits, 1, error);
+}
+
+static bool on_event(void *context, const struct event *event, struct error *error) {
+  struct ingest *ingest = context;
+  struct run_log *log = ingest->log;
+  const char *message = event_text(event, "message");
+  ingest->changed = true;
+  ingest->write = event->end > log->stored.offset;
+  switch (event->kind) {
+    case EVENT_START:
+      return on_start(ingest, event, error);
+    case EVENT_STEP:
+    case EVENT_EVAL:
+      return on_metric(ingest, event, error);
+    case EVENT_CHECKPOINT: {
+      static const struct column_of map[] = {{"path", "checkpoint"}};
+      return copy_fields(ingest, event, map, 1, error);
+    }
+    case EVENT_DONE:
+      return on_done(ingest, event, error);
+    case EVENT_DIVERGED:
+      log->progressed = true;
+      break;
+    case EVENT_STOPPED:
+    case EVENT_FAILED:
+      break;
+    case EVENT_OTHER:
+      return true;
+  }
+  log->end = event->kind;
+  if (whole(event_number(event, "step"))) log->step = whole(event_number(event, "step"));
+  snprintf(log->message, sizeof log->message, "%s", message ? message : "");
+  return true;
+}
+
+bool run_log_ingest(struct run_log *log, struct store *store, const char *id, const char *path, double bytes_per_token,
+                    bool *changed, struct error *error) {
+  struct run_log before = *log;
+  struct ingest ingest = {log, store, id, bytes_per_token, false, true};
+  struct events_handler handler = {&ingest, restart, on_event};
+  struct events_reader reader = log->reader;
+  int damaged = 0;
+  if (changed) *changed = false;
+  // The store's part of the log must still be there; otherwise all of it is written anew.
+  if (log->stored.offset > 0 && reader.offset == 0 && events_check(path, log->stored.offset) != log->stored.check &&
+      !restart(&ingest, error)) {
+    *log = before;
+    return false;
+  }
+  if (!events_read(&reader, path, &handler, &damaged, error)) {
+    *log = before;
+    return false;
+  }
+  log->reader = reader;
+  log->damaged += damaged;
+  if (!ingest.changed && reader.offset == before.reader.offset) return true;
+  if (changed) *changed = true;
+  struct store_field fields[] = {
+      {"log_offset", store_number((double)reader.offset)},
+      {"log_check", store_number((double)reader.check)},
+      {"step", store_number((double)log->step)},
+      {"train_loss", store_number(log->train_loss)},
+      {"tokens_per_second", store_number(log->tokens_per_second)},
+  };
+  return store_run_update(store, id, fields, sizeof fields / sizeof *fields, error);
+}

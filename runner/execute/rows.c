@@ -1,0 +1,166 @@
+// See rows.h.
+#include "runner/execute/rows.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+void json_put_value(struct json_writer *json, const struct value *value) {
+  switch (value->kind) {
+    case VALUE_MISSING:
+      json_put_null(json);
+      break;
+    case VALUE_NUMBER:
+      if (value->number == floor(value->number) && fabs(value->number) < 0x1p53)
+        json_put_integer(json, (int64_t)value->number);
+      else
+        json_put_number(json, value->number);
+      break;
+    case VALUE_BOOLEAN:
+      json_put_boolean(json, value->number != 0);
+      break;
+    case VALUE_TEXT:
+      json_put_string(json, value->text);
+  }
+}
+
+void rows_put_object(struct json_writer *json, const struct store_rows *rows, const int *columns, int count) {
+  int total = columns ? count : store_rows_columns(rows);
+  json_object_begin(json);
+  for (int i = 0; i < total; i++) {
+    int column = columns ? columns[i] : i;
+    struct value value = store_rows_value(rows, column);
+    json_key(json, store_rows_name(rows, column));
+    json_put_value(json, &value);
+  }
+  json_object_end(json);
+}
+
+bool rows_write_json(struct store_rows *rows, const int *columns, int count, struct text *out, struct error *error) {
+  struct json_writer json = json_writer(out, true);
+  json_array_begin(&json);
+  while (store_rows_next(rows, error)) rows_put_object(&json, rows, columns, count);
+  json_array_end(&json);
+  text_char(out, '\n');
+  return !error->code;
+}
+
+static void put_csv_field(FILE *out, const char *text) {
+  if (!strpbrk(text, ",\"\r\n")) {
+    fputs(text, out);
+    return;
+  }
+  fputc('"', out);
+  for (const char *c = text; *c; c++) {
+    if (*c == '"') fputc('"', out);
+    fputc(*c, out);
+  }
+  fputc('"', out);
+}
+
+bool rows_write_csv(struct store_rows *rows, const int *columns, int count, FILE *out, struct error *error) {
+  int total = columns ? count : store_rows_columns(rows);
+  for (int i = 0; i < total; i++) {
+    if (i) fputc(',', out);
+    put_csv_field(out, store_rows_name(rows, columns ? columns[i] : i));
+  }
+  fputc('\n', out);
+  while (store_rows_next(rows, error)) {
+    for (int i = 0; i < total; i++) {
+      struct value value = store_rows_value(rows, columns ? columns[i] : i);
+      char number[32];
+      if (i) fputc(',', out);
+      if (value.kind == VALUE_TEXT) {
+        put_csv_field(out, value.text);
+      } else if (value.kind == VALUE_BOOLEAN) {
+        fputs(value.number != 0 ? "true" : "false", out);
+      } else if (value.kind == VALUE_NUMBER) {
+        number_shortest(value.number, number);
+        fputs(number, out);
+      }
+    }
+    fputc('\n', out);
+  }
+  return !error->code;
+}
+
+static bool is_id(const char *column) { return strcmp(column, "id") == 0 || strcmp(column, "parent") == 0; }
+
+const char *value_human(const char *column, const struct value *value, struct arena *arena) {
+  char out[64];
+  double number = value->number;
+  if (value->kind == VALUE_MISSING) return "-";
+  if (value->kind == VALUE_BOOLEAN) return number != 0 ? "true" : "false";
+  if (value->kind == VALUE_TEXT) {
+    if (is_id(column)) return arena_format(arena, "%.8s", value->text);
+    const char *end = strchr(value->text, '\n');
+    return arena_copy(arena, value->text, end ? (size_t)(end - value->text) : strlen(value->text));
+  }
+  if (strchr(column, '.')) {  // a setting: as it was written
+    number_shortest(number, out);
+    return strlen(out) <= 12 ? arena_string(arena, out) : arena_format(arena, "%.6g", number);
+  }
+  if (ends_with(column, "_at")) {
+    time_t when = (time_t)number;
+    struct tm parts;
+    strftime(out, sizeof out, "%Y-%m-%d %H:%M:%S", localtime_r(&when, &parts));
+    return arena_string(arena, out);
+  }
+  if (ends_with(column, "_seconds")) return arena_string(arena, seconds_human(number, out));
+  if (strcmp(column, "peak_memory") == 0) return arena_string(arena, bytes_human(number, out));
+  if (strstr(column, "loss") || strcmp(column, "bits_per_byte") == 0) return arena_format(arena, "%.4f", number);
+  bool count = starts_with(column, "parameters") || starts_with(column, "flops") || strstr(column, "tokens") ||
+               strcmp(column, "targets") == 0;
+  if (count && fabs(number) >= 1e4) return arena_string(arena, number_human(number, out));
+  if (number == floor(number) && fabs(number) < 1e9) return arena_format(arena, "%.0f", number);
+  return arena_format(arena, "%.4g", number);
+}
+
+static int width_of(const char *text) {
+  int width = 0;
+  for (; *text; text++) width += ((unsigned char)*text & 0xC0) != 0x80;
+  return width;
+}
+
+bool rows_write_table(struct store_rows *rows, const int *columns, int count, FILE *out, size_t *shown,
+                      struct error *error) {
+  enum { WIDEST = 60 };
+  struct arena arena = {0};
+  const char **cells = NULL;
+  size_t used = 0, capacity = 0;
+  int *widths = arena_array(&arena, (size_t)count, sizeof *widths);
+  bool *numbers = arena_array(&arena, (size_t)count, sizeof *numbers);
+  for (int i = 0; i < count; i++) {
+    widths[i] = width_of(store_rows_name(rows, columns[i]));
+    numbers[i] = true;
+  }
+  *shown = 0;
+  while (store_rows_next(rows, error)) {
+    if (used + (size_t)count > capacity) {
+      size_t more = capacity ? 2 * capacity : 64 * (size_t)count;
+      cells = arena_grow(&arena, cells, used, more, sizeof *cells);
+      capacity = more;
+    }
+    for (int i = 0; i < count; i++) {
+      struct value value = store_rows_value(rows, columns[i]);
+      const char *cell = value_human(store_rows_name(rows, columns[i]), &value, &arena);
+      int width = width_of(cell);
+      cells[used++] = cell;
+      if (value.kind == VALUE_TEXT || value.kind == VALUE_BOOLEAN) numbers[i] = false;
+      if (width > widths[i]) widths[i] = width > WIDEST ? WIDEST : width;
+    }
+    ++*shown;
+  }
+  for (size_t row = 0; row <= *shown && *shown > 0; row++) {
+    for (int i = 0; i < count; i++) {
+      const char *cell = row ? cells[(row - 1) * (size_t)count + (size_t)i] : store_rows_name(rows, columns[i]);
+      int pad = widths[i] - width_of(cell);
+      bool last = i == count - 1;
+      fprintf(out, "%*s%s%*s%s", numbers[i] && pad > 0 ? pad : 0, "", cell, !numbers[i] && pad > 0 && !last ? pad : 0,
+              "", last ? "\n" : "  ");
+    }
+  }
+  arena_free(&arena);
+  return !error->code;
+}

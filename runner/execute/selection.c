@@ -1,0 +1,169 @@
+// See selection.h.
+#include "runner/execute/selection.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "trainer/trainer.h"
+
+// ---- a plan's runs ----
+
+bool plan_set_begin(struct plan_set *set, const struct plan *plan, struct error *error) {
+  *set = (struct plan_set){.plan = plan};
+  const struct spec_trainer *trainer = &plan->spec->trainer;
+  if (trainer->node) {
+    struct text text = {0};
+    struct json_writer json = json_writer(&text, false);
+    json_array_begin(&json);
+    for (size_t i = 0; i < trainer->command_count; i++) json_put_string(&json, trainer->command[i]);
+    json_array_end(&json);
+    set->command = arena_string(&set->arena, text_string(&text));
+    text_free(&text);
+  }
+  for (size_t i = 0; i < plan->corpus_count; i++) {
+    const struct plan_corpus *corpus = &plan->corpora[i];
+    if (corpus->facts.known || corpus->unused || corpus->refused) continue;
+    return error_set(error, EXIT_ENVIRONMENT, "%s: the runs have no ids yet: %s (isoloss plan %s prepares it)",
+                     plan->spec->path, corpus->reason ? corpus->reason : "the corpus is not prepared",
+                     plan->spec->path);
+  }
+  return true;
+}
+
+void plan_set_end(struct plan_set *set) { arena_free(&set->arena); }
+
+// What sets a run apart: the axes that vary, by the last part of their paths.
+static void write_label(const struct plan *plan, const struct run_config *config, char *label, size_t size) {
+  size_t used = 0;
+  label[0] = '\0';
+  for (size_t i = 0; i < plan->axis_count && used + 1 < size; i++) {
+    const struct plan_axis *axis = &plan->axes[i];
+    if (!axis->varies) continue;
+    struct value value = config_get(config, axis->field);
+    const char *dot = strrchr(axis->field->path, '.'), *name = dot ? dot + 1 : axis->field->path;
+    char number[32];
+    if (value.kind == VALUE_NUMBER && fabs(value.number) < 1e7 && value.number == floor(value.number))
+      snprintf(number, sizeof number, "%.0f", value.number);
+    else if (value.kind == VALUE_NUMBER)
+      snprintf(number, sizeof number, "%.3g", value.number);
+    int wrote = snprintf(label + used, size - used, "%s%s %s", used ? ", " : "", name,
+                         value.kind == VALUE_TEXT      ? value.text
+                         : value.kind == VALUE_NUMBER  ? number
+                         : value.kind == VALUE_MISSING ? "auto"
+                         : value.number != 0           ? "true"
+                                                       : "false");
+    used += wrote > 0 ? (size_t)wrote : 0;
+  }
+}
+
+void plan_set_describe(void *plan_set, size_t i, struct coordinator_run *run) {
+  struct plan_set *set = plan_set;
+  struct planned_run *planned = &set->run;
+  plan_run(set->plan, i, planned);
+  const struct corpus_facts *facts = &planned->corpus->facts;
+  run->file.config = planned->config;
+  memcpy(run->file.id, planned->id, sizeof run->file.id);
+  run->file.corpus_path = planned->corpus->folder ? planned->corpus->folder : "";
+  memcpy(run->file.corpus_digest, facts->digest, sizeof run->file.corpus_digest);
+  run->record = (struct run_record){
+      .stage = set->plan->stage,
+      .trainer = set->command,
+      .quantities = planned->quantities,
+      .targets = facts->known ? (double)planned->quantities.tokens * facts->targets_per_token : NAN,
+      .bytes_per_token = facts->known ? facts->bytes_per_token : NAN,
+      .irreducible_loss = facts->known ? facts->irreducible_loss : NAN,
+  };
+  run->seconds = planned->seconds;
+  // Somebody else's trainer needs what it needs.
+  run->memory = plan_on_gpu(set->plan) && !set->plan->spec->trainer.node
+                    ? planned->memory + (double)trainer_process_bytes(set->plan->ops)
+                    : NAN;
+  write_label(set->plan, &planned->config, run->label, sizeof run->label);
+}
+
+// ---- selections ----
+
+static bool add_runs(struct selection *selection, struct error *error) {
+  struct plan_set set;
+  const struct spec *spec = &selection->spec;
+  struct experiment_record experiment = {spec->name, spec->path, spec->source, spec->about};
+  struct arena scratch = {0};
+  struct coordinator_run run = {0};
+  const char **ids = arena_array(&scratch, selection->plan.count, sizeof *ids);
+  bool fine = plan_set_begin(&set, &selection->plan, error) && store_begin(selection->store, error) &&
+              store_experiment_put(selection->store, &experiment, error);
+  for (size_t i = 0; i < selection->plan.count && fine; i++) {
+    plan_set_describe(&set, i, &run);
+    run.record.id = ids[i] = arena_string(&scratch, run.file.id);
+    run.record.config = &run.file.config;
+    run.record.corpus_digest = run.file.corpus_digest;
+    fine = store_run_add(selection->store, &run.record, error);
+  }
+  fine = fine && store_experiment_set_runs(selection->store, spec->name, ids, selection->plan.count, error) &&
+         store_commit(selection->store, error);
+  plan_set_end(&set);
+  arena_free(&scratch);
+  return fine;
+}
+
+static bool open_spec(struct selection *selection, const char *path, const struct option_list *overrides,
+                      struct error *error) {
+  selection->planned = true;
+  if (!spec_open(&selection->spec, path, overrides, error)) return false;
+  struct plan_options options = {.prepare = false};
+  if (!plan_open(&selection->plan, &selection->spec, &options, error)) return false;
+  selection->experiment = selection->spec.name;
+  selection->store = store_open(":memory:", STORE_CREATE, error);
+  if (!selection->store || !add_runs(selection, error)) return false;
+  if (!store_exists_home()) return true;
+  // Opened for a moment first: a damaged or newer database is told as everywhere.
+  struct store *home = store_open_home(STORE_READ, error);
+  bool fine = home && store_overlay(selection->store, store_path(home), error);
+  store_close(home);
+  return fine;
+}
+
+static bool open_experiment(struct selection *selection, const char *name, struct error *error) {
+  if (!store_exists_home()) {
+    struct arena scratch = {0};
+    error_set(error, name ? EXIT_USAGE_ERROR : EXIT_ENVIRONMENT,
+              "nothing has run yet: there is no database in %s (isoloss run SPEC makes it)%s%s%s",
+              isoloss_home(&scratch), name ? "; '" : "", name ? name : "", name ? "' is no file either" : "");
+    arena_free(&scratch);
+    return false;
+  }
+  selection->store = store_open_home(STORE_READ, error);
+  bool exists;
+  if (!selection->store) return false;
+  if (!name) return true;
+  if (!store_experiment_exists(selection->store, name, &exists, error)) return false;
+  if (!exists) {
+    struct arena scratch = {0};
+    const char *near = store_nearest_experiment(selection->store, &scratch, name);
+    error_set(error, EXIT_USAGE_ERROR, "'%s' is neither a file nor an experiment of the store%s%s%s", name,
+              near ? "; did you mean '" : "", near ? near : "", near ? "'?" : " (isoloss status lists them)");
+    arena_free(&scratch);
+    return false;
+  }
+  selection->experiment = name;
+  return true;
+}
+
+bool selection_open(struct selection *selection, const char *argument, const struct option_list *overrides,
+                    struct error *error) {
+  memset(selection, 0, sizeof *selection);
+  bool file = argument && (ends_with(argument, ".yaml") || ends_with(argument, ".yml") ||
+                           (strchr(argument, '/') && file_exists(argument)));
+  if (file) return open_spec(selection, argument, overrides, error);
+  if (overrides && overrides->count)
+    return error_set(error, EXIT_USAGE_ERROR, "--set needs a spec, not an experiment of the store");
+  return open_experiment(selection, argument, error);
+}
+
+void selection_close(struct selection *selection) {
+  store_close(selection->store);
+  if (!selection->planned) return;
+  plan_free(&selection->plan);
+  spec_free(&selection->spec);
+}

@@ -1,0 +1,33 @@
+// Which runs a command speaks of: those of a spec (what is not trained yet is pending), of an experiment of the store,
+// or all of the store.
+#pragma once
+#include "base/base.h"
+#include "results/store.h"
+#include "runner/execute/coordinator.h"
+#include "runner/plan/plan.h"
+#include "runner/spec/spec.h"
+#include "runner/terminal/options.h"
+
+struct selection {
+  struct store *store;     // the home's, or a private one with the plan's runs and what the home's knows of them
+  const char *experiment;  // NULL: all runs
+  struct spec spec;        // when made from a spec
+  struct plan plan;
+  bool planned;
+};
+
+// `argument`: path of a spec, name of an experiment, or NULL. selection_close in either case.
+bool selection_open(struct selection *selection, const char *argument, const struct option_list *overrides,
+                    struct error *error);
+void selection_close(struct selection *selection);
+
+// The runs of a plan, as the coordinator asks for them. plan_set_begin checks that every run has an id.
+struct plan_set {
+  const struct plan *plan;
+  struct arena arena;
+  const char *command;  // JSON array of the user's own trainer, or NULL
+  struct planned_run run;
+};
+bool plan_set_begin(struct plan_set *set, const struct plan *plan, struct error *error);
+void plan_set_describe(void *plan_set, size_t i, struct coordinator_run *run);
+void plan_set_end(struct plan_set *set);

@@ -1,9 +1,0 @@
-// Laws against each other: `isoloss fit compare`, and the `compare` of a spec's fit entries.
-#pragma once
-#include <stdio.h>
-
-#include "fitting/fitting.h"
-
-int fit_compare_command(int argc, char **argv);
-// A comparison in words and a table, for people.
-void comparison_print(const struct comparison *comparison, FILE *out);

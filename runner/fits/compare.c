@@ -1,0 +1,60 @@
+// See compare.h.
+#include "runner/fits/compare.h"
+
+#include <math.h>
+
+static void print_verdict(const struct comparison *comparison, FILE *out) {
+  const struct law_standing *best = &comparison->laws[0];
+  bool clear = true, scored = comparison->held_out > 0;
+  for (size_t l = 1; l < comparison->count; l++) {
+    const struct law_standing *other = &comparison->laws[l];
+    char text[40], se[40];
+    clear &= other->told_apart;
+    if (other->told_apart) continue;
+    fprintf(out, "  The data cannot tell %s from %s", other->law, best->law);
+    if (other->aicc_behind < 4)
+      fprintf(out, ": AICc differs by %s, and 4 is little", number_digits(other->aicc_behind, 3, text));
+    if (scored && isfinite(other->held_out_behind_se) && other->held_out_behind <= 2 * other->held_out_behind_se)
+      fprintf(out, "%s held-out rows put it %s %s, with a standard error of %s", other->aicc_behind < 4 ? ";" : ":",
+              number_digits(fabs(other->held_out_behind), 3, text), other->held_out_behind < 0 ? "ahead" : "behind",
+              number_digits(other->held_out_behind_se, 2, se));
+    fprintf(out, ".\n");
+    if (other->predicts_better)
+      fprintf(out, "  %s predicts held-out rows better than %s does: trust AICc less.\n", other->law, best->law);
+  }
+  if (clear)
+    fprintf(out, "  %s is better than the others on these rows, by AICc%s.\n", best->law,
+            scored ? " and on held-out rows" : " (nothing was held out)");
+}
+
+void comparison_print(const struct comparison *comparison, FILE *out) {
+  char objective[48], a[40], b[40], c[40], d[40], e[40], f[40], h[40];
+  objective_text(comparison->objective, objective);
+  fprintf(out, "%zu laws on the same %zu rows of %s; %s on %s of %s\n", comparison->count, comparison->rows,
+          comparison->source, objective, comparison->residual == RESIDUAL_LOG ? "the logarithm" : "the value",
+          comparison->target);
+  if (comparison->folds)
+    fprintf(out, "  held out: every row once, in %d folds of %zu groups\n", comparison->folds, comparison->groups);
+  else if (comparison->holdout)
+    fprintf(out, "  held out: %zu rows\n", comparison->held_out);
+  fprintf(out, "\n  %-22s %10s %12s %10s %10s %10s %10s %10s %10s\n", "law", "parameters", "objective", "rms", "AIC",
+          "AICc", "BIC", "behind", "held out");
+  for (size_t l = 0; l < comparison->count; l++) {
+    const struct law_standing *s = &comparison->laws[l];
+    char error[50] = "-";
+    if (isfinite(s->held_out_error))
+      snprintf(error, sizeof error, "%s %%", number_digits(100 * s->held_out_error, 3, h));
+    fprintf(out, "  %-22s %10zu %12s %10s %10s %10s %10s %10s %10s\n", s->law, s->parameters,
+            number_digits(s->objective, 6, a), number_digits(s->residual_rms, 4, b), number_digits(s->aic, 6, c),
+            number_digits(s->aicc, 6, d), number_digits(s->bic, 6, e), number_digits(s->aicc_behind, 4, f), error);
+  }
+  fprintf(
+      out,
+      "\n  parameters: fitted ones and the scale of the residuals; AIC, AICc, BIC: lower is better, of the likelihood "
+      "that\n  belongs to the objective; behind: in AICc; held out: mean error of predictions of rows not fitted\n\n");
+  print_verdict(comparison, out);
+  for (size_t l = 0; l < comparison->count; l++)
+    for (size_t i = 0; i < comparison->laws[l].warning_count; i++)
+      fprintf(out, "  warning: %s: %s\n", comparison->laws[l].law, comparison->laws[l].warnings[i]);
+  for (size_t i = 0; i < comparison->warning_count; i++) fprintf(out, "  warning: %s\n", comparison->warnings[i]);
+}

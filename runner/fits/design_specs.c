@@ -1,0 +1,128 @@
+// See design_specs.h.
+#include "runner/fits/design_specs.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <string.h>
+
+// ---- runs ----
+
+// Every run counts as done, with a loss that nothing reads.
+static bool finish_all(struct selection *selection, struct error *error) {
+  struct store_field fields[] = {{"state", store_text("done")}, {"loss", store_number(1)}};
+  bool fine = store_begin(selection->store, error);
+  for (size_t i = 0; i < selection->plan.count && fine; i++) {
+    struct planned_run run;
+    plan_run(&selection->plan, i, &run);
+    fine = store_run_update(selection->store, run.id, fields, 2, error);
+  }
+  return fine && store_commit(selection->store, error);
+}
+
+bool design_spec_open(struct design_spec *spec, const char *path, const char *label,
+                      const struct option_list *overrides, struct error *error) {
+  *spec = (struct design_spec){.label = label};
+  if (!ends_with(path, ".yaml") && !ends_with(path, ".yml"))
+    return error_set(error, EXIT_USAGE_ERROR, "design: %s is no spec (.yaml)", path);
+  if (!selection_open(&spec->selection, path, overrides, error) || !finish_all(&spec->selection, error)) return false;
+  struct plan *plan = &spec->selection.plan;
+  plan_measure_speed(plan);
+  spec->cost.runs = plan->count;
+  for (size_t i = 0; i < plan->count; i++) {
+    struct planned_run run;
+    plan_run_quick(plan, i, &run);
+    spec->cost.flops += run.quantities.flops;
+    spec->cost.seconds += run.seconds;
+  }
+  return true;
+}
+
+void design_spec_close(struct design_spec *spec) { selection_close(&spec->selection); }
+
+// ---- assumptions ----
+
+// Coefficients and the scatter of a fit's document.
+static bool read_document(struct design_truth *truth, const char *document, struct arena *arena, struct error *error) {
+  struct coefficient *coefficients;
+  size_t count;
+  if (!fit_document_coefficients(arena, document, &coefficients, &count, error)) return false;
+  truth->assumptions = arena_array(arena, count + 1, sizeof *truth->assumptions);
+  for (size_t i = 0; i < count; i++)
+    if (isfinite(coefficients[i].value))
+      truth->assumptions[truth->count++] = (struct design_assumption){coefficients[i].name, coefficients[i].value};
+  json_t *root = json_loads(document, 0, NULL);
+  const json_t *scatter = json_object_get(root, "residual_rms");
+  if (json_is_number(scatter)) truth->noise = json_number_value(scatter);
+  json_decref(root);
+  truth->of_fit = true;
+  return true;
+}
+
+static bool read_file(struct design_truth *truth, const char *path, struct arena *arena, struct error *error) {
+  json_error_t trouble;
+  json_t *root = json_load_file(path, 0, &trouble);
+  if (!root)
+    return error_set(error, EXIT_USAGE_ERROR, "%s:%d: not a JSON document: %s", path, trouble.line, trouble.text);
+  const json_t *fit = json_is_array(root) ? json_array_get(root, 0) : root;
+  bool fine = true;
+  if (json_is_array(root) && json_array_size(root) != 1)
+    fine = error_set(error, EXIT_USAGE_ERROR, "%s holds %zu fits; one is needed", path, json_array_size(root));
+  char *document = fine ? json_dumps(fit, JSON_COMPACT) : NULL;
+  if (fine) fine = document && read_document(truth, document, arena, error);
+  if (!fine && !error->code) error_set(error, EXIT_USAGE_ERROR, "%s holds no fit", path);
+  truth->source = arena_string(arena, path);
+  free(document);
+  json_decref(root);
+  return fine || error_context(error, "%s", path);
+}
+
+// The stored fit of this name (or law), first of the experiment, then of any source; *found tells.
+static bool find_stored(struct design_truth *truth, const char *experiment, const char *name, const char *law,
+                        bool anywhere, struct arena *arena, bool *found, struct error *error) {
+  *found = false;
+  if (!store_exists_home()) return true;
+  struct store *store = store_open_home(STORE_READ, error);
+  if (!store) return false;
+  for (int pass = 0; pass < (anywhere ? 2 : 1) && !*found && !error->code; pass++) {
+    struct store_rows *rows = store_fits(store, pass ? NULL : experiment, error);
+    while (rows && !*found && store_rows_next(rows, error)) {
+      struct value fit = store_rows_get(rows, "name"), of = store_rows_get(rows, "law");
+      if (fit.kind != VALUE_TEXT || strcmp(fit.text, name) != 0) continue;
+      if (law && (of.kind != VALUE_TEXT || strcmp(of.text, law) != 0)) continue;
+      *found = true;
+      const char *source = arena_format(arena, "fit %s of %s", name, store_rows_get(rows, "source").text);
+      read_document(truth, store_rows_get(rows, "document").text, arena, error);
+      truth->source = source;
+    }
+    store_rows_close(rows);
+  }
+  store_close(store);
+  return !error->code;
+}
+
+bool design_truth_read(struct design_truth *truth, const char *text, const char *experiment, const char *fit,
+                       const char *law, struct arena *arena, struct error *error) {
+  *truth = (struct design_truth){.noise = NAN, .source = "given"};
+  bool found;
+  if (text && strchr(text, '=')) {
+    struct design_truth stored = {.noise = NAN};
+    if (!design_assumptions_parse(arena, text, &truth->assumptions, &truth->count, error)) return false;
+    // the scatter of a fit that is there says what the noise is
+    if (!find_stored(&stored, experiment, fit, law, false, arena, &found, error)) return false;
+    truth->noise = stored.noise;
+    return true;
+  }
+  if (text && ends_with(text, ".json")) return read_file(truth, text, arena, error);
+  if (!find_stored(truth, experiment, text ? text : fit, text ? NULL : law, text != NULL, arena, &found, error))
+    return false;
+  if (found) return true;
+  if (text)
+    return error_set(error, EXIT_USAGE_ERROR,
+                     "--assume %s: there is no stored fit of this name (and it is no list NAME=NUMBER,... and no .json "
+                     "file)",
+                     text);
+  return error_set(error, EXIT_USAGE_ERROR,
+                   "nothing is assumed and experiment %s has no fit %s yet: give the law's parameters with --assume "
+                   "\"E=1.69,A=406.4,...\", or the name of a fit",
+                   experiment, fit);
+}

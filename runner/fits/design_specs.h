@@ -1,0 +1,33 @@
+// Specs as designs: the table of a plan's runs before any of them is trained, what they cost, and which fits they feed.
+#pragma once
+#include "runner/execute/selection.h"
+#include "runner/fits/internal.h"
+
+struct design_cost {
+  size_t runs;
+  double flops, seconds;  // seconds: one run after the other on this machine; NAN when not known
+};
+
+// A spec (with the overrides of one variant) and its plan in a private store in which every run counts as done.
+struct design_spec {
+  struct selection selection;
+  const char *label;  // "spec.yaml", "spec.yaml with model.layers=2"
+  struct design_cost cost;
+};
+// False with an error; design_spec_close in either case.
+bool design_spec_open(struct design_spec *spec, const char *path, const char *label,
+                      const struct option_list *overrides, struct error *error);
+void design_spec_close(struct design_spec *spec);
+
+// What is assumed: coefficients and, where a fit says it, the noise.
+struct design_truth {
+  struct design_assumption *assumptions;
+  size_t count;
+  bool of_fit;  // from a stored fit or a document
+  const char *source;
+  double noise;  // NAN: not known
+};
+// `text`: "E=1.69,...", the name of a stored fit (of the experiment, else of any), or the path of a document that
+// isoloss fit --json has written; NULL: the stored fit of this name or law of the experiment itself. All in the arena.
+bool design_truth_read(struct design_truth *truth, const char *text, const char *experiment, const char *fit,
+                       const char *law, struct arena *arena, struct error *error);

@@ -1,0 +1,61 @@
+// One entry of a spec's fits, as far as the commands share it: its law, its options, what its rows must not mix.
+#include <string.h>
+
+#include "runner/fits/internal.h"
+#include "runner/terminal/terminal.h"
+
+bool law_open(struct law *law, const char *name_or_path, struct error *error) {
+  struct diagnostics diagnostics = {0};
+  bool fine = law_load(law, name_or_path, &diagnostics, error);
+  diagnostics_print(&diagnostics, stderr, colour_wanted(stderr));
+  diagnostics_free(&diagnostics);
+  return fine;
+}
+
+struct fit_options fit_entry_options(const struct spec_fit *entry, const struct fit_options *overrides) {
+  struct fit_options options = {.bootstrap = -1};
+  if (overrides) options = *overrides;
+  options.name = entry->name;
+  options.where = NULL;  // the table has only the rows wanted
+  if (!options.holdout) options.holdout = entry->holdout_text;
+  if (!options.objective) options.objective = entry->objective;
+  if (!options.residual) options.residual = entry->residual;
+  if (options.bootstrap < 0) options.bootstrap = (int)entry->bootstrap;
+  if (options.interval == INTERVAL_BY_DEFAULT && entry->interval)
+    options.interval = strcmp(entry->interval, "bca") == 0 ? INTERVAL_BCA : INTERVAL_PERCENTILE;
+  if (!options.profile_count && !options.profile_all) {
+    options.profiles = (const char *const *)entry->profile;
+    options.profile_count = entry->profile_count;
+    for (size_t i = 0; i < entry->profile_count; i++) options.profile_all |= strcmp(entry->profile[i], "all") == 0;
+    if (options.profile_all) options.profile_count = 0;
+  }
+  if (!options.leave_out_count) {
+    options.leave_out = (const char *const *)entry->leave_out;
+    options.leave_out_count = entry->leave_out_count;
+  }
+  options.parameter_count = entry->parameter_count ? entry->parameter_count : "non-embedding";
+  return options;
+}
+
+// True when the fitted rows have several values of a category column.
+static bool differ(const struct table *table, const struct fit_result *result, const char *name) {
+  int column = table_find(table, name), first = -1;
+  if (column < 0 || table->columns[column].kind != COLUMN_CATEGORY) return false;
+  for (size_t i = 0; i < result->table_count; i++) {
+    int code = table->columns[column].codes[result->table[i].place];
+    if (result->table[i].use != ROW_FITTED || code < 0) continue;
+    if (first >= 0 && code != first) return true;
+    first = code;
+  }
+  return false;
+}
+
+// One fit over runs of different arithmetic compares more than N and D.
+void warn_of_mixture(const struct table *table, struct fit_result *result) {
+  static const char *const columns[] = {"dtype", "model.dtype", "backend", "corpus_digest"};
+  bool dtype = differ(table, result, "dtype");
+  for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
+    if (differ(table, result, columns[i]) && !(dtype && i == 1))  // a field and its resolved value are one difference
+      fit_result_warn(result, "the runs differ in %s: their losses may differ for that reason (where: narrows the fit)",
+                      columns[i]);
+}

@@ -1,0 +1,33 @@
+// The fit entries of a spec, fitted on the finished runs of its experiment and kept in the store: `isoloss fit SPEC`.
+#pragma once
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "base/base.h"
+#include "fitting/fitting.h"
+#include "results/store.h"
+#include "runner/spec/spec.h"
+
+struct fit_experiment_options {
+  const struct fit_options *overrides;  // of the command line; NULL: none. Its NULL and zero members leave the entry's
+  const char *law;                      // fit only this law (an entry of the spec, or on its own); NULL: every entry
+  FILE *report;                         // coefficients, intervals and residuals for people; NULL: nothing is printed
+  struct text *json;                    // gets the array of the contract for scripts; NULL: none
+  size_t *claims_not_held;              // gets the number of claims that do not hold; NULL: not asked
+  bool residuals;                       // print the residual table too
+};
+
+// Fits every entry of spec->fits on the runs of experiment spec->name that are done (diverged and failed ones are
+// counted as excluded), puts each document into the store, and judges the
+// spec's claims when all entries were asked for. A spec without fit entries is no error: nothing is
+// fitted. An entry that cannot be fitted (too few runs are done) stops nothing: the others are fitted, and the first
+// error is returned in the end.
+bool fit_experiment(const struct spec *spec, struct store *store, const struct fit_experiment_options *options,
+                    struct error *error);
+
+// The table that a fit entry sees: one row a finished run of the experiment, with every run column of the store
+// (settings, quantities, outcomes), `parameters` counted as the entry says,
+// after the entry's `where`, best_over and average_over.
+// table_free in either case.
+bool fit_experiment_table(const struct spec *spec, const struct spec_fit *entry, struct store *store,
+                          struct table *table, struct error *error);

@@ -1,0 +1,43 @@
+// See export.h.
+#include "runner/fits/export.h"
+
+#include <stdio.h>
+#include <string.h>
+
+// What the source says of itself: law, formula, data, count of N.
+static void describe(const struct law *law, const struct fit_result *result, struct text *about) {
+  char objective[48];
+  objective_text(result->objective_kind, objective);
+  text_format(about, "%s = %s\n", result->target, result->formula);
+  text_format(about, "Law %s, fitted to %zu rows of %s (%s on %s of %s).\n", result->law, result->rows, result->source,
+              objective, result->residual == RESIDUAL_LOG ? "the logarithm" : "the value", result->target);
+  if (result->parameter_count) text_format(about, "parameters (N): %s.\n", result->parameter_count);
+  for (const char *at = law->source; at && *at;) {  // one line, whatever its breaks
+    size_t length = strcspn(at, "\n");
+    text_format(about, "%s%.*s", at == law->source ? "Source of the law: " : " ", (int)length, at);
+    at += length + (at[length] == '\n');
+  }
+  if (law->source) text_char(about, '\n');
+  text_add(about, "Written by isoloss fit --export.\n");
+}
+
+bool fit_export(const struct law *law, const struct fit_result *result, const char *language, const char *path,
+                struct error *error) {
+  enum export_language wanted;
+  struct text about = {0}, out = {0};
+  bool fine = export_parse(language, &wanted, error);
+  if (!fine) error_context(error, "fit: --export");
+  if (fine) {
+    describe(law, result, &about);
+    fine = law_export(law, result->coefficients, result->coefficient_count, wanted, result->name, text_string(&about),
+                      &out, error);
+  }
+  if (fine && path)
+    fine = file_write_atomic(path, out.bytes, out.length, error);
+  else if (fine)
+    fputs(text_string(&out), stdout);
+  for (size_t i = 0; fine && i < result->warning_count; i++) fprintf(stderr, "warning: %s\n", result->warnings[i]);
+  text_free(&about);
+  text_free(&out);
+  return fine;
+}

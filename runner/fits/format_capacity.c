@@ -1,0 +1,111 @@
+// See format_capacity.h.
+#include "runner/fits/format_capacity.h"
+
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+
+const char *const common_formats[] = {"int1",
+                                      "int2",
+                                      "int3",
+                                      "int4",
+                                      "int5",
+                                      "int6",
+                                      "int7",
+                                      "int8",
+                                      "ternary",
+                                      "int4-tread",
+                                      "int4-twos",
+                                      "int4-g32",
+                                      "fp4-e2m1",
+                                      "fp6-e2m3",
+                                      "fp6-e3m2",
+                                      "fp8-e4m3",
+                                      "fp8-e5m2",
+                                      "mxfp4",
+                                      "w(quest-mxfp4)",
+                                      "mxfp8",
+                                      "mxint8",
+                                      "nvfp4",
+                                      "vq2-16",
+                                      "vq2-64",
+                                      "vq2-256",
+                                      "vq4-256",
+                                      "sparse(0.5)",
+                                      "2:4",
+                                      "4:8",
+                                      "2:4+int4",
+                                      "paired-4:8+int4",
+                                      "noise(0.01)",
+                                      NULL};
+
+int processors(void) {
+  long count = sysconf(_SC_NPROCESSORS_ONLN);
+  return count < 1 ? 1 : count > 256 ? 256 : (int)count;
+}
+
+bool format_capacity(const struct format *format, const char *asked, const struct capacity_options *options,
+                     struct format_capacity *result, struct error *error) {
+  *result = (struct format_capacity){.format = format, .asked = asked};
+  result->bits = representation_bits(&format->operands[OPERAND_WEIGHTS]);
+  struct text texts[OPERANDS] = {{0}};
+  bool fine = true;
+  for (int i = 0; i < OPERANDS && fine; i++) {
+    const struct representation *operand = &format->operands[i];
+    representation_text(operand, &texts[i]);
+    if (representation_is_none(operand)) continue;
+    result->operands++;
+    result->only = (enum operand)i;
+    result->represented[i] = true;
+    int same = 0;
+    while (same < i && strcmp(text_string(&texts[same]), text_string(&texts[i])) != 0) same++;
+    if (same < i)
+      result->capacities[i] = result->capacities[same];
+    else
+      fine = capacity_measure(operand, options, &result->capacities[i], error);
+  }
+  for (int i = 0; i < OPERANDS; i++) text_free(&texts[i]);
+  return fine ? true : error_context(error, "%s", format->name);
+}
+
+static void capacity_keys(const struct capacity *capacity, const char *suffix, struct json_writer *writer) {
+  char key[64];
+  const struct {
+    const char *name;
+    double value;
+  } values[] = {{"gmse", capacity->gmse},
+                {"standard_error", capacity->standard_error},
+                {"effective_bits", capacity->effective_bits},
+                {"misalignment", capacity->misalignment},
+                {"octave_low", capacity->octave ? capacity->octave_low : NAN},
+                {"octave_high", capacity->octave ? capacity->octave_high : NAN},
+                {"gmse_at_unit_deviation", capacity->octave ? capacity->at_unit_deviation : NAN}};
+  for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+    snprintf(key, sizeof key, "%s%s", values[i].name, suffix);
+    json_key_number(writer, key, values[i].value);
+  }
+  snprintf(key, sizeof key, "closed_form%s", suffix);
+  json_key_boolean(writer, key, capacity->closed_form);
+  snprintf(key, sizeof key, "samples%s", suffix);
+  json_key_integer(writer, key, capacity->samples);
+}
+
+void format_capacity_json(const struct format_capacity *capacity, struct json_writer *writer) {
+  json_key_string(writer, "format", capacity->asked);
+  json_key_string(writer, "canonical", capacity->format->name);
+  if (capacity->operands == 1) {
+    capacity_keys(&capacity->capacities[capacity->only], "", writer);
+  } else {
+    // `none` is exact; of several operands each has its own error, and no single one is right.
+    bool none = capacity->operands == 0;
+    json_key_number(writer, "gmse", none ? 0 : NAN);
+    json_key_number(writer, "standard_error", none ? 0 : NAN);
+    json_key_number(writer, "effective_bits", NAN);
+    for (int i = 0; i < OPERANDS; i++) {
+      char suffix[32];
+      snprintf(suffix, sizeof suffix, "_%s", operand_name((enum operand)i));
+      if (capacity->represented[i]) capacity_keys(&capacity->capacities[i], suffix, writer);
+    }
+  }
+  json_key_number(writer, "bits_per_weight", capacity->bits);
+}

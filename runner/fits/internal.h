@@ -1,0 +1,56 @@
+// What the files of the fit commands share.
+#pragma once
+#include <stdio.h>
+
+#include "runner/fits/experiment.h"
+
+enum { FIT_NOTES = 16 };
+
+// What happened to a table before the fit.
+struct fit_notes {
+  size_t rows_before;  // 0: no reduction
+  double noise;        // standard deviation of ln(loss) between the runs averaged, or NAN
+  size_t noise_degrees;
+  const char *warnings[FIT_NOTES];  // in the table's arena
+  size_t warning_count;
+};
+
+struct reductions {
+  const char *const *best_over, *const *average_over, *const *keys;
+  size_t best_over_count, average_over_count, key_count;
+};
+
+// average_over, then best_over. Keys: see table_best_over.
+bool reduce_table(struct table *table, const char *target, const struct reductions *reductions, struct fit_notes *notes,
+                  struct error *error);
+// fit_experiment_table, with a further condition on rows (or NULL), telling what it did.
+bool fit_entry_table(const struct spec *spec, const struct spec_fit *entry, const char *where, struct store *store,
+                     struct table *table, struct fit_notes *notes, struct error *error);
+// The entry's fit options, where the command line (or NULL) says nothing else.
+struct fit_options fit_entry_options(const struct spec_fit *entry, const struct fit_options *overrides);
+// Loads a law and prints its mistakes on standard error.
+bool law_open(struct law *law, const char *name_or_path, struct error *error);
+
+// The finished runs of the spec's experiment, one row each, with every run column. table_free in either case.
+bool finished_runs_table(const struct spec *spec, struct store *store, struct table *table, struct error *error);
+
+// A fit, and what claims need of it beside its result.
+struct fitted {
+  struct fit_result result;
+  // [result.bootstrap], in the result's arena: the error on held-out rows of every resample, of coefficients and
+  // held-out rows both; fits that hold out the same rows draw the same ones. NULL without held-out rows or resamples.
+  const double *holdout_replicates;
+};
+
+// Judges the spec's claims by its fits and runs, keeps the outcomes in the store and prints them (report may be NULL);
+// adds the number of claims that are not held.
+bool fit_claims(const struct spec *spec, const struct fitted *fits, size_t fit_count, struct store *store, FILE *report,
+                size_t *not_held, struct error *error);
+
+// What the fit for people says after its coefficients and warnings.
+void fit_print_diagnosis(const struct fit_result *result, FILE *out);
+// Warns when the fitted rows differ in dtype, backend or corpus.
+void warn_of_mixture(const struct table *table, struct fit_result *result);
+// The fit for people. all_residuals: every row, else the largest ones of a long table.
+void fit_print(const struct fit_result *result, const struct law *law, const struct fit_notes *notes,
+               bool all_residuals, FILE *out);

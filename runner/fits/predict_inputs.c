@@ -1,0 +1,131 @@
+// The inputs of a point: what was given, what follows from its format, and baselines where nothing was said.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runner/fits/format_capacity.h"
+#include "runner/fits/predict_internal.h"
+#include "trainer/config.h"
+
+bool input_given(const struct law_input *inputs, size_t count, const char *name, double *number) {
+  for (size_t i = 0; i < count; i++) {
+    if (strcmp(inputs[i].name, name) != 0 || inputs[i].value.kind == VALUE_MISSING) continue;
+    if (number) *number = inputs[i].value.kind == VALUE_NUMBER ? inputs[i].value.number : NAN;
+    return true;
+  }
+  return false;
+}
+
+static const char *given_text(const struct law_input *inputs, size_t count, const char *name) {
+  for (size_t i = 0; i < count; i++)
+    if (strcmp(inputs[i].name, name) == 0 && inputs[i].value.kind == VALUE_TEXT) return inputs[i].value.text;
+  return NULL;
+}
+
+// Whether a per-category parameter of this column has a value for the category; the baseline one when `category` is
+// NULL.
+static const char *find_category(const struct predict_report *report, const char *column, const char *category) {
+  for (int p = 0; p < report->law->parameter_count; p++) {
+    if (!report->law->parameters[p].by || strcmp(report->law->parameters[p].by, column) != 0) continue;
+    for (size_t c = 0; c < report->fitted.coefficient_count; c++) {
+      const struct coefficient *coefficient = &report->fitted.coefficients[c];
+      if (!coefficient->category || strcmp(coefficient->parameter, report->law->parameters[p].name) != 0) continue;
+      if (category ? strcmp(coefficient->category, category) == 0 : coefficient->status == COEFFICIENT_BASELINE)
+        return coefficient->category;
+    }
+  }
+  return NULL;
+}
+
+// Formats have one name in the store: another text of the same format means that.
+static const char *canonical_category(struct predict_report *report, const char *column, const char *text) {
+  if (find_category(report, column, text)) return text;
+  struct error unknown = {0};
+  const struct format *format = format_parse(text, &report->arena, &unknown);
+  return format && find_category(report, column, format->name) ? format->name : text;
+}
+
+static void note_default(struct predict_report *report, const char *column, const char *value) {
+  const char *note = arena_format(&report->arena, "%s = %s", column, value);
+  if (strstr(report->defaults, note)) return;
+  report->defaults = arena_format(&report->arena, "%s%s%s", report->defaults, *report->defaults ? ", " : "", note);
+}
+
+// The number of the operand that ends a column's name ("gmse_weights", "activation_bits"), or -1.
+static int operand_of(const char *column, const char *before, const char *after) {
+  static const char *const operands[] = {"weight", "activation", "gradient"};
+  char name[40];
+  for (int i = 0; i < OPERANDS; i++) {
+    snprintf(name, sizeof name, "%s%s%s", before, operands[i], after);
+    if (strcmp(name, column) == 0) return i;
+  }
+  return -1;
+}
+
+// What follows from a format: its parts, bits and errors, as the store has them beside runs. MISSING for other columns.
+static bool value_of_format(struct predict_report *report, const char *column, const struct format *format,
+                            struct value *value, struct error *error) {
+  int bits = operand_of(column, "", "_bits"), gmse = operand_of(column, "gmse_", "s");
+  if (strcmp(column, "forward") == 0 || strcmp(column, "backward") == 0) {
+    struct format_facts facts = config_format_facts(format->name, &report->arena);
+    *value = (struct value){.kind = VALUE_TEXT, .text = *column == 'f' ? facts.forward : facts.backward};
+  } else if (strcmp(column, "kv_bits") == 0) {  // no format represents keys and values
+    *value = (struct value){.kind = VALUE_NUMBER, .number = 16};
+  } else if (bits >= 0) {
+    *value = (struct value){.kind = VALUE_NUMBER, .number = representation_bits(&format->operands[bits])};
+  } else if (gmse >= 0) {
+    struct capacity capacity = {0};
+    struct capacity_options options = {.threads = processors(), .isa = isa_best()};
+    if (!representation_is_none(&format->operands[gmse]) &&
+        !capacity_measure(&format->operands[gmse], &options, &capacity, error))
+      return false;
+    *value = (struct value){.kind = VALUE_NUMBER, .number = capacity.gmse};
+  }
+  return true;
+}
+
+// A column of the law that nothing is said of: of the format given, else of none, which is noted.
+static bool fill_column(struct predict_report *report, const char *column, const char *given, struct value *value,
+                        struct error *error) {
+  const char *baseline = find_category(report, column, NULL);
+  struct error unknown = {0};
+  const struct format *format = given ? format_parse(given, &report->arena, &unknown) : NULL;
+  if (format && !value_of_format(report, column, format, value, error)) return false;
+  if (value->kind == VALUE_TEXT) value->text = canonical_category(report, column, value->text);
+  if (value->kind != VALUE_MISSING) return true;
+  if (baseline) {
+    *value = (struct value){.kind = VALUE_TEXT, .text = baseline};
+    note_default(report, column, baseline);
+    return true;
+  }
+  bool of_formats =
+      operand_of(column, "", "_bits") >= 0 || operand_of(column, "gmse_", "s") >= 0 || strcmp(column, "kv_bits") == 0;
+  if (!of_formats || given) return true;
+  format = format_parse("none", &report->arena, error);
+  if (!format || !value_of_format(report, column, format, value, error)) return false;
+  note_default(report, column, value->number == 0 ? "0" : "16");
+  return true;
+}
+
+bool predict_inputs(struct predict_report *report, const struct table *table, size_t row, struct law_input **inputs,
+                    size_t *count, struct error *error) {
+  size_t columns = table ? table->column_count : 0;
+  *inputs = arena_array(&report->arena, columns + (size_t)report->law->column_count + 4, sizeof **inputs);
+  *count = 0;
+  for (size_t c = 0; c < columns; c++) {
+    struct value value = table_value(table, c, row);
+    const char *name = arena_string(&report->arena, table->columns[c].name);
+    if (value.kind == VALUE_TEXT)
+      value.text = canonical_category(report, name, arena_string(&report->arena, value.text));
+    if (value.kind != VALUE_MISSING) (*inputs)[(*count)++] = (struct law_input){name, value};
+  }
+  const char *format = given_text(*inputs, *count, "format");
+  for (int i = 0; i < report->law->column_count; i++) {
+    const char *column = report->law->columns[i];
+    struct value value = {.kind = VALUE_MISSING};
+    if (input_given(*inputs, *count, column, NULL)) continue;
+    if (!fill_column(report, column, format, &value, error)) return false;
+    if (value.kind != VALUE_MISSING) (*inputs)[(*count)++] = (struct law_input){column, value};
+  }
+  return true;
+}

@@ -1,0 +1,370 @@
+// Combinations of a sweep to configurations. See grid.h.
+#include "runner/plan/grid.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runner/spec/internal.h"
+
+enum { FEW_NAMES = 32 };
+static const double most_combinations = 20e6;
+
+// ---- corpora ----
+
+static bool corpus_field(const struct run_field *field) {
+  return field_of_corpus(field) || field->offset == offsetof(struct run_config, model.context);
+}
+
+static bool same_value(const struct run_config *a, const struct run_config *b, const struct run_field *field) {
+  struct spec_value x = {.integer = 0}, y = {.integer = 0};
+  spec_value_get(a, field, &x);
+  spec_value_get(b, field, &y);
+  if (field->type >= FIELD_CHOICE) return x.text == y.text || strcmp(x.text, y.text) == 0;
+  if (field->type == FIELD_NUMBER) return x.number == y.number || (isnan(x.number) && isnan(y.number));
+  return field->type == FIELD_BOOLEAN ? x.boolean == y.boolean : x.integer == y.integer;
+}
+
+static bool same_corpus(const struct run_config *a, const struct run_config *b) {
+  for (size_t i = 0; i < run_field_count; i++)
+    if (corpus_field(&run_fields[i]) && !same_value(a, b, &run_fields[i])) return false;
+  return true;
+}
+
+static uint64_t corpus_hash(const struct run_config *config) {
+  uint64_t hash = 0;
+  for (size_t i = 0; i < run_field_count; i++) {
+    const struct run_field *field = &run_fields[i];
+    if (!corpus_field(field)) continue;
+    struct spec_value value = {.integer = 0};
+    spec_value_get(config, field, &value);
+    hash = field->type >= FIELD_CHOICE ? hash64(value.text, strlen(value.text), hash)
+                                       : hash64(&value.integer, sizeof value.integer, hash);
+  }
+  return hash;
+}
+
+static void table_put(struct run_grid *grid, uint32_t index) {
+  size_t slot = corpus_hash(&grid->corpora[index].config) & (grid->corpus_table_size - 1);
+  while (grid->corpus_table[slot]) slot = (slot + 1) & (grid->corpus_table_size - 1);
+  grid->corpus_table[slot] = index + 1;
+}
+
+// The corpus of a configuration: found among those known, or asked for. False when it cannot be had; a corpus whose
+// fields are wrong is kept with its reason.
+static bool find_corpus(struct run_grid *grid, const struct run_config *config, uint32_t *index, struct error *error) {
+  if (!grid->corpus_varies && grid->corpus_count) {
+    *index = 0;
+    return true;
+  }
+  if (grid->corpus_table_size) {
+    size_t slot = corpus_hash(config) & (grid->corpus_table_size - 1);
+    for (; grid->corpus_table[slot]; slot = (slot + 1) & (grid->corpus_table_size - 1)) {
+      *index = grid->corpus_table[slot] - 1;
+      if (same_corpus(&grid->corpora[*index].config, config)) return true;
+    }
+  }
+  if (grid->corpus_count == grid->corpus_capacity) {
+    size_t capacity = grid->corpus_capacity ? grid->corpus_capacity * 2 : 4;
+    grid->corpora = arena_grow(grid->arena, grid->corpora, grid->corpus_count, capacity, sizeof *grid->corpora);
+    grid->corpus_capacity = capacity;
+    grid->corpus_table_size = capacity * 2;
+    grid->corpus_table = arena_array(grid->arena, grid->corpus_table_size, sizeof *grid->corpus_table);
+    for (uint32_t i = 0; i < grid->corpus_count; i++) table_put(grid, i);
+  }
+  struct plan_corpus *corpus = &grid->corpora[grid->corpus_count];
+  *corpus = (struct plan_corpus){.config = *config, .folder = "", .reason = "the corpus is not prepared"};
+  struct error own = {0};
+  if (grid->find_corpus && !grid->find_corpus(grid->find_context, config, corpus, &own)) {
+    if (own.code != EXIT_USAGE_ERROR) {
+      *error = own;
+      return false;
+    }
+    corpus->refused = true;
+    corpus->reason = arena_string(grid->arena, own.text);
+  }
+  *index = (uint32_t)grid->corpus_count++;
+  table_put(grid, *index);
+  return true;
+}
+
+// ---- making ready ----
+
+static struct grid_expression look_up(struct run_grid *grid, const struct expression *expression) {
+  struct grid_expression found = {.expression = expression};
+  if (!expression) return found;
+  found.names = arena_array(grid->arena, (size_t)expression->name_count, sizeof *found.names);
+  for (int i = 0; i < expression->name_count; i++) run_name_find(expression->names[i].name, &found.names[i]);
+  return found;
+}
+
+void grid_prepare(struct run_grid *grid, struct diagnostics *diagnostics) {
+  const struct spec *spec = grid->spec;
+  grid->sweeps = arena_array(grid->arena, spec->sweep_count, sizeof *grid->sweeps);
+  for (size_t s = 0; s < spec->sweep_count; s++) {
+    const struct spec_sweep *sweep = &spec->sweeps[s];
+    struct grid_sweep *ready = &grid->sweeps[s];
+    ready->sweep = sweep;
+    ready->skipped = sweep->broken;
+    if (ready->skipped) continue;
+    ready->where = look_up(grid, sweep->where);
+    ready->set = arena_array(grid->arena, sweep->set_count, sizeof *ready->set);
+    for (size_t i = 0; i < sweep->set_count; i++) {
+      ready->set[i] = look_up(grid, sweep->set[i].expression);
+      grid->corpus_varies |= corpus_field(sweep->set[i].field);
+    }
+    double combinations = 1;
+    for (size_t g = 0; g < sweep->group_count; g++) {
+      combinations *= (double)sweep->groups[g].count;
+      for (size_t a = 0; a < sweep->groups[g].axis_count; a++)
+        grid->corpus_varies |= corpus_field(sweep->groups[g].axes[a].field);
+    }
+    if (combinations > most_combinations) {
+      char number[32];
+      node_error(sweep->node, diagnostics, "several smaller sweeps or experiments",
+                 "this sweep has %s combinations, more than 20 million", number_human(combinations, number));
+      ready->skipped = true;
+      continue;
+    }
+    ready->combinations = (uint64_t)combinations;
+  }
+}
+
+size_t grid_index(const struct spec_sweep *sweep, uint64_t combination, size_t group) {
+  for (size_t g = sweep->group_count; g-- > group + 1;) combination /= sweep->groups[g].count;
+  return combination % sweep->groups[group].count;
+}
+
+void grid_apply(const struct spec_sweep *sweep, uint64_t combination, struct run_config *config) {
+  for (size_t g = sweep->group_count; g-- > 0;) {
+    const struct spec_axis_group *group = &sweep->groups[g];
+    size_t index = combination % group->count;
+    combination /= group->count;
+    for (size_t a = 0; a < group->axis_count; a++) {
+      const struct spec_axis *axis = &group->axes[a];
+      spec_value_put(config, axis->field, &axis->values[axis->constant ? 0 : index]);
+    }
+  }
+}
+
+// ---- one combination ----
+
+// A configuration while it is being made; `resolved` follows on demand and is forgotten when a field changes.
+struct making {
+  struct run_grid *grid;
+  struct run_config config, resolved;
+  struct run_quantities quantities;
+  const struct corpus_facts *facts;
+  uint32_t corpus;
+  enum { NOT_TRIED, RESOLVED, NEEDS_CORPUS, REFUSED, STOPPED } state;
+  struct error error;  // of the last two
+};
+
+static bool vocabulary_unknown(const struct run_config *config, const struct corpus_facts *facts) {
+  return !facts->known && config->model.vocabulary == AUTO_INTEGER;
+}
+
+// A configuration's format, parsed once a grid: that takes longer than all the rest of a run.
+static const struct format *parsed_format(struct run_grid *grid, const char *text) {
+  for (size_t i = 0; i < grid->format_count; i++)
+    if (grid->formats[i].text == text || strcmp(grid->formats[i].text, text) == 0) return grid->formats[i].format;
+  if (grid->format_count == grid->format_capacity) {
+    size_t capacity = grid->format_capacity ? grid->format_capacity * 2 : 8;
+    grid->formats = arena_grow(grid->arena, grid->formats, grid->format_count, capacity, sizeof *grid->formats);
+    grid->format_capacity = capacity;
+  }
+  struct run_config config = {.format = arena_string(grid->arena, text)};
+  struct error unknown = {0};
+  config_parse_format(&config, grid->arena, &unknown);
+  grid->formats[grid->format_count++] = (struct grid_format){config.format, config.parsed_format};
+  return config.parsed_format;
+}
+
+static void resolve(struct making *m) {
+  if (m->state != NOT_TRIED) return;
+  m->config.parsed_format = parsed_format(m->grid, m->config.format);
+  m->error.code = EXIT_DONE;
+  if (!find_corpus(m->grid, &m->config, &m->corpus, &m->error)) {
+    m->state = STOPPED;
+    return;
+  }
+  const struct plan_corpus *corpus = &m->grid->corpora[m->corpus];
+  m->facts = &corpus->facts;
+  if (corpus->refused) {
+    m->state = REFUSED;
+    error_set(&m->error, EXIT_USAGE_ERROR, "%s", corpus->reason);
+    return;
+  }
+  m->resolved = m->config;
+  if (config_resolve(&m->resolved, m->facts, m->grid->dtype, &m->error)) {
+    if (m->grid->fits_device && !m->grid->fits_device(&m->resolved, &m->error)) {
+      m->state = REFUSED;
+      return;
+    }
+    m->quantities = config_quantities(&m->resolved, m->facts);
+    m->state = RESOLVED;
+    return;
+  }
+  m->state = REFUSED;
+  if (!vocabulary_unknown(&m->config, m->facts)) return;
+  // Perhaps only the vocabulary is missing, which the corpus will tell: does everything else fit?
+  struct corpus_facts stand_in = {.known = true, .vocabulary = 32768, .train_tokens = INT64_MAX};
+  struct error ignored = {0};
+  m->resolved = m->config;
+  if (config_resolve(&m->resolved, &stand_in, m->grid->dtype, &ignored)) m->state = NEEDS_CORPUS;
+}
+
+static bool is_auto(const struct run_field *field, const struct value *value) {
+  if (value->kind == VALUE_MISSING) return true;
+  return field->offset == offsetof(struct run_config, model.dtype) && strcmp(value->text, "auto") == 0;
+}
+
+// Values of an expression's names. With `early`, what needs resolution stays missing.
+static void fill(struct making *m, const struct grid_expression *e, bool early, struct value *slots) {
+  for (int i = 0; i < e->expression->name_count; i++) {
+    const struct run_name *name = &e->names[i];
+    slots[i] = (struct value){.kind = VALUE_MISSING};
+    if (name->field) {
+      slots[i] = config_get(&m->config, name->field);
+      if (!is_auto(name->field, &slots[i])) continue;
+      slots[i] = (struct value){.kind = VALUE_MISSING};
+    }
+    if (early) continue;
+    resolve(m);
+    if (m->state != RESOLVED) continue;
+    slots[i] = name->field ? config_get(&m->resolved, name->field) : name->quantity->get(&m->quantities, m->facts);
+  }
+}
+
+// How an expression fared.
+enum verdict { VALUE, NO_CORPUS, WRONG };
+
+static enum verdict evaluate(struct making *m, const struct grid_expression *e, bool early, struct value *result,
+                             struct error *error) {
+  struct value few[FEW_NAMES], *slots = few;
+  int count = e->expression->name_count;
+  if (count > FEW_NAMES) slots = memory_get((size_t)count * sizeof *slots);
+  fill(m, e, early, slots);
+  error->code = EXIT_DONE;
+  enum verdict verdict = expression_evaluate(e->expression, slots, result, error) ? VALUE : WRONG;
+  if (verdict == WRONG && !early) {
+    bool missing = false;
+    for (int i = 0; i < count; i++) missing |= slots[i].kind == VALUE_MISSING;
+    if (missing && (m->state == NEEDS_CORPUS || (m->state == RESOLVED && !m->facts->known))) verdict = NO_CORPUS;
+  }
+  if (slots != few) free(slots);
+  return verdict;
+}
+
+// Gives a field the value that an expression derived. Text is the spec's own: it outlives the run.
+static bool derive(struct making *m, const struct run_field *field, const struct value *value, struct error *error) {
+  struct error inner = {0};
+  if (field_is_budget(field)) config_clear_budget(&m->config);
+  if (value->kind == VALUE_TEXT || field->type == FIELD_BOOLEAN) {
+    struct arena arena = {0};
+    char hint[160];
+    const char *text = value->kind == VALUE_TEXT      ? value->text
+                       : value->kind == VALUE_BOOLEAN ? value->number != 0 ? "true" : "false"
+                                                      : "a number";
+    struct run_config scratch = m->config;
+    bool fine = spec_set_text(m->grid->spec, &scratch, field, text, &arena, error, hint);
+    struct spec_value put = {.integer = 0};
+    if (fine) spec_value_get(&scratch, field, &put);
+    if (fine && field->type >= FIELD_CHOICE) put.text = text;
+    if (fine) spec_value_put(&m->config, field, &put);
+    arena_free(&arena);
+    return fine;
+  }
+  double number = field->type == FIELD_NUMBER ? rounded_decimal(value->number, 12) : value->number;
+  if (config_set_number(&m->config, field, number, &inner)) return true;
+  char shown[32];
+  number_shortest(number, shown);
+  if (strstr(inner.text, ", not ")) return error_set(error, EXIT_USAGE_ERROR, "%s %s", field->path, inner.text);
+  return error_set(error, EXIT_USAGE_ERROR, "%s %s, not %s", field->path, inner.text, shown);
+}
+
+enum grid_outcome grid_evaluate(struct run_grid *grid, size_t sweep_index, uint64_t combination,
+                                struct grid_result *result, struct grid_problem *problem) {
+  const struct grid_sweep *ready = &grid->sweeps[sweep_index];
+  const struct spec_sweep *sweep = ready->sweep;
+  struct making m;
+  m.grid = grid;
+  m.config = grid->spec->base;
+  m.state = NOT_TRIED;
+  m.error.code = EXIT_DONE;
+  struct value value;
+  bool refused = false, undecided = false;
+  problem->node = NULL;
+  problem->in_expression = false;
+  problem->error.code = EXIT_DONE;
+  grid_apply(sweep, combination, &m.config);
+
+  bool no_corpus = false;  // a derived field could not be derived
+  for (size_t i = 0; i < sweep->set_count && !refused && !no_corpus; i++) {
+    const struct spec_derivation *set = &sweep->set[i];
+    switch (evaluate(&m, &ready->set[i], false, &value, &problem->error)) {
+      case VALUE:
+        if (!derive(&m, set->field, &value, &problem->error)) {
+          refused = true;
+          problem->node = set->node;
+        }
+        m.state = NOT_TRIED;
+        break;
+      case NO_CORPUS:
+        no_corpus = true;
+        break;
+      case WRONG:
+        refused = true;
+        if (m.state == REFUSED) {
+          problem->error = m.error;
+        } else {
+          problem->node = set->node;
+          problem->in_expression = true;
+        }
+    }
+    if (m.state == STOPPED) break;
+  }
+  if (m.state == STOPPED) {
+    problem->error = m.error;
+    return GRID_STOPPED;
+  }
+  // A filter over plain fields may be there to leave out what cannot be trained, or has a corpus that is not wanted.
+  bool decided = false;
+  if (m.state == NOT_TRIED && !refused && !grid->corpus_varies) resolve(&m);
+  if (sweep->where && !no_corpus && m.state != RESOLVED) {
+    struct error ignored;
+    decided = evaluate(&m, &ready->where, true, &value, &ignored) == VALUE && value.kind != VALUE_TEXT;
+    if (decided && value.number == 0) return GRID_FILTERED;
+  }
+  if (refused) return GRID_REFUSED;
+  resolve(&m);
+  if (m.state == STOPPED || m.state == REFUSED) {
+    problem->error = m.error;
+    problem->node = NULL;
+    return m.state == STOPPED ? GRID_STOPPED : GRID_REFUSED;
+  }
+  if (no_corpus) m.state = NEEDS_CORPUS;
+  if (sweep->where && !decided) {
+    enum verdict verdict = no_corpus ? NO_CORPUS : evaluate(&m, &ready->where, false, &value, &problem->error);
+    if (verdict == VALUE && value.kind == VALUE_TEXT) {
+      verdict = WRONG;
+      error_set(&problem->error, EXIT_USAGE_ERROR, "column 1: where must be a condition, not text");
+    }
+    if (verdict == WRONG) {
+      problem->node = sweep->where_node;
+      problem->in_expression = true;
+      return GRID_REFUSED;
+    }
+    if (verdict == VALUE && value.number == 0) return GRID_FILTERED;
+    undecided = verdict == NO_CORPUS;
+  }
+  result->resolved = m.state == RESOLVED;
+  result->undecided = undecided || !result->resolved;
+  result->config = result->resolved ? m.resolved : m.config;
+  if (result->resolved)
+    result->quantities = m.quantities;
+  else
+    memset(&result->quantities, 0, sizeof result->quantities);
+  result->corpus = m.corpus;
+  return GRID_RUN;
+}

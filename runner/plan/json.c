@@ -1,0 +1,113 @@
+// The JSON form of a plan; and what the store knows of its runs.
+#include <math.h>
+#include <string.h>
+
+#include "results/store.h"
+#include "runner/plan/print.h"
+#include "runner/spec/names.h"
+
+enum { FLUSH_BYTES = 1 << 20 };
+
+bool run_outcome_find(struct store *store, const char *id, struct run_outcome *outcome, struct error *error) {
+  *outcome = (struct run_outcome){.state = "pending", .loss = NAN, .bits_per_byte = NAN, .wall_seconds = NAN};
+  if (!store || !*id) return true;
+  struct value wanted = store_text(id);
+  struct store_rows *rows =
+      store_select(store, "SELECT state, loss, bits_per_byte, wall_seconds FROM runs WHERE id = ?1", &wanted, 1, error);
+  if (rows && store_rows_next(rows, error)) {
+    double *const numbers[] = {&outcome->loss, &outcome->bits_per_byte, &outcome->wall_seconds};
+    struct value state = store_rows_value(rows, 0);
+    if (state.kind == VALUE_TEXT) snprintf(outcome->state, sizeof outcome->state, "%s", state.text);
+    for (int i = 0; i < 3; i++) {
+      struct value value = store_rows_value(rows, i + 1);
+      if (value.kind == VALUE_NUMBER) *numbers[i] = value.number;
+    }
+  }
+  store_rows_close(rows);
+  return error->code == EXIT_DONE;
+}
+
+static void put_field(struct json_writer *json, const struct run_config *config, const struct run_field *field) {
+  struct value value = config_get(config, field);
+  if (value.kind == VALUE_MISSING)
+    json_put_string(json, "auto");
+  else if (value.kind == VALUE_BOOLEAN)
+    json_put_boolean(json, value.number != 0);
+  else if (value.kind == VALUE_TEXT)
+    json_put_string(json, value.text);
+  else
+    json_put_number(json, value.number);
+}
+
+static void put_quantity(struct json_writer *json, const struct planned_run *run, const struct run_quantity *quantity) {
+  struct value value = {.kind = VALUE_MISSING};
+  if (run->resolved) value = quantity->get(&run->quantities, &run->corpus->facts);
+  json_key(json, quantity->name);
+  if (value.kind == VALUE_NUMBER)
+    json_put_number(json, value.number);
+  else
+    json_put_null(json);
+}
+
+// The contract's names come first, in its order.
+static const char *const first_quantities[] = {"parameters", "parameters_total", "tokens", "flops", "flops_6nd"};
+
+static bool is_first(const char *name) {
+  for (size_t i = 0; i < sizeof first_quantities / sizeof *first_quantities; i++)
+    if (strcmp(first_quantities[i], name) == 0) return true;
+  return false;
+}
+
+static void put_run(struct json_writer *json, const struct plan *plan, const struct planned_run *run,
+                    const struct run_outcome *outcome) {
+  json_object_begin(json);
+  json_key_string(json, "id", *run->id ? run->id : NULL);
+  json_key_string(json, "state", outcome->state);
+  for (size_t i = 0; i < sizeof first_quantities / sizeof *first_quantities; i++)
+    for (size_t q = 0; q < run_quantity_count; q++)
+      if (strcmp(run_quantities_table[q].name, first_quantities[i]) == 0)
+        put_quantity(json, run, &run_quantities_table[q]);
+  json_key_number(json, "loss", outcome->loss);
+  json_key_number(json, "bits_per_byte", outcome->bits_per_byte);
+  json_key_string(json, "format", run->config.format);
+  json_key_integer(json, "seed", run->config.seed);
+  json_key_number(json, "wall_seconds", outcome->wall_seconds);
+  json_key_number(json, "estimated_seconds", run->seconds);
+  json_key_number(json, "memory_bytes", run->memory);
+  json_key(json, "fits_gpu");
+  int card = plan_gpu_card(plan, run);
+  if (card)
+    json_put_integer(json, card);
+  else
+    json_put_null(json);
+  for (size_t q = 0; q < run_quantity_count; q++)
+    if (!is_first(run_quantities_table[q].name)) put_quantity(json, run, &run_quantities_table[q]);
+  json_key_string(json, "corpus_digest", run->corpus->facts.known ? run->corpus->facts.digest : NULL);
+  for (size_t i = 0; i < run_field_count; i++) {
+    if (strcmp(run_fields[i].path, "format") == 0 || strcmp(run_fields[i].path, "seed") == 0) continue;
+    json_key(json, run_fields[i].path);
+    put_field(json, &run->config, &run_fields[i]);
+  }
+  json_object_end(json);
+}
+
+bool plan_print_json(const struct plan *plan, struct store *store, FILE *out, struct error *error) {
+  struct text text = {0};
+  struct json_writer json = json_writer(&text, true);
+  json_array_begin(&json);
+  for (size_t i = 0; i < plan->count && error->code == EXIT_DONE; i++) {
+    struct planned_run run;
+    struct run_outcome outcome;
+    plan_run(plan, i, &run);
+    if (!run_outcome_find(store, run.id, &outcome, error)) break;
+    put_run(&json, plan, &run, &outcome);
+    if (text.length > FLUSH_BYTES) {
+      fwrite(text.bytes, 1, text.length, out);
+      text_clear(&text);
+    }
+  }
+  json_array_end(&json);
+  if (error->code == EXIT_DONE) fwrite(text_string(&text), 1, text.length, out);
+  text_free(&text);
+  return error->code == EXIT_DONE;
+}

@@ -1,0 +1,171 @@
+// Everything a report says, gathered from the store, the spec and the stored fits, before a word of it is written:
+// page.c makes HTML of it, json.c a JSON document.
+#pragma once
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/base.h"
+#include "fitting/fitting.h"
+#include "plots/plots.h"
+#include "results/store.h"
+#include "runner/spec/spec.h"
+
+// The states of a run, in the order reports list them.
+enum report_state { STATE_DONE, STATE_DIVERGED, STATE_FAILED, STATE_KILLED, STATE_RUNNING, STATE_PENDING, STATE_COUNT };
+extern const char *const report_state_names[STATE_COUNT];
+
+struct report_run {
+  const char *id, *message, *format;
+  enum report_state state;
+  double parameters, tokens, flops, loss, bits_per_byte, oracle_loss, irreducible_loss, learning_rate;
+  double wall_seconds, tokens_per_second, finished_at, epochs;
+  struct value *values;  // of all run columns, in the order of report.columns
+  struct plot_curve validation, training;
+};
+
+// A sentence of the report that its reader must not miss.
+struct report_finding {
+  bool warning;  // else a note
+  const char *text;
+};
+
+// One exponent (or E) of a law fitted to a synthetic source, beside what is known of it.
+struct report_known {
+  const char *name;     // "E", "alpha", "beta"
+  const char *meaning;  // where the known value comes from
+  bool exact;           // the known value binds the trained network too, not an idealized learner only
+  double fitted, low, high, known;
+  double with_known_e;  // the same coefficient, fitted with E held at its known value; NAN: not done
+};
+
+// A column of a law that is the same for all runs of a format (its errors, its bits).
+struct report_constant {
+  const char *format, *column;
+  struct value value;
+};
+
+struct report_fit {
+  const char *name, *law_name, *formula, *parameter_count;
+  const struct spec_fit *entry;  // of the spec, or NULL
+  json_t *document;              // NULL: the entry has not been fitted
+  struct law law;
+  bool law_loaded;
+  struct coefficient *coefficients;
+  size_t coefficient_count;
+  const char *size_column;  // the store's column that N is
+  struct report_constant *constants;
+  size_t constant_count;
+  double rows, excluded, held_out, objective, residual_rms, holdout_error, starts, starts_agreeing, runner_up,
+      created_at;
+  double *predicted;     // one a run, NAN where the law cannot tell
+  bool *fitted, *held;   // one a run
+  double largest_error;  // of a fitted run: |observed / predicted - 1|; NAN
+  double mean_error;     // of the fitted runs, the same
+  struct plot_effective *effective;
+  size_t effective_count;
+  struct plot_profile *profiles;
+  size_t profile_count;
+  const char *exclusions;  // reasons with counts, "" when nothing was left out
+  const char **warnings;
+  size_t warning_count;
+  struct report_known *known;
+  size_t known_count;
+};
+
+// The best learning rate of one size, token count and format, of at least three that were tried.
+struct report_rate {
+  const char *format;
+  double parameters, tokens, rate, loss;  // loss: mean over the runs of that rate (seeds)
+  double lowest, highest;                 // rates tried, diverged ones too
+  size_t tried;
+  bool edge;  // the best is the lowest or the highest
+};
+
+// An entry of method isoflop.
+struct report_isoflop {
+  const char *name;
+  struct isoflop result;
+  const char *trouble;  // why there is no result; NULL: there is
+};
+
+struct report_claim {
+  const char *claim, *outcome, *detail;
+};
+
+// A figure that was asked for.
+struct report_figure {
+  const char *name, *fit;  // fit: of the figures that show one, or NULL
+  struct figure figure;
+  bool drawn;
+  const char *nothing;  // why not
+};
+
+// One line of the environment: "host" and the values that runs have, with counts.
+struct report_fact {
+  const char *name, *text;
+};
+
+struct report {
+  struct arena arena;  // owns everything but the JSON documents and the laws
+  const char *name, *title, *about, *spec_path, *spec_text, *home;
+  const struct spec *spec;  // NULL: the stored text does not parse any more
+  bool spec_changed;        // the file differs from what the runs were started with
+  double created_at;        // of the experiment
+  const char *const *columns;
+  int column_count;
+  struct report_run *runs;
+  size_t count, states[STATE_COUNT];
+  const struct run_field **axes;  // run fields that differ between the runs
+  size_t axis_count;
+  struct report_fit *fits;
+  size_t fit_count;
+  struct report_isoflop *isoflops;
+  size_t isoflop_count;
+  struct report_rate *rates;
+  size_t rate_count;
+  struct report_claim *claims;
+  size_t claim_count;
+  struct report_figure *figures;
+  size_t figure_count;
+  struct report_finding *findings;
+  size_t finding_count;
+  struct report_fact *facts;
+  size_t fact_count;
+  const struct report_run *best;  // lowest loss, or NULL
+};
+
+// Gathers the report of experiment `name`. `spec` may be NULL; `spec_text` is what the spec file holds now, or NULL
+// when the report was asked for by the experiment's name.
+bool report_gather(struct report *report, struct store *store, const char *name, const struct spec *spec,
+                   const char *spec_text, struct error *error);
+void report_free(struct report *report);
+
+int report_column(const struct report *report, const char *name);  // its index in report.columns, or -1
+struct value report_get(const struct report *report, const struct report_run *run, const char *column);
+double report_number(const struct report *report, const struct report_run *run, const char *column);     // or NAN
+const char *report_text(const struct report *report, const struct report_run *run, const char *column);  // or NULL
+void report_say(struct report *report, bool warning, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+// fits.c: the stored fits, their predictions for the runs, the figures' law.
+bool report_gather_fits(struct report *report, struct store *store, struct error *error);
+double report_law(const void *fit, const char *format, double parameters, double tokens);
+// Effective parameters per parameter for formats of these errors: the factor on N that gives the same loss without
+// errors. Of a law in gmse_weights.
+double report_capacity(const void *fit, double gmse_weights, double gmse_activations);
+bool report_has_capacity(const struct report_fit *fit);
+// known.c: for synthetic sources, what is known beside what was fitted.
+bool report_gather_known(struct report *report, struct store *store, struct error *error);
+// isoflop.c: compute-optimal sizes, from the runs.
+void report_gather_isoflops(struct report *report, struct store *store);
+// rates.c: best learning rates, where rates were compared.
+void report_gather_rates(struct report *report);
+// findings.c: what the reader must know; and the environment.
+void report_find(struct report *report);
+void report_environment(struct report *report);
+// figures.c
+bool report_gather_figures(struct report *report, struct error *error);
+
+// page.c: the HTML page. json.c: the JSON document.
+bool report_page(const struct report *report, struct text *out, struct error *error);
+void report_json(const struct report *report, const char *path, struct text *out);

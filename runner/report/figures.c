@@ -1,0 +1,147 @@
+// The figures of a report: those that the spec names, or the default ones; the ones that show a fit once a fit.
+#include <math.h>
+#include <string.h>
+
+#include "runner/report/data.h"
+
+static const char *const of_fit[] = {"predicted-vs-observed", "residuals", "effective-parameters", "profiles",
+                                     "rho-vs-gmse"};
+
+static bool shows_fit(const char *name) {
+  for (size_t i = 0; i < sizeof of_fit / sizeof *of_fit; i++)
+    if (strcmp(of_fit[i], name) == 0) return true;
+  return false;
+}
+
+static struct plot_data data_of(struct report *report, const struct report_fit *fit) {
+  struct arena *arena = &report->arena;
+  struct plot_run *runs = arena_array(arena, report->count + 1, sizeof *runs);
+  struct plot_data data = {.runs = runs, .count = report->count, .irreducible_loss = NAN};
+  bool one_source = true;
+  for (size_t i = 0; i < report->count; i++) {
+    const struct report_run *run = &report->runs[i];
+    runs[i] = (struct plot_run){
+        .id = run->id,
+        .format = run->format,
+        .parameters = fit ? report_number(report, run, fit->size_column) : run->parameters,
+        .tokens = run->tokens,
+        .flops = run->flops,
+        .learning_rate = run->learning_rate,
+        .loss = run->loss,
+        .predicted = fit ? fit->predicted[i] : NAN,
+        .fitted = fit && fit->fitted[i],
+        .held_out = fit && fit->held[i],
+        .validation = run->validation,
+        .training = run->training,
+    };
+    if (i == 0) data.irreducible_loss = run->irreducible_loss;
+    one_source &= run->irreducible_loss == report->runs[0].irreducible_loss;
+  }
+  if (!one_source) data.irreducible_loss = NAN;
+  if (!fit) return data;
+  struct plot_fit *drawn = arena_alloc(arena, sizeof *drawn);
+  *drawn = (struct plot_fit){.name = fit->name,
+                             .law = fit->law_name,
+                             .evaluate = fit->law_loaded ? report_law : NULL,
+                             .context = fit,
+                             .capacity = report_has_capacity(fit) ? report_capacity : NULL,
+                             .effective = fit->effective,
+                             .effective_count = fit->effective_count,
+                             .profiles = fit->profiles,
+                             .profile_count = fit->profile_count};
+  // A law in the formats' errors has no factor a format: those of another fit stand beside it.
+  for (size_t i = 0; drawn->capacity && !drawn->effective_count && i < report->fit_count; i++) {
+    drawn->effective = report->fits[i].effective;
+    drawn->effective_count = report->fits[i].effective_count;
+  }
+  data.fit = drawn;
+  data.parameter_count = arena_format(arena, "%s parameters", fit->parameter_count);
+  return data;
+}
+
+static void add_figure(struct report *report, const char *name, const struct report_fit *fit, bool name_the_fit) {
+  struct arena *arena = &report->arena;
+  report->figures =
+      arena_grow(arena, report->figures, report->figure_count, report->figure_count + 1, sizeof *report->figures);
+  struct report_figure *figure = &report->figures[report->figure_count++];
+  struct plot_data data = data_of(report, fit);
+  figure->name = name;
+  figure->fit = fit && shows_fit(name) ? fit->name : NULL;
+  figure->drawn = plot_build(arena, name, &data, &figure->figure, &figure->nothing);
+  if (figure->drawn && name_the_fit) {
+    figure->figure.title = arena_format(arena, "%s: %s", figure->figure.title, fit->name);
+    figure->figure.name = arena_format(arena, "%s-%s", name, fit->name);
+  }
+}
+
+// True when runs of one size and token count differ in their learning rate.
+static bool compares_rates(const struct report *report) {
+  for (size_t i = 0; i < report->count; i++)
+    for (size_t k = 0; k < i && k < 500; k++)
+      if (report->runs[i].parameters == report->runs[k].parameters &&
+          report->runs[i].tokens == report->runs[k].tokens &&
+          report->runs[i].learning_rate != report->runs[k].learning_rate)
+        return true;
+  return false;
+}
+
+// The figures of a spec that names none: the default ones, those of a fit only when there is or should be one, and what
+// the design compares (learning rates, formats).
+static size_t choose(struct report *report, const char **names, size_t most) {
+  bool formats = false, effective = false, profiles = false, capacity = false;
+  for (size_t i = 1; i < report->count; i++) formats |= strcmp(report->runs[i].format, report->runs[0].format) != 0;
+  for (size_t i = 0; i < report->fit_count; i++) {
+    effective |= report->fits[i].effective_count > 0;
+    profiles |= report->fits[i].profile_count > 0;
+    capacity |= report_has_capacity(&report->fits[i]);
+  }
+  size_t count = 0;
+  for (const struct plot_kind *kind = plot_kinds; kind->name && count < most; kind++) {
+    bool wanted = kind->by_default && (report->fit_count || !shows_fit(kind->name));
+    if (strcmp(kind->name, "effective-parameters") == 0) wanted = effective;
+    if (strcmp(kind->name, "profiles") == 0) wanted = profiles;
+    if (strcmp(kind->name, "pareto") == 0) wanted = formats;
+    if (strcmp(kind->name, "rho-vs-gmse") == 0) wanted = capacity;
+    if (strcmp(kind->name, "loss-vs-learning-rate") == 0) wanted = compares_rates(report);
+    if (wanted) names[count++] = kind->name;
+  }
+  return count;
+}
+
+bool report_gather_figures(struct report *report, struct error *error) {
+  const struct report_fit *first = NULL;
+  size_t fits = 0;
+  for (size_t i = 0; i < report->fit_count; i++) {
+    if (!report->fits[i].document) continue;
+    if (!first) first = &report->fits[i];
+    fits++;
+  }
+  const char **names = NULL;
+  size_t count = 0;
+  if (report->spec && report->spec->plots) {
+    names = report->spec->plots;
+    count = report->spec->plot_count;
+  } else {
+    names = arena_array(&report->arena, 32, sizeof *names);
+    count = choose(report, names, 32);
+  }
+  for (size_t n = 0; n < count; n++) {
+    const char *nearest = NULL;
+    if (!plot_find(names[n], &nearest))
+      return error_set(error, EXIT_USAGE_ERROR, "%s: there is no plot '%s'%s%s%s", report->spec_path, names[n],
+                       nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+    if (!shows_fit(names[n]) || fits == 0) {
+      add_figure(report, names[n], first, false);
+      continue;
+    }
+    for (size_t i = 0; i < report->fit_count; i++) {
+      const struct report_fit *fit = &report->fits[i];
+      bool lacking = (strcmp(names[n], "effective-parameters") == 0 && !fit->effective_count) ||
+                     (strcmp(names[n], "profiles") == 0 && !fit->profile_count) ||
+                     (strcmp(names[n], "rho-vs-gmse") == 0 && !report_has_capacity(fit));
+      if (!fit->document || (lacking && fits > 1)) continue;
+      add_figure(report, names[n], fit, fits > 1);
+    }
+  }
+  return true;
+}

@@ -1,0 +1,269 @@
+// What a reader of the report must know, in words; and where the runs ran.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runner/report/data.h"
+
+// Distinct texts of a column and how many runs have each, most frequent first.
+struct tally {
+  const char **texts;
+  size_t *counts;
+  size_t count;
+};
+
+static struct tally tally_of(struct report *report, const char *column, const bool *which) {
+  struct arena *arena = &report->arena;
+  struct tally tally = {arena_array(arena, report->count + 1, sizeof(char *)),
+                        arena_array(arena, report->count + 1, sizeof(size_t)), 0};
+  for (size_t i = 0; i < report->count; i++) {
+    if (which && !which[i]) continue;
+    struct value value = report_get(report, &report->runs[i], column);
+    if (value.kind == VALUE_MISSING) continue;
+    const char *text = value.kind == VALUE_TEXT ? value.text : arena_format(arena, "%g", value.number);
+    size_t t = 0;
+    while (t < tally.count && strcmp(tally.texts[t], text) != 0) t++;
+    if (t == tally.count) tally.texts[tally.count++] = text;
+    tally.counts[t]++;
+  }
+  for (size_t i = 1; i < tally.count; i++)
+    for (size_t j = i; j > 0 && tally.counts[j] > tally.counts[j - 1]; j--) {
+      const char *text = tally.texts[j];
+      size_t count = tally.counts[j];
+      tally.texts[j] = tally.texts[j - 1];
+      tally.counts[j] = tally.counts[j - 1];
+      tally.texts[j - 1] = text;
+      tally.counts[j - 1] = count;
+    }
+  return tally;
+}
+
+static const char *tally_words(struct report *report, const struct tally *tally) {
+  const char *words = "";
+  for (size_t i = 0; i < tally->count && i < 8; i++)
+    words = tally->count == 1 ? tally->texts[0]
+                              : arena_format(&report->arena, "%s%s%s (%zu runs)", words, i ? ", " : "", tally->texts[i],
+                                             tally->counts[i]);
+  return tally->count > 8 ? arena_format(&report->arena, "%s, and %zu more", words, tally->count - 8) : words;
+}
+
+static void find_states(struct report *report) {
+  const size_t *n = report->states;
+  if (report->count == 0) report_say(report, true, "The experiment has no runs.");
+  size_t waiting = n[STATE_PENDING] + n[STATE_RUNNING] + n[STATE_KILLED];
+  if (waiting)
+    report_say(report, true, "%zu of %zu runs are not finished: %zu pending, %zu running, %zu stopped or lost.",
+               waiting, report->count, n[STATE_PENDING], n[STATE_RUNNING], n[STATE_KILLED]);
+  if (n[STATE_FAILED])
+    report_say(report, true, "%zu of %zu runs failed; no fit sees them.", n[STATE_FAILED], report->count);
+  if (n[STATE_DIVERGED])
+    report_say(report, true, "%zu of %zu runs diverged; they count as results without a loss, and no fit sees them.",
+               n[STATE_DIVERGED], report->count);
+  if (report->spec_changed)
+    report_say(report, true, "The spec file has changed since these runs were started; the text below is the file's.");
+  size_t again = 0;
+  double most = 0;
+  for (size_t i = 0; i < report->count; i++) {
+    again += report->runs[i].epochs > 1.0001;
+    if (report->runs[i].epochs > most) most = report->runs[i].epochs;
+  }
+  if (again)
+    report_say(
+        report, true,
+        "%zu of %zu runs see their corpus more than once (up to %.2g epochs): laws for fresh tokens overrate them.",
+        again, report->count, most);
+}
+
+static void find_mixture(struct report *report, const struct report_fit *fit) {
+  static const struct {
+    const char *column, *name;
+  } mixed[] = {{"dtype", "data types"},
+               {"backend", "backends"},
+               {"corpus_digest", "corpora"},
+               {"kernel", "kernels of the matrix products"}};
+  for (size_t m = 0; m < sizeof mixed / sizeof *mixed; m++) {
+    struct tally tally = tally_of(report, mixed[m].column, fit->fitted);
+    if (tally.count > 1)
+      report_say(report, true, "fit %s mixes %s: %s.", fit->name, mixed[m].name, tally_words(report, &tally));
+  }
+}
+
+static int descending(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x < y) - (x > y);
+}
+
+// Fitted runs far off the law: beyond three robust standard deviations and one percent.
+static void find_outliers(struct report *report, const struct report_fit *fit) {
+  double *sizes = arena_array(&report->arena, report->count + 1, sizeof *sizes);
+  size_t count = 0;
+  for (size_t i = 0; i < report->count; i++)
+    if (fit->fitted[i] && isfinite(fit->predicted[i]) && isfinite(report->runs[i].loss))
+      sizes[count++] = fabs(report->runs[i].loss / fit->predicted[i] - 1);
+  if (count < 6) return;
+  qsort(sizes, count, sizeof *sizes, descending);
+  double limit = fmax(3 * 1.4826 * sizes[count / 2], 0.01);
+  const char *words = "";
+  size_t found = 0;
+  for (size_t i = 0; i < report->count; i++) {
+    double off = report->runs[i].loss / fit->predicted[i] - 1;
+    if (!fit->fitted[i] || !(fabs(off) > limit)) continue;
+    if (found++ < 5)
+      words =
+          arena_format(&report->arena, "%s%s%.8s %+.1f %%", words, *words ? ", " : "", report->runs[i].id, 100 * off);
+  }
+  if (found)
+    report_say(report, true, "fit %s: %zu run%s far off the law: %s%s.", fit->name, found,
+               found == 1 ? " lies" : "s lie", words, found > 5 ? ", ..." : "");
+}
+
+// Parameters that the design leaves open to one side at least.
+static void find_open(struct report *report, const struct report_fit *fit) {
+  const json_t *directions = json_object_get(fit->document, "directions"), *one;
+  size_t index;
+  json_array_foreach(directions, index, one) {
+    const char *text = json_string_value(json_object_get(one, "text"));
+    bool open = json_is_true(json_object_get(one, "low_open")) || json_is_true(json_object_get(one, "high_open"));
+    if (open && text) report_say(report, true, "fit %s: %s", fit->name, text);
+  }
+}
+
+// Which formats these runs cannot tell from full precision, and which not from the next better one: their intervals
+// say.
+static void find_what_factors_cannot_tell(struct report *report, const struct report_fit *fit) {
+  const struct plot_effective **sorted = arena_array(&report->arena, fit->effective_count + 1, sizeof *sorted);
+  size_t count = 0;
+  for (size_t i = 0; i < fit->effective_count; i++) {
+    const struct plot_effective *one = &fit->effective[i];
+    if (!isfinite(one->low) || !isfinite(one->high)) continue;
+    size_t place = count++;
+    for (; place > 0 && sorted[place - 1]->value < one->value; place--) sorted[place] = sorted[place - 1];
+    sorted[place] = one;
+  }
+  const char *dense = "", *pairs = "";
+  for (size_t i = 0; i < count; i++) {
+    if (sorted[i]->low <= 1 && sorted[i]->high >= 1)
+      dense = arena_format(&report->arena, "%s%s%s (%.2f .. %.2f)", dense, *dense ? ", " : "", sorted[i]->format,
+                           sorted[i]->low, sorted[i]->high);
+    if (i > 0 && sorted[i]->high > sorted[i - 1]->low)
+      pairs = arena_format(&report->arena, "%s%s%s and %s", pairs, *pairs ? ", " : "", sorted[i - 1]->format,
+                           sorted[i]->format);
+  }
+  if (*dense) report_say(report, false, "fit %s: these runs cannot tell from full precision: %s.", fit->name, dense);
+  if (*pairs)
+    report_say(report, false,
+               "fit %s: the intervals of neighbours overlap: %s. Resamples move factors together, so that a claim "
+               "(eff[A] > eff[B]) can still tell the order.",
+               fit->name, pairs);
+}
+
+// How far the design reaches.
+static void find_scope(struct report *report) {
+  double sizes[2] = {INFINITY, 0}, tokens[2] = {INFINITY, 0};
+  char text[4][40];
+  for (size_t i = 0; i < report->count; i++) {
+    const struct report_run *run = &report->runs[i];
+    if (!isfinite(run->loss)) continue;
+    sizes[0] = fmin(sizes[0], run->parameters);
+    sizes[1] = fmax(sizes[1], run->parameters);
+    tokens[0] = fmin(tokens[0], run->tokens);
+    tokens[1] = fmax(tokens[1], run->tokens);
+  }
+  if (!(sizes[1] > 0) || !report->fit_count) return;
+  report_say(
+      report, false,
+      "The runs span %s to %s parameters (a factor of %.3g) and %s to %s tokens (%.3g): what the fits say beyond is "
+      "extrapolation.",
+      number_human(sizes[0], text[0]), number_human(sizes[1], text[1]), sizes[1] / sizes[0],
+      number_human(tokens[0], text[2]), number_human(tokens[1], text[3]), tokens[1] / tokens[0]);
+}
+
+static void find_fit(struct report *report, const struct report_fit *fit) {
+  if (!fit->document) {
+    report_say(report, true, "fit %s has not been made: isoloss fit %s", fit->name, report->spec_path);
+    return;
+  }
+  for (size_t i = 0; i < fit->warning_count; i++) report_say(report, true, "fit %s: %s", fit->name, fit->warnings[i]);
+  if (fit->excluded > 0)
+    report_say(report, false, "fit %s leaves out %g of the runs: %s.", fit->name, fit->excluded,
+               *fit->exclusions ? fit->exclusions : "the stored fit does not say why");
+  size_t later = 0;
+  for (size_t i = 0; i < report->count; i++)
+    later += report->runs[i].state == STATE_DONE && report->runs[i].finished_at > fit->created_at + 1;
+  if (later)
+    report_say(report, true, "fit %s was made before %zu of the runs finished: isoloss fit %s", fit->name, later,
+               report->spec_path);
+  if (fit->starts_agreeing <= 1 && fit->starts > 1)
+    report_say(report, true, "fit %s: only one of %g starts reached this minimum; another may lie lower.", fit->name,
+               fit->starts);
+  if (fit->holdout_error > 2 * fit->residual_rms && fit->holdout_error > 0.01)
+    report_say(report, true,
+               "fit %s: held-out runs are predicted with a mean error of %.2g %%, fitted ones with %.2g %%.", fit->name,
+               100 * fit->holdout_error, 100 * fit->mean_error);
+  find_what_factors_cannot_tell(report, fit);
+  find_outliers(report, fit);
+  find_open(report, fit);
+  find_mixture(report, fit);
+}
+
+void report_find(struct report *report) {
+  find_states(report);
+  find_scope(report);
+  for (size_t i = 0; i < report->fit_count; i++) find_fit(report, &report->fits[i]);
+  if (report->spec && report->spec->claim_count && !report->claim_count)
+    report_say(report, true, "the claims have not been judged: isoloss fit %s", report->spec_path);
+  for (size_t i = 0; i < report->claim_count; i++)
+    if (strcmp(report->claims[i].outcome, "not held") == 0)
+      report_say(report, true, "claim not held: %s", report->claims[i].claim);
+    else if (strcmp(report->claims[i].outcome, "undecided") == 0)
+      report_say(report, false, "claim undecided: %s (%s)", report->claims[i].claim, report->claims[i].detail);
+}
+
+static void fact(struct report *report, const char *name, const char *text) {
+  if (!text || !*text) return;
+  report->facts =
+      arena_grow(&report->arena, report->facts, report->fact_count, report->fact_count + 1, sizeof *report->facts);
+  report->facts[report->fact_count++] = (struct report_fact){name, arena_string(&report->arena, text)};
+}
+
+// What the processor of this machine calls itself.
+static const char *processor(struct arena *arena) {
+  struct error error = {0};
+  const char *all = file_read(arena, "/proc/cpuinfo", NULL, &error);
+  const char *line = all ? strstr(all, "model name") : NULL;
+  const char *colon = line ? strchr(line, ':') : NULL, *end = colon ? strchr(colon, '\n') : NULL;
+  return end ? arena_copy(arena, colon + 2, (size_t)(end - colon - 2)) : "";
+}
+
+void report_environment(struct report *report) {
+  static const struct {
+    const char *column, *name;
+  } columns[] = {{"host", "host"},
+                 {"backend", "backend"},
+                 {"dtype", "data type"},
+                 {"gemm", "matrix products"},
+                 {"kernel", "their kernel"},
+                 {"isa", "instruction set"},
+                 {"threads", "threads a run"},
+                 {"trainer", "trainer"},
+                 {"commit_id", "commit"},
+                 {"corpus.source", "corpus"},
+                 {"corpus.tokenizer", "tokenizer"},
+                 {"corpus_digest", "corpus digest"}};
+  for (size_t c = 0; c < sizeof columns / sizeof *columns; c++) {
+    struct tally tally = tally_of(report, columns[c].column, NULL);
+    fact(report, columns[c].name, tally_words(report, &tally));
+    if (c == 0 && tally.count == 1 && strcmp(tally.texts[0], store_host(&report->arena)) == 0)
+      fact(report, "processor", processor(&report->arena));
+  }
+  double seconds = 0, flops = 0;
+  for (size_t i = 0; i < report->count; i++) {
+    if (isfinite(report->runs[i].wall_seconds)) seconds += report->runs[i].wall_seconds;
+    if (report->runs[i].state == STATE_DONE && isfinite(report->runs[i].flops)) flops += report->runs[i].flops;
+  }
+  char time[32];
+  if (seconds > 0)
+    fact(report, "training time",
+         arena_format(&report->arena, "%s of all runs together, %.3g FLOPs", seconds_human(seconds, time), flops));
+  fact(report, "results in", report->home);
+}

@@ -1,0 +1,377 @@
+// The fits of a report: read from the store, joined to the runs, evaluated through the law they were made with.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runner/report/data.h"
+
+static double number(const json_t *object, const char *key) {
+  const json_t *value = json_object_get(object, key);
+  return json_is_number(value) ? json_number_value(value) : NAN;
+}
+
+// What N counts, as a column of the store.
+static const char *size_column(const char *parameter_count) {
+  static const struct {
+    const char *count, *column;
+  } known[] = {{"total", "parameters_total"},
+               {"prunable", "parameters_prunable"},
+               {"active", "parameters_active"},
+               {"average-active", "parameters_active_average"}};
+  for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+    if (strcmp(parameter_count, known[i].count) == 0) return known[i].column;
+  return "parameters";
+}
+
+static const struct spec_fit *entry_of(const struct report *report, const char *name) {
+  for (size_t i = 0; report->spec && i < report->spec->fit_count; i++)
+    if (strcmp(report->spec->fits[i].name, name) == 0) return &report->spec->fits[i];
+  return NULL;
+}
+
+static struct report_fit *add_fit(struct report *report, const char *name, const char *law) {
+  struct arena *arena = &report->arena;
+  report->fits = arena_grow(arena, report->fits, report->fit_count, report->fit_count + 1, sizeof *report->fits);
+  struct report_fit *fit = &report->fits[report->fit_count++];
+  *fit = (struct report_fit){.name = arena_string(arena, name), .law_name = arena_string(arena, law)};
+  fit->entry = entry_of(report, name);
+  fit->parameter_count = fit->entry && fit->entry->parameter_count ? fit->entry->parameter_count : "non-embedding";
+  fit->size_column = size_column(fit->parameter_count);
+  fit->rows = fit->excluded = fit->held_out = fit->objective = fit->residual_rms = fit->holdout_error = fit->starts =
+      fit->starts_agreeing = fit->runner_up = fit->largest_error = fit->mean_error = NAN;
+  fit->predicted = arena_array(arena, report->count + 1, sizeof *fit->predicted);
+  fit->fitted = arena_array(arena, report->count + 1, sizeof *fit->fitted);
+  fit->held = arena_array(arena, report->count + 1, sizeof *fit->held);
+  for (size_t i = 0; i < report->count; i++) fit->predicted[i] = NAN;
+  return fit;
+}
+
+// A run's settings without the axes that the fit averages over: equal texts were averaged into one row.
+static const char *average_key(struct report *report, const struct spec_fit *entry, const struct report_run *run) {
+  struct text key = {0};
+  for (size_t f = 0; f < run_field_count; f++) {
+    bool left_out = !run_fields[f].affects_result;
+    for (size_t a = 0; a < entry->average_over_count; a++)
+      left_out |= strcmp(entry->average_over[a], run_fields[f].path) == 0;
+    if (left_out) continue;
+    struct value value = report_get(report, run, run_fields[f].path);
+    if (value.kind == VALUE_TEXT)
+      text_format(&key, "%s\n", value.text);
+    else
+      text_format(&key, "%.17g\n", value.kind == VALUE_MISSING ? NAN : value.number);
+  }
+  const char *kept = arena_string(&report->arena, text_string(&key));
+  text_free(&key);
+  return kept;
+}
+
+// Seeds: a row that is the mean of several runs carries the name of one of them.
+static void spread_over_averages(struct report *report, struct report_fit *fit) {
+  if (!fit->entry || fit->entry->average_over_count == 0) return;
+  const char **keys = arena_array(&report->arena, report->count + 1, sizeof *keys);
+  for (size_t i = 0; i < report->count; i++) keys[i] = average_key(report, fit->entry, &report->runs[i]);
+  for (size_t i = 0; i < report->count; i++) {
+    if (!isfinite(report->runs[i].loss) || fit->fitted[i] || fit->held[i]) continue;
+    for (size_t k = 0; k < report->count; k++) {
+      if (k == i || !(fit->fitted[k] || fit->held[k]) || strcmp(keys[i], keys[k]) != 0) continue;
+      fit->fitted[i] = fit->fitted[k];
+      fit->held[i] = fit->held[k];
+      break;
+    }
+  }
+}
+
+// Which runs took part, from the document's rows.
+static void read_rows(struct report *report, struct report_fit *fit) {
+  const json_t *rows = json_object_get(fit->document, "residuals"), *row;
+  size_t index;
+  json_array_foreach(rows, index, row) {
+    const char *name = json_string_value(json_object_get(row, "row")),
+               *use = json_string_value(json_object_get(row, "use"));
+    if (!name || !use) continue;
+    for (size_t i = 0; i < report->count; i++) {
+      if (strcmp(report->runs[i].id, name) != 0) continue;
+      fit->fitted[i] = strcmp(use, "fitted") == 0;
+      fit->held[i] = strcmp(use, "held out") == 0;
+      fit->predicted[i] = number(row, "predicted");
+    }
+  }
+  spread_over_averages(report, fit);
+}
+
+// Why rows were left out, and how many for each reason: "loss is missing (3 runs)".
+static void read_exclusions(struct report *report, struct report_fit *fit) {
+  const json_t *all = json_object_get(fit->document, "exclusions"), *one;
+  size_t index;
+  const char *words = "";
+  json_array_foreach(all, index, one) {
+    const char *reason = json_string_value(json_object_get(one, "reason"));
+    if (!reason) continue;
+    bool counted = false;
+    size_t count = 0;
+    for (size_t i = 0; i < json_array_size(all); i++) {
+      const char *other = json_string_value(json_object_get(json_array_get(all, i), "reason"));
+      if (!other || strcmp(other, reason) != 0) continue;
+      counted |= i < index;
+      count++;
+    }
+    if (!counted)
+      words = arena_format(&report->arena, "%s%s%s (%zu run%s)", words, *words ? "; " : "", reason, count,
+                           count == 1 ? "" : "s");
+  }
+  fit->exclusions = words;
+}
+
+// The value of a column that all runs of a format share, else missing.
+static struct value common_value(const struct report *report, const char *format, const char *column) {
+  struct value common = {.kind = VALUE_MISSING};
+  for (size_t i = 0; i < report->count; i++) {
+    if (strcmp(report->runs[i].format, format) != 0) continue;
+    struct value value = report_get(report, &report->runs[i], column);
+    if (common.kind == VALUE_MISSING) common = value;
+    bool same = value.kind == common.kind &&
+                (value.kind == VALUE_TEXT ? strcmp(value.text, common.text) == 0 : value.number == common.number);
+    if (!same) return (struct value){.kind = VALUE_MISSING};
+  }
+  return common;
+}
+
+static double common_number(const struct report *report, const char *format, const char *column) {
+  struct value value = common_value(report, format, column);
+  return value.kind == VALUE_NUMBER ? value.number : NAN;
+}
+
+static void read_effective(struct report *report, struct report_fit *fit) {
+  fit->effective = arena_array(&report->arena, fit->coefficient_count + 1, sizeof *fit->effective);
+  for (size_t i = 0; i < fit->coefficient_count; i++) {
+    const struct coefficient *c = &fit->coefficients[i];
+    if (strncmp(c->name, "eff[", 4) != 0) continue;
+    char *format = arena_copy(&report->arena, c->name + 4, strlen(c->name) - 5);
+    fit->effective[fit->effective_count++] =
+        (struct plot_effective){.format = format,
+                                .value = c->value,
+                                .low = c->low,
+                                .high = c->high,
+                                .gmse_weights = common_number(report, format, "gmse_weights"),
+                                .gmse_activations = common_number(report, format, "gmse_activations"),
+                                .gmse_gradients = common_number(report, format, "gmse_gradients")};
+  }
+}
+
+static bool varies(const char *column) {
+  return strcmp(column, "parameters") == 0 || strcmp(column, "tokens") == 0 || strcmp(column, "format") == 0;
+}
+
+static bool law_has(const struct report_fit *fit, const char *column) {
+  for (int c = 0; c < fit->law.column_count; c++)
+    if (strcmp(fit->law.columns[c], column) == 0) return true;
+  return false;
+}
+
+// For the law's lines: its columns beside N, D and format, as far as a format's runs share them.
+static void read_constants(struct report *report, struct report_fit *fit) {
+  struct arena *arena = &report->arena;
+  for (size_t i = 0; i < report->count; i++) {
+    const char *format = report->runs[i].format;
+    bool known = false;
+    for (size_t k = 0; k < i && !known; k++) known = strcmp(report->runs[k].format, format) == 0;
+    for (int c = 0; c < fit->law.column_count && !known; c++) {
+      const char *column = fit->law.columns[c];
+      struct value value = varies(column) ? (struct value){0} : common_value(report, format, column);
+      if (value.kind == VALUE_MISSING) continue;
+      fit->constants =
+          arena_grow(arena, fit->constants, fit->constant_count, fit->constant_count + 1, sizeof *fit->constants);
+      fit->constants[fit->constant_count++] = (struct report_constant){format, column, value};
+    }
+  }
+}
+
+static void read_profiles(struct report *report, struct report_fit *fit) {
+  json_t *profiles = json_object_get(fit->document, "profiles"), *one, *point;
+  const char *name;
+  size_t index;
+  fit->profiles = arena_array(&report->arena, json_object_size(profiles) + 1, sizeof *fit->profiles);
+  json_object_foreach(profiles, name, one) {
+    const json_t *points = json_object_get(one, "points");
+    double *values = arena_array(&report->arena, json_array_size(points) + 1, sizeof *values),
+           *ratios = arena_array(&report->arena, json_array_size(points) + 1, sizeof *ratios);
+    json_array_foreach(points, index, point) {
+      values[index] = number(point, "value");
+      ratios[index] = number(point, "ratio");
+    }
+    fit->profiles[fit->profile_count++] = (struct plot_profile){
+        .name = arena_string(&report->arena, name),
+        .estimate = number(json_object_get(json_object_get(fit->document, "parameters"), name), "value"),
+        .count = json_array_size(points),
+        .values = values,
+        .ratios = ratios};
+  }
+}
+
+// What the law says of the runs that the document has no prediction for.
+static void predict(const struct report *report, struct report_fit *fit) {
+  struct law_input inputs[64];
+  for (size_t i = 0; i < report->count; i++) {
+    size_t n = 0;
+    for (int c = 0; c < fit->law.column_count && n < 64; c++) {
+      const char *column = fit->law.columns[c];
+      const char *source = strcmp(column, "parameters") == 0 ? fit->size_column : column;
+      inputs[n++] = (struct law_input){column, report_get(report, &report->runs[i], source)};
+    }
+    if (!isfinite(fit->predicted[i]))
+      fit->predicted[i] = law_evaluate(&fit->law, fit->coefficients, fit->coefficient_count, inputs, n);
+  }
+}
+
+static void measure(const struct report *report, struct report_fit *fit) {
+  double sum = 0;
+  size_t count = 0;
+  for (size_t i = 0; i < report->count; i++) {
+    const struct report_run *run = &report->runs[i];
+    if (!fit->fitted[i] || !isfinite(fit->predicted[i]) || !isfinite(run->loss)) continue;
+    double error = fabs(run->loss / fit->predicted[i] - 1);
+    if (!(fit->largest_error >= error)) fit->largest_error = error;
+    sum += error;
+    count++;
+  }
+  if (count) fit->mean_error = sum / (double)count;
+}
+
+double report_law(const void *context, const char *format, double parameters, double tokens) {
+  const struct report_fit *fit = context;
+  struct law_input inputs[64];
+  size_t n = 0;
+  for (int c = 0; c < fit->law.column_count && n < 64; c++) {
+    const char *column = fit->law.columns[c];
+    struct value value = {.kind = VALUE_MISSING};
+    if (strcmp(column, "parameters") == 0) value = (struct value){.kind = VALUE_NUMBER, .number = parameters};
+    if (strcmp(column, "tokens") == 0) value = (struct value){.kind = VALUE_NUMBER, .number = tokens};
+    if (strcmp(column, "format") == 0) value = (struct value){.kind = VALUE_TEXT, .text = format};
+    for (size_t k = 0; k < fit->constant_count; k++)
+      if (strcmp(fit->constants[k].column, column) == 0 && strcmp(fit->constants[k].format, format) == 0)
+        value = fit->constants[k].value;
+    inputs[n++] = (struct law_input){column, value};
+  }
+  return law_evaluate(&fit->law, fit->coefficients, fit->coefficient_count, inputs, n);
+}
+
+bool report_has_capacity(const struct report_fit *fit) { return fit->law_loaded && law_has(fit, "gmse_weights"); }
+
+static double loss_with_errors(const struct report_fit *fit, double parameters, double weights, double activations) {
+  const double tokens = 2e7;  // any: the factor is on N alone
+
+  const struct {
+    const char *column;
+    double number;
+  } known[] = {{"parameters", parameters},
+               {"tokens", tokens},
+               {"gmse_weights", weights},
+               {"gmse_activations", activations},
+               {"gmse_gradients", 0}};
+  struct law_input inputs[sizeof known / sizeof *known];
+  size_t n = 0;
+  for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+    if (law_has(fit, known[i].column))
+      inputs[n++] = (struct law_input){known[i].column, {.kind = VALUE_NUMBER, .number = known[i].number}};
+  return law_evaluate(&fit->law, fit->coefficients, fit->coefficient_count, inputs, n);
+}
+
+double report_capacity(const void *context, double gmse_weights, double gmse_activations) {
+  const struct report_fit *fit = context;
+  const double size = 1e6;
+  double loss = loss_with_errors(fit, size, gmse_weights, gmse_activations);
+  double low = log(1e-9), high = log(16);
+  if (!isfinite(loss)) return NAN;
+  for (int i = 0; i < 60; i++) {
+    double middle = 0.5 * (low + high);
+    if (loss_with_errors(fit, size * exp(middle), 0, 0) > loss)
+      low = middle;
+    else
+      high = middle;
+  }
+  return exp(0.5 * (low + high));
+}
+
+static void add_warning(struct report *report, struct report_fit *fit, const char *text) {
+  fit->warnings =
+      arena_grow(&report->arena, fit->warnings, fit->warning_count, fit->warning_count + 1, sizeof *fit->warnings);
+  fit->warnings[fit->warning_count++] = arena_string(&report->arena, text);
+}
+
+static bool read_document(struct report *report, struct report_fit *fit, const char *document, struct error *error) {
+  struct arena *arena = &report->arena;
+  json_error_t problem;
+  fit->document = json_loads(document, 0, &problem);
+  if (!json_is_object(fit->document))
+    return error_set(error, EXIT_ENVIRONMENT, "the stored fit '%s' is damaged (%s); fit again", fit->name,
+                     problem.text);
+  const char *formula = json_string_value(json_object_get(fit->document, "formula")),
+             *count = json_string_value(json_object_get(fit->document, "parameter_count"));
+  if (formula) fit->formula = arena_string(arena, formula);
+  if (count) {
+    fit->parameter_count = arena_string(arena, count);
+    fit->size_column = size_column(fit->parameter_count);
+  }
+  fit->rows = number(fit->document, "rows");
+  fit->excluded = number(fit->document, "excluded");
+  fit->held_out = number(fit->document, "held_out");
+  fit->objective = number(fit->document, "objective");
+  fit->residual_rms = number(fit->document, "residual_rms");
+  fit->holdout_error = number(fit->document, "holdout_error");
+  fit->starts = number(fit->document, "starts");
+  fit->starts_agreeing = number(fit->document, "starts_agreeing");
+  fit->runner_up = number(fit->document, "runner_up_objective");
+  const json_t *warnings = json_object_get(fit->document, "warnings"), *warning;
+  size_t index;
+  json_array_foreach(warnings, index, warning) {
+    if (json_is_string(warning)) add_warning(report, fit, json_string_value(warning));
+  }
+  if (!fit_document_coefficients(arena, document, &fit->coefficients, &fit->coefficient_count, error))
+    return error_context(error, "the stored fit '%s'", fit->name);
+  struct diagnostics diagnostics = {0};
+  struct error law_error = {0};
+  fit->law_loaded = law_load(&fit->law, fit->law_name, &diagnostics, &law_error);
+  if (!fit->law_loaded) {
+    // The coefficients still stand; only lines and predictions are missing.
+    law_free(&fit->law);
+    add_warning(report, fit,
+                arena_format(arena, "the law '%s' cannot be loaded, so its lines are not drawn: %s", fit->law_name,
+                             law_error.text));
+  }
+  diagnostics_free(&diagnostics);
+  read_rows(report, fit);
+  read_exclusions(report, fit);
+  read_effective(report, fit);
+  read_profiles(report, fit);
+  if (fit->law_loaded) read_constants(report, fit);
+  if (fit->law_loaded) predict(report, fit);
+  measure(report, fit);
+  return true;
+}
+
+static int in_spec_order(const void *a, const void *b) {
+  const struct report_fit *x = a, *y = b;
+  if (x->entry && y->entry) return (x->entry > y->entry) - (x->entry < y->entry);
+  return (x->entry == NULL) - (y->entry == NULL);
+}
+
+bool report_gather_fits(struct report *report, struct store *store, struct error *error) {
+  struct store_rows *rows = store_fits(store, report->name, error);
+  if (!rows) return false;
+  bool fine = true;
+  while (fine && store_rows_next(rows, error)) {
+    struct report_fit *fit = add_fit(report, store_rows_get(rows, "name").text, store_rows_get(rows, "law").text);
+    fit->created_at = store_rows_get(rows, "created_at").number;
+    fine = read_document(report, fit, store_rows_get(rows, "document").text, error);
+  }
+  store_rows_close(rows);
+  if (!fine || error->code) return false;
+  for (size_t i = 0; report->spec && i < report->spec->fit_count; i++) {
+    const struct spec_fit *entry = &report->spec->fits[i];
+    bool made = false;
+    for (size_t f = 0; f < report->fit_count; f++) made |= report->fits[f].entry == entry;
+    if (!made) add_fit(report, entry->name, entry->law);
+  }
+  if (report->fit_count) qsort(report->fits, report->fit_count, sizeof *report->fits, in_spec_order);
+  return true;
+}

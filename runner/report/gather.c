@@ -1,0 +1,202 @@
+// Gathering a report: the experiment, its runs and their curves, claims; then what the other files gather. See data.h.
+#include <math.h>
+#include <string.h>
+
+#include "runner/report/data.h"
+
+static struct value keep(struct arena *arena, struct value value) {
+  if (value.kind == VALUE_TEXT) value.text = arena_string(arena, value.text);
+  return value;
+}
+
+static bool gather_experiment(struct report *report, struct store *store, const char *name, const struct spec *spec,
+                              const char *spec_text, struct error *error) {
+  struct store_rows *rows = store_experiments(store, name, error);
+  if (!rows) return false;
+  bool found = store_rows_next(rows, error);
+  if (found) {
+    struct arena *arena = &report->arena;
+    struct value about = store_rows_get(rows, "about");
+    report->name = arena_string(arena, name);
+    report->spec_path = arena_string(arena, store_rows_get(rows, "spec_path").text);
+    report->spec_text = arena_string(arena, store_rows_get(rows, "spec_text").text);
+    report->about = about.kind == VALUE_TEXT ? arena_string(arena, about.text) : "";
+    report->created_at = store_rows_get(rows, "created_at").number;
+  }
+  store_rows_close(rows);
+  if (error->code) return false;
+  if (!found) {
+    const char *near = store_nearest_experiment(store, &report->arena, name);
+    return error_set(error, EXIT_USAGE_ERROR, "there is no experiment '%s' in %s%s%s%s", name, store_path(store),
+                     near ? "; did you mean '" : "; isoloss run SPEC starts one", near ? near : "", near ? "'?" : "");
+  }
+  if (spec_text && strcmp(spec_text, report->spec_text) != 0) report->spec_changed = true;
+  if (spec) {
+    report->spec_path = spec->path;
+    if (*spec->about) report->about = spec->about;
+  }
+  if (spec_text) report->spec_text = arena_string(&report->arena, spec_text);
+  report->title = spec && spec->title ? spec->title : report->name;
+  return true;
+}
+
+static bool gather_runs(struct report *report, struct store *store, struct error *error) {
+  struct arena *arena = &report->arena;
+  report->columns = store_run_columns(store, &report->column_count);
+  struct store_rows *rows = store_runs(store, &(struct run_query){.experiment = report->name}, error);
+  if (!rows) return false;
+  size_t room = 0;
+  while (store_rows_next(rows, error)) {
+    if (report->count == room) {
+      room = room ? room * 2 : 64;
+      report->runs = arena_grow(arena, report->runs, report->count, room, sizeof *report->runs);
+    }
+    struct report_run *run = &report->runs[report->count++];
+    run->values = arena_array(arena, (size_t)report->column_count, sizeof *run->values);
+    for (int i = 0; i < report->column_count; i++) run->values[i] = keep(arena, store_rows_value(rows, i));
+    const char *format = report_text(report, run, "format"), *state = report_text(report, run, "state");
+    run->id = report_text(report, run, "id");
+    run->message = report_text(report, run, "message");
+    run->format = format ? format : "none";
+    run->state = STATE_PENDING;
+    for (int s = 0; s < STATE_COUNT; s++)
+      if (state && strcmp(state, report_state_names[s]) == 0) run->state = (enum report_state)s;
+    report->states[run->state]++;
+    run->parameters = report_number(report, run, "parameters");
+    run->tokens = report_number(report, run, "tokens");
+    run->flops = report_number(report, run, "flops");
+    run->loss = run->state == STATE_DONE ? report_number(report, run, "loss") : NAN;
+    run->bits_per_byte = run->state == STATE_DONE ? report_number(report, run, "bits_per_byte") : NAN;
+    run->oracle_loss = report_number(report, run, "oracle_loss");
+    run->irreducible_loss = report_number(report, run, "irreducible_loss");
+    run->learning_rate = report_number(report, run, "train.lr");
+    run->wall_seconds = report_number(report, run, "wall_seconds");
+    run->tokens_per_second = report_number(report, run, "tokens_per_second");
+    run->finished_at = report_number(report, run, "finished_at");
+    run->epochs = report_number(report, run, "epochs");
+  }
+  store_rows_close(rows);
+  if (error->code) return false;
+  for (size_t i = 0; i < report->count; i++) {
+    const struct report_run *run = &report->runs[i];
+    if (isfinite(run->loss) && (!report->best || run->loss < report->best->loss)) report->best = run;
+  }
+  return true;
+}
+
+static bool gather_curve(struct report *report, struct store *store, struct report_run *run, enum metric_kind kind,
+                         struct plot_curve *curve, struct error *error) {
+  struct store_rows *rows = store_metrics(store, run->id, kind, error);
+  if (!rows) return false;
+  size_t room = 0;
+  double *tokens = NULL, *loss = NULL;
+  while (store_rows_next(rows, error)) {
+    struct value at = store_rows_get(rows, "tokens"), value = store_rows_get(rows, "loss");
+    if (at.kind != VALUE_NUMBER || value.kind != VALUE_NUMBER) continue;
+    if (curve->count == room) {
+      room = room ? room * 2 : 32;
+      tokens = arena_grow(&report->arena, tokens, curve->count, room, sizeof *tokens);
+      loss = arena_grow(&report->arena, loss, curve->count, room, sizeof *loss);
+    }
+    tokens[curve->count] = at.number;
+    loss[curve->count++] = value.number;
+  }
+  store_rows_close(rows);
+  curve->tokens = tokens;
+  curve->loss = loss;
+  return error->code == EXIT_DONE;
+}
+
+static bool gather_curves(struct report *report, struct store *store, struct error *error) {
+  for (size_t i = 0; i < report->count; i++) {
+    struct report_run *run = &report->runs[i];
+    if (run->state == STATE_PENDING) continue;
+    if (!gather_curve(report, store, run, METRIC_EVAL, &run->validation, error)) return false;
+    // The final evaluation stands in the run's row: it ends the curve.
+    if (isfinite(run->loss) && run->validation.count &&
+        run->validation.tokens[run->validation.count - 1] < 0.9999 * run->tokens) {
+      size_t n = run->validation.count;
+      double *tokens = arena_grow(&report->arena, run->validation.tokens, n, n + 1, sizeof *tokens),
+             *loss = arena_grow(&report->arena, run->validation.loss, n, n + 1, sizeof *loss);
+      tokens[n] = run->tokens;
+      loss[n] = run->loss;
+      run->validation = (struct plot_curve){n + 1, tokens, loss};
+    }
+    if (run->validation.count < 2 && !gather_curve(report, store, run, METRIC_TRAIN, &run->training, error))
+      return false;
+  }
+  return true;
+}
+
+static bool same_value(struct value a, struct value b) {
+  if (a.kind != b.kind) return false;
+  if (a.kind == VALUE_TEXT) return strcmp(a.text, b.text) == 0;
+  return a.kind == VALUE_MISSING || a.number == b.number;
+}
+
+static bool swept(const struct spec *spec, const struct run_field *field) {
+  for (size_t s = 0; s < spec->sweep_count; s++) {
+    const struct spec_sweep *sweep = &spec->sweeps[s];
+    for (size_t g = 0; g < sweep->group_count; g++)
+      for (size_t a = 0; a < sweep->groups[g].axis_count; a++)
+        if (sweep->groups[g].axes[a].field == field) return true;
+    for (size_t d = 0; d < sweep->set_count; d++)
+      if (sweep->set[d].field == field) return true;
+  }
+  return false;
+}
+
+// The run fields that tell the runs apart: those that the spec sweeps or sets, or without a spec all that differ but
+// for those that follow from others. Tokens have a column of their own.
+static void gather_axes(struct report *report) {
+  static const char *const shown[] = {"train.tokens", "train.steps", "train.tokens_per_parameter"},
+                           *const follow[] = {"train.warmup_steps", "model.heads", "model.kv_heads", "model.head_dim",
+                                              "model.mlp_width"};
+  report->axes = arena_array(&report->arena, run_field_count, sizeof(struct run_field *));
+  for (size_t f = 0; f < run_field_count; f++) {
+    const struct run_field *field = &run_fields[f];
+    int column = report_column(report, field->path);
+    bool left_out = column < 0 || (report->spec && !swept(report->spec, field));
+    for (size_t s = 0; s < sizeof shown / sizeof *shown; s++) left_out |= strcmp(shown[s], field->path) == 0;
+    for (size_t s = 0; !report->spec && s < sizeof follow / sizeof *follow; s++)
+      left_out |= strcmp(follow[s], field->path) == 0;
+    bool differs = false;
+    for (size_t i = 1; i < report->count && !left_out; i++)
+      differs |= !same_value(report->runs[0].values[column], report->runs[i].values[column]);
+    if (differs) report->axes[report->axis_count++] = field;
+  }
+}
+
+static bool gather_claims(struct report *report, struct store *store, struct error *error) {
+  struct store_rows *rows = store_claims(store, report->name, error);
+  if (!rows) return false;
+  while (store_rows_next(rows, error)) {
+    report->claims = arena_grow(&report->arena, report->claims, report->claim_count, report->claim_count + 1,
+                                sizeof *report->claims);
+    struct report_claim *claim = &report->claims[report->claim_count++];
+    struct value detail = store_rows_get(rows, "detail");
+    claim->claim = arena_string(&report->arena, store_rows_get(rows, "claim").text);
+    claim->outcome = arena_string(&report->arena, store_rows_get(rows, "outcome").text);
+    claim->detail = detail.kind == VALUE_TEXT ? arena_string(&report->arena, detail.text) : "";
+  }
+  store_rows_close(rows);
+  return error->code == EXIT_DONE;
+}
+
+bool report_gather(struct report *report, struct store *store, const char *name, const struct spec *spec,
+                   const char *spec_text, struct error *error) {
+  report->spec = spec;
+  report->home = isoloss_home(&report->arena);
+  if (!gather_experiment(report, store, name, spec, spec_text, error) || !gather_runs(report, store, error) ||
+      !gather_curves(report, store, error) || !gather_claims(report, store, error))
+    return false;
+  gather_axes(report);
+  if (!report_gather_fits(report, store, error) || !report_gather_known(report, store, error) ||
+      !report_gather_figures(report, error))
+    return false;
+  report_gather_isoflops(report, store);
+  report_gather_rates(report);
+  report_find(report);
+  report_environment(report);
+  return true;
+}

@@ -1,0 +1,293 @@
+// The tables of the page: coefficients of fits, runs, failures.
+#include <math.h>
+#include <string.h>
+
+#include "runner/report/write.h"
+
+static bool is_exponent(const struct report_fit *fit, const char *name) {
+  for (int i = 0; fit->law_loaded && i < fit->law.exponent_count; i++)
+    if (strcmp(fit->law.exponents[i], name) == 0) return true;
+  return false;
+}
+
+// A value with its interval and standard error as cells.
+static void value_cells(struct text *out, double value, double low, double high, double se) {
+  char words[80], a[32], b[32];
+  page_cell(out, NULL, digits_words(value, 4, a));
+  if (isfinite(low) && isfinite(high))
+    snprintf(words, sizeof words, "%s … %s", digits_words(low, 3, a), digits_words(high, 3, b));
+  else
+    snprintf(words, sizeof words, "–");
+  page_cell(out, NULL, words);
+  page_cell(out, NULL, digits_words(se, 2, a));
+}
+
+static void coefficient_rows(const struct report_fit *fit, struct text *out) {
+  for (size_t i = 0; i < fit->coefficient_count; i++) {
+    const struct coefficient *c = &fit->coefficients[i];
+    text_add(out, "<tr>");
+    page_cell(out, "text", c->name);
+    value_cells(out, c->value, c->low, c->high, c->se);
+    bool plain = c->status == COEFFICIENT_FITTED;
+    char note[160] = "";
+    if (!plain) snprintf(note, sizeof note, "%s", coefficient_status_name(c->status));
+    if (is_exponent(fit, c->name))
+      snprintf(note + strlen(note), sizeof note - strlen(note), "%sN: %.60s", *note ? "; " : "", fit->parameter_count);
+    page_cell(out, "text", note);
+    text_add(out, "</tr>\n");
+  }
+}
+
+static double member(const json_t *object, const char *key) {
+  const json_t *value = json_object_get(object, key);
+  return json_is_number(value) ? json_number_value(value) : NAN;
+}
+
+// Derived quantities: those that are exponents stand among the coefficients, the others in a table that opens.
+static void derived_rows(const struct report_fit *fit, bool exponents, struct text *out) {
+  json_t *derived = json_object_get(fit->document, "derived"), *value;
+  const char *name;
+  json_object_foreach(derived, name, value) {
+    double number = json_is_number(value) ? json_number_value(value) : member(value, "value");
+    if (!isfinite(number) || is_exponent(fit, name) != exponents) continue;
+    text_add(out, "<tr>");
+    page_cell(out, "text", name);
+    value_cells(out, number, member(value, "low"), member(value, "high"), member(value, "se"));
+    const char *about = NULL;
+    for (int i = 0; fit->law_loaded && i < fit->law.derived_count; i++) {
+      size_t length = strlen(fit->law.derived[i].name);
+      if (strncmp(fit->law.derived[i].name, name, length) == 0 && (!name[length] || name[length] == '['))
+        about = fit->law.derived[i].about;
+    }
+    char note[300];
+    snprintf(note, sizeof note, "%.200s%s%s%.60s", about ? about : "", exponents && about ? "; " : "",
+             exponents ? "N: " : "", exponents ? fit->parameter_count : "");
+    page_cell(out, "text wrap", note);
+    text_add(out, "</tr>\n");
+  }
+}
+
+static void coefficient_head(const struct report_fit *fit, const char *class_name, struct text *out) {
+  double confidence = member(fit->document, "confidence");
+  char interval[40];
+  snprintf(interval, sizeof interval, "%g %% interval", isfinite(confidence) ? 100 * confidence : 95);
+  text_format(out, "<div class=\"scroll\"><table class=\"%s\"><thead><tr>", class_name);
+  page_head(out, "text", "");
+  page_head(out, NULL, "value");
+  page_head(out, NULL, interval);
+  page_head(out, NULL, "standard error");
+  page_head(out, "text", "");
+  text_add(out, "</tr></thead>\n<tbody>\n");
+}
+
+static void derived_table(const struct report_fit *fit, struct text *out) {
+  size_t count = 0;
+  json_t *derived = json_object_get(fit->document, "derived"), *value;
+  const char *name;
+  json_object_foreach(derived, name, value) count += !is_exponent(fit, name);
+  if (count == 0) return;
+  text_format(out, "<details><summary>%zu derived quantit%s</summary>\n", count, count == 1 ? "y" : "ies");
+  coefficient_head(fit, "derived", out);
+  derived_rows(fit, false, out);
+  text_add(out, "</tbody></table></div>\n</details>\n");
+}
+
+static void known_table(const struct report_fit *fit, struct text *out) {
+  if (fit->known_count == 0) return;
+  text_add(out,
+           "<p>The source is synthetic; this is known of it:</p>\n<div class=\"scroll\"><table class=\"known\">"
+           "<thead><tr>");
+  page_head(out, "text", "");
+  page_head(out, NULL, "fitted");
+  page_head(out, NULL, "known");
+  page_head(out, NULL, "off by");
+  page_head(out, NULL, "fitted with E held");
+  page_head(out, "text", "where the known value comes from");
+  text_add(out, "</tr></thead>\n<tbody>\n");
+  for (size_t i = 0; i < fit->known_count; i++) {
+    const struct report_known *k = &fit->known[i];
+    text_add(out, "<tr>");
+    page_cell(out, "text", k->name);
+    page_number(out, "%.4g", k->fitted);
+    page_number(out, "%.4g", k->known);
+    page_number(out, "%+.1f %%", 100 * (k->fitted / k->known - 1));
+    page_number(out, "%.4g", k->with_known_e);
+    page_cell(out, "text wrap", k->meaning);
+    text_add(out, "</tr>\n");
+  }
+  text_add(out, "</tbody></table></div>\n");
+}
+
+void page_leads(const struct report *report, struct text *out) {
+  for (size_t i = 0; i < report->fit_count; i++) {
+    const struct report_fit *fit = &report->fits[i];
+    if (!fit->document) continue;
+    text_add(out, "<p class=\"lead\">Fit <b>");
+    markup_escape(out, fit->name);
+    if (isfinite(fit->largest_error))
+      text_format(out, "</b> predicts its %g runs within <b>%.2f&nbsp;%%</b> of their loss (%.2f&nbsp;%% on average)",
+                  fit->rows, 100 * fit->largest_error, 100 * fit->mean_error);
+    else
+      text_format(out, "</b> was made on %g runs", fit->rows);
+    if (isfinite(fit->holdout_error))
+      text_format(out, "; held-out runs with a mean error of <b>%.2f&nbsp;%%</b>", 100 * fit->holdout_error);
+    text_add(out, ".</p>\n");
+  }
+}
+
+static void fit_foot(const struct report *report, const struct report_fit *fit, struct text *out) {
+  text_format(out, "<p class=\"quiet\">%g runs fitted, %g left out", fit->rows,
+              isfinite(fit->excluded) ? fit->excluded : 0);
+  if (fit->held_out > 0) text_format(out, ", %g held out", fit->held_out);
+  text_format(out, ". Objective %.6g; residuals %.3g&nbsp;%% rms.", fit->objective, 100 * fit->residual_rms);
+  if (isfinite(fit->starts)) text_format(out, " %g of %g starts agree", fit->starts_agreeing, fit->starts);
+  if (isfinite(fit->runner_up)) text_format(out, "; the next minimum is %.6g", fit->runner_up);
+  if (isfinite(fit->starts)) text_char(out, '.');
+  // The convention alone can move an exponent a long way: say what it leaves out here.
+  double low = INFINITY, high = 0;
+  for (size_t i = 0; i < report->count; i++) {
+    if (!fit->fitted[i]) continue;
+    double total = report_number(report, &report->runs[i], "parameters_total"),
+           counted = report_number(report, &report->runs[i], fit->size_column);
+    if (!(total > 0) || !(counted > 0)) continue;
+    low = fmin(low, total / counted);
+    high = fmax(high, total / counted);
+  }
+  text_add(out, " N counts ");
+  markup_escape(out, fit->parameter_count);
+  text_add(out, " parameters");
+  if (high > 1.001)
+    text_format(out, "; all parameters are %.3g to %.3g times as many, and another count gives other exponents", low,
+                high);
+  text_add(out, ".</p>\n");
+}
+
+void page_fits(const struct report *report, struct text *out) {
+  for (size_t i = 0; i < report->fit_count; i++) {
+    const struct report_fit *fit = &report->fits[i];
+    text_add(out, "<section class=\"fit\">\n<h3>");
+    markup_escape(out, fit->name);
+    if (strcmp(fit->name, fit->law_name) != 0) {
+      text_add(out, " <span class=\"quiet\">law ");
+      markup_escape(out, fit->law_name);
+      text_add(out, "</span>");
+    }
+    text_add(out, "</h3>\n");
+    const char *formula = fit->formula ? fit->formula : fit->law_loaded ? fit->law.formula_text : NULL;
+    if (formula) {
+      text_add(out, "<p class=\"formula\"><code>loss = ");
+      markup_escape(out, formula);
+      text_add(out, "</code></p>\n");
+    }
+    if (!fit->document) {
+      text_add(out, "<p>Not fitted yet.</p>\n</section>\n");
+      continue;
+    }
+    coefficient_head(fit, "coefficients", out);
+    coefficient_rows(fit, out);
+    derived_rows(fit, true, out);
+    text_add(out, "</tbody></table></div>\n");
+    known_table(fit, out);
+    derived_table(fit, out);
+    page_diagnosis(fit, out);
+    fit_foot(report, fit, out);
+    text_add(out, "</section>\n");
+  }
+}
+
+static void axis_cell(const struct report *report, const struct report_run *run, const struct run_field *field,
+                      struct text *out) {
+  struct value value = report_get(report, run, field->path);
+  char number[32] = "–";
+  switch (value.kind) {
+    case VALUE_TEXT:
+      page_cell(out, "text", value.text);
+      return;
+    case VALUE_NUMBER:
+      snprintf(number, sizeof number, "%.4g", value.number);
+      break;
+    case VALUE_BOOLEAN:
+      strcpy(number, value.number ? "true" : "false");
+      break;
+    case VALUE_MISSING:
+      break;
+  }
+  page_cell(out, NULL, number);
+}
+
+void page_runs(const struct report *report, struct text *out) {
+  enum { MOST_AXES = 8 };
+  size_t axes = report->axis_count < MOST_AXES ? report->axis_count : MOST_AXES;
+  bool bytes = false, predicted = false;
+  for (size_t i = 0; i < report->count; i++) bytes |= isfinite(report->runs[i].bits_per_byte);
+  const struct report_fit *fit = NULL;
+  for (size_t i = 0; i < report->fit_count && !fit; i++)
+    if (report->fits[i].document && report->fits[i].law_loaded) fit = &report->fits[i];
+  for (size_t i = 0; fit && i < report->count; i++) predicted |= isfinite(fit->predicted[i]);
+  text_add(out, "<div class=\"scroll\"><table class=\"runs\"><thead><tr>");
+  page_head(out, "text", "run");
+  page_head(out, "text", "state");
+  for (size_t a = 0; a < axes; a++)
+    page_head(out, report->axes[a]->type >= FIELD_CHOICE ? "text" : NULL, report->axes[a]->path);
+  page_head(out, NULL, "N");
+  page_head(out, NULL, "D");
+  page_head(out, NULL, "FLOPs");
+  page_head(out, NULL, "loss");
+  if (predicted) page_head(out, NULL, "predicted");
+  if (bytes) page_head(out, NULL, "bits per byte");
+  page_head(out, NULL, "time");
+  text_add(out, "</tr></thead>\n<tbody>\n");
+  for (size_t i = 0; i < report->count; i++) {
+    const struct report_run *run = &report->runs[i];
+    char words[32];
+    text_add(out, "<tr><td class=\"text\"><code>");
+    char id[12];
+    snprintf(id, sizeof id, "%.8s", run->id);
+    markup_escape(out, id);
+    text_add(out, "</code></td>");
+    bool bad = run->state == STATE_FAILED || run->state == STATE_DIVERGED || run->state == STATE_KILLED;
+    page_cell(out, bad ? "text bad" : "text", report_state_names[run->state]);
+    for (size_t a = 0; a < axes; a++) axis_cell(report, run, report->axes[a], out);
+    page_cell(out, NULL, count_words(run->parameters, words));
+    page_cell(out, NULL, count_words(run->tokens, words));
+    page_cell(out, NULL, power_words(run->flops, words));
+    page_number(out, "%.4f", run->loss);
+    if (predicted) page_number(out, "%.4f", fit->predicted[i]);
+    if (bytes) page_number(out, "%.3f", run->bits_per_byte);
+    page_cell(out, NULL, isfinite(run->wall_seconds) ? seconds_human(run->wall_seconds, words) : "–");
+    text_add(out, "</tr>\n");
+  }
+  text_add(out, "</tbody></table></div>\n");
+  text_add(out,
+           "<p class=\"quiet\">N: non-embedding parameters. D: training tokens seen. Loss: nats per token on the "
+           "validation tokens.");
+  if (predicted) {
+    text_add(out, " Predicted: by fit ");
+    markup_escape(out, fit->name);
+    text_char(out, '.');
+  }
+  text_add(out, "</p>\n");
+}
+
+void page_failures(const struct report *report, struct text *out) {
+  text_add(out, "<div class=\"scroll\"><table class=\"failures\"><thead><tr>");
+  page_head(out, "text", "run");
+  page_head(out, "text", "state");
+  page_head(out, NULL, "step");
+  page_head(out, "text", "message");
+  text_add(out, "</tr></thead>\n<tbody>\n");
+  for (size_t i = 0; i < report->count; i++) {
+    const struct report_run *run = &report->runs[i];
+    if (run->state != STATE_FAILED && run->state != STATE_DIVERGED && run->state != STATE_KILLED) continue;
+    char id[12];
+    snprintf(id, sizeof id, "%.8s", run->id);
+    text_add(out, "<tr>");
+    page_cell(out, "text", id);
+    page_cell(out, "text bad", report_state_names[run->state]);
+    page_number(out, "%.0f", report_number(report, run, "step"));
+    page_cell(out, "text wrap", run->message && *run->message ? run->message : "no message");
+    text_add(out, "</tr>\n");
+  }
+  text_add(out,
+           "</tbody></table></div>\n<p class=\"quiet\">The whole log of a run: <code>isoloss show RUN</code>.</p>\n");
+}

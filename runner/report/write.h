@@ -1,0 +1,28 @@
+// Shared by the files that write the page.
+#pragma once
+#include "runner/report/data.h"
+
+extern const char report_style[];
+
+// One sentence a fit: how well it predicts.
+void page_leads(const struct report *report, struct text *out);
+void page_fits(const struct report *report, struct text *out);
+// diagnosis.c: what stands below a fit's coefficients.
+void page_diagnosis(const struct report_fit *fit, struct text *out);
+// isoflop.c
+void page_isoflops(const struct report *report, struct text *out);
+void page_rates(const struct report *report, struct text *out);
+void page_runs(const struct report *report, struct text *out);
+void page_failures(const struct report *report, struct text *out);
+
+// Cells of a table; the text is escaped. A class is "text", "text wrap", "bad" or NULL.
+void page_head(struct text *out, const char *class_name, const char *text);
+void page_cell(struct text *out, const char *class_name, const char *text);
+void page_number(struct text *out, const char *format, double value)
+    __attribute__((format(printf, 2, 0)));  // or a dash
+// "12.4k", "1.02M", "3.1B": parameters and tokens.
+const char *count_words(double value, char out[32]);
+// That many significant digits, large numbers as 3.1e13; a dash for what is not finite.
+const char *digits_words(double value, int digits, char out[32]);
+// "3.1e13": FLOPs.
+const char *power_words(double value, char out[32]);

@@ -1,0 +1,129 @@
+// `claims` of a spec: expressions over the coefficients of its fits and over its runs. A name without an index is of a
+// fit
+// ("alpha", "chinchilla.alpha"); of runs, a column has an index: a format, or a condition in quotes (loss[w4a4],
+// loss["model.width == 64"]). What speaks of runs is checked here; coefficients are known when the laws are fitted.
+#include <stdio.h>
+#include <string.h>
+
+#include "runner/spec/internal.h"
+
+static bool run_column(const char *name) {
+  struct run_name found;
+  return run_name_find(name, &found) || spec_result_known(name);
+}
+
+// "chinchilla.alpha" of a fit of that name.
+static bool of_a_fit(const struct spec *spec, const char *name) {
+  for (size_t i = 0; i < spec->fit_count; i++) {
+    const char *fit = spec->fits[i].name;
+    if (fit && starts_with(name, fit) && name[strlen(fit)] == '.') return true;
+  }
+  return false;
+}
+
+// Where the index of a name begins in the claim's text, behind its bracket and quote.
+static int index_offset(const struct node *node, const struct expression_name *name) {
+  const char *at = strchr(node->text + name->offset, '[');
+  at = at ? at + 1 + strspn(at + 1, " \t\r\n") : node->text + name->offset;
+  return (int)(at - node->text) + name->index_quoted;
+}
+
+// The formats of the spec by the names that the store will have; the built-in trainer knows the others as well, but no
+// run has them.
+static bool run_has_format(struct spec_reader *reader, const char *canonical) {
+  const struct spec *spec = reader->spec;
+  struct arena arena = {0};
+  bool found = strcmp(config_format_facts(spec->base.format, &arena).name, canonical) == 0;
+  for (size_t s = 0; s < spec->sweep_count && !found; s++) {
+    const struct spec_sweep *sweep = &spec->sweeps[s];
+    for (size_t i = 0; i < sweep->set_count; i++) found |= strcmp(sweep->set[i].field->path, "format") == 0;
+    for (size_t g = 0; g < sweep->group_count; g++)
+      for (size_t a = 0; a < sweep->groups[g].axis_count; a++) {
+        const struct spec_axis *axis = &sweep->groups[g].axes[a];
+        if (strcmp(axis->field->path, "format") != 0) continue;
+        for (size_t v = 0; v < axis->count && !found; v++)
+          found = strcmp(config_format_facts(axis->values[v].text, &arena).name, canonical) == 0;
+      }
+  }
+  arena_free(&arena);
+  return found;
+}
+
+// True when the index is a format: one that the trainer knows, or any bare word where it is not ours.
+static bool check_format(struct spec_reader *reader, const struct node *node, const struct expression_name *name) {
+  struct run_config scratch = reader->spec->base;
+  struct arena arena = {0};
+  struct error error = {0};
+  char hint[160] = "";
+  bool known = spec_set_text(reader->spec, &scratch, field_find("format", NULL), name->index, &arena, &error, hint);
+  if (!known && !name->index_quoted) {
+    const char *message = starts_with(error.text, "format: ") ? error.text + 8 : error.text;
+    spec_error_at(reader->spec, node, index_offset(node, name), reader->diagnostics,
+                  *hint ? hint : "a condition stands in quotes: loss[\"model.width == 64\"]", "%s", message);
+  } else if (known && !(name->index_quoted && reader->spec->trainer.node)) {
+    const char *canonical = config_format_facts(name->index, &arena).name;
+    char shown[72];
+    if (!run_has_format(reader, canonical))
+      node_warning(node, reader->diagnostics, NULL, "a claim speaks of %s, but no run of this spec has that format",
+                   text_clipped(name->index, shown));
+  }
+  arena_free(&arena);
+  return known;
+}
+
+static void check_condition(struct spec_reader *reader, const struct node *node, const struct expression_name *name) {
+  int start = index_offset(node, name);
+  struct error error = {0};
+  struct expression *condition = expression_parse(&reader->spec->arena, name->index, &error);
+  if (condition) {
+    spec_check_names(reader, node, start, condition, NAMES_OF_STORE);
+    return;
+  }
+  const char *message;
+  int offset = spec_offset_of(name->index, error.text, &message);
+  spec_error_at(reader->spec, node, start + offset, reader->diagnostics,
+                "in [ ] stands a format, or a condition over the runs' columns", "%s", message);
+}
+
+static void check_name(struct spec_reader *reader, const struct node *node, const struct expression_name *name) {
+  if (of_a_fit(reader->spec, name->name)) return;
+  if (!run_column(name->name)) {
+    if (reader->spec->fit_count) return;  // a coefficient, perhaps
+    const char *near = strlen(name->name) <= 100 ? run_name_nearest(name->name, true) : NULL;
+    char hint[200] = "";
+    if (near) snprintf(hint, sizeof hint, "did you mean %s?", near);
+    spec_error_at(reader->spec, node, name->offset, reader->diagnostics, near ? hint : NULL,
+                  "'%.60s' is no column of runs, and this spec has no fit that could have a coefficient of that name",
+                  name->name);
+    return;
+  }
+  if (!name->index) {
+    char hint[160];
+    snprintf(hint, sizeof hint, "write %.50s[FORMAT] or %.50s[\"condition\"]", name->name, name->name);
+    spec_error_at(reader->spec, node, name->offset, reader->diagnostics, hint,
+                  "'%.60s' is a column of runs: a claim says of which runs", name->name);
+    return;
+  }
+  // A quoted text may be either; it is a condition when it is no format.
+  bool own_trainer = reader->spec->trainer.node != NULL;
+  struct error ignored = {0};
+  struct arena arena = {0};
+  bool condition = name->index_quoted && own_trainer && expression_parse(&arena, name->index, &ignored);
+  arena_free(&arena);
+  if (condition || !check_format(reader, node, name))
+    if (name->index_quoted) check_condition(reader, node, name);
+}
+
+void spec_read_claims(struct spec_reader *reader, const struct node *node) {
+  struct spec *spec = reader->spec;
+  if (!node) return;
+  size_t count = node->kind == NODE_SEQUENCE ? node->count : 1;
+  spec->claims = arena_array(&spec->arena, count, sizeof *spec->claims);
+  for (size_t i = 0; i < count; i++) {
+    const struct node *item = node->kind == NODE_SEQUENCE ? node->items[i] : node;
+    const struct expression *expression = spec_read_expression(reader, item, NAMES_ANY, "a claim");
+    if (!expression) continue;
+    for (int k = 0; k < expression->name_count; k++) check_name(reader, item, &expression->names[k]);
+    spec->claims[spec->claim_count++] = (struct spec_claim){.node = item, .text = item->text, .expression = expression};
+  }
+}

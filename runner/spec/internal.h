@@ -1,0 +1,78 @@
+// What the files that read a spec share. See spec.h.
+#pragma once
+#include "runner/spec/names.h"
+#include "runner/spec/spec.h"
+
+struct spec_reader {
+  struct spec *spec;
+  const struct spec_options *options;
+  struct diagnostics *diagnostics;
+  struct run_config scratch;  // values are tried here
+  const char *folder;         // the spec's own: relative paths start there
+};
+
+// ---- values.c ----
+
+// One value of a field. False after a diagnostic at its node. `folder`: relative file names start there (NULL: as
+// they are).
+bool spec_read_value(struct spec_reader *reader, const struct run_field *field, const struct node *node,
+                     struct spec_value *value);
+// The values of an axis: a plain value, a list, {log: ...}, {linear: ...}, {range: ...}, {seeds: n}.
+bool spec_read_axis(struct spec_reader *reader, const struct run_field *field, const struct node *key,
+                    const struct node *node, struct spec_axis *axis);
+void spec_value_get(const struct run_config *config, const struct run_field *field, struct spec_value *value);
+void spec_value_put(struct run_config *config, const struct run_field *field, const struct spec_value *value);
+// Text as a field's value into a configuration, with "PATH must be ..., not VALUE" as the message and a hint.
+bool spec_set_text(const struct spec *spec, struct run_config *config, const struct run_field *field, const char *text,
+                   struct arena *arena, struct error *error, char hint[160]);
+// A file name of a spec, relative to the spec's folder.
+const char *spec_file_path(const struct spec_reader *reader, const char *name);
+// Numbers that come from arithmetic, to 12 significant digits: the last bits of pow() differ between machines, and a
+// run's identity must not.
+double rounded_decimal(double value, int digits);
+
+// ---- fields.c ----
+
+// Walks a mapping of fields, nested (model: {width: 64}) or dotted (model.width: 64), and hands every field with its
+// key and value to `take`. Unknown keys are diagnostics; `where` names the mapping in them.
+typedef void spec_take_field(struct spec_reader *reader, const struct run_field *field, const struct node *key,
+                             const struct node *value, void *context);
+void spec_walk_fields(struct spec_reader *reader, const struct node *mapping, const char *prefix, const char *where,
+                      spec_take_field *take, void *context);
+// True when fields stand under it ("model").
+bool field_section(const char *name);
+// Did-you-mean for a path that no field has, in the arena of the spec, or NULL.
+const char *spec_field_hint(struct spec_reader *reader, const char *path);
+// The three spellings of a run's length; setting one unsets the others.
+bool field_is_budget(const struct run_field *field);
+bool field_of_corpus(const struct run_field *field);  // their digest counts in identity
+void config_clear_budget(struct run_config *config);
+
+// ---- expression.c ----
+
+enum spec_name_set {
+  NAMES_OF_RUN,    // fields and what follows from them, before training: where, set
+  NAMES_OF_STORE,  // and the results: where, holdout of a fit
+  NAMES_ANY,       // not checked here: claims
+};
+// Parses the expression of a scalar node and checks its names. NULL after diagnostics.
+const struct expression *spec_read_expression(struct spec_reader *reader, const struct node *node,
+                                              enum spec_name_set names, const char *what);
+// An error of expression_parse or expression_evaluate ("column 7: ...") at its place in the file.
+void spec_expression_error(const struct spec *spec, const struct node *node, const char *message, const char *hint,
+                           struct diagnostics *diagnostics);
+// An expression that stands in a scalar's text from byte `start` on.
+bool spec_check_names(struct spec_reader *reader, const struct node *node, int start,
+                      const struct expression *expression, enum spec_name_set names);
+// The byte offset of "column 7: ..." or "line 2, column 7: ..." in a text, and the message without it.
+int spec_offset_of(const char *text, const char *message, const char **rest);
+// Whether only a run that has ended has this column.
+bool spec_result_known(const char *name);
+
+// ---- sweep.c, fit.c, claims.c ----
+
+void spec_read_sweeps(struct spec_reader *reader, const struct node *node);
+void spec_read_fits(struct spec_reader *reader, const struct node *node);
+void spec_read_claims(struct spec_reader *reader, const struct node *node);
+void spec_read_report(struct spec_reader *reader, const struct node *node);
+void spec_read_trainer(struct spec_reader *reader, const struct node *node);

@@ -1,0 +1,216 @@
+// Loading a spec: the document, its top level, base and overrides. See spec.h.
+#include "runner/spec/spec.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runner/spec/internal.h"
+
+static const char *const top_keys[] = {"experiment", "about",  "corpus", "base",   "sweep",
+                                       "fit",        "claims", "report", "trainer"};
+enum { TOP_KEYS = sizeof top_keys / sizeof top_keys[0] };
+
+static void check_top(struct spec_reader *reader, const struct node *root) {
+  for (size_t i = 0; i < root->count; i++) {
+    const struct node *key = root->keys[i];
+    size_t k = 0;
+    if (starts_with(key->text, "x-")) continue;  // room for anchors
+    while (k < TOP_KEYS && strcmp(top_keys[k], key->text) != 0) k++;
+    if (k < TOP_KEYS) continue;
+    if (strlen(key->text) < 100 && (field_find(key->text, NULL) || field_section(key->text))) {
+      node_error(key, reader->diagnostics, "base: {...} for all runs, sweep: {grid: {...}} to vary it",
+                 "'%s' belongs under base", key->text);
+      continue;
+    }
+    if (strcmp(key->text, "grid") == 0 || strcmp(key->text, "zip") == 0 || strcmp(key->text, "where") == 0 ||
+        strcmp(key->text, "set") == 0) {
+      node_error(key, reader->diagnostics, NULL, "'%s' belongs under sweep", key->text);
+      continue;
+    }
+    struct node one = *root;
+    one.keys = &root->keys[i];
+    one.items = &root->items[i];
+    one.count = 1;
+    node_check_keys(&one, top_keys, TOP_KEYS, "the spec", reader->diagnostics);
+  }
+}
+
+static void take_base(struct spec_reader *reader, const struct run_field *field, const struct node *key,
+                      const struct node *value, void *context) {
+  struct spec *spec = reader->spec;
+  size_t index = (size_t)(field - run_fields);
+  if (spec->base_nodes[index]) {
+    char hint[80];
+    snprintf(hint, sizeof hint, "it stands first on line %d", spec->base_nodes[index]->line);
+    node_error(key, reader->diagnostics, hint, "%s is given twice", field->path);
+    return;
+  }
+  spec->base_nodes[index] = value;
+  struct spec_value read;
+  if (spec_read_value(reader, field, value, &read)) spec_value_put(&spec->base, field, &read);
+}
+
+static void read_base(struct spec_reader *reader, const struct node *root) {
+  const struct node *corpus = node_find(root, "corpus"), *base = node_find(root, "base");
+  if (corpus && corpus->kind == NODE_MAPPING)
+    spec_walk_fields(reader, corpus, "corpus", "the spec", take_base, NULL);
+  else if (corpus)
+    node_error(corpus, reader->diagnostics, "corpus: {source: gcide}", "corpus must be a mapping, not %s",
+               node_kind_name(corpus));
+  if (base && base->kind == NODE_MAPPING)
+    spec_walk_fields(reader, base, NULL, "base", take_base, NULL);
+  else if (base)
+    node_error(base, reader->diagnostics, "base: {train: {lr: 3e-3}}", "base must be a mapping of fields, not %s",
+               node_kind_name(base));
+}
+
+static void read_override(struct spec_reader *reader, const char *text) {
+  struct spec *spec = reader->spec;
+  char file[200], path[128], hint[160];
+  snprintf(file, sizeof file, "--set %.150s", text);
+  const char *equals = strchr(text, '=');
+  if (!equals || equals == text || equals - text > 120) {
+    diagnostics_add(reader->diagnostics, false, file, 0, 0, NULL, "--set needs path=value, such as train.lr=1e-3");
+    return;
+  }
+  snprintf(path, sizeof path, "%.*s", (int)(equals - text), text);
+  const struct run_field *field = field_find(path, NULL);
+  if (!field) {
+    diagnostics_add(reader->diagnostics, false, file, 0, 0, spec_field_hint(reader, path), "no field is called '%s'",
+                    path);
+    return;
+  }
+  struct error error = {0};
+  for (size_t i = 0; field_is_budget(field) && i < run_field_count; i++) {
+    if (!spec->overridden[i] || &run_fields[i] == field || !field_is_budget(&run_fields[i])) continue;
+    diagnostics_add(reader->diagnostics, false, file, 0, 0, NULL, "--set gives %s already, which says the same thing",
+                    run_fields[i].path);
+    return;
+  }
+  if (field_is_budget(field)) config_clear_budget(&spec->base);
+  if (!spec_set_text(spec, &spec->base, field, equals + 1, &spec->arena, &error, hint)) {
+    diagnostics_add(reader->diagnostics, false, file, 0, 0, *hint ? hint : NULL, "%s", error.text);
+    return;
+  }
+  spec->overridden[field - run_fields] = true;
+}
+
+// corpus.files without a source means these files.
+static void choose_files(struct spec *spec) {
+  const struct run_field *source = field_find("corpus.source", NULL), *files = field_find("corpus.files", NULL);
+  size_t s = (size_t)(source - run_fields), f = (size_t)(files - run_fields);
+  if ((spec->base_nodes[f] || spec->overridden[f]) && !spec->base_nodes[s] && !spec->overridden[s])
+    spec->base.corpus.source = "files";
+}
+
+static bool name_fine(const char *name) {
+  size_t length = strlen(name);
+  if (!length || length > 100 || !isalnum((unsigned char)name[0])) return false;
+  for (size_t i = 0; i < length; i++)
+    if (!isalnum((unsigned char)name[i]) && !strchr("._-", name[i])) return false;
+  return true;
+}
+
+static void read_head(struct spec_reader *reader, const struct node *root) {
+  struct spec *spec = reader->spec;
+  const struct node *name = node_find(root, "experiment"), *about = node_find(root, "about");
+  const char *file = strrchr(spec->path, '/');
+  file = file ? file + 1 : spec->path;
+  size_t length = strlen(file);
+  if (ends_with(file, ".yaml")) length -= 5;
+  if (ends_with(file, ".yml")) length -= 4;
+  spec->name = arena_copy(&spec->arena, file, length);
+  if (name && (name->kind != NODE_SCALAR || node_is_null(name))) {
+    node_error(name, reader->diagnostics, NULL, "experiment must be a name, not %s", node_kind_name(name));
+  } else if (name && !name_fine(name->text)) {
+    node_error(name, reader->diagnostics, NULL,
+               "an experiment's name is made of letters, digits, '-', '_' and '.', at most 100 of them");
+  } else if (name) {
+    spec->name = name->text;
+  } else if (!name_fine(spec->name)) {
+    node_error(root, reader->diagnostics, "experiment: my-study", "the experiment needs a name");
+  }
+  spec->about = "";
+  if (about && (about->kind != NODE_SCALAR || node_is_null(about)))
+    node_error(about, reader->diagnostics, NULL, "about must be text, not %s", node_kind_name(about));
+  else if (about)
+    spec->about = about->text;
+  spec->title = spec->name;
+}
+
+static void read_all(struct spec_reader *reader, const struct node *root) {
+  struct spec *spec = reader->spec;
+  if (root->kind != NODE_MAPPING) {
+    node_error(root, reader->diagnostics, "experiment: my-study", "a spec is a mapping, not %s", node_kind_name(root));
+    return;
+  }
+  check_top(reader, root);
+  read_head(reader, root);
+  size_t before = reader->diagnostics->errors;
+  spec_read_trainer(reader, node_find(root, "trainer"));
+  read_base(reader, root);
+  for (size_t i = 0; i < reader->options->override_count; i++) read_override(reader, reader->options->overrides[i]);
+  choose_files(spec);
+  spec->base_fine = reader->diagnostics->errors == before;
+  spec_read_sweeps(reader, node_find(root, "sweep"));
+  spec_read_fits(reader, node_find(root, "fit"));
+  spec_read_claims(reader, node_find(root, "claims"));
+  spec_read_report(reader, node_find(root, "report"));
+}
+
+bool spec_parse(struct spec *spec, const char *path, const char *bytes, size_t length,
+                const struct spec_options *options, struct diagnostics *diagnostics, struct error *error) {
+  static const struct spec_options none = {0};
+  struct arena arena = spec->arena;  // spec_load has put the text there
+  *spec = (struct spec){.arena = arena};
+  spec->path = arena_string(&spec->arena, path);
+  spec->source = bytes;
+  spec->source_length = length;
+  spec->base_nodes = arena_array(&spec->arena, run_field_count, sizeof *spec->base_nodes);
+  spec->overridden = arena_array(&spec->arena, run_field_count, sizeof *spec->overridden);
+  config_default(&spec->base);
+  struct spec_reader reader = {.spec = spec, .options = options ? options : &none, .diagnostics = diagnostics};
+  config_default(&reader.scratch);
+  const char *slash = strrchr(spec->path, '/');
+  if (slash)
+    reader.folder = slash == spec->path ? "/" : arena_copy(&spec->arena, spec->path, (size_t)(slash - spec->path));
+  spec->root = document_parse(&spec->arena, path, bytes, length, diagnostics);
+  if (spec->root) read_all(&reader, spec->root);
+  if (!spec->root && !diagnostics->errors)
+    return error_set(error, EXIT_USAGE_ERROR, "%s cannot be read as a spec", path);
+  return diagnostics_check(diagnostics, path, error);
+}
+
+bool spec_load(struct spec *spec, const char *path, const struct spec_options *options, struct diagnostics *diagnostics,
+               struct error *error) {
+  *spec = (struct spec){0};
+  size_t length;
+  char *bytes = file_read(&spec->arena, path, &length, error);
+  if (!bytes) return false;
+  return spec_parse(spec, path, bytes, length, options, diagnostics, error);
+}
+
+void spec_free(struct spec *spec) {
+  arena_free(&spec->arena);
+  *spec = (struct spec){0};
+}
+
+static int by_name(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+
+const char **spec_law_names(struct arena *arena, size_t *count) {
+  *count = 0;
+  DIR *folder = opendir(isoloss_data(arena, "laws"));
+  if (!folder) return NULL;
+  const char **names = arena_array(arena, 256, sizeof *names);
+  for (struct dirent *entry; *count < 256 && (entry = readdir(folder));) {
+    size_t length = strlen(entry->d_name);
+    if (length > 5 && ends_with(entry->d_name, ".yaml"))
+      names[(*count)++] = arena_copy(arena, entry->d_name, length - 5);
+  }
+  closedir(folder);
+  qsort(names, *count, sizeof *names, by_name);
+  return names;
+}

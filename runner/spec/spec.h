@@ -1,0 +1,165 @@
+// An experiment spec: one YAML file that says which runs to train, which laws to fit and what to report. Loading checks
+// the whole file in one pass and gives every mistake its place, the reason and the nearest valid name; what comes out
+// is valid as far as it can be known without expanding the grid (runner/plan/grid.h does that). docs/spec.md is the
+// manual.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/base.h"
+#include "trainer/config.h"
+
+// A value of a field, typed and checked, ready to be put into a run's configuration.
+struct spec_value {
+  union {
+    int64_t integer;   // FIELD_INTEGER (AUTO_INTEGER: auto)
+    double number;     // FIELD_NUMBER (NAN: auto)
+    bool boolean;      // FIELD_BOOLEAN
+    const char *text;  // the others
+  };
+  const struct node *node;  // where it was written (the whole range for the values of {log: ...})
+};
+
+// One swept path and its values. The values of a scalar are one.
+struct spec_axis {
+  const struct run_field *field;
+  const struct node *key;  // where the path was written
+  struct spec_value *values;
+  size_t count;
+  bool constant;  // written as a plain value, no list: takes any length in a zip
+};
+
+// Axes that move together: one axis of a `grid`, or all axes of a `zip`.
+struct spec_axis_group {
+  struct spec_axis *axes;
+  size_t axis_count;
+  size_t count;  // values of each axis
+};
+
+// `set`: a field derived from an expression, in order.
+struct spec_derivation {
+  const struct run_field *field;
+  const struct node *key, *node;
+  const struct expression *expression;
+};
+
+// One entry of `sweep`. Its combinations are the product of the groups, the last one fastest.
+struct spec_sweep {
+  const struct node *node;
+  bool broken;  // it has mistakes of its own: not expanded
+  struct spec_axis_group *groups;
+  size_t group_count;
+  const struct node *where_node;  // NULL: no filter
+  const struct expression *where;
+  struct spec_derivation *set;
+  size_t set_count;
+};
+
+// One entry of `fit`.
+struct spec_fit {
+  const struct node *node;  // the entry, for error places
+  const char *name;         // unique in the spec; the law's name when none was given
+  const char *law;          // a law that ships, or the path of a .yaml file
+  const struct node *law_node;
+  const char *where_text, *holdout_text;     // as written; NULL: not given
+  const struct expression *where, *holdout;  // over the store's columns; NULL: not given
+  const struct node *where_node, *holdout_node;
+  const char *objective;  // "huber:1e-3", "least-squares", "lad"; NULL: the law's own
+  const char *residual;   // "log", "plain"; NULL: the law's own
+  int64_t bootstrap;      // resamples; -1: the fitter's default
+  const char *interval;   // "percentile", "bca"; NULL: the fitter's default
+  const char **profile;   // parameters whose profile likelihood is wanted; "all": every one
+  size_t profile_count;
+  const char **leave_out;  // columns whose values are left out one after the other
+  size_t leave_out_count;
+  const char **best_over, **average_over;  // paths of run fields
+  size_t best_over_count, average_over_count;
+  const char *parameter_count;  // "non-embedding", "total", "prunable", "active", "average-active"
+  const char **compare;         // laws to hold against this one on the same rows, as `law`
+  size_t compare_count;
+};
+
+// An entry of `fit` with `method: isoflop`: compute-optimal sizes of the runs, without a law.
+struct spec_isoflop {
+  const struct node *node;
+  const char *name;        // unique among the fits
+  const char *minimum;     // "akima", "parabola", "envelope"
+  const char *budget;      // column of the budgets; NULL: flops
+  const char *noise;       // "0.002", "0.002@3,0.05@7"; NULL: the method's own
+  const char *where_text;  // which runs take part; NULL: all
+  double window;           // parabola: sizes within this factor of the best; 0: all
+  int64_t copies;          // with noise; -1: 1000
+  bool average;            // several runs of one size: their mean, not the lowest
+  const char *parameter_count;
+};
+
+struct spec_claim {
+  const struct node *node;
+  const char *text;
+  const struct expression *expression;
+};
+
+// Somebody's own trainer: `trainer: {command: [python, train.py, "{config}"], version: "3"}`.
+struct spec_trainer {
+  const struct node *node;  // NULL: the built-in trainer
+  const char **command;     // argv; {config} {folder} {id} {seed} and every dotted path of a run field are filled in
+  size_t command_count;
+  const char *version;  // part of the runs' identity, with the command; "" when not given
+};
+
+struct spec {
+  struct arena arena;  // owns everything here
+  const char *path;    // as given
+  const char *source;  // the file's text
+  size_t source_length;
+  const struct node *root;
+  const char *name;        // `experiment`; the file's name without .yaml when not given
+  const char *about;       // "" when not given
+  bool base_fine;          // no mistakes in base, corpus, trainer and --set: what a sweep makes of them can be checked
+  struct run_config base;  // defaults, then `corpus` and `base`, then --set; not resolved
+  const struct node **base_nodes;  // [run_field_count]: where the spec set the field, or NULL
+  bool *overridden;                // [run_field_count]: given by --set
+  struct spec_sweep *sweeps;       // at least one; a spec without `sweep` has one with no axes: a single run
+  size_t sweep_count;
+  struct spec_fit *fits;
+  size_t fit_count;
+  struct spec_isoflop *isoflops;
+  size_t isoflop_count;
+  struct spec_claim *claims;
+  size_t claim_count;
+  const char *title;   // `report.title`; the experiment's name when not given
+  const char **plots;  // `report.plots`; NULL when not given (the report then chooses)
+  const struct node **plot_nodes;
+  size_t plot_count;
+  struct spec_trainer trainer;
+};
+
+struct spec_options {
+  const char *const *overrides;  // "path=value" of --set
+  size_t override_count;
+  const char *const *laws;  // names of the laws that ship, to check `fit`; NULL: any name will do
+  size_t law_count;
+  const char *const *plots;  // names of the plots there are, to check `report`; NULL: any name will do
+  size_t plot_count;
+};
+
+// Loads and checks a spec. False with an error when the file cannot be read or has mistakes; the mistakes themselves
+// are in `diagnostics` (warnings may stand there on success too). spec_free in either case.
+bool spec_load(struct spec *spec, const char *path, const struct spec_options *options, struct diagnostics *diagnostics,
+               struct error *error);
+// The same from memory, under the name `path`.
+bool spec_parse(struct spec *spec, const char *path, const char *bytes, size_t length,
+                const struct spec_options *options, struct diagnostics *diagnostics, struct error *error);
+void spec_free(struct spec *spec);
+
+// A diagnostic at a byte offset of a scalar's text (an expression), mapped back to its line and column in the file.
+void spec_error_at(const struct spec *spec, const struct node *node, int offset, struct diagnostics *diagnostics,
+                   const char *hint, const char *format, ...) __attribute__((format(printf, 6, 7)));
+
+// Names of the laws that ship (the .yaml files in isoloss_data("laws"), without the ending, sorted), for spec_options.
+const char **spec_law_names(struct arena *arena, size_t *count);
+
+// What commands do first: loads a spec against the laws and plots that ship, with the items of --set, and prints its
+// diagnostics on standard error. False with an error when it cannot be used. spec_free in either case.
+struct option_list;
+bool spec_open(struct spec *spec, const char *path, const struct option_list *overrides, struct error *error);

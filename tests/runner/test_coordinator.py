@@ -1,0 +1,560 @@
+"""The coordinator with a trainer that is not ours: reuse, crashes, kills at many moments, clean stops, bad environments.
+
+test_coordinator.py DRIVER: DRIVER is coordinator_driver. Prints TAP.
+"""
+import functools
+import json
+import os
+import re
+import resource
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.join(sys.path[0], ".."))
+import harness  # noqa: E402
+from harness import check, finish, select  # noqa: E402
+
+DRIVER = harness.program
+TRAINER = [sys.executable, "-S", "-E", os.path.join(os.path.dirname(os.path.abspath(__file__)), "fake_trainer.py"),
+           "{config}", "{folder}"]
+STEPS = 20
+
+
+class Home:
+    """A store of its own in a temporary folder."""
+
+    def __init__(self):
+        self.path = tempfile.mkdtemp(prefix="isoloss-coordinator-")
+
+    def start(self, runs, *options, fault=None, trainer=TRAINER, home=None, driver=DRIVER, **more):
+        environment = {**os.environ, "FAKE": json.dumps(fault or {})}
+        return subprocess.Popen([driver, home or self.path, str(runs), *options, "--", *trainer], env=environment,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more)
+
+    def finish(self, process, timeout=30):
+        out, err = process.communicate(timeout=timeout)
+        outcome = json.loads(out) if out.strip() else {}
+        return process.returncode, outcome, err
+
+    def run(self, runs, *options, **more):
+        return self.finish(self.start(runs, *options, **more))
+
+    def query(self, sql):
+        return select(self.path, sql)
+
+    def states(self):
+        return sorted(row[0] for row in self.query("SELECT state FROM runs"))
+
+    def folders(self):
+        runs = os.path.join(self.path, "runs")
+        return [os.path.join(runs, name) for name in sorted(os.listdir(runs))] if os.path.isdir(runs) else []
+
+    def trained(self, folder):
+        path = os.path.join(folder, "steps-trained")
+        return [int(line) for line in open(path)] if os.path.exists(path) else []
+
+    def check_exact(self, runs, what):
+        """Every run done, with exactly the points of its log and of an undisturbed run, each once."""
+        rows = self.query("SELECT id, seed, state, loss FROM run_table")
+        check(len(rows) == runs, f"{what}: {len(rows)} runs, not {runs}")
+        for run, seed, state, loss in rows:
+            check(state == "done", f"{what}: run of seed {seed} is {state}")
+            check(loss == 2 + 1 / (STEPS + seed + 1), f"{what}: final loss of seed {seed}: {loss}")
+            train = self.query(f"SELECT step, loss FROM metrics WHERE run = '{run}' AND kind = 'train' ORDER BY step")
+            check(train == [(step, 2 + 1 / (step + seed + 1)) for step in range(1, STEPS + 1)],
+                  f"{what}: training points of seed {seed}: {train}")
+            evals = self.query(f"SELECT step, loss FROM metrics WHERE run = '{run}' AND kind = 'eval' ORDER BY step")
+            check(evals == [(step, 2.5 + 1 / (step + seed + 1)) for step in range(5, STEPS + 1, 5)],
+                  f"{what}: evaluations of seed {seed}: {evals}")
+        log_bytes = {row[0]: row[1] for row in self.query("SELECT id, log_offset FROM runs")}
+        for folder in self.folders():
+            size = os.path.getsize(os.path.join(folder, "events.jsonl"))
+            check(log_bytes[os.path.basename(folder)] == size, f"{what}: the log was not read to its end")
+
+    def workers(self):
+        """Processes that work in this home, by what they have open."""
+        found = set()
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                for link in os.listdir(f"/proc/{pid}/fd"):
+                    if os.readlink(f"/proc/{pid}/fd/{link}").startswith(self.path + "/runs/"):
+                        found.add(int(pid))
+            except OSError:
+                continue
+        return found - {os.getpid()}
+
+    def kill_workers(self, coordinator=None):
+        """Kills what works here and waits until it is dead: until then it holds its locks and seems alive. Not the
+        coordinator, which has a log open now and then."""
+        pids = self.workers() - {coordinator}
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        check(until(lambda: not any(map(lives, pids))), f"{pids}: killed, but not dead")
+
+    def remove(self):
+        self.kill_workers()
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def lives(pid):
+    """False for a process that is gone or a zombie: its files are closed then (the list of them is empty before)."""
+    try:
+        return open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def until(condition, seconds=10):
+    end = time.time() + seconds
+    while time.time() < end:
+        if condition():
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def case(test):
+    """A case with a home of its own."""
+    @functools.wraps(test)
+    def in_a_home():
+        home = Home()
+        try:
+            test(home)
+        finally:
+            home.remove()
+    harness.case(in_a_home)
+
+
+@case
+def trains_a_set_once(home):
+    code, outcome, err = home.run(5)
+    check(code == 0 and outcome["done"] == 5 and outcome["already"] == 0, (code, outcome, err))
+    home.check_exact(5, "first")
+    code, outcome, err = home.run(5)
+    check(code == 0 and outcome["done"] == 5 and outcome["already"] == 5, (code, outcome, err))
+    check("started" not in err, err)
+    # A larger set of another experiment trains only what is new.
+    code, outcome, err = home.run(4, "--seeds", "3", "--experiment", "another")
+    check(code == 0 and outcome["done"] == 4 and outcome["already"] == 2, (code, outcome, err))
+    home.check_exact(7, "second experiment")
+    check(all(len(home.trained(folder)) == STEPS for folder in home.folders()), "a run was trained twice")
+    check(home.query("SELECT count(*), count(DISTINCT run) FROM experiment_runs") == [(9, 7)], "membership")
+    head = open(os.path.join(home.folders()[0], "log.txt")).read()
+    check(re.match(r"# \d{4}.*\n\$ OMP_NUM_THREADS=1 .*fake_trainer.py", head), head)
+
+
+@case
+def resumes_a_crashed_run(home):
+    code, outcome, err = home.run(2, fault={"0": {"crash_at": 13}, "1": {"crash_at": 7, "torn": True}})
+    check(code == 0 and outcome["done"] == 2, (code, outcome, err))
+    check("killed by signal 9" in err and "try 2 of 3" in err, err)
+    home.check_exact(2, "after crashes")
+    check(home.query("SELECT attempts FROM runs") == [(2,), (2,)], "attempts")
+    check(sorted(len(home.trained(folder)) for folder in home.folders()) == [STEPS + 2, STEPS + 3], "trained again")
+
+
+@case
+def a_hopeless_run_fails_with_its_message(home):
+    fault = {"0": {"crash_at": 6, "crash_always": True, "exit": 1, "message": "out of luck"},
+             "1": {"crash_at": 6, "crash_always": True, "exit": 2, "message": "cannot ever work"},
+             "2": {"mute": True}}
+    code, outcome, err = home.run(4, fault=fault)
+    check(code == 1 and outcome["failed"] == 3 and outcome["done"] == 1, (code, outcome, err))
+    rows = dict((row[0], row[1:]) for row in home.query("SELECT seed, state, message, attempts FROM run_table"))
+    check(rows[0] == ("failed", "out of luck", 3), rows[0])
+    check(rows[1] == ("failed", "cannot ever work", 1), rows[1])  # exit code 2: trying again is no use
+    check(rows[2][0] == "failed" and rows[2][2] == 3 and "done" in rows[2][1], rows[2])
+    code, outcome, err = home.run(4, fault=fault)
+    check(code == 1 and outcome["failed"] == 3 and "started" not in err, (code, outcome, err))
+    code, outcome, err = home.run(4, "--retry-failed")
+    check(code == 0 and outcome["done"] == 4, (code, outcome, err))
+    home.check_exact(4, "after --retry-failed")
+
+
+@case
+def a_crash_shows_the_end_of_its_log(home):
+    code, outcome, err = home.run(1, "--retries", "0", trainer=["sh", "-c", "echo one; echo the cause >&2; exit 9"])
+    check(code == 1 and outcome["failed"] == 1, (code, outcome, err))
+    message = home.query("SELECT message FROM runs")[0][0]
+    check("exit code 9" in message and "the cause" in message and "OMP_NUM_THREADS" not in message, message)
+
+
+@case
+def divergence_is_a_result(home):
+    code, outcome, err = home.run(3, fault={"0": {"diverge_at": 8}, "2": {"nan": True}})
+    check(code == 0 and outcome["diverged"] == 2 and outcome["done"] == 1, (code, outcome, err))
+    rows = home.query("SELECT state, message, loss, attempts, step FROM run_table WHERE seed = 0")
+    check(rows == [("diverged", "the loss is not finite", None, 1, 8)], rows)
+    check(home.query("SELECT count(*) FROM metrics WHERE loss IS NULL") == [(2,)], "a loss that is no number is NULL")
+
+
+@case
+def a_fault_of_all_stops_early(home):
+    fault = {"*": {"at_once": True, "message": "no device of that name"}}
+    code, outcome, err = home.run(9, "--jobs", "1", fault=fault)
+    check(code == 3 and outcome["pending"] == 9, (code, outcome, err))
+    check("no device of that name" in err and "first 3 runs" in err, err)
+    check(len(home.folders()) == 3, "more runs were started than needed")
+    code, outcome, err = home.run(9, "--jobs", "3", fault={"*": {"at_once": True, "exit": 2}})
+    check(code == 2 and outcome["pending"] == 9 and "cannot find the device" in err, (code, outcome, err))
+    # A single run: its exit code tells whether the fault is its own.
+    code, outcome, err = home.run(1, "--retries", "1", fault=fault)
+    check(code == 3 and outcome["pending"] == 1 and "the run failed before its first step:\nno device" in err,
+          (code, outcome, err))
+    code, outcome, err = home.run(1, "--retries", "1", fault={"*": {"at_once": True, "exit": 1}})
+    check(code == 1 and outcome["failed"] == 1, (code, outcome, err))
+    code, outcome, err = home.run(5, "--keep-going", "--retries", "0", fault=fault)
+    check(code == 1 and outcome["failed"] == 5, (code, outcome, err))
+    code, outcome, err = home.run(9, "--retry-failed")
+    check(code == 0 and outcome["done"] == 9, (code, outcome, err))
+
+
+@case
+def fail_fast_stops_the_others_cleanly(home):
+    fault = {"*": {"sleep": 0.2}, "0": {"crash_at": 5, "crash_always": True, "exit": 2}}
+    code, outcome, err = home.run(6, "--fail-fast", "--jobs", "2", fault=fault)
+    check(code == 1 and outcome["failed"] == 1 and outcome["killed"] == 1 and outcome["pending"] == 4, (code, outcome, err))
+    check(not home.workers(), "a worker was left")
+    code, outcome, err = home.run(6, "--retry-failed")
+    check(code == 0, (code, outcome, err))
+    home.check_exact(6, "afterwards")
+
+
+@case
+def workers_of_a_killed_coordinator_are_adopted(home):
+    fault = {"*": {"sleep": 0.04}}
+    moments = [0.02, 0.1, 0.2, 0.35, 0.5, 0.8]
+    for moment in moments:
+        process = home.start(4, "--jobs", "2", fault=fault)
+        time.sleep(moment)
+        process.kill()
+        process.communicate()
+    code, outcome, err = home.run(4, "--jobs", "2", fault=fault)
+    check(code == 0 and outcome["done"] == 4, (code, outcome, err))
+    home.check_exact(4, "after kills of the coordinator")
+    # Nobody was started twice: every step was trained once.
+    for folder in home.folders():
+        check(home.trained(folder) == list(range(1, STEPS + 1)), f"steps trained: {home.trained(folder)}")
+
+
+@case
+def an_adopted_worker_is_seen(home):
+    process = home.start(2, fault={"*": {"sleep": 0.25}})
+    check(until(lambda: len(home.folders()) == 2 and all(map(home.trained, home.folders()))), "no start")
+    process.kill()
+    process.communicate()
+    workers = home.workers()
+    check(len(workers) == 2, workers)
+    process = home.start(2, fault={"*": {"sleep": 0.25}})
+    told = ""
+    while told.count("adopted") < 2 and process.poll() is None:
+        told += process.stderr.readline()
+    check(home.workers() - {process.pid} == workers, "other workers than before")
+    process.send_signal(signal.SIGINT)
+    code, outcome, err = home.finish(process)
+    check(code == 1 and outcome["killed"] == 2 and told.count("adopted") == 2, (code, outcome, told, err))
+    check(not home.workers(), "an adopted worker did not stop")
+    code, outcome, err = home.run(2)
+    check(code == 0, (code, outcome, err))
+    home.check_exact(2, "afterwards")
+    check(all(home.trained(folder) == list(range(1, STEPS + 1)) or len(home.trained(folder)) < STEPS + 5
+              for folder in home.folders()), "trained again")
+
+
+@case
+def dead_workers_are_known_at_once(home):
+    for moment in [0.15, 0.3, 0.45, 0.6]:
+        process = home.start(3, "--jobs", "3", fault={"*": {"sleep": 0.05}})
+        time.sleep(moment)
+        process.kill()  # first, or it would start the workers again
+        process.communicate()
+        home.kill_workers()
+        # Torn last lines, as a power cut leaves them while a run goes on.
+        for folder in home.folders():
+            path = os.path.join(folder, "events.jsonl")
+            if os.path.exists(path) and '"event": "done"' not in open(path).read():
+                with open(path, "ab") as log:
+                    log.write(b'{"event":"step","step":3,"lo')
+    started = time.time()
+    code, outcome, err = home.run(3, "--jobs", "3")
+    check(code == 0 and outcome["done"] == 3, (code, outcome, err))
+    check("crashed" not in err, err)  # the deaths were no fault of the runs
+    home.check_exact(3, "after the deaths")
+    check(time.time() - started < 15, "waited for the dead")
+
+
+@case
+def ctrl_c_stops_cleanly_and_a_second_call_goes_on(home):
+    process = home.start(4, "--jobs", "2", fault={"*": {"sleep": 0.1}})
+    check(until(lambda: len(home.folders()) == 2 and all(map(home.trained, home.folders()))), "no start")
+    process.send_signal(signal.SIGINT)
+    code, outcome, err = home.finish(process)
+    check(code == 1 and outcome["interrupted"] and outcome["killed"] == 2 and outcome["pending"] == 2, (code, outcome, err))
+    check(not home.workers(), "a worker was left")
+    messages = home.query("SELECT message FROM runs WHERE state = 'killed'")
+    check(all(re.match(r"stopped at step \d+ of 20; isoloss run goes on", row[0]) for row in messages), messages)
+    code, outcome, err = home.run(4)
+    check(code == 0 and outcome["done"] == 4, (code, outcome, err))
+    home.check_exact(4, "afterwards")
+
+
+@case
+def a_second_ctrl_c_kills(home):
+    process = home.start(2, fault={"*": {"sleep": 0.3, "deaf": True}})
+    check(until(lambda: len(home.folders()) == 2 and all(map(home.trained, home.folders()))), "no start")
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.4)
+    check(process.poll() is None and len(home.workers()) >= 2, "did not wait for the workers")
+    started = time.time()
+    process.send_signal(signal.SIGINT)
+    code, outcome, err = home.finish(process)
+    check(code == 1 and outcome["killed"] == 2 and time.time() - started < 4, (code, outcome, err))
+    check(not home.workers(), "a worker was left")
+    code, outcome, err = home.run(2)
+    check(code == 0, (code, outcome, err))
+    home.check_exact(2, "afterwards")
+
+
+@case
+def one_coordinator_a_store(home):
+    process = home.start(2, fault={"*": {"sleep": 0.05}})
+    check(until(lambda: os.path.exists(os.path.join(home.path, "isoloss.db"))), "no start")
+    code, outcome, err = home.run(2)
+    check(code == 3 and str(process.pid) in err, (code, err))
+    code, outcome, err = home.finish(process)
+    check(code == 0, (code, err))
+    home.check_exact(2, "the first one")
+
+
+@case
+def a_lost_database_is_made_again_from_the_logs(home):
+    home.run(3, fault={"1": {"diverge_at": 9}})
+    os.remove(os.path.join(home.path, "isoloss.db"))
+    code, outcome, err = home.run(3)
+    check(code == 0 and outcome["already"] == 3 and outcome["diverged"] == 1 and "started" not in err, (code, outcome, err))
+    check(home.query("SELECT count(*) FROM metrics") == [(2 * (STEPS + 4) + 9 + 1,)], "metrics")
+
+
+@case
+def a_log_that_was_changed_is_read_again(home):
+    process = home.start(1, fault={"*": {"sleep": 0.1}})
+    check(until(lambda: home.folders() and len(home.trained(home.folders()[0])) > 7), "no start")
+    process.kill()
+    process.communicate()
+    home.kill_workers()
+    # As a worker that resumes from its checkpoint of step 5 cuts it, with another line after it.
+    path = os.path.join(home.folders()[0], "events.jsonl")
+    lines = open(path).readlines()
+    keep = next(i for i, line in enumerate(lines) if "checkpoint" in line) + 1
+    with open(path, "w") as log:
+        log.writelines(lines[:keep])
+        log.write(json.dumps({"event": "note", "text": "x" * 5000}) + "\n")
+    code, outcome, err = home.run(1)
+    check(code == 0, (code, outcome, err))
+    home.check_exact(1, "afterwards")
+
+
+@case
+def readers_go_on_while_it_writes(home):
+    process = home.start(3, fault={"*": {"sleep": 0.03}})
+    check(until(lambda: os.path.exists(os.path.join(home.path, "isoloss.db"))), "no start")
+    counts = []
+    while process.poll() is None:
+        try:
+            counts.append(home.query("SELECT count(*) FROM metrics")[0][0])
+        except sqlite3.OperationalError as error:
+            check("no such table" in str(error), error)
+        time.sleep(0.02)
+    code, outcome, err = home.finish(process)
+    check(code == 0 and counts == sorted(counts) and len(counts) > 5, (code, counts))
+    home.check_exact(3, "while read")
+
+
+@case
+def a_full_disk_loses_nothing(home):
+    # A limit on the size of files stands in for a full disk: the database cannot grow, later the logs cannot either.
+    for limit in [30000, 60000, 150000]:
+        process = home.start(6, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY)))
+        code, outcome, err = home.finish(process)
+        check(code in (0, 1, 3), (limit, code, outcome, err))
+        check(code == 0 or "isoloss.db" in err or "failed" in err, (limit, code, err))
+        check(not home.workers(), "a worker was left")
+    code, outcome, err = home.run(6, "--retry-failed")
+    check(code == 0 and outcome["done"] == 6, (code, outcome, err))
+    home.check_exact(6, "after there was room again")
+
+
+@case
+def bad_environments_are_told(home):
+    code, outcome, err = home.run(2, home="/dev/null/home")
+    check(code == 3 and "/dev/null" in err, (code, err))
+    code, outcome, err = home.run(2, trainer=["/no/such/program", "{config}"])
+    check(code == 3 and "/no/such/program" in err, (code, err))
+    check(home.states() == ["pending", "pending"], home.states())
+    code, outcome, err = home.run(2)
+    check(code == 0, (code, err))
+    path = os.path.join(home.path, "isoloss.db")
+    with open(path, "r+b") as database:
+        database.write(b"this is not a database any more, is it" * 10)
+    before = open(path, "rb").read()
+    code, outcome, err = home.run(2)
+    check(code == 3 and "damaged" in err and "Nothing of the runs is lost" in err, (code, err))
+    check(open(path, "rb").read() == before, "the damaged file was touched")
+    os.remove(path)
+    code, outcome, err = home.run(2)
+    check(code == 0 and outcome["already"] == 2, (code, outcome, err))
+    home.check_exact(2, "made again")
+
+
+@case
+def an_unwritable_home_is_told(home):
+    if os.getuid() == 0:
+        # Root writes anywhere: be nobody.
+        become = lambda: (os.setgid(65534), os.setuid(65534))
+    else:
+        become = lambda: None
+    # Nobody may not be let into the folder that isoloss was built in (/root): a copy that he can reach.
+    driver = shutil.copy(DRIVER, home.path)
+    os.chmod(home.path, 0o555)
+    process = home.start(1, driver=driver, cwd="/", preexec_fn=become)
+    code, outcome, err = home.finish(process)
+    os.chmod(home.path, 0o755)
+    check(code == 3 and home.path in err, (code, err))
+
+
+@case
+def fills_in_the_template(home):
+    script = ('printf \'%s\\n\' "$@" > "$0"/given; printf \'{"event":"done","loss":1.5,"tokens":320}\\n\' >> '
+              '"$ISOLOSS_EVENTS"')
+    code, outcome, err = home.run(1, "--seeds", "7", trainer=["sh", "-c", script, "{folder}", "{id}", "{seed}", "lr={train.lr}",
+                                                              "{model.tied_head}", "{unknown}", "{format}"])
+    check(code == 0 and outcome["done"] == 1, (code, outcome, err))
+    folder = home.folders()[0]
+    given = open(os.path.join(folder, "given")).read().split("\n")
+    check(given == [os.path.basename(folder), "7", "lr=0.003", "false", "{unknown}", "none", ""], given)
+    row = home.query("SELECT loss, tokens, wall_seconds > 0, bits_per_byte FROM runs")[0]
+    check(row[:3] == (1.5, 320, 1) and abs(row[3] - 1.5 / 0.6931471805599453) < 1e-12, row)
+
+
+def gpus_used(home):
+    """(GPU, seed, runs on it then) of each start, in order."""
+    rows = [line.split() for line in open(os.path.join(home.path, "gpus", "used"))]
+    return [(gpu, int(seed), int(sharing)) for gpu, seed, sharing in rows]
+
+
+@case
+def hands_out_gpus(home):
+    # One run a GPU where nothing is known of memory: two runs on one would fail.
+    alone = {"*": {"sleep": 0.01, "share": 1}}
+    code, outcome, err = home.run(5, "--gpus", "0,3", fault=alone)
+    check(code == 0 and outcome["done"] == 5, (code, outcome, err))
+    home.check_exact(5, "two GPUs")
+    used = gpus_used(home)
+    check({gpu for gpu, _, _ in used} == {"0", "3"} and len(used) == 5, used)
+    check(" on GPU 3" in err, err)
+    head = open(os.path.join(home.folders()[0], "log.txt")).read()
+    check(re.search(r"\n\$ .*CUDA_DEVICE_ORDER=PCI_BUS_ID CUDA_VISIBLE_DEVICES=[03] ", head), head)
+
+
+@case
+def packs_gpus_by_memory(home):
+    # 10 GB a GPU, 4 GB a run: two side by side, never three; runs of 16 GB are tried alone.
+    options = ("--gpus", "0", "--gpu-memory", "10G", "--memory", str(4 * 2**30))
+    fault = {"*": {"sleep": 0.02, "share": 2}}
+    code, outcome, err = home.run(4, *options, fault=fault)
+    check(code == 0 and outcome["done"] == 4, (code, outcome, err))
+    shares = [sharing for _, _, sharing in gpus_used(home)]
+    check(max(shares) == min(2, len(os.sched_getaffinity(0))) and len(shares) == 4, shares)
+    code, outcome, err = home.run(2, *options, "--seeds", "100", "--experiment", "large",
+                                  fault={"*": {"sleep": 0.01, "share": 1}})
+    check(code == 0 and outcome["done"] == 2, (code, outcome, err))
+    # A number instead: three on each, whatever is known.
+    code, outcome, err = home.run(6, *options, "--per-gpu", "3", "--seeds", "200", "--experiment", "three",
+                                  fault={"*": {"sleep": 0.05, "share": 3}})
+    check(code == 0 and outcome["done"] == 6, (code, outcome, err))
+    check(max(sharing for _, seed, sharing in gpus_used(home) if seed >= 200) == 3, gpus_used(home))
+
+
+@case
+def tries_crowded_runs_again_alone(home):
+    # The plan holds two on the GPU, the runs do not: who dies is tried again, from its checkpoint, without company.
+    code, outcome, err = home.run(3, "--gpus", "0", "--gpu-memory", "10G", "--memory", str(2**30),
+                                  fault={"*": {"sleep": 0.02, "share": 1}})
+    check(code == 0 and outcome["done"] == 3, (code, outcome, err))
+    home.check_exact(3, "one at a time in the end")
+    used = gpus_used(home)
+    if len(os.sched_getaffinity(0)) > 1:
+        check(any(sharing == 2 for _, _, sharing in used) and "out of memory" in err, (used, err))
+
+
+@case
+def resumes_killed_runs_on_gpus(home):
+    # Two on each of two GPUs; all four are killed half-way, and go on from their checkpoints on a GPU.
+    process = home.start(4, "--gpus", "0,1", "--per-gpu", "2", fault={"*": {"sleep": 0.02, "share": 2}})
+    check(until(lambda: len(home.folders()) == 4 and all(len(home.trained(folder)) > 6 for folder in home.folders())),
+          "four runs under way")
+    home.kill_workers(process.pid)
+    out, err = process.communicate()
+    killed = err.count("killed by signal 9")
+    check(process.returncode == 0 and killed == err.count("(try 2 of 3 follows)") == 4, (process.returncode, err))
+    home.check_exact(4, "after the kills")
+    check(home.query("SELECT attempts FROM runs") == [(2,)] * 4, "attempts")
+    again = [len(home.trained(folder)) - STEPS for folder in home.folders()]
+    check(all(0 <= steps < 6 for steps in again), f"steps trained twice: {again}")
+    used = gpus_used(home)
+    check(len(used) == 8 and max(sharing for _, _, sharing in used) == 2, used)
+
+
+@case
+def adopts_workers_with_their_gpus(home):
+    fault = {"*": {"sleep": 0.1, "share": 1}}
+    process = home.start(3, "--gpus", "0,1", fault=fault)
+    check(until(lambda: len(home.workers()) == 2), "two workers")
+    check(until(lambda: home.states().count("running") == 2), home.states())
+    process.kill()
+    process.communicate()
+    code, outcome, err = home.run(3, "--gpus", "0,1", fault=fault)
+    check(code == 0 and outcome["done"] == 3 and err.count("adopted") == 2, (code, outcome, err))
+    home.check_exact(3, "adopted")
+
+
+@case
+def gpu_lists_are_checked(home):
+    tools = os.path.join(home.path, "tools")
+    os.mkdir(tools)
+    smi = os.path.join(tools, "nvidia-smi")
+    with open(smi, "w") as script:
+        script.write("#!/bin/sh\necho '0, GPU-aaaa, 16384'\necho '1, GPU-bbbb, 81559'\n")
+    os.chmod(smi, 0o755)
+    path = {"PATH": tools + ":" + os.environ["PATH"]}
+
+    def given(gpus, *more, with_smi=True):
+        environment = {**os.environ, "FAKE": "{}", **(path if with_smi else {})}
+        process = subprocess.run([DRIVER, home.path, "1", "--gpus", gpus, *more, "--", *TRAINER], env=environment,
+                                 capture_output=True, text=True)
+        return process.returncode, process.stderr
+
+    for gpus, code, what in [("", 2, "a list such as"), ("0,,1", 2, "a list such as"), ("0,x", 2, "'x' is neither"),
+                             ("1,1", 2, "named twice"), ("7", 3, "there is no GPU 7: nvidia-smi knows 0,1")]:
+        got, err = given(gpus)
+        check(got == code and what in err, (gpus, got, err))
+    got, err = given("0", "--gpu-memory", "much")
+    check(got == 2 and "--gpu-memory 'much'" in err, (got, err))
+    if not shutil.which("nvidia-smi"):
+        got, err = given("all", with_smi=False)
+        check(got == 3 and "nvidia-smi" in err, (got, err))
+    got, err = given("GPU-bbbb")
+    check(got == 0 and gpus_used(home) == [("GPU-bbbb", 0, 1)], (got, err))
+    got, err = given("all", "--seeds", "5")
+    check(got == 0 and gpus_used(home)[-1][0] in ("0", "1"), (got, err))
+
+
+finish()
