@@ -39,7 +39,7 @@ static void warn(struct comparing *comparing, const char *format, ...) {
   va_end(arguments);
 }
 
-// ---- rows -----------------------------------------------------------------------------------------------------------
+// ---- rows ----
 
 static bool usable(const struct table *table, const char *name, size_t row) {
   int column = table_find(table, name);
@@ -127,7 +127,7 @@ static bool find_groups(struct comparing *comparing, struct error *error) {
   return true;
 }
 
-// ---- fits -----------------------------------------------------------------------------------------------------------
+// ---- fits ----
 
 static bool fit_law(struct comparing *comparing, size_t law, const struct fit_options *options,
                     struct fit_result *result, struct error *error) {
@@ -280,7 +280,7 @@ static bool cross_validate(struct comparing *comparing, struct error *error) {
   return true;
 }
 
-// ---- standings ------------------------------------------------------------------------------------------------------
+// ---- standings ----
 
 // Mean of the differences between two laws' losses on held-out rows, and its standard error over groups.
 static void paired(struct comparing *comparing, const bool *common, const double *a, const double *b, double *mean,

@@ -15,7 +15,7 @@ static double seconds_now(void) {
   return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-// ---- assumptions ----------------------------------------------------------------------------------------------------
+// ---- assumptions ----
 
 bool design_assumptions_parse(struct arena *arena, const char *text, struct design_assumption **assumptions,
                               size_t *count, struct error *error) {
@@ -118,7 +118,7 @@ static bool set_truth(struct design *design, struct error *error) {
   return fine;
 }
 
-// ---- set-up ---------------------------------------------------------------------------------------------------------
+// ---- set-up ----
 
 static bool predict(struct design *design, struct error *error) {
   const struct fit *fit = &design->fit;
@@ -201,7 +201,7 @@ bool design_begin(struct design *design, struct error *error) {
   return derive(design, error);
 }
 
-// ---- results --------------------------------------------------------------------------------------------------------
+// ---- results ----
 
 static void list_quantities(struct design *design) {
   struct design_result *result = design->result;

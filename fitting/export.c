@@ -15,7 +15,7 @@ bool export_parse(const char *text, enum export_language *language, struct error
   return error_set(error, EXIT_USAGE_ERROR, "'%s' is none of the languages c, python, latex", text);
 }
 
-// ---- per-category parameters ----------------------------------------------------------------------------------------
+// ---- per-category parameters ----
 
 // Categories that all are numbers belong to a column of numbers.
 static bool numeric_categories(const struct exporting *exporting, const char *column) {
@@ -91,7 +91,7 @@ static void write_lookup(struct exporting *exporting, const char *function, cons
     text_add(out, "  return NAN;\n}\n\n");
 }
 
-// ---- helpers --------------------------------------------------------------------------------------------------------
+// ---- helpers ----
 
 // Python raises where the double-precision arithmetic of the law goes on with infinities and NaN.
 static void python_helpers(const struct exporting *exporting) {
@@ -159,7 +159,7 @@ static void c_helpers(const struct exporting *exporting, const char *function) {
               function);
 }
 
-// ---- functions ------------------------------------------------------------------------------------------------------
+// ---- functions ----
 
 static void write_constants(struct exporting *exporting) {
   bool python = exporting->language == EXPORT_PYTHON;

@@ -114,7 +114,7 @@ void interval_of(struct replicates replicates, double value, double confidence, 
 // there is none, as for the intervals.
 bool replicates_correct(struct replicates replicates, double value, double *values);
 
-// ---- diagnosis ------------------------------------------------------------------------------------------------------
+// ---- diagnosis ----
 
 // What a stage's minimum says of the errors. Coordinates at a bound, and those that change nothing, are left out.
 struct stage_scale {

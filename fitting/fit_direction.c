@@ -30,7 +30,7 @@ struct directing {
   size_t count;
 };
 
-// ---- which directions -----------------------------------------------------------------------------------------------
+// ---- which directions ----
 
 static struct candidate *add_candidate(struct directing *directing, const struct fit_stage *stage, int coordinate,
                                        double eigenvalue) {
@@ -108,7 +108,7 @@ static void walk_one(void *context, size_t side, int thread) {
   walk_out(&candidate->arenas[side % 2], directing->fit, walk);
 }
 
-// ---- advice ---------------------------------------------------------------------------------------------------------
+// ---- advice ----
 
 static const char *short_name(const char *column) {
   if (strcmp(column, "parameters") == 0) return "N";
@@ -293,7 +293,7 @@ static void put_run(const struct telling *best, const struct design *design, str
   }
 }
 
-// ---- sentences ------------------------------------------------------------------------------------------------------
+// ---- sentences ----
 
 static void put_range(const struct fit_direction *direction, const char *name, struct text *out) {
   if (direction->low_open && direction->high_open)

@@ -30,7 +30,7 @@ struct search {
   struct polish_result *polished;  // [promising]
 };
 
-// ---- starts ---------------------------------------------------------------------------------------------------------
+// ---- starts ----
 
 // Starts of a free element: the law's; the fixed value of one that the options have freed.
 static int start_values(const struct fit *fit, int element, const double **values) {
@@ -86,7 +86,7 @@ static void make_starts(struct search *search) {
   }
 }
 
-// ---- screening ------------------------------------------------------------------------------------------------------
+// ---- screening ----
 
 // A problem on every k-th row of a large table, compiled anew.
 static bool thin_problem(struct search *search, struct problem *thin, struct error *error) {

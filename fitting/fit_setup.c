@@ -13,7 +13,7 @@ double element_internal(const struct element *element, double value) {
   return element->logarithmic ? log(value) : value;
 }
 
-// ---- rows -----------------------------------------------------------------------------------------------------------
+// ---- rows ----
 
 static const char *row_category(struct fit *fit, int column, size_t row) {
   struct value value = table_value(fit->table, (size_t)column, row);
@@ -171,7 +171,7 @@ static bool group_rows(struct fit *fit, struct error *error) {
   return true;
 }
 
-// ---- elements -------------------------------------------------------------------------------------------------------
+// ---- elements ----
 
 static int find_element(const struct fit *fit, int parameter, const char *category) {
   for (int e = 0; e < fit->element_count; e++)
@@ -276,7 +276,7 @@ static bool make_elements(struct fit *fit, struct error *error) {
   return true;
 }
 
-// ---- stages ---------------------------------------------------------------------------------------------------------
+// ---- stages ----
 
 static const char *pinned_category(const void *context, const char *column) {
   const struct fit *fit = context;

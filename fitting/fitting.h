@@ -17,8 +17,7 @@
 #include "fitting/design.h"
 #include "fitting/isoflop.h"
 
-// ---------------------------------------------------------------------------------------------------------------------
-// Tables
+// ---- tables ----
 
 enum column_kind { COLUMN_NUMBER, COLUMN_CATEGORY };
 
@@ -117,8 +116,7 @@ bool table_best_over(struct table *table, const char *target, const char *const 
 bool table_average_over(struct table *table, const char *target, const char *const *axes, size_t axis_count,
                         const char *const *keys, size_t key_count, struct reduction *reduction, struct error *error);
 
-// ---------------------------------------------------------------------------------------------------------------------
-// Laws
+// ---- laws ----
 
 enum law_residual { RESIDUAL_LOG, RESIDUAL_PLAIN };
 enum law_objective { OBJECTIVE_HUBER, OBJECTIVE_LEAST_SQUARES, OBJECTIVE_LAD };
@@ -205,8 +203,7 @@ void law_free(struct law *law);
 // Names of the laws that ship, sorted, in the arena.
 bool law_names(struct arena *arena, const char ***names, size_t *count, struct error *error);
 
-// ---------------------------------------------------------------------------------------------------------------------
-// Fits
+// ---- fits ----
 
 struct fit_fix {  // --fix A=406.4, --fix "eff[w4a4]=1"; a NaN frees what the law fixes
   const char *name;
@@ -452,8 +449,7 @@ void fit_result_exclude(struct fit_result *result, const char *row, const char *
 // One object of the contract for scripts: {"name","law","rows","excluded","objective","parameters":{...},...}.
 void fit_result_json(const struct fit_result *result, struct json_writer *writer);
 
-// ---------------------------------------------------------------------------------------------------------------------
-// Predictions
+// ---- predictions ----
 
 // The law's prediction at given coefficients (names as in struct coefficient) for every row of a table: a row that
 // lacks a column or has a category without coefficient gets NAN.
@@ -471,8 +467,7 @@ double law_evaluate(const struct law *law, const struct coefficient *coefficient
 bool fit_document_coefficients(struct arena *arena, const char *document, struct coefficient **coefficients,
                                size_t *count, struct error *error);
 
-// ---------------------------------------------------------------------------------------------------------------------
-// Predictions from a fit: points with intervals, compute-optimal sizes, formats against each other
+// ---- predictions from a fit: points with intervals, compute-optimal sizes, formats against each other ----
 
 // Points from texts such as "N=1e9,D=2e10,format=w4a4": NAME=VALUES joined by commas. VALUES are numbers or texts
 // joined by |, or a range LOW..HIGH:COUNTlog (or :COUNTlinear); texts may stand in quotes, and commas and | within
@@ -579,8 +574,7 @@ struct alternative {
 // Returns the best one's index, or -1 when none has a loss; *decided: no other one's interval of `behind` holds 0.
 int alternatives_judge(struct alternative *alternatives, size_t count, const struct fitted_law *fitted, bool *decided);
 
-// ---------------------------------------------------------------------------------------------------------------------
-// Laws against each other
+// ---- laws against each other ----
 
 // The largest log-likelihood of independent residuals whose density is that of the objective: exp(-rho(r) w / s^2) / Z,
 // with rho = r^2/2 (normal), |r| (Laplace) or Huber's, and the scale s free. The minimum of the objective is the
@@ -633,8 +627,7 @@ bool laws_compare(const struct law *laws, size_t count, struct table *table, con
 void comparison_free(struct comparison *comparison);
 void comparison_json(const struct comparison *comparison, struct json_writer *writer);
 
-// ---------------------------------------------------------------------------------------------------------------------
-// Fitted laws as source text
+// ---- fitted laws as source text ----
 
 enum export_language { EXPORT_C, EXPORT_PYTHON, EXPORT_LATEX };
 bool export_parse(const char *text, enum export_language *language, struct error *error);

@@ -15,7 +15,7 @@
 
 struct table;
 
-// ---- power laws -----------------------------------------------------------------------------------------------------
+// ---- power laws ----
 
 struct power_regression {
   size_t points;
@@ -28,7 +28,7 @@ struct power_regression {
 bool power_regression(const double *x, const double *y, const double *weight, size_t count, double confidence,
                       struct power_regression *result, struct error *error);
 
-// ---- optima per budget ----------------------------------------------------------------------------------------------
+// ---- optima per budget ----
 
 enum isoflop_method {
   ISOFLOP_PARABOLA,  // loss as a parabola in ln N, ln D

@@ -6,7 +6,7 @@
 #include "fitting/isoflop_internal.h"
 #include "fitting/table.h"
 
-// ---- rows -----------------------------------------------------------------------------------------------------------
+// ---- rows ----
 
 // The numbers of a column, or NULL when there is none of this name. An error when it holds texts.
 static bool numbers_of(const struct table *table, const char *name, const double **numbers, struct error *error) {
@@ -94,7 +94,7 @@ bool isoflop_read(const struct table *table, const struct isoflop_options *optio
   return number_curves(table, options->curve, result, rows, error);
 }
 
-// ---- curves ---------------------------------------------------------------------------------------------------------
+// ---- curves ----
 
 static int compare_points(const void *a, const void *b, void *context) {
   const struct isoflop_rows *rows = context;
@@ -133,7 +133,7 @@ bool curve_at(const struct isoflop_rows *rows, const size_t *points, size_t coun
   return true;
 }
 
-// ---- budgets --------------------------------------------------------------------------------------------------------
+// ---- budgets ----
 
 struct entry {  // a run at a budget
   size_t budget;

@@ -16,7 +16,7 @@ struct minimum {
   double place, loss;  // ln of the size (or tokens), loss
 };
 
-// ---- parabola -------------------------------------------------------------------------------------------------------
+// ---- parabola ----
 
 struct parabola {
   double centre, a, b, c;  // loss = a + b u + c u^2, u = x - centre
@@ -62,7 +62,7 @@ static void window_of(const struct isoflop_budget *budget, double window, size_t
   *count = end - *from;
 }
 
-// ---- Akima ----------------------------------------------------------------------------------------------------------
+// ---- Akima ----
 
 struct akima {
   gsl_interp *interpolation;
@@ -107,7 +107,7 @@ static struct minimum akima_minimum(struct akima *akima) {
   return minimum;
 }
 
-// ---- one axis (size or tokens) of one budget ------------------------------------------------------------------------
+// ---- one axis (size or tokens) of one budget ----
 
 struct axis {
   const struct isoflop_options *options;
@@ -161,7 +161,7 @@ static struct minimum axis_minimum(struct axis *axis, const double *noise) {
   return minimum;
 }
 
-// ---- budgets --------------------------------------------------------------------------------------------------------
+// ---- budgets ----
 
 // The parabolas' scatter, pooled over the budgets: the seed noise that they show.
 static double pooled_scatter(const struct isoflop_options *options, const struct isoflop *result) {

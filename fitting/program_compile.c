@@ -21,7 +21,7 @@ struct builder {
   struct error *error;
 };
 
-// ---- registers ------------------------------------------------------------------------------------------------------
+// ---- registers ----
 
 static int new_registers(struct builder *builder, int count, const char *key) {
   struct program *program = builder->program;
@@ -117,7 +117,7 @@ static int emit_two(struct builder *builder, enum operation operation, int a, in
   return emit(builder, operation, a, b, b, 0, NULL);
 }
 
-// ---- leaves and columns ---------------------------------------------------------------------------------------------
+// ---- leaves and columns ----
 
 static bool has_parameter(const struct law *law, const struct expression_node *node) {
   if ((node->kind == EXPRESSION_NAME || node->kind == EXPRESSION_INDEXED) && law_find_parameter(law, node->text) >= 0)
@@ -247,7 +247,7 @@ static int log_data_register(struct builder *builder, const struct expression_no
   return column_register(builder, key, data);
 }
 
-// ---- signs ----------------------------------------------------------------------------------------------------------
+// ---- signs ----
 
 static bool is_call(const struct expression_node *node, const char *name) {
   return node->kind == EXPRESSION_CALL && strcmp(node->text, name) == 0;
@@ -346,7 +346,7 @@ static bool positive(struct builder *builder, const struct expression_node *node
   return sign_of(builder, node) == SIGN_POSITIVE;
 }
 
-// ---- the two ways to compile a node ---------------------------------------------------------------------------------
+// ---- the two ways to compile a node ----
 
 static int compile_value(struct builder *builder, const struct expression_node *node);
 static int compile_log(struct builder *builder, const struct expression_node *node);

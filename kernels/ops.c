@@ -18,8 +18,8 @@ bool dtype_find(const char *name, enum dtype *dtype) {
   return false;
 }
 
-// A program has the CPU and what else it links: nothing refers to the others strongly, so that a program without them is
-// whole.
+// A program has the CPU and what else it links: nothing refers to the others strongly, so that a program without them
+// is whole.
 extern const struct ops cuda_ops __attribute__((weak));
 extern const struct ops cuda_emulated_ops __attribute__((weak));
 

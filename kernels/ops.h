@@ -39,9 +39,9 @@ struct weight;  // a weight matrix prepared for its products
 struct format;  // a representation of weights, activations and gradients; NULL means `none`
 
 struct device_options {
-  int threads;      // at least 1; 0 means 1
-  int number;       // which one, where there are several
-  const char *isa;  // CPU: a level's name (cpu/isa.h); NULL: environment variable ISOLOSS_ISA, else the best there is
+  int threads;       // at least 1; 0 means 1
+  int number;        // which one, where there are several
+  const char *isa;   // CPU: a level's name (cpu/isa.h); NULL: environment variable ISOLOSS_ISA, else the best there is
   const char *gemm;  // CPU: who multiplies, by a name of kernels/cpu/gemm.h; NULL: environment variable ISOLOSS_GEMM,
                      // else "auto"
 };
@@ -152,7 +152,7 @@ struct pruned_weight {
 struct ops {
   const char *name;  // "cpu", "cuda"
 
-  // --- devices -------------------------------------------------------------------------------------------------------
+  // ---- devices ----
   // Opens a device; NULL and an error (EXIT_ENVIRONMENT, or EXIT_USAGE_ERROR for an unknown option value) when it
   // cannot be. The caller closes it, after freeing what it allocated.
   struct device *(*open)(const struct device_options *options, struct error *error);
@@ -169,7 +169,7 @@ struct ops {
   bool (*shape_supported)(const struct device *device, enum op_kind kind, const struct op_shape *shape,
                           struct error *error);
 
-  // --- memory --------------------------------------------------------------------------------------------------------
+  // ---- memory ----
   // Memory aligned to DEVICE_ALIGNMENT, not cleared; NULL and an error when there is not enough.
   void *(*allocate)(struct device *device, size_t bytes, struct error *error);
   void (*free)(struct device *device, void *memory);
@@ -186,7 +186,7 @@ struct ops {
   void (*convert)(struct device *device, int64_t count, enum dtype from_dtype, const void *from, enum dtype to_dtype,
                   void *to);
 
-  // --- workspace -----------------------------------------------------------------------------------------------------
+  // ---- workspace ----
   // Scratch that entries of this kind and shape use, forward and backward. The caller takes the largest over all its
   // calls, allocates that much once, and hands it over before the first call; it stays the caller's.
   size_t (*workspace_bytes)(const struct device *device, enum op_kind kind, const struct op_shape *shape);
@@ -197,7 +197,7 @@ struct ops {
   // have the same bits. 0: all. May be NULL: 0.
   int64_t (*rows_at_a_time)(const struct device *device, enum dtype dtype);
 
-  // --- repeated work -------------------------------------------------------------------------------------------------
+  // ---- repeated work ----
   // All three may be NULL: a backend that gains nothing by it. Between repeat_begin and repeat_end stand calls that are
   // made again and again, such as a training step: each time the same entries in the same order, with the same shapes
   // and addresses of device memory. Only the bytes of uploads, a head's gradient_scale, the numbers of `adamw` and the
@@ -210,7 +210,7 @@ struct ops {
   void (*repeat_end)(struct device *device);
   void (*repeat_forget)(struct device *device);
 
-  // --- weights -------------------------------------------------------------------------------------------------------
+  // ---- weights ----
   // Device bytes that a prepared weight keeps beside its master (packed, quantized, laid out; may be 0).
   size_t (*weight_bytes)(const struct device *device, const struct weight_description *description);
   // A handle over `memory` (weight_bytes of it, the caller's, until weight_free). NULL and an error when the format or
@@ -236,7 +236,7 @@ struct ops {
   // by the format's estimator, in place. Once per optimizer step, before norms. Nothing for `none`.
   void (*weight_gradient_finish)(struct device *device, struct weight *weight, float *d_weight);
 
-  // --- linear: y [rows, outputs] = x [rows, inputs] W^T --------------------------------------------------------------
+  // ---- linear: y [rows, outputs] = x [rows, inputs] W^T ----
   // Bytes that forward keeps for backward beside x itself (0 for `none`; then `saved` may be NULL).
   size_t (*linear_saved_bytes)(const struct device *device, const struct weight_description *description, int64_t rows);
   void (*linear_forward)(struct device *device, const struct linear *linear, const void *x, void *saved, void *y);
@@ -247,7 +247,7 @@ struct ops {
   void (*linear_weight_gradient)(struct device *device, const struct linear *linear, const void *x, const void *saved,
                                  const void *d_y, float *d_weight, bool accumulate);
 
-  // --- embedding -----------------------------------------------------------------------------------------------------
+  // ---- embedding ----
   // residual [rows, width] float32 = table [vocabulary, width] float32 at tokens [rows].
   void (*embedding_forward)(struct device *device, int64_t rows, int64_t width, int64_t vocabulary,
                             const int32_t *tokens, const float *table, float *residual);
@@ -255,7 +255,7 @@ struct ops {
   void (*embedding_backward)(struct device *device, int64_t rows, int64_t width, int64_t vocabulary,
                              const int32_t *tokens, const float *d_residual, float *d_table);
 
-  // --- RMSNorm with residual add (Zhang & Sennrich 2019) -------------------------------------------------------------
+  // ---- RMSNorm with residual add (Zhang & Sennrich 2019) ----
   // residual_out = residual_in + branch;  inverse_rms [rows] = (mean(residual_out^2) + eps)^-1/2;
   // y = residual_out * inverse_rms * scale.  branch and y are of `dtype`, the rest float32. branch may be NULL (0);
   // residual_out may be residual_in, and with branch NULL it may be NULL (residual_in is then the saved input).
@@ -269,7 +269,7 @@ struct ops {
                            const float *inverse_rms, const float *scale, const void *d_y, const float *d_residual_out,
                            float *d_residual_in, void *d_branch, float *d_scale);
 
-  // --- QKV split with rotary positions (Su et al. 2021; half-split as Hugging Face's Llama) --------------------------
+  // ---- QKV split with rotary positions (Su et al. 2021; half-split as Hugging Face's Llama) ----
   // table [context, head_dim] float32: cos of the head_dim / 2 angles position * theta^(-2 i / head_dim), then their
   // sines. Once per run.
   void (*rope_table)(struct device *device, int64_t context, int64_t head_dim, double theta, float *table);
@@ -280,7 +280,7 @@ struct ops {
   void (*qkv_backward)(struct device *device, const struct attention *shape, const void *d_q, const void *d_k,
                        const void *d_v, const float *table, void *d_qkv);
 
-  // --- causal attention ----------------------------------------------------------------------------------------------
+  // ---- causal attention ----
   // o [rows, heads * head_dim] = softmax(q k^T / sqrt(head_dim), causal) v, in the linear layers' layout;
   // log_sum [sequences, heads, context] float32 = ln of the softmax's denominator (of the scaled scores).
   void (*attention_forward)(struct device *device, const struct attention *shape, const void *q, const void *k,
@@ -289,7 +289,7 @@ struct ops {
                              const void *v, const void *o, const float *log_sum, const void *d_o, void *d_q, void *d_k,
                              void *d_v);
 
-  // --- SwiGLU (Shazeer 2020) -----------------------------------------------------------------------------------------
+  // ---- SwiGLU (Shazeer 2020) ----
   // gate_up [rows, 2 * width]: gate, then up.  y [rows, width] = gate * sigmoid(gate) * up.
   void (*swiglu_forward)(struct device *device, int64_t rows, int64_t width, enum dtype dtype, const void *gate_up,
                          void *y);
@@ -298,7 +298,7 @@ struct ops {
   void (*swiglu_backward)(struct device *device, int64_t rows, int64_t width, enum dtype dtype, const void *gate_up,
                           const void *d_y, void *d_gate_up, void *y);
 
-  // --- output head with cross-entropy --------------------------------------------------------------------------------
+  // ---- output head with cross-entropy ----
   // Loss and gradients in one pass over tiles of rows: the batch's logits never exist at once. targets [rows]; mask
   // [rows], 0 where a row does not count, or NULL. *sum is added to. d_x [rows, width] is written, d_weight
   // [vocabulary, width] float32 (+)= by `accumulate`. row_nats [rows] float32, when not NULL, gets each row's loss (0
@@ -310,14 +310,14 @@ struct ops {
   void (*head_evaluate)(struct device *device, const struct head *head, const void *x, const int32_t *targets,
                         const uint8_t *mask, struct loss_sum *sum, float *row_nats);
 
-  // --- optimizer -----------------------------------------------------------------------------------------------------
+  // ---- optimizer ----
   // *sum (device memory) = sum of squares of all spans' elements, in double, in a fixed order. The array is the host's.
   void (*square_sum)(struct device *device, const struct tensor_span *spans, int count, double *sum);
   // The step over all tensors. square_sum (device memory) may be NULL when clip_norm is 0. The array is the host's.
   void (*adamw_step)(struct device *device, const struct adamw *adamw, const struct adamw_tensor *tensors, int count,
                      const double *square_sum);
 
-  // --- initialisation ------------------------------------------------------------------------------------------------
+  // ---- initialisation ----
   // data[i] ~ N(0, std^2): element i is normal i % 2 of pair i / 2 of Philox (seed, RANDOM_STREAM_INIT, tensor), the
   // same on every backend.
   void (*fill_normal)(struct device *device, float *data, int64_t count, double std, uint64_t seed, uint32_t tensor);

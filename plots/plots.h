@@ -10,8 +10,7 @@
 
 #include "base/base.h"
 
-// ---------------------------------------------------------------------------------------------------------------------
-// A figure from plain data
+// ---- a figure from plain data ----
 
 enum figure_scale { SCALE_LINEAR, SCALE_LOG };
 
@@ -113,8 +112,7 @@ void markup_escape(struct text *out, const char *text);
 // The colour on white as "#rrggbb", for swatches beside tables.
 const char *figure_colour_hex(struct figure_colour colour, char out[8]);
 
-// ---------------------------------------------------------------------------------------------------------------------
-// The figures with names
+// ---- the figures with names ----
 
 struct plot_curve {
   size_t count;

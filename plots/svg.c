@@ -24,7 +24,7 @@ struct rewriter {
   char path_look[200];  // their attributes
 };
 
-// ---- reading gnuplot's tags
+// ---- reading gnuplot's tags ----
 
 // Copies the value of an attribute of the tag text[0..length); empty when it is not there.
 static bool attribute(const char *tag, size_t length, const char *name, char *out, size_t size) {
@@ -76,7 +76,7 @@ static void put_colour(struct rewriter *r, const char *given, struct text *out) 
     text_add(out, hex);
 }
 
-// ---- writing
+// ---- writing ----
 
 void markup_escape(struct text *out, const char *text) {
   size_t length = strlen(text);

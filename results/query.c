@@ -119,7 +119,7 @@ bool store_refresh_view(struct store *store, struct error *error) {
   return fine;
 }
 
-// ---------- rows ----------
+// ---- rows ----
 
 int store_rows_columns(const struct store_rows *rows) { return sqlite3_column_count(rows->statement); }
 const char *store_rows_name(const struct store_rows *rows, int column) {
@@ -219,7 +219,7 @@ struct store_rows *store_select(struct store *store, const char *sql, const stru
   return rows;
 }
 
-// ---------- runs ----------
+// ---- runs ----
 
 static int find_column(struct store *store, const char *name) {
   for (int i = 0; i < store->column_count; i++)

@@ -42,7 +42,7 @@ bool store_begin(struct store *store, struct error *error);
 bool store_commit(struct store *store, struct error *error);
 void store_rollback(struct store *store);
 
-// ---- experiments and runs ------------------------------------------------------------------------------------------
+// ---- experiments and runs ----
 
 struct experiment_record {
   const char *name;
@@ -90,8 +90,7 @@ struct value store_text(const char *text);  // NULL becomes VALUE_MISSING
 // there is none, or several (their ids are listed).
 char *store_run_find(struct store *store, struct arena *arena, const char *prefix, struct error *error);
 
-// ---- metrics
-// ---------------------------------------------------------------------------------------------------------
+// ---- metrics ----
 
 enum metric_kind { METRIC_TRAIN, METRIC_EVAL };
 // A point of a run's curve. Numbers that were not reported are NAN.
@@ -105,8 +104,7 @@ bool store_metric_put(struct store *store, const char *run, const struct metric 
 // Removes the points after `step`: a run resumed from a checkpoint of that step writes them again.
 bool store_metrics_cut(struct store *store, const char *run, int64_t step, struct error *error);
 
-// ---- queries
-// ---------------------------------------------------------------------------------------------------------
+// ---- queries ----
 
 // Rows of a query, one at a time:
 //
@@ -147,7 +145,7 @@ struct store_rows *store_experiments(struct store *store, const char *name, stru
 struct store_rows *store_select(struct store *store, const char *sql, const struct value *values, size_t count,
                                 struct error *error);
 
-// ---- formats: what follows from one is kept once for all runs of it; store_run_add fills in all but the errors
+// ---- formats: what follows from one is kept once for all runs of it; store_run_add fills in all but the errors ----
 
 // The canonical names of formats whose errors are not known, in the arena.
 const char **store_formats_unmeasured(struct store *store, struct arena *arena, size_t *count, struct error *error);
@@ -159,8 +157,7 @@ bool store_format_measured(struct store *store, const char *format, const double
 // a private (":memory:") store of a plan's runs so gets the states and results that are known.
 bool store_overlay(struct store *store, const char *path, struct error *error);
 
-// ---- fits, claims, imports
-// -------------------------------------------------------------------------------------------
+// ---- fits, claims, imports ----
 
 // Keeps a fit: `source` is the experiment, imported table or file it was made on, `document` its JSON object in the
 // form of the contract for scripts. A fit of the same source and name takes the place of the last one.
@@ -188,8 +185,7 @@ struct store_rows *store_imports(struct store *store, const char *name, struct e
 // Removes an import with its rows; *found tells whether there was one.
 bool store_import_remove(struct store *store, const char *name, bool *found, struct error *error);
 
-// ---- measured speed
-// --------------------------------------------------------------------------------------------------
+// ---- measured speed ----
 
 // How fast a host trains a model shape: by `isoloss bench`, or by a finished run.
 struct throughput {

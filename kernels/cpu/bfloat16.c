@@ -76,7 +76,7 @@ void bfloat16_close(struct bfloat16 *library) {
 const struct bfloat16_kernel *bfloat16_kernel(const struct bfloat16 *library) { return library->kernel; }
 const struct bfloat16_packing *bfloat16_packing(const struct bfloat16 *library) { return library->packing; }
 
-// ---------- packing ----------
+// ---- packing ----
 
 size_t bfloat16_packed_bytes(int64_t n, int64_t k) {
   return (size_t)(round_up(n, PANEL_COLUMNS) * round_up(k, PACK_K)) * sizeof(uint16_t);
@@ -110,7 +110,7 @@ void bfloat16_pack(struct bfloat16 *library, enum gemm_form form, int64_t n, int
           .transposed = form == GEMM_NT, .n = n, .k = k, .stride = form == GEMM_NT ? k : n, .b = b, .packed = packed});
 }
 
-// ---------- products ----------
+// ---- products ----
 
 struct product_call {  // items: rows of C
   struct bfloat16 *library;

@@ -28,7 +28,7 @@ static const int64_t shapes[][3] = {{1024, 768, 256}, {1024, 1408, 256}, {1024, 
 
 static const char *const form_names[] = {"NT", "NN", "TN"};
 
-// ---------- the file ----------
+// ---- the file ----
 
 static void cpu_name(struct text *out) {
 #if defined(__x86_64__)
@@ -81,7 +81,7 @@ static bool choice_read(const char *path, struct gemm_choice *choice) {
   return found;
 }
 
-// ---------- the trial ----------
+// ---- the trial ----
 
 struct contest {
   struct onednn *onednn;

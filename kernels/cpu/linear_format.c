@@ -28,7 +28,7 @@ struct weight_format {
 
 static size_t aligned(size_t bytes) { return (bytes + DEVICE_ALIGNMENT - 1) / DEVICE_ALIGNMENT * DEVICE_ALIGNMENT; }
 
-// --- memory ----------------------------------------------------------------------------------------------------------
+// ---- memory ----
 
 struct weight_parts {
   size_t values, original, mask, signs;
@@ -125,7 +125,7 @@ void weight_format_free(struct weight_format *format) {
   free(format);
 }
 
-// --- representing a matrix -------------------------------------------------------------------------------------------
+// ---- representing a matrix ----
 
 struct operand_call {
   const struct quantizer *quantizer;
@@ -203,7 +203,7 @@ static void multiply(struct device *device, const struct gemm *gemm, const void 
   if (device->error.code == EXIT_DONE) gemm_run(device->gemm, gemm, a, b, c, &device->error);
 }
 
-// --- weights ---------------------------------------------------------------------------------------------------------
+// ---- weights ----
 
 // The selection over a part, on the values that it is made of: where the representation has a transform, the
 // transformed ones, which then stand in `to`.
@@ -240,7 +240,7 @@ static void select_part(struct device *device, struct weight_format *format, str
   statistics->last_tie = selection.last_tie;
 }
 
-// --- learned scales --------------------------------------------------------------------------------------------------
+// ---- learned scales ----
 
 void weight_format_learned(struct weight_format *format, float *values, float *d_values) {
   format->learned = values;
@@ -367,7 +367,7 @@ void weight_format_finish(struct device *device, struct weight_format *format, f
   device_run(device, format->level->inverse, &call, plan->outputs, 8);
 }
 
-// --- activations -----------------------------------------------------------------------------------------------------
+// ---- activations ----
 
 size_t linear_format_saved_bytes(const struct weight_description *description, int64_t rows) {
   struct arena arena = {0};
@@ -406,7 +406,7 @@ const void *linear_format_activations(struct device *device, struct weight_forma
   return saved;
 }
 
-// --- gradients -------------------------------------------------------------------------------------------------------
+// ---- gradients ----
 
 // Represents `rows` rows of what is summed over in a backward product; with BACKWARD_REQUANTIZE both operands keep the
 // transform, otherwise it is undone.

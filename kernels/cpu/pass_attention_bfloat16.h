@@ -197,7 +197,7 @@ INLINE void ask_for_head(const struct bfloat16_attention *a, int64_t item, bool 
   if (backward) ask_for_rows(a, call->d_o, output, heads * a->dim, begin, end);
 }
 
-// ---------- forward ----------
+// ---- forward ----
 
 INLINE float largest_score(const float *row, int64_t count) {
   vfloat maxima[2] = {splat(-INFINITY), splat(-INFINITY)};
@@ -282,7 +282,7 @@ static void attention_bfloat16_forward_pass(const void *argument, int64_t begin,
   for (int64_t item = begin; item < end; item++) attention_bfloat16_forward_head(call, item, (char *)scratch);
 }
 
-// ---------- backward ----------
+// ---- backward ----
 
 // The head's packed operands, and of each query what key_gradients adds: -log_sum in powers of 2, and -scale times the
 // dot product of dO and o.

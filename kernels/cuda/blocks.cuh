@@ -7,7 +7,7 @@
 
 namespace {
 
-// --- embedding -------------------------------------------------------------------------------------------------------
+// ---- embedding ----
 void check_ids(struct device *device, int64_t count, const int32_t *ids, int64_t limit, id_kind what) {
   run(device, check_ids_kernel, {"check_ids", 1, ID_THREADS, 0}, count, view(ids, count), limit, (int)what,
       view(device->bad, 1));
@@ -52,7 +52,7 @@ void embedding_backward(struct device *device, int64_t rows, int64_t width, int6
       view(d_table, vocabulary * width));
 }
 
-// --- RMSNorm ---------------------------------------------------------------------------------------------------------
+// ---- RMSNorm ----
 void rmsnorm_forward(struct device *device, int64_t rows, int64_t width, float eps, enum dtype dtype,
                      const float *residual_in, const void *branch, const float *scale, float *residual_out, void *y,
                      float *inverse_rms) {
@@ -116,7 +116,7 @@ void rmsnorm_backward(struct device *device, int64_t rows, int64_t width, enum d
       width, view((const float *)partial, parts * width), view(d_scale, width));
 }
 
-// --- rotary positions ------------------------------------------------------------------------------------------------
+// ---- rotary positions ----
 // Made on the host in double precision, once a run: the table is the CPU backend's to the last bit.
 void rope_table(struct device *device, int64_t context, int64_t head_dim, double theta, float *table) {
   float *values = (float *)memory_get((size_t)(context * head_dim) * sizeof *values);
@@ -161,7 +161,7 @@ void qkv_backward(struct device *device, const struct attention *shape, const vo
                  const_cast<void *>(d_v));
 }
 
-// --- SwiGLU ----------------------------------------------------------------------------------------------------------
+// ---- SwiGLU ----
 void swiglu_forward(struct device *device, int64_t rows, int64_t width, enum dtype dtype, const void *gate_up,
                     void *y) {
   with_dtype(dtype, [&](auto element) {

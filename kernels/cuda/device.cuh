@@ -93,7 +93,7 @@ inline bool check(struct device *device, cudaError_t status, const char *what) {
   return error_set(&device->error, EXIT_ENVIRONMENT, "the GPU failed in %s: %s", what, cudaGetErrorString(status));
 }
 
-// --- calls of a repeated sequence ------------------------------------------------------------------------------------
+// ---- calls of a repeated sequence ----
 inline void repeat_note(struct repeat *r, uint64_t value) { r->calls = (r->calls ^ value) * 0x9E3779B97F4A7C15u + 1; }
 template <class T>
 uint64_t argument_bits(const T &argument) {

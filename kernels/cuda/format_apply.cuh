@@ -135,7 +135,7 @@ inline void run_transpose(struct device *device, int64_t rows, int64_t columns, 
     run_transpose_as<uint32_t>(device, rows, columns, from, to);
 }
 
-// --- choosing the largest --------------------------------------------------------------------------------------------
+// ---- choosing the largest ----
 inline launch_shape select_shape(const char *name, int64_t count) {
   int64_t blocks = ceil_div(count, SELECT_THREADS * 16);
   return {name, (unsigned)(blocks < 1 ? 1 : blocks < 1024 ? blocks : 1024), SELECT_THREADS, 0};
@@ -177,7 +177,7 @@ inline void run_choice(struct device *device, int span, const format_scratch *s,
   run(device, choice_kernel, {"choice", 1, WARP_THREADS, 0}, span, view(s->state, 1), view(out, 1));
 }
 
-// --- representing ----------------------------------------------------------------------------------------------------
+// ---- representing ----
 inline grid_tables tables_of(const struct grid *grid, const float *tables) {
   cuda_table_sizes sizes = cuda_table_sizes_of(grid);
   auto part = [&tables](int64_t count) {

@@ -27,7 +27,7 @@ inline bool represented(const struct weight *weight, enum operand operand) {
 }
 inline int64_t part_rows(const struct linear_format *plan, int part) { return plan->part_outputs[part]; }
 
-// --- numbers of the step ---------------------------------------------------------------------------------------------
+// ---- numbers of the step ----
 inline bool format_numbered(const struct format *format) {
   for (const struct representation &r : format->operands)
     if (r.rounding == ROUND_STOCHASTIC || r.grid.kind == GRID_NOISE || r.hadamard.kind == HADAMARD_RANDOM ||
@@ -50,7 +50,7 @@ inline void set_format_numbers(struct device *device, const struct weight_format
   device->format_known = true;
 }
 
-// --- making them -----------------------------------------------------------------------------------------------------
+// ---- making them ----
 inline void upload_tables(struct device *device, const struct quantizer *q, const struct grid *grid, float *to) {
   cuda_table_sizes sizes = cuda_table_sizes_of(grid);
   const float *arrays[] = {q->levels, q->edges, q->points, q->half_norms};
@@ -124,7 +124,7 @@ inline operand_call operand_of(struct device *device, const struct weight_format
   return o;
 }
 
-// --- weights ---------------------------------------------------------------------------------------------------------
+// ---- weights ----
 // `encoded`, of all parts, may have no codes, and `values` may be NULL where there are some.
 inline void represent_weights(struct device *device, struct weight_format *f, const struct quantizer *quantizer,
                               const void *master, bool back, const format_scratch *s, void *values, uint8_t *mask,
@@ -223,7 +223,7 @@ inline void format_finish(struct device *device, struct weight *weight, float *d
     run_transform(device, pass, DTYPE_FLOAT32, d_weight, DTYPE_FLOAT32, d_weight, masked ? f->mask : nullptr, signs);
 }
 
-// --- activations -----------------------------------------------------------------------------------------------------
+// ---- activations ----
 // Whether what is saved for d_W are codes, and where they are: within the room for values.
 inline bool saves_codes(struct device *device, const struct linear *linear) {
   struct weight_format *f = linear->weight->format;
@@ -272,7 +272,7 @@ inline const void *format_activations(struct device *device, const struct linear
   return nullptr;
 }
 
-// --- gradients -------------------------------------------------------------------------------------------------------
+// ---- gradients ----
 // Represents `rows` rows of what is summed over in a backward product; with BACKWARD_REQUANTIZE both operands keep the
 // transform, otherwise it is undone.
 inline void represent_gradient(struct device *device, struct weight_format *f, const struct quantizer *quantizer,

@@ -5,7 +5,7 @@
 
 namespace {
 
-// --- what is known of a whole tensor ---------------------------------------------------------------------------------
+// ---- what is known of a whole tensor ----
 // Each row's largest magnitude and sum of squares. Does nothing where *unless is there and not 0.
 template <class From, int WARPS>
 __global__ void __launch_bounds__(FORMAT_THREADS)
@@ -116,7 +116,7 @@ __global__ void __launch_bounds__(TENSOR_THREADS)
   out[0] = s;
 }
 
-// --- scales of groups that are not 8, 16, ... 256 columns ------------------------------------------------------------
+// ---- scales of groups that are not 8, 16, ... 256 columns ----
 constexpr int UNIT_THREADS = 128;
 template <class From>
 __global__ void __launch_bounds__(UNIT_THREADS)
@@ -146,7 +146,7 @@ __global__ void __launch_bounds__(UNIT_THREADS)
   if (lane == 0) scales[unit] = scale_value(&q, size_of_unit(q, most, squares, end - first), absmax);
 }
 
-// --- learned scales --------------------------------------------------------------------------------------------------
+// ---- learned scales ----
 // Each row's sum of gradient * d y / d scale; see struct learned_call.
 template <class From, class Gradient>
 __global__ void __launch_bounds__(FORMAT_THREADS)
@@ -181,7 +181,7 @@ __global__ void __launch_bounds__(TENSOR_THREADS)
   if (threadIdx.x == 0) d_learned[0] += (float)(((float)learned[0] < 0 ? -sum : sum) / root);
 }
 
-// --- transforms and transposition ------------------------------------------------------------------------------------
+// ---- transforms and transposition ----
 // A warp a chunk. Forward: signs, then Hadamard. Inverse: masked values, Hadamard, signs. `to` may be `from`.
 struct transform_pass {
   int64_t rows, columns;

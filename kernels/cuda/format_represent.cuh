@@ -34,7 +34,7 @@ struct represent_call {
 
 namespace {
 
-// --- the scale -------------------------------------------------------------------------------------------------------
+// ---- the scale ----
 __device__ __forceinline__ float size_of_unit(const struct quantizer &q, uint32_t most, float squares, int64_t count) {
   return q.rule == SCALE_ABSMAX ? __uint_as_float(most) : sqrtf(squares / (float)count);
 }
@@ -70,7 +70,7 @@ __device__ __forceinline__ void measure_row(const represent_call &c, device_poin
   squares = row_sum<WARPS>(squares);
 }
 
-// --- selection -------------------------------------------------------------------------------------------------------
+// ---- selection ----
 // The n largest of m neighbours, 2, 4 or 8, by their squares; earlier ones first among equals. PAIRS: by the squares of
 // pairs. Bits of what is kept.
 template <int M, int GROUP>
@@ -176,7 +176,7 @@ __device__ __forceinline__ uint32_t select_octet(const represent_call &c, device
   return keep;
 }
 
-// --- rounding an octet -----------------------------------------------------------------------------------------------
+// ---- rounding an octet ----
 // Grids other than uniform and float ones: levels, vectors, noise. y in the values' units; `inside` as the estimator
 // has it. `words` are those of the octet's chunk from place `at` on.
 __device__ __forceinline__ octet round_by_tables(const represent_call &c, const grid_tables &tables, const octet &x,
@@ -220,7 +220,7 @@ __device__ __forceinline__ octet round_by_tables(const represent_call &c, const 
   return y;
 }
 
-// --- the pass --------------------------------------------------------------------------------------------------------
+// ---- the pass ----
 // GENERAL: every grid, selection and unit of scales; otherwise uniform and float grids with scales of tensors, rows, or
 // groups of 8 to 256 columns. ENCODE, of the latter: the codes and scales of a native product too, or instead of
 // values. The launch bounds name the blocks of a multiprocessor that registers are shared by; without, the compiler

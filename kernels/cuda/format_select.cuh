@@ -187,7 +187,7 @@ __global__ void __launch_bounds__(ELEMENT_THREADS)
   }
 }
 
-// --- by rows ---------------------------------------------------------------------------------------------------------
+// ---- by rows ----
 // A block a row: the `kept` largest of each row, and between which magnitudes gradients are blocked.
 template <class From>
 __global__ void __launch_bounds__(SELECT_THREADS)

@@ -15,7 +15,7 @@ constexpr int FORMAT_THREADS = FORMAT_WARPS * WARP_THREADS;
 
 using octet = floats<OCTET>;
 
-// --- memory ----------------------------------------------------------------------------------------------------------
+// ---- memory ----
 __device__ __forceinline__ octet load_octet_word(device_pointer<const float> p, int64_t i) {
   return load_floats<OCTET>(p, i);
 }
@@ -58,7 +58,7 @@ __device__ __forceinline__ void store_octet(device_pointer<T> p, int64_t start, 
     if (column + j < columns) p[start + column + j] = from_float<T>(values.at[j]);
 }
 
-// --- transform -------------------------------------------------------------------------------------------------------
+// ---- transform ----
 // The orthonormal Hadamard transform of blocks of up to 256 columns: pairs at distances 1, 2, 4 within a lane, from 8
 // on between lanes. `scale` is 1 / sqrt(block).
 __device__ __forceinline__ void hadamard_octet(octet &x, int block, float scale) {
@@ -95,7 +95,7 @@ __device__ __forceinline__ void apply_signs(octet &x, device_pointer<const uint3
   for (int j = 0; j < OCTET; j++) x.at[j] = __uint_as_float(__float_as_uint(x.at[j]) ^ (bits >> j << 31));
 }
 
-// --- rounding --------------------------------------------------------------------------------------------------------
+// ---- rounding ----
 __device__ __forceinline__ float round_even(float a) { return __fadd_rn(__fadd_rn(a, 12582912.0f), -12582912.0f); }
 __device__ __forceinline__ float round_down(float a) {
   float near = round_even(a);
@@ -204,7 +204,7 @@ __device__ __forceinline__ octet round_to_points(const struct quantizer &q, cons
   return y;
 }
 
-// --- randomness ------------------------------------------------------------------------------------------------------
+// ---- randomness ----
 // The words of a row's chunk in shared memory, CHUNK of them for each warp, as struct random_place lays them out: word
 // c is that of column c of the chunk. A lane draws two Philox blocks of four words.
 __device__ __forceinline__ void draw_chunk(shared_pointer<uint32_t> words, uint64_t seed, uint32_t stream,
@@ -221,7 +221,7 @@ __device__ __forceinline__ void draw_chunk(shared_pointer<uint32_t> words, uint6
   __syncwarp();
 }
 
-// --- sums over rows --------------------------------------------------------------------------------------------------
+// ---- sums over rows ----
 // A row is WARPS warps' work: one, or all of the block.
 __device__ __forceinline__ uint32_t larger(uint32_t a, uint32_t b) { return a > b ? a : b; }
 __device__ __forceinline__ uint32_t warp_largest(uint32_t value, int lanes) {

@@ -63,7 +63,7 @@ void head_evaluate(struct device *device, const struct head *head, const void *x
   head_tiles(device, head, x, targets, mask, sum, row_nats, nullptr, nullptr, false);
 }
 
-// --- optimizer -------------------------------------------------------------------------------------------------------
+// ---- optimizer ----
 void square_sum(struct device *device, const struct tensor_span *spans, int count, double *sum) {
   for (int i = 0; i < count; i++) {
     double *partial = (double *)scratch(device, cuda_square_scratch_bytes(spans[i].count), "the sum of squares");
@@ -123,7 +123,7 @@ void adamw_step(struct device *device, const struct adamw *adamw, const struct a
   }
 }
 
-// --- initial values --------------------------------------------------------------------------------------------------
+// ---- initial values ----
 void fill_normal(struct device *device, float *data, int64_t count, double std, uint64_t seed, uint32_t tensor) {
   run(device, fill_normal_kernel, {"fill_normal", element_blocks((count + 1) / 2), ELEMENT_THREADS, 0}, count,
       view(data, count), std, seed, (uint32_t)RANDOM_STREAM_INIT, tensor);

@@ -4,7 +4,7 @@
 
 namespace {
 
-// --- weights ---------------------------------------------------------------------------------------------------------
+// ---- weights ----
 void weight_free(struct device *, struct weight *weight) {
   format_free(weight->format);
   std::free(weight);
@@ -78,7 +78,7 @@ void weight_gradient(struct device *device, const struct weight *weight, int64_t
   multiply(device, {w.inputs, w.outputs, rows, false, true, w.dtype, DTYPE_FLOAT32}, x, d_y, d_weight, accumulate);
 }
 
-// --- linear layers ---------------------------------------------------------------------------------------------------
+// ---- linear layers ----
 bool linear_fits(struct device *device, const struct linear *linear) {
   if (linear->dtype == linear->weight->description.dtype) return true;
   return error_set(&device->error, EXIT_ENVIRONMENT, "a linear layer's activations are %s, its weight is for %s",

@@ -59,7 +59,7 @@ static bool closed_form(const struct representation *representation, double *gms
   return sparsity_gaussian_error(sparsity, grid, factor, gmse);
 }
 
-// --- measurement -----------------------------------------------------------------------------------------------------
+// ---- measurement ----
 
 struct chunk_sums {
   double error, square, product;  // of (x - q)^2, x^2, x q

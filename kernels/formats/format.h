@@ -17,7 +17,7 @@
 
 #include "base/base.h"
 
-// --- grids -----------------------------------------------------------------------------------------------------------
+// ---- grids ----
 
 enum grid_kind {
   GRID_NONE,     // values stay as they are
@@ -42,7 +42,7 @@ struct grid {
   double variance;       // GRID_NOISE: of the noise over that of the data
 };
 
-// --- scales ----------------------------------------------------------------------------------------------------------
+// ---- scales ----
 
 enum scale_rule {
   SCALE_RMS,      // scale = factor * root mean square, factor the MSE-optimal one for a Gaussian unless given
@@ -67,7 +67,7 @@ struct scale {
   bool factor_given;  // else it follows from the grid
 };
 
-// --- Hadamard, rounding, estimators ----------------------------------------------------------------------------------
+// ---- Hadamard, rounding, estimators ----
 
 // The orthonormal block transform along the contraction axis, of both operands.
 enum hadamard_kind { HADAMARD_NONE, HADAMARD_FIXED, HADAMARD_RANDOM };
@@ -90,7 +90,7 @@ enum estimator {
   ESTIMATOR_LSQ,    // within the range, and the scale gets a gradient too
 };
 
-// --- sparsity --------------------------------------------------------------------------------------------------------
+// ---- sparsity ----
 
 enum sparsity_kind {
   SPARSITY_NONE,
@@ -128,7 +128,7 @@ struct sparsity {
   int every;          // CUBIC, JOURNEY: steps between prunings
 };
 
-// --- a format --------------------------------------------------------------------------------------------------------
+// ---- a format ----
 
 // What one operand becomes: sparsified, then rounded. grid.kind GRID_NONE and sparsity.kind SPARSITY_NONE: left alone.
 struct representation {
@@ -211,7 +211,7 @@ double format_average_density(const struct format *format, int64_t steps);
 // number below REPEAT_SEQUENCES (kernels/ops.h), 0 for formats that treat all steps alike and for NULL.
 int format_sequence(const struct format *format, int64_t step, int64_t steps);
 
-// --- recipes with names ----------------------------------------------------------------------------------------------
+// ---- recipes with names ----
 
 struct format_preset {
   const char *name;    // "quartet"

@@ -297,7 +297,7 @@ const char *format_short_name(const struct format *format, struct arena *arena) 
   return result ? result : long_text;
 }
 
-// --- for people ------------------------------------------------------------------------------------------------------
+// ---- for people ----
 
 static void describe_representation(const struct representation *representation, struct text *out) {
   const struct grid *grid = &representation->grid;

@@ -8,7 +8,7 @@
 
 const char *const recipe_names[RECIPES] = {"quest", "lsq", "ste", "clip", "absmax"};
 
-// --- representations -------------------------------------------------------------------------------------------------
+// ---- representations ----
 
 static bool take_recipe(struct piece *piece, enum recipe *recipe) {
   for (int i = 0; i < RECIPES; i++) {
@@ -82,7 +82,7 @@ bool representation_parse(const char *text, struct representation *representatio
   return true;
 }
 
-// --- whole formats ---------------------------------------------------------------------------------------------------
+// ---- whole formats ----
 
 // w4a4, w4, a8, w2a16g8: true when the text has that shape; bits of 16 stand for none.
 static bool split_bits(struct piece piece, int bits[OPERANDS]) {

@@ -30,7 +30,7 @@ INLINE vfloat round_down(vfloat a) {
   return near - one_where(near > a);
 }
 
-// --- statistics of a range -------------------------------------------------------------------------------------------
+// ---- statistics of a range ----
 
 // Compared as integers, as magnitudes may be: a NaN is the largest of all.
 INLINE float range_absmax(const float *x, int64_t count) {
@@ -66,7 +66,7 @@ INLINE float range_squares(const float *x, int64_t count) {
   return sum;
 }
 
-// --- scales ----------------------------------------------------------------------------------------------------------
+// ---- scales ----
 
 INLINE float range_scale(const struct quantizer *quantizer, const struct tensor_statistics *statistics, const float *x,
                          int64_t count) {
@@ -79,7 +79,7 @@ INLINE float range_scale(const struct quantizer *quantizer, const struct tensor_
   return scale_value(quantizer, size, quantizer->type == SCALE_E4M3 ? statistics->absmax : 0);
 }
 
-// --- rounding --------------------------------------------------------------------------------------------------------
+// ---- rounding ----
 
 struct rounder {
   vfloat low, high, offset;  // UNIFORM
@@ -249,7 +249,7 @@ static void round_unit(const struct quantizer *quantizer, bool masked, float sca
   }
 }
 
-// --- selection -------------------------------------------------------------------------------------------------------
+// ---- selection ----
 
 // The n largest of every m, earlier ones first among equals; `group` neighbours count as one by their norm. A last
 // group that is short keeps its largest n too.
@@ -360,7 +360,7 @@ static struct blocked_band select_row(const struct quantize_call *call, const st
   return band;
 }
 
-// --- rows ------------------------------------------------------------------------------------------------------------
+// ---- rows ----
 
 // Bits of eight lanes of all ones or 0.
 INLINE void pack_mask(const int32_t *pass, uint8_t *mask, int64_t columns) {

@@ -96,7 +96,7 @@ double sparsity_equal_compute_steps(const struct sparsity *sparsity, double dens
   return dense_steps / (shares[0] + shares[1] * ramp_mean(sparsity) + shares[2] * (1 - sparsity->amount));
 }
 
-// --- selection -------------------------------------------------------------------------------------------------------
+// ---- selection ----
 
 static uint32_t magnitude_bits(float value) {
   uint32_t bits;
@@ -136,7 +136,7 @@ struct selection select_largest(const struct float_span *spans, int count, int64
   return selection;
 }
 
-// --- backward --------------------------------------------------------------------------------------------------------
+// ---- backward ----
 
 struct blocked_band sparsity_blocked_band(const struct sparsity *sparsity, double threshold, double rms) {
   double p = sparsity->backward_parameter, low = 0, high = threshold;
@@ -164,7 +164,7 @@ struct blocked_band sparsity_blocked_band(const struct sparsity *sparsity, doubl
   return (struct blocked_band){(float)low, (float)high};
 }
 
-// --- exact errors ----------------------------------------------------------------------------------------------------
+// ---- exact errors ----
 
 static double binomial(int n, int k) {
   double result = 1;

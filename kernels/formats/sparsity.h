@@ -4,7 +4,7 @@
 
 #include "kernels/formats/format.h"
 
-// --- schedules: pure functions of the step ---------------------------------------------------------------------------
+// ---- schedules: pure functions of the step ----
 // Steps [0, steps) of a training. With fractions of compute (a step costs its density), the first and last pruning
 // stand where those shares of the whole training's compute are spent: with q1 = start, q2 = end - start, q3 = 1 - end
 // and final density d, a training of T0 dense steps' compute has T0 (q1 + q2 ln(1/d) / (1 - d) + q3 / d) steps.
@@ -22,7 +22,7 @@ double sparsity_equal_compute_steps(const struct sparsity *sparsity, double dens
 // Final share of zeroes.
 double sparsity_amount(const struct sparsity *sparsity);
 
-// --- selection -------------------------------------------------------------------------------------------------------
+// ---- selection ----
 
 struct float_span {
   const float *data;
@@ -39,7 +39,7 @@ struct selection {
 // earlier ones win. By counting the bits of the magnitudes, in three passes. NaN counts as the largest.
 struct selection select_largest(const struct float_span *spans, int count, int64_t keep);
 
-// --- backward thresholds (Unified Scaling Laws for Compressed Representations 2025, section on masks) ----------------
+// ---- backward thresholds (Unified Scaling Laws for Compressed Representations 2025, section on masks) ----
 // Magnitudes between which the gradient is blocked: |x| in [low, high). `threshold` is the forward one, rms that of the
 // values.
 struct blocked_band {
@@ -47,7 +47,7 @@ struct blocked_band {
 };
 struct blocked_band sparsity_blocked_band(const struct sparsity *sparsity, double threshold, double rms);
 
-// --- exact errors on Gaussian data -----------------------------------------------------------------------------------
+// ---- exact errors on Gaussian data ----
 // Mean squared error on N(0, 1) when the pattern is applied and what is kept is rounded to grid times scale (grid NULL:
 // left alone). False when there is no closed form.
 bool sparsity_gaussian_error(const struct sparsity *sparsity, const struct grid *grid, double scale, double *error);

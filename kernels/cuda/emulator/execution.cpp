@@ -254,7 +254,7 @@ bool run_kernel(const launch_call &call, const std::function<void()> &body) {
   return !s.failed;
 }
 
-// --- meetings --------------------------------------------------------------------------------------------------------
+// ---- meetings ----
 void block_barrier(site site) {
   static const char WHAT[] = "__syncthreads";
   block_state &s = state();
@@ -286,7 +286,7 @@ exchange warp_exchange(const char *what, site site, unsigned mask, const void *m
   return {slots};
 }
 
-// --- shared memory ---------------------------------------------------------------------------------------------------
+// ---- shared memory ----
 region shared_dynamic() {
   block_state &s = state();
   return {s.shared.data(), s.shared.data() + s.call->shared_bytes, s.shared_cells.data(), true};
@@ -304,7 +304,7 @@ region shared_static(const void *key, size_t bytes, size_t alignment) {
   return shared_static(key, bytes, alignment);
 }
 
-// --- asynchronous copies ---------------------------------------------------------------------------------------------
+// ---- asynchronous copies ----
 // A copy happens when its thread waits for it, as late as it may: who reads too early finds what was there before.
 void async_copy(const region &to, char *at, const region &from, const char *source, size_t bytes) {
   thread &self = *state().current;

@@ -111,7 +111,7 @@ inline float cospif(float x) { return (float)cos(3.14159265358979323846 * (doubl
 inline float __fdividef(float a, float b) { return a / b; }
 inline float __expf(float x) { return expf(x); }
 
-// --- pointers --------------------------------------------------------------------------------------------------------
+// ---- pointers ----
 namespace emulator {
 
 // A pointer whose every access is checked. What `p[i]` gives is read and written through.
@@ -244,7 +244,7 @@ shared_pointer<T> shared_array() {
   return {region.begin, region};
 }
 
-// --- tensor cores and asynchronous copies ----------------------------------------------------------------------------
+// ---- tensor cores and asynchronous copies ----
 // mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32: d = a b + c of a warp (PTX ISA, "Matrix fragments for
 // mma.m16n8k16 with floating point type"). With g = lane / 4 and t = lane % 4, a lane holds, each register two
 // adjacent values, the lower half first:
@@ -316,7 +316,7 @@ void copy_async_wait() {
   emulator::async_wait(GROUPS);
 }
 
-// --- launching -------------------------------------------------------------------------------------------------------
+// ---- launching ----
 template <class... P>
 void allow_shared_memory(void (*kernel)(P...), size_t bytes) {
   emulator::allow_shared((const void *)kernel, bytes);

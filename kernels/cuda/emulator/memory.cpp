@@ -37,7 +37,7 @@ void time_passes() {
   running.now = m.time << 16;
 }
 
-// --- faults ----------------------------------------------------------------------------------------------------------
+// ---- faults ----
 static void note(const char *format, va_list arguments) {
   memory &m = the_memory();
   if (!m.fault.empty()) return;
@@ -94,7 +94,7 @@ void check_order(stamp before, bool before_was_write, access_kind kind, const ch
        kind_name(kind), offset, space_name(region), was, other);
 }
 
-// --- allocations -----------------------------------------------------------------------------------------------------
+// ---- allocations ----
 size_t memory_in_use() { return the_memory().in_use; }
 size_t memory_limit() { return limit_bytes(); }
 

@@ -80,7 +80,7 @@ inline void check_access(const char *at, size_t bytes, size_t alignment, access_
   }
 }
 
-// --- allocations -----------------------------------------------------------------------------------------------------
+// ---- allocations ----
 // A device address is not an address of the host: using one there is a segmentation fault, as it should be.
 struct allocation {
   char *device;  // reserved and unreadable

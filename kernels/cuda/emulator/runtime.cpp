@@ -201,7 +201,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   if (in_capture()) return failed_in_capture("cudaEventSynchronize");
   return the_runtime().events.count(event) ? sticky_error() : failed("cudaEventSynchronize of what is no event");
 }
-// --- graphs ----------------------------------------------------------------------------------------------------------
+// ---- graphs ----
 cudaError_t cudaMallocHost(void **memory, size_t bytes) {
   *memory = malloc(bytes ? bytes : 1);
   if (!*memory) return cudaErrorMemoryAllocation;
