@@ -125,6 +125,7 @@ static void find_end(struct builder *b, const char *bytes, size_t length) {
 static int line_of(const struct builder *b, yaml_mark_t mark) {
   return (int)mark.line + 1 > b->last_line ? b->last_line : (int)mark.line + 1;
 }
+
 static int column_of(const struct builder *b, yaml_mark_t mark) {
   return (int)mark.line + 1 > b->last_line ? b->last_column : (int)mark.column + 1;
 }

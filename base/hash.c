@@ -40,6 +40,7 @@ struct digest hasher_end(struct hasher *hasher) {
 struct digest digest_bytes(const void *bytes, size_t length) {
   return to_hex(XXH3_128bits(bytes, length));
 }
+
 struct digest digest_string(const char *text) {
   return digest_bytes(text, strlen(text));
 }

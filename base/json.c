@@ -131,14 +131,17 @@ void json_key_string(struct json_writer *w, const char *key, const char *text) {
   json_key(w, key);
   json_put_string(w, text);
 }
+
 void json_key_number(struct json_writer *w, const char *key, double value) {
   json_key(w, key);
   json_put_number(w, value);
 }
+
 void json_key_integer(struct json_writer *w, const char *key, int64_t value) {
   json_key(w, key);
   json_put_integer(w, value);
 }
+
 void json_key_boolean(struct json_writer *w, const char *key, bool value) {
   json_key(w, key);
   json_put_boolean(w, value);

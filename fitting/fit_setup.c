@@ -9,6 +9,7 @@
 double element_value(const struct element *element, double internal) {
   return element->logarithmic ? exp(internal) : internal;
 }
+
 double element_internal(const struct element *element, double value) {
   return element->logarithmic ? log(value) : value;
 }

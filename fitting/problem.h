@@ -55,6 +55,7 @@ static inline double huber_value(double r, double delta) {
   double size = fabs(r);
   return size <= delta ? 0.5 * r * r : delta * (size - 0.5 * delta);
 }
+
 static inline double huber_slope(double r, double delta) { return r > delta ? delta : r < -delta ? -delta : r; }
 
 // Levenberg-Marquardt steps on the reweighted least-squares model, within the bounds. x is moved; returns the

@@ -113,6 +113,7 @@ static int emit(struct builder *builder, enum operation operation, int a, int b,
 static int emit_one(struct builder *builder, enum operation operation, int a) {
   return emit(builder, operation, a, a, a, 0, NULL);
 }
+
 static int emit_two(struct builder *builder, enum operation operation, int a, int b) {
   return emit(builder, operation, a, b, b, 0, NULL);
 }

@@ -17,6 +17,7 @@ static inline uint64_t bits_of(double value) {
   memcpy(&bits, &value, sizeof bits);
   return bits;
 }
+
 static inline double double_of(uint64_t bits) {
   double value;
   memcpy(&value, &bits, sizeof value);

@@ -74,6 +74,7 @@ void config_canonical(const struct run_config *resolved, struct text *out) {
 static int version_of(const char *dtype) {
   return dtype && strcmp(dtype, "bfloat16") == 0 ? TRAINER_BFLOAT16_VERSION : TRAINER_SEMANTIC_VERSION;
 }
+
 int config_version(const struct run_config *resolved) { return version_of(resolved->model.dtype); }
 
 struct digest config_identity(const struct run_config *resolved, const char *corpus_digest, const char *stage,

@@ -62,6 +62,7 @@ struct bfloat16 *bfloat16_open(const struct bfloat16_kernel *kernel, int threads
   library->scratch = memory_get((size_t)threads * sizeof *library->scratch);
   return library;
 }
+
 void bfloat16_close(struct bfloat16 *library) {
   for (int i = 0; i < library->threads; i++) {
     free(library->scratch[i].a);
@@ -97,12 +98,14 @@ static void pack_pass(const void *argument, int64_t begin, int64_t end, int work
                         call->b + (call->transposed ? column * call->stride : column), call->stride, call->panel,
                         call->packed + begin * call->panel);
 }
+
 static void pack_all(struct bfloat16 *library, struct pack_call *call) {
   call->packing = library->packing;
   call->panel = round_up(call->k, PACK_K) * PANEL_COLUMNS;
   parallel_ranges(library->threads, round_up(call->n, PANEL_COLUMNS) / PANEL_COLUMNS, 1 + 4096 / (call->k + 1),
                   pack_pass, call);
 }
+
 void bfloat16_pack(struct bfloat16 *library, enum gemm_form form, int64_t n, int64_t k, const void *b, void *packed) {
   pack_all(
       library,

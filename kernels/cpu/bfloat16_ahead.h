@@ -27,6 +27,7 @@ static inline void ahead_enter(struct ahead *ahead) {
   ahead->at = ahead->row = ahead->region->from;
   ahead->rows = ahead->region->rows;
 }
+
 // `times`: how often ahead_some will be called.
 static inline struct ahead ahead_start(const struct ahead_region regions[AHEAD_REGIONS], int64_t times) {
   int64_t lines = 0;
@@ -36,6 +37,7 @@ static inline struct ahead ahead_start(const struct ahead_region regions[AHEAD_R
   ahead_enter(&ahead);
   return ahead;
 }
+
 static inline void ahead_some(struct ahead *ahead) {
   for (int64_t line = 0; line < ahead->lines; line++) {
     __builtin_prefetch(ahead->at, 0, 2);

@@ -28,6 +28,7 @@ INLINE void tile_configure(struct tile_registers *registers) {
   memory_barrier(&configuration);
   _tile_loadconfig(&configuration);
 }
+
 INLINE void tile_release(struct tile_registers *registers) { _tile_release(); }
 
 // The intrinsics want literals.
@@ -46,6 +47,7 @@ INLINE void tile_zero(struct tile_registers *registers, const int tile) {
       _tile_zero(3);
   }
 }
+
 INLINE void tile_load(struct tile_registers *registers, const int tile, const void *from, int64_t stride) {
   memory_barrier(from);
   switch (tile) {
@@ -74,6 +76,7 @@ INLINE void tile_load(struct tile_registers *registers, const int tile, const vo
       _tile_loadd(7, from, stride);
   }
 }
+
 INLINE void tile_store(struct tile_registers *registers, const int tile, void *to, int64_t stride) {
   switch (tile) {
     case 0:
@@ -90,6 +93,7 @@ INLINE void tile_store(struct tile_registers *registers, const int tile, void *t
   }
   memory_barrier(to);
 }
+
 // Sums 0 to 3 are the products of tiles 4 and 5 with 6 and 7.
 INLINE void tile_multiply(struct tile_registers *registers, const int sums, const int a, const int b) {
   switch (sums) {

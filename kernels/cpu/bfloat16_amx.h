@@ -22,6 +22,7 @@ INLINE void edge_load(struct tile_registers *registers, const int tile, const fl
     memcpy(whole + row * 16, from + row * stride, (size_t)columns * sizeof(float));
   tile_load(registers, tile, whole, 64);
 }
+
 INLINE void edge_store(struct tile_registers *registers, const int tile, enum dtype out, void *to, int64_t index,
                        int64_t stride, int64_t rows, int64_t columns) {
   float whole[16 * 16];

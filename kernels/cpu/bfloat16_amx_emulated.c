@@ -13,18 +13,23 @@ struct tile_registers {
 INLINE void tile_check(const struct tile_registers *registers) {
   if (!registers->configured) abort();  // what the CPU does, too
 }
+
 INLINE void tile_configure(struct tile_registers *registers) {
   *registers = (struct tile_registers){.configured = true};
 }
+
 INLINE void tile_release(struct tile_registers *registers) { registers->configured = false; }
+
 INLINE void tile_zero(struct tile_registers *registers, const int tile) {
   tile_check(registers);
   memset(registers->tiles[tile], 0, sizeof registers->tiles[tile]);
 }
+
 INLINE void tile_load(struct tile_registers *registers, const int tile, const void *from, int64_t stride) {
   tile_check(registers);
   for (int row = 0; row < 16; row++) memcpy(registers->tiles[tile][row], (const char *)from + row * stride, 64);
 }
+
 INLINE void tile_store(struct tile_registers *registers, const int tile, void *to, int64_t stride) {
   tile_check(registers);
   for (int row = 0; row < 16; row++) memcpy((char *)to + row * stride, registers->tiles[tile][row], 64);
@@ -40,6 +45,7 @@ INLINE float half_of(float word, bool upper) {
   memcpy(&value, &bits, sizeof value);
   return value;
 }
+
 INLINE void tile_multiply(struct tile_registers *registers, const int sums, const int a, const int b) {
   tile_check(registers);
   for (int row = 0; row < 16; row++) {

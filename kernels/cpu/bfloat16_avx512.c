@@ -115,6 +115,7 @@ INLINE void some_panel(const int halves, const struct bfloat16_block *block, con
   else
     panel(halves, true, block, b, column, ahead);
 }
+
 static void multiply(const struct bfloat16_block *block) {
   int64_t panels = (block->columns + PANEL_COLUMNS - 1) / PANEL_COLUMNS, tiles = (block->rows + ROWS - 1) / ROWS;
   struct ahead ahead = ahead_start(block->ahead, panels * tiles * ((block->pairs + AHEAD_PAIRS - 1) / AHEAD_PAIRS));

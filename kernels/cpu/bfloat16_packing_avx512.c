@@ -6,11 +6,13 @@
 INLINE const uint16_t *row_or_null(const uint16_t *matrix, int64_t row, int64_t k, int64_t stride) {
   return row < k ? matrix + row * stride : NULL;
 }
+
 // The first `count` (of 32; none or fewer: zeroes) elements of a row; of no row: zeroes.
 INLINE __m512i elements(const uint16_t *row, int64_t count) {
   if (!row || count <= 0) return _mm512_setzero_si512();
   return count >= 32 ? _mm512_loadu_si512(row) : _mm512_maskz_loadu_epi16((1u << count) - 1, row);
 }
+
 // Which elements of two rows make 16 words from column `first` on, the even row's in the lower half.
 INLINE __m512i words_from(int first) {
   const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
@@ -33,6 +35,7 @@ static void pack_rows(int64_t k, int64_t pairs, int64_t columns, const uint16_t 
     }
   }
 }
+
 // Of a B [columns, k]: columns 0 .. 15 or fewer of one half of a panel.
 static void pack_columns(int64_t k, int64_t pairs, int64_t columns, const uint16_t *b, int64_t stride, uint16_t *to) {
   for (int64_t pair = 0; pair < pairs; pair += 16) {
@@ -45,6 +48,7 @@ static void pack_columns(int64_t k, int64_t pairs, int64_t columns, const uint16
     for (int step = 0; step < 16; step++) _mm512_storeu_si512(to + (pair + step) * 64, words[step]);
   }
 }
+
 static void panels(bool transposed, int64_t k, int64_t pairs, int64_t columns, const uint16_t *b, int64_t stride,
                    int64_t panel, uint16_t *to) {
   if (!transposed) {
@@ -64,6 +68,7 @@ INLINE void store_words(bool last, int rows, uint16_t *to, __m512i words) {
   else
     _mm512_storeu_si512(to, words);
 }
+
 static void turn_words(int64_t k, int64_t pairs, int64_t m, int rows, const uint16_t *a, int64_t stride, int64_t block,
                        uint16_t *to) {
   const __m512i first = words_from(0), second = words_from(rows);
@@ -84,6 +89,7 @@ INLINE __m512i join(const uint16_t *even, const uint16_t *odd, int64_t count) {
   return _mm512_permutex2var_epi16(elements(even, count < 16 ? count : 16), words_from(0),
                                    elements(odd, count < 16 ? count : 16));
 }
+
 static void turn_rows(int64_t k, int64_t pairs, int64_t m, const uint16_t *a, int64_t stride, uint16_t *to) {
   for (int64_t pair = 0; pair < pairs; pair += 16)
     for (int64_t row = 0; row < m; row += 16) {

@@ -76,6 +76,7 @@ void cpu_choices(const struct device *device, struct text *out) { gemm_choices(d
 bool cpu_dtype_supported(const struct device *device, enum dtype dtype) {
   return gemm_dtype_supported(device->gemm, dtype);
 }
+
 bool cpu_dtype_fast(const struct device *device, enum dtype dtype) { return gemm_dtype_fast(device->gemm, dtype); }
 
 void *cpu_allocate(struct device *device, size_t bytes, struct error *error) {
@@ -94,22 +95,27 @@ void *cpu_allocate(struct device *device, size_t bytes, struct error *error) {
 #endif
   return memory;
 }
+
 void cpu_free(struct device *device, void *memory) { free(memory); }
 
 void cpu_upload(struct device *device, void *to, const void *from_host, size_t bytes) {
   if (bytes) memcpy(to, from_host, bytes);
 }
+
 bool cpu_download(struct device *device, void *to_host, const void *from, size_t bytes, struct error *error) {
   if (!cpu_synchronize(device, error)) return false;
   if (bytes) memcpy(to_host, from, bytes);
   return true;
 }
+
 void cpu_copy(struct device *device, void *to, const void *from, size_t bytes) {
   if (bytes) memcpy(to, from, bytes);
 }
+
 void cpu_clear(struct device *device, void *memory, size_t bytes) {
   if (bytes) memset(memory, 0, bytes);
 }
+
 bool cpu_synchronize(struct device *device, struct error *error) {
   if (device->error.code == EXIT_DONE) return true;
   return error_set(error, device->error.code, "%s", device->error.text);

@@ -28,6 +28,7 @@ static const char *const library_names[GEMM_LIBRARIES] = {"reference",    "onedn
                                                           "amx-emulated", "trial",  "auto"};
 
 const char *gemm_library_name(enum gemm_library library) { return library_names[library]; }
+
 bool gemm_library_find(const char *name, enum gemm_library *library) {
   for (int i = 0; i < GEMM_LIBRARIES; i++) {
     if (strcmp(name, library_names[i]) != 0) continue;
@@ -44,10 +45,12 @@ static const struct bfloat16_kernel *kernel_of(enum gemm_library library) {
 #endif
   return library == GEMM_AMX_EMULATED ? &bfloat16_amx_emulated : NULL;
 }
+
 bool gemm_library_available(enum gemm_library library) {
   const struct bfloat16_kernel *kernel = kernel_of(library);
   return kernel ? kernel->available() : library != GEMM_AVX512_BF16 && library != GEMM_AMX;
 }
+
 enum gemm_library gemm_library_own(void) {
   if (gemm_library_available(GEMM_AMX)) return GEMM_AMX;
   return gemm_library_available(GEMM_AVX512_BF16) ? GEMM_AVX512_BF16 : GEMM_ONEDNN;
@@ -104,6 +107,7 @@ void gemm_describe(const struct gemm_context *context, struct text *out) {
   onednn_describe(context->onednn, out);
   if (context->bfloat16) text_format(out, " and own bfloat16 products (%s)", context->kernel->name);
 }
+
 void gemm_choices(const struct gemm_context *context, struct text *out) {
   if (!context->tried) return;
   const bool *own = context->choice.own;
@@ -118,6 +122,7 @@ void gemm_choices(const struct gemm_context *context, struct text *out) {
 bool gemm_dtype_supported(const struct gemm_context *context, enum dtype dtype) {
   return dtype == DTYPE_FLOAT32 || !context->onednn || context->bfloat16 || onednn_bfloat16_supported(context->onednn);
 }
+
 bool gemm_dtype_fast(const struct gemm_context *context, enum dtype dtype) {
   if (dtype != DTYPE_BFLOAT16 || !context->onednn) return false;
   return onednn_bfloat16_fast(context->onednn) || bfloat16_doubles();
@@ -131,6 +136,7 @@ size_t gemm_packed_bytes(struct gemm_context *context, enum gemm_form form, int6
   if (is_own(context, form, dtype)) return bfloat16_packed_bytes(n, k);
   return context->onednn ? onednn_packed_bytes(context->onednn, form, n, k, dtype) : 0;
 }
+
 bool gemm_pack(struct gemm_context *context, enum gemm_form form, int64_t n, int64_t k, enum dtype dtype, const void *b,
                void *packed, struct error *error) {
   if (is_own(context, form, dtype)) {

@@ -58,6 +58,7 @@ static unsigned hash_of(const struct gemm *shape) {
   for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) hash = (hash ^ (uint64_t)parts[i]) * 1099511628211u;
   return (unsigned)(hash >> 32) % BUCKETS;
 }
+
 static bool same(const struct gemm *x, const struct gemm *y) {
   return x->form == y->form && x->m == y->m && x->n == y->n && x->k == y->k && x->in == y->in && x->out == y->out &&
          x->lda == y->lda && x->ldb == y->ldb && x->ldc == y->ldc && x->accumulate == y->accumulate &&
@@ -234,6 +235,7 @@ static bool has_isa(dnnl_cpu_isa_t wanted) {
   dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
   return isa != dnnl_cpu_isa_all && (isa & wanted) == wanted;
 }
+
 static const char *isa_in_use(void) {
   static const struct {
     dnnl_cpu_isa_t isa;
@@ -298,6 +300,7 @@ void onednn_describe(const struct onednn *library, struct text *out) {
 }
 
 bool onednn_bfloat16_supported(const struct onednn *library) { return library->bfloat16; }
+
 bool onednn_bfloat16_fast(const struct onednn *library) {
   return library->bfloat16 && has_isa(dnnl_cpu_isa_avx512_core_amx);
 }

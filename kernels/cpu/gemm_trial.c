@@ -44,6 +44,7 @@ static void cpu_name(struct text *out) {
   text_add(out, "cpu");
 #endif
 }
+
 static char *choice_path(struct arena *arena, const struct onednn *onednn, const struct bfloat16_kernel *kernel) {
   struct text name = {0};
   cpu_name(&name);
@@ -63,6 +64,7 @@ static void choice_line(const struct gemm_choice *choice, struct text *out) {
   text_add(out, choice->right ? "right " : "wrong ");
   text_format(out, "%016llx\n", (unsigned long long)hash64(out->bytes, out->length, 0));
 }
+
 // Of the 16 choices the one whose line the file is.
 static bool choice_read(const char *path, struct gemm_choice *choice) {
   struct arena arena = {0};
@@ -93,11 +95,13 @@ struct contest {
 static void *memory_on_lines(struct arena *arena, size_t bytes) {
   return (void *)(((uintptr_t)arena_alloc(arena, bytes + 63) + 63) / 64 * 64);
 }
+
 static double seconds(void) {
   struct timespec now;
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
   return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
+
 static double least(double a, double b) { return a < b ? a : b; }
 static size_t most(size_t a, size_t b) { return a > b ? a : b; }
 

@@ -27,6 +27,7 @@ static void attention_forward(const void *argument, int64_t begin, int64_t end, 
   else
     attention_forward_pass(call, begin, end, worker);
 }
+
 static void attention_backward(const void *argument, int64_t begin, int64_t end, int worker) {
   const struct attention_call *call = argument;
   if (call->kernel)
@@ -34,6 +35,7 @@ static void attention_backward(const void *argument, int64_t begin, int64_t end,
   else
     attention_backward_pass(call, begin, end, worker);
 }
+
 static int64_t attention_scratch(const struct attention *shape, const struct bfloat16_kernel *kernel, bool backward) {
   return kernel ? attention_bfloat16_scratch_floats(shape, kernel, backward)
                 : attention_scratch_floats(shape, backward);

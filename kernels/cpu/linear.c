@@ -113,6 +113,7 @@ void cpu_weight_gradient_finish(struct device *device, struct weight *weight, fl
 static void multiply(struct device *device, const struct gemm *gemm, const void *a, const void *b, void *c) {
   if (device->error.code == EXIT_DONE) gemm_run(device->gemm, gemm, a, b, c, &device->error);
 }
+
 static const void *operand(struct device *device, const struct weight *weight, bool backward) {
   if (!weight->ready) error_set(&device->error, EXIT_ENVIRONMENT, "a weight is used before it is prepared");
   const void *packed = backward ? weight->packed_backward : weight->packed_forward;
@@ -135,6 +136,7 @@ void weight_forward(struct device *device, const struct weight *weight, int64_t 
                           .packed = weight->packed_forward != NULL},
            x, operand(device, weight, false), y);
 }
+
 void weight_input_gradient(struct device *device, const struct weight *weight, int64_t rows, const void *d_y,
                            int64_t stride, void *d_x) {
   const struct weight_description *w = &weight->description;
@@ -149,6 +151,7 @@ void weight_input_gradient(struct device *device, const struct weight *weight, i
                           .packed = weight->packed_backward != NULL},
            d_y, operand(device, weight, true), d_x);
 }
+
 void weight_gradient(struct device *device, const struct weight *weight, int64_t rows, const void *x, const void *d_y,
                      int64_t stride, float *d_weight, bool accumulate) {
   const struct weight_description *w = &weight->description;
@@ -167,17 +170,20 @@ void weight_gradient(struct device *device, const struct weight *weight, int64_t
 size_t cpu_linear_saved_bytes(const struct device *device, const struct weight_description *description, int64_t rows) {
   return format_is_none(description->format) ? 0 : linear_format_saved_bytes(description, rows);
 }
+
 static bool fits(struct device *device, const struct linear *linear) {
   if (linear->dtype == linear->weight->description.dtype) return true;
   return error_set(&device->error, EXIT_ENVIRONMENT, "a linear layer's activations are %s, its weight is for %s",
                    dtype_name(linear->dtype), dtype_name(linear->weight->description.dtype));
 }
+
 void cpu_linear_forward(struct device *device, const struct linear *linear, const void *x, void *saved, void *y) {
   if (!fits(device, linear)) return;
   struct weight_format *format = linear->weight->format;
   if (format) x = linear_format_activations(device, format, linear, x, saved);
   weight_forward(device, linear->weight, linear->rows, x, linear->dtype, y, 0);
 }
+
 void cpu_linear_input_gradient(struct device *device, const struct linear *linear, const void *saved, const void *d_y,
                                void *d_x) {
   if (!fits(device, linear)) return;
@@ -186,6 +192,7 @@ void cpu_linear_input_gradient(struct device *device, const struct linear *linea
   if (d_y) weight_input_gradient(device, linear->weight, linear->rows, d_y, 0, d_x);
   if (format) linear_format_input_gradient(device, format, linear, saved, d_x);
 }
+
 void cpu_linear_weight_gradient(struct device *device, const struct linear *linear, const void *x, const void *saved,
                                 const void *d_y, float *d_weight, bool accumulate) {
   if (!fits(device, linear)) return;

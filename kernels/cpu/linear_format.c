@@ -39,10 +39,12 @@ static struct weight_parts parts_of(const struct weight_description *d) {
                                aligned((size_t)(d->outputs * mask_stride(d->inputs))),
                                aligned((size_t)d->inputs * sizeof(uint32_t))};
 }
+
 size_t weight_format_bytes(const struct weight_description *description) {
   struct weight_parts parts = parts_of(description);
   return parts.values + parts.original + parts.mask + parts.signs;
 }
+
 void weight_format_place(struct weight_format *format, void *memory) {
   struct weight_description d = {
       .outputs = format->plan.outputs, .inputs = format->plan.inputs, .format = format->plan.format};
@@ -79,13 +81,16 @@ static struct scratch_sizes scratch_sizes(int64_t outputs, int64_t inputs, int64
   s.total = s.rows + s.absmax + s.squares + s.signs + (size_t)matrices * s.matrix;
   return s;
 }
+
 static int matrices_of(const struct format *format) {
   bool gradients = !representation_is_none(&format->operands[OPERAND_GRADIENTS]);
   return gradients || format->backward != BACKWARD_FORWARD ? 4 : 0;
 }
+
 size_t weight_format_workspace(const struct weight_description *d, int64_t rows, int threads) {
   return scratch_sizes(d->outputs, d->inputs, rows, threads, matrices_of(d->format)).total;
 }
+
 static bool take_scratch(struct device *device, const struct weight_format *format, int64_t rows,
                          struct scratch *scratch) {
   const struct linear_format *plan = &format->plan;
@@ -114,11 +119,14 @@ struct weight_format *weight_format_create(const struct weight_description *desc
   }
   return format;
 }
+
 const struct linear_format *weight_format_plan(const struct weight_format *format) { return &format->plan; }
+
 void weight_format_select(struct weight_format *format, float threshold, int64_t last_tie) {
   format->threshold = threshold;
   format->last_tie = last_tie;
 }
+
 void weight_format_free(struct weight_format *format) {
   if (!format) return;
   arena_free(&format->arena);

@@ -34,6 +34,7 @@ static float widened(uint16_t bits) {
   memcpy(&value, &word, sizeof value);
   return value;
 }
+
 // `noise` 16 bits; 0x8000 less the tie's half and the last bit kept makes it rounding to nearest even.
 static uint16_t narrowed(float value, bool stochastic, uint32_t noise) {
   uint32_t bits;
@@ -41,6 +42,7 @@ static uint16_t narrowed(float value, bool stochastic, uint32_t noise) {
   if ((bits & 0x7F800000u) == 0x7F800000u) return (uint16_t)(bits >> 16 | (bits & 0xFFFFu ? 0x40u : 0));
   return (uint16_t)((bits + (stochastic ? noise : 0x7FFFu + (bits >> 16 & 1))) >> 16);
 }
+
 static void narrow_pass(const void *argument, int64_t begin, int64_t end, int worker) {
   const struct narrow_call *call = argument;
   enum { PIECE = 1024 };
@@ -135,6 +137,7 @@ static void normal_pass(const void *argument, int64_t begin, int64_t end, int wo
     if (2 * pair + 1 < call->count) call->data[2 * pair + 1] = (float)(call->std * normals[1]);
   }
 }
+
 void cpu_fill_normal(struct device *device, float *data, int64_t count, double std, uint64_t seed, uint32_t tensor) {
   struct normal_call call = {.data = data, .count = count, .std = std, .seed = seed, .tensor = tensor};
   device_run(device, normal_pass, &call, (count + 1) / 2, 1024);

@@ -51,6 +51,7 @@ unsigned subnormals_flush(void) {
   return 0;
 #endif
 }
+
 void subnormals_restore(unsigned state) {
 #if defined(__SSE2__)
   _mm_setcsr(state);

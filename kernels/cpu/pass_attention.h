@@ -22,6 +22,7 @@ static int64_t attention_scratch_floats(const struct attention *shape, bool back
   int64_t widened = shape->dtype == DTYPE_FLOAT32 ? 0 : context * dim * (backward ? 4 : 2);
   return (tiles + packed + widened + 15 + 16 * 12) / 16 * 16;  // every piece starts on a cache line
 }
+
 static float *carve(float **scratch, int64_t count) {
   float *piece = *scratch;
   *scratch += (count + 15) / 16 * 16;
@@ -53,6 +54,7 @@ INLINE float exponentials(float *row, int64_t valid, int64_t n, float maximum) {
   for (int64_t j = valid; j < n; j++) row[j] = 0;
   return lane_sum(sum);
 }
+
 INLINE float row_maximum(const float *row, int64_t count) {
   vfloat maximum = splat(-INFINITY);
   int64_t i = 0;
@@ -147,6 +149,7 @@ INLINE void attention_forward_head(const struct attention_call *call, enum dtype
     }
   }
 }
+
 static void attention_forward_pass(const void *argument, int64_t begin, int64_t end, int worker) {
   const struct attention_call *call = argument;
   float *scratch = call->scratch + worker * call->scratch_floats;
@@ -286,6 +289,7 @@ INLINE void attention_backward_head(const struct attention_call *call, enum dtyp
     store_as_part(dtype, call->d_v, kv_index + i, load_as_part(DTYPE_FLOAT32, d_values, i, count), count);
   }
 }
+
 static void attention_backward_pass(const void *argument, int64_t begin, int64_t end, int worker) {
   const struct attention_call *call = argument;
   float *scratch = call->scratch + worker * call->scratch_floats;

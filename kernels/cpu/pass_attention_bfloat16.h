@@ -54,6 +54,7 @@ INLINE void *piece(char *scratch, int64_t *used, int64_t bytes) {
   *used += up_to(bytes, 64);
   return at;
 }
+
 // Bytes of scratch, and where all is in it (`scratch` may be NULL: then only the size counts).
 static int64_t bfloat16_attention_place(struct bfloat16_attention *a, const struct attention *shape,
                                         const struct bfloat16_kernel *kernel, bool backward, char *scratch) {
@@ -94,6 +95,7 @@ static int64_t bfloat16_attention_place(struct bfloat16_attention *a, const stru
   a->d_values = piece(scratch, &used, parts ? sums : 0);
   return used;
 }
+
 static int64_t attention_bfloat16_scratch_floats(const struct attention *shape, const struct bfloat16_kernel *kernel,
                                                  bool backward) {
   struct bfloat16_attention attention;
@@ -105,10 +107,12 @@ INLINE void pack_turned(const struct bfloat16_attention *a, const uint16_t *from
   a->call->packing->panels(true, a->dim, a->turned_panel / PANEL_COLUMNS / 2, a->context, from, stride, a->turned_panel,
                            to);
 }
+
 INLINE void pack_plain(const struct bfloat16_attention *a, const uint16_t *from, int64_t stride, uint16_t *to) {
   a->call->packing->panels(false, a->context, a->plain_panel / PANEL_COLUMNS / 2, a->dim, from, stride, a->plain_panel,
                            to);
 }
+
 // Rows as A: where they are, or filled up to whole tiles.
 INLINE const uint16_t *rows_for_kernel(const struct bfloat16_attention *a, const uint16_t *from, int64_t rows,
                                        uint16_t *filled) {
@@ -145,6 +149,7 @@ INLINE void score_product(const struct bfloat16_attention *a, int64_t rows, cons
   block.c = to + begin - origin;
   a->kernel->multiply(&block);
 }
+
 // c [rows, dim] = sums (NULL: 0) + columns [begin, end) of bfloat16 scores times rows from + [begin, end) of a plain
 // operand. begin is even, a multiple of 32 where the kernel works on tiles; scores are 0 from end to the next multiple
 // of 32.
@@ -173,6 +178,7 @@ INLINE vint lanes_between(int64_t first, int64_t end) {
   for (int lane = 0; lane < LANES; lane++) lanes[lane] = lane;
   return (lanes >= (int32_t)first) & (lanes < (int32_t)end);
 }
+
 INLINE void store_half(uint16_t *to, vfloat value) { store_as(DTYPE_BFLOAT16, to, 0, value); }
 
 // Asks for rows [begin, end) of what the query head `item` will read, and of o, so that they are in the second cache by
@@ -183,6 +189,7 @@ INLINE void ask_for_rows(const struct bfloat16_attention *a, const void *array, 
   for (int64_t i = begin; i < end; i++, row += stride * 2)
     for (int64_t byte = 0; byte < a->dim * 2; byte += 64) __builtin_prefetch(row + byte, 0, 2);
 }
+
 INLINE void ask_for_head(const struct bfloat16_attention *a, int64_t item, bool backward, int64_t begin, int64_t end) {
   const struct attention_call *call = a->call;
   int64_t heads = call->shape.heads, group = heads / call->shape.kv_heads, size = a->context * a->dim;
@@ -208,6 +215,7 @@ INLINE float largest_score(const float *row, int64_t count) {
     maxima[0] = vector_max(select_lanes(lanes_between(0, count - i), load(row + i), splat(-INFINITY)), maxima[0]);
   return lane_max(vector_max(maxima[0], maxima[1]));
 }
+
 // 2^(scale (s - maximum)) of the first `valid` scores, rounded; zeroes from there to `end`. Returns the sum of what was
 // not rounded. The largest score's is 1 whatever its size: scale s - scale maximum would round apart.
 INLINE float row_probabilities(const float *row, int64_t valid, int64_t end, float scale, float maximum, uint16_t *to) {
@@ -276,6 +284,7 @@ static void attention_bfloat16_forward_head(const struct attention_call *call, i
     }
   }
 }
+
 static void attention_bfloat16_forward_pass(const void *argument, int64_t begin, int64_t end, int worker) {
   const struct attention_call *call = argument;
   float *scratch = call->scratch + worker * call->scratch_floats;
@@ -415,6 +424,7 @@ static void attention_bfloat16_backward_head(const struct attention_call *call, 
                     load_as_part(DTYPE_FLOAT32, a.d_queries, i, size - i), size - i);
   }
 }
+
 static void attention_bfloat16_backward_pass(const void *argument, int64_t begin, int64_t end, int worker) {
   const struct attention_call *call = argument;
   float *scratch = call->scratch + worker * call->scratch_floats;

@@ -59,6 +59,7 @@ INLINE void cross_entropy_rows(const struct cross_entropy_call *call, bool halve
     store_as_part(dtype, d_logits, first + target, splat(at_target), 1);
   }
 }
+
 static void cross_entropy_pass(const void *argument, int64_t begin, int64_t end, int worker) {
   const struct cross_entropy_call *call = argument;
   if (call->gradient_dtype == DTYPE_FLOAT32)

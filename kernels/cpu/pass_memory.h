@@ -8,6 +8,7 @@ INLINE void convert_elements(const struct convert_call *call, enum dtype from, e
   for (int64_t i = begin; i < end; i += LANES)
     store_as_part(to, call->to, i, load_as_part(from, call->from, i, end - i), end - i);
 }
+
 static void convert_pass(const void *argument, int64_t begin, int64_t end, int worker) {
   const struct convert_call *call = argument;
   if (call->from_dtype == call->to_dtype)
@@ -25,6 +26,7 @@ static void embedding_forward_pass(const void *argument, int64_t begin, int64_t 
     memcpy(call->residual + row * call->width, call->table + call->tokens[row] * call->width,
            (size_t)call->width * sizeof(float));
 }
+
 // Split by columns: every element of the table is summed by one worker, in row order.
 static void embedding_backward_pass(const void *argument, int64_t begin, int64_t end, int worker) {
   const struct embedding_backward_call *call = argument;

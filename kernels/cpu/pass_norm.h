@@ -42,6 +42,7 @@ INLINE void rmsnorm_forward_rows(const struct rmsnorm_call *call, enum dtype dty
     }
   }
 }
+
 static void rmsnorm_forward_pass(const void *argument, int64_t begin, int64_t end, int worker) {
   const struct rmsnorm_call *call = argument;
   if (call->dtype == DTYPE_FLOAT32)
@@ -90,6 +91,7 @@ INLINE void rmsnorm_backward_rows(const struct rmsnorm_backward_call *call, enum
     }
   }
 }
+
 static void rmsnorm_backward_pass(const void *argument, int64_t begin, int64_t end, int worker) {
   const struct rmsnorm_backward_call *call = argument;
   if (call->dtype == DTYPE_FLOAT32)

@@ -46,6 +46,7 @@ INLINE void qkv_rows(const struct qkv_call *call, enum dtype dtype, bool backwar
     }
   }
 }
+
 static void qkv_forward_pass(const void *argument, int64_t begin, int64_t end, int worker) {
   const struct qkv_call *call = argument;
   if (call->shape.dtype == DTYPE_FLOAT32)
@@ -53,6 +54,7 @@ static void qkv_forward_pass(const void *argument, int64_t begin, int64_t end, i
   else
     qkv_rows(call, DTYPE_BFLOAT16, false, begin, end);
 }
+
 static void qkv_backward_pass(const void *argument, int64_t begin, int64_t end, int worker) {
   const struct qkv_call *call = argument;
   if (call->shape.dtype == DTYPE_FLOAT32)

@@ -14,6 +14,7 @@ INLINE void swiglu_forward_part(enum dtype dtype, int64_t count, const void *gat
   vfloat gate = load_as_part(dtype, gate_up, at, count), up = load_as_part(dtype, gate_up, at + width, count);
   store_as_part(dtype, y, y_at, gate * sigmoid(dtype, gate) * up, count);
 }
+
 INLINE void swiglu_forward_rows(const struct swiglu_call *call, enum dtype dtype, int64_t begin, int64_t end) {
   const void *gate_up = call->gate_up;
   void *y = call->y;
@@ -24,6 +25,7 @@ INLINE void swiglu_forward_rows(const struct swiglu_call *call, enum dtype dtype
     if (whole < width) swiglu_forward_part(dtype, width - whole, gate_up, at + whole, width, y, y_at + whole);
   }
 }
+
 static void swiglu_forward_pass(const void *argument, int64_t begin, int64_t end, int worker) {
   const struct swiglu_call *call = argument;
   if (call->dtype == DTYPE_FLOAT32)
@@ -41,6 +43,7 @@ INLINE void swiglu_backward_part(enum dtype dtype, int64_t count, const void *ga
   store_as_part(dtype, d_gate_up, at, d_y * up * (s + silu * (1.0f - s)), count);
   store_as_part(dtype, d_gate_up, at + width, d_y * silu, count);
 }
+
 INLINE void swiglu_backward_rows(const struct swiglu_call *call, enum dtype dtype, int64_t begin, int64_t end) {
   const void *gate_up = call->gate_up, *d_y = call->d_y;
   void *d_gate_up = call->d_gate_up, *y = call->y;
@@ -53,6 +56,7 @@ INLINE void swiglu_backward_rows(const struct swiglu_call *call, enum dtype dtyp
       swiglu_backward_part(dtype, width - whole, gate_up, d_y, d_gate_up, y, at + whole, width, y_at + whole);
   }
 }
+
 static void swiglu_backward_pass(const void *argument, int64_t begin, int64_t end, int worker) {
   const struct swiglu_call *call = argument;
   if (call->dtype == DTYPE_FLOAT32)

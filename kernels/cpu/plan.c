@@ -11,11 +11,13 @@ int64_t head_tile_rows(int64_t rows, int64_t vocabulary) {
   if (tile > 512) tile = 512;
   return tile < rows ? tile : rows;
 }
+
 // Elements from row to row of the logits and their gradients. Rows of bfloat16 ones stand an odd number of cache lines
 // apart: at a power of two, as vocabularies are, all rows would fall on the same few sets of the caches.
 int64_t head_stride(int64_t vocabulary, enum dtype dtype) {
   return dtype == DTYPE_FLOAT32 ? vocabulary : ((vocabulary + 31) / 32 | 1) * 32;
 }
+
 // Float32 gradients replace the logits, so that all of a tile exist; for bfloat16 ones a part of the tile's logits at a
 // time stays in L2.
 int64_t head_logit_rows(int64_t rows, int64_t vocabulary, enum dtype dtype) {
@@ -25,6 +27,7 @@ int64_t head_logit_rows(int64_t rows, int64_t vocabulary, enum dtype dtype) {
   if (part < 32) part = 32;
   return part < tile ? part : tile;
 }
+
 size_t head_scratch_bytes(int64_t rows, int64_t vocabulary, enum dtype dtype, bool training) {
   int64_t tile = head_tile_rows(rows, vocabulary), logits = head_logit_rows(rows, vocabulary, dtype);
   int64_t stride = head_stride(vocabulary, dtype);
@@ -32,15 +35,19 @@ size_t head_scratch_bytes(int64_t rows, int64_t vocabulary, enum dtype dtype, bo
   if (training && dtype != DTYPE_FLOAT32) bytes += aligned((size_t)(tile * stride) * dtype_bytes(dtype));
   return bytes;
 }
+
 size_t norm_scratch_bytes(int64_t rows, int64_t width) {
   return (size_t)((rows + NORM_BLOCK - 1) / NORM_BLOCK * width) * sizeof(float);
 }
+
 size_t optimizer_scratch_bytes(int64_t count) {
   return (size_t)((count + SQUARE_BLOCK - 1) / SQUARE_BLOCK) * sizeof(double);
 }
+
 int64_t attention_scratch_stride(const struct device *device, const struct attention *shape, bool backward) {
   return (device->level->attention_scratch(shape, attention_kernel(device, shape), backward) + 15) / 16 * 16;
 }
+
 const struct bfloat16_kernel *attention_kernel(const struct device *device, const struct attention *shape) {
   const struct bfloat16 *library = shape->dtype == DTYPE_BFLOAT16 ? gemm_bfloat16(device->gemm) : NULL;
   return library ? bfloat16_kernel(library) : NULL;

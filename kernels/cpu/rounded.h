@@ -19,6 +19,7 @@ INLINE vfloat rounded_exp2(vfloat x) {
   return vector_exp(x * splat(6.93147182e-1f));
 #endif
 }
+
 // e^x, with the rounding of x log2(e) within 3 + |x| units in the last place of float32. e^-inf is 0; a NaN stays one.
 INLINE vfloat rounded_exp(vfloat x) {
 #if SIMD_LEVEL >= 2

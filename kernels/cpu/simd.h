@@ -46,6 +46,7 @@ INLINE vfloat load_part(const float *from, int64_t count) {
   return value;
 #endif
 }
+
 INLINE void store_part(float *to, vfloat value, int64_t count) {
 #if SIMD_LEVEL >= 2
   _mm512_mask_storeu_ps(to, (__mmask16)((1u << count) - 1), (__m512)value);
@@ -71,6 +72,7 @@ INLINE vfloat fma_add(vfloat a, vfloat b, vfloat c) {
 INLINE vfloat select_lanes(vint condition, vfloat a, vfloat b) {
   return (vfloat)((condition & (vint)a) | (~condition & (vint)b));
 }
+
 // Both give b where either is a NaN.
 INLINE vfloat vector_max(vfloat a, vfloat b) {
 #if SIMD_LEVEL >= 2
@@ -81,6 +83,7 @@ INLINE vfloat vector_max(vfloat a, vfloat b) {
   return select_lanes(a > b, a, b);
 #endif
 }
+
 INLINE vfloat vector_min(vfloat a, vfloat b) {
 #if SIMD_LEVEL >= 2
   return (vfloat)_mm512_min_ps((__m512)a, (__m512)b);
@@ -90,6 +93,7 @@ INLINE vfloat vector_min(vfloat a, vfloat b) {
   return select_lanes(a < b, a, b);
 #endif
 }
+
 INLINE vfloat vector_sqrt(vfloat a) {
 #if SIMD_LEVEL >= 2
   return (vfloat)_mm512_sqrt_ps((__m512)a);
@@ -109,6 +113,7 @@ INLINE float lane_sum(vfloat value) {
   __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
   return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
+
 INLINE float lane_max(vfloat value) {
   __m256 eight = _mm256_max_ps(_mm512_castps512_ps256((__m512)value), _mm512_extractf32x8_ps((__m512)value, 1));
   __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
@@ -123,6 +128,7 @@ INLINE float lane_sum(vfloat value) {
     for (int lane = 0; lane < half; lane++) lanes[lane] += lanes[lane + half];
   return lanes[0];
 }
+
 INLINE float lane_max(vfloat value) {
   float lanes[LANES];
   memcpy(lanes, &value, sizeof lanes);
@@ -141,6 +147,7 @@ INLINE vfloat bfloat16_widen(vhalf half) {
   return (vfloat)(__builtin_convertvector(half, vuint) << 16);
 #endif
 }
+
 INLINE vhalf bfloat16_round(vfloat value) {
 #if SIMD_LEVEL >= 3
   return (vhalf)_mm512_cvtneps_pbh((__m512)value);  // the same, but for subnormals, which become zeroes
@@ -160,12 +167,14 @@ INLINE vfloat load_as(enum dtype dtype, const void *array, int64_t index) {
   if (dtype == DTYPE_FLOAT32) return load((const float *)array + index);
   return bfloat16_widen(*(const vhalf_memory *)((const uint16_t *)array + index));
 }
+
 INLINE void store_as(enum dtype dtype, void *array, int64_t index, vfloat value) {
   if (dtype == DTYPE_FLOAT32)
     store((float *)array + index, value);
   else
     *(vhalf_memory *)((uint16_t *)array + index) = bfloat16_round(value);
 }
+
 // The first `count` (1 .. LANES) of them.
 INLINE vfloat load_as_part(enum dtype dtype, const void *array, int64_t index, int64_t count) {
   if (count >= LANES) return load_as(dtype, array, index);
@@ -174,6 +183,7 @@ INLINE vfloat load_as_part(enum dtype dtype, const void *array, int64_t index, i
   memcpy(&half, (const uint16_t *)array + index, (size_t)count * 2);
   return bfloat16_widen(half);
 }
+
 INLINE void store_as_part(enum dtype dtype, void *array, int64_t index, vfloat value, int64_t count) {
   if (count >= LANES) {
     store_as(dtype, array, index, value);

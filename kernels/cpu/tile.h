@@ -110,6 +110,7 @@ INLINE void tile_columns(const struct tile *tile, const int vectors, int64_t col
     row += rows;
   }
 }
+
 static void __attribute__((noinline)) tile_product(const struct tile *tile) {
   int64_t column = 0;
 #if PANEL_VECTORS == 4

@@ -47,6 +47,7 @@ inline void algorithm_line(const char *shape, const chosen_algorithm &chosen, st
   uint64_t check = hash64(out->bytes, out->length, 0);
   text_format(out, "\t%016llx\n", (unsigned long long)check);
 }
+
 inline bool algorithm_read(const char *line, size_t length, const char *shape, chosen_algorithm *chosen) {
   size_t name = std::strlen(shape), digits = 2 * sizeof chosen->algorithm;
   if (length < name + digits + 4 || std::strncmp(line, shape, name) != 0 || line[name] != '\t') return false;
@@ -66,6 +67,7 @@ inline bool algorithm_read(const char *line, size_t length, const char *shape, c
   text_free(&again);
   return same;
 }
+
 // The first good line of the shape.
 inline bool algorithm_find(const char *path, const char *shape, chosen_algorithm *chosen) {
   struct arena arena = {};

@@ -17,6 +17,7 @@ constexpr int ROW_SCORES = TILE_ROWS / ROW_LANES;
 
 // Floats of a tile of TILE_ROWS vectors of head_dim; padded, so that rows start in different banks.
 __host__ __device__ __forceinline__ int tile_stride(int64_t head_dim) { return (int)head_dim + 1; }
+
 inline size_t attention_shared_bytes(int64_t head_dim, int tiles, int scores) {
   return sizeof(float) * (size_t)(tiles * TILE_ROWS * tile_stride(head_dim) + scores * TILE_ROWS * SCORE_STRIDE);
 }
@@ -31,6 +32,7 @@ __device__ __forceinline__ void load_tile(shared_pointer<float> tile, device_poi
     tile[row * pitch + d] = first + row < end ? to_float((T)from[base + (first + row) * stride + d]) * factor : 0.0f;
   }
 }
+
 __device__ __forceinline__ float dot_rows(shared_pointer<const float> a, int a_row, shared_pointer<const float> b,
                                           int b_row, int dim) {
   int pitch = tile_stride(dim);
@@ -38,11 +40,13 @@ __device__ __forceinline__ float dot_rows(shared_pointer<const float> a, int a_r
   for (int d = 0; d < dim; d++) sum += a[a_row * pitch + d] * b[b_row * pitch + d];
   return sum;
 }
+
 __device__ __forceinline__ float row_lanes_sum(float value) {
 #pragma unroll
   for (int step = ROW_LANES / 2; step > 0; step /= 2) value += __shfl_xor_sync(WHOLE_WARP, value, step);
   return value;
 }
+
 __device__ __forceinline__ float row_lanes_max(float value) {
 #pragma unroll
   for (int step = ROW_LANES / 2; step > 0; step /= 2) {

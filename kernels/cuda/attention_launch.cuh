@@ -23,6 +23,7 @@ void with_mma_dim(const struct attention *shape, Body body) {
   else
     body(std::integral_constant<int, CUDA_HEAD_DIM_LIMIT>());
 }
+
 // The same for the plain kernels, with the dtype's type.
 template <class Body>
 void with_plain_dim(const struct attention *shape, Body body) {
@@ -33,6 +34,7 @@ void with_plain_dim(const struct attention *shape, Body body) {
       body(element, std::integral_constant<int, CUDA_HEAD_DIM_LIMIT>());
   });
 }
+
 // A block a tile of rows and head.
 template <class... P, class... A>
 void run_tiles(struct device *device, void (*kernel)(P...), const char *name, const struct attention *s, int64_t items,
@@ -87,6 +89,7 @@ void plain_backward(struct device *device, const struct attention *s, const atte
             TILE_THREADS, TILE_ROWS, attention_shared_bytes(s->head_dim, 2, 1), x.q, x.k, x.v, x.d_o, x.log_sum,
             x.read_dots(), x.d_k, x.d_v);
 }
+
 template <int DIM>
 void mma_backward(struct device *device, const struct attention *s, const attention_views<bfloat16> &x) {
   launch_shape shape = {"attention_mma_dots",

@@ -35,6 +35,7 @@ __device__ __forceinline__ query_block query_block_of(const struct attention &sh
   b.warp_row = b.warp * 16 + b.lane / 4;  // and 8 below it
   return b;
 }
+
 // -infinity where a key lies behind its query.
 template <int COLUMNS>
 __device__ __forceinline__ void mask_scores(float (&s)[COLUMNS / 8][4], int64_t row, int64_t column) {
@@ -50,6 +51,7 @@ template <int DIM>
 __host__ __device__ constexpr size_t mma_forward_bytes() {
   return mma_tile_bytes<DIM>(MMA_ROWS + 4 * MMA_COLUMNS<DIM>);
 }
+
 template <int DIM>
 __global__ void __launch_bounds__(MMA_THREADS, 3)
     attention_mma_forward_kernel(struct attention shape, float scale, device_pointer<const bfloat16> q,
@@ -152,6 +154,7 @@ template <int DIM>
 __host__ __device__ constexpr size_t mma_query_gradient_bytes() {
   return mma_tile_bytes<DIM>(2 * MMA_ROWS + 4 * MMA_COLUMNS<DIM>);
 }
+
 template <int DIM>
 __global__ void __launch_bounds__(MMA_THREADS, 2)
     attention_mma_query_gradient_kernel(struct attention shape, float scale, device_pointer<const bfloat16> q,
@@ -218,6 +221,7 @@ template <int DIM>
 __host__ __device__ constexpr size_t mma_key_gradient_bytes() {
   return mma_tile_bytes<DIM>(2 * MMA_ROWS + 4 * MMA_COLUMNS<DIM>) + sizeof(float) * 4 * MMA_COLUMNS<DIM>;
 }
+
 template <int DIM>
 __global__ void __launch_bounds__(MMA_THREADS, 2)
     attention_mma_key_gradient_kernel(struct attention shape, float scale, device_pointer<const bfloat16> q,

@@ -44,6 +44,7 @@ __device__ __forceinline__ int piece_by_rows() {
   int lane = threadIdx.x % WARP_THREADS;
   return (lane / 8 % 2 * 8 + lane % 8) * MMA_PITCH<DIM> + lane / 16 * 8;
 }
+
 template <int DIM>
 __device__ __forceinline__ int piece_by_columns() {
   int lane = threadIdx.x % WARP_THREADS;
@@ -148,6 +149,7 @@ __device__ __forceinline__ float quad_sum(float value) {
   value += __shfl_xor_sync(WHOLE_WARP, value, 1);
   return value + __shfl_xor_sync(WHOLE_WARP, value, 2);
 }
+
 __device__ __forceinline__ float quad_max(float value) {
   value = fmaxf(value, __shfl_xor_sync(WHOLE_WARP, value, 1));
   return fmaxf(value, __shfl_xor_sync(WHOLE_WARP, value, 2));

@@ -150,11 +150,13 @@ void run_qkv(struct device *device, const struct attention *s, void *qkv, const 
         view((T *)k, rows * s->kv_heads * dim), view((T *)v, rows * s->kv_heads * dim));
   });
 }
+
 // The kernel is one code for both directions, each of which only reads the one side.
 void qkv_forward(struct device *device, const struct attention *shape, const void *qkv, const float *table, void *q,
                  void *k, void *v) {
   run_qkv<true>(device, shape, const_cast<void *>(qkv), table, q, k, v);
 }
+
 void qkv_backward(struct device *device, const struct attention *shape, const void *d_q, const void *d_k,
                   const void *d_v, const float *table, void *d_qkv) {
   run_qkv<false>(device, shape, d_qkv, table, const_cast<void *>(d_q), const_cast<void *>(d_k),

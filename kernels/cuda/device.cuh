@@ -95,6 +95,7 @@ inline bool check(struct device *device, cudaError_t status, const char *what) {
 
 // ---- calls of a repeated sequence ----
 inline void repeat_note(struct repeat *r, uint64_t value) { r->calls = (r->calls ^ value) * 0x9E3779B97F4A7C15u + 1; }
+
 template <class T>
 uint64_t argument_bits(const T &argument) {
   // Structures repeat what shapes and addresses say.
@@ -103,6 +104,7 @@ uint64_t argument_bits(const T &argument) {
   else
     return argument_address(argument);
 }
+
 // Whether a call is to be made: not while a recorded sequence is replayed, which makes it itself. Notes what it is.
 template <class... A>
 bool issue(struct device *device, const A &...arguments) {
@@ -156,6 +158,7 @@ void with_dtype(enum dtype dtype, Body body) {
   else
     body(0.0f);
 }
+
 // Whether rows of `width` elements at all these addresses may be read `elements` at a time, in words of 16 bytes (of
 // float32 next to bfloat16, several).
 template <class... Pointers>

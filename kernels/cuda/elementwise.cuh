@@ -12,6 +12,7 @@ inline dim3 element_blocks(int64_t pieces) {
   int64_t blocks = ceil_div(pieces, ELEMENT_THREADS);
   return dim3((unsigned)(blocks < 65536 * 16 ? (blocks ? blocks : 1) : 65536 * 16));
 }
+
 __device__ __forceinline__ int64_t first_piece() { return (int64_t)blockIdx.x * ELEMENT_THREADS + threadIdx.x; }
 __device__ __forceinline__ int64_t piece_stride() { return (int64_t)gridDim.x * ELEMENT_THREADS; }
 

@@ -86,14 +86,17 @@ struct operand_call {
 };
 
 inline float hadamard_scale(int block) { return 1 / sqrtf((float)block); }
+
 inline bool in_words(int64_t columns, const void *a, const void *b) {
   return columns % OCTET == 0 && (uintptr_t)a % 16 == 0 && (uintptr_t)b % 16 == 0;
 }
+
 inline int64_t sign_words(int64_t columns) { return (columns + 127) / 128 * 4; }
 
 inline device_pointer<const format_numbers> format_numbers_of(const struct device *device) {
   return view((const format_numbers *)&device->numbers->format, 1);
 }
+
 inline void run_signs(struct device *device, uint64_t seed, uint64_t tensor, int64_t columns, uint32_t *signs) {
   int64_t blocks = (columns + 127) / 128;
   run(device, hadamard_signs_kernel, {"hadamard_signs", element_blocks(blocks), ELEMENT_THREADS, 0}, blocks, seed,
@@ -123,10 +126,12 @@ void run_transpose_as(struct device *device, int64_t rows, int64_t columns, cons
   run(device, transpose_kernel<T>, {"transpose", (unsigned)tiles, TRANSPOSE_TILE * TRANSPOSE_ROWS, 0}, rows, columns,
       view((const T *)from, rows * columns), view((T *)to, rows * columns));
 }
+
 inline void run_transpose_codes(struct device *device, int64_t rows, int64_t columns, const uint8_t *from,
                                 uint8_t *to) {
   run_transpose_as<uint8_t>(device, rows, columns, from, to);
 }
+
 inline void run_transpose(struct device *device, int64_t rows, int64_t columns, enum dtype dtype, const void *from,
                           void *to) {
   if (dtype == DTYPE_BFLOAT16)
@@ -140,6 +145,7 @@ inline launch_shape select_shape(const char *name, int64_t count) {
   int64_t blocks = ceil_div(count, SELECT_THREADS * 16);
   return {name, (unsigned)(blocks < 1 ? 1 : blocks < 1024 ? blocks : 1024), SELECT_THREADS, 0};
 }
+
 // An array that is chosen from.
 struct select_span {
   const void *data;
@@ -173,6 +179,7 @@ inline void run_select(struct device *device, enum dtype dtype, const select_spa
     }
   });
 }
+
 inline void run_choice(struct device *device, int span, const format_scratch *s, tensor_choice *out) {
   run(device, choice_kernel, {"choice", 1, WARP_THREADS, 0}, span, view(s->state, 1), view(out, 1));
 }

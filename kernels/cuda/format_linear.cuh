@@ -25,6 +25,7 @@ namespace {
 inline bool represented(const struct weight *weight, enum operand operand) {
   return !representation_is_none(&weight->description.format->operands[operand]);
 }
+
 inline int64_t part_rows(const struct linear_format *plan, int part) { return plan->part_outputs[part]; }
 
 // ---- numbers of the step ----
@@ -35,6 +36,7 @@ inline bool format_numbered(const struct format *format) {
       return true;
   return false;
 }
+
 // Puts what kernels read of the step into device memory, unless it stands there: a model's weights move on together,
 // once a step.
 inline void set_format_numbers(struct device *device, const struct weight_format *f, int64_t step) {
@@ -63,11 +65,13 @@ inline void upload_tables(struct device *device, const struct quantizer *q, cons
     to += counts[i];
   }
 }
+
 void format_free(struct weight_format *format) {
   if (!format) return;
   arena_free(&format->arena);
   std::free(format);
 }
+
 // Places the weight's parts in `memory` and reads its plan. NULL and an error when the format does not fit.
 struct weight_format *format_create(struct device *device, const struct weight_description *d, char *memory,
                                     struct error *error) {
@@ -230,6 +234,7 @@ inline bool saves_codes(struct device *device, const struct linear *linear) {
   return f->native.turned && f->plan.format->backward != BACKWARD_ORIGINAL &&
          native_chosen(device, &f->plan, &f->native, NATIVE_WEIGHT_GRADIENT, linear->rows, linear->dtype);
 }
+
 inline encoded_matrix saved_codes(const struct weight_format *f, int64_t rows, void *saved) {
   const native_operand &native = f->native.products[NATIVE_WEIGHT_GRADIENT].a;
   uint8_t *codes = (uint8_t *)saved;

@@ -54,6 +54,7 @@ __device__ inline double normal_quantile_of(double p) {
   }
   return upper ? -x : x;
 }
+
 __device__ inline struct blocked_band blocked_band_of(const tensor_call &c, double threshold, double rms) {
   double low = 0, high = threshold, other = rms * c.quantile;
   switch (c.backward) {
@@ -78,6 +79,7 @@ __device__ inline struct blocked_band blocked_band_of(const tensor_call &c, doub
   }
   return {(float)low, (float)high};
 }
+
 __global__ void __launch_bounds__(TENSOR_THREADS)
     tensor_statistics_kernel(tensor_call c, device_pointer<const uint32_t> row_absmax,
                              device_pointer<const float> row_squares, device_pointer<const tensor_choice> choice,
@@ -171,6 +173,7 @@ __global__ void __launch_bounds__(FORMAT_THREADS)
   sum = warp_sum(sum);
   if (lane == 0) row_sums[work.row] = sum;
 }
+
 // LSQ's gradient times 1 / root.
 __global__ void __launch_bounds__(TENSOR_THREADS)
     learned_sum_kernel(int64_t rows, double root, device_pointer<const double> row_sums,

@@ -38,6 +38,7 @@ namespace {
 __device__ __forceinline__ float size_of_unit(const struct quantizer &q, uint32_t most, float squares, int64_t count) {
   return q.rule == SCALE_ABSMAX ? __uint_as_float(most) : sqrtf(squares / (float)count);
 }
+
 __device__ __forceinline__ bool sized_by_data(const struct quantizer &q) {
   return q.grid != GRID_NONE && (q.rule == SCALE_ABSMAX || q.rule == SCALE_RMS);
 }
@@ -98,6 +99,7 @@ __device__ __forceinline__ uint32_t keep_within(const octet &x, int n) {
   }
   return keep;
 }
+
 // The same for any m, from memory, one column at a time.
 template <class From>
 __device__ __forceinline__ bool keep_among(const struct quantizer &q, device_pointer<const From> from, int64_t start,
@@ -120,6 +122,7 @@ __device__ __forceinline__ bool keep_among(const struct quantizer &q, device_poi
   }
   return above < n;
 }
+
 __device__ __forceinline__ uint32_t keep_above(const octet &x, float threshold, int64_t column, int64_t last_tie) {
   uint32_t keep = 0, limit = __float_as_uint(threshold);
 #pragma unroll

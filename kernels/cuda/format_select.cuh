@@ -27,6 +27,7 @@ __device__ __forceinline__ bool shares_bits(uint32_t bits, uint32_t found, int p
   int above = select_shift(pass) + select_width(pass);
   return pass == 0 || bits >> above == found >> above;
 }
+
 __device__ __forceinline__ uint32_t select_bin(uint32_t bits, int pass) {
   return bits >> select_shift(pass) & ((1u << select_width(pass)) - 1);
 }
@@ -57,6 +58,7 @@ __global__ void __launch_bounds__(SELECT_THREADS)
   int64_t keep = llround(n.density * (double)total);
   state[0] = select_state{keep, -1, -1, keep > 0 ? 0u : 0x7f800000u};
 }
+
 template <class T>
 __global__ void __launch_bounds__(SELECT_THREADS)
     select_count_kernel(int64_t count, int pass, device_pointer<const T> data, device_pointer<const select_state> state,
@@ -77,6 +79,7 @@ __global__ void __launch_bounds__(SELECT_THREADS)
     if (n) atomicAdd(counts + i, (counter)n);
   }
 }
+
 // One block: finds the next bits, and clears the counts for the next pass.
 __global__ void __launch_bounds__(SELECT_THREADS)
     select_found_kernel(int pass, device_pointer<counter> counts, device_pointer<select_state> state) {
@@ -97,6 +100,7 @@ inline __host__ __device__ int64_t tie_part(int64_t count) {
   int64_t part = (count + TIE_BLOCKS - 1) / TIE_BLOCKS;
   return part < 4096 ? 4096 : part;
 }
+
 template <class T>
 __global__ void __launch_bounds__(SELECT_THREADS)
     tie_count_kernel(int64_t count, device_pointer<const T> data, device_pointer<const select_state> state,
@@ -110,6 +114,7 @@ __global__ void __launch_bounds__(SELECT_THREADS)
   n = block_sum<uint32_t, SELECT_THREADS, 0>(n);
   if (threadIdx.x == 0) ties[blockIdx.x] = n;
 }
+
 // Counts in `parts` (one a thread) before which thread's the wanted-th (from 1) lies; `wanted` becomes its rank there,
 // -1 when there are not so many.
 __device__ __forceinline__ int find_part(shared_pointer<uint32_t> parts, int64_t &wanted) {
@@ -119,6 +124,7 @@ __device__ __forceinline__ int find_part(shared_pointer<uint32_t> parts, int64_t
   }
   return -1;
 }
+
 // One block: takes what the array has of the ties that are still to be placed, in order.
 template <class T>
 __global__ void __launch_bounds__(SELECT_THREADS)
@@ -168,10 +174,12 @@ __device__ __forceinline__ tensor_choice choice_of(const select_state &s, int sp
   int64_t all = 0x7fffffffffffffff;
   return {__uint_as_float(s.found), span < s.last_tie_span ? all : span == s.last_tie_span ? s.last_tie : -1};
 }
+
 // What was chosen as it concerns array `span`.
 __global__ void choice_kernel(int span, device_pointer<const select_state> state, device_pointer<tensor_choice> out) {
   if (threadIdx.x == 0) out[0] = choice_of(state[0], span);
 }
+
 // What was not chosen of array `span` becomes 0, with its moments where there are some.
 template <class Master, class State>
 __global__ void __launch_bounds__(ELEMENT_THREADS)

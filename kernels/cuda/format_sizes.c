@@ -43,6 +43,7 @@ bool cuda_group_apart(const struct scale *scale, const struct grid *grid) {
   int group = scale->group;
   return group < CUDA_FORMAT_GROUP_LEAST || group > CUDA_FORMAT_GROUP_MOST || (group & (group - 1)) != 0;
 }
+
 bool cuda_staged(const struct representation *r) {
   if (r->hadamard.kind == HADAMARD_NONE) return false;
   if (cuda_group_apart(&r->scale, &r->grid) || r->sparsity.kind == SPARSITY_TOP) return true;
@@ -56,6 +57,7 @@ static size_t take(size_t *end, size_t bytes) {
   *end += aligned(bytes);
   return at;
 }
+
 // Codes stand where their values would; without matrices there are only the activations of y.
 static void take_native(struct cuda_format_scratch *s, const struct weight_description *d,
                         const struct native_layer *layer, int64_t rows, bool matrices, size_t *end) {

@@ -19,6 +19,7 @@ using octet = floats<OCTET>;
 __device__ __forceinline__ octet load_octet_word(device_pointer<const float> p, int64_t i) {
   return load_floats<OCTET>(p, i);
 }
+
 __device__ __forceinline__ octet load_octet_word(device_pointer<const bfloat16> p, int64_t i) {
   uint4 word = load_word<uint4>(p, i);
   uint32_t halves[4] = {word.x, word.y, word.z, word.w};
@@ -28,9 +29,11 @@ __device__ __forceinline__ octet load_octet_word(device_pointer<const bfloat16> 
     values.at[j] = __uint_as_float(j % 2 ? halves[j / 2] & 0xffff0000u : halves[j / 2] << 16);
   return values;
 }
+
 __device__ __forceinline__ void store_octet_word(device_pointer<float> p, int64_t i, const octet &values) {
   store_floats<OCTET>(p, i, values);
 }
+
 __device__ __forceinline__ void store_octet_word(device_pointer<bfloat16> p, int64_t i, const octet &v) {
   store_word(p, i,
              uint4{bfloat16_pair(v.at[0], v.at[1]), bfloat16_pair(v.at[2], v.at[3]), bfloat16_pair(v.at[4], v.at[5]),
@@ -48,6 +51,7 @@ __device__ __forceinline__ octet load_octet(device_pointer<const T> p, int64_t s
   for (int j = 0; j < OCTET; j++) values.at[j] = column + j < columns ? to_float(p[start + column + j]) : 0.0f;
   return values;
 }
+
 template <class T>
 __device__ __forceinline__ void store_octet(device_pointer<T> p, int64_t start, int64_t column, int64_t columns,
                                             bool words, const octet &values) {
@@ -97,10 +101,12 @@ __device__ __forceinline__ void apply_signs(octet &x, device_pointer<const uint3
 
 // ---- rounding ----
 __device__ __forceinline__ float round_even(float a) { return __fadd_rn(__fadd_rn(a, 12582912.0f), -12582912.0f); }
+
 __device__ __forceinline__ float round_down(float a) {
   float near = round_even(a);
   return near > a ? near - 1.0f : near;
 }
+
 __device__ __forceinline__ float magnitude(float a) { return __uint_as_float(__float_as_uint(a) & 0x7fffffffu); }
 __device__ __forceinline__ float uniform_of(uint32_t word) { return (float)(word >> 8) * 0x1p-24f; }
 
@@ -112,6 +118,7 @@ __device__ __forceinline__ float round_to_uniform(const struct quantizer &q, flo
   float below = round_down(t);
   return below + (u < t - below ? 1.0f : 0.0f) + offset;
 }
+
 __device__ __forceinline__ float round_to_float(const struct quantizer &q, float z, bool stochastic, float u) {
   int bias = (1 << (q.exponent_bits - 1)) - 1;
   float size = magnitude(z), t = q.high < size ? q.high : size;
@@ -224,19 +231,23 @@ __device__ __forceinline__ void draw_chunk(shared_pointer<uint32_t> words, uint6
 // ---- sums over rows ----
 // A row is WARPS warps' work: one, or all of the block.
 __device__ __forceinline__ uint32_t larger(uint32_t a, uint32_t b) { return a > b ? a : b; }
+
 __device__ __forceinline__ uint32_t warp_largest(uint32_t value, int lanes) {
   for (int step = lanes / 2; step > 0; step /= 2) value = larger(value, __shfl_xor_sync(WHOLE_WARP, value, step));
   return value;
 }
+
 __device__ __forceinline__ float lanes_sum(float value, int lanes) {
   for (int step = lanes / 2; step > 0; step /= 2) value += __shfl_xor_sync(WHOLE_WARP, value, step);
   return value;
 }
+
 template <int WARPS>
 __device__ __forceinline__ float row_sum(float value) {
   if constexpr (WARPS == 1) return warp_sum(value);
   return block_sum<float, FORMAT_THREADS, 10>(value);
 }
+
 // Magnitudes compare as their bits do; a NaN is the largest.
 template <int WARPS>
 __device__ __forceinline__ uint32_t row_largest(uint32_t value) {
@@ -273,6 +284,7 @@ __device__ __forceinline__ row_work<WARPS> work_of_warp() {
   return {(int64_t)blockIdx.x * (FORMAT_WARPS / WARPS) + warp / WARPS, warp % WARPS * (int64_t)CHUNK,
           (int64_t)WARPS * CHUNK};
 }
+
 inline dim3 row_blocks(int64_t rows, int warps) { return dim3((unsigned)ceil_div(rows, FORMAT_WARPS / warps)); }
 
 }  // namespace

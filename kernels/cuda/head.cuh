@@ -53,11 +53,13 @@ void head_tiles(struct device *device, const struct head *head, const void *x, c
     weight_gradient(device, weight, rows, x_tile, d_logits, d_weight, accumulate || first > 0);
   }
 }
+
 void head_loss(struct device *device, const struct head *head, const void *x, const int32_t *targets,
                const uint8_t *mask, struct loss_sum *sum, float *row_nats, void *d_x, float *d_weight,
                bool accumulate) {
   head_tiles(device, head, x, targets, mask, sum, row_nats, d_x, d_weight, accumulate);
 }
+
 void head_evaluate(struct device *device, const struct head *head, const void *x, const int32_t *targets,
                    const uint8_t *mask, struct loss_sum *sum, float *row_nats) {
   head_tiles(device, head, x, targets, mask, sum, row_nats, nullptr, nullptr, false);
@@ -128,6 +130,7 @@ void fill_normal(struct device *device, float *data, int64_t count, double std, 
   run(device, fill_normal_kernel, {"fill_normal", element_blocks((count + 1) / 2), ELEMENT_THREADS, 0}, count,
       view(data, count), std, seed, (uint32_t)RANDOM_STREAM_INIT, tensor);
 }
+
 void fill_constant(struct device *device, float *data, int64_t count, float value) {
   run(device, fill_constant_kernel, {"fill_constant", element_blocks(count), ELEMENT_THREADS, 0}, count,
       view(data, count), value);

@@ -44,6 +44,7 @@ inline bool library_open(lt_library *library, struct error *) {
               cublasLtMatmul};
   return true;
 }
+
 inline void library_close(lt_library *) {}
 #else
 template <class Function>
@@ -53,10 +54,12 @@ bool library_symbol(lt_library *library, Function *function, const char *name, s
   std::memcpy(function, &symbol, sizeof symbol);
   return true;
 }
+
 inline void library_close(lt_library *library) {
   if (library->handle) dlclose(library->handle);
   library->handle = nullptr;
 }
+
 // ISOLOSS_CUBLASLT, set by the build, is the library's name with the version that was compiled against.
 inline bool library_open(lt_library *library, struct error *error) {
   *library = {};

@@ -9,6 +9,7 @@ void weight_free(struct device *, struct weight *weight) {
   format_free(weight->format);
   std::free(weight);
 }
+
 struct weight *weight_create(struct device *device, const struct weight_description *w, void *memory,
                              struct error *error) {
   int64_t outputs = w->parts ? 0 : w->outputs;
@@ -44,9 +45,11 @@ void weight_prepare(struct device *device, struct weight *weight, const void *ma
   if (weight->format && format_prepare(device, weight, master, step)) return;
   if (weight->rounded) convert(device, w.outputs * w.inputs, w.master, master, w.dtype, weight->rounded);
 }
+
 void weight_gradient_finish(struct device *device, struct weight *weight, float *d_weight) {
   if (weight->format) format_finish(device, weight, d_weight);
 }
+
 void weight_learned(struct device *, struct weight *weight, float *values, float *d_values) {
   if (!weight->format) return;
   weight->format->learned = values;
@@ -66,12 +69,14 @@ void weight_forward(struct device *device, const struct weight *weight, int64_t 
   multiply(device, {w.outputs, rows, w.inputs, true, false, w.dtype, y_dtype}, weight_values(device, weight, false), x,
            y, false);
 }
+
 void weight_input_gradient(struct device *device, const struct weight *weight, int64_t rows, const void *d_y,
                            void *d_x) {
   const struct weight_description &w = weight->description;
   multiply(device, {w.inputs, rows, w.outputs, false, false, w.dtype, w.dtype}, weight_values(device, weight, true),
            d_y, d_x, false);
 }
+
 void weight_gradient(struct device *device, const struct weight *weight, int64_t rows, const void *x, const void *d_y,
                      float *d_weight, bool accumulate) {
   const struct weight_description &w = weight->description;
@@ -84,11 +89,13 @@ bool linear_fits(struct device *device, const struct linear *linear) {
   return error_set(&device->error, EXIT_ENVIRONMENT, "a linear layer's activations are %s, its weight is for %s",
                    dtype_name(linear->dtype), dtype_name(linear->weight->description.dtype));
 }
+
 void linear_forward(struct device *device, const struct linear *linear, const void *x, void *saved, void *y) {
   if (!linear_fits(device, linear)) return;
   if (linear->weight->format) x = format_activations(device, linear, x, saved, y);
   if (x) weight_forward(device, linear->weight, linear->rows, x, linear->dtype, y);
 }
+
 void linear_input_gradient(struct device *device, const struct linear *linear, const void *saved, const void *d_y,
                            void *d_x) {
   if (!linear_fits(device, linear)) return;
@@ -97,6 +104,7 @@ void linear_input_gradient(struct device *device, const struct linear *linear, c
   if (d_y) weight_input_gradient(device, linear->weight, linear->rows, d_y, d_x);
   if (formatted) format_input_gradient(device, linear, saved, d_x);
 }
+
 void linear_weight_gradient(struct device *device, const struct linear *linear, const void *x, const void *saved,
                             const void *d_y, float *d_weight, bool accumulate) {
   if (!linear_fits(device, linear)) return;

@@ -102,6 +102,7 @@ void describe(const struct device *device, struct text *out) {
               : capability_has(device, NATIVE_TENSOR)  ? "native products of FP8"
                                                        : "no native products of formats");
 }
+
 // What of the results depends on this device and on measurements of it.
 void choices(const struct device *device, struct text *out) {
   if (device->choice_count)
@@ -129,10 +130,12 @@ void *allocate(struct device *device, size_t bytes, struct error *error) {
               device->properties.name, cudaGetErrorString(status));
   return nullptr;
 }
+
 int64_t available(struct device *) {
   size_t free_bytes = 0, total = 0;
   return cudaMemGetInfo(&free_bytes, &total) == cudaSuccess ? (int64_t)free_bytes : -1;
 }
+
 void free_memory(struct device *device, void *memory) {
   if (memory) check(device, cudaFree(memory), "freeing memory");
 }
@@ -140,10 +143,12 @@ void free_memory(struct device *device, void *memory) {
 void upload(struct device *device, void *to, const void *from_host, size_t bytes) {
   stage(device, to, from_host, bytes);
 }
+
 void copy(struct device *device, void *to, const void *from, size_t bytes) {
   if (!issue(device, to, from, bytes) || !bytes) return;
   check(device, cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, device->stream), "copy");
 }
+
 void clear(struct device *device, void *memory, size_t bytes) {
   if (!issue(device, memory, bytes) || !bytes) return;
   check(device, cudaMemsetAsync(memory, 0, bytes, device->stream), "clear");
@@ -161,6 +166,7 @@ bool synchronize(struct device *device, struct error *error) {
   if (going(device)) return true;
   return error_set(error, device->error.code, "%s", device->error.text);
 }
+
 bool download(struct device *device, void *to_host, const void *from, size_t bytes, struct error *error) {
   if (going(device) && bytes)
     check(device, cudaMemcpyAsync(to_host, from, bytes, cudaMemcpyDeviceToHost, device->stream), "download");
@@ -181,6 +187,7 @@ void convert_as(struct device *device, int64_t count, const void *from, void *to
         count - wide_count, view(source + wide_count, count - wide_count),
         view(target + wide_count, count - wide_count));
 }
+
 void convert(struct device *device, int64_t count, enum dtype from_dtype, const void *from, enum dtype to_dtype,
              void *to) {
   if (from_dtype == to_dtype) return copy(device, to, from, (size_t)count * dtype_bytes(to_dtype));

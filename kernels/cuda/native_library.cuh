@@ -23,13 +23,16 @@ inline const char *native_name(native_type type) {
   static const char *const names[] = {"none", "e4m3", "e5m2", "e2m1"};
   return names[type];
 }
+
 inline const char *scaling_name(native_scaling scaling) {
   static const char *const names[] = {"tensor", "row", "block32", "block16"};
   return names[scaling];
 }
+
 inline cudaDataType_t native_data_type(native_type type) {
   return (cudaDataType_t)(type == NATIVE_E4M3 ? LT_8F_E4M3 : type == NATIVE_E5M2 ? LT_8F_E5M2 : LT_4F_E2M1);
 }
+
 inline bool capability_has(const struct device *device, native_scaling scaling) {
   int capability = device->properties.major * 10 + device->properties.minor;
   if (scaling == NATIVE_TENSOR) return capability >= 89;
@@ -47,11 +50,13 @@ cublasStatus_t set_attribute(const struct device *device, cublasLtMatmulDesc_t d
                              Value value) {
   return device->library.description_set(description, (cublasLtMatmulDescAttributes_t)attribute, &value, sizeof value);
 }
+
 inline cublasStatus_t set_scales(const struct device *device, cublasLtMatmulDesc_t description, const void *a,
                                  const void *b) {
   cublasStatus_t status = set_attribute(device, description, LT_A_SCALE_POINTER, a);
   return status == CUBLAS_STATUS_SUCCESS ? set_attribute(device, description, LT_B_SCALE_POINTER, b) : status;
 }
+
 // Fast accumulation stays off, as it is by default: sums go to float32 as often as the GPU can.
 inline cublasStatus_t set_encoding(const struct device *device, cublasLtMatmulDesc_t description,
                                    native_scaling scaling) {

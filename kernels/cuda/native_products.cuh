@@ -52,6 +52,7 @@ inline bool parts_apart(const struct quantizer *quantizer) {
   return learned || quantizer_needs_absmax(quantizer) || quantizer_needs_rms(quantizer) ||
          quantizer_needs_selection(quantizer) || quantizer->sparsity == SPARSITY_RANDOM;
 }
+
 // The parts that a product with the prepared weights is made in; 0: in one.
 inline int parts_of_product(const struct linear_format *plan, const struct native_layer *layer,
                             native_product_kind kind) {
@@ -59,6 +60,7 @@ inline int parts_of_product(const struct linear_format *plan, const struct nativ
   bool original = kind == NATIVE_INPUT_GRADIENT && plan->format->backward == BACKWARD_ORIGINAL;
   return parts_apart(original ? &plan->plain_weights : &plan->weights) ? plan->parts : 0;
 }
+
 // Sums over parts are made in float32.
 inline enum dtype native_output(const struct linear_format *plan, const struct native_layer *layer,
                                 native_product_kind kind, enum dtype dtype) {

@@ -52,6 +52,7 @@ static struct native_operand encoding(const struct representation *r) {
     operand.type = NATIVE_E5M2;
   return operand.type == NATIVE_NONE ? none : operand;
 }
+
 static struct native_operand untransformed(const struct representation *r) {
   struct representation plain = *r;
   plain.hadamard.kind = HADAMARD_NONE;
@@ -71,6 +72,7 @@ static struct native_product together(struct native_operand a, struct native_ope
 int64_t cuda_native_block(const struct native_operand *operand) {
   return operand->scaling == NATIVE_BLOCK32 ? 32 : operand->scaling == NATIVE_BLOCK16 ? 16 : 1;
 }
+
 int64_t cuda_native_alignment(const struct native_operand *operand) {
   return operand->scaling == NATIVE_BLOCK32 || operand->type == NATIVE_E2M1 ? 32 : 16;
 }
@@ -124,15 +126,18 @@ int64_t cuda_native_scale_columns(const struct native_operand *operand, int64_t 
   int64_t block = cuda_native_block(operand);
   return up_to((columns + block - 1) / block, CUDA_SCALE_TILE_COLUMNS);
 }
+
 size_t cuda_native_code_bytes(const struct native_operand *operand, int64_t rows, int64_t columns) {
   if (operand->type == NATIVE_NONE) return 0;
   size_t count = (size_t)(rows * columns);
   return aligned(operand->type == NATIVE_E2M1 ? count / 2 : count);
 }
+
 size_t cuda_native_scale_bytes(const struct native_operand *operand, int64_t rows, int64_t columns) {
   if (operand->type == NATIVE_NONE || cuda_native_block(operand) == 1) return 0;
   return aligned((size_t)(up_to(rows, CUDA_SCALE_TILE_ROWS) * cuda_native_scale_columns(operand, columns)));
 }
+
 size_t cuda_native_number_bytes(const struct native_operand *operand, int64_t rows) {
   if (operand->type == NATIVE_NONE) return 0;
   int64_t numbers = WEIGHT_PARTS * CUDA_NATIVE_NUMBER_STRIDE;

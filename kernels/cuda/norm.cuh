@@ -52,6 +52,7 @@ template <int TEAM>
 size_t norm_shared_bytes(int64_t width) {
   return TEAM < NORM_THREADS ? (size_t)(NORM_THREADS / TEAM) * (size_t)width * sizeof(float) : 0;
 }
+
 template <class T, int N, int TEAM, int ELEMENTS>
 __global__ void __launch_bounds__(NORM_THREADS)
     rmsnorm_backward_kernel(int64_t rows, int64_t width, int64_t part_rows, float inverse_width,
@@ -176,6 +177,7 @@ __global__ void __launch_bounds__(SCALE_THREADS)
   }
   partial[blockIdx.x * width + column] = sum;
 }
+
 // to [width] += the sum of `count` rows of `from`: every ADD_GROUPS-th row in order, then these sums in order.
 __global__ void __launch_bounds__(ADD_COLUMNS *ADD_GROUPS)
     add_rows_kernel(int64_t count, int64_t width, device_pointer<const float> from, device_pointer<float> to) {

@@ -21,6 +21,7 @@ __global__ void __launch_bounds__(SQUARE_THREADS)
   sum = block_sum<double, SQUARE_THREADS, 0>(sum);
   if (threadIdx.x == 0) partial[blockIdx.x] = sum;
 }
+
 // *sum = (or +=) the sum of `count` partial sums, by one block.
 __global__ void __launch_bounds__(SQUARE_THREADS)
     add_partials_kernel(int64_t count, device_pointer<const double> partial, bool accumulate,
@@ -37,6 +38,7 @@ __device__ __forceinline__ float noisy_bfloat16(float value, uint32_t noise) {
   if ((bits & 0x7F800000u) == 0x7F800000u) return value;
   return __uint_as_float((bits + noise) & 0xFFFF0000u);
 }
+
 // Master and State: float, or bfloat16; STOCHASTIC: how that is rounded. `number` is that of element 0; N over 1 takes
 // multiples of 8.
 template <class Master, class State, bool STOCHASTIC, int N>

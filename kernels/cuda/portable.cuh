@@ -43,6 +43,7 @@ template <class V, class T>
 __device__ __forceinline__ V load_word(T *p, int64_t i) {
   return *reinterpret_cast<const V *>(p + i);
 }
+
 template <class V, class T>
 __device__ __forceinline__ void store_word(T *p, int64_t i, V word) {
   *reinterpret_cast<V *>(p + i) = word;
@@ -54,6 +55,7 @@ __device__ __forceinline__ shared_pointer<T> shared_memory(size_t offset, size_t
   extern __shared__ uint4 dynamic_shared_memory[];
   return reinterpret_cast<T *>(reinterpret_cast<char *>(dynamic_shared_memory) + offset);
 }
+
 // A shared array of the kernel's own; arrays of one type and count are told apart by TAG.
 template <class T, int COUNT, int TAG>
 __device__ __forceinline__ shared_pointer<T> shared_array() {
@@ -79,6 +81,7 @@ __device__ __forceinline__ void load_matrices(uint32_t to[4], T *p, int64_t i) {
                : "r"(address)
                : "memory");
 }
+
 template <class T>
 __device__ __forceinline__ void load_matrices_transposed(uint32_t to[4], T *p, int64_t i) {
   unsigned address = static_cast<unsigned>(__cvta_generic_to_shared(p + i));
@@ -97,7 +100,9 @@ __device__ __forceinline__ void copy_async(T *to, int64_t i, const T *from, int6
                "r"(there ? 16 : 0)
                : "memory");
 }
+
 __device__ __forceinline__ void copy_async_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+
 template <int GROUPS>
 __device__ __forceinline__ void copy_async_wait() {
   asm volatile("cp.async.wait_group %0;" ::"n"(GROUPS) : "memory");
@@ -122,6 +127,7 @@ void launch_with(const void *kernel, const launch_shape &shape, cudaStream_t str
   // A failure sticks: whoever asks cudaGetLastError next finds it.
   (void)cudaLaunchKernel(kernel, shape.grid, shape.block, pointers, shape.shared_bytes, stream);
 }
+
 template <class... P, class... A>
 void launch(void (*kernel)(P...), const launch_shape &shape, cudaStream_t stream, A... arguments) {
   std::tuple<P...> values(arguments...);
@@ -152,16 +158,19 @@ __device__ __forceinline__ uint16_t bfloat16_bits(float value) {
   return __bfloat16_as_ushort(__float2bfloat16_rn(value));
 #endif
 }
+
 template <class T>
 __device__ __forceinline__ T from_float(float value);
 template <>
 __device__ __forceinline__ float from_float<float>(float value) {
   return value;
 }
+
 template <>
 __device__ __forceinline__ bfloat16 from_float<bfloat16>(float value) {
   return bfloat16{bfloat16_bits(value)};
 }
+
 // Two bfloat16 in a register, the first in the lower half.
 __device__ __forceinline__ uint32_t bfloat16_pair(float low, float high) {
   return (uint32_t)bfloat16_bits(high) << 16 | bfloat16_bits(low);
@@ -193,6 +202,7 @@ __device__ __forceinline__ floats<N> load_floats(device_pointer<const float> p, 
   }
   return values;
 }
+
 template <int N>
 __device__ __forceinline__ floats<N> load_floats(device_pointer<const bfloat16> p, int64_t i) {
   floats<N> values;
@@ -226,6 +236,7 @@ __device__ __forceinline__ floats<N> load_floats(device_pointer<const bfloat16> 
   }
   return values;
 }
+
 template <int N>
 __device__ __forceinline__ void store_floats(device_pointer<float> p, int64_t i, const floats<N> &values) {
   if constexpr (N == 1) {
@@ -238,6 +249,7 @@ __device__ __forceinline__ void store_floats(device_pointer<float> p, int64_t i,
                        __float_as_uint(values.at[part + 2]), __float_as_uint(values.at[part + 3])});
   }
 }
+
 template <int N>
 __device__ __forceinline__ void store_floats(device_pointer<bfloat16> p, int64_t i, const floats<N> &values) {
   if constexpr (N == 1) {
@@ -269,6 +281,7 @@ __device__ __forceinline__ T warp_sum(T value) {
   for (int step = WARP_THREADS / 2; step > 0; step /= 2) value += __shfl_xor_sync(WHOLE_WARP, value, step);
   return value;
 }
+
 __device__ __forceinline__ float warp_max(float value) {
 #pragma unroll
   for (int step = WARP_THREADS / 2; step > 0; step /= 2) {
@@ -292,6 +305,7 @@ __device__ __forceinline__ T block_sum(T value) {
   __syncthreads();
   return total;
 }
+
 template <int THREADS, int TAG>
 __device__ __forceinline__ float block_max(float value) {
   constexpr int WARPS = THREADS / WARP_THREADS;

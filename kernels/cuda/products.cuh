@@ -44,6 +44,7 @@ inline bool same_encoding(const gemm_encoding &x, const gemm_encoding &y) {
   return x.a == y.a && x.b == y.b && x.scaling == y.scaling && x.lead_a == y.lead_a && x.lead_b == y.lead_b &&
          x.lead_d == y.lead_d;
 }
+
 inline bool same_shape(const gemm_shape &x, const gemm_shape &y) {
   return same_encoding(x.encoding, y.encoding) && x.m == y.m && x.n == y.n && x.k == y.k &&
          x.transpose_a == y.transpose_a && x.transpose_b == y.transpose_b && x.in == y.in && x.out == y.out;
@@ -56,6 +57,7 @@ inline void plan_free(struct device *device, gemm_plan *plan) {
   if (plan->description) device->library.description_destroy(plan->description);
   std::free(plan);
 }
+
 inline void plans_free(struct device *device) {
   while (device->plans) {
     gemm_plan *plan = device->plans;

@@ -11,9 +11,11 @@ int64_t cuda_norm_part_rows(int64_t rows) {
   int64_t part = parts_of(rows, 256);
   return part < CUDA_NORM_WARPS ? CUDA_NORM_WARPS : part > 64 ? 64 : part;
 }
+
 size_t cuda_norm_scratch_bytes(int64_t rows, int64_t width) {
   return (size_t)(parts_of(rows, cuda_norm_part_rows(rows)) * width) * sizeof(float);
 }
+
 size_t cuda_square_scratch_bytes(int64_t count) { return (size_t)parts_of(count, CUDA_SQUARE_BLOCK) * sizeof(double); }
 size_t cuda_attention_scratch_bytes(int64_t rows, int64_t heads) { return (size_t)(rows * heads) * sizeof(float); }
 
@@ -22,6 +24,7 @@ int64_t cuda_head_tile_rows(int64_t rows, int64_t vocabulary) {
   if (tile < 256) tile = 256;
   return tile < rows ? tile : rows;
 }
+
 struct cuda_head_scratch cuda_head_scratch(int64_t rows, int64_t vocabulary, enum dtype dtype, bool training) {
   size_t tile = (size_t)cuda_head_tile_rows(rows, vocabulary);
   struct cuda_head_scratch s = {0};
@@ -31,6 +34,7 @@ struct cuda_head_scratch cuda_head_scratch(int64_t rows, int64_t vocabulary, enu
   if (training && dtype != DTYPE_FLOAT32) s.end += cuda_aligned_bytes(tile * (size_t)vocabulary * dtype_bytes(dtype));
   return s;
 }
+
 struct cuda_sort_scratch cuda_sort_scratch(int64_t rows) {
   size_t order = cuda_aligned_bytes((size_t)rows * sizeof(int32_t));
   struct cuda_sort_scratch s = {{0, order}, 2 * order, 0};
@@ -88,6 +92,7 @@ bool cuda_shape_supported(const struct device *device, enum op_kind kind, const 
 size_t cuda_weight_bytes(const struct device *device, const struct weight_description *w) {
   return cuda_weight_layout_of(w).total;
 }
+
 size_t cuda_linear_saved_bytes(const struct device *device, const struct weight_description *w, int64_t rows) {
   if (format_is_none(w->format)) return 0;
   struct arena arena = {0};

@@ -110,6 +110,7 @@ bool format_check_shape(const struct format *format, int64_t outputs, int64_t in
 double format_density(const struct format *format, int64_t step, int64_t steps) {
   return format ? sparsity_density(&format->operands[OPERAND_WEIGHTS].sparsity, step, steps) : 1;
 }
+
 int format_sequence(const struct format *format, int64_t step, int64_t steps) {
   if (format_is_none(format)) return 0;
   const struct sparsity *sparsity = &format->operands[OPERAND_WEIGHTS].sparsity;

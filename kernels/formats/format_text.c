@@ -11,6 +11,7 @@ static void add_number(struct text *out, double value) {
   number_shortest(value, number);
   text_add(out, number);
 }
+
 static void add_call(struct text *out, const char *word, double value) {
   text_add(out, word);
   text_char(out, '(');

@@ -9,12 +9,15 @@ struct grid grid_uniform(int count, double first) {
   return (struct grid){
       .kind = GRID_UNIFORM, .count = count, .first = first, .low = first, .high = first + count - 1, .dimension = 1};
 }
+
 struct grid grid_mid_rise(int bits) {
   return grid_uniform(1 << bits, -0.5 * ((1 << bits) - 1));
 }
+
 struct grid grid_mid_tread(int bits) {
   return grid_uniform((1 << bits) - 1, 1 - (1 << (bits - 1)));
 }
+
 struct grid grid_twos_complement(int bits) {
   return grid_uniform(1 << bits, -(1 << (bits - 1)));
 }
@@ -99,6 +102,7 @@ struct level_set {
 static double cell_low(const struct level_set *set, double scale, int i) {
   return i == 0 ? -INFINITY : 0.5 * scale * (set->levels[i - 1] + set->levels[i]);
 }
+
 static double cell_high(const struct level_set *set, double scale, int i) {
   return i == set->count - 1 ? INFINITY : cell_low(set, scale, i + 1);
 }

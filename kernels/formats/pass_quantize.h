@@ -25,6 +25,7 @@ INLINE void store_ints(int32_t *to, vint value) { store((float *)to, (vfloat)val
 // To the nearest integer, ties to even; |a| below 2^22.
 INLINE vfloat round_even(vfloat a) { return (a + 12582912.0f) - 12582912.0f; }
 INLINE vfloat one_where(vint condition) { return (vfloat)(condition & (vint)splat(1.0f)); }
+
 INLINE vfloat round_down(vfloat a) {
   vfloat near = round_even(a);
   return near - one_where(near > a);
@@ -100,6 +101,7 @@ INLINE vfloat round_uniform(const struct rounder *r, vfloat z, bool stochastic, 
   vfloat below = round_down(t);
   return below + one_where(u < t - below) + r->offset;
 }
+
 INLINE vfloat round_float(const struct rounder *r, vfloat z, bool stochastic, vfloat u) {
   vfloat t = vector_min(r->high, magnitude(z));
   vint exponent = (vint)vector_max((vfloat)r->least_exponent, (vfloat)((vint)t & 0x7F800000));

@@ -14,6 +14,7 @@ INLINE vfloat swap_1(vfloat a) {
   return __builtin_shufflevector(a, a, 1, 0, 3, 2);
 #endif
 }
+
 INLINE vfloat swap_2(vfloat a) {
 #if LANES == 16
   return __builtin_shufflevector(a, a, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
@@ -125,6 +126,7 @@ INLINE void load_row(float *x, enum dtype dtype, const void *from, int64_t first
   else
     for (; i < columns; i += LANES) store(x + i, load_as_part(DTYPE_BFLOAT16, from, first + i, columns - i));
 }
+
 INLINE void store_row(const float *x, enum dtype dtype, void *to, int64_t first, int64_t columns) {
   int64_t i = 0;
   if (dtype == DTYPE_FLOAT32)
@@ -132,6 +134,7 @@ INLINE void store_row(const float *x, enum dtype dtype, void *to, int64_t first,
   else
     for (; i < columns; i += LANES) store_as_part(DTYPE_BFLOAT16, to, first + i, load(x + i), columns - i);
 }
+
 INLINE void apply_signs(float *x, const uint32_t *signs, int64_t columns) {
   for (int64_t i = 0; i < columns; i++) {
     uint32_t bits;
@@ -191,6 +194,7 @@ INLINE void transpose_rows(const struct transpose_call *call, size_t size, int64
           memcpy(to + (size_t)(a * call->rows + b) * size, from + (size_t)(b * call->columns + a) * size, size);
     }
 }
+
 static void transpose_pass(const void *argument, int64_t begin, int64_t end, int worker) {
   const struct transpose_call *call = argument;
   if (call->dtype == DTYPE_FLOAT32)

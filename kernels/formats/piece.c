@@ -10,6 +10,7 @@ struct piece piece_trim(struct piece piece) {
   while (piece.length && isspace((unsigned char)piece.start[piece.length - 1])) piece.length--;
   return piece;
 }
+
 struct piece piece_of(const char *text) {
   return piece_trim((struct piece){text, strlen(text)});
 }
@@ -41,6 +42,7 @@ bool piece_next(struct piece *rest, char separator, struct piece *piece) {
 bool piece_is(struct piece piece, const char *word) {
   return piece.length == strlen(word) && memcmp(piece.start, word, piece.length) == 0;
 }
+
 bool piece_take(struct piece *piece, const char *prefix) {
   size_t length = strlen(prefix);
   if (piece->length < length || memcmp(piece->start, prefix, length) != 0) return false;
@@ -48,6 +50,7 @@ bool piece_take(struct piece *piece, const char *prefix) {
   piece->length -= length;
   return true;
 }
+
 bool piece_take_number(struct piece *piece, int *value) {
   size_t digits = 0;
   long number = 0;

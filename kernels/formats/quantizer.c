@@ -22,12 +22,14 @@ bool quantizer_needs_absmax(const struct quantizer *quantizer) {
   if (quantizer->grid == GRID_NONE) return false;
   return quantizer->type == SCALE_E4M3 || (quantizer->rule == SCALE_ABSMAX && quantizer->unit == SCALE_PER_TENSOR);
 }
+
 bool quantizer_needs_rms(const struct quantizer *quantizer) {
   if (quantizer_needs_selection(quantizer) && quantizer->backward != SPARSE_FORWARD &&
       quantizer->backward != SPARSE_PASS)
     return true;
   return quantizer->grid != GRID_NONE && quantizer->rule == SCALE_RMS && quantizer->unit == SCALE_PER_TENSOR;
 }
+
 bool quantizer_needs_selection(const struct quantizer *quantizer) {
   return quantizer->sparsity == SPARSITY_TOP && quantizer->scope != SCOPE_ROW;
 }

@@ -16,6 +16,7 @@ FORMAT_FUNCTION uint32_t float_bits(float value) {
   memcpy(&bits, &value, sizeof bits);
   return bits;
 }
+
 FORMAT_FUNCTION float float_of_bits(uint32_t bits) {
   float value;
   memcpy(&value, &bits, sizeof value);

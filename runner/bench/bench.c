@@ -12,6 +12,7 @@ const char *bench_suite_name(enum bench_suite suite) {
   static const char *const names[BENCH_SUITES] = {"gemm", "ops", "step", "formats"};
   return names[suite];
 }
+
 const char *bench_unit_name(enum bench_unit unit) {
   static const char *const names[] = {"tokens_per_second", "gflops", "gbytes_per_second"};
   return names[unit];
@@ -22,10 +23,13 @@ static double clock_seconds(clockid_t which) {
   clock_gettime(which, &time);
   return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
+
 double bench_wall(void) { return clock_seconds(CLOCK_MONOTONIC); }
+
 double bench_now(const struct bench *bench) {
   return bench->options.threads == 1 ? clock_seconds(CLOCK_THREAD_CPUTIME_ID) : bench_wall();
 }
+
 bool bench_again(const struct bench_budget *budget, int done, double spent) {
   return done < budget->least || (done < budget->most && spent < budget->seconds);
 }

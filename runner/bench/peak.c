@@ -126,11 +126,13 @@ static inline __attribute__((always_inline)) uint64_t read_pieces(const piece *a
   for (int i = 0; i < 8; i++) sum += a[i];
   return sum;
 }
+
 static uint64_t read_plain(const void *from, size_t bytes) { return read_pieces(from, bytes / sizeof(piece)); }
 #if defined(__x86_64__)
 __attribute__((target("avx2"))) static uint64_t read_256(const void *from, size_t bytes) {
   return read_pieces(from, bytes / sizeof(piece));
 }
+
 __attribute__((target("avx512f"))) static uint64_t read_512(const void *from, size_t bytes) {
   return read_pieces(from, bytes / sizeof(piece));
 }

@@ -7,6 +7,7 @@
 
 double bench_product_flops(const struct bench_product *p) { return 2 * (double)p->m * (double)p->n * (double)p->k; }
 static enum dtype result_dtype(const struct bench_product *p) { return p->form == GEMM_TN ? DTYPE_FLOAT32 : p->dtype; }
+
 double bench_product_bytes(const struct bench_product *p) {
   double m = (double)p->m, n = (double)p->n, k = (double)p->k;
   return (m * k + k * n) * (double)dtype_bytes(p->dtype) + m * n * (double)dtype_bytes(result_dtype(p));

@@ -36,9 +36,11 @@ static const char *const op_names[BENCH_OPS_COUNT] = {
 const char *bench_op_name(enum bench_op op) { return op_names[op]; }
 
 static struct bench_profile *of(struct device *device) { return (struct bench_profile *)device; }
+
 static const struct bench_profile *of_const(const struct device *device) {
   return (const struct bench_profile *)device;
 }
+
 struct device *bench_profile_device(struct bench_profile *profile) {
   return (struct device *)profile;
 }
@@ -97,56 +99,70 @@ static double start(const struct bench_profile *p) { return bench_now(p->bench);
 static void describe(const struct device *d, struct text *out) {
   of_const(d)->inner->describe(of_const(d)->inner_device, out);
 }
+
 static bool dtype_supported(const struct device *d, enum dtype dtype) {
   return of_const(d)->inner->dtype_supported(of_const(d)->inner_device, dtype);
 }
+
 static bool dtype_fast(const struct device *d, enum dtype dtype) {
   return of_const(d)->inner->dtype_fast(of_const(d)->inner_device, dtype);
 }
+
 static bool shape_supported(const struct device *d, enum op_kind kind, const struct op_shape *shape,
                             struct error *error) {
   return of_const(d)->inner->shape_supported(of_const(d)->inner_device, kind, shape, error);
 }
+
 static void *allocate(struct device *d, size_t bytes, struct error *error) {
   return of(d)->inner->allocate(of(d)->inner_device, bytes, error);
 }
+
 static void release(struct device *d, void *memory) { of(d)->inner->free(of(d)->inner_device, memory); }
+
 static bool synchronize(struct device *d, struct error *error) {
   return of(d)->inner->synchronize(of(d)->inner_device, error);
 }
+
 static struct bench_call memory_call(size_t bytes) {
   return (struct bench_call){.op = BENCH_MEMORY, .bytes = (double)bytes};
 }
+
 static void upload(struct device *d, void *to, const void *from, size_t bytes) {
   double began = start(of(d));
   of(d)->inner->upload(of(d)->inner_device, to, from, bytes);
   end(of(d), began, memory_call(bytes));
 }
+
 static bool download(struct device *d, void *to, const void *from, size_t bytes, struct error *error) {
   double began = start(of(d));
   bool fine = of(d)->inner->download(of(d)->inner_device, to, from, bytes, error);
   end(of(d), began, memory_call(bytes));
   return fine;
 }
+
 static void copy(struct device *d, void *to, const void *from, size_t bytes) {
   double began = start(of(d));
   of(d)->inner->copy(of(d)->inner_device, to, from, bytes);
   end(of(d), began, memory_call(2 * bytes));
 }
+
 static void clear(struct device *d, void *memory, size_t bytes) {
   double began = start(of(d));
   of(d)->inner->clear(of(d)->inner_device, memory, bytes);
   end(of(d), began, memory_call(bytes));
 }
+
 static void convert(struct device *d, int64_t count, enum dtype from_dtype, const void *from, enum dtype to_dtype,
                     void *to) {
   double began = start(of(d));
   of(d)->inner->convert(of(d)->inner_device, count, from_dtype, from, to_dtype, to);
   end(of(d), began, memory_call((size_t)count * (dtype_bytes(from_dtype) + dtype_bytes(to_dtype))));
 }
+
 static size_t workspace_bytes(const struct device *d, enum op_kind kind, const struct op_shape *shape) {
   return of_const(d)->inner->workspace_bytes(of_const(d)->inner_device, kind, shape);
 }
+
 static void set_workspace(struct device *d, void *memory, size_t bytes) {
   of(d)->inner->set_workspace(of(d)->inner_device, memory, bytes);
 }
@@ -154,6 +170,7 @@ static void set_workspace(struct device *d, void *memory, size_t bytes) {
 static size_t weight_bytes(const struct device *d, const struct weight_description *description) {
   return of_const(d)->inner->weight_bytes(of_const(d)->inner_device, description);
 }
+
 static struct weight *weight_create(struct device *d, const struct weight_description *description, void *memory,
                                     struct error *error) {
   struct bench_profile *p = of(d);
@@ -164,17 +181,21 @@ static struct weight *weight_create(struct device *d, const struct weight_descri
       (struct bench_weight){weight, *description, p->inner->weight_bytes(p->inner_device, description)};
   return weight;
 }
+
 static void weight_free(struct device *d, struct weight *weight) {
   of(d)->inner->weight_free(of(d)->inner_device, weight);
 }
+
 static void weight_learned(struct device *d, struct weight *weight, float *values, float *d_values) {
   of(d)->inner->weight_learned(of(d)->inner_device, weight, values, d_values);
 }
+
 static void weights_prune(struct device *d, const struct pruned_weight *weights, int count, int64_t step) {
   double began = start(of(d));
   of(d)->inner->weights_prune(of(d)->inner_device, weights, count, step);
   end(of(d), began, (struct bench_call){.op = BENCH_WEIGHT_PREPARE});
 }
+
 static void weight_prepare(struct device *d, struct weight *weight, const void *master, int64_t step) {
   const struct bench_weight *known = weight_of(of(d), weight);
   int64_t outputs = known->description.outputs, inputs = known->description.inputs;
@@ -183,6 +204,7 @@ static void weight_prepare(struct device *d, struct weight *weight, const void *
   double bytes = known->bytes ? (double)known->bytes + (double)(outputs * inputs) * sizeof(float) : 0;
   end(of(d), began, (struct bench_call){.op = BENCH_WEIGHT_PREPARE, .size = {outputs, inputs}, .bytes = bytes});
 }
+
 static void weight_gradient_finish(struct device *d, struct weight *weight, float *d_weight) {
   double began = start(of(d));
   of(d)->inner->weight_gradient_finish(of(d)->inner_device, weight, d_weight);
@@ -194,10 +216,12 @@ static void weight_gradient_finish(struct device *d, struct weight *weight, floa
 static size_t linear_saved_bytes(const struct device *d, const struct weight_description *description, int64_t rows) {
   return of_const(d)->inner->linear_saved_bytes(of_const(d)->inner_device, description, rows);
 }
+
 static int64_t rows_at_a_time(const struct device *d, enum dtype dtype) {
   const struct bench_profile *p = of_const(d);
   return p->inner->rows_at_a_time ? p->inner->rows_at_a_time(p->inner_device, dtype) : 0;
 }
+
 static struct bench_call linear_call(struct device *d, enum bench_op op, const struct linear *linear) {
   const struct weight_description *w = &weight_of(of(d), linear->weight)->description;
   double rows = (double)linear->rows, outputs = (double)w->outputs, inputs = (double)w->inputs;
@@ -207,23 +231,27 @@ static struct bench_call linear_call(struct device *d, enum bench_op op, const s
                              .flops = 2 * rows * outputs * inputs,
                              .bytes = rows * (outputs + inputs) * item + outputs * inputs * item_w};
 }
+
 static void linear_forward(struct device *d, const struct linear *linear, const void *x, void *saved, void *y) {
   double began = start(of(d));
   of(d)->inner->linear_forward(of(d)->inner_device, linear, x, saved, y);
   end(of(d), began, linear_call(d, BENCH_LINEAR_FORWARD, linear));
 }
+
 static void linear_input_gradient(struct device *d, const struct linear *linear, const void *saved, const void *d_y,
                                   void *d_x) {
   double began = start(of(d));
   of(d)->inner->linear_input_gradient(of(d)->inner_device, linear, saved, d_y, d_x);
   end(of(d), began, linear_call(d, BENCH_LINEAR_INPUT_GRADIENT, linear));
 }
+
 static void linear_weight_gradient(struct device *d, const struct linear *linear, const void *x, const void *saved,
                                    const void *d_y, float *d_weight, bool accumulate) {
   double began = start(of(d));
   of(d)->inner->linear_weight_gradient(of(d)->inner_device, linear, x, saved, d_y, d_weight, accumulate);
   end(of(d), began, linear_call(d, BENCH_LINEAR_WEIGHT_GRADIENT, linear));
 }
+
 static void head_loss(struct device *d, const struct head *head, const void *x, const int32_t *targets,
                       const uint8_t *mask, struct loss_sum *sum, float *row_nats, void *d_x, float *d_weight,
                       bool accumulate) {
@@ -237,6 +265,7 @@ static void head_loss(struct device *d, const struct head *head, const void *x, 
                           .flops = 6 * rows * size,
                           .bytes = 2 * rows * (double)w->inputs * item + size * (item + sizeof(float))});
 }
+
 static void head_evaluate(struct device *d, const struct head *head, const void *x, const int32_t *targets,
                           const uint8_t *mask, struct loss_sum *sum, float *row_nats) {
   of(d)->inner->head_evaluate(of(d)->inner_device, head, x, targets, mask, sum, row_nats);
@@ -252,6 +281,7 @@ static void embedding_forward(struct device *d, int64_t rows, int64_t width, int
       (struct bench_call){
           .op = BENCH_EMBEDDING_FORWARD, .size = {rows, width}, .bytes = 8 * (double)rows * (double)width});
 }
+
 static void embedding_backward(struct device *d, int64_t rows, int64_t width, int64_t vocabulary, const int32_t *tokens,
                                const float *d_residual, float *d_table) {
   double began = start(of(d));
@@ -260,6 +290,7 @@ static void embedding_backward(struct device *d, int64_t rows, int64_t width, in
       (struct bench_call){
           .op = BENCH_EMBEDDING_BACKWARD, .size = {rows, width}, .bytes = 12 * (double)rows * (double)width});
 }
+
 static void rmsnorm_forward(struct device *d, int64_t rows, int64_t width, float eps, enum dtype dtype,
                             const float *residual_in, const void *branch, const float *scale, float *residual_out,
                             void *y, float *inverse_rms) {
@@ -271,6 +302,7 @@ static void rmsnorm_forward(struct device *d, int64_t rows, int64_t width, float
       (struct bench_call){
           .op = BENCH_RMSNORM_FORWARD, .size = {rows, width}, .bytes = each * (double)rows * (double)width});
 }
+
 static void rmsnorm_backward(struct device *d, int64_t rows, int64_t width, enum dtype dtype, const float *residual,
                              const float *inverse_rms, const float *scale, const void *d_y, const float *d_residual_out,
                              float *d_residual_in, void *d_branch, float *d_scale) {
@@ -282,26 +314,31 @@ static void rmsnorm_backward(struct device *d, int64_t rows, int64_t width, enum
       (struct bench_call){
           .op = BENCH_RMSNORM_BACKWARD, .size = {rows, width}, .bytes = each * (double)rows * (double)width});
 }
+
 static void rope_table(struct device *d, int64_t context, int64_t head_dim, double theta, float *table) {
   of(d)->inner->rope_table(of(d)->inner_device, context, head_dim, theta, table);
 }
+
 static struct bench_call qkv_call(enum bench_op op, const struct attention *a) {
   int64_t rows = a->sequences * a->context, width = (a->heads + 2 * a->kv_heads) * a->head_dim;
   return (struct bench_call){
       .op = op, .size = {rows, width}, .bytes = 2 * (double)(rows * width) * (double)dtype_bytes(a->dtype)};
 }
+
 static void qkv_forward(struct device *d, const struct attention *shape, const void *qkv, const float *table, void *q,
                         void *k, void *v) {
   double began = start(of(d));
   of(d)->inner->qkv_forward(of(d)->inner_device, shape, qkv, table, q, k, v);
   end(of(d), began, qkv_call(BENCH_QKV_FORWARD, shape));
 }
+
 static void qkv_backward(struct device *d, const struct attention *shape, const void *d_q, const void *d_k,
                          const void *d_v, const float *table, void *d_qkv) {
   double began = start(of(d));
   of(d)->inner->qkv_backward(of(d)->inner_device, shape, d_q, d_k, d_v, table, d_qkv);
   end(of(d), began, qkv_call(BENCH_QKV_BACKWARD, shape));
 }
+
 // Two products forward, four backward, over the context (context + 1) / 2 pairs that causal attention has; the inputs
 // and outputs (backward also o and the gradients), not the scores.
 static struct bench_call attention_call(enum bench_op op, const struct attention *a) {
@@ -315,12 +352,14 @@ static struct bench_call attention_call(enum bench_op op, const struct attention
       .flops = (backward ? 4 : 2) * 2 * pairs * (double)a->head_dim,
       .bytes = (backward ? 4 * query + 4 * key : 2 * query + 2 * key) * (double)dtype_bytes(a->dtype)};
 }
+
 static void attention_forward(struct device *d, const struct attention *shape, const void *q, const void *k,
                               const void *v, void *o, float *log_sum) {
   double began = start(of(d));
   of(d)->inner->attention_forward(of(d)->inner_device, shape, q, k, v, o, log_sum);
   end(of(d), began, attention_call(BENCH_ATTENTION_FORWARD, shape));
 }
+
 static void attention_backward(struct device *d, const struct attention *shape, const void *q, const void *k,
                                const void *v, const void *o, const float *log_sum, const void *d_o, void *d_q,
                                void *d_k, void *d_v) {
@@ -328,6 +367,7 @@ static void attention_backward(struct device *d, const struct attention *shape, 
   of(d)->inner->attention_backward(of(d)->inner_device, shape, q, k, v, o, log_sum, d_o, d_q, d_k, d_v);
   end(of(d), began, attention_call(BENCH_ATTENTION_BACKWARD, shape));
 }
+
 static void swiglu_forward(struct device *d, int64_t rows, int64_t width, enum dtype dtype, const void *gate_up,
                            void *y) {
   double began = start(of(d));
@@ -337,6 +377,7 @@ static void swiglu_forward(struct device *d, int64_t rows, int64_t width, enum d
                           .size = {rows, width},
                           .bytes = 3 * (double)(rows * width) * (double)dtype_bytes(dtype)});
 }
+
 static void swiglu_backward(struct device *d, int64_t rows, int64_t width, enum dtype dtype, const void *gate_up,
                             const void *d_y, void *d_gate_up, void *y) {
   double began = start(of(d));
@@ -356,6 +397,7 @@ static void square_sum(struct device *d, const struct tensor_span *spans, int co
   of(d)->inner->square_sum(of(d)->inner_device, spans, count, sum);
   end(of(d), began, (struct bench_call){.op = BENCH_SQUARE_SUM, .size = {elements}, .bytes = 4 * (double)elements});
 }
+
 static void adamw_step(struct device *d, const struct adamw *adamw, const struct adamw_tensor *tensors, int count,
                        const double *squares) {
   int64_t elements = 0;
@@ -365,9 +407,11 @@ static void adamw_step(struct device *d, const struct adamw *adamw, const struct
   // Gradient read; parameter and both moments read and written.
   end(of(d), began, (struct bench_call){.op = BENCH_ADAMW, .size = {elements}, .bytes = 28 * (double)elements});
 }
+
 static void fill_normal(struct device *d, float *data, int64_t count, double std, uint64_t seed, uint32_t tensor) {
   of(d)->inner->fill_normal(of(d)->inner_device, data, count, std, seed, tensor);
 }
+
 static void fill_constant(struct device *d, float *data, int64_t count, float value) {
   of(d)->inner->fill_constant(of(d)->inner_device, data, count, value);
 }

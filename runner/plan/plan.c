@@ -184,6 +184,7 @@ bool plan_on_gpu(const struct plan *plan) { return plan->ops && strcmp(plan->ops
 
 const int plan_gpu_cards[] = {16, 24, 80, 0};
 double plan_gpu_card_bytes(int card) { return 0.92 * 1073741824.0 * card; }
+
 int plan_gpu_card(const struct plan *plan, const struct planned_run *run) {
   if (!plan_on_gpu(plan) || isnan(run->memory)) return 0;
   for (const int *card = plan_gpu_cards; *card; card++)

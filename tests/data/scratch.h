@@ -13,12 +13,15 @@ static inline void scratch_begin(void) {
   if (!mkdtemp(scratch)) exit(99);
   setenv("XDG_CACHE_HOME", scratch, 1);
 }
+
 static inline void scratch_end(void) {
   struct error error = {0};
   folder_remove(scratch, &error);
 }
+
 // Path of a file in the folder; the arena owns it.
 static inline char *scratch_path(struct arena *arena, const char *name) { return path_join(arena, scratch, name); }
+
 static inline void scratch_write(const char *name, const void *bytes, size_t length) {
   struct arena arena = {0};
   FILE *file = fopen(scratch_path(&arena, name), "wb");

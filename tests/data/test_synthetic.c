@@ -265,6 +265,7 @@ static void reproducible(const struct run_config *config) {
   free(rest);
   corpus_close(corpus);
 }
+
 static void both_reproducible(void) {
   struct run_config zipfmem = zipfmem_config(), markov2 = markov2_config();
   reproducible(&zipfmem);

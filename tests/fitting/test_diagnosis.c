@@ -65,6 +65,7 @@ static void make_grid(struct table *table, const double t[5], double noise, doub
         (t[0] + t[1] * pow(size, -t[3]) + t[2] * pow(tokens, -t[4])) * exp(noise * normal[0]);
   }
 }
+
 static const double truth[5] = {1.7, 400, 900, 0.34, 0.31};
 
 // Replicates that are the quantiles of a normal distribution: BCa's formula can be written down.

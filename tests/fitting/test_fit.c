@@ -17,6 +17,7 @@ static void make_grid(struct table *table, const double truth[5], double noise, 
         (truth[0] + truth[1] * pow(size, -truth[3]) + truth[2] * pow(tokens, -truth[4])) * exp(noise * normal[0]);
   }
 }
+
 static const double truth[5] = {1.7, 400, 900, 0.34, 0.31};
 static const char *const names[5] = {"E", "A", "B", "alpha", "beta"};
 

@@ -66,6 +66,7 @@ static struct layer layer_make(const char *format, enum isa_level isa, int threa
   l.ops->weight_prepare(l.device, l.weight, l.master, step);
   return l;
 }
+
 static void layer_run(struct layer *l, int64_t first_row) {
   struct linear linear = {.weight = l->weight, .rows = ROWS, .first_row = first_row};
   l->ops->linear_forward(l->device, &linear, l->x, l->saved, l->y);
@@ -75,6 +76,7 @@ static void layer_run(struct layer *l, int64_t first_row) {
   struct error error = {0};
   if (!CHECK(l->ops->synchronize(l->device, &error))) printf("# %s\n", error.text);
 }
+
 static void layer_free(struct layer *l) {
   l->ops->weight_free(l->device, l->weight);
   l->ops->free(l->device, l->memory);

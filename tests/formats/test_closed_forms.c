@@ -14,6 +14,7 @@ static bool near(double got, double want, double relative, const char *what, int
   check_failures++;
   return false;
 }
+
 // Tables are printed with a few digits: half a unit of the last one is allowed beside 1e-8.
 #define NEAR(got, want, relative) near(got, want, relative, #got " = " #want, __LINE__)
 
@@ -115,6 +116,7 @@ static double squared_left(const void *context, double x) {
   for (int i = 0; i < (int)set[0]; i++) best = fmin(best, fabs(x - set[1] * set[2 + i]));
   return best * best * normal_density(x);
 }
+
 static void optimum(void) {
   struct grid grids[] = {grid_mid_rise(3), grid_twos_complement(3), grid_float(2, 1), grid_float(3, 0)};
   for (int i = 0; i < 4; i++) {

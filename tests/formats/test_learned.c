@@ -9,6 +9,7 @@ static double slope(double x, double scale, double high) {
   if (z < -high) return -high;
   return z > high ? high : q - z;
 }
+
 static void learned_scales(void) {
   struct layer l = layer_make("none", isa_best(), 1, 0), lsq = layer_make("w3", isa_best(), 1, 0);
   layer_free(&lsq);

@@ -54,9 +54,11 @@ static void represent(const char *text, int64_t rows, const float *from, float *
   format_level_find(ISA_PORTABLE)->quantize(&call, 0, rows, 0);
   arena_free(&arena);
 }
+
 static bool bit(const uint8_t *mask, int64_t row, int64_t column) {
   return mask[row * mask_stride(INPUTS) + column / 8] >> column % 8 & 1;
 }
+
 // Rows times the block Hadamard matrix (its own inverse), in double.
 static void turn(double *rows, int64_t count, int block) {
   for (int64_t at = 0; at < count; at += block) {
@@ -111,6 +113,7 @@ static void check_quest(const char *format, const char *w_text, const char *a_te
   }
   layer_free(&l);
 }
+
 static void quest_formulas(void) {
   check_quest("w4a4", "int4", "int4", 32);
   check_quest("w1a1", "int1", "int1", 32);
@@ -172,6 +175,7 @@ static void same(const char *format, int64_t step, int64_t first_row, int thread
   }
   layer_free(&l);
 }
+
 static void reproducible(void) {
   static const char *const formats[] = {"w4a4",      "quartet-sr",       "halo2-int8",
                                         "fp8-mixed", "sparse(0.5)+int4", "w(int4)a(int4[stochastic])"};

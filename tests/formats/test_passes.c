@@ -33,6 +33,7 @@ static struct matrix matrix(int64_t rows, int64_t columns, uint64_t seed) {
   }
   return m;
 }
+
 static void matrix_free(struct matrix *m) {
   free(m->x);
   free(m->y);
@@ -41,6 +42,7 @@ static void matrix_free(struct matrix *m) {
   free(m->row_absmax);
   free(m->row_squares);
 }
+
 static bool mask_bit(const struct matrix *m, int64_t row, int64_t column) {
   return m->mask[row * mask_stride(m->columns) + column / 8] >> column % 8 & 1;
 }

@@ -7,6 +7,7 @@ static int larger_first(const void *a, const void *b) {
   double x = fabs((double)*(const float *)a), y = fabs((double)*(const float *)b);
   return x < y ? 1 : x > y ? -1 : 0;
 }
+
 // The least magnitude that is kept: of the n largest of `count` values.
 static double nth_largest(const float *values, int64_t count, int64_t n) {
   float *sorted = malloc((size_t)count * sizeof *sorted);
@@ -70,18 +71,22 @@ static void check_sparse(const char *format, int64_t kept, int64_t unit,
            at_y, at_x, at_w, (int)wrong);
   layer_free(&l);
 }
+
 static bool where_kept(double size, double threshold, double rms) { return size >= threshold; }
 static bool everywhere(double size, double threshold, double rms) { return true; }
 static bool above_rms(double size, double threshold, double rms) { return size >= rms * 0.52440051270804; }
+
 static bool outside_band(double size, double threshold, double rms) {
   double other = rms * 1.28155156554460;  // Phi^-1(0.9), above the threshold
   return size < threshold || size >= other;
 }
+
 // Half of the probability between 0 and the threshold passes.
 static bool outside_share(double size, double threshold, double rms) {
   double probability = erf(size / rms * M_SQRT1_2), below = erf(threshold / rms * M_SQRT1_2);
   return size >= threshold || probability < 0.5 * below;
 }
+
 static void formulas(void) {
   check_sparse("sparse(0.5)", 0, 0, where_kept);
   check_sparse("sparse(0.5,pass)", 0, 0, everywhere);
@@ -186,6 +191,7 @@ static void pruning_with(enum dtype state) {
     layer_free(&b);
   }
 }
+
 static void pruning(void) { pruning_with(DTYPE_FLOAT32); }
 static void pruning_narrow_moments(void) { pruning_with(DTYPE_BFLOAT16); }
 

@@ -20,6 +20,7 @@ static const struct format *parse(const char *text) {
   }
   return format;
 }
+
 static const char *name(const char *text) { return parse(text)->name; }
 
 static void canonical_names(void) {
@@ -173,6 +174,7 @@ static void meanings(void) {
 }
 
 static double bits(const char *text) { return representation_bits(&parse(text)->operands[OPERAND_WEIGHTS]); }
+
 static void stored_bits(void) {
   CHECK_NEAR(bits("w4"), 4, 1e-12);
   CHECK_NEAR(bits("ternary"), log2(3), 1e-12);

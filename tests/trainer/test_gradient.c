@@ -99,22 +99,26 @@ static void reference_by_finite_differences(void) {
 
 static void grouped_heads(void) { compare("grouped", tiny, false, 1); }
 static void masked_targets(void) { compare("masked", tiny, true, 1); }
+
 static void tied_head(void) {
   char pairs[512];
   snprintf(pairs, sizeof pairs, "%s model.tied_head=true", tiny);
   compare("tied", pairs, true, 1);
 }
+
 static void accumulated(void) {
   char pairs[512];
   snprintf(pairs, sizeof pairs, "%s model.tied_head=true train.accumulation=3", tiny);
   compare("accumulated", pairs, true, 1);
 }
+
 static void one_layer_one_head(void) {
   compare("one layer",
           "model.layers=1 model.width=16 model.heads=1 model.head_dim=16 model.context=5 model.vocabulary=257 "
           "train.batch_tokens=10 train.steps=10",
           false, 1);
 }
+
 static void one_token_context(void) {
   compare("context 1",
           "model.layers=2 model.width=48 model.heads=3 model.kv_heads=1 model.head_dim=16 model.context=1 "

@@ -37,6 +37,7 @@ static void train_model(struct arena *arena, struct model *model, int steps, dou
     losses[step] = sum.nats / (double)sum.targets;
   }
 }
+
 // The same with a model of its own; returns its parameters.
 static float *train(struct arena *arena, const struct run_config *config, int steps, double *losses) {
   struct fixture f = fixture_open(config, MODEL_TRAIN);
@@ -90,6 +91,7 @@ static void repeats(const char *dtype) {
   CHECK(a[19] != a[18]);
   arena_free(&arena);
 }
+
 static void repeats_bit_for_bit(void) { repeats("float32"); }
 static void repeats_in_bfloat16(void) { repeats("bfloat16"); }
 
@@ -171,6 +173,7 @@ static struct token_batch rule_batch(struct arena *arena, const struct run_confi
   }
   return (struct token_batch){rows, tokens, tokens + 1, NULL};
 }
+
 // The mean loss of 20 batches not trained on, after 200 others.
 static double loss_after_training(const char *dtype) {
   struct arena arena = {0};
@@ -195,6 +198,7 @@ static double loss_after_training(const char *dtype) {
   arena_free(&arena);
   return sum.nats / (double)sum.targets;
 }
+
 // Products in bfloat16 cost no loss: they differ by 0.014 % here.
 static void bfloat16_learns_as_well(void) {
   double wide = loss_after_training("float32"), narrow = loss_after_training("bfloat16");

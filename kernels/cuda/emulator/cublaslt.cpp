@@ -34,27 +34,33 @@ cublasStatus_t cublasLtCreate(cublasLtHandle_t *handle) {
   *handle = new lt_context{};
   return CUBLAS_STATUS_SUCCESS;
 }
+
 cublasStatus_t cublasLtDestroy(cublasLtHandle_t handle) {
   delete handle;
   return CUBLAS_STATUS_SUCCESS;
 }
+
 size_t cublasLtGetVersion() { return 0; }
+
 cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t *description, cublasComputeType_t compute,
                                         cudaDataType_t scale) {
   if (compute != CUBLAS_COMPUTE_32F || scale != CUDA_R_32F) return CUBLAS_STATUS_NOT_SUPPORTED;
   *description = new lt_description{};
   return CUBLAS_STATUS_SUCCESS;
 }
+
 cublasStatus_t cublasLtMatmulDescDestroy(cublasLtMatmulDesc_t description) {
   delete description;
   return CUBLAS_STATUS_SUCCESS;
 }
+
 template <class T>
 static cublasStatus_t take_value(T *to, const void *value, size_t bytes) {
   if (bytes != sizeof *to) return CUBLAS_STATUS_INVALID_VALUE;
   memcpy(to, value, bytes);
   return CUBLAS_STATUS_SUCCESS;
 }
+
 cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t description,
                                               cublasLtMatmulDescAttributes_t attribute, const void *value,
                                               size_t bytes) {
@@ -76,24 +82,29 @@ cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t description,
   }
   return CUBLAS_STATUS_INVALID_VALUE;
 }
+
 cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t *layout, cudaDataType_t type, uint64_t rows,
                                           uint64_t columns, int64_t leading) {
   if (!rows || !columns || leading < (int64_t)rows) return CUBLAS_STATUS_INVALID_VALUE;
   *layout = new lt_layout{type, rows, columns, leading};
   return CUBLAS_STATUS_SUCCESS;
 }
+
 cublasStatus_t cublasLtMatrixLayoutDestroy(cublasLtMatrixLayout_t layout) {
   delete layout;
   return CUBLAS_STATUS_SUCCESS;
 }
+
 cublasStatus_t cublasLtMatmulPreferenceCreate(cublasLtMatmulPreference_t *preference) {
   *preference = new lt_preference{};
   return CUBLAS_STATUS_SUCCESS;
 }
+
 cublasStatus_t cublasLtMatmulPreferenceDestroy(cublasLtMatmulPreference_t preference) {
   delete preference;
   return CUBLAS_STATUS_SUCCESS;
 }
+
 cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t preference,
                                                     cublasLtMatmulPreferenceAttributes_t attribute, const void *value,
                                                     size_t bytes) {
@@ -110,9 +121,11 @@ cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t p
 static uint64_t op_rows(const lt_layout *layout, cublasOperation_t op) {
   return op == CUBLAS_OP_N ? layout->rows : layout->columns;
 }
+
 static uint64_t op_columns(const lt_layout *layout, cublasOperation_t op) {
   return op == CUBLAS_OP_N ? layout->columns : layout->rows;
 }
+
 namespace {
 struct library {
   int fastest = 2;                // which algorithm
@@ -125,6 +138,7 @@ library &the_library() {
   static library library;
   return library;
 }
+
 }  // namespace
 
 static bool aligned_bits(int64_t elements, const lt_layout *layout) { return elements * layout->bits() % 128 == 0; }
@@ -155,6 +169,7 @@ static bool narrow_fits(const lt_description *description, const lt_layout *a, c
   return aligned_bits((int64_t)a->rows, a) && aligned_bits((int64_t)b->rows, b) && aligned_bits((int64_t)d->rows, d) &&
          aligned_bits(a->leading, a) && aligned_bits(b->leading, b) && aligned_bits(d->leading, d);
 }
+
 static bool fits(const lt_description *description, const lt_layout *a, const lt_layout *b, const lt_layout *d) {
   if (op_rows(a, description->a) != d->rows || op_columns(b, description->b) != d->columns ||
       op_columns(a, description->a) != op_rows(b, description->b) || d->narrow())
@@ -197,6 +212,7 @@ static float number_at(const char *data, const lt_layout *layout, size_t element
   memcpy(&value, &bits, sizeof value);
   return value;
 }
+
 // op(matrix) as doubles, row-major.
 static std::vector<double> widen(const char *data, const lt_layout *layout, cublasOperation_t op) {
   std::vector<double> values(layout->rows * layout->columns);
@@ -215,6 +231,7 @@ static bool readable(const void *device, size_t bytes, size_t alignment, region 
   }
   return memory_need_written(device, bytes, region);
 }
+
 // Multiplies operand values [outer, inner] (or [inner, outer]: by_rows false) by their scales.
 static bool apply_scales(std::vector<double> &values, uint64_t outer_count, uint64_t inner_count, bool outer_first,
                          cublasLtMatmulMatrixScale_t mode, const void *scales) {

@@ -73,6 +73,7 @@ block_state &state() {
   fail("divergent barrier: waits at %s (%s:%d) while other threads wait at %s (%s:%d)", what, here.file, here.line,
        other_what, there.file, there.line);
 }
+
 bool same(site a, site b) { return a.line == b.line && std::strcmp(a.file, b.file) == 0; }
 
 // Gives the processor to the scheduler until somebody makes this thread ready.
@@ -203,6 +204,7 @@ bool possible(const launch_call &call) {
   }
   return true;
 }
+
 }  // namespace
 
 std::string execution_place() {
@@ -312,7 +314,9 @@ void async_copy(const region &to, char *at, const region &from, const char *sour
   if (at < to.begin || at + bytes > to.end) fail_bounds(at, bytes, access_kind::write, to);
   self.copies.push_back({to, from, at, source, bytes, self.copy_group});
 }
+
 void async_commit() { state().current->copy_group++; }
+
 void async_wait(int groups_that_may_be_under_way) {
   thread &self = *state().current;
   int last = self.copy_group - groups_that_may_be_under_way;  // groups below it are waited for

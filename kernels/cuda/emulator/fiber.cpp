@@ -30,6 +30,7 @@ static void leaving(fiber &from, fiber &to, bool last) {
   }
   __sanitizer_start_switch_fiber(last ? nullptr : &from.sanitizer_stack, to.stack, to.stack_bytes);
 }
+
 static void arrived(fiber &self) { __sanitizer_finish_switch_fiber(self.sanitizer_stack, nullptr, nullptr); }
 // The frames of the entry that ran here before were never left.
 static void fresh(fiber &fiber) { __asan_unpoison_memory_region(fiber.stack, fiber.stack_bytes); }

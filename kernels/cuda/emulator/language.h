@@ -32,6 +32,7 @@ struct alignas(8) uint2 {
 inline void __syncthreads(const char *file = __builtin_FILE(), int line = __builtin_LINE()) {
   emulator::block_barrier({file, line});
 }
+
 inline void __syncwarp(unsigned mask = 0xffffffffu, const char *file = __builtin_FILE(), int line = __builtin_LINE()) {
   emulator::warp_barrier({file, line}, mask);
 }
@@ -44,6 +45,7 @@ T exchange_value(const char *what, site site, unsigned mask, T value, unsigned f
   std::memcpy(&value, all.lane(from), sizeof value);
   return value;
 }
+
 }  // namespace emulator
 
 template <class T>
@@ -52,6 +54,7 @@ T __shfl_xor_sync(unsigned mask, T value, int lane_mask, int width = 32, const c
   unsigned lane = emulator::lane_index(), from = lane ^ (unsigned)lane_mask, end = (lane / width + 1) * width;
   return emulator::exchange_value("__shfl_xor_sync", {file, line}, mask, value, from < end ? from : lane);
 }
+
 template <class T>
 T __shfl_sync(unsigned mask, T value, int source, int width = 32, const char *file = __builtin_FILE(),
               int line = __builtin_LINE()) {
@@ -59,6 +62,7 @@ T __shfl_sync(unsigned mask, T value, int source, int width = 32, const char *fi
   return emulator::exchange_value("__shfl_sync", {file, line}, mask, value,
                                   lane / width * width + (unsigned)source % width);
 }
+
 template <class T>
 T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32, const char *file = __builtin_FILE(),
                    int line = __builtin_LINE()) {
@@ -66,6 +70,7 @@ T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32, const
   return emulator::exchange_value("__shfl_down_sync", {file, line}, mask, value,
                                   lane % width + delta < (unsigned)width ? lane + delta : lane);
 }
+
 template <class T>
 T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32, const char *file = __builtin_FILE(),
                  int line = __builtin_LINE()) {
@@ -73,6 +78,7 @@ T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32, const c
   return emulator::exchange_value("__shfl_up_sync", {file, line}, mask, value,
                                   lane % width >= delta ? lane - delta : lane);
 }
+
 inline unsigned __ballot_sync(unsigned mask, int predicate, const char *file = __builtin_FILE(),
                               int line = __builtin_LINE()) {
   emulator::exchange all = emulator::warp_exchange("__ballot_sync", {file, line}, mask, &predicate, sizeof predicate);
@@ -84,9 +90,11 @@ inline unsigned __ballot_sync(unsigned mask, int predicate, const char *file = _
   }
   return votes;
 }
+
 inline int __any_sync(unsigned mask, int predicate, const char *file = __builtin_FILE(), int line = __builtin_LINE()) {
   return __ballot_sync(mask, predicate, file, line) != 0;
 }
+
 inline int __all_sync(unsigned mask, int predicate, const char *file = __builtin_FILE(), int line = __builtin_LINE()) {
   return __ballot_sync(mask, predicate, file, line) == 0xffffffffu;
 }
@@ -94,16 +102,19 @@ inline int __all_sync(unsigned mask, int predicate, const char *file = __builtin
 inline int __popc(unsigned x) { return __builtin_popcount(x); }
 inline int __ffs(int x) { return __builtin_ffs(x); }
 inline unsigned __umulhi(unsigned a, unsigned b) { return (unsigned)((uint64_t)a * b >> 32); }
+
 inline float __uint_as_float(unsigned bits) {
   float value;
   std::memcpy(&value, &bits, sizeof value);
   return value;
 }
+
 inline unsigned __float_as_uint(float value) {
   unsigned bits;
   std::memcpy(&bits, &value, sizeof bits);
   return bits;
 }
+
 inline float __fadd_rn(float a, float b) { return a + b; }
 inline float __fmul_rn(float a, float b) { return a * b; }
 inline float sinpif(float x) { return (float)sin(3.14159265358979323846 * (double)x); }
@@ -169,6 +180,7 @@ V load_wide(const char *at, const region &region) {
   std::memcpy(&value, at, sizeof value);
   return value;
 }
+
 }  // namespace emulator
 
 template <class T>
@@ -191,6 +203,7 @@ uint64_t argument_address(const T &argument) {
   else
     return 0;
 }
+
 template <class T>
 uint64_t argument_address(const emulator::pointer<T> &argument) {
   return reinterpret_cast<uint64_t>(argument.at());
@@ -201,6 +214,7 @@ template <class V, class T>
 V load_word(emulator::pointer<T> p, int64_t i) {
   return emulator::load_wide<V>(p.at() + i * (int64_t)sizeof(T), p.reach());
 }
+
 template <class V, class T>
 void store_word(emulator::pointer<T> p, int64_t i, V word) {
   char *at = p.at() + i * (int64_t)sizeof(T);
@@ -217,6 +231,7 @@ T atomicAdd(emulator::pointer<T> p, T value) {
   std::memcpy(p.at(), &sum, sizeof sum);
   return old;
 }
+
 template <class T>
 T atomicMax(emulator::pointer<T> p, T value) {
   emulator::check_access(p.at(), sizeof(T), alignof(T), emulator::access_kind::atomic, p.reach());
@@ -236,6 +251,7 @@ shared_pointer<T> shared_memory(size_t offset, size_t count) {
   emulator::region part = {all.begin + offset, all.begin + offset + count * sizeof(T), all.cells + offset, true};
   return {part.begin, part};
 }
+
 // A shared array of the kernel's own; arrays of one type and count are told apart by TAG.
 template <class T, int COUNT, int TAG>
 shared_pointer<T> shared_array() {
@@ -291,12 +307,14 @@ void load_matrices(const char *what, site site, uint32_t to[4], pointer<T> p, in
     to[matrix] = (uint32_t)halves[1] << 16 | halves[0];
   }
 }
+
 }  // namespace emulator
 template <class T>
 void load_matrices(uint32_t to[4], shared_pointer<T> p, int64_t i, const char *file = __builtin_FILE(),
                    int line = __builtin_LINE()) {
   emulator::load_matrices<false>("ldmatrix", {file, line}, to, p, i);
 }
+
 template <class T>
 void load_matrices_transposed(uint32_t to[4], shared_pointer<T> p, int64_t i, const char *file = __builtin_FILE(),
                               int line = __builtin_LINE()) {
@@ -310,7 +328,9 @@ void copy_async(shared_pointer<T> to, int64_t i, device_pointer<const T> from, i
   emulator::async_copy(to.reach(), to.at() + i * (int64_t)sizeof(T), from.reach(),
                        there ? from.at() + j * (int64_t)sizeof(T) : nullptr, 16);
 }
+
 inline void copy_async_commit() { emulator::async_commit(); }
+
 template <int GROUPS>
 void copy_async_wait() {
   emulator::async_wait(GROUPS);

@@ -27,6 +27,7 @@ memory &the_memory() {
   static memory memory;
   return memory;
 }
+
 constexpr size_t PAGE = 4096;
 size_t limit_bytes() { return (size_t)4 << 30; }
 }  // namespace
@@ -45,6 +46,7 @@ static void note(const char *format, va_list arguments) {
   vsnprintf(text, sizeof text, format, arguments);
   m.fault = (running.inside ? execution_place() : std::string()) + text;
 }
+
 void fail(const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
@@ -52,18 +54,21 @@ void fail(const char *format, ...) {
   va_end(arguments);
   throw fault();
 }
+
 void fault_note(const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
   note(format, arguments);
   va_end(arguments);
 }
+
 const char *fault_text() { return the_memory().fault.empty() ? nullptr : the_memory().fault.c_str(); }
 void fault_clear() { the_memory().fault.clear(); }
 
 static const char *kind_name(access_kind kind) {
   return kind == access_kind::read ? "read" : kind == access_kind::write ? "write" : "atomic";
 }
+
 static const char *space_name(const region &region) { return region.shared ? "shared" : "global"; }
 
 void fail_bounds(const char *at, size_t bytes, access_kind kind, const region &region) {
@@ -71,10 +76,12 @@ void fail_bounds(const char *at, size_t bytes, access_kind kind, const region &r
   fail("out of bounds: %s of %zu bytes at byte %lld of %zu bytes of %s memory", kind_name(kind), bytes,
        (long long)(at - region.begin), (size_t)(region.end - region.begin), space_name(region));
 }
+
 void fail_unwritten(const char *at, size_t bytes, const region &region) {
   fail("uninitialised: read of %zu bytes at byte %lld of %s memory that nothing wrote", bytes,
        (long long)(at - region.begin), space_name(region));
 }
+
 void fail_alignment(const char *at, size_t bytes, access_kind kind) {
   fail("misaligned: %s of %zu bytes at address %p", kind_name(kind), bytes, (const void *)at);
 }

@@ -45,17 +45,21 @@ runtime &the_runtime() {
   static runtime runtime;
   return runtime;
 }
+
 cudaError_t failed(const char *what) {
   fault_note("%s", what);
   stick(cudaErrorInvalidValue);
   return sticky_error();
 }
+
 cudaError_t failed_in_capture(const char *what) {
   fault_note("%s while a stream is captured", what);
   stick(cudaErrorStreamCaptureUnsupported);
   return sticky_error();
 }
+
 bool in_capture() { return the_runtime().captures > 0; }
+
 bool is_pinned(const void *from, size_t bytes) {
   const auto &pinned = the_runtime().pinned;
   auto after = pinned.upper_bound((const char *)from);
@@ -63,14 +67,17 @@ bool is_pinned(const void *from, size_t bytes) {
   auto found = std::prev(after);
   return (const char *)from + bytes <= found->first + found->second;
 }
+
 bool known(cudaStream_t stream) { return !stream || the_runtime().streams.count(stream); }
 }  // namespace
 
 int emulated_capability() { return the_runtime().capability; }
 cudaError_t sticky_error() { return the_runtime().sticky; }
+
 void stick(cudaError_t error) {
   if (the_runtime().sticky == cudaSuccess) the_runtime().sticky = error;
 }
+
 void forget_error() {
   the_runtime().sticky = cudaSuccess;
   fault_clear();
@@ -80,7 +87,9 @@ cudaError_t cudaGetDeviceCount(int *count) {
   *count = 1;
   return cudaSuccess;
 }
+
 cudaError_t cudaSetDevice(int device) { return device == 0 ? cudaSuccess : cudaErrorInvalidDevice; }
+
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device) {
   if (device != 0) return cudaErrorInvalidDevice;
   *properties = {};
@@ -92,14 +101,17 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device) {
   properties->sharedMemPerBlockOptin = SHARED_DYNAMIC_LIMIT;
   return cudaSuccess;
 }
+
 cudaError_t cudaDriverGetVersion(int *version) {
   *version = 13000;
   return cudaSuccess;
 }
+
 cudaError_t cudaRuntimeGetVersion(int *version) {
   *version = 13000;
   return cudaSuccess;
 }
+
 cudaError_t cudaMemGetInfo(size_t *free, size_t *total) {
   *total = memory_limit();
   *free = memory_limit() - memory_in_use();
@@ -114,6 +126,7 @@ cudaError_t cudaMalloc(void **memory, size_t bytes) {
   *memory = memory_allocate(bytes);
   return *memory ? cudaSuccess : cudaErrorMemoryAllocation;
 }
+
 cudaError_t cudaFree(void *memory) {
   if (in_capture()) return failed_in_capture("cudaFree");
   if (!memory || memory_free(memory)) return sticky_error();
@@ -143,6 +156,7 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpy
   if (!fine) stick(cudaErrorInvalidValue);
   return sticky_error();
 }
+
 cudaError_t cudaMemsetAsync(void *memory, int value, size_t bytes, cudaStream_t stream) {
   if (sticky_error() != cudaSuccess || bytes == 0) return sticky_error();
   if (!known(stream)) return failed("a memset on a stream that does not exist");
@@ -162,45 +176,55 @@ cudaError_t cudaStreamCreate(cudaStream_t *stream) {
   the_runtime().streams.insert(*stream = new stream_state{});
   return sticky_error();
 }
+
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   if (!the_runtime().streams.erase(stream)) return failed("cudaStreamDestroy of what is no stream");
   delete stream;
   return sticky_error();
 }
+
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   if (!known(stream)) return failed("cudaStreamSynchronize of what is no stream");
   return in_capture() ? failed_in_capture("cudaStreamSynchronize") : sticky_error();
 }
+
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
   if (!known(stream) || !the_runtime().events.count(event)) return failed("cudaStreamWaitEvent of what does not exist");
   return sticky_error();
 }
+
 cudaError_t cudaEventCreate(cudaEvent_t *event) {
   the_runtime().events.insert(*event = new event_state{});
   return sticky_error();
 }
+
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
   if (!the_runtime().events.erase(event)) return failed("cudaEventDestroy of what is no event");
   delete event;
   return sticky_error();
 }
+
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   if (!known(stream) || !the_runtime().events.count(event)) return failed("cudaEventRecord of what does not exist");
   event->recorded = true;
   event->time = the_runtime().time;
   return sticky_error();
 }
+
 cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t from, cudaEvent_t to) {
   if (!the_runtime().events.count(from) || !the_runtime().events.count(to) || !from->recorded || !to->recorded)
     return failed("cudaEventElapsedTime of events that were not recorded");
   *milliseconds = (float)(to->time - from->time);
   return sticky_error();
 }
+
 void pretend_time(double milliseconds) { the_runtime().time += milliseconds; }
+
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   if (in_capture()) return failed_in_capture("cudaEventSynchronize");
   return the_runtime().events.count(event) ? sticky_error() : failed("cudaEventSynchronize of what is no event");
 }
+
 // ---- graphs ----
 cudaError_t cudaMallocHost(void **memory, size_t bytes) {
   *memory = malloc(bytes ? bytes : 1);
@@ -208,20 +232,24 @@ cudaError_t cudaMallocHost(void **memory, size_t bytes) {
   the_runtime().pinned[(const char *)*memory] = bytes;
   return sticky_error();
 }
+
 cudaError_t cudaFreeHost(void *memory) {
   if (!the_runtime().pinned.erase((const char *)memory)) return failed("cudaFreeHost of what is no such memory");
   free(memory);
   return sticky_error();
 }
+
 bool capturing(cudaStream_t stream) { return stream && stream->capture; }
 void capture(cudaStream_t stream, const std::function<void()> &work) { stream->capture->work.push_back(work); }
 uint64_t graph_launches() { return the_runtime().launches; }
+
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
   if (!stream || !known(stream) || stream->capture) return failed("cudaStreamBeginCapture of a stream that cannot be");
   stream->capture = new graph_state{};
   the_runtime().captures++;
   return sticky_error();
 }
+
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph) {
   *graph = nullptr;
   if (!stream || !known(stream) || !stream->capture) return failed("cudaStreamEndCapture of a stream that is not");
@@ -231,6 +259,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph) {
   the_runtime().captures--;
   return sticky_error();
 }
+
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t *program, cudaGraph_t graph, unsigned long long) {
   *program = nullptr;
   if (!the_runtime().graphs.count(graph)) return failed("cudaGraphInstantiate of what is no graph");
@@ -238,6 +267,7 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t *program, cudaGraph_t graph, un
   the_runtime().programs.insert(*program);
   return sticky_error();
 }
+
 cudaError_t cudaGraphLaunch(cudaGraphExec_t program, cudaStream_t stream) {
   if (!known(stream) || !the_runtime().programs.count(program)) return failed("cudaGraphLaunch of what does not exist");
   if (capturing(stream)) return failed_in_capture("cudaGraphLaunch");
@@ -246,11 +276,13 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t program, cudaStream_t stream) {
     if (sticky_error() == cudaSuccess) work();
   return sticky_error();
 }
+
 cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
   if (!the_runtime().graphs.erase(graph)) return failed("cudaGraphDestroy of what is no graph");
   delete graph;
   return sticky_error();
 }
+
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t program) {
   if (!the_runtime().programs.erase(program)) return failed("cudaGraphExecDestroy of what is no such");
   delete program;
@@ -258,6 +290,7 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t program) {
 }
 
 cudaError_t cudaGetLastError() { return sticky_error(); }
+
 const char *cudaGetErrorString(cudaError_t error) {
   if (error != cudaSuccess && fault_text()) return fault_text();
   switch (error) {
@@ -294,10 +327,12 @@ void submit(cudaStream_t stream, const launch_call &call, const std::function<vo
   // A fault may stand already: a view of memory that is not there was made for this launch.
   if (fault_text() || !run_kernel(call, body)) stick(cudaErrorLaunchFailure);
 }
+
 void allow_shared(const void *kernel, size_t bytes) {
   if (bytes > SHARED_DYNAMIC_LIMIT) failed("more shared memory than every architecture has");
   the_runtime().allowed[kernel] = bytes;
 }
+
 size_t allowed_shared(const void *kernel) {
   auto found = the_runtime().allowed.find(kernel);
   return found == the_runtime().allowed.end() ? SHARED_STATIC_LIMIT : found->second;
