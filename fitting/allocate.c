@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fitting/fit.h"
-#include "fitting/law_bind.h"
+#include "fitting/fit_internal.h"
+#include "fitting/law_bind_internal.h"
 
 enum {
   SCAN_FIRST = 240,  // places looked at before the first descent

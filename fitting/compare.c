@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fitting/problem.h"
-#include "fitting/table.h"
+#include "fitting/problem_internal.h"
+#include "fitting/table_internal.h"
 
 enum { FOLD_STARTS = 1000 };
 

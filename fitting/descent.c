@@ -2,7 +2,7 @@
 #include <float.h>
 #include <string.h>
 
-#include "fitting/problem.h"
+#include "fitting/problem_internal.h"
 
 bool cholesky_solve(double *a, int n, double *b) {
   for (int j = 0; j < n; j++) {

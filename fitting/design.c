@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "fitting/design_internal.h"
-#include "fitting/table.h"
+#include "fitting/table_internal.h"
 
 static double seconds_now(void) {
   struct timespec now;

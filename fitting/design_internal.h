@@ -1,6 +1,6 @@
 // A design in the making, as its files see it.
 #pragma once
-#include "fitting/fit.h"
+#include "fitting/fit_internal.h"
 
 struct design {
   const struct law *law;

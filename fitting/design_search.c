@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "fitting/design_internal.h"
-#include "fitting/table.h"
+#include "fitting/table_internal.h"
 
 enum { MOST_LEVELS = 10 };
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fitting/fit.h"
+#include "fitting/fit_internal.h"
 #include "fitting/isoflop_internal.h"
 
 struct envelope {

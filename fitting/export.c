@@ -1,9 +1,9 @@
 // Fitted laws as functions of C and Python: the expanded formula is walked once and written out, with the coefficients
 // as constants and one look-up function a per-category parameter.
-#include "fitting/export.h"
-
 #include <math.h>
 #include <string.h>
+
+#include "fitting/export_internal.h"
 
 bool export_parse(const char *text, enum export_language *language, struct error *error) {
   static const char *const names[] = {"c", "python", "latex"};

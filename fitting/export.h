@@ -1,42 +1,18 @@
-// Fitted laws as source text: what the languages share.
+// Fitted laws as source text. Part of the public face (fitting.h includes it).
 #pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/base.h"
+#include "fitting/fit.h"
 #include "fitting/law.h"
 
-struct exporting {
-  const struct law *law;
-  const struct coefficient *coefficients;
-  size_t count;
-  enum export_language language;
-  struct text *out;
-  struct error *error;
-  struct arena arena;
-  const char **names;  // [law columns and parameters]: identifiers, columns first
-  bool *textual;       // [law columns]: holds texts
-  unsigned helpers;    // that the formula needs: bits of enum export_helper
-};
-enum { EXPORT_FUNCTION = 1 };  // the byte that stands for the function's name in an expression
-enum export_helper {
-  HELPER_LOGSUMEXP = 1,
-  HELPER_ROUND = 2,
-  HELPER_DIVIDE = 4,
-  HELPER_POWER = 8,
-  HELPER_EXP = 16,
-  HELPER_LOG = 32,
-  HELPER_MODULO = 64,
-  HELPER_SQRT = 128,
-  HELPER_FLOOR = 256,
-};
-
-// The identifiers of columns and parameters in the language, all different.
-void export_name(struct exporting *exporting);
-const char *export_column(const struct exporting *exporting, const char *name);
-const char *export_parameter(const struct exporting *exporting, const char *name);
-// A name as an identifier of the language.
-const char *export_identifier(struct exporting *exporting, const char *name);
-// A number that reads back as the same double, as the language writes it.
-void export_number(const struct exporting *exporting, double value, struct text *out);
-// A string literal of the language.
-void export_string(const struct exporting *exporting, const char *value, struct text *out);
-// The tree as an expression of C or Python; numbers in double precision, conditions as the language has them.
-bool export_expression(struct exporting *exporting, const struct expression_node *node, struct text *out);
-bool export_latex(struct exporting *exporting, const char *name, const char *about);
+enum export_language { EXPORT_C, EXPORT_PYTHON, EXPORT_LATEX };
+bool export_parse(const char *text, enum export_language *language, struct error *error);
+// Writes the law with these coefficients as a function of its columns (EXPORT_C: C11; EXPORT_PYTHON: no imports but
+// math), called by the name of the fit, or as a formula and a table row a coefficient (EXPORT_LATEX). Numbers
+// round-trip; a category without coefficient gives NAN. `about` stands in a comment.
+bool law_export(const struct law *law, const struct coefficient *coefficients, size_t count,
+                enum export_language language, const char *name, const char *about, struct text *out,
+                struct error *error);

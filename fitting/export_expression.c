@@ -3,8 +3,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "fitting/export.h"
-#include "fitting/table.h"
+#include "fitting/export_internal.h"
+#include "fitting/table_internal.h"
 
 // Words that cannot be names, in either language (one list for both: an export looks the same in each).
 static const char *const reserved[] = {

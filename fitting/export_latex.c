@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "fitting/export.h"
+#include "fitting/export_internal.h"
 
 // Levels of binding, as the parser has them.
 enum level {

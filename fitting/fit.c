@@ -1,10 +1,9 @@
 // fit_run: from a law and a table to coefficients, intervals, residuals and warnings.
-#include "fitting/fit.h"
-
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
+
+#include "fitting/fit_internal.h"
 
 static double seconds_now(void) {
   struct timespec now;
@@ -12,49 +11,8 @@ static double seconds_now(void) {
   return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-const char *coefficient_status_name(enum coefficient_status status) {
-  switch (status) {
-    case COEFFICIENT_FITTED:
-      return "fitted";
-    case COEFFICIENT_FIXED:
-      return "fixed";
-    case COEFFICIENT_BASELINE:
-      return "baseline";
-    case COEFFICIENT_TIED:
-      return "tied";
-    case COEFFICIENT_AT_LOW:
-      return "at lower bound";
-    case COEFFICIENT_AT_HIGH:
-      return "at upper bound";
-    case COEFFICIENT_UNIDENTIFIED:
-      return "not identified";
-    case COEFFICIENT_UNFITTED:
-      return "not fitted";
-  }
-  return "?";
-}
-
 static const char *copy(struct fit_result *result, const char *text) {
   return text ? arena_string(&result->arena, text) : NULL;
-}
-
-void fit_result_warn(struct fit_result *result, const char *format, ...) {
-  va_list arguments;
-  va_start(arguments, format);
-  char *text = arena_vformat(&result->arena, format, arguments);
-  va_end(arguments);
-  result->warnings = arena_grow(&result->arena, result->warnings, result->warning_count, result->warning_count + 1,
-                                sizeof *result->warnings);
-  result->warnings[result->warning_count++] = text;
-}
-
-void fit_result_exclude(struct fit_result *result, const char *row, const char *reason) {
-  size_t count = result->excluded_count;
-  if ((count & (count + 1)) == 0)  // at 2^k - 1: room for twice as many
-    result->exclusions =
-        arena_grow(&result->arena, result->exclusions, count, 2 * count + 1, sizeof *result->exclusions);
-  result->exclusions[result->excluded_count++] =
-      (struct fit_exclusion){arena_string(&result->arena, row), arena_string(&result->arena, reason)};
 }
 
 static void fill_coefficients(struct fit *fit) {
@@ -218,13 +176,6 @@ static bool begin(struct fit *fit, struct error *error) {
   return true;
 }
 
-double fit_work(const struct fit *fit) {
-  double most = 0;
-  for (int s = 0; s < fit->stage_count; s++)
-    most = fmax(most, (double)fit->stages[s].row_count * fit->stages[s].free_count);
-  return most;
-}
-
 // What stands beside the coefficients.
 static bool diagnose(struct fit *fit, struct error *error) {
   const struct fit_options *options = fit->options;
@@ -260,9 +211,4 @@ bool fit_run(const struct law *law, const struct table *table, const struct fit_
   arena_free(&fit.arena);
   result->seconds = seconds_now() - started;
   return fine;
-}
-
-void fit_result_free(struct fit_result *result) {
-  arena_free(&result->arena);
-  *result = (struct fit_result){0};
 }

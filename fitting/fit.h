@@ -1,162 +1,254 @@
-// A fit in the making, as the files that make it see it: setup (fit_setup.c), search for the minimum (fit_search.c),
-// GSL's minimizers (fit_gsl.c), refits on other weights (fit_refit.c), resampling (fit_bootstrap.c), intervals
-// (fit_interval.c), what follows from the coefficients (fit_derived.c, fit_identify.c); and the diagnosis: scale of the
-// errors (fit_scale.c), profiles (fit_profile.c), flat directions (fit_direction.c), influence (fit_influence.c), other
-// objectives (fit_sensitivity.c), trends of the residuals (fit_trend.c), prediction of what is left out
-// (fit_leave_out.c).
+// Fits: options, coefficients with their uncertainty, the diagnosis, the document of the contract for scripts. Part of
+// the public face (fitting.h includes it).
 #pragma once
-#include "fitting/fitting.h"
-#include "fitting/problem.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
-struct fit_stage {
-  const struct law_stage *law_stage;
-  size_t *rows, row_count;  // in the table
-  int *free, free_count;    // elements
-  int *free_of;             // [element_count]
-  struct program *program;
-  double *target, *weight;  // [padded]
-  double *low, *high;       // [free_count]
-  struct problem problem;
-  // the minimum
-  double *x;  // [free_count]
-  double objective, stationarity;
-  bool stationary;
-  double **others;  // further minima, best first; [other_count][free_count]
-  double *other_objectives;
-  int other_count;
-  int64_t starts, descended, agreeing;
-  struct stage_scale *scale;  // for the diagnosis; NULL before
-  double trust_region_objective, bfgs_objective;
+#include "base/base.h"
+#include "fitting/law.h"
+#include "fitting/table.h"
+
+struct fit_fix {  // --fix A=406.4, --fix "eff[w4a4]=1"; a NaN frees what the law fixes
+  const char *name;
+  double value;
+};
+struct fit_baseline {  // --baseline format=BF16: the category that is pinned to the baseline's value
+  const char *column, *category;
 };
 
-struct fit {
-  const struct law *law;
-  const struct table *table;
-  const struct fit_options *options;
-  struct arena arena;
-  struct fit_result *result;
-  enum law_residual residual;
-  struct objective objective;
-  int target_column;
-  double *row_weight;  // [table rows]
-  double *observed;    // [table rows]
-  enum row_use *use;   // [table rows]
-  bool *selected;      // [table rows]: takes part, is held out or unused
-  int *row_group;      // [table rows]: resampled together
-  int group_count;
-  struct element *elements;
-  int element_count;
-  const char **pinned;  // [law parameters]: category pinned to the baseline value, or NULL
-  struct fit_stage *stages;
-  int stage_count;
-  double *jackknife;  // [jackknife_count][element_count]: values without each group, or block of groups
-  size_t jackknife_count;
+enum interval_kind {
+  INTERVAL_BY_DEFAULT,  // BCa
+  INTERVAL_PERCENTILE,
+  INTERVAL_BCA,  // bias-corrected and accelerated (Efron 1987)
+};
+const char *interval_kind_name(enum interval_kind kind);  // "percentile", "bca"
+bool interval_parse(const char *text, enum interval_kind *kind, struct error *error);
+
+struct fit_options {
+  const char *name;             // of the fit; NULL: the law's
+  const char *where;            // rows that take part; NULL: all
+  const char *holdout;          // rows kept from the fit to test it; NULL: none
+  const char *objective;        // NULL: the law's
+  const char *residual;         // NULL: the law's
+  const char *weight;           // expression over columns: weight of a row in the objective; NULL: 1
+  const char *group;            // column whose equal rows are resampled together; NULL: every row by itself
+  const char *parameter_count;  // what N counts, for the report: "non-embedding"; NULL: "as in column X of SOURCE"
+  int bootstrap;                // resamples; -1: 1000; 0: none
+  double confidence;            // of intervals; 0: 0.95
+  enum interval_kind interval;  // the kind of `low` and `high`; both kinds are computed
+  const char *const *profiles;  // coefficients ("E", "eff[w4a4]", or "eff" for all of them) whose profile is wanted
+  size_t profile_count;
+  bool profile_all;
+  const char *const *leave_out;  // columns: refit without each of their values, predict it
+  size_t leave_out_count;
+  const bool *held_out_rows;  // [rows of the table]: kept from the fit besides `holdout`; NULL: none
+  bool bare;                  // coefficients, intervals and residuals; no diagnosis but what is asked for above
+  uint64_t seed;
+  int threads;  // 0: as many as cores; the result does not depend on it
+  int starts;   // at most; 0: the law's whole grid up to 5000
+  const struct fit_fix *fixes;
+  size_t fix_count;
+  const struct fit_baseline *baselines;
+  size_t baseline_count;
 };
 
-// Chooses rows, elements and stages and compiles the programs.
-bool fit_setup(struct fit *fit, struct error *error);
-
-// Finds the stage's minimum from many starts. elements (struct element.value) of earlier stages are set before.
-bool fit_search(struct fit *fit, struct fit_stage *stage, struct error *error);
-// Looks for lower minima around the one found, in rounds of random hops along the flat directions.
-void fit_hop(const struct fit *fit, struct arena *arena, struct fit_stage *stage, struct workspace **spaces);
-// Takes a lower minimum: the one held before becomes the first of the others.
-void stage_lower(struct arena *arena, struct fit_stage *stage, const double *x, struct polish_result polished);
-// What GSL's trust-region least squares (reweighted) and BFGS reach from x; x is moved to the better of the two. NAN
-// for one that failed.
-void fit_gsl(struct workspace *workspace, double *x, double *trust_region, double *bfgs);
-// Memory of one thread's refits.
-struct refit {
-  double *factor;             // [table rows]: multiplies the weight of a row; the caller sets it
-  double *elements;           // [element_count]: internal values, after a refit those of it
-  double *weight;             // [padded rows of the largest stage]
-  double *x, *best;           // [element_count]
-  bool *seen;                 // [element_count]
-  struct workspace **spaces;  // [stage_count]
+enum coefficient_status {
+  COEFFICIENT_FITTED,
+  COEFFICIENT_FIXED,     // by the law or the options
+  COEFFICIENT_BASELINE,  // of a per-category parameter
+  COEFFICIENT_TIED,
+  COEFFICIENT_AT_LOW,  // at its bound (a positive parameter's 0 counts: its term has vanished)
+  COEFFICIENT_AT_HIGH,
+  COEFFICIENT_UNFITTED,      // of a category that no fitted row has; its value is NAN
+  COEFFICIENT_UNIDENTIFIED,  // the data do not determine it: a direction through it leaves the predictions unchanged
 };
-struct refit *refits_new(struct arena *arena, const struct fit *fit, int threads);
-// Fits every stage with refit->factor, from the minima that the search found. values gets a value an element (NAN for a
-// category without a row); all NAN, and false, when a stage keeps too few different rows.
-bool refit_rows(const struct fit *fit, struct refit *refit, double *values);
-// One stage under another delta (0: its own), from its minima; refit->elements holds the other elements and gets the
-// result. Returns the objective.
-double refit_stage(const struct fit *fit, struct refit *refit, const struct fit_stage *stage, double delta);
+// "fitted", "fixed", "baseline", "tied", "at lower bound", "at upper bound", "not fitted",
+// "not identified"
+const char *coefficient_status_name(enum coefficient_status status);
 
-// Resamples: fills result->replicates, fit->jackknife and the intervals of the coefficients.
-void fit_bootstrap(struct fit *fit);
-// Derived quantities with intervals from result->replicates.
-bool fit_derive(struct fit *fit, struct error *error);
-// Condition number, coefficients at bounds or not identified: their status and warnings.
-void fit_identify(struct fit *fit);
-
-enum { REMEMBERED_MINIMA = 3 };  // further minima of a stage, which resamples start from too
-
-// Eigenvalues (ascending) and vectors (columns) of a symmetric matrix [n][n], which is used up.
-bool symmetric_eigen(double *matrix, int n, double *values, double *vectors);
-
-double element_value(const struct element *element, double internal);
-double element_internal(const struct element *element, double value);
-// The p-quantile of sorted values (linear interpolation).
-double quantile(const double *sorted, size_t count, double p);
-int compare_numbers(const void *a, const void *b);  // for qsort of doubles, NAN last
-
-// Replicates of an estimate, at a stride (NAN ones are left out).
-struct replicates {
-  const double *values;
-  size_t count, stride;
-  const double *jackknife;
-  size_t jackknife_count, jackknife_stride;
+// Both kinds of bootstrap interval, and which of them stands in low and high: the one asked for, or percentile where
+// the BCa interval does not exist (every resample lies on one side of the estimate, as at a bound).
+struct intervals {
+  enum interval_kind kind;
+  double percentile_low, percentile_high, bca_low, bca_high;  // NAN without
 };
-// Percentile and BCa intervals and the standard error. low and high get the kind that is asked for.
-void interval_of(struct replicates replicates, double value, double confidence, enum interval_kind kind,
-                 struct intervals *intervals, double *low, double *high, double *se);
-// values[count] as if drawn evenly from the distribution whose quantiles are the ends of BCa intervals. False where
-// there is none, as for the intervals.
-bool replicates_correct(struct replicates replicates, double value, double *values);
 
-// ---- diagnosis ----
-
-// What a stage's minimum says of the errors. Coordinates at a bound, and those that change nothing, are left out.
-struct stage_scale {
-  int n, *of;        // coordinates kept: places in stage->free
-  int degrees;       // rows - n
-  double *matrix;    // [n][n]: sum of w J J'
-  double *inverse;   // [n][n], or NULL where it is singular
-  double slope;      // mean of psi'
-  double ratio;      // mean psi^2 / mean psi': r^2's mean for least squares
-  double deviation;  // robust standard deviation of the residuals
-  double *residual;  // [rows]: prediction - target
-  double *jacobian;  // [rows][stage->free_count]; NULL for a large table
+struct coefficient {
+  const char *name;       // "A", "eff[w4a4]"
+  const char *parameter;  // "A", "eff"
+  const char *category;   // "w4a4", or NULL
+  enum coefficient_status status;
+  double value;
+  double low, high, se;  // bootstrap interval and standard error; NAN without
+  struct intervals intervals;
 };
-struct stage_scale *stage_scale_new(const struct fit *fit, struct arena *arena, const struct fit_stage *stage);
-// The standard error of kept coordinate k, from the curvature.
-double stage_scale_se(const struct stage_scale *scale, int k);
 
-// A walk along one coordinate, the others refitted; see fit_profile.c.
-enum walk_end { WALK_REACHED, WALK_BOUND, WALK_FLAT };
-struct walk {
-  const struct fit_stage *stage;
-  int coordinate;    // place in stage->free
-  double direction;  // -1 or 1
-  double step;       // first, in the internal coordinate
-  double rise;       // of the objective, at which the walk ends
-  bool keep_points;
-  struct fit_profile_point *points;  // value, objective; outwards
+struct fit_derived {
+  const char *name;  // "a", "parameters_optimal[flops=1e+21]"
+  const char *about;
+  double value, low, high, se;
+  struct intervals intervals;
+};
+
+enum row_use { ROW_FITTED, ROW_HELD_OUT, ROW_UNUSED };  // unused: selected, but in no stage of the law
+struct fit_row {
+  const char *name;
+  size_t place;  // row of the table
+  enum row_use use;
+  double observed, predicted;
+  double residual;    // ln(observed / predicted) or observed - predicted, as fitted
+  double influence;   // weight of the row in the last reweighting (1 inside Huber's delta, below 1 for outliers)
+  double leverage;    // share of the row in its own prediction, 0 to 1; NAN where it was not computed
+  double distance;    // Cook's: how far the coefficients move without the row (one step), 1 is a lot; NAN likewise
+  const char *group;  // categories of the row, "w4a4", or ""
+};
+
+struct fit_exclusion {
+  const char *row, *reason;  // "db012", "loss is missing"
+};
+
+struct fit_stage_result {
+  const char *name;
+  size_t rows, parameters;
+  double objective;
+};
+
+// The profile of a coefficient: the lowest objective with the coefficient held at each value.
+struct fit_profile_point {
+  double value;
+  double objective;
+  double ratio;  // likelihood-ratio statistic over its threshold: 1 at the ends of the interval
+};
+struct fit_profile {
+  size_t coefficient;                // in result->coefficients
+  double low, high;                  // ends of the interval; infinite (or the bound) on an open side
+  bool low_open, high_open;          // the threshold is not reached on this side
+  const char *words;                 // "not identified: no upper bound", or NULL
+  double threshold;                  // rise of the objective at the ends
+  struct fit_profile_point *points;  // by ascending value
   size_t point_count;
-  enum walk_end end;
-  double x;       // internal coordinate where the objective has risen so much, or the last one tried
-  double *at;     // [free_count]: all coordinates there
-  double lowest;  // objective met
 };
-void walk_out(struct arena *arena, const struct fit *fit, struct walk *walk);
 
-// False with an error when a name to profile is no fitted parameter.
-bool fit_profile_names(const struct fit *fit, struct error *error);
-void fit_profile(struct fit *fit);
-void fit_direct(struct fit *fit);
-void fit_influence(struct fit *fit);
-void fit_sensitivity(struct fit *fit);
-void fit_trends(struct fit *fit);
-bool fit_leave_out(struct fit *fit, struct error *error);
-// Rows times free parameters of the largest stage: diagnosis by refits is made below a limit of it.
-double fit_work(const struct fit *fit);
+// A direction in which the coefficients can move together while the fit hardly suffers.
+struct fit_direction {
+  size_t coefficient;        // the one that moves most
+  double low, high;          // its range over which the objective grows by at most 2 %, the others refitted
+  bool low_open, high_open;  // no end was met
+  double eigenvalue;         // of the scaled information matrix, over the largest one
+  const char *words;         // a sentence, with advice from the design
+};
+
+// Rows kept out of a refit and predicted by it.
+struct fit_left_out {
+  const char *value;              // of the column; of a rollout: the largest value fitted
+  size_t fitted_rows, predicted;  // rows
+  double error;                   // mean |predicted - observed| / observed
+  double bias;                    // mean (predicted - observed) / observed
+  double largest;                 // largest relative error, signed
+  const char *trouble;            // why there is no prediction, or NULL
+};
+struct fit_leave_out {
+  const char *column;
+  struct fit_left_out *values;  // each value left out
+  size_t value_count;
+  struct fit_left_out *rollout;  // of a numeric column: the k smallest values fitted, the rest predicted, for every k
+  size_t rollout_count;
+  double error, bias;  // over all rows that were predicted while left out
+};
+
+// The same fit under another objective, from the same minima.
+struct fit_sensitivity {
+  char objective[48];
+  double *values;  // [coefficient_count], NAN where the refit failed
+};
+
+// Residuals against a numeric column, or against tokens per parameter ("D/N").
+struct fit_trend {
+  const char *column;
+  double slope;           // of the residual per unit of log10(column), or of the column where it is not positive
+  bool logarithmic;       // the former
+  double correlation, p;  // Spearman's, of the residual; two-sided significance by itself
+  double spread_correlation, spread_p;   // of the residual's size
+  bool significant, spread_significant;  // at 5 % over all columns together (Holm)
+};
+
+// A row and what the coefficients would be without it.
+struct fit_influential {
+  size_t row;          // in result->table
+  double *without;     // [coefficient_count]
+  bool exact;          // refitted, not one step
+  size_t coefficient;  // that moves most, in standard errors
+  double moves;        // by so many, signed; infinite where no other row tells of it
+};
+
+// A row whose residual normal errors of the residuals' robust scale would give once in a hundred such tables.
+struct fit_outlier {
+  size_t row;         // in result->table
+  double deviations;  // residual in standard deviations of a residual at its leverage
+};
+
+struct fit_result {
+  struct arena arena;
+  const char *name, *law, *formula, *source, *target;
+  const char *parameter_count;  // what N counts
+  enum law_residual residual;
+  struct objective objective_kind;
+  size_t rows, excluded_count, held_out, unused;
+  double objective;  // the plain sum over fitted rows
+  struct fit_stage_result *stages;
+  int stage_count;
+  struct coefficient *coefficients;
+  size_t coefficient_count;
+  struct fit_derived *derived;
+  size_t derived_count;
+  int64_t starts, starts_descended, starts_agreeing;  // of the stage with most free parameters
+  double runner_up_objective;                         // of the next distinct minimum; NAN when every start agrees
+  double *runner_up;                                  // its coefficients, in the same order; NULL without
+  bool stationary;                                    // the stationarity test was passed
+  double stationarity;                                // largest |sum of psi J| / sum of |psi J| over free parameters
+  double trust_region_objective, bfgs_objective;      // what GSL's two minimizers reach; NAN when not run
+  double residual_rms;                                // of log loss, over fitted rows
+  double holdout_error;  // mean |predicted - observed| / observed over held-out rows; NAN without
+  double condition;      // of the scaled information matrix
+  int bootstrap, bootstrap_failed;
+  double confidence;
+  enum interval_kind interval;  // percentile or BCa, as asked for
+  double *replicates;           // [bootstrap][coefficient_count], NAN rows for failed ones
+  double *derived_replicates;   // [bootstrap][derived_count]
+  double *jackknife;            // [jackknife_count][coefficient_count]: without each group (or block of groups) of rows
+  size_t jackknife_count;
+  // Diagnosis; empty where `bare` or the table's size forbids it.
+  struct fit_profile *profiles;
+  size_t profile_count;
+  struct fit_direction *directions;
+  size_t direction_count;
+  struct fit_leave_out *leave_out;
+  size_t leave_out_count;
+  struct fit_sensitivity *sensitivity;
+  size_t sensitivity_count;
+  struct fit_trend *trends;
+  size_t trend_count;
+  struct fit_influential *influential;  // the rows of largest distance
+  size_t influential_count;
+  struct fit_outlier *outliers;
+  size_t outlier_count;
+  struct fit_row *table;  // fitted, held-out and unused rows in the table's order
+  size_t table_count;
+  struct fit_exclusion *exclusions;  // excluded_count of them
+  const char **warnings;
+  size_t warning_count;
+  double seconds;
+};
+
+// Fits the law. False with an error when it cannot be done honestly: a column the law needs is not there, fewer rows
+// than parameters + 1, a per-category parameter whose baseline no row has, an expression that does not parse.
+// fit_result_free in either case.
+bool fit_run(const struct law *law, const struct table *table, const struct fit_options *options,
+             struct fit_result *result, struct error *error);
+void fit_result_free(struct fit_result *result);
+// Adds to what the result says: a warning; a row that was left out before the table was made ("run 3f2a", "diverged").
+void fit_result_warn(struct fit_result *result, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void fit_result_exclude(struct fit_result *result, const char *row, const char *reason);
+// One object of the contract for scripts: {"name","law","rows","excluded","objective","parameters":{...},...}.
+void fit_result_json(const struct fit_result *result, struct json_writer *writer);

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "fitting/fit.h"
+#include "fitting/fit_internal.h"
 #include "fitting/parallel.h"
 
 enum { JACKKNIFE_LIMIT = 256 };  // more groups are left out in so many blocks

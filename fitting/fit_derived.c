@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fitting/fit.h"
+#include "fitting/fit_internal.h"
 
 // A parameter's value among the coefficients; NAN for one with categories, which derived quantities do not use.
 static double parameter_at(const struct fit *fit, const double *values, const char *name) {

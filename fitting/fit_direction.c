@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fitting/fit.h"
+#include "fitting/fit_internal.h"
 #include "fitting/parallel.h"
 
 enum { DIRECTIONS = 3, CANDIDATE_ROWS = 24, ADVICE_COLUMNS = 8 };

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "fitting/fit.h"
+#include "fitting/fit_internal.h"
 #include "fitting/parallel.h"
 
 enum { HOPS = 64, ROUNDS = 6 };

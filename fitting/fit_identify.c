@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fitting/fit.h"
+#include "fitting/fit_internal.h"
 
 bool symmetric_eigen(double *matrix, int n, double *values, double *vectors) {
   gsl_error_handler_t *handler = gsl_set_error_handler_off();

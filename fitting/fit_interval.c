@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fitting/fit.h"
+#include "fitting/fit_internal.h"
 
 const char *interval_kind_name(enum interval_kind kind) { return kind == INTERVAL_BCA ? "bca" : "percentile"; }
 

@@ -1,9 +1,9 @@
 // Fits as JSON documents, and coefficients read back from them.
-#include "fitting/fit_json.h"
-
 #include <jansson.h>
 #include <math.h>
 #include <string.h>
+
+#include "fitting/fit_internal.h"
 
 static void put_interval(struct json_writer *writer, const char *kind, double low, double high) {
   json_key(writer, kind);

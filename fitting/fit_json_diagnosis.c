@@ -1,5 +1,5 @@
 // The diagnosis of a fit in its JSON document.
-#include "fitting/fit_json.h"
+#include "fitting/fit_internal.h"
 
 static void put_profiles(const struct fit_result *result, struct json_writer *writer) {
   json_key(writer, "profiles");

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fitting/fit.h"
-#include "fitting/table.h"
+#include "fitting/fit_internal.h"
+#include "fitting/table_internal.h"
 
 enum { VALUES = 100, STARTS = 256 };
 

@@ -1,7 +1,7 @@
-// Objectives and residuals by name.
+// Objectives, residuals and states of coefficients by name.
 #include <string.h>
 
-#include "fitting/fitting.h"
+#include "fitting/fit.h"
 
 bool objective_parse(const char *text, struct objective *objective, struct error *error) {
   if (strcmp(text, "least-squares") == 0) {
@@ -35,4 +35,26 @@ void objective_text(struct objective objective, char out[48]) {
     snprintf(out, 48, "huber:%s", delta);
   else
     snprintf(out, 48, "%s", objective.kind == OBJECTIVE_LAD ? "lad" : "least-squares");
+}
+
+const char *coefficient_status_name(enum coefficient_status status) {
+  switch (status) {
+    case COEFFICIENT_FITTED:
+      return "fitted";
+    case COEFFICIENT_FIXED:
+      return "fixed";
+    case COEFFICIENT_BASELINE:
+      return "baseline";
+    case COEFFICIENT_TIED:
+      return "tied";
+    case COEFFICIENT_AT_LOW:
+      return "at lower bound";
+    case COEFFICIENT_AT_HIGH:
+      return "at upper bound";
+    case COEFFICIENT_UNIDENTIFIED:
+      return "not identified";
+    case COEFFICIENT_UNFITTED:
+      return "not fitted";
+  }
+  return "?";
 }

@@ -1,9 +1,9 @@
 // Refits: the stages of a fit once more with other weights of the rows (resamples, rows left out) or another objective,
 // from the minima that the search found.
-#include "fitting/fit.h"
-
 #include <math.h>
 #include <string.h>
+
+#include "fitting/fit_internal.h"
 
 struct refit *refits_new(struct arena *arena, const struct fit *fit, int threads) {
   struct refit *made = arena_array(arena, (size_t)threads, sizeof *made);

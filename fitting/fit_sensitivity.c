@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "fitting/fit.h"
+#include "fitting/fit_internal.h"
 #include "fitting/parallel.h"
 
 enum { KINDS = 4, SHARPENINGS = 12 };

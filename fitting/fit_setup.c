@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fitting/fit.h"
-#include "fitting/table.h"
+#include "fitting/fit_internal.h"
+#include "fitting/table_internal.h"
 
 double element_value(const struct element *element, double internal) {
   return element->logarithmic ? exp(internal) : internal;
@@ -395,4 +395,11 @@ bool fit_setup(struct fit *fit, struct error *error) {
     if (!make_stage(fit, &fit->stages[s], error)) return false;
   }
   return group_rows(fit, error);
+}
+
+double fit_work(const struct fit *fit) {
+  double most = 0;
+  for (int s = 0; s < fit->stage_count; s++)
+    most = fmax(most, (double)fit->stages[s].row_count * fit->stages[s].free_count);
+  return most;
 }

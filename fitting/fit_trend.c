@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fitting/fit.h"
+#include "fitting/fit_internal.h"
 
 enum { ROWS = 20000 };  // of a larger table every k-th row is looked at
 static const double level = 0.05;

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "fitting/fit.h"
+#include "fitting/fit_internal.h"
 
 enum { STEP_LIMIT = 5, STEPS = 60, FLAT_STEPS = 16, BISECTIONS = 16 };
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fitting/table.h"
+#include "fitting/table_internal.h"
 
 static bool *fitted_rows(struct arena *arena, const struct table *table, const struct fit_result *result) {
   bool *fitted = arena_array(arena, table->row_count + 1, sizeof *fitted);

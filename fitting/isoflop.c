@@ -1,85 +1,8 @@
-// Compute-optimal sizes: options, and the power laws of the optima in compute with their spread over the copies.
-#include "fitting/isoflop.h"
-
+// Compute-optimal sizes: the power laws of the optima in compute with their spread over the copies.
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "fitting/fit.h"
 #include "fitting/isoflop_internal.h"
-
-const struct isoflop_noise isoflop_default_noise = {0.002, 0.05, 3, 7};
-
-static const char *const method_names[] = {"parabola", "akima", "envelope"};
-
-bool isoflop_method_parse(const char *text, enum isoflop_method *method, struct error *error) {
-  for (int i = 0; i < 3; i++)
-    if (strcmp(text, method_names[i]) == 0) {
-      *method = (enum isoflop_method)i;
-      return true;
-    }
-  const char *near = nearest_name(text, method_names, 3);
-  return error_set(error, EXIT_USAGE_ERROR, "method '%s' is none of parabola, akima, envelope%s%s%s", text,
-                   near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
-}
-
-const char *isoflop_method_name(enum isoflop_method method) { return method_names[method]; }
-
-bool isoflop_noise_parse(const char *text, struct isoflop_noise *noise, struct error *error) {
-  char copy[200];
-  double numbers[4];
-  snprintf(copy, sizeof copy, "%s", text);
-  char *comma = strchr(copy, ',');
-  bool fine = strlen(text) < sizeof copy;
-  if (!comma && fine) {
-    fine = number_parse(copy, &numbers[0]);
-    numbers[2] = numbers[0];
-    numbers[1] = numbers[3] = 1;
-  } else if (fine) {
-    *comma = 0;
-    char *parts[] = {copy, comma + 1};
-    for (int i = 0; i < 2 && fine; i++) {
-      char *at = strchr(parts[i], '@');
-      fine = at != NULL;
-      if (!fine) break;
-      *at = 0;
-      fine = number_parse(parts[i], &numbers[2 * i]) && number_parse(at + 1, &numbers[2 * i + 1]);
-    }
-    fine = fine && numbers[3] > numbers[1] && numbers[1] > 0;
-  }
-  for (int i = 0; i < 4 && fine; i++) fine = numbers[i] > 0 && isfinite(numbers[i]);
-  if (!fine)
-    return error_set(error, EXIT_USAGE_ERROR,
-                     "noise '%s' is neither a standard deviation of the loss (0.002) nor two at two losses "
-                     "(0.002@3,0.05@7)",
-                     text);
-  *noise =
-      (struct isoflop_noise){.low = numbers[0], .low_loss = numbers[1], .high = numbers[2], .high_loss = numbers[3]};
-  return true;
-}
-
-double isoflop_noise_at(const struct isoflop_noise *noise, double loss) {
-  if (!(loss > noise->low_loss) || !(noise->high_loss > noise->low_loss)) return noise->low;
-  if (loss >= noise->high_loss) return noise->high;
-  double share = log(loss / noise->low_loss) / log(noise->high_loss / noise->low_loss);
-  return noise->low * pow(noise->high / noise->low, share);
-}
-
-void isoflop_warn(struct isoflop *result, const char *format, ...) {
-  va_list arguments;
-  va_start(arguments, format);
-  const char *text = arena_vformat(&result->arena, format, arguments);
-  va_end(arguments);
-  result->warnings = arena_grow(&result->arena, result->warnings, result->warning_count, result->warning_count + 1,
-                                sizeof *result->warnings);
-  result->warnings[result->warning_count++] = text;
-}
-
-void exponent_interval(const double *copies, size_t count, double confidence, struct isoflop_exponent *exponent) {
-  struct intervals both;
-  interval_of((struct replicates){.values = copies, .count = count, .stride = 1}, NAN, confidence, INTERVAL_PERCENTILE,
-              &both, &exponent->low, &exponent->high, &exponent->se);
-}
 
 // The power law of one quantity's optima, and its exponent for every copy that has enough optima.
 static void regress(struct isoflop *result, enum isoflop_quantity quantity, struct error *error) {
@@ -158,9 +81,4 @@ bool isoflop_run(const struct table *table, const struct isoflop_options *option
     result->parameter_count =
         arena_format(&result->arena, "as in column %s of %s", table->columns[parameters].original, table->source);
   return solve(table, &given, result, error);
-}
-
-void isoflop_free(struct isoflop *result) {
-  arena_free(&result->arena);
-  *result = (struct isoflop){0};
 }

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "fitting/isoflop_internal.h"
-#include "fitting/table.h"
+#include "fitting/table_internal.h"
 
 // ---- rows ----
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fitting/fit.h"
+#include "fitting/fit_internal.h"
 #include "fitting/isoflop_internal.h"
 
 enum { AKIMA_SIZES = 5, PARABOLA_SIZES = 3, CURVE_POINTS = 80 };

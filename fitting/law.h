@@ -1,19 +1,92 @@
-// Laws, as fitting's own files see them.
+// Laws as data: what a law file says, and where one is loaded from. Part of the public face (fitting.h includes it).
 #pragma once
-#include "fitting/fitting.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
-// The index of a parameter, definition or derived quantity of that name, or -1.
-int law_find_parameter(const struct law *law, const char *name);
-int law_find_definition(const struct law *law, const char *name);
+#include "base/base.h"
 
-// The expression with definitions and tied parameters put in the place of their names (a new tree in the arena).
-// Errors: recursion through more than 100000 nodes, a wrong number of arguments, an unknown function.
-struct expression_node *law_expand(struct arena *arena, const struct law *law, const struct expression_node *node,
-                                   struct error *error);
-// A tree as an expression of its own, with its own list of names (copied; indexed names keep their index).
-struct expression *expression_from_node(struct arena *arena, const struct expression_node *node);
-// The condition with every call baseline(COLUMN) replaced by COLUMN == "CATEGORY", where the category is what
-// `category_of` says (NULL is an error: nothing is pinned by that column).
-struct expression *expand_baselines(struct arena *arena, const struct expression *condition,
-                                    const char *(*category_of)(const void *context, const char *column),
-                                    const void *context, struct error *error);
+enum law_residual { RESIDUAL_LOG, RESIDUAL_PLAIN };
+enum law_objective { OBJECTIVE_HUBER, OBJECTIVE_LEAST_SQUARES, OBJECTIVE_LAD };
+
+// Sum over rows of: Huber_delta(r) = r^2/2 for |r| <= delta, delta (|r| - delta/2) beyond; r^2/2; |r|.
+struct objective {
+  enum law_objective kind;
+  double delta;  // of Huber
+};
+// Reads "huber:1e-3", "least-squares", "lad"; "log", "plain". False with an error that lists what there is.
+bool objective_parse(const char *text, struct objective *objective, struct error *error);
+bool residual_parse(const char *text, enum law_residual *residual, struct error *error);
+// "huber:0.001"
+void objective_text(struct objective objective, char out[48]);
+
+struct law_parameter {
+  const char *name, *about;
+  const struct node *node;
+  bool positive;         // fitted through its logarithm
+  double low, high;      // bounds of the value; infinite where there are none
+  const double *starts;  // values to start from
+  int start_count;
+  const char *by;          // column whose categories have a parameter each; NULL: one for all
+  const char **baselines;  // categories pinned to `baseline_value`: the first that the table has
+  int baseline_count;
+  double baseline_value;
+  bool fixed;  // held at `fixed_value` unless freed
+  double fixed_value;
+  const struct expression *tied;  // or follows from other parameters
+};
+
+struct law_definition {  // a name, or a function of arguments, that formulas may use
+  const char *name;
+  const char **arguments;
+  int argument_count;
+  const struct expression *expression;  // its source is the text as written
+};
+
+struct law_stage {
+  const char *name;
+  const char *where;  // condition on rows, NULL: all
+  const char **free;  // parameters fitted here; the others keep what they have
+  int free_count;
+};
+
+struct law_derived {
+  const char *name, *about;
+  const char *text;                     // as written
+  const struct expression *expression;  // over parameters, earlier derived quantities and `at`
+  const char *at;                       // a column's name that gets the values below, or NULL
+  const double *values;
+  int value_count;
+  bool of_data;  // the values are multiples of the largest `at` among the fitted rows
+};
+
+struct law {
+  struct arena arena;
+  const char *name, *path, *about, *source;
+  const char *formula_text;
+  const struct expression *formula;
+  const char *target;  // the column it predicts: "loss"
+  enum law_residual residual;
+  struct objective objective;
+  struct law_parameter *parameters;
+  int parameter_count;
+  struct law_definition *definitions;
+  int definition_count;
+  struct law_stage *stages;  // at least one
+  int stage_count;
+  struct law_derived *derived;
+  int derived_count;
+  const char **columns;  // that the formula needs, in order of appearance, with the columns of per-category parameters
+  int column_count;
+  const char **exponents;  // parameters and derived quantities beside which the parameter count is printed
+  int exponent_count;
+};
+
+// Loads a law: the name of one that ships ("chinchilla"; from isoloss_data("laws")) or the path of a .yaml file. All
+// mistakes go to `diagnostics` with their places; false with a summary in `error`. law_free in either case.
+bool law_load(struct law *law, const char *name_or_path, struct diagnostics *diagnostics, struct error *error);
+bool law_parse(struct law *law, const char *file, const char *bytes, size_t length, struct diagnostics *diagnostics,
+               struct error *error);
+void law_free(struct law *law);
+// Names of the laws that ship, sorted, in the arena.
+bool law_names(struct arena *arena, const char ***names, size_t *count, struct error *error);

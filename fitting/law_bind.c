@@ -1,11 +1,10 @@
 // See law_bind.h.
-#include "fitting/law_bind.h"
-
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "fitting/table.h"
+#include "fitting/law_bind_internal.h"
+#include "fitting/table_internal.h"
 
 static int find_coefficient(const struct coefficient *coefficients, size_t count, const char *parameter,
                             const char *category) {

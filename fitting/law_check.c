@@ -1,9 +1,9 @@
 // What makes a law's parts a law: every name is a parameter, a definition or a column; indices, functions, bounds and
 // starts are sound.
-#include "fitting/law_check.h"
-
 #include <math.h>
 #include <string.h>
+
+#include "fitting/law_internal.h"
 
 int law_find_parameter(const struct law *law, const char *name) {
   for (int p = 0; p < law->parameter_count; p++)

@@ -1,7 +1,7 @@
 // Definitions and tied parameters put in the place of their names.
 #include <string.h>
 
-#include "fitting/law.h"
+#include "fitting/law_internal.h"
 
 enum {
   NODE_LIMIT = 20000,  // nodes of an expanded formula

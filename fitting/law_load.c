@@ -4,8 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fitting/law.h"
-#include "fitting/law_check.h"
+#include "fitting/law_internal.h"
 
 enum { START_LIMIT = 10000 };
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fitting/table.h"
+#include "fitting/table_internal.h"
 
 enum { AXIS_LIMIT = 64 };
 

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fitting/law.h"
-#include "fitting/table.h"
+#include "fitting/law_internal.h"
+#include "fitting/table_internal.h"
 
 static double find_value(const struct coefficient *coefficients, size_t count, const char *parameter,
                          const char *category) {

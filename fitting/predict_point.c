@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fitting/fit.h"
-#include "fitting/law_bind.h"
-#include "fitting/table.h"
+#include "fitting/fit_internal.h"
+#include "fitting/law_bind_internal.h"
+#include "fitting/table_internal.h"
 
 enum { DRAWS = 8 };  // residuals drawn for each replicate
 

@@ -1,9 +1,8 @@
 // Objective, gradient and curvature of a fit, block by block.
-#include "fitting/problem.h"
-
 #include <string.h>
 
-#include "fitting/vector_math.h"
+#include "fitting/problem_internal.h"
+#include "fitting/vector_math_internal.h"
 
 void workspace_use(struct workspace *workspace, const struct problem *problem) {
   workspace->problem = problem;

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fitting/program.h"
-#include "fitting/table.h"
+#include "fitting/program_internal.h"
+#include "fitting/table_internal.h"
 
 enum { REGISTER_LIMIT = 20000 };
 

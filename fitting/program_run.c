@@ -2,8 +2,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "fitting/program.h"
-#include "fitting/vector_math.h"
+#include "fitting/program_internal.h"
+#include "fitting/vector_math_internal.h"
 
 struct program_state *program_state_new(struct arena *arena, const struct program *program) {
   struct program_state *state = arena_alloc(arena, sizeof *state);

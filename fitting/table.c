@@ -1,8 +1,8 @@
 // Tables of observations: columns, cells, conditions on rows.
-#include "fitting/table.h"
-
 #include <math.h>
 #include <string.h>
+
+#include "fitting/table_internal.h"
 
 // Category texts by hash, so that a column of a million different names is filled in linear time.
 struct category_index {

@@ -1,19 +1,104 @@
-// Tables, as fitting's own files see them.
+// Tables of observations: made by hand or read from CSV, narrowed by conditions, reduced (best_over, average_over),
+// pooled. Part of the public face (fitting.h includes it).
 #pragma once
-#include <stdlib.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
-#include "fitting/fitting.h"
+#include "base/base.h"
 
-// parameters, tokens, flops for N, D, C; else the name itself.
-const char *column_canonical(const char *name);
-// "SOURCE: CONTEXT no column 'x'; did you mean 'y'?" Always false.
-bool unknown_column(const struct table *table, const char *name, const char *context, struct error *error);
-// The column of every name of an expression; an unknown one is an error that starts with `what`.
-bool table_columns_of(const struct table *table, const struct expression *expression, const char *what, int *columns,
-                      struct error *error);
-// The row's values for these columns: a missing number is NaN, a missing text "".
-void table_slots(const struct table *table, const struct expression *expression, const int *columns, size_t row,
-                 struct value *slots);
-// table_where of a parsed condition.
-bool table_where_expression(const struct table *table, const struct expression *condition, const char *what, bool *keep,
-                            struct error *error);
+enum column_kind { COLUMN_NUMBER, COLUMN_CATEGORY };
+
+// What a column says about a row. It decides what makes two rows "the same configuration" in best_over and average_over
+// (all settings but the axes); a CSV's columns are of unknown role and count there only when a law or a list names
+// them.
+enum column_role { ROLE_UNKNOWN, ROLE_SETTING, ROLE_QUANTITY, ROLE_OUTCOME };
+
+struct table_column {
+  const char *name;      // the store's name: "parameters", "train.lr"
+  const char *original;  // as in the source, when --map or a short name (N, D, C) renamed it; else equal to name
+  enum column_kind kind;
+  enum column_role role;
+  double *numbers;          // COLUMN_NUMBER: one a row, NAN where missing
+  int *codes;               // COLUMN_CATEGORY: one a row, index into categories, -1 where missing
+  const char **categories;  // in order of first appearance
+  int category_count;
+  struct category_index *index;  // of the table's own code
+};
+
+struct table {
+  struct arena arena;
+  const char *source;  // file name, "runs of quickstart": for messages
+  size_t row_count;
+  const char **row_names;  // run id, or "line 12"
+  int *row_lines;          // line of the file a row begins at, or NULL
+  int *row_members;        // rows of the source that were averaged into this one (1 as read)
+  struct table_column *columns;
+  size_t column_count;
+};
+
+// A table of row_count rows without columns; `source` is for messages. table_free in the end.
+void table_init(struct table *table, const char *source, size_t row_count);
+void table_free(struct table *table);
+// Adds a column, all values missing; the caller fills numbers, or codes through table_set_category. Pointers to columns
+// stay valid only until the next one is added; column numbers stay.
+size_t table_add_number(struct table *table, const char *name, enum column_role role);
+size_t table_add_category(struct table *table, const char *name, enum column_role role);
+// Sets a category cell; NULL is missing.
+void table_set_category(struct table *table, size_t column, size_t row, const char *category);
+// Names a row (copied).
+void table_name_row(struct table *table, size_t row, const char *name);
+// The column of that name (N, D and C are short for parameters, tokens, flops), or -1.
+int table_find(const struct table *table, const char *name);
+// The column's name nearest to `name`, or NULL.
+const char *table_nearest(const struct table *table, const char *name);
+// The cell as an expression's value; VALUE_MISSING where it is missing.
+struct value table_value(const struct table *table, size_t column, size_t row);
+
+// "store's name=column of the file", as --map a=b,c=d gives it.
+struct column_map {
+  const char *name, *original;
+};
+// Splits "parameters=N_total,tokens=D_seen" (texts in the arena). False with an error on a malformed list.
+bool column_maps_parse(struct arena *arena, const char *text, struct column_map **maps, size_t *count,
+                       struct error *error);
+// Reads a CSV file: a header line, then rows of as many cells (RFC 4180 quoting, LF or CRLF, UTF-8, a byte order mark
+// is fine). A column is numeric when every cell that is not empty reads as a number; empty, NA, NaN, null and - are
+// missing. Errors name line and column: a ragged row, an open quote, two columns of one name, a map to a column that is
+// not there. N, D and C become parameters, tokens and flops unless such a column is there already. A column `run_id` or
+// `id` names the rows.
+bool table_read_csv(struct table *table, const char *path, const struct column_map *maps, size_t map_count,
+                    struct error *error);
+bool table_parse_csv(struct table *table, const char *name, const char *bytes, size_t length,
+                     const struct column_map *maps, size_t map_count, struct error *error);
+
+// Marks in keep[row] the rows for which `condition` holds. A comparison with a missing number is false (as NaN), a
+// missing text is "". Unknown columns are errors with the nearest name.
+bool table_where(const struct table *table, const char *condition, bool *keep, struct error *error);
+// Drops the rows that are not marked.
+void table_keep_rows(struct table *table, const bool *keep);
+
+// Begins a pooled table: a column `pool` says `label` in every row. table_pool then puts the rows of another table
+// below them, with columns united by name (numbers become texts where the other table has texts) and its rows named
+// "LABEL ROW". Pointers to columns do not stay valid.
+void table_pool_begin(struct table *table, const char *label);
+void table_pool(struct table *table, const struct table *other, const char *label);
+
+// What a reduction did, for the report.
+struct reduction {
+  size_t rows_before, rows_after;
+  const char **warnings;  // in the table's arena: "12 of 40 best train.lr lie on the edge of their grid (...)"
+  size_t warning_count;
+  double noise;          // average_over: pooled standard deviation of ln(target) within configurations; NAN if unknown
+  size_t noise_degrees;  // degrees of freedom of it
+};
+// Keeps, of the rows that are equal in all key columns, the one with the lowest `target` (rows without target are
+// dropped), and warns when the best lies on the edge of the values that an axis takes in its group. Keys are the
+// columns of role ROLE_SETTING and the columns named in keys[], without the axes and without the columns in `beside`
+// (axes of other reductions: they stay in the key; pass them only when they should not). Unknown axes are errors.
+bool table_best_over(struct table *table, const char *target, const char *const *axes, size_t axis_count,
+                     const char *const *keys, size_t key_count, struct reduction *reduction, struct error *error);
+// Replaces the rows that are equal in all key columns by one: the mean of target and of the other numeric outcomes.
+// row_members tells how many there were. A bootstrap then resamples configurations with all their seeds.
+bool table_average_over(struct table *table, const char *target, const char *const *axes, size_t axis_count,
+                        const char *const *keys, size_t key_count, struct reduction *reduction, struct error *error);

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "fitting/table.h"
+#include "fitting/table_internal.h"
 
 enum { COLUMN_LIMIT = 10000 };
 

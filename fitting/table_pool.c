@@ -2,7 +2,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "fitting/table.h"
+#include "fitting/table_internal.h"
 
 void table_pool_begin(struct table *table, const char *label) {
   size_t column = table_add_category(table, "pool", ROLE_SETTING);

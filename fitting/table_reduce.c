@@ -2,7 +2,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "fitting/table.h"
+#include "fitting/table_internal.h"
 
 struct grouping {
   struct table *table;

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fitting/program.h"
+#include "fitting/program_internal.h"
 #include "tests/fitting/fuzz.h"
 
 static const char rows[] = "N,D,loss,format,x\n1e6,2e7,3.5,none,0\n2e6,1e8,3.1,w4a4,-1\n5e6,4e8,2.9,w2,2\n";

@@ -4,7 +4,7 @@
 #include <gsl/gsl_cdf.h>
 #include <stdlib.h>
 
-#include "fitting/fit.h"
+#include "fitting/fit_internal.h"
 #include "tests/fitting/fitting_test.h"
 
 static const char line_law[] =

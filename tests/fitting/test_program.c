@@ -1,8 +1,8 @@
 // Tests of compiled laws: values against the expression evaluator, derivatives against finite differences, extremes.
 #include <stdlib.h>
 
-#include "fitting/program.h"
-#include "fitting/vector_math.h"
+#include "fitting/program_internal.h"
+#include "fitting/vector_math_internal.h"
 #include "tests/fitting/fitting_test.h"
 
 enum { ROWS = 37 };

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "fitting/law.h"
+#include "fitting/law_internal.h"
 
 enum {
   PROGRAM_BLOCK = 64,    // rows a pass

@@ -1,7 +1,7 @@
 // A law's formula with every name bound to its place: a coefficient, an input, or one of N, D and C, which vary from
 // one evaluation to the next.
 #pragma once
-#include "fitting/law.h"
+#include "fitting/law_internal.h"
 
 enum binding_kind { BOUND_FIXED, BOUND_COEFFICIENT, BOUND_PARAMETERS, BOUND_TOKENS, BOUND_FLOPS };
 

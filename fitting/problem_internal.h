@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "fitting/program.h"
+#include "fitting/program_internal.h"
 
 struct problem {
   const struct program *program;

@@ -1,0 +1,167 @@
+// A fit in the making, as the files that make it see it: setup (fit_setup.c), search for the minimum (fit_search.c),
+// GSL's minimizers (fit_gsl.c), refits on other weights (fit_refit.c), resampling (fit_bootstrap.c), intervals
+// (fit_interval.c), what follows from the coefficients (fit_derived.c, fit_identify.c); and the diagnosis: scale of the
+// errors (fit_scale.c), profiles (fit_profile.c), flat directions (fit_direction.c), influence (fit_influence.c), other
+// objectives (fit_sensitivity.c), trends of the residuals (fit_trend.c), prediction of what is left out
+// (fit_leave_out.c).
+#pragma once
+#include "fitting/fitting.h"
+#include "fitting/problem_internal.h"
+
+struct fit_stage {
+  const struct law_stage *law_stage;
+  size_t *rows, row_count;  // in the table
+  int *free, free_count;    // elements
+  int *free_of;             // [element_count]
+  struct program *program;
+  double *target, *weight;  // [padded]
+  double *low, *high;       // [free_count]
+  struct problem problem;
+  // the minimum
+  double *x;  // [free_count]
+  double objective, stationarity;
+  bool stationary;
+  double **others;  // further minima, best first; [other_count][free_count]
+  double *other_objectives;
+  int other_count;
+  int64_t starts, descended, agreeing;
+  struct stage_scale *scale;  // for the diagnosis; NULL before
+  double trust_region_objective, bfgs_objective;
+};
+
+struct fit {
+  const struct law *law;
+  const struct table *table;
+  const struct fit_options *options;
+  struct arena arena;
+  struct fit_result *result;
+  enum law_residual residual;
+  struct objective objective;
+  int target_column;
+  double *row_weight;  // [table rows]
+  double *observed;    // [table rows]
+  enum row_use *use;   // [table rows]
+  bool *selected;      // [table rows]: takes part, is held out or unused
+  int *row_group;      // [table rows]: resampled together
+  int group_count;
+  struct element *elements;
+  int element_count;
+  const char **pinned;  // [law parameters]: category pinned to the baseline value, or NULL
+  struct fit_stage *stages;
+  int stage_count;
+  double *jackknife;  // [jackknife_count][element_count]: values without each group, or block of groups
+  size_t jackknife_count;
+};
+
+// Chooses rows, elements and stages and compiles the programs.
+bool fit_setup(struct fit *fit, struct error *error);
+
+// Finds the stage's minimum from many starts. elements (struct element.value) of earlier stages are set before.
+bool fit_search(struct fit *fit, struct fit_stage *stage, struct error *error);
+// Looks for lower minima around the one found, in rounds of random hops along the flat directions.
+void fit_hop(const struct fit *fit, struct arena *arena, struct fit_stage *stage, struct workspace **spaces);
+// Takes a lower minimum: the one held before becomes the first of the others.
+void stage_lower(struct arena *arena, struct fit_stage *stage, const double *x, struct polish_result polished);
+// What GSL's trust-region least squares (reweighted) and BFGS reach from x; x is moved to the better of the two. NAN
+// for one that failed.
+void fit_gsl(struct workspace *workspace, double *x, double *trust_region, double *bfgs);
+// Memory of one thread's refits.
+struct refit {
+  double *factor;             // [table rows]: multiplies the weight of a row; the caller sets it
+  double *elements;           // [element_count]: internal values, after a refit those of it
+  double *weight;             // [padded rows of the largest stage]
+  double *x, *best;           // [element_count]
+  bool *seen;                 // [element_count]
+  struct workspace **spaces;  // [stage_count]
+};
+struct refit *refits_new(struct arena *arena, const struct fit *fit, int threads);
+// Fits every stage with refit->factor, from the minima that the search found. values gets a value an element (NAN for a
+// category without a row); all NAN, and false, when a stage keeps too few different rows.
+bool refit_rows(const struct fit *fit, struct refit *refit, double *values);
+// One stage under another delta (0: its own), from its minima; refit->elements holds the other elements and gets the
+// result. Returns the objective.
+double refit_stage(const struct fit *fit, struct refit *refit, const struct fit_stage *stage, double delta);
+
+// Resamples: fills result->replicates, fit->jackknife and the intervals of the coefficients.
+void fit_bootstrap(struct fit *fit);
+// Derived quantities with intervals from result->replicates.
+bool fit_derive(struct fit *fit, struct error *error);
+// Condition number, coefficients at bounds or not identified: their status and warnings.
+void fit_identify(struct fit *fit);
+
+enum { REMEMBERED_MINIMA = 3 };  // further minima of a stage, which resamples start from too
+
+// Eigenvalues (ascending) and vectors (columns) of a symmetric matrix [n][n], which is used up.
+bool symmetric_eigen(double *matrix, int n, double *values, double *vectors);
+
+double element_value(const struct element *element, double internal);
+double element_internal(const struct element *element, double value);
+// The p-quantile of sorted values (linear interpolation).
+double quantile(const double *sorted, size_t count, double p);
+int compare_numbers(const void *a, const void *b);  // for qsort of doubles, NAN last
+
+// Replicates of an estimate, at a stride (NAN ones are left out).
+struct replicates {
+  const double *values;
+  size_t count, stride;
+  const double *jackknife;
+  size_t jackknife_count, jackknife_stride;
+};
+// Percentile and BCa intervals and the standard error. low and high get the kind that is asked for.
+void interval_of(struct replicates replicates, double value, double confidence, enum interval_kind kind,
+                 struct intervals *intervals, double *low, double *high, double *se);
+// values[count] as if drawn evenly from the distribution whose quantiles are the ends of BCa intervals. False where
+// there is none, as for the intervals.
+bool replicates_correct(struct replicates replicates, double value, double *values);
+
+// ---- diagnosis ----
+
+// What a stage's minimum says of the errors. Coordinates at a bound, and those that change nothing, are left out.
+struct stage_scale {
+  int n, *of;        // coordinates kept: places in stage->free
+  int degrees;       // rows - n
+  double *matrix;    // [n][n]: sum of w J J'
+  double *inverse;   // [n][n], or NULL where it is singular
+  double slope;      // mean of psi'
+  double ratio;      // mean psi^2 / mean psi': r^2's mean for least squares
+  double deviation;  // robust standard deviation of the residuals
+  double *residual;  // [rows]: prediction - target
+  double *jacobian;  // [rows][stage->free_count]; NULL for a large table
+};
+struct stage_scale *stage_scale_new(const struct fit *fit, struct arena *arena, const struct fit_stage *stage);
+// The standard error of kept coordinate k, from the curvature.
+double stage_scale_se(const struct stage_scale *scale, int k);
+
+// A walk along one coordinate, the others refitted; see fit_profile.c.
+enum walk_end { WALK_REACHED, WALK_BOUND, WALK_FLAT };
+struct walk {
+  const struct fit_stage *stage;
+  int coordinate;    // place in stage->free
+  double direction;  // -1 or 1
+  double step;       // first, in the internal coordinate
+  double rise;       // of the objective, at which the walk ends
+  bool keep_points;
+  struct fit_profile_point *points;  // value, objective; outwards
+  size_t point_count;
+  enum walk_end end;
+  double x;       // internal coordinate where the objective has risen so much, or the last one tried
+  double *at;     // [free_count]: all coordinates there
+  double lowest;  // objective met
+};
+void walk_out(struct arena *arena, const struct fit *fit, struct walk *walk);
+
+// False with an error when a name to profile is no fitted parameter.
+bool fit_profile_names(const struct fit *fit, struct error *error);
+void fit_profile(struct fit *fit);
+void fit_direct(struct fit *fit);
+void fit_influence(struct fit *fit);
+void fit_sensitivity(struct fit *fit);
+void fit_trends(struct fit *fit);
+bool fit_leave_out(struct fit *fit, struct error *error);
+// Rows times free parameters of the largest stage: diagnosis by refits is made below a limit of it.
+double fit_work(const struct fit *fit);
+
+// ---- documents ----
+
+// fit_json_diagnosis.c: the keys profiles, directions, leave_out, sensitivity, trends, influential, outliers.
+void fit_json_diagnosis(const struct fit_result *result, struct json_writer *writer);
