@@ -17,9 +17,57 @@ struct builder {
   int element_count;
   struct program *program;
   int register_capacity, instruction_capacity;
-  const char **keys;  // of registers that hold columns or leaves: to find them again
+  const char **keys;    // of registers that hold columns or leaves: to find them again
+  bool *varies;         // of registers: another value in every row
+  struct facts *facts;  // of every node of the formula, a hash table
+  size_t facts_mask;
   struct error *error;
 };
+
+// What is known of a value whatever the parameters are.
+enum sign { SIGN_UNKNOWN, SIGN_NOT_NEGATIVE, SIGN_POSITIVE };
+
+// What is asked of a node at every level above it: found once, so that compiling takes time in proportion to the
+// formula's length.
+struct facts {
+  const struct expression_node *node;
+  bool has_parameter, sign_known;
+  enum sign sign;
+};
+
+// ---- facts of nodes ----
+
+static struct facts *facts_of(const struct builder *builder, const struct expression_node *node) {
+  size_t place = ((uintptr_t)node / sizeof(void *) * 0x9E3779B97F4A7C15u) >> 20 & builder->facts_mask;
+  while (builder->facts[place].node && builder->facts[place].node != node) place = (place + 1) & builder->facts_mask;
+  return &builder->facts[place];
+}
+
+static bool has_parameter(const struct builder *builder, const struct expression_node *node) {
+  return facts_of(builder, node)->has_parameter;
+}
+
+static size_t count_nodes(const struct expression_node *node) {
+  size_t count = 1;
+  for (int i = 0; i < node->count; i++) count += count_nodes(node->arguments[i]);
+  return count;
+}
+
+static bool find_parameters(struct builder *builder, const struct expression_node *node) {
+  bool found = (node->kind == EXPRESSION_NAME || node->kind == EXPRESSION_INDEXED) &&
+               law_find_parameter(builder->law, node->text) >= 0;
+  for (int i = 0; i < node->count; i++) found |= find_parameters(builder, node->arguments[i]);
+  *facts_of(builder, node) = (struct facts){.node = node, .has_parameter = found};
+  return found;
+}
+
+static void find_facts(struct builder *builder, const struct expression_node *root) {
+  size_t capacity = 16, count = count_nodes(root);
+  while (capacity < 2 * count) capacity *= 2;
+  builder->facts = arena_array(builder->arena, capacity, sizeof *builder->facts);
+  builder->facts_mask = capacity - 1;
+  find_parameters(builder, root);
+}
 
 // ---- registers ----
 
@@ -37,6 +85,7 @@ static int new_registers(struct builder *builder, int count, const char *key) {
     program->constant = arena_grow(builder->arena, program->constant, old, capacity, sizeof *program->constant);
     program->constants = arena_grow(builder->arena, program->constants, old, capacity, sizeof *program->constants);
     builder->keys = arena_grow(builder->arena, builder->keys, old, capacity, sizeof *builder->keys);
+    builder->varies = arena_grow(builder->arena, builder->varies, old, capacity, sizeof *builder->varies);
     builder->register_capacity = (int)capacity;
   }
   program->register_count = wanted;
@@ -59,16 +108,6 @@ static int constant_register(struct builder *builder, double value) {
   builder->program->constant[reg] = true;
   builder->program->constants[reg] = value;
   return reg;
-}
-
-static bool uniform(const struct builder *builder, int reg) {
-  const struct program *program = builder->program;
-  if (program->columns[reg]) return false;
-  for (int k = 0; k < program->instruction_count; k++)
-    if (program->instructions[k].out == reg) return program->instructions[k].uniform;
-  for (int l = 0; l < program->leaf_count; l++)
-    if (program->leaves[l].reg == reg) return !program->leaves[l].index;
-  return true;  // constants
 }
 
 // Adds an instruction, or finds the one that does the same. Operands below 0 are errors passed on.
@@ -97,15 +136,15 @@ static int emit(struct builder *builder, enum operation operation, int a, int b,
   if (count) {
     memcpy(made.operands, operands, (size_t)count * sizeof *operands);
     made.a = made.b = made.c = operands[0];
-    made.uniform = true;
     for (int k = 0; k < count; k++) {
       program->active[made.out] |= program->active[operands[k]];
-      made.uniform &= uniform(builder, operands[k]);
+      builder->varies[made.out] |= builder->varies[operands[k]];
     }
   } else {
     program->active[made.out] = program->active[a] || program->active[b] || program->active[c];
-    made.uniform = uniform(builder, a) && uniform(builder, b) && uniform(builder, c);
+    builder->varies[made.out] = builder->varies[a] || builder->varies[b] || builder->varies[c];
   }
+  made.uniform = !builder->varies[made.out];
   program->instructions[program->instruction_count++] = made;
   return made.out;
 }
@@ -119,14 +158,6 @@ static int emit_two(struct builder *builder, enum operation operation, int a, in
 }
 
 // ---- leaves and columns ----
-
-static bool has_parameter(const struct law *law, const struct expression_node *node) {
-  if ((node->kind == EXPRESSION_NAME || node->kind == EXPRESSION_INDEXED) && law_find_parameter(law, node->text) >= 0)
-    return true;
-  for (int i = 0; i < node->count; i++)
-    if (has_parameter(law, node->arguments[i])) return true;
-  return false;
-}
 
 static int find_element(const struct builder *builder, int parameter, const char *category) {
   for (int e = 0; e < builder->element_count; e++) {
@@ -146,6 +177,7 @@ static int add_leaf(struct builder *builder, const char *key, int element, const
   int reg = new_registers(builder, 1, key);
   if (reg < 0) return -1;
   program->active[reg] = true;
+  builder->varies[reg] = index != NULL;
   program->leaves = arena_grow(builder->arena, program->leaves, (size_t)program->leaf_count,
                                (size_t)program->leaf_count + 1, sizeof *program->leaves);
   program->leaves[program->leaf_count++] = (struct leaf){.reg = reg, .element = element, .index = index};
@@ -202,7 +234,9 @@ static void node_key(struct text *out, const struct expression_node *node) {
 
 static int column_register(struct builder *builder, const char *key, const double *data) {
   int reg = new_registers(builder, 1, key);
-  if (reg >= 0) builder->program->columns[reg] = data;
+  if (reg < 0) return -1;
+  builder->program->columns[reg] = data;
+  builder->varies[reg] = true;
   return reg;
 }
 
@@ -253,9 +287,6 @@ static int log_data_register(struct builder *builder, const struct expression_no
 static bool is_call(const struct expression_node *node, const char *name) {
   return node->kind == EXPRESSION_CALL && strcmp(node->text, name) == 0;
 }
-
-// What is known of a value whatever the parameters are.
-enum sign { SIGN_UNKNOWN, SIGN_NOT_NEGATIVE, SIGN_POSITIVE };
 
 static enum sign sign_of(struct builder *builder, const struct expression_node *node);
 
@@ -313,8 +344,8 @@ static enum sign sign_of_parameter(const struct builder *builder, const struct e
                                                    : SIGN_UNKNOWN;
 }
 
-static enum sign sign_of(struct builder *builder, const struct expression_node *node) {
-  if (!has_parameter(builder->law, node)) return sign_of_data(builder, node);
+static enum sign find_sign(struct builder *builder, const struct expression_node *node) {
+  if (!has_parameter(builder, node)) return sign_of_data(builder, node);
   switch (node->kind) {
     case EXPRESSION_NAME:
     case EXPRESSION_INDEXED:
@@ -343,6 +374,15 @@ static enum sign sign_of(struct builder *builder, const struct expression_node *
   return SIGN_UNKNOWN;
 }
 
+static enum sign sign_of(struct builder *builder, const struct expression_node *node) {
+  struct facts *facts = facts_of(builder, node);
+  if (!facts->sign_known) {
+    facts->sign = find_sign(builder, node);
+    facts->sign_known = true;
+  }
+  return facts->sign;
+}
+
 static bool positive(struct builder *builder, const struct expression_node *node) {
   return sign_of(builder, node) == SIGN_POSITIVE;
 }
@@ -352,7 +392,7 @@ static bool positive(struct builder *builder, const struct expression_node *node
 static int compile_value(struct builder *builder, const struct expression_node *node);
 static int compile_log(struct builder *builder, const struct expression_node *node);
 
-enum { TERM_LIMIT = 16 };
+enum { TERM_LIMIT = 16 };  // of one instruction
 
 // Every term of a sum, or every argument of a call, is above 0.
 static bool every_positive(struct builder *builder, const struct expression_node *node) {
@@ -364,35 +404,45 @@ static bool every_positive(struct builder *builder, const struct expression_node
   return true;
 }
 
-// The terms of a sum of positive things.
-static bool collect_terms(const struct expression_node *node, const struct expression_node **terms, int *count) {
-  if (node->kind == EXPRESSION_ADD || is_call(node, "sum")) {
+static bool is_sum(const struct expression_node *node) { return node->kind == EXPRESSION_ADD || is_call(node, "sum"); }
+
+static size_t count_terms(const struct expression_node *node) {
+  if (!is_sum(node)) return 1;
+  size_t count = 0;
+  for (int i = 0; i < node->count; i++) count += count_terms(node->arguments[i]);
+  return count;
+}
+
+// The logarithm of every term of a sum of positive things.
+static bool compile_terms(struct builder *builder, const struct expression_node *node, int *registers, size_t *count) {
+  if (is_sum(node)) {
     for (int i = 0; i < node->count; i++)
-      if (!collect_terms(node->arguments[i], terms, count)) return false;
+      if (!compile_terms(builder, node->arguments[i], registers, count)) return false;
     return true;
   }
-  if (*count == TERM_LIMIT) return false;
-  terms[(*count)++] = node;
-  return true;
+  registers[*count] = compile_log(builder, node);
+  return registers[(*count)++] >= 0;
+}
+
+// log(sum exp) of any number of registers, in groups where there are many.
+static int emit_logsumexp(struct builder *builder, int *registers, size_t count) {
+  while (count > 1) {
+    size_t groups = 0;
+    for (size_t first = 0; first < count; first += TERM_LIMIT) {
+      size_t size = count - first < TERM_LIMIT ? count - first : TERM_LIMIT;
+      int sum = registers[first];
+      if (size > 1) sum = emit(builder, OPERATION_LOGSUMEXP, 0, 0, 0, (int)size, registers + first);
+      registers[groups++] = sum;
+    }
+    count = groups;
+  }
+  return registers[0];
 }
 
 static int log_of_sum(struct builder *builder, const struct expression_node *node) {
-  const struct expression_node *terms[TERM_LIMIT];
-  int count = 0, registers[TERM_LIMIT];
-  if (!collect_terms(node, terms, &count)) {  // too many for one: two halves
-    if (node->count != 2) {
-      error_set(builder->error, EXIT_USAGE_ERROR, "sum() of more than %d terms", TERM_LIMIT);
-      return -1;
-    }
-    registers[0] = compile_log(builder, node->arguments[0]);
-    registers[1] = compile_log(builder, node->arguments[1]);
-    return emit(builder, OPERATION_LOGSUMEXP, 0, 0, 0, 2, registers);
-  }
-  for (int i = 0; i < count; i++) {
-    registers[i] = compile_log(builder, terms[i]);
-    if (registers[i] < 0) return -1;
-  }
-  return count == 1 ? registers[0] : emit(builder, OPERATION_LOGSUMEXP, 0, 0, 0, count, registers);
+  size_t count = 0;
+  int *registers = arena_array(builder->arena, count_terms(node), sizeof *registers);
+  return compile_terms(builder, node, registers, &count) ? emit_logsumexp(builder, registers, count) : -1;
 }
 
 static int chain(struct builder *builder, const struct expression_node *node, enum operation operation,
@@ -408,7 +458,7 @@ static int chain(struct builder *builder, const struct expression_node *node, en
 
 // The logarithm of something that is positive.
 static int compile_log(struct builder *builder, const struct expression_node *node) {
-  if (!has_parameter(builder->law, node)) return log_data_register(builder, node);
+  if (!has_parameter(builder, node)) return log_data_register(builder, node);
   struct expression_node **arguments = node->arguments;
   bool sure = positive(builder, node);
   if (!sure) return emit_one(builder, OPERATION_LOG, compile_value(builder, node));
@@ -453,21 +503,21 @@ static int compile_log(struct builder *builder, const struct expression_node *no
 static bool wants_log(struct builder *builder, const struct expression_node *node) {
   if (node->kind == EXPRESSION_MULTIPLY || node->kind == EXPRESSION_DIVIDE)
     return wants_log(builder, node->arguments[0]) || wants_log(builder, node->arguments[1]);
-  return has_parameter(builder->law, node) &&
+  return has_parameter(builder, node) &&
          (node->kind == EXPRESSION_POWER || is_call(node, "pow") || is_call(node, "exp"));
 }
 
 static int compile_logsumexp(struct builder *builder, const struct expression_node *node) {
-  if (node->count < 1 || node->count > TERM_LIMIT) {
-    error_set(builder->error, EXIT_USAGE_ERROR, "logsumexp takes 1 to %d arguments, not %d", TERM_LIMIT, node->count);
+  if (node->count < 1) {
+    error_set(builder->error, EXIT_USAGE_ERROR, "logsumexp takes at least one argument");
     return -1;
   }
-  int registers[TERM_LIMIT];
+  int *registers = arena_array(builder->arena, (size_t)node->count, sizeof *registers);
   for (int i = 0; i < node->count; i++) {
     registers[i] = compile_value(builder, node->arguments[i]);
     if (registers[i] < 0) return -1;
   }
-  return emit(builder, OPERATION_LOGSUMEXP, 0, 0, 0, node->count, registers);
+  return emit_logsumexp(builder, registers, (size_t)node->count);
 }
 
 static int compile_call(struct builder *builder, const struct expression_node *node) {
@@ -522,7 +572,7 @@ static int compile_value(struct builder *builder, const struct expression_node *
     error_set(builder->error, EXIT_USAGE_ERROR, "the text \"%s\" stands where a number is needed", node->text);
     return -1;
   }
-  if (!has_parameter(builder->law, node)) return data_register(builder, node);
+  if (!has_parameter(builder, node)) return data_register(builder, node);
   if (node->kind == EXPRESSION_NAME || node->kind == EXPRESSION_INDEXED) {
     int leaf = leaf_register(builder, node);
     bool exponent = builder->law->parameters[law_find_parameter(builder->law, node->text)].positive;
@@ -593,6 +643,7 @@ struct program *program_compile(struct arena *arena, const struct law *law, cons
                             .program = program,
                             .error = error};
   const struct expression_node *root = law->formula->root;
+  find_facts(&builder, root);
   program->result = residual == RESIDUAL_LOG ? compile_log(&builder, root) : compile_value(&builder, root);
   if (program->result < 0) {
     error_set(error, EXIT_USAGE_ERROR, "the formula cannot be compiled");

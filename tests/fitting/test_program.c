@@ -1,5 +1,6 @@
 // Tests of compiled laws: values against the expression evaluator, derivatives against finite differences, extremes.
 #include <stdlib.h>
+#include <time.h>
 
 #include "fitting/program_internal.h"
 #include "fitting/vector_math_internal.h"
@@ -232,6 +233,49 @@ static void extremes(void) {
   table_free(&table);
 }
 
+static double processor_seconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+// Sums that are long: as many terms, each to its own power, in a formula whose value and slope are known.
+static void long_sums(void) {
+  static const struct {
+    const char *name;
+    int terms;
+    double limit;  // seconds of processor to compile
+  } sums[] = {{"a", 22, 0.01}, {"a", 100, 0.01}, {"c", 100, 0.01}, {"a", 1000, 0.2}};
+  struct table table;
+  make_table(&table);
+  for (size_t s = 0; s < sizeof sums / sizeof *sums; s++) {
+    struct text text = {0};
+    struct law law;
+    text_format(&text, "law: t\nparameters: {a: {positive: true, starts: 1}, c: {starts: -1}}\nformula: \"a + 0 * c");
+    for (int k = 1; k <= sums[s].terms; k++) text_format(&text, " + %s / N^%g", sums[s].name, 0.01 * k);
+    text_add(&text, "\"");
+    if (!parse_law(&law, text_string(&text))) return;
+    struct element elements[2];
+    struct coefficient coefficients[2];
+    int count = make_elements(&law, elements, coefficients, 0);
+    double least = INFINITY;
+    for (int repeat = 0; repeat < 5; repeat++) {
+      struct compiled compiled;
+      double before = processor_seconds(), x[] = {elements[0].value, elements[1].value};
+      if (!compile(&compiled, &law, &table, elements, count, RESIDUAL_PLAIN)) break;
+      least = fmin(least, processor_seconds() - before);
+      check_values(&law, &table, &compiled, x, coefficients, count, RESIDUAL_PLAIN);
+      if (!repeat) check_derivatives(&law, &compiled, x, elements);
+      arena_free(&compiled.arena);
+    }
+    printf("# %d terms: %.1f ms\n", sums[s].terms, 1e3 * least);
+    CHECK(least < sums[s].limit);
+    law_free(&law);
+    text_free(&text);
+  }
+  table_free(&table);
+}
+
 static void vector_functions(void) {
   double worst_exp = 0, worst_log = 0;
   for (uint64_t i = 0; i < 200000; i++) {
@@ -252,6 +296,7 @@ int main(void) {
   RUN(laws_against_definitions);
   RUN(every_operation);
   RUN(extremes);
+  RUN(long_sums);
   RUN(vector_functions);
   return check_end();
 }
