@@ -1,13 +1,60 @@
-// Every command of the front: one function and one file each (commands/NAME.c). A command gets its own argv, prints its
-// result on standard output (one JSON document with --json, and nothing else there), everything else on standard error,
-// and returns an exit code (base/error.h). On failure it returns through command_fail.
+// The commands of isoloss: one table (commands.c), one function and one file each (commands/NAME.c). A command prints
+// its result on standard output (one JSON document with --json, and nothing else there), everything else on standard
+// error. Its text in --help and in the manual page comes from the table and from what it hands to command_begin.
 #pragma once
 #include "base/base.h"
-#include "runner/terminal/options.h"
+#include "base/options.h"
 #include "runner/terminal/terminal.h"
 
-typedef int command_function(int argc, char **argv);
-
+struct command_line;
+typedef void command_function(struct command_line *line);
 command_function command_check, command_plan, command_schema, command_data, command_run, command_status, command_runs,
-    command_show, command_fit, command_fit_compare, command_predict, command_import, command_isoflop, command_design,
-    command_laws, command_report, command_formats, command_capacity, command_bench, command_train;
+    command_show, command_train, command_fit, command_fit_compare, command_predict, command_import, command_isoflop,
+    command_design, command_laws, command_report, command_formats, command_capacity, command_bench, command_help;
+
+struct command {
+  const char *name;  // what is written behind "isoloss"
+  command_function *run;
+  const char *part;     // of the manual page; commands of one part follow each other
+  const char *summary;  // one line
+};
+extern const struct command commands[];  // ends with a NULL name
+
+// What a command is called for: to work, or only to print its help or its entry of the manual page.
+enum command_purpose { COMMAND_WORK, COMMAND_HELP, COMMAND_MANUAL };
+
+// One call of a command.
+struct command_line {
+  const struct command *command;
+  enum command_purpose purpose;
+  int argc;
+  char **argv;             // argv[0] is the command's name
+  struct arena arena;      // freed after the command
+  const char **arguments;  // without the options, see command_begin
+  int count;
+  enum exit_code code;  // what the command ends with when it has no error
+  struct error error;
+};
+
+// How a command is called, beyond its options.
+struct command_usage {
+  const char *usage;      // "isoloss plan SPEC [options]"
+  const char *about;      // paragraphs of the help and the manual page, in lines of at most 120 columns
+  int least, most;        // number of arguments
+  const char *arguments;  // these in words: "one spec"
+};
+
+// What every command does first: reads its options and checks the number of arguments, or prints help. True when the
+// command has work to do; else it returns at once (line->error says whether something was wrong).
+bool command_begin(struct command_line *line, const struct command_usage *usage, const struct option *options);
+// The command of this name, or of these two words (`next` may be NULL); NULL with an error and the nearest name when
+// there is none.
+const struct command *command_find(const char *name, const char *next, struct error *error);
+// Calls a command with the words of argv that are behind "isoloss". Prints its error and returns the exit code.
+int command_call(const struct command *command, enum command_purpose purpose, int argc, char **argv);
+
+// The text of isoloss --help.
+void commands_print(FILE *out);
+// A command's entry of the manual page, in the mdoc language.
+void command_manual(const struct command *command, const struct command_usage *usage, const struct option *options,
+                    FILE *out);

@@ -1,11 +1,11 @@
 // isoloss-train: the built-in trainer's command line.
-#include <getopt.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/options.h"
 #include "base/version.h"
 #include "trainer/trainer.h"
 
@@ -13,24 +13,6 @@ static volatile sig_atomic_t stop_asked;
 
 // The second Ctrl-C ends the program at once: the handler is taken back when it has run.
 static void ask_to_stop(int signal) { stop_asked = signal; }
-
-static const char help_text[] =
-    "usage: isoloss-train [--steps N] CONFIG.json\n"
-    "       isoloss-train --evaluate CHECKPOINT [--json] CONFIG.json\n"
-    "       isoloss-train --dump-gradients FOLDER [--from CHECKPOINT] CONFIG.json\n\n"
-    "Trains one run. CONFIG.json is the run's configuration, as isoloss writes it into the run's folder; events and\n"
-    "checkpoints go into that folder. A run that was interrupted goes on from its newest good checkpoint, with the same\n"
-    "losses to the last bit. SIGINT and SIGTERM finish the step, write a checkpoint and leave.\n\n"
-    "      --steps N              stop once N steps of the run are done, as a signal would\n"
-    "      --evaluate CHECKPOINT  only compute the final loss, with the weights of this checkpoint folder\n"
-    "      --json                 print the evaluation as JSON\n"
-    "      --dump-gradients FOLDER  only write weights, first batch, its loss and gradients, to compare with\n"
-    "                             other implementations (safetensors, Hugging Face's names)\n"
-    "      --from CHECKPOINT      with the weights of this checkpoint folder instead of the initial ones\n"
-    "  -h, --help                 this text\n"
-    "      --version              the version\n\n"
-    "Exit codes: 0 the run has its end (done or diverged), 1 stopped on request, 2 bad usage or configuration,\n"
-    "3 environment (missing corpus or device, full disk, another worker at the run).\n";
 
 static int fail(const struct error *error) {
   fprintf(stderr, "isoloss-train: %s\n", error->text);
@@ -79,59 +61,67 @@ static int train(const char *config, int64_t stop_after) {
   return error.code != EXIT_DONE ? fail(&error) : (int)code;
 }
 
+struct trainer_arguments {
+  const char *checkpoint, *gradients, *from;
+  int64_t steps;
+  bool json, version;
+};
+
+static bool check(const struct trainer_arguments *a, int configs, struct error *error) {
+  if (a->steps != AUTO_INTEGER && a->steps < 1)
+    return error_set(error, EXIT_USAGE_ERROR, "--steps takes a number of at least 1, not '%lld'", (long long)a->steps);
+  bool steps = a->steps != AUTO_INTEGER;
+  if (configs != 1 || (a->json && !a->checkpoint) || (a->checkpoint && steps) || (a->from && !a->gradients) ||
+      (a->gradients && (a->checkpoint || steps)))
+    return error_set(error, EXIT_USAGE_ERROR,
+                     "one CONFIG.json is needed; --json goes with --evaluate, --from with --dump-gradients, --steps "
+                     "with training");
+  return true;
+}
+
+static int run(const struct trainer_arguments *a, const char *config) {
+  struct error error = {0};
+  if (a->gradients) return trainer_dump_gradients(config, a->from, a->gradients, &error) ? EXIT_DONE : fail(&error);
+  if (a->checkpoint) return evaluate(a->checkpoint, config, a->json);
+  return train(config, a->steps == AUTO_INTEGER ? 0 : a->steps);
+}
+
 int main(int argc, char **argv) {
-  enum { STEPS = 256, EVALUATE, JSON, VERSION, DUMP_GRADIENTS, FROM };
-  static const struct option options[] = {
-      {"steps", required_argument, NULL, STEPS}, {"evaluate", required_argument, NULL, EVALUATE},
-      {"json", no_argument, NULL, JSON},         {"help", no_argument, NULL, 'h'},
-      {"version", no_argument, NULL, VERSION},   {"dump-gradients", required_argument, NULL, DUMP_GRADIENTS},
-      {"from", required_argument, NULL, FROM},   {NULL, 0, NULL, 0}};
-  int64_t stop_after = 0;
-  const char *checkpoint = NULL, *gradients = NULL, *from = NULL;
-  bool as_json = false;
-  int option;
-  while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-    switch (option) {
-      case STEPS:
-        if (!integer_parse(optarg, &stop_after) || stop_after < 1) {
-          fprintf(stderr, "isoloss-train: --steps takes a number of at least 1, not '%s'\n", optarg);
-          return EXIT_USAGE_ERROR;
-        }
-        break;
-      case EVALUATE:
-        checkpoint = optarg;
-        break;
-      case DUMP_GRADIENTS:
-        gradients = optarg;
-        break;
-      case FROM:
-        from = optarg;
-        break;
-      case JSON:
-        as_json = true;
-        break;
-      case VERSION:
-        puts("isoloss-train " ISOLOSS_VERSION);
-        return EXIT_DONE;
-      case 'h':
-        fputs(help_text, stdout);
-        return EXIT_DONE;
-      default:
-        fputs("isoloss-train: see isoloss-train --help\n", stderr);
-        return EXIT_USAGE_ERROR;
-    }
-  }
-  if (optind + 1 != argc || (as_json && !checkpoint) || (checkpoint && stop_after) || (from && !gradients) ||
-      (gradients && (checkpoint || stop_after))) {
-    fputs(
-        "isoloss-train: one CONFIG.json is needed; --json goes with --evaluate, --from with --dump-gradients, --steps "
-        "with training\n",
-        stderr);
-    return EXIT_USAGE_ERROR;
-  }
-  if (gradients) {
-    struct error error = {0};
-    return trainer_dump_gradients(argv[optind], from, gradients, &error) ? EXIT_DONE : fail(&error);
-  }
-  return checkpoint ? evaluate(checkpoint, argv[optind], as_json) : train(argv[optind], stop_after);
+  struct trainer_arguments a = {.steps = AUTO_INTEGER};
+  const struct option options[] = {
+      {"steps", 0, OPTION_INTEGER, &a.steps, "N", "stop once N steps of the run are done, as a signal would"},
+      {"evaluate", 0, OPTION_TEXT, &a.checkpoint, "CHECKPOINT",
+       "only compute the final loss, with the weights of this checkpoint folder"},
+      {"json", 0, OPTION_FLAG, &a.json, NULL, "print the evaluation as JSON"},
+      {"dump-gradients", 0, OPTION_TEXT, &a.gradients, "FOLDER",
+       "only write weights, first batch, its loss and gradients (safetensors, Hugging Face's names)"},
+      {"from", 0, OPTION_TEXT, &a.from, "CHECKPOINT",
+       "with the weights of this checkpoint folder instead of the initial ones"},
+      {"version", 0, OPTION_FLAG, &a.version, NULL, "the version"},
+      {0}};
+  const struct help help = {
+      "train one run",
+      "isoloss-train [--steps N] CONFIG.json\n"
+      "       isoloss-train --evaluate CHECKPOINT [--json] CONFIG.json\n"
+      "       isoloss-train --dump-gradients FOLDER [--from CHECKPOINT] CONFIG.json",
+      "CONFIG.json is the run's configuration, as isoloss writes it into the run's folder; events and checkpoints go into\n"
+      "that folder. A run that was interrupted resumes from its newest good checkpoint, with the same losses to the last\n"
+      "bit. SIGINT and SIGTERM finish the step, write a checkpoint and leave.\n\n"
+      "Exit codes: 0 the run has its end (done or diverged), 1 stopped on request, 2 bad usage or configuration,\n"
+      "3 environment (missing corpus or device, full disk, another worker at the run).",
+      options};
+  struct arena arena = {0};
+  struct arguments given;
+  struct error error = {0};
+  int code = EXIT_DONE;
+  if (!options_parse(options, "isoloss-train", argc, argv, &arena, &given, &error))
+    code = fail(&error);
+  else if (given.help)
+    help_print(&help, stdout);
+  else if (a.version)
+    puts("isoloss-train " ISOLOSS_VERSION);
+  else
+    code = check(&a, given.count, &error) ? run(&a, given.items[0]) : fail(&error);
+  arena_free(&arena);
+  return code;
 }

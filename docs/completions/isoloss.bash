@@ -1,16 +1,26 @@
 # Bash completion of isoloss: commands, options and their values, specs, tables, experiments. Commands and options are
 # asked of the program itself (--help), so that they are always those of the version that runs.
 
-# The commands of `isoloss --help`, one a line.
+# The commands of `isoloss --help`, one a line; some are two words ("fit compare").
 _isoloss_commands() {
-  "$1" --help 2>/dev/null | sed -n '/^commands:/,/^$/s/^  \([a-z][a-z-]*\) .*/\1/p'
+  "$1" --help 2>/dev/null | sed -n '/^commands:/,/^$/s/^  \([a-z][a-z -]*[a-z]\)  .*/\1/p'
 }
 
-# The long options of `isoloss COMMAND --help`; those that take a value end in "=" when $3 is "with-values".
+# The help of the command whose words are behind the program.
+_isoloss_help() {
+  "$@" --help 2>/dev/null
+}
+
+# The long options in a command's help; those that take a value end in "=" when $1 is "with-values".
 _isoloss_options() {
-  "$1" "$2" --help 2>/dev/null |
-    sed -n 's/^  \(-[a-zA-Z], \|    \)--\([a-z][a-z-]*\)\( [^ ]\)\{0,1\}.*/--\2\3/p' |
-    sed "$([ "${3-}" = with-values ] && echo 's/ .*/=/;t;d' || echo 's/ .*//')"
+  sed -n 's/^  \(-[a-zA-Z], \|    \)--\([a-z][a-z-]*\)\( [^ ]\)\{0,1\}.*/--\2\3/p' |
+    sed "$([ "${1-}" = with-values ] && echo 's/ .*/=/;t;d' || echo 's/ .*//')"
+}
+
+# The words of a command's usage that are written as they are: actions and what else has no capital letters.
+_isoloss_actions() {
+  sed -n '/^usage:/,/^$/{s/^usage://;s/^ *isoloss\(-train\| [a-z]*\) *//;s/\[[^]]*\]//g;s/--[a-z-]* [A-Z]*//g;s/|/ /g;p}' |
+    tr ' ' '\n' | grep -x '[a-z][a-z-]*'
 }
 
 _isoloss_experiments() {
@@ -79,14 +89,23 @@ _isoloss() {
       ;;
     esac
   done
+  local commands
+  commands=$(_isoloss_commands "$program")
   if [ -z "$command" ]; then
-    _isoloss_words "$(_isoloss_commands "$program") help --help --version"
+    _isoloss_words "$(cut -d ' ' -f 1 <<<"$commands" | uniq) --help --version"
     return
   fi
-  if [ "$command" = help ]; then
-    _isoloss_words "$(_isoloss_commands "$program")"
+  if [ "$command" = help ] && [ "${current#-}" = "$current" ]; then
+    _isoloss_words "$(cut -d ' ' -f 1 <<<"$commands" | uniq)"
     return
   fi
+  local words=("$command")
+  if [ "$i" -lt $((COMP_CWORD - 1)) ] && grep -qxF -- "$command ${COMP_WORDS[i + 1]}" <<<"$commands"; then
+    words+=("${COMP_WORDS[i + 1]}")
+  fi
+  local help usage
+  help=$(_isoloss_help "$program" "${words[@]}")
+  usage=$(sed -n '/^usage:/,/^$/p' <<<"$help")
   # "--name=value" comes as three words where = breaks words.
   local option=$before
   if [ "$before" = = ]; then
@@ -100,7 +119,7 @@ _isoloss() {
     [ ${#COMPREPLY[@]} -gt 0 ] && return
     ;;
   --*)
-    if _isoloss_options "$program" "$command" with-values | grep -qxF -- "$option="; then
+    if _isoloss_options with-values <<<"$help" | grep -qxF -- "$option="; then
       _isoloss_value "$option"
       return
     fi
@@ -108,33 +127,21 @@ _isoloss() {
   esac
   case $current in
   -*)
-    _isoloss_words "$(_isoloss_options "$program" "$command") --help"
+    _isoloss_words "$(_isoloss_options <<<"$help") --help"
     return
     ;;
   esac
-  case $command in
-  check | plan | run | design) _isoloss_files '*.y*ml' ;;
-  fit | predict | isoflop)
-    [ "$before" = fit ] && [ -n "$current" ] && _isoloss_words compare
-    [ "$command" = isoflop ] || _isoloss_words "$(_isoloss_imports "$program")"
-    _isoloss_files '*.y*ml'
-    _isoloss_files '*.csv'
-    ;;
-  import) _isoloss_files '*.csv' ;;
-  status | runs | report)
-    _isoloss_words "$(_isoloss_experiments "$program")"
-    _isoloss_files '*.y*ml'
-    ;;
-  laws) _isoloss_words "$(_isoloss_laws "$program")" ;;
-  data)
-    case $before in
-    data) _isoloss_words 'prepare list show' ;;
-    prepare) _isoloss_files '*.y*ml' ;;
-    esac
-    ;;
-  bench) [ "$before" = bench ] && _isoloss_words 'gemm ops step formats' ;;
-  train) _isoloss_files '*.json' ;;
-  esac
+  if [ "$before" = "${words[0]}" ]; then
+    _isoloss_words "$(_isoloss_actions <<<"$help")"
+    # An action comes first where nothing else may.
+    [[ $usage =~ ^usage:\ isoloss\ [a-z]+\ [a-z] ]] && return
+  fi
+  case $usage in *EXPERIMENT*) _isoloss_words "$(_isoloss_experiments "$program")" ;; esac
+  case $usage in *IMPORT*) _isoloss_words "$(_isoloss_imports "$program")" ;; esac
+  case $usage in *'[NAME...]'*) _isoloss_words "$(_isoloss_laws "$program")" ;; esac
+  case $usage in *SPEC*) _isoloss_files '*.y*ml' ;; esac
+  case $usage in *TABLE.csv*) _isoloss_files '*.csv' ;; esac
+  case $usage in *CONFIG.json*) _isoloss_files '*.json' ;; esac
 }
 
 complete -F _isoloss isoloss

@@ -1,7 +1,7 @@
 // isoloss bench: how fast this machine multiplies, runs each operation, and trains.
 #include "runner/bench/bench.h"
 
-#include <stdlib.h>
+#include <limits.h>
 #include <string.h>
 
 #include "kernels/cpu/parallel.h"
@@ -41,23 +41,22 @@ static bool keep(const struct bench *bench, const char *suite, const char *docum
   return fine;
 }
 
-static int measure(const struct bench_arguments *arguments) {
+static bool measure(const struct bench_arguments *arguments, struct error *error) {
   struct bench bench = {0};
-  struct error error = {0};
   struct text document = {0};
-  bool sharing = arguments->options.processes > 1, fine = bench_open(&bench, &arguments->options, &error);
+  bool sharing = arguments->options.processes > 1, fine = bench_open(&bench, &arguments->options, error);
   if (fine) switch (arguments->suite) {
       case BENCH_GEMM:
-        fine = bench_gemm(&bench, arguments->shapes, arguments->shape_count, &error);
+        fine = bench_gemm(&bench, arguments->shapes, arguments->shape_count, error);
         break;
       case BENCH_OPS:
-        fine = bench_ops(&bench, &error);
+        fine = bench_ops(&bench, error);
         break;
       case BENCH_STEP:
-        fine = sharing ? bench_sharing(&bench, &error) : bench_step(&bench, &error);
+        fine = sharing ? bench_sharing(&bench, error) : bench_step(&bench, error);
         break;
       case BENCH_FORMATS:
-        fine = bench_formats(&bench, arguments->shapes, arguments->shape_count, &error);
+        fine = bench_formats(&bench, arguments->shapes, arguments->shape_count, error);
         break;
     }
   if (fine) {
@@ -69,11 +68,11 @@ static int measure(const struct bench_arguments *arguments) {
     // What was measured is out before anything can go wrong with the disk.
     fflush(stdout);
     const char *suite = sharing ? "sharing" : bench_suite_name(arguments->suite);
-    if (arguments->store) fine = keep(&bench, suite, text_string(&document), &error);
+    if (arguments->store) fine = keep(&bench, suite, text_string(&document), error);
   }
   text_free(&document);
   bench_close(&bench);
-  return fine ? EXIT_DONE : command_fail(&error);
+  return fine;
 }
 
 static bool suite_find(const char *name, enum bench_suite *suite, struct error *error) {
@@ -108,12 +107,12 @@ static bool check(const struct bench_arguments *a, int argument_count, struct er
   return true;
 }
 
-int command_bench(int argc, char **argv) {
+void command_bench(struct command_line *line) {
   struct bench_arguments arguments = {.store = true};
   struct bench_options *o = &arguments.options;
   o->threads = 1;
   o->layers = o->width = o->vocabulary = o->context = o->batch = AUTO_INTEGER;
-  bool done, quiet = false;
+  bool quiet = false;
   const struct option options[] = {
       {"layers", 'l', OPTION_INTEGER, &o->layers, "N", "of one model instead of the ladder (4)"},
       {"width", 'w', OPTION_INTEGER, &o->width, "N", "of one model instead of the ladder (256)"},
@@ -127,36 +126,23 @@ int command_bench(int argc, char **argv) {
       {"store", 0, OPTION_FLAG, &arguments.store, NULL, "keep the results for time estimates (--no-store: do not)"},
       {"json", 0, OPTION_FLAG, &arguments.json, NULL, "one JSON document on standard output"},
       {"quiet", 'q', OPTION_FLAG, &quiet, NULL, "no progress on standard error"},
-      {NULL, 0, OPTION_FLAG, NULL, NULL, NULL}};
-  const struct command command = {
-      "bench", "how fast this machine trains, and how much faster it could",
+      {0}};
+  const struct command_usage usage = {
       "isoloss bench gemm [MxNxK...] | ops | step | formats [FORMAT...] [options]",
       "gemm: matrix products in a layer's three forms (rows x outputs x inputs), against the peak of one thread.\n"
       "ops:  the operations of a training step, against the roofline of peak and read bandwidth, and those that\n"
       "      multiply against their bare products.\n"
       "step: whole training steps of 2x64, 4x128, 4x256, or one model of your own, against the floor: all their\n"
       "      matrix products through oneDNN and nothing else, attention's in full.\n"
-      "formats: steps with a format, against steps of the same model without one.\n"
+      "formats: steps with a format, against steps of the same model without one.\n\n"
       "Steps and products are timed in turns and the best time of each part counts; with one thread the clock is\n"
       "processor time, so that other programs disturb little. Ratios are safer than rates on a busy machine.\n"
       "What is measured is kept in the database, and isoloss plan estimates times by it.",
-      options};
-  struct error error = {0};
-  struct arena arena = {0};
-  const char **rest = arena_array(&arena, (size_t)argc + 1, sizeof *rest);
-  int count, code = EXIT_DONE;
-  bool fine = options_parse(&command, argc, argv, rest, &count, &done, &error);
-  if (fine && !done && count == 0) fine = error_set(&error, EXIT_USAGE_ERROR, "bench needs a suite: %s", command.usage);
-  if (fine && !done) {
-    arguments.shapes = rest + 1;
-    arguments.shape_count = count - 1;
-    if (!quiet) o->progress = stderr;
-    if (suite_find(rest[0], &arguments.suite, &error) && check(&arguments, count, &error))
-      code = measure(&arguments);
-    else
-      fine = false;
-  }
-  if (!fine) code = command_fail(&error);
-  arena_free(&arena);
-  return code;
+      1, INT_MAX, "a suite: gemm, ops, step or formats"};
+  if (!command_begin(line, &usage, options)) return;
+  arguments.shapes = line->arguments + 1;
+  arguments.shape_count = line->count - 1;
+  if (!quiet) o->progress = stderr;
+  if (suite_find(line->arguments[0], &arguments.suite, &line->error) && check(&arguments, line->count, &line->error))
+    measure(&arguments, &line->error);
 }

@@ -1,6 +1,6 @@
 // isoloss capacity: the error that representing Gaussian (or other) data in a format makes, from the code that trains.
+#include <limits.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "plots/plots.h"
@@ -124,85 +124,99 @@ static bool measure_all(const char *const *names, size_t count, const struct cap
   return true;
 }
 
-int command_capacity(int argc, char **argv) {
-  bool json = false, csv = false, measure = false, hadamard = false, done;
-  const char *distribution = "normal", *folder = NULL;
-  int64_t samples = 0, columns = 0, seed = 0, threads = 0;
-  struct option_list grids = {0};
+struct capacity_arguments {
+  struct option_list grids;
+  const char *distribution, *folder;
+  int64_t samples, columns, seed, threads;
+  bool json, csv, measure, hadamard;
+};
+
+static bool read_options(const struct capacity_arguments *a, struct capacity_options *options, struct error *error) {
+  *options = (struct capacity_options){.samples = a->samples,
+                                       .columns = a->columns,
+                                       .seed = (uint64_t)a->seed,
+                                       .measure = a->measure,
+                                       .hadamard = a->hadamard,
+                                       .isa = isa_best()};
+  options->threads = a->threads > 0 ? (int)(a->threads > 256 ? 256 : a->threads) : processors();
+  if (a->samples < 0 || a->columns < 0)
+    return error_set(error, EXIT_USAGE_ERROR, "--samples and --columns are positive numbers");
+  if (a->json && a->csv) return error_set(error, EXIT_USAGE_ERROR, "--json and --csv exclude each other");
+  return distribution_parse(a->distribution, &options->distribution, &options->degrees, error);
+}
+
+// The formats that are named and the grids of files; without any, the common formats.
+static const char **read_names(const struct capacity_arguments *a, const char *const *names, size_t named,
+                               struct arena *arena, size_t *count) {
+  size_t common = 0;
+  while (common_formats[common]) common++;
+  const char **all = arena_array(arena, named + a->grids.count + common, sizeof *all);
+  *count = 0;
+  for (size_t i = 0; i < named; i++) all[(*count)++] = names[i];
+  for (size_t i = 0; i < a->grids.count; i++) all[(*count)++] = arena_format(arena, "grid(%s)", a->grids.items[i]);
+  for (size_t i = 0; !named && !a->grids.count && i < common; i++) all[(*count)++] = common_formats[i];
+  return all;
+}
+
+static void print_json(const struct format_capacity *capacities, size_t count, const char *distribution) {
+  struct text text = {0};
+  struct json_writer writer = json_writer(&text, false);
+  json_array_begin(&writer);
+  for (size_t i = 0; i < count; i++) {
+    json_object_begin(&writer);
+    format_capacity_json(&capacities[i], &writer);
+    json_key_string(&writer, "distribution", distribution);
+    json_object_end(&writer);
+  }
+  json_array_end(&writer);
+  printf("%s\n", text_string(&text));
+  text_free(&text);
+}
+
+static bool capacity(const struct capacity_arguments *a, const char *const *named, size_t named_count,
+                     struct arena *arena, struct error *error) {
+  struct capacity_options options;
+  size_t count;
+  const char **names = read_names(a, named, named_count, arena, &count);
+  struct format_capacity *capacities = arena_array(arena, count, sizeof *capacities);
+  if (!read_options(a, &options, error) || !measure_all(names, count, &options, capacities, arena, error)) return false;
+  struct row *rows = arena_array(arena, count * OPERANDS, sizeof *rows);
+  size_t lines = rows_of(capacities, count, rows);
+  if (a->json)
+    print_json(capacities, count, a->distribution);
+  else if (a->csv)
+    print_csv(rows, lines);
+  else
+    print_table(rows, lines);
+  return !a->folder || plot(rows, lines, a->folder, error);
+}
+
+void command_capacity(struct command_line *line) {
+  struct capacity_arguments a = {.distribution = "normal"};
   const struct option options[] = {
-      {"json", 0, OPTION_FLAG, &json, NULL, "one JSON document on standard output"},
-      {"csv", 0, OPTION_FLAG, &csv, NULL, "a table of comma-separated values on standard output"},
-      {"plot", 0, OPTION_TEXT, &folder, "FOLDER", "write FOLDER/capacity.svg: error against bits"},
-      {"grid", 0, OPTION_LIST, &grids, "FILE",
+      {"json", 0, OPTION_FLAG, &a.json, NULL, "one JSON document on standard output"},
+      {"csv", 0, OPTION_FLAG, &a.csv, NULL, "a table of comma-separated values on standard output"},
+      {"plot", 0, OPTION_TEXT, &a.folder, "FOLDER", "write FOLDER/capacity.svg: error against bits"},
+      {"grid", 0, OPTION_LIST, &a.grids, "FILE",
        "a grid of your own: its levels in a file (also as a format: grid(FILE))"},
-      {"distribution", 0, OPTION_TEXT, &distribution, "NAME",
+      {"distribution", 0, OPTION_TEXT, &a.distribution, "NAME",
        "normal, laplace, logistic or student-t:NU, of unit variance"},
-      {"samples", 'n', OPTION_INTEGER, &samples, "N", "random values of a measurement (default 16 million)"},
-      {"columns", 0, OPTION_INTEGER, &columns, "N", "length of a row, for scales per row (default 4096)"},
-      {"measure", 0, OPTION_FLAG, &measure, NULL, "measure even where there is a closed form"},
-      {"hadamard", 0, OPTION_FLAG, &hadamard, NULL,
+      {"samples", 'n', OPTION_INTEGER, &a.samples, "N", "random values of a measurement (default 16 million)"},
+      {"columns", 0, OPTION_INTEGER, &a.columns, "N", "length of a row, for scales per row (default 4096)"},
+      {"measure", 0, OPTION_FLAG, &a.measure, NULL, "measure even where there is a closed form"},
+      {"hadamard", 0, OPTION_FLAG, &a.hadamard, NULL,
        "include the format's transform, which makes all data nearly Gaussian"},
-      {"seed", 0, OPTION_INTEGER, &seed, "N", "of the random values"},
-      {"threads", 0, OPTION_INTEGER, &threads, "N", "default: all processors"},
-      {NULL, 0, OPTION_FLAG, NULL, NULL, NULL}};
-  const struct command command = {
-      "capacity", "the error a format makes on random data", "isoloss capacity [FORMAT...] [options]",
+      {"seed", 0, OPTION_INTEGER, &a.seed, "N", "of the random values"},
+      {"threads", 0, OPTION_INTEGER, &a.threads, "N", "default: all processors"},
+      {0}};
+  const struct command_usage usage = {
+      "isoloss capacity [FORMAT...] [options]",
       "Prints the mean squared error of representing values of unit variance, relative to their own square (GMSE), and\n"
       "the bits that it is worth, log base 1/4 of it. Where there is a closed form the number is exact; otherwise it is\n"
       "measured with the code that trains, with its standard error. Formats whose scales are powers of two depend on the\n"
       "data's standard deviation: their error is averaged over an octave of it, whose ends are shown.\n"
       "Without a format: the common ones. isoloss formats explains how formats are written.",
-      options};
-  struct error error = {0};
-  struct arena arena = {0};
-  const char **names = arena_array(&arena, (size_t)argc + 1, sizeof *names);
-  int given;
-  bool fine = options_parse(&command, argc, argv, names, &given, &done, &error);
-  if (fine && !done) {
-    struct capacity_options wanted = {.samples = samples,
-                                      .columns = columns,
-                                      .seed = (uint64_t)seed,
-                                      .measure = measure,
-                                      .hadamard = hadamard,
-                                      .isa = isa_best()};
-    wanted.threads = threads > 0 ? (int)(threads > 256 ? 256 : threads) : processors();
-    size_t count = (size_t)given + grids.count;
-    const char **all = arena_array(&arena, count + 64, sizeof *all);
-    memcpy(all, names, (size_t)given * sizeof *all);
-    for (size_t i = 0; i < grids.count; i++) all[(size_t)given + i] = arena_format(&arena, "grid(%s)", grids.items[i]);
-    if (count == 0)
-      while (common_formats[count]) all[count] = common_formats[count], count++;
-    struct format_capacity *capacities = arena_array(&arena, count, sizeof *capacities);
-    struct row *rows = arena_array(&arena, count * OPERANDS, sizeof *rows);
-    if (samples < 0 || columns < 0)
-      fine = error_set(&error, EXIT_USAGE_ERROR, "--samples and --columns are positive numbers");
-    if (json && csv) fine = error_set(&error, EXIT_USAGE_ERROR, "--json and --csv exclude each other");
-    fine = fine && distribution_parse(distribution, &wanted.distribution, &wanted.degrees, &error);
-    fine = fine && measure_all(all, count, &wanted, capacities, &arena, &error);
-    if (fine) {
-      size_t lines = rows_of(capacities, count, rows);
-      if (json) {
-        struct text text = {0};
-        struct json_writer writer = json_writer(&text, false);
-        json_array_begin(&writer);
-        for (size_t i = 0; i < count; i++) {
-          json_object_begin(&writer);
-          format_capacity_json(&capacities[i], &writer);
-          json_key_string(&writer, "distribution", distribution);
-          json_object_end(&writer);
-        }
-        json_array_end(&writer);
-        printf("%s\n", text_string(&text));
-        text_free(&text);
-      } else if (csv) {
-        print_csv(rows, lines);
-      } else {
-        print_table(rows, lines);
-      }
-      if (folder) fine = plot(rows, lines, folder, &error);
-    }
-  }
-  option_list_free(&grids);
-  arena_free(&arena);
-  return fine ? EXIT_DONE : command_fail(&error);
+      0, INT_MAX, "formats"};
+  if (command_begin(line, &usage, options))
+    capacity(&a, line->arguments, (size_t)line->count, &line->arena, &line->error);
 }

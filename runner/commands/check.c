@@ -1,6 +1,5 @@
 // isoloss check: every mistake of a spec, with file, line and column.
-#include <stdlib.h>
-#include <string.h>
+#include <limits.h>
 
 #include "plots/plots.h"
 #include "runner/commands.h"
@@ -86,42 +85,37 @@ static void print_json(struct checked *list, int count) {
   text_free(&text);
 }
 
-int command_check(int argc, char **argv) {
+static enum exit_code check(const char *const *paths, int count, const struct option_list *overrides, bool as_json,
+                            struct arena *arena) {
+  enum exit_code code = EXIT_DONE;
+  const char *plots[64];
+  struct spec_options options = {.overrides = overrides->items, .override_count = overrides->count, .plots = plots};
+  options.laws = spec_law_names(arena, &options.law_count);
+  for (size_t i = 0; i < 64 && plot_kinds[i].name; i++) plots[options.plot_count++] = plot_kinds[i].name;
+  struct checked *list = arena_array(arena, (size_t)count, sizeof *list);
+  for (int i = 0; i < count; i++) {
+    list[i].path = paths[i];
+    check_one(&list[i], &options);
+    if (!as_json) print_one(&list[i], count > 1);
+    if (!list[i].fine && code != EXIT_ENVIRONMENT) code = list[i].error.code;
+  }
+  if (as_json) print_json(list, count);
+  for (int i = 0; i < count; i++) diagnostics_free(&list[i].diagnostics);
+  return code;
+}
+
+void command_check(struct command_line *line) {
   struct option_list overrides = {0};
-  bool as_json = false, done;
-  struct option options[] = {
+  bool as_json = false;
+  const struct option options[] = {
       {"set", 0, OPTION_LIST, &overrides, "PATH=VALUE", "give a field of base another value (repeatable)"},
       {"json", 0, OPTION_FLAG, &as_json, NULL, "one JSON document: specs, their runs and diagnostics"},
-      {0},
-  };
-  struct command command = {"check", "Checks specs: every mistake with file, line and column.",
-                            "isoloss check SPEC... [--set PATH=VALUE]...",
-                            "Nothing is prepared or trained. Exit code 2 when a spec has mistakes.", options};
-  struct error error = {0};
-  struct arena arena = {0};
-  const char **paths = arena_array(&arena, (size_t)argc, sizeof *paths), *plots[64];
-  int count, code = EXIT_DONE;
-  if (!options_parse(&command, argc, argv, paths, &count, &done, &error)) {
-    code = command_fail(&error);
-  } else if (!done && !count) {
-    error_set(&error, EXIT_USAGE_ERROR, "check needs a spec: %s", command.usage);
-    code = command_fail(&error);
-  } else if (!done) {
-    struct spec_options spec_options = {
-        .overrides = overrides.items, .override_count = overrides.count, .plots = plots};
-    spec_options.laws = spec_law_names(&arena, &spec_options.law_count);
-    for (size_t i = 0; i < 64 && plot_kinds[i].name; i++) plots[spec_options.plot_count++] = plot_kinds[i].name;
-    struct checked *list = arena_array(&arena, (size_t)count, sizeof *list);
-    for (int i = 0; i < count; i++) {
-      list[i].path = paths[i];
-      check_one(&list[i], &spec_options);
-      if (!as_json) print_one(&list[i], count > 1);
-      if (!list[i].fine && code != EXIT_ENVIRONMENT) code = list[i].error.code;
-    }
-    if (as_json) print_json(list, count);
-    for (int i = 0; i < count; i++) diagnostics_free(&list[i].diagnostics);
-  }
-  option_list_free(&overrides);
-  arena_free(&arena);
-  return code;
+      {0}};
+  const struct command_usage usage = {
+      "isoloss check SPEC... [--set PATH=VALUE]...",
+      "Each mistake comes with its reason and the nearest valid name. Nothing is prepared or trained. Exit code 2 when a\n"
+      "spec has mistakes.",
+      1, INT_MAX, "one or more specs"};
+  if (command_begin(line, &usage, options))
+    line->code = check(line->arguments, line->count, &overrides, as_json, &line->arena);
 }

@@ -1,4 +1,5 @@
 // isoloss data: prepares corpora, lists what the cache holds, shows what a corpus is made of.
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,31 +20,6 @@ struct data_options {
   int64_t lines;
   bool json, refresh, verify;
 };
-
-static bool parse(struct data_options *given, int argc, char **argv, const char **rest, int *count, bool *done,
-                  struct error *error) {
-  const struct option options[] = {
-      {"source", 's', OPTION_TEXT, &given->source, "NAME", "gcide, english, linux-core, kjv, zipfmem or markov2"},
-      {"files", 'f', OPTION_LIST, &given->files, "GLOB", "own text (or tokens) instead; may be given several times"},
-      {"tokenizer", 't', OPTION_TEXT, &given->tokenizer, "NAME", "bytes, sentencepiece, FILE.model, uint16, uint32"},
-      {"vocabulary", 'v', OPTION_INTEGER, &given->vocabulary, "N", "pieces to train, or token ids of files of tokens"},
-      {"validation-fraction", 0, OPTION_NUMBER, &given->validation_fraction, "X", "share of documents kept apart"},
-      {"set", 0, OPTION_LIST, &given->set, "PATH=VALUE", "any other corpus field (corpus.zipfmem_ids=4096)"},
-      {"refresh", 0, OPTION_FLAG, &given->refresh, NULL, "prepare: build anew, with the newest packages"},
-      {"verify", 0, OPTION_FLAG, &given->verify, NULL, "show: read every byte and compare the checksums"},
-      {"lines", 'n', OPTION_INTEGER, &given->lines, "N", "show: lines of text (10)"},
-      {"json", 0, OPTION_FLAG, &given->json, NULL, "one JSON document on standard output"},
-      {0}};
-  const struct command command = {
-      "data", "prepare, list and show corpora", "isoloss data prepare|list|show [SPEC|DIGEST|NAME] [options]",
-      "  prepare [SPEC]        builds the corpora of a spec, or the one that the options describe\n"
-      "  list                  what the cache holds\n"
-      "  show [DIGEST|NAME]    what a corpus is made of, and how its validation text begins\n\n"
-      "Corpora are kept in $XDG_CACHE_HOME/isoloss (~/.cache/isoloss) and built on first use: plan and run do the same\n"
-      "as prepare. Removing a folder there is safe; it is built again when it is needed.",
-      options};
-  return options_parse(&command, argc, argv, rest, count, done, error);
-}
 
 static bool set_field(struct run_config *config, const char *path, const char *text, struct arena *arena,
                       struct error *error) {
@@ -330,33 +306,46 @@ static bool show(const struct data_options *given, const char *which, struct are
   return fine;
 }
 
-int command_data(int argc, char **argv) {
-  struct error error = {0};
-  struct arena arena = {0};
+static void act(const struct data_options *given, const struct command_line *line, struct arena *arena,
+                struct error *error) {
+  static const char *const actions[] = {"prepare", "list", "show"};
+  const char *action = line->count > 0 ? line->arguments[0] : "", *near = nearest_name(action, actions, 3);
+  const char *argument = line->count > 1 ? line->arguments[1] : NULL;
+  if (line->count > 2)
+    error_set(error, EXIT_USAGE_ERROR, "data %s: '%s' is one argument too many", action, line->arguments[2]);
+  else if (strcmp(action, "prepare") == 0)
+    prepare(given, argument, arena, error);
+  else if (strcmp(action, "list") == 0)
+    list(given, arena, error);
+  else if (strcmp(action, "show") == 0)
+    show(given, argument, arena, error);
+  else
+    error_set(error, EXIT_USAGE_ERROR, "data: %s%s (prepare, list or show; isoloss data --help)",
+              *action ? arena_format(arena, "there is no action '%s'", action) : "which action?",
+              near ? arena_format(arena, "; did you mean '%s'?", near) : "");
+}
+
+void command_data(struct command_line *line) {
   struct data_options given = {.vocabulary = AUTO_INTEGER, .validation_fraction = (double)NAN, .lines = 10};
-  const char **rest = arena_array(&arena, (size_t)argc + 1, sizeof *rest);
-  int count = 0;
-  bool done = false;
-  bool fine = parse(&given, argc, argv, rest, &count, &done, &error);
-  if (fine && !done) {
-    static const char *const actions[] = {"prepare", "list", "show"};
-    const char *action = count > 0 ? rest[0] : "", *near = nearest_name(action, actions, 3);
-    const char *argument = count > 1 ? rest[1] : NULL;
-    if (count > 2)
-      fine = error_set(&error, EXIT_USAGE_ERROR, "data %s: '%s' is one argument too many", action, rest[2]);
-    else if (strcmp(action, "prepare") == 0)
-      fine = prepare(&given, argument, &arena, &error);
-    else if (strcmp(action, "list") == 0)
-      fine = list(&given, &arena, &error);
-    else if (strcmp(action, "show") == 0)
-      fine = show(&given, argument, &arena, &error);
-    else
-      fine = error_set(&error, EXIT_USAGE_ERROR, "data: %s%s (prepare, list or show; isoloss data --help)",
-                       *action ? arena_format(&arena, "there is no action '%s'", action) : "which action?",
-                       near ? arena_format(&arena, "; did you mean '%s'?", near) : "");
-  }
-  option_list_free(&given.files);
-  option_list_free(&given.set);
-  arena_free(&arena);
-  return fine ? EXIT_DONE : command_fail(&error);
+  const struct option options[] = {
+      {"source", 's', OPTION_TEXT, &given.source, "NAME", "gcide, english, linux-core, kjv, zipfmem or markov2"},
+      {"files", 'f', OPTION_LIST, &given.files, "GLOB", "own text (or tokens) instead; may be given several times"},
+      {"tokenizer", 't', OPTION_TEXT, &given.tokenizer, "NAME", "bytes, sentencepiece, FILE.model, uint16, uint32"},
+      {"vocabulary", 'v', OPTION_INTEGER, &given.vocabulary, "N", "pieces to train, or token ids of files of tokens"},
+      {"validation-fraction", 0, OPTION_NUMBER, &given.validation_fraction, "X", "share of documents kept apart"},
+      {"set", 0, OPTION_LIST, &given.set, "PATH=VALUE", "any other corpus field (corpus.zipfmem_ids=4096)"},
+      {"refresh", 0, OPTION_FLAG, &given.refresh, NULL, "prepare: build anew, with the newest packages"},
+      {"verify", 0, OPTION_FLAG, &given.verify, NULL, "show: read every byte and compare the checksums"},
+      {"lines", 'n', OPTION_INTEGER, &given.lines, "N", "show: lines of text (10)"},
+      {"json", 0, OPTION_FLAG, &given.json, NULL, "one JSON document on standard output"},
+      {0}};
+  const struct command_usage usage = {
+      "isoloss data prepare|list|show [SPEC|DIGEST|NAME] [options]",
+      "  prepare [SPEC]        builds the corpora of a spec, or the one that the options describe\n"
+      "  list                  what the cache holds\n"
+      "  show [DIGEST|NAME]    what a corpus is made of, and how its validation text begins\n\n"
+      "Corpora are kept in $XDG_CACHE_HOME/isoloss (~/.cache/isoloss) and built on first use: plan and run do the same\n"
+      "as prepare. Removing a folder there is safe; it is built again when it is needed.",
+      0, INT_MAX, "an action and at most one argument for it"};
+  if (command_begin(line, &usage, options)) act(&given, line, &line->arena, &line->error);
 }

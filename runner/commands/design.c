@@ -1,7 +1,7 @@
 // isoloss design: what intervals a spec's fits will give, before it is run.
+#include <limits.h>
 #include <math.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -246,32 +246,22 @@ static bool open_specs(struct session *session, const char *const *paths, int co
   return true;
 }
 
-static int run(const struct command *command, struct design_arguments *a, int argc, char **argv) {
-  struct error error = {0};
+static void design(const struct design_arguments *a, const char *const *paths, int count, struct error *error) {
   struct session session = {.arguments = a};
-  const char **rest = arena_array(&session.arena, (size_t)argc + 1, sizeof *rest);
-  int count;
-  bool done, fine = options_parse(command, argc, argv, rest, &count, &done, &error);
-  if (fine && !done && count < 1) fine = error_set(&error, EXIT_USAGE_ERROR, "design: give one or more specs (.yaml)");
-  if (fine && !done) {
-    struct sigaction action = {.sa_handler = interrupt, .sa_flags = SA_RESETHAND};
-    sigaction(SIGINT, &action, NULL);
-    fine = check_arguments(a, &error) && open_specs(&session, rest, count, &error);
-    for (size_t i = 0; i < session.spec_count && fine && !interrupted; i++) fine = design_fits(&session, i, &error);
-    if (fine && a->json)
-      print_json(&session);
-    else if (fine)
-      print_people(&session);
-  }
+  struct sigaction action = {.sa_handler = interrupt, .sa_flags = SA_RESETHAND};
+  sigaction(SIGINT, &action, NULL);
+  bool fine = check_arguments(a, error) && open_specs(&session, paths, count, error);
+  for (size_t i = 0; i < session.spec_count && fine && !interrupted; i++) fine = design_fits(&session, i, error);
+  if (fine && a->json)
+    print_json(&session);
+  else if (fine)
+    print_people(&session);
   for (size_t m = 0; m < session.made_count; m++) design_free(&session.made[m].result);
   for (size_t i = 0; i < session.spec_count; i++) design_spec_close(&session.specs[i]);
   arena_free(&session.arena);
-  option_list_free(&a->overrides);
-  option_list_free(&a->variants);
-  return fine ? EXIT_DONE : command_fail(&error);
 }
 
-int command_design(int argc, char **argv) {
+void command_design(struct command_line *line) {
   struct design_arguments a = {.repeats = 200, .bootstrap = -1};
   const struct option options[] = {
       {"law", 'l', OPTION_TEXT, &a.law, "NAME", "only fits of this law or name, or this law where no entry has it"},
@@ -288,14 +278,13 @@ int command_design(int argc, char **argv) {
       {"seed", 's', OPTION_INTEGER, &a.seed, "N", "of the noise"},
       {"threads", 'j', OPTION_INTEGER, &a.threads, "N", "threads (all cores); the result is the same"},
       {"json", 0, OPTION_FLAG, &a.json, NULL, "one JSON document on standard output"},
-      {NULL, 0, OPTION_FLAG, NULL, NULL, NULL}};
-  const struct command command = {
-      "design", "what intervals a spec's fits will give, before it is run",
+      {0}};
+  const struct command_usage usage = {
       "isoloss design SPEC... [--assume LIST|FIT] [--noise S] [options]",
       "Draws the losses of the spec's runs from an assumed law with noise, makes the spec's fits on them, and again and\n"
       "again: bias, spread and coverage of every parameter and derived quantity, and what the sweep cannot tell apart.\n"
       "Several specs, or --variant, are compared: which is better for each quantity and over all. Nothing is trained.\n"
       "Ctrl-C stops the simulation and prints what it has.",
-      options};
-  return run(&command, &a, argc, argv);
+      1, INT_MAX, "one or more specs (.yaml)"};
+  if (command_begin(line, &usage, options)) design(&a, line->arguments, line->count, &line->error);
 }

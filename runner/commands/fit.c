@@ -1,6 +1,4 @@
-// isoloss fit: a law fitted to the runs of a spec, or to anybody's table. `isoloss fit compare` is in fits/compare.c.
-#include <math.h>
-#include <stdlib.h>
+// isoloss fit: a law fitted to the runs of a spec, or to anybody's table. `isoloss fit compare` is in fit_compare.c.
 #include <string.h>
 
 #include "runner/commands.h"
@@ -80,33 +78,21 @@ static bool fit_one(const char *source, const struct fit_command *command, const
   return fine;
 }
 
-static int run(const struct command *command, struct fit_command *arguments, int argc, char **argv) {
-  struct error error = {0};
-  struct arena arena = {0};
+static void fit(const struct fit_command *arguments, const char *source, struct command_line *line) {
+  struct error *error = &line->error;
   struct fit_options options;
   size_t claims_not_held = 0;
-  const char **rest = arena_array(&arena, (size_t)argc + 1, sizeof *rest);
-  int count;
-  bool done, fine = options_parse(command, argc, argv, rest, &count, &done, &error);
-  if (fine && !done && count != 1)
-    fine = error_set(&error, EXIT_USAGE_ERROR, "fit: give one spec (.yaml), one table (.csv) or an imported table");
-  if (fine && !done && arguments->output && !arguments->export)
-    fine = error_set(&error, EXIT_USAGE_ERROR, "fit: --output says where --export writes; name what to export");
-  fine = fine && (done || fit_arguments_read("fit", &arguments->fit, &arena, &options, &error));
-  if (fine && !done) {
-    bool plain = ends_with(rest[0], ".yaml") || ends_with(rest[0], ".yml");
-    bool one = !plain || arguments->fit.pools.count || arguments->export;
-    fine = one ? fit_one(rest[0], arguments, &options, &error)
-               : fit_spec(rest[0], arguments, &options, &claims_not_held, &error);
-  }
-  arena_free(&arena);
-  fit_arguments_free(&arguments->fit);
-  if (!fine) return command_fail(&error);
-  return claims_not_held ? EXIT_RUNS_FAILED : EXIT_DONE;
+  if (arguments->output && !arguments->export)
+    error_set(error, EXIT_USAGE_ERROR, "fit: --output says where --export writes; name what to export");
+  if (error->code || !fit_arguments_read("fit", &arguments->fit, &line->arena, &options, error)) return;
+  bool plain = ends_with(source, ".yaml") || ends_with(source, ".yml");
+  if (!plain || arguments->fit.pools.count || arguments->export)
+    fit_one(source, arguments, &options, error);
+  else if (fit_spec(source, arguments, &options, &claims_not_held, error) && claims_not_held)
+    line->code = EXIT_RUNS_FAILED;
 }
 
-int command_fit(int argc, char **argv) {
-  if (argc > 1 && strcmp(argv[1], "compare") == 0) return command_fit_compare(argc - 1, argv + 1);
+void command_fit(struct command_line *line) {
   struct fit_command a = {.fit = {.bootstrap = -1}};
   struct option options[FIT_ARGUMENT_OPTIONS + 8];
   size_t count = 0;
@@ -123,17 +109,16 @@ int command_fit(int argc, char **argv) {
       {"export", 0, OPTION_TEXT, &a.export, "LANGUAGE", "write the fitted law as c, python or latex instead"},
       {"output", 'o', OPTION_TEXT, &a.output, "FILE", "where --export writes (default: standard output)"},
       {"json", 0, OPTION_FLAG, &a.json, NULL, "one JSON document on standard output"},
-      {NULL, 0, OPTION_FLAG, NULL, NULL, NULL}};
+      {0}};
   memcpy(options + count, own, sizeof own);
-  const struct command command = {
-      "fit", "fit a law to runs or to a table",
-      "isoloss fit SPEC.yaml[:ENTRY]|TABLE.csv|IMPORT [--law NAME] [options]\n       isoloss fit compare SOURCE --law "
-      "NAME --law NAME ... [options]",
+  const struct command_usage usage = {
+      "isoloss fit SPEC.yaml[:ENTRY]|TABLE.csv|IMPORT [--law NAME] [options]\n"
+      "       isoloss fit compare SOURCE --law NAME --law NAME ... [options]",
       "With a spec, every fit entry is fitted on its finished runs and kept in the store; with a table (a file, or the name of\n"
       "an imported one), the law (default chinchilla) is fitted on its rows. A table's columns are used by name: parameters\n"
       "(or N), tokens (or D), flops (or C), loss, format, ...; --map gives others those names.\n\n"
       "The objective is the plain sum over rows of the loss of the stated residual, so that it compares with published\n"
       "numbers. compare holds laws against each other on the same rows (isoloss fit compare --help).",
-      options};
-  return run(&command, &a, argc, argv);
+      1, 1, "one spec (.yaml), one table (.csv) or an imported table"};
+  if (command_begin(line, &usage, options)) fit(&a, line->arguments[0], line);
 }

@@ -56,42 +56,30 @@ static bool compare(const char *source, const struct compare_arguments *argument
   return fine;
 }
 
-int command_fit_compare(int argc, char **argv) {
+static bool check(const struct compare_arguments *a, struct error *error) {
+  if (a->laws.count < 2)
+    return error_set(error, EXIT_USAGE_ERROR, "fit compare: name at least two laws: --law chinchilla --law kaplan");
+  return (a->folds >= 0 && a->folds <= 1000) ||
+         error_set(error, EXIT_USAGE_ERROR, "fit compare: --folds takes 1 to 1000");
+}
+
+void command_fit_compare(struct command_line *line) {
   struct compare_arguments a = {.fit = {.bootstrap = 0}};
   struct option options[FIT_ARGUMENT_OPTIONS + 8] = {
       {"law", 'l', OPTION_LIST, &a.laws, "NAME", "a law; give it several times"},
       {"folds", 'k', OPTION_INTEGER, &a.folds, "K",
        "of the cross-validation (default 5; 1: none), whole groups (--group)"}};
   size_t count = 2 + fit_arguments_options(&a.fit, options + 2);
-  const struct option own[] = {{"json", 0, OPTION_FLAG, &a.json, NULL, "one JSON document on standard output"},
-                               {NULL, 0, OPTION_FLAG, NULL, NULL, NULL}};
+  const struct option own[] = {{"json", 0, OPTION_FLAG, &a.json, NULL, "one JSON document on standard output"}, {0}};
   memcpy(options + count, own, sizeof own);
-  const struct command command = {
-      "fit compare", "hold laws against each other on the same rows",
+  const struct command_usage usage = {
       "isoloss fit compare SPEC.yaml[:ENTRY]|TABLE.csv|IMPORT --law NAME --law NAME ... [options]",
-      "Every law is fitted on the rows that all of them can use, on one residual and one objective (those of the first "
-      "law,\nunless --residual and --objective say otherwise), and judged by AICc and by rows that it was not fitted "
-      "to: "
-      "those of\n--holdout, or every row once in --folds folds. A --fix applies to the laws that have the parameter.",
-      options};
-  struct error error = {0};
-  struct arena arena = {0};
+      "Every law is fitted on the rows that all of them can use, on one residual and one objective (those of the first law,\n"
+      "unless --residual and --objective say otherwise), and judged by AICc and by rows that it was not fitted to: those of\n"
+      "--holdout, or every row once in --folds folds. A --fix applies to the laws that have the parameter.",
+      1, 1, "one spec, table or imported table"};
   struct fit_options fit_options;
-  const char **rest = arena_array(&arena, (size_t)argc + 1, sizeof *rest);
-  int given;
-  bool done, fine = options_parse(&command, argc, argv, rest, &given, &done, &error);
-  if (fine && !done) {
-    if (given != 1)
-      fine = error_set(&error, EXIT_USAGE_ERROR, "fit compare: give one spec, table or imported table");
-    else if (a.laws.count < 2)
-      fine = error_set(&error, EXIT_USAGE_ERROR, "fit compare: name at least two laws: --law chinchilla --law kaplan");
-    else if (a.folds < 0 || a.folds > 1000)
-      fine = error_set(&error, EXIT_USAGE_ERROR, "fit compare: --folds takes 1 to 1000");
-    fine = fine && fit_arguments_read("fit compare", &a.fit, &arena, &fit_options, &error) &&
-           compare(rest[0], &a, &fit_options, &error);
-  }
-  arena_free(&arena);
-  fit_arguments_free(&a.fit);
-  option_list_free(&a.laws);
-  return fine ? EXIT_DONE : command_fail(&error);
+  if (command_begin(line, &usage, options) && check(&a, &line->error) &&
+      fit_arguments_read("fit compare", &a.fit, &line->arena, &fit_options, &line->error))
+    compare(line->arguments[0], &a, &fit_options, &line->error);
 }

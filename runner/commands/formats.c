@@ -1,5 +1,5 @@
 // isoloss formats: lists and explains the representations that runs can train with.
-#include <math.h>
+#include <limits.h>
 #include <string.h>
 
 #include "runner/commands.h"
@@ -89,58 +89,68 @@ static const struct format_preset *preset_named(const char *name) {
   return NULL;
 }
 
-int command_formats(int argc, char **argv) {
-  bool json = false, done;
-  const struct option options[] = {{"json", 0, OPTION_FLAG, &json, NULL, "one JSON document on standard output"},
-                                   {NULL, 0, OPTION_FLAG, NULL, NULL, NULL}};
-  const struct command command = {
-      "formats", "list and explain the formats that runs can train with", "isoloss formats [FORMAT...] [--json]",
+// What is asked for, with the errors that will be shown.
+static bool measure(const char *const *names, size_t count, bool named, bool json, struct entry *entries,
+                    struct arena *arena, struct error *error) {
+  // A glance: a few million samples of what has no closed form.
+  struct capacity_options glance = {.samples = 1 << 21, .threads = processors(), .isa = isa_best()};
+  for (size_t i = 0; i < count; i++) {
+    const struct format *format = format_parse(names[i], arena, error);
+    if (!format) return false;
+    const struct format_preset *preset = preset_named(format->name);
+    entries[i] = (struct entry){named ? format->name : names[i],
+                                preset ? preset->help : NULL,
+                                preset ? preset->source : NULL,
+                                {.format = format}};
+    if ((named || json || !preset) && !format_capacity(format, names[i], &glance, &entries[i].capacity, error))
+      return false;
+  }
+  return true;
+}
+
+static void print_json(const struct entry *entries, size_t count) {
+  struct text text = {0};
+  struct json_writer writer = json_writer(&text, false);
+  json_array_begin(&writer);
+  for (size_t i = 0; i < count; i++) json_entry(&entries[i], &writer);
+  json_array_end(&writer);
+  printf("%s\n", text_string(&text));
+  text_free(&text);
+}
+
+// Everything that has a name.
+static const char **named_formats(struct arena *arena, size_t *count) {
+  size_t room = 0;
+  *count = 0;
+  while (common_formats[room]) room++;
+  for (const struct format_preset *preset = format_presets; preset->name; preset++) room++;
+  const char **names = arena_array(arena, room, sizeof *names);
+  for (size_t i = 0; common_formats[i]; i++) names[(*count)++] = common_formats[i];
+  for (const struct format_preset *preset = format_presets; preset->name; preset++) names[(*count)++] = preset->name;
+  return names;
+}
+
+void command_formats(struct command_line *line) {
+  bool json = false;
+  const struct option options[] = {{"json", 0, OPTION_FLAG, &json, NULL, "one JSON document on standard output"}, {0}};
+  const struct command_usage usage = {
+      "isoloss formats [FORMAT...] [--json]",
       "Without a format, lists the representations and recipes that have names, with bits per weight and\n"
       "error; with formats, explains them. A format is written as one word (w4a4, mxfp4, 2:4+int4,\n"
       "w(2:4+int4)a(int8)) or as a mapping; docs/formats.md has the whole language.",
-      options};
-  struct error error = {0};
-  struct arena arena = {0};
-  const char **names = arena_array(&arena, (size_t)argc + 128, sizeof *names);
-  int given;
-  bool fine = options_parse(&command, argc, argv, names, &given, &done, &error);
-  if (fine && !done) {
-    size_t count = (size_t)given;
-    if (!given) {
-      for (size_t i = 0; common_formats[i]; i++) names[count++] = common_formats[i];
-      for (const struct format_preset *preset = format_presets; preset->name; preset++) names[count++] = preset->name;
-    }
-    struct entry *entries = arena_array(&arena, count + 1, sizeof *entries);
-    // A glance: a few million samples of what has no closed form.
-    struct capacity_options glance = {.samples = 1 << 21, .threads = processors(), .isa = isa_best()};
-    for (size_t i = 0; i < count && fine; i++) {
-      const struct format *format = format_parse(names[i], &arena, &error);
-      fine = format != NULL;
-      if (!fine) break;
-      const struct format_preset *preset = preset_named(format->name);
-      entries[i] = (struct entry){given ? format->name : names[i],
-                                  preset ? preset->help : NULL,
-                                  preset ? preset->source : NULL,
-                                  {.format = format}};
-      if (given || json || !preset) fine = format_capacity(format, names[i], &glance, &entries[i].capacity, &error);
-    }
-    if (fine && json) {
-      struct text text = {0};
-      struct json_writer writer = json_writer(&text, false);
-      json_array_begin(&writer);
-      for (size_t i = 0; i < count; i++) json_entry(&entries[i], &writer);
-      json_array_end(&writer);
-      printf("%s\n", text_string(&text));
-      text_free(&text);
-    } else if (fine && given) {
-      for (size_t i = 0; i < count; i++) {
-        if (i) printf("\n");
-        explain(&entries[i]);
-      }
-    } else if (fine) {
-      print_list(entries, count);
-    }
+      0, INT_MAX, "formats"};
+  if (!command_begin(line, &usage, options)) return;
+  bool named = line->count > 0;
+  size_t count = (size_t)line->count;
+  const char **names = named ? line->arguments : named_formats(&line->arena, &count);
+  struct entry *entries = arena_array(&line->arena, count + 1, sizeof *entries);
+  if (!measure(names, count, named, json, entries, &line->arena, &line->error)) return;
+  if (json)
+    print_json(entries, count);
+  else if (!named)
+    print_list(entries, count);
+  for (size_t i = 0; named && !json && i < count; i++) {
+    if (i) printf("\n");
+    explain(&entries[i]);
   }
-  arena_free(&arena);
-  return fine ? EXIT_DONE : command_fail(&error);
 }

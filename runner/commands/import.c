@@ -379,7 +379,7 @@ static bool look(const struct import_arguments *arguments, struct error *error) 
   return fine;
 }
 
-int command_import(int argc, char **argv) {
+void command_import(struct command_line *line) {
   struct import_arguments a = {0};
   const struct option options[] = {
       {"as", 'a', OPTION_TEXT, &a.as, "NAME", "the table's name; one of that name is replaced"},
@@ -389,30 +389,22 @@ int command_import(int argc, char **argv) {
       {"show", 0, OPTION_TEXT, &a.show, "NAME", "print an imported table as CSV"},
       {"remove", 0, OPTION_TEXT, &a.remove, "NAME", "remove an imported table"},
       {"json", 0, OPTION_FLAG, &a.json, NULL, "one JSON document on standard output"},
-      {NULL, 0, OPTION_FLAG, NULL, NULL, NULL}};
-  const struct command command = {
-      "import", "import a table from elsewhere into the store",
+      {0}};
+  static const char arguments[] =
+      "one table and a name (isoloss import TABLE.csv --as NAME), or one of --list, --show NAME, --remove NAME";
+  const struct command_usage usage = {
       "isoloss import TABLE.csv --as NAME [--map LIST] | --list | --show NAME | --remove NAME",
       "An imported table can be fitted, predicted from and pooled with runs by its name, wherever a TABLE.csv may stand:\n"
       "isoloss fit NAME --law chinchilla. Columns get the store's names with --map, the store's name on the left; N, D and C\n"
       "become parameters, tokens and flops. The file's digest is kept; importing a changed file under the same name tells\n"
       "what has changed.",
-      options};
-  struct error error = {0};
-  struct arena arena = {0};
-  const char **rest = arena_array(&arena, (size_t)argc + 1, sizeof *rest);
-  int count;
-  bool done, fine = options_parse(&command, argc, argv, rest, &count, &done, &error);
+      0, 1, arguments};
+  if (!command_begin(line, &usage, options)) return;
   int asked = a.list + (a.show != NULL) + (a.remove != NULL);
-  if (fine && !done) {
-    if (asked > 1 || (asked && (count || a.as)) || (!asked && (count != 1 || !a.as)))
-      fine =
-          error_set(&error, EXIT_USAGE_ERROR,
-                    "import: give one table and a name (isoloss import TABLE.csv --as NAME), or one of --list, --show "
-                    "NAME, --remove NAME");
-    else
-      fine = asked ? look(&a, &error) : import_file(&a, rest[0], &error);
-  }
-  arena_free(&arena);
-  return fine ? EXIT_DONE : command_fail(&error);
+  if (asked > 1 || (asked && (line->count || a.as)) || (!asked && (!line->count || !a.as)))
+    error_set(&line->error, EXIT_USAGE_ERROR, "import: give %s", arguments);
+  else if (asked)
+    look(&a, &line->error);
+  else
+    import_file(&a, line->arguments[0], &line->error);
 }

@@ -133,41 +133,30 @@ static bool plot(const struct isoflop *result, const char *folder, struct error 
   return fine;
 }
 
-static int run(const struct command *command, const struct isoflop_arguments *a, int argc, char **argv) {
-  struct error error = {0};
-  struct arena arena = {0};
+static void isoflop(const struct isoflop_arguments *a, const char *source, struct arena *arena, struct error *error) {
   struct isoflop_options options;
   struct isoflop_noise noise;
   struct isoflop result = {0};
-  const char **rest = arena_array(&arena, (size_t)argc + 1, sizeof *rest);
-  int count;
-  bool done, fine = options_parse(command, argc, argv, rest, &count, &done, &error);
-  if (fine && !done && count != 1)
-    fine = error_set(&error, EXIT_USAGE_ERROR, "isoflop: give one spec (.yaml) or one table (.csv)");
-  if (fine && !done) {
-    bool spec = ends_with(rest[0], ".yaml") || ends_with(rest[0], ".yml");
-    fine = read_options(a, &arena, &noise, &options, &error);
-    if (fine && a->plot && options.method == ISOFLOP_ENVELOPE)
-      fine = error_set(&error, EXIT_USAGE_ERROR, "isoflop: --plot draws budgets, and the envelope has none");
-    fine = fine && (spec ? solve_spec(rest[0], a, &options, &result, &error)
-                         : solve_table(rest[0], a, &options, &arena, &result, &error));
-    if (fine && a->json) {
-      struct text json = {0};
-      struct json_writer writer = json_writer(&json, false);
-      isoflop_json(&result, &writer);
-      printf("%s\n", text_string(&json));
-      text_free(&json);
-    } else if (fine) {
-      isoflop_print(&result, stdout);
-    }
-    if (fine && a->plot) fine = plot(&result, a->plot, &error);
+  bool spec = ends_with(source, ".yaml") || ends_with(source, ".yml");
+  bool fine = read_options(a, arena, &noise, &options, error);
+  if (fine && a->plot && options.method == ISOFLOP_ENVELOPE)
+    fine = error_set(error, EXIT_USAGE_ERROR, "isoflop: --plot draws budgets, and the envelope has none");
+  fine = fine && (spec ? solve_spec(source, a, &options, &result, error)
+                       : solve_table(source, a, &options, arena, &result, error));
+  if (fine && a->json) {
+    struct text json = {0};
+    struct json_writer writer = json_writer(&json, false);
+    isoflop_json(&result, &writer);
+    printf("%s\n", text_string(&json));
+    text_free(&json);
+  } else if (fine) {
+    isoflop_print(&result, stdout);
   }
+  if (fine && a->plot) plot(&result, a->plot, error);
   isoflop_free(&result);
-  arena_free(&arena);
-  return fine ? EXIT_DONE : command_fail(&error);
 }
 
-int command_isoflop(int argc, char **argv) {
+void command_isoflop(struct command_line *line) {
   struct isoflop_arguments a = {
       .method = "akima", .tolerance = 0.1, .confidence = 0.95, .copies = -1, .parameter_count = "non-embedding"};
   const struct option options[] = {
@@ -187,14 +176,14 @@ int command_isoflop(int argc, char **argv) {
       {"parameter-count", 0, OPTION_TEXT, &a.parameter_count, "COUNT", "of a spec's runs (non-embedding)"},
       {"plot", 0, OPTION_TEXT, &a.plot, "FOLDER", "draw the curves and the optima there (SVG)"},
       {"json", 0, OPTION_FLAG, &a.json, NULL, "one JSON document on standard output"},
-      {NULL, 0, OPTION_FLAG, NULL, NULL, NULL}};
-  const struct command command = {
-      "isoflop", "compute-optimal sizes from IsoFLOP curves or the envelope of training curves",
+      {0}};
+  const struct command_usage usage = {
       "isoloss isoflop SPEC.yaml|TABLE.csv [--method NAME] [--budget COLUMN] [options]",
       "For every FLOP budget the size and token count of lowest loss, with intervals under seed noise; then power laws of\n"
       "these optima in compute. Budgets whose minimum lies at the smallest or largest size are rejected, and listed.\n"
       "parabola: loss as a parabola in ln N (Hoffmann et al., approach 2); akima: Akima's interpolation of ln loss over\n"
-      "ln N (Porian et al.); envelope: the lowest of all training curves at 1500 FLOP values (approach 1).",
-      options};
-  return run(&command, &a, argc, argv);
+      "ln N (Porian et al.); envelope: the lowest of all training curves at 1500 FLOP values (approach 1).\n"
+      "An entry \"method: isoflop\" in a spec's fit list does the same in isoloss fit and in the report.",
+      1, 1, "one spec (.yaml) or one table (.csv)"};
+  if (command_begin(line, &usage, options)) isoflop(&a, line->arguments[0], &line->arena, &line->error);
 }

@@ -1,6 +1,6 @@
 // isoloss laws: lists and explains the laws that can be fitted.
+#include <limits.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "runner/commands.h"
@@ -167,26 +167,17 @@ static bool show(const char *const *names, size_t count, bool json, bool details
   return fine;
 }
 
-int command_laws(int argc, char **argv) {
-  bool json = false, done;
-  const struct option options[] = {{"json", 0, OPTION_FLAG, &json, NULL, "one JSON document on standard output"},
-                                   {NULL, 0, OPTION_FLAG, NULL, NULL, NULL}};
-  const struct command command = {
-      "laws", "list and explain the laws that can be fitted", "isoloss laws [NAME...] [--json]",
-      "Without a name, lists the laws that ship; with names (or files of your own), "
-      "explains them: formula, source, columns, parameters with bounds, stages, derived quantities.",
-      options};
-  struct error error = {0};
-  struct arena arena = {0};
-  const char **names = arena_array(&arena, (size_t)argc + 1, sizeof *names);
-  int given;
-  size_t count = 0;
-  bool fine = options_parse(&command, argc, argv, names, &given, &done, &error);
-  if (fine && !done) {
-    count = (size_t)given;
-    if (!given) fine = law_names(&arena, &names, &count, &error);
-    fine = fine && show(names, count, json, given > 0, &error);
-  }
-  arena_free(&arena);
-  return fine ? EXIT_DONE : command_fail(&error);
+void command_laws(struct command_line *line) {
+  bool json = false;
+  const struct option options[] = {{"json", 0, OPTION_FLAG, &json, NULL, "one JSON document on standard output"}, {0}};
+  const struct command_usage usage = {
+      "isoloss laws [NAME...] [--json]",
+      "Without a name, lists the laws that ship; with names (or files of your own), explains them: formula, source, columns,\n"
+      "parameters with bounds, stages, derived quantities.",
+      0, INT_MAX, "names of laws"};
+  if (!command_begin(line, &usage, options)) return;
+  const char **names = line->arguments;
+  size_t count = (size_t)line->count;
+  if (count || law_names(&line->arena, &names, &count, &line->error))
+    show(names, count, json, line->count > 0, &line->error);
 }

@@ -275,28 +275,18 @@ static bool check(const struct predict_arguments *a, struct error *error) {
   return true;
 }
 
-static int run(const struct command *command, struct predict_arguments *arguments, int argc, char **argv) {
-  struct error error = {0};
-  struct arena arena = {0};
+static void predict(const struct predict_arguments *arguments, const char *source, struct command_line *line) {
   struct fit_options options;
-  const char **rest = arena_array(&arena, (size_t)argc + 1, sizeof *rest);
-  int count;
-  bool done, fine = options_parse(command, argc, argv, rest, &count, &done, &error);
-  if (fine && !done && count > 1)
-    fine = error_set(&error, EXIT_USAGE_ERROR, "predict: give one spec, table or imported table");
-  if (fine && !done)
-    fine = check(arguments, &error) && fit_arguments_read("predict", &arguments->fit, &arena, &options, &error) &&
-           (count ? predict_fitted(rest[0], arguments, &options, &error) : predict_given(arguments, &options, &error));
-  arena_free(&arena);
-  fit_arguments_free(&arguments->fit);
-  option_list_free(&arguments->at);
-  option_list_free(&arguments->budgets);
-  option_list_free(&arguments->bits);
-  option_list_free(&arguments->speeds);
-  return fine ? EXIT_DONE : command_fail(&error);
+  if (!check(arguments, &line->error) ||
+      !fit_arguments_read("predict", &arguments->fit, &line->arena, &options, &line->error))
+    return;
+  if (source)
+    predict_fitted(source, arguments, &options, &line->error);
+  else
+    predict_given(arguments, &options, &line->error);
 }
 
-int command_predict(int argc, char **argv) {
+void command_predict(struct command_line *line) {
   struct predict_arguments a = {.fit = {.bootstrap = -1}, .memory = NAN};
   struct option options[FIT_ARGUMENT_OPTIONS + 16] = {
       {"at", 'a', OPTION_LIST, &a.at, "POINTS", "N=1e9,D=2e10,format=w4a4; ranges N=1e8..1e10:5log, lists D=1e9|1e10"},
@@ -314,17 +304,15 @@ int command_predict(int argc, char **argv) {
       {"law", 'l', OPTION_TEXT, &a.fit.law, "NAME", "the law to fit (default: the entry's; chinchilla on a table)"}};
   size_t count = 10;
   count += fit_arguments_options(&a.fit, options + count);
-  const struct option own[] = {{"json", 0, OPTION_FLAG, &a.json, NULL, "one JSON document on standard output"},
-                               {NULL, 0, OPTION_FLAG, NULL, NULL, NULL}};
+  const struct option own[] = {{"json", 0, OPTION_FLAG, &a.json, NULL, "one JSON document on standard output"}, {0}};
   memcpy(options + count, own, sizeof own);
-  const struct command command = {
-      "predict", "what a fit says of runs that were not made",
+  const struct command_usage usage = {
       "isoloss predict SPEC.yaml[:ENTRY]|TABLE.csv|IMPORT [--at POINTS] [--budget FLOPS] [options]\n"
       "       isoloss predict --law NAME --fix A=406.4 --fix ... [--at POINTS] [--budget FLOPS]",
       "The law is fitted as isoloss fit does it; the intervals come from its resamples. Two are given: the law's own (how well\n"
       "it is known) and that of a new run, which scatters about the law as the fitted rows do. Points outside the fitted range\n"
       "are marked. With --formats (or --memory alone: all formats of the fit) formats are held against each other, resample by\n"
       "resample; where the intervals of their difference hold zero, the choice is undecided.",
-      options};
-  return run(&command, &a, argc, argv);
+      0, 1, "one spec, table or imported table"};
+  if (command_begin(line, &usage, options)) predict(&a, line->count ? line->arguments[0] : NULL, line);
 }

@@ -1,7 +1,6 @@
 // isoloss report: the report of an experiment as one HTML page, as JSON, and its figures as SVG files.
 #include <spawn.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "runner/commands.h"
@@ -141,48 +140,32 @@ static bool report_of_file(const char *path, const struct report_options *option
   return fine;
 }
 
-int command_report(int argc, char **argv) {
-  struct report_options options = {.open = "no"};
-  const struct option table[] = {
-      {"output", 'o', OPTION_TEXT, &options.output, "FILE",
-       "where the page goes (default: reports/NAME.html in the home)"},
-      {"figures", 0, OPTION_TEXT, &options.figures, "FOLDER", "write each figure there as an SVG file too"},
-      {"json", 0, OPTION_FLAG, &options.json, NULL, "print the report's content as JSON (a page only with -o)"},
-      {"open", 0, OPTION_TEXT, &options.open, "yes|no", "show the page in the browser (default: no)"},
-      {0},
-  };
-  const struct command command = {
-      "report", "write the report of an experiment", "isoloss report SPEC|EXPERIMENT [options]",
+void command_report(struct command_line *line) {
+  struct report_options a = {.open = "no"};
+  const struct option options[] = {
+      {"output", 'o', OPTION_TEXT, &a.output, "FILE", "where the page goes (default: reports/NAME.html in the home)"},
+      {"figures", 0, OPTION_TEXT, &a.figures, "FOLDER", "write each figure there as an SVG file too"},
+      {"json", 0, OPTION_FLAG, &a.json, NULL, "print the report's content as JSON (a page only with -o)"},
+      {"open", 0, OPTION_TEXT, &a.open, "yes|no", "show the page in the browser (default: no)"},
+      {0}};
+  const struct command_usage usage = {
+      "isoloss report SPEC|EXPERIMENT [options]",
       "One self-contained HTML page: the fits with their intervals and what to mind about them, figures, runs,\n"
       "failures, environment, and how to run it again. SPEC is a file, EXPERIMENT the name of one that has run.\n"
       "The page's path is printed.",
-      table};
-  struct error error = {0};
-  const char **rest = memory_get((size_t)(argc + 1) * sizeof *rest);
-  int count;
-  bool done;
-  bool fine = options_parse(&command, argc, argv, rest, &count, &done, &error);
-  if (!fine || done) goto end;
-  fine = false;
-  if (count != 1) {
-    error_set(&error, EXIT_USAGE_ERROR, "report: give one spec or experiment (isoloss report --help)");
-    goto end;
-  }
-  if (strcmp(options.open, "yes") != 0 && strcmp(options.open, "no") != 0) {
-    error_set(&error, EXIT_USAGE_ERROR, "report: --open is yes or no, not '%s'", options.open);
-    goto end;
+      1, 1, "one spec or experiment"};
+  if (!command_begin(line, &usage, options)) return;
+  if (strcmp(a.open, "yes") != 0 && strcmp(a.open, "no") != 0) {
+    error_set(&line->error, EXIT_USAGE_ERROR, "report: --open is yes or no, not '%s'", a.open);
+    return;
   }
   // As everywhere: a spec ends in .yaml or is a path; anything else is an experiment of the store.
-  bool is_file =
-      ends_with(rest[0], ".yaml") || ends_with(rest[0], ".yml") || (strchr(rest[0], '/') && file_exists(rest[0]));
-  if (is_file) {
-    fine = report_of_file(rest[0], &options, &error);
-  } else {
-    struct store *store = open_store("SPEC", &error);
-    fine = store && report_of_name(rest[0], &options, store, &error);
-    store_close(store);
+  const char *named = line->arguments[0];
+  if (ends_with(named, ".yaml") || ends_with(named, ".yml") || (strchr(named, '/') && file_exists(named))) {
+    report_of_file(named, &a, &line->error);
+    return;
   }
-end:
-  free(rest);
-  return fine ? EXIT_DONE : command_fail(&error);
+  struct store *store = open_store("SPEC", &line->error);
+  if (store) report_of_name(named, &a, store, &line->error);
+  store_close(store);
 }

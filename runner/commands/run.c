@@ -83,7 +83,7 @@ struct gpu_choice {
 
 static bool read_gpus(const struct run_options *options, struct arena *arena, struct gpu_choice *choice,
                       struct error *error) {
-  choice->overrides.items = memory_get((options->overrides.count + 1) * sizeof *choice->overrides.items);
+  choice->overrides.items = arena_array(arena, options->overrides.count + 1, sizeof(char *));
   if (options->gpus) choice->overrides.items[choice->overrides.count++] = "model.device=cuda";
   for (size_t i = 0; i < options->overrides.count; i++)
     choice->overrides.items[choice->overrides.count++] = options->overrides.items[i];
@@ -119,8 +119,7 @@ static bool check_gpu_runs(const struct plan *plan, const struct gpu_choice *gpu
   return true;
 }
 
-static int run(const char *path, const struct run_options *options) {
-  struct error error = {0};
+static enum exit_code run(const char *path, const struct run_options *options, struct error *error) {
   struct spec spec = {0};
   struct plan plan = {0};
   struct plan_set set = {0};
@@ -130,11 +129,11 @@ static int run(const char *path, const struct run_options *options) {
   enum exit_code code = EXIT_ENVIRONMENT;
   struct plan_options plan_options = {.prepare = true, .messages = options->quiet ? NULL : stderr};
   bool planned = false,
-       spec_fine = read_gpus(options, &arena, &gpus, &error) && spec_open(&spec, path, &gpus.overrides, &error);
+       spec_fine = read_gpus(options, &arena, &gpus, error) && spec_open(&spec, path, &gpus.overrides, error);
   if (!spec_fine) goto end;
   planned = true;
-  if (!plan_open(&plan, &spec, &plan_options, &error) || !plan_set_begin(&set, &plan, &error)) goto end;
-  if (gpus.list.count > 0 && !check_gpu_runs(&plan, &gpus, &error)) goto end;
+  if (!plan_open(&plan, &spec, &plan_options, error) || !plan_set_begin(&set, &plan, error)) goto end;
+  if (gpus.list.count > 0 && !check_gpu_runs(&plan, &gpus, error)) goto end;
   if (!all_finished(&plan) && !spec.trainer.node) plan_measure_speed(&plan);
   struct experiment_record experiment = {spec.name, spec.path, spec.source, spec.about};
   struct coordinator_set runs = {plan.count, &set, plan_set_describe};
@@ -153,17 +152,15 @@ static int run(const char *path, const struct run_options *options) {
       .quiet = options->quiet,
       .messages = stderr,
   };
-  code = coordinator_execute(&runs, &execute, &outcome, &error);
-  if (!error.code && !measure_formats(&error)) code = error.code;
+  code = coordinator_execute(&runs, &execute, &outcome, error);
+  if (!error->code && !measure_formats(error)) code = error->code;
   if (options->json) {
     struct error reading = {0};
-    if ((!error.code || code == error.code) && !print_json(spec.name, &reading) && !error.code) error = reading;
-  } else if (!error.code) {
+    if ((!error->code || code == error->code) && !print_json(spec.name, &reading) && !error->code) *error = reading;
+  } else if (!error->code) {
     print_outcome(&outcome, &spec);
   }
 end:
-  if (error.code) code = (enum exit_code)command_fail(&error);
-  option_list_free(&gpus.overrides);
   plan_set_end(&set);
   if (planned) plan_free(&plan);
   spec_free(&spec);
@@ -171,48 +168,31 @@ end:
   return code;
 }
 
-int command_run(int argc, char **argv) {
-  struct run_options run_options = {.retries = 2};
-  struct option options[] = {
-      {"jobs", 'j', OPTION_INTEGER, &run_options.jobs, "N", "runs side by side (default: as many as the cores hold)"},
-      {"gpus", 0, OPTION_TEXT, &run_options.gpus, "LIST", "hand out these GPUs: 0,1,2,3, UUIDs, or all"},
-      {"per-gpu", 0, OPTION_TEXT, &run_options.per_gpu, "auto|N",
-       "runs on one GPU at a time (auto: as its memory holds)"},
-      {"gpu-memory", 0, OPTION_TEXT, &run_options.gpu_memory, "BYTES",
+void command_run(struct command_line *line) {
+  struct run_options a = {.retries = 2};
+  const struct option options[] = {
+      {"jobs", 'j', OPTION_INTEGER, &a.jobs, "N", "runs side by side (default: as many as the cores hold)"},
+      {"gpus", 0, OPTION_TEXT, &a.gpus, "LIST", "hand out these GPUs: 0,1,2,3, UUIDs, or all"},
+      {"per-gpu", 0, OPTION_TEXT, &a.per_gpu, "auto|N", "runs on one GPU at a time (auto: as its memory holds)"},
+      {"gpu-memory", 0, OPTION_TEXT, &a.gpu_memory, "BYTES",
        "memory of each GPU, such as 24G (default: what nvidia-smi says)"},
-      {"retries", 0, OPTION_INTEGER, &run_options.retries, "N", "times a crashed run is tried again (default 2)"},
-      {"retry-failed", 0, OPTION_FLAG, &run_options.retry_failed, NULL,
-       "try runs again that failed in an earlier call"},
-      {"fail-fast", 0, OPTION_FLAG, &run_options.fail_fast, NULL, "stop at the first run that fails"},
-      {"keep-going", 0, OPTION_FLAG, &run_options.keep_going, NULL, "go on even when the first runs all fail at once"},
-      {"set", 0, OPTION_LIST, &run_options.overrides, "PATH=VALUE", "give a field of base another value (repeatable)"},
-      {"json", 0, OPTION_FLAG, &run_options.json, NULL, "print the experiment's runs as one JSON array at the end"},
-      {"quiet", 'q', OPTION_FLAG, &run_options.quiet, NULL, "no progress, only warnings and failures"},
-      {0},
-  };
-  struct command command = {
-      "run", "Trains what a spec asks for and is not there yet.", "isoloss run SPEC [options]",
+      {"retries", 0, OPTION_INTEGER, &a.retries, "N", "times a crashed run is tried again (default 2)"},
+      {"retry-failed", 0, OPTION_FLAG, &a.retry_failed, NULL, "try runs again that failed in an earlier call"},
+      {"fail-fast", 0, OPTION_FLAG, &a.fail_fast, NULL, "stop at the first run that fails"},
+      {"keep-going", 0, OPTION_FLAG, &a.keep_going, NULL, "go on even when the first runs all fail at once"},
+      {"set", 0, OPTION_LIST, &a.overrides, "PATH=VALUE", "give a field of base another value (repeatable)"},
+      {"json", 0, OPTION_FLAG, &a.json, NULL, "print the experiment's runs as one JSON array at the end"},
+      {"quiet", 'q', OPTION_FLAG, &a.quiet, NULL, "no progress, only warnings and failures"},
+      {0}};
+  const struct command_usage usage = {
+      "isoloss run SPEC [options]",
       "Runs that are finished, in whichever experiment, are not trained again; calling it twice does nothing the second\n"
       "time. Ctrl-C stops cleanly (runs write a checkpoint first), a second one kills; a later call goes on. Exit code 0\n"
       "when every run is done or diverged, 1 when some failed or were stopped, 3 when the environment is at fault.",
-      options};
-  struct error error = {0};
-  struct arena arena = {0};
-  const char **rest = arena_array(&arena, (size_t)argc, sizeof *rest);
-  int count, code = EXIT_DONE;
-  bool done;
-  if (!options_parse(&command, argc, argv, rest, &count, &done, &error)) {
-    code = command_fail(&error);
-  } else if (!done && count != 1) {
-    error_set(&error, EXIT_USAGE_ERROR, "run needs one spec: %s", command.usage);
-    code = command_fail(&error);
-  } else if (!done && (run_options.jobs < 0 || run_options.retries < 0)) {
-    error_set(&error, EXIT_USAGE_ERROR, "--jobs and --retries cannot be negative");
-    code = command_fail(&error);
-  } else if (!done) {
-    code = run(rest[0], &run_options);
-  }
-  option_list_free(&run_options.overrides);
-  arena_free(&arena);
-  return code;
+      1, 1, "one spec"};
+  if (!command_begin(line, &usage, options)) return;
+  if (a.jobs < 0 || a.retries < 0)
+    error_set(&line->error, EXIT_USAGE_ERROR, "--jobs and --retries cannot be negative");
+  else
+    line->code = run(line->arguments[0], &a, &line->error);
 }

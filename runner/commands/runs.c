@@ -1,5 +1,4 @@
 // isoloss runs: lists runs, filtered, sorted, by chosen columns.
-#include <stdlib.h>
 #include <string.h>
 
 #include "runner/commands.h"
@@ -118,55 +117,37 @@ static bool list(const struct selection *selection, const struct runs_options *o
   return fine;
 }
 
-int command_runs(int argc, char **argv) {
-  struct runs_options runs_options = {0};
-  struct option options[] = {
-      {"where", 'w', OPTION_TEXT, &runs_options.where, "EXPR",
-       "only runs for which this holds: 'N > 1e5 and seed == 1'"},
-      {"sort", 's', OPTION_TEXT, &runs_options.sort, "COLUMN", "by this column; --sort=-loss falls"},
-      {"columns", 'c', OPTION_TEXT, &runs_options.columns, "A,B,C", "these columns ('help' lists all)"},
-      {"limit", 'n', OPTION_INTEGER, &runs_options.limit, "N", "at most this many"},
-      {"csv", 0, OPTION_FLAG, &runs_options.csv, NULL, "comma-separated values, all columns unless chosen"},
-      {"json", 0, OPTION_FLAG, &runs_options.json, NULL, "one JSON array, all columns unless chosen"},
-      {"set", 0, OPTION_LIST, &runs_options.overrides, "PATH=VALUE", "with a spec: as given to isoloss run"},
-      {0},
-  };
-  struct command command = {"runs", "Lists runs.", "isoloss runs [SPEC|EXPERIMENT] [options]",
-                            "Of a spec (runs that are not trained yet are pending), of an experiment of the store, or "
-                            "of the whole store. The\n"
-                            "condition is the expression language of specs over the columns; N, D, C are parameters, "
-                            "tokens, flops. A number\n"
-                            "that is not known yet compares as false, a text that is not known is \"\".",
-                            options};
-  struct error error = {0};
-  struct arena arena = {0};
-  const char **rest = arena_array(&arena, (size_t)argc, sizeof *rest);
-  int count, code = EXIT_DONE;
-  bool done;
-  if (!options_parse(&command, argc, argv, rest, &count, &done, &error)) {
-    code = command_fail(&error);
-  } else if (!done && (count > 1 || runs_options.limit < 0 || (runs_options.csv && runs_options.json))) {
-    error_set(&error, EXIT_USAGE_ERROR,
-              count > 1                ? "runs takes one spec or experiment"
-              : runs_options.limit < 0 ? "--limit cannot be negative"
-                                       : "--csv or --json, not both");
-    code = command_fail(&error);
-  } else if (!done) {
-    struct selection selection;
-    bool help = runs_options.columns && strcmp(runs_options.columns, "help") == 0;
-    bool fine;
-    if (help) {
-      selection = (struct selection){.store = store_open(":memory:", STORE_CREATE, &error)};
-      fine = selection.store != NULL;
-      if (fine) list_columns(selection.store);
-    } else {
-      fine = selection_open(&selection, count ? rest[0] : NULL, &runs_options.overrides, &error) &&
-             list(&selection, &runs_options, &error);
-    }
-    if (!fine) code = command_fail(&error);
-    selection_close(&selection);
+static void select_runs(const struct runs_options *a, const char *named, struct error *error) {
+  struct selection selection;
+  if (a->columns && strcmp(a->columns, "help") == 0) {
+    selection = (struct selection){.store = store_open(":memory:", STORE_CREATE, error)};
+    if (selection.store) list_columns(selection.store);
+  } else if (selection_open(&selection, named, &a->overrides, error)) {
+    list(&selection, a, error);
   }
-  option_list_free(&runs_options.overrides);
-  arena_free(&arena);
-  return code;
+  selection_close(&selection);
+}
+
+void command_runs(struct command_line *line) {
+  struct runs_options a = {0};
+  const struct option options[] = {
+      {"where", 'w', OPTION_TEXT, &a.where, "EXPR", "only runs for which this holds: 'N > 1e5 and seed == 1'"},
+      {"sort", 's', OPTION_TEXT, &a.sort, "COLUMN", "by this column; --sort=-loss falls"},
+      {"columns", 'c', OPTION_TEXT, &a.columns, "A,B,C", "these columns ('help' lists all)"},
+      {"limit", 'n', OPTION_INTEGER, &a.limit, "N", "at most this many"},
+      {"csv", 0, OPTION_FLAG, &a.csv, NULL, "comma-separated values, all columns unless chosen"},
+      {"json", 0, OPTION_FLAG, &a.json, NULL, "one JSON array, all columns unless chosen"},
+      {"set", 0, OPTION_LIST, &a.overrides, "PATH=VALUE", "with a spec: as given to isoloss run"},
+      {0}};
+  const struct command_usage usage = {
+      "isoloss runs [SPEC|EXPERIMENT] [options]",
+      "Of a spec (runs that are not trained yet are pending), of an experiment of the store, or of the whole store. The\n"
+      "condition is the expression language of specs over the columns; N, D, C are parameters, tokens, flops. A number\n"
+      "that is not known yet compares as false, a text that is not known is \"\".",
+      0, 1, "one spec or experiment, or none"};
+  if (!command_begin(line, &usage, options)) return;
+  if (a.limit < 0 || (a.csv && a.json))
+    error_set(&line->error, EXIT_USAGE_ERROR, a.limit < 0 ? "--limit cannot be negative" : "--csv or --json, not both");
+  else
+    select_runs(&a, line->count ? line->arguments[0] : NULL, &line->error);
 }

@@ -249,26 +249,11 @@ static bool show(const char *prefix, bool as_json, struct error *error) {
   return fine;
 }
 
-int command_show(int argc, char **argv) {
+void command_show(struct command_line *line) {
   bool as_json = false;
-  struct option options[] = {
-      {"json", 0, OPTION_FLAG, &as_json, NULL, "one JSON object: run, train, eval, folder, log_tail, alive"},
-      {0},
-  };
-  struct command command = {"show", "Shows one run: settings, results, loss curve, log of a failure, files.",
-                            "isoloss show RUN [--json]", "RUN is the beginning of its id, at least 4 characters.",
-                            options};
-  struct error error = {0};
-  struct arena arena = {0};
-  const char **rest = arena_array(&arena, (size_t)argc, sizeof *rest);
-  int count, code = EXIT_DONE;
-  bool done;
-  bool fine = options_parse(&command, argc, argv, rest, &count, &done, &error);
-  if (fine && !done && count != 1)
-    fine = error_set(&error, EXIT_USAGE_ERROR, "show needs one run: %s", command.usage);
-  else if (fine && !done)
-    fine = show(rest[0], as_json, &error);
-  if (!fine) code = command_fail(&error);
-  arena_free(&arena);
-  return code;
+  const struct option options[] = {
+      {"json", 0, OPTION_FLAG, &as_json, NULL, "one JSON object: run, train, eval, folder, log_tail, alive"}, {0}};
+  const struct command_usage usage = {"isoloss show RUN [--json]",
+                                      "RUN is the beginning of its id, at least 4 characters.", 1, 1, "one run"};
+  if (command_begin(line, &usage, options)) show(line->arguments[0], as_json, &line->error);
 }

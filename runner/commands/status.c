@@ -204,29 +204,16 @@ static bool status(const char *argument, const struct option_list *overrides, bo
   return fine;
 }
 
-int command_status(int argc, char **argv) {
+void command_status(struct command_line *line) {
   bool as_json = false;
   struct option_list overrides = {0};
-  struct option options[] = {
+  const struct option options[] = {
       {"set", 0, OPTION_LIST, &overrides, "PATH=VALUE", "with a spec: as given to isoloss run"},
       {"json", 0, OPTION_FLAG, &as_json, NULL, "one JSON object: home, coordinator, experiments, running"},
-      {0},
-  };
-  struct command command = {"status", "How far the runs are: counts by state, those at work, time left.",
-                            "isoloss status [SPEC|EXPERIMENT] [--json]",
-                            "Without an argument: every experiment of the store.", options};
-  struct error error = {0};
-  struct arena arena = {0};
-  const char **rest = arena_array(&arena, (size_t)argc, sizeof *rest);
-  int count, code = EXIT_DONE;
-  bool done;
-  bool fine = options_parse(&command, argc, argv, rest, &count, &done, &error);
-  if (fine && !done && count > 1)
-    fine = error_set(&error, EXIT_USAGE_ERROR, "status takes one spec or experiment");
-  else if (fine && !done)
-    fine = status(count ? rest[0] : NULL, &overrides, as_json, &error);
-  if (!fine) code = command_fail(&error);
-  option_list_free(&overrides);
-  arena_free(&arena);
-  return code;
+      {0}};
+  const struct command_usage usage = {"isoloss status [SPEC|EXPERIMENT] [--json]",
+                                      "Without an argument: every experiment of the store.", 0, 1,
+                                      "one spec or experiment, or none"};
+  if (command_begin(line, &usage, options))
+    status(line->count ? line->arguments[0] : NULL, &overrides, as_json, &line->error);
 }

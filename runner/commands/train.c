@@ -1,19 +1,29 @@
 // isoloss train: a pass-through to the built-in trainer, isoloss-train.
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "runner/commands.h"
 
-int command_train(int argc, char **argv) {
-  struct arena arena = {0};
-  struct error error = {0};
-  char *program = path_of_program(&arena, "isoloss-train");
-  char **arguments = arena_array(&arena, (size_t)argc + 1, sizeof *arguments);
-  memcpy(arguments, argv, (size_t)argc * sizeof *arguments);
+static void start_trainer(const struct command_line *line, struct arena *arena, struct error *error) {
+  static char help[] = "--help";
+  char *program = path_of_program(arena, "isoloss-train");
+  char **arguments = arena_array(arena, (size_t)line->argc + 3, sizeof *arguments);
+  if (line->argc > 1) memcpy(arguments, line->argv, (size_t)line->argc * sizeof *arguments);
+  if (line->purpose == COMMAND_HELP) arguments[1] = help;
   arguments[0] = program;
   execv(program, arguments);
-  error_set_errno(&error, EXIT_ENVIRONMENT, "cannot start %s", program);
-  arena_free(&arena);
-  return command_fail(&error);
+  error_set_errno(error, EXIT_ENVIRONMENT, "cannot start %s", program);
+}
+
+void command_train(struct command_line *line) {
+  const struct option options[] = {{0}};  // they are the trainer's
+  const struct command_usage usage = {
+      "isoloss train [--steps N] CONFIG.json\n"
+      "       isoloss train --evaluate CHECKPOINT [--json] CONFIG.json",
+      "Runs isoloss-train on one run's configuration, as a worker would; isoloss train --help lists its options. --steps\n"
+      "stops early, with a checkpoint. With --evaluate it only computes the final loss, with the weights of a checkpoint."};
+  if (line->purpose == COMMAND_MANUAL)
+    command_begin(line, &usage, options);
+  else
+    start_trainer(line, &line->arena, &line->error);
 }

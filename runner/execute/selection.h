@@ -2,11 +2,11 @@
 // or all of the store.
 #pragma once
 #include "base/base.h"
+#include "base/options.h"
 #include "results/store.h"
 #include "runner/execute/coordinator.h"
 #include "runner/plan/plan.h"
 #include "runner/spec/spec.h"
-#include "runner/terminal/options.h"
 
 struct selection {
   struct store *store;     // the home's, or a private one with the plan's runs and what the home's knows of them

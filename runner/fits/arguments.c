@@ -83,11 +83,3 @@ bool fit_arguments_read(const char *name, const struct fit_arguments *arguments,
   options->leave_out = (const char *const *)text_split(arena, arguments->leave_out, ", ", &options->leave_out_count);
   return read_settings(name, arguments, arena, options, error);
 }
-
-void fit_arguments_free(struct fit_arguments *arguments) {
-  option_list_free(&arguments->fixes);
-  option_list_free(&arguments->frees);
-  option_list_free(&arguments->baselines);
-  option_list_free(&arguments->pools);
-  option_list_free(&arguments->profiles);
-}

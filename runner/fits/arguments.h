@@ -1,7 +1,7 @@
 // The options that say how a fit is made, shared by the commands that fit (fit, fit compare, predict).
 #pragma once
+#include "base/options.h"
 #include "fitting/fitting.h"
-#include "runner/terminal/options.h"
 
 struct fit_arguments {
   const char *law, *map, *where, *holdout, *objective, *residual, *weight, *group, *best_over, *average_over, *interval,
@@ -18,4 +18,3 @@ size_t fit_arguments_options(struct fit_arguments *arguments, struct option *opt
 // Checks the arguments of command `name` and makes fit options of them (texts in the arena).
 bool fit_arguments_read(const char *name, const struct fit_arguments *arguments, struct arena *arena,
                         struct fit_options *options, struct error *error);
-void fit_arguments_free(struct fit_arguments *arguments);

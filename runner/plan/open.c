@@ -1,10 +1,10 @@
 // Specs and plans as commands open them: with the laws and plots that ship, mistakes printed.
 #include <stdio.h>
 
+#include "base/options.h"
 #include "plots/plots.h"
 #include "runner/plan/plan.h"
 #include "runner/spec/spec.h"
-#include "runner/terminal/options.h"
 #include "runner/terminal/terminal.h"
 
 bool spec_open(struct spec *spec, const char *path, const struct option_list *overrides, struct error *error) {

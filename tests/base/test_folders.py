@@ -8,8 +8,8 @@ sys.path.insert(0, os.path.join(sys.path[0], ".."))
 from harness import check, finish, path_of, scratch, write  # noqa: E402
 
 ORDER = ['base', 'kernels', 'trainer', 'results', 'fitting', 'plots', 'runner']
-# The rooms of runner/. bench stands beside them: it calls the lowest, and commands alone calls it. On top stand main.c
-# and commands.h, which only commands/ and main.c include.
+# The rooms of runner/. bench stands beside them: it calls the lowest, and commands alone calls it. On top stand main.c,
+# commands.h and commands.c, which only commands/ and main.c include.
 RUNNER = ['terminal', 'spec', 'plan', 'execute', 'fits', 'report', 'commands']
 ROOMS = {room: set(RUNNER[:place + 1]) for place, room in enumerate(RUNNER)}
 ROOMS['bench'] = {'terminal', 'bench'}
@@ -70,7 +70,7 @@ write('base/low.h', '#include "base/error.h"\n#  include "runner/commands.h"\n')
 write('fitting/fit.c', '#include "results/store.h"\n#include <sqlite3.h>\n')
 check(len(list(faults(scratch))) == 3, 'planted faults are found')
 for room, target in ('spec', 'plan/grid.h'), ('bench', 'spec/spec.h'), ('fits', 'commands.h'), ('report', 'bench/bench.h'), \
-        ('unheard_of', 'terminal/options.h'):
+        ('unheard_of', 'terminal/terminal.h'):
     before = len(list(faults(scratch)))
     os.makedirs(path_of('runner/' + room))
     write('runner/%s/fault.c' % room, '#include "runner/%s"\n' % target)
@@ -80,9 +80,9 @@ os.makedirs(path_of('runner/commands'))
 write('runner/commands/fine.c', '#include "runner/commands.h"\n#include "runner/bench/bench.h"\n')
 check(len(list(faults(scratch))) == before, 'commands/ includes what is below it')
 
-# `ls runner/commands` is the command line: one file for each command of main.c, by its name.
-with open(os.path.join(sys.argv[1], 'runner/main.c'), encoding='utf-8') as main:
-    named = set(re.findall(r'^\s*\{"(\w+)", command_', main.read(), re.M))
+# `ls runner/commands` is the command line: one file for each command of the table, by its name.
+with open(os.path.join(sys.argv[1], 'runner/commands.c'), encoding='utf-8') as table:
+    named = {name.replace(' ', '_') for name in re.findall(r'^\s*\{"([\w ]+)", command_', table.read(), re.M)}
 files = {name[:-2] for name in os.listdir(os.path.join(sys.argv[1], 'runner/commands')) if name.endswith('.c')}
 check(len(named) > 15 and named <= files, 'every command has a file of its name', *sorted(named - files))
 finish()

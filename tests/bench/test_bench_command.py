@@ -201,7 +201,7 @@ def formats_of_a_step():
 @case
 def mistakes():
     for arguments, needle in [
-            ([], "bench needs a suite"),
+            ([], "bench: give a suite"),
             (["steps"], "did you mean step?"),
             (["gemm", "64x64"], "'64x64' is no shape: MxNxK"),
             (["gemm", "64x64x64x"], "is no shape"),

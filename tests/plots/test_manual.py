@@ -9,7 +9,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(sys.path[0], ".."))
-from harness import case, finish, program, run  # noqa: E402
+from harness import case, finish, path_of, program, run  # noqa: E402
 
 DOCS = os.path.abspath(sys.argv[2])
 
@@ -19,20 +19,57 @@ def output(*arguments):
 
 
 def commands():
+    """Every command (some are two words) with its summary."""
     text = output("--help")
-    return re.findall(r"^  ([a-z][a-z-]*) ", text[text.index("\ncommands:"):text.index("\nfirst steps")], re.M)
+    text = text[text.index("\ncommands:"):text.index("\nfirst steps")]
+    return dict(re.findall(r"^  ([a-z][a-z -]*[a-z])  +(.*)$", text, re.M))
 
 
 def options(command):
-    return [name for name in re.findall(r"^  (?:-\w, |    )--([a-z][a-z-]*)", output(command, "--help"), re.M)
+    return [name for name in re.findall(r"^  (?:-\w, |    )--([a-z][a-z-]*)", output(*command.split(), "--help"), re.M)
             if name != "help"]
+
+
+def page():
+    return output("help", "--man", os.path.join(DOCS, "isoloss.1.in"))
+
+
+@case
+def summaries_are_the_same_everywhere():
+    manual = page().replace("\\-", "-").replace("\\(aq", "'")
+    for command, summary in commands().items():
+        assert f".It Nm Cm {command}\n{summary[0].upper()}{summary[1:]}.\n" in manual, f"{command}: {summary}"
+        assert output("help", *command.split()) == output(*command.split(), "--help")
+        if command != "train":  # a pass-through: its help is the trainer's
+            assert output(*command.split(), "--help").startswith(summary + "\n\nusage: isoloss " + command), command
+            assert summary[0].islower() and not summary.endswith("."), summary
+
+
+@case
+def help_finds_commands():
+    assert output("help") == output("--help")
+    assert output("--help", "plan") == output("plan", "--help")
+    assert "did you mean 'plan'?" in run("help", "plam", code=2).err
+    assert "give one command" in run("help", "plan", "run", "show", code=2).err
+    assert "one spec" in run("plan", code=2).err and "one spec" in run("plan", "a.yaml", "b.yaml", code=2).err
+
+
+@case
+def manual_needs_its_place():
+    with tempfile.NamedTemporaryFile("w", suffix=".in") as template:
+        template.write(".Sh NAME\nCOMMANDS\n")
+        template.flush()
+        failed = run("help", "--man", template.name, code=2)
+        assert "has no line @COMMANDS@" in failed.err and failed.out == ""
+    run("help", "--man", "/nonexistent/page.in", code=2)
 
 
 @case
 def manual_names_everything():
-    with open(os.path.join(DOCS, "isoloss.1")) as file:
-        manual = file.read()
+    manual = page()
     assert len(commands()) >= 10
+    for section in "NAME", "SYNOPSIS", "DESCRIPTION", "COMMANDS", "ENVIRONMENT", "FILES", "EXIT STATUS", "EXAMPLES":
+        assert f"\n.Sh {section}\n" in manual, section
     for command in commands():
         assert re.search(rf"^\.It Nm Cm {command}\b", manual, re.M), f"no command {command}"
         if command == "train":
@@ -47,14 +84,16 @@ def manual_names_everything():
 
 @case
 def manual_is_clean():
-    page = os.path.join(DOCS, "isoloss.1")
+    path = path_of("isoloss.1")
+    with open(path, "w") as file:
+        file.write(page())
     if shutil.which("man"):
-        done = subprocess.run(["man", "--warnings", "-l", page], env=dict(os.environ, MANPAGER="cat", LC_ALL="C.UTF-8"),
+        done = subprocess.run(["man", "--warnings", "-l", path], env=dict(os.environ, MANPAGER="cat", LC_ALL="C.UTF-8"),
                               capture_output=True, text=True)
         assert done.returncode == 0 and done.stderr == "", done.stderr
         assert "EXIT STATUS" in done.stdout or "E\bEX" in done.stdout
     elif shutil.which("groff"):
-        done = subprocess.run(["groff", "-mandoc", "-ww", "-Tutf8", page], capture_output=True, text=True)
+        done = subprocess.run(["groff", "-mandoc", "-ww", "-Tutf8", path], capture_output=True, text=True)
         assert done.returncode == 0 and done.stderr == "", done.stderr
     else:
         return "neither man nor groff is here"
@@ -72,12 +111,10 @@ def complete(*words, folder="/"):
 
 @case
 def completion_offers_everything():
-    assert set(commands()) <= set(complete(""))
+    assert {command.split()[0] for command in commands()} <= set(complete(""))
     assert complete("rep") == ["report"]
     for command in commands():
-        if command == "train":
-            continue
-        offered = complete(command, "--")
+        offered = complete(*command.split(), "--")
         missing = {"--" + option for option in options(command)} - set(offered)
         assert not missing, f"{command}: {missing}"
     assert complete("fit", "--residual", "") == ["log", "plain"]
@@ -86,12 +123,18 @@ def completion_offers_everything():
     assert "chinchilla" in complete("fit", "--law", "chin")
     assert complete("data", "sh") == ["show"] and complete("bench", "s") == ["step"]
     with tempfile.TemporaryDirectory() as folder:
-        for name in ("a.yaml", "b spec.yml", "table.csv", "notes.txt"):
+        for name in ("a.yaml", "b spec.yml", "table.csv", "notes.txt", "run.json"):
             open(os.path.join(folder, name), "w").close()
         os.mkdir(os.path.join(folder, "specs"))
         assert complete("run", "", folder=folder) == ["a.yaml", "b spec.yml", "specs/"]
         assert complete("report", "a", folder=folder) == ["a.yaml"]
-        assert set(complete("fit", "", folder=folder)) == {"a.yaml", "b spec.yml", "specs/", "table.csv"}
+        assert set(complete("fit", "", folder=folder)) == {"a.yaml", "b spec.yml", "specs/", "table.csv", "compare"}
+        assert set(complete("fit", "compare", "", folder=folder)) == {"a.yaml", "b spec.yml", "specs/", "table.csv"}
+        assert complete("data", "", folder=folder) == ["list", "prepare", "show"]
+        assert complete("data", "prepare", "a", folder=folder) == ["a.yaml"]
+        assert complete("train", "", folder=folder) == ["run.json", "specs/"]
+        assert complete("laws", "kapl", folder=folder) == ["kaplan"]
+        assert complete("help", "capac") == ["capacity"]
         assert complete("run", "--jobs", "", folder=folder) == []
 
 

@@ -70,7 +70,7 @@ check(code == 0
       "plan: tells of runs that need more tokens than the corpus holds", code, out, err)
 
 code, out, err = run("plan", "good.yaml", "bad.yaml")
-check(code == 2 and "needs one spec" in err, "plan: one spec at a time", code, err)
+check(code == 2 and "give one spec" in err, "plan: one spec at a time", code, err)
 
 code, out, err = run("plan", "good.yaml", "--cuonts")
 check(code == 2 and "--counts" in err, "plan: did you mean", code, err)

@@ -60,8 +60,11 @@ static void command_line(void) {
   make(NULL);
   ends(EXIT_USAGE_ERROR, "one CONFIG.json is needed", (char *[]){NULL});
   ends(EXIT_USAGE_ERROR, "one CONFIG.json is needed", (char *[]){config, config, NULL});
-  ends(EXIT_USAGE_ERROR, "--help", (char *[]){"--stepps", "3", config, NULL});
-  ends(EXIT_USAGE_ERROR, "at least 1", (char *[]){"--steps", "zero", config, NULL});
+  ends(EXIT_USAGE_ERROR, "did you mean --steps?", (char *[]){"--stepps", "3", config, NULL});
+  ends(EXIT_USAGE_ERROR, "isoloss-train --help", (char *[]){"--nothing-of-the-kind", config, NULL});
+  ends(EXIT_USAGE_ERROR, "--steps needs a whole number, not 'zero'", (char *[]){"--steps", "zero", config, NULL});
+  ends(EXIT_USAGE_ERROR, "at least 1", (char *[]){"--steps=0", config, NULL});
+  ends(EXIT_USAGE_ERROR, "--evaluate needs CHECKPOINT", (char *[]){config, "--evaluate", NULL});
   ends(EXIT_USAGE_ERROR, "--json goes with", (char *[]){"--json", config, NULL});
   ends(EXIT_DONE, "usage: isoloss-train", (char *[]){"--help", NULL});
   ends(EXIT_DONE, "isoloss-train ", (char *[]){"--version", NULL});

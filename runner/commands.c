@@ -1,0 +1,95 @@
+// The table of commands, and what they all do in the same way.
+#include "runner/commands.h"
+
+#include <string.h>
+
+const struct command commands[] = {
+    {"check", command_check, "Specs", "check specs: every mistake with file, line and column"},
+    {"plan", command_plan, "Specs", "show the runs a spec expands to: sizes, tokens, FLOPs, memory, time"},
+    {"schema", command_schema, "Specs", "print the JSON Schema of specs, or the reference page of fields"},
+    {"data", command_data, "Data", "prepare, list and show corpora"},
+    {"run", command_run, "Runs", "train what a spec asks for and is not there yet"},
+    {"status", command_status, "Runs", "show how far the runs are: counts by state, those at work, time left"},
+    {"runs", command_runs, "Runs", "list runs: filter, sort, choose columns"},
+    {"show", command_show, "Runs", "show one run: settings, results, loss curve, log of a failure, files"},
+    {"train", command_train, "Runs", "run the built-in trainer on a config.json"},
+    {"fit", command_fit, "Laws", "fit scaling laws to runs or to a table"},
+    {"fit compare", command_fit_compare, "Laws", "compare laws on the same rows"},
+    {"predict", command_predict, "Laws", "predict runs that were not made: losses, best sizes, best format"},
+    {"import", command_import, "Laws", "keep a table from elsewhere in the store, under a name"},
+    {"isoflop", command_isoflop, "Laws",
+     "find compute-optimal sizes from IsoFLOP curves or the envelope of training curves"},
+    {"design", command_design, "Laws", "predict the intervals that a spec's fits will give, before it is run"},
+    {"laws", command_laws, "Laws", "list and explain the laws that can be fitted"},
+    {"report", command_report, "Laws", "write the report of an experiment"},
+    {"formats", command_formats, "Formats", "list and explain the formats that runs can train with"},
+    {"capacity", command_capacity, "Formats", "measure the error that a format makes on random data"},
+    {"bench", command_bench, "Speed", "measure how fast this machine trains, and how much faster it could"},
+    {"help", command_help, "Help", "explain a command"},
+    {0},
+};
+
+void commands_print(FILE *out) {
+  fprintf(out,
+          "isoloss: one YAML spec in, a fitted scaling law and a report out\n\n"
+          "usage: isoloss COMMAND [arguments]    (isoloss COMMAND --help tells more)\n\ncommands:\n");
+  for (const struct command *c = commands; c->name; c++) fprintf(out, "  %-12s %s\n", c->name, c->summary);
+  fprintf(
+      out,
+      "\nfirst steps: isoloss plan experiments/quickstart.yaml, then isoloss run, fit and report with the same file.\n"
+      "Results are kept in $ISOLOSS_HOME (./out). Exit codes: 0 done, 1 some runs failed, 2 bad usage or spec,\n"
+      "3 environment (device, disk, database, missing program).\n");
+}
+
+bool command_begin(struct command_line *line, const struct command_usage *usage, const struct option *options) {
+  const char *name = line->command->name;
+  struct arguments arguments = {.help = line->purpose == COMMAND_HELP};
+  if (line->purpose == COMMAND_MANUAL) {
+    command_manual(line->command, usage, options, stdout);
+    return false;
+  }
+  if (!arguments.help && !options_parse(options, arena_format(&line->arena, "isoloss %s", name), line->argc, line->argv,
+                                        &line->arena, &arguments, &line->error))
+    return error_context(&line->error, "%s", name);
+  if (arguments.help) {
+    help_print(&(struct help){line->command->summary, usage->usage, usage->about, options}, stdout);
+    return false;
+  }
+  line->arguments = arguments.items;
+  line->count = arguments.count;
+  if (line->count >= usage->least && line->count <= usage->most) return true;
+  return error_set(&line->error, EXIT_USAGE_ERROR, "%s: give %s (isoloss %s --help tells more)", name, usage->arguments,
+                   name);
+}
+
+const struct command *command_find(const char *name, const char *next, struct error *error) {
+  const struct command *found = NULL;
+  const char *names[64];
+  size_t count = 0;
+  for (const struct command *c = commands; c->name; c++) {
+    const char *second = strchr(c->name, ' ');
+    if (!second) names[count++] = c->name;
+    size_t first = second ? (size_t)(second - c->name) : strlen(c->name);
+    if (strncmp(name, c->name, first) != 0 || name[first]) continue;
+    if (!second || (next && strcmp(next, second + 1) == 0)) found = c;
+  }
+  if (found) return found;
+  const char *near = nearest_name(name, names, count);
+  error_set(error, EXIT_USAGE_ERROR, "unknown command '%s'%s%s%s (isoloss --help lists them)", name,
+            near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+  return NULL;
+}
+
+int command_call(const struct command *command, enum command_purpose purpose, int argc, char **argv) {
+  int words = strchr(command->name, ' ') && argc > 1 ? 1 : 0;
+  struct command_line line = {.command = command, .purpose = purpose, .argc = argc - words, .argv = argv + words};
+  command->run(&line);
+  int code = line.error.code ? command_fail(&line.error) : (int)line.code;
+  arena_free(&line.arena);
+  // Output that could not be written (a full disk, say) is a failure, not a success.
+  if (fflush(stdout) != 0 || ferror(stdout)) {
+    fprintf(stderr, "isoloss: cannot write standard output\n");
+    if (!code) code = EXIT_ENVIRONMENT;
+  }
+  return code;
+}
