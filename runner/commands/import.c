@@ -1,208 +1,44 @@
 // isoloss import: a table from elsewhere into the store, under a name that fits and predictions take.
-#include <math.h>
-#include <stdlib.h>
+#include "runner/fits/import.h"
+
 #include <string.h>
 #include <time.h>
 
 #include "runner/commands.h"
-#include "runner/fits/input.h"
 
 struct import_arguments {
   const char *as, *map, *where, *remove, *show;
   bool list, json;
 };
 
-// ---- checks ----
+// ---- importing ----
 
-static bool check_name(const char *name, struct error *error) {
-  bool fine = *name && strlen(name) <= 100 && *name != '-';
-  for (const char *c = name; *c; c++)
-    fine &= (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') || *c == '_' || *c == '-';
-  return fine || error_set(error, EXIT_USAGE_ERROR,
-                           "import: '%s' cannot be the name of a table: letters, digits, - and _ make one", name);
-}
-
-static bool numeric_name(const char *name) {
-  static const char *const names[] = {"tokens",      "targets",      "steps", "epochs",        "flops",
-                                      "flops_6nd",   "loss",         "seed",  "bits_per_byte", "tokens_per_parameter",
-                                      "oracle_loss", "wall_seconds", "step"};
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-    if (strcmp(names[i], name) == 0) return true;
-  return starts_with(name, "parameters");
-}
-
-// Columns that stand for numbers in the store hold numbers; the first cell that is none is named with its place.
-static bool check_columns(const struct table *table, const char *path, struct error *error) {
-  double number;
-  for (size_t c = 0; c < table->column_count; c++) {
-    const struct table_column *column = &table->columns[c];
-    if (column->kind != COLUMN_CATEGORY || !numeric_name(column->name)) continue;
-    for (size_t row = 0; row < table->row_count; row++) {
-      if (column->codes[row] < 0 || number_parse(column->categories[column->codes[row]], &number)) continue;
-      return error_set(
-          error, EXIT_USAGE_ERROR,
-          "%s:%d: column %zu, '%s': '%.100s' is no number, and %s is one (mend the cell, leave it empty, or "
-          "map another column: --map %s=COLUMN)",
-          path, table->row_lines ? table->row_lines[row] : 0, c + 1, column->original,
-          column->categories[column->codes[row]], column->name, column->name);
-    }
-  }
-  return true;
-}
-
-// ---- writing ----
-
-static void row_document(const struct table *table, size_t row, struct text *out) {
-  struct json_writer writer = json_writer(out, false);
-  json_object_begin(&writer);
-  for (size_t c = 0; c < table->column_count; c++) {
-    struct value value = table_value(table, c, row);
-    json_key(&writer, table->columns[c].name);
-    if (value.kind == VALUE_TEXT)
-      json_put_string(&writer, value.text);
-    else
-      json_put_number(&writer, value.kind == VALUE_NUMBER ? value.number : NAN);
-  }
-  json_object_end(&writer);
-}
-
-static bool write_import(struct store *store, const struct import_arguments *arguments, const char *path,
-                         const struct digest *digest, const char *mapping, const struct table *table,
-                         struct error *error) {
-  if (!store_begin(store, error)) return false;
-  bool fine = store_import_begin(store, arguments->as, path, digest->hex, mapping, error);
-  struct text document = {0};
-  for (size_t row = 0; row < table->row_count && fine; row++) {
-    text_clear(&document);
-    row_document(table, row, &document);
-    fine = store_import_row(store, arguments->as, (int64_t)row, text_string(&document), error);
-  }
-  text_free(&document);
-  if (fine) return store_commit(store, error);
-  store_rollback(store);
-  return false;
-}
-
-// What an import replaced.
-struct change {
-  bool there, same;
-  size_t added, removed, changed;
-  struct text columns_added, columns_removed, columns_changed;
-};
-
-static bool cells_equal(const struct table *a, size_t column_a, size_t row_a, const struct table *b, size_t column_b,
-                        size_t row_b) {
-  struct value x = table_value(a, column_a, row_a), y = table_value(b, column_b, row_b);
-  if (x.kind != y.kind) return false;
-  return x.kind == VALUE_TEXT ? strcmp(x.text, y.text) == 0 : x.kind == VALUE_MISSING || x.number == y.number;
-}
-
-struct named_row {
-  const char *name;
-  size_t row;
-};
-
-static int by_name(const void *a, const void *b) {
-  const struct named_row *x = a, *y = b;
-  int order = strcmp(x->name, y->name);
-  return order ? order : (x->row > y->row) - (x->row < y->row);
-}
-
-static struct named_row *sorted_rows(struct arena *arena, const struct table *table) {
-  struct named_row *rows = arena_array(arena, table->row_count + 1, sizeof *rows);
-  for (size_t row = 0; row < table->row_count; row++) rows[row] = (struct named_row){table->row_names[row], row};
-  qsort(rows, table->row_count, sizeof *rows, by_name);
-  return rows;
-}
-
-static void add_word(struct text *text, const char *word) { text_format(text, "%s%s", text->length ? ", " : "", word); }
-
-// Rows are told by their names: the file's own (run_id, id), else their numbers.
-static void compare_tables(const struct table *old, const struct table *new, struct change *change) {
-  struct arena arena = {0};
-  bool *differs = arena_array(&arena, new->column_count + 1, sizeof *differs);
-  struct named_row *before = sorted_rows(&arena, old), *after = sorted_rows(&arena, new);
-  for (size_t c = 0; c < new->column_count; c++)
-    if (table_find(old, new->columns[c].name) < 0) add_word(&change->columns_added, new->columns[c].name);
-  for (size_t c = 0; c < old->column_count; c++)
-    if (table_find(new, old->columns[c].name) < 0) add_word(&change->columns_removed, old->columns[c].name);
-  size_t i = 0, j = 0;
-  while (i < old->row_count || j < new->row_count) {
-    int order = i == old->row_count ? 1 : j == new->row_count ? -1 : strcmp(before[i].name, after[j].name);
-    if (order) {
-      change->removed += order < 0;
-      change->added += order > 0;
-      i += order < 0;
-      j += order > 0;
-      continue;
-    }
-    bool changed = false;
-    for (size_t c = 0; c < new->column_count; c++) {
-      int from = table_find(old, new->columns[c].name);
-      if (from < 0 || cells_equal(old, (size_t)from, before[i].row, new, c, after[j].row)) continue;
-      changed = differs[c] = true;
-    }
-    change->changed += changed;
-    i++;
-    j++;
-  }
-  for (size_t c = 0; c < new->column_count; c++)
-    if (differs[c]) add_word(&change->columns_changed, new->columns[c].name);
-  arena_free(&arena);
-}
-
-// The mapping as a JSON object: the store's names of columns that are called otherwise in the file.
-static const char *mapping_text(struct arena *arena, const struct table *table) {
+static void print_json(const char *name, const struct imported *imported) {
   struct text text = {0};
   struct json_writer writer = json_writer(&text, false);
   json_object_begin(&writer);
-  for (size_t c = 0; c < table->column_count; c++)
-    if (strcmp(table->columns[c].name, table->columns[c].original) != 0)
-      json_key_string(&writer, table->columns[c].name, table->columns[c].original);
-  json_object_end(&writer);
-  const char *made = arena_string(arena, text_string(&text));
-  text_free(&text);
-  return made;
-}
-
-static bool find_change(struct store *store, const struct import_arguments *arguments, const struct table *table,
-                        struct change *change, struct error *error) {
-  if (!import_exists(store, arguments->as, &change->there, error) || !change->there) return !error->code;
-  struct table old;
-  bool fine = import_table(store, arguments->as, &old, error);
-  if (fine) compare_tables(&old, table, change);
-  table_free(&old);
-  change->same = fine && !change->added && !change->removed && !change->changed && !change->columns_added.length &&
-                 !change->columns_removed.length;
-  return fine;
-}
-
-static void report_json(const struct import_arguments *arguments, const char *path, const struct digest *digest,
-                        const char *mapping, const struct table *table, const struct change *change) {
-  struct text text = {0};
-  struct json_writer writer = json_writer(&text, false);
-  json_object_begin(&writer);
-  json_key_string(&writer, "name", arguments->as);
-  json_key_string(&writer, "path", path);
-  json_key_string(&writer, "digest", digest->hex);
-  json_key_integer(&writer, "rows", (int64_t)table->row_count);
+  json_key_string(&writer, "name", name);
+  json_key_string(&writer, "path", imported->path);
+  json_key_string(&writer, "digest", imported->digest.hex);
+  json_key_integer(&writer, "rows", (int64_t)imported->table.row_count);
   json_key(&writer, "columns");
   json_array_begin(&writer);
-  for (size_t c = 0; c < table->column_count; c++) json_put_string(&writer, table->columns[c].name);
+  for (size_t c = 0; c < imported->table.column_count; c++) json_put_string(&writer, imported->table.columns[c].name);
   json_array_end(&writer);
   json_key(&writer, "mapping");
-  json_put_raw(&writer, mapping);
-  json_key_boolean(&writer, "replaced", change->there);
-  json_key_integer(&writer, "rows_added", (int64_t)change->added);
-  json_key_integer(&writer, "rows_removed", (int64_t)change->removed);
-  json_key_integer(&writer, "rows_changed", (int64_t)change->changed);
+  json_put_raw(&writer, imported->mapping);
+  json_key_boolean(&writer, "replaced", imported->change.there);
+  json_key_integer(&writer, "rows_added", (int64_t)imported->change.added);
+  json_key_integer(&writer, "rows_removed", (int64_t)imported->change.removed);
+  json_key_integer(&writer, "rows_changed", (int64_t)imported->change.changed);
   json_object_end(&writer);
   printf("%s\n", text_string(&text));
   text_free(&text);
 }
 
-static void report(const char *name, const struct table *table, const struct change *change) {
-  printf("%s: %zu rows, %zu columns\n", name, table->row_count, table->column_count);
+static void print_people(const char *name, const struct imported *imported) {
+  const struct import_change *change = &imported->change;
+  printf("%s: %zu rows, %zu columns\n", name, imported->table.row_count, imported->table.column_count);
   if (change->same) printf("  nothing has changed since it was imported\n");
   if (!change->there || change->same) return;
   printf("  in the place of the former table: %zu rows added, %zu removed, %zu changed\n", change->added,
@@ -212,54 +48,16 @@ static void report(const char *name, const struct table *table, const struct cha
   if (change->columns_removed.length) printf("  columns gone: %s\n", text_string(&change->columns_removed));
 }
 
-static bool read_file(struct arena *arena, const struct import_arguments *arguments, const char *path,
-                      struct table *table, struct error *error) {
-  struct column_map *maps = NULL;
-  size_t map_count = 0;
-  if (arguments->map && !column_maps_parse(arena, arguments->map, &maps, &map_count, error)) return false;
-  if (!table_read_csv(table, path, maps, map_count, error) || !check_columns(table, path, error)) return false;
-  if (arguments->where) {
-    bool *keep = arena_array(arena, table->row_count + 1, sizeof *keep);
-    if (!table_where(table, arguments->where, keep, error)) return false;
-    table_keep_rows(table, keep);
-    if (!table->row_count)
-      return error_set(error, EXIT_USAGE_ERROR, "%s: no row is left where %s", path, arguments->where);
+static void import(const struct import_arguments *arguments, const char *path, struct error *error) {
+  const struct import_request request = {arguments->as, path, arguments->map, arguments->where};
+  struct imported imported;
+  if (import_file(&request, &imported, error)) {
+    if (arguments->json)
+      print_json(arguments->as, &imported);
+    else
+      print_people(arguments->as, &imported);
   }
-  // rows are named as the store will name them
-  int id = table_find(table, "run_id");
-  if (id < 0 || table->columns[id].kind != COLUMN_CATEGORY) id = table_find(table, "id");
-  for (size_t row = 0; row < table->row_count; row++) {
-    struct value name = {.kind = VALUE_MISSING};
-    if (id >= 0) name = table_value(table, (size_t)id, row);
-    table->row_names[row] = name.kind == VALUE_TEXT ? name.text : arena_format(&table->arena, "row %zu", row + 1);
-  }
-  return true;
-}
-
-static bool import_file(const struct import_arguments *arguments, const char *path, struct error *error) {
-  struct arena arena = {0};
-  struct table table = {0};
-  struct digest digest;
-  struct change change = {0};
-  struct store *store = NULL;
-  bool fine = check_name(arguments->as, error) && read_file(&arena, arguments, path, &table, error) &&
-              digest_file(path, &digest, error) && (store = store_open_home(STORE_CREATE, error)) &&
-              find_change(store, arguments, &table, &change, error);
-  const char *mapping = fine ? mapping_text(&arena, &table) : NULL;
-  char *absolute = realpath(path, NULL);
-  fine = fine && write_import(store, arguments, absolute ? absolute : path, &digest, mapping, &table, error);
-  if (fine && arguments->json)
-    report_json(arguments, absolute ? absolute : path, &digest, mapping, &table, &change);
-  else if (fine)
-    report(arguments->as, &table, &change);
-  free(absolute);
-  text_free(&change.columns_added);
-  text_free(&change.columns_removed);
-  text_free(&change.columns_changed);
-  store_close(store);
-  table_free(&table);
-  arena_free(&arena);
-  return fine;
+  imported_free(&imported);
 }
 
 // ---- looking ----
@@ -329,7 +127,7 @@ static bool show_import(struct store *store, const struct import_arguments *argu
   for (size_t row = 0; row < table.row_count && fine; row++) {
     if (arguments->json) {
       struct text document = {0};
-      row_document(&table, row, &document);
+      import_row_json(&table, row, &document);
       json_put_raw(&writer, text_string(&document));
       text_free(&document);
       continue;
@@ -406,5 +204,5 @@ void command_import(struct command_line *line) {
   else if (asked)
     look(&a, &line->error);
   else
-    import_file(&a, line->arguments[0], &line->error);
+    import(&a, line->arguments[0], &line->error);
 }

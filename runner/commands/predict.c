@@ -1,267 +1,10 @@
-// isoloss predict: what a fit says of runs that were not made. A spec's entry or a table is fitted (the same fit as
-// `isoloss fit` makes, resamples and all), or the coefficients are given with --fix; then points, budgets and formats
-// are worked out from the law and its resamples.
+// isoloss predict: what a fit says of runs that were not made.
+#include "runner/fits/predict.h"
+
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "runner/commands.h"
-#include "runner/fits/predict_internal.h"
-
-// ---- the law and its coefficients ----
-
-// Coefficients as --fix gives them ("A", "eff[w4a4]") or the law holds them; a baseline category comes by itself.
-static bool given_coefficients(struct predict_report *report, const struct fit_options *options, struct error *error) {
-  const struct law *law = report->law;
-  struct coefficient *all =
-      arena_array(&report->arena, options->fix_count + 2 * (size_t)law->parameter_count + 1, sizeof *all);
-  size_t count = 0;
-  for (int p = 0; p < law->parameter_count; p++) {
-    const struct law_parameter *parameter = &law->parameters[p];
-    size_t before = count, length = strlen(parameter->name);
-    if (parameter->tied) continue;
-    if (parameter->by && parameter->baseline_count)
-      all[count++] = (struct coefficient){
-          .category = parameter->baselines[0], .value = parameter->baseline_value, .status = COEFFICIENT_BASELINE};
-    for (size_t i = 0; i < options->fix_count; i++) {
-      const char *name = options->fixes[i].name;
-      size_t whole = strlen(name);
-      if (strncmp(name, parameter->name, length) != 0 || isnan(options->fixes[i].value)) continue;
-      bool plain = !parameter->by && whole == length;
-      bool indexed = parameter->by && whole > length + 2 && name[length] == '[' && name[whole - 1] == ']';
-      if (!plain && !indexed) continue;
-      all[count++] = (struct coefficient){.value = options->fixes[i].value, .status = COEFFICIENT_FIXED};
-      if (indexed) all[count - 1].category = arena_copy(&report->arena, name + length + 1, whole - length - 2);
-    }
-    if (before == count && parameter->fixed)
-      all[count++] = (struct coefficient){.value = parameter->fixed_value, .status = COEFFICIENT_FIXED};
-    if (before == count && !parameter->by)
-      return error_set(error, EXIT_USAGE_ERROR,
-                       "predict: %s of the law %s has no value: name what to fit, or give it with --fix %s=NUMBER",
-                       parameter->name, law->name, parameter->name);
-    for (size_t i = before; i < count; i++) {
-      all[i].name = all[i].parameter = parameter->name;
-      all[i].low = all[i].high = all[i].se = NAN;
-      if (all[i].category) all[i].name = arena_format(&report->arena, "%s[%s]", parameter->name, all[i].category);
-    }
-  }
-  for (size_t i = 0; i < options->fix_count; i++) {
-    bool used = false;
-    for (size_t c = 0; c < count; c++) used |= strcmp(all[c].name, options->fixes[i].name) == 0;
-    if (!used)
-      return error_set(error, EXIT_USAGE_ERROR, "predict: the law %s has no parameter '%s'", law->name,
-                       options->fixes[i].name);
-  }
-  report->fitted = (struct fitted_law){
-      .law = law, .coefficients = all, .coefficient_count = count, .confidence = 0.95, .residual = law->residual};
-  return true;
-}
-
-// ---- inputs ----
-
-// Names in --at that nothing knows are mistakes.
-static bool check_names(const struct predict_report *report, const struct table *points, struct error *error) {
-  const char *names[80];
-  size_t count = 0;
-  static const char *const more[] = {"parameters", "tokens", "flops", "tokens_per_parameter", "format"};
-  for (int i = 0; i < report->law->column_count && count < 70; i++) names[count++] = report->law->columns[i];
-  for (size_t i = 0; i < sizeof more / sizeof *more; i++) names[count++] = more[i];
-  for (size_t c = 0; c < points->column_count; c++) {
-    bool known = false;
-    for (size_t i = 0; i < count; i++) known |= strcmp(names[i], points->columns[c].name) == 0;
-    if (known) continue;
-    const char *near = nearest_name(points->columns[c].name, names, count);
-    struct text list = {0};
-    for (int i = 0; i < report->law->column_count; i++)
-      text_format(&list, "%s%s", i ? ", " : "", report->law->columns[i]);
-    error_set(error, EXIT_USAGE_ERROR, "predict: the law %s has no column '%s'%s%s%s; it needs: %s", report->law->name,
-              points->columns[c].name, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "",
-              text_string(&list));
-    text_free(&list);
-    return false;
-  }
-  return true;
-}
-
-// ---- what is asked ----
-
-static bool has_sizes(const struct law_input *inputs, size_t count) {
-  return input_given(inputs, count, "parameters", NULL) || input_given(inputs, count, "tokens", NULL) ||
-         input_given(inputs, count, "flops", NULL) || input_given(inputs, count, "parameters_active_average", NULL);
-}
-
-static bool add_points(struct predict_report *report, const struct predict_arguments *arguments,
-                       const struct table *table, bool contexts_too, struct error *error) {
-  report->points = arena_grow(&report->arena, report->points, report->point_count,
-                              report->point_count + table->row_count + 1, sizeof *report->points);
-  for (size_t row = 0; row < table->row_count; row++) {
-    struct law_input *inputs;
-    size_t count;
-    if (!predict_inputs(report, table, row, &inputs, &count, error)) return false;
-    if (!contexts_too && !has_sizes(inputs, count)) continue;
-    struct predict_point *point = &report->points[report->point_count++];
-    *point = (struct predict_point){.inputs = inputs, .input_count = count};
-    if (table->row_names[row] && *table->row_names[row])
-      point->name = arena_string(&report->arena, table->row_names[row]);
-    fitted_law_predict(&report->arena, &report->fitted, inputs, count, &point->prediction);
-    if (!arguments->overtraining || point->prediction.missing) continue;
-    if (!fitted_law_overtraining(&report->arena, &report->fitted, inputs, count, &point->cost, error)) return false;
-    point->has_cost = true;
-  }
-  return true;
-}
-
-static bool allocate(struct predict_report *report, const struct predict_arguments *arguments,
-                     const struct table *contexts, size_t row, double flops, struct error *error) {
-  struct law_input *inputs;
-  size_t count;
-  if (!predict_inputs(report, contexts, row, &inputs, &count, error)) return false;
-  struct predict_allocation *made = &report->allocations[report->allocation_count];
-  *made = (struct predict_allocation){.inputs = inputs, .input_count = count};
-  if (!fitted_law_allocate(&report->arena, &report->fitted, inputs, count, flops, INFINITY, &made->allocation, error))
-    return error_context(error, "predict");
-  // how far outside the data the optimum lies
-  struct law_input *at = arena_array(&report->arena, count + 3, sizeof *at);
-  memcpy(at, inputs, count * sizeof *at);
-  const char *size = "parameters_active_average";
-  for (int i = 0; i < report->law->column_count; i++)
-    if (strcmp(report->law->columns[i], "parameters") == 0) size = "parameters";
-  at[count++] = (struct law_input){size, {.kind = VALUE_NUMBER, .number = made->allocation.parameters.value}};
-  at[count++] = (struct law_input){"tokens", {.kind = VALUE_NUMBER, .number = made->allocation.tokens.value}};
-  struct prediction there;
-  struct fitted_law bare = report->fitted;
-  bare.replicate_count = bare.jackknife_count = bare.scatter_count = 0;
-  fitted_law_predict(&report->arena, &bare, at, count, &there);
-  made->outside = there.outside;
-  made->outside_count = there.outside_count;
-  (void)arguments;
-  report->allocation_count++;
-  return true;
-}
-
-static bool add_allocations(struct predict_report *report, const struct predict_arguments *arguments,
-                            const struct table *budgets, const struct table *points, struct error *error) {
-  size_t contexts = 0;
-  int column = table_find(budgets, "flops");
-  bool *context = arena_array(&report->arena, points->row_count + 1, sizeof *context);
-  for (size_t row = 0; row < points->row_count; row++) {
-    context[row] = true;
-    for (size_t c = 0; c < points->column_count; c++) {
-      const char *name = points->columns[c].name;
-      bool size = strcmp(name, "tokens") == 0 || strcmp(name, "flops") == 0 || starts_with(name, "parameters");
-      if (size && table_value(points, c, row).kind != VALUE_MISSING) context[row] = false;
-    }
-    contexts += context[row];
-  }
-  report->allocations =
-      arena_array(&report->arena, budgets->row_count * (contexts ? contexts : 1) + 1, sizeof *report->allocations);
-  for (size_t b = 0; b < budgets->row_count; b++) {
-    double flops = budgets->columns[column].numbers[b];
-    if (!contexts && !allocate(report, arguments, NULL, 0, flops, error)) return false;
-    for (size_t row = 0; row < points->row_count; row++)
-      if (context[row] && !allocate(report, arguments, points, row, flops, error)) return false;
-  }
-  return true;
-}
-
-// ---- budget 1e21, --budget C=1e20..1e22:3log ----
-static bool read_budgets(struct predict_report *report, const struct predict_arguments *arguments,
-                         struct table *budgets, struct error *error) {
-  const struct option_list *list = &arguments->budgets;
-  const char **texts = arena_array(&report->arena, list->count + 1, sizeof *texts);
-  for (size_t i = 0; i < list->count; i++)
-    texts[i] = strchr(list->items[i], '=') ? list->items[i] : arena_format(&report->arena, "C=%s", list->items[i]);
-  if (!points_parse(budgets, texts, list->count, error)) return error_context(error, "predict: --budget");
-  int column = table_find(budgets, "flops");
-  bool fine = budgets->column_count <= 1 && (!list->count || (column >= 0 && budgets->columns[column].numbers));
-  for (size_t row = 0; row < budgets->row_count && fine; row++) fine = budgets->columns[column].numbers[row] >= 1e3;
-  return fine || error_set(error, EXIT_USAGE_ERROR,
-                           "predict: --budget takes FLOPs: --budget 1e21 or --budget C=1e20..1e22:3log");
-}
-
-static bool read_at(const struct predict_arguments *arguments, struct table *points, struct table *file,
-                    struct error *error) {
-  if (!points_parse(points, arguments->at.items, arguments->at.count, error))
-    return error_context(error, "predict: --at");
-  return !arguments->table || table_read_csv(file, arguments->table, NULL, 0, error);
-}
-
-static bool answer(struct predict_report *report, const struct predict_arguments *arguments, struct error *error) {
-  struct table points = {0}, budgets = {0}, file = {0};
-  bool contest = arguments->formats || !isnan(arguments->memory);
-  bool fine = read_at(arguments, &points, &file, error) && check_names(report, &points, error) &&
-              read_budgets(report, arguments, &budgets, error);
-  if (fine && contest)
-    fine = predict_formats(report, arguments, &budgets, &points, error);
-  else if (fine)
-    fine = add_points(report, arguments, &points, !budgets.row_count, error) &&
-           add_allocations(report, arguments, &budgets, &points, error);
-  if (fine && arguments->table) fine = add_points(report, arguments, &file, true, error);
-  table_free(&points);
-  table_free(&budgets);
-  table_free(&file);
-  return fine;
-}
-
-// ---- the command ----
-
-static void show(const struct predict_report *report, bool json) {
-  if (!json) {
-    predict_print(report, stdout);
-    return;
-  }
-  struct text text = {0};
-  struct json_writer writer = json_writer(&text, false);
-  predict_json(report, &writer);
-  printf("%s\n", text_string(&text));
-  text_free(&text);
-}
-
-static bool predict_fitted(const char *source, const struct predict_arguments *arguments,
-                           const struct fit_options *options, struct error *error) {
-  struct fit_input input;
-  struct law law = {0};
-  struct fit_result result = {0};
-  struct predict_report report = {.law = &law, .result = &result, .defaults = "", .source = source};
-  bool fine = fit_input_begin(&input, source, &arguments->fit, options, error) && law_open(&law, input.law, error) &&
-              fit_input_read(&input, &law, 1, error);
-  input.options.bare = true;
-  input.options.profile_all = false;
-  input.options.profile_count = input.options.leave_out_count = 0;
-  fine = fine && fit_run(&law, &input.table, &input.options, &result, error);
-  if (fine) {
-    bool counted = !arguments->cost || strcmp(arguments->cost, "6nd") != 0;
-    fitted_law_of(&report.arena, &law, &input.table, &result, counted, options->seed, &report.fitted);
-    if (arguments->cost && counted && !report.fitted.cost.count)
-      fine = error_set(error, EXIT_USAGE_ERROR, "predict: %s has no counted FLOPs that differ from 6ND", source);
-  }
-  for (size_t i = 0; fine && i < input.notes.warning_count; i++)
-    fit_result_warn(&result, "%s", input.notes.warnings[i]);
-  if (fine) warn_of_mixture(&input.table, &result);
-  fine = fine && answer(&report, arguments, error);
-  if (fine) show(&report, arguments->json);
-  fit_result_free(&result);
-  law_free(&law);
-  fit_input_free(&input);
-  arena_free(&report.arena);
-  return fine;
-}
-
-static bool predict_given(const struct predict_arguments *arguments, const struct fit_options *options,
-                          struct error *error) {
-  struct law law = {0};
-  struct predict_report report = {.law = &law, .defaults = ""};
-  bool fine =
-      arguments->fit.law || error_set(error, EXIT_USAGE_ERROR,
-                                      "predict: name what to predict from: a spec, a table, an imported table; or "
-                                      "a --law with all its parameters given by --fix");
-  fine = fine && law_open(&law, arguments->fit.law, error) && given_coefficients(&report, options, error) &&
-         answer(&report, arguments, error);
-  if (fine) show(&report, arguments->json);
-  law_free(&law);
-  arena_free(&report.arena);
-  return fine;
-}
 
 static bool check(const struct predict_arguments *a, struct error *error) {
   if (!a->at.count && !a->budgets.count && !a->table && isnan(a->memory))
@@ -275,15 +18,24 @@ static bool check(const struct predict_arguments *a, struct error *error) {
   return true;
 }
 
-static void predict(const struct predict_arguments *arguments, const char *source, struct command_line *line) {
+static void answer(const struct predict_arguments *arguments, const char *source, struct command_line *line) {
   struct fit_options options;
+  struct predict_report report;
   if (!check(arguments, &line->error) ||
       !fit_arguments_read("predict", &arguments->fit, &line->arena, &options, &line->error))
     return;
-  if (source)
-    predict_fitted(source, arguments, &options, &line->error);
-  else
-    predict_given(arguments, &options, &line->error);
+  if (predict(&report, source, arguments, &options, &line->error)) {
+    struct text text = {0};
+    struct json_writer writer = json_writer(&text, false);
+    if (arguments->json) {
+      predict_json(&report, &writer);
+      printf("%s\n", text_string(&text));
+    } else {
+      predict_print(&report, stdout);
+    }
+    text_free(&text);
+  }
+  predict_free(&report);
 }
 
 void command_predict(struct command_line *line) {
@@ -314,5 +66,5 @@ void command_predict(struct command_line *line) {
       "are marked. With --formats (or --memory alone: all formats of the fit) formats are held against each other, resample by\n"
       "resample; where the intervals of their difference hold zero, the choice is undecided.",
       0, 1, "one spec, table or imported table"};
-  if (command_begin(line, &usage, options)) predict(&a, line->count ? line->arguments[0] : NULL, line);
+  if (command_begin(line, &usage, options)) answer(&a, line->count ? line->arguments[0] : NULL, line);
 }

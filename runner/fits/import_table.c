@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runner/fits/input.h"
+#include "runner/fits/import.h"
 
 bool import_exists(struct store *store, const char *name, bool *exists, struct error *error) {
   struct store_rows *rows = store_imports(store, name, error);

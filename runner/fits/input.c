@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runner/fits/import.h"
+
 bool source_is_spec(const char *source) {
   if (ends_with(source, ".yaml") || ends_with(source, ".yml")) return true;
   const char *colon = strrchr(source, ':');

@@ -30,7 +30,3 @@ void fit_input_free(struct fit_input *input);
 
 // True when `source` names a spec's file, with or without :ENTRY.
 bool source_is_spec(const char *source);
-bool import_exists(struct store *store, const char *name, bool *exists, struct error *error);
-// The table of an import (columns of numbers or texts, rows named as in the file). An unknown name is an error with the
-// nearest one. table_free in either case.
-bool import_table(struct store *store, const char *name, struct table *table, struct error *error);

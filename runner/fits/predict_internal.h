@@ -1,66 +1,6 @@
-// What the files of `isoloss predict` share: what was asked, and what came out.
+// What the files of predictions share.
 #pragma once
-#include "runner/fits/input.h"
-
-struct predict_arguments {
-  struct fit_arguments fit;
-  struct option_list at, budgets, bits, speeds;
-  const char *table, *formats, *cost;
-  double memory;  // bytes; NAN: not limited
-  bool overtraining, json;
-};
-
-struct predict_point {
-  const char *name;  // of a row of --table, or NULL
-  const struct law_input *inputs;
-  size_t input_count;
-  struct prediction prediction;
-  bool has_cost;
-  struct overtraining cost;
-};
-
-struct predict_allocation {
-  const struct law_input *inputs;  // beside N, D and C
-  size_t input_count;
-  struct allocation allocation;
-  const struct outside *outside;
-  size_t outside_count;
-};
-
-struct predict_format {
-  const char *name, *missing;
-  double bits, speed;  // per weight (NAN: unknown), factor on the budget
-  struct estimate parameters, tokens, loss;
-  bool at_limit;  // N is all that the memory holds
-};
-// Formats held against each other at one budget, memory or point.
-struct predict_contest {
-  const char *what;      // "1e+21 FLOPs, 2e+09 bytes"
-  double flops, memory;  // NAN: none
-  const struct law_input *inputs;
-  size_t input_count;
-  struct predict_format *formats;
-  struct alternative *alternatives;
-  size_t count;
-  int best;
-  bool decided;
-};
-
-struct predict_report {
-  struct arena arena;
-  const char *source;               // what was fitted, or NULL: coefficients as given
-  const struct fit_result *result;  // or NULL
-  const struct law *law;
-  struct fitted_law fitted;
-  const char *defaults;  // "format = none": what was taken where nothing was said; "" when nothing
-  const char *format_column;
-  struct predict_point *points;
-  size_t point_count;
-  struct predict_allocation *allocations;
-  size_t allocation_count;
-  struct predict_contest *contests;
-  size_t contest_count;
-};
+#include "runner/fits/predict.h"
 
 // The rows of a table as inputs of the law, with what is left unsaid put in: a category column's baseline, the errors
 // of a format where the law wants those (gmse_weights, ...).
@@ -69,6 +9,4 @@ bool predict_inputs(struct predict_report *report, const struct table *table, si
 // Fills the contests: --formats with --budget, --memory or --at.
 bool predict_formats(struct predict_report *report, const struct predict_arguments *arguments,
                      const struct table *budgets, const struct table *points, struct error *error);
-void predict_print(const struct predict_report *report, FILE *out);
-void predict_json(const struct predict_report *report, struct json_writer *writer);
 bool input_given(const struct law_input *inputs, size_t count, const char *name, double *number);

@@ -1,0 +1,113 @@
+// See design.h.
+#include "runner/fits/design.h"
+
+#include <string.h>
+
+// Every spec as it is, and once for each variant.
+static bool open_specs(struct designs *designs, const char *const *paths, int count, struct error *error) {
+  const struct design_request *a = designs->request;
+  for (int p = 0; p < count; p++)
+    for (size_t v = 0; v <= a->variants.count; v++) {
+      struct option_list overrides = {arena_array(&designs->arena, a->overrides.count + 1, sizeof(char *)), 0};
+      for (size_t i = 0; i < a->overrides.count; i++) overrides.items[overrides.count++] = a->overrides.items[i];
+      if (v) overrides.items[overrides.count++] = a->variants.items[v - 1];
+      if (designs->spec_count == DESIGN_LIMIT)
+        return error_set(error, EXIT_USAGE_ERROR, "design: at most %d specs and variants at once", DESIGN_LIMIT);
+      const char *label =
+          v ? arena_format(&designs->arena, "%s with %s", paths[p], a->variants.items[v - 1]) : paths[p];
+      if (!design_spec_open(&designs->specs[designs->spec_count++], paths[p], label, &overrides, error)) return false;
+    }
+  return true;
+}
+
+// ---- one fit of one spec ----
+
+static bool stopped(const struct design_request *request) { return request->stop_asked && *request->stop_asked; }
+
+struct follower {
+  const struct design_request *request;
+  const char *fit;
+};
+
+static bool follow(void *context, int done, int repeats) {
+  const struct follower *follower = context;
+  const struct design_request *request = follower->request;
+  if (request->progress) request->progress(request->progress_context, follower->fit, done, repeats);
+  return !stopped(request);
+}
+
+static void choose_noise(const struct design_request *a, struct design_made *made, struct design_options *options) {
+  options->noise = a->noise > 0 ? a->noise : made->truth.noise > 0 ? made->truth.noise : 0.003;
+  made->noise_source = a->noise > 0            ? "given"
+                       : made->truth.noise > 0 ? "the residual scatter of the stored fit"
+                                               : "assumed: nothing tells it (--noise)";
+}
+
+static bool design_fit(struct designs *designs, size_t number, const struct spec_fit *entry, struct error *error) {
+  const struct design_request *a = designs->request;
+  struct design_spec *spec = &designs->specs[number];
+  struct law law = {0};
+  struct table table = {0};
+  struct fit_notes notes;
+  struct design_made *made = &designs->made[designs->made_count];
+  struct follower follower = {a, entry->name};
+  struct fit_options fit = {.objective = entry->objective, .residual = entry->residual, .holdout = entry->holdout_text};
+  struct design_options options = {.repeats = a->quick ? 0 : (int)a->repeats,
+                                   .starts = (int)a->starts,
+                                   .bootstrap = (int)a->bootstrap,
+                                   .target = a->target,
+                                   .seed = (uint64_t)a->seed,
+                                   .threads = (int)a->threads,
+                                   .progress = follow,
+                                   .context = &follower};
+  *made = (struct design_made){.spec = number, .fit = entry->name};
+  bool fine = law_open(&law, entry->law, error) &&
+              fit_entry_table(&spec->selection.spec, entry, NULL, spec->selection.store, &table, &notes, error) &&
+              design_truth_read(&made->truth, a->assume, spec->selection.spec.name, entry->name, entry->law,
+                                &designs->arena, error);
+  if (fine) {
+    options.assumptions = made->truth.assumptions;
+    options.assumption_count = made->truth.count;
+    options.extra_assumptions = made->truth.of_fit || designs->made_count > 0;
+    choose_noise(a, made, &options);
+    follow(&follower, 0, options.repeats);
+    fine = design_run(&law, &table, &fit, &options, &made->result, error);
+    designs->made_count++;
+  }
+  table_free(&table);
+  law_free(&law);
+  return fine || error_context(error, "%s, fit %s", spec->label, entry->name);
+}
+
+static bool design_fits(struct designs *designs, size_t number, struct error *error) {
+  const struct spec *spec = &designs->specs[number].selection.spec;
+  const char *law = designs->request->law;
+  struct spec_fit own = {.name = law, .law = law, .bootstrap = -1};
+  size_t asked = 0;
+  designs->made = arena_grow(&designs->arena, designs->made, designs->made_count,
+                             designs->made_count + spec->fit_count + 1, sizeof *designs->made);
+  for (size_t i = 0; i < spec->fit_count && !stopped(designs->request); i++) {
+    const struct spec_fit *entry = &spec->fits[i];
+    if (law && strcmp(entry->law, law) != 0 && strcmp(entry->name, law) != 0) continue;
+    asked++;
+    if (!design_fit(designs, number, entry, error)) return false;
+  }
+  if (!asked && law && !stopped(designs->request)) return design_fit(designs, number, &own, error);
+  if (!asked && !law)
+    return error_set(error, EXIT_USAGE_ERROR, "%s has no fit entries; name a law with --law", spec->path);
+  return true;
+}
+
+bool designs_make(struct designs *designs, const struct design_request *request, const char *const *paths, int count,
+                  struct error *error) {
+  *designs = (struct designs){.request = request};
+  bool fine = open_specs(designs, paths, count, error);
+  for (size_t i = 0; i < designs->spec_count && fine && !stopped(request); i++) fine = design_fits(designs, i, error);
+  return fine;
+}
+
+void designs_free(struct designs *designs) {
+  for (size_t m = 0; m < designs->made_count; m++) design_free(&designs->made[m].result);
+  for (size_t i = 0; i < designs->spec_count; i++) design_spec_close(&designs->specs[i]);
+  arena_free(&designs->arena);
+}

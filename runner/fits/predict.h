@@ -1,0 +1,75 @@
+// Predictions: what is asked, and what comes out.
+#pragma once
+#include "runner/fits/input.h"
+
+struct predict_arguments {
+  struct fit_arguments fit;
+  struct option_list at, budgets, bits, speeds;
+  const char *table, *formats, *cost;
+  double memory;  // bytes; NAN: not limited
+  bool overtraining, json;
+};
+
+struct predict_point {
+  const char *name;  // of a row of --table, or NULL
+  const struct law_input *inputs;
+  size_t input_count;
+  struct prediction prediction;
+  bool has_cost;
+  struct overtraining cost;
+};
+
+struct predict_allocation {
+  const struct law_input *inputs;  // beside N, D and C
+  size_t input_count;
+  struct allocation allocation;
+  const struct outside *outside;
+  size_t outside_count;
+};
+
+struct predict_format {
+  const char *name, *missing;
+  double bits, speed;  // per weight (NAN: unknown), factor on the budget
+  struct estimate parameters, tokens, loss;
+  bool at_limit;  // N is all that the memory holds
+};
+// Formats held against each other at one budget, memory or point.
+struct predict_contest {
+  const char *what;      // "1e+21 FLOPs, 2e+09 bytes"
+  double flops, memory;  // NAN: none
+  const struct law_input *inputs;
+  size_t input_count;
+  struct predict_format *formats;
+  struct alternative *alternatives;
+  size_t count;
+  int best;
+  bool decided;
+};
+
+struct predict_report {
+  struct arena arena;
+  const char *source;               // what was fitted, or NULL: coefficients as given
+  const struct fit_result *result;  // or NULL
+  const struct law *law;
+  struct fitted_law fitted;
+  const char *defaults;  // "format = none": what was taken where nothing was said; "" when nothing
+  const char *format_column;
+  struct predict_point *points;
+  size_t point_count;
+  struct predict_allocation *allocations;
+  size_t allocation_count;
+  struct predict_contest *contests;
+  size_t contest_count;
+  // What `law` and `result` point to, and what was fitted.
+  struct law own_law;
+  struct fit_result own_result;
+  struct fit_input input;
+};
+
+// Answers from a fit of `source` (see fit_input_begin), or with source NULL from the coefficients of the options.
+// predict_free in either case; the report must not be copied.
+bool predict(struct predict_report *report, const char *source, const struct predict_arguments *arguments,
+             const struct fit_options *options, struct error *error);
+void predict_free(struct predict_report *report);
+void predict_print(const struct predict_report *report, FILE *out);
+void predict_json(const struct predict_report *report, struct json_writer *writer);
