@@ -60,6 +60,20 @@ void bench_close(struct bench *bench) {
   *bench = (struct bench){0};
 }
 
+bool bench_run(struct bench *bench, enum bench_suite suite, const char *const *names, int count, struct error *error) {
+  switch (suite) {
+    case BENCH_GEMM:
+      return bench_gemm(bench, names, count, error);
+    case BENCH_OPS:
+      return bench_ops(bench, error);
+    case BENCH_STEP:
+      return bench->options.processes > 1 ? bench_sharing(bench, error) : bench_step(bench, error);
+    case BENCH_FORMATS:
+      return bench_formats(bench, names, count, error);
+  }
+  return false;
+}
+
 bool bench_dtype(const struct bench *bench, enum dtype *dtype, struct error *error) {
   const char *name = bench->options.dtype;
   if (!name || strcmp(name, "auto") == 0) name = trainer_dtype(bench->ops, bench->device);

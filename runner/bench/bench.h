@@ -102,6 +102,11 @@ bool bench_formats(struct bench *bench, const char *const *formats, int count, s
 // threads. It forks: the bench must be of one thread, so that there is no other to lose.
 bool bench_sharing(struct bench *bench, struct error *error);
 
+// The rows of a suite; `names` are shapes or formats.
+bool bench_run(struct bench *bench, enum bench_suite suite, const char *const *names, int count, struct error *error);
+// Keeps the document of bench_json in the store, and the speed of each whole step, which time estimates ask for.
+bool bench_keep(const struct bench *bench, enum bench_suite suite, const char *document, struct error *error);
+
 // The models that the options ask for: one where layers or width are given, else the ladder 2x64, 4x128, 4x256.
 // Resolved configurations in the bench's arena.
 bool bench_models(struct bench *bench, const struct run_config **models, int *count, struct error *error);

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "kernels/cpu/parallel.h"
-#include "results/store.h"
 #include "runner/commands.h"
 
 struct bench_arguments {
@@ -16,49 +15,11 @@ struct bench_arguments {
   bool json, store;
 };
 
-// Keeps the document, and the speed of each whole step, which time estimates ask for.
-static bool keep(const struct bench *bench, const char *suite, const char *document, struct error *error) {
-  struct store *store = store_open_home(STORE_CREATE, error);
-  if (!store) return false;
-  bool fine = store_begin(store, error) && store_benchmark_put(store, NULL, suite, document, error);
-  for (size_t i = 0; i < bench->count && fine; i++) {
-    const struct bench_row *row = &bench->rows[i];
-    if (!row->model || row->processes > 1) continue;
-    struct corpus_facts facts = {0};
-    struct throughput throughput = {.backend = bench->ops->name,
-                                    .source = "bench",
-                                    .config = row->model,
-                                    .flops_per_token = config_quantities(row->model, &facts).flops_per_token,
-                                    .tokens_per_second = row->rate};
-    fine = store_throughput_put(store, &throughput, error);
-  }
-  if (fine)
-    fine = store_commit(store, error);
-  else
-    store_rollback(store);
-  if (fine && bench->options.progress) fprintf(bench->options.progress, "bench: kept in %s\n", store_path(store));
-  store_close(store);
-  return fine;
-}
-
 static bool measure(const struct bench_arguments *arguments, struct error *error) {
   struct bench bench = {0};
   struct text document = {0};
-  bool sharing = arguments->options.processes > 1, fine = bench_open(&bench, &arguments->options, error);
-  if (fine) switch (arguments->suite) {
-      case BENCH_GEMM:
-        fine = bench_gemm(&bench, arguments->shapes, arguments->shape_count, error);
-        break;
-      case BENCH_OPS:
-        fine = bench_ops(&bench, error);
-        break;
-      case BENCH_STEP:
-        fine = sharing ? bench_sharing(&bench, error) : bench_step(&bench, error);
-        break;
-      case BENCH_FORMATS:
-        fine = bench_formats(&bench, arguments->shapes, arguments->shape_count, error);
-        break;
-    }
+  bool fine = bench_open(&bench, &arguments->options, error) &&
+              bench_run(&bench, arguments->suite, arguments->shapes, arguments->shape_count, error);
   if (fine) {
     bench_json(&bench, &document);
     if (arguments->json)
@@ -67,8 +28,7 @@ static bool measure(const struct bench_arguments *arguments, struct error *error
       bench_table(&bench, stdout);
     // What was measured is out before anything can go wrong with the disk.
     fflush(stdout);
-    const char *suite = sharing ? "sharing" : bench_suite_name(arguments->suite);
-    if (arguments->store) fine = keep(&bench, suite, text_string(&document), error);
+    if (arguments->store) fine = bench_keep(&bench, arguments->suite, text_string(&document), error);
   }
   text_free(&document);
   bench_close(&bench);

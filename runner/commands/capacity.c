@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "plots/plots.h"
+#include "plots/plot_formats.h"
 #include "runner/commands.h"
 #include "runner/fits/format_capacity.h"
 
@@ -62,65 +62,19 @@ static void print_csv(const struct row *rows, size_t count) {
   }
 }
 
-// Error against stored bits, with the bound 4^-bits that no representation beats.
-static bool plot(const struct row *rows, size_t count, const char *folder, struct error *error) {
-  struct arena arena = {0};
-  struct figure_series *series = arena_array(&arena, count + 1, sizeof *series);
-  double *x = arena_array(&arena, 2 * (count + 1), sizeof *x), most = 1, *y = x + count + 1;
-  size_t points = 0;
-  for (size_t i = 0; i < count; i++)
-    if (rows[i].capacity->gmse > 0 && isfinite(rows[i].bits)) most = fmax(most, rows[i].bits);
-  enum { BOUND = 33 };
-  double *bound_x = arena_array(&arena, 2 * BOUND, sizeof *bound_x), *bound_y = bound_x + BOUND;
-  for (int i = 0; i < BOUND; i++) {
-    bound_x[i] = most * i / (BOUND - 1);
-    bound_y[i] = exp2(-2 * bound_x[i]);
-  }
-  series[points++] = (struct figure_series){.mark = MARK_LINE,
-                                            .label = "rate-distortion bound",
-                                            .colour = {PALETTE_MUTED, 0, 0},
-                                            .dashed = true,
-                                            .count = BOUND,
-                                            .x = bound_x,
-                                            .y = bound_y};
+// Error against stored bits.
+static bool plot(const struct row *rows, size_t count, const char *folder, struct arena *arena, struct error *error) {
+  struct plot_format *points = arena_array(arena, count, sizeof *points);
   for (size_t i = 0; i < count; i++) {
-    if (!(rows[i].capacity->gmse > 0)) continue;
-    x[i] = rows[i].bits;
-    y[i] = rows[i].capacity->gmse;
-    bool alone = strcmp(rows[i].operand, "weights") == 0;
-    series[points] = (struct figure_series){
-        .mark = MARK_POINTS,
-        .label = alone ? rows[i].name : arena_format(&arena, "%s, %s", rows[i].name, rows[i].operand),
-        .colour = {PALETTE_CATEGORY, (int)(i % 7), 0},
-        .shape = (int)(i / 7 % 6),
-        .count = 1,
-        .x = &x[i],
-        .y = &y[i]};
-    points++;
+    bool weights = strcmp(rows[i].operand, "weights") == 0;
+    points[i] =
+        (struct plot_format){weights ? rows[i].name : arena_format(arena, "%s, %s", rows[i].name, rows[i].operand),
+                             rows[i].bits, rows[i].capacity->gmse};
   }
-  struct figure_panel panel = {.series = series, .count = points};
-  struct figure figure = {.name = "capacity",
-                          .title = "Error of formats on random data",
-                          .caption = "Mean squared error relative to the data against stored bits per value.",
-                          .x = figure_axis("stored bits per value", NULL, SCALE_LINEAR, TICKS_PLAIN),
-                          .y = figure_axis("relative mean squared error", NULL, SCALE_LOG, TICKS_POWER),
-                          .panels = &panel,
-                          .panel_count = 1};
-  bool fine = folder_make(folder, error) && figure_write(&figure, folder, error);
-  if (fine) fprintf(stderr, "wrote %s/capacity.svg\n", folder);
-  arena_free(&arena);
-  return fine;
-}
-
-static bool measure_all(const char *const *names, size_t count, const struct capacity_options *options,
-                        struct format_capacity *capacities, struct arena *arena, struct error *error) {
-  // All names are read before the first is measured: a mistyped one should not cost a wait.
-  for (size_t i = 0; i < count; i++) {
-    capacities[i].format = format_parse(names[i], arena, error);
-    if (!capacities[i].format) return false;
-  }
-  for (size_t i = 0; i < count; i++)
-    if (!format_capacity(capacities[i].format, names[i], options, &capacities[i], error)) return false;
+  struct figure figure;
+  plot_formats(arena, points, count, &figure);
+  if (!folder_make(folder, error) || !figure_write(&figure, folder, error)) return false;
+  fprintf(stderr, "wrote %s/%s.svg\n", folder, figure.name);
   return true;
 }
 
@@ -179,7 +133,8 @@ static bool capacity(const struct capacity_arguments *a, const char *const *name
   size_t count;
   const char **names = read_names(a, named, named_count, arena, &count);
   struct format_capacity *capacities = arena_array(arena, count, sizeof *capacities);
-  if (!read_options(a, &options, error) || !measure_all(names, count, &options, capacities, arena, error)) return false;
+  if (!read_options(a, &options, error) || !formats_measure(names, count, &options, capacities, arena, error))
+    return false;
   struct row *rows = arena_array(arena, count * OPERANDS, sizeof *rows);
   size_t lines = rows_of(capacities, count, rows);
   if (a->json)
@@ -188,7 +143,7 @@ static bool capacity(const struct capacity_arguments *a, const char *const *name
     print_csv(rows, lines);
   else
     print_table(rows, lines);
-  return !a->folder || plot(rows, lines, a->folder, error);
+  return !a->folder || plot(rows, lines, a->folder, arena, error);
 }
 
 void command_capacity(struct command_line *line) {

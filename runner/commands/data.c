@@ -2,15 +2,13 @@
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "runner/commands.h"
-#include "runner/commands/data_cache.h"
 #include "runner/plan/plan.h"
-#include "trainer/data/corpus.h"
+#include "runner/terminal/progress.h"
+#include "trainer/data/cache.h"
 
 struct data_options {
   const char *source, *tokenizer;
@@ -78,12 +76,6 @@ static void show_progress(void *context, const char *what, double share) {
   snprintf(display->what, sizeof display->what, "%s", what);
 }
 
-static double seconds_now(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 static bool prepare_one(const struct data_options *given, const struct run_config *config, struct json_writer *json,
                         struct arena *arena, struct error *error) {
   struct display display = {.terminal = isatty(fileno(stderr))};
@@ -96,7 +88,7 @@ static bool prepare_one(const struct data_options *given, const struct run_confi
   double seconds = seconds_now() - start;
   struct corpus *corpus = corpus_open(location.path, location.digest, config, error);
   if (!corpus) return false;
-  struct corpus_facts facts = corpus_facts(corpus, data_context(corpus, config->model.context));
+  struct corpus_facts facts = corpus_facts(corpus, corpus_nearest_context(corpus, config->model.context));
   bool endless = facts.train_tokens == INT64_MAX;
   if (json) {
     json_object_begin(json);
@@ -173,15 +165,15 @@ static bool prepare(const struct data_options *given, const char *spec_path, str
 // ---- list ----
 
 static bool list(const struct data_options *given, struct arena *arena, struct error *error) {
-  struct data_entry *entries;
-  size_t count = data_cache_list(arena, &entries);
+  struct corpus_entry *entries;
+  size_t count = corpus_cache_list(arena, &entries);
   struct text out = {0};
   struct json_writer json = json_writer(&out, true);
   double total = 0;
   if (given->json) {
     json_array_begin(&json);
     for (size_t i = 0; i < count; i++) {
-      const struct data_entry *entry = &entries[i];
+      const struct corpus_entry *entry = &entries[i];
       json_object_begin(&json);
       json_key_string(&json, "digest", entry->digest);
       json_key_string(&json, "source", entry->source);
@@ -205,7 +197,7 @@ static bool list(const struct data_options *given, struct arena *arena, struct e
     printf("%-32s  %-11s %-19s %10s %8s %9s  %10s\n", "digest", "source", "tokenizer", "vocabulary", "train", "valid.",
            "size");
   for (size_t i = 0; i < count; i++) {
-    const struct data_entry *entry = &entries[i];
+    const struct corpus_entry *entry = &entries[i];
     char train[32], validation[32], size[32];
     printf("%-32s  %-11s %-19s %10lld %8s %9s  %10s\n", entry->digest, entry->source, entry->tokenizer,
            (long long)entry->vocabulary, number_human((double)entry->train_tokens, train),
@@ -216,9 +208,9 @@ static bool list(const struct data_options *given, struct arena *arena, struct e
   const char *cache = isoloss_cache(arena);
   printf("%s%zu corpora, %s; packages, texts and tokenizers: %s (%s)\n", count ? "\n" : "", count,
          bytes_human(total, corpora),
-         bytes_human(data_folder_size(path_join(arena, cache, "packages")) +
-                         data_folder_size(path_join(arena, cache, "sources")) +
-                         data_folder_size(path_join(arena, cache, "tokenizers")),
+         bytes_human(corpus_folder_size(path_join(arena, cache, "packages")) +
+                         corpus_folder_size(path_join(arena, cache, "sources")) +
+                         corpus_folder_size(path_join(arena, cache, "tokenizers")),
                      rest),
          cache);
   return true;
@@ -226,43 +218,13 @@ static bool list(const struct data_options *given, struct arena *arena, struct e
 
 // ---- show ----
 
-// The first text of the validation split, `lines` lines of it.
-static bool sample_text(const struct corpus *corpus, int64_t lines, struct text *out, struct error *error) {
-  int64_t context = data_context(corpus, 1024);
-  int64_t windows = 2048 / context + 1, there = corpus_validation_windows(corpus, context);
-  if (windows > there) windows = there;
-  int32_t *inputs = memory_get((size_t)(windows * context) * sizeof *inputs);
-  int32_t *targets = memory_get((size_t)(windows * context) * sizeof *targets);
-  bool fine = corpus_validation(corpus, 0, windows, context, inputs, targets, NULL, error);
-  for (int64_t i = 0; fine && i < windows; i++) {
-    fine = corpus_decode(corpus, inputs + i * context, context, out, error);
-    // Synthetic records stand alone: a line each, with their last target.
-    struct text last = {0};
-    if (fine && corpus_has_mask(corpus)) fine = corpus_decode(corpus, targets + (i + 1) * context - 1, 1, &last, error);
-    if (last.length) text_format(out, " -> %s\n", text_string(&last));
-    text_free(&last);
-  }
-  free(inputs);
-  free(targets);
-  const char *at = text_string(out);
-  for (int64_t i = 0; i < lines && at; i++) {
-    at = strchr(at, '\n');
-    if (at) at++;
-  }
-  if (at && *at) out->bytes[out->length = (size_t)(at - out->bytes)] = '\0';
-  // Text without line ends: no more than lines of 200 bytes would be, cut between characters.
-  size_t most = (size_t)(lines > 0 ? lines : 0) * 200;
-  if (out->length > most) out->bytes[out->length = utf8_valid_prefix(out->bytes, most)] = '\0';
-  return fine;
-}
-
 static bool show(const struct data_options *given, const char *which, struct arena *arena, struct error *error) {
   struct run_config config;
   struct corpus_location location = {0};
   struct corpus *corpus = NULL;
   if (!configure(given, &config, arena, error)) return false;
-  const char *folder = which ? data_cache_find(arena, which, error) : NULL;
-  if (error->code) return false;
+  const char *folder = which ? corpus_cache_find(arena, which, error) : NULL;
+  if (error->code) return error_context(error, "data");
   if (folder) {
     location.path = (char *)folder;
     corpus = corpus_open(folder, NULL, NULL, error);
@@ -278,7 +240,7 @@ static bool show(const struct data_options *given, const char *which, struct are
   }
   if (!corpus) return false;
   struct text sample = {0};
-  bool fine = (!given->verify || corpus_verify(corpus, error)) && sample_text(corpus, given->lines, &sample, error);
+  bool fine = (!given->verify || corpus_verify(corpus, error)) && corpus_sample(corpus, given->lines, &sample, error);
   if (fine && given->json) {
     struct text out = {0};
     struct json_writer json = json_writer(&out, true);

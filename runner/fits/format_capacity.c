@@ -68,6 +68,17 @@ bool format_capacity(const struct format *format, const char *asked, const struc
   return fine ? true : error_context(error, "%s", format->name);
 }
 
+bool formats_measure(const char *const *names, size_t count, const struct capacity_options *options,
+                     struct format_capacity *results, struct arena *arena, struct error *error) {
+  for (size_t i = 0; i < count; i++) {
+    results[i].format = format_parse(names[i], arena, error);
+    if (!results[i].format) return false;
+  }
+  for (size_t i = 0; i < count; i++)
+    if (!format_capacity(results[i].format, names[i], options, &results[i], error)) return false;
+  return true;
+}
+
 static void capacity_keys(const struct capacity *capacity, const char *suffix, struct json_writer *writer) {
   char key[64];
   const struct {

@@ -73,6 +73,8 @@ struct corpus_facts corpus_facts(const struct corpus *corpus, int64_t context);
 // False with a message when windows of `context` tokens cannot be cut (text shorter than one window, a zipfmem record
 // of another length).
 bool corpus_check_context(const struct corpus *corpus, int64_t context, struct error *error);
+// `wanted`, or the nearest shorter context that fits the corpus.
+int64_t corpus_nearest_context(const struct corpus *corpus, int64_t wanted);
 
 // Rows [first_row, first_row + rows) of the batch of one optimizer step.
 struct corpus_batch {
@@ -120,6 +122,8 @@ int64_t corpus_epoch(const struct corpus *corpus, int64_t step, int64_t batch_ro
 // for token files and synthetic sources.
 bool corpus_decode(const struct corpus *corpus, const int32_t *tokens, int64_t count, struct text *out,
                    struct error *error);
+// How the validation text begins: at most so many lines of it, appended to `out`.
+bool corpus_sample(const struct corpus *corpus, int64_t lines, struct text *out, struct error *error);
 // The manifest as stored (JSON text; for a synthetic source a description of it), owned by the corpus.
 const char *corpus_manifest(const struct corpus *corpus);
 // Reads every byte and compares with the checksums. False with what is wrong.
