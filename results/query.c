@@ -9,78 +9,33 @@ struct store_rows {
   struct store *store;
   sqlite3_stmt *statement;
   struct arena arena;
-  const struct run_column *columns;  // of a query over runs, else NULL
+  const struct store_column *columns;  // of a query over runs, else NULL
   struct expression *where;
   int *where_columns;  // column of each name in `where`
   struct value *slots;
   int64_t limit, given;
 };
 
-// Columns that are kept for the coordinator or are documents.
-static bool hidden(const char *name) {
-  static const char *const names[] = {"canonical", "config", "command", "log_offset", "log_check", "pid"};
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-    if (strcmp(name, names[i]) == 0) return true;
-  return false;
-}
-
-// Columns that follow from others: one definition for commands, conditions, fits and the view. A column of table runs
-// comes before them.
-static const struct {
-  const char *after, *name, *sql;
-  bool text;
-} derived_columns[] = {
-    {"tokens", "tokens_per_parameter", "1.0 * r.tokens / r.parameters", false},
-    // Of the corpus' training split, at most all of it; a synthetic source never repeats.
-    {"epochs", "unique_tokens",
-     "CASE WHEN r.epochs > 1 THEN round(r.tokens / r.epochs) WHEN r.epochs >= 0 THEN r.tokens END", false},
-    {"parameters_active_average", "sparsity", "1.0 * (r.parameters - r.parameters_active) / r.parameters_prunable",
-     false},
-    {"parameters_active_average", "forward", "f.forward", true},
-    {"parameters_active_average", "backward", "f.backward", true},
-    {"parameters_active_average", "weight_bits", "f.weight_bits", false},
-    {"parameters_active_average", "activation_bits", "f.activation_bits", false},
-    {"parameters_active_average", "gradient_bits", "f.gradient_bits", false},
-    {"parameters_active_average", "kv_bits", "16", false},  // no format represents keys and values
-    {"parameters_active_average", "gmse_weights", "f.gmse_weights", false},
-    {"parameters_active_average", "gmse_activations", "f.gmse_activations", false},
-    {"parameters_active_average", "gmse_gradients", "f.gmse_gradients", false},
-};
-
-static struct run_column *new_column(struct store *store) {
-  store->columns = arena_grow(&store->arena, store->columns, (size_t)store->column_count,
-                              (size_t)store->column_count + 1, sizeof *store->columns);
-  return &store->columns[store->column_count++];
-}
-
-bool store_load_columns(struct store *store, struct error *error) {
-  sqlite3_stmt *s = NULL;
+void store_load_columns(struct store *store) {
   struct arena *arena = &store->arena;
-  if (sqlite3_prepare_v2(store->database, "SELECT name, type FROM pragma_table_info('runs') ORDER BY cid", -1, &s,
-                         NULL) != SQLITE_OK)
-    return store_fail(store, error, "reading the tables");
-  int code;
-  while ((code = sqlite3_step(s)) == SQLITE_ROW) {
-    const char *name = (const char *)sqlite3_column_text(s, 0);
-    if (hidden(name)) continue;
-    bool text = strcmp((const char *)sqlite3_column_text(s, 1), "TEXT") == 0;
-    *new_column(store) = (struct run_column){arena_string(arena, name), arena_format(arena, "r.%s", name), text, false};
-    for (size_t i = 0; i < sizeof derived_columns / sizeof *derived_columns; i++)
-      if (strcmp(derived_columns[i].after, name) == 0)
-        *new_column(store) =
-            (struct run_column){derived_columns[i].name, derived_columns[i].sql, derived_columns[i].text, false};
+  size_t room = run_column_count + run_field_count;
+  store->columns = arena_array(arena, room, sizeof *store->columns);
+  store->column_names = arena_array(arena, room, sizeof *store->column_names);
+  store->column_count = 0;
+  for (size_t i = 0; i < run_column_count; i++) {
+    const struct run_column *column = &run_columns[i];
+    if (!run_column_listed(column)) continue;
+    store->columns[store->column_count++] =
+        (struct store_column){column->name, column->sql ? column->sql : arena_format(arena, "r.%s", column->name),
+                              column->type == TYPE_TEXT, false};
   }
-  bool fine = code == SQLITE_DONE || store_fail(store, error, "reading the tables");
-  sqlite3_finalize(s);
-  for (size_t i = 0; i < run_field_count && fine; i++) {
+  for (size_t i = 0; i < run_field_count; i++) {
     const struct run_field *field = &run_fields[i];
-    *new_column(store) =
-        (struct run_column){field->path, arena_format(arena, "json_extract(r.config, '$.\"%s\"')", field->path),
-                            field->type >= FIELD_CHOICE, field->type == FIELD_BOOLEAN};
+    store->columns[store->column_count++] =
+        (struct store_column){field->path, arena_format(arena, "json_extract(r.config, '$.\"%s\"')", field->path),
+                              field->type >= FIELD_CHOICE, field->type == FIELD_BOOLEAN};
   }
-  store->column_names = arena_array(arena, (size_t)store->column_count, sizeof *store->column_names);
   for (int i = 0; i < store->column_count; i++) store->column_names[i] = store->columns[i].name;
-  return fine;
 }
 
 const char *const *store_run_columns(struct store *store, int *count) {
@@ -95,8 +50,6 @@ static void select_columns(struct store *store, struct text *sql) {
 }
 
 bool store_refresh_view(struct store *store, struct error *error) {
-  // The columns are loaded on a connection of its own life; here they are needed early, for the view's text.
-  if (!store_load_columns(store, error)) return false;
   struct text sql = {0};
   text_add(&sql, "CREATE VIEW run_table AS ");
   select_columns(store, &sql);
@@ -114,8 +67,6 @@ bool store_refresh_view(struct store *store, struct error *error) {
     if (!fine) store_rollback(store);
   }
   text_free(&sql);
-  store->columns = NULL;
-  store->column_count = 0;
   return fine;
 }
 
@@ -132,6 +83,8 @@ int store_rows_find(const struct store_rows *rows, const char *name) {
     if (strcmp(store_rows_name(rows, i), name) == 0) return i;
   return -1;
 }
+
+bool store_rows_is_text(const struct store_rows *rows, int column) { return rows->columns[column].text; }
 
 struct value store_rows_value(const struct store_rows *rows, int column) {
   struct value value = {.kind = VALUE_MISSING};
@@ -210,12 +163,7 @@ struct store_rows *store_select(struct store *store, const char *sql, const stru
     store_rows_close(rows);
     return NULL;
   }
-  for (size_t i = 0; i < count; i++) {
-    if (values[i].kind == VALUE_TEXT)
-      bind_text(rows->statement, (int)i + 1, values[i].text);
-    else if (values[i].kind != VALUE_MISSING)
-      bind_number(rows->statement, (int)i + 1, values[i].number);
-  }
+  for (size_t i = 0; i < count; i++) bind_value(rows->statement, (int)i + 1, &values[i]);
   return rows;
 }
 
@@ -306,16 +254,17 @@ struct store_rows *store_run(struct store *store, const char *id, struct error *
 
 struct store_rows *store_experiments(struct store *store, const char *name, struct error *error) {
   struct value value = store_text(name);
-  return store_select(
-      store,
-      "SELECT e.name, e.about, e.spec_path, e.spec_text, e.created_at, e.updated_at, count(r.id) AS runs,"
-      " sum(r.state IS 'pending') AS pending, sum(r.state IS 'running') AS running,"
-      " sum(r.state IS 'done') AS done, sum(r.state IS 'diverged') AS diverged,"
-      " sum(r.state IS 'failed') AS failed, sum(r.state IS 'killed') AS killed "
-      "FROM experiments e LEFT JOIN experiment_runs m ON m.experiment = e.name "
-      "LEFT JOIN runs r ON r.id = m.run WHERE ?1 IS NULL OR e.name = ?1 "
-      "GROUP BY e.name ORDER BY e.created_at, e.name",
-      &value, 1, error);
+  struct text sql = {0};
+  text_add(&sql, "SELECT e.name, e.about, e.spec_path, e.spec_text, e.created_at, e.updated_at, count(r.id) AS runs");
+  for (enum run_state state = 0; state < RUN_STATES; state++)
+    text_format(&sql, ", sum(r.state IS '%s') AS %s", run_state_name(state), run_state_name(state));
+  text_add(&sql,
+           " FROM experiments e LEFT JOIN experiment_runs m ON m.experiment = e.name "
+           "LEFT JOIN runs r ON r.id = m.run WHERE ?1 IS NULL OR e.name = ?1 "
+           "GROUP BY e.name ORDER BY e.created_at, e.name");
+  struct store_rows *rows = store_select(store, text_string(&sql), &value, 1, error);
+  text_free(&sql);
+  return rows;
 }
 
 bool store_overlay(struct store *store, const char *path, struct error *error) {

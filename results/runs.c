@@ -95,82 +95,77 @@ static void write_config(const struct run_config *config, struct text *out) {
   json_object_end(&json);
 }
 
-static bool fill_in_quantities(struct store *store, const struct run_record *run, struct error *error) {
-  sqlite3_stmt *s = store_statement(store,
-                                    "UPDATE runs SET epochs = coalesce(epochs, ?2), targets = coalesce(targets, ?3), "
-                                    "irreducible_loss = coalesce(irreducible_loss, ?4), "
-                                    "bytes_per_token = coalesce(bytes_per_token, ?5) WHERE id = ?1 AND "
-                                    "(epochs IS NULL OR targets IS NULL)",
-                                    error);
-  if (!s) return false;
-  bind_text(s, 1, run->id);
-  bind_number(s, 2, run->quantities.epochs);
-  bind_number(s, 3, run->targets);
-  bind_number(s, 4, run->irreducible_loss);
-  bind_number(s, 5, run->bytes_per_token);
-  return store_step_done(store, s, "writing a run", error);
+enum { MOST_KNOWN = 64 };
+
+// What is known of a run before it starts: first what it is, then what follows from its configuration.
+static size_t known_fields(const struct run_record *run, const char *canonical, const char *config,
+                           struct store_field fields[MOST_KNOWN]) {
+  const struct store_field own[] = {
+      {"id", store_text(run->id)},
+      {"stage", store_text(run->stage)},
+      {"parent", store_text(run->parent)},
+      {"dtype", store_text(run->config->model.dtype)},
+      {"threads", store_number((double)run->config->train.threads)},
+      {"corpus_digest", store_text(run->corpus.digest)},
+      {"command", store_text(run->trainer)},
+      {"created_at", store_number(store_now())},
+      {"canonical", store_text(canonical)},
+      {"config", store_text(config)},
+  };
+  size_t count = sizeof own / sizeof *own;
+  memcpy(fields, own, sizeof own);
+  for (size_t i = 0; i < run_column_count && count < MOST_KNOWN; i++)
+    if (run_columns[i].planned && run_column_kept(&run_columns[i]))
+      fields[count++] =
+          (struct store_field){run_columns[i].name, run_columns[i].planned(&run->quantities, &run->corpus)};
+  return count;
+}
+
+// Statements over all known fields, ?1 the first: a new run, and what was unknown of one that is there (its corpus was
+// not prepared then).
+static void make_statements(struct store *store, const struct store_field *fields, size_t count) {
+  struct text insert = {0}, values = {0}, fill = {0};
+  for (size_t i = 0; i < count; i++) {
+    text_format(&insert, "%s%s", i ? ", " : "INSERT INTO runs (", fields[i].name);
+    text_format(&values, "%s?%zu", i ? ", " : ") VALUES (", i + 1);
+    text_format(&fill, "%s%s = coalesce(%s, ?%zu)", i ? ", " : "UPDATE runs SET ", fields[i].name, fields[i].name,
+                i + 1);
+  }
+  store->insert_run =
+      arena_format(&store->arena, "%s%s) ON CONFLICT (id) DO NOTHING", text_string(&insert), text_string(&values));
+  store->fill_in_run =
+      arena_format(&store->arena, "%s WHERE id = ?1 AND (epochs IS NULL OR targets IS NULL)", text_string(&fill));
+  text_free(&insert);
+  text_free(&values);
+  text_free(&fill);
+}
+
+static bool write_known(struct store *store, const char *sql, const struct store_field *fields, size_t count,
+                        struct error *error) {
+  sqlite3_stmt *s = store_statement(store, sql, error);
+  for (size_t i = 0; i < count && s; i++) bind_value(s, (int)i + 1, &fields[i].value);
+  return s && store_step_done(store, s, "writing a run", error);
 }
 
 bool store_run_add(struct store *store, const struct run_record *run, struct error *error) {
   if (!store_format_add(store, run->config->format, error)) return false;
-  sqlite3_stmt *s = store_statement(
-      store,
-      "INSERT INTO runs (id, stage, parent, parameters, parameters_total, parameters_embedding, parameters_head, "
-      "parameters_attention, parameters_mlp, parameters_norms, parameters_prunable, parameters_active, "
-      "parameters_active_average, tokens, targets, steps, epochs, flops, flops_6nd, irreducible_loss, corpus_digest, "
-      "bytes_per_token, command, created_at, canonical, config, dtype, threads) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, "
-      "?8, ?9, ?10, ?11, ?12, ?28, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27) "
-      "ON CONFLICT (id) DO NOTHING",
-      error);
-  if (!s) return false;
   struct text canonical = {0}, config = {0};
   config_canonical(run->config, &canonical);
   write_config(run->config, &config);
-  const struct run_quantities *q = &run->quantities;
-  const struct parameter_counts *p = &q->parameters;
-  bind_text(s, 1, run->id);
-  bind_text(s, 2, run->stage);
-  bind_text(s, 3, run->parent);
-  sqlite3_bind_int64(s, 4, p->non_embedding);
-  sqlite3_bind_int64(s, 5, p->total);
-  sqlite3_bind_int64(s, 6, p->embedding);
-  sqlite3_bind_int64(s, 7, p->head);
-  sqlite3_bind_int64(s, 8, p->attention);
-  sqlite3_bind_int64(s, 9, p->mlp);
-  sqlite3_bind_int64(s, 10, p->norms);
-  sqlite3_bind_int64(s, 11, p->prunable);
-  bind_number(s, 12, q->active_parameters);  // by the configuration; the trainer reports what it found
-  bind_number(s, 28, q->average_active_parameters);
-  sqlite3_bind_int64(s, 13, q->tokens);
-  bind_number(s, 14, run->targets);
-  sqlite3_bind_int64(s, 15, q->steps);
-  bind_number(s, 16, q->epochs);
-  bind_number(s, 17, q->flops);
-  bind_number(s, 18, q->flops_6nd);
-  bind_number(s, 19, run->irreducible_loss);
-  bind_text(s, 20, run->corpus_digest);
-  bind_number(s, 21, run->bytes_per_token);
-  bind_text(s, 22, run->trainer);
-  sqlite3_bind_double(s, 23, store_now());
-  bind_text(s, 24, text_string(&canonical));
-  bind_text(s, 25, text_string(&config));
-  bind_text(s, 26, run->config->model.dtype);
-  sqlite3_bind_int64(s, 27, run->config->train.threads);
+  struct store_field fields[MOST_KNOWN];
+  size_t count = known_fields(run, text_string(&canonical), text_string(&config), fields);
+  if (!store->insert_run) make_statements(store, fields, count);
+  bool fine = write_known(store, store->insert_run, fields, count, error) &&
+              (sqlite3_changes(store->database) > 0 || write_known(store, store->fill_in_run, fields, count, error));
   text_free(&canonical);
   text_free(&config);
-  if (!store_step_done(store, s, "writing a run", error)) return false;
-  return sqlite3_changes(store->database) > 0 || fill_in_quantities(store, run, error);
+  return fine;
 }
 
-// Names of columns that may be set: everything but the identity.
-static bool settable(struct store *store, const char *name) {
-  static const char *const internal[] = {"log_offset", "log_check", "pid"};
-  if (strcmp(name, "id") == 0 || strchr(name, '.')) return false;
-  for (size_t i = 0; i < sizeof internal / sizeof *internal; i++)
-    if (strcmp(name, internal[i]) == 0) return true;
-  for (int i = 0; i < store->column_count; i++)
-    if (strcmp(name, store->columns[i].name) == 0) return starts_with(store->columns[i].sql, "r.");
-  return false;
+// Columns that may be set: what table runs keeps, but the identity.
+static bool settable(const char *name) {
+  const struct run_column *column = run_column_find(name);
+  return column && run_column_kept(column) && strcmp(name, "id") != 0;
 }
 
 bool store_run_update(struct store *store, const char *id, const struct store_field *fields, size_t count,
@@ -179,7 +174,7 @@ bool store_run_update(struct store *store, const char *id, const struct store_fi
   struct text sql = {0};
   text_add(&sql, "UPDATE runs SET ");
   for (size_t i = 0; i < count; i++) {
-    if (!settable(store, fields[i].name)) {
+    if (!settable(fields[i].name)) {
       text_free(&sql);
       return error_set(error, EXIT_ENVIRONMENT, "%s: runs have no column '%s' to set", store->path, fields[i].name);
     }
@@ -191,16 +186,7 @@ bool store_run_update(struct store *store, const char *id, const struct store_fi
   text_free(&sql);
   if (!fine) return store_fail(store, error, "writing a run");
   bind_text(s, 1, id);
-  for (size_t i = 0; i < count; i++) {
-    const struct value *value = &fields[i].value;
-    int index = (int)i + 2;
-    if (value->kind == VALUE_TEXT)
-      bind_text(s, index, value->text);
-    else if (value->kind == VALUE_MISSING)
-      sqlite3_bind_null(s, index);
-    else
-      bind_number(s, index, value->number);
-  }
+  for (size_t i = 0; i < count; i++) bind_value(s, (int)i + 2, &fields[i].value);
   fine = store_step_done(store, s, "writing a run", error);
   sqlite3_finalize(s);
   return fine;

@@ -1,6 +1,6 @@
 -- The tables of an isoloss store, version 2. A change of this file needs a file migration-N.sql that brings a store of
--- version N-1 there, and the new number in migrate.c. Times are seconds since 1970; losses are natural-log
--- cross-entropy per token; what is not known is NULL.
+-- version N-1 there, and the new number in migrate.c; one of table runs also needs a line in columns.c. Times are
+-- seconds since 1970; losses are natural-log cross-entropy per token; what is not known is NULL.
 
 -- A spec that was run. spec_text is the file as it was then.
 CREATE TABLE experiments (

@@ -84,6 +84,15 @@ void bind_text(sqlite3_stmt *statement, int index, const char *text) {
     sqlite3_bind_null(statement, index);
 }
 
+void bind_value(sqlite3_stmt *statement, int index, const struct value *value) {
+  if (value->kind == VALUE_MISSING)
+    sqlite3_bind_null(statement, index);
+  else if (value->kind == VALUE_TEXT)
+    bind_text(statement, index, value->text);
+  else
+    bind_number(statement, index, value->number);
+}
+
 sqlite3_stmt *store_statement(struct store *store, const char *sql, struct error *error) {
   for (int i = 0; i < store->cached; i++) {
     if (store->cache[i].sql != sql) continue;
@@ -216,12 +225,12 @@ static bool open_to_write(struct store *store, enum store_mode mode, struct erro
 struct store *store_open(const char *path, enum store_mode mode, struct error *error) {
   struct store *store = memory_get(sizeof *store);
   store->path = arena_string(&store->arena, path);
+  store_load_columns(store);
   bool fine = false;
   if (mode != STORE_CREATE && !file_exists(path))
     error_set(error, EXIT_ENVIRONMENT, "%s: no database there yet; `isoloss run SPEC` makes it", path);
   else
-    fine = (mode == STORE_READ ? open_to_read(store, error) : open_to_write(store, mode, error)) &&
-           store_load_columns(store, error);
+    fine = mode == STORE_READ ? open_to_read(store, error) : open_to_write(store, mode, error);
   if (fine) return store;
   store_close(store);
   return NULL;

@@ -5,17 +5,15 @@
 // table of its own. Any number of readers may look on (write-ahead log). Every function that can fail takes a struct
 // error: a locked, unreadable, damaged or newer database is EXIT_ENVIRONMENT with what to do about it.
 //
-// Columns that a query over runs can name (run columns): the columns of table `runs` as written in schema.sql, some
-// numbers that follow from them (tokens_per_parameter, unique_tokens, sparsity), what follows from the run's format
-// (forward, backward, weight_bits, gmse_weights, ...), and every path of the table of run fields ("train.lr"). The
-// contract's names are these: id, state, parameters (N: non-embedding), parameters_total, tokens (D), flops (C),
-// flops_6nd, loss, bits_per_byte, format, seed, wall_seconds, ...
+// Columns that a query over runs can name (run columns): those of results/columns.h that are listed, and every path of
+// the table of run fields ("train.lr").
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/base.h"
+#include "results/columns.h"
 #include "trainer/config.h"
 
 struct store;
@@ -65,15 +63,12 @@ struct run_record {
   const char *stage;                // "train", ...
   const char *parent;               // id of the stage before, or NULL
   const struct run_config *config;  // resolved
-  const char *corpus_digest;
-  const char *trainer;  // command template of a user's own trainer, or NULL for the built-in one
+  const char *trainer;              // command template of a custom trainer, or NULL for the built-in one
+  struct corpus_facts corpus;
   struct run_quantities quantities;
-  double targets;           // tokens that are unmasked targets
-  double bytes_per_token;   // of the validation split, or NAN
-  double irreducible_loss;  // closed form, or NAN
 };
-// Adds the run as pending; a run that is there already is left as it is, except that unknown quantities (epochs,
-// targets, irreducible loss) are filled in.
+// Adds the run as pending; a run that is there already is left as it is, except that unknown quantities (those of a
+// corpus that was not prepared then) are filled in.
 bool store_run_add(struct store *store, const struct run_record *run, struct error *error);
 
 // Sets columns of table `runs`; VALUE_MISSING sets NULL. False with an error for a column that does not exist.
@@ -116,6 +111,7 @@ bool store_rows_next(struct store_rows *rows, struct error *error);  // false at
 int store_rows_columns(const struct store_rows *rows);
 const char *store_rows_name(const struct store_rows *rows, int column);
 int store_rows_find(const struct store_rows *rows, const char *name);  // column of that name, or -1
+bool store_rows_is_text(const struct store_rows *rows, int column);    // of a query over runs: it holds texts
 // The value in the present row: NULL is VALUE_MISSING, a boolean field VALUE_BOOLEAN. Texts live until the next row.
 struct value store_rows_value(const struct store_rows *rows, int column);
 struct value store_rows_get(const struct store_rows *rows, const char *name);  // by name; MISSING for an unknown one

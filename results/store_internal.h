@@ -7,7 +7,7 @@
 enum { STATEMENT_CACHE = 32, SCHEMA_VERSION = 2 };
 
 struct cached_statement {
-  const char *sql;  // a string literal: compared by address
+  const char *sql;  // compared by address
   sqlite3_stmt *statement;
 };
 
@@ -21,23 +21,23 @@ struct store {
   // Formats, as runs write them, that this connection has put into table formats.
   const char **formats;
   size_t format_count;
-  // Run columns: name, SQL expression over RUNS_AND_FORMATS, whether text, whether boolean.
-  struct run_column *columns;
+  struct store_column *columns;  // of runs as they are read: those of columns.h that are listed, then run fields
   const char **column_names;
   int column_count;
+  const char *insert_run, *fill_in_run;  // statements, once they are needed
 };
 
 // A run r with what follows from its format f.
 #define RUNS_AND_FORMATS "runs r LEFT JOIN formats f ON f.format = json_extract(r.canonical, '$.format')"
 
-struct run_column {
-  const char *name, *sql;
+struct store_column {
+  const char *name, *sql;  // sql: over RUNS_AND_FORMATS
   bool text, boolean;
 };
 
 // The error of the last SQLite call, in words that say what to do. Always returns false.
 bool store_fail(struct store *store, struct error *error, const char *doing);
-// A cached statement, reset and with no bindings. `sql` must be a string literal. NULL on error.
+// A cached statement, reset and with no bindings. `sql` must live as long as the store (a literal). NULL on error.
 sqlite3_stmt *store_statement(struct store *store, const char *sql, struct error *error);
 // Runs a statement that returns no rows.
 bool store_step_done(struct store *store, sqlite3_stmt *statement, const char *doing, struct error *error);
@@ -46,6 +46,7 @@ bool store_execute(struct store *store, const char *sql, const char *doing, stru
 double store_now(void);                                              // seconds since 1970
 void bind_number(sqlite3_stmt *statement, int index, double value);  // NAN: NULL; whole numbers as integers
 void bind_text(sqlite3_stmt *statement, int index, const char *text);
+void bind_value(sqlite3_stmt *statement, int index, const struct value *value);
 
 // migrate.c
 struct migration {
@@ -66,5 +67,5 @@ bool store_format_add(struct store *store, const char *format, struct error *err
 bool store_formats_of_runs(struct store *store, struct error *error);  // those of all runs
 
 // query.c
-bool store_load_columns(struct store *store, struct error *error);
+void store_load_columns(struct store *store);
 bool store_refresh_view(struct store *store, struct error *error);

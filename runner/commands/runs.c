@@ -48,11 +48,16 @@ static bool follows_from_others(const char *path) {
   return false;
 }
 
+// The columns that every table for people has: notes, or the others.
+static void add_always(const struct store_rows *rows, bool notes, int *columns, int *count) {
+  for (size_t i = 0; i < run_column_count; i++)
+    if (run_columns[i].place == PLACE_ALWAYS && (run_columns[i].role == RUN_NOTE) == notes)
+      columns[(*count)++] = store_rows_find(rows, run_columns[i].name);
+}
+
 // Columns of the table for people: what every reader wants, and the settings that differ among these runs.
 static bool choose_columns(const struct selection *selection, const struct run_query *query, struct arena *arena,
                            int **columns, int *count, struct error *error) {
-  static const char *const first[] = {"id", "state"};
-  static const char *const last[] = {"parameters", "tokens", "flops", "loss", "bits_per_byte", "wall_seconds"};
   struct store_rows *rows = store_runs(selection->store, query, error);
   if (!rows) return false;
   int total = store_rows_columns(rows);
@@ -75,19 +80,23 @@ static bool choose_columns(const struct selection *selection, const struct run_q
       }
     }
   }
-  for (size_t i = 0; i < sizeof first / sizeof *first; i++) (*columns)[(*count)++] = store_rows_find(rows, first[i]);
+  add_always(rows, true, *columns, count);
   for (int i = 0; i < total; i++) {
     if (varies[i] && !follows_from_others(store_rows_name(rows, i))) (*columns)[(*count)++] = i;
   }
-  for (size_t i = 0; i < sizeof last / sizeof *last; i++) (*columns)[(*count)++] = store_rows_find(rows, last[i]);
+  add_always(rows, false, *columns, count);
   store_rows_close(rows);
   return !error->code;
 }
 
-static void list_columns(struct store *store) {
-  int count;
-  const char *const *names = store_run_columns(store, &count);
-  for (int i = 0; i < count; i++) printf("%s\n", names[i]);
+static void list_column(const char *name, const char *unit, const char *help) {
+  printf("%-26s  %-8s  %s\n", name, unit, help);
+}
+
+static void list_columns(void) {
+  for (size_t i = 0; i < run_column_count; i++)
+    if (run_column_listed(&run_columns[i])) list_column(run_columns[i].name, run_columns[i].unit, run_columns[i].help);
+  for (size_t i = 0; i < run_field_count; i++) list_column(run_fields[i].path, run_fields[i].unit, run_fields[i].help);
 }
 
 static bool list(const struct selection *selection, const struct runs_options *options, struct error *error) {
@@ -118,13 +127,11 @@ static bool list(const struct selection *selection, const struct runs_options *o
 }
 
 static void select_runs(const struct runs_options *a, const char *named, struct error *error) {
-  struct selection selection;
-  if (a->columns && strcmp(a->columns, "help") == 0) {
-    selection = (struct selection){.store = store_open(":memory:", STORE_CREATE, error)};
-    if (selection.store) list_columns(selection.store);
-  } else if (selection_open(&selection, named, &a->overrides, error)) {
+  struct selection selection = {0};
+  if (a->columns && strcmp(a->columns, "help") == 0)
+    list_columns();
+  else if (selection_open(&selection, named, &a->overrides, error))
     list(&selection, a, error);
-  }
   selection_close(&selection);
 }
 

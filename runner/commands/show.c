@@ -69,49 +69,16 @@ static void print_settings(const struct store_rows *rows, struct arena *arena) {
 }
 
 static void print_results(const struct store_rows *rows, struct arena *arena) {
-  static const char *const columns[] = {"loss",
-                                        "bits_per_byte",
-                                        "oracle_loss",
-                                        "irreducible_loss",
-                                        "parameters",
-                                        "parameters_total",
-                                        "parameters_embedding",
-                                        "parameters_head",
-                                        "parameters_attention",
-                                        "parameters_mlp",
-                                        "parameters_norms",
-                                        "parameters_active",
-                                        "parameters_active_average",
-                                        "tokens",
-                                        "targets",
-                                        "epochs",
-                                        "tokens_per_parameter",
-                                        "flops",
-                                        "flops_6nd",
-                                        "wall_seconds",
-                                        "train_seconds",
-                                        "tokens_per_second",
-                                        "peak_memory",
-                                        "backend",
-                                        "device",
-                                        "dtype",
-                                        "gemm",
-                                        "kernel",
-                                        "isa",
-                                        "threads",
-                                        "host",
-                                        "trainer",
-                                        "commit_id",
-                                        "attempts",
-                                        "created_at",
-                                        "started_at",
-                                        "finished_at",
-                                        "checkpoint"};
   printf("results\n");
-  for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
-    struct value value = store_rows_get(rows, columns[i]);
-    if (value.kind == VALUE_MISSING) continue;
-    printf("  %-26s %s\n", columns[i], value_human(columns[i], &value, arena));
+  for (int losses = 1; losses >= 0; losses--) {  // what the run was made for comes first
+    for (size_t i = 0; i < run_column_count; i++) {
+      const struct run_column *column = &run_columns[i];
+      // Its head has said these.
+      bool said = column->role == RUN_NOTE && column->place == PLACE_ALWAYS;
+      if (column->place < PLACE_SHOW || said || (column->print == PRINT_LOSS) != losses) continue;
+      struct value value = store_rows_get(rows, column->name);
+      if (value.kind != VALUE_MISSING) printf("  %-26s %s\n", column->name, value_human(column->name, &value, arena));
+    }
   }
 }
 
@@ -167,14 +134,12 @@ static bool print_people(struct store *store, const struct store_rows *rows, con
   struct arena arena = {0};
   struct curve train = {0}, evals = {0};
   const char *id = arena_string(&arena, store_rows_get(rows, "id").text);
-  const char *state = arena_string(&arena, store_rows_get(rows, "state").text);
+  enum run_state state = run_state_parse(store_rows_get(rows, "state").text);
   const char *folder = run_folder(&arena, home, id);
   struct value message = store_rows_get(rows, "message"), value = store_text(id);
-  bool alive = strcmp(state, "running") == 0 && worker_alive(&arena, folder);
-  printf("run %s  %s%s\n", id, state,
-         strcmp(state, "running") != 0 ? ""
-         : alive                       ? ""
-                                       : " (but its worker is dead: isoloss run goes on with it)");
+  bool dead = state == RUN_RUNNING && !worker_alive(&arena, folder);
+  printf("run %s  %s%s\n", id, run_state_name(state),
+         dead ? " (but its worker is dead: isoloss run goes on with it)" : "");
   if (message.kind == VALUE_TEXT && *message.text) printf("message: %s\n", message.text);
   struct store_rows *members = store_select(
       store, "SELECT experiment FROM experiment_runs WHERE run = ?1 ORDER BY experiment", &value, 1, error);
@@ -187,7 +152,7 @@ static bool print_people(struct store *store, const struct store_rows *rows, con
   bool fine = load_curve(store, id, METRIC_TRAIN, &arena, &train, error) &&
               load_curve(store, id, METRIC_EVAL, &arena, &evals, error);
   if (fine) print_curves(&train, &evals);
-  if (strcmp(state, "failed") == 0 || strcmp(state, "killed") == 0 || strcmp(state, "diverged") == 0) {
+  if (run_state_ended_without_loss(state)) {
     const char *tail = worker_log_tail(&arena, folder, 15);
     if (*tail) printf("end of its log\n%s\n", tail);
   }

@@ -9,12 +9,9 @@
 #include "runner/execute/selection.h"
 #include "runner/execute/worker.h"
 
-static const char *const states[] = {"pending", "running", "done", "diverged", "failed", "killed"};
-enum { STATES = 6 };
-
 struct counted {
   const char *name;
-  double runs, counts[STATES];
+  double runs, counts[RUN_STATES];
   double seconds_left;  // NAN: not known
 };
 
@@ -86,13 +83,13 @@ static struct counted *count_experiments(struct store *store, const char *name, 
     struct counted *one = &list[(*count)++];
     one->name = arena_string(arena, store_rows_get(rows, "name").text);
     one->runs = store_rows_get(rows, "runs").number;
-    for (int i = 0; i < STATES; i++) one->counts[i] = store_rows_get(rows, states[i]).number;
+    for (enum run_state i = 0; i < RUN_STATES; i++) one->counts[i] = store_rows_get(rows, run_state_name(i)).number;
   }
   store_rows_close(rows);
   for (size_t i = 0; i < *count && !error->code; i++) {
     struct counted *one = &list[i];
-    bool unfinished = one->counts[0] + one->counts[1] + one->counts[5] > 0;
-    one->seconds_left = unfinished ? time_left(store, one->name, one->counts[1], error) : 0;
+    bool unfinished = one->counts[RUN_PENDING] + one->counts[RUN_RUNNING] + one->counts[RUN_KILLED] > 0;
+    one->seconds_left = unfinished ? time_left(store, one->name, one->counts[RUN_RUNNING], error) : 0;
   }
   return list;
 }
@@ -100,7 +97,7 @@ static struct counted *count_experiments(struct store *store, const char *name, 
 static struct at_work *list_at_work(struct store *store, const char *home, const char *experiment, struct arena *arena,
                                     size_t *count, struct error *error) {
   struct at_work *list = NULL;
-  struct run_query query = {.experiment = experiment, .state = "running"};
+  struct run_query query = {.experiment = experiment, .state = run_state_name(RUN_RUNNING)};
   *count = 0;
   struct store_rows *rows = store_runs(store, &query, error);
   while (rows && store_rows_next(rows, error)) {
@@ -121,12 +118,12 @@ static void print_people(const struct counted *experiments, size_t count, const 
   for (size_t i = 0; i < count; i++)
     if (strlen(experiments[i].name) > width) width = strlen(experiments[i].name);
   printf("%-*s  %6s", (int)width, "experiment", "runs");
-  for (int i = 0; i < STATES; i++) printf("  %8s", states[i]);
+  for (enum run_state i = 0; i < RUN_STATES; i++) printf("  %8s", run_state_name(i));
   printf("  time left\n");
   for (size_t i = 0; i < count; i++) {
     const struct counted *one = &experiments[i];
     printf("%-*s  %6.0f", (int)width, one->name, one->runs);
-    for (int s = 0; s < STATES; s++) printf("  %8.0f", one->counts[s]);
+    for (enum run_state s = 0; s < RUN_STATES; s++) printf("  %8.0f", one->counts[s]);
     printf("  %s\n", one->seconds_left == 0     ? "-"
                      : isnan(one->seconds_left) ? "not known yet"
                                                 : seconds_human(one->seconds_left, text));
@@ -162,7 +159,8 @@ static void print_json(const struct counted *experiments, size_t count, const st
     json_object_begin(&json);
     json_key_string(&json, "name", experiments[i].name);
     json_key_integer(&json, "runs", (int64_t)experiments[i].runs);
-    for (int s = 0; s < STATES; s++) json_key_integer(&json, states[s], (int64_t)experiments[i].counts[s]);
+    for (enum run_state s = 0; s < RUN_STATES; s++)
+      json_key_integer(&json, run_state_name(s), (int64_t)experiments[i].counts[s]);
     json_key_number(&json, "seconds_left", experiments[i].seconds_left);
     json_object_end(&json);
   }

@@ -146,9 +146,9 @@ static bool note_started(struct coordinator *c, struct worker *worker, struct er
   double attempts = rows && store_rows_next(rows, error) ? store_rows_value(rows, 0).number : 0;
   store_rows_close(rows);
   struct store_field fields[] = {
-      {"state", store_text("running")},           {"message", {.kind = VALUE_MISSING}},
-      {"attempts", store_number(attempts + 1)},   {"started_at", store_number((double)time(NULL))},
-      {"finished_at", {.kind = VALUE_MISSING}},   {"pid", store_number((double)worker->pid)},
+      {"state", store_text(run_state_name(RUN_RUNNING))}, {"message", {.kind = VALUE_MISSING}},
+      {"attempts", store_number(attempts + 1)},           {"started_at", store_number((double)time(NULL))},
+      {"finished_at", {.kind = VALUE_MISSING}},           {"pid", store_number((double)worker->pid)},
       {"host", store_text(store_host(&scratch))},
   };
   bool fine =
@@ -248,7 +248,7 @@ static void show(struct coordinator *c, bool now) {
   if (!now && !c->progress.terminal && seconds_now() - c->progress.last_drawn < 1) return;
   for (size_t i = 0; i < c->set_count; i++) {
     const struct job *job = &c->jobs[i];
-    counts.finished += job->state == RUN_DONE || job->state == RUN_DIVERGED;
+    counts.finished += run_state_has_result(job->state);
     counts.diverged += job->state == RUN_DIVERGED;
     counts.failed += job->state == RUN_FAILED;
     counts.running += job->state == RUN_RUNNING;

@@ -8,23 +8,18 @@
 
 #include "runner/execute/coordinator_state.h"
 
-static const char *const state_names[] = {"pending", "running", "done", "diverged", "failed", "killed"};
-
-const char *run_state_name(enum run_state state) { return state_names[state]; }
-
-enum run_state run_state_parse(const char *name) {
-  for (int i = 0; i <= RUN_KILLED; i++)
-    if (strcmp(name, state_names[i]) == 0) return (enum run_state)i;
-  return RUN_PENDING;
-}
-
 void coordinator_describe(struct coordinator *c, const struct job *job) {
   memset(&c->described, 0, sizeof c->described);
   c->described.seconds = c->described.memory = NAN;
   c->set->describe(c->set->context, job->index, &c->described);
   if (!c->described.record.config) c->described.record.config = &c->described.file.config;
   c->described.record.id = c->described.file.id;
-  c->described.record.corpus_digest = c->described.file.corpus_digest;
+}
+
+// Of the corpus of the run that was described last; NAN: not known.
+static double described_bytes_per_token(const struct coordinator *c) {
+  const struct corpus_facts *corpus = &c->described.record.corpus;
+  return corpus->known ? corpus->bytes_per_token : NAN;
 }
 
 // ---- workers ----
@@ -39,7 +34,7 @@ struct worker *coordinator_add_worker(struct coordinator *c, struct job *job) {
   if (job->index != FOREIGN) {
     coordinator_describe(c, job);
     memcpy(worker->label, c->described.label, sizeof worker->label);
-    worker->bytes_per_token = c->described.record.bytes_per_token;
+    worker->bytes_per_token = described_bytes_per_token(c);
   }
   // The lowest slot that is free.
   for (bool taken = true; taken;) {
@@ -135,8 +130,8 @@ static bool take_over(struct coordinator *c, struct job *job, int64_t offset, in
   if (!alive && !file_exists(events)) goto end;
   if (job->index != FOREIGN) coordinator_describe(c, job);
   fine = store_begin(c->store, error) &&
-         run_log_ingest(&log, c->store, job->id, events,
-                        job->index == FOREIGN ? NAN : c->described.record.bytes_per_token, NULL, error);
+         run_log_ingest(&log, c->store, job->id, events, job->index == FOREIGN ? NAN : described_bytes_per_token(c),
+                        NULL, error);
   if (fine && alive)
     fine = set_state(c, job, RUN_RUNNING, NULL, error);
   else if (fine && (log.end == EVENT_DONE || log.end == EVENT_DIVERGED))
@@ -244,9 +239,9 @@ bool coordinator_register(struct coordinator *c, struct error *error) {
   for (size_t i = 0; i < count; i++) {
     struct job *job = &c->jobs[i];
     job->state = stored[i].state;
-    bool before = job->state == RUN_DONE || job->state == RUN_DIVERGED;
+    bool before = run_state_has_result(job->state);
     if (!before && !take_over(c, job, stored[i].offset, stored[i].check, stored[i].pid, error)) return false;
-    if (job->state == RUN_DONE || job->state == RUN_DIVERGED) c->already++;
+    if (run_state_has_result(job->state)) c->already++;
     if (job->state == RUN_FAILED && c->options->retry_failed && !set_state(c, job, RUN_PENDING, NULL, error))
       return false;
     if (job->state == RUN_PENDING || job->state == RUN_KILLED) c->queue[c->queue_count++] = job;

@@ -7,8 +7,6 @@
 #include "runner/execute/worker.h"
 #include "runner/terminal/progress.h"
 
-enum run_state { RUN_PENDING, RUN_RUNNING, RUN_DONE, RUN_DIVERGED, RUN_FAILED, RUN_KILLED };
-
 struct job {
   char id[40];
   size_t index;  // in the set; FOREIGN: a run of another experiment that was at work when we came
@@ -65,9 +63,6 @@ struct coordinator {
   enum exit_code fault_code;
   char fault_message[1200];
 };
-
-const char *run_state_name(enum run_state state);
-enum run_state run_state_parse(const char *name);
 
 // coordinator_gpus.c
 // Whether the job can start now, and on which GPU: the one with the most room (*gpu NO_GPU when there are none to hand

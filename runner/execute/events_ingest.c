@@ -5,7 +5,7 @@
 
 #include "runner/execute/events_reader.h"
 
-enum { MOST_FIELDS = 32 };
+enum { MOST_FIELDS = 64 };
 
 struct ingest {
   struct run_log *log;
@@ -35,30 +35,26 @@ static bool cut(struct ingest *ingest, int64_t step, struct error *error) {
 
 static int64_t whole(double value) { return isfinite(value) && value > 0 && value < 0x1p53 ? (int64_t)value : 0; }
 
-// Copies the event's numbers (and texts) of these names to the columns of the same or another name, where it has them.
-struct column_of {
-  const char *key, *column;
-};
-static bool copy_fields(struct ingest *ingest, const struct event *event, const struct column_of *map, size_t count,
-                        struct error *error) {
+// Sets the columns that this event brings, those that it has.
+static bool put_columns(struct ingest *ingest, const struct event *event, struct error *error) {
   if (!ingest->write) return true;
+  const char *kind = event_kind_name(event->kind);
   struct store_field fields[MOST_FIELDS];
   size_t used = 0;
-  for (size_t i = 0; i < count && used < MOST_FIELDS; i++) {
-    const char *text = event_text(event, map[i].key);
-    double number = event_number(event, map[i].key);
-    if (!text && isnan(number)) continue;
-    fields[used++] = (struct store_field){map[i].column, text ? store_text(text) : store_number(number)};
+  for (size_t i = 0; i < run_column_count; i++) {
+    const struct run_column_event *brings = run_columns[i].events;
+    for (size_t e = 0; e < sizeof run_columns->events / sizeof *brings && brings[e].event; e++) {
+      if (strcmp(brings[e].event, kind) != 0) continue;
+      const char *text = event_text(event, brings[e].key);
+      double number = event_number(event, brings[e].key);
+      if ((!text && isnan(number)) || used == MOST_FIELDS) continue;
+      fields[used++] = (struct store_field){run_columns[i].name, text ? store_text(text) : store_number(number)};
+    }
   }
   return store_run_update(ingest->store, ingest->id, fields, used, error);
 }
 
 static bool on_start(struct ingest *ingest, const struct event *event, struct error *error) {
-  static const struct column_of map[] = {
-      {"backend", "backend"},  {"device", "device"}, {"dtype", "dtype"},     {"gemm", "gemm"},
-      {"kernel", "kernel"},    {"isa", "isa"},       {"threads", "threads"}, {"trainer", "trainer"},
-      {"commit", "commit_id"}, {"host", "host"},     {"pid", "pid"},
-  };
   struct run_log *log = ingest->log;
   log->end = EVENT_OTHER;
   log->progressed = false;
@@ -71,7 +67,7 @@ static bool on_start(struct ingest *ingest, const struct event *event, struct er
     log->last_train_step = log->step = whole(from);
     if (!cut(ingest, whole(from), error)) return false;
   }
-  return copy_fields(ingest, event, map, sizeof map / sizeof *map, error);
+  return put_columns(ingest, event, error);
 }
 
 static bool on_metric(struct ingest *ingest, const struct event *event, struct error *error) {
@@ -110,22 +106,6 @@ static bool on_metric(struct ingest *ingest, const struct event *event, struct e
 }
 
 static bool on_done(struct ingest *ingest, const struct event *event, struct error *error) {
-  static const struct column_of map[] = {
-      {"step", "step"},
-      {"tokens", "tokens"},
-      {"targets", "targets"},
-      {"loss", "loss"},
-      {"bits_per_byte", "bits_per_byte"},
-      {"oracle_loss", "oracle_loss"},
-      {"irreducible_loss", "irreducible_loss"},
-      {"flops", "flops"},
-      {"train_seconds", "train_seconds"},
-      {"peak_memory", "peak_memory"},
-      {"checkpoint", "checkpoint"},
-      {"parameters_active", "parameters_active"},
-      {"parameters_active_average", "parameters_active_average"},
-      {"commit", "commit_id"},
-  };
   struct run_log *log = ingest->log;
   double loss = event_number(event, "loss");
   log->progressed = true;
@@ -140,7 +120,7 @@ static bool on_done(struct ingest *ingest, const struct event *event, struct err
     snprintf(log->message, sizeof log->message, "the final loss is not a finite number");
     return true;
   }
-  if (!copy_fields(ingest, event, map, sizeof map / sizeof *map, error)) return false;
+  if (!put_columns(ingest, event, error)) return false;
   if (!ingest->write || !isnan(event_number(event, "bits_per_byte")) || !(ingest->bytes_per_token > 0)) return true;
   struct store_field bits = {"bits_per_byte", store_number(loss / M_LN2 / ingest->bytes_per_token)};
   return store_run_update(ingest->store, ingest->id, &bits, 1, error);
@@ -158,10 +138,8 @@ static bool on_event(void *context, const struct event *event, struct error *err
     case EVENT_STEP:
     case EVENT_EVAL:
       return on_metric(ingest, event, error);
-    case EVENT_CHECKPOINT: {
-      static const struct column_of map[] = {{"path", "checkpoint"}};
-      return copy_fields(ingest, event, map, 1, error);
-    }
+    case EVENT_CHECKPOINT:
+      return put_columns(ingest, event, error);
     case EVENT_DONE:
       return on_done(ingest, event, error);
     case EVENT_DIVERGED:

@@ -20,11 +20,14 @@ const char *event_text(const struct event *event, const char *key) {
   return json_string_value(json_object_get(event->object, key));
 }
 
+static const char *const kind_names[] = {"",     "start",    "step",    "eval",  "checkpoint",
+                                         "done", "diverged", "stopped", "failed"};
+
+const char *event_kind_name(enum event_kind kind) { return kind_names[kind]; }
+
 static enum event_kind kind_of(const char *name) {
-  static const char *const names[] = {"",     "start",    "step",    "eval",  "checkpoint",
-                                      "done", "diverged", "stopped", "failed"};
   for (int i = EVENT_START; name && i <= EVENT_FAILED; i++)
-    if (strcmp(name, names[i]) == 0) return (enum event_kind)i;
+    if (strcmp(name, kind_names[i]) == 0) return (enum event_kind)i;
   return EVENT_OTHER;
 }
 

@@ -85,36 +85,44 @@ bool rows_write_csv(struct store_rows *rows, const int *columns, int count, FILE
   return !error->code;
 }
 
-static bool is_id(const char *column) { return strcmp(column, "id") == 0 || strcmp(column, "parent") == 0; }
-
-const char *value_human(const char *column, const struct value *value, struct arena *arena) {
+static const char *number_words(enum run_column_print print, double number, struct arena *arena) {
   char out[64];
-  double number = value->number;
+  struct tm parts;
+  time_t when = (time_t)number;
+  switch (print) {
+    case PRINT_TIME:
+      strftime(out, sizeof out, "%Y-%m-%d %H:%M:%S", localtime_r(&when, &parts));
+      return arena_string(arena, out);
+    case PRINT_DURATION:
+      return arena_string(arena, seconds_human(number, out));
+    case PRINT_BYTES:
+      return arena_string(arena, bytes_human(number, out));
+    case PRINT_LOSS:
+      return arena_format(arena, "%.4f", number);
+    case PRINT_COUNT:
+      if (fabs(number) >= 1e4) return arena_string(arena, number_human(number, out));
+      break;
+    case PRINT_PLAIN:
+    case PRINT_ID:
+      break;
+  }
+  if (number == floor(number) && fabs(number) < 1e9) return arena_format(arena, "%.0f", number);
+  return arena_format(arena, "%.4g", number);
+}
+
+const char *value_human(const char *name, const struct value *value, struct arena *arena) {
+  const struct run_column *column = run_column_find(name);
   if (value->kind == VALUE_MISSING) return "-";
-  if (value->kind == VALUE_BOOLEAN) return number != 0 ? "true" : "false";
+  if (value->kind == VALUE_BOOLEAN) return value->number != 0 ? "true" : "false";
   if (value->kind == VALUE_TEXT) {
-    if (is_id(column)) return arena_format(arena, "%.8s", value->text);
+    if (column && column->print == PRINT_ID) return arena_format(arena, "%.8s", value->text);
     const char *end = strchr(value->text, '\n');
     return arena_copy(arena, value->text, end ? (size_t)(end - value->text) : strlen(value->text));
   }
-  if (strchr(column, '.')) {  // a setting: as it was written
-    number_shortest(number, out);
-    return strlen(out) <= 12 ? arena_string(arena, out) : arena_format(arena, "%.6g", number);
-  }
-  if (ends_with(column, "_at")) {
-    time_t when = (time_t)number;
-    struct tm parts;
-    strftime(out, sizeof out, "%Y-%m-%d %H:%M:%S", localtime_r(&when, &parts));
-    return arena_string(arena, out);
-  }
-  if (ends_with(column, "_seconds")) return arena_string(arena, seconds_human(number, out));
-  if (strcmp(column, "peak_memory") == 0) return arena_string(arena, bytes_human(number, out));
-  if (strstr(column, "loss") || strcmp(column, "bits_per_byte") == 0) return arena_format(arena, "%.4f", number);
-  bool count = starts_with(column, "parameters") || starts_with(column, "flops") || strstr(column, "tokens") ||
-               strcmp(column, "targets") == 0;
-  if (count && fabs(number) >= 1e4) return arena_string(arena, number_human(number, out));
-  if (number == floor(number) && fabs(number) < 1e9) return arena_format(arena, "%.0f", number);
-  return arena_format(arena, "%.4g", number);
+  if (column) return number_words(column->print, value->number, arena);
+  char setting[32];  // as it was written
+  number_shortest(value->number, setting);
+  return strlen(setting) <= 12 ? arena_string(arena, setting) : arena_format(arena, "%.6g", value->number);
 }
 
 static int width_of(const char *text) {

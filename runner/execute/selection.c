@@ -69,10 +69,8 @@ void plan_set_describe(void *plan_set, size_t i, struct coordinator_run *run) {
   run->record = (struct run_record){
       .stage = set->plan->stage,
       .trainer = set->command,
+      .corpus = *facts,
       .quantities = planned->quantities,
-      .targets = facts->known ? (double)planned->quantities.tokens * facts->targets_per_token : NAN,
-      .bytes_per_token = facts->known ? facts->bytes_per_token : NAN,
-      .irreducible_loss = facts->known ? facts->irreducible_loss : NAN,
   };
   run->seconds = planned->seconds;
   // Somebody else's trainer needs what it needs.
@@ -97,7 +95,6 @@ static bool add_runs(struct selection *selection, struct error *error) {
     plan_set_describe(&set, i, &run);
     run.record.id = ids[i] = arena_string(&scratch, run.file.id);
     run.record.config = &run.file.config;
-    run.record.corpus_digest = run.file.corpus_digest;
     fine = store_run_add(selection->store, &run.record, error);
   }
   fine = fine && store_experiment_set_runs(selection->store, spec->name, ids, selection->plan.count, error) &&

@@ -15,13 +15,11 @@ static bool check_name(const char *name, struct error *error) {
                            "import: '%s' cannot be the name of a table: letters, digits, - and _ make one", name);
 }
 
+// Quantities and outcomes of runs that the store keeps as numbers.
 static bool numeric_name(const char *name) {
-  static const char *const names[] = {"tokens",      "targets",      "steps", "epochs",        "flops",
-                                      "flops_6nd",   "loss",         "seed",  "bits_per_byte", "tokens_per_parameter",
-                                      "oracle_loss", "wall_seconds", "step"};
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-    if (strcmp(names[i], name) == 0) return true;
-  return starts_with(name, "parameters");
+  const struct run_column *column = run_column_find(name);
+  if (!column) return strcmp(name, "seed") == 0 || starts_with(name, "parameters");
+  return column->type != TYPE_TEXT && column->role != RUN_NOTE;
 }
 
 // Columns that stand for numbers in the store hold numbers; the first cell that is none is named with its place.

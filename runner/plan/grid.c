@@ -232,7 +232,7 @@ static void fill(struct making *m, const struct grid_expression *e, bool early, 
     if (early) continue;
     resolve(m);
     if (m->state != RESOLVED) continue;
-    slots[i] = name->field ? config_get(&m->resolved, name->field) : name->quantity->get(&m->quantities, m->facts);
+    slots[i] = name->field ? config_get(&m->resolved, name->field) : name->column->planned(&m->quantities, m->facts);
   }
 }
 

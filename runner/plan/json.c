@@ -9,7 +9,7 @@
 enum { FLUSH_BYTES = 1 << 20 };
 
 bool run_outcome_find(struct store *store, const char *id, struct run_outcome *outcome, struct error *error) {
-  *outcome = (struct run_outcome){.state = "pending", .loss = NAN, .bits_per_byte = NAN, .wall_seconds = NAN};
+  *outcome = (struct run_outcome){.state = RUN_PENDING, .loss = NAN, .bits_per_byte = NAN, .wall_seconds = NAN};
   if (!store || !*id) return true;
   struct value wanted = store_text(id);
   struct store_rows *rows =
@@ -17,7 +17,7 @@ bool run_outcome_find(struct store *store, const char *id, struct run_outcome *o
   if (rows && store_rows_next(rows, error)) {
     double *const numbers[] = {&outcome->loss, &outcome->bits_per_byte, &outcome->wall_seconds};
     struct value state = store_rows_value(rows, 0);
-    if (state.kind == VALUE_TEXT) snprintf(outcome->state, sizeof outcome->state, "%s", state.text);
+    if (state.kind == VALUE_TEXT) outcome->state = run_state_parse(state.text);
     for (int i = 0; i < 3; i++) {
       struct value value = store_rows_value(rows, i + 1);
       if (value.kind == VALUE_NUMBER) *numbers[i] = value.number;
@@ -39,34 +39,21 @@ static void put_field(struct json_writer *json, const struct run_config *config,
     json_put_number(json, value.number);
 }
 
-static void put_quantity(struct json_writer *json, const struct planned_run *run, const struct run_quantity *quantity) {
-  struct value value = {.kind = VALUE_MISSING};
-  if (run->resolved) value = quantity->get(&run->quantities, &run->corpus->facts);
-  json_key(json, quantity->name);
-  if (value.kind == VALUE_NUMBER)
-    json_put_number(json, value.number);
-  else
-    json_put_null(json);
-}
-
-// The contract's names come first, in its order.
-static const char *const first_quantities[] = {"parameters", "parameters_total", "tokens", "flops", "flops_6nd"};
-
-static bool is_first(const char *name) {
-  for (size_t i = 0; i < sizeof first_quantities / sizeof *first_quantities; i++)
-    if (strcmp(first_quantities[i], name) == 0) return true;
-  return false;
+static void put_quantities(struct json_writer *json, const struct planned_run *run) {
+  for (size_t i = 0; i < run_column_count; i++) {
+    if (!run_columns[i].planned) continue;
+    struct value value = {.kind = VALUE_MISSING};
+    if (run->resolved) value = run_columns[i].planned(&run->quantities, &run->corpus->facts);
+    json_key_number(json, run_columns[i].name, value.kind == VALUE_NUMBER ? value.number : NAN);
+  }
 }
 
 static void put_run(struct json_writer *json, const struct plan *plan, const struct planned_run *run,
                     const struct run_outcome *outcome) {
   json_object_begin(json);
   json_key_string(json, "id", *run->id ? run->id : NULL);
-  json_key_string(json, "state", outcome->state);
-  for (size_t i = 0; i < sizeof first_quantities / sizeof *first_quantities; i++)
-    for (size_t q = 0; q < run_quantity_count; q++)
-      if (strcmp(run_quantities_table[q].name, first_quantities[i]) == 0)
-        put_quantity(json, run, &run_quantities_table[q]);
+  json_key_string(json, "state", run_state_name(outcome->state));
+  put_quantities(json, run);
   json_key_number(json, "loss", outcome->loss);
   json_key_number(json, "bits_per_byte", outcome->bits_per_byte);
   json_key_string(json, "format", run->config.format);
@@ -80,8 +67,6 @@ static void put_run(struct json_writer *json, const struct plan *plan, const str
     json_put_integer(json, card);
   else
     json_put_null(json);
-  for (size_t q = 0; q < run_quantity_count; q++)
-    if (!is_first(run_quantities_table[q].name)) put_quantity(json, run, &run_quantities_table[q]);
   json_key_string(json, "corpus_digest", run->corpus->facts.known ? run->corpus->facts.digest : NULL);
   for (size_t i = 0; i < run_field_count; i++) {
     if (strcmp(run_fields[i].path, "format") == 0 || strcmp(run_fields[i].path, "seed") == 0) continue;

@@ -2,13 +2,12 @@
 #pragma once
 #include <stdio.h>
 
+#include "results/store.h"
 #include "runner/plan/plan.h"
-
-struct store;
 
 // What the store knows of a run of the plan.
 struct run_outcome {
-  char state[16];                            // "pending" when the store does not know it
+  enum run_state state;                      // RUN_PENDING when the store does not know it
   double loss, bits_per_byte, wall_seconds;  // NAN: not known
 };
 // `store` may be NULL. False only when the store cannot be read.

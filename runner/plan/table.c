@@ -87,7 +87,7 @@ static void add_row(struct table *table, const struct planned_run *run, const st
   bool known = run->resolved;
   snprintf(text, sizeof text, "%.8s", *run->id ? run->id : "-");
   cell(table, c++, text);
-  cell(table, c++, outcome->state);
+  cell(table, c++, run_state_name(outcome->state));
   while (c < table->column_count && table->columns[c].field) {
     struct spec_value value = {.integer = 0};
     spec_value_get(&run->config, table->columns[c].field, &value);
@@ -138,10 +138,9 @@ struct totals {
 
 static void add_up(struct totals *totals, const struct plan *plan, const struct planned_run *run,
                    const struct run_outcome *outcome) {
-  bool done = strcmp(outcome->state, "done") == 0, diverged = strcmp(outcome->state, "diverged") == 0;
-  totals->done += done;
-  totals->diverged += diverged;
-  totals->undone += !done && !diverged;
+  totals->done += outcome->state == RUN_DONE;
+  totals->diverged += outcome->state == RUN_DIVERGED;
+  totals->undone += !run_state_has_result(outcome->state);
   totals->unresolved += !run->resolved;
   if (!run->resolved) return;
   totals->flops += run->quantities.flops;
@@ -154,7 +153,7 @@ static void add_up(struct totals *totals, const struct plan *plan, const struct 
   if (run->config.train.threads > totals->threads) totals->threads = run->config.train.threads;
   if (run->quantities.epochs > 1 && isfinite(run->quantities.epochs)) totals->repeated++;
   if (run->quantities.epochs > totals->epochs) totals->epochs = run->quantities.epochs;
-  if (done || diverged) return;
+  if (run_state_has_result(outcome->state)) return;
   totals->flops_undone += run->quantities.flops;
   totals->seconds += run->seconds;
   if (run->seconds > totals->longest) totals->longest = run->seconds;

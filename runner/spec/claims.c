@@ -9,7 +9,7 @@
 
 static bool run_column(const char *name) {
   struct run_name found;
-  return run_name_find(name, &found) || spec_result_known(name);
+  return run_name_find(name, &found) || run_result_known(name);
 }
 
 // "chinchilla.alpha" of a fit of that name.

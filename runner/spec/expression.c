@@ -142,12 +142,6 @@ static bool check_functions(struct spec_reader *reader, const struct node *node,
   return fine;
 }
 
-bool spec_result_known(const char *name) {
-  for (size_t i = 0; i < result_column_count; i++)
-    if (strcmp(result_columns[i], name) == 0) return true;
-  return false;
-}
-
 bool spec_check_names(struct spec_reader *reader, const struct node *node, int start,
                       const struct expression *expression, enum spec_name_set names) {
   bool fine = check_functions(reader, node, start, expression->root);
@@ -162,7 +156,7 @@ bool spec_check_names(struct spec_reader *reader, const struct node *node, int s
       continue;
     }
     if (run_name_find(name->name, &found)) continue;
-    if (spec_result_known(name->name)) {
+    if (run_result_known(name->name)) {
       if (names == NAMES_OF_STORE) continue;
       spec_error_at(reader->spec, node, start + name->offset, reader->diagnostics, NULL,
                     "'%s' is known only when a run has ended", name->name);

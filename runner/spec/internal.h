@@ -66,8 +66,6 @@ bool spec_check_names(struct spec_reader *reader, const struct node *node, int s
                       const struct expression *expression, enum spec_name_set names);
 // The byte offset of "column 7: ..." or "line 2, column 7: ..." in a text, and the message without it.
 int spec_offset_of(const char *text, const char *message, const char **rest);
-// Whether only a run that has ended has this column.
-bool spec_result_known(const char *name);
 
 // ---- sweep.c, fit.c, claims.c ----
 

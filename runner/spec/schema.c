@@ -534,7 +534,7 @@ void schema_markdown(struct text *out) {
       "What follows from a run's fields, by the names that expressions (`where`, `set`, `holdout`, `--where`), the\n"
       "store and `--json` use. `N`, `D` and `C` are short for `parameters`, `tokens` and `flops`.\n\n"
       "| name | unit | meaning |\n|---|---|---|\n");
-  for (size_t i = 0; i < run_quantity_count; i++)
-    text_format(out, "| `%s` | %s | %s |\n", run_quantities_table[i].name, run_quantities_table[i].unit,
-                run_quantities_table[i].help);
+  for (size_t i = 0; i < run_column_count; i++)
+    if (run_columns[i].planned)
+      text_format(out, "| `%s` | %s | %s |\n", run_columns[i].name, run_columns[i].unit, run_columns[i].help);
 }

@@ -91,13 +91,8 @@ static void add_run(struct filler *f, const char *width, const char *tokens, con
   set(f, &config, "format", format);
   if (rate) set(f, &config, "train.lr", rate);
   if (!config_resolve(&config, &facts, dtype, &error)) stop(&error);
-  struct run_record record = {.stage = "train",
-                              .config = &config,
-                              .corpus_digest = facts.digest,
-                              .quantities = config_quantities(&config, &facts),
-                              .targets = (double)config.train.tokens,
-                              .bytes_per_token = facts.bytes_per_token,
-                              .irreducible_loss = facts.irreducible_loss};
+  struct run_record record = {
+      .stage = "train", .config = &config, .corpus = facts, .quantities = config_quantities(&config, &facts)};
   struct digest digest = config_identity(&config, facts.digest, "train", "");
   char *id = arena_string(&f->arena, digest.hex);
   record.id = id;

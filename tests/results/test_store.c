@@ -28,18 +28,20 @@ static const char *add_run_of(struct store *store, int64_t seed, int64_t width, 
                               int64_t train_tokens) {
   struct run_config *config = arena_alloc(&arena, sizeof *config);
   struct error error = {0};
-  struct corpus_facts facts = {.known = true, .train_tokens = train_tokens};
+  struct corpus_facts facts = {.known = true,
+                               .digest = "digest",
+                               .train_tokens = train_tokens,
+                               .bytes_per_token = 1,
+                               .targets_per_token = NAN,
+                               .irreducible_loss = NAN};
   *config = make_config(seed, width);
   config->format = format;
   struct digest id = config_identity(config, "digest", "train", "");
   struct run_record record = {.id = arena_string(&arena, id.hex),
                               .stage = "train",
                               .config = config,
-                              .corpus_digest = "digest",
-                              .quantities = config_quantities(config, &facts),
-                              .targets = NAN,
-                              .bytes_per_token = 1,
-                              .irreducible_loss = NAN};
+                              .corpus = facts,
+                              .quantities = config_quantities(config, &facts)};
   CHECK(store_run_add(store, &record, &error));
   CHECK_TEXT(error.text, "");
   return record.id;

@@ -20,7 +20,8 @@ static void describe(void *context, size_t i, struct coordinator_run *run) {
                                .train_tokens = 1000000,
                                .validation_tokens = 10000,
                                .bytes_per_token = 1,
-                               .targets_per_token = 1};
+                               .targets_per_token = 1,
+                               .irreducible_loss = NAN};
   struct error error = {0};
   config_default(config);
   config->model.layers = 1;
@@ -37,12 +38,8 @@ static void describe(void *context, size_t i, struct coordinator_run *run) {
   memcpy(run->file.id, id.hex, sizeof id.hex);
   snprintf(run->file.corpus_digest, sizeof run->file.corpus_digest, "%s", facts.digest);
   run->file.corpus_path = "";
-  run->record = (struct run_record){.stage = "train",
-                                    .trainer = "[]",
-                                    .quantities = config_quantities(config, &facts),
-                                    .targets = (double)config->train.tokens,
-                                    .bytes_per_token = 1,
-                                    .irreducible_loss = NAN};
+  run->record = (struct run_record){
+      .stage = "train", .trainer = "[]", .corpus = facts, .quantities = config_quantities(config, &facts)};
   run->seconds = NAN;
   // Seeds from 100 on are four times as large.
   run->memory = tiny->memory * (config->seed >= 100 ? 4 : 1);

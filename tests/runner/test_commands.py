@@ -110,6 +110,8 @@ def filters_sorts_and_chooses():
         check(code == 2 and message in err and not out, (arguments, code, out, err))
     code, out, err = isoloss("main", "runs", "--columns", "help")
     check(code == 0 and "tokens_per_parameter" in out.split() and "train.lr" in out.split(), out)
+    lines = [line.split(None, 2) for line in out.splitlines()]
+    check(["tokens", "tokens", "D: training tokens seen"] in lines and len(lines) == len(runs_of("main")[0]), out)
 
 
 @case

@@ -1,0 +1,234 @@
+// See columns.h.
+#include "results/columns.h"
+
+#include <math.h>
+#include <string.h>
+
+// ---- states ----
+
+static const char *const state_names[RUN_STATES] = {"pending", "running", "done", "diverged", "failed", "killed"};
+
+const char *run_state_name(enum run_state state) { return state_names[state]; }
+
+enum run_state run_state_parse(const char *name) {
+  for (enum run_state state = 0; state < RUN_STATES && name; state++)
+    if (strcmp(name, state_names[state]) == 0) return state;
+  return RUN_PENDING;
+}
+
+bool run_state_has_result(enum run_state state) { return state == RUN_DONE || state == RUN_DIVERGED; }
+
+bool run_state_ended_without_loss(enum run_state state) { return state > RUN_DONE; }
+
+// ---- what follows from a configuration ----
+
+static struct value number(double value) {
+  return isnan(value) ? (struct value){.kind = VALUE_MISSING} : (struct value){.kind = VALUE_NUMBER, .number = value};
+}
+
+#define PLANNED(function, expression)                                                               \
+  static struct value function(const struct run_quantities *q, const struct corpus_facts *corpus) { \
+    return number((double)(expression));                                                            \
+  }
+PLANNED(get_parameters, q->parameters.non_embedding)
+PLANNED(get_total, q->parameters.total)
+PLANNED(get_embedding, q->parameters.embedding)
+PLANNED(get_head, q->parameters.head)
+PLANNED(get_attention, q->parameters.attention)
+PLANNED(get_mlp, q->parameters.mlp)
+PLANNED(get_norms, q->parameters.norms)
+PLANNED(get_prunable, q->parameters.prunable)
+PLANNED(get_active, q->active_parameters)
+PLANNED(get_average_active, q->average_active_parameters)
+PLANNED(get_tokens, q->tokens)
+PLANNED(get_targets, corpus->known ? (double)q->tokens * corpus->targets_per_token : NAN)
+PLANNED(get_steps, q->steps)
+PLANNED(get_epochs, q->epochs)
+PLANNED(get_ratio, q->tokens_per_parameter)
+PLANNED(get_flops, q->flops)
+PLANNED(get_flops_6nd, q->flops_6nd)
+PLANNED(get_flops_per_token, q->flops_per_token)
+PLANNED(get_corpus_tokens, !corpus->known                      ? NAN
+                           : corpus->train_tokens == INT64_MAX ? INFINITY
+                                                               : (double)corpus->train_tokens)
+PLANNED(get_bytes_per_token, corpus->known ? corpus->bytes_per_token : NAN)
+PLANNED(get_irreducible_loss, corpus->known ? corpus->irreducible_loss : NAN)
+#undef PLANNED
+
+// ---- the table ----
+
+// A corpus' training split is seen at most once over; a synthetic source never repeats.
+#define UNIQUE_TOKENS "CASE WHEN r.epochs > 1 THEN round(r.tokens / r.epochs) WHEN r.epochs >= 0 THEN r.tokens END"
+
+// In the order of `isoloss runs`.
+const struct run_column run_columns[] = {
+    {"id", TYPE_TEXT, RUN_NOTE, PLACE_ALWAYS, PRINT_ID, "", "hash of all that can change the result"},
+    {"stage", TYPE_TEXT, RUN_NOTE, PLACE_LIST, PRINT_PLAIN, "", "train, ...; of a custom trainer with its command"},
+    {"parent", TYPE_TEXT, RUN_NOTE, PLACE_LIST, PRINT_ID, "", "id of the stage before this one"},
+    {"state", TYPE_TEXT, RUN_NOTE, PLACE_ALWAYS, PRINT_PLAIN, "", "pending, running, done, diverged, failed, killed"},
+
+    {"parameters", TYPE_INTEGER, RUN_QUANTITY, PLACE_ALWAYS, PRINT_COUNT, "",
+     "N: non-embedding parameters (linear and norm weights of the blocks, final norm)", .planned = get_parameters,
+     .chooses = CHOOSES_SIZE},
+    {"parameters_total", TYPE_INTEGER, RUN_QUANTITY, PLACE_SHOW, PRINT_COUNT, "", "all parameters",
+     .planned = get_total, .chooses = CHOOSES_SIZE},
+    {"parameters_embedding", TYPE_INTEGER, RUN_QUANTITY, PLACE_SHOW, PRINT_COUNT, "", "parameters of the embedding",
+     .planned = get_embedding, .chooses = CHOOSES_SIZE},
+    {"parameters_head", TYPE_INTEGER, RUN_QUANTITY, PLACE_SHOW, PRINT_COUNT, "", "parameters of an untied output head",
+     .planned = get_head, .chooses = CHOOSES_SIZE},
+    {"parameters_attention", TYPE_INTEGER, RUN_QUANTITY, PLACE_SHOW, PRINT_COUNT, "",
+     "parameters of the attention's linear layers", .planned = get_attention, .chooses = CHOOSES_SIZE},
+    {"parameters_mlp", TYPE_INTEGER, RUN_QUANTITY, PLACE_SHOW, PRINT_COUNT, "",
+     "parameters of the SwiGLU's linear layers", .planned = get_mlp, .chooses = CHOOSES_SIZE},
+    {"parameters_norms", TYPE_INTEGER, RUN_QUANTITY, PLACE_SHOW, PRINT_COUNT, "", "parameters of the norms",
+     .planned = get_norms, .chooses = CHOOSES_SIZE},
+    {"parameters_prunable", TYPE_INTEGER, RUN_QUANTITY, PLACE_LIST, PRINT_COUNT, "",
+     "parameters of the blocks' linear layers", .planned = get_prunable, .chooses = CHOOSES_SIZE},
+    {"parameters_active", TYPE_REAL, RUN_QUANTITY, PLACE_SHOW, PRINT_COUNT, "",
+     "non-embedding parameters that are not pruned, at the end", .events = {{"done", "parameters_active"}},
+     .planned = get_active, .chooses = CHOOSES_FORMAT},
+    {"parameters_active_average", TYPE_REAL, RUN_QUANTITY, PLACE_SHOW, PRINT_COUNT, "",
+     "the same, mean over the training steps", .events = {{"done", "parameters_active_average"}},
+     .planned = get_average_active, .chooses = CHOOSES_FORMAT},
+
+    {"sparsity", TYPE_REAL, RUN_QUANTITY, PLACE_LIST, PRINT_PLAIN, "",
+     "share of the prunable parameters that are pruned, at the end",
+     .sql = "1.0 * (r.parameters - r.parameters_active) / r.parameters_prunable", .chooses = CHOOSES_FORMAT},
+    {"forward", TYPE_TEXT, RUN_NOTE, PLACE_LIST, PRINT_PLAIN, "",
+     "the format's part in the forward pass, as a format of its own", .sql = "f.forward", .chooses = CHOOSES_FORMAT},
+    {"backward", TYPE_TEXT, RUN_NOTE, PLACE_LIST, PRINT_PLAIN, "",
+     "the format's part in the backward pass, as a format of its own", .sql = "f.backward", .chooses = CHOOSES_FORMAT},
+    {"weight_bits", TYPE_REAL, RUN_QUANTITY, PLACE_LIST, PRINT_PLAIN, "bits", "stored bits a weight; 16: exact",
+     .sql = "f.weight_bits", .chooses = CHOOSES_FORMAT},
+    {"activation_bits", TYPE_REAL, RUN_QUANTITY, PLACE_LIST, PRINT_PLAIN, "bits", "the same of an activation",
+     .sql = "f.activation_bits", .chooses = CHOOSES_FORMAT},
+    {"gradient_bits", TYPE_REAL, RUN_QUANTITY, PLACE_LIST, PRINT_PLAIN, "bits", "the same of a gradient",
+     .sql = "f.gradient_bits", .chooses = CHOOSES_FORMAT},
+    {"kv_bits", TYPE_REAL, RUN_QUANTITY, PLACE_LIST, PRINT_PLAIN, "bits", "16: no format represents keys and values",
+     .sql = "16"},
+    {"gmse_weights", TYPE_REAL, RUN_QUANTITY, PLACE_LIST, PRINT_PLAIN, "",
+     "the format's squared error on Gaussian weights; 0: exact", .sql = "f.gmse_weights", .chooses = CHOOSES_FORMAT},
+    {"gmse_activations", TYPE_REAL, RUN_QUANTITY, PLACE_LIST, PRINT_PLAIN, "", "the same of activations",
+     .sql = "f.gmse_activations", .chooses = CHOOSES_FORMAT},
+    {"gmse_gradients", TYPE_REAL, RUN_QUANTITY, PLACE_LIST, PRINT_PLAIN, "", "the same of gradients",
+     .sql = "f.gmse_gradients", .chooses = CHOOSES_FORMAT},
+
+    {"tokens", TYPE_INTEGER, RUN_QUANTITY, PLACE_ALWAYS, PRINT_COUNT, "tokens", "D: training tokens seen",
+     .events = {{"done", "tokens"}}, .planned = get_tokens, .chooses = CHOOSES_LENGTH},
+    {"targets", TYPE_REAL, RUN_QUANTITY, PLACE_SHOW, PRINT_COUNT, "tokens", "of these, unmasked targets",
+     .events = {{"done", "targets"}}, .planned = get_targets},
+    {"steps", TYPE_INTEGER, RUN_QUANTITY, PLACE_LIST, PRINT_PLAIN, "steps", "optimizer steps", .planned = get_steps,
+     .chooses = CHOOSES_LENGTH},
+    {"epochs", TYPE_REAL, RUN_QUANTITY, PLACE_SHOW, PRINT_PLAIN, "", "training tokens over the corpus's tokens",
+     .planned = get_epochs, .chooses = CHOOSES_LENGTH},
+    {"unique_tokens", TYPE_REAL, RUN_QUANTITY, PLACE_LIST, PRINT_COUNT, "tokens",
+     "tokens of the corpus's training split that the run saw", .sql = UNIQUE_TOKENS, .chooses = CHOOSES_LENGTH},
+    {"tokens_per_parameter", TYPE_REAL, RUN_QUANTITY, PLACE_SHOW, PRINT_COUNT, "", "D over N",
+     .sql = "1.0 * r.tokens / r.parameters", .planned = get_ratio, .chooses = CHOOSES_LENGTH},
+    {"flops", TYPE_REAL, RUN_QUANTITY, PLACE_ALWAYS, PRINT_COUNT, "FLOP",
+     "C: counted per operation, attention and the vocabulary matrix included", .events = {{"done", "flops"}},
+     .planned = get_flops, .chooses = CHOOSES_LENGTH | CHOOSES_SIZE},
+    {"flops_6nd", TYPE_REAL, RUN_QUANTITY, PLACE_SHOW, PRINT_COUNT, "FLOP", "6 N D", .planned = get_flops_6nd,
+     .chooses = CHOOSES_LENGTH | CHOOSES_SIZE},
+    {"flops_per_token", TYPE_REAL, RUN_QUANTITY, PLACE_PLAN, PRINT_COUNT, "FLOP", "C over D",
+     .planned = get_flops_per_token},
+
+    {"loss", TYPE_REAL, RUN_OUTCOME, PLACE_ALWAYS, PRINT_LOSS, "nats",
+     "natural-log cross-entropy per token on the final validation tokens", .events = {{"done", "loss"}}},
+    {"bits_per_byte", TYPE_REAL, RUN_OUTCOME, PLACE_ALWAYS, PRINT_LOSS, "bits",
+     "the loss by the tokenizer's bytes per token", .events = {{"done", "bits_per_byte"}}},
+    {"oracle_loss", TYPE_REAL, RUN_OUTCOME, PLACE_SHOW, PRINT_LOSS, "nats",
+     "of a synthetic source itself, on the same validation tokens", .events = {{"done", "oracle_loss"}}},
+    {"irreducible_loss", TYPE_REAL, RUN_OUTCOME, PLACE_SHOW, PRINT_LOSS, "nats",
+     "of a synthetic source, in closed form", .events = {{"done", "irreducible_loss"}},
+     .planned = get_irreducible_loss},
+    {"train_loss", TYPE_REAL, RUN_OUTCOME, PLACE_LIST, PRINT_LOSS, "nats", "the last one reported"},
+    {"step", TYPE_INTEGER, RUN_QUANTITY, PLACE_LIST, PRINT_PLAIN, "steps", "where the run is",
+     .events = {{"done", "step"}}},
+    {"wall_seconds", TYPE_REAL, RUN_OUTCOME, PLACE_ALWAYS, PRINT_DURATION, "s",
+     "time of the training, evaluations and checkpoints included, interruptions not",
+     .events = {{"done", "wall_seconds"}}},
+    {"train_seconds", TYPE_REAL, RUN_OUTCOME, PLACE_SHOW, PRINT_DURATION, "s", "of these, in training steps",
+     .events = {{"done", "train_seconds"}}},
+    {"tokens_per_second", TYPE_REAL, RUN_OUTCOME, PLACE_SHOW, PRINT_COUNT, "tokens/s", "the last one reported"},
+    {"peak_memory", TYPE_REAL, RUN_OUTCOME, PLACE_SHOW, PRINT_BYTES, "bytes", "largest resident set of the worker",
+     .events = {{"done", "peak_memory"}}},
+
+    {"host", TYPE_TEXT, RUN_NOTE, PLACE_SHOW, PRINT_PLAIN, "", "machine of the last worker",
+     .events = {{"start", "host"}}, .label = "host"},
+    {"backend", TYPE_TEXT, RUN_NOTE, PLACE_SHOW, PRINT_PLAIN, "", "cpu or cuda", .events = {{"start", "backend"}},
+     .label = "backend", .mixed = "backends"},
+    {"device", TYPE_TEXT, RUN_NOTE, PLACE_SHOW, PRINT_PLAIN, "",
+     "in words: processor or GPU, library of the matrix products and what it ran", .events = {{"start", "device"}}},
+    {"dtype", TYPE_TEXT, RUN_NOTE, PLACE_SHOW, PRINT_PLAIN, "", "float32 or bfloat16, where auto is resolved",
+     .events = {{"start", "dtype"}}, .label = "data type", .mixed = "data types"},
+    {"gemm", TYPE_TEXT, RUN_NOTE, PLACE_SHOW, PRINT_PLAIN, "", "library of the matrix products",
+     .events = {{"start", "gemm"}}, .label = "matrix products"},
+    {"kernel", TYPE_TEXT, RUN_NOTE, PLACE_SHOW, PRINT_PLAIN, "", "what that library ran",
+     .events = {{"start", "kernel"}}, .label = "their kernel", .mixed = "kernels of the matrix products"},
+    {"isa", TYPE_TEXT, RUN_NOTE, PLACE_SHOW, PRINT_PLAIN, "", "instruction set", .events = {{"start", "isa"}},
+     .label = "instruction set"},
+    {"threads", TYPE_INTEGER, RUN_NOTE, PLACE_SHOW, PRINT_PLAIN, "", "threads of the run",
+     .events = {{"start", "threads"}}, .label = "threads a run"},
+    {"trainer", TYPE_TEXT, RUN_NOTE, PLACE_SHOW, PRINT_PLAIN, "", "program and version",
+     .events = {{"start", "trainer"}}, .label = "trainer"},
+    {"commit_id", TYPE_TEXT, RUN_NOTE, PLACE_SHOW, PRINT_PLAIN, "", "of the trainer's source, where it reports it",
+     .events = {{"start", "commit"}, {"done", "commit"}}, .label = "commit"},
+    {"message", TYPE_TEXT, RUN_NOTE, PLACE_LIST, PRINT_PLAIN, "", "why the run failed, diverged or was stopped"},
+    {"attempts", TYPE_INTEGER, RUN_NOTE, PLACE_SHOW, PRINT_PLAIN, "", "how often a worker was started"},
+    {"corpus_digest", TYPE_TEXT, RUN_SETTING, PLACE_LIST, PRINT_PLAIN, "", "of the prepared tokens",
+     .label = "corpus digest", .mixed = "corpora"},
+    {"corpus_tokens", TYPE_REAL, RUN_QUANTITY, PLACE_PLAN, PRINT_COUNT, "tokens",
+     "training tokens of the corpus: one epoch", .planned = get_corpus_tokens},
+    {"bytes_per_token", TYPE_REAL, RUN_QUANTITY, PLACE_LIST, PRINT_PLAIN, "bytes", "of the corpus's validation split",
+     .planned = get_bytes_per_token},
+    {"created_at", TYPE_REAL, RUN_NOTE, PLACE_SHOW, PRINT_TIME, "s", "when the run was added, since 1970"},
+    {"started_at", TYPE_REAL, RUN_NOTE, PLACE_SHOW, PRINT_TIME, "s", "when its last worker was started"},
+    {"finished_at", TYPE_REAL, RUN_NOTE, PLACE_SHOW, PRINT_TIME, "s", "when it ended"},
+    {"checkpoint", TYPE_TEXT, RUN_NOTE, PLACE_SHOW, PRINT_PLAIN, "", "newest one, relative to the run's folder",
+     .events = {{"checkpoint", "path"}, {"done", "checkpoint"}}},
+
+    {"pid", TYPE_INTEGER, RUN_NOTE, PLACE_STORE, PRINT_PLAIN, "", "of the last worker, on its host",
+     .events = {{"start", "pid"}}},
+    {"canonical", TYPE_TEXT, RUN_NOTE, PLACE_STORE, PRINT_PLAIN, "", "JSON: the fields that count in the id"},
+    {"config", TYPE_TEXT, RUN_NOTE, PLACE_STORE, PRINT_PLAIN, "", "JSON: every field"},
+    {"command", TYPE_TEXT, RUN_NOTE, PLACE_STORE, PRINT_PLAIN, "", "JSON array: a custom trainer's, or NULL"},
+    {"log_offset", TYPE_INTEGER, RUN_NOTE, PLACE_STORE, PRINT_PLAIN, "bytes", "of events.jsonl that are in the store"},
+    {"log_check", TYPE_INTEGER, RUN_NOTE, PLACE_STORE, PRINT_PLAIN, "", "hash of the last of them"},
+};
+const size_t run_column_count = sizeof run_columns / sizeof *run_columns;
+
+const struct run_column *run_column_find(const char *name) {
+  for (size_t i = 0; i < run_column_count; i++)
+    if (strcmp(run_columns[i].name, name) == 0) return &run_columns[i];
+  return NULL;
+}
+
+bool run_column_kept(const struct run_column *column) { return column->place >= PLACE_STORE && !column->sql; }
+
+bool run_column_listed(const struct run_column *column) { return column->place >= PLACE_LIST; }
+
+const char *run_column_type_name(enum run_column_type type) {
+  static const char *const names[] = {"TEXT", "INTEGER", "REAL"};
+  return names[type];
+}
+
+enum run_column_role run_column_role(const char *name) {
+  const struct run_field *field = field_find(name, NULL);
+  if (field) return field->affects_result ? RUN_SETTING : RUN_NOTE;
+  const struct run_column *column = run_column_find(name);
+  return column ? column->role : RUN_NOTE;
+}
+
+// ---- what N may count ----
+
+const char *const parameter_count_names[] = {"non-embedding", "total", "prunable", "active", "average-active", NULL};
+static const char *const counted[] = {"parameters", "parameters_total", "parameters_prunable", "parameters_active",
+                                      "parameters_active_average"};
+
+const char *parameter_count_column(const char *name) {
+  _Static_assert(sizeof counted + sizeof *counted == sizeof parameter_count_names, "a column for each name");
+  for (size_t i = 0; parameter_count_names[i]; i++)
+    if (strcmp(parameter_count_names[i], name) == 0) return counted[i];
+  return NULL;
+}
