@@ -10,15 +10,39 @@ struct category_index {
   size_t size;
 };
 
+// Room for the table's rows; those from `before` on are missing.
+static void column_resize(struct table *table, struct table_column *column, size_t before) {
+  if (column->kind == COLUMN_NUMBER)
+    column->numbers = arena_grow(&table->arena, column->numbers, before, table->row_count, sizeof *column->numbers);
+  else
+    column->codes = arena_grow(&table->arena, column->codes, before, table->row_count, sizeof *column->codes);
+  for (size_t row = before; row < table->row_count; row++)
+    if (column->kind == COLUMN_NUMBER)
+      column->numbers[row] = NAN;
+    else
+      column->codes[row] = -1;
+}
+
 void table_init(struct table *table, const char *source, size_t row_count) {
-  *table = (struct table){.row_count = row_count};
+  *table = (struct table){0};
   table->source = arena_string(&table->arena, source);
-  table->row_names = arena_array(&table->arena, row_count, sizeof *table->row_names);
-  table->row_members = arena_array(&table->arena, row_count, sizeof *table->row_members);
-  for (size_t row = 0; row < row_count; row++) {
+  table_resize(table, row_count);
+}
+
+void table_resize(struct table *table, size_t row_count) {
+  struct arena *arena = &table->arena;
+  size_t before = table->row_count;
+  table->row_count = row_count;
+  if (row_count <= before) return;
+  table->row_names = arena_grow(arena, table->row_names, before, row_count, sizeof *table->row_names);
+  table->row_members = arena_grow(arena, table->row_members, before, row_count, sizeof *table->row_members);
+  if (table->row_lines)
+    table->row_lines = arena_grow(arena, table->row_lines, before, row_count, sizeof *table->row_lines);
+  for (size_t row = before; row < row_count; row++) {
     table->row_names[row] = "";
     table->row_members[row] = 1;
   }
+  for (size_t c = 0; c < table->column_count; c++) column_resize(table, &table->columns[c], before);
 }
 
 void table_free(struct table *table) {
@@ -33,27 +57,22 @@ const char *column_canonical(const char *name) {
   return name;
 }
 
-static struct table_column *add_column(struct table *table, const char *name, enum column_kind kind,
-                                       enum column_role role) {
+static void add_column(struct table *table, const char *name, enum column_kind kind, enum column_role role) {
   table->columns =
       arena_grow(&table->arena, table->columns, table->column_count, table->column_count + 1, sizeof *table->columns);
   struct table_column *column = &table->columns[table->column_count++];
   *column = (struct table_column){.kind = kind, .role = role};
   column->name = column->original = arena_string(&table->arena, name);
-  return column;
+  column_resize(table, column, 0);
 }
 
 size_t table_add_number(struct table *table, const char *name, enum column_role role) {
-  struct table_column *column = add_column(table, name, COLUMN_NUMBER, role);
-  column->numbers = arena_array(&table->arena, table->row_count, sizeof *column->numbers);
-  for (size_t row = 0; row < table->row_count; row++) column->numbers[row] = NAN;
+  add_column(table, name, COLUMN_NUMBER, role);
   return table->column_count - 1;
 }
 
 size_t table_add_category(struct table *table, const char *name, enum column_role role) {
-  struct table_column *column = add_column(table, name, COLUMN_CATEGORY, role);
-  column->codes = arena_array(&table->arena, table->row_count, sizeof *column->codes);
-  for (size_t row = 0; row < table->row_count; row++) column->codes[row] = -1;
+  add_column(table, name, COLUMN_CATEGORY, role);
   return table->column_count - 1;
 }
 

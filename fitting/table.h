@@ -40,6 +40,8 @@ struct table {
 // A table of row_count rows without columns; `source` is for messages. table_free in the end.
 void table_init(struct table *table, const char *source, size_t row_count);
 void table_free(struct table *table);
+// Adds rows whose cells are missing, or drops the last ones. Pointers to cells do not stay valid.
+void table_resize(struct table *table, size_t row_count);
 // Adds a column, all values missing; the caller fills numbers, or codes through table_set_category. Pointers to columns
 // stay valid only until the next one is added; column numbers stay.
 size_t table_add_number(struct table *table, const char *name, enum column_role role);
@@ -75,6 +77,9 @@ bool table_parse_csv(struct table *table, const char *name, const char *bytes, s
 // Marks in keep[row] the rows for which `condition` holds. A comparison with a missing number is false (as NaN), a
 // missing text is "". Unknown columns are errors with the nearest name.
 bool table_where(const struct table *table, const char *condition, bool *keep, struct error *error);
+// The same of a parsed condition; `what` begins its errors ("condition 'N > 1'").
+bool table_where_expression(const struct table *table, const struct expression *condition, const char *what, bool *keep,
+                            struct error *error);
 // Drops the rows that are not marked.
 void table_keep_rows(struct table *table, const bool *keep);
 

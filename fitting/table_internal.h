@@ -14,6 +14,3 @@ bool table_columns_of(const struct table *table, const struct expression *expres
 // The row's values for these columns: a missing number is NaN, a missing text "".
 void table_slots(const struct table *table, const struct expression *expression, const int *columns, size_t row,
                  struct value *slots);
-// table_where of a parsed condition.
-bool table_where_expression(const struct table *table, const struct expression *condition, const char *what, bool *keep,
-                            struct error *error);

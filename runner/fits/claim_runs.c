@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/philox.h"
+#include "runner/spec/internal.h"
 #include "trainer/config.h"
 
 static const uint64_t draw_seed = 0x636c61696d73;  // any number: draws are the same in every call
@@ -50,7 +51,8 @@ static bool select_rows(struct claim_runs *runs, const struct expression_name *n
     return false;
   }
   struct expression *condition = expression_parse(runs->arena, name->index, &error);
-  if (!condition || !table_where(table, name->index, selected, &error)) {
+  const char *what = arena_format(runs->arena, "condition '%s'", name->index);
+  if (!condition || !table_where_expression(table, condition, what, selected, &error)) {
     text_format(trouble, "condition \"%s\": %s", name->index, error.text);
     return false;
   }
@@ -84,33 +86,15 @@ bool claim_runs_add(struct claim_runs *runs, const struct expression_name *name,
 
 // ---- like with like ----
 
-static bool any_of(const char *name, const char *const *names) {
-  for (; *names; names++)
-    if (strcmp(name, *names) == 0) return true;
-  return false;
-}
-
 // Whether a condition on `column` chooses among the values of the axis `path`.
 static bool column_chooses(const char *column, const char *path) {
-  static const char *const of_format[] = {"sparsity",
-                                          "forward",
-                                          "backward",
-                                          "weight_bits",
-                                          "gmse_weights",
-                                          "activation_bits",
-                                          "gradient_bits",
-                                          "gmse_activations",
-                                          "gmse_gradients",
-                                          "parameters_active",
-                                          "parameters_active_average",
-                                          NULL};
-  static const char *const of_length[] = {"tokens", "steps",     "epochs",        "tokens_per_parameter",
-                                          "flops",  "flops_6nd", "unique_tokens", NULL};
-  static const char *const lengths[] = {"train.tokens", "train.steps", "train.tokens_per_parameter", NULL};
   if (strcmp(column, path) == 0) return true;
-  if (any_of(column, of_format)) return strcmp(path, "format") == 0;
-  bool of_size = starts_with(column, "parameters") || any_of(column, (const char *const[]){"flops", "flops_6nd", NULL});
-  return (any_of(column, of_length) && any_of(path, lengths)) || (of_size && starts_with(path, "model."));
+  const struct run_column *found = run_column_find(column);
+  const struct run_field *field = field_find(path, NULL);
+  unsigned chooses = found ? found->chooses : CHOOSES_NOTHING;
+  return ((chooses & CHOOSES_FORMAT) && strcmp(path, "format") == 0) ||
+         ((chooses & CHOOSES_LENGTH) && field && field_is_budget(field)) ||
+         ((chooses & CHOOSES_SIZE) && starts_with(path, "model."));
 }
 
 static void add_cell(const struct table *table, int column, size_t row, struct text *key) {

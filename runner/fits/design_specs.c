@@ -9,7 +9,7 @@
 
 // Every run counts as done, with a loss that nothing reads.
 static bool finish_all(struct selection *selection, struct error *error) {
-  struct store_field fields[] = {{"state", store_text("done")}, {"loss", store_number(1)}};
+  struct store_field fields[] = {{"state", store_text(run_state_name(RUN_DONE))}, {"loss", store_number(1)}};
   bool fine = store_begin(selection->store, error);
   for (size_t i = 0; i < selection->plan.count && fine; i++) {
     struct planned_run run;

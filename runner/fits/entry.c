@@ -50,12 +50,16 @@ static bool differ(const struct table *table, const struct fit_result *result, c
   return false;
 }
 
+static void warn_of(const struct table *table, struct fit_result *result, const char *name) {
+  if (differ(table, result, name))
+    fit_result_warn(result, "the runs differ in %s: their losses may differ for that reason (where: narrows the fit)",
+                    name);
+}
+
 // One fit over runs of different arithmetic compares more than N and D.
 void warn_of_mixture(const struct table *table, struct fit_result *result) {
-  static const char *const columns[] = {"dtype", "model.dtype", "backend", "corpus_digest"};
-  bool dtype = differ(table, result, "dtype");
-  for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
-    if (differ(table, result, columns[i]) && !(dtype && i == 1))  // a field and its resolved value are one difference
-      fit_result_warn(result, "the runs differ in %s: their losses may differ for that reason (where: narrows the fit)",
-                      columns[i]);
+  for (size_t i = 0; i < run_column_count; i++)
+    if (run_columns[i].mixed) warn_of(table, result, run_columns[i].name);
+  // A field and its resolved value are one difference.
+  if (!differ(table, result, "dtype")) warn_of(table, result, "model.dtype");
 }

@@ -13,12 +13,12 @@
 // Runs that have ended without a loss are listed with the excluded ones.
 static bool list_lost_runs(const struct spec *spec, struct store *store, struct fit_result *result,
                            struct error *error) {
-  static const char *const states[] = {"diverged", "failed", "killed"};
-  for (size_t s = 0; s < sizeof states / sizeof *states; s++) {
-    struct store_rows *rows =
-        store_runs(store, &(struct run_query){.experiment = spec->name, .state = states[s]}, error);
+  for (enum run_state state = 0; state < RUN_STATES; state++) {
+    if (!run_state_ended_without_loss(state)) continue;
+    const char *name = run_state_name(state);
+    struct store_rows *rows = store_runs(store, &(struct run_query){.experiment = spec->name, .state = name}, error);
     if (!rows) return false;
-    while (store_rows_next(rows, error)) fit_result_exclude(result, store_rows_get(rows, "id").text, states[s]);
+    while (store_rows_next(rows, error)) fit_result_exclude(result, store_rows_get(rows, "id").text, name);
     store_rows_close(rows);
     if (error->code) return false;
   }

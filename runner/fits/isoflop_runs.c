@@ -29,8 +29,10 @@ static bool curves_of(const struct table *runs, struct store *store, struct tabl
     }
     if (pass) break;
     table_init(points, runs->source, count);
-    static const char *const names[] = {"parameters", "tokens", "flops", "loss"};
-    for (size_t c = 0; c < 4; c++) table_add_number(points, names[c], ROLE_UNKNOWN);
+    table_add_number(points, "parameters", ROLE_UNKNOWN);
+    table_add_number(points, "tokens", ROLE_UNKNOWN);
+    table_add_number(points, "flops", ROLE_UNKNOWN);
+    table_add_number(points, "loss", ROLE_UNKNOWN);
     table_add_category(points, "run", ROLE_UNKNOWN);
   }
   return true;

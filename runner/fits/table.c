@@ -7,104 +7,61 @@
 #include "runner/fits/format_errors.h"
 #include "runner/fits/internal.h"
 
-// Fields of a configuration that can change the result are settings; what follows from them are quantities.
 static enum column_role role_of(const char *name) {
-  static const char *const quantities[] = {"tokens",
-                                           "targets",
-                                           "steps",
-                                           "epochs",
-                                           "flops",
-                                           "step",
-                                           "flops_6nd",
-                                           "tokens_per_parameter",
-                                           "bytes_per_token",
-                                           "unique_tokens",
-                                           "sparsity",
-                                           "weight_bits",
-                                           "activation_bits",
-                                           "gradient_bits",
-                                           "kv_bits",
-                                           "gmse_weights",
-                                           "gmse_activations",
-                                           "gmse_gradients"};
-  static const char *const outcomes[] = {
-      "loss",          "bits_per_byte",     "oracle_loss", "train_loss",      "wall_seconds",
-      "train_seconds", "tokens_per_second", "peak_memory", "irreducible_loss"};
-  const struct run_field *field = field_find(name, NULL);
-  if (field) return field->affects_result ? ROLE_SETTING : ROLE_UNKNOWN;
-  if (strcmp(name, "corpus_digest") == 0) return ROLE_SETTING;
-  if (starts_with(name, "parameters")) return ROLE_QUANTITY;
-  for (size_t i = 0; i < sizeof quantities / sizeof *quantities; i++)
-    if (strcmp(quantities[i], name) == 0) return ROLE_QUANTITY;
-  for (size_t i = 0; i < sizeof outcomes / sizeof *outcomes; i++)
-    if (strcmp(outcomes[i], name) == 0) return ROLE_OUTCOME;
-  return ROLE_UNKNOWN;
+  static const enum column_role roles[] = {[RUN_NOTE] = ROLE_UNKNOWN,
+                                           [RUN_SETTING] = ROLE_SETTING,
+                                           [RUN_QUANTITY] = ROLE_QUANTITY,
+                                           [RUN_OUTCOME] = ROLE_OUTCOME};
+  return roles[run_column_role(name)];
 }
 
-static struct store_rows *finished_runs(const struct spec *spec, struct store *store, struct error *error) {
-  return store_runs(store, &(struct run_query){.experiment = spec->name, .state = "done"}, error);
+static void fill_row(struct table *table, size_t row, const struct store_rows *rows) {
+  for (size_t c = 0; c < table->column_count; c++) {
+    struct value value = store_rows_value(rows, (int)c);
+    if (table->columns[c].kind == COLUMN_CATEGORY)
+      table_set_category(table, c, row, value.kind == VALUE_TEXT ? value.text : NULL);
+    else
+      table->columns[c].numbers[row] = value.kind == VALUE_NUMBER || value.kind == VALUE_BOOLEAN ? value.number : NAN;
+  }
+  struct value id = store_rows_get(rows, "id");
+  if (id.kind == VALUE_TEXT) table_name_row(table, row, id.text);
 }
 
-// Counts the rows and finds which columns hold texts.
-static bool measure(const struct spec *spec, struct store *store, struct arena *arena, size_t *count, bool **texts,
-                    struct error *error) {
-  struct store_rows *rows = finished_runs(spec, store, error);
+static bool fill(struct table *table, const struct spec *spec, struct store *store, struct error *error) {
+  struct run_query query = {.experiment = spec->name, .state = run_state_name(RUN_DONE)};
+  struct store_rows *rows = store_runs(store, &query, error);
   if (!rows) return false;
-  int columns = store_rows_columns(rows);
-  *texts = arena_array(arena, (size_t)columns + 1, sizeof **texts);
-  for (*count = 0; store_rows_next(rows, error); (*count)++)
-    for (int c = 0; c < columns; c++) (*texts)[c] |= store_rows_value(rows, c).kind == VALUE_TEXT;
-  store_rows_close(rows);
-  return !error->code;
-}
-
-static bool fill(struct table *table, const struct spec *spec, struct store *store, const bool *texts,
-                 struct error *error) {
-  struct store_rows *rows = finished_runs(spec, store, error);
-  if (!rows) return false;
-  int columns = store_rows_columns(rows);
-  for (int c = 0; c < columns; c++) {
+  for (int c = 0; c < store_rows_columns(rows); c++) {
     const char *name = store_rows_name(rows, c);
-    if (texts[c])
+    if (store_rows_is_text(rows, c))
       table_add_category(table, name, role_of(name));
     else
       table_add_number(table, name, role_of(name));
   }
-  for (size_t row = 0; row < table->row_count && store_rows_next(rows, error); row++) {
-    for (int c = 0; c < columns; c++) {
-      struct value value = store_rows_value(rows, c);
-      if (texts[c])
-        table_set_category(table, (size_t)c, row, value.kind == VALUE_TEXT ? value.text : NULL);
-      else
-        table->columns[c].numbers[row] = value.kind == VALUE_MISSING ? NAN : value.number;
-    }
-    struct value id = store_rows_get(rows, "id");
-    if (id.kind == VALUE_TEXT) table_name_row(table, row, id.text);
+  size_t count = 0;
+  while (store_rows_next(rows, error)) {
+    if (count == table->row_count) table_resize(table, count ? 2 * count : 64);
+    fill_row(table, count++, rows);
   }
+  table_resize(table, count);
   store_rows_close(rows);
   return !error->code;
 }
 
 // N as the entry counts it.
 static bool count_parameters(struct table *table, const char *parameter_count, struct error *error) {
-  static const struct {
-    const char *count, *column;
-  } counts[] = {{"non-embedding", "parameters"},
-                {"total", "parameters_total"},
-                {"prunable", "parameters_prunable"},
-                {"active", "parameters_active"},
-                {"average-active", "parameters_active_average"}};
-  for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
-    if (strcmp(counts[i].count, parameter_count) != 0) continue;
-    int from = table_find(table, counts[i].column), to = table_find(table, "parameters");
-    if (from < 0 || to < 0) break;
+  const char *column = parameter_count_column(parameter_count);
+  int from = column ? table_find(table, column) : -1, to = table_find(table, "parameters");
+  if (from >= 0 && to >= 0) {
     memcpy(table->columns[to].numbers, table->columns[from].numbers, table->row_count * sizeof(double));
     table->columns[to].original = table->columns[from].name;
     return true;
   }
-  return error_set(error, EXIT_USAGE_ERROR,
-                   "parameter_count '%s' is none of non-embedding, total, prunable, active, average-active",
-                   parameter_count);
+  struct text list = {0};
+  for (size_t i = 0; parameter_count_names[i]; i++) text_format(&list, "%s%s", i ? ", " : "", parameter_count_names[i]);
+  error_set(error, EXIT_USAGE_ERROR, "parameter_count '%s' is none of %s", parameter_count, text_string(&list));
+  text_free(&list);
+  return false;
 }
 
 bool reduce_table(struct table *table, const char *target, const struct reductions *reductions, struct fit_notes *notes,
@@ -134,28 +91,26 @@ bool reduce_table(struct table *table, const char *target, const struct reductio
   return true;
 }
 
-// Rows that a condition leaves out must neither win nor be averaged.
-static bool keep_where(struct table *table, const char *where, struct error *error) {
-  if (!where) return true;
+// Rows that a condition leaves out must neither win nor be averaged. `parsed`: the same, where a spec has it.
+static bool keep_where(struct table *table, const char *text, const struct expression *parsed, struct error *error) {
+  if (!text) return true;
+  struct text what = {0};
+  text_format(&what, "condition '%s'", text);
   bool *keep = memory_get(table->row_count + 1);
-  bool fine = table_where(table, where, keep, error);
+  bool fine = parsed ? table_where_expression(table, parsed, text_string(&what), keep, error)
+                     : table_where(table, text, keep, error);
   if (fine) table_keep_rows(table, keep);
   free(keep);
+  text_free(&what);
   return fine;
 }
 
 bool finished_runs_table(const struct spec *spec, struct store *store, struct table *table, struct error *error) {
-  struct arena arena = {0};
-  *table = (struct table){0};
-  size_t count;
-  bool *texts;
-  bool fine = format_errors_measure(store, error) && measure(spec, store, &arena, &count, &texts, error);
-  if (fine) {
-    table_init(table, arena_format(&arena, "runs of %s", spec->name), count);
-    fine = fill(table, spec, store, texts, error);
-  }
-  arena_free(&arena);
-  return fine;
+  struct text source = {0};
+  text_format(&source, "runs of %s", spec->name);
+  table_init(table, text_string(&source), 0);
+  text_free(&source);
+  return format_errors_measure(store, error) && fill(table, spec, store, error);
 }
 
 bool fit_entry_table(const struct spec *spec, const struct spec_fit *entry, const char *where, struct store *store,
@@ -165,7 +120,7 @@ bool fit_entry_table(const struct spec *spec, const struct spec_fit *entry, cons
   if (!table->row_count)
     return error_set(error, EXIT_USAGE_ERROR, "no run of %s is done yet (isoloss run %s)", spec->name, spec->path);
   return count_parameters(table, entry->parameter_count ? entry->parameter_count : "non-embedding", error) &&
-         keep_where(table, entry->where_text, error) && keep_where(table, where, error) &&
+         keep_where(table, entry->where_text, entry->where, error) && keep_where(table, where, NULL, error) &&
          reduce_table(table, "loss",
                       &(struct reductions){.best_over = entry->best_over,
                                            .best_over_count = entry->best_over_count,

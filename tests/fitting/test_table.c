@@ -84,6 +84,25 @@ static void refuses_csv(void) {
   CHECK_TEXT(failure("a,b\n1,\xff\n", NULL), "t.csv:2: the file is not UTF-8 text");
 }
 
+static void grows_by_rows(void) {
+  struct table table;
+  table_init(&table, "grown", 0);
+  size_t number = table_add_number(&table, "loss", ROLE_OUTCOME),
+         text = table_add_category(&table, "kind", ROLE_UNKNOWN);
+  for (size_t row = 0; row < 200; row++) {
+    if (row == table.row_count) table_resize(&table, row ? 2 * row : 1);
+    table.columns[number].numbers[row] = (double)row;
+    table_set_category(&table, text, row, row % 3 ? "odd" : NULL);
+  }
+  CHECK(table.row_count == 256 && table.row_members[255] == 1 && isnan(table.columns[number].numbers[200]));
+  CHECK(table_value(&table, text, 200).kind == VALUE_MISSING);
+  table_resize(&table, 200);
+  CHECK(table.row_count == 200 && table.columns[text].category_count == 1);
+  for (size_t row = 0; row < 200; row++)
+    CHECK(cell(&table, "loss", row) == (double)row && table.columns[text].codes[row] == (row % 3 ? 0 : -1));
+  table_free(&table);
+}
+
 static void filters_rows(void) {
   struct table table;
   struct error error = {0};
@@ -199,6 +218,7 @@ int main(void) {
   RUN(reads_csv);
   RUN(maps_columns);
   RUN(refuses_csv);
+  RUN(grows_by_rows);
   RUN(filters_rows);
   RUN(takes_the_best);
   RUN(averages);
