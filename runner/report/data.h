@@ -11,13 +11,9 @@
 #include "results/store.h"
 #include "runner/spec/spec.h"
 
-// The states of a run, in the order reports list them.
-enum report_state { STATE_DONE, STATE_DIVERGED, STATE_FAILED, STATE_KILLED, STATE_RUNNING, STATE_PENDING, STATE_COUNT };
-extern const char *const report_state_names[STATE_COUNT];
-
 struct report_run {
   const char *id, *message, *format;
-  enum report_state state;
+  enum run_state state;
   double parameters, tokens, flops, loss, bits_per_byte, oracle_loss, irreducible_loss, learning_rate;
   double wall_seconds, tokens_per_second, finished_at, epochs;
   struct value *values;  // of all run columns, in the order of report.columns
@@ -115,7 +111,7 @@ struct report {
   const char *const *columns;
   int column_count;
   struct report_run *runs;
-  size_t count, states[STATE_COUNT];
+  size_t count, states[RUN_STATES];
   const struct run_field **axes;  // run fields that differ between the runs
   size_t axis_count;
   struct report_fit *fits;
@@ -141,6 +137,8 @@ bool report_gather(struct report *report, struct store *store, const char *name,
                    const char *spec_text, struct error *error);
 void report_free(struct report *report);
 
+// The states in the order that reports list them: the ends first, then what is under way.
+enum run_state report_state(int place);
 int report_column(const struct report *report, const char *name);  // its index in report.columns, or -1
 struct value report_get(const struct report *report, const struct report_run *run, const char *column);
 double report_number(const struct report *report, const struct report_run *run, const char *column);     // or NAN

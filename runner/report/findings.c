@@ -50,15 +50,15 @@ static const char *tally_words(struct report *report, const struct tally *tally)
 static void find_states(struct report *report) {
   const size_t *n = report->states;
   if (report->count == 0) report_say(report, true, "The experiment has no runs.");
-  size_t waiting = n[STATE_PENDING] + n[STATE_RUNNING] + n[STATE_KILLED];
+  size_t waiting = n[RUN_PENDING] + n[RUN_RUNNING] + n[RUN_KILLED];
   if (waiting)
     report_say(report, true, "%zu of %zu runs are not finished: %zu pending, %zu running, %zu stopped or lost.",
-               waiting, report->count, n[STATE_PENDING], n[STATE_RUNNING], n[STATE_KILLED]);
-  if (n[STATE_FAILED])
-    report_say(report, true, "%zu of %zu runs failed; no fit sees them.", n[STATE_FAILED], report->count);
-  if (n[STATE_DIVERGED])
+               waiting, report->count, n[RUN_PENDING], n[RUN_RUNNING], n[RUN_KILLED]);
+  if (n[RUN_FAILED])
+    report_say(report, true, "%zu of %zu runs failed; no fit sees them.", n[RUN_FAILED], report->count);
+  if (n[RUN_DIVERGED])
     report_say(report, true, "%zu of %zu runs diverged; they count as results without a loss, and no fit sees them.",
-               n[STATE_DIVERGED], report->count);
+               n[RUN_DIVERGED], report->count);
   if (report->spec_changed)
     report_say(report, true, "The spec file has changed since these runs were started; the text below is the file's.");
   size_t again = 0;
@@ -75,16 +75,11 @@ static void find_states(struct report *report) {
 }
 
 static void find_mixture(struct report *report, const struct report_fit *fit) {
-  static const struct {
-    const char *column, *name;
-  } mixed[] = {{"dtype", "data types"},
-               {"backend", "backends"},
-               {"corpus_digest", "corpora"},
-               {"kernel", "kernels of the matrix products"}};
-  for (size_t m = 0; m < sizeof mixed / sizeof *mixed; m++) {
-    struct tally tally = tally_of(report, mixed[m].column, fit->fitted);
+  for (size_t i = 0; i < run_column_count; i++) {
+    if (!run_columns[i].mixed) continue;
+    struct tally tally = tally_of(report, run_columns[i].name, fit->fitted);
     if (tally.count > 1)
-      report_say(report, true, "fit %s mixes %s: %s.", fit->name, mixed[m].name, tally_words(report, &tally));
+      report_say(report, true, "fit %s mixes %s: %s.", fit->name, run_columns[i].mixed, tally_words(report, &tally));
   }
 }
 
@@ -189,7 +184,7 @@ static void find_fit(struct report *report, const struct report_fit *fit) {
                *fit->exclusions ? fit->exclusions : "the stored fit does not say why");
   size_t later = 0;
   for (size_t i = 0; i < report->count; i++)
-    later += report->runs[i].state == STATE_DONE && report->runs[i].finished_at > fit->created_at + 1;
+    later += report->runs[i].state == RUN_DONE && report->runs[i].finished_at > fit->created_at + 1;
   if (later)
     report_say(report, true, "fit %s was made before %zu of the runs finished: isoloss fit %s", fit->name, later,
                report->spec_path);
@@ -235,31 +230,22 @@ static const char *processor(struct arena *arena) {
   return end ? arena_copy(arena, colon + 2, (size_t)(end - colon - 2)) : "";
 }
 
+static void environment_fact(struct report *report, const char *column, const char *name) {
+  struct tally tally = tally_of(report, column, NULL);
+  fact(report, name, tally_words(report, &tally));
+  if (strcmp(column, "host") == 0 && tally.count == 1 && strcmp(tally.texts[0], store_host(&report->arena)) == 0)
+    fact(report, "processor", processor(&report->arena));
+}
+
 void report_environment(struct report *report) {
-  static const struct {
-    const char *column, *name;
-  } columns[] = {{"host", "host"},
-                 {"backend", "backend"},
-                 {"dtype", "data type"},
-                 {"gemm", "matrix products"},
-                 {"kernel", "their kernel"},
-                 {"isa", "instruction set"},
-                 {"threads", "threads a run"},
-                 {"trainer", "trainer"},
-                 {"commit_id", "commit"},
-                 {"corpus.source", "corpus"},
-                 {"corpus.tokenizer", "tokenizer"},
-                 {"corpus_digest", "corpus digest"}};
-  for (size_t c = 0; c < sizeof columns / sizeof *columns; c++) {
-    struct tally tally = tally_of(report, columns[c].column, NULL);
-    fact(report, columns[c].name, tally_words(report, &tally));
-    if (c == 0 && tally.count == 1 && strcmp(tally.texts[0], store_host(&report->arena)) == 0)
-      fact(report, "processor", processor(&report->arena));
-  }
+  for (size_t i = 0; i < run_column_count; i++)
+    if (run_columns[i].label) environment_fact(report, run_columns[i].name, run_columns[i].label);
+  environment_fact(report, "corpus.source", "corpus");
+  environment_fact(report, "corpus.tokenizer", "tokenizer");
   double seconds = 0, flops = 0;
   for (size_t i = 0; i < report->count; i++) {
     if (isfinite(report->runs[i].wall_seconds)) seconds += report->runs[i].wall_seconds;
-    if (report->runs[i].state == STATE_DONE && isfinite(report->runs[i].flops)) flops += report->runs[i].flops;
+    if (report->runs[i].state == RUN_DONE && isfinite(report->runs[i].flops)) flops += report->runs[i].flops;
   }
   char time[32];
   if (seconds > 0)

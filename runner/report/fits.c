@@ -12,15 +12,8 @@ static double number(const json_t *object, const char *key) {
 
 // What N counts, as a column of the store.
 static const char *size_column(const char *parameter_count) {
-  static const struct {
-    const char *count, *column;
-  } known[] = {{"total", "parameters_total"},
-               {"prunable", "parameters_prunable"},
-               {"active", "parameters_active"},
-               {"average-active", "parameters_active_average"}};
-  for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-    if (strcmp(parameter_count, known[i].count) == 0) return known[i].column;
-  return "parameters";
+  const char *column = parameter_count_column(parameter_count);
+  return column ? column : "parameters";
 }
 
 static const struct spec_fit *entry_of(const struct report *report, const char *name) {

@@ -58,15 +58,13 @@ static bool gather_runs(struct report *report, struct store *store, struct error
     run->id = report_text(report, run, "id");
     run->message = report_text(report, run, "message");
     run->format = format ? format : "none";
-    run->state = STATE_PENDING;
-    for (int s = 0; s < STATE_COUNT; s++)
-      if (state && strcmp(state, report_state_names[s]) == 0) run->state = (enum report_state)s;
+    run->state = run_state_parse(state);
     report->states[run->state]++;
     run->parameters = report_number(report, run, "parameters");
     run->tokens = report_number(report, run, "tokens");
     run->flops = report_number(report, run, "flops");
-    run->loss = run->state == STATE_DONE ? report_number(report, run, "loss") : NAN;
-    run->bits_per_byte = run->state == STATE_DONE ? report_number(report, run, "bits_per_byte") : NAN;
+    run->loss = run->state == RUN_DONE ? report_number(report, run, "loss") : NAN;
+    run->bits_per_byte = run->state == RUN_DONE ? report_number(report, run, "bits_per_byte") : NAN;
     run->oracle_loss = report_number(report, run, "oracle_loss");
     run->irreducible_loss = report_number(report, run, "irreducible_loss");
     run->learning_rate = report_number(report, run, "train.lr");
@@ -110,7 +108,7 @@ static bool gather_curve(struct report *report, struct store *store, struct repo
 static bool gather_curves(struct report *report, struct store *store, struct error *error) {
   for (size_t i = 0; i < report->count; i++) {
     struct report_run *run = &report->runs[i];
-    if (run->state == STATE_PENDING) continue;
+    if (run->state == RUN_PENDING) continue;
     if (!gather_curve(report, store, run, METRIC_EVAL, &run->validation, error)) return false;
     // The final evaluation stands in the run's row: it ends the curve.
     if (isfinite(run->loss) && run->validation.count &&

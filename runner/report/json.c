@@ -95,10 +95,10 @@ static void put_failures(const struct report *report, struct json_writer *json) 
   json_array_begin(json);
   for (size_t i = 0; i < report->count; i++) {
     const struct report_run *run = &report->runs[i];
-    if (run->state != STATE_FAILED && run->state != STATE_DIVERGED && run->state != STATE_KILLED) continue;
+    if (!run_state_ended_without_loss(run->state)) continue;
     json_object_begin(json);
     json_key_string(json, "id", run->id);
-    json_key_string(json, "state", report_state_names[run->state]);
+    json_key_string(json, "state", run_state_name(run->state));
     json_key_string(json, "message", run->message);
     json_object_end(json);
   }
@@ -118,7 +118,8 @@ void report_json(const struct report *report, const char *path, struct text *out
   json_key_string(&json, "home", report->home);
   json_key(&json, "states");
   json_object_begin(&json);
-  for (int s = 0; s < STATE_COUNT; s++) json_key_integer(&json, report_state_names[s], (int64_t)report->states[s]);
+  for (int place = 0; place < RUN_STATES; place++)
+    json_key_integer(&json, run_state_name(report_state(place)), (int64_t)report->states[report_state(place)]);
   json_object_end(&json);
   json_key_string(&json, "best", report->best ? report->best->id : NULL);
   json_key(&json, "findings");

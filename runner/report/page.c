@@ -42,9 +42,11 @@ static void put_header(const struct report *report, struct text *out) {
   text_add(out, "</h1>\n");
   if (*report->about) paragraph(out, "about", report->about);
   text_add(out, "<ul class=\"states\">");
-  for (int s = 0; s < STATE_COUNT; s++)
-    if (report->states[s] || s == STATE_DONE)
-      text_format(out, "<li>%zu %s</li>", report->states[s], report_state_names[s]);
+  for (int place = 0; place < RUN_STATES; place++) {
+    enum run_state state = report_state(place);
+    if (report->states[state] || state == RUN_DONE)
+      text_format(out, "<li>%zu %s</li>", report->states[state], run_state_name(state));
+  }
   char date[40];
   when(date);
   text_format(out, "</ul>\n<p class=\"quiet\">%zu runs; written %s.</p>\n</header>\n", report->count, date);
@@ -79,7 +81,7 @@ static void put_best(const struct report *report, struct text *out) {
 
 static void put_answer(const struct report *report, struct text *out) {
   text_add(out, "<section>\n<h2>Answer</h2>\n");
-  if (report->count == report->states[STATE_PENDING])
+  if (report->count == report->states[RUN_PENDING])
     text_add(out, "<p>No run has started yet.</p>\n");
   else if (!report->best)
     text_add(out, "<p>No run has finished with a loss.</p>\n");
@@ -152,7 +154,7 @@ static void put_runs(const struct report *report, struct text *out) {
   else
     text_add(out, "<p>There are none.</p>\n");
   text_add(out, "</section>\n");
-  if (report->states[STATE_FAILED] + report->states[STATE_DIVERGED] + report->states[STATE_KILLED]) {
+  if (report->states[RUN_FAILED] + report->states[RUN_DIVERGED] + report->states[RUN_KILLED]) {
     text_add(out, "<section>\n<h2>Failures</h2>\n");
     page_failures(report, out);
     text_add(out, "</section>\n");

@@ -33,11 +33,11 @@ static bool gather_group(const struct report *report, size_t first, struct repor
   for (size_t i = first; i < report->count; i++) {
     const struct report_run *run = &report->runs[i];
     // A rate that diverged was tried; one whose run has not ended was not, yet.
-    if (!same_group(run, like) || (run->state != STATE_DONE && run->state != STATE_DIVERGED)) continue;
+    if (!same_group(run, like) || !run_state_has_result(run->state)) continue;
     bool known = false;
     for (size_t k = first; k < i; k++)
       known |= same_group(&report->runs[k], like) && report->runs[k].learning_rate == run->learning_rate &&
-               (report->runs[k].state == STATE_DONE || report->runs[k].state == STATE_DIVERGED);
+               run_state_has_result(report->runs[k].state);
     if (known) continue;
     rate->tried++;
     rate->lowest = fmin(rate->lowest, run->learning_rate);

@@ -245,8 +245,8 @@ void page_runs(const struct report *report, struct text *out) {
     snprintf(id, sizeof id, "%.8s", run->id);
     markup_escape(out, id);
     text_add(out, "</code></td>");
-    bool bad = run->state == STATE_FAILED || run->state == STATE_DIVERGED || run->state == STATE_KILLED;
-    page_cell(out, bad ? "text bad" : "text", report_state_names[run->state]);
+    bool bad = run_state_ended_without_loss(run->state);
+    page_cell(out, bad ? "text bad" : "text", run_state_name(run->state));
     for (size_t a = 0; a < axes; a++) axis_cell(report, run, report->axes[a], out);
     page_cell(out, NULL, count_words(run->parameters, words));
     page_cell(out, NULL, count_words(run->tokens, words));
@@ -278,12 +278,12 @@ void page_failures(const struct report *report, struct text *out) {
   text_add(out, "</tr></thead>\n<tbody>\n");
   for (size_t i = 0; i < report->count; i++) {
     const struct report_run *run = &report->runs[i];
-    if (run->state != STATE_FAILED && run->state != STATE_DIVERGED && run->state != STATE_KILLED) continue;
+    if (!run_state_ended_without_loss(run->state)) continue;
     char id[12];
     snprintf(id, sizeof id, "%.8s", run->id);
     text_add(out, "<tr>");
     page_cell(out, "text", id);
-    page_cell(out, "text bad", report_state_names[run->state]);
+    page_cell(out, "text bad", run_state_name(run->state));
     page_number(out, "%.0f", report_number(report, run, "step"));
     page_cell(out, "text wrap", run->message && *run->message ? run->message : "no message");
     text_add(out, "</tr>\n");
