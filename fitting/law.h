@@ -88,5 +88,8 @@ bool law_load(struct law *law, const char *name_or_path, struct diagnostics *dia
 bool law_parse(struct law *law, const char *file, const char *bytes, size_t length, struct diagnostics *diagnostics,
                struct error *error);
 void law_free(struct law *law);
+// The column that is the law's N: parameters, else the only one of its columns that counts parameters by its name
+// ("parameters_..."), else parameters, which it does not have.
+const char *law_size_column(const struct law *law);
 // Names of the laws that ship, sorted, in the arena.
 bool law_names(struct arena *arena, const char ***names, size_t *count, struct error *error);

@@ -59,16 +59,14 @@ bool law_bind(struct arena *arena, const struct law *law, const struct coefficie
   binding->slots = arena_array(arena, names, sizeof *binding->slots);
   binding->kind = arena_array(arena, names, sizeof *binding->kind);
   binding->coefficient = arena_array(arena, names, sizeof *binding->coefficient);
-  bool plain_n = false;
-  for (int i = 0; i < formula->name_count; i++) plain_n |= strcmp(formula->names[i].name, "parameters") == 0;
+  const char *size = law_size_column(law);
   for (int i = 0; i < formula->name_count; i++) {
     const struct expression_name *name = &formula->names[i];
-    bool is_n = strcmp(name->name, plain_n ? "parameters" : "parameters_active_average") == 0;
     if (law_find_parameter(law, name->name) >= 0) {
       binding->kind[i] = BOUND_COEFFICIENT;
       if (!bind_parameter(coefficients, count, inputs, input_count, name, &binding->coefficient[i], error))
         return false;
-    } else if (open && is_n) {
+    } else if (open && strcmp(name->name, size) == 0) {
       binding->kind[i] = BOUND_PARAMETERS;
       binding->has_parameters = true;
     } else if (open && strcmp(name->name, "tokens") == 0) {

@@ -13,7 +13,7 @@ struct law_binding {
   bool has_parameters, has_tokens, has_flops;
 };
 
-// Binds the law for these inputs. When `open`, N, D and C (N is the mean active count in laws that use that) stay to be
+// Binds the law for these inputs. When `open`, N, D and C (N by whichever count the law uses) stay to be
 // given at each evaluation; else they are inputs as any other. False with the reason in `error`: an input is missing, a
 // category has no coefficient.
 bool law_bind(struct arena *arena, const struct law *law, const struct coefficient *coefficients, size_t count,

@@ -5,6 +5,16 @@
 
 #include "fitting/law_internal.h"
 
+const char *law_size_column(const struct law *law) {
+  const char *size = "parameters";
+  int found = 0;
+  for (int i = 0; i < law->column_count; i++) {
+    if (strcmp(law->columns[i], "parameters") == 0) return law->columns[i];
+    if (starts_with(law->columns[i], "parameters") && !found++) size = law->columns[i];
+  }
+  return found == 1 ? size : "parameters";
+}
+
 int law_find_parameter(const struct law *law, const char *name) {
   for (int p = 0; p < law->parameter_count; p++)
     if (strcmp(law->parameters[p].name, name) == 0) return p;

@@ -84,9 +84,9 @@ static bool check_names(const struct predict_report *report, const struct table 
 
 // ---- what is asked ----
 
-static bool has_sizes(const struct law_input *inputs, size_t count) {
+static bool has_sizes(const struct law *law, const struct law_input *inputs, size_t count) {
   return input_given(inputs, count, "parameters", NULL) || input_given(inputs, count, "tokens", NULL) ||
-         input_given(inputs, count, "flops", NULL) || input_given(inputs, count, "parameters_active_average", NULL);
+         input_given(inputs, count, "flops", NULL) || input_given(inputs, count, law_size_column(law), NULL);
 }
 
 static bool add_points(struct predict_report *report, const struct predict_arguments *arguments,
@@ -97,7 +97,7 @@ static bool add_points(struct predict_report *report, const struct predict_argum
     struct law_input *inputs;
     size_t count;
     if (!predict_inputs(report, table, row, &inputs, &count, error)) return false;
-    if (!contexts_too && !has_sizes(inputs, count)) continue;
+    if (!contexts_too && !has_sizes(report->law, inputs, count)) continue;
     struct predict_point *point = &report->points[report->point_count++];
     *point = (struct predict_point){.inputs = inputs, .input_count = count};
     if (table->row_names[row] && *table->row_names[row])
@@ -122,10 +122,8 @@ static bool allocate(struct predict_report *report, const struct table *contexts
   // how far outside the data the optimum lies
   struct law_input *at = arena_array(&report->arena, count + 3, sizeof *at);
   memcpy(at, inputs, count * sizeof *at);
-  const char *size = "parameters_active_average";
-  for (int i = 0; i < report->law->column_count; i++)
-    if (strcmp(report->law->columns[i], "parameters") == 0) size = "parameters";
-  at[count++] = (struct law_input){size, {.kind = VALUE_NUMBER, .number = made->allocation.parameters.value}};
+  at[count++] = (struct law_input){law_size_column(report->law),
+                                   {.kind = VALUE_NUMBER, .number = made->allocation.parameters.value}};
   at[count++] = (struct law_input){"tokens", {.kind = VALUE_NUMBER, .number = made->allocation.tokens.value}};
   struct prediction there;
   struct fitted_law bare = report->fitted;
