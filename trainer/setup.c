@@ -56,6 +56,9 @@ bool training_open_model(struct training *t, enum model_use use, struct error *e
   if (!trainer_device_open(c->model.device, c->train.threads, &t->ops, &t->device, error)) return false;
   t->model = model_create(t->ops, t->device, c, use, error);
   if (!t->model) return false;
+  if (use == MODEL_TRAIN && t->model->dtype == DTYPE_BFLOAT16 && !t->ops->dtype_fast(t->device, DTYPE_BFLOAT16))
+    fputs("isoloss-train: model.dtype bfloat16: this CPU has no fast products for it; float32 takes less time\n",
+          stderr);
   t->batch = batch_memory(use == MODEL_TRAIN ? c->train.batch_tokens : t->model->rows);
   return true;
 }

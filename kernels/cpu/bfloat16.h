@@ -1,7 +1,7 @@
 // bfloat16 matrix products of our own, in three layers. A kernel multiplies a block of A with packed panels of B on one
-// kind of CPU (bfloat16_avx512.c, bfloat16_amx.h); packing brings operands into the order that kernels read
-// (bfloat16_packing*.c); bfloat16.c cuts products into blocks that stay in cache. All kernels share one layout of B and
-// one blocking.
+// kind of CPU (bfloat16_avx512.c, bfloat16_amx.h, and bfloat16_widened.c for any); packing brings operands into the
+// order that kernels read (bfloat16_packing*.c); bfloat16.c cuts products into blocks that stay in cache. All kernels
+// share one layout of B and one blocking.
 //
 // Packed B [k, n]: panels of PANEL_COLUMNS columns, one after the other; in a panel the pairs of rows (2 p, 2 p + 1) of
 // B in order, each as PANEL_COLUMNS words of two bfloat16, the even row's in the lower half. Columns are filled up with
@@ -59,9 +59,11 @@ struct bfloat16_kernel {
 
 // The AMX kernel's source over tiles in plain C: for tests, on every CPU.
 extern const struct bfloat16_kernel bfloat16_amx_emulated;
+// Products in float32, for CPUs without instructions for bfloat16; both give the same bits.
+extern const struct bfloat16_kernel bfloat16_widened;
 #if defined(__x86_64__)
 extern const struct bfloat16_packing bfloat16_packing_avx512;
-extern const struct bfloat16_kernel bfloat16_avx512, bfloat16_amx;
+extern const struct bfloat16_kernel bfloat16_avx512, bfloat16_amx, bfloat16_widened_avx2;
 #endif
 
 // The library's side; see gemm.h. Scratch belongs to the object and is made by the first product that needs it.

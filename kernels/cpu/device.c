@@ -45,7 +45,8 @@ struct device *cpu_open(const struct device_options *options, struct error *erro
   if (library_text && !gemm_library_find(library_text, &library)) {
     error_set(
         error, EXIT_USAGE_ERROR,
-        "no matrix products named \"%s\" (there are: auto, trial, onednn, avx512-bf16, amx, amx-emulated, reference)",
+        "no matrix products named \"%s\" (there are: auto, trial, onednn, avx512-bf16, amx, amx-emulated, widened, "
+        "reference)",
         library_text);
     return NULL;
   }

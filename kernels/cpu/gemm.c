@@ -24,8 +24,8 @@ static bool is_own(const struct gemm_context *context, enum gemm_form form, enum
   return !context->tried || context->choice.own[form];
 }
 
-static const char *const library_names[GEMM_LIBRARIES] = {"reference",    "onednn", "avx512-bf16", "amx",
-                                                          "amx-emulated", "trial",  "auto"};
+static const char *const library_names[GEMM_LIBRARIES] = {"reference",    "onednn",  "avx512-bf16", "amx",
+                                                          "amx-emulated", "widened", "trial",       "auto"};
 
 const char *gemm_library_name(enum gemm_library library) { return library_names[library]; }
 
@@ -42,7 +42,9 @@ static const struct bfloat16_kernel *kernel_of(enum gemm_library library) {
 #if defined(__x86_64__)
   if (library == GEMM_AVX512_BF16) return &bfloat16_avx512;
   if (library == GEMM_AMX) return &bfloat16_amx;
+  if (library == GEMM_WIDENED && bfloat16_widened_avx2.available()) return &bfloat16_widened_avx2;
 #endif
+  if (library == GEMM_WIDENED) return &bfloat16_widened;
   return library == GEMM_AMX_EMULATED ? &bfloat16_amx_emulated : NULL;
 }
 
@@ -86,6 +88,9 @@ struct gemm_context *gemm_open(enum gemm_library library, int threads, struct er
   } else {
     context->kernel = kernel_of(library);
   }
+  if ((library == GEMM_AUTO || library == GEMM_TRIAL) && !context->kernel &&
+      !onednn_bfloat16_supported(context->onednn))
+    context->kernel = kernel_of(GEMM_WIDENED);
   if (context->kernel) context->bfloat16 = bfloat16_open(context->kernel, threads);
   return context;
 }
@@ -126,6 +131,11 @@ bool gemm_dtype_supported(const struct gemm_context *context, enum dtype dtype) 
 bool gemm_dtype_fast(const struct gemm_context *context, enum dtype dtype) {
   if (dtype != DTYPE_BFLOAT16 || !context->onednn) return false;
   return onednn_bfloat16_fast(context->onednn) || bfloat16_doubles();
+}
+
+const char *gemm_product_name(const struct gemm_context *context, enum gemm_form form, enum dtype dtype) {
+  if (is_own(context, form, dtype)) return context->kernel->name;
+  return library_names[context->onednn ? GEMM_ONEDNN : GEMM_REFERENCE];
 }
 
 bool gemm_rows_stand_alone(const struct gemm_context *context, enum dtype dtype) {

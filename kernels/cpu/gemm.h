@@ -20,15 +20,25 @@ struct gemm {
 
 // The libraries of our own multiply bfloat16 and leave float32 to oneDNN. GEMM_AUTO takes for each product the faster
 // one: where it was measured (docs/performance.md) by a fixed rule of what CPUID says and of the product, on CPUs with
-// AMX as GEMM_TRIAL does. GEMM_TRIAL compares this CPU's own kernel with oneDNN once (gemm_trial.h).
-enum gemm_library { GEMM_REFERENCE, GEMM_ONEDNN, GEMM_AVX512_BF16, GEMM_AMX, GEMM_AMX_EMULATED, GEMM_TRIAL, GEMM_AUTO };
-#define GEMM_LIBRARIES 7
-// "reference", "onednn", "avx512-bf16", "amx", "amx-emulated", "trial", "auto"
+// AMX as GEMM_TRIAL does. GEMM_TRIAL compares this CPU's own kernel with oneDNN once (gemm_trial.h). Where there is no
+// kernel for this CPU and oneDNN has no bfloat16 products either, both take GEMM_WIDENED, which any CPU can run.
+enum gemm_library {
+  GEMM_REFERENCE,
+  GEMM_ONEDNN,
+  GEMM_AVX512_BF16,
+  GEMM_AMX,
+  GEMM_AMX_EMULATED,
+  GEMM_WIDENED,
+  GEMM_TRIAL,
+  GEMM_AUTO
+};
+#define GEMM_LIBRARIES 8
+// "reference", "onednn", "avx512-bf16", "amx", "amx-emulated", "widened", "trial", "auto"
 const char *gemm_library_name(enum gemm_library library);
 bool gemm_library_find(const char *name, enum gemm_library *library);
 // Whether this CPU can run it.
 bool gemm_library_available(enum gemm_library library);
-// The one of our own for this CPU; GEMM_ONEDNN where there is none.
+// The one of our own that has this CPU's instructions for bfloat16; GEMM_ONEDNN where there is none.
 enum gemm_library gemm_library_own(void);
 
 // What products of one device share: the library, its threads, primitives cached by shape.
@@ -45,6 +55,9 @@ void gemm_choices(const struct gemm_context *context, struct text *out);
 // Whether operands of this dtype can be multiplied here, and whether the CPU has units that gain by it.
 bool gemm_dtype_supported(const struct gemm_context *context, enum dtype dtype);
 bool gemm_dtype_fast(const struct gemm_context *context, enum dtype dtype);
+
+// Who multiplies: the name of a library.
+const char *gemm_product_name(const struct gemm_context *context, enum gemm_form form, enum dtype dtype);
 
 // Whether a row of C has the same bits whatever other rows are multiplied with it. It has by our own kernels; oneDNN
 // may choose another one for another number of rows.

@@ -47,7 +47,10 @@ bool bench_open(struct bench *bench, const struct bench_options *options, struct
   if (last) *last = '\0';
   enum gemm_library own = gemm_library_own();
   if (own != GEMM_ONEDNN && !(bench->own = gemm_open(own, (int)options->threads, error))) return false;
-  return (bench->gemm = gemm_open(GEMM_ONEDNN, (int)options->threads, error)) != NULL;
+  bench->gemm = gemm_open(GEMM_ONEDNN, (int)options->threads, error);
+  if (!bench->gemm || gemm_dtype_supported(bench->gemm, DTYPE_BFLOAT16)) return bench->gemm != NULL;
+  gemm_close(bench->gemm);
+  return (bench->gemm = gemm_open(GEMM_AUTO, (int)options->threads, error)) != NULL;
 }
 
 void bench_close(struct bench *bench) {

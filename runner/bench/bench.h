@@ -74,7 +74,7 @@ struct bench {
   struct arena arena;  // rows and their texts
   const struct ops *ops;
   struct device *device;
-  struct gemm_context *gemm;  // bare products: oneDNN
+  struct gemm_context *gemm;  // bare products: oneDNN, ours where it has none
   struct gemm_context *own;   // NULL: this CPU has no bfloat16 products of our own
   struct text description;    // of the device
   struct bench_row *rows;

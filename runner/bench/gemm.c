@@ -32,7 +32,7 @@ static int products_of(const struct bench *bench, const int64_t shape[3], enum d
   };
   int count = 0;
   for (int form = 0; form < 3; form++) {
-    if (gemm_dtype_supported(bench->gemm, dtype)) items[count++] = forms[form];
+    items[count++] = forms[form];
     if (dtype != DTYPE_BFLOAT16 || !bench->own) continue;
     items[count] = forms[form];
     items[count++].own = true;
@@ -59,7 +59,7 @@ static void add_row(struct bench *bench, const struct bench_product *p, int roun
   struct bench_row *row = bench_row_add(bench, form_names[p->form], BENCH_GFLOPS);
   row->shape = arena_format(&bench->arena, "%lldx%lldx%lld", (long long)p->m, (long long)p->n, (long long)p->k);
   row->dtype = p->dtype;
-  row->library = gemm_library_name(p->own ? gemm_library_own() : GEMM_ONEDNN);
+  row->library = gemm_product_name(p->own ? bench->own : bench->gemm, p->form, p->dtype);
   row->seconds = p->best;
   row->repeats = rounds;
   row->rate = bench_product_flops(p) / p->best * 1e-9;

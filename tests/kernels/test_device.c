@@ -17,7 +17,8 @@ static void options(void) {
              "no instruction set level \"mmx\" (there are: portable, avx2, avx512, avx512-bf16)");
   open_error(
       (struct device_options){.gemm = "blis"},
-      "no matrix products named \"blis\" (there are: auto, trial, onednn, avx512-bf16, amx, amx-emulated, reference)");
+      "no matrix products named \"blis\" (there are: auto, trial, onednn, avx512-bf16, amx, amx-emulated, widened, "
+      "reference)");
   open_error((struct device_options){.threads = -1}, "-1 threads: must be 1 to 1024");
   setenv("ISOLOSS_ISA", "portable", 1);
   setenv("ISOLOSS_GEMM", "reference", 1);

@@ -123,6 +123,56 @@ static void packing(void) {
 #endif
 }
 
+static uint16_t *random_halves(int64_t count) {
+  uint16_t *made = malloc((size_t)count * sizeof *made);
+  for (int64_t i = 0; i < count; i++) made[i] = float_to_half((float)random_number());
+  return made;
+}
+// Without instructions for bfloat16 every level has the same bits: that of AVX2 against plain C.
+static void widened_bits(void) {
+#if defined(__x86_64__)
+  if (!bfloat16_widened_avx2.available()) {
+    printf("# widened products by avx2: not on this CPU\n");
+    return;
+  }
+  enum { M = 70, N = 45, K = 1025 };
+  uint16_t *a = random_halves(M * K), *b = random_halves(K * N);
+  for (enum gemm_form form = GEMM_NT; form <= GEMM_TN; form++)
+    for (enum dtype out = DTYPE_FLOAT32; out <= DTYPE_BFLOAT16; out++) {
+      struct gemm gemm = {.form = form, .m = M, .n = N, .k = K, .in = DTYPE_BFLOAT16, .out = out, .ldc = N};
+      gemm.lda = form == GEMM_TN ? M : K;
+      gemm.ldb = form == GEMM_NT ? K : N;
+      float *c[2];
+      for (int avx2 = 0; avx2 < 2; avx2++) {
+        struct bfloat16 *library = bfloat16_open(avx2 ? &bfloat16_widened_avx2 : &bfloat16_widened, 1);
+        c[avx2] = calloc(M * N, sizeof **c);
+        bfloat16_run(library, &gemm, a, b, c[avx2]);
+        bfloat16_close(library);
+      }
+      CHECK(memcmp(c[0], c[1], M * N * sizeof **c) == 0);
+      free(c[0]), free(c[1]);
+    }
+  free(a), free(b);
+#endif
+}
+
+// Whatever the CPU, what a device takes unless told otherwise multiplies bfloat16: by oneDNN or by a kernel of our own.
+static void bfloat16_everywhere(void) {
+  struct error error = {0};
+  struct gemm_context *onednn = gemm_open(GEMM_ONEDNN, 1, &error);
+  bool has = gemm_dtype_supported(onednn, DTYPE_BFLOAT16);
+  gemm_close(onednn);
+  for (enum gemm_library library = GEMM_TRIAL; library <= GEMM_AUTO; library++) {
+    struct gemm_context *context = gemm_open(library, 1, &error);
+    CHECK(context && gemm_dtype_supported(context, DTYPE_BFLOAT16));
+    bool widened = strcmp(gemm_product_name(context, GEMM_NT, DTYPE_BFLOAT16), "widened") == 0;
+    CHECK(widened == (!has && gemm_library_own() == GEMM_ONEDNN));
+    CHECK_TEXT(gemm_product_name(context, GEMM_NT, DTYPE_FLOAT32), "onednn");
+    CHECK(!widened || !gemm_dtype_fast(context, DTYPE_BFLOAT16));
+    gemm_close(context);
+  }
+}
+
 // The same product gives the same bits again, on one thread or three, and on real and emulated AMX.
 static void same_bits(void) {
   device_begin(ISA_PORTABLE, "reference", 1);
@@ -380,6 +430,8 @@ static void head_edges(void) {
 int main(void) {
   RUN(every_library);
   RUN(packing);
+  RUN(widened_bits);
+  RUN(bfloat16_everywhere);
   RUN(same_bits);
   RUN(linear);
   RUN(head);
