@@ -23,11 +23,6 @@ struct comparing {
   size_t done, total;  // fits
 };
 
-void comparison_free(struct comparison *comparison) {
-  arena_free(&comparison->arena);
-  *comparison = (struct comparison){0};
-}
-
 static void warn(struct comparing *comparing, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void warn(struct comparing *comparing, const char *format, ...) {
   struct comparison *result = comparing->result;
@@ -430,60 +425,4 @@ bool laws_compare(const struct law *laws, size_t count, struct table *table, con
   if (fine) rank(&comparing);
   arena_free(&comparing.arena);
   return fine;
-}
-
-void comparison_json(const struct comparison *comparison, struct json_writer *writer) {
-  char objective[48];
-  objective_text(comparison->objective, objective);
-  json_object_begin(writer);
-  json_key_string(writer, "source", comparison->source);
-  json_key_string(writer, "predicts", comparison->target);
-  json_key_integer(writer, "rows", (int64_t)comparison->rows);
-  json_key_integer(writer, "groups", (int64_t)comparison->groups);
-  json_key_string(writer, "objective_kind", objective);
-  json_key_string(writer, "residual_kind", comparison->residual == RESIDUAL_LOG ? "log" : "plain");
-  json_key_string(writer, "held_out_by", comparison->holdout ? "holdout" : comparison->folds ? "folds" : NULL);
-  json_key_integer(writer, "folds", comparison->folds);
-  json_key_integer(writer, "held_out", (int64_t)comparison->held_out);
-  json_key_string(writer, "best", comparison->laws[0].law);
-  json_key(writer, "laws");
-  json_array_begin(writer);
-  for (size_t l = 0; l < comparison->count; l++) {
-    const struct law_standing *s = &comparison->laws[l];
-    const struct {
-      const char *key;
-      double value;
-    } numbers[] = {{"objective", s->objective},
-                   {"residual_rms", s->residual_rms},
-                   {"log_likelihood", s->log_likelihood},
-                   {"scale", s->scale},
-                   {"aic", s->aic},
-                   {"aicc", s->aicc},
-                   {"bic", s->bic},
-                   {"aicc_behind", s->aicc_behind},
-                   {"bic_behind", s->bic_behind},
-                   {"holdout_error", s->held_out_error},
-                   {"holdout_rms", s->held_out_rms},
-                   {"holdout_loss", s->held_out_loss},
-                   {"holdout_behind", s->held_out_behind},
-                   {"holdout_behind_se", s->held_out_behind_se}};
-    json_object_begin(writer);
-    json_key_string(writer, "law", s->law);
-    json_key_integer(writer, "parameters", (int64_t)s->parameters);
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-      json_key_number(writer, numbers[i].key, numbers[i].value);
-    json_key_boolean(writer, "told_apart", s->told_apart);
-    json_key_boolean(writer, "predicts_better", s->predicts_better);
-    json_key(writer, "warnings");
-    json_array_begin(writer);
-    for (size_t i = 0; i < s->warning_count; i++) json_put_string(writer, s->warnings[i]);
-    json_array_end(writer);
-    json_object_end(writer);
-  }
-  json_array_end(writer);
-  json_key(writer, "warnings");
-  json_array_begin(writer);
-  for (size_t i = 0; i < comparison->warning_count; i++) json_put_string(writer, comparison->warnings[i]);
-  json_array_end(writer);
-  json_object_end(writer);
 }

@@ -9,6 +9,8 @@
 #include "fitting/law.h"
 #include "fitting/table.h"
 
+struct comparison;
+
 struct fit_fix {  // --fix A=406.4, --fix "eff[w4a4]=1"; a NaN frees what the law fixes
   const char *name;
   double value;
@@ -92,6 +94,8 @@ struct fit_derived {
 };
 
 enum row_use { ROW_FITTED, ROW_HELD_OUT, ROW_UNUSED };  // unused: selected, but in no stage of the law
+const char *row_use_name(enum row_use use);             // "fitted", "held out", "unused"
+
 struct fit_row {
   const char *name;
   size_t place;  // row of the table
@@ -238,6 +242,7 @@ struct fit_result {
   struct fit_exclusion *exclusions;  // excluded_count of them
   const char **warnings;
   size_t warning_count;
+  struct comparison *comparison;  // with other laws, released with the result; NULL: none
   double seconds;
 };
 
@@ -252,3 +257,8 @@ void fit_result_warn(struct fit_result *result, const char *format, ...) __attri
 void fit_result_exclude(struct fit_result *result, const char *row, const char *reason);
 // One object of the contract for scripts: {"name","law","rows","excluded","objective","parameters":{...},...}.
 void fit_result_json(const struct fit_result *result, struct json_writer *writer);
+// Reads such a document, or an array of one: written again it gives the same bytes. It does not hold what nobody
+// prints: replicates, places of rows in the table (the place among the residuals is taken), what derived quantities
+// are, seconds. Members that older documents lack are empty, 0 or NAN. False with a short reason ("'rows' is no count")
+// when it is damaged. fit_result_free in either case.
+bool fit_result_read(struct fit_result *result, const char *document, struct error *error);

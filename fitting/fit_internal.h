@@ -160,8 +160,3 @@ void fit_trends(struct fit *fit);
 bool fit_leave_out(struct fit *fit, struct error *error);
 // Rows times free parameters of the largest stage: diagnosis by refits is made below a limit of it.
 double fit_work(const struct fit *fit);
-
-// ---- documents ----
-
-// fit_json_diagnosis.c: the keys profiles, directions, leave_out, sensitivity, trends, influential, outliers.
-void fit_json_diagnosis(const struct fit_result *result, struct json_writer *writer);

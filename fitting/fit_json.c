@@ -1,9 +1,8 @@
-// Fits as JSON documents, and coefficients read back from them.
-#include <jansson.h>
+// Fits as JSON documents; fit_read.c reads them.
 #include <math.h>
 #include <string.h>
 
-#include "fitting/fit_internal.h"
+#include "fitting/fit_document_internal.h"
 
 static void put_interval(struct json_writer *writer, const char *kind, double low, double high) {
   json_key(writer, kind);
@@ -44,14 +43,13 @@ static void put_parameters(const struct fit_result *result, struct json_writer *
 }
 
 static void put_rows(const struct fit_result *result, struct json_writer *writer) {
-  static const char *const uses[] = {"fitted", "held out", "unused"};
   json_key(writer, "residuals");
   json_array_begin(writer);
   for (size_t i = 0; i < result->table_count; i++) {
     const struct fit_row *row = &result->table[i];
     json_object_begin(writer);
     json_key_string(writer, "row", row->name);
-    json_key_string(writer, "use", uses[row->use]);
+    json_key_string(writer, "use", row_use_name(row->use));
     if (*row->group) json_key_string(writer, "category", row->group);
     json_key_number(writer, "observed", row->observed);
     json_key_number(writer, "predicted", row->predicted);
@@ -59,6 +57,45 @@ static void put_rows(const struct fit_result *result, struct json_writer *writer
     json_key_number(writer, "influence", row->influence);
     if (!isnan(row->leverage)) json_key_number(writer, "leverage", row->leverage);
     if (!isnan(row->distance)) json_key_number(writer, "distance", row->distance);
+    json_object_end(writer);
+  }
+  json_array_end(writer);
+}
+
+static void put_derived(const struct fit_result *result, struct json_writer *writer) {
+  json_key(writer, "derived");
+  json_object_begin(writer);
+  for (size_t i = 0; i < result->derived_count; i++) {
+    const struct fit_derived *derived = &result->derived[i];
+    json_key(writer, derived->name);
+    json_object_begin(writer);
+    put_estimate(writer, derived->value, derived->low, derived->high, derived->se, &derived->intervals);
+    json_object_end(writer);
+  }
+  json_object_end(writer);
+}
+
+static void put_stages(const struct fit_result *result, struct json_writer *writer) {
+  json_key(writer, "stages");
+  json_array_begin(writer);
+  for (int s = 0; s < result->stage_count; s++) {
+    json_object_begin(writer);
+    json_key_string(writer, "name", result->stages[s].name);
+    json_key_integer(writer, "rows", (int64_t)result->stages[s].rows);
+    json_key_integer(writer, "parameters", (int64_t)result->stages[s].parameters);
+    json_key_number(writer, "objective", result->stages[s].objective);
+    json_object_end(writer);
+  }
+  json_array_end(writer);
+}
+
+static void put_exclusions(const struct fit_result *result, struct json_writer *writer) {
+  json_key(writer, "exclusions");
+  json_array_begin(writer);
+  for (size_t i = 0; i < result->excluded_count; i++) {
+    json_object_begin(writer);
+    json_key_string(writer, "row", result->exclusions[i].row);
+    json_key_string(writer, "reason", result->exclusions[i].reason);
     json_object_end(writer);
   }
   json_array_end(writer);
@@ -97,42 +134,19 @@ void fit_result_json(const struct fit_result *result, struct json_writer *writer
   json_key_integer(writer, "bootstrap_failed", result->bootstrap_failed);
   json_key_number(writer, "confidence", result->confidence);
   json_key_string(writer, "interval", interval_kind_name(result->interval));
-  json_key(writer, "derived");
-  json_object_begin(writer);
-  for (size_t i = 0; i < result->derived_count; i++) {
-    const struct fit_derived *derived = &result->derived[i];
-    json_key(writer, derived->name);
-    json_object_begin(writer);
-    put_estimate(writer, derived->value, derived->low, derived->high, derived->se, &derived->intervals);
-    json_object_end(writer);
-  }
-  json_object_end(writer);
-  json_key(writer, "stages");
-  json_array_begin(writer);
-  for (int s = 0; s < result->stage_count; s++) {
-    json_object_begin(writer);
-    json_key_string(writer, "name", result->stages[s].name);
-    json_key_integer(writer, "rows", (int64_t)result->stages[s].rows);
-    json_key_integer(writer, "parameters", (int64_t)result->stages[s].parameters);
-    json_key_number(writer, "objective", result->stages[s].objective);
-    json_object_end(writer);
-  }
-  json_array_end(writer);
-  json_key(writer, "exclusions");
-  json_array_begin(writer);
-  for (size_t i = 0; i < result->excluded_count; i++) {
-    json_object_begin(writer);
-    json_key_string(writer, "row", result->exclusions[i].row);
-    json_key_string(writer, "reason", result->exclusions[i].reason);
-    json_object_end(writer);
-  }
-  json_array_end(writer);
+  put_derived(result, writer);
+  put_stages(result, writer);
+  put_exclusions(result, writer);
   json_key(writer, "warnings");
   json_array_begin(writer);
   for (size_t i = 0; i < result->warning_count; i++) json_put_string(writer, result->warnings[i]);
   json_array_end(writer);
   fit_json_diagnosis(result, writer);
   put_rows(result, writer);
+  if (result->comparison) {
+    json_key(writer, "comparison");
+    comparison_json(result->comparison, writer);
+  }
   json_object_end(writer);
 }
 

@@ -1,5 +1,7 @@
 // The diagnosis of a fit in its JSON document.
-#include "fitting/fit_internal.h"
+#include <math.h>
+
+#include "fitting/fit_document_internal.h"
 
 static void put_profiles(const struct fit_result *result, struct json_writer *writer) {
   json_key(writer, "profiles");
@@ -47,6 +49,10 @@ static void put_directions(const struct fit_result *result, struct json_writer *
   json_array_end(writer);
 }
 
+static void put_sentence(struct json_writer *writer, const char *key, const char *sentence) {
+  if (sentence) json_key_string(writer, key, sentence);
+}
+
 static void put_left_out(const struct fit_left_out *one, const char *value_key, struct json_writer *writer) {
   json_object_begin(writer);
   json_key_string(writer, value_key, one->value);
@@ -59,7 +65,7 @@ static void put_left_out(const struct fit_left_out *one, const char *value_key, 
   json_object_end(writer);
 }
 
-static void put_leave_out(const struct fit_result *result, struct json_writer *writer) {
+static void put_leave_out(struct arena *arena, const struct fit_result *result, struct json_writer *writer) {
   json_key(writer, "leave_out");
   json_array_begin(writer);
   for (size_t i = 0; i < result->leave_out_count; i++) {
@@ -76,6 +82,7 @@ static void put_leave_out(const struct fit_result *result, struct json_writer *w
     json_array_begin(writer);
     for (size_t k = 0; k < column->rollout_count; k++) put_left_out(&column->rollout[k], "up_to", writer);
     json_array_end(writer);
+    put_sentence(writer, "text", fit_leave_out_sentence(arena, column));
     json_object_end(writer);
   }
   json_array_end(writer);
@@ -101,7 +108,7 @@ static void put_sensitivity(const struct fit_result *result, struct json_writer 
   json_array_end(writer);
 }
 
-static void put_trends(const struct fit_result *result, struct json_writer *writer) {
+static void put_trends(struct arena *arena, const struct fit_result *result, struct json_writer *writer) {
   json_key(writer, "trends");
   json_array_begin(writer);
   for (size_t i = 0; i < result->trend_count; i++) {
@@ -115,24 +122,28 @@ static void put_trends(const struct fit_result *result, struct json_writer *writ
     json_key_number(writer, "spread_rank_correlation", trend->spread_correlation);
     json_key_number(writer, "spread_p", trend->spread_p);
     json_key_boolean(writer, "spread_significant", trend->spread_significant);
+    put_sentence(writer, "text", fit_trend_sentence(arena, trend));
+    put_sentence(writer, "spread_text", fit_spread_sentence(arena, trend));
     json_object_end(writer);
   }
   json_array_end(writer);
 }
 
-static void put_influential(const struct fit_result *result, struct json_writer *writer) {
+static void put_influential(struct arena *arena, const struct fit_result *result, struct json_writer *writer) {
   json_key(writer, "influential");
   json_array_begin(writer);
   for (size_t i = 0; i < result->influential_count; i++) {
     const struct fit_influential *one = &result->influential[i];
     json_object_begin(writer);
     json_key_string(writer, "row", result->table[one->row].name);
+    json_key_integer(writer, "index", (int64_t)one->row);
     json_key_number(writer, "distance", result->table[one->row].distance);
     json_key_string(writer, "parameter", result->coefficients[one->coefficient].name);
     json_key_number(writer, "moves", one->moves);
     json_key_boolean(writer, "refitted", one->exact);
     json_key(writer, "without");
     put_values(result, one->without, writer);
+    put_sentence(writer, "text", fit_influence_sentence(arena, result, one));
     json_object_end(writer);
   }
   json_array_end(writer);
@@ -141,17 +152,21 @@ static void put_influential(const struct fit_result *result, struct json_writer 
   for (size_t i = 0; i < result->outlier_count; i++) {
     json_object_begin(writer);
     json_key_string(writer, "row", result->table[result->outliers[i].row].name);
+    json_key_integer(writer, "index", (int64_t)result->outliers[i].row);
     json_key_number(writer, "deviations", result->outliers[i].deviations);
+    put_sentence(writer, "text", fit_outlier_sentence(arena, result, &result->outliers[i]));
     json_object_end(writer);
   }
   json_array_end(writer);
 }
 
 void fit_json_diagnosis(const struct fit_result *result, struct json_writer *writer) {
+  struct arena arena = {0};  // of the sentences
   put_profiles(result, writer);
   put_directions(result, writer);
-  put_leave_out(result, writer);
+  put_leave_out(&arena, result, writer);
   put_sensitivity(result, writer);
-  put_trends(result, writer);
-  put_influential(result, writer);
+  put_trends(&arena, result, writer);
+  put_influential(&arena, result, writer);
+  arena_free(&arena);
 }

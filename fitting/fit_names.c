@@ -1,4 +1,4 @@
-// Objectives, residuals and states of coefficients by name.
+// Objectives, residuals and states of coefficients, uses of rows by name.
 #include <string.h>
 
 #include "fitting/fit.h"
@@ -55,6 +55,18 @@ const char *coefficient_status_name(enum coefficient_status status) {
       return "not identified";
     case COEFFICIENT_UNFITTED:
       return "not fitted";
+  }
+  return "?";
+}
+
+const char *row_use_name(enum row_use use) {
+  switch (use) {
+    case ROW_FITTED:
+      return "fitted";
+    case ROW_HELD_OUT:
+      return "held out";
+    case ROW_UNUSED:
+      return "unused";
   }
   return "?";
 }

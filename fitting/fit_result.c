@@ -1,7 +1,7 @@
 // A fit's result: what is added to it from outside, and its end.
 #include <stdarg.h>
 
-#include "fitting/fit.h"
+#include "fitting/compare.h"
 
 void fit_result_warn(struct fit_result *result, const char *format, ...) {
   va_list arguments;
@@ -23,6 +23,7 @@ void fit_result_exclude(struct fit_result *result, const char *row, const char *
 }
 
 void fit_result_free(struct fit_result *result) {
+  if (result->comparison) comparison_free(result->comparison);
   arena_free(&result->arena);
   *result = (struct fit_result){0};
 }

@@ -6,6 +6,7 @@
 //   law_load(&law, "chinchilla", &diagnostics, &error)      a law that ships, or the path of a .yaml file
 //   fit_run(&law, &table, &(struct fit_options){.bootstrap = -1}, &result, &error)
 //   fit_result_json(&result, &writer)                       the document of the contract for scripts
+//   fit_result_read(&result, document, &error)              and back
 //
 // fitting/ knows nothing of training or of the store: whoever has runs fills a table. Each of the three structs owns an
 // arena and is released by its own _free; a result points into neither the table nor the law.
@@ -17,4 +18,5 @@
 #include "fitting/isoflop.h"
 #include "fitting/law.h"
 #include "fitting/predict.h"
+#include "fitting/sentences.h"
 #include "fitting/table.h"

@@ -5,7 +5,7 @@
 //   build-fuzz/tests/fuzz/fuzz_format -max_len=80 CORPUS tests/fuzz/format_seeds
 //   ISOLOSS_DATA=fitting build-fuzz/tests/fitting/fuzz_expression CORPUS
 //
-// and fuzz_csv, fuzz_points like the last. A valid format takes milliseconds.
+// and fuzz_csv, fuzz_document, fuzz_points like the last. A valid format takes milliseconds.
 //
 // CORPUS is a folder of your own: what is found goes there. Everything is instrumented, for ASan and UBSan too.
 //

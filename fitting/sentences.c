@@ -1,0 +1,202 @@
+// See sentences.h.
+#include "fitting/sentences.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { SHOWN_ROWS = 5, SHOWN_OUTLIERS = 10 };
+
+const char *fit_row_label(struct arena *arena, const struct fit_row *row) {
+  bool id = strlen(row->name) == 32 && strspn(row->name, "0123456789abcdef") == 32;
+  return arena_format(arena, "%.*s%s%s%s", id ? 8 : 40, row->name, *row->group ? " (" : "", row->group,
+                      *row->group ? ")" : "");
+}
+
+// ---- coefficients ----
+
+bool law_is_exponent(const struct law *law, const char *name) {
+  for (int i = 0; law && i < law->exponent_count; i++)
+    if (strcmp(law->exponents[i], name) == 0) return true;
+  return false;
+}
+
+// Joins what there is of the parts.
+static const char *joined(struct arena *arena, const char *const *parts, size_t count) {
+  const char *text = "";
+  for (size_t i = 0; i < count; i++)
+    if (parts[i] && *parts[i]) text = arena_format(arena, "%s%s%s", text, *text ? "; " : "", parts[i]);
+  return text;
+}
+
+// An interval of another kind than the one asked for is named.
+static const char *kind_note(const struct fit_result *result, const struct intervals *intervals, double se) {
+  return result->interval == INTERVAL_BCA && intervals->kind != INTERVAL_BCA && !isnan(se) ? "percentile" : NULL;
+}
+
+static const char *count_note(struct arena *arena, const struct fit_result *result, const struct law *law,
+                              const char *name) {
+  if (!result->parameter_count || !law_is_exponent(law, name)) return NULL;
+  return arena_format(arena, "N: %s", result->parameter_count);
+}
+
+const char *fit_coefficient_note(struct arena *arena, const struct fit_result *result, const struct law *law,
+                                 const struct coefficient *coefficient) {
+  const char *const parts[] = {
+      kind_note(result, &coefficient->intervals, coefficient->se),
+      coefficient->status == COEFFICIENT_FITTED ? NULL : coefficient_status_name(coefficient->status),
+      count_note(arena, result, law, coefficient->parameter)};
+  return joined(arena, parts, 3);
+}
+
+// What the law says of a derived quantity; one with `at` has a name "NAME[COLUMN=VALUE]".
+static const char *about_derived(const struct law *law, const char *name) {
+  for (int i = 0; law && i < law->derived_count; i++) {
+    size_t length = strlen(law->derived[i].name);
+    if (strncmp(law->derived[i].name, name, length) == 0 && (!name[length] || name[length] == '['))
+      return law->derived[i].about;
+  }
+  return NULL;
+}
+
+const char *fit_derived_note(struct arena *arena, const struct fit_result *result, const struct law *law,
+                             const struct fit_derived *derived) {
+  const char *const parts[] = {count_note(arena, result, law, derived->name), about_derived(law, derived->name)};
+  return joined(arena, parts, 2);
+}
+
+// ---- the fit ----
+
+const char *fit_rows_sentence(struct arena *arena, const struct fit_result *result) {
+  const struct {
+    size_t count;
+    const char *what;
+  } others[] = {{result->excluded_count, "excluded"}, {result->held_out, "held out"}, {result->unused, "in no stage"}};
+  const char *text = arena_format(arena, "%zu rows%s%s", result->rows, result->source ? " of " : "",
+                                  result->source ? result->source : "");
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+    if (others[i].count) text = arena_format(arena, "%s, %zu %s", text, others[i].count, others[i].what);
+  return text;
+}
+
+const char *fit_objective_sentence(struct arena *arena, const struct fit_result *result) {
+  char number[32];
+  const char *stages = "";
+  for (int s = 0; s < result->stage_count && result->stage_count > 1; s++)
+    stages = arena_format(arena, "%s%s%s %s on %zu rows", stages, s ? ", " : " (", result->stages[s].name,
+                          number_digits(result->stages[s].objective, 9, number), result->stages[s].rows);
+  const char *text =
+      arena_format(arena, "objective %s%s%s", number_digits(result->objective, 9, number), stages, *stages ? ")" : "");
+  return arena_format(arena, "%s; residual rms of ln(%s) %s %%", text, result->target,
+                      number_digits(100 * result->residual_rms, 3, number));
+}
+
+const char *fit_starts_sentence(struct arena *arena, const struct fit_result *result) {
+  char number[32];
+  const char *text =
+      arena_format(arena, "%lld of the %lld most promising of %lld starts agree", (long long)result->starts_agreeing,
+                   (long long)result->starts_descended, (long long)result->starts);
+  if (isnan(result->runner_up_objective)) return arena_format(arena, "%s; no other minimum was met", text);
+  return arena_format(arena, "%s; the next minimum is %s", text, number_digits(result->runner_up_objective, 9, number));
+}
+
+// ---- diagnosis ----
+
+const char *fit_trend_sentence(struct arena *arena, const struct fit_trend *trend) {
+  if (!trend->significant) return NULL;
+  return arena_format(arena, "they %s with %s by %.2g a %s (rank correlation %+.2f, p = %.1g)",
+                      trend->correlation > 0 ? "rise" : "fall", trend->column, fabs(trend->slope),
+                      trend->logarithmic ? "decade" : "unit", trend->correlation, trend->p);
+}
+
+const char *fit_spread_sentence(struct arena *arena, const struct fit_trend *trend) {
+  if (!trend->spread_significant) return NULL;
+  return arena_format(arena, "their size %s with %s (rank correlation %+.2f, p = %.1g)",
+                      trend->spread_correlation > 0 ? "grows" : "shrinks", trend->column, trend->spread_correlation,
+                      trend->spread_p);
+}
+
+const char *fit_influence_sentence(struct arena *arena, const struct fit_result *result,
+                                   const struct fit_influential *influential) {
+  const struct coefficient *c = &result->coefficients[influential->coefficient];
+  const char *row = fit_row_label(arena, &result->table[influential->row]);
+  if (!isfinite(influential->moves)) return arena_format(arena, "%s rests on %s alone", c->name, row);
+  return arena_format(arena, "without %s, %s is %s%.5g instead of %.5g (%+.2g standard errors)", row, c->name,
+                      influential->exact ? "" : "about ", influential->without[influential->coefficient], c->value,
+                      influential->moves);
+}
+
+const char *fit_outlier_sentence(struct arena *arena, const struct fit_result *result,
+                                 const struct fit_outlier *outlier) {
+  const struct fit_row *row = &result->table[outlier->row];
+  return arena_format(arena, "%s: observed %.5g, predicted %.5g (%+.1f standard deviations)", fit_row_label(arena, row),
+                      row->observed, row->predicted, outlier->deviations);
+}
+
+const char *fit_leave_out_sentence(struct arena *arena, const struct fit_leave_out *leave_out) {
+  if (!isfinite(leave_out->error)) return NULL;
+  return arena_format(arena,
+                      "without each %s in turn, its runs are predicted with a mean error of %.2g %% (bias %+.2g %%)",
+                      leave_out->column, 100 * leave_out->error, 100 * leave_out->bias);
+}
+
+const char *fit_profile_end(struct arena *arena, double value, bool open) {
+  if (!isfinite(value)) return "none";
+  return arena_format(arena, "%.4g%s", value, open ? " (open)" : "");
+}
+
+// ---- remarks ----
+
+static void remark(struct fit_remarks *remarks, const char *sentence) {
+  if (sentence) remarks->items[remarks->count++] = sentence;
+}
+
+static struct fit_remarks remarks_new(struct arena *arena, const char *title, size_t most) {
+  return (struct fit_remarks){.title = title, .items = arena_array(arena, most + 1, sizeof(const char *))};
+}
+
+static struct fit_remarks about_openings(struct arena *arena, const struct fit_result *result) {
+  struct fit_remarks remarks = remarks_new(arena, "what this design leaves open", result->direction_count);
+  for (size_t i = 0; i < result->direction_count; i++) remark(&remarks, result->directions[i].words);
+  return remarks;
+}
+
+static struct fit_remarks about_influence(struct arena *arena, const struct fit_result *result) {
+  struct fit_remarks remarks = remarks_new(arena, "rows that the fit hangs on", SHOWN_ROWS);
+  const struct fit_influential *most = result->influential;
+  for (size_t i = 0; i < result->influential_count && remarks.count < SHOWN_ROWS && fabs(most[i].moves) >= 1; i++)
+    remark(&remarks, fit_influence_sentence(arena, result, &most[i]));
+  if (result->influential_count && !remarks.count)
+    remarks.title = arena_format(
+        arena, "no single row moves a coefficient by a standard error; the most, %s moves %s by %.2g of it",
+        fit_row_label(arena, &result->table[most->row]), result->coefficients[most->coefficient].name, most->moves);
+  return remarks;
+}
+
+static struct fit_remarks about_outliers(struct arena *arena, const struct fit_result *result) {
+  struct fit_remarks remarks = remarks_new(
+      arena, "outliers (normal errors as large as the others' would not give such residuals)", SHOWN_OUTLIERS + 1);
+  for (size_t i = 0; i < result->outlier_count && i < SHOWN_OUTLIERS; i++)
+    remark(&remarks, fit_outlier_sentence(arena, result, &result->outliers[i]));
+  if (result->outlier_count > SHOWN_OUTLIERS)
+    remark(&remarks, arena_format(arena, "and %zu more", result->outlier_count - SHOWN_OUTLIERS));
+  return remarks;
+}
+
+static struct fit_remarks about_trends(struct arena *arena, const struct fit_result *result) {
+  struct fit_remarks remarks =
+      remarks_new(arena, "residuals follow columns, so the law's form misses something there", 2 * result->trend_count);
+  for (size_t i = 0; i < result->trend_count; i++) {
+    remark(&remarks, fit_trend_sentence(arena, &result->trends[i]));
+    remark(&remarks, fit_spread_sentence(arena, &result->trends[i]));
+  }
+  return remarks;
+}
+
+size_t fit_remarks(struct arena *arena, const struct fit_result *result, struct fit_remarks remarks[FIT_REMARKS]) {
+  const struct fit_remarks all[FIT_REMARKS] = {about_openings(arena, result), about_influence(arena, result),
+                                               about_outliers(arena, result), about_trends(arena, result)};
+  size_t count = 0;
+  for (size_t i = 0; i < FIT_REMARKS; i++)
+    if (all[i].count || (i == 1 && result->influential_count)) remarks[count++] = all[i];
+  return count;
+}

@@ -1,0 +1,55 @@
+// What a fit says of itself in words. Each sentence has its author here: the terminal, the page of a report and JSON
+// documents quote it. Sentences begin in lower case and have no full stop, so that they can be items of a list; texts
+// are in the arena that is given. Part of the public face (fitting.h includes it).
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/base.h"
+#include "fitting/fit.h"
+
+// The row's name, a run's id by its first eight characters, and its categories: "3f2a1b9c (w4a4)".
+const char *fit_row_label(struct arena *arena, const struct fit_row *row);
+
+// Whether the law names it an exponent, next to which N's count is given. `law` may be NULL.
+bool law_is_exponent(const struct law *law, const char *name);
+// What the table of coefficients says next to a coefficient, and next to a derived quantity: its state, an interval of
+// another kind than the one asked for, what N counts next to an exponent, what the quantity is. `law` may be NULL.
+const char *fit_coefficient_note(struct arena *arena, const struct fit_result *result, const struct law *law,
+                                 const struct coefficient *coefficient);
+const char *fit_derived_note(struct arena *arena, const struct fit_result *result, const struct law *law,
+                             const struct fit_derived *derived);
+
+// "24 rows of runs.csv, 3 excluded, 6 held out".
+const char *fit_rows_sentence(struct arena *arena, const struct fit_result *result);
+// "objective 0.0123; residual rms of ln(loss) 0.31 %".
+const char *fit_objective_sentence(struct arena *arena, const struct fit_result *result);
+// "60 of the 128 most promising of 3000 starts agree; the next minimum is 0.0345".
+const char *fit_starts_sentence(struct arena *arena, const struct fit_result *result);
+
+// "they rise with tokens by 0.01 a decade (rank correlation +0.62, p = 0.001)": residuals along a column, where that is
+// significant, else NULL; and the same of their size.
+const char *fit_trend_sentence(struct arena *arena, const struct fit_trend *trend);
+const char *fit_spread_sentence(struct arena *arena, const struct fit_trend *trend);
+// "without 3f2a1b9c, alpha is 0.36 instead of 0.34 (+1.2 standard errors)".
+const char *fit_influence_sentence(struct arena *arena, const struct fit_result *result,
+                                   const struct fit_influential *influential);
+// "3f2a1b9c: observed 3.1, predicted 2.9 (+4.2 standard deviations)".
+const char *fit_outlier_sentence(struct arena *arena, const struct fit_result *result,
+                                 const struct fit_outlier *outlier);
+// "without each tokens in turn, its runs are predicted with a mean error of 1.2 % (bias +0.3 %)", or NULL where none
+// was predicted.
+const char *fit_leave_out_sentence(struct arena *arena, const struct fit_leave_out *leave_out);
+// An end of a profile's interval: "0.34", "0 (open)", "none".
+const char *fit_profile_end(struct arena *arena, double value, bool open);
+
+// The diagnosis as sentences under titles: what the design leaves open, rows that the fit hangs on, outliers, trends of
+// the residuals. A title without items is a sentence by itself.
+struct fit_remarks {
+  const char *title;
+  const char **items;
+  size_t count;
+};
+enum { FIT_REMARKS = 4 };
+// Fills remarks[] and returns how many there are.
+size_t fit_remarks(struct arena *arena, const struct fit_result *result, struct fit_remarks remarks[FIT_REMARKS]);
