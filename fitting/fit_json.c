@@ -1,6 +1,5 @@
 // Fits as JSON documents; fit_read.c reads them.
 #include <math.h>
-#include <string.h>
 
 #include "fitting/fit_document_internal.h"
 
@@ -148,61 +147,4 @@ void fit_result_json(const struct fit_result *result, struct json_writer *writer
     comparison_json(result->comparison, writer);
   }
   json_object_end(writer);
-}
-
-static double number_of(const json_t *object, const char *key) {
-  const json_t *value = json_object_get(object, key);
-  return json_is_number(value) ? json_number_value(value) : NAN;
-}
-
-static enum coefficient_status status_of(const char *name) {
-  for (int status = COEFFICIENT_FITTED; status <= COEFFICIENT_UNIDENTIFIED; status++)
-    if (name && strcmp(coefficient_status_name((enum coefficient_status)status), name) == 0)
-      return (enum coefficient_status)status;
-  return COEFFICIENT_FITTED;
-}
-
-static struct intervals intervals_of(const json_t *entry) {
-  struct intervals intervals = {INTERVAL_PERCENTILE, NAN, NAN, NAN, NAN};
-  const char *kind = json_string_value(json_object_get(entry, "interval"));
-  double *ends[] = {&intervals.percentile_low, &intervals.percentile_high, &intervals.bca_low, &intervals.bca_high};
-  for (size_t i = 0; i < 4; i++) {
-    const json_t *pair = json_object_get(entry, i < 2 ? "percentile" : "bca"), *end = json_array_get(pair, i % 2);
-    if (json_is_number(end)) *ends[i] = json_number_value(end);
-  }
-  if (kind && strcmp(kind, "bca") == 0) intervals.kind = INTERVAL_BCA;
-  return intervals;
-}
-
-bool fit_document_coefficients(struct arena *arena, const char *document, struct coefficient **coefficients,
-                               size_t *count, struct error *error) {
-  *coefficients = NULL;
-  *count = 0;
-  json_error_t trouble;
-  json_t *root = json_loads(document, 0, &trouble);
-  const json_t *parameters = json_object_get(root, "parameters");
-  if (!json_is_object(parameters)) {
-    json_decref(root);
-    return error_set(error, EXIT_ENVIRONMENT, "a stored fit is damaged: %s",
-                     root ? "it has no parameters" : trouble.text);
-  }
-  *coefficients = arena_array(arena, json_object_size(parameters) + 1, sizeof **coefficients);
-  const char *name;
-  json_t *entry;
-  json_object_foreach((json_t *)parameters, name, entry) {
-    struct coefficient *coefficient = &(*coefficients)[(*count)++];
-    const char *parameter = json_string_value(json_object_get(entry, "parameter"));
-    const char *category = json_string_value(json_object_get(entry, "category"));
-    *coefficient = (struct coefficient){.name = arena_string(arena, name),
-                                        .parameter = arena_string(arena, parameter ? parameter : name),
-                                        .category = category ? arena_string(arena, category) : NULL,
-                                        .status = status_of(json_string_value(json_object_get(entry, "status"))),
-                                        .value = number_of(entry, "value"),
-                                        .low = number_of(entry, "low"),
-                                        .high = number_of(entry, "high"),
-                                        .se = number_of(entry, "se"),
-                                        .intervals = intervals_of(entry)};
-  }
-  json_decref(root);
-  return true;
 }

@@ -22,9 +22,6 @@ struct law_input {
 };
 double law_evaluate(const struct law *law, const struct coefficient *coefficients, size_t count,
                     const struct law_input *inputs, size_t input_count);
-// Reads the coefficients back from a fit's JSON document (into the arena), for predictions from a stored fit.
-bool fit_document_coefficients(struct arena *arena, const char *document, struct coefficient **coefficients,
-                               size_t *count, struct error *error);
 
 // ---- predictions from a fit: points with intervals, compute-optimal sizes, formats against each other ----
 

@@ -1,7 +1,6 @@
 // See design_specs.h.
 #include "runner/fits/design_specs.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <string.h>
 
@@ -41,39 +40,31 @@ void design_spec_close(struct design_spec *spec) { selection_close(&spec->select
 
 // ---- assumptions ----
 
-// Coefficients and the scatter of a fit's document.
-static bool read_document(struct design_truth *truth, const char *document, struct arena *arena, struct error *error) {
-  struct coefficient *coefficients;
-  size_t count;
-  if (!fit_document_coefficients(arena, document, &coefficients, &count, error)) return false;
-  truth->assumptions = arena_array(arena, count + 1, sizeof *truth->assumptions);
-  for (size_t i = 0; i < count; i++)
-    if (isfinite(coefficients[i].value))
-      truth->assumptions[truth->count++] = (struct design_assumption){coefficients[i].name, coefficients[i].value};
-  json_t *root = json_loads(document, 0, NULL);
-  const json_t *scatter = json_object_get(root, "residual_rms");
-  if (json_is_number(scatter)) truth->noise = json_number_value(scatter);
-  json_decref(root);
-  truth->of_fit = true;
-  return true;
+// Coefficients and the scatter of a fit's document; `source` is what errors call it.
+static bool read_document(struct design_truth *truth, const char *document, const char *source, struct arena *arena,
+                          struct error *error) {
+  struct fit_result fit;
+  bool fine = fit_result_read(&fit, document, error);
+  if (fine) {
+    truth->assumptions = arena_array(arena, fit.coefficient_count + 1, sizeof *truth->assumptions);
+    for (size_t i = 0; i < fit.coefficient_count; i++)
+      if (isfinite(fit.coefficients[i].value))
+        truth->assumptions[truth->count++] =
+            (struct design_assumption){arena_string(arena, fit.coefficients[i].name), fit.coefficients[i].value};
+    truth->noise = fit.residual_rms;
+    truth->of_fit = true;
+  }
+  truth->source = source;
+  fit_result_free(&fit);
+  return fine || error_context(error, "%s", source);
 }
 
 static bool read_file(struct design_truth *truth, const char *path, struct arena *arena, struct error *error) {
-  json_error_t trouble;
-  json_t *root = json_load_file(path, 0, &trouble);
-  if (!root)
-    return error_set(error, EXIT_USAGE_ERROR, "%s:%d: not a JSON document: %s", path, trouble.line, trouble.text);
-  const json_t *fit = json_is_array(root) ? json_array_get(root, 0) : root;
-  bool fine = true;
-  if (json_is_array(root) && json_array_size(root) != 1)
-    fine = error_set(error, EXIT_USAGE_ERROR, "%s holds %zu fits; one is needed", path, json_array_size(root));
-  char *document = fine ? json_dumps(fit, JSON_COMPACT) : NULL;
-  if (fine) fine = document && read_document(truth, document, arena, error);
-  if (!fine && !error->code) error_set(error, EXIT_USAGE_ERROR, "%s holds no fit", path);
-  truth->source = arena_string(arena, path);
-  free(document);
-  json_decref(root);
-  return fine || error_context(error, "%s", path);
+  struct error damage = {0};
+  const char *document = file_read(arena, path, NULL, error);
+  if (!document) return false;
+  if (read_document(truth, document, arena_string(arena, path), arena, &damage)) return true;
+  return error_set(error, EXIT_USAGE_ERROR, "%s", damage.text);
 }
 
 // The stored fit of this name (or law), first of the experiment, then of any source; *found tells.
@@ -91,8 +82,7 @@ static bool find_stored(struct design_truth *truth, const char *experiment, cons
       if (law && (of.kind != VALUE_TEXT || strcmp(of.text, law) != 0)) continue;
       *found = true;
       const char *source = arena_format(arena, "fit %s of %s", name, store_rows_get(rows, "source").text);
-      read_document(truth, store_rows_get(rows, "document").text, arena, error);
-      truth->source = source;
+      read_document(truth, store_rows_get(rows, "document").text, source, arena, error);
     }
     store_rows_close(rows);
   }

@@ -27,36 +27,28 @@ static bool list_lost_runs(const struct spec *spec, struct store *store, struct 
 
 // The entry's law against those of its `compare`, on the same rows (the table is narrowed to them).
 static bool compare_laws(const struct spec_fit *entry, const struct fit_options *options, struct table *table,
-                         FILE *report, struct text *json, struct error *error) {
+                         struct fit_result *result, FILE *report, struct error *error) {
   size_t count = entry->compare_count + 1;
   struct law *laws = memory_get(count * sizeof *laws);
-  struct comparison comparison = {0};
+  struct comparison *comparison = result->comparison = arena_alloc(&result->arena, sizeof *result->comparison);
+  *comparison = (struct comparison){0};
   bool fine = true;
   for (size_t l = 0; l < count && fine; l++) fine = law_open(&laws[l], l ? entry->compare[l - 1] : entry->law, error);
-  fine = fine && laws_compare(laws, count, table, &(struct compare_options){.fit = *options}, &comparison, error);
+  fine = fine && laws_compare(laws, count, table, &(struct compare_options){.fit = *options}, comparison, error);
   if (fine && report) {
-    comparison_print(&comparison, report);
+    comparison_print(comparison, report);
     fprintf(report, "\n");
   }
-  struct json_writer writer = json_writer(json, false);
-  if (fine) comparison_json(&comparison, &writer);
-  comparison_free(&comparison);
   for (size_t l = 0; l < count; l++) law_free(&laws[l]);
   free(laws);
   return fine ? true : error_context(error, "compare");
 }
 
-// comparison: a JSON object, or empty.
 static bool keep_result(const struct spec *spec, const struct spec_fit *entry, struct store *store,
-                        const struct fit_result *result, const struct text *comparison, struct json_writer *array,
-                        struct error *error) {
+                        const struct fit_result *result, struct json_writer *array, struct error *error) {
   struct text document = {0};
   struct json_writer writer = json_writer(&document, false);
   fit_result_json(result, &writer);
-  if (comparison->length) {  // one more member of the fit's object
-    document.length--;
-    text_format(&document, ",\"comparison\":%s}", text_string(comparison));
-  }
   bool fine = store_fit_put(store, spec->name, result->name, entry->law, text_string(&document), error);
   if (array) json_put_raw(array, text_string(&document));
   text_free(&document);
@@ -117,10 +109,8 @@ static bool fit_entry(const struct spec *spec, const struct spec_fit *entry, str
     for (size_t i = 0; i < notes.warning_count; i++) fit_result_warn(result, "%s", notes.warnings[i]);
     warn_of_mixture(&table, result);
     if (options->report) fit_print(result, &law, &notes, options->residuals, options->report);
-    struct text comparison = {0};
-    if (entry->compare_count) fine = compare_laws(entry, &fit_options, &table, options->report, &comparison, error);
-    fine = fine && keep_result(spec, entry, store, result, &comparison, array, error);
-    text_free(&comparison);
+    if (entry->compare_count) fine = compare_laws(entry, &fit_options, &table, result, options->report, error);
+    fine = fine && keep_result(spec, entry, store, result, array, error);
   }
   if (!fine) {
     error_context(error, "fit %s", entry->name);

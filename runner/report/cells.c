@@ -19,6 +19,19 @@ void page_cell(struct text *out, const char *class_name, const char *text) {
   text_add(out, "</td>");
 }
 
+void page_sentence(struct text *out, const char *sentence) {
+  struct text escaped = {0};
+  markup_escape(&escaped, sentence);
+  char *text = (char *)text_string(&escaped);
+  if (*text >= 'a' && *text <= 'z') *text = (char)(*text - 'a' + 'A');
+  for (const char *percent; (percent = strstr(text, " %")); text = (char *)percent + 1) {
+    text_append(out, text, (size_t)(percent - text));
+    text_add(out, "&nbsp;");
+  }
+  text_add(out, text);
+  text_free(&escaped);
+}
+
 void page_number(struct text *out, const char *format, double value) {
   char words[64];
   if (isfinite(value))

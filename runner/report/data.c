@@ -39,7 +39,7 @@ void report_say(struct report *report, bool warning, const char *format, ...) {
 
 void report_free(struct report *report) {
   for (size_t i = 0; i < report->fit_count; i++) {
-    json_decref(report->fits[i].document);
+    fit_result_free(&report->fits[i].result);
     if (report->fits[i].law_loaded) law_free(&report->fits[i].law);
   }
   for (size_t i = 0; i < report->isoflop_count; i++) isoflop_free(&report->isoflops[i].result);

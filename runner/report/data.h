@@ -1,7 +1,6 @@
 // Everything a report says, gathered from the store, the spec and the stored fits, before a word of it is written:
 // page.c makes HTML of it, json.c a JSON document.
 #pragma once
-#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -42,18 +41,17 @@ struct report_constant {
 };
 
 struct report_fit {
-  const char *name, *law_name, *formula, *parameter_count;
+  const char *name, *law_name, *parameter_count;
   const struct spec_fit *entry;  // of the spec, or NULL
-  json_t *document;              // NULL: the entry has not been fitted
+  bool made;                     // else the entry has not been fitted, and there is no result
+  struct fit_result result;      // as the store has it
+  double created_at;
   struct law law;
   bool law_loaded;
-  struct coefficient *coefficients;
-  size_t coefficient_count;
+  const char *law_trouble;  // why it is not loaded
   const char *size_column;  // the store's column that N is
   struct report_constant *constants;
   size_t constant_count;
-  double rows, excluded, held_out, objective, residual_rms, holdout_error, starts, starts_agreeing, runner_up,
-      created_at;
   double *predicted;     // one a run, NAN where the law cannot tell
   bool *fitted, *held;   // one a run
   double largest_error;  // of a fitted run: |observed / predicted - 1|; NAN
@@ -63,8 +61,6 @@ struct report_fit {
   struct plot_profile *profiles;
   size_t profile_count;
   const char *exclusions;  // reasons with counts, "" when nothing was left out
-  const char **warnings;
-  size_t warning_count;
   struct report_known *known;
   size_t known_count;
 };
@@ -103,7 +99,7 @@ struct report_fact {
 };
 
 struct report {
-  struct arena arena;  // owns everything but the JSON documents and the laws
+  struct arena arena;  // owns everything but the fits' results and laws
   const char *name, *title, *about, *spec_path, *spec_text, *home;
   const struct spec *spec;  // NULL: the stored text does not parse any more
   bool spec_changed;        // the file differs from what the runs were started with

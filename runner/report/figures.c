@@ -112,7 +112,7 @@ bool report_gather_figures(struct report *report, struct error *error) {
   const struct report_fit *first = NULL;
   size_t fits = 0;
   for (size_t i = 0; i < report->fit_count; i++) {
-    if (!report->fits[i].document) continue;
+    if (!report->fits[i].made) continue;
     if (!first) first = &report->fits[i];
     fits++;
   }
@@ -139,7 +139,7 @@ bool report_gather_figures(struct report *report, struct error *error) {
       bool lacking = (strcmp(names[n], "effective-parameters") == 0 && !fit->effective_count) ||
                      (strcmp(names[n], "profiles") == 0 && !fit->profile_count) ||
                      (strcmp(names[n], "rho-vs-gmse") == 0 && !report_has_capacity(fit));
-      if (!fit->document || (lacking && fits > 1)) continue;
+      if (!fit->made || (lacking && fits > 1)) continue;
       add_figure(report, names[n], fit, fits > 1);
     }
   }

@@ -114,12 +114,9 @@ static void find_outliers(struct report *report, const struct report_fit *fit) {
 
 // Parameters that the design leaves open to one side at least.
 static void find_open(struct report *report, const struct report_fit *fit) {
-  const json_t *directions = json_object_get(fit->document, "directions"), *one;
-  size_t index;
-  json_array_foreach(directions, index, one) {
-    const char *text = json_string_value(json_object_get(one, "text"));
-    bool open = json_is_true(json_object_get(one, "low_open")) || json_is_true(json_object_get(one, "high_open"));
-    if (open && text) report_say(report, true, "fit %s: %s", fit->name, text);
+  for (size_t i = 0; i < fit->result.direction_count; i++) {
+    const struct fit_direction *one = &fit->result.directions[i];
+    if (one->low_open || one->high_open) report_say(report, true, "fit %s: %s", fit->name, one->words);
   }
 }
 
@@ -174,27 +171,27 @@ static void find_scope(struct report *report) {
 }
 
 static void find_fit(struct report *report, const struct report_fit *fit) {
-  if (!fit->document) {
+  const struct fit_result *result = &fit->result;
+  if (!fit->made) {
     report_say(report, true, "fit %s has not been made: isoloss fit %s", fit->name, report->spec_path);
     return;
   }
-  for (size_t i = 0; i < fit->warning_count; i++) report_say(report, true, "fit %s: %s", fit->name, fit->warnings[i]);
-  if (fit->excluded > 0)
-    report_say(report, false, "fit %s leaves out %g of the runs: %s.", fit->name, fit->excluded,
-               *fit->exclusions ? fit->exclusions : "the stored fit does not say why");
+  for (size_t i = 0; i < result->warning_count; i++)
+    report_say(report, true, "fit %s: %s", fit->name, result->warnings[i]);
+  if (fit->law_trouble) report_say(report, true, "fit %s: %s", fit->name, fit->law_trouble);
+  if (result->excluded_count)
+    report_say(report, false, "fit %s leaves out %zu of the runs: %s.", fit->name, result->excluded_count,
+               fit->exclusions);
   size_t later = 0;
   for (size_t i = 0; i < report->count; i++)
     later += report->runs[i].state == RUN_DONE && report->runs[i].finished_at > fit->created_at + 1;
   if (later)
     report_say(report, true, "fit %s was made before %zu of the runs finished: isoloss fit %s", fit->name, later,
                report->spec_path);
-  if (fit->starts_agreeing <= 1 && fit->starts > 1)
-    report_say(report, true, "fit %s: only one of %g starts reached this minimum; another may lie lower.", fit->name,
-               fit->starts);
-  if (fit->holdout_error > 2 * fit->residual_rms && fit->holdout_error > 0.01)
+  if (result->holdout_error > 2 * result->residual_rms && result->holdout_error > 0.01)
     report_say(report, true,
                "fit %s: held-out runs are predicted with a mean error of %.2g %%, fitted ones with %.2g %%.", fit->name,
-               100 * fit->holdout_error, 100 * fit->mean_error);
+               100 * result->holdout_error, 100 * fit->mean_error);
   find_what_factors_cannot_tell(report, fit);
   find_outliers(report, fit);
   find_open(report, fit);

@@ -5,11 +5,6 @@
 
 #include "runner/report/data.h"
 
-static double number(const json_t *object, const char *key) {
-  const json_t *value = json_object_get(object, key);
-  return json_is_number(value) ? json_number_value(value) : NAN;
-}
-
 // What N counts, as a column of the store.
 static const char *size_column(const char *parameter_count) {
   const char *column = parameter_count_column(parameter_count);
@@ -30,8 +25,7 @@ static struct report_fit *add_fit(struct report *report, const char *name, const
   fit->entry = entry_of(report, name);
   fit->parameter_count = fit->entry && fit->entry->parameter_count ? fit->entry->parameter_count : "non-embedding";
   fit->size_column = size_column(fit->parameter_count);
-  fit->rows = fit->excluded = fit->held_out = fit->objective = fit->residual_rms = fit->holdout_error = fit->starts =
-      fit->starts_agreeing = fit->runner_up = fit->largest_error = fit->mean_error = NAN;
+  fit->largest_error = fit->mean_error = NAN;
   fit->predicted = arena_array(arena, report->count + 1, sizeof *fit->predicted);
   fit->fitted = arena_array(arena, report->count + 1, sizeof *fit->fitted);
   fit->held = arena_array(arena, report->count + 1, sizeof *fit->held);
@@ -74,42 +68,34 @@ static void spread_over_averages(struct report *report, struct report_fit *fit) 
   }
 }
 
-// Which runs took part, from the document's rows.
-static void read_rows(struct report *report, struct report_fit *fit) {
-  const json_t *rows = json_object_get(fit->document, "residuals"), *row;
-  size_t index;
-  json_array_foreach(rows, index, row) {
-    const char *name = json_string_value(json_object_get(row, "row")),
-               *use = json_string_value(json_object_get(row, "use"));
-    if (!name || !use) continue;
+// Which runs took part, from the fit's rows.
+static void join_rows(struct report *report, struct report_fit *fit) {
+  for (size_t r = 0; r < fit->result.table_count; r++) {
+    const struct fit_row *row = &fit->result.table[r];
     for (size_t i = 0; i < report->count; i++) {
-      if (strcmp(report->runs[i].id, name) != 0) continue;
-      fit->fitted[i] = strcmp(use, "fitted") == 0;
-      fit->held[i] = strcmp(use, "held out") == 0;
-      fit->predicted[i] = number(row, "predicted");
+      if (strcmp(report->runs[i].id, row->name) != 0) continue;
+      fit->fitted[i] = row->use == ROW_FITTED;
+      fit->held[i] = row->use == ROW_HELD_OUT;
+      fit->predicted[i] = row->predicted;
     }
   }
   spread_over_averages(report, fit);
 }
 
 // Why rows were left out, and how many for each reason: "loss is missing (3 runs)".
-static void read_exclusions(struct report *report, struct report_fit *fit) {
-  const json_t *all = json_object_get(fit->document, "exclusions"), *one;
-  size_t index;
+static void count_exclusions(struct report *report, struct report_fit *fit) {
+  const struct fit_exclusion *all = fit->result.exclusions;
   const char *words = "";
-  json_array_foreach(all, index, one) {
-    const char *reason = json_string_value(json_object_get(one, "reason"));
-    if (!reason) continue;
+  for (size_t i = 0; i < fit->result.excluded_count; i++) {
     bool counted = false;
     size_t count = 0;
-    for (size_t i = 0; i < json_array_size(all); i++) {
-      const char *other = json_string_value(json_object_get(json_array_get(all, i), "reason"));
-      if (!other || strcmp(other, reason) != 0) continue;
-      counted |= i < index;
+    for (size_t k = 0; k < fit->result.excluded_count; k++) {
+      if (strcmp(all[k].reason, all[i].reason) != 0) continue;
+      counted |= k < i;
       count++;
     }
     if (!counted)
-      words = arena_format(&report->arena, "%s%s%s (%zu run%s)", words, *words ? "; " : "", reason, count,
+      words = arena_format(&report->arena, "%s%s%s (%zu run%s)", words, *words ? "; " : "", all[i].reason, count,
                            count == 1 ? "" : "s");
   }
   fit->exclusions = words;
@@ -134,10 +120,10 @@ static double common_number(const struct report *report, const char *format, con
   return value.kind == VALUE_NUMBER ? value.number : NAN;
 }
 
-static void read_effective(struct report *report, struct report_fit *fit) {
-  fit->effective = arena_array(&report->arena, fit->coefficient_count + 1, sizeof *fit->effective);
-  for (size_t i = 0; i < fit->coefficient_count; i++) {
-    const struct coefficient *c = &fit->coefficients[i];
+static void draw_effective(struct report *report, struct report_fit *fit) {
+  fit->effective = arena_array(&report->arena, fit->result.coefficient_count + 1, sizeof *fit->effective);
+  for (size_t i = 0; i < fit->result.coefficient_count; i++) {
+    const struct coefficient *c = &fit->result.coefficients[i];
     if (strncmp(c->name, "eff[", 4) != 0) continue;
     char *format = arena_copy(&report->arena, c->name + 4, strlen(c->name) - 5);
     fit->effective[fit->effective_count++] =
@@ -162,7 +148,7 @@ static bool law_has(const struct report_fit *fit, const char *column) {
 }
 
 // For the law's lines: its columns beside N, D and format, as far as a format's runs share them.
-static void read_constants(struct report *report, struct report_fit *fit) {
+static void find_constants(struct report *report, struct report_fit *fit) {
   struct arena *arena = &report->arena;
   for (size_t i = 0; i < report->count; i++) {
     const char *format = report->runs[i].format;
@@ -179,29 +165,27 @@ static void read_constants(struct report *report, struct report_fit *fit) {
   }
 }
 
-static void read_profiles(struct report *report, struct report_fit *fit) {
-  json_t *profiles = json_object_get(fit->document, "profiles"), *one, *point;
-  const char *name;
-  size_t index;
-  fit->profiles = arena_array(&report->arena, json_object_size(profiles) + 1, sizeof *fit->profiles);
-  json_object_foreach(profiles, name, one) {
-    const json_t *points = json_object_get(one, "points");
-    double *values = arena_array(&report->arena, json_array_size(points) + 1, sizeof *values),
-           *ratios = arena_array(&report->arena, json_array_size(points) + 1, sizeof *ratios);
-    json_array_foreach(points, index, point) {
-      values[index] = number(point, "value");
-      ratios[index] = number(point, "ratio");
+static void draw_profiles(struct report *report, struct report_fit *fit) {
+  const struct fit_result *result = &fit->result;
+  fit->profiles = arena_array(&report->arena, result->profile_count + 1, sizeof *fit->profiles);
+  for (size_t i = 0; i < result->profile_count; i++) {
+    const struct fit_profile *profile = &result->profiles[i];
+    double *values = arena_array(&report->arena, profile->point_count + 1, sizeof *values),
+           *ratios = arena_array(&report->arena, profile->point_count + 1, sizeof *ratios);
+    for (size_t k = 0; k < profile->point_count; k++) {
+      values[k] = profile->points[k].value;
+      ratios[k] = profile->points[k].ratio;
     }
-    fit->profiles[fit->profile_count++] = (struct plot_profile){
-        .name = arena_string(&report->arena, name),
-        .estimate = number(json_object_get(json_object_get(fit->document, "parameters"), name), "value"),
-        .count = json_array_size(points),
-        .values = values,
-        .ratios = ratios};
+    fit->profiles[fit->profile_count++] =
+        (struct plot_profile){.name = result->coefficients[profile->coefficient].name,
+                              .estimate = result->coefficients[profile->coefficient].value,
+                              .count = profile->point_count,
+                              .values = values,
+                              .ratios = ratios};
   }
 }
 
-// What the law says of the runs that the document has no prediction for.
+// What the law says of the runs that the fit has no prediction for.
 static void predict(const struct report *report, struct report_fit *fit) {
   struct law_input inputs[64];
   for (size_t i = 0; i < report->count; i++) {
@@ -212,7 +196,7 @@ static void predict(const struct report *report, struct report_fit *fit) {
       inputs[n++] = (struct law_input){column, report_get(report, &report->runs[i], source)};
     }
     if (!isfinite(fit->predicted[i]))
-      fit->predicted[i] = law_evaluate(&fit->law, fit->coefficients, fit->coefficient_count, inputs, n);
+      fit->predicted[i] = law_evaluate(&fit->law, fit->result.coefficients, fit->result.coefficient_count, inputs, n);
   }
 }
 
@@ -245,7 +229,7 @@ double report_law(const void *context, const char *format, double parameters, do
         value = fit->constants[k].value;
     inputs[n++] = (struct law_input){column, value};
   }
-  return law_evaluate(&fit->law, fit->coefficients, fit->coefficient_count, inputs, n);
+  return law_evaluate(&fit->law, fit->result.coefficients, fit->result.coefficient_count, inputs, n);
 }
 
 bool report_has_capacity(const struct report_fit *fit) { return fit->law_loaded && law_has(fit, "gmse_weights"); }
@@ -266,7 +250,7 @@ static double loss_with_errors(const struct report_fit *fit, double parameters, 
   for (size_t i = 0; i < sizeof known / sizeof *known; i++)
     if (law_has(fit, known[i].column))
       inputs[n++] = (struct law_input){known[i].column, {.kind = VALUE_NUMBER, .number = known[i].number}};
-  return law_evaluate(&fit->law, fit->coefficients, fit->coefficient_count, inputs, n);
+  return law_evaluate(&fit->law, fit->result.coefficients, fit->result.coefficient_count, inputs, n);
 }
 
 double report_capacity(const void *context, double gmse_weights, double gmse_activations) {
@@ -285,58 +269,30 @@ double report_capacity(const void *context, double gmse_weights, double gmse_act
   return exp(0.5 * (low + high));
 }
 
-static void add_warning(struct report *report, struct report_fit *fit, const char *text) {
-  fit->warnings =
-      arena_grow(&report->arena, fit->warnings, fit->warning_count, fit->warning_count + 1, sizeof *fit->warnings);
-  fit->warnings[fit->warning_count++] = arena_string(&report->arena, text);
-}
-
-static bool read_document(struct report *report, struct report_fit *fit, const char *document, struct error *error) {
-  struct arena *arena = &report->arena;
-  json_error_t problem;
-  fit->document = json_loads(document, 0, &problem);
-  if (!json_is_object(fit->document))
-    return error_set(error, EXIT_ENVIRONMENT, "the stored fit '%s' is damaged (%s); fit again", fit->name,
-                     problem.text);
-  const char *formula = json_string_value(json_object_get(fit->document, "formula")),
-             *count = json_string_value(json_object_get(fit->document, "parameter_count"));
-  if (formula) fit->formula = arena_string(arena, formula);
-  if (count) {
-    fit->parameter_count = arena_string(arena, count);
+static bool read_fit(struct report *report, struct report_fit *fit, const char *document, struct error *error) {
+  struct fit_result *result = &fit->result;
+  struct error damage = {0}, law_error = {0};
+  if (!fit_result_read(result, document, &damage))
+    return error_set(error, EXIT_ENVIRONMENT, "the stored fit '%s' is damaged (%s); fit again", fit->name, damage.text);
+  fit->made = true;
+  if (result->parameter_count) {
+    fit->parameter_count = result->parameter_count;
     fit->size_column = size_column(fit->parameter_count);
   }
-  fit->rows = number(fit->document, "rows");
-  fit->excluded = number(fit->document, "excluded");
-  fit->held_out = number(fit->document, "held_out");
-  fit->objective = number(fit->document, "objective");
-  fit->residual_rms = number(fit->document, "residual_rms");
-  fit->holdout_error = number(fit->document, "holdout_error");
-  fit->starts = number(fit->document, "starts");
-  fit->starts_agreeing = number(fit->document, "starts_agreeing");
-  fit->runner_up = number(fit->document, "runner_up_objective");
-  const json_t *warnings = json_object_get(fit->document, "warnings"), *warning;
-  size_t index;
-  json_array_foreach(warnings, index, warning) {
-    if (json_is_string(warning)) add_warning(report, fit, json_string_value(warning));
-  }
-  if (!fit_document_coefficients(arena, document, &fit->coefficients, &fit->coefficient_count, error))
-    return error_context(error, "the stored fit '%s'", fit->name);
   struct diagnostics diagnostics = {0};
-  struct error law_error = {0};
   fit->law_loaded = law_load(&fit->law, fit->law_name, &diagnostics, &law_error);
   if (!fit->law_loaded) {
-    // The coefficients still stand; only lines and predictions are missing.
+    // The coefficients are right all the same; only lines and predictions are missing.
     law_free(&fit->law);
-    add_warning(report, fit,
-                arena_format(arena, "the law '%s' cannot be loaded, so its lines are not drawn: %s", fit->law_name,
-                             law_error.text));
+    fit->law_trouble = arena_format(&report->arena, "the law '%s' cannot be loaded, so its lines are not drawn: %s",
+                                    fit->law_name, law_error.text);
   }
   diagnostics_free(&diagnostics);
-  read_rows(report, fit);
-  read_exclusions(report, fit);
-  read_effective(report, fit);
-  read_profiles(report, fit);
-  if (fit->law_loaded) read_constants(report, fit);
+  join_rows(report, fit);
+  count_exclusions(report, fit);
+  draw_effective(report, fit);
+  draw_profiles(report, fit);
+  if (fit->law_loaded) find_constants(report, fit);
   if (fit->law_loaded) predict(report, fit);
   measure(report, fit);
   return true;
@@ -355,7 +311,7 @@ bool report_gather_fits(struct report *report, struct store *store, struct error
   while (fine && store_rows_next(rows, error)) {
     struct report_fit *fit = add_fit(report, store_rows_get(rows, "name").text, store_rows_get(rows, "law").text);
     fit->created_at = store_rows_get(rows, "created_at").number;
-    fine = read_document(report, fit, store_rows_get(rows, "document").text, error);
+    fine = read_fit(report, fit, store_rows_get(rows, "document").text, error);
   }
   store_rows_close(rows);
   if (!fine || error->code) return false;

@@ -41,12 +41,10 @@ static void put_fit(const struct report *report, const struct report_fit *fit, s
   json_key_string(json, "law", fit->law_name);
   json_key_string(json, "parameter_count", fit->parameter_count);
   json_key(json, "document");
-  char *document = fit->document ? json_dumps(fit->document, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
-  if (document)
-    json_put_raw(json, document);
+  if (fit->made)
+    fit_result_json(&fit->result, json);
   else
     json_put_null(json);
-  free(document);
   json_key_number(json, "largest_error", fit->largest_error);
   json_key_number(json, "mean_error", fit->mean_error);
   json_key(json, "predicted");

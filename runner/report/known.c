@@ -50,7 +50,7 @@ static bool fit_with_known_e(struct report *report, struct report_fit *fit, stru
 
 static void add_known(struct report *report, struct report_fit *fit, const char *name, double known, bool exact,
                       const char *meaning) {
-  const struct coefficient *c = coefficient_of(fit->coefficients, fit->coefficient_count, name);
+  const struct coefficient *c = coefficient_of(fit->result.coefficients, fit->result.coefficient_count, name);
   if (!c || !isfinite(known)) return;
   fit->known = arena_grow(&report->arena, fit->known, fit->known_count, fit->known_count + 1, sizeof *fit->known);
   fit->known[fit->known_count++] = (struct report_known){.name = name,
@@ -75,7 +75,7 @@ static void judge_exponent(struct report *report, const struct report_fit *fit, 
   if (!wrong && !moves) return;
   const char *words =
       arena_format(arena, "fit %s: residuals are small (%.2g %% rms), and yet the exponent %s = %.3g is ", fit->name,
-                   100 * fit->residual_rms, k->name, k->fitted);
+                   100 * fit->result.residual_rms, k->name, k->fitted);
   if (wrong) {
     const char *covered = !isfinite(k->low) || !isfinite(k->high)     ? ""
                           : k->low <= k->known && k->known <= k->high ? "; its interval holds that value"
@@ -121,7 +121,7 @@ bool report_gather_known(struct report *report, struct store *store, struct erro
   bool zipfmem = source && strcmp(source, "zipfmem") == 0 && isfinite(a);
   for (size_t i = 0; i < report->fit_count; i++) {
     struct report_fit *fit = &report->fits[i];
-    if (!fit->document) continue;
+    if (!fit->made) continue;
     add_known(report, fit, "E", irreducible, true, "closed form of the source");
     if (zipfmem && strcmp(fit->law_name, "chinchilla") == 0) {
       add_known(report, fit, "alpha", a, false,

@@ -4,11 +4,7 @@
 
 #include "runner/report/write.h"
 
-static bool is_exponent(const struct report_fit *fit, const char *name) {
-  for (int i = 0; fit->law_loaded && i < fit->law.exponent_count; i++)
-    if (strcmp(fit->law.exponents[i], name) == 0) return true;
-  return false;
-}
+static const struct law *law_of(const struct report_fit *fit) { return fit->law_loaded ? &fit->law : NULL; }
 
 // A value with its interval and standard error as cells.
 static void value_cells(struct text *out, double value, double low, double high, double se) {
@@ -23,54 +19,40 @@ static void value_cells(struct text *out, double value, double low, double high,
 }
 
 static void coefficient_rows(const struct report_fit *fit, struct text *out) {
-  for (size_t i = 0; i < fit->coefficient_count; i++) {
-    const struct coefficient *c = &fit->coefficients[i];
+  struct arena arena = {0};
+  for (size_t i = 0; i < fit->result.coefficient_count; i++) {
+    const struct coefficient *c = &fit->result.coefficients[i];
     text_add(out, "<tr>");
     page_cell(out, "text", c->name);
     value_cells(out, c->value, c->low, c->high, c->se);
-    bool plain = c->status == COEFFICIENT_FITTED;
-    char note[160] = "";
-    if (!plain) snprintf(note, sizeof note, "%s", coefficient_status_name(c->status));
-    if (is_exponent(fit, c->name))
-      snprintf(note + strlen(note), sizeof note - strlen(note), "%sN: %.60s", *note ? "; " : "", fit->parameter_count);
-    page_cell(out, "text", note);
+    page_cell(out, "text", fit_coefficient_note(&arena, &fit->result, law_of(fit), c));
     text_add(out, "</tr>\n");
   }
+  arena_free(&arena);
 }
 
-static double member(const json_t *object, const char *key) {
-  const json_t *value = json_object_get(object, key);
-  return json_is_number(value) ? json_number_value(value) : NAN;
-}
-
-// Derived quantities: those that are exponents stand among the coefficients, the others in a table that opens.
-static void derived_rows(const struct report_fit *fit, bool exponents, struct text *out) {
-  json_t *derived = json_object_get(fit->document, "derived"), *value;
-  const char *name;
-  json_object_foreach(derived, name, value) {
-    double number = json_is_number(value) ? json_number_value(value) : member(value, "value");
-    if (!isfinite(number) || is_exponent(fit, name) != exponents) continue;
+// Derived quantities: those that are exponents are among the coefficients, the others in a table that opens.
+static size_t derived_rows(const struct report_fit *fit, bool exponents, struct text *out) {
+  struct arena arena = {0};
+  size_t count = 0;
+  for (size_t i = 0; i < fit->result.derived_count; i++) {
+    const struct fit_derived *derived = &fit->result.derived[i];
+    if (!isfinite(derived->value) || law_is_exponent(law_of(fit), derived->name) != exponents) continue;
+    count++;
+    if (!out) continue;
     text_add(out, "<tr>");
-    page_cell(out, "text", name);
-    value_cells(out, number, member(value, "low"), member(value, "high"), member(value, "se"));
-    const char *about = NULL;
-    for (int i = 0; fit->law_loaded && i < fit->law.derived_count; i++) {
-      size_t length = strlen(fit->law.derived[i].name);
-      if (strncmp(fit->law.derived[i].name, name, length) == 0 && (!name[length] || name[length] == '['))
-        about = fit->law.derived[i].about;
-    }
-    char note[300];
-    snprintf(note, sizeof note, "%.200s%s%s%.60s", about ? about : "", exponents && about ? "; " : "",
-             exponents ? "N: " : "", exponents ? fit->parameter_count : "");
-    page_cell(out, "text wrap", note);
+    page_cell(out, "text", derived->name);
+    value_cells(out, derived->value, derived->low, derived->high, derived->se);
+    page_cell(out, "text wrap", fit_derived_note(&arena, &fit->result, law_of(fit), derived));
     text_add(out, "</tr>\n");
   }
+  arena_free(&arena);
+  return count;
 }
 
 static void coefficient_head(const struct report_fit *fit, const char *class_name, struct text *out) {
-  double confidence = member(fit->document, "confidence");
   char interval[40];
-  snprintf(interval, sizeof interval, "%g %% interval", isfinite(confidence) ? 100 * confidence : 95);
+  snprintf(interval, sizeof interval, "%g %% interval", 100 * fit->result.confidence);
   text_format(out, "<div class=\"scroll\"><table class=\"%s\"><thead><tr>", class_name);
   page_head(out, "text", "");
   page_head(out, NULL, "value");
@@ -81,10 +63,7 @@ static void coefficient_head(const struct report_fit *fit, const char *class_nam
 }
 
 static void derived_table(const struct report_fit *fit, struct text *out) {
-  size_t count = 0;
-  json_t *derived = json_object_get(fit->document, "derived"), *value;
-  const char *name;
-  json_object_foreach(derived, name, value) count += !is_exponent(fit, name);
+  size_t count = derived_rows(fit, false, NULL);
   if (count == 0) return;
   text_format(out, "<details><summary>%zu derived quantit%s</summary>\n", count, count == 1 ? "y" : "ies");
   coefficient_head(fit, "derived", out);
@@ -121,28 +100,31 @@ static void known_table(const struct report_fit *fit, struct text *out) {
 void page_leads(const struct report *report, struct text *out) {
   for (size_t i = 0; i < report->fit_count; i++) {
     const struct report_fit *fit = &report->fits[i];
-    if (!fit->document) continue;
+    if (!fit->made) continue;
     text_add(out, "<p class=\"lead\">Fit <b>");
     markup_escape(out, fit->name);
     if (isfinite(fit->largest_error))
-      text_format(out, "</b> predicts its %g runs within <b>%.2f&nbsp;%%</b> of their loss (%.2f&nbsp;%% on average)",
-                  fit->rows, 100 * fit->largest_error, 100 * fit->mean_error);
+      text_format(out, "</b> predicts its %zu runs within <b>%.2f&nbsp;%%</b> of their loss (%.2f&nbsp;%% on average)",
+                  fit->result.rows, 100 * fit->largest_error, 100 * fit->mean_error);
     else
-      text_format(out, "</b> was made on %g runs", fit->rows);
-    if (isfinite(fit->holdout_error))
-      text_format(out, "; held-out runs with a mean error of <b>%.2f&nbsp;%%</b>", 100 * fit->holdout_error);
+      text_format(out, "</b> was made on %zu runs", fit->result.rows);
+    if (isfinite(fit->result.holdout_error))
+      text_format(out, "; held-out runs with a mean error of <b>%.2f&nbsp;%%</b>", 100 * fit->result.holdout_error);
     text_add(out, ".</p>\n");
   }
 }
 
 static void fit_foot(const struct report *report, const struct report_fit *fit, struct text *out) {
-  text_format(out, "<p class=\"quiet\">%g runs fitted, %g left out", fit->rows,
-              isfinite(fit->excluded) ? fit->excluded : 0);
-  if (fit->held_out > 0) text_format(out, ", %g held out", fit->held_out);
-  text_format(out, ". Objective %.6g; residuals %.3g&nbsp;%% rms.", fit->objective, 100 * fit->residual_rms);
-  if (isfinite(fit->starts)) text_format(out, " %g of %g starts agree", fit->starts_agreeing, fit->starts);
-  if (isfinite(fit->runner_up)) text_format(out, "; the next minimum is %.6g", fit->runner_up);
-  if (isfinite(fit->starts)) text_char(out, '.');
+  struct arena arena = {0};
+  const char *const sentences[] = {fit_rows_sentence(&arena, &fit->result),
+                                   fit_objective_sentence(&arena, &fit->result),
+                                   fit_starts_sentence(&arena, &fit->result)};
+  text_add(out, "<p class=\"quiet\">");
+  for (size_t i = 0; i < sizeof sentences / sizeof *sentences; i++) {
+    page_sentence(out, sentences[i]);
+    text_add(out, ". ");
+  }
+  arena_free(&arena);
   // The convention alone can move an exponent a long way: say what it leaves out here.
   double low = INFINITY, high = 0;
   for (size_t i = 0; i < report->count; i++) {
@@ -153,7 +135,7 @@ static void fit_foot(const struct report *report, const struct report_fit *fit, 
     low = fmin(low, total / counted);
     high = fmax(high, total / counted);
   }
-  text_add(out, " N counts ");
+  text_add(out, "N counts ");
   markup_escape(out, fit->parameter_count);
   text_add(out, " parameters");
   if (high > 1.001)
@@ -173,13 +155,13 @@ void page_fits(const struct report *report, struct text *out) {
       text_add(out, "</span>");
     }
     text_add(out, "</h3>\n");
-    const char *formula = fit->formula ? fit->formula : fit->law_loaded ? fit->law.formula_text : NULL;
+    const char *formula = fit->result.formula ? fit->result.formula : fit->law_loaded ? fit->law.formula_text : NULL;
     if (formula) {
       text_add(out, "<p class=\"formula\"><code>loss = ");
       markup_escape(out, formula);
       text_add(out, "</code></p>\n");
     }
-    if (!fit->document) {
+    if (!fit->made) {
       text_add(out, "<p>Not fitted yet.</p>\n</section>\n");
       continue;
     }
@@ -222,7 +204,7 @@ void page_runs(const struct report *report, struct text *out) {
   for (size_t i = 0; i < report->count; i++) bytes |= isfinite(report->runs[i].bits_per_byte);
   const struct report_fit *fit = NULL;
   for (size_t i = 0; i < report->fit_count && !fit; i++)
-    if (report->fits[i].document && report->fits[i].law_loaded) fit = &report->fits[i];
+    if (report->fits[i].made && report->fits[i].law_loaded) fit = &report->fits[i];
   for (size_t i = 0; fit && i < report->count; i++) predicted |= isfinite(fit->predicted[i]);
   text_add(out, "<div class=\"scroll\"><table class=\"runs\"><thead><tr>");
   page_head(out, "text", "run");

@@ -18,6 +18,8 @@ void page_failures(const struct report *report, struct text *out);
 // Cells of a table; the text is escaped. A class is "text", "text wrap", "bad" or NULL.
 void page_head(struct text *out, const char *class_name, const char *text);
 void page_cell(struct text *out, const char *class_name, const char *text);
+// A sentence of a fit (fitting/sentences.h), beginning in upper case; a number and its % stay on one line.
+void page_sentence(struct text *out, const char *sentence);
 void page_number(struct text *out, const char *format, double value)
     __attribute__((format(printf, 2, 0)));  // or a dash
 // "12.4k", "1.02M", "3.1B": parameters and tokens.

@@ -54,8 +54,21 @@ def page_of(home, spec, *arguments):
     return page, text
 
 
+def literally(text):
+    """The document with its numbers as written and its members in their order."""
+    return json.loads(text, parse_float=str, parse_int=str, object_pairs_hook=list)
+
+
 def document_of(home, spec):
-    return json.loads(run(home, "report", spec, "--json").out)
+    text = run(home, "report", spec, "--json").out
+    document = json.loads(text)
+    # A fit is read from the store as it was written: the report quotes the stored document to the digit.
+    with sqlite3.connect(os.path.join(home, "isoloss.db")) as database:
+        stored = dict(database.execute("SELECT name, document FROM fits WHERE source = ?", (document["experiment"],)))
+    for fit in dict(literally(text))["fits"]:
+        fit = dict(fit)
+        assert fit["document"] == (literally(stored[fit["name"]]) if fit["name"] in stored else None), fit["name"]
+    return document
 
 
 @case
