@@ -76,6 +76,9 @@ struct expression {
   int name_count;
 };
 
+// parameters, tokens, flops for N, D, C; else the name itself.
+const char *column_canonical(const char *name);
+
 // NULL and an error ("column 7: ..." with what was expected) when the text is not an expression. At most 64 KiB of
 // text and 200 levels of nesting.
 struct expression *expression_parse(struct arena *arena, const char *text, struct error *error);

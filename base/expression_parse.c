@@ -178,12 +178,11 @@ static struct expression_node *node_make(struct parser *parser, enum expression_
   return &made->node;
 }
 
-// N, D and C are short for the store's columns.
-static const char *canonical_name(struct arena *arena, const char *bytes, int length) {
-  if (length == 1 && *bytes == 'N') return "parameters";
-  if (length == 1 && *bytes == 'D') return "tokens";
-  if (length == 1 && *bytes == 'C') return "flops";
-  return arena_copy(arena, bytes, (size_t)length);
+const char *column_canonical(const char *name) {
+  if (strcmp(name, "N") == 0) return "parameters";
+  if (strcmp(name, "D") == 0) return "tokens";
+  if (strcmp(name, "C") == 0) return "flops";
+  return name;
 }
 
 static int name_slot(struct parser *parser, const char *name, const char *index, bool quoted, int offset) {
@@ -249,13 +248,13 @@ static struct expression_node *parse_name(struct parser *parser) {
     if (node) node->text = arena_copy(parser->arena, bytes, (size_t)word.length);
     return node;
   }
-  const char *name = canonical_name(parser->arena, bytes, word.length), *index = NULL;
+  const char *name = column_canonical(arena_copy(parser->arena, bytes, (size_t)word.length)), *index = NULL;
   bool quoted = false;
   if (at_sign(parser, "[")) {
     if (!advance(parser)) return NULL;
     struct token inside = parser->token;
     if (inside.kind == TOKEN_WORD) {
-      index = canonical_name(parser->arena, parser->source + inside.offset, inside.length);
+      index = column_canonical(arena_copy(parser->arena, parser->source + inside.offset, (size_t)inside.length));
     } else if (inside.kind == TOKEN_TEXT) {
       index = arena_copy(parser->arena, parser->source + inside.text_start, (size_t)inside.text_length);
       quoted = true;

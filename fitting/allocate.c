@@ -167,7 +167,7 @@ bool fitted_law_overtraining(struct arena *arena, const struct fitted_law *fitte
     return false;
   }
   for (size_t i = 0; i < all_count; i++) {
-    if (strcmp(all[i].name, "parameters") == 0 || strcmp(all[i].name, "N") == 0) n = all[i].value.number;
+    if (strcmp(column_canonical(all[i].name), "parameters") == 0) n = all[i].value.number;
     if (strcmp(all[i].name, "tokens") == 0 || strcmp(all[i].name, "D") == 0) d = all[i].value.number;
   }
   cost->flops = d * cost_per_token(&fitted->cost, n);

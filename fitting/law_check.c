@@ -68,7 +68,7 @@ static void check_parameter(const struct law *law, const struct law_parameter *p
                             struct diagnostics *diagnostics) {
   const struct node *node = parameter->node;
   const char *name = parameter->name;
-  if (strcmp(name, "N") == 0 || strcmp(name, "D") == 0 || strcmp(name, "C") == 0)
+  if (column_canonical(name) != name)
     node_error(node, diagnostics, NULL,
                "N, D and C are short for parameters, tokens and flops; name the parameter "
                "otherwise");

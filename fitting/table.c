@@ -50,13 +50,6 @@ void table_free(struct table *table) {
   *table = (struct table){0};
 }
 
-const char *column_canonical(const char *name) {
-  if (strcmp(name, "N") == 0) return "parameters";
-  if (strcmp(name, "D") == 0) return "tokens";
-  if (strcmp(name, "C") == 0) return "flops";
-  return name;
-}
-
 static void add_column(struct table *table, const char *name, enum column_kind kind, enum column_role role) {
   table->columns =
       arena_grow(&table->arena, table->columns, table->column_count, table->column_count + 1, sizeof *table->columns);

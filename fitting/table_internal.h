@@ -4,8 +4,6 @@
 
 #include "fitting/fitting.h"
 
-// parameters, tokens, flops for N, D, C; else the name itself.
-const char *column_canonical(const char *name);
 // "SOURCE: CONTEXT no column 'x'; did you mean 'y'?" Always false.
 bool unknown_column(const struct table *table, const char *name, const char *context, struct error *error);
 // The column of every name of an expression; an unknown one is an error that starts with `what`.

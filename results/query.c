@@ -208,10 +208,7 @@ struct store_rows *store_runs(struct store *store, const struct run_query *query
   bool falling = query->sort && query->sort[0] == '-';
   if (query->sort) {
     const char *name = query->sort + falling;
-    sort = find_column(store, strcmp(name, "N") == 0   ? "parameters"
-                              : strcmp(name, "D") == 0 ? "tokens"
-                              : strcmp(name, "C") == 0 ? "flops"
-                                                       : name);
+    sort = find_column(store, column_canonical(name));
     if (sort < 0) {
       unknown_column(store, name, error);
       return NULL;

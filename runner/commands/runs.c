@@ -12,7 +12,7 @@ struct runs_options {
   bool csv, json;
 };
 
-// "a,b,c" to columns of the rows. N, D, C are short for parameters, tokens, flops.
+// "a,b,c" to columns of the rows.
 static bool parse_columns(const char *list, struct store_rows *rows, struct store *store, struct arena *arena,
                           int **columns, int *count, struct error *error) {
   size_t named;
@@ -21,11 +21,7 @@ static bool parse_columns(const char *list, struct store_rows *rows, struct stor
   *count = 0;
   for (size_t i = 0; i < named; i++) {
     const char *name = names[i];
-    const char *full = strcmp(name, "N") == 0   ? "parameters"
-                       : strcmp(name, "D") == 0 ? "tokens"
-                       : strcmp(name, "C") == 0 ? "flops"
-                                                : name;
-    int column = store_rows_find(rows, full);
+    int column = store_rows_find(rows, column_canonical(name));
     if (column < 0) {
       int known;
       const char *const *columns_known = store_run_columns(store, &known);
