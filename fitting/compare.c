@@ -100,25 +100,14 @@ static bool common_rows(struct comparing *comparing, struct error *error) {
 
 static bool find_groups(struct comparing *comparing, struct error *error) {
   const struct table *table = comparing->table;
+  const char *list = comparing->fit.group;
+  int *columns, count;
   comparing->group = arena_array(&comparing->arena, table->row_count + 1, sizeof *comparing->group);
-  const char *name = comparing->fit.group;
-  int column = name ? table_find(table, name) : -1;
-  if (name && column < 0) return unknown_column(table, name, "there is", error);
   for (size_t row = 0; row < table->row_count; row++) comparing->group[row] = (int)row;
   comparing->result->groups = table->row_count;
-  if (!name) return true;
-  struct table groups;
-  table_init(&groups, "groups", table->row_count);
-  size_t made = table_add_category(&groups, "group", ROLE_UNKNOWN);
-  for (size_t row = 0; row < table->row_count; row++) {
-    struct value value = table_value(table, (size_t)column, row);
-    char number[32] = "";
-    if (value.kind == VALUE_NUMBER) number_shortest(value.number, number);
-    table_set_category(&groups, made, row, value.kind == VALUE_TEXT ? value.text : number);
-    comparing->group[row] = groups.columns[made].codes[row];
-  }
-  comparing->result->groups = (size_t)groups.columns[made].category_count;
-  table_free(&groups);
+  if (!list || strcmp(list, "none") == 0) return true;
+  if (!table_columns_listed(table, list, &comparing->arena, &columns, &count, error)) return false;
+  comparing->result->groups = (size_t)table_partition(table, columns, count, NULL, comparing->group);
   return true;
 }
 
@@ -213,6 +202,10 @@ static bool fit_all(struct comparing *comparing, bool *again, struct error *erro
         keep[row] = keep[row] && used[row];
       }
       fill_standing(comparing, l, &result);
+      if (!comparing->fit.group && result.grouping) {  // found in the rows: the folds keep runs whole
+        comparing->fit.group = arena_string(&comparing->arena, result.grouped_by);
+        warn(comparing, "%s", result.grouping);
+      }
       keep_held_out(comparing, l, &result);
     }
     fit_result_free(&result);

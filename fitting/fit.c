@@ -28,7 +28,7 @@ static void fill_coefficients(struct fit *fit) {
                                         .low = NAN,
                                         .high = NAN,
                                         .se = NAN,
-                                        .intervals = {INTERVAL_PERCENTILE, NAN, NAN, NAN, NAN}};
+                                        .intervals = {INTERVAL_PERCENTILE, NAN, NAN, NAN, NAN, NAN, NAN}};
     coefficient->status = element->baseline    ? COEFFICIENT_BASELINE
                           : element->fixed     ? COEFFICIENT_FIXED
                           : element->free_ever ? COEFFICIENT_FITTED
@@ -166,7 +166,7 @@ static bool begin(struct fit *fit, struct error *error) {
   result->residual = fit->residual;
   result->objective_kind = fit->objective;
   result->bootstrap = options->bootstrap < 0 ? 1000 : options->bootstrap;
-  result->interval = options->interval == INTERVAL_PERCENTILE ? INTERVAL_PERCENTILE : INTERVAL_BCA;
+  result->interval = options->interval;
   result->confidence = options->confidence > 0 ? options->confidence : 0.95;
   result->parameter_count = copy(result, options->parameter_count);
   int parameters = table_find(fit->table, "parameters");
@@ -204,9 +204,14 @@ bool fit_run(const struct law *law, const struct table *table, const struct fit_
   if (fine) {
     fill_coefficients(&fit);
     fill_stages(&fit);
+    fine = fill_rows(&fit, error);
+  }
+  if (fine) {
+    fit_depend(&fit);
+    fit_choose_interval(&fit);
     fit_identify(&fit);
     fit_bootstrap(&fit);
-    fine = fit_derive(&fit, error) && fill_rows(&fit, error) && diagnose(&fit, error);
+    fine = fit_derive(&fit, error) && diagnose(&fit, error);
   }
   arena_free(&fit.arena);
   result->seconds = seconds_now() - started;

@@ -20,11 +20,12 @@ struct fit_baseline {  // --baseline format=BF16: the category that is pinned to
 };
 
 enum interval_kind {
-  INTERVAL_BY_DEFAULT,  // BCa
+  INTERVAL_BY_DEFAULT,  // BCa; t where rows are grouped or few
   INTERVAL_PERCENTILE,
   INTERVAL_BCA,  // bias-corrected and accelerated (Efron 1987)
+  INTERVAL_T,    // Student's t times the jackknife's standard error, of the logarithm for positive quantities
 };
-const char *interval_kind_name(enum interval_kind kind);  // "percentile", "bca"
+const char *interval_kind_name(enum interval_kind kind);  // "percentile", "bca", "t"
 bool interval_parse(const char *text, enum interval_kind *kind, struct error *error);
 
 struct fit_options {
@@ -34,7 +35,8 @@ struct fit_options {
   const char *objective;        // NULL: the law's
   const char *residual;         // NULL: the law's
   const char *weight;           // expression over columns: weight of a row in the objective; NULL: 1
-  const char *group;            // column whose equal rows are resampled together; NULL: every row by itself
+  const char *group;            // column whose equal rows are resampled together; "none": every row by itself; NULL:
+                                // checkpoints of one run together, where the table tells of such
   const char *parameter_count;  // what N counts, for the report: "non-embedding"; NULL: "as in column X of SOURCE"
   int bootstrap;                // resamples; -1: 1000; 0: none
   double confidence;            // of intervals; 0: 0.95
@@ -69,11 +71,11 @@ enum coefficient_status {
 // "not identified"
 const char *coefficient_status_name(enum coefficient_status status);
 
-// Both kinds of bootstrap interval, and which of them stands in low and high: the one asked for, or percentile where
-// the BCa interval does not exist (every resample lies on one side of the estimate, as at a bound).
+// All kinds of interval, and which of them is in low and high: the one asked for, or percentile where that one does not
+// exist (BCa: every resample lies on one side of the estimate, as at a bound).
 struct intervals {
   enum interval_kind kind;
-  double percentile_low, percentile_high, bca_low, bca_high;  // NAN without
+  double percentile_low, percentile_high, bca_low, bca_high, t_low, t_high;  // NAN without
 };
 
 struct coefficient {
@@ -217,7 +219,12 @@ struct fit_result {
   double condition;      // of the scaled information matrix
   int bootstrap, bootstrap_failed;
   double confidence;
-  enum interval_kind interval;  // percentile or BCa, as asked for
+  enum interval_kind interval;  // as asked for, or by default
+  const char *interval_reason;  // why t intervals are the default here; NULL: they are not
+  double interval_degrees;      // of freedom of t intervals
+  const char *grouped_by;       // column whose equal rows were resampled together, or NULL
+  const char *grouping;         // a sentence: how that column was found; NULL where the options name it
+  size_t group_count;           // groups of rows; rows where there are none
   double *replicates;           // [bootstrap][coefficient_count], NAN rows for failed ones
   double *derived_replicates;   // [bootstrap][derived_count]
   double *jackknife;            // [jackknife_count][coefficient_count]: without each group (or block of groups) of rows

@@ -61,7 +61,8 @@ void fit_bootstrap(struct fit *fit) {
   for (size_t e = 0; e < n; e++) {
     struct coefficient *c = &result->coefficients[e];
     if (!fit->elements[e].free_ever) continue;
-    interval_of((struct replicates){result->replicates + e, count, n, fit->jackknife + e, fit->jackknife_count, n},
+    interval_of((struct replicates){result->replicates + e, count, n, fit->jackknife + e, fit->jackknife_count, n,
+                                    result->interval_degrees},
                 c->value, result->confidence, result->interval, &c->intervals, &c->low, &c->high, &c->se);
   }
   result->jackknife_count = fit->jackknife_count;

@@ -101,7 +101,7 @@ static void put_derived(struct fit *fit, const struct law_derived *what, double 
   char number[32];
   *out = (struct fit_derived){
       .name = arena_string(&result->arena, what->name), .value = results[0], .low = NAN, .high = NAN, .se = NAN};
-  out->intervals = (struct intervals){INTERVAL_PERCENTILE, NAN, NAN, NAN, NAN};
+  out->intervals = (struct intervals){INTERVAL_PERCENTILE, NAN, NAN, NAN, NAN, NAN, NAN};
   if (what->about) out->about = arena_string(&result->arena, what->about);
   if (what->at) {
     number_shortest(point, number);
@@ -109,7 +109,8 @@ static void put_derived(struct fit *fit, const struct law_derived *what, double 
   }
   for (size_t b = 0; b < resamples; b++) result->derived_replicates[b * total + result->derived_count] = results[1 + b];
   if (resamples)
-    interval_of((struct replicates){results + 1, resamples, 1, results + 1 + resamples, sets->count - 1 - resamples, 1},
+    interval_of((struct replicates){results + 1, resamples, 1, results + 1 + resamples, sets->count - 1 - resamples, 1,
+                                    result->interval_degrees},
                 out->value, result->confidence, result->interval, &out->intervals, &out->low, &out->high, &out->se);
   result->derived_count++;
 }

@@ -44,6 +44,7 @@ struct fit {
   bool *selected;      // [table rows]: takes part, is held out or unused
   int *row_group;      // [table rows]: resampled together
   int group_count;
+  bool grouped;  // rows of a group depend on each other
   struct element *elements;
   int element_count;
   const char **pinned;  // [law parameters]: category pinned to the baseline value, or NULL
@@ -82,6 +83,11 @@ bool refit_rows(const struct fit *fit, struct refit *refit, double *values);
 // result. Returns the objective.
 double refit_stage(const struct fit *fit, struct refit *refit, const struct fit_stage *stage, double delta);
 
+// Rows of one run are put into one group where the options name no column (fit->row_group, result->grouped_by); columns
+// that explain the residuals are named in warnings. After fill_rows, before the resamples.
+void fit_depend(struct fit *fit);
+// The kind of interval by default, with the reason: from few groups or few rows BCa ones are too narrow.
+void fit_choose_interval(struct fit *fit);
 // Resamples: fills result->replicates, fit->jackknife and the intervals of the coefficients.
 void fit_bootstrap(struct fit *fit);
 // Derived quantities with intervals from result->replicates.
@@ -106,8 +112,9 @@ struct replicates {
   size_t count, stride;
   const double *jackknife;
   size_t jackknife_count, jackknife_stride;
+  double degrees;  // of freedom of the t interval; 0: none
 };
-// Percentile and BCa intervals and the standard error. low and high get the kind that is asked for.
+// t, percentile and BCa intervals and the standard error. low and high get the kind that is asked for.
 void interval_of(struct replicates replicates, double value, double confidence, enum interval_kind kind,
                  struct intervals *intervals, double *low, double *high, double *se);
 // values[count] as if drawn evenly from the distribution whose quantiles are the ends of BCa intervals. False where

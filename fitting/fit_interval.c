@@ -1,6 +1,7 @@
-// Intervals from bootstrap replicates: percentile, and bias-corrected and accelerated (BCa; Efron 1987, "Better
+// Intervals. From bootstrap replicates: percentile, and bias-corrected and accelerated (BCa; Efron 1987, "Better
 // bootstrap confidence intervals", JASA 82, equations 2.3 and 4.4; the acceleration from the jackknife as in Efron and
-// Tibshirani 1993, equation 14.15).
+// Tibshirani 1993, equation 14.15). From the jackknife alone: Student's t times its standard error, which is a
+// cluster-robust one where groups are left out (CR3; Bell and McCaffrey 2002), on the logarithm of what is positive.
 #include <gsl/gsl_cdf.h>
 #include <math.h>
 #include <stdlib.h>
@@ -8,13 +9,41 @@
 
 #include "fitting/fit_internal.h"
 
-const char *interval_kind_name(enum interval_kind kind) { return kind == INTERVAL_BCA ? "bca" : "percentile"; }
+// An interval of no kind is one of a time before there were several.
+static const char *const kind_names[] = {"percentile", "percentile", "bca", "t"};
+
+const char *interval_kind_name(enum interval_kind kind) { return kind_names[kind]; }
 
 bool interval_parse(const char *text, enum interval_kind *kind, struct error *error) {
-  if (strcmp(text, "percentile") != 0 && strcmp(text, "bca") != 0)
-    return error_set(error, EXIT_USAGE_ERROR, "interval '%s' is neither percentile nor bca", text);
-  *kind = strcmp(text, "bca") == 0 ? INTERVAL_BCA : INTERVAL_PERCENTILE;
-  return true;
+  for (int k = INTERVAL_PERCENTILE; k <= INTERVAL_T; k++)
+    if (strcmp(text, kind_names[k]) == 0) {
+      *kind = (enum interval_kind)k;
+      return true;
+    }
+  return error_set(error, EXIT_USAGE_ERROR, "interval '%s' is none of percentile, bca and t", text);
+}
+
+// Few groups hold few different resamples, and a resample of them says too little of how far the estimate may be off.
+enum { MANY_GROUPS = 50, FEW_ROWS = 10 };
+
+void fit_choose_interval(struct fit *fit) {
+  struct fit_result *result = fit->result;
+  int freed = 0;
+  for (int e = 0; e < fit->element_count; e++) freed += fit->elements[e].free_ever;
+  result->group_count = (size_t)fit->group_count;
+  result->interval_degrees = fmax(1, fit->grouped ? fit->group_count - 1 : (double)result->rows - freed);
+  if (result->interval != INTERVAL_BY_DEFAULT) return;
+  result->interval = INTERVAL_T;
+  if (fit->grouped && fit->group_count < MANY_GROUPS)
+    result->interval_reason = arena_format(
+        &result->arena, "intervals are Student's t's over %d groups of rows: resamples of so few are too narrow",
+        fit->group_count);
+  else if (!fit->grouped && (result->rows < FEW_ROWS || result->rows < 2 * (size_t)freed))
+    result->interval_reason = arena_format(
+        &result->arena, "intervals are Student's t's: resamples of %zu rows for %d coefficients are too narrow",
+        result->rows, freed);
+  else
+    result->interval = INTERVAL_BCA;
 }
 
 double quantile(const double *sorted, size_t count, double p) {
@@ -72,6 +101,30 @@ static double corrected(const struct correction *correction, const double *sorte
   return shrink > 0 ? quantile(sorted, count, gsl_cdf_ugaussian_P(correction->bias + z / shrink)) : NAN;
 }
 
+// Student's t times the jackknife's standard error about the value; of the logarithm where all are positive.
+static void t_interval(const struct replicates *replicates, double value, double confidence,
+                       struct intervals *intervals) {
+  size_t kept = 0, stride = replicates->jackknife_stride;
+  double squares = 0;
+  bool positive = value > 0;
+  for (size_t i = 0; i < replicates->jackknife_count; i++) {
+    double left = replicates->jackknife[i * stride];
+    if (isfinite(left)) positive &= left > 0;
+  }
+  for (size_t i = 0; i < replicates->jackknife_count; i++) {
+    double left = replicates->jackknife[i * stride];
+    if (!isfinite(left)) continue;
+    double off = positive ? log(left / value) : left - value;
+    squares += off * off;
+    kept++;
+  }
+  if (kept < 2 || !(replicates->degrees > 0) || !isfinite(value)) return;
+  double half =
+      gsl_cdf_tdist_Pinv((1 + confidence) / 2, replicates->degrees) * sqrt(squares * (double)(kept - 1) / (double)kept);
+  intervals->t_low = positive ? value * exp(-half) : value - half;
+  intervals->t_high = positive ? value * exp(half) : value + half;
+}
+
 static size_t sort_finite(const struct replicates *replicates, double *values) {
   size_t kept = 0, stride = replicates->stride;
   for (size_t i = 0; i < replicates->count; i++)
@@ -98,7 +151,8 @@ void interval_of(struct replicates replicates, double value, double confidence, 
   double *values = memory_get((replicates.count + 1) * sizeof *values), mean = 0, squares = 0;
   size_t kept = sort_finite(&replicates, values);
   struct correction correction;
-  *intervals = (struct intervals){INTERVAL_PERCENTILE, NAN, NAN, NAN, NAN};
+  *intervals = (struct intervals){INTERVAL_PERCENTILE, NAN, NAN, NAN, NAN, NAN, NAN};
+  t_interval(&replicates, value, confidence, intervals);
   *se = NAN;
   if (kept >= 2) {
     for (size_t i = 0; i < kept; i++) mean += values[i] / (double)kept;
@@ -113,7 +167,12 @@ void interval_of(struct replicates replicates, double value, double confidence, 
     }
   }
   if (kind == INTERVAL_BCA && !isnan(intervals->bca_low)) intervals->kind = INTERVAL_BCA;
-  *low = intervals->kind == INTERVAL_BCA ? intervals->bca_low : intervals->percentile_low;
-  *high = intervals->kind == INTERVAL_BCA ? intervals->bca_high : intervals->percentile_high;
+  if (kind == INTERVAL_T && !isnan(intervals->t_low)) intervals->kind = INTERVAL_T;
+  *low = intervals->kind == INTERVAL_T     ? intervals->t_low
+         : intervals->kind == INTERVAL_BCA ? intervals->bca_low
+                                           : intervals->percentile_low;
+  *high = intervals->kind == INTERVAL_T     ? intervals->t_high
+          : intervals->kind == INTERVAL_BCA ? intervals->bca_high
+                                            : intervals->percentile_high;
   free(values);
 }

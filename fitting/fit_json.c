@@ -21,6 +21,7 @@ static void put_estimate(struct json_writer *writer, double value, double low, d
   json_key_string(writer, "interval", interval_kind_name(intervals->kind));
   put_interval(writer, "percentile", intervals->percentile_low, intervals->percentile_high);
   put_interval(writer, "bca", intervals->bca_low, intervals->bca_high);
+  put_interval(writer, "t", intervals->t_low, intervals->t_high);
 }
 
 static void put_parameters(const struct fit_result *result, struct json_writer *writer) {
@@ -133,6 +134,11 @@ void fit_result_json(const struct fit_result *result, struct json_writer *writer
   json_key_integer(writer, "bootstrap_failed", result->bootstrap_failed);
   json_key_number(writer, "confidence", result->confidence);
   json_key_string(writer, "interval", interval_kind_name(result->interval));
+  if (result->interval_reason) json_key_string(writer, "interval_reason", result->interval_reason);
+  json_key_number(writer, "degrees_of_freedom", result->interval_degrees);
+  json_key_string(writer, "grouped_by", result->grouped_by);
+  if (result->grouping) json_key_string(writer, "grouping", result->grouping);
+  json_key_integer(writer, "groups", (int64_t)result->group_count);
   put_derived(result, writer);
   put_stages(result, writer);
   put_exclusions(result, writer);

@@ -42,6 +42,7 @@ static void read_estimate(const struct reading *reading, const json_t *entry, do
   intervals->kind = read_interval_kind(reading, entry);
   read_ends(reading, entry, "percentile", &intervals->percentile_low, &intervals->percentile_high);
   read_ends(reading, entry, "bca", &intervals->bca_low, &intervals->bca_high);
+  read_ends(reading, entry, "t", &intervals->t_low, &intervals->t_high);
 }
 
 static enum coefficient_status read_status(const struct reading *reading, const json_t *entry) {
@@ -191,6 +192,11 @@ static void read_head(struct fit_result *result, const struct reading *reading, 
   result->confidence = member_number(reading, root, "confidence");
   if (isnan(result->confidence)) result->confidence = 0.95;
   result->interval = read_interval_kind(reading, root);
+  result->interval_reason = member_text(reading, root, "interval_reason", NULL);
+  result->interval_degrees = member_number(reading, root, "degrees_of_freedom");
+  result->grouped_by = member_text(reading, root, "grouped_by", NULL);
+  result->grouping = member_text(reading, root, "grouping", NULL);
+  result->group_count = (size_t)member_count(reading, root, "groups");
 }
 
 static void read_comparison(struct fit_result *result, const struct reading *reading, const json_t *root) {

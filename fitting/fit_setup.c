@@ -148,27 +148,18 @@ static bool weigh_rows(struct fit *fit, struct error *error) {
 static bool group_rows(struct fit *fit, struct error *error) {
   const struct table *table = fit->table;
   fit->row_group = arena_array(&fit->arena, table->row_count + 1, sizeof *fit->row_group);
-  if (!fit->options->group) {
+  if (!fit->options->group || strcmp(fit->options->group, "none") == 0) {
     for (size_t row = 0; row < table->row_count; row++)
       fit->row_group[row] = fit->use[row] == ROW_FITTED ? fit->group_count++ : -1;
     return true;
   }
-  int column = table_find(table, fit->options->group);
-  if (column < 0) return unknown_column(table, fit->options->group, "there is", error);
-  struct table groups;  // a category column gives every distinct value a number
-  table_init(&groups, "groups", table->row_count);
-  size_t group = table_add_category(&groups, "group", ROLE_UNKNOWN);
-  for (size_t row = 0; row < table->row_count; row++) {
-    fit->row_group[row] = -1;
-    if (fit->use[row] != ROW_FITTED) continue;
-    struct value value = table_value(table, (size_t)column, row);
-    char number[32] = "";
-    if (value.kind == VALUE_NUMBER) number_shortest(value.number, number);
-    table_set_category(&groups, group, row, value.kind == VALUE_TEXT ? value.text : number);
-    fit->row_group[row] = groups.columns[group].codes[row];
-  }
-  fit->group_count = groups.columns[group].category_count;
-  table_free(&groups);
+  int *columns, count;
+  if (!table_columns_listed(table, fit->options->group, &fit->arena, &columns, &count, error)) return false;
+  bool *fitted = arena_array(&fit->arena, table->row_count + 1, sizeof *fitted);
+  for (size_t row = 0; row < table->row_count; row++) fitted[row] = fit->use[row] == ROW_FITTED;
+  fit->group_count = table_partition(table, columns, count, fitted, fit->row_group);
+  fit->grouped = true;
+  fit->result->grouped_by = arena_string(&fit->result->arena, fit->options->group);
   return true;
 }
 

@@ -107,6 +107,7 @@ void fitted_law_of(struct arena *arena, const struct law *law, const struct tabl
                                 .coefficients = result->coefficients,
                                 .coefficient_count = result->coefficient_count,
                                 .interval = result->interval,
+                                .degrees = result->interval_degrees,
                                 .confidence = result->confidence,
                                 .residual = result->residual,
                                 .seed = seed};

@@ -58,7 +58,8 @@ struct fitted_law {
   // [replicate_count + jackknife_count][coefficient_count]: resamples, then fits without each group; or NULL
   const double *replicates;
   size_t replicate_count, jackknife_count;
-  enum interval_kind interval;  // of estimates: INTERVAL_BCA, else percentile
+  enum interval_kind interval;  // of estimates
+  double degrees;               // of freedom of t intervals
   double confidence;
   enum law_residual residual;
   const double *scatter;  // residuals of the fitted rows, widened by sqrt(rows / (rows - free coefficients)); or NULL

@@ -11,7 +11,8 @@ enum { DRAWS = 8 };  // residuals drawn for each replicate
 
 static struct replicates replicates_of(const struct fitted_law *fitted, const double *values) {
   return (struct replicates){
-      values, fitted->replicate_count, 1, values + fitted->replicate_count, fitted->jackknife_count, 1};
+      values, fitted->replicate_count, 1, values + fitted->replicate_count, fitted->jackknife_count,
+      1,      fitted->degrees};
 }
 
 struct estimate estimate_of(const struct fitted_law *fitted, double value, const double *values) {

@@ -30,7 +30,7 @@ static const char *joined(struct arena *arena, const char *const *parts, size_t 
 
 // An interval of another kind than the one asked for is named.
 static const char *kind_note(const struct fit_result *result, const struct intervals *intervals, double se) {
-  return result->interval == INTERVAL_BCA && intervals->kind != INTERVAL_BCA && !isnan(se) ? "percentile" : NULL;
+  return intervals->kind != result->interval && !isnan(se) ? interval_kind_name(intervals->kind) : NULL;
 }
 
 static const char *count_note(struct arena *arena, const struct fit_result *result, const struct law *law,
@@ -97,6 +97,20 @@ const char *fit_starts_sentence(struct arena *arena, const struct fit_result *re
                    (long long)result->starts_descended, (long long)result->starts);
   if (isnan(result->runner_up_objective)) return arena_format(arena, "%s; no other minimum was met", text);
   return arena_format(arena, "%s; the next minimum is %s", text, number_digits(result->runner_up_objective, 9, number));
+}
+
+static const char *interval_word(enum interval_kind kind) {
+  return kind == INTERVAL_BCA ? "BCa" : kind == INTERVAL_T ? "Student's t" : "percentile";
+}
+
+const char *fit_interval_sentence(struct arena *arena, const struct fit_result *result) {
+  if (!result->bootstrap) return NULL;
+  const char *text = arena_format(arena, "intervals: %s, %d bootstrap resamples", interval_word(result->interval),
+                                  result->bootstrap);
+  if (result->grouped_by)
+    text = arena_format(arena, "%s of %zu groups of rows (equal %s)", text, result->group_count, result->grouped_by);
+  if (result->bootstrap_failed) text = arena_format(arena, "%s, some without enough different rows", text);
+  return text;
 }
 
 // ---- diagnosis ----

@@ -25,6 +25,8 @@ const char *fit_rows_sentence(struct arena *arena, const struct fit_result *resu
 // "objective 0.0123; residual rms of ln(loss) 0.31 %".
 const char *fit_objective_sentence(struct arena *arena, const struct fit_result *result);
 // "60 of the 128 most promising of 3000 starts agree; the next minimum is 0.0345".
+// "intervals: BCa, 1000 bootstrap resamples", with the groups of rows that are resampled together; NULL without any.
+const char *fit_interval_sentence(struct arena *arena, const struct fit_result *result);
 const char *fit_starts_sentence(struct arena *arena, const struct fit_result *result);
 
 // "they rise with tokens by 0.01 a decade (rank correlation +0.62, p = 0.001)": residuals along a column, where that is

@@ -107,3 +107,10 @@ bool table_best_over(struct table *table, const char *target, const char *const 
 // row_members tells how many there were. A bootstrap then resamples configurations with all their seeds.
 bool table_average_over(struct table *table, const char *target, const char *const *axes, size_t axis_count,
                         const char *const *keys, size_t key_count, struct reduction *reduction, struct error *error);
+
+// The columns of a list "run" or "parameters, format"; false with an error for one that the table does not have.
+bool table_columns_listed(const struct table *table, const char *list, struct arena *arena, int **columns, int *count,
+                          struct error *error);
+// Puts rows that are equal in the columns into one group: group[row] from 0 by first appearance, -1 for rows that
+// `rows` (NULL: all take part) leaves out. Returns the number of groups.
+int table_partition(const struct table *table, const int *columns, int count, const bool *rows, int *group);

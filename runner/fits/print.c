@@ -42,9 +42,9 @@ static void print_search(const struct fit_result *result, struct arena *arena, F
   if (!isnan(result->holdout_error))
     fprintf(out, "  held out: %zu rows, mean error %s %%\n", result->held_out,
             number_digits(100 * result->holdout_error, 3, number));
-  if (result->bootstrap)
-    fprintf(out, "  intervals: %s, %d bootstrap resamples%s\n", result->interval == INTERVAL_BCA ? "BCa" : "percentile",
-            result->bootstrap, result->bootstrap_failed ? ", some without enough different rows" : "");
+  const char *const more[] = {fit_interval_sentence(arena, result), result->grouping, result->interval_reason};
+  for (size_t i = 0; i < sizeof more / sizeof *more; i++)
+    if (more[i]) fprintf(out, "  %s\n", more[i]);
 }
 
 static int by_size(const void *a, const void *b) {
