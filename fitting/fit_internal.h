@@ -117,9 +117,9 @@ struct replicates {
 // t, percentile and BCa intervals and the standard error. low and high get the kind that is asked for.
 void interval_of(struct replicates replicates, double value, double confidence, enum interval_kind kind,
                  struct intervals *intervals, double *low, double *high, double *se);
-// values[count] as if drawn evenly from the distribution whose quantiles are the ends of BCa intervals. False where
-// there is none, as for the intervals.
-bool replicates_correct(struct replicates replicates, double value, double *values);
+// values[count] as if drawn evenly from the distribution whose quantiles are the ends of intervals of that kind. False
+// where there is none, as for the intervals, and for percentile ones, whose distribution is the replicates'.
+bool replicates_even(struct replicates replicates, enum interval_kind kind, double value, double *values);
 
 // ---- diagnosis ----
 

@@ -101,28 +101,29 @@ static double corrected(const struct correction *correction, const double *sorte
   return shrink > 0 ? quantile(sorted, count, gsl_cdf_ugaussian_P(correction->bias + z / shrink)) : NAN;
 }
 
-// Student's t times the jackknife's standard error about the value; of the logarithm where all are positive.
-static void t_interval(const struct replicates *replicates, double value, double confidence,
-                       struct intervals *intervals) {
+// The jackknife's standard error about the value, of the logarithm where all are positive; NAN with fewer than two.
+static double jackknife_error(const struct replicates *replicates, double value, bool *positive) {
   size_t kept = 0, stride = replicates->jackknife_stride;
   double squares = 0;
-  bool positive = value > 0;
+  *positive = value > 0;
   for (size_t i = 0; i < replicates->jackknife_count; i++) {
     double left = replicates->jackknife[i * stride];
-    if (isfinite(left)) positive &= left > 0;
+    if (isfinite(left)) *positive &= left > 0;
   }
   for (size_t i = 0; i < replicates->jackknife_count; i++) {
     double left = replicates->jackknife[i * stride];
     if (!isfinite(left)) continue;
-    double off = positive ? log(left / value) : left - value;
+    double off = *positive ? log(left / value) : left - value;
     squares += off * off;
     kept++;
   }
-  if (kept < 2 || !(replicates->degrees > 0) || !isfinite(value)) return;
-  double half =
-      gsl_cdf_tdist_Pinv((1 + confidence) / 2, replicates->degrees) * sqrt(squares * (double)(kept - 1) / (double)kept);
-  intervals->t_low = positive ? value * exp(-half) : value - half;
-  intervals->t_high = positive ? value * exp(half) : value + half;
+  bool exists = kept >= 2 && replicates->degrees > 0 && isfinite(value);
+  return exists ? sqrt(squares * (double)(kept - 1) / (double)kept) : NAN;
+}
+
+static double t_quantile(double value, double error, bool positive, double degrees, double level) {
+  double off = gsl_cdf_tdist_Pinv(level, degrees) * error;
+  return positive ? value * exp(off) : value + off;
 }
 
 static size_t sort_finite(const struct replicates *replicates, double *values) {
@@ -133,13 +134,21 @@ static size_t sort_finite(const struct replicates *replicates, double *values) {
   return kept;
 }
 
-bool replicates_correct(struct replicates replicates, double value, double *values) {
-  double *sorted = memory_get((replicates.count + 1) * sizeof *sorted);
+bool replicates_even(struct replicates replicates, enum interval_kind kind, double value, double *values) {
+  double *sorted = memory_get((replicates.count + 1) * sizeof *sorted), error = NAN;
   size_t kept = sort_finite(&replicates, sorted);
   struct correction correction;
-  bool fine = kept >= 2 && correction_of(&replicates, sorted, kept, value, &correction);
+  bool positive, fine;
+  if (kind == INTERVAL_T) {
+    error = jackknife_error(&replicates, value, &positive);
+    fine = isfinite(error);
+  } else {
+    fine = kind == INTERVAL_BCA && kept >= 2 && correction_of(&replicates, sorted, kept, value, &correction);
+  }
   for (size_t i = 0; i < replicates.count && fine; i++) {
-    values[i] = corrected(&correction, sorted, kept, ((double)i + 0.5) / (double)replicates.count);
+    double level = ((double)i + 0.5) / (double)replicates.count;
+    values[i] = kind == INTERVAL_T ? t_quantile(value, error, positive, replicates.degrees, level)
+                                   : corrected(&correction, sorted, kept, level);
     fine = isfinite(values[i]);
   }
   free(sorted);
@@ -152,7 +161,12 @@ void interval_of(struct replicates replicates, double value, double confidence, 
   size_t kept = sort_finite(&replicates, values);
   struct correction correction;
   *intervals = (struct intervals){INTERVAL_PERCENTILE, NAN, NAN, NAN, NAN, NAN, NAN};
-  t_interval(&replicates, value, confidence, intervals);
+  bool positive;
+  double error = jackknife_error(&replicates, value, &positive);
+  if (isfinite(error)) {
+    intervals->t_low = t_quantile(value, error, positive, replicates.degrees, (1 - confidence) / 2);
+    intervals->t_high = t_quantile(value, error, positive, replicates.degrees, (1 + confidence) / 2);
+  }
   *se = NAN;
   if (kept >= 2) {
     for (size_t i = 0; i < kept; i++) mean += values[i] / (double)kept;

@@ -75,8 +75,8 @@ static double with_residual(enum law_residual kind, double value, double residua
 static void run_interval(const struct fitted_law *fitted, const double *values, struct prediction *prediction) {
   size_t count = fitted->replicate_count ? fitted->replicate_count : 1, kept = 0;
   double *draws = memory_get(count * DRAWS * sizeof *draws), *even = memory_get(count * sizeof *even);
-  if (fitted->replicate_count && fitted->interval == INTERVAL_BCA &&
-      replicates_correct(replicates_of(fitted, values), prediction->law.value, even))
+  if (fitted->replicate_count &&
+      replicates_even(replicates_of(fitted, values), fitted->interval, prediction->law.value, even))
     values = even;
   for (size_t b = 0; b < count; b++) {
     double value = fitted->replicate_count ? values[b] : prediction->law.value;

@@ -105,8 +105,8 @@ static const char *interval_word(enum interval_kind kind) {
 
 const char *fit_interval_sentence(struct arena *arena, const struct fit_result *result) {
   if (!result->bootstrap) return NULL;
-  const char *text = arena_format(arena, "intervals: %s, %d bootstrap resamples", interval_word(result->interval),
-                                  result->bootstrap);
+  const char *text =
+      arena_format(arena, "intervals: %s, %d bootstrap resamples", interval_word(result->interval), result->bootstrap);
   if (result->grouped_by)
     text = arena_format(arena, "%s of %zu groups of rows (equal %s)", text, result->group_count, result->grouped_by);
   if (result->bootstrap_failed) text = arena_format(arena, "%s, some without enough different rows", text);

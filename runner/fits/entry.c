@@ -22,7 +22,7 @@ struct fit_options fit_entry_options(const struct spec_fit *entry, const struct 
   if (!options.residual) options.residual = entry->residual;
   if (options.bootstrap < 0) options.bootstrap = (int)entry->bootstrap;
   if (options.interval == INTERVAL_BY_DEFAULT && entry->interval)
-    options.interval = strcmp(entry->interval, "bca") == 0 ? INTERVAL_BCA : INTERVAL_PERCENTILE;
+    interval_parse(entry->interval, &options.interval, &(struct error){0});  // a choice of the spec's reader
   if (!options.profile_count && !options.profile_all) {
     options.profiles = (const char *const *)entry->profile;
     options.profile_count = entry->profile_count;

@@ -50,7 +50,10 @@ static void print_head(const struct predict_report *report, FILE *out) {
     fprintf(out, "  fitted to %zu rows of %s", report->result->rows, report->source);
     if (report->fitted.replicate_count)
       fprintf(out, "; %g %% intervals%s from %zu resamples", 100 * report->fitted.confidence,
-              report->fitted.interval == INTERVAL_BCA ? " (BCa)" : "", report->fitted.replicate_count);
+              report->fitted.interval == INTERVAL_BCA ? " (BCa)"
+              : report->fitted.interval == INTERVAL_T ? " (Student's t)"
+                                                      : "",
+              report->fitted.replicate_count);
     fprintf(out, "\n");
   } else {
     fprintf(out, "  with coefficients as given; without resamples there are no intervals\n");

@@ -130,7 +130,7 @@ def errors():
                              (['fit', table, '--average-over', 'sed'], "average_over"),
                              (['fit', '/nonexistent.csv'], 'cannot read'),
                              (['fit', table, '--bootstrap', '-5'], 'resamples'),
-                             (['fit', table, '--interval', 'normal'], 'neither percentile nor bca'),
+                             (['fit', table, '--interval', 'normal'], 'is none of percentile, bca and t'),
                              (['fit', table, '--leave-out', 'modle'], "did you mean 'model'?"),
                              (['fit', table, '--leave-out', 'loss'], 'is what the law predicts'),
                              (['fit', table, '--profile-of', 'gamma'], "no parameter 'gamma' here to profile"),
