@@ -1,13 +1,18 @@
-// Matrix products through oneDNN's C API, version 2 (version 3 makes memory descriptors opaque and drops operation
-// descriptors: all calls are in this file). Primitives are costly to make, so they are kept by shape for the life of
-// the device, with their memory objects, into which each call puts its pointers.
-#include <oneapi/dnnl/dnnl.h>
+// Matrix products through oneDNN's C API; what its versions 2 and 3 do differently is in onednn_2.h and onednn_3.h.
+// Primitives are costly to make, so they are kept by shape for the life of the device, with their memory objects, into
+// which each call puts its pointers.
+#include <oneapi/dnnl/dnnl_version.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
 #include "kernels/cpu/gemm_library.h"
 #include "kernels/cpu/parallel.h"
+#if DNNL_VERSION_MAJOR >= 3
+#include "kernels/cpu/onednn_3.h"
+#else
+#include "kernels/cpu/onednn_2.h"
+#endif
 
 struct product {
   struct gemm shape;  // the key
@@ -73,17 +78,20 @@ static void product_free(struct product *product) {
   free(product);
 }
 
+static dnnl_data_type_t type_of(enum dtype dtype) { return dtype == DTYPE_BFLOAT16 ? dnnl_bf16 : dnnl_f32; }
+
 // A matrix of rows x columns whose stored rows are `stride` apart; transposed when its stored rows are our columns.
 static dnnl_status_t matrix(dnnl_memory_desc_t *out, enum dtype dtype, int64_t rows, int64_t columns, int64_t stride,
                             bool transposed) {
   dnnl_dims_t sizes = {rows, columns}, strides = {transposed ? 1 : stride, transposed ? stride : 1};
-  return dnnl_memory_desc_init_by_strides(out, 2, sizes, dtype == DTYPE_BFLOAT16 ? dnnl_bf16 : dnnl_f32, strides);
+  return descriptor_strided(out, type_of(dtype), sizes, strides);
 }
 
 static void layout_free(struct layout *layout) {
   if (layout->from) dnnl_memory_destroy(layout->from);
   if (layout->to) dnnl_memory_destroy(layout->to);
   if (layout->reorder) dnnl_primitive_destroy(layout->reorder);
+  descriptor_free(&layout->packed);
   free(layout);
 }
 
@@ -93,29 +101,31 @@ static void layout_free(struct layout *layout) {
 // Asks a product with a free choice of B's layout what it would choose, and makes the reorder. The layout does not
 // depend on the rows of A; those asked about are those of a usual batch.
 static dnnl_status_t layout_make(struct onednn *library, struct layout *layout) {
-  dnnl_memory_desc_t a, b, plain, c;
+  dnnl_memory_desc_t a = {0}, b = {0}, plain = {0}, c = {0};
   dnnl_dims_t sizes = {layout->k, layout->n};
-  dnnl_matmul_desc_t description;
   dnnl_primitive_desc_t product = NULL, reorder = NULL;
   dnnl_status_t status;
   bool transposed = layout->form == GEMM_NT;
   TRY(matrix(&a, layout->dtype, 4096, layout->k, layout->k, false));
   TRY(matrix(&plain, layout->dtype, layout->k, layout->n, transposed ? layout->k : layout->n, transposed));
-  TRY(dnnl_memory_desc_init_by_tag(&b, 2, sizes, plain.data_type, dnnl_format_tag_any));
+  TRY(descriptor_any(&b, type_of(layout->dtype), sizes));
   TRY(matrix(&c, DTYPE_FLOAT32, 4096, layout->n, layout->n, false));
-  TRY(dnnl_matmul_desc_init(&description, &a, &b, NULL, &c));
-  TRY(dnnl_primitive_desc_create(&product, &description, NULL, library->engine, NULL));
-  layout->packed = *dnnl_primitive_desc_query_md(product, dnnl_query_weights_md, 0);
-  layout->worthwhile =
-      layout->packed.format_kind == dnnl_blocked && layout->packed.format_desc.blocking.inner_nblks > 0;
+  TRY(matmul_create(&product, library->engine, &a, &b, &c, NULL));
+  TRY(descriptor_copy(&layout->packed, dnnl_primitive_desc_query_md(product, dnnl_query_weights_md, 0)));
+  layout->worthwhile = descriptor_in_blocks(&layout->packed);
   if (!layout->worthwhile) goto end;
-  TRY(dnnl_reorder_primitive_desc_create(&reorder, &plain, library->engine, &layout->packed, library->engine, NULL));
+  descriptor_pointer from = descriptor(&plain), to = descriptor(&layout->packed);
+  TRY(dnnl_reorder_primitive_desc_create(&reorder, from, library->engine, to, library->engine, NULL));
   TRY(dnnl_primitive_create(&layout->reorder, reorder));
-  TRY(dnnl_memory_create(&layout->from, &plain, library->engine, DNNL_MEMORY_NONE));
-  TRY(dnnl_memory_create(&layout->to, &layout->packed, library->engine, DNNL_MEMORY_NONE));
+  TRY(dnnl_memory_create(&layout->from, from, library->engine, DNNL_MEMORY_NONE));
+  TRY(dnnl_memory_create(&layout->to, to, library->engine, DNNL_MEMORY_NONE));
 end:
   if (product) dnnl_primitive_desc_destroy(product);
   if (reorder) dnnl_primitive_desc_destroy(reorder);
+  descriptor_free(&a);
+  descriptor_free(&b);
+  descriptor_free(&plain);
+  descriptor_free(&c);
   return status;
 }
 
@@ -141,7 +151,7 @@ static struct layout *layout_find(struct onednn *library, enum gemm_form form, i
 size_t onednn_packed_bytes(struct onednn *library, enum gemm_form form, int64_t n, int64_t k, enum dtype dtype) {
   dnnl_status_t status;
   const struct layout *layout = layout_find(library, form, n, k, dtype, &status);
-  return layout && layout->worthwhile ? dnnl_memory_desc_get_size(&layout->packed) : 0;
+  return layout && layout->worthwhile ? dnnl_memory_desc_get_size(descriptor(&layout->packed)) : 0;
 }
 
 bool onednn_pack(struct onednn *library, enum gemm_form form, int64_t n, int64_t k, enum dtype dtype, const void *b,
@@ -163,8 +173,7 @@ end:
 
 static dnnl_status_t product_make(struct onednn *library, struct product *product) {
   const struct gemm *shape = &product->shape;
-  dnnl_memory_desc_t a, b, c;
-  dnnl_matmul_desc_t description;
+  dnnl_memory_desc_t a = {0}, b = {0}, c = {0};
   dnnl_primitive_desc_t made = NULL;
   dnnl_primitive_attr_t attributes = NULL;
   dnnl_post_ops_t sum = NULL;
@@ -173,27 +182,29 @@ static dnnl_status_t product_make(struct onednn *library, struct product *produc
   if (shape->packed) {
     const struct layout *layout = layout_find(library, shape->form, shape->n, shape->k, shape->in, &status);
     if (!layout) goto end;
-    b = layout->packed;
+    TRY(descriptor_copy(&b, descriptor(&layout->packed)));
   } else {
     TRY(matrix(&b, shape->in, shape->k, shape->n, shape->ldb, shape->form == GEMM_NT));
   }
   TRY(matrix(&c, shape->out, shape->m, shape->n, shape->ldc, false));
-  TRY(dnnl_matmul_desc_init(&description, &a, &b, NULL, &c));
   TRY(dnnl_primitive_attr_create(&attributes));
   if (shape->accumulate) {
     TRY(dnnl_post_ops_create(&sum));
-    TRY(dnnl_post_ops_append_sum(sum, 1));
+    TRY(append_sum(sum));
     TRY(dnnl_primitive_attr_set_post_ops(attributes, sum));
   }
-  TRY(dnnl_primitive_desc_create(&made, &description, attributes, library->engine, NULL));
+  TRY(matmul_create(&made, library->engine, &a, &b, &c, attributes));
   TRY(dnnl_primitive_create(&product->primitive, made));
-  TRY(dnnl_memory_create(&product->a, &a, library->engine, DNNL_MEMORY_NONE));
-  TRY(dnnl_memory_create(&product->b, &b, library->engine, DNNL_MEMORY_NONE));
-  TRY(dnnl_memory_create(&product->c, &c, library->engine, DNNL_MEMORY_NONE));
+  TRY(dnnl_memory_create(&product->a, descriptor(&a), library->engine, DNNL_MEMORY_NONE));
+  TRY(dnnl_memory_create(&product->b, descriptor(&b), library->engine, DNNL_MEMORY_NONE));
+  TRY(dnnl_memory_create(&product->c, descriptor(&c), library->engine, DNNL_MEMORY_NONE));
 end:
   if (made) dnnl_primitive_desc_destroy(made);
   if (attributes) dnnl_primitive_attr_destroy(attributes);
   if (sum) dnnl_post_ops_destroy(sum);
+  descriptor_free(&a);
+  descriptor_free(&b);
+  descriptor_free(&c);
   return status;
 }
 
@@ -233,7 +244,7 @@ failed:
 
 static bool has_isa(dnnl_cpu_isa_t wanted) {
   dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
-  return isa != dnnl_cpu_isa_all && (isa & wanted) == wanted;
+  return isa != 0 && (isa & wanted) == wanted;  // 0: the library does not say
 }
 
 static const char *isa_in_use(void) {
