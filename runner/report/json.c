@@ -103,6 +103,82 @@ static void put_failures(const struct report *report, struct json_writer *json) 
   json_array_end(json);
 }
 
+static void put_states(const struct report *report, struct json_writer *json) {
+  json_key(json, "states");
+  json_object_begin(json);
+  for (int place = 0; place < RUN_STATES; place++)
+    json_key_integer(json, run_state_name(report_state(place)), (int64_t)report->states[report_state(place)]);
+  json_object_end(json);
+}
+
+static void put_findings(const struct report *report, struct json_writer *json) {
+  json_key(json, "findings");
+  json_array_begin(json);
+  for (size_t i = 0; i < report->finding_count; i++) {
+    json_object_begin(json);
+    json_key_boolean(json, "warning", report->findings[i].warning);
+    json_key_string(json, "text", report->findings[i].text);
+    json_object_end(json);
+  }
+  json_array_end(json);
+}
+
+static void put_isoflops(const struct report *report, struct json_writer *json) {
+  json_key(json, "isoflops");
+  json_array_begin(json);
+  for (size_t i = 0; i < report->isoflop_count; i++) {
+    const struct report_isoflop *one = &report->isoflops[i];
+    json_object_begin(json);
+    json_key_string(json, "name", one->name);
+    if (one->trouble) json_key_string(json, "trouble", one->trouble);
+    json_key(json, "isoflop");
+    if (one->trouble)
+      json_put_null(json);
+    else
+      isoflop_json(&one->result, json);
+    json_object_end(json);
+  }
+  json_array_end(json);
+}
+
+static void put_rates(const struct report *report, struct json_writer *json) {
+  json_key(json, "rates");
+  json_array_begin(json);
+  for (size_t i = 0; i < report->rate_count; i++) {
+    const struct report_rate *rate = &report->rates[i];
+    json_object_begin(json);
+    json_key_string(json, "format", rate->format);
+    json_key_number(json, "parameters", rate->parameters);
+    json_key_number(json, "tokens", rate->tokens);
+    json_key_number(json, "rate", rate->rate);
+    json_key_number(json, "loss", rate->loss);
+    json_key_integer(json, "tried", (int64_t)rate->tried);
+    json_key_boolean(json, "edge", rate->edge);
+    json_object_end(json);
+  }
+  json_array_end(json);
+}
+
+static void put_claims(const struct report *report, struct json_writer *json) {
+  json_key(json, "claims");
+  json_array_begin(json);
+  for (size_t i = 0; i < report->claim_count; i++) {
+    json_object_begin(json);
+    json_key_string(json, "claim", report->claims[i].claim);
+    json_key_string(json, "outcome", report->claims[i].outcome);
+    json_key_string(json, "detail", report->claims[i].detail);
+    json_object_end(json);
+  }
+  json_array_end(json);
+}
+
+static void put_environment(const struct report *report, struct json_writer *json) {
+  json_key(json, "environment");
+  json_object_begin(json);
+  for (size_t i = 0; i < report->fact_count; i++) json_key_string(json, report->facts[i].name, report->facts[i].text);
+  json_object_end(json);
+}
+
 void report_json(const struct report *report, const char *path, struct text *out) {
   struct json_writer json = json_writer(out, true);
   json_object_begin(&json);
@@ -114,71 +190,19 @@ void report_json(const struct report *report, const char *path, struct text *out
   json_key_string(&json, "spec_path", report->spec_path);
   json_key_string(&json, "spec_text", report->spec_text);
   json_key_string(&json, "home", report->home);
-  json_key(&json, "states");
-  json_object_begin(&json);
-  for (int place = 0; place < RUN_STATES; place++)
-    json_key_integer(&json, run_state_name(report_state(place)), (int64_t)report->states[report_state(place)]);
-  json_object_end(&json);
+  put_states(report, &json);
   json_key_string(&json, "best", report->best ? report->best->id : NULL);
-  json_key(&json, "findings");
-  json_array_begin(&json);
-  for (size_t i = 0; i < report->finding_count; i++) {
-    json_object_begin(&json);
-    json_key_boolean(&json, "warning", report->findings[i].warning);
-    json_key_string(&json, "text", report->findings[i].text);
-    json_object_end(&json);
-  }
-  json_array_end(&json);
+  put_findings(report, &json);
   json_key(&json, "fits");
   json_array_begin(&json);
   for (size_t i = 0; i < report->fit_count; i++) put_fit(report, &report->fits[i], &json);
   json_array_end(&json);
-  json_key(&json, "isoflops");
-  json_array_begin(&json);
-  for (size_t i = 0; i < report->isoflop_count; i++) {
-    const struct report_isoflop *one = &report->isoflops[i];
-    json_object_begin(&json);
-    json_key_string(&json, "name", one->name);
-    if (one->trouble) json_key_string(&json, "trouble", one->trouble);
-    json_key(&json, "isoflop");
-    if (one->trouble)
-      json_put_null(&json);
-    else
-      isoflop_json(&one->result, &json);
-    json_object_end(&json);
-  }
-  json_array_end(&json);
-  json_key(&json, "rates");
-  json_array_begin(&json);
-  for (size_t i = 0; i < report->rate_count; i++) {
-    const struct report_rate *rate = &report->rates[i];
-    json_object_begin(&json);
-    json_key_string(&json, "format", rate->format);
-    json_key_number(&json, "parameters", rate->parameters);
-    json_key_number(&json, "tokens", rate->tokens);
-    json_key_number(&json, "rate", rate->rate);
-    json_key_number(&json, "loss", rate->loss);
-    json_key_integer(&json, "tried", (int64_t)rate->tried);
-    json_key_boolean(&json, "edge", rate->edge);
-    json_object_end(&json);
-  }
-  json_array_end(&json);
-  json_key(&json, "claims");
-  json_array_begin(&json);
-  for (size_t i = 0; i < report->claim_count; i++) {
-    json_object_begin(&json);
-    json_key_string(&json, "claim", report->claims[i].claim);
-    json_key_string(&json, "outcome", report->claims[i].outcome);
-    json_key_string(&json, "detail", report->claims[i].detail);
-    json_object_end(&json);
-  }
-  json_array_end(&json);
+  put_isoflops(report, &json);
+  put_rates(report, &json);
+  put_claims(report, &json);
   put_figures(report, &json);
   put_failures(report, &json);
-  json_key(&json, "environment");
-  json_object_begin(&json);
-  for (size_t i = 0; i < report->fact_count; i++) json_key_string(&json, report->facts[i].name, report->facts[i].text);
-  json_object_end(&json);
+  put_environment(report, &json);
   put_runs(report, &json);
   json_object_end(&json);
   text_char(out, '\n');
