@@ -16,7 +16,8 @@ struct fit_command {
 static bool fit_spec(const char *path, const struct fit_command *command, const struct fit_options *options,
                      size_t *claims_not_held, struct error *error) {
   const struct fit_arguments *arguments = &command->fit;
-  if (arguments->map || arguments->best_over || arguments->average_over)
+  const struct spec_fit *said = &arguments->entry;
+  if (arguments->map || said->best_over.count || said->average_over.count)
     return error_set(
         error, EXIT_USAGE_ERROR,
         "fit: --map, --best-over and --average-over are for tables; a spec's fit entries say it themselves");
@@ -24,7 +25,7 @@ static bool fit_spec(const char *path, const struct fit_command *command, const 
   struct text json = {0};
   struct store *store = NULL;
   bool fine = spec_open(&spec, path, NULL, error);
-  if (fine && !spec.fit_count && !spec.isoflop_count && !spec.claim_count && !arguments->law)
+  if (fine && !spec.fit_count && !spec.isoflop_count && !spec.claim_count && !said->law)
     fine = error_set(error, EXIT_USAGE_ERROR, "%s has neither fit entries nor claims; name a law with --law", path);
   if (fine && !store_exists_home())
     fine = error_set(error, EXIT_USAGE_ERROR, "nothing has run yet (isoloss run %s)", path);
@@ -32,7 +33,7 @@ static bool fit_spec(const char *path, const struct fit_command *command, const 
   if (fine)
     fine = fit_experiment(&spec, store,
                           &(struct fit_experiment_options){.overrides = options,
-                                                           .law = arguments->law,
+                                                           .law = said->law,
                                                            .report = command->json ? NULL : stdout,
                                                            .json = command->json ? &json : NULL,
                                                            .claims_not_held = claims_not_held,
@@ -78,7 +79,7 @@ static bool fit_one(const char *source, const struct fit_command *command, const
   return fine;
 }
 
-static void fit(const struct fit_command *arguments, const char *source, struct command_line *line) {
+static void fit(struct fit_command *arguments, const char *source, struct command_line *line) {
   struct error *error = &line->error;
   struct fit_options options;
   size_t claims_not_held = 0;
@@ -93,18 +94,11 @@ static void fit(const struct fit_command *arguments, const char *source, struct 
 }
 
 void command_fit(struct command_line *line) {
-  struct fit_command a = {.fit = {.bootstrap = -1}};
+  struct fit_command a = {0};
   struct option options[FIT_ARGUMENT_OPTIONS + 8];
-  size_t count = 0;
-  options[count++] =
-      (struct option){"law",      'l',    OPTION_TEXT,
-                      &a.fit.law, "NAME", "the law: one that ships (isoloss laws) or a .yaml file of your own"};
-  count += fit_arguments_options(&a.fit, options + count);
+  size_t count = fit_arguments_options(&a.fit, OF_FIT, options);
   const struct option own[] = {
       {"profile", 0, OPTION_FLAG, &a.fit.profile_all, NULL, "profile likelihood of every fitted parameter"},
-      {"profile-of", 0, OPTION_LIST, &a.fit.profiles, "NAME", "of one parameter (may be given several times)"},
-      {"leave-out", 0, OPTION_TEXT, &a.fit.leave_out, "LIST",
-       "refit without each value of these columns, and predict it"},
       {"residuals", 'r', OPTION_FLAG, &a.residuals, NULL, "print the residual of every row"},
       {"export", 0, OPTION_TEXT, &a.export, "LANGUAGE", "write the fitted law as c, python or latex instead"},
       {"output", 'o', OPTION_TEXT, &a.output, "FILE", "where --export writes (default: standard output)"},

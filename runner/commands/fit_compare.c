@@ -26,7 +26,7 @@ static bool compare(const char *source, const struct compare_arguments *argument
   struct law *laws = memory_get((arguments->laws.count + 1) * sizeof *laws);
   struct comparison comparison = {0};
   struct fit_arguments own = arguments->fit;
-  own.law = arguments->laws.items[0];
+  own.entry.law = arguments->laws.items[0];
   bool fine = fit_input_begin(&input, source, &own, options, error);
   for (size_t l = 0; l < arguments->laws.count && fine; l++) fine = law_open(&laws[l], arguments->laws.items[l], error);
   fine = fine && fit_input_read(&input, laws, arguments->laws.count, error);
@@ -64,12 +64,13 @@ static bool check(const struct compare_arguments *a, struct error *error) {
 }
 
 void command_fit_compare(struct command_line *line) {
-  struct compare_arguments a = {.fit = {.bootstrap = 0}};
+  struct compare_arguments a = {0};
   struct option options[FIT_ARGUMENT_OPTIONS + 8] = {
       {"law", 'l', OPTION_LIST, &a.laws, "NAME", "a law; give it several times"},
       {"folds", 'k', OPTION_INTEGER, &a.folds, "K",
        "of the cross-validation (default 5; 1: none), whole groups (--group)"}};
-  size_t count = 2 + fit_arguments_options(&a.fit, options + 2);
+  size_t count = 2 + fit_arguments_options(&a.fit, OF_COMPARE, options + 2);
+  a.fit.entry.bootstrap = 0;  // laws are compared without intervals unless they are asked for
   const struct option own[] = {{"json", 0, OPTION_FLAG, &a.json, NULL, "one JSON document on standard output"}, {0}};
   memcpy(options + count, own, sizeof own);
   const struct command_usage usage = {

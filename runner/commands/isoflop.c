@@ -5,14 +5,16 @@
 
 #include "plots/plot_isoflop.h"
 #include "runner/commands.h"
+#include "runner/fits/arguments.h"
 #include "runner/fits/internal.h"
 #include "runner/fits/isoflop_runs.h"
 
 struct isoflop_arguments {
-  const char *method, *map, *where, *budget, *budgets, *curve, *noise, *parameter_count, *plot;
-  double tolerance, window, confidence;
-  int64_t copies, seed;
-  bool average, json;
+  struct spec_isoflop entry;  // what an entry of a spec says by its keys
+  const char *map, *budgets, *curve, *plot;
+  double tolerance, confidence;
+  int64_t seed;
+  bool json;
 };
 
 // ---- options ----
@@ -49,29 +51,22 @@ static bool read_budgets(const char *text, struct arena *arena, double **budgets
 
 static bool read_options(const struct isoflop_arguments *a, struct arena *arena, struct isoflop_noise *noise,
                          struct isoflop_options *options, struct error *error) {
-  *options = (struct isoflop_options){.budget = a->budget,
-                                      .curve = a->curve,
-                                      .tolerance = a->tolerance,
-                                      .window = a->window,
-                                      .average = a->average,
-                                      .copies = (int)a->copies,
-                                      .confidence = a->confidence,
-                                      .seed = (uint64_t)a->seed};
-  if (!isoflop_method_parse(a->method, &options->method, error)) return error_context(error, "isoflop");
-  if (a->copies < -1 || a->copies > 100000)
+  const struct spec_isoflop *entry = &a->entry;
+  if (!isoflop_entry_options(entry, noise, options, error)) return error_context(error, "isoflop");
+  options->curve = a->curve;
+  options->tolerance = a->tolerance;
+  options->confidence = a->confidence;
+  options->seed = (uint64_t)a->seed;
+  if (entry->copies < -1 || entry->copies > 100000)
     return error_set(error, EXIT_USAGE_ERROR, "isoflop: --copies takes 0 to 100000 copies");
   if (!(a->tolerance > 0 && a->tolerance < 1))
     return error_set(error, EXIT_USAGE_ERROR, "isoflop: --tolerance lies between 0 and 1 (0.1)");
-  if (a->window && !(a->window > 1))
+  if (entry->window && !(entry->window > 1))
     return error_set(error, EXIT_USAGE_ERROR, "isoflop: --window is a factor above 1 (6), or 0 for all sizes");
   if (!(a->confidence > 0 && a->confidence < 1))
     return error_set(error, EXIT_USAGE_ERROR, "isoflop: --confidence lies between 0 and 1 (0.95)");
-  if (a->budget && a->budgets)
+  if (entry->budget && a->budgets)
     return error_set(error, EXIT_USAGE_ERROR, "isoflop: give --budget COLUMN or --budgets LIST, not both");
-  if (a->noise) {
-    if (!isoflop_noise_parse(a->noise, noise, error)) return error_context(error, "isoflop");
-    options->noise = noise;
-  }
   double *budgets;
   if (!a->budgets) return true;
   if (!read_budgets(a->budgets, arena, &budgets, &options->budget_count, error)) return false;
@@ -92,9 +87,8 @@ static bool solve_spec(const char *path, const struct isoflop_arguments *a, cons
   bool fine = spec_open(&spec, path, NULL, error);
   if (fine && !store_exists_home())
     fine = error_set(error, EXIT_USAGE_ERROR, "nothing has run yet (isoloss run %s)", path);
-  const struct spec_fit rows = {.name = "isoflop", .parameter_count = a->parameter_count, .where_text = a->where};
   fine = fine && (store = store_open_home(STORE_READ, error)) != NULL &&
-         isoflop_of_runs(&spec, &rows, NULL, store, options, result, error);
+         isoflop_of_runs(&spec, &a->entry, NULL, store, options, result, error);
   store_close(store);
   spec_free(&spec);
   return fine;
@@ -107,9 +101,9 @@ static bool solve_table(const char *path, const struct isoflop_arguments *a, con
   size_t map_count = 0;
   bool fine = (!a->map || column_maps_parse(arena, a->map, &maps, &map_count, error)) &&
               table_read_csv(&table, path, maps, map_count, error);
-  if (fine && a->where) {
+  if (fine && a->entry.where.text) {
     bool *keep = arena_array(arena, table.row_count + 1, sizeof *keep);
-    fine = table_where(&table, a->where, keep, error);
+    fine = table_where(&table, a->entry.where.text, keep, error);
     if (fine) table_keep_rows(&table, keep);
   }
   fine = fine && isoflop_run(&table, options, result, error);
@@ -157,26 +151,22 @@ static void isoflop(const struct isoflop_arguments *a, const char *source, struc
 }
 
 void command_isoflop(struct command_line *line) {
-  struct isoflop_arguments a = {
-      .method = "akima", .tolerance = 0.1, .confidence = 0.95, .copies = -1, .parameter_count = "non-embedding"};
-  const struct option options[] = {
-      {"method", 'm', OPTION_TEXT, &a.method, "NAME", "akima (default), parabola, or envelope"},
+  struct isoflop_arguments a = {.tolerance = 0.1, .confidence = 0.95};
+  struct option options[32];
+  entry_default(&isoflop_entry, &a.entry);
+  a.entry.name = "isoflop";
+  size_t count = entry_options(&isoflop_entry, OF_ISOFLOP, &a.entry, options);
+  const struct option own[] = {
       {"map", 0, OPTION_TEXT, &a.map, "LIST", "columns by other names: parameters=N_total,tokens=D_seen"},
-      {"where", 'w', OPTION_TEXT, &a.where, "EXPR", "rows that take part: \"config == 'tuned'\""},
-      {"budget", 'b', OPTION_TEXT, &a.budget, "COLUMN", "the budget of a row in FLOPs: flops_6nd (flops)"},
       {"budgets", 0, OPTION_TEXT, &a.budgets, "LIST", "the budgets: 1e16,2e16 or LOW:HIGH:COUNT"},
       {"tolerance", 0, OPTION_NUMBER, &a.tolerance, "T", "rows within this share of FLOPs are one budget (0.1)"},
       {"curve", 0, OPTION_TEXT, &a.curve, "COLUMN", "rows of equal COLUMN are points of one training"},
-      {"window", 0, OPTION_NUMBER, &a.window, "FACTOR", "parabola: only sizes within FACTOR of the best (all)"},
-      {"average", 0, OPTION_FLAG, &a.average, NULL, "several rows of one size: their mean, not the lowest"},
-      {"noise", 0, OPTION_TEXT, &a.noise, "S", "seed noise of the loss: 0.002, or rising: 0.002@3,0.05@7"},
-      {"copies", 0, OPTION_INTEGER, &a.copies, "N", "copies with noise, for the intervals (1000)"},
       {"confidence", 0, OPTION_NUMBER, &a.confidence, "P", "of the intervals (0.95)"},
       {"seed", 's', OPTION_INTEGER, &a.seed, "N", "of the noise"},
-      {"parameter-count", 0, OPTION_TEXT, &a.parameter_count, "COUNT", "of a spec's runs (non-embedding)"},
       {"plot", 0, OPTION_TEXT, &a.plot, "FOLDER", "draw the curves and the optima there (SVG)"},
       {"json", 0, OPTION_FLAG, &a.json, NULL, "one JSON document on standard output"},
       {0}};
+  memcpy(options + count, own, sizeof own);
   const struct command_usage usage = {
       "isoloss isoflop SPEC.yaml|TABLE.csv [--method NAME] [--budget COLUMN] [options]",
       "For every FLOP budget the size and token count of lowest loss, with intervals under seed noise; then power laws of\n"

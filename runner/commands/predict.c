@@ -18,7 +18,7 @@ static bool check(const struct predict_arguments *a, struct error *error) {
   return true;
 }
 
-static void answer(const struct predict_arguments *arguments, const char *source, struct command_line *line) {
+static void answer(struct predict_arguments *arguments, const char *source, struct command_line *line) {
   struct fit_options options;
   struct predict_report report;
   if (!check(arguments, &line->error) ||
@@ -39,7 +39,7 @@ static void answer(const struct predict_arguments *arguments, const char *source
 }
 
 void command_predict(struct command_line *line) {
-  struct predict_arguments a = {.fit = {.bootstrap = -1}, .memory = NAN};
+  struct predict_arguments a = {.memory = NAN};
   struct option options[FIT_ARGUMENT_OPTIONS + 16] = {
       {"at", 'a', OPTION_LIST, &a.at, "POINTS", "N=1e9,D=2e10,format=w4a4; ranges N=1e8..1e10:5log, lists D=1e9|1e10"},
       {"table", 't', OPTION_TEXT, &a.table, "FILE", "points from a CSV file, a row each"},
@@ -53,9 +53,10 @@ void command_predict(struct command_line *line) {
       {"speed", 0, OPTION_LIST, &a.speeds, "FORMAT=X", "a format's training makes X times the FLOPs for the same cost"},
       {"cost", 0, OPTION_TEXT, &a.cost, "KIND",
        "6nd, or counted: per token as the fitted runs counted (default if known)"},
-      {"law", 'l', OPTION_TEXT, &a.fit.law, "NAME", "the law to fit (default: the entry's; chinchilla on a table)"}};
+      {"law", 'l', OPTION_TEXT, &a.fit.entry.law, "NAME",
+       "the law to fit (default: the entry's; chinchilla on a table)"}};
   size_t count = 10;
-  count += fit_arguments_options(&a.fit, options + count);
+  count += fit_arguments_options(&a.fit, OF_PREDICT, options + count);
   const struct option own[] = {{"json", 0, OPTION_FLAG, &a.json, NULL, "one JSON document on standard output"}, {0}};
   memcpy(options + count, own, sizeof own);
   const struct command_usage usage = {

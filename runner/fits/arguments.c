@@ -4,30 +4,62 @@
 #include <math.h>
 #include <string.h>
 
-size_t fit_arguments_options(struct fit_arguments *a, struct option *options) {
-  const struct option list[] = {
+#include "runner/fits/internal.h"
+
+static enum option_type option_type_of(const struct entry_key *key) {
+  if (entry_key_is_list(key)) return OPTION_LIST;
+  switch (key->type) {
+    case ENTRY_INTEGER:
+      return OPTION_INTEGER;
+    case ENTRY_FACTOR:
+      return OPTION_NUMBER;
+    case ENTRY_BOOLEAN:
+      return OPTION_FLAG;
+    default:
+      return OPTION_TEXT;  // of a condition: its first member
+  }
+}
+
+size_t entry_options(const struct entry_kind *kind, enum entry_command command, void *entry, struct option *options) {
+  size_t count = 0;
+  for (size_t k = 0; k < kind->count; k++) {
+    const struct entry_key *key = &kind->keys[k];
+    if (!key->option.name || !(key->option.commands & command)) continue;
+    options[count++] = (struct option){key->option.name,           key->option.letter,   option_type_of(key),
+                                       (char *)entry + key->place, key->option.argument, key->option.help};
+  }
+  return count;
+}
+
+size_t fit_arguments_options(struct fit_arguments *a, enum entry_command command, struct option *options) {
+  const struct option own[] = {
       {"map", 'm', OPTION_TEXT, &a->map, "LIST", "columns by other names: parameters=N_total,tokens=D_seen"},
       {"pool", 0, OPTION_LIST, &a->pools, "SOURCE", "rows of another table too, told apart by a column 'pool'"},
-      {"where", 'w', OPTION_TEXT, &a->where, "EXPR", "rows that take part: \"format == 'none' and N > 1e6\""},
-      {"holdout", 0, OPTION_TEXT, &a->holdout, "EXPR", "rows kept from the fit to test it: \"N > 1e8\""},
-      {"objective", 0, OPTION_TEXT, &a->objective, "KIND", "huber:DELTA, least-squares or lad (else the law's)"},
-      {"residual", 0, OPTION_TEXT, &a->residual, "KIND", "log or plain (else the law's)"},
       {"weight", 0, OPTION_TEXT, &a->weight, "EXPR", "weight of a row in the objective: \"1 / std ^ 2\""},
       {"group", 0, OPTION_TEXT, &a->group, "COLUMN", "resample rows of equal COLUMN together (points of one run)"},
-      {"best-over", 0, OPTION_TEXT, &a->best_over, "LIST", "keep the best row over these columns: lr,batch"},
-      {"average-over", 0, OPTION_TEXT, &a->average_over, "LIST", "average over these columns: seed"},
       {"fix", 0, OPTION_LIST, &a->fixes, "NAME=VALUE", "hold a parameter: E=1.69 (may be given several times)"},
       {"free", 0, OPTION_LIST, &a->frees, "NAME", "fit a parameter that the law fixes"},
       {"baseline", 0, OPTION_LIST, &a->baselines, "COLUMN=CATEGORY", "the category that others are relative to"},
-      {"bootstrap", 'b', OPTION_INTEGER, &a->bootstrap, "N", "resamples for the intervals (default 1000, 0: none)"},
-      {"interval", 0, OPTION_TEXT, &a->interval, "KIND",
-       "bca (bias-corrected and accelerated), percentile or t; by default bca, and t where groups or rows are few"},
       {"confidence", 0, OPTION_NUMBER, &a->confidence, "P", "of the intervals (default 0.95)"},
       {"seed", 's', OPTION_INTEGER, &a->seed, "N", "of resamples and random starts"},
       {"starts", 0, OPTION_INTEGER, &a->starts, "N", "at most this many starts (default: the law's grid, up to 5000)"},
       {"threads", 'j', OPTION_INTEGER, &a->threads, "N", "threads (default: all cores); the result is the same"}};
-  memcpy(options, list, sizeof list);
-  return sizeof list / sizeof *list;
+  *a = (struct fit_arguments){0};
+  entry_clear(&fit_entry, &a->entry);
+  size_t count = entry_options(&fit_entry, command, &a->entry, options);
+  memcpy(options + count, own, sizeof own);
+  return count + sizeof own / sizeof *own;
+}
+
+// What an option gave as "a,b", once or several times, becomes a, b.
+static void split_lists(struct spec_fit *entry, struct arena *arena) {
+  for (const struct entry_key *key = fit_entry.keys; key < fit_entry.keys + fit_entry.count; key++) {
+    struct option_list *list = (struct option_list *)((char *)entry + key->place);
+    struct text all = {0};
+    for (size_t i = 0; entry_key_is_list(key) && i < list->count; i++) text_format(&all, "%s,", list->items[i]);
+    if (all.length) list->items = text_split(arena, text_string(&all), ", ", &list->count);
+    text_free(&all);
+  }
 }
 
 // ---- fix NAME=VALUE, --free NAME, --baseline COLUMN=CATEGORY ----
@@ -56,31 +88,28 @@ static bool read_settings(const char *name, const struct fit_arguments *argument
   return true;
 }
 
-bool fit_arguments_read(const char *name, const struct fit_arguments *arguments, struct arena *arena,
+bool fit_arguments_read(const char *name, struct fit_arguments *arguments, struct arena *arena,
                         struct fit_options *options, struct error *error) {
-  if (arguments->bootstrap < -1 || arguments->bootstrap > 1000000)
+  const struct spec_fit *entry = &arguments->entry;
+  if (entry->bootstrap < -1 || entry->bootstrap > 1000000)
     return error_set(error, EXIT_USAGE_ERROR, "%s: --bootstrap takes 0 to 1000000 resamples", name);
   if (arguments->threads < 0 || arguments->starts < 0 || arguments->starts > 10000000)
     return error_set(error, EXIT_USAGE_ERROR, "%s: --threads and --starts are not negative (at most 10000000 starts)",
                      name);
   if (arguments->confidence && !(arguments->confidence > 0 && arguments->confidence < 1))
     return error_set(error, EXIT_USAGE_ERROR, "%s: --confidence lies between 0 and 1 (0.95)", name);
-  *options = (struct fit_options){.where = arguments->where,
-                                  .holdout = arguments->holdout,
-                                  .objective = arguments->objective,
-                                  .residual = arguments->residual,
-                                  .weight = arguments->weight,
-                                  .group = arguments->group,
-                                  .bootstrap = (int)arguments->bootstrap,
-                                  .confidence = arguments->confidence,
-                                  .seed = (uint64_t)arguments->seed,
-                                  .threads = (int)(arguments->threads > 256 ? 256 : arguments->threads),
-                                  .starts = (int)arguments->starts,
-                                  .profile_all = arguments->profile_all,
-                                  .profiles = (const char *const *)arguments->profiles.items,
-                                  .profile_count = arguments->profiles.count};
-  if (arguments->interval && !interval_parse(arguments->interval, &options->interval, error))
-    return error_context(error, "%s", name);
-  options->leave_out = (const char *const *)text_split(arena, arguments->leave_out, ", ", &options->leave_out_count);
+  enum interval_kind interval;
+  if (entry->interval && !interval_parse(entry->interval, &interval, error)) return error_context(error, "%s", name);
+  split_lists(&arguments->entry, arena);
+  const struct fit_options others = {.weight = arguments->weight,
+                                     .group = arguments->group,
+                                     .bootstrap = -1,
+                                     .confidence = arguments->confidence,
+                                     .seed = (uint64_t)arguments->seed,
+                                     .threads = (int)(arguments->threads > 256 ? 256 : arguments->threads),
+                                     .starts = (int)arguments->starts};
+  *options = fit_entry_options(entry, &others);
+  options->where = entry->where.text;
+  options->profile_all |= arguments->profile_all;
   return read_settings(name, arguments, arena, options, error);
 }

@@ -1,20 +1,27 @@
-// The options that say how a fit is made, shared by the commands that fit (fit, fit compare, predict).
+// The options that say how a fit is made, shared by the commands that fit (fit, fit compare, predict). Most say what a
+// key of a fit entry says (runner/spec/entries.h) and are derived from those.
 #pragma once
 #include "base/options.h"
 #include "fitting/fitting.h"
+#include "runner/spec/entries.h"
+#include "runner/spec/spec.h"
+
+// Writes the options of a kind's keys that `command` takes into `options`, targets in `entry`; returns how many.
+size_t entry_options(const struct entry_kind *kind, enum entry_command command, void *entry, struct option *options);
 
 struct fit_arguments {
-  const char *law, *map, *where, *holdout, *objective, *residual, *weight, *group, *best_over, *average_over, *interval,
-      *leave_out;
-  int64_t bootstrap, seed, threads, starts;
+  struct spec_fit entry;  // what the command line says of an entry's keys
+  const char *map, *weight, *group;
+  int64_t seed, threads, starts;
   double confidence;
-  struct option_list fixes, frees, baselines, pools, profiles;
+  struct option_list fixes, frees, baselines, pools;
   bool profile_all;
 };
 
-enum { FIT_ARGUMENT_OPTIONS = 24 };  // room that fit_arguments_options needs
-// Writes the options into `options`, targets in `arguments`; returns how many. The caller adds its own and the end.
-size_t fit_arguments_options(struct fit_arguments *arguments, struct option *options);
+enum { FIT_ARGUMENT_OPTIONS = 32 };  // room that fit_arguments_options needs
+// Makes the arguments say nothing and writes the options of a command into `options`, targets in `arguments`; returns
+// how many. The caller adds its own and the end.
+size_t fit_arguments_options(struct fit_arguments *arguments, enum entry_command command, struct option *options);
 // Checks the arguments of command `name` and makes fit options of them (texts in the arena).
-bool fit_arguments_read(const char *name, const struct fit_arguments *arguments, struct arena *arena,
+bool fit_arguments_read(const char *name, struct fit_arguments *arguments, struct arena *arena,
                         struct fit_options *options, struct error *error);

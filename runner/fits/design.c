@@ -51,7 +51,7 @@ static bool design_fit(struct designs *designs, size_t number, const struct spec
   struct fit_notes notes;
   struct design_made *made = &designs->made[designs->made_count];
   struct follower follower = {a, entry->name};
-  struct fit_options fit = {.objective = entry->objective, .residual = entry->residual, .holdout = entry->holdout_text};
+  struct fit_options fit = {.objective = entry->objective, .residual = entry->residual, .holdout = entry->holdout.text};
   struct design_options options = {.repeats = a->quick ? 0 : (int)a->repeats,
                                    .starts = (int)a->starts,
                                    .bootstrap = (int)a->bootstrap,
@@ -82,7 +82,7 @@ static bool design_fit(struct designs *designs, size_t number, const struct spec
 static bool design_fits(struct designs *designs, size_t number, struct error *error) {
   const struct spec *spec = &designs->specs[number].selection.spec;
   const char *law = designs->request->law;
-  struct spec_fit own = {.name = law, .law = law, .bootstrap = -1};
+  const struct spec_fit own = spec_fit_of_law(law);
   size_t asked = 0;
   designs->made = arena_grow(&designs->arena, designs->made, designs->made_count,
                              designs->made_count + spec->fit_count + 1, sizeof *designs->made);

@@ -17,23 +17,23 @@ struct fit_options fit_entry_options(const struct spec_fit *entry, const struct 
   if (overrides) options = *overrides;
   options.name = entry->name;
   options.where = NULL;  // the table has only the rows wanted
-  if (!options.holdout) options.holdout = entry->holdout_text;
+  if (!options.holdout) options.holdout = entry->holdout.text;
   if (!options.objective) options.objective = entry->objective;
   if (!options.residual) options.residual = entry->residual;
   if (options.bootstrap < 0) options.bootstrap = (int)entry->bootstrap;
   if (options.interval == INTERVAL_BY_DEFAULT && entry->interval)
-    interval_parse(entry->interval, &options.interval, &(struct error){0});  // a choice of the spec's reader
+    interval_parse(entry->interval, &options.interval, &(struct error){0});  // checked where it was read
   if (!options.profile_count && !options.profile_all) {
-    options.profiles = (const char *const *)entry->profile;
-    options.profile_count = entry->profile_count;
-    for (size_t i = 0; i < entry->profile_count; i++) options.profile_all |= strcmp(entry->profile[i], "all") == 0;
+    options.profiles = (const char *const *)entry->profile.items;
+    options.profile_count = entry->profile.count;
+    for (size_t i = 0; i < options.profile_count; i++) options.profile_all |= strcmp(options.profiles[i], "all") == 0;
     if (options.profile_all) options.profile_count = 0;
   }
   if (!options.leave_out_count) {
-    options.leave_out = (const char *const *)entry->leave_out;
-    options.leave_out_count = entry->leave_out_count;
+    options.leave_out = (const char *const *)entry->leave_out.items;
+    options.leave_out_count = entry->leave_out.count;
   }
-  options.parameter_count = entry->parameter_count ? entry->parameter_count : "non-embedding";
+  if (!options.parameter_count) options.parameter_count = entry->parameter_count;
   return options;
 }
 

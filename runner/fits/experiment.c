@@ -28,12 +28,13 @@ static bool list_lost_runs(const struct spec *spec, struct store *store, struct 
 // The entry's law against those of its `compare`, on the same rows (the table is narrowed to them).
 static bool compare_laws(const struct spec_fit *entry, const struct fit_options *options, struct table *table,
                          struct fit_result *result, FILE *report, struct error *error) {
-  size_t count = entry->compare_count + 1;
+  size_t count = entry->compare.count + 1;
   struct law *laws = memory_get(count * sizeof *laws);
   struct comparison *comparison = result->comparison = arena_alloc(&result->arena, sizeof *result->comparison);
   *comparison = (struct comparison){0};
   bool fine = true;
-  for (size_t l = 0; l < count && fine; l++) fine = law_open(&laws[l], l ? entry->compare[l - 1] : entry->law, error);
+  for (size_t l = 0; l < count && fine; l++)
+    fine = law_open(&laws[l], l ? entry->compare.items[l - 1] : entry->law, error);
   fine = fine && laws_compare(laws, count, table, &(struct compare_options){.fit = *options}, comparison, error);
   if (fine && report) {
     comparison_print(comparison, report);
@@ -109,7 +110,7 @@ static bool fit_entry(const struct spec *spec, const struct spec_fit *entry, str
     for (size_t i = 0; i < notes.warning_count; i++) fit_result_warn(result, "%s", notes.warnings[i]);
     warn_of_mixture(&table, result);
     if (options->report) fit_print(result, &law, &notes, options->residuals, options->report);
-    if (entry->compare_count) fine = compare_laws(entry, &fit_options, &table, result, options->report, error);
+    if (entry->compare.count) fine = compare_laws(entry, &fit_options, &table, result, options->report, error);
     fine = fine && keep_result(spec, entry, store, result, array, error);
   }
   if (!fine) {
@@ -132,7 +133,7 @@ static bool fit_entries(const struct spec *spec, struct store *store, const stru
   bool fine = true;
   size_t asked = 0;
   for (size_t i = 0; i <= spec->fit_count; i++) {
-    struct spec_fit own = {.name = options->law, .law = options->law, .bootstrap = -1};
+    const struct spec_fit own = spec_fit_of_law(options->law);
     const struct spec_fit *entry = i < spec->fit_count ? &spec->fits[i] : &own;
     // The last one: a law that the spec does not name, on its own.
     if (i == spec->fit_count && (!options->law || asked || names_isoflop(spec, options->law))) break;

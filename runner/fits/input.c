@@ -35,7 +35,7 @@ static bool no_entry(const struct fit_input *input, const char *named, struct er
 
 static bool choose_entry(struct fit_input *input, const char *named, struct error *error) {
   struct spec *spec = &input->spec;
-  const char *law = input->arguments->law;
+  const char *law = input->arguments->entry.law;
   for (size_t i = 0; i < spec->fit_count && !input->entry; i++) {
     const struct spec_fit *fit = &spec->fits[i];
     bool wanted = named ? strcmp(fit->name, named) == 0
@@ -46,7 +46,7 @@ static bool choose_entry(struct fit_input *input, const char *named, struct erro
   if (!input->entry && (named || !law)) return no_entry(input, named, error);
   if (!input->entry) {  // a law that no entry names: on all runs
     struct spec_fit *own = arena_alloc(&input->arena, sizeof *own);
-    *own = (struct spec_fit){.name = law, .law = law, .bootstrap = -1, .parameter_count = "non-embedding"};
+    *own = spec_fit_of_law(law);
     input->entry = own;
   }
   // The name of an entry given as --law means its law; with SPEC:ENTRY another law may be put on its rows.
@@ -64,7 +64,7 @@ static bool begin_spec(struct fit_input *input, const char *source, const struct
     path = arena_copy(&input->arena, source, (size_t)(colon - source));
     named = colon + 1;
   }
-  if (arguments->map || arguments->best_over || arguments->average_over)
+  if (arguments->map || arguments->entry.best_over.count || arguments->entry.average_over.count)
     return error_set(error, EXIT_USAGE_ERROR,
                      "--map, --best-over and --average-over are for tables; a spec's fit entries say it themselves");
   input->has_spec = true;
@@ -79,7 +79,7 @@ bool fit_input_begin(struct fit_input *input, const char *source, const struct f
                      const struct fit_options *options, struct error *error) {
   *input = (struct fit_input){.arguments = arguments, .options = *options, .notes = {.noise = NAN}};
   input->name = arena_string(&input->arena, source);
-  input->law = arguments->law ? arguments->law : "chinchilla";
+  input->law = arguments->entry.law ? arguments->entry.law : "chinchilla";
   return !source_is_spec(source) || begin_spec(input, source, options, error);
 }
 
@@ -111,17 +111,18 @@ static bool read_runs(struct fit_input *input, struct table *table, struct error
   if (!store_exists_home())
     return error_set(error, EXIT_USAGE_ERROR, "nothing has run yet (isoloss run %s)", input->spec.path);
   struct store *store = store_open_home(STORE_WRITE, error);  // errors of formats not measured yet are kept
-  const char *where = input->arguments->pools.count ? NULL : input->arguments->where;
+  const char *where = input->arguments->pools.count ? NULL : input->arguments->entry.where.text;
   bool fine = store && fit_entry_table(&input->spec, input->entry, where, store, table, &input->notes, error);
   store_close(store);
   return fine;
 }
 
 static bool reduce(struct fit_input *input, const struct law *laws, size_t law_count, struct error *error) {
-  const struct fit_arguments *arguments = input->arguments;
-  struct reductions reductions = {0};
-  reductions.best_over = text_split(&input->arena, arguments->best_over, ", ", &reductions.best_over_count);
-  reductions.average_over = text_split(&input->arena, arguments->average_over, ", ", &reductions.average_over_count);
+  const struct spec_fit *entry = &input->arguments->entry;
+  struct reductions reductions = {.best_over = entry->best_over.items,
+                                  .best_over_count = entry->best_over.count,
+                                  .average_over = entry->average_over.items,
+                                  .average_over_count = entry->average_over.count};
   if (!reductions.best_over_count && !reductions.average_over_count) return true;
   size_t room = 1;
   for (size_t l = 0; l < law_count; l++) room += (size_t)laws[l].column_count;
@@ -136,8 +137,8 @@ static bool reduce(struct fit_input *input, const struct law *laws, size_t law_c
   reductions.keys = keys;
   // Rows that --where leaves out must not win or be averaged.
   bool *keep = arena_array(&input->arena, input->table.row_count + 1, sizeof *keep);
-  if (arguments->where) {
-    if (!table_where(&input->table, arguments->where, keep, error)) return false;
+  if (entry->where.text) {
+    if (!table_where(&input->table, entry->where.text, keep, error)) return false;
     table_keep_rows(&input->table, keep);
   }
   return reduce_table(&input->table, laws[0].target, &reductions, &input->notes, error);
@@ -147,7 +148,7 @@ bool fit_input_read(struct fit_input *input, const struct law *laws, size_t law_
   const struct option_list *pools = &input->arguments->pools;
   bool fine =
       input->has_spec ? read_runs(input, &input->table, error) : read_plain(input, input->name, &input->table, error);
-  if (fine && input->has_spec && pools->count) input->options.where = input->arguments->where;
+  if (fine && input->has_spec && pools->count) input->options.where = input->arguments->entry.where.text;
   if (fine && pools->count) table_pool_begin(&input->table, input->name);
   for (size_t i = 0; i < pools->count && fine; i++) {
     struct table other = {0};

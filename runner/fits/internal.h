@@ -26,7 +26,8 @@ bool reduce_table(struct table *table, const char *target, const struct reductio
 // fit_experiment_table, with a further condition on rows (or NULL), telling what it did.
 bool fit_entry_table(const struct spec *spec, const struct spec_fit *entry, const char *where, struct store *store,
                      struct table *table, struct fit_notes *notes, struct error *error);
-// The entry's fit options, where the command line (or NULL) says nothing else.
+// The entry's fit options, where `overrides` (or NULL) says nothing else. An entry may be a spec's or what the command
+// line says of one.
 struct fit_options fit_entry_options(const struct spec_fit *entry, const struct fit_options *overrides);
 // Loads a law and prints its mistakes on standard error.
 bool law_open(struct law *law, const char *name_or_path, struct error *error);

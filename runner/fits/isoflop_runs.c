@@ -38,17 +38,28 @@ static bool curves_of(const struct table *runs, struct store *store, struct tabl
   return true;
 }
 
-bool isoflop_of_runs(const struct spec *spec, const struct spec_fit *rows, const char *where, struct store *store,
+bool isoflop_entry_options(const struct spec_isoflop *entry, struct isoflop_noise *noise,
+                           struct isoflop_options *options, struct error *error) {
+  *options = (struct isoflop_options){
+      .budget = entry->budget, .window = entry->window, .average = entry->average, .copies = (int)entry->copies};
+  if (!isoflop_method_parse(entry->minimum, &options->method, error)) return false;
+  if (!entry->noise) return true;
+  options->noise = noise;
+  return isoflop_noise_parse(entry->noise, noise, error);
+}
+
+bool isoflop_of_runs(const struct spec *spec, const struct spec_isoflop *entry, const char *where, struct store *store,
                      const struct isoflop_options *options, struct isoflop *result, struct error *error) {
   struct table runs = {0}, points = {0};
   struct fit_notes notes;
   struct isoflop_options wanted = *options;
   bool curves = options->method == ISOFLOP_ENVELOPE || options->budgets;
   if (curves) wanted.curve = "run";
-  bool fine = fit_entry_table(spec, rows, where, store, &runs, &notes, error) &&
+  const struct spec_fit rows = {.name = entry->name, .parameter_count = entry->parameter_count, .where = entry->where};
+  bool fine = fit_entry_table(spec, &rows, where, store, &runs, &notes, error) &&
               (!curves || curves_of(&runs, store, &points, error)) &&
               isoflop_run(curves ? &points : &runs, &wanted, result, error);
-  if (fine) result->parameter_count = arena_string(&result->arena, rows->parameter_count);
+  if (fine) result->parameter_count = arena_string(&result->arena, entry->parameter_count);
   table_free(&points);
   table_free(&runs);
   return fine;
@@ -57,13 +68,8 @@ bool isoflop_of_runs(const struct spec *spec, const struct spec_fit *rows, const
 bool isoflop_of_entry(const struct spec *spec, const struct spec_isoflop *entry, const char *where, struct store *store,
                       struct isoflop *result, struct error *error) {
   struct isoflop_noise noise;
-  struct isoflop_options options = {
-      .budget = entry->budget, .window = entry->window, .average = entry->average, .copies = (int)entry->copies};
-  const struct spec_fit rows = {
-      .name = entry->name, .parameter_count = entry->parameter_count, .where_text = entry->where_text};
-  bool fine = isoflop_method_parse(entry->minimum, &options.method, error) &&
-              (!entry->noise || isoflop_noise_parse(entry->noise, &noise, error));
-  if (entry->noise) options.noise = &noise;
-  fine = fine && isoflop_of_runs(spec, &rows, where, store, &options, result, error);
+  struct isoflop_options options;
+  bool fine = isoflop_entry_options(entry, &noise, &options, error) &&
+              isoflop_of_runs(spec, entry, where, store, &options, result, error);
   return fine ? true : error_context(error, "fit %s", entry->name);
 }

@@ -8,10 +8,12 @@
 #include "results/store.h"
 #include "runner/spec/spec.h"
 
-// Of the finished runs that `rows` (its where, averages and parameter_count) and `where` (or NULL) leave. Validation
-// curves are read where the options need them: for the envelope, and for budgets that are given. isoflop_free in either
-// case.
-bool isoflop_of_runs(const struct spec *spec, const struct spec_fit *rows, const char *where, struct store *store,
+// What an entry says as options of isoflop_run; its noise, where it names any, is kept in `noise`.
+bool isoflop_entry_options(const struct spec_isoflop *entry, struct isoflop_noise *noise,
+                           struct isoflop_options *options, struct error *error);
+// Of the finished runs that the entry's and `where` (or NULL) leave, with N as the entry counts it. Validation curves
+// are read where the options need them: for the envelope, and for budgets that are given. isoflop_free in either case.
+bool isoflop_of_runs(const struct spec *spec, const struct spec_isoflop *entry, const char *where, struct store *store,
                      const struct isoflop_options *options, struct isoflop *result, struct error *error);
 // Of an entry of the spec.
 bool isoflop_of_entry(const struct spec *spec, const struct spec_isoflop *entry, const char *where, struct store *store,

@@ -225,11 +225,11 @@ static bool fit_source(struct predict_report *report, const struct predict_argum
 
 static bool take_coefficients(struct predict_report *report, const struct predict_arguments *arguments,
                               const struct fit_options *options, struct error *error) {
-  if (!arguments->fit.law)
+  if (!arguments->fit.entry.law)
     return error_set(error, EXIT_USAGE_ERROR,
                      "predict: name what to predict from: a spec, a table, an imported table; or a --law with all its "
                      "parameters given by --fix");
-  return law_open(&report->own_law, arguments->fit.law, error) && given_coefficients(report, options, error);
+  return law_open(&report->own_law, arguments->fit.entry.law, error) && given_coefficients(report, options, error);
 }
 
 bool predict(struct predict_report *report, const char *source, const struct predict_arguments *arguments,

@@ -119,13 +119,13 @@ bool fit_entry_table(const struct spec *spec, const struct spec_fit *entry, cons
   if (!finished_runs_table(spec, store, table, error)) return false;
   if (!table->row_count)
     return error_set(error, EXIT_USAGE_ERROR, "no run of %s is done yet (isoloss run %s)", spec->name, spec->path);
-  return count_parameters(table, entry->parameter_count ? entry->parameter_count : "non-embedding", error) &&
-         keep_where(table, entry->where_text, entry->where, error) && keep_where(table, where, NULL, error) &&
+  return count_parameters(table, entry->parameter_count, error) &&
+         keep_where(table, entry->where.text, entry->where.tree, error) && keep_where(table, where, NULL, error) &&
          reduce_table(table, "loss",
-                      &(struct reductions){.best_over = entry->best_over,
-                                           .best_over_count = entry->best_over_count,
-                                           .average_over = entry->average_over,
-                                           .average_over_count = entry->average_over_count},
+                      &(struct reductions){.best_over = entry->best_over.items,
+                                           .best_over_count = entry->best_over.count,
+                                           .average_over = entry->average_over.items,
+                                           .average_over_count = entry->average_over.count},
                       notes, error);
 }
 

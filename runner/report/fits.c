@@ -23,7 +23,7 @@ static struct report_fit *add_fit(struct report *report, const char *name, const
   struct report_fit *fit = &report->fits[report->fit_count++];
   *fit = (struct report_fit){.name = arena_string(arena, name), .law_name = arena_string(arena, law)};
   fit->entry = entry_of(report, name);
-  fit->parameter_count = fit->entry && fit->entry->parameter_count ? fit->entry->parameter_count : "non-embedding";
+  fit->parameter_count = fit->entry ? fit->entry->parameter_count : parameter_count_names[0];
   fit->size_column = size_column(fit->parameter_count);
   fit->largest_error = fit->mean_error = NAN;
   fit->predicted = arena_array(arena, report->count + 1, sizeof *fit->predicted);
@@ -38,8 +38,8 @@ static const char *average_key(struct report *report, const struct spec_fit *ent
   struct text key = {0};
   for (size_t f = 0; f < run_field_count; f++) {
     bool left_out = !run_fields[f].affects_result;
-    for (size_t a = 0; a < entry->average_over_count; a++)
-      left_out |= strcmp(entry->average_over[a], run_fields[f].path) == 0;
+    for (size_t a = 0; a < entry->average_over.count; a++)
+      left_out |= strcmp(entry->average_over.items[a], run_fields[f].path) == 0;
     if (left_out) continue;
     struct value value = report_get(report, run, run_fields[f].path);
     if (value.kind == VALUE_TEXT)
@@ -54,7 +54,7 @@ static const char *average_key(struct report *report, const struct spec_fit *ent
 
 // Seeds: a row that is the mean of several runs carries the name of one of them.
 static void spread_over_averages(struct report *report, struct report_fit *fit) {
-  if (!fit->entry || fit->entry->average_over_count == 0) return;
+  if (!fit->entry || fit->entry->average_over.count == 0) return;
   const char **keys = arena_array(&report->arena, report->count + 1, sizeof *keys);
   for (size_t i = 0; i < report->count; i++) keys[i] = average_key(report, fit->entry, &report->runs[i]);
   for (size_t i = 0; i < report->count; i++) {

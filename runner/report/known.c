@@ -33,7 +33,7 @@ static bool fit_with_known_e(struct report *report, struct report_fit *fit, stru
   bool fine = fit_experiment_table(report->spec, entry, store, &table, error) &&
               fit_run(&fit->law, &table,
                       &(struct fit_options){.name = fit->name,
-                                            .holdout = entry->holdout_text,
+                                            .holdout = entry->holdout.text,
                                             .objective = entry->objective,
                                             .residual = entry->residual,
                                             .fixes = &(struct fit_fix){"E", e},

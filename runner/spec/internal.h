@@ -1,5 +1,6 @@
 // What the files that read a spec share. See spec.h.
 #pragma once
+#include "runner/spec/entries.h"
 #include "runner/spec/names.h"
 #include "runner/spec/spec.h"
 
@@ -30,6 +31,16 @@ const char *spec_file_path(const struct spec_reader *reader, const char *name);
 // Numbers that come from arithmetic, to 12 significant digits: the last bits of pow() differ between machines, and a
 // run's identity must not.
 double rounded_decimal(double value, int digits);
+
+// ---- texts.c ----
+
+// A scalar's text, or NULL after a diagnostic.
+const char *spec_read_text(struct spec_reader *reader, const struct node *node, const char *what);
+// The choice that a scalar names, or NULL after a diagnostic.
+const char *spec_read_choice(struct spec_reader *reader, const struct node *node, const char *const *choices,
+                             size_t count, const char *what);
+void spec_choice_error(struct spec_reader *reader, const struct node *node, const char *const *choices, size_t count,
+                       const char *what);
 
 // ---- fields.c ----
 
@@ -67,7 +78,12 @@ bool spec_check_names(struct spec_reader *reader, const struct node *node, int s
 // The byte offset of "column 7: ..." or "line 2, column 7: ..." in a text, and the message without it.
 int spec_offset_of(const char *text, const char *message, const char **rest);
 
-// ---- sweep.c, fit.c, claims.c ----
+// ---- fit.c ----
+
+// A mapping's keys into the members of `entry`, the struct of that kind; its other members are left alone.
+void spec_read_entry(struct spec_reader *reader, const struct entry_kind *kind, const struct node *node, void *entry);
+
+// ---- sweep.c, fit.c, claims.c, report.c, trainer.c ----
 
 void spec_read_sweeps(struct spec_reader *reader, const struct node *node);
 void spec_read_fits(struct spec_reader *reader, const struct node *node);

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "base/base.h"
+#include "base/options.h"
 #include "trainer/config.h"
 
 // A value of a field, typed and checked, ready to be put into a run's configuration.
@@ -55,41 +56,41 @@ struct spec_sweep {
   size_t set_count;
 };
 
-// One entry of `fit`.
+// A condition of a fit entry. All zeroes: not given.
+struct spec_condition {
+  const char *text;               // as written
+  const struct expression *tree;  // over the store's columns; NULL when it comes from the command line
+};
+
+// One entry of `fit`. Its keys are the table in entries.h.
 struct spec_fit {
   const struct node *node;  // the entry, for error places
   const char *name;         // unique in the spec; the law's name when none was given
   const char *law;          // a law that ships, or the path of a .yaml file
-  const struct node *law_node;
-  const char *where_text, *holdout_text;     // as written; NULL: not given
-  const struct expression *where, *holdout;  // over the store's columns; NULL: not given
-  const struct node *where_node, *holdout_node;
-  const char *objective;  // "huber:1e-3", "least-squares", "lad"; NULL: the law's own
-  const char *residual;   // "log", "plain"; NULL: the law's own
-  int64_t bootstrap;      // resamples; -1: the fitter's default
-  const char *interval;   // "percentile", "bca"; NULL: the fitter's default
-  const char **profile;   // parameters whose profile likelihood is wanted; "all": every one
-  size_t profile_count;
-  const char **leave_out;  // columns whose values are left out one after the other
-  size_t leave_out_count;
-  const char **best_over, **average_over;  // paths of run fields
-  size_t best_over_count, average_over_count;
-  const char *parameter_count;  // "non-embedding", "total", "prunable", "active", "average-active"
-  const char **compare;         // laws to hold against this one on the same rows, as `law`
-  size_t compare_count;
+  struct spec_condition where, holdout;
+  const char *objective;                       // "huber:1e-3", "least-squares", "lad"; NULL: the law's own
+  const char *residual;                        // "log", "plain"; NULL: the law's own
+  int64_t bootstrap;                           // resamples; -1: the fitter's default
+  const char *interval;                        // "percentile", "bca", "t"; NULL: the fitter chooses
+  struct option_list profile;                  // parameters whose profile likelihood is wanted; "all": every one
+  struct option_list leave_out;                // columns whose values are left out one after the other
+  struct option_list best_over, average_over;  // paths of run fields
+  const char *parameter_count;                 // of parameter_count_names (results/columns.h)
+  struct option_list compare;                  // laws to hold against this one on the same rows, as `law`
 };
 
 // An entry of `fit` with `method: isoflop`: compute-optimal sizes of the runs, without a law.
 struct spec_isoflop {
   const struct node *node;
-  const char *name;        // unique among the fits
-  const char *minimum;     // "akima", "parabola", "envelope"
-  const char *budget;      // column of the budgets; NULL: flops
-  const char *noise;       // "0.002", "0.002@3,0.05@7"; NULL: the method's own
-  const char *where_text;  // which runs take part; NULL: all
-  double window;           // parabola: sizes within this factor of the best; 0: all
-  int64_t copies;          // with noise; -1: 1000
-  bool average;            // several runs of one size: their mean, not the lowest
+  const char *name;             // unique among the fits
+  const char *method;           // "isoflop"
+  const char *minimum;          // "akima", "parabola", "envelope"
+  const char *budget;           // column of the budgets; NULL: flops
+  const char *noise;            // "0.002", "0.002@3,0.05@7"; NULL: the method's own
+  struct spec_condition where;  // which runs take part
+  double window;                // parabola: sizes within this factor of the best; 0: all
+  int64_t copies;               // with noise
+  bool average;                 // several runs of one size: their mean, not the lowest
   const char *parameter_count;
 };
 
@@ -152,6 +153,9 @@ bool spec_parse(struct spec *spec, const char *path, const char *bytes, size_t l
                 const struct spec_options *options, struct diagnostics *diagnostics, struct error *error);
 void spec_free(struct spec *spec);
 
+// The entry {law: LAW}.
+struct spec_fit spec_fit_of_law(const char *law);
+
 // A diagnostic at a byte offset of a scalar's text (an expression), mapped back to its line and column in the file.
 void spec_error_at(const struct spec *spec, const struct node *node, int offset, struct diagnostics *diagnostics,
                    const char *hint, const char *format, ...) __attribute__((format(printf, 6, 7)));
@@ -161,5 +165,4 @@ const char **spec_law_names(struct arena *arena, size_t *count);
 
 // What commands do first: loads a spec against the laws and plots that ship, with the items of --set, and prints its
 // diagnostics on standard error. False with an error when it cannot be used. spec_free in either case.
-struct option_list;
 bool spec_open(struct spec *spec, const char *path, const struct option_list *overrides, struct error *error);
