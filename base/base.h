@@ -1,6 +1,7 @@
 // The public face of base/: small things every folder needs.
 #pragma once
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/diagnostics.h"
 #include "base/document.h"
 #include "base/error.h"
@@ -10,3 +11,4 @@
 #include "base/json.h"
 #include "base/philox.h"
 #include "base/text.h"
+#include "base/threads.h"

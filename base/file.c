@@ -36,6 +36,19 @@ char *file_read(struct arena *arena, const char *path, size_t *length, struct er
   return copy;
 }
 
+bool file_read_at(int file, const char *path, void *bytes, size_t length, int64_t from, struct error *error) {
+  for (char *to = bytes; length > 0;) {
+    ssize_t got = pread(file, to, length, from);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return error_set_errno(error, EXIT_ENVIRONMENT, "cannot read %s", path);
+    if (got == 0) return error_set(error, EXIT_USAGE_ERROR, "%s ends too early", path);
+    to += got;
+    from += got;
+    length -= (size_t)got;
+  }
+  return true;
+}
+
 bool folder_sync(const char *path, struct error *error) {
   int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (folder < 0) return error_set_errno(error, EXIT_ENVIRONMENT, "cannot open folder %s", path);

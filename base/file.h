@@ -3,12 +3,15 @@
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/arena.h"
 #include "base/error.h"
 
 // The whole file, NUL-terminated, owned by the arena; *length (may be NULL) gets its size. NULL on error.
 char *file_read(struct arena *arena, const char *path, size_t *length, struct error *error);
+// Reads bytes [from, from + length) of an open file; an error where it ends before them. `path` is for messages.
+bool file_read_at(int file, const char *path, void *bytes, size_t length, int64_t from, struct error *error);
 // Writes bytes to PATH.tmp-PID, syncs it, renames it to PATH and syncs the folder: readers see the old or the new file.
 bool file_write_atomic(const char *path, const void *bytes, size_t length, struct error *error);
 bool file_exists(const char *path);

@@ -146,3 +146,24 @@ void json_key_boolean(struct json_writer *w, const char *key, bool value) {
   json_key(w, key);
   json_put_boolean(w, value);
 }
+
+void json_key_strings(struct json_writer *w, const char *key, const char *const *texts, size_t count) {
+  json_key(w, key);
+  json_array_begin(w);
+  for (size_t i = 0; i < count; i++) json_put_string(w, texts[i]);
+  json_array_end(w);
+}
+
+void json_key_numbers(struct json_writer *w, const char *key, const double *values, size_t count) {
+  json_key(w, key);
+  json_array_begin(w);
+  for (size_t i = 0; i < count; i++) json_put_number(w, values[i]);
+  json_array_end(w);
+}
+
+void json_key_integers(struct json_writer *w, const char *key, const int64_t *values, size_t count) {
+  json_key(w, key);
+  json_array_begin(w);
+  for (size_t i = 0; i < count; i++) json_put_integer(w, values[i]);
+  json_array_end(w);
+}

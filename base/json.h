@@ -3,6 +3,7 @@
 // U+FFFD. Commas and (when asked) indentation are the writer's business.
 #pragma once
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/text.h"
@@ -32,3 +33,7 @@ void json_key_string(struct json_writer *writer, const char *key, const char *te
 void json_key_number(struct json_writer *writer, const char *key, double value);
 void json_key_integer(struct json_writer *writer, const char *key, int64_t value);
 void json_key_boolean(struct json_writer *writer, const char *key, bool value);
+// key and an array of values
+void json_key_strings(struct json_writer *writer, const char *key, const char *const *texts, size_t count);
+void json_key_numbers(struct json_writer *writer, const char *key, const double *values, size_t count);
+void json_key_integers(struct json_writer *writer, const char *key, const int64_t *values, size_t count);

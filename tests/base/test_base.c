@@ -1,4 +1,5 @@
 // base/: errors, arenas, text, hashing, random numbers, JSON output, files.
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -183,6 +184,21 @@ static void json_output(void) {
   text_free(&out);
 }
 
+static void json_arrays_under_keys(void) {
+  struct text text = {0};
+  struct json_writer json = json_writer(&text, false);
+  json_object_begin(&json);
+  json_key_strings(&json, "words", (const char *const[]){"a", NULL, "\"b\""}, 3);
+  json_key_numbers(&json, "numbers", (const double[]){0.1, NAN, 3}, 3);
+  json_key_integers(&json, "integers", (const int64_t[]){-1, INT64_MAX}, 2);
+  json_key_strings(&json, "none", NULL, 0);
+  json_object_end(&json);
+  CHECK_TEXT(text_string(&text),
+             "{\"words\":[\"a\",null,\"\\\"b\\\"\"],\"numbers\":[0.1,null,3],"
+             "\"integers\":[-1,9223372036854775807],\"none\":[]}");
+  text_free(&text);
+}
+
 static void lists_are_split_and_words_filled(void) {
   struct arena arena = {0};
   size_t count;
@@ -225,6 +241,26 @@ static void files_are_written_whole_and_folders_go_with_everything(void) {
   error = (struct error){0};
   CHECK(folder_remove(base, &error) && !file_exists(base));
   CHECK(folder_remove(base, &error));
+  arena_free(&arena);
+}
+
+static void parts_of_files_are_read_whole_or_not_at_all(void) {
+  struct arena arena = {0};
+  struct error error = {0};
+  char base[] = "/tmp/isoloss-test-XXXXXX", part[4] = "";
+  CHECK(mkdtemp(base) != NULL);
+  char *path = path_join(&arena, base, "file");
+  CHECK(file_write_atomic(path, "0123456789", 10, &error));
+  int file = open(path, O_RDONLY);
+  CHECK(file >= 0 && file_read_at(file, path, part, 3, 4, &error));
+  CHECK_TEXT(part, "456");
+  CHECK(file_read_at(file, path, part, 0, 10, &error) && file_read_at(file, path, part, 1, 9, &error));
+  CHECK(!file_read_at(file, path, part, 3, 8, &error) && error.code == EXIT_USAGE_ERROR);
+  CHECK(strstr(error.text, "/file ends too early") != NULL);
+  close(file);
+  error = (struct error){0};
+  CHECK(!file_read_at(file, path, part, 1, 0, &error) && error.code == EXIT_ENVIRONMENT);
+  folder_remove(base, &error);
   arena_free(&arena);
 }
 
@@ -302,8 +338,10 @@ int main(void) {
   RUN(random_draws_have_the_moments_of_their_laws);
   RUN(digests);
   RUN(json_output);
+  RUN(json_arrays_under_keys);
   RUN(lists_are_split_and_words_filled);
   RUN(files_are_written_whole_and_folders_go_with_everything);
+  RUN(parts_of_files_are_read_whole_or_not_at_all);
   RUN(a_lock_dies_with_its_holder);
   RUN(diagnostics_come_in_order_of_place);
   return check_end();
