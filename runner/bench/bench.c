@@ -4,8 +4,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "runner/terminal/table.h"
 #include "trainer/trainer.h"
 
 const char *bench_suite_name(enum bench_suite suite) {
@@ -18,16 +18,8 @@ const char *bench_unit_name(enum bench_unit unit) {
   return names[unit];
 }
 
-static double clock_seconds(clockid_t which) {
-  struct timespec time;
-  clock_gettime(which, &time);
-  return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
-
-double bench_wall(void) { return clock_seconds(CLOCK_MONOTONIC); }
-
 double bench_now(const struct bench *bench) {
-  return bench->options.threads == 1 ? clock_seconds(CLOCK_THREAD_CPUTIME_ID) : bench_wall();
+  return bench->options.threads == 1 ? clock_thread_seconds() : clock_seconds();
 }
 
 bool bench_again(const struct bench_budget *budget, int done, double spent) {
@@ -224,47 +216,92 @@ void bench_json(const struct bench *bench, struct text *out) {
   json_array_end(&json);
 }
 
-static const char *number_or_dash(double value, const char *format, char out[32]) {
-  if (isnan(value))
-    snprintf(out, 32, "-");
-  else
-    snprintf(out, 32, format, value);
-  return out;
+static void add_columns(struct text_table *table, const struct text_column *columns, size_t count) {
+  table->gap = 1;
+  for (size_t i = 0; i < count; i++) text_table_column(table, columns[i]);
 }
 
-static void print_steps(const struct bench *bench, FILE *out) {
-  fprintf(out, "%-20s %9s %-9s %7s %9s %9s %9s %9s %6s %7s %6s\n", "", "model", "dtype", "threads", "tokens/s",
-          "median", "wall", "floor", "ratio", "(whole)", "peak");
+static void add_number(struct text_table *table, const char *format, double value) {
+  char text[32] = "-";
+  if (!isnan(value)) snprintf(text, sizeof text, format, value);
+  text_table_cell(table, "%s", text);
+}
+
+static void add_model(struct text_table *table, const struct bench_row *row) {
+  text_table_cell(table, "%lldx%lld", (long long)row->model->model.layers, (long long)row->model->model.width);
+  text_table_cell(table, "%s", dtype_name(row->dtype));
+}
+
+static void add_losses(struct text_table *table, const struct bench_row *row) {
+  struct text lines = {0};
+  if (!isnan(row->loss_by_sharing))
+    text_format(&lines, "  lost by sharing, against as many floors at once: %.1f %% (by the wall clock %.1f %%)\n",
+                100 * row->loss_by_sharing, 100 * row->wall_loss_by_sharing);
+  for (int s = 0; s < row->share_count && row->shares[s].share > 0.005; s++) {
+    text_add(&lines, s == 0 ? "    " : s % 4 ? ", " : ",\n    ");
+    text_format(&lines, "%s %.1f %%", row->shares[s].name, 100 * row->shares[s].share);
+  }
+  if (row->share_count) text_add(&lines, "\n");
+  text_table_note(table, text_string(&lines));
+  text_free(&lines);
+}
+
+static void table_of_steps(const struct bench *bench, struct text_table *table) {
+  static const struct text_column columns[] = {
+      {"", false, 20, 0},       {"model", true, 9, 0},   {"dtype", false, 9, 0}, {"threads", true, 7, 0},
+      {"tokens/s", true, 9, 0}, {"median", true, 9, 0},  {"wall", true, 9, 0},   {"floor", true, 9, 0},
+      {"ratio", true, 6, 0},    {"(whole)", true, 7, 0}, {"peak", true, 6, 0}};
+  add_columns(table, columns, sizeof columns / sizeof *columns);
   for (size_t i = 0; i < bench->count; i++) {
     const struct bench_row *row = &bench->rows[i];
-    char model[48], t[7][32];
-    snprintf(model, sizeof model, "%lldx%lld", (long long)row->model->model.layers, (long long)row->model->model.width);
-    fprintf(out, "%-20s %9s %-9s %7lld %9s %9s %9s %9s %6s %7s %6s\n", row->name, model, dtype_name(row->dtype),
-            (long long)row->threads, number_or_dash(row->rate, "%.0f", t[0]),
-            number_or_dash(row->median_rate, "%.0f", t[1]), number_or_dash(row->wall_rate, "%.0f", t[2]),
-            number_or_dash(row->floor_rate, "%.0f", t[3]), number_or_dash(row->floor_ratio, "%.3f", t[4]),
-            number_or_dash(row->whole_step_floor_ratio, "%.3f", t[5]), number_or_dash(row->peak_ratio, "%.3f", t[6]));
-    if (!isnan(row->loss_by_sharing))
-      fprintf(out, "  lost by sharing, against as many floors at once: %.1f %% (by the wall clock %.1f %%)\n",
-              100 * row->loss_by_sharing, 100 * row->wall_loss_by_sharing);
-    for (int s = 0; s < row->share_count && row->shares[s].share > 0.005; s++)
-      fprintf(out, "%s%s %.1f %%",
-              s % 4 ? ", "
-              : s   ? ",\n    "
-                    : "    ",
-              row->shares[s].name, 100 * row->shares[s].share);
-    if (row->share_count) fprintf(out, "\n");
+    text_table_cell(table, "%s", row->name);
+    add_model(table, row);
+    text_table_cell(table, "%lld", (long long)row->threads);
+    add_number(table, "%.0f", row->rate);
+    add_number(table, "%.0f", row->median_rate);
+    add_number(table, "%.0f", row->wall_rate);
+    add_number(table, "%.0f", row->floor_rate);
+    add_number(table, "%.3f", row->floor_ratio);
+    add_number(table, "%.3f", row->whole_step_floor_ratio);
+    add_number(table, "%.3f", row->peak_ratio);
+    add_losses(table, row);
   }
 }
 
-static void print_formats(const struct bench *bench, FILE *out) {
-  fprintf(out, "%-24s %9s %-9s %9s %9s %12s\n", "", "model", "dtype", "tokens/s", "seconds", "time / none");
+static void table_of_formats(const struct bench *bench, struct text_table *table) {
+  static const struct text_column columns[] = {{"", false, 24, 0},      {"model", true, 9, 0},
+                                               {"dtype", false, 9, 0},  {"tokens/s", true, 9, 0},
+                                               {"seconds", true, 9, 0}, {"time / none", true, 12, 0}};
+  add_columns(table, columns, sizeof columns / sizeof *columns);
   for (size_t i = 0; i < bench->count; i++) {
     const struct bench_row *row = &bench->rows[i];
-    char model[48];
-    snprintf(model, sizeof model, "%lldx%lld", (long long)row->model->model.layers, (long long)row->model->model.width);
-    fprintf(out, "%-24s %9s %-9s %9.0f %9.4f %12.2f\n", row->format, model, dtype_name(row->dtype), row->rate,
-            row->seconds, row->time_ratio);
+    text_table_cell(table, "%s", row->format);
+    add_model(table, row);
+    text_table_cell(table, "%.0f", row->rate);
+    text_table_cell(table, "%.4f", row->seconds);
+    text_table_cell(table, "%.2f", row->time_ratio);
+  }
+}
+
+static void table_of_parts(const struct bench *bench, struct text_table *table) {
+  const char *last = bench->rows[0].library ? "library" : "products";
+  const struct text_column columns[] = {{"", false, 24, 0},       {"shape", false, 17, 0}, {"dtype", false, 9, 0},
+                                        {"rate", true, 9, 0},     {"", false, 8, 0},       {"of peak", true, 10, 0},
+                                        {"roofline", true, 9, 0}, {last, true, 9, 0}};
+  add_columns(table, columns, sizeof columns / sizeof *columns);
+  for (size_t i = 0; i < bench->count; i++) {
+    const struct bench_row *row = &bench->rows[i];
+    text_table_cell(table, "%s", row->name);
+    text_table_cell(table, "%s", row->shape);
+    text_table_cell(table, "%s", dtype_name(row->dtype));
+    text_table_cell(table, "%.1f", row->rate);
+    text_table_cell(table, "%s", row->unit == BENCH_GFLOPS ? "GFLOP/s" : "GB/s");
+    text_table_cell(table, "%.3f", row->peak_ratio);
+    text_table_cell(table, "%.3f", row->floor_ratio);
+    if (row->library)
+      text_table_cell(table, "%s", row->library);
+    else
+      add_number(table, "%.3f", row->products_ratio);
   }
 }
 
@@ -275,21 +312,13 @@ void bench_table(const struct bench *bench, FILE *out) {
       fprintf(out, "peak in %s: %.1f GFLOP/s (%s)\n", dtype_name((enum dtype)d), bench->peak[d].flops * 1e-9,
               bench->peak[d].source);
   if (!bench->count) return;
-  if (bench->rows[0].format) {
-    print_formats(bench, out);
-    return;
-  }
-  if (bench->rows[0].model) {
-    print_steps(bench, out);
-    return;
-  }
-  fprintf(out, "%-24s %-17s %-9s %9s %-8s %10s %9s %9s\n", "", "shape", "dtype", "rate", "", "of peak", "roofline",
-          bench->rows[0].library ? "library" : "products");
-  for (size_t i = 0; i < bench->count; i++) {
-    const struct bench_row *row = &bench->rows[i];
-    char products[32];
-    fprintf(out, "%-24s %-17s %-9s %9.1f %-8s %10.3f %9.3f %9s\n", row->name, row->shape, dtype_name(row->dtype),
-            row->rate, row->unit == BENCH_GFLOPS ? "GFLOP/s" : "GB/s", row->peak_ratio, row->floor_ratio,
-            row->library ? row->library : number_or_dash(row->products_ratio, "%.3f", products));
-  }
+  struct text_table table = {0};
+  if (bench->rows[0].format)
+    table_of_formats(bench, &table);
+  else if (bench->rows[0].model)
+    table_of_steps(bench, &table);
+  else
+    table_of_parts(bench, &table);
+  text_table_print(&table, out);
+  text_table_free(&table);
 }

@@ -120,7 +120,6 @@ void bench_table(const struct bench *bench, FILE *out);
 void bench_progress(const struct bench *bench, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 double bench_now(const struct bench *bench);  // seconds by the clock that counts
-double bench_wall(void);
 bool bench_again(const struct bench_budget *budget, int done, double spent);
 
 // peak.c. Measures again and keeps the best: cheap enough to stand between repeats.

@@ -43,13 +43,13 @@ static bool transfer(int socket, void *bytes, size_t length, bool out) {
 // ---- in a worker ----
 
 static void carry_out(struct bench_model *m, const struct order *order, struct answer *answer) {
-  double start = bench_now(m->bench), wall_start = bench_wall();
+  double start = bench_now(m->bench), wall_start = clock_seconds();
   answer->fine = true;
   for (int i = 0; i < order->repeats && answer->fine; i++)
     answer->fine = order->kind == ORDER_STEP ? bench_model_step(m, NULL, NULL, &answer->error)
                                              : bench_products_pass(&m->products, &answer->error);
   answer->seconds = (bench_now(m->bench) - start) / order->repeats;
-  answer->wall = (bench_wall() - wall_start) / order->repeats;
+  answer->wall = (clock_seconds() - wall_start) / order->repeats;
 }
 
 // Never returns: ends with its socket.
@@ -191,7 +191,7 @@ static bool share(struct bench *bench, const struct run_config *config, struct e
   struct bench_budget budget =
       bench->options.quick ? (struct bench_budget){0.3, 2, 100} : (struct bench_budget){40, 6, 100};
   int rounds = 0;
-  for (double began = bench_wall(); fine && bench_again(&budget, rounds, bench_wall() - began); rounds++) {
+  for (double began = clock_seconds(); fine && bench_again(&budget, rounds, clock_seconds() - began); rounds++) {
     const struct {
       int first, count;
       enum order_kind kind;

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "runner/terminal/table.h"
+
 void json_put_value(struct json_writer *json, const struct value *value) {
   switch (value->kind) {
     case VALUE_MISSING:
@@ -125,50 +127,22 @@ const char *value_human(const char *name, const struct value *value, struct aren
   return strlen(setting) <= 12 ? arena_string(arena, setting) : arena_format(arena, "%.6g", value->number);
 }
 
-static int width_of(const char *text) {
-  int width = 0;
-  for (; *text; text++) width += ((unsigned char)*text & 0xC0) != 0x80;
-  return width;
-}
-
 bool rows_write_table(struct store_rows *rows, const int *columns, int count, FILE *out, size_t *shown,
                       struct error *error) {
   enum { WIDEST = 60 };
-  struct arena arena = {0};
-  const char **cells = NULL;
-  size_t used = 0, capacity = 0;
-  int *widths = arena_array(&arena, (size_t)count, sizeof *widths);
-  bool *numbers = arena_array(&arena, (size_t)count, sizeof *numbers);
-  for (int i = 0; i < count; i++) {
-    widths[i] = width_of(store_rows_name(rows, columns[i]));
-    numbers[i] = true;
-  }
-  *shown = 0;
-  while (store_rows_next(rows, error)) {
-    if (used + (size_t)count > capacity) {
-      size_t more = capacity ? 2 * capacity : 64 * (size_t)count;
-      cells = arena_grow(&arena, cells, used, more, sizeof *cells);
-      capacity = more;
-    }
+  struct text_table table = {.gap = 2};
+  for (int i = 0; i < count; i++)
+    text_table_column(&table, (struct text_column){store_rows_name(rows, columns[i]), .right = true, .most = WIDEST});
+  for (*shown = 0; store_rows_next(rows, error); ++*shown) {
+    struct arena arena = {0};
     for (int i = 0; i < count; i++) {
       struct value value = store_rows_value(rows, columns[i]);
-      const char *cell = value_human(store_rows_name(rows, columns[i]), &value, &arena);
-      int width = width_of(cell);
-      cells[used++] = cell;
-      if (value.kind == VALUE_TEXT || value.kind == VALUE_BOOLEAN) numbers[i] = false;
-      if (width > widths[i]) widths[i] = width > WIDEST ? WIDEST : width;
+      if (value.kind == VALUE_TEXT || value.kind == VALUE_BOOLEAN) table.columns[i].right = false;
+      text_table_cell(&table, "%s", value_human(store_rows_name(rows, columns[i]), &value, &arena));
     }
-    ++*shown;
+    arena_free(&arena);
   }
-  for (size_t row = 0; row <= *shown && *shown > 0; row++) {
-    for (int i = 0; i < count; i++) {
-      const char *cell = row ? cells[(row - 1) * (size_t)count + (size_t)i] : store_rows_name(rows, columns[i]);
-      int pad = widths[i] - width_of(cell);
-      bool last = i == count - 1;
-      fprintf(out, "%*s%s%*s%s", numbers[i] && pad > 0 ? pad : 0, "", cell, !numbers[i] && pad > 0 && !last ? pad : 0,
-              "", last ? "\n" : "  ");
-    }
-  }
-  arena_free(&arena);
+  if (*shown > 0) text_table_print(&table, out);
+  text_table_free(&table);
   return !error->code;
 }

@@ -1,68 +1,23 @@
 // The table of a plan: one line a run, then totals and what is worth knowing.
+#include "runner/terminal/table.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "runner/plan/grid.h"
 #include "runner/plan/print.h"
 #include "runner/spec/internal.h"
 #include "trainer/trainer.h"
 
-enum { MOST_COLUMNS = 64, MOST_AXES = 20 };
+enum { MOST_AXES = 20 };
 
-struct column {
-  char head[48];
-  bool right;
-  const struct run_field *field;  // an axis
-  size_t width;
+// The columns of the table, and which fields of a run those after the state show.
+struct runs_table {
+  struct text_table text;
+  const struct run_field *axes[MOST_AXES];
+  size_t axis_count;
 };
-
-struct table {
-  struct column columns[MOST_COLUMNS];
-  size_t column_count;
-  struct text cells;  // each ends with a NUL
-  size_t rows;
-};
-
-static void add_column(struct table *table, const char *head, bool right, const struct run_field *field) {
-  if (table->column_count == MOST_COLUMNS) return;
-  struct column *column = &table->columns[table->column_count++];
-  snprintf(column->head, sizeof column->head, "%s", head);
-  column->right = right;
-  column->field = field;
-  column->width = strlen(head);
-}
-
-static void cell(struct table *table, size_t column, const char *text) {
-  size_t width = 0;
-  for (const char *c = text; *c; c++) width += ((unsigned char)*c & 0xC0) != 0x80;
-  if (width > table->columns[column].width) table->columns[column].width = width;
-  text_append(&table->cells, text, strlen(text) + 1);
-}
-
-static void print_padded(const char *text, const struct column *column, bool last, FILE *out) {
-  size_t width = 0;
-  for (const char *c = text; *c; c++) width += ((unsigned char)*c & 0xC0) != 0x80;
-  int pad = (int)(column->width - width);
-  if (column->right)
-    fprintf(out, "%*s%s", pad, "", text);
-  else
-    fprintf(out, "%s%*s", text, last ? 0 : pad, "");
-  fputs(last ? "\n" : "  ", out);
-}
-
-static void print_table(const struct table *table, FILE *out) {
-  for (size_t c = 0; c < table->column_count; c++)
-    print_padded(table->columns[c].head, &table->columns[c], c + 1 == table->column_count, out);
-  const char *at = text_string(&table->cells);
-  for (size_t r = 0; r < table->rows; r++) {
-    for (size_t c = 0; c < table->column_count; c++) {
-      print_padded(at, &table->columns[c], c + 1 == table->column_count, out);
-      at += strlen(at) + 1;
-    }
-  }
-}
 
 // The last part of a path, or the whole where two columns would read the same.
 static const char *short_name(const struct plan *plan, const struct run_field *field) {
@@ -77,53 +32,62 @@ static const char *short_name(const struct plan *plan, const struct run_field *f
 
 static const char *const count_heads[] = {"total", "embedding", "head", "attention", "MLP", "norms", "prunable"};
 
-static const char *human(double value, char out[32]) { return isnan(value) ? "-" : number_human(value, out); }
+static void add_number(struct text_table *table, bool known, double value) {
+  char text[32];
+  text_table_cell(table, "%s", known && !isnan(value) ? number_human(value, text) : "-");
+}
 
-static void add_row(struct table *table, const struct planned_run *run, const struct run_outcome *outcome,
+static void add_setting(struct text_table *table, const struct run_config *config, const struct run_field *field) {
+  char text[64];
+  struct spec_value value = {.integer = 0};
+  spec_value_get(config, field, &value);
+  const char *shown = spec_value_text(field, &value, text);
+  // Derived numbers may have many digits: six are enough to tell them apart.
+  if (field->type == FIELD_NUMBER && strlen(shown) > 8)
+    text_table_cell(table, "%.6g", value.number);
+  else
+    text_table_cell(table, "%s", shown);
+}
+
+static void add_epochs(struct text_table *table, bool known, double epochs) {
+  if (known && epochs == 0)
+    text_table_cell(table, "fresh");
+  else if (known && isfinite(epochs))
+    text_table_cell(table, epochs > 0 && epochs < 0.005 ? "%.0e" : "%.2f", epochs);
+  else
+    text_table_cell(table, "-");
+}
+
+static void add_flops(struct text_table *table, bool known, double flops) {
+  if (known)
+    text_table_cell(table, "%.2e", flops);
+  else
+    text_table_cell(table, "-");
+}
+
+static void add_row(struct runs_table *runs, const struct planned_run *run, const struct run_outcome *outcome,
                     bool counts) {
-  char text[64], small[32];
-  size_t c = 0;
+  char text[32];
+  struct text_table *table = &runs->text;
   const struct run_quantities *q = &run->quantities;
   bool known = run->resolved;
-  snprintf(text, sizeof text, "%.8s", *run->id ? run->id : "-");
-  cell(table, c++, text);
-  cell(table, c++, run_state_name(outcome->state));
-  while (c < table->column_count && table->columns[c].field) {
-    struct spec_value value = {.integer = 0};
-    spec_value_get(&run->config, table->columns[c].field, &value);
-    const char *shown = spec_value_text(table->columns[c].field, &value, text);
-    // Derived numbers may have many digits: six are enough to tell them apart.
-    if (table->columns[c].field->type == FIELD_NUMBER && strlen(shown) > 8) {
-      snprintf(text, sizeof text, "%.6g", value.number);
-      shown = text;
-    }
-    cell(table, c++, shown);
-  }
-  cell(table, c++, human(known ? (double)q->parameters.non_embedding : NAN, small));
+  text_table_cell(table, "%.8s", *run->id ? run->id : "-");
+  text_table_cell(table, "%s", run_state_name(outcome->state));
+  for (size_t i = 0; i < runs->axis_count; i++) add_setting(table, &run->config, runs->axes[i]);
+  add_number(table, known, (double)q->parameters.non_embedding);
   if (counts) {
     const int64_t values[] = {q->parameters.total,     q->parameters.embedding, q->parameters.head,
                               q->parameters.attention, q->parameters.mlp,       q->parameters.norms,
                               q->parameters.prunable};
-    for (size_t i = 0; i < sizeof values / sizeof *values; i++)
-      cell(table, c++, human(known ? (double)values[i] : NAN, small));
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) add_number(table, known, (double)values[i]);
   }
-  cell(table, c++, human(known ? (double)q->tokens : NAN, small));
-  cell(table, c++, human(known ? q->tokens_per_parameter : NAN, small));
-  if (known && isfinite(q->epochs))
-    snprintf(text, sizeof text, q->epochs > 0 && q->epochs < 0.005 ? "%.0e" : "%.2f", q->epochs);
-  else
-    snprintf(text, sizeof text, "-");
-  cell(table, c++, known && q->epochs == 0 ? "fresh" : text);
-  if (known)
-    snprintf(text, sizeof text, "%.2e", q->flops);
-  else
-    snprintf(text, sizeof text, "-");
-  cell(table, c++, text);
-  if (known) snprintf(text, sizeof text, "%.2e", q->flops_6nd);
-  cell(table, c++, text);
-  cell(table, c++, isnan(run->memory) ? "-" : bytes_human(run->memory, small));
-  cell(table, c++, isnan(run->seconds) ? "-" : seconds_human(run->seconds, small));
-  table->rows++;
+  add_number(table, known, (double)q->tokens);
+  add_number(table, known, q->tokens_per_parameter);
+  add_epochs(table, known, q->epochs);
+  add_flops(table, known, q->flops);
+  add_flops(table, known, q->flops_6nd);
+  text_table_cell(table, "%s", isnan(run->memory) ? "-" : bytes_human(run->memory, text));
+  text_table_cell(table, "%s", isnan(run->seconds) ? "-" : seconds_human(run->seconds, text));
 }
 
 // ---- totals ----
@@ -201,7 +165,7 @@ static void print_totals(const struct plan *plan, const struct totals *t, size_t
   if (t->memory > 0) fprintf(out, "; up to %s a run", bytes_human(t->memory, a));
   fputs("\n", out);
   if (plan_on_gpu(plan) && t->memory > 0) print_cards(plan, t, out);
-  long cores = sysconf(_SC_NPROCESSORS_ONLN);
+  long cores = cores_usable();
   long slots = t->threads > 0 ? cores / (long)t->threads : cores;
   if (slots < 1) slots = 1;
   if (t->undone && t->seconds > 0) {
@@ -228,27 +192,31 @@ static void print_totals(const struct plan *plan, const struct totals *t, size_t
             plan->undecided - t->unresolved);
 }
 
-bool plan_print_table(const struct plan *plan, struct store *store, bool counts, size_t limit, FILE *out,
-                      struct error *error) {
-  struct table *table = memory_get(sizeof *table);
-  struct totals totals = {0};
-  add_column(table, "id", false, NULL);
-  add_column(table, "state", false, NULL);
-  size_t axes = 0;
-  for (size_t i = 0; i < plan->axis_count && axes < MOST_AXES; i++) {
+static void add_columns(struct runs_table *runs, const struct plan *plan, bool counts) {
+  text_table_column(&runs->text, (struct text_column){"id"});
+  text_table_column(&runs->text, (struct text_column){"state"});
+  for (size_t i = 0; i < plan->axis_count && runs->axis_count < MOST_AXES; i++) {
     const struct run_field *field = plan->axes[i].field;
     // tokens and tokens per parameter have columns of their own
     if (!plan->axes[i].varies || field->offset == offsetof(struct run_config, train.tokens) ||
         field->offset == offsetof(struct run_config, train.tokens_per_parameter))
       continue;
-    add_column(table, short_name(plan, field), field->type <= FIELD_NUMBER, field);
-    axes++;
+    text_table_column(&runs->text, (struct text_column){short_name(plan, field), .right = field->type <= FIELD_NUMBER});
+    runs->axes[runs->axis_count++] = field;
   }
-  add_column(table, "N", true, NULL);
+  text_table_column(&runs->text, (struct text_column){"N", .right = true});
   for (size_t i = 0; counts && i < sizeof count_heads / sizeof *count_heads; i++)
-    add_column(table, count_heads[i], true, NULL);
+    text_table_column(&runs->text, (struct text_column){count_heads[i], .right = true});
   static const char *const heads[] = {"D", "D/N", "epochs", "FLOPs", "6ND", "memory", "time"};
-  for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) add_column(table, heads[i], true, NULL);
+  for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)
+    text_table_column(&runs->text, (struct text_column){heads[i], .right = true});
+}
+
+bool plan_print_table(const struct plan *plan, struct store *store, bool counts, size_t limit, FILE *out,
+                      struct error *error) {
+  struct runs_table table = {.text.gap = 2};
+  struct totals totals = {0};
+  add_columns(&table, plan, counts);
   size_t shown = limit && limit < plan->count ? limit : plan->count;
   bool fine = true;
   for (size_t i = 0; i < plan->count && fine; i++) {
@@ -260,13 +228,12 @@ bool plan_print_table(const struct plan *plan, struct store *store, bool counts,
       plan_run_quick(plan, i, &run);
     fine = run_outcome_find(store, run.id, &outcome, error);
     add_up(&totals, plan, &run, &outcome);
-    if (i < shown) add_row(table, &run, &outcome, counts);
+    if (i < shown) add_row(&table, &run, &outcome, counts);
   }
   if (fine) {
-    print_table(table, out);
+    text_table_print(&table.text, out);
     print_totals(plan, &totals, shown, out);
   }
-  text_free(&table->cells);
-  free(table);
+  text_table_free(&table.text);
   return fine;
 }

@@ -1,0 +1,88 @@
+// See table.h.
+#include "runner/terminal/table.h"
+
+struct text_note {
+  size_t cell;  // before which it is printed
+  const char *lines;
+};
+
+// Characters of UTF-8.
+static size_t width_of(const char *text) {
+  size_t width = 0;
+  for (; *text; text++) width += ((unsigned char)*text & 0xC0) != 0x80;
+  return width;
+}
+
+void text_table_column(struct text_table *table, struct text_column column) {
+  table->columns =
+      arena_grow(&table->arena, table->columns, table->column_count, table->column_count + 1, sizeof *table->columns);
+  column.head = arena_string(&table->arena, column.head);
+  table->columns[table->column_count++] = column;
+}
+
+void text_table_cell(struct text_table *table, const char *format, ...) {
+  size_t count = table->cell_count;
+  if ((count & (count - 1)) == 0)  // a power of two: it is full
+    table->cells = arena_grow(&table->arena, table->cells, count, count ? 2 * count : 1, sizeof *table->cells);
+  va_list arguments;
+  va_start(arguments, format);
+  table->cells[table->cell_count++] = arena_vformat(&table->arena, format, arguments);
+  va_end(arguments);
+}
+
+void text_table_note(struct text_table *table, const char *lines) {
+  table->notes =
+      arena_grow(&table->arena, table->notes, table->note_count, table->note_count + 1, sizeof *table->notes);
+  table->notes[table->note_count++] = (struct text_note){table->cell_count, arena_string(&table->arena, lines)};
+}
+
+static size_t column_width(const struct text_table *table, size_t c) {
+  const struct text_column *column = &table->columns[c];
+  size_t width = width_of(column->head);
+  if (width < column->least) width = column->least;
+  for (size_t i = c; i < table->cell_count; i += table->column_count) {
+    size_t cell = width_of(table->cells[i]);
+    if (column->most && cell > column->most) cell = column->most;
+    if (cell > width) width = cell;
+  }
+  return width;
+}
+
+// Blanks are held back until something follows them.
+static void print_cell(const struct text_column *column, size_t width, const char *text, size_t *blanks, FILE *out) {
+  size_t own = width_of(text), pad = own < width ? width - own : 0;
+  if (column->right) *blanks += pad;
+  if (*text) {
+    fprintf(out, "%*s%s", (int)*blanks, "", text);
+    *blanks = 0;
+  }
+  if (!column->right) *blanks += pad;
+}
+
+void text_table_print(const struct text_table *table, FILE *out) {
+  struct arena scratch = {0};
+  size_t *widths = arena_array(&scratch, table->column_count, sizeof *widths), note = 0, blanks = 0;
+  for (size_t c = 0; c < table->column_count; c++) {
+    widths[c] = column_width(table, c);
+    print_cell(&table->columns[c], widths[c], table->columns[c].head, &blanks, out);
+    blanks += table->gap;
+  }
+  for (size_t i = 0; i < table->cell_count; i++) {
+    size_t c = i % table->column_count;
+    if (c == 0) {
+      fputs("\n", out);
+      for (; note < table->note_count && table->notes[note].cell <= i; note++) fputs(table->notes[note].lines, out);
+      blanks = 0;
+    }
+    print_cell(&table->columns[c], widths[c], table->cells[i], &blanks, out);
+    blanks += table->gap;
+  }
+  fputs("\n", out);
+  for (; note < table->note_count; note++) fputs(table->notes[note].lines, out);
+  arena_free(&scratch);
+}
+
+void text_table_free(struct text_table *table) {
+  arena_free(&table->arena);
+  *table = (struct text_table){.gap = table->gap};
+}

@@ -1,0 +1,85 @@
+// The printer of text tables: widths, sides, limits, notes, blanks at the ends of lines.
+#include <stdlib.h>
+
+#include "runner/terminal/table.h"
+#include "tests/check.h"
+
+static void check_printed(const struct text_table *table, const char *want) {
+  char *printed = NULL;
+  size_t size = 0;
+  FILE *out = open_memstream(&printed, &size);
+  text_table_print(table, out);
+  fclose(out);
+  CHECK_TEXT(printed, want);
+  free(printed);
+}
+
+static void columns_are_as_wide_as_their_widest_cell(void) {
+  struct text_table table = {.gap = 2};
+  text_table_column(&table, (struct text_column){"id"});
+  text_table_column(&table, (struct text_column){"tokens", .right = true});
+  text_table_column(&table, (struct text_column){"note"});
+  check_printed(&table, "id  tokens  note\n");
+  text_table_cell(&table, "%.3s", "abcdef");
+  text_table_cell(&table, "%d", 12);
+  text_table_cell(&table, "long enough");
+  text_table_cell(&table, "\u03b1");  // one character of two bytes
+  text_table_cell(&table, "%d", 12345678);
+  text_table_cell(&table, "-");
+  check_printed(&table,
+                "id     tokens  note\n"
+                "abc        12  long enough\n"
+                "\u03b1    12345678  -\n");
+  text_table_free(&table);
+}
+
+static void widths_have_limits(void) {
+  struct text_table table = {.gap = 1};
+  text_table_column(&table, (struct text_column){"", .least = 4});
+  text_table_column(&table, (struct text_column){"x", .right = true, .least = 5});
+  text_table_column(&table, (struct text_column){"most", .most = 6});
+  text_table_column(&table, (struct text_column){"y", .right = true});
+  const char *cells[] = {"a", "1", "123456789", "1", "b", "2", "1", "2"};
+  for (size_t i = 0; i < sizeof cells / sizeof *cells; i++) text_table_cell(&table, "%s", cells[i]);
+  check_printed(&table,
+                "         x most   y\n"
+                "a        1 123456789 1\n"
+                "b        2 1      2\n");
+  text_table_free(&table);
+}
+
+static void notes_follow_their_row(void) {
+  struct text_table table = {.gap = 1};
+  text_table_column(&table, (struct text_column){"a"});
+  text_table_column(&table, (struct text_column){"b"});
+  text_table_cell(&table, "1");
+  text_table_cell(&table, "2");
+  text_table_note(&table, "  of the first\n");
+  text_table_note(&table, "  and more\n");
+  text_table_cell(&table, "3");
+  text_table_cell(&table, "4");
+  text_table_cell(&table, "5");
+  text_table_cell(&table, "6");
+  text_table_note(&table, "  of the last\n");
+  check_printed(&table, "a b\n1 2\n  of the first\n  and more\n3 4\n5 6\n  of the last\n");
+  text_table_free(&table);
+}
+
+static void no_line_ends_in_blanks(void) {
+  struct text_table table = {.gap = 2};
+  text_table_column(&table, (struct text_column){"name"});
+  text_table_column(&table, (struct text_column){"value", .right = true});
+  text_table_column(&table, (struct text_column){""});
+  const char *cells[] = {"a", "", "", "", "1", "", "", "", "note"};
+  for (size_t i = 0; i < sizeof cells / sizeof *cells; i++) text_table_cell(&table, "%s", cells[i]);
+  check_printed(&table, "name  value\na\n          1\n             note\n");
+  text_table_free(&table);
+}
+
+int main(void) {
+  RUN(columns_are_as_wide_as_their_widest_cell);
+  RUN(widths_have_limits);
+  RUN(notes_follow_their_row);
+  RUN(no_line_ends_in_blanks);
+  return check_end();
+}
