@@ -35,7 +35,6 @@ static double loss_at(double log_parameters, void *context) {
 
 // Brent's method between two neighbours of the lowest place of a scan.
 static double descend_between(struct budget *budget, double low, double middle, double high) {
-  gsl_error_handler_t *handler = gsl_set_error_handler_off();
   gsl_min_fminimizer *minimizer = gsl_min_fminimizer_alloc(gsl_min_fminimizer_brent);
   gsl_function function = {.function = loss_at, .params = budget};
   if (minimizer && gsl_min_fminimizer_set(minimizer, &function, middle, low, high) == GSL_SUCCESS) {
@@ -46,7 +45,6 @@ static double descend_between(struct budget *budget, double low, double middle, 
     middle = gsl_min_fminimizer_x_minimum(minimizer);
   }
   if (minimizer) gsl_min_fminimizer_free(minimizer);
-  gsl_set_error_handler(handler);
   return middle;
 }
 

@@ -117,8 +117,9 @@ static double bfgs(struct bridge *bridge, double *x) {
   return best;
 }
 
+void fitting_start(void) { gsl_set_error_handler_off(); }
+
 void fit_gsl(struct workspace *workspace, double *x, double *trust_region_objective, double *bfgs_objective) {
-  gsl_error_handler_t *handler = gsl_set_error_handler_off();
   size_t n = (size_t)workspace->problem->free_count;
   struct bridge bridge = {.workspace = workspace};
   double *other = memory_get((n + 1) * sizeof *other);
@@ -127,5 +128,4 @@ void fit_gsl(struct workspace *workspace, double *x, double *trust_region_object
   *bfgs_objective = bfgs(&bridge, other);
   if (*bfgs_objective < *trust_region_objective) memcpy(x, other, n * sizeof *x);
   free(other);
-  gsl_set_error_handler(handler);
 }

@@ -8,7 +8,6 @@
 #include "fitting/fit_internal.h"
 
 bool symmetric_eigen(double *matrix, int n, double *values, double *vectors) {
-  gsl_error_handler_t *handler = gsl_set_error_handler_off();
   gsl_eigen_symmv_workspace *space = gsl_eigen_symmv_alloc((size_t)n);
   bool fine = false;
   if (space) {
@@ -19,7 +18,6 @@ bool symmetric_eigen(double *matrix, int n, double *values, double *vectors) {
            gsl_eigen_symmv_sort(&w.vector, &v.matrix, GSL_EIGEN_SORT_VAL_ASC) == GSL_SUCCESS;
     gsl_eigen_symmv_free(space);
   }
-  gsl_set_error_handler(handler);
   return fine;
 }
 

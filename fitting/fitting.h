@@ -2,6 +2,7 @@
 // each; those named _internal are for fitting's own files.
 //
 //   struct table table; struct law law; struct fit_result result;
+//   fitting_start()                                         once in a program
 //   table_read_csv(&table, "runs.csv", NULL, 0, &error)     or table_init, table_add_number, table_add_category ...
 //   law_load(&law, "chinchilla", &diagnostics, &error)      a law that ships, or the path of a .yaml file
 //   fit_run(&law, &table, &(struct fit_options){.bootstrap = -1}, &result, &error)
@@ -20,3 +21,7 @@
 #include "fitting/predict.h"
 #include "fitting/sentences.h"
 #include "fitting/table.h"
+
+// Once, before anything else here, from whatever has a main: what fails in GSL comes back as a value from then on
+// instead of ending the program.
+void fitting_start(void);

@@ -315,8 +315,6 @@ static void solve_budget(const struct isoflop_options *options, struct isoflop *
 }
 
 void isoflop_minima(const struct isoflop_options *options, struct isoflop *result) {
-  gsl_error_handler_t *handler = gsl_set_error_handler_off();
   choose_noise(options, result);
   for (size_t b = 0; b < result->budget_count; b++) solve_budget(options, result, b);
-  gsl_set_error_handler(handler);
 }

@@ -4,11 +4,13 @@
 #include <string.h>
 
 #include "base/version.h"
+#include "fitting/fitting.h"
 #include "runner/commands.h"
 
 int main(int argc, char **argv) {
   static char help[] = "help";
   signal(SIGPIPE, SIG_DFL);
+  fitting_start();
   if (argc < 2) {
     commands_print(stderr);
     return EXIT_USAGE_ERROR;

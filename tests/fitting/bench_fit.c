@@ -53,6 +53,7 @@ static double processor_seconds(void) {
 }
 
 int main(int argc, char **argv) {
+  fitting_start();
   int threads = 2;
   bool json = false;
   for (int i = 1; i < argc; i++) {

@@ -151,6 +151,7 @@ static void export_law(const char *folder, const char *name, struct json_writer 
 }
 
 int main(int argc, char **argv) {
+  fitting_start();
   struct arena arena = {0};
   struct error error = {0};
   const char **names;

@@ -41,6 +41,7 @@ static void use_table(struct table *table) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
+  fitting_start();
   struct table table;
   struct error error = {0};
   struct column_map map = {"parameters", "size"};

@@ -137,6 +137,7 @@ static void judge(const struct design *design, const struct counts *counts, int 
 }
 
 int main(int argc, char **argv) {
+  fitting_start();
   int repeats = 60, resamples = 120, only = -1, first = 0;
   double low = 84, high = 100;  // of 60: a share of 95 % is as low once in 2000 times
   const char *objective = NULL;

@@ -286,6 +286,7 @@ static void refusals(void) {
 }
 
 int main(void) {
+  fitting_start();
   RUN(refusals);
   RUN(constant_ratio);
   RUN(one_size);

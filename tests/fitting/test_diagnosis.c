@@ -347,6 +347,7 @@ static void leaving_out(void) {
 }
 
 int main(void) {
+  fitting_start();
   RUN(bca_formula);
   RUN(profile_of_a_line);
   RUN(not_identified);

@@ -386,6 +386,7 @@ static void categories_and_fixes(void) {
 }
 
 int main(void) {
+  fitting_start();
   RUN(exact_recovery);
   RUN(noisy_recovery);
   RUN(threads_agree);

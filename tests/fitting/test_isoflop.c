@@ -239,6 +239,7 @@ static void noise(void) {
 }
 
 int main(void) {
+  fitting_start();
   RUN(published_regressions);
   RUN(published_optima);
   RUN(synthetic_budgets);

@@ -399,6 +399,7 @@ static void comparisons(void) {
 }
 
 int main(void) {
+  fitting_start();
   RUN(allocations);
   RUN(overtraining_cost);
   RUN(counted_cost);

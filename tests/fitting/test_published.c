@@ -177,6 +177,7 @@ static void optimal_sizes(void) {
 }
 
 int main(void) {
+  fitting_start();
   RUN(quartet_chinchilla);
   RUN(quartet_stages);
   RUN(repeated_data);

@@ -156,6 +156,7 @@ static void no_law_left_out(void) {
 }
 
 int main(void) {
+  fitting_start();
   RUN(every_law);
   RUN(no_law_left_out);
   return check_end();

@@ -191,6 +191,7 @@ static void put_fit(struct filler *f, const char *law_name) {
 }
 
 int main(int argc, char **argv) {
+  fitting_start();
   struct filler f = {0};
   struct error error = {0};
   if (argc != 5) {
