@@ -4,16 +4,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "fitting/design_internal.h"
 #include "fitting/table_internal.h"
-
-static double seconds_now(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 // ---- assumptions ----
 
@@ -321,7 +314,7 @@ int design_target(const struct design *design, struct error *error) {
 bool design_run(const struct law *law, const struct table *table, const struct fit_options *fit,
                 const struct design_options *options, struct design_result *result, struct error *error) {
   static const struct fit_options none = {.bootstrap = 0};
-  double started = seconds_now();
+  double started = clock_seconds();
   char objective[48];
   *result = (struct design_result){.noise = options->noise, .log_determinant = NAN};
   struct table ones = *table;  // losses are not known yet: a column of ones, so that no row is excluded for its loss
@@ -351,7 +344,7 @@ bool design_run(const struct law *law, const struct table *table, const struct f
   arena_free(&design.fit.arena);
   arena_free(&design.fit_result.arena);
   arena_free(&design.arena);
-  result->seconds = seconds_now() - started;
+  result->seconds = clock_seconds() - started;
   return fine;
 }
 

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "fitting/design_internal.h"
-#include "fitting/parallel.h"
 
 enum { DEFAULT_STARTS = 200, DEFAULT_BOOTSTRAP = 100 };
 
@@ -145,7 +144,7 @@ bool design_simulate(struct design *design, struct error *error) {
   const struct table *table = design->table;
   struct arena *arena = &design->arena;
   size_t repeats = (size_t)design->options->repeats;
-  int threads = parallel_threads(design->options->threads);
+  int threads = threads_wanted(design->options->threads);
   struct simulation simulation = {.design = design,
                                   .count = design->result->quantity_count,
                                   .target = table_find(table, design->law->target),
@@ -164,7 +163,7 @@ bool design_simulate(struct design *design, struct error *error) {
     own->columns[simulation.target].numbers = arena_array(arena, table->row_count + 1, sizeof(double));
   }
   pthread_mutex_init(&simulation.lock, NULL);
-  parallel_tasks(repeats, threads, simulate_one, &simulation);
+  threads_each(repeats, threads, simulate_one, &simulation);
   pthread_mutex_destroy(&simulation.lock);
   design->result->repeats = simulation.finished;
   design->result->failed = simulation.failed;

@@ -1,15 +1,8 @@
 // fit_run: from a law and a table to coefficients, intervals, residuals and warnings.
 #include <math.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "fitting/fit_internal.h"
-
-static double seconds_now(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 static const char *copy(struct fit_result *result, const char *text) {
   return text ? arena_string(&result->arena, text) : NULL;
@@ -197,7 +190,7 @@ bool fit_run(const struct law *law, const struct table *table, const struct fit_
   static const struct fit_options none = {.bootstrap = -1};
   *result = (struct fit_result){0};
   struct fit fit = {.law = law, .table = table, .options = options ? options : &none, .result = result};
-  double started = seconds_now();
+  double started = clock_seconds();
   bool fine = begin(&fit, error) && fit_setup(&fit, error) && fit_profile_names(&fit, error);
   for (int s = 0; s < fit.stage_count && fine; s++)
     if (fit.stages[s].free_count) fine = fit_search(&fit, &fit.stages[s], error);
@@ -214,6 +207,6 @@ bool fit_run(const struct law *law, const struct table *table, const struct fit_
     fine = fit_derive(&fit, error) && diagnose(&fit, error);
   }
   arena_free(&fit.arena);
-  result->seconds = seconds_now() - started;
+  result->seconds = clock_seconds() - started;
   return fine;
 }

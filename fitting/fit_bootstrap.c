@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "fitting/fit_internal.h"
-#include "fitting/parallel.h"
 
 enum { JACKKNIFE_LIMIT = 256 };  // more groups are left out in so many blocks
 
@@ -46,7 +45,7 @@ void fit_bootstrap(struct fit *fit) {
   struct fit_result *result = fit->result;
   size_t count = (size_t)result->bootstrap, n = (size_t)fit->element_count;
   if (!count) return;
-  int threads = parallel_threads(fit->options->threads);
+  int threads = threads_wanted(fit->options->threads);
   struct resampling resampling = {.fit = fit, .refits = refits_new(&fit->arena, fit, threads)};
   resampling.drawn = arena_array(&fit->arena, (size_t)threads, sizeof *resampling.drawn);
   for (int t = 0; t < threads; t++)
@@ -55,8 +54,8 @@ void fit_bootstrap(struct fit *fit) {
   result->replicates = arena_array(&result->arena, count * n, sizeof *result->replicates);
   fit->jackknife_count = fit->group_count < JACKKNIFE_LIMIT ? (size_t)fit->group_count : JACKKNIFE_LIMIT;
   fit->jackknife = arena_array(&result->arena, fit->jackknife_count * n + 1, sizeof *fit->jackknife);
-  parallel_tasks(count, threads, resample_one, &resampling);
-  parallel_tasks(fit->jackknife_count, threads, leave_one, &resampling);
+  threads_each(count, threads, resample_one, &resampling);
+  threads_each(fit->jackknife_count, threads, leave_one, &resampling);
   for (size_t b = 0; b < count; b++) result->bootstrap_failed += resampling.failed[b];
   for (size_t e = 0; e < n; e++) {
     struct coefficient *c = &result->coefficients[e];

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "fitting/fit_internal.h"
-#include "fitting/parallel.h"
 
 enum { DIRECTIONS = 3, CANDIDATE_ROWS = 24, ADVICE_COLUMNS = 8 };
 static const double tolerance = 0.02;    // growth of the objective that nobody would notice
@@ -367,7 +366,7 @@ void fit_direct(struct fit *fit) {
   struct directing directing = {.fit = fit};
   find_candidates(&directing);
   if (!directing.count) return;
-  parallel_tasks(2 * directing.count, fit->options->threads, walk_one, &directing);
+  threads_each(2 * directing.count, fit->options->threads, walk_one, &directing);
   fit->result->directions = arena_array(&fit->result->arena, directing.count, sizeof *fit->result->directions);
   for (size_t i = 0; i < directing.count; i++) {
     put_direction(fit, &directing.candidates[i]);

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "fitting/fit_internal.h"
-#include "fitting/parallel.h"
 
 enum { HOPS = 64, ROUNDS = 6 };
 
@@ -79,7 +78,7 @@ void fit_hop(const struct fit *fit, struct arena *arena, struct fit_stage *stage
   for (hopping.round = 0; hopping.round < ROUNDS; hopping.round++) {
     workspace_use(spaces[0], &stage->problem);
     if (!factorize(spaces[0], stage, factor, scratch)) return;
-    parallel_tasks(HOPS, fit->options->threads, hop_one, &hopping);
+    threads_each(HOPS, fit->options->threads, hop_one, &hopping);
     size_t best = 0;
     for (size_t i = 1; i < HOPS; i++)
       if (hopping.polished[i].objective < hopping.polished[best].objective) best = i;

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "fitting/fit_internal.h"
-#include "fitting/parallel.h"
 
 enum { MOST = 8 };  // rows whose absence is looked into
 static const double work_limit = 1e6;
@@ -173,8 +172,8 @@ void fit_influence(struct fit *fit) {
   for (size_t k = 0; k < result->influential_count; k++)
     step_without(fit, leaving.rows[k], result->influential[k].without);
   if (fit_work(fit) <= work_limit && result->influential_count) {
-    leaving.refits = refits_new(&fit->arena, fit, parallel_threads(fit->options->threads));
-    parallel_tasks(result->influential_count, fit->options->threads, leave_one, &leaving);
+    leaving.refits = refits_new(&fit->arena, fit, threads_wanted(fit->options->threads));
+    threads_each(result->influential_count, fit->options->threads, leave_one, &leaving);
   }
   for (size_t k = 0; k < result->influential_count; k++) find_move(fit, &result->influential[k]);
   if (result->influential_count)

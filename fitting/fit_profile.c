@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "fitting/fit_internal.h"
-#include "fitting/parallel.h"
 
 struct profiling {
   struct fit *fit;
@@ -184,7 +183,7 @@ void fit_profile(struct fit *fit) {
   }
   if (!count) return;
   profiling.arenas = arena_array(&fit->arena, 2 * count, sizeof *profiling.arenas);
-  parallel_tasks(2 * count, fit->options->threads, walk_one, &profiling);
+  threads_each(2 * count, fit->options->threads, walk_one, &profiling);
   result->profiles = arena_array(&result->arena, count, sizeof *result->profiles);
   for (size_t p = 0; p < count; p++)
     put_profile(fit, elements[p], &profiling.walks[2 * p], &result->profiles[result->profile_count++]);

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "fitting/fit_internal.h"
-#include "fitting/parallel.h"
 
 enum {
   START_LIMIT = 5000,
@@ -297,7 +296,7 @@ bool fit_search(struct fit *fit, struct fit_stage *stage, struct error *error) {
   double *start = arena_array(&fit->arena, (size_t)fit->element_count + 1, sizeof *start);
   for (int e = 0; e < fit->element_count; e++) start[e] = fit->elements[e].value;
   stage->problem.start = start;
-  int threads = parallel_threads(fit->options->threads);
+  int threads = threads_wanted(fit->options->threads);
   search.spaces = spaces_for(&fit->arena, &stage->problem, threads);
   make_starts(&search);
   bool lad = fit->objective.kind == OBJECTIVE_LAD;
@@ -311,7 +310,7 @@ bool fit_search(struct fit *fit, struct fit_stage *stage, struct error *error) {
       search.screen->program == stage->program ? search.spaces : spaces_for(&fit->arena, search.screen, threads);
   search.objective = memory_get(search.start_count * sizeof *search.objective);
   search.order = memory_get(search.start_count * sizeof *search.order);
-  parallel_tasks(search.start_count, threads, screen_one, &search);
+  threads_each(search.start_count, threads, screen_one, &search);
   for (size_t s = 0; s < search.start_count; s++) search.order[s] = s;
   qsort_r(search.order, search.start_count, sizeof *search.order, compare_objectives, search.objective);
   bool fine = isfinite(search.objective[search.order[0]]);
@@ -326,7 +325,7 @@ bool fit_search(struct fit *fit, struct fit_stage *stage, struct error *error) {
     memcpy(screened, search.x + search.order[0] * (size_t)stage->free_count,
            (size_t)stage->free_count * sizeof *screened);
     search.polished = arena_array(&fit->arena, promising, sizeof *search.polished);
-    parallel_tasks(promising, threads, descend_one, &search);
+    threads_each(promising, threads, descend_one, &search);
     take_minima(&search, promising);
     if (stage->row_count > SMOOTH_ROWS) polish_best(&search);
     second_opinion(&search, screened);

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "fitting/fit_internal.h"
-#include "fitting/parallel.h"
 
 enum { KINDS = 4, SHARPENINGS = 12 };
 static const double work_limit = 1e6;
@@ -75,7 +74,7 @@ void fit_sensitivity(struct fit *fit) {
     comparing.objectives[comparing.count++] = (struct objective){.kind = OBJECTIVE_LEAST_SQUARES};
   if (fit->objective.kind != OBJECTIVE_LAD)
     comparing.objectives[comparing.count++] = (struct objective){OBJECTIVE_LAD, 0};
-  comparing.refits = refits_new(&fit->arena, fit, parallel_threads(fit->options->threads));
+  comparing.refits = refits_new(&fit->arena, fit, threads_wanted(fit->options->threads));
   result->sensitivity = arena_array(&result->arena, KINDS, sizeof *result->sensitivity);
   result->sensitivity_count = (size_t)comparing.count;
   for (int i = 0; i < comparing.count; i++) {
@@ -83,5 +82,5 @@ void fit_sensitivity(struct fit *fit) {
     objective_text(comparing.objectives[i], out->objective);
     out->values = arena_array(&result->arena, (size_t)fit->element_count + 1, sizeof *out->values);
   }
-  parallel_tasks((size_t)comparing.count, fit->options->threads, compare_one, &comparing);
+  threads_each((size_t)comparing.count, fit->options->threads, compare_one, &comparing);
 }

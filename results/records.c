@@ -11,7 +11,7 @@ bool store_fit_put(struct store *store, const char *source, const char *name, co
   bind_text(s, 2, name);
   bind_text(s, 3, law);
   bind_text(s, 4, document);
-  sqlite3_bind_double(s, 5, store_now());
+  sqlite3_bind_double(s, 5, clock_wall());
   return store_step_done(store, s, "writing a fit", error);
 }
 
@@ -35,7 +35,7 @@ static bool put_claim(struct store *store, const char *experiment, size_t positi
   bind_text(s, 3, claim->claim);
   bind_text(s, 4, claim->outcome);
   bind_text(s, 5, claim->detail);
-  sqlite3_bind_double(s, 6, store_now());
+  sqlite3_bind_double(s, 6, clock_wall());
   return store_step_done(store, s, "writing a claim", error);
 }
 
@@ -73,7 +73,7 @@ bool store_import_begin(struct store *store, const char *name, const char *path,
   bind_text(s, 2, path);
   bind_text(s, 3, digest);
   bind_text(s, 4, mapping);
-  sqlite3_bind_double(s, 5, store_now());
+  sqlite3_bind_double(s, 5, clock_wall());
   return store_step_done(store, s, "writing an imported table", error);
 }
 
@@ -133,7 +133,7 @@ bool store_benchmark_put(struct store *store, const char *host, const char *suit
     bind_text(s, 1, host ? host : store_host(&scratch));
     bind_text(s, 2, suite);
     bind_text(s, 3, document);
-    sqlite3_bind_double(s, 4, store_now());
+    sqlite3_bind_double(s, 4, clock_wall());
   }
   arena_free(&scratch);
   return s && store_step_done(store, s, "writing a benchmark", error);

@@ -17,7 +17,7 @@ bool store_experiment_put(struct store *store, const struct experiment_record *e
   bind_text(s, 2, experiment->about);
   bind_text(s, 3, experiment->spec_path);
   bind_text(s, 4, experiment->spec_text);
-  sqlite3_bind_double(s, 5, store_now());
+  sqlite3_bind_double(s, 5, clock_wall());
   return store_step_done(store, s, "writing an experiment", error);
 }
 
@@ -108,7 +108,7 @@ static size_t known_fields(const struct run_record *run, const char *canonical, 
       {"threads", store_number((double)run->config->train.threads)},
       {"corpus_digest", store_text(run->corpus.digest)},
       {"command", store_text(run->trainer)},
-      {"created_at", store_number(store_now())},
+      {"created_at", store_number(clock_wall())},
       {"canonical", store_text(canonical)},
       {"config", store_text(config)},
   };

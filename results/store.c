@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "results/store_internal.h"
@@ -44,12 +43,6 @@ bool store_fail(struct store *store, struct error *error, const char *doing) {
     default:
       return error_set(error, EXIT_ENVIRONMENT, "%s: %s: %s", store->path, doing, message);
   }
-}
-
-double store_now(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
 const char *store_host(struct arena *arena) {

@@ -43,7 +43,6 @@ sqlite3_stmt *store_statement(struct store *store, const char *sql, struct error
 bool store_step_done(struct store *store, sqlite3_stmt *statement, const char *doing, struct error *error);
 // Runs SQL text that returns no rows.
 bool store_execute(struct store *store, const char *sql, const char *doing, struct error *error);
-double store_now(void);                                              // seconds since 1970
 void bind_number(sqlite3_stmt *statement, int index, double value);  // NAN: NULL; whole numbers as integers
 void bind_text(sqlite3_stmt *statement, int index, const char *text);
 void bind_value(sqlite3_stmt *statement, int index, const struct value *value);

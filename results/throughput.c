@@ -27,7 +27,7 @@ bool store_throughput_put(struct store *store, const struct throughput *t, struc
   for (int i = 0; i < 9; i++) sqlite3_bind_int64(s, i + 6, shape[i]);
   sqlite3_bind_double(s, 15, t->flops_per_token);
   sqlite3_bind_double(s, 16, t->tokens_per_second);
-  sqlite3_bind_double(s, 17, store_now());
+  sqlite3_bind_double(s, 17, clock_wall());
   return store_step_done(store, s, "writing a measured speed", error);
 }
 

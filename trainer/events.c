@@ -11,19 +11,6 @@
 
 enum { LOCK_TRIES = 40, LOCK_PAUSE_NANOSECONDS = 50 * 1000 * 1000, TAIL_BLOCK = 1 << 16 };
 
-// Reads [from, from + length) into bytes.
-static bool read_at(const struct event_log *log, char *bytes, size_t length, int64_t from, struct error *error) {
-  while (length > 0) {
-    ssize_t got = pread(log->file, bytes, length, from);
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return error_set_errno(error, EXIT_ENVIRONMENT, "cannot read %s", log->path);
-    bytes += got;
-    from += got;
-    length -= (size_t)got;
-  }
-  return true;
-}
-
 // The offset just after the last newline in the first `size` bytes.
 static bool whole_lines(const struct event_log *log, int64_t size, int64_t *end, struct error *error) {
   char *block = memory_get(TAIL_BLOCK);
@@ -31,7 +18,7 @@ static bool whole_lines(const struct event_log *log, int64_t size, int64_t *end,
   *end = 0;
   while (size > 0 && *end == 0) {
     int64_t from = size > TAIL_BLOCK ? size - TAIL_BLOCK : 0;
-    if (!(fine = read_at(log, block, (size_t)(size - from), from, error))) break;
+    if (!(fine = file_read_at(log->file, log->path, block, (size_t)(size - from), from, error))) break;
     const char *newline = memrchr(block, '\n', (size_t)(size - from));
     if (newline) *end = from + (newline - block) + 1;
     size = from;
@@ -80,7 +67,7 @@ const char *event_log_last(const struct event_log *log, struct arena *arena, str
   size_t length = (size_t)(log->size - start);
   char *line = memory_get(length + 1);
   const char *name = "";
-  if (!read_at(log, line, length, start, error)) {
+  if (!file_read_at(log->file, log->path, line, length, start, error)) {
     name = NULL;
   } else {
     json_t *event = json_loadb(line, length, 0, NULL);
@@ -96,7 +83,7 @@ bool event_log_reaches(const struct event_log *log, int64_t size) {
   struct error ignored = {0};
   char last = '\n';
   if (size < 0 || size > log->size) return false;
-  return size == 0 || (read_at(log, &last, 1, size - 1, &ignored) && last == '\n');
+  return size == 0 || (file_read_at(log->file, log->path, &last, 1, size - 1, &ignored) && last == '\n');
 }
 
 bool event_log_cut(struct event_log *log, int64_t size, struct error *error) {

@@ -1,7 +1,6 @@
 // See safetensors.h.
 #include "trainer/safetensors.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
@@ -56,21 +55,6 @@ static int64_t item_bytes(const char *dtype) {
   for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
     if (strcmp(types[i].name, dtype) == 0) return types[i].bytes;
   return 0;
-}
-
-static bool read_at(const struct safetensors_file *file, void *bytes, size_t length, int64_t from,
-                    struct error *error) {
-  char *to = bytes;
-  while (length > 0) {
-    ssize_t got = pread(file->file, to, length, from);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return error_set_errno(error, EXIT_ENVIRONMENT, "cannot read %s", file->path);
-    if (got == 0) return error_set(error, EXIT_USAGE_ERROR, "%s ends too early", file->path);
-    to += got;
-    from += got;
-    length -= (size_t)got;
-  }
-  return true;
 }
 
 static bool refuse(const struct safetensors_file *file, const char *tensor, const char *why, struct error *error) {
@@ -145,13 +129,13 @@ bool safetensors_open(struct arena *arena, const char *path, struct safetensors_
     refuse(file, NULL, "too short", error);
     goto failed;
   }
-  if (!read_at(file, &length, sizeof length, 0, error)) goto failed;
+  if (!file_read_at(file->file, file->path, &length, sizeof length, 0, error)) goto failed;
   if (length > HEADER_LIMIT || (int64_t)length > status.st_size - LENGTH_BYTES) {
     refuse(file, NULL, "the header is longer than allowed, or than the file", error);
     goto failed;
   }
   header = memory_get((size_t)length + 1);
-  if (!read_at(file, header, (size_t)length, LENGTH_BYTES, error)) goto failed;
+  if (!file_read_at(file->file, file->path, header, (size_t)length, LENGTH_BYTES, error)) goto failed;
   json_error_t problem;
   root = json_loadb(header, (size_t)length, JSON_REJECT_DUPLICATES, &problem);
   if (!json_is_object(root)) {
@@ -185,5 +169,5 @@ bool safetensors_read(const struct safetensors_file *file, const struct safetens
                       void *bytes, size_t length, struct error *error) {
   if (from < 0 || (int64_t)length > tensor->end - tensor->begin - from)
     return error_set(error, EXIT_USAGE_ERROR, "%s: %s is shorter than needed", file->path, tensor->name);
-  return read_at(file, bytes, length, file->data_start + tensor->begin + from, error);
+  return file_read_at(file->file, file->path, bytes, length, file->data_start + tensor->begin + from, error);
 }

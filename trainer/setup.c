@@ -4,18 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "trainer/schedule.h"
 #include "trainer/training.h"
 
-static double monotonic_seconds(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
-double training_seconds(const struct training *t) { return monotonic_seconds() - t->clock_start; }
+double training_seconds(const struct training *t) { return clock_seconds() - t->clock_start; }
 
 double training_train_seconds(const struct training *t) { return training_seconds(t) - t->seconds_outside; }
 
@@ -111,7 +104,7 @@ bool training_open(struct training *t, const char *config_path, bool *finished, 
   t->evaluations = arena_array(&t->arena, (size_t)c->train.evals + 1, sizeof *t->evaluations);
   t->evaluation_count = schedule_evaluations(t->steps, c->train.evals, t->evaluations);
   if (!find_start(t, error)) return false;
-  t->clock_start = monotonic_seconds() - t->done.seconds;
+  t->clock_start = clock_seconds() - t->done.seconds;
   t->seconds_outside = t->done.seconds - t->done.train_seconds;
   t->reported_seconds = t->done.train_seconds;
   t->reported_tokens = t->done.tokens;

@@ -6,13 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/philox.h"
@@ -96,12 +96,6 @@ static void *memory_on_lines(struct arena *arena, size_t bytes) {
   return (void *)(((uintptr_t)arena_alloc(arena, bytes + 63) + 63) / 64 * 64);
 }
 
-static double seconds(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 static double least(double a, double b) { return a < b ? a : b; }
 static size_t most(size_t a, size_t b) { return a > b ? a : b; }
 
@@ -148,14 +142,14 @@ static bool try_product(const struct contest *c, const struct gemm *gemm, double
       plain.packed = true;
     }
   }
-  double best[2] = {INFINITY, INFINITY}, begun = seconds();
+  double best[2] = {INFINITY, INFINITY}, begun = clock_thread_seconds();
   for (int round = 0; round <= ROUNDS; round++) {  // the first one warms up
-    double start = seconds();
+    double start = clock_thread_seconds();
     if (round > 1 && start - begun > PRODUCT_SECONDS) break;
     if (!onednn_run(c->onednn, &plain, c->a, b_onednn, c->c_onednn, error)) return false;
-    double between = seconds();
+    double between = clock_thread_seconds();
     bfloat16_run(c->own, &packed, c->a, b_own, c->c_own);
-    double end = seconds();
+    double end = clock_thread_seconds();
     bool hopeless = round == 0 && end - between > HOPELESS * (between - start);
     if (round == 0 && !hopeless) continue;
     best[0] = least(best[0], between - start);

@@ -2,8 +2,6 @@
 #include "kernels/formats/capacity.h"
 
 #include <math.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,6 +63,12 @@ struct chunk_sums {
   double error, square, product;  // of (x - q)^2, x^2, x q
 };
 
+// What a thread works in, for a chunk of rows x columns.
+struct workspace {
+  float *x, *y, *scratch, *row_absmax;
+  double *row_squares;
+};
+
 struct measurement {
   const struct capacity_options *options;
   const struct quantizer *quantizer;
@@ -72,9 +76,8 @@ struct measurement {
   int64_t rows, columns, chunks;
   bool octave;
   double learned;
-  struct chunk_sums *sums;  // [chunks]
-  atomic_llong next;
-  atomic_bool out_of_memory;
+  struct chunk_sums *sums;       // [chunks]
+  struct workspace *workspaces;  // one a thread
 };
 
 static void draw(const struct measurement *m, int64_t chunk, float *x) {
@@ -116,28 +119,27 @@ static void draw(const struct measurement *m, int64_t chunk, float *x) {
 }
 
 // What the passes have to know of the whole matrix.
-static struct tensor_statistics measure_tensor(const struct measurement *m, const float *x, float *scratch,
-                                               float *row_absmax, double *row_squares) {
+static struct tensor_statistics measure_tensor(const struct measurement *m, const struct workspace *space) {
   const struct quantizer *q = m->quantizer;
   struct tensor_statistics statistics = {.learned = (float)m->learned, .pruned = q->pruned, .last_tie = -1};
   if (quantizer_needs_absmax(q) || quantizer_needs_rms(q)) {
     struct statistics_call call = {.quantizer = q,
-                                   .from = x,
+                                   .from = space->x,
                                    .from_dtype = DTYPE_FLOAT32,
-                                   .row_absmax = row_absmax,
-                                   .row_squares = row_squares,
-                                   .scratch = scratch};
+                                   .row_absmax = space->row_absmax,
+                                   .row_squares = space->row_squares,
+                                   .scratch = space->scratch};
     m->level->statistics(&call, 0, m->rows, 0);
     double squares = 0;
     for (int64_t row = 0; row < m->rows; row++) {
-      squares += row_squares[row];
-      statistics.absmax = fmaxf(statistics.absmax, row_absmax[row]);
+      squares += space->row_squares[row];
+      statistics.absmax = fmaxf(statistics.absmax, space->row_absmax[row]);
     }
     statistics.rms = (float)sqrt(squares / (double)(m->rows * m->columns));
   }
   if (quantizer_needs_selection(q)) {
     int64_t count = m->rows * m->columns, keep = count - llround((double)q->pruned * (double)count);
-    struct float_span span = {x, count};
+    struct float_span span = {space->x, count};
     struct selection selection = select_largest(&span, 1, keep);
     statistics.threshold = selection.threshold;
     statistics.last_tie = selection.last_tie;
@@ -146,22 +148,27 @@ static struct tensor_statistics measure_tensor(const struct measurement *m, cons
   return statistics;
 }
 
-static void measure_chunk(const struct measurement *m, int64_t chunk, float *x, float *y, float *scratch,
-                          float *row_absmax, double *row_squares) {
-  draw(m, chunk, x);
-  struct tensor_statistics statistics = measure_tensor(m, x, scratch, row_absmax, row_squares);
+static void measure_chunk(void *context, size_t chunk, int thread) {
+  const struct measurement *m = context;
+  const struct workspace *space = &m->workspaces[thread];
+  const float *x = space->x, *y = space->y;
+  draw(m, (int64_t)chunk, space->x);
+  struct tensor_statistics statistics = measure_tensor(m, space);
   struct quantize_call call = {.quantizer = m->quantizer,
                                .statistics = &statistics,
                                .from_dtype = DTYPE_FLOAT32,
                                .to_dtype = DTYPE_FLOAT32,
                                .from = x,
-                               .to = y,
+                               .to = space->y,
                                .place = {m->options->seed, (uint64_t)chunk, 0, 0},
-                               .scratch = scratch};
+                               .scratch = space->scratch};
   m->level->quantize(&call, 0, m->rows, 0);
   if (m->quantizer->hadamard_block > 1) {  // compare where the data came from
-    struct transform_call back = {
-        .columns = m->columns, .block = m->quantizer->hadamard_block, .from = y, .to = y, .scratch = scratch};
+    struct transform_call back = {.columns = m->columns,
+                                  .block = m->quantizer->hadamard_block,
+                                  .from = y,
+                                  .to = space->y,
+                                  .scratch = space->scratch};
     m->level->inverse(&back, 0, m->rows, 0);
   }
   struct chunk_sums sums = {0};
@@ -178,27 +185,6 @@ static void measure_chunk(const struct measurement *m, int64_t chunk, float *x, 
     sums.product += product;
   }
   m->sums[chunk] = sums;
-}
-
-static void *measure_chunks(void *argument) {
-  struct measurement *m = argument;
-  size_t count = (size_t)(m->rows * m->columns), rows = (size_t)m->rows;
-  float *x = malloc(count * sizeof *x), *y = malloc(count * sizeof *y), *row_absmax = malloc(rows * sizeof *row_absmax);
-  float *scratch = calloc((size_t)quantize_scratch(m->columns), sizeof *scratch);
-  double *row_squares = malloc(rows * sizeof *row_squares);
-  if (!x || !y || !row_absmax || !scratch || !row_squares) {
-    atomic_store(&m->out_of_memory, true);
-  } else {
-    int64_t chunk;
-    while ((chunk = atomic_fetch_add(&m->next, 1)) < m->chunks)
-      measure_chunk(m, chunk, x, y, scratch, row_absmax, row_squares);
-  }
-  free(x);
-  free(y);
-  free(row_absmax);
-  free(scratch);
-  free(row_squares);
-  return NULL;
 }
 
 // Ratio of sums over chunks first, first + step, ... and its standard error, from how the chunks scatter around it.
@@ -219,19 +205,18 @@ static double ratio(const struct chunk_sums *sums, int64_t chunks, int64_t first
   return result;
 }
 
-static bool run_threads(struct measurement *m, struct error *error) {
-  int wanted = m->options->threads < 1 ? 1 : m->options->threads;
-  if (wanted > m->chunks) wanted = (int)m->chunks;
-  pthread_t *threads = memory_get((size_t)wanted * sizeof *threads);
-  int started = 0;
-  for (int i = 1; i < wanted; i++)
-    if (pthread_create(&threads[started], NULL, measure_chunks, m) == 0) started++;  // the others do the work then
-  measure_chunks(m);
-  for (int i = 0; i < started; i++) pthread_join(threads[i], NULL);
-  free(threads);
-  if (atomic_load(&m->out_of_memory))
-    return error_set(error, EXIT_ENVIRONMENT, "not enough memory to measure a format");
-  return true;
+static void measure_chunks(struct measurement *m, struct arena *arena) {
+  int threads = m->options->threads < 1 ? 1 : threads_wanted(m->options->threads);
+  size_t rows = (size_t)m->rows, count = rows * (size_t)m->columns;
+  m->workspaces = arena_array(arena, (size_t)threads, sizeof *m->workspaces);
+  for (int i = 0; i < threads && i < m->chunks; i++)
+    m->workspaces[i] =
+        (struct workspace){.x = arena_array(arena, count, sizeof(float)),
+                           .y = arena_array(arena, count, sizeof(float)),
+                           .scratch = arena_array(arena, (size_t)quantize_scratch(m->columns), sizeof(float)),
+                           .row_absmax = arena_array(arena, rows, sizeof(float)),
+                           .row_squares = arena_array(arena, rows, sizeof(double))};
+  threads_each((size_t)m->chunks, threads, measure_chunk, m);
 }
 
 bool capacity_measure(const struct representation *representation, const struct capacity_options *options,
@@ -271,7 +256,7 @@ bool capacity_measure(const struct representation *representation, const struct 
   if (representation->scale.rule == SCALE_LEARNED) m.learned = grid_gaussian_scale(&representation->grid);
   if (!quantizer_make(&quantizer, &measured, columns, &arena, error)) goto end;
   m.sums = arena_array(&arena, (size_t)m.chunks, sizeof *m.sums);
-  if (!run_threads(&m, error)) goto end;
+  measure_chunks(&m, &arena);
 
   if (m.octave) {
     double sum = 0, variance = 0;

@@ -92,7 +92,7 @@ static bool read_options(const struct capacity_arguments *a, struct capacity_opt
                                        .measure = a->measure,
                                        .hadamard = a->hadamard,
                                        .isa = isa_best()};
-  options->threads = a->threads > 0 ? (int)(a->threads > 256 ? 256 : a->threads) : processors();
+  options->threads = threads_wanted(a->threads > 256 ? 256 : (int)a->threads);
   if (a->samples < 0 || a->columns < 0)
     return error_set(error, EXIT_USAGE_ERROR, "--samples and --columns are positive numbers");
   if (a->json && a->csv) return error_set(error, EXIT_USAGE_ERROR, "--json and --csv exclude each other");

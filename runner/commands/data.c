@@ -81,11 +81,11 @@ static bool prepare_one(const struct data_options *given, const struct run_confi
   struct display display = {.terminal = isatty(fileno(stderr))};
   struct corpus_location before, location;
   if (!corpus_find(config, arena, &before, error)) return false;
-  double start = seconds_now();
+  double start = clock_seconds();
   bool fine = corpus_prepare(config, given->refresh, show_progress, &display, arena, &location, error);
   if (display.terminal && *display.what) fprintf(stderr, "\r\033[K");
   if (!fine) return false;
-  double seconds = seconds_now() - start;
+  double seconds = clock_seconds() - start;
   struct corpus *corpus = corpus_open(location.path, location.digest, config, error);
   if (!corpus) return false;
   struct corpus_facts facts = corpus_facts(corpus, corpus_nearest_context(corpus, config->model.context));

@@ -27,9 +27,9 @@ static void show_progress(void *context, const char *fit, int done, int repeats)
   struct watch *watch = context;
   if (done == 0) {  // the next one
     erase(watch);
-    *watch = (struct watch){.started = seconds_now(), .terminal = watch->terminal};
+    *watch = (struct watch){.started = clock_seconds(), .terminal = watch->terminal};
   }
-  double now = seconds_now(), passed = now - watch->started;
+  double now = clock_seconds(), passed = now - watch->started;
   char left[32];
   bool due = now - watch->shown > (watch->terminal ? 0.3 : 20) && passed > 2;
   if (due && done < repeats) {

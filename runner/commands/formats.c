@@ -93,7 +93,7 @@ static const struct format_preset *preset_named(const char *name) {
 static bool measure(const char *const *names, size_t count, bool named, bool json, struct entry *entries,
                     struct arena *arena, struct error *error) {
   // A glance: a few million samples of what has no closed form.
-  struct capacity_options glance = {.samples = 1 << 21, .threads = processors(), .isa = isa_best()};
+  struct capacity_options glance = {.samples = 1 << 21, .threads = threads_wanted(0), .isa = isa_best()};
   for (size_t i = 0; i < count; i++) {
     const struct format *format = format_parse(names[i], arena, error);
     if (!format) return false;

@@ -128,7 +128,7 @@ static bool slot_free(const struct coordinator *c, const struct job *job) {
 static struct job *next_job(struct coordinator *c) {
   bool fresh = c->next < c->queue_count;
   if (fresh && !c->any_progress && c->faulted > 0) return slot_free(c, c->queue[c->next]) ? c->queue[c->next++] : NULL;
-  double now = seconds_now();
+  double now = clock_seconds();
   for (size_t i = 0; i < c->retry_count; i++) {
     struct job *job = c->retries[i];
     if (job->not_before > now || !slot_free(c, job)) continue;
@@ -244,8 +244,8 @@ static void show(struct coordinator *c, bool now) {
   struct progress_counts counts = {.total = c->set_count, .seconds_left = NAN};
   struct progress_line lines[16];
   size_t shown = 0;
-  double left = 0, estimated = 0, done = c->flops_done, elapsed = seconds_now() - c->began;
-  if (!now && !c->progress.terminal && seconds_now() - c->progress.last_drawn < 1) return;
+  double left = 0, estimated = 0, done = c->flops_done, elapsed = clock_seconds() - c->began;
+  if (!now && !c->progress.terminal && clock_seconds() - c->progress.last_drawn < 1) return;
   for (size_t i = 0; i < c->set_count; i++) {
     const struct job *job = &c->jobs[i];
     counts.finished += run_state_has_result(job->state);
@@ -347,7 +347,7 @@ enum exit_code coordinator_execute(const struct coordinator_set *set, const stru
   *outcome = (struct coordinator_outcome){.total = set->count};
   c->set = set;
   c->options = options;
-  c->cores = machine_cores();
+  c->cores = cores_usable();
   c->fault_limit = 3;
   int lock = take_lock(options, error);
   if (lock < 0) {
@@ -358,7 +358,7 @@ enum exit_code coordinator_execute(const struct coordinator_set *set, const stru
   sigprocmask(SIG_BLOCK, &watched, &before);
   signal(SIGPIPE, SIG_IGN);  // whoever read the progress may leave: the runs go on
   signal(SIGXFSZ, SIG_IGN);  // a file size limit is an error of the write, like a full disk
-  c->began = seconds_now();
+  c->began = clock_seconds();
   c->progress =
       progress_start(options->messages ? options->messages : stderr, options->experiment->name, options->quiet);
   c->store = store_open(path_join(&c->arena, options->home, "isoloss.db"), STORE_CREATE, error);

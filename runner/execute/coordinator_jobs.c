@@ -28,7 +28,7 @@ struct worker *coordinator_add_worker(struct coordinator *c, struct job *job) {
   struct worker *worker = memory_get(sizeof *worker);
   worker->job = job;
   worker->folder = run_folder(&worker->arena, c->options->home, job->id);
-  worker->started = seconds_now();
+  worker->started = clock_seconds();
   worker->bytes_per_token = NAN;
   worker->gpu = NO_GPU;
   if (job->index != FOREIGN) {
@@ -337,7 +337,7 @@ static bool settle_crash(struct coordinator *c, struct worker *worker, struct er
     fine = set_state(c, job, RUN_PENDING, text_string(&message), error);
     progress_note(&c->progress, true, "crashed  %.8s  %s: %s (try %d of %lld follows)", job->id, worker->label,
                   text_string(&message), job->failures + 1, (long long)c->options->retries + 1);
-    job->not_before = seconds_now() + (worker->log.progressed ? 0 : 0.5 * job->failures);
+    job->not_before = clock_seconds() + (worker->log.progressed ? 0 : 0.5 * job->failures);
     c->retries[c->retry_count++] = job;
   } else {
     fine = set_state(c, job, RUN_FAILED, text_string(&message), error);
@@ -366,7 +366,7 @@ bool coordinator_settle(struct coordinator *c, struct worker *worker, struct err
   bool fine;
   char time_text[32];
   if (worker->log.end == EVENT_DONE || worker->log.end == EVENT_DIVERGED) {
-    double seconds = worker->child ? seconds_now() - worker->started : NAN;
+    double seconds = worker->child ? clock_seconds() - worker->started : NAN;
     fine = put_result(c, job, &worker->log, seconds, error);
     c->any_progress = true;
     c->flops_done += job->flops;

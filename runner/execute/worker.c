@@ -6,8 +6,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <math.h>
-#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -314,17 +312,4 @@ char *worker_log_tail(struct arena *arena, const char *folder, int lines) {
     start = next ? next + 1 - bytes : got;
   }
   return arena_copy(arena, bytes + start, (size_t)(got - start));
-}
-
-int machine_cores(void) {
-  cpu_set_t set;
-  int cores = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : (int)sysconf(_SC_NPROCESSORS_ONLN);
-  FILE *file = fopen("/sys/fs/cgroup/cpu.max", "r");
-  double quota, period;
-  if (file) {
-    if (fscanf(file, "%lf %lf", &quota, &period) == 2 && quota > 0 && period > 0 && ceil(quota / period) < cores)
-      cores = (int)ceil(quota / period);
-    fclose(file);
-  }
-  return cores > 0 ? cores : 1;
 }

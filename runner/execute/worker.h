@@ -39,5 +39,3 @@ bool worker_signal(const char *folder, pid_t pid, int signal);
 char *worker_gpu(struct arena *arena, const char *folder, pid_t pid);
 // The last lines of the run's log.txt, at most `lines` and without the head, in the arena; "" when there are none.
 char *worker_log_tail(struct arena *arena, const char *folder, int lines);
-// Cores that this process may use (affinity and control group).
-int machine_cores(void);

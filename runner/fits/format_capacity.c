@@ -3,7 +3,6 @@
 
 #include <math.h>
 #include <string.h>
-#include <unistd.h>
 
 const char *const common_formats[] = {"int1",
                                       "int2",
@@ -38,11 +37,6 @@ const char *const common_formats[] = {"int1",
                                       "paired-4:8+int4",
                                       "noise(0.01)",
                                       NULL};
-
-int processors(void) {
-  long count = sysconf(_SC_NPROCESSORS_ONLN);
-  return count < 1 ? 1 : count > 256 ? 256 : (int)count;
-}
 
 bool format_capacity(const struct format *format, const char *asked, const struct capacity_options *options,
                      struct format_capacity *result, struct error *error) {

@@ -22,4 +22,3 @@ void format_capacity_json(const struct format_capacity *capacity, struct json_wr
 
 // What `capacity` and `formats` show when nothing is named; ends with NULL.
 extern const char *const common_formats[];
-int processors(void);  // online, at least 1

@@ -5,7 +5,7 @@
 
 static bool measure_one(struct store *store, const char *name, struct error *error) {
   struct arena arena = {0};
-  struct capacity_options options = {.threads = processors(), .isa = isa_best()};
+  struct capacity_options options = {.threads = threads_wanted(0), .isa = isa_best()};
   struct format_capacity capacity;
   const struct format *format = format_parse(name, &arena, error);
   bool fine = format && format_capacity(format, name, &options, &capacity, error);

@@ -75,7 +75,7 @@ static bool value_of_format(struct predict_report *report, const char *column, c
     *value = (struct value){.kind = VALUE_NUMBER, .number = representation_bits(&format->operands[bits])};
   } else if (gmse >= 0) {
     struct capacity capacity = {0};
-    struct capacity_options options = {.threads = processors(), .isa = isa_best()};
+    struct capacity_options options = {.threads = threads_wanted(0), .isa = isa_best()};
     if (!representation_is_none(&format->operands[gmse]) &&
         !capacity_measure(&format->operands[gmse], &options, &capacity, error))
       return false;

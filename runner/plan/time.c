@@ -4,7 +4,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "kernels/kernels.h"
 #include "results/store.h"
@@ -35,12 +34,6 @@ struct plan_speed {
   char source[160];
 };
 
-static double seconds_now(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 // FLOP/s of training steps of this model on noise, or NAN when it cannot be made here.
 static double time_steps(const struct plan *plan, const struct run_config *resolved,
                          const struct run_quantities *quantities) {
@@ -62,13 +55,13 @@ static double time_steps(const struct plan *plan, const struct run_config *resol
     tokens[i] = (int32_t)((uint64_t)(i + 1) * 2654435761u % (uint64_t)config.model.vocabulary);
   struct token_batch batch = {.rows = rows, .tokens = tokens, .targets = tokens + rows};
   struct loss_sum sum;
-  double norm, best = INFINITY, start = seconds_now();
+  double norm, best = INFINITY, start = clock_seconds();
   bool fine = true;
-  for (int64_t step = 0; fine && step < 8 && (step < 2 || seconds_now() - start < 0.25); step++) {
-    double before = seconds_now();
+  for (int64_t step = 0; fine && step < 8 && (step < 2 || clock_seconds() - start < 0.25); step++) {
+    double before = clock_seconds();
     model_step(model, &batch, rows, 1e-4, step, 0);
     fine = model_results(model, 1, &sum, &norm, &ignored);
-    double took = seconds_now() - before;
+    double took = clock_seconds() - before;
     if (step && took < best) best = took;  // the first one makes caches
   }
   free(tokens);

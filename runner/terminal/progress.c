@@ -5,19 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "runner/terminal/terminal.h"
 
 enum { MOST_LINES = 12 };
 static const double redraw_seconds = 0.2, plain_seconds = 30;
-
-double seconds_now(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 struct progress progress_start(FILE *out, const char *title, bool quiet) {
   struct progress progress = {.out = quiet ? NULL : out, .title = title};
@@ -86,7 +79,7 @@ static void run_line(const struct progress_line *line, struct text *out) {
 void progress_show(struct progress *progress, const struct progress_counts *counts, const struct progress_line *lines,
                    size_t count, bool now) {
   if (!progress->out) return;
-  double time = seconds_now();
+  double time = clock_seconds();
   if (progress->last_drawn == -INFINITY && !progress->terminal) progress->last_drawn = time;
   if (!now && time - progress->last_drawn < (progress->terminal ? redraw_seconds : plain_seconds)) return;
   progress->last_drawn = time;

@@ -37,4 +37,3 @@ void progress_show(struct progress *progress, const struct progress_counts *coun
 void progress_note(struct progress *progress, bool important, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void progress_end(struct progress *progress);  // removes the display
-double seconds_now(void);                      // monotonic

@@ -1,25 +1,16 @@
 // See split_writer.h. Documents are encoded a batch at a time, by several threads, and written in order.
 #include "trainer/data/split_writer.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { BATCH_DOCUMENTS = 256, MOST_THREADS = 16 };
 
 struct batch {
   const struct split_job *job;
   size_t first, count;
-  atomic_size_t next;
   struct token_buffer buffers[BATCH_DOCUMENTS];
-  struct error errors[MOST_THREADS];
-};
-
-struct worker {
-  struct batch *batch;
-  int number;
+  struct error errors[BATCH_DOCUMENTS];
 };
 
 static bool file_place(const struct split_job *job, const struct document_piece *piece, size_t offset,
@@ -65,35 +56,16 @@ static bool encode(const struct split_job *job, const struct document_piece *pie
          file_place(job, piece, 0, error);
 }
 
-static void *work(void *argument) {
-  struct worker *worker = argument;
-  struct batch *batch = worker->batch;
-  for (;;) {
-    size_t i = atomic_fetch_add(&batch->next, 1);
-    if (i >= batch->count) return NULL;
-    if (!encode(batch->job, &batch->job->documents->items[batch->first + i], &batch->buffers[i],
-                &batch->errors[worker->number]))
-      return NULL;
-  }
+static void encode_one(void *context, size_t i, int thread) {
+  struct batch *batch = context;
+  batch->errors[i] = (struct error){0};
+  encode(batch->job, &batch->job->documents->items[batch->first + i], &batch->buffers[i], &batch->errors[i]);
 }
 
-// Encodes the batch. Of several errors the first thread's is reported: one is enough.
+// Encodes the batch. Of several errors the first document's is reported.
 static bool encode_batch(struct batch *batch, int threads, struct error *error) {
-  pthread_t handles[MOST_THREADS];
-  struct worker workers[MOST_THREADS];
-  int started = 0;
-  atomic_store(&batch->next, 0);
-  for (int i = 0; i < threads; i++) {
-    workers[i] = (struct worker){batch, i};
-    batch->errors[i] = (struct error){0};
-  }
-  for (int i = 1; i < threads; i++) {
-    if (pthread_create(&handles[i], NULL, work, &workers[i]) != 0) break;
-    started = i;
-  }
-  work(&workers[0]);
-  for (int i = 1; i <= started; i++) pthread_join(handles[i], NULL);
-  for (int i = 0; i < threads; i++)
+  threads_each(batch->count, threads, encode_one, batch);
+  for (size_t i = 0; i < batch->count; i++)
     if (batch->errors[i].code) {
       *error = batch->errors[i];
       return false;
@@ -103,10 +75,8 @@ static bool encode_batch(struct batch *batch, int threads, struct error *error) 
 
 static bool write_batches(const struct split_job *job, struct batch *batch, struct token_writer *writer,
                           struct error *error) {
-  long cores = sysconf(_SC_NPROCESSORS_ONLN);
-  int threads = job->tokenizer->kind != TOKENIZER_SENTENCEPIECE || cores < 2 ? 1
-                : cores > MOST_THREADS                                       ? MOST_THREADS
-                                                                             : (int)cores;
+  int threads = job->tokenizer->kind == TOKENIZER_SENTENCEPIECE ? threads_wanted(0) : 1;
+  if (threads > MOST_THREADS) threads = MOST_THREADS;
   for (batch->first = job->first; batch->first < job->first + job->count; batch->first += batch->count) {
     size_t left = job->first + job->count - batch->first;
     batch->count = left < BATCH_DOCUMENTS ? left : BATCH_DOCUMENTS;
