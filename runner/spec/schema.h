@@ -1,4 +1,5 @@
-// What a spec may hold, for editors and for readers: both derive from the table of run fields.
+// What a spec may hold, for editors and for readers: derived from the table of run fields and from the tables of the
+// keys of fit entries.
 #pragma once
 #include "base/base.h"
 
@@ -6,3 +7,6 @@
 void schema_json(struct text *out, const char *const *laws, size_t law_count);
 // The reference page: every field, and every quantity that expressions may name.
 void schema_markdown(struct text *out);
+// The table of the keys of one kind of fit entry, as docs/spec.md has it.
+struct entry_kind;
+void schema_keys_markdown(const struct entry_kind *kind, struct text *out);

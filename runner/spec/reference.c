@@ -1,0 +1,98 @@
+// Pages of reference: fields and quantities (docs/fields.md), keys of fit entries (in docs/spec.md). See schema.h.
+#include <stdio.h>
+#include <string.h>
+
+#include "runner/spec/entries.h"
+#include "runner/spec/names.h"
+#include "runner/spec/schema.h"
+
+static const char *type_of(const struct run_field *field) {
+  static const char *const names[] = {"whole number", "number", "true or false", "choice", "text", "list of texts"};
+  return names[field->type];
+}
+
+static void markdown_range(struct text *out, const struct run_field *field) {
+  char low[32], high[32];
+  if (field->type == FIELD_CHOICE) {
+    for (const char *c = field->choices; *c; c++) text_add(out, *c == '|' ? ", " : (char[]){*c, '\0'});
+  } else if (field->type <= FIELD_NUMBER && (field->low != 0 || field->high != 0)) {
+    number_shortest(field->low, low);
+    number_shortest(field->high, high);
+    text_format(out, "%s to %s", low, high);
+  }
+}
+
+void schema_markdown(struct text *out) {
+  text_add(out,
+           "# Fields of a run\n\n"
+           "Every knob of a run, as a spec writes it: under `base`, as an axis under `sweep`, or with `--set` on the\n"
+           "command line. `isoloss schema --markdown` prints this page; do not edit it by hand.\n\n"
+           "\"Counts\" says whether the field is part of a run's identity: two runs that differ only in fields that\n"
+           "cannot change the result are one run. Of a corpus the digest counts, whatever its fields are called.\n");
+  char section[32] = "";
+  for (size_t i = 0; i < run_field_count; i++) {
+    const struct run_field *field = &run_fields[i];
+    const char *dot = strchr(field->path, '.');
+    char here[32];
+    snprintf(here, sizeof here, "%.*s", dot ? (int)(dot - field->path) : 5, dot ? field->path : "other");
+    if (strcmp(here, section) != 0) {
+      text_format(out, "\n## %s\n\n| field | type | default | allowed | unit | counts | meaning |\n", here);
+      text_add(out, "|---|---|---|---|---|---|---|\n");
+      snprintf(section, sizeof section, "%s", here);
+    }
+    text_format(out, "| `%s` | %s%s | %s%s%s | ", field->path, type_of(field), field->auto_allowed ? " or auto" : "",
+                *field->fallback ? "`" : "", field->fallback, *field->fallback ? "`" : "");
+    markdown_range(out, field);
+    text_format(out, " | %s | %s | %s |\n", field->unit,
+                field->affects_result         ? "yes"
+                : strcmp(here, "corpus") == 0 ? "digest"
+                                              : "no",
+                field->help);
+  }
+  text_add(
+      out,
+      "\n## Quantities\n\n"
+      "What follows from a run's fields, by the names that expressions (`where`, `set`, `holdout`, `--where`), the\n"
+      "store and `--json` use. `N`, `D` and `C` are short for `parameters`, `tokens` and `flops`.\n\n"
+      "| name | unit | meaning |\n|---|---|---|\n");
+  for (size_t i = 0; i < run_column_count; i++)
+    if (run_columns[i].planned)
+      text_format(out, "| `%s` | %s | %s |\n", run_columns[i].name, run_columns[i].unit, run_columns[i].help);
+}
+
+// ---- keys of fit entries ----
+
+// What a key takes: its choices, its range, or an example.
+static void markdown_values(struct text *out, const struct entry_key *key) {
+  char low[32], high[32];
+  number_shortest(key->low, low);
+  number_shortest(key->high, high);
+  if (key->type == ENTRY_CHOICE)
+    for (size_t i = 0; key->choices[i]; i++) text_format(out, "%s`%s`", i ? ", " : "", key->choices[i]);
+  else if (key->type == ENTRY_INTEGER)
+    text_format(out, "%s to %s", low, high);
+  else if (key->type == ENTRY_FACTOR)
+    text_format(out, "above %s", low);
+  else if (key->type == ENTRY_BOOLEAN)
+    text_add(out, "`true`, `false`");
+  else
+    text_format(out, "`%s`, ...", key->example);
+}
+
+static void markdown_code(struct text *out, const char *prefix, const char *code) {
+  if (code) text_format(out, "`%s%s` ", prefix, code);
+}
+
+void schema_keys_markdown(const struct entry_kind *kind, struct text *out) {
+  text_format(out, "| key of a %s | takes | default | what it is | option |\n|---|---|---|---|---|\n", kind->name);
+  for (const struct entry_key *key = kind->keys; key < kind->keys + kind->count; key++) {
+    const char *help = key->help ? key->help : key->option.help ? key->option.help : kind->about;
+    text_format(out, "| `%s` | ", key->name);
+    markdown_values(out, key);
+    text_add(out, " | ");
+    markdown_code(out, "", key->fallback);
+    text_format(out, "| %s | ", help);
+    markdown_code(out, "--", key->option.name);
+    text_add(out, "|\n");
+  }
+}

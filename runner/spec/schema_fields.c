@@ -1,0 +1,86 @@
+// The part of the schema that the table of run fields says. Three shapes of the same fields are in it: plain values
+// (base, corpus), axes (grid, zip) and derivations (set), each nested and dotted.
+#include <string.h>
+
+#include "runner/spec/schema_write.h"
+#include "trainer/config.h"
+
+static struct schema_property value_of(const struct run_field *field, struct arena *arena) {
+  static const char *const types[] = {
+      [FIELD_INTEGER] = "integer", [FIELD_NUMBER] = "number", [FIELD_BOOLEAN] = "boolean",
+      [FIELD_CHOICE] = NULL,       [FIELD_TEXT] = "string",   [FIELD_LIST] = "string"};
+  struct schema_property value = {.key = arena_format(arena, "value:%s", field->path),
+                                  .type = types[field->type],
+                                  .repeated = field->type == FIELD_LIST,
+                                  .or_auto = field->auto_allowed,
+                                  .description = field->help};
+  if (field->type <= FIELD_NUMBER && (field->low != 0 || field->high != 0)) {
+    size_t count = 0;
+    if (field->low > -1e300) value.limits[count++] = (struct schema_limit){"minimum", field->low};
+    if (field->high < 1e300) value.limits[count++] = (struct schema_limit){"maximum", field->high};
+  }
+  if (field->type == FIELD_TEXT) value.limits[0] = (struct schema_limit){"minLength", 1};
+  if (field->type == FIELD_LIST) value.limits[0] = (struct schema_limit){"minItems", 1};
+  if (field->type == FIELD_CHOICE) value.choices = text_split(arena, field->choices, "|", &value.choice_count);
+  if (*field->fallback && strcmp(field->fallback, "auto") != 0) value.fallback = field->fallback;
+  if (*field->unit) value.description = arena_format(arena, "%s [%s]", field->help, field->unit);
+  return value;
+}
+
+// One value, a list, or for numbers a range.
+static struct schema_property axis_of(const struct run_field *field, struct arena *arena) {
+  struct schema_property value = value_of(field, arena);
+  return (struct schema_property){.key = arena_format(arena, "axis:%s", field->path),
+                                  .reference = value.key,
+                                  .repeated = true,
+                                  .limits = {{"minItems", 1}},
+                                  .or_reference = field->type <= FIELD_NUMBER ? "range" : NULL,
+                                  .description = value.description};
+}
+
+// The section that field i is the first of ("model"), or NULL.
+static const char *section_begun(size_t i, struct arena *arena) {
+  const char *path = run_fields[i].path, *dot = strchr(path, '.');
+  for (size_t j = 0; j < i && dot; j++)
+    if (strncmp(run_fields[j].path, path, (size_t)(dot + 1 - path)) == 0) return NULL;
+  return dot ? arena_copy(arena, path, (size_t)(dot - path)) : NULL;
+}
+
+// References to the fields of a section by their last names; without one to the sections, and to all fields by path.
+static void put_fields(struct json_writer *json, const char *kind, const char *section, struct schema_object object) {
+  struct arena arena = {0};
+  struct schema_property *all = arena_array(&arena, 2 * run_field_count, sizeof *all);
+  size_t length = section ? strlen(section) + 1 : 0;
+  for (size_t i = 0; i < run_field_count; i++) {
+    const char *path = run_fields[i].path, *begun = section ? NULL : section_begun(i, &arena);
+    if (begun)
+      all[object.count++] = (struct schema_property){begun, .reference = arena_format(&arena, "%s:%s", kind, begun)};
+    if (section && !starts_with(path, arena_format(&arena, "%s.", section))) continue;
+    const char *reference = strcmp(kind, "derived") == 0 ? "expression" : arena_format(&arena, "%s:%s", kind, path);
+    all[object.count++] = (struct schema_property){path + length, .reference = reference};
+  }
+  object.properties = all;
+  schema_object(json, &object);
+  arena_free(&arena);
+}
+
+void schema_fields(struct json_writer *json, const char *key, const char *kind, const char *description) {
+  put_fields(json, kind, NULL, (struct schema_object){.key = key, .description = description});
+}
+
+void schema_field_definitions(struct json_writer *json) {
+  static const char *const kinds[] = {"value", "axis", "derived"};
+  struct arena arena = {0};
+  for (size_t i = 0; i < run_field_count; i++) {
+    const struct schema_property value = value_of(&run_fields[i], &arena), axis = axis_of(&run_fields[i], &arena);
+    schema_property(json, &value);
+    schema_property(json, &axis);
+  }
+  for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
+    for (size_t i = 0; i < run_field_count; i++) {
+      const char *section = section_begun(i, &arena);
+      if (!section) continue;
+      put_fields(json, kinds[k], section, (struct schema_object){arena_format(&arena, "%s:%s", kinds[k], section)});
+    }
+  arena_free(&arena);
+}

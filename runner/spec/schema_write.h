@@ -1,0 +1,55 @@
+// JSON Schema as data: a property says what a value may be, an object which properties it has. What the files that make
+// the schema of specs share.
+#pragma once
+#include "base/base.h"
+
+struct schema_limit {
+  const char *keyword;  // "minimum", "maxItems", ...; NULL: none
+  double value;
+};
+
+// What is NULL or zero says nothing.
+struct schema_property {
+  const char *key;             // NULL: an alternative, in an array
+  const char *type;            // "string", or several: "string|number"
+  const char *items;           // type of an array's items
+  const char *reference;       // the definition that says it: "law"
+  bool repeated;               // one such value or a list of them; the limits are the list's
+  bool or_auto;                // or the word auto, which is then the default
+  const char *or_reference;    // or what another definition says
+  const char *const *choices;  // of the value, or of an array's items
+  size_t choice_count;
+  const char *constant;  // the only value
+  const char *pattern;
+  struct schema_limit limits[2];
+  const char *fallback;  // the default, as text
+  const char *description;
+};
+
+// One that takes no keys but its properties.
+struct schema_object {
+  const char *key;       // NULL: an alternative, in an array
+  const char *required;  // one of the keys, or NULL
+  const char *description;
+  const struct schema_property *properties;
+  size_t count;
+};
+
+// "KEY": {...}
+void schema_property(struct json_writer *json, const struct schema_property *property);
+void schema_object(struct json_writer *json, const struct schema_object *object);
+
+// ---- schema_fields.c ----
+
+// Definitions: of each field one value and an axis, and of each section its fields by their last names.
+void schema_field_definitions(struct json_writer *json);
+// An object of fields: sections nested, and every field by its dotted path. `kind` is what each takes: "value", "axis",
+// or "derived", an expression.
+void schema_fields(struct json_writer *json, const char *key, const char *kind, const char *description);
+
+// ---- schema_entries.c ----
+
+// Definitions: a law, a field's path, a name, and an entry of `fit`.
+void schema_entry_definitions(struct json_writer *json, const char *const *laws, size_t law_count);
+struct entry_kind;
+void schema_entry(struct json_writer *json, const struct entry_kind *kind);
