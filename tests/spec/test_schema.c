@@ -6,6 +6,7 @@
 #include <regex.h>
 #include <stdlib.h>
 
+#include "runner/spec/entries.h"
 #include "runner/spec/schema.h"
 #include "runner/spec/spec.h"
 #include "tests/check.h"
@@ -233,6 +234,19 @@ static void accepted(void) {
     if (!CHECK(accepts(specs[i]))) printf("# %s: %s\n", specs[i], problem);
 }
 
+// An entry with the example of every key.
+static void examples(void) {
+  const struct entry_kind *const kinds[] = {&fit_entry, &isoflop_entry};
+  for (size_t i = 0; i < 2; i++) {
+    struct text spec = {0};
+    text_add(&spec, "fit:\n");
+    for (size_t k = 0; k < kinds[i]->count; k++)
+      text_format(&spec, "  %s %s: %s\n", k ? " " : "-", kinds[i]->keys[k].name, kinds[i]->keys[k].example);
+    if (!CHECK(accepts(text_string(&spec)))) printf("# %s: %s\n", kinds[i]->name, problem);
+    text_free(&spec);
+  }
+}
+
 static void refused(void) {
   static const char *const specs[] = {
       "[a]",
@@ -293,6 +307,7 @@ int main(int argc, char **argv) {
   RUN(references);
   RUN(shipped_specs);
   RUN(accepted);
+  RUN(examples);
   RUN(refused);
   RUN(reference_page);
   json_decref(schema);
