@@ -6,7 +6,7 @@
 #include "results/columns.h"
 #include "runner/spec/spec.h"
 
-static const char *const intervals[] = {"percentile", "bca", NULL};
+static const char *const intervals[] = {"percentile", "bca", "t", NULL};
 static const char *const residuals[] = {"log", "plain", NULL};
 static const char *const objectives[] = {"huber", "least-squares", "lad", NULL};
 static const char *const methods[] = {"isoflop", NULL};
