@@ -281,8 +281,26 @@ static void takes_existing_models(void) {
   tokenizer_free(&tokenizer);
 }
 
+// What a build without the library says of a corpus that needs it.
+static void says_that_it_is_absent(void) {
+  struct error error = {0};
+  struct tokenizer tokenizer;
+  struct documents none = {0};
+  CHECK(!tokenizer_train(&tokenizer, &none, 400, &error) && error.code == EXIT_ENVIRONMENT);
+  CHECK(strstr(error.text, "built without sentencepiece"));
+  error = (struct error){0};
+  CHECK(!tokenizer_load(&tokenizer, "model", 5, false, "a.model", &error) && error.code == EXIT_ENVIRONMENT);
+  tokenizer_free(&tokenizer);
+}
+
 int main(int argc, char **argv) {
   scratch_begin();
+  if (!sentencepiece_present()) {
+    RUN(says_that_it_is_absent);
+    check_skip("tokenizers", "this build has no sentencepiece");
+    scratch_end();
+    return check_end();
+  }
   RUN(bytes_come_back);
   RUN(pieces_come_back);
   RUN(random_text_comes_back);

@@ -72,6 +72,8 @@ class Lines : public ::sentencepiece::SentenceIterator {
 
 extern "C" {
 
+bool sentencepiece_present(void) { return true; }
+
 struct piece_model *sentencepiece_load(const void *bytes, size_t length, char *message, size_t room) try {
   ::sentencepiece::logging::SetMinLogLevel(3);
   auto *model = new struct piece_model;

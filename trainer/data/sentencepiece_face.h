@@ -8,6 +8,9 @@ extern "C" {
 #include <stddef.h>
 #include <stdint.h>
 
+// Whether this build has the library; without it nothing can be loaded or trained (sentencepiece_absent.c).
+bool sentencepiece_present(void);
+
 struct piece_model;
 
 // A model from its serialized bytes; NULL when they are none. Freed by sentencepiece_free.

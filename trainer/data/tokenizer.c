@@ -44,10 +44,18 @@ struct tokenizer tokenizer_numbers(int width, int64_t vocabulary) {
   return tokenizer;
 }
 
+bool tokenizer_needs_sentencepiece(struct error *error) {
+  return sentencepiece_present() ||
+         error_set(error, EXIT_ENVIRONMENT,
+                   "isoloss was built without sentencepiece: install libsentencepiece-dev and call ./setup, or use "
+                   "corpus.tokenizer: bytes");
+}
+
 bool tokenizer_load(struct tokenizer *tokenizer, const void *model, size_t length, bool exact, const char *where,
                     struct error *error) {
   char message[500] = "";
   *tokenizer = (struct tokenizer){.kind = TOKENIZER_SENTENCEPIECE, .exact = exact};
+  if (!tokenizer_needs_sentencepiece(error)) return false;
   tokenizer->model = sentencepiece_load(model, length, message, sizeof message);
   if (!tokenizer->model)
     return error_set(error, EXIT_USAGE_ERROR, "%s is not a sentencepiece model: %s", where, message);

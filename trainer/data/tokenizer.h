@@ -39,6 +39,8 @@ void token_buffer_free(struct token_buffer *buffer);
 struct tokenizer tokenizer_bytes(void);
 // Files of tokens with a stated vocabulary; `width` 2 or 4.
 struct tokenizer tokenizer_numbers(int width, int64_t vocabulary);
+// False with an error (EXIT_ENVIRONMENT) where this build has no sentencepiece.
+bool tokenizer_needs_sentencepiece(struct error *error);
 // From the bytes of a sentencepiece model. `exact` is for models trained here (tokenizer_train): text is cut at line
 // ends and other bytes that the model writes byte by byte anyway, so that decoding gives the text back exactly; a
 // foreign model sees whole documents, with whatever normalisation it brings.

@@ -59,6 +59,7 @@ static bool training_error(const char *message, int64_t vocabulary, size_t bytes
 
 bool tokenizer_train(struct tokenizer *tokenizer, const struct documents *documents, int64_t vocabulary,
                      struct error *error) {
+  if (!tokenizer_needs_sentencepiece(error)) return false;
   struct sample sample = {0};
   struct hasher *hasher = hasher_new();
   for (size_t i = documents->validation_count; i < documents->count && sample.bytes < SAMPLE_BYTES; i++) {
