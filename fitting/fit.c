@@ -175,13 +175,15 @@ static bool diagnose(struct fit *fit, struct error *error) {
   if (options->bare && !options->profile_all && !options->profile_count && !options->leave_out_count) return true;
   for (int s = 0; s < fit->stage_count; s++)
     if (fit->stages[s].free_count) fit->stages[s].scale = stage_scale_new(fit, &fit->arena, &fit->stages[s]);
+  fit_profile(fit);
   if (!options->bare) {
     fit_direct(fit);
     fit_influence(fit);
     fit_sensitivity(fit);
     fit_trends(fit);
   }
-  fit_profile(fit);
+  fit_status_notes(fit);
+  if (!fit_derive_open(fit, error)) return false;
   return fit_leave_out(fit, error);
 }
 

@@ -22,8 +22,9 @@ struct fit_baseline {  // --baseline format=BF16: the category that is pinned to
 enum interval_kind {
   INTERVAL_BY_DEFAULT,  // BCa; t where rows are grouped or few
   INTERVAL_PERCENTILE,
-  INTERVAL_BCA,  // bias-corrected and accelerated (Efron 1987)
-  INTERVAL_T,    // Student's t times the jackknife's standard error, of the logarithm for positive quantities
+  INTERVAL_BCA,      // bias-corrected and accelerated (Efron 1987)
+  INTERVAL_PROFILE,  // the ends of the profile likelihood: of what looks loose, never asked for
+  INTERVAL_T,        // Student's t times the jackknife's standard error, of the logarithm for positive quantities
 };
 const char *interval_kind_name(enum interval_kind kind);  // "percentile", "bca", "t"
 bool interval_parse(const char *text, enum interval_kind *kind, struct error *error);
@@ -58,17 +59,17 @@ struct fit_options {
 };
 
 enum coefficient_status {
-  COEFFICIENT_FITTED,
-  COEFFICIENT_FIXED,     // by the law or the options
-  COEFFICIENT_BASELINE,  // of a per-category parameter
+  COEFFICIENT_FITTED,     // and determined
+  COEFFICIENT_ONE_SIDED,  // the data set a limit on one side only
+  COEFFICIENT_FIXED,      // by the law or the options
+  COEFFICIENT_BASELINE,   // of a per-category parameter
   COEFFICIENT_TIED,
   COEFFICIENT_AT_LOW,  // at its bound (a positive parameter's 0 counts: its term has vanished)
   COEFFICIENT_AT_HIGH,
   COEFFICIENT_UNFITTED,      // of a category that no fitted row has; its value is NAN
   COEFFICIENT_UNIDENTIFIED,  // the data do not determine it: a direction through it leaves the predictions unchanged
 };
-// "fitted", "fixed", "baseline", "tied", "at lower bound", "at upper bound", "not fitted",
-// "not identified"
+// "determined", "one-sided", "fixed", "baseline", "tied", "at bound", "not fitted", "not determined"
 const char *coefficient_status_name(enum coefficient_status status);
 
 // All kinds of interval, and which of them is in low and high: the one asked for, or percentile where that one does not
@@ -84,8 +85,9 @@ struct coefficient {
   const char *category;   // "w4a4", or NULL
   enum coefficient_status status;
   double value;
-  double low, high, se;  // bootstrap interval and standard error; NAN without
+  double low, high, se;  // interval and standard error; NAN without, and on a side where the data set no limit
   struct intervals intervals;
+  const char *note;  // what its status means here: "not determined: any value below 0.053 fits within 2 %"; or NULL
 };
 
 struct fit_derived {
@@ -93,6 +95,7 @@ struct fit_derived {
   const char *about;
   double value, low, high, se;
   struct intervals intervals;
+  enum coefficient_status status;  // determined, one-sided or not determined
 };
 
 enum row_use { ROW_FITTED, ROW_HELD_OUT, ROW_UNUSED };  // unused: selected, but in no stage of the law

@@ -149,3 +149,25 @@ bool fit_derive(struct fit *fit, struct error *error) {
   free(results);
   return fine;
 }
+
+bool fit_derive_open(struct fit *fit, struct error *error) {
+  struct fit_result *result = fit->result;
+  const struct law *law = fit->law;
+  size_t count = fit->open_count, place = 0;
+  if (!count || !result->derived_count) return true;
+  // the open ends as if they were resamples; the estimate in front of them counts for nothing
+  struct value_sets sets = {count + 1, count, (size_t)fit->element_count, fit->open_ends, fit->open_ends, NULL};
+  double *earlier = memory_get(sets.count * (size_t)(law->derived_count + 1) * sizeof *earlier),
+         *results = memory_get(sets.count * sizeof *results);
+  bool fine = true;
+  for (int d = 0; d < law->derived_count && fine; d++) {
+    const struct law_derived *what = &law->derived[d];
+    for (int p = 0; p < (what->at ? what->value_count : 1) && fine; p++) {
+      fine = derive_sets(fit, d, what->at ? point_of(fit, what, p) : NAN, &sets, earlier, results, error);
+      if (fine) fit_settle_derived(&result->derived[place++], results + 1, count);
+    }
+  }
+  free(earlier);
+  free(results);
+  return fine;
+}

@@ -78,8 +78,9 @@ static void flat_directions(struct directing *directing, const struct fit_stage 
 
 static void find_candidates(struct directing *directing) {
   struct fit *fit = directing->fit;
-  directing->candidates = arena_array(&fit->arena, (size_t)(fit->element_count + DIRECTIONS * fit->stage_count) + 1,
-                                      sizeof *directing->candidates);
+  directing->candidates =
+      arena_array(&fit->arena, (size_t)((1 + DIRECTIONS) * fit->element_count + DIRECTIONS * fit->stage_count) + 1,
+                  sizeof *directing->candidates);
   for (int s = 0; s < fit->stage_count; s++) {
     const struct fit_stage *stage = &fit->stages[s];
     if (!stage->free_count || !(stage->objective > 1e-18 * (double)stage->row_count)) continue;
@@ -87,7 +88,8 @@ static void find_candidates(struct directing *directing) {
     for (int i = 0; i < stage->free_count; i++) {
       enum coefficient_status status = fit->result->coefficients[stage->free[i]].status;
       bool bound = status == COEFFICIENT_AT_LOW || status == COEFFICIENT_AT_HIGH;
-      if (bound && at_bounds++ < DIRECTIONS) add_candidate(directing, stage, i, 0);
+      bool open = status == COEFFICIENT_UNIDENTIFIED || status == COEFFICIENT_ONE_SIDED;
+      if ((bound && at_bounds++ < DIRECTIONS) || open) add_candidate(directing, stage, i, 0);
     }
     flat_directions(directing, stage, stage->scale);
   }
@@ -296,12 +298,12 @@ static void put_run(const struct telling *best, const struct design *design, str
 
 static void put_range(const struct fit_direction *direction, const char *name, struct text *out) {
   if (direction->low_open && direction->high_open)
-    text_format(out, "%s is not identified by this design: every %s fits within 2 %%", name, name);
+    text_format(out, "%s is not determined by this design: every %s fits within 2 %%", name, name);
   else if (direction->low_open)
-    text_format(out, "%s is not identified by this design: any %s below %.3g fits within 2 %%", name, name,
+    text_format(out, "%s is not determined by this design: any %s below %.3g fits within 2 %%", name, name,
                 direction->high);
   else if (direction->high_open)
-    text_format(out, "%s is not identified by this design: any %s above %.3g fits within 2 %%", name, name,
+    text_format(out, "%s is not determined by this design: any %s above %.3g fits within 2 %%", name, name,
                 direction->low);
   else
     text_format(out, "%s is loosely determined: any %s from %.3g to %.3g fits within 2 %%", name, name, direction->low,

@@ -31,7 +31,6 @@ static void mark_bounds(struct fit *fit, const struct fit_stage *stage, const st
   int n = stage->free_count;
   for (int i = 0; i < n; i++) largest = fmax(largest, workspace->matrix[i * n + i]);
   for (int i = 0; i < n; i++) {
-    struct coefficient *coefficient = &fit->result->coefficients[stage->free[i]];
     const struct element *element = &fit->elements[stage->free[i]];
     double width = 1e-9 * fmax(1, fabs(stage->x[i]));
     // a logarithm that no longer changes any prediction by a part in 10^8 stands for zero, if it lies below its scale
@@ -42,10 +41,6 @@ static void mark_bounds(struct fit *fit, const struct fit_stage *stage, const st
       mark(fit, stage->free[i], COEFFICIENT_AT_LOW);
     else if (vanished)
       mark(fit, stage->free[i], COEFFICIENT_UNIDENTIFIED);
-    else
-      continue;
-    fit_result_warn(fit->result, "%s is %s (%.4g): read its value and interval with care", coefficient->name,
-                    coefficient_status_name(coefficient->status), coefficient->value);
   }
 }
 

@@ -50,6 +50,8 @@ struct fit {
   const char **pinned;  // [law parameters]: category pinned to the baseline value, or NULL
   struct fit_stage *stages;
   int stage_count;
+  double *open_ends;  // [open_count][element_count]: where walks end on a side that the data do not limit
+  size_t open_count;
   double *jackknife;  // [jackknife_count][element_count]: values without each group, or block of groups
   size_t jackknife_count;
 };
@@ -160,6 +162,16 @@ void walk_out(struct arena *arena, const struct fit *fit, struct walk *walk);
 // False with an error when a name to profile is no fitted parameter.
 bool fit_profile_names(const struct fit *fit, struct error *error);
 void fit_profile(struct fit *fit);
+// Whether a coefficient's interval is so wide, or its value so near a bound, that its profile is to be looked at.
+bool fit_looks_loose(const struct fit *fit, int e);
+// Status, interval and note of each coefficient by its profile; loose[e]: the profile's interval is taken.
+void fit_settle(struct fit *fit, const bool *loose);
+// After the flat directions are known: what is not determined, in words.
+void fit_status_notes(struct fit *fit);
+// The same of a derived quantity, whose values at the open ends of the profiles are given.
+void fit_settle_derived(struct fit_derived *derived, const double *ends, size_t count);
+// Derived quantities at fit->open_ends: those that leave their intervals there are not determined on that side.
+bool fit_derive_open(struct fit *fit, struct error *error);
 void fit_direct(struct fit *fit);
 void fit_influence(struct fit *fit);
 void fit_sensitivity(struct fit *fit);

@@ -10,13 +10,13 @@
 #include "fitting/fit_internal.h"
 
 // An interval of no kind is one of a time before there were several.
-static const char *const kind_names[] = {"percentile", "percentile", "bca", "t"};
+static const char *const kind_names[] = {"percentile", "percentile", "bca", "profile", "t"};
 
 const char *interval_kind_name(enum interval_kind kind) { return kind_names[kind]; }
 
 bool interval_parse(const char *text, enum interval_kind *kind, struct error *error) {
   for (int k = INTERVAL_PERCENTILE; k <= INTERVAL_T; k++)
-    if (strcmp(text, kind_names[k]) == 0) {
+    if (k != INTERVAL_PROFILE && strcmp(text, kind_names[k]) == 0) {
       *kind = (enum interval_kind)k;
       return true;
     }
@@ -172,6 +172,7 @@ void interval_of(struct replicates replicates, double value, double confidence, 
     for (size_t i = 0; i < kept; i++) mean += values[i] / (double)kept;
     for (size_t i = 0; i < kept; i++) squares += (values[i] - mean) * (values[i] - mean);
     *se = sqrt(squares / (double)(kept - 1));
+    if (!isfinite(*se)) *se = NAN;
     intervals->percentile_low = quantile(values, kept, (1 - confidence) / 2);
     intervals->percentile_high = quantile(values, kept, (1 + confidence) / 2);
     if (correction_of(&replicates, values, kept, value, &correction)) {

@@ -17,7 +17,7 @@ static void put_estimate(struct json_writer *writer, double value, double low, d
   json_key_number(writer, "low", low);
   json_key_number(writer, "high", high);
   json_key_number(writer, "se", se);
-  if (isnan(se)) return;
+  if (isnan(se) && isnan(intervals->percentile_low)) return;
   json_key_string(writer, "interval", interval_kind_name(intervals->kind));
   put_interval(writer, "percentile", intervals->percentile_low, intervals->percentile_high);
   put_interval(writer, "bca", intervals->bca_low, intervals->bca_high);
@@ -34,6 +34,9 @@ static void put_parameters(const struct fit_result *result, struct json_writer *
     put_estimate(writer, coefficient->value, coefficient->low, coefficient->high, coefficient->se,
                  &coefficient->intervals);
     json_key_string(writer, "status", coefficient_status_name(coefficient->status));
+    if (coefficient->status == COEFFICIENT_AT_LOW || coefficient->status == COEFFICIENT_AT_HIGH)
+      json_key_string(writer, "bound", coefficient->status == COEFFICIENT_AT_LOW ? "lower" : "upper");
+    if (coefficient->note) json_key_string(writer, "note", coefficient->note);
     json_key_string(writer, "parameter", coefficient->parameter);
     if (coefficient->category) json_key_string(writer, "category", coefficient->category);
     if (result->runner_up) json_key_number(writer, "runner_up", result->runner_up[i]);
@@ -70,6 +73,7 @@ static void put_derived(const struct fit_result *result, struct json_writer *wri
     json_key(writer, derived->name);
     json_object_begin(writer);
     put_estimate(writer, derived->value, derived->low, derived->high, derived->se, &derived->intervals);
+    json_key_string(writer, "status", coefficient_status_name(derived->status));
     json_object_end(writer);
   }
   json_object_end(writer);

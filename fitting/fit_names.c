@@ -38,25 +38,18 @@ void objective_text(struct objective objective, char out[48]) {
 }
 
 const char *coefficient_status_name(enum coefficient_status status) {
-  switch (status) {
-    case COEFFICIENT_FITTED:
-      return "fitted";
-    case COEFFICIENT_FIXED:
-      return "fixed";
-    case COEFFICIENT_BASELINE:
-      return "baseline";
-    case COEFFICIENT_TIED:
-      return "tied";
-    case COEFFICIENT_AT_LOW:
-      return "at lower bound";
-    case COEFFICIENT_AT_HIGH:
-      return "at upper bound";
-    case COEFFICIENT_UNIDENTIFIED:
-      return "not identified";
-    case COEFFICIENT_UNFITTED:
-      return "not fitted";
-  }
-  return "?";
+  static const char *const names[] = {
+      [COEFFICIENT_FITTED] = "determined",
+      [COEFFICIENT_ONE_SIDED] = "one-sided",
+      [COEFFICIENT_FIXED] = "fixed",
+      [COEFFICIENT_BASELINE] = "baseline",
+      [COEFFICIENT_TIED] = "tied",
+      [COEFFICIENT_AT_LOW] = "at bound",
+      [COEFFICIENT_AT_HIGH] = "at bound",
+      [COEFFICIENT_UNFITTED] = "not fitted",
+      [COEFFICIENT_UNIDENTIFIED] = "not determined",
+  };
+  return names[status];
 }
 
 const char *row_use_name(enum row_use use) {

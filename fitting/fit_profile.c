@@ -17,7 +17,7 @@ struct profiling {
   struct arena *arenas;  // one a walk
 };
 
-static bool wanted(const struct fit *fit, int e) {
+static bool asked_for(const struct fit *fit, int e) {
   const struct element *element = &fit->elements[e];
   if (!element->free_ever) return false;
   bool asked = fit->options->profile_all;
@@ -101,9 +101,9 @@ static const char *profile_words(struct fit_result *result, const struct element
     if (isfinite(end) && !(element->logarithmic && end == 0))
       sides[side] = arena_format(&result->arena, "reaches the law's bound %.4g", end);
     else if (side == 1)
-      sides[side] = "not identified: no upper bound";
+      sides[side] = "not determined: no upper bound";
     else
-      sides[side] = element->logarithmic ? "not identified: no lower bound above 0" : "not identified: no lower bound";
+      sides[side] = element->logarithmic ? "not determined: no lower bound above 0" : "not determined: no lower bound";
   }
   if (sides[0] && sides[1]) return arena_format(&result->arena, "%s; %s", sides[0], sides[1]);
   return sides[0] ? sides[0] : sides[1];
@@ -150,17 +150,33 @@ static void put_profile(struct fit *fit, int e, const struct walk *walks, struct
                     result->coefficients[e].name, base / unit, minimum / unit);
 }
 
+static void keep_open_ends(struct fit *fit, const struct walk *walks, size_t count) {
+  size_t n = (size_t)fit->element_count;
+  fit->open_ends = arena_array(&fit->arena, count * n + 1, sizeof *fit->open_ends);
+  for (size_t w = 0; w < count; w++) {
+    if (walks[w].end == WALK_REACHED) continue;
+    double *values = fit->open_ends + fit->open_count++ * n;
+    for (size_t e = 0; e < n; e++) values[e] = fit->result->coefficients[e].value;
+    for (int i = 0; i < walks[w].stage->free_count; i++) {
+      int e = walks[w].stage->free[i];
+      values[e] = element_value(&fit->elements[e], walks[w].at[i]);
+    }
+  }
+}
+
 void fit_profile(struct fit *fit) {
   struct fit_result *result = fit->result;
   struct profiling profiling = {.fit = fit};
   size_t count = 0;
   int *elements = arena_array(&fit->arena, (size_t)fit->element_count + 1, sizeof *elements);
+  bool *loose = arena_array(&fit->arena, (size_t)fit->element_count + 1, sizeof *loose);
   profiling.walks = arena_array(&fit->arena, 2 * (size_t)fit->element_count + 2, sizeof *profiling.walks);
   for (int s = 0; s < fit->stage_count; s++) {
     const struct fit_stage *stage = &fit->stages[s];
     bool told = false;
     for (int i = 0; i < stage->free_count; i++) {
-      if (!wanted(fit, stage->free[i])) continue;
+      loose[stage->free[i]] = fit_looks_loose(fit, stage->free[i]);
+      if (!asked_for(fit, stage->free[i]) && !loose[stage->free[i]]) continue;
       if (!(stage->objective > 1e-18 * (double)stage->row_count)) {  // nothing tells how large the errors are
         if (!told) fit_result_warn(result, "the law passes through its rows: there are no errors to make profiles of");
         told = true;
@@ -181,11 +197,16 @@ void fit_profile(struct fit *fit) {
       elements[count++] = stage->free[i];
     }
   }
-  if (!count) return;
+  if (!count) {
+    fit_settle(fit, loose);
+    return;
+  }
   profiling.arenas = arena_array(&fit->arena, 2 * count, sizeof *profiling.arenas);
   threads_each(2 * count, fit->options->threads, walk_one, &profiling);
   result->profiles = arena_array(&result->arena, count, sizeof *result->profiles);
   for (size_t p = 0; p < count; p++)
     put_profile(fit, elements[p], &profiling.walks[2 * p], &result->profiles[result->profile_count++]);
+  keep_open_ends(fit, profiling.walks, 2 * count);
+  fit_settle(fit, loose);
   for (size_t w = 0; w < 2 * count; w++) arena_free(&profiling.arenas[w]);
 }

@@ -8,6 +8,7 @@
 static enum interval_kind read_interval_kind(const struct reading *reading, const json_t *object) {
   const char *name = member_text(reading, object, "interval", NULL);
   enum interval_kind kind = INTERVAL_PERCENTILE;  // the only one before documents named it
+  if (name && strcmp(name, interval_kind_name(INTERVAL_PROFILE)) == 0) return INTERVAL_PROFILE;
   if (name && !interval_parse(name, &kind, &(struct error){0}))
     reading_damaged(reading, "interval", "kind of interval");
   return kind;
@@ -31,25 +32,35 @@ static void read_ends(const struct reading *reading, const json_t *object, const
   }
 }
 
-// se is NAN without an interval; an infinite one is written as null next to its interval.
 static void read_estimate(const struct reading *reading, const json_t *entry, double *value, double *low, double *high,
                           double *se, struct intervals *intervals) {
   *value = member_number(reading, entry, "value");
   *low = member_number(reading, entry, "low");
   *high = member_number(reading, entry, "high");
   *se = member_number(reading, entry, "se");
-  if (isnan(*se) && json_object_get(entry, "interval")) *se = INFINITY;
   intervals->kind = read_interval_kind(reading, entry);
   read_ends(reading, entry, "percentile", &intervals->percentile_low, &intervals->percentile_high);
   read_ends(reading, entry, "bca", &intervals->bca_low, &intervals->bca_high);
   read_ends(reading, entry, "t", &intervals->t_low, &intervals->t_high);
 }
 
+// The names of a time before there were more, too.
 static enum coefficient_status read_status(const struct reading *reading, const json_t *entry) {
-  const char *name = member_text(reading, entry, "status", coefficient_status_name(COEFFICIENT_FITTED));
+  static const struct {
+    const char *name;
+    enum coefficient_status status;
+  } older[] = {{"fitted", COEFFICIENT_FITTED},
+               {"not identified", COEFFICIENT_UNIDENTIFIED},
+               {"at lower bound", COEFFICIENT_AT_LOW},
+               {"at upper bound", COEFFICIENT_AT_HIGH}};
+  const char *name = member_text(reading, entry, "status", coefficient_status_name(COEFFICIENT_FITTED)),
+             *bound = member_text(reading, entry, "bound", "lower");
+  for (size_t i = 0; i < sizeof older / sizeof *older; i++)
+    if (strcmp(older[i].name, name) == 0) return older[i].status;
   for (int status = COEFFICIENT_FITTED; status <= COEFFICIENT_UNIDENTIFIED; status++)
     if (strcmp(coefficient_status_name((enum coefficient_status)status), name) == 0)
-      return (enum coefficient_status)status;
+      return status == COEFFICIENT_AT_LOW && strcmp(bound, "upper") == 0 ? COEFFICIENT_AT_HIGH
+                                                                         : (enum coefficient_status)status;
   reading_damaged(reading, "status", "state of a coefficient");
   return COEFFICIENT_FITTED;
 }
@@ -74,6 +85,7 @@ static void read_coefficients(struct fit_result *result, const struct reading *r
     *coefficient = (struct coefficient){.name = arena_string(arena, name), .status = read_status(reading, entry)};
     coefficient->parameter = member_text(reading, entry, "parameter", coefficient->name);
     coefficient->category = member_text(reading, entry, "category", NULL);
+    coefficient->note = member_text(reading, entry, "note", NULL);
     read_estimate(reading, entry, &coefficient->value, &coefficient->low, &coefficient->high, &coefficient->se,
                   &coefficient->intervals);
     if (!json_object_get(entry, "runner_up")) continue;
@@ -96,6 +108,7 @@ static void read_derived(struct fit_result *result, const struct reading *readin
     }
     struct fit_derived *derived = &result->derived[result->derived_count++];
     derived->name = arena_string(reading->arena, name);
+    derived->status = read_status(reading, entry);
     read_estimate(reading, entry, &derived->value, &derived->low, &derived->high, &derived->se, &derived->intervals);
   }
 }

@@ -1,5 +1,6 @@
 // A fit's result: what is added to it from outside, and its end.
 #include <stdarg.h>
+#include <string.h>
 
 #include "fitting/compare.h"
 
@@ -8,6 +9,8 @@ void fit_result_warn(struct fit_result *result, const char *format, ...) {
   va_start(arguments, format);
   char *text = arena_vformat(&result->arena, format, arguments);
   va_end(arguments);
+  for (size_t i = 0; i < result->warning_count; i++)
+    if (strcmp(result->warnings[i], text) == 0) return;  // a problem is said once
   result->warnings = arena_grow(&result->arena, result->warnings, result->warning_count, result->warning_count + 1,
                                 sizeof *result->warnings);
   result->warnings[result->warning_count++] = text;

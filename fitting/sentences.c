@@ -41,10 +41,12 @@ static const char *count_note(struct arena *arena, const struct fit_result *resu
 
 const char *fit_coefficient_note(struct arena *arena, const struct fit_result *result, const struct law *law,
                                  const struct coefficient *coefficient) {
-  const char *const parts[] = {
-      kind_note(result, &coefficient->intervals, coefficient->se),
-      coefficient->status == COEFFICIENT_FITTED ? NULL : coefficient_status_name(coefficient->status),
-      count_note(arena, result, law, coefficient->parameter)};
+  const char *const parts[] = {kind_note(result, &coefficient->intervals, coefficient->se),
+                               coefficient->note ? coefficient->note
+                               : coefficient->status == COEFFICIENT_FITTED
+                                   ? NULL
+                                   : coefficient_status_name(coefficient->status),
+                               count_note(arena, result, law, coefficient->parameter)};
   return joined(arena, parts, 3);
 }
 
@@ -60,8 +62,9 @@ static const char *about_derived(const struct law *law, const char *name) {
 
 const char *fit_derived_note(struct arena *arena, const struct fit_result *result, const struct law *law,
                              const struct fit_derived *derived) {
-  const char *const parts[] = {count_note(arena, result, law, derived->name), about_derived(law, derived->name)};
-  return joined(arena, parts, 2);
+  const char *const parts[] = {derived->status == COEFFICIENT_FITTED ? NULL : coefficient_status_name(derived->status),
+                               count_note(arena, result, law, derived->name), about_derived(law, derived->name)};
+  return joined(arena, parts, 3);
 }
 
 // ---- the fit ----
@@ -97,6 +100,10 @@ const char *fit_starts_sentence(struct arena *arena, const struct fit_result *re
                    (long long)result->starts_descended, (long long)result->starts);
   if (isnan(result->runner_up_objective)) return arena_format(arena, "%s; no other minimum was met", text);
   return arena_format(arena, "%s; the next minimum is %s", text, number_digits(result->runner_up_objective, 9, number));
+}
+
+bool fit_is_zero(enum coefficient_status status, double value) {
+  return status == COEFFICIENT_AT_LOW && value > 0 && value < 1e-6;
 }
 
 static const char *interval_word(enum interval_kind kind) {

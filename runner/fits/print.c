@@ -6,11 +6,15 @@
 
 enum { SHOWN_RESIDUALS = 40, LARGEST_RESIDUALS = 12 };
 
-static void print_estimate(FILE *out, const char *name, double value, double low, double high, double se,
-                           const char *note) {
-  char a[40], b[40], c[40], d[40], interval[100] = "";
-  if (!isnan(low)) snprintf(interval, sizeof interval, "%s .. %s", number_digits(low, 4, b), number_digits(high, 4, c));
-  fprintf(out, "  %-30s %12s   %-26s %10s  %s\n", name, number_digits(value, 6, a), interval,
+// A side on which the data set no limit is a dash; the value of what they do not determine is in brackets.
+static void print_estimate(FILE *out, const char *name, enum coefficient_status status, double value, double low,
+                           double high, double se, const char *note) {
+  char a[40], b[40] = "-", c[40] = "-", d[40], shown[48], interval[100] = "";
+  if (!isnan(low)) number_digits(low, 4, b);
+  if (!isnan(high)) number_digits(high, 4, c);
+  if (!isnan(low) || !isnan(high)) snprintf(interval, sizeof interval, "%s .. %s", b, c);
+  snprintf(shown, sizeof shown, status == COEFFICIENT_UNIDENTIFIED ? "(%s)" : "%s", number_digits(value, 6, a));
+  fprintf(out, "  %-30s %12s   %-26s %10s  %s\n", name, fit_is_zero(status, value) ? "0 (bound)" : shown, interval,
           isnan(se) ? "" : number_digits(se, 3, d), note);
 }
 
@@ -21,11 +25,12 @@ static void print_coefficients(const struct fit_result *result, const struct law
           result->bootstrap ? "se" : "");
   for (size_t i = 0; i < result->coefficient_count; i++) {
     const struct coefficient *c = &result->coefficients[i];
-    print_estimate(out, c->name, c->value, c->low, c->high, c->se, fit_coefficient_note(arena, result, law, c));
+    print_estimate(out, c->name, c->status, c->value, c->low, c->high, c->se,
+                   fit_coefficient_note(arena, result, law, c));
   }
   for (size_t i = 0; i < result->derived_count; i++) {
     const struct fit_derived *d = &result->derived[i];
-    print_estimate(out, d->name, d->value, d->low, d->high, d->se, fit_derived_note(arena, result, law, d));
+    print_estimate(out, d->name, d->status, d->value, d->low, d->high, d->se, fit_derived_note(arena, result, law, d));
   }
 }
 

@@ -6,11 +6,14 @@
 
 static const struct law *law_of(const struct report_fit *fit) { return fit->law_loaded ? &fit->law : NULL; }
 
-// A value with its interval and standard error as cells.
-static void value_cells(struct text *out, double value, double low, double high, double se) {
+// A value with its interval and standard error as cells: a dash is a side on which the data set no limit, brackets hold
+// the value of what they do not determine.
+static void value_cells(struct text *out, enum coefficient_status status, double value, double low, double high,
+                        double se) {
   char words[80], a[32], b[32];
-  page_cell(out, NULL, digits_words(value, 4, a));
-  if (isfinite(low) && isfinite(high))
+  snprintf(words, sizeof words, status == COEFFICIENT_UNIDENTIFIED ? "(%s)" : "%s", digits_words(value, 4, a));
+  page_cell(out, NULL, fit_is_zero(status, value) ? "0 (bound)" : words);
+  if (isfinite(low) || isfinite(high))
     snprintf(words, sizeof words, "%s … %s", digits_words(low, 3, a), digits_words(high, 3, b));
   else
     snprintf(words, sizeof words, "–");
@@ -24,7 +27,7 @@ static void coefficient_rows(const struct report_fit *fit, struct text *out) {
     const struct coefficient *c = &fit->result.coefficients[i];
     text_add(out, "<tr>");
     page_cell(out, "text", c->name);
-    value_cells(out, c->value, c->low, c->high, c->se);
+    value_cells(out, c->status, c->value, c->low, c->high, c->se);
     page_cell(out, "text", fit_coefficient_note(&arena, &fit->result, law_of(fit), c));
     text_add(out, "</tr>\n");
   }
@@ -42,7 +45,7 @@ static size_t derived_rows(const struct report_fit *fit, bool exponents, struct 
     if (!out) continue;
     text_add(out, "<tr>");
     page_cell(out, "text", derived->name);
-    value_cells(out, derived->value, derived->low, derived->high, derived->se);
+    value_cells(out, derived->status, derived->value, derived->low, derived->high, derived->se);
     page_cell(out, "text wrap", fit_derived_note(&arena, &fit->result, law_of(fit), derived));
     text_add(out, "</tr>\n");
   }

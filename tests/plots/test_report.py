@@ -86,8 +86,13 @@ def finished_experiment():
     assert set(coefficients) == {"E", "A", "B", "alpha", "beta"}
     table = {row[0]: row for row in page.tables["coefficients"] if row}
     for name, one in coefficients.items():
-        assert float(table[name][1]) == float(f"{one['value']:.4g}"), name
-        assert "…" in table[name][2]
+        if one["status"] == "at bound" and one["value"] < 1e-6:
+            assert table[name][1] == "0 (bound)", table[name]
+        else:
+            assert float(table[name][1].strip("()")) == float(f"{one['value']:.4g}"), name
+            assert ("(" in table[name][1]) == (one["status"] == "not determined"), table[name]
+        assert ("…" in table[name][2]) == (one["low"] is not None or one["high"] is not None), table[name]
+        assert one["status"] == "determined" or one["note"] in table[name][4], table[name]
     assert "non-embedding" in table["alpha"][4] and "non-embedding" in table["beta"][4]
     # What the page says of its predictions is so.
     runs = {one["id"]: one for one in document["runs"]}
