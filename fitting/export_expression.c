@@ -212,6 +212,17 @@ static bool name(struct exporting *exporting, const struct expression_node *node
   return true;
 }
 
+static bool closed(struct text *out) {
+  text_char(out, ')');
+  return true;
+}
+
+// What is written alike in C and Python, between its two arguments.
+static const char *const signs[EXPRESSION_CALL + 1] = {
+    [EXPRESSION_ADD] = "+",           [EXPRESSION_SUBTRACT] = "-",    [EXPRESSION_MULTIPLY] = "*",
+    [EXPRESSION_LESS] = "<",          [EXPRESSION_LESS_EQUAL] = "<=", [EXPRESSION_GREATER] = ">",
+    [EXPRESSION_GREATER_EQUAL] = ">="};
+
 // a ? b : c, and the conditions: a number counts as true when it is not 0.
 static bool truth(struct exporting *exporting, const struct expression_node *node, struct text *out) {
   bool condition = node->kind >= EXPRESSION_EQUAL && node->kind <= EXPRESSION_IN;
@@ -228,9 +239,42 @@ static bool two(struct exporting *exporting, const struct expression_node *node,
   return all(exporting, node, "(", between, ")", out);
 }
 
+static bool junction(struct exporting *exporting, const struct expression_node *node, struct text *out) {
+  bool both = node->kind == EXPRESSION_AND;
+  text_char(out, '(');
+  if (!truth(exporting, node->arguments[0], out)) return false;
+  if (exporting->language == EXPORT_PYTHON)
+    text_add(out, both ? " and " : " or ");
+  else
+    text_add(out, both ? " && " : " || ");
+  return truth(exporting, node->arguments[1], out) && closed(out);
+}
+
+static bool membership(struct exporting *exporting, const struct expression_node *node, struct text *out) {
+  text_char(out, '(');
+  for (int i = 1; i < node->count; i++) {
+    if (i > 1) text_add(out, exporting->language == EXPORT_PYTHON ? " or " : " || ");
+    if (!equals(exporting, node->arguments[0], node->arguments[i], true, out)) return false;
+  }
+  if (node->count < 2) text_add(out, "0.0");
+  return closed(out);
+}
+
+static bool choice(struct exporting *exporting, const struct expression_node *node, struct text *out) {
+  struct expression_node **a = node->arguments;
+  bool python = exporting->language == EXPORT_PYTHON;
+  text_char(out, '(');
+  if (!(python ? export_expression(exporting, a[1], out) : truth(exporting, a[0], out))) return false;
+  text_add(out, python ? " if " : " ? ");
+  if (!(python ? truth(exporting, a[0], out) : export_expression(exporting, a[1], out))) return false;
+  text_add(out, python ? " else " : " : ");
+  return export_expression(exporting, a[2], out) && closed(out);
+}
+
 bool export_expression(struct exporting *exporting, const struct expression_node *node, struct text *out) {
   bool python = exporting->language == EXPORT_PYTHON;
   struct expression_node **a = node->arguments;
+  if (signs[node->kind]) return two(exporting, node, signs[node->kind], out);
   switch (node->kind) {
     case EXPRESSION_NUMBER:
       export_number(exporting, node->number, out);
@@ -248,15 +292,7 @@ bool export_expression(struct exporting *exporting, const struct expression_node
       return all(exporting, node, "(-", "", ")", out);
     case EXPRESSION_NOT:
       text_add(out, python ? "(not " : "(!");
-      if (!truth(exporting, a[0], out)) return false;
-      text_char(out, ')');
-      return true;
-    case EXPRESSION_ADD:
-      return two(exporting, node, "+", out);
-    case EXPRESSION_SUBTRACT:
-      return two(exporting, node, "-", out);
-    case EXPRESSION_MULTIPLY:
-      return two(exporting, node, "*", out);
+      return truth(exporting, a[0], out) && closed(out);
     case EXPRESSION_DIVIDE:
       exporting->helpers |= HELPER_DIVIDE;
       return python ? all(exporting, node, "_div(", ", ", ")", out) : two(exporting, node, "/", out);
@@ -269,43 +305,16 @@ bool export_expression(struct exporting *exporting, const struct expression_node
     case EXPRESSION_EQUAL:
     case EXPRESSION_UNEQUAL:
       return equals(exporting, a[0], a[1], node->kind == EXPRESSION_EQUAL, out);
-    case EXPRESSION_LESS:
-      return two(exporting, node, "<", out);
-    case EXPRESSION_LESS_EQUAL:
-      return two(exporting, node, "<=", out);
-    case EXPRESSION_GREATER:
-      return two(exporting, node, ">", out);
-    case EXPRESSION_GREATER_EQUAL:
-      return two(exporting, node, ">=", out);
     case EXPRESSION_AND:
-    case EXPRESSION_OR: {
-      text_char(out, '(');
-      if (!truth(exporting, a[0], out)) return false;
-      bool both = node->kind == EXPRESSION_AND;
-      text_add(out, python ? (both ? " and " : " or ") : both ? " && " : " || ");
-      if (!truth(exporting, a[1], out)) return false;
-      text_char(out, ')');
-      return true;
-    }
+    case EXPRESSION_OR:
+      return junction(exporting, node, out);
     case EXPRESSION_IN:
-      text_char(out, '(');
-      for (int i = 1; i < node->count; i++) {
-        if (i > 1) text_add(out, python ? " or " : " || ");
-        if (!equals(exporting, a[0], a[i], true, out)) return false;
-      }
-      text_add(out, node->count < 2 ? "0.0)" : ")");
-      return true;
+      return membership(exporting, node, out);
     case EXPRESSION_CONDITION:
-      text_char(out, '(');
-      if (!(python ? export_expression(exporting, a[1], out) : truth(exporting, a[0], out))) return false;
-      text_add(out, python ? " if " : " ? ");
-      if (!(python ? truth(exporting, a[0], out) : export_expression(exporting, a[1], out))) return false;
-      text_add(out, python ? " else " : " : ");
-      if (!export_expression(exporting, a[2], out)) return false;
-      text_char(out, ')');
-      return true;
+      return choice(exporting, node, out);
     case EXPRESSION_CALL:
       return call(exporting, node, out);
+    default:
+      return false;
   }
-  return false;
 }

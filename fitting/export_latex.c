@@ -172,8 +172,39 @@ static bool latex_name(const struct expression_node *node, struct text *out) {
   return true;
 }
 
+// What is written between two arguments, and how strongly each must hold together to go without parentheses.
+static const struct infix {
+  enum level left, right;
+  const char *sign;
+} infixes[EXPRESSION_CALL + 1] = {
+    [EXPRESSION_ADD] = {LEVEL_SUM, LEVEL_SUM, " + "},
+    [EXPRESSION_SUBTRACT] = {LEVEL_SUM, LEVEL_PRODUCT, " - "},
+    [EXPRESSION_MODULO] = {LEVEL_PRODUCT, LEVEL_SIGN, " \\bmod "},
+    [EXPRESSION_EQUAL] = {LEVEL_SUM, LEVEL_SUM, " = "},
+    [EXPRESSION_UNEQUAL] = {LEVEL_SUM, LEVEL_SUM, " \\neq "},
+    [EXPRESSION_LESS] = {LEVEL_SUM, LEVEL_SUM, " < "},
+    [EXPRESSION_LESS_EQUAL] = {LEVEL_SUM, LEVEL_SUM, " \\leq "},
+    [EXPRESSION_GREATER] = {LEVEL_SUM, LEVEL_SUM, " > "},
+    [EXPRESSION_GREATER_EQUAL] = {LEVEL_SUM, LEVEL_SUM, " \\geq "},
+    [EXPRESSION_AND] = {LEVEL_AND, LEVEL_AND, " \\land "},
+    [EXPRESSION_OR] = {LEVEL_OR, LEVEL_OR, " \\lor "},
+};
+
+static bool latex_membership(struct exporting *exporting, const struct expression_node *node, struct text *out) {
+  if (!latex(exporting, node->arguments[0], LEVEL_SUM, out)) return false;
+  text_add(out, " \\in \\{");
+  for (int i = 1; i < node->count; i++) {
+    if (i > 1) text_add(out, ", ");
+    if (!latex(exporting, node->arguments[i], LEVEL_CONDITION, out)) return false;
+  }
+  text_add(out, "\\}");
+  return true;
+}
+
 static bool latex_inner(struct exporting *exporting, const struct expression_node *node, struct text *out) {
   struct expression_node **a = node->arguments;
+  const struct infix *infix = &infixes[node->kind];
+  if (infix->sign) return joined(exporting, node, infix->left, infix->right, infix->sign, out);
   switch (node->kind) {
     case EXPRESSION_NUMBER:
       latex_number(node->number, out);
@@ -195,53 +226,25 @@ static bool latex_inner(struct exporting *exporting, const struct expression_nod
     case EXPRESSION_NOT:
       text_add(out, "\\lnot ");
       return latex(exporting, a[0], LEVEL_COMPARE, out);
-    case EXPRESSION_ADD:
-      return joined(exporting, node, LEVEL_SUM, LEVEL_SUM, " + ", out);
-    case EXPRESSION_SUBTRACT:
-      return joined(exporting, node, LEVEL_SUM, LEVEL_PRODUCT, " - ", out);
     case EXPRESSION_MULTIPLY: {
       bool numbers = a[1]->kind == EXPRESSION_NUMBER;
       return joined(exporting, node, LEVEL_PRODUCT, LEVEL_PRODUCT, numbers ? " \\cdot " : " \\, ", out);
     }
     case EXPRESSION_DIVIDE:
       return braced(exporting, a[0], "\\frac{", "}", out) && braced(exporting, a[1], "{", "}", out);
-    case EXPRESSION_MODULO:
-      return joined(exporting, node, LEVEL_PRODUCT, LEVEL_SIGN, " \\bmod ", out);
     case EXPRESSION_POWER:
       return latex(exporting, a[0], LEVEL_ATOM, out) && braced(exporting, a[1], "^{", "}", out);
-    case EXPRESSION_EQUAL:
-      return joined(exporting, node, LEVEL_SUM, LEVEL_SUM, " = ", out);
-    case EXPRESSION_UNEQUAL:
-      return joined(exporting, node, LEVEL_SUM, LEVEL_SUM, " \\neq ", out);
-    case EXPRESSION_LESS:
-      return joined(exporting, node, LEVEL_SUM, LEVEL_SUM, " < ", out);
-    case EXPRESSION_LESS_EQUAL:
-      return joined(exporting, node, LEVEL_SUM, LEVEL_SUM, " \\leq ", out);
-    case EXPRESSION_GREATER:
-      return joined(exporting, node, LEVEL_SUM, LEVEL_SUM, " > ", out);
-    case EXPRESSION_GREATER_EQUAL:
-      return joined(exporting, node, LEVEL_SUM, LEVEL_SUM, " \\geq ", out);
-    case EXPRESSION_AND:
-      return joined(exporting, node, LEVEL_AND, LEVEL_AND, " \\land ", out);
-    case EXPRESSION_OR:
-      return joined(exporting, node, LEVEL_OR, LEVEL_OR, " \\lor ", out);
     case EXPRESSION_IN:
-      if (!latex(exporting, a[0], LEVEL_SUM, out)) return false;
-      text_add(out, " \\in \\{");
-      for (int i = 1; i < node->count; i++) {
-        if (i > 1) text_add(out, ", ");
-        if (!latex(exporting, a[i], LEVEL_CONDITION, out)) return false;
-      }
-      text_add(out, "\\}");
-      return true;
+      return latex_membership(exporting, node, out);
     case EXPRESSION_CONDITION:
       return braced(exporting, a[1], "\\begin{cases} ", " & ", out) &&
              braced(exporting, a[0], "\\text{if } ", " \\\\ ", out) &&
              braced(exporting, a[2], "", " & \\text{otherwise} \\end{cases}", out);
     case EXPRESSION_CALL:
       return latex_call(exporting, node, out);
+    default:
+      return false;
   }
-  return false;
 }
 
 static bool latex(struct exporting *exporting, const struct expression_node *node, enum level outer, struct text *out) {

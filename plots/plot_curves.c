@@ -5,7 +5,10 @@
 
 #include "plots/build.h"
 
-enum { MOST_POINTS = 240 };
+enum {
+  MOST_POINTS = 240,  // of a curve
+  THICK_LINES = 12,   // more lines are drawn thin
+};
 
 // A curve thinned to at most MOST_POINTS, evenly in log tokens, first and last kept.
 static void add_curve(struct figure_series *series, const struct plot_curve *curve) {
@@ -29,78 +32,102 @@ static size_t curve_room(const struct plot_curve *curve) {
   return curve->count < MOST_POINTS ? curve->count : MOST_POINTS + 2;
 }
 
-bool plot_loss_curves(struct arena *arena, const struct plot_data *data, struct figure *figure, const char **nothing) {
-  size_t drawn = 0;
-  double low = INFINITY, high = -INFINITY, first = INFINITY;
-  bool only_training = true;
+// The curves of a figure: of the validation loss, or of the training loss where no run has more than one validation.
+struct curves {
+  const struct plot_data *data;
+  struct shade shade;
+  bool only_training;
+  size_t drawn;        // runs with a curve
+  double first, last;  // tokens
+};
+
+static const struct plot_curve *curve_of(const struct curves *curves, size_t run) {
+  const struct plot_run *runs = curves->data->runs;
+  return curves->only_training ? &runs[run].training : &runs[run].validation;
+}
+
+static struct curves curves_of(const struct plot_data *data) {
+  struct curves curves = {.data = data, .only_training = true, .first = INFINITY};
   for (size_t i = 0; i < data->count; i++)
-    if (data->runs[i].validation.count > 1) only_training = false;
+    if (data->runs[i].validation.count > 1) curves.only_training = false;
   for (size_t i = 0; i < data->count; i++) {
-    const struct plot_run *run = &data->runs[i];
-    const struct plot_curve *curve = only_training ? &run->training : &run->validation;
-    for (size_t k = 0; k < curve->count; k++) {
-      if (!isfinite(curve->loss[k]) || !(curve->loss[k] > 0) || !(curve->tokens[k] > 0)) continue;
-      low = fmin(low, curve->loss[k]);
-      high = fmax(high, curve->loss[k]);
-      first = fmin(first, curve->tokens[k]);
-    }
-    drawn += curve->count > 1;
+    const struct plot_curve *curve = curve_of(&curves, i);
+    for (size_t k = 0; k < curve->count; k++)
+      if (isfinite(curve->loss[k]) && curve->loss[k] > 0 && curve->tokens[k] > 0)
+        curves.first = fmin(curves.first, curve->tokens[k]);
+    curves.drawn += curve->count > 1;
   }
-  if (drawn == 0) {
+  return curves;
+}
+
+static bool is_of(const struct curves *curves, size_t run, const char *format, size_t level) {
+  return strcmp(curves->data->runs[run].format, format) == 0 &&
+         level_of(&curves->shade.levels, curves->shade.values[run]) == level;
+}
+
+static void put_lines(struct drawing *drawing, struct curves *curves, const char *format, size_t level) {
+  const struct shade *shade = &curves->shade;
+  const char *label = level_label(drawing->arena, &shade->levels, level, shade->ticks);
+  for (size_t i = 0; i < curves->data->count; i++) {
+    const struct plot_curve *curve = curve_of(curves, i);
+    if (curve->count < 2 || !is_of(curves, i, format, level)) continue;
+    struct figure_series *line = drawing_series(drawing, MARK_LINE, curve_room(curve));
+    line->colour = level_colour(&shade->levels, level);
+    line->thin = curves->drawn > THICK_LINES || curves->only_training;
+    line->label = label;
+    add_curve(line, curve);
+    curves->last = fmax(curves->last, curve->tokens[curve->count - 1]);
+  }
+}
+
+// Where each run ended.
+static void put_ends(struct drawing *drawing, const struct curves *curves, const char *format, size_t level) {
+  struct figure_series *ends = drawing_series(drawing, MARK_POINTS, curves->data->count);
+  ends->colour = level_colour(&curves->shade.levels, level);
+  for (size_t i = 0; i < curves->data->count; i++) {
+    const struct plot_curve *curve = &curves->data->runs[i].validation;
+    if (curve->count > 1 && has_loss(&curves->data->runs[i]) && is_of(curves, i, format, level))
+      series_point(ends, curve->tokens[curve->count - 1], curve->loss[curve->count - 1]);
+  }
+}
+
+static void put_irreducible(struct drawing *drawing, const struct curves *curves) {
+  double loss = curves->data->irreducible_loss;
+  if (!isfinite(loss) || !(loss > 0)) return;
+  struct figure_series *line = drawing_series(drawing, MARK_LINE, 2);
+  line->colour = (struct figure_colour){.palette = PALETTE_MUTED};
+  line->dashed = line->thin = true;
+  line->label = "irreducible";
+  series_point(line, curves->first, loss);
+  series_point(line, curves->last, loss);
+}
+
+bool plot_loss_curves(struct arena *arena, const struct plot_data *data, struct figure *figure, const char **nothing) {
+  struct curves curves = curves_of(data);
+  if (curves.drawn == 0) {
     *nothing = "no run has logged a curve yet";
     return false;
   }
-  struct shade shade = shade_of_runs(arena, data);
+  curves.shade = shade_of_runs(arena, data);
+  size_t levels = curves.shade.levels.count;
   struct formats formats = formats_of(arena, data);
   struct drawing drawing = {.arena = arena, .figure = figure};
-  double last_tokens = 0;
   for (size_t f = 0; f < formats.count; f++) {
     drawing_panel(&drawing, formats.names[f]);
-    for (size_t level = 0; level < shade.levels.count; level++) {
-      const char *label = level_label(arena, &shade.levels, level, shade.ticks);
-      for (size_t i = 0; i < data->count; i++) {
-        const struct plot_run *run = &data->runs[i];
-        const struct plot_curve *curve = only_training ? &run->training : &run->validation;
-        if (curve->count < 2 || strcmp(run->format, formats.names[f]) != 0 ||
-            level_of(&shade.levels, shade.values[i]) != level)
-          continue;
-        struct figure_series *line = drawing_series(&drawing, MARK_LINE, curve_room(curve));
-        line->colour = level_colour(&shade.levels, level);
-        line->thin = drawn > 12 || only_training;
-        line->label = label;
-        add_curve(line, curve);
-        last_tokens = fmax(last_tokens, curve->tokens[curve->count - 1]);
-      }
-    }
-    // Where each run ended, above all lines.
-    for (size_t level = 0; !only_training && level < shade.levels.count; level++) {
-      struct figure_series *ends = drawing_series(&drawing, MARK_POINTS, data->count);
-      ends->colour = level_colour(&shade.levels, level);
-      for (size_t i = 0; i < data->count; i++) {
-        const struct plot_run *run = &data->runs[i];
-        if (run->validation.count > 1 && has_loss(run) && strcmp(run->format, formats.names[f]) == 0 &&
-            level_of(&shade.levels, shade.values[i]) == level)
-          series_point(ends, run->validation.tokens[run->validation.count - 1],
-                       run->validation.loss[run->validation.count - 1]);
-      }
-    }
-    if (isfinite(data->irreducible_loss) && data->irreducible_loss > 0) {
-      struct figure_series *line = drawing_series(&drawing, MARK_LINE, 2);
-      line->colour = (struct figure_colour){.palette = PALETTE_MUTED};
-      line->dashed = line->thin = true;
-      line->label = "irreducible";
-      series_point(line, first, data->irreducible_loss);
-      series_point(line, last_tokens, data->irreducible_loss);
-    }
+    for (size_t level = 0; level < levels; level++) put_lines(&drawing, &curves, formats.names[f], level);
+    // above all lines
+    for (size_t level = 0; !curves.only_training && level < levels; level++)
+      put_ends(&drawing, &curves, formats.names[f], level);
+    put_irreducible(&drawing, &curves);
   }
   drawing_end(&drawing);
-  figure->legend = shade.title;
+  figure->legend = curves.shade.title;
   figure->x = figure_axis("training tokens", "", SCALE_LOG, TICKS_COUNT);
   figure->y =
-      figure_axis(only_training ? "training loss" : "validation loss", "nats per token", SCALE_LOG, TICKS_PLAIN);
+      figure_axis(curves.only_training ? "training loss" : "validation loss", "nats per token", SCALE_LOG, TICKS_PLAIN);
   figure->title = "Loss curves";
   figure->caption = arena_format(arena, "%s loss of %zu runs over the tokens seen, shaded by %s.",
-                                 only_training ? "Training" : "Validation", drawn, shade.title);
+                                 curves.only_training ? "Training" : "Validation", curves.drawn, curves.shade.title);
   return true;
 }
 

@@ -5,7 +5,13 @@
 
 #include "plots/build.h"
 
-enum { LINE_POINTS = 81, MOST_LEVELS = 12 };
+enum {
+  LINE_POINTS = 81,
+  MOST_LEVELS = 12,
+  MOST_MARKS = 12,  // on an axis
+};
+static const double same_level = 0.005;  // distance in logarithm
+static const double same_rate = 1.0001;  // ratio of learning rates that differ by rounding
 
 // What divides the runs into lines. Against tokens: model size. Against size: tokens, or tokens per parameter when the
 // design holds that constant (then each size has tokens of its own, and lines of equal tokens would hold a point each).
@@ -34,7 +40,7 @@ static struct lines choose_lines(struct arena *arena, const struct plot_data *da
     ratios[n++] = run->tokens / run->parameters;
   }
   if (against_tokens)
-    return (struct lines){levels_of(arena, sizes, n, 0.005, MOST_LEVELS), BY_PARAMETERS, "parameters"};
+    return (struct lines){levels_of(arena, sizes, n, same_level, MOST_LEVELS), BY_PARAMETERS, "parameters"};
   struct lines by_tokens = {levels_of(arena, tokens, n, 0.03, n + 1), BY_TOKENS, "tokens"},
                by_ratio = {levels_of(arena, ratios, n, 0.03, n + 1), BY_RATIO, "tokens per parameter"};
   if (by_ratio.levels.count < by_tokens.levels.count) {
@@ -167,6 +173,78 @@ static int by_learning_rate(const void *a, const void *b) {
   return ((*x)->learning_rate > (*y)->learning_rate) - ((*x)->learning_rate < (*y)->learning_rate);
 }
 
+// The runs of a figure of learning rates, by size and by what else tells their lines apart.
+struct sweep {
+  const struct plot_data *data;
+  struct levels rates, sizes;
+  struct lines budgets;
+  const struct plot_run **part;  // room for the runs of one line
+};
+
+// Puts into `part` the runs of one line, in order of their learning rates. Returns how many there are.
+static size_t gather_part(const struct sweep *sweep, const char *format, size_t size, size_t budget) {
+  size_t count = 0;
+  for (size_t i = 0; i < sweep->data->count; i++) {
+    const struct plot_run *run = &sweep->data->runs[i];
+    if (has_loss(run) && strcmp(run->format, format) == 0 && level_of(&sweep->sizes, run->parameters) == size &&
+        level_of(&sweep->budgets.levels, line_value(&sweep->budgets, run)) == budget)
+      sweep->part[count++] = run;
+  }
+  qsort(sweep->part, count, sizeof *sweep->part, by_learning_rate);
+  return count;
+}
+
+// The line goes through the mean of runs that share a rate (seeds).
+static void put_part(struct drawing *drawing, const struct sweep *sweep, const char *format, size_t size,
+                     size_t budget) {
+  const struct plot_run **part = sweep->part;
+  size_t count = gather_part(sweep, format, size, budget);
+  if (count == 0) return;
+  struct figure_series *line = drawing_series(drawing, MARK_LINE, count);
+  line->colour = level_colour(&sweep->sizes, size);
+  line->dashed = budget % 2 == 1;
+  for (size_t i = 0; i < count;) {
+    double sum = 0;
+    size_t end = i;
+    while (end < count && part[end]->learning_rate <= part[i]->learning_rate * same_rate) sum += part[end++]->loss;
+    series_point(line, part[i]->learning_rate, sum / (double)(end - i));
+    i = end;
+  }
+  struct figure_series *points = drawing_series(drawing, MARK_POINTS, count);
+  points->colour = level_colour(&sweep->sizes, size);
+  points->shape = (int)budget % 4;
+  for (size_t i = 0; i < count; i++) series_point(points, part[i]->learning_rate, part[i]->loss);
+}
+
+// Entries of the legend: which dashes and shapes mean which budget.
+static void explain_budgets(struct drawing *drawing, const struct lines *budgets) {
+  for (size_t t = 0; budgets->levels.count > 1 && t < budgets->levels.count; t++) {
+    const char *label = level_label(drawing->arena, &budgets->levels, t, TICKS_COUNT);
+    if (!label) continue;
+    label = arena_format(drawing->arena, "%s %s", label, budgets->title);
+    struct figure_series *line = drawing_series(drawing, MARK_LINE, 0);
+    line->label = label;
+    line->dashed = t % 2 == 1;
+    line->colour = (struct figure_colour){.palette = PALETTE_MUTED};
+    struct figure_series *mark = drawing_series(drawing, MARK_POINTS, 0);
+    mark->label = label;
+    mark->shape = (int)t % 4;
+    mark->colour = line->colour;
+  }
+}
+
+// One panel of the figure.
+static void put_sweep(struct drawing *drawing, const struct sweep *sweep, const char *format) {
+  drawing_panel(drawing, format);
+  for (size_t s = 0; s < sweep->sizes.count; s++) {
+    for (size_t t = 0; t < sweep->budgets.levels.count; t++) put_part(drawing, sweep, format, s, t);
+    struct figure_series *entry = drawing_series(drawing, MARK_LINE, 0);
+    entry->colour = level_colour(&sweep->sizes, s);
+    entry->label = level_label(drawing->arena, &sweep->sizes, s, TICKS_COUNT);
+  }
+  explain_budgets(drawing, &sweep->budgets);
+}
+
 bool plot_loss_vs_learning_rate(struct arena *arena, const struct plot_data *data, struct figure *figure,
                                 const char **nothing) {
   double *sizes = arena_array(arena, data->count + 1, sizeof *sizes),
@@ -181,70 +259,24 @@ bool plot_loss_vs_learning_rate(struct arena *arena, const struct plot_data *dat
     *nothing = "no run has a final loss yet";
     return false;
   }
-  struct levels by_rate = levels_of(arena, rates, n, 0.005, n + 1);
-  if (by_rate.count < 2) {
+  struct sweep sweep = {.data = data, .rates = levels_of(arena, rates, n, same_level, n + 1)};
+  if (sweep.rates.count < 2) {
     *nothing = "all runs have the same learning rate";
     return false;
   }
-  struct levels by_size = levels_of(arena, sizes, n, 0.005, n + 1);
-  struct lines budgets = choose_lines(arena, data, false);
+  sweep.sizes = levels_of(arena, sizes, n, same_level, n + 1);
+  sweep.budgets = choose_lines(arena, data, false);
+  sweep.part = arena_array(arena, data->count + 1, sizeof *sweep.part);
   struct formats formats = formats_of(arena, data);
   struct drawing drawing = {.arena = arena, .figure = figure};
-  const struct plot_run **part = arena_array(arena, data->count + 1, sizeof *part);
-  for (size_t f = 0; f < formats.count; f++) {
-    drawing_panel(&drawing, formats.names[f]);
-    for (size_t s = 0; s < by_size.count; s++) {
-      for (size_t t = 0; t < budgets.levels.count; t++) {
-        size_t count = 0;
-        for (size_t i = 0; i < data->count; i++) {
-          const struct plot_run *run = &data->runs[i];
-          if (has_loss(run) && strcmp(run->format, formats.names[f]) == 0 && level_of(&by_size, run->parameters) == s &&
-              level_of(&budgets.levels, line_value(&budgets, run)) == t)
-            part[count++] = run;
-        }
-        if (count == 0) continue;
-        qsort(part, count, sizeof *part, by_learning_rate);
-        // The line goes through the mean of runs that share a rate (seeds).
-        struct figure_series *line = drawing_series(&drawing, MARK_LINE, count);
-        line->colour = level_colour(&by_size, s);
-        line->dashed = t % 2 == 1;
-        for (size_t i = 0; i < count;) {
-          double sum = 0;
-          size_t end = i;
-          while (end < count && part[end]->learning_rate <= part[i]->learning_rate * 1.0001) sum += part[end++]->loss;
-          series_point(line, part[i]->learning_rate, sum / (double)(end - i));
-          i = end;
-        }
-        struct figure_series *points = drawing_series(&drawing, MARK_POINTS, count);
-        points->colour = level_colour(&by_size, s);
-        points->shape = (int)t % 4;
-        for (size_t i = 0; i < count; i++) series_point(points, part[i]->learning_rate, part[i]->loss);
-      }
-      struct figure_series *entry = drawing_series(&drawing, MARK_LINE, 0);
-      entry->colour = level_colour(&by_size, s);
-      entry->label = level_label(arena, &by_size, s, TICKS_COUNT);
-    }
-    for (size_t t = 0; budgets.levels.count > 1 && t < budgets.levels.count; t++) {
-      const char *label = level_label(arena, &budgets.levels, t, TICKS_COUNT);
-      if (!label) continue;
-      label = arena_format(arena, "%s %s", label, budgets.title);
-      struct figure_series *line = drawing_series(&drawing, MARK_LINE, 0);
-      line->label = label;
-      line->dashed = t % 2 == 1;
-      line->colour = (struct figure_colour){.palette = PALETTE_MUTED};
-      struct figure_series *mark = drawing_series(&drawing, MARK_POINTS, 0);
-      mark->label = label;
-      mark->shape = (int)t % 4;
-      mark->colour = line->colour;
-    }
-  }
+  for (size_t f = 0; f < formats.count; f++) put_sweep(&drawing, &sweep, formats.names[f]);
   drawing_end(&drawing);
   figure->legend = "parameters";
   figure->x = figure_axis("peak learning rate", "", SCALE_LOG, TICKS_POWER);
-  if (by_rate.count <= 12) {
+  if (sweep.rates.count <= MOST_MARKS) {
     // The rates that were tried read better than round ones.
-    figure->x.marks = by_rate.values;
-    figure->x.mark_count = by_rate.count;
+    figure->x.marks = sweep.rates.values;
+    figure->x.mark_count = sweep.rates.count;
   }
   figure->y = figure_axis("validation loss", "nats per token", SCALE_LOG, TICKS_PLAIN);
   figure->title = "Loss against learning rate";

@@ -219,6 +219,34 @@ static void measure_chunks(struct measurement *m, struct arena *arena) {
   threads_each((size_t)m->chunks, threads, measure_chunk, m);
 }
 
+// From the sums of all chunks.
+static void summarize(const struct measurement *m, struct capacity *capacity) {
+  if (m->octave) {
+    double sum = 0, variance = 0;
+    capacity->octave = true;
+    capacity->octave_low = INFINITY;
+    for (int64_t t = 0; t < OCTAVE; t++) {
+      double standard_error, gmse = ratio(m->sums, m->chunks, t, OCTAVE, &standard_error);
+      sum += gmse / OCTAVE;
+      variance += standard_error * standard_error / (OCTAVE * OCTAVE);
+      capacity->octave_low = fmin(capacity->octave_low, gmse);
+      capacity->octave_high = fmax(capacity->octave_high, gmse);
+      if (t == 0) capacity->at_unit_deviation = gmse;
+    }
+    capacity->gmse = sum;
+    capacity->standard_error = sqrt(variance);
+  } else {
+    capacity->gmse = ratio(m->sums, m->chunks, 0, 1, &capacity->standard_error);
+  }
+  // Chunks are alike in size: the mean of their ratios is the mean over groups.
+  double alignment = 0;
+  for (int64_t chunk = 0; chunk < m->chunks; chunk++)
+    alignment += m->sums[chunk].product / m->sums[chunk].square / (double)m->chunks;
+  capacity->misalignment = 1 - alignment;
+  capacity->effective_bits = -log(capacity->gmse) / log(4);
+  capacity->samples = m->chunks * m->rows * m->columns;
+}
+
 bool capacity_measure(const struct representation *representation, const struct capacity_options *options,
                       struct capacity *capacity, struct error *error) {
   *capacity = (struct capacity){.misalignment = NAN};
@@ -257,31 +285,7 @@ bool capacity_measure(const struct representation *representation, const struct 
   if (!quantizer_make(&quantizer, &measured, columns, &arena, error)) goto end;
   m.sums = arena_array(&arena, (size_t)m.chunks, sizeof *m.sums);
   measure_chunks(&m, &arena);
-
-  if (m.octave) {
-    double sum = 0, variance = 0;
-    capacity->octave = true;
-    capacity->octave_low = INFINITY;
-    for (int64_t t = 0; t < OCTAVE; t++) {
-      double standard_error, gmse = ratio(m.sums, m.chunks, t, OCTAVE, &standard_error);
-      sum += gmse / OCTAVE;
-      variance += standard_error * standard_error / (OCTAVE * OCTAVE);
-      capacity->octave_low = fmin(capacity->octave_low, gmse);
-      capacity->octave_high = fmax(capacity->octave_high, gmse);
-      if (t == 0) capacity->at_unit_deviation = gmse;
-    }
-    capacity->gmse = sum;
-    capacity->standard_error = sqrt(variance);
-  } else {
-    capacity->gmse = ratio(m.sums, m.chunks, 0, 1, &capacity->standard_error);
-  }
-  // Chunks are alike in size: the mean of their ratios is the mean over groups.
-  double alignment = 0;
-  for (int64_t chunk = 0; chunk < m.chunks; chunk++)
-    alignment += m.sums[chunk].product / m.sums[chunk].square / (double)m.chunks;
-  capacity->misalignment = 1 - alignment;
-  capacity->effective_bits = -log(capacity->gmse) / log(4);
-  capacity->samples = m.chunks * rows * columns;
+  summarize(&m, capacity);
   done = true;
 end:
   arena_free(&arena);
