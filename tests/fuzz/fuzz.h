@@ -3,9 +3,9 @@
 //   CC=clang-14 CXX=clang++-14 meson setup build-fuzz -Dfuzz=true && ninja -C build-fuzz
 //   build-fuzz/tests/fuzz/fuzz_spec -max_len=4096 CORPUS tests/spec/errors tests/spec/expand experiments
 //   build-fuzz/tests/fuzz/fuzz_format -max_len=80 CORPUS tests/fuzz/format_seeds
-//   ISOLOSS_DATA=fitting build-fuzz/tests/fitting/fuzz_expression CORPUS
+//   build-fuzz/tests/fuzz/fuzz_csv CORPUS tests/fuzz/csv_seeds        document, expression, points: in the same way
 //
-// and fuzz_csv, fuzz_document, fuzz_points like the last. A valid format takes milliseconds.
+// A valid format takes milliseconds.
 //
 // CORPUS is a folder of your own: what is found goes there. Everything is instrumented, for ASan and UBSan too.
 //
@@ -14,5 +14,16 @@
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+// The input as text, ending with a NUL; the caller frees it.
+static inline char *fuzz_text(const uint8_t *data, size_t size) {
+  char *text = malloc(size + 1);
+  if (!text) abort();
+  memcpy(text, data, size);
+  text[size] = '\0';
+  return text;
+}

@@ -95,8 +95,7 @@ static void mapping(const char *bytes, size_t size) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  char *bytes = memory_get(size + 1);
-  memcpy(bytes, data, size);
+  char *bytes = fuzz_text(data, size);
   if (!strstr(bytes, "grid(")) mapping(bytes, size);
   for (char *save, *line = strtok_r(bytes, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) short_form(line);
   free(bytes);

@@ -66,8 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct spec spec = {0};
   struct diagnostics diagnostics = {0};
   struct error error = {0};
-  char *bytes = memory_get(size + 1);
-  memcpy(bytes, data, size);
+  char *bytes = fuzz_text(data, size);
   bool fine = spec_parse(&spec, "fuzz.yaml", bytes, size, &options, &diagnostics, &error);
   require(fine == (diagnostics.errors == 0), "an error without a diagnostic, or the other way round");
   require(fine || error.code == EXIT_USAGE_ERROR, "a bad spec is a usage error");

@@ -38,6 +38,14 @@ static void add_file(const char *path) {
 
 static int by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
+// What else is in a folder (the errors that a spec is expected to give) is no input of a target.
+static bool is_seed(const char *name) {
+  static const char *const endings[] = {".yaml", ".csv", ".json", ".txt"};
+  for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+    if (ends_with(name, endings[i])) return true;
+  return false;
+}
+
 static void add_path(const char *path) {
   struct stat status;
   if (stat(path, &status) != 0 || !S_ISDIR(status.st_mode)) {
@@ -48,7 +56,7 @@ static void add_path(const char *path) {
   size_t count = 0;
   DIR *folder = opendir(path);
   for (struct dirent *entry; folder && (entry = readdir(folder)) && count < MOST_FILES;)
-    if (ends_with(entry->d_name, ".yaml")) names[count++] = path_join(&arena, path, entry->d_name);
+    if (is_seed(entry->d_name)) names[count++] = path_join(&arena, path, entry->d_name);
   if (folder) closedir(folder);
   qsort(names, count, sizeof *names, by_name);
   for (size_t i = 0; i < count; i++) add_file(names[i]);

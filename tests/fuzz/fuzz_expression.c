@@ -1,12 +1,12 @@
 // Fuzz target: any text as a law's formula. It is refused with a place, or it compiles, and then the compiled program
-// and the evaluator agree. Built with libFuzzer (-Dfuzz=true), or run over deterministic mutations by fuzz_driver.c.
+// and the evaluator agree.
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "fitting/program_internal.h"
-#include "tests/fitting/fuzz.h"
+#include "tests/fuzz/fuzz.h"
 
 static const char rows[] = "N,D,loss,format,x\n1e6,2e7,3.5,none,0\n2e6,1e8,3.1,w4a4,-1\n5e6,4e8,2.9,w2,2\n";
 
@@ -64,19 +64,8 @@ static void try_formula(const char *formula) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
-  char *text = malloc(length + 1);
-  if (!text) return 0;
-  memcpy(text, bytes, length);
-  text[length] = '\0';
+  char *text = fuzz_text(bytes, length);
   try_formula(text);
   free(text);
   return 0;
 }
-
-const char *const fuzz_seeds[] = {
-    "b + a / N^b + 2 / D^0.3",
-    "(a * (N * eff[format])^-b + max(x, 1, b))^0.5 + eff[\"w4a4\"]",
-    "10 ^ (a * log10(N) + b * log2(D)) + tanh(x) * exp(-a / b)",
-    "format == 'none' ? min(a, N) : logsumexp(a, b, log(x + 3)) % 2 - sum(a, b) * mean(x)",
-    "a in [1, 2, x] or not (b < N and x >= 0) ? sqrt(a) : abs(b) + floor(a) + pow(x, 2)",
-    NULL};

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "fitting/fitting.h"
-#include "tests/fitting/fuzz.h"
+#include "tests/fuzz/fuzz.h"
 
 static const char law_text[] =
     "law: l\nformula: a + b * parameters\nresidual: plain\nobjective: least-squares\n"
@@ -55,9 +55,3 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
   table_free(&table);
   return 0;
 }
-
-const char *const fuzz_seeds[] = {
-    "run_id,N,D,loss,seed\na,1e6,2e7,3.5,1\nb,2e6,1e8,3.1,2\nc,5e6,4e8,2.9,1\nd,5e6,4e8,2.8,2\n",
-    "\xef\xbb\xbf"
-    "size,loss,\"the \"\"format\"\"\"\r\n1,3.5,none\r\n2,,\"w4,a4\"\r\n3,NaN,\"two\nlines\"\r\n",
-    "N,loss\n1,2\n2,3\n3,4\n", NULL};

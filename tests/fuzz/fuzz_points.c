@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "fitting/fitting.h"
-#include "tests/fitting/fuzz.h"
+#include "tests/fuzz/fuzz.h"
 
 static void try_points(const char *text) {
   struct table table;
@@ -47,17 +47,9 @@ static void try_lists(const char *text) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
-  char *text = malloc(length + 1);
-  if (!text) return 0;
-  memcpy(text, bytes, length);
-  text[length] = '\0';
+  char *text = fuzz_text(bytes, length);
   try_points(text);
   try_lists(text);
   free(text);
   return 0;
 }
-
-const char *const fuzz_seeds[] = {
-    "N=1e8..1e10:5log,D=2e10,format=w4a4|w3a3", "C=1e21",
-    "parameters=n_params,tokens=D_seen",        "format=int4[absmax,group(32)]|'a, b'|\"c|d\",x=-1..1:3linear",
-    "none,sparse(0.8,journey),'2:4+int4'",      NULL};
