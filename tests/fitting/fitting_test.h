@@ -51,6 +51,23 @@ static inline bool run_fit(const struct law *law, const struct table *table, con
   return fine;
 }
 
+// y = 2 + x / 2 + normal noise for x = 0, 1, ... points - 1, each `copies` times; the copies of a point share a `run`.
+static inline void make_line(struct table *table, size_t points, size_t copies) {
+  table_init(table, "line", points * copies);
+  size_t x = table_add_number(table, "x", ROLE_UNKNOWN), y = table_add_number(table, "y", ROLE_UNKNOWN);
+  size_t run = table_add_category(table, "run", ROLE_UNKNOWN);
+  for (size_t row = 0; row < table->row_count; row++) {
+    size_t point = row / copies;
+    double normal[2];
+    char name[32];
+    random_normal_pair(11, 1, 0, point, normal);
+    table->columns[x].numbers[row] = (double)point;
+    table->columns[y].numbers[row] = 2 + 0.5 * (double)point + normal[0];
+    snprintf(name, sizeof name, "run %zu", point);
+    table_set_category(table, run, row, name);
+  }
+}
+
 static inline const struct coefficient *find_coefficient(const struct fit_result *result, const char *name) {
   static const struct coefficient none = {.name = "", .value = NAN, .low = NAN, .high = NAN, .se = NAN};
   for (size_t i = 0; i < result->coefficient_count; i++)

@@ -14,62 +14,38 @@
 
 enum { NAMES = 12 };
 
-struct design {
+// A law and the numbers behind the made tables: coefficients in the order of the law, then what derives from them.
+struct truth {
   const char *law;
   const char *names[NAMES];
-  double truth[NAMES];
+  double values[NAMES];
   int count;
-  int sizes, durations, formats;
-  double size_low, size_high, duration_low, duration_high;
-  double noise;
-  const char *objective;
 };
 
-static const struct design designs[] = {
-    {.law = "chinchilla",
-     .names = {"E", "A", "B", "alpha", "beta", "a"},
-     .truth = {1.7, 400, 900, 0.34, 0.31, 0.31 / 0.65},
-     .count = 6,
-     .sizes = 10,
-     .durations = 8,
-     .formats = 1,
-     .size_low = 1e6,
-     .size_high = 3e9,
-     .duration_low = 2e7,
-     .duration_high = 1e11,
-     .noise = 0.003},
-    {.law = "chinchilla",
-     .names = {"E", "A", "B", "alpha", "beta", "a"},
-     .truth = {1.7, 400, 900, 0.34, 0.31, 0.31 / 0.65},
-     .count = 6,
-     .sizes = 5,
-     .durations = 5,
-     .formats = 1,
-     .size_low = 1e6,
-     .size_high = 3e9,
-     .duration_low = 2e7,
-     .duration_high = 1e11,
-     .noise = 0.003},
-    {.law = "effective-parameters",
-     .names = {"E", "A", "B", "alpha", "beta", "eff[w4a4]", "eff[w2a2]"},
-     .truth = {1.7, 400, 900, 0.34, 0.31, 0.7, 0.25},
-     .count = 7,
-     .sizes = 7,
-     .durations = 5,
-     .formats = 3,
-     .size_low = 1e6,
-     .size_high = 3e9,
-     .duration_low = 2e7,
-     .duration_high = 1e11,
-     .noise = 0.003},
+static const struct truth chinchilla = {.law = "chinchilla",
+                                        .names = {"E", "A", "B", "alpha", "beta", "a"},
+                                        .values = {1.7, 400, 900, 0.34, 0.31, 0.31 / 0.65},
+                                        .count = 6};
+static const struct truth effective_parameters = {.law = "effective-parameters",
+                                                  .names = {"E", "A", "B", "alpha", "beta", "eff[w4a4]", "eff[w2a2]"},
+                                                  .values = {1.7, 400, 900, 0.34, 0.31, 0.7, 0.25},
+                                                  .count = 7};
+
+struct design {
+  const struct truth *truth;
+  int sizes, durations, formats;
 };
+
+static const double size_low = 1e6, size_high = 3e9, duration_low = 2e7, duration_high = 1e11, noise = 0.003;
+static const struct design designs[] = {
+    {&chinchilla, 10, 8, 1}, {&chinchilla, 5, 5, 1}, {&effective_parameters, 7, 5, 3}};
 
 static double eff_of(int format) { return format == 0 ? 1 : format == 1 ? 0.7 : 0.25; }
 
 static void make_table(struct table *table, const struct design *design, int repeat) {
   static const char *const formats[] = {"none", "w4a4", "w2a2"};
   size_t rows = (size_t)(design->sizes * design->durations * design->formats);
-  const double *t = design->truth;
+  const double *t = design->truth->values;
   table_init(table, "made", rows);
   size_t n = table_add_number(table, "parameters", ROLE_UNKNOWN), d = table_add_number(table, "tokens", ROLE_UNKNOWN);
   size_t loss = table_add_number(table, "loss", ROLE_UNKNOWN),
@@ -77,14 +53,13 @@ static void make_table(struct table *table, const struct design *design, int rep
   for (size_t row = 0; row < rows; row++) {
     int k = (int)row % design->formats, point = (int)row / design->formats;
     double i = point % design->sizes, j = (double)(point / design->sizes), normal[2];
-    double size = design->size_low * pow(design->size_high / design->size_low, i / (design->sizes - 1));
-    double tokens =
-        design->duration_low * pow(design->duration_high / design->duration_low, j / (design->durations - 1));
+    double size = size_low * pow(size_high / size_low, i / (design->sizes - 1));
+    double tokens = duration_low * pow(duration_high / duration_low, j / (design->durations - 1));
     random_normal_pair(23, 3, (uint64_t)repeat, row, normal);
     table->columns[n].numbers[row] = size;
     table->columns[d].numbers[row] = tokens;
     table->columns[loss].numbers[row] =
-        (t[0] + t[1] * pow(size * eff_of(k), -t[3]) + t[2] * pow(tokens, -t[4])) * exp(design->noise * normal[0]);
+        (t[0] + t[1] * pow(size * eff_of(k), -t[3]) + t[2] * pow(tokens, -t[4])) * exp(noise * normal[0]);
     table_set_category(table, format, row, formats[k]);
   }
 }
@@ -95,19 +70,19 @@ struct counts {
 
 static bool holds(double low, double high, double truth) { return low <= truth && truth <= high; }
 
-static void count_one(const struct fit_result *result, const struct design *design, struct counts *counts) {
-  for (int i = 0; i < design->count; i++) {
+static void count_one(const struct fit_result *result, const struct truth *truth, struct counts *counts) {
+  for (int i = 0; i < truth->count; i++) {
     const struct intervals *intervals = NULL;
     for (size_t c = 0; c < result->coefficient_count; c++)
-      if (strcmp(result->coefficients[c].name, design->names[i]) == 0) intervals = &result->coefficients[c].intervals;
+      if (strcmp(result->coefficients[c].name, truth->names[i]) == 0) intervals = &result->coefficients[c].intervals;
     for (size_t d = 0; d < result->derived_count; d++)
-      if (strcmp(result->derived[d].name, design->names[i]) == 0) intervals = &result->derived[d].intervals;
+      if (strcmp(result->derived[d].name, truth->names[i]) == 0) intervals = &result->derived[d].intervals;
     if (!intervals) continue;
-    counts->percentile[i] += holds(intervals->percentile_low, intervals->percentile_high, design->truth[i]);
-    counts->bca[i] += holds(intervals->bca_low, intervals->bca_high, design->truth[i]);
+    counts->percentile[i] += holds(intervals->percentile_low, intervals->percentile_high, truth->values[i]);
+    counts->bca[i] += holds(intervals->bca_low, intervals->bca_high, truth->values[i]);
     for (size_t p = 0; p < result->profile_count; p++)
-      if (strcmp(result->coefficients[result->profiles[p].coefficient].name, design->names[i]) == 0)
-        counts->profile[i] += holds(result->profiles[p].low, result->profiles[p].high, design->truth[i]);
+      if (strcmp(result->coefficients[result->profiles[p].coefficient].name, truth->names[i]) == 0)
+        counts->profile[i] += holds(result->profiles[p].low, result->profiles[p].high, truth->values[i]);
   }
 }
 
@@ -116,15 +91,15 @@ static void judge(const struct design *design, const struct counts *counts, int 
                   double seconds) {
   double off_percentile = 0, off_bca = 0;
   printf("# %s, %d rows, %d repeats, %.3g s of processor time: 95 %% intervals hold the truth in percent of them\n",
-         design->law, design->sizes * design->durations * design->formats, repeats, seconds);
+         design->truth->law, design->sizes * design->durations * design->formats, repeats, seconds);
   printf("# %-12s %10s %6s %8s\n", "", "percentile", "BCa", "profile");
-  for (int i = 0; i < design->count; i++) {
+  for (int i = 0; i < design->truth->count; i++) {
     double percentile = 100.0 * counts->percentile[i] / repeats, bca = 100.0 * counts->bca[i] / repeats,
            profile = 100.0 * counts->profile[i] / repeats;
-    off_percentile += fabs(percentile - 95) / design->count;
-    off_bca += fabs(bca - 95) / design->count;
-    bool derived = strcmp(design->names[i], "a") == 0;
-    printf("# %-12s %10.1f %6.1f", design->names[i], percentile, bca);
+    off_percentile += fabs(percentile - 95) / design->truth->count;
+    off_bca += fabs(bca - 95) / design->truth->count;
+    bool derived = strcmp(design->truth->names[i], "a") == 0;
+    printf("# %-12s %10.1f %6.1f", design->truth->names[i], percentile, bca);
     if (derived)
       printf("        -\n");
     else
@@ -156,7 +131,7 @@ int main(int argc, char **argv) {
     struct law law;
     struct counts counts = {0};
     if (only >= 0 && (size_t)only != d) continue;
-    if (!load_law(&law, designs[d].law)) break;
+    if (!load_law(&law, designs[d].truth->law)) break;
     clock_t started = clock();
     for (int repeat = first; repeat < first + repeats; repeat++) {
       struct table table;
@@ -168,7 +143,7 @@ int main(int argc, char **argv) {
                                     .seed = (uint64_t)repeat,
                                     .profile_all = true,
                                     .objective = objective};
-      if (run_fit(&law, &table, &options, &result)) count_one(&result, &designs[d], &counts);
+      if (run_fit(&law, &table, &options, &result)) count_one(&result, designs[d].truth, &counts);
       fit_result_free(&result);
       table_free(&table);
     }

@@ -11,23 +11,6 @@ static const char line_law[] =
     "law: line\nformula: a + b * x\npredicts: y\nresidual: plain\nobjective: least-squares\n"
     "parameters: {a: {starts: [0, 5]}, b: {starts: [-1, 1]}}\n";
 
-// y = 2 + x / 2 + noise at x = 0, 1, ...; every point `copies` times.
-static void make_line(struct table *table, size_t rows, size_t copies) {
-  table_init(table, "line", rows * copies);
-  size_t x = table_add_number(table, "x", ROLE_UNKNOWN), y = table_add_number(table, "y", ROLE_UNKNOWN);
-  size_t run = table_add_category(table, "run", ROLE_UNKNOWN);
-  for (size_t row = 0; row < table->row_count; row++) {
-    size_t point = row / copies;
-    double normal[2];
-    char name[32];
-    random_normal_pair(11, 1, 0, point, normal);
-    table->columns[x].numbers[row] = (double)point;
-    table->columns[y].numbers[row] = 2 + 0.5 * (double)point + normal[0];
-    snprintf(name, sizeof name, "run %zu", point);
-    table_set_category(table, run, row, name);
-  }
-}
-
 struct line {  // ordinary least squares
   double a, b, mean, sxx, variance;
 };

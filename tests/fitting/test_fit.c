@@ -93,22 +93,6 @@ static const char line_law[] =
     "law: line\nformula: a + b * x\npredicts: y\nresidual: plain\nobjective: least-squares\n"
     "parameters: {a: {starts: [0, 5]}, b: {starts: [-1, 1]}}\nderived: {ratio: a / b}\n";
 
-static void make_line(struct table *table, size_t rows, int copies) {
-  table_init(table, "line", rows * (size_t)copies);
-  size_t x = table_add_number(table, "x", ROLE_UNKNOWN), y = table_add_number(table, "y", ROLE_UNKNOWN);
-  size_t run = table_add_category(table, "run", ROLE_UNKNOWN);
-  for (size_t row = 0; row < table->row_count; row++) {
-    size_t point = row / (size_t)copies;
-    double normal[2];
-    char name[32];
-    random_normal_pair(11, 1, 0, point, normal);
-    table->columns[x].numbers[row] = (double)point;
-    table->columns[y].numbers[row] = 2 + 0.5 * (double)point + normal[0];
-    snprintf(name, sizeof name, "run %zu", point);
-    table_set_category(table, run, row, name);
-  }
-}
-
 // Least squares has a closed form; so have the standard errors, which the bootstrap must meet.
 static void linear_regression(void) {
   struct law law;

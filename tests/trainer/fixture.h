@@ -49,16 +49,6 @@ static inline void fixture_close(struct fixture *fixture) {
   fixture->ops->close(fixture->device);
 }
 
-static inline bool fixture_has_bfloat16(void) {
-  const struct ops *ops;
-  struct device *device;
-  struct error error = {0};
-  if (!trainer_device_open("cpu", 1, &ops, &device, &error)) return false;
-  bool has = ops->dtype_supported(device, DTYPE_BFLOAT16);
-  ops->close(device);
-  return has;
-}
-
 // Random tokens, the targets shifted by one; with `masked`, about a third of the targets do not count.
 static inline struct token_batch fixture_batch(struct arena *arena, const struct run_config *config, int64_t rows,
                                                bool masked, uint64_t seed, int64_t *targets) {

@@ -141,9 +141,6 @@ int main(void) {
   RUN(accumulated);
   RUN(one_layer_one_head);
   RUN(one_token_context);
-  if (fixture_has_bfloat16())
-    RUN(bfloat16_products);
-  else
-    check_skip("bfloat16_products", "this machine has none");
+  RUN(bfloat16_products);
   return check_end();
 }

@@ -337,13 +337,9 @@ int main(void) {
   RUN(overfits_a_tiny_text);
   RUN(repeats_bit_for_bit);
   RUN(recomputation_changes_no_bit);
-  if (fixture_has_bfloat16()) {
-    RUN(repeats_in_bfloat16);
-    RUN(recomputation_changes_no_bit_of_bfloat16);
-    RUN(bfloat16_learns_as_well);
-  } else {
-    check_skip("bfloat16", "this machine has no such products");
-  }
+  RUN(repeats_in_bfloat16);
+  RUN(recomputation_changes_no_bit_of_bfloat16);
+  RUN(bfloat16_learns_as_well);
   RUN(rows_at_a_time_change_no_bit);
   RUN(two_threads_repeat_too);
   RUN(accumulation_equals_one_batch);
