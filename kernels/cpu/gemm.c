@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "kernels/bfloat16.h"
 #include "kernels/cpu/bfloat16.h"
 #include "kernels/cpu/gemm_library.h"
 #include "kernels/cpu/gemm_trial.h"
@@ -176,13 +177,6 @@ bool gemm_run(struct gemm_context *context, const struct gemm *gemm, const void 
   return fine;
 }
 
-static uint16_t bfloat16_bits(float value) {
-  uint32_t bits;
-  memcpy(&bits, &value, sizeof bits);
-  if (value != value) return (uint16_t)(bits >> 16 | 0x40);
-  return (uint16_t)((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
-}
-
 // Row by row, each row of C summed in double over k in order.
 void gemm_reference(const struct gemm *gemm, const void *a, const void *b, void *c) {
   int64_t lda = gemm->lda ? gemm->lda : gemm->form == GEMM_TN ? gemm->m : gemm->k;
@@ -200,7 +194,7 @@ void gemm_reference(const struct gemm *gemm, const void *a, const void *b, void 
     for (int64_t column = 0; column < gemm->n; column++) {
       int64_t index = row * ldc + column;
       if (gemm->out == DTYPE_BFLOAT16)
-        ((uint16_t *)c)[index] = bfloat16_bits((float)sums[column]);
+        ((uint16_t *)c)[index] = bfloat16_nearest((float)sums[column]);
       else
         ((float *)c)[index] = (float)(sums[column] + (gemm->accumulate ? ((float *)c)[index] : 0));
     }

@@ -1,16 +1,12 @@
 // What gemm.c and an implementation of matrix products share.
 #pragma once
-#include <string.h>
-
+#include "kernels/bfloat16.h"
 #include "kernels/cpu/gemm.h"
 
 // An element of a matrix of either dtype.
 static inline float gemm_element(enum dtype dtype, const void *array, int64_t index) {
   if (dtype == DTYPE_FLOAT32) return ((const float *)array)[index];
-  uint32_t bits = (uint32_t)((const uint16_t *)array)[index] << 16;
-  float value;
-  memcpy(&value, &bits, sizeof value);
-  return value;
+  return bfloat16_value(((const uint16_t *)array)[index]);
 }
 
 struct onednn;  // engine, stream and cached primitives

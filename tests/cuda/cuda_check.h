@@ -1,11 +1,8 @@
 // What the CUDA backend's tests share: the backend under test and the CPU backend side by side, and arrays that live in
 // the memory of both. The backend is the emulated device; built with TEST_BACKEND "cuda" it is a real GPU.
 #pragma once
-#include <stdlib.h>
-
 #include "base/base.h"
-#include "kernels/kernels.h"
-#include "tests/check.h"
+#include "tests/kernels/values.h"
 
 #ifndef TEST_BACKEND
 #define TEST_BACKEND "cuda-emulated"
@@ -61,20 +58,6 @@ struct array {
   void *data[2];
   double *values;
 };
-static inline float half_to_float(uint16_t half) {
-  uint32_t bits = (uint32_t)half << 16;
-  float value;
-  memcpy(&value, &bits, sizeof value);
-  return value;
-}
-static inline uint16_t float_to_half(float value) {  // rounds to nearest even; no NaN here
-  uint32_t bits;
-  memcpy(&bits, &value, sizeof bits);
-  return (uint16_t)((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
-}
-static inline double rounded(enum dtype dtype, double value) {
-  return dtype == DTYPE_FLOAT32 ? (float)value : half_to_float(float_to_half((float)value));
-}
 static inline void *both_allocate(int s, size_t bytes) {
   struct error error = {0};
   void *memory = ops[s]->allocate(device[s], bytes ? bytes : 1, &error);
@@ -90,22 +73,10 @@ static inline struct array array_empty(enum dtype dtype, int64_t count) {
 static inline void array_write(struct array *array) {
   size_t bytes = (size_t)array->count * dtype_bytes(array->dtype);
   char *host = malloc(bytes + 1);
-  for (int64_t i = 0; i < array->count; i++) {
-    array->values[i] = rounded(array->dtype, array->values[i]);
-    if (array->dtype == DTYPE_FLOAT32)
-      ((float *)host)[i] = (float)array->values[i];
-    else
-      ((uint16_t *)host)[i] = float_to_half((float)array->values[i]);
-  }
+  values_store(array->dtype, array->count, array->values, host);
+  values_load(array->dtype, array->count, host, array->values);
   for (int s = 0; s < 2; s++) ops[s]->upload(device[s], array->data[s], host, bytes);
   free(host);
-}
-static uint64_t random_state = 88172645463325252u;
-static inline double random_number(void) {  // uniform in (-1, 1)
-  random_state ^= random_state << 13;
-  random_state ^= random_state >> 7;
-  random_state ^= random_state << 17;
-  return (double)(int64_t)random_state / 9223372036854775808.0;
 }
 static inline struct array array_random(enum dtype dtype, int64_t count, double scale) {
   struct array array = array_empty(dtype, count);
@@ -118,8 +89,7 @@ static inline void array_fetch(const struct array *array, int s, double *values)
   size_t bytes = (size_t)array->count * dtype_bytes(array->dtype);
   char *host = malloc(bytes + 1);
   if (!ops[s]->download(device[s], host, array->data[s], bytes, &error)) give_up(&error);
-  for (int64_t i = 0; i < array->count; i++)
-    values[i] = array->dtype == DTYPE_FLOAT32 ? ((float *)host)[i] : half_to_float(((uint16_t *)host)[i]);
+  values_load(array->dtype, array->count, host, values);
   free(host);
 }
 static inline void array_free(struct array *array) {
@@ -137,36 +107,16 @@ static inline void both_free(void *memory[2]) {
   for (int s = 0; s < 2; s++) ops[s]->free(device[s], memory[s]);
 }
 
-// Root mean square of the difference within `tolerance` of that of `want`, and no element off by more than 8 times as
-// much of the largest. Values are taken to be made of numbers around 1: where they cancel, float32 leaves 1e-7 of them.
-static inline bool values_check(const double *got, const double *want, int64_t count, double tolerance,
-                                const char *what) {
-  double largest = 0, square = 0, off_square = 0, worst = 0;
-  int64_t at = 0;
-  for (int64_t i = 0; i < count; i++) {
-    double off = fabs(got[i] - want[i]);
-    if (fabs(want[i]) > largest) largest = fabs(want[i]);
-    square += want[i] * want[i];
-    off_square += off * off;
-    if (!(off <= worst)) worst = off, at = i;
-  }
-  double floor = tolerance > 0 ? 1e-7 : 0;
-  if (sqrt(off_square) <= tolerance * sqrt(square) + floor * sqrt((double)count) &&
-      worst <= 8 * tolerance * largest + 8 * floor)
-    return true;
-  check_failures++;
-  printf("# %s: element %lld of %lld is %.9g, want %.9g; rms off %.3g of %.3g, allowed relative %.3g\n", what,
-         (long long)at, (long long)count, got[at], want[at], sqrt(off_square), sqrt(square), tolerance);
-  return false;
-}
 // The tested device's array against the CPU's, and against `want` (double precision; may be NULL).
 static inline void array_check(struct array *array, const double *want, double tolerance, const char *what) {
   double *cpu = malloc(((size_t)array->count + 1) * sizeof *cpu);
   array_fetch(array, TESTED, array->values);
   array_fetch(array, REFERENCE, cpu);
-  values_check(array->values, cpu, array->count, tolerance, what);
-  if (want && !values_check(array->values, want, array->count, tolerance, what)) printf("# ... in double precision\n");
+  // Values are taken to be made of numbers around 1: where they cancel, float32 leaves 1e-7 of them.
+  double cancelled = tolerance > 0 ? 1e-7 : 0;
+  values_check(array->values, cpu, array->count, tolerance, cancelled, what);
+  if (want && !values_check(array->values, want, array->count, tolerance, cancelled, what))
+    printf("# ... in double precision\n");
   free(cpu);
 }
-static inline double tolerance_of(enum dtype dtype) { return dtype == DTYPE_FLOAT32 ? 3e-6 : 5e-3; }
 #define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])

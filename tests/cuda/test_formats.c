@@ -181,56 +181,6 @@ static void same_up_to_sums(void) {
   for (size_t i = 0; i < COUNT_OF(of_weights); i++) representation_case(of_weights[i], 96, 2e-6, 2, true, false);
 }
 
-// Against levels that are searched for in double precision.
-static void nearest_levels(void) {
-  static const char *const texts[] = {"int4[absmax,no-hadamard,ste]",
-                                      "int3-twos[absmax,no-hadamard,ste]",
-                                      "fp8-e4m3[absmax,no-hadamard,ste]",
-                                      "fp6-e2m3[rms,no-hadamard,ste]",
-                                      "levels(-1 -0.3 0.2 1)[absmax,no-hadamard,ste]",
-                                      "ternary[rms,no-hadamard,ste]"};
-  enum { ROWS = 5, COLUMNS = 100 };
-  for (size_t i = 0; i < COUNT_OF(texts); i++) {
-    char text[200];
-    snprintf(text, sizeof text, "a(%s)", texts[i]);
-    struct layer l = layer_make(text, ROWS, COLUMNS, COLUMNS, DTYPE_FLOAT32);
-    const struct representation *r = &l.description.format->operands[OPERAND_ACTIVATIONS];
-    struct array master = array_identity(DTYPE_FLOAT32, COLUMNS), x = array_normal(DTYPE_FLOAT32, ROWS * COLUMNS, 1);
-    struct array y = array_empty(DTYPE_FLOAT32, ROWS * COLUMNS);
-    layer_prepare(&l, &master, 0);
-    struct linear linear = {.weight = l.weight[TESTED], .rows = ROWS};
-    ops[TESTED]->linear_forward(device[TESTED], &linear, x.data[TESTED], l.saved[TESTED], y.data[TESTED]);
-    array_fetch(&y, TESTED, y.values);
-    double levels[GRID_LEVEL_LIMIT];
-    int count = grid_level_list(&r->grid, levels);
-    double worst = 0;
-    for (int64_t row = 0; row < ROWS; row++) {
-      double absmax = 0, squares = 0;
-      for (int64_t c = 0; c < COLUMNS; c++) {
-        absmax = fmax(absmax, fabs(x.values[row * COLUMNS + c]));
-        squares += x.values[row * COLUMNS + c] * x.values[row * COLUMNS + c];
-      }
-      double scale =
-          r->scale.factor * (r->scale.rule == SCALE_RMS ? sqrt(squares / COLUMNS) : absmax / grid_reach(&r->grid));
-      for (int64_t c = 0; c < COLUMNS; c++) {
-        double value = x.values[row * COLUMNS + c], best = INFINITY;
-        for (int k = 0; k < count; k++) best = fmin(best, fabs(value - scale * levels[k]));
-        // The represented value is as near as the nearest level, and is a level.
-        double off = fabs(fabs(value - y.values[row * COLUMNS + c]) - best), level = INFINITY;
-        for (int k = 0; k < count; k++) level = fmin(level, fabs(y.values[row * COLUMNS + c] - scale * levels[k]));
-        worst = fmax(worst, fmax(off, level) / scale);
-      }
-    }
-    if (!(worst < 1e-4 * r->grid.high)) {
-      printf("# %s: off by %.3g of the scale\n", text, worst);
-      check_failures++;
-    }
-    layer_free(&l);
-    struct array *all[] = {&master, &x, &y};
-    arrays_free(all, COUNT_OF(all));
-  }
-}
-
 // ---- layers ----
 
 // Root mean squares of differences: rounding's edges move a value by a whole cell, here and there.
@@ -448,7 +398,6 @@ int main(void) {
   devices_begin();
   RUN(same_bits);
   RUN(same_up_to_sums);
-  RUN(nearest_levels);
   RUN(layers);
   RUN(masters);
   RUN(pruning);

@@ -127,7 +127,7 @@ static void check_exact(const struct layer_case *c, struct layer *l, struct laye
     for (int64_t o = 0; o < outputs; o++)
       for (int64_t i = 0; i < inputs; i++)
         want[row * outputs + o] += x.values[row * inputs + i] * w.values[o * inputs + i];
-  values_check(r->y.values, want, rows * outputs, EMULATED ? 1e-6 : 2e-3, c->format);
+  values_check(r->y.values, want, rows * outputs, EMULATED ? 1e-6 : 2e-3, 1e-7, c->format);
   free(want), free(w.values), free(x.values);
 }
 
@@ -297,7 +297,7 @@ static void recorded_case(const char *format, int capability) {
   unsigned long long before = isoloss_emulator_narrow_products();
   for (int round = 0; round < 5; round++) {
     for (int i = 0; i < 32 * 64; i++)
-      for (int which = 0; which < 2; which++) host[which][i] = float_to_half((float)((round + 1) * random_number()));
+      for (int which = 0; which < 2; which++) host[which][i] = bfloat16_nearest((float)((round + 1) * random_number()));
     for (int s = 0; s < 2; s++) {
       struct linear linear = {.weight = l.weight[s], .rows = 32, .dtype = DTYPE_BFLOAT16};
       if (s == TESTED) ops[s]->repeat_begin(device[s], 0);
@@ -436,7 +436,7 @@ static void conversions_of(const char *text, int exponent_bits, int mantissa_bit
   float *from = calloc(1 << 16, sizeof *from), *to = calloc(1 << 16, sizeof *to);
   float *scratch = calloc((size_t)quantize_scratch(1 << 16), sizeof *scratch);
   for (int i = 0; i < 1 << 16; i++) {
-    from[i] = half_to_float((uint16_t)i);
+    from[i] = bfloat16_value((uint16_t)i);
     if (!isfinite(from[i])) from[i] = 0;
   }
   struct quantize_call call = {.quantizer = &quantizer, .from = from, .to = to, .scratch = scratch};
@@ -461,7 +461,7 @@ static void conversions(void) {
   CHECK(isoloss_emulator_number(5, isoloss_emulator_code(5, INFINITY)) == 57344);
   CHECK(isnan(isoloss_emulator_number(4, isoloss_emulator_code(4, NAN))));
   for (int i = 0x80; i < 0x7f80; i++) {  // positive normal numbers
-    float value = half_to_float((uint16_t)i);
+    float value = bfloat16_value((uint16_t)i);
     CHECK(isoloss_emulator_number(8, isoloss_emulator_scale_code(value, 0)) == power_of_two(value, SCALE_POWER_FLOOR));
     CHECK(isoloss_emulator_number(8, isoloss_emulator_scale_code(value, 1)) == power_of_two(value, SCALE_POWER_CEIL));
   }

@@ -1,4 +1,5 @@
-// Opening devices, their errors, exponentials, the optimizer, initial values, and equality of bits from run to run.
+// Opening devices, their errors, exponentials, large sums of squares, initial values, and equality of bits from run to
+// run.
 #include "base/philox.h"
 #include "kernels/cpu/level.h"
 #include "tests/kernels/kernel_check.h"
@@ -155,63 +156,6 @@ static void rounded_exponential(void) {
 }
 static void exponential(void) { exponential_of_level(); }
 
-static void adamw_case(void) {
-  enum { COUNT = 101 };
-  struct adamw adamw = {.lr = 3e-3,
-                        .beta1 = 0.9,
-                        .beta2 = 0.95,
-                        .eps = 1e-8,
-                        .weight_decay = 0.1,
-                        .gradient_scale = 0.5,
-                        .clip_norm = 1.5};
-  struct tensor p[2], g[2], m[2], v[2];
-  double want_p[2][COUNT], want_m[2][COUNT] = {{0}}, want_v[2][COUNT] = {{0}};
-  for (int t = 0; t < 2; t++) {
-    p[t] = tensor_random(DTYPE_FLOAT32, COUNT, 1);
-    g[t] = tensor_empty(DTYPE_FLOAT32, COUNT);
-    m[t] = tensor_zero(DTYPE_FLOAT32, COUNT);
-    v[t] = tensor_zero(DTYPE_FLOAT32, COUNT);
-    memcpy(want_p[t], p[t].values, sizeof want_p[t]);
-  }
-  workspace_for(OP_OPTIMIZER, (struct op_shape){.rows = COUNT});
-  for (adamw.step = 1; adamw.step <= 5; adamw.step++) {
-    double squares = 0, sum = 0;
-    for (int t = 0; t < 2; t++)
-      for (int i = 0; i < COUNT; i++) {
-        // Gradients of very different sizes; in the third step small enough not to be clipped.
-        g[t].values[i] = (float)(random_number() * (adamw.step == 3 ? 0.01 : 1) * (i % 7 == 0 ? 1e-6 : 1));
-        squares += g[t].values[i] * g[t].values[i];
-      }
-    for (int t = 0; t < 2; t++) tensor_write(&g[t]);
-    struct tensor_span spans[] = {{g[0].data, COUNT}, {g[1].data, COUNT}};
-    ops->square_sum(device, spans, 2, &sum);
-    CHECK_NEAR(sum / squares, 1, 1e-14);
-    double norm = adamw.gradient_scale * sqrt(squares), clip = norm > adamw.clip_norm ? adamw.clip_norm / norm : 1;
-    CHECK((clip == 1) == (adamw.step == 3));
-    struct adamw_tensor tensors[2];
-    for (int t = 0; t < 2; t++) {
-      tensors[t] = (struct adamw_tensor){p[t].data, g[t].data, m[t].data, v[t].data, COUNT, t == 0};
-      for (int i = 0; i < COUNT; i++) {
-        double gradient = g[t].values[i] * adamw.gradient_scale * clip;
-        want_m[t][i] = adamw.beta1 * want_m[t][i] + (1 - adamw.beta1) * gradient;
-        want_v[t][i] = adamw.beta2 * want_v[t][i] + (1 - adamw.beta2) * gradient * gradient;
-        double m_hat = want_m[t][i] / (1 - pow(adamw.beta1, (double)adamw.step));
-        double v_hat = want_v[t][i] / (1 - pow(adamw.beta2, (double)adamw.step));
-        want_p[t][i] -=
-            adamw.lr * (t == 0 ? adamw.weight_decay : 0) * want_p[t][i] + adamw.lr * m_hat / (sqrt(v_hat) + adamw.eps);
-      }
-    }
-    ops->adamw_step(device, &adamw, tensors, 2, &sum);
-  }
-  for (int t = 0; t < 2; t++) {
-    tensor_check(&p[t], want_p[t], 1e-6, "parameter");
-    tensor_check(&m[t], want_m[t], 1e-6, "m");
-    tensor_check(&v[t], want_v[t], 1e-6, "v");
-    tensor_free(&p[t]), tensor_free(&g[t]), tensor_free(&m[t]), tensor_free(&v[t]);
-  }
-}
-static void adamw(void) { on_every_level(adamw_case); }
-
 // The sum of squares takes large counts and large values, the same at any thread count.
 static void square_sums(void) {
   enum { COUNT = 30011 };
@@ -354,7 +298,6 @@ int main(void) {
   RUN(failures);
   RUN(exponential);
   RUN(rounded_exponential);
-  RUN(adamw);
   RUN(square_sums);
   RUN(initial_values);
   RUN(subnormals);

@@ -1,4 +1,5 @@
-// Matrix products through every library, linear layers, and the output head, against double precision.
+// Matrix products through every library against double precision, their packing and their bits; the output head where
+// nothing counts. Linear layers and the head are in the table of operations (test_cases.c).
 #include "kernels/cpu/bfloat16.h"
 #include "tests/kernels/kernel_check.h"
 
@@ -125,7 +126,7 @@ static void packing(void) {
 
 static uint16_t *random_halves(int64_t count) {
   uint16_t *made = malloc((size_t)count * sizeof *made);
-  for (int64_t i = 0; i < count; i++) made[i] = float_to_half((float)random_number());
+  for (int64_t i = 0; i < count; i++) made[i] = bfloat16_nearest((float)random_number());
   return made;
 }
 // Without instructions for bfloat16 every level has the same bits: that of AVX2 against plain C.
@@ -208,188 +209,6 @@ static struct weight *weight_of(const struct weight_description *description, st
   return weight;
 }
 
-struct layer {
-  int64_t rows, inputs, outputs;
-  struct tensor x, w, d_y;
-  double *y;
-};
-static double layer_double(const void *argument) {
-  const struct layer *l = argument;
-  double loss = 0;
-  for (int64_t row = 0; row < l->rows; row++)
-    for (int64_t o = 0; o < l->outputs; o++) {
-      double sum = 0;
-      for (int64_t i = 0; i < l->inputs; i++) sum += l->x.values[row * l->inputs + i] * l->w.values[o * l->inputs + i];
-      l->y[row * l->outputs + o] = sum;
-      loss += sum * l->d_y.values[row * l->outputs + o];
-    }
-  return loss;
-}
-static void layer_case(int64_t rows, int64_t inputs, int64_t outputs, enum dtype dtype) {
-  struct layer l = {.rows = rows, .inputs = inputs, .outputs = outputs};
-  l.x = tensor_random(dtype, rows * inputs, 1);
-  l.d_y = tensor_random(dtype, rows * outputs, 1);
-  l.y = calloc((size_t)(rows * outputs), sizeof(double));
-  l.w = tensor_random(DTYPE_FLOAT32, outputs * inputs, 1);
-  if (dtype == DTYPE_BFLOAT16)  // so that rounding the master loses nothing
-    for (int64_t i = 0; i < l.w.count; i++) l.w.values[i] = half_to_float(float_to_half((float)l.w.values[i]));
-  tensor_write(&l.w);
-  void *memory;
-  struct weight_description description = {.outputs = outputs, .inputs = inputs, .dtype = dtype};
-  if (outputs > 2) {
-    description.parts = 2;
-    description.part_outputs[0] = 1;
-    description.part_outputs[1] = outputs - 1;
-  }
-  struct weight *weight = weight_of(&description, &l.w, &memory);
-  struct linear linear = {.weight = weight, .rows = rows, .dtype = dtype};
-  workspace_for(OP_LINEAR, (struct op_shape){.rows = rows, .dtype = dtype, .weight = &description, .training = true});
-  struct tensor y = tensor_empty(dtype, rows * outputs), d_x = tensor_empty(dtype, rows * inputs);
-  struct tensor d_w = tensor_empty(DTYPE_FLOAT32, outputs * inputs);
-  CHECK(ops->linear_saved_bytes(device, &description, rows) == 0);
-  layer_double(&l);
-  ops->linear_forward(device, &linear, l.x.data, NULL, y.data);
-  tensor_check(&y, l.y, tolerance_of(dtype), "y");
-  ops->linear_input_gradient(device, &linear, NULL, l.d_y.data, d_x.data);
-  gradient_check(layer_double, &l, &l.x, &d_x, tolerance_of(dtype), "d_x");
-  ops->linear_weight_gradient(device, &linear, l.x.data, NULL, l.d_y.data, d_w.data, false);
-  ops->weight_gradient_finish(device, weight, d_w.data);
-  gradient_check(layer_double, &l, &l.w, &d_w, 2e-6, "d_weight");
-  ops->linear_weight_gradient(device, &linear, l.x.data, NULL, l.d_y.data, d_w.data, true);
-  double *twice = malloc((size_t)d_w.count * sizeof *twice);
-  for (int64_t i = 0; i < d_w.count; i++) twice[i] = 2 * d_w.values[i];
-  tensor_check(&d_w, twice, 2e-6, "d_weight, accumulated");
-  free(twice);
-  free(l.y);
-  struct tensor *all[] = {&l.x, &l.w, &l.d_y, &y, &d_x, &d_w};
-  for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) tensor_free(all[i]);
-  ops->weight_free(device, weight);
-  ops->free(device, memory);
-}
-static void linear(void) {
-  for (enum gemm_library library = GEMM_REFERENCE; library < GEMM_LIBRARIES; library++) {
-    if (!here(library)) continue;
-    device_begin(isa_best(), gemm_library_name(library), 1);
-    for (enum dtype dtype = DTYPE_FLOAT32; dtype <= DTYPE_BFLOAT16; dtype++) {
-      if (!ops->dtype_supported(device, dtype)) continue;
-      layer_case(1, 16, 1, dtype);
-      layer_case(3, 20, 257, dtype);
-      layer_case(70, 33, 48, dtype);
-    }
-    device_end();
-  }
-}
-
-struct loss_case {
-  int64_t rows, width, vocabulary;
-  struct tensor x, w;
-  const int32_t *targets;
-  const uint8_t *mask;
-  double scale;
-  double *nats;
-};
-static double loss_double(const void *argument) {
-  const struct loss_case *c = argument;
-  double total = 0, *logits = malloc((size_t)c->vocabulary * sizeof *logits);
-  for (int64_t row = 0; row < c->rows; row++) {
-    double maximum = -INFINITY, sum = 0;
-    for (int64_t token = 0; token < c->vocabulary; token++) {
-      logits[token] = 0;
-      for (int64_t i = 0; i < c->width; i++)
-        logits[token] += c->x.values[row * c->width + i] * c->w.values[token * c->width + i];
-      if (logits[token] > maximum) maximum = logits[token];
-    }
-    for (int64_t token = 0; token < c->vocabulary; token++) sum += exp(logits[token] - maximum);
-    c->nats[row] = c->mask && !c->mask[row] ? 0 : maximum + log(sum) - logits[c->targets[row]];
-    total += c->nats[row];
-  }
-  free(logits);
-  return total * c->scale;
-}
-static void head_case(int64_t rows, int64_t width, int64_t vocabulary, enum dtype dtype, bool masked) {
-  struct loss_case c = {.rows = rows, .width = width, .vocabulary = vocabulary, .scale = 0.25};
-  int32_t *targets = malloc((size_t)rows * sizeof *targets);
-  uint8_t *mask = malloc((size_t)rows);
-  int64_t counted = 0;
-  for (int64_t row = 0; row < rows; row++) {
-    targets[row] = (int32_t)((row * 7919 + vocabulary - 1) % vocabulary);
-    mask[row] = row % 3 != 1;
-    counted += !masked || mask[row];
-  }
-  c.targets = targets;
-  c.mask = masked ? mask : NULL;
-  c.x = tensor_random(dtype, rows * width, 1);
-  c.w = tensor_random(DTYPE_FLOAT32, vocabulary * width, 1);
-  for (int64_t i = 0; dtype == DTYPE_BFLOAT16 && i < c.w.count; i++)
-    c.w.values[i] = half_to_float(float_to_half((float)c.w.values[i]));
-  tensor_write(&c.w);
-  c.nats = calloc((size_t)rows, sizeof(double));
-  struct tensor row_nats = tensor_empty(DTYPE_FLOAT32, rows), d_x = tensor_empty(dtype, rows * width);
-  struct tensor d_w = tensor_zero(DTYPE_FLOAT32, vocabulary * width);
-  void *memory;
-  struct weight_description description = {.outputs = vocabulary, .inputs = width, .dtype = dtype};
-  struct weight *weight = weight_of(&description, &c.w, &memory);
-  struct head head = {.weight = weight, .rows = rows, .dtype = dtype, .gradient_scale = (float)c.scale};
-  struct op_shape shape = {
-      .rows = rows, .width = width, .vocabulary = vocabulary, .dtype = dtype, .weight = &description};
-  struct loss_sum sum = {.nats = 100, .targets = 10};  // sums are added to
-  int before = check_failures;
-
-  double total = loss_double(&c) / c.scale;
-  workspace_for(OP_HEAD, shape);
-  ops->head_evaluate(device, &head, c.x.data, targets, c.mask, &sum, row_nats.data);
-  CHECK_NEAR(sum.nats, 100 + total, 1e-6);
-  CHECK(sum.targets == 10 + counted);
-  tensor_check(&row_nats, c.nats, 2e-6, "nats by row");
-  shape.training = true;
-  workspace_for(OP_HEAD, shape);
-  struct loss_sum training = {0};
-  ops->head_loss(device, &head, c.x.data, targets, c.mask, &training, NULL, d_x.data, d_w.data, true);
-  CHECK(training.nats == sum.nats - 100 || fabs(training.nats - (sum.nats - 100)) < 1e-9 * sum.nats);
-  gradient_check(loss_double, &c, &c.x, &d_x, tolerance_of(dtype), "d_x");
-  gradient_check(loss_double, &c, &c.w, &d_w, tolerance_of(dtype), "d_weight");
-  // Without `accumulate` what was there is gone.
-  struct tensor fresh = tensor_random(DTYPE_FLOAT32, d_w.count, 1);
-  ops->head_loss(device, &head, c.x.data, targets, c.mask, &training, NULL, d_x.data, fresh.data, false);
-  tensor_check(&fresh, d_w.values, 1e-6, "d_weight, not accumulated");
-  if (check_failures > before)
-    printf("# ... rows %lld, width %lld, vocabulary %lld, %s, masked %d\n", (long long)rows, (long long)width,
-           (long long)vocabulary, dtype_name(dtype), masked);
-  struct tensor *all[] = {&c.x, &c.w, &row_nats, &d_x, &d_w, &fresh};
-  for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) tensor_free(all[i]);
-  free(targets), free(mask), free(c.nats);
-  ops->weight_free(device, weight);
-  ops->free(device, memory);
-}
-static void head_shapes(void) {
-  for (enum dtype dtype = DTYPE_FLOAT32; dtype <= DTYPE_BFLOAT16; dtype++) {
-    if (!ops->dtype_supported(device, dtype)) continue;
-    head_case(1, 16, 2, dtype, false);
-    head_case(3, 20, 257, dtype, true);
-    head_case(70, 16, 100, dtype, true);
-    head_case(131, 8, 2500, dtype, false);  // several tiles of rows
-  }
-}
-static void head(void) { on_every_level(head_shapes); }
-// A vocabulary of a power of two, whose rows are stored further apart, and odd ones, through every library.
-static void head_libraries(void) {
-  for (enum gemm_library library = GEMM_REFERENCE; library < GEMM_LIBRARIES; library++) {
-    if (!here(library)) continue;
-    device_begin(isa_best(), gemm_library_name(library), 1);
-    if (ops->dtype_supported(device, DTYPE_BFLOAT16)) {
-      head_case(1, 20, 257, DTYPE_BFLOAT16, false);
-      head_case(37, 17, 257, DTYPE_BFLOAT16, true);
-      head_case(19, 8, 1024, DTYPE_BFLOAT16, true);
-    }
-    device_end();
-  }
-}
-static void head_reference(void) {
-  device_begin(isa_best(), "reference", 1);
-  head_shapes();
-  device_end();
-}
-
 // A batch in which nothing counts has no loss and no gradient; a NaN shows.
 static void head_edges(void) {
   device_begin(isa_best(), "onednn", 1);
@@ -433,10 +252,6 @@ int main(void) {
   RUN(widened_bits);
   RUN(bfloat16_everywhere);
   RUN(same_bits);
-  RUN(linear);
-  RUN(head);
-  RUN(head_libraries);
-  RUN(head_reference);
   RUN(head_edges);
   return check_end();
 }

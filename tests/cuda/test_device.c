@@ -1,172 +1,7 @@
-// Linear layers, the output head, the optimizer, initial values and memory on the tested device, against the CPU's and
-// double precision; and what goes wrong.
+// What the table of operations (test_cases.c) leaves out: the optimizer's narrow state and masters, memory, scores far
+// apart on the tested device, against the CPU's; and what goes wrong.
 #include "base/philox.h"
 #include "tests/cuda/cuda_check.h"
-
-static void weights_of(const struct weight_description *description, struct array *master, struct weight *weight[2],
-                       void *memory[2]) {
-  for (int s = 0; s < 2; s++) {
-    struct error error = {0};
-    memory[s] = both_allocate(s, ops[s]->weight_bytes(device[s], description));
-    weight[s] = ops[s]->weight_create(device[s], description, memory[s], &error);
-    if (!weight[s]) give_up(&error);
-    ops[s]->weight_prepare(device[s], weight[s], master->data[s], 1);
-  }
-}
-static struct array master_of(enum dtype dtype, int64_t count) {  // rounding it loses nothing
-  struct array master = array_random(DTYPE_FLOAT32, count, 1);
-  for (int64_t i = 0; i < count; i++) master.values[i] = rounded(dtype, master.values[i]);
-  array_write(&master);
-  return master;
-}
-
-static void layer_case(int64_t rows, int64_t inputs, int64_t outputs, enum dtype dtype) {
-  struct array x = array_random(dtype, rows * inputs, 1), d_y = array_random(dtype, rows * outputs, 1);
-  struct array w = master_of(dtype, outputs * inputs), y = array_empty(dtype, rows * outputs);
-  struct array d_x = array_empty(dtype, rows * inputs), d_w = array_empty(DTYPE_FLOAT32, outputs * inputs);
-  double *want_y = calloc((size_t)y.count, sizeof *want_y), *want_x = calloc((size_t)d_x.count, sizeof *want_x);
-  double *want_w = calloc((size_t)d_w.count, sizeof *want_w);
-  for (int64_t row = 0; row < rows; row++)
-    for (int64_t o = 0; o < outputs; o++)
-      for (int64_t i = 0; i < inputs; i++) {
-        want_y[row * outputs + o] += x.values[row * inputs + i] * w.values[o * inputs + i];
-        want_x[row * inputs + i] += d_y.values[row * outputs + o] * w.values[o * inputs + i];
-        want_w[o * inputs + i] += 2 * d_y.values[row * outputs + o] * x.values[row * inputs + i];
-      }
-  struct weight *weight[2];
-  void *memory[2];
-  struct weight_description description = {.outputs = outputs, .inputs = inputs, .dtype = dtype};
-  weights_of(&description, &w, weight, memory);
-  for (int s = 0; s < 2; s++) {
-    struct linear linear = {.weight = weight[s], .rows = rows, .dtype = dtype};
-    ops[s]->linear_forward(device[s], &linear, x.data[s], NULL, y.data[s]);
-    ops[s]->linear_input_gradient(device[s], &linear, NULL, d_y.data[s], d_x.data[s]);
-    ops[s]->linear_weight_gradient(device[s], &linear, x.data[s], NULL, d_y.data[s], d_w.data[s], false);
-    ops[s]->linear_weight_gradient(device[s], &linear, x.data[s], NULL, d_y.data[s], d_w.data[s], true);
-  }
-  array_check(&y, want_y, tolerance_of(dtype), "y");
-  array_check(&d_x, want_x, tolerance_of(dtype), "d_x");
-  array_check(&d_w, want_w, 3e-6, "d_weight, twice");
-  for (int s = 0; s < 2; s++) ops[s]->weight_free(device[s], weight[s]);
-  both_free(memory);
-  free(want_y), free(want_x), free(want_w);
-  struct array *all[] = {&x, &d_y, &w, &y, &d_x, &d_w};
-  arrays_free(all, COUNT_OF(all));
-}
-static void linear(void) {
-  for (enum dtype dtype = DTYPE_FLOAT32; dtype <= DTYPE_BFLOAT16; dtype++) {
-    layer_case(1, 16, 1, dtype);
-    layer_case(3, 20, 257, dtype);
-    layer_case(70, 33, 48, dtype);
-  }
-}
-
-static void head_case(int64_t rows, int64_t width, int64_t vocabulary, enum dtype dtype, bool masked) {
-  struct array x = array_random(dtype, rows * width, 1), w = master_of(dtype, vocabulary * width);
-  struct array row_nats = array_empty(DTYPE_FLOAT32, rows), d_x = array_empty(dtype, rows * width);
-  struct array d_w = array_random(DTYPE_FLOAT32, vocabulary * width, 1);
-  int32_t *targets = malloc((size_t)rows * sizeof *targets);
-  uint8_t *mask = malloc((size_t)rows);
-  double *want = calloc((size_t)rows, sizeof *want), *logits = calloc((size_t)vocabulary, sizeof *logits), total = 0;
-  int64_t counted = 0;
-  for (int64_t row = 0; row < rows; row++) {
-    targets[row] = (int32_t)((row * 7919 + vocabulary - 1) % vocabulary);
-    mask[row] = row % 3 != 1;
-    if (masked && !mask[row]) continue;
-    double maximum = -INFINITY, sum = 0;
-    for (int64_t token = 0; token < vocabulary; token++) {
-      logits[token] = 0;
-      for (int64_t i = 0; i < width; i++) logits[token] += x.values[row * width + i] * w.values[token * width + i];
-      if (logits[token] > maximum) maximum = logits[token];
-    }
-    for (int64_t token = 0; token < vocabulary; token++) sum += exp(logits[token] - maximum);
-    total += want[row] = maximum + log(sum) - logits[targets[row]];
-    counted++;
-  }
-  struct loss_sum start = {100, 10};  // sums are added to
-  void *ids[2], *masks[2], *sums[2], *memory[2];
-  both_upload(ids, targets, (size_t)rows * sizeof *targets);
-  both_upload(masks, mask, (size_t)rows);
-  both_upload(sums, &start, sizeof start);
-  struct weight *weight[2];
-  struct weight_description description = {.outputs = vocabulary, .inputs = width, .dtype = dtype};
-  weights_of(&description, &w, weight, memory);
-  struct op_shape shape = {
-      .rows = rows, .width = width, .vocabulary = vocabulary, .dtype = dtype, .weight = &description, .training = true};
-  workspaces_for(OP_HEAD, shape);
-  for (int s = 0; s < 2; s++) {
-    struct head head = {.weight = weight[s], .rows = rows, .dtype = dtype, .gradient_scale = 0.25f};
-    ops[s]->head_loss(device[s], &head, x.data[s], ids[s], masked ? masks[s] : NULL, sums[s], row_nats.data[s],
-                      d_x.data[s], d_w.data[s], true);
-    ops[s]->head_evaluate(device[s], &head, x.data[s], ids[s], masked ? masks[s] : NULL, sums[s], NULL);
-  }
-  array_check(&row_nats, want, 3e-6, "row_nats");
-  array_check(&d_x, NULL, 2 * tolerance_of(dtype), "d_x");
-  array_check(&d_w, NULL, 2 * tolerance_of(dtype), "d_weight");
-  struct loss_sum sum;
-  struct error error = {0};
-  CHECK(ops[TESTED]->download(device[TESTED], &sum, sums[TESTED], sizeof sum, &error));
-  CHECK_NEAR(sum.nats, 100 + 2 * total, 3e-6);
-  CHECK(sum.targets == 10 + 2 * counted);
-  for (int s = 0; s < 2; s++) ops[s]->weight_free(device[s], weight[s]);
-  both_free(ids), both_free(masks), both_free(sums), both_free(memory);
-  free(targets), free(mask), free(want), free(logits);
-  struct array *all[] = {&x, &w, &row_nats, &d_x, &d_w};
-  arrays_free(all, COUNT_OF(all));
-}
-static void head(void) {
-  for (enum dtype dtype = DTYPE_FLOAT32; dtype <= DTYPE_BFLOAT16; dtype++) {
-    head_case(1, 16, 2, dtype, false);
-    head_case(7, 20, 33, dtype, true);
-    head_case(40, 12, 700, dtype, true);
-  }
-  head_case(300, 8, 5, DTYPE_FLOAT32, false);
-}
-
-static void optimizer(void) {
-  enum { COUNT = 5003, PARTS = 2 };
-  struct array p[PARTS], g[PARTS], m[PARTS], v[PARTS];
-  double zero = 0, want = 0;
-  void *sums[2];
-  both_upload(sums, &zero, sizeof zero);
-  for (int t = 0; t < PARTS; t++) {
-    int64_t count = COUNT - t * 3;  // one odd, one a multiple of four
-    p[t] = array_random(DTYPE_FLOAT32, count, 1);
-    g[t] = array_random(DTYPE_FLOAT32, count, 1);
-    m[t] = array_random(DTYPE_FLOAT32, count, 0);
-    v[t] = array_random(DTYPE_FLOAT32, count, 0);
-    for (int64_t i = 0; i < count; i++) want += g[t].values[i] * g[t].values[i];
-  }
-  workspaces_for(OP_OPTIMIZER, (struct op_shape){.rows = COUNT});
-  struct adamw adamw = {.lr = 3e-3, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .weight_decay = 0.1};
-  adamw.gradient_scale = 0.5;
-  for (int step = 1; step <= 3; step++) {
-    adamw.step = step;
-    adamw.clip_norm = step == 3 ? 0 : 1.5;
-    for (int s = 0; s < 2; s++) {
-      struct tensor_span spans[PARTS];
-      struct adamw_tensor tensors[PARTS];
-      for (int t = 0; t < PARTS; t++) {
-        spans[t] = (struct tensor_span){g[t].data[s], g[t].count};
-        tensors[t] = (struct adamw_tensor){p[t].data[s], g[t].data[s], m[t].data[s], v[t].data[s], p[t].count, t == 0};
-      }
-      ops[s]->square_sum(device[s], spans, PARTS, sums[s]);
-      ops[s]->adamw_step(device[s], &adamw, tensors, PARTS, sums[s]);
-    }
-  }
-  double sum;
-  struct error error = {0};
-  CHECK(ops[TESTED]->download(device[TESTED], &sum, sums[TESTED], sizeof sum, &error));
-  CHECK_NEAR(sum / want, 1, 1e-13);
-  for (int t = 0; t < PARTS; t++) {
-    array_check(&p[t], NULL, 1e-6, "parameter");
-    array_check(&m[t], NULL, 1e-6, "m");
-    array_check(&v[t], NULL, 1e-6, "v");
-    struct array *all[] = {&p[t], &g[t], &m[t], &v[t]};
-    arrays_free(all, COUNT_OF(all));
-  }
-  both_free(sums);
-}
 
 // How many values are not the same on both devices.
 static int64_t differing(struct array *array) {
@@ -337,6 +172,29 @@ static void values(void) {
   arrays_free(all, COUNT_OF(all));
 }
 
+// Scores far apart, as a model's own are not: nothing overflows, and the softmax picks one key.
+static void attention_extremes(void) {
+  struct attention shape = {1, 70, 1, 1, 16, DTYPE_BFLOAT16};
+  int64_t count = shape.context * shape.head_dim;
+  struct array q = array_random(DTYPE_BFLOAT16, count, 1), k = array_random(DTYPE_BFLOAT16, count, 1);
+  struct array v = array_random(DTYPE_BFLOAT16, count, 1), o = array_empty(DTYPE_BFLOAT16, count);
+  struct array log_sum = array_empty(DTYPE_FLOAT32, shape.context);
+  for (int64_t i = 0; i < count; i++) {
+    q.values[i] = 40;
+    k.values[i] = 40 * (double)(i / shape.head_dim);  // each key above all before it
+  }
+  array_write(&q), array_write(&k);
+  struct op_shape op = {.rows = shape.context, .context = shape.context, .heads = 1, .kv_heads = 1, .head_dim = 16};
+  op.dtype = shape.dtype;
+  workspaces_for(OP_ATTENTION, op);
+  for (int s = 0; s < 2; s++)
+    ops[s]->attention_forward(device[s], &shape, q.data[s], k.data[s], v.data[s], o.data[s], log_sum.data[s]);
+  array_check(&o, v.values, 1e-6, "o is the last value");
+  array_check(&log_sum, NULL, 3e-6, "log_sum");
+  struct array *all[] = {&q, &k, &v, &o, &log_sum};
+  arrays_free(all, COUNT_OF(all));
+}
+
 // A device of its own for what goes wrong: the first error stays and comes out, later entries do nothing.
 static void failures(void) {
   const struct ops *o = ops[TESTED];
@@ -375,13 +233,11 @@ static void failures(void) {
 int main(void) {
   devices_begin();
   RUN(values);
-  RUN(linear);
-  RUN(head);
-  RUN(optimizer);
   RUN(narrow_state);
   RUN(narrow_masters);
   RUN(stochastic_mean);
   RUN(stochastic_drift);
+  RUN(attention_extremes);
   devices_end();
   devices_begin();
   RUN(failures);

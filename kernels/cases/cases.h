@@ -1,0 +1,174 @@
+// Every operation of the ops table as a declared case: shapes and types, arguments and how they are filled, what the
+// results are in double precision, the entries to call, and what these have to move and to multiply. Tests compare all
+// backends and levels with it, check its gradients by finite differences, and `isoloss bench ops` times its passes. A
+// new operation is its code and one entry of `operations`.
+//
+// A case is one operation at one shape in one type of activations. It holds the arguments' values as doubles, inputs as
+// their type rounds them, so that whatever a backend does to the same numbers can be set against the reference.
+#pragma once
+#include "base/base.h"
+#include "kernels/formats/format.h"
+#include "kernels/ops.h"
+
+#define CASE_ARGUMENTS 20
+#define CASE_DIMENSIONS 6
+#define CASE_WEIGHTS 2
+
+// What elements are in device memory. The first two are those of enum dtype.
+enum case_type {
+  CASE_FLOAT32,
+  CASE_BFLOAT16,
+  CASE_IDS,     // int32
+  CASE_BYTES,   // uint8
+  CASE_DOUBLE,  // double
+  CASE_LOSS,    // one struct loss_sum: two values, nats and targets
+};
+
+struct argument {
+  const char *name;
+  enum case_type type;
+  int64_t count;  // elements; 0: this case does without (a NULL pointer)
+  bool result;
+  // Inputs, and results that an operation adds to or changes (`kept`), are filled at random within (-scale, scale).
+  double scale;
+  bool kept;
+  // Results. The root mean square of the difference from the reference is at most `tolerance` of the reference's, that
+  // of one element at most 8 times as much of the largest. `cancelled` is allowed to each element besides: what float32
+  // leaves where terms cancel each other.
+  double tolerance, cancelled;
+  int gradient_of;  // the input whose gradient it is (what `forward` returns being the loss), else -1
+  int same_as;      // the result that has the same bits, else -1
+  double *values;   // of an input; of a result what it should be
+  double *start;    // `kept` results: values before
+  // Results whose way is known rounding by rounding have, for each element, the sum of the squares of all that bfloat16
+  // rounds on the way to it, as large as it arrives there; else NULL. It replaces the tolerance in bfloat16.
+  double *rounded_squares;
+};
+
+struct case_shape {
+  int64_t size[CASE_DIMENSIONS];
+  const char *format;  // of operations on formats
+  bool large;          // too much work for finite differences
+  bool slow;           // ... and for an emulated device
+  bool only;           // in `dtype` alone
+  enum dtype dtype;
+};
+
+struct op_case {
+  const struct operation *operation;
+  const struct case_shape *shape;
+  const int64_t *size;
+  enum dtype dtype;
+  const struct format *format;  // parsed, or NULL
+  struct weight_description weight[CASE_WEIGHTS];
+  int count;
+  struct argument arguments[CASE_ARGUMENTS];
+  struct arena arena;
+};
+
+// A case on a device: its arguments in device memory, and what `prepare` made.
+struct case_run {
+  const struct op_case *c;
+  const struct ops *ops;
+  struct device *device;
+  void *data[CASE_ARGUMENTS];
+  void *workspace;
+  struct weight *weight[CASE_WEIGHTS];
+  void *weight_memory[CASE_WEIGHTS], *saved;
+};
+
+struct case_cost {
+  double flops, bytes;  // strictly necessary ones: causal attention by half; each operand read or written once
+};
+
+// A call, or a few that belong together: what is timed.
+struct case_pass {
+  const char *name;  // "rmsnorm backward"
+  void (*run)(struct case_run *run);
+  struct case_cost (*cost)(const struct op_case *c);  // NULL: nothing that would be worth timing
+  bool forward_only;                                  // runs in the workspace of a device that does not train
+};
+
+struct operation {
+  const char *name;
+  const char *sizes;  // what the numbers of a shape are: "rows, width"
+  const struct case_shape *shapes;
+  size_t shape_count;
+  bool one_dtype;  // it has no activations: float32 alone
+  enum op_kind kind;
+  // For the workspace and for what a backend supports; NULL: needs none, goes anywhere.
+  struct op_shape (*op_shape)(const struct op_case *c);
+  void (*declare)(struct op_case *c);  // sets `arguments` and `weight`
+  void (*adjust)(struct op_case *c);   // changes what they were filled with; may be NULL
+  // The results in double precision: those of the forward pass, returning the loss; after it the gradients and all else
+  // (may be NULL).
+  double (*forward)(const struct op_case *c);
+  void (*gradients)(const struct op_case *c);
+  // What is there before the first pass, such as weights; may be NULL.
+  bool (*prepare)(struct case_run *run, struct error *error);
+  const struct case_pass *passes;
+  size_t pass_count;
+  void (*variants)(struct case_run *run);  // the other ways to call it (in place, without an operand); may be NULL
+};
+
+extern const struct operation *const operations[];
+extern const size_t operation_count;
+const struct operation *operation_find(const char *name);  // NULL when there is none
+
+// Makes the case, its arguments filled and its results computed. `reference` false: no results, for timing. False with
+// an error when the shape's format is none. The caller frees it in any case.
+bool case_make(struct op_case *c, const struct operation *operation, const struct case_shape *shape, enum dtype dtype,
+               bool reference, struct error *error);
+void case_free(struct op_case *c);
+// "rmsnorm 3x33 bfloat16"
+const char *case_name(struct op_case *c);
+
+// Whether the device takes the case's shape and type.
+bool case_supported(const struct op_case *c, const struct ops *ops, const struct device *device);
+// Brings the case into the device's memory and prepares it. What was made is released by case_run_close in any case.
+bool case_run_open(struct case_run *run, const struct op_case *c, const struct ops *ops, struct device *device,
+                   struct error *error);
+void case_run_pass(struct case_run *run, size_t pass);
+void case_run_close(struct case_run *run);
+// A result as the device has it. False with the device's error, or when memory behind the argument was touched.
+bool case_read(const struct case_run *run, int argument, double *values, struct error *error);
+
+// ---- for the files of operations ----
+
+#define CASE_COUNT_OF(array) (sizeof(array) / sizeof *(array))
+
+static inline enum case_type case_type_of(enum dtype dtype) { return (enum case_type)dtype; }
+static inline struct argument case_input(const char *name, enum case_type type, int64_t count, double scale) {
+  return (struct argument){
+      .name = name, .type = type, .count = count, .scale = scale, .gradient_of = -1, .same_as = -1};
+}
+static inline struct argument case_result(const char *name, enum case_type type, int64_t count, double tolerance) {
+  return (struct argument){.name = name,
+                           .type = type,
+                           .count = count,
+                           .result = true,
+                           .tolerance = tolerance,
+                           .gradient_of = -1,
+                           .same_as = -1};
+}
+static inline struct argument case_gradient(const char *name, enum case_type type, int64_t count, double tolerance,
+                                            int of) {
+  struct argument made = case_result(name, type, count, tolerance);
+  made.gradient_of = of;
+  made.cancelled = 1e-7;
+  return made;
+}
+// Of the same type and size as `other`, argument number `of`, and with the same bits.
+static inline struct argument case_again(const char *name, struct argument other, int of) {
+  other.name = name;
+  other.gradient_of = -1;
+  other.same_as = of;
+  return other;
+}
+static inline double *case_values(const struct op_case *c, int argument) { return c->arguments[argument].values; }
+// Of results in the type of activations.
+static inline double case_tolerance(const struct op_case *c) { return c->dtype == DTYPE_FLOAT32 ? 2e-6 : 4e-3; }
+size_t case_type_bytes(enum case_type type);
+double case_rounded(enum dtype dtype, double value);
+// Makes weight number `which` of the case, and what its products keep.
+bool case_weight(struct case_run *run, int which, struct error *error);
