@@ -1,5 +1,6 @@
 // Figures: golden SVG (byte for byte), words that try to break out, limits, ticks, and what happens without gnuplot.
 // test-figures FOLDER compares with the golden files in FOLDER; test-figures FOLDER write makes them anew.
+#include <math.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,13 +12,30 @@
 static const char *golden_folder;
 static bool golden_write;
 
-// The golden files were drawn by gnuplot 5.4; another version may place a mark a hundredth of a pixel elsewhere.
+// The golden files were drawn by gnuplot 5.4 (6.0.2 draws the same bytes); another version may place a mark a hundredth
+// of a pixel elsewhere.
 static bool same_gnuplot(void) {
   char line[100] = "";
   FILE *pipe = popen("gnuplot --version 2>/dev/null", "r");
   bool fine = pipe && fgets(line, sizeof line, pipe) && strncmp(line, "gnuplot 5.4 ", 12) == 0;
   if (pipe) pclose(pipe);
   return fine;
+}
+
+// Whether two figures are the same but for where marks lie: the same text around numbers, and numbers no further apart
+// than half a pixel.
+static bool same_structure(const char *a, const char *b) {
+  while (*a && *b) {
+    bool number = (*a >= '0' && *a <= '9') || (*b >= '0' && *b <= '9');
+    if (!number && *a++ != *b++) return false;
+    if (!number) continue;
+    char *a_end, *b_end;
+    double x = strtod(a, &a_end), y = strtod(b, &b_end);
+    if (a_end == a || b_end == b || fabs(x - y) > 0.5) return false;
+    a = a_end;
+    b = b_end;
+  }
+  return *a == *b;
 }
 
 static void compare(const struct figure *figure, enum figure_style style, const char *file) {
@@ -29,10 +47,11 @@ static void compare(const struct figure *figure, enum figure_style style, const 
     CHECK_TEXT(second.bytes, first.bytes);
     if (golden_write) {
       CHECK(file_write_atomic(path, first.bytes, first.length, &error));
-    } else if (same_gnuplot()) {
+    } else {
       size_t length = 0;
       const char *golden = file_read(&arena, path, &length, &error);
-      if (!CHECK(golden && length == first.length && memcmp(golden, first.bytes, length) == 0))
+      if (same_gnuplot() && golden) CHECK(length == first.length && memcmp(golden, first.bytes, length) == 0);
+      if (!CHECK(golden && same_structure(golden, text_string(&first))))
         printf("# %s differs; after a look at the figure: test-figures FOLDER write\n", file);
     }
   } else {
@@ -41,6 +60,14 @@ static void compare(const struct figure *figure, enum figure_style style, const 
   text_free(&first);
   text_free(&second);
   arena_free(&arena);
+}
+
+static void structure_is_compared(void) {
+  CHECK(same_structure("<path d=\"M10,20 L3\"/>", "<path d=\"M10.01,19.99 L3\"/>"));
+  CHECK(!same_structure("<path d=\"M10,20\"/>", "<path d=\"M11,20\"/>"));
+  CHECK(!same_structure("<path d=\"M10,20\"/>", "<path d=\"M10,20 L3\"/>"));
+  CHECK(!same_structure("<text x=\"1\">a</text>", "<text x=\"1\">b</text>"));
+  CHECK(!same_structure("<g>", "<g></g>") && !same_structure("1", "x"));
 }
 
 static void draws_every_mark(void) {
@@ -408,6 +435,7 @@ static void missing_gnuplot(void) {
 int main(int argc, char **argv) {
   golden_folder = argc > 1 ? argv[1] : "tests/plots/golden";
   golden_write = argc > 2 && strcmp(argv[2], "write") == 0;
+  RUN(structure_is_compared);
   RUN(draws_every_mark);
   RUN(draws_named_figures);
   RUN(draws_capacity);
