@@ -87,7 +87,9 @@ bool gnuplot_run(const struct text *script, struct text *out, struct error *erro
   static char name[] = "gnuplot", no_start_up_files[] = "-d", from_input[] = "-";
   char *arguments[] = {name, no_start_up_files, from_input, NULL};
   pid_t child;
-  int problem = posix_spawnp(&child, name, &actions, NULL, arguments, clean_environment(&arena));
+  const char *own = path_of_program(&arena, "gnuplot");  // of a bundle
+  int problem =
+      posix_spawnp(&child, file_exists(own) ? own : name, &actions, NULL, arguments, clean_environment(&arena));
   if (problem) {
     if (problem == ENOENT) {
       error_set(error, EXIT_ENVIRONMENT,
