@@ -29,6 +29,12 @@ void diagnostics_add(struct diagnostics *list, bool warning, const char *file, i
   };
 }
 
+void diagnostics_add_error(struct diagnostics *list, const char *file, int line, int column,
+                           const struct error *error) {
+  diagnostics_add(list, false, file, line, column, error->hint[0] ? error->hint : NULL, "%.*s", error_length(error),
+                  error->text);
+}
+
 static int by_place(const void *a, const void *b) {
   const struct diagnostic *x = a, *y = b;
   int order = strcmp(x->file, y->file);

@@ -26,6 +26,8 @@ struct diagnostics {
 // counted.
 void diagnostics_add(struct diagnostics *list, bool warning, const char *file, int line, int column, const char *hint,
                      const char *format, ...) __attribute__((format(printf, 7, 8)));
+// An error at that place: its text up to its hint, and the hint.
+void diagnostics_add_error(struct diagnostics *list, const char *file, int line, int column, const struct error *error);
 // Prints all in order of file, line and column; colours when `colour`.
 void diagnostics_print(struct diagnostics *list, FILE *out, bool colour);
 // False and one summary error ("3 errors in FILE") when there are errors.

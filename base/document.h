@@ -38,6 +38,8 @@ const char *node_kind_name(const struct node *node);      // "a mapping", "a lis
 // A diagnostic at the node's place.
 void node_error(const struct node *node, struct diagnostics *diagnostics, const char *hint, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+// An error of a function that knows no places, with its hint.
+void node_fail(const struct node *node, struct diagnostics *diagnostics, const struct error *error);
 void node_warning(const struct node *node, struct diagnostics *diagnostics, const char *hint, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 // For every key that is not in `allowed`: "unknown key 'wdith'" with "did you mean 'width'?" as the hint.

@@ -3,6 +3,7 @@
 #pragma once
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 // Exit codes of every isoloss program.
 enum exit_code {
@@ -15,6 +16,8 @@ enum exit_code {
 struct error {
   enum exit_code code;  // EXIT_DONE while there is no error
   char text[2000];      // one message: where, what, what to do; no trailing newline
+  char hint[160];       // what was probably meant, "did you mean 'fit'?"; "" without one. It is in the text as well,
+  size_t hint_at;       // from here on: what stands before says only where and what
 };
 
 // Fills the error (the first one wins: an error already set is kept). Always returns false, so that
@@ -23,5 +26,14 @@ bool error_set(struct error *error, enum exit_code code, const char *format, ...
 // As error_set, with ": " and the text of errno appended.
 bool error_set_errno(struct error *error, enum exit_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+// Ends the text of the error that was just set with "; did you mean 'NEAREST'?", which is its hint, or, where `nearest`
+// is NULL, with `otherwise` (NULL: nothing). Always returns false.
+bool error_hint(struct error *error, const char *nearest, const char *otherwise);
+// Puts more behind the text of the error that was just set, and behind its hint. Always returns false.
+bool error_add(struct error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
+// How many bytes of the text come before the hint: all of them without one.
+int error_length(const struct error *error);
+// Puts "SUBJECT " before the text of an error that is set: "train.lr must be ...". Always returns false.
+bool error_subject(struct error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 // Puts "CONTEXT: " before the text of an error that is set. Always returns false.
 bool error_context(struct error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -59,6 +59,10 @@ void node_error(const struct node *node, struct diagnostics *diagnostics, const 
   va_end(arguments);
 }
 
+void node_fail(const struct node *node, struct diagnostics *diagnostics, const struct error *error) {
+  diagnostics_add_error(diagnostics, node->file, node->line, node->column, error);
+}
+
 void node_warning(const struct node *node, struct diagnostics *diagnostics, const char *hint, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
@@ -75,10 +79,10 @@ void node_check_keys(const struct node *mapping, const char *const *allowed, siz
     while (found < count && strcmp(allowed[found], key) != 0) found++;
     if (found < count) continue;
     struct text hint = {0};
-    char shown[72];
+    char shown[72], guess[160];
     const char *near = nearest_name(key, allowed, count);
     if (near) {
-      text_format(&hint, "did you mean '%s'?", near);
+      text_add(&hint, did_you_mean(near, guess));
     } else {
       text_add(&hint, count == 1 ? "the only key here is " : "the keys here are ");
       for (size_t j = 0; j < count; j++) text_format(&hint, "%s%s", j ? ", " : "", allowed[j]);

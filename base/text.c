@@ -200,6 +200,11 @@ const char *nearest_name(const char *name, const char *const *candidates, size_t
   return best && best_distance <= limit && best_distance < strlen(name) ? best : NULL;
 }
 
+const char *did_you_mean(const char *nearest, char out[160]) {
+  snprintf(out, 160, "did you mean '%.140s'?", nearest);
+  return out;
+}
+
 const char **text_split(struct arena *arena, const char *text, const char *separators, size_t *count) {
   *count = 0;
   if (!text) return NULL;

@@ -38,6 +38,9 @@ size_t edit_distance(const char *a, const char *b);
 // a candidate whose last dotted part equals `name` is always near). `candidates` has `count` entries.
 const char *nearest_name(const char *name, const char *const *candidates, size_t count);
 
+// "did you mean 'NEAREST'?", clipped: how every message suggests a name.
+const char *did_you_mean(const char *nearest, char out[160]);
+
 struct arena;
 // The items of a list such as "a,b" or "a, b": what stands between any of the separators, without empty ones, copied to
 // the arena. NULL is an empty list.

@@ -66,9 +66,9 @@ static bool check_names(const struct design *design, struct error *error) {
                          element->name, element_value(element, element->value), assumption->value);
     }
     if (known || !fine) continue;
-    const char *near = nearest_name(assumption->name, names, count);
-    fine = error_set(error, EXIT_USAGE_ERROR, "the law %s has no parameter '%s' on these runs%s%s%s", design->law->name,
-                     assumption->name, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    error_set(error, EXIT_USAGE_ERROR, "the law %s has no parameter '%s' on these runs", design->law->name,
+              assumption->name);
+    fine = error_hint(error, nearest_name(assumption->name, names, count), NULL);
   }
   free(names);
   return fine;
@@ -303,9 +303,9 @@ int design_target(const struct design *design, struct error *error) {
     if (strcmp(names[q], design->options->target) == 0) found = (int)q;
   }
   if (found < 0) {
-    const char *near = nearest_name(design->options->target, names, result->quantity_count);
-    error_set(error, EXIT_USAGE_ERROR, "nothing that the law %s estimates here is called '%s'%s%s%s", design->law->name,
-              design->options->target, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    error_set(error, EXIT_USAGE_ERROR, "nothing that the law %s estimates here is called '%s'", design->law->name,
+              design->options->target);
+    error_hint(error, nearest_name(design->options->target, names, result->quantity_count), NULL);
   }
   free(names);
   return found;

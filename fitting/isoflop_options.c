@@ -14,9 +14,8 @@ bool isoflop_method_parse(const char *text, enum isoflop_method *method, struct 
       *method = (enum isoflop_method)i;
       return true;
     }
-  const char *near = nearest_name(text, method_names, 3);
-  return error_set(error, EXIT_USAGE_ERROR, "method '%s' is none of parabola, akima, envelope%s%s%s", text,
-                   near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+  error_set(error, EXIT_USAGE_ERROR, "method '%s' is none of parabola, akima, envelope", text);
+  return error_hint(error, nearest_name(text, method_names, 3), NULL);
 }
 
 const char *isoflop_method_name(enum isoflop_method method) { return method_names[method]; }

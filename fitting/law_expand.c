@@ -45,9 +45,8 @@ static struct expression_node *expand_call(struct expansion *expansion, const st
   if (d < 0) {
     size_t count = 0;
     while (expression_functions[count]) count++;
-    const char *nearest = nearest_name(node->text, expression_functions, count);
-    error_set(expansion->error, EXIT_USAGE_ERROR, "unknown function '%s'%s%s%s", node->text,
-              nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+    error_set(expansion->error, EXIT_USAGE_ERROR, "unknown function '%s'", node->text);
+    error_hint(expansion->error, nearest_name(node->text, expression_functions, count), NULL);
     return NULL;
   }
   const struct law_definition *definition = &expansion->law->definitions[d];

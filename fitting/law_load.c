@@ -320,12 +320,10 @@ bool law_load(struct law *law, const char *name_or_path, struct diagnostics *dia
       size_t count;
       fine = law_names(&arena, &names, &count, error);
       const char *nearest = fine ? nearest_name(name_or_path, names, count) : NULL;
-      if (nearest)
-        fine = error_set(error, EXIT_USAGE_ERROR, "there is no law '%s'; did you mean '%s'?", name_or_path, nearest);
-      else
-        fine =
-            error_set(error, EXIT_USAGE_ERROR,
-                      "there is no law '%s' (isoloss laws lists them; a file of your own ends in .yaml)", name_or_path);
+      if (fine) {
+        error_set(error, EXIT_USAGE_ERROR, "there is no law '%s'", name_or_path);
+        fine = error_hint(error, nearest, " (isoloss laws lists them; a file of your own ends in .yaml)");
+      }
     }
   }
   size_t length = 0;

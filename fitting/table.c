@@ -119,17 +119,12 @@ const char *table_nearest(const struct table *table, const char *name) {
 }
 
 bool unknown_column(const struct table *table, const char *name, const char *context, struct error *error) {
-  const char *nearest = table_nearest(table, name);
   struct text list = {0};
   for (size_t i = 0; i < table->column_count && i < 30; i++)
-    text_format(&list, "%s%s", i ? ", " : "", table->columns[i].name);
+    text_format(&list, "%s%s", i ? ", " : "; there are: ", table->columns[i].name);
   if (table->column_count > 30) text_add(&list, ", ...");
-  if (nearest)
-    error_set(error, EXIT_USAGE_ERROR, "%s: %s no column '%s'; did you mean '%s'?", table->source, context, name,
-              nearest);
-  else
-    error_set(error, EXIT_USAGE_ERROR, "%s: %s no column '%s'; there are: %s", table->source, context, name,
-              text_string(&list));
+  error_set(error, EXIT_USAGE_ERROR, "%s: %s no column '%s'", table->source, context, name);
+  error_hint(error, table_nearest(table, name), text_string(&list));
   text_free(&list);
   return false;
 }

@@ -159,10 +159,9 @@ static bool name_columns(struct scanner *scanner, struct arena *arena, const cha
     for (size_t c = 0; c < count; c++)
       if (strcmp(originals[c], maps[m].original) == 0) found = c;
     if (found == count) {
-      const char *nearest = nearest_name(maps[m].original, originals, count);
-      return error_set(scanner->error, EXIT_USAGE_ERROR, "%s: %s=%s: there is no column '%s'%s%s%s", scanner->name,
-                       maps[m].name, maps[m].original, maps[m].original, nearest ? "; did you mean '" : "",
-                       nearest ? nearest : "", nearest ? "'?" : "");
+      error_set(scanner->error, EXIT_USAGE_ERROR, "%s: %s=%s: there is no column '%s'", scanner->name, maps[m].name,
+                maps[m].original, maps[m].original);
+      return error_hint(scanner->error, nearest_name(maps[m].original, originals, count), NULL);
     }
     for (size_t c = 0; c < count; c++)  // the mapped column takes the name from one that had it
       if (c != found && strcmp(names[c], maps[m].name) == 0) names[c] = arena_format(arena, "%s (original)", names[c]);

@@ -177,10 +177,8 @@ static int find_column(struct store *store, const char *name) {
 
 static bool unknown_column(struct store *store, const char *name, struct error *error) {
   const char *near = nearest_name(name, store->column_names, (size_t)store->column_count);
-  if (near) return error_set(error, EXIT_USAGE_ERROR, "runs have no column '%s'; did you mean '%s'?", name, near);
-  return error_set(
-      error, EXIT_USAGE_ERROR,
-      "runs have no column '%s' (text is written in quotes; `isoloss runs --columns help` lists the columns)", name);
+  error_set(error, EXIT_USAGE_ERROR, "runs have no column '%s'", name);
+  return error_hint(error, near, " (text is written in quotes; `isoloss runs --columns help` lists the columns)");
 }
 
 static bool parse_where(struct store_rows *rows, const char *where, struct error *error) {

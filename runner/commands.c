@@ -74,9 +74,9 @@ const struct command *command_find(const char *name, const char *next, struct er
     if (!second || (next && strcmp(next, second + 1) == 0)) found = c;
   }
   if (found) return found;
-  const char *near = nearest_name(name, names, count);
-  error_set(error, EXIT_USAGE_ERROR, "unknown command '%s'%s%s%s (isoloss --help lists them)", name,
-            near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+  error_set(error, EXIT_USAGE_ERROR, "unknown command '%s'", name);
+  error_hint(error, nearest_name(name, names, count), NULL);
+  error_add(error, " (isoloss --help lists them)");
   return NULL;
 }
 

@@ -43,9 +43,9 @@ static bool suite_find(const char *name, enum bench_suite *suite, struct error *
     *suite = (enum bench_suite)i;
     return true;
   }
-  const char *near = nearest_name(name, names, BENCH_SUITES);
-  return error_set(error, EXIT_USAGE_ERROR, "bench: no suite '%s'%s%s%s (there are: gemm, ops, step, formats)", name,
-                   near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+  error_set(error, EXIT_USAGE_ERROR, "bench: no suite '%s'", name);
+  error_hint(error, nearest_name(name, names, BENCH_SUITES), NULL);
+  return error_add(error, " (there are: gemm, ops, step, formats)");
 }
 
 static bool check(const struct bench_arguments *a, int argument_count, struct error *error) {

@@ -23,9 +23,10 @@ static bool set_field(struct run_config *config, const char *path, const char *t
                       struct error *error) {
   const char *near = NULL;
   const struct run_field *field = field_find(path, &near);
-  if (!field)
-    return error_set(error, EXIT_USAGE_ERROR, "data: there is no field '%s'%s%s%s", path,
-                     near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+  if (!field) {
+    error_set(error, EXIT_USAGE_ERROR, "data: there is no field '%s'", path);
+    return error_hint(error, near, NULL);
+  }
   return config_set(config, field, text, arena, error) || error_context(error, "data: %s", path);
 }
 
@@ -268,10 +269,19 @@ static bool show(const struct data_options *given, const char *which, struct are
   return fine;
 }
 
+static void no_action(const char *action, const char *nearest, struct error *error) {
+  if (*action)
+    error_set(error, EXIT_USAGE_ERROR, "data: there is no action '%s'", action);
+  else
+    error_set(error, EXIT_USAGE_ERROR, "data: which action?");
+  error_hint(error, nearest, NULL);
+  error_add(error, " (prepare, list or show; isoloss data --help)");
+}
+
 static void act(const struct data_options *given, const struct command_line *line, struct arena *arena,
                 struct error *error) {
   static const char *const actions[] = {"prepare", "list", "show"};
-  const char *action = line->count > 0 ? line->arguments[0] : "", *near = nearest_name(action, actions, 3);
+  const char *action = line->count > 0 ? line->arguments[0] : "";
   const char *argument = line->count > 1 ? line->arguments[1] : NULL;
   if (line->count > 2)
     error_set(error, EXIT_USAGE_ERROR, "data %s: '%s' is one argument too many", action, line->arguments[2]);
@@ -282,9 +292,7 @@ static void act(const struct data_options *given, const struct command_line *lin
   else if (strcmp(action, "show") == 0)
     show(given, argument, arena, error);
   else
-    error_set(error, EXIT_USAGE_ERROR, "data: %s%s (prepare, list or show; isoloss data --help)",
-              *action ? arena_format(arena, "there is no action '%s'", action) : "which action?",
-              near ? arena_format(arena, "; did you mean '%s'?", near) : "");
+    no_action(action, nearest_name(action, actions, 3), error);
 }
 
 void command_data(struct command_line *line) {

@@ -25,9 +25,8 @@ static bool parse_columns(const char *list, struct store_rows *rows, struct stor
     if (column < 0) {
       int known;
       const char *const *columns_known = store_run_columns(store, &known);
-      const char *near = nearest_name(name, columns_known, (size_t)known);
-      return error_set(error, EXIT_USAGE_ERROR, "--columns: runs have no column '%s'%s%s%s", name,
-                       near ? "; did you mean '" : " (--columns help lists them)", near ? near : "", near ? "'?" : "");
+      error_set(error, EXIT_USAGE_ERROR, "--columns: runs have no column '%s'", name);
+      return error_hint(error, nearest_name(name, columns_known, (size_t)known), " (--columns help lists them)");
     }
     (*columns)[(*count)++] = column;
   }

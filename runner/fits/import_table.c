@@ -23,11 +23,10 @@ static bool unknown_import(struct store *store, const char *name, struct error *
     names[count++] = arena_string(&arena, store_rows_get(rows, "name").text);
   }
   store_rows_close(rows);
-  const char *near = count ? nearest_name(name, names, count) : NULL;
-  if (near)
-    error_set(error, EXIT_USAGE_ERROR, "there is no table '%s'; did you mean '%s'?", name, near);
-  else
-    error_set(error, EXIT_USAGE_ERROR, "there is no table '%s' (isoloss import --list lists the imported ones)", name);
+  if (!error->code) {
+    error_set(error, EXIT_USAGE_ERROR, "there is no table '%s'", name);
+    error_hint(error, nearest_name(name, names, count), " (isoloss import --list lists the imported ones)");
+  }
   arena_free(&arena);
   return false;
 }

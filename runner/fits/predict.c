@@ -69,13 +69,13 @@ static bool check_names(const struct predict_report *report, const struct table 
     bool known = false;
     for (size_t i = 0; i < count; i++) known |= strcmp(names[i], points->columns[c].name) == 0;
     if (known) continue;
-    const char *near = nearest_name(points->columns[c].name, names, count);
     struct text list = {0};
     for (int i = 0; i < report->law->column_count; i++)
       text_format(&list, "%s%s", i ? ", " : "", report->law->columns[i]);
-    error_set(error, EXIT_USAGE_ERROR, "predict: the law %s has no column '%s'%s%s%s; it needs: %s", report->law->name,
-              points->columns[c].name, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "",
-              text_string(&list));
+    error_set(error, EXIT_USAGE_ERROR, "predict: the law %s has no column '%s'", report->law->name,
+              points->columns[c].name);
+    error_hint(error, nearest_name(points->columns[c].name, names, count), NULL);
+    error_add(error, "; it needs: %s", text_string(&list));
     text_free(&list);
     return false;
   }

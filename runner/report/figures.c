@@ -127,9 +127,10 @@ bool report_gather_figures(struct report *report, struct error *error) {
   }
   for (size_t n = 0; n < count; n++) {
     const char *nearest = NULL;
-    if (!plot_find(names[n], &nearest))
-      return error_set(error, EXIT_USAGE_ERROR, "%s: there is no plot '%s'%s%s%s", report->spec_path, names[n],
-                       nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+    if (!plot_find(names[n], &nearest)) {
+      error_set(error, EXIT_USAGE_ERROR, "%s: there is no plot '%s'", report->spec_path, names[n]);
+      return error_hint(error, nearest, NULL);
+    }
     if (!shows_fit(names[n]) || fits == 0) {
       add_figure(report, names[n], first, false);
       continue;

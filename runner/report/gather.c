@@ -27,8 +27,8 @@ static bool gather_experiment(struct report *report, struct store *store, const 
   if (error->code) return false;
   if (!found) {
     const char *near = store_nearest_experiment(store, &report->arena, name);
-    return error_set(error, EXIT_USAGE_ERROR, "there is no experiment '%s' in %s%s%s%s", name, store_path(store),
-                     near ? "; did you mean '" : "; isoloss run SPEC starts one", near ? near : "", near ? "'?" : "");
+    error_set(error, EXIT_USAGE_ERROR, "there is no experiment '%s' in %s", name, store_path(store));
+    return error_hint(error, near, "; isoloss run SPEC starts one");
   }
   if (spec_text && strcmp(spec_text, report->spec_text) != 0) report->spec_changed = true;
   if (spec) {

@@ -20,6 +20,34 @@ static void errors_keep_the_first_and_gain_context(void) {
   CHECK(none.code == EXIT_DONE && none.text[0] == '\0');
 }
 
+// A hint is in the text and by itself, and stays where it is when the text grows before and behind it.
+static void hints(void) {
+  struct error error;  // not zeroed: what error_set fills is enough
+  memset(&error, 'x', sizeof error);
+  error.code = EXIT_DONE;
+  error_set(&error, EXIT_USAGE_ERROR, "must be one of fit, laws, not %s", "fitt");
+  error_hint(&error, "fit", "; there are fit, laws");
+  error_hint(&error, "laws", NULL);  // the first one stays
+  error_add(&error, " (isoloss --help lists %d)", 2);
+  error_subject(&error, "%s", "command");
+  error_context(&error, "line %d", 3);
+  CHECK_TEXT(error.text,
+             "line 3: command must be one of fit, laws, not fitt; did you mean 'fit'? (isoloss --help lists 2)");
+  CHECK_TEXT(error.hint, "did you mean 'fit'?");
+  struct diagnostics list = {0};
+  diagnostics_add_error(&list, "a.yaml", 1, 2, &error);
+  CHECK(list.errors == 1);
+  CHECK_TEXT(list.items[0].message, "line 3: command must be one of fit, laws, not fitt");
+  CHECK_TEXT(list.items[0].hint, "did you mean 'fit'?");
+  diagnostics_free(&list);
+  error.code = EXIT_DONE;
+  error_set(&error, EXIT_USAGE_ERROR, "unknown");
+  error_hint(&error, NULL, "; there are fit, laws");
+  CHECK_TEXT(error.text, "unknown; there are fit, laws");
+  CHECK_TEXT(error.hint, "");
+  CHECK(error_length(&error) == (int)strlen(error.text));
+}
+
 static void arenas_zero_align_and_grow(void) {
   struct arena arena = {0};
   bool aligned = true, zero = true;
@@ -329,6 +357,7 @@ static void diagnostics_come_in_order_of_place(void) {
 
 int main(void) {
   RUN(errors_keep_the_first_and_gain_context);
+  RUN(hints);
   RUN(arenas_zero_align_and_grow);
   RUN(numbers_are_written_shortest_and_read_back);
   RUN(numbers_are_read_whole_or_not_at_all);

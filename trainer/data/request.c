@@ -40,13 +40,9 @@ static bool check_source(struct corpus_request *request, const struct run_config
   request->kind = CORPUS_NAMED;
   for (const char *const *name = corpus_names; *name; name++)
     if (strcmp(source, *name) == 0) return true;
-  const char *near = nearest_name(source, all_sources, sizeof all_sources / sizeof *all_sources);
-  if (near)
-    return error_set(error, EXIT_USAGE_ERROR, "corpus.source: there is no '%s'; did you mean '%s'?", source, near);
-  return error_set(error, EXIT_USAGE_ERROR,
-                   "corpus.source: there is no '%s'; there are gcide, english, linux-core, kjv, zipfmem, markov2, and "
-                   "files (with corpus.files)",
-                   source);
+  error_set(error, EXIT_USAGE_ERROR, "corpus.source: there is no '%s'", source);
+  return error_hint(error, nearest_name(source, all_sources, sizeof all_sources / sizeof *all_sources),
+                    "; there are gcide, english, linux-core, kjv, zipfmem, markov2, and files (with corpus.files)");
 }
 
 static bool check_tokenizer(struct corpus_request *request, const struct run_config *config, struct error *error) {
@@ -90,14 +86,9 @@ static bool check_tokenizer(struct corpus_request *request, const struct run_con
     request->vocabulary = stated ? vocabulary : 0;
     return true;
   }
-  const char *near = nearest_name(tokenizer, all_tokenizers, sizeof all_tokenizers / sizeof *all_tokenizers);
-  if (near)
-    return error_set(error, EXIT_USAGE_ERROR, "corpus.tokenizer: there is no '%s'; did you mean '%s'?", tokenizer,
-                     near);
-  return error_set(error, EXIT_USAGE_ERROR,
-                   "corpus.tokenizer: there is no '%s'; there are bytes, sentencepiece, a path that ends in .model, "
-                   "uint16, uint32",
-                   tokenizer);
+  error_set(error, EXIT_USAGE_ERROR, "corpus.tokenizer: there is no '%s'", tokenizer);
+  return error_hint(error, nearest_name(tokenizer, all_tokenizers, sizeof all_tokenizers / sizeof *all_tokenizers),
+                    "; there are bytes, sentencepiece, a path that ends in .model, uint16, uint32");
 }
 
 bool request_of(struct corpus_request *request, const struct run_config *config, struct error *error) {
