@@ -14,11 +14,11 @@ bool store_format_add(struct store *store, const char *format, struct error *err
   if (!s) return false;
   struct arena scratch = {0};
   // A trainer of the user's own may have formats of which nothing is known here: they have a row of NULLs.
-  struct format_facts facts = config_format_facts(format, &scratch);
+  struct format_facts facts = format_facts(format, &scratch);
   bind_text(s, 1, facts.name);
   bind_text(s, 2, facts.forward);
   bind_text(s, 3, facts.backward);
-  for (int i = 0; i < FORMAT_OPERANDS; i++) bind_number(s, 4 + i, facts.bits[i]);
+  for (int i = 0; i < OPERANDS; i++) bind_number(s, 4 + i, facts.bits[i]);
   bool fine = store_step_done(store, s, "writing a format", error);
   if (fine) {
     store->formats =
@@ -60,13 +60,12 @@ const char **store_formats_unmeasured(struct store *store, struct arena *arena, 
                     count, error);
 }
 
-bool store_format_measured(struct store *store, const char *format, const double gmse[FORMAT_OPERANDS],
-                           struct error *error) {
+bool store_format_measured(struct store *store, const char *format, const double gmse[OPERANDS], struct error *error) {
   sqlite3_stmt *s = store_statement(
       store, "UPDATE formats SET gmse_weights = ?2, gmse_activations = ?3, gmse_gradients = ?4 WHERE format = ?1",
       error);
   if (!s) return false;
   bind_text(s, 1, format);
-  for (int i = 0; i < FORMAT_OPERANDS; i++) bind_number(s, 2 + i, gmse[i]);
+  for (int i = 0; i < OPERANDS; i++) bind_number(s, 2 + i, gmse[i]);
   return store_step_done(store, s, "writing a format's errors", error);
 }

@@ -146,8 +146,7 @@ struct store_rows *store_select(struct store *store, const char *sql, const stru
 // The canonical names of formats whose errors are not known, in the arena.
 const char **store_formats_unmeasured(struct store *store, struct arena *arena, size_t *count, struct error *error);
 // Keeps the errors of a format on Gaussian data by operand: weights, activations, gradients.
-bool store_format_measured(struct store *store, const char *format, const double gmse[FORMAT_OPERANDS],
-                           struct error *error);
+bool store_format_measured(struct store *store, const char *format, const double gmse[OPERANDS], struct error *error);
 
 // Copies the runs of another database into this one, in the place of those of the same id, where this one has them:
 // a private (":memory:") store of a plan's runs so gets the states and results that are known.

@@ -11,8 +11,7 @@
 #include <stdint.h>
 
 #include "base/base.h"
-
-struct format;  // kernels/formats/format.h
+#include "trainer/formats.h"
 
 // Raised by hand when a change of the trainer changes losses: part of every run's identity. Runs in bfloat16 have one
 // of their own, raised alone when only their losses change (3: attention's products in bfloat16).
@@ -130,15 +129,10 @@ bool config_parse_format(struct run_config *config, struct arena *arena, struct 
 // The format of a configuration: `parsed_format`, or parsed into the arena (which takes time). NULL for none, and for
 // one of somebody else's trainer, which prunes what we cannot know.
 const struct format *config_format(const struct run_config *config, struct arena *arena);
-// What follows from a format alone, in the arena. Of one that this trainer does not know only the name, as given.
-enum { FORMAT_OPERANDS = 3 };  // weights, activations, gradients
-struct format_facts {
-  const char *name;      // canonical: equal formats have equal names
-  const char *forward;   // its part in the forward pass, as a format of its own; NULL: not known
-  const char *backward;  // ... in the backward pass; "none": products of the forward pass' values and plain gradients
-  double bits[FORMAT_OPERANDS];  // stored bits a value; 16: not represented
-};
-struct format_facts config_format_facts(const char *format, struct arena *arena);
+// The canonical name of a configuration's format, which counts in its identity: w4a16 and w4 are one run. The format as
+// it is written where this trainer does not know it.
+const char *config_format_name(const struct run_config *config, struct arena *arena);
+
 // Non-embedding parameters that are not pruned during `step`.
 double config_active_parameters(const struct run_config *resolved, int64_t step);
 struct run_quantities config_quantities(const struct run_config *resolved, const struct corpus_facts *facts);

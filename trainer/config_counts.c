@@ -2,17 +2,21 @@
 #include <math.h>
 #include <string.h>
 
-#include "kernels/formats/format.h"
 #include "kernels/ops.h"
 #include "trainer/config.h"
+#include "trainer/formats.h"
 
 bool config_parse_format(struct run_config *config, struct arena *arena, struct error *error) {
   config->parsed_format = NULL;
   if (strcmp(config->format, "none") == 0) return true;
-  const struct format *format = format_parse(config->format, arena, error);
+  const struct format *format = format_read(config->format, arena, error);
   if (!format) return false;
   config->parsed_format = format_is_none(format) ? NULL : format;
   return true;
+}
+
+const char *config_format_name(const struct run_config *config, struct arena *arena) {
+  return config->parsed_format ? config->parsed_format->name : format_canonical(config->format, arena);
 }
 
 const struct format *config_format(const struct run_config *c, struct arena *arena) {
@@ -29,7 +33,7 @@ static int64_t learned_scales(const struct run_config *c) {
   struct error error = {0};
   // Only these words ask for them: other formats need not be parsed to be counted.
   bool maybe = strstr(c->format, "lsq") || strstr(c->format, "learned");
-  if (!format && maybe) format = format_parse(c->format, &arena, &error);
+  if (!format && maybe) format = format_read(c->format, &arena, &error);
   int64_t count = format_has_learned_scales(format) ? 4 * LEARNED_SCALES : 0;
   arena_free(&arena);
   return count;

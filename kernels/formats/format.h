@@ -10,7 +10,7 @@
 //   w(2:4+int4)a(int8)g(mxfp4)   operand by operand
 //   int4[absmax,group(32),stochastic]    a representation with options
 //   quartet halo2-int8 fp8-mixed quest-mxfp4    named recipes
-//   {weights: {grid: int4, scale: absmax, per: group(32)}}    the same as a mapping
+// A spec may have a mapping in its place (trainer/formats.h).
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -172,8 +172,6 @@ struct format {
 // Parses a format. NULL and an error (EXIT_USAGE_ERROR: what, where in the text, what is allowed, the nearest name)
 // when it is not one. `none` gives a format that changes nothing (format_is_none). Owned by the arena.
 const struct format *format_parse(const char *text, struct arena *arena, struct error *error);
-// The same from a spec's node, a scalar or a mapping; mistakes go to `diagnostics` at their line and column.
-const struct format *format_parse_node(const struct node *node, struct arena *arena, struct diagnostics *diagnostics);
 // One representation, as it stands in w(...): for tests and measurements.
 bool representation_parse(const char *text, struct representation *representation, struct arena *arena,
                           struct error *error);

@@ -42,14 +42,13 @@ static void sparsity_term(const struct sparsity *sparsity, bool full, struct tex
     text_add(out, sparsity->of_steps ? ",steps," : ",compute,");
   }
   if (scheduled) {
-    static const char *const scopes[] = {"tensor", "row", "global"};
-    text_format(out, "%s,%s,", scopes[sparsity->scope], sparsity->monotone ? "monotone" : "dynamic");
+    text_format(out, "%s,%s,", sparsity_scope_words[sparsity->scope], sparsity->monotone ? "monotone" : "dynamic");
   }
-  static const char *const masks[] = {"forward", "rms", "b-rms", "a-b-rms", "pass", "trust"};
+  const char *mask = sparse_backward_words[sparsity->backward];
   if (sparsity->backward == SPARSE_RMS || sparsity->backward == SPARSE_BAND || sparsity->backward == SPARSE_BAND_SHARE)
-    add_call(out, masks[sparsity->backward], sparsity->backward_parameter);
+    add_call(out, mask, sparsity->backward_parameter);
   else
-    text_add(out, masks[sparsity->backward]);
+    text_add(out, mask);
   text_char(out, ')');
 }
 
@@ -92,19 +91,17 @@ static void grid_term(const struct representation *representation, struct text *
 }
 
 static void scale_options(const struct scale *scale, struct text *out) {
-  static const char *const rules[] = {"rms", "absmax", "learned", "static"};
-  static const char *const types[] = {"float", "power-floor", "power-round", "power-ceil", "e4m3-scale"};
   if (scale->factor_given)
-    add_call(out, rules[scale->rule], scale->factor);
+    add_call(out, scale_rule_words[scale->rule], scale->factor);
   else
-    text_add(out, rules[scale->rule]);
+    text_add(out, scale_rule_words[scale->rule]);
   if (scale->unit == SCALE_PER_GROUP) {
     text_char(out, ',');
     add_call(out, "group", scale->group);
   } else {
     text_add(out, scale->unit == SCALE_PER_ROW ? ",row" : ",tensor");
   }
-  text_format(out, ",%s", types[scale->type]);
+  text_format(out, ",%s", scale_type_words[scale->type]);
 }
 
 void representation_text(const struct representation *representation, struct text *out) {
@@ -120,7 +117,7 @@ void representation_text(const struct representation *representation, struct tex
   text_char(out, '[');
   if (representation->grid.kind != GRID_NONE) {
     scale_options(&representation->scale, out);
-    text_add(out, representation->rounding == ROUND_NEAREST ? ",nearest," : ",stochastic,");
+    text_format(out, ",%s,", rounding_words[representation->rounding]);
   }
   const struct hadamard *hadamard = &representation->hadamard;
   if (hadamard->kind == HADAMARD_NONE)
@@ -129,20 +126,14 @@ void representation_text(const struct representation *representation, struct tex
     text_format(out, "%shadamard%s(%d)", hadamard->kind == HADAMARD_RANDOM ? "random-" : "",
                 hadamard->exact ? "" : "-up-to", hadamard->block);
   if (representation->grid.kind != GRID_NONE) {
-    static const char *const estimators[] = {"ste", "clip", "trust", "lsq"};
     text_char(out, ',');
     if (representation->outer > 0)
       add_call(out, "trust", representation->outer);
     else
-      text_add(out, estimators[representation->estimator]);
+      text_add(out, estimator_words[representation->estimator]);
   }
   text_char(out, ']');
 }
-
-static const struct {
-  const char *name;
-  unsigned layer;
-} layer_names[] = {{"qkv", LAYER_QKV}, {"output", LAYER_OUTPUT}, {"gate_up", LAYER_GATE_UP}, {"down", LAYER_DOWN}};
 
 // Options of the format in brackets; nothing when all are as usual.
 static void format_options(const struct format *format, struct text *out) {
@@ -153,8 +144,8 @@ static void format_options(const struct format *format, struct text *out) {
   if (format->layers != LAYERS_DEFAULT) {
     text_add(&options, ",layers(");
     bool first = true;
-    for (size_t i = 0; i < sizeof layer_names / sizeof layer_names[0]; i++)
-      if (format->layers & layer_names[i].layer) {
+    for (size_t i = 0; i < 4; i++)  // each for itself
+      if (format->layers & layer_names[i].layers) {
         text_format(&options, "%s%s", first ? "" : ",", layer_names[i].name);
         first = false;
       }
@@ -242,7 +233,7 @@ static const char *representation_name(const struct representation *representati
     }
     for (int grid = 0; grid < count && !result; grid++)
       for (int recipe = -1; recipe < RECIPES && !result; recipe++) {
-        const char *candidate = arena_format(arena, "%s%s%s%s", recipe < 0 ? "" : recipe_names[recipe],
+        const char *candidate = arena_format(arena, "%s%s%s%s", recipe < 0 ? "" : recipe_words[recipe],
                                              recipe < 0 ? "" : "-", text_string(&prefix), grids[grid]);
         if (means(candidate, long_text, arena)) result = candidate;
       }
@@ -272,7 +263,7 @@ const char *format_short_name(const struct format *format, struct arena *arena) 
   }
   format_options(format, &text);
   for (int recipe = -1; recipe < RECIPES && plain && !result; recipe++) {
-    const char *candidate = arena_format(arena, "%s%s%s", recipe < 0 ? "" : recipe_names[recipe], recipe < 0 ? "" : "-",
+    const char *candidate = arena_format(arena, "%s%s%s", recipe < 0 ? "" : recipe_words[recipe], recipe < 0 ? "" : "-",
                                          text_string(&text));
     if (format_means(candidate, long_text, arena)) result = candidate;
   }

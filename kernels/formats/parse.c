@@ -6,14 +6,17 @@
 
 #include "kernels/formats/grid.h"
 
-const char *const recipe_names[RECIPES] = {"quest", "lsq", "ste", "clip", "absmax"};
-
 // ---- representations ----
+
+struct representation_reader representation_begin(struct representation *into, struct arena *arena) {
+  *into = format_nothing.operands[0];
+  return (struct representation_reader){.into = into, .recipe = RECIPE_QUEST, .arena = arena};
+}
 
 static bool take_recipe(struct piece *piece, enum recipe *recipe) {
   for (int i = 0; i < RECIPES; i++) {
     struct piece rest = *piece;
-    if (!piece_take(&rest, recipe_names[i]) || !piece_take(&rest, "-")) continue;
+    if (!piece_take(&rest, recipe_words[i]) || !piece_take(&rest, "-")) continue;
     *piece = rest;
     *recipe = (enum recipe)i;
     return true;
@@ -21,52 +24,68 @@ static bool take_recipe(struct piece *piece, enum recipe *recipe) {
   return false;
 }
 
-static bool parse_representation(struct piece text, struct representation *representation, struct format *format,
-                                 struct arena *arena, struct error *error) {
-  *representation =
-      (struct representation){.grid = {.dimension = 1}, .hadamard = {HADAMARD_NONE, HADAMARD_LIMIT, false}};
-  enum recipe recipe = RECIPE_QUEST;
-  bool recipe_given = take_recipe(&text, &recipe);
-  struct piece terms = text, options = {NULL, 0}, term;
-  size_t bracket = piece_find(text, '[');
-  if (bracket < text.length) {
-    if (text.start[text.length - 1] != ']') return piece_error(error, text, "a bracket is missing");
-    terms.length = bracket;
-    options = (struct piece){text.start + bracket + 1, text.length - bracket - 2};
+// Cuts "[...]" off the end of a text. `options` has no start where there is none; false when a bracket is missing.
+static bool take_options(struct piece *text, struct piece *options) {
+  size_t bracket = piece_find(*text, '[');
+  *options = (struct piece){NULL, 0};
+  if (bracket == text->length) return true;
+  if (text->start[text->length - 1] != ']') return false;
+  *options = (struct piece){text->start + bracket + 1, text->length - bracket - 2};
+  text->length = bracket;
+  *text = piece_trim(*text);
+  return true;
+}
+
+static bool unknown_term(struct piece term, struct error *error) {
+  char name[64];
+  snprintf(name, sizeof name, "%.*s", (int)term.length, term.start);
+  size_t count = 0;
+  const char *candidates[128];
+  while (grid_names[count]) candidates[count] = grid_names[count], count++;
+  for (const struct format_preset *preset = format_presets; preset->name; preset++) candidates[count++] = preset->name;
+  error_set(error, EXIT_USAGE_ERROR, "'%s' is no format", name);
+  error_hint(error, nearest_name(name, candidates, count), NULL);
+  return error_add(error, " (isoloss formats lists them)");
+}
+
+// One of the terms that '+' joins; `text` is all of them, for the message.
+static bool read_term(const struct representation_reader *reader, struct piece text, struct piece term,
+                      struct error *error) {
+  struct representation *into = reader->into;
+  struct sparsity sparsity;
+  bool known = false;
+  if (!sparsity_parse(term, &sparsity, &known, error)) return false;
+  if (known) {
+    if (into->sparsity.kind != SPARSITY_NONE) return piece_error(error, text, "has two kinds of sparsity");
+    if (into->grid.kind != GRID_NONE) return piece_error(error, text, "sparsity stands before the grid, as 2:4+int4");
+    into->sparsity = sparsity;
+    return true;
   }
-  terms = piece_trim(terms);
+  if (into->grid.kind != GRID_NONE) return piece_error(error, text, "has two grids");
+  if (!grid_parse(term, reader, &known, error)) return false;
+  return known || unknown_term(term, error);
+}
+
+bool representation_read(struct representation_reader *reader, struct piece text, struct format *format,
+                         struct error *error) {
+  if (!reader->recipe_given) reader->recipe_given = take_recipe(&text, &reader->recipe);
+  struct piece terms = text, options, term;
+  if (!take_options(&terms, &options)) return piece_error(error, text, "a bracket is missing");
   if (!terms.length) return piece_error(error, text, "names no grid and no sparsity");
   if (piece_is(terms, "none")) return options.start ? piece_error(error, text, "none has no options") : true;
-  while (piece_next(&terms, '+', &term)) {
-    bool known = false;
-    struct sparsity sparsity;
-    if (!sparsity_parse(term, &sparsity, &known, error)) return false;
-    if (known) {
-      if (representation->sparsity.kind != SPARSITY_NONE) return piece_error(error, text, "has two kinds of sparsity");
-      if (representation->grid.kind != GRID_NONE)
-        return piece_error(error, text, "sparsity stands before the grid, as 2:4+int4");
-      representation->sparsity = sparsity;
-      continue;
-    }
-    if (representation->grid.kind != GRID_NONE) return piece_error(error, text, "has two grids");
-    if (!grid_parse(term, recipe, recipe_given, representation, &known, arena, error)) return false;
-    if (known) continue;
-    char name[64];
-    snprintf(name, sizeof name, "%.*s", (int)term.length, term.start);
-    size_t count = 0;
-    const char *candidates[128];
-    while (grid_names[count]) candidates[count] = grid_names[count], count++;
-    for (const struct format_preset *preset = format_presets; preset->name; preset++)
-      candidates[count++] = preset->name;
-    const char *near = nearest_name(name, candidates, count);
-    return error_set(error, EXIT_USAGE_ERROR, "'%s' is no format%s%s%s (isoloss formats lists them)", name,
-                     near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
-  }
+  while (piece_next(&terms, '+', &term))
+    if (!read_term(reader, text, term, error)) return false;
   // Masks that stay, and a threshold for all layers, are taken where the weights are.
-  const struct sparsity *pattern = &representation->sparsity;
+  const struct sparsity *pattern = &reader->into->sparsity;
   if (pattern->kind == SPARSITY_TOP && (pattern->monotone || pattern->scope == SCOPE_GLOBAL))
-    representation->hadamard.kind = HADAMARD_NONE;
-  return format_options_parse(options, &representation, 1, format, error);
+    reader->into->hadamard.kind = HADAMARD_NONE;
+  return format_options_parse(options, &reader->into, 1, format, error);
+}
+
+static bool parse_representation(struct piece text, struct representation *representation, struct format *format,
+                                 struct arena *arena, struct error *error) {
+  struct representation_reader reader = representation_begin(representation, arena);
+  return representation_read(&reader, text, format, error);
 }
 
 bool representation_parse_into(const char *text, struct representation *representation, struct arena *arena,
@@ -83,6 +102,13 @@ bool representation_parse(const char *text, struct representation *representatio
 }
 
 // ---- whole formats ----
+
+const struct format format_nothing = {
+    .operands = {{.grid = {.dimension = 1}, .hadamard = {HADAMARD_NONE, HADAMARD_LIMIT, false}},
+                 {.grid = {.dimension = 1}, .hadamard = {HADAMARD_NONE, HADAMARD_LIMIT, false}},
+                 {.grid = {.dimension = 1}, .hadamard = {HADAMARD_NONE, HADAMARD_LIMIT, false}}},
+    .layers = LAYERS_DEFAULT,
+};
 
 // w4a4, w4, a8, w2a16g8: true when the text has that shape; bits of 16 stand for none.
 static bool split_bits(struct piece piece, int bits[OPERANDS]) {
@@ -117,81 +143,75 @@ static bool parse_operands(struct piece piece, struct format *format, struct are
   return true;
 }
 
-bool format_parse_into(const char *text, struct format *format, struct arena *arena, struct error *error) {
-  struct piece piece = piece_of(text);
-  *format = (struct format){.layers = LAYERS_DEFAULT};
-  for (int i = 0; i < OPERANDS; i++)
-    format->operands[i] =
-        (struct representation){.grid = {.dimension = 1}, .hadamard = {HADAMARD_NONE, HADAMARD_LIMIT, false}};
-  if (!piece.length) return error_set(error, EXIT_USAGE_ERROR, "an empty text is no format (none changes nothing)");
-  if (piece.length > 8000) return error_set(error, EXIT_USAGE_ERROR, "a format has at most 8000 characters");
-  for (const struct format_preset *preset = format_presets; preset->name; preset++)
-    if (piece_is(piece, preset->name)) return format_parse_into(preset->text, format, arena, error);
-
-  struct piece body = piece, options = {NULL, 0};
-  size_t bracket = piece_find(piece, '[');
-  if (bracket < piece.length) {
-    if (piece.start[piece.length - 1] != ']') return piece_error(error, piece, "a bracket is missing");
-    body.length = bracket;
-    options = (struct piece){piece.start + bracket + 1, piece.length - bracket - 2};
-    body = piece_trim(body);
+// Plain integer operands of so many bits.
+static bool set_bits(struct piece text, const int bits[OPERANDS], enum recipe recipe, struct format *format,
+                     struct error *error) {
+  for (int i = 0; i < OPERANDS; i++) {
+    if (bits[i] == 16) continue;
+    if (bits[i] < 1 || bits[i] > 8)
+      return piece_error(error, text,
+                         bits[i] == 0 ? "0 bits hold nothing: 1 to 8 bits, or 16 for full precision"
+                                      : "1 to 8 bits, or 16 for full precision");
+    format->operands[i].grid = grid_mid_rise(bits[i]);
+    recipe_apply(&format->operands[i], recipe);
   }
+  return true;
+}
+
+// The options of a format's several operands.
+static bool shared_options(struct piece options, struct format *format, struct error *error) {
+  struct representation *present[OPERANDS];
+  int count = 0;
+  for (int i = 0; i < OPERANDS; i++)
+    if (!representation_is_none(&format->operands[i])) present[count++] = &format->operands[i];
+  return format_options_parse(options, present, count, format, error);
+}
+
+static bool parse_format(struct piece piece, struct format *format, struct arena *arena, struct error *error) {
+  struct piece body = piece, options;
+  if (!take_options(&body, &options)) return piece_error(error, piece, "a bracket is missing");
   struct piece unprefixed = body;
   enum recipe recipe = RECIPE_QUEST;
   take_recipe(&unprefixed, &recipe);
   int bits[OPERANDS];
-  if (split_bits(unprefixed, bits)) {
-    for (int i = 0; i < OPERANDS; i++) {
-      if (bits[i] == 16) continue;
-      if (bits[i] < 1 || bits[i] > 8)
-        return piece_error(error, piece,
-                           bits[i] == 0 ? "0 bits hold nothing: 1 to 8 bits, or 16 for full precision"
-                                        : "1 to 8 bits, or 16 for full precision");
-      struct representation *operand = &format->operands[i];
-      operand->grid = grid_mid_rise(bits[i]);
-      recipe_apply(operand, recipe);
-    }
-  } else if (body.length > 1 && strchr("wag", body.start[0]) && body.start[1] == '(') {
-    if (!parse_operands(body, format, arena, error)) return false;
-  } else {
-    if (!parse_representation(piece, &format->operands[OPERAND_WEIGHTS], format, arena, error)) return false;
-    options.start = NULL;  // done there
-  }
-  if (options.start) {
-    struct representation *present[OPERANDS];
-    int count = 0;
-    for (int i = 0; i < OPERANDS; i++)
-      if (!representation_is_none(&format->operands[i])) present[count++] = &format->operands[i];
-    if (!format_options_parse(options, present, count, format, error)) return false;
-  }
-  for (int i = 0; i < OPERANDS; i++)
-    if (!representation_finish(&format->operands[i], (enum operand)i, error)) return false;
+  if (split_bits(unprefixed, bits))
+    return set_bits(piece, bits, recipe, format, error) && shared_options(options, format, error);
+  if (body.length > 1 && strchr("wag", body.start[0]) && body.start[1] == '(')
+    return parse_operands(body, format, arena, error) && shared_options(options, format, error);
+  return parse_representation(piece, &format->operands[OPERAND_WEIGHTS], format, arena, error);
+}
+
+const char *format_objection(const struct format *format) {
   for (int i = 0; i < OPERAND_GRADIENTS && format->backward == BACKWARD_ORIGINAL; i++)
     if (format->operands[i].grid.kind != GRID_NONE && format->operands[i].estimator != ESTIMATOR_STE)
-      return piece_error(error, piece, "original operands in the backward pass go with the estimator ste");
+      return "original operands in the backward pass go with the estimator ste";
   if (format->gradient_token_hadamard && format->operands[OPERAND_GRADIENTS].grid.kind == GRID_NONE)
-    return piece_error(error, piece, "token-hadamard needs gradients with a grid");
-  return true;
+    return "token-hadamard needs gradients with a grid";
+  return NULL;
+}
+
+bool format_parse_into(const char *text, struct format *format, struct arena *arena, struct error *error) {
+  struct piece piece = piece_of(text);
+  *format = format_nothing;
+  if (!piece.length) return error_set(error, EXIT_USAGE_ERROR, "an empty text is no format (none changes nothing)");
+  if (piece.length > 8000) return error_set(error, EXIT_USAGE_ERROR, "a format has at most 8000 characters");
+  for (const struct format_preset *preset = format_presets; preset->name; preset++)
+    if (piece_is(piece, preset->name)) return format_parse_into(preset->text, format, arena, error);
+  if (!parse_format(piece, format, arena, error)) return false;
+  for (int i = 0; i < OPERANDS; i++)
+    if (!representation_finish(&format->operands[i], (enum operand)i, error)) return false;
+  const char *objection = format_objection(format);
+  return !objection || piece_error(error, piece, objection);
+}
+
+void format_complete(struct format *format, struct arena *arena) {
+  for (int i = 0; i < OPERANDS; i++) representation_scale(&format->operands[i]);
+  format->name = format_short_name(format, arena);
 }
 
 const struct format *format_parse(const char *text, struct arena *arena, struct error *error) {
-  struct piece piece = piece_of(text);
-  if (piece.length && piece.start[0] == '{') {
-    struct diagnostics diagnostics = {0};
-    struct node *node = document_parse(arena, "format", text, strlen(text), &diagnostics);
-    const struct format *format = node ? format_parse_node(node, arena, &diagnostics) : NULL;
-    if (!format)
-      error_set(error, EXIT_USAGE_ERROR, "format: %s",
-                diagnostics.count ? diagnostics.items[0].message : "not a mapping");
-    diagnostics_free(&diagnostics);
-    return format;
-  }
   struct format *format = arena_alloc(arena, sizeof *format);
-  if (!format_parse_into(text, format, arena, error)) {
-    error_context(error, "format");
-    return NULL;
-  }
-  for (int i = 0; i < OPERANDS; i++) representation_scale(&format->operands[i]);
-  format->name = format_short_name(format, arena);
+  if (!format_parse_into(text, format, arena, error)) return NULL;
+  format_complete(format, arena);
   return format;
 }

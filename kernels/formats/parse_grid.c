@@ -51,12 +51,6 @@ const char *const grid_names[] = {"int1",
                                   "none",
                                   NULL};
 
-static void by_group(struct representation *representation, int group, enum scale_type type) {
-  representation->scale = (struct scale){SCALE_ABSMAX, SCALE_PER_GROUP, type, group, 1, false};
-  representation->hadamard = (struct hadamard){HADAMARD_NONE, HADAMARD_LIMIT, false};
-  representation->estimator = ESTIMATOR_STE;
-}
-
 static int compare_doubles(const void *a, const void *b) {
   double x = *(const double *)a, y = *(const double *)b;
   return (x > y) - (x < y);
@@ -92,74 +86,98 @@ static bool parse_levels(struct piece term, struct piece list, struct grid *grid
   return true;
 }
 
-bool grid_parse(struct piece term, enum recipe recipe, bool recipe_given, struct representation *representation,
-                bool *known, struct arena *arena, struct error *error) {
-  struct piece word, arguments;
-  struct grid *grid = &representation->grid;
-  *known = true;
-  if (!piece_call(term, &word, &arguments)) return piece_error(error, term, "a bracket is missing");
-  if (piece_is(word, "levels")) {
-    if (!arguments.start || !parse_levels(term, arguments, grid, arena, error))
-      return piece_error(error, term, "takes its levels, as levels(-1 0 1)");
-    recipe_apply(representation, recipe);
-    return true;
-  }
-  if (piece_is(word, "grid")) {
-    char *path = arguments.start ? arena_copy(arena, arguments.start, arguments.length) : NULL;
-    size_t length;
-    char *bytes = path ? file_read(arena, path, &length, error) : NULL;
-    if (!path) return piece_error(error, term, "takes the path of a file of levels");
-    if (!bytes || !parse_levels(term, (struct piece){bytes, length}, grid, arena, error)) return false;
-    recipe_apply(representation, recipe);
-    return true;
-  }
-  if (piece_is(word, "noise")) {
-    double variance;
-    if (!arguments.start || !piece_number(arguments, &variance) || variance <= 0 || variance > 1)
-      return piece_error(error, term, "takes the noise's variance over the data's, above 0 and at most 1");
-    *grid = (struct grid){.kind = GRID_NOISE, .variance = variance, .dimension = 1};
-    recipe_apply(representation, RECIPE_STE);
-    return true;
-  }
-  if (arguments.start) {
-    *known = false;
-    return true;
-  }
-  if (piece_is(word, "ternary")) {
-    *grid = grid_mid_tread(2);
-    recipe_apply(representation, recipe);
-    return true;
-  }
-  struct piece rest = word;
-  int bits, first, second;
-  if (piece_take(&rest, "int") && piece_take_number(&rest, &bits)) {
-    if (bits < 1 || bits > 8) return piece_error(error, term, "integer grids have 1 to 8 bits");
-    bool tread = piece_take(&rest, "-tread"), twos = !tread && piece_take(&rest, "-twos");
-    if ((tread || twos) && bits < 2)
-      return piece_error(error, term, "a grid with 0 among its levels has at least 2 bits");
-    *grid = tread ? grid_mid_tread(bits) : twos ? grid_twos_complement(bits) : grid_mid_rise(bits);
-    int group = 0;
-    if (piece_take(&rest, "-g") && (!piece_take_number(&rest, &group) || group < 2))
-      return piece_error(error, term, "a group has at least 2 values, as int4-g32");
-    if (!rest.length) {
-      recipe_apply(representation, recipe);
-      if (group) {
-        by_group(representation, group, SCALE_FLOAT);
-        if (recipe_given) recipe_apply(representation, recipe);
-      }
-      return true;
-    }
-  }
-  rest = word;
-  if (piece_take(&rest, "vq") && piece_take_number(&rest, &first) && piece_take(&rest, "-") &&
-      piece_take_number(&rest, &second) && !rest.length) {
-    if (!vector_grid_find(first, second))
-      return piece_error(error, term, "vector grids are vq2-4, vq2-16, vq2-64, vq2-256, vq4-16 and vq4-256");
-    *grid = (struct grid){.kind = GRID_VECTOR, .count = second, .dimension = first};
-    recipe_apply(representation, recipe);
-    return true;
-  }
-  // Block formats: the bare name is the standard's, a recipe changes its scale rule.
+// ---- one reader for each family ----
+
+// A term that may name a grid, and what it is read into.
+struct grid_term {
+  struct piece term, word, arguments;  // levels(-1 1): levels, -1 1
+  const struct representation_reader *reader;
+  struct representation *into;
+};
+enum outcome { NOT_MINE, READ, WRONG };
+
+static enum outcome wrong(const struct grid_term *t, const char *what, struct error *error) {
+  piece_error(error, t->term, what);
+  return WRONG;
+}
+
+static enum outcome made(const struct grid_term *t, struct grid grid) {
+  t->into->grid = grid;
+  recipe_apply(t->into, t->reader->recipe);
+  return READ;
+}
+
+// Of blocks with a scale each; the bare name is the standard's, a recipe changes its scale rule.
+static enum outcome made_of_groups(const struct grid_term *t, struct grid grid, int group, enum scale_type type) {
+  struct representation *into = t->into;
+  into->grid = grid;
+  into->scale = (struct scale){SCALE_ABSMAX, SCALE_PER_GROUP, type, group, 1, false};
+  into->hadamard = (struct hadamard){HADAMARD_NONE, HADAMARD_LIMIT, false};
+  into->estimator = ESTIMATOR_STE;
+  if (t->reader->recipe_given) recipe_apply(into, t->reader->recipe);
+  return READ;
+}
+
+static enum outcome read_levels(const struct grid_term *t, struct error *error) {
+  struct grid grid;
+  if (!piece_is(t->word, "levels")) return NOT_MINE;
+  if (!t->arguments.start) return wrong(t, "takes its levels, as levels(-1 0 1)", error);
+  return parse_levels(t->term, t->arguments, &grid, t->reader->arena, error) ? made(t, grid) : WRONG;
+}
+
+static enum outcome read_file(const struct grid_term *t, struct error *error) {
+  struct grid grid;
+  if (!piece_is(t->word, "grid")) return NOT_MINE;
+  if (!t->arguments.start) return wrong(t, "takes the path of a file of levels", error);
+  size_t length;
+  char *path = arena_copy(t->reader->arena, t->arguments.start, t->arguments.length);
+  char *bytes = file_read(t->reader->arena, path, &length, error);
+  if (!bytes) return WRONG;
+  return parse_levels(t->term, (struct piece){bytes, length}, &grid, t->reader->arena, error) ? made(t, grid) : WRONG;
+}
+
+static enum outcome read_noise(const struct grid_term *t, struct error *error) {
+  double variance;
+  if (!piece_is(t->word, "noise")) return NOT_MINE;
+  if (!t->arguments.start || !piece_number(t->arguments, &variance) || variance <= 0 || variance > 1)
+    return wrong(t, "takes the noise's variance over the data's, above 0 and at most 1", error);
+  t->into->grid = (struct grid){.kind = GRID_NOISE, .variance = variance, .dimension = 1};
+  recipe_apply(t->into, RECIPE_STE);
+  return READ;
+}
+
+static enum outcome read_ternary(const struct grid_term *t, struct error *error) {
+  return piece_is(t->word, "ternary") ? made(t, grid_mid_tread(2)) : NOT_MINE;
+}
+
+// int4, int4-tread, int4-twos, int4-g32.
+static enum outcome read_integer(const struct grid_term *t, struct error *error) {
+  struct piece rest = t->word;
+  int bits, group = 0;
+  if (!piece_take(&rest, "int") || !piece_take_number(&rest, &bits)) return NOT_MINE;
+  if (bits < 1 || bits > 8) return wrong(t, "integer grids have 1 to 8 bits", error);
+  bool tread = piece_take(&rest, "-tread"), twos = !tread && piece_take(&rest, "-twos");
+  if ((tread || twos) && bits < 2) return wrong(t, "a grid with 0 among its levels has at least 2 bits", error);
+  if (piece_take(&rest, "-g") && (!piece_take_number(&rest, &group) || group < 2))
+    return wrong(t, "a group has at least 2 values, as int4-g32", error);
+  if (rest.length) return NOT_MINE;
+  struct grid grid = tread ? grid_mid_tread(bits) : twos ? grid_twos_complement(bits) : grid_mid_rise(bits);
+  return group ? made_of_groups(t, grid, group, SCALE_FLOAT) : made(t, grid);
+}
+
+// vq2-16.
+static enum outcome read_vectors(const struct grid_term *t, struct error *error) {
+  struct piece rest = t->word;
+  int dimension, count;
+  if (!piece_take(&rest, "vq") || !piece_take_number(&rest, &dimension) || !piece_take(&rest, "-") ||
+      !piece_take_number(&rest, &count) || rest.length)
+    return NOT_MINE;
+  if (!vector_grid_find(dimension, count))
+    return wrong(t, "vector grids are vq2-4, vq2-16, vq2-64, vq2-256, vq4-16 and vq4-256", error);
+  return made(t, (struct grid){.kind = GRID_VECTOR, .count = count, .dimension = dimension});
+}
+
+static enum outcome read_blocks(const struct grid_term *t, struct error *error) {
   static const struct {
     const char *name;
     int exponent_bits, mantissa_bits, group;
@@ -176,25 +194,43 @@ bool grid_parse(struct piece term, enum recipe recipe, bool recipe_given, struct
       {"nvfp4", 2, 1, 16, SCALE_E4M3},
   };
   for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
-    if (piece_is(word, blocks[i].name)) {
-      *grid = blocks[i].exponent_bits ? grid_float(blocks[i].exponent_bits, blocks[i].mantissa_bits)
-                                      : grid_twos_complement(8);
-      by_group(representation, blocks[i].group, blocks[i].type);
-      if (recipe_given) recipe_apply(representation, recipe);
-      return true;
-    }
-  rest = word;
+    if (piece_is(t->word, blocks[i].name))
+      return made_of_groups(t,
+                            blocks[i].exponent_bits ? grid_float(blocks[i].exponent_bits, blocks[i].mantissa_bits)
+                                                    : grid_twos_complement(8),
+                            blocks[i].group, blocks[i].type);
+  return NOT_MINE;
+}
+
+// fp4-e2m1, or e2m1.
+static enum outcome read_float(const struct grid_term *t, struct error *error) {
+  struct piece rest = t->word;
+  int bits, exponent, mantissa;
   bool named = piece_take(&rest, "fp") && piece_take_number(&rest, &bits) && piece_take(&rest, "-");
-  if (!named) rest = word;
-  if (piece_take(&rest, "e") && piece_take_number(&rest, &first) && piece_take(&rest, "m") &&
-      piece_take_number(&rest, &second) && !rest.length) {
-    if (first < 1 || first > 6 || first + second > 7)
-      return piece_error(error, term, "small floats have 1 to 6 exponent bits and at most 8 bits in all");
-    if (named && bits != 1 + first + second)
-      return piece_error(error, term, "the bits do not add up: a sign, the exponent's and the mantissa's");
-    *grid = grid_float(first, second);
-    recipe_apply(representation, recipe);
-    return true;
+  if (!named) rest = t->word;
+  if (!piece_take(&rest, "e") || !piece_take_number(&rest, &exponent) || !piece_take(&rest, "m") ||
+      !piece_take_number(&rest, &mantissa) || rest.length)
+    return NOT_MINE;
+  if (exponent < 1 || exponent > 6 || exponent + mantissa > 7)
+    return wrong(t, "small floats have 1 to 6 exponent bits and at most 8 bits in all", error);
+  if (named && bits != 1 + exponent + mantissa)
+    return wrong(t, "the bits do not add up: a sign, the exponent's and the mantissa's", error);
+  return made(t, grid_float(exponent, mantissa));
+}
+
+bool grid_parse(struct piece term, const struct representation_reader *reader, bool *known, struct error *error) {
+  static const struct {
+    bool arguments;  // whether it takes any
+    enum outcome (*read)(const struct grid_term *t, struct error *error);
+  } families[] = {{true, read_levels},   {true, read_file},     {true, read_noise},   {false, read_ternary},
+                  {false, read_integer}, {false, read_vectors}, {false, read_blocks}, {false, read_float}};
+  struct grid_term t = {.term = term, .reader = reader, .into = reader->into};
+  *known = true;
+  if (!piece_call(term, &t.word, &t.arguments)) return piece_error(error, term, "a bracket is missing");
+  for (size_t i = 0; i < sizeof families / sizeof families[0]; i++) {
+    if (t.arguments.start && !families[i].arguments) continue;
+    enum outcome outcome = families[i].read(&t, error);
+    if (outcome != NOT_MINE) return outcome == READ;
   }
   *known = false;
   return true;

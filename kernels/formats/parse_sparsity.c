@@ -5,75 +5,72 @@
 
 #include "kernels/formats/parse.h"
 
+static bool unknown_option(struct piece word, struct error *error) {
+  static const char *const known[] = {"tensor", "row",     "global",  "monotone", "dynamic", "forward",
+                                      "rms",    "b-rms",   "a-b-rms", "pass",     "trust",   "constant",
+                                      "cubic",  "journey", "every",   "compute",  "steps"};
+  char name[64];
+  snprintf(name, sizeof name, "%.*s", (int)word.length, word.start);
+  error_set(error, EXIT_USAGE_ERROR, "'%s' is no option of sparsity", name);
+  error_hint(error, nearest_name(name, known, sizeof known / sizeof known[0]), NULL);
+  return error_add(error,
+                   " (there are: tensor, row, global; monotone, dynamic; forward, rms(P), b-rms(P), a-b-rms(A), "
+                   "pass, trust; constant, cubic(START,END), journey(START,END), every(N), compute, steps)");
+}
+
+// How gradients pass; `value` is the number in brackets, NAN without one.
+static bool backward_option(struct piece option, enum sparsity_backward backward, double value,
+                            struct sparsity *sparsity, struct error *error) {
+  bool share = backward == SPARSE_BAND_SHARE;
+  sparsity->backward = backward;
+  if (backward != SPARSE_RMS && backward != SPARSE_BAND && !share) return true;
+  sparsity->backward_parameter = value;
+  if (share) return (value >= 0 && value <= 1) || piece_error(error, option, "takes a number from 0 to 1");
+  return (value > 0 && value < 0.5) || piece_error(error, option, "takes a number between 0 and 0.5");
+}
+
+static bool schedule_option(struct piece option, bool journey, struct piece arguments, struct sparsity *sparsity,
+                            struct error *error) {
+  sparsity->schedule = journey ? SCHEDULE_JOURNEY : SCHEDULE_CUBIC;
+  if (journey) {
+    // As published: one threshold for all layers, and what is pruned stays so.
+    sparsity->scope = SCOPE_GLOBAL;
+    sparsity->monotone = true;
+  } else {
+    sparsity->of_steps = true;
+  }
+  if (!arguments.start) return true;
+  struct piece start = {0}, end = {0};
+  piece_next(&arguments, ',', &start);
+  if (!piece_next(&arguments, ',', &end) || arguments.start || !piece_number(start, &sparsity->start) ||
+      !piece_number(end, &sparsity->end) || sparsity->start < 0 || sparsity->end > 1 || sparsity->start > sparsity->end)
+    return piece_error(error, option, "takes the fractions at which pruning begins and ends, as (0.25,0.75)");
+  return true;
+}
+
 static bool sparsity_option(struct piece option, struct sparsity *sparsity, struct error *error) {
   struct piece word, arguments;
   if (!piece_call(option, &word, &arguments)) return piece_error(error, option, "a bracket is missing");
   double value = NAN;
-  bool number = arguments.start && piece_number(arguments, &value);
-  if (piece_is(word, "tensor"))
-    sparsity->scope = SCOPE_TENSOR;
-  else if (piece_is(word, "row"))
-    sparsity->scope = SCOPE_ROW;
-  else if (piece_is(word, "global"))
-    sparsity->scope = SCOPE_GLOBAL;
-  else if (piece_is(word, "monotone"))
-    sparsity->monotone = true;
-  else if (piece_is(word, "dynamic"))
-    sparsity->monotone = false;
-  else if (piece_is(word, "forward"))
-    sparsity->backward = SPARSE_FORWARD;
-  else if (piece_is(word, "pass"))
-    sparsity->backward = SPARSE_PASS;
-  else if (piece_is(word, "trust"))
-    sparsity->backward = SPARSE_TRUST;
-  else if (piece_is(word, "constant"))
+  if (!arguments.start || !piece_number(arguments, &value)) value = NAN;
+  int scope = piece_word(word, WORDS(sparsity_scope_words)), backward = piece_word(word, WORDS(sparse_backward_words));
+  if (backward >= 0) return backward_option(option, (enum sparsity_backward)backward, value, sparsity, error);
+  if (piece_is(word, "journey") || piece_is(word, "cubic"))
+    return schedule_option(option, piece_is(word, "journey"), arguments, sparsity, error);
+  if (scope >= 0) {
+    sparsity->scope = (enum sparsity_scope)scope;
+  } else if (piece_is(word, "monotone") || piece_is(word, "dynamic")) {
+    sparsity->monotone = piece_is(word, "monotone");
+  } else if (piece_is(word, "compute") || piece_is(word, "steps")) {
+    sparsity->of_steps = piece_is(word, "steps");
+  } else if (piece_is(word, "constant")) {
     sparsity->schedule = SCHEDULE_CONSTANT;
-  else if (piece_is(word, "compute"))
-    sparsity->of_steps = false;
-  else if (piece_is(word, "steps"))
-    sparsity->of_steps = true;
-  else if (piece_is(word, "rms") || piece_is(word, "b-rms")) {
-    if (!number || value <= 0 || value >= 0.5) return piece_error(error, option, "takes a number between 0 and 0.5");
-    sparsity->backward = piece_is(word, "rms") ? SPARSE_RMS : SPARSE_BAND;
-    sparsity->backward_parameter = value;
-  } else if (piece_is(word, "a-b-rms")) {
-    if (!number || value < 0 || value > 1) return piece_error(error, option, "takes a number from 0 to 1");
-    sparsity->backward = SPARSE_BAND_SHARE;
-    sparsity->backward_parameter = value;
   } else if (piece_is(word, "every")) {
-    if (!number || value < 1 || value > 1e9 || value != floor(value))
+    if (!(value >= 1 && value <= 1e9) || value != floor(value))
       return piece_error(error, option, "takes a number of steps");
     sparsity->every = (int)value;
-  } else if (piece_is(word, "journey") || piece_is(word, "cubic")) {
-    sparsity->schedule = piece_is(word, "journey") ? SCHEDULE_JOURNEY : SCHEDULE_CUBIC;
-    if (sparsity->schedule == SCHEDULE_JOURNEY) {
-      // As published: one threshold for all layers, and what is pruned stays so.
-      sparsity->scope = SCOPE_GLOBAL;
-      sparsity->monotone = true;
-    } else {
-      sparsity->of_steps = true;
-    }
-    if (arguments.start) {
-      struct piece start = {0}, end = {0};
-      piece_next(&arguments, ',', &start);
-      if (!piece_next(&arguments, ',', &end) || arguments.start || !piece_number(start, &sparsity->start) ||
-          !piece_number(end, &sparsity->end) || sparsity->start < 0 || sparsity->end > 1 ||
-          sparsity->start > sparsity->end)
-        return piece_error(error, option, "takes the fractions at which pruning begins and ends, as (0.25,0.75)");
-    }
   } else {
-    static const char *const known[] = {"tensor", "row",     "global",  "monotone", "dynamic", "forward",
-                                        "rms",    "b-rms",   "a-b-rms", "pass",     "trust",   "constant",
-                                        "cubic",  "journey", "every",   "compute",  "steps"};
-    char name[64];
-    snprintf(name, sizeof name, "%.*s", (int)word.length, word.start);
-    const char *near = nearest_name(name, known, sizeof known / sizeof known[0]);
-    return error_set(
-        error, EXIT_USAGE_ERROR,
-        "'%s' is no option of sparsity%s%s%s (there are: tensor, row, global; monotone, dynamic; forward, "
-        "rms(P), b-rms(P), a-b-rms(A), pass, trust; constant, cubic(START,END), journey(START,END), every(N), "
-        "compute, steps)",
-        name, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return unknown_option(word, error);
   }
   return true;
 }

@@ -43,6 +43,12 @@ bool piece_is(struct piece piece, const char *word) {
   return piece.length == strlen(word) && memcmp(piece.start, word, piece.length) == 0;
 }
 
+int piece_word(struct piece piece, const char *const *words, int count) {
+  while (count-- > 0)
+    if (piece_is(piece, words[count])) return count;
+  return -1;
+}
+
 bool piece_take(struct piece *piece, const char *prefix) {
   size_t length = strlen(prefix);
   if (piece->length < length || memcmp(piece->start, prefix, length) != 0) return false;

@@ -15,6 +15,7 @@ size_t piece_find(struct piece piece, char character);
 // Cuts what stands before the first `separator` off `rest`; false when nothing is left.
 bool piece_next(struct piece *rest, char separator, struct piece *piece);
 bool piece_is(struct piece piece, const char *word);
+int piece_word(struct piece piece, const char *const *words, int count);  // which of the words it is; -1: none
 // Takes a prefix, or a whole number of up to six digits, off its beginning; false, and nothing taken, without one.
 bool piece_take(struct piece *piece, const char *prefix);
 bool piece_take_number(struct piece *piece, int *value);

@@ -1,4 +1,6 @@
 // isoloss formats: lists and explains the representations that runs can train with.
+#include "trainer/formats.h"
+
 #include <limits.h>
 #include <string.h>
 
@@ -95,7 +97,7 @@ static bool measure(const char *const *names, size_t count, bool named, bool jso
   // A glance: a few million samples of what has no closed form.
   struct capacity_options glance = {.samples = 1 << 21, .threads = threads_wanted(0), .isa = isa_best()};
   for (size_t i = 0; i < count; i++) {
-    const struct format *format = format_parse(names[i], arena, error);
+    const struct format *format = format_read(names[i], arena, error);
     if (!format) return false;
     const struct format_preset *preset = preset_named(format->name);
     entries[i] = (struct entry){named ? format->name : names[i],

@@ -20,20 +20,26 @@ static void ask_for(struct claim_runs *runs, const char *column) {
   runs->asked[runs->asked_count++] = arena_string(runs->arena, column);
 }
 
+static void name_formats(struct claim_runs *runs, const struct table_column *formats) {
+  runs->formats = arena_array(runs->arena, (size_t)formats->category_count + 1, sizeof *runs->formats);
+  for (int i = 0; i < formats->category_count; i++)
+    runs->formats[i] = format_canonical(formats->categories[i], runs->arena);
+}
+
 // Marks the rows of a format, by whichever of its names: w4 is int4. False when no row has it.
 static bool select_format(struct claim_runs *runs, const char *format, bool *selected) {
   const struct table *table = runs->table;
   int column = table_find(table, "format");
   if (column < 0 || table->columns[column].kind != COLUMN_CATEGORY) return false;
-  const char *wanted = config_format_facts(format, runs->arena).name;
   const struct table_column *formats = &table->columns[column];
-  bool *same = arena_array(runs->arena, (size_t)formats->category_count + 1, sizeof *same), any = false;
-  for (int i = 0; i < formats->category_count; i++) {
-    same[i] = strcmp(config_format_facts(formats->categories[i], runs->arena).name, wanted) == 0;
-    any |= same[i];
+  if (!runs->formats) name_formats(runs, formats);
+  const char *wanted = format_canonical(format, runs->arena);
+  bool any = false;
+  for (size_t row = 0; row < table->row_count; row++) {
+    int code = formats->codes[row];
+    selected[row] = code >= 0 && strcmp(runs->formats[code], wanted) == 0;
+    any |= selected[row];
   }
-  for (size_t row = 0; row < table->row_count && any; row++)
-    selected[row] = formats->codes[row] >= 0 && same[formats->codes[row]];
   return any;
 }
 

@@ -32,7 +32,8 @@ struct claim_runs {
   size_t count, capacity;
   const char **asked;  // columns that the conditions name
   size_t asked_count;
-  size_t groups;  // matched ones
+  const char **formats;  // canonical names of the table's formats, by code; NULL before the first term
+  size_t groups;         // matched ones
 };
 
 // Adds the term `name[index]`. False when it is none; `trouble` then says why.

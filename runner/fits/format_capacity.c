@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "trainer/formats.h"
+
 const char *const common_formats[] = {"int1",
                                       "int2",
                                       "int3",
@@ -65,7 +67,7 @@ bool format_capacity(const struct format *format, const char *asked, const struc
 bool formats_measure(const char *const *names, size_t count, const struct capacity_options *options,
                      struct format_capacity *results, struct arena *arena, struct error *error) {
   for (size_t i = 0; i < count; i++) {
-    results[i].format = format_parse(names[i], arena, error);
+    results[i].format = format_read(names[i], arena, error);
     if (!results[i].format) return false;
   }
   for (size_t i = 0; i < count; i++)

@@ -7,7 +7,7 @@ static bool measure_one(struct store *store, const char *name, struct error *err
   struct arena arena = {0};
   struct capacity_options options = {.threads = threads_wanted(0), .isa = isa_best()};
   struct format_capacity capacity;
-  const struct format *format = format_parse(name, &arena, error);
+  const struct format *format = format_read(name, &arena, error);
   bool fine = format && format_capacity(format, name, &options, &capacity, error);
   if (fine) {
     double gmse[OPERANDS];

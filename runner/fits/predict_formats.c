@@ -97,7 +97,7 @@ static bool find_bits(const struct predict_arguments *arguments, const char *nam
   if (!isnan(*bits)) return true;
   struct arena arena = {0};
   struct error unknown = {0};
-  const struct format *format = format_parse(name, &arena, &unknown);
+  const struct format *format = format_read(name, &arena, &unknown);
   if (format) *bits = representation_bits(&format->operands[OPERAND_WEIGHTS]);
   arena_free(&arena);
   if (format || isnan(arguments->memory)) return true;

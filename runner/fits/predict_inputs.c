@@ -5,7 +5,6 @@
 
 #include "runner/fits/format_capacity.h"
 #include "runner/fits/predict_internal.h"
-#include "trainer/config.h"
 
 bool input_given(const struct law_input *inputs, size_t count, const char *name, double *number) {
   for (size_t i = 0; i < count; i++) {
@@ -40,9 +39,8 @@ static const char *find_category(const struct predict_report *report, const char
 // Formats have one name in the store: another text of the same format means that.
 static const char *canonical_category(struct predict_report *report, const char *column, const char *text) {
   if (find_category(report, column, text)) return text;
-  struct error unknown = {0};
-  const struct format *format = format_parse(text, &report->arena, &unknown);
-  return format && find_category(report, column, format->name) ? format->name : text;
+  const char *canonical = format_canonical(text, &report->arena);
+  return find_category(report, column, canonical) ? canonical : text;
 }
 
 static void note_default(struct predict_report *report, const char *column, const char *value) {
@@ -67,8 +65,9 @@ static bool value_of_format(struct predict_report *report, const char *column, c
                             struct value *value, struct error *error) {
   int bits = operand_of(column, "", "_bits"), gmse = operand_of(column, "gmse_", "s");
   if (strcmp(column, "forward") == 0 || strcmp(column, "backward") == 0) {
-    struct format_facts facts = config_format_facts(format->name, &report->arena);
-    *value = (struct value){.kind = VALUE_TEXT, .text = *column == 'f' ? facts.forward : facts.backward};
+    *value = (struct value){
+        .kind = VALUE_TEXT,
+        .text = *column == 'f' ? format_forward(format, &report->arena) : format_backward(format, &report->arena)};
   } else if (strcmp(column, "kv_bits") == 0) {  // no format represents keys and values
     *value = (struct value){.kind = VALUE_NUMBER, .number = 16};
   } else if (bits >= 0) {
@@ -89,7 +88,7 @@ static bool fill_column(struct predict_report *report, const char *column, const
                         struct error *error) {
   const char *baseline = find_category(report, column, NULL);
   struct error unknown = {0};
-  const struct format *format = given ? format_parse(given, &report->arena, &unknown) : NULL;
+  const struct format *format = given ? format_read(given, &report->arena, &unknown) : NULL;
   if (format && !value_of_format(report, column, format, value, error)) return false;
   if (value->kind == VALUE_TEXT) value->text = canonical_category(report, column, value->text);
   if (value->kind != VALUE_MISSING) return true;
@@ -101,7 +100,7 @@ static bool fill_column(struct predict_report *report, const char *column, const
   bool of_formats =
       operand_of(column, "", "_bits") >= 0 || operand_of(column, "gmse_", "s") >= 0 || strcmp(column, "kv_bits") == 0;
   if (!of_formats || given) return true;
-  format = format_parse("none", &report->arena, error);
+  format = format_read("none", &report->arena, error);
   if (!format || !value_of_format(report, column, format, value, error)) return false;
   note_default(report, column, value->number == 0 ? "0" : "16");
   return true;

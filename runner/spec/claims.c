@@ -33,7 +33,7 @@ static int index_offset(const struct node *node, const struct expression_name *n
 static bool run_has_format(struct spec_reader *reader, const char *canonical) {
   const struct spec *spec = reader->spec;
   struct arena arena = {0};
-  bool found = strcmp(config_format_facts(spec->base.format, &arena).name, canonical) == 0;
+  bool found = strcmp(format_canonical(spec->base.format, &arena), canonical) == 0;
   for (size_t s = 0; s < spec->sweep_count && !found; s++) {
     const struct spec_sweep *sweep = &spec->sweeps[s];
     for (size_t i = 0; i < sweep->set_count; i++) found |= strcmp(sweep->set[i].field->path, "format") == 0;
@@ -42,7 +42,7 @@ static bool run_has_format(struct spec_reader *reader, const char *canonical) {
         const struct spec_axis *axis = &sweep->groups[g].axes[a];
         if (strcmp(axis->field->path, "format") != 0) continue;
         for (size_t v = 0; v < axis->count && !found; v++)
-          found = strcmp(config_format_facts(axis->values[v].text, &arena).name, canonical) == 0;
+          found = strcmp(format_canonical(axis->values[v].text, &arena), canonical) == 0;
       }
   }
   arena_free(&arena);
@@ -61,7 +61,7 @@ static bool check_format(struct spec_reader *reader, const struct node *node, co
     spec_error_at(reader->spec, node, index_offset(node, name), reader->diagnostics,
                   *hint ? hint : "a condition stands in quotes: loss[\"model.width == 64\"]", "%s", message);
   } else if (known && !(name->index_quoted && reader->spec->trainer.node)) {
-    const char *canonical = config_format_facts(name->index, &arena).name;
+    const char *canonical = format_canonical(name->index, &arena);
     char shown[72];
     if (!run_has_format(reader, canonical))
       node_warning(node, reader->diagnostics, NULL, "a claim speaks of %s, but no run of this spec has that format",

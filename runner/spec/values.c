@@ -93,7 +93,7 @@ bool spec_set_text(const struct spec *spec, struct run_config *config, const str
   if (!config_set(config, field, text, arena, &inner)) return reword(field, text, &inner, error, hint);
   if (field->type == FIELD_TEXT && !*text)
     return error_set(error, EXIT_USAGE_ERROR, "%s must not be empty", field->path);
-  if (is_format(spec, field) && !format_parse(text, arena, &inner)) {
+  if (is_format(spec, field) && !format_read(text, arena, &inner)) {
     char message[600];
     snprintf(message, sizeof message, "%.599s", inner.text);
     char *guess = strstr(message, "; did you mean "), *rest = guess ? strstr(guess, " (isoloss formats") : NULL;
@@ -140,7 +140,7 @@ bool spec_read_value(struct spec_reader *reader, const struct run_field *field, 
   static const char *const kinds[] = {"a whole number", "a number", "true or false", NULL, "text", "a list"};
   const char *kind = kinds[field->type];
   if (node->kind == NODE_MAPPING && is_format(reader->spec, field)) {
-    const struct format *format = format_parse_node(node, &reader->spec->arena, diagnostics);
+    const struct format *format = format_read_node(node, &reader->spec->arena, diagnostics);
     if (format) value->text = format->name;
     return format != NULL;
   }

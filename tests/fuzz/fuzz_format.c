@@ -8,6 +8,7 @@
 
 #include "kernels/formats/quantize.h"
 #include "tests/fuzz/fuzz.h"
+#include "trainer/formats.h"
 
 enum { ROWS = 2, COLUMNS = 64 };
 
@@ -83,7 +84,7 @@ static void mapping(const char *bytes, size_t size) {
   size_t count = root && root->kind == NODE_SEQUENCE ? root->count : root != NULL;
   for (size_t i = 0; i < count && !diagnostics.errors; i++) {
     const struct node *node = root->kind == NODE_SEQUENCE ? root->items[i] : root;
-    const struct format *format = format_parse_node(node, &arena, &diagnostics);
+    const struct format *format = format_read_node(node, &arena, &diagnostics);
     require((format != NULL) == (diagnostics.errors == 0), "an error without a diagnostic, or the other way round",
             bytes);
     if (format) examine(format, bytes, &arena);

@@ -1,0 +1,34 @@
+// What follows from a format alone; see formats.h.
+#include <math.h>
+
+#include "trainer/formats.h"
+
+const char *format_forward(const struct format *format, struct arena *arena) {
+  struct format part = *format;
+  part.operands[OPERAND_GRADIENTS] = (struct representation){0};
+  part.backward = BACKWARD_FORWARD;
+  part.gradient_token_hadamard = false;
+  return format_short_name(&part, arena);
+}
+
+const char *format_backward(const struct format *format, struct arena *arena) {
+  struct format part = *format;
+  part.operands[OPERAND_WEIGHTS] = part.operands[OPERAND_ACTIVATIONS] = (struct representation){0};
+  return format_short_name(&part, arena);
+}
+
+struct format_facts format_facts(const char *text, struct arena *arena) {
+  struct error unknown = {0};
+  const struct format *format = format_read(text, arena, &unknown);
+  struct format_facts facts = {.name = text, .bits = {NAN, NAN, NAN}};
+  if (!format) return facts;
+  facts = (struct format_facts){format->name, format_forward(format, arena), format_backward(format, arena), {0}};
+  for (int i = 0; i < OPERANDS; i++) facts.bits[i] = representation_bits(&format->operands[i]);
+  return facts;
+}
+
+const char *format_canonical(const char *text, struct arena *arena) {
+  struct error unknown = {0};
+  const struct format *format = format_read(text, arena, &unknown);
+  return format ? format->name : text;
+}
