@@ -22,6 +22,8 @@ struct value {
   double number;     // number, or boolean as 0 and 1
   const char *text;  // text
 };
+// Of one kind and equal; missing values are equal.
+bool value_equal(struct value a, struct value b);
 
 enum expression_kind {
   EXPRESSION_NUMBER,   // number

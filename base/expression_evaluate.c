@@ -70,11 +70,17 @@ static bool evaluate_truth(const struct evaluation *run, const struct expression
   return true;
 }
 
+bool value_equal(struct value a, struct value b) {
+  if (a.kind != b.kind) return false;
+  if (a.kind == VALUE_TEXT) return a.text == b.text || strcmp(a.text, b.text) == 0;
+  return a.kind == VALUE_MISSING || a.number == b.number;
+}
+
 static bool equal_values(const struct evaluation *run, const struct expression_node *node, const struct value *left,
                          const struct value *right, bool *equal) {
   if ((left->kind == VALUE_TEXT) != (right->kind == VALUE_TEXT))
     return fail(run, node, "cannot compare %s with %s", kind_name(left->kind), kind_name(right->kind));
-  *equal = left->kind == VALUE_TEXT ? strcmp(left->text, right->text) == 0 : left->number == right->number;
+  *equal = value_equal(*left, *right);
   return true;
 }
 
@@ -154,7 +160,8 @@ static bool evaluate_call(const struct evaluation *run, const struct expression_
     size_t count = 0;
     while (expression_functions[count]) count++;
     const char *nearest = nearest_name(name, expression_functions, count);
-    if (nearest) return fail(run, node, "unknown function '%s' (did you mean '%s'?)", name, nearest);
+    char guess[160];
+    if (nearest) return fail(run, node, "unknown function '%s' (%s)", name, did_you_mean(nearest, guess));
     return fail(run, node, "unknown function '%s'", name);
   }
   bool many = strcmp(name, "min") == 0 || strcmp(name, "max") == 0 || strcmp(name, "sum") == 0 ||

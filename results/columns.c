@@ -215,7 +215,7 @@ const char *run_column_type_name(enum run_column_type type) {
 
 enum run_column_role run_column_role(const char *name) {
   const struct run_field *field = field_find(name, NULL);
-  if (field) return field->affects_result ? RUN_SETTING : RUN_NOTE;
+  if (field) return field->effect == EFFECT_COUNTS ? RUN_SETTING : RUN_NOTE;
   const struct run_column *column = run_column_find(name);
   return column ? column->role : RUN_NOTE;
 }

@@ -73,7 +73,7 @@ static void write_config(const struct run_config *config, struct text *out) {
   json_object_begin(&json);
   for (size_t i = 0; i < run_field_count; i++) {
     const struct run_field *field = &run_fields[i];
-    struct value value = config_get(config, field);
+    struct value value = field_get(config, field);
     json_key(&json, field->path);
     switch (value.kind) {
       case VALUE_MISSING:

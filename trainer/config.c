@@ -29,25 +29,53 @@ static void *place(const struct run_config *config, const struct run_field *fiel
 }
 
 static const char *type_name(const struct run_field *field) {
+  static const char *const names[] = {"a whole number", "a number", "true or false", "text", "text", "text"};
+  return names[field->type];
+}
+
+struct value field_get(const struct run_config *config, const struct run_field *field) {
+  const void *from = place(config, field);
+  struct value value = {.kind = VALUE_NUMBER};
   switch (field->type) {
-    case FIELD_INTEGER:
-      return "a whole number";
+    case FIELD_INTEGER:  // of at most 2^53
+      value.number = (double)*(const int64_t *)from;
+      return *(const int64_t *)from == AUTO_INTEGER ? (struct value){.kind = VALUE_MISSING} : value;
     case FIELD_NUMBER:
-      return "a number";
+      value.number = *(const double *)from;
+      return isnan(value.number) ? (struct value){.kind = VALUE_MISSING} : value;
     case FIELD_BOOLEAN:
-      return "true or false";
+      return (struct value){.kind = VALUE_BOOLEAN, .number = *(const bool *)from};
     default:
-      return "text";
+      return (struct value){.kind = VALUE_TEXT, .text = *(const char *const *)from};
   }
 }
 
-static bool in_range(const struct run_field *field, double value, struct error *error) {
+void field_put(struct run_config *config, const struct run_field *field, struct value value) {
+  void *to = place(config, field);
+  bool unset = value.kind == VALUE_MISSING;
+  switch (field->type) {
+    case FIELD_INTEGER:
+      *(int64_t *)to = unset ? AUTO_INTEGER : (int64_t)value.number;
+      break;
+    case FIELD_NUMBER:
+      *(double *)to = unset ? NAN : value.number;
+      break;
+    case FIELD_BOOLEAN:
+      *(bool *)to = value.number != 0;
+      break;
+    default:
+      *(const char **)to = value.text;
+      if (field->groups & GROUP_FORMAT) config->parsed_format = NULL;
+  }
+}
+
+static bool in_range(const struct run_field *field, double value, const char *shown, struct error *error) {
   char low[32], high[32];
   if (field->low == 0 && field->high == 0) return true;
   if (value >= field->low && value <= field->high) return true;
   number_shortest(field->low, low);
   number_shortest(field->high, high);
-  return error_set(error, EXIT_USAGE_ERROR, "must be between %s and %s", low, high);
+  return error_set(error, EXIT_USAGE_ERROR, "must be between %s and %s, not %.100s", low, high, shown);
 }
 
 // The spelling of a choice that the table holds, or NULL.
@@ -63,111 +91,80 @@ static const char *choice_of(const struct run_field *field, const char *text, st
 }
 
 static bool wrong_choice(const struct run_field *field, const char *text, struct error *error) {
+  struct arena arena = {0};
+  size_t count;
+  const char **names = text_split(&arena, field->choices, "|", &count);
   struct text list = {0};
-  const char *names[16];
-  char copy[256];
-  size_t count = 0;
-  snprintf(copy, sizeof copy, "%s", field->choices);
-  for (char *save, *word = strtok_r(copy, "|", &save); word && count < 16; word = strtok_r(NULL, "|", &save)) {
-    text_format(&list, "%s%s", count ? ", " : "", word);
-    names[count++] = word;
-  }
-  const char *near = nearest_name(text, names, count);
-  error_set(error, EXIT_USAGE_ERROR, "must be one of %s%s%s%s", text_string(&list), near ? "; did you mean '" : "",
-            near ? near : "", near ? "'?" : "");
+  for (size_t i = 0; i < count; i++) text_format(&list, "%s%s", i ? ", " : "", names[i]);
+  error_set(error, EXIT_USAGE_ERROR, "must be one of %s, not %.100s", text_string(&list), text);
+  error_hint(error, nearest_name(text, names, count), NULL);
   text_free(&list);
+  arena_free(&arena);
   return false;
+}
+
+static bool wrong_type(const struct run_field *field, const char *text, struct error *error) {
+  return error_set(error, EXIT_USAGE_ERROR, "must be %s%s, not '%s'", type_name(field),
+                   field->auto_allowed ? " or auto" : "", text);
 }
 
 bool config_set(struct run_config *config, const struct run_field *field, const char *text, struct arena *arena,
                 struct error *error) {
-  void *target = place(config, field);
+  struct value value = {.kind = VALUE_MISSING};
+  int64_t whole;
   if (field->auto_allowed && strcmp(text, "auto") == 0) {
-    if (field->type == FIELD_INTEGER)
-      *(int64_t *)target = AUTO_INTEGER;
-    else
-      *(double *)target = NAN;
+    field_put(config, field, value);
     return true;
   }
   switch (field->type) {
-    case FIELD_INTEGER: {
-      int64_t value;
-      if (!integer_parse(text, &value))
-        return error_set(error, EXIT_USAGE_ERROR, "must be a whole number%s, not '%s'",
-                         field->auto_allowed ? " or auto" : "", text);
-      if (!in_range(field, (double)value, error)) return false;
-      *(int64_t *)target = value;
-      return true;
-    }
-    case FIELD_NUMBER: {
-      double value;
-      if (!number_parse(text, &value) || !isfinite(value))
-        return error_set(error, EXIT_USAGE_ERROR, "must be a number%s, not '%s'", field->auto_allowed ? " or auto" : "",
-                         text);
-      if (!in_range(field, value, error)) return false;
-      *(double *)target = value;
-      return true;
-    }
+    case FIELD_INTEGER:
+      if (!integer_parse(text, &whole)) return wrong_type(field, text, error);
+      value = (struct value){.kind = VALUE_NUMBER, .number = (double)whole};
+      if (!in_range(field, value.number, text, error)) return false;
+      break;
+    case FIELD_NUMBER:
+      value.kind = VALUE_NUMBER;
+      if (!number_parse(text, &value.number) || !isfinite(value.number)) return wrong_type(field, text, error);
+      if (!in_range(field, value.number, text, error)) return false;
+      break;
     case FIELD_BOOLEAN:
-      if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
-        return error_set(error, EXIT_USAGE_ERROR, "must be true or false, not '%s'", text);
-      *(bool *)target = text[0] == 't';
-      return true;
-    case FIELD_CHOICE: {
-      const char *choice = choice_of(field, text, arena);
-      if (!choice) return wrong_choice(field, text, error);
-      *(const char **)target = choice;
-      return true;
-    }
+      if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0) return wrong_type(field, text, error);
+      value = (struct value){.kind = VALUE_BOOLEAN, .number = text[0] == 't'};
+      break;
+    case FIELD_CHOICE:
+      value = (struct value){.kind = VALUE_TEXT, .text = choice_of(field, text, arena)};
+      if (!value.text) return wrong_choice(field, text, error);
+      break;
     case FIELD_TEXT:
     case FIELD_LIST:
-      *(const char **)target = arena_string(arena, text);
-      if (target == &config->format) config->parsed_format = NULL;
-      return true;
+      value = (struct value){.kind = VALUE_TEXT, .text = arena_string(arena, text)};
   }
-  return false;
+  field_put(config, field, value);
+  return true;
 }
 
 bool config_set_number(struct run_config *config, const struct run_field *field, double value, struct error *error) {
-  if (field->type == FIELD_NUMBER) {
-    if (!isfinite(value)) return error_set(error, EXIT_USAGE_ERROR, "must be a finite number");
-    if (!in_range(field, value, error)) return false;
-    *(double *)place(config, field) = value;
-    return true;
-  }
+  char shown[32];
+  if (field->type != FIELD_NUMBER && field->type != FIELD_INTEGER)
+    return error_set(error, EXIT_USAGE_ERROR, "must be %s, not a number", type_name(field));
+  number_shortest(value, shown);
   if (field->type == FIELD_INTEGER) {
     // Expressions of a spec give doubles: 64 * 1.5 is fine, 64 / 3 is not a width.
     double whole = nearbyint(value);
-    if (!isfinite(value) || fabs(value - whole) > 1e-9 * fmax(1, fabs(whole)) || fabs(whole) > 9.007199254740992e15) {
-      char number[32];
-      number_shortest(value, number);
-      return error_set(error, EXIT_USAGE_ERROR, "must be a whole number, not %s (round() makes one)", number);
-    }
-    if (!in_range(field, whole, error)) return false;
-    *(int64_t *)place(config, field) = (int64_t)whole;
-    return true;
+    if (!isfinite(value) || fabs(value - whole) > 1e-9 * fmax(1, fabs(whole)) || fabs(whole) > 9.007199254740992e15)
+      return error_set(error, EXIT_USAGE_ERROR, "must be a whole number, not %s (round() makes one)", shown);
+    value = whole;
   }
-  return error_set(error, EXIT_USAGE_ERROR, "must be %s, not a number", type_name(field));
+  if (!isfinite(value)) return error_set(error, EXIT_USAGE_ERROR, "must be a finite number, not %s", shown);
+  if (!in_range(field, value, shown, error)) return false;
+  field_put(config, field, (struct value){.kind = VALUE_NUMBER, .number = value});
+  return true;
 }
 
-struct value config_get(const struct run_config *config, const struct run_field *field) {
-  const void *from = place(config, field);
-  struct value value = {.kind = VALUE_MISSING};
-  switch (field->type) {
-    case FIELD_INTEGER:
-      if (*(const int64_t *)from != AUTO_INTEGER)
-        value = (struct value){.kind = VALUE_NUMBER, .number = (double)*(const int64_t *)from};
-      break;
-    case FIELD_NUMBER:
-      if (!isnan(*(const double *)from)) value = (struct value){.kind = VALUE_NUMBER, .number = *(const double *)from};
-      break;
-    case FIELD_BOOLEAN:
-      value = (struct value){.kind = VALUE_BOOLEAN, .number = *(const bool *)from};
-      break;
-    default:
-      value = (struct value){.kind = VALUE_TEXT, .text = *(const char *const *)from};
-  }
-  return value;
+bool config_set_boolean(struct run_config *config, const struct run_field *field, bool value, struct error *error) {
+  if (field->type != FIELD_BOOLEAN) return wrong_type(field, value ? "true" : "false", error);
+  field_put(config, field, (struct value){.kind = VALUE_BOOLEAN, .number = value});
+  return true;
 }
 
 // Defaults that are text point at the table's own strings.
@@ -177,7 +174,7 @@ void config_default(struct run_config *config) {
     const struct run_field *field = &run_fields[i];
     struct error ignored = {0};
     if (field->type >= FIELD_CHOICE)
-      *(const char **)place(config, field) = field->fallback;
+      field_put(config, field, (struct value){.kind = VALUE_TEXT, .text = field->fallback});
     else
       config_set(config, field, field->fallback, NULL, &ignored);
   }
@@ -186,9 +183,12 @@ void config_default(struct run_config *config) {
 bool config_is_default(const struct run_config *config, const struct run_field *field) {
   struct run_config fresh;
   config_default(&fresh);
-  struct value a = config_get(config, field), b = config_get(&fresh, field);
-  if (a.kind != b.kind) return false;
-  return a.kind == VALUE_TEXT ? strcmp(a.text, b.text) == 0 : a.kind == VALUE_MISSING || a.number == b.number;
+  return value_equal(field_get(config, field), field_get(&fresh, field));
+}
+
+void config_clear_budget(struct run_config *config) {
+  for (size_t i = 0; i < run_field_count; i++)
+    if (run_fields[i].groups & GROUP_BUDGET) field_put(config, &run_fields[i], (struct value){.kind = VALUE_MISSING});
 }
 
 // ---- resolving ----

@@ -22,9 +22,22 @@ enum field_type {
   FIELD_INTEGER,  // int64_t; AUTO_INTEGER means auto
   FIELD_NUMBER,   // double; NAN means auto
   FIELD_BOOLEAN,  // bool
-  FIELD_CHOICE,   // const char *, one of `choices`
+  FIELD_CHOICE,   // const char *, one of `choices`; the choice auto is resolved to another one
   FIELD_TEXT,     // const char *, "" when not given
   FIELD_LIST,     // const char *, lines joined by '\n', "" when not given
+};
+// Whether a field can change the result of a run.
+enum field_effect {
+  EFFECT_NONE,      // never: two runs that differ in nothing else are one run
+  EFFECT_COUNTS,    // by itself: it is part of the run's identity
+  EFFECT_RESOLVED,  // by what is resolved from it: another field, or the digest of the corpus, counts in its place
+};
+// What else fields are known by than their names.
+enum field_group {
+  GROUP_BUDGET = 1,    // the spellings of a run's length: setting one unsets the others
+  GROUP_CORPUS = 2,    // make the corpus: its digest counts in their place
+  GROUP_PREPARED = 4,  // what is known of a corpus depends on them
+  GROUP_FORMAT = 8,    // names a format, whose canonical name counts
 };
 #define AUTO_INTEGER INT64_MIN
 
@@ -65,8 +78,11 @@ struct run_field {
   bool auto_allowed;
   const char *choices;  // FIELD_CHOICE: "a|b|c"
   const char *unit;     // "tokens", "steps", "" ...
-  bool affects_result;  // counts in the run's identity
-  const char *help;     // one line
+  enum field_effect effect;
+  bool (*counts_when)(const struct run_config *resolved);  // EFFECT_COUNTS only under such other fields; NULL: always
+  unsigned groups;                                         // enum field_group
+  const char *file_ending;  // FIELD_TEXT: what ends so is a file name, which a spec takes relative to its folder
+  const char *help;         // one line
 };
 
 extern const struct run_field run_fields[];
@@ -76,14 +92,23 @@ extern const size_t run_field_count;
 const struct run_field *field_find(const char *path, const char **nearest);
 
 void config_default(struct run_config *config);
-// Sets a field from text as written in a spec. False with a message that says what is allowed ("must be at least 1"),
-// without place or path: the caller knows those. Strings that are kept are copied to the arena.
+// Sets a field from text as written in a spec. False with a message that says what is allowed ("must be between 1 and
+// 4, not 5"), without place or path: the caller knows those. Strings that are kept are copied to the arena.
 bool config_set(struct run_config *config, const struct run_field *field, const char *text, struct arena *arena,
                 struct error *error);
 bool config_set_number(struct run_config *config, const struct run_field *field, double value, struct error *error);
-// The field's value; auto is VALUE_MISSING.
-struct value config_get(const struct run_config *config, const struct run_field *field);
+bool config_set_boolean(struct run_config *config, const struct run_field *field, bool value, struct error *error);
+// The field's value as it is; auto is VALUE_MISSING. Texts are the configuration's own.
+struct value field_get(const struct run_config *config, const struct run_field *field);
+// Puts a value that was got from a configuration, or checked by config_set, unchecked and without a copy of its text.
+void field_put(struct run_config *config, const struct run_field *field, struct value value);
+// The value as one would write it in a spec: "auto", "0.002", "true"; text itself. `number` is for what is no text.
+const char *field_text(const struct run_field *field, struct value value, char number[32]);
+// The value as JSON; auto is the text "auto".
+void field_json(struct json_writer *json, const struct run_field *field, struct value value);
 bool config_is_default(const struct run_config *config, const struct run_field *field);
+// Unsets all of GROUP_BUDGET.
+void config_clear_budget(struct run_config *config);
 
 // What a plan must know of the corpus to resolve a run (trainer/data fills it).
 struct corpus_facts {

@@ -1,127 +1,141 @@
 // The table of run fields; see config.h. Order is the order of the reference page and of the canonical form: append
 // within a group freely, the names are what identity hashes.
-#include <float.h>
+#include <string.h>
 
 #include "trainer/config.h"
 
-#define AT(member) offsetof(struct run_config, member)
-#define ANY_NUMBER -DBL_MAX, DBL_MAX
-#define NO_RANGE 0, 0
+#define FIELD(member, field_type) .path = #member, .type = field_type, .offset = offsetof(struct run_config, member)
+#define INTEGER(member, least, most) FIELD(member, FIELD_INTEGER), .low = least, .high = most
+#define NUMBER(member, least, most) FIELD(member, FIELD_NUMBER), .low = least, .high = most
+#define BOOLEAN(member) FIELD(member, FIELD_BOOLEAN)
+#define CHOICE(member, words) FIELD(member, FIELD_CHOICE), .choices = words
+#define TEXT(member) FIELD(member, FIELD_TEXT)
+#define LIST(member) FIELD(member, FIELD_LIST)
+#define DEFAULT(text) .fallback = text
+#define AUTO .fallback = "auto", .auto_allowed = true
+#define UNIT(text) .unit = text
+#define COUNTS .effect = EFFECT_COUNTS
+#define COUNTS_WHEN(predicate) .effect = EFFECT_COUNTS, .counts_when = predicate
+#define RESOLVED .effect = EFFECT_RESOLVED
+#define NO_EFFECT .effect = EFFECT_NONE
+#define GROUP(name) .groups = GROUP_##name
+#define CORPUS .effect = EFFECT_RESOLVED, .groups = GROUP_CORPUS | GROUP_PREPARED
+#define FILES(ending) .file_ending = ending
+#define HELP(line) .help = line
+
+// ---- when a field counts ----
+
+static bool cools_down(const struct run_config *c) { return strcmp(c->train.schedule, "wsd") == 0; }
+
+static bool ends_above_zero(const struct run_config *c) {
+  return strcmp(c->train.schedule, "wsd") != 0 && strcmp(c->train.schedule, "constant") != 0;
+}
+
+// Left out where they are float32, as before there was a choice: such runs keep their ids.
+static bool narrow_state(const struct run_config *c) { return strcmp(c->train.optimizer_state, "float32") != 0; }
+static bool narrow_masters(const struct run_config *c) { return strcmp(c->train.master_weights, "float32") != 0; }
+static bool rounds(const struct run_config *c) { return narrow_state(c) || narrow_masters(c); }
+
+// ---- the table ----
 
 const struct run_field run_fields[] = {
-    // path, type, place, default, low, high, auto allowed, choices, unit, affects result, help
-    {"model.layers", FIELD_INTEGER, AT(model.layers), "4", 1, 1024, false, NULL, "", true, "transformer blocks"},
-    {"model.width", FIELD_INTEGER, AT(model.width), "128", 16, 65536, false, NULL, "", true,
-     "residual width (d_model), a multiple of 16"},
-    {"model.heads", FIELD_INTEGER, AT(model.heads), "auto", 1, 4096, true, NULL, "", true,
-     "query heads; auto: width / head_dim"},
-    {"model.kv_heads", FIELD_INTEGER, AT(model.kv_heads), "auto", 1, 4096, true, NULL, "", true,
-     "key and value heads, dividing heads (grouped-query attention); auto: heads"},
-    {"model.head_dim", FIELD_INTEGER, AT(model.head_dim), "auto", 2, 256, true, NULL, "", true,
-     "dimension of a head, even; auto: the largest of 64, 32, 16 that divides the width"},
-    {"model.mlp_width", FIELD_INTEGER, AT(model.mlp_width), "auto", 1, 262144, true, NULL, "", true,
-     "hidden width of the SwiGLU; auto: 8/3 of the width, rounded up to a multiple of 32"},
-    {"model.context", FIELD_INTEGER, AT(model.context), "256", 1, 65536, false, NULL, "tokens", true,
-     "sequence length"},
-    {"model.vocabulary", FIELD_INTEGER, AT(model.vocabulary), "auto", 2, 4294967295.0, true, NULL, "", true,
-     "rows of the embedding; auto: the tokenizer's"},
-    {"model.tied_head", FIELD_BOOLEAN, AT(model.tied_head), "false", NO_RANGE, false, NULL, "", true,
-     "output head shares the embedding"},
-    {"model.dtype", FIELD_CHOICE, AT(model.dtype), "auto", NO_RANGE, false, "auto|float32|bfloat16", "", true,
-     "type of the matrix products; auto: bfloat16 where the hardware gains by it, else float32"},
-    {"model.device", FIELD_TEXT, AT(model.device), "auto", NO_RANGE, false, NULL, "", false,
-     "auto, cpu, cuda or cuda:N"},
-    {"model.rope_theta", FIELD_NUMBER, AT(model.rope_theta), "10000", 1, 1e9, false, NULL, "", true,
-     "base of the rotary position angles"},
-    {"model.norm_eps", FIELD_NUMBER, AT(model.norm_eps), "1e-5", 0, 1, false, NULL, "", true, "epsilon of RMSNorm"},
-    {"model.init_std", FIELD_NUMBER, AT(model.init_std), "0.02", 0, 10, false, NULL, "", true,
-     "standard deviation of the initial weights; residual output projections have it over sqrt(2 layers)"},
+    {INTEGER(model.layers, 1, 1024), DEFAULT("4"), COUNTS, HELP("transformer blocks")},
+    {INTEGER(model.width, 16, 65536), DEFAULT("128"), COUNTS, HELP("residual width (d_model), a multiple of 16")},
+    {INTEGER(model.heads, 1, 4096), AUTO, COUNTS, HELP("query heads; auto: width / head_dim")},
+    {INTEGER(model.kv_heads, 1, 4096), AUTO, COUNTS,
+     HELP("key and value heads, dividing heads (grouped-query attention); auto: heads")},
+    {INTEGER(model.head_dim, 2, 256), AUTO, COUNTS,
+     HELP("dimension of a head, even; auto: the largest of 64, 32, 16 that divides the width")},
+    {INTEGER(model.mlp_width, 1, 262144), AUTO, COUNTS,
+     HELP("hidden width of the SwiGLU; auto: 8/3 of the width, rounded up to a multiple of 32")},
+    {INTEGER(model.context, 1, 65536), DEFAULT("256"), UNIT("tokens"), COUNTS, GROUP(PREPARED),
+     HELP("sequence length")},
+    {INTEGER(model.vocabulary, 2, 4294967295.0), AUTO, COUNTS, HELP("rows of the embedding; auto: the tokenizer's")},
+    {BOOLEAN(model.tied_head), DEFAULT("false"), COUNTS, HELP("output head shares the embedding")},
+    {CHOICE(model.dtype, "auto|float32|bfloat16"), DEFAULT("auto"), COUNTS,
+     HELP("type of the matrix products; auto: bfloat16 where the hardware gains by it, else float32")},
+    {TEXT(model.device), DEFAULT("auto"), NO_EFFECT, HELP("auto, cpu, cuda or cuda:N")},
+    {NUMBER(model.rope_theta, 1, 1e9), DEFAULT("10000"), COUNTS, HELP("base of the rotary position angles")},
+    {NUMBER(model.norm_eps, 0, 1), DEFAULT("1e-5"), COUNTS, HELP("epsilon of RMSNorm")},
+    {NUMBER(model.init_std, 0, 10), DEFAULT("0.02"), COUNTS,
+     HELP("standard deviation of the initial weights; residual output projections have it over sqrt(2 layers)")},
 
-    {"corpus.source", FIELD_TEXT, AT(corpus.source), "gcide", NO_RANGE, false, NULL, "", false,
-     "gcide, english, linux-core, kjv, zipfmem, markov2, or files"},
-    {"corpus.files", FIELD_LIST, AT(corpus.files), "", NO_RANGE, false, NULL, "", false,
-     "the user's own files: paths and globs (the corpus digest stands for them in the identity)"},
-    {"corpus.tokenizer", FIELD_TEXT, AT(corpus.tokenizer), "bytes", NO_RANGE, false, NULL, "", false,
-     "bytes, sentencepiece, a sentencepiece .model file, or uint16 / uint32 for files of tokens"},
-    {"corpus.vocabulary", FIELD_INTEGER, AT(corpus.vocabulary), "auto", 2, 4294967295.0, true, NULL, "", false,
-     "vocabulary size to train (sentencepiece; auto: 4096) or of files of tokens"},
-    {"corpus.validation_fraction", FIELD_NUMBER, AT(corpus.validation_fraction), "0.01", 0.0001, 0.5, false, NULL, "",
-     false, "share of documents, by hash, kept for validation"},
-    {"corpus.seed", FIELD_INTEGER, AT(corpus.seed), "0", 0, 4294967295.0, false, NULL, "", false,
-     "seed of a synthetic source's hidden structure"},
-    {"corpus.zipfmem_ids", FIELD_INTEGER, AT(corpus.zipfmem_ids), "262144", 2, 16777216, false, NULL, "", false,
-     "zipfmem: number of facts"},
-    {"corpus.zipfmem_symbols", FIELD_INTEGER, AT(corpus.zipfmem_symbols), "64", 2, 4096, false, NULL, "", false,
-     "zipfmem: digits and answers are of this many symbols"},
-    {"corpus.zipfmem_exponent", FIELD_NUMBER, AT(corpus.zipfmem_exponent), "0.5", 0.01, 10, false, NULL, "", false,
-     "zipfmem: fact k has probability proportional to k^-(1 + exponent)"},
-    {"corpus.zipfmem_epsilon", FIELD_NUMBER, AT(corpus.zipfmem_epsilon), "0.1", 0, 0.99, false, NULL, "", false,
-     "zipfmem: probability of a wrong answer"},
-    {"corpus.markov2_vocabulary", FIELD_INTEGER, AT(corpus.markov2_vocabulary), "64", 2, 4096, false, NULL, "", false,
-     "markov2: number of symbols"},
-    {"corpus.markov2_exponent", FIELD_NUMBER, AT(corpus.markov2_exponent), "1.2", 0, 10, false, NULL, "", false,
-     "markov2: every row is Zipf with this exponent under its own permutation"},
+    {TEXT(corpus.source), DEFAULT("gcide"), CORPUS,
+     HELP("gcide, english, linux-core, kjv, zipfmem, markov2, or files")},
+    {LIST(corpus.files), DEFAULT(""), CORPUS,
+     HELP("the user's own files: paths and globs (the corpus digest stands for them in the identity)")},
+    {TEXT(corpus.tokenizer), DEFAULT("bytes"), CORPUS, FILES(".model"),
+     HELP("bytes, sentencepiece, a sentencepiece .model file, or uint16 / uint32 for files of tokens")},
+    {INTEGER(corpus.vocabulary, 2, 4294967295.0), AUTO, CORPUS,
+     HELP("vocabulary size to train (sentencepiece; auto: 4096) or of files of tokens")},
+    {NUMBER(corpus.validation_fraction, 0.0001, 0.5), DEFAULT("0.01"), CORPUS,
+     HELP("share of documents, by hash, kept for validation")},
+    {INTEGER(corpus.seed, 0, 4294967295.0), DEFAULT("0"), CORPUS,
+     HELP("seed of a synthetic source's hidden structure")},
+    {INTEGER(corpus.zipfmem_ids, 2, 16777216), DEFAULT("262144"), CORPUS, HELP("zipfmem: number of facts")},
+    {INTEGER(corpus.zipfmem_symbols, 2, 4096), DEFAULT("64"), CORPUS,
+     HELP("zipfmem: digits and answers are of this many symbols")},
+    {NUMBER(corpus.zipfmem_exponent, 0.01, 10), DEFAULT("0.5"), CORPUS,
+     HELP("zipfmem: fact k has probability proportional to k^-(1 + exponent)")},
+    {NUMBER(corpus.zipfmem_epsilon, 0, 0.99), DEFAULT("0.1"), CORPUS, HELP("zipfmem: probability of a wrong answer")},
+    {INTEGER(corpus.markov2_vocabulary, 2, 4096), DEFAULT("64"), CORPUS, HELP("markov2: number of symbols")},
+    {NUMBER(corpus.markov2_exponent, 0, 10), DEFAULT("1.2"), CORPUS,
+     HELP("markov2: every row is Zipf with this exponent under its own permutation")},
 
-    {"train.tokens", FIELD_INTEGER, AT(train.tokens), "auto", 1, 9e15, true, NULL, "tokens", true,
-     "training tokens; auto: tokens_per_parameter * parameters (give one of tokens, steps, tokens_per_parameter)"},
-    {"train.steps", FIELD_INTEGER, AT(train.steps), "auto", 1, 1e12, true, NULL, "steps", true,
-     "optimizer steps; auto: tokens / batch_tokens, rounded down, at least 1"},
-    {"train.tokens_per_parameter", FIELD_NUMBER, AT(train.tokens_per_parameter), "auto", 0, 1e9, true, NULL, "", false,
-     "tokens per non-embedding parameter; auto: 20 when neither tokens nor steps is given"},
-    {"train.batch_tokens", FIELD_INTEGER, AT(train.batch_tokens), "4096", 1, 1e9, false, NULL, "tokens", true,
-     "tokens of one optimizer step, a multiple of context"},
-    {"train.accumulation", FIELD_INTEGER, AT(train.accumulation), "1", 1, 1e6, false, NULL, "", true,
-     "micro-batches a step's gradient is summed over"},
-    {"train.optimizer", FIELD_CHOICE, AT(train.optimizer), "adamw", NO_RANGE, false, "adamw", "", true,
-     "adamw: decoupled decay, on matrices only"},
-    {"train.master_weights", FIELD_CHOICE, AT(train.master_weights), "float32", NO_RANGE, false, "float32|bfloat16", "",
-     true,
-     "type in which the matrices that products use are kept and updated; bfloat16 goes with products in bfloat16"},
-    {"train.optimizer_state", FIELD_CHOICE, AT(train.optimizer_state), "float32", NO_RANGE, false, "float32|bfloat16",
-     "", true, "type of AdamW's two moments: bfloat16 takes half the memory"},
-    {"train.optimizer_rounding", FIELD_CHOICE, AT(train.optimizer_rounding), "stochastic", NO_RANGE, false,
-     "stochastic|nearest", "", true,
-     "rounding of moments and master weights in bfloat16: to nearest, slow ones stop moving; stochastic keeps the "
-     "mean"},
-    {"train.lr", FIELD_NUMBER, AT(train.lr), "3e-3", 0, 100, false, NULL, "", true, "peak learning rate"},
-    {"train.schedule", FIELD_CHOICE, AT(train.schedule), "cosine", NO_RANGE, false, "cosine|wsd|linear|constant", "",
-     true, "learning rate after warm-up: cosine, wsd (constant, then 1-sqrt cooldown), linear, constant"},
-    {"train.final_lr_ratio", FIELD_NUMBER, AT(train.final_lr_ratio), "0.1", 0, 1, false, NULL, "", true,
-     "last learning rate over the peak (cosine, linear; wsd cools down to 0)"},
-    {"train.warmup_steps", FIELD_INTEGER, AT(train.warmup_steps), "auto", 0, 1e12, true, NULL, "steps", true,
-     "linear warm-up; auto: warmup_fraction of the steps"},
-    {"train.warmup_fraction", FIELD_NUMBER, AT(train.warmup_fraction), "0.1", 0, 1, false, NULL, "", false,
-     "share of the steps that warm up, when warmup_steps is auto"},
-    {"train.cooldown_fraction", FIELD_NUMBER, AT(train.cooldown_fraction), "0.2", 0, 1, false, NULL, "", true,
-     "wsd: share of the steps that cool down"},
-    {"train.beta1", FIELD_NUMBER, AT(train.beta1), "0.9", 0, 1, false, NULL, "", true,
-     "AdamW: decay of the first moment"},
-    {"train.beta2", FIELD_NUMBER, AT(train.beta2), "0.95", 0, 1, false, NULL, "", true,
-     "AdamW: decay of the second moment"},
-    {"train.adam_eps", FIELD_NUMBER, AT(train.adam_eps), "1e-8", 0, 1, false, NULL, "", true, "AdamW: epsilon"},
-    {"train.weight_decay", FIELD_NUMBER, AT(train.weight_decay), "0.1", 0, 10, false, NULL, "", true,
-     "AdamW: decoupled decay of the blocks' matrices (not embedding, head, norms)"},
-    {"train.clip_norm", FIELD_NUMBER, AT(train.clip_norm), "1", 0, 1e9, false, NULL, "", true,
-     "largest global gradient norm; 0 turns clipping off"},
-    {"train.evals", FIELD_INTEGER, AT(train.evals), "20", 0, 10000, false, NULL, "", false,
-     "evaluations during training, at log-spaced steps (a full one follows at the end)"},
-    {"train.eval_tokens", FIELD_INTEGER, AT(train.eval_tokens), "65536", 1, 1e12, false, NULL, "tokens", false,
-     "validation tokens of an evaluation during training"},
-    {"train.final_eval_tokens", FIELD_INTEGER, AT(train.final_eval_tokens), "1048576", 1, 1e12, false, NULL, "tokens",
-     true, "validation tokens of the final evaluation (all, when the split is smaller)"},
-    {"train.log_steps", FIELD_INTEGER, AT(train.log_steps), "10", 1, 1e9, false, NULL, "steps", false,
-     "steps between step events in the log"},
-    {"train.checkpoint_steps", FIELD_INTEGER, AT(train.checkpoint_steps), "0", 0, 1e12, false, NULL, "steps", false,
-     "steps between checkpoints; 0: none but the last"},
-    {"train.keep_checkpoints", FIELD_INTEGER, AT(train.keep_checkpoints), "1", 1, 1e6, false, NULL, "", false,
-     "checkpoints kept, newest first"},
-    {"train.recompute", FIELD_CHOICE, AT(train.recompute), "none", NO_RANGE, false, "none|ffn|block", "", false,
-     "activations computed again in the backward pass instead of stored"},
-    {"train.threads", FIELD_INTEGER, AT(train.threads), "1", 1, 1024, false, NULL, "", false, "threads of one run"},
+    {INTEGER(train.tokens, 1, 9e15), AUTO, UNIT("tokens"), COUNTS, GROUP(BUDGET),
+     HELP("training tokens; auto: tokens_per_parameter * parameters (give one of tokens, steps, "
+          "tokens_per_parameter)")},
+    {INTEGER(train.steps, 1, 1e12), AUTO, UNIT("steps"), COUNTS, GROUP(BUDGET),
+     HELP("optimizer steps; auto: tokens / batch_tokens, rounded down, at least 1")},
+    {NUMBER(train.tokens_per_parameter, 0, 1e9), AUTO, RESOLVED, GROUP(BUDGET),
+     HELP("tokens per non-embedding parameter; auto: 20 when neither tokens nor steps is given")},
+    {INTEGER(train.batch_tokens, 1, 1e9), DEFAULT("4096"), UNIT("tokens"), COUNTS,
+     HELP("tokens of one optimizer step, a multiple of context")},
+    {INTEGER(train.accumulation, 1, 1e6), DEFAULT("1"), COUNTS, HELP("micro-batches a step's gradient is summed over")},
+    {CHOICE(train.optimizer, "adamw"), DEFAULT("adamw"), COUNTS, HELP("adamw: decoupled decay, on matrices only")},
+    {CHOICE(train.master_weights, "float32|bfloat16"), DEFAULT("float32"), COUNTS_WHEN(narrow_masters),
+     HELP("type in which the matrices that products use are kept and updated; bfloat16 goes with products in "
+          "bfloat16")},
+    {CHOICE(train.optimizer_state, "float32|bfloat16"), DEFAULT("float32"), COUNTS_WHEN(narrow_state),
+     HELP("type of AdamW's two moments: bfloat16 takes half the memory")},
+    {CHOICE(train.optimizer_rounding, "stochastic|nearest"), DEFAULT("stochastic"), COUNTS_WHEN(rounds),
+     HELP("rounding of moments and master weights in bfloat16: to nearest, slow ones stop moving; stochastic "
+          "keeps the mean")},
+    {NUMBER(train.lr, 0, 100), DEFAULT("3e-3"), COUNTS, HELP("peak learning rate")},
+    {CHOICE(train.schedule, "cosine|wsd|linear|constant"), DEFAULT("cosine"), COUNTS,
+     HELP("learning rate after warm-up: cosine, wsd (constant, then 1-sqrt cooldown), linear, constant")},
+    {NUMBER(train.final_lr_ratio, 0, 1), DEFAULT("0.1"), COUNTS_WHEN(ends_above_zero),
+     HELP("last learning rate over the peak (cosine, linear; wsd cools down to 0)")},
+    {INTEGER(train.warmup_steps, 0, 1e12), AUTO, UNIT("steps"), COUNTS,
+     HELP("linear warm-up; auto: warmup_fraction of the steps")},
+    {NUMBER(train.warmup_fraction, 0, 1), DEFAULT("0.1"), RESOLVED,
+     HELP("share of the steps that warm up, when warmup_steps is auto")},
+    {NUMBER(train.cooldown_fraction, 0, 1), DEFAULT("0.2"), COUNTS_WHEN(cools_down),
+     HELP("wsd: share of the steps that cool down")},
+    {NUMBER(train.beta1, 0, 1), DEFAULT("0.9"), COUNTS, HELP("AdamW: decay of the first moment")},
+    {NUMBER(train.beta2, 0, 1), DEFAULT("0.95"), COUNTS, HELP("AdamW: decay of the second moment")},
+    {NUMBER(train.adam_eps, 0, 1), DEFAULT("1e-8"), COUNTS, HELP("AdamW: epsilon")},
+    {NUMBER(train.weight_decay, 0, 10), DEFAULT("0.1"), COUNTS,
+     HELP("AdamW: decoupled decay of the blocks' matrices (not embedding, head, norms)")},
+    {NUMBER(train.clip_norm, 0, 1e9), DEFAULT("1"), COUNTS, HELP("largest global gradient norm; 0 turns clipping off")},
+    {INTEGER(train.evals, 0, 10000), DEFAULT("20"), NO_EFFECT,
+     HELP("evaluations during training, at log-spaced steps (a full one follows at the end)")},
+    {INTEGER(train.eval_tokens, 1, 1e12), DEFAULT("65536"), UNIT("tokens"), NO_EFFECT,
+     HELP("validation tokens of an evaluation during training")},
+    {INTEGER(train.final_eval_tokens, 1, 1e12), DEFAULT("1048576"), UNIT("tokens"), COUNTS,
+     HELP("validation tokens of the final evaluation (all, when the split is smaller)")},
+    {INTEGER(train.log_steps, 1, 1e9), DEFAULT("10"), UNIT("steps"), NO_EFFECT,
+     HELP("steps between step events in the log")},
+    {INTEGER(train.checkpoint_steps, 0, 1e12), DEFAULT("0"), UNIT("steps"), NO_EFFECT,
+     HELP("steps between checkpoints; 0: none but the last")},
+    {INTEGER(train.keep_checkpoints, 1, 1e6), DEFAULT("1"), NO_EFFECT, HELP("checkpoints kept, newest first")},
+    {CHOICE(train.recompute, "none|ffn|block"), DEFAULT("none"), NO_EFFECT,
+     HELP("activations computed again in the backward pass instead of stored")},
+    {INTEGER(train.threads, 1, 1024), DEFAULT("1"), NO_EFFECT, HELP("threads of one run")},
 
-    {"format", FIELD_TEXT, AT(format), "none", NO_RANGE, false, NULL, "", true,
-     "representation of weights, activations and gradients"},
-    {"seed", FIELD_INTEGER, AT(seed), "0", 0, 9007199254740992.0, false, NULL, "", true,
-     "seed of the initial weights and of the order of the data"},
+    {TEXT(format), DEFAULT("none"), COUNTS, GROUP(FORMAT),
+     HELP("representation of weights, activations and gradients")},
+    {INTEGER(seed, 0, 9007199254740992.0), DEFAULT("0"), COUNTS,
+     HELP("seed of the initial weights and of the order of the data")},
 };
 const size_t run_field_count = sizeof run_fields / sizeof run_fields[0];

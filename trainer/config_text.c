@@ -1,58 +1,44 @@
 // Configurations as text: canonical form, identity, a run's config.json. See config.h.
 #include <inttypes.h>
 #include <jansson.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "kernels/formats/format.h"
 #include "trainer/config.h"
 
 // Some knobs mean nothing under others: they must not split identities.
 bool config_counts(const struct run_config *config, const struct run_field *field) {
-  if (!field->affects_result) return false;
-  const char *schedule = config->train.schedule;
-  if (field->offset == offsetof(struct run_config, train.cooldown_fraction)) return strcmp(schedule, "wsd") == 0;
-  if (field->offset == offsetof(struct run_config, train.final_lr_ratio))
-    return strcmp(schedule, "wsd") != 0 && strcmp(schedule, "constant") != 0;
-  // Left out where they are float32, as before there was a choice: such runs keep their ids.
-  bool narrow_state = strcmp(config->train.optimizer_state, "float32") != 0;
-  bool narrow_master = strcmp(config->train.master_weights, "float32") != 0;
-  if (field->offset == offsetof(struct run_config, train.optimizer_state)) return narrow_state;
-  if (field->offset == offsetof(struct run_config, train.master_weights)) return narrow_master;
-  if (field->offset == offsetof(struct run_config, train.optimizer_rounding)) return narrow_state || narrow_master;
-  return true;
+  return field->effect == EFFECT_COUNTS && (!field->counts_when || field->counts_when(config));
 }
 
-static void put_value(struct json_writer *json, const struct run_config *config, const struct run_field *field) {
-  const void *from = (const char *)config + field->offset;
-  switch (field->type) {
-    case FIELD_INTEGER:
-      if (*(const int64_t *)from == AUTO_INTEGER)
-        json_put_string(json, "auto");
-      else
-        json_put_integer(json, *(const int64_t *)from);
+const char *field_text(const struct run_field *field, struct value value, char number[32]) {
+  switch (value.kind) {
+    case VALUE_MISSING:
+      return "auto";
+    case VALUE_TEXT:
+      return value.text;
+    case VALUE_BOOLEAN:
+      return value.number != 0 ? "true" : "false";
+    case VALUE_NUMBER:
       break;
-    case FIELD_NUMBER:
-      if (isnan(*(const double *)from))
-        json_put_string(json, "auto");
-      else
-        json_put_number(json, *(const double *)from);
-      break;
-    case FIELD_BOOLEAN:
-      json_put_boolean(json, *(const bool *)from);
-      break;
-    default:
-      json_put_string(json, *(const char *const *)from);
   }
+  if (field->type == FIELD_INTEGER)
+    snprintf(number, 32, "%" PRId64, (int64_t)value.number);
+  else
+    number_shortest(value.number, number);
+  return number;
 }
 
-// A format's canonical name, where the built-in trainer knows it: w4a16 and w4 are one run.
-static const char *canonical_format(const struct run_config *config, struct arena *arena) {
-  struct error error = {0};
-  const struct format *format = config->parsed_format;
-  if (!format) format = format_parse(config->format, arena, &error);
-  return format ? format->name : config->format;
+void field_json(struct json_writer *json, const struct run_field *field, struct value value) {
+  char number[32];
+  if (value.kind == VALUE_BOOLEAN)
+    json_put_boolean(json, value.number != 0);
+  else if (value.kind == VALUE_NUMBER && field->type == FIELD_INTEGER)
+    json_put_integer(json, (int64_t)value.number);
+  else if (value.kind == VALUE_NUMBER)
+    json_put_number(json, value.number);
+  else
+    json_put_string(json, field_text(field, value, number));
 }
 
 void config_canonical(const struct run_config *resolved, struct text *out) {
@@ -60,12 +46,13 @@ void config_canonical(const struct run_config *resolved, struct text *out) {
   struct arena arena = {0};
   json_object_begin(&json);
   for (size_t i = 0; i < run_field_count; i++) {
-    if (!config_counts(resolved, &run_fields[i])) continue;
-    json_key(&json, run_fields[i].path);
-    if (run_fields[i].offset == offsetof(struct run_config, format))
-      json_put_string(&json, canonical_format(resolved, &arena));
+    const struct run_field *field = &run_fields[i];
+    if (!config_counts(resolved, field)) continue;
+    json_key(&json, field->path);
+    if (field->groups & GROUP_FORMAT)
+      json_put_string(&json, config_format_name(resolved, &arena));
     else
-      put_value(&json, resolved, &run_fields[i]);
+      field_json(&json, field, field_get(resolved, field));
   }
   json_object_end(&json);
   arena_free(&arena);
@@ -103,36 +90,30 @@ void run_file_write(const struct run_file *file, struct text *out) {
   json_object_begin(&json);
   for (size_t i = 0; i < run_field_count; i++) {
     json_key(&json, run_fields[i].path);
-    put_value(&json, &file->config, &run_fields[i]);
+    field_json(&json, &run_fields[i], field_get(&file->config, &run_fields[i]));
   }
   json_object_end(&json);
   json_object_end(&json);
 }
 
-static bool read_field(struct arena *arena, const char *path, struct run_config *config, const char *key, json_t *value,
+static bool read_field(struct arena *arena, struct run_config *config, const char *key, json_t *value,
                        struct error *error) {
   const char *nearest;
   const struct run_field *field = field_find(key, &nearest);
-  if (!field)
-    return error_set(error, EXIT_USAGE_ERROR, "%s: unknown field '%s'%s%s%s", path, key,
-                     nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
-  char number[32];
-  const char *text = NULL;
-  if (json_is_string(value)) {
-    text = json_string_value(value);
-  } else if (json_is_boolean(value)) {
-    text = json_boolean_value(value) ? "true" : "false";
-  } else if (json_is_integer(value)) {
-    snprintf(number, sizeof number, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-    text = number;
-  } else if (json_is_real(value)) {
-    number_shortest(json_real_value(value), number);
-    text = number;
+  bool fine = false;
+  if (!field) {
+    error_set(error, EXIT_USAGE_ERROR, "unknown field '%s'", key);
+    return error_hint(error, nearest, NULL);
   }
-  struct error inner = {0};
-  if (!text) return error_set(error, EXIT_USAGE_ERROR, "%s: field '%s' is not a plain value", path, key);
-  if (config_set(config, field, text, arena, &inner)) return true;
-  return error_set(error, EXIT_USAGE_ERROR, "%s: %s %s", path, key, inner.text);
+  if (json_is_string(value))
+    fine = config_set(config, field, json_string_value(value), arena, error);
+  else if (json_is_boolean(value))
+    fine = config_set_boolean(config, field, json_boolean_value(value), error);
+  else if (json_is_number(value))
+    fine = config_set_number(config, field, json_number_value(value), error);
+  else
+    return error_set(error, EXIT_USAGE_ERROR, "field '%s' is not a plain value", key);
+  return fine || error_subject(error, key);
 }
 
 bool run_file_read(struct arena *arena, const char *path, struct run_file *file, struct error *error) {
@@ -168,10 +149,8 @@ bool run_file_read(struct arena *arena, const char *path, struct run_file *file,
     const char *key;
     json_t *value;
     json_object_foreach(config, key, value) {
-      if (!read_field(arena, path, &file->config, key, value, error)) {
-        fine = false;
-        break;
-      }
+      fine = read_field(arena, &file->config, key, value, error) || error_context(error, "%s", path);
+      if (!fine) break;
     }
   }
   json_decref(root);

@@ -46,7 +46,7 @@ static void print_settings(const struct store_rows *rows, struct arena *arena) {
     if (pass == 1) printf("defaults\n");
     for (size_t i = 0; i < run_field_count; i++) {
       const struct run_field *field = &run_fields[i];
-      struct value value = store_rows_get(rows, field->path), fallback = config_get(&fresh, field);
+      struct value value = store_rows_get(rows, field->path), fallback = field_get(&fresh, field);
       bool same = value.kind == fallback.kind &&
                   (value.kind == VALUE_TEXT ? strcmp(value.text, fallback.text) == 0 : value.number == fallback.number);
       if (same != (pass == 1) || (value.kind == VALUE_TEXT && !*value.text)) continue;

@@ -40,7 +40,7 @@ static void write_label(const struct plan *plan, const struct run_config *config
   for (size_t i = 0; i < plan->axis_count && used + 1 < size; i++) {
     const struct plan_axis *axis = &plan->axes[i];
     if (!axis->varies) continue;
-    struct value value = config_get(config, axis->field);
+    struct value value = field_get(config, axis->field);
     const char *dot = strrchr(axis->field->path, '.'), *name = dot ? dot + 1 : axis->field->path;
     char number[32];
     if (value.kind == VALUE_NUMBER && fabs(value.number) < 1e7 && value.number == floor(value.number))
@@ -138,8 +138,8 @@ static bool open_experiment(struct selection *selection, const char *name, struc
   if (!exists) {
     struct arena scratch = {0};
     const char *near = store_nearest_experiment(selection->store, &scratch, name);
-    error_set(error, EXIT_USAGE_ERROR, "'%s' is neither a file nor an experiment of the store%s%s%s", name,
-              near ? "; did you mean '" : "", near ? near : "", near ? "'?" : " (isoloss status lists them)");
+    error_set(error, EXIT_USAGE_ERROR, "'%s' is neither a file nor an experiment of the store", name);
+    error_hint(error, near, " (isoloss status lists them)");
     arena_free(&scratch);
     return false;
   }

@@ -37,21 +37,8 @@ static const char *placeholder(struct arena *arena, const char *name, const char
   if (strcmp(name, "id") == 0) return file->id;
   const struct run_field *field = field_find(name, NULL);
   if (!field) return NULL;
-  struct value value = config_get(&file->config, field);
-  switch (value.kind) {
-    case VALUE_TEXT:
-      return value.text;
-    case VALUE_BOOLEAN:
-      return value.number != 0 ? "true" : "false";
-    case VALUE_NUMBER: {
-      if (field->type == FIELD_INTEGER) return arena_format(arena, "%" PRId64, (int64_t)value.number);
-      char number[32];
-      number_shortest(value.number, number);
-      return arena_string(arena, number);
-    }
-    default:
-      return "auto";
-  }
+  char number[32];
+  return arena_string(arena, field_text(field, field_get(&file->config, field), number));
 }
 
 static char *fill_in(struct arena *arena, const char *argument, const char *folder, const struct run_file *file) {

@@ -99,7 +99,7 @@ static bool column_chooses(const char *column, const char *path) {
   const struct run_field *field = field_find(path, NULL);
   unsigned chooses = found ? found->chooses : CHOOSES_NOTHING;
   return ((chooses & CHOOSES_FORMAT) && strcmp(path, "format") == 0) ||
-         ((chooses & CHOOSES_LENGTH) && field && field_is_budget(field)) ||
+         ((chooses & CHOOSES_LENGTH) && field && (field->groups & GROUP_BUDGET)) ||
          ((chooses & CHOOSES_SIZE) && starts_with(path, "model."));
 }
 

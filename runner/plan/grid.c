@@ -12,22 +12,12 @@ static const double most_combinations = 20e6;
 
 // ---- corpora ----
 
-static bool corpus_field(const struct run_field *field) {
-  return field_of_corpus(field) || field->offset == offsetof(struct run_config, model.context);
-}
-
-static bool same_value(const struct run_config *a, const struct run_config *b, const struct run_field *field) {
-  struct spec_value x = {.integer = 0}, y = {.integer = 0};
-  spec_value_get(a, field, &x);
-  spec_value_get(b, field, &y);
-  if (field->type >= FIELD_CHOICE) return x.text == y.text || strcmp(x.text, y.text) == 0;
-  if (field->type == FIELD_NUMBER) return x.number == y.number || (isnan(x.number) && isnan(y.number));
-  return field->type == FIELD_BOOLEAN ? x.boolean == y.boolean : x.integer == y.integer;
-}
+static bool corpus_field(const struct run_field *field) { return field->groups & GROUP_PREPARED; }
 
 static bool same_corpus(const struct run_config *a, const struct run_config *b) {
   for (size_t i = 0; i < run_field_count; i++)
-    if (corpus_field(&run_fields[i]) && !same_value(a, b, &run_fields[i])) return false;
+    if (corpus_field(&run_fields[i]) && !value_equal(field_get(a, &run_fields[i]), field_get(b, &run_fields[i])))
+      return false;
   return true;
 }
 
@@ -36,10 +26,9 @@ static uint64_t corpus_hash(const struct run_config *config) {
   for (size_t i = 0; i < run_field_count; i++) {
     const struct run_field *field = &run_fields[i];
     if (!corpus_field(field)) continue;
-    struct spec_value value = {.integer = 0};
-    spec_value_get(config, field, &value);
-    hash = field->type >= FIELD_CHOICE ? hash64(value.text, strlen(value.text), hash)
-                                       : hash64(&value.integer, sizeof value.integer, hash);
+    struct value value = field_get(config, field);
+    hash = value.kind == VALUE_TEXT ? hash64(value.text, strlen(value.text), hash)
+                                    : hash64(&value.number, sizeof value.number, hash);
   }
   return hash;
 }
@@ -142,7 +131,7 @@ void grid_apply(const struct spec_sweep *sweep, uint64_t combination, struct run
     combination /= group->count;
     for (size_t a = 0; a < group->axis_count; a++) {
       const struct spec_axis *axis = &group->axes[a];
-      spec_value_put(config, axis->field, &axis->values[axis->constant ? 0 : index]);
+      field_put(config, axis->field, axis->values[axis->constant ? 0 : index].value);
     }
   }
 }
@@ -216,7 +205,7 @@ static void resolve(struct making *m) {
 
 static bool is_auto(const struct run_field *field, const struct value *value) {
   if (value->kind == VALUE_MISSING) return true;
-  return field->offset == offsetof(struct run_config, model.dtype) && strcmp(value->text, "auto") == 0;
+  return field->type == FIELD_CHOICE && strcmp(value->text, "auto") == 0;
 }
 
 // Values of an expression's names. With `early`, what needs resolution stays missing.
@@ -225,14 +214,14 @@ static void fill(struct making *m, const struct grid_expression *e, bool early, 
     const struct run_name *name = &e->names[i];
     slots[i] = (struct value){.kind = VALUE_MISSING};
     if (name->field) {
-      slots[i] = config_get(&m->config, name->field);
+      slots[i] = field_get(&m->config, name->field);
       if (!is_auto(name->field, &slots[i])) continue;
       slots[i] = (struct value){.kind = VALUE_MISSING};
     }
     if (early) continue;
     resolve(m);
     if (m->state != RESOLVED) continue;
-    slots[i] = name->field ? config_get(&m->resolved, name->field) : name->column->planned(&m->quantities, m->facts);
+    slots[i] = name->field ? field_get(&m->resolved, name->field) : name->column->planned(&m->quantities, m->facts);
   }
 }
 
@@ -258,29 +247,22 @@ static enum verdict evaluate(struct making *m, const struct grid_expression *e, 
 
 // Gives a field the value that an expression derived. Text is the spec's own: it outlives the run.
 static bool derive(struct making *m, const struct run_field *field, const struct value *value, struct error *error) {
-  struct error inner = {0};
-  if (field_is_budget(field)) config_clear_budget(&m->config);
+  if (field->groups & GROUP_BUDGET) config_clear_budget(&m->config);
   if (value->kind == VALUE_TEXT || field->type == FIELD_BOOLEAN) {
     struct arena arena = {0};
-    char hint[160];
     const char *text = value->kind == VALUE_TEXT      ? value->text
                        : value->kind == VALUE_BOOLEAN ? value->number != 0 ? "true" : "false"
                                                       : "a number";
     struct run_config scratch = m->config;
-    bool fine = spec_set_text(m->grid->spec, &scratch, field, text, &arena, error, hint);
-    struct spec_value put = {.integer = 0};
-    if (fine) spec_value_get(&scratch, field, &put);
-    if (fine && field->type >= FIELD_CHOICE) put.text = text;
-    if (fine) spec_value_put(&m->config, field, &put);
+    bool fine = spec_set_text(m->grid->spec, &scratch, field, text, &arena, error);
+    struct value put = field_get(&scratch, field);
+    if (put.kind == VALUE_TEXT) put.text = text;
+    if (fine) field_put(&m->config, field, put);
     arena_free(&arena);
     return fine;
   }
   double number = field->type == FIELD_NUMBER ? rounded_decimal(value->number, 12) : value->number;
-  if (config_set_number(&m->config, field, number, &inner)) return true;
-  char shown[32];
-  number_shortest(number, shown);
-  if (strstr(inner.text, ", not ")) return error_set(error, EXIT_USAGE_ERROR, "%s %s", field->path, inner.text);
-  return error_set(error, EXIT_USAGE_ERROR, "%s %s, not %s", field->path, inner.text, shown);
+  return config_set_number(&m->config, field, number, error) || error_subject(error, "%s", field->path);
 }
 
 enum grid_outcome grid_evaluate(struct run_grid *grid, size_t sweep_index, uint64_t combination,

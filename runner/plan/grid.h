@@ -97,5 +97,5 @@ void grid_problems_add(struct grid_problems *problems, const struct run_grid *gr
                        const struct grid_problem *problem);
 // Reports and frees.
 void grid_problems_end(struct grid_problems *problems, const struct run_grid *grid, struct diagnostics *diagnostics);
-// "0.002", "w4a4", "auto" ...
-const char *spec_value_text(const struct run_field *field, const struct spec_value *value, char out[64]);
+// A value in one line, clipped: "0.002", "w4a4", "auto" ...
+const char *field_shown(const struct run_field *field, struct value value, char out[64]);

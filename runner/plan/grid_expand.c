@@ -49,14 +49,13 @@ static struct key key_of(const struct run_grid *grid, const struct grid_result *
   used += sizeof facts->digest;
   for (size_t i = 0; i < run_field_count && used + 64 < sizeof bytes; i++) {
     const struct run_field *field = &run_fields[i];
-    if (field_of_corpus(field)) {
+    if (field->groups & GROUP_CORPUS) {
       if (facts->known) continue;
     } else if (run->resolved && !config_counts(&run->config, field)) {
       continue;
     }
-    struct spec_value value = {.integer = 0};
-    spec_value_get(&run->config, field, &value);
-    if (field->type >= FIELD_CHOICE) {
+    struct value value = field_get(&run->config, field);
+    if (value.kind == VALUE_TEXT) {
       size_t length = strlen(value.text);
       uint64_t hash = length > 32 ? hash64(value.text, length, 7) : 0;
       const void *from = length > 32 ? (const void *)&hash : value.text;
@@ -65,9 +64,9 @@ static struct key key_of(const struct run_grid *grid, const struct grid_result *
       used += size;
       bytes[used++] = length > 32 ? 0xFF : 0xFE;  // neither is a byte of UTF-8
     } else {
-      if (field->type == FIELD_NUMBER && value.number == 0) value.number = 0;  // -0 is 0
-      memcpy(bytes + used, &value.integer, sizeof value.integer);
-      used += sizeof value.integer;
+      double number = value.kind == VALUE_MISSING ? NAN : value.number == 0 ? 0 : value.number;  // -0 is 0
+      memcpy(bytes + used, &number, sizeof number);
+      used += sizeof number;
     }
   }
   struct key key = {hash64(bytes, used, 0), hash64(bytes, used, 1)};
@@ -102,13 +101,7 @@ static void note_variation(struct plan *plan, const struct run_config *first, co
   for (size_t i = 0; i < plan->axis_count; i++) {
     struct plan_axis *axis = &plan->axes[i];
     if (axis->varies) continue;
-    struct value a = config_get(first, axis->field), b = config_get(config, axis->field);
-    if (a.kind != b.kind)
-      axis->varies = true;
-    else if (a.kind == VALUE_TEXT)
-      axis->varies = a.text != b.text && strcmp(a.text, b.text) != 0;
-    else
-      axis->varies = a.kind != VALUE_MISSING && a.number != b.number;
+    axis->varies = !value_equal(field_get(first, axis->field), field_get(config, axis->field));
   }
 }
 

@@ -1,7 +1,6 @@
 // Mistakes that show in combinations: the same one in many runs is reported once, at the value that caused it, with
 // the first run that has it and how many more there are.
 #include <ctype.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,24 +29,12 @@ struct grid_problems *grid_problems_new(void) {
   return memory_get(sizeof(struct grid_problems));
 }
 
-const char *spec_value_text(const struct run_field *field, const struct spec_value *value, char out[64]) {
-  switch (field->type) {
-    case FIELD_INTEGER:
-      if (value->integer == AUTO_INTEGER) return "auto";
-      snprintf(out, 64, "%" PRId64, value->integer);
-      return out;
-    case FIELD_NUMBER:
-      if (value->number != value->number) return "auto";
-      number_shortest(value->number, out);
-      return out;
-    case FIELD_BOOLEAN:
-      return value->boolean ? "true" : "false";
-    default:
-      snprintf(out, 64, "%.60s", value->text);
-      for (char *c = out; *c; c++)
-        if (*c == '\n') *c = ' ';
-      return out;
-  }
+const char *field_shown(const struct run_field *field, struct value value, char out[64]) {
+  char number[32];
+  snprintf(out, 64, "%.60s", field_text(field, value, number));
+  for (char *c = out; *c; c++)
+    if (*c == '\n') *c = ' ';
+  return out;
 }
 
 // Where in `text` the path stands as a whole word, or NULL.
@@ -132,7 +119,7 @@ static void describe(const struct run_grid *grid, const struct kind *kind, struc
       }
       if (shown > 8) continue;
       text_format(out, "%s%s %s", shown++ ? ", " : "in the run with ", axis->field->path,
-                  spec_value_text(axis->field, &axis->values[axis->constant ? 0 : index], value));
+                  field_shown(axis->field, axis->values[axis->constant ? 0 : index].value, value));
     }
   }
   if (kind->count > 1)

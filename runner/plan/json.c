@@ -27,18 +27,6 @@ bool run_outcome_find(struct store *store, const char *id, struct run_outcome *o
   return error->code == EXIT_DONE;
 }
 
-static void put_field(struct json_writer *json, const struct run_config *config, const struct run_field *field) {
-  struct value value = config_get(config, field);
-  if (value.kind == VALUE_MISSING)
-    json_put_string(json, "auto");
-  else if (value.kind == VALUE_BOOLEAN)
-    json_put_boolean(json, value.number != 0);
-  else if (value.kind == VALUE_TEXT)
-    json_put_string(json, value.text);
-  else
-    json_put_number(json, value.number);
-}
-
 static void put_quantities(struct json_writer *json, const struct planned_run *run) {
   for (size_t i = 0; i < run_column_count; i++) {
     if (!run_columns[i].planned) continue;
@@ -71,7 +59,7 @@ static void put_run(struct json_writer *json, const struct plan *plan, const str
   for (size_t i = 0; i < run_field_count; i++) {
     if (strcmp(run_fields[i].path, "format") == 0 || strcmp(run_fields[i].path, "seed") == 0) continue;
     json_key(json, run_fields[i].path);
-    put_field(json, &run->config, &run_fields[i]);
+    field_json(json, &run_fields[i], field_get(&run->config, &run_fields[i]));
   }
   json_object_end(json);
 }

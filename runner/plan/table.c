@@ -39,9 +39,8 @@ static void add_number(struct text_table *table, bool known, double value) {
 
 static void add_setting(struct text_table *table, const struct run_config *config, const struct run_field *field) {
   char text[64];
-  struct spec_value value = {.integer = 0};
-  spec_value_get(config, field, &value);
-  const char *shown = spec_value_text(field, &value, text);
+  struct value value = field_get(config, field);
+  const char *shown = field_shown(field, value, text);
   // Derived numbers may have many digits: six are enough to tell them apart.
   if (field->type == FIELD_NUMBER && strlen(shown) > 8)
     text_table_cell(table, "%.6g", value.number);
@@ -192,15 +191,17 @@ static void print_totals(const struct plan *plan, const struct totals *t, size_t
             plan->undecided - t->unresolved);
 }
 
+// D and D/N have columns anyway.
+static bool has_own_column(const struct run_field *field) {
+  return strcmp(field->path, "train.tokens") == 0 || strcmp(field->path, "train.tokens_per_parameter") == 0;
+}
+
 static void add_columns(struct runs_table *runs, const struct plan *plan, bool counts) {
   text_table_column(&runs->text, (struct text_column){"id"});
   text_table_column(&runs->text, (struct text_column){"state"});
   for (size_t i = 0; i < plan->axis_count && runs->axis_count < MOST_AXES; i++) {
     const struct run_field *field = plan->axes[i].field;
-    // tokens and tokens per parameter have columns of their own
-    if (!plan->axes[i].varies || field->offset == offsetof(struct run_config, train.tokens) ||
-        field->offset == offsetof(struct run_config, train.tokens_per_parameter))
-      continue;
+    if (!plan->axes[i].varies || has_own_column(field)) continue;
     text_table_column(&runs->text, (struct text_column){short_name(plan, field), .right = field->type <= FIELD_NUMBER});
     runs->axes[runs->axis_count++] = field;
   }

@@ -37,7 +37,7 @@ static struct report_fit *add_fit(struct report *report, const char *name, const
 static const char *average_key(struct report *report, const struct spec_fit *entry, const struct report_run *run) {
   struct text key = {0};
   for (size_t f = 0; f < run_field_count; f++) {
-    bool left_out = !run_fields[f].affects_result;
+    bool left_out = run_fields[f].effect != EFFECT_COUNTS;
     for (size_t a = 0; a < entry->average_over.count; a++)
       left_out |= strcmp(entry->average_over.items[a], run_fields[f].path) == 0;
     if (left_out) continue;

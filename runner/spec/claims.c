@@ -36,13 +36,13 @@ static bool run_has_format(struct spec_reader *reader, const char *canonical) {
   bool found = strcmp(format_canonical(spec->base.format, &arena), canonical) == 0;
   for (size_t s = 0; s < spec->sweep_count && !found; s++) {
     const struct spec_sweep *sweep = &spec->sweeps[s];
-    for (size_t i = 0; i < sweep->set_count; i++) found |= strcmp(sweep->set[i].field->path, "format") == 0;
+    for (size_t i = 0; i < sweep->set_count; i++) found |= (sweep->set[i].field->groups & GROUP_FORMAT) != 0;
     for (size_t g = 0; g < sweep->group_count; g++)
       for (size_t a = 0; a < sweep->groups[g].axis_count; a++) {
         const struct spec_axis *axis = &sweep->groups[g].axes[a];
-        if (strcmp(axis->field->path, "format") != 0) continue;
+        if (!(axis->field->groups & GROUP_FORMAT)) continue;
         for (size_t v = 0; v < axis->count && !found; v++)
-          found = strcmp(format_canonical(axis->values[v].text, &arena), canonical) == 0;
+          found = strcmp(format_canonical(axis->values[v].value.text, &arena), canonical) == 0;
       }
   }
   arena_free(&arena);
@@ -51,15 +51,13 @@ static bool run_has_format(struct spec_reader *reader, const char *canonical) {
 
 // True when the index is a format: one that the trainer knows, or any bare word where it is not ours.
 static bool check_format(struct spec_reader *reader, const struct node *node, const struct expression_name *name) {
-  struct run_config scratch = reader->spec->base;
   struct arena arena = {0};
   struct error error = {0};
-  char hint[160] = "";
-  bool known = spec_set_text(reader->spec, &scratch, field_find("format", NULL), name->index, &arena, &error, hint);
+  bool known = reader->spec->trainer.node ? *name->index : format_parse(name->index, &arena, &error) != NULL;
   if (!known && !name->index_quoted) {
-    const char *message = starts_with(error.text, "format: ") ? error.text + 8 : error.text;
     spec_error_at(reader->spec, node, index_offset(node, name), reader->diagnostics,
-                  *hint ? hint : "a condition stands in quotes: loss[\"model.width == 64\"]", "%s", message);
+                  error.hint[0] ? error.hint : "a condition stands in quotes: loss[\"model.width == 64\"]", "%.*s",
+                  error_length(&error), error.text);
   } else if (known && !(name->index_quoted && reader->spec->trainer.node)) {
     const char *canonical = format_canonical(name->index, &arena);
     char shown[72];

@@ -1,5 +1,4 @@
 // Mappings of run fields in a spec: nested or dotted, with "did you mean" for what no field is called.
-#include <math.h>
 #include <string.h>
 
 #include "runner/spec/internal.h"
@@ -9,22 +8,6 @@ bool field_section(const char *name) {
   for (size_t i = 0; i < run_field_count; i++)
     if (strncmp(run_fields[i].path, name, length) == 0 && run_fields[i].path[length] == '.') return true;
   return false;
-}
-
-bool field_is_budget(const struct run_field *field) {
-  return field->offset == offsetof(struct run_config, train.tokens) ||
-         field->offset == offsetof(struct run_config, train.steps) ||
-         field->offset == offsetof(struct run_config, train.tokens_per_parameter);
-}
-
-bool field_of_corpus(const struct run_field *field) {
-  return field->offset >= offsetof(struct run_config, corpus) && field->offset < offsetof(struct run_config, train);
-}
-
-void config_clear_budget(struct run_config *config) {
-  config->train.tokens = AUTO_INTEGER;
-  config->train.steps = AUTO_INTEGER;
-  config->train.tokens_per_parameter = NAN;
 }
 
 // Names are long only in hostile files.
@@ -101,7 +84,7 @@ static const char *nearest_path(const char *path) {
 const char *spec_field_hint(struct spec_reader *reader, const char *path) {
   const char *near = nearest_path(path);
   if (!near) return "isoloss schema --markdown lists all fields";
-  return arena_format(&reader->spec->arena, "did you mean '%s'?", near);
+  return did_you_mean(near, arena_alloc(&reader->spec->arena, 160));
 }
 
 void spec_walk_fields(struct spec_reader *reader, const struct node *mapping, const char *prefix, const char *where,

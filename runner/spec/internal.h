@@ -21,11 +21,9 @@ bool spec_read_value(struct spec_reader *reader, const struct run_field *field, 
 // The values of an axis: a plain value, a list, {log: ...}, {linear: ...}, {range: ...}, {seeds: n}.
 bool spec_read_axis(struct spec_reader *reader, const struct run_field *field, const struct node *key,
                     const struct node *node, struct spec_axis *axis);
-void spec_value_get(const struct run_config *config, const struct run_field *field, struct spec_value *value);
-void spec_value_put(struct run_config *config, const struct run_field *field, const struct spec_value *value);
-// Text as a field's value into a configuration, with "PATH must be ..., not VALUE" as the message and a hint.
+// Text as a field's value into a configuration, with "PATH must be ..., not VALUE" as the message.
 bool spec_set_text(const struct spec *spec, struct run_config *config, const struct run_field *field, const char *text,
-                   struct arena *arena, struct error *error, char hint[160]);
+                   struct arena *arena, struct error *error);
 // A file name of a spec, relative to the spec's folder.
 const char *spec_file_path(const struct spec_reader *reader, const char *name);
 // Numbers that come from arithmetic, to 12 significant digits: the last bits of pow() differ between machines, and a
@@ -54,10 +52,6 @@ void spec_walk_fields(struct spec_reader *reader, const struct node *mapping, co
 bool field_section(const char *name);
 // Did-you-mean for a path that no field has, in the arena of the spec, or NULL.
 const char *spec_field_hint(struct spec_reader *reader, const char *path);
-// The three spellings of a run's length; setting one unsets the others.
-bool field_is_budget(const struct run_field *field);
-bool field_of_corpus(const struct run_field *field);  // their digest counts in identity
-void config_clear_budget(struct run_config *config);
 
 // ---- expression.c ----
 

@@ -43,10 +43,10 @@ void schema_markdown(struct text *out) {
     text_format(out, "| `%s` | %s%s | %s%s%s | ", field->path, type_of(field), field->auto_allowed ? " or auto" : "",
                 *field->fallback ? "`" : "", field->fallback, *field->fallback ? "`" : "");
     markdown_range(out, field);
-    text_format(out, " | %s | %s | %s |\n", field->unit,
-                field->affects_result         ? "yes"
-                : strcmp(here, "corpus") == 0 ? "digest"
-                                              : "no",
+    text_format(out, " | %s | %s | %s |\n", field->unit ? field->unit : "",
+                field->effect == EFFECT_COUNTS ? "yes"
+                : field->groups & GROUP_CORPUS ? "digest"
+                                               : "no",
                 field->help);
   }
   text_add(

@@ -23,7 +23,7 @@ static struct schema_property value_of(const struct run_field *field, struct are
   if (field->type == FIELD_LIST) value.limits[0] = (struct schema_limit){"minItems", 1};
   if (field->type == FIELD_CHOICE) value.choices = text_split(arena, field->choices, "|", &value.choice_count);
   if (*field->fallback && strcmp(field->fallback, "auto") != 0) value.fallback = field->fallback;
-  if (*field->unit) value.description = arena_format(arena, "%s [%s]", field->help, field->unit);
+  if (field->unit) value.description = arena_format(arena, "%s [%s]", field->help, field->unit);
   return value;
 }
 

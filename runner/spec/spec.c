@@ -50,7 +50,7 @@ static void take_base(struct spec_reader *reader, const struct run_field *field,
   }
   spec->base_nodes[index] = value;
   struct spec_value read;
-  if (spec_read_value(reader, field, value, &read)) spec_value_put(&spec->base, field, &read);
+  if (spec_read_value(reader, field, value, &read)) field_put(&spec->base, field, read.value);
 }
 
 static void read_base(struct spec_reader *reader, const struct node *root) {
@@ -69,7 +69,7 @@ static void read_base(struct spec_reader *reader, const struct node *root) {
 
 static void read_override(struct spec_reader *reader, const char *text) {
   struct spec *spec = reader->spec;
-  char file[200], path[128], hint[160];
+  char file[200], path[128];
   snprintf(file, sizeof file, "--set %.150s", text);
   const char *equals = strchr(text, '=');
   if (!equals || equals == text || equals - text > 120) {
@@ -84,15 +84,16 @@ static void read_override(struct spec_reader *reader, const char *text) {
     return;
   }
   struct error error = {0};
-  for (size_t i = 0; field_is_budget(field) && i < run_field_count; i++) {
-    if (!spec->overridden[i] || &run_fields[i] == field || !field_is_budget(&run_fields[i])) continue;
+  bool budget = field->groups & GROUP_BUDGET;
+  for (size_t i = 0; budget && i < run_field_count; i++) {
+    if (!spec->overridden[i] || &run_fields[i] == field || !(run_fields[i].groups & GROUP_BUDGET)) continue;
     diagnostics_add(reader->diagnostics, false, file, 0, 0, NULL, "--set gives %s already, which says the same thing",
                     run_fields[i].path);
     return;
   }
-  if (field_is_budget(field)) config_clear_budget(&spec->base);
-  if (!spec_set_text(spec, &spec->base, field, equals + 1, &spec->arena, &error, hint)) {
-    diagnostics_add(reader->diagnostics, false, file, 0, 0, *hint ? hint : NULL, "%s", error.text);
+  if (budget) config_clear_budget(&spec->base);
+  if (!spec_set_text(spec, &spec->base, field, equals + 1, &spec->arena, &error)) {
+    diagnostics_add_error(reader->diagnostics, file, 0, 0, &error);
     return;
   }
   spec->overridden[field - run_fields] = true;

@@ -12,12 +12,7 @@
 
 // A value of a field, typed and checked, ready to be put into a run's configuration.
 struct spec_value {
-  union {
-    int64_t integer;   // FIELD_INTEGER (AUTO_INTEGER: auto)
-    double number;     // FIELD_NUMBER (NAN: auto)
-    bool boolean;      // FIELD_BOOLEAN
-    const char *text;  // the others
-  };
+  struct value value;       // for field_put
   const struct node *node;  // where it was written (the whole range for the values of {log: ...})
 };
 

@@ -57,8 +57,7 @@ static void take_axis(struct spec_reader *reader, const struct run_field *field,
   check_override(reader, field, key, "swept");
   struct spec_axis axis;
   if (!spec_read_axis(reader, field, key, value, &axis)) return;
-  if (!field->affects_result && axis.count > 1 && !field_is_budget(field) &&
-      field->offset != offsetof(struct run_config, train.warmup_fraction) && !field_of_corpus(field))
+  if (field->effect == EFFECT_NONE && axis.count > 1)
     node_warning(key, reader->diagnostics, NULL, "%s cannot change a result: its values are all the same run",
                  field->path);
   struct spec_axis_group *group = into->zip ? into->zip : group_new(reader, into);
@@ -144,7 +143,7 @@ static void take_derivation(struct spec_reader *reader, const struct run_field *
     constant->source = value->text;
     constant->root = arena_alloc(&reader->spec->arena, sizeof *constant->root);
     constant->root->kind = EXPRESSION_TEXT;
-    constant->root->text = checked.text;
+    constant->root->text = checked.value.text;
     derivation.expression = constant;
   } else {
     derivation.expression = spec_read_expression(reader, value, NAMES_OF_RUN, "a derived field");

@@ -12,9 +12,10 @@ const char *spec_read_text(struct spec_reader *reader, const struct node *node, 
 void spec_choice_error(struct spec_reader *reader, const struct node *node, const char *const *choices, size_t count,
                        const char *what) {
   struct text hint = {0};
+  char guess[160];
   const char *near = strlen(node->text) <= 100 ? nearest_name(node->text, choices, count) : NULL;
   if (near) {
-    text_format(&hint, "did you mean '%s'?", near);
+    text_add(&hint, did_you_mean(near, guess));
   } else if (count) {
     text_add(&hint, "there are ");
     for (size_t i = 0; i < count; i++) text_format(&hint, "%s%s", i ? ", " : "", choices[i]);

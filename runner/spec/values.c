@@ -10,40 +10,6 @@
 
 enum { MOST_VALUES = 10000000 };
 
-void spec_value_get(const struct run_config *config, const struct run_field *field, struct spec_value *value) {
-  const char *from = (const char *)config + field->offset;
-  switch (field->type) {
-    case FIELD_INTEGER:
-      memcpy(&value->integer, from, sizeof value->integer);
-      break;
-    case FIELD_NUMBER:
-      memcpy(&value->number, from, sizeof value->number);
-      break;
-    case FIELD_BOOLEAN:
-      memcpy(&value->boolean, from, sizeof value->boolean);
-      break;
-    default:
-      memcpy(&value->text, from, sizeof value->text);
-  }
-}
-
-void spec_value_put(struct run_config *config, const struct run_field *field, const struct spec_value *value) {
-  char *to = (char *)config + field->offset;
-  switch (field->type) {
-    case FIELD_INTEGER:
-      memcpy(to, &value->integer, sizeof value->integer);
-      break;
-    case FIELD_NUMBER:
-      memcpy(to, &value->number, sizeof value->number);
-      break;
-    case FIELD_BOOLEAN:
-      memcpy(to, &value->boolean, sizeof value->boolean);
-      break;
-    default:
-      memcpy(to, &value->text, sizeof value->text);
-  }
-}
-
 double rounded_decimal(double value, int digits) {
   if (value == 0 || !isfinite(value)) return value;
   int power = digits - 1 - (int)floor(log10(fabs(value)));
@@ -63,48 +29,19 @@ const char *spec_file_path(const struct spec_reader *reader, const char *name) {
   return path_join(&reader->spec->arena, reader->folder, name);
 }
 
-// "must be ..." of config_set, made a sentence with the path and the value; a suggestion in it becomes the hint.
-static bool reword(const struct run_field *field, const char *text, const struct error *inner, struct error *error,
-                   char hint[160]) {
-  char message[600];
-  snprintf(message, sizeof message, "%.599s", inner->text);
-  hint[0] = '\0';
-  char *guess = strstr(message, "; did you mean ");
-  if (guess) {
-    snprintf(hint, 160, "%.150s", guess + 2);
-    *guess = '\0';
-  }
-  if (strstr(message, "not '")) return error_set(error, EXIT_USAGE_ERROR, "%s %s", field->path, message);
-  return error_set(error, EXIT_USAGE_ERROR, "%s %s, not %.100s", field->path, message, text);
-}
-
 // Formats are the built-in trainer's to know; a trainer of the user's own takes any name.
 static bool is_format(const struct spec *spec, const struct run_field *field) {
-  return field->offset == offsetof(struct run_config, format) && !spec->trainer.node;
+  return field->groups & GROUP_FORMAT && !spec->trainer.node;
 }
 
 bool spec_set_text(const struct spec *spec, struct run_config *config, const struct run_field *field, const char *text,
-                   struct arena *arena, struct error *error, char hint[160]) {
-  struct error inner = {0};
-  hint[0] = '\0';
-  if (strlen(text) > 100000) return error_set(error, EXIT_USAGE_ERROR, "%s: the text is too long", field->path);
-  if (field->type != FIELD_TEXT && field->type != FIELD_LIST && strlen(text) > 100)
-    return error_set(error, EXIT_USAGE_ERROR, "%s: the text is too long", field->path);
-  if (!config_set(config, field, text, arena, &inner)) return reword(field, text, &inner, error, hint);
+                   struct arena *arena, struct error *error) {
+  size_t most = field->type == FIELD_TEXT || field->type == FIELD_LIST ? 100000 : 100;
+  if (strlen(text) > most) return error_set(error, EXIT_USAGE_ERROR, "%s: the text is too long", field->path);
+  if (!config_set(config, field, text, arena, error)) return error_subject(error, "%s", field->path);
   if (field->type == FIELD_TEXT && !*text)
     return error_set(error, EXIT_USAGE_ERROR, "%s must not be empty", field->path);
-  if (is_format(spec, field) && !format_read(text, arena, &inner)) {
-    char message[600];
-    snprintf(message, sizeof message, "%.599s", inner.text);
-    char *guess = strstr(message, "; did you mean "), *rest = guess ? strstr(guess, " (isoloss formats") : NULL;
-    if (rest) *rest = '\0';
-    if (guess) {
-      *guess = '\0';
-      snprintf(hint, 160, "%.150s", guess + 2);
-    }
-    return error_set(error, EXIT_USAGE_ERROR, "%s", message);
-  }
-  return true;
+  return !is_format(spec, field) || format_read(text, arena, error);
 }
 
 // A list of texts, joined by newlines: FIELD_LIST.
@@ -127,7 +64,7 @@ static bool read_list(struct spec_reader *reader, const struct run_field *field,
     }
     text_format(&joined, "%s%s", joined.length ? "\n" : "", spec_file_path(reader, item->text));
   }
-  value->text = arena_string(&reader->spec->arena, text_string(&joined));
+  value->value = (struct value){.kind = VALUE_TEXT, .text = arena_string(&reader->spec->arena, text_string(&joined))};
   text_free(&joined);
   return fine;
 }
@@ -141,7 +78,7 @@ bool spec_read_value(struct spec_reader *reader, const struct run_field *field, 
   const char *kind = kinds[field->type];
   if (node->kind == NODE_MAPPING && is_format(reader->spec, field)) {
     const struct format *format = format_read_node(node, &reader->spec->arena, diagnostics);
-    if (format) value->text = format->name;
+    if (format) value->value = (struct value){.kind = VALUE_TEXT, .text = format->name};
     return format != NULL;
   }
   if (!kind) {
@@ -170,15 +107,13 @@ bool spec_read_value(struct spec_reader *reader, const struct run_field *field, 
     return false;
   }
   struct error error = {0};
-  char hint[160];
   const char *text = node->text;
-  if (field->offset == offsetof(struct run_config, corpus.tokenizer) && ends_with(text, ".model"))
-    text = spec_file_path(reader, text);
-  if (!spec_set_text(reader->spec, &reader->scratch, field, text, &reader->spec->arena, &error, hint)) {
-    node_error(node, diagnostics, *hint ? hint : NULL, "%s", error.text);
+  if (field->file_ending && ends_with(text, field->file_ending)) text = spec_file_path(reader, text);
+  if (!spec_set_text(reader->spec, &reader->scratch, field, text, &reader->spec->arena, &error)) {
+    node_fail(node, diagnostics, &error);
     return false;
   }
-  spec_value_get(&reader->scratch, field, value);
+  value->value = field_get(&reader->scratch, field);
   return true;
 }
 
@@ -296,17 +231,13 @@ static bool read_range(struct spec_reader *reader, const struct run_field *field
   for (size_t i = 0; i < count; i++) {
     double value = range_value(kind, numbers, i, count);
     if (multiple > 0 && rounding) value = nearbyint(value / multiple) * multiple;
-    struct error inner = {0};
-    if (!config_set_number(&reader->scratch, field, value, &inner)) {
-      char shown[32], hint[160];
-      struct error error = {0};
-      number_shortest(value, shown);
-      reword(field, shown, &inner, &error, hint);
-      node_error(range, diagnostics, NULL, "%s", error.text);
+    struct error error = {0};
+    if (!config_set_number(&reader->scratch, field, value, &error)) {
+      error_subject(&error, "%s", field->path);
+      node_fail(range, diagnostics, &error);
       return false;
     }
-    axis->values[i].node = range;
-    spec_value_get(&reader->scratch, field, &axis->values[i]);
+    axis->values[i] = (struct spec_value){field_get(&reader->scratch, field), range};
   }
   return true;
 }

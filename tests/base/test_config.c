@@ -39,11 +39,11 @@ static void every_default_is_a_legal_value_of_its_field(void) {
 }
 
 static void refusals_say_what_is_allowed(void) {
-  CHECK_TEXT(refusal("model.width", "8"), "must be between 16 and 65536");
+  CHECK_TEXT(refusal("model.width", "8"), "must be between 16 and 65536, not 8");
   CHECK_TEXT(refusal("model.width", "wide"), "must be a whole number, not 'wide'");
   CHECK_TEXT(refusal("train.lr", "nan"), "must be a number, not 'nan'");
   CHECK_TEXT(refusal("train.schedule", "cosin"),
-             "must be one of cosine, wsd, linear, constant; did you mean 'cosine'?");
+             "must be one of cosine, wsd, linear, constant, not cosin; did you mean 'cosine'?");
   CHECK_TEXT(refusal("model.tied_head", "yes"), "must be true or false, not 'yes'");
   const char *near;
   CHECK(field_find("model.wdith", &near) == NULL);
@@ -54,6 +54,51 @@ static void refusals_say_what_is_allowed(void) {
   CHECK(config_set_number(&config, field_find("model.width", NULL), 95.9999999999999, &error));
   CHECK(config.model.width == 96);
   CHECK(!config_set_number(&config, field_find("model.width", NULL), 64.0 / 3, &error));
+}
+
+// What is got from one configuration and put into another is the same there, auto and defaults included.
+static void fields_go_in_and_out(void) {
+  for (size_t i = 0; i < run_field_count; i++) {
+    const struct run_field *field = &run_fields[i];
+    struct run_config from, to;
+    config_default(&from);
+    for (int other = 0; other < 2; other++) {
+      if (other && field->type == FIELD_BOOLEAN)
+        CHECK(set(&from, field->path, strcmp(field->fallback, "true") == 0 ? "false" : "true"));
+      else if (other && field->type <= FIELD_NUMBER)
+        CHECK(config_set_number(&from, field, field->high, &(struct error){0}));
+      else if (other && field->type >= FIELD_TEXT)
+        CHECK(set(&from, field->path, "other"));
+      memset(&to, 0, sizeof to);
+      struct value value = field_get(&from, field);
+      field_put(&to, field, value);
+      CHECK(value_equal(field_get(&to, field), value));
+      CHECK((value.kind == VALUE_MISSING) == (field->auto_allowed && !other));
+      char number[32];
+      CHECK(set(&to, field->path, field_text(field, value, number)) && value_equal(field_get(&to, field), value));
+    }
+  }
+}
+
+static void groups_and_effects(void) {
+  size_t budget = 0, formats = 0;
+  struct run_config config;
+  struct error error = {0};
+  config_default(&config);
+  CHECK(config_set(&config, field_find("train.steps", NULL), "7", &arena, &error));
+  for (size_t i = 0; i < run_field_count; i++) {
+    const struct run_field *field = &run_fields[i];
+    budget += (field->groups & GROUP_BUDGET) != 0;
+    formats += (field->groups & GROUP_FORMAT) != 0;
+    bool corpus = starts_with(field->path, "corpus.");
+    CHECK(corpus == ((field->groups & GROUP_CORPUS) != 0));
+    CHECK(!corpus || (field->effect == EFFECT_RESOLVED && field->groups & GROUP_PREPARED));
+    CHECK(!field->counts_when || field->effect == EFFECT_COUNTS);
+    if (field->effect != EFFECT_COUNTS) CHECK(!config_counts(&config, field));
+  }
+  CHECK(budget == 3 && formats == 1);
+  config_clear_budget(&config);
+  CHECK(config.train.steps == AUTO_INTEGER && config_is_default(&config, field_find("train.steps", NULL)));
 }
 
 static struct run_config resolved(const char *const *pairs, const struct corpus_facts *facts, struct error *error) {
@@ -211,6 +256,8 @@ static void run_files_come_back_as_they_were(void) {
 int main(void) {
   RUN(every_default_is_a_legal_value_of_its_field);
   RUN(refusals_say_what_is_allowed);
+  RUN(fields_go_in_and_out);
+  RUN(groups_and_effects);
   RUN(parameters_match_published_sizes);
   RUN(autos_follow_the_rules);
   RUN(master_weights);

@@ -99,7 +99,7 @@ static void keeps_runs(void) {
   CHECK(store_rows_get(rows, "nothing").kind == VALUE_MISSING);
   // Every field comes back as it was, under its path.
   for (size_t i = 0; i < run_field_count; i++) {
-    struct value want = config_get(&config, &run_fields[i]), got = store_rows_get(rows, run_fields[i].path);
+    struct value want = field_get(&config, &run_fields[i]), got = store_rows_get(rows, run_fields[i].path);
     CHECK(got.kind == want.kind);
     if (want.kind == VALUE_TEXT)
       CHECK_TEXT(got.text, want.text);

@@ -18,7 +18,7 @@ static const char *current;  // the spec under test
 
 static void print_value(FILE *out, const struct run_config *config, const struct run_field *field) {
   char number[32];
-  struct value value = config_get(config, field);
+  struct value value = field_get(config, field);
   fprintf(out, "%s=", field->path);
   if (value.kind == VALUE_MISSING) {
     fputs("auto", out);
