@@ -2,6 +2,7 @@
 //
 //   numbers 1, 2.5e-3     text "w4a4" or 'w4a4'     booleans true false
 //   names   train.lr, N (dotted paths; N, D, C are read as parameters, tokens, flops)
+//           `val/loss` (backquotes around a name that is no word)
 //   indexed eff[format], eff[w4a4], eff["2:4+int4"]
 //   + - * / % ^ (right associative; ** is the same), unary -, parentheses
 //   == != < <= > >=, a in [x, y, z], and or not (also && || !), condition ? a : b

@@ -121,11 +121,13 @@ static bool advance(struct parser *parser) {
       end++;
     }
     parser->token.kind = TOKEN_WORD;
-    parser->token.length = end - at;
-  } else if (c == '"' || c == '\'') {
+    parser->token.text_start = at;
+    parser->token.length = parser->token.text_length = end - at;
+  } else if (c == '"' || c == '\'' || c == '`') {
     const char *end = memchr(s + at + 1, c, (size_t)(parser->length - at - 1));
-    if (!end) return fail_at(parser, at, "this text has no closing %c", c) != NULL;
-    parser->token.kind = TOKEN_TEXT;
+    if (!end) return fail_at(parser, at, "this %s has no closing %c", c == '`' ? "name" : "text", c) != NULL;
+    if (c == '`' && end == s + at + 1) return fail_at(parser, at, "there is no name between these ``") != NULL;
+    parser->token.kind = c == '`' ? TOKEN_WORD : TOKEN_TEXT;
     parser->token.text_start = at + 1;
     parser->token.text_length = (int)(end - s) - at - 1;
     parser->token.length = parser->token.text_length + 2;
@@ -238,23 +240,25 @@ static struct expression_node **parse_list(struct parser *parser, const char *cl
 
 static struct expression_node *parse_name(struct parser *parser) {
   struct token word = parser->token;
-  const char *bytes = parser->source + word.offset;
+  bool backquoted = parser->source[word.offset] == '`';
+  const char *written = arena_copy(parser->arena, parser->source + word.text_start, (size_t)word.text_length);
   if (!advance(parser)) return NULL;
-  if (at_sign(parser, "(")) {
+  if (!backquoted && at_sign(parser, "(")) {
     int count;
     if (!advance(parser)) return NULL;
     struct expression_node **list = parse_list(parser, ")", "after an argument", 0, NULL, &count);
     struct expression_node *node = list ? node_make(parser, EXPRESSION_CALL, word.offset, count, list) : NULL;
-    if (node) node->text = arena_copy(parser->arena, bytes, (size_t)word.length);
+    if (node) node->text = written;
     return node;
   }
-  const char *name = column_canonical(arena_copy(parser->arena, bytes, (size_t)word.length)), *index = NULL;
+  const char *name = backquoted ? written : column_canonical(written), *index = NULL;
   bool quoted = false;
   if (at_sign(parser, "[")) {
     if (!advance(parser)) return NULL;
     struct token inside = parser->token;
     if (inside.kind == TOKEN_WORD) {
-      index = column_canonical(arena_copy(parser->arena, parser->source + inside.offset, (size_t)inside.length));
+      index =
+          column_canonical(arena_copy(parser->arena, parser->source + inside.text_start, (size_t)inside.text_length));
     } else if (inside.kind == TOKEN_TEXT) {
       index = arena_copy(parser->arena, parser->source + inside.text_start, (size_t)inside.text_length);
       quoted = true;

@@ -1,14 +1,9 @@
 // Tables of observations: columns, cells, conditions on rows.
 #include <math.h>
+#include <stdarg.h>
 #include <string.h>
 
 #include "fitting/table_internal.h"
-
-// Category texts by hash, so that a column of a million different names is filled in linear time.
-struct category_index {
-  int *slots;  // category + 1, 0 is empty
-  size_t size;
-};
 
 // Room for the table's rows; those from `before` on are missing.
 static void column_resize(struct table *table, struct table_column *column, size_t before) {
@@ -51,11 +46,14 @@ void table_free(struct table *table) {
 }
 
 static void add_column(struct table *table, const char *name, enum column_kind kind, enum column_role role) {
-  table->columns =
-      arena_grow(&table->arena, table->columns, table->column_count, table->column_count + 1, sizeof *table->columns);
+  size_t count = table->column_count;
+  if ((count & (count + 1)) == 0)
+    table->columns = arena_grow(&table->arena, table->columns, count, 2 * count + 1, sizeof *table->columns);
+  if (!table->names) table->names = arena_alloc(&table->arena, sizeof *table->names);
   struct table_column *column = &table->columns[table->column_count++];
   *column = (struct table_column){.kind = kind, .role = role};
   column->name = column->original = arena_string(&table->arena, name);
+  name_map_put(&table->arena, table->names, column->name, (int)count);
   column_resize(table, column, 0);
 }
 
@@ -69,28 +67,16 @@ size_t table_add_category(struct table *table, const char *name, enum column_rol
   return table->column_count - 1;
 }
 
-static void index_put(struct category_index *index, const char *category, int code) {
-  size_t at = hash64(category, strlen(category), 0) & (index->size - 1);
-  while (index->slots[at]) at = (at + 1) & (index->size - 1);
-  index->slots[at] = code + 1;
-}
-
 static int category_code(struct table *table, struct table_column *column, const char *category) {
   if (!column->index) column->index = arena_alloc(&table->arena, sizeof *column->index);
-  struct category_index *index = column->index;
-  if (2 * (size_t)column->category_count >= index->size) {
-    size_t size = index->size ? 4 * index->size : 16;
-    column->categories = arena_grow(&table->arena, column->categories, (size_t)column->category_count, size / 2,
-                                    sizeof *column->categories);
-    index->slots = arena_array(&table->arena, size, sizeof *index->slots);
-    index->size = size;
-    for (int code = 0; code < column->category_count; code++) index_put(index, column->categories[code], code);
-  }
-  size_t at = hash64(category, strlen(category), 0) & (index->size - 1);
-  for (; index->slots[at]; at = (at + 1) & (index->size - 1))
-    if (strcmp(column->categories[index->slots[at] - 1], category) == 0) return index->slots[at] - 1;
-  column->categories[column->category_count] = arena_string(&table->arena, category);
-  index->slots[at] = column->category_count + 1;
+  int code = name_map_get(column->index, category);
+  if (code >= 0) return code;
+  size_t count = (size_t)column->category_count;
+  if ((count & (count + 1)) == 0)  // at 2^k - 1: room for twice as many
+    column->categories =
+        arena_grow(&table->arena, column->categories, count, 2 * count + 1, sizeof *column->categories);
+  column->categories[count] = arena_string(&table->arena, category);
+  name_map_put(&table->arena, column->index, column->categories[count], (int)count);
   return column->category_count++;
 }
 
@@ -99,12 +85,25 @@ void table_set_category(struct table *table, size_t column, size_t row, const ch
   target->codes[row] = category ? category_code(table, target, category) : -1;
 }
 
+void table_note(struct table *table, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  char *note = arena_vformat(&table->arena, format, arguments);
+  va_end(arguments);
+  table->notes =
+      arena_grow(&table->arena, table->notes, table->note_count, table->note_count + 1, sizeof *table->notes);
+  table->notes[table->note_count++] = note;
+}
+
 void table_name_row(struct table *table, size_t row, const char *name) {
   table->row_names[row] = arena_string(&table->arena, name);
 }
 
 int table_find(const struct table *table, const char *name) {
-  for (size_t i = 0; i < table->column_count; i++)
+  int found = table->names ? name_map_get(table->names, name) : -1;
+  if (found >= 0) return found;
+  // A copy of a table may have been given columns that the map does not know.
+  for (size_t i = table->names ? table->names->count : 0; i < table->column_count; i++)
     if (strcmp(table->columns[i].name, name) == 0) return (int)i;
   const char *canonical = column_canonical(name);
   return strcmp(canonical, name) == 0 ? -1 : table_find(table, canonical);

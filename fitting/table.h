@@ -23,7 +23,7 @@ struct table_column {
   int *codes;               // COLUMN_CATEGORY: one a row, index into categories, -1 where missing
   const char **categories;  // in order of first appearance
   int category_count;
-  struct category_index *index;  // of the table's own code
+  struct name_map *index;  // codes of the categories
 };
 
 struct table {
@@ -35,6 +35,9 @@ struct table {
   int *row_members;        // rows of the source that were averaged into this one (1 as read)
   struct table_column *columns;
   size_t column_count;
+  struct name_map *names;  // of the columns
+  const char **notes;      // choices made in reading it that its owner should see; NULL without
+  size_t note_count;
 };
 
 // A table of row_count rows without columns; `source` is for messages. table_free in the end.
@@ -48,6 +51,8 @@ size_t table_add_number(struct table *table, const char *name, enum column_role 
 size_t table_add_category(struct table *table, const char *name, enum column_role role);
 // Sets a category cell; NULL is missing.
 void table_set_category(struct table *table, size_t column, size_t row, const char *category);
+// Adds a note.
+void table_note(struct table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
 // Names a row (copied).
 void table_name_row(struct table *table, size_t row, const char *name);
 // The column of that name (N, D and C are short for parameters, tokens, flops), or -1.
@@ -60,15 +65,20 @@ struct value table_value(const struct table *table, size_t column, size_t row);
 // "store's name=column of the file", as --map a=b,c=d gives it.
 struct column_map {
   const char *name, *original;
+  const struct expression *expression;  // over columns of the file, used where it has no column `original`; or NULL
+  const char *trouble;                  // why `original` is no expression
 };
-// Splits "parameters=N_total,tokens=D_seen" (texts in the arena). False with an error on a malformed list.
+// Splits "parameters=N_millions*1e6,tokens=D_seen" (texts in the arena). False with an error on a malformed list.
 bool column_maps_parse(struct arena *arena, const char *text, struct column_map **maps, size_t *count,
                        struct error *error);
 // Reads a CSV file: a header line, then rows of as many cells (RFC 4180 quoting, LF or CRLF, UTF-8, a byte order mark
-// is fine). A column is numeric when every cell that is not empty reads as a number; empty, NA, NaN, null and - are
-// missing. Errors name line and column: a ragged row, an open quote, two columns of one name, a map to a column that is
-// not there. N, D and C become parameters, tokens and flops unless such a column is there already. A column `run_id` or
-// `id` names the rows.
+// is fine), parted by what the header has: commas, semicolons or tabs. A column is numeric when every cell that is not
+// empty reads as a number: as a program writes it, with thousands (1,234,567  1 234 567  1_000) or a decimal comma; in
+// columns of N, D and C, and in those that --map uses, 30M, 1.4B, 2T as well. What can be read two ways is an error, or
+// a note where the file decides. Empty, NA, NaN, null and - are missing. A first column without a name that counts the
+// rows (pandas' index) is left out. Errors name line and column: a ragged row, an open quote, two columns of one name,
+// a map to a column that is not there. N, D and C become parameters, tokens and flops unless such a column is there
+// already. A column `run_id` or `id` names the rows.
 bool table_read_csv(struct table *table, const char *path, const struct column_map *maps, size_t map_count,
                     struct error *error);
 bool table_parse_csv(struct table *table, const char *name, const char *bytes, size_t length,

@@ -4,6 +4,16 @@
 
 #include "fitting/fitting.h"
 
+// Numbers of names. The texts stay the caller's.
+struct name_map {
+  struct name_entry *entries;
+  size_t size, count;
+};
+// The name's number, or -1.
+int name_map_get(const struct name_map *map, const char *name);
+// Gives a name a number; false, and nothing happens, when it has one. Memory is the arena's.
+bool name_map_put(struct arena *arena, struct name_map *map, const char *name, int number);
+
 // "SOURCE: CONTEXT no column 'x'; did you mean 'y'?" Always false.
 bool unknown_column(const struct table *table, const char *name, const char *context, struct error *error);
 // The column of every name of an expression; an unknown one is an error that starts with `what`.

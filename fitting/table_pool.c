@@ -9,28 +9,6 @@ void table_pool_begin(struct table *table, const char *label) {
   for (size_t row = 0; row < table->row_count; row++) table_set_category(table, column, row, label);
 }
 
-// The same rows with room for `more`; new cells are missing.
-static void grow(struct table *table, size_t more) {
-  size_t old = table->row_count, rows = old + more;
-  table->row_names = arena_grow(&table->arena, table->row_names, old, rows, sizeof *table->row_names);
-  table->row_members = arena_grow(&table->arena, table->row_members, old, rows, sizeof *table->row_members);
-  for (size_t c = 0; c < table->column_count; c++) {
-    struct table_column *column = &table->columns[c];
-    if (column->kind == COLUMN_NUMBER)
-      column->numbers = arena_grow(&table->arena, column->numbers, old, rows, sizeof *column->numbers);
-    else
-      column->codes = arena_grow(&table->arena, column->codes, old, rows, sizeof *column->codes);
-    for (size_t row = old; row < rows; row++) {
-      if (column->kind == COLUMN_NUMBER)
-        column->numbers[row] = NAN;
-      else
-        column->codes[row] = -1;
-    }
-  }
-  table->row_count = rows;
-  table->row_lines = NULL;
-}
-
 // A column of numbers becomes one of texts, because the other table has texts in it.
 static void make_texts(struct table *table, int c) {
   struct table_column old = table->columns[c];
@@ -46,7 +24,8 @@ static void make_texts(struct table *table, int c) {
 
 void table_pool(struct table *table, const struct table *other, const char *label) {
   size_t first = table->row_count;
-  grow(table, other->row_count);
+  table->row_lines = NULL;  // of two files
+  table_resize(table, first + other->row_count);
   for (size_t c = 0; c < other->column_count; c++) {
     const struct table_column *from = &other->columns[c];
     bool all_missing = true;
@@ -70,6 +49,7 @@ void table_pool(struct table *table, const struct table *other, const char *labe
       table_set_category(table, (size_t)to, first + row, value.kind == VALUE_NUMBER ? number : value.text);
     }
   }
+  for (size_t i = 0; i < other->note_count; i++) table_note(table, "%s", other->notes[i]);
   int pool = table_find(table, "pool");
   for (size_t row = 0; row < other->row_count; row++) {
     table->row_names[first + row] =

@@ -159,6 +159,8 @@ bool fit_input_read(struct fit_input *input, const struct law *laws, size_t law_
     if (fine) table_pool(&input->table, &other, pools->items[i]);
     table_free(&other);
   }
+  for (size_t i = 0; i < input->table.note_count && input->notes.warning_count < FIT_NOTES; i++)
+    input->notes.warnings[input->notes.warning_count++] = input->table.notes[i];
   return fine && (input->has_spec || reduce(input, laws, law_count, error));
 }
 

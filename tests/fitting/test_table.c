@@ -1,5 +1,6 @@
 // Tests of tables: reading CSV, conditions, reductions.
 #include <stdlib.h>
+#include <time.h>
 
 #include "tests/fitting/fitting_test.h"
 
@@ -70,6 +71,158 @@ static void maps_columns(void) {
   CHECK_TEXT(failure(text, "parameters=N_totl"),
              "t.csv: parameters=N_totl: there is no column 'N_totl'; did you mean 'N_total'?");
   CHECK_TEXT(failure(text, "parameters"), "'parameters' in 'parameters' is not of the form name=column");
+}
+
+// Reads a text under a map (or NULL); false when it is refused.
+static bool parse_mapped(struct table *table, const char *text, const char *map) {
+  struct arena arena = {0};
+  struct error error = {0};
+  struct column_map *maps = NULL;
+  size_t count = 0;
+  bool fine = (!map || column_maps_parse(&arena, map, &maps, &count, &error)) &&
+              table_parse_csv(table, "t.csv", text, strlen(text), maps, count, &error);
+  if (!fine) printf("# %s\n", error.text);
+  arena_free(&arena);
+  return fine;
+}
+
+static void computes_columns(void) {
+  struct table table;
+  const char *text = "N_millions,D,val/loss,tokens seen,bits,eval-ppl\n30,1.5,3.5,2e9,4,8\n60,3,3.25,,8,16\n";
+  if (!CHECK(parse_mapped(&table, text,
+                          "parameters=N_millions*1e6,tokens=D*1e9,loss=val/loss,seen=`tokens seen`/1e9,"
+                          "nats=log(`eval-ppl`),size=max(N_millions, 40),kind=bits < 8 ? 'small' : \"la,rge\"")))
+    return;
+  CHECK(cell(&table, "parameters", 0) == 30e6 && cell(&table, "N", 1) == 60e6);
+  CHECK(cell(&table, "tokens", 1) == 3e9 && cell(&table, "loss", 0) == 3.5);
+  CHECK(cell(&table, "seen", 0) == 2 && isnan(cell(&table, "seen", 1)) && cell(&table, "nats", 0) == log(8));
+  CHECK(cell(&table, "size", 0) == 40 && cell(&table, "size", 1) == 60);
+  CHECK_TEXT(category(&table, "kind", 1), "la,rge");
+  CHECK_TEXT(table.columns[table_find(&table, "parameters")].original, "N_millions*1e6");
+  CHECK(table_find(&table, "D (original)") >= 0);  // the column that had the name
+  table_free(&table);
+  CHECK_TEXT(failure(text, "parameters=N_milions*1e6"),
+             "t.csv: parameters=N_milions*1e6: there is no column 'N_milions'; did you mean 'N_millions'?");
+  CHECK(strstr(failure(text, "tokens=D*"), "t.csv: tokens=D*: this is neither a column nor an expression"));
+  CHECK(strstr(failure(text, "tokens=1..2 3"), "neither a column nor an expression"));
+}
+
+static void leaves_out_an_index(void) {
+  struct table table;
+  static const char *const texts[] = {",N,loss\n0,1e6,3\n1,2e6,2.9\n",
+                                      ",N,loss\n4,1e6,3\n17,2e6,2.9\n",
+                                      ",N,loss\n1,1e6,3\n0,2e6,2.9\n",
+                                      ";N;loss\n0;1e6;3\n0;2e6;2.9\n",
+                                      "Unnamed: 0,,N,loss\n0,5,1e6,3\n1,3,2e6,2.9\n",
+                                      "N,loss,\n1e6,3,\n2e6,2.9,\n"};
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+    if (!CHECK(parse_mapped(&table, texts[i], NULL))) continue;
+    CHECK(table.column_count == 2 && cell(&table, "N", 1) == 2e6 && cell(&table, "loss", 1) == 2.9);
+    CHECK_TEXT(table.row_names[1], "line 3");
+    table_free(&table);
+  }
+  if (!CHECK(parse_mapped(&table, ",N,loss\nsmall,1e6,3\nlarge,2e6,2.9\n", NULL))) return;
+  CHECK_TEXT(category(&table, "index", 1), "large");  // names of rows are kept
+  table_free(&table);
+}
+
+static void finds_the_separator(void) {
+  struct table table;
+  static const char *const texts[] = {"N;loss (nats, val)\r\n1e6;3,25\r\n2e6;3,125\r\n",
+                                      "N\tloss (nats, val)\n1e6\t3.25\n2e6\t3.125\n",
+                                      "sep=;\nN;loss (nats, val)\n1e6;3.25\n2e6;3.125\n",
+                                      "\xef\xbb\xbf\"N\";\"loss (nats, val)\"\n\"1e6\";\"3,25\"\n\"2e6\";\"3,125\"\n"};
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+    if (!CHECK(parse_mapped(&table, texts[i], "loss=loss (nats, val)"))) continue;
+    CHECK(table.column_count == 2 && table.row_count == 2 && cell(&table, "N", 1) == 2e6);
+    CHECK(cell(&table, "loss", 0) == 3.25 && cell(&table, "loss", 1) == 3.125);
+    table_free(&table);
+  }
+}
+
+static double read_one(const char *number, const char *column, const char *others) {
+  struct table table;
+  struct text text = {0};
+  text_format(&text, "%s;%s\n%s;%s\n", column, others, number, *others ? "2,5" : "");
+  double value = parse_mapped(&table, text_string(&text), NULL) ? cell(&table, column, 0) : -1;
+  table_free(&table);
+  text_free(&text);
+  return value;
+}
+
+static void reads_numbers_of_people(void) {
+  struct table table;
+  static const struct {
+    const char *text;
+    double value;
+  } cases[] = {{"1,234,567", 1234567},
+               {"1 234 567", 1234567},
+               {"1\xc2\xa0"
+                "234",
+                1234},
+               {"1_000", 1000},
+               {"1'234'567.5", 1234567.5},
+               {"1.234.567", 1234567},
+               {"1,234.5", 1234.5},
+               {"1.234,5", 1234.5},
+               {"3,25", 3.25},
+               {"-0,125", -0.125},
+               {"\xe2\x88\x92"
+                "2,5",
+                -2.5},
+               {"1,5e+09", 1.5e9},
+               {"1.234", 1.234},
+               {"0,125", 0.125},
+               {"inf", INFINITY},
+               {"1234,567", 1234.567}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    double value = read_one(cases[i].text, "loss", "");
+    if (!CHECK(value == cases[i].value)) printf("# '%s' is read as %g\n", cases[i].text, value);
+  }
+  // where the file has decimal commas, "1.234" has none
+  CHECK(read_one("1.234", "tokens", "loss") == 1234 && read_one("1,234", "tokens", "loss") == 1.234);
+  static const struct {
+    const char *text;
+    double value;
+  } sizes[] = {{"30M", 30e6}, {"1.4B", 1.4e9}, {"2T", 2e12}, {"70m", 70e6}, {"12.5 k", 12500}, {"6.7G", 6.7e9}};
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    double value = read_one(sizes[i].text, "N", "");
+    if (!CHECK(value == sizes[i].value)) printf("# '%s' is read as %g\n", sizes[i].text, value);
+  }
+  const char *text = "model,N,tokens,bits,betas\n30M,30M,\"1,500,000,000\",none,\"0,9\"\n1.4B,1.4B,None,4,\"0,95\"\n";
+  if (!CHECK(parse_mapped(&table, text, NULL))) return;
+  CHECK_TEXT(category(&table, "model", 0), "30M");  // a name stays one
+  CHECK_TEXT(category(&table, "bits", 0), "none");
+  CHECK(cell(&table, "tokens", 0) == 1.5e9 && isnan(cell(&table, "tokens", 1)) && cell(&table, "N", 1) == 1.4e9);
+  table_free(&table);
+  if (!CHECK(parse_mapped(&table, text, "parameters=model"))) return;
+  CHECK(cell(&table, "parameters", 1) == 1.4e9 && table.note_count == 0);
+  table_free(&table);
+  if (!CHECK(parse_mapped(&table, "tokens\n\"1,234\"\n70m\n", NULL))) return;
+  CHECK(cell(&table, "tokens", 0) == 1234 && table.note_count == 2);  // choices are told
+  CHECK_TEXT(table.notes[0], "column 'tokens': '1,234' is read as 1234");
+  table_free(&table);
+  CHECK(strstr(failure("N;tokens\n1e6;1,234\n2e6;2,345\n", NULL),
+               "column 'tokens': is '2,345' a number of thousands or one with a decimal comma?"));
+  CHECK_TEXT(failure("N;loss\n1e6;3,25\n2e6;3.25\n", NULL),
+             "t.csv: column 'loss': '3,25' has a decimal comma, '3.25' a decimal point; write the column in one way");
+  CHECK(strstr(failure("N,loss\n30M,3\n500,3.2\n", NULL), "t.csv:3: column 'N': is '500' among numbers such as '30M'"));
+}
+
+// 20 rows of 9990 columns, none like another: time and memory are those of the cells.
+static void reads_wide_tables(void) {
+  struct text text = {0};
+  struct table table;
+  for (int row = -1; row < 20; row++)
+    for (int c = 0; c < 9990; c++)
+      text_format(&text, row < 0 ? "c%d%s" : "%d%s", row < 0 ? c : 7 * c + row * c, c < 9989 ? "," : "\n");
+  clock_t before = clock();
+  if (CHECK(parse_mapped(&table, text_string(&text), NULL))) {
+    CHECK(table.column_count == 9990 && cell(&table, "c9989", 1) == 8 * 9989);
+    CHECK(clock() - before < 3 * CLOCKS_PER_SEC);
+    table_free(&table);
+  }
+  text_free(&text);
 }
 
 static void refuses_csv(void) {
@@ -217,6 +370,11 @@ static void many_categories(void) {
 int main(void) {
   RUN(reads_csv);
   RUN(maps_columns);
+  RUN(computes_columns);
+  RUN(leaves_out_an_index);
+  RUN(finds_the_separator);
+  RUN(reads_numbers_of_people);
+  RUN(reads_wide_tables);
   RUN(refuses_csv);
   RUN(grows_by_rows);
   RUN(filters_rows);
