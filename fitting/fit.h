@@ -204,7 +204,8 @@ struct fit_result {
   enum law_residual residual;
   struct objective objective_kind;
   size_t rows, excluded_count, held_out, unused;
-  double objective;  // the plain sum over fitted rows
+  size_t duplicates;  // rows that repeat others, left out before the fit
+  double objective;   // the plain sum over fitted rows
   struct fit_stage_result *stages;
   int stage_count;
   struct coefficient *coefficients;

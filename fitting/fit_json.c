@@ -117,6 +117,7 @@ void fit_result_json(const struct fit_result *result, struct json_writer *writer
   json_key_string(writer, "parameter_count", result->parameter_count);
   json_key_integer(writer, "rows", (int64_t)result->rows);
   json_key_integer(writer, "excluded", (int64_t)result->excluded_count);
+  json_key_integer(writer, "duplicates", (int64_t)result->duplicates);
   json_key_integer(writer, "held_out", (int64_t)result->held_out);
   json_key_integer(writer, "unused", (int64_t)result->unused);
   json_key_number(writer, "objective", result->objective);

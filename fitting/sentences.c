@@ -73,7 +73,10 @@ const char *fit_rows_sentence(struct arena *arena, const struct fit_result *resu
   const struct {
     size_t count;
     const char *what;
-  } others[] = {{result->excluded_count, "excluded"}, {result->held_out, "held out"}, {result->unused, "in no stage"}};
+  } others[] = {{result->excluded_count, "excluded"},
+                {result->duplicates, "repeating others left out"},
+                {result->held_out, "held out"},
+                {result->unused, "in no stage"}};
   const char *text = arena_format(arena, "%zu rows%s%s", result->rows, result->source ? " of " : "",
                                   result->source ? result->source : "");
   for (size_t i = 0; i < sizeof others / sizeof *others; i++)

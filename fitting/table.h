@@ -99,6 +99,19 @@ void table_keep_rows(struct table *table, const bool *keep);
 void table_pool_begin(struct table *table, const char *label);
 void table_pool(struct table *table, const struct table *other, const char *label);
 
+// Drops rows that repeat an earlier one: equal in the key columns that there are and in the target, and, unless the
+// target has six digits or more, equal or missing in every other column that does not merely name the row. Rows with a
+// missing cell among these stay. Returns how many were dropped.
+size_t table_drop_duplicates(struct table *table, const char *target, const char *const *keys, size_t key_count);
+
+struct law;
+// False with one error for all columns of the law that are not there, with a --map of those that look like them; and
+// where a column of numbers has a cell that is none.
+bool table_fits_law(const struct table *table, const struct law *law, struct error *error);
+// Notes where N, D, C or the loss of the rows [row_count] cannot be in the unit that is meant, as far as the laws use
+// them.
+void table_check_units(struct table *table, const struct law *laws, size_t law_count, const bool *rows);
+
 // What a reduction did, for the report.
 struct reduction {
   size_t rows_before, rows_after;

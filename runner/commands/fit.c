@@ -54,9 +54,7 @@ static bool fit_one(const char *source, const struct fit_command *command, const
   struct fit_result result = {0};
   bool fine = fit_input_begin(&input, source, &command->fit, options, error) && law_open(&law, input.law, error) &&
               fit_input_read(&input, &law, 1, error) && fit_run(&law, &input.table, &input.options, &result, error);
-  for (size_t i = 0; fine && i < input.notes.warning_count; i++)
-    fit_result_warn(&result, "%s", input.notes.warnings[i]);
-  if (fine) warn_of_mixture(&input.table, &result);
+  if (fine) fit_input_tell(&input, &result);
   if (fine && command->export) {
     fine = fit_export(&law, &result, command->export, command->output, error);
   } else if (fine && command->json) {

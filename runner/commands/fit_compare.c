@@ -47,6 +47,8 @@ static bool compare(const char *source, const struct compare_arguments *argument
     text_free(&text);
   } else if (fine) {
     comparison_print(&comparison, stdout);
+    if (input.notes.duplicates)
+      printf("  %zu rows that repeat others counted once (--keep-duplicates counts all)\n", input.notes.duplicates);
     for (size_t i = 0; i < input.notes.warning_count; i++) printf("  warning: %s\n", input.notes.warnings[i]);
   }
   comparison_free(&comparison);

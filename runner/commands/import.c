@@ -39,6 +39,7 @@ static void print_json(const char *name, const struct imported *imported) {
 static void print_people(const char *name, const struct imported *imported) {
   const struct import_change *change = &imported->change;
   printf("%s: %zu rows, %zu columns\n", name, imported->table.row_count, imported->table.column_count);
+  for (size_t i = 0; i < imported->table.note_count; i++) printf("  warning: %s\n", imported->table.notes[i]);
   if (change->same) printf("  nothing has changed since it was imported\n");
   if (!change->there || change->same) return;
   printf("  in the place of the former table: %zu rows added, %zu removed, %zu changed\n", change->added,
@@ -181,7 +182,8 @@ void command_import(struct command_line *line) {
   struct import_arguments a = {0};
   const struct option options[] = {
       {"as", 'a', OPTION_TEXT, &a.as, "NAME", "the table's name; one of that name is replaced"},
-      {"map", 'm', OPTION_TEXT, &a.map, "LIST", "columns by other names: parameters=N_total,tokens=D_seen"},
+      {"map", 'm', OPTION_TEXT, &a.map, "LIST",
+       "columns by other names, or computed: parameters=N_total,tokens=D_billions*1e9"},
       {"where", 'w', OPTION_TEXT, &a.where, "EXPR", "rows to take: \"N > 1e6\" (default: all)"},
       {"list", 'l', OPTION_FLAG, &a.list, NULL, "list the imported tables"},
       {"show", 0, OPTION_TEXT, &a.show, "NAME", "print an imported table as CSV"},

@@ -33,8 +33,11 @@ size_t entry_options(const struct entry_kind *kind, enum entry_command command, 
 
 size_t fit_arguments_options(struct fit_arguments *a, enum entry_command command, struct option *options) {
   const struct option own[] = {
-      {"map", 'm', OPTION_TEXT, &a->map, "LIST", "columns by other names: parameters=N_total,tokens=D_seen"},
+      {"map", 'm', OPTION_TEXT, &a->map, "LIST",
+       "columns by other names, or computed: parameters=N_total,tokens=D_billions*1e9"},
       {"pool", 0, OPTION_LIST, &a->pools, "SOURCE", "rows of another table too, told apart by a column 'pool'"},
+      {"keep-duplicates", 0, OPTION_FLAG, &a->keep_duplicates, NULL,
+       "count rows that repeat others as often as they come"},
       {"weight", 0, OPTION_TEXT, &a->weight, "EXPR", "weight of a row in the objective: \"1 / std ^ 2\""},
       {"group", 0, OPTION_TEXT, &a->group, "COLUMN", "resample rows of equal COLUMN together (points of one run)"},
       {"fix", 0, OPTION_LIST, &a->fixes, "NAME=VALUE", "hold a parameter: E=1.69 (may be given several times)"},

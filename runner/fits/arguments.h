@@ -15,7 +15,7 @@ struct fit_arguments {
   int64_t seed, threads, starts;
   double confidence;
   struct option_list fixes, frees, baselines, pools;
-  bool profile_all;
+  bool profile_all, keep_duplicates;
 };
 
 enum { FIT_ARGUMENT_OPTIONS = 32 };  // room that fit_arguments_options needs

@@ -117,6 +117,45 @@ static bool read_runs(struct fit_input *input, struct table *table, struct error
   return fine;
 }
 
+static void add_key(const char **keys, size_t *count, const char *key) {
+  for (size_t k = 0; k < *count; k++)
+    if (strcmp(keys[k], key) == 0) return;
+  keys[(*count)++] = key;
+}
+
+// The columns of all laws, with room for `more`.
+static const char **law_keys(struct fit_input *input, const struct law *laws, size_t law_count, size_t more,
+                             size_t *count) {
+  size_t room = more + 1;
+  for (size_t l = 0; l < law_count; l++) room += (size_t)laws[l].column_count;
+  const char **keys = arena_array(&input->arena, room, sizeof *keys);
+  *count = 0;
+  for (size_t l = 0; l < law_count; l++)
+    for (int c = 0; c < laws[l].column_count; c++) add_key(keys, count, laws[l].columns[c]);
+  return keys;
+}
+
+// Rows that repeat others count once, unless that is not wanted.
+static void drop_duplicates(struct fit_input *input, const struct law *laws, size_t law_count) {
+  const struct spec_fit *entry = &input->arguments->entry;
+  size_t axes = entry->best_over.count + entry->average_over.count, count;
+  const char **keys = law_keys(input, laws, law_count, axes, &count);
+  for (size_t i = 0; i < entry->best_over.count; i++) add_key(keys, &count, entry->best_over.items[i]);
+  for (size_t i = 0; i < entry->average_over.count; i++) add_key(keys, &count, entry->average_over.items[i]);
+  if (!input->arguments->keep_duplicates)
+    input->notes.duplicates = table_drop_duplicates(&input->table, laws[0].target, keys, count);
+}
+
+// Rows that --where leaves out have units of their own.
+static bool check_units(struct fit_input *input, const struct law *laws, size_t law_count, struct error *error) {
+  bool *keep = arena_array(&input->arena, input->table.row_count + 1, sizeof *keep);
+  for (size_t row = 0; row < input->table.row_count; row++) keep[row] = true;
+  const char *where = input->arguments->entry.where.text;
+  if (where && !table_where(&input->table, where, keep, error)) return false;
+  table_check_units(&input->table, laws, law_count, keep);
+  return true;
+}
+
 static bool reduce(struct fit_input *input, const struct law *laws, size_t law_count, struct error *error) {
   const struct spec_fit *entry = &input->arguments->entry;
   struct reductions reductions = {.best_over = entry->best_over.items,
@@ -124,16 +163,8 @@ static bool reduce(struct fit_input *input, const struct law *laws, size_t law_c
                                   .average_over = entry->average_over.items,
                                   .average_over_count = entry->average_over.count};
   if (!reductions.best_over_count && !reductions.average_over_count) return true;
-  size_t room = 1;
-  for (size_t l = 0; l < law_count; l++) room += (size_t)laws[l].column_count;
-  const char **keys = arena_array(&input->arena, room, sizeof *keys);
-  for (size_t l = 0; l < law_count; l++)
-    for (int c = 0; c < laws[l].column_count; c++) {
-      bool known = false;
-      for (size_t k = 0; k < reductions.key_count; k++) known |= strcmp(keys[k], laws[l].columns[c]) == 0;
-      if (!known) keys[reductions.key_count++] = laws[l].columns[c];
-    }
-  if (input->arguments->pools.count) keys[reductions.key_count++] = "pool";
+  const char **keys = law_keys(input, laws, law_count, 1, &reductions.key_count);
+  if (input->arguments->pools.count) add_key(keys, &reductions.key_count, "pool");
   reductions.keys = keys;
   // Rows that --where leaves out must not win or be averaged.
   bool *keep = arena_array(&input->arena, input->table.row_count + 1, sizeof *keep);
@@ -144,12 +175,12 @@ static bool reduce(struct fit_input *input, const struct law *laws, size_t law_c
   return reduce_table(&input->table, laws[0].target, &reductions, &input->notes, error);
 }
 
-bool fit_input_read(struct fit_input *input, const struct law *laws, size_t law_count, struct error *error) {
+static bool pool_tables(struct fit_input *input, struct error *error) {
   const struct option_list *pools = &input->arguments->pools;
-  bool fine =
-      input->has_spec ? read_runs(input, &input->table, error) : read_plain(input, input->name, &input->table, error);
-  if (fine && input->has_spec && pools->count) input->options.where = input->arguments->entry.where.text;
-  if (fine && pools->count) table_pool_begin(&input->table, input->name);
+  if (!pools->count) return true;
+  if (input->has_spec) input->options.where = input->arguments->entry.where.text;
+  table_pool_begin(&input->table, input->name);
+  bool fine = true;
   for (size_t i = 0; i < pools->count && fine; i++) {
     struct table other = {0};
     fine = source_is_spec(pools->items[i])
@@ -159,9 +190,27 @@ bool fit_input_read(struct fit_input *input, const struct law *laws, size_t law_
     if (fine) table_pool(&input->table, &other, pools->items[i]);
     table_free(&other);
   }
+  return fine;
+}
+
+bool fit_input_read(struct fit_input *input, const struct law *laws, size_t law_count, struct error *error) {
+  bool fine =
+      input->has_spec ? read_runs(input, &input->table, error) : read_plain(input, input->name, &input->table, error);
+  fine = fine && pool_tables(input, error);
+  if (!fine || (input->has_spec && !input->arguments->pools.count)) return fine;
+  for (size_t l = 0; l < law_count; l++)
+    if (!table_fits_law(&input->table, &laws[l], error)) return false;
+  drop_duplicates(input, laws, law_count);
+  fine = check_units(input, laws, law_count, error) && (input->has_spec || reduce(input, laws, law_count, error));
   for (size_t i = 0; i < input->table.note_count && input->notes.warning_count < FIT_NOTES; i++)
     input->notes.warnings[input->notes.warning_count++] = input->table.notes[i];
-  return fine && (input->has_spec || reduce(input, laws, law_count, error));
+  return fine;
+}
+
+void fit_input_tell(const struct fit_input *input, struct fit_result *result) {
+  for (size_t i = 0; i < input->notes.warning_count; i++) fit_result_warn(result, "%s", input->notes.warnings[i]);
+  result->duplicates = input->notes.duplicates;
+  warn_of_mixture(&input->table, result);
 }
 
 void fit_input_free(struct fit_input *input) {

@@ -26,6 +26,8 @@ bool fit_input_begin(struct fit_input *input, const char *source, const struct f
                      const struct fit_options *options, struct error *error);
 // Reads the rows, reduced as the entry or the arguments say; the columns of the laws tell which rows are alike.
 bool fit_input_read(struct fit_input *input, const struct law *laws, size_t law_count, struct error *error);
+// Puts what happened to the rows into the fit's result: warnings, duplicates, runs of different arithmetic.
+void fit_input_tell(const struct fit_input *input, struct fit_result *result);
 void fit_input_free(struct fit_input *input);
 
 // True when `source` names a spec's file, with or without :ENTRY.

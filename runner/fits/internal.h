@@ -13,6 +13,7 @@ struct fit_notes {
   size_t noise_degrees;
   const char *warnings[FIT_NOTES];  // in the table's arena
   size_t warning_count;
+  size_t duplicates;  // rows left out because they repeat others
 };
 
 struct reductions {

@@ -217,8 +217,7 @@ static bool fit_source(struct predict_report *report, const struct predict_argum
   fitted_law_of(&report->arena, law, &input->table, result, counted, options->seed, &report->fitted);
   if (arguments->cost && counted && !report->fitted.cost.count)
     return error_set(error, EXIT_USAGE_ERROR, "predict: %s has no counted FLOPs that differ from 6ND", report->source);
-  for (size_t i = 0; i < input->notes.warning_count; i++) fit_result_warn(result, "%s", input->notes.warnings[i]);
-  warn_of_mixture(&input->table, result);
+  fit_input_tell(input, result);
   report->result = result;
   return true;
 }

@@ -101,6 +101,7 @@ void fit_print(const struct fit_result *result, const struct law *law, const str
   fprintf(out, "%s: %s = %s\n", result->name, result->target, result->formula);
   fprintf(out, "  %s; %s on %s\n", fit_rows_sentence(&arena, result), objective,
           result->residual == RESIDUAL_LOG ? "the difference of logarithms" : "the difference");
+  if (result->duplicates) fprintf(out, "  rows that repeat others count once; --keep-duplicates counts all\n");
   if (notes && notes->rows_before) fprintf(out, "  %zu rows before best_over and average_over\n", notes->rows_before);
   if (notes && !isnan(notes->noise))
     fprintf(out, "  runs that differ only in the axes averaged over scatter by %s in ln(%s) (%zu degrees of freedom)\n",

@@ -124,6 +124,52 @@ def mixtures():
 
 
 @case
+def tables_of_others():
+    """One table in many shapes gives one fit: with an index, twice, pooled, in other units, separators and names."""
+    made = tables + '/made'
+
+    def fit(*arguments):
+        code, out, err = run('fit', *arguments, '--bootstrap', '0', '--json')
+        check(code == 0, '%r: %s' % (arguments, err))
+        return json.loads(out)[0] if code == 0 else None
+
+    plain = fit(made + '/units_raw.csv')
+    check(plain['duplicates'] == 0 and plain['rows'] == 20 and not [w for w in plain['warnings'] if '--map' in w], 'plain')
+    rows = [line.split(',') for line in open(made + '/units_raw.csv').read().splitlines()[1:]]
+    with tempfile.TemporaryDirectory() as folder:
+        def write(name, header, line):
+            path = os.path.join(folder, name)
+            with open(path, 'w', encoding='utf-8', newline='') as file:
+                file.write(header + ''.join(line(i, *row) for i, row in enumerate(rows)))
+            return path
+        units = write('units.csv', 'N_millions,D_billions,val_loss\n',
+                      lambda i, n, d, loss: '%r,%r,%s\n' % (float(n) / 1e6, float(d) / 1e9, loss))
+        semicolons = write('semicolons.csv', '\ufeffN;D;loss\r\n',
+                           lambda i, n, d, loss: '%d;%d;%s\r\n' % (float(n), float(d), loss.replace('.', ',')))
+        suffixes = write('suffixes.tsv', 'N\tD\tloss\n',
+                         lambda i, n, d, loss: '%gM\t%s\t%s\n' % (float(n) / 1e6, format(int(float(d)), ','), loss))
+        same = (fit(made + '/twice.csv'), fit(made + '/pandas_index.csv'), fit(semicolons), fit(suffixes),
+                fit(units, '--map', 'parameters=N_millions*1e6,tokens=D_billions*1e9,loss=val_loss'),
+                fit(made + '/units_raw.csv', '--pool', made + '/twice.csv'))
+        for one in same:
+            check(one['rows'] == 20 and abs(one['objective'] / plain['objective'] - 1) < 1e-9,
+                  '%s: %r, not %r' % (one['source'], one['objective'], plain['objective']))
+        check([one['duplicates'] for one in same] == [20, 0, 0, 0, 0, 40], 'duplicates')
+        check(fit(made + '/twice.csv', '--keep-duplicates')['rows'] == 40, '--keep-duplicates')
+        code, out, err = run('fit', made + '/twice.csv', '--bootstrap', '0')
+        check('20 repeating others left out' in out and '--keep-duplicates' in out, out)
+        code, out, err = run('fit', units)
+        check(code == 2 and "--map 'parameters=N_millions*1e6,tokens=D_billions*1e9,loss=val_loss'" in err, err)
+        code, out, err = run('import', units, '--as', 'units', '--map',
+                             'parameters=N_millions*1e6,tokens=D_billions*1e9,loss=val_loss', home=folder)
+        check(code == 0, err)
+        code, out, err = run('fit', 'units', '--bootstrap', '0', '--json', home=folder)
+        check(code == 0 and abs(json.loads(out)[0]['objective'] / plain['objective'] - 1) < 1e-9, 'an import: ' + err)
+    export = fit(made + '/wandb_export.csv', '--map', 'parameters=_params,tokens=tokens seen,loss=val/loss')
+    check(export['rows'] == 9 and export['duplicates'] == 1 and export['excluded'] == 4, 'export %r' % export['rows'])
+
+
+@case
 def errors():
     table = tables + '/quartet_fp4/runs.csv'
     for arguments, words in ((['fit'], 'give one spec'),

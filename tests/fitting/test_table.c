@@ -209,6 +209,94 @@ static void reads_numbers_of_people(void) {
   CHECK(strstr(failure("N,loss\n30M,3\n500,3.2\n", NULL), "t.csv:3: column 'N': is '500' among numbers such as '30M'"));
 }
 
+static size_t duplicates(const char *text, size_t *left) {
+  static const char *const keys[] = {"parameters", "tokens"};
+  struct table table;
+  if (!CHECK(parse_mapped(&table, text, NULL))) return 0;
+  size_t dropped = table_drop_duplicates(&table, "loss", keys, 2);
+  *left = table.row_count;
+  table_free(&table);
+  return dropped;
+}
+
+static void drops_duplicates(void) {
+  size_t left;
+  CHECK(duplicates("N,D,loss\n1,2,3.1\n1,2,3.2\n1,2,3.1\n2,2,3.1\n1,2,3.1\n", &left) == 2 && left == 3);
+  // of runs that differ, and to few digits end alike, nothing is known; to many, they are one
+  CHECK(duplicates("N,D,loss,seed\n1,2,3.14,1\n1,2,3.14,2\n1,2,3.14,2\n", &left) == 1 && left == 2);
+  CHECK(duplicates("N,D,loss,note\n1,2,3.14159,a\n1,2,3.14159,b\n", &left) == 1 && left == 1);
+  // names of rows do not count, and what one of two files does not say agrees
+  CHECK(duplicates("run_id,N,D,loss,lr\na,1,2,3.1,0.1\nb,1,2,3.1,\nc,1,2,3.1,0.2\n", &left) == 1 && left == 2);
+  CHECK(duplicates("N,D,loss\n1,2,\n1,2,\n,2,3\n,2,3\n", &left) == 0 && left == 4);
+}
+
+// What is said of a table's units for the law chinchilla.
+static const char *units(const char *text) {
+  static char said[1000];
+  struct table table;
+  struct law law;
+  bool rows[] = {true, true, true, true};
+  *said = 0;
+  if (!CHECK(load_law(&law, "chinchilla")) || !CHECK(parse_mapped(&table, text, NULL))) return "";
+  CHECK(table.row_count <= 4);
+  table_check_units(&table, &law, 1, rows);
+  for (size_t i = 0; i < table.note_count; i++)
+    snprintf(said + strlen(said), sizeof said - strlen(said), "%s|", table.notes[i]);
+  table_free(&table);
+  law_free(&law);
+  return said;
+}
+
+static void doubts_units(void) {
+  CHECK_TEXT(units("N,D,C,loss\n1e7,1e9,6e16,3\n1e8,2e9,9e17,2.9\n3e8,3e9,5.4e18,2.7\n"), "");
+  CHECK_TEXT(units("N,D,loss\n3e3,1e6,5\n1e4,2e6,4.5\n"), "");  // a toy is no mistake
+  CHECK_TEXT(units("N,D,loss\n30,1e9,3\n124,2e9,2.9\n"),
+             "parameters lies between 30 and 124: is it in millions or billions? (--map 'parameters=N*1e6')|");
+  CHECK_TEXT(units("N,D,loss\n1e7,1e9,3\n2e7,1e9,2.9\n3e7,1e9,2.8\n"),
+             "tokens is 1e+09 in every row: what depends on it cannot be told from these rows|");
+  CHECK_TEXT(units("N,D,loss\n1e7,1e9,30\n2e7,2e9,25\n"),
+             "loss is 30 in the median: is it a perplexity? (--map 'loss=log(loss)')|");
+  CHECK(
+      strstr(units("N,D,C,loss\n1e10,1e12,700,2\n2e10,2e12,2800,1.9\n"), "petaflop/s-days? (--map 'flops=C*8.64e19')"));
+  CHECK(strstr(units("N,D,C,loss\n1e4,1e9,6e16,3\n1e5,2e9,1.2e18,2.9\n"), "flops is 1e+03 times 6 N D"));
+  CHECK(strstr(units("N,D,loss\n30,1e9,3\n2e7,2e9,2.9\n3e7,3e9,2.8\n"), "parameters is 30 in one row"));
+}
+
+static const char *misfit(const char *text) {
+  static struct error error;
+  struct table table;
+  struct law law;
+  error = (struct error){0};
+  if (!CHECK(load_law(&law, "chinchilla")) || !CHECK(parse_mapped(&table, text, NULL))) return "";
+  bool fits = table_fits_law(&table, &law, &error);
+  table_free(&table);
+  law_free(&law);
+  return fits ? "fits" : error.text;
+}
+
+static void names_what_is_missing(void) {
+  CHECK_TEXT(misfit("N,D,loss\n1,2,3\n"), "fits");
+  CHECK_TEXT(
+      misfit("num_params,lr,tokens seen (B),train/loss,eval/loss\n1,2,3,4,5\n"),
+      "t.csv: the law chinchilla needs what is not there: no column 'parameters' (N), no column 'tokens' (D), no "
+      "column 'loss'; perhaps --map 'parameters=num_params,tokens=`tokens seen (B)`*1e9,loss=eval/loss'? (there "
+      "are: num_params, lr, tokens seen (B), train/loss, eval/loss)");
+  static const char *const names[][2] = {
+      {"n_params", "parameters=n_params"},       {"N_millions", "parameters=N_millions*1e6"},
+      {"totalParams", "parameters=totalParams"}, {"params_B", "parameters=params_B*1e9"},
+      {"model_size", "parameters=model_size"},   {"N_total", "parameters=N_total"}};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    char text[100];
+    snprintf(text, sizeof text, "%s,D,loss,num_experts\n1,2,3,4\n", names[i][0]);
+    if (!CHECK(strstr(misfit(text), names[i][1]))) printf("# %s\n", misfit(text));
+  }
+  CHECK(strstr(misfit("N,D,val_ppl\n1,2,3\n"), "perhaps --map 'loss=log(val_ppl)'?"));
+  CHECK(strstr(misfit("N,tokns,loss\n1,2,3\n"), "perhaps --map 'tokens=tokns'?"));
+  CHECK(strstr(misfit("x,D,loss\n1,2,3\n"), "no column 'parameters' (N); name the columns with --map"));
+  CHECK_TEXT(misfit("N,D,loss\n1e6,2e9,3\nbig,2e9,3\n"),
+             "t.csv: line 3: column 'N': 'big' is no number, and parameters is one");
+}
+
 // 20 rows of 9990 columns, none like another: time and memory are those of the cells.
 static void reads_wide_tables(void) {
   struct text text = {0};
@@ -375,6 +463,9 @@ int main(void) {
   RUN(finds_the_separator);
   RUN(reads_numbers_of_people);
   RUN(reads_wide_tables);
+  RUN(drops_duplicates);
+  RUN(doubts_units);
+  RUN(names_what_is_missing);
   RUN(refuses_csv);
   RUN(grows_by_rows);
   RUN(filters_rows);
