@@ -77,10 +77,9 @@ static size_t find_name(const struct reading *reading, const char *const *names,
 }
 
 static bool no_original(const struct reading *reading, const struct column_map *map) {
-  const char *nearest = nearest_name(map->original, reading->originals, reading->columns);
-  return error_set(reading->scanner->error, EXIT_USAGE_ERROR, "%s: %s=%s: there is no column '%s'%s%s%s",
-                   reading->scanner->name, map->name, map->original, map->original, nearest ? "; did you mean '" : "",
-                   nearest ? nearest : "", nearest ? "'?" : "");
+  error_set(reading->scanner->error, EXIT_USAGE_ERROR, "%s: %s=%s: there is no column '%s'", reading->scanner->name,
+            map->name, map->original, map->original);
+  return error_hint(reading->scanner->error, nearest_name(map->original, reading->originals, reading->columns), NULL);
 }
 
 // A mapped column takes its name from one that had it.

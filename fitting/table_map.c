@@ -74,10 +74,9 @@ static bool compute(struct table *table, const struct column_map *map, size_t co
     if (from[i] >= 0) continue;
     const char **names = arena_array(arena, columns + 1, sizeof *names);
     for (size_t c = 0; c < columns; c++) names[c] = table->columns[c].original;
-    const char *nearest = nearest_name(name, names, columns);
-    return error_set(error, EXIT_USAGE_ERROR, "%s: %s=%s: there is no column '%s'%s%s%s", table->source, map->name,
-                     map->original, name, nearest ? "; did you mean '" : "", nearest ? nearest : "",
-                     nearest ? "'?" : "");
+    error_set(error, EXIT_USAGE_ERROR, "%s: %s=%s: there is no column '%s'", table->source, map->name, map->original,
+              name);
+    return error_hint(error, nearest_name(name, names, columns), NULL);
   }
   int made = -1;
   for (size_t row = 0; row < table->row_count; row++) {
