@@ -203,7 +203,7 @@ def formats_of_a_step():
 def mistakes():
     for arguments, needle in [
             ([], "bench: give a suite"),
-            (["steps"], "did you mean step?"),
+            (["steps"], "did you mean 'step'?"),
             (["gemm", "64x64"], "'64x64' is no shape: MxNxK"),
             (["gemm", "64x64x64x"], "is no shape"),
             (["gemm", "0x4x4"], "is no shape"),
