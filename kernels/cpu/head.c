@@ -1,4 +1,5 @@
 // The output head: logits of a tile of rows, their cross-entropy and gradient in place, and the two products with it.
+// Shapes: x, d_x [rows, width]; weight, d_weight [vocabulary, width]; targets, mask, row_nats [rows].
 #include "kernels/cpu/device.h"
 
 static void head_tiles(struct device *device, const struct head *head, const void *x, const int32_t *targets,

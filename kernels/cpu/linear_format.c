@@ -1,4 +1,5 @@
 // Linear layers with a format: representing their operands and carrying gradients back. See linear_format.h.
+// Shapes: y [rows, outputs] = x [rows, inputs] W^T; W and d_weight [outputs, inputs]; d_x [rows, inputs].
 #include "kernels/cpu/linear_format.h"
 
 #include <math.h>

@@ -1,4 +1,5 @@
 // The optimizer step, the gradient's norm, and initial values.
+// Shapes: parameter, gradient, m, v [count] for each tensor; the square sum is one double.
 #include <math.h>
 #include <string.h>
 

@@ -1,6 +1,8 @@
 // Causal attention, forward and backward, a tile of queries against a block of keys at a time: scores live only in
 // per-worker scratch that fits in L2. The forward pass keeps a running maximum and sum per query (Milakov & Gimelshein
 // 2018; Dao et al. 2022); the backward pass rebuilds the probabilities from the saved log-sums.
+// Shapes: q, d_q [sequences, heads, context, head_dim], k and v likewise with kv_heads; o, d_o [rows, heads *
+// head_dim]; log_sum [sequences, heads, context] float32.
 #pragma once
 #include <math.h>
 

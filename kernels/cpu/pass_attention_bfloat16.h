@@ -6,6 +6,8 @@
 // O = P V. Backward, a kernel's block of key rows against all queries from the diagonal on, so that P^T and dS^T are
 // made as they are read: S^T = K Q^T, dP^T = V dO^T, dV = P^T dO, dK = dS^T Q; after each group of blocks dS^T is
 // turned for dQ += dS K. What lies beyond the diagonal is skipped by 16 columns (32 where the kernel works on tiles).
+// Shapes: q, d_q [sequences, heads, context, head_dim], k and v likewise with kv_heads; o, d_o [rows, heads *
+// head_dim]; log_sum [sequences, heads, context] float32.
 #pragma once
 #include <math.h>
 

@@ -1,4 +1,5 @@
 // Cross-entropy of rows of logits with its gradient, a row at a time while it is in cache.
+// Shapes: logits [rows, vocabulary], targets, mask and row_nats [rows].
 #pragma once
 #include <math.h>
 

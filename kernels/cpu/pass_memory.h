@@ -1,4 +1,5 @@
 // Passes that only move or add: conversion, embedding, sums, and the optimizer's.
+// Shapes: elements [count]; tokens [rows]; table, d_table [vocabulary, width] float32; residual [rows, width] float32.
 #pragma once
 #include "kernels/cpu/level.h"
 #include "kernels/cpu/simd.h"

@@ -1,4 +1,5 @@
 // RMSNorm with residual add, forward and backward: one row at a time, twice over the row while it is in L1.
+// Shapes: residual, branch, y [rows, width]; scale [width], inverse_rms [rows] float32.
 #pragma once
 #include "kernels/cpu/level.h"
 #include "kernels/cpu/simd.h"

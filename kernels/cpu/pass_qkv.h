@@ -1,4 +1,6 @@
 // The split of a QKV product into heads with rotary positions, and its transpose.
+// Shapes: qkv [rows, (heads + 2 kv_heads) * head_dim]; q [sequences, heads, context, head_dim], k and v with kv_heads;
+// table [context, head_dim] float32.
 #pragma once
 #include "kernels/cpu/level.h"
 #include "kernels/cpu/simd.h"

@@ -1,4 +1,5 @@
 // SwiGLU, forward and backward: y = g s(g) u with the sigmoid s;  dy/du = g s,  dy/dg = u s (1 + g (1 - s)).
+// Shapes: gate_up [rows, 2 * width], gate then up; y [rows, width].
 #pragma once
 #include "kernels/cpu/level.h"
 #include "kernels/cpu/rounded.h"

@@ -1,4 +1,5 @@
 // Pruning over several weights, and masks that stay. See weights_prune in kernels/ops.h.
+// Shapes: master, m and v [outputs, inputs] for each weight.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

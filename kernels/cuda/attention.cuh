@@ -3,6 +3,8 @@
 // leave the block. Forward keeps a running maximum and sum (Milakov & Gimelshein 2018; Dao et al. 2022); backward
 // rebuilds the probabilities from the saved log-sums, once for the queries' gradient and once for the keys' and
 // values', so that no sum crosses blocks.
+// Shapes: q, d_q [sequences, heads, context, head_dim], k and v likewise with kv_heads; o, d_o [rows, heads *
+// head_dim]; log_sum [sequences, heads, context] float32.
 #pragma once
 #include "kernels/cuda/c_headers.h"
 #include "kernels/cuda/portable.cuh"

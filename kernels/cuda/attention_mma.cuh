@@ -4,6 +4,8 @@
 // tile; tiles that are wholly masked are not visited. Backward runs over the tiles twice, for the queries' gradient and
 // for the keys' and values', so that every sum has one owner and a fixed order; attention.cuh says what the kernels
 // compute.
+// Shapes: q, d_q [sequences, heads, context, head_dim], k and v likewise with kv_heads; o, d_o [rows, heads *
+// head_dim]; log_sum [sequences, heads, context] float32.
 #pragma once
 #include "kernels/cuda/attention.cuh"
 #include "kernels/cuda/attention_tiles.cuh"

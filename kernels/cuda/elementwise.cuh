@@ -1,5 +1,6 @@
 // Passes over elements: conversion, constants, normals, SwiGLU. `N` elements a thread at a time where their addresses
 // allow wide accesses, one elsewhere.
+// Shapes: elements [count]; SwiGLU: gate_up [rows, 2 * width], y [rows, width].
 #pragma once
 #include "kernels/cuda/portable.cuh"
 

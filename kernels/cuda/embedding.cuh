@@ -1,5 +1,6 @@
 // Token embedding. Ids are checked on the device by a kernel of its own, which notes the first bad one; the kernels
 // that use ids take a bad one as 0, so that nothing is touched that should not be.
+// Shapes: tokens [rows]; table, d_table [vocabulary, width] float32; residual [rows, width] float32.
 #pragma once
 #include "kernels/cuda/portable.cuh"
 

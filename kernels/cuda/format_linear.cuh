@@ -1,5 +1,6 @@
 // Linear layers with a format on the GPU: preparing weights, and what is done to the operands of the three products, in
 // the order of kernels/cpu/linear_format.c. See kernels/formats/apply.h for what a format asks for.
+// Shapes: y [rows, outputs] = x [rows, inputs] W^T; W and d_weight [outputs, inputs]; d_x [rows, inputs].
 #pragma once
 #include "kernels/cuda/native_products.cuh"
 

@@ -1,4 +1,5 @@
 // Pruning over several weights, and masks that stay: see weights_prune in kernels/ops.h and kernels/cpu/prune.c.
+// Shapes: master, m and v [outputs, inputs] for each weight.
 #pragma once
 #include "kernels/cuda/format_linear.cuh"
 

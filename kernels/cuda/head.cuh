@@ -1,5 +1,6 @@
 // The output head: logits of a tile of rows, their cross-entropy and gradient in place, and the two products with it;
 // and the optimizer's and the initial values' launches.
+// Shapes: x, d_x [rows, width]; weight, d_weight [vocabulary, width]; targets, mask, row_nats [rows].
 #pragma once
 #include "kernels/cuda/device.cuh"
 #include "kernels/cuda/linear.cuh"

@@ -1,4 +1,5 @@
 // Weights prepared for their products, and the linear layers.
+// Shapes: y [rows, outputs] = x [rows, inputs] W^T; W and d_weight [outputs, inputs]; d_x [rows, inputs].
 #pragma once
 #include "kernels/cuda/format_prune.cuh"
 

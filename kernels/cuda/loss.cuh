@@ -1,5 +1,6 @@
 // Cross-entropy of rows of float32 logits with its gradient: a block a row, two passes over it (maximum and sum,
 // gradient), of which the second finds it in L2 for the tiles that head.cuh makes.
+// Shapes: logits [rows, vocabulary], targets, mask and row_nats [rows].
 #pragma once
 #include "kernels/cuda/device.cuh"
 

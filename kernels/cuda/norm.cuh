@@ -1,6 +1,7 @@
 // RMSNorm with residual add, a warp a row. Backward reads everything once: a team of a warp or a block has a row in its
 // registers and sums the scale's gradient over its rows; add_rows adds the parts, so that all sums have a fixed order.
 // Rows of more than NORM_FUSED_WIDTH, or not in words of 16 bytes, take two passes.
+// Shapes: residual, branch, y [rows, width]; scale [width], inverse_rms [rows] float32.
 #pragma once
 #include "kernels/cuda/c_headers.h"
 #include "kernels/cuda/portable.cuh"

@@ -1,4 +1,5 @@
 // The optimizer step and the gradient's norm.
+// Shapes: parameter, gradient, m, v [count] for each tensor; the square sum is one double.
 #pragma once
 #include "kernels/cuda/device.cuh"
 #include "kernels/cuda/elementwise.cuh"

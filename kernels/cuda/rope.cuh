@@ -1,5 +1,7 @@
 // The split of a QKV product into heads with rotary positions, and its transpose: a thread per pair of elements that
 // turn together, N pairs at a time.
+// Shapes: qkv [rows, (heads + 2 kv_heads) * head_dim]; q [sequences, heads, context, head_dim], k and v with kv_heads;
+// table [context, head_dim] float32.
 #pragma once
 #include "kernels/cuda/c_headers.h"
 #include "kernels/cuda/elementwise.cuh"

@@ -2,6 +2,7 @@
 // in their order by one block, which reads nothing else. A radix sort of SORT_BITS a turn: each block of rows counts
 // its digits, one block makes of the counts where each digit of each block begins, and the blocks move their rows
 // there.
+// Shapes: tokens [rows]; table, d_table [vocabulary, width] float32; residual [rows, width] float32.
 #pragma once
 #include "kernels/cuda/embedding.cuh"
 
