@@ -248,6 +248,7 @@ static bool cross_validate(struct comparing *comparing, struct error *error) {
   bool *held_out = arena_array(&comparing->arena, comparing->table->row_count + 1, sizeof *held_out);
   struct fit_options options = comparing->fit;
   options.bootstrap = 0;
+  options.group = "none";  // no interval is asked for
   if (!options.starts || options.starts > FOLD_STARTS) options.starts = FOLD_STARTS;
   options.held_out_rows = held_out;
   for (int f = 0; f < folds; f++) {

@@ -82,6 +82,7 @@ static void simulate_one(void *context, size_t repeat, int thread) {
   fit.starts = options->starts > 0 ? options->starts : DEFAULT_STARTS;
   fit.threads = 1;
   fit.bare = true;
+  if (!fit.group) fit.group = "none";  // drawn errors are independent
   fit.interval = INTERVAL_PERCENTILE;
   fit.seed = options->seed + repeat;
   struct fit_result result;

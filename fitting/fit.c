@@ -21,7 +21,7 @@ static void fill_coefficients(struct fit *fit) {
                                         .low = NAN,
                                         .high = NAN,
                                         .se = NAN,
-                                        .intervals = {INTERVAL_PERCENTILE, NAN, NAN, NAN, NAN, NAN, NAN}};
+                                        .intervals = intervals_none};
     coefficient->status = element->baseline    ? COEFFICIENT_BASELINE
                           : element->fixed     ? COEFFICIENT_FIXED
                           : element->free_ever ? COEFFICIENT_FITTED

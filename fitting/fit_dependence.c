@@ -227,11 +227,23 @@ static void group_by_residuals(struct dependence *d) {
 
 // ---- what else explains the residuals ----
 
-static bool few_valued(const struct dependence *d, int c, struct partition partition) {
+// Whether a column takes part at all: no outcome, no argument of the law, of few values. Numbers are counted here,
+// since a partition of each column of a wide table would take long.
+static bool may_explain(const struct dependence *d, int c) {
   const struct table_column *column = &d->fit->table->columns[c];
+  double seen[FEW];
+  int count = 0;
   if (c == d->fit->target_column || column->role == ROLE_OUTCOME || of_law(d->fit, column->name)) return false;
-  if (column->kind == COLUMN_NUMBER && partition.count > FEW) return false;
-  return partition.count > 1 && 2 * (size_t)partition.count <= d->rows;
+  if (column->kind != COLUMN_NUMBER) return true;
+  for (size_t i = 0; i < d->rows; i++) {
+    double value = column->numbers[d->row[i]];
+    int k = 0;
+    while (k < count && seen[k] != value && !(isnan(seen[k]) && isnan(value))) k++;
+    if (k < count) continue;
+    if (count == FEW) return false;
+    seen[count++] = value;
+  }
+  return true;
 }
 
 // The residuals' means over the groups of rows, where the column is the same within each group; else the rows.
@@ -281,8 +293,10 @@ static void name_columns(struct dependence *d) {
   double *values = arena_array(d->arena, d->rows + 1, sizeof *values);
   struct partition groups = {d->fit->row_group, d->fit->group_count};
   for (int c = 0; c < (int)table->column_count; c++) {
+    if (!may_explain(d, c)) continue;
     struct partition partition = partition_by(d, &c, 1);
-    if (!few_valued(d, c, partition) || (d->fit->grouped && same_partition(d, groups, partition))) continue;
+    if (partition.count < 2 || 2 * (size_t)partition.count > d->rows) continue;
+    if (d->fit->grouped && same_partition(d, groups, partition)) continue;
     size_t units = units_of(d, partition, of, values);
     struct explained *out = &explained[count++];
     out->column = c;

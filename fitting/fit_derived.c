@@ -101,7 +101,7 @@ static void put_derived(struct fit *fit, const struct law_derived *what, double 
   char number[32];
   *out = (struct fit_derived){
       .name = arena_string(&result->arena, what->name), .value = results[0], .low = NAN, .high = NAN, .se = NAN};
-  out->intervals = (struct intervals){INTERVAL_PERCENTILE, NAN, NAN, NAN, NAN, NAN, NAN};
+  out->intervals = intervals_none;
   if (what->about) out->about = arena_string(&result->arena, what->about);
   if (what->at) {
     number_shortest(point, number);

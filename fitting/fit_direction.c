@@ -10,7 +10,6 @@
 enum { DIRECTIONS = 3, CANDIDATE_ROWS = 24, ADVICE_COLUMNS = 8 };
 static const double tolerance = 0.02;    // growth of the objective that nobody would notice
 static const double flat = 1e-3;         // eigenvalue, over the largest
-static const double work_limit = 1e6;    // rows times parameters
 static const double loose_factor = 1.5;  // ranges narrower than this are worth no sentence
 
 struct candidate {
@@ -364,7 +363,7 @@ static void put_direction(struct fit *fit, const struct candidate *candidate) {
 }
 
 void fit_direct(struct fit *fit) {
-  if (fit_work(fit) > work_limit) return;
+  if (!fit_is_small(fit)) return;
   struct directing directing = {.fit = fit};
   find_candidates(&directing);
   if (!directing.count) return;

@@ -11,8 +11,7 @@
 
 #include "fitting/fit_internal.h"
 
-enum { MOST = 8 };  // rows whose absence is looked into
-static const double work_limit = 1e6;
+enum { MOST = 8 };                         // rows whose absence is looked into
 static const double outlier_level = 0.01;  // over all rows together
 
 struct leaving {
@@ -171,7 +170,7 @@ void fit_influence(struct fit *fit) {
   pick_influential(fit, row_of, &leaving);
   for (size_t k = 0; k < result->influential_count; k++)
     step_without(fit, leaving.rows[k], result->influential[k].without);
-  if (fit_work(fit) <= work_limit && result->influential_count) {
+  if (fit_is_small(fit) && result->influential_count) {
     leaving.refits = refits_new(&fit->arena, fit, threads_wanted(fit->options->threads));
     threads_each(result->influential_count, fit->options->threads, leave_one, &leaving);
   }

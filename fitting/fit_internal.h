@@ -116,6 +116,7 @@ struct replicates {
   size_t jackknife_count, jackknife_stride;
   double degrees;  // of freedom of the t interval; 0: none
 };
+extern const struct intervals intervals_none;
 // t, percentile and BCa intervals and the standard error. low and high get the kind that is asked for.
 void interval_of(struct replicates replicates, double value, double confidence, enum interval_kind kind,
                  struct intervals *intervals, double *low, double *high, double *se);
@@ -177,5 +178,5 @@ void fit_influence(struct fit *fit);
 void fit_sensitivity(struct fit *fit);
 void fit_trends(struct fit *fit);
 bool fit_leave_out(struct fit *fit, struct error *error);
-// Rows times free parameters of the largest stage: diagnosis by refits is made below a limit of it.
-double fit_work(const struct fit *fit);
+// Whether rows times free parameters of every stage leave time for a diagnosis by refits that nobody asked for.
+bool fit_is_small(const struct fit *fit);

@@ -9,6 +9,8 @@
 
 #include "fitting/fit_internal.h"
 
+const struct intervals intervals_none = {INTERVAL_PERCENTILE, NAN, NAN, NAN, NAN, NAN, NAN};
+
 // An interval of no kind is one of a time before there were several.
 static const char *const kind_names[] = {"percentile", "percentile", "bca", "profile", "t"};
 
@@ -160,7 +162,7 @@ void interval_of(struct replicates replicates, double value, double confidence, 
   double *values = memory_get((replicates.count + 1) * sizeof *values), mean = 0, squares = 0;
   size_t kept = sort_finite(&replicates, values);
   struct correction correction;
-  *intervals = (struct intervals){INTERVAL_PERCENTILE, NAN, NAN, NAN, NAN, NAN, NAN};
+  *intervals = intervals_none;
   bool positive;
   double error = jackknife_error(&replicates, value, &positive);
   if (isfinite(error)) {

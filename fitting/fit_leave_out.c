@@ -82,6 +82,7 @@ static void fit_without(struct leaving_out *leaving, struct fit_left_out *out, s
   struct errors errors = {0};
   options.bootstrap = 0;
   options.bare = true;
+  options.group = "none";  // no interval is asked for
   options.profile_all = false;
   options.profile_count = options.leave_out_count = 0;
   options.held_out_rows = leaving->held_out;

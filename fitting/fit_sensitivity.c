@@ -6,7 +6,6 @@
 #include "fitting/fit_internal.h"
 
 enum { KINDS = 4, SHARPENINGS = 12 };
-static const double work_limit = 1e6;
 
 struct comparing {
   struct fit *fit;
@@ -64,7 +63,7 @@ static void compare_one(void *context, size_t index, int thread) {
 
 void fit_sensitivity(struct fit *fit) {
   struct fit_result *result = fit->result;
-  if (fit_work(fit) > work_limit) return;
+  if (!fit_is_small(fit)) return;
   struct comparing comparing = {.fit = fit};
   if (fit->objective.kind == OBJECTIVE_HUBER) {
     comparing.objectives[comparing.count++] = (struct objective){OBJECTIVE_HUBER, fit->objective.delta / 10};

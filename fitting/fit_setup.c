@@ -388,9 +388,9 @@ bool fit_setup(struct fit *fit, struct error *error) {
   return group_rows(fit, error);
 }
 
-double fit_work(const struct fit *fit) {
-  double most = 0;
+bool fit_is_small(const struct fit *fit) {
+  static const double limit = 1e6;
   for (int s = 0; s < fit->stage_count; s++)
-    most = fmax(most, (double)fit->stages[s].row_count * fit->stages[s].free_count);
-  return most;
+    if ((double)fit->stages[s].row_count * fit->stages[s].free_count > limit) return false;
+  return true;
 }

@@ -7,7 +7,6 @@
 #include "fitting/fit_internal.h"
 
 static const double loose_factor = 2.5;  // ends of an interval farther apart than this ask for a profile
-static const double work_limit = 1e6;    // rows times parameters, for profiles that nobody asked for
 
 static bool wide(double low, double high, double value) {
   if (isnan(low) || isnan(high)) return false;
@@ -18,7 +17,7 @@ static bool wide(double low, double high, double value) {
 bool fit_looks_loose(const struct fit *fit, int e) {
   const struct coefficient *c = &fit->result->coefficients[e];
   const struct intervals *i = &c->intervals;
-  if (fit->options->bare || fit_work(fit) > work_limit || !fit->elements[e].free_ever) return false;
+  if (fit->options->bare || !fit_is_small(fit) || !fit->elements[e].free_ever) return false;
   if (c->status == COEFFICIENT_AT_LOW || c->status == COEFFICIENT_AT_HIGH || c->status == COEFFICIENT_UNIDENTIFIED)
     return true;
   if (fit->result->bootstrap)

@@ -131,7 +131,8 @@ bool table_best_over(struct table *table, const char *target, const char *const 
 bool table_average_over(struct table *table, const char *target, const char *const *axes, size_t axis_count,
                         const char *const *keys, size_t key_count, struct reduction *reduction, struct error *error);
 
-// The columns of a list "run" or "parameters, format"; false with an error for one that the table does not have.
+// The columns of a list "run" or "parameters, format" (a column whose name is the whole list is meant first); false
+// with an error for one that the table does not have.
 bool table_columns_listed(const struct table *table, const char *list, struct arena *arena, int **columns, int *count,
                           struct error *error);
 // Puts rows that are equal in the columns into one group: group[row] from 0 by first appearance, -1 for rows that

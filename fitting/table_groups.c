@@ -8,6 +8,11 @@ bool table_columns_listed(const struct table *table, const char *list, struct ar
   char *rest = arena_string(arena, list), *name;
   *columns = arena_array(arena, strlen(list) / 2 + 2, sizeof **columns);
   *count = 0;
+  int whole = table_find(table, list);
+  if (whole >= 0) {
+    (*columns)[(*count)++] = whole;
+    return true;
+  }
   while ((name = strsep(&rest, ","))) {
     while (*name == ' ') name++;
     size_t length = strlen(name);

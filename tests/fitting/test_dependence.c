@@ -127,6 +127,12 @@ static void finds_runs(void) {
   if (fit_made(&law, &table, NULL, &result)) CHECK_TEXT(result.grouped_by, "lineage");
   fit_result_free(&result);
   table_free(&table);
+  make_runs(&table, 8, 8, "lineage, by name", 1);  // the whole text is a column's name, else a list of names
+  if (fit_made(&law, &table, "lineage, by name", &result)) CHECK(result.group_count == 8);
+  fit_result_free(&result);
+  if (fit_made(&law, &table, "parameters, tokens", &result)) CHECK(result.group_count == 80);
+  fit_result_free(&result);
+  table_free(&table);
   make_runs(&table, 8, 8, NULL, 1);
   if (fit_made(&law, &table, NULL, &result)) CHECK_TEXT(result.grouped_by, "parameters");
   fit_result_free(&result);
