@@ -149,7 +149,7 @@ static void keep_held_out(struct comparing *comparing, size_t law, const struct 
   for (size_t i = 0; i < result->table_count; i++) {
     const struct fit_row *row = &result->table[i];
     if (row->use != ROW_HELD_OUT) continue;
-    comparing->held_out[law][row->place] = row->residual;
+    comparing->held_out[law][row->place] = row->residual * row->scale;
     comparing->predicted[law][row->place] = row->predicted;
   }
 }

@@ -49,6 +49,7 @@ static void fill_stages(struct fit *fit) {
   result->starts_agreeing = main_stage->agreeing;
   result->trust_region_objective = main_stage->trust_region_objective;
   result->bfgs_objective = main_stage->bfgs_objective;
+  result->replication.spread = NAN;
   result->runner_up_objective = NAN;
   if (main_stage->other_count) {
     result->runner_up_objective = main_stage->other_objectives[0];
@@ -103,7 +104,8 @@ static void fill_row(struct fit *fit, size_t row, double predicted, struct fit_r
                           .predicted = predicted,
                           .group = row_categories(fit, row)};
   out->residual = fit->residual == RESIDUAL_LOG ? log(observed / predicted) : observed - predicted;
-  size = fabs(out->residual);
+  out->scale = fit->row_scale ? fit->row_scale[row] : 1;
+  size = fabs(out->residual * out->scale);
   out->influence = 1;
   if (fit->objective.kind == OBJECTIVE_HUBER && size > fit->objective.delta)
     out->influence = fit->objective.delta / size;
@@ -123,7 +125,7 @@ static bool fill_rows(struct fit *fit, struct error *error) {
     double log_residual = log(out->observed / out->predicted);
     if (out->use == ROW_FITTED) {
       result->rows++;
-      result->objective += fit->row_weight[row] * row_loss(fit, out->residual);
+      result->objective += fit->row_weight[row] * row_loss(fit, out->residual * out->scale);
       squares += log_residual * log_residual;
     } else if (out->use == ROW_HELD_OUT) {
       result->held_out++;
@@ -181,6 +183,8 @@ static bool diagnose(struct fit *fit, struct error *error) {
     fit_influence(fit);
     fit_sensitivity(fit);
     fit_trends(fit);
+    fit_replicates(fit);
+    fit_correlate(fit);
   }
   fit_status_notes(fit);
   if (!fit_derive_open(fit, error)) return false;

@@ -30,14 +30,16 @@ const char *interval_kind_name(enum interval_kind kind);  // "percentile", "bca"
 bool interval_parse(const char *text, enum interval_kind *kind, struct error *error);
 
 struct fit_options {
-  const char *name;             // of the fit; NULL: the law's
-  const char *where;            // rows that take part; NULL: all
-  const char *holdout;          // rows kept from the fit to test it; NULL: none
-  const char *objective;        // NULL: the law's
-  const char *residual;         // NULL: the law's
-  const char *weight;           // expression over columns: weight of a row in the objective; NULL: 1
-  const char *group;            // column whose equal rows are resampled together; "none": every row by itself; NULL:
-                                // checkpoints of one run together, where the table tells of such
+  const char *name;       // of the fit; NULL: the law's
+  const char *where;      // rows that take part; NULL: all
+  const char *holdout;    // rows kept from the fit to test it; NULL: none
+  const char *objective;  // NULL: the law's
+  const char *residual;   // NULL: the law's
+  const char *weight;     // expression over columns: weight of a row in the objective; NULL: 1
+  const char *std;        // expression over columns: standard deviation of a row's target; its residual is divided
+                          // by it, times the median of all, so that delta keeps its unit; NULL: all alike
+  const char *group;      // column whose equal rows are resampled together; "none": every row by itself; NULL:
+                          // checkpoints of one run together, where the table tells of such
   const char *parameter_count;  // what N counts, for the report: "non-embedding"; NULL: "as in column X of SOURCE"
   int bootstrap;                // resamples; -1: 1000; 0: none
   double confidence;            // of intervals; 0: 0.95
@@ -77,6 +79,8 @@ const char *coefficient_status_name(enum coefficient_status status);
 struct intervals {
   enum interval_kind kind;
   double percentile_low, percentile_high, bca_low, bca_high, t_low, t_high;  // NAN without
+  double robust_se;  // from refits without each group (or row): the jackknife's, which holds whatever the errors'
+                     // variances and whatever their dependence within groups (CR3, Bell and McCaffrey 2002)
 };
 
 struct coefficient {
@@ -106,7 +110,8 @@ struct fit_row {
   size_t place;  // row of the table
   enum row_use use;
   double observed, predicted;
-  double residual;    // ln(observed / predicted) or observed - predicted, as fitted
+  double residual;    // ln(observed / predicted) or observed - predicted
+  double scale;       // the objective's argument is residual times this (--std); 1 without
   double influence;   // weight of the row in the last reweighting (1 inside Huber's delta, below 1 for outliers)
   double leverage;    // share of the row in its own prediction, 0 to 1; NAN where it was not computed
   double distance;    // Cook's: how far the coefficients move without the row (one step), 1 is a lot; NAN likewise
@@ -121,6 +126,16 @@ struct fit_stage_result {
   const char *name;
   size_t rows, parameters;
   double objective;
+};
+
+// What rows of equal settings (seeds) tell of the noise and of the law.
+struct fit_replication {
+  const char *columns;      // "parameters, tokens": what settings are equal in
+  size_t settings, rows;    // with several rows each; and those rows, or the rows averaged into them
+  double spread;            // pooled standard deviation within settings, of the residual; NAN: no row repeats another
+  double f, lack, pure, p;  // the test of lack of fit: F with lack and pure degrees of freedom; NAN: not made
+  double miss;              // root mean square by which the law misses the settings' means; NAN likewise
+  const char *untested;     // why it was not made, or NULL
 };
 
 // The profile of a coefficient: the lowest objective with the coefficient held at each value.
@@ -248,6 +263,12 @@ struct fit_result {
   size_t influential_count;
   struct fit_outlier *outliers;
   size_t outlier_count;
+  const char *std;    // the expression of the rows' standard deviations, or NULL
+  double std_median;  // of the residual's standard deviation; NAN without
+  struct fit_replication replication;
+  const char **correlated;  // [correlation_size]: coefficients
+  double *correlation;      // [correlation_size][correlation_size]; of logarithms where coefficients are positive
+  size_t correlation_size;
   struct fit_row *table;  // fitted, held-out and unused rows in the table's order
   size_t table_count;
   struct fit_exclusion *exclusions;  // excluded_count of them

@@ -324,7 +324,7 @@ void fit_depend(struct fit *fit) {
     if (row->use != ROW_FITTED || !isfinite(row->residual)) continue;
     d.row[d.rows] = row->place;
     d.fitted[row->place] = true;
-    d.residual[d.rows] = row->residual * sqrt(fit->row_weight[row->place]);
+    d.residual[d.rows] = row->residual * row->scale * sqrt(fit->row_weight[row->place]);
     sizes[d.rows] = fabs(d.residual[d.rows]);
     d.rows++;
   }

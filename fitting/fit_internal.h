@@ -15,6 +15,7 @@ struct fit_stage {
   int *free_of;             // [element_count]
   struct program *program;
   double *target, *weight;  // [padded]
+  double *row_scale;        // [row_count]; NULL: 1
   double *low, *high;       // [free_count]
   struct problem problem;
   // the minimum
@@ -39,6 +40,7 @@ struct fit {
   struct objective objective;
   int target_column;
   double *row_weight;  // [table rows]
+  double *row_scale;   // [table rows]: multiplies the residual (--std); NULL: 1
   double *observed;    // [table rows]
   enum row_use *use;   // [table rows]
   bool *selected;      // [table rows]: takes part, is held out or unused
@@ -177,6 +179,10 @@ void fit_direct(struct fit *fit);
 void fit_influence(struct fit *fit);
 void fit_sensitivity(struct fit *fit);
 void fit_trends(struct fit *fit);
+// What rows of equal settings tell: their spread, and whether the law misses their means by more (result->replication).
+void fit_replicates(struct fit *fit);
+// How the estimates of the fitted coefficients go together, by the curvature at the minimum (result->correlation).
+void fit_correlate(struct fit *fit);
 bool fit_leave_out(struct fit *fit, struct error *error);
 // Whether rows times free parameters of every stage leave time for a diagnosis by refits that nobody asked for.
 bool fit_is_small(const struct fit *fit);

@@ -9,7 +9,7 @@
 
 #include "fitting/fit_internal.h"
 
-const struct intervals intervals_none = {INTERVAL_PERCENTILE, NAN, NAN, NAN, NAN, NAN, NAN};
+const struct intervals intervals_none = {INTERVAL_PERCENTILE, NAN, NAN, NAN, NAN, NAN, NAN, NAN};
 
 // An interval of no kind is one of a time before there were several.
 static const char *const kind_names[] = {"percentile", "percentile", "bca", "profile", "t"};
@@ -119,7 +119,7 @@ static double jackknife_error(const struct replicates *replicates, double value,
     squares += off * off;
     kept++;
   }
-  bool exists = kept >= 2 && replicates->degrees > 0 && isfinite(value);
+  bool exists = kept >= 2 && isfinite(value);
   return exists ? sqrt(squares * (double)(kept - 1) / (double)kept) : NAN;
 }
 
@@ -143,7 +143,7 @@ bool replicates_even(struct replicates replicates, enum interval_kind kind, doub
   bool positive, fine;
   if (kind == INTERVAL_T) {
     error = jackknife_error(&replicates, value, &positive);
-    fine = isfinite(error);
+    fine = isfinite(error) && replicates.degrees > 0;
   } else {
     fine = kind == INTERVAL_BCA && kept >= 2 && correction_of(&replicates, sorted, kept, value, &correction);
   }
@@ -165,7 +165,8 @@ void interval_of(struct replicates replicates, double value, double confidence, 
   *intervals = intervals_none;
   bool positive;
   double error = jackknife_error(&replicates, value, &positive);
-  if (isfinite(error)) {
+  if (isfinite(error)) intervals->robust_se = positive ? error * value : error;
+  if (isfinite(error) && replicates.degrees > 0) {
     intervals->t_low = t_quantile(value, error, positive, replicates.degrees, (1 - confidence) / 2);
     intervals->t_high = t_quantile(value, error, positive, replicates.degrees, (1 + confidence) / 2);
   }

@@ -22,6 +22,7 @@ static void put_estimate(struct json_writer *writer, double value, double low, d
   put_interval(writer, "percentile", intervals->percentile_low, intervals->percentile_high);
   put_interval(writer, "bca", intervals->bca_low, intervals->bca_high);
   put_interval(writer, "t", intervals->t_low, intervals->t_high);
+  json_key_number(writer, "robust_se", intervals->robust_se);
 }
 
 static void put_parameters(const struct fit_result *result, struct json_writer *writer) {
@@ -57,6 +58,7 @@ static void put_rows(const struct fit_result *result, struct json_writer *writer
     json_key_number(writer, "observed", row->observed);
     json_key_number(writer, "predicted", row->predicted);
     json_key_number(writer, "residual", row->residual);
+    if (result->std) json_key_number(writer, "scale", row->scale);
     json_key_number(writer, "influence", row->influence);
     if (!isnan(row->leverage)) json_key_number(writer, "leverage", row->leverage);
     if (!isnan(row->distance)) json_key_number(writer, "distance", row->distance);
@@ -123,6 +125,8 @@ void fit_result_json(const struct fit_result *result, struct json_writer *writer
   json_key_number(writer, "objective", result->objective);
   json_key_string(writer, "objective_kind", objective);
   json_key_string(writer, "residual_kind", result->residual == RESIDUAL_LOG ? "log" : "plain");
+  if (result->std) json_key_string(writer, "std", result->std);
+  if (result->std) json_key_number(writer, "std_median", result->std_median);
   put_parameters(result, writer);
   json_key_integer(writer, "starts", result->starts);
   json_key_integer(writer, "starts_descended", result->starts_descended);

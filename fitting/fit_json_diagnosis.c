@@ -160,6 +160,46 @@ static void put_influential(struct arena *arena, const struct fit_result *result
   json_array_end(writer);
 }
 
+static void put_replication(struct arena *arena, const struct fit_result *result, struct json_writer *writer) {
+  const struct fit_replication *replication = &result->replication;
+  if (isnan(replication->spread)) return;
+  json_key(writer, "replication");
+  json_object_begin(writer);
+  json_key_string(writer, "columns", replication->columns);
+  json_key_integer(writer, "settings", (int64_t)replication->settings);
+  json_key_integer(writer, "rows", (int64_t)replication->rows);
+  json_key_number(writer, "spread", replication->spread);
+  json_key_number(writer, "miss", replication->miss);
+  json_key_number(writer, "f", replication->f);
+  json_key_number(writer, "degrees_lack", replication->lack);
+  json_key_number(writer, "degrees_pure", replication->pure);
+  json_key_number(writer, "p", replication->p);
+  if (replication->untested) json_key_string(writer, "untested", replication->untested);
+  put_sentence(writer, "text", fit_replication_sentence(arena, result));
+  json_object_end(writer);
+}
+
+static void put_correlation(struct arena *arena, const struct fit_result *result, struct json_writer *writer) {
+  size_t n = result->correlation_size;
+  if (!n) return;
+  json_key(writer, "correlation");
+  json_object_begin(writer);
+  json_key(writer, "parameters");
+  json_array_begin(writer);
+  for (size_t i = 0; i < n; i++) json_put_string(writer, result->correlated[i]);
+  json_array_end(writer);
+  json_key(writer, "matrix");
+  json_array_begin(writer);
+  for (size_t i = 0; i < n; i++) {
+    json_array_begin(writer);
+    for (size_t j = 0; j < n; j++) json_put_number(writer, result->correlation[i * n + j]);
+    json_array_end(writer);
+  }
+  json_array_end(writer);
+  put_sentence(writer, "text", fit_correlation_sentence(arena, result));
+  json_object_end(writer);
+}
+
 void fit_json_diagnosis(const struct fit_result *result, struct json_writer *writer) {
   struct arena arena = {0};  // of the sentences
   put_profiles(result, writer);
@@ -168,5 +208,7 @@ void fit_json_diagnosis(const struct fit_result *result, struct json_writer *wri
   put_sensitivity(result, writer);
   put_trends(&arena, result, writer);
   put_influential(&arena, result, writer);
+  put_replication(&arena, result, writer);
+  put_correlation(&arena, result, writer);
   arena_free(&arena);
 }

@@ -42,6 +42,7 @@ static void read_estimate(const struct reading *reading, const json_t *entry, do
   read_ends(reading, entry, "percentile", &intervals->percentile_low, &intervals->percentile_high);
   read_ends(reading, entry, "bca", &intervals->bca_low, &intervals->bca_high);
   read_ends(reading, entry, "t", &intervals->t_low, &intervals->t_high);
+  intervals->robust_se = member_number(reading, entry, "robust_se");
 }
 
 // The names of a time before there were more, too.
@@ -161,6 +162,7 @@ static void read_rows(struct fit_result *result, const struct reading *reading, 
                                         .observed = member_number(reading, row, "observed"),
                                         .predicted = member_number(reading, row, "predicted"),
                                         .residual = member_number(reading, row, "residual"),
+                                        .scale = result->std ? member_number(reading, row, "scale") : 1,
                                         .influence = member_number(reading, row, "influence"),
                                         .leverage = read_measure(reading, row, "leverage"),
                                         .distance = read_measure(reading, row, "distance"),
@@ -189,6 +191,8 @@ static void read_head(struct fit_result *result, const struct reading *reading, 
   result->duplicates = (size_t)member_count(reading, root, "duplicates");
   result->held_out = (size_t)member_count(reading, root, "held_out");
   result->unused = (size_t)member_count(reading, root, "unused");
+  result->std = member_text(reading, root, "std", NULL);
+  result->std_median = member_number(reading, root, "std_median");
   result->starts = member_count(reading, root, "starts");
   result->starts_descended = member_count(reading, root, "starts_descended");
   result->starts_agreeing = member_count(reading, root, "starts_agreeing");

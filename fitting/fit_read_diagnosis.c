@@ -172,6 +172,40 @@ static void read_outliers(struct fit_result *result, const struct reading *readi
   }
 }
 
+static void read_replication(struct fit_result *result, const struct reading *reading, const json_t *root) {
+  const json_t *entry = member_object(reading, root, "replication");
+  result->replication = (struct fit_replication){.columns = member_text(reading, entry, "columns", ""),
+                                                 .settings = (size_t)member_count(reading, entry, "settings"),
+                                                 .rows = (size_t)member_count(reading, entry, "rows"),
+                                                 .spread = member_number(reading, entry, "spread"),
+                                                 .miss = member_number(reading, entry, "miss"),
+                                                 .f = member_number(reading, entry, "f"),
+                                                 .lack = member_number(reading, entry, "degrees_lack"),
+                                                 .pure = member_number(reading, entry, "degrees_pure"),
+                                                 .p = member_number(reading, entry, "p"),
+                                                 .untested = member_text(reading, entry, "untested", NULL)};
+}
+
+static void read_correlation(struct fit_result *result, const struct reading *reading, const json_t *root) {
+  const json_t *entry = member_object(reading, root, "correlation");
+  if (!entry) return;
+  size_t n;
+  const char **names = member_texts(reading, entry, "parameters", &n);
+  const json_t *matrix = json_object_get(entry, "matrix");
+  if (json_array_size(matrix) != n) {
+    reading_damaged(reading, "matrix", "square of numbers");
+    return;
+  }
+  result->correlated = names;
+  result->correlation = arena_array(reading->arena, n * n + 1, sizeof *result->correlation);
+  for (size_t i = 0; i < n * n; i++) {
+    const json_t *number = json_array_get(json_array_get(matrix, i / n), i % n);
+    if (!json_is_number(number) && !json_is_null(number)) reading_damaged(reading, "matrix", "square of numbers");
+    result->correlation[i] = json_is_number(number) ? json_number_value(number) : NAN;
+  }
+  result->correlation_size = n;
+}
+
 void fit_read_diagnosis(struct fit_result *result, const struct reading *reading, const json_t *root) {
   read_profiles(result, reading, root);
   read_directions(result, reading, root);
@@ -180,4 +214,6 @@ void fit_read_diagnosis(struct fit_result *result, const struct reading *reading
   read_trends(result, reading, root);
   read_influential(result, reading, root);
   read_outliers(result, reading, root);
+  read_replication(result, reading, root);
+  read_correlation(result, reading, root);
 }

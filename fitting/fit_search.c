@@ -101,13 +101,15 @@ static bool thin_problem(struct search *search, struct problem *thin, struct err
   }
   double *target = arena_array(&fit->arena, SCREEN_ROWS, sizeof *target);
   double *weight = arena_array(&fit->arena, SCREEN_ROWS, sizeof *weight);
+  double *scale = stage->row_scale ? arena_array(&fit->arena, SCREEN_ROWS, sizeof *scale) : NULL;
   for (size_t i = 0; i < count; i++) {
     target[i] = stage->target[rows[i]];
     weight[i] = stage->weight[rows[i]];
+    if (scale) scale[i] = stage->row_scale[rows[i]];
     rows[i] = stage->rows[rows[i]];
   }
-  thin->program = program_compile(&fit->arena, fit->law, fit->table, (struct row_list){rows, count}, fit->elements,
-                                  fit->element_count, fit->residual, error);
+  thin->program = program_compile(&fit->arena, fit->law, fit->table, (struct row_list){rows, count, scale},
+                                  fit->elements, fit->element_count, fit->residual, error);
   thin->target = target;
   thin->weight = weight;
   return thin->program != NULL;

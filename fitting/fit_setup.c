@@ -126,22 +126,52 @@ static bool select_rows(struct fit *fit, struct error *error) {
   return true;
 }
 
-static bool weigh_rows(struct fit *fit, struct error *error) {
+// The value of an expression in every selected row; rows where it is not positive are excluded for `reason`.
+static bool positive_of_rows(struct fit *fit, const char *text, const char *what, const char *reason, double *values,
+                             struct error *error) {
   const struct table *table = fit->table;
-  fit->row_weight = arena_array(&fit->arena, table->row_count + 1, sizeof *fit->row_weight);
-  for (size_t row = 0; row < table->row_count; row++) fit->row_weight[row] = 1;
-  if (!fit->options->weight) return true;
-  struct expression *expression = expression_parse(&fit->arena, fit->options->weight, error);
-  if (!expression) return error_context(error, "weight '%s'", fit->options->weight);
+  struct expression *expression = expression_parse(&fit->arena, text, error);
+  if (!expression) return error_context(error, "%s '%s'", what, text);
   int *columns = arena_array(&fit->arena, (size_t)expression->name_count + 1, sizeof *columns);
   struct value *slots = arena_array(&fit->arena, (size_t)expression->name_count + 1, sizeof *slots);
-  if (!table_columns_of(table, expression, "weight", columns, error)) return false;
+  if (!table_columns_of(table, expression, what, columns, error)) return false;
   for (size_t row = 0; row < table->row_count; row++) {
     if (!fit->selected[row]) continue;
     table_slots(table, expression, columns, row, slots);
-    if (!expression_number(expression, slots, &fit->row_weight[row], error)) return error_context(error, "weight");
-    if (!(fit->row_weight[row] > 0) || !isfinite(fit->row_weight[row])) exclude(fit, row, "its weight is not positive");
+    if (!expression_number(expression, slots, &values[row], error)) return error_context(error, "%s", what);
+    if (!(values[row] > 0) || !isfinite(values[row])) exclude(fit, row, reason);
   }
+  return true;
+}
+
+static bool weigh_rows(struct fit *fit, struct error *error) {
+  fit->row_weight = arena_array(&fit->arena, fit->table->row_count + 1, sizeof *fit->row_weight);
+  for (size_t row = 0; row < fit->table->row_count; row++) fit->row_weight[row] = 1;
+  return !fit->options->weight ||
+         positive_of_rows(fit, fit->options->weight, "weight", "its weight is not positive", fit->row_weight, error);
+}
+
+// Residuals in units of their rows' standard deviations, which the median turns back into those of a typical row: a row
+// of twice the noise is taken for an outlier at twice the residual. A weight would leave that point where it is.
+static bool scale_rows(struct fit *fit, struct error *error) {
+  struct fit_result *result = fit->result;
+  size_t rows = fit->table->row_count, count = 0;
+  result->std_median = NAN;
+  if (!fit->options->std) return true;
+  double *scale = arena_array(&fit->arena, rows + 1, sizeof *scale),
+         *sorted = arena_array(&fit->arena, rows + 1, sizeof *sorted);
+  if (!positive_of_rows(fit, fit->options->std, "std", "its standard deviation is not positive", scale, error))
+    return false;
+  for (size_t row = 0; row < rows; row++) {
+    if (!fit->selected[row]) continue;
+    if (fit->residual == RESIDUAL_LOG) scale[row] /= fit->observed[row];
+    if (fit->use[row] != ROW_HELD_OUT) sorted[count++] = scale[row];
+  }
+  qsort(sorted, count, sizeof *sorted, compare_numbers);
+  result->std = arena_string(&result->arena, fit->options->std);
+  result->std_median = quantile(sorted, count, 0.5);
+  for (size_t row = 0; row < rows; row++) scale[row] = fit->selected[row] ? result->std_median / scale[row] : 1;
+  fit->row_scale = scale;
   return true;
 }
 
@@ -321,6 +351,7 @@ static void stage_problem(struct fit *fit, struct fit_stage *stage) {
   for (size_t i = 0; i < padded; i++) {
     size_t row = stage->rows[i < stage->row_count ? i : 0];
     stage->target[i] = fit->residual == RESIDUAL_LOG ? log(fit->observed[row]) : fit->observed[row];
+    if (fit->row_scale) stage->target[i] *= fit->row_scale[row];
     stage->weight[i] = i < stage->row_count ? fit->row_weight[row] : 0;
   }
   stage->low = arena_array(&fit->arena, (size_t)stage->free_count + 1, sizeof *stage->low);
@@ -369,7 +400,11 @@ static bool make_stage(struct fit *fit, struct fit_stage *stage, struct error *e
                      fit->table->source, of, stage->row_count, stage->row_count == 1 ? "" : "s", stage->free_count,
                      stage->free_count == 1 ? "" : "s", fit->law->name, stage->free_count + 1,
                      fit->result->excluded_count ? " (rows were excluded: see the list)" : "");
-  struct row_list rows = {stage->rows, stage->row_count};
+  if (fit->row_scale) {
+    stage->row_scale = arena_array(&fit->arena, stage->row_count + 1, sizeof *stage->row_scale);
+    for (size_t i = 0; i < stage->row_count; i++) stage->row_scale[i] = fit->row_scale[stage->rows[i]];
+  }
+  struct row_list rows = {stage->rows, stage->row_count, stage->row_scale};
   stage->program =
       program_compile(&fit->arena, fit->law, fit->table, rows, fit->elements, fit->element_count, fit->residual, error);
   if (!stage->program) return false;
@@ -378,7 +413,8 @@ static bool make_stage(struct fit *fit, struct fit_stage *stage, struct error *e
 }
 
 bool fit_setup(struct fit *fit, struct error *error) {
-  if (!select_rows(fit, error) || !weigh_rows(fit, error) || !make_elements(fit, error)) return false;
+  if (!select_rows(fit, error) || !weigh_rows(fit, error) || !scale_rows(fit, error) || !make_elements(fit, error))
+    return false;
   fit->stage_count = fit->law->stage_count;
   fit->stages = arena_array(&fit->arena, (size_t)fit->stage_count + 1, sizeof *fit->stages);
   for (int s = 0; s < fit->stage_count; s++) {

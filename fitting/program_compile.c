@@ -627,6 +627,14 @@ static int compile_value(struct builder *builder, const struct expression_node *
   return -1;
 }
 
+// Each row's result times its scale, so that residuals, derivatives and objective are all in units of it.
+static int scaled_result(struct builder *builder) {
+  struct program *program = builder->program;
+  double *data = arena_array(builder->arena, program->padded + 1, sizeof *data);
+  for (size_t i = 0; i < program->padded; i++) data[i] = builder->rows.scale[i < program->rows ? i : 0];
+  return emit_two(builder, OPERATION_MULTIPLY, program->result, column_register(builder, "scale of the row", data));
+}
+
 struct program *program_compile(struct arena *arena, const struct law *law, const struct table *table,
                                 struct row_list rows, const struct element *elements, int element_count,
                                 enum law_residual residual, struct error *error) {
@@ -645,6 +653,7 @@ struct program *program_compile(struct arena *arena, const struct law *law, cons
   const struct expression_node *root = law->formula->root;
   find_facts(&builder, root);
   program->result = residual == RESIDUAL_LOG ? compile_log(&builder, root) : compile_value(&builder, root);
+  if (program->result >= 0 && rows.scale) program->result = scaled_result(&builder);
   if (program->result < 0) {
     error_set(error, EXIT_USAGE_ERROR, "the formula cannot be compiled");
     error_context(error, "law %s", law->name);

@@ -32,6 +32,7 @@ struct element {
 struct row_list {
   const size_t *rows;
   size_t count;
+  const double *scale;  // [count]: multiplies a row's result; NULL: 1
 };
 
 enum operation {

@@ -96,6 +96,13 @@ const char *fit_objective_sentence(struct arena *arena, const struct fit_result 
                       number_digits(100 * result->residual_rms, 3, number));
 }
 
+// A size of residuals: "0.31 %" of differences of logarithms, else a number.
+static const char *residual_size(struct arena *arena, const struct fit_result *result, double size) {
+  char number[32];
+  bool logarithms = result->residual == RESIDUAL_LOG;
+  return arena_format(arena, "%s%s", number_digits(logarithms ? 100 * size : size, 3, number), logarithms ? " %" : "");
+}
+
 const char *fit_starts_sentence(struct arena *arena, const struct fit_result *result) {
   char number[32];
   const char *text =
@@ -120,6 +127,54 @@ const char *fit_interval_sentence(struct arena *arena, const struct fit_result *
   if (result->grouped_by)
     text = arena_format(arena, "%s of %zu groups of rows (equal %s)", text, result->group_count, result->grouped_by);
   if (result->bootstrap_failed) text = arena_format(arena, "%s, some without enough different rows", text);
+  return text;
+}
+
+const char *fit_std_sentence(struct arena *arena, const struct fit_result *result) {
+  if (!result->std) return NULL;
+  return arena_format(arena,
+                      "each residual is in units of its row's standard deviation (%s), times the median of all, %s",
+                      result->std, residual_size(arena, result, result->std_median));
+}
+
+// ---- rows of equal settings, correlations ----
+
+const char *fit_replication_sentence(struct arena *arena, const struct fit_result *result) {
+  static const double level = 0.05;
+  const struct fit_replication *r = &result->replication;
+  if (isnan(r->spread)) return NULL;
+  const char *text = arena_format(arena, "rows of equal %s (%zu settings, %zu rows) differ by %s (standard deviation)",
+                                  r->columns, r->settings, r->rows, residual_size(arena, result, r->spread));
+  if (r->untested) return arena_format(arena, "%s; lack of fit is not tested: %s", text, r->untested);
+  return arena_format(arena,
+                      "%s; the law misses the means of settings by %s (rms): %s (F(%.0f, %.0f) = %.3g, p = %.1g)", text,
+                      residual_size(arena, result, r->miss),
+                      r->p < level ? "more than noise explains, it lacks something" : "noise explains that", r->lack,
+                      r->pure, r->f, r->p);
+}
+
+const char *fit_correlation_sentence(struct arena *arena, const struct fit_result *result) {
+  static const double strong = 0.9;
+  size_t n = result->correlation_size;
+  if (!n) return NULL;
+  const char *text = arena_format(arena, "condition number %.2g", result->condition);
+  int told = 0;
+  for (double floor = 1; told < 3;) {  // the strongest pairs first
+    size_t a = 0, b = 0;
+    double strongest = 0;
+    for (size_t i = 0; i < n; i++)
+      for (size_t j = 0; j < i; j++) {
+        double size = fabs(result->correlation[i * n + j]);
+        if (size >= floor || size <= strongest) continue;
+        strongest = size;
+        a = j;
+        b = i;
+      }
+    if (strongest < strong) break;
+    text = arena_format(arena, "%s%s %s and %s (%+.3f)", text, told++ ? "," : "; correlated:", result->correlated[a],
+                        result->correlated[b], result->correlation[b * n + a]);
+    floor = strongest;
+  }
   return text;
 }
 

@@ -31,6 +31,14 @@ bool fit_is_zero(enum coefficient_status status, double value);
 const char *fit_interval_sentence(struct arena *arena, const struct fit_result *result);
 const char *fit_starts_sentence(struct arena *arena, const struct fit_result *result);
 
+// "each residual is in units of its row's standard deviation (std), times their median, 0.31 %"; NULL without --std.
+const char *fit_std_sentence(struct arena *arena, const struct fit_result *result);
+// "rows of equal parameters, tokens (12 settings, 36 rows) differ by 0.31 % (rms); the law misses their means by 0.9 %:
+// it lacks something (F(7, 24) = 6.1, p = 3e-4)". NULL where no row repeats another.
+const char *fit_replication_sentence(struct arena *arena, const struct fit_result *result);
+// "condition number 3e+05; A and alpha go together (correlation +0.99)"; NULL where the curvature has no inverse.
+const char *fit_correlation_sentence(struct arena *arena, const struct fit_result *result);
+
 // "they rise with tokens by 0.01 a decade (rank correlation +0.62, p = 0.001)": residuals along a column, where that is
 // significant, else NULL; and the same of their size.
 const char *fit_trend_sentence(struct arena *arena, const struct fit_trend *trend);

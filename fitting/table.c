@@ -31,11 +31,13 @@ void table_resize(struct table *table, size_t row_count) {
   if (row_count <= before) return;
   table->row_names = arena_grow(arena, table->row_names, before, row_count, sizeof *table->row_names);
   table->row_members = arena_grow(arena, table->row_members, before, row_count, sizeof *table->row_members);
+  table->row_squares = arena_grow(arena, table->row_squares, before, row_count, sizeof *table->row_squares);
   if (table->row_lines)
     table->row_lines = arena_grow(arena, table->row_lines, before, row_count, sizeof *table->row_lines);
   for (size_t row = before; row < row_count; row++) {
     table->row_names[row] = "";
     table->row_members[row] = 1;
+    table->row_squares[row] = 0;
   }
   for (size_t c = 0; c < table->column_count; c++) column_resize(table, &table->columns[c], before);
 }
@@ -201,6 +203,7 @@ void table_keep_rows(struct table *table, const bool *keep) {
     if (!keep[row]) continue;
     table->row_names[kept] = table->row_names[row];
     table->row_members[kept] = table->row_members[row];
+    table->row_squares[kept] = table->row_squares[row];
     if (table->row_lines) table->row_lines[kept] = table->row_lines[row];
     for (size_t c = 0; c < table->column_count; c++) {
       struct table_column *column = &table->columns[c];

@@ -33,6 +33,7 @@ struct table {
   const char **row_names;  // run id, or "line 12"
   int *row_lines;          // line of the file a row begins at, or NULL
   int *row_members;        // rows of the source that were averaged into this one (1 as read)
+  double *row_squares;     // sum of their squared distances, in ln(target), from their mean (0 as read)
   struct table_column *columns;
   size_t column_count;
   struct name_map *names;  // of the columns

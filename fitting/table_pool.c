@@ -55,6 +55,7 @@ void table_pool(struct table *table, const struct table *other, const char *labe
     table->row_names[first + row] =
         arena_format(&table->arena, "%s %s", label, other->row_names[row] ? other->row_names[row] : "");
     table->row_members[first + row] = other->row_members[row];
+    table->row_squares[first + row] = other->row_squares[row];
     table_set_category(table, (size_t)pool, first + row, label);
   }
 }

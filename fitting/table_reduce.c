@@ -173,9 +173,10 @@ bool table_average_over(struct table *table, const char *target, const char *con
     const size_t *rows = grouping.order + begin;
     size_t count = end - begin, first = rows[0];  // the first row of a group stands for it
     const double *losses = table->columns[grouping.target].numbers;
-    double log_mean = 0;
+    double log_mean = 0, apart = 0;
     for (size_t i = 0; i < count; i++) log_mean += log(losses[rows[i]]) / (double)count;
-    for (size_t i = 0; i < count; i++) squares += pow(log(losses[rows[i]]) - log_mean, 2);
+    for (size_t i = 0; i < count; i++) apart += pow(log(losses[rows[i]]) - log_mean, 2);
+    squares += apart;
     reduction->noise_degrees += count - 1;
     int members = 0;
     for (size_t i = 0; i < count; i++) members += table->row_members[rows[i]];
@@ -192,6 +193,7 @@ bool table_average_over(struct table *table, const char *target, const char *con
         axis->codes[first] = -1;
     }
     table->row_members[first] = members;
+    table->row_squares[first] = apart;
     keep[first] = true;
   }
   if (fine) {

@@ -39,6 +39,8 @@ size_t fit_arguments_options(struct fit_arguments *a, enum entry_command command
       {"keep-duplicates", 0, OPTION_FLAG, &a->keep_duplicates, NULL,
        "count rows that repeat others as often as they come"},
       {"weight", 0, OPTION_TEXT, &a->weight, "EXPR", "weight of a row in the objective: \"1 / std ^ 2\""},
+      {"std", 0, OPTION_TEXT, &a->std, "EXPR",
+       "standard deviation of a row's target, which its residual is divided by"},
       {"group", 0, OPTION_TEXT, &a->group, "COLUMN", "resample rows of equal COLUMN together (points of one run)"},
       {"fix", 0, OPTION_LIST, &a->fixes, "NAME=VALUE", "hold a parameter: E=1.69 (may be given several times)"},
       {"free", 0, OPTION_LIST, &a->frees, "NAME", "fit a parameter that the law fixes"},
@@ -105,6 +107,7 @@ bool fit_arguments_read(const char *name, struct fit_arguments *arguments, struc
   if (entry->interval && !interval_parse(entry->interval, &interval, error)) return error_context(error, "%s", name);
   split_lists(&arguments->entry, arena);
   const struct fit_options others = {.weight = arguments->weight,
+                                     .std = arguments->std,
                                      .group = arguments->group,
                                      .bootstrap = -1,
                                      .confidence = arguments->confidence,

@@ -11,7 +11,7 @@ size_t entry_options(const struct entry_kind *kind, enum entry_command command, 
 
 struct fit_arguments {
   struct spec_fit entry;  // what the command line says of an entry's keys
-  const char *map, *weight, *group;
+  const char *map, *weight, *std, *group;
   int64_t seed, threads, starts;
   double confidence;
   struct option_list fixes, frees, baselines, pools;

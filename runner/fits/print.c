@@ -47,7 +47,12 @@ static void print_search(const struct fit_result *result, struct arena *arena, F
   if (!isnan(result->holdout_error))
     fprintf(out, "  held out: %zu rows, mean error %s %%\n", result->held_out,
             number_digits(100 * result->holdout_error, 3, number));
-  const char *const more[] = {fit_interval_sentence(arena, result), result->grouping, result->interval_reason};
+  const char *const more[] = {fit_std_sentence(arena, result),
+                              fit_interval_sentence(arena, result),
+                              result->grouping,
+                              result->interval_reason,
+                              fit_replication_sentence(arena, result),
+                              fit_correlation_sentence(arena, result)};
   for (size_t i = 0; i < sizeof more / sizeof *more; i++)
     if (more[i]) fprintf(out, "  %s\n", more[i]);
 }
