@@ -13,6 +13,7 @@ struct parser {
   int argc, at;  // argv[at] is looked at
   char **argv;
   struct arena *arena;
+  struct arguments *arguments;
 };
 
 static const struct option *find_long(const struct option *options, const char *name, size_t length) {
@@ -35,6 +36,12 @@ static bool unknown(const struct parser *parser, const char *name, struct error 
   const char *near = nearest_name(name, names, count), *given = parser->argv[parser->at];
   if (near) return error_set(error, EXIT_USAGE_ERROR, "unknown option %s; did you mean --%s?", given, near);
   return error_set(error, EXIT_USAGE_ERROR, "unknown option %s (%s --help lists them)", given, parser->call);
+}
+
+static void note_given(struct parser *parser, const char *prefix, const struct option *option, const char *value) {
+  struct arguments *arguments = parser->arguments;
+  arguments->given[arguments->given_count++] =
+      (struct option_given){arena_format(parser->arena, "--%s%s", prefix, option->name), value};
 }
 
 static bool store(const struct parser *parser, const struct option *option, const char *value, struct error *error) {
@@ -71,6 +78,7 @@ static bool take(struct parser *parser, const struct option *option, const char 
                        option->argument ? option->argument : "a value");
     value = parser->argv[++parser->at];
   }
+  note_given(parser, "", option, value);
   return store(parser, option, value, error);
 }
 
@@ -83,6 +91,7 @@ static bool parse_long(struct parser *parser, struct error *error) {
     option = find_long(parser->options, name + 3, length - 3);
     if (option && option->type == OPTION_FLAG) {
       *(bool *)option->target = false;
+      note_given(parser, "no-", option, NULL);
       return true;
     }
   }
@@ -98,8 +107,10 @@ static bool parse_letter(struct parser *parser, struct error *error) {
 
 bool options_parse(const struct option *options, const char *call, int argc, char **argv, struct arena *arena,
                    struct arguments *arguments, struct error *error) {
-  struct parser parser = {.options = options, .call = call, .argc = argc, .argv = argv, .arena = arena};
-  *arguments = (struct arguments){.items = arena_array(arena, (size_t)argc + 1, sizeof(char *))};
+  struct parser parser = {
+      .options = options, .call = call, .argc = argc, .argv = argv, .arena = arena, .arguments = arguments};
+  *arguments = (struct arguments){.items = arena_array(arena, (size_t)argc + 1, sizeof(char *)),
+                                  .given = arena_array(arena, (size_t)argc + 1, sizeof(struct option_given))};
   bool ended = false;
   for (parser.at = 1; parser.at < argc; parser.at++) {
     const char *given = argv[parser.at];
@@ -115,6 +126,18 @@ bool options_parse(const struct option *options, const char *call, int argc, cha
     }
   }
   return true;
+}
+
+const char *command_for_shell(struct arena *arena, const char *call, const char *const *words, size_t count) {
+  struct text line = {0};
+  text_add(&line, call);
+  for (size_t i = 0; i < count; i++) {
+    text_char(&line, ' ');
+    text_add_shell(&line, words[i]);
+  }
+  const char *made = arena_string(arena, text_string(&line));
+  text_free(&line);
+  return made;
 }
 
 // ---- help ----

@@ -31,17 +31,28 @@ struct option {
   const char *help;
 };
 
+// An option as it was given.
+struct option_given {
+  const char *option;  // its long name: "--seed", "--no-color"
+  const char *value;   // NULL for flags
+};
+
 // What is left of a command line without its options.
 struct arguments {
   const char **items;  // in the arena
   int count;
-  bool help;  // --help or -h was met: nothing behind it was looked at
+  bool help;                   // --help or -h was met: nothing behind it was looked at
+  struct option_given *given;  // the options in their order: with `items` they call the command again
+  size_t given_count;
 };
 
 // Parses argv; argv[0] is the name of the program or command. What is no option stays, in order, in *arguments. `call`
 // is what a user writes to call it ("isoloss plan"), for messages. False with an error on bad usage.
 bool options_parse(const struct option *options, const char *call, int argc, char **argv, struct arena *arena,
                    struct arguments *arguments, struct error *error);
+
+// The words behind `call` as a line for a shell: "isoloss fit runs.csv --where 'N > 1e6'". In the arena.
+const char *command_for_shell(struct arena *arena, const char *call, const char *const *words, size_t count);
 
 // The text of --help: one line on what it does, how it is called, paragraphs (or NULL), the options.
 struct help {

@@ -282,3 +282,20 @@ void print_filled(FILE *out, const char *text, int column, int indent) {
   }
   fprintf(out, "\n");
 }
+
+void text_add_shell(struct text *text, const char *argument) {
+  bool plain =
+      *argument &&
+      strspn(argument, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:,@%") == strlen(argument);
+  if (plain) {
+    text_add(text, argument);
+    return;
+  }
+  text_char(text, '\'');
+  for (const char *c = argument; *c; c++)
+    if (*c == '\'')
+      text_add(text, "'\\''");
+    else
+      text_char(text, *c);
+  text_char(text, '\'');
+}

@@ -19,6 +19,8 @@ void text_vformat(struct text *text, const char *format, va_list arguments);
 void text_clear(struct text *text);  // empties, keeps the memory
 void text_free(struct text *text);
 const char *text_string(const struct text *text);  // never NULL
+// A word of a shell command: as it is where nothing in it means something to a shell, else in quotes.
+void text_add_shell(struct text *text, const char *word);
 
 // The shortest decimal that reads back as the same double ("0.003", "1e-10", "nan", "inf"); returns its length.
 int number_shortest(double value, char out[32]);

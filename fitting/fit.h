@@ -212,8 +212,29 @@ struct fit_outlier {
   double deviations;  // residual in standard deviations of a residual at its leverage
 };
 
+// Where a result comes from: enough to make it again. Filled in by whoever calls fit_run.
+struct fit_setting {
+  const char *name, *value;  // "where", "N > 1e6"
+};
+struct fit_data {
+  const char *name;    // "runs.csv", "runs of quickstart"
+  const char *digest;  // XXH3-128: of a file's bytes, else of the rows' names and cells that the law uses
+  size_t rows;         // read
+};
+struct fit_made {
+  const char *version;     // of isoloss; NULL: nothing is known
+  const char *command;     // for a shell
+  const char **arguments;  // of `isoloss fit`
+  size_t argument_count;
+  struct fit_setting *settings;  // of the fit, given or by default
+  size_t setting_count;
+  struct fit_data *data;
+  size_t data_count;
+};
+
 struct fit_result {
   struct arena arena;
+  struct fit_made made;
   const char *name, *law, *formula, *source, *target;
   const char *parameter_count;  // what N counts
   enum law_residual residual;

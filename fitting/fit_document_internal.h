@@ -4,6 +4,9 @@
 #include "fitting/fitting.h"
 #include "fitting/member_internal.h"
 
+// The key made.
+void fit_json_made(const struct fit_made *made, struct json_writer *writer);
+void fit_read_made(struct fit_made *made, const struct reading *reading, const json_t *root);
 // The keys profiles, directions, leave_out, sensitivity, trends, influential, outliers.
 void fit_json_diagnosis(const struct fit_result *result, struct json_writer *writer);
 void fit_read_diagnosis(struct fit_result *result, const struct reading *reading, const json_t *root);

@@ -248,6 +248,7 @@ bool fit_result_read(struct fit_result *result, const char *text, struct error *
     read_exclusions(result, &reading, fit);
     result->warnings = member_texts(&reading, fit, "warnings", &result->warning_count);
     read_rows(result, &reading, fit);
+    fit_read_made(&result->made, &reading, fit);
     fit_read_diagnosis(result, &reading, fit);
     read_comparison(result, &reading, fit);
   }

@@ -137,6 +137,16 @@ const char *fit_std_sentence(struct arena *arena, const struct fit_result *resul
                       result->std, residual_size(arena, result, result->std_median));
 }
 
+const char *fit_made_sentence(struct arena *arena, const struct fit_result *result) {
+  const struct fit_made *made = &result->made;
+  if (!made->version) return NULL;
+  const char *text = arena_format(arena, "made by: %s (isoloss %s", made->command, made->version);
+  for (size_t i = 0; i < made->data_count; i++)
+    text = arena_format(arena, "%s; %s, %zu rows, XXH3 %.12s", text, made->data[i].name, made->data[i].rows,
+                        made->data[i].digest);
+  return arena_format(arena, "%s)", text);
+}
+
 // ---- rows of equal settings, correlations ----
 
 const char *fit_replication_sentence(struct arena *arena, const struct fit_result *result) {

@@ -295,3 +295,62 @@ bool store_overlay(struct store *store, const char *path, struct error *error) {
   sqlite3_exec(store->database, "DETACH other", NULL, NULL, NULL);
   return fine;
 }
+
+// ---- an experiment as a list of runs has it ----
+
+// One number that a query over the view gives; ?1 is the experiment's name.
+static bool view_count(struct store *store, const char *sql, const char *name, size_t *count, struct error *error) {
+  struct value value = store_text(name);
+  struct store_rows *rows = store_select(store, sql, &value, 1, error);
+  if (rows && store_rows_next(rows, error)) *count = (size_t)store_rows_value(rows, 0).number;
+  store_rows_close(rows);
+  return !error->code;
+}
+
+// A plain transaction: one for writing would need the right to write.
+static bool view_runs(struct store *store, const char *name, const char *const *ids, size_t count,
+                      struct error *error) {
+  if (!store_execute(store, "BEGIN", "looking at an experiment", error)) return false;
+  store->in_transaction = true;
+  bool fine = store_experiment_set_runs(store, name, ids, count, error);
+  store->in_transaction = false;
+  return store_execute(store, fine ? "COMMIT" : "ROLLBACK", "looking at an experiment", error) && fine;
+}
+
+// A temporary table of the same name comes before the stored one in every query of this connection.
+bool store_view_experiment(struct store *store, const char *name, const char *const *ids, size_t count,
+                           struct experiment_view *view, struct error *error) {
+  *view = (struct experiment_view){0};
+  bool fine =
+      store_execute(store,
+                    "DROP TABLE IF EXISTS temp.experiment_runs; "
+                    "CREATE TEMP TABLE experiment_runs AS SELECT * FROM main.experiment_runs; "
+                    "CREATE UNIQUE INDEX temp.experiment_runs_of_view ON experiment_runs (experiment, position)",
+                    "looking at an experiment", error) &&
+      view_runs(store, name, ids, count, error) &&
+      store_execute(store, "DELETE FROM temp.experiment_runs WHERE run NOT IN (SELECT id FROM main.runs)",
+                    "looking at an experiment", error) &&
+      view_count(store, "SELECT count(*) FROM temp.experiment_runs WHERE experiment = ?1", name, &view->there, error) &&
+      view_count(store,
+                 "SELECT count(*) FROM temp.experiment_runs e JOIN main.runs r ON r.id = e.run "
+                 "WHERE e.experiment = ?1 AND r.state = 'done'",
+                 name, &view->done, error) &&
+      view_count(store,
+                 "SELECT count(*) FROM main.experiment_runs e JOIN main.runs r ON r.id = e.run "
+                 "WHERE e.experiment = ?1 AND r.state = 'done' "
+                 "AND e.run NOT IN (SELECT run FROM temp.experiment_runs WHERE experiment = ?1)",
+                 name, &view->left_out, error);
+  for (enum run_state state = 0; state < RUN_STATES && fine; state++) {
+    if (!run_state_ended_without_loss(state)) continue;
+    struct text sql = {0};
+    size_t ended = 0;
+    text_format(&sql,
+                "SELECT count(*) FROM temp.experiment_runs e JOIN main.runs r ON r.id = e.run "
+                "WHERE e.experiment = ?1 AND r.state = '%s'",
+                run_state_name(state));
+    fine = view_count(store, text_string(&sql), name, &ended, error);
+    view->ended += ended;
+    text_free(&sql);
+  }
+  return fine;
+}

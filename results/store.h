@@ -54,6 +54,15 @@ bool store_experiment_put(struct store *store, const struct experiment_record *e
 bool store_experiment_set_runs(struct store *store, const char *name, const char *const *ids, size_t count,
                                struct error *error);
 bool store_experiment_exists(struct store *store, const char *name, bool *exists, struct error *error);
+// How an experiment of the store stands to a list of runs.
+struct experiment_view {
+  size_t done, ended, there;  // of the list: finished; ended without a loss; in the store at all
+  size_t left_out;            // finished runs of the stored experiment that are not in the list
+};
+// From here on this connection sees the experiment as consisting of those of these runs that are in the store; nothing
+// is written. The store may be open for reading only.
+bool store_view_experiment(struct store *store, const char *name, const char *const *ids, size_t count,
+                           struct experiment_view *view, struct error *error);
 // The experiment's name nearest to `name`, for "did you mean", or NULL.
 const char *store_nearest_experiment(struct store *store, struct arena *arena, const char *name);
 

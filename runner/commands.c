@@ -57,6 +57,8 @@ bool command_begin(struct command_line *line, const struct command_usage *usage,
   }
   line->arguments = arguments.items;
   line->count = arguments.count;
+  line->given = arguments.given;
+  line->given_count = arguments.given_count;
   if (line->count >= usage->least && line->count <= usage->most) return true;
   return error_set(&line->error, EXIT_USAGE_ERROR, "%s: give %s (isoloss %s --help tells more)", name, usage->arguments,
                    name);

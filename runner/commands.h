@@ -32,6 +32,8 @@ struct command_line {
   struct arena arena;      // freed after the command
   const char **arguments;  // without the options, see command_begin
   int count;
+  const struct option_given *given;  // the options, in their order
+  size_t given_count;
   enum exit_code code;  // what the command ends with when it has no error
   struct error error;
 };

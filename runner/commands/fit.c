@@ -5,27 +5,42 @@
 #include "runner/fits/compare.h"
 #include "runner/fits/export.h"
 #include "runner/fits/input.h"
+#include "runner/fits/made.h"
 
 struct fit_command {
   struct fit_arguments fit;
-  const char *export, *output;
+  const char *export, *output, *as, *again;
   bool residuals, json;
+  const struct fit_made *expected;  // of --again: what the data were; NULL: nothing is expected
 };
 
-// Every fit entry of a spec and its claims, or the entries of one law; kept in the store.
-static bool fit_spec(const char *path, const struct fit_command *command, const struct fit_options *options,
+// Whether options make it another fit than the spec's. A law may only name one of its entries.
+static bool is_ad_hoc(const struct spec *spec, const struct fit_arguments *arguments) {
+  for (size_t i = 0; i < arguments->given_count; i++) {
+    const struct option_given *given = &arguments->given[i];
+    bool law = strcmp(given->option, "--law") == 0, named = false;
+    for (size_t k = 0; k < spec->fit_count && law; k++)
+      named |= strcmp(spec->fits[k].law, given->value) == 0 || strcmp(spec->fits[k].name, given->value) == 0;
+    for (size_t k = 0; k < spec->isoflop_count && law; k++) named |= strcmp(spec->isoflops[k].name, given->value) == 0;
+    if (fit_option_matters(given->option) && !named) return true;
+  }
+  return false;
+}
+
+// The fit entries of a spec and its claims, or one of them, or another fit on their runs.
+static bool fit_spec(const char *source, const struct fit_command *command, const struct fit_options *options,
                      size_t *claims_not_held, struct error *error) {
   const struct fit_arguments *arguments = &command->fit;
-  const struct spec_fit *said = &arguments->entry;
-  if (arguments->map || said->best_over.count || said->average_over.count)
-    return error_set(
-        error, EXIT_USAGE_ERROR,
-        "fit: --map, --best-over and --average-over are for tables; a spec's fit entries say it themselves");
+  const char *law = arguments->entry.law, *entry;
+  struct arena arena = {0};
   struct spec spec;
   struct text json = {0};
   struct store *store = NULL;
-  bool fine = spec_open(&spec, path, NULL, error);
-  if (fine && !spec.fit_count && !spec.isoflop_count && !spec.claim_count && !said->law)
+  const char *path = source_split(source, &arena, &entry);
+  if (arguments->map)
+    return error_set(error, EXIT_USAGE_ERROR, "fit: --map is for tables; the runs of a spec have their columns");
+  bool fine = spec_open(&spec, path, &arguments->sets, error);
+  if (fine && !spec.fit_count && !spec.isoflop_count && !spec.claim_count && !law)
     fine = error_set(error, EXIT_USAGE_ERROR, "%s has neither fit entries nor claims; name a law with --law", path);
   if (fine && !store_exists_home())
     fine = error_set(error, EXIT_USAGE_ERROR, "nothing has run yet (isoloss run %s)", path);
@@ -33,7 +48,13 @@ static bool fit_spec(const char *path, const struct fit_command *command, const 
   if (fine)
     fine = fit_experiment(&spec, store,
                           &(struct fit_experiment_options){.overrides = options,
-                                                           .law = said->law,
+                                                           .arguments = arguments,
+                                                           .entry = entry,
+                                                           .law = law,
+                                                           .ad_hoc = command->expected || is_ad_hoc(&spec, arguments),
+                                                           .as = command->as,
+                                                           .as_file = true,
+                                                           .expected = command->expected,
                                                            .report = command->json ? NULL : stdout,
                                                            .json = command->json ? &json : NULL,
                                                            .claims_not_held = claims_not_held,
@@ -43,6 +64,7 @@ static bool fit_spec(const char *path, const struct fit_command *command, const 
   text_free(&json);
   store_close(store);
   spec_free(&spec);
+  arena_free(&arena);
   return fine;
 }
 
@@ -55,6 +77,7 @@ static bool fit_one(const char *source, const struct fit_command *command, const
   bool fine = fit_input_begin(&input, source, &command->fit, options, error) && law_open(&law, input.law, error) &&
               fit_input_read(&input, &law, 1, error) && fit_run(&law, &input.table, &input.options, &result, error);
   if (fine) fit_input_tell(&input, &result);
+  if (fine && command->expected) fine = fit_made_compare(command->expected, &result.made, error);
   if (fine && command->export) {
     fine = fit_export(&law, &result, command->export, command->output, error);
   } else if (fine && command->json) {
@@ -81,36 +104,95 @@ static void fit(struct fit_command *arguments, const char *source, struct comman
   struct error *error = &line->error;
   struct fit_options options;
   size_t claims_not_held = 0;
+  bool is_spec;
   if (arguments->output && !arguments->export)
     error_set(error, EXIT_USAGE_ERROR, "fit: --output says where --export writes; name what to export");
-  if (error->code || !fit_arguments_read("fit", &arguments->fit, &line->arena, &options, error)) return;
-  bool plain = ends_with(source, ".yaml") || ends_with(source, ".yml");
-  if (!plain || arguments->fit.pools.count || arguments->export)
+  if (error->code || !fit_arguments_read("fit", &arguments->fit, &line->arena, &options, error) ||
+      !source_find(source, &is_spec, error))
+    return;
+  bool kept = is_spec && !arguments->fit.pools.count && !arguments->export;
+  if (arguments->as && !kept)
+    error_set(error, EXIT_USAGE_ERROR, "fit: --as keeps a fit of a spec's runs, without --pool and --export");
+  else if (!kept)
     fit_one(source, arguments, &options, error);
   else if (fit_spec(source, arguments, &options, &claims_not_held, error) && claims_not_held)
     line->code = EXIT_RUNS_FAILED;
 }
 
-void command_fit(struct command_line *line) {
-  struct fit_command a = {0};
-  struct option options[FIT_ARGUMENT_OPTIONS + 8];
-  size_t count = fit_arguments_options(&a.fit, OF_FIT, options);
+static void fit_options_table(struct fit_command *a, struct option *options) {
+  *a = (struct fit_command){0};
+  size_t count = fit_arguments_options(&a->fit, OF_FIT, options);
   const struct option own[] = {
-      {"profile", 0, OPTION_FLAG, &a.fit.profile_all, NULL, "profile likelihood of every fitted parameter"},
-      {"residuals", 'r', OPTION_FLAG, &a.residuals, NULL, "print the residual of every row"},
-      {"export", 0, OPTION_TEXT, &a.export, "LANGUAGE", "write the fitted law as c, python or latex instead"},
-      {"output", 'o', OPTION_TEXT, &a.output, "FILE", "where --export writes (default: standard output)"},
-      {"json", 0, OPTION_FLAG, &a.json, NULL, "one JSON document on standard output"},
+      {"profile", 0, OPTION_FLAG, &a->fit.profile_all, NULL, "profile likelihood of every fitted parameter"},
+      {"residuals", 'r', OPTION_FLAG, &a->residuals, NULL, "print the residual of every row"},
+      {"as", 0, OPTION_TEXT, &a->as, "NAME", "keep a fit of a spec's runs with other options under this name"},
+      {"again", 0, OPTION_TEXT, &a->again, "FILE", "make the fit of a JSON document again, and print it as JSON"},
+      {"export", 0, OPTION_TEXT, &a->export, "LANGUAGE", "write the fitted law as c, python or latex instead"},
+      {"output", 'o', OPTION_TEXT, &a->output, "FILE", "where --export writes (default: standard output)"},
+      {"json", 0, OPTION_FLAG, &a->json, NULL, "one JSON document on standard output"},
       {0}};
   memcpy(options + count, own, sizeof own);
+}
+
+// The fit that a document tells of, by the arguments that it keeps, on data of the same digests.
+static void again(const struct fit_command *asked, struct command_line *line) {
+  struct error *error = &line->error;
+  struct fit_result result = {0};
+  struct fit_command a;
+  struct option options[FIT_ARGUMENT_OPTIONS + 8];
+  struct arguments arguments;
+  const char *document = file_read(&line->arena, asked->again, NULL, error);
+  if (!document || !fit_result_read(&result, document, error)) {
+    error_context(error, "%s", asked->again);
+  } else if (!result.made.argument_count) {
+    error_set(error, EXIT_USAGE_ERROR, "%s does not say how the fit was made (documents of older versions do not)",
+              asked->again);
+  } else {
+    int count = (int)result.made.argument_count;
+    char **words = arena_array(&line->arena, (size_t)count + 2, sizeof *words);
+    words[0] = arena_string(&line->arena, "fit");
+    for (int i = 0; i < count; i++) words[i + 1] = arena_string(&line->arena, result.made.arguments[i]);
+    fit_options_table(&a, options);
+    if (options_parse(options, "isoloss fit", count + 1, words, &line->arena, &arguments, error) &&
+        arguments.count == 1) {
+      a.json = true;
+      a.fit.threads = asked->fit.threads;
+      a.fit.given = arguments.given;
+      a.fit.given_count = arguments.given_count;
+      a.expected = &result.made;
+      fit(&a, arguments.items[0], line);
+    } else if (!error->code) {
+      error_set(error, EXIT_USAGE_ERROR, "%s: its arguments are those of no fit", asked->again);
+    }
+  }
+  fit_result_free(&result);
+}
+
+void command_fit(struct command_line *line) {
+  struct fit_command a;
+  struct option options[FIT_ARGUMENT_OPTIONS + 8];
+  fit_options_table(&a, options);
   const struct command_usage usage = {
-      "isoloss fit SPEC.yaml[:ENTRY]|TABLE.csv|IMPORT [--law NAME] [options]\n"
+      "isoloss fit SPEC|EXPERIMENT|TABLE.csv|IMPORT [--law NAME] [options]\n"
+      "       isoloss fit SPEC:ENTRY ... | --again FILE.json\n"
       "       isoloss fit compare SOURCE --law NAME --law NAME ... [options]",
-      "With a spec, every fit entry is fitted on its finished runs and kept in the store; with a table (a file, or the name of\n"
-      "an imported one), the law (default chinchilla) is fitted on its rows. A table's columns are used by name: parameters\n"
-      "(or N), tokens (or D), flops (or C), loss, format, ...; --map gives others those names.\n\n"
+      "With a spec, every fit entry is fitted on the finished runs of the file and kept in the store; options make other fits\n"
+      "of the same runs, which are printed, and kept only with --as. With a table (a file, or the name of an imported one), the\n"
+      "law (default chinchilla) is fitted on its rows. A table's columns are used by name: parameters (or N), tokens (or D),\n"
+      "flops (or C), loss, format, ...; --map gives others those names.\n\n"
       "The objective is the plain sum over rows of the loss of the stated residual, so that it compares with published\n"
       "numbers. compare holds laws against each other on the same rows (isoloss fit compare --help).",
-      1, 1, "one spec (.yaml), one table (.csv) or an imported table"};
-  if (command_begin(line, &usage, options)) fit(&a, line->arguments[0], line);
+      0, 1, "one spec (.yaml), one experiment, one table (.csv) or an imported table"};
+  if (!command_begin(line, &usage, options)) return;
+  a.fit.given = line->given;
+  a.fit.given_count = line->given_count;
+  if (a.again && line->count)
+    error_set(&line->error, EXIT_USAGE_ERROR, "fit: --again takes all from the document; leave out %s",
+              line->arguments[0]);
+  else if (a.again)
+    again(&a, line);
+  else if (!line->count)
+    error_set(&line->error, EXIT_USAGE_ERROR, "fit: give %s (isoloss fit --help tells more)", usage.arguments);
+  else
+    fit(&a, line->arguments[0], line);
 }

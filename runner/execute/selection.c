@@ -104,9 +104,9 @@ static bool add_runs(struct selection *selection, struct error *error) {
   return fine;
 }
 
-static bool open_spec(struct selection *selection, const char *path, const struct option_list *overrides,
-                      struct error *error) {
-  selection->planned = true;
+bool selection_plan(struct selection *selection, const char *path, const struct option_list *overrides,
+                    struct error *error) {
+  *selection = (struct selection){.planned = true};
   if (!spec_open(&selection->spec, path, overrides, error)) return false;
   struct plan_options options = {.prepare = false};
   if (!plan_open(&selection->plan, &selection->spec, &options, error)) return false;
@@ -150,9 +150,8 @@ static bool open_experiment(struct selection *selection, const char *name, struc
 bool selection_open(struct selection *selection, const char *argument, const struct option_list *overrides,
                     struct error *error) {
   memset(selection, 0, sizeof *selection);
-  bool file = argument && (ends_with(argument, ".yaml") || ends_with(argument, ".yml") ||
-                           (strchr(argument, '/') && file_exists(argument)));
-  if (file) return open_spec(selection, argument, overrides, error);
+  bool file = argument && spec_is_file(argument);
+  if (file) return selection_plan(selection, argument, overrides, error);
   if (overrides && overrides->count)
     return error_set(error, EXIT_USAGE_ERROR, "--set needs a spec, not an experiment of the store");
   return open_experiment(selection, argument, error);

@@ -59,23 +59,6 @@ static char *fill_in(struct arena *arena, const char *argument, const char *fold
   return copy;
 }
 
-static void add_quoted(struct text *out, const char *argument) {
-  bool plain =
-      *argument &&
-      strspn(argument, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:,@%") == strlen(argument);
-  if (plain) {
-    text_add(out, argument);
-    return;
-  }
-  text_char(out, '\'');
-  for (const char *c = argument; *c; c++)
-    if (*c == '\'')
-      text_add(out, "'\\''");
-    else
-      text_char(out, *c);
-  text_char(out, '\'');
-}
-
 bool worker_command_make(struct arena *arena, const char *const *command, size_t count, const char *folder,
                          const struct run_file *file, int slot, const char *gpu, struct worker_command *out,
                          struct error *error) {
@@ -119,13 +102,13 @@ bool worker_command_make(struct arena *arena, const char *const *command, size_t
     out->environment[used++] = added[j];
     if (j < always || (command && j < additions - 1)) {
       text_format(&line, "%.*s=", (int)(strchr(added[j], '=') - added[j]), added[j]);
-      add_quoted(&line, strchr(added[j], '=') + 1);
+      text_add_shell(&line, strchr(added[j], '=') + 1);
       text_char(&line, ' ');
     }
   }
   for (size_t i = 0; i < count; i++) {
     if (i) text_char(&line, ' ');
-    add_quoted(&line, out->arguments[i]);
+    text_add_shell(&line, out->arguments[i]);
   }
   out->shown = arena_string(arena, text_string(&line));
   text_free(&line);

@@ -12,6 +12,37 @@ bool law_open(struct law *law, const char *name_or_path, struct error *error) {
   return fine;
 }
 
+struct spec_fit fit_entry_merged(const struct spec_fit *entry, const struct spec_fit *said, const char *law) {
+  struct spec_fit merged = *entry;
+  if (law) merged.law = law;
+  if (said && said->best_over.count) merged.best_over = said->best_over;
+  if (said && said->average_over.count) merged.average_over = said->average_over;
+  return merged;
+}
+
+const struct spec_fit *fit_entry_find(const struct spec *spec, const char *named, const char *law,
+                                      struct error *error) {
+  struct text list = {0};
+  const struct spec_fit *found = !named && spec->fit_count == 1 ? &spec->fits[0] : NULL;
+  for (size_t i = 0; i < spec->fit_count && !found; i++) {
+    const struct spec_fit *entry = &spec->fits[i];
+    bool wanted = named ? strcmp(entry->name, named) == 0
+                        : law && (strcmp(entry->law, law) == 0 || strcmp(entry->name, law) == 0);
+    if (wanted) found = entry;
+    text_format(&list, "%s%s", i ? ", " : "", entry->name);
+  }
+  if (!found && named)
+    error_set(error, EXIT_USAGE_ERROR, "%s has no fit entry '%s'; it has: %s", spec->path, named,
+              list.length ? text_string(&list) : "none");
+  else if (!found && spec->fit_count)
+    error_set(error, EXIT_USAGE_ERROR, "%s has several fit entries (%s); name one: %s:%s", spec->path,
+              text_string(&list), spec->path, spec->fits[0].name);
+  else if (!found)
+    error_set(error, EXIT_USAGE_ERROR, "%s has no fit entries; name a law with --law", spec->path);
+  text_free(&list);
+  return found;
+}
+
 struct fit_options fit_entry_options(const struct spec_fit *entry, const struct fit_options *overrides) {
   struct fit_options options = {.bootstrap = -1};
   if (overrides) options = *overrides;

@@ -9,6 +9,8 @@
 #include "runner/fits/compare.h"
 #include "runner/fits/internal.h"
 #include "runner/fits/isoflop_runs.h"
+#include "runner/fits/made.h"
+#include "runner/fits/standing.h"
 
 // Runs that have ended without a loss are listed with the excluded ones.
 static bool list_lost_runs(const struct spec *spec, struct store *store, struct fit_result *result,
@@ -43,17 +45,6 @@ static bool compare_laws(const struct spec_fit *entry, const struct fit_options 
   for (size_t l = 0; l < count; l++) law_free(&laws[l]);
   free(laws);
   return fine ? true : error_context(error, "compare");
-}
-
-static bool keep_result(const struct spec *spec, const struct spec_fit *entry, struct store *store,
-                        const struct fit_result *result, struct json_writer *array, struct error *error) {
-  struct text document = {0};
-  struct json_writer writer = json_writer(&document, false);
-  fit_result_json(result, &writer);
-  bool fine = store_fit_put(store, spec->name, result->name, entry->law, text_string(&document), error);
-  if (array) json_put_raw(array, text_string(&document));
-  text_free(&document);
-  return fine;
 }
 
 // The held-out error of every resample: its coefficients, on held-out rows drawn with replacement.
@@ -93,29 +84,77 @@ static bool resample_holdout(const struct law *law, const struct table *table, s
   return !error->code;
 }
 
+struct fitting {
+  const struct spec *spec;
+  struct store *store;
+  const struct fit_experiment_options *options;
+  const struct standing *standing;
+  struct json_writer *array;  // or NULL
+};
+
+static bool put_result(const struct fitting *fitting, const struct spec_fit *entry, const struct fit_result *result,
+                       struct error *error) {
+  const struct fit_experiment_options *options = fitting->options;
+  struct text document = {0};
+  struct json_writer writer = json_writer(&document, false);
+  bool kept = !options->ad_hoc || options->as, fine = true;
+  fit_result_json(result, &writer);
+  if (kept)
+    fine = store_fit_put(fitting->store, fitting->spec->name, result->name, entry->law, text_string(&document), error);
+  else if (options->report)
+    fprintf(options->report,
+            "  not kept: the options make it another fit than the spec's (--as NAME keeps it under a name)\n\n");
+  if (fitting->array) json_put_raw(fitting->array, text_string(&document));
+  text_free(&document);
+  return fine;
+}
+
+static void tell(const struct fitting *fitting, const struct spec_fit *entry, const struct fit_options *fit_options,
+                 const struct fit_notes *notes, const struct table *table, struct fit_result *result) {
+  const struct spec *spec = fitting->spec;
+  struct arena *arena = &result->arena;
+  for (size_t i = 0; i < notes->warning_count; i++) fit_result_warn(result, "%s", notes->warnings[i]);
+  warn_of_mixture(table, result);
+  standing_tell(spec, fitting->standing, result);
+  const struct fit_data data = {arena_format(arena, "runs of %s", spec->name), notes->digest.hex, notes->rows_read};
+  const char *file = spec->stored ? spec->name : spec->path;
+  fit_made_fill(result, fit_options,
+                &(struct fit_source){.source = arena_format(arena, "%s:%s", file, entry->name),
+                                     .arguments = fitting->options->arguments,
+                                     .entry = entry,
+                                     .data = &data,
+                                     .data_count = 1});
+}
+
 // Fits one entry; the result is released by the caller in any case.
-static bool fit_entry(const struct spec *spec, const struct spec_fit *entry, struct store *store,
-                      const struct fit_experiment_options *options, struct json_writer *array, struct fitted *fitted,
-                      struct error *error) {
+static bool fit_one_entry(const struct fitting *fitting, const struct spec_fit *own, struct fitted *fitted,
+                          struct error *error) {
+  const struct spec *spec = fitting->spec;
+  const struct fit_experiment_options *options = fitting->options;
+  struct store *store = fitting->store;
   struct fit_result *result = &fitted->result;
   struct law law = {0};
   struct table table = {0};
   struct fit_notes notes;
+  const struct spec_fit *said = options->arguments ? &options->arguments->entry : NULL;
+  bool other = options->law && strcmp(options->law, own->name) != 0;
+  const struct spec_fit merged = fit_entry_merged(own, said, other ? options->law : NULL), *entry = &merged;
   const char *where = options->overrides ? options->overrides->where : NULL;
   struct fit_options fit_options = fit_entry_options(entry, options->overrides);
+  if (options->as) fit_options.name = options->as;
   bool fine = law_open(&law, entry->law, error) && fit_entry_table(spec, entry, where, store, &table, &notes, error) &&
               fit_run(&law, &table, &fit_options, result, error) && resample_holdout(&law, &table, fitted, error) &&
               list_lost_runs(spec, store, result, error);
   if (fine) {
-    for (size_t i = 0; i < notes.warning_count; i++) fit_result_warn(result, "%s", notes.warnings[i]);
-    warn_of_mixture(&table, result);
+    tell(fitting, entry, &fit_options, &notes, &table, result);
+    fine = !options->expected || fit_made_compare(options->expected, &result->made, error);
+  }
+  if (fine) {
     if (options->report) fit_print(result, &law, &notes, options->residuals, options->report);
     if (entry->compare.count) fine = compare_laws(entry, &fit_options, &table, result, options->report, error);
-    fine = fine && keep_result(spec, entry, store, result, array, error);
+    fine = fine && put_result(fitting, entry, result, error);
   }
-  if (!fine) {
-    error_context(error, "fit %s", entry->name);
-  }
+  if (!fine) error_context(error, "fit %s", entry->name);
   table_free(&table);
   law_free(&law);
   return fine;
@@ -127,21 +166,39 @@ static bool names_isoflop(const struct spec *spec, const char *name) {
   return false;
 }
 
+// The entries that are asked for: all; the one named; with a law the one it names, else the only one.
+static const struct spec_fit **asked_entries(const struct fitting *fitting, const struct spec_fit *own,
+                                             struct arena *arena, size_t *count, struct error *error) {
+  const struct spec *spec = fitting->spec;
+  const struct fit_experiment_options *options = fitting->options;
+  const struct spec_fit **entries = arena_array(arena, spec->fit_count + 1, sizeof *entries);
+  *count = 0;
+  if (names_isoflop(spec, options->entry) || names_isoflop(spec, options->law)) return entries;
+  if (options->entry || (options->law && spec->fit_count)) {
+    const struct spec_fit *entry = fit_entry_find(spec, options->entry, options->law, error);
+    if (entry) entries[(*count)++] = entry;
+  } else if (options->law) {
+    entries[(*count)++] = own;
+  } else {
+    for (size_t i = 0; i < spec->fit_count; i++) entries[(*count)++] = &spec->fits[i];
+  }
+  return entries;
+}
+
 // Fits the entries that are asked for; results gets one each. The first error is kept, the others are told at once.
-static bool fit_entries(const struct spec *spec, struct store *store, const struct fit_experiment_options *options,
-                        struct json_writer *array, struct fitted *results, size_t *count, struct error *error) {
-  bool fine = true;
-  size_t asked = 0;
-  for (size_t i = 0; i <= spec->fit_count; i++) {
-    const struct spec_fit own = spec_fit_of_law(options->law);
-    const struct spec_fit *entry = i < spec->fit_count ? &spec->fits[i] : &own;
-    // The last one: a law that the spec does not name, on its own.
-    if (i == spec->fit_count && (!options->law || asked || names_isoflop(spec, options->law))) break;
-    if (options->law && strcmp(entry->law, options->law) != 0 && strcmp(entry->name, options->law) != 0) continue;
-    asked++;
+static bool fit_entries(const struct fitting *fitting, struct fitted *results, size_t *count, struct error *error) {
+  struct arena arena = {0};
+  const struct spec_fit own = spec_fit_of_law(fitting->options->law);
+  size_t asked;
+  const struct spec_fit **entries = asked_entries(fitting, &own, &arena, &asked, error);
+  bool fine = !error->code;
+  for (size_t i = 0; i < asked; i++) {
     struct error here = {0};
     struct fitted result = {0};
-    if (fit_entry(spec, entry, store, options, array, &result, &here)) {
+    if (asked > 1 && fitting->options->as)
+      error_set(&here, EXIT_USAGE_ERROR, "--as keeps one fit; name its entry: %s:%s", fitting->spec->path,
+                entries[i]->name);
+    if (!here.code && fit_one_entry(fitting, entries[i], &result, &here)) {
       results[(*count)++] = result;
       continue;
     }
@@ -152,6 +209,7 @@ static bool fit_entries(const struct spec *spec, struct store *store, const stru
       fprintf(stderr, "isoloss: %s\n", here.text);
     fine = false;
   }
+  arena_free(&arena);
   return fine;
 }
 
@@ -161,7 +219,8 @@ static bool fit_isoflops(const struct spec *spec, struct store *store, const str
                          struct json_writer *array, struct error *error) {
   for (size_t i = 0; i < spec->isoflop_count; i++) {
     const struct spec_isoflop *entry = &spec->isoflops[i];
-    if (options->law && strcmp(entry->name, options->law) != 0) continue;
+    const char *named = options->entry ? options->entry : options->law;
+    if (named && strcmp(entry->name, named) != 0) continue;
     struct isoflop result = {0};
     const char *where = options->overrides ? options->overrides->where : NULL;
     bool fine = isoflop_of_entry(spec, entry, where, store, &result, error);
@@ -185,29 +244,50 @@ static bool fit_isoflops(const struct spec *spec, struct store *store, const str
   return true;
 }
 
-bool fit_experiment(const struct spec *spec, struct store *store, const struct fit_experiment_options *options,
-                    struct error *error) {
-  static const struct fit_experiment_options nothing = {0};
-  if (!options) options = &nothing;
-  struct json_writer array = {0};
-  if (options->json) {
-    array = json_writer(options->json, false);
-    json_array_begin(&array);
-  }
+// A name that an entry has would hide it.
+static bool name_is_free(const struct spec *spec, const char *name, struct error *error) {
+  for (size_t i = 0; i < spec->fit_count && name; i++)
+    if (strcmp(spec->fits[i].name, name) == 0)
+      return error_set(error, EXIT_USAGE_ERROR, "--as %s: %s has a fit entry of that name; take another", name,
+                       spec->path);
+  return true;
+}
+
+static bool fit_all(struct fitting *fitting, struct error *error) {
+  const struct spec *spec = fitting->spec;
+  const struct fit_experiment_options *options = fitting->options;
   struct fitted *results = memory_get((spec->fit_count + 1) * sizeof *results);
   size_t count = 0, not_held = 0;
-  bool fine = fit_entries(spec, store, options, options->json ? &array : NULL, results, &count, error);
-  struct error isoflop_error = {0};
-  bool found = fit_isoflops(spec, store, options, options->json ? &array : NULL, &isoflop_error);
+  bool fine = fit_entries(fitting, results, &count, error);
+  struct error isoflop_error = {0}, claim_error = {0};
+  bool found = fit_isoflops(spec, fitting->store, options, fitting->array, &isoflop_error);
   if (!found && fine) *error = isoflop_error;
   fine = fine && found;
-  if (options->json) json_array_end(&array);
-  struct error claim_error = {0};
-  bool judged = options->law || !spec->claim_count ||
-                fit_claims(spec, results, count, store, options->report, &not_held, &claim_error);
+  bool judged = options->law || options->entry || options->ad_hoc || !spec->claim_count ||
+                fit_claims(spec, results, count, fitting->store, options->report, &not_held, &claim_error);
   if (!judged && fine) *error = claim_error;
   if (options->claims_not_held) *options->claims_not_held = not_held;
   for (size_t i = 0; i < count; i++) fit_result_free(&results[i].result);
   free(results);
   return fine && judged;
+}
+
+bool fit_experiment(const struct spec *spec, struct store *store, const struct fit_experiment_options *options,
+                    struct error *error) {
+  static const struct fit_experiment_options nothing = {0};
+  if (!options) options = &nothing;
+  struct arena arena = {0};
+  struct json_writer array = {0};
+  struct standing standing = {0};
+  struct fitting fitting = {spec, store, options, &standing, options->json ? &array : NULL};
+  bool fine = name_is_free(spec, options->as, error) &&
+              (!options->as_file || standing_find(spec, store, &arena, &standing, error));
+  if (fine && options->json) {
+    array = json_writer(options->json, false);
+    json_array_begin(&array);
+  }
+  if (fine) fine = fit_all(&fitting, error);
+  if (array.out) json_array_end(&array);
+  arena_free(&arena);
+  return fine;
 }

@@ -6,15 +6,22 @@
 #include "base/base.h"
 #include "fitting/fitting.h"
 #include "results/store.h"
+#include "runner/fits/arguments.h"
 #include "runner/spec/spec.h"
 
 struct fit_experiment_options {
   const struct fit_options *overrides;  // of the command line; NULL: none. Its NULL and zero members leave the entry's
-  const char *law;                      // fit only this law (an entry of the spec, or on its own); NULL: every entry
-  FILE *report;                         // coefficients, intervals and residuals for people; NULL: nothing is printed
-  struct text *json;                    // gets the array of the contract for scripts; NULL: none
-  size_t *claims_not_held;              // gets the number of claims that do not hold; NULL: not asked
-  bool residuals;                       // print the residual table too
+  const struct fit_arguments *arguments;  // what they were made from; NULL: none
+  const char *entry;                      // fit only this one; NULL: every entry
+  const char *law;                        // put this law on the entry's runs, or an entry's name or law; NULL: its own
+  bool ad_hoc;                            // another fit than the spec's: printed, not kept, and claims are not judged
+  const char *as;                         // keep it under this name all the same
+  const struct fit_made *expected;        // --again: what the data must be; NULL: anything
+  bool as_file;                           // see the experiment as the spec's file has it (standing.h)
+  FILE *report;                           // coefficients, intervals and residuals for people; NULL: nothing is printed
+  struct text *json;                      // gets the array of the contract for scripts; NULL: none
+  size_t *claims_not_held;                // gets the number of claims that do not hold; NULL: not asked
+  bool residuals;                         // print the residual table too
 };
 
 // Fits every entry of spec->fits on the runs of experiment spec->name that are done (diverged and failed ones are

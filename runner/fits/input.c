@@ -6,69 +6,67 @@
 #include <string.h>
 
 #include "runner/fits/import.h"
+#include "runner/fits/made.h"
 
-bool source_is_spec(const char *source) {
-  if (ends_with(source, ".yaml") || ends_with(source, ".yml")) return true;
+// The length of the source without :ENTRY.
+static size_t source_length(const char *source) {
   const char *colon = strrchr(source, ':');
-  size_t length = colon ? (size_t)(colon - source) : 0;
-  return (length > 5 && strncmp(source + length - 5, ".yaml", 5) == 0) ||
-         (length > 4 && strncmp(source + length - 4, ".yml", 4) == 0);
+  return colon && !strchr(colon, '/') && !ends_with(source, ".yaml") && !ends_with(source, ".yml")
+             ? (size_t)(colon - source)
+             : strlen(source);
+}
+
+const char *source_split(const char *source, struct arena *arena, const char **entry) {
+  size_t length = source_length(source);
+  *entry = source[length] ? arena_string(arena, source + length + 1) : NULL;
+  return arena_copy(arena, source, length);
+}
+
+bool source_find(const char *source, bool *is_spec, struct error *error) {
+  struct arena arena = {0};
+  bool experiment = false, imported = false;
+  const char *entry, *name = source_split(source, &arena, &entry);
+  *is_spec = ends_with(name, ".yaml") || ends_with(name, ".yml");
+  if (!*is_spec && !strpbrk(source, "./") && store_exists_home()) {
+    struct store *store = store_open_home(STORE_READ, error);
+    bool fine = store && store_experiment_exists(store, name, &experiment, error) &&
+                import_exists(store, source, &imported, error);
+    if (fine && experiment && imported)
+      error_set(error, EXIT_USAGE_ERROR,
+                "'%s' is both an experiment and an imported table: name the experiment's spec, or import the table "
+                "under another name (isoloss import --as)",
+                source);
+    else if (fine && !experiment && !imported && !file_exists(source)) {
+      const char *near = store_nearest_experiment(store, &arena, name);
+      if (near) {
+        error_set(error, EXIT_USAGE_ERROR, "there is no table and no experiment '%s'", name);
+        error_hint(error, near, NULL);
+      }
+    }
+    *is_spec = experiment;
+    store_close(store);
+  }
+  arena_free(&arena);
+  return !error->code;
 }
 
 // ---- the entry of a spec ----
 
-static bool no_entry(const struct fit_input *input, const char *named, struct error *error) {
-  struct text list = {0};
-  for (size_t i = 0; i < input->spec.fit_count; i++)
-    text_format(&list, "%s%s", i ? ", " : "", input->spec.fits[i].name);
-  if (named)
-    error_set(error, EXIT_USAGE_ERROR, "%s has no fit entry '%s'; it has: %s", input->spec.path, named,
-              list.length ? text_string(&list) : "none");
-  else if (input->spec.fits && input->spec.fit_count)
-    error_set(error, EXIT_USAGE_ERROR, "%s has several fit entries (%s); name one: %s:%s", input->spec.path,
-              text_string(&list), input->spec.path, input->spec.fits[0].name);
-  else
-    error_set(error, EXIT_USAGE_ERROR, "%s has no fit entries; name a law with --law", input->spec.path);
-  text_free(&list);
-  return false;
-}
-
-static bool choose_entry(struct fit_input *input, const char *named, struct error *error) {
-  struct spec *spec = &input->spec;
-  const char *law = input->arguments->entry.law;
-  for (size_t i = 0; i < spec->fit_count && !input->entry; i++) {
-    const struct spec_fit *fit = &spec->fits[i];
-    bool wanted = named ? strcmp(fit->name, named) == 0
-                  : law ? strcmp(fit->law, law) == 0 || strcmp(fit->name, law) == 0
-                        : spec->fit_count == 1;
-    if (wanted) input->entry = fit;
-  }
-  if (!input->entry && (named || !law)) return no_entry(input, named, error);
-  if (!input->entry) {  // a law that no entry names: on all runs
-    struct spec_fit *own = arena_alloc(&input->arena, sizeof *own);
-    *own = spec_fit_of_law(law);
-    input->entry = own;
-  }
-  // The name of an entry given as --law means its law; with SPEC:ENTRY another law may be put on its rows.
-  bool other = named && law && strcmp(law, input->entry->name) != 0;
-  input->law = other ? law : input->entry->law;
-  return true;
-}
-
 static bool begin_spec(struct fit_input *input, const char *source, const struct fit_options *options,
                        struct error *error) {
   const struct fit_arguments *arguments = input->arguments;
-  const char *colon = strrchr(source, ':'), *named = NULL;
-  char *path = arena_string(&input->arena, source);
-  if (colon && !ends_with(source, ".yaml") && !ends_with(source, ".yml")) {
-    path = arena_copy(&input->arena, source, (size_t)(colon - source));
-    named = colon + 1;
-  }
-  if (arguments->map || arguments->entry.best_over.count || arguments->entry.average_over.count)
-    return error_set(error, EXIT_USAGE_ERROR,
-                     "--map, --best-over and --average-over are for tables; a spec's fit entries say it themselves");
+  const char *named, *path = source_split(source, &input->arena, &named), *law = arguments->entry.law;
+  if (arguments->map)
+    return error_set(error, EXIT_USAGE_ERROR, "--map is for tables; the runs of a spec have their columns");
   input->has_spec = true;
-  if (!spec_open(&input->spec, path, NULL, error) || !choose_entry(input, named, error)) return false;
+  if (!spec_open(&input->spec, path, &arguments->sets, error)) return false;
+  const struct spec_fit own = spec_fit_of_law(law), *entry = &own;
+  if (input->spec.fit_count || !law || named) entry = fit_entry_find(&input->spec, named, law, error);
+  if (!entry) return false;
+  // The name of an entry given as --law means its law; another law is put on the entry's rows.
+  input->merged = fit_entry_merged(entry, &arguments->entry, law && strcmp(law, entry->name) != 0 ? law : NULL);
+  input->entry = &input->merged;
+  input->law = input->merged.law;
   input->name = input->spec.name;
   input->options = fit_entry_options(input->entry, options);
   input->runs = true;
@@ -78,9 +76,14 @@ static bool begin_spec(struct fit_input *input, const char *source, const struct
 bool fit_input_begin(struct fit_input *input, const char *source, const struct fit_arguments *arguments,
                      const struct fit_options *options, struct error *error) {
   *input = (struct fit_input){.arguments = arguments, .options = *options, .notes = {.noise = NAN}};
-  input->name = arena_string(&input->arena, source);
+  input->name = input->source = arena_string(&input->arena, source);
   input->law = arguments->entry.law ? arguments->entry.law : "chinchilla";
-  return !source_is_spec(source) || begin_spec(input, source, options, error);
+  input->entry = &arguments->entry;
+  bool is_spec;
+  if (!source_find(source, &is_spec, error)) return false;
+  if (is_spec) return begin_spec(input, source, options, error);
+  if (arguments->sets.count) return error_set(error, EXIT_USAGE_ERROR, "--set is for specs; %s is a table", source);
+  return true;
 }
 
 // ---- rows ----
@@ -107,13 +110,37 @@ static bool read_plain(struct fit_input *input, const char *source, struct table
   return table_read_csv(table, source, maps, map_count, error);
 }
 
+static void add_data(struct fit_input *input, struct fit_data data) {
+  input->data = arena_grow(&input->arena, input->data, input->data_count, input->data_count + 1, sizeof *input->data);
+  input->data[input->data_count++] = data;
+}
+
+// A file is known by its bytes, an imported table by its names of rows and cells.
+static bool note_table(struct fit_input *input, const char *source, const struct table *table, struct error *error) {
+  struct digest digest;
+  if (file_exists(source)) {
+    if (!digest_file(source, &digest, error)) return false;
+  } else {
+    const char **columns = arena_array(&input->arena, table->column_count + 1, sizeof *columns);
+    for (size_t c = 0; c < table->column_count; c++) columns[c] = table->columns[c].name;
+    digest = table_digest_of(table, columns, table->column_count);
+  }
+  add_data(input, (struct fit_data){arena_string(&input->arena, source), arena_string(&input->arena, digest.hex),
+                                    table->row_count});
+  return true;
+}
+
 static bool read_runs(struct fit_input *input, struct table *table, struct error *error) {
   if (!store_exists_home())
     return error_set(error, EXIT_USAGE_ERROR, "nothing has run yet (isoloss run %s)", input->spec.path);
   struct store *store = store_open_home(STORE_WRITE, error);  // errors of formats not measured yet are kept
   const char *where = input->arguments->pools.count ? NULL : input->arguments->entry.where.text;
-  bool fine = store && fit_entry_table(&input->spec, input->entry, where, store, table, &input->notes, error);
+  bool fine = store && standing_find(&input->spec, store, &input->arena, &input->standing, error) &&
+              fit_entry_table(&input->spec, input->entry, where, store, table, &input->notes, error);
   store_close(store);
+  if (fine)
+    add_data(input, (struct fit_data){arena_format(&input->arena, "runs of %s", input->spec.name),
+                                      arena_string(&input->arena, input->notes.digest.hex), input->notes.rows_read});
   return fine;
 }
 
@@ -183,10 +210,12 @@ static bool pool_tables(struct fit_input *input, struct error *error) {
   bool fine = true;
   for (size_t i = 0; i < pools->count && fine; i++) {
     struct table other = {0};
-    fine = source_is_spec(pools->items[i])
+    bool is_spec;
+    if (!source_find(pools->items[i], &is_spec, error)) return false;
+    fine = is_spec
                ? error_set(error, EXIT_USAGE_ERROR, "--pool %s: name a table; the runs of a spec stand first",
                            pools->items[i])
-               : read_plain(input, pools->items[i], &other, error);
+               : read_plain(input, pools->items[i], &other, error) && note_table(input, pools->items[i], &other, error);
     if (fine) table_pool(&input->table, &other, pools->items[i]);
     table_free(&other);
   }
@@ -194,8 +223,9 @@ static bool pool_tables(struct fit_input *input, struct error *error) {
 }
 
 bool fit_input_read(struct fit_input *input, const struct law *laws, size_t law_count, struct error *error) {
-  bool fine =
-      input->has_spec ? read_runs(input, &input->table, error) : read_plain(input, input->name, &input->table, error);
+  bool fine = input->has_spec ? read_runs(input, &input->table, error)
+                              : read_plain(input, input->name, &input->table, error) &&
+                                    note_table(input, input->name, &input->table, error);
   fine = fine && pool_tables(input, error);
   if (!fine || (input->has_spec && !input->arguments->pools.count)) return fine;
   for (size_t l = 0; l < law_count; l++)
@@ -211,6 +241,9 @@ void fit_input_tell(const struct fit_input *input, struct fit_result *result) {
   for (size_t i = 0; i < input->notes.warning_count; i++) fit_result_warn(result, "%s", input->notes.warnings[i]);
   result->duplicates = input->notes.duplicates;
   warn_of_mixture(&input->table, result);
+  if (input->has_spec) standing_tell(&input->spec, &input->standing, result);
+  const struct fit_source made = {input->source, input->arguments, input->entry, input->data, input->data_count};
+  fit_made_fill(result, &input->options, &made);
 }
 
 void fit_input_free(struct fit_input *input) {

@@ -1,14 +1,17 @@
-// What a fit is made on, by the name that the command line gives it: the runs of a spec (SPEC.yaml, or SPEC.yaml:ENTRY
-// for one of its fit entries), a table (TABLE.csv), or an imported table (its name); with the rows of further ones
+// What a fit is made on, by the name that the command line gives it: the runs of a spec (SPEC.yaml or an experiment's
+// name, with :ENTRY for one of its fit entries), a table (TABLE.csv), or an imported table (its name); with the rows of
+// further ones
 // (--pool) below it.
 #pragma once
 #include "runner/fits/arguments.h"
 #include "runner/fits/internal.h"
+#include "runner/fits/standing.h"
 
 struct fit_input {
   struct arena arena;
-  const char *name;  // of the source, as messages and the store's table of fits call it
-  const char *law;   // of --law, else the entry's, else chinchilla
+  const char *source;  // as given
+  const char *name;    // of the source, as messages and the store's table of fits call it
+  const char *law;     // of --law, else the entry's, else chinchilla
   struct fit_options options;
   struct table table;
   struct fit_notes notes;
@@ -16,7 +19,11 @@ struct fit_input {
   // of a spec
   bool has_spec;
   struct spec spec;
-  const struct spec_fit *entry;
+  struct spec_fit merged;        // the spec's entry with what the arguments change
+  const struct spec_fit *entry;  // that one; of a table, what the arguments say
+  struct standing standing;
+  struct fit_data *data;  // what was read
+  size_t data_count;
   const struct fit_arguments *arguments;
 };
 
@@ -30,5 +37,9 @@ bool fit_input_read(struct fit_input *input, const struct law *laws, size_t law_
 void fit_input_tell(const struct fit_input *input, struct fit_result *result);
 void fit_input_free(struct fit_input *input);
 
-// True when `source` names a spec's file, with or without :ENTRY.
-bool source_is_spec(const char *source);
+// "sweep.yaml:entry" in two, in the arena; *entry is NULL without one.
+const char *source_split(const char *source, struct arena *arena, const char **entry);
+
+// Whether `source` names a spec, with or without :ENTRY: a file, or an experiment of the store. False with an error
+// when the store cannot be read or has an experiment and an imported table of that name.
+bool source_find(const char *source, bool *is_spec, struct error *error);

@@ -2,6 +2,7 @@
 #pragma once
 #include <stdio.h>
 
+#include "base/hash.h"
 #include "runner/fits/experiment.h"
 
 enum { FIT_NOTES = 16 };
@@ -13,7 +14,9 @@ struct fit_notes {
   size_t noise_degrees;
   const char *warnings[FIT_NOTES];  // in the table's arena
   size_t warning_count;
-  size_t duplicates;  // rows left out because they repeat others
+  size_t duplicates;     // rows left out because they repeat others
+  struct digest digest;  // of the finished runs, see table_digest_of
+  size_t rows_read;
 };
 
 struct reductions {
@@ -30,6 +33,11 @@ bool fit_entry_table(const struct spec *spec, const struct spec_fit *entry, cons
 // The entry's fit options, where `overrides` (or NULL) says nothing else. An entry may be a spec's or what the command
 // line says of one.
 struct fit_options fit_entry_options(const struct spec_fit *entry, const struct fit_options *overrides);
+// The entry with what the command line says instead: best_over, average_over, the law (NULL: the entry's).
+struct spec_fit fit_entry_merged(const struct spec_fit *entry, const struct spec_fit *said, const char *law);
+// The spec's entry of this name or law; without a name the only one. NULL with an error that lists them. A spec without
+// entries, and a law that is none of several entries' while none is named, are errors too.
+const struct spec_fit *fit_entry_find(const struct spec *spec, const char *named, const char *law, struct error *error);
 // Loads a law and prints its mistakes on standard error.
 bool law_open(struct law *law, const char *name_or_path, struct error *error);
 

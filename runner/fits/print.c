@@ -119,6 +119,8 @@ void fit_print(const struct fit_result *result, const struct law *law, const str
   for (size_t i = 0; i < result->warning_count; i++) fprintf(out, "  warning: %s\n", result->warnings[i]);
   fit_print_diagnosis(result, out);
   print_residuals(result, all_residuals, &arena, out);
+  const char *made = fit_made_sentence(&arena, result);
+  if (made) fprintf(out, "\n  %s\n", made);
   fprintf(out, "\n");
   arena_free(&arena);
 }

@@ -6,6 +6,7 @@
 #include "runner/fits/experiment.h"
 #include "runner/fits/format_errors.h"
 #include "runner/fits/internal.h"
+#include "runner/fits/made.h"
 
 static enum column_role role_of(const char *name) {
   static const enum column_role roles[] = {[RUN_NOTE] = ROLE_UNKNOWN,
@@ -117,6 +118,9 @@ bool fit_entry_table(const struct spec *spec, const struct spec_fit *entry, cons
                      struct table *table, struct fit_notes *notes, struct error *error) {
   *notes = (struct fit_notes){.noise = NAN};
   if (!finished_runs_table(spec, store, table, error)) return false;
+  static const char *const cells[] = {"parameters", "tokens", "loss"};
+  notes->rows_read = table->row_count;
+  notes->digest = table_digest_of(table, cells, sizeof cells / sizeof *cells);
   if (!table->row_count)
     return error_set(error, EXIT_USAGE_ERROR, "no run of %s is done yet (isoloss run %s)", spec->name, spec->path);
   return count_parameters(table, entry->parameter_count, error) &&

@@ -105,7 +105,8 @@ struct spec_trainer {
 
 struct spec {
   struct arena arena;  // owns everything here
-  const char *path;    // as given
+  const char *path;    // as given; of a stored spec, as it was given then
+  bool stored;         // named as an experiment: the spec is the one of its last run
   const char *source;  // the file's text
   size_t source_length;
   const struct node *root;
@@ -159,5 +160,8 @@ void spec_error_at(const struct spec *spec, const struct node *node, int offset,
 const char **spec_law_names(struct arena *arena, size_t *count);
 
 // What commands do first: loads a spec against the laws and plots that ship, with the items of --set, and prints its
-// diagnostics on standard error. False with an error when it cannot be used. spec_free in either case.
-bool spec_open(struct spec *spec, const char *path, const struct option_list *overrides, struct error *error);
+// diagnostics on standard error. `named` is a file, or the name of an experiment of the store, whose spec is taken as
+// it was when it last ran (spec->stored). False with an error when it cannot be used. spec_free in either case.
+bool spec_open(struct spec *spec, const char *named, const struct option_list *overrides, struct error *error);
+// Whether a command takes this argument for a file: it ends in .yaml or .yml, or is the path of a file.
+bool spec_is_file(const char *named);

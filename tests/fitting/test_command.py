@@ -324,9 +324,11 @@ claims:
         check(code == 0 and 'tokens == 16384"]: held (' in out, out + err)
         code, out, err = isoloss_here('report', alone, '--json')
         check(unjudged not in out and json.loads(out)['claims'][0]['outcome'] == 'held', out)
-        code, out, err = isoloss_here('fit', path, '--law', 'chinchilla', '--bootstrap', '0', '--json')
-        check(code == 0 and json.loads(out)[0]['rows'] == 24, 'a law that the spec does not name: ' + err)
-        code, out, err = isoloss_here('fit', path, '--law', 'chinchilla', '--where', 'tokens > 1e9')
+        code, out, err = isoloss_here('fit', path, '--law', 'chinchilla')
+        check(code == 2 and 'several fit entries (compute, low); name one' in err, err)
+        code, out, err = isoloss_here('fit', path + ':low', '--law', 'chinchilla', '--bootstrap', '0', '--json')
+        check(code == 0 and json.loads(out)[0]['rows'] == 8, "another law on an entry's rows: " + err)
+        code, out, err = isoloss_here('fit', path + ':low', '--law', 'chinchilla', '--where', 'tokens > 1e9')
         check(code == 2 and 'cannot determine' in err, err)
 
 

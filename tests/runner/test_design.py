@@ -168,7 +168,7 @@ reported = json.loads(run("report", "tiny.yaml", "--json").out)
 check([one["name"] for one in reported["isoflops"]] == ["best", "isoflop"] and reported["isoflops"][0]["isoflop"] == envelope
       and [figure["name"] for figure in reported["figures"] if figure["fit"] == "isoflop"] ==
       ["isoflop-curves", "isoflop-optima"], "report --json: the same document, and the figures", reported["isoflops"])
-code, out, err = run("fit", "tiny.yaml", "--bootstrap", "0")
+code, out, err = run("fit", "tiny.yaml")
 fitted = code == 0
 code, out, err = run("design", "tiny.yaml", "--quick", "--json")
 check(fitted and code == 0 and json.loads(out)["designs"][0]["assumed"] == "fit plain of tiny"

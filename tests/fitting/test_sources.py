@@ -1,0 +1,133 @@
+"""What a fit of a spec is made on and what is kept of it: the runs of the file as it stands, an experiment by name, other
+fits of the same runs; where a document says it comes from, and the same bytes made again from it."""
+import json
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import harness
+from harness import case, check, run, scratch, write
+
+SPEC = """experiment: small
+corpus: {source: markov2, markov2_vocabulary: 32}
+base:
+  model: {layers: 1, context: 32}
+  train: {batch_tokens: 256, evals: 1, eval_tokens: 512, final_eval_tokens: 1024}
+sweep:
+  grid: {model.width: WIDTHS, train.tokens: [1024, 4096, 16384], train.lr: [3.0e-3, 1.0e-2]}
+fit: [{law: power-law, name: compute, best_over: [train.lr], where: "tokens > 100", bootstrap: 50}]
+"""
+TABLE = "N,D,loss\n" + "".join("%g,%g,%.9g\n" % (n, d, 1.7 + 400 * n**-0.34 + 410 * d**-0.28 + 0.001 * ((i * 7) % 5))
+                               for i, (n, d) in enumerate((n, d) for n in (1e7, 3e7, 1e8, 3e8) for d in (1e9, 3e9, 1e10)))
+
+
+def write_spec(widths, name="small.yaml"):
+    write(name, SPEC.replace("WIDTHS", widths))
+
+
+def fit(*arguments):
+    code, out, err = run("fit", *arguments, "--json")
+    check(code == 0, " ".join(arguments), code, err)
+    return json.loads(out)[0]
+
+
+def kept():
+    """The names of the fits that the report finds."""
+    return [one["name"] for one in json.loads(run("report", "small", "--json").out)["fits"]]
+
+
+write_spec("[16, 32, 48]")
+code, out, err = run("run", "small.yaml")
+check(code == 0, "eighteen small runs", out, err)
+
+
+@case
+def of_the_file_as_it_stands():
+    found = fit("small.yaml")
+    check(found["rows"] == 9 and not [w for w in found["warnings"] if "small.yaml" in w], "all of it", found["warnings"])
+    write_spec("[16, 32, 48, 64]")
+    found = fit("small.yaml")
+    check(found["rows"] == 9 and any("6 of the 24 runs of small.yaml are not done yet" in w for w in found["warnings"]),
+          "pending runs are told", found["warnings"])
+    write_spec("[16, 32]")
+    found = fit("small.yaml")
+    check(found["rows"] == 6 and any("6 finished runs of experiment small are not in small.yaml" in w
+                                     for w in found["warnings"]), "runs that the file lacks", found["warnings"])
+    check(fit("small")["rows"] == 9, "the experiment's name takes all")
+    check(json.loads(run("runs", "small", "--json").out), "the store is as before")
+    code, out, err = run("fit", "small.yaml", "--set", "model.layers=2")
+    check(code == 2 and "no run of small is done yet" in err, "other runs than those of --set", code, out, err)
+    write_spec("[16, 32, 48]")
+
+
+@case
+def names():
+    code, out, err = run("fit", "smal")
+    check(code == 2 and "did you mean 'small'" in err, err)
+    check(len(json.loads(run("plan", "small", "--json").out)) == 18, "plan by name")
+    check(run("predict", "small:compute", "--at", "N=1e5,D=1e5,flops=1e10").code == 0, "predict by name")
+    check(run("design", "small", "--quick", "--assume", "E=1,K=2,gamma=0.1").code == 0, "design by name")
+    write("points.csv", TABLE)
+    check(run("import", "points.csv", "--as", "small").code == 0, "import")
+    code, out, err = run("fit", "small")
+    check(code == 2 and "both an experiment and an imported table" in err, err)
+    check(run("import", "--remove", "small").code == 0, "remove it")
+
+
+@case
+def other_fits():
+    run("fit", "small.yaml")
+    check(kept() == ["compute"], "the spec's own is kept", kept())
+    before = json.loads(run("report", "small", "--json").out)["fits"][0]
+    code, out, err = run("fit", "small.yaml", "--where", "tokens > 2000", "--bootstrap", "0")
+    check(code == 0 and "not kept: the options make it another fit" in out, out, err)
+    after = json.loads(run("report", "small", "--json").out)["fits"][0]
+    check(kept() == ["compute"] and before == after, "and stays as it was", kept())
+    other = fit("small.yaml", "--where", "tokens > 2000", "--as", "narrow", "--bootstrap", "0")
+    check(other["name"] == "narrow" and other["rows"] == 6 and sorted(kept()) == ["compute", "narrow"], kept())
+    code, out, err = run("fit", "small.yaml", "--as", "compute")
+    check(code == 2 and "take another" in err, err)
+    law = fit("small.yaml", "--law", "kaplan", "--bootstrap", "0")
+    settings = law["made"]["settings"]
+    check(law["law"] == "kaplan" and law["rows"] == 9 and settings["best_over"] == "train.lr" and
+          settings["where"] == "tokens > 100", "another law on the entry's rows", settings)
+    other = fit("small.yaml", "--best-over", "seed", "--bootstrap", "0")
+    check(other["rows"] == 18 and other["made"]["settings"]["best_over"] == "seed", "another reduction than the entry's",
+          other["made"])
+
+
+@case
+def comes_from():
+    write("points.csv", TABLE)
+    made = fit("points.csv", "--law", "chinchilla", "--where", "N > 1e6", "--bootstrap", "40", "--seed", "3")["made"]
+    check(made["command"] == "isoloss fit points.csv --law chinchilla --where 'N > 1e6' --bootstrap 40 --seed 3",
+          made["command"])
+    check(made["data"][0]["name"] == "points.csv" and len(made["data"][0]["digest"]) == 32 and
+          made["data"][0]["rows"] == 12, made["data"])
+    for name, value in {"where": "N > 1e6", "objective": "huber:0.001", "bootstrap": "40", "seed": "3",
+                        "law": "chinchilla", "starts": "4500", "group": "none", "confidence": "0.95"}.items():
+        check(made["settings"].get(name) == value, name, made["settings"])
+    text = run("fit", "points.csv", "--bootstrap", "0").out
+    check("made by: isoloss fit points.csv --bootstrap 0" in text and made["data"][0]["digest"][:12] in text, text)
+
+
+@case
+def again():
+    write("points.csv", TABLE)
+    for arguments in (["points.csv", "--fix", "E=1.7", "--bootstrap", "30", "--seed", "5"],
+                      ["points.csv", "--pool", "points.csv", "--keep-duplicates", "--bootstrap", "0"],
+                      ["small.yaml"], ["small:compute", "--where", "tokens > 2000"]):
+        document = run("fit", *arguments, "--json").out
+        write("document.json", document)
+        code, out, err = run("fit", "--again", "document.json")
+        check(code == 0 and out == document, " ".join(arguments), code, err, document[:2000], out[:2000])
+    write("document.json", run("fit", "points.csv", "--bootstrap", "0", "--json").out)
+    write("points.csv", TABLE + "1e9,1e11,2.1\n")
+    code, out, err = run("fit", "--again", "document.json")
+    check(code == 3 and not out and "points.csv has changed since the document was made" in err, code, err)
+    write("document.json", "[{}]")
+    code, out, err = run("fit", "--again", "document.json")
+    check(code != 0 and not out and "document.json" in err, code, err)
+
+
+harness.finish()
