@@ -166,8 +166,7 @@ static bool begin(struct fit *fit, struct error *error) {
   result->parameter_count = copy(result, options->parameter_count);
   int parameters = table_find(fit->table, "parameters");
   if (!options->parameter_count && parameters >= 0)
-    result->parameter_count = arena_format(&result->arena, "as in column %s of %s",
-                                           fit->table->columns[parameters].original, fit->table->source);
+    result->parameter_count = arena_format(&result->arena, "as in column %s", fit->table->columns[parameters].original);
   return true;
 }
 
@@ -211,6 +210,7 @@ bool fit_run(const struct law *law, const struct table *table, const struct fit_
     fit_identify(&fit);
     fit_bootstrap(&fit);
     fine = fit_derive(&fit, error) && diagnose(&fit, error);
+    if (fine) fit_answer(&fit);
   }
   arena_free(&fit.arena);
   result->seconds = clock_seconds() - started;

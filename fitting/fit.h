@@ -160,7 +160,8 @@ struct fit_direction {
   double low, high;          // its range over which the objective grows by at most 2 %, the others refitted
   bool low_open, high_open;  // no end was met
   double eigenvalue;         // of the scaled information matrix, over the largest one
-  const char *words;         // a sentence, with advice from the design
+  const char *words;         // a sentence
+  const char *advice;        // what in the design would close it
 };
 
 // Rows kept out of a refit and predicted by it.
@@ -237,6 +238,7 @@ struct fit_result {
   struct fit_made made;
   const char *name, *law, *formula, *source, *target;
   const char *parameter_count;  // what N counts
+  const char *answer;           // a sentence: what the law is fitted for, with its interval and status
   enum law_residual residual;
   struct objective objective_kind;
   size_t rows, excluded_count, held_out, unused;

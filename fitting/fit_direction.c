@@ -344,18 +344,18 @@ static void put_direction(struct fit *fit, const struct candidate *candidate) {
   put_range(&direction, element->name, &words);
   put_companions(fit, candidate, &words);
   look_at_design(fit, candidate->stage, &design);
-  text_add(&words, "; ");
-  size_t before = words.length;
+  direction.words = arena_string(&result->arena, text_string(&words));
+  text_clear(&words);
   advise_columns(fit, candidate->stage, &design, &words);
   struct telling best = most_telling_run(fit, candidate, &design);
   if (best.count && best.difference > 1e-4) {
-    text_format(&words, "%sa run of at most this compute tells most at ", words.length > before ? "; " : "");
+    text_format(&words, "%sa run of at most this compute tells most at ", words.length ? "; " : "");
     put_run(&best, &design, &words);
     text_format(&words, " (the two ends differ by %.2g %% there)", 100 * best.difference);
-  } else if (words.length == before) {
+  } else if (!words.length) {
     text_add(&words, "no run near these of at most this compute would tell");
   }
-  direction.words = arena_string(&result->arena, text_string(&words));
+  direction.advice = arena_string(&result->arena, text_string(&words));
   text_free(&words);
   if (direction.low_open && low->end == WALK_FLAT) direction.low = element->logarithmic ? 0 : -INFINITY;
   if (direction.high_open && high->end == WALK_FLAT) direction.high = INFINITY;

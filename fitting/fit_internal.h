@@ -184,5 +184,7 @@ void fit_replicates(struct fit *fit);
 // How the estimates of the fitted coefficients go together, by the curvature at the minimum (result->correlation).
 void fit_correlate(struct fit *fit);
 bool fit_leave_out(struct fit *fit, struct error *error);
+// The sentence that says what the law is fitted for (result->answer). Last of all.
+void fit_answer(struct fit *fit);
 // Whether rows times free parameters of every stage leave time for a diagnosis by refits that nobody asked for.
 bool fit_is_small(const struct fit *fit);

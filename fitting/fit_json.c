@@ -116,6 +116,7 @@ void fit_result_json(const struct fit_result *result, struct json_writer *writer
   json_key_string(writer, "formula", result->formula);
   json_key_string(writer, "source", result->source);
   json_key_string(writer, "predicts", result->target);
+  if (result->answer) json_key_string(writer, "answer", result->answer);
   json_key_string(writer, "parameter_count", result->parameter_count);
   json_key_integer(writer, "rows", (int64_t)result->rows);
   json_key_integer(writer, "excluded", (int64_t)result->excluded_count);

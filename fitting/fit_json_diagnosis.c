@@ -44,6 +44,7 @@ static void put_directions(const struct fit_result *result, struct json_writer *
     json_key_boolean(writer, "high_open", direction->high_open);
     json_key_number(writer, "eigenvalue", direction->eigenvalue);
     json_key_string(writer, "text", direction->words);
+    json_key_string(writer, "advice", direction->advice);
     json_object_end(writer);
   }
   json_array_end(writer);

@@ -187,6 +187,7 @@ static void read_head(struct fit_result *result, const struct reading *reading, 
   result->source = member_text(reading, root, "source", NULL);
   result->target = member_text(reading, root, "predicts", "loss");
   result->parameter_count = member_text(reading, root, "parameter_count", NULL);
+  result->answer = member_text(reading, root, "answer", NULL);
   result->rows = (size_t)member_count(reading, root, "rows");
   result->duplicates = (size_t)member_count(reading, root, "duplicates");
   result->held_out = (size_t)member_count(reading, root, "held_out");

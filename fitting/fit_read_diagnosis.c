@@ -69,6 +69,7 @@ static void read_directions(struct fit_result *result, const struct reading *rea
     read_range(reading, entry, &direction->low, &direction->high, &direction->low_open, &direction->high_open);
     direction->eigenvalue = member_number(reading, entry, "eigenvalue");
     direction->words = member_text(reading, entry, "text", "");
+    direction->advice = member_text(reading, entry, "advice", "");
   }
 }
 

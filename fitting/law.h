@@ -80,6 +80,8 @@ struct law {
   int column_count;
   const char **exponents;  // parameters and derived quantities beside which the parameter count is printed
   int exponent_count;
+  const char **answers;  // parameters and derived quantities that the law is fitted for: what a fit says first
+  int answer_count;
 };
 
 // Loads a law: the name of one that ships ("chinchilla"; from isoloss_data("laws")) or the path of a .yaml file. All

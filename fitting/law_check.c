@@ -120,12 +120,13 @@ static void check_derived(struct law *law, const struct node *root, struct diagn
   }
 }
 
-static void check_exponents(const struct law *law, const struct node *root, struct diagnostics *diagnostics) {
-  for (int i = 0; i < law->exponent_count; i++) {
-    bool known = law_find_parameter(law, law->exponents[i]) >= 0;
-    for (int d = 0; d < law->derived_count; d++) known |= strcmp(law->derived[d].name, law->exponents[i]) == 0;
-    if (!known)
-      node_error(root, diagnostics, NULL, "exponents: '%s' is neither a parameter nor derived", law->exponents[i]);
+// The names of a list are parameters or derived quantities.
+static void check_names(const struct law *law, const char *key, const char *const *names, int count,
+                        const struct node *root, struct diagnostics *diagnostics) {
+  for (int i = 0; i < count; i++) {
+    bool known = law_find_parameter(law, names[i]) >= 0;
+    for (int d = 0; d < law->derived_count; d++) known |= strcmp(law->derived[d].name, names[i]) == 0;
+    if (!known) node_error(root, diagnostics, NULL, "%s: '%s' is neither a parameter nor derived", key, names[i]);
   }
 }
 
@@ -153,5 +154,6 @@ void law_check(struct law *law, const struct node *root, struct diagnostics *dia
     if (strcmp(law->columns[i], law->target) == 0)
       node_error(place, diagnostics, NULL, "the formula uses %s, the column it is to predict", law->target);
   check_derived(law, root, diagnostics);
-  check_exponents(law, root, diagnostics);
+  check_names(law, "exponents", law->exponents, law->exponent_count, root, diagnostics);
+  check_names(law, "answers", law->answers, law->answer_count, root, diagnostics);
 }

@@ -243,8 +243,8 @@ static void load_derived(struct loader *loader, const struct node *node) {
 }
 
 static void load_root(struct loader *loader, const struct node *root) {
-  static const char *const keys[] = {"law",       "about",      "source", "predicts", "formula", "residual",
-                                     "objective", "parameters", "define", "stages",   "derived", "exponents"};
+  static const char *const keys[] = {"law",        "about",  "source", "predicts", "formula",   "residual", "objective",
+                                     "parameters", "define", "stages", "derived",  "exponents", "answers"};
   struct law *law = loader->law;
   struct error error = {0};
   node_check_keys(root, keys, sizeof keys / sizeof *keys, "a law", loader->diagnostics);
@@ -271,6 +271,7 @@ static void load_root(struct loader *loader, const struct node *root) {
   load_stages(loader, node_find(root, "stages"));
   load_derived(loader, node_find(root, "derived"));
   law->exponents = text_list(loader, node_find(root, "exponents"), "exponents", &law->exponent_count);
+  law->answers = text_list(loader, node_find(root, "answers"), "answers", &law->answer_count);
   law_check(law, root, loader->diagnostics);
 }
 

@@ -244,8 +244,21 @@ static struct fit_remarks remarks_new(struct arena *arena, const char *title, si
 }
 
 static struct fit_remarks about_openings(struct arena *arena, const struct fit_result *result) {
-  struct fit_remarks remarks = remarks_new(arena, "what this design leaves open", result->direction_count);
-  for (size_t i = 0; i < result->direction_count; i++) remark(&remarks, result->directions[i].words);
+  struct fit_remarks remarks = remarks_new(arena, "what this design leaves open", 2 * result->direction_count);
+  for (size_t i = 0; i < result->direction_count; i++) {  // each advice once, with all that it is for
+    const char *advice = result->directions[i].advice, *names = "";
+    bool said = !*advice;
+    for (size_t k = 0; k < result->direction_count; k++) {
+      if (strcmp(result->directions[k].advice, advice) != 0) continue;
+      said |= k < i;
+      names = arena_format(arena, "%s%s%s", names, *names ? ", " : "",
+                           result->coefficients[result->directions[k].coefficient].name);
+    }
+    if (!said) remark(&remarks, arena_format(arena, "for %s: %s", names, advice));
+  }
+  for (size_t i = 0; i < result->direction_count; i++)  // the note of one that is not determined says it already
+    if (result->coefficients[result->directions[i].coefficient].status != COEFFICIENT_UNIDENTIFIED)
+      remark(&remarks, result->directions[i].words);
   return remarks;
 }
 

@@ -10,7 +10,8 @@
 struct fit_command {
   struct fit_arguments fit;
   const char *export, *output, *as, *again;
-  bool residuals, json;
+  struct fit_print_options print;
+  bool json;
   const struct fit_made *expected;  // of --again: what the data were; NULL: nothing is expected
 };
 
@@ -58,7 +59,7 @@ static bool fit_spec(const char *source, const struct fit_command *command, cons
                                                            .report = command->json ? NULL : stdout,
                                                            .json = command->json ? &json : NULL,
                                                            .claims_not_held = claims_not_held,
-                                                           .residuals = command->residuals},
+                                                           .print = command->print},
                           error);
   if (json.length) printf("%s\n", text_string(&json));
   text_free(&json);
@@ -89,7 +90,7 @@ static bool fit_one(const char *source, const struct fit_command *command, const
     printf("%s\n", text_string(&json));
     text_free(&json);
   } else if (fine) {
-    fit_print(&result, &law, &input.notes, command->residuals, stdout);
+    fit_print(&result, &law, &input.notes, &command->print, stdout);
   } else {
     for (size_t i = 0; i < result.excluded_count && i < 20; i++)
       fprintf(stderr, "  %s excluded: %s\n", result.exclusions[i].row, result.exclusions[i].reason);
@@ -124,7 +125,9 @@ static void fit_options_table(struct fit_command *a, struct option *options) {
   size_t count = fit_arguments_options(&a->fit, OF_FIT, options);
   const struct option own[] = {
       {"profile", 0, OPTION_FLAG, &a->fit.profile_all, NULL, "profile likelihood of every fitted parameter"},
-      {"residuals", 'r', OPTION_FLAG, &a->residuals, NULL, "print the residual of every row"},
+      {"residuals", 'r', OPTION_FLAG, &a->print.residuals, NULL, "print the residual of every row"},
+      {"details", 'd', OPTION_FLAG, &a->print.details, NULL,
+       "print the whole diagnosis: profiles, other objectives, the largest residuals"},
       {"as", 0, OPTION_TEXT, &a->as, "NAME", "keep a fit of a spec's runs with other options under this name"},
       {"again", 0, OPTION_TEXT, &a->again, "FILE", "make the fit of a JSON document again, and print it as JSON"},
       {"export", 0, OPTION_TEXT, &a->export, "LANGUAGE", "write the fitted law as c, python or latex instead"},
@@ -184,6 +187,7 @@ void command_fit(struct command_line *line) {
       "numbers. compare holds laws against each other on the same rows (isoloss fit compare --help).",
       0, 1, "one spec (.yaml), one experiment, one table (.csv) or an imported table"};
   if (!command_begin(line, &usage, options)) return;
+  a.print.profiles = a.fit.profile_all || a.fit.entry.profile.count;
   a.fit.given = line->given;
   a.fit.given_count = line->given_count;
   if (a.again && line->count)

@@ -141,6 +141,8 @@ static bool fit_one_entry(const struct fitting *fitting, const struct spec_fit *
   const struct spec_fit merged = fit_entry_merged(own, said, other ? options->law : NULL), *entry = &merged;
   const char *where = options->overrides ? options->overrides->where : NULL;
   struct fit_options fit_options = fit_entry_options(entry, options->overrides);
+  struct fit_print_options print = options->print;
+  print.profiles |= fit_options.profile_all || fit_options.profile_count;
   if (options->as) fit_options.name = options->as;
   bool fine = law_open(&law, entry->law, error) && fit_entry_table(spec, entry, where, store, &table, &notes, error) &&
               fit_run(&law, &table, &fit_options, result, error) && resample_holdout(&law, &table, fitted, error) &&
@@ -150,7 +152,7 @@ static bool fit_one_entry(const struct fitting *fitting, const struct spec_fit *
     fine = !options->expected || fit_made_compare(options->expected, &result->made, error);
   }
   if (fine) {
-    if (options->report) fit_print(result, &law, &notes, options->residuals, options->report);
+    if (options->report) fit_print(result, &law, &notes, &print, options->report);
     if (entry->compare.count) fine = compare_laws(entry, &fit_options, &table, result, options->report, error);
     fine = fine && put_result(fitting, entry, result, error);
   }

@@ -9,6 +9,13 @@
 #include "runner/fits/arguments.h"
 #include "runner/spec/spec.h"
 
+// How much of a fit is printed. A screen of it by default.
+struct fit_print_options {
+  bool residuals;  // every row
+  bool details;    // the diagnosis whole: profiles, other objectives, the largest residuals
+  bool profiles;   // profiles that were asked for
+};
+
 struct fit_experiment_options {
   const struct fit_options *overrides;  // of the command line; NULL: none. Its NULL and zero members leave the entry's
   const struct fit_arguments *arguments;  // what they were made from; NULL: none
@@ -21,7 +28,7 @@ struct fit_experiment_options {
   FILE *report;                           // coefficients, intervals and residuals for people; NULL: nothing is printed
   struct text *json;                      // gets the array of the contract for scripts; NULL: none
   size_t *claims_not_held;                // gets the number of claims that do not hold; NULL: not asked
-  bool residuals;                         // print the residual table too
+  struct fit_print_options print;         // how much of it
 };
 
 // Fits every entry of spec->fits on the runs of experiment spec->name that are done (diverged and failed ones are

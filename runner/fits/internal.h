@@ -58,9 +58,9 @@ bool fit_claims(const struct spec *spec, const struct fitted *fits, size_t fit_c
                 size_t *not_held, struct error *error);
 
 // What the fit for people says after its coefficients and warnings.
-void fit_print_diagnosis(const struct fit_result *result, FILE *out);
+void fit_print_diagnosis(const struct fit_result *result, const struct fit_print_options *options, FILE *out);
 // Warns when the fitted rows differ in dtype, backend or corpus.
 void warn_of_mixture(const struct table *table, struct fit_result *result);
-// The fit for people. all_residuals: every row, else the largest ones of a long table.
+// The fit for people: first what the law is fitted for.
 void fit_print(const struct fit_result *result, const struct law *law, const struct fit_notes *notes,
-               bool all_residuals, FILE *out);
+               const struct fit_print_options *options, FILE *out);

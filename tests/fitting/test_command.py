@@ -31,7 +31,7 @@ def json_document():
     check(fit['objective'] <= 6.7920e-5, 'objective %r' % fit['objective'])
     a = fit['parameters']['alpha']
     check(set(a) >= {'value', 'low', 'high', 'se'} and a['low'] <= a['value'] <= a['high'], 'interval of alpha')
-    check(fit['parameter_count'].startswith('as in column N of'), 'the count of N is told')
+    check(fit['parameter_count'].startswith('as in column N'), 'the count of N is told')
     check(a['interval'] == 'profile' and a['status'] == 'determined' and len(a['percentile']) == len(a['bca']) == 2,
           'the profile of what looks loose is its interval %r' % a)
     code, out, err = run('fit', tables + '/quartet_fp4/runs.csv', '--law', 'chinchilla', '--fix', 'E=1.69', '--fix', 'beta=0.28', '--where',
@@ -99,10 +99,14 @@ def diagnosis():
     left = fit['leave_out'][0]
     check(left['column'] == 'parameters' and len(left['values']) == 6 and len(left['rollout']) == 5, 'leave-out')
     check(sum(one['predicted'] for one in left['values']) == 24 and left['error'] < 0.01, 'what is predicted')
-    code, out, err = run('fit', table, *where, '--profile-of', 'E', '--leave-out', 'N')
+    code, out, err = run('fit', table, *where, '--profile-of', 'E', '--leave-out', 'N', '--details')
     for words in ('what this design leaves open:', 'profile likelihood, 95 %', 'without parameters =',
                   'fitted on parameters up to', 'under other objectives', 'rows that the fit hangs on', 'tells most at N ='):
         check(code == 0 and words in out, words)
+    code, out, err = run('fit', table, *where)
+    check(code == 0 and 'under other objectives' not in out and 'qt000' not in out and len(out.splitlines()) < 50,
+          'a screen without being asked for more')
+    check(out.startswith('a = ') or out.startswith('a is '), 'the first sentence is the answer: ' + out[:100])
     check(all(len(line) <= 130 for line in out.splitlines() if line.startswith('   ')), 'sentences are wrapped')
 
 

@@ -135,7 +135,7 @@ static void not_identified(void) {
     bool advised = false, unidentified = false;
     for (size_t i = 0; i < result.direction_count; i++) {
       const struct fit_direction *direction = &result.directions[i];
-      advised |= strstr(direction->words, "vary D/N (it spans a factor of 1.04") != NULL;
+      advised |= strstr(direction->advice, "vary D/N (it spans a factor of 1.04") != NULL;
       unidentified |= strstr(direction->words, "is not determined by this design: ") != NULL;
     }
     if (!CHECK(advised && unidentified))
@@ -156,7 +156,7 @@ static void range_of_a_direction(void) {
   if (run_fit(&law, &table, &(struct fit_options){.bootstrap = 0, .starts = 150}, &result) &&
       CHECK(result.direction_count > 0)) {
     const struct fit_direction *direction = &result.directions[0];
-    CHECK(strstr(direction->words, "tells most at N = "));
+    CHECK(strstr(direction->advice, "tells most at N = "));
     for (int end = 0; end < 2; end++)
       for (int beyond = 0; beyond < 2; beyond++) {
         if (end ? direction->high_open : direction->low_open) continue;

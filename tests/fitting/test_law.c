@@ -43,8 +43,10 @@ static void reads_a_law(void) {
                  "derived:\n"
                  "  twice: 2 * eta\n"
                  "  at_budget: {formula: twice * C, at: {flops: [1e18, 1e20]}}\n"
-                 "exponents: [eta]\n"))
+                 "exponents: [eta]\n"
+                 "answers: [eff, twice]\n"))
     return;
+  CHECK(law.answer_count == 2 && strcmp(law.answers[1], "twice") == 0);
   CHECK_TEXT(law.target, "bits_per_byte");
   CHECK(law.residual == RESIDUAL_PLAIN && law.objective.kind == OBJECTIVE_LAD);
   CHECK(law.parameter_count == 5 && law.parameters[1].start_count == 3);

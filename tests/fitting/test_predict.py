@@ -210,7 +210,7 @@ def imports():
     fit = document('fit', 'mine', '--bootstrap', '0')[0]
     same = document('fit', table, '--map', maps, '--bootstrap', '0')[0]
     check(fit['parameters'] == same['parameters'] and fit['rows'] == 16, 'the same fit by name and by file')
-    check(fit['parameter_count'] == 'as in column size of mine', 'the count of N: %r' % fit['parameter_count'])
+    check(fit['parameter_count'] == 'as in column size', 'the count of N: %r' % fit['parameter_count'])
     check(fit['residuals'][0]['row'] == 'r00', 'rows keep their names')
     answer = document('predict', 'mine', '--at', 'N=1e8,D=1e9', '--bootstrap', '0')
     check(near(answer['points'][0]['loss']['value'], 1.7 + 400 / 1e8 ** 0.34 + 900 / 1e9 ** 0.31, 1e-4), 'predict NAME')

@@ -1,0 +1,89 @@
+// What a fit says first: the quantities that its law is fitted for (the law's `answers`, else its exponents, else its
+// first parameter), each with its interval and whether the data determine it.
+#include <math.h>
+#include <string.h>
+
+#include "fitting/fit_internal.h"
+
+enum { SHOWN = 6 };  // categories of one parameter
+
+struct answered {
+  const char *name, *category, *note;
+  double value, low, high;
+  enum coefficient_status status;
+};
+
+static const char *digits(struct arena *arena, double value) {
+  char text[32];
+  return arena_string(arena, number_digits(value, 4, text));
+}
+
+// "a = 0.504 (95 % interval 0.46 to 0.55), determined".
+static const char *estimate_words(const struct fit *fit, const struct answered *e) {
+  struct arena *arena = &fit->result->arena;
+  const char *value = digits(arena, e->value), *interval = "";
+  switch (e->status) {
+    case COEFFICIENT_FITTED:
+      if (!isnan(e->low) && !isnan(e->high))
+        interval = arena_format(arena, " (%g %% interval %s to %s), determined", 100 * fit->result->confidence,
+                                digits(arena, e->low), digits(arena, e->high));
+      else
+        interval = fit->result->bootstrap ? " (no interval)" : " (no resamples, so no interval)";
+      return arena_format(arena, "%s = %s%s", e->name, value, interval);
+    case COEFFICIENT_ONE_SIDED:
+      return arena_format(arena, "%s is limited on one side only: %s %s", e->name,
+                          isnan(e->low) ? "at most" : "at least", digits(arena, isnan(e->low) ? e->high : e->low));
+    case COEFFICIENT_UNIDENTIFIED:
+      return arena_format(arena, "%s is not determined by these rows", e->name);
+    case COEFFICIENT_AT_LOW:
+    case COEFFICIENT_AT_HIGH:
+      return arena_format(arena, "%s is %s", e->name, e->note ? e->note : "at its bound");
+    case COEFFICIENT_UNFITTED:
+      return arena_format(arena, "%s is not fitted", e->name);
+    default:
+      return arena_format(arena, "%s = %s (%s)", e->name, value, coefficient_status_name(e->status));
+  }
+}
+
+// All that have this name: a coefficient, its categories (without baselines), or a derived quantity.
+static size_t estimates_of(const struct fit *fit, const char *name, struct answered *found, size_t most) {
+  const struct fit_result *result = fit->result;
+  size_t count = 0;
+  for (size_t i = 0; i < result->coefficient_count && count < most; i++) {
+    const struct coefficient *c = &result->coefficients[i];
+    if (strcmp(c->parameter, name) == 0 && c->status != COEFFICIENT_BASELINE)
+      found[count++] = (struct answered){c->name, c->category, c->note, c->value, c->low, c->high, c->status};
+  }
+  for (size_t i = 0; i < result->derived_count && count < most; i++) {
+    const struct fit_derived *d = &result->derived[i];
+    if (strcmp(d->name, name) == 0)
+      found[count++] = (struct answered){d->name, NULL, NULL, d->value, d->low, d->high, d->status};
+  }
+  return count;
+}
+
+static const char *about_of(const struct law *law, const char *name) {
+  int parameter = law_find_parameter(law, name);
+  if (parameter >= 0) return law->parameters[parameter].about;
+  for (int d = 0; d < law->derived_count; d++)
+    if (strcmp(law->derived[d].name, name) == 0) return law->derived[d].about;
+  return NULL;
+}
+
+void fit_answer(struct fit *fit) {
+  const struct law *law = fit->law;
+  struct arena *arena = &fit->result->arena;
+  const char *first = law->parameter_count ? law->parameters[0].name : NULL, *text = "";
+  const char *const *names = law->answer_count ? law->answers : law->exponent_count ? law->exponents : &first;
+  int count = law->answer_count ? law->answer_count : law->exponent_count ? law->exponent_count : first != NULL;
+  for (int i = 0; i < count; i++) {
+    struct answered found[SHOWN + 1];
+    size_t there = estimates_of(fit, names[i], found, SHOWN + 1);
+    for (size_t k = 0; k < there && k < SHOWN; k++)
+      text = arena_format(arena, "%s%s%s", text, *text ? "; " : "", estimate_words(fit, &found[k]));
+    if (there > SHOWN) text = arena_format(arena, "%s; and further %s", text, names[i]);
+    const char *about = about_of(law, names[i]);
+    if (there && about) text = arena_format(arena, "%s (%s: %s)", text, names[i], about);
+  }
+  fit->result->answer = *text ? text : NULL;
+}
