@@ -218,6 +218,17 @@ static bool evaluate_name(const struct evaluation *run, const struct expression_
   return fail(run, node, "'%s[%s%s%s]' has no value here", node->text, quote, node->index, quote);
 }
 
+static bool evaluate_membership(const struct evaluation *run, const struct expression_node *node,
+                                struct value *result) {
+  struct value left, right;
+  if (!evaluate(run, node->arguments[0], &left)) return false;
+  bool found = false;
+  for (int i = 1; i < node->count && !found; i++)
+    if (!evaluate(run, node->arguments[i], &right) || !equal_values(run, node, &left, &right, &found)) return false;
+  *result = boolean_value(found);
+  return true;
+}
+
 static bool evaluate(const struct evaluation *run, const struct expression_node *node, struct value *result) {
   double number;
   bool truth;
@@ -262,15 +273,8 @@ static bool evaluate(const struct evaluation *run, const struct expression_node 
       if (truth == (node->kind == EXPRESSION_AND) && !evaluate_truth(run, node->arguments[1], &truth)) return false;
       *result = boolean_value(truth);
       return true;
-    case EXPRESSION_IN: {
-      struct value left, right;
-      if (!evaluate(run, node->arguments[0], &left)) return false;
-      bool found = false;
-      for (int i = 1; i < node->count && !found; i++)
-        if (!evaluate(run, node->arguments[i], &right) || !equal_values(run, node, &left, &right, &found)) return false;
-      *result = boolean_value(found);
-      return true;
-    }
+    case EXPRESSION_IN:
+      return evaluate_membership(run, node, result);
     case EXPRESSION_CONDITION:
       if (!evaluate_truth(run, node->arguments[0], &truth)) return false;
       return evaluate(run, node->arguments[truth ? 1 : 2], result);

@@ -61,6 +61,18 @@ static void complaint(int descriptor, char out[300]) {
   text_free(&text);
 }
 
+// Leaves the file at its beginning, to be read.
+static bool write_script(const struct text *script, int file, struct error *error) {
+  for (size_t done = 0; done < script->length;) {
+    ssize_t wrote = write(file, script->bytes + done, script->length - done);
+    if (wrote < 0 && errno != EINTR)
+      return error_set_errno(error, EXIT_ENVIRONMENT, "cannot write the figure's script");
+    if (wrote > 0) done += (size_t)wrote;
+  }
+  lseek(file, 0, SEEK_SET);
+  return true;
+}
+
 bool gnuplot_run(const struct text *script, struct text *out, struct error *error) {
   struct arena arena = {0};
   int input = memfd_create("figure.gnuplot", MFD_CLOEXEC), complaints = memfd_create("figure.errors", MFD_CLOEXEC);
@@ -72,15 +84,7 @@ bool gnuplot_run(const struct text *script, struct text *out, struct error *erro
     error_set_errno(error, EXIT_ENVIRONMENT, "cannot start gnuplot");
     goto end;
   }
-  for (size_t done = 0; done < script->length;) {
-    ssize_t wrote = write(input, script->bytes + done, script->length - done);
-    if (wrote < 0 && errno != EINTR) {
-      error_set_errno(error, EXIT_ENVIRONMENT, "cannot write the figure's script");
-      goto end;
-    }
-    if (wrote > 0) done += (size_t)wrote;
-  }
-  lseek(input, 0, SEEK_SET);
+  if (!write_script(script, input, error)) goto end;
   posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
   posix_spawn_file_actions_adddup2(&actions, output[1], STDOUT_FILENO);
   posix_spawn_file_actions_adddup2(&actions, complaints, STDERR_FILENO);

@@ -91,6 +91,20 @@ const char *case_name(struct op_case *c) {
   return name;
 }
 
+struct op_shape case_rows_shape(const struct op_case *c) {
+  return (struct op_shape){.rows = c->size[0], .width = c->size[1], .dtype = c->dtype, .training = true};
+}
+
+struct op_shape case_heads_shape(const struct op_case *c) {
+  return (struct op_shape){.rows = c->size[0] * c->size[1],
+                           .context = c->size[1],
+                           .heads = c->size[2],
+                           .kv_heads = c->size[3],
+                           .head_dim = c->size[4],
+                           .dtype = c->dtype,
+                           .training = true};
+}
+
 // ---- on a device ----
 
 #define GUARD 64  // bytes behind each argument

@@ -168,6 +168,9 @@ static inline struct argument case_again(const char *name, struct argument other
 static inline double *case_values(const struct op_case *c, int argument) { return c->arguments[argument].values; }
 // Of results in the type of activations.
 static inline double case_tolerance(const struct op_case *c) { return c->dtype == DTYPE_FLOAT32 ? 2e-6 : 4e-3; }
+// `op_shape` of operations whose sizes are "rows, width", and "sequences, context, heads, kv_heads, head_dim".
+struct op_shape case_rows_shape(const struct op_case *c);
+struct op_shape case_heads_shape(const struct op_case *c);
 size_t case_type_bytes(enum case_type type);
 double case_rounded(enum dtype dtype, double value);
 // Makes weight number `which` of the case, and what its products keep.

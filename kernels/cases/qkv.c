@@ -119,22 +119,12 @@ static const struct case_pass passes[] = {
     {"qkv backward", run_backward, cost, false},
 };
 
-static struct op_shape op_shape(const struct op_case *c) {
-  return (struct op_shape){.rows = c->size[0] * c->size[1],
-                           .context = c->size[1],
-                           .heads = c->size[2],
-                           .kv_heads = c->size[3],
-                           .head_dim = c->size[4],
-                           .dtype = c->dtype,
-                           .training = true};
-}
-
 const struct operation operation_qkv = {.name = "qkv",
                                         .sizes = "sequences, context, heads, kv_heads, head_dim",
                                         .shapes = shapes,
                                         .shape_count = CASE_COUNT_OF(shapes),
                                         .kind = OP_QKV,
-                                        .op_shape = op_shape,
+                                        .op_shape = case_heads_shape,
                                         .declare = declare,
                                         .forward = forward,
                                         .gradients = gradients,

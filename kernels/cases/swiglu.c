@@ -79,16 +79,12 @@ static const struct case_pass passes[] = {
     {"swiglu backward", run_backward, backward_cost, false},
 };
 
-static struct op_shape op_shape(const struct op_case *c) {
-  return (struct op_shape){.rows = c->size[0], .width = c->size[1], .dtype = c->dtype, .training = true};
-}
-
 const struct operation operation_swiglu = {.name = "swiglu",
                                            .sizes = "rows, width",
                                            .shapes = shapes,
                                            .shape_count = CASE_COUNT_OF(shapes),
                                            .kind = OP_SWIGLU,
-                                           .op_shape = op_shape,
+                                           .op_shape = case_rows_shape,
                                            .declare = declare,
                                            .forward = forward,
                                            .gradients = gradients,

@@ -291,9 +291,7 @@ const char *format_short_name(const struct format *format, struct arena *arena) 
 
 // ---- for people ----
 
-static void describe_representation(const struct representation *representation, struct text *out) {
-  const struct grid *grid = &representation->grid;
-  const struct sparsity *sparsity = &representation->sparsity;
+static void describe_sparsity(const struct sparsity *sparsity, struct text *out) {
   char number[32];
   switch (sparsity->kind) {
     case SPARSITY_NONE:
@@ -316,6 +314,33 @@ static void describe_representation(const struct representation *representation,
   }
   if (sparsity->schedule != SCHEDULE_CONSTANT && sparsity->kind != SPARSITY_NONE)
     text_format(out, " (%s schedule)", sparsity->schedule == SCHEDULE_CUBIC ? "cubic" : "geometric");
+}
+
+// How values come onto their grid: scale, rounding, transform, gradients.
+static void describe_rounding(const struct representation *representation, struct text *out) {
+  static const char *const rules[] = {"root mean square", "largest magnitude", "learned scale", "fixed scale"};
+  static const char *const types[] = {"", ", as a power of two (down)", ", as a power of two (nearest)",
+                                      ", as a power of two (up)", ", in FP8 beside one float"};
+  text_format(out, ", by the %s of ", rules[representation->scale.rule]);
+  if (representation->scale.unit == SCALE_PER_GROUP)
+    text_format(out, "groups of %d", representation->scale.group);
+  else
+    text_add(out, representation->scale.unit == SCALE_PER_ROW ? "a row" : "a matrix");
+  text_add(out, types[representation->scale.type]);
+  if (representation->rounding == ROUND_STOCHASTIC) text_add(out, ", stochastic rounding");
+  if (representation->hadamard.kind != HADAMARD_NONE)
+    text_format(out, ", after a Hadamard transform%s",
+                representation->hadamard.kind == HADAMARD_RANDOM ? " with random signs" : "");
+  static const char *const estimators[] = {"straight-through gradients", "gradients within the range",
+                                           "QuEST's trusted gradients", "LSQ's gradients"};
+  text_format(out, "; %s", estimators[representation->estimator]);
+}
+
+static void describe_representation(const struct representation *representation, struct text *out) {
+  const struct grid *grid = &representation->grid;
+  const struct sparsity *sparsity = &representation->sparsity;
+  char number[32];
+  describe_sparsity(sparsity, out);
   if (sparsity->kind != SPARSITY_NONE && grid->kind != GRID_NONE) text_add(out, ", then ");
   switch (grid->kind) {
     case GRID_NONE:
@@ -336,22 +361,7 @@ static void describe_representation(const struct representation *representation,
       text_format(out, "Gaussian noise of relative variance %s", number_human(grid->variance, number));
       return;
   }
-  static const char *const rules[] = {"root mean square", "largest magnitude", "learned scale", "fixed scale"};
-  static const char *const types[] = {"", ", as a power of two (down)", ", as a power of two (nearest)",
-                                      ", as a power of two (up)", ", in FP8 beside one float"};
-  text_format(out, ", by the %s of ", rules[representation->scale.rule]);
-  if (representation->scale.unit == SCALE_PER_GROUP)
-    text_format(out, "groups of %d", representation->scale.group);
-  else
-    text_add(out, representation->scale.unit == SCALE_PER_ROW ? "a row" : "a matrix");
-  text_add(out, types[representation->scale.type]);
-  if (representation->rounding == ROUND_STOCHASTIC) text_add(out, ", stochastic rounding");
-  if (representation->hadamard.kind != HADAMARD_NONE)
-    text_format(out, ", after a Hadamard transform%s",
-                representation->hadamard.kind == HADAMARD_RANDOM ? " with random signs" : "");
-  static const char *const estimators[] = {"straight-through gradients", "gradients within the range",
-                                           "QuEST's trusted gradients", "LSQ's gradients"};
-  text_format(out, "; %s", estimators[representation->estimator]);
+  describe_rounding(representation, out);
 }
 
 void format_describe(const struct format *format, struct text *out) {

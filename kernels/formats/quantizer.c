@@ -76,6 +76,33 @@ static void take_vector_grid(struct quantizer *q, const struct representation *r
   if (representation->estimator == ESTIMATOR_TRUST) q->limit = sqrtf(outermost) + 0.5f * sqrtf(gap);
 }
 
+// Factors of the scale and the range in which gradients pass, of a scalar grid.
+static void take_scalar_scale(struct quantizer *q, const struct representation *representation) {
+  const struct grid *grid = &representation->grid;
+  const struct scale *scale = &representation->scale;
+  double reach = grid_reach(grid);
+  q->factor = (float)scale->factor;
+  if (scale->rule == SCALE_ABSMAX) {
+    q->factor = (float)(scale->factor / reach);
+    q->power_factor = (float)scale->factor;
+  }
+  q->reach_exponent = (int)floor(log2(reach));
+  q->tensor_factor = (float)(1 / (448 * reach));
+  // Half a cell's width is reached exactly in the middle between levels: leave room for rounding errors.
+  const float room = 1 + 0x1p-18f;
+  if (representation->estimator == ESTIMATOR_TRUST) {
+    if (grid->count == 2) {
+      q->limit = (float)(representation->outer * grid->high) * room;
+    } else {
+      q->blend = 1;
+      q->limit = (float)(0.5 * grid_largest_gap(grid)) * room;
+    }
+  } else if (representation->estimator == ESTIMATOR_CLIP || representation->estimator == ESTIMATOR_LSQ) {
+    q->center = (float)(0.5 * (grid->high + grid->low));
+    q->limit = (float)(0.5 * (grid->high - grid->low)) * room;
+  }
+}
+
 bool quantizer_make(struct quantizer *quantizer, const struct representation *representation, int64_t columns,
                     struct arena *arena, struct error *error) {
   const struct grid *grid = &representation->grid;
@@ -109,27 +136,7 @@ bool quantizer_make(struct quantizer *quantizer, const struct representation *re
                      q->dimension, (long long)columns);
   if (grid_is_scalar(grid)) {
     take_scalar_grid(q, grid, arena);
-    double reach = grid_reach(grid);
-    q->factor = (float)scale->factor;
-    if (scale->rule == SCALE_ABSMAX) {
-      q->factor = (float)(scale->factor / reach);
-      q->power_factor = (float)scale->factor;
-    }
-    q->reach_exponent = (int)floor(log2(reach));
-    q->tensor_factor = (float)(1 / (448 * reach));
-    // Half a cell's width is reached exactly in the middle between levels: leave room for rounding errors.
-    const float room = 1 + 0x1p-18f;
-    if (representation->estimator == ESTIMATOR_TRUST) {
-      if (grid->count == 2) {
-        q->limit = (float)(representation->outer * grid->high) * room;
-      } else {
-        q->blend = 1;
-        q->limit = (float)(0.5 * grid_largest_gap(grid)) * room;
-      }
-    } else if (representation->estimator == ESTIMATOR_CLIP || representation->estimator == ESTIMATOR_LSQ) {
-      q->center = (float)(0.5 * (grid->high + grid->low));
-      q->limit = (float)(0.5 * (grid->high - grid->low)) * room;
-    }
+    take_scalar_scale(q, representation);
   } else if (grid->kind == GRID_VECTOR) {
     q->factor = (float)scale->factor;
     take_vector_grid(q, representation, arena);

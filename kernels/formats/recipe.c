@@ -52,13 +52,10 @@ static bool wrong(struct error *error, enum operand operand, const char *what) {
   return error_set(error, EXIT_USAGE_ERROR, "%s: %s", operand_name(operand), what);
 }
 
-bool representation_finish(struct representation *representation, enum operand operand, struct error *error) {
+// Whether the operand takes such sparsity. Activations and gradients have a threshold for each row: it is set here.
+static bool sparsity_allowed(struct representation *representation, enum operand operand, struct error *error) {
   struct sparsity *sparsity = &representation->sparsity;
-  struct scale *scale = &representation->scale;
-  const struct grid *grid = &representation->grid;
-  bool weights = operand == OPERAND_WEIGHTS, rounded = grid->kind != GRID_NONE;
-  if (representation_is_none(representation)) return true;
-
+  bool weights = operand == OPERAND_WEIGHTS;
   if (sparsity->kind == SPARSITY_TOP && !weights) {
     if (sparsity->scope == SCOPE_GLOBAL || sparsity->schedule != SCHEDULE_CONSTANT || sparsity->monotone)
       return wrong(error, operand, "only weights have schedules, monotone masks and one threshold for all layers");
@@ -79,17 +76,13 @@ bool representation_finish(struct representation *representation, enum operand o
     return wrong(error, operand, "a threshold for every row has no schedule, and its masks do not stay");
   if (sparsity->scope == SCOPE_ROW && sparsity->backward == SPARSE_BAND_SHARE)
     return wrong(error, operand, "a-b-rms needs one threshold for the tensor: scope tensor or global");
-  if (sparsity->backward == SPARSE_TRUST && sparsity->kind != SPARSITY_NONE && !rounded)
-    sparsity->backward = SPARSE_FORWARD;
-  if (!rounded) {
-    // Without a grid there is nothing to scale; what is pruned is pruned where it stands.
-    representation->scale = (struct scale){.unit = SCALE_PER_ROW};
-    representation->estimator = ESTIMATOR_STE;
-    representation->rounding = ROUND_NEAREST;
-    representation->outer = 0;
-    return true;
-  }
+  return true;
+}
 
+// Whether grid, scale, rounding and estimator go together.
+static bool scale_allowed(const struct representation *representation, enum operand operand, struct error *error) {
+  const struct scale *scale = &representation->scale;
+  const struct grid *grid = &representation->grid;
   bool vector = grid->kind == GRID_VECTOR;
   if (vector && scale->rule != SCALE_RMS && scale->rule != SCALE_STATIC)
     return wrong(error, operand, "vector grids are scaled by rms or static(S)");
@@ -109,6 +102,29 @@ bool representation_finish(struct representation *representation, enum operand o
     return wrong(error, operand, "a learned scale is of untransformed values: leave hadamard out");
   if (scale->type == SCALE_E4M3 && scale->unit == SCALE_PER_TENSOR)
     return wrong(error, operand, "an FP8 scale is for groups or rows: the tensor has a float32 beside it");
+  return true;
+}
+
+bool representation_finish(struct representation *representation, enum operand operand, struct error *error) {
+  struct sparsity *sparsity = &representation->sparsity;
+  struct scale *scale = &representation->scale;
+  const struct grid *grid = &representation->grid;
+  bool rounded = grid->kind != GRID_NONE;
+  if (representation_is_none(representation)) return true;
+
+  if (!sparsity_allowed(representation, operand, error)) return false;
+  if (sparsity->backward == SPARSE_TRUST && sparsity->kind != SPARSITY_NONE && !rounded)
+    sparsity->backward = SPARSE_FORWARD;
+  if (!rounded) {
+    // Without a grid there is nothing to scale; what is pruned is pruned where it stands.
+    representation->scale = (struct scale){.unit = SCALE_PER_ROW};
+    representation->estimator = ESTIMATOR_STE;
+    representation->rounding = ROUND_NEAREST;
+    representation->outer = 0;
+    return true;
+  }
+
+  if (!scale_allowed(representation, operand, error)) return false;
   if (scale->unit != SCALE_PER_GROUP) scale->group = 0;
 
   if (!scale->factor_given) scale->factor = 1;

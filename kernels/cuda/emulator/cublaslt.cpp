@@ -272,6 +272,56 @@ static bool apply_scales(std::vector<double> &values, uint64_t outer_count, uint
   return true;
 }
 
+// Whether the result may be written (and, with `keep`, read); marks it as written. Between columns there may be
+// something else.
+static bool result_ready(void *d, cublasLtMatrixLayout_t layout, size_t alignment, float keep, region *to) {
+  if ((uintptr_t)d % alignment) {
+    fault_note("a product's result is not aligned for 16 bytes");
+    return false;
+  }
+  size_t bytes = layout->rows * (size_t)layout->bits() / 8;
+  for (uint64_t j = 0; j < layout->columns; j++) {
+    char *column = (char *)d + (size_t)layout->leading * (size_t)layout->bits() / 8 * j;
+    if (keep != 0 && !memory_need_written(column, bytes, to)) return false;
+    if (!memory_mark_written(column, bytes, to)) return false;
+  }
+  return memory_region(d, layout->bytes(), to);
+}
+
+// Puts one element: `value` and `keep` times what is there (float32 only), or `value` rounded to bfloat16.
+static void put(cublasLtMatrixLayout_t layout, char *at, float value, float keep) {
+  uint32_t bits;
+  if (layout->type == CUDA_R_32F) {
+    if (keep != 0) {
+      float old;
+      memcpy(&old, at, sizeof old);
+      value += keep * old;
+    }
+    memcpy(at, &value, sizeof value);
+    return;
+  }
+  memcpy(&bits, &value, sizeof bits);
+  uint16_t half = value == value ? (uint16_t)((bits + 0x7FFF + (bits >> 16 & 1)) >> 16) : (uint16_t)0x7FC0;
+  memcpy(at, &half, sizeof half);
+}
+
+// scale * left [m, k] right [k, n] + keep * what is there, summed in double precision.
+static void multiply(const std::vector<double> &left, const std::vector<double> &right, uint64_t m, uint64_t n,
+                     uint64_t k, float scale, float keep, cublasLtMatrixLayout_t layout, char *to) {
+  size_t item = (size_t)layout->bits() / 8, pitch = (size_t)layout->leading * item;
+  std::vector<double> sums(n);
+  for (uint64_t i = 0; i < m; i++) {
+    for (double &sum : sums) sum = 0;
+    for (uint64_t l = 0; l < k; l++) {
+      double factor = left[i * k + l];
+      for (uint64_t j = 0; j < n; j++) sums[j] += factor * right[l * n + j];
+    }
+    for (uint64_t j = 0; j < n; j++) {
+      put(layout, to + pitch * j + i * item, (float)(scale * sums[j]), keep);
+    }
+  }
+}
+
 cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t description, const void *alpha,
                               const void *a, cublasLtMatrixLayout_t a_layout, const void *b,
                               cublasLtMatrixLayout_t b_layout, const void *beta, const void *c,
@@ -310,19 +360,8 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
   size_t alignment = narrow ? 16 : 1;
   fine =
       fine && readable(a, a_layout->bytes(), alignment, &from_a) && readable(b, b_layout->bytes(), alignment, &from_b);
-  if (narrow && (uintptr_t)d % 16) {
-    fault_note("a product's result is not aligned for 16 bytes");
-    fine = false;
-  }
   uint64_t m = d_layout->rows, n = d_layout->columns, k = op_columns(a_layout, description->a);
-  // Between columns there may be something else.
-  size_t item = (size_t)d_layout->bits() / 8, pitch = (size_t)d_layout->leading * item;
-  for (uint64_t j = 0; j < n && fine; j++) {
-    char *column = (char *)d + pitch * j;
-    if (keep != 0) fine = memory_need_written(column, m * item, &to);
-    fine = fine && memory_mark_written(column, m * item, &to);
-  }
-  fine = fine && memory_region(d, d_layout->bytes(), &to);
+  fine = fine && result_ready(d, d_layout, alignment, keep, &to);
   std::vector<double> left, right;
   if (fine) {
     left = widen(from_a.begin, a_layout, description->a);
@@ -337,31 +376,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
     stick(cudaErrorInvalidValue);
     return CUBLAS_STATUS_INVALID_VALUE;
   }
-  std::vector<double> sums(n);
-  for (uint64_t i = 0; i < m; i++) {
-    for (double &sum : sums) sum = 0;
-    for (uint64_t l = 0; l < k; l++) {
-      double factor = left[i * k + l];
-      for (uint64_t j = 0; j < n; j++) sums[j] += factor * right[l * n + j];
-    }
-    for (uint64_t j = 0; j < n; j++) {
-      char *at = to.begin + pitch * j + i * item;
-      uint32_t bits;
-      float value = (float)(scale * sums[j]);
-      if (d_layout->type == CUDA_R_32F) {
-        if (keep != 0) {
-          float old;
-          memcpy(&old, at, sizeof old);
-          value += keep * old;
-        }
-        memcpy(at, &value, sizeof value);
-        continue;
-      }
-      memcpy(&bits, &value, sizeof bits);
-      uint16_t half = value == value ? (uint16_t)((bits + 0x7FFF + (bits >> 16 & 1)) >> 16) : (uint16_t)0x7FC0;
-      memcpy(at, &half, sizeof half);
-    }
-  }
+  multiply(left, right, m, n, k, scale, keep, d_layout, to.begin);
   return CUBLAS_STATUS_SUCCESS;
 }
 
