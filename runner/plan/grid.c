@@ -71,6 +71,7 @@ static bool find_corpus(struct run_grid *grid, const struct run_config *config, 
     }
     corpus->refused = true;
     corpus->reason = arena_string(grid->arena, own.text);
+    memcpy(corpus->about, own.about, sizeof corpus->about);
   }
   *index = (uint32_t)grid->corpus_count++;
   table_put(grid, *index);
@@ -182,6 +183,7 @@ static void resolve(struct making *m) {
   if (corpus->refused) {
     m->state = REFUSED;
     error_set(&m->error, EXIT_USAGE_ERROR, "%s", corpus->reason);
+    memcpy(m->error.about, corpus->about, sizeof corpus->about);
     return;
   }
   m->resolved = m->config;
@@ -330,7 +332,7 @@ enum grid_outcome grid_evaluate(struct run_grid *grid, size_t sweep_index, uint6
     enum verdict verdict = no_corpus ? NO_CORPUS : evaluate(&m, &ready->where, false, &value, &problem->error);
     if (verdict == VALUE && value.kind == VALUE_TEXT) {
       verdict = WRONG;
-      error_set(&problem->error, EXIT_USAGE_ERROR, "column 1: where must be a condition, not text");
+      error_at(&problem->error, EXIT_USAGE_ERROR, sweep->where->source, 0, "where must be a condition, not text");
     }
     if (verdict == WRONG) {
       problem->node = sweep->where_node;

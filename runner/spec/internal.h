@@ -63,14 +63,12 @@ enum spec_name_set {
 // Parses the expression of a scalar node and checks its names. NULL after diagnostics.
 const struct expression *spec_read_expression(struct spec_reader *reader, const struct node *node,
                                               enum spec_name_set names, const char *what);
-// An error of expression_parse or expression_evaluate ("column 7: ...") at its place in the file.
-void spec_expression_error(const struct spec *spec, const struct node *node, const char *message, const char *hint,
-                           struct diagnostics *diagnostics);
+// An error of expression_parse or expression_evaluate, at its place in the file.
+void spec_expression_error(const struct spec *spec, const struct node *node, const struct error *error,
+                           const char *hint, struct diagnostics *diagnostics);
 // An expression that stands in a scalar's text from byte `start` on.
 bool spec_check_names(struct spec_reader *reader, const struct node *node, int start,
                       const struct expression *expression, enum spec_name_set names);
-// The byte offset of "column 7: ..." or "line 2, column 7: ..." in a text, and the message without it.
-int spec_offset_of(const char *text, const char *message, const char **rest);
 
 // ---- fit.c ----
 
