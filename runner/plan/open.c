@@ -2,10 +2,10 @@
 #include <stdio.h>
 
 #include "base/options.h"
+#include "base/terminal.h"
 #include "plots/plots.h"
 #include "runner/plan/plan.h"
 #include "runner/spec/spec.h"
-#include "runner/terminal/terminal.h"
 
 bool spec_open(struct spec *spec, const char *path, const struct option_list *overrides, struct error *error) {
   struct diagnostics diagnostics = {0};
