@@ -118,13 +118,11 @@ static bool read_options(const struct capacity_arguments *a, struct capacity_opt
 // The formats that are named and the grids of files; without any, the common formats.
 static const char **read_names(const struct capacity_arguments *a, const char *const *names, size_t named,
                                struct arena *arena, size_t *count) {
-  size_t common = 0;
-  while (common_formats[common]) common++;
-  const char **all = arena_array(arena, named + a->grids.count + common, sizeof *all);
+  if (!named && !a->grids.count) return common_formats(arena, count);
+  const char **all = arena_array(arena, named + a->grids.count, sizeof *all);
   *count = 0;
   for (size_t i = 0; i < named; i++) all[(*count)++] = names[i];
   for (size_t i = 0; i < a->grids.count; i++) all[(*count)++] = arena_format(arena, "grid(%s)", a->grids.items[i]);
-  for (size_t i = 0; !named && !a->grids.count && i < common; i++) all[(*count)++] = common_formats[i];
   return all;
 }
 

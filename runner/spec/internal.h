@@ -21,6 +21,8 @@ bool spec_read_value(struct spec_reader *reader, const struct run_field *field, 
 // The values of an axis: a plain value, a list, {log: ...}, {linear: ...}, {range: ...}, {seeds: n}.
 bool spec_read_axis(struct spec_reader *reader, const struct run_field *field, const struct node *key,
                     const struct node *node, struct spec_axis *axis);
+// Puts a value that was read into a configuration, a format with what it was parsed to.
+void spec_value_put(struct run_config *config, const struct run_field *field, const struct spec_value *value);
 // Text as a field's value into a configuration, with "PATH must be ..., not VALUE" as the message.
 bool spec_set_text(const struct spec *spec, struct run_config *config, const struct run_field *field, const char *text,
                    struct arena *arena, struct error *error);
