@@ -11,7 +11,9 @@ static bool set(struct error *error, enum exit_code code, const char *format, va
   if (error->code != EXIT_DONE) return false;
   error->code = code;
   error->hint[0] = '\0';
-  error->hint_at = 0;
+  error->hint_at = error->place = 0;
+  error->offset = 0;
+  memset(error->about, 0, sizeof error->about);
   vsnprintf(error->text, sizeof error->text, format, arguments);
   return false;
 }
@@ -35,6 +37,41 @@ bool error_set_errno(struct error *error, enum exit_code code, const char *forma
     size_t used = strlen(error->text);
     snprintf(error->text + used, sizeof error->text - used, ": %s", strerror(number));
   }
+  return false;
+}
+
+bool error_at(struct error *error, enum exit_code code, const char *source, int offset, const char *format, ...) {
+  if (error->code != EXIT_DONE) return false;
+  int line = 1, start = 0;
+  for (int i = 0; i < offset; i++) {
+    if (source[i] != '\n') continue;
+    line++;
+    start = i + 1;
+  }
+  int column = 1 + text_characters(source + start, (size_t)(offset - start));
+  if (strchr(source, '\n'))
+    error_set(error, code, "line %d, column %d: ", line, column);
+  else
+    error_set(error, code, "column %d: ", column);
+  error->place = strlen(error->text);
+  error->offset = offset;
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(error->text + error->place, sizeof error->text - error->place, format, arguments);
+  va_end(arguments);
+  return false;
+}
+
+bool error_about(struct error *error, ...) {
+  if (error->about[0]) return false;
+  va_list arguments;
+  va_start(arguments, error);
+  const char *path = va_arg(arguments, const char *);
+  for (size_t i = 0; path && i < sizeof error->about / sizeof *error->about; i++) {
+    error->about[i] = path;
+    path = va_arg(arguments, const char *);
+  }
+  va_end(arguments);
   return false;
 }
 
@@ -64,6 +101,7 @@ static void prefix(struct error *error, const char *joint, const char *format, v
   vsnprintf(error->text, sizeof error->text, format, arguments);
   error_add(error, "%s", joint);
   error->hint_at += strlen(error->text);
+  error->place = 0;  // what opens the text now is not the place
   error_add(error, "%s", old);
 }
 

@@ -14,10 +14,14 @@ enum exit_code {
 };
 
 struct error {
-  enum exit_code code;  // EXIT_DONE while there is no error
-  char text[2000];      // one message: where, what, what to do; no trailing newline
-  char hint[160];       // what was probably meant, "did you mean 'fit'?"; "" without one. It is in the text as well,
-  size_t hint_at;       // from here on: what stands before says only where and what
+  enum exit_code code;   // EXIT_DONE while there is no error
+  char text[2000];       // one message: where, what, what to do; no trailing newline
+  char hint[160];        // what was probably meant, "did you mean 'fit'?"; "" without one. It is in the text as well,
+  size_t hint_at;        // from here on: what stands before says only where and what
+  const char *about[3];  // paths of the run fields that the failed check looked at, the likeliest first; NULL: no more
+  // Of an error in an expression (error_at):
+  size_t place;  // bytes of the text that say where, "column 7: ", before the message proper; 0: no such error
+  int offset;    // the same place as a byte of the expression
 };
 
 // Fills the error (the first one wins: an error already set is kept). Always returns false, so that
@@ -26,6 +30,13 @@ bool error_set(struct error *error, enum exit_code code, const char *format, ...
 // As error_set, with ": " and the text of errno appended.
 bool error_set_errno(struct error *error, enum exit_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+// As error_set, with the place of byte `offset` of the source before the text: "column 7: ", or "line 2, column 7: "
+// where the source has lines, counted in characters from 1.
+bool error_at(struct error *error, enum exit_code code, const char *source, int offset, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+// Says which run fields the error that was just set is about: at most three paths, literals, then NULL. Who knows where
+// their values come from can then say so. Paths that the error has already are kept. Always returns false.
+bool error_about(struct error *error, ...) __attribute__((sentinel));
 // Ends the text of the error that was just set with "; did you mean 'NEAREST'?", which is its hint, or, where `nearest`
 // is NULL, with `otherwise` (NULL: nothing). Always returns false.
 bool error_hint(struct error *error, const char *nearest, const char *otherwise);

@@ -26,14 +26,8 @@ static bool fail(const struct evaluation *run, const struct expression_node *nod
   va_start(arguments, format);
   vsnprintf(message, sizeof message, format, arguments);
   va_end(arguments);
-  if (!*run->expression->source) {  // made, not parsed
-    error_set(run->error, EXIT_USAGE_ERROR, "%s", message);
-    return false;
-  }
-  int column = 1;
-  for (int i = 0; i < node->offset; i++)
-    if (((unsigned char)run->expression->source[i] & 0xC0) != 0x80) column++;
-  return error_set(run->error, EXIT_USAGE_ERROR, "column %d: %s", column, message);
+  if (!*run->expression->source) return error_set(run->error, EXIT_USAGE_ERROR, "%s", message);  // made, not parsed
+  return error_at(run->error, EXIT_USAGE_ERROR, run->expression->source, node->offset, "%s", message);
 }
 
 static const char *kind_name(enum value_kind kind) {

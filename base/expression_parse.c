@@ -37,32 +37,14 @@ struct parser {
   struct error *error;
 };
 
-// "column 7" (or "line 2, column 7" where the text has lines), counted in characters from 1.
-static void describe_place(const char *source, int offset, char out[64]) {
-  int line = 1, column = 1;
-  for (int i = 0; i < offset; i++) {
-    if (source[i] == '\n') {
-      line++;
-      column = 1;
-    } else if (((unsigned char)source[i] & 0xC0) != 0x80) {
-      column++;
-    }
-  }
-  if (strchr(source, '\n'))
-    snprintf(out, 64, "line %d, column %d", line, column);
-  else
-    snprintf(out, 64, "column %d", column);
-}
-
 static void *fail_at(struct parser *parser, int offset, const char *format, ...) __attribute__((format(printf, 3, 4)));
 static void *fail_at(struct parser *parser, int offset, const char *format, ...) {
-  char place[64], message[300];
-  describe_place(parser->source, offset, place);
+  char message[300];
   va_list arguments;
   va_start(arguments, format);
   vsnprintf(message, sizeof message, format, arguments);
   va_end(arguments);
-  error_set(parser->error, EXIT_USAGE_ERROR, "%s: %s", place, message);
+  error_at(parser->error, EXIT_USAGE_ERROR, parser->source, offset, "%s", message);
   return NULL;
 }
 
@@ -477,7 +459,7 @@ struct expression *expression_parse(struct arena *arena, const char *text, struc
   expression->source = parser.source = arena_copy(arena, text, length);
   if (!advance(&parser)) return NULL;
   if (parser.token.kind == TOKEN_END) {
-    error_set(error, EXIT_USAGE_ERROR, "column 1: the expression is empty");
+    error_at(error, EXIT_USAGE_ERROR, text, 0, "the expression is empty");
     return NULL;
   }
   expression->root = parse_condition(&parser);

@@ -257,6 +257,12 @@ size_t utf8_valid_prefix(const void *bytes, size_t length) {
   return length;
 }
 
+int text_characters(const char *text, size_t bytes) {
+  int count = 0;
+  for (size_t i = 0; i < bytes; i++) count += ((unsigned char)text[i] & 0xC0) != 0x80;
+  return count;
+}
+
 const char *text_clipped(const char *text, char out[72]) {
   size_t length = strlen(text);
   if (length < 64) return text;

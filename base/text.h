@@ -51,6 +51,8 @@ bool starts_with(const char *text, const char *prefix);
 bool ends_with(const char *text, const char *suffix);
 // Length of the longest valid UTF-8 prefix; equals `length` when all of it is valid.
 size_t utf8_valid_prefix(const void *bytes, size_t length);
+// How many characters so many bytes of UTF-8 are.
+int text_characters(const char *text, size_t bytes);
 // Text shortened for a message, never inside a character.
 const char *text_clipped(const char *text, char out[72]);
 // Words filled to lines of 100 columns and a line break in the end. The first line goes on at `column`, the others are

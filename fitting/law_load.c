@@ -31,12 +31,13 @@ static const struct expression *formula(struct loader *loader, const struct node
   struct error error = {0};
   const struct expression *expression = expression_parse(loader->arena, node->text, &error);
   if (expression) return expression;
-  int column = 0, used = 0;
-  if (sscanf(error.text, "column %d: %n", &column, &used) == 1 && used)
-    diagnostics_add(loader->diagnostics, false, node->file, node->line, node->column + node->quoted + column - 1, NULL,
-                    "in %s: %s", what, error.text + used);
-  else
+  if (strchr(node->text, '\n')) {
     node_error(node, loader->diagnostics, NULL, "in %s: %s", what, error.text);
+    return NULL;
+  }
+  int column = node->column + node->quoted + text_characters(node->text, (size_t)error.offset);
+  diagnostics_add(loader->diagnostics, false, node->file, node->line, column, NULL, "in %s: %s", what,
+                  error.text + error.place);
   return NULL;
 }
 

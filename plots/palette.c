@@ -49,11 +49,6 @@ const struct ink *ink_by_light(const char *hex) {
   return NULL;
 }
 
-const char *figure_colour_hex(struct figure_colour colour, char out[8]) {
-  memcpy(out, ink_of(colour)->light, 8);
-  return out;
-}
-
 static void variables(struct text *out, bool dark) {
   for (size_t i = 0; i < sizeof single / sizeof *single; i++)
     text_format(out, "--figure-%s:%s;", single[i]->name, dark ? single[i]->dark : single[i]->light);

@@ -109,8 +109,6 @@ void figure_css(struct text *out);
 // Appends text so that it means itself in HTML and XML, in content and in quoted attributes. Bytes that are not UTF-8
 // and control characters become U+FFFD.
 void markup_escape(struct text *out, const char *text);
-// The colour on white as "#rrggbb", for swatches beside tables.
-const char *figure_colour_hex(struct figure_colour colour, char out[8]);
 
 // ---- the figures with names ----
 

@@ -47,6 +47,16 @@ enum run_column_print {
 // The settings that a condition on a column chooses among: claims compare runs that are alike in all others.
 enum run_column_choice { CHOOSES_NOTHING = 0, CHOOSES_FORMAT = 1, CHOOSES_LENGTH = 2, CHOOSES_SIZE = 4 };
 
+// What a column says of the run's format, from which alone it follows.
+enum run_column_of_format {
+  OF_FORMAT_NOTHING = 0,
+  OF_FORMAT_FORWARD,   // its part in the forward pass
+  OF_FORMAT_BACKWARD,  // and in the backward pass
+  OF_FORMAT_BITS,      // stored bits of an operand
+  OF_FORMAT_KV_BITS,   // of keys and values, which no format represents
+  OF_FORMAT_ERROR,     // gmse of an operand
+};
+
 // An event of a run's log (docs/events.md: start, checkpoint or done) and the key in it that brings a column's value.
 struct run_column_event {
   const char *event, *key;
@@ -65,7 +75,10 @@ struct run_column {
   // The value that follows from a resolved configuration and its corpus, so that plans know it and specs may name it;
   // VALUE_MISSING when it needs a corpus that is not prepared. NULL: only a run that was trained has it.
   struct value (*planned)(const struct run_quantities *quantities, const struct corpus_facts *corpus);
-  unsigned chooses;   // bits of run_column_choice
+  unsigned chooses;  // bits of run_column_choice
+  enum run_column_of_format of_format;
+  int operand;        // of OF_FORMAT_BITS and _ERROR: its number in a format
+  bool axis;          // N, D, C or D / N: points to predict at name them, and each follows from two others
   const char *label;  // in a report's list of what the runs ran on, or NULL
   const char
       *mixed;  // plural: losses of runs that differ in it may differ for that reason, which a fit warns of; or NULL

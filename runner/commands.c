@@ -86,12 +86,14 @@ int command_call(const struct command *command, enum command_purpose purpose, in
   int words = strchr(command->name, ' ') && argc > 1 ? 1 : 0;
   struct command_line line = {.command = command, .purpose = purpose, .argc = argc - words, .argv = argv + words};
   command->run(&line);
-  int code = line.error.code ? command_fail(&line.error) : (int)line.code;
+  int code = line.error.code ? error_print("isoloss", &line.error) : (int)line.code;
   arena_free(&line.arena);
   // Output that could not be written (a full disk, say) is a failure, not a success.
   if (fflush(stdout) != 0 || ferror(stdout)) {
-    fprintf(stderr, "isoloss: cannot write standard output\n");
-    if (!code) code = EXIT_ENVIRONMENT;
+    struct error error = {0};
+    error_set(&error, EXIT_ENVIRONMENT, "cannot write standard output");
+    int failed = error_print("isoloss", &error);
+    if (!code) code = failed;
   }
   return code;
 }

@@ -4,7 +4,7 @@
 #pragma once
 #include "base/base.h"
 #include "base/options.h"
-#include "runner/terminal/terminal.h"
+#include "base/terminal.h"
 
 struct command_line;
 typedef void command_function(struct command_line *line);

@@ -213,8 +213,11 @@ static bool resolve_model(struct run_config *config, const struct corpus_facts *
   int64_t width = config->model.width;
   if (!device_known(config->model.device))
     return error_set(error, EXIT_USAGE_ERROR, "model.device must be auto, cpu, cuda or cuda:N, not '%s'",
-                     config->model.device);
-  if (width % 16) return error_set(error, EXIT_USAGE_ERROR, "model.width %" PRId64 " is not a multiple of 16", width);
+                     config->model.device) ||
+           error_about(error, "model.device", NULL);
+  if (width % 16)
+    return error_set(error, EXIT_USAGE_ERROR, "model.width %" PRId64 " is not a multiple of 16", width) ||
+           error_about(error, "model.width", NULL);
   if (config->model.head_dim == AUTO_INTEGER) {
     if (config->model.heads != AUTO_INTEGER)
       config->model.head_dim = width / config->model.heads;
@@ -224,27 +227,32 @@ static bool resolve_model(struct run_config *config, const struct corpus_facts *
   if (config->model.heads == AUTO_INTEGER) {
     if (width % config->model.head_dim)
       return error_set(error, EXIT_USAGE_ERROR, "model.head_dim %" PRId64 " does not divide model.width %" PRId64,
-                       config->model.head_dim, width);
+                       config->model.head_dim, width) ||
+             error_about(error, "model.head_dim", "model.width", NULL);
     config->model.heads = width / config->model.head_dim;
   }
   if (config->model.head_dim < 2 || config->model.head_dim % 2)
     return error_set(error, EXIT_USAGE_ERROR,
                      "model.head_dim %" PRId64 " is not an even number of at least 2 (rotary positions turn pairs)",
-                     config->model.head_dim);
+                     config->model.head_dim) ||
+           error_about(error, "model.head_dim", NULL);
   if (config->model.kv_heads == AUTO_INTEGER) config->model.kv_heads = config->model.heads;
   if (config->model.heads % config->model.kv_heads)
     return error_set(error, EXIT_USAGE_ERROR, "model.kv_heads %" PRId64 " does not divide model.heads %" PRId64,
-                     config->model.kv_heads, config->model.heads);
+                     config->model.kv_heads, config->model.heads) ||
+           error_about(error, "model.kv_heads", "model.heads", NULL);
   if (config->model.mlp_width == AUTO_INTEGER) config->model.mlp_width = (width * 8 / 3 + 31) / 32 * 32;
   if (config->model.vocabulary == AUTO_INTEGER) {
     config->model.vocabulary = vocabulary_of(config, facts);
     if (config->model.vocabulary == 0)
       return error_set(error, EXIT_USAGE_ERROR,
-                       "model.vocabulary is not known before the corpus is prepared: give corpus.vocabulary");
+                       "model.vocabulary is not known before the corpus is prepared: give corpus.vocabulary") ||
+             error_about(error, "model.vocabulary", "corpus.vocabulary", NULL);
   } else if (facts->known && config->model.vocabulary < facts->vocabulary) {
     return error_set(error, EXIT_USAGE_ERROR,
                      "model.vocabulary %" PRId64 " is smaller than the tokenizer's vocabulary %" PRId64,
-                     config->model.vocabulary, facts->vocabulary);
+                     config->model.vocabulary, facts->vocabulary) ||
+           error_about(error, "model.vocabulary", NULL);
   }
   if (strcmp(config->model.dtype, "auto") == 0)
     config->model.dtype =
@@ -255,7 +263,8 @@ static bool resolve_model(struct run_config *config, const struct corpus_facts *
     return error_set(error, EXIT_USAGE_ERROR,
                      "train.master_weights %s goes with model.dtype %s or auto, not %s: products would be wider than "
                      "what is kept",
-                     config->train.master_weights, config->train.master_weights, config->model.dtype);
+                     config->train.master_weights, config->train.master_weights, config->model.dtype) ||
+           error_about(error, "train.master_weights", "model.dtype", NULL);
   return true;
 }
 
@@ -279,7 +288,8 @@ static bool format_fits(const struct run_config *c, struct error *error) {
     for (int i = 0; i < 4 && fine; i++)
       if (format->layers & matrices[i].layer &&
           !format_check_shape(format, matrices[i].outputs, matrices[i].inputs, rows, error))
-        fine = error_context(error, "format %s does not fit the %s matrix", format->name, matrices[i].name);
+        fine = error_context(error, "format %s does not fit the %s matrix", format->name, matrices[i].name) ||
+               error_about(error, "format", NULL);
   }
   arena_free(&arena);
   return fine;
@@ -291,16 +301,19 @@ bool config_resolve(struct run_config *config, const struct corpus_facts *facts,
   int64_t batch = config->train.batch_tokens, context = config->model.context;
   if (batch % context)
     return error_set(error, EXIT_USAGE_ERROR,
-                     "train.batch_tokens %" PRId64 " is not a multiple of model.context %" PRId64, batch, context);
+                     "train.batch_tokens %" PRId64 " is not a multiple of model.context %" PRId64, batch, context) ||
+           error_about(error, "train.batch_tokens", "model.context", NULL);
   if (batch / context % config->train.accumulation)
     return error_set(error, EXIT_USAGE_ERROR,
                      "train.accumulation %" PRId64 " does not divide the batch of %" PRId64 " sequences",
-                     config->train.accumulation, batch / context);
+                     config->train.accumulation, batch / context) ||
+           error_about(error, "train.accumulation", NULL);
   bool tokens = config->train.tokens != AUTO_INTEGER, steps = config->train.steps != AUTO_INTEGER,
        ratio = !isnan(config->train.tokens_per_parameter);
   if (tokens + steps + ratio > 1)
     return error_set(error, EXIT_USAGE_ERROR,
-                     "train.tokens, train.steps and train.tokens_per_parameter say the same thing: give one of them");
+                     "train.tokens, train.steps and train.tokens_per_parameter say the same thing: give one of them") ||
+           error_about(error, "train.tokens", "train.steps", "train.tokens_per_parameter", NULL);
   if (!steps) {
     double wanted = (double)config->train.tokens;
     if (!tokens) {
@@ -319,6 +332,7 @@ bool config_resolve(struct run_config *config, const struct corpus_facts *facts,
     config->train.warmup_steps = (int64_t)(config->train.warmup_fraction * (double)config->train.steps);
   if (config->train.warmup_steps > config->train.steps)
     return error_set(error, EXIT_USAGE_ERROR, "train.warmup_steps %" PRId64 " is more than the run's %" PRId64 " steps",
-                     config->train.warmup_steps, config->train.steps);
+                     config->train.warmup_steps, config->train.steps) ||
+           error_about(error, "train.warmup_steps", NULL);
   return format_fits(config, error);
 }

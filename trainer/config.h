@@ -38,6 +38,7 @@ enum field_group {
   GROUP_CORPUS = 2,    // make the corpus: its digest counts in their place
   GROUP_PREPARED = 4,  // what is known of a corpus depends on them
   GROUP_FORMAT = 8,    // names a format, whose canonical name counts
+  GROUP_FOLLOWS = 16,  // by default from the width or the length, which tell runs apart in its place
 };
 #define AUTO_INTEGER INT64_MIN
 

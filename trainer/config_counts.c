@@ -28,13 +28,8 @@ const struct format *config_format(const struct run_config *c, struct arena *are
 
 // Of one block.
 static int64_t learned_scales(const struct run_config *c) {
-  const struct format *format = c->parsed_format;
   struct arena arena = {0};
-  struct error error = {0};
-  // Only these words ask for them: other formats need not be parsed to be counted.
-  bool maybe = strstr(c->format, "lsq") || strstr(c->format, "learned");
-  if (!format && maybe) format = format_read(c->format, &arena, &error);
-  int64_t count = format_has_learned_scales(format) ? 4 * LEARNED_SCALES : 0;
+  int64_t count = format_has_learned_scales(config_format(c, &arena)) ? 4 * LEARNED_SCALES : 0;
   arena_free(&arena);
   return count;
 }

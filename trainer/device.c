@@ -108,7 +108,3 @@ int64_t trainer_memory_bytes(const struct run_config *resolved, struct error *er
   ops->close(device);
   return total;
 }
-
-int64_t trainer_checkpoint_bytes(const struct run_config *resolved) {
-  return layout_parameter_bytes(resolved) + 2 * layout_moment_bytes(resolved);
-}

@@ -189,6 +189,9 @@ const struct format *format_read(const char *text, struct arena *arena, struct e
   } else {
     format = format_parse(text, arena, error);
   }
-  if (!format) error_context(error, "format");
+  if (!format) {
+    error_context(error, "format");
+    error_about(error, "format", NULL);
+  }
   return format;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/options.h"
+#include "base/terminal.h"
 #include "base/version.h"
 #include "trainer/trainer.h"
 
@@ -14,10 +15,7 @@ static volatile sig_atomic_t stop_asked;
 // The second Ctrl-C ends the program at once: the handler is taken back when it has run.
 static void ask_to_stop(int signal) { stop_asked = signal; }
 
-static int fail(const struct error *error) {
-  fprintf(stderr, "isoloss-train: %s\n", error->text);
-  return (int)error->code;
-}
+static int fail(const struct error *error) { return error_print("isoloss-train", error); }
 
 static int evaluate(const char *checkpoint, const char *config, bool as_json) {
   struct evaluation result;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/terminal.h"
 #include "trainer/schedule.h"
 #include "trainer/training.h"
 
@@ -50,8 +51,8 @@ bool training_open_model(struct training *t, enum model_use use, struct error *e
   t->model = model_create(t->ops, t->device, c, use, error);
   if (!t->model) return false;
   if (use == MODEL_TRAIN && t->model->dtype == DTYPE_BFLOAT16 && !t->ops->dtype_fast(t->device, DTYPE_BFLOAT16))
-    fputs("isoloss-train: model.dtype bfloat16: this CPU has no fast products for it; float32 takes less time\n",
-          stderr);
+    notice_print("isoloss-train",
+                 "model.dtype bfloat16: this CPU has no fast products for it; float32 takes less time");
   t->batch = batch_memory(use == MODEL_TRAIN ? c->train.batch_tokens : t->model->rows);
   return true;
 }
@@ -67,10 +68,10 @@ static bool find_start(struct training *t, struct error *error) {
     struct checkpoint_state state;
     struct error why = {0};
     if (!checkpoint_load(t->model, folder, &t->identity, &state, &why)) {
-      fprintf(stderr, "isoloss-train: checkpoint not used: %s\n", why.text);
+      notice_print("isoloss-train", "checkpoint not used: %s", why.text);
     } else if (!event_log_reaches(&t->log, state.log_size)) {
-      fprintf(stderr, "isoloss-train: checkpoint not used: %s: the event log is not the one it was written with\n",
-              folder);
+      notice_print("isoloss-train", "checkpoint not used: %s: the event log is not the one it was written with",
+                   folder);
     } else {
       t->done = state;
       t->checkpointed = t->resumed_from = state.step;
@@ -78,7 +79,7 @@ static bool find_start(struct training *t, struct error *error) {
     }
     if (!t->ops->synchronize(t->device, error)) return false;
   }
-  if (count > 0) fprintf(stderr, "isoloss-train: no checkpoint can be used: training from the start\n");
+  if (count > 0) notice_print("isoloss-train", "no checkpoint can be used: training from the start");
   model_initialise(t->model, (uint64_t)t->file.config.seed);
   t->done = (struct checkpoint_state){.config = t->identity};
   return t->ops->synchronize(t->device, error);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/terminal.h"
 #include "trainer/schedule.h"
 #include "trainer/training.h"
 
@@ -147,7 +148,7 @@ enum exit_code trainer_run(const struct trainer_options *options, struct error *
   if (!training_open(&training, options->config_path, &finished, error))
     code = error->code;
   else if (finished)
-    fprintf(stderr, "isoloss-train: %s has its end already: nothing to do\n", training.log.path);
+    notice_print("isoloss-train", "%s has its end already: nothing to do", training.log.path);
   else
     code = train(&training, options, error);
   if (error->code != EXIT_DONE && training.log.file >= 0) {

@@ -53,8 +53,6 @@ bool trainer_memory_advice(const struct ops *ops, const struct device *device, c
                            int64_t limit, struct memory_advice *advice);
 // The total, on the device that the configuration names (opened for the question); -1 and an error when it cannot be.
 int64_t trainer_memory_bytes(const struct run_config *resolved, struct error *error);
-// Bytes of one checkpoint on disk (weights, moments; the few kilobytes of JSON are not counted).
-int64_t trainer_checkpoint_bytes(const struct run_config *resolved);
 
 struct trainer_options {
   const char *config_path;            // RUN/config.json; the run's folder is the one it stands in

@@ -78,14 +78,16 @@ bool cuda_shape_supported(const struct device *device, enum op_kind kind, const 
   if (kind != OP_QKV && kind != OP_ATTENTION) return true;
   if (shape->head_dim < 2 || shape->head_dim > CUDA_HEAD_DIM_LIMIT || shape->head_dim % 2)
     return error_set(error, EXIT_USAGE_ERROR, "model.head_dim %lld: must be even, 2 to %d on CUDA",
-                     (long long)shape->head_dim, CUDA_HEAD_DIM_LIMIT);
+                     (long long)shape->head_dim, CUDA_HEAD_DIM_LIMIT) ||
+           error_about(error, "model.head_dim", NULL);
   if (shape->kv_heads < 1 || shape->heads < shape->kv_heads || shape->heads % shape->kv_heads)
     return error_set(error, EXIT_USAGE_ERROR, "%lld key heads must divide %lld query heads", (long long)shape->kv_heads,
                      (long long)shape->heads);
   if (shape->context > 0 && shape->rows / shape->context * shape->heads > 65535)
     return error_set(error, EXIT_USAGE_ERROR,
                      "%lld sequences of %lld heads in a micro-batch: CUDA takes 65535 pairs; raise train.accumulation",
-                     (long long)(shape->rows / shape->context), (long long)shape->heads);
+                     (long long)(shape->rows / shape->context), (long long)shape->heads) ||
+           error_about(error, "train.accumulation", NULL);
   return true;
 }
 

@@ -291,38 +291,3 @@ end:
   arena_free(&arena);
   return done;
 }
-
-bool capacity_curve(const struct representation *representation, double limit, int count, double *x, double *y) {
-  const struct scale *scale = &representation->scale;
-  if (!grid_is_scalar(&representation->grid) || representation->sparsity.kind != SPARSITY_NONE ||
-      scale->unit == SCALE_PER_GROUP || scale->rule == SCALE_ABSMAX)
-    return false;
-  struct representation fixed = *representation;
-  fixed.scale =
-      (struct scale){.rule = SCALE_STATIC, .unit = SCALE_PER_TENSOR, .type = SCALE_FLOAT, .factor_given = true};
-  fixed.scale.factor = scale->rule == SCALE_LEARNED ? grid_gaussian_scale(&representation->grid) : scale->factor;
-  fixed.rounding = ROUND_NEAREST;
-  fixed.hadamard.kind = HADAMARD_NONE;
-  struct arena arena = {0};
-  struct error error = {0};
-  struct quantizer quantizer;
-  bool done = quantizer_make(&quantizer, &fixed, count, &arena, &error);
-  if (done) {
-    float *from = arena_array(&arena, (size_t)count, sizeof *from),
-          *to = arena_array(&arena, (size_t)count, sizeof *to);
-    struct tensor_statistics statistics = {0};
-    struct quantize_call call = {.quantizer = &quantizer,
-                                 .statistics = &statistics,
-                                 .from = from,
-                                 .to = to,
-                                 .scratch = arena_array(&arena, (size_t)quantize_scratch(count), sizeof(float))};
-    for (int i = 0; i < count; i++) {
-      x[i] = limit * (2.0 * i / (count - 1) - 1);
-      from[i] = (float)x[i];
-    }
-    format_level_find(ISA_PORTABLE)->quantize(&call, 0, 1, 0);
-    for (int i = 0; i < count; i++) y[i] = (double)to[i];
-  }
-  arena_free(&arena);
-  return done;
-}

@@ -37,7 +37,3 @@ struct capacity {
 // False and an error when the representation does not fit rows of so many columns, or memory or threads are missing.
 bool capacity_measure(const struct representation *representation, const struct capacity_options *options,
                       struct capacity *capacity, struct error *error);
-
-// The levels of a scalar representation's cells for plots: input range [-limit, limit] at `count` points through the
-// passes, as one row of unit root mean square would be. Scales per group, noise and sparsity have no such curve: false.
-bool capacity_curve(const struct representation *representation, double limit, int count, double *x, double *y);

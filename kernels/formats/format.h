@@ -218,3 +218,10 @@ struct format_preset {
   const char *source;  // where it comes from
 };
 extern const struct format_preset format_presets[];  // ends with a NULL name
+
+// Formats without a name of their own that stand for their kinds: for lists and "did you mean".
+struct format_example {
+  const char *name;
+  bool listed;  // `isoloss formats` and `capacity` show it
+};
+extern const struct format_example format_examples[];  // ends with a NULL name

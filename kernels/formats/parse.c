@@ -41,7 +41,8 @@ static bool unknown_term(struct piece term, struct error *error) {
   snprintf(name, sizeof name, "%.*s", (int)term.length, term.start);
   size_t count = 0;
   const char *candidates[128];
-  while (grid_names[count]) candidates[count] = grid_names[count], count++;
+  for (const struct format_example *example = format_examples; example->name; example++)
+    candidates[count++] = example->name;
   for (const struct format_preset *preset = format_presets; preset->name; preset++) candidates[count++] = preset->name;
   error_set(error, EXIT_USAGE_ERROR, "'%s' is no format", name);
   error_hint(error, nearest_name(name, candidates, count), NULL);

@@ -15,8 +15,6 @@ extern const char *const estimator_words[4];        // "ste", "clip", "trust", "
 extern const char *const sparsity_scope_words[3];   // "tensor", "row", "global"
 extern const char *const sparse_backward_words[6];  // "forward", "rms", ...
 #define WORDS(list) list, (int)(sizeof(list) / sizeof(list)[0])
-// Grids that have names, for lists and "did you mean"; ends with NULL.
-extern const char *const grid_names[];
 // Layers by the names that `layers` takes; ends with a NULL name.
 extern const struct layer_name {
   const char *name;

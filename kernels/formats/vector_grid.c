@@ -5,8 +5,6 @@
 
 #include "vector_grids.inc"
 
-const struct vector_grid *vector_grid_at(int i) { return vector_grids[i].dimension ? &vector_grids[i] : NULL; }
-
 const struct vector_grid *vector_grid_find(int dimension, int count) {
   for (int i = 0; vector_grids[i].dimension; i++)
     if (vector_grids[i].dimension == dimension && vector_grids[i].count == count) return &vector_grids[i];

@@ -6,6 +6,5 @@ struct vector_grid {
   int dimension, count;
   const float *points;  // [dimension][count]
 };
-// NULL when there is none of that size. Entry i of the list; NULL past its end.
+// NULL when there is none of that size.
 const struct vector_grid *vector_grid_find(int dimension, int count);
-const struct vector_grid *vector_grid_at(int i);

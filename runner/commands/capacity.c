@@ -6,6 +6,7 @@
 #include "plots/plot_formats.h"
 #include "runner/commands.h"
 #include "runner/fits/format_capacity.h"
+#include "runner/terminal/table.h"
 
 // One line for each represented operand.
 struct row {
@@ -25,19 +26,34 @@ static size_t rows_of(const struct format_capacity *capacities, size_t count, st
 }
 
 static void print_table(const struct row *rows, size_t count) {
-  int width = 6;
-  for (size_t i = 0; i < count; i++) width = (int)strlen(rows[i].name) > width ? (int)strlen(rows[i].name) : width;
-  if (width > 48) width = 48;
-  printf("%-*s  %-11s %8s  %-12s %-9s %9s  %s\n", width, "format", "operand", "bits", "gmse", "error", "effective",
-         "octave");
+  static const struct text_column columns[] = {{"format", .most = 48},
+                                               {"operand", .least = 11},
+                                               {"bits", .right = true, .least = 8},
+                                               {"gmse", .least = 12},
+                                               {"error", .least = 9},
+                                               {"effective", .right = true},
+                                               {"octave"},
+                                               {0}};
+  struct text_table table = {.gap = 2};
+  text_table_columns(&table, columns);
   for (size_t i = 0; i < count; i++) {
     const struct capacity *c = rows[i].capacity;
-    char error[32] = "exact", octave[64] = "";
-    if (!c->closed_form) snprintf(error, sizeof error, "%.1e", c->standard_error);
-    if (c->octave) snprintf(octave, sizeof octave, "%.4e..%.4e", c->octave_low, c->octave_high);
-    printf("%-*s  %-11s %8.4g  %-12.6g %-9s %9.4f%s%s\n", width, rows[i].name, rows[i].operand, rows[i].bits, c->gmse,
-           error, c->effective_bits, *octave ? "  " : "", octave);
+    text_table_cell(&table, "%s", rows[i].name);
+    text_table_cell(&table, "%s", rows[i].operand);
+    text_table_cell(&table, "%.4g", rows[i].bits);
+    text_table_cell(&table, "%.6g", c->gmse);
+    if (c->closed_form)
+      text_table_cell(&table, "exact");
+    else
+      text_table_cell(&table, "%.1e", c->standard_error);
+    text_table_cell(&table, "%.4f", c->effective_bits);
+    if (c->octave)
+      text_table_cell(&table, "%.4e..%.4e", c->octave_low, c->octave_high);
+    else
+      text_table_cell(&table, "%s", "");
   }
+  text_table_print(&table, stdout);
+  text_table_free(&table);
 }
 
 static void print_csv(const struct row *rows, size_t count) {
@@ -102,13 +118,11 @@ static bool read_options(const struct capacity_arguments *a, struct capacity_opt
 // The formats that are named and the grids of files; without any, the common formats.
 static const char **read_names(const struct capacity_arguments *a, const char *const *names, size_t named,
                                struct arena *arena, size_t *count) {
-  size_t common = 0;
-  while (common_formats[common]) common++;
-  const char **all = arena_array(arena, named + a->grids.count + common, sizeof *all);
+  if (!named && !a->grids.count) return common_formats(arena, count);
+  const char **all = arena_array(arena, named + a->grids.count, sizeof *all);
   *count = 0;
   for (size_t i = 0; i < named; i++) all[(*count)++] = names[i];
   for (size_t i = 0; i < a->grids.count; i++) all[(*count)++] = arena_format(arena, "grid(%s)", a->grids.items[i]);
-  for (size_t i = 0; !named && !a->grids.count && i < common; i++) all[(*count)++] = common_formats[i];
   return all;
 }
 

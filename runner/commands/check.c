@@ -36,7 +36,7 @@ static void check_one(struct checked *checked, const struct spec_options *option
 static void print_one(struct checked *checked, bool several) {
   diagnostics_print(&checked->diagnostics, stderr, colour_wanted(stderr));
   if (!checked->fine) {
-    command_fail(&checked->error);
+    error_print("isoloss", &checked->error);
     return;
   }
   if (several) printf("%s: ", checked->path);

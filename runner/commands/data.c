@@ -8,6 +8,7 @@
 #include "runner/commands.h"
 #include "runner/plan/plan.h"
 #include "runner/terminal/progress.h"
+#include "runner/terminal/table.h"
 #include "trainer/data/cache.h"
 
 struct data_options {
@@ -194,17 +195,30 @@ static bool list(const struct data_options *given, struct arena *arena, struct e
     text_free(&out);
     return true;
   }
-  if (count)
-    printf("%-32s  %-11s %-19s %10s %8s %9s  %10s\n", "digest", "source", "tokenizer", "vocabulary", "train", "valid.",
-           "size");
+  static const struct text_column columns[] = {{"digest"},
+                                               {"source"},
+                                               {"tokenizer"},
+                                               {"vocabulary", .right = true},
+                                               {"train", .right = true},
+                                               {"valid.", .right = true},
+                                               {"size", .right = true},
+                                               {0}};
+  struct text_table table = {.gap = 2};
+  text_table_columns(&table, columns);
   for (size_t i = 0; i < count; i++) {
     const struct corpus_entry *entry = &entries[i];
     char train[32], validation[32], size[32];
-    printf("%-32s  %-11s %-19s %10lld %8s %9s  %10s\n", entry->digest, entry->source, entry->tokenizer,
-           (long long)entry->vocabulary, number_human((double)entry->train_tokens, train),
-           number_human((double)entry->validation_tokens, validation), bytes_human(entry->size, size));
+    text_table_cell(&table, "%s", entry->digest);
+    text_table_cell(&table, "%s", entry->source);
+    text_table_cell(&table, "%s", entry->tokenizer);
+    text_table_cell(&table, "%lld", (long long)entry->vocabulary);
+    text_table_cell(&table, "%s", number_human((double)entry->train_tokens, train));
+    text_table_cell(&table, "%s", number_human((double)entry->validation_tokens, validation));
+    text_table_cell(&table, "%s", bytes_human(entry->size, size));
     total += entry->size;
   }
+  if (count) text_table_print(&table, stdout);
+  text_table_free(&table);
   char corpora[32], rest[32];
   const char *cache = isoloss_cache(arena);
   printf("%s%zu corpora, %s; packages, texts and tokenizers: %s (%s)\n", count ? "\n" : "", count,

@@ -122,12 +122,10 @@ static void print_json(const struct entry *entries, size_t count) {
 
 // Everything that has a name.
 static const char **named_formats(struct arena *arena, size_t *count) {
-  size_t room = 0;
-  *count = 0;
-  while (common_formats[room]) room++;
-  for (const struct format_preset *preset = format_presets; preset->name; preset++) room++;
-  const char **names = arena_array(arena, room, sizeof *names);
-  for (size_t i = 0; common_formats[i]; i++) names[(*count)++] = common_formats[i];
+  size_t presets = 0;
+  const char **names = common_formats(arena, count);
+  while (format_presets[presets].name) presets++;
+  names = arena_grow(arena, names, *count, *count + presets, sizeof *names);
   for (const struct format_preset *preset = format_presets; preset->name; preset++) names[(*count)++] = preset->name;
   return names;
 }

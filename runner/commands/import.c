@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "runner/commands.h"
+#include "runner/terminal/table.h"
 
 struct import_arguments {
   const char *as, *map, *where, *remove, *show;
@@ -69,6 +70,10 @@ static bool list_imports(struct store *store, bool json, struct error *error) {
   struct store_rows *rows = store ? store_imports(store, NULL, error) : NULL;
   json_array_begin(&writer);
   size_t count = 0;
+  static const struct text_column columns[] = {
+      {"name", .least = 24}, {"rows", .right = true}, {"imported"}, {"file"}, {0}};
+  struct text_table table = {.gap = 2};
+  text_table_columns(&table, columns);
   while (rows && store_rows_next(rows, error)) {
     const char *name = store_rows_get(rows, "name").text, *path = store_rows_get(rows, "path").text;
     double number = store_rows_get(rows, "rows").number;
@@ -77,8 +82,11 @@ static bool list_imports(struct store *store, bool json, struct error *error) {
     struct tm parts;
     if (localtime_r(&when, &parts)) strftime(day, sizeof day, "%Y-%m-%d %H:%M", &parts);
     if (!json) {
-      if (!count++) printf("%-24s %8s  %-16s  %s\n", "name", "rows", "imported", "file");
-      printf("%-24s %8.0f  %-16s  %s\n", name, number, day, path);
+      text_table_cell(&table, "%s", name);
+      text_table_cell(&table, "%.0f", number);
+      text_table_cell(&table, "%s", day);
+      text_table_cell(&table, "%s", path);
+      count++;
       continue;
     }
     json_object_begin(&writer);
@@ -95,6 +103,8 @@ static bool list_imports(struct store *store, bool json, struct error *error) {
   store_rows_close(rows);
   json_array_end(&writer);
   if (json && !error->code) printf("%s\n", text_string(&text));
+  if (count) text_table_print(&table, stdout);
+  text_table_free(&table);
   if (!json && !count && !error->code) printf("no table was imported yet (isoloss import FILE.csv --as NAME)\n");
   text_free(&text);
   return !error->code;

@@ -58,7 +58,7 @@ static void open_page(char *path) {
   char *arguments[] = {program, path, NULL};
   pid_t child;
   if (posix_spawnp(&child, program, NULL, NULL, arguments, environ) != 0)
-    fprintf(stderr, "isoloss: xdg-open is not there, so the page is not shown\n");
+    notice_print("isoloss", "xdg-open is not there, so the page is not shown");
 }
 
 static bool write_report(const char *name, const struct spec *spec, const char *spec_text,
@@ -111,7 +111,7 @@ static bool report_of_name(const char *name, const struct report_options *option
   const char *path = name, *text = stored_spec(store, &arena, name, &path, error);
   bool parsed = text && spec_parse(&spec, path, text, strlen(text), NULL, &diagnostics, &ignored);
   if (text && !parsed)
-    fprintf(stderr, "isoloss: the stored spec of '%s' does not parse any more (%s)\n", name, ignored.text);
+    notice_print("isoloss", "the stored spec of '%s' does not parse any more (%s)", name, ignored.text);
   bool fine = !error->code && write_report(name, parsed ? &spec : NULL, NULL, options, store, error);
   spec_free(&spec);
   diagnostics_free(&diagnostics);

@@ -35,12 +35,8 @@ static bool parse_columns(const char *list, struct store_rows *rows, struct stor
 
 // Fields that other columns of the table imply: the length of the training by `tokens`, shapes by the width.
 static bool follows_from_others(const char *path) {
-  static const char *const names[] = {"train.tokens",       "train.steps",    "train.tokens_per_parameter",
-                                      "train.warmup_steps", "model.heads",    "model.kv_heads",
-                                      "model.head_dim",     "model.mlp_width"};
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-    if (strcmp(path, names[i]) == 0) return true;
-  return false;
+  const struct run_field *field = field_find(path, NULL);
+  return field && field->groups & (GROUP_BUDGET | GROUP_FOLLOWS);
 }
 
 // The columns that every table for people has: notes, or the others.

@@ -6,6 +6,7 @@
 #include "runner/commands.h"
 #include "runner/execute/rows.h"
 #include "runner/execute/worker.h"
+#include "runner/terminal/table.h"
 
 struct curve {
   double *tokens, *loss;
@@ -121,13 +122,19 @@ static void print_curves(const struct curve *train, const struct curve *evals) {
   printf("loss curve (%zu training, %zu evaluation points)\n", train->count, evals->count);
   if (colour_wanted(stdout)) print_sparkline(train->count ? train : evals);
   const struct curve *curve = evals->count ? evals : train;
-  printf("  %10s  %8s  %s\n", "step", "tokens", evals->count ? "validation loss" : "training loss");
+  struct text_table table = {.gap = 2, .indent = 2};
+  text_table_column(&table, (struct text_column){"step", .right = true, .least = 10});
+  text_table_column(&table, (struct text_column){"tokens", .right = true, .least = 8});
+  text_table_column(&table, (struct text_column){evals->count ? "validation loss" : "training loss"});
   size_t shown = curve->count < ROWS ? curve->count : ROWS;
   for (size_t i = 0; i < shown; i++) {
     size_t at = shown > 1 ? i * (curve->count - 1) / (shown - 1) : 0;
-    printf("  %10lld  %8s  %.4f\n", (long long)curve->step[at], number_human(curve->tokens[at], number),
-           curve->loss[at]);
+    text_table_cell(&table, "%lld", (long long)curve->step[at]);
+    text_table_cell(&table, "%s", number_human(curve->tokens[at], number));
+    text_table_cell(&table, "%.4f", curve->loss[at]);
   }
+  text_table_print(&table, stdout);
+  text_table_free(&table);
 }
 
 static bool print_people(struct store *store, const struct store_rows *rows, const char *home, struct error *error) {

@@ -8,6 +8,7 @@
 #include "runner/execute/rows.h"
 #include "runner/execute/selection.h"
 #include "runner/execute/worker.h"
+#include "runner/terminal/table.h"
 
 struct counted {
   const char *name;
@@ -114,20 +115,24 @@ static struct at_work *list_at_work(struct store *store, const char *home, const
 static void print_people(const struct counted *experiments, size_t count, const struct at_work *runs, size_t run_count,
                          int64_t coordinator, const char *home) {
   char text[32];
-  size_t width = 10;
-  for (size_t i = 0; i < count; i++)
-    if (strlen(experiments[i].name) > width) width = strlen(experiments[i].name);
-  printf("%-*s  %6s", (int)width, "experiment", "runs");
-  for (enum run_state i = 0; i < RUN_STATES; i++) printf("  %8s", run_state_name(i));
-  printf("  time left\n");
+  struct text_table table = {.gap = 2};
+  text_table_column(&table, (struct text_column){"experiment"});
+  text_table_column(&table, (struct text_column){"runs", .right = true, .least = 6});
+  for (enum run_state i = 0; i < RUN_STATES; i++)
+    text_table_column(&table, (struct text_column){run_state_name(i), .right = true, .least = 8});
+  text_table_column(&table, (struct text_column){"time left"});
   for (size_t i = 0; i < count; i++) {
     const struct counted *one = &experiments[i];
-    printf("%-*s  %6.0f", (int)width, one->name, one->runs);
-    for (enum run_state s = 0; s < RUN_STATES; s++) printf("  %8.0f", one->counts[s]);
-    printf("  %s\n", one->seconds_left == 0     ? "-"
-                     : isnan(one->seconds_left) ? "not known yet"
-                                                : seconds_human(one->seconds_left, text));
+    text_table_cell(&table, "%s", one->name);
+    text_table_cell(&table, "%.0f", one->runs);
+    for (enum run_state s = 0; s < RUN_STATES; s++) text_table_cell(&table, "%.0f", one->counts[s]);
+    text_table_cell(&table, "%s",
+                    one->seconds_left == 0     ? "-"
+                    : isnan(one->seconds_left) ? "not known yet"
+                                               : seconds_human(one->seconds_left, text));
   }
+  text_table_print(&table, stdout);
+  text_table_free(&table);
   if (coordinator)
     printf("\nisoloss run is at work on %s (process %lld)\n", home, (long long)coordinator);
   else if (run_count)

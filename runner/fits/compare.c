@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "runner/terminal/table.h"
+
 static void print_verdict(const struct comparison *comparison, FILE *out) {
   const struct law_standing *best = &comparison->laws[0];
   bool clear = true, scored = comparison->held_out > 0;
@@ -37,17 +39,30 @@ void comparison_print(const struct comparison *comparison, FILE *out) {
     fprintf(out, "  held out: every row once, in %d folds of %zu groups\n", comparison->folds, comparison->groups);
   else if (comparison->holdout)
     fprintf(out, "  held out: %zu rows\n", comparison->held_out);
-  fprintf(out, "\n  %-22s %10s %12s %10s %10s %10s %10s %10s %10s\n", "law", "parameters", "objective", "rms", "AIC",
-          "AICc", "BIC", "behind", "held out");
+  static const char *const heads[] = {"parameters", "objective", "rms", "AIC", "AICc", "BIC", "behind", "held out"};
+  struct text_table table = {.gap = 2, .indent = 2};
+  text_table_column(&table, (struct text_column){"law", .least = 22});
+  for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)
+    text_table_column(&table, (struct text_column){heads[i], .right = true, .least = 9});
   for (size_t l = 0; l < comparison->count; l++) {
     const struct law_standing *s = &comparison->laws[l];
     char error[50] = "-";
     if (isfinite(s->held_out_error))
       snprintf(error, sizeof error, "%s %%", number_digits(100 * s->held_out_error, 3, h));
-    fprintf(out, "  %-22s %10zu %12s %10s %10s %10s %10s %10s %10s\n", s->law, s->parameters,
-            number_digits(s->objective, 6, a), number_digits(s->residual_rms, 4, b), number_digits(s->aic, 6, c),
-            number_digits(s->aicc, 6, d), number_digits(s->bic, 6, e), number_digits(s->aicc_behind, 4, f), error);
+    const char *const cells[] = {number_digits(s->objective, 6, a),
+                                 number_digits(s->residual_rms, 4, b),
+                                 number_digits(s->aic, 6, c),
+                                 number_digits(s->aicc, 6, d),
+                                 number_digits(s->bic, 6, e),
+                                 number_digits(s->aicc_behind, 4, f),
+                                 error};
+    text_table_cell(&table, "%s", s->law);
+    text_table_cell(&table, "%zu", s->parameters);
+    for (size_t i = 0; i < sizeof cells / sizeof *cells; i++) text_table_cell(&table, "%s", cells[i]);
   }
+  fprintf(out, "\n");
+  text_table_print(&table, out);
+  text_table_free(&table);
   fprintf(
       out,
       "\n  parameters: fitted ones and the scale of the residuals; AIC, AICc, BIC: lower is better, of the likelihood "

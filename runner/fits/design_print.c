@@ -4,22 +4,20 @@
 #include <math.h>
 #include <string.h>
 
+#include "runner/terminal/table.h"
+
 static const char *digits(double value, int count, char out[40]) {
   return isinf(value) ? "unknown" : number_digits(value, count, out);
 }
 
 static const double widest = 10;  // of an interval, over the value: beyond, its ends say nothing
 
-static int name_width(const struct design_result *result) {
-  int width = 24;
-  for (size_t q = 0; q < result->quantity_count; q++) {
-    int length = (int)strlen(result->quantities[q].name);
-    if (length > width) width = length;
-  }
-  return width < 60 ? width : 60;
+static bool has_coverage(const struct design_result *result) {
+  return result->quantity_count && isfinite(result->quantities[0].coverage95);
 }
 
-static void print_quantity(const struct design_result *result, const struct design_quantity *quantity, FILE *out) {
+static void add_quantity(const struct design_result *result, const struct design_quantity *quantity,
+                         struct text_table *table) {
   char a[40], b[40], d[40], e[40], range[100] = "", notes[120] = "";
   bool linear = result->repeats < 2;
   double low = linear ? quantity->linear_low : quantity->low95,
@@ -32,18 +30,43 @@ static void print_quantity(const struct design_result *result, const struct desi
     snprintf(notes, sizeof notes, "not identified in %.0f %% of fits", 100 * quantity->not_identified);
   else if (quantity->at_bound > 0.01)
     snprintf(notes, sizeof notes, "at a bound in %.0f %% of fits", 100 * quantity->at_bound);
-  fprintf(out, "  %-*s %11s %10s  %-26s", name_width(result), quantity->name, digits(quantity->truth, 5, a),
-          digits(result->repeats < 2 ? quantity->linear_se : quantity->sd, 3, b), range);
+  text_table_cell(table, "%s", quantity->name);
+  text_table_cell(table, "%s", digits(quantity->truth, 5, a));
+  text_table_cell(table, "%s", digits(linear ? quantity->linear_se : quantity->sd, 3, b));
+  text_table_cell(table, "%s", range);
   if (!hopeless && !isinf(quantity->linear_se))
-    fprintf(out, " %7.3g %%", 100 * quantity->relative_width);
+    text_table_cell(table, "%.3g %%", 100 * quantity->relative_width);
   else
-    fprintf(out, " %9s", "-");
-  if (result->repeats >= 2)
-    fprintf(out, "  %10s %10s", digits(quantity->bias, 2, d), digits(quantity->linear_se, 3, e));
-  if (isfinite(quantity->coverage95))
-    fprintf(out, "  %4.0f %% %4.0f %%", 100 * quantity->coverage90, 100 * quantity->coverage95);
-  if (*notes) fprintf(out, "  %s", notes);
-  fprintf(out, "\n");
+    text_table_cell(table, "-");
+  if (!linear) {
+    text_table_cell(table, "%s", digits(quantity->bias, 2, d));
+    text_table_cell(table, "%s", digits(quantity->linear_se, 3, e));
+  }
+  if (has_coverage(result)) {
+    text_table_cell(table, "%.0f %%", 100 * quantity->coverage90);
+    text_table_cell(table, "%.0f %%", 100 * quantity->coverage95);
+  }
+  text_table_cell(table, "%s", notes);
+}
+
+static void print_quantities(const struct design_result *result, FILE *out) {
+  bool linear = result->repeats < 2;
+  const struct text_column columns[] = {{"quantity", .least = 24, .most = 60},
+                                        {"assumed", .right = true, .least = 9},
+                                        {linear ? "s.e." : "s.d.", .right = true, .least = 9},
+                                        {linear ? "95 % interval" : "95 % range", .least = 24},
+                                        {"width", .right = true, .least = 8},
+                                        {0}},
+                           simulated[] = {{"bias", .right = true, .least = 10}, {"linearised", .right = true}, {0}},
+                           coverage[] = {{"90 % cover", .right = true}, {"95 % cover", .right = true}, {0}};
+  struct text_table table = {.gap = 2, .indent = 2};
+  text_table_columns(&table, columns);
+  if (!linear) text_table_columns(&table, simulated);
+  if (has_coverage(result)) text_table_columns(&table, coverage);
+  text_table_column(&table, (struct text_column){""});
+  for (size_t q = 0; q < result->quantity_count; q++) add_quantity(result, &result->quantities[q], &table);
+  text_table_print(&table, out);
+  text_table_free(&table);
 }
 
 // "this sweep cannot separate E from alpha (correlation +0.992), beta (+0.995)"
@@ -98,17 +121,14 @@ static void print_addition(const struct design_result *result, const char *targe
 void design_print(const struct design_result *result, const char *fit, const struct design_truth *truth,
                   const char *noise_source, const char *target, FILE *out) {
   char a[40];
-  bool coverage = result->quantity_count && isfinite(result->quantities[0].coverage95);
   fprintf(out, "fit %s, law %s: %zu rows, %s; noise %s in ln(loss) (%s); assumed: %s\n", fit, result->law, result->rows,
           result->objective, digits(result->noise, 3, a), noise_source, truth->source);
   if (result->repeats < 2)
-    fprintf(out, "  linearised; no fit was made\n\n  %-*s %11s %10s  %-26s %9s\n", name_width(result), "quantity",
-            "assumed", "s.e.", "95 % interval", "width");
+    fprintf(out, "  linearised; no fit was made\n\n");
   else
-    fprintf(out, "  %d simulated fits%s\n\n  %-*s %11s %10s  %-26s %9s  %10s %10s%s\n", result->repeats,
-            result->interrupted ? " (stopped before all were made)" : "", name_width(result), "quantity", "assumed",
-            "s.d.", "95 % range", "width", "bias", "linearised", coverage ? "  cover 90, 95 %" : "");
-  for (size_t q = 0; q < result->quantity_count; q++) print_quantity(result, &result->quantities[q], out);
+    fprintf(out, "  %d simulated fits%s\n\n", result->repeats,
+            result->interrupted ? " (stopped before all were made)" : "");
+  print_quantities(result, out);
   if (result->failed) fprintf(out, "  %d simulated fits gave no result\n", result->failed);
   fprintf(out, "\n");
   print_words(result, out);
@@ -153,25 +173,26 @@ int design_best_overall(const struct design_result *results, size_t count) {
 void design_print_comparison(const struct design_result *results, const struct design_spec *specs, size_t count,
                              FILE *out) {
   char a[40];
-  int width = name_width(&results[0]);
-  fprintf(out, "comparison (linearised standard errors)\n  %-*s", width, "quantity");
-  for (size_t i = 0; i < count; i++) fprintf(out, "  design %-5zu", i + 1);
-  fprintf(out, "  best\n");
+  struct text_table table = {.gap = 2, .indent = 2};
+  text_table_column(&table, (struct text_column){"quantity", .least = 24, .most = 60});
+  for (size_t i = 0; i < count; i++)
+    text_table_column(&table, (struct text_column){arena_format(&table.arena, "design %zu", i + 1), .least = 12});
+  text_table_column(&table, (struct text_column){"best"});
   for (size_t q = 0; q < results[0].quantity_count; q++) {
     const char *name = results[0].quantities[q].name;
     double error;
     int best = design_best_of(results, count, name, &error);
-    fprintf(out, "  %-*s", width, name);
-    for (size_t i = 0; i < count; i++) fprintf(out, "  %-12s", digits(error_in(&results[i], name), 3, a));
-    if (best < 0)
-      fprintf(out, "  none\n");
-    else
-      fprintf(out, "  %d\n", best + 1);
+    text_table_cell(&table, "%s", name);
+    for (size_t i = 0; i < count; i++) text_table_cell(&table, "%s", digits(error_in(&results[i], name), 3, a));
+    text_table_cell(&table, "%s", best < 0 ? "none" : arena_format(&table.arena, "%d", best + 1));
   }
-  fprintf(out, "  %-*s", width, "log det of covariance");
-  for (size_t i = 0; i < count; i++) fprintf(out, "  %-12s", digits(results[i].log_determinant, 4, a));
+  text_table_cell(&table, "log det of covariance");
+  for (size_t i = 0; i < count; i++) text_table_cell(&table, "%s", digits(results[i].log_determinant, 4, a));
+  text_table_cell(&table, "%s", "");
+  fprintf(out, "comparison (linearised standard errors)\n");
+  text_table_print(&table, out);
+  text_table_free(&table);
   int best = design_best_overall(results, count);
-  fprintf(out, "\n");
   for (size_t i = 0; i < count; i++) {
     fprintf(out, "  design %zu is ", i + 1);
     design_print_cost(&specs[i], out);

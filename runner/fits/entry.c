@@ -1,8 +1,8 @@
 // One entry of a spec's fits, as far as the commands share it: its law, its options, what its rows must not mix.
 #include <string.h>
 
+#include "base/terminal.h"
 #include "runner/fits/internal.h"
-#include "runner/terminal/terminal.h"
 
 bool law_open(struct law *law, const char *name_or_path, struct error *error) {
   struct diagnostics diagnostics = {0};

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/philox.h"
+#include "base/terminal.h"
 #include "runner/fits/compare.h"
 #include "runner/fits/internal.h"
 #include "runner/fits/isoflop_runs.h"
@@ -208,7 +209,7 @@ static bool fit_entries(const struct fitting *fitting, struct fitted *results, s
     if (fine)
       *error = here;
     else
-      fprintf(stderr, "isoloss: %s\n", here.text);
+      error_print("isoloss", &here);
     fine = false;
   }
   arena_free(&arena);

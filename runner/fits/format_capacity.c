@@ -6,39 +6,15 @@
 
 #include "trainer/formats.h"
 
-const char *const common_formats[] = {"int1",
-                                      "int2",
-                                      "int3",
-                                      "int4",
-                                      "int5",
-                                      "int6",
-                                      "int7",
-                                      "int8",
-                                      "ternary",
-                                      "int4-tread",
-                                      "int4-twos",
-                                      "int4-g32",
-                                      "fp4-e2m1",
-                                      "fp6-e2m3",
-                                      "fp6-e3m2",
-                                      "fp8-e4m3",
-                                      "fp8-e5m2",
-                                      "mxfp4",
-                                      "w(quest-mxfp4)",
-                                      "mxfp8",
-                                      "mxint8",
-                                      "nvfp4",
-                                      "vq2-16",
-                                      "vq2-64",
-                                      "vq2-256",
-                                      "vq4-256",
-                                      "sparse(0.5)",
-                                      "2:4",
-                                      "4:8",
-                                      "2:4+int4",
-                                      "paired-4:8+int4",
-                                      "noise(0.01)",
-                                      NULL};
+const char **common_formats(struct arena *arena, size_t *count) {
+  size_t room = 0;
+  while (format_examples[room].name) room++;
+  const char **names = arena_array(arena, room, sizeof *names);
+  *count = 0;
+  for (size_t i = 0; i < room; i++)
+    if (format_examples[i].listed) names[(*count)++] = format_examples[i].name;
+  return names;
+}
 
 bool format_capacity(const struct format *format, const char *asked, const struct capacity_options *options,
                      struct format_capacity *result, struct error *error) {

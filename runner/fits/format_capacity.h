@@ -20,5 +20,5 @@ bool formats_measure(const char *const *names, size_t count, const struct capaci
                      struct format_capacity *results, struct arena *arena, struct error *error);
 void format_capacity_json(const struct format_capacity *capacity, struct json_writer *writer);
 
-// What `capacity` and `formats` show when nothing is named; ends with NULL.
-extern const char *const common_formats[];
+// What `capacity` and `formats` show when nothing is named.
+const char **common_formats(struct arena *arena, size_t *count);

@@ -2,38 +2,60 @@
 #include <math.h>
 
 #include "runner/fits/isoflop_runs.h"
+#include "runner/terminal/table.h"
 
 static void print_budgets(const struct isoflop *result, FILE *out) {
-  char a[40], b[40], c[40], d[40], e[40], f[40];
-  fprintf(out, "  %-11s %5s  %-11s %-25s %-11s %s\n", "FLOPs", "sizes", "N*", "interval", "D*", "loss");
+  // A budget without an optimum says why across the columns from N* on.
+  static const struct text_column columns[] = {{"FLOPs", .least = 11},
+                                               {"sizes", .right = true},
+                                               {"N*", .least = 11, .most = 11},
+                                               {"interval", .least = 24},
+                                               {"D*", .least = 11},
+                                               {"loss"},
+                                               {0}};
+  struct text_table table = {.gap = 2, .indent = 2};
+  text_table_columns(&table, columns);
+  char a[40], b[40];
   for (size_t i = 0; i < result->budget_count; i++) {
     const struct isoflop_budget *budget = &result->budgets[i];
     const struct isoflop_optimum *size = &budget->optimum[ISOFLOP_PARAMETERS];
-    fprintf(out, "  %-11s %5zu  ", number_digits(budget->flops, 4, a), budget->sizes);
+    text_table_cell(&table, "%s", number_digits(budget->flops, 4, a));
+    text_table_cell(&table, "%zu", budget->sizes);
     if (budget->rejected) {
-      fprintf(out, "rejected: %s\n", budget->rejected);
+      text_table_cell(&table, "rejected: %s", budget->rejected);
+      for (int empty = 0; empty < 3; empty++) text_table_cell(&table, "%s", "");
       continue;
     }
-    char interval[100] = "";
+    text_table_cell(&table, "%s", number_digits(size->value, 4, a));
     if (isfinite(size->low))
-      snprintf(interval, sizeof interval, "%s .. %s", number_digits(size->low, 4, b), number_digits(size->high, 4, c));
-    fprintf(out, "%-11s %-25s %-11s %s\n", number_digits(size->value, 4, d), interval,
-            number_digits(budget->optimum[ISOFLOP_TOKENS].value, 4, e),
-            number_digits(budget->optimum[ISOFLOP_LOSS].value, 4, f));
+      text_table_cell(&table, "%s .. %s", number_digits(size->low, 4, a), number_digits(size->high, 4, b));
+    else
+      text_table_cell(&table, "%s", "");
+    text_table_cell(&table, "%s", number_digits(budget->optimum[ISOFLOP_TOKENS].value, 4, a));
+    text_table_cell(&table, "%s", number_digits(budget->optimum[ISOFLOP_LOSS].value, 4, b));
   }
+  text_table_print(&table, out);
+  text_table_free(&table);
 }
 
 static void print_segments(const struct isoflop *result, FILE *out) {
-  char a[40], b[40], c[40], d[40], e[40];
-  fprintf(out, "  %-11s %-11s %-11s %-11s %-10s %s\n", "FLOPs from", "to", "N", "D at end", "loss there",
-          "lowest curve");
+  static const char *const heads[] = {"FLOPs from", "to", "N", "D at end", "loss there"};
+  struct text_table table = {.gap = 2, .indent = 2};
+  for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)
+    text_table_column(&table, (struct text_column){heads[i], .least = 10});
+  text_table_column(&table, (struct text_column){"lowest curve"});
+  char a[40];
   for (size_t s = 0; s < result->segment_count; s++) {
     const struct isoflop_segment *segment = &result->segments[s];
-    fprintf(out, "  %-11s %-11s %-11s %-11s %-10s %.32s%s\n", number_digits(segment->flops_low, 4, a),
-            number_digits(segment->flops_high, 4, b), number_digits(segment->parameters, 4, c),
-            number_digits(segment->tokens_high, 4, d), number_digits(segment->loss_high, 4, e), segment->curve,
-            segment->edge ? "  (size at the edge: not in the power law)" : "");
+    const double numbers[] = {segment->flops_low, segment->flops_high, segment->parameters, segment->tokens_high,
+                              segment->loss_high};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+      text_table_cell(&table, "%s", number_digits(numbers[i], 4, a));
+    text_table_cell(&table, "%.32s%s", segment->curve,
+                    segment->edge ? "  (size at the edge: not in the power law)" : "");
   }
+  text_table_print(&table, out);
+  text_table_free(&table);
 }
 
 static void print_exponents(const struct isoflop *result, FILE *out) {

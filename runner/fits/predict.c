@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "results/columns.h"
 #include "runner/fits/predict_internal.h"
 
 // ---- the law and its coefficients ----
@@ -59,12 +60,14 @@ static bool given_coefficients(struct predict_report *report, const struct fit_o
 // ---- inputs ----
 
 // Names in --at that nothing knows are mistakes.
-static bool check_names(const struct predict_report *report, const struct table *points, struct error *error) {
-  const char *names[80];
-  size_t count = 0;
-  static const char *const more[] = {"parameters", "tokens", "flops", "tokens_per_parameter", "format"};
-  for (int i = 0; i < report->law->column_count && count < 70; i++) names[count++] = report->law->columns[i];
-  for (size_t i = 0; i < sizeof more / sizeof *more; i++) names[count++] = more[i];
+static bool check_names(struct predict_report *report, const struct table *points, struct error *error) {
+  size_t count = 0, room = (size_t)report->law->column_count + run_column_count + run_field_count;
+  const char **names = arena_array(&report->arena, room, sizeof *names);
+  for (int i = 0; i < report->law->column_count; i++) names[count++] = report->law->columns[i];
+  for (size_t i = 0; i < run_column_count; i++)
+    if (run_columns[i].axis) names[count++] = run_columns[i].name;
+  for (size_t i = 0; i < run_field_count; i++)
+    if (run_fields[i].groups & GROUP_FORMAT) names[count++] = run_fields[i].path;
   for (size_t c = 0; c < points->column_count; c++) {
     bool known = false;
     for (size_t i = 0; i < count; i++) known |= strcmp(names[i], points->columns[c].name) == 0;
@@ -233,7 +236,7 @@ static bool take_coefficients(struct predict_report *report, const struct predic
 
 bool predict(struct predict_report *report, const char *source, const struct predict_arguments *arguments,
              const struct fit_options *options, struct error *error) {
-  *report = (struct predict_report){.law = &report->own_law, .defaults = "", .source = source};
+  *report = (struct predict_report){.law = &report->own_law, .source = source};
   return (source ? fit_source(report, arguments, options, error)
                  : take_coefficients(report, arguments, options, error)) &&
          answer(report, arguments, error);

@@ -46,13 +46,19 @@ struct predict_contest {
   bool decided;
 };
 
+// What a column of the law was taken to be where nothing was said of it.
+struct predict_default {
+  const char *column, *value;
+};
+
 struct predict_report {
   struct arena arena;
   const char *source;               // what was fitted, or NULL: coefficients as given
   const struct fit_result *result;  // or NULL
   const struct law *law;
   struct fitted_law fitted;
-  const char *defaults;  // "format = none": what was taken where nothing was said; "" when nothing
+  struct predict_default *defaults;  // what was taken where nothing was said
+  size_t default_count;
   const char *format_column;
   struct predict_point *points;
   size_t point_count;

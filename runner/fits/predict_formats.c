@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "results/columns.h"
 #include "runner/fits/format_capacity.h"
 #include "runner/fits/predict_internal.h"
 
@@ -19,8 +20,7 @@ static bool find_column(struct predict_report *report, const char **list, struct
   }
   for (int i = 0; i < law->column_count; i++) {
     bool wanted = equals ? strcmp(law->columns[i], report->format_column) == 0
-                         : strcmp(law->columns[i], "format") == 0 || starts_with(law->columns[i], "gmse_") ||
-                               ends_with(law->columns[i], "_bits");
+                         : strcmp(law->columns[i], "format") == 0 || number_of_format(law->columns[i]);
     if (wanted && !equals) report->format_column = "format";
     if (wanted) return true;
   }
@@ -43,7 +43,8 @@ static bool find_column(struct predict_report *report, const char **list, struct
 // The format's own column, and those whose values a format brings with it.
 static bool follows_from_format(const struct predict_report *report, const char *column) {
   if (strcmp(column, report->format_column) == 0) return true;
-  return strcmp(report->format_column, "format") == 0 && (starts_with(column, "gmse_") || ends_with(column, "_bits"));
+  const struct run_column *known = run_column_find(column);
+  return strcmp(report->format_column, "format") == 0 && known && known->of_format;
 }
 
 // Every category of the column that has a value.
@@ -274,6 +275,6 @@ bool predict_formats(struct predict_report *report, const struct predict_argumen
       contest->what = describe(report, contest);
       if (!hold(report, arguments, names, count, contest, error)) return false;
     }
-  report->defaults = "";  // each contest tells its own
+  report->default_count = 0;  // each contest tells its own
   return true;
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "results/columns.h"
 #include "runner/fits/format_capacity.h"
 #include "runner/fits/predict_internal.h"
 
@@ -44,41 +45,45 @@ static const char *canonical_category(struct predict_report *report, const char 
 }
 
 static void note_default(struct predict_report *report, const char *column, const char *value) {
-  const char *note = arena_format(&report->arena, "%s = %s", column, value);
-  if (strstr(report->defaults, note)) return;
-  report->defaults = arena_format(&report->arena, "%s%s%s", report->defaults, *report->defaults ? ", " : "", note);
+  for (size_t i = 0; i < report->default_count; i++)
+    if (strcmp(report->defaults[i].column, column) == 0 && strcmp(report->defaults[i].value, value) == 0) return;
+  report->defaults = arena_grow(&report->arena, report->defaults, report->default_count, report->default_count + 1,
+                                sizeof *report->defaults);
+  report->defaults[report->default_count++] = (struct predict_default){column, value};
 }
 
-// The number of the operand that ends a column's name ("gmse_weights", "activation_bits"), or -1.
-static int operand_of(const char *column, const char *before, const char *after) {
-  static const char *const operands[] = {"weight", "activation", "gradient"};
-  char name[40];
-  for (int i = 0; i < OPERANDS; i++) {
-    snprintf(name, sizeof name, "%s%s%s", before, operands[i], after);
-    if (strcmp(name, column) == 0) return i;
-  }
-  return -1;
+bool number_of_format(const char *column) {
+  const struct run_column *known = run_column_find(column);
+  return known && known->of_format && known->type == TYPE_REAL;
 }
 
 // What follows from a format: its parts, bits and errors, as the store has them beside runs. MISSING for other columns.
 static bool value_of_format(struct predict_report *report, const char *column, const struct format *format,
                             struct value *value, struct error *error) {
-  int bits = operand_of(column, "", "_bits"), gmse = operand_of(column, "gmse_", "s");
-  if (strcmp(column, "forward") == 0 || strcmp(column, "backward") == 0) {
-    *value = (struct value){
-        .kind = VALUE_TEXT,
-        .text = *column == 'f' ? format_forward(format, &report->arena) : format_backward(format, &report->arena)};
-  } else if (strcmp(column, "kv_bits") == 0) {  // no format represents keys and values
-    *value = (struct value){.kind = VALUE_NUMBER, .number = 16};
-  } else if (bits >= 0) {
-    *value = (struct value){.kind = VALUE_NUMBER, .number = representation_bits(&format->operands[bits])};
-  } else if (gmse >= 0) {
-    struct capacity capacity = {0};
-    struct capacity_options options = {.threads = threads_wanted(0), .isa = isa_best()};
-    if (!representation_is_none(&format->operands[gmse]) &&
-        !capacity_measure(&format->operands[gmse], &options, &capacity, error))
-      return false;
-    *value = (struct value){.kind = VALUE_NUMBER, .number = capacity.gmse};
+  const struct run_column *known = run_column_find(column);
+  if (!known) return true;
+  const struct representation *operand = &format->operands[known->operand];
+  struct capacity capacity = {0};
+  struct capacity_options options = {.threads = threads_wanted(0), .isa = isa_best()};
+  switch (known->of_format) {
+    case OF_FORMAT_NOTHING:
+      break;
+    case OF_FORMAT_FORWARD:
+      *value = (struct value){.kind = VALUE_TEXT, .text = format_forward(format, &report->arena)};
+      break;
+    case OF_FORMAT_BACKWARD:
+      *value = (struct value){.kind = VALUE_TEXT, .text = format_backward(format, &report->arena)};
+      break;
+    case OF_FORMAT_BITS:
+      *value = (struct value){.kind = VALUE_NUMBER, .number = representation_bits(operand)};
+      break;
+    case OF_FORMAT_KV_BITS:
+      *value = (struct value){.kind = VALUE_NUMBER, .number = 16};
+      break;
+    case OF_FORMAT_ERROR:
+      if (!representation_is_none(operand) && !capacity_measure(operand, &options, &capacity, error)) return false;
+      *value = (struct value){.kind = VALUE_NUMBER, .number = capacity.gmse};
+      break;
   }
   return true;
 }
@@ -97,9 +102,7 @@ static bool fill_column(struct predict_report *report, const char *column, const
     note_default(report, column, baseline);
     return true;
   }
-  bool of_formats =
-      operand_of(column, "", "_bits") >= 0 || operand_of(column, "gmse_", "s") >= 0 || strcmp(column, "kv_bits") == 0;
-  if (!of_formats || given) return true;
+  if (!number_of_format(column) || given) return true;
   format = format_read("none", &report->arena, error);
   if (!format || !value_of_format(report, column, format, value, error)) return false;
   note_default(report, column, value->number == 0 ? "0" : "16");

@@ -9,4 +9,6 @@ bool predict_inputs(struct predict_report *report, const struct table *table, si
 // Fills the contests: --formats with --budget, --memory or --at.
 bool predict_formats(struct predict_report *report, const struct predict_arguments *arguments,
                      const struct table *budgets, const struct table *points, struct error *error);
+// Whether bits or an error of a format is what the column holds.
+bool number_of_format(const char *column);
 bool input_given(const struct law_input *inputs, size_t count, const char *name, double *number);

@@ -58,7 +58,9 @@ static void print_head(const struct predict_report *report, FILE *out) {
   } else {
     fprintf(out, "  with coefficients as given; without resamples there are no intervals\n");
   }
-  if (*report->defaults) fprintf(out, "  taken where nothing is said: %s\n", report->defaults);
+  for (size_t i = 0; i < report->default_count; i++)
+    fprintf(out, "%s%s = %s%s", i ? ", " : "  taken where nothing is said: ", report->defaults[i].column,
+            report->defaults[i].value, i + 1 < report->default_count ? "" : "\n");
 }
 
 static void print_points(const struct predict_report *report, FILE *out) {

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "runner/fits/internal.h"
+#include "runner/terminal/table.h"
 
 enum { SHOWN_REMARKS = 3 };  // of one kind, on a screen
 
@@ -31,35 +32,52 @@ static void print_profiles(const struct fit_result *result, struct arena *arena,
   }
 }
 
-static void print_left_out(const struct fit_left_out *one, FILE *out) {
-  fprintf(out, "  %-30s %8zu %10zu", one->value, one->fitted_rows, one->predicted);
-  if (one->trouble)
-    fprintf(out, "   %s\n", one->trouble);
-  else
-    fprintf(out, " %9.3g %% %+9.2g %% %+9.3g %%\n", 100 * one->error, 100 * one->bias, 100 * one->largest);
+static struct text_table left_out_table(const char *title) {
+  static const char *const heads[] = {"fitted", "predicted", "mean error", "bias", "largest"};
+  struct text_table table = {.gap = 2, .indent = 2};
+  text_table_column(&table, (struct text_column){title, .least = 28});
+  for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)  // the reason why there is no error may be long
+    text_table_column(&table, (struct text_column){heads[i], .right = true, .least = 10, .most = 10});
+  return table;
+}
+
+static void add_left_out(struct text_table *table, const struct fit_left_out *one) {
+  text_table_cell(table, "%s", one->value);
+  text_table_cell(table, "%zu", one->fitted_rows);
+  text_table_cell(table, "%zu", one->predicted);
+  if (one->trouble) {
+    text_table_cell(table, "%s", one->trouble);
+    for (int empty = 0; empty < 2; empty++) text_table_cell(table, "%s", "");
+    return;
+  }
+  text_table_cell(table, "%.3g %%", 100 * one->error);
+  text_table_cell(table, "%+.2g %%", 100 * one->bias);
+  text_table_cell(table, "%+.3g %%", 100 * one->largest);
+}
+
+static void end_table(struct text_table *table, FILE *out) {
+  fprintf(out, "\n");
+  text_table_print(table, out);
+  text_table_free(table);
 }
 
 static void print_leave_out(const struct fit_result *result, struct arena *arena, FILE *out) {
   for (size_t i = 0; i < result->leave_out_count; i++) {
     const struct fit_leave_out *column = &result->leave_out[i];
-    static const char head[] = "  %-30s %8s %10s %11s %11s %11s\n";
-    char title[80];
-    snprintf(title, sizeof title, "without %s =", column->column);
-    fprintf(out, "\n");
-    fprintf(out, head, title, "fitted", "predicted", "mean error", "bias", "largest");
-    for (size_t k = 0; k < column->value_count; k++) print_left_out(&column->values[k], out);
+    struct text_table table = left_out_table(arena_format(arena, "without %s =", column->column));
+    for (size_t k = 0; k < column->value_count; k++) add_left_out(&table, &column->values[k]);
+    end_table(&table, out);
     const char *sentence = fit_leave_out_sentence(arena, column);
     if (sentence) fprintf(out, "  %s\n", sentence);
     if (!column->rollout_count) continue;
-    snprintf(title, sizeof title, "fitted on %s up to", column->column);
-    fprintf(out, "\n");
-    fprintf(out, head, title, "fitted", "predicted", "mean error", "bias", "largest");
+    table = left_out_table(arena_format(arena, "fitted on %s up to", column->column));
     size_t too_few = 0;
     for (size_t k = 0; k < column->rollout_count; k++)
       if (column->rollout[k].trouble && k + 2 < column->rollout_count)
         too_few++;
       else
-        print_left_out(&column->rollout[k], out);
+        add_left_out(&table, &column->rollout[k]);
+    end_table(&table, out);
     if (too_few)
       fprintf(out, "  (%zu smaller rollout%s could not be fitted; --json says why)\n", too_few,
               too_few == 1 ? "" : "s");
@@ -71,17 +89,21 @@ static void print_sensitivity(const struct fit_result *result, FILE *out) {
   if (!result->sensitivity_count) return;
   char objective[48];
   objective_text(result->objective_kind, objective);
-  fprintf(out, "\n  %-30s %12s", "under other objectives", objective);
-  for (size_t k = 0; k < result->sensitivity_count; k++) fprintf(out, " %13s", result->sensitivity[k].objective);
-  fprintf(out, "\n");
+  struct text_table table = {.gap = 2, .indent = 2};
+  text_table_column(&table, (struct text_column){"under other objectives", .least = 28});
+  text_table_column(&table, (struct text_column){objective, .right = true, .least = 11});
+  for (size_t k = 0; k < result->sensitivity_count; k++)
+    text_table_column(&table, (struct text_column){result->sensitivity[k].objective, .right = true, .least = 11});
   for (size_t e = 0; e < result->coefficient_count; e++) {
     const struct coefficient *c = &result->coefficients[e];
     if (c->status == COEFFICIENT_FIXED || c->status == COEFFICIENT_BASELINE || c->status == COEFFICIENT_UNFITTED)
       continue;
-    fprintf(out, "  %-30s %12.5g", c->name, c->value);
-    for (size_t k = 0; k < result->sensitivity_count; k++) fprintf(out, " %13.5g", result->sensitivity[k].values[e]);
-    fprintf(out, "\n");
+    text_table_cell(&table, "%s", c->name);
+    text_table_cell(&table, "%.5g", c->value);
+    for (size_t k = 0; k < result->sensitivity_count; k++)
+      text_table_cell(&table, "%.5g", result->sensitivity[k].values[e]);
   }
+  end_table(&table, out);
 }
 
 void fit_print_diagnosis(const struct fit_result *result, const struct fit_print_options *options, FILE *out) {

@@ -71,6 +71,7 @@ static bool find_corpus(struct run_grid *grid, const struct run_config *config, 
     }
     corpus->refused = true;
     corpus->reason = arena_string(grid->arena, own.text);
+    memcpy(corpus->about, own.about, sizeof corpus->about);
   }
   *index = (uint32_t)grid->corpus_count++;
   table_put(grid, *index);
@@ -131,7 +132,7 @@ void grid_apply(const struct spec_sweep *sweep, uint64_t combination, struct run
     combination /= group->count;
     for (size_t a = 0; a < group->axis_count; a++) {
       const struct spec_axis *axis = &group->axes[a];
-      field_put(config, axis->field, axis->values[axis->constant ? 0 : index].value);
+      spec_value_put(config, axis->field, &axis->values[axis->constant ? 0 : index]);
     }
   }
 }
@@ -153,7 +154,8 @@ static bool vocabulary_unknown(const struct run_config *config, const struct cor
   return !facts->known && config->model.vocabulary == AUTO_INTEGER;
 }
 
-// A configuration's format, parsed once a grid: that takes longer than all the rest of a run.
+// A format that the spec did not parse, since an expression derives it: parsed once a grid, which takes longer than all
+// the rest of a run.
 static const struct format *parsed_format(struct run_grid *grid, const char *text) {
   for (size_t i = 0; i < grid->format_count; i++)
     if (grid->formats[i].text == text || strcmp(grid->formats[i].text, text) == 0) return grid->formats[i].format;
@@ -171,7 +173,7 @@ static const struct format *parsed_format(struct run_grid *grid, const char *tex
 
 static void resolve(struct making *m) {
   if (m->state != NOT_TRIED) return;
-  m->config.parsed_format = parsed_format(m->grid, m->config.format);
+  if (!m->config.parsed_format) m->config.parsed_format = parsed_format(m->grid, m->config.format);
   m->error.code = EXIT_DONE;
   if (!find_corpus(m->grid, &m->config, &m->corpus, &m->error)) {
     m->state = STOPPED;
@@ -182,6 +184,7 @@ static void resolve(struct making *m) {
   if (corpus->refused) {
     m->state = REFUSED;
     error_set(&m->error, EXIT_USAGE_ERROR, "%s", corpus->reason);
+    memcpy(m->error.about, corpus->about, sizeof corpus->about);
     return;
   }
   m->resolved = m->config;
@@ -330,7 +333,7 @@ enum grid_outcome grid_evaluate(struct run_grid *grid, size_t sweep_index, uint6
     enum verdict verdict = no_corpus ? NO_CORPUS : evaluate(&m, &ready->where, false, &value, &problem->error);
     if (verdict == VALUE && value.kind == VALUE_TEXT) {
       verdict = WRONG;
-      error_set(&problem->error, EXIT_USAGE_ERROR, "column 1: where must be a condition, not text");
+      error_at(&problem->error, EXIT_USAGE_ERROR, sweep->where->source, 0, "where must be a condition, not text");
     }
     if (verdict == WRONG) {
       problem->node = sweep->where_node;

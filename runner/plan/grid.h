@@ -63,7 +63,7 @@ enum grid_outcome {
 // Why a combination is refused.
 struct grid_problem {
   const struct node *node;  // the value or expression that caused it, or NULL
-  bool in_expression;       // the error's text begins with the column in the node's text
+  bool in_expression;       // the error has a place in the node's text
   struct error error;
 };
 

@@ -1,6 +1,5 @@
 // Mistakes that show in combinations: the same one in many runs is reported once, at the value that caused it, with
 // the first run that has it and how many more there are.
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,11 +15,10 @@ struct kind {
   size_t sweep;
   uint64_t combination;  // of the first
   size_t count;
-  char *text;
+  struct error error;
 };
 
 struct grid_problems {
-  struct arena arena;
   struct kind kinds[MOST_KINDS];
   size_t count, others;
 };
@@ -37,45 +35,42 @@ const char *field_shown(const struct run_field *field, struct value value, char 
   return out;
 }
 
-// Where in `text` the path stands as a whole word, or NULL.
-static const char *mention(const char *text, const char *path) {
-  size_t length = strlen(path);
-  for (const char *at = strstr(text, path); at; at = strstr(at + 1, path)) {
-    char next = at[length];
-    bool ends =
-        !isalnum((unsigned char)next) && next != '_' && !(next == '.' && isalpha((unsigned char)at[length + 1]));
-    if ((at == text || at[-1] == ' ' || at[-1] == '\'' || at[-1] == '(') && ends) return at;
-  }
-  return NULL;
+// Which of the fields that an error is about this one is, or how many there can be when it is none.
+static size_t place_among(const struct error *error, const struct run_field *field) {
+  size_t most = sizeof error->about / sizeof *error->about;
+  for (size_t i = 0; i < most && error->about[i]; i++)
+    if (strcmp(error->about[i], field->path) == 0) return i;
+  return most;
 }
 
-// The value that a message speaks of: of the fields it names the first that this sweep varies or derives, else the
-// first that the spec gives at all.
-static const struct node *blame(const struct run_grid *grid, size_t s, uint64_t combination, const char *text) {
+// The value at fault: of the fields that the error is about the first that this sweep varies or derives, else the first
+// that the spec gives at all.
+static const struct node *blame(const struct run_grid *grid, size_t s, uint64_t combination,
+                                const struct error *error) {
   const struct spec *spec = grid->spec;
   const struct spec_sweep *sweep = &spec->sweeps[s];
   const struct node *best = NULL;
-  const char *earliest = NULL;
+  size_t most = sizeof error->about / sizeof *error->about, earliest = most;
   for (size_t g = 0; g < sweep->group_count; g++) {
     const struct spec_axis_group *group = &sweep->groups[g];
     size_t index = grid_index(sweep, combination, g);
     for (size_t a = 0; a < group->axis_count; a++) {
-      const char *at = mention(text, group->axes[a].field->path);
-      if (!at || (earliest && at >= earliest)) continue;
+      size_t at = place_among(error, group->axes[a].field);
+      if (at >= earliest) continue;
       earliest = at;
       best = group->axes[a].values[group->axes[a].constant ? 0 : index].node;
     }
   }
   for (size_t i = 0; i < sweep->set_count; i++) {
-    const char *at = mention(text, sweep->set[i].field->path);
-    if (!at || (earliest && at > earliest)) continue;
+    size_t at = place_among(error, sweep->set[i].field);
+    if (at == most || at > earliest) continue;
     earliest = at;
     best = sweep->set[i].node;
   }
   if (best) return best;
   for (size_t i = 0; i < run_field_count; i++) {
-    const char *at = spec->base_nodes[i] ? mention(text, run_fields[i].path) : NULL;
-    if (!at || (earliest && at >= earliest)) continue;
+    size_t at = spec->base_nodes[i] ? place_among(error, &run_fields[i]) : most;
+    if (at >= earliest) continue;
     earliest = at;
     best = spec->base_nodes[i];
   }
@@ -84,11 +79,11 @@ static const struct node *blame(const struct run_grid *grid, size_t s, uint64_t 
 
 void grid_problems_add(struct grid_problems *problems, const struct run_grid *grid, size_t sweep, uint64_t combination,
                        const struct grid_problem *problem) {
-  const struct node *node = problem->node ? problem->node : blame(grid, sweep, combination, problem->error.text);
+  const struct node *node = problem->node ? problem->node : blame(grid, sweep, combination, &problem->error);
   for (size_t i = 0; i < problems->count; i++) {
     struct kind *kind = &problems->kinds[i];
     // The same words for several values of an axis are one mistake.
-    if ((kind->node != node && kind->sweep != sweep) || strcmp(kind->text, problem->error.text) != 0) continue;
+    if ((kind->node != node && kind->sweep != sweep) || strcmp(kind->error.text, problem->error.text) != 0) continue;
     kind->count++;
     return;
   }
@@ -101,7 +96,7 @@ void grid_problems_add(struct grid_problems *problems, const struct run_grid *gr
                                                      .sweep = sweep,
                                                      .combination = combination,
                                                      .count = 1,
-                                                     .text = arena_string(&problems->arena, problem->error.text)};
+                                                     .error = problem->error};
 }
 
 // "in the run with model.width 48, train.lr 0.002 (and 3 more)"
@@ -133,16 +128,15 @@ void grid_problems_end(struct grid_problems *problems, const struct run_grid *gr
     describe(grid, kind, &hint);
     const char *said = hint.length ? text_string(&hint) : NULL;
     if (!kind->node)
-      diagnostics_add(diagnostics, false, grid->spec->path, 0, 0, said, "%s", kind->text);
+      diagnostics_add(diagnostics, false, grid->spec->path, 0, 0, said, "%s", kind->error.text);
     else if (kind->in_expression)
-      spec_expression_error(grid->spec, kind->node, kind->text, said, diagnostics);
+      spec_expression_error(grid->spec, kind->node, &kind->error, said, diagnostics);
     else
-      node_error(kind->node, diagnostics, said, "%s", kind->text);
+      node_error(kind->node, diagnostics, said, "%s", kind->error.text);
     text_free(&hint);
   }
   if (problems->others)
     diagnostics_add(diagnostics, false, grid->spec->path, 0, 0, NULL, "and %zu more combinations cannot be trained",
                     problems->others);
-  arena_free(&problems->arena);
   free(problems);
 }

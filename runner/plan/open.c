@@ -3,11 +3,11 @@
 #include <string.h>
 
 #include "base/options.h"
+#include "base/terminal.h"
 #include "plots/plots.h"
 #include "results/store.h"
 #include "runner/plan/plan.h"
 #include "runner/spec/spec.h"
-#include "runner/terminal/terminal.h"
 
 bool spec_is_file(const char *named) {
   return ends_with(named, ".yaml") || ends_with(named, ".yml") || (strchr(named, '/') && file_exists(named));

@@ -23,6 +23,7 @@ struct plan_corpus {
   const char *folder;         // of the prepared corpus; "" for a source that is made on the fly
   const char *reason;         // why it is not known ("the corpus is not prepared"); NULL when it is
   bool refused;               // its fields are wrong, `reason` says how: no run of the plan has it
+  const char *about[3];       // the fields that are, as struct error has them
   bool unused;                // a trainer of the user's own brings its data, the spec names no corpus: ids do without
 };
 

@@ -147,17 +147,12 @@ static bool swept(const struct spec *spec, const struct run_field *field) {
 // The run fields that tell the runs apart: those that the spec sweeps or sets, or without a spec all that differ but
 // for those that follow from others. Tokens have a column of their own.
 static void gather_axes(struct report *report) {
-  static const char *const shown[] = {"train.tokens", "train.steps", "train.tokens_per_parameter"},
-                           *const follow[] = {"train.warmup_steps", "model.heads", "model.kv_heads", "model.head_dim",
-                                              "model.mlp_width"};
+  unsigned left = GROUP_BUDGET | (report->spec ? 0 : GROUP_FOLLOWS);
   report->axes = arena_array(&report->arena, run_field_count, sizeof(struct run_field *));
   for (size_t f = 0; f < run_field_count; f++) {
     const struct run_field *field = &run_fields[f];
     int column = report_column(report, field->path);
-    bool left_out = column < 0 || (report->spec && !swept(report->spec, field));
-    for (size_t s = 0; s < sizeof shown / sizeof *shown; s++) left_out |= strcmp(shown[s], field->path) == 0;
-    for (size_t s = 0; !report->spec && s < sizeof follow / sizeof *follow; s++)
-      left_out |= strcmp(follow[s], field->path) == 0;
+    bool left_out = column < 0 || (report->spec && !swept(report->spec, field)) || field->groups & left;
     bool differs = false;
     for (size_t i = 1; i < report->count && !left_out; i++)
       differs |= !same_value(report->runs[0].values[column], report->runs[i].values[column]);

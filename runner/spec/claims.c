@@ -77,10 +77,8 @@ static void check_condition(struct spec_reader *reader, const struct node *node,
     spec_check_names(reader, node, start, condition, NAMES_OF_STORE);
     return;
   }
-  const char *message;
-  int offset = spec_offset_of(name->index, error.text, &message);
-  spec_error_at(reader->spec, node, start + offset, reader->diagnostics,
-                "in [ ] stands a format, or a condition over the runs' columns", "%s", message);
+  spec_error_at(reader->spec, node, start + error.offset, reader->diagnostics,
+                "in [ ] stands a format, or a condition over the runs' columns", "%s", error.text + error.place);
 }
 
 static void check_name(struct spec_reader *reader, const struct node *node, const struct expression_name *name) {

@@ -93,30 +93,9 @@ void spec_error_at(const struct spec *spec, const struct node *node, int offset,
   text_free(&text);
 }
 
-int spec_offset_of(const char *text, const char *message, const char **rest) {
-  int line = 1, column = 1, used = 0;
-  *rest = message;
-  if (sscanf(message, "line %d, column %d: %n", &line, &column, &used) != 2 || !used) {
-    line = 1;
-    used = 0;
-    if (sscanf(message, "column %d: %n", &column, &used) != 1 || !used) return 0;
-  }
-  *rest = message + used;
-  const char *at = text;
-  while (line > 1 && *at) line -= *at++ == '\n';
-  while (column > 1 && *at) {
-    at++;
-    while (((unsigned char)*at & 0xC0) == 0x80) at++;
-    column--;
-  }
-  return (int)(at - text);
-}
-
-void spec_expression_error(const struct spec *spec, const struct node *node, const char *message, const char *hint,
-                           struct diagnostics *diagnostics) {
-  const char *rest;
-  int offset = spec_offset_of(node->text, message, &rest);
-  spec_error_at(spec, node, offset, diagnostics, hint, "%s", rest);
+void spec_expression_error(const struct spec *spec, const struct node *node, const struct error *error,
+                           const char *hint, struct diagnostics *diagnostics) {
+  spec_error_at(spec, node, error->offset, diagnostics, hint, "%s", error->text + error->place);
 }
 
 // ---- names ----
@@ -184,7 +163,7 @@ const struct expression *spec_read_expression(struct spec_reader *reader, const 
   struct error error = {0};
   struct expression *expression = expression_parse(&reader->spec->arena, node->text, &error);
   if (!expression) {
-    spec_expression_error(reader->spec, node, error.text, NULL, reader->diagnostics);
+    spec_expression_error(reader->spec, node, &error, NULL, reader->diagnostics);
     return NULL;
   }
   if (names != NAMES_ANY && !spec_check_names(reader, node, 0, expression, names)) return NULL;

@@ -21,6 +21,8 @@ bool spec_read_value(struct spec_reader *reader, const struct run_field *field, 
 // The values of an axis: a plain value, a list, {log: ...}, {linear: ...}, {range: ...}, {seeds: n}.
 bool spec_read_axis(struct spec_reader *reader, const struct run_field *field, const struct node *key,
                     const struct node *node, struct spec_axis *axis);
+// Puts a value that was read into a configuration, a format with what it was parsed to.
+void spec_value_put(struct run_config *config, const struct run_field *field, const struct spec_value *value);
 // Text as a field's value into a configuration, with "PATH must be ..., not VALUE" as the message.
 bool spec_set_text(const struct spec *spec, struct run_config *config, const struct run_field *field, const char *text,
                    struct arena *arena, struct error *error);
@@ -63,14 +65,12 @@ enum spec_name_set {
 // Parses the expression of a scalar node and checks its names. NULL after diagnostics.
 const struct expression *spec_read_expression(struct spec_reader *reader, const struct node *node,
                                               enum spec_name_set names, const char *what);
-// An error of expression_parse or expression_evaluate ("column 7: ...") at its place in the file.
-void spec_expression_error(const struct spec *spec, const struct node *node, const char *message, const char *hint,
-                           struct diagnostics *diagnostics);
+// An error of expression_parse or expression_evaluate, at its place in the file.
+void spec_expression_error(const struct spec *spec, const struct node *node, const struct error *error,
+                           const char *hint, struct diagnostics *diagnostics);
 // An expression that stands in a scalar's text from byte `start` on.
 bool spec_check_names(struct spec_reader *reader, const struct node *node, int start,
                       const struct expression *expression, enum spec_name_set names);
-// The byte offset of "column 7: ..." or "line 2, column 7: ..." in a text, and the message without it.
-int spec_offset_of(const char *text, const char *message, const char **rest);
 
 // ---- fit.c ----
 

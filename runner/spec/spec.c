@@ -50,7 +50,7 @@ static void take_base(struct spec_reader *reader, const struct run_field *field,
   }
   spec->base_nodes[index] = value;
   struct spec_value read;
-  if (spec_read_value(reader, field, value, &read)) field_put(&spec->base, field, read.value);
+  if (spec_read_value(reader, field, value, &read)) spec_value_put(&spec->base, field, &read);
 }
 
 static void read_base(struct spec_reader *reader, const struct node *root) {

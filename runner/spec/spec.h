@@ -12,8 +12,9 @@
 
 // A value of a field, typed and checked, ready to be put into a run's configuration.
 struct spec_value {
-  struct value value;       // for field_put
-  const struct node *node;  // where it was written (the whole range for the values of {log: ...})
+  struct value value;           // for field_put
+  const struct format *format;  // of a field that names one: parsed; NULL: none, or not known
+  const struct node *node;      // where it was written (the whole range for the values of {log: ...})
 };
 
 // One swept path and its values. The values of a scalar are one.

@@ -34,6 +34,11 @@ static bool is_format(const struct spec *spec, const struct run_field *field) {
   return field->groups & GROUP_FORMAT && !spec->trainer.node;
 }
 
+void spec_value_put(struct run_config *config, const struct run_field *field, const struct spec_value *value) {
+  field_put(config, field, value->value);
+  if (field->groups & GROUP_FORMAT) config->parsed_format = value->format;
+}
+
 bool spec_set_text(const struct spec *spec, struct run_config *config, const struct run_field *field, const char *text,
                    struct arena *arena, struct error *error) {
   size_t most = field->type == FIELD_TEXT || field->type == FIELD_LIST ? 100000 : 100;
@@ -41,7 +46,7 @@ bool spec_set_text(const struct spec *spec, struct run_config *config, const str
   if (!config_set(config, field, text, arena, error)) return error_subject(error, "%s", field->path);
   if (field->type == FIELD_TEXT && !*text)
     return error_set(error, EXIT_USAGE_ERROR, "%s must not be empty", field->path);
-  return !is_format(spec, field) || format_read(text, arena, error);
+  return !is_format(spec, field) || config_parse_format(config, arena, error);
 }
 
 // A list of texts, joined by newlines: FIELD_LIST.
@@ -72,13 +77,14 @@ static bool read_list(struct spec_reader *reader, const struct run_field *field,
 bool spec_read_value(struct spec_reader *reader, const struct run_field *field, const struct node *node,
                      struct spec_value *value) {
   struct diagnostics *diagnostics = reader->diagnostics;
-  value->node = node;
+  *value = (struct spec_value){.node = node};
   if (field->type == FIELD_LIST && node->kind != NODE_MAPPING) return read_list(reader, field, node, value);
   static const char *const kinds[] = {"a whole number", "a number", "true or false", NULL, "text", "a list"};
   const char *kind = kinds[field->type];
   if (node->kind == NODE_MAPPING && is_format(reader->spec, field)) {
     const struct format *format = format_read_node(node, &reader->spec->arena, diagnostics);
     if (format) value->value = (struct value){.kind = VALUE_TEXT, .text = format->name};
+    value->format = format_is_none(format) ? NULL : format;
     return format != NULL;
   }
   if (!kind) {
@@ -114,6 +120,7 @@ bool spec_read_value(struct spec_reader *reader, const struct run_field *field, 
     return false;
   }
   value->value = field_get(&reader->scratch, field);
+  if (field->groups & GROUP_FORMAT) value->format = reader->scratch.parsed_format;
   return true;
 }
 
@@ -237,7 +244,7 @@ static bool read_range(struct spec_reader *reader, const struct run_field *field
       node_fail(range, diagnostics, &error);
       return false;
     }
-    axis->values[i] = (struct spec_value){field_get(&reader->scratch, field), range};
+    axis->values[i] = (struct spec_value){.value = field_get(&reader->scratch, field), .node = range};
   }
   return true;
 }

@@ -7,7 +7,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "runner/terminal/terminal.h"
+#include "base/terminal.h"
 
 enum { MOST_LINES = 12 };
 static const double redraw_seconds = 0.2, plain_seconds = 30;

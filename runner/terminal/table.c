@@ -20,6 +20,10 @@ void text_table_column(struct text_table *table, struct text_column column) {
   table->columns[table->column_count++] = column;
 }
 
+void text_table_columns(struct text_table *table, const struct text_column *columns) {
+  for (; columns->head; columns++) text_table_column(table, *columns);
+}
+
 void text_table_cell(struct text_table *table, const char *format, ...) {
   size_t count = table->cell_count;
   if ((count & (count - 1)) == 0)  // a power of two: it is full
@@ -61,7 +65,7 @@ static void print_cell(const struct text_column *column, size_t width, const cha
 
 void text_table_print(const struct text_table *table, FILE *out) {
   struct arena scratch = {0};
-  size_t *widths = arena_array(&scratch, table->column_count, sizeof *widths), note = 0, blanks = 0;
+  size_t *widths = arena_array(&scratch, table->column_count, sizeof *widths), note = 0, blanks = table->indent;
   for (size_t c = 0; c < table->column_count; c++) {
     widths[c] = column_width(table, c);
     print_cell(&table->columns[c], widths[c], table->columns[c].head, &blanks, out);
@@ -72,7 +76,7 @@ void text_table_print(const struct text_table *table, FILE *out) {
     if (c == 0) {
       fputs("\n", out);
       for (; note < table->note_count && table->notes[note].cell <= i; note++) fputs(table->notes[note].lines, out);
-      blanks = 0;
+      blanks = table->indent;
     }
     print_cell(&table->columns[c], widths[c], table->cells[i], &blanks, out);
     blanks += table->gap;
@@ -84,5 +88,5 @@ void text_table_print(const struct text_table *table, FILE *out) {
 
 void text_table_free(struct text_table *table) {
   arena_free(&table->arena);
-  *table = (struct text_table){.gap = table->gap};
+  *table = (struct text_table){.gap = table->gap, .indent = table->indent};
 }

@@ -24,7 +24,7 @@ struct text_note;
 
 // All zeroes and a gap: an empty table.
 struct text_table {
-  size_t gap;  // spaces between columns
+  size_t gap, indent;  // spaces between columns, and before each line
   struct text_column *columns;
   const char **cells;
   struct text_note *notes;
@@ -33,6 +33,8 @@ struct text_table {
 };
 
 void text_table_column(struct text_table *table, struct text_column column);
+// Several at once, until one without a head.
+void text_table_columns(struct text_table *table, const struct text_column *columns);
 void text_table_cell(struct text_table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
 // Lines, each ending with a newline, that stay as they are under the row whose cells are all there.
 void text_table_note(struct text_table *table, const char *lines);

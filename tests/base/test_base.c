@@ -8,6 +8,29 @@
 #include "base/base.h"
 #include "tests/check.h"
 
+static void errors_carry_their_place_and_fields(void) {
+  struct error error;
+  memset(&error, 'x', sizeof error);
+  error.code = EXIT_DONE;
+  error_at(&error, EXIT_USAGE_ERROR, "\xC3\xA9 + ?", 5, "what is '%c'", '?');
+  CHECK_TEXT(error.text, "column 5: what is '?'");  // counted in characters
+  CHECK_TEXT(error.text + error.place, "what is '?'");
+  CHECK(error.offset == 5 && !error.about[0]);
+  error_at(&error, EXIT_USAGE_ERROR, "1", 1, "second");
+  CHECK(error.offset == 5);
+  error_about(&error, "model.head_dim", "model.width", NULL);
+  error_about(&error, "seed", NULL);  // the first ones stay
+  CHECK_TEXT(error.about[0], "model.head_dim");
+  CHECK_TEXT(error.about[1], "model.width");
+  CHECK(!error.about[2]);
+  error_context(&error, "formula");
+  CHECK_TEXT(error.text + error.place, "formula: column 5: what is '?'");
+  error.code = EXIT_DONE;
+  error_at(&error, EXIT_USAGE_ERROR, "1 +\n  * 2", 6, "no");
+  CHECK_TEXT(error.text, "line 2, column 3: no");
+  CHECK(!error.about[0]);
+}
+
 static void errors_keep_the_first_and_gain_context(void) {
   struct error error = {0};
   CHECK(!error_set(&error, EXIT_USAGE_ERROR, "width %d is odd", 3));
@@ -357,6 +380,7 @@ static void diagnostics_come_in_order_of_place(void) {
 
 int main(void) {
   RUN(errors_keep_the_first_and_gain_context);
+  RUN(errors_carry_their_place_and_fields);
   RUN(hints);
   RUN(arenas_zero_align_and_grow);
   RUN(numbers_are_written_shortest_and_read_back);

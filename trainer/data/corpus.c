@@ -24,7 +24,8 @@ struct corpus *corpus_open(const char *path, const char *digest, const struct ru
       fine = markov2_open(corpus, config, error);
     else if (fine)
       fine = error_set(error, EXIT_USAGE_ERROR,
-                       "corpus.source %s is text and must be prepared first (isoloss data prepare)", request.name);
+                       "corpus.source %s is text and must be prepared first (isoloss data prepare)", request.name) ||
+             error_about(error, "corpus.source", NULL);
   }
   if (fine && digest && strcmp(digest, corpus->digest) != 0)
     fine = error_set(error, EXIT_USAGE_ERROR, "corpus %s%shas digest %s, but %s was asked for: plan the run again",
@@ -62,7 +63,9 @@ struct corpus_facts corpus_facts(const struct corpus *corpus, int64_t context) {
 }
 
 bool corpus_check_context(const struct corpus *corpus, int64_t context, struct error *error) {
-  if (context < 1) return error_set(error, EXIT_USAGE_ERROR, "model.context must be at least 1");
+  if (context < 1)
+    return error_set(error, EXIT_USAGE_ERROR, "model.context must be at least 1") ||
+           error_about(error, "model.context", NULL);
   return corpus->ops->check_context(corpus, context, error);
 }
 

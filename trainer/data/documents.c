@@ -113,7 +113,8 @@ bool documents_of_files(struct documents *documents, char *const *paths, size_t 
   }
   if (documents->count == 0)
     return error_set(error, EXIT_USAGE_ERROR, "corpus.files: %s",
-                     count == 1 ? "the file is empty" : "all files are empty");
+                     count == 1 ? "the file is empty" : "all files are empty") ||
+           error_about(error, "corpus.files", NULL);
   if (documents->count < FEW_DOCUMENTS) {
     documents->rule = "pieces cut at line ends (there are fewer than 20 documents)";
     cut_pieces(documents);
@@ -198,7 +199,8 @@ bool documents_of_tokens(struct documents *documents, char *const *paths, size_t
       documents->items[documents->count - 1].mask = mask ? mask + at : NULL;
     }
   }
-  return documents->count > 0 || error_set(error, EXIT_USAGE_ERROR, "corpus.files: there are no tokens in the files");
+  return documents->count > 0 || error_set(error, EXIT_USAGE_ERROR, "corpus.files: there are no tokens in the files") ||
+         error_about(error, "corpus.files", NULL);
 }
 
 struct ordered {

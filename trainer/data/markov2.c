@@ -29,7 +29,8 @@ static bool context_fits(int64_t context, struct error *error) {
   return error_set(error, EXIT_USAGE_ERROR,
                    "model.context must be from 2 to %d for a markov2 source, not %lld: two symbols determine the next "
                    "one's row",
-                   LONGEST_CONTEXT, (long long)context);
+                   LONGEST_CONTEXT, (long long)context) ||
+         error_about(error, "model.context", NULL);
 }
 
 bool markov2_check(const struct run_config *config, struct error *error) {

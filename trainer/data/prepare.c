@@ -117,7 +117,8 @@ static bool all_utf8(const struct documents *documents, struct error *error) {
     return error_set(error, EXIT_USAGE_ERROR,
                      "%s: byte %zu is not UTF-8, which sentencepiece needs: convert the file, or use corpus.tokenizer: "
                      "bytes",
-                     file->path, (size_t)(piece->bytes - file->bytes) + valid);
+                     file->path, (size_t)(piece->bytes - file->bytes) + valid) ||
+           error_about(error, "corpus.tokenizer", NULL);
   }
   return true;
 }
@@ -137,10 +138,12 @@ static bool get_tokenizer(struct building *building, struct error *error) {
     size_t length;
     const char *model = file_read(building->arena, request->model_path, &length, error);
     if (!model || !tokenizer_load(&building->tokenizer, model, length, false, request->model_path, error))
-      return error_context(error, "corpus.tokenizer");
+      return error_context(error, "corpus.tokenizer") || error_about(error, "corpus.tokenizer", NULL);
     if (request->vocabulary && request->vocabulary != building->tokenizer.vocabulary)
       return error_set(error, EXIT_USAGE_ERROR, "corpus.vocabulary is %lld, but %s has %lld pieces: leave it out",
-                       (long long)request->vocabulary, request->model_path, (long long)building->tokenizer.vocabulary);
+                       (long long)request->vocabulary, request->model_path,
+                       (long long)building->tokenizer.vocabulary) ||
+             error_about(error, "corpus.vocabulary", NULL);
     return true;
   }
   report(building, "training the sentencepiece vocabulary");

@@ -94,12 +94,14 @@ static bool prepared_check_context(const struct corpus *corpus, int64_t context,
   if (train_windows(source, context) < 1)
     return error_set(error, EXIT_USAGE_ERROR,
                      "the corpus has %llu training tokens, too few for one window of model.context %lld + 1",
-                     (unsigned long long)source->train.header->tokens, (long long)context);
+                     (unsigned long long)source->train.header->tokens, (long long)context) ||
+           error_about(error, "model.context", NULL);
   if (prepared_validation_windows(corpus, context) < 1)
     return error_set(error, EXIT_USAGE_ERROR,
                      "the validation split has %llu tokens, too few for one window of model.context %lld + 1: a larger "
                      "corpus.validation_fraction or more text is needed",
-                     (unsigned long long)source->validation.header->tokens, (long long)context);
+                     (unsigned long long)source->validation.header->tokens, (long long)context) ||
+           error_about(error, "model.context", "corpus.validation_fraction", NULL);
   return true;
 }
 

@@ -26,9 +26,12 @@ static bool check_source(struct corpus_request *request, const struct run_config
   request->patterns = config->corpus.files;
   if (strcmp(source, "files") == 0) {
     request->kind = CORPUS_FILES;
-    return files || error_set(error, EXIT_USAGE_ERROR, "corpus.source is files, but corpus.files names none");
+    return files || error_set(error, EXIT_USAGE_ERROR, "corpus.source is files, but corpus.files names none") ||
+           error_about(error, "corpus.source", "corpus.files", NULL);
   }
-  if (files) return error_set(error, EXIT_USAGE_ERROR, "corpus.files and corpus.source %s exclude each other", source);
+  if (files)
+    return error_set(error, EXIT_USAGE_ERROR, "corpus.files and corpus.source %s exclude each other", source) ||
+           error_about(error, "corpus.files", "corpus.source", NULL);
   if (strcmp(source, "zipfmem") == 0) {
     request->kind = CORPUS_ZIPFMEM;
     return true;
@@ -41,6 +44,7 @@ static bool check_source(struct corpus_request *request, const struct run_config
   for (const char *const *name = corpus_names; *name; name++)
     if (strcmp(source, *name) == 0) return true;
   error_set(error, EXIT_USAGE_ERROR, "corpus.source: there is no '%s'", source);
+  error_about(error, "corpus.source", NULL);
   return error_hint(error, nearest_name(source, all_sources, sizeof all_sources / sizeof *all_sources),
                     "; there are gcide, english, linux-core, kjv, zipfmem, markov2, and files (with corpus.files)");
 }
@@ -55,21 +59,26 @@ static bool check_tokenizer(struct corpus_request *request, const struct run_con
            error_set(error, EXIT_USAGE_ERROR,
                      "corpus.vocabulary is 257 with corpus.tokenizer bytes, not %lld: leave it "
                      "out",
-                     (long long)vocabulary);
+                     (long long)vocabulary) ||
+           error_about(error, "corpus.vocabulary", "corpus.tokenizer", NULL);
   }
   if (strcmp(tokenizer, "uint16") == 0 || strcmp(tokenizer, "uint32") == 0) {
     request->tokenizer = TOKENIZER_NUMBERS;
     request->width = strcmp(tokenizer, "uint16") == 0 ? 2 : 4;
     request->vocabulary = vocabulary;
     if (request->kind != CORPUS_FILES)
-      return error_set(error, EXIT_USAGE_ERROR, "corpus.tokenizer %s is for corpus.files that hold tokens", tokenizer);
+      return error_set(error, EXIT_USAGE_ERROR, "corpus.tokenizer %s is for corpus.files that hold tokens",
+                       tokenizer) ||
+             error_about(error, "corpus.tokenizer", "corpus.files", NULL);
     if (!stated)
       return error_set(error, EXIT_USAGE_ERROR, "corpus.tokenizer %s needs corpus.vocabulary: the number of token ids",
-                       tokenizer);
+                       tokenizer) ||
+             error_about(error, "corpus.tokenizer", "corpus.vocabulary", NULL);
     int64_t most = request->width == 2 ? 1 << 16 : INT32_MAX;
     return (vocabulary >= 2 && vocabulary <= most) ||
            error_set(error, EXIT_USAGE_ERROR, "corpus.vocabulary must be from 2 to %lld for %s tokens, not %lld",
-                     (long long)most, tokenizer, (long long)vocabulary);
+                     (long long)most, tokenizer, (long long)vocabulary) ||
+           error_about(error, "corpus.vocabulary", NULL);
   }
   if (strcmp(tokenizer, "sentencepiece") == 0) {
     request->tokenizer = TOKENIZER_SENTENCEPIECE;
@@ -78,7 +87,8 @@ static bool check_tokenizer(struct corpus_request *request, const struct run_con
            error_set(error, EXIT_USAGE_ERROR,
                      "corpus.vocabulary must be from %d (256 bytes and more) to %d for "
                      "sentencepiece, not %lld",
-                     FEWEST_PIECES, MOST_PIECES, (long long)vocabulary);
+                     FEWEST_PIECES, MOST_PIECES, (long long)vocabulary) ||
+           error_about(error, "corpus.vocabulary", NULL);
   }
   if (ends_with(tokenizer, ".model")) {
     request->tokenizer = TOKENIZER_SENTENCEPIECE;
@@ -87,6 +97,7 @@ static bool check_tokenizer(struct corpus_request *request, const struct run_con
     return true;
   }
   error_set(error, EXIT_USAGE_ERROR, "corpus.tokenizer: there is no '%s'", tokenizer);
+  error_about(error, "corpus.tokenizer", NULL);
   return error_hint(error, nearest_name(tokenizer, all_tokenizers, sizeof all_tokenizers / sizeof *all_tokenizers),
                     "; there are bytes, sentencepiece, a path that ends in .model, uint16, uint32");
 }
@@ -118,14 +129,17 @@ bool request_find_files(struct corpus_request *request, struct arena *arena, str
     if (result != 0) {
       if (result == GLOB_NOMATCH)
         return error_set(error, EXIT_USAGE_ERROR, "corpus.files: nothing matches '%s' (in the current folder)",
-                         pattern);
-      return error_set_errno(error, EXIT_ENVIRONMENT, "corpus.files: cannot look for '%s'", pattern);
+                         pattern) ||
+               error_about(error, "corpus.files", NULL);
+      return error_set_errno(error, EXIT_ENVIRONMENT, "corpus.files: cannot look for '%s'", pattern) ||
+             error_about(error, "corpus.files", NULL);
     }
     for (size_t i = 0; i < found.gl_pathc; i++) {
       const char *path = found.gl_pathv[i];
       bool folder = ends_with(path, "/");
       if (folder && found.gl_pathc == 1) {
         error_set(error, EXIT_USAGE_ERROR, "corpus.files: %s is a folder; its files are '%s*'", path, path);
+        error_about(error, "corpus.files", NULL);
         globfree(&found);
         return false;
       }
@@ -136,7 +150,9 @@ bool request_find_files(struct corpus_request *request, struct arena *arena, str
     }
     globfree(&found);
   }
-  if (count == 0) return error_set(error, EXIT_USAGE_ERROR, "corpus.files: no file among what matches");
+  if (count == 0)
+    return error_set(error, EXIT_USAGE_ERROR, "corpus.files: no file among what matches") ||
+           error_about(error, "corpus.files", NULL);
   qsort(files, count, sizeof *files, by_name);
   size_t kept = 1;
   for (size_t i = 1; i < count; i++)
@@ -164,12 +180,16 @@ bool request_key(const struct corpus_request *request, struct arena *arena, char
   text_format(&text, "corpus request 1\n%s\n%d %lld %d %s\n", request->name, (int)request->tokenizer,
               (long long)request->vocabulary, request->width, fraction);
   if (request->model_path) fine = add_file(&text, request->model_path, error);
-  if (!fine) error_context(error, "corpus.tokenizer");
+  if (!fine) {
+    error_context(error, "corpus.tokenizer");
+    error_about(error, "corpus.tokenizer", NULL);
+  }
   for (size_t i = 0; fine && i < request->file_count; i++) {
     fine = add_file(&text, request->files[i], error);
     const char *mask = arena_format(arena, "%s.mask", request->files[i]);
     if (fine && request->tokenizer == TOKENIZER_NUMBERS && file_exists(mask)) fine = add_file(&text, mask, error);
   }
+  if (!fine) error_about(error, "corpus.files", NULL);
   struct digest digest = digest_string(text_string(&text));
   snprintf(key, 40, "%s", digest.hex);
   text_free(&text);

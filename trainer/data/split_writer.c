@@ -31,7 +31,8 @@ static bool copy_numbers(const struct split_job *job, const struct document_piec
       const struct mapped_file *file = &job->documents->files[piece->file];
       return error_set(error, EXIT_USAGE_ERROR, "%s: the token at byte %zu is %u, outside corpus.vocabulary %lld",
                        file->path, (size_t)(piece->bytes - file->bytes) + i * (size_t)job->width, token,
-                       (long long)job->tokenizer->vocabulary);
+                       (long long)job->tokenizer->vocabulary) ||
+             error_about(error, "corpus.vocabulary", NULL);
     }
     token_buffer_add(buffer, token, 0);
   }
@@ -47,10 +48,11 @@ static bool encode(const struct split_job *job, const struct document_piece *pie
     const struct mapped_file *file = &job->documents->files[piece->file];
     if (valid < piece->length)
       return error_set(
-          error, EXIT_USAGE_ERROR,
-          "%s: byte %zu is not UTF-8, which sentencepiece needs: convert the file, or use corpus.tokenizer: "
-          "bytes",
-          file->path, (size_t)(piece->bytes - file->bytes) + valid);
+                 error, EXIT_USAGE_ERROR,
+                 "%s: byte %zu is not UTF-8, which sentencepiece needs: convert the file, or use corpus.tokenizer: "
+                 "bytes",
+                 file->path, (size_t)(piece->bytes - file->bytes) + valid) ||
+             error_about(error, "corpus.tokenizer", NULL);
   }
   return tokenizer_encode(job->tokenizer, piece->bytes, piece->length, buffer, error) ||
          file_place(job, piece, 0, error);

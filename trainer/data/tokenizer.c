@@ -48,7 +48,8 @@ bool tokenizer_needs_sentencepiece(struct error *error) {
   return sentencepiece_present() ||
          error_set(error, EXIT_ENVIRONMENT,
                    "isoloss was built without sentencepiece: install libsentencepiece-dev and call ./setup, or use "
-                   "corpus.tokenizer: bytes");
+                   "corpus.tokenizer: bytes") ||
+         error_about(error, "corpus.tokenizer", NULL);
 }
 
 bool tokenizer_load(struct tokenizer *tokenizer, const void *model, size_t length, bool exact, const char *where,
@@ -122,7 +123,8 @@ bool tokenizer_encode(const struct tokenizer *tokenizer, const char *bytes, size
       return error_set(error, EXIT_USAGE_ERROR,
                        "byte %zu is not UTF-8, which sentencepiece needs: convert the text, or use corpus.tokenizer: "
                        "bytes",
-                       valid);
+                       valid) ||
+             error_about(error, "corpus.tokenizer", NULL);
     fine = tokenizer->exact ? encode_exact(tokenizer, bytes, length, buffer, message, sizeof message)
                             : sentencepiece_encode(tokenizer->model, bytes, length, false, add_token, buffer, message,
                                                    sizeof message);

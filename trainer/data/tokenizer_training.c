@@ -53,7 +53,8 @@ static bool training_error(const char *message, int64_t vocabulary, size_t bytes
   if (strstr(message, "too high") || strstr(message, "trainer_spec_.vocab_size()"))
     return error_set(error, EXIT_USAGE_ERROR,
                      "corpus.vocabulary %lld is too large for sentencepiece on %zu bytes of text: take a smaller one",
-                     (long long)vocabulary, bytes);
+                     (long long)vocabulary, bytes) ||
+           error_about(error, "corpus.vocabulary", NULL);
   return error_set(error, EXIT_USAGE_ERROR, "sentencepiece cannot be trained on this text: %s", message);
 }
 
@@ -92,7 +93,8 @@ bool tokenizer_train(struct tokenizer *tokenizer, const struct documents *docume
     if (fine && tokenizer->vocabulary != vocabulary)
       fine = error_set(error, EXIT_USAGE_ERROR,
                        "sentencepiece found only %lld pieces in this text, corpus.vocabulary asks for %lld",
-                       (long long)tokenizer->vocabulary, (long long)vocabulary);
+                       (long long)tokenizer->vocabulary, (long long)vocabulary) ||
+             error_about(error, "corpus.vocabulary", NULL);
   }
   free(sample.lines);
   text_free(&model);

@@ -42,7 +42,8 @@ static bool digits_fit(int64_t context, int64_t ids, int64_t symbols, int64_t di
   return error_set(error, EXIT_USAGE_ERROR,
                    "model.context must be %lld for this zipfmem source, not %lld: a window is one record, and one of "
                    "%lld ids is written in %lld digits of %lld symbols",
-                   (long long)digits, (long long)context, (long long)ids, (long long)digits, (long long)symbols);
+                   (long long)digits, (long long)context, (long long)ids, (long long)digits, (long long)symbols) ||
+         error_about(error, "model.context", NULL);
 }
 
 bool zipfmem_check(const struct run_config *config, struct error *error) {
