@@ -98,7 +98,8 @@ void command_fit(struct command_line *line) {
   const struct option own[] = {
       {"profile", 0, OPTION_FLAG, &a.fit.profile_all, NULL, "profile likelihood of every fitted parameter"},
       {"residuals", 'r', OPTION_FLAG, &a.residuals, NULL, "print the residual of every row"},
-      {"export", 0, OPTION_TEXT, &a.export, "LANGUAGE", "write the fitted law as c, python or latex instead"},
+      {"export", 0, OPTION_TEXT, &a.export, "LANGUAGE", "write the fitted law as c, python or latex instead",
+       (const char *const[]){"c", "python", "latex", NULL}},
       {"output", 'o', OPTION_TEXT, &a.output, "FILE", "where --export writes (default: standard output)"},
       {"json", 0, OPTION_FLAG, &a.json, NULL, "one JSON document on standard output"},
       {0}};

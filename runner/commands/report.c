@@ -146,7 +146,8 @@ void command_report(struct command_line *line) {
       {"output", 'o', OPTION_TEXT, &a.output, "FILE", "where the page goes (default: reports/NAME.html in the home)"},
       {"figures", 0, OPTION_TEXT, &a.figures, "FOLDER", "write each figure there as an SVG file too"},
       {"json", 0, OPTION_FLAG, &a.json, NULL, "print the report's content as JSON (a page only with -o)"},
-      {"open", 0, OPTION_TEXT, &a.open, "yes|no", "show the page in the browser (default: no)"},
+      {"open", 0, OPTION_TEXT, &a.open, "yes|no", "show the page in the browser (default: no)",
+       (const char *const[]){"yes", "no", NULL}},
       {0}};
   const struct command_usage usage = {
       "isoloss report SPEC|EXPERIMENT [options]",
