@@ -1,6 +1,5 @@
 // isoloss run: makes the set of finished runs equal the set in the spec.
 #include <inttypes.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
