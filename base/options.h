@@ -29,6 +29,7 @@ struct option {
   void *target;
   const char *argument;  // name of the argument in the help: "N", "FILE"; NULL for flags
   const char *help;
+  const char *const *choices;  // values that a shell can offer, NULL ends them; NULL: none
 };
 
 // An option as it was given.
@@ -59,4 +60,6 @@ struct help {
   const char *summary, *usage, *about;
   const struct option *options;
 };
+// For the shell's completion: "--export c python latex", one line for each spelling of an option that has choices.
+void options_print_choices(const struct option *options, FILE *out);
 void help_print(const struct help *help, FILE *out);

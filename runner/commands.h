@@ -20,8 +20,9 @@ struct command {
 };
 extern const struct command commands[];  // ends with a NULL name
 
-// What a command is called for: to work, or only to print its help or its entry of the manual page.
-enum command_purpose { COMMAND_WORK, COMMAND_HELP, COMMAND_MANUAL };
+// What a command is called for: to work, or only to print its help, its entry of the manual page, or the values that
+// its options choose among.
+enum command_purpose { COMMAND_WORK, COMMAND_HELP, COMMAND_MANUAL, COMMAND_CHOICES };
 
 // One call of a command.
 struct command_line {

@@ -1,5 +1,6 @@
-# Bash completion of isoloss: commands, options and their values, specs, tables, experiments. Commands and options are
-# asked of the program itself (--help), so that they are always those of the version that runs.
+# Bash completion of isoloss: commands, options and their values, specs, tables, experiments. Commands, options and their
+# values are asked of the program itself (--help, help --choices), so that they are always those of the version that
+# runs.
 
 # The commands of `isoloss --help`, one a line; some are two words ("fit compare").
 _isoloss_commands() {
@@ -56,23 +57,12 @@ _isoloss_words() {
 
 _isoloss_value() {
   case $1 in
-  --objective) _isoloss_words 'huber:1e-3 least-squares lad' ;;
-  --residual) _isoloss_words 'log plain' ;;
-  --interval) _isoloss_words 'percentile bca' ;;
-  --export) _isoloss_words 'c python latex' ;;
-  --cost) _isoloss_words '6nd counted' ;;
   --pool | --show | --remove) _isoloss_words "$(_isoloss_imports "$program")" ;;
   --table) _isoloss_files '*.csv' ;;
-  --method) _isoloss_words 'akima parabola envelope' ;;
-  --parameter-count) _isoloss_words 'non-embedding total prunable active average-active' ;;
-  --dtype) _isoloss_words 'auto float32 bfloat16' ;;
-  --distribution) _isoloss_words 'normal laplace logistic student-t:5' ;;
-  --open) _isoloss_words 'yes no' ;;
-  --source | -s) _isoloss_words 'gcide english linux-core kjv zipfmem markov2' ;;
-  --tokenizer | -t) _isoloss_words 'bytes sentencepiece uint16 uint32' ;;
   --law | -l) _isoloss_words "$(_isoloss_laws "$program")" && [ ${#COMPREPLY[@]} -gt 0 ] || _isoloss_files '*.yaml' ;;
   --output | -o | --files | -f | --grid) _isoloss_files '*' ;;
   --figures | --plot) _isoloss_files '' ;;
+  *) _isoloss_words "$("$program" help --choices "${words[@]}" 2>/dev/null | sed -n "s/^$1 //p")" ;;
   esac
 }
 

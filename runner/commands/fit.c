@@ -121,6 +121,7 @@ static void fit(struct fit_command *arguments, const char *source, struct comman
 }
 
 static void fit_options_table(struct fit_command *a, struct option *options) {
+  static const char *const languages[] = {"c", "python", "latex", NULL};
   *a = (struct fit_command){0};
   size_t count = fit_arguments_options(&a->fit, OF_FIT, options);
   const struct option own[] = {
@@ -130,7 +131,8 @@ static void fit_options_table(struct fit_command *a, struct option *options) {
        "print the whole diagnosis: profiles, other objectives, the largest residuals"},
       {"as", 0, OPTION_TEXT, &a->as, "NAME", "keep a fit of a spec's runs with other options under this name"},
       {"again", 0, OPTION_TEXT, &a->again, "FILE", "make the fit of a JSON document again, and print it as JSON"},
-      {"export", 0, OPTION_TEXT, &a->export, "LANGUAGE", "write the fitted law as c, python or latex instead"},
+      {"export", 0, OPTION_TEXT, &a->export, "LANGUAGE", "write the fitted law as c, python or latex instead",
+       languages},
       {"output", 'o', OPTION_TEXT, &a->output, "FILE", "where --export writes (default: standard output)"},
       {"json", 0, OPTION_FLAG, &a->json, NULL, "one JSON document on standard output"},
       {0}};

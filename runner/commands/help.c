@@ -112,9 +112,11 @@ static void print_manual(const char *path, struct arena *arena, struct error *er
 
 void command_help(struct command_line *line) {
   const char *template = NULL;
+  bool choices = false;
   const struct option options[] = {
       {"man", 0, OPTION_TEXT, &template, "TEMPLATE",
        "print the manual page (mdoc): TEMPLATE with the commands where it has the line @COMMANDS@"},
+      {"choices", 0, OPTION_FLAG, &choices, NULL, "print the values that the command's options choose among"},
       {0}};
   const struct command_usage usage = {"isoloss help [COMMAND]", "Without a command: lists them all.", 0, 2,
                                       "one command"};
@@ -126,6 +128,6 @@ void command_help(struct command_line *line) {
   } else {
     const char *next = line->count > 1 ? line->arguments[1] : NULL;
     const struct command *command = command_find(line->arguments[0], next, &line->error);
-    if (command) line->code = (enum exit_code)command_call(command, COMMAND_HELP, 0, NULL);
+    if (command) line->code = (enum exit_code)command_call(command, choices ? COMMAND_CHOICES : COMMAND_HELP, 0, NULL);
   }
 }

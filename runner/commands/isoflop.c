@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "plots/plot_isoflop.h"
 #include "runner/commands.h"
 #include "runner/fits/arguments.h"
 #include "runner/fits/internal.h"
@@ -94,39 +93,6 @@ static bool solve_spec(const char *path, const struct isoflop_arguments *a, cons
   return fine;
 }
 
-static bool solve_table(const char *path, const struct isoflop_arguments *a, const struct isoflop_options *options,
-                        struct arena *arena, struct isoflop *result, struct error *error) {
-  struct table table = {0};
-  struct column_map *maps = NULL;
-  size_t map_count = 0;
-  bool fine = (!a->map || column_maps_parse(arena, a->map, &maps, &map_count, error)) &&
-              table_read_csv(&table, path, maps, map_count, error);
-  if (fine && a->entry.where.text) {
-    bool *keep = arena_array(arena, table.row_count + 1, sizeof *keep);
-    fine = table_where(&table, a->entry.where.text, keep, error);
-    if (fine) table_keep_rows(&table, keep);
-  }
-  fine = fine && isoflop_run(&table, options, result, error);
-  table_free(&table);
-  return fine;
-}
-
-static bool plot(const struct isoflop *result, const char *folder, struct error *error) {
-  struct arena arena = {0};
-  struct plot_isoflop data = isoflop_drawing(result, &arena);
-  struct figure figure;
-  bool fine = true;
-  bool (*const builders[])(struct arena *, const struct plot_isoflop *, struct figure *) = {plot_isoflop_curves,
-                                                                                            plot_isoflop_optima};
-  for (int i = 0; i < 2 && fine; i++) {
-    if (!builders[i](&arena, &data, &figure)) continue;
-    fine = figure_write(&figure, folder, error);
-    if (fine) fprintf(stderr, "wrote %s/%s.svg\n", folder, figure.name);
-  }
-  arena_free(&arena);
-  return fine;
-}
-
 static void isoflop(const struct isoflop_arguments *a, const char *source, struct arena *arena, struct error *error) {
   struct isoflop_options options;
   struct isoflop_noise noise;
@@ -136,7 +102,7 @@ static void isoflop(const struct isoflop_arguments *a, const char *source, struc
   if (fine && a->plot && options.method == ISOFLOP_ENVELOPE)
     fine = error_set(error, EXIT_USAGE_ERROR, "isoflop: --plot draws budgets, and the envelope has none");
   fine = fine && (spec ? solve_spec(source, a, &options, &result, error)
-                       : solve_table(source, a, &options, arena, &result, error));
+                       : isoflop_of_table(source, a->map, a->entry.where.text, &options, &result, error));
   if (fine && a->json) {
     struct text json = {0};
     struct json_writer writer = json_writer(&json, false);
@@ -146,7 +112,7 @@ static void isoflop(const struct isoflop_arguments *a, const char *source, struc
   } else if (fine) {
     isoflop_print(&result, stdout);
   }
-  if (fine && a->plot) plot(&result, a->plot, error);
+  if (fine && a->plot) isoflop_draw(&result, a->plot, error);
   isoflop_free(&result);
 }
 

@@ -52,7 +52,8 @@ void command_predict(struct command_line *line) {
       {"bits", 0, OPTION_LIST, &a.bits, "FORMAT=BITS", "bits per weight of a format that isoloss does not know"},
       {"speed", 0, OPTION_LIST, &a.speeds, "FORMAT=X", "a format's training makes X times the FLOPs for the same cost"},
       {"cost", 0, OPTION_TEXT, &a.cost, "KIND",
-       "6nd, or counted: per token as the fitted runs counted (default if known)"},
+       "6nd, or counted: per token as the fitted runs counted (default if known)",
+       (const char *const[]){"6nd", "counted", NULL}},
       {"law", 'l', OPTION_TEXT, &a.fit.entry.law, "NAME",
        "the law to fit (default: the entry's; chinchilla on a table)"}};
   size_t count = 10;

@@ -13,45 +13,6 @@ struct report_options {
   bool json;
 };
 
-// "none" where no letter or digit is left of the name: file names hold letters, digits and dashes only.
-static char *file_stem(struct arena *arena, const char *name) {
-  char *stem = arena_string(arena, *name ? name : "report");
-  for (char *c = stem; *c; c++)
-    if (!(*c >= 'a' && *c <= 'z') && !(*c >= 'A' && *c <= 'Z') && !(*c >= '0' && *c <= '9') && !strchr("-_.", *c))
-      *c = '-';
-  if (stem[0] == '.') stem[0] = '-';
-  return stem;
-}
-
-static bool write_figures(const struct report *report, const char *folder, struct error *error) {
-  struct arena arena = {0};
-  bool fine = true;
-  for (size_t i = 0; i < report->figure_count && fine; i++) {
-    if (!report->figures[i].drawn) continue;
-    struct figure figure = report->figures[i].figure;
-    figure.name = file_stem(&arena, figure.name);
-    fine = figure_write(&figure, folder, error);
-    if (fine) fprintf(stderr, "%s/%s.svg\n", folder, figure.name);
-  }
-  arena_free(&arena);
-  return fine;
-}
-
-static bool make_folder_of(struct arena *arena, const char *path, struct error *error) {
-  char *folder = arena_string(arena, path), *slash = strrchr(folder, '/');
-  if (!slash || slash == folder) return true;
-  *slash = '\0';
-  return folder_make(folder, error);
-}
-
-static bool write_page(const struct report *report, const char *path, struct arena *arena, struct error *error) {
-  struct text page = {0};
-  bool fine = report_page(report, &page, error) && make_folder_of(arena, path, error) &&
-              file_write_atomic(path, page.bytes, page.length, error);
-  text_free(&page);
-  return fine;
-}
-
 // Shows the page in the desktop's browser, without waiting for it.
 static void open_page(char *path) {
   static char program[] = "xdg-open";
@@ -71,9 +32,9 @@ static bool write_report(const char *name, const struct spec *spec, const char *
     if (options->output || !options->json)
       path = options->output ? arena_string(&arena, options->output)
                              : path_join(&arena, path_join(&arena, report.home, "reports"),
-                                         arena_format(&arena, "%s.html", file_stem(&arena, name)));
-    fine = !path || write_page(&report, path, &arena, error);
-    if (fine && options->figures) fine = write_figures(&report, options->figures, error);
+                                         arena_format(&arena, "%s.html", report_file_stem(&arena, name)));
+    fine = !path || report_write_page(&report, path, error);
+    if (fine && options->figures) fine = report_write_figures(&report, options->figures, error);
     if (fine && options->json) {
       struct text json = {0};
       report_json(&report, path, &json);
@@ -146,7 +107,8 @@ void command_report(struct command_line *line) {
       {"output", 'o', OPTION_TEXT, &a.output, "FILE", "where the page goes (default: reports/NAME.html in the home)"},
       {"figures", 0, OPTION_TEXT, &a.figures, "FOLDER", "write each figure there as an SVG file too"},
       {"json", 0, OPTION_FLAG, &a.json, NULL, "print the report's content as JSON (a page only with -o)"},
-      {"open", 0, OPTION_TEXT, &a.open, "yes|no", "show the page in the browser (default: no)"},
+      {"open", 0, OPTION_TEXT, &a.open, "yes|no", "show the page in the browser (default: no)",
+       (const char *const[]){"yes", "no", NULL}},
       {0}};
   const struct command_usage usage = {
       "isoloss report SPEC|EXPERIMENT [options]",

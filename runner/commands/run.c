@@ -1,11 +1,11 @@
 // isoloss run: makes the set of finished runs equal the set in the spec.
 #include <inttypes.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "runner/commands.h"
 #include "runner/execute/coordinator.h"
+#include "runner/execute/ready.h"
 #include "runner/execute/rows.h"
 #include "runner/execute/selection.h"
 #include "runner/fits/format_errors.h"
@@ -17,24 +17,6 @@ struct run_options {
   const char *gpus, *per_gpu, *gpu_memory;
   bool fail_fast, keep_going, retry_failed, quiet, json;
 };
-
-// Whether anything is left to train: only then it is worth measuring this machine's speed.
-static bool all_finished(const struct plan *plan) {
-  struct error ignored = {0};
-  struct store *store = store_exists_home() ? store_open_home(STORE_READ, &ignored) : NULL;
-  bool all = store != NULL;
-  for (size_t i = 0; i < plan->count && all; i++) {
-    struct planned_run run;
-    plan_run(plan, i, &run);
-    struct value id = store_text(run.id);
-    struct store_rows *rows =
-        store_select(store, "SELECT 1 FROM runs WHERE id = ?1 AND state IN ('done', 'diverged')", &id, 1, &ignored);
-    all = rows && store_rows_next(rows, &ignored);
-    store_rows_close(rows);
-  }
-  store_close(store);
-  return all;
-}
 
 static bool print_json(const char *experiment, struct error *error) {
   struct store *store = store_open_home(STORE_READ, error);
@@ -96,29 +78,6 @@ static bool read_gpus(const struct run_options *options, struct arena *arena, st
   return gpu_list_read(arena, options->gpus, options->gpu_memory, &choice->list, error);
 }
 
-// Runs that fit none of the GPUs are found before any is started.
-static bool check_gpu_runs(const struct plan *plan, const struct gpu_choice *gpus, struct error *error) {
-  double largest = 0;
-  for (size_t i = 0; i < gpus->list.count; i++) largest = fmax(largest, gpus->list.items[i].bytes);
-  bool known = plan_on_gpu(plan) && !plan->spec->trainer.node;
-  for (size_t i = 0; i < gpus->list.count; i++) known = known && !isnan(gpus->list.items[i].bytes);
-  for (size_t i = 0; i < plan->count && plan_on_gpu(plan) && !plan->spec->trainer.node; i++) {
-    struct planned_run run;
-    struct memory_advice advice;
-    char need[32], there[32], less[32];
-    plan_run(plan, i, &run);
-    double bytes = run.memory + (double)trainer_process_bytes(plan->ops);
-    if (!known || bytes <= largest) continue;
-    bool fits = trainer_memory_advice(plan->ops, plan->device, &run.config, (int64_t)largest, &advice);
-    return error_set(error, EXIT_ENVIRONMENT,
-                     "run %.8s needs %s of a GPU's memory, the largest of these has %s; with train.accumulation "
-                     "%" PRId64 " and train.recompute %s it needs %s%s",
-                     run.id, bytes_human(bytes, need), bytes_human(largest, there), advice.accumulation,
-                     advice.recompute, bytes_human((double)advice.total, less), fits ? "" : ", the least there is");
-  }
-  return true;
-}
-
 static enum exit_code run(const char *path, const struct run_options *options, struct error *error) {
   struct spec spec = {0};
   struct plan plan = {0};
@@ -133,8 +92,8 @@ static enum exit_code run(const char *path, const struct run_options *options, s
   if (!spec_fine) goto end;
   planned = true;
   if (!plan_open(&plan, &spec, &plan_options, error) || !plan_set_begin(&set, &plan, error)) goto end;
-  if (gpus.list.count > 0 && !check_gpu_runs(&plan, &gpus, error)) goto end;
-  if (!all_finished(&plan) && !spec.trainer.node) plan_measure_speed(&plan);
+  if (gpus.list.count > 0 && !plan_fits_gpus(&plan, &gpus.list, error)) goto end;
+  if (!plan_finished(&plan) && !spec.trainer.node) plan_measure_speed(&plan);
   struct experiment_record experiment = {spec.name, spec.path, spec.source, spec.about};
   struct coordinator_set runs = {plan.count, &set, plan_set_describe};
   struct coordinator_options execute = {

@@ -25,8 +25,13 @@ size_t entry_options(const struct entry_kind *kind, enum entry_command command, 
   for (size_t k = 0; k < kind->count; k++) {
     const struct entry_key *key = &kind->keys[k];
     if (!key->option.name || !(key->option.commands & command)) continue;
-    options[count++] = (struct option){key->option.name,           key->option.letter,   option_type_of(key),
-                                       (char *)entry + key->place, key->option.argument, key->option.help};
+    options[count++] = (struct option){key->option.name,
+                                       key->option.letter,
+                                       option_type_of(key),
+                                       (char *)entry + key->place,
+                                       key->option.argument,
+                                       key->option.help,
+                                       key->option.choices ? key->option.choices : key->choices};
   }
   return count;
 }

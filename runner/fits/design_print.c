@@ -43,8 +43,12 @@ static void add_quantity(const struct design_result *result, const struct design
     text_table_cell(table, "%s", digits(quantity->linear_se, 3, e));
   }
   if (has_coverage(result)) {
-    text_table_cell(table, "%.0f %%", 100 * quantity->coverage90);
-    text_table_cell(table, "%.0f %%", 100 * quantity->coverage95);
+    const double shares[] = {quantity->coverage90, quantity->coverage95};
+    for (int i = 0; i < 2; i++)
+      if (isfinite(shares[i]))
+        text_table_cell(table, "%.0f %%", 100 * shares[i]);
+      else
+        text_table_cell(table, "-");
   }
   text_table_cell(table, "%s", notes);
 }

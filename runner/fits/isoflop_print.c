@@ -124,3 +124,19 @@ struct plot_isoflop isoflop_drawing(const struct isoflop *result, struct arena *
   }
   return data;
 }
+
+bool isoflop_draw(const struct isoflop *result, const char *folder, struct error *error) {
+  struct arena arena = {0};
+  struct plot_isoflop data = isoflop_drawing(result, &arena);
+  struct figure figure;
+  bool fine = true;
+  bool (*const builders[])(struct arena *, const struct plot_isoflop *, struct figure *) = {plot_isoflop_curves,
+                                                                                            plot_isoflop_optima};
+  for (int i = 0; i < 2 && fine; i++) {
+    if (!builders[i](&arena, &data, &figure)) continue;
+    fine = figure_write(&figure, folder, error);
+    if (fine) fprintf(stderr, "wrote %s/%s.svg\n", folder, figure.name);
+  }
+  arena_free(&arena);
+  return fine;
+}

@@ -73,3 +73,22 @@ bool isoflop_of_entry(const struct spec *spec, const struct spec_isoflop *entry,
               isoflop_of_runs(spec, entry, where, store, &options, result, error);
   return fine ? true : error_context(error, "fit %s", entry->name);
 }
+
+bool isoflop_of_table(const char *path, const char *map, const char *where, const struct isoflop_options *options,
+                      struct isoflop *result, struct error *error) {
+  struct arena arena = {0};
+  struct table table = {0};
+  struct column_map *maps = NULL;
+  size_t map_count = 0;
+  bool fine = (!map || column_maps_parse(&arena, map, &maps, &map_count, error)) &&
+              table_read_csv(&table, path, maps, map_count, error);
+  if (fine && where) {
+    bool *keep = arena_array(&arena, table.row_count + 1, sizeof *keep);
+    fine = table_where(&table, where, keep, error);
+    if (fine) table_keep_rows(&table, keep);
+  }
+  fine = fine && isoflop_run(&table, options, result, error);
+  table_free(&table);
+  arena_free(&arena);
+  return fine;
+}

@@ -19,6 +19,12 @@ bool isoflop_of_runs(const struct spec *spec, const struct spec_isoflop *entry, 
 bool isoflop_of_entry(const struct spec *spec, const struct spec_isoflop *entry, const char *where, struct store *store,
                       struct isoflop *result, struct error *error);
 
+// Of a CSV file's rows that `where` (or NULL) leaves, its columns by other names where `map` (or NULL) says so.
+bool isoflop_of_table(const char *path, const char *map, const char *where, const struct isoflop_options *options,
+                      struct isoflop *result, struct error *error);
+
 void isoflop_print(const struct isoflop *result, FILE *out);
 // For the figures; points into the result.
 struct plot_isoflop isoflop_drawing(const struct isoflop *result, struct arena *arena);
+// Writes the figures of budgets to the folder and tells their paths on standard error.
+bool isoflop_draw(const struct isoflop *result, const char *folder, struct error *error);

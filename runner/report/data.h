@@ -163,3 +163,8 @@ bool report_gather_figures(struct report *report, struct error *error);
 // page.c: the HTML page. json.c: the JSON document.
 bool report_page(const struct report *report, struct text *out, struct error *error);
 void report_json(const struct report *report, const char *path, struct text *out);
+// files.c: the page, in a folder that is made where it is missing; the figures, each path told on standard error.
+bool report_write_page(const struct report *report, const char *path, struct error *error);
+bool report_write_figures(const struct report *report, const char *folder, struct error *error);
+// A file's name from any text: letters, digits, dots, dashes and underlines only. In the arena.
+char *report_file_stem(struct arena *arena, const char *name);

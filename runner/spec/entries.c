@@ -9,6 +9,7 @@
 static const char *const intervals[] = {"percentile", "bca", "t", NULL};
 static const char *const residuals[] = {"log", "plain", NULL};
 static const char *const objectives[] = {"huber", "least-squares", "lad", NULL};
+static const char *const objective_examples[] = {"huber:1e-3", "least-squares", "lad", NULL};
 static const char *const methods[] = {"isoflop", NULL};
 static const char *const minima[] = {"akima", "parabola", "envelope", NULL};
 
@@ -23,7 +24,8 @@ static const struct entry_key fit_keys[] = {
      .option = {"where", 'w', "EXPR", "rows that take part: \"format == 'none' and N > 1e6\"", OF_FITS}},
     {"objective", ENTRY_OBJECTIVE, AT(objective), "huber:1e-3", "huber:DELTA, least-squares or lad",
      .choices = objectives, .hint = "huber:1e-3",
-     .option = {"objective", 0, "KIND", "huber:DELTA, least-squares or lad (else the law's)", OF_FITS}},
+     .option = {"objective", 0, "KIND", "huber:DELTA, least-squares or lad (else the law's)", OF_FITS,
+                objective_examples}},
     {"residual", ENTRY_CHOICE, AT(residual), "plain", NULL, .choices = residuals,
      .option = {"residual", 0, "KIND", "log or plain (else the law's)", OF_FITS}},
     {"bootstrap", ENTRY_INTEGER, AT(bootstrap), "100", "resamples", .low = 0, .high = 10000000,

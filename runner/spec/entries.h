@@ -42,9 +42,10 @@ struct entry_key {
   struct {
     const char *name;  // NULL: no option says the same
     char letter;
-    const char *argument;  // NULL of a flag
-    const char *help;      // what it is, of the rows of any table
-    unsigned commands;     // enum entry_command
+    const char *argument;        // NULL of a flag
+    const char *help;            // what it is, of the rows of any table
+    unsigned commands;           // enum entry_command
+    const char *const *choices;  // as a shell can offer them, where they are not the key's
   } option;
 };
 

@@ -1,8 +1,8 @@
 // `report`: its title and its plots.
 #include "runner/spec/internal.h"
+#include "runner/spec/keys.h"
 
 void spec_read_report(struct spec_reader *reader, const struct node *node) {
-  static const char *const keys[] = {"title", "plots"};
   struct spec *spec = reader->spec;
   if (!node) return;
   if (node->kind != NODE_MAPPING) {
@@ -10,7 +10,7 @@ void spec_read_report(struct spec_reader *reader, const struct node *node) {
                node_kind_name(node));
     return;
   }
-  node_check_keys(node, keys, 2, "report", reader->diagnostics);
+  spec_check_keys(&spec_report_keys, node, reader->diagnostics);
   const struct node *value;
   if ((value = node_find(node, "title"))) {
     const char *title = spec_read_text(reader, value, "title");

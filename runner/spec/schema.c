@@ -1,50 +1,15 @@
 // The JSON Schema of specs: its top level, sweeps, report and trainer. See schema.h.
 #include "runner/spec/schema.h"
 
+#include <string.h>
+
 #include "plots/plots.h"
+#include "runner/spec/keys.h"
 #include "runner/spec/schema_write.h"
-
-#define COUNT(array) (sizeof(array) / sizeof *(array))
-
-static const struct schema_property range[] = {
-    {"log", "array", "number", .limits = {{"minItems", 3}, {"maxItems", 3}}, .description = "[first, last, count]"},
-    {"linear", "array", "number", .limits = {{"minItems", 3}, {"maxItems", 3}}, .description = "[first, last, count]"},
-    {"range", "array", "number", .limits = {{"minItems", 2}, {"maxItems", 3}},
-     .description = "[first, last] or [first, last, step]"},
-    {"seeds", "integer", .limits = {{"minimum", 1}}, .description = "0, 1, ... up to this many"},
-    {"round", "number", .limits = {{"exclusiveMinimum", 0}}},
-};
 
 static const struct schema_property expression = {
     "expression", "string|number|boolean",
     .description = "an expression over fields and quantities: train.lr * (parameters / 1e5) ^ -0.5"};
-
-static const struct schema_property sweep[] = {
-    {"grid", .reference = "axes"},
-    {"zip", .reference = "axes"},
-    {"where", .reference = "expression"},
-    {"set", .reference = "derivations"},
-};
-
-static const struct schema_property trainer[] = {
-    {"command", "array", "string|number|boolean", .limits = {{"minItems", 1}},
-     .description = "program and arguments; {config}, {folder}, {id} and {FIELD} are filled in"},
-    {"version", "string|number", .description = "part of the runs' identity"},
-};
-
-static const struct schema_property top[] = {
-    {"experiment", "string|number", .pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$", .limits = {{"maxLength", 100}},
-     .description = "the experiment's name"},
-    {"about", "string", .description = "what is asked, for the report"},
-    {"corpus", .reference = "value:corpus"},
-    {"sweep", .reference = "sweep", .repeated = true, .limits = {{"minItems", 1}},
-     .description = "grids of runs, united; without it the spec is one run"},
-    {"fit", .reference = "fit", .repeated = true, .limits = {{"minItems", 1}},
-     .description = "laws to fit to the runs"},
-    {"claims", "string", .repeated = true, .description = "expressions over runs and fits that should hold"},
-    {"report", .reference = "report"},
-    {"trainer", .reference = "trainer"},
-};
 
 static void put_report(struct json_writer *json) {
   struct arena arena = {0};
@@ -52,20 +17,24 @@ static void put_report(struct json_writer *json) {
   while (plot_kinds[count].name) count++;
   const char **plots = arena_array(&arena, count, sizeof *plots);
   for (size_t i = 0; i < count; i++) plots[i] = plot_kinds[i].name;
-  const struct schema_property report[] = {
-      {"title", "string", .description = "the experiment's name when not given"},
-      {"plots", "array", .choices = plots, .choice_count = count},
-  };
-  schema_object(json, &(struct schema_object){"report", .properties = report, .count = COUNT(report)});
+  struct schema_property *report = arena_array(&arena, spec_report_keys.count, sizeof *report);
+  for (size_t i = 0; i < spec_report_keys.count; i++) {
+    report[i] = spec_report_keys.properties[i];
+    if (strcmp(report[i].key, "plots") != 0) continue;
+    report[i].choices = plots;
+    report[i].choice_count = count;
+  }
+  schema_object(json, &(struct schema_object){"report", .properties = report, .count = spec_report_keys.count});
   arena_free(&arena);
 }
 
 static void put_definitions(struct json_writer *json, const char *const *laws, size_t law_count) {
   const struct schema_object ranges = {"range", .description = "values by rule; round makes multiples of a number",
-                                       .properties = range, .count = COUNT(range)};
-  const struct schema_object sweeps = {"sweep", .properties = sweep, .count = COUNT(sweep)};
+                                       .properties = spec_range_keys.properties, .count = spec_range_keys.count};
+  const struct schema_object sweeps = {"sweep", .properties = spec_sweep_keys.properties,
+                                       .count = spec_sweep_keys.count};
   const struct schema_object custom = {"trainer", "command", "a trainer of your own; the built-in one when not given",
-                                       trainer, COUNT(trainer)};
+                                       spec_trainer_keys.properties, spec_trainer_keys.count};
   json_key(json, "$defs");
   json_object_begin(json);
   schema_field_definitions(json);
@@ -93,8 +62,7 @@ void schema_json(struct text *out, const char *const *laws, size_t law_count) {
   json_object_end(json);
   json_key(json, "properties");
   json_object_begin(json);
-  for (size_t i = 0; i < COUNT(top); i++) schema_property(json, &top[i]);
-  schema_fields(json, "base", "value", "fields of every run, where the sweep does not give them");
+  for (size_t i = 0; i < spec_top_keys.count; i++) schema_property(json, &spec_top_keys.properties[i]);
   json_object_end(json);
   put_definitions(json, laws, law_count);
   json_object_end(json);

@@ -83,6 +83,10 @@ static void put_alternatives(struct json_writer *json, const struct schema_prope
 }
 
 void schema_property(struct json_writer *json, const struct schema_property *property) {
+  if (property->fields) {
+    schema_fields(json, property->key, property->fields, property->description);
+    return;
+  }
   if (property->key) json_key(json, property->key);
   json_object_begin(json);
   if (property->description) json_key_string(json, "description", property->description);

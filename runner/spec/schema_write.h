@@ -14,6 +14,7 @@ struct schema_property {
   const char *type;            // "string", or several: "string|number"
   const char *items;           // type of an array's items
   const char *reference;       // the definition that says it: "law"
+  const char *fields;          // an object of run fields, and what each takes: see schema_fields
   bool repeated;               // one such value or a list of them; the limits are the list's
   bool or_auto;                // or the word auto, which is then the default
   const char *or_reference;    // or what another definition says

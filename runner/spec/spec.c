@@ -8,25 +8,19 @@
 #include <string.h>
 
 #include "runner/spec/internal.h"
-
-static const char *const top_keys[] = {"experiment", "about",  "corpus", "base",   "sweep",
-                                       "fit",        "claims", "report", "trainer"};
-enum { TOP_KEYS = sizeof top_keys / sizeof top_keys[0] };
+#include "runner/spec/keys.h"
 
 static void check_top(struct spec_reader *reader, const struct node *root) {
   for (size_t i = 0; i < root->count; i++) {
     const struct node *key = root->keys[i];
-    size_t k = 0;
     if (starts_with(key->text, "x-")) continue;  // room for anchors
-    while (k < TOP_KEYS && strcmp(top_keys[k], key->text) != 0) k++;
-    if (k < TOP_KEYS) continue;
+    if (spec_key_known(&spec_top_keys, key->text)) continue;
     if (strlen(key->text) < 100 && (field_find(key->text, NULL) || field_section(key->text))) {
       node_error(key, reader->diagnostics, "base: {...} for all runs, sweep: {grid: {...}} to vary it",
                  "'%s' belongs under base", key->text);
       continue;
     }
-    if (strcmp(key->text, "grid") == 0 || strcmp(key->text, "zip") == 0 || strcmp(key->text, "where") == 0 ||
-        strcmp(key->text, "set") == 0) {
+    if (spec_key_known(&spec_sweep_keys, key->text)) {
       node_error(key, reader->diagnostics, NULL, "'%s' belongs under sweep", key->text);
       continue;
     }
@@ -34,7 +28,7 @@ static void check_top(struct spec_reader *reader, const struct node *root) {
     one.keys = &root->keys[i];
     one.items = &root->items[i];
     one.count = 1;
-    node_check_keys(&one, top_keys, TOP_KEYS, "the spec", reader->diagnostics);
+    spec_check_keys(&spec_top_keys, &one, reader->diagnostics);
   }
 }
 

@@ -3,8 +3,7 @@
 #include <string.h>
 
 #include "runner/spec/internal.h"
-
-static const char *const sweep_keys[] = {"grid", "zip", "where", "set"};
+#include "runner/spec/keys.h"
 
 // What is read of one entry, growing in the arena.
 struct sweep_reader {
@@ -183,7 +182,7 @@ static void read_entry(struct spec_reader *reader, const struct node *node, stru
       one.keys = &node->keys[i];
       one.items = &node->items[i];
       one.count = 1;
-      node_check_keys(&one, sweep_keys, sizeof sweep_keys / sizeof sweep_keys[0], "sweep", reader->diagnostics);
+      spec_check_keys(&spec_sweep_keys, &one, reader->diagnostics);
     }
   }
 }

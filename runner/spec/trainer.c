@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "runner/spec/internal.h"
+#include "runner/spec/keys.h"
 
 // {name} in a command template: what it may be. Other braces (JSON, say) stand for themselves.
 static void check_placeholders(struct spec_reader *reader, const struct node *node) {
@@ -30,7 +31,6 @@ static void check_placeholders(struct spec_reader *reader, const struct node *no
 }
 
 void spec_read_trainer(struct spec_reader *reader, const struct node *node) {
-  static const char *const keys[] = {"command", "version"};
   struct spec_trainer *trainer = &reader->spec->trainer;
   trainer->version = "";
   if (!node) return;
@@ -40,7 +40,7 @@ void spec_read_trainer(struct spec_reader *reader, const struct node *node) {
     return;
   }
   trainer->node = node;
-  node_check_keys(node, keys, 2, "trainer", reader->diagnostics);
+  spec_check_keys(&spec_trainer_keys, node, reader->diagnostics);
   const struct node *value = node_find(node, "command");
   if (!value || value->kind != NODE_SEQUENCE || !value->count) {
     node_error(value ? value : node, reader->diagnostics, "command: [python3, train.py, \"{config}\"]",

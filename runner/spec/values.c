@@ -7,6 +7,7 @@
 
 #include "kernels/formats/format.h"
 #include "runner/spec/internal.h"
+#include "runner/spec/keys.h"
 
 enum { MOST_VALUES = 10000000 };
 
@@ -126,8 +127,9 @@ bool spec_read_value(struct spec_reader *reader, const struct run_field *field, 
 
 // ---- ranges ----
 
-static const char *const range_keys[] = {"log", "linear", "range", "seeds", "round"};
-enum { RANGE_KINDS = 4 };
+// The keys of a range but `round`, which goes with any of them.
+static const char *const range_kinds[] = {"log", "linear", "range", "seeds"};
+enum { RANGE_KINDS = sizeof range_kinds / sizeof *range_kinds };
 
 static bool read_numbers(struct spec_reader *reader, const struct node *node, const char *kind, const char *shape,
                          size_t least, size_t most, double *numbers) {
@@ -204,17 +206,17 @@ static bool read_range(struct spec_reader *reader, const struct run_field *field
   const struct node *range = NULL, *multiple_node = node_find(node, "round");
   const char *kind = NULL;
   size_t before = diagnostics->errors;
-  node_check_keys(node, range_keys, sizeof range_keys / sizeof range_keys[0], "a range of values", diagnostics);
+  spec_check_keys(&spec_range_keys, node, diagnostics);
   if (diagnostics->errors > before) return false;
   for (int i = 0; i < RANGE_KINDS; i++) {
-    const struct node *found = node_find(node, range_keys[i]);
+    const struct node *found = node_find(node, range_kinds[i]);
     if (!found) continue;
     if (range) {
       node_error(node, diagnostics, NULL, "a range is one of log, linear, range, seeds, not several");
       return false;
     }
     range = found;
-    kind = range_keys[i];
+    kind = range_kinds[i];
   }
   if (!range) {
     node_error(node, diagnostics, NULL, "a range of values needs one of log, linear, range, seeds");

@@ -119,6 +119,12 @@ def completion_offers_everything():
         assert not missing, f"{command}: {missing}"
     assert complete("fit", "--residual", "") == ["log", "plain"]
     assert complete("fit", "--residual", "=", "l") == ["log"]
+    assert complete("fit", "--objective", "h") == ["huber:1e-3"]
+    assert complete("fit", "--interval", "") == ["bca", "percentile", "t"]
+    assert complete("fit", "compare", "--residual", "p") == ["plain"]
+    assert complete("isoflop", "-m", "") == ["akima", "envelope", "parabola"]
+    assert complete("data", "prepare", "--tokenizer", "u") == ["uint16", "uint32"]
+    assert complete("capacity", "--distribution", "la") == ["laplace"]
     assert complete("report", "--open", "n") == ["no"]
     assert "chinchilla" in complete("fit", "--law", "chin")
     assert complete("data", "sh") == ["show"] and complete("bench", "s") == ["step"]

@@ -26,6 +26,9 @@ struct corpus;
 // What `config` asks for, with corpus.files taken into account.
 enum corpus_kind { CORPUS_NAMED, CORPUS_FILES, CORPUS_ZIPFMEM, CORPUS_MARKOV2 };
 
+// What corpus.source and corpus.tokenizer can be, but for the path of a .model file; NULL ends them.
+extern const char *const corpus_sources[], *const corpus_tokenizers[];
+
 // Checks the corpus fields of a configuration and that model.context fits the source (zipfmem: exactly the digits of an
 // id; markov2: at least 2) without touching the disk. EXIT_USAGE_ERROR with the field's path in the message. `kind` may
 // be NULL.

@@ -12,8 +12,8 @@
 #include "trainer/data/source.h"
 
 const char *const corpus_names[] = {"gcide", "english", "linux-core", "kjv", NULL};
-static const char *const all_sources[] = {"gcide", "english", "linux-core", "kjv", "zipfmem", "markov2", "files"};
-static const char *const all_tokenizers[] = {"bytes", "sentencepiece", "uint16", "uint32"};
+const char *const corpus_sources[] = {"gcide", "english", "linux-core", "kjv", "zipfmem", "markov2", "files", NULL};
+const char *const corpus_tokenizers[] = {"bytes", "sentencepiece", "uint16", "uint32", NULL};
 
 enum { DEFAULT_PIECES = 4096, FEWEST_PIECES = 260, MOST_PIECES = 1 << 20, BYTES_VOCABULARY = 257 };
 
@@ -45,7 +45,7 @@ static bool check_source(struct corpus_request *request, const struct run_config
     if (strcmp(source, *name) == 0) return true;
   error_set(error, EXIT_USAGE_ERROR, "corpus.source: there is no '%s'", source);
   error_about(error, "corpus.source", NULL);
-  return error_hint(error, nearest_name(source, all_sources, sizeof all_sources / sizeof *all_sources),
+  return error_hint(error, nearest_name(source, corpus_sources, sizeof corpus_sources / sizeof *corpus_sources - 1),
                     "; there are gcide, english, linux-core, kjv, zipfmem, markov2, and files (with corpus.files)");
 }
 
@@ -98,8 +98,9 @@ static bool check_tokenizer(struct corpus_request *request, const struct run_con
   }
   error_set(error, EXIT_USAGE_ERROR, "corpus.tokenizer: there is no '%s'", tokenizer);
   error_about(error, "corpus.tokenizer", NULL);
-  return error_hint(error, nearest_name(tokenizer, all_tokenizers, sizeof all_tokenizers / sizeof *all_tokenizers),
-                    "; there are bytes, sentencepiece, a path that ends in .model, uint16, uint32");
+  return error_hint(
+      error, nearest_name(tokenizer, corpus_tokenizers, sizeof corpus_tokenizers / sizeof *corpus_tokenizers - 1),
+      "; there are bytes, sentencepiece, a path that ends in .model, uint16, uint32");
 }
 
 bool request_of(struct corpus_request *request, const struct run_config *config, struct error *error) {

@@ -1,0 +1,47 @@
+// See ready.h.
+#include "runner/execute/ready.h"
+
+#include <inttypes.h>
+#include <math.h>
+
+#include "results/store.h"
+#include "trainer/trainer.h"
+
+bool plan_finished(const struct plan *plan) {
+  struct error ignored = {0};
+  struct store *store = store_exists_home() ? store_open_home(STORE_READ, &ignored) : NULL;
+  bool all = store != NULL;
+  for (size_t i = 0; i < plan->count && all; i++) {
+    struct planned_run run;
+    plan_run(plan, i, &run);
+    struct value id = store_text(run.id);
+    struct store_rows *rows =
+        store_select(store, "SELECT 1 FROM runs WHERE id = ?1 AND state IN ('done', 'diverged')", &id, 1, &ignored);
+    all = rows && store_rows_next(rows, &ignored);
+    store_rows_close(rows);
+  }
+  store_close(store);
+  return all;
+}
+
+bool plan_fits_gpus(const struct plan *plan, const struct gpu_list *gpus, struct error *error) {
+  double largest = 0;
+  for (size_t i = 0; i < gpus->count; i++) largest = fmax(largest, gpus->items[i].bytes);
+  bool known = plan_on_gpu(plan) && !plan->spec->trainer.node;
+  for (size_t i = 0; i < gpus->count; i++) known = known && !isnan(gpus->items[i].bytes);
+  for (size_t i = 0; i < plan->count && plan_on_gpu(plan) && !plan->spec->trainer.node; i++) {
+    struct planned_run run;
+    struct memory_advice advice;
+    char need[32], there[32], less[32];
+    plan_run(plan, i, &run);
+    double bytes = run.memory + (double)trainer_process_bytes(plan->ops);
+    if (!known || bytes <= largest) continue;
+    bool fits = trainer_memory_advice(plan->ops, plan->device, &run.config, (int64_t)largest, &advice);
+    return error_set(error, EXIT_ENVIRONMENT,
+                     "run %.8s needs %s of a GPU's memory, the largest of these has %s; with train.accumulation "
+                     "%" PRId64 " and train.recompute %s it needs %s%s",
+                     run.id, bytes_human(bytes, need), bytes_human(largest, there), advice.accumulation,
+                     advice.recompute, bytes_human((double)advice.total, less), fits ? "" : ", the least there is");
+  }
+  return true;
+}

@@ -1,0 +1,10 @@
+// What is looked at before any run of a plan is started.
+#pragma once
+#include "runner/execute/gpus.h"
+#include "runner/plan/plan.h"
+
+// True when every run is done or diverged: nothing is left to train, and this machine's speed need not be measured.
+bool plan_finished(const struct plan *plan);
+// False and an error when a run needs more memory than any of the GPUs has. GPUs whose memory is not known are not
+// looked at, nor are a custom trainer's runs.
+bool plan_fits_gpus(const struct plan *plan, const struct gpu_list *gpus, struct error *error);

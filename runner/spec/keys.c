@@ -1,0 +1,69 @@
+// The tables of keys; see keys.h.
+#include "runner/spec/keys.h"
+
+#include <string.h>
+
+static const struct schema_property top[] = {
+    {"experiment", "string|number", .pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$", .limits = {{"maxLength", 100}},
+     .description = "the experiment's name"},
+    {"about", "string", .description = "what is asked, for the report"},
+    {"corpus", .reference = "value:corpus"},
+    {"base", .fields = "value", .description = "fields of every run, where the sweep does not give them"},
+    {"sweep", .reference = "sweep", .repeated = true, .limits = {{"minItems", 1}},
+     .description = "grids of runs, united; without it the spec is one run"},
+    {"fit", .reference = "fit", .repeated = true, .limits = {{"minItems", 1}},
+     .description = "laws to fit to the runs"},
+    {"claims", "string", .repeated = true, .description = "expressions over runs and fits that should hold"},
+    {"report", .reference = "report"},
+    {"trainer", .reference = "trainer"},
+};
+
+static const struct schema_property sweep[] = {
+    {"grid", .reference = "axes"},
+    {"zip", .reference = "axes"},
+    {"where", .reference = "expression"},
+    {"set", .reference = "derivations"},
+};
+
+static const struct schema_property range[] = {
+    {"log", "array", "number", .limits = {{"minItems", 3}, {"maxItems", 3}}, .description = "[first, last, count]"},
+    {"linear", "array", "number", .limits = {{"minItems", 3}, {"maxItems", 3}}, .description = "[first, last, count]"},
+    {"range", "array", "number", .limits = {{"minItems", 2}, {"maxItems", 3}},
+     .description = "[first, last] or [first, last, step]"},
+    {"seeds", "integer", .limits = {{"minimum", 1}}, .description = "0, 1, ... up to this many"},
+    {"round", "number", .limits = {{"exclusiveMinimum", 0}}},
+};
+
+static const struct schema_property trainer[] = {
+    {"command", "array", "string|number|boolean", .limits = {{"minItems", 1}},
+     .description = "program and arguments; {config}, {folder}, {id} and {FIELD} are filled in"},
+    {"version", "string|number", .description = "part of the runs' identity"},
+};
+
+// The kinds of plots are not known here: the schema adds them.
+static const struct schema_property report[] = {
+    {"title", "string", .description = "the experiment's name when not given"},
+    {"plots", "array"},
+};
+
+#define KEYS(name, properties) \
+  { name, properties, sizeof properties / sizeof *properties }
+const struct spec_keys spec_top_keys = KEYS("the spec", top);
+const struct spec_keys spec_sweep_keys = KEYS("sweep", sweep);
+const struct spec_keys spec_range_keys = KEYS("a range of values", range);
+const struct spec_keys spec_trainer_keys = KEYS("trainer", trainer);
+const struct spec_keys spec_report_keys = KEYS("report", report);
+
+bool spec_key_known(const struct spec_keys *keys, const char *name) {
+  for (size_t i = 0; i < keys->count; i++)
+    if (strcmp(keys->properties[i].key, name) == 0) return true;
+  return false;
+}
+
+void spec_check_keys(const struct spec_keys *keys, const struct node *mapping, struct diagnostics *diagnostics) {
+  struct arena arena = {0};
+  const char **names = arena_array(&arena, keys->count, sizeof *names);
+  for (size_t i = 0; i < keys->count; i++) names[i] = keys->properties[i].key;
+  node_check_keys(mapping, names, keys->count, keys->where, diagnostics);
+  arena_free(&arena);
+}
