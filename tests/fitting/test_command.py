@@ -146,6 +146,7 @@ def tables_of_others():
                       lambda i, n, d, loss: '%r,%r,%s\n' % (float(n) / 1e6, float(d) / 1e9, loss))
         semicolons = write('semicolons.csv', '\ufeffN;D;loss\r\n',
                            lambda i, n, d, loss: '%d;%d;%s\r\n' % (float(n), float(d), loss.replace('.', ',')))
+        small = write('small.csv', 'N,D,loss\n', lambda i, n, d, loss: '%gm,%s,%s\n' % (float(n) / 1e6, d, loss))
         suffixes = write('suffixes.tsv', 'N\tD\tloss\n',
                          lambda i, n, d, loss: '%gM\t%s\t%s\n' % (float(n) / 1e6, format(int(float(d)), ','), loss))
         same = (fit(made + '/twice.csv'), fit(made + '/pandas_index.csv'), fit(semicolons), fit(suffixes),
@@ -163,6 +164,15 @@ def tables_of_others():
         code, out, err = run('import', units, '--as', 'units', '--map',
                              'parameters=N_millions*1e6,tokens=D_billions*1e9,loss=val_loss', home=folder)
         check(code == 0, err)
+        code, out, err = run('import', made + '/twice.csv', '--as', 'twice', '--json', home=folder)
+        check(code == 0 and json.loads(out)['duplicates'] == 20 and json.loads(out)['rows'] == 40, 'import: ' + out + err)
+        code, out, err = run('import', small, '--as', 'small', '--json', home=folder)
+        check(code == 0 and any('is read as' in one for one in json.loads(out)['warnings']), 'notes: ' + out + err)
+        laws = '--law', 'chinchilla', '--law', 'kaplan', '--folds', '1', '--starts', '50'
+        code, out, err = run('fit', 'compare', made + '/twice.csv', *laws, '--json')
+        check(code == 0 and json.loads(out)['duplicates'] == 20 and json.loads(out)['rows'] == 20, 'compare: ' + err)
+        code, out, err = run('fit', 'compare', small, *laws, '--json')
+        check(code == 0 and any('is read as' in one for one in json.loads(out)['warnings']), 'notes: ' + out + err)
         code, out, err = run('fit', 'units', '--bootstrap', '0', '--json', home=folder)
         check(code == 0 and abs(json.loads(out)[0]['objective'] / plain['objective'] - 1) < 1e-9, 'an import: ' + err)
     export = fit(made + '/wandb_export.csv', '--map', 'parameters=_params,tokens=tokens seen,loss=val/loss')
