@@ -5,7 +5,10 @@
 
 static void print_budgets(const struct isoflop *result, FILE *out) {
   char a[40], b[40], c[40], d[40], e[40], f[40];
-  fprintf(out, "  %-11s %5s  %-11s %-25s %-11s %s\n", "FLOPs", "sizes", "N*", "interval", "D*", "loss");
+  bool biased = false;
+  for (size_t i = 0; i < result->budget_count; i++) biased |= isfinite(result->budgets[i].bias[ISOFLOP_PARAMETERS]);
+  fprintf(out, "  %-11s %5s  %-11s %-25s %-11s %s\n", "FLOPs", "sizes", "N*", "interval", "D*",
+          biased ? "loss      bias of N*" : "loss");
   for (size_t i = 0; i < result->budget_count; i++) {
     const struct isoflop_budget *budget = &result->budgets[i];
     const struct isoflop_optimum *size = &budget->optimum[ISOFLOP_PARAMETERS];
@@ -17,9 +20,13 @@ static void print_budgets(const struct isoflop *result, FILE *out) {
     char interval[100] = "";
     if (isfinite(size->low))
       snprintf(interval, sizeof interval, "%s .. %s", number_digits(size->low, 4, b), number_digits(size->high, 4, c));
-    fprintf(out, "%-11s %-25s %-11s %s\n", number_digits(size->value, 4, d), interval,
-            number_digits(budget->optimum[ISOFLOP_TOKENS].value, 4, e),
-            number_digits(budget->optimum[ISOFLOP_LOSS].value, 4, f));
+    fprintf(out, "%-11s %-25s %-11s ", number_digits(size->value, 4, d), interval,
+            number_digits(budget->optimum[ISOFLOP_TOKENS].value, 4, e));
+    number_digits(budget->optimum[ISOFLOP_LOSS].value, 4, f);
+    if (isfinite(budget->bias[ISOFLOP_PARAMETERS]))
+      fprintf(out, "%-9s %+.2f %%\n", f, 100 * (budget->bias[ISOFLOP_PARAMETERS] - 1));
+    else
+      fprintf(out, "%s\n", f);
   }
 }
 
@@ -41,13 +48,18 @@ static void print_exponents(const struct isoflop *result, FILE *out) {
   char a[40], b[40], c[40], d[40], e[40];
   for (int q = 0; q < ISOFLOP_QUANTITIES && result->regressed; q++) {
     const struct isoflop_exponent *exponent = &result->exponents[q];
-    const struct power_regression *best = exponent->weighted.points ? &exponent->weighted : &exponent->plain;
-    fprintf(out, "  %s = %s C^%s", symbols[q], number_digits(best->coefficient, 4, a),
-            number_digits(best->exponent, 4, b));
+    const struct power_regression *best = isoflop_best(exponent);
+    fprintf(out, "  %s = %s C^%s%s", symbols[q], number_digits(best->coefficient, 4, a),
+            number_digits(best->exponent, 4, b), best->pinned ? " (held)" : "");
+    if (best->pinned && isfinite(exponent->coefficient_low))
+      fprintf(out, ", %g %% interval of the coefficient %s .. %s over %d copies", 100 * result->confidence,
+              number_digits(exponent->coefficient_low, 4, c), number_digits(exponent->coefficient_high, 4, d),
+              exponent->copies);
     if (isfinite(exponent->low))
       fprintf(out, ", %g %% interval %s .. %s over %d copies", 100 * result->confidence,
               number_digits(exponent->low, 4, c), number_digits(exponent->high, 4, d), exponent->copies);
-    if (exponent->weighted.points) fprintf(out, " (unweighted %s)", number_digits(exponent->plain.exponent, 4, e));
+    if (exponent->weighted.points && !best->pinned)
+      fprintf(out, " (unweighted %s)", number_digits(exponent->plain.exponent, 4, e));
     if (q != ISOFLOP_LOSS && result->parameter_count) fprintf(out, "; N: %s", result->parameter_count);
     fprintf(out, "\n");
   }
@@ -56,6 +68,8 @@ static void print_exponents(const struct isoflop *result, FILE *out) {
 void isoflop_print(const struct isoflop *result, FILE *out) {
   char a[40], b[40], c[40], d[40];
   fprintf(out, "%s: %zu rows of %s", isoflop_method_name(result->method), result->rows, result->source);
+  if (result->duplicates)
+    fprintf(out, ", %zu repeating others left out (--keep-duplicates counts all)", result->duplicates);
   if (result->method == ISOFLOP_ENVELOPE) {
     fprintf(out, ", %d FLOP values, %zu of them in the power law\n", (int)ENVELOPE_POINTS, result->used);
     print_segments(result, out);
@@ -73,13 +87,16 @@ void isoflop_print(const struct isoflop *result, FILE *out) {
   }
   fprintf(out, "\n");
   print_exponents(result, out);
+  struct arena arena = {0};
+  for (const char *const *one = isoflop_bias_sentences(&arena, result); *one; one++) fprintf(out, "  %s\n", *one);
+  arena_free(&arena);
   for (size_t i = 0; i < result->warning_count; i++) fprintf(out, "  warning: %s\n", result->warnings[i]);
 }
 
 struct plot_isoflop isoflop_drawing(const struct isoflop *result, struct arena *arena) {
   struct plot_isoflop_budget *budgets = arena_array(arena, result->budget_count + 1, sizeof *budgets);
   const struct isoflop_exponent *exponent = &result->exponents[ISOFLOP_PARAMETERS];
-  const struct power_regression *best = exponent->weighted.points ? &exponent->weighted : &exponent->plain;
+  const struct power_regression *best = isoflop_best(exponent);
   struct plot_isoflop data = {.budgets = budgets,
                               .count = result->budget_count,
                               .coefficient = result->regressed ? best->coefficient : NAN,

@@ -42,7 +42,9 @@ bool isoflop_entry_options(const struct spec_isoflop *entry, struct isoflop_nois
                            struct isoflop_options *options, struct error *error) {
   *options = (struct isoflop_options){
       .budget = entry->budget, .window = entry->window, .average = entry->average, .copies = (int)entry->copies};
+  options->surface = "chinchilla";
   if (!isoflop_method_parse(entry->minimum, &options->method, error)) return false;
+  if (entry->pin && !isoflop_pins_parse(entry->pin, &options->pins, error)) return false;
   if (!entry->noise) return true;
   options->noise = noise;
   return isoflop_noise_parse(entry->noise, noise, error);

@@ -180,6 +180,47 @@ def tables_of_others():
 
 
 @case
+def isoflop():
+    """Sizes of a table: repeated rows count once, notes are told, the bias of the grid is said, an exponent held."""
+    rows = [(c, n) for c in (1e17, 1e18, 1e19, 1e20) for n in [0.145 * c ** 0.4516 * 2 ** k for k in (-3, -2, -1, 0, 1, 2)]]
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, 'grid.csv')
+        with open(path, 'w') as file:
+            file.write('N,D,loss\n')
+            for c, n in rows + rows[:5]:
+                d = c / 6 / n
+                file.write('%gm,%r,%r\n' % (n / 1e6, d, 1.69 + 406.4 / n ** 0.34 + 410.7 / d ** 0.28))
+        command = 'isoflop', path, '--method', 'parabola', '--copies', '20', '--noise', '0.001'
+        code, out, err = run(*command, '--json')
+        check(code == 0, err)
+        found = json.loads(out)
+        bias = found['bias']
+        check(found['duplicates'] == 5 and found['rows'] == 24, 'duplicates %r' % found['duplicates'])
+        check(any('is read as' in one for one in found['warnings']), 'notes %r' % found['warnings'])
+        check(bias['trouble'] is None and abs(bias['parameters']['truth'] - 0.28 / 0.62) < 1e-3, 'truth %r' % bias)
+        check(abs(found['exponents']['parameters']['value'] - bias['parameters']['off'] -
+                  bias['parameters']['corrected']) < 1e-12, 'corrected')
+        check(abs(bias['parameters']['corrected'] - 0.28 / 0.62) < 1e-3, 'the correction finds the truth')
+        check(all(abs(one['bias']['parameters'] - 1) < 0.2 for one in found['budgets']), 'budgets')
+        code, out, err = run(*command)
+        for words in bias['sentences'] + ['5 repeating others left out', 'bias of N*', 'is read as']:
+            check(code == 0 and words in out, words + err)
+        code, out, err = run(*command, '--keep-duplicates', '--json')
+        check(code == 0 and json.loads(out)['rows'] == 29, err)
+        code, out, err = run(*command, '--pin', 'a=0.45', '--json')
+        size = json.loads(out)['exponents']['parameters']
+        check(size['pinned'] and size['value'] == 0.45 and size['low'] is None and
+              size['coefficient_low'] < size['coefficient'] < size['coefficient_high'], 'pinned %r' % size)
+        code, out, err = run(*command, '--pin', 'alpha=0.45')
+        check(code == 2 and "pin 'alpha=0.45'" in err, err)
+        code, out, err = run('isoflop', path, '--map', 'loss=loss*20', '--method', 'parabola')
+        check(code == 0 and 'is it a perplexity?' in out, out + err)
+    code, out, err = run('isoflop', tables + '/porian_isoflop/runs.csv', '--budget', 'budget', '--copies', '20',
+                         '--where', "config == 'rw_tuned_short_const_standard'")
+    check(code == 0 and 'the bias on this grid is not known' in out and '2 % is too much' in out, out + err)
+
+
+@case
 def errors():
     table = tables + '/quartet_fp4/runs.csv'
     for arguments, words in ((['fit'], 'give one spec'),
