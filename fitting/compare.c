@@ -23,14 +23,12 @@ struct comparing {
   size_t done, total;  // fits
 };
 
-static void warn(struct comparing *comparing, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void warn(struct comparing *comparing, const char *format, ...) {
-  struct comparison *result = comparing->result;
+void comparison_warn(struct comparison *comparison, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
-  result->warnings = arena_grow(&result->arena, result->warnings, result->warning_count, result->warning_count + 1,
-                                sizeof *result->warnings);
-  result->warnings[result->warning_count++] = arena_vformat(&result->arena, format, arguments);
+  comparison->warnings = arena_grow(&comparison->arena, comparison->warnings, comparison->warning_count,
+                                    comparison->warning_count + 1, sizeof *comparison->warnings);
+  comparison->warnings[comparison->warning_count++] = arena_vformat(&comparison->arena, format, arguments);
   va_end(arguments);
 }
 
@@ -93,7 +91,8 @@ static bool common_rows(struct comparing *comparing, struct error *error) {
     dropped += !keep[row];
   }
   if (dropped)
-    warn(comparing, "%zu rows lack a value that one of the laws needs; they are left out for every law", dropped);
+    comparison_warn(comparing->result,
+                    "%zu rows lack a value that one of the laws needs; they are left out for every law", dropped);
   keep_rows(comparing, keep);
   return true;
 }
@@ -204,7 +203,7 @@ static bool fit_all(struct comparing *comparing, bool *again, struct error *erro
       fill_standing(comparing, l, &result);
       if (!comparing->fit.group && result.grouping) {  // found in the rows: the folds keep runs whole
         comparing->fit.group = arena_string(&comparing->arena, result.grouped_by);
-        warn(comparing, "%s", result.grouping);
+        comparison_warn(comparing->result, "%s", result.grouping);
       }
       keep_held_out(comparing, l, &result);
     }
@@ -212,10 +211,10 @@ static bool fit_all(struct comparing *comparing, bool *again, struct error *erro
   }
   *again = dropped > 0;
   if (fine && dropped) {
-    warn(comparing,
-         "%zu rows are in no stage of one of the laws, or it gives no number there; they are left out for "
-         "every law",
-         dropped);
+    comparison_warn(comparing->result,
+                    "%zu rows are in no stage of one of the laws, or it gives no number there; they are left out for "
+                    "every law",
+                    dropped);
     keep_rows(comparing, keep);
   }
   return fine;
@@ -259,7 +258,7 @@ static bool cross_validate(struct comparing *comparing, struct error *error) {
       if (fit_law(comparing, l, &options, &result, &trouble))
         keep_held_out(comparing, l, &result);
       else if (trouble.code == EXIT_USAGE_ERROR)  // too few rows without the fold, or no baseline
-        warn(comparing, "fold %d is left out: %s", f + 1, trouble.text);
+        comparison_warn(comparing->result, "fold %d is left out: %s", f + 1, trouble.text);
       else
         *error = trouble;
       fit_result_free(&result);
@@ -336,7 +335,8 @@ static void rank(struct comparing *comparing) {
     asked += any;
   }
   if (asked > result->held_out)
-    warn(comparing, "%zu held-out rows are not predicted by every law; they count for none", asked - result->held_out);
+    comparison_warn(comparing->result, "%zu held-out rows are not predicted by every law; they count for none",
+                    asked - result->held_out);
   for (size_t l = 0; l < comparing->count; l++) {
     held_out_scores(comparing, common, l);
     if (by_aicc(&result->laws[l], &result->laws[best]) < 0) best = l;

@@ -49,6 +49,7 @@ struct comparison {
   struct objective objective;
   const char **warnings;
   size_t warning_count;
+  size_t duplicates;  // rows that repeat others, left out before the fits
 };
 // Fits every law on the same rows (rows that one of them cannot use are dropped from the table), on one residual and
 // one objective: the options' or the first law's. A law is told apart from the best one when its AICc lies at least 4
@@ -57,5 +58,7 @@ struct comparison {
 // error when the laws predict different columns or one cannot be fitted. comparison_free in either case.
 bool laws_compare(const struct law *laws, size_t count, struct table *table, const struct compare_options *options,
                   struct comparison *comparison, struct error *error);
+// Adds a warning.
+void comparison_warn(struct comparison *comparison, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void comparison_free(struct comparison *comparison);
 void comparison_json(const struct comparison *comparison, struct json_writer *writer);

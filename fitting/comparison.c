@@ -32,6 +32,7 @@ void comparison_json(const struct comparison *comparison, struct json_writer *wr
   json_key_string(writer, "source", comparison->source);
   json_key_string(writer, "predicts", comparison->target);
   json_key_integer(writer, "rows", (int64_t)comparison->rows);
+  json_key_integer(writer, "duplicates", (int64_t)comparison->duplicates);
   json_key_integer(writer, "groups", (int64_t)comparison->groups);
   json_key_string(writer, "objective_kind", objective);
   json_key_string(writer, "residual_kind", comparison->residual == RESIDUAL_LOG ? "log" : "plain");
@@ -91,6 +92,7 @@ bool comparison_read(struct comparison *comparison, const json_t *root, struct e
   comparison->source = member_text(&reading, root, "source", "");
   comparison->target = member_text(&reading, root, "predicts", "loss");
   comparison->rows = (size_t)member_count(&reading, root, "rows");
+  comparison->duplicates = (size_t)member_count(&reading, root, "duplicates");
   comparison->groups = (size_t)member_count(&reading, root, "groups");
   comparison->held_out = (size_t)member_count(&reading, root, "held_out");
   comparison->folds = member_whole(&reading, root, "folds");

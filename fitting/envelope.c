@@ -28,8 +28,9 @@ static int lowest(const struct envelope *envelope, size_t point, const int *draw
 
 // Regressions over the points whose lowest curve is neither of the smallest nor of the largest size. The number of
 // points taken; 0 when there is no power law.
-static size_t regress_envelope(const struct envelope *envelope, const int *drawn, double confidence,
-                               struct power_regression out[ISOFLOP_QUANTITIES], double *low, double *high) {
+static size_t regress_envelope(const struct envelope *envelope, const int *drawn, const struct isoflop_pins *pins,
+                               double confidence, struct power_regression out[ISOFLOP_QUANTITIES], double *low,
+                               double *high) {
   size_t kept = 0;
   double *x = memory_get(4 * envelope->points * sizeof *x);
   double *y[ISOFLOP_QUANTITIES];
@@ -45,7 +46,7 @@ static size_t regress_envelope(const struct envelope *envelope, const int *drawn
   struct error few = {0};
   bool fine = kept > 0;
   for (int q = 0; q < ISOFLOP_QUANTITIES && fine; q++)
-    fine = power_regression(x, y[q], NULL, kept, confidence, &out[q], &few);
+    fine = isoflop_line(pins, (enum isoflop_quantity)q, x, y[q], NULL, kept, confidence, &out[q], &few);
   if (fine && low) {
     *low = x[0];
     *high = x[kept - 1];
@@ -123,8 +124,8 @@ bool isoflop_envelope(const struct isoflop_options *options, struct isoflop *res
   make_envelope(&envelope, &result->arena, options, rows);
   put_segments(result, &envelope, rows);
   struct power_regression fits[ISOFLOP_QUANTITIES] = {{0}};
-  result->used =
-      regress_envelope(&envelope, NULL, result->confidence, fits, &result->envelope_low, &result->envelope_high);
+  result->used = regress_envelope(&envelope, NULL, &options->pins, result->confidence, fits, &result->envelope_low,
+                                  &result->envelope_high);
   result->regressed = result->used > 0;
   if (!result->regressed) {
     isoflop_warn(result,
@@ -140,12 +141,18 @@ bool isoflop_envelope(const struct isoflop_options *options, struct isoflop *res
     for (size_t i = 0; i < envelope.curves; i++)
       drawn[random_below(options->seed, RANDOM_STREAM_BOOTSTRAP, copy, i, envelope.curves)]++;
     struct power_regression one[ISOFLOP_QUANTITIES];
-    size_t kept = regress_envelope(&envelope, drawn, result->confidence, one, NULL, NULL);
-    for (size_t q = 0; q < ISOFLOP_QUANTITIES; q++) replicates[q * copies + copy] = kept ? one[q].exponent : NAN;
+    size_t kept = regress_envelope(&envelope, drawn, &options->pins, result->confidence, one, NULL, NULL);
+    for (size_t q = 0; q < ISOFLOP_QUANTITIES; q++) replicates[q * copies + copy] = kept ? line_value(&one[q]) : NAN;
   }
   for (size_t q = 0; q < ISOFLOP_QUANTITIES; q++) {
     struct isoflop_exponent *exponent = &result->exponents[q];
-    *exponent = (struct isoflop_exponent){.name = names[q], .plain = fits[q], .low = NAN, .high = NAN, .se = NAN};
+    *exponent = (struct isoflop_exponent){.name = names[q],
+                                          .plain = fits[q],
+                                          .low = NAN,
+                                          .high = NAN,
+                                          .se = NAN,
+                                          .coefficient_low = NAN,
+                                          .coefficient_high = NAN};
     // the points stand beside each other on the same curves: their scatter is no measure of the error
     exponent->plain.low = exponent->plain.high = exponent->plain.exponent_se = NAN;
     for (size_t copy = 0; copy < copies; copy++) exponent->copies += isfinite(replicates[q * copies + copy]);

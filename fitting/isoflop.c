@@ -5,7 +5,8 @@
 #include "fitting/isoflop_internal.h"
 
 // The power law of one quantity's optima, and its exponent for every copy that has enough optima.
-static void regress(struct isoflop *result, enum isoflop_quantity quantity, struct error *error) {
+static void regress(const struct isoflop_options *options, struct isoflop *result, enum isoflop_quantity quantity,
+                    struct error *error) {
   static const char *const names[] = {"parameters", "tokens", "loss"};
   struct isoflop_exponent *exponent = &result->exponents[quantity];
   double *x = memory_get(3 * (result->used + 1) * sizeof *x), *y = x + result->used, *w = y + result->used;
@@ -22,9 +23,11 @@ static void regress(struct isoflop *result, enum isoflop_quantity quantity, stru
     spreads &= isfinite(w[n]) && w[n] > 0;
     n++;
   }
-  *exponent = (struct isoflop_exponent){.name = names[quantity], .low = NAN, .high = NAN, .se = NAN};
-  bool fine = power_regression(x, y, NULL, n, result->confidence, &exponent->plain, error);
-  if (fine && spreads) fine = power_regression(x, y, w, n, result->confidence, &exponent->weighted, error);
+  *exponent = (struct isoflop_exponent){
+      .name = names[quantity], .low = NAN, .high = NAN, .se = NAN, .coefficient_low = NAN, .coefficient_high = NAN};
+  const struct isoflop_pins *pins = &options->pins;
+  bool fine = isoflop_line(pins, quantity, x, y, NULL, n, result->confidence, &exponent->plain, error);
+  if (fine && spreads) fine = isoflop_line(pins, quantity, x, y, w, n, result->confidence, &exponent->weighted, error);
   if (!spreads) exponent->weighted.points = 0;
   double *replicates = memory_get(((size_t)result->copies + 1) * sizeof *replicates);
   for (int copy = 0; fine && copy < result->copies; copy++) {
@@ -38,7 +41,8 @@ static void regress(struct isoflop *result, enum isoflop_quantity quantity, stru
     }
     struct power_regression one;
     struct error few = {0};
-    replicates[copy] = power_regression(u, v, weight, kept, result->confidence, &one, &few) ? one.exponent : NAN;
+    bool there = isoflop_line(pins, quantity, u, v, weight, kept, result->confidence, &one, &few);
+    replicates[copy] = there ? line_value(&one) : NAN;
     exponent->copies += isfinite(replicates[copy]);
     free(u);
   }
@@ -52,7 +56,11 @@ static bool solve(const struct table *table, const struct isoflop_options *optio
                   struct error *error) {
   struct isoflop_rows rows;
   if (!isoflop_read(table, options, result, &rows, error)) return false;
-  if (options->method == ISOFLOP_ENVELOPE) return isoflop_envelope(options, result, &rows, error);
+  if (options->method == ISOFLOP_ENVELOPE) {
+    if (!isoflop_envelope(options, result, &rows, error)) return false;
+    isoflop_simulate(options, &rows, result);
+    return true;
+  }
   if (!isoflop_budgets(table, options, result, &rows, error)) return false;
   isoflop_minima(options, result);
   for (size_t b = 0; b < result->budget_count; b++) result->used += !result->budgets[b].rejected;
@@ -61,9 +69,10 @@ static bool solve(const struct table *table, const struct isoflop_options *optio
     isoflop_warn(result, "%zu of %zu budgets have an optimum inside their sizes; a power law needs 3", result->used,
                  result->budget_count);
   for (int q = 0; q < ISOFLOP_QUANTITIES && result->regressed; q++) {
-    regress(result, (enum isoflop_quantity)q, error);
+    regress(options, result, (enum isoflop_quantity)q, error);
     if (error->code) return false;
   }
+  isoflop_simulate(options, &rows, result);
   return true;
 }
 

@@ -22,11 +22,16 @@ struct power_regression {
   double coefficient, exponent;   // y = coefficient x^exponent
   double exponent_se, low, high;  // standard error from the scatter about the line, Student-t interval of the exponent
   double r2;
+  bool pinned;  // the exponent was held: its error and interval are NAN
 };
 // Least squares of ln y on ln x with weights (NULL: equal ones); the weights count relative to each other. Errors:
 // fewer than 3 points, a value that is not positive, equal x.
 bool power_regression(const double *x, const double *y, const double *weight, size_t count, double confidence,
                       struct power_regression *result, struct error *error);
+
+// The same with the exponent held: the coefficient alone is fitted.
+bool power_regression_pinned(const double *x, const double *y, const double *weight, size_t count, double exponent,
+                             struct power_regression *result, struct error *error);
 
 // ---- optima per budget ----
 
@@ -48,6 +53,15 @@ struct isoflop_noise {
 bool isoflop_noise_parse(const char *text, struct isoflop_noise *noise, struct error *error);
 double isoflop_noise_at(const struct isoflop_noise *noise, double loss);
 
+enum isoflop_quantity { ISOFLOP_PARAMETERS, ISOFLOP_TOKENS, ISOFLOP_LOSS, ISOFLOP_QUANTITIES };
+// Exponents that are held: a of N* = k C^a, b of D* = k C^b.
+struct isoflop_pins {
+  bool held[ISOFLOP_QUANTITIES];
+  double exponent[ISOFLOP_QUANTITIES];
+};
+// Adds what a text such as "a=0.5" or "a=0.5,b=0.5" holds.
+bool isoflop_pins_parse(const char *text, struct isoflop_pins *pins, struct error *error);
+
 struct isoflop_options {
   enum isoflop_method method;
   const char *budget;     // column of the budget in FLOPs; NULL: flops
@@ -61,6 +75,8 @@ struct isoflop_options {
   const struct isoflop_noise *noise;  // NULL: parabola: the scatter about the parabolas; akima: isoflop_default_noise
   double minimum_spread;              // share of the mean distance of sizes, least spread of an optimum; 0: 0.33
   double confidence;                  // 0: 0.95
+  struct isoflop_pins pins;
+  const char *surface;  // law of loss for the simulation of the bias; NULL: the bias is not simulated
   uint64_t seed;
 };
 extern const struct isoflop_noise isoflop_default_noise;  // 0.002 at 3 nats to 0.05 at 7 (Porian et al., RefinedWeb)
@@ -70,18 +86,19 @@ struct isoflop_optimum {
   double value, low, high;
   double spread;  // standard deviation of its logarithm over the copies, at least the minimum spread
 };
-enum isoflop_quantity { ISOFLOP_PARAMETERS, ISOFLOP_TOKENS, ISOFLOP_LOSS, ISOFLOP_QUANTITIES };
 
 struct isoflop_budget {
   double flops;
   size_t rows, sizes;                  // rows of the table; different sizes
   double *parameters, *tokens, *loss;  // [sizes], by size
+  double *counted;                     // [sizes]: FLOPs of the rows themselves, within the tolerance of `flops`
   const char *rejected;                // why it has no optimum; NULL: it has
   struct isoflop_optimum optimum[ISOFLOP_QUANTITIES];
   int copies_kept;                        // whose minimum lay inside
   double *curve_parameters, *curve_loss;  // the fitted curve, for figures
   size_t curve_count;
   double *copies[ISOFLOP_QUANTITIES];  // [copies]: the copy's optimum, NAN at the edge
+  double bias[ISOFLOP_QUANTITIES];  // what the method gives on the fitted surface over its true optimum; NAN: unknown
 };
 
 // A stretch of FLOP values at which one training is the lowest.
@@ -94,10 +111,28 @@ struct isoflop_segment {
 };
 
 struct isoflop_exponent {
-  const char *name;                         // "parameters", "tokens", "loss"
-  struct power_regression plain, weighted;  // weighted by 1 / spread^2; weighted.points 0: no spreads
-  double low, high, se;                     // quantiles over the copies of the weighted (else plain) exponent; NAN
-  int copies;                               // that gave an exponent
+  const char *name;                          // "parameters", "tokens", "loss"
+  struct power_regression plain, weighted;   // weighted by 1 / spread^2; weighted.points 0: no spreads
+  double low, high, se;                      // quantiles over the copies of the weighted (else plain) exponent; NAN
+  int copies;                                // that gave an exponent
+  double coefficient_low, coefficient_high;  // quantiles over the copies where the exponent is held; NAN
+};
+
+// The bias of the method on this grid. The law `surface` is fitted to the rows; its own losses at exactly their sizes
+// and tokens, free of noise, go through the method; what comes out is compared with the law's true optima, put through
+// the same regression. See Czech et al. 2026, arXiv 2603.22339.
+struct isoflop_bias {
+  const char *surface;             // the law; NULL: not asked for
+  const char *trouble;             // why the bias could not be simulated; NULL: it was
+  size_t rows;                     // that the surface was fitted to
+  double residual_rms;             // by which it misses ln loss
+  size_t budgets;                  // with an optimum both measured and simulated; of the envelope: FLOP values
+  double factor_low, factor_high;  // least and greatest bias of N* over the budgets; NAN of the envelope
+  struct {
+    double simulated, truth;  // exponents
+    double off;               // simulated - truth; 0 where it is held
+    double coefficient;       // simulated over true coefficient, where the exponent is held; else NAN
+  } exponents[ISOFLOP_QUANTITIES];
 };
 
 struct isoflop {
@@ -116,6 +151,8 @@ struct isoflop {
   double envelope_low, envelope_high;  // of the points that are in the regression
   struct isoflop_exponent exponents[ISOFLOP_QUANTITIES];
   bool regressed;  // enough budgets for a power law
+  struct isoflop_bias bias;
+  size_t duplicates;  // rows that repeat others, left out before
   const char **warnings;
   size_t warning_count;
 };
@@ -125,5 +162,14 @@ struct isoflop {
 bool isoflop_run(const struct table *table, const struct isoflop_options *options, struct isoflop *result,
                  struct error *error);
 void isoflop_free(struct isoflop *result);
+// Adds a warning.
+void isoflop_warn(struct isoflop *result, const char *format, ...) __attribute__((format(printf, 2, 3)));
+// The regression that counts: weighted where there are spreads.
+const struct power_regression *isoflop_best(const struct isoflop_exponent *exponent);
+// An exponent, or the coefficient where the exponent is held, without the bias; NAN where that is not known.
+double isoflop_corrected(const struct isoflop *result, enum isoflop_quantity quantity);
+// What the simulation of the bias says, a sentence each (lower case, no full stop); NULL-ended, in the arena. Empty
+// where it was not asked for.
+const char *const *isoflop_bias_sentences(struct arena *arena, const struct isoflop *result);
 // One object: {"method","source","budgets":[...],"exponents":{"parameters":{...},...},"warnings":[...]}.
 void isoflop_json(const struct isoflop *result, struct json_writer *writer);

@@ -137,7 +137,7 @@ bool curve_at(const struct isoflop_rows *rows, const size_t *points, size_t coun
 
 struct entry {  // a run at a budget
   size_t budget;
-  double parameters, tokens, loss;
+  double parameters, tokens, loss, flops;
 };
 
 static int compare_entries(const void *a, const void *b) {
@@ -189,15 +189,18 @@ static void fill_budget(struct arena *arena, struct isoflop_budget *budget, cons
   budget->parameters = arena_array(arena, count + 1, sizeof(double));
   budget->tokens = arena_array(arena, count + 1, sizeof(double));
   budget->loss = arena_array(arena, count + 1, sizeof(double));
+  budget->counted = arena_array(arena, count + 1, sizeof(double));
   for (size_t i = 0, end; i < count; i = end) {
-    double loss = 0, tokens = 0;
+    double loss = 0, tokens = 0, flops = 0;
     for (end = i; end < count && entries[end].parameters == entries[i].parameters; end++) {
       loss += entries[end].loss;
       tokens += entries[end].tokens;
+      flops += entries[end].flops;
     }
     double n = (double)(end - i);
     budget->parameters[budget->sizes] = entries[i].parameters;
     budget->tokens[budget->sizes] = average ? tokens / n : entries[i].tokens;
+    budget->counted[budget->sizes] = average ? flops / n : entries[i].flops;
     budget->loss[budget->sizes++] = average ? loss / n : entries[i].loss;
   }
 }
@@ -219,9 +222,12 @@ bool isoflop_budgets(const struct table *table, const struct isoflop_options *op
     for (int c = 0; c < rows->curve_count; c++)
       for (size_t b = 0; b < count; b++) {
         struct entry *entry = &entries[entry_count];
+        size_t last = points[start[c + 1] - 1];  // for what a token costs in this training
         *entry = (struct entry){.budget = b, .parameters = rows->parameters[points[start[c]]]};
-        entry_count += curve_at(rows, points + start[c], start[c + 1] - start[c], values[b], options->tolerance,
+        bool reached = curve_at(rows, points + start[c], start[c + 1] - start[c], values[b], options->tolerance,
                                 &entry->loss, &entry->tokens);
+        entry->flops = entry->tokens * rows->flops[last] / rows->tokens[last];
+        entry_count += reached;
       }
   } else {
     size_t outside = 0;
@@ -231,7 +237,7 @@ bool isoflop_budgets(const struct table *table, const struct isoflop_options *op
         outside++;
         continue;
       }
-      entries[entry_count++] = (struct entry){b, rows->parameters[i], rows->tokens[i], rows->loss[i]};
+      entries[entry_count++] = (struct entry){b, rows->parameters[i], rows->tokens[i], rows->loss[i], rows->flops[i]};
     }
     if (outside)
       isoflop_warn(result, "%zu rows lie at none of the budgets (within %g %%)", outside, 100 * options->tolerance);

@@ -26,13 +26,23 @@ void curve_points(struct arena *arena, const struct isoflop_rows *rows, size_t *
 
 // isoflop_minimum.c: optima of the budgets.
 void isoflop_minima(const struct isoflop_options *options, struct isoflop *result);
+// The sizes within `window` of the best one, [from, from + count); all where it is 0.
+void window_of(const struct isoflop_budget *budget, double window, size_t *from, size_t *count);
 // envelope.c
 bool isoflop_envelope(const struct isoflop_options *options, struct isoflop *result, const struct isoflop_rows *rows,
                       struct error *error);
 // Summary of an optimum over its copies (NAN ones left out): median, interval, spread.
 int optimum_of(const double *copies, int count, double confidence, double least_spread, struct isoflop_optimum *out);
 
-// Percentiles and standard deviation of an exponent over the copies (NAN ones are left out).
+// Percentiles and standard deviation of an exponent (of the coefficient, where it is held) over the copies; NAN ones
+// are left out.
 void exponent_interval(const double *copies, size_t count, double confidence, struct isoflop_exponent *exponent);
+// The power law of a quantity, with its exponent held where the options say so.
+bool isoflop_line(const struct isoflop_pins *pins, enum isoflop_quantity quantity, const double *x, const double *y,
+                  const double *weight, size_t count, double confidence, struct power_regression *result,
+                  struct error *error);
+// What the copies give of it: the exponent, or the coefficient where that is held.
+double line_value(const struct power_regression *line);
 
-void isoflop_warn(struct isoflop *result, const char *format, ...) __attribute__((format(printf, 2, 3)));
+// isoflop_bias.c: fills result->bias and the budgets' bias, from a finished result.
+void isoflop_simulate(const struct isoflop_options *options, const struct isoflop_rows *rows, struct isoflop *result);

@@ -31,6 +31,10 @@ static void put_budget(struct json_writer *writer, const struct isoflop_budget *
   for (int q = 0; q < ISOFLOP_QUANTITIES; q++)
     put_optimum(writer, names[q], &budget->optimum[q], budget->rejected != NULL);
   json_key_integer(writer, "copies_kept", budget->copies_kept);
+  json_key(writer, "bias");  // what the method gives on the surface over the truth
+  json_object_begin(writer);
+  for (int q = 0; q < ISOFLOP_QUANTITIES; q++) json_key_number(writer, names[q], budget->bias[q]);
+  json_object_end(writer);
   json_key(writer, "points");
   json_object_begin(writer);
   put_numbers(writer, "parameters", budget->parameters, budget->sizes);
@@ -49,6 +53,7 @@ static void put_regression(struct json_writer *writer, const char *key, const st
   json_object_begin(writer);
   json_key_integer(writer, "points", (int64_t)fit->points);
   json_key_number(writer, "exponent", fit->exponent);
+  json_key_boolean(writer, "pinned", fit->pinned);
   json_key_number(writer, "coefficient", fit->coefficient);
   json_key_number(writer, "se", fit->exponent_se);
   json_key_number(writer, "low", fit->low);
@@ -62,20 +67,57 @@ static void put_exponents(struct json_writer *writer, const struct isoflop *resu
   json_object_begin(writer);
   for (int q = 0; result->regressed && q < ISOFLOP_QUANTITIES; q++) {
     const struct isoflop_exponent *exponent = &result->exponents[q];
-    const struct power_regression *best = exponent->weighted.points ? &exponent->weighted : &exponent->plain;
+    const struct power_regression *best = isoflop_best(exponent);
     json_key(writer, exponent->name);
     json_object_begin(writer);
     json_key_number(writer, "value", best->exponent);
     json_key_number(writer, "low", exponent->low);
     json_key_number(writer, "high", exponent->high);
     json_key_number(writer, "se", exponent->se);
+    json_key_boolean(writer, "pinned", best->pinned);
     json_key_number(writer, "coefficient", best->coefficient);
+    json_key_number(writer, "coefficient_low", exponent->coefficient_low);
+    json_key_number(writer, "coefficient_high", exponent->coefficient_high);
     json_key_integer(writer, "copies", exponent->copies);
     put_regression(writer, "weighted", &exponent->weighted);
     put_regression(writer, "unweighted", &exponent->plain);
     json_object_end(writer);
   }
   json_object_end(writer);
+}
+
+// The bias of the method on this grid: null where it was not simulated.
+static void put_bias(struct json_writer *writer, const struct isoflop *result) {
+  static const char *const names[] = {"parameters", "tokens", "loss"};
+  const struct isoflop_bias *bias = &result->bias;
+  struct arena arena = {0};
+  json_key(writer, "bias");
+  if (!bias->surface) {
+    json_put_null(writer);
+    return;
+  }
+  json_object_begin(writer);
+  json_key_string(writer, "surface", bias->surface);
+  json_key_string(writer, "trouble", bias->trouble);
+  json_key_integer(writer, "rows", (int64_t)bias->rows);
+  json_key_number(writer, "residual_rms", bias->residual_rms);
+  json_key_integer(writer, "budgets", (int64_t)bias->budgets);
+  for (int q = 0; q < ISOFLOP_QUANTITIES; q++) {
+    json_key(writer, names[q]);
+    json_object_begin(writer);
+    json_key_number(writer, "simulated", bias->exponents[q].simulated);
+    json_key_number(writer, "truth", bias->exponents[q].truth);
+    json_key_number(writer, "off", bias->exponents[q].off);
+    json_key_number(writer, "coefficient", bias->exponents[q].coefficient);
+    json_key_number(writer, "corrected", isoflop_corrected(result, (enum isoflop_quantity)q));
+    json_object_end(writer);
+  }
+  json_key(writer, "sentences");
+  json_array_begin(writer);
+  for (const char *const *one = isoflop_bias_sentences(&arena, result); *one; one++) json_put_string(writer, *one);
+  json_array_end(writer);
+  json_object_end(writer);
+  arena_free(&arena);
 }
 
 static void put_segments(struct json_writer *writer, const struct isoflop *result) {
@@ -105,6 +147,7 @@ void isoflop_json(const struct isoflop *result, struct json_writer *writer) {
   json_key_string(writer, "parameter_count", result->parameter_count);
   json_key_integer(writer, "rows", (int64_t)result->rows);
   json_key_integer(writer, "excluded", (int64_t)result->excluded);
+  json_key_integer(writer, "duplicates", (int64_t)result->duplicates);
   json_key_integer(writer, "copies", result->copies);
   json_key_number(writer, "confidence", result->confidence);
   if (result->method != ISOFLOP_ENVELOPE) {
@@ -124,6 +167,7 @@ void isoflop_json(const struct isoflop *result, struct json_writer *writer) {
     put_segments(writer, result);
   }
   put_exponents(writer, result);
+  put_bias(writer, result);
   json_key(writer, "warnings");
   json_array_begin(writer);
   for (size_t i = 0; i < result->warning_count; i++) json_put_string(writer, result->warnings[i]);

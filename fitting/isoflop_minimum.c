@@ -51,8 +51,7 @@ static struct minimum parabola_minimum(const double *x, const double *loss, size
   return minimum;
 }
 
-// The sizes within `window` of the best one: [from, from + count).
-static void window_of(const struct isoflop_budget *budget, double window, size_t *from, size_t *count) {
+void window_of(const struct isoflop_budget *budget, double window, size_t *from, size_t *count) {
   size_t best = 0, end = budget->sizes;
   *from = 0;
   for (size_t i = 1; i < budget->sizes; i++)
@@ -260,6 +259,7 @@ static void solve_budget(const struct isoflop_options *options, struct isoflop *
   size_t least = options->method == ISOFLOP_AKIMA ? AKIMA_SIZES : PARABOLA_SIZES;
   for (int q = 0; q < ISOFLOP_QUANTITIES; q++)
     budget->optimum[q] = (struct isoflop_optimum){.value = NAN, .low = NAN, .high = NAN, .spread = NAN};
+  for (int q = 0; q < ISOFLOP_QUANTITIES; q++) budget->bias[q] = NAN;
   if (options->method == ISOFLOP_PARABOLA && count) window_of(budget, options->window, &from, &count);
   if (count < least) {
     budget->rejected = arena_format(arena, "%zu size%s%s; %s needs %zu", count, count == 1 ? "" : "s",

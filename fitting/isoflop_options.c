@@ -59,3 +59,26 @@ double isoflop_noise_at(const struct isoflop_noise *noise, double loss) {
   double share = log(loss / noise->low_loss) / log(noise->high_loss / noise->low_loss);
   return noise->low * pow(noise->high / noise->low, share);
 }
+
+bool isoflop_pins_parse(const char *text, struct isoflop_pins *pins, struct error *error) {
+  static const char *const names[] = {"a", "b"};
+  struct arena arena = {0};
+  size_t count;
+  const char **items = text_split(&arena, text, ", ", &count);
+  bool fine = count > 0;
+  for (size_t i = 0; i < count && fine; i++) {
+    const char *equals = strchr(items[i], '=');
+    double value;
+    fine = equals && number_parse(equals + 1, &value) && isfinite(value);
+    int found = -1;
+    for (int q = 0; q < 2 && fine; q++)
+      if (strncmp(items[i], names[q], (size_t)(equals - items[i])) == 0 && equals - items[i] == 1) found = q;
+    fine = fine && found >= 0;
+    if (!fine) break;
+    pins->held[found] = true;
+    pins->exponent[found] = value;
+  }
+  arena_free(&arena);
+  return fine || error_set(error, EXIT_USAGE_ERROR,
+                           "pin '%s' does not hold an exponent: a=0.5 holds that of N* in C, b=0.5 that of D*", text);
+}

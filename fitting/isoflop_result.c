@@ -17,8 +17,26 @@ void isoflop_warn(struct isoflop *result, const char *format, ...) {
 
 void exponent_interval(const double *copies, size_t count, double confidence, struct isoflop_exponent *exponent) {
   struct intervals both;
+  double low, high, se;
   interval_of((struct replicates){.values = copies, .count = count, .stride = 1}, NAN, confidence, INTERVAL_PERCENTILE,
-              &both, &exponent->low, &exponent->high, &exponent->se);
+              &both, &low, &high, &se);
+  bool held = exponent->plain.pinned;
+  *(held ? &exponent->coefficient_low : &exponent->low) = low;
+  *(held ? &exponent->coefficient_high : &exponent->high) = high;
+  if (!held) exponent->se = se;
+}
+
+bool isoflop_line(const struct isoflop_pins *pins, enum isoflop_quantity quantity, const double *x, const double *y,
+                  const double *weight, size_t count, double confidence, struct power_regression *result,
+                  struct error *error) {
+  return pins->held[quantity] ? power_regression_pinned(x, y, weight, count, pins->exponent[quantity], result, error)
+                              : power_regression(x, y, weight, count, confidence, result, error);
+}
+
+double line_value(const struct power_regression *line) { return line->pinned ? line->coefficient : line->exponent; }
+
+const struct power_regression *isoflop_best(const struct isoflop_exponent *exponent) {
+  return exponent->weighted.points ? &exponent->weighted : &exponent->plain;
 }
 
 void isoflop_free(struct isoflop *result) {

@@ -43,3 +43,29 @@ bool power_regression(const double *x, const double *y, const double *weight, si
   free(u);
   return fine;
 }
+
+bool power_regression_pinned(const double *x, const double *y, const double *weight, size_t count, double exponent,
+                             struct power_regression *result, struct error *error) {
+  *result = (struct power_regression){
+      .points = count, .exponent = exponent, .exponent_se = NAN, .low = NAN, .high = NAN, .pinned = true};
+  double total = 0, mean = 0, level = 0, chi = 0, squares = 0;
+  for (size_t i = 0; i < count; i++) {
+    double w = weight ? weight[i] : 1;
+    if (!(x[i] > 0 && y[i] > 0 && w > 0) || !isfinite(x[i]) || !isfinite(y[i]) || !isfinite(w))
+      return error_set(error, EXIT_USAGE_ERROR, "a power law needs positive values and weights");
+    total += w;
+    level += w * (log(y[i]) - exponent * log(x[i]));
+    mean += w * log(y[i]);
+  }
+  if (!count) return error_set(error, EXIT_USAGE_ERROR, "a power law needs a point");
+  level /= total;
+  mean /= total;
+  for (size_t i = 0; i < count; i++) {
+    double w = weight ? weight[i] : 1, off = log(y[i]) - exponent * log(x[i]) - level;
+    chi += w * off * off;
+    squares += w * (log(y[i]) - mean) * (log(y[i]) - mean);
+  }
+  result->coefficient = exp(level);
+  result->r2 = squares > 0 ? 1 - chi / squares : NAN;
+  return true;
+}

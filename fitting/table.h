@@ -104,6 +104,8 @@ void table_pool(struct table *table, const struct table *other, const char *labe
 // target has six digits or more, equal or missing in every other column that does not merely name the row. Rows with a
 // missing cell among these stay. Returns how many were dropped.
 size_t table_drop_duplicates(struct table *table, const char *target, const char *const *keys, size_t key_count);
+// How many that would drop.
+size_t table_count_duplicates(const struct table *table, const char *target, const char *const *keys, size_t key_count);
 
 struct law;
 // False with one error for all columns of the law that are not there, with a --map of those that look like them; and

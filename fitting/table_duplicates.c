@@ -1,6 +1,7 @@
 // Rows that say what another row has said: of a file put together twice, of two exports of the same runs.
 #include <ctype.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "fitting/table_internal.h"
@@ -36,18 +37,21 @@ static bool others_agree(const struct table *table, size_t a, size_t b) {
   return true;
 }
 
-size_t table_drop_duplicates(struct table *table, const char *target, const char *const *keys, size_t key_count) {
+// Marks in keep[row] the rows that repeat none; returns how many do.
+static size_t find_duplicates(const struct table *table, const char *target, const char *const *keys, size_t key_count,
+                              bool *keep) {
   struct arena arena = {0};
   size_t rows = table->row_count, dropped = 0;
   int *columns = arena_array(&arena, key_count + 1, sizeof *columns), count = 0;
   int outcome = table_find(table, target);
-  bool *keep = arena_array(&arena, rows + 1, sizeof *keep), *whole = arena_array(&arena, rows + 1, sizeof *whole);
+  bool *whole = arena_array(&arena, rows + 1, sizeof *whole);
+  for (size_t row = 0; row < rows; row++) keep[row] = true;
   for (size_t k = 0; k < key_count; k++)
     if (table_find(table, keys[k]) >= 0) columns[count++] = table_find(table, keys[k]);
   if (outcome < 0 || table->columns[outcome].kind != COLUMN_NUMBER) return arena_free(&arena), 0;
   columns[count++] = outcome;
   for (size_t row = 0; row < rows; row++) {
-    keep[row] = whole[row] = true;  // rows with a missing cell are left out of fits anyway, with their reason
+    whole[row] = true;  // rows with a missing cell are left out of fits anyway, with their reason
     for (int c = 0; c < count; c++) whole[row] &= table_value(table, (size_t)columns[c], row).kind != VALUE_MISSING;
   }
   int *group = arena_array(&arena, rows + 1, sizeof *group);
@@ -64,7 +68,22 @@ size_t table_drop_duplicates(struct table *table, const char *target, const char
     before[row] = last[group[row]];
     last[group[row]] = row + 1;
   }
-  table_keep_rows(table, keep);
   arena_free(&arena);
+  return dropped;
+}
+
+size_t table_count_duplicates(const struct table *table, const char *target, const char *const *keys,
+                              size_t key_count) {
+  bool *keep = memory_get((table->row_count + 1) * sizeof *keep);
+  size_t found = find_duplicates(table, target, keys, key_count, keep);
+  free(keep);
+  return found;
+}
+
+size_t table_drop_duplicates(struct table *table, const char *target, const char *const *keys, size_t key_count) {
+  bool *keep = memory_get((table->row_count + 1) * sizeof *keep);
+  size_t dropped = find_duplicates(table, target, keys, key_count, keep);
+  if (dropped) table_keep_rows(table, keep);
+  free(keep);
   return dropped;
 }

@@ -20,6 +20,12 @@ struct compare_arguments {
   bool json;
 };
 
+// Puts what happened to the rows into the comparison.
+static void tell(const struct fit_input *input, struct comparison *comparison) {
+  comparison->duplicates = input->notes.duplicates;
+  for (size_t i = 0; i < input->notes.warning_count; i++) comparison_warn(comparison, "%s", input->notes.warnings[i]);
+}
+
 static bool compare(const char *source, const struct compare_arguments *arguments, const struct fit_options *options,
                     struct error *error) {
   struct fit_input input;
@@ -39,6 +45,7 @@ static bool compare(const char *source, const struct compare_arguments *argument
   }
   fine = fine && laws_compare(laws, arguments->laws.count, &input.table, &compare_options, &comparison, error);
   if (live) fprintf(stderr, "\r                        \r");
+  if (fine) tell(&input, &comparison);
   if (fine && arguments->json) {
     struct text text = {0};
     struct json_writer writer = json_writer(&text, false);
@@ -47,9 +54,6 @@ static bool compare(const char *source, const struct compare_arguments *argument
     text_free(&text);
   } else if (fine) {
     comparison_print(&comparison, stdout);
-    if (input.notes.duplicates)
-      printf("  %zu rows that repeat others counted once (--keep-duplicates counts all)\n", input.notes.duplicates);
-    for (size_t i = 0; i < input.notes.warning_count; i++) printf("  warning: %s\n", input.notes.warnings[i]);
   }
   comparison_free(&comparison);
   for (size_t l = 0; l < arguments->laws.count; l++) law_free(&laws[l]);

@@ -22,6 +22,7 @@ static void print_json(const char *name, const struct imported *imported) {
   json_key_string(&writer, "path", imported->path);
   json_key_string(&writer, "digest", imported->digest.hex);
   json_key_integer(&writer, "rows", (int64_t)imported->table.row_count);
+  json_key_integer(&writer, "duplicates", (int64_t)imported->duplicates);
   json_key(&writer, "columns");
   json_array_begin(&writer);
   for (size_t c = 0; c < imported->table.column_count; c++) json_put_string(&writer, imported->table.columns[c].name);
@@ -32,6 +33,10 @@ static void print_json(const char *name, const struct imported *imported) {
   json_key_integer(&writer, "rows_added", (int64_t)imported->change.added);
   json_key_integer(&writer, "rows_removed", (int64_t)imported->change.removed);
   json_key_integer(&writer, "rows_changed", (int64_t)imported->change.changed);
+  json_key(&writer, "warnings");
+  json_array_begin(&writer);
+  for (size_t i = 0; i < imported->table.note_count; i++) json_put_string(&writer, imported->table.notes[i]);
+  json_array_end(&writer);
   json_object_end(&writer);
   printf("%s\n", text_string(&text));
   text_free(&text);
@@ -40,6 +45,7 @@ static void print_json(const char *name, const struct imported *imported) {
 static void print_people(const char *name, const struct imported *imported) {
   const struct import_change *change = &imported->change;
   printf("%s: %zu rows, %zu columns\n", name, imported->table.row_count, imported->table.column_count);
+  if (imported->duplicates) printf("  %zu rows repeat others; fits count them once\n", imported->duplicates);
   for (size_t i = 0; i < imported->table.note_count; i++) printf("  warning: %s\n", imported->table.notes[i]);
   if (change->same) printf("  nothing has changed since it was imported\n");
   if (!change->there || change->same) return;

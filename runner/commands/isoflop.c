@@ -13,7 +13,7 @@ struct isoflop_arguments {
   const char *map, *budgets, *curve, *plot;
   double tolerance, confidence;
   int64_t seed;
-  bool json;
+  bool json, keep_duplicates;
 };
 
 // ---- options ----
@@ -77,10 +77,10 @@ static bool read_options(const struct isoflop_arguments *a, struct arena *arena,
 
 static bool solve_spec(const char *path, const struct isoflop_arguments *a, const struct isoflop_options *options,
                        struct isoflop *result, struct error *error) {
-  if (a->map || a->curve)
+  if (a->map || a->curve || a->keep_duplicates)
     return error_set(error, EXIT_USAGE_ERROR,
-                     "isoflop: --map and --curve are for tables; a spec's runs have the "
-                     "store's names, and their curves are known");
+                     "isoflop: --map, --curve and --keep-duplicates are for tables; a spec's runs have the store's "
+                     "names, their curves are known, and none is there twice");
   struct spec spec;
   struct store *store = NULL;
   bool fine = spec_open(&spec, path, NULL, error);
@@ -101,8 +101,10 @@ static void isoflop(const struct isoflop_arguments *a, const char *source, struc
   bool fine = read_options(a, arena, &noise, &options, error);
   if (fine && a->plot && options.method == ISOFLOP_ENVELOPE)
     fine = error_set(error, EXIT_USAGE_ERROR, "isoflop: --plot draws budgets, and the envelope has none");
-  fine = fine && (spec ? solve_spec(source, a, &options, &result, error)
-                       : isoflop_of_table(source, a->map, a->entry.where.text, &options, &result, error));
+  fine =
+      fine && (spec ? solve_spec(source, a, &options, &result, error)
+                    : isoflop_of_table(&(struct isoflop_table){source, a->map, a->entry.where.text, a->keep_duplicates},
+                                       &options, &result, error));
   if (fine && a->json) {
     struct text json = {0};
     struct json_writer writer = json_writer(&json, false);
@@ -127,6 +129,8 @@ void command_isoflop(struct command_line *line) {
       {"budgets", 0, OPTION_TEXT, &a.budgets, "LIST", "the budgets: 1e16,2e16 or LOW:HIGH:COUNT"},
       {"tolerance", 0, OPTION_NUMBER, &a.tolerance, "T", "rows within this share of FLOPs are one budget (0.1)"},
       {"curve", 0, OPTION_TEXT, &a.curve, "COLUMN", "rows of equal COLUMN are points of one training"},
+      {"keep-duplicates", 0, OPTION_FLAG, &a.keep_duplicates, NULL,
+       "count rows that repeat others as often as they come"},
       {"confidence", 0, OPTION_NUMBER, &a.confidence, "P", "of the intervals (0.95)"},
       {"seed", 's', OPTION_INTEGER, &a.seed, "N", "of the noise"},
       {"plot", 0, OPTION_TEXT, &a.plot, "FOLDER", "draw the curves and the optima there (SVG)"},
@@ -139,6 +143,8 @@ void command_isoflop(struct command_line *line) {
       "these optima in compute. Budgets whose minimum lies at the smallest or largest size are rejected, and listed.\n"
       "parabola: loss as a parabola in ln N (Hoffmann et al., approach 2); akima: Akima's interpolation of ln loss over\n"
       "ln N (Porian et al.); envelope: the lowest of all training curves at 1500 FLOP values (approach 1).\n"
+      "On the law chinchilla, fitted to the same rows, each method is tried without noise on the same sizes and budgets: its\n"
+      "bias there is said, and exponents without it.\n"
       "An entry \"method: isoflop\" in a spec's fit list does the same in isoloss fit and in the report.",
       1, 1, "one spec (.yaml) or one table (.csv)"};
   if (command_begin(line, &usage, options)) isoflop(&a, line->arguments[0], &line->arena, &line->error);

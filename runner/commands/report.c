@@ -5,6 +5,7 @@
 
 #include "runner/commands.h"
 #include "runner/report/data.h"
+#include "runner/report/of_table.h"
 
 extern char **environ;
 
@@ -22,31 +23,34 @@ static void open_page(char *path) {
     notice_print("isoloss", "xdg-open is not there, so the page is not shown");
 }
 
+// What was gathered, as the options want it.
+static bool put_report(const struct report *report, const struct report_options *options, struct error *error) {
+  struct arena arena = {0};
+  char *path = NULL;
+  if (options->output || !options->json)
+    path = options->output ? arena_string(&arena, options->output)
+                           : path_join(&arena, path_join(&arena, report->home, "reports"),
+                                       arena_format(&arena, "%s.html", report_file_stem(&arena, report->name)));
+  bool fine = !path || report_write_page(report, path, error);
+  if (fine && options->figures) fine = report_write_figures(report, options->figures, error);
+  if (fine && options->json) {
+    struct text json = {0};
+    report_json(report, path, &json);
+    fputs(text_string(&json), stdout);
+    text_free(&json);
+  } else if (fine) {
+    printf("%s\n", path);
+  }
+  if (fine && path && strcmp(options->open, "yes") == 0) open_page(path);
+  arena_free(&arena);
+  return fine;
+}
+
 static bool write_report(const char *name, const struct spec *spec, const char *spec_text,
                          const struct report_options *options, struct store *store, struct error *error) {
   struct report report = {0};
-  struct arena arena = {0};
-  bool fine = report_gather(&report, store, name, spec, spec_text, error);
-  if (fine) {
-    char *path = NULL;
-    if (options->output || !options->json)
-      path = options->output ? arena_string(&arena, options->output)
-                             : path_join(&arena, path_join(&arena, report.home, "reports"),
-                                         arena_format(&arena, "%s.html", report_file_stem(&arena, name)));
-    fine = !path || report_write_page(&report, path, error);
-    if (fine && options->figures) fine = report_write_figures(&report, options->figures, error);
-    if (fine && options->json) {
-      struct text json = {0};
-      report_json(&report, path, &json);
-      fputs(text_string(&json), stdout);
-      text_free(&json);
-    } else if (fine) {
-      printf("%s\n", path);
-    }
-    if (fine && path && strcmp(options->open, "yes") == 0) open_page(path);
-  }
+  bool fine = report_gather(&report, store, name, spec, spec_text, error) && put_report(&report, options, error);
   report_free(&report);
-  arena_free(&arena);
   return fine;
 }
 
@@ -101,21 +105,85 @@ static bool report_of_file(const char *path, const struct report_options *option
   return fine;
 }
 
+// ---- anybody's table ----
+
+static bool is_table(const char *name) {
+  return ends_with(name, ".csv") || ends_with(name, ".tsv") || ends_with(name, ".txt");
+}
+
+static bool no_law(const char *source, struct arena *arena, struct error *error) {
+  const char **names;
+  size_t count;
+  struct text list = {0};
+  if (!law_names(arena, &names, &count, error)) return false;
+  for (size_t i = 0; i < count; i++) text_format(&list, "%s%s", i ? ", " : "", names[i]);
+  error_set(error, EXIT_USAGE_ERROR,
+            "report: which law is fitted to %s? name one with --law: a .yaml file of your own, or %s", source,
+            text_string(&list));
+  text_free(&list);
+  return false;
+}
+
+// The command's words behind the source, quoted for a shell where they need it.
+static const char *words_given(struct command_line *line) {
+  static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=./,:+@%";
+  struct text words = {0};
+  bool source = true;
+  for (int i = 1; i < line->argc; i++) {
+    const char *word = line->argv[i];
+    if (source && strcmp(word, line->arguments[0]) == 0) {
+      source = false;
+      continue;
+    }
+    if (words.length) text_char(&words, ' ');
+    bool quoted = !*word || word[strspn(word, plain)];
+    if (quoted) text_char(&words, '\'');
+    for (; *word; word++)
+      if (*word == '\'')
+        text_add(&words, "'\\''");
+      else
+        text_char(&words, *word);
+    if (quoted) text_char(&words, '\'');
+  }
+  const char *kept = arena_string(&line->arena, text_string(&words));
+  text_free(&words);
+  return kept;
+}
+
+static bool report_of_rows(struct command_line *line, struct fit_arguments *fit, const struct report_options *options) {
+  struct error *error = &line->error;
+  const char *source = line->arguments[0];
+  struct fit_options fit_options;
+  if (!fit->entry.law) return no_law(source, &line->arena, error);
+  if (!fit_arguments_read("report", fit, &line->arena, &fit_options, error)) return false;
+  struct report report = {0};
+  bool fine = report_of_table(&report, source, fit, &fit_options, words_given(line), error) &&
+              put_report(&report, options, error);
+  report_free(&report);
+  return fine;
+}
+
 void command_report(struct command_line *line) {
   struct report_options a = {.open = "no"};
-  const struct option options[] = {
+  struct fit_arguments fit;
+  struct option options[FIT_ARGUMENT_OPTIONS + 8];
+  size_t count = fit_arguments_options(&fit, OF_FIT, options);
+  const struct option own[] = {
       {"output", 'o', OPTION_TEXT, &a.output, "FILE", "where the page goes (default: reports/NAME.html in the home)"},
       {"figures", 0, OPTION_TEXT, &a.figures, "FOLDER", "write each figure there as an SVG file too"},
       {"json", 0, OPTION_FLAG, &a.json, NULL, "print the report's content as JSON (a page only with -o)"},
       {"open", 0, OPTION_TEXT, &a.open, "yes|no", "show the page in the browser (default: no)",
        (const char *const[]){"yes", "no", NULL}},
       {0}};
+  memcpy(options + count, own, sizeof own);
   const struct command_usage usage = {
-      "isoloss report SPEC|EXPERIMENT [options]",
+      "isoloss report SPEC|EXPERIMENT [options]\n"
+      "       isoloss report TABLE.csv|IMPORT --law NAME [options]",
       "One self-contained HTML page: the fits with their intervals and what to mind about them, figures, runs,\n"
       "failures, environment, and how to run it again. SPEC is a file, EXPERIMENT the name of one that has run.\n"
-      "The page's path is printed.",
-      1, 1, "one spec or experiment"};
+      "With a table, the law is fitted to its rows now, with the options of isoloss fit: the fit, figures, residuals, how\n"
+      "well it predicts what was left out, and where it comes from. The page's path is printed.",
+      1, 1, "one spec, experiment or table"};
   if (!command_begin(line, &usage, options)) return;
   if (strcmp(a.open, "yes") != 0 && strcmp(a.open, "no") != 0) {
     error_set(&line->error, EXIT_USAGE_ERROR, "report: --open is yes or no, not '%s'", a.open);
@@ -123,7 +191,18 @@ void command_report(struct command_line *line) {
   }
   // As everywhere: a spec ends in .yaml or is a path; anything else is an experiment of the store.
   const char *named = line->arguments[0];
-  if (ends_with(named, ".yaml") || ends_with(named, ".yml") || (strchr(named, '/') && file_exists(named))) {
+  bool spec = ends_with(named, ".yaml") || ends_with(named, ".yml");
+  if (!spec && (is_table(named) || fit.entry.law)) {
+    report_of_rows(line, &fit, &a);
+    return;
+  }
+  const char *unused = fit_arguments_given(&fit, OF_FIT, options);
+  if (unused) {
+    error_set(&line->error, EXIT_USAGE_ERROR,
+              "report: --%s is for tables; of a spec the report shows the fits that isoloss fit has made", unused);
+    return;
+  }
+  if (spec || (strchr(named, '/') && file_exists(named))) {
     report_of_file(named, &a, &line->error);
     return;
   }

@@ -71,5 +71,7 @@ void comparison_print(const struct comparison *comparison, FILE *out) {
   for (size_t l = 0; l < comparison->count; l++)
     for (size_t i = 0; i < comparison->laws[l].warning_count; i++)
       fprintf(out, "  warning: %s: %s\n", comparison->laws[l].law, comparison->laws[l].warnings[i]);
+  if (comparison->duplicates)
+    fprintf(out, "  %zu rows that repeat others counted once (--keep-duplicates counts all)\n", comparison->duplicates);
   for (size_t i = 0; i < comparison->warning_count; i++) fprintf(out, "  warning: %s\n", comparison->warnings[i]);
 }

@@ -190,11 +190,13 @@ static bool find_change(struct store *store, const char *name, const struct tabl
 bool import_file(const struct import_request *request, struct imported *imported, struct error *error) {
   struct arena *arena = &imported->arena;
   struct store *store = NULL;
+  static const char *const keys[] = {"parameters", "tokens", "flops", "format"};
   *imported = (struct imported){0};
   bool fine = check_name(request->name, error) && read_file(arena, request, &imported->table, error) &&
               digest_file(request->path, &imported->digest, error) && (store = store_open_home(STORE_CREATE, error)) &&
               find_change(store, request->name, &imported->table, &imported->change, error);
   if (fine) {
+    imported->duplicates = table_count_duplicates(&imported->table, "loss", keys, sizeof keys / sizeof *keys);
     char *absolute = realpath(request->path, NULL);
     imported->path = arena_string(arena, absolute ? absolute : request->path);
     imported->mapping = mapping_text(arena, &imported->table);

@@ -22,6 +22,7 @@ struct imported {
   struct digest digest;
   const char *mapping;  // JSON object: the store's names of columns that are called otherwise in the file
   struct table table;
+  size_t duplicates;  // rows that repeat others in N, D, C, format and loss: kept here, counted once by fits
   struct import_change change;
 };
 // Reads the file, checks it, and puts it in the place of what the store has under this name. imported_free in either

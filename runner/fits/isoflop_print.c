@@ -14,7 +14,10 @@ static void print_budgets(const struct isoflop *result, FILE *out) {
                                                {"loss"},
                                                {0}};
   struct text_table table = {.gap = 2, .indent = 2};
+  bool biased = false;
+  for (size_t i = 0; i < result->budget_count; i++) biased |= isfinite(result->budgets[i].bias[ISOFLOP_PARAMETERS]);
   text_table_columns(&table, columns);
+  if (biased) text_table_column(&table, (struct text_column){"bias of N*", .right = true});
   char a[40], b[40];
   for (size_t i = 0; i < result->budget_count; i++) {
     const struct isoflop_budget *budget = &result->budgets[i];
@@ -23,7 +26,7 @@ static void print_budgets(const struct isoflop *result, FILE *out) {
     text_table_cell(&table, "%zu", budget->sizes);
     if (budget->rejected) {
       text_table_cell(&table, "rejected: %s", budget->rejected);
-      for (int empty = 0; empty < 3; empty++) text_table_cell(&table, "%s", "");
+      for (int empty = 0; empty < (biased ? 4 : 3); empty++) text_table_cell(&table, "%s", "");
       continue;
     }
     text_table_cell(&table, "%s", number_digits(size->value, 4, a));
@@ -33,6 +36,10 @@ static void print_budgets(const struct isoflop *result, FILE *out) {
       text_table_cell(&table, "%s", "");
     text_table_cell(&table, "%s", number_digits(budget->optimum[ISOFLOP_TOKENS].value, 4, a));
     text_table_cell(&table, "%s", number_digits(budget->optimum[ISOFLOP_LOSS].value, 4, b));
+    if (biased && isfinite(budget->bias[ISOFLOP_PARAMETERS]))
+      text_table_cell(&table, "%+.2f %%", 100 * (budget->bias[ISOFLOP_PARAMETERS] - 1));
+    else if (biased)
+      text_table_cell(&table, "%s", "");
   }
   text_table_print(&table, out);
   text_table_free(&table);
@@ -63,13 +70,18 @@ static void print_exponents(const struct isoflop *result, FILE *out) {
   char a[40], b[40], c[40], d[40], e[40];
   for (int q = 0; q < ISOFLOP_QUANTITIES && result->regressed; q++) {
     const struct isoflop_exponent *exponent = &result->exponents[q];
-    const struct power_regression *best = exponent->weighted.points ? &exponent->weighted : &exponent->plain;
-    fprintf(out, "  %s = %s C^%s", symbols[q], number_digits(best->coefficient, 4, a),
-            number_digits(best->exponent, 4, b));
+    const struct power_regression *best = isoflop_best(exponent);
+    fprintf(out, "  %s = %s C^%s%s", symbols[q], number_digits(best->coefficient, 4, a),
+            number_digits(best->exponent, 4, b), best->pinned ? " (held)" : "");
+    if (best->pinned && isfinite(exponent->coefficient_low))
+      fprintf(out, ", %g %% interval of the coefficient %s .. %s over %d copies", 100 * result->confidence,
+              number_digits(exponent->coefficient_low, 4, c), number_digits(exponent->coefficient_high, 4, d),
+              exponent->copies);
     if (isfinite(exponent->low))
       fprintf(out, ", %g %% interval %s .. %s over %d copies", 100 * result->confidence,
               number_digits(exponent->low, 4, c), number_digits(exponent->high, 4, d), exponent->copies);
-    if (exponent->weighted.points) fprintf(out, " (unweighted %s)", number_digits(exponent->plain.exponent, 4, e));
+    if (exponent->weighted.points && !best->pinned)
+      fprintf(out, " (unweighted %s)", number_digits(exponent->plain.exponent, 4, e));
     if (q != ISOFLOP_LOSS && result->parameter_count) fprintf(out, "; N: %s", result->parameter_count);
     fprintf(out, "\n");
   }
@@ -78,6 +90,8 @@ static void print_exponents(const struct isoflop *result, FILE *out) {
 void isoflop_print(const struct isoflop *result, FILE *out) {
   char a[40], b[40], c[40], d[40];
   fprintf(out, "%s: %zu rows of %s", isoflop_method_name(result->method), result->rows, result->source);
+  if (result->duplicates)
+    fprintf(out, ", %zu repeating others left out (--keep-duplicates counts all)", result->duplicates);
   if (result->method == ISOFLOP_ENVELOPE) {
     fprintf(out, ", %d FLOP values, %zu of them in the power law\n", (int)ENVELOPE_POINTS, result->used);
     print_segments(result, out);
@@ -95,13 +109,16 @@ void isoflop_print(const struct isoflop *result, FILE *out) {
   }
   fprintf(out, "\n");
   print_exponents(result, out);
+  struct arena arena = {0};
+  for (const char *const *one = isoflop_bias_sentences(&arena, result); *one; one++) fprintf(out, "  %s\n", *one);
+  arena_free(&arena);
   for (size_t i = 0; i < result->warning_count; i++) fprintf(out, "  warning: %s\n", result->warnings[i]);
 }
 
 struct plot_isoflop isoflop_drawing(const struct isoflop *result, struct arena *arena) {
   struct plot_isoflop_budget *budgets = arena_array(arena, result->budget_count + 1, sizeof *budgets);
   const struct isoflop_exponent *exponent = &result->exponents[ISOFLOP_PARAMETERS];
-  const struct power_regression *best = exponent->weighted.points ? &exponent->weighted : &exponent->plain;
+  const struct power_regression *best = isoflop_best(exponent);
   struct plot_isoflop data = {.budgets = budgets,
                               .count = result->budget_count,
                               .coefficient = result->regressed ? best->coefficient : NAN,

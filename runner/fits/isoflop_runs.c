@@ -42,7 +42,9 @@ bool isoflop_entry_options(const struct spec_isoflop *entry, struct isoflop_nois
                            struct isoflop_options *options, struct error *error) {
   *options = (struct isoflop_options){
       .budget = entry->budget, .window = entry->window, .average = entry->average, .copies = (int)entry->copies};
+  options->surface = "chinchilla";
   if (!isoflop_method_parse(entry->minimum, &options->method, error)) return false;
+  if (entry->pin && !isoflop_pins_parse(entry->pin, &options->pins, error)) return false;
   if (!entry->noise) return true;
   options->noise = noise;
   return isoflop_noise_parse(entry->noise, noise, error);
@@ -72,23 +74,4 @@ bool isoflop_of_entry(const struct spec *spec, const struct spec_isoflop *entry,
   bool fine = isoflop_entry_options(entry, &noise, &options, error) &&
               isoflop_of_runs(spec, entry, where, store, &options, result, error);
   return fine ? true : error_context(error, "fit %s", entry->name);
-}
-
-bool isoflop_of_table(const char *path, const char *map, const char *where, const struct isoflop_options *options,
-                      struct isoflop *result, struct error *error) {
-  struct arena arena = {0};
-  struct table table = {0};
-  struct column_map *maps = NULL;
-  size_t map_count = 0;
-  bool fine = (!map || column_maps_parse(&arena, map, &maps, &map_count, error)) &&
-              table_read_csv(&table, path, maps, map_count, error);
-  if (fine && where) {
-    bool *keep = arena_array(&arena, table.row_count + 1, sizeof *keep);
-    fine = table_where(&table, where, keep, error);
-    if (fine) table_keep_rows(&table, keep);
-  }
-  fine = fine && isoflop_run(&table, options, result, error);
-  table_free(&table);
-  arena_free(&arena);
-  return fine;
 }

@@ -19,9 +19,14 @@ bool isoflop_of_runs(const struct spec *spec, const struct spec_isoflop *entry, 
 bool isoflop_of_entry(const struct spec *spec, const struct spec_isoflop *entry, const char *where, struct store *store,
                       struct isoflop *result, struct error *error);
 
-// Of a CSV file's rows that `where` (or NULL) leaves, its columns by other names where `map` (or NULL) says so.
-bool isoflop_of_table(const char *path, const char *map, const char *where, const struct isoflop_options *options,
-                      struct isoflop *result, struct error *error);
+// A table in a CSV file: its columns by other names (--map), a condition on its rows, both or none.
+struct isoflop_table {
+  const char *path, *map, *where;
+  bool keep_duplicates;  // else rows that repeat others count once
+};
+// Of its rows; what the reader notes and doubtful units are warnings of the result. isoflop_free in either case.
+bool isoflop_of_table(const struct isoflop_table *given, const struct isoflop_options *options, struct isoflop *result,
+                      struct error *error);
 
 void isoflop_print(const struct isoflop *result, FILE *out);
 // For the figures; points into the result.

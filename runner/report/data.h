@@ -125,6 +125,7 @@ struct report {
   struct report_fact *facts;
   size_t fact_count;
   const struct report_run *best;  // lowest loss, or NULL
+  const char *command;            // of the report of a table: what makes it again; NULL: of an experiment
 };
 
 // Gathers the report of experiment `name`. `spec` may be NULL; `spec_text` is what the spec file holds now, or NULL
@@ -143,6 +144,9 @@ void report_say(struct report *report, bool warning, const char *format, ...) __
 
 // fits.c: the stored fits, their predictions for the runs, the figures' law.
 bool report_gather_fits(struct report *report, struct store *store, struct error *error);
+// Adds a fit by its document (fit_result_json).
+bool report_add_fit(struct report *report, const char *name, const char *law, const char *document,
+                    struct error *error);
 double report_law(const void *fit, const char *format, double parameters, double tokens);
 // Effective parameters per parameter for formats of these errors: the factor on N that gives the same loss without
 // errors. Of a law in gmse_weights.

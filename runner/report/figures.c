@@ -55,7 +55,7 @@ static struct plot_data data_of(struct report *report, const struct report_fit *
     drawn->effective_count = report->fits[i].effective_count;
   }
   data.fit = drawn;
-  data.parameter_count = arena_format(arena, "%s parameters", fit->parameter_count);
+  data.parameter_count = report->command ? "parameters" : arena_format(arena, "%s parameters", fit->parameter_count);
   return data;
 }
 
@@ -103,6 +103,7 @@ static size_t choose(struct report *report, const char **names, size_t most) {
     if (strcmp(kind->name, "pareto") == 0) wanted = formats;
     if (strcmp(kind->name, "rho-vs-gmse") == 0) wanted = capacity;
     if (strcmp(kind->name, "loss-vs-learning-rate") == 0) wanted = compares_rates(report);
+    if (strcmp(kind->name, "loss-curves") == 0 && report->command) wanted = false;  // a table has no curves
     if (wanted) names[count++] = kind->name;
   }
   return count;

@@ -104,8 +104,8 @@ static void find_outliers(struct report *report, const struct report_fit *fit) {
     double off = report->runs[i].loss / fit->predicted[i] - 1;
     if (!fit->fitted[i] || !(fabs(off) > limit)) continue;
     if (found++ < 5)
-      words =
-          arena_format(&report->arena, "%s%s%.8s %+.1f %%", words, *words ? ", " : "", report->runs[i].id, 100 * off);
+      words = arena_format(&report->arena, "%s%s%.*s %+.1f %%", words, *words ? ", " : "", report->command ? 60 : 8,
+                           report->runs[i].id, 100 * off);
   }
   if (found)
     report_say(report, true, "fit %s: %zu run%s far off the law: %s%s.", fit->name, found,

@@ -58,27 +58,30 @@ static void range_cell(struct text *out, double low, double high) {
 
 static void exponents(const struct isoflop *result, struct text *out) {
   static const char *const symbols[] = {"best size N*", "best tokens D*", "loss there L*"}, *const names[] = {
-                                                                                                "", "coefficient",
+                                                                                                "",
+                                                                                                "coefficient",
                                                                                                 "exponent of C",
                                                                                                 "interval",
-                                                                                                "unweighted"};
+                                                                                                "unweighted",
+                                                                                                "without bias"};
   head(out, "isoflop-exponents", names, sizeof names / sizeof *names);
   for (int q = 0; q < ISOFLOP_QUANTITIES; q++) {
     const struct isoflop_exponent *exponent = &result->exponents[q];
-    const struct power_regression *best = exponent->weighted.points ? &exponent->weighted : &exponent->plain;
+    const struct power_regression *best = isoflop_best(exponent);
     text_add(out, "<tr>");
     page_cell(out, "text", symbols[q]);
     page_number(out, "%.4g", best->coefficient);
-    page_number(out, "%.4g", best->exponent);
+    page_number(out, best->pinned ? "%.4g (held)" : "%.4g", best->exponent);
     range_cell(out, exponent->low, exponent->high);
     page_number(out, "%.4g", exponent->plain.exponent);
+    page_number(out, best->pinned ? "coefficient %.4g" : "%.4g", isoflop_corrected(result, (enum isoflop_quantity)q));
     text_add(out, "</tr>\n");
   }
   text_add(out, "</tbody></table></div>\n");
 }
 
 static void budgets(const struct isoflop *result, struct text *out) {
-  static const char *const names[] = {"FLOPs", "sizes", "N*", "interval", "D*", "loss", ""};
+  static const char *const names[] = {"FLOPs", "sizes", "N*", "interval", "bias of N*", "D*", "loss", ""};
   char flops[32];
   head(out, "isoflop-budgets", names, sizeof names / sizeof *names);
   for (size_t i = 0; i < result->budget_count; i++) {
@@ -90,12 +93,26 @@ static void budgets(const struct isoflop *result, struct text *out) {
     page_number(out, "%.0f", (double)budget->sizes);
     page_number(out, "%.4g", there ? optimum[ISOFLOP_PARAMETERS].value : NAN);
     range_cell(out, there ? optimum[ISOFLOP_PARAMETERS].low : NAN, optimum[ISOFLOP_PARAMETERS].high);
+    page_number(out, "%+.2f %%", 100 * (budget->bias[ISOFLOP_PARAMETERS] - 1));
     page_number(out, "%.4g", there ? optimum[ISOFLOP_TOKENS].value : NAN);
     page_number(out, "%.4f", there ? optimum[ISOFLOP_LOSS].value : NAN);
     page_cell(out, "text wrap", there ? "" : budget->rejected);
     text_add(out, "</tr>\n");
   }
   text_add(out, "</tbody></table></div>\n");
+}
+
+// What the method does on a known surface.
+static void bias(const struct isoflop *result, struct text *out) {
+  struct arena arena = {0};
+  const char *const *sentences = isoflop_bias_sentences(&arena, result);
+  if (*sentences) text_add(out, "<p class=\"isoflop-bias\">");
+  for (const char *const *one = sentences; *one; one++) {
+    page_sentence(out, *one);
+    text_add(out, ". ");
+  }
+  if (*sentences) text_add(out, "</p>\n");
+  arena_free(&arena);
 }
 
 void page_isoflops(const struct report *report, struct text *out) {
@@ -122,6 +139,7 @@ void page_isoflops(const struct report *report, struct text *out) {
       exponents(result, out);
     else
       text_add(out, "<p>Too few optima for power laws in compute.</p>\n");
+    bias(result, out);
     if (result->method != ISOFLOP_ENVELOPE) budgets(result, out);
   }
 }

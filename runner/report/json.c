@@ -190,6 +190,7 @@ void report_json(const struct report *report, const char *path, struct text *out
   json_key_string(&json, "spec_path", report->spec_path);
   json_key_string(&json, "spec_text", report->spec_text);
   json_key_string(&json, "home", report->home);
+  if (report->command) json_key_string(&json, "command", report->command);
   put_states(report, &json);
   json_key_string(&json, "best", report->best ? report->best->id : NULL);
   put_findings(report, &json);

@@ -41,6 +41,12 @@ static void put_header(const struct report *report, struct text *out) {
   markup_escape(out, report->title);
   text_add(out, "</h1>\n");
   if (*report->about) paragraph(out, "about", report->about);
+  if (report->command) {
+    char date[40];
+    when(date);
+    text_format(out, "<p class=\"quiet\">%zu rows; written %s.</p>\n</header>\n", report->count, date);
+    return;
+  }
   text_add(out, "<ul class=\"states\">");
   for (int place = 0; place < RUN_STATES; place++) {
     enum run_state state = report_state(place);
@@ -55,10 +61,12 @@ static void put_header(const struct report *report, struct text *out) {
 static void put_best(const struct report *report, struct text *out) {
   if (!report->best) return;
   const struct report_run *best = report->best;
-  char size[32], tokens[32];
+  char size[32], tokens[32], name[12];
   text_format(out, "<p>Lowest loss: <b>%.4f</b> nats per token", best->loss);
   if (isfinite(best->bits_per_byte)) text_format(out, ", %.3f bits per byte", best->bits_per_byte);
-  text_format(out, " (run <code>%.8s</code>: %s parameters, %s tokens", best->id, count_words(best->parameters, size),
+  text_format(out, " (%s <code>", report->command ? "row" : "run");
+  markup_escape(out, page_run_name(report, best, name));
+  text_format(out, "</code>: %s parameters, %s tokens", count_words(best->parameters, size),
               count_words(best->tokens, tokens));
   for (size_t a = 0; a < report->axis_count && a < 6; a++) {
     struct value value = report_get(report, best, report->axes[a]->path);
@@ -148,6 +156,10 @@ static bool put_figures(const struct report *report, struct text *out, struct er
 }
 
 static void put_runs(const struct report *report, struct text *out) {
+  if (report->command) {
+    page_rows(report, out);
+    return;
+  }
   text_add(out, "<section>\n<h2>Runs</h2>\n");
   if (report->count)
     page_runs(report, out);
@@ -162,7 +174,7 @@ static void put_runs(const struct report *report, struct text *out) {
 }
 
 static void put_facts(const struct report *report, struct text *out) {
-  text_add(out, "<section>\n<h2>Environment</h2>\n<dl>\n");
+  text_format(out, "<section>\n<h2>%s</h2>\n<dl>\n", report->command ? "Where it comes from" : "Environment");
   for (size_t i = 0; i < report->fact_count; i++) {
     text_format(out, "<dt>%s</dt><dd>", report->facts[i].name);
     markup_escape(out, report->facts[i].text);
@@ -172,6 +184,12 @@ static void put_facts(const struct report *report, struct text *out) {
 }
 
 static void put_again(const struct report *report, struct text *out) {
+  if (report->command) {
+    text_add(out, "<section>\n<h2>Make it again</h2>\n<pre>");
+    markup_escape(out, report->command);
+    text_format(out, "</pre>\n</section>\n<footer class=\"quiet\">isoloss %s</footer>\n", ISOLOSS_VERSION);
+    return;
+  }
   text_add(out, "<section>\n<h2>Run it again</h2>\n<p>Save the spec below as a file, or use ");
   text_add(out, "<code>");
   markup_escape(out, report->spec_path);

@@ -138,9 +138,9 @@ static void fit_foot(const struct report *report, const struct report_fit *fit, 
     low = fmin(low, total / counted);
     high = fmax(high, total / counted);
   }
-  text_add(out, "N counts ");
+  text_add(out, report->command ? "N: " : "N counts ");  // of a table: "as in column N of runs.csv"
   markup_escape(out, fit->parameter_count);
-  text_add(out, " parameters");
+  if (!report->command) text_add(out, " parameters");
   if (high > 1.001)
     text_format(out, "; all parameters are %.3g to %.3g times as many, and another count gives other exponents", low,
                 high);

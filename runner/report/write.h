@@ -13,6 +13,10 @@ void page_diagnosis(const struct report_fit *fit, struct text *out);
 void page_isoflops(const struct report *report, struct text *out);
 void page_rates(const struct report *report, struct text *out);
 void page_runs(const struct report *report, struct text *out);
+// of_table_page.c: the rows of a table, with what the law says of them.
+void page_rows(const struct report *report, struct text *out);
+// How the page calls a run: by eight characters of its id; a table's row by its whole name.
+const char *page_run_name(const struct report *report, const struct report_run *run, char out[12]);
 void page_failures(const struct report *report, struct text *out);
 
 // Cells of a table; the text is escaped. A class is "text", "text wrap", "bad" or NULL.

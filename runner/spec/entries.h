@@ -17,6 +17,7 @@ enum entry_type {
   ENTRY_LAW,        // const char *: a law that ships, or the path of a law's file
   ENTRY_OBJECTIVE,  // const char *: one of the choices, "huber" with its delta
   ENTRY_NOISE,      // const char *: "0.002", "0.002@3,0.05@7"
+  ENTRY_PIN,        // const char *: "a=0.5", "a=0.5,b=0.5"
   // struct option_list: one or a list of these
   ENTRY_LAWS,     // besides the entry's own
   ENTRY_NAMES,    // of a law's parameters

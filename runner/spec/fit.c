@@ -129,6 +129,24 @@ static const char *read_noise(struct spec_reader *reader, const struct entry_key
   return NULL;
 }
 
+// NAME=NUMBER, parted by commas; the names are those of exponents in C.
+static const char *read_pin(struct spec_reader *reader, const struct entry_key *key, const struct node *node) {
+  const char *text = spec_read_text(reader, node, key->name);
+  if (!text) return NULL;
+  size_t count;
+  const char **items = text_split(&reader->spec->arena, text, ", ", &count);
+  bool fine = count > 0;
+  for (size_t i = 0; i < count && fine; i++) {
+    double value;
+    fine = (starts_with(items[i], "a=") || starts_with(items[i], "b=")) && number_parse(items[i] + 2, &value) &&
+           value > -1e300 && value < 1e300;
+  }
+  if (fine) return text;
+  node_error(node, reader->diagnostics, key->hint, "%s holds a (of N* in C) or b (of D*) at a number, not '%.40s'",
+             key->name, text);
+  return NULL;
+}
+
 static const char *read_one_column(struct spec_reader *reader, const struct entry_key *key, const struct node *node) {
   struct option_list columns = {0};
   read_list(reader, key, node, NULL, &columns);
@@ -148,6 +166,8 @@ static const char *read_word(struct spec_reader *reader, const struct entry_key 
       return read_objective(reader, key, node);
     case ENTRY_NOISE:
       return read_noise(reader, key, node);
+    case ENTRY_PIN:
+      return read_pin(reader, key, node);
     default:
       return spec_read_text(reader, node, key->name);
   }

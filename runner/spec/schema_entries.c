@@ -15,6 +15,7 @@ static const struct schema_property types[] = {
     [ENTRY_LAW] = {.reference = "law"},
     [ENTRY_OBJECTIVE] = {.type = "string", .pattern = "^(huber:[0-9.eE+-]+|least-squares|lad)$"},
     [ENTRY_NOISE] = {.type = "number|string"},
+    [ENTRY_PIN] = {.type = "string", .pattern = "^[ab]=[0-9.eE+-]+(, *[ab]=[0-9.eE+-]+)*$"},
     [ENTRY_LAWS] = {REPEATED("law")},
     [ENTRY_NAMES] = {REPEATED("name")},
     [ENTRY_COLUMNS] = {REPEATED("name")},

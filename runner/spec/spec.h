@@ -86,6 +86,7 @@ struct spec_isoflop {
   struct spec_condition where;  // which runs take part
   double window;                // parabola: sizes within this factor of the best; 0: all
   int64_t copies;               // with noise
+  const char *pin;              // exponents that are held: "a=0.5,b=0.5"; NULL: none
   bool average;                 // several runs of one size: their mean, not the lowest
   const char *parameter_count;
 };

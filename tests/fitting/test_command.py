@@ -150,6 +150,7 @@ def tables_of_others():
                       lambda i, n, d, loss: '%r,%r,%s\n' % (float(n) / 1e6, float(d) / 1e9, loss))
         semicolons = write('semicolons.csv', '\ufeffN;D;loss\r\n',
                            lambda i, n, d, loss: '%d;%d;%s\r\n' % (float(n), float(d), loss.replace('.', ',')))
+        small = write('small.csv', 'N,D,loss\n', lambda i, n, d, loss: '%gm,%s,%s\n' % (float(n) / 1e6, d, loss))
         suffixes = write('suffixes.tsv', 'N\tD\tloss\n',
                          lambda i, n, d, loss: '%gM\t%s\t%s\n' % (float(n) / 1e6, format(int(float(d)), ','), loss))
         same = (fit(made + '/twice.csv'), fit(made + '/pandas_index.csv'), fit(semicolons), fit(suffixes),
@@ -167,10 +168,60 @@ def tables_of_others():
         code, out, err = run('import', units, '--as', 'units', '--map',
                              'parameters=N_millions*1e6,tokens=D_billions*1e9,loss=val_loss', home=folder)
         check(code == 0, err)
+        code, out, err = run('import', made + '/twice.csv', '--as', 'twice', '--json', home=folder)
+        check(code == 0 and json.loads(out)['duplicates'] == 20 and json.loads(out)['rows'] == 40, 'import: ' + out + err)
+        code, out, err = run('import', small, '--as', 'small', '--json', home=folder)
+        check(code == 0 and any('is read as' in one for one in json.loads(out)['warnings']), 'notes: ' + out + err)
+        laws = '--law', 'chinchilla', '--law', 'kaplan', '--folds', '1', '--starts', '50'
+        code, out, err = run('fit', 'compare', made + '/twice.csv', *laws, '--json')
+        check(code == 0 and json.loads(out)['duplicates'] == 20 and json.loads(out)['rows'] == 20, 'compare: ' + err)
+        code, out, err = run('fit', 'compare', small, *laws, '--json')
+        check(code == 0 and any('is read as' in one for one in json.loads(out)['warnings']), 'notes: ' + out + err)
         code, out, err = run('fit', 'units', '--bootstrap', '0', '--json', home=folder)
         check(code == 0 and abs(json.loads(out)[0]['objective'] / plain['objective'] - 1) < 1e-9, 'an import: ' + err)
     export = fit(made + '/wandb_export.csv', '--map', 'parameters=_params,tokens=tokens seen,loss=val/loss')
     check(export['rows'] == 9 and export['duplicates'] == 1 and export['excluded'] == 4, 'export %r' % export['rows'])
+
+
+@case
+def isoflop():
+    """Sizes of a table: repeated rows count once, notes are told, the bias of the grid is said, an exponent held."""
+    rows = [(c, n) for c in (1e17, 1e18, 1e19, 1e20) for n in [0.145 * c ** 0.4516 * 2 ** k for k in (-3, -2, -1, 0, 1, 2)]]
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, 'grid.csv')
+        with open(path, 'w') as file:
+            file.write('N,D,loss\n')
+            for c, n in rows + rows[:5]:
+                d = c / 6 / n
+                file.write('%gm,%r,%r\n' % (n / 1e6, d, 1.69 + 406.4 / n ** 0.34 + 410.7 / d ** 0.28))
+        command = 'isoflop', path, '--method', 'parabola', '--copies', '20', '--noise', '0.001'
+        code, out, err = run(*command, '--json')
+        check(code == 0, err)
+        found = json.loads(out)
+        bias = found['bias']
+        check(found['duplicates'] == 5 and found['rows'] == 24, 'duplicates %r' % found['duplicates'])
+        check(any('is read as' in one for one in found['warnings']), 'notes %r' % found['warnings'])
+        check(bias['trouble'] is None and abs(bias['parameters']['truth'] - 0.28 / 0.62) < 1e-3, 'truth %r' % bias)
+        check(abs(found['exponents']['parameters']['value'] - bias['parameters']['off'] -
+                  bias['parameters']['corrected']) < 1e-12, 'corrected')
+        check(abs(bias['parameters']['corrected'] - 0.28 / 0.62) < 1e-3, 'the correction finds the truth')
+        check(all(abs(one['bias']['parameters'] - 1) < 0.2 for one in found['budgets']), 'budgets')
+        code, out, err = run(*command)
+        for words in bias['sentences'] + ['5 repeating others left out', 'bias of N*', 'is read as']:
+            check(code == 0 and words in out, words + err)
+        code, out, err = run(*command, '--keep-duplicates', '--json')
+        check(code == 0 and json.loads(out)['rows'] == 29, err)
+        code, out, err = run(*command, '--pin', 'a=0.45', '--json')
+        size = json.loads(out)['exponents']['parameters']
+        check(size['pinned'] and size['value'] == 0.45 and size['low'] is None and
+              size['coefficient_low'] < size['coefficient'] < size['coefficient_high'], 'pinned %r' % size)
+        code, out, err = run(*command, '--pin', 'alpha=0.45')
+        check(code == 2 and "pin 'alpha=0.45'" in err, err)
+        code, out, err = run('isoflop', path, '--map', 'loss=loss*20', '--method', 'parabola')
+        check(code == 0 and 'is it a perplexity?' in out, out + err)
+    code, out, err = run('isoflop', tables + '/porian_isoflop/runs.csv', '--budget', 'budget', '--copies', '20',
+                         '--where', "config == 'rw_tuned_short_const_standard'")
+    check(code == 0 and 'the bias on this grid is not known' in out and '2 % is too much' in out, out + err)
 
 
 @case

@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -285,6 +286,64 @@ def without_gnuplot():
     assert not os.path.exists(os.path.join(home, "reports", "bare.html"))
     # The numbers need no gnuplot.
     assert json.loads(run(home, "report", spec, "--json", PATH=empty).out)["best"]
+
+
+@case
+def of_a_table():
+    """A table has a page too: fit, figures, every residual, what was left out, and where it comes from."""
+    home = path_of("home-table")
+    rows = [(n, d) for n in (1e7, 3e7, 1e8, 3e8) for d in (2e8, 1e9, 5e9, 2e10)]
+    losses = [1.7 + 400 / n ** 0.34 + 2000 / d ** 0.37 for n, d in rows]
+    lines = ["%r,%r,%.9f,%s" % (n, d, loss * (1 + 0.001 * (i % 3 - 1)), "<i>b</i>" if i else "a")
+             for i, ((n, d), loss) in enumerate(zip(rows, losses))]
+    table = write("some <table>.csv", "\n".join(["N_total,D,val_loss,note"] + lines + lines[:1]) + "\n")
+    command = ("report", table, "--law", "chinchilla", "--map", "parameters=N_total,loss=val_loss", "--bootstrap", "50",
+               "--where", "D > 3e8", "--starts", "100")
+    path = run(home, *command).out.strip()
+    assert path == os.path.join(home, "reports", "some--table--chinchilla.html"), path
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    page = Page(text)
+    assert not page.problems, page.problems
+    assert "<i>b</i>" not in text and "<table>.csv" not in text, "escaped"
+    document = json.loads(run(home, *command, "--json").out)
+    drawn = [one["name"] for one in document["figures"] if one["drawn"]]
+    assert {"loss-vs-parameters", "loss-vs-tokens", "predicted-vs-observed", "residuals"} <= set(drawn), drawn
+    assert text.count("<figure>") == len(drawn) and "loss-curves" not in text, text.count("<figure>")
+    fit = document["fits"][0]["document"]
+    assert fit["rows"] == 12 and fit["duplicates"] == 1, (fit["rows"], fit["duplicates"])
+    columns = [one["column"] for one in fit["leave_out"]]
+    assert columns == ["parameters", "tokens"] and all(one["rollout"] for one in fit["leave_out"]), columns
+    assert abs(fit["parameters"]["alpha"]["value"] - 0.34) < 0.05, fit["parameters"]["alpha"]
+    # every row with its residual, those that --where leaves out too
+    assert text.count(">not fitted<") == 4 and len(re.findall(r">line \d+</td>", text)) == 16
+    shown = re.findall(r"<td>(\d\.\d{4})</td><td>(\d\.\d{4})</td><td>([+-]\d\.\d\d) %</td>", text.replace("&nbsp;", " "))
+    assert len(shown) == 16, shown
+    for i, (observed, predicted, residual) in enumerate(shown):
+        assert abs(float(observed) - losses[i] * (1 + 0.001 * (i % 3 - 1))) < 1e-4, (i, observed)
+        assert abs(100 * (float(observed) / float(predicted) - 1) - float(residual)) < 0.01, (i, residual)
+    facts = document["environment"]
+    digest = subprocess.run(["xxhsum", "-H2", table], capture_output=True, text=True).stdout.split()[:1] \
+        if shutil.which("xxhsum") else [facts["digest (XXH3-128)"]]
+    assert facts["file"] == table and [facts["digest (XXH3-128)"]] == digest, facts
+    assert facts["options"] == ("--law chinchilla --map parameters=N_total,loss=val_loss --bootstrap 50 --where "
+                                "'D > 3e8' --starts 100 --json"), facts["options"]
+    assert document["command"].startswith("isoloss report ") and "Make it again" in text
+    # asked for, a column is left out and no other
+    fit = json.loads(run(home, *command, "--leave-out", "D", "--json").out)["fits"][0]["document"]
+    assert [one["column"] for one in fit["leave_out"]] == ["tokens"]
+    assert not os.path.exists(os.path.join(home, "isoloss.db")), "the store is left alone"
+    run(home, *command, "-o", path_of("table.html"), "--figures", path_of("table-figures"))
+    assert os.path.exists(path_of("table.html")) and "residuals.svg" in os.listdir(path_of("table-figures"))
+    err = run(home, "report", table, code=2).err
+    assert "--law" in err and "chinchilla" in err and "kaplan" in err, err
+    err = run(home, "report", table, "--law", "chinchilla", code=2).err
+    assert "--map" in err and "parameters=N_total" in err, err
+    err = run(home, "report", path_of("none.csv"), "--law", "chinchilla", code=2).err
+    assert "none.csv" in err, err
+    _, spec = make("plain", name="given")
+    err = run(home, "report", spec, "--where", "N > 3", code=2).err
+    assert "--where is for tables" in err, err
 
 
 @case

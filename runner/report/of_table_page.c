@@ -1,0 +1,45 @@
+// The rows of a table on the page: what was measured, what the law says, and the residual.
+#include <math.h>
+#include <stdio.h>
+
+#include "runner/report/write.h"
+
+const char *page_run_name(const struct report *report, const struct report_run *run, char out[12]) {
+  if (report->command) return run->id;
+  snprintf(out, 12, "%.8s", run->id);
+  return out;
+}
+
+void page_rows(const struct report *report, struct text *out) {
+  const struct report_fit *fit = &report->fits[0];
+  bool formats = report_column(report, "format") >= 0;
+  text_add(out, "<section>\n<h2>Rows and residuals</h2>\n<div class=\"scroll\"><table class=\"rows\"><thead><tr>");
+  page_head(out, "text", "row");
+  if (formats) page_head(out, "text", "format");
+  page_head(out, NULL, "N");
+  page_head(out, NULL, "D");
+  page_head(out, NULL, "FLOPs");
+  page_head(out, NULL, fit->result.target);
+  page_head(out, NULL, "predicted");
+  page_head(out, NULL, "observed over predicted");
+  page_head(out, "text", "");
+  text_add(out, "</tr></thead>\n<tbody>\n");
+  for (size_t i = 0; i < report->count; i++) {
+    const struct report_run *run = &report->runs[i];
+    char words[32];
+    text_add(out, "<tr>");
+    page_cell(out, "text", run->id);
+    if (formats) page_cell(out, "text", run->format);
+    page_cell(out, NULL, count_words(run->parameters, words));
+    page_cell(out, NULL, count_words(run->tokens, words));
+    page_cell(out, NULL, power_words(run->flops, words));
+    page_number(out, "%.4f", run->loss);
+    page_number(out, "%.4f", fit->predicted[i]);
+    page_number(out, "%+.2f %%", 100 * (run->loss / fit->predicted[i] - 1));
+    page_cell(out, "text", fit->fitted[i] ? "" : fit->held[i] ? "held out" : "not fitted");
+    text_add(out, "</tr>\n");
+  }
+  text_add(out, "</tbody></table></div>\n<p class=\"quiet\">N: ");
+  markup_escape(out, fit->parameter_count);
+  text_add(out, ". FLOPs: the table's own, or 6ND.</p>\n</section>\n");
+}
