@@ -115,6 +115,9 @@ bool table_fits_law(const struct table *table, const struct law *law, struct err
 // them.
 void table_check_units(struct table *table, const struct law *laws, size_t law_count, const bool *rows);
 
+// The same of runs, whose trainer reported them: N, D, their product with C, and the loss; only what cannot be.
+void table_check_runs(struct table *table);
+
 // What a reduction did, for the report.
 struct reduction {
   size_t rows_before, rows_after;

@@ -302,3 +302,36 @@ void table_check_units(struct table *table, const struct law *laws, size_t law_c
                number_digits(target.median, 3, number), original_of(table, "loss"));
   arena_free(&arena);
 }
+
+// ---- runs ----
+
+static void check_run_count(struct table *table, const char *name, const bool *rows, struct arena *arena) {
+  struct range range = column_range(table, name, rows, arena);
+  char low[32], high[32];
+  number_digits(range.low, 3, low);
+  number_digits(range.high, 3, high);
+  if (range.count && range.high < 1000)
+    table_note(table, "%s of the runs lies between %s and %s: does the trainer report it in millions or billions?",
+               name, low, high);
+  else if (range.count && range.high > 1e15)
+    table_note(table, "%s of the runs goes up to %s, more than any model's: does the trainer report another unit?",
+               name, high);
+}
+
+void table_check_runs(struct table *table) {
+  struct arena arena = {0};
+  char number[32];
+  bool *rows = arena_array(&arena, table->row_count + 1, sizeof *rows);
+  for (size_t row = 0; row < table->row_count; row++) rows[row] = true;
+  check_run_count(table, "parameters", rows, &arena);
+  check_run_count(table, "tokens", rows, &arena);
+  // Small models spend many times 6ND on their vocabulary and their attention; units differ by a thousand.
+  struct range ratio = ratio_range(table, rows, &arena), loss = column_range(table, "loss", rows, &arena);
+  if (ratio.count && (ratio.median > 1000 || ratio.median < 1e-3))
+    table_note(table, "flops of the runs is %s times 6 N D: does the trainer report the three in one unit?",
+               number_digits(ratio.median, 3, number));
+  if (loss.median > 20)
+    table_note(table, "loss of the runs is %s in the median: does the trainer report a perplexity?",
+               number_digits(loss.median, 3, number));
+  arena_free(&arena);
+}

@@ -61,6 +61,7 @@ bool isoflop_of_runs(const struct spec *spec, const struct spec_isoflop *entry, 
   bool fine = fit_entry_table(spec, &rows, where, store, &runs, &notes, error) &&
               (!curves || curves_of(&runs, store, &points, error)) &&
               isoflop_run(curves ? &points : &runs, &wanted, result, error);
+  for (size_t i = 0; i < notes.warning_count && fine; i++) isoflop_warn(result, "%s", notes.warnings[i]);
   if (fine) result->parameter_count = arena_string(&result->arena, entry->parameter_count);
   table_free(&points);
   table_free(&runs);

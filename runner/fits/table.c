@@ -123,9 +123,13 @@ bool fit_entry_table(const struct spec *spec, const struct spec_fit *entry, cons
   notes->digest = table_digest_of(table, cells, sizeof cells / sizeof *cells);
   if (!table->row_count)
     return error_set(error, EXIT_USAGE_ERROR, "no run of %s is done yet (isoloss run %s)", spec->name, spec->path);
-  return count_parameters(table, entry->parameter_count, error) &&
-         keep_where(table, entry->where.text, entry->where.tree, error) && keep_where(table, where, NULL, error) &&
-         reduce_table(table, "loss",
+  if (!count_parameters(table, entry->parameter_count, error) ||
+      !keep_where(table, entry->where.text, entry->where.tree, error) || !keep_where(table, where, NULL, error))
+    return false;
+  table_check_runs(table);
+  for (size_t i = 0; i < table->note_count && notes->warning_count < FIT_NOTES; i++)
+    notes->warnings[notes->warning_count++] = table->notes[i];
+  return reduce_table(table, "loss",
                       &(struct reductions){.best_over = entry->best_over.items,
                                            .best_over_count = entry->best_over.count,
                                            .average_over = entry->average_over.items,

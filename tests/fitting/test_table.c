@@ -455,6 +455,27 @@ static void many_categories(void) {
   table_free(&table);
 }
 
+static void check_runs(const char *text, const char *words) {
+  struct table table;
+  struct error error = {0};
+  CHECK(table_parse_csv(&table, "runs", text, strlen(text), NULL, 0, &error));
+  table_check_runs(&table);
+  if (words)
+    CHECK(table.note_count == 1 && strstr(table.notes[0], words));
+  else
+    CHECK(table.note_count == 0);
+  table_free(&table);
+}
+
+// Runs whose trainer reports other units; a small model's FLOPs are many times 6ND, and that is right.
+static void doubts_runs(void) {
+  check_runs("N,D,C,loss\n30000,1e6,9e12,3.1\n60000,2e6,3e13,3\n", NULL);
+  check_runs("N,D,loss\n30,1e6,3.1\n60,2e6,3\n", "parameters of the runs lies between 30 and 60");
+  check_runs("N,D,loss\n3e4,0.5,3.1\n3e4,2,3\n", "tokens of the runs lies between 0.5 and 2");
+  check_runs("N,D,C,loss\n3e4,1e6,1e3,3.1\n6e4,2e6,2e3,3\n", "times 6 N D");
+  check_runs("N,D,loss\n3e4,1e6,40.5\n6e4,2e6,30.1\n", "does the trainer report a perplexity?");
+}
+
 int main(void) {
   RUN(reads_csv);
   RUN(maps_columns);
@@ -464,6 +485,7 @@ int main(void) {
   RUN(reads_numbers_of_people);
   RUN(reads_wide_tables);
   RUN(drops_duplicates);
+  RUN(doubts_runs);
   RUN(doubts_units);
   RUN(names_what_is_missing);
   RUN(refuses_csv);

@@ -164,6 +164,9 @@ shown = page.tables["isoflop-exponents"][1]
 check(code == 0 and not page.problems and "Compute-optimal sizes: best" in page.words()
       and shown[2] == f"{envelope['exponents']['parameters']['value']:.4g}" and len(page.tables["isoflop-budgets"]) > 1,
       "report: exponents and budgets of the isoflop entries", code, shown, page.problems, err)
+check(envelope["bias"]["surface"] == "chinchilla" and envelope["bias"]["sentences"]
+      and envelope["bias"]["sentences"][0][1:40] in page.words(), "report: the bias of the grid, or why it is not known",
+      envelope["bias"])
 reported = json.loads(run("report", "tiny.yaml", "--json").out)
 check([one["name"] for one in reported["isoflops"]] == ["best", "isoflop"] and reported["isoflops"][0]["isoflop"] == envelope
       and [figure["name"] for figure in reported["figures"] if figure["fit"] == "isoflop"] ==
