@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "runner/commands.h"
-#include "runner/fits/arguments.h"
+#include "runner/fits/input.h"
 #include "runner/fits/internal.h"
 #include "runner/fits/isoflop_runs.h"
 
@@ -82,12 +82,20 @@ static bool solve_spec(const char *path, const struct isoflop_arguments *a, cons
                      "isoflop: --map, --curve and --keep-duplicates are for tables; a spec's runs have the store's "
                      "names, their curves are known, and none is there twice");
   struct spec spec;
+  struct arena arena = {0};
   struct store *store = NULL;
+  struct standing standing = {0};
   bool fine = spec_open(&spec, path, NULL, error);
   if (fine && !store_exists_home())
     fine = error_set(error, EXIT_USAGE_ERROR, "nothing has run yet (isoloss run %s)", path);
   fine = fine && (store = store_open_home(STORE_READ, error)) != NULL &&
+         standing_find(&spec, store, &arena, &standing, error) &&
          isoflop_of_runs(&spec, &a->entry, NULL, store, options, result, error);
+  const char *const texts[] = {fine ? standing_pending(&spec, &standing, &arena) : NULL,
+                               fine ? standing_left_out(&spec, &standing, &arena) : NULL};
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+    if (texts[i]) isoflop_warn(result, "%s", texts[i]);
+  arena_free(&arena);
   store_close(store);
   spec_free(&spec);
   return fine;
@@ -97,8 +105,8 @@ static void isoflop(const struct isoflop_arguments *a, const char *source, struc
   struct isoflop_options options;
   struct isoflop_noise noise;
   struct isoflop result = {0};
-  bool spec = ends_with(source, ".yaml") || ends_with(source, ".yml");
-  bool fine = read_options(a, arena, &noise, &options, error);
+  bool spec;
+  bool fine = source_find(source, &spec, error) && read_options(a, arena, &noise, &options, error);
   if (fine && a->plot && options.method == ISOFLOP_ENVELOPE)
     fine = error_set(error, EXIT_USAGE_ERROR, "isoflop: --plot draws budgets, and the envelope has none");
   fine =

@@ -75,6 +75,7 @@ static bool report_of_name(const char *name, const struct report_options *option
   struct error ignored = {0};
   const char *path = name, *text = stored_spec(store, &arena, name, &path, error);
   bool parsed = text && spec_parse(&spec, path, text, strlen(text), NULL, &diagnostics, &ignored);
+  spec.stored = true;
   if (text && !parsed)
     notice_print("isoloss", "the stored spec of '%s' does not parse any more (%s)", name, ignored.text);
   bool fine = !error->code && write_report(name, parsed ? &spec : NULL, NULL, options, store, error);

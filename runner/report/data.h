@@ -8,6 +8,7 @@
 #include "fitting/fitting.h"
 #include "plots/plots.h"
 #include "results/store.h"
+#include "runner/fits/standing.h"
 #include "runner/spec/spec.h"
 
 struct report_run {
@@ -101,9 +102,10 @@ struct report_fact {
 struct report {
   struct arena arena;  // owns everything but the fits' results and laws
   const char *name, *title, *about, *spec_path, *spec_text, *home;
-  const struct spec *spec;  // NULL: the stored text does not parse any more
-  bool spec_changed;        // the file differs from what the runs were started with
-  double created_at;        // of the experiment
+  const struct spec *spec;   // NULL: the stored text does not parse any more
+  struct standing standing;  // how the runs of the file stand
+  bool spec_changed;         // the file differs from what the runs were started with
+  double created_at;         // of the experiment
   const char *const *columns;
   int column_count;
   struct report_run *runs;

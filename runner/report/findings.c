@@ -50,8 +50,13 @@ static const char *tally_words(struct report *report, const struct tally *tally)
 static void find_states(struct report *report) {
   const size_t *n = report->states;
   if (report->count == 0) report_say(report, true, "The experiment has no runs.");
+  const char *const standing[] = {
+      report->spec ? standing_pending(report->spec, &report->standing, &report->arena) : NULL,
+      report->spec ? standing_left_out(report->spec, &report->standing, &report->arena) : NULL};
+  for (size_t i = 0; i < sizeof standing / sizeof *standing; i++)
+    if (standing[i]) report_say(report, true, "%s.", standing[i]);
   size_t waiting = n[RUN_PENDING] + n[RUN_RUNNING] + n[RUN_KILLED];
-  if (waiting)
+  if (waiting && !standing[0])
     report_say(report, true, "%zu of %zu runs are not finished: %zu pending, %zu running, %zu stopped or lost.",
                waiting, report->count, n[RUN_PENDING], n[RUN_RUNNING], n[RUN_KILLED]);
   if (n[RUN_FAILED])
@@ -188,6 +193,10 @@ static void find_fit(struct report *report, const struct report_fit *fit) {
   if (later)
     report_say(report, true, "fit %s was made before %zu of the runs finished: isoloss fit %s", fit->name, later,
                report->spec_path);
+  size_t done = report->states[RUN_DONE];
+  if (result->made.data_count == 1 && result->made.data[0].rows != done && !later && !report->command)
+    report_say(report, true, "fit %s was made on %zu finished runs, and there are %zu now: isoloss fit %s", fit->name,
+               result->made.data[0].rows, done, report->spec_path);
   if (result->holdout_error > 2 * result->residual_rms && result->holdout_error > 0.01)
     report_say(report, true,
                "fit %s: held-out runs are predicted with a mean error of %.2g %%, fitted ones with %.2g %%.", fit->name,

@@ -180,8 +180,10 @@ bool report_gather(struct report *report, struct store *store, const char *name,
                    const char *spec_text, struct error *error) {
   report->spec = spec;
   report->home = isoloss_home(&report->arena);
-  if (!gather_experiment(report, store, name, spec, spec_text, error) || !gather_runs(report, store, error) ||
-      !gather_curves(report, store, error) || !gather_claims(report, store, error))
+  if (!gather_experiment(report, store, name, spec, spec_text, error) ||
+      (spec && !standing_find(spec, store, &report->arena, &report->standing, error)) ||
+      !gather_runs(report, store, error) || !gather_curves(report, store, error) ||
+      !gather_claims(report, store, error))
     return false;
   gather_axes(report);
   if (!report_gather_fits(report, store, error) || !report_gather_known(report, store, error) ||

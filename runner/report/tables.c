@@ -104,15 +104,23 @@ void page_leads(const struct report *report, struct text *out) {
   for (size_t i = 0; i < report->fit_count; i++) {
     const struct report_fit *fit = &report->fits[i];
     if (!fit->made) continue;
-    text_add(out, "<p class=\"lead\">Fit <b>");
+    if (fit->result.answer) {
+      text_add(out, "<p class=\"lead\">");
+      markup_escape(out, fit->result.answer);  // as it is: it begins with a name
+      text_add(out, ".</p>\n");
+    }
+    text_add(out, fit->result.answer ? "<p>Fit <b>" : "<p class=\"lead\">Fit <b>");
     markup_escape(out, fit->name);
     if (isfinite(fit->largest_error))
-      text_format(out, "</b> predicts its %zu runs within <b>%.2f&nbsp;%%</b> of their loss (%.2f&nbsp;%% on average)",
+      text_format(out,
+                  "</b> was made on %zu rows; no single run among those fitted lies further than "
+                  "<b>%.2f&nbsp;%%</b> from it (%.2f&nbsp;%% on average)",
                   fit->result.rows, 100 * fit->largest_error, 100 * fit->mean_error);
     else
-      text_format(out, "</b> was made on %zu runs", fit->result.rows);
+      text_format(out, "</b> was made on %zu rows", fit->result.rows);
     if (isfinite(fit->result.holdout_error))
-      text_format(out, "; held-out runs with a mean error of <b>%.2f&nbsp;%%</b>", 100 * fit->result.holdout_error);
+      text_format(out, "; the %zu rows held out are predicted with a mean error of <b>%.2f&nbsp;%%</b>",
+                  fit->result.held_out, 100 * fit->result.holdout_error);
     text_add(out, ".</p>\n");
   }
 }
@@ -121,9 +129,17 @@ static void fit_foot(const struct report *report, const struct report_fit *fit, 
   struct arena arena = {0};
   const char *const sentences[] = {fit_rows_sentence(&arena, &fit->result),
                                    fit_objective_sentence(&arena, &fit->result),
-                                   fit_starts_sentence(&arena, &fit->result)};
+                                   fit_starts_sentence(&arena, &fit->result),
+                                   fit_std_sentence(&arena, &fit->result),
+                                   fit_interval_sentence(&arena, &fit->result),
+                                   fit->result.grouping,
+                                   fit->result.interval_reason,
+                                   fit_replication_sentence(&arena, &fit->result),
+                                   fit_correlation_sentence(&arena, &fit->result),
+                                   fit_made_sentence(&arena, &fit->result)};
   text_add(out, "<p class=\"quiet\">");
   for (size_t i = 0; i < sizeof sentences / sizeof *sentences; i++) {
+    if (!sentences[i]) continue;
     page_sentence(out, sentences[i]);
     text_add(out, ". ");
   }

@@ -101,8 +101,12 @@ def finished_experiment():
     errors = [abs(runs[id]["loss"] / loss - 1) for id, loss in fit["predicted"].items() if runs[id]["model.width"] != 128]
     assert len(errors) == 9 and len(held) == 3
     assert abs(max(errors) - fit["largest_error"]) < 1e-12
-    assert f"within {100 * max(errors):.2f} % of their loss" in page.words()
-    assert "held-out runs with a mean error of" in page.words()
+    assert f"no single run among those fitted lies further than {100 * max(errors):.2f} % from it" in page.words()
+    assert "the 3 rows held out are predicted with a mean error of" in page.words()
+    answer = fit["document"]["answer"] + "."
+    assert answer in page.words(), answer
+    assert page.words().index(answer) < page.words().index("no single run among those"), page.words()[:1500]
+    assert "Made by: isoloss fit " in page.words()
     # The table of runs, in the experiment's order.
     rows = [row for row in page.tables["runs"][1:]]
     assert [row[0] for row in rows] == [one["id"][:8] for one in document["runs"]]
@@ -123,7 +127,7 @@ def same_bytes_again():
     home, spec = make("plain", "again")
     first, second = path_of("first", "deep", "a.html"), path_of("b.html")
     assert run(home, "report", spec, "-o", first).out.strip() == first
-    run(home, "report", "again", "--output", second, "--open", "no")
+    run(home, "report", spec, "--output", second, "--open", "no")
     with open(first, "rb") as one, open(second, "rb") as other:
         assert one.read() == other.read()
     assert os.listdir(os.path.dirname(first)) == ["a.html"]
