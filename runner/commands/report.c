@@ -125,26 +125,14 @@ static bool no_law(const char *source, struct arena *arena, struct error *error)
   return false;
 }
 
-// The command's words behind the source, quoted for a shell where they need it.
+// The command's options, as a shell takes them.
 static const char *words_given(struct command_line *line) {
-  static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=./,:+@%";
   struct text words = {0};
-  bool source = true;
-  for (int i = 1; i < line->argc; i++) {
-    const char *word = line->argv[i];
-    if (source && strcmp(word, line->arguments[0]) == 0) {
-      source = false;
-      continue;
-    }
-    if (words.length) text_char(&words, ' ');
-    bool quoted = !*word || word[strspn(word, plain)];
-    if (quoted) text_char(&words, '\'');
-    for (; *word; word++)
-      if (*word == '\'')
-        text_add(&words, "'\\''");
-      else
-        text_char(&words, *word);
-    if (quoted) text_char(&words, '\'');
+  for (size_t i = 0; i < line->given_count; i++) {
+    text_format(&words, "%s%s", i ? " " : "", line->given[i].option);
+    if (!line->given[i].value) continue;
+    text_char(&words, ' ');
+    text_add_shell(&words, line->given[i].value);
   }
   const char *kept = arena_string(&line->arena, text_string(&words));
   text_free(&words);
@@ -155,6 +143,8 @@ static bool report_of_rows(struct command_line *line, struct fit_arguments *fit,
   struct error *error = &line->error;
   const char *source = line->arguments[0];
   struct fit_options fit_options;
+  fit->given = line->given;
+  fit->given_count = line->given_count;
   if (!fit->entry.law) return no_law(source, &line->arena, error);
   if (!fit_arguments_read("report", fit, &line->arena, &fit_options, error)) return false;
   struct report report = {0};
@@ -197,10 +187,13 @@ void command_report(struct command_line *line) {
     report_of_rows(line, &fit, &a);
     return;
   }
-  const char *unused = fit_arguments_given(&fit, OF_FIT, options);
-  if (unused) {
+  for (size_t i = 0; i < line->given_count; i++) {
+    bool own_option = false;
+    for (const struct option *o = own; o->name; o++) own_option |= strcmp(line->given[i].option + 2, o->name) == 0;
+    if (own_option) continue;
     error_set(&line->error, EXIT_USAGE_ERROR,
-              "report: --%s is for tables; of a spec the report shows the fits that isoloss fit has made", unused);
+              "report: %s is for tables; of a spec the report shows the fits that isoloss fit has made",
+              line->given[i].option);
     return;
   }
   if (spec || (strchr(named, '/') && file_exists(named))) {

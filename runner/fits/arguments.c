@@ -126,30 +126,3 @@ bool fit_arguments_read(const char *name, struct fit_arguments *arguments, struc
   options->profile_all |= arguments->profile_all;
   return read_settings(name, arguments, arena, options, error);
 }
-
-static bool same_target(const struct option *option, const void *other) {
-  switch (option->type) {
-    case OPTION_FLAG:
-      return *(const bool *)option->target == *(const bool *)other;
-    case OPTION_TEXT:
-      return *(const char *const *)option->target == *(const char *const *)other;
-    case OPTION_INTEGER:
-      return *(const int64_t *)option->target == *(const int64_t *)other;
-    case OPTION_NUMBER:
-      return *(const double *)option->target == *(const double *)other;
-    case OPTION_LIST:
-      return ((const struct option_list *)option->target)->count == ((const struct option_list *)other)->count;
-  }
-  return true;
-}
-
-const char *fit_arguments_given(const struct fit_arguments *arguments, enum entry_command command,
-                                const struct option *options) {
-  struct fit_arguments unset;
-  struct option none[FIT_ARGUMENT_OPTIONS];
-  size_t count = fit_arguments_options(&unset, command, none);
-  for (size_t i = 0; i < count; i++)
-    if (!same_target(&options[i], (const char *)&unset + ((const char *)options[i].target - (const char *)arguments)))
-      return options[i].name;
-  return NULL;
-}

@@ -28,7 +28,6 @@ size_t fit_arguments_options(struct fit_arguments *arguments, enum entry_command
 // Checks the arguments of command `name` and makes fit options of them (texts in the arena).
 bool fit_arguments_read(const char *name, struct fit_arguments *arguments, struct arena *arena,
                         struct fit_options *options, struct error *error);
-// The name of the first option, of those that fit_arguments_options wrote into `options`, that the command line gave;
 // NULL: none.
 const char *fit_arguments_given(const struct fit_arguments *arguments, enum entry_command command,
                                 const struct option *options);

@@ -8,9 +8,9 @@
 #include "base/version.h"
 
 bool fit_option_matters(const char *option) {
-  static const char *const shown[] = {"--json",      "--no-json",      "--details", "--no-details",
-                                      "--residuals", "--no-residuals", "--export",  "--output",
-                                      "--as",        "--threads",      "--again"};
+  static const char *const shown[] = {"--json",         "--no-json", "--details", "--no-details", "--residuals",
+                                      "--no-residuals", "--export",  "--output",  "--as",         "--threads",
+                                      "--again",        "--figures", "--open"};
   for (size_t i = 0; i < sizeof shown / sizeof *shown; i++)
     if (strcmp(option, shown[i]) == 0) return false;
   return true;

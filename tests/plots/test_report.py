@@ -106,7 +106,6 @@ def finished_experiment():
     answer = fit["document"]["answer"] + "."
     assert answer in page.words(), answer
     assert page.words().index(answer) < page.words().index("no single run among those"), page.words()[:1500]
-    assert "Made by: isoloss fit " in page.words()
     # The table of runs, in the experiment's order.
     rows = [row for row in page.tables["runs"][1:]]
     assert [row[0] for row in rows] == [one["id"][:8] for one in document["runs"]]
@@ -314,6 +313,7 @@ def of_a_table():
     drawn = [one["name"] for one in document["figures"] if one["drawn"]]
     assert {"loss-vs-parameters", "loss-vs-tokens", "predicted-vs-observed", "residuals"} <= set(drawn), drawn
     assert text.count("<figure>") == len(drawn) and "loss-curves" not in text, text.count("<figure>")
+    assert "Made by: isoloss fit " in page.words() and "--where 'D > 3e8'" in page.words()
     fit = document["fits"][0]["document"]
     assert fit["rows"] == 12 and fit["duplicates"] == 1, (fit["rows"], fit["duplicates"])
     columns = [one["column"] for one in fit["leave_out"]]
