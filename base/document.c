@@ -498,6 +498,10 @@ struct node *document_parse(struct arena *arena, const char *file, const char *b
   struct builder *b = memory_get(sizeof *b);
   *b = (struct builder){.arena = arena, .file = arena_string(arena, file), .diagnostics = diagnostics};
   struct node *root = NULL;
+  if (length >= 3 && memcmp(bytes, "\xEF\xBB\xBF", 3) == 0) {  // a byte order mark, as some editors put it
+    bytes += 3;
+    length -= 3;
+  }
   if (length > LARGEST_FILE) {
     diagnostics_add(diagnostics, false, file, 0, 0, NULL, "larger than 64 MiB");
   } else if (check_encoding(b, bytes, length)) {

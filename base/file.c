@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/text.h"
+
 char *file_read(struct arena *arena, const char *path, size_t *length, struct error *error) {
   FILE *file = fopen(path, "rb");
   if (!file) {
@@ -116,31 +118,35 @@ bool folder_make(const char *path, struct error *error) {
   return true;
 }
 
-bool folder_remove(const char *path, struct error *error) {
-  DIR *folder = opendir(path);
+// Removes an entry of an open folder, and what is below it; links are removed, never followed, also where a folder is
+// exchanged for a link meanwhile. `path` is for messages.
+static bool remove_entry(int parent, const char *name, const char *path, struct error *error) {
+  struct stat status;
+  if (fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) != 0)
+    return errno == ENOENT || error_set_errno(error, EXIT_ENVIRONMENT, "cannot remove %s", path);
+  if (!S_ISDIR(status.st_mode))
+    return unlinkat(parent, name, 0) == 0 || error_set_errno(error, EXIT_ENVIRONMENT, "cannot remove %s", path);
+  int file = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  DIR *folder = file < 0 ? NULL : fdopendir(file);
   if (!folder) {
-    if (errno == ENOENT) return true;
-    return error_set_errno(error, EXIT_ENVIRONMENT, "cannot open folder %s", path);
+    error_set_errno(error, EXIT_ENVIRONMENT, "cannot open folder %s", path);
+    if (file >= 0) close(file);
+    return false;
   }
   bool fine = true;
-  struct dirent *entry;
-  while (fine && (entry = readdir(folder))) {
+  for (struct dirent *entry; fine && (entry = readdir(folder));) {
     if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
-    char inside[PATH_MAX];
-    if (snprintf(inside, sizeof inside, "%s/%s", path, entry->d_name) >= (int)sizeof inside) {
-      fine = error_set(error, EXIT_ENVIRONMENT, "path too long below %s", path);
-      break;
-    }
-    struct stat status;
-    if (lstat(inside, &status) == 0 && S_ISDIR(status.st_mode))
-      fine = folder_remove(inside, error);
-    else if (unlink(inside) != 0)
-      fine = error_set_errno(error, EXIT_ENVIRONMENT, "cannot remove %s", inside);
+    struct text inside = {0};
+    text_format(&inside, "%s/%s", path, entry->d_name);
+    fine = remove_entry(file, entry->d_name, text_string(&inside), error);
+    text_free(&inside);
   }
   closedir(folder);
-  if (fine && rmdir(path) != 0) fine = error_set_errno(error, EXIT_ENVIRONMENT, "cannot remove %s", path);
-  return fine;
+  return fine && (unlinkat(parent, name, AT_REMOVEDIR) == 0 ||
+                  error_set_errno(error, EXIT_ENVIRONMENT, "cannot remove %s", path));
 }
+
+bool folder_remove(const char *path, struct error *error) { return remove_entry(AT_FDCWD, path, path, error); }
 
 int file_lock(const char *path, bool *busy, struct error *error) {
   *busy = false;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/options.h"
+#include "base/signals.h"
 #include "base/terminal.h"
 #include "base/version.h"
 #include "trainer/trainer.h"
@@ -50,8 +51,8 @@ static int evaluate(const char *checkpoint, const char *config, bool as_json) {
 static int train(const char *config, int64_t stop_after) {
   struct sigaction action = {.sa_handler = ask_to_stop, .sa_flags = SA_RESTART | (int)SA_RESETHAND};
   sigemptyset(&action.sa_mask);
-  sigaction(SIGINT, &action, NULL);
-  sigaction(SIGTERM, &action, NULL);
+  signal_handle(SIGINT, &action);
+  signal_handle(SIGTERM, &action);
   signal(SIGXFSZ, SIG_IGN);  // a file size limit is reported as the failed write that it is
   struct trainer_options options = {.config_path = config, .stop_after = stop_after, .stop_asked = &stop_asked};
   struct error error = {0};

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "base/signals.h"
 #include "runner/commands.h"
 #include "runner/terminal/progress.h"
 
@@ -65,7 +66,7 @@ static void design(struct design_request *request, struct command_line *line, bo
   if (!check_arguments(request, &line->error)) return;
   request->progress = show_progress;
   request->progress_context = &watch;
-  sigaction(SIGINT, &action, NULL);
+  signal_handle(SIGINT, &action);
   bool fine = designs_make(&designs, request, line->arguments, line->count, &line->error);
   erase(&watch);
   if (fine && json) {

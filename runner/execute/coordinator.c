@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/signals.h"
 #include "runner/execute/coordinator_state.h"
 
 static const long round_nanoseconds = 200 * 1000 * 1000;
@@ -71,10 +72,10 @@ end:
 // ---- signals ----
 
 static void watched_signals(sigset_t *set) {
+  static const int stops[] = {SIGINT, SIGTERM, SIGHUP};
   sigemptyset(set);
-  sigaddset(set, SIGINT);
-  sigaddset(set, SIGTERM);
-  sigaddset(set, SIGHUP);
+  for (size_t i = 0; i < sizeof stops / sizeof *stops; i++)
+    if (!signal_is_ignored(stops[i])) sigaddset(set, stops[i]);
   sigaddset(set, SIGCHLD);
 }
 

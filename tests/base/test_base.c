@@ -290,6 +290,14 @@ static void files_are_written_whole_and_folders_go_with_everything(void) {
   error = (struct error){0};
   CHECK(file_read(&arena, path_join(&arena, base, "none"), NULL, &error) == NULL && error.code == EXIT_USAGE_ERROR);
   error = (struct error){0};
+  // links are removed, not what they lead to: in the folder, and in its own place
+  char *kept = path_join(&arena, base, "kept"), *inside = path_join(&arena, kept, "file");
+  CHECK(folder_make(kept, &error) && file_write_atomic(inside, "x", 1, &error));
+  CHECK(symlink(kept, path_join(&arena, deep, "link")) == 0 && folder_remove(path_join(&arena, base, "a"), &error));
+  CHECK(file_exists(inside) && !file_exists(deep));
+  char *link = path_join(&arena, base, "link");
+  CHECK(symlink(kept, link) == 0 && folder_remove(link, &error) && file_exists(inside));
+  CHECK(readlink(link, (char[2]){0}, 2) < 0);
   CHECK(folder_remove(base, &error) && !file_exists(base));
   CHECK(folder_remove(base, &error));
   arena_free(&arena);

@@ -330,6 +330,9 @@ static void reads_npy(void) {
   config.corpus.vocabulary = 500;
   config.corpus.tokenizer = "uint32";
   CHECK(strstr(refusal(&config, EXIT_USAGE_ERROR), "uint32 with one axis"));
+  config.corpus.tokenizer = "uint16";
+  scratch_write("array.npy", file, sizeof file - 20000);  // cut off, with a header that tells of more
+  CHECK(strstr(refusal(&config, EXIT_USAGE_ERROR), "tells of 40000 numbers, and 30000 follow it"));
 }
 
 static void counts_bytes(void) {

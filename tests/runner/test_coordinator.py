@@ -197,6 +197,32 @@ def divergence_is_a_result(home):
 
 
 @case
+def a_done_without_a_loss_is_a_fault(home):
+    code, outcome, err = home.run(3, "--retries", "0", fault={"0": {"done_loss": "3.1"}, "1": {"done_loss": []}})
+    check(code == 1 and outcome["failed"] == 2 and outcome["done"] == 1 and outcome["diverged"] == 0, (code, outcome, err))
+    messages = [row[0] for row in home.query("SELECT message FROM run_table WHERE seed < 2 ORDER BY seed")]
+    check("a loss that is no number" in messages[0] and "no loss" in messages[1], messages)
+
+
+@case
+def ignored_signals_stay_ignored(home):
+    """nohup and background jobs of scripts: a signal that was ignored when the coordinator began does not stop it."""
+    def ignoring():
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    process = home.start(2, fault={"0": {"sleep": 0.05}, "1": {"sleep": 0.05}}, preexec_fn=ignoring)
+    time.sleep(0.5)
+    for ignored in (signal.SIGHUP, signal.SIGINT):
+        process.send_signal(ignored)
+    code, outcome, err = home.finish(process)
+    check(code == 0 and outcome["done"] == 2 and outcome["killed"] == 0, (code, outcome, err))
+    process = home.start(1, fault={"0": {"sleep": 0.2}})  # those that were not do
+    time.sleep(0.7)
+    process.send_signal(signal.SIGHUP)
+    check(home.finish(process)[0] != 0 or home.states() == ["done"] * 2, home.states())
+
+
+@case
 def a_fault_of_all_stops_early(home):
     fault = {"*": {"at_once": True, "message": "no device of that name"}}
     code, outcome, err = home.run(9, "--jobs", "1", fault=fault)

@@ -33,6 +33,16 @@ static void places(void) {
   CHECK(!node_find(root, "c") && !node_find(d, "a") && !node_find(NULL, "a"));
 }
 
+static void byte_order_mark(void) {
+  struct node *root = parse(
+      "\xEF\xBB\xBF"
+      "a: 1\nb: 2\n");
+  if (!CHECK(root && root->kind == NODE_MAPPING && root->count == 2)) return;
+  CHECK(node_find(root, "a")->line == 1 && node_find(root, "a")->column == 4);
+  CHECK_TEXT(root->keys[0]->text, "a");
+  CHECK(parse("\xEF\xBB\xBF") == NULL || diagnostics.errors == 0);
+}
+
 static void columns_count_characters(void) {
   struct node *root = parse("{\"\xc3\xa4\xf0\x9f\x98\x80\": 1, b: 2}\n");
   if (!CHECK(root)) return;
@@ -200,6 +210,7 @@ static void unknown_keys(void) {
 
 int main(int argc, char **argv) {
   RUN(places);
+  RUN(byte_order_mark);
   RUN(columns_count_characters);
   RUN(scalars);
   RUN(anchors_share);

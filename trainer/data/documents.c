@@ -159,8 +159,15 @@ static bool npy_data(const struct mapped_file *file, int width, size_t *offset, 
   const char *comma = shape ? strchr(shape, ',') : NULL;
   bool type = strstr(text_string(&header), width == 2 ? "'<u2'" : "'<u4'") != NULL;
   bool fine = type && comma && comma[1] == ')';
+  long long promised = -1;
+  if (fine) sscanf(shape, "'shape': (%lld,", &promised);
   text_free(&header);
   *offset = start + length;
+  long long there = (long long)((file->size - *offset) / (size_t)width);
+  if (fine && (promised != there || (file->size - *offset) % (size_t)width))
+    return error_set(error, EXIT_USAGE_ERROR,
+                     "%s: its .npy header tells of %lld numbers, and %lld follow it: the file is cut off or damaged",
+                     file->path, promised, there);
   return fine || error_set(error, EXIT_USAGE_ERROR, "%s: the .npy array must be of %s with one axis", file->path,
                            width == 2 ? "uint16" : "uint32");
 }
