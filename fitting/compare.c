@@ -138,13 +138,6 @@ static bool fit_law(struct comparing *comparing, size_t law, const struct fit_op
   return fine ? true : error_context(error, "law %s", comparing->laws[law].name);
 }
 
-// The objective's loss of a residual.
-static double loss_of(struct objective objective, double residual) {
-  if (objective.kind == OBJECTIVE_LAD) return fabs(residual);
-  if (objective.kind == OBJECTIVE_LEAST_SQUARES) return 0.5 * residual * residual;
-  return huber_value(residual, objective.delta);
-}
-
 static void keep_held_out(struct comparing *comparing, size_t law, const struct fit_result *result) {
   for (size_t i = 0; i < result->table_count; i++) {
     const struct fit_row *row = &result->table[i];
@@ -281,7 +274,7 @@ static void paired(struct comparing *comparing, const bool *common, const double
   for (size_t row = 0; row < comparing->table->row_count; row++) {
     if (!common[row]) continue;
     double weight = comparing->weights ? comparing->weights[row] : 1;
-    double difference = weight * (loss_of(objective, a[row]) - loss_of(objective, b[row]));
+    double difference = weight * (objective_loss(objective, a[row]) - objective_loss(objective, b[row]));
     sum[comparing->group[row]] += difference;
     count[comparing->group[row]]++;
     total += difference;
@@ -305,7 +298,7 @@ static void held_out_scores(struct comparing *comparing, const bool *common, siz
     if (!common[row]) continue;
     double observed = comparing->table->columns[target].numbers[row], predicted = comparing->predicted[law][row];
     double weight = comparing->weights ? comparing->weights[row] : 1;
-    loss += weight * loss_of(comparing->result->objective, comparing->held_out[law][row]);
+    loss += weight * objective_loss(comparing->result->objective, comparing->held_out[law][row]);
     error += fabs(predicted - observed) / fabs(observed);
     squares += log(observed / predicted) * log(observed / predicted);
   }
@@ -378,6 +371,7 @@ static bool begin(struct comparing *comparing, struct error *error) {
   comparing->fit.bare = true;
   comparing->fit.profile_all = false;
   comparing->fit.profile_count = comparing->fit.leave_out_count = 0;
+  comparing->fit.score_count = comparing->fit.ratio_count = 0;
   comparing->fit.residual = result->residual == RESIDUAL_LOG ? "log" : "plain";
   result->source = arena_string(&result->arena, comparing->table->source);
   result->target = arena_string(&result->arena, first->target);

@@ -80,19 +80,6 @@ static const char *row_categories(struct fit *fit, size_t row) {
   return made;
 }
 
-// The objective's loss of one residual.
-static double row_loss(const struct fit *fit, double residual) {
-  switch (fit->objective.kind) {
-    case OBJECTIVE_HUBER:
-      return huber_value(residual, fit->objective.delta);
-    case OBJECTIVE_LEAST_SQUARES:
-      return 0.5 * residual * residual;
-    case OBJECTIVE_LAD:
-      return fabs(residual);
-  }
-  return NAN;
-}
-
 static void fill_row(struct fit *fit, size_t row, double predicted, struct fit_row *out) {
   double observed = fit->observed[row], size;
   *out = (struct fit_row){.name = copy(fit->result, fit->table->row_names[row]),
@@ -125,7 +112,7 @@ static bool fill_rows(struct fit *fit, struct error *error) {
     double log_residual = log(out->observed / out->predicted);
     if (out->use == ROW_FITTED) {
       result->rows++;
-      result->objective += fit->row_weight[row] * row_loss(fit, out->residual * out->scale);
+      result->objective += fit->row_weight[row] * objective_loss(fit->objective, out->residual * out->scale);
       squares += log_residual * log_residual;
     } else if (out->use == ROW_HELD_OUT) {
       result->held_out++;
@@ -197,7 +184,8 @@ bool fit_run(const struct law *law, const struct table *table, const struct fit_
   *result = (struct fit_result){0};
   struct fit fit = {.law = law, .table = table, .options = options ? options : &none, .result = result};
   double started = clock_seconds();
-  bool fine = begin(&fit, error) && fit_setup(&fit, error) && fit_profile_names(&fit, error);
+  bool fine =
+      begin(&fit, error) && fit_setup(&fit, error) && fit_profile_names(&fit, error) && fit_score_read(&fit, error);
   for (int s = 0; s < fit.stage_count && fine; s++)
     if (fit.stages[s].free_count) fine = fit_search(&fit, &fit.stages[s], error);
   if (fine) {
@@ -210,7 +198,7 @@ bool fit_run(const struct law *law, const struct table *table, const struct fit_
     fit_choose_interval(&fit);
     fit_identify(&fit);
     fit_bootstrap(&fit);
-    fine = fit_derive(&fit, error) && diagnose(&fit, error);
+    fine = fit_derive(&fit, error) && diagnose(&fit, error) && fit_score(&fit, error);
   }
   arena_free(&fit.arena);
   result->seconds = clock_seconds() - started;

@@ -49,6 +49,10 @@ struct fit_options {
   bool profile_all;
   const char *const *leave_out;  // columns: refit without each of their values, predict it
   size_t leave_out_count;
+  const char *const *scores;  // coefficients to score on these rows: "E=1.69,A=406.4,...", or the path of a fit's
+  size_t score_count;         // document, ending in .json
+  const char *const *ratios;  // of coefficients: "eff[w4a4]/eff[w3a3]"
+  size_t ratio_count;
   const bool *held_out_rows;  // [rows of the table]: kept from the fit besides `holdout`; NULL: none
   bool bare;                  // coefficients, intervals and residuals; no diagnosis but what is asked for above
   uint64_t seed;
@@ -212,6 +216,17 @@ struct fit_outlier {
   double deviations;  // residual in standard deviations of a residual at its leverage
 };
 
+// Coefficients from elsewhere on the rows of a fit.
+struct fit_score {
+  const char *name;                          // as given
+  double *values;                            // [coefficient_count]
+  double objective;                          // the plain sum over fitted rows
+  double bias, rms;                          // mean and root mean square of the fitted rows' residuals
+  double statistic, degrees, error_degrees;  // F against the fit, whose coefficients are free; NAN: not tested
+  double p;
+  const char *untested;  // why it was not, or NULL
+};
+
 struct fit_result {
   struct arena arena;
   const char *name, *law, *formula, *source, *target;
@@ -263,6 +278,8 @@ struct fit_result {
   size_t influential_count;
   struct fit_outlier *outliers;
   size_t outlier_count;
+  struct fit_score *scores;
+  size_t score_count;
   const char *std;    // the expression of the rows' standard deviations, or NULL
   double std_median;  // of the residual's standard deviation; NAN without
   struct fit_replication replication;

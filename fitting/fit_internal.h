@@ -184,5 +184,8 @@ void fit_replicates(struct fit *fit);
 // How the estimates of the fitted coefficients go together, by the curvature at the minimum (result->correlation).
 void fit_correlate(struct fit *fit);
 bool fit_leave_out(struct fit *fit, struct error *error);
+// Reads the coefficients to score, before the search: an error names those that are missing. Then what they reach.
+bool fit_score_read(struct fit *fit, struct error *error);
+bool fit_score(struct fit *fit, struct error *error);
 // Whether rows times free parameters of every stage leave time for a diagnosis by refits that nobody asked for.
 bool fit_is_small(const struct fit *fit);

@@ -156,6 +156,7 @@ void fit_result_json(const struct fit_result *result, struct json_writer *writer
   for (size_t i = 0; i < result->warning_count; i++) json_put_string(writer, result->warnings[i]);
   json_array_end(writer);
   fit_json_diagnosis(result, writer);
+  fit_json_tests(result, writer);
   put_rows(result, writer);
   if (result->comparison) {
     json_key(writer, "comparison");

@@ -84,7 +84,7 @@ static void fit_without(struct leaving_out *leaving, struct fit_left_out *out, s
   options.bare = true;
   options.group = "none";  // no interval is asked for
   options.profile_all = false;
-  options.profile_count = options.leave_out_count = 0;
+  options.profile_count = options.leave_out_count = options.score_count = options.ratio_count = 0;
   options.held_out_rows = leaving->held_out;
   if (!options.starts || options.starts > STARTS) options.starts = STARTS;
   bool fine = fit_run(fit->law, fit->table, &options, &result, &error);

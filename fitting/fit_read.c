@@ -249,6 +249,7 @@ bool fit_result_read(struct fit_result *result, const char *text, struct error *
     result->warnings = member_texts(&reading, fit, "warnings", &result->warning_count);
     read_rows(result, &reading, fit);
     fit_read_diagnosis(result, &reading, fit);
+    fit_read_tests(result, &reading, fit);
     read_comparison(result, &reading, fit);
   }
   json_decref(root);

@@ -33,6 +33,10 @@ struct fit_options fit_entry_options(const struct spec_fit *entry, const struct 
     options.leave_out = (const char *const *)entry->leave_out.items;
     options.leave_out_count = entry->leave_out.count;
   }
+  if (!options.score_count) {
+    options.scores = (const char *const *)entry->score.items;
+    options.score_count = entry->score.count;
+  }
   if (!options.parameter_count) options.parameter_count = entry->parameter_count;
   return options;
 }

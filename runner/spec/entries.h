@@ -22,6 +22,7 @@ enum entry_type {
   ENTRY_NAMES,    // of a law's parameters
   ENTRY_COLUMNS,  // of the store
   ENTRY_FIELDS,   // paths of run fields
+  ENTRY_TEXTS,    // whole texts, commas and all; a file's path (.json) is looked for from the spec's folder
 };
 
 // Commands that take a key's option.

@@ -17,6 +17,7 @@ static const struct schema_property types[] = {
     [ENTRY_NOISE] = {.type = "number|string"},
     [ENTRY_LAWS] = {REPEATED("law")},
     [ENTRY_NAMES] = {REPEATED("name")},
+    [ENTRY_TEXTS] = {REPEATED("name")},
     [ENTRY_COLUMNS] = {REPEATED("name")},
     [ENTRY_FIELDS] = {REPEATED("path")},
 };

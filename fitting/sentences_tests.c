@@ -1,0 +1,33 @@
+// Sentences about what was tested: coefficients from elsewhere, ratios of coefficients. See sentences.h.
+#include <math.h>
+
+#include "fitting/sentences.h"
+
+static const double level = 0.05;
+
+// A size of residuals: "0.31 %" of differences of logarithms, else a number.
+static const char *size_text(struct arena *arena, const struct fit_result *result, double size) {
+  char number[32];
+  bool logarithms = result->residual == RESIDUAL_LOG;
+  return arena_format(arena, "%s%s", number_digits(logarithms ? 100 * size : size, 3, number), logarithms ? " %" : "");
+}
+
+static double rms_of_fit(const struct fit_result *result) {
+  double squares = 0;
+  for (size_t i = 0; i < result->table_count; i++)
+    if (result->table[i].use == ROW_FITTED) squares += result->table[i].residual * result->table[i].residual;
+  return sqrt(squares / (double)result->rows);
+}
+
+const char *fit_score_sentence(struct arena *arena, const struct fit_result *result, const struct fit_score *score) {
+  char a[32], b[32];
+  const char *text = arena_format(
+      arena, "%s: objective %s (the fit's %s); predictions are %s too %s on average, residual rms %s (the fit's %s)",
+      score->name, number_digits(score->objective, 6, a), number_digits(result->objective, 6, b),
+      size_text(arena, result, fabs(score->bias)), score->bias < 0 ? "high" : "low",
+      size_text(arena, result, score->rms), size_text(arena, result, rms_of_fit(result)));
+  if (score->untested) return arena_format(arena, "%s; not tested: %s", text, score->untested);
+  return arena_format(arena, "%s; these rows %s (F(%.0f, %.0f) = %.3g, p = %.2g)", text,
+                      score->p < level ? "reject it" : "do not reject it", score->degrees, score->error_degrees,
+                      score->statistic, score->p);
+}

@@ -1,0 +1,139 @@
+// Others' numbers on one's own rows: scores of given coefficients, against closed forms and published fits.
+#include <gsl/gsl_cdf.h>
+#include <stdlib.h>
+
+#include "tests/fitting/fitting_test.h"
+
+static const char line[] =
+    "law: line\nformula: \"a + b * x\"\npredicts: y\nresidual: plain\nobjective: least-squares\n"
+    "parameters: {a: {starts: [0]}, b: {starts: [0]}}\n";
+
+static bool fails(const struct law *law, const struct table *table, const struct fit_options *options,
+                  const char *with) {
+  struct fit_result result;
+  struct error error = {0};
+  bool fine = fit_run(law, table, options, &result, &error);
+  fit_result_free(&result);
+  if (!CHECK(!fine)) return false;
+  return CHECK(strstr(error.text, with)) || (printf("# %s\n", error.text), false);
+}
+
+static void score(struct fit_options *options, const char *const *texts, size_t count) {
+  options->scores = texts;
+  options->score_count = count;
+}
+
+// A line by least squares: the F test of given coefficients from sums of squares.
+static void score_of_a_line(void) {
+  struct law law;
+  struct table table = {0};
+  if (!parse_law(&law, line)) return;
+  make_line(&table, 20, 1);
+  struct fit_options options = {.bootstrap = 0, .bare = true};
+  score(&options, (const char *const[]){"a=2,b=0.5", "b=0.6, a=1.5"}, 2);
+  struct fit_result result;
+  if (run_fit(&law, &table, &options, &result) && CHECK(result.score_count == 2)) {
+    static const double given[2][2] = {{2, 0.5}, {1.5, 0.6}};
+    int y = table_find(&table, "y");
+    double n = 20, mean_x = 9.5, mean_y = 0, xx = 0, xy = 0, least = 0;
+    for (int i = 0; i < 20; i++) mean_y += table.columns[y].numbers[i] / n;
+    for (int i = 0; i < 20; i++) {
+      xx += (i - mean_x) * (i - mean_x);
+      xy += (i - mean_x) * (table.columns[y].numbers[i] - mean_y);
+    }
+    for (int i = 0; i < 20; i++) {
+      double off = table.columns[y].numbers[i] - mean_y - xy / xx * (i - mean_x);
+      least += off * off;
+    }
+    for (int s = 0; s < 2; s++) {
+      double squares = 0, sum = 0;
+      for (int i = 0; i < 20; i++) {
+        double off = table.columns[y].numbers[i] - given[s][0] - given[s][1] * i;
+        squares += off * off;
+        sum += off;
+      }
+      const struct fit_score *one = &result.scores[s];
+      double f = (squares - least) / 2 / (least / 18);
+      CHECK_NEAR(one->objective, 0.5 * squares, 1e-9 * squares);
+      CHECK_NEAR(one->bias, sum / n, 1e-9);
+      CHECK_NEAR(one->rms, sqrt(squares / n), 1e-9);
+      CHECK_NEAR(one->statistic, f, 1e-6 * f);
+      CHECK(one->degrees == 2 && one->error_degrees == 18 && !one->untested);
+      CHECK_NEAR(one->p, gsl_cdf_fdist_Q(f, 2, 18), 1e-6);
+    }
+    CHECK(result.warning_count == 0);
+  }
+  fit_result_free(&result);
+  // every point eight times, which the groups tell: F is that of the points, whatever the number of copies
+  struct table copies = {0};
+  struct fit_result once;
+  make_line(&copies, 20, 8);
+  score(&options, (const char *const[]){"a=2.4,b=0.5"}, 1);
+  struct fit_options grouped = options;
+  grouped.group = "run";
+  if (run_fit(&law, &table, &options, &once) && run_fit(&law, &copies, &grouped, &result)) {
+    double f = once.scores[0].statistic;
+    CHECK(result.scores[0].error_degrees == 18);
+    // the sandwich is not the residual variance: the same within what 20 points tell of their spread
+    if (!CHECK(result.scores[0].statistic > f / 2.5 && result.scores[0].statistic < f * 2.5))
+      printf("# %g of groups, %g of points\n", result.scores[0].statistic, f);
+  }
+  fit_result_free(&once);
+  fit_result_free(&result);
+  table_free(&copies);
+  table_free(&table);
+  law_free(&law);
+}
+
+// Rows made with Hoffmann's coefficients: theirs are not rejected, those of Besiroglu et al. 2024 are.
+static void score_of_chinchilla(void) {
+  struct law law;
+  struct table table;
+  if (!load_law(&law, "chinchilla")) return;
+  table_init(&table, "made", 60);
+  size_t n = table_add_number(&table, "parameters", ROLE_UNKNOWN), d = table_add_number(&table, "tokens", ROLE_UNKNOWN),
+         loss = table_add_number(&table, "loss", ROLE_UNKNOWN);
+  for (size_t row = 0; row < 60; row++) {
+    double N = 5e7 * pow(2, (double)(row % 10)), D = 1e9 * pow(3, (double)(row / 10)), normal[2];
+    random_normal_pair(5, 1, 0, row, normal);
+    table.columns[n].numbers[row] = N;
+    table.columns[d].numbers[row] = D;
+    table.columns[loss].numbers[row] = (1.69 + 406.4 / pow(N, 0.34) + 410.7 / pow(D, 0.28)) * exp(0.002 * normal[0]);
+  }
+  struct fit_options options = {.bootstrap = 0, .bare = true};
+  score(&options,
+        (const char *const[]){"E=1.69,A=406.4,B=410.7,alpha=0.34,beta=0.28",
+                              "E=1.8172,A=482.01,B=2085.43,alpha=0.3478,beta=0.3658"},
+        2);
+  struct fit_result result;
+  if (run_fit(&law, &table, &options, &result)) {
+    CHECK(result.scores[0].p > 0.05 && result.scores[0].objective >= result.objective);
+    CHECK_NEAR(result.scores[0].bias, 0, 0.001);
+    CHECK(result.scores[1].p < 1e-10 && result.scores[1].degrees == 5 && result.scores[1].error_degrees == 55);
+  }
+  fit_result_free(&result);
+  static const struct {
+    const char *text, *with;
+  } wrong[] = {{"E=1.69,beta=0.3", "gives no value for A, B, alpha"},
+               {"E=1.69,A=406.4,B=410.7,alfa=0.34,beta=0.28", "did you mean 'alpha'"},
+               {"E=1.69,A", "'A' is not of the form NAME=NUMBER"},
+               {"E=-1,A=406.4,B=410.7,alpha=0.34,beta=0.28", "E cannot be -1"},
+               {"no/such.json", "no/such.json"}};
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    score(&options, &wrong[i].text, 1);
+    fails(&law, &table, &options, wrong[i].with);
+  }
+  score(&options, (const char *const[]){"E=1.69,A=406.4,B=410.7,alpha=0.34,beta=0.28"}, 1);
+  options.fixes = &(struct fit_fix){"beta", 0.3};
+  options.fix_count = 1;
+  fails(&law, &table, &options, "beta is 0.28 there, and this fit holds it at 0.3");
+  table_free(&table);
+  law_free(&law);
+}
+
+int main(void) {
+  fitting_start();
+  RUN(score_of_a_line);
+  RUN(score_of_chinchilla);
+  return check_end();
+}
