@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fitting/problem_internal.h"
+#include "fitting/compare_internal.h"
 #include "fitting/table_internal.h"
 
 enum { FOLD_STARTS = 1000 };
@@ -118,23 +118,8 @@ static bool fit_law(struct comparing *comparing, size_t law, const struct fit_op
   if (comparing->options->progress)
     comparing->options->progress(comparing->options->context, comparing->done, comparing->total);
   comparing->done++;
-  // settings that name a parameter of another law are not this one's
-  struct fit_options own = *options;
-  struct fit_fix *fixes = memory_get((own.fix_count + 1) * sizeof *fixes);
-  size_t kept = 0;
-  for (size_t i = 0; i < own.fix_count; i++) {
-    size_t length = strcspn(own.fixes[i].name, "[");
-    for (int p = 0; p < comparing->laws[law].parameter_count; p++) {
-      const char *name = comparing->laws[law].parameters[p].name;
-      if (strlen(name) != length || strncmp(name, own.fixes[i].name, length) != 0) continue;
-      fixes[kept++] = own.fixes[i];
-      break;
-    }
-  }
-  own.fixes = fixes;
-  own.fix_count = kept;
+  struct fit_options own = compare_settings_of(&comparing->arena, &comparing->laws[law], options);
   bool fine = fit_run(&comparing->laws[law], comparing->table, &own, result, error);
-  free(fixes);
   return fine ? true : error_context(error, "law %s", comparing->laws[law].name);
 }
 

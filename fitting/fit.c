@@ -22,6 +22,16 @@ static void fill_coefficients(struct fit *fit) {
                                         .high = NAN,
                                         .se = NAN,
                                         .intervals = intervals_none};
+    if (element->tied) {
+      const struct element *other = &fit->elements[element->tied_to];
+      coefficient->tied_to = copy(result, other->name);
+      coefficient->note = arena_format(&result->arena, "tied to %s", coefficient->tied_to);
+      coefficient->value = element_value(other, other->value);
+      coefficient->status =
+          other->free_ever || other->fixed || other->baseline ? COEFFICIENT_TIED : COEFFICIENT_UNFITTED;
+      if (coefficient->status == COEFFICIENT_UNFITTED) coefficient->value = NAN;
+      continue;
+    }
     coefficient->status = element->baseline    ? COEFFICIENT_BASELINE
                           : element->fixed     ? COEFFICIENT_FIXED
                           : element->free_ever ? COEFFICIENT_FITTED
@@ -58,6 +68,7 @@ static void fill_stages(struct fit *fit) {
     for (int i = 0; i < main_stage->free_count; i++)
       result->runner_up[main_stage->free[i]] =
           element_value(&fit->elements[main_stage->free[i]], main_stage->others[0][i]);
+    fit_copy_ties(fit, result->runner_up);
   }
   if (!result->stationary)
     fit_result_warn(result,
@@ -199,6 +210,7 @@ bool fit_run(const struct law *law, const struct table *table, const struct fit_
     fit_identify(&fit);
     fit_bootstrap(&fit);
     fine = fit_derive(&fit, error) && diagnose(&fit, error) && fit_score(&fit, error);
+    fit_copy_tied_intervals(&fit);
   }
   arena_free(&fit.arena);
   result->seconds = clock_seconds() - started;

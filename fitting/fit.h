@@ -60,6 +60,10 @@ struct fit_options {
   int starts;   // at most; 0: the law's whole grid up to 5000
   const struct fit_fix *fixes;
   size_t fix_count;
+  const char *const *ties;   // "beta=alpha": the first has the second's value
+  const char *const *lows;   // "E=1": bounds of values, in place of the law's
+  const char *const *highs;  // likewise
+  size_t tie_count, low_count, high_count;
   const struct fit_baseline *baselines;
   size_t baseline_count;
 };
@@ -95,7 +99,8 @@ struct coefficient {
   double value;
   double low, high, se;  // interval and standard error; NAN without, and on a side where the data set no limit
   struct intervals intervals;
-  const char *note;  // what its status means here: "not determined: any value below 0.053 fits within 2 %"; or NULL
+  const char *tied_to;  // the coefficient whose value it has, or NULL
+  const char *note;     // what its status means here: "not determined: any value below 0.053 fits within 2 %"; or NULL
 };
 
 struct fit_derived {

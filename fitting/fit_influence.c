@@ -91,6 +91,7 @@ static void step_without(const struct fit *fit, size_t table_row, double *withou
     }
     free(step);
   }
+  fit_copy_ties(fit, without);
 }
 
 // The standard error of a kept coordinate: from its bootstrap interval, else from the curvature.

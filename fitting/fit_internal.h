@@ -61,6 +61,16 @@ struct fit {
 // Chooses rows, elements and stages and compiles the programs.
 bool fit_setup(struct fit *fit, struct error *error);
 
+// Ties and bounds of the options, on the elements there are.
+bool fit_tie(struct fit *fit, struct error *error);
+bool fit_bound(struct fit *fit, struct error *error);
+// False with an error when a tie joins what is fitted in different stages.
+bool fit_check_tied_stages(const struct fit *fit, struct error *error);
+// Tied coefficients get the values of those that they are tied to.
+void fit_copy_ties(const struct fit *fit, double *values);
+// Tied coefficients get the intervals of those that they are tied to.
+void fit_copy_tied_intervals(struct fit *fit);
+
 // Finds the stage's minimum from many starts. elements (struct element.value) of earlier stages are set before.
 bool fit_search(struct fit *fit, struct fit_stage *stage, struct error *error);
 // Looks for lower minima around the one found, in rounds of random hops along the flat directions.

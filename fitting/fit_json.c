@@ -37,6 +37,7 @@ static void put_parameters(const struct fit_result *result, struct json_writer *
     json_key_string(writer, "status", coefficient_status_name(coefficient->status));
     if (coefficient->status == COEFFICIENT_AT_LOW || coefficient->status == COEFFICIENT_AT_HIGH)
       json_key_string(writer, "bound", coefficient->status == COEFFICIENT_AT_LOW ? "lower" : "upper");
+    if (coefficient->tied_to) json_key_string(writer, "tied_to", coefficient->tied_to);
     if (coefficient->note) json_key_string(writer, "note", coefficient->note);
     json_key_string(writer, "parameter", coefficient->parameter);
     if (coefficient->category) json_key_string(writer, "category", coefficient->category);

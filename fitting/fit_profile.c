@@ -160,6 +160,7 @@ static void keep_open_ends(struct fit *fit, const struct walk *walks, size_t cou
       int e = walks[w].stage->free[i];
       values[e] = element_value(&fit->elements[e], walks[w].at[i]);
     }
+    fit_copy_ties(fit, values);
   }
 }
 

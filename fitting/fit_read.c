@@ -86,6 +86,7 @@ static void read_coefficients(struct fit_result *result, const struct reading *r
     *coefficient = (struct coefficient){.name = arena_string(arena, name), .status = read_status(reading, entry)};
     coefficient->parameter = member_text(reading, entry, "parameter", coefficient->name);
     coefficient->category = member_text(reading, entry, "category", NULL);
+    coefficient->tied_to = member_text(reading, entry, "tied_to", NULL);
     coefficient->note = member_text(reading, entry, "note", NULL);
     read_estimate(reading, entry, &coefficient->value, &coefficient->low, &coefficient->high, &coefficient->se,
                   &coefficient->intervals);

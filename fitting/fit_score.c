@@ -82,6 +82,13 @@ static bool check_names(const struct fit *fit, const struct fit_fix *given, size
   return fine;
 }
 
+// What is given for an element: by its own name, or by that of its parameter.
+static const struct fit_fix *value_given(const struct fit *fit, int e, const struct fit_fix *given, size_t count) {
+  const struct element *element = &fit->elements[e];
+  const struct fit_fix *one = find_given(given, count, element->name);
+  return one || element->baseline ? one : find_given(given, count, fit->law->parameters[element->parameter].name);
+}
+
 // Values of the coefficients of this fit: given, or held by it; NAN for a category that no fitted row has.
 static bool choose_values(struct fit *fit, const struct fit_fix *given, size_t count, struct fit_score *score,
                           struct error *error) {
@@ -89,10 +96,16 @@ static bool choose_values(struct fit *fit, const struct fit_fix *given, size_t c
   score->values = arena_array(&fit->result->arena, (size_t)fit->element_count + 1, sizeof *score->values);
   for (int e = 0; e < fit->element_count; e++) {
     const struct element *element = &fit->elements[e];
-    const struct fit_fix *one = find_given(given, count, element->name);
-    bool own = one != NULL;
-    if (!one && !element->baseline) one = find_given(given, count, fit->law->parameters[element->parameter].name);
+    const struct fit_fix *one = value_given(fit, e, given, count);
+    bool own = one && strcmp(one->name, element->name) == 0;
     double held = element_value(element, element->value);
+    if (element->tied && !one) continue;
+    const struct fit_fix *other = element->tied ? value_given(fit, element->tied_to, given, count) : NULL;
+    if (other && fabs(other->value - one->value) > 1e-9 * fabs(one->value)) {
+      text_free(&missing);
+      return error_set(error, EXIT_USAGE_ERROR, "score: %s is %g there and %s is %g, and this fit ties them",
+                       element->name, one->value, fit->elements[element->tied_to].name, other->value);
+    }
     score->values[e] = one ? one->value : element->fixed || element->baseline ? held : NAN;
     if ((element->fixed || (element->baseline && own)) && fabs(score->values[e] - held) > 1e-9 * fabs(held)) {
       text_free(&missing);
@@ -105,6 +118,7 @@ static bool choose_values(struct fit *fit, const struct fit_fix *given, size_t c
     else if (element->logarithmic && one && !(one->value > 0))
       error_set(error, EXIT_USAGE_ERROR, "score: %s cannot be %g: it is positive", element->name, one->value);
   }
+  fit_copy_ties(fit, score->values);
   if (missing.length)
     error_set(error, EXIT_USAGE_ERROR, "score '%s' gives no value for %s of the law %s", score->name,
               text_string(&missing), fit->law->name);

@@ -295,7 +295,7 @@ static bool make_elements(struct fit *fit, struct error *error) {
       return error_set(error, EXIT_USAGE_ERROR, "the law %s has no parameter '%s' here to fix or free", law->name,
                        fix->name);
   }
-  return true;
+  return fit_tie(fit, error) && fit_bound(fit, error);
 }
 
 // ---- stages ----
@@ -332,12 +332,16 @@ static bool category_in_stage(struct fit *fit, const struct fit_stage *stage, co
   int column = table_find(fit->table, fit->law->parameters[element->parameter].by);
   for (size_t i = 0; i < stage->row_count; i++)
     if (strcmp(row_category(fit, column, stage->rows[i]), element->category) == 0) return true;
+  for (int e = 0; e < fit->element_count; e++)  // rows of a category that is tied to it tell of it too
+    if (fit->elements[e].tied && &fit->elements[fit->elements[e].tied_to] == element &&
+        (!fit->elements[e].category || category_in_stage(fit, stage, &fit->elements[e])))
+      return true;
   return false;
 }
 
 static bool freed(const struct fit *fit, const struct fit_stage *stage, const struct element *element) {
   const char *name = fit->law->parameters[element->parameter].name;
-  if (element->fixed || element->baseline) return false;
+  if (element->fixed || element->baseline || element->tied) return false;
   for (int i = 0; i < stage->law_stage->free_count; i++)
     if (strcmp(stage->law_stage->free[i], name) == 0) return true;
   // A parameter that the law fixes and the options free belongs to the only stage.
@@ -421,7 +425,7 @@ bool fit_setup(struct fit *fit, struct error *error) {
     fit->stages[s].law_stage = &fit->law->stages[s];
     if (!make_stage(fit, &fit->stages[s], error)) return false;
   }
-  return group_rows(fit, error);
+  return fit_check_tied_stages(fit, error) && group_rows(fit, error);
 }
 
 bool fit_is_small(const struct fit *fit) {

@@ -26,7 +26,7 @@ enum entry_type {
 };
 
 // Commands that take a key's option.
-enum entry_command { OF_FIT = 1, OF_COMPARE = 2, OF_PREDICT = 4, OF_FITS = 7, OF_ISOFLOP = 8 };
+enum entry_command { OF_FIT = 1, OF_COMPARE = 2, OF_PREDICT = 4, OF_FIT_AND_PREDICT = 5, OF_FITS = 7, OF_ISOFLOP = 8 };
 
 struct entry_key {
   const char *name;

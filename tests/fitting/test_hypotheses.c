@@ -85,21 +85,26 @@ static void score_of_a_line(void) {
   law_free(&law);
 }
 
+// Loss of two power laws on a grid of N and D with 0.2 % noise.
+static void made_table(struct table *table, double alpha, double beta) {
+  table_init(table, "made", 60);
+  size_t n = table_add_number(table, "parameters", ROLE_UNKNOWN), d = table_add_number(table, "tokens", ROLE_UNKNOWN),
+         loss = table_add_number(table, "loss", ROLE_UNKNOWN);
+  for (size_t row = 0; row < 60; row++) {
+    double N = 5e7 * pow(2, (double)(row % 10)), D = 1e9 * pow(3, (double)(row / 10)), normal[2];
+    random_normal_pair(5, 1, 0, row, normal);
+    table->columns[n].numbers[row] = N;
+    table->columns[d].numbers[row] = D;
+    table->columns[loss].numbers[row] = (1.69 + 406.4 / pow(N, alpha) + 410.7 / pow(D, beta)) * exp(0.002 * normal[0]);
+  }
+}
+
 // Rows made with Hoffmann's coefficients: theirs are not rejected, those of Besiroglu et al. 2024 are.
 static void score_of_chinchilla(void) {
   struct law law;
   struct table table;
   if (!load_law(&law, "chinchilla")) return;
-  table_init(&table, "made", 60);
-  size_t n = table_add_number(&table, "parameters", ROLE_UNKNOWN), d = table_add_number(&table, "tokens", ROLE_UNKNOWN),
-         loss = table_add_number(&table, "loss", ROLE_UNKNOWN);
-  for (size_t row = 0; row < 60; row++) {
-    double N = 5e7 * pow(2, (double)(row % 10)), D = 1e9 * pow(3, (double)(row / 10)), normal[2];
-    random_normal_pair(5, 1, 0, row, normal);
-    table.columns[n].numbers[row] = N;
-    table.columns[d].numbers[row] = D;
-    table.columns[loss].numbers[row] = (1.69 + 406.4 / pow(N, 0.34) + 410.7 / pow(D, 0.28)) * exp(0.002 * normal[0]);
-  }
+  made_table(&table, 0.34, 0.28);
   struct fit_options options = {.bootstrap = 0, .bare = true};
   score(&options,
         (const char *const[]){"E=1.69,A=406.4,B=410.7,alpha=0.34,beta=0.28",
@@ -131,9 +136,113 @@ static void score_of_chinchilla(void) {
   law_free(&law);
 }
 
+// --tie beta=alpha is the law with one exponent in both places, in every number.
+static void ties(void) {
+  struct law law, one;
+  struct table table;
+  if (!load_law(&law, "chinchilla")) return;
+  if (!parse_law(&one,
+                 "law: one\nformula: \"E + A / N^alpha + B / D^alpha\"\nobjective: huber:1e-3\nparameters:\n"
+                 "  E: {positive: true, starts: [1, 2]}\n  A: {positive: true, starts: {log: [1, 1e6, 4]}}\n"
+                 "  B: {positive: true, starts: {log: [1, 1e6, 4]}}\n"
+                 "  alpha: {low: 0, high: 10, starts: [0.2, 0.5]}\nderived: {twice: \"2 * alpha\"}\n"))
+    return;
+  made_table(&table, 0.31, 0.31);
+  struct fit_options options = {.bootstrap = 50,
+                                .ties = (const char *const[]){"beta=alpha"},
+                                .tie_count = 1,
+                                .profiles = (const char *const[]){"alpha"},
+                                .profile_count = 1};
+  struct fit_result tied, same;
+  if (run_fit(&law, &table, &options, &tied)) {
+    struct fit_options plain = options;
+    plain.tie_count = 0;
+    if (run_fit(&one, &table, &plain, &same)) {
+      const struct coefficient *alpha = find_coefficient(&tied, "alpha"), *beta = find_coefficient(&tied, "beta"),
+                               *reference = find_coefficient(&same, "alpha");
+      CHECK_NEAR(tied.objective, same.objective, 1e-9 * same.objective);
+      CHECK(beta->status == COEFFICIENT_TIED && strcmp(beta->tied_to, "alpha") == 0 && beta->value == alpha->value);
+      CHECK_NEAR(alpha->value, reference->value, 1e-6);
+      CHECK_NEAR(alpha->low, reference->low, 1e-5);
+      CHECK(beta->low == alpha->low && beta->high == alpha->high && beta->se == alpha->se);
+      CHECK(tied.stages[0].parameters == 4);
+      CHECK_NEAR(derived_of(&tied, "a"), 0.5, 1e-15);
+      CHECK(tied.profile_count >= 1 && same.profile_count >= 1);
+      CHECK_NEAR(tied.profiles[tied.profile_count - 1].low, same.profiles[same.profile_count - 1].low, 1e-4);
+      for (int b = 0; b < 50; b++) CHECK(tied.replicates[b * 5 + 3] == tied.replicates[b * 5 + 4]);
+    }
+    fit_result_free(&same);
+  }
+  fit_result_free(&tied);
+  options = (struct fit_options){.bootstrap = 0, .bare = true, .tie_count = 1};
+  static const struct {
+    const char *tie, *with;
+  } wrong[] = {{"bet=alpha", "did you mean 'beta'"},
+               {"beta=alfa", "did you mean 'alpha'"},
+               {"beta=beta", "beta is tied to itself"},
+               {"beta", "not of the form NAME=NAME"}};
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    options.ties = &wrong[i].tie;
+    fails(&law, &table, &options, wrong[i].with);
+  }
+  options.ties = (const char *const[]){"beta=alpha", "alpha=beta"};
+  options.tie_count = 2;
+  fails(&law, &table, &options, "by way of others");
+  table_free(&table);
+  law_free(&law);
+  law_free(&one);
+}
+
+// A bound beyond the minimum moves nothing; one before it holds the coefficient, and the rest is what --fix gives.
+static void bounds(void) {
+  struct law law;
+  struct table table;
+  if (!load_law(&law, "chinchilla")) return;
+  made_table(&table, 0.34, 0.28);
+  struct fit_options options = {.bootstrap = 0, .bare = true};
+  struct fit_result free_fit, wide, held, fixed;
+  bool fine = run_fit(&law, &table, &options, &free_fit);
+  options.lows = (const char *const[]){"E=1"};
+  options.low_count = 1;
+  fine = run_fit(&law, &table, &options, &wide) && fine;
+  if (fine) CHECK_NEAR(value_of(&wide, "E"), value_of(&free_fit, "E"), 1e-6);
+  options.lows = (const char *const[]){"E=1.8"};
+  fine = run_fit(&law, &table, &options, &held) && fine;
+  options.low_count = 0;
+  options.fixes = &(struct fit_fix){"E", 1.8};
+  options.fix_count = 1;
+  fine = run_fit(&law, &table, &options, &fixed) && fine;
+  if (fine) {
+    CHECK_NEAR(value_of(&held, "E"), 1.8, 1e-9);
+    CHECK(find_coefficient(&held, "E")->status == COEFFICIENT_AT_LOW);
+    CHECK_NEAR(held.objective, fixed.objective, 1e-8 * fixed.objective);
+    CHECK_NEAR(value_of(&held, "alpha"), value_of(&fixed, "alpha"), 1e-5);
+  }
+  fit_result_free(&free_fit);
+  fit_result_free(&wide);
+  fit_result_free(&held);
+  fit_result_free(&fixed);
+  options = (struct fit_options){.bootstrap = 0, .bare = true, .low_count = 1, .high_count = 1};
+  static const struct {
+    const char *low, *high, *with;
+  } wrong[] = {{"E=3", "E=2", "E has no value to take: it is at least 3 and at most 2"},
+               {"E=1", "alfa=2", "did you mean 'alpha'"},
+               {"E=x", "E=2", "not of the form NAME=NUMBER"},
+               {"E=1", "E=-2", "E is positive"}};
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    options.lows = &wrong[i].low;
+    options.highs = &wrong[i].high;
+    fails(&law, &table, &options, wrong[i].with);
+  }
+  table_free(&table);
+  law_free(&law);
+}
+
 int main(void) {
   fitting_start();
   RUN(score_of_a_line);
   RUN(score_of_chinchilla);
+  RUN(ties);
+  RUN(bounds);
   return check_end();
 }
