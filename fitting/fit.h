@@ -232,6 +232,14 @@ struct fit_score {
   const char *untested;  // why it was not, or NULL
 };
 
+// A coefficient over another one.
+struct fit_ratio {
+  struct fit_derived quantity;  // its name is the ratio as given
+  size_t above, below;          // in result->coefficients
+  double p;        // two-sided significance of its being 1, by the kind of interval that quantity has; NAN without
+  double p_least;  // no smaller p can be told from so many resamples; NAN: any
+};
+
 struct fit_result {
   struct arena arena;
   const char *name, *law, *formula, *source, *target;
@@ -285,6 +293,8 @@ struct fit_result {
   size_t outlier_count;
   struct fit_score *scores;
   size_t score_count;
+  struct fit_ratio *ratios;
+  size_t ratio_count;
   const char *std;    // the expression of the rows' standard deviations, or NULL
   double std_median;  // of the residual's standard deviation; NAN without
   struct fit_replication replication;

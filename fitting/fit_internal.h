@@ -136,6 +136,10 @@ void interval_of(struct replicates replicates, double value, double confidence, 
 // where there is none, as for the intervals, and for percentile ones, whose distribution is the replicates'.
 bool replicates_even(struct replicates replicates, enum interval_kind kind, double value, double *values);
 
+// The two-sided significance of the estimated quantity being `at`: 1 - the confidence of the interval of that kind
+// which ends there. At least 2 / (resamples + 1), but of t intervals; NAN where there is no such interval.
+double replicates_p(struct replicates replicates, enum interval_kind kind, double value, double at);
+
 // ---- diagnosis ----
 
 // What a stage's minimum says of the errors. Coordinates at a bound, and those that change nothing, are left out.
@@ -197,5 +201,8 @@ bool fit_leave_out(struct fit *fit, struct error *error);
 // Reads the coefficients to score, before the search: an error names those that are missing. Then what they reach.
 bool fit_score_read(struct fit *fit, struct error *error);
 bool fit_score(struct fit *fit, struct error *error);
+// Ratios of coefficients: their names, before the search; then what they are.
+bool fit_ratio_read(struct fit *fit, struct error *error);
+void fit_ratios(struct fit *fit);
 // Whether rows times free parameters of every stage leave time for a diagnosis by refits that nobody asked for.
 bool fit_is_small(const struct fit *fit);

@@ -11,8 +11,8 @@ static void put_interval(struct json_writer *writer, const char *kind, double lo
   json_array_end(writer);
 }
 
-static void put_estimate(struct json_writer *writer, double value, double low, double high, double se,
-                         const struct intervals *intervals) {
+void fit_json_estimate(struct json_writer *writer, double value, double low, double high, double se,
+                       const struct intervals *intervals) {
   json_key_number(writer, "value", value);
   json_key_number(writer, "low", low);
   json_key_number(writer, "high", high);
@@ -32,8 +32,8 @@ static void put_parameters(const struct fit_result *result, struct json_writer *
     const struct coefficient *coefficient = &result->coefficients[i];
     json_key(writer, coefficient->name);
     json_object_begin(writer);
-    put_estimate(writer, coefficient->value, coefficient->low, coefficient->high, coefficient->se,
-                 &coefficient->intervals);
+    fit_json_estimate(writer, coefficient->value, coefficient->low, coefficient->high, coefficient->se,
+                      &coefficient->intervals);
     json_key_string(writer, "status", coefficient_status_name(coefficient->status));
     if (coefficient->status == COEFFICIENT_AT_LOW || coefficient->status == COEFFICIENT_AT_HIGH)
       json_key_string(writer, "bound", coefficient->status == COEFFICIENT_AT_LOW ? "lower" : "upper");
@@ -75,7 +75,7 @@ static void put_derived(const struct fit_result *result, struct json_writer *wri
     const struct fit_derived *derived = &result->derived[i];
     json_key(writer, derived->name);
     json_object_begin(writer);
-    put_estimate(writer, derived->value, derived->low, derived->high, derived->se, &derived->intervals);
+    fit_json_estimate(writer, derived->value, derived->low, derived->high, derived->se, &derived->intervals);
     json_key_string(writer, "status", coefficient_status_name(derived->status));
     json_object_end(writer);
   }

@@ -24,11 +24,28 @@ static void put_score(struct arena *arena, const struct fit_result *result, cons
   json_object_end(writer);
 }
 
+static void put_ratio(struct arena *arena, const struct fit_result *result, const struct fit_ratio *ratio,
+                      struct json_writer *writer) {
+  json_object_begin(writer);
+  json_key_string(writer, "name", ratio->quantity.name);
+  fit_json_estimate(writer, ratio->quantity.value, ratio->quantity.low, ratio->quantity.high, ratio->quantity.se,
+                    &ratio->quantity.intervals);
+  json_key_string(writer, "status", coefficient_status_name(ratio->quantity.status));
+  json_key_number(writer, "p", ratio->p);
+  json_key_number(writer, "p_least", ratio->p_least);
+  json_key_string(writer, "text", fit_ratio_sentence(arena, result, ratio));
+  json_object_end(writer);
+}
+
 void fit_json_tests(const struct fit_result *result, struct json_writer *writer) {
   struct arena arena = {0};  // of the sentences
   json_key(writer, "scores");
   json_array_begin(writer);
   for (size_t i = 0; i < result->score_count; i++) put_score(&arena, result, &result->scores[i], writer);
+  json_array_end(writer);
+  json_key(writer, "ratios");
+  json_array_begin(writer);
+  for (size_t i = 0; i < result->ratio_count; i++) put_ratio(&arena, result, &result->ratios[i], writer);
   json_array_end(writer);
   arena_free(&arena);
 }
@@ -55,6 +72,21 @@ static void read_scores(struct fit_result *result, const struct reading *reading
   }
 }
 
+static void read_ratios(struct fit_result *result, const struct reading *reading, const json_t *root) {
+  const json_t *all = member_objects(reading, root, "ratios", &result->ratio_count);
+  result->ratios = arena_array(reading->arena, result->ratio_count + 1, sizeof *result->ratios);
+  for (size_t i = 0; i < result->ratio_count; i++) {
+    const json_t *one = json_array_get(all, i);
+    struct fit_derived *q = &result->ratios[i].quantity;
+    q->name = member_text(reading, one, "name", "");
+    q->status = fit_read_status(reading, one);
+    fit_read_estimate(reading, one, &q->value, &q->low, &q->high, &q->se, &q->intervals);
+    result->ratios[i].p = member_number(reading, one, "p");
+    result->ratios[i].p_least = member_number(reading, one, "p_least");
+  }
+}
+
 void fit_read_tests(struct fit_result *result, const struct reading *reading, const json_t *root) {
   read_scores(result, reading, root);
+  read_ratios(result, reading, root);
 }

@@ -12,6 +12,25 @@ static const char *size_text(struct arena *arena, const struct fit_result *resul
   return arena_format(arena, "%s%s", number_digits(logarithms ? 100 * size : size, 3, number), logarithms ? " %" : "");
 }
 
+static const char *number_or_dash(struct arena *arena, double value) {
+  char number[32];
+  return isnan(value) ? "-" : arena_string(arena, number_digits(value, 4, number));
+}
+
+const char *fit_ratio_sentence(struct arena *arena, const struct fit_result *result, const struct fit_ratio *ratio) {
+  const struct fit_derived *q = &ratio->quantity;
+  char number[32];
+  const char *text = arena_format(arena, "%s = %s", q->name, number_digits(q->value, 4, number));
+  if (!isnan(q->low) || !isnan(q->high))
+    text = arena_format(arena, "%s (%g %%: %s .. %s)", text, 100 * result->confidence, number_or_dash(arena, q->low),
+                        number_or_dash(arena, q->high));
+  if (q->status != COEFFICIENT_FITTED) return arena_format(arena, "%s, %s", text, coefficient_status_name(q->status));
+  if (isnan(ratio->p)) return arena_format(arena, "%s; no resamples, no interval", text);
+  bool least = ratio->p <= ratio->p_least * (1 + 1e-9);
+  return arena_format(arena, "%s; %s 1 (p %s %.2g)", text, ratio->p < level ? "it is not" : "it may be",
+                      least ? "at most" : "=", ratio->p);
+}
+
 static double rms_of_fit(const struct fit_result *result) {
   double squares = 0;
   for (size_t i = 0; i < result->table_count; i++)

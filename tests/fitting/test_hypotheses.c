@@ -238,11 +238,65 @@ static void bounds(void) {
   law_free(&law);
 }
 
+// Two levels with noise: the ratio's interval ends at 1 where p is 1 - confidence, and t's p is that of the jackknife.
+static void ratios(void) {
+  struct law law;
+  struct table table;
+  if (!parse_law(&law,
+                 "law: levels\nformula: \"m[kind]\"\npredicts: y\nobjective: least-squares\n"
+                 "parameters: {m: {by: kind, positive: true, starts: [1]}}\n"))
+    return;
+  table_init(&table, "levels", 48);
+  size_t y = table_add_number(&table, "y", ROLE_UNKNOWN), kind = table_add_category(&table, "kind", ROLE_UNKNOWN);
+  for (size_t row = 0; row < 48; row++) {
+    static const char *const names[] = {"a", "b/c", "d"};
+    static const double levels[] = {1, 1.1, 2};
+    double normal[2];
+    random_normal_pair(3, 1, 0, row, normal);
+    table.columns[y].numbers[row] = levels[row % 3] * exp(0.1 * normal[0]);
+    table_set_category(&table, kind, row, names[row % 3]);
+  }
+  static const char *const wanted[] = {"m[b/c]/m[a]", "m[d]/m[b/c]", "m[a]/m[b/c]"};
+  struct fit_options options = {.bootstrap = 2000, .bare = true, .ratios = wanted, .ratio_count = 3};
+  struct fit_result result;
+  for (int k = INTERVAL_PERCENTILE; k <= INTERVAL_T; k++) {
+    if (k == INTERVAL_PROFILE) continue;
+    options.interval = (enum interval_kind)k;
+    options.confidence = 0.95;
+    if (!run_fit(&law, &table, &options, &result)) break;
+    const struct fit_ratio *ratio = &result.ratios[0], *other = &result.ratios[2];
+    double p = ratio->p, value = value_of(&result, "m[b/c]") / value_of(&result, "m[a]");
+    CHECK_NEAR(ratio->quantity.value, value, 1e-12);
+    CHECK_NEAR(other->quantity.value, 1 / value, 1e-12);
+    CHECK((p < 0.05) == (ratio->quantity.low > 1 || ratio->quantity.high < 1));
+    CHECK(result.ratios[1].p < 0.002 && result.ratios[1].quantity.low > 1.5);
+    if (k != INTERVAL_BCA) CHECK_NEAR(other->p, p, 1e-9);
+    CHECK(isnan(ratio->p_least) == (k == INTERVAL_T));
+    fit_result_free(&result);
+    options.confidence = 1 - p;  // the interval ends at 1
+    if (!run_fit(&law, &table, &options, &result)) break;
+    CHECK_NEAR(result.ratios[0].quantity.low, 1, k == INTERVAL_T ? 1e-6 : 2e-3);
+    fit_result_free(&result);
+  }
+  options = (struct fit_options){.bootstrap = 0, .bare = true, .ratio_count = 1};
+  static const struct {
+    const char *ratio, *with;
+  } wrong[] = {
+      {"m[a]/m[dd]", "no coefficient 'm[dd]'"}, {"m[a]", "not of the form"}, {"m[a]/m[a]", "is 1 by its form"}};
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    options.ratios = &wrong[i].ratio;
+    fails(&law, &table, &options, wrong[i].with);
+  }
+  table_free(&table);
+  law_free(&law);
+}
+
 int main(void) {
   fitting_start();
   RUN(score_of_a_line);
   RUN(score_of_chinchilla);
   RUN(ties);
   RUN(bounds);
+  RUN(ratios);
   return check_end();
 }
