@@ -183,6 +183,7 @@ struct fit_left_out {
 };
 struct fit_leave_out {
   const char *column;
+  const char *note;             // how its values were binned, or NULL
   struct fit_left_out *values;  // each value left out
   size_t value_count;
   struct fit_left_out *rollout;  // of a numeric column: the k smallest values fitted, the rest predicted, for every k

@@ -225,6 +225,19 @@ static void add_element(struct fit *fit, int p, const char *category) {
   }
 }
 
+// Whether all that could take up a factor of parameter p is held: then its values need no baseline.
+static bool rest_is_held(const struct fit *fit, int p) {
+  if (fit->law->stage_count > 1) return false;
+  for (int q = 0; q < fit->law->parameter_count; q++) {
+    const struct law_parameter *other = &fit->law->parameters[q];
+    bool held = other->fixed || other->tied;
+    for (size_t i = 0; i < fit->options->fix_count; i++)
+      if (strcmp(fit->options->fixes[i].name, other->name) == 0) held = !isnan(fit->options->fixes[i].value);
+    if (q != p && !held) return false;
+  }
+  return true;
+}
+
 // The category that the options or the law pin, of those that the rows have.
 static bool choose_baseline(struct fit *fit, int p, int column, struct error *error) {
   const struct law_parameter *parameter = &fit->law->parameters[p];
@@ -246,9 +259,15 @@ static bool choose_baseline(struct fit *fit, int p, int column, struct error *er
     }
   struct text list = {0};
   for (int i = 0; i < count; i++) text_format(&list, "%s'%s'", i ? ", " : "", wanted[i]);
+  if (rest_is_held(fit, p)) {
+    fit_result_warn(fit->result, "no row has %s = %s: %s is relative to what the other parameters are held at",
+                    parameter->by, text_string(&list), parameter->name);
+    text_free(&list);
+    return true;
+  }
   error_set(error, EXIT_USAGE_ERROR,
             "%s: no row has %s = %s, to which %s is relative; add such runs, or name another category with --baseline "
-            "%s=CATEGORY",
+            "%s=CATEGORY, or hold all other parameters (--fix)",
             fit->table->source, parameter->by, text_string(&list), parameter->name, parameter->by);
   text_free(&list);
   return false;

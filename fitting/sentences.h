@@ -57,6 +57,9 @@ const char *fit_leave_out_sentence(struct arena *arena, const struct fit_leave_o
 const char *fit_score_sentence(struct arena *arena, const struct fit_result *result, const struct fit_score *score);
 // "eff[w4a4]/eff[w3a3] = 1.23 (95 %: 1.1 .. 1.4); it is not 1 (p = 0.003)".
 const char *fit_ratio_sentence(struct arena *arena, const struct fit_result *result, const struct fit_ratio *ratio);
+// "w4a4, w3a3 cannot be left out: no fitted row has its category: nothing predicts it", each reason once; NULL where
+// all can.
+const char *fit_not_left_out_sentence(struct arena *arena, const struct fit_leave_out *leave_out);
 // An end of a profile's interval: "0.34", "0 (open)", "none".
 const char *fit_profile_end(struct arena *arena, double value, bool open);
 

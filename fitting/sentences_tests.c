@@ -1,5 +1,7 @@
-// Sentences about what was tested: coefficients from elsewhere, ratios of coefficients. See sentences.h.
+// Sentences about what was tested: coefficients from elsewhere, ratios of
+// coefficients, rows left out. See sentences.h.
 #include <math.h>
+#include <string.h>
 
 #include "fitting/sentences.h"
 
@@ -29,6 +31,22 @@ const char *fit_ratio_sentence(struct arena *arena, const struct fit_result *res
   bool least = ratio->p <= ratio->p_least * (1 + 1e-9);
   return arena_format(arena, "%s; %s 1 (p %s %.2g)", text, ratio->p < level ? "it is not" : "it may be",
                       least ? "at most" : "=", ratio->p);
+}
+
+const char *fit_not_left_out_sentence(struct arena *arena, const struct fit_leave_out *leave_out) {
+  const char *text = NULL;
+  for (size_t i = 0; i < leave_out->value_count; i++) {
+    const char *trouble = leave_out->values[i].trouble, *names = leave_out->values[i].value;
+    bool told = false;
+    for (size_t k = 0; k < i && trouble; k++)
+      told |= leave_out->values[k].trouble && strcmp(leave_out->values[k].trouble, trouble) == 0;
+    if (!trouble || told) continue;
+    for (size_t k = i + 1; k < leave_out->value_count; k++)
+      if (leave_out->values[k].trouble && strcmp(leave_out->values[k].trouble, trouble) == 0)
+        names = arena_format(arena, "%s, %s", names, leave_out->values[k].value);
+    text = arena_format(arena, "%s%s%s cannot be left out: %s", text ? text : "", text ? "; " : "", names, trouble);
+  }
+  return text;
 }
 
 static double rms_of_fit(const struct fit_result *result) {

@@ -43,7 +43,11 @@ static void print_leave_out(const struct fit_result *result, struct arena *arena
     snprintf(title, sizeof title, "without %s =", column->column);
     fprintf(out, "\n");
     fprintf(out, head, title, "fitted", "predicted", "mean error", "bias", "largest");
-    for (size_t k = 0; k < column->value_count; k++) print_left_out(&column->values[k], out);
+    for (size_t k = 0; k < column->value_count; k++)
+      if (!column->values[k].trouble) print_left_out(&column->values[k], out);
+    const char *cannot = fit_not_left_out_sentence(arena, column);
+    if (cannot) print_filled(out, cannot, fprintf(out, "  "), 2);
+    if (column->note) print_filled(out, column->note, fprintf(out, "  "), 2);
     const char *sentence = fit_leave_out_sentence(arena, column);
     if (sentence) fprintf(out, "  %s\n", sentence);
     if (!column->rollout_count) continue;

@@ -291,6 +291,61 @@ static void ratios(void) {
   law_free(&law);
 }
 
+// Rows of one format alone, with everything else held: its factor is what made the rows.
+static void one_category(void) {
+  struct law law;
+  struct table table;
+  if (!load_law(&law, "effective-parameters")) return;
+  table_init(&table, "w4", 12);
+  size_t n = table_add_number(&table, "parameters", ROLE_UNKNOWN), d = table_add_number(&table, "tokens", ROLE_UNKNOWN),
+         loss = table_add_number(&table, "loss", ROLE_UNKNOWN),
+         format = table_add_category(&table, "format", ROLE_UNKNOWN);
+  for (size_t row = 0; row < 12; row++) {
+    double N = 1e7 * pow(2, (double)(row % 4)), D = 1e9 * pow(3, (double)(row / 4));
+    table.columns[n].numbers[row] = N;
+    table.columns[d].numbers[row] = D;
+    table.columns[loss].numbers[row] = 1.69 + 406.4 / pow(0.7 * N, 0.34) + 410.7 / pow(D, 0.28);
+    table_set_category(&table, format, row, "w4");
+  }
+  static const struct fit_fix rest[] = {{"E", 1.69}, {"A", 406.4}, {"B", 410.7}, {"alpha", 0.34}, {"beta", 0.28}};
+  struct fit_options options = {.bootstrap = 0, .bare = true, .fixes = rest, .fix_count = 5};
+  struct fit_result result;
+  if (run_fit(&law, &table, &options, &result)) {
+    CHECK_NEAR(value_of(&result, "eff[w4]"), 0.7, 1e-8);
+    CHECK(result.warning_count && strstr(result.warnings[0], "relative to what the other parameters are held at"));
+  }
+  fit_result_free(&result);
+  options.fix_count = 4;
+  fails(&law, &table, &options, "or hold all other parameters (--fix)");
+  table_free(&table);
+  law_free(&law);
+}
+
+// Numbers of many values in bins: each row is predicted once, by a fit without the rows of its bin.
+static void bins(void) {
+  struct law law;
+  struct table table = {0};
+  if (!parse_law(&law, line)) return;
+  make_line(&table, 30, 1);
+  const char *columns[] = {"x"};
+  struct fit_options options = {.bootstrap = 0, .leave_out = columns, .leave_out_count = 1};
+  struct fit_result result, held;
+  if (run_fit(&law, &table, &options, &result)) {
+    const struct fit_leave_out *left = &result.leave_out[0];
+    size_t predicted = 0;
+    CHECK(left->value_count == 10 && left->rollout_count == 9 && strstr(left->note, "30 values"));
+    for (size_t i = 0; i < left->value_count; i++) predicted += left->values[i].predicted;
+    CHECK(predicted == 30);
+    CHECK_TEXT(left->values[1].value, "3 .. 5");
+    struct fit_options without = {.bootstrap = 0, .bare = true, .holdout = "x >= 3 and x <= 5"};
+    if (run_fit(&law, &table, &without, &held)) CHECK_NEAR(left->values[1].error, held.holdout_error, 1e-9);
+    fit_result_free(&held);
+  }
+  fit_result_free(&result);
+  table_free(&table);
+  law_free(&law);
+}
+
 int main(void) {
   fitting_start();
   RUN(score_of_a_line);
@@ -298,5 +353,7 @@ int main(void) {
   RUN(ties);
   RUN(bounds);
   RUN(ratios);
+  RUN(one_category);
+  RUN(bins);
   return check_end();
 }
