@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fitting/problem_internal.h"
+#include "fitting/compare_internal.h"
 #include "fitting/table_internal.h"
 
 enum { FOLD_STARTS = 1000 };
@@ -30,6 +30,14 @@ void comparison_warn(struct comparison *comparison, const char *format, ...) {
                                     comparison->warning_count + 1, sizeof *comparison->warnings);
   comparison->warnings[comparison->warning_count++] = arena_vformat(&comparison->arena, format, arguments);
   va_end(arguments);
+}
+
+static struct table *table_of(const struct comparing *comparing, size_t law) {
+  return comparing->options->tables ? comparing->options->tables[law] : comparing->table;
+}
+
+static const char *label_of(const struct comparing *comparing, size_t law) {
+  return comparing->options->labels ? comparing->options->labels[law] : comparing->laws[law].name;
 }
 
 // ---- rows ----
@@ -65,7 +73,38 @@ static void keep_rows(struct comparing *comparing, const bool *keep) {
     if (comparing->weights) comparing->weights[kept] = comparing->weights[row];
     kept++;
   }
-  table_keep_rows(comparing->table, keep);
+  for (size_t l = 0; l < comparing->count; l++) {
+    bool first = true;  // laws may share a table
+    for (size_t k = 0; k < l; k++) first &= table_of(comparing, k) != table_of(comparing, l);
+    if (first) table_keep_rows(table_of(comparing, l), keep);
+  }
+}
+
+// Several tables are of the same rows, and of the same target.
+static bool same_rows(const struct comparing *comparing, struct error *error) {
+  const struct table *first = table_of(comparing, 0);
+  int target = table_find(first, comparing->result->target);
+  for (size_t l = 1; l < comparing->count && target >= 0; l++) {
+    const struct table *table = table_of(comparing, l);
+    int own = table_find(table, comparing->result->target);
+    if (table == first || own < 0) continue;  // the fit says so
+    bool same = table->row_count == first->row_count;
+    for (size_t row = 0; row < first->row_count && same; row++)
+      same = strcmp(table->row_names[row], first->row_names[row]) == 0;
+    if (!same)
+      return error_set(error, EXIT_USAGE_ERROR,
+                       "%s and %s are of different rows: one of them drops rows that repeat others, or averages "
+                       "(--keep-duplicates keeps all)",
+                       label_of(comparing, 0), label_of(comparing, l));
+    for (size_t row = 0; row < first->row_count; row++) {
+      struct value a = table_value(first, (size_t)target, row), b = table_value(table, (size_t)own, row);
+      if (a.kind != b.kind || (a.kind == VALUE_NUMBER && a.number != b.number))
+        return error_set(error, EXIT_USAGE_ERROR, "%s and %s do not predict the same %s (row %s)",
+                         label_of(comparing, 0), label_of(comparing, l), comparing->result->target,
+                         first->row_names[row]);
+    }
+  }
+  return true;
 }
 
 // Rows that every law can use: the condition holds, and no column is missing.
@@ -83,7 +122,7 @@ static bool common_rows(struct comparing *comparing, struct error *error) {
     keep[row] = usable(table, comparing->result->target, row);
     for (size_t l = 0; l < comparing->count; l++)
       for (int c = 0; c < comparing->laws[l].column_count; c++)
-        keep[row] = keep[row] && usable(table, comparing->laws[l].columns[c], row);
+        keep[row] = keep[row] && usable(table_of(comparing, l), comparing->laws[l].columns[c], row);
     if (keep[row] && comparing->result->residual == RESIDUAL_LOG && target >= 0 &&
         table->columns[target].kind == COLUMN_NUMBER)
       keep[row] = table->columns[target].numbers[row] > 0;
@@ -117,31 +156,9 @@ static bool fit_law(struct comparing *comparing, size_t law, const struct fit_op
   if (comparing->options->progress)
     comparing->options->progress(comparing->options->context, comparing->done, comparing->total);
   comparing->done++;
-  // settings that name a parameter of another law are not this one's
-  struct fit_options own = *options;
-  struct fit_fix *fixes = memory_get((own.fix_count + 1) * sizeof *fixes);
-  size_t kept = 0;
-  for (size_t i = 0; i < own.fix_count; i++) {
-    size_t length = strcspn(own.fixes[i].name, "[");
-    for (int p = 0; p < comparing->laws[law].parameter_count; p++) {
-      const char *name = comparing->laws[law].parameters[p].name;
-      if (strlen(name) != length || strncmp(name, own.fixes[i].name, length) != 0) continue;
-      fixes[kept++] = own.fixes[i];
-      break;
-    }
-  }
-  own.fixes = fixes;
-  own.fix_count = kept;
-  bool fine = fit_run(&comparing->laws[law], comparing->table, &own, result, error);
-  free(fixes);
-  return fine ? true : error_context(error, "law %s", comparing->laws[law].name);
-}
-
-// The objective's loss of a residual.
-static double loss_of(struct objective objective, double residual) {
-  if (objective.kind == OBJECTIVE_LAD) return fabs(residual);
-  if (objective.kind == OBJECTIVE_LEAST_SQUARES) return 0.5 * residual * residual;
-  return huber_value(residual, objective.delta);
+  struct fit_options own = compare_settings_of(&comparing->arena, &comparing->laws[law], options);
+  bool fine = fit_run(&comparing->laws[law], table_of(comparing, law), &own, result, error);
+  return fine ? true : error_context(error, "law %s", label_of(comparing, law));
 }
 
 static void keep_held_out(struct comparing *comparing, size_t law, const struct fit_result *result) {
@@ -153,11 +170,24 @@ static void keep_held_out(struct comparing *comparing, size_t law, const struct 
   }
 }
 
+static void keep_coefficients(struct comparison *all, struct law_standing *standing, const struct fit_result *result) {
+  size_t room = result->coefficient_count + result->derived_count + 1;
+  standing->coefficients = arena_array(&all->arena, room, sizeof *standing->coefficients);
+  for (size_t i = 0; i < result->coefficient_count; i++)
+    standing->coefficients[standing->coefficient_count++] =
+        (struct fit_fix){arena_string(&all->arena, result->coefficients[i].name), result->coefficients[i].value};
+  for (size_t i = 0; i < result->derived_count; i++)
+    if (!strchr(result->derived[i].name, '['))
+      standing->coefficients[standing->coefficient_count++] =
+          (struct fit_fix){arena_string(&all->arena, result->derived[i].name), result->derived[i].value};
+}
+
 static void fill_standing(struct comparing *comparing, size_t law, const struct fit_result *result) {
   struct comparison *all = comparing->result;
   struct law_standing *standing = &all->laws[law];
   *standing = (struct law_standing){.objective = result->objective, .residual_rms = result->residual_rms};
-  standing->law = arena_string(&all->arena, result->law);
+  standing->law = arena_string(&all->arena, label_of(comparing, law));
+  keep_coefficients(all, standing, result);
   standing->formula = arena_string(&all->arena, result->formula);
   for (int s = 0; s < result->stage_count; s++) standing->parameters += result->stages[s].parameters;
   standing->parameters++;  // the scale
@@ -185,6 +215,12 @@ static void fill_standing(struct comparing *comparing, size_t law, const struct 
 static bool fit_all(struct comparing *comparing, bool *again, struct error *error) {
   struct fit_options options = comparing->fit;
   options.bootstrap = 0;
+  if (comparing->options->tables && options.holdout) {  // the first table's rows, whatever columns the others have
+    bool *held_out = arena_array(&comparing->arena, comparing->table->row_count + 1, sizeof *held_out);
+    if (!table_where(comparing->table, options.holdout, held_out, error)) return false;
+    options.held_out_rows = held_out;
+    options.holdout = NULL;
+  }
   bool *keep = arena_array(&comparing->arena, comparing->table->row_count + 1, sizeof *keep);
   bool *used = arena_array(&comparing->arena, comparing->table->row_count + 1, sizeof *used);
   for (size_t row = 0; row < comparing->table->row_count; row++) keep[row] = true;
@@ -280,7 +316,7 @@ static void paired(struct comparing *comparing, const bool *common, const double
   for (size_t row = 0; row < comparing->table->row_count; row++) {
     if (!common[row]) continue;
     double weight = comparing->weights ? comparing->weights[row] : 1;
-    double difference = weight * (loss_of(objective, a[row]) - loss_of(objective, b[row]));
+    double difference = weight * (objective_loss(objective, a[row]) - objective_loss(objective, b[row]));
     sum[comparing->group[row]] += difference;
     count[comparing->group[row]]++;
     total += difference;
@@ -304,7 +340,7 @@ static void held_out_scores(struct comparing *comparing, const bool *common, siz
     if (!common[row]) continue;
     double observed = comparing->table->columns[target].numbers[row], predicted = comparing->predicted[law][row];
     double weight = comparing->weights ? comparing->weights[row] : 1;
-    loss += weight * loss_of(comparing->result->objective, comparing->held_out[law][row]);
+    loss += weight * objective_loss(comparing->result->objective, comparing->held_out[law][row]);
     error += fabs(predicted - observed) / fabs(observed);
     squares += log(observed / predicted) * log(observed / predicted);
   }
@@ -365,8 +401,8 @@ static bool begin(struct comparing *comparing, struct error *error) {
       return error_set(error, EXIT_USAGE_ERROR, "the laws %s and %s do not predict the same: %s and %s", first->name,
                        comparing->laws[l].name, first->target, comparing->laws[l].target);
     for (size_t k = 0; k < l; k++)
-      if (strcmp(comparing->laws[l].name, comparing->laws[k].name) == 0)
-        return error_set(error, EXIT_USAGE_ERROR, "the law %s is named twice", comparing->laws[l].name);
+      if (strcmp(label_of(comparing, l), label_of(comparing, k)) == 0)
+        return error_set(error, EXIT_USAGE_ERROR, "the law %s is named twice", label_of(comparing, l));
   }
   result->residual = first->residual;
   result->objective = first->objective;
@@ -378,6 +414,7 @@ static bool begin(struct comparing *comparing, struct error *error) {
   comparing->fit.bare = true;
   comparing->fit.profile_all = false;
   comparing->fit.profile_count = comparing->fit.leave_out_count = 0;
+  comparing->fit.score_count = comparing->fit.ratio_count = 0;
   comparing->fit.residual = result->residual == RESIDUAL_LOG ? "log" : "plain";
   result->source = arena_string(&result->arena, comparing->table->source);
   result->target = arena_string(&result->arena, first->target);
@@ -392,7 +429,7 @@ bool laws_compare(const struct law *laws, size_t count, struct table *table, con
   *comparison = (struct comparison){0};
   struct comparing comparing = {
       .laws = laws, .count = count, .table = table, .options = options, .fit = options->fit, .result = comparison};
-  bool again = false, fine = begin(&comparing, error) && common_rows(&comparing, error);
+  bool again = false, fine = begin(&comparing, error) && same_rows(&comparing, error) && common_rows(&comparing, error);
   if (fine) {
     comparing.held_out = arena_array(&comparing.arena, count, sizeof *comparing.held_out);
     comparing.predicted = arena_array(&comparing.arena, count, sizeof *comparing.predicted);

@@ -22,11 +22,15 @@ struct compare_options {
   struct fit_options
       fit;    // where, holdout, objective, residual, weight, group, seed, threads, starts, fixes, baselines
   int folds;  // of the cross-validation; 0: 5; not used with a holdout, nor when 1
+  struct table *const *tables;  // [count]: a law's own, of the same rows in the same order; NULL: one for all
+  const char *const *labels;    // [count]: what a law is called here; NULL: its name
   void (*progress)(void *context, size_t done, size_t total);  // told before every fit; or NULL
   void *context;
 };
 struct law_standing {
-  const char *law, *formula;
+  const char *law, *formula;     // the law's name, or the label that it was given
+  struct fit_fix *coefficients;  // and derived quantities without an argument, of the fit on all rows
+  size_t coefficient_count;
   size_t parameters;  // fitted coefficients and the scale
   double objective, residual_rms, log_likelihood, scale, aic, aicc, bic;
   double held_out_error, held_out_rms;  // mean |predicted - observed| / observed; r.m.s. of ln(observed / predicted)
@@ -51,11 +55,12 @@ struct comparison {
   size_t warning_count;
   size_t duplicates;  // rows that repeat others, left out before the fits
 };
-// Fits every law on the same rows (rows that one of them cannot use are dropped from the table), on one residual and
-// one objective: the options' or the first law's. A law is told apart from the best one when its AICc lies at least 4
-// behind and its held-out loss is behind by more than two standard errors; without held-out rows AICc decides alone.
-// `predicts_better`: its held-out loss is lower than the best one's by more than two standard errors. False with an
-// error when the laws predict different columns or one cannot be fitted. comparison_free in either case.
+// Fits every law on the same rows, by its own table where there are several (other columns for N, say; conditions,
+// weights and groups are read from the first) (rows that one of them cannot use are dropped from the table), on one
+// residual and one objective: the options' or the first law's. A law is told apart from the best one when its AICc lies
+// at least 4 behind and its held-out loss is behind by more than two standard errors; without held-out rows AICc
+// decides alone. `predicts_better`: its held-out loss is lower than the best one's by more than two standard errors.
+// False with an error when the laws predict different columns or one cannot be fitted. comparison_free in either case.
 bool laws_compare(const struct law *laws, size_t count, struct table *table, const struct compare_options *options,
                   struct comparison *comparison, struct error *error);
 // Adds a warning.

@@ -49,6 +49,11 @@ void comparison_json(const struct comparison *comparison, struct json_writer *wr
     json_key_integer(writer, "parameters", (int64_t)s->parameters);
     for (size_t i = 0; i < number_count; i++)
       json_key_number(writer, numbers[i].key, *(const double *)((const char *)s + numbers[i].offset));
+    json_key(writer, "coefficients");
+    json_object_begin(writer);
+    for (size_t i = 0; i < s->coefficient_count; i++)
+      json_key_number(writer, s->coefficients[i].name, s->coefficients[i].value);
+    json_object_end(writer);
     json_key_boolean(writer, "told_apart", s->told_apart);
     json_key_boolean(writer, "predicts_better", s->predicts_better);
     json_key(writer, "warnings");
@@ -72,6 +77,11 @@ static void read_law(struct law_standing *law, const struct reading *reading, co
                                .predicts_better = member_boolean(reading, entry, "predicts_better")};
   for (size_t i = 0; i < number_count; i++)
     *(double *)((char *)law + numbers[i].offset) = member_number(reading, entry, numbers[i].key);
+  json_t *coefficients = member_object(reading, entry, "coefficients"), *value;
+  const char *name;
+  law->coefficients = arena_array(reading->arena, json_object_size(coefficients) + 1, sizeof *law->coefficients);
+  json_object_foreach(coefficients, name, value) law->coefficients[law->coefficient_count++] =
+      (struct fit_fix){arena_string(reading->arena, name), member_number(reading, coefficients, name)};
   law->warnings = member_texts(reading, entry, "warnings", &law->warning_count);
 }
 

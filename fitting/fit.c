@@ -22,6 +22,16 @@ static void fill_coefficients(struct fit *fit) {
                                         .high = NAN,
                                         .se = NAN,
                                         .intervals = intervals_none};
+    if (element->tied) {
+      const struct element *other = &fit->elements[element->tied_to];
+      coefficient->tied_to = copy(result, other->name);
+      coefficient->note = arena_format(&result->arena, "tied to %s", coefficient->tied_to);
+      coefficient->value = element_value(other, other->value);
+      coefficient->status =
+          other->free_ever || other->fixed || other->baseline ? COEFFICIENT_TIED : COEFFICIENT_UNFITTED;
+      if (coefficient->status == COEFFICIENT_UNFITTED) coefficient->value = NAN;
+      continue;
+    }
     coefficient->status = element->baseline    ? COEFFICIENT_BASELINE
                           : element->fixed     ? COEFFICIENT_FIXED
                           : element->free_ever ? COEFFICIENT_FITTED
@@ -58,6 +68,7 @@ static void fill_stages(struct fit *fit) {
     for (int i = 0; i < main_stage->free_count; i++)
       result->runner_up[main_stage->free[i]] =
           element_value(&fit->elements[main_stage->free[i]], main_stage->others[0][i]);
+    fit_copy_ties(fit, result->runner_up);
   }
   if (!result->stationary)
     fit_result_warn(result,
@@ -78,19 +89,6 @@ static const char *row_categories(struct fit *fit, size_t row) {
   const char *made = arena_string(&fit->result->arena, text_string(&text));
   text_free(&text);
   return made;
-}
-
-// The objective's loss of one residual.
-static double row_loss(const struct fit *fit, double residual) {
-  switch (fit->objective.kind) {
-    case OBJECTIVE_HUBER:
-      return huber_value(residual, fit->objective.delta);
-    case OBJECTIVE_LEAST_SQUARES:
-      return 0.5 * residual * residual;
-    case OBJECTIVE_LAD:
-      return fabs(residual);
-  }
-  return NAN;
 }
 
 static void fill_row(struct fit *fit, size_t row, double predicted, struct fit_row *out) {
@@ -125,7 +123,7 @@ static bool fill_rows(struct fit *fit, struct error *error) {
     double log_residual = log(out->observed / out->predicted);
     if (out->use == ROW_FITTED) {
       result->rows++;
-      result->objective += fit->row_weight[row] * row_loss(fit, out->residual * out->scale);
+      result->objective += fit->row_weight[row] * objective_loss(fit->objective, out->residual * out->scale);
       squares += log_residual * log_residual;
     } else if (out->use == ROW_HELD_OUT) {
       result->held_out++;
@@ -196,7 +194,8 @@ bool fit_run(const struct law *law, const struct table *table, const struct fit_
   *result = (struct fit_result){0};
   struct fit fit = {.law = law, .table = table, .options = options ? options : &none, .result = result};
   double started = clock_seconds();
-  bool fine = begin(&fit, error) && fit_setup(&fit, error) && fit_profile_names(&fit, error);
+  bool fine = begin(&fit, error) && fit_setup(&fit, error) && fit_profile_names(&fit, error) &&
+              fit_score_read(&fit, error) && fit_ratio_read(&fit, error);
   for (int s = 0; s < fit.stage_count && fine; s++)
     if (fit.stages[s].free_count) fine = fit_search(&fit, &fit.stages[s], error);
   if (fine) {
@@ -209,7 +208,9 @@ bool fit_run(const struct law *law, const struct table *table, const struct fit_
     fit_choose_interval(&fit);
     fit_identify(&fit);
     fit_bootstrap(&fit);
-    fine = fit_derive(&fit, error) && diagnose(&fit, error);
+    fine = fit_derive(&fit, error) && diagnose(&fit, error) && fit_score(&fit, error);
+    if (fine) fit_ratios(&fit);
+    fit_copy_tied_intervals(&fit);
     if (fine) fit_answer(&fit);
   }
   arena_free(&fit.arena);

@@ -49,6 +49,10 @@ struct fit_options {
   bool profile_all;
   const char *const *leave_out;  // columns: refit without each of their values, predict it
   size_t leave_out_count;
+  const char *const *scores;  // coefficients to score on these rows: "E=1.69,A=406.4,...", or the path of a fit's
+  size_t score_count;         // document, ending in .json
+  const char *const *ratios;  // of coefficients: "eff[w4a4]/eff[w3a3]"
+  size_t ratio_count;
   const bool *held_out_rows;  // [rows of the table]: kept from the fit besides `holdout`; NULL: none
   bool bare;                  // coefficients, intervals and residuals; no diagnosis but what is asked for above
   uint64_t seed;
@@ -56,6 +60,10 @@ struct fit_options {
   int starts;   // at most; 0: the law's whole grid up to 5000
   const struct fit_fix *fixes;
   size_t fix_count;
+  const char *const *ties;   // "beta=alpha": the first has the second's value
+  const char *const *lows;   // "E=1": bounds of values, in place of the law's
+  const char *const *highs;  // likewise
+  size_t tie_count, low_count, high_count;
   const struct fit_baseline *baselines;
   size_t baseline_count;
 };
@@ -91,7 +99,8 @@ struct coefficient {
   double value;
   double low, high, se;  // interval and standard error; NAN without, and on a side where the data set no limit
   struct intervals intervals;
-  const char *note;  // what its status means here: "not determined: any value below 0.053 fits within 2 %"; or NULL
+  const char *tied_to;  // the coefficient whose value it has, or NULL
+  const char *note;     // what its status means here: "not determined: any value below 0.053 fits within 2 %"; or NULL
 };
 
 struct fit_derived {
@@ -175,6 +184,7 @@ struct fit_left_out {
 };
 struct fit_leave_out {
   const char *column;
+  const char *note;             // how its values were binned, or NULL
   struct fit_left_out *values;  // each value left out
   size_t value_count;
   struct fit_left_out *rollout;  // of a numeric column: the k smallest values fitted, the rest predicted, for every k
@@ -233,6 +243,25 @@ struct fit_made {
   size_t data_count;
 };
 
+// Coefficients from elsewhere on the rows of a fit.
+struct fit_score {
+  const char *name;                          // as given
+  double *values;                            // [coefficient_count]
+  double objective;                          // the plain sum over fitted rows
+  double bias, rms;                          // mean and root mean square of the fitted rows' residuals
+  double statistic, degrees, error_degrees;  // F against the fit, whose coefficients are free; NAN: not tested
+  double p;
+  const char *untested;  // why it was not, or NULL
+};
+
+// A coefficient over another one.
+struct fit_ratio {
+  struct fit_derived quantity;  // its name is the ratio as given
+  size_t above, below;          // in result->coefficients
+  double p;        // two-sided significance of its being 1, by the kind of interval that quantity has; NAN without
+  double p_least;  // no smaller p can be told from so many resamples; NAN: any
+};
+
 struct fit_result {
   struct arena arena;
   struct fit_made made;
@@ -286,6 +315,10 @@ struct fit_result {
   size_t influential_count;
   struct fit_outlier *outliers;
   size_t outlier_count;
+  struct fit_score *scores;
+  size_t score_count;
+  struct fit_ratio *ratios;
+  size_t ratio_count;
   const char *std;    // the expression of the rows' standard deviations, or NULL
   double std_median;  // of the residual's standard deviation; NAN without
   struct fit_replication replication;

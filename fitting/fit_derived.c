@@ -123,6 +123,7 @@ bool fit_derive(struct fit *fit, struct error *error) {
   result->derived = arena_array(&result->arena, total + 1, sizeof *result->derived);
   double *values = memory_get((n + 1) * sizeof *values);
   for (size_t e = 0; e < n; e++) values[e] = element_value(&fit->elements[e], fit->elements[e].value);
+  fit_copy_ties(fit, values);
   struct value_sets sets = {.estimate = values,
                             .replicates = result->replicates,
                             .jackknife = fit->jackknife,

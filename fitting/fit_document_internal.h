@@ -10,5 +10,14 @@ void fit_read_made(struct fit_made *made, const struct reading *reading, const j
 // The keys profiles, directions, leave_out, sensitivity, trends, influential, outliers.
 void fit_json_diagnosis(const struct fit_result *result, struct json_writer *writer);
 void fit_read_diagnosis(struct fit_result *result, const struct reading *reading, const json_t *root);
+// The members of an estimate: value, low, high, se, all kinds of interval; its status.
+void fit_json_estimate(struct json_writer *writer, double value, double low, double high, double se,
+                       const struct intervals *intervals);
+void fit_read_estimate(const struct reading *reading, const json_t *entry, double *value, double *low, double *high,
+                       double *se, struct intervals *intervals);
+enum coefficient_status fit_read_status(const struct reading *reading, const json_t *entry);
+// The keys scores and ratios.
+void fit_json_tests(const struct fit_result *result, struct json_writer *writer);
+void fit_read_tests(struct fit_result *result, const struct reading *reading, const json_t *root);
 // What comparison_json wrote; without formulas, which it does not write. comparison_free in either case.
 bool comparison_read(struct comparison *comparison, const json_t *root, struct error *error);

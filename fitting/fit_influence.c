@@ -25,8 +25,7 @@ static double one_step(const struct fit_stage *stage, const struct stage_scale *
                        double *leverage) {
   int n = scale->n;
   const double *jacobian = scale->jacobian + i * (size_t)stage->free_count;
-  double w = stage->weight[i], r = scale->residual[i], h = 0, length = 0,
-         psi = isfinite(stage->problem.delta) ? huber_slope(r, stage->problem.delta) : r;
+  double w = stage->weight[i], r = scale->residual[i], h = 0, length = 0, psi = problem_slope(&stage->problem, r);
   for (int k = 0; k < n; k++) {
     step[k] = 0;
     for (int j = 0; j < n; j++) step[k] += scale->inverse[k * n + j] * jacobian[scale->of[j]];
@@ -92,6 +91,7 @@ static void step_without(const struct fit *fit, size_t table_row, double *withou
     }
     free(step);
   }
+  fit_copy_ties(fit, without);
 }
 
 // The standard error of a kept coordinate: from its bootstrap interval, else from the curvature.

@@ -61,6 +61,16 @@ struct fit {
 // Chooses rows, elements and stages and compiles the programs.
 bool fit_setup(struct fit *fit, struct error *error);
 
+// Ties and bounds of the options, on the elements there are.
+bool fit_tie(struct fit *fit, struct error *error);
+bool fit_bound(struct fit *fit, struct error *error);
+// False with an error when a tie joins what is fitted in different stages.
+bool fit_check_tied_stages(const struct fit *fit, struct error *error);
+// Tied coefficients get the values of those that they are tied to.
+void fit_copy_ties(const struct fit *fit, double *values);
+// Tied coefficients get the intervals of those that they are tied to.
+void fit_copy_tied_intervals(struct fit *fit);
+
 // Finds the stage's minimum from many starts. elements (struct element.value) of earlier stages are set before.
 bool fit_search(struct fit *fit, struct fit_stage *stage, struct error *error);
 // Looks for lower minima around the one found, in rounds of random hops along the flat directions.
@@ -126,6 +136,10 @@ void interval_of(struct replicates replicates, double value, double confidence, 
 // where there is none, as for the intervals, and for percentile ones, whose distribution is the replicates'.
 bool replicates_even(struct replicates replicates, enum interval_kind kind, double value, double *values);
 
+// The two-sided significance of the estimated quantity being `at`: 1 - the confidence of the interval of that kind
+// which ends there. At least 2 / (resamples + 1), but of t intervals; NAN where there is no such interval.
+double replicates_p(struct replicates replicates, enum interval_kind kind, double value, double at);
+
 // ---- diagnosis ----
 
 // What a stage's minimum says of the errors. Coordinates at a bound, and those that change nothing, are left out.
@@ -186,5 +200,11 @@ void fit_correlate(struct fit *fit);
 bool fit_leave_out(struct fit *fit, struct error *error);
 // The sentence that says what the law is fitted for (result->answer). Last of all.
 void fit_answer(struct fit *fit);
+// Reads the coefficients to score, before the search: an error names those that are missing. Then what they reach.
+bool fit_score_read(struct fit *fit, struct error *error);
+bool fit_score(struct fit *fit, struct error *error);
+// Ratios of coefficients: their names, before the search; then what they are.
+bool fit_ratio_read(struct fit *fit, struct error *error);
+void fit_ratios(struct fit *fit);
 // Whether rows times free parameters of every stage leave time for a diagnosis by refits that nobody asked for.
 bool fit_is_small(const struct fit *fit);

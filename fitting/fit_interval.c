@@ -157,6 +157,34 @@ bool replicates_even(struct replicates replicates, enum interval_kind kind, doub
   return fine;
 }
 
+// The level of a BCa interval's end that is the given quantile's level: `corrected` the other way round.
+static double uncorrected(const struct correction *correction, double below) {
+  double w = gsl_cdf_ugaussian_Pinv(below) - correction->bias;
+  double z = w / (1 + correction->acceleration * w) - correction->bias;
+  return gsl_cdf_ugaussian_P(z);
+}
+
+double replicates_p(struct replicates replicates, enum interval_kind kind, double value, double at) {
+  bool positive;
+  if (kind == INTERVAL_T) {
+    double error = jackknife_error(&replicates, value, &positive);
+    if (!isfinite(error) || !(replicates.degrees > 0)) return NAN;
+    if (positive && !(at > 0)) return 0;
+    double off = positive ? log(at / value) : at - value;
+    return 2 * gsl_cdf_tdist_Q(fabs(off) / error, replicates.degrees);
+  }
+  double *sorted = memory_get((replicates.count + 1) * sizeof *sorted), below = 0;
+  size_t kept = sort_finite(&replicates, sorted);
+  struct correction correction;
+  bool bca = kind == INTERVAL_BCA && correction_of(&replicates, sorted, kept, value, &correction);
+  for (size_t i = 0; i < kept; i++) below += sorted[i] < at ? 1 : sorted[i] == at ? 0.5 : 0;
+  free(sorted);
+  if (kept < 2 || (kind == INTERVAL_BCA && !bca)) return NAN;
+  double level = below / (double)kept, least = 1 / (double)(kept + 1);
+  if (level > 0 && level < 1 && bca) level = uncorrected(&correction, level);
+  return fmin(1, 2 * fmax(least, fmin(level, 1 - level)));
+}
+
 void interval_of(struct replicates replicates, double value, double confidence, enum interval_kind kind,
                  struct intervals *intervals, double *low, double *high, double *se) {
   double *values = memory_get((replicates.count + 1) * sizeof *values), mean = 0, squares = 0;

@@ -11,8 +11,8 @@ static void put_interval(struct json_writer *writer, const char *kind, double lo
   json_array_end(writer);
 }
 
-static void put_estimate(struct json_writer *writer, double value, double low, double high, double se,
-                         const struct intervals *intervals) {
+void fit_json_estimate(struct json_writer *writer, double value, double low, double high, double se,
+                       const struct intervals *intervals) {
   json_key_number(writer, "value", value);
   json_key_number(writer, "low", low);
   json_key_number(writer, "high", high);
@@ -32,11 +32,12 @@ static void put_parameters(const struct fit_result *result, struct json_writer *
     const struct coefficient *coefficient = &result->coefficients[i];
     json_key(writer, coefficient->name);
     json_object_begin(writer);
-    put_estimate(writer, coefficient->value, coefficient->low, coefficient->high, coefficient->se,
-                 &coefficient->intervals);
+    fit_json_estimate(writer, coefficient->value, coefficient->low, coefficient->high, coefficient->se,
+                      &coefficient->intervals);
     json_key_string(writer, "status", coefficient_status_name(coefficient->status));
     if (coefficient->status == COEFFICIENT_AT_LOW || coefficient->status == COEFFICIENT_AT_HIGH)
       json_key_string(writer, "bound", coefficient->status == COEFFICIENT_AT_LOW ? "lower" : "upper");
+    if (coefficient->tied_to) json_key_string(writer, "tied_to", coefficient->tied_to);
     if (coefficient->note) json_key_string(writer, "note", coefficient->note);
     json_key_string(writer, "parameter", coefficient->parameter);
     if (coefficient->category) json_key_string(writer, "category", coefficient->category);
@@ -74,7 +75,7 @@ static void put_derived(const struct fit_result *result, struct json_writer *wri
     const struct fit_derived *derived = &result->derived[i];
     json_key(writer, derived->name);
     json_object_begin(writer);
-    put_estimate(writer, derived->value, derived->low, derived->high, derived->se, &derived->intervals);
+    fit_json_estimate(writer, derived->value, derived->low, derived->high, derived->se, &derived->intervals);
     json_key_string(writer, "status", coefficient_status_name(derived->status));
     json_object_end(writer);
   }
@@ -158,6 +159,7 @@ void fit_result_json(const struct fit_result *result, struct json_writer *writer
   json_array_end(writer);
   fit_json_made(&result->made, writer);
   fit_json_diagnosis(result, writer);
+  fit_json_tests(result, writer);
   put_rows(result, writer);
   if (result->comparison) {
     json_key(writer, "comparison");

@@ -7,7 +7,12 @@
 #include "fitting/fit_internal.h"
 #include "fitting/table_internal.h"
 
-enum { VALUES = 100, STARTS = 256 };
+enum {
+  VALUES = 100,      // categories at most
+  MANY_VALUES = 24,  // more numbers are left out by bins
+  BINS = 10,
+  STARTS = 256
+};
 
 struct errors {
   double sum, signed_sum, largest;
@@ -17,7 +22,8 @@ struct errors {
 struct leaving_out {
   struct fit *fit;
   int column;
-  struct value *values;  // distinct, of the fitted rows; numbers ascending
+  struct value *values;  // distinct, of the fitted rows; numbers ascending; of bins the largest
+  double *lows;          // of bins the smallest; NULL: there are none
   size_t count;
   bool *held_out;  // [table rows]
 };
@@ -30,6 +36,40 @@ static bool same_value(struct value a, struct value b) {
 static int by_number(const void *a, const void *b) {
   const struct value *x = a, *y = b;
   return (x->number > y->number) - (x->number < y->number);
+}
+
+// Numbers of many values are left out in bins of about equal numbers of rows; equal numbers stay together. False where
+// there are few.
+static bool find_bins(struct leaving_out *leaving, struct fit_leave_out *out) {
+  const struct fit *fit = leaving->fit;
+  const struct table_column *column = &fit->table->columns[leaving->column];
+  if (column->kind != COLUMN_NUMBER) return false;
+  double *sorted = memory_get((fit->table->row_count + 1) * sizeof *sorted);
+  size_t rows = 0, distinct = 0;
+  for (size_t row = 0; row < fit->table->row_count; row++)
+    if (fit->selected[row] && fit->use[row] == ROW_FITTED && !isnan(column->numbers[row]))
+      sorted[rows++] = column->numbers[row];
+  qsort(sorted, rows, sizeof *sorted, compare_numbers);
+  for (size_t i = 0; i < rows; i++) distinct += !i || sorted[i] != sorted[i - 1];
+  if (distinct > MANY_VALUES) {
+    leaving->values = arena_array(&leaving->fit->arena, BINS + 1, sizeof *leaving->values);
+    leaving->lows = arena_array(&leaving->fit->arena, BINS + 1, sizeof *leaving->lows);
+    for (size_t begin = 0; begin < rows;) {
+      size_t end = rows * (leaving->count + 1) / BINS;
+      if (end <= begin) end = begin + 1;
+      if (leaving->count + 1 == BINS) end = rows;
+      while (end < rows && sorted[end] == sorted[end - 1]) end++;
+      leaving->lows[leaving->count] = sorted[begin];
+      leaving->values[leaving->count++] = (struct value){.kind = VALUE_NUMBER, .number = sorted[end - 1]};
+      begin = end;
+    }
+    out->note = arena_format(&fit->result->arena,
+                             "%s has %zu values: they are left out in %zu bins of about equal "
+                             "numbers of rows",
+                             column->name, distinct, leaving->count);
+  }
+  free(sorted);
+  return leaving->lows != NULL;
 }
 
 static bool find_values(struct leaving_out *leaving, struct error *error) {
@@ -84,7 +124,7 @@ static void fit_without(struct leaving_out *leaving, struct fit_left_out *out, s
   options.bare = true;
   options.group = "none";  // no interval is asked for
   options.profile_all = false;
-  options.profile_count = options.leave_out_count = 0;
+  options.profile_count = options.leave_out_count = options.score_count = options.ratio_count = 0;
   options.held_out_rows = leaving->held_out;
   if (!options.starts || options.starts > STARTS) options.starts = STARTS;
   bool fine = fit_run(fit->law, fit->table, &options, &result, &error);
@@ -110,8 +150,10 @@ static void mark(struct leaving_out *leaving, size_t k, bool rollout) {
   const struct fit *fit = leaving->fit;
   for (size_t row = 0; row < fit->table->row_count; row++) {
     struct value value = table_value(fit->table, (size_t)leaving->column, row);
-    bool out = rollout ? value.kind == VALUE_NUMBER && value.number > leaving->values[k].number
-                       : same_value(value, leaving->values[k]);
+    bool out = leaving->lows && !rollout ? value.kind == VALUE_NUMBER && value.number >= leaving->lows[k] &&
+                                               value.number <= leaving->values[k].number
+               : rollout ? value.kind == VALUE_NUMBER && value.number > leaving->values[k].number
+                         : same_value(value, leaving->values[k]);
     leaving->held_out[row] = out && value.kind != VALUE_MISSING;
   }
 }
@@ -124,14 +166,16 @@ static bool leave_out_column(struct fit *fit, const char *name, struct fit_leave
   if (leaving.column == fit->target_column)
     return error_set(error, EXIT_USAGE_ERROR,
                      "leave out: %s is what the law predicts; name a column that tells runs apart", name);
-  if (!find_values(&leaving, error)) return false;
   const struct table_column *column = &fit->table->columns[leaving.column];
-  leaving.held_out = arena_array(&fit->arena, fit->table->row_count + 1, sizeof *leaving.held_out);
   *out = (struct fit_leave_out){.column = arena_string(&result->arena, column->name)};
+  if (!find_bins(&leaving, out) && !find_values(&leaving, error)) return false;
+  leaving.held_out = arena_array(&fit->arena, fit->table->row_count + 1, sizeof *leaving.held_out);
   out->values = arena_array(&result->arena, leaving.count, sizeof *out->values);
   for (size_t k = 0; k < leaving.count; k++) {
     struct fit_left_out *one = &out->values[out->value_count++];
     one->value = value_words(&result->arena, leaving.values[k]);
+    if (leaving.lows)
+      one->value = arena_format(&result->arena, "%.4g .. %.4g", leaving.lows[k], leaving.values[k].number);
     mark(&leaving, k, false);
     fit_without(&leaving, one, &all);
   }

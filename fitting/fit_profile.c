@@ -53,8 +53,7 @@ static double group_ratio(const struct fit *fit, const struct fit_stage *stage, 
   double *sums = memory_get((size_t)(fit->group_count + 1) * sizeof *sums), square = 0;
   int groups = 0;
   for (size_t i = 0; i < stage->row_count; i++) {
-    double along = 0, r = scale->residual[i],
-           slope = isfinite(stage->problem.delta) ? huber_slope(r, stage->problem.delta) : r;
+    double along = 0, r = scale->residual[i], slope = problem_slope(&stage->problem, r);
     for (int j = 0; j < scale->n; j++)
       along += scale->inverse[k * scale->n + j] * scale->jacobian[i * (size_t)stage->free_count + (size_t)scale->of[j]];
     double *sum = &sums[fit->row_group[stage->rows[i]]];
@@ -161,6 +160,7 @@ static void keep_open_ends(struct fit *fit, const struct walk *walks, size_t cou
       int e = walks[w].stage->free[i];
       values[e] = element_value(&fit->elements[e], walks[w].at[i]);
     }
+    fit_copy_ties(fit, values);
   }
 }
 

@@ -32,8 +32,8 @@ static void read_ends(const struct reading *reading, const json_t *object, const
   }
 }
 
-static void read_estimate(const struct reading *reading, const json_t *entry, double *value, double *low, double *high,
-                          double *se, struct intervals *intervals) {
+void fit_read_estimate(const struct reading *reading, const json_t *entry, double *value, double *low, double *high,
+                       double *se, struct intervals *intervals) {
   *value = member_number(reading, entry, "value");
   *low = member_number(reading, entry, "low");
   *high = member_number(reading, entry, "high");
@@ -46,7 +46,7 @@ static void read_estimate(const struct reading *reading, const json_t *entry, do
 }
 
 // The names of a time before there were more, too.
-static enum coefficient_status read_status(const struct reading *reading, const json_t *entry) {
+enum coefficient_status fit_read_status(const struct reading *reading, const json_t *entry) {
   static const struct {
     const char *name;
     enum coefficient_status status;
@@ -83,12 +83,13 @@ static void read_coefficients(struct fit_result *result, const struct reading *r
     }
     size_t place = result->coefficient_count++;
     struct coefficient *coefficient = &result->coefficients[place];
-    *coefficient = (struct coefficient){.name = arena_string(arena, name), .status = read_status(reading, entry)};
+    *coefficient = (struct coefficient){.name = arena_string(arena, name), .status = fit_read_status(reading, entry)};
     coefficient->parameter = member_text(reading, entry, "parameter", coefficient->name);
     coefficient->category = member_text(reading, entry, "category", NULL);
+    coefficient->tied_to = member_text(reading, entry, "tied_to", NULL);
     coefficient->note = member_text(reading, entry, "note", NULL);
-    read_estimate(reading, entry, &coefficient->value, &coefficient->low, &coefficient->high, &coefficient->se,
-                  &coefficient->intervals);
+    fit_read_estimate(reading, entry, &coefficient->value, &coefficient->low, &coefficient->high, &coefficient->se,
+                      &coefficient->intervals);
     if (!json_object_get(entry, "runner_up")) continue;
     if (!result->runner_up) {
       result->runner_up = arena_array(arena, count + 1, sizeof *result->runner_up);
@@ -109,8 +110,9 @@ static void read_derived(struct fit_result *result, const struct reading *readin
     }
     struct fit_derived *derived = &result->derived[result->derived_count++];
     derived->name = arena_string(reading->arena, name);
-    derived->status = read_status(reading, entry);
-    read_estimate(reading, entry, &derived->value, &derived->low, &derived->high, &derived->se, &derived->intervals);
+    derived->status = fit_read_status(reading, entry);
+    fit_read_estimate(reading, entry, &derived->value, &derived->low, &derived->high, &derived->se,
+                      &derived->intervals);
   }
 }
 
@@ -251,6 +253,7 @@ bool fit_result_read(struct fit_result *result, const char *text, struct error *
     read_rows(result, &reading, fit);
     fit_read_made(&result->made, &reading, fit);
     fit_read_diagnosis(result, &reading, fit);
+    fit_read_tests(result, &reading, fit);
     read_comparison(result, &reading, fit);
   }
   json_decref(root);

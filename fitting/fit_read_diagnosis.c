@@ -97,6 +97,7 @@ static void read_leave_out(struct fit_result *result, const struct reading *read
     const json_t *entry = json_array_get(all, i);
     struct fit_leave_out *column = &result->leave_out[i];
     column->column = member_text(reading, entry, "column", "");
+    column->note = member_text(reading, entry, "note", NULL);
     column->error = member_number(reading, entry, "error");
     column->bias = member_number(reading, entry, "bias");
     column->values = read_left_out(reading, entry, "values", "value", &column->value_count);

@@ -86,6 +86,7 @@ bool refit_rows(const struct fit *fit, struct refit *refit, double *values) {
     }
     forget_absent(fit, stage, refit, values);
   }
+  fit_copy_ties(fit, values);
   for (int e = 0; !fine && e < fit->element_count; e++) values[e] = NAN;
   return fine;
 }

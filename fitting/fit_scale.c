@@ -75,8 +75,7 @@ struct stage_scale *stage_scale_new(const struct fit *fit, struct arena *arena, 
   }
   double *sizes = memory_get((rows + 1) * sizeof *sizes), squared = 0;
   for (size_t i = 0; i < rows; i++) {
-    double slope =
-        isfinite(stage->problem.delta) ? huber_slope(scale->residual[i], stage->problem.delta) : scale->residual[i];
+    double slope = problem_slope(&stage->problem, scale->residual[i]);
     squared += stage->weight[i] * slope * slope;
     sizes[i] = fabs(scale->residual[i]);
   }

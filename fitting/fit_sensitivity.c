@@ -59,6 +59,7 @@ static void compare_one(void *context, size_t index, int thread) {
   for (int e = 0; e < fit->element_count; e++)
     out->values[e] =
         fine && !isnan(fit->result->coefficients[e].value) ? element_value(&fit->elements[e], refit->elements[e]) : NAN;
+  fit_copy_ties(fit, out->values);
 }
 
 void fit_sensitivity(struct fit *fit) {

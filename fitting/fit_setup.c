@@ -225,6 +225,19 @@ static void add_element(struct fit *fit, int p, const char *category) {
   }
 }
 
+// Whether all that could take up a factor of parameter p is held: then its values need no baseline.
+static bool rest_is_held(const struct fit *fit, int p) {
+  if (fit->law->stage_count > 1) return false;
+  for (int q = 0; q < fit->law->parameter_count; q++) {
+    const struct law_parameter *other = &fit->law->parameters[q];
+    bool held = other->fixed || other->tied;
+    for (size_t i = 0; i < fit->options->fix_count; i++)
+      if (strcmp(fit->options->fixes[i].name, other->name) == 0) held = !isnan(fit->options->fixes[i].value);
+    if (q != p && !held) return false;
+  }
+  return true;
+}
+
 // The category that the options or the law pin, of those that the rows have.
 static bool choose_baseline(struct fit *fit, int p, int column, struct error *error) {
   const struct law_parameter *parameter = &fit->law->parameters[p];
@@ -246,9 +259,15 @@ static bool choose_baseline(struct fit *fit, int p, int column, struct error *er
     }
   struct text list = {0};
   for (int i = 0; i < count; i++) text_format(&list, "%s'%s'", i ? ", " : "", wanted[i]);
+  if (rest_is_held(fit, p)) {
+    fit_result_warn(fit->result, "no row has %s = %s: %s is relative to what the other parameters are held at",
+                    parameter->by, text_string(&list), parameter->name);
+    text_free(&list);
+    return true;
+  }
   error_set(error, EXIT_USAGE_ERROR,
             "%s: no row has %s = %s, to which %s is relative; add such runs, or name another category with --baseline "
-            "%s=CATEGORY",
+            "%s=CATEGORY, or hold all other parameters (--fix)",
             fit->table->source, parameter->by, text_string(&list), parameter->name, parameter->by);
   text_free(&list);
   return false;
@@ -295,7 +314,7 @@ static bool make_elements(struct fit *fit, struct error *error) {
       return error_set(error, EXIT_USAGE_ERROR, "the law %s has no parameter '%s' here to fix or free", law->name,
                        fix->name);
   }
-  return true;
+  return fit_tie(fit, error) && fit_bound(fit, error);
 }
 
 // ---- stages ----
@@ -332,12 +351,16 @@ static bool category_in_stage(struct fit *fit, const struct fit_stage *stage, co
   int column = table_find(fit->table, fit->law->parameters[element->parameter].by);
   for (size_t i = 0; i < stage->row_count; i++)
     if (strcmp(row_category(fit, column, stage->rows[i]), element->category) == 0) return true;
+  for (int e = 0; e < fit->element_count; e++)  // rows of a category that is tied to it tell of it too
+    if (fit->elements[e].tied && &fit->elements[fit->elements[e].tied_to] == element &&
+        (!fit->elements[e].category || category_in_stage(fit, stage, &fit->elements[e])))
+      return true;
   return false;
 }
 
 static bool freed(const struct fit *fit, const struct fit_stage *stage, const struct element *element) {
   const char *name = fit->law->parameters[element->parameter].name;
-  if (element->fixed || element->baseline) return false;
+  if (element->fixed || element->baseline || element->tied) return false;
   for (int i = 0; i < stage->law_stage->free_count; i++)
     if (strcmp(stage->law_stage->free[i], name) == 0) return true;
   // A parameter that the law fixes and the options free belongs to the only stage.
@@ -421,7 +444,7 @@ bool fit_setup(struct fit *fit, struct error *error) {
     fit->stages[s].law_stage = &fit->law->stages[s];
     if (!make_stage(fit, &fit->stages[s], error)) return false;
   }
-  return group_rows(fit, error);
+  return fit_check_tied_stages(fit, error) && group_rows(fit, error);
 }
 
 bool fit_is_small(const struct fit *fit) {

@@ -17,6 +17,8 @@ struct objective {
 // Reads "huber:1e-3", "least-squares", "lad"; "log", "plain". False with an error that lists what there is.
 bool objective_parse(const char *text, struct objective *objective, struct error *error);
 bool residual_parse(const char *text, enum law_residual *residual, struct error *error);
+// The loss of one residual.
+double objective_loss(struct objective objective, double residual);
 // "huber:0.001"
 void objective_text(struct objective objective, char out[48]);
 

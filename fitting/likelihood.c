@@ -3,6 +3,13 @@
 #include <stdlib.h>
 
 #include "fitting/fitting.h"
+#include "fitting/problem_internal.h"
+
+double objective_loss(struct objective objective, double residual) {
+  if (objective.kind == OBJECTIVE_LAD) return fabs(residual);
+  if (objective.kind == OBJECTIVE_LEAST_SQUARES) return 0.5 * residual * residual;
+  return huber_value(residual, objective.delta);
+}
 
 double objective_log_normalizer(struct objective objective, double precision) {
   const double pi = 3.14159265358979323846;

@@ -58,6 +58,11 @@ static inline double huber_value(double r, double delta) {
 
 static inline double huber_slope(double r, double delta) { return r > delta ? delta : r < -delta ? -delta : r; }
 
+// The slope of the problem's loss at a residual.
+static inline double problem_slope(const struct problem *problem, double r) {
+  return isfinite(problem->delta) ? huber_slope(r, problem->delta) : r;
+}
+
 // Levenberg-Marquardt steps on the reweighted least-squares model, within the bounds. x is moved; returns the
 // objective. Stops after `iterations`, or when twice running an iteration gains less than `tolerance` of the objective.
 double descend(struct workspace *workspace, double *x, const double *weight, int iterations, double tolerance);

@@ -163,7 +163,7 @@ static int find_element(const struct builder *builder, int parameter, const char
   for (int e = 0; e < builder->element_count; e++) {
     const struct element *element = &builder->elements[e];
     if (element->parameter != parameter || !element->category != !category) continue;
-    if (!category || strcmp(element->category, category) == 0) return e;
+    if (!category || strcmp(element->category, category) == 0) return element->tied ? element->tied_to : e;
   }
   return -1;
 }
@@ -184,6 +184,13 @@ static int add_leaf(struct builder *builder, const char *key, int element, const
   return reg;
 }
 
+// A leaf that another parameter is tied to, in the coordinates of that one.
+static int tied_register(struct builder *builder, int parameter, int leaf, int element) {
+  bool logarithmic = builder->elements[element].logarithmic, wanted = builder->law->parameters[parameter].positive;
+  if (leaf < 0 || logarithmic == wanted) return leaf;
+  return emit_one(builder, wanted ? OPERATION_LOG : OPERATION_EXP, leaf);
+}
+
 // The register of a parameter in internal coordinates.
 static int leaf_register(struct builder *builder, const struct expression_node *node) {
   const struct program *program = builder->program;
@@ -192,10 +199,11 @@ static int leaf_register(struct builder *builder, const struct expression_node *
   const char *key =
       arena_format(builder->arena, "leaf %s[%s%s]", node->text, by_column ? "by " : "", node->index ? node->index : "");
   int known = find_key(builder, key);
-  if (known >= 0) return known;
+  if (known >= 0 && by_column) return known;
   if (!by_column) {
     int element = find_element(builder, parameter, node->index);
-    if (element >= 0) return add_leaf(builder, key, element, NULL);
+    if (known >= 0) return tied_register(builder, parameter, known, element);
+    if (element >= 0) return tied_register(builder, parameter, add_leaf(builder, key, element, NULL), element);
     error_set(builder->error, EXIT_USAGE_ERROR, "no row has the category of %s[\"%s\"]", node->text, node->index);
     return -1;
   }

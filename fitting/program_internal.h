@@ -24,6 +24,8 @@ struct element {
   bool logarithmic;      // internal coordinate is log(value)
   bool free_ever;        // fitted in some stage
   bool baseline, fixed;
+  bool tied;  // it has the value of the element `tied_to`
+  int tied_to;
   double low, high;  // bounds of the internal coordinate
   double value;      // internal value while it is not free
 };

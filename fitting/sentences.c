@@ -294,11 +294,26 @@ static struct fit_remarks about_trends(struct arena *arena, const struct fit_res
   return remarks;
 }
 
+static struct fit_remarks about_scores(struct arena *arena, const struct fit_result *result) {
+  struct fit_remarks remarks = remarks_new(arena, "coefficients from elsewhere", result->score_count);
+  for (size_t i = 0; i < result->score_count; i++)
+    remark(&remarks, fit_score_sentence(arena, result, &result->scores[i]));
+  return remarks;
+}
+
+static struct fit_remarks about_ratios(struct arena *arena, const struct fit_result *result) {
+  struct fit_remarks remarks = remarks_new(arena, "ratios", result->ratio_count);
+  for (size_t i = 0; i < result->ratio_count; i++)
+    remark(&remarks, fit_ratio_sentence(arena, result, &result->ratios[i]));
+  return remarks;
+}
+
 size_t fit_remarks(struct arena *arena, const struct fit_result *result, struct fit_remarks remarks[FIT_REMARKS]) {
-  const struct fit_remarks all[FIT_REMARKS] = {about_openings(arena, result), about_influence(arena, result),
+  const struct fit_remarks all[FIT_REMARKS] = {about_openings(arena, result), about_scores(arena, result),
+                                               about_ratios(arena, result),   about_influence(arena, result),
                                                about_outliers(arena, result), about_trends(arena, result)};
   size_t count = 0;
   for (size_t i = 0; i < FIT_REMARKS; i++)
-    if (all[i].count || (i == 1 && result->influential_count)) remarks[count++] = all[i];
+    if (all[i].count || (i == 3 && result->influential_count)) remarks[count++] = all[i];
   return count;
 }

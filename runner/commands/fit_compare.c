@@ -1,5 +1,4 @@
 // isoloss fit compare: laws against each other on the same rows.
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -15,7 +14,7 @@ static void show_progress(void *context, size_t done, size_t total) {
 
 struct compare_arguments {
   struct fit_arguments fit;
-  struct option_list laws;
+  struct option_list laws, maps;
   int64_t folds;
   bool json;
 };
@@ -26,45 +25,94 @@ static void tell(const struct fit_input *input, struct comparison *comparison) {
   for (size_t i = 0; i < input->notes.warning_count; i++) comparison_warn(comparison, "%s", input->notes.warnings[i]);
 }
 
-static bool compare(const char *source, const struct compare_arguments *arguments, const struct fit_options *options,
-                    struct error *error) {
+// The laws by the columns of one --map, or by none: a table of their own.
+struct mapping {
+  struct fit_arguments arguments;
   struct fit_input input;
-  struct law *laws = memory_get((arguments->laws.count + 1) * sizeof *laws);
-  struct comparison comparison = {0};
-  struct fit_arguments own = arguments->fit;
-  own.entry.law = arguments->laws.items[0];
-  bool fine = fit_input_begin(&input, source, &own, options, error);
+};
+
+// What is compared: every law with every mapping.
+struct entrants {
+  size_t count;
+  struct law *laws;
+  struct table **tables;
+  const char **labels;
+};
+
+static bool read_mapping(const char *source, const struct compare_arguments *arguments,
+                         const struct fit_options *options, const char *map, struct law *laws, struct mapping *mapping,
+                         struct error *error) {
+  mapping->arguments = arguments->fit;
+  mapping->arguments.map = map;
+  mapping->arguments.entry.law = arguments->laws.items[0];
+  bool fine = fit_input_begin(&mapping->input, source, &mapping->arguments, options, error);
   for (size_t l = 0; l < arguments->laws.count && fine; l++) fine = law_open(&laws[l], arguments->laws.items[l], error);
-  fine = fine && fit_input_read(&input, laws, arguments->laws.count, error);
+  return fine && fit_input_read(&mapping->input, laws, arguments->laws.count, error);
+}
+
+static void print_comparison(const struct comparison *comparison, bool json) {
+  if (!json) {
+    comparison_print(comparison, stdout);
+    return;
+  }
+  struct text text = {0};
+  struct json_writer writer = json_writer(&text, false);
+  comparison_json(comparison, &writer);
+  printf("%s\n", text_string(&text));
+  text_free(&text);
+}
+
+static bool compare_entrants(const struct compare_arguments *arguments, const struct fit_options *options,
+                             const struct fit_input *input, const struct entrants *entrants, struct error *error) {
+  struct comparison comparison = {0};
   bool live = isatty(STDERR_FILENO) && !arguments->json;
-  struct compare_options compare_options = {
-      .fit = input.options, .folds = (int)arguments->folds, .progress = live ? show_progress : NULL};
-  if (fine && input.has_spec) {  // every law on one scale: the first one's, unless the command line says otherwise
+  struct compare_options compare_options = {.fit = input->options,
+                                            .folds = (int)arguments->folds,
+                                            .tables = entrants->tables,
+                                            .labels = entrants->labels,
+                                            .progress = live ? show_progress : NULL};
+  if (input->has_spec) {  // every law on one scale: the first one's, unless the command line says otherwise
     compare_options.fit.objective = options->objective;
     compare_options.fit.residual = options->residual;
   }
-  fine = fine && laws_compare(laws, arguments->laws.count, &input.table, &compare_options, &comparison, error);
+  bool fine = laws_compare(entrants->laws, entrants->count, entrants->tables[0], &compare_options, &comparison, error);
   if (live) fprintf(stderr, "\r                        \r");
-  if (fine) tell(&input, &comparison);
-  if (fine && arguments->json) {
-    struct text text = {0};
-    struct json_writer writer = json_writer(&text, false);
-    comparison_json(&comparison, &writer);
-    printf("%s\n", text_string(&text));
-    text_free(&text);
-  } else if (fine) {
-    comparison_print(&comparison, stdout);
-  }
+  if (fine) tell(input, &comparison);
+  if (fine) print_comparison(&comparison, arguments->json);
   comparison_free(&comparison);
-  for (size_t l = 0; l < arguments->laws.count; l++) law_free(&laws[l]);
-  free(laws);
-  fit_input_free(&input);
+  return fine;
+}
+
+static bool compare(const char *source, const struct compare_arguments *arguments, const struct fit_options *options,
+                    struct arena *arena, struct error *error) {
+  size_t law_count = arguments->laws.count, map_count = arguments->maps.count ? arguments->maps.count : 1;
+  struct mapping *mappings = arena_array(arena, map_count, sizeof *mappings);
+  struct entrants entrants = {0};
+  entrants.laws = arena_array(arena, map_count * law_count, sizeof *entrants.laws);
+  entrants.tables = arena_array(arena, map_count * law_count, sizeof *entrants.tables);
+  entrants.labels = arena_array(arena, map_count * law_count, sizeof *entrants.labels);
+  bool fine = true;
+  for (size_t m = 0; m < map_count && fine; m++) {
+    const char *map = arguments->maps.count ? arguments->maps.items[m] : NULL;
+    struct law *laws = entrants.laws + m * law_count;
+    fine = read_mapping(source, arguments, options, map, laws, &mappings[m], error);
+    for (size_t l = 0; l < law_count && fine; l++, entrants.count++) {
+      entrants.tables[entrants.count] = &mappings[m].input.table;
+      entrants.labels[entrants.count] =
+          map_count > 1 ? arena_format(arena, "%s with %s", laws[l].name, map) : laws[l].name;
+    }
+    if (!fine && map_count > 1) error_context(error, "--map %s", map);
+  }
+  fine = fine && compare_entrants(arguments, options, &mappings[0].input, &entrants, error);
+  for (size_t l = 0; l < map_count * law_count; l++) law_free(&entrants.laws[l]);
+  for (size_t m = 0; m < map_count; m++) fit_input_free(&mappings[m].input);
   return fine;
 }
 
 static bool check(const struct compare_arguments *a, struct error *error) {
-  if (a->laws.count < 2)
-    return error_set(error, EXIT_USAGE_ERROR, "fit compare: name at least two laws: --law chinchilla --law kaplan");
+  if (a->laws.count < 2 && !(a->laws.count && a->maps.count > 1))
+    return error_set(error, EXIT_USAGE_ERROR,
+                     "fit compare: name at least two laws: --law chinchilla --law kaplan, or one law and two --map");
   return (a->folds >= 0 && a->folds <= 1000) ||
          error_set(error, EXIT_USAGE_ERROR, "fit compare: --folds takes 1 to 1000");
 }
@@ -76,6 +124,12 @@ void command_fit_compare(struct command_line *line) {
       {"folds", 'k', OPTION_INTEGER, &a.folds, "K",
        "of the cross-validation (default 5; 1: none), whole groups (--group)"}};
   size_t count = 2 + fit_arguments_options(&a.fit, OF_COMPARE, options + 2);
+  for (size_t i = 0; i < count; i++)  // several mappings are conventions to compare
+    if (strcmp(options[i].name, "map") == 0) {
+      options[i].type = OPTION_LIST;
+      options[i].target = &a.maps;
+      options[i].help = "columns by other names, or computed: parameters=N_total; given twice, both are compared";
+    }
   a.fit.entry.bootstrap = 0;  // laws are compared without intervals unless they are asked for
   const struct option own[] = {{"json", 0, OPTION_FLAG, &a.json, NULL, "one JSON document on standard output"}, {0}};
   memcpy(options + count, own, sizeof own);
@@ -83,10 +137,11 @@ void command_fit_compare(struct command_line *line) {
       "isoloss fit compare SPEC.yaml[:ENTRY]|TABLE.csv|IMPORT --law NAME --law NAME ... [options]",
       "Every law is fitted on the rows that all of them can use, on one residual and one objective (those of the first law,\n"
       "unless --residual and --objective say otherwise), and judged by AICc and by rows that it was not fitted to: those of\n"
-      "--holdout, or every row once in --folds folds. A --fix applies to the laws that have the parameter.",
+      "--holdout, or every row once in --folds folds. A --fix applies to the laws that have the parameter.\n"
+      "With several --map every law is fitted by the columns of each: the same rows under two conventions of N, say.",
       1, 1, "one spec, table or imported table"};
   struct fit_options fit_options;
   if (command_begin(line, &usage, options) && check(&a, &line->error) &&
       fit_arguments_read("fit compare", &a.fit, &line->arena, &fit_options, &line->error))
-    compare(line->arguments[0], &a, &fit_options, &line->error);
+    compare(line->arguments[0], &a, &fit_options, &line->arena, &line->error);
 }

@@ -116,9 +116,9 @@ static bool on_done(struct ingest *ingest, const struct event *event, struct err
   if (!isnan(event_number(event, "wall_seconds"))) log->seconds = event_number(event, "wall_seconds");
   log->train_seconds = event_number(event, "train_seconds");
   const json_t *told = json_object_get(event->object, "loss");
-  double infinite;  // as NaN, which JSON has not, comes from some trainers
+  double infinite;  // in quotes; a bare NaN is read as an empty object
   bool text = json_is_string(told) && !(number_parse(json_string_value(told), &infinite) && !isfinite(infinite));
-  if (!told || text || json_is_boolean(told) || json_is_array(told) || json_is_object(told)) {
+  if (!told || text || json_is_boolean(told) || json_is_array(told) || json_object_size(told)) {
     // a fault of the trainer, not of the run
     log->end = EVENT_FAILED;
     snprintf(log->message, sizeof log->message, "the trainer's event 'done' has %s",

@@ -68,7 +68,8 @@ static void split_lists(struct spec_fit *entry, struct arena *arena) {
   for (const struct entry_key *key = fit_entry.keys; key < fit_entry.keys + fit_entry.count; key++) {
     struct option_list *list = (struct option_list *)((char *)entry + key->place);
     struct text all = {0};
-    for (size_t i = 0; entry_key_is_list(key) && i < list->count; i++) text_format(&all, "%s,", list->items[i]);
+    if (!entry_key_is_list(key) || key->type == ENTRY_TEXTS) continue;
+    for (size_t i = 0; i < list->count; i++) text_format(&all, "%s,", list->items[i]);
     if (all.length) list->items = text_split(arena, text_string(&all), ", ", &list->count);
     text_free(&all);
   }

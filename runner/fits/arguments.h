@@ -21,7 +21,7 @@ struct fit_arguments {
   size_t given_count;
 };
 
-enum { FIT_ARGUMENT_OPTIONS = 40 };  // room that fit_arguments_options needs
+enum { FIT_ARGUMENT_OPTIONS = 48 };  // room that fit_arguments_options needs
 // Makes the arguments say nothing and writes the options of a command into `options`, targets in `arguments`; returns
 // how many. The caller adds its own and the end.
 size_t fit_arguments_options(struct fit_arguments *arguments, enum entry_command command, struct option *options);

@@ -29,6 +29,21 @@ static void print_verdict(const struct comparison *comparison, FILE *out) {
             scored ? " and on held-out rows" : " (nothing was held out)");
 }
 
+static void print_coefficients(const struct comparison *comparison, FILE *out) {
+  struct arena arena = {0};
+  char number[40];
+  fprintf(out, "\n");
+  for (size_t l = 0; l < comparison->count; l++) {
+    const struct law_standing *s = &comparison->laws[l];
+    const char *text = arena_format(&arena, "%s:", s->law);
+    for (size_t i = 0; i < s->coefficient_count; i++)
+      text = arena_format(&arena, "%s%s %s %s", text, i ? "," : "", s->coefficients[i].name,
+                          number_digits(s->coefficients[i].value, 4, number));
+    print_filled(out, text, fprintf(out, "  "), 4);
+  }
+  arena_free(&arena);
+}
+
 void comparison_print(const struct comparison *comparison, FILE *out) {
   char objective[48], a[40], b[40], c[40], d[40], e[40], f[40], h[40];
   objective_text(comparison->objective, objective);
@@ -68,6 +83,7 @@ void comparison_print(const struct comparison *comparison, FILE *out) {
       "\n  parameters: fitted ones and the scale of the residuals; AIC, AICc, BIC: lower is better, of the likelihood "
       "that\n  belongs to the objective; behind: in AICc; held out: mean error of predictions of rows not fitted\n\n");
   print_verdict(comparison, out);
+  print_coefficients(comparison, out);
   for (size_t l = 0; l < comparison->count; l++)
     for (size_t i = 0; i < comparison->laws[l].warning_count; i++)
       fprintf(out, "  warning: %s: %s\n", comparison->laws[l].law, comparison->laws[l].warnings[i]);

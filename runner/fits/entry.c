@@ -43,6 +43,12 @@ const struct spec_fit *fit_entry_find(const struct spec *spec, const char *named
   return found;
 }
 
+static void take_list(const struct option_list *list, const char *const **items, size_t *count) {
+  if (*count) return;
+  *items = (const char *const *)list->items;
+  *count = list->count;
+}
+
 struct fit_options fit_entry_options(const struct spec_fit *entry, const struct fit_options *overrides) {
   struct fit_options options = {.bootstrap = -1};
   if (overrides) options = *overrides;
@@ -60,10 +66,12 @@ struct fit_options fit_entry_options(const struct spec_fit *entry, const struct 
     for (size_t i = 0; i < options.profile_count; i++) options.profile_all |= strcmp(options.profiles[i], "all") == 0;
     if (options.profile_all) options.profile_count = 0;
   }
-  if (!options.leave_out_count) {
-    options.leave_out = (const char *const *)entry->leave_out.items;
-    options.leave_out_count = entry->leave_out.count;
-  }
+  take_list(&entry->leave_out, &options.leave_out, &options.leave_out_count);
+  take_list(&entry->score, &options.scores, &options.score_count);
+  take_list(&entry->ratio, &options.ratios, &options.ratio_count);
+  take_list(&entry->tie, &options.ties, &options.tie_count);
+  take_list(&entry->low, &options.lows, &options.low_count);
+  take_list(&entry->high, &options.highs, &options.high_count);
   if (!options.parameter_count) options.parameter_count = entry->parameter_count;
   return options;
 }

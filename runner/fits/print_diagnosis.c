@@ -65,8 +65,12 @@ static void print_leave_out(const struct fit_result *result, struct arena *arena
   for (size_t i = 0; i < result->leave_out_count; i++) {
     const struct fit_leave_out *column = &result->leave_out[i];
     struct text_table table = left_out_table(arena_format(arena, "without %s =", column->column));
-    for (size_t k = 0; k < column->value_count; k++) add_left_out(&table, &column->values[k]);
+    for (size_t k = 0; k < column->value_count; k++)
+      if (!column->values[k].trouble) add_left_out(&table, &column->values[k]);
     end_table(&table, out);
+    const char *cannot = fit_not_left_out_sentence(arena, column);
+    if (cannot) print_filled(out, cannot, fprintf(out, "  "), 2);
+    if (column->note) print_filled(out, column->note, fprintf(out, "  "), 2);
     const char *sentence = fit_leave_out_sentence(arena, column);
     if (sentence) fprintf(out, "  %s\n", sentence);
     if (!column->rollout_count) continue;

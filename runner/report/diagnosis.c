@@ -71,9 +71,11 @@ static void put_sensitivity(const struct report_fit *fit, struct text *out) {
   end_table(out);
 }
 
-static void left_out_rows(const struct fit_left_out *rows, size_t count, struct text *out) {
+// once: what could not be left out is told above the table.
+static void left_out_rows(const struct fit_left_out *rows, size_t count, bool once, struct text *out) {
   for (size_t i = 0; i < count; i++) {
     const struct fit_left_out *one = &rows[i];
+    if (one->trouble && once) continue;
     text_add(out, "<tr>");
     page_cell(out, "text", one->value);
     page_number(out, "%.0f", (double)one->fitted_rows);
@@ -96,12 +98,19 @@ static void put_leave_out(const struct report_fit *fit, struct text *out) {
       page_sentence(out, sentence);
       text_add(out, ".</p>\n");
     }
+    const char *const more[] = {column->note, fit_not_left_out_sentence(&arena, column)};
+    for (size_t k = 0; k < 2; k++) {
+      if (!more[k]) continue;
+      text_add(out, "<p>");
+      page_sentence(out, more[k]);
+      text_add(out, ".</p>\n");
+    }
     begin_table(out, arena_format(&arena, "Each %s left out", column->column), heads, 6);
-    left_out_rows(column->values, column->value_count, out);
+    left_out_rows(column->values, column->value_count, true, out);
     end_table(out);
     if (!column->rollout_count) continue;
     begin_table(out, arena_format(&arena, "Fitted up to each %s, the rest predicted", column->column), heads, 6);
-    left_out_rows(column->rollout, column->rollout_count, out);
+    left_out_rows(column->rollout, column->rollout_count, false, out);
     end_table(out);
   }
   arena_free(&arena);

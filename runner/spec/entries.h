@@ -23,10 +23,11 @@ enum entry_type {
   ENTRY_NAMES,    // of a law's parameters
   ENTRY_COLUMNS,  // of the store
   ENTRY_FIELDS,   // paths of run fields
+  ENTRY_TEXTS,    // whole texts, commas and all; a file's path (.json) is looked for from the spec's folder
 };
 
 // Commands that take a key's option.
-enum entry_command { OF_FIT = 1, OF_COMPARE = 2, OF_PREDICT = 4, OF_FITS = 7, OF_ISOFLOP = 8 };
+enum entry_command { OF_FIT = 1, OF_COMPARE = 2, OF_PREDICT = 4, OF_FIT_AND_PREDICT = 5, OF_FITS = 7, OF_ISOFLOP = 8 };
 
 struct entry_key {
   const char *name;

@@ -58,6 +58,10 @@ static const char *read_item(struct spec_reader *reader, const struct entry_key 
   if (key->type == ENTRY_LAWS) return read_law(reader, node);
   if (key->type == ENTRY_FIELDS) return read_field(reader, key, node);
   if (key->type == ENTRY_NAMES) return spec_read_text(reader, node, key->name);
+  if (key->type == ENTRY_TEXTS) {
+    const char *text = spec_read_text(reader, node, key->name);
+    return text && ends_with(text, ".json") ? spec_file_path(reader, text) : text;
+  }
   return read_column(reader, key, node);
 }
 

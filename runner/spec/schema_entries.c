@@ -18,6 +18,7 @@ static const struct schema_property types[] = {
     [ENTRY_PIN] = {.type = "string", .pattern = "^[ab]=[0-9.eE+-]+(, *[ab]=[0-9.eE+-]+)*$"},
     [ENTRY_LAWS] = {REPEATED("law")},
     [ENTRY_NAMES] = {REPEATED("name")},
+    [ENTRY_TEXTS] = {REPEATED("name")},
     [ENTRY_COLUMNS] = {REPEATED("name")},
     [ENTRY_FIELDS] = {REPEATED("path")},
 };

@@ -70,6 +70,9 @@ struct spec_fit {
   const char *interval;                        // "percentile", "bca", "t"; NULL: the fitter chooses
   struct option_list profile;                  // parameters whose profile likelihood is wanted; "all": every one
   struct option_list leave_out;                // columns whose values are left out one after the other
+  struct option_list tie, low, high;           // "beta=alpha"; "E=1"
+  struct option_list ratio;                    // of coefficients: "A/B"
+  struct option_list score;                    // coefficients from elsewhere
   struct option_list best_over, average_over;  // paths of run fields
   const char *parameter_count;                 // of parameter_count_names (results/columns.h)
   struct option_list compare;                  // laws to hold against this one on the same rows, as `law`

@@ -57,6 +57,40 @@ def json_document():
 
 
 @case
+def conventions_side_by_side():
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, 'table.csv')
+        with open(path, 'w') as file:
+            file.write('total,body,D,loss\n')
+            for i in range(6):
+                for j in range(5):
+                    body, d = 1e6 * 3 ** i, 1e7 * 3 ** j
+                    noise = 0.0005 * math.sin(7 * i + 3 * j)
+                    file.write('%r,%r,%r,%r\n' % (body + 3e6 * 3 ** (i / 2), body, d,
+                                                 (1.7 + 400 / body ** 0.34 + 900 / d ** 0.31) * math.exp(noise)))
+        both = ('fit', 'compare', path, '--law', 'chinchilla', '--map', 'parameters=total', '--map', 'parameters=body')
+        code, out, err = run(*both, '--json', '--holdout', 'N > 5e7')
+        check(code == 0, err)
+        document = json.loads(out)
+        first, second = document['laws']
+        check(first['law'] == 'chinchilla with parameters=body' and first['told_apart'] is False and
+              second['told_apart'], 'which convention made the rows: %r' % document)
+        check(abs(first['coefficients']['alpha'] - 0.34) < 0.02 and
+              second['coefficients']['alpha'] > first['coefficients']['alpha'] + 0.02, 'exponents of both')
+        check(document['held_out'] == 10, 'held-out rows are the same: %r' % document['held_out'])
+        for law, column, name in ((first, 'body', 'total'), (second, 'total', 'N')):
+            code, out, err = run('fit', path, '--law', 'chinchilla', '--map', 'parameters=' + column, '--bootstrap', '0',
+                                 '--holdout', name + ' > 5e7', '--json')
+            check(abs(json.loads(out)[0]['objective'] / law['objective'] - 1) < 1e-9, 'as by itself')
+        code, out, err = run(*both)
+        check(code == 0 and 'chinchilla with parameters=total: E' in out, out + err)
+        code, out, err = run(*both[:-1], 'parameters=body,loss=total')
+        check(code == 2 and 'do not predict the same loss' in err, err)
+        code, out, err = run('fit', 'compare', path, '--law', 'chinchilla', '--map', 'parameters=total')
+        check(code == 2 and 'or one law and two --map' in err, err)
+
+
+@case
 def maps_and_options():
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, 'table.csv')

@@ -321,6 +321,10 @@ static void leaving_out(void) {
                 &result)) {
       CHECK(strstr(result.leave_out[0].values[0].trouble, "no row has format = 'none'"));
       CHECK(strstr(result.leave_out[0].values[1].trouble, "nothing predicts it"));
+      struct arena arena = {0};
+      const char *cannot = fit_not_left_out_sentence(&arena, &result.leave_out[0]);
+      CHECK(cannot && strstr(cannot, "w4 cannot be left out: no fitted row has its category"));
+      arena_free(&arena);
       CHECK(result.leave_out[0].rollout_count == 0 && isnan(result.leave_out[0].error));
       fit_result_free(&result);
     }

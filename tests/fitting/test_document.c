@@ -136,6 +136,29 @@ static void tables(void) {
                                       .leave_out = (const char *const[]){law.columns[0]},
                                       .leave_out_count = 1},
                 &result)) {
+      result.scores = arena_array(&result.arena, 1, sizeof *result.scores);
+      result.scores[result.score_count++] =
+          (struct fit_score){.name = "E=1, other",
+                             .values = result.runner_up ? result.runner_up : result.replicates,
+                             .objective = 3,
+                             .bias = 0.5,
+                             .rms = 1,
+                             .statistic = 2,
+                             .degrees = 4,
+                             .error_degrees = 5,
+                             .p = 0.25,
+                             .untested = "a reason"};
+      result.ratios = arena_array(&result.arena, 1, sizeof *result.ratios);
+      result.ratios[result.ratio_count++] =
+          (struct fit_ratio){.quantity = {.name = "A/B",
+                                          .value = 2,
+                                          .low = 1,
+                                          .high = NAN,
+                                          .se = 0.5,
+                                          .status = COEFFICIENT_ONE_SIDED,
+                                          .intervals = result.coefficients[0].intervals},
+                             .p = 0.01,
+                             .p_least = 0.01};
       CHECK(result.profile_count > 0 && result.leave_out_count == 1 && result.sensitivity_count > 0);
       fit_result_warn(&result, "a \"warning\"\twith %s", "characters \x01 that are escaped");
       fit_result_exclude(&result, "3f2a", "diverged");

@@ -228,7 +228,7 @@ static void refuses_honestly(void) {
                      "format,N,D,loss\nw4,1e6,1e7,4\nw4,2e6,1e7,3.8\nw2,1e6,2e7,3.9\nw2,2e6,2e7,3.7\n", &none),
              "test.csv: no row has format = 'none', 'BF16', 'bf16', 'FP16', 'fp16', 'FP32', 'fp32', 'float32', "
              "'bfloat16', 'dense', to which eff is relative; add such runs, or name another category with --baseline "
-             "format=CATEGORY");
+             "format=CATEGORY, or hold all other parameters (--fix)");
   CHECK(strstr(refusal("chinchilla", "N,D,loss\n" ROWS_8,
                        &(struct fit_options){.fixes = &(struct fit_fix){"Z", 1}, .fix_count = 1}),
                "has no parameter 'Z'"));

@@ -1,0 +1,92 @@
+// What was tested, in a fit's JSON document, written and read: coefficients from elsewhere, ratios of coefficients.
+#include <math.h>
+
+#include "fitting/fit_document_internal.h"
+
+static void put_score(struct arena *arena, const struct fit_result *result, const struct fit_score *score,
+                      struct json_writer *writer) {
+  json_object_begin(writer);
+  json_key_string(writer, "name", score->name);
+  json_key(writer, "parameters");
+  json_object_begin(writer);
+  for (size_t e = 0; e < result->coefficient_count; e++)
+    if (!isnan(score->values[e])) json_key_number(writer, result->coefficients[e].name, score->values[e]);
+  json_object_end(writer);
+  json_key_number(writer, "objective", score->objective);
+  json_key_number(writer, "bias", score->bias);
+  json_key_number(writer, "rms", score->rms);
+  json_key_number(writer, "f", score->statistic);
+  json_key_number(writer, "degrees", score->degrees);
+  json_key_number(writer, "error_degrees", score->error_degrees);
+  json_key_number(writer, "p", score->p);
+  if (score->untested) json_key_string(writer, "untested", score->untested);
+  json_key_string(writer, "text", fit_score_sentence(arena, result, score));
+  json_object_end(writer);
+}
+
+static void put_ratio(struct arena *arena, const struct fit_result *result, const struct fit_ratio *ratio,
+                      struct json_writer *writer) {
+  json_object_begin(writer);
+  json_key_string(writer, "name", ratio->quantity.name);
+  fit_json_estimate(writer, ratio->quantity.value, ratio->quantity.low, ratio->quantity.high, ratio->quantity.se,
+                    &ratio->quantity.intervals);
+  json_key_string(writer, "status", coefficient_status_name(ratio->quantity.status));
+  json_key_number(writer, "p", ratio->p);
+  json_key_number(writer, "p_least", ratio->p_least);
+  json_key_string(writer, "text", fit_ratio_sentence(arena, result, ratio));
+  json_object_end(writer);
+}
+
+void fit_json_tests(const struct fit_result *result, struct json_writer *writer) {
+  struct arena arena = {0};  // of the sentences
+  json_key(writer, "scores");
+  json_array_begin(writer);
+  for (size_t i = 0; i < result->score_count; i++) put_score(&arena, result, &result->scores[i], writer);
+  json_array_end(writer);
+  json_key(writer, "ratios");
+  json_array_begin(writer);
+  for (size_t i = 0; i < result->ratio_count; i++) put_ratio(&arena, result, &result->ratios[i], writer);
+  json_array_end(writer);
+  arena_free(&arena);
+}
+
+static void read_scores(struct fit_result *result, const struct reading *reading, const json_t *root) {
+  const json_t *all = member_objects(reading, root, "scores", &result->score_count);
+  result->scores = arena_array(reading->arena, result->score_count + 1, sizeof *result->scores);
+  for (size_t i = 0; i < result->score_count; i++) {
+    const json_t *one = json_array_get(all, i);
+    struct fit_score *score = &result->scores[i];
+    *score = (struct fit_score){.name = member_text(reading, one, "name", ""),
+                                .objective = member_number(reading, one, "objective"),
+                                .bias = member_number(reading, one, "bias"),
+                                .rms = member_number(reading, one, "rms"),
+                                .statistic = member_number(reading, one, "f"),
+                                .degrees = member_number(reading, one, "degrees"),
+                                .error_degrees = member_number(reading, one, "error_degrees"),
+                                .p = member_number(reading, one, "p"),
+                                .untested = member_text(reading, one, "untested", NULL)};
+    const json_t *parameters = member_object(reading, one, "parameters");
+    score->values = arena_array(reading->arena, result->coefficient_count + 1, sizeof *score->values);
+    for (size_t e = 0; e < result->coefficient_count; e++)
+      score->values[e] = parameters ? member_number(reading, parameters, result->coefficients[e].name) : NAN;
+  }
+}
+
+static void read_ratios(struct fit_result *result, const struct reading *reading, const json_t *root) {
+  const json_t *all = member_objects(reading, root, "ratios", &result->ratio_count);
+  result->ratios = arena_array(reading->arena, result->ratio_count + 1, sizeof *result->ratios);
+  for (size_t i = 0; i < result->ratio_count; i++) {
+    const json_t *one = json_array_get(all, i);
+    struct fit_derived *q = &result->ratios[i].quantity;
+    q->name = member_text(reading, one, "name", "");
+    q->status = fit_read_status(reading, one);
+    fit_read_estimate(reading, one, &q->value, &q->low, &q->high, &q->se, &q->intervals);
+    result->ratios[i].p = member_number(reading, one, "p");
+    result->ratios[i].p_least = member_number(reading, one, "p_least");
+  }
+}
+
+void fit_read_tests(struct fit_result *result, const struct reading *reading, const json_t *root) {
+  read_scores(result, reading, root);
+  read_ratios(result, reading, root);
+}

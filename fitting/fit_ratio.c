@@ -1,0 +1,90 @@
+// Ratios of coefficients, with intervals from the same resamples and the significance of their being 1.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fitting/fit_internal.h"
+
+static int find_named(const struct fit *fit, const char *name, size_t length) {
+  for (int e = 0; e < fit->element_count; e++)
+    if (strlen(fit->elements[e].name) == length && strncmp(fit->elements[e].name, name, length) == 0) return e;
+  return -1;
+}
+
+// The two coefficients of "eff[a]/eff[b]"; a category may hold a slash, so every one is tried.
+static bool parse_ratio(const struct fit *fit, const char *text, struct fit_ratio *ratio, struct error *error) {
+  for (const char *slash = strchr(text, '/'); slash; slash = strchr(slash + 1, '/')) {
+    int above = find_named(fit, text, (size_t)(slash - text)), below = find_named(fit, slash + 1, strlen(slash + 1));
+    if (above < 0 || below < 0) continue;
+    if (above == below) return error_set(error, EXIT_USAGE_ERROR, "ratio '%s' is 1 by its form", text);
+    ratio->above = (size_t)above;
+    ratio->below = (size_t)below;
+    return true;
+  }
+  const char *slash = strchr(text, '/');
+  if (!slash || slash == text || !slash[1])
+    return error_set(error, EXIT_USAGE_ERROR, "ratio '%s' is not of the form NAME/NAME (eff[a]/eff[b])", text);
+  bool first = find_named(fit, text, (size_t)(slash - text)) < 0;
+  const char **names = memory_get(((size_t)fit->element_count + 1) * sizeof(char *));
+  for (int e = 0; e < fit->element_count; e++) names[e] = fit->elements[e].name;
+  struct text wrong = {0};
+  if (first)
+    text_format(&wrong, "%.*s", (int)(slash - text), text);
+  else
+    text_format(&wrong, "%s", slash + 1);
+  error_set(error, EXIT_USAGE_ERROR, "ratio '%s': the law %s has no coefficient '%s' on these rows", text,
+            fit->law->name, text_string(&wrong));
+  error_hint(error, nearest_name(text_string(&wrong), names, (size_t)fit->element_count), NULL);
+  text_free(&wrong);
+  free(names);
+  return false;
+}
+
+bool fit_ratio_read(struct fit *fit, struct error *error) {
+  struct fit_result *result = fit->result;
+  size_t wanted = fit->options->ratio_count;
+  result->ratios = arena_array(&result->arena, wanted + 1, sizeof *result->ratios);
+  for (size_t i = 0; i < wanted; i++) {
+    struct fit_ratio *ratio = &result->ratios[result->ratio_count++];
+    *ratio = (struct fit_ratio){.quantity = {.name = arena_string(&result->arena, fit->options->ratios[i]),
+                                             .value = NAN,
+                                             .low = NAN,
+                                             .high = NAN,
+                                             .se = NAN},
+                                .p = NAN,
+                                .p_least = NAN};
+    ratio->quantity.intervals = intervals_none;
+    if (!parse_ratio(fit, fit->options->ratios[i], ratio, error)) return false;
+  }
+  return true;
+}
+
+static void ratios_of(const struct fit_ratio *ratio, const double *values, size_t count, size_t width, double *out) {
+  for (size_t i = 0; i < count; i++) out[i] = values[i * width + ratio->above] / values[i * width + ratio->below];
+}
+
+static void measure(struct fit *fit, struct fit_ratio *ratio) {
+  struct fit_result *result = fit->result;
+  struct fit_derived *quantity = &ratio->quantity;
+  size_t n = result->coefficient_count, resamples = result->replicates ? (size_t)result->bootstrap : 0;
+  quantity->value = result->coefficients[ratio->above].value / result->coefficients[ratio->below].value;
+  double *values = memory_get((resamples + result->jackknife_count + fit->open_count + 1) * sizeof *values);
+  double *jackknife = values + resamples, *ends = jackknife + result->jackknife_count;
+  ratios_of(ratio, result->replicates, resamples, n, values);
+  ratios_of(ratio, result->jackknife, result->jackknife_count, n, jackknife);
+  ratios_of(ratio, fit->open_ends, fit->open_count, n, ends);
+  if (resamples) {
+    struct replicates replicates = {
+        values, resamples, 1, jackknife, result->jackknife_count, 1, result->interval_degrees};
+    interval_of(replicates, quantity->value, result->confidence, result->interval, &quantity->intervals, &quantity->low,
+                &quantity->high, &quantity->se);
+    ratio->p = replicates_p(replicates, quantity->intervals.kind, quantity->value, 1);
+    if (quantity->intervals.kind != INTERVAL_T) ratio->p_least = 2 / (double)(resamples + 1);
+  }
+  fit_settle_derived(quantity, ends, fit->open_count);
+  free(values);
+}
+
+void fit_ratios(struct fit *fit) {
+  for (size_t i = 0; i < fit->result->ratio_count; i++) measure(fit, &fit->result->ratios[i]);
+}

@@ -1,0 +1,70 @@
+// Sentences about what was tested: coefficients from elsewhere, ratios of
+// coefficients, rows left out. See sentences.h.
+#include <math.h>
+#include <string.h>
+
+#include "fitting/sentences.h"
+
+static const double level = 0.05;
+
+// A size of residuals: "0.31 %" of differences of logarithms, else a number.
+static const char *size_text(struct arena *arena, const struct fit_result *result, double size) {
+  char number[32];
+  bool logarithms = result->residual == RESIDUAL_LOG;
+  return arena_format(arena, "%s%s", number_digits(logarithms ? 100 * size : size, 3, number), logarithms ? " %" : "");
+}
+
+static const char *number_or_dash(struct arena *arena, double value) {
+  char number[32];
+  return isnan(value) ? "-" : arena_string(arena, number_digits(value, 4, number));
+}
+
+const char *fit_ratio_sentence(struct arena *arena, const struct fit_result *result, const struct fit_ratio *ratio) {
+  const struct fit_derived *q = &ratio->quantity;
+  char number[32];
+  const char *text = arena_format(arena, "%s = %s", q->name, number_digits(q->value, 4, number));
+  if (!isnan(q->low) || !isnan(q->high))
+    text = arena_format(arena, "%s (%g %%: %s .. %s)", text, 100 * result->confidence, number_or_dash(arena, q->low),
+                        number_or_dash(arena, q->high));
+  if (q->status != COEFFICIENT_FITTED) return arena_format(arena, "%s, %s", text, coefficient_status_name(q->status));
+  if (isnan(ratio->p)) return arena_format(arena, "%s; no resamples, no interval", text);
+  bool least = ratio->p <= ratio->p_least * (1 + 1e-9);
+  return arena_format(arena, "%s; %s 1 (p %s %.2g)", text, ratio->p < level ? "it is not" : "it may be",
+                      least ? "at most" : "=", ratio->p);
+}
+
+const char *fit_not_left_out_sentence(struct arena *arena, const struct fit_leave_out *leave_out) {
+  const char *text = NULL;
+  for (size_t i = 0; i < leave_out->value_count; i++) {
+    const char *trouble = leave_out->values[i].trouble, *names = leave_out->values[i].value;
+    bool told = false;
+    for (size_t k = 0; k < i && trouble; k++)
+      told |= leave_out->values[k].trouble && strcmp(leave_out->values[k].trouble, trouble) == 0;
+    if (!trouble || told) continue;
+    for (size_t k = i + 1; k < leave_out->value_count; k++)
+      if (leave_out->values[k].trouble && strcmp(leave_out->values[k].trouble, trouble) == 0)
+        names = arena_format(arena, "%s, %s", names, leave_out->values[k].value);
+    text = arena_format(arena, "%s%s%s cannot be left out: %s", text ? text : "", text ? "; " : "", names, trouble);
+  }
+  return text;
+}
+
+static double rms_of_fit(const struct fit_result *result) {
+  double squares = 0;
+  for (size_t i = 0; i < result->table_count; i++)
+    if (result->table[i].use == ROW_FITTED) squares += result->table[i].residual * result->table[i].residual;
+  return sqrt(squares / (double)result->rows);
+}
+
+const char *fit_score_sentence(struct arena *arena, const struct fit_result *result, const struct fit_score *score) {
+  char a[32], b[32];
+  const char *text = arena_format(
+      arena, "%s: objective %s (the fit's %s); predictions are %s too %s on average, residual rms %s (the fit's %s)",
+      score->name, number_digits(score->objective, 6, a), number_digits(result->objective, 6, b),
+      size_text(arena, result, fabs(score->bias)), score->bias < 0 ? "high" : "low",
+      size_text(arena, result, score->rms), size_text(arena, result, rms_of_fit(result)));
+  if (score->untested) return arena_format(arena, "%s; not tested: %s", text, score->untested);
+  return arena_format(arena, "%s; these rows %s (F(%.0f, %.0f) = %.3g, p = %.2g)", text,
+                      score->p < level ? "reject it" : "do not reject it", score->degrees, score->error_degrees,
+                      score->statistic, score->p);
+}
