@@ -7,8 +7,17 @@ bool figure_svg(const struct figure *figure, enum figure_style style, struct tex
   struct arena arena = {0};
   struct labels labels = {.arena = &arena};
   struct text script = {0}, raw = {0};
-  bool fine = figure_script(figure, style, &arena, &labels, &script, error) && gnuplot_run(&script, &raw, error) &&
-              svg_rewrite(figure, style, &raw, &labels, out, error);
+  bool missing = false;
+  bool fine = figure_script(figure, style, &arena, &labels, &script, error) &&
+              gnuplot_run(&script, &raw, &missing, error) && svg_rewrite(figure, style, &raw, &labels, out, error);
+  if (missing && style == FIGURE_INLINE) {
+    // Numbers and words of a page are worth having without its figures.
+    text_add(out, "<p>Not drawn: ");
+    markup_escape(out, error->text);
+    text_add(out, ".</p>\n");
+    *error = (struct error){0};
+    fine = true;
+  }
   if (!fine) error_context(error, "figure %s", figure->name);
   text_free(&script);
   text_free(&raw);

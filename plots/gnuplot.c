@@ -73,11 +73,12 @@ static bool write_script(const struct text *script, int file, struct error *erro
   return true;
 }
 
-bool gnuplot_run(const struct text *script, struct text *out, struct error *error) {
+bool gnuplot_run(const struct text *script, struct text *out, bool *missing, struct error *error) {
   struct arena arena = {0};
   int input = memfd_create("figure.gnuplot", MFD_CLOEXEC), complaints = memfd_create("figure.errors", MFD_CLOEXEC);
   int output[2] = {-1, -1};
   bool fine = false;
+  *missing = false;
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   if (input < 0 || complaints < 0 || pipe2(output, O_CLOEXEC) != 0) {
@@ -94,8 +95,9 @@ bool gnuplot_run(const struct text *script, struct text *out, struct error *erro
   const char *own = path_of_program(&arena, "gnuplot");  // of a bundle
   int problem =
       posix_spawnp(&child, file_exists(own) ? own : name, &actions, NULL, arguments, clean_environment(&arena));
+  *missing = problem == ENOENT;
   if (problem) {
-    if (problem == ENOENT) {
+    if (*missing) {
       error_set(error, EXIT_ENVIRONMENT,
                 "gnuplot is not installed (or not in PATH); figures need it: install the package gnuplot-nox");
     } else {

@@ -50,8 +50,9 @@ double text_width(const char *text);
 // The gnuplot script of the figure; its words are in `labels`.
 bool figure_script(const struct figure *figure, enum figure_style style, struct arena *arena, struct labels *labels,
                    struct text *script, struct error *error);
-// Runs gnuplot (no shell, no start-up files, C locale) on the script; appends what it prints.
-bool gnuplot_run(const struct text *script, struct text *out, struct error *error);
+// Runs gnuplot (no shell, no start-up files, C locale) on the script; appends what it prints. *missing: the error is
+// that there is no gnuplot.
+bool gnuplot_run(const struct text *script, struct text *out, bool *missing, struct error *error);
 // Turns gnuplot's SVG into ours: no ids, no program version, our marks, words and colours.
 bool svg_rewrite(const struct figure *figure, enum figure_style style, const struct text *raw,
                  const struct labels *labels, struct text *out, struct error *error);

@@ -99,8 +99,9 @@ enum figure_style {
                   // be dark
 };
 
-// Appends the figure as SVG. Errors: gnuplot missing or failing (EXIT_ENVIRONMENT), a figure without panels or with
-// nothing finite in it (EXIT_USAGE_ERROR). Labels may hold any text: gnuplot never sees them.
+// Appends the figure as SVG; inline and without gnuplot, an HTML paragraph that says that it is not installed. Errors:
+// gnuplot failing, or missing for a file (EXIT_ENVIRONMENT); a figure without panels or with nothing finite in it
+// (EXIT_USAGE_ERROR). Labels may hold any text: gnuplot never sees them.
 bool figure_svg(const struct figure *figure, enum figure_style style, struct text *out, struct error *error);
 // Writes FOLDER/NAME.svg (FIGURE_FILE), atomically.
 bool figure_write(const struct figure *figure, const char *folder, struct error *error);

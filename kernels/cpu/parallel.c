@@ -41,12 +41,18 @@ void parallel_open(int threads) {
   subnormals_restore(state);
 }
 
-// The flush-to-zero and denormals-are-zero bits of the SSE control register.
+// The flush-to-zero and denormals-are-zero bits of the SSE control register; on Arm FPCR.FZ, bit 24, which is both for
+// float32 (Arm Architecture Reference Manual, "FPCR, Floating-point Control Register").
 unsigned subnormals_flush(void) {
 #if defined(__SSE2__)
   unsigned state = _mm_getcsr();
   _mm_setcsr(state | 0x8040);
   return state;
+#elif defined(__aarch64__)
+  uint64_t state;
+  __asm__ volatile("mrs %0, fpcr" : "=r"(state));
+  __asm__ volatile("msr fpcr, %0" : : "r"(state | 1u << 24));
+  return (unsigned)state;
 #else
   return 0;
 #endif
@@ -55,5 +61,7 @@ unsigned subnormals_flush(void) {
 void subnormals_restore(unsigned state) {
 #if defined(__SSE2__)
   _mm_setcsr(state);
+#elif defined(__aarch64__)
+  __asm__ volatile("msr fpcr, %0" : : "r"((uint64_t)state));
 #endif
 }

@@ -97,6 +97,7 @@ struct totals {
   int64_t threads;
   size_t cards[8];  // runs by the smallest card that holds them
   size_t largest;   // the run of the most memory
+  size_t float32, bfloat16;
 };
 
 static void add_up(struct totals *totals, const struct plan *plan, const struct planned_run *run,
@@ -106,6 +107,8 @@ static void add_up(struct totals *totals, const struct plan *plan, const struct 
   totals->undone += !run_state_has_result(outcome->state);
   totals->unresolved += !run->resolved;
   if (!run->resolved) return;
+  bool bfloat16 = strcmp(run->config.model.dtype, dtype_name(DTYPE_BFLOAT16)) == 0;
+  *(bfloat16 ? &totals->bfloat16 : &totals->float32) += 1;
   totals->flops += run->quantities.flops;
   if (run->memory > totals->memory) {
     totals->memory = run->memory;
@@ -152,6 +155,36 @@ static void print_cards(const struct plan *plan, const struct totals *t, FILE *o
   }
 }
 
+// In which type the runs multiply, and why: the spec says it, or model.dtype is auto and the device decides. Where runs
+// differ in it, a column says which has which.
+static void print_dtype(const struct plan *plan, const struct totals *t, FILE *out) {
+  if (plan->spec->trainer.node || (t->float32 == 0) == (t->bfloat16 == 0)) return;
+  const char *dtype = dtype_name(t->bfloat16 ? DTYPE_BFLOAT16 : DTYPE_FLOAT32);
+  bool given = strcmp(plan->spec->base.model.dtype, "auto") != 0;
+  for (size_t i = 0; i < plan->axis_count; i++) given |= strcmp(plan->axes[i].field->path, "model.dtype") == 0;
+  bool faster = strcmp(plan->dtype, dtype_name(DTYPE_BFLOAT16)) == 0;
+  struct text device = {0};
+  if (plan->device) {
+    text_add(&device, " (");
+    plan->ops->describe(plan->device, &device);
+    text_add(&device, ")");
+  }
+  fprintf(out, "products in %s: ", dtype);
+  if (!plan->ops)
+    fputs(given ? "the spec says so" : "model.dtype is auto, and this machine cannot open the device to decide", out);
+  else if (given && (!t->bfloat16 || faster))
+    fputs("the spec says so", out);
+  else if (given)
+    fprintf(out, "the spec says so; float32 would take less time here%s", text_string(&device));
+  else if (t->bfloat16 && !faster)
+    fputs("model.dtype is auto, and train.master_weights bfloat16 needs them", out);
+  else
+    fprintf(out, "model.dtype is auto, and bfloat16 is %s than float32 on this device%s",
+            faster ? "faster" : "no faster", text_string(&device));
+  fputs("\n", out);
+  text_free(&device);
+}
+
 static void print_totals(const struct plan *plan, const struct totals *t, size_t shown, FILE *out) {
   char a[32], b[32], c[32];
   if (shown < plan->count) fprintf(out, "... and %zu more runs (--limit 0 shows all)\n", plan->count - shown);
@@ -163,6 +196,7 @@ static void print_totals(const struct plan *plan, const struct totals *t, size_t
   if (t->undone < plan->count) fprintf(out, ", %.2e of them to do", t->flops_undone);
   if (t->memory > 0) fprintf(out, "; up to %s a run", bytes_human(t->memory, a));
   fputs("\n", out);
+  print_dtype(plan, t, out);
   if (plan_on_gpu(plan) && t->memory > 0) print_cards(plan, t, out);
   long cores = cores_usable();
   long slots = t->threads > 0 ? cores / (long)t->threads : cores;

@@ -124,11 +124,14 @@ static void packing(void) {
 #endif
 }
 
+#if defined(__x86_64__)
 static uint16_t *random_halves(int64_t count) {
   uint16_t *made = malloc((size_t)count * sizeof *made);
   for (int64_t i = 0; i < count; i++) made[i] = bfloat16_nearest((float)random_number());
   return made;
 }
+#endif
+
 // Without instructions for bfloat16 every level has the same bits: that of AVX2 against plain C.
 static void widened_bits(void) {
 #if defined(__x86_64__)

@@ -399,6 +399,11 @@ static void missing_gnuplot(void) {
   setenv("PATH", "/nonexistent", 1);
   CHECK(!figure_svg(&figure, FIGURE_FILE, &svg, &error) && error.code == EXIT_ENVIRONMENT);
   CHECK(strstr(error.text, "gnuplot is not installed") && strstr(error.text, "gnuplot-nox"));
+  // A page goes on without it.
+  error = (struct error){0};
+  text_clear(&svg);
+  CHECK(figure_svg(&figure, FIGURE_INLINE, &svg, &error) && error.code == EXIT_DONE);
+  CHECK(strstr(text_string(&svg), "<p>Not drawn: gnuplot is not installed") && !strstr(text_string(&svg), "<svg"));
   // A program of that name that fails, and one that prints nonsense.
   char folder[] = "/tmp/isoloss-gnuplot-XXXXXX";
   struct arena arena = {0};
@@ -412,7 +417,7 @@ static void missing_gnuplot(void) {
     CHECK(file_write_atomic(program, scripts[i], strlen(scripts[i]), &error) && chmod(program, 0755) == 0);
     setenv("PATH", folder, 1);
     text_clear(&svg);
-    CHECK(!figure_svg(&figure, FIGURE_FILE, &svg, &error) && error.code == EXIT_ENVIRONMENT);
+    CHECK(!figure_svg(&figure, FIGURE_INLINE, &svg, &error) && error.code == EXIT_ENVIRONMENT);
     if (!CHECK(strstr(error.text, words[i]))) printf("# %s\n", error.text);
   }
   setenv("PATH", path, 1);

@@ -2,6 +2,7 @@
 #   test_commands.py ISOLOSS
 import json
 import os
+import re
 import sys
 
 sys.path.insert(0, os.path.join(sys.path[0], ".."))
@@ -51,6 +52,29 @@ lines = out.splitlines()
 check(code == 0 and lines[0].split()[:5] == ["id", "state", "width", "seed", "N"] and "prunable" in lines[0]
       and len(lines[1].split()[0]) == 8 and "4 runs" in out,
       "plan: the table names its columns and counts", code, out, err)
+
+code, out, err = run("plan", "good.yaml")
+found = re.search(r"products in (\S+): model.dtype is auto, and bfloat16 is (no )?faster than float32 on this device "
+                  r"\(cpu: .*thread\)\n", out)
+check(code == 0 and found and (found[1] == "float32") == bool(found[2]),
+      "plan: in which type products are, and why", out, err)
+slow = bool(found[2])
+code, out, err = run("plan", "good.yaml", "--set", "model.dtype=float32")
+check("products in float32: the spec says so\n" in out, "plan: a type that the spec gives", out, err)
+code, out, err = run("plan", "good.yaml", "--set", "model.dtype=bfloat16")
+check("products in bfloat16: the spec says so" in out and ("float32 would take less time here (cpu: " in out) == slow,
+      "plan: what the spec's type costs", out, err)
+code, out, err = run("plan", "good.yaml", "--set", "train.master_weights=bfloat16")
+check("products in bfloat16: model.dtype is auto, and " in out
+      and ("train.master_weights bfloat16 needs them\n" in out) == slow,
+      "plan: a type that master weights ask for", out, err)
+write("types.yaml", SMALL.replace("seed: [1, 2]", "model.dtype: [float32, bfloat16]"))
+code, out, err = run("plan", "types.yaml")
+check(code == 0 and "dtype" in out.splitlines()[0] and "products in" not in out,
+      "plan: swept types have a column", out, err)
+code, out, err = run("plan", "good.yaml", "--device", "cuda")
+check("products in bfloat16: model.dtype is auto, and bfloat16 is faster than float32 on this device\n" in out,
+      "plan: a GPU's type", out, err)
 
 code, out, err = run("plan", "good.yaml", "--limit", "1")
 check(code == 0 and "and 3 more runs" in out, "plan: --limit says what it leaves out", code, out)

@@ -1,0 +1,50 @@
+#!/bin/sh
+# Built for 64-bit Arm by Debian's cross compiler with warnings as errors, in a root with the minimal base (root.sh), and
+# tried under qemu-user: the unit tests that are programs (emulated_tests.py), then a plan, a training and a fit. Takes an
+# hour or more, so it is not part of ./runtests.
+#
+#   tests/systems/arm_root.sh SUITE [FOLDER]      SUITE: trixie; FOLDER: where roots and logs are kept
+set -eu
+. "$(dirname "$0")/root.sh"
+root_make arm-root
+inside sh -euc '
+  dpkg --add-architecture arm64
+  apt-get update -q
+  apt-get install -y -q --no-install-recommends gcc g++ crossbuild-essential-arm64 qemu-user meson ninja-build pkgconf \
+    python3 ca-certificates gnuplot-nox libyaml-dev:arm64 libsqlite3-dev:arm64 libgsl-dev:arm64 libdnnl-dev:arm64 \
+    libjansson-dev:arm64 libxxhash-dev:arm64 libsentencepiece-dev:arm64' >"$folder/$suite-arm-packages.log" 2>&1
+root_sources /isoloss
+inside sh -euc '
+  cd /isoloss
+  meson setup build --cross-file tests/systems/aarch64.ini -Dcuda=disabled -Dwerror=true
+  ninja -C build' >"$folder/$suite-arm-build.log" 2>&1
+echo "$suite: built for 64-bit Arm"
+
+# Programs start others by name (isoloss its trainer, tests both), which the kernel cannot do with these: in their places
+# stand scripts that call qemu.
+inside sh -euc '
+  for name in isoloss isoloss-train; do
+    mv "/isoloss/build/$name" "/isoloss/build/$name.arm"
+    printf "#!/bin/sh\nexec qemu-aarch64 \"/isoloss/build/%s.arm\" \"\$@\"\n" "$name" >"/isoloss/build/$name"
+    chmod +x "/isoloss/build/$name"
+  done'
+failed=0
+inside sh -euc '
+  cd /isoloss
+  python3 tests/systems/emulated_tests.py build |
+    xargs -d "\n" meson test -C build --no-rebuild --timeout-multiplier 20 --print-errorlogs' \
+  >"$folder/$suite-arm-tests.log" 2>&1 || failed=1
+sed -n 's/^\(Ok\|Fail\|Skipped\|Timeout\): */'"$suite"': unit tests under qemu: \1 /p' "$folder/$suite-arm-tests.log"
+inside sh -euc '
+  cd /root
+  printf "%s\n" "corpus: {source: markov2}" \
+    "base: {model: {context: 16, layers: 1}, train: {batch_tokens: 256, final_eval_tokens: 2048}}" \
+    "sweep: {grid: {model.width: [16, 32], train.steps: [20, 40, 80]}}" "fit: [{law: chinchilla}]" >small.yaml
+  /isoloss/build/isoloss plan small.yaml
+  /isoloss/build/isoloss run small.yaml
+  /isoloss/build/isoloss fit small.yaml
+  /isoloss/build/isoloss report small.yaml' >"$folder/$suite-arm-loop.log" 2>&1 || failed=1
+grep '^products in' "$folder/$suite-arm-loop.log" || true
+echo "$suite: plan, run, fit and report under qemu: $(tail -n 1 "$folder/$suite-arm-loop.log")"
+root_remove
+exit $failed

@@ -1,0 +1,51 @@
+# shellcheck shell=sh
+# A root folder with a bare Debian, for the scripts here, which read this file first. As root, with debootstrap.
+#
+#   SCRIPT SUITE [FOLDER]      SUITE: bookworm, trixie; FOLDER: where roots and logs are kept
+#
+# The minimal base is made once and kept in FOLDER/SUITE-base.tar; the roots themselves are removed at the end.
+suite=${1:?"$(basename "$0") SUITE [FOLDER]"}
+folder=${2:-/var/tmp/isoloss-systems}
+source=$(cd "$(dirname "$0")/../.." && pwd)
+
+# In a mount namespace, so that nothing stays mounted whatever happens.
+if [ "${ISOLOSS_ROOT_NAMESPACE:-}" != yes ]; then
+  mkdir -p "$folder"
+  ISOLOSS_ROOT_NAMESPACE=yes exec unshare --mount --pid --fork "$0" "$suite" "$folder"
+fi
+
+# root_make NAME: unpacks the base into $root, with /proc, shared memory and the network's names.
+root_make() {
+  root=$folder/$suite-$1
+  rm -rf --one-file-system "$root"
+  mkdir -p "$root"
+  if [ ! -f "$folder/$suite-base.tar" ]; then
+    debootstrap --variant=minbase "$suite" "$root" "${ISOLOSS_MIRROR:-http://deb.debian.org/debian}" \
+      >"$folder/$suite-debootstrap.log"
+    tar -C "$root" -cf "$folder/$suite-base.tar.part" .
+    mv "$folder/$suite-base.tar.part" "$folder/$suite-base.tar"
+  else
+    tar -C "$root" -xf "$folder/$suite-base.tar"
+  fi
+  [ ! -f /etc/resolv.conf ] || cp -L /etc/resolv.conf "$root/etc/resolv.conf"
+  mkdir -p "$root/dev/shm"
+  mount -t proc proc "$root/proc"
+  mount -t tmpfs shm "$root/dev/shm"
+}
+
+# inside COMMAND...: runs it in the root.
+inside() {
+  chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 \
+    DEBIAN_FRONTEND=noninteractive "$@"
+}
+
+# root_sources PLACE: what is committed here, copied to PLACE in the root.
+root_sources() {
+  mkdir -p "$root$1"
+  git -C "$source" archive HEAD | tar -C "$root$1" -xf -
+}
+
+root_remove() {
+  umount "$root/dev/shm" "$root/proc"
+  rm -rf --one-file-system "$root"
+}
