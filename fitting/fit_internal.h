@@ -16,6 +16,7 @@ struct fit_stage {
   struct program *program;
   double *target, *weight;  // [padded]
   double *low, *high;       // [free_count]
+  bool *linear;             // [element_count]: the formula is linear in these
   struct problem problem;
   // the minimum
   double *x;  // [free_count]
@@ -25,6 +26,8 @@ struct fit_stage {
   double *other_objectives;
   int other_count;
   int64_t starts, descended, agreeing;
+  int64_t elsewhere;          // reached the same objective at other coefficients
+  int64_t unsettled;          // reached no stationary point
   struct stage_scale *scale;  // for the diagnosis; NULL before
   double trust_region_objective, bfgs_objective;
 };
@@ -47,6 +50,7 @@ struct fit {
   bool grouped;  // rows of a group depend on each other
   struct element *elements;
   int element_count;
+  double *unit;         // [element_count]: see struct problem
   const char **pinned;  // [law parameters]: category pinned to the baseline value, or NULL
   struct fit_stage *stages;
   int stage_count;
@@ -58,6 +62,15 @@ struct fit {
 
 // Chooses rows, elements and stages and compiles the programs.
 bool fit_setup(struct fit *fit, struct error *error);
+
+// Starting points of a stage. Their coordinates lie within the bounds.
+struct starts {
+  size_t points;  // of the law's grid, or of a sample of it
+  size_t solved;  // starts whose linear coefficients are to be solved: the first of x
+  size_t count;   // ways down: twice the points of the grid when both ways are gone
+  double *x;      // [count][free_count]; the caller frees it
+};
+void fit_starts(const struct fit *fit, const struct fit_stage *stage, struct starts *starts);
 
 // Finds the stage's minimum from many starts. elements (struct element.value) of earlier stages are set before.
 bool fit_search(struct fit *fit, struct fit_stage *stage, struct error *error);
