@@ -36,7 +36,7 @@ static void hold_at_bounds(struct workspace *workspace, const double *x) {
                          (x[i] >= problem->high[i] && workspace->gradient[i] < 0);
 }
 
-enum { STEP_LIMIT = 8 };  // in internal coordinates: a positive parameter changes by at most e^8 at once
+enum { STEP_LIMIT = 8 };  // in units of a coordinate: a positive parameter changes by at most e^8 at once
 
 // Solves (matrix + damping * scale) step = -gradient over the coordinates that are not held; false when the damped
 // matrix is not positive definite. trial gets x + step within the bounds, step what is left of it.
@@ -52,7 +52,7 @@ static bool damped_step(struct workspace *workspace, const double *x, const doub
   }
   if (!cholesky_solve(workspace->factor, n, workspace->step)) return false;
   double longest = 0;
-  for (int i = 0; i < n; i++) longest = fmax(longest, fabs(workspace->step[i]));
+  for (int i = 0; i < n; i++) longest = fmax(longest, fabs(workspace->step[i]) / problem_unit(problem, i, x[i]));
   if (!isfinite(longest)) return false;
   double shrink = longest > STEP_LIMIT ? STEP_LIMIT / longest : 1;
   for (int i = 0; i < n; i++) {
@@ -88,11 +88,19 @@ static void swap_trial(struct workspace *workspace) {
   swap_pointers(&workspace->matrix, &workspace->trial_matrix);
 }
 
-// Scale of the damping: the diagonal, with a floor so that coordinates that have no effect here do not run away.
-static void diagonal_scale(const double *matrix, int n, double *scale) {
+// Scale of the damping: the diagonal, with a floor so that coordinates that have no effect here do not run away. The
+// floor compares what a unit of each coordinate does.
+static void diagonal_scale(const struct problem *problem, const double *x, const double *matrix, double *scale) {
   double largest = 0;
-  for (int i = 0; i < n; i++) largest = fmax(largest, matrix[i * n + i]);
-  for (int i = 0; i < n; i++) scale[i] = fmax(matrix[i * n + i], 1e-10 * largest + DBL_MIN);
+  int n = problem->free_count;
+  for (int i = 0; i < n; i++) {
+    double unit = problem_unit(problem, i, x[i]);
+    largest = fmax(largest, matrix[i * n + i] * unit * unit);
+  }
+  for (int i = 0; i < n; i++) {
+    double unit = problem_unit(problem, i, x[i]);
+    scale[i] = fmax(matrix[i * n + i], 1e-10 * largest / (unit * unit) + DBL_MIN);
+  }
 }
 
 double descend(struct workspace *workspace, double *x, const double *weight, int iterations, double tolerance) {
@@ -102,7 +110,7 @@ double descend(struct workspace *workspace, double *x, const double *weight, int
   if (!isfinite(value)) return value;
   for (int iteration = 0; iteration < iterations; iteration++) {
     hold_at_bounds(workspace, x);
-    diagonal_scale(workspace->matrix, n, workspace->scratch);
+    diagonal_scale(workspace->problem, x, workspace->matrix, workspace->scratch);
     bool moved = false;
     for (int attempt = 0; attempt < 12 && !moved; attempt++) {
       if (damped_step(workspace, x, workspace->matrix, workspace->scratch, damping)) {
@@ -132,10 +140,11 @@ double descend(struct workspace *workspace, double *x, const double *weight, int
 
 // Largest |gradient| / magnitude over the coordinates that are free to move. A coordinate whose whole gradient could
 // not matter (its term has vanished) counts as stationary.
-static double stationarity(const struct workspace *workspace, double value) {
+static double stationarity(const struct workspace *workspace, const double *x, double value) {
   double worst = 0;
   for (int i = 0; i < workspace->problem->free_count; i++) {
-    if (workspace->held[i] || fabs(workspace->gradient[i]) <= 1e-12 * value) continue;
+    double unit = problem_unit(workspace->problem, i, x[i]);
+    if (workspace->held[i] || unit * fabs(workspace->gradient[i]) <= 1e-12 * value) continue;
     worst = fmax(worst, fabs(workspace->gradient[i]) / workspace->magnitude[i]);
   }
   return worst;
@@ -146,7 +155,7 @@ static double stationarity(const struct workspace *workspace, double value) {
 static bool flatter(struct workspace *workspace, const double *weight, double before) {
   swap_trial(workspace);
   double value = problem_evaluate(workspace, workspace->trial, weight, WANT_GRADIENT);
-  bool better = stationarity(workspace, value) < 0.5 * before;
+  bool better = stationarity(workspace, workspace->trial, value) < 0.5 * before;
   swap_trial(workspace);
   return better;
 }
@@ -162,7 +171,7 @@ static void add_law_curvature(struct workspace *workspace, const double *x, cons
   double *plus = workspace->trial_gradient, *minus = workspace->trial_magnitude;
   memcpy(workspace->trial, x, (size_t)n * sizeof *x);
   for (int j = 0; j < n; j++) {
-    double h = 1e-5 * fmax(1, fabs(x[j]));
+    double h = 1e-5 * fmax(problem_unit(problem, j, x[j]), problem->unit[problem->free[j]] == 0 ? fabs(x[j]) : 0);
     workspace->trial[j] = x[j] + h;
     problem_frozen_gradient(workspace, workspace->trial, plus);
     workspace->trial[j] = x[j] - h;
@@ -182,10 +191,10 @@ struct polish_result polish(struct workspace *workspace, double *x, const double
   double damping = 1e-8;
   for (; isfinite(result.objective) && result.iterations < iterations; result.iterations++) {
     hold_at_bounds(workspace, x);
-    result.stationarity = stationarity(workspace, result.objective);
+    result.stationarity = stationarity(workspace, x, result.objective);
     if (result.stationarity < 1e-12) break;
     add_law_curvature(workspace, x, weight);
-    diagonal_scale(workspace->matrix, n, workspace->scratch);
+    diagonal_scale(workspace->problem, x, workspace->matrix, workspace->scratch);
     bool moved = false;
     double before = result.objective;
     for (int attempt = 0; attempt < 40 && !moved; attempt++) {
@@ -207,7 +216,7 @@ struct polish_result polish(struct workspace *workspace, double *x, const double
     result.objective = problem_evaluate(workspace, x, weight, WANT_INLIER);
     if (!moved || stuck >= 6) {
       hold_at_bounds(workspace, x);
-      result.stationarity = stationarity(workspace, result.objective);
+      result.stationarity = stationarity(workspace, x, result.objective);
       break;
     }
   }

@@ -57,6 +57,8 @@ static void fill_stages(struct fit *fit) {
   result->starts = main_stage->starts;
   result->starts_descended = main_stage->descended;
   result->starts_agreeing = main_stage->agreeing;
+  result->starts_elsewhere = main_stage->elsewhere;
+  result->starts_not_stationary = main_stage->unsettled;
   result->trust_region_objective = main_stage->trust_region_objective;
   result->bfgs_objective = main_stage->bfgs_objective;
   result->replication.spread = NAN;
@@ -74,7 +76,11 @@ static void fill_stages(struct fit *fit) {
     fit_result_warn(result,
                     "the minimum did not pass the stationarity test (%.2g): the coefficients may not be the best",
                     result->stationarity);
-  if (main_stage->agreeing <= 1 && main_stage->descended > 1)
+  if (!main_stage->agreeing && main_stage->descended > 1)
+    fit_result_warn(result,
+                    "no start reached the lowest objective, only a search around another minimum: there may be "
+                    "a lower one");
+  if (main_stage->agreeing == 1 && !main_stage->elsewhere && main_stage->descended > 1)
     fit_result_warn(result, "only one start reached the lowest objective: there may be a lower one");
 }
 
@@ -129,7 +135,7 @@ static bool fill_rows(struct fit *fit, struct error *error) {
       result->held_out++;
       if (isnan(predictions[row])) continue;  // a category that no fitted row has
       held_out++;
-      errors += fabs(out->predicted - out->observed) / out->observed;
+      errors += fabs(out->predicted - out->observed) / fabs(out->observed);
     } else {
       result->unused++;
     }

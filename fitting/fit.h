@@ -177,8 +177,8 @@ struct fit_direction {
 struct fit_left_out {
   const char *value;              // of the column; of a rollout: the largest value fitted
   size_t fitted_rows, predicted;  // rows
-  double error;                   // mean |predicted - observed| / observed
-  double bias;                    // mean (predicted - observed) / observed
+  double error;                   // mean |predicted - observed| / |observed|
+  double bias;                    // mean (predicted - observed) / |observed|
   double largest;                 // largest relative error, signed
   const char *trouble;            // why there is no prediction, or NULL
 };
@@ -280,13 +280,15 @@ struct fit_result {
   struct fit_derived *derived;
   size_t derived_count;
   int64_t starts, starts_descended, starts_agreeing;  // of the stage with most free parameters
+  int64_t starts_elsewhere;                           // reach the lowest objective at other coefficients
+  int64_t starts_not_stationary;                      // reach no stationary point
   double runner_up_objective;                         // of the next distinct minimum; NAN when every start agrees
   double *runner_up;                                  // its coefficients, in the same order; NULL without
   bool stationary;                                    // the stationarity test was passed
   double stationarity;                                // largest |sum of psi J| / sum of |psi J| over free parameters
   double trust_region_objective, bfgs_objective;      // what GSL's two minimizers reach; NAN when not run
   double residual_rms;                                // of log loss, over fitted rows
-  double holdout_error;  // mean |predicted - observed| / observed over held-out rows; NAN without
+  double holdout_error;  // mean |predicted - observed| / |observed| over held-out rows; NAN without
   double condition;      // of the scaled information matrix
   int bootstrap, bootstrap_failed;
   double confidence;

@@ -41,7 +41,8 @@ static void hop_one(void *context, size_t hop, int thread) {
     x[i] /= hopping->factor[i * n + i];
   }
   for (int i = 0; i < n; i++) {
-    double to = stage->x[i] + fmax(-5, fmin(5, scale * x[i]));
+    double most = 5 * problem_unit(&stage->problem, i, stage->x[i]),
+           to = stage->x[i] + fmax(-most, fmin(most, scale * x[i]));
     x[i] = fmin(fmax(to, stage->low[i]), stage->high[i]);
   }
   descend(workspace, x, NULL, 100, 1e-9);
@@ -53,11 +54,15 @@ static bool factorize(struct workspace *workspace, const struct fit_stage *stage
   int n = stage->free_count;
   problem_evaluate(workspace, stage->x, NULL, WANT_REWEIGHTED);
   double largest = 0;
-  for (int i = 0; i < n; i++) largest = fmax(largest, workspace->matrix[i * n + i]);
+  for (int i = 0; i < n; i++) {
+    double unit = problem_unit(&stage->problem, i, stage->x[i]);
+    largest = fmax(largest, workspace->matrix[i * n + i] * unit * unit);
+  }
   for (double damping = 1e-10; damping < 1; damping *= 100) {
     memcpy(factor, workspace->matrix, (size_t)(n * n) * sizeof *factor);
     for (int i = 0; i < n; i++) {
-      factor[i * n + i] += damping * fmax(factor[i * n + i], 1e-8 * largest) + DBL_MIN;
+      double unit = problem_unit(&stage->problem, i, stage->x[i]);
+      factor[i * n + i] += damping * fmax(factor[i * n + i], 1e-8 * largest / (unit * unit)) + DBL_MIN;
       scratch[i] = 0;
     }
     if (cholesky_solve(factor, n, scratch)) return true;

@@ -29,10 +29,13 @@ static void mark(struct fit *fit, int element, enum coefficient_status status) {
 static void mark_bounds(struct fit *fit, const struct fit_stage *stage, const struct workspace *workspace) {
   double largest = 0;
   int n = stage->free_count;
-  for (int i = 0; i < n; i++) largest = fmax(largest, workspace->matrix[i * n + i]);
+  for (int i = 0; i < n; i++) {
+    double unit = problem_unit(&stage->problem, i, stage->x[i]);
+    largest = fmax(largest, workspace->matrix[i * n + i] * unit * unit);
+  }
   for (int i = 0; i < n; i++) {
     const struct element *element = &fit->elements[stage->free[i]];
-    double width = 1e-9 * fmax(1, fabs(stage->x[i]));
+    double width = 1e-9 * problem_unit(&stage->problem, i, stage->x[i]);
     // a logarithm that no longer changes any prediction by a part in 10^8 stands for zero, if it lies below its scale
     bool vanished = element->logarithmic && workspace->matrix[i * n + i] < 1e-16 * largest;
     if (stage->x[i] >= stage->high[i] - width)

@@ -17,6 +17,7 @@ struct fit_stage {
   double *target, *weight;  // [padded]
   double *row_scale;        // [row_count]; NULL: 1
   double *low, *high;       // [free_count]
+  bool *linear;             // [element_count]: the formula is linear in these
   struct problem problem;
   // the minimum
   double *x;  // [free_count]
@@ -26,6 +27,8 @@ struct fit_stage {
   double *other_objectives;
   int other_count;
   int64_t starts, descended, agreeing;
+  int64_t elsewhere;          // reached the same objective at other coefficients
+  int64_t unsettled;          // reached no stationary point
   struct stage_scale *scale;  // for the diagnosis; NULL before
   double trust_region_objective, bfgs_objective;
 };
@@ -49,6 +52,7 @@ struct fit {
   bool grouped;  // rows of a group depend on each other
   struct element *elements;
   int element_count;
+  double *unit;         // [element_count]: see struct problem
   const char **pinned;  // [law parameters]: category pinned to the baseline value, or NULL
   struct fit_stage *stages;
   int stage_count;
@@ -70,6 +74,14 @@ bool fit_check_tied_stages(const struct fit *fit, struct error *error);
 void fit_copy_ties(const struct fit *fit, double *values);
 // Tied coefficients get the intervals of those that they are tied to.
 void fit_copy_tied_intervals(struct fit *fit);
+// Starting points of a stage. Their coordinates lie within the bounds.
+struct starts {
+  size_t points;  // of the law's grid, or of a sample of it
+  size_t solved;  // starts whose linear coefficients are to be solved: the first of x
+  size_t count;   // ways down: twice the points of the grid when both ways are gone
+  double *x;      // [count][free_count]; the caller frees it
+};
+void fit_starts(const struct fit *fit, const struct fit_stage *stage, struct starts *starts);
 
 // Finds the stage's minimum from many starts. elements (struct element.value) of earlier stages are set before.
 bool fit_search(struct fit *fit, struct fit_stage *stage, struct error *error);

@@ -133,6 +133,8 @@ void fit_result_json(const struct fit_result *result, struct json_writer *writer
   json_key_integer(writer, "starts", result->starts);
   json_key_integer(writer, "starts_descended", result->starts_descended);
   json_key_integer(writer, "starts_agreeing", result->starts_agreeing);
+  json_key_integer(writer, "starts_elsewhere", result->starts_elsewhere);
+  json_key_integer(writer, "starts_not_stationary", result->starts_not_stationary);
   json_key_number(writer, "runner_up_objective", result->runner_up_objective);
   json_key_number(writer, "trust_region_objective", result->trust_region_objective);
   json_key_number(writer, "bfgs_objective", result->bfgs_objective);

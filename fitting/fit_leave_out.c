@@ -106,7 +106,7 @@ static const char *value_words(struct arena *arena, struct value value) {
 }
 
 static void add_error(struct errors *errors, double observed, double predicted) {
-  double off = predicted / observed - 1;
+  double off = (predicted - observed) / fabs(observed);
   errors->sum += fabs(off);
   errors->signed_sum += off;
   if (fabs(off) > fabs(errors->largest)) errors->largest = off;

@@ -199,6 +199,8 @@ static void read_head(struct fit_result *result, const struct reading *reading, 
   result->starts = member_count(reading, root, "starts");
   result->starts_descended = member_count(reading, root, "starts_descended");
   result->starts_agreeing = member_count(reading, root, "starts_agreeing");
+  result->starts_elsewhere = member_count(reading, root, "starts_elsewhere");
+  result->starts_not_stationary = member_count(reading, root, "starts_not_stationary");
   result->runner_up_objective = member_number(reading, root, "runner_up_objective");
   result->trust_region_objective = member_number(reading, root, "trust_region_objective");
   result->bfgs_objective = member_number(reading, root, "bfgs_objective");

@@ -8,11 +8,9 @@
 #include "fitting/fit_internal.h"
 
 enum {
-  START_LIMIT = 5000,
   SCREEN_ROWS = 1024,  // larger tables are screened on as many rows
   SMOOTH_ROWS = 4096,  // the minima of larger tables are smooth: only the best is worth a polish
   PROMISING = 128,     // starts that are descended fully, at most
-  BOTH_WAYS = 1000,    // up to so many starts are descended from both with and without least squares first
 };
 
 struct search {
@@ -20,70 +18,12 @@ struct search {
   struct fit_stage *stage;
   const struct problem *screen;                // the stage's problem, or one of fewer rows
   struct workspace **screen_spaces, **spaces;  // one a thread
-  size_t start_count;                          // ways down: twice the points of the grid when both ways are gone
-  size_t points;
+  struct starts starts;
   int free_count;
-  double *x;                       // [start_count][free_count]
-  double *objective;               // [start_count]
+  double *objective;               // [starts.count]
   size_t *order;                   // starts, best first
   struct polish_result *polished;  // [promising]
 };
-
-// ---- starts ----
-
-// Starts of a free element: the law's; the fixed value of one that the options have freed.
-static int start_values(const struct fit *fit, int element, const double **values) {
-  const struct law_parameter *parameter = &fit->law->parameters[fit->elements[element].parameter];
-  if (parameter->start_count) {
-    *values = parameter->starts;
-    return parameter->start_count;
-  }
-  *values = &parameter->fixed_value;
-  return 1;
-}
-
-// The starts are the product of the parameters' lists (all categories of one parameter move together), or a sample of
-// it where that is too large.
-static void make_starts(struct search *search) {
-  struct fit *fit = search->fit;
-  struct fit_stage *stage = search->stage;
-  int *axis_of = arena_array(&fit->arena, (size_t)stage->free_count + 1, sizeof *axis_of), axes = 0;
-  int *axis_size = arena_array(&fit->arena, (size_t)stage->free_count + 1, sizeof *axis_size);
-  double product = 1;
-  for (int i = 0; i < stage->free_count; i++) {
-    const double *values;
-    int count = start_values(fit, stage->free[i], &values);
-    axis_of[i] = axes;
-    for (int j = 0; j < i; j++)
-      if (fit->elements[stage->free[j]].parameter == fit->elements[stage->free[i]].parameter) axis_of[i] = axis_of[j];
-    if (axis_of[i] < axes) continue;
-    axis_size[axes++] = count;
-    product *= count;
-  }
-  double limit = fit->options->starts > 0 ? fit->options->starts : START_LIMIT;
-  bool sampled = product > limit;
-  search->points = (size_t)(sampled ? limit : product);
-  size_t ways = search->points <= BOTH_WAYS && isfinite(stage->problem.delta) ? 2 : 1;
-  search->start_count = ways * search->points;
-  search->x = memory_get(search->start_count * (size_t)stage->free_count * sizeof *search->x);
-  for (size_t s = 0; s < search->start_count; s++) {
-    size_t point = s / ways, rest = point;
-    for (int axis = 0; axis < axes; axis++) {
-      size_t size = (size_t)axis_size[axis], choice = rest % size;
-      rest /= size;
-      if (sampled) choice = random_below(fit->options->seed, RANDOM_STREAM_STARTS, point, (uint64_t)axis, size);
-      for (int i = 0; i < stage->free_count; i++) {
-        if (axis_of[i] != axis) continue;
-        const double *values;
-        start_values(fit, stage->free[i], &values);
-        const struct element *element = &fit->elements[stage->free[i]];
-        double x = element_internal(element, values[choice]);
-        x = fmin(fmax(x, element->low), element->high);
-        search->x[s * (size_t)stage->free_count + (size_t)i] = x;
-      }
-    }
-  }
-}
 
 // ---- screening ----
 
@@ -119,8 +59,10 @@ static bool thin_problem(struct search *search, struct problem *thin, struct err
 static void screen_one(void *context, size_t start, int thread) {
   struct search *search = context;
   struct workspace *workspace = search->screen_spaces[thread];
-  double *x = search->x + start * (size_t)search->free_count;
+  double *x = search->starts.x + start * (size_t)search->free_count;
   struct problem squares = *search->screen;
+  workspace_use(workspace, search->screen);
+  if (start < search->starts.solved) project_linear(workspace, x, NULL);
   if (isfinite(squares.delta) && start % 2 == 0) {
     squares.delta = INFINITY;
     workspace_use(workspace, &squares);
@@ -133,7 +75,7 @@ static void screen_one(void *context, size_t start, int thread) {
 static void descend_one(void *context, size_t place, int thread) {
   struct search *search = context;
   size_t start = search->order[place];
-  double *x = search->x + start * (size_t)search->free_count;
+  double *x = search->starts.x + start * (size_t)search->free_count;
   workspace_use(search->spaces[thread], &search->stage->problem);
   double reached = descend(search->spaces[thread], x, NULL, 200, 1e-9);
   if (search->stage->row_count > SMOOTH_ROWS)
@@ -160,7 +102,7 @@ static struct workspace **spaces_for(struct arena *arena, const struct problem *
 static size_t promising_count(const struct search *search) {
   double work = (double)search->stage->row_count * (search->free_count + 4.0);
   double count = fmin(fmax(3e7 / work, 4), PROMISING);
-  return (size_t)fmin(count, (double)search->start_count);
+  return (size_t)fmin(count, (double)search->starts.count);
 }
 
 // What is below this is rounding: the fit passes through its points.
@@ -170,7 +112,36 @@ static bool same_objective(const struct fit_stage *stage, double a, double b) {
   return fabs(a - b) <= 1e-6 * fmin(a, b) + objective_floor(stage);
 }
 
-// Takes the best of the descended starts, counts who agrees, and remembers the other minima.
+// Whether two minima lie at the same place. A term that has vanished in both has no place.
+static bool same_place(const struct search *search, const double *x, const double *other) {
+  const struct workspace *workspace = search->spaces[0];
+  const struct problem *problem = &search->stage->problem;
+  int n = problem->free_count;
+  double largest = 0;
+  for (int i = 0; i < n; i++) {
+    double unit = problem_unit(problem, i, x[i]);
+    largest = fmax(largest, workspace->matrix[i * n + i] * unit * unit);
+  }
+  for (int i = 0; i < n; i++) {
+    double unit = problem_unit(problem, i, x[i]);
+    bool vanished = workspace->matrix[i * n + i] * unit * unit < 1e-12 * largest;
+    if (!vanished && fabs(x[i] - other[i]) > 1e-3 * unit) return false;
+  }
+  return true;
+}
+
+// Keeps another minimum, of those that are not kept yet.
+static void remember(struct search *search, double objective, const double *x) {
+  struct fit_stage *stage = search->stage;
+  size_t n = (size_t)search->free_count;
+  if (stage->other_count == REMEMBERED_MINIMA || !isfinite(objective)) return;
+  double *copy = arena_array(&search->fit->arena, n + 1, sizeof *copy);
+  memcpy(copy, x, n * sizeof *x);
+  stage->other_objectives[stage->other_count] = objective;
+  stage->others[stage->other_count++] = copy;
+}
+
+// Takes the best of the descended starts, counts who agrees in objective and coefficients, and remembers other minima.
 static void take_minima(struct search *search, size_t promising) {
   struct fit *fit = search->fit;
   struct fit_stage *stage = search->stage;
@@ -184,26 +155,32 @@ static void take_minima(struct search *search, size_t promising) {
   qsort_r(places, promising, sizeof *places, compare_objectives, objectives);
   best = places[0];
   stage->x = arena_array(&fit->arena, n + 1, sizeof *stage->x);
-  memcpy(stage->x, search->x + search->order[best] * n, n * sizeof *stage->x);
+  memcpy(stage->x, search->starts.x + search->order[best] * n, n * sizeof *stage->x);
   stage->objective = objectives[best];
   stage->stationarity = search->polished[best].stationarity;
   stage->stationary = search->polished[best].stationary || stage->objective <= objective_floor(stage);
   stage->others = arena_array(&fit->arena, REMEMBERED_MINIMA, sizeof *stage->others);
   stage->other_objectives = arena_array(&fit->arena, REMEMBERED_MINIMA, sizeof *stage->other_objectives);
+  workspace_use(search->spaces[0], &stage->problem);
+  problem_evaluate(search->spaces[0], stage->x, NULL, WANT_REWEIGHTED);
+  bool smooth = stage->row_count > SMOOTH_ROWS;  // then no start is followed to the last digit
   double last = stage->objective;
   for (size_t i = 0; i < promising; i++) {
     const struct polish_result *polished = &search->polished[places[i]];
-    if (same_objective(stage, polished->objective, stage->objective)) {
+    const double *x = search->starts.x + search->order[places[i]] * n;
+    bool same = same_objective(stage, polished->objective, stage->objective);
+    bool settled = smooth || polished->stationary || polished->objective <= objective_floor(stage);
+    stage->unsettled += !settled;
+    if (same && (smooth || i == 0 || same_place(search, stage->x, x))) {
       stage->agreeing++;
-    } else if (polished->stationary && stage->other_count < REMEMBERED_MINIMA && isfinite(polished->objective) &&
-               !same_objective(stage, polished->objective, last)) {
-      double *x = arena_array(&fit->arena, n + 1, sizeof *x);
-      memcpy(x, search->x + search->order[places[i]] * n, n * sizeof *x);
-      stage->other_objectives[stage->other_count] = last = polished->objective;
-      stage->others[stage->other_count++] = x;
+    } else if (same) {
+      stage->elsewhere++;
+    } else if (polished->stationary && !same_objective(stage, polished->objective, last)) {
+      remember(search, polished->objective, x);
+      last = polished->objective;
     }
   }
-  stage->starts = (int64_t)search->points;
+  stage->starts = (int64_t)search->starts.points;
   stage->descended = (int64_t)promising;
 }
 
@@ -246,7 +223,7 @@ void stage_lower(struct arena *arena, struct fit_stage *stage, const double *x, 
   stage->objective = polished.objective;
   stage->stationarity = polished.stationarity;
   stage->stationary = polished.stationary;
-  stage->agreeing = 0;
+  stage->agreeing = stage->elsewhere = 0;
 }
 
 static double sum_of_sizes(struct workspace *workspace, const struct fit_stage *stage, const double *x) {
@@ -284,9 +261,9 @@ static double lad_delta(struct search *search) {
   squares.delta = INFINITY;
   workspace_use(workspace, &squares);
   double best = INFINITY, *x = arena_array(&search->fit->arena, (size_t)search->free_count + 1, sizeof *x);
-  size_t step = search->start_count / 50 + 1;
-  for (size_t s = 0; s < search->start_count; s += step) {
-    memcpy(x, search->x + s * (size_t)search->free_count, (size_t)search->free_count * sizeof *x);
+  size_t step = search->starts.count / 50 + 1;
+  for (size_t s = 0; s < search->starts.count; s += step) {
+    memcpy(x, search->starts.x + s * (size_t)search->free_count, (size_t)search->free_count * sizeof *x);
     best = fmin(best, descend(workspace, x, NULL, 50, 1e-4));
   }
   double size = sqrt(2 * best / (double)search->stage->row_count);
@@ -300,31 +277,31 @@ bool fit_search(struct fit *fit, struct fit_stage *stage, struct error *error) {
   stage->problem.start = start;
   int threads = threads_wanted(fit->options->threads);
   search.spaces = spaces_for(&fit->arena, &stage->problem, threads);
-  make_starts(&search);
+  fit_starts(fit, stage, &search.starts);
   bool lad = fit->objective.kind == OBJECTIVE_LAD;
   if (lad) stage->problem.delta = lad_delta(&search);
   struct problem thin;
   if (!thin_problem(&search, &thin, error)) {
-    free(search.x);
+    free(search.starts.x);
     return false;
   }
   search.screen_spaces =
       search.screen->program == stage->program ? search.spaces : spaces_for(&fit->arena, search.screen, threads);
-  search.objective = memory_get(search.start_count * sizeof *search.objective);
-  search.order = memory_get(search.start_count * sizeof *search.order);
-  threads_each(search.start_count, threads, screen_one, &search);
-  for (size_t s = 0; s < search.start_count; s++) search.order[s] = s;
-  qsort_r(search.order, search.start_count, sizeof *search.order, compare_objectives, search.objective);
+  search.objective = memory_get(search.starts.count * sizeof *search.objective);
+  search.order = memory_get(search.starts.count * sizeof *search.order);
+  threads_each(search.starts.count, threads, screen_one, &search);
+  for (size_t s = 0; s < search.starts.count; s++) search.order[s] = s;
+  qsort_r(search.order, search.starts.count, sizeof *search.order, compare_objectives, search.objective);
   bool fine = isfinite(search.objective[search.order[0]]);
   if (!fine) {
     error_set(error, EXIT_USAGE_ERROR,
               "%s: the law %s gives no finite loss for these rows from any of its %zu starts; look at the columns and "
               "at --fix",
-              fit->table->source, fit->law->name, search.points);
+              fit->table->source, fit->law->name, search.starts.points);
   } else {
     size_t promising = promising_count(&search);
     double *screened = arena_array(&fit->arena, (size_t)stage->free_count + 1, sizeof *screened);
-    memcpy(screened, search.x + search.order[0] * (size_t)stage->free_count,
+    memcpy(screened, search.starts.x + search.order[0] * (size_t)stage->free_count,
            (size_t)stage->free_count * sizeof *screened);
     search.polished = arena_array(&fit->arena, promising, sizeof *search.polished);
     threads_each(promising, threads, descend_one, &search);
@@ -335,7 +312,7 @@ bool fit_search(struct fit *fit, struct fit_stage *stage, struct error *error) {
     if (lad) sharpen(&search);
   }
   for (int i = 0; fine && i < stage->free_count; i++) fit->elements[stage->free[i]].value = stage->x[i];
-  free(search.x);
+  free(search.starts.x);
   free(search.objective);
   free(search.order);
   return fine;

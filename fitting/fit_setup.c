@@ -367,6 +367,29 @@ static bool freed(const struct fit *fit, const struct fit_stage *stage, const st
   return fit->law->parameters[element->parameter].fixed && fit->stage_count == 1;
 }
 
+// The coordinates' units, and in which of them the formula is linear.
+static void stage_coordinates(struct fit *fit, struct fit_stage *stage) {
+  const struct law *law = fit->law;
+  size_t parameters = (size_t)law->parameter_count + 1, elements = (size_t)fit->element_count + 1;
+  bool *candidates = arena_array(&fit->arena, parameters, sizeof *candidates),
+       *linear = arena_array(&fit->arena, parameters, sizeof *linear);
+  for (int i = 0; i < stage->free_count; i++) candidates[fit->elements[stage->free[i]].parameter] = true;
+  law_linear(law, candidates, linear);
+  bool scaled = fit->row_scale && fit->residual == RESIDUAL_LOG;  // logarithms times a number: nothing is linear
+  stage->linear = arena_array(&fit->arena, elements, sizeof *stage->linear);
+  for (int i = 0; i < stage->free_count; i++)
+    stage->linear[stage->free[i]] = !scaled && linear[fit->elements[stage->free[i]].parameter];
+  if (fit->unit) return;
+  fit->unit = arena_array(&fit->arena, elements, sizeof *fit->unit);
+  for (int e = 0; e < fit->element_count; e++) {
+    const struct law_parameter *parameter = &law->parameters[fit->elements[e].parameter];
+    if (parameter->positive) continue;
+    double largest = parameter->fixed ? fabs(parameter->fixed_value) : 0;
+    for (int k = 0; k < parameter->start_count; k++) largest = fmax(largest, fabs(parameter->starts[k]));
+    fit->unit[e] = largest > 0 ? largest : 1;
+  }
+}
+
 static void stage_problem(struct fit *fit, struct fit_stage *stage) {
   size_t padded = stage->program->padded;
   stage->target = arena_array(&fit->arena, padded + 1, sizeof *stage->target);
@@ -391,7 +414,10 @@ static void stage_problem(struct fit *fit, struct fit_stage *stage) {
                                     .free = stage->free,
                                     .free_of = stage->free_of,
                                     .low = stage->low,
-                                    .high = stage->high};
+                                    .high = stage->high,
+                                    .unit = fit->unit,
+                                    .linear = stage->linear,
+                                    .logarithmic = fit->residual == RESIDUAL_LOG};
 }
 
 static bool make_stage(struct fit *fit, struct fit_stage *stage, struct error *error) {
@@ -431,6 +457,7 @@ static bool make_stage(struct fit *fit, struct fit_stage *stage, struct error *e
   stage->program =
       program_compile(&fit->arena, fit->law, fit->table, rows, fit->elements, fit->element_count, fit->residual, error);
   if (!stage->program) return false;
+  stage_coordinates(fit, stage);
   stage_problem(fit, stage);
   return true;
 }

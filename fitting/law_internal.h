@@ -18,6 +18,10 @@ struct expression *expand_baselines(struct arena *arena, const struct expression
                                     const char *(*category_of)(const void *context, const char *column),
                                     const void *context, struct error *error);
 
+// law_linear.c: marks parameters in which the formula is linear, all of them together, the others held: of a product of
+// two candidates the first that the law names. candidates, linear [parameter_count].
+void law_linear(const struct law *law, const bool *candidates, bool *linear);
+
 // law_check.c: checks that the parts of a law fit together (names, indices, functions, bounds, starts) and fills
 // law->columns.
 void law_check(struct law *law, const struct node *root, struct diagnostics *diagnostics);

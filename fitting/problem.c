@@ -59,11 +59,25 @@ struct block {  // of one evaluation
   const double *adjoint[PROGRAM_LEAVES];
 };
 
+// Half the squared relative error of a prediction whose logarithm is r from the observed one.
+static double relative_loss(struct block *block, const double *residual) {
+  double sum = 0;
+  for (size_t i = 0; i < block->n; i++) {
+    double ratio = exp(residual[i]), w = block->weight[i];
+    sum += w * 0.5 * (ratio - 1) * (ratio - 1);
+    block->slope[i] = w * (ratio - 1) * ratio;
+    block->curvature[i] = w * ratio * ratio;
+  }
+  return sum;
+}
+
 FOR_EVERY_MACHINE static double block_loss(struct block *block, const double *restrict prediction,
                                            const double *restrict target, double *restrict residual, double delta,
-                                           bool inlier) {
+                                           enum wanted wanted) {
   double lane[PROGRAM_LANES] = {0};
   for (size_t i = 0; i < block->n; i++) residual[i] = prediction[i] - target[i];
+  if (wanted == WANT_RELATIVE) return relative_loss(block, residual);
+  bool inlier = wanted == WANT_INLIER;
   for (size_t i = 0; i < block->n; i += PROGRAM_LANES)
     for (int k = 0; k < PROGRAM_LANES; k++) {
       double r = residual[i + k], size = fabs(r), w = block->weight[i + k];
@@ -150,7 +164,7 @@ double problem_evaluate(struct workspace *workspace, const double *x, const doub
     for (size_t i = 0; i < block.n; i++) block.weight[i] = problem->weight[block.row + i];
     for (size_t i = 0; weight && i < block.n; i++) block.weight[i] *= weight[block.row + i];
     objective += block_loss(&block, prediction, problem->target + block.row, workspace->residual + block.row,
-                            problem->delta, wanted == WANT_INLIER);
+                            problem->delta, wanted);
     if (wanted == WANT_VALUE) continue;
     program_backward(workspace->state, block.row, block.n, block.adjoint);
     add_plain_products(workspace, &block, wanted);

@@ -16,6 +16,9 @@ struct problem {
   const int *free;           // [free_count]: elements
   const int *free_of;        // [element_count]: place in free, or -1
   const double *low, *high;  // [free_count]: bounds of the internal coordinates
+  const double *unit;        // [element_count]: 0 where the coordinate is a logarithm, else the size of its starts
+  const bool *linear;        // [element_count]: the formula is linear in these together
+  bool logarithmic;          // the program gives the logarithm of what the formula is
 };
 
 enum wanted {
@@ -23,6 +26,8 @@ enum wanted {
   WANT_GRADIENT,
   WANT_REWEIGHTED,  // gradient and sum of (psi(r)/r) J J'
   WANT_INLIER,      // gradient and sum of psi'(r) J J'
+  WANT_RELATIVE,    // of a logarithmic program: half the sum of squares of prediction / observed - 1, its gradient, and
+                    // the sum of products of its derivatives
 };
 
 // Memory of one thread.
@@ -62,6 +67,19 @@ static inline double huber_slope(double r, double delta) { return r > delta ? de
 static inline double problem_slope(const struct problem *problem, double r) {
   return isfinite(problem->delta) ? huber_slope(r, problem->delta) : r;
 }
+
+// How large a change of coordinate i is, at x: 1 for a logarithm, else the size of the value or of its starts. Steps,
+// scales and differences are relative to it, so that a fit does not depend on the units of a coefficient.
+static inline double problem_unit(const struct problem *problem, int i, double x) {
+  double unit = problem->unit[problem->free[i]];
+  return unit > 0 ? fmax(unit, fabs(x)) : 1;
+}
+
+// Solves the coefficients in which the formula is linear, within their bounds, the others held at x: exactly for least
+// squares, by reweighting in rounds for Huber's loss; of a logarithmic program by least squares of the relative error.
+// A positive coefficient that the solution puts at 0 gets a small share instead, from which descents can move. x is
+// kept, and false returned, where nothing is linear or no number comes out.
+bool project_linear(struct workspace *workspace, double *x, const double *weight);
 
 // Levenberg-Marquardt steps on the reweighted least-squares model, within the bounds. x is moved; returns the
 // objective. Stops after `iterations`, or when twice running an iteration gains less than `tolerance` of the objective.

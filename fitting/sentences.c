@@ -108,6 +108,11 @@ const char *fit_starts_sentence(struct arena *arena, const struct fit_result *re
   const char *text =
       arena_format(arena, "%lld of the %lld most promising of %lld starts agree", (long long)result->starts_agreeing,
                    (long long)result->starts_descended, (long long)result->starts);
+  if (result->starts_elsewhere)
+    text = arena_format(arena, "%s; %lld reach the same objective at other coefficients", text,
+                        (long long)result->starts_elsewhere);
+  if (result->starts_not_stationary)
+    text = arena_format(arena, "%s; %lld reach no stationary point", text, (long long)result->starts_not_stationary);
   if (isnan(result->runner_up_objective)) return arena_format(arena, "%s; no other minimum was met", text);
   return arena_format(arena, "%s; the next minimum is %s", text, number_digits(result->runner_up_objective, 9, number));
 }

@@ -150,6 +150,44 @@ static void groups(void) {
 }
 
 // The least sum of absolute deviations of a line passes through two of the points: all pairs are tried.
+// y = e + a x^p - b z in two units of a and b that differ by 1e9: the same objective, the coefficients in proportion;
+// losses are negative, and no start lists their sizes.
+static void units_do_not_matter(void) {
+  static const char *const laws[] = {
+      "law: signed\nformula: \"e + a * x^p - b * z\"\npredicts: y\nresidual: plain\nobjective: least-squares\n"
+      "parameters:\n  e: {starts: [0]}\n  a: {starts: [1]}\n  b: {starts: [1]}\n  p: {low: -3, high: 0, starts: [-2, -1]}",
+      "law: scaled\nformula: \"e + 1e-9 * a * x^p - 1e9 * b * z\"\npredicts: y\nresidual: plain\n"
+      "objective: least-squares\nparameters:\n  e: {starts: [0]}\n  a: {starts: [1]}\n  b: {starts: [1]}\n"
+      "  p: {low: -3, high: 0, starts: [-2, -1]}"};
+  struct table table;
+  struct fit_result results[2] = {0};
+  table_init(&table, "signed", 60);
+  size_t x = table_add_number(&table, "x", ROLE_UNKNOWN), z = table_add_number(&table, "z", ROLE_UNKNOWN),
+         y = table_add_number(&table, "y", ROLE_UNKNOWN);
+  for (size_t row = 0; row < table.row_count; row++) {
+    double normal[2], size = 1 + (double)row, other = (double)(row * 7 % 11);
+    random_normal_pair(5, 1, 0, row, normal);
+    table.columns[x].numbers[row] = size;
+    table.columns[z].numbers[row] = other;
+    table.columns[y].numbers[row] = -30000 + 12000 * pow(size, -0.4) - 700 * other + normal[0];
+  }
+  for (int i = 0; i < 2; i++) {
+    struct law law;
+    if (parse_law(&law, laws[i]) &&
+        run_fit(&law, &table, &(struct fit_options){.bootstrap = 0, .bare = true}, &results[i])) {
+      CHECK(results[i].stationary && results[i].starts_agreeing >= 2);
+      CHECK(results[i].starts_elsewhere == 0 && results[i].starts_not_stationary == 0);
+    }
+    law_free(&law);
+  }
+  CHECK_NEAR(value_of(&results[0], "p"), -0.4, 1e-3);
+  CHECK_NEAR(results[1].objective / results[0].objective, 1, 1e-10);
+  CHECK_NEAR(value_of(&results[1], "a") * 1e-9 / value_of(&results[0], "a"), 1, 1e-6);
+  CHECK_NEAR(value_of(&results[1], "b") * 1e9 / value_of(&results[0], "b"), 1, 1e-6);
+  for (int i = 0; i < 2; i++) fit_result_free(&results[i]);
+  table_free(&table);
+}
+
 static void least_absolute_deviations(void) {
   struct law law;
   struct table table;
@@ -381,6 +419,7 @@ int main(void) {
   RUN(linear_regression);
   RUN(groups);
   RUN(least_absolute_deviations);
+  RUN(units_do_not_matter);
   RUN(weights_count);
   RUN(refuses_honestly);
   RUN(lists_exclusions);
