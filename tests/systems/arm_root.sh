@@ -40,8 +40,8 @@ inside sh -euc '
   cd /root
   export QEMU_CPU=neoverse-n1
   printf "%s\n" "corpus: {source: markov2}" \
-    "base: {model: {context: 16, layers: 1}, train: {batch_tokens: 256, final_eval_tokens: 2048}}" \
-    "sweep: {grid: {model.width: [16, 32], train.steps: [20, 40, 80]}}" "fit: [{law: chinchilla}]" >small.yaml
+    "base: {model: {context: 16, layers: 1}, train: {batch_tokens: 64, final_eval_tokens: 512, evals: 0}}" \
+    "sweep: {grid: {model.width: [16, 32], train.steps: [2, 4, 8]}}" "fit: [{law: chinchilla}]" >small.yaml
   /isoloss/build/isoloss plan small.yaml
   /isoloss/build/isoloss run small.yaml
   /isoloss/build/isoloss fit small.yaml
