@@ -113,7 +113,7 @@ static bool read_field(struct arena *arena, struct run_config *config, const cha
     fine = config_set_number(config, field, json_number_value(value), error);
   else
     return error_set(error, EXIT_USAGE_ERROR, "field '%s' is not a plain value", key);
-  return fine || error_subject(error, key);
+  return fine || error_subject(error, "%s", key);
 }
 
 bool run_file_read(struct arena *arena, const char *path, struct run_file *file, struct error *error) {

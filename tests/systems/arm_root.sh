@@ -1,7 +1,7 @@
 #!/bin/sh
 # Built for 64-bit Arm by Debian's cross compiler with warnings as errors, in a root with the minimal base (root.sh), and
-# tried under qemu-user: the unit tests that are programs (emulated_tests.py), then a plan, a training and a fit. Takes an
-# hour or more, so it is not part of ./runtests.
+# tried under qemu-user as a Neoverse N1 (NEON, no SVE): the unit tests that are programs (emulated_tests.py), then a
+# plan, a training, a fit and a report. Takes an hour or more, so it is not part of ./runtests.
 #
 #   tests/systems/arm_root.sh SUITE [FOLDER]      SUITE: trixie; FOLDER: where roots and logs are kept
 set -eu
@@ -31,15 +31,17 @@ inside sh -euc '
 failed=0
 inside sh -euc '
   cd /isoloss
+  export QEMU_CPU=neoverse-n1
   python3 tests/systems/emulated_tests.py build |
     xargs -d "\n" meson test -C build --no-rebuild --timeout-multiplier 20 --print-errorlogs' \
   >"$folder/$suite-arm-tests.log" 2>&1 || failed=1
 sed -n 's/^\(Ok\|Fail\|Skipped\|Timeout\): */'"$suite"': unit tests under qemu: \1 /p' "$folder/$suite-arm-tests.log"
 inside sh -euc '
   cd /root
+  export QEMU_CPU=neoverse-n1
   printf "%s\n" "corpus: {source: markov2}" \
-    "base: {model: {context: 16, layers: 1}, train: {batch_tokens: 256, final_eval_tokens: 2048}}" \
-    "sweep: {grid: {model.width: [16, 32], train.steps: [20, 40, 80]}}" "fit: [{law: chinchilla}]" >small.yaml
+    "base: {model: {context: 16, layers: 1}, train: {batch_tokens: 64, final_eval_tokens: 512, evals: 0}}" \
+    "sweep: {grid: {model.width: [16, 32], train.steps: [2, 4, 8]}}" "fit: [{law: chinchilla}]" >small.yaml
   /isoloss/build/isoloss plan small.yaml
   /isoloss/build/isoloss run small.yaml
   /isoloss/build/isoloss fit small.yaml
