@@ -61,7 +61,7 @@ static bool step_rounds(struct bench_model *m, struct error *error) {
 
 bool bench_step(struct bench *bench, struct error *error) {
   const struct run_config *models[BENCH_MODELS];
-  int count;
+  int count = 0;
   enum dtype dtype;
   bool fine = bench_dtype(bench, &dtype, error) && bench_models(bench, models, &count, error) &&
               bench_peak(bench, dtype, error);

@@ -268,60 +268,100 @@ static bool derive(struct making *m, const struct run_field *field, const struct
   return config_set_number(&m->config, field, number, error) || error_subject(error, "%s", field->path);
 }
 
+// The sweep's derived fields, in turn. Sets `no_corpus` where one of them needs a corpus that is not there. False when
+// one of them is refused, with the problem. Ends early when the corpus cannot be had (`state` is STOPPED).
+static bool derive_all(struct making *m, const struct grid_sweep *ready, bool *no_corpus,
+                       struct grid_problem *problem) {
+  struct value value;
+  *no_corpus = false;
+  for (size_t i = 0; i < ready->sweep->set_count && !*no_corpus; i++) {
+    const struct spec_derivation *set = &ready->sweep->set[i];
+    enum verdict verdict = evaluate(m, &ready->set[i], false, &value, &problem->error);
+    if (m->state == STOPPED) return true;
+    if (verdict == NO_CORPUS) {
+      *no_corpus = true;
+    } else if (verdict == WRONG && m->state == REFUSED) {
+      problem->error = m->error;
+      return false;
+    } else if (verdict == WRONG) {
+      problem->node = set->node;
+      problem->in_expression = true;
+      return false;
+    } else {
+      bool fine = derive(m, set->field, &value, &problem->error);
+      if (!fine) problem->node = set->node;
+      m->state = NOT_TRIED;
+      if (!fine) return false;
+    }
+  }
+  return true;
+}
+
+// `where` over plain fields alone: whether that decides, and how.
+static bool decided_early(struct making *m, const struct grid_sweep *ready, bool *stays) {
+  struct value value;
+  struct error ignored;
+  if (evaluate(m, &ready->where, true, &value, &ignored) != VALUE || value.kind == VALUE_TEXT) return false;
+  *stays = value.number != 0;
+  return true;
+}
+
+// `where` over all that is known. Sets `undecided` where it needs a corpus that is not there; GRID_RUN, GRID_FILTERED
+// or GRID_REFUSED.
+static enum grid_outcome filter(struct making *m, const struct grid_sweep *ready, bool no_corpus, bool *undecided,
+                                struct grid_problem *problem) {
+  struct value value;
+  enum verdict verdict = no_corpus ? NO_CORPUS : evaluate(m, &ready->where, false, &value, &problem->error);
+  if (verdict == VALUE && value.kind == VALUE_TEXT) {
+    verdict = WRONG;
+    error_at(&problem->error, EXIT_USAGE_ERROR, ready->sweep->where->source, 0, "where must be a condition, not text");
+  }
+  if (verdict == WRONG) {
+    problem->node = ready->sweep->where_node;
+    problem->in_expression = true;
+    return GRID_REFUSED;
+  }
+  *undecided = verdict == NO_CORPUS;
+  return verdict == VALUE && value.number == 0 ? GRID_FILTERED : GRID_RUN;
+}
+
+static void give_result(const struct making *m, bool undecided, struct grid_result *result) {
+  result->resolved = m->state == RESOLVED;
+  result->undecided = undecided || !result->resolved;
+  result->config = result->resolved ? m->resolved : m->config;
+  if (result->resolved)
+    result->quantities = m->quantities;
+  else
+    memset(&result->quantities, 0, sizeof result->quantities);
+  result->corpus = m->corpus;
+}
+
 enum grid_outcome grid_evaluate(struct run_grid *grid, size_t sweep_index, uint64_t combination,
                                 struct grid_result *result, struct grid_problem *problem) {
   const struct grid_sweep *ready = &grid->sweeps[sweep_index];
   const struct spec_sweep *sweep = ready->sweep;
+  // Not cleared as a whole: most of it is large, and written before it is read.
   struct making m;
   m.grid = grid;
   m.config = grid->spec->base;
   m.state = NOT_TRIED;
   m.error.code = EXIT_DONE;
-  struct value value;
-  bool refused = false, undecided = false;
   problem->node = NULL;
   problem->in_expression = false;
   problem->error.code = EXIT_DONE;
   grid_apply(sweep, combination, &m.config);
 
-  bool no_corpus = false;  // a derived field could not be derived
-  for (size_t i = 0; i < sweep->set_count && !refused && !no_corpus; i++) {
-    const struct spec_derivation *set = &sweep->set[i];
-    switch (evaluate(&m, &ready->set[i], false, &value, &problem->error)) {
-      case VALUE:
-        if (!derive(&m, set->field, &value, &problem->error)) {
-          refused = true;
-          problem->node = set->node;
-        }
-        m.state = NOT_TRIED;
-        break;
-      case NO_CORPUS:
-        no_corpus = true;
-        break;
-      case WRONG:
-        refused = true;
-        if (m.state == REFUSED) {
-          problem->error = m.error;
-        } else {
-          problem->node = set->node;
-          problem->in_expression = true;
-        }
-    }
-    if (m.state == STOPPED) break;
-  }
+  bool no_corpus, decided = false, stays = true, undecided = false;
+  bool derived = derive_all(&m, ready, &no_corpus, problem);
   if (m.state == STOPPED) {
     problem->error = m.error;
     return GRID_STOPPED;
   }
   // A filter over plain fields may be there to leave out what cannot be trained, or has a corpus that is not wanted.
-  bool decided = false;
-  if (m.state == NOT_TRIED && !refused && !grid->corpus_varies) resolve(&m);
-  if (sweep->where && !no_corpus && m.state != RESOLVED) {
-    struct error ignored;
-    decided = evaluate(&m, &ready->where, true, &value, &ignored) == VALUE && value.kind != VALUE_TEXT;
-    if (decided && value.number == 0) return GRID_FILTERED;
-  }
-  if (refused) return GRID_REFUSED;
+  if (m.state == NOT_TRIED && derived && !grid->corpus_varies) resolve(&m);
+  if (sweep->where && !no_corpus && m.state != RESOLVED) decided = decided_early(&m, ready, &stays);
+  if (!stays) return GRID_FILTERED;
+  if (!derived) return GRID_REFUSED;
   resolve(&m);
   if (m.state == STOPPED || m.state == REFUSED) {
     problem->error = m.error;
@@ -330,26 +370,9 @@ enum grid_outcome grid_evaluate(struct run_grid *grid, size_t sweep_index, uint6
   }
   if (no_corpus) m.state = NEEDS_CORPUS;
   if (sweep->where && !decided) {
-    enum verdict verdict = no_corpus ? NO_CORPUS : evaluate(&m, &ready->where, false, &value, &problem->error);
-    if (verdict == VALUE && value.kind == VALUE_TEXT) {
-      verdict = WRONG;
-      error_at(&problem->error, EXIT_USAGE_ERROR, sweep->where->source, 0, "where must be a condition, not text");
-    }
-    if (verdict == WRONG) {
-      problem->node = sweep->where_node;
-      problem->in_expression = true;
-      return GRID_REFUSED;
-    }
-    if (verdict == VALUE && value.number == 0) return GRID_FILTERED;
-    undecided = verdict == NO_CORPUS;
+    enum grid_outcome outcome = filter(&m, ready, no_corpus, &undecided, problem);
+    if (outcome != GRID_RUN) return outcome;
   }
-  result->resolved = m.state == RESOLVED;
-  result->undecided = undecided || !result->resolved;
-  result->config = result->resolved ? m.resolved : m.config;
-  if (result->resolved)
-    result->quantities = m.quantities;
-  else
-    memset(&result->quantities, 0, sizeof result->quantities);
-  result->corpus = m.corpus;
+  give_result(&m, undecided, result);
   return GRID_RUN;
 }
