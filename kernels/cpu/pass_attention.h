@@ -72,15 +72,137 @@ INLINE void scaled_queries(enum dtype dtype, const void *q, int64_t index, int64
     store_as_part(DTYPE_FLOAT32, to, i, load_as_part(dtype, q, index + i, count - i) * splat(scale), count - i);
 }
 
+// A tile of queries against a block of keys: queries [first, first + rows), keys [block, block + n), of which query
+// `row` of the tile sees those up to row + diagonal.
+struct attention_block {
+  int64_t first, rows, block, n, diagonal;
+};
+
+INLINE struct attention_block attention_block_at(int64_t first, int64_t rows, int64_t block) {
+  int64_t left = first + rows - block;
+  return (struct attention_block){first, rows, block, left < KEY_BLOCK ? left : KEY_BLOCK, first - block};
+}
+
+// How many keys of the block query `row` of the tile sees; 0 or less: none.
+INLINE int64_t keys_seen(const struct attention_block *at, int64_t row) {
+  return row + at->diagonal + 1 < at->n ? row + at->diagonal + 1 : at->n;
+}
+
+// scores [rows, KEY_BLOCK] = a tile's rows [rows, dim] against the block's of `packed`, up to the diagonal.
+INLINE void block_scores(const struct attention_block *at, int64_t dim, const float *from, const float *packed,
+                         float *scores) {
+  tile_product(&(struct tile){.m = at->rows,
+                              .n = round_to_lanes(at->n),
+                              .k = dim,
+                              .a = from,
+                              .a_row = dim,
+                              .a_k = 1,
+                              .b = packed + at->block * dim,
+                              .b_row = PANEL,
+                              .b_panel = PANEL * dim,
+                              .c = scores,
+                              .c_row = KEY_BLOCK,
+                              .causal = CAUSAL_COLUMNS,
+                              .diagonal = at->diagonal});
+}
+
+// to [rows, dim] = scores times the block's rows of `from`; the blocks after the first add.
+INLINE void block_over_keys(const struct attention_block *at, int64_t dim, const float *scores, const float *from,
+                            float *to) {
+  tile_product(&(struct tile){.m = at->rows,
+                              .n = dim,
+                              .k = at->n,
+                              .a = scores,
+                              .a_row = KEY_BLOCK,
+                              .a_k = 1,
+                              .b = from + at->block * dim,
+                              .b_row = dim,
+                              .b_panel = PANEL,
+                              .c = to,
+                              .c_row = dim,
+                              .accumulate = at->block > 0,
+                              .causal = CAUSAL_SUM_END,
+                              .diagonal = at->diagonal});
+}
+
+// The block's rows of `to` += transposed scores times a tile's rows [rows, dim].
+INLINE void block_over_queries(const struct attention_block *at, int64_t dim, const float *scores, const float *from,
+                               float *to) {
+  tile_product(&(struct tile){.m = at->n,
+                              .n = dim,
+                              .k = at->rows,
+                              .a = scores,
+                              .a_row = 1,
+                              .a_k = KEY_BLOCK,
+                              .b = from,
+                              .b_row = dim,
+                              .b_panel = PANEL,
+                              .c = to + at->block * dim,
+                              .c_row = dim,
+                              .accumulate = true,
+                              .causal = CAUSAL_SUM_BEGIN,
+                              .diagonal = at->diagonal});
+}
+
+// ---- forward ----
+
+// The scratch of one query head.
+struct attention_forward_scratch {
+  float *queries, *output;  // [QUERY_TILE, dim]
+  float *scores;            // [QUERY_TILE, KEY_BLOCK]
+  float *maxima, *sums;     // [QUERY_TILE]
+};
+
+// Scores of a block to exponentials less the running maximum; where that grows, the sum and the output so far shrink.
+INLINE void forward_exponentials(const struct attention_block *at, int64_t dim,
+                                 const struct attention_forward_scratch *in) {
+  for (int64_t row = 0; row < at->rows; row++) {
+    float *s = in->scores + row * KEY_BLOCK;
+    int64_t valid = keys_seen(at, row);
+    if (valid <= 0) {
+      memset(s, 0, (size_t)at->n * sizeof(float));
+      continue;
+    }
+    float top = row_maximum(s, valid);
+    if (top > in->maxima[row]) {
+      if (at->block > 0) {
+        float factor = expf(in->maxima[row] - top);
+        in->sums[row] *= factor;
+        for (int64_t d = 0; d < dim; d++) in->output[row * dim + d] *= factor;
+      }
+      in->maxima[row] = top;
+    }
+    in->sums[row] += exponentials(s, valid, at->n, in->maxima[row]);
+  }
+}
+
+// Outputs of a tile of queries divided by their sums, and the log-sums.
+INLINE void forward_results(const struct attention_call *call, enum dtype dtype, int64_t item, int64_t first,
+                            int64_t rows, const struct attention_forward_scratch *in) {
+  int64_t context = call->shape.context, dim = call->shape.head_dim, heads = call->shape.heads;
+  for (int64_t row = 0; row < rows; row++) {
+    int64_t position = first + row, to = ((item / heads * context + position) * heads + item % heads) * dim;
+    vfloat factor = splat(1 / in->sums[row]);
+    for (int64_t d = 0; d < dim; d += LANES)
+      store_as_part(dtype, call->o, to + d, load_as_part(DTYPE_FLOAT32, in->output, row * dim + d, dim - d) * factor,
+                    dim - d);
+    call->log_sum[item * context + position] = in->maxima[row] + logf(in->sums[row]);
+  }
+}
+
+// One item is a query head of a sequence.
 INLINE void attention_forward_head(const struct attention_call *call, enum dtype dtype, int64_t item, float *scratch) {
   const struct attention *shape = &call->shape;
   int64_t context = shape->context, dim = shape->head_dim, heads = shape->heads;
   int64_t sequence = item / heads, head = item % heads;
   int64_t kv_index = (sequence * shape->kv_heads + head / (heads / shape->kv_heads)) * context * dim;
   float scale = 1 / sqrtf((float)dim);
-  float *queries = carve(&scratch, QUERY_TILE * dim), *output = carve(&scratch, QUERY_TILE * dim);
-  float *scores = carve(&scratch, QUERY_TILE * KEY_BLOCK);
-  float *maxima = carve(&scratch, QUERY_TILE), *sums = carve(&scratch, QUERY_TILE);
+  struct attention_forward_scratch in;
+  in.queries = carve(&scratch, QUERY_TILE * dim);
+  in.output = carve(&scratch, QUERY_TILE * dim);
+  in.scores = carve(&scratch, QUERY_TILE * KEY_BLOCK);
+  in.maxima = carve(&scratch, QUERY_TILE);
+  in.sums = carve(&scratch, QUERY_TILE);
   float *keys = carve(&scratch, round_to_panel(context) * dim);
   int64_t widened = dtype == DTYPE_FLOAT32 ? 0 : context * dim;
   pack_transposed(as_floats(dtype, call->k, kv_index, context * dim, carve(&scratch, widened)), context, dim, keys);
@@ -88,67 +210,18 @@ INLINE void attention_forward_head(const struct attention_call *call, enum dtype
 
   for (int64_t first = 0; first < context; first += QUERY_TILE) {
     int64_t rows = context - first < QUERY_TILE ? context - first : QUERY_TILE;
-    scaled_queries(dtype, call->q, (item * context + first) * dim, rows * dim, scale, queries);
+    scaled_queries(dtype, call->q, (item * context + first) * dim, rows * dim, scale, in.queries);
     for (int64_t row = 0; row < rows; row++) {
-      maxima[row] = -INFINITY;
-      sums[row] = 0;
+      in.maxima[row] = -INFINITY;
+      in.sums[row] = 0;
     }
     for (int64_t block = 0; block < first + rows; block += KEY_BLOCK) {
-      int64_t n = first + rows - block < KEY_BLOCK ? first + rows - block : KEY_BLOCK, diagonal = first - block;
-      tile_product(&(struct tile){.m = rows,
-                                  .n = round_to_lanes(n),
-                                  .k = dim,
-                                  .a = queries,
-                                  .a_row = dim,
-                                  .a_k = 1,
-                                  .b = keys + block * dim,
-                                  .b_row = PANEL,
-                                  .b_panel = PANEL * dim,
-                                  .c = scores,
-                                  .c_row = KEY_BLOCK,
-                                  .causal = CAUSAL_COLUMNS,
-                                  .diagonal = diagonal});
-      for (int64_t row = 0; row < rows; row++) {
-        float *s = scores + row * KEY_BLOCK;
-        int64_t valid = row + diagonal + 1 < n ? row + diagonal + 1 : n;
-        if (valid <= 0) {
-          memset(s, 0, (size_t)n * sizeof(float));
-          continue;
-        }
-        float top = row_maximum(s, valid);
-        if (top > maxima[row]) {
-          if (block > 0) {
-            float factor = expf(maxima[row] - top);
-            sums[row] *= factor;
-            for (int64_t d = 0; d < dim; d++) output[row * dim + d] *= factor;
-          }
-          maxima[row] = top;
-        }
-        sums[row] += exponentials(s, valid, n, maxima[row]);
-      }
-      tile_product(&(struct tile){.m = rows,
-                                  .n = dim,
-                                  .k = n,
-                                  .a = scores,
-                                  .a_row = KEY_BLOCK,
-                                  .a_k = 1,
-                                  .b = values + block * dim,
-                                  .b_row = dim,
-                                  .b_panel = PANEL,
-                                  .c = output,
-                                  .c_row = dim,
-                                  .accumulate = block > 0,
-                                  .causal = CAUSAL_SUM_END,
-                                  .diagonal = diagonal});
+      struct attention_block at = attention_block_at(first, rows, block);
+      block_scores(&at, dim, in.queries, keys, in.scores);
+      forward_exponentials(&at, dim, &in);
+      block_over_keys(&at, dim, in.scores, values, in.output);
     }
-    for (int64_t row = 0; row < rows; row++) {
-      int64_t position = first + row, to = ((sequence * context + position) * heads + head) * dim;
-      vfloat factor = splat(1 / sums[row]);
-      for (int64_t d = 0; d < dim; d += LANES)
-        store_as_part(dtype, call->o, to + d, load_as_part(DTYPE_FLOAT32, output, row * dim + d, dim - d) * factor,
-                      dim - d);
-      call->log_sum[item * context + position] = maxima[row] + logf(sums[row]);
-    }
+    forward_results(call, dtype, item, first, rows, &in);
   }
 }
 
@@ -162,133 +235,115 @@ static void attention_forward_pass(const void *argument, int64_t begin, int64_t 
       attention_forward_head(call, DTYPE_BFLOAT16, item, scratch);
 }
 
+// ---- backward ----
+//
 // With P = exp(S - log_sum), dP = dO V^T and D = rowsum(dO o):  dS = P (dP - D);  dV = P^T dO, dQ = dS K scale,
 // dK = dS^T Q scale. One item is a key head with all the query heads that read it.
+
+// The operands of one key head, most of them scratch.
+struct attention_backward_scratch {
+  float *queries, *d_output, *d_queries;  // [QUERY_TILE, dim]
+  float *scores, *d_scores;               // [QUERY_TILE, KEY_BLOCK]
+  float *dots;                            // [QUERY_TILE]: D
+  float *keys_packed, *values_packed;     // transposed, in panels
+  const float *keys, *values;             // [context, dim]
+  float *d_keys, *d_values;               // [context, dim]: the results themselves in float32
+};
+
+INLINE struct attention_backward_scratch backward_carved(const struct attention_call *call, enum dtype dtype,
+                                                         int64_t item, float *scratch) {
+  int64_t context = call->shape.context, dim = call->shape.head_dim, size = context * dim, kv_index = item * size;
+  bool widen = dtype != DTYPE_FLOAT32;
+  int64_t widened = widen ? size : 0;
+  struct attention_backward_scratch in;
+  in.queries = carve(&scratch, QUERY_TILE * dim);
+  in.d_output = carve(&scratch, QUERY_TILE * dim);
+  in.d_queries = carve(&scratch, QUERY_TILE * dim);
+  in.scores = carve(&scratch, QUERY_TILE * KEY_BLOCK);
+  in.d_scores = carve(&scratch, QUERY_TILE * KEY_BLOCK);
+  in.dots = carve(&scratch, QUERY_TILE);
+  in.keys_packed = carve(&scratch, round_to_panel(context) * dim);
+  in.values_packed = carve(&scratch, round_to_panel(context) * dim);
+  in.keys = as_floats(dtype, call->k, kv_index, size, carve(&scratch, widened));
+  in.values = as_floats(dtype, call->v, kv_index, size, carve(&scratch, widened));
+  in.d_keys = widen ? carve(&scratch, widened) : (float *)call->d_k + kv_index;
+  in.d_values = widen ? carve(&scratch, widened) : (float *)call->d_v + kv_index;
+  pack_transposed(in.keys, context, dim, in.keys_packed);
+  pack_transposed(in.values, context, dim, in.values_packed);
+  memset(in.d_keys, 0, (size_t)size * sizeof(float));
+  memset(in.d_values, 0, (size_t)size * sizeof(float));
+  return in;
+}
+
+// dO of a tile of queries as floats, and its dot products with o. `from`: where the head is at the tile's first query.
+INLINE void backward_dots(const struct attention_call *call, enum dtype dtype, int64_t from, int64_t rows,
+                          const struct attention_backward_scratch *in) {
+  int64_t dim = call->shape.head_dim, stride = call->shape.heads * dim;
+  for (int64_t row = 0; row < rows; row++, from += stride) {
+    vfloat dot = {0};
+    for (int64_t d = 0; d < dim; d += LANES) {
+      vfloat d_o = load_as_part(dtype, call->d_o, from + d, dim - d);
+      dot = fma_add(d_o, load_as_part(dtype, call->o, from + d, dim - d), dot);
+      store_as_part(DTYPE_FLOAT32, in->d_output, row * dim + d, d_o, dim - d);
+    }
+    in->dots[row] = lane_sum(dot);
+  }
+}
+
+// Scores to probabilities P, and dP to dS; 0 beyond the diagonal. `log_sums`: of the tile's queries.
+INLINE void backward_probabilities(const struct attention_block *at, const float *log_sums,
+                                   const struct attention_backward_scratch *in) {
+  for (int64_t row = 0; row < at->rows; row++) {
+    float *p = in->scores + row * KEY_BLOCK, *d_s = in->d_scores + row * KEY_BLOCK;
+    int64_t valid = keys_seen(at, row), j = 0;
+    vfloat log_sum = splat(log_sums[row]), dot = splat(in->dots[row]);
+    for (; j < valid; j += LANES) {
+      int64_t count = valid - j;
+      vfloat probability = vector_exp(load_as_part(DTYPE_FLOAT32, p, j, count) - log_sum);
+      vfloat d = probability * (load_as_part(DTYPE_FLOAT32, d_s, j, count) - dot);
+      store_as_part(DTYPE_FLOAT32, p, j, probability, count);
+      store_as_part(DTYPE_FLOAT32, d_s, j, d, count);
+    }
+    for (j = valid > 0 ? valid : 0; j < at->n; j++) p[j] = d_s[j] = 0;
+  }
+}
+
+// The gradients through one query head, `q_item` of all sequences.
+INLINE void backward_queries(const struct attention_call *call, enum dtype dtype, int64_t q_item,
+                             const struct attention_backward_scratch *in) {
+  int64_t context = call->shape.context, dim = call->shape.head_dim, heads = call->shape.heads;
+  float scale = 1 / sqrtf((float)dim);
+  for (int64_t first = 0; first < context; first += QUERY_TILE) {
+    int64_t rows = context - first < QUERY_TILE ? context - first : QUERY_TILE;
+    int64_t q_index = (q_item * context + first) * dim;
+    scaled_queries(dtype, call->q, q_index, rows * dim, scale, in->queries);
+    backward_dots(call, dtype, ((q_item / heads * context + first) * heads + q_item % heads) * dim, rows, in);
+    for (int64_t block = 0; block < first + rows; block += KEY_BLOCK) {
+      struct attention_block at = attention_block_at(first, rows, block);
+      block_scores(&at, dim, in->queries, in->keys_packed, in->scores);
+      block_scores(&at, dim, in->d_output, in->values_packed, in->d_scores);
+      backward_probabilities(&at, call->log_sum + q_item * context + first, in);
+      block_over_queries(&at, dim, in->scores, in->d_output, in->d_values);
+      block_over_queries(&at, dim, in->d_scores, in->queries, in->d_keys);
+      block_over_keys(&at, dim, in->d_scores, in->keys, in->d_queries);
+    }
+    for (int64_t i = 0; i < rows * dim; i += LANES)
+      store_as_part(dtype, call->d_q, q_index + i,
+                    load_as_part(DTYPE_FLOAT32, in->d_queries, i, rows * dim - i) * splat(scale), rows * dim - i);
+  }
+}
+
 INLINE void attention_backward_head(const struct attention_call *call, enum dtype dtype, int64_t item, float *scratch) {
   const struct attention *shape = &call->shape;
-  int64_t context = shape->context, dim = shape->head_dim, heads = shape->heads, group = heads / shape->kv_heads;
-  int64_t sequence = item / shape->kv_heads, kv_index = item * context * dim;
-  float scale = 1 / sqrtf((float)dim);
-  bool widen = dtype != DTYPE_FLOAT32;
-  float *queries = carve(&scratch, QUERY_TILE * dim), *d_output = carve(&scratch, QUERY_TILE * dim);
-  float *d_queries = carve(&scratch, QUERY_TILE * dim);
-  float *scores = carve(&scratch, QUERY_TILE * KEY_BLOCK), *d_scores = carve(&scratch, QUERY_TILE * KEY_BLOCK);
-  float *dots = carve(&scratch, QUERY_TILE);
-  float *keys_packed = carve(&scratch, round_to_panel(context) * dim);
-  float *values_packed = carve(&scratch, round_to_panel(context) * dim);
-  int64_t widened = widen ? context * dim : 0;
-  const float *keys = as_floats(dtype, call->k, kv_index, context * dim, carve(&scratch, widened));
-  const float *values = as_floats(dtype, call->v, kv_index, context * dim, carve(&scratch, widened));
-  float *d_keys = widen ? carve(&scratch, widened) : (float *)call->d_k + kv_index;
-  float *d_values = widen ? carve(&scratch, widened) : (float *)call->d_v + kv_index;
-  pack_transposed(keys, context, dim, keys_packed);
-  pack_transposed(values, context, dim, values_packed);
-  memset(d_keys, 0, (size_t)(context * dim) * sizeof(float));
-  memset(d_values, 0, (size_t)(context * dim) * sizeof(float));
-
-  for (int64_t member = 0; member < group; member++) {
-    int64_t head = item % shape->kv_heads * group + member, q_item = sequence * heads + head;
-    for (int64_t first = 0; first < context; first += QUERY_TILE) {
-      int64_t rows = context - first < QUERY_TILE ? context - first : QUERY_TILE;
-      int64_t q_index = (q_item * context + first) * dim;
-      scaled_queries(dtype, call->q, q_index, rows * dim, scale, queries);
-      for (int64_t row = 0; row < rows; row++) {
-        int64_t from = ((sequence * context + first + row) * heads + head) * dim;
-        vfloat dot = {0};
-        for (int64_t d = 0; d < dim; d += LANES) {
-          vfloat d_o = load_as_part(dtype, call->d_o, from + d, dim - d);
-          dot = fma_add(d_o, load_as_part(dtype, call->o, from + d, dim - d), dot);
-          store_as_part(DTYPE_FLOAT32, d_output, row * dim + d, d_o, dim - d);
-        }
-        dots[row] = lane_sum(dot);
-      }
-      for (int64_t block = 0; block < first + rows; block += KEY_BLOCK) {
-        int64_t n = first + rows - block < KEY_BLOCK ? first + rows - block : KEY_BLOCK, diagonal = first - block;
-        struct tile tile = {.m = rows,
-                            .n = round_to_lanes(n),
-                            .k = dim,
-                            .a = queries,
-                            .a_row = dim,
-                            .a_k = 1,
-                            .b = keys_packed + block * dim,
-                            .b_row = PANEL,
-                            .b_panel = PANEL * dim,
-                            .c = scores,
-                            .c_row = KEY_BLOCK,
-                            .causal = CAUSAL_COLUMNS,
-                            .diagonal = diagonal};
-        tile_product(&tile);
-        tile.a = d_output;
-        tile.b = values_packed + block * dim;
-        tile.c = d_scores;
-        tile_product(&tile);
-        for (int64_t row = 0; row < rows; row++) {
-          float *p = scores + row * KEY_BLOCK, *d_s = d_scores + row * KEY_BLOCK;
-          int64_t valid = row + diagonal + 1 < n ? row + diagonal + 1 : n;
-          vfloat log_sum = splat(call->log_sum[q_item * context + first + row]), dot = splat(dots[row]);
-          int64_t j = 0;
-          for (; j < valid; j += LANES) {
-            int64_t count = valid - j;
-            vfloat probability = vector_exp(load_as_part(DTYPE_FLOAT32, p, j, count) - log_sum);
-            vfloat d = probability * (load_as_part(DTYPE_FLOAT32, d_s, j, count) - dot);
-            store_as_part(DTYPE_FLOAT32, p, j, probability, count);
-            store_as_part(DTYPE_FLOAT32, d_s, j, d, count);
-          }
-          for (j = valid > 0 ? valid : 0; j < n; j++) p[j] = d_s[j] = 0;
-        }
-        tile_product(&(struct tile){.m = n,
-                                    .n = dim,
-                                    .k = rows,
-                                    .a = scores,
-                                    .a_row = 1,
-                                    .a_k = KEY_BLOCK,
-                                    .b = d_output,
-                                    .b_row = dim,
-                                    .b_panel = PANEL,
-                                    .c = d_values + block * dim,
-                                    .c_row = dim,
-                                    .accumulate = true,
-                                    .causal = CAUSAL_SUM_BEGIN,
-                                    .diagonal = diagonal});
-        tile_product(&(struct tile){.m = n,
-                                    .n = dim,
-                                    .k = rows,
-                                    .a = d_scores,
-                                    .a_row = 1,
-                                    .a_k = KEY_BLOCK,
-                                    .b = queries,
-                                    .b_row = dim,
-                                    .b_panel = PANEL,
-                                    .c = d_keys + block * dim,
-                                    .c_row = dim,
-                                    .accumulate = true,
-                                    .causal = CAUSAL_SUM_BEGIN,
-                                    .diagonal = diagonal});
-        tile_product(&(struct tile){.m = rows,
-                                    .n = dim,
-                                    .k = n,
-                                    .a = d_scores,
-                                    .a_row = KEY_BLOCK,
-                                    .a_k = 1,
-                                    .b = keys + block * dim,
-                                    .b_row = dim,
-                                    .b_panel = PANEL,
-                                    .c = d_queries,
-                                    .c_row = dim,
-                                    .accumulate = block > 0,
-                                    .causal = CAUSAL_SUM_END,
-                                    .diagonal = diagonal});
-      }
-      for (int64_t i = 0; i < rows * dim; i += LANES)
-        store_as_part(dtype, call->d_q, q_index + i,
-                      load_as_part(DTYPE_FLOAT32, d_queries, i, rows * dim - i) * splat(scale), rows * dim - i);
-    }
-  }
-  if (!widen) return;
-  for (int64_t i = 0; i < context * dim; i += LANES) {
-    int64_t count = context * dim - i;
-    store_as_part(dtype, call->d_k, kv_index + i, load_as_part(DTYPE_FLOAT32, d_keys, i, count), count);
-    store_as_part(dtype, call->d_v, kv_index + i, load_as_part(DTYPE_FLOAT32, d_values, i, count), count);
+  int64_t size = shape->context * shape->head_dim, group = shape->heads / shape->kv_heads;
+  struct attention_backward_scratch in = backward_carved(call, dtype, item, scratch);
+  // The query heads of a key head stand together: those of all key heads before come first.
+  for (int64_t member = 0; member < group; member++) backward_queries(call, dtype, item * group + member, &in);
+  if (dtype == DTYPE_FLOAT32) return;
+  for (int64_t i = 0; i < size; i += LANES) {
+    int64_t count = size - i;
+    store_as_part(dtype, call->d_k, item * size + i, load_as_part(DTYPE_FLOAT32, in.d_keys, i, count), count);
+    store_as_part(dtype, call->d_v, item * size + i, load_as_part(DTYPE_FLOAT32, in.d_values, i, count), count);
   }
 }
 
