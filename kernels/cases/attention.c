@@ -195,20 +195,38 @@ static void run_backward(struct case_run *run) {
 
 // Two products forward, four backward, over the context (context + 1) / 2 pairs that causal attention has; the inputs
 // and outputs (backward also o and the gradients), not the scores.
-static struct case_cost cost(const struct op_case *c, double products, double arrays) {
+static struct case_cost cost(const struct case_run *run, double products, double arrays) {
+  const struct op_case *c = run->c;
   double context = (double)c->size[1], pairs = (double)(c->size[0] * c->size[2]) * context * (context + 1) / 2;
   double elements = (double)(c->arguments[Q].count + c->arguments[K].count);
   return (struct case_cost){products * 2 * pairs * (double)c->size[4],
                             arrays * elements * (double)dtype_bytes(c->dtype)};
 }
 
-static struct case_cost forward_cost(const struct op_case *c) { return cost(c, 2, 2); }
+static struct case_cost forward_cost(const struct case_run *run) { return cost(run, 2, 2); }
 
-static struct case_cost backward_cost(const struct op_case *c) { return cost(c, 4, 4); }
+static struct case_cost backward_cost(const struct case_run *run) { return cost(run, 4, 4); }
+
+// Of each head, not causal: scores and weighted values.
+static int forward_products(const struct case_shape *shape, struct case_product *products) {
+  int64_t context = shape->size[1], dim = shape->size[4];
+  double heads = (double)(shape->size[0] * shape->size[2]);
+  products[0] = (struct case_product){GEMM_NT, context, context, dim, heads};
+  products[1] = (struct case_product){GEMM_NN, context, dim, context, heads};
+  return 2;
+}
+
+// Gradients of the probabilities and of queries; of values and of keys. Bare products would keep the scores.
+static int backward_products(const struct case_shape *shape, struct case_product *products) {
+  int count = forward_products(shape, products);
+  products[count] =
+      (struct case_product){GEMM_TN, shape->size[1], shape->size[4], shape->size[1], 2 * products[0].count};
+  return count + 1;
+}
 
 static const struct case_pass passes[] = {
-    {"attention forward", run_forward, forward_cost, true},
-    {"attention backward", run_backward, backward_cost, false},
+    {"attention forward", run_forward, forward_cost, true, forward_products},
+    {"attention backward", run_backward, backward_cost, false, backward_products},
 };
 
 const struct operation operation_attention = {.name = "attention",
@@ -221,4 +239,5 @@ const struct operation operation_attention = {.name = "attention",
                                               .forward = forward,
                                               .gradients = gradients,
                                               .passes = passes,
-                                              .pass_count = CASE_COUNT_OF(passes)};
+                                              .pass_count = CASE_COUNT_OF(passes),
+                                              .of_model = case_heads_of_model};

@@ -41,8 +41,13 @@ static double held(enum case_type type, double value) {
 }
 
 // Uniform in (-scale, scale), by the argument's place and the number of elements: the same case has the same numbers.
-static void fill(const struct argument *argument, int place, double *to) {
+// From `period` on they repeat.
+static void fill(const struct argument *argument, int place, int64_t period, double *to) {
   for (int64_t i = 0; i < argument->count; i++) {
+    if (i >= period) {
+      to[i] = to[i - period];
+      continue;
+    }
     double uniform = random_uniform((uint64_t)argument->count, RANDOM_STREAM_MONTE_CARLO, (uint64_t)place, (uint64_t)i);
     to[i] = held(argument->type, argument->scale * (2 * uniform - 1));
   }
@@ -55,16 +60,16 @@ bool case_make(struct op_case *c, const struct operation *operation, const struc
   operation->declare(c);
   for (int i = 0; i < c->count; i++) {
     struct argument *a = &c->arguments[i];
-    a->values = arena_array(&c->arena, (size_t)a->count + 1, sizeof *a->values);
+    if (!a->result || reference) a->values = arena_array(&c->arena, (size_t)a->count + 1, sizeof *a->values);
     if (a->kept) a->start = arena_array(&c->arena, (size_t)a->count + 1, sizeof *a->start);
     double *filled = a->kept ? a->start : a->values;
-    if (a->scale > 0) fill(a, i, filled);
+    if (a->scale > 0) fill(a, i, reference ? a->count : 1 << 16, filled);
   }
   if (operation->adjust) operation->adjust(c);
   for (int i = 0; i < c->count; i++) {
     struct argument *a = &c->arguments[i];
     double *filled = a->kept ? a->start : a->values;
-    for (int64_t k = 0; k < a->count; k++) filled[k] = held(a->type, filled[k]);
+    for (int64_t k = 0; k < a->count && filled; k++) filled[k] = held(a->type, filled[k]);
   }
   if (!reference) return true;
   operation->forward(c);
@@ -79,16 +84,19 @@ bool case_make(struct op_case *c, const struct operation *operation, const struc
 
 void case_free(struct op_case *c) { arena_free(&c->arena); }
 
-const char *case_name(struct op_case *c) {
+const char *case_shape_text(struct op_case *c) {
   struct text text = {0};
-  text_format(&text, "%s ", c->operation->name);
   for (int i = 0; i < CASE_DIMENSIONS && c->size[i]; i++)
     text_format(&text, "%s%lld", i ? "x" : "", (long long)c->size[i]);
-  text_format(&text, " %s%s%s", dtype_name(c->dtype), c->shape->format ? " " : "",
-              c->shape->format ? c->shape->format : "");
-  const char *name = arena_string(&c->arena, text_string(&text));
+  const char *kept = arena_string(&c->arena, text_string(&text));
   text_free(&text);
-  return name;
+  return kept;
+}
+
+const char *case_name(struct op_case *c) {
+  const char *format = c->shape->format;
+  return arena_format(&c->arena, "%s %s %s%s%s", c->operation->name, case_shape_text(c), dtype_name(c->dtype),
+                      format ? " " : "", format ? format : "");
 }
 
 struct op_shape case_rows_shape(const struct op_case *c) {
@@ -103,6 +111,11 @@ struct op_shape case_heads_shape(const struct op_case *c) {
                            .head_dim = c->size[4],
                            .dtype = c->dtype,
                            .training = true};
+}
+
+int case_heads_of_model(const struct case_model *m, struct case_shape *made) {
+  made[0] = (struct case_shape){{m->sequences, m->context, m->heads, m->kv_heads, m->head_dim}};
+  return 1;
 }
 
 // ---- on a device ----

@@ -7,12 +7,15 @@
 // their type rounds them, so that whatever a backend does to the same numbers can be set against the reference.
 #pragma once
 #include "base/base.h"
+#include "kernels/cpu/gemm.h"
 #include "kernels/formats/format.h"
 #include "kernels/ops.h"
 
 #define CASE_ARGUMENTS 20
 #define CASE_DIMENSIONS 6
 #define CASE_WEIGHTS 2
+#define CASE_PRODUCTS 4      // bare products of a pass
+#define CASE_MODEL_SHAPES 4  // of an operation in one model
 
 // What elements are in device memory. The first two are those of enum dtype.
 enum case_type {
@@ -38,7 +41,7 @@ struct argument {
   double tolerance, cancelled;
   int gradient_of;  // the input whose gradient it is (what `forward` returns being the loss), else -1
   int same_as;      // the result that has the same bits, else -1
-  double *values;   // of an input; of a result what it should be
+  double *values;   // of an input; of a result what it should be (NULL without a reference)
   double *start;    // `kept` results: values before
   // Results whose way is known rounding by rounding have, for each element, the sum of the squares of all that bfloat16
   // rounds on the way to it, as large as it arrives there; else NULL. It replaces the tolerance in bfloat16.
@@ -81,12 +84,30 @@ struct case_cost {
   double flops, bytes;  // strictly necessary ones: causal attention by half; each operand read or written once
 };
 
+// A bare matrix product that a pass has to do, `count` times.
+struct case_product {
+  enum gemm_form form;
+  int64_t m, n, k;
+  double count;
+};
+
 // A call, or a few that belong together: what is timed.
 struct case_pass {
   const char *name;  // "rmsnorm backward"
   void (*run)(struct case_run *run);
-  struct case_cost (*cost)(const struct op_case *c);  // NULL: nothing that would be worth timing
-  bool forward_only;                                  // runs in the workspace of a device that does not train
+  // What the pass costs on the run's device, all 0 where it has nothing to do there; NULL: not worth timing.
+  struct case_cost (*cost)(const struct case_run *run);
+  bool forward_only;  // runs in the workspace of a device that does not train
+  // Its bare products, at most CASE_PRODUCTS; returns how many. NULL: it does not multiply matrices.
+  int (*products)(const struct case_shape *shape, struct case_product *products);
+};
+
+// A model, for the shapes that a training step of it has.
+struct case_model {
+  int64_t sequences, context;  // rows = sequences * context
+  int64_t width, hidden, vocabulary;
+  int64_t heads, kv_heads, head_dim;
+  int64_t parameters;
 };
 
 struct operation {
@@ -109,17 +130,22 @@ struct operation {
   const struct case_pass *passes;
   size_t pass_count;
   void (*variants)(struct case_run *run);  // the other ways to call it (in place, without an operand); may be NULL
+  // The shapes that a step of a model has, at most CASE_MODEL_SHAPES; returns how many. NULL: not timed.
+  int (*of_model)(const struct case_model *model, struct case_shape *made);
 };
 
 extern const struct operation *const operations[];
 extern const size_t operation_count;
 const struct operation *operation_find(const char *name);  // NULL when there is none
 
-// Makes the case, its arguments filled and its results computed. `reference` false: no results, for timing. False with
-// an error when the shape's format is none. The caller frees it in any case.
+// Makes the case, its arguments filled and its results computed. `reference` false, for timing: results have no values,
+// and the numbers of a large argument repeat. False with an error when the shape's format is none. The caller frees it
+// in any case.
 bool case_make(struct op_case *c, const struct operation *operation, const struct case_shape *shape, enum dtype dtype,
                bool reference, struct error *error);
 void case_free(struct op_case *c);
+// "3x33", up to the last number that is not 0; it lives as long as the case, as the name does.
+const char *case_shape_text(struct op_case *c);
 // "rmsnorm 3x33 bfloat16"
 const char *case_name(struct op_case *c);
 
@@ -165,12 +191,14 @@ static inline struct argument case_again(const char *name, struct argument other
   other.same_as = of;
   return other;
 }
+static inline int64_t case_model_rows(const struct case_model *model) { return model->sequences * model->context; }
 static inline double *case_values(const struct op_case *c, int argument) { return c->arguments[argument].values; }
 // Of results in the type of activations.
 static inline double case_tolerance(const struct op_case *c) { return c->dtype == DTYPE_FLOAT32 ? 2e-6 : 4e-3; }
 // `op_shape` of operations whose sizes are "rows, width", and "sequences, context, heads, kv_heads, head_dim".
 struct op_shape case_rows_shape(const struct op_case *c);
 struct op_shape case_heads_shape(const struct op_case *c);
+int case_heads_of_model(const struct case_model *model, struct case_shape *made);  // `of_model` of the latter
 size_t case_type_bytes(enum case_type type);
 double case_rounded(enum dtype dtype, double value);
 // Makes weight number `which` of the case, and what its products keep.

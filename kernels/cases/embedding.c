@@ -21,9 +21,11 @@ static void declare(struct op_case *c) {
   a[D_TABLE].scale = 1;
 }
 
+// A third of the rows has few tokens, the others are all over the table.
 static void adjust(struct op_case *c) {
   for (int64_t row = 0; row < c->size[0]; row++)
-    case_values(c, TOKENS)[row] = (double)(row * row * (row % 3 ? 1 : c->size[2] / 5) % c->size[2]);
+    case_values(c, TOKENS)[row] =
+        (double)((row % 3 ? (row + 1) * 2654435761 : row * row * (c->size[2] / 5)) % c->size[2]);
 }
 
 static double forward(const struct op_case *c) {
@@ -58,21 +60,26 @@ static void run_backward(struct case_run *run) {
   run->ops->embedding_backward(run->device, size[0], size[1], size[2], d[TOKENS], d[D_RESIDUAL], d[D_TABLE]);
 }
 
-static struct case_cost forward_cost(const struct op_case *c) {
-  return (struct case_cost){0, 8 * (double)c->arguments[RESIDUAL].count};
+static struct case_cost forward_cost(const struct case_run *run) {
+  return (struct case_cost){0, 8 * (double)run->c->arguments[RESIDUAL].count};
 }
 
-static struct case_cost backward_cost(const struct op_case *c) {
-  return (struct case_cost){0, 12 * (double)c->arguments[RESIDUAL].count};
+static struct case_cost backward_cost(const struct case_run *run) {
+  return (struct case_cost){0, 12 * (double)run->c->arguments[RESIDUAL].count};
 }
 
 static const struct case_pass passes[] = {
-    {"embedding forward", run_forward, forward_cost, true},
-    {"embedding backward", run_backward, backward_cost, false},
+    {"embedding forward", run_forward, forward_cost, true, NULL},
+    {"embedding backward", run_backward, backward_cost, false, NULL},
 };
 
 static struct op_shape op_shape(const struct op_case *c) {
   return (struct op_shape){.rows = c->size[0], .width = c->size[1], .vocabulary = c->size[2], .training = true};
+}
+
+static int of_model(const struct case_model *m, struct case_shape *made) {
+  made[0] = (struct case_shape){{case_model_rows(m), m->width, m->vocabulary}};
+  return 1;
 }
 
 const struct operation operation_embedding = {.name = "embedding",
@@ -87,4 +94,5 @@ const struct operation operation_embedding = {.name = "embedding",
                                               .forward = forward,
                                               .gradients = gradients,
                                               .passes = passes,
-                                              .pass_count = CASE_COUNT_OF(passes)};
+                                              .pass_count = CASE_COUNT_OF(passes),
+                                              .of_model = of_model};

@@ -131,15 +131,21 @@ static void run_finish(struct case_run *run) {
 }
 
 // The master read, what it becomes written.
-static struct case_cost prepare_cost(const struct op_case *c) {
-  return (struct case_cost){0, 8 * (double)c->arguments[W].count};
+static struct case_cost prepare_cost(const struct case_run *run) {
+  return (struct case_cost){0, 8 * (double)run->c->arguments[W].count};
 }
 
 static const struct case_pass passes[] = {
-    {"weight prepare", run_prepare, prepare_cost, false},
-    {"linear with a format", run_layer, NULL, false},
-    {"weight gradient finish", run_finish, prepare_cost, false},
+    {"weight prepare", run_prepare, prepare_cost, false, NULL},
+    {"linear with a format", run_layer, NULL, false, NULL},
+    {"weight gradient finish", run_finish, prepare_cost, false, NULL},
 };
+
+// Gate and up in a format with a Hadamard transform; as many rows as `weights_adjust` has ones for.
+static int of_model(const struct case_model *m, struct case_shape *made) {
+  made[0] = (struct case_shape){.size = {m->width, m->width, 2 * m->hidden}, .format = "w4"};
+  return 1;
+}
 
 const struct operation operation_weight_format = {.name = "weight format",
                                                   .sizes = "rows, inputs, outputs",
@@ -153,7 +159,8 @@ const struct operation operation_weight_format = {.name = "weight format",
                                                   .forward = weights_forward,
                                                   .prepare = prepare_one,
                                                   .passes = passes,
-                                                  .pass_count = CASE_COUNT_OF(passes)};
+                                                  .pass_count = CASE_COUNT_OF(passes),
+                                                  .of_model = of_model};
 
 const struct operation operation_activation_format = {.name = "activation format",
                                                       .sizes = "rows, inputs, outputs",
@@ -245,14 +252,20 @@ static void run_pruned(struct case_run *run) {
   }
 }
 
-static struct case_cost pruning_cost(const struct op_case *c) {
-  return (struct case_cost){0, 4 * (double)(c->arguments[W0].count + c->arguments[W1].count)};
+static struct case_cost pruning_cost(const struct case_run *run) {
+  return (struct case_cost){0, 4 * (double)(run->c->arguments[W0].count + run->c->arguments[W1].count)};
 }
 
 static const struct case_pass pruning_passes[] = {
-    {"weights prune", run_pruning, pruning_cost, false},
-    {"layers of pruned weights", run_pruned, NULL, false},
+    {"weights prune", run_pruning, pruning_cost, false, NULL},
+    {"layers of pruned weights", run_pruned, NULL, false, NULL},
 };
+
+// Gate and up, and down as the second weight would be if it had the same inputs: half of them.
+static int pruning_of_model(const struct case_model *m, struct case_shape *made) {
+  made[0] = (struct case_shape){.size = {m->width, m->width, 2 * m->hidden, m->hidden}, .format = "sparse(0.5,global)"};
+  return 1;
+}
 
 const struct operation operation_pruning = {.name = "pruning",
                                             .sizes = "rows, inputs, outputs, outputs of a second weight",
@@ -266,4 +279,5 @@ const struct operation operation_pruning = {.name = "pruning",
                                             .forward = pruning_forward,
                                             .prepare = pruning_prepare,
                                             .passes = pruning_passes,
-                                            .pass_count = CASE_COUNT_OF(pruning_passes)};
+                                            .pass_count = CASE_COUNT_OF(pruning_passes),
+                                            .of_model = pruning_of_model};

@@ -14,20 +14,20 @@ static const double gradient_scale = 0.25;
 // Masked where the last number is 1. Several tiles of rows; vocabularies that are powers of two, whose rows stand
 // further apart, and odd ones.
 static const struct case_shape shapes[] = {
-    {{1, 16, 2}},
-    {{3, 20, 257, 1}},
-    {{7, 20, 33, 1}},
-    {{70, 16, 100, 1}},
-    {{1, 20, 257}, .only = true, .dtype = DTYPE_BFLOAT16},
-    {{37, 17, 257, 1}, .only = true, .dtype = DTYPE_BFLOAT16, .large = true},
-    {{19, 8, 1024, 1}, .only = true, .dtype = DTYPE_BFLOAT16, .large = true},
-    {{40, 12, 700, 1}, .large = true},
-    {{131, 8, 2500}, .large = true, .slow = true},
-    {{300, 8, 5}, .only = true, .dtype = DTYPE_FLOAT32},
+    {{1, 2, 16}},
+    {{3, 257, 20, 1}},
+    {{7, 33, 20, 1}},
+    {{70, 100, 16, 1}},
+    {{1, 257, 20}, .only = true, .dtype = DTYPE_BFLOAT16},
+    {{37, 257, 17, 1}, .only = true, .dtype = DTYPE_BFLOAT16, .large = true},
+    {{19, 1024, 8, 1}, .only = true, .dtype = DTYPE_BFLOAT16, .large = true},
+    {{40, 700, 12, 1}, .large = true},
+    {{131, 2500, 8}, .large = true, .slow = true},
+    {{300, 5, 8}, .only = true, .dtype = DTYPE_FLOAT32},
 };
 
 static void declare(struct op_case *c) {
-  int64_t rows = c->size[0], width = c->size[1], vocabulary = c->size[2];
+  int64_t rows = c->size[0], vocabulary = c->size[1], width = c->size[2];
   enum case_type t = case_type_of(c->dtype), f = CASE_FLOAT32;
   struct argument *a = c->arguments;
   c->count = COUNT;
@@ -58,7 +58,7 @@ static void adjust(struct op_case *c) {
   double *w = case_values(c, W);
   for (int64_t i = 0; i < c->arguments[W].count; i++) w[i] = case_rounded(c->dtype, w[i]);
   for (int64_t row = 0; row < c->size[0]; row++) {
-    case_values(c, TARGETS)[row] = (double)((row * 7919 + c->size[2] - 1) % c->size[2]);
+    case_values(c, TARGETS)[row] = (double)((row * 7919 + c->size[1] - 1) % c->size[1]);
     if (c->size[3]) case_values(c, MASK)[row] = row % 3 != 1;
   }
   for (size_t i = 0; i < CASE_COUNT_OF(sums); i++) {
@@ -71,7 +71,7 @@ static bool counts(const struct op_case *c, int64_t row) { return !c->size[3] ||
 
 // The logits of a row; returns the logarithm of the sum of their exponentials.
 static double logits_of(const struct op_case *c, int64_t row, double *logits) {
-  int64_t width = c->size[1], vocabulary = c->size[2];
+  int64_t vocabulary = c->size[1], width = c->size[2];
   const double *x = case_values(c, X) + row * width, *w = case_values(c, W);
   double maximum = -INFINITY, sum = 0;
   for (int64_t token = 0; token < vocabulary; token++) {
@@ -84,7 +84,7 @@ static double logits_of(const struct op_case *c, int64_t row, double *logits) {
 }
 
 static double forward(const struct op_case *c) {
-  double *logits = memory_get((size_t)c->size[2] * sizeof *logits), nats = 0, targets = 0;
+  double *logits = memory_get((size_t)c->size[1] * sizeof *logits), nats = 0, targets = 0;
   for (int64_t row = 0; row < c->size[0]; row++) {
     double loss = counts(c, row) ? logits_of(c, row, logits) : 0;
     if (counts(c, row)) loss -= logits[(int64_t)case_values(c, TARGETS)[row]];
@@ -101,7 +101,7 @@ static double forward(const struct op_case *c) {
 }
 
 static void gradients(const struct op_case *c) {
-  int64_t width = c->size[1], vocabulary = c->size[2];
+  int64_t vocabulary = c->size[1], width = c->size[2];
   double *logits = memory_get((size_t)vocabulary * sizeof *logits), *d_w = case_values(c, D_W_FRESH);
   for (int64_t row = 0; row < c->size[0]; row++) {
     if (!counts(c, row)) continue;
@@ -149,28 +149,42 @@ static void run_evaluate(struct case_run *run) {
 
 static void variants(struct case_run *run) { loss(run, SUM_AGAIN, -1, D_W_FRESH, false); }
 
-static struct case_cost cost(const struct op_case *c) {
-  double rows = (double)c->size[0], width = (double)c->size[1], size = (double)c->size[2] * width;
+static struct case_cost cost(const struct case_run *run) {
+  const struct op_case *c = run->c;
+  double rows = (double)c->size[0], width = (double)c->size[2], size = (double)c->size[1] * width;
   double item = (double)dtype_bytes(c->dtype);
   return (struct case_cost){6 * rows * size, 2 * rows * width * item + size * (item + sizeof(float))};
 }
 
+static int products_of(const struct case_shape *shape, struct case_product *products) {
+  int64_t rows = shape->size[0], vocabulary = shape->size[1], width = shape->size[2];
+  products[0] = (struct case_product){GEMM_NT, rows, vocabulary, width, 1};
+  products[1] = (struct case_product){GEMM_NN, rows, width, vocabulary, 1};
+  products[2] = (struct case_product){GEMM_TN, vocabulary, width, rows, 1};
+  return 3;
+}
+
 static const struct case_pass passes[] = {
-    {"head with loss", run_loss, cost, false},
-    {"head evaluated", run_evaluate, NULL, true},
+    {"head with loss", run_loss, cost, false, products_of},
+    {"head evaluated", run_evaluate, NULL, true, NULL},
 };
+
+static int of_model(const struct case_model *m, struct case_shape *made) {
+  made[0] = (struct case_shape){{case_model_rows(m), m->vocabulary, m->width}};
+  return 1;
+}
 
 static struct op_shape op_shape(const struct op_case *c) {
   return (struct op_shape){.rows = c->size[0],
-                           .width = c->size[1],
-                           .vocabulary = c->size[2],
+                           .width = c->size[2],
+                           .vocabulary = c->size[1],
                            .dtype = c->dtype,
                            .weight = &c->weight[0],
                            .training = true};
 }
 
 const struct operation operation_head = {.name = "head",
-                                         .sizes = "rows, width, vocabulary, masked",
+                                         .sizes = "rows, vocabulary, width, masked",
                                          .shapes = shapes,
                                          .shape_count = CASE_COUNT_OF(shapes),
                                          .kind = OP_HEAD,
@@ -182,4 +196,5 @@ const struct operation operation_head = {.name = "head",
                                          .prepare = prepare,
                                          .passes = passes,
                                          .pass_count = CASE_COUNT_OF(passes),
-                                         .variants = variants};
+                                         .variants = variants,
+                                         .of_model = of_model};

@@ -3,10 +3,10 @@
 
 enum { X, W, D_Y, Y, D_X, D_W, D_W_TWICE, COUNT };
 
-static const struct case_shape shapes[] = {{{1, 16, 1}}, {{3, 20, 257}}, {{70, 33, 48}}};
+static const struct case_shape shapes[] = {{{1, 1, 16}}, {{3, 257, 20}}, {{70, 48, 33}}};
 
 static void declare(struct op_case *c) {
-  int64_t rows = c->size[0], inputs = c->size[1], outputs = c->size[2];
+  int64_t rows = c->size[0], outputs = c->size[1], inputs = c->size[2];
   enum case_type t = case_type_of(c->dtype);
   struct argument *a = c->arguments;
   c->count = COUNT;
@@ -33,7 +33,7 @@ static void adjust(struct op_case *c) {
 }
 
 static double forward(const struct op_case *c) {
-  int64_t rows = c->size[0], inputs = c->size[1], outputs = c->size[2];
+  int64_t rows = c->size[0], outputs = c->size[1], inputs = c->size[2];
   const double *x = case_values(c, X), *w = case_values(c, W), *d_y = case_values(c, D_Y);
   double loss = 0;
   for (int64_t row = 0; row < rows; row++)
@@ -47,7 +47,7 @@ static double forward(const struct op_case *c) {
 }
 
 static void gradients(const struct op_case *c) {
-  int64_t rows = c->size[0], inputs = c->size[1], outputs = c->size[2];
+  int64_t rows = c->size[0], outputs = c->size[1], inputs = c->size[2];
   const double *x = case_values(c, X), *w = case_values(c, W), *d_y = case_values(c, D_Y);
   double *d_x = case_values(c, D_X), *d_w = case_values(c, D_W);
   for (int64_t row = 0; row < rows; row++)
@@ -92,37 +92,65 @@ static void variants(struct case_run *run) {
   run->ops->weight_gradient_finish(run->device, run->weight[0], run->data[D_W]);  // nothing without a format
 }
 
-static struct case_cost product_cost(const struct op_case *c) {
-  double rows = (double)c->size[0], inputs = (double)c->size[1], outputs = (double)c->size[2];
+static struct case_cost product_cost(const struct case_run *run) {
+  const struct op_case *c = run->c;
+  double rows = (double)c->size[0], outputs = (double)c->size[1], inputs = (double)c->size[2];
   double item = (double)dtype_bytes(c->dtype);
   return (struct case_cost){2 * rows * outputs * inputs, (rows * (outputs + inputs) + outputs * inputs) * item};
 }
 
-static struct case_cost weight_gradient_cost(const struct op_case *c) {
-  struct case_cost cost = product_cost(c);
+static struct case_cost weight_gradient_cost(const struct case_run *run) {
+  const struct op_case *c = run->c;
+  struct case_cost cost = product_cost(run);
   cost.bytes += (double)c->size[1] * (double)c->size[2] * (sizeof(float) - (double)dtype_bytes(c->dtype));
   return cost;
 }
 
-static struct case_cost prepare_cost(const struct op_case *c) {
-  // Where products are in float32 the master itself is multiplied, and packed at most.
-  double size = (double)c->size[1] * (double)c->size[2];
-  return (struct case_cost){0, size * (sizeof(float) + (double)dtype_bytes(c->dtype))};
+// The master read, and what the device keeps of it written. Where it multiplies the master itself there is nothing to
+// do.
+static struct case_cost prepare_cost(const struct case_run *run) {
+  const struct op_case *c = run->c;
+  double kept = (double)run->ops->weight_bytes(run->device, &c->weight[0]);
+  return (struct case_cost){0, kept > 0 ? kept + (double)c->arguments[W].count * sizeof(float) : 0};
+}
+
+static int forward_product(const struct case_shape *shape, struct case_product *products) {
+  products[0] = (struct case_product){GEMM_NT, shape->size[0], shape->size[1], shape->size[2], 1};
+  return 1;
+}
+
+static int input_product(const struct case_shape *shape, struct case_product *products) {
+  products[0] = (struct case_product){GEMM_NN, shape->size[0], shape->size[2], shape->size[1], 1};
+  return 1;
+}
+
+static int weight_product(const struct case_shape *shape, struct case_product *products) {
+  products[0] = (struct case_product){GEMM_TN, shape->size[1], shape->size[2], shape->size[0], 1};
+  return 1;
 }
 
 static const struct case_pass passes[] = {
-    {"weight prepare", run_prepare, prepare_cost, false},
-    {"linear forward", run_forward, product_cost, true},
-    {"linear input gradient", run_input_gradient, product_cost, false},
-    {"linear weight gradient", run_weight_gradient, weight_gradient_cost, false},
+    {"weight prepare", run_prepare, prepare_cost, false, NULL},
+    {"linear forward", run_forward, product_cost, true, forward_product},
+    {"linear input gradient", run_input_gradient, product_cost, false, input_product},
+    {"linear weight gradient", run_weight_gradient, weight_gradient_cost, false, weight_product},
 };
+
+// Queries, keys and values; the attention's output; gate and up; down.
+static int of_model(const struct case_model *m, struct case_shape *made) {
+  int64_t query = m->heads * m->head_dim, key = m->kv_heads * m->head_dim;
+  const int64_t layers[4][2] = {
+      {query + 2 * key, m->width}, {m->width, query}, {2 * m->hidden, m->width}, {m->width, m->hidden}};
+  for (int i = 0; i < 4; i++) made[i] = (struct case_shape){{case_model_rows(m), layers[i][0], layers[i][1]}};
+  return 4;
+}
 
 static struct op_shape op_shape(const struct op_case *c) {
   return (struct op_shape){.rows = c->size[0], .dtype = c->dtype, .weight = &c->weight[0], .training = true};
 }
 
 const struct operation operation_linear = {.name = "linear",
-                                           .sizes = "rows, inputs, outputs",
+                                           .sizes = "rows, outputs, inputs",
                                            .shapes = shapes,
                                            .shape_count = CASE_COUNT_OF(shapes),
                                            .kind = OP_LINEAR,
@@ -134,4 +162,5 @@ const struct operation operation_linear = {.name = "linear",
                                            .prepare = prepare,
                                            .passes = passes,
                                            .pass_count = CASE_COUNT_OF(passes),
-                                           .variants = variants};
+                                           .variants = variants,
+                                           .of_model = of_model};

@@ -151,19 +151,25 @@ static void variants(struct case_run *run) {
   norm_backward(run, -1, D_IN_ALONE, -1, D_SCALE_TWICE);
 }
 
-static struct case_cost cost(const struct op_case *c, double each, double items) {
+static struct case_cost cost(const struct case_run *run, double each, double items) {
+  const struct op_case *c = run->c;
   double branch = c->size[2] ? 1 : 0, all = (double)c->size[0] * (double)c->size[1];
   return (struct case_cost){0, (each + (items + branch) * (double)dtype_bytes(c->dtype)) * all};
 }
 
-static struct case_cost forward_cost(const struct op_case *c) { return cost(c, 8, 1); }
+static struct case_cost forward_cost(const struct case_run *run) { return cost(run, 8, 1); }
 
-static struct case_cost backward_cost(const struct op_case *c) { return cost(c, 12, 1); }
+static struct case_cost backward_cost(const struct case_run *run) { return cost(run, 12, 1); }
 
 static const struct case_pass passes[] = {
-    {"rmsnorm forward", run_forward, forward_cost, true},
-    {"rmsnorm backward", run_backward, backward_cost, false},
+    {"rmsnorm forward", run_forward, forward_cost, true, NULL},
+    {"rmsnorm backward", run_backward, backward_cost, false, NULL},
 };
+
+static int of_model(const struct case_model *m, struct case_shape *made) {
+  made[0] = (struct case_shape){{case_model_rows(m), m->width, 1}};
+  return 1;
+}
 
 const struct operation operation_norm = {.name = "rmsnorm",
                                          .sizes = "rows, width, with a branch",
@@ -176,4 +182,5 @@ const struct operation operation_norm = {.name = "rmsnorm",
                                          .gradients = gradients,
                                          .passes = passes,
                                          .pass_count = CASE_COUNT_OF(passes),
-                                         .variants = variants};
+                                         .variants = variants,
+                                         .of_model = of_model};

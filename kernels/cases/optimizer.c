@@ -93,18 +93,24 @@ static void run_step(struct case_run *run) {
 
 static double elements(const struct op_case *c) { return (double)(c->size[0] + c->size[1]); }
 
-static struct case_cost sum_cost(const struct op_case *c) { return (struct case_cost){0, 4 * elements(c)}; }
+static struct case_cost sum_cost(const struct case_run *run) { return (struct case_cost){0, 4 * elements(run->c)}; }
 
 // The gradient read; parameter and both moments read and written.
-static struct case_cost step_cost(const struct op_case *c) { return (struct case_cost){0, 28 * elements(c)}; }
+static struct case_cost step_cost(const struct case_run *run) { return (struct case_cost){0, 28 * elements(run->c)}; }
 
 static const struct case_pass passes[] = {
-    {"square sum", run_square_sum, sum_cost, false},
-    {"adamw", run_step, step_cost, false},
+    {"square sum", run_square_sum, sum_cost, false, NULL},
+    {"adamw", run_step, step_cost, false, NULL},
 };
 
 static struct op_shape op_shape(const struct op_case *c) {
   return (struct op_shape){.rows = c->size[0] > c->size[1] ? c->size[0] : c->size[1], .training = true};
+}
+
+// All parameters as one tensor, clipped.
+static int of_model(const struct case_model *m, struct case_shape *made) {
+  made[0] = (struct case_shape){{m->parameters, 0, 2, 1}};
+  return 1;
 }
 
 const struct operation operation_optimizer = {.name = "optimizer",
@@ -118,4 +124,5 @@ const struct operation operation_optimizer = {.name = "optimizer",
                                               .adjust = adjust,
                                               .forward = forward,
                                               .passes = passes,
-                                              .pass_count = CASE_COUNT_OF(passes)};
+                                              .pass_count = CASE_COUNT_OF(passes),
+                                              .of_model = of_model};

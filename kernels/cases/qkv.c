@@ -109,14 +109,15 @@ static void run_backward(struct case_run *run) {
   run->ops->qkv_backward(run->device, &shape, d[D_Q], d[D_K], d[D_V], d[TABLE], d[D_QKV]);
 }
 
-static struct case_cost cost(const struct op_case *c) {
+static struct case_cost cost(const struct case_run *run) {
+  const struct op_case *c = run->c;
   return (struct case_cost){0, 2 * (double)c->arguments[QKV].count * (double)dtype_bytes(c->dtype)};
 }
 
 static const struct case_pass passes[] = {
-    {"rope table", run_table, NULL, false},
-    {"qkv forward", run_forward, cost, true},
-    {"qkv backward", run_backward, cost, false},
+    {"rope table", run_table, NULL, false, NULL},
+    {"qkv forward", run_forward, cost, true, NULL},
+    {"qkv backward", run_backward, cost, false, NULL},
 };
 
 const struct operation operation_qkv = {.name = "qkv",
@@ -129,4 +130,5 @@ const struct operation operation_qkv = {.name = "qkv",
                                         .forward = forward,
                                         .gradients = gradients,
                                         .passes = passes,
-                                        .pass_count = CASE_COUNT_OF(passes)};
+                                        .pass_count = CASE_COUNT_OF(passes),
+                                        .of_model = case_heads_of_model};

@@ -3,7 +3,7 @@
 
 #include "kernels/cases/operations.h"
 
-enum { GATE_UP, D_Y, Y, D_GATE_UP, Y_AGAIN, D_IN_PLACE, Y_OVER_D_Y, COUNT };
+enum { GATE_UP, D_Y, Y, D_GATE_UP, Y_AGAIN, D_GATE_UP_ALONE, D_IN_PLACE, Y_OVER_D_Y, COUNT };
 
 static const struct case_shape shapes[] = {{{1, 1}}, {{3, 37}}, {{5, 96}}, {{11, 96}}};
 
@@ -17,6 +17,7 @@ static void declare(struct op_case *c) {
   a[Y] = case_result("y", t, all, case_tolerance(c));
   a[D_GATE_UP] = case_gradient("d_gate_up", t, 2 * all, case_tolerance(c), GATE_UP);
   a[Y_AGAIN] = case_again("y of backward", a[Y], Y);
+  a[D_GATE_UP_ALONE] = case_again("d_gate_up without y", a[D_GATE_UP], D_GATE_UP);
   a[D_IN_PLACE] = case_again("d_gate_up over gate_up", a[D_GATE_UP], D_GATE_UP);
   a[Y_OVER_D_Y] = case_again("y over d_y", a[Y], Y);
 }
@@ -56,28 +57,34 @@ static void backward(struct case_run *run, int gate_up, int d_y, int d_gate_up, 
                             y < 0 ? NULL : d[y]);
 }
 
-static void run_backward(struct case_run *run) { backward(run, GATE_UP, D_Y, D_GATE_UP, -1); }
+// As a training step does it, which makes y again instead of keeping it.
+static void run_backward(struct case_run *run) { backward(run, GATE_UP, D_Y, D_GATE_UP, Y_AGAIN); }
 
 static void variants(struct case_run *run) {
   size_t bytes = (size_t)run->c->arguments[Y].count * dtype_bytes(run->c->dtype);
-  backward(run, GATE_UP, D_Y, D_GATE_UP, Y_AGAIN);
+  backward(run, GATE_UP, D_Y, D_GATE_UP_ALONE, -1);
   run->ops->copy(run->device, run->data[D_IN_PLACE], run->data[GATE_UP], 2 * bytes);
   run->ops->copy(run->device, run->data[Y_OVER_D_Y], run->data[D_Y], bytes);
   backward(run, D_IN_PLACE, Y_OVER_D_Y, D_IN_PLACE, Y_OVER_D_Y);
 }
 
-static struct case_cost forward_cost(const struct op_case *c) {
-  return (struct case_cost){0, 3 * (double)c->arguments[Y].count * (double)dtype_bytes(c->dtype)};
+static struct case_cost cost(const struct case_run *run, double arrays) {
+  return (struct case_cost){0, arrays * (double)run->c->arguments[Y].count * (double)dtype_bytes(run->c->dtype)};
 }
 
-static struct case_cost backward_cost(const struct op_case *c) {
-  return (struct case_cost){0, 5 * (double)c->arguments[Y].count * (double)dtype_bytes(c->dtype)};
-}
+static struct case_cost forward_cost(const struct case_run *run) { return cost(run, 3); }
+
+static struct case_cost backward_cost(const struct case_run *run) { return cost(run, 6); }
 
 static const struct case_pass passes[] = {
-    {"swiglu forward", run_forward, forward_cost, true},
-    {"swiglu backward", run_backward, backward_cost, false},
+    {"swiglu forward", run_forward, forward_cost, true, NULL},
+    {"swiglu backward", run_backward, backward_cost, false, NULL},
 };
+
+static int of_model(const struct case_model *m, struct case_shape *made) {
+  made[0] = (struct case_shape){{case_model_rows(m), m->hidden}};
+  return 1;
+}
 
 const struct operation operation_swiglu = {.name = "swiglu",
                                            .sizes = "rows, width",
@@ -90,4 +97,5 @@ const struct operation operation_swiglu = {.name = "swiglu",
                                            .gradients = gradients,
                                            .passes = passes,
                                            .pass_count = CASE_COUNT_OF(passes),
-                                           .variants = variants};
+                                           .variants = variants,
+                                           .of_model = of_model};

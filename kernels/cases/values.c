@@ -39,12 +39,20 @@ static void convert_back(struct case_run *run) {
   run->ops->convert(run->device, run->c->size[0], DTYPE_BFLOAT16, run->data[HALF], DTYPE_FLOAT32, run->data[BACK]);
 }
 
-static struct case_cost convert_cost(const struct op_case *c) { return (struct case_cost){0, 6 * (double)c->size[0]}; }
+static struct case_cost convert_cost(const struct case_run *run) {
+  return (struct case_cost){0, 6 * (double)run->c->size[0]};
+}
 
 static const struct case_pass convert_passes[] = {
-    {"convert to bfloat16", run_convert, convert_cost, false},
-    {"convert to float32", convert_back, convert_cost, false},
+    {"convert to bfloat16", run_convert, convert_cost, false, NULL},
+    {"convert to float32", convert_back, convert_cost, false, NULL},
 };
+
+// The activations of a layer.
+static int convert_of_model(const struct case_model *m, struct case_shape *made) {
+  made[0] = (struct case_shape){{case_model_rows(m) * m->width}};
+  return 1;
+}
 
 const struct operation operation_convert = {.name = "convert",
                                             .sizes = "elements",
@@ -55,7 +63,8 @@ const struct operation operation_convert = {.name = "convert",
                                             .adjust = convert_adjust,
                                             .forward = convert_forward,
                                             .passes = convert_passes,
-                                            .pass_count = CASE_COUNT_OF(convert_passes)};
+                                            .pass_count = CASE_COUNT_OF(convert_passes),
+                                            .of_model = convert_of_model};
 
 // ---- initial values ----
 
@@ -88,8 +97,8 @@ static void run_constant(struct case_run *run) {
 }
 
 static const struct case_pass fill_passes[] = {
-    {"fill with normals", run_normal, NULL, false},
-    {"fill with a constant", run_constant, NULL, false},
+    {"fill with normals", run_normal, NULL, false, NULL},
+    {"fill with a constant", run_constant, NULL, false, NULL},
 };
 
 const struct operation operation_fill = {.name = "fill",

@@ -17,31 +17,17 @@ const struct cpu_level *cpu_level_find(enum isa_level isa) {
   return &cpu_level_portable;
 }
 
-static const char *option_or_environment(const char *option, const char *variable) {
-  if (option) return option;
-  const char *value = getenv(variable);
-  return value && *value ? value : NULL;
-}
-
 struct device *cpu_open(const struct device_options *options, struct error *error) {
   int threads = options->threads ? options->threads : 1;
   if (threads < 1 || threads > parallel_limit()) {
     error_set(error, EXIT_USAGE_ERROR, "%d threads: must be 1 to %d", threads, parallel_limit());
     return NULL;
   }
-  enum isa_level isa = isa_best();
-  const char *isa_text = option_or_environment(options->isa, "ISOLOSS_ISA");
-  if (isa_text && !isa_find(isa_text, &isa)) {
-    error_set(error, EXIT_USAGE_ERROR,
-              "no instruction set level \"%s\" (there are: portable, avx2, avx512, avx512-bf16)", isa_text);
-    return NULL;
-  }
-  if (!isa_available(isa)) {
-    error_set(error, EXIT_ENVIRONMENT, "this CPU has no %s; its best level is %s", isa_name(isa), isa_name(isa_best()));
-    return NULL;
-  }
+  enum isa_level isa;
+  if (!isa_choose(options->isa, &isa, error)) return NULL;
   enum gemm_library library = GEMM_AUTO;
-  const char *library_text = option_or_environment(options->gemm, "ISOLOSS_GEMM");
+  const char *library_text = options->gemm, *environment = getenv("ISOLOSS_GEMM");
+  if (!library_text && environment && *environment) library_text = environment;
   if (library_text && !gemm_library_find(library_text, &library)) {
     error_set(
         error, EXIT_USAGE_ERROR,

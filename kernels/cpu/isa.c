@@ -1,6 +1,7 @@
 // Which instruction set levels can run here.
 #include "kernels/cpu/isa.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 const char *isa_name(enum isa_level level) {
@@ -35,4 +36,15 @@ enum isa_level isa_best(void) {
   for (int level = ISA_LEVELS - 1; level > 0; level--)
     if (isa_available((enum isa_level)level)) return (enum isa_level)level;
   return ISA_PORTABLE;
+}
+
+bool isa_choose(const char *name, enum isa_level *level, struct error *error) {
+  const char *environment = getenv("ISOLOSS_ISA");
+  if (!name && environment && *environment) name = environment;
+  *level = isa_best();
+  if (name && !isa_find(name, level))
+    return error_set(error, EXIT_USAGE_ERROR,
+                     "no instruction set level \"%s\" (there are: portable, avx2, avx512, avx512-bf16)", name);
+  return isa_available(*level) || error_set(error, EXIT_ENVIRONMENT, "this CPU has no %s; its best level is %s",
+                                            isa_name(*level), isa_name(isa_best()));
 }

@@ -26,6 +26,12 @@ bool bench_again(const struct bench_budget *budget, int done, double spent) {
   return done < budget->least || (done < budget->most && spent < budget->seconds);
 }
 
+bool bench_burst_on(struct bench_burst *burst) {
+  if (burst->done && (burst->done >= 8 || burst->spent >= 2e-3)) return false;
+  burst->done++;
+  return true;
+}
+
 bool bench_open(struct bench *bench, const struct bench_options *options, struct error *error) {
   bench->options = *options;
   bench->ops = ops_find("cpu", error);
@@ -179,11 +185,13 @@ void bench_json(const struct bench *bench, struct text *out) {
     json_object_begin(&json);
     json_key_string(&json, "name", row->name);
     if (row->shape) json_key_string(&json, "shape", row->shape);
+    if (row->sizes) json_key_string(&json, "sizes", row->sizes);
     if (row->model) put_model(&json, row->model);
     if (row->format) json_key_string(&json, "format", row->format);
     put_known(&json, "time_ratio", row->time_ratio);
     json_key_string(&json, "dtype", dtype_name(row->dtype));
     if (row->library) json_key_string(&json, "library", row->library);
+    if (row->level) json_key_string(&json, "level", row->level);
     json_key_number(&json, bench_unit_name(row->unit), row->rate);
     if (!row->format) {
       json_key_number(&json, "floor_ratio", row->floor_ratio);
@@ -283,6 +291,12 @@ static void table_of_formats(const struct bench *bench, struct text_table *table
   }
 }
 
+static const char *unit_text(enum bench_unit unit) { return unit == BENCH_GFLOPS ? "GFLOP/s" : "GB/s"; }
+
+static bool same_operation(const struct bench_row *a, const struct bench_row *b) {
+  return strcmp(a->name, b->name) == 0 && strcmp(a->shape, b->shape) == 0;
+}
+
 static void table_of_parts(const struct bench *bench, struct text_table *table) {
   const char *last = bench->rows[0].library ? "library" : "products";
   const struct text_column columns[] = {{"", false, 24, 0},       {"shape", false, 17, 0}, {"dtype", false, 9, 0},
@@ -295,13 +309,32 @@ static void table_of_parts(const struct bench *bench, struct text_table *table) 
     text_table_cell(table, "%s", row->shape);
     text_table_cell(table, "%s", dtype_name(row->dtype));
     text_table_cell(table, "%.1f", row->rate);
-    text_table_cell(table, "%s", row->unit == BENCH_GFLOPS ? "GFLOP/s" : "GB/s");
+    text_table_cell(table, "%s", unit_text(row->unit));
     text_table_cell(table, "%.3f", row->peak_ratio);
     text_table_cell(table, "%.3f", row->floor_ratio);
     if (row->library)
       text_table_cell(table, "%s", row->library);
     else
       add_number(table, "%.3f", row->products_ratio);
+  }
+}
+
+// Rates of each level next to each other: rows of the same operation follow each other, a level each.
+static void table_of_levels(const struct bench *bench, struct text_table *table) {
+  size_t levels = 1;
+  const struct bench_row *first = &bench->rows[0];
+  while (levels < bench->count && same_operation(&bench->rows[levels], first)) levels++;
+  const struct text_column columns[] = {{"", false, 24, 0}, {"shape", false, 17, 0}, {"dtype", false, 9, 0}};
+  add_columns(table, columns, sizeof columns / sizeof *columns);
+  for (size_t i = 0; i < levels; i++) text_table_column(table, (struct text_column){first[i].level, true, 9, 0});
+  text_table_column(table, (struct text_column){"", false, 8, 0});
+  for (size_t i = 0; i < bench->count; i += levels) {
+    const struct bench_row *row = &bench->rows[i];
+    text_table_cell(table, "%s", row->name);
+    text_table_cell(table, "%s", row->shape);
+    text_table_cell(table, "%s", dtype_name(row->dtype));
+    for (size_t level = 0; level < levels; level++) text_table_cell(table, "%.1f", row[level].rate);
+    text_table_cell(table, "%s", unit_text(row->unit));
   }
 }
 
@@ -317,6 +350,8 @@ void bench_table(const struct bench *bench, FILE *out) {
     table_of_formats(bench, &table);
   else if (bench->rows[0].model)
     table_of_steps(bench, &table);
+  else if (bench->options.levels)
+    table_of_levels(bench, &table);
   else
     table_of_parts(bench, &table);
   text_table_print(&table, out);

@@ -29,6 +29,7 @@ struct bench_options {
   int64_t processes;  // step: this many at once, against as many floors; 0 or 1: no such comparison
   // Shape of the model; AUTO_INTEGER where not given.
   int64_t layers, width, vocabulary, context, batch;
+  bool levels;     // ops: on every instruction set level of this CPU
   FILE *progress;  // one line for each thing that is begun, or NULL
 };
 
@@ -39,6 +40,7 @@ const char *bench_unit_name(enum bench_unit unit);             // the name of th
 struct bench_row {
   const char *name;
   const char *shape;               // "4096x256x768", or NULL: of a model
+  const char *sizes;               // ops: what the numbers of the shape are
   const struct run_config *model;  // resolved, or NULL
   enum dtype dtype;
   enum bench_unit unit;
@@ -50,6 +52,7 @@ struct bench_row {
   double seconds;         // of one call, or of one step
   const char *library;    // gemm: who multiplied
   double products_ratio;  // ops: bare products of the same operation / time
+  const char *level;      // ops: instruction set level of the passes
   const char *format;     // formats: which, or NULL
   double time_ratio;      // ... its step's time over that of the format none
   // Steps only: other ways to look at the same measurement.
@@ -62,6 +65,13 @@ struct bench_share {
   const char *name;
   double share;  // of the step's time
 };
+
+// What is short runs again at once, at most 8 times in about 2 ms, while its operands are in cache.
+struct bench_burst {
+  int done;
+  double spent;  // seconds; the caller adds to them
+};
+bool bench_burst_on(struct bench_burst *burst);  // whether to go on; counts
 
 // A loop of repeats: at least so many, and as many more as the seconds allow.
 struct bench_budget {
@@ -94,6 +104,7 @@ void bench_close(struct bench *bench);
 // Each adds its rows. False with an error: an option out of range (EXIT_USAGE_ERROR), or no memory.
 // `shapes` are texts MxNxK; none: those of the models that `step` runs.
 bool bench_gemm(struct bench *bench, const char *const *shapes, int shape_count, struct error *error);
+// Every operation of kernels/cases at the shapes that a step of the model has.
 bool bench_ops(struct bench *bench, struct error *error);
 bool bench_step(struct bench *bench, struct error *error);
 // Steps with each of these formats, in turns with steps without one; count 0: of a list of its own.

@@ -62,18 +62,21 @@ bool bench_product_run(struct bench_products *products, int which, struct error 
   return gemm_run(context, &gemm, products->a, products->b, products->c, error);
 }
 
-bool bench_products_time(struct bench_products *products, struct error *error) {
-  const double enough = 2e-3;  // a small product is run again, while its operands are in cache
-  for (int i = 0; i < products->count; i++) {
-    double spent = 0;
-    for (int again = 0; again < 8 && (again < 1 || spent < enough); again++) {
-      double start = bench_now(products->bench);
-      if (!bench_product_run(products, i, error)) return false;
-      double took = bench_now(products->bench) - start;
-      products->items[i].best = fmin(products->items[i].best, took);
-      spent += took;
-    }
+bool bench_product_time(struct bench_products *products, int which, struct error *error) {
+  struct bench_burst burst = {0};
+  while (bench_burst_on(&burst)) {
+    double start = bench_now(products->bench);
+    if (!bench_product_run(products, which, error)) return false;
+    double took = bench_now(products->bench) - start;
+    products->items[which].best = fmin(products->items[which].best, took);
+    burst.spent += took;
   }
+  return true;
+}
+
+bool bench_products_time(struct bench_products *products, struct error *error) {
+  for (int i = 0; i < products->count; i++)
+    if (!bench_product_time(products, i, error)) return false;
   return true;
 }
 
@@ -90,24 +93,27 @@ double bench_products_floor(const struct bench_products *products) {
   return sum;
 }
 
-double bench_products_best(const struct bench_products *products, enum gemm_form form, int64_t m, int64_t n,
-                           int64_t k) {
+int bench_products_find(const struct bench_products *products, enum gemm_form form, int64_t m, int64_t n, int64_t k) {
   for (int i = 0; i < products->count; i++) {
     const struct bench_product *p = &products->items[i];
-    if (p->form == form && p->m == m && p->n == n && p->k == k) return p->best;
+    if (p->form == form && p->m == m && p->n == n && p->k == k) return i;
   }
-  return NAN;
+  return -1;
 }
 
-static void add(struct bench_products *products, enum gemm_form form, int64_t m, int64_t n, int64_t k, enum dtype dtype,
-                double count) {
-  for (int i = 0; i < products->count; i++) {
-    struct bench_product *p = &products->items[i];
-    if (p->form != form || p->m != m || p->n != n || p->k != k) continue;
-    p->count += count;
-    return;
-  }
-  products->items[products->count++] = (struct bench_product){form, m, n, k, dtype, count, INFINITY, false};
+double bench_products_best(const struct bench_products *products, enum gemm_form form, int64_t m, int64_t n,
+                           int64_t k) {
+  int which = bench_products_find(products, form, m, n, k);
+  return which < 0 ? NAN : products->items[which].best;
+}
+
+void bench_products_add(struct bench_products *products, enum gemm_form form, int64_t m, int64_t n, int64_t k,
+                        enum dtype dtype, double count) {
+  int known = bench_products_find(products, form, m, n, k);
+  if (known >= 0)
+    products->items[known].count += count;
+  else
+    products->items[products->count++] = (struct bench_product){form, m, n, k, dtype, count, INFINITY, false};
 }
 
 bool bench_products_of_step(struct bench *bench, const struct run_config *model, struct bench_products *products,
@@ -123,14 +129,17 @@ bool bench_products_of_step(struct bench *bench, const struct run_config *model,
   for (int i = 0; i < 5; i++) {
     int64_t outputs = linear[i][0], inputs = linear[i][1];
     double count = i < 4 ? (double)model->model.layers : 1;
-    add(products, GEMM_NT, rows, outputs, inputs, dtype, count);
-    add(products, GEMM_NN, rows, inputs, outputs, dtype, count);
-    add(products, GEMM_TN, outputs, inputs, rows, dtype, count);
+    bench_products_add(products, GEMM_NT, rows, outputs, inputs, dtype, count);
+    bench_products_add(products, GEMM_NN, rows, inputs, outputs, dtype, count);
+    bench_products_add(products, GEMM_TN, outputs, inputs, rows, dtype, count);
   }
   int64_t context = model->model.context, head_dim = model->model.head_dim;
   double heads = (double)(model->model.layers * model->model.heads * (rows / context));
-  add(products, GEMM_NT, context, context, head_dim, dtype, 2 * heads);  // scores; gradient of the probabilities
-  add(products, GEMM_NN, context, head_dim, context, dtype, 2 * heads);  // weighted values; gradient of queries
-  add(products, GEMM_TN, context, head_dim, context, dtype, 2 * heads);  // gradients of values and of keys
+  bench_products_add(products, GEMM_NT, context, context, head_dim, dtype,
+                     2 * heads);  // scores; gradient of the probabilities
+  bench_products_add(products, GEMM_NN, context, head_dim, context, dtype,
+                     2 * heads);  // weighted values; gradient of queries
+  bench_products_add(products, GEMM_TN, context, head_dim, context, dtype,
+                     2 * heads);  // gradients of values and of keys
   return bench_products_open(bench, products, error);
 }

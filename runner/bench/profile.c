@@ -9,31 +9,7 @@
 struct bench_weight {
   const struct weight *weight;
   struct weight_description description;
-  size_t bytes;
 };
-
-static const char *const op_names[BENCH_OPS_COUNT] = {
-    "linear forward",
-    "linear input gradient",
-    "linear weight gradient",
-    "head with loss",
-    "attention forward",
-    "attention backward",
-    "rmsnorm forward",
-    "rmsnorm backward",
-    "qkv forward",
-    "qkv backward",
-    "swiglu forward",
-    "swiglu backward",
-    "embedding forward",
-    "embedding backward",
-    "weight prepare",
-    "weight gradient finish",
-    "square sum",
-    "adamw",
-    "memory",
-};
-const char *bench_op_name(enum bench_op op) { return op_names[op]; }
 
 static struct bench_profile *of(struct device *device) { return (struct bench_profile *)device; }
 
@@ -45,10 +21,10 @@ struct device *bench_profile_device(struct bench_profile *profile) {
   return (struct device *)profile;
 }
 
-static const struct bench_weight *weight_of(const struct bench_profile *profile, const struct weight *weight) {
+static const struct weight_description *weight_of(const struct bench_profile *profile, const struct weight *weight) {
   size_t i = 0;
   while (profile->weights[i].weight != weight) i++;
-  return &profile->weights[i];
+  return &profile->weights[i].description;
 }
 
 // ---- the account ----
@@ -75,18 +51,28 @@ static void end(struct bench_profile *p, double start, struct bench_call call) {
 
 void bench_profile_begin(struct bench_profile *profile) { profile->next = 0; }
 
-bool bench_call_same(const struct bench_call *a, const struct bench_call *b) {
-  return a->op == b->op && memcmp(a->size, b->size, sizeof a->size) == 0 && a->bytes == b->bytes;
+static bool same(const struct bench_call *a, const struct bench_call *b) {
+  return strcmp(a->name, b->name) == 0 && memcmp(a->size, b->size, sizeof a->size) == 0;
 }
 
-double bench_profile_best(const struct bench_profile *profile, const enum bench_op *op) {
+size_t bench_profile_names(const struct bench_profile *profile, const char **names) {
+  size_t count = 0;
+  for (size_t i = 0; i < profile->count; i++) {
+    size_t known = 0;
+    while (known < count && strcmp(names[known], profile->calls[i].name) != 0) known++;
+    if (known == count) names[count++] = profile->calls[i].name;
+  }
+  return count;
+}
+
+double bench_profile_best(const struct bench_profile *profile, const char *name) {
   double sum = 0;
   for (size_t i = 0; i < profile->count; i++) {
     const struct bench_call *call = &profile->calls[i];
-    if (op && call->op != *op) continue;
+    if (name && strcmp(call->name, name) != 0) continue;
     double best = call->best;
     for (size_t k = 0; k < profile->count; k++)
-      if (bench_call_same(&profile->calls[k], call)) best = fmin(best, profile->calls[k].best);
+      if (same(&profile->calls[k], call)) best = fmin(best, profile->calls[k].best);
     sum += best;
   }
   return sum;
@@ -124,7 +110,7 @@ static bool synchronize(struct device *d, struct error *error) {
 }
 
 static struct bench_call memory_call(size_t bytes) {
-  return (struct bench_call){.op = BENCH_MEMORY, .bytes = (double)bytes};
+  return (struct bench_call){.name = BENCH_MEMORY, .size = {(int64_t)bytes}};
 }
 
 static void upload(struct device *d, void *to, const void *from, size_t bytes) {
@@ -177,8 +163,7 @@ static struct weight *weight_create(struct device *d, const struct weight_descri
   struct weight *weight = p->inner->weight_create(p->inner_device, description, memory, error);
   if (!weight) return NULL;
   p->weights = memory_grow(p->weights, (p->weight_count + 1) * sizeof *p->weights);
-  p->weights[p->weight_count++] =
-      (struct bench_weight){weight, *description, p->inner->weight_bytes(p->inner_device, description)};
+  p->weights[p->weight_count++] = (struct bench_weight){weight, *description};
   return weight;
 }
 
@@ -193,22 +178,21 @@ static void weight_learned(struct device *d, struct weight *weight, float *value
 static void weights_prune(struct device *d, const struct pruned_weight *weights, int count, int64_t step) {
   double began = start(of(d));
   of(d)->inner->weights_prune(of(d)->inner_device, weights, count, step);
-  end(of(d), began, (struct bench_call){.op = BENCH_WEIGHT_PREPARE});
+  end(of(d), began, (struct bench_call){.name = "weights prune", .size = {count}});
 }
 
 static void weight_prepare(struct device *d, struct weight *weight, const void *master, int64_t step) {
-  const struct bench_weight *known = weight_of(of(d), weight);
-  int64_t outputs = known->description.outputs, inputs = known->description.inputs;
+  const struct weight_description *w = weight_of(of(d), weight);
+  int64_t outputs = w->outputs, inputs = w->inputs;
   double began = start(of(d));
   of(d)->inner->weight_prepare(of(d)->inner_device, weight, master, step);
-  double bytes = known->bytes ? (double)known->bytes + (double)(outputs * inputs) * sizeof(float) : 0;
-  end(of(d), began, (struct bench_call){.op = BENCH_WEIGHT_PREPARE, .size = {outputs, inputs}, .bytes = bytes});
+  end(of(d), began, (struct bench_call){.name = "weight prepare", .size = {outputs, inputs}});
 }
 
 static void weight_gradient_finish(struct device *d, struct weight *weight, float *d_weight) {
   double began = start(of(d));
   of(d)->inner->weight_gradient_finish(of(d)->inner_device, weight, d_weight);
-  end(of(d), began, (struct bench_call){.op = BENCH_WEIGHT_GRADIENT_FINISH});
+  end(of(d), began, (struct bench_call){.name = "weight gradient finish"});
 }
 
 // ---- linear layers and the head ----
@@ -222,48 +206,38 @@ static int64_t rows_at_a_time(const struct device *d, enum dtype dtype) {
   return p->inner->rows_at_a_time ? p->inner->rows_at_a_time(p->inner_device, dtype) : 0;
 }
 
-static struct bench_call linear_call(struct device *d, enum bench_op op, const struct linear *linear) {
-  const struct weight_description *w = &weight_of(of(d), linear->weight)->description;
-  double rows = (double)linear->rows, outputs = (double)w->outputs, inputs = (double)w->inputs;
-  double item = (double)dtype_bytes(linear->dtype), item_w = op == BENCH_LINEAR_WEIGHT_GRADIENT ? sizeof(float) : item;
-  return (struct bench_call){.op = op,
-                             .size = {linear->rows, w->outputs, w->inputs},
-                             .flops = 2 * rows * outputs * inputs,
-                             .bytes = rows * (outputs + inputs) * item + outputs * inputs * item_w};
+static struct bench_call linear_call(struct device *d, const char *name, const struct linear *linear) {
+  const struct weight_description *w = weight_of(of(d), linear->weight);
+  return (struct bench_call){.name = name, .size = {linear->rows, w->outputs, w->inputs}};
 }
 
 static void linear_forward(struct device *d, const struct linear *linear, const void *x, void *saved, void *y) {
   double began = start(of(d));
   of(d)->inner->linear_forward(of(d)->inner_device, linear, x, saved, y);
-  end(of(d), began, linear_call(d, BENCH_LINEAR_FORWARD, linear));
+  end(of(d), began, linear_call(d, "linear forward", linear));
 }
 
 static void linear_input_gradient(struct device *d, const struct linear *linear, const void *saved, const void *d_y,
                                   void *d_x) {
   double began = start(of(d));
   of(d)->inner->linear_input_gradient(of(d)->inner_device, linear, saved, d_y, d_x);
-  end(of(d), began, linear_call(d, BENCH_LINEAR_INPUT_GRADIENT, linear));
+  end(of(d), began, linear_call(d, "linear input gradient", linear));
 }
 
 static void linear_weight_gradient(struct device *d, const struct linear *linear, const void *x, const void *saved,
                                    const void *d_y, float *d_weight, bool accumulate) {
   double began = start(of(d));
   of(d)->inner->linear_weight_gradient(of(d)->inner_device, linear, x, saved, d_y, d_weight, accumulate);
-  end(of(d), began, linear_call(d, BENCH_LINEAR_WEIGHT_GRADIENT, linear));
+  end(of(d), began, linear_call(d, "linear weight gradient", linear));
 }
 
 static void head_loss(struct device *d, const struct head *head, const void *x, const int32_t *targets,
                       const uint8_t *mask, struct loss_sum *sum, float *row_nats, void *d_x, float *d_weight,
                       bool accumulate) {
-  const struct weight_description *w = &weight_of(of(d), head->weight)->description;
-  double rows = (double)head->rows, size = (double)(w->outputs * w->inputs), item = (double)dtype_bytes(head->dtype);
+  const struct weight_description *w = weight_of(of(d), head->weight);
   double began = start(of(d));
   of(d)->inner->head_loss(of(d)->inner_device, head, x, targets, mask, sum, row_nats, d_x, d_weight, accumulate);
-  end(of(d), began,
-      (struct bench_call){.op = BENCH_HEAD_LOSS,
-                          .size = {head->rows, w->outputs, w->inputs},
-                          .flops = 6 * rows * size,
-                          .bytes = 2 * rows * (double)w->inputs * item + size * (item + sizeof(float))});
+  end(of(d), began, (struct bench_call){.name = "head with loss", .size = {head->rows, w->outputs, w->inputs}});
 }
 
 static void head_evaluate(struct device *d, const struct head *head, const void *x, const int32_t *targets,
@@ -277,87 +251,68 @@ static void embedding_forward(struct device *d, int64_t rows, int64_t width, int
                               const float *table, float *residual) {
   double began = start(of(d));
   of(d)->inner->embedding_forward(of(d)->inner_device, rows, width, vocabulary, tokens, table, residual);
-  end(of(d), began,
-      (struct bench_call){
-          .op = BENCH_EMBEDDING_FORWARD, .size = {rows, width}, .bytes = 8 * (double)rows * (double)width});
+  end(of(d), began, (struct bench_call){.name = "embedding forward", .size = {rows, width}});
 }
 
 static void embedding_backward(struct device *d, int64_t rows, int64_t width, int64_t vocabulary, const int32_t *tokens,
                                const float *d_residual, float *d_table) {
   double began = start(of(d));
   of(d)->inner->embedding_backward(of(d)->inner_device, rows, width, vocabulary, tokens, d_residual, d_table);
-  end(of(d), began,
-      (struct bench_call){
-          .op = BENCH_EMBEDDING_BACKWARD, .size = {rows, width}, .bytes = 12 * (double)rows * (double)width});
+  end(of(d), began, (struct bench_call){.name = "embedding backward", .size = {rows, width}});
 }
 
 static void rmsnorm_forward(struct device *d, int64_t rows, int64_t width, float eps, enum dtype dtype,
                             const float *residual_in, const void *branch, const float *scale, float *residual_out,
                             void *y, float *inverse_rms) {
-  double item = (double)dtype_bytes(dtype), each = 4 + item + (branch ? item : 0) + (residual_out ? 4 : 0);
   double began = start(of(d));
   of(d)->inner->rmsnorm_forward(of(d)->inner_device, rows, width, eps, dtype, residual_in, branch, scale, residual_out,
                                 y, inverse_rms);
   end(of(d), began,
-      (struct bench_call){
-          .op = BENCH_RMSNORM_FORWARD, .size = {rows, width}, .bytes = each * (double)rows * (double)width});
+      (struct bench_call){.name = "rmsnorm forward", .size = {rows, width, branch != NULL, residual_out != NULL}});
 }
 
 static void rmsnorm_backward(struct device *d, int64_t rows, int64_t width, enum dtype dtype, const float *residual,
                              const float *inverse_rms, const float *scale, const void *d_y, const float *d_residual_out,
                              float *d_residual_in, void *d_branch, float *d_scale) {
-  double item = (double)dtype_bytes(dtype), each = 8 + item + (d_residual_out ? 4 : 0) + (d_branch ? item : 0);
   double began = start(of(d));
   of(d)->inner->rmsnorm_backward(of(d)->inner_device, rows, width, dtype, residual, inverse_rms, scale, d_y,
                                  d_residual_out, d_residual_in, d_branch, d_scale);
   end(of(d), began,
-      (struct bench_call){
-          .op = BENCH_RMSNORM_BACKWARD, .size = {rows, width}, .bytes = each * (double)rows * (double)width});
+      (struct bench_call){.name = "rmsnorm backward", .size = {rows, width, d_branch != NULL, d_residual_out != NULL}});
 }
 
 static void rope_table(struct device *d, int64_t context, int64_t head_dim, double theta, float *table) {
   of(d)->inner->rope_table(of(d)->inner_device, context, head_dim, theta, table);
 }
 
-static struct bench_call qkv_call(enum bench_op op, const struct attention *a) {
-  int64_t rows = a->sequences * a->context, width = (a->heads + 2 * a->kv_heads) * a->head_dim;
-  return (struct bench_call){
-      .op = op, .size = {rows, width}, .bytes = 2 * (double)(rows * width) * (double)dtype_bytes(a->dtype)};
+static struct bench_call qkv_call(const char *name, const struct attention *a) {
+  return (struct bench_call){.name = name,
+                             .size = {a->sequences * a->context, (a->heads + 2 * a->kv_heads) * a->head_dim}};
 }
 
 static void qkv_forward(struct device *d, const struct attention *shape, const void *qkv, const float *table, void *q,
                         void *k, void *v) {
   double began = start(of(d));
   of(d)->inner->qkv_forward(of(d)->inner_device, shape, qkv, table, q, k, v);
-  end(of(d), began, qkv_call(BENCH_QKV_FORWARD, shape));
+  end(of(d), began, qkv_call("qkv forward", shape));
 }
 
 static void qkv_backward(struct device *d, const struct attention *shape, const void *d_q, const void *d_k,
                          const void *d_v, const float *table, void *d_qkv) {
   double began = start(of(d));
   of(d)->inner->qkv_backward(of(d)->inner_device, shape, d_q, d_k, d_v, table, d_qkv);
-  end(of(d), began, qkv_call(BENCH_QKV_BACKWARD, shape));
+  end(of(d), began, qkv_call("qkv backward", shape));
 }
 
-// Two products forward, four backward, over the context (context + 1) / 2 pairs that causal attention has; the inputs
-// and outputs (backward also o and the gradients), not the scores.
-static struct bench_call attention_call(enum bench_op op, const struct attention *a) {
-  bool backward = op == BENCH_ATTENTION_BACKWARD;
-  double context = (double)a->context, pairs = (double)(a->sequences * a->heads) * context * (context + 1) / 2;
-  double query = (double)(a->sequences * a->context * a->heads * a->head_dim), key = query / (double)a->heads;
-  key *= (double)a->kv_heads;
-  return (struct bench_call){
-      .op = op,
-      .size = {a->sequences, a->heads, a->context, a->head_dim},
-      .flops = (backward ? 4 : 2) * 2 * pairs * (double)a->head_dim,
-      .bytes = (backward ? 4 * query + 4 * key : 2 * query + 2 * key) * (double)dtype_bytes(a->dtype)};
+static struct bench_call attention_call(const char *name, const struct attention *a) {
+  return (struct bench_call){.name = name, .size = {a->sequences, a->heads, a->context, a->head_dim}};
 }
 
 static void attention_forward(struct device *d, const struct attention *shape, const void *q, const void *k,
                               const void *v, void *o, float *log_sum) {
   double began = start(of(d));
   of(d)->inner->attention_forward(of(d)->inner_device, shape, q, k, v, o, log_sum);
-  end(of(d), began, attention_call(BENCH_ATTENTION_FORWARD, shape));
+  end(of(d), began, attention_call("attention forward", shape));
 }
 
 static void attention_backward(struct device *d, const struct attention *shape, const void *q, const void *k,
@@ -365,27 +320,21 @@ static void attention_backward(struct device *d, const struct attention *shape, 
                                void *d_k, void *d_v) {
   double began = start(of(d));
   of(d)->inner->attention_backward(of(d)->inner_device, shape, q, k, v, o, log_sum, d_o, d_q, d_k, d_v);
-  end(of(d), began, attention_call(BENCH_ATTENTION_BACKWARD, shape));
+  end(of(d), began, attention_call("attention backward", shape));
 }
 
 static void swiglu_forward(struct device *d, int64_t rows, int64_t width, enum dtype dtype, const void *gate_up,
                            void *y) {
   double began = start(of(d));
   of(d)->inner->swiglu_forward(of(d)->inner_device, rows, width, dtype, gate_up, y);
-  end(of(d), began,
-      (struct bench_call){.op = BENCH_SWIGLU_FORWARD,
-                          .size = {rows, width},
-                          .bytes = 3 * (double)(rows * width) * (double)dtype_bytes(dtype)});
+  end(of(d), began, (struct bench_call){.name = "swiglu forward", .size = {rows, width}});
 }
 
 static void swiglu_backward(struct device *d, int64_t rows, int64_t width, enum dtype dtype, const void *gate_up,
                             const void *d_y, void *d_gate_up, void *y) {
   double began = start(of(d));
   of(d)->inner->swiglu_backward(of(d)->inner_device, rows, width, dtype, gate_up, d_y, d_gate_up, y);
-  end(of(d), began,
-      (struct bench_call){.op = BENCH_SWIGLU_BACKWARD,
-                          .size = {rows, width},
-                          .bytes = (y ? 6 : 5) * (double)(rows * width) * (double)dtype_bytes(dtype)});
+  end(of(d), began, (struct bench_call){.name = "swiglu backward", .size = {rows, width, y != NULL}});
 }
 
 // ---- optimizer ----
@@ -395,7 +344,7 @@ static void square_sum(struct device *d, const struct tensor_span *spans, int co
   for (int i = 0; i < count; i++) elements += spans[i].count;
   double began = start(of(d));
   of(d)->inner->square_sum(of(d)->inner_device, spans, count, sum);
-  end(of(d), began, (struct bench_call){.op = BENCH_SQUARE_SUM, .size = {elements}, .bytes = 4 * (double)elements});
+  end(of(d), began, (struct bench_call){.name = "square sum", .size = {elements}});
 }
 
 static void adamw_step(struct device *d, const struct adamw *adamw, const struct adamw_tensor *tensors, int count,
@@ -404,8 +353,7 @@ static void adamw_step(struct device *d, const struct adamw *adamw, const struct
   for (int i = 0; i < count; i++) elements += tensors[i].count;
   double began = start(of(d));
   of(d)->inner->adamw_step(of(d)->inner_device, adamw, tensors, count, squares);
-  // Gradient read; parameter and both moments read and written.
-  end(of(d), began, (struct bench_call){.op = BENCH_ADAMW, .size = {elements}, .bytes = 28 * (double)elements});
+  end(of(d), began, (struct bench_call){.name = "adamw", .size = {elements}});
 }
 
 static void fill_normal(struct device *d, float *data, int64_t count, double std, uint64_t seed, uint32_t tensor) {

@@ -57,6 +57,7 @@ static bool check(const struct bench_arguments *a, int argument_count, struct er
     return error_set(error, EXIT_USAGE_ERROR, "bench: --threads is 1 to %d", parallel_limit());
   if (o->processes && a->suite != BENCH_STEP)
     return error_set(error, EXIT_USAGE_ERROR, "bench: --side-by-side is for step");
+  if (o->levels && a->suite != BENCH_OPS) return error_set(error, EXIT_USAGE_ERROR, "bench: --levels is for ops");
   if (o->processes && (o->processes < 2 || o->processes > 64 || o->processes > parallel_limit()))
     return error_set(error, EXIT_USAGE_ERROR, "bench: --side-by-side is 2 to %d",
                      parallel_limit() < 64 ? parallel_limit() : 64);
@@ -83,6 +84,7 @@ void command_bench(struct command_line *line) {
        (const char *const[]){"auto", "float32", "bfloat16", NULL}},
       {"threads", 0, OPTION_INTEGER, &o->threads, "N", "of each step or product (1)"},
       {"side-by-side", 0, OPTION_INTEGER, &o->processes, "N", "step: in N processes at once, and on N threads"},
+      {"levels", 0, OPTION_FLAG, &o->levels, NULL, "ops: on every instruction set level of this CPU, side by side"},
       {"quick", 0, OPTION_FLAG, &o->quick, NULL, "few repeats: rougher numbers, in seconds"},
       {"store", 0, OPTION_FLAG, &arguments.store, NULL, "keep the results for time estimates (--no-store: do not)"},
       {"json", 0, OPTION_FLAG, &arguments.json, NULL, "one JSON document on standard output"},
@@ -91,12 +93,12 @@ void command_bench(struct command_line *line) {
   const struct command_usage usage = {
       "isoloss bench gemm [MxNxK...] | ops | step | formats [FORMAT...] [options]",
       "gemm: matrix products in a layer's three forms (rows x outputs x inputs), against the peak of one thread.\n"
-      "ops:  the operations of a training step, against the roofline of peak and read bandwidth, and those that\n"
-      "      multiply against their bare products.\n"
+      "ops:  the operations of a training step, each alone, against the roofline of peak and read bandwidth, and\n"
+      "      those that multiply against their bare products; --levels: with each of the CPU's instruction sets.\n"
       "step: whole training steps of 2x64, 4x128, 4x256, or one model of your own, against the floor: all their\n"
       "      matrix products through oneDNN and nothing else, attention's in full.\n"
       "formats: steps with a format, against steps of the same model without one.\n\n"
-      "Steps and products are timed in turns and the best time of each part counts; with one thread the clock is\n"
+      "What is compared is timed in turns and the best time of each part counts; with one thread the clock is\n"
       "processor time, so that other programs disturb little. Ratios are safer than rates on a busy machine.\n"
       "What is measured is kept in the database, and isoloss plan estimates times by it.",
       1, INT_MAX, "a suite: gemm, ops, step or formats"};

@@ -87,30 +87,67 @@ def operations():
     rows, _ = bench("ops", "ops", *TINY, "--dtype", "float32")
     for row in rows:
         follows_contract(row, "gflops" if "gflops" in row else "gbytes_per_second")
+        check(row["repeats"] >= 2 and row["seconds"] > 0, row)
+        check(len(row["sizes"].split(", ")) >= len(row["shape"].split("x")), row)
+    check(len({row["level"] for row in rows}) == 1, "one level, the one that runs take")
     shapes = {(row["name"], row["shape"]): row for row in rows}
     check(len(shapes) == len(rows), "a row for each operation and shape")
     # 32 / 32 = 1 head of 32; MLP width 96; 2 sequences of 32 tokens.
     for name, shape in [("linear forward", "64x96x32"), ("linear forward", "64x32x32"), ("linear forward", "64x192x32"),
                         ("linear forward", "64x32x96"), ("linear input gradient", "64x96x32"),
                         ("linear weight gradient", "64x192x32"), ("head with loss", "64x96x32"),
-                        ("attention forward", "2x1x32x32"), ("attention backward", "2x1x32x32"),
-                        ("rmsnorm forward", "64x32"), ("rmsnorm backward", "64x32"), ("qkv forward", "64x96"),
-                        ("qkv backward", "64x96"), ("swiglu forward", "64x96"), ("swiglu backward", "64x96"),
-                        ("embedding forward", "64x32"), ("embedding backward", "64x32")]:
+                        ("attention forward", "2x32x1x1x32"), ("attention backward", "2x32x1x1x32"),
+                        ("rmsnorm forward", "64x32x1"), ("rmsnorm backward", "64x32x1"), ("qkv forward", "2x32x1x1x32"),
+                        ("qkv backward", "2x32x1x1x32"), ("swiglu forward", "64x96"), ("swiglu backward", "64x96"),
+                        ("embedding forward", "64x32x96"), ("embedding backward", "64x32x96"),
+                        ("convert to bfloat16", "2048"), ("weight prepare, w4", "32x32x192"),
+                        ("weights prune, sparse(0.5,global)", "32x32x192x96")]:
         check((name, shape) in shapes, f"no {name} {shape}: {list(shapes)}")
         multiplies = name.split()[0] in ("linear", "head", "attention")
         row = shapes.get((name, shape), {})
         check(("gflops" in row) == multiplies == ("products_ratio" in row), row)
     linear = shapes["linear forward", "64x192x32"]
+    check(linear["sizes"] == "rows, outputs, inputs", linear)
     check(abs(linear["gflops"] * linear["seconds"] / (2e-9 * 64 * 192 * 32) - 1) < 1e-9, linear)
     # Causal attention does (T + 1) / 2 keys a query: two products forward, four backward.
-    attention = shapes["attention backward", "2x1x32x32"]
+    attention = shapes["attention backward", "2x32x1x1x32"]
     check(abs(attention["gflops"] * attention["seconds"] / (4 * 2e-9 * 2 * 32 * 33 / 2 * 32) - 1) < 1e-9, attention)
     swiglu = shapes["swiglu forward", "64x96"]
     check(abs(swiglu["gbytes_per_second"] * swiglu["seconds"] / (3e-9 * 4 * 64 * 96) - 1) < 1e-9, swiglu)
     adamw, = (row for row in rows if row["name"] == "adamw")
     parameters = 2 * 96 * 32 + 2 * (4 * 32 * 32 + 3 * 32 * 96) + 5 * 32
     check(adamw["shape"] == str(parameters), adamw)
+
+
+@case
+def types_of_operations():
+    rows, _ = bench("types", "ops", *TINY, "--dtype", "bfloat16", "--no-store")
+    dtypes = {row["name"]: row["dtype"] for row in rows}
+    check(dtypes["linear forward"] == dtypes["swiglu backward"] == "bfloat16", dtypes)
+    check(dtypes["adamw"] == dtypes["embedding forward"] == "float32", "what is float32 whatever activations are")
+
+
+@case
+def levels_side_by_side():
+    rows, _ = bench("levels", "ops", *TINY, "--dtype", "float32", "--levels")
+    levels = list(dict.fromkeys(row["level"] for row in rows))
+    known = ["portable", "avx2", "avx512", "avx512-bf16"]
+    check(levels == known[:len(levels)], levels)
+    for row in rows:
+        follows_contract(row, "gflops" if "gflops" in row else "gbytes_per_second")
+    by_level = [[(row["name"], row["shape"]) for row in rows if row["level"] == level] for level in levels]
+    check(all(names == by_level[0] for names in by_level), "each operation on each level")
+    check(len(set(by_level[0])) == len(by_level[0]) > 20, by_level[0])
+    (document,), = select("levels", "SELECT document FROM benchmarks WHERE suite = 'ops'")
+    check(json.loads(document) == rows, "the store has what was printed")
+    code, out, err = isoloss("levels", "bench", "ops", *TINY, "--levels", "--quick", "--no-store", "--quiet")
+    head = next((line for line in out.splitlines() if "shape" in line), "")
+    check(code == 0 and err == "" and all(f" {level}" in head for level in levels), out + err)
+    check(sum(line.startswith("adamw") for line in out.splitlines()) == 1, "a line for all levels: " + out)
+    # One level by name, as runs take it.
+    code, out, err = harness.run("bench", "ops", *TINY, "--quick", "--no-store", "--quiet", "--json", home="levels",
+                                 ISOLOSS_ISA="portable")
+    check(code == 0 and {row["level"] for row in json.loads(out)} == {"portable"}, out + err)
 
 
 @case
@@ -222,6 +259,7 @@ def mistakes():
             (["gemm", "--dtype", "int8"], "not 'int8'"),
             (["ops", "--threads", "0"], "--threads is 1 to"),
             (["gemm", "--side-by-side", "2"], "--side-by-side is for step"),
+            (["step", "--levels"], "--levels is for ops"),
             (["step", "--side-by-side", "1"], "--side-by-side is 2 to"),
             (["step", "--side-by-side", "2", "--threads", "2"], "exclude each other")]:
         code, out, err = isoloss("mistakes", "bench", *arguments, "--quick", "--quiet")

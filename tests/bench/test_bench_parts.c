@@ -1,8 +1,9 @@
-// Parts of `isoloss bench`: the timing backend changes no result, sees every call, and the floor holds the products it
-// should.
+// Parts of `isoloss bench`: the timing backend changes no result and sees every call, the operations that are timed
+// alone are those of a step, and the floor holds the products it should.
 #include <stdlib.h>
 
 #include "runner/bench/model.h"
+#include "runner/bench/operations.h"
 #include "tests/check.h"
 
 static struct bench_options tiny(void) {
@@ -57,9 +58,9 @@ static void timing_changes_nothing(void) {
   bench_close(&bench);
 }
 
-static int calls_of(const struct bench_profile *profile, enum bench_op op) {
+static int calls_of(const struct bench_profile *profile, const char *name) {
   int count = 0;
-  for (size_t i = 0; i < profile->count; i++) count += profile->calls[i].op == op;
+  for (size_t i = 0; i < profile->count; i++) count += strcmp(profile->calls[i].name, name) == 0;
   return count;
 }
 
@@ -72,45 +73,127 @@ static void every_call_is_seen(void) {
   double seconds, wall;
   for (int i = 0; i < 4; i++) CHECK(bench_model_step(&m, &seconds, &wall, &error));
   const struct {
-    enum bench_op op;
+    const char *name;
     int calls;
-  } expected[] = {{BENCH_LINEAR_FORWARD, 12},
-                  {BENCH_LINEAR_INPUT_GRADIENT, 12},
-                  {BENCH_LINEAR_WEIGHT_GRADIENT, 12},
-                  {BENCH_HEAD_LOSS, 1},
-                  {BENCH_ATTENTION_FORWARD, 3},
-                  {BENCH_ATTENTION_BACKWARD, 3},
-                  {BENCH_RMSNORM_FORWARD, 7},
-                  {BENCH_RMSNORM_BACKWARD, 7},
-                  {BENCH_QKV_FORWARD, 3},
-                  {BENCH_QKV_BACKWARD, 3},
-                  {BENCH_SWIGLU_FORWARD, 3},
-                  {BENCH_SWIGLU_BACKWARD, 3},
-                  {BENCH_EMBEDDING_FORWARD, 1},
-                  {BENCH_EMBEDDING_BACKWARD, 1},
-                  {BENCH_WEIGHT_PREPARE, 13},
-                  {BENCH_SQUARE_SUM, 1},
-                  {BENCH_ADAMW, 1}};
+  } expected[] = {{"linear forward", 12},
+                  {"linear input gradient", 12},
+                  {"linear weight gradient", 12},
+                  {"head with loss", 1},
+                  {"attention forward", 3},
+                  {"attention backward", 3},
+                  {"rmsnorm forward", 7},
+                  {"rmsnorm backward", 7},
+                  {"qkv forward", 3},
+                  {"qkv backward", 3},
+                  {"swiglu forward", 3},
+                  {"swiglu backward", 3},
+                  {"embedding forward", 1},
+                  {"embedding backward", 1},
+                  {"weight prepare", 13},
+                  {"square sum", 1},
+                  {"adamw", 1}};
   for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
-    int got = calls_of(&m.profile, expected[i].op);
-    if (got != expected[i].calls) printf("# %s: %d calls\n", bench_op_name(expected[i].op), got);
+    int got = calls_of(&m.profile, expected[i].name);
+    if (got != expected[i].calls) printf("# %s: %d calls\n", expected[i].name, got);
     CHECK(got == expected[i].calls);
   }
-  double flops = 0, parts = 0;
   for (size_t i = 0; i < m.profile.count; i++) {
     const struct bench_call *call = &m.profile.calls[i];
     CHECK(call->repeats == 4 && call->best > 0 && call->total >= 4 * call->best * (1 - 1e-9));
-    flops += call->flops;
   }
-  // What the calls multiply is what the run's FLOPs count.
-  CHECK_NEAR(flops / bench_model_flops(&m), 1, 1e-12);
-  for (int op = 0; op < BENCH_OPS_COUNT; op++) {
-    enum bench_op which = (enum bench_op)op;
-    parts += bench_profile_best(&m.profile, &which);
-  }
+  const char **names = arena_array(&bench.arena, m.profile.count, sizeof *names);
+  size_t count = bench_profile_names(&m.profile, names);
+  double parts = 0;
+  for (size_t i = 0; i < count; i++) parts += bench_profile_best(&m.profile, names[i]);
   CHECK_NEAR(parts / bench_profile_best(&m.profile, NULL), 1, 1e-9);
   bench_model_close(&m);
   bench_close(&bench);
+}
+
+// How many calls of a step have a case's sizes: those of the first three numbers, rows, outputs and inputs.
+static int calls_of_size(const struct bench_profile *profile, const char *name, const int64_t size[3]) {
+  int count = 0;
+  for (size_t i = 0; i < profile->count; i++)
+    count += strcmp(profile->calls[i].name, name) == 0 && memcmp(profile->calls[i].size, size, 3 * sizeof *size) == 0;
+  return count;
+}
+
+// What is timed alone is what a step does: each name of a step's calls is a pass of the table, and the products of the
+// table's passes, as often as the step calls them, are the run's FLOPs.
+static void operations_are_those_of_a_step(void) {
+  struct bench bench = {0};
+  struct error error = {0};
+  const struct run_config *config;
+  struct bench_model m = {0};
+  CHECK(open_tiny(&bench, &config, &error) && bench_model_open(&m, &bench, config, &error));
+  CHECK(bench_model_step(&m, NULL, NULL, &error));
+  struct bench_operation *list;
+  size_t count = bench_operations(&bench.arena, config, &list);
+  const char **names = arena_array(&bench.arena, m.profile.count, sizeof *names);
+  size_t name_count = bench_profile_names(&m.profile, names);
+  for (size_t n = 0; n < name_count; n++) {
+    bool known = strcmp(names[n], BENCH_MEMORY) == 0;
+    for (size_t i = 0; i < count; i++)
+      for (size_t pass = 0; pass < list[i].operation->pass_count; pass++)
+        known |= strcmp(names[n], list[i].operation->passes[pass].name) == 0;
+    if (!CHECK(known)) printf("# no pass %s\n", names[n]);
+  }
+  double flops = 0;
+  for (size_t i = 0; i < count; i++) {
+    struct op_case c;
+    struct case_run run = {.c = &c, .ops = bench.ops, .device = bench.device};
+    CHECK(case_make(&c, list[i].operation, &list[i].shape, list[i].dtype, false, &error));
+    for (size_t pass = 0; pass < list[i].operation->pass_count; pass++) {
+      const struct case_pass *p = &list[i].operation->passes[pass];
+      struct case_cost cost = p->cost ? p->cost(&run) : (struct case_cost){0};
+      bool layer = strcmp(list[i].operation->name, "linear") == 0;
+      if (cost.flops > 0)
+        flops += cost.flops *
+                 (layer ? calls_of_size(&m.profile, p->name, list[i].shape.size) : calls_of(&m.profile, p->name));
+    }
+    case_free(&c);
+  }
+  CHECK_NEAR(flops / bench_model_flops(&m), 1, 1e-12);
+  bench_model_close(&m);
+  bench_close(&bench);
+}
+
+// The products that a pass says it has multiply as much as it says it does; attention's are not causal.
+static void products_are_those_of_a_pass(void) {
+  const struct case_model model = {.sequences = 3,
+                                   .context = 10,
+                                   .width = 24,
+                                   .hidden = 40,
+                                   .vocabulary = 50,
+                                   .heads = 6,
+                                   .kv_heads = 2,
+                                   .head_dim = 4,
+                                   .parameters = 1000};
+  int multiplying = 0;
+  for (size_t i = 0; i < operation_count; i++) {
+    struct case_shape shapes[CASE_MODEL_SHAPES];
+    int count = operations[i]->of_model ? operations[i]->of_model(&model, shapes) : 0;
+    CHECK(count <= CASE_MODEL_SHAPES);
+    for (int s = 0; s < count; s++) {
+      struct op_case c;
+      struct error error = {0};
+      CHECK(case_make(&c, operations[i], &shapes[s], DTYPE_FLOAT32, false, &error));
+      struct case_run run = {.c = &c};
+      for (size_t pass = 0; pass < operations[i]->pass_count; pass++) {
+        const struct case_pass *p = &operations[i]->passes[pass];
+        if (!p->products) continue;
+        struct case_product products[CASE_PRODUCTS];
+        int product_count = p->products(&shapes[s], products);
+        double flops = 0, causal = operations[i]->kind == OP_ATTENTION ? 2 * 10.0 / 11 : 1;
+        for (int k = 0; k < product_count; k++)
+          flops += 2 * products[k].count * (double)(products[k].m * products[k].n * products[k].k);
+        CHECK_NEAR(flops / (causal * p->cost(&run).flops), 1, 1e-12);
+        multiplying++;
+      }
+      case_free(&c);
+    }
+  }
+  CHECK(multiplying == 4 * 3 + 1 + 2);
 }
 
 static void floor_has_all_products(void) {
@@ -162,6 +245,8 @@ static void peaks_only_rise(void) {
 int main(void) {
   RUN(timing_changes_nothing);
   RUN(every_call_is_seen);
+  RUN(operations_are_those_of_a_step);
+  RUN(products_are_those_of_a_pass);
   RUN(floor_has_all_products);
   RUN(peaks_only_rise);
   return check_end();
