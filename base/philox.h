@@ -20,6 +20,7 @@ enum random_stream {
   RANDOM_STREAM_PRUNING = 11,      // random pruning scores
   RANDOM_STREAM_OPTIMIZER = 12,    // stochastic rounding of the optimizer's state
   RANDOM_STREAM_MASTER = 14,       // stochastic rounding of master weights
+  RANDOM_STREAM_TEXT = 15,         // generated text; step = tokens before
   RANDOM_STREAM_SEED_NOISE = 13,   // noise added to losses; step = copy
 };
 

@@ -12,8 +12,8 @@
 #include "trainer/checkpoint_files.h"
 
 static const char making[] = ".making-", removing[] = ".removing-", checksums[] = "checksums.xxh128";
-static const char *const checked[] = {"model.safetensors", "config.json", "state.bin"};
-enum { CHECKED = sizeof checked / sizeof checked[0] };
+static const char *const checked[] = {MODEL_FILE, CONFIG_FILE, STATE_FILE, SCALES_FILE};
+enum { CHECKED = sizeof checked / sizeof checked[0], ALWAYS = 3 };  // the last one: formats with learned scales only
 
 char *checkpoint_name(struct arena *arena, int64_t step) {
   return arena_format(arena, "checkpoints/step-%" PRId64, step);
@@ -27,13 +27,17 @@ static char *checkpoints_of(struct arena *arena, const char *run_folder) {
 
 static bool write_files(struct arena *arena, struct model *model, const struct checkpoint_state *state,
                         const char *folder, struct error *error) {
-  struct digest digests[CHECKED];
-  if (!model_file_write(arena, model, path_join(arena, folder, checked[0]), &digests[0], error) ||
-      !model_config_write(arena, model, path_join(arena, folder, checked[1]), &digests[1], error) ||
+  struct digest digests[CHECKED], weights[2];
+  struct model_stamp stamp = model_stamp(model, state->step, arena);
+  if (!model_files_write(arena, model, &stamp, folder, weights, error) ||
+      !model_config_write(model, &stamp, path_join(arena, folder, checked[1]), &digests[1], error) ||
       !state_file_write(arena, model, state, path_join(arena, folder, checked[2]), &digests[2], error))
     return false;
+  digests[0] = weights[0];
+  digests[ALWAYS] = weights[1];
   struct text lines = {0};
-  for (int i = 0; i < CHECKED; i++) text_format(&lines, "%s  %s\n", digests[i].hex, checked[i]);
+  for (int i = 0; i < CHECKED; i++)
+    if (digests[i].hex[0]) text_format(&lines, "%s  %s\n", digests[i].hex, checked[i]);
   bool fine = file_write_atomic(path_join(arena, folder, checksums), lines.bytes, lines.length, error);
   text_free(&lines);
   return fine && folder_sync(folder, error);
@@ -138,6 +142,7 @@ bool checkpoint_verify(const char *folder, struct error *error) {
     char *path = path_join(&arena, folder, checked[i]);
     const char *end = strstr(lines, arena_format(&arena, "  %s\n", checked[i]));
     struct digest digest;
+    if (!end && i >= ALWAYS) continue;
     if (!end || end - lines < DIGEST_LENGTH)
       fine =
           error_set(error, EXIT_USAGE_ERROR, "%s has no line for %s", path_join(&arena, folder, checksums), checked[i]);
@@ -148,11 +153,13 @@ bool checkpoint_verify(const char *folder, struct error *error) {
   return fine;
 }
 
-bool checkpoint_load_weights(struct model *model, const char *folder, struct error *error) {
+bool checkpoint_load_weights(struct model *model, const char *folder, int64_t *step, struct error *error) {
   struct arena arena = {0};
-  bool fine = model_file_read(&arena, model, path_join(&arena, folder, checked[0]), error);
+  int64_t done;
+  bool fine = model_files_read(&arena, model, folder, &done, error);
   arena_free(&arena);
-  if (fine) model_prepare(model, 0);
+  if (fine) model_prepare(model, done);
+  if (fine && step) *step = done;
   return fine;
 }
 
@@ -161,7 +168,7 @@ bool checkpoint_load(struct model *model, const char *folder, const struct diges
   struct arena arena = {0};
   bool fine = checkpoint_verify(folder, error) &&
               state_file_read(&arena, model, path_join(&arena, folder, checked[2]), config, state, error) &&
-              model_file_read(&arena, model, path_join(&arena, folder, checked[0]), error);
+              model_files_read(&arena, model, folder, NULL, error);
   arena_free(&arena);
   if (fine) model_prepare(model, state->step);
   return fine;

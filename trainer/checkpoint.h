@@ -32,8 +32,10 @@ bool checkpoint_verify(const char *folder, struct error *error);
 // undefined. EXIT_USAGE_ERROR: damaged, or of another configuration; EXIT_ENVIRONMENT: cannot be read.
 bool checkpoint_load(struct model *model, const char *folder, const struct digest *config,
                      struct checkpoint_state *state, struct error *error);
-// Loads the weights alone from a folder with a model.safetensors of this shape. Prepares them.
-bool checkpoint_load_weights(struct model *model, const char *folder, struct error *error);
+// Loads the weights alone from a folder with a model.safetensors of this shape. Prepares them for the step that it says
+// it was written after: what is pruned, and what is drawn, is that step's.
+// *step (may be NULL) gets it; 0 where nothing says.
+bool checkpoint_load_weights(struct model *model, const char *folder, int64_t *step, struct error *error);
 
 // Removes what a killed worker left half-made or half-removed.
 bool checkpoint_clean(const char *run_folder, struct error *error);

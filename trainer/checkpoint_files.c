@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/version.h"
 #include "trainer/safetensors.h"
 
 enum { STAGING_BYTES = 1 << 20, STATE_VERSION = 1 };
@@ -65,6 +66,12 @@ static bool writer_close(struct writer *writer, bool fine, struct digest *digest
   return fine;
 }
 
+bool text_file_write(const struct text *text, const char *path, struct digest *digest, struct error *error) {
+  struct writer writer;
+  if (!writer_open(&writer, path, error)) return false;
+  return writer_close(&writer, writer_add(&writer, text->bytes, text->length, error), digest, error);
+}
+
 // ---- model.safetensors ----
 
 // `master` is the type of the matrices.
@@ -78,35 +85,112 @@ static void describe(const struct parameter_table *table, const struct parameter
   out->end = parameter_bytes(table, master, tensor->offset + tensor->count);
 }
 
-bool tensor_file_write(struct arena *arena, struct model *model, const void *values, enum dtype matrices,
-                       const char *path, struct digest *digest, struct error *error) {
+// ---- what files say of their model ----
+
+struct model_stamp model_stamp(const struct model *model, int64_t step, struct arena *arena) {
+  return (struct model_stamp){.run = model->origin.run,
+                              .format = config_format_name(&model->config, arena),
+                              .weights = WEIGHTS_MASTERS,
+                              .dtype = model->config.model.dtype,
+                              .step = step,
+                              .end_token = model->origin.end_token};
+}
+
+enum { NOTES = 6 };
+static const char step_note[] = "isoloss.step";
+
+static void notes_of(const struct model_stamp *stamp, struct arena *arena, struct safetensors_note notes[NOTES]) {
+  notes[0] = (struct safetensors_note){"isoloss.version", ISOLOSS_VERSION};
+  notes[1] = (struct safetensors_note){"isoloss.run", stamp->run ? stamp->run : ""};
+  notes[2] = (struct safetensors_note){step_note, arena_format(arena, "%" PRId64, stamp->step)};
+  notes[3] = (struct safetensors_note){"isoloss.format", stamp->format};
+  notes[4] = (struct safetensors_note){"isoloss.weights", stamp->weights};
+  notes[5] = (struct safetensors_note){"isoloss.dtype", stamp->dtype};
+}
+
+// ---- tensors ----
+
+// A stretch of the parameters, in elements.
+struct stretch {
+  int64_t from, to;
+};
+
+// The stretches that a part of the parameters is, in order; returns how many.
+static int stretches_of(const struct parameter_table *table, enum tensor_part part, struct stretch out[2]) {
+  int64_t scales = table->layers[0].scales;
+  if (part == PART_SCALES) {
+    out[0] = (struct stretch){scales, table->norms_end};
+    return 1;
+  }
+  if (part == PART_ALL || scales < 0) {
+    out[0] = (struct stretch){0, table->count};
+    return 1;
+  }
+  out[0] = (struct stretch){0, scales};
+  out[1] = (struct stretch){table->norms_end, table->count};
+  return 2;
+}
+
+bool tensor_file_write(struct arena *arena, struct model *model, const struct tensor_source *source,
+                       const struct model_stamp *stamp, const char *path, struct digest *digest, struct error *error) {
   const struct parameter_table *table = &model->table;
-  int count = table->tensor_count;
-  struct safetensors_tensor *tensors = arena_array(arena, (size_t)count, sizeof *tensors);
-  for (int i = 0; i < count; i++) describe(table, &table->tensors[i], matrices, &tensors[i]);
+  struct stretch stretches[2];
+  int pieces = stretches_of(table, source->part, stretches), count = 0;
+  struct safetensors_tensor *tensors = arena_array(arena, (size_t)table->tensor_count, sizeof *tensors);
+  for (int64_t piece = 0, at = 0; piece < pieces; piece++)
+    for (int i = 0; i < table->tensor_count; i++) {
+      const struct parameter_tensor *t = &table->tensors[i];
+      if (t->offset < stretches[piece].from || t->offset >= stretches[piece].to) continue;
+      describe(table, t, source->matrices, &tensors[count]);
+      int64_t bytes = tensors[count].end - tensors[count].begin;
+      tensors[count].begin = at;
+      tensors[count++].end = at += bytes;
+    }
   struct text header = {0};
-  safetensors_header(tensors, count, &header);
+  struct safetensors_note notes[NOTES];
+  notes_of(stamp, arena, notes);
+  safetensors_header(tensors, count, notes, NOTES, &header);
   struct writer writer;
   bool fine = writer_open(&writer, path, error);
   if (fine) {
-    fine = writer_add(&writer, header.bytes, header.length, error) &&
-           writer_add_device(&writer, model, values, parameter_bytes(table, matrices, table->count), error);
+    fine = writer_add(&writer, header.bytes, header.length, error);
+    for (int piece = 0; piece < pieces && fine; piece++) {
+      int64_t from = parameter_bytes(table, source->matrices, stretches[piece].from),
+              to = parameter_bytes(table, source->matrices, stretches[piece].to);
+      fine = writer_add_device(&writer, model, (const char *)source->values + from, to - from, error);
+    }
     fine = writer_close(&writer, fine, digest, error);
   }
   text_free(&header);
   return fine;
 }
 
-bool model_file_write(struct arena *arena, struct model *model, const char *path, struct digest *digest,
-                      struct error *error) {
-  return tensor_file_write(arena, model, model->parameters, model->master, path, digest, error);
+bool model_files_write(struct arena *arena, struct model *model, const struct model_stamp *stamp, const char *folder,
+                       struct digest digests[2], struct error *error) {
+  struct tensor_source source = {model->parameters, model->master, PART_WEIGHTS};
+  digests[1] = (struct digest){0};
+  if (!tensor_file_write(arena, model, &source, stamp, path_join(arena, folder, MODEL_FILE), &digests[0], error))
+    return false;
+  if (model->table.layers[0].scales < 0) return true;
+  source.part = PART_SCALES;
+  return tensor_file_write(arena, model, &source, stamp, path_join(arena, folder, SCALES_FILE), &digests[1], error);
 }
 
-static bool read_tensor(struct model *model, const struct safetensors_file *file, const struct parameter_tensor *tensor,
+// ---- reading them ----
+
+// The files that a model's tensors may be in: scales in one of their own, but for those of older versions.
+struct model_sources {
+  struct safetensors_file weights, scales;  // scales.file -1: there is none
+};
+
+static bool read_tensor(struct model *model, const struct model_sources *sources, const struct parameter_tensor *tensor,
                         char *staging, struct error *error) {
   struct safetensors_tensor want;
   describe(&model->table, tensor, model->master, &want);
+  const struct safetensors_file *file = &sources->weights;
   const struct safetensors_tensor *found = safetensors_find(file, tensor->name);
+  if (!found && sources->scales.file >= 0 && (found = safetensors_find(&sources->scales, tensor->name)))
+    file = &sources->scales;
   if (!found) return error_set(error, EXIT_USAGE_ERROR, "%s: %s is missing", file->path, tensor->name);
   if (strcmp(found->dtype, want.dtype) != 0 || found->dimensions != want.dimensions ||
       memcmp(found->shape, want.shape, sizeof want.shape) != 0)
@@ -122,66 +206,32 @@ static bool read_tensor(struct model *model, const struct safetensors_file *file
   return true;
 }
 
-bool model_file_read(struct arena *arena, struct model *model, const char *path, struct error *error) {
-  struct safetensors_file file;
-  if (!safetensors_open(arena, path, &file, error)) return false;
-  char *staging = memory_get(STAGING_BYTES);
-  bool fine = file.count == model->table.tensor_count ||
-              error_set(error, EXIT_USAGE_ERROR, "%s holds %d tensors, the model has %d", path, file.count,
-                        model->table.tensor_count);
-  for (int i = 0; i < model->table.tensor_count && fine; i++)
-    fine = read_tensor(model, &file, &model->table.tensors[i], staging, error);
-  free(staging);
-  safetensors_close(&file);
-  return fine && model->ops->synchronize(model->device, error);
+// Nothing in the file may be unknown to the model; scales, which it may do without, apart.
+static bool all_known(const struct model *model, const struct safetensors_file *file, struct error *error) {
+  int known = 0;
+  for (int i = 0; i < model->table.tensor_count; i++) known += safetensors_find(file, model->table.tensors[i].name) != NULL;
+  for (int i = 0; i < file->count && model->table.layers[0].scales < 0; i++)
+    known += ends_with(file->tensors[i].name, SCALES_ENDING);
+  return file->count <= known || error_set(error, EXIT_USAGE_ERROR, "%s holds %d tensors, the model has %d", file->path,
+                                           file->count, model->table.tensor_count);
 }
 
-// ---- config.json ----
-
-bool model_config_write(struct arena *arena, const struct model *model, const char *path, struct digest *digest,
-                        struct error *error) {
-  const struct run_config *c = &model->config;
-  struct text text = {0};
-  struct json_writer json = json_writer(&text, true);
-  json_object_begin(&json);
-  json_key(&json, "architectures");
-  json_array_begin(&json);
-  json_put_string(&json, "LlamaForCausalLM");
-  json_array_end(&json);
-  json_key_string(&json, "model_type", "llama");
-  json_key_integer(&json, "vocab_size", c->model.vocabulary);
-  json_key_integer(&json, "hidden_size", c->model.width);
-  json_key_integer(&json, "intermediate_size", c->model.mlp_width);
-  json_key_integer(&json, "num_hidden_layers", c->model.layers);
-  json_key_integer(&json, "num_attention_heads", c->model.heads);
-  json_key_integer(&json, "num_key_value_heads", c->model.kv_heads);
-  json_key_integer(&json, "head_dim", c->model.head_dim);
-  json_key_integer(&json, "max_position_embeddings", c->model.context);
-  json_key_number(&json, "rope_theta", c->model.rope_theta);
-  json_key(&json, "rope_scaling");
-  json_put_null(&json);
-  json_key_number(&json, "rms_norm_eps", c->model.norm_eps);
-  json_key_boolean(&json, "tie_word_embeddings", c->model.tied_head);
-  json_key_string(&json, "hidden_act", "silu");
-  json_key_boolean(&json, "attention_bias", false);
-  json_key_number(&json, "attention_dropout", 0);
-  json_key_boolean(&json, "mlp_bias", false);
-  json_key_number(&json, "initializer_range", c->model.init_std);
-  json_key_string(&json, "torch_dtype", "float32");
-  const char *const absent[] = {"bos_token_id", "eos_token_id", "pad_token_id"};
-  for (size_t i = 0; i < sizeof absent / sizeof absent[0]; i++) {
-    json_key(&json, absent[i]);
-    json_put_null(&json);
-  }
-  json_object_end(&json);
-  struct writer writer;
-  bool fine = writer_open(&writer, path, error);
-  if (fine) {
-    fine = writer_add(&writer, text.bytes, text.length, error);
-    fine = writer_close(&writer, fine, digest, error);
-  }
-  text_free(&text);
-  return fine;
+bool model_files_read(struct arena *arena, struct model *model, const char *folder, int64_t *step, struct error *error) {
+  struct model_sources sources = {.scales.file = -1};
+  const char *scales = path_join(arena, folder, SCALES_FILE);
+  if (!safetensors_open(arena, path_join(arena, folder, MODEL_FILE), &sources.weights, error)) return false;
+  bool wanted = model->table.layers[0].scales >= 0 && file_exists(scales);
+  bool fine = (!wanted || safetensors_open(arena, scales, &sources.scales, error)) &&
+              all_known(model, &sources.weights, error);
+  char *staging = memory_get(STAGING_BYTES);
+  for (int i = 0; i < model->table.tensor_count && fine; i++)
+    fine = read_tensor(model, &sources, &model->table.tensors[i], staging, error);
+  free(staging);
+  const char *note = safetensors_note(&sources.weights, step_note);
+  if (step && (!note || !integer_parse(note, step))) *step = state_file_step(path_join(arena, folder, STATE_FILE));
+  safetensors_close(&sources.weights);
+  safetensors_close(&sources.scales);
+  return fine && model->ops->synchronize(model->device, error);
 }
 
 // ---- state.bin ----
@@ -233,14 +283,26 @@ static bool read_moments(struct model *model, FILE *file, const char *path, stru
   return fine && model->ops->synchronize(model->device, error);
 }
 
+static bool is_state(const struct state_header *header) {
+  return memcmp(header->magic, state_magic, sizeof state_magic) == 0 && header->version == STATE_VERSION &&
+         header->header_bytes == sizeof *header;
+}
+
+int64_t state_file_step(const char *path) {
+  struct state_header header;
+  FILE *file = fopen(path, "rb");
+  if (!file) return 0;
+  bool fine = fread(&header, sizeof header, 1, file) == 1 && is_state(&header);
+  fclose(file);
+  return fine ? header.step : 0;
+}
+
 bool state_file_read(struct arena *arena, struct model *model, const char *path, const struct digest *config,
                      struct checkpoint_state *state, struct error *error) {
   struct state_header header;
   FILE *file = fopen(path, "rb");
   if (!file) return error_set_errno(error, EXIT_ENVIRONMENT, "cannot read %s", path);
-  bool fine = fread(&header, sizeof header, 1, file) == 1 &&
-              memcmp(header.magic, state_magic, sizeof state_magic) == 0 && header.version == STATE_VERSION &&
-              header.header_bytes == sizeof header;
+  bool fine = fread(&header, sizeof header, 1, file) == 1 && is_state(&header);
   if (!fine)
     error_set(error, EXIT_USAGE_ERROR, "%s is not a training state of this version", path);
   else if (memcmp(header.config, config->hex, DIGEST_LENGTH) != 0 || header.parameters != model->table.count)

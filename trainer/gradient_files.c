@@ -24,7 +24,7 @@ static bool write_batch(struct training *t, const char *path, double loss, struc
     tensors[i].end = at += sizes[i];
   }
   struct text file = {0};
-  safetensors_header(tensors, count, &file);
+  safetensors_header(tensors, count, NULL, 0, &file);
   for (int i = 0; i < count; i++) text_append(&file, data[i], (size_t)sizes[i]);
   bool fine = file_write_atomic(path, file.bytes, file.length, error);
   text_free(&file);
@@ -49,6 +49,7 @@ static bool first_step(struct training *t, double *loss, struct error *error) {
                                 masked ? t->batch.mask + row : NULL};
     model_gradient(m, &micro, 1 / (double)targets, row, row == 0, 0);
   }
+  model_finish_gradients(m);
   struct loss_sum sum;
   double square_sum;
   if (!model_results(m, 1, &sum, &square_sum, error)) return false;
@@ -59,17 +60,23 @@ static bool first_step(struct training *t, double *loss, struct error *error) {
 bool trainer_dump_gradients(const char *config_path, const char *checkpoint_folder, const char *folder,
                             struct error *error) {
   struct training t = {.log = {.file = -1}};
-  struct digest ignored;
+  struct digest ignored[2];
   double loss = 0;
+  int64_t step = 0;
   bool fine = run_file_read(&t.arena, config_path, &t.file, error) && folder_make(folder, error) &&
               training_open_model(&t, MODEL_TRAIN, error);
-  if (fine && checkpoint_folder) fine = checkpoint_load_weights(t.model, checkpoint_folder, error);
+  if (fine && checkpoint_folder) fine = checkpoint_load_weights(t.model, checkpoint_folder, &step, error);
   if (fine && !checkpoint_folder) model_initialise(t.model, (uint64_t)t.file.config.seed);
-  fine = fine && first_step(&t, &loss, error) &&
-         model_file_write(&t.arena, t.model, path_join(&t.arena, folder, "model.safetensors"), &ignored, error) &&
-         model_config_write(&t.arena, t.model, path_join(&t.arena, folder, "config.json"), &ignored, error) &&
-         tensor_file_write(&t.arena, t.model, t.model->gradients, DTYPE_FLOAT32,
-                           path_join(&t.arena, folder, "gradients.safetensors"), &ignored, error) &&
+  if (!fine || !first_step(&t, &loss, error)) {
+    training_close(&t);
+    return false;
+  }
+  struct model_stamp stamp = model_stamp(t.model, step, &t.arena);
+  struct tensor_source gradients = {t.model->gradients, DTYPE_FLOAT32, PART_ALL};
+  fine = model_files_write(&t.arena, t.model, &stamp, folder, ignored, error) &&
+         model_config_write(t.model, &stamp, path_join(&t.arena, folder, CONFIG_FILE), ignored, error) &&
+         tensor_file_write(&t.arena, t.model, &gradients, &stamp, path_join(&t.arena, folder, "gradients.safetensors"),
+                           ignored, error) &&
          write_batch(&t, path_join(&t.arena, folder, "batch.safetensors"), loss, error);
   training_close(&t);
   return fine;

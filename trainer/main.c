@@ -18,10 +18,19 @@ static void ask_to_stop(int signal) { stop_asked = signal; }
 
 static int fail(const struct error *error) { return error_print("isoloss-train", error); }
 
-static int evaluate(const char *checkpoint, const char *config, bool as_json) {
+static int print_text(struct text *text) {
+  bool fine = fputs(text_string(text), stdout) >= 0 && fflush(stdout) == 0;
+  struct error error = {0};
+  text_free(text);
+  if (fine) return EXIT_DONE;
+  error_set_errno(&error, EXIT_ENVIRONMENT, "cannot write the result");
+  return fail(&error);
+}
+
+static int evaluate(const char *checkpoint, const char *config, const char *corpus, bool as_json) {
   struct evaluation result;
   struct error error = {0};
-  if (!trainer_evaluate(config, checkpoint, &result, &error)) return fail(&error);
+  if (!trainer_evaluate(config, checkpoint, corpus, &result, &error)) return fail(&error);
   struct text text = {0};
   if (as_json) {
     struct json_writer json = json_writer(&text, true);
@@ -41,11 +50,15 @@ static int evaluate(const char *checkpoint, const char *config, bool as_json) {
     text_format(&text, ", on %lld validation tokens (%lld targets)\n", (long long)result.tokens,
                 (long long)result.targets);
   }
-  bool fine = fputs(text_string(&text), stdout) >= 0 && fflush(stdout) == 0;
-  text_free(&text);
-  if (fine) return EXIT_DONE;
-  error_set_errno(&error, EXIT_ENVIRONMENT, "cannot write the result");
-  return fail(&error);
+  return print_text(&text);
+}
+
+static int generate(const char *checkpoint, const char *config, const struct generate_options *options) {
+  struct text text = {0};
+  struct error error = {0};
+  if (!trainer_generate(config, checkpoint, options, &text, &error)) return fail(&error);
+  text_char(&text, '\n');
+  return print_text(&text);
 }
 
 static int train(const char *config, int64_t stop_after) {
@@ -61,47 +74,70 @@ static int train(const char *config, int64_t stop_after) {
 }
 
 struct trainer_arguments {
-  const char *checkpoint, *gradients, *from;
-  int64_t steps;
-  bool json, version;
+  const char *evaluate, *generate, *export, *gradients;  // the modes
+  const char *from, *corpus;
+  struct generate_options text;
+  int64_t steps, seed;
+  bool json, masters, version;
 };
 
 static bool check(const struct trainer_arguments *a, int configs, struct error *error) {
   if (a->steps != AUTO_INTEGER && a->steps < 1)
     return error_set(error, EXIT_USAGE_ERROR, "--steps takes a number of at least 1, not '%lld'", (long long)a->steps);
-  bool steps = a->steps != AUTO_INTEGER;
-  if (configs != 1 || (a->json && !a->checkpoint) || (a->checkpoint && steps) || (a->from && !a->gradients) ||
-      (a->gradients && (a->checkpoint || steps)))
+  bool steps = a->steps != AUTO_INTEGER, text = a->text.prompt || a->seed;
+  int modes = steps + (a->evaluate != NULL) + (a->generate != NULL) + (a->export != NULL) + (a->gradients != NULL);
+  if (configs != 1 || modes > 1 || ((a->json || a->corpus) && !a->evaluate) || (text && !a->generate) ||
+      (a->masters && !a->export) || (a->from && !a->gradients && !a->export) || (a->export && !a->from))
     return error_set(error, EXIT_USAGE_ERROR,
-                     "one CONFIG.json is needed; --json goes with --evaluate, --from with --dump-gradients, --steps "
-                     "with training");
+                     "one CONFIG.json is needed; --json and --corpus go with --evaluate, --prompt and --seed with "
+                     "--generate, --from with --dump-gradients and --export (which needs it), --masters with --export, "
+                     "--steps with training");
+  if (a->text.count < 1 || a->text.top < 0 || !(a->text.temperature >= 0) || a->seed < 0)
+    return error_set(error, EXIT_USAGE_ERROR,
+                     "--tokens takes a number of at least 1; --top-k, --temperature and --seed of at least 0");
   return true;
 }
 
-static int run(const struct trainer_arguments *a, const char *config) {
+static int run(struct trainer_arguments *a, const char *config) {
   struct error error = {0};
   if (a->gradients) return trainer_dump_gradients(config, a->from, a->gradients, &error) ? EXIT_DONE : fail(&error);
-  if (a->checkpoint) return evaluate(a->checkpoint, config, a->json);
+  if (a->export) return trainer_export(config, a->from, a->export, a->masters, &error) ? EXIT_DONE : fail(&error);
+  if (a->evaluate) return evaluate(a->evaluate, config, a->corpus, a->json);
+  a->text.seed = (uint64_t)a->seed;
+  if (a->generate) return generate(a->generate, config, &a->text);
   return train(config, a->steps == AUTO_INTEGER ? 0 : a->steps);
 }
 
 int main(int argc, char **argv) {
-  struct trainer_arguments a = {.steps = AUTO_INTEGER};
+  struct trainer_arguments a = {.steps = AUTO_INTEGER, .text = {.count = 256, .temperature = 1}};
   const struct option options[] = {
       {"steps", 0, OPTION_INTEGER, &a.steps, "N", "stop once N steps of the run are done, as a signal would"},
-      {"evaluate", 0, OPTION_TEXT, &a.checkpoint, "CHECKPOINT",
+      {"evaluate", 0, OPTION_TEXT, &a.evaluate, "CHECKPOINT",
        "only compute the final loss, with the weights of this checkpoint folder"},
       {"json", 0, OPTION_FLAG, &a.json, NULL, "print the evaluation as JSON"},
+      {"corpus", 0, OPTION_TEXT, &a.corpus, "FOLDER", "... on another prepared corpus of the same tokenizer"},
+      {"generate", 0, OPTION_TEXT, &a.generate, "CHECKPOINT", "only write text with the weights of this folder"},
+      {"prompt", 0, OPTION_TEXT, &a.text.prompt, "TEXT", "... that goes on from this one"},
+      {"tokens", 0, OPTION_INTEGER, &a.text.count, "N", "... of at most so many tokens (256)"},
+      {"temperature", 0, OPTION_NUMBER, &a.text.temperature, "T", "... drawn at this temperature (1; 0: the likeliest)"},
+      {"top-k", 0, OPTION_INTEGER, &a.text.top, "K", "... among the K likeliest tokens (0: all)"},
+      {"seed", 0, OPTION_INTEGER, &a.seed, "N", "... with this seed (0)"},
+      {"export", 0, OPTION_TEXT, &a.export, "FOLDER",
+       "only write the model of --from for other programs: weights as the run evaluates them, Hugging Face's files"},
+      {"masters", 0, OPTION_FLAG, &a.masters, NULL, "... with the master weights instead"},
       {"dump-gradients", 0, OPTION_TEXT, &a.gradients, "FOLDER",
        "only write weights, first batch, its loss and gradients (safetensors, Hugging Face's names)"},
       {"from", 0, OPTION_TEXT, &a.from, "CHECKPOINT",
-       "with the weights of this checkpoint folder instead of the initial ones"},
+       "the checkpoint folder whose weights are written (without it, --dump-gradients takes the initial ones)"},
       {"version", 0, OPTION_FLAG, &a.version, NULL, "the version"},
       {0}};
   const struct help help = {
       "train one run",
       "isoloss-train [--steps N] CONFIG.json\n"
-      "       isoloss-train --evaluate CHECKPOINT [--json] CONFIG.json\n"
+      "       isoloss-train --evaluate CHECKPOINT [--corpus FOLDER] [--json] CONFIG.json\n"
+      "       isoloss-train --generate CHECKPOINT [--prompt TEXT] [--tokens N] [--temperature T] [--top-k K] [--seed N]\n"
+      "                     CONFIG.json\n"
+      "       isoloss-train --export FOLDER --from CHECKPOINT [--masters] CONFIG.json\n"
       "       isoloss-train --dump-gradients FOLDER [--from CHECKPOINT] CONFIG.json",
       "CONFIG.json is the run's configuration, as isoloss writes it into the run's folder; events and checkpoints go into\n"
       "that folder. A run that was interrupted resumes from its newest good checkpoint, with the same losses to the last\n"

@@ -93,6 +93,7 @@ struct model *model_create(const struct ops *ops, struct device *device, const s
   if (!config_parse_format(&m->config, &m->arena, error)) goto failed;
   resolved = &m->config;
   dtype_find(resolved->train.optimizer_state, &m->state);
+  m->origin.end_token = -1;
   m->master = layout_master(resolved);
   m->rows = layout_rows(resolved);
   m->attention = layout_attention(resolved, m->rows);
@@ -220,8 +221,10 @@ void model_gradient(struct model *m, const struct token_batch *batch, double gra
   blocks_backward(m, first_row, first);
 }
 
+void model_finish_gradients(struct model *m) { each_matrix(m, finish_gradient, 0); }
+
 void model_update(struct model *m, double lr, int64_t step, int slot) {
-  each_matrix(m, finish_gradient, step);
+  model_finish_gradients(m);
   const int64_t ends[] = {m->table.norms_end, m->table.matrices_end, m->table.count};
   struct tensor_span spans[3];
   struct adamw_tensor tensors[3];
@@ -274,6 +277,12 @@ void model_step(struct model *m, const struct token_batch *batch, int64_t target
 bool model_results(struct model *m, int count, struct loss_sum *sums, double *square_sums, struct error *error) {
   return m->ops->download(m->device, sums, m->loss_sums, (size_t)count * sizeof *sums, error) &&
          m->ops->download(m->device, square_sums, m->square_sums, (size_t)count * sizeof *square_sums, error);
+}
+
+bool model_forward(struct model *m, int64_t rows, const int32_t *tokens, struct error *error) {
+  m->ops->upload(m->device, m->tokens, tokens, (size_t)rows * sizeof *m->tokens);
+  blocks_forward(m, rows, 0);
+  return m->ops->synchronize(m->device, error);
 }
 
 bool model_evaluate(struct model *m, const struct token_batch *batch, struct loss_sum *sum, float *row_nats,

@@ -41,6 +41,12 @@ enum model_use {
 
 enum recompute { RECOMPUTE_NONE, RECOMPUTE_FFN, RECOMPUTE_BLOCK };
 
+// What a model's files say of it (trainer/checkpoint_files.h).
+struct model_origin {
+  const char *run;    // id, or NULL
+  int64_t end_token;  // of the tokenizer, -1: none
+};
+
 struct model {
   const struct ops *ops;
   struct device *device;
@@ -51,6 +57,7 @@ struct model {
   enum dtype dtype;
   struct memory_plan memory;
   struct parameter_table table;
+  struct model_origin origin;  // set by whoever opens the model for a run
 
   // Device memory, laid out by the table.
   float *parameters;  // up to norms_end; the matrices behind them are of type `master`: model_parameter
@@ -115,6 +122,9 @@ struct token_batch {
 // tokens of the step's earlier micro-batches. batch->rows is model->rows.
 void model_gradient(struct model *model, const struct token_batch *batch, double gradient_scale, int64_t first_row,
                     bool first, int slot);
+// Turns the summed gradients, which belong to the represented weights, into those of the masters, by the format's
+// estimators. Once, before they are used.
+void model_finish_gradients(struct model *model);
 // The optimizer step from the summed gradients: finishes them, norm, clip, AdamW, new weights prepared. `step` counts
 // from 0. The norm's square goes to slot `slot`.
 void model_update(struct model *model, double lr, int64_t step, int slot);
@@ -128,7 +138,15 @@ void model_step(struct model *model, const struct token_batch *batch, int64_t ta
 // norm before clipping sqrt(square_sums[i]).
 bool model_results(struct model *model, int count, struct loss_sum *sums, double *square_sums, struct error *error);
 
+// Forward only, on `rows` tokens (at most model->rows, whole sequences), up to the final norm: model->final_x.
+bool model_forward(struct model *model, int64_t rows, const int32_t *tokens, struct error *error);
+
 // Forward only, on at most model->rows tokens in whole sequences: adds to *sum (host memory). row_nats, when not NULL,
 // gets each row's loss (host, [rows]).
 bool model_evaluate(struct model *model, const struct token_batch *batch, struct loss_sum *sum, float *row_nats,
                     struct error *error);
+
+// Puts in place of the matrices' masters what the forward products multiply by after `step` updates: represented by the
+// format, transformed back where it rotates, rounded to the products' type. Forward passes of this model are undefined
+// afterwards (the weights are not prepared anew).
+bool model_represent(struct model *model, int64_t step, struct error *error);

@@ -56,7 +56,7 @@ struct parameter_table parameter_table(struct arena *arena, const struct run_con
   for (int64_t l = 0; l < layers; l++) {
     table.layers[l].scales = -1;
     if (!format_has_learned_scales(c->parsed_format)) continue;
-    const char *name = arena_format(arena, "model.layers.%d.format_scales", (int)l);
+    const char *name = arena_format(arena, "model.layers.%d" SCALES_ENDING, (int)l);
     table.layers[l].scales = add(&builder, name, 4 * LEARNED_SCALES, 0, last + 2 + (uint32_t)l, 0);
     table.tensors[table.tensor_count - 1].fill = 0;  // not set yet
   }

@@ -13,6 +13,7 @@
 #include "kernels/ops.h"
 #include "trainer/config.h"
 
+#define SCALES_ENDING ".format_scales"  // of the names of learned scales
 struct parameter_tensor {
   const char *name;       // "model.layers.0.self_attn.q_proj.weight"
   int64_t rows, columns;  // [rows, columns] = [outputs, inputs], row-major; a vector has columns 0

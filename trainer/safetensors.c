@@ -13,13 +13,15 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "files are little-endi
 
 enum { HEADER_LIMIT = 100 * 1000 * 1000, DATA_ALIGNMENT = 64, LENGTH_BYTES = 8 };
 
-void safetensors_header(const struct safetensors_tensor *tensors, int count, struct text *out) {
+void safetensors_header(const struct safetensors_tensor *tensors, int count, const struct safetensors_note *notes,
+                        int note_count, struct text *out) {
   struct text header = {0};
   struct json_writer json = json_writer(&header, false);
   json_object_begin(&json);
   json_key(&json, "__metadata__");
   json_object_begin(&json);
   json_key_string(&json, "format", "pt");
+  for (int i = 0; i < note_count; i++) json_key_string(&json, notes[i].key, notes[i].value);
   json_object_end(&json);
   for (int i = 0; i < count; i++) {
     const struct safetensors_tensor *t = &tensors[i];
@@ -93,13 +95,27 @@ static int by_place(const void *a, const void *b) {
   return x->end < y->end ? -1 : x->end > y->end;
 }
 
+static void read_notes(struct arena *arena, struct safetensors_file *file, json_t *entry) {
+  const char *key;
+  json_t *value;
+  file->notes = arena_array(arena, json_object_size(entry) + 1, sizeof *file->notes);
+  json_object_foreach(entry, key, value) {
+    if (!json_is_string(value)) continue;
+    file->notes[file->note_count++] =
+        (struct safetensors_note){arena_string(arena, key), arena_string(arena, json_string_value(value))};
+  }
+}
+
 static bool read_header(struct arena *arena, struct safetensors_file *file, json_t *root, int64_t data_bytes,
                         struct error *error) {
   const char *name;
   json_t *entry;
   file->tensors = arena_array(arena, json_object_size(root) + 1, sizeof *file->tensors);
   json_object_foreach(root, name, entry) {
-    if (strcmp(name, "__metadata__") == 0) continue;
+    if (strcmp(name, "__metadata__") == 0) {
+      read_notes(arena, file, entry);
+      continue;
+    }
     if (!read_tensor(arena, file, name, entry, &file->tensors[file->count], error)) return false;
     file->count++;
   }
@@ -162,6 +178,12 @@ void safetensors_close(struct safetensors_file *file) {
 const struct safetensors_tensor *safetensors_find(const struct safetensors_file *file, const char *name) {
   for (int i = 0; i < file->count; i++)
     if (strcmp(file->tensors[i].name, name) == 0) return &file->tensors[i];
+  return NULL;
+}
+
+const char *safetensors_note(const struct safetensors_file *file, const char *key) {
+  for (int i = 0; i < file->note_count; i++)
+    if (strcmp(file->notes[i].key, key) == 0) return file->notes[i].value;
   return NULL;
 }
 

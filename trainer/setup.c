@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/terminal.h"
+#include "trainer/data/tokenizer.h"
 #include "trainer/schedule.h"
 #include "trainer/training.h"
 
@@ -50,6 +51,10 @@ bool training_open_model(struct training *t, enum model_use use, struct error *e
   if (!trainer_device_open(c->model.device, c->train.threads, &t->ops, &t->device, error)) return false;
   t->model = model_create(t->ops, t->device, c, use, error);
   if (!t->model) return false;
+  const struct tokenizer *tokenizer = corpus_tokenizer(t->corpus);
+  t->model->origin.run = t->file.id;
+  if (tokenizer && tokenizer->end_token != TOKENIZER_NO_END)
+    t->model->origin.end_token = (int64_t)tokenizer->end_token;
   if (use == MODEL_TRAIN && t->model->dtype == DTYPE_BFLOAT16 && !t->ops->dtype_fast(t->device, DTYPE_BFLOAT16))
     notice_print("isoloss-train",
                  "model.dtype bfloat16: this CPU has no fast products for it; float32 takes less time");

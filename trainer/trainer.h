@@ -75,8 +75,28 @@ struct evaluation {
   double oracle_loss;    // the source's own loss on the very same targets, NAN where it cannot tell
   int64_t tokens, targets;
 };
-bool trainer_evaluate(const char *config_path, const char *checkpoint_folder, struct evaluation *result,
-                      struct error *error);
+// `corpus_folder` (NULL: the run's own) is another prepared corpus, whose tokens must be of the same tokenizer.
+bool trainer_evaluate(const char *config_path, const char *checkpoint_folder, const char *corpus_folder,
+                      struct evaluation *result, struct error *error);
+
+// Writes the model of a checkpoint into `folder`, which must not be there yet, for other programs: what the run
+// evaluates by, its matrices represented by the format (or the masters), with Hugging Face's files beside; and
+// EXPORT_RUN_FILE, a configuration under which trainer_evaluate gives the run's loss for this folder. Notices on
+// standard error say what is left out.
+#define EXPORT_RUN_FILE "isoloss.json"
+bool trainer_export(const char *config_path, const char *checkpoint_folder, const char *folder, bool masters,
+                    struct error *error);
+
+struct generate_options {
+  const char *prompt;  // NULL: the beginning of a document
+  int64_t count;       // tokens at most
+  double temperature;  // 0: the likeliest token
+  int64_t top;         // only among so many likeliest ones; 0: all
+  uint64_t seed;
+};
+// Appends text that the model of a checkpoint writes after the prompt, up to the end of a document.
+bool trainer_generate(const char *config_path, const char *checkpoint_folder, const struct generate_options *options,
+                      struct text *out, struct error *error);
 
 // For comparison with other implementations: writes into `folder` (made) the weights of a checkpoint, or the run's
 // initial ones when `checkpoint_folder` is NULL, as model.safetensors and config.json; the first training batch as

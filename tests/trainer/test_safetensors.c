@@ -39,7 +39,7 @@ static void round_trip(void) {
       {.name = "a.weight", .dtype = "F32", .dimensions = 2, .shape = {2, 2}, .begin = 0, .end = 16},
       {.name = "b", .dtype = "F32", .dimensions = 1, .shape = {2}, .begin = 16, .end = 24}};
   struct text text = {0};
-  safetensors_header(tensors, 2, &text);
+  safetensors_header(tensors, 2, NULL, 0, &text);
   CHECK(text.length % 64 == 0);
   text_append(&text, values, sizeof values);
   CHECK(file_write_atomic(path, text.bytes, text.length, &error));
@@ -125,7 +125,7 @@ static void mutated(void) {
       {.name = "a.weight", .dtype = "F32", .dimensions = 2, .shape = {2, 2}, .begin = 0, .end = 16},
       {.name = "b", .dtype = "BF16", .dimensions = 1, .shape = {4}, .begin = 16, .end = 24}};
   struct text good = {0};
-  safetensors_header(tensors, 2, &good);
+  safetensors_header(tensors, 2, NULL, 0, &good);
   size_t header = good.length;
   text_append(&good, "0123456789abcdef01234567", 24);
   int opened = 0;

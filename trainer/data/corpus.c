@@ -46,6 +46,9 @@ void corpus_close(struct corpus *corpus) {
 
 const char *corpus_digest(const struct corpus *corpus) { return corpus->digest; }
 int64_t corpus_vocabulary(const struct corpus *corpus) { return corpus->vocabulary; }
+const struct tokenizer *corpus_tokenizer(const struct corpus *corpus) {
+  return corpus->ops->tokenizer ? corpus->ops->tokenizer(corpus) : NULL;
+}
 bool corpus_has_mask(const struct corpus *corpus) { return corpus->has_mask; }
 const char *corpus_manifest(const struct corpus *corpus) { return text_string(&corpus->manifest); }
 

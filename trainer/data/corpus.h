@@ -20,6 +20,7 @@
 #include "trainer/config.h"
 
 struct corpus;
+struct tokenizer;
 
 // ---- Finding and preparing ----
 
@@ -70,6 +71,8 @@ void corpus_close(struct corpus *corpus);  // NULL is fine
 
 const char *corpus_digest(const struct corpus *corpus);
 int64_t corpus_vocabulary(const struct corpus *corpus);  // number of token ids
+// What the tokens were made with; NULL for a synthetic source. The corpus'.
+const struct tokenizer *corpus_tokenizer(const struct corpus *corpus);
 bool corpus_has_mask(const struct corpus *corpus);       // some targets do not count towards the loss
 // All of struct corpus_facts for windows of `context` tokens.
 struct corpus_facts corpus_facts(const struct corpus *corpus, int64_t context);

@@ -176,6 +176,11 @@ static bool prepared_decode(const struct corpus *corpus, const int32_t *tokens, 
   return tokenizer_decode(&source->tokenizer, tokens, count, out, error);
 }
 
+static const struct tokenizer *prepared_tokenizer(const struct corpus *corpus) {
+  const struct prepared *source = corpus->state;
+  return &source->tokenizer;
+}
+
 static bool prepared_verify(const struct corpus *corpus, struct error *error) {
   const struct prepared *source = corpus->state;
   return token_file_verify(&source->train, source->train_path, error) &&
@@ -200,6 +205,7 @@ static const struct corpus_ops prepared_ops = {.close = prepared_close,
                                                .decode = prepared_decode,
                                                .validation_bytes = prepared_validation_bytes,
                                                .epoch = prepared_epoch,
+                                               .tokenizer = prepared_tokenizer,
                                                .verify = prepared_verify};
 
 // The tokenizer that the header names; a sentencepiece model lies beside the tokens.

@@ -7,6 +7,7 @@
 #include "trainer/data/sentencepiece_face.h"
 #include "trainer/data/token_file.h"
 
+_Static_assert(TOKENIZER_NO_END == TOKEN_FILE_NO_END, "as token files write it");
 enum { BYTES_END = 256, BYTES_VOCABULARY = 257 };
 
 void token_buffer_add(struct token_buffer *buffer, uint32_t token, uint16_t length) {

@@ -13,6 +13,8 @@
 #define TOKENIZER_TRAINED "sentencepiece"
 #define TOKENIZER_FOREIGN "sentencepiece-model"
 
+#define TOKENIZER_NO_END UINT64_MAX  // no token ends documents
+
 enum tokenizer_kind { TOKENIZER_BYTES, TOKENIZER_SENTENCEPIECE, TOKENIZER_NUMBERS };
 
 struct tokenizer {
@@ -20,7 +22,7 @@ struct tokenizer {
   char name[128];   // as in token files' headers
   char digest[40];  // of the model; of the name for the others
   int64_t vocabulary;
-  uint64_t end_token;         // TOKEN_FILE_NO_END when documents are not marked
+  uint64_t end_token;         // TOKENIZER_NO_END when documents are not marked
   bool exact;                 // a model trained here: nothing is normalised, decoding gives the text back
   struct piece_model *model;  // owned
   struct text model_bytes;    // sentencepiece: the model as stored

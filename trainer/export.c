@@ -1,0 +1,85 @@
+// trainer_export: a run's model for other programs, as a folder of Hugging Face's with everything that opens it.
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/terminal.h"
+#include "kernels/formats/format.h"
+#include "trainer/hugging_face.h"
+#include "trainer/training.h"
+
+// What a format still does to a model whose weights are represented already: the forward pass' activations.
+static const char *rest_of_format(const struct format *format, struct arena *arena) {
+  if (!format) return "none";
+  struct format rest = *format;
+  rest.operands[OPERAND_WEIGHTS] = rest.operands[OPERAND_GRADIENTS] = (struct representation){0};
+  rest.backward = BACKWARD_FORWARD;
+  rest.gradient_token_hadamard = false;
+  return format_is_none(&rest) ? "none" : format_short_name(&rest, arena);
+}
+
+// The run's configuration beside the weights, for isoloss itself: `format` is what they have not seen yet.
+static bool write_run_file(const struct training *t, const char *format, const char *path, struct error *error) {
+  struct run_file file = t->file;
+  struct text text = {0};
+  file.config.format = format;
+  run_file_write(&file, &text);
+  struct digest ignored;
+  bool fine = text_file_write(&text, path, &ignored, error);
+  text_free(&text);
+  return fine;
+}
+
+static bool write_files(struct training *t, bool masters, int64_t step, const char *folder, struct error *error) {
+  struct model *m = t->model;
+  struct arena *arena = &t->arena;
+  struct digest ignored[2];
+  struct model_stamp stamp = model_stamp(m, step, arena);
+  const struct format *format = m->config.parsed_format;
+  const char *rest = rest_of_format(format, arena);
+  bool activations = strcmp(rest, "none") != 0;
+  if (!masters) {
+    if (!model_represent(m, step, error)) return false;
+    stamp.weights = WEIGHTS_REPRESENTED;
+    if (activations)
+      notice_print("isoloss-train",
+                   "format %s: other programs leave out what it does to activations (%s), so that the loss that they "
+                   "find is not the run's; isoloss evaluate knows",
+                   stamp.format, rest);
+  }
+  const struct tokenizer *tokenizer = corpus_tokenizer(t->corpus);
+  if (!tokenizer || tokenizer->kind == TOKENIZER_NUMBERS)
+    notice_print("isoloss-train", "the corpus has no tokenizer that could be written: its tokens are numbers");
+  return model_files_write(arena, m, &stamp, folder, ignored, error) &&
+         model_config_write(m, &stamp, path_join(arena, folder, CONFIG_FILE), ignored, error) &&
+         generation_config_write(m, stamp.end_token, path_join(arena, folder, "generation_config.json"), error) &&
+         (!tokenizer || tokenizer_files_write(m, tokenizer, folder, error)) &&
+         write_run_file(t, masters ? stamp.format : rest, path_join(arena, folder, EXPORT_RUN_FILE), error) &&
+         folder_sync(folder, error);
+}
+
+bool trainer_export(const char *config_path, const char *checkpoint_folder, const char *folder, bool masters,
+                    struct error *error) {
+  struct training t = {.log = {.file = -1}};
+  int64_t step;
+  if (file_exists(folder))
+    return error_set(error, EXIT_USAGE_ERROR, "%s is there already: an export makes its folder", folder);
+  bool fine = run_file_read(&t.arena, config_path, &t.file, error) && training_open_model(&t, MODEL_EVALUATE, error) &&
+              checkpoint_load_weights(t.model, checkpoint_folder, &step, error);
+  // Made under another name, so that what has the name is whole.
+  size_t length = strlen(folder);
+  while (length > 1 && folder[length - 1] == '/') length--;
+  folder = arena_copy(&t.arena, folder, length);
+  char *making = arena_format(&t.arena, "%s.making-%d", folder, (int)getpid());
+  if (fine) {
+    fine = folder_make(making, error) && write_files(&t, masters, step, making, error);
+    if (fine && rename(making, folder) != 0)
+      fine = error_set_errno(error, EXIT_ENVIRONMENT, "cannot rename %s to %s", making, folder);
+    struct error ignored = {0};
+    if (!fine) folder_remove(making, &ignored);
+  }
+  training_close(&t);
+  return fine;
+}

@@ -1,0 +1,153 @@
+// trainer_generate: text from a model, token by token. Each token is drawn from the softmax of the logits at the last
+// one; the whole context is computed for each, without a cache of keys and values.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/philox.h"
+#include "kernels/bfloat16.h"
+#include "trainer/data/tokenizer.h"
+#include "trainer/training.h"
+
+struct generation {
+  struct training *t;
+  const struct generate_options *options;
+  int32_t *tokens;  // the prompt, then what was drawn
+  int64_t count;
+  int32_t *window;  // [context]: what the model sees
+  float *head;      // [vocabulary, width]
+  float *x;        // [width], the final norm's row
+  double *logits;  // [vocabulary]
+};
+
+static float *widened(struct model *m, const void *from, enum dtype dtype, int64_t count, float *out,
+                      struct error *error) {
+  if (dtype == DTYPE_FLOAT32) return m->ops->download(m->device, out, from, (size_t)count * 4, error) ? out : NULL;
+  uint16_t *halves = memory_get((size_t)count * sizeof *halves);
+  bool fine = m->ops->download(m->device, halves, from, (size_t)count * sizeof *halves, error);
+  for (int64_t i = 0; i < count; i++) out[i] = bfloat16_value(halves[i]);
+  free(halves);
+  return fine ? out : NULL;
+}
+
+// The head's matrix as float32, rounded to the products' type where that is narrower.
+static bool read_head(struct generation *g, struct error *error) {
+  struct model *m = g->t->model;
+  int64_t count = m->config.model.vocabulary * m->config.model.width;
+  float *head = memory_get((size_t)count * sizeof *head);
+  g->head = head;
+  enum dtype master = m->config.model.tied_head ? DTYPE_FLOAT32 : m->master;
+  if (!widened(m, model_parameter(m, m->table.head), master, count, head, error)) return false;
+  for (int64_t i = 0; i < count && m->dtype != DTYPE_FLOAT32; i++)
+    head[i] = bfloat16_value(bfloat16_nearest(head[i]));
+  return true;
+}
+
+// Logits of the token that follows the last ones.
+static bool next_logits(struct generation *g, struct error *error) {
+  struct model *m = g->t->model;
+  int64_t context = m->config.model.context, width = m->config.model.width;
+  int64_t seen = g->count < context ? g->count : context;
+  memset(g->window, 0, (size_t)context * sizeof *g->window);  // behind the last one: attention is causal
+  memcpy(g->window, g->tokens + g->count - seen, (size_t)seen * sizeof *g->window);
+  if (!model_forward(m, context, g->window, error)) return false;
+  const char *row = (const char *)m->final_x + (size_t)((seen - 1) * width) * dtype_bytes(m->dtype);
+  if (!widened(m, row, m->dtype, width, g->x, error)) return false;
+  const float *head = g->head;
+  for (int64_t v = 0; v < m->config.model.vocabulary; v++) {
+    double sum = 0;
+    for (int64_t i = 0; i < width; i++) sum += (double)g->x[i] * (double)head[v * width + i];
+    g->logits[v] = sum;
+  }
+  return true;
+}
+
+static int descending(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return x < y ? 1 : x > y ? -1 : 0;
+}
+
+// Draws by the logits over the temperature, of the `top` largest (0: all); temperature 0 takes the largest.
+static int32_t draw(const struct generation *g, int64_t vocabulary) {
+  const struct generate_options *o = g->options;
+  int64_t largest = 0;
+  for (int64_t v = 1; v < vocabulary; v++)
+    if (g->logits[v] > g->logits[largest]) largest = v;
+  if (o->temperature == 0) return (int32_t)largest;
+  double least = -INFINITY, sum = 0;
+  double *weights = memory_get((size_t)vocabulary * sizeof *weights);
+  if (o->top > 0 && o->top < vocabulary) {
+    memcpy(weights, g->logits, (size_t)vocabulary * sizeof *weights);
+    qsort(weights, (size_t)vocabulary, sizeof *weights, descending);
+    least = weights[o->top - 1];
+  }
+  for (int64_t v = 0; v < vocabulary; v++) {
+    weights[v] = g->logits[v] >= least ? exp((g->logits[v] - g->logits[largest]) / o->temperature) : 0;
+    sum += weights[v];
+  }
+  double at = random_uniform(o->seed, RANDOM_STREAM_TEXT, (uint64_t)g->count, 0) * sum;
+  int64_t chosen = largest;
+  for (int64_t v = 0; v < vocabulary; v++) {
+    if (weights[v] == 0) continue;
+    chosen = v;
+    if ((at -= weights[v]) < 0) break;
+  }
+  free(weights);
+  return (int32_t)chosen;
+}
+
+// The prompt as tokens, without the end that a document would have; the end token alone where it is empty: a document
+// begins after one.
+static bool read_prompt(struct generation *g, const struct tokenizer *tokenizer, struct error *error) {
+  const char *prompt = g->options->prompt ? g->options->prompt : "";
+  struct token_buffer buffer = {0};
+  bool fine = tokenizer_encode(tokenizer, prompt, strlen(prompt), &buffer, error) || error_context(error, "the prompt");
+  bool ended = tokenizer->end_token != TOKENIZER_NO_END;
+  size_t count = buffer.count - (ended && buffer.count > 1);
+  if (fine && count == 0) fine = error_set(error, EXIT_USAGE_ERROR, "the prompt is empty, and no token ends documents");
+  if (fine) {
+    g->tokens = memory_get((count + (size_t)g->options->count) * sizeof *g->tokens);
+    for (size_t i = 0; i < count; i++) g->tokens[i] = (int32_t)buffer.tokens[i];
+    g->count = (int64_t)count;
+  }
+  token_buffer_free(&buffer);
+  return fine;
+}
+
+static bool generate(struct generation *g, const struct tokenizer *tokenizer, struct text *out, struct error *error) {
+  struct model *m = g->t->model;
+  int64_t vocabulary = m->config.model.vocabulary, known = corpus_vocabulary(g->t->corpus), begun;
+  g->window = memory_get((size_t)m->config.model.context * sizeof *g->window);
+  g->x = memory_get((size_t)m->config.model.width * sizeof *g->x);
+  g->logits = memory_get((size_t)vocabulary * sizeof *g->logits);
+  if (!read_prompt(g, tokenizer, error) || !read_head(g, error)) return false;
+  begun = g->count;
+  for (int64_t i = 0; i < g->options->count; i++) {
+    if (!next_logits(g, error)) return false;
+    if (!isfinite(g->logits[0])) return error_set(error, EXIT_RUNS_FAILED, "the model's logits are not finite");
+    int32_t token = draw(g, known < vocabulary ? known : vocabulary);
+    if ((uint64_t)token == tokenizer->end_token) break;
+    g->tokens[g->count++] = token;
+  }
+  return corpus_decode(g->t->corpus, g->tokens + begun, g->count - begun, out, error);
+}
+
+bool trainer_generate(const char *config_path, const char *checkpoint_folder, const struct generate_options *options,
+                      struct text *out, struct error *error) {
+  struct training t = {.log = {.file = -1}};
+  struct generation g = {.t = &t, .options = options};
+  bool fine = run_file_read(&t.arena, config_path, &t.file, error);
+  if (fine) t.file.config.train.batch_tokens = t.file.config.model.context;
+  if (fine) t.file.config.train.accumulation = 1;
+  if (fine) t.file.config.train.tokens = t.file.config.train.steps * t.file.config.model.context;
+  fine = fine && training_open_model(&t, MODEL_EVALUATE, error) &&
+         checkpoint_load_weights(t.model, checkpoint_folder, NULL, error);
+  const struct tokenizer *tokenizer = fine ? corpus_tokenizer(t.corpus) : NULL;
+  if (fine && (!tokenizer || tokenizer->kind == TOKENIZER_NUMBERS))
+    fine = error_set(error, EXIT_USAGE_ERROR, "the run's corpus is no text: there is no tokenizer to write with");
+  fine = fine && generate(&g, tokenizer, out, error);
+  void *memory[] = {g.tokens, g.window, g.head, g.x, g.logits};
+  for (size_t i = 0; i < sizeof memory / sizeof memory[0]; i++) free(memory[i]);
+  training_close(&t);
+  return fine;
+}

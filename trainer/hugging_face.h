@@ -1,0 +1,11 @@
+// The files beside the weights that make a folder a model of Hugging Face's: how text is generated, and the tokenizer.
+#pragma once
+#include "trainer/checkpoint_files.h"
+#include "trainer/data/tokenizer.h"
+
+// generation_config.json: sampled text of at most one context, until the end token (-1: none).
+bool generation_config_write(const struct model *model, int64_t end_token, const char *path, struct error *error);
+// What AutoTokenizer loads: for bytes a byte-level tokenizer.json of 257 entries, for sentencepiece the model. Nothing
+// for files of tokens, whose tokenizer is not known.
+bool tokenizer_files_write(const struct model *model, const struct tokenizer *tokenizer, const char *folder,
+                           struct error *error);
