@@ -63,11 +63,11 @@ def loss_by_transformers(folder, batch):
     except ImportError:
         return None
     model = transformers.AutoModelForCausalLM.from_pretrained(folder)
-    tokens, targets = torch.tensor(batch["tokens"]), torch.tensor(batch["targets"])
+    tokens, targets, mask = (torch.tensor(batch[k]) for k in ("tokens", "targets", "mask"))
     with torch.no_grad():
         logits = model(input_ids=tokens).logits
     losses = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
-    return float(losses.double().mean())
+    return float((losses.double() * mask.flatten()).sum() / mask.sum())
 
 
 def trained(name, *pairs):
