@@ -209,20 +209,22 @@ static bool read_tensor(struct model *model, const struct model_sources *sources
 // Nothing in the file may be unknown to the model; scales, which it may do without, apart.
 static bool all_known(const struct model *model, const struct safetensors_file *file, struct error *error) {
   int known = 0;
-  for (int i = 0; i < model->table.tensor_count; i++) known += safetensors_find(file, model->table.tensors[i].name) != NULL;
+  for (int i = 0; i < model->table.tensor_count; i++)
+    known += safetensors_find(file, model->table.tensors[i].name) != NULL;
   for (int i = 0; i < file->count && model->table.layers[0].scales < 0; i++)
     known += ends_with(file->tensors[i].name, SCALES_ENDING);
   return file->count <= known || error_set(error, EXIT_USAGE_ERROR, "%s holds %d tensors, the model has %d", file->path,
                                            file->count, model->table.tensor_count);
 }
 
-bool model_files_read(struct arena *arena, struct model *model, const char *folder, int64_t *step, struct error *error) {
+bool model_files_read(struct arena *arena, struct model *model, const char *folder, int64_t *step,
+                      struct error *error) {
   struct model_sources sources = {.scales.file = -1};
   const char *scales = path_join(arena, folder, SCALES_FILE);
   if (!safetensors_open(arena, path_join(arena, folder, MODEL_FILE), &sources.weights, error)) return false;
   bool wanted = model->table.layers[0].scales >= 0 && file_exists(scales);
-  bool fine = (!wanted || safetensors_open(arena, scales, &sources.scales, error)) &&
-              all_known(model, &sources.weights, error);
+  bool fine =
+      (!wanted || safetensors_open(arena, scales, &sources.scales, error)) && all_known(model, &sources.weights, error);
   char *staging = memory_get(STAGING_BYTES);
   for (int i = 0; i < model->table.tensor_count && fine; i++)
     fine = read_tensor(model, &sources, &model->table.tensors[i], staging, error);

@@ -16,8 +16,8 @@ struct generation {
   int64_t count;
   int32_t *window;  // [context]: what the model sees
   float *head;      // [vocabulary, width]
-  float *x;        // [width], the final norm's row
-  double *logits;  // [vocabulary]
+  float *x;         // [width], the final norm's row
+  double *logits;   // [vocabulary]
 };
 
 static float *widened(struct model *m, const void *from, enum dtype dtype, int64_t count, float *out,
@@ -38,8 +38,7 @@ static bool read_head(struct generation *g, struct error *error) {
   g->head = head;
   enum dtype master = m->config.model.tied_head ? DTYPE_FLOAT32 : m->master;
   if (!widened(m, model_parameter(m, m->table.head), master, count, head, error)) return false;
-  for (int64_t i = 0; i < count && m->dtype != DTYPE_FLOAT32; i++)
-    head[i] = bfloat16_value(bfloat16_nearest(head[i]));
+  for (int64_t i = 0; i < count && m->dtype != DTYPE_FLOAT32; i++) head[i] = bfloat16_value(bfloat16_nearest(head[i]));
   return true;
 }
 

@@ -53,8 +53,7 @@ bool training_open_model(struct training *t, enum model_use use, struct error *e
   if (!t->model) return false;
   const struct tokenizer *tokenizer = corpus_tokenizer(t->corpus);
   t->model->origin.run = t->file.id;
-  if (tokenizer && tokenizer->end_token != TOKENIZER_NO_END)
-    t->model->origin.end_token = (int64_t)tokenizer->end_token;
+  if (tokenizer && tokenizer->end_token != TOKENIZER_NO_END) t->model->origin.end_token = (int64_t)tokenizer->end_token;
   if (use == MODEL_TRAIN && t->model->dtype == DTYPE_BFLOAT16 && !t->ops->dtype_fast(t->device, DTYPE_BFLOAT16))
     notice_print("isoloss-train",
                  "model.dtype bfloat16: this CPU has no fast products for it; float32 takes less time");

@@ -168,14 +168,16 @@ static bool change_corpus(struct training *t, const char *folder, struct error *
   const struct tokenizer *a = corpus_tokenizer(own), *b = other ? corpus_tokenizer(other) : NULL;
   bool fine = other != NULL;
   if (fine && !a)
-    fine = error_set(error, EXIT_USAGE_ERROR, "the run was trained on a synthetic source: no other corpus has its tokens");
+    fine =
+        error_set(error, EXIT_USAGE_ERROR, "the run was trained on a synthetic source: no other corpus has its tokens");
   else if (fine && (strcmp(a->digest, b->digest) != 0 || a->vocabulary != b->vocabulary))
     fine = error_set(error, EXIT_USAGE_ERROR,
                      "%s is of another tokenizer (%s of %" PRId64 ", digest %s) than the run's (%s of %" PRId64
                      ", %s): prepare its text with the run's",
                      folder, b->name, b->vocabulary, b->digest, a->name, a->vocabulary, a->digest);
   else if (fine && a->kind == TOKENIZER_NUMBERS)
-    notice_print("isoloss-train", "files of tokens do not name their tokenizer: that both have the same is taken on trust");
+    notice_print("isoloss-train",
+                 "files of tokens do not name their tokenizer: that both have the same is taken on trust");
   if (fine) {
     t->file.corpus_path = arena_string(&t->arena, folder);
     snprintf(t->file.corpus_digest, sizeof t->file.corpus_digest, "%s", corpus_digest(other));

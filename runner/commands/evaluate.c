@@ -25,7 +25,8 @@ void command_evaluate(struct command_line *line) {
   const char *folder = NULL;
   if (corpus && !(folder = corpus_cache_find(&line->arena, corpus, &line->error))) {
     if (!line->error.code)
-      error_set(&line->error, EXIT_USAGE_ERROR, "--corpus: %s is no prepared corpus (isoloss data list shows them)", corpus);
+      error_set(&line->error, EXIT_USAGE_ERROR, "--corpus: %s is no prepared corpus (isoloss data list shows them)",
+                corpus);
     return;
   }
   const char *arguments[7] = {"--evaluate", saved.weights, saved.config};

@@ -33,8 +33,10 @@ static bool newest_checkpoint(const char *run, struct arena *arena, struct saved
     *error = why;
     return false;
   }
-  return error_set(error, EXIT_USAGE_ERROR, "%s has no checkpoint: the run has not got to its first one, or its trainer "
-                   "is not isoloss-train", run);
+  return error_set(error, EXIT_USAGE_ERROR,
+                   "%s has no checkpoint: the run has not got to its first one, or its trainer "
+                   "is not isoloss-train",
+                   run);
 }
 
 static bool of_folder(const char *folder, struct arena *arena, struct saved_model *saved, struct error *error) {
@@ -56,10 +58,11 @@ static bool of_folder(const char *folder, struct arena *arena, struct saved_mode
                      saved->config);
   }
   if (file_exists(path_join(arena, folder, "checkpoints"))) return newest_checkpoint(folder, arena, saved, error);
-  return error_set(error, EXIT_USAGE_ERROR,
-                   "%s is neither a run's folder with checkpoints, nor a checkpoint, nor an export of isoloss (which has "
-                   "an " EXPORT_RUN_FILE ")",
-                   folder);
+  return error_set(
+      error, EXIT_USAGE_ERROR,
+      "%s is neither a run's folder with checkpoints, nor a checkpoint, nor an export of isoloss (which has "
+      "an " EXPORT_RUN_FILE ")",
+      folder);
 }
 
 bool saved_model_find(const char *name, struct arena *arena, struct saved_model *saved, struct error *error) {

@@ -297,8 +297,8 @@ static void narrow_masters(void) {
     CHECK(narrow == 2 * 7 + !tied);
     safetensors_close(&file);
     struct evaluation evaluation;
-    CHECK(trainer_evaluate(file_of("masters", "config.json"), file_of("masters", "checkpoints/step-40"), &evaluation,
-                           &error));
+    CHECK(trainer_evaluate(file_of("masters", "config.json"), file_of("masters", "checkpoints/step-40"), NULL,
+                           &evaluation, &error));
     // The log's numbers are the shortest that read back to the same.
     const char *last = strstr(whole, "\"event\":\"done\"");
     const char *logged = last ? strstr(last, "\"loss\":") : NULL;

@@ -73,7 +73,7 @@ const char *corpus_digest(const struct corpus *corpus);
 int64_t corpus_vocabulary(const struct corpus *corpus);  // number of token ids
 // What the tokens were made with; NULL for a synthetic source. The corpus'.
 const struct tokenizer *corpus_tokenizer(const struct corpus *corpus);
-bool corpus_has_mask(const struct corpus *corpus);       // some targets do not count towards the loss
+bool corpus_has_mask(const struct corpus *corpus);  // some targets do not count towards the loss
 // All of struct corpus_facts for windows of `context` tokens.
 struct corpus_facts corpus_facts(const struct corpus *corpus, int64_t context);
 // False with a message when windows of `context` tokens cannot be cut (text shorter than one window, a zipfmem record
