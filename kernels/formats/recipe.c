@@ -48,6 +48,26 @@ void recipe_apply(struct representation *representation, enum recipe recipe) {
   }
 }
 
+void recipe_of_grid(struct representation *representation, struct grid grid, enum recipe recipe) {
+  representation->grid = grid;
+  recipe_apply(representation, grid.kind == GRID_NOISE ? RECIPE_STE : recipe);
+}
+
+void recipe_of_blocks(struct representation *representation, struct grid grid, int group, enum scale_type type,
+                      const enum recipe *recipe) {
+  representation->grid = grid;
+  representation->scale = (struct scale){SCALE_ABSMAX, SCALE_PER_GROUP, type, group, 1, false};
+  representation->hadamard = (struct hadamard){HADAMARD_NONE, HADAMARD_LIMIT, false};
+  representation->estimator = ESTIMATOR_STE;
+  if (recipe) recipe_apply(representation, *recipe);
+}
+
+void sparsity_untransformed(struct representation *representation) {
+  const struct sparsity *sparsity = &representation->sparsity;
+  if (sparsity->kind == SPARSITY_TOP && (sparsity->monotone || sparsity->scope == SCOPE_GLOBAL))
+    representation->hadamard.kind = HADAMARD_NONE;
+}
+
 static bool wrong(struct error *error, enum operand operand, const char *what) {
   return error_set(error, EXIT_USAGE_ERROR, "%s: %s", operand_name(operand), what);
 }
