@@ -40,7 +40,10 @@ bool representation_read(struct representation_reader *reader, struct piece text
 // none allowed).
 bool format_options_parse(struct piece options, struct representation **operands, int count, struct format *format,
                           struct error *error);
-// Checks combinations and fills what follows from them, but for the scale; `operand` for the message.
+// What in it does not go together, or NULL; each text is a constant that stands for one rule. Sets the scope of
+// sparsity that an operand has no choice of.
+const char *representation_clash(struct representation *representation, enum operand operand);
+// Refuses such a clash and fills what follows from them, but for the scale; `operand` for the message.
 bool representation_finish(struct representation *representation, enum operand operand, struct error *error);
 // Fills in the scale's factor that makes the least error on Gaussian data, where none is given: it takes a search.
 void representation_scale(struct representation *representation);
