@@ -273,20 +273,31 @@ const char *text_clipped(const char *text, char out[72]) {
   return out;
 }
 
-void print_filled(FILE *out, const char *text, int column, int indent) {
+void text_filled(struct text *out, const char *text, int column, int indent) {
   bool first = true;
   for (const char *at = text; *at;) {
     size_t space = strspn(at, " \n"), word = strcspn(at + space, " \n");
     if (!word) break;
-    if (!first && column + 1 + (int)word > 100)
-      column = fprintf(out, "\n%*s", indent, "") - 1;
-    else if (!first)
-      column += fprintf(out, " ");
-    column += fprintf(out, "%.*s", (int)word, at + space);
+    if (!first && column + 1 + (int)word > 100) {
+      text_format(out, "\n%*s", indent, "");
+      column = indent;
+    } else if (!first) {
+      text_char(out, ' ');
+      column++;
+    }
+    text_format(out, "%.*s", (int)word, at + space);
+    column += (int)word;
     first = false;
     at += space + word;
   }
-  fprintf(out, "\n");
+  text_char(out, '\n');
+}
+
+void print_filled(FILE *out, const char *text, int column, int indent) {
+  struct text filled = {0};
+  text_filled(&filled, text, column, indent);
+  fputs(text_string(&filled), out);
+  text_free(&filled);
 }
 
 void text_add_shell(struct text *text, const char *argument) {

@@ -58,3 +58,5 @@ const char *text_clipped(const char *text, char out[72]);
 // Words filled to lines of 100 columns and a line break in the end. The first line goes on at `column`, the others are
 // indented; line breaks of the text are spaces.
 void print_filled(FILE *out, const char *text, int column, int indent);
+// The same into a text.
+void text_filled(struct text *out, const char *text, int column, int indent);

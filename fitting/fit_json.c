@@ -108,6 +108,33 @@ static void put_exclusions(const struct fit_result *result, struct json_writer *
   json_array_end(writer);
 }
 
+// How the minimum was found.
+static void put_search(const struct fit_result *result, struct json_writer *writer) {
+  json_key_integer(writer, "starts", result->starts);
+  json_key_integer(writer, "starts_descended", result->starts_descended);
+  json_key_integer(writer, "starts_agreeing", result->starts_agreeing);
+  json_key_integer(writer, "starts_elsewhere", result->starts_elsewhere);
+  json_key_integer(writer, "starts_not_stationary", result->starts_not_stationary);
+  json_key_number(writer, "runner_up_objective", result->runner_up_objective);
+  json_key_number(writer, "trust_region_objective", result->trust_region_objective);
+  json_key_number(writer, "bfgs_objective", result->bfgs_objective);
+  json_key_boolean(writer, "stationary", result->stationary);
+  json_key_number(writer, "stationarity", result->stationarity);
+  json_key_number(writer, "condition", result->condition);
+}
+
+static void put_resampling(const struct fit_result *result, struct json_writer *writer) {
+  json_key_integer(writer, "bootstrap", result->bootstrap);
+  json_key_integer(writer, "bootstrap_failed", result->bootstrap_failed);
+  json_key_number(writer, "confidence", result->confidence);
+  json_key_string(writer, "interval", interval_kind_name(result->interval));
+  if (result->interval_reason) json_key_string(writer, "interval_reason", result->interval_reason);
+  json_key_number(writer, "degrees_of_freedom", result->interval_degrees);
+  json_key_string(writer, "grouped_by", result->grouped_by);
+  if (result->grouping) json_key_string(writer, "grouping", result->grouping);
+  json_key_integer(writer, "groups", (int64_t)result->group_count);
+}
+
 void fit_result_json(const struct fit_result *result, struct json_writer *writer) {
   char objective[48];
   objective_text(result->objective_kind, objective);
@@ -130,28 +157,10 @@ void fit_result_json(const struct fit_result *result, struct json_writer *writer
   if (result->std) json_key_string(writer, "std", result->std);
   if (result->std) json_key_number(writer, "std_median", result->std_median);
   put_parameters(result, writer);
-  json_key_integer(writer, "starts", result->starts);
-  json_key_integer(writer, "starts_descended", result->starts_descended);
-  json_key_integer(writer, "starts_agreeing", result->starts_agreeing);
-  json_key_integer(writer, "starts_elsewhere", result->starts_elsewhere);
-  json_key_integer(writer, "starts_not_stationary", result->starts_not_stationary);
-  json_key_number(writer, "runner_up_objective", result->runner_up_objective);
-  json_key_number(writer, "trust_region_objective", result->trust_region_objective);
-  json_key_number(writer, "bfgs_objective", result->bfgs_objective);
-  json_key_boolean(writer, "stationary", result->stationary);
-  json_key_number(writer, "stationarity", result->stationarity);
-  json_key_number(writer, "condition", result->condition);
+  put_search(result, writer);
   json_key_number(writer, "holdout_error", result->holdout_error);
   json_key_number(writer, "residual_rms", result->residual_rms);
-  json_key_integer(writer, "bootstrap", result->bootstrap);
-  json_key_integer(writer, "bootstrap_failed", result->bootstrap_failed);
-  json_key_number(writer, "confidence", result->confidence);
-  json_key_string(writer, "interval", interval_kind_name(result->interval));
-  if (result->interval_reason) json_key_string(writer, "interval_reason", result->interval_reason);
-  json_key_number(writer, "degrees_of_freedom", result->interval_degrees);
-  json_key_string(writer, "grouped_by", result->grouped_by);
-  if (result->grouping) json_key_string(writer, "grouping", result->grouping);
-  json_key_integer(writer, "groups", (int64_t)result->group_count);
+  put_resampling(result, writer);
   put_derived(result, writer);
   put_stages(result, writer);
   put_exclusions(result, writer);

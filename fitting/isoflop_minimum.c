@@ -251,6 +251,27 @@ static const char *edge_words(struct arena *arena, const struct isoflop_budget *
                       low ? "smaller" : "larger");
 }
 
+// What the optimum is over copies of the budget with seed noise in its losses.
+static void solve_copies(struct isoflop *result, uint64_t seed, size_t number, struct axis axes[2], int copies) {
+  struct isoflop_budget *budget = &result->budgets[number];
+  for (int q = 0; q < ISOFLOP_QUANTITIES; q++)
+    budget->copies[q] = arena_array(&result->arena, (size_t)copies + 1, sizeof(double));
+  double *noise = memory_get((budget->sizes + 1) * sizeof *noise);
+  for (int copy = 0; copy < copies; copy++) {
+    for (size_t i = 0; i < budget->sizes; i++) {
+      double normal[2];
+      random_normal_pair(seed, RANDOM_STREAM_SEED_NOISE, (uint64_t)copy, (uint64_t)number << 32 | i, normal);
+      noise[i] = isoflop_noise_at(&result->noise, budget->loss[i]) * normal[0];
+    }
+    for (int a = 0; a < 2; a++) {
+      struct minimum minimum = axis_minimum(&axes[a], noise);
+      budget->copies[a][copy] = minimum.inside ? exp(minimum.place) : NAN;
+      if (a == 0) budget->copies[ISOFLOP_LOSS][copy] = minimum.inside ? minimum.loss : NAN;
+    }
+  }
+  free(noise);
+}
+
 // Optimum of size and tokens as measured, then over the noisy copies.
 static void solve_budget(const struct isoflop_options *options, struct isoflop *result, size_t number) {
   struct isoflop_budget *budget = &result->budgets[number];
@@ -283,22 +304,7 @@ static void solve_budget(const struct isoflop_options *options, struct isoflop *
     if (a == 0) budget->optimum[ISOFLOP_LOSS].value = minimum.loss;
   }
   int copies = budget->rejected ? 0 : result->copies;
-  for (int q = 0; q < ISOFLOP_QUANTITIES; q++)
-    budget->copies[q] = arena_array(arena, (size_t)copies + 1, sizeof(double));
-  double *noise = memory_get((budget->sizes + 1) * sizeof *noise);
-  for (int copy = 0; copy < copies; copy++) {
-    for (size_t i = 0; i < budget->sizes; i++) {
-      double normal[2];
-      random_normal_pair(options->seed, RANDOM_STREAM_SEED_NOISE, (uint64_t)copy, (uint64_t)number << 32 | i, normal);
-      noise[i] = isoflop_noise_at(&result->noise, budget->loss[i]) * normal[0];
-    }
-    for (int a = 0; a < 2; a++) {
-      struct minimum minimum = axis_minimum(&axes[a], noise);
-      budget->copies[a][copy] = minimum.inside ? exp(minimum.place) : NAN;
-      if (a == 0) budget->copies[ISOFLOP_LOSS][copy] = minimum.inside ? minimum.loss : NAN;
-    }
-  }
-  free(noise);
+  solve_copies(result, options->seed, number, axes, copies);
   for (int q = 0; q < ISOFLOP_QUANTITIES && copies; q++) {
     const struct axis *axis = &axes[q == ISOFLOP_TOKENS ? 1 : 0];
     double step = (axis->x[count - 1] - axis->x[0]) / (double)((count - 1) * ISOFLOP_GRID - 1);

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "runner/terminal/table.h"
+
 const struct command commands[] = {
     {"check", command_check, "Specs", "check specs: every mistake with file, line and column"},
     {"plan", command_plan, "Specs", "show the runs a spec expands to: sizes, tokens, FLOPs, memory, time"},
@@ -38,7 +40,13 @@ void commands_print(FILE *out) {
   fprintf(out,
           "isoloss: one YAML spec in, a fitted scaling law and a report out\n\n"
           "usage: isoloss COMMAND [arguments]    (isoloss COMMAND --help tells more)\n\ncommands:\n");
-  for (const struct command *c = commands; c->name; c++) fprintf(out, "  %-12s %s\n", c->name, c->summary);
+  struct text_table list = text_list(2, 12);
+  for (const struct command *c = commands; c->name; c++) {
+    text_table_cell(&list, "%s", c->name);
+    text_table_cell(&list, "%s", c->summary);
+  }
+  text_table_print(&list, out);
+  text_table_free(&list);
   fprintf(
       out,
       "\nfirst steps: isoloss plan experiments/quickstart.yaml, then isoloss run, fit and report with the same file.\n"

@@ -46,26 +46,26 @@ static bool read_key(const struct node *node, int key, struct representation_rea
   return format_options_parse(piece_of(word), &reader->into, 1, NULL, error);
 }
 
-// Reads the first `count` of the keys. *wrong is the value that is refused, NULL when they do not go together.
-static bool read_keys(const struct node *node, int count, enum operand operand, struct representation *into,
-                      const struct node **wrong, struct arena *arena, struct error *error) {
+// Reads the first `count` of the keys; *wrong is the value that is refused.
+static bool read_keys(const struct node *node, int count, struct representation *into, const struct node **wrong,
+                      struct arena *arena, struct error *error) {
   struct representation_reader reader = representation_begin(into, arena);
   for (int key = 0; key < count; key++) {
     *wrong = node_find(node, operand_keys[key]);
     if (*wrong && !read_key(*wrong, key, &reader, error)) return false;
   }
   *wrong = NULL;
-  return representation_finish(into, operand, error);
+  return true;
 }
 
-// The key that brings in what does not go together: the first one with which those so far are refused in these words.
-static const struct node *guilty_node(const struct node *node, enum operand operand, const char *words,
+// The key that brings in what does not go together: the first one with which those so far break the same rule.
+static const struct node *guilty_node(const struct node *node, enum operand operand, const char *clash,
                                       struct arena *arena) {
   for (int count = 1; count <= OPERAND_KEYS; count++) {
     const struct node *last = node_find(node, operand_keys[count - 1]), *wrong;
     struct representation trial;
     struct error error = {0};
-    if (last && !read_keys(node, count, operand, &trial, &wrong, arena, &error) && strcmp(error.text, words) == 0)
+    if (last && read_keys(node, count, &trial, &wrong, arena, &error) && representation_clash(&trial, operand) == clash)
       return last;
   }
   return node;
@@ -97,8 +97,10 @@ static void read_operand(const struct node *node, enum operand operand, struct r
     fine = node_is_null(node) || (representation_read(&reader, piece_of(node->text), NULL, &error) &&
                                   representation_finish(into, operand, &error));
   } else if (operand_fine(node, diagnostics)) {
-    fine = read_keys(node, OPERAND_KEYS, operand, into, &wrong, arena, &error);
-    if (!wrong) wrong = guilty_node(node, operand, error.text, arena);
+    fine = read_keys(node, OPERAND_KEYS, into, &wrong, arena, &error);
+    const char *clash = fine ? representation_clash(into, operand) : NULL;
+    if (clash) wrong = guilty_node(node, operand, clash, arena);
+    fine = fine && representation_finish(into, operand, &error);
   }
   if (!fine) node_fail(wrong, diagnostics, &error);
 }

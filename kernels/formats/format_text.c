@@ -1,4 +1,4 @@
-// Formats as text: every option written out, the shortest name, and a sentence for people.
+// Formats as text: every option written out, and a sentence for people.
 #include <math.h>
 #include <string.h>
 
@@ -19,7 +19,7 @@ static void add_call(struct text *out, const char *word, double value) {
   text_char(out, ')');
 }
 
-static void sparsity_term(const struct sparsity *sparsity, bool full, struct text *out) {
+void sparsity_term(const struct sparsity *sparsity, bool full, struct text *out) {
   bool scheduled = sparsity->kind == SPARSITY_TOP || sparsity->kind == SPARSITY_RANDOM;
   if (scheduled) {
     text_add(out, sparsity->kind == SPARSITY_TOP ? "sparse(" : "random-sparse(");
@@ -52,7 +52,7 @@ static void sparsity_term(const struct sparsity *sparsity, bool full, struct tex
   text_char(out, ')');
 }
 
-static void grid_term(const struct representation *representation, struct text *out) {
+void grid_term(const struct representation *representation, struct text *out) {
   const struct grid *grid = &representation->grid;
   switch (grid->kind) {
     case GRID_NONE:
@@ -135,8 +135,7 @@ void representation_text(const struct representation *representation, struct tex
   text_char(out, ']');
 }
 
-// Options of the format in brackets; nothing when all are as usual.
-static void format_options(const struct format *format, struct text *out) {
+void format_options_text(const struct format *format, struct text *out) {
   struct text options = {0};
   if (format->backward == BACKWARD_REQUANTIZE) text_add(&options, ",requantize");
   if (format->backward == BACKWARD_ORIGINAL) text_add(&options, ",original");
@@ -167,126 +166,7 @@ void format_long_text(const struct format *format, struct text *out) {
       representation_text(&format->operands[i], out);
       text_char(out, ')');
     }
-  format_options(format, out);
-}
-
-// Whether `candidate` parses to the same representation.
-static bool means(const char *candidate, const char *long_text, struct arena *arena) {
-  struct representation representation;
-  struct error error = {0};
-  if (!representation_parse_into(candidate, &representation, arena, &error)) return false;
-  struct text text = {0};
-  representation_text(&representation, &text);
-  bool same = strcmp(text_string(&text), long_text) == 0;
-  text_free(&text);
-  return same;
-}
-
-static bool format_means(const char *candidate, const char *long_text, struct arena *arena) {
-  struct format format;
-  struct error error = {0};
-  if (!format_parse_into(candidate, &format, arena, &error)) return false;
-  struct text text = {0};
-  format_long_text(&format, &text);
-  bool same = strcmp(text_string(&text), long_text) == 0;
-  text_free(&text);
-  return same;
-}
-
-// Names to try for a grid: itself and, where its units allow, the block formats made of it.
-static int grid_candidates(const struct representation *representation, struct arena *arena, const char *names[4]) {
-  struct text term = {0};
-  grid_term(representation, &term);
-  const struct grid *grid = &representation->grid;
-  int count = 0;
-  names[count++] = arena_string(arena, text_string(&term));
-  if (representation->scale.unit == SCALE_PER_GROUP) {
-    names[count++] = arena_format(arena, "%s-g%d", text_string(&term), representation->scale.group);
-    if (grid->kind == GRID_FLOAT && grid->exponent_bits == 2 && grid->mantissa_bits == 1) names[count++] = "nvfp4";
-    if (grid->kind == GRID_FLOAT) {
-      int bits = 1 + grid->exponent_bits + grid->mantissa_bits;
-      bool plain = bits == 4 || (bits == 8 && grid->exponent_bits == 4);
-      names[count++] = plain ? arena_format(arena, "mxfp%d", bits) : arena_format(arena, "mx%s", text_string(&term));
-    } else if (grid->kind == GRID_UNIFORM && grid->count == 256) {
-      names[count++] = "mxint8";
-    }
-  }
-  text_free(&term);
-  return count;
-}
-
-// A short text of the representation, or its long text.
-static const char *representation_name(const struct representation *representation, struct arena *arena) {
-  struct text full = {0}, prefix = {0};
-  representation_text(representation, &full);
-  const char *long_text = arena_string(arena, text_string(&full)), *result = NULL;
-  text_free(&full);
-  const char *grids[4] = {""};
-  int count = 1;
-  if (representation->grid.kind != GRID_NONE) count = grid_candidates(representation, arena, grids);
-  // Sparsity with its options left out first, then written out.
-  for (int with_options = 0; with_options < 2 && !result; with_options++) {
-    text_clear(&prefix);
-    if (representation->sparsity.kind != SPARSITY_NONE) {
-      sparsity_term(&representation->sparsity, with_options == 1, &prefix);
-      if (representation->grid.kind != GRID_NONE) text_char(&prefix, '+');
-    }
-    for (int grid = 0; grid < count && !result; grid++)
-      for (int recipe = -1; recipe < RECIPES && !result; recipe++) {
-        const char *candidate = arena_format(arena, "%s%s%s%s", recipe < 0 ? "" : recipe_words[recipe],
-                                             recipe < 0 ? "" : "-", text_string(&prefix), grids[grid]);
-        if (means(candidate, long_text, arena)) result = candidate;
-      }
-  }
-  text_free(&prefix);
-  return result ? result : long_text;
-}
-
-const char *format_short_name(const struct format *format, struct arena *arena) {
-  if (format_is_none(format)) return "none";
-  struct text text = {0};
-  format_long_text(format, &text);
-  const char *long_text = arena_string(arena, text_string(&text)), *result = NULL;
-  text_clear(&text);
-  for (const struct format_preset *preset = format_presets; preset->name && !result; preset++)
-    if (format_means(preset->name, long_text, arena)) result = preset->name;
-
-  // Bits of plain integer operands, under each recipe.
-  const char letters[] = "wag";
-  bool plain = true;
-  for (int i = 0; i < OPERANDS; i++) {
-    const struct representation *operand = &format->operands[i];
-    if (representation_is_none(operand)) continue;
-    plain &= operand->grid.kind == GRID_UNIFORM;
-    int bits = (int)lround(log2(operand->grid.count > 0 ? operand->grid.count : 1));
-    text_format(&text, "%c%d", letters[i], bits);
-  }
-  format_options(format, &text);
-  for (int recipe = -1; recipe < RECIPES && plain && !result; recipe++) {
-    const char *candidate = arena_format(arena, "%s%s%s", recipe < 0 ? "" : recipe_words[recipe], recipe < 0 ? "" : "-",
-                                         text_string(&text));
-    if (format_means(candidate, long_text, arena)) result = candidate;
-  }
-
-  // Operand by operand; weights alone need no letter.
-  text_clear(&text);
-  bool weights_only = true;
-  for (int i = 1; i < OPERANDS; i++) weights_only &= representation_is_none(&format->operands[i]);
-  if (!result && weights_only && !representation_is_none(&format->operands[0])) {
-    text_add(&text, representation_name(&format->operands[0], arena));
-    format_options(format, &text);
-    if (format_means(text_string(&text), long_text, arena)) result = arena_string(arena, text_string(&text));
-    text_clear(&text);
-  }
-  if (!result) {
-    for (int i = 0; i < OPERANDS; i++)
-      if (!representation_is_none(&format->operands[i]))
-        text_format(&text, "%c(%s)", letters[i], representation_name(&format->operands[i], arena));
-    format_options(format, &text);
-    if (format_means(text_string(&text), long_text, arena)) result = arena_string(arena, text_string(&text));
-  }
-  text_free(&text);
-  return result ? result : long_text;
+  format_options_text(format, out);
 }
 
 // ---- for people ----

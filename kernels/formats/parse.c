@@ -76,10 +76,7 @@ bool representation_read(struct representation_reader *reader, struct piece text
   if (piece_is(terms, "none")) return options.start ? piece_error(error, text, "none has no options") : true;
   while (piece_next(&terms, '+', &term))
     if (!read_term(reader, text, term, error)) return false;
-  // Masks that stay, and a threshold for all layers, are taken where the weights are.
-  const struct sparsity *pattern = &reader->into->sparsity;
-  if (pattern->kind == SPARSITY_TOP && (pattern->monotone || pattern->scope == SCOPE_GLOBAL))
-    reader->into->hadamard.kind = HADAMARD_NONE;
+  sparsity_untransformed(reader->into);
   return format_options_parse(options, &reader->into, 1, format, error);
 }
 
@@ -195,7 +192,8 @@ bool format_parse_into(const char *text, struct format *format, struct arena *ar
   struct piece piece = piece_of(text);
   *format = format_nothing;
   if (!piece.length) return error_set(error, EXIT_USAGE_ERROR, "an empty text is no format (none changes nothing)");
-  if (piece.length > 8000) return error_set(error, EXIT_USAGE_ERROR, "a format has at most 8000 characters");
+  if (piece.length > FORMAT_LONGEST)
+    return error_set(error, EXIT_USAGE_ERROR, "a format has at most %d characters", FORMAT_LONGEST);
   for (const struct format_preset *preset = format_presets; preset->name; preset++)
     if (piece_is(piece, preset->name)) return format_parse_into(preset->text, format, arena, error);
   if (!parse_format(piece, format, arena, error)) return false;

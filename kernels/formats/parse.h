@@ -40,7 +40,10 @@ bool representation_read(struct representation_reader *reader, struct piece text
 // none allowed).
 bool format_options_parse(struct piece options, struct representation **operands, int count, struct format *format,
                           struct error *error);
-// Checks combinations and fills what follows from them, but for the scale; `operand` for the message.
+// What in it does not go together, or NULL; each text is a constant that stands for one rule. Sets the scope of
+// sparsity that an operand has no choice of.
+const char *representation_clash(struct representation *representation, enum operand operand);
+// Refuses such a clash and fills what follows from them, but for the scale; `operand` for the message.
 bool representation_finish(struct representation *representation, enum operand operand, struct error *error);
 // Fills in the scale's factor that makes the least error on Gaussian data, where none is given: it takes a search.
 void representation_scale(struct representation *representation);
@@ -51,15 +54,45 @@ void recipe_apply(struct representation *representation, enum recipe recipe);
 bool sparsity_parse(struct piece term, struct sparsity *sparsity, bool *known, struct error *error);
 bool grid_parse(struct piece term, const struct representation_reader *reader, bool *known, struct error *error);
 
+// The sparsity of a term without options: `amount` of (random-)sparse, n and m of patterns.
+struct sparsity sparsity_plain(enum sparsity_kind kind, double amount, int n, int m);
+// What a grid's term means to a recipe: the grid, and the recipe's scale, transform and estimator. Noise has one
+// recipe.
+void recipe_of_grid(struct representation *representation, struct grid grid, enum recipe recipe);
+// The same of blocks with a scale each: as their standard has them, or by the recipe (NULL: none was given).
+void recipe_of_blocks(struct representation *representation, struct grid grid, int group, enum scale_type type,
+                      const enum recipe *recipe);
+// Block formats with a name; ends with a NULL name. Of several names of one, the first is the usual.
+extern const struct block_format {
+  const char *name;
+  int exponent_bits, mantissa_bits;  // of the float; both 0: 8-bit integers
+  int group;
+  enum scale_type type;
+} block_formats[];
+struct grid block_grid(const struct block_format *block);
+// Masks that stay, and a threshold for all layers, are taken where the weights are: without a transform, if its option
+// does not ask for one.
+void sparsity_untransformed(struct representation *representation);
+
+// ---- terms written ----
+
+// "sparse(0.5)", "2:4"; `full`: with every option.
+void sparsity_term(const struct sparsity *sparsity, bool full, struct text *out);
+// "int4", "levels(-1 0 1)".
+void grid_term(const struct representation *representation, struct text *out);
+// Options of the format in brackets; nothing when all are as usual.
+void format_options_text(const struct format *format, struct text *out);
+
 // ---- whole formats ----
+
+enum { FORMAT_LONGEST = 8000 };  // characters that are read
 
 extern const struct format format_nothing;  // changes nothing; without a name
 // What speaks against operands that are finished one by one, or NULL.
 const char *format_objection(const struct format *format);
 // The scales of finished operands, and the name.
 void format_complete(struct format *format, struct arena *arena);
-// Parse text without the search for scales and, of a format, without giving the result a name (which needs parsing
-// again what the name could be).
+// Parse text without the search for scales and, of a format, without giving the result a name.
 bool representation_parse_into(const char *text, struct representation *representation, struct arena *arena,
                                struct error *error);
 bool format_parse_into(const char *text, struct format *format, struct arena *arena, struct error *error);

@@ -106,19 +106,12 @@ static enum outcome wrong(const struct grid_term *t, const char *what, struct er
 }
 
 static enum outcome made(const struct grid_term *t, struct grid grid) {
-  t->into->grid = grid;
-  recipe_apply(t->into, t->reader->recipe);
+  recipe_of_grid(t->into, grid, t->reader->recipe);
   return READ;
 }
 
-// Of blocks with a scale each; the bare name is the standard's, a recipe changes its scale rule.
 static enum outcome made_of_groups(const struct grid_term *t, struct grid grid, int group, enum scale_type type) {
-  struct representation *into = t->into;
-  into->grid = grid;
-  into->scale = (struct scale){SCALE_ABSMAX, SCALE_PER_GROUP, type, group, 1, false};
-  into->hadamard = (struct hadamard){HADAMARD_NONE, HADAMARD_LIMIT, false};
-  into->estimator = ESTIMATOR_STE;
-  if (t->reader->recipe_given) recipe_apply(into, t->reader->recipe);
+  recipe_of_blocks(t->into, grid, group, type, t->reader->recipe_given ? &t->reader->recipe : NULL);
   return READ;
 }
 
@@ -145,9 +138,7 @@ static enum outcome read_noise(const struct grid_term *t, struct error *error) {
   if (!piece_is(t->word, "noise")) return NOT_MINE;
   if (!t->arguments.start || !piece_number(t->arguments, &variance) || variance <= 0 || variance > 1)
     return wrong(t, "takes the noise's variance over the data's, above 0 and at most 1", error);
-  t->into->grid = (struct grid){.kind = GRID_NOISE, .variance = variance, .dimension = 1};
-  recipe_apply(t->into, RECIPE_STE);
-  return READ;
+  return made(t, (struct grid){.kind = GRID_NOISE, .variance = variance, .dimension = 1});
 }
 
 static enum outcome read_ternary(const struct grid_term *t, struct error *error) {
@@ -181,28 +172,24 @@ static enum outcome read_vectors(const struct grid_term *t, struct error *error)
   return made(t, (struct grid){.kind = GRID_VECTOR, .count = count, .dimension = dimension});
 }
 
+const struct block_format block_formats[] = {{"mxfp4", 2, 1, 32, SCALE_POWER_FLOOR},
+                                             {"mxfp4-e2m1", 2, 1, 32, SCALE_POWER_FLOOR},
+                                             {"mxfp6-e2m3", 2, 3, 32, SCALE_POWER_FLOOR},
+                                             {"mxfp6-e3m2", 3, 2, 32, SCALE_POWER_FLOOR},
+                                             {"mxfp8", 4, 3, 32, SCALE_POWER_FLOOR},
+                                             {"mxfp8-e4m3", 4, 3, 32, SCALE_POWER_FLOOR},
+                                             {"mxfp8-e5m2", 5, 2, 32, SCALE_POWER_FLOOR},
+                                             {"mxint8", 0, 0, 32, SCALE_POWER_FLOOR},
+                                             {"nvfp4", 2, 1, 16, SCALE_E4M3},
+                                             {0}};
+
+struct grid block_grid(const struct block_format *block) {
+  return block->exponent_bits ? grid_float(block->exponent_bits, block->mantissa_bits) : grid_twos_complement(8);
+}
+
 static enum outcome read_blocks(const struct grid_term *t, struct error *error) {
-  static const struct {
-    const char *name;
-    int exponent_bits, mantissa_bits, group;
-    enum scale_type type;
-  } blocks[] = {
-      {"mxfp4", 2, 1, 32, SCALE_POWER_FLOOR},
-      {"mxfp4-e2m1", 2, 1, 32, SCALE_POWER_FLOOR},
-      {"mxfp6-e2m3", 2, 3, 32, SCALE_POWER_FLOOR},
-      {"mxfp6-e3m2", 3, 2, 32, SCALE_POWER_FLOOR},
-      {"mxfp8", 4, 3, 32, SCALE_POWER_FLOOR},
-      {"mxfp8-e4m3", 4, 3, 32, SCALE_POWER_FLOOR},
-      {"mxfp8-e5m2", 5, 2, 32, SCALE_POWER_FLOOR},
-      {"mxint8", 0, 0, 32, SCALE_POWER_FLOOR},
-      {"nvfp4", 2, 1, 16, SCALE_E4M3},
-  };
-  for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
-    if (piece_is(t->word, blocks[i].name))
-      return made_of_groups(t,
-                            blocks[i].exponent_bits ? grid_float(blocks[i].exponent_bits, blocks[i].mantissa_bits)
-                                                    : grid_twos_complement(8),
-                            blocks[i].group, blocks[i].type);
+  for (const struct block_format *block = block_formats; block->name; block++)
+    if (piece_is(t->word, block->name)) return made_of_groups(t, block_grid(block), block->group, block->type);
   return NOT_MINE;
 }
 

@@ -82,6 +82,20 @@ static bool sparsity_options(struct piece options, struct sparsity *sparsity, st
   return true;
 }
 
+struct sparsity sparsity_plain(enum sparsity_kind kind, double amount, int n, int m) {
+  bool pattern = kind == SPARSITY_N_M || kind == SPARSITY_PAIRED;
+  return (struct sparsity){.kind = kind,
+                           .amount = amount,
+                           .n = n,
+                           .m = m,
+                           .scope = pattern ? SCOPE_ROW : SCOPE_TENSOR,
+                           .monotone = kind == SPARSITY_RANDOM,
+                           .backward = kind == SPARSITY_PAIRED ? SPARSE_TRUST : SPARSE_FORWARD,
+                           .start = 0.25,
+                           .end = 0.75,
+                           .every = 100};
+}
+
 bool sparsity_parse(struct piece term, struct sparsity *sparsity, bool *known, struct error *error) {
   struct piece word, arguments;
   *known = false;
@@ -90,13 +104,11 @@ bool sparsity_parse(struct piece term, struct sparsity *sparsity, bool *known, s
   if (random || piece_is(word, "sparse")) {
     *known = true;
     struct piece amount = {0};
-    *sparsity =
-        (struct sparsity){.kind = random ? SPARSITY_RANDOM : SPARSITY_TOP, .start = 0.25, .end = 0.75, .every = 100};
-    if (random) sparsity->monotone = true;
-    if (!piece_next(&arguments, ',', &amount) || !piece_number(amount, &sparsity->amount))
+    double share = 0;
+    if (!piece_next(&arguments, ',', &amount) || !piece_number(amount, &share))
       return piece_error(error, term, "takes the share of zeroes first, as sparse(0.5)");
-    if (sparsity->amount < 0 || sparsity->amount >= 1)
-      return piece_error(error, term, "the share of zeroes must be at least 0 and below 1");
+    if (share < 0 || share >= 1) return piece_error(error, term, "the share of zeroes must be at least 0 and below 1");
+    *sparsity = sparsity_plain(random ? SPARSITY_RANDOM : SPARSITY_TOP, share, 0, 0);
     return sparsity_options(arguments, sparsity, error);
   }
   struct piece rest = word;
@@ -109,14 +121,7 @@ bool sparsity_parse(struct piece term, struct sparsity *sparsity, bool *known, s
     return piece_error(error, term, "keeps N of every M values, N at least 1 and M from 2 to 64");
   if (n > m) return piece_error(error, term, "cannot keep more values than there are: N is at most M");
   if (paired && (n % 2 || m % 2)) return piece_error(error, term, "pairs need even numbers");
-  *sparsity = (struct sparsity){.kind = paired ? SPARSITY_PAIRED : SPARSITY_N_M,
-                                .n = n,
-                                .m = m,
-                                .scope = SCOPE_ROW,
-                                .start = 0.25,
-                                .end = 0.75,
-                                .every = 100};
-  if (paired) sparsity->backward = SPARSE_TRUST;
+  *sparsity = sparsity_plain(paired ? SPARSITY_PAIRED : SPARSITY_N_M, 0, n, m);
   if (!sparsity_options(arguments, sparsity, error)) return false;
   if (sparsity->schedule != SCHEDULE_CONSTANT || sparsity->scope != SCOPE_ROW)
     return piece_error(error, term, "a pattern of N:M has neither a schedule nor a scope");

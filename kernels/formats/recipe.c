@@ -48,61 +48,81 @@ void recipe_apply(struct representation *representation, enum recipe recipe) {
   }
 }
 
-static bool wrong(struct error *error, enum operand operand, const char *what) {
-  return error_set(error, EXIT_USAGE_ERROR, "%s: %s", operand_name(operand), what);
+void recipe_of_grid(struct representation *representation, struct grid grid, enum recipe recipe) {
+  representation->grid = grid;
+  recipe_apply(representation, grid.kind == GRID_NOISE ? RECIPE_STE : recipe);
 }
 
-// Whether the operand takes such sparsity. Activations and gradients have a threshold for each row: it is set here.
-static bool sparsity_allowed(struct representation *representation, enum operand operand, struct error *error) {
+void recipe_of_blocks(struct representation *representation, struct grid grid, int group, enum scale_type type,
+                      const enum recipe *recipe) {
+  representation->grid = grid;
+  representation->scale = (struct scale){SCALE_ABSMAX, SCALE_PER_GROUP, type, group, 1, false};
+  representation->hadamard = (struct hadamard){HADAMARD_NONE, HADAMARD_LIMIT, false};
+  representation->estimator = ESTIMATOR_STE;
+  if (recipe) recipe_apply(representation, *recipe);
+}
+
+void sparsity_untransformed(struct representation *representation) {
+  const struct sparsity *sparsity = &representation->sparsity;
+  if (sparsity->kind == SPARSITY_TOP && (sparsity->monotone || sparsity->scope == SCOPE_GLOBAL))
+    representation->hadamard.kind = HADAMARD_NONE;
+}
+
+// What speaks against such sparsity of the operand, or NULL. Activations and gradients have a threshold for each row:
+// it is set here.
+static const char *sparsity_clash(struct representation *representation, enum operand operand) {
   struct sparsity *sparsity = &representation->sparsity;
   bool weights = operand == OPERAND_WEIGHTS;
   if (sparsity->kind == SPARSITY_TOP && !weights) {
     if (sparsity->scope == SCOPE_GLOBAL || sparsity->schedule != SCHEDULE_CONSTANT || sparsity->monotone)
-      return wrong(error, operand, "only weights have schedules, monotone masks and one threshold for all layers");
+      return "only weights have schedules, monotone masks and one threshold for all layers";
     sparsity->scope = SCOPE_ROW;
   }
-  if (sparsity->kind == SPARSITY_RANDOM && !weights) return wrong(error, operand, "random sparsity is for weights");
+  if (sparsity->kind == SPARSITY_RANDOM && !weights) return "random sparsity is for weights";
   if (sparsity->kind == SPARSITY_RANDOM && sparsity->backward != SPARSE_FORWARD && sparsity->backward != SPARSE_PASS)
-    return wrong(error, operand, "gradients of random sparsity go by forward or pass");
+    return "gradients of random sparsity go by forward or pass";
   bool apart = sparsity->kind == SPARSITY_TOP && (sparsity->scope == SCOPE_GLOBAL || sparsity->monotone);
   if (apart && representation->hadamard.kind != HADAMARD_NONE)
-    return wrong(error, operand,
-                 "masks that stay, and one threshold for all layers, are of untransformed weights: leave "
-                 "hadamard out");
+    return "masks that stay, and one threshold for all layers, are of untransformed weights: leave "
+           "hadamard out";
   if (sparsity->monotone && sparsity->backward != SPARSE_FORWARD)
-    return wrong(error, operand, "what stays pruned gets no gradient: monotone goes with forward");
+    return "what stays pruned gets no gradient: monotone goes with forward";
   if (sparsity->kind == SPARSITY_TOP && sparsity->scope == SCOPE_ROW &&
       (sparsity->schedule != SCHEDULE_CONSTANT || sparsity->monotone))
-    return wrong(error, operand, "a threshold for every row has no schedule, and its masks do not stay");
+    return "a threshold for every row has no schedule, and its masks do not stay";
   if (sparsity->scope == SCOPE_ROW && sparsity->backward == SPARSE_BAND_SHARE)
-    return wrong(error, operand, "a-b-rms needs one threshold for the tensor: scope tensor or global");
-  return true;
+    return "a-b-rms needs one threshold for the tensor: scope tensor or global";
+  return NULL;
 }
 
-// Whether grid, scale, rounding and estimator go together.
-static bool scale_allowed(const struct representation *representation, enum operand operand, struct error *error) {
+// Why grid, scale, rounding and estimator do not go together, or NULL.
+static const char *scale_clash(const struct representation *representation, enum operand operand) {
   const struct scale *scale = &representation->scale;
   const struct grid *grid = &representation->grid;
   bool vector = grid->kind == GRID_VECTOR;
   if (vector && scale->rule != SCALE_RMS && scale->rule != SCALE_STATIC)
-    return wrong(error, operand, "vector grids are scaled by rms or static(S)");
-  if (vector && representation->rounding == ROUND_STOCHASTIC)
-    return wrong(error, operand, "vector grids have no stochastic rounding");
+    return "vector grids are scaled by rms or static(S)";
+  if (vector && representation->rounding == ROUND_STOCHASTIC) return "vector grids have no stochastic rounding";
   if (vector && scale->unit == SCALE_PER_GROUP && scale->group % grid->dimension)
-    return wrong(error, operand, "a group must hold whole vectors");
+    return "a group must hold whole vectors";
   if (grid->kind == GRID_NOISE && (scale->rule != SCALE_RMS || representation->rounding == ROUND_STOCHASTIC))
-    return wrong(error, operand, "noise is scaled by rms and has no rounding");
+    return "noise is scaled by rms and has no rounding";
   bool learned = scale->rule == SCALE_LEARNED, lsq = representation->estimator == ESTIMATOR_LSQ;
-  if (learned != lsq) return wrong(error, operand, "a learned scale and the estimator lsq go together");
+  if (learned != lsq) return "a learned scale and the estimator lsq go together";
   if (learned && (operand == OPERAND_GRADIENTS || grid->kind != GRID_UNIFORM || scale->unit != SCALE_PER_TENSOR ||
                   scale->type != SCALE_FLOAT || representation->rounding == ROUND_STOCHASTIC))
-    return wrong(error, operand,
-                 "a learned scale is one float per tensor of weights or activations on an integer grid, to nearest");
+    return "a learned scale is one float per tensor of weights or activations on an integer grid, to nearest";
   if (learned && representation->hadamard.kind != HADAMARD_NONE)
-    return wrong(error, operand, "a learned scale is of untransformed values: leave hadamard out");
+    return "a learned scale is of untransformed values: leave hadamard out";
   if (scale->type == SCALE_E4M3 && scale->unit == SCALE_PER_TENSOR)
-    return wrong(error, operand, "an FP8 scale is for groups or rows: the tensor has a float32 beside it");
-  return true;
+    return "an FP8 scale is for groups or rows: the tensor has a float32 beside it";
+  return NULL;
+}
+
+const char *representation_clash(struct representation *representation, enum operand operand) {
+  if (representation_is_none(representation)) return NULL;
+  const char *clash = sparsity_clash(representation, operand);
+  return clash || representation->grid.kind == GRID_NONE ? clash : scale_clash(representation, operand);
 }
 
 bool representation_finish(struct representation *representation, enum operand operand, struct error *error) {
@@ -112,7 +132,8 @@ bool representation_finish(struct representation *representation, enum operand o
   bool rounded = grid->kind != GRID_NONE;
   if (representation_is_none(representation)) return true;
 
-  if (!sparsity_allowed(representation, operand, error)) return false;
+  const char *clash = representation_clash(representation, operand);
+  if (clash) return error_set(error, EXIT_USAGE_ERROR, "%s: %s", operand_name(operand), clash);
   if (sparsity->backward == SPARSE_TRUST && sparsity->kind != SPARSITY_NONE && !rounded)
     sparsity->backward = SPARSE_FORWARD;
   if (!rounded) {
@@ -124,7 +145,6 @@ bool representation_finish(struct representation *representation, enum operand o
     return true;
   }
 
-  if (!scale_allowed(representation, operand, error)) return false;
   if (scale->unit != SCALE_PER_GROUP) scale->group = 0;
 
   if (!scale->factor_given) scale->factor = 1;

@@ -126,8 +126,6 @@ bool bench_models(struct bench *bench, const struct run_config **models, int *co
 // What the trainer would use, or what --dtype names. False with an error when the device has no such products.
 bool bench_dtype(const struct bench *bench, enum dtype *dtype, struct error *error);
 struct bench_row *bench_row_add(struct bench *bench, const char *name, enum bench_unit unit);  // all numbers NAN
-void bench_json(const struct bench *bench, struct text *out);
-void bench_table(const struct bench *bench, FILE *out);
 void bench_progress(const struct bench *bench, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 double bench_now(const struct bench *bench);  // seconds by the clock that counts
@@ -138,3 +136,7 @@ bool bench_peak(struct bench *bench, enum dtype dtype, struct error *error);
 void bench_peak_seen(struct bench *bench, enum dtype dtype, double flops);  // a product that ran at that many a second
 double bench_roofline(struct bench *bench, enum dtype dtype, double flops, double bytes);  // seconds; after bench_peak
 double bench_bandwidth(struct bench *bench, double bytes);  // bytes per second of reading that many
+
+// print.c. The rows as an array of objects, and as a table for people below a line about the machine.
+void bench_json(const struct bench *bench, struct text *out);
+void bench_table(const struct bench *bench, FILE *out);

@@ -166,33 +166,37 @@ static bool prepare(const struct data_options *given, const char *spec_path, str
 
 // ---- list ----
 
+static void list_json(const struct corpus_entry *entries, size_t count) {
+  struct text out = {0};
+  struct json_writer json = json_writer(&out, true);
+  json_array_begin(&json);
+  for (size_t i = 0; i < count; i++) {
+    const struct corpus_entry *entry = &entries[i];
+    json_object_begin(&json);
+    json_key_string(&json, "digest", entry->digest);
+    json_key_string(&json, "source", entry->source);
+    json_key_string(&json, "tokenizer", entry->tokenizer);
+    json_key_integer(&json, "vocabulary", entry->vocabulary);
+    json_key_integer(&json, "train_tokens", entry->train_tokens);
+    json_key_integer(&json, "validation_tokens", entry->validation_tokens);
+    json_key_integer(&json, "documents", entry->documents);
+    json_key_integer(&json, "text_bytes", entry->text_bytes);
+    json_key_number(&json, "size", entry->size);
+    json_key_string(&json, "prepared", entry->prepared);
+    json_key_string(&json, "path", entry->path);
+    json_object_end(&json);
+  }
+  json_array_end(&json);
+  printf("%s\n", text_string(&out));
+  text_free(&out);
+}
+
 static bool list(const struct data_options *given, struct arena *arena, struct error *error) {
   struct corpus_entry *entries;
   size_t count = corpus_cache_list(arena, &entries);
-  struct text out = {0};
-  struct json_writer json = json_writer(&out, true);
   double total = 0;
   if (given->json) {
-    json_array_begin(&json);
-    for (size_t i = 0; i < count; i++) {
-      const struct corpus_entry *entry = &entries[i];
-      json_object_begin(&json);
-      json_key_string(&json, "digest", entry->digest);
-      json_key_string(&json, "source", entry->source);
-      json_key_string(&json, "tokenizer", entry->tokenizer);
-      json_key_integer(&json, "vocabulary", entry->vocabulary);
-      json_key_integer(&json, "train_tokens", entry->train_tokens);
-      json_key_integer(&json, "validation_tokens", entry->validation_tokens);
-      json_key_integer(&json, "documents", entry->documents);
-      json_key_integer(&json, "text_bytes", entry->text_bytes);
-      json_key_number(&json, "size", entry->size);
-      json_key_string(&json, "prepared", entry->prepared);
-      json_key_string(&json, "path", entry->path);
-      json_object_end(&json);
-    }
-    json_array_end(&json);
-    printf("%s\n", text_string(&out));
-    text_free(&out);
+    list_json(entries, count);
     return true;
   }
   static const struct text_column columns[] = {{"digest"},

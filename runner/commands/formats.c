@@ -6,39 +6,51 @@
 
 #include "runner/commands.h"
 #include "runner/fits/format_capacity.h"
+#include "runner/terminal/table.h"
 
 struct entry {
   const char *name, *help, *source;  // help and source: NULL for what is no recipe with a name
   struct format_capacity capacity;
 };
 
-static void print_gmse(const struct format_capacity *capacity) {
+static void add_representation(const struct entry *entry, struct text_table *table) {
   // The operand whose error is told: the weights, or the one there is.
+  const struct format_capacity *capacity = &entry->capacity;
   int operand = capacity->represented[OPERAND_WEIGHTS] ? OPERAND_WEIGHTS : (int)capacity->only;
   const struct capacity *c = &capacity->capacities[operand];
-  printf("%8.4g  %-10.4g %6.2f", representation_bits(&capacity->format->operands[operand]), c->gmse, c->effective_bits);
+  text_table_cell(table, "%s", entry->name);
+  text_table_cell(table, "%.4g", representation_bits(&capacity->format->operands[operand]));
+  text_table_cell(table, "%.4g", c->gmse);
+  text_table_cell(table, "%.2f", c->effective_bits);
+}
+
+static void add_recipe(const struct entry *entry, struct text_table *table) {
+  struct text about = {0};
+  text_format(&about, "%6s", "");
+  text_filled(&about, entry->help, 6, 6);
+  text_table_cell(table, "%s", entry->name);
+  text_table_cell(table, "%s", entry->source);
+  text_table_note(table, text_string(&about));
+  text_free(&about);
 }
 
 static void print_list(const struct entry *entries, size_t count) {
-  printf("Representations (alone: of the weights; w(...)a(...)g(...) for weights, activations, gradients)\n\n");
-  printf("  %-22s %8s  %-10s %6s\n", "name", "bits", "gmse", "worth");
-  bool recipes = false;
+  struct text_table recipes = text_list(2, 22), representations = {.gap = 2, .indent = 2};
+  text_table_columns(&representations,
+                     (const struct text_column[]){
+                         {"name", .least = 22}, {"bits", .right = true}, {"gmse"}, {"worth", .right = true}, {0}});
   for (size_t i = 0; i < count; i++) {
-    if (entries[i].help && !recipes) {
-      printf(
-          "\n  bits: stored per value, scales and positions included; gmse: relative error on Gaussian data (isoloss\n"
-          "  capacity tells more); worth: bits of an ideal code with that error\n\nRecipes\n\n");
-      recipes = true;
-    }
-    printf("  %-22s ", entries[i].name);
-    if (entries[i].help) {
-      printf("%s\n", entries[i].source);
-      print_filled(stdout, entries[i].help, printf("%6s", ""), 6);
-    } else {
-      print_gmse(&entries[i].capacity);
-      printf("\n");
-    }
+    if (entries[i].help)
+      add_recipe(&entries[i], &recipes);
+    else
+      add_representation(&entries[i], &representations);
   }
+  printf("Representations (alone: of the weights; w(...)a(...)g(...) for weights, activations, gradients)\n\n");
+  text_table_print(&representations, stdout);
+  printf(
+      "\n  bits: stored per value, scales and positions included; gmse: relative error on Gaussian data (isoloss\n"
+      "  capacity tells more); worth: bits of an ideal code with that error\n\nRecipes\n\n");
+  text_table_print(&recipes, stdout);
   printf(
       "\n"
       "Bits of integers   w4a4  w4 (weights)  a8 (activations)  w4a4g8 (gradients too); 1 to 8 bits by QuEST's recipe,\n"
@@ -46,6 +58,8 @@ static void print_list(const struct entry *entries, size_t count) {
       "Sparsity           2:4  paired-4:8  sparse(0.5)  sparse(0.8,journey)  random-sparse(0.5); + a grid: 2:4+int4\n"
       "A grid of your own levels(-1 -0.3 0.3 1)  grid(FILE)\n"
       "Options            int4[absmax,group(32),stochastic,no-hadamard,ste]; isoloss formats NAME shows all of a format\n");
+  text_table_free(&representations);
+  text_table_free(&recipes);
 }
 
 static void explain(const struct entry *entry) {
@@ -59,14 +73,18 @@ static void explain(const struct entry *entry) {
   text_clear(&text);
   format_long_text(format, &text);
   printf("\n  in full: %s\n", text_string(&text));
+  struct text_table operands = text_list(2, 12);
   for (int i = 0; i < OPERANDS; i++) {
     if (!entry->capacity.represented[i]) continue;
     const struct capacity *c = &entry->capacity.capacities[i];
-    printf("  %-12s %.4g bits, gmse %.6g", operand_name((enum operand)i), representation_bits(&format->operands[i]),
-           c->gmse);
-    if (!c->closed_form) printf(" +- %.1e", c->standard_error);
-    printf(", worth %.3f bits\n", c->effective_bits);
+    text_clear(&text);
+    if (!c->closed_form) text_format(&text, " +- %.1e", c->standard_error);
+    text_table_cell(&operands, "%s", operand_name((enum operand)i));
+    text_table_cell(&operands, "%.4g bits, gmse %.6g%s, worth %.3f bits", representation_bits(&format->operands[i]),
+                    c->gmse, text_string(&text), c->effective_bits);
   }
+  text_table_print(&operands, stdout);
+  text_table_free(&operands);
   text_free(&text);
 }
 

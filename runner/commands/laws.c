@@ -5,6 +5,7 @@
 
 #include "runner/commands.h"
 #include "runner/fits/internal.h"
+#include "runner/terminal/table.h"
 
 // "rho(gmse)"
 static const char *definition_head(const struct law_definition *definition, char out[200]) {
@@ -94,17 +95,16 @@ static void json_law(const struct law *law, struct json_writer *writer) {
   json_object_end(writer);
 }
 
-static void explain(const struct law *law) {
-  char objective[48];
-  objective_text(law->objective, objective);
-  printf("%s\n\n  %s = %s\n\n", law->name, law->target, law->formula_text);
-  if (law->about) {
-    printf("  ");
-    print_filled(stdout, law->about, 2, 5);
+static void print_list(const char *title, struct text_table *list) {
+  if (list->cell_count) {
+    printf("  %s:\n", title);
+    text_table_print(list, stdout);
   }
-  if (law->source) print_filled(stdout, law->source, printf("  Source: "), 6);
-  printf("  Fitted: %s on %s of %s\n  Columns:", objective,
-         law->residual == RESIDUAL_LOG ? "the logarithm" : "the value", law->target);
+  text_table_free(list);
+}
+
+static void print_columns(const struct law *law) {
+  printf("  Columns:");
   for (int i = 0; i < law->column_count; i++) {
     const char *column = law->columns[i];
     printf("%s %s%s", i ? "," : "", column,
@@ -113,41 +113,90 @@ static void explain(const struct law *law) {
            : strcmp(column, "flops") == 0    ? " (C)"
                                              : "");
   }
+  printf("\n");
+}
+
+static void print_definitions(const struct law *law) {
+  struct text_table list = text_list(4, 20);
   char head[200];
-  for (int i = 0; i < law->definition_count; i++)
-    printf("%s    %-20s = %s\n", i ? "" : "\n  Definitions:\n", definition_head(&law->definitions[i], head),
-           law->definitions[i].expression->source);
-  printf("%s  Parameters:\n", law->definition_count ? "" : "\n");
+  for (int i = 0; i < law->definition_count; i++) {
+    text_table_cell(&list, "%s", definition_head(&law->definitions[i], head));
+    text_table_cell(&list, "= %s", law->definitions[i].expression->source);
+  }
+  print_list("Definitions", &list);
+}
+
+// What holds a parameter, and what it is.
+static const char *parameter_text(const struct law_parameter *p, struct text *text) {
+  text_clear(text);
+  if (p->tied) text_format(text, "= %s; ", p->tied->source);
+  if (p->fixed) text_format(text, "held at %g; ", p->fixed_value);
+  if (p->positive) text_add(text, "positive; ");
+  if (p->low > 0 || (!p->positive && p->low > -INFINITY)) text_format(text, "from %g; ", p->low);
+  if (p->high < INFINITY) text_format(text, "up to %g; ", p->high);
+  if (p->by && p->baseline_count) text_format(text, "1 for %s = %s; ", p->by, p->baselines[0]);
+  text_add(text, p->about ? p->about : "");
+  return text_string(text);
+}
+
+static void print_parameters(const struct law *law) {
+  struct text_table list = text_list(4, 20);
+  struct text text = {0};
   for (int i = 0; i < law->parameter_count; i++) {
     const struct law_parameter *p = &law->parameters[i];
-    char name[120];
-    snprintf(name, sizeof name, "%s%s%s%s", p->name, p->by ? "[" : "", p->by ? p->by : "", p->by ? "]" : "");
-    printf("    %-20s", name);
-    if (p->tied) printf(" = %s;", p->tied->source);
-    if (p->fixed) printf(" held at %g;", p->fixed_value);
-    if (p->positive) printf(" positive;");
-    if (p->low > 0 || (!p->positive && p->low > -INFINITY)) printf(" from %g;", p->low);
-    if (p->high < INFINITY) printf(" up to %g;", p->high);
-    if (p->by && p->baseline_count) printf(" 1 for %s = %s;", p->by, p->baselines[0]);
-    printf(" %s\n", p->about ? p->about : "");
+    text_table_cell(&list, "%s%s%s%s", p->name, p->by ? "[" : "", p->by ? p->by : "", p->by ? "]" : "");
+    text_table_cell(&list, "%s", parameter_text(p, &text));
   }
-  if (law->stages[0].where || law->stage_count > 1) printf("  Stages:\n");
+  text_free(&text);
+  print_list("Parameters", &list);
+}
+
+static void print_stages(const struct law *law) {
+  struct text_table list = text_list(4, 20);
+  struct text text = {0};
   for (int i = 0; i < law->stage_count && (law->stages[0].where || law->stage_count > 1); i++) {
-    printf("    %-20s", law->stages[i].name);
-    for (int f = 0; f < law->stages[i].free_count; f++) printf("%s %s", f ? "," : "", law->stages[i].free[f]);
-    printf("  where %s\n", law->stages[i].where ? law->stages[i].where : "every row");
+    text_clear(&text);
+    for (int f = 0; f < law->stages[i].free_count; f++)
+      text_format(&text, "%s%s", f ? ", " : "", law->stages[i].free[f]);
+    text_table_cell(&list, "%s", law->stages[i].name);
+    text_table_cell(&list, "%s  where %s", text_string(&text),
+                    law->stages[i].where ? law->stages[i].where : "every row");
   }
-  if (law->derived_count) printf("  Derived:\n");
-  for (int i = 0; i < law->derived_count; i++)
-    printf("    %-20s = %s%s%s%s%s\n", law->derived[i].name, law->derived[i].text, law->derived[i].at ? ", at " : "",
-           law->derived[i].at ? law->derived[i].at : "", law->derived[i].about ? "; " : "",
-           law->derived[i].about ? law->derived[i].about : "");
+  text_free(&text);
+  print_list("Stages", &list);
+}
+
+static void print_derived(const struct law *law) {
+  struct text_table list = text_list(4, 20);
+  for (int i = 0; i < law->derived_count; i++) {
+    const struct law_derived *d = &law->derived[i];
+    text_table_cell(&list, "%s", d->name);
+    text_table_cell(&list, "= %s%s%s%s%s", d->text, d->at ? ", at " : "", d->at ? d->at : "", d->about ? "; " : "",
+                    d->about ? d->about : "");
+  }
+  print_list("Derived", &list);
+}
+
+static void explain(const struct law *law) {
+  char objective[48];
+  objective_text(law->objective, objective);
+  printf("%s\n\n  %s = %s\n\n", law->name, law->target, law->formula_text);
+  if (law->about) print_filled(stdout, law->about, printf("  "), 5);
+  if (law->source) print_filled(stdout, law->source, printf("  Source: "), 6);
+  printf("  Fitted: %s on %s of %s\n", objective, law->residual == RESIDUAL_LOG ? "the logarithm" : "the value",
+         law->target);
+  print_columns(law);
+  print_definitions(law);
+  print_parameters(law);
+  print_stages(law);
+  print_derived(law);
   printf("  File: %s\n", law->path);
 }
 
 static bool show(const char *const *names, size_t count, bool json, bool details, struct error *error) {
   struct text text = {0};
   struct json_writer writer = json_writer(&text, false);
+  struct text_table list = text_list(0, 24);
   bool fine = true;
   if (json) json_array_begin(&writer);
   for (size_t i = 0; i < count && fine; i++) {
@@ -157,12 +206,16 @@ static bool show(const char *const *names, size_t count, bool json, bool details
       json_law(&law, &writer);
     else if (fine && details)
       explain(&law);
-    else if (fine)
-      printf("%-24s %s = %s\n", law.name, law.target, law.formula_text);
+    else if (fine) {
+      text_table_cell(&list, "%s", law.name);
+      text_table_cell(&list, "%s = %s", law.target, law.formula_text);
+    }
     law_free(&law);
   }
   if (json) json_array_end(&writer);
   if (fine && json) printf("%s\n", text_string(&text));
+  if (list.cell_count) text_table_print(&list, stdout);  // those before one that cannot be read, too
+  text_table_free(&list);
   text_free(&text);
   return fine;
 }

@@ -4,6 +4,7 @@
 #include "runner/commands.h"
 #include "runner/execute/rows.h"
 #include "runner/execute/selection.h"
+#include "runner/terminal/table.h"
 
 struct runs_options {
   struct option_list overrides;
@@ -80,14 +81,22 @@ static bool choose_columns(const struct selection *selection, const struct run_q
   return !error->code;
 }
 
-static void list_column(const char *name, const char *unit, const char *help) {
-  printf("%-26s  %-8s  %s\n", name, unit, help);
+static void list_column(struct text_table *table, const char *name, const char *unit, const char *help) {
+  text_table_cell(table, "%s", name);
+  text_table_cell(table, "%s", unit ? unit : "");
+  text_table_cell(table, "%s", help);
 }
 
 static void list_columns(void) {
+  struct text_table table = {.gap = 2};
+  text_table_columns(&table, (const struct text_column[]){{"column"}, {"unit"}, {"what it is"}, {0}});
   for (size_t i = 0; i < run_column_count; i++)
-    if (run_column_listed(&run_columns[i])) list_column(run_columns[i].name, run_columns[i].unit, run_columns[i].help);
-  for (size_t i = 0; i < run_field_count; i++) list_column(run_fields[i].path, run_fields[i].unit, run_fields[i].help);
+    if (run_column_listed(&run_columns[i]))
+      list_column(&table, run_columns[i].name, run_columns[i].unit, run_columns[i].help);
+  for (size_t i = 0; i < run_field_count; i++)
+    list_column(&table, run_fields[i].path, run_fields[i].unit, run_fields[i].help);
+  text_table_print(&table, stdout);
+  text_table_free(&table);
 }
 
 static bool list(const struct selection *selection, const struct runs_options *options, struct error *error) {

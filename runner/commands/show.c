@@ -41,10 +41,17 @@ static bool load_curve(struct store *store, const char *id, enum metric_kind kin
 static void print_settings(const struct store_rows *rows, struct arena *arena) {
   struct run_config fresh;
   config_default(&fresh);
-  bool first = true;
+  struct text_table settings = text_list(2, 26);
   for (int pass = 0; pass < 2; pass++) {
     struct text line = {0};
-    if (pass == 1) printf("defaults\n");
+    if (pass == 1) {
+      if (settings.cell_count) {
+        printf("settings that are not the default, or follow from others\n");
+        text_table_print(&settings, stdout);
+      }
+      text_table_free(&settings);
+      printf("defaults\n");
+    }
     for (size_t i = 0; i < run_field_count; i++) {
       const struct run_field *field = &run_fields[i];
       struct value value = store_rows_get(rows, field->path), fallback = field_get(&fresh, field);
@@ -53,9 +60,8 @@ static void print_settings(const struct store_rows *rows, struct arena *arena) {
       if (same != (pass == 1) || (value.kind == VALUE_TEXT && !*value.text)) continue;
       const char *text = value_human(field->path, &value, arena);
       if (pass == 0) {
-        printf("%s  %-26s %s\n", first ? "settings that are not the default, or follow from others\n" : "", field->path,
-               text);
-        first = false;
+        text_table_cell(&settings, "%s", field->path);
+        text_table_cell(&settings, "%s", text);
         continue;
       }
       if (line.length && line.length + strlen(field->path) + strlen(text) > 108) {
@@ -70,7 +76,7 @@ static void print_settings(const struct store_rows *rows, struct arena *arena) {
 }
 
 static void print_results(const struct store_rows *rows, struct arena *arena) {
-  printf("results\n");
+  struct text_table results = text_list(2, 26);
   for (int losses = 1; losses >= 0; losses--) {  // what the run was made for comes first
     for (size_t i = 0; i < run_column_count; i++) {
       const struct run_column *column = &run_columns[i];
@@ -78,9 +84,14 @@ static void print_results(const struct store_rows *rows, struct arena *arena) {
       bool said = column->role == RUN_NOTE && column->place == PLACE_ALWAYS;
       if (column->place < PLACE_SHOW || said || (column->print == PRINT_LOSS) != losses) continue;
       struct value value = store_rows_get(rows, column->name);
-      if (value.kind != VALUE_MISSING) printf("  %-26s %s\n", column->name, value_human(column->name, &value, arena));
+      if (value.kind == VALUE_MISSING) continue;
+      text_table_cell(&results, "%s", column->name);
+      text_table_cell(&results, "%s", value_human(column->name, &value, arena));
     }
   }
+  printf("results\n");
+  text_table_print(&results, stdout);
+  text_table_free(&results);
 }
 
 // A curve as one line of blocks, step in the logarithm: the shape of a loss curve shows there.

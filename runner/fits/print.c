@@ -143,8 +143,15 @@ static void print_residuals(const struct fit_result *result, bool all, struct ar
   const struct fit_row **rows = memory_get((result->table_count + 1) * sizeof *rows);
   for (size_t i = 0; i < result->table_count; i++) rows[i] = &result->table[i];
   size_t shown = result->table_count;
-  fprintf(out, "\n  %-34s %10s %10s %10s\n", "row", "observed", "predicted",
-          result->residual == RESIDUAL_LOG ? "difference" : "residual");
+  const struct text_column columns[] = {
+      {"row", .least = 34},
+      {"observed", .right = true, .least = 10},
+      {"predicted", .right = true, .least = 10},
+      {result->residual == RESIDUAL_LOG ? "difference" : "residual", .right = true, .least = 10},
+      {""},
+      {0}};
+  struct text_table table = {.gap = 1, .indent = 2};
+  text_table_columns(&table, columns);
   if (!all && shown > SHOWN_RESIDUALS) {
     qsort(rows, shown, sizeof *rows, by_size);
     shown = LARGEST_RESIDUALS;
@@ -156,9 +163,15 @@ static void print_residuals(const struct fit_result *result, bool all, struct ar
       snprintf(difference, sizeof difference, "%+.3f %%", 100 * (row->observed / row->predicted - 1));
     else
       snprintf(difference, sizeof difference, "%+.5f", row->residual);
-    fprintf(out, "  %-34s %10s %10s %10s  %s\n", fit_row_label(arena, row), number_digits(row->observed, 6, observed),
-            number_digits(row->predicted, 6, predicted), isnan(row->predicted) ? "-" : difference, uses[row->use]);
+    text_table_cell(&table, "%s", fit_row_label(arena, row));
+    text_table_cell(&table, "%s", number_digits(row->observed, 6, observed));
+    text_table_cell(&table, "%s", number_digits(row->predicted, 6, predicted));
+    text_table_cell(&table, "%s", isnan(row->predicted) ? "-" : difference);
+    text_table_cell(&table, "%s", uses[row->use]);
   }
+  fprintf(out, "\n");
+  text_table_print(&table, out);
+  text_table_free(&table);
   if (shown < result->table_count)
     fprintf(out, "  (the %zu largest of %zu; --residuals prints all)\n", shown, result->table_count);
   free(rows);

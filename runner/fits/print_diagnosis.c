@@ -22,14 +22,21 @@ static void print_remarks(const struct fit_result *result, struct arena *arena, 
 
 static void print_profiles(const struct fit_result *result, struct arena *arena, FILE *out) {
   if (!result->profile_count) return;
-  fprintf(out, "\n  profile likelihood, %g %%:\n", 100 * result->confidence);
+  struct text_table table = {.gap = 1, .indent = 2};
+  text_table_columns(&table, (const struct text_column[]){
+                                 {"", .least = 30}, {"", .right = true, .least = 12}, {"", .least = 28}, {""}, {0}});
   for (size_t i = 0; i < result->profile_count; i++) {
     const struct fit_profile *profile = &result->profiles[i];
     const char *interval = arena_format(arena, "%s .. %s", fit_profile_end(arena, profile->low, profile->low_open),
                                         fit_profile_end(arena, profile->high, profile->high_open));
-    fprintf(out, "  %-30s %12.6g   %-26s %s\n", result->coefficients[profile->coefficient].name,
-            result->coefficients[profile->coefficient].value, interval, profile->words ? profile->words : "");
+    text_table_cell(&table, "%s", result->coefficients[profile->coefficient].name);
+    text_table_cell(&table, "%.6g", result->coefficients[profile->coefficient].value);
+    text_table_cell(&table, "  %s", interval);
+    text_table_cell(&table, "%s", profile->words ? profile->words : "");
   }
+  fprintf(out, "\n  profile likelihood, %g %%:\n", 100 * result->confidence);
+  text_table_print(&table, out);
+  text_table_free(&table);
 }
 
 static struct text_table left_out_table(const char *title) {

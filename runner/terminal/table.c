@@ -13,6 +13,13 @@ static size_t width_of(const char *text) {
   return width;
 }
 
+struct text_table text_list(size_t indent, size_t least) {
+  struct text_table table = {.gap = 1, .indent = indent};
+  text_table_column(&table, (struct text_column){"", .least = least});
+  text_table_column(&table, (struct text_column){""});
+  return table;
+}
+
 void text_table_column(struct text_table *table, struct text_column column) {
   table->columns =
       arena_grow(&table->arena, table->columns, table->column_count, table->column_count + 1, sizeof *table->columns);
@@ -63,25 +70,33 @@ static void print_cell(const struct text_column *column, size_t width, const cha
   if (!column->right) *blanks += pad;
 }
 
-void text_table_print(const struct text_table *table, FILE *out) {
-  struct arena scratch = {0};
-  size_t *widths = arena_array(&scratch, table->column_count, sizeof *widths), note = 0, blanks = table->indent;
-  for (size_t c = 0; c < table->column_count; c++) {
-    widths[c] = column_width(table, c);
-    print_cell(&table->columns[c], widths[c], table->columns[c].head, &blanks, out);
-    blanks += table->gap;
-  }
-  for (size_t i = 0; i < table->cell_count; i++) {
-    size_t c = i % table->column_count;
-    if (c == 0) {
-      fputs("\n", out);
-      for (; note < table->note_count && table->notes[note].cell <= i; note++) fputs(table->notes[note].lines, out);
-      blanks = table->indent;
-    }
-    print_cell(&table->columns[c], widths[c], table->cells[i], &blanks, out);
+// A table of lists has no heads, and no line of them.
+static bool has_heads(const struct text_table *table) {
+  for (size_t c = 0; c < table->column_count; c++)
+    if (*table->columns[c].head) return true;
+  return false;
+}
+
+static void print_line(const struct text_table *table, const size_t *widths, const char *const *cells, size_t count,
+                       FILE *out) {
+  size_t blanks = table->indent;
+  for (size_t c = 0; c < count; c++) {
+    print_cell(&table->columns[c], widths[c], cells ? cells[c] : table->columns[c].head, &blanks, out);
     blanks += table->gap;
   }
   fputs("\n", out);
+}
+
+void text_table_print(const struct text_table *table, FILE *out) {
+  struct arena scratch = {0};
+  size_t columns = table->column_count, *widths = arena_array(&scratch, columns, sizeof *widths), note = 0;
+  for (size_t c = 0; c < columns; c++) widths[c] = column_width(table, c);
+  if (has_heads(table)) print_line(table, widths, NULL, columns, out);
+  for (size_t i = 0; i < table->cell_count; i += columns) {
+    for (; note < table->note_count && table->notes[note].cell <= i; note++) fputs(table->notes[note].lines, out);
+    size_t left = table->cell_count - i;
+    print_line(table, widths, table->cells + i, left < columns ? left : columns, out);
+  }
   for (; note < table->note_count; note++) fputs(table->notes[note].lines, out);
   arena_free(&scratch);
 }

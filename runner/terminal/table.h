@@ -15,7 +15,7 @@
 #include "base/base.h"
 
 struct text_column {
-  const char *head;
+  const char *head;    // or ""
   bool right;          // to the right; else to the left
   size_t least, most;  // widths in characters: never narrower; not widened beyond for longer cells (0: no such limit)
 };
@@ -32,12 +32,14 @@ struct text_table {
   struct arena arena;
 };
 
+// A list of names and what is said of them: two columns without heads, the names in at least so many characters.
+struct text_table text_list(size_t indent, size_t least);
 void text_table_column(struct text_table *table, struct text_column column);
 // Several at once, until one without a head.
 void text_table_columns(struct text_table *table, const struct text_column *columns);
 void text_table_cell(struct text_table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
 // Lines, each ending with a newline, that stay as they are under the row whose cells are all there.
 void text_table_note(struct text_table *table, const char *lines);
-// A line of heads, then the rows. No line ends in blanks.
+// A line of heads, unless all are "", then the rows. No line ends in blanks.
 void text_table_print(const struct text_table *table, FILE *out);
 void text_table_free(struct text_table *table);

@@ -71,6 +71,9 @@ static void test_mistakes(void) {
       {"gradients: {recipe: lsq, grid: int4}", 1, 32,
        "gradients: a learned scale is one float per tensor of weights or activations on an integer grid, to nearest",
        NULL},
+      // The scale alone would break another rule, which the estimator mends.
+      {"weights: {grid: int4, scale: learned, estimator: lsq}", 1, 50,
+       "weights: a learned scale is of untransformed values: leave hadamard out", NULL},
       {"weights: {grid: none, scale: absmax}", 1, 30, "scale goes with a grid or with sparsity", NULL},
       {"weights: {scale: absmax}", 1, 10, "names no grid and no sparsity", NULL},
       {"weights: [1]", 1, 10, "an operand is a representation such as int4, or a mapping, not a list", NULL},

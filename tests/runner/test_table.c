@@ -76,10 +76,26 @@ static void no_line_ends_in_blanks(void) {
   text_table_free(&table);
 }
 
+static void lists_have_no_heads(void) {
+  struct text_table list = text_list(2, 4);
+  check_printed(&list, "");
+  const char *cells[] = {"a", "short", "longer", "text", "b", ""};
+  for (size_t i = 0; i < sizeof cells / sizeof *cells; i++) text_table_cell(&list, "%s", cells[i]);
+  text_table_note(&list, "      more of b\n");
+  check_printed(&list, "  a      short\n  longer text\n  b\n      more of b\n");
+  text_table_free(&list);
+  list = text_list(0, 4);
+  text_table_cell(&list, "a");
+  text_table_cell(&list, "one");
+  check_printed(&list, "a    one\n");
+  text_table_free(&list);
+}
+
 int main(void) {
   RUN(columns_are_as_wide_as_their_widest_cell);
   RUN(widths_have_limits);
   RUN(notes_follow_their_row);
   RUN(no_line_ends_in_blanks);
+  RUN(lists_have_no_heads);
   return check_end();
 }
