@@ -30,14 +30,17 @@ static struct value number(double value) {
   static struct value function(const struct run_quantities *q, const struct corpus_facts *corpus) { \
     return number((double)(expression));                                                            \
   }
-PLANNED(get_parameters, q->parameters.non_embedding)
-PLANNED(get_total, q->parameters.total)
-PLANNED(get_embedding, q->parameters.embedding)
-PLANNED(get_head, q->parameters.head)
-PLANNED(get_attention, q->parameters.attention)
-PLANNED(get_mlp, q->parameters.mlp)
-PLANNED(get_norms, q->parameters.norms)
-PLANNED(get_prunable, q->parameters.prunable)
+// What a trainer of the user's own has in place of the built-in model's count.
+#define OF_MODEL(function, count, own) PLANNED(function, q->own_model.given ? (own) : (double)(count))
+OF_MODEL(get_parameters, q->parameters.non_embedding, q->own_model.parameters)
+OF_MODEL(get_total, q->parameters.total, q->own_model.total)
+OF_MODEL(get_embedding, q->parameters.embedding, NAN)
+OF_MODEL(get_head, q->parameters.head, NAN)
+OF_MODEL(get_attention, q->parameters.attention, NAN)
+OF_MODEL(get_mlp, q->parameters.mlp, NAN)
+OF_MODEL(get_norms, q->parameters.norms, NAN)
+OF_MODEL(get_prunable, q->parameters.prunable, NAN)
+#undef OF_MODEL
 PLANNED(get_active, q->active_parameters)
 PLANNED(get_average_active, q->average_active_parameters)
 PLANNED(get_tokens, q->tokens)
@@ -70,25 +73,36 @@ const struct run_column run_columns[] = {
     {"state", TYPE_TEXT, RUN_NOTE, PLACE_ALWAYS, PRINT_PLAIN, "", "pending, running, done, diverged, failed, killed"},
 
     {"parameters", TYPE_INTEGER, RUN_QUANTITY, PLACE_ALWAYS, PRINT_COUNT, "",
-     "N: non-embedding parameters (linear and norm weights of the blocks, final norm)", .planned = get_parameters,
+     "N: non-embedding parameters (linear and norm weights of the blocks, final norm)",
+     .events = {{"start", "parameters.non_embedding"}, {"done", "parameters.non_embedding"}}, .planned = get_parameters,
      .chooses = CHOOSES_SIZE, .axis = true},
     {"parameters_total", TYPE_INTEGER, RUN_QUANTITY, PLACE_SHOW, PRINT_COUNT, "", "all parameters",
-     .planned = get_total, .chooses = CHOOSES_SIZE},
+     .events = {{"start", "parameters.total"}, {"done", "parameters.total"}}, .planned = get_total,
+     .chooses = CHOOSES_SIZE},
     {"parameters_embedding", TYPE_INTEGER, RUN_QUANTITY, PLACE_SHOW, PRINT_COUNT, "", "parameters of the embedding",
-     .planned = get_embedding, .chooses = CHOOSES_SIZE},
+     .events = {{"start", "parameters.embedding"}, {"done", "parameters.embedding"}}, .planned = get_embedding,
+     .chooses = CHOOSES_SIZE},
     {"parameters_head", TYPE_INTEGER, RUN_QUANTITY, PLACE_SHOW, PRINT_COUNT, "", "parameters of an untied output head",
-     .planned = get_head, .chooses = CHOOSES_SIZE},
+     .events = {{"start", "parameters.head"}, {"done", "parameters.head"}}, .planned = get_head,
+     .chooses = CHOOSES_SIZE},
     {"parameters_attention", TYPE_INTEGER, RUN_QUANTITY, PLACE_SHOW, PRINT_COUNT, "",
-     "parameters of the attention's linear layers", .planned = get_attention, .chooses = CHOOSES_SIZE},
+     "parameters of the attention's linear layers",
+     .events = {{"start", "parameters.attention"}, {"done", "parameters.attention"}}, .planned = get_attention,
+     .chooses = CHOOSES_SIZE},
     {"parameters_mlp", TYPE_INTEGER, RUN_QUANTITY, PLACE_SHOW, PRINT_COUNT, "",
-     "parameters of the SwiGLU's linear layers", .planned = get_mlp, .chooses = CHOOSES_SIZE},
+     "parameters of the SwiGLU's linear layers", .events = {{"start", "parameters.mlp"}, {"done", "parameters.mlp"}},
+     .planned = get_mlp, .chooses = CHOOSES_SIZE},
     {"parameters_norms", TYPE_INTEGER, RUN_QUANTITY, PLACE_SHOW, PRINT_COUNT, "", "parameters of the norms",
-     .planned = get_norms, .chooses = CHOOSES_SIZE},
+     .events = {{"start", "parameters.norms"}, {"done", "parameters.norms"}}, .planned = get_norms,
+     .chooses = CHOOSES_SIZE},
     {"parameters_prunable", TYPE_INTEGER, RUN_QUANTITY, PLACE_LIST, PRINT_COUNT, "",
-     "parameters of the blocks' linear layers", .planned = get_prunable, .chooses = CHOOSES_SIZE},
+     "parameters of the blocks' linear layers",
+     .events = {{"start", "parameters.prunable"}, {"done", "parameters.prunable"}}, .planned = get_prunable,
+     .chooses = CHOOSES_SIZE},
     {"parameters_active", TYPE_REAL, RUN_QUANTITY, PLACE_SHOW, PRINT_COUNT, "",
-     "non-embedding parameters that are not pruned, at the end", .events = {{"done", "parameters_active"}},
-     .planned = get_active, .chooses = CHOOSES_FORMAT},
+     "non-embedding parameters that are not pruned, at the end",
+     .events = {{"done", "parameters_active"}, {"start", "parameters.active"}}, .planned = get_active,
+     .chooses = CHOOSES_FORMAT},
     {"parameters_active_average", TYPE_REAL, RUN_QUANTITY, PLACE_SHOW, PRINT_COUNT, "",
      "the same, mean over the training steps", .events = {{"done", "parameters_active_average"}},
      .planned = get_average_active, .chooses = CHOOSES_FORMAT},
@@ -131,8 +145,9 @@ const struct run_column run_columns[] = {
     {"tokens_per_parameter", TYPE_REAL, RUN_QUANTITY, PLACE_SHOW, PRINT_COUNT, "", "D over N",
      .sql = "1.0 * r.tokens / r.parameters", .planned = get_ratio, .chooses = CHOOSES_LENGTH, .axis = true},
     {"flops", TYPE_REAL, RUN_QUANTITY, PLACE_ALWAYS, PRINT_COUNT, "FLOP",
-     "C: counted per operation, attention and the vocabulary matrix included", .events = {{"done", "flops"}},
-     .planned = get_flops, .chooses = CHOOSES_LENGTH | CHOOSES_SIZE, .axis = true},
+     "C: counted per operation, attention and the vocabulary matrix included",
+     .events = {{"done", "flops"}, {"start", "flops"}}, .planned = get_flops, .chooses = CHOOSES_LENGTH | CHOOSES_SIZE,
+     .axis = true},
     {"flops_6nd", TYPE_REAL, RUN_QUANTITY, PLACE_SHOW, PRINT_COUNT, "FLOP", "6 N D", .planned = get_flops_6nd,
      .chooses = CHOOSES_LENGTH | CHOOSES_SIZE},
     {"flops_per_token", TYPE_REAL, RUN_QUANTITY, PLACE_PLAN, PRINT_COUNT, "FLOP", "C over D",

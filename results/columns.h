@@ -57,7 +57,8 @@ enum run_column_of_format {
   OF_FORMAT_ERROR,     // gmse of an operand
 };
 
-// An event of a run's log (docs/events.md: start, checkpoint or done) and the key in it that brings a column's value.
+// An event of a run's log (docs/events.md: start, checkpoint or done) and the key in it that brings a column's value;
+// "a.b" is b of object a.
 struct run_column_event {
   const char *event, *key;
 };

@@ -133,8 +133,9 @@ static void make_statements(struct store *store, const struct store_field *field
   }
   store->insert_run =
       arena_format(&store->arena, "%s%s) ON CONFLICT (id) DO NOTHING", text_string(&insert), text_string(&values));
-  store->fill_in_run =
-      arena_format(&store->arena, "%s WHERE id = ?1 AND (epochs IS NULL OR targets IS NULL)", text_string(&fill));
+  store->fill_in_run = arena_format(
+      &store->arena, "%s WHERE id = ?1 AND (epochs IS NULL OR targets IS NULL OR parameters IS NULL OR flops IS NULL)",
+      text_string(&fill));
   text_free(&insert);
   text_free(&values);
   text_free(&fill);
@@ -266,4 +267,12 @@ struct store_rows *store_metrics(struct store *store, const char *run, enum metr
                       "SELECT kind, step, tokens, loss, lr, gradient_norm, tokens_per_second, seconds, oracle_loss, "
                       "active_parameters FROM metrics WHERE run = ?1 AND kind = ?2 ORDER BY step",
                       values, 2, error);
+}
+
+bool store_run_follow(struct store *store, const char *id, struct error *error) {
+  sqlite3_stmt *s = store_statement(
+      store, "UPDATE runs SET flops_6nd = 6.0 * parameters * tokens WHERE id = ?1 AND command IS NOT NULL", error);
+  if (!s) return false;
+  bind_text(s, 1, id);
+  return store_step_done(store, s, "writing a run", error);
 }

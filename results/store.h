@@ -80,6 +80,9 @@ struct run_record {
 // corpus that was not prepared then) are filled in.
 bool store_run_add(struct store *store, const struct run_record *run, struct error *error);
 
+// What follows from the counts that a trainer of the user's own told: 6 N D.
+bool store_run_follow(struct store *store, const char *id, struct error *error);
+
 // Sets columns of table `runs`; VALUE_MISSING sets NULL. False with an error for a column that does not exist.
 struct store_field {
   const char *name;

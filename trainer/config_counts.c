@@ -87,6 +87,16 @@ double config_active_parameters(const struct run_config *resolved, int64_t step)
   return (double)config_parameters(resolved).non_embedding - pruned;
 }
 
+static void put_own_model(struct run_quantities *q, const struct own_model *own) {
+  q->own_model = *own;
+  q->active_parameters = own->active;
+  q->average_active_parameters = NAN;
+  q->flops = own->flops;
+  q->flops_per_token = own->flops / (double)q->tokens;
+  q->flops_6nd = 6.0 * own->parameters * (double)q->tokens;
+  q->tokens_per_parameter = (double)q->tokens / own->parameters;
+}
+
 struct run_quantities config_quantities(const struct run_config *c, const struct corpus_facts *facts) {
   struct run_quantities q = {.parameters = config_parameters(c), .steps = c->train.steps, .tokens = c->train.tokens};
   struct arena arena = {0};
@@ -104,5 +114,6 @@ struct run_quantities config_quantities(const struct run_config *c, const struct
              : facts->train_tokens > 0          ? (double)q.tokens / (double)facts->train_tokens
                                                 : INFINITY;
   q.tokens_per_parameter = (double)q.tokens / (double)q.parameters.non_embedding;
+  if (c->own_model.given) put_own_model(&q, &c->own_model);
   return q;
 }

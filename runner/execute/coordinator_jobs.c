@@ -85,7 +85,9 @@ static bool put_experiment(struct coordinator *c, struct error *error) {
     coordinator_describe(c, job);
     memcpy(job->id, c->described.file.id, sizeof job->id);
     job->threads = (int)c->described.file.config.train.threads;
-    job->flops = c->described.record.quantities.flops;
+    // A weight in the order of work and the time left; of a trainer that tells no FLOPs beforehand, the tokens.
+    const struct run_quantities *quantities = &c->described.record.quantities;
+    job->flops = isnan(quantities->flops) ? (double)quantities->tokens : quantities->flops;
     job->seconds = c->described.seconds;
     job->memory = c->described.memory;
     ids[i] = job->id;

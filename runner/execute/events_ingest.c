@@ -51,7 +51,8 @@ static bool put_columns(struct ingest *ingest, const struct event *event, struct
       fields[used++] = (struct store_field){run_columns[i].name, text ? store_text(text) : store_number(number)};
     }
   }
-  return store_run_update(ingest->store, ingest->id, fields, used, error);
+  return store_run_update(ingest->store, ingest->id, fields, used, error) &&
+         store_run_follow(ingest->store, ingest->id, error);
 }
 
 static bool on_start(struct ingest *ingest, const struct event *event, struct error *error) {

@@ -11,13 +11,20 @@
 
 enum { BLOCK = 1 << 18, CHECKED = 256, LONGEST_LINE = 1 << 26 };
 
+// "a.b" is b of object a.
+static const json_t *find(const json_t *object, const char *key) {
+  const char *dot = strchr(key, '.');
+  return dot ? json_object_get(json_object_getn(object, key, (size_t)(dot - key)), dot + 1)
+             : json_object_get(object, key);
+}
+
 double event_number(const struct event *event, const char *key) {
-  const json_t *value = json_object_get(event->object, key);
+  const json_t *value = find(event->object, key);
   return json_is_number(value) ? json_number_value(value) : NAN;
 }
 
 const char *event_text(const struct event *event, const char *key) {
-  return json_string_value(json_object_get(event->object, key));
+  return json_string_value(find(event->object, key));
 }
 
 static const char *const kind_names[] = {"",     "start",    "step",    "eval",  "checkpoint",

@@ -90,6 +90,7 @@ static struct grid_expression look_up(struct run_grid *grid, const struct expres
 
 void grid_prepare(struct run_grid *grid, struct diagnostics *diagnostics) {
   const struct spec *spec = grid->spec;
+  for (int i = 0; i < TRAINER_COUNTS; i++) grid->counts[i] = look_up(grid, spec->trainer.counts[i].expression);
   grid->sweeps = arena_array(grid->arena, spec->sweep_count, sizeof *grid->sweeps);
   for (size_t s = 0; s < spec->sweep_count; s++) {
     const struct spec_sweep *sweep = &spec->sweeps[s];
@@ -171,6 +172,46 @@ static const struct format *parsed_format(struct run_grid *grid, const char *tex
   return config.parsed_format;
 }
 
+// One of the counts of a trainer of the user's own, from a resolved configuration; NAN where the spec does not say it.
+static bool count_of(struct making *m, enum trainer_count which, const struct run_config *config, double *count,
+                     struct error *error) {
+  const struct grid_expression *e = &m->grid->counts[which];
+  struct value *slots;
+  *count = NAN;
+  if (!e->expression) return true;
+  slots = memory_get(((size_t)e->expression->name_count + 1) * sizeof *slots);
+  struct run_quantities quantities = config_quantities(config, m->facts);
+  for (int i = 0; i < e->expression->name_count; i++)
+    slots[i] =
+        e->names[i].field ? field_get(config, e->names[i].field) : e->names[i].column->planned(&quantities, m->facts);
+  error->code = EXIT_DONE;
+  bool fine = expression_number(e->expression, slots, count, error);
+  free(slots);
+  if (fine && !(*count > 0 && *count < 1e300))
+    fine = error_set(error, EXIT_USAGE_ERROR, "'%s' is %g, no count", e->expression->source, *count);
+  return fine || error_context(error, "%s of the trainer", trainer_count_names[which]);
+}
+
+// config_resolve for any trainer. The built-in model's counts are its own alone: another one's are what the spec says.
+static bool resolve_config(struct making *m, struct run_config *config, const struct corpus_facts *facts,
+                           struct error *error) {
+  if (!m->grid->spec->trainer.node) return config_resolve(config, facts, m->grid->dtype, error);
+  struct own_model own = {true, NAN, NAN, NAN, NAN};
+  struct run_config shape = *config;  // of any length: the length may follow from the count
+  shape.own_model = own;
+  config_clear_budget(&shape);
+  shape.train.steps = 1;
+  shape.train.warmup_steps = 0;
+  if (!config_resolve(&shape, facts, m->grid->dtype, error) ||
+      !count_of(m, COUNT_PARAMETERS, &shape, &own.parameters, error) ||
+      !count_of(m, COUNT_TOTAL, &shape, &own.total, error))
+    return false;
+  config->own_model = own;
+  return config_resolve(config, facts, m->grid->dtype, error) &&
+         count_of(m, COUNT_ACTIVE, config, &config->own_model.active, error) &&
+         count_of(m, COUNT_FLOPS, config, &config->own_model.flops, error);
+}
+
 static void resolve(struct making *m) {
   if (m->state != NOT_TRIED) return;
   if (!m->config.parsed_format) m->config.parsed_format = parsed_format(m->grid, m->config.format);
@@ -188,7 +229,7 @@ static void resolve(struct making *m) {
     return;
   }
   m->resolved = m->config;
-  if (config_resolve(&m->resolved, m->facts, m->grid->dtype, &m->error)) {
+  if (resolve_config(m, &m->resolved, m->facts, &m->error)) {
     if (m->grid->fits_device && !m->grid->fits_device(&m->resolved, &m->error)) {
       m->state = REFUSED;
       return;
@@ -203,7 +244,7 @@ static void resolve(struct making *m) {
   struct corpus_facts stand_in = {.known = true, .vocabulary = 32768, .train_tokens = INT64_MAX};
   struct error ignored = {0};
   m->resolved = m->config;
-  if (config_resolve(&m->resolved, &stand_in, m->grid->dtype, &ignored)) m->state = NEEDS_CORPUS;
+  if (resolve_config(m, &m->resolved, &stand_in, &ignored)) m->state = NEEDS_CORPUS;
 }
 
 static bool is_auto(const struct run_field *field, const struct value *value) {
@@ -228,6 +269,17 @@ static void fill(struct making *m, const struct grid_expression *e, bool early, 
   }
 }
 
+// Whether a value is missing that no corpus would bring: a count of the model of a trainer of the user's own.
+static bool unknown_to_own(const struct making *m, const struct grid_expression *e, const struct value *slots) {
+  struct corpus_facts facts = {.known = true, .train_tokens = 1, .bytes_per_token = 1, .irreducible_loss = 1};
+  if (m->state != RESOLVED || !m->resolved.own_model.given) return false;
+  for (int i = 0; i < e->expression->name_count; i++)
+    if (slots[i].kind == VALUE_MISSING && e->names[i].column &&
+        e->names[i].column->planned(&m->quantities, &facts).kind == VALUE_MISSING)
+      return true;
+  return false;
+}
+
 // How an expression fared.
 enum verdict { VALUE, NO_CORPUS, WRONG };
 
@@ -242,7 +294,12 @@ static enum verdict evaluate(struct making *m, const struct grid_expression *e, 
   if (verdict == WRONG && !early) {
     bool missing = false;
     for (int i = 0; i < count; i++) missing |= slots[i].kind == VALUE_MISSING;
-    if (missing && (m->state == NEEDS_CORPUS || (m->state == RESOLVED && !m->facts->known))) verdict = NO_CORPUS;
+    if (unknown_to_own(m, e, slots))
+      error_add(error,
+                " before it trains: of a trainer of your own only what trainer: {parameters: EXPRESSION} and the "
+                "like say is known");
+    else if (missing && (m->state == NEEDS_CORPUS || (m->state == RESOLVED && !m->facts->known)))
+      verdict = NO_CORPUS;
   }
   if (slots != few) free(slots);
   return verdict;

@@ -51,6 +51,7 @@ struct run_grid {
     const struct format *format;  // NULL: none, or one that the built-in trainer does not know
   } * formats;                    // those met so far, parsed
   size_t format_count, format_capacity;
+  struct grid_expression counts[TRAINER_COUNTS];  // of a trainer of the user's own; expression NULL: not given
 };
 
 enum grid_outcome {

@@ -169,6 +169,7 @@ void plan_run_quick(const struct plan *plan, size_t i, struct planned_run *run) 
   run->resolved = result.resolved;
   run->memory = run->seconds = NAN;
   if (!run->resolved) return;
+  if (plan->spec->trainer.node) return;  // what another trainer takes is not known
   if (plan->ops) run->memory = memory_of(plan, &run->config);
   if (plan->speed) run->seconds = plan_seconds(plan->speed, &run->config, &run->quantities, &run->corpus->facts);
 }
@@ -193,7 +194,7 @@ int plan_gpu_card(const struct plan *plan, const struct planned_run *run) {
 }
 
 void plan_measure_speed(struct plan *plan) {
-  if (!plan->speed && plan->device) plan->speed = plan_speed_new(plan);
+  if (!plan->speed && plan->device && !plan->spec->trainer.node) plan->speed = plan_speed_new(plan);
 }
 
 const char *plan_speed_note(const struct plan *plan) { return plan->speed ? plan_speed_source(plan->speed) : ""; }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "results/columns.h"
 #include "runner/plan/grid.h"
 #include "runner/plan/print.h"
 #include "runner/spec/internal.h"
@@ -30,7 +31,12 @@ static const char *short_name(const struct plan *plan, const struct run_field *f
   return dot + 1;
 }
 
-static const char *const count_heads[] = {"total", "embedding", "head", "attention", "MLP", "norms", "prunable"};
+static const struct {
+  const char *head, *column;
+} count_heads[] = {{"total", "parameters_total"},      {"embedding", "parameters_embedding"},
+                   {"head", "parameters_head"},        {"attention", "parameters_attention"},
+                   {"MLP", "parameters_mlp"},          {"norms", "parameters_norms"},
+                   {"prunable", "parameters_prunable"}};
 
 static void add_number(struct text_table *table, bool known, double value) {
   char text[32];
@@ -58,10 +64,15 @@ static void add_epochs(struct text_table *table, bool known, double epochs) {
 }
 
 static void add_flops(struct text_table *table, bool known, double flops) {
-  if (known)
+  if (known && !isnan(flops))
     text_table_cell(table, "%.2e", flops);
   else
     text_table_cell(table, "-");
+}
+
+static double planned(const char *column, const struct planned_run *run) {
+  struct value value = run_column_find(column)->planned(&run->quantities, &run->corpus->facts);
+  return value.kind == VALUE_NUMBER ? value.number : NAN;
 }
 
 static void add_row(struct runs_table *runs, const struct planned_run *run, const struct run_outcome *outcome,
@@ -73,13 +84,9 @@ static void add_row(struct runs_table *runs, const struct planned_run *run, cons
   text_table_cell(table, "%.8s", *run->id ? run->id : "-");
   text_table_cell(table, "%s", run_state_name(outcome->state));
   for (size_t i = 0; i < runs->axis_count; i++) add_setting(table, &run->config, runs->axes[i]);
-  add_number(table, known, (double)q->parameters.non_embedding);
-  if (counts) {
-    const int64_t values[] = {q->parameters.total,     q->parameters.embedding, q->parameters.head,
-                              q->parameters.attention, q->parameters.mlp,       q->parameters.norms,
-                              q->parameters.prunable};
-    for (size_t i = 0; i < sizeof values / sizeof *values; i++) add_number(table, known, (double)values[i]);
-  }
+  add_number(table, known, planned("parameters", run));
+  for (size_t i = 0; counts && i < sizeof count_heads / sizeof *count_heads; i++)
+    add_number(table, known, planned(count_heads[i].column, run));
   add_number(table, known, (double)q->tokens);
   add_number(table, known, q->tokens_per_parameter);
   add_epochs(table, known, q->epochs);
@@ -185,6 +192,20 @@ static void print_dtype(const struct plan *plan, const struct totals *t, FILE *o
   text_free(&device);
 }
 
+// What a plan does not know of a trainer of the user's own.
+static void print_unknown(const struct plan *plan, FILE *out) {
+  const struct spec_trainer *trainer = &plan->spec->trainer;
+  bool n = trainer->counts[COUNT_PARAMETERS].node, c = trainer->counts[COUNT_FLOPS].node;
+  if (!trainer->node || (n && c)) return;
+  fprintf(out,
+          "%s of this trainer are unknown before it trains: its events tell (docs/events.md), or the spec does with "
+          "trainer: {%s%s%s}\n",
+          n   ? "FLOPs"
+          : c ? "N and D/N"
+              : "N, D/N and FLOPs",
+          n ? "" : "parameters: EXPRESSION", n || c ? "" : ", ", c ? "" : "flops: EXPRESSION");
+}
+
 static void print_totals(const struct plan *plan, const struct totals *t, size_t shown, FILE *out) {
   char a[32], b[32], c[32];
   if (shown < plan->count) fprintf(out, "... and %zu more runs (--limit 0 shows all)\n", plan->count - shown);
@@ -192,11 +213,12 @@ static void print_totals(const struct plan *plan, const struct totals *t, size_t
   if (t->done) fprintf(out, ", %zu done", t->done);
   if (t->diverged) fprintf(out, ", %zu diverged", t->diverged);
   if (t->done || t->diverged) fprintf(out, ", %zu to do", t->undone);
-  fprintf(out, "; %.2e FLOPs", t->flops);
-  if (t->undone < plan->count) fprintf(out, ", %.2e of them to do", t->flops_undone);
+  if (!isnan(t->flops)) fprintf(out, "; %.2e FLOPs", t->flops);
+  if (t->undone < plan->count && !isnan(t->flops)) fprintf(out, ", %.2e of them to do", t->flops_undone);
   if (t->memory > 0) fprintf(out, "; up to %s a run", bytes_human(t->memory, a));
   fputs("\n", out);
   print_dtype(plan, t, out);
+  print_unknown(plan, out);
   if (plan_on_gpu(plan) && t->memory > 0) print_cards(plan, t, out);
   long cores = cores_usable();
   long slots = t->threads > 0 ? cores / (long)t->threads : cores;
@@ -241,7 +263,7 @@ static void add_columns(struct runs_table *runs, const struct plan *plan, bool c
   }
   text_table_column(&runs->text, (struct text_column){"N", .right = true});
   for (size_t i = 0; counts && i < sizeof count_heads / sizeof *count_heads; i++)
-    text_table_column(&runs->text, (struct text_column){count_heads[i], .right = true});
+    text_table_column(&runs->text, (struct text_column){count_heads[i].head, .right = true});
   static const char *const heads[] = {"D", "D/N", "epochs", "FLOPs", "6ND", "memory", "time"};
   for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)
     text_table_column(&runs->text, (struct text_column){heads[i], .right = true});

@@ -38,6 +38,10 @@ static const struct schema_property trainer[] = {
     {"command", "array", "string|number|boolean", .limits = {{"minItems", 1}},
      .description = "program and arguments; {config}, {folder}, {id} and {FIELD} are filled in"},
     {"version", "string|number", .description = "part of the runs' identity"},
+    {"parameters", "string|number", .description = "an expression: N of its model, where its events do not tell"},
+    {"parameters_total", "string|number", .description = "an expression: all parameters of its model"},
+    {"parameters_active", "string|number", .description = "an expression: those at work for a token"},
+    {"flops", "string|number", .description = "an expression: FLOPs of a run"},
 };
 
 // The kinds of plots are not known here: the schema adds them.

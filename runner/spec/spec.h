@@ -100,12 +100,21 @@ struct spec_claim {
   const struct expression *expression;
 };
 
+// The first two follow from a run's fields but those of its length, the others from all that is known of it.
+enum trainer_count { COUNT_PARAMETERS, COUNT_TOTAL, COUNT_ACTIVE, COUNT_FLOPS, TRAINER_COUNTS };
+extern const char *const trainer_count_names[TRAINER_COUNTS];  // the keys, and columns of runs
+
 // Somebody's own trainer: `trainer: {command: [python, train.py, "{config}"], version: "3"}`.
 struct spec_trainer {
   const struct node *node;  // NULL: the built-in trainer
   const char **command;     // argv; {config} {folder} {id} {seed} and every dotted path of a run field are filled in
   size_t command_count;
   const char *version;  // part of the runs' identity, with the command; "" when not given
+  // What is known of its model before it trains; it may tell more in its events.
+  struct {
+    const struct node *node;  // NULL: not given
+    const struct expression *expression;
+  } counts[TRAINER_COUNTS];
 };
 
 struct spec {

@@ -30,6 +30,25 @@ static void check_placeholders(struct spec_reader *reader, const struct node *no
   }
 }
 
+const char *const trainer_count_names[TRAINER_COUNTS] = {"parameters", "parameters_total", "parameters_active",
+                                                         "flops"};
+
+// An expression for one of the counts of its model.
+static void read_count(struct spec_reader *reader, const struct node *node, enum trainer_count which) {
+  const char *name = trainer_count_names[which];
+  const struct expression *expression = spec_read_expression(reader, node, NAMES_OF_RUN, name);
+  for (int i = 0; expression && i < expression->name_count && which <= COUNT_TOTAL; i++) {
+    struct run_name found;
+    run_name_find(expression->names[i].name, &found);
+    if (!found.column && !(found.field && found.field->groups & GROUP_BUDGET)) continue;
+    node_error(node, reader->diagnostics, "12 * model.layers * model.width^2, say",
+               "%s of a trainer follows from the fields of its model, not from %s", name, expression->names[i].name);
+    return;
+  }
+  reader->spec->trainer.counts[which].node = node;
+  reader->spec->trainer.counts[which].expression = expression;
+}
+
 void spec_read_trainer(struct spec_reader *reader, const struct node *node) {
   struct spec_trainer *trainer = &reader->spec->trainer;
   trainer->version = "";
@@ -58,4 +77,6 @@ void spec_read_trainer(struct spec_reader *reader, const struct node *node) {
     const char *version = spec_read_text(reader, value, "version");
     if (version) trainer->version = version;
   }
+  for (int i = 0; i < TRAINER_COUNTS; i++)
+    if ((value = node_find(node, trainer_count_names[i]))) read_count(reader, value, (enum trainer_count)i);
 }

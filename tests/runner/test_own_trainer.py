@@ -1,0 +1,146 @@
+"""The trainers of one's own that ship train, stop, resume and tell their counts: test_own_trainer.py ISOLOSS SOURCE.
+train_plain.py always, train_torch.py where torch and numpy are installed; and counts of trainers in general. Prints TAP.
+"""
+import json
+import os
+import re
+import signal
+import sys
+import time
+
+sys.path.insert(0, os.path.join(sys.path[0], ".."))
+from harness import case, check, document, finish, path_of, run, select, start, write  # noqa: E402
+
+shipped = os.path.join(os.path.abspath(sys.argv[2]), "experiments", "own-trainer")
+WORDS = "the cat sat on a mat and saw one dog run off with her hat in no time at all".split()
+for n in range(30):
+    write(f"a{n}.txt", "\n".join(" ".join(WORDS[(i * (n + 3) + j * j) % len(WORDS)] for j in range(9))
+                                 for i in range(20)))
+
+
+def spec_of(trainer, width, steps, batch):
+    """The spec that ships, on the test's corpus and small."""
+    with open(os.path.join(shipped, "own-trainer.yaml"), encoding="utf-8") as file:
+        text = file.read()
+    text = text.replace("train_torch.py", os.path.join(shipped, trainer)).replace("python3", sys.executable)
+    text = text.replace("{source: gcide}", '{files: "a*.txt", validation_fraction: 0.2}')
+    text = re.sub(r"model.width: .*", f"model.width: {width}", text)
+    text = re.sub(r"train.steps: .*", f"train.steps: {steps}", text)
+    text = text.replace("batch_tokens: 2048", f"batch_tokens: {batch}, final_eval_tokens: 512").replace("lr: 3e-3", "lr: 0.02")
+    return write(f"{trainer[:-3]}.yaml", text.replace("log_steps: 50", "log_steps: 1"))
+
+
+def events_of(home):
+    runs = os.listdir(path_of(home, "runs"))
+    with open(path_of(home, "runs", runs[0], "events.jsonl"), encoding="utf-8") as file:
+        return [json.loads(line) for line in file if line.endswith("\n")]
+
+
+def trains_stops_and_resumes(trainer, width, steps, batch, counts):
+    spec = spec_of(trainer, width, steps, batch)
+    run("run", "-q", spec, home="whole " + trainer, code=0)
+    whole = events_of("whole " + trainer)
+    check(whole[-1]["event"] == "done" and whole[-1]["loss"] < whole[1]["loss"] - 0.5, "it learns", whole[1], whole[-1])
+    row = document("runs", "own-trainer", home="whole " + trainer)[0]
+    check([row[k] for k in counts] == list(counts.values()), "its counts are the store's", {k: row[k] for k in counts})
+    check(row["parameters_attention"] is None and row["flops"] == whole[-1]["flops"] and
+          row["flops_6nd"] == 6 * row["parameters"] * row["tokens"], "what it does not tell is empty", row)
+    home = "broken " + trainer
+    with start("run", "-q", spec, home=home) as process:
+        end = time.time() + 60
+        while time.time() < end and process.poll() is None:
+            if os.path.exists(path_of(home, "runs")) and os.listdir(path_of(home, "runs")):
+                log = path_of(home, "runs", os.listdir(path_of(home, "runs"))[0], "events.jsonl")
+                if os.path.exists(log) and sum(e["event"] == "step" for e in events_of(home)) >= 2:
+                    break
+            time.sleep(0.005)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    stopped = events_of(home)
+    check(stopped[-1]["event"] == "stopped", "it stops where it is asked to", stopped[-1])
+    run("run", "-q", spec, home=home, code=0)
+    resumed = events_of(home)
+    starts = [e["resumed_from"] for e in resumed if e["event"] == "start"]
+    check(starts == [0, stopped[-1]["step"]], "it goes on from there", starts)
+    check(resumed[-1]["loss"] == whole[-1]["loss"], "to the same loss", resumed[-1], whole[-1])
+
+
+@case
+def the_plain_one():
+    trains_stops_and_resumes("train_plain.py", 16, 30, 192, {"parameters": 257 * 16, "parameters_total": 2 * 257 * 16,
+                                                             "parameters_active": None})
+
+
+@case
+def the_one_with_pytorch():
+    try:
+        import numpy  # noqa: F401
+        import torch  # noqa: F401
+    except ImportError:
+        return "torch and numpy are not installed"
+    core = 6 * 32 * 33
+    trains_stops_and_resumes("train_torch.py", 32, 150, 512, {"parameters": core, "parameters_active": core,
+                                                              "parameters_total": core + 2 * 257 * 32})
+    return None
+
+
+@case
+def the_spec_that_ships_is_planned():
+    rows = document("plan", spec_of("train_torch.py", "[32, 64]", 40, 512))
+    check([r["parameters"] for r in rows] == [6 * 32 * 33, 6 * 64 * 65], "N by its expression", rows)
+    check(all(r["flops"] is None and r["memory_bytes"] is None and r["parameters_total"] is None for r in rows),
+          "what the spec does not say is unknown")
+
+
+SILENT = """import json, os
+with open(os.environ["ISOLOSS_EVENTS"], "a") as log:
+    log.write(json.dumps({"event": "done", "loss": 3.5, "tokens": 2048}) + "\\n")
+"""
+
+
+def own(name, more="", grid="model.width: [32, 64]", length="train: {tokens: 2048, batch_tokens: 1024}"):
+    return write(name + ".yaml", f"""experiment: {name}
+trainer: {{command: [{sys.executable}, {write("silent.py", SILENT)}]{more}}}
+base: {{{length}}}
+sweep:
+  - grid: {{{grid}}}
+""")
+
+
+@case
+def a_trainer_that_tells_nothing():
+    spec = own("silent")
+    told = run("plan", spec, code=0).out
+    check("N, D/N and FLOPs of this trainer are unknown" in told, "the plan says so", told)
+    run("run", "-q", spec, code=0)
+    rows = document("runs", "silent")
+    empty = [k for k in rows[0] if k.startswith(("parameters", "flops"))] + ["sparsity", "tokens_per_parameter"]
+    check(len(rows) == 2 and all(r[k] is None for r in rows for k in empty), "nothing of the built-in model is there",
+          {k: rows[0][k] for k in empty})
+    done = run("fit", "silent", "--law", "chinchilla")
+    check(done.code != 0, "there is nothing to fit", done.out)
+    # The same runs, when the spec says more.
+    spec = own("silent", ', parameters: "10 * model.width", flops: "6 * N * D", parameters_active: N / 2')
+    run("run", "-q", spec, code=0)
+    rows = select("home", "SELECT parameters, parameters_total, parameters_active, flops, flops_6nd FROM runs ORDER BY 1")
+    check([tuple(r) for r in rows] == [(w * 10, None, w * 5.0, 6.0 * 10 * w * 2048, 6.0 * 10 * w * 2048)
+                                       for w in (32, 64)], "its expressions are the store's", [tuple(r) for r in rows])
+
+
+@case
+def lengths_by_n_need_n():
+    short = "train: {tokens_per_parameter: 4, batch_tokens: 1024}"
+    told = run("check", own("ratio", length=short), code=2).err
+    check("train.tokens or train.steps is needed" in told and "parameters: EXPRESSION" in told, "N is not known", told)
+    rows = document("plan", own("ratio", ', parameters: "1000 * model.width"', length=short))
+    check([r["tokens"] for r in rows] == [4 * 1000 * w // 1024 * 1024 for w in (32, 64)], "N is the expression's", rows)
+    told = run("check", own("ratio", ', parameters: "train.tokens / 20"'), code=2).err
+    check("not from train.tokens" in told, "it cannot follow from the length", told)
+    told = run("check", own("ratio", ', parameters: "model.width - 64"'), code=2).err
+    check("no count" in told, "0 is no count", told)
+    with open(own("filter"), encoding="utf-8") as file:
+        spec = write("filter.yaml", file.read() + "    where: N > 1000\n")
+    check("'parameters' has no value here before it trains" in run("check", spec, code=2).err, "nor can where ask for it")
+
+
+finish()
