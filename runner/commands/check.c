@@ -3,6 +3,7 @@
 
 #include "plots/plots.h"
 #include "runner/commands.h"
+#include "runner/fits/claim_names.h"
 #include "runner/plan/plan.h"
 
 struct checked {
@@ -24,11 +25,14 @@ static void check_one(struct checked *checked, const struct spec_options *option
     checked->filtered = plan.filtered;
     checked->united = plan.united;
     checked->undecided = plan.undecided;
+    claims_check(&spec, checked->fine ? &plan : NULL, &checked->diagnostics);
     plan_free(&plan);
   } else if (checked->diagnostics.errors) {
     plan_check(&spec, &checked->diagnostics);
+  }
+  if (checked->diagnostics.errors && checked->error.code != EXIT_ENVIRONMENT) {
     checked->error = (struct error){0};
-    diagnostics_check(&checked->diagnostics, checked->path, &checked->error);
+    checked->fine = diagnostics_check(&checked->diagnostics, checked->path, &checked->error);
   }
   spec_free(&spec);
 }

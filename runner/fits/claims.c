@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runner/fits/claim_names.h"
 #include "runner/fits/claim_runs.h"
 #include "runner/fits/internal.h"
 
@@ -74,11 +75,11 @@ static bool find_term(struct claim *claim, const struct expression_name *name, s
     return claim_runs_add(&claim->runs, name, &term->place, trouble);
   }
   if (!found) {
+    const char *difference;
     text_format(trouble, "no fit has %s", name->name);
     for (size_t f = 0; f < claim->fit_count; f++)
-      if (strchr(claim->fits[f].result.name, '-') && starts_with(claim->fits[f].result.name, name->name)) {
-        text_format(trouble, "; the name of fit %s reads as a difference: give it a `name:` without '-'",
-                    claim->fits[f].result.name);
+      if ((difference = claim_difference(claim->runs.arena, claim->fits[f].result.name, name->name))) {
+        text_format(trouble, "; %s", difference);
         break;
       }
     if (table_find(claim->runs.table, name->name) >= 0)

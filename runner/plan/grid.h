@@ -96,6 +96,8 @@ struct grid_problems;
 struct grid_problems *grid_problems_new(void);
 void grid_problems_add(struct grid_problems *problems, const struct run_grid *grid, size_t sweep, uint64_t combination,
                        const struct grid_problem *problem);
+// Puts "FILE:LINE:COLUMN: " of the value that an error is about, if it is about any, before its text.
+void grid_problem_place(const struct run_grid *grid, size_t sweep, uint64_t combination, struct error *error);
 // Reports and frees.
 void grid_problems_end(struct grid_problems *problems, const struct run_grid *grid, struct diagnostics *diagnostics);
 // A value in one line, clipped: "0.002", "w4a4", "auto" ...

@@ -155,6 +155,7 @@ static bool expand_sweep(struct expansion *x, size_t s, struct error *error) {
         break;
       case GRID_STOPPED:
         *error = problem.error;
+        grid_problem_place(x->grid, s, c, error);
         return false;
     }
   }

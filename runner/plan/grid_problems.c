@@ -77,6 +77,12 @@ static const struct node *blame(const struct run_grid *grid, size_t s, uint64_t 
   return best ? best : sweep->node ? sweep->node : spec->root;
 }
 
+void grid_problem_place(const struct run_grid *grid, size_t sweep, uint64_t combination, struct error *error) {
+  if (!error->about[0]) return;
+  const struct node *node = blame(grid, sweep, combination, error);
+  error_context(error, "%s:%d:%d", node->file, node->line, node->column);
+}
+
 void grid_problems_add(struct grid_problems *problems, const struct run_grid *grid, size_t sweep, uint64_t combination,
                        const struct grid_problem *problem) {
   const struct node *node = problem->node ? problem->node : blame(grid, sweep, combination, &problem->error);

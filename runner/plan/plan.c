@@ -76,6 +76,7 @@ static bool find_corpus(void *context, const struct run_config *config, struct p
   }
   if (!corpus_check(config, NULL, error)) return false;
   if (!corpus_facts_find(config, &corpus->facts, &location, &plan->arena, error)) return false;
+  if (!corpus->facts.known && !corpus_preparable(config, error)) return false;
   if (!corpus->facts.known && corpora->options->prepare) {
     FILE *messages = corpora->options->messages;
     struct progress progress = {.messages = messages, .tenth = -1};

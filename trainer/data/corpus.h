@@ -56,6 +56,9 @@ typedef void corpus_progress(void *context, const char *what, double share);
 bool corpus_prepare(const struct run_config *config, bool refresh, corpus_progress *progress, void *context,
                     struct arena *arena, struct corpus_location *location, struct error *error);
 
+// Whether this build can prepare it: a vocabulary of sentencepiece takes the library. False with an error
+// (EXIT_ENVIRONMENT).
+bool corpus_preparable(const struct run_config *config, struct error *error);
 // What a plan must know: corpus_find, and corpus_facts when it is prepared (known = false otherwise). `location` may be
 // NULL. config->model.context and the corpus fields are read; nothing needs to be resolved.
 bool corpus_facts_find(const struct run_config *config, struct corpus_facts *facts, struct corpus_location *location,

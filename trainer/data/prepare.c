@@ -59,6 +59,13 @@ bool corpus_find(const struct run_config *config, struct arena *arena, struct co
   return find(&request, config, arena, key, location, error);
 }
 
+bool corpus_preparable(const struct run_config *config, struct error *error) {
+  struct corpus_request request;
+  if (!request_of(&request, config, error)) return false;
+  bool text = request.kind == CORPUS_NAMED || request.kind == CORPUS_FILES;
+  return !text || request.tokenizer != TOKENIZER_SENTENCEPIECE || tokenizer_needs_sentencepiece(error);
+}
+
 bool corpus_facts_find(const struct run_config *config, struct corpus_facts *facts, struct corpus_location *location,
                        struct arena *arena, struct error *error) {
   struct corpus_location found;

@@ -1,0 +1,237 @@
+// See claim_names.h.
+#include "runner/fits/claim_names.h"
+
+#include <string.h>
+
+#include "fitting/fitting.h"
+#include "results/columns.h"
+#include "runner/spec/names.h"
+#include "trainer/formats.h"
+
+// Numbers that every fit has, as fit_claims finds them.
+static const char *const numbers[] = {"holdout_error", "residual_rms", "objective"};
+enum { NUMBERS = sizeof numbers / sizeof *numbers };
+
+// The categories that a column has among the runs of the plan.
+struct categories {
+  const char *column;
+  const char **names;
+  size_t count;
+  bool known;
+};
+
+struct checking {
+  const struct spec *spec;
+  const struct plan *plan;
+  struct diagnostics *diagnostics;
+  struct arena arena;
+  struct law *laws;  // [spec->fit_count]
+  struct categories *columns;
+  size_t column_count;
+};
+
+const char *claim_difference(struct arena *arena, const char *fit, const char *name) {
+  if (!strchr(fit, '-') || !starts_with(fit, name)) return NULL;
+  return arena_format(arena, "the name of fit %s reads as a difference: give it a `name:` without '-'", fit);
+}
+
+// ---- categories ----
+
+static void add_category(struct arena *arena, struct categories *categories, const char *name) {
+  for (size_t i = 0; i < categories->count; i++)
+    if (strcmp(categories->names[i], name) == 0) return;
+  categories->names =
+      arena_grow(arena, categories->names, categories->count, categories->count + 1, sizeof *categories->names);
+  categories->names[categories->count++] = arena_string(arena, name);
+}
+
+// The values of a text field among the runs. Runs follow each other in the order of the grid, so that most have the
+// value of the one before.
+static void add_values(struct checking *checking, const struct run_field *field, struct categories *values) {
+  const char *last = NULL;
+  for (size_t i = 0; i < checking->plan->count; i++) {
+    struct planned_run run;
+    plan_run_quick(checking->plan, i, &run);
+    struct value value = field_get(&run.config, field);
+    if (value.kind != VALUE_TEXT || value.text == last) continue;
+    last = value.text;
+    add_category(&checking->arena, values, last);
+  }
+}
+
+// Of a column that follows from the format, by the names that the store will have.
+static void add_formats(struct checking *checking, const struct run_column *column, struct categories *categories) {
+  struct categories texts = {0};
+  add_values(checking, field_find("format", NULL), &texts);
+  for (size_t i = 0; i < texts.count; i++) {
+    struct format_facts facts = format_facts(texts.names[i], &checking->arena);
+    const char *name = !column                                   ? facts.name
+                       : column->of_format == OF_FORMAT_FORWARD  ? facts.forward
+                       : column->of_format == OF_FORMAT_BACKWARD ? facts.backward
+                                                                 : NULL;
+    if (name) add_category(&checking->arena, categories, name);
+  }
+}
+
+static const struct categories *categories_of(struct checking *checking, const char *column) {
+  for (size_t i = 0; i < checking->column_count; i++)
+    if (strcmp(checking->columns[i].column, column) == 0) return &checking->columns[i];
+  struct categories found = {.column = column};
+  const struct run_column *of_runs = run_column_find(column);
+  const struct run_field *field = field_find(column, NULL);
+  bool of_format = of_runs && (of_runs->of_format == OF_FORMAT_FORWARD || of_runs->of_format == OF_FORMAT_BACKWARD);
+  if (checking->plan && of_format) {
+    add_formats(checking, of_runs, &found);
+  } else if (checking->plan && field && (field->groups & GROUP_FORMAT)) {
+    add_formats(checking, NULL, &found);
+  } else if (checking->plan && field && (field->type == FIELD_TEXT || field->type == FIELD_CHOICE)) {
+    add_values(checking, field, &found);
+  }
+  found.known = found.count > 0;
+  checking->columns = arena_grow(&checking->arena, checking->columns, checking->column_count,
+                                 checking->column_count + 1, sizeof *checking->columns);
+  checking->columns[checking->column_count] = found;
+  return &checking->columns[checking->column_count++];
+}
+
+// ---- names ----
+
+// What a fit has of a name, from the worst to the best.
+enum has { HAS_NOTHING, HAS_OTHERWISE, HAS };
+
+// With HAS_OTHERWISE, *what and *hint say what is wrong; they are in the arena.
+static enum has has(struct checking *checking, const struct law *law, const char *name, const char *index,
+                    const char **what, const char **hint) {
+  struct arena *arena = &checking->arena;
+  for (int i = 0; i < NUMBERS && !index; i++)
+    if (strcmp(numbers[i], name) == 0) return HAS;
+  for (int i = 0; i < law->derived_count; i++) {
+    const struct law_derived *derived = &law->derived[i];
+    if (strcmp(derived->name, name) != 0) continue;
+    if (!derived->at && !index) return HAS;
+    *what = derived->at
+                ? arena_format(arena, "%s has a value for each %s, which claims cannot tell apart", name, derived->at)
+                : arena_format(arena, "%s is one number of the law %s: no [ ]", name, law->name);
+    return HAS_OTHERWISE;
+  }
+  for (int i = 0; i < law->parameter_count; i++) {
+    const struct law_parameter *parameter = &law->parameters[i];
+    if (strcmp(parameter->name, name) != 0) continue;
+    if (!parameter->by && !index) return HAS;
+    if (!parameter->by || !index) {
+      *what = parameter->by ? arena_format(arena, "%s has a value for each %s", name, parameter->by)
+                            : arena_format(arena, "%s is one number of the law %s: no [ ]", name, law->name);
+      *hint = parameter->by ? arena_format(arena, "write %s[...] with one of them in it", name) : NULL;
+      return HAS_OTHERWISE;
+    }
+    const struct categories *categories = categories_of(checking, parameter->by);
+    for (size_t c = 0; c < categories->count; c++)
+      if (strcmp(categories->names[c], index) == 0) return HAS;
+    if (!categories->known) return HAS;
+    char shown[72];
+    const char *near = nearest_name(index, categories->names, categories->count);
+    const char *canonical = format_canonical(index, arena);
+    for (size_t c = 0; c < categories->count; c++)
+      if (strcmp(categories->names[c], canonical) == 0) near = categories->names[c];
+    *what = arena_format(arena, "no run of this spec has the %s '%s'", parameter->by, text_clipped(index, shown));
+    if (near) *hint = arena_format(arena, "did you mean %s[\"%s\"]?", name, near);
+    return HAS_OTHERWISE;
+  }
+  return HAS_NOTHING;
+}
+
+// The nearest of what the fits have and what runs have.
+static const char *nearest(struct checking *checking, const char *name) {
+  const char **names = NULL;
+  size_t count = 0;
+  for (size_t f = 0; f < checking->spec->fit_count; f++) {
+    const struct law *law = &checking->laws[f];
+    names = arena_grow(&checking->arena, names, count, count + (size_t)(law->parameter_count + law->derived_count),
+                       sizeof *names);
+    for (int i = 0; i < law->parameter_count; i++) names[count++] = law->parameters[i].name;
+    for (int i = 0; i < law->derived_count; i++) names[count++] = law->derived[i].name;
+  }
+  const char *near = nearest_name(name, names, count);
+  if (!near) near = nearest_name(name, numbers, NUMBERS);
+  return near ? near : run_name_nearest(name, true);
+}
+
+static const char *laws_of(struct checking *checking) {
+  struct text list = {0};
+  for (size_t f = 0; f < checking->spec->fit_count; f++)
+    text_format(&list, "%s%s", f ? ", " : "", checking->spec->fits[f].name);
+  const char *copy = arena_string(&checking->arena, text_string(&list));
+  text_free(&list);
+  return copy;
+}
+
+// A name that no fit has in any way.
+static void unknown(struct checking *checking, const struct node *node, int offset, const char *name,
+                    const struct spec_fit *fit, const struct law *law) {
+  const char *hint = NULL, *near = nearest(checking, name);
+  for (size_t f = 0; f < checking->spec->fit_count && !hint; f++)
+    hint = claim_difference(&checking->arena, checking->spec->fits[f].name, name);
+  if (!hint && near) hint = arena_format(&checking->arena, "did you mean '%s'?", near);
+  if (fit)
+    spec_error_at(checking->spec, node, offset, checking->diagnostics, hint,
+                  "the law %s of fit %s has no coefficient and no derived quantity '%.60s'", law->name, fit->name,
+                  name);
+  else
+    spec_error_at(
+        checking->spec, node, offset, checking->diagnostics, hint,
+        "no fit of this spec (%s) has a coefficient or a derived quantity '%.60s', and it is no column of runs",
+        laws_of(checking), name);
+}
+
+// The name of a fit that it begins with, "chinchilla.alpha".
+static bool begins_with(const char *name, const char *fit) {
+  return starts_with(name, fit) && name[strlen(fit)] == '.';
+}
+
+static void check_name(struct checking *checking, const struct node *node, const struct expression_name *name) {
+  const struct spec *spec = checking->spec;
+  const char *what = NULL, *hint = NULL;
+  size_t found = 0;
+  for (size_t f = 0; f < spec->fit_count; f++) {
+    if (!begins_with(name->name, spec->fits[f].name)) continue;
+    size_t skip = strlen(spec->fits[f].name) + 1;
+    enum has outcome = has(checking, &checking->laws[f], name->name + skip, name->index, &what, &hint);
+    if (outcome == HAS_OTHERWISE)
+      spec_error_at(spec, node, name->offset, checking->diagnostics, hint, "%s", what);
+    else if (outcome == HAS_NOTHING)
+      unknown(checking, node, name->offset, name->name + skip, &spec->fits[f], &checking->laws[f]);
+    return;
+  }
+  for (size_t f = 0; f < spec->fit_count; f++)
+    found += has(checking, &checking->laws[f], name->name, name->index, &what, &hint) == HAS;
+  struct run_name ignored;
+  bool of_runs = run_name_find(name->name, &ignored) || run_result_known(name->name);
+  if (found > 1)
+    spec_error_at(spec, node, name->offset, checking->diagnostics,
+                  arena_format(&checking->arena, "write %s.%s", spec->fits[0].name, name->name),
+                  "%zu fits (%s) have %s", found, laws_of(checking), name->name);
+  else if (!found && !of_runs && what)
+    spec_error_at(spec, node, name->offset, checking->diagnostics, hint, "%s", what);
+  else if (!found && !of_runs)
+    unknown(checking, node, name->offset, name->name, NULL, NULL);
+}
+
+void claims_check(const struct spec *spec, const struct plan *plan, struct diagnostics *diagnostics) {
+  struct checking checking = {.spec = spec, .plan = plan, .diagnostics = diagnostics};
+  if (!spec->claim_count || !spec->fit_count) return;
+  checking.laws = arena_array(&checking.arena, spec->fit_count, sizeof *checking.laws);
+  bool fine = true;
+  for (size_t f = 0; f < spec->fit_count; f++) {
+    struct error error = {0};
+    size_t before = diagnostics->errors;
+    bool loaded = law_load(&checking.laws[f], spec->fits[f].law, diagnostics, &error);
+    if (!loaded && diagnostics->errors == before) node_fail(spec->fits[f].node, diagnostics, &error);
+    fine = fine && loaded;
+  }
+  for (size_t i = 0; i < spec->claim_count && fine; i++) {
+    const struct expression *expression = spec->claims[i].expression;
+    for (int k = 0; k < expression->name_count; k++) check_name(&checking, spec->claims[i].node, &expression->names[k]);
+  }
+  for (size_t f = 0; f < spec->fit_count; f++) law_free(&checking.laws[f]);
+  arena_free(&checking.arena);
+}

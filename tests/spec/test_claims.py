@@ -1,0 +1,66 @@
+# Claims that name what no fit will have: check refuses them at their place, with what was probably meant.
+#   test_claims.py ISOLOSS SPECS...
+import json
+import os
+import sys
+
+sys.path.insert(0, os.path.join(sys.path[0], ".."))
+from harness import check, finish, run, write  # noqa: E402
+
+SPEC = """corpus: {source: markov2}
+base: {model: {context: 16, layers: 1, width: 32}, train: {batch_tokens: 256, steps: 20}}
+sweep: {grid: {format: [none, int4, w2a2], train.steps: [20, 40], model.width: [32, 64]}}
+fit: %s
+claims:
+  - %s
+"""
+ONE = "[{law: effective-parameters}]"
+TWO = "[{law: chinchilla, name: plain}, {law: effective-parameters, name: formats}]"
+DIFFERENCE = "[{law: quartet}, {law: quartet-beta1}]"
+
+
+def mistakes(fits, claim):
+    write("spec.yaml", SPEC % (fits, claim))
+    code, out, err = run("check", "spec.yaml", "--json")
+    item = json.loads(out)[0]
+    check(err == "" and code == (0 if item["ok"] else 2) and item["ok"] == (not item["diagnostics"]),
+          f"{claim}: one document, one exit code", code, out, err)
+    return [(d["line"], d["column"], d["message"], d["hint"]) for d in item["diagnostics"] if d["severity"] == "error"]
+
+
+for fits, claim in [(ONE, "alpha > 0.2"), (ONE, "eff[w4] < 1 and eff[w2a2] < eff[none]"), (ONE, "residual_rms < 0.1"),
+                    (ONE, "loss[w4] > 1 and beta > 0"),
+                    (TWO, "plain.alpha > formats.alpha"), (TWO, "eff[w4] < 1 and formats.eff[w2a2] < 1"),
+                    (TWO, "plain.holdout_error < 1"), ("[{law: quartet}]", "eff_N[w4] < 1 and eff_D[none] == 1")]:
+    check(mistakes(fits, claim) == [], f"{claim}: fine", mistakes(fits, claim))
+
+# Columns: "  - " comes before the claim.
+for fits, claim, column, message, hint in [
+        (ONE, "alhpa > 0.2", 5, "a coefficient or a derived quantity 'alhpa'", "did you mean 'alpha'?"),
+        (ONE, "1 < 2 and bata > 0.2", 15, "'bata'", "did you mean 'beta'?"),
+        (ONE, "holdout_eror < 1", 5, "'holdout_eror'", "did you mean 'holdout_error'?"),
+        (ONE, "eff > 0.2", 5, "eff has a value for each format", "write eff[...] with one of them in it"),
+        (ONE, "alpha[w4] > 0.2", 5, "alpha is one number of the law effective-parameters", None),
+        (ONE, "eff[w4a4] < 1", 5, "no run of this spec has the format 'w4a4'", 'did you mean eff["w4"]?'),
+        (ONE, "eff[int4] < 1", 5, "no run of this spec has the format 'int4'", 'did you mean eff["w4"]?'),
+        (ONE, "eff[w2a2] < 1 and eff[w2b2] < 1", 23, "no run of this spec has the format 'w2b2'",
+         'did you mean eff["w2a2"]?'),
+        (TWO, "alpha > 0.2", 5, "2 fits (plain, formats) have alpha", "write plain.alpha"),
+        (TWO, "plain.eff[w4] > 0.2", 5, "the law chinchilla of fit plain has no coefficient and no derived quantity 'eff'",
+         None),
+        (TWO, "formats.alhpa > 0.2", 5, "the law effective-parameters of fit formats", "did you mean 'alpha'?"),
+        (DIFFERENCE, "quartet-beta1.alpha > 0.2", 5, "'quartet'",
+         "the name of fit quartet-beta1 reads as a difference: give it a `name:` without '-'")]:
+    found = mistakes(fits, claim)
+    first = found[0] if found else (0, 0, "", None)
+    check(first[0] == 6 and first[1] == column and message in first[2] and (first[3] == hint or hint is None),
+          f"{claim}: refused at its place", found)
+
+# A law of one's own that does not read is said at its place in its own file.
+write("mine.yaml", "formula: E + A / N^alpha +\n")
+found = mistakes("[{law: mine.yaml}]", "alpha > 0")
+check(found != [], "a law that does not read is a mistake of the check", found)
+
+code, out, err = run("check", *map(os.path.abspath, sys.argv[2:]))
+check(code == 0 and err == "" and out.count(", ok") == len(sys.argv) - 2, "the specs that ship pass", code, out, err)
+finish()
