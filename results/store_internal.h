@@ -4,7 +4,7 @@
 
 #include "results/store.h"
 
-enum { STATEMENT_CACHE = 32, SCHEMA_VERSION = 2 };
+enum { STATEMENT_CACHE = 32, SCHEMA_VERSION = 3 };
 
 struct cached_statement {
   const char *sql;  // compared by address

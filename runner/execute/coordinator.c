@@ -79,15 +79,16 @@ static void watched_signals(sigset_t *set) {
   sigaddset(set, SIGCHLD);
 }
 
+static void signal_worker(const struct worker *worker, int signal) {
+  if (worker->child)
+    kill(-worker->pid, signal);  // the group outlives its leader while a worker's own children go on
+  else
+    worker_signal(worker->folder, worker->pid, signal);
+}
+
 static void signal_workers(struct coordinator *c, int signal) {
-  for (size_t i = 0; i < c->worker_count; i++) {
-    struct worker *worker = c->workers[i];
-    if (worker->job->index == FOREIGN) continue;  // not of this set: left to its own
-    if (worker->child)
-      kill(-worker->pid, signal);  // the group outlives its leader while a worker's own children go on
-    else
-      worker_signal(worker->folder, worker->pid, signal);
-  }
+  for (size_t i = 0; i < c->worker_count; i++)
+    if (c->workers[i]->job->index != FOREIGN) signal_worker(c->workers[i], signal);  // others are left to their own
 }
 
 static void stop(struct coordinator *c) {
@@ -161,6 +162,7 @@ static bool note_started(struct coordinator *c, struct worker *worker, struct er
 static bool start_worker(struct coordinator *c, struct job *job, struct error *error) {
   struct arena scratch = {0};
   struct worker_command command;
+  struct error log_fault = {0};
   int gpu = NO_GPU;
   coordinator_place(c, job, &gpu);
   struct worker *worker = coordinator_add_worker(c, job);  // describes the job
@@ -170,7 +172,8 @@ static bool start_worker(struct coordinator *c, struct job *job, struct error *e
                                   &c->described.file, worker->slot, gpu_name, &command, error);
   // A worker that was started may cut the log: what it said is read again, and what is the same is not written again.
   const char *events = path_join(&scratch, worker->folder, "events.jsonl");
-  if (fine && !worker_alive(&scratch, worker->folder)) fine = events_mend(events, &worker->log_before, error);
+  if (fine && !worker_alive(&scratch, worker->folder)) fine = events_mend(events, &worker->log_before, &log_fault);
+  if (log_fault.code && log_fault.code != EXIT_RUNS_FAILED) *error = log_fault;
   struct value id = store_text(job->id);
   struct store_rows *rows =
       fine ? store_select(c->store, "SELECT log_offset, log_check FROM runs WHERE id = ?1", &id, 1, error) : NULL;
@@ -182,7 +185,10 @@ static bool start_worker(struct coordinator *c, struct job *job, struct error *e
     worker->child = worker->pid > 0;
   }
   fine = fine && worker->child && note_started(c, worker, error);
-  if (worker->child) {
+  if (log_fault.code == EXIT_RUNS_FAILED) {
+    fine = coordinator_fail(c, worker, log_fault.text, error);
+    coordinator_remove_worker(c, c->worker_count - 1);
+  } else if (worker->child) {
     job->state = RUN_RUNNING;
     progress_note(&c->progress, false, "started  %.8s  %s%s%s", job->id, worker->label, gpu_name ? "  on GPU " : "",
                   gpu_name ? gpu_name : "");
@@ -220,6 +226,7 @@ static bool follow_workers(struct coordinator *c, struct error *error) {
   for (size_t i = 0; i < c->worker_count;) {
     struct worker *worker = c->workers[i];
     bool over = worker_over(worker);  // asked before reading: what it wrote until then is in the log
+    if (!over && worker->log.unreadable[0] && worker->job->index != FOREIGN) signal_worker(worker, SIGKILL);
     if (!over) {
       // While nothing is new the store is left alone.
       if (!worker_log_still(worker->folder, worker->log.reader.offset) && !coordinator_read_log(c, worker, error))

@@ -134,6 +134,8 @@ static bool take_over(struct coordinator *c, struct job *job, int64_t offset, in
                         NULL, error);
   if (fine && alive)
     fine = set_state(c, job, RUN_RUNNING, NULL, error);
+  else if (fine && log.unreadable[0])
+    fine = set_state(c, job, RUN_FAILED, log.unreadable, error);
   else if (fine && (log.end == EVENT_DONE || log.end == EVENT_DIVERGED))
     fine = put_result(c, job, &log, NAN, error);
   else if (fine && job->state == RUN_RUNNING)
@@ -320,6 +322,14 @@ static void note_fault(struct coordinator *c, struct worker *worker, const char 
   if (c->faulted >= c->fault_limit && common && !c->options->keep_going) c->fault = true;
 }
 
+bool coordinator_fail(struct coordinator *c, struct worker *worker, const char *message, struct error *error) {
+  const struct job *job = worker->job;
+  if (!set_state(c, worker->job, RUN_FAILED, message, error)) return false;
+  progress_note(&c->progress, true, "failed   %.8s  %s: %s (isoloss show %.8s)", job->id, worker->label, message,
+                job->id);
+  return true;
+}
+
 static bool settle_crash(struct coordinator *c, struct worker *worker, struct error *error) {
   struct job *job = worker->job;
   struct text message = {0};
@@ -340,9 +350,7 @@ static bool settle_crash(struct coordinator *c, struct worker *worker, struct er
     job->not_before = clock_seconds() + (worker->log.progressed ? 0 : 0.5 * job->failures);
     c->retries[c->retry_count++] = job;
   } else {
-    fine = set_state(c, job, RUN_FAILED, text_string(&message), error);
-    progress_note(&c->progress, true, "failed   %.8s  %s: %s (isoloss show %.8s)", job->id, worker->label,
-                  text_string(&message), job->id);
+    fine = coordinator_fail(c, worker, text_string(&message), error);
   }
   text_free(&message);
   return fine;
@@ -378,6 +386,8 @@ bool coordinator_settle(struct coordinator *c, struct worker *worker, struct err
       progress_note(&c->progress, true, "diverged %.8s  %s  at step %lld%s%s", job->id, worker->label,
                     (long long)worker->log.step, worker->log.message[0] ? ": " : "", worker->log.message);
     }
+  } else if (worker->log.unreadable[0]) {
+    fine = coordinator_fail(c, worker, worker->log.unreadable, error);
   } else if (c->stopping || job->index == FOREIGN) {
     fine = c->fault ? set_state(c, job, RUN_PENDING, NULL, error) : settle_killed(c, worker, error);
   } else {

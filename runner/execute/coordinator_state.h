@@ -81,5 +81,7 @@ void coordinator_remove_worker(struct coordinator *c, size_t i);
 bool coordinator_wrote(const struct worker *worker);
 // Reads what is new in the worker's log into the store, in a transaction of its own.
 bool coordinator_read_log(struct coordinator *c, struct worker *worker, struct error *error);
+// The run failed without another try, with this message.
+bool coordinator_fail(struct coordinator *c, struct worker *worker, const char *message, struct error *error);
 // The worker ended: reads the rest of its log and decides what becomes of the run.
 bool coordinator_settle(struct coordinator *c, struct worker *worker, struct error *error);

@@ -194,7 +194,7 @@ end:
 // ---- life ----
 
 static bool locked(const char *path) {
-  int file = open(path, O_RDONLY | O_CLOEXEC);
+  int file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);  // not waiting, should a pipe be in its place
   if (file < 0) return false;
   bool held = flock(file, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
   close(file);

@@ -205,6 +205,54 @@ def a_done_without_a_loss_is_a_fault(home):
 
 
 @case
+def a_log_that_cannot_be_read_fails_its_run_alone(home):
+    def expect(failed, *said):
+        code, outcome, err = home.run(5, "--jobs", "1", "--retry-failed", fault=fault)
+        check(code == 1 and outcome["failed"] == failed and outcome["done"] == 5 - failed, (code, outcome, err))
+        messages = [row[0] for row in home.query("SELECT message FROM run_table WHERE state = 'failed' ORDER BY seed")]
+        check(len(messages) == len(said) and all(map(str.__contains__, messages, said)), messages)
+
+    # Lines without an end, and with one too late; the first run to start is among them.
+    fault = {"0": {"flood": 70_000_000, "exit": 1}, "2": {"flood": 70_000_000, "late": True}}
+    expect(2, "line 3 is longer than 64 MiB", "line 3 is longer than 64 MiB")
+    ids = dict(home.query("SELECT seed, id FROM run_table"))
+    logs = {seed: os.path.join(home.path, "runs", run, "events.jsonl") for seed, run in ids.items()}
+    os.remove(logs[0])
+    os.mkdir(logs[0])
+    os.remove(logs[2])
+    os.mkfifo(logs[2])
+    expect(2, "is no file", "is no file")
+    # Read when it is registered, by another experiment, and when it stands in the store as running.
+    database = sqlite3.connect(os.path.join(home.path, "isoloss.db"))
+    with database:
+        database.execute("UPDATE runs SET state = 'running' WHERE id = ?", [ids[0]])
+    database.close()
+    code, outcome, err = home.run(1, "--seeds", "9", "--experiment", "another")
+    check(code == 0 and outcome["done"] == 1, (code, outcome, err))
+    check(home.query(f"SELECT state FROM runs WHERE id = '{ids[0]}'") == [("failed",)], "of another experiment")
+    os.rmdir(logs[0])
+    os.remove(logs[2])
+    code, outcome, err = home.run(5, "--retry-failed")
+    check(code == 0 and outcome["done"] == 5, (code, outcome, err))
+
+
+@case
+def a_worker_whose_log_cannot_be_read_is_ended(home):
+    code, outcome, err = home.run(2, fault={"0": {"flood": 70_000_000, "sleep": 3}})
+    check(code == 1 and outcome["failed"] == 1 and outcome["done"] == 1, (code, outcome, err))
+    check(not home.workers(), "it goes on")
+
+
+@case
+def damaged_lines_are_counted(home):
+    code, outcome, err = home.run(3, fault={"1": {"junk": 2}})
+    check(code == 0 and outcome["done"] == 3, (code, outcome, err))
+    told = home.query("SELECT log_damaged, log_damaged_line FROM run_table ORDER BY seed")
+    check(told == [(0, None), (4, 3), (0, None)], told)
+    home.check_exact(3, "with junk between its lines")
+
+
+@case
 def ignored_signals_stay_ignored(home):
     """nohup and background jobs of scripts: a signal that was ignored when the coordinator began does not stop it."""
     def ignoring():
