@@ -308,7 +308,7 @@ static bool loop(struct coordinator *c, const sigset_t *set, struct error *error
     show(c, false);
     wait_round(c, set);
     reap(c);
-    if (!follow_workers(c, error)) return false;
+    if (!coordinator_home_there(c, error) || !follow_workers(c, error)) return false;
   }
 }
 
@@ -336,18 +336,7 @@ static enum exit_code report(struct coordinator *c, struct coordinator_outcome *
     outcome->pending += state == RUN_PENDING || state == RUN_RUNNING;
   }
   if (error->code) return error->code;
-  if (c->fault) {
-    struct text what = {0};
-    if (c->faulted > 1)
-      text_format(&what, "the first %zu runs all failed before their first step, so the others were not tried",
-                  c->faulted);
-    else
-      text_add(&what, "the run failed before its first step");
-    error_set(error, c->fault_code, "%s:\n%s\nNothing is marked as failed: mend the cause and call isoloss run again%s",
-              text_string(&what), c->fault_message, c->faulted > 1 ? " (--keep-going tries all runs)" : "");
-    text_free(&what);
-    return error->code;
-  }
+  if (c->fault || c->aside > 0) return coordinator_fault_error(c, error);
   return outcome->done + outcome->diverged == outcome->total ? EXIT_DONE : EXIT_RUNS_FAILED;
 }
 
@@ -373,6 +362,7 @@ enum exit_code coordinator_execute(const struct coordinator_set *set, const stru
   c->progress =
       progress_start(options->messages ? options->messages : stderr, options->experiment->name, options->quiet);
   c->store = store_open(path_join(&c->arena, options->home, "isoloss.db"), STORE_CREATE, error);
+  if (c->store) coordinator_look_at_home(c);
   bool fine = c->store && coordinator_register(c, error);
   if (fine) {
     size_t startable = c->queue_count + c->worker_count;

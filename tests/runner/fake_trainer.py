@@ -5,7 +5,8 @@ its own. FOLDER/steps-trained gets a line for every step. What it does wrong is 
 JSON object from seed ("*": every seed) to {"sleep": seconds a step, "crash_at": step, "crash_always": true, "exit": code,
 "message": text, "diverge_at": step, "deaf": true (ignores SIGTERM), "torn": true (dies in the middle of a line), "mute":
 true (no done event), "flood": bytes without a line end that it writes, then {"late": true} one and an end, "at_once": true (fails before its first step), "nan": true, "junk": lines that are no events, twice as
-many, behind each of the first; "share": runs that may be on its GPU
+many, behind each of the first; "fill": bytes that it puts on the disk (and says
+when it cannot, unless {"silent": true}); "share": runs that may be on its GPU
 at a time, itself included (more: it fails, as for want of memory)}. Which GPU it was given (CUDA_VISIBLE_DEVICES) goes to
 HOME/gpus/used, a line a start.
 """
@@ -71,6 +72,15 @@ if "flood" in fault:
     sys.exit(fault.get("exit", 1))
 for _ in range(fault.get("junk", 0)):
     os.write(events, b"this is no event\n[1, 2]\n")
+if "fill" in fault:
+    try:
+        with open(os.path.join(folder, "ballast"), "wb", buffering=0) as ballast:
+            for _ in range(fault["fill"] // 4096):
+                ballast.write(b"b" * 4096)
+    except OSError:
+        if not fault.get("silent"):
+            raise
+        sys.exit(1)
 while step < steps:
     time.sleep(fault.get("sleep", 0))
     step += 1

@@ -253,6 +253,68 @@ def damaged_lines_are_counted(home):
 
 
 @case
+def a_fault_of_the_machine_fails_no_run(home):
+    # With steps done before: put off, to be resumed; after three in a row the others are not tried.
+    fault = {"*": {"crash_at": 6, "crash_always": True, "exit": 3, "message": "the disk fell out"}}
+    code, outcome, err = home.run(7, "--jobs", "1", "--retries", "1", fault=fault)
+    check(code == 3 and outcome["killed"] == 3 and outcome["pending"] == 4 and not outcome["failed"], (code, outcome, err))
+    check("3 runs could not go on" in err and "the disk fell out" in err and "Nothing is marked as failed" in err, err)
+    check(err.count("put off") == 3, err)
+    messages = {row[0] for row in home.query("SELECT message FROM runs WHERE state = 'killed'")}
+    check(messages == {"the disk fell out"}, messages)
+    # One run alone, for a program that is missing: the others go on.
+    code, outcome, err = home.run(7, "--retries", "0", fault={"2": {"crash_at": 9, "crash_always": True, "exit": 127}})
+    check(code == 3 and outcome["done"] == 6 and outcome["killed"] == 1 and "1 run could not go on" in err,
+          (code, outcome, err))
+    code, outcome, err = home.run(7)
+    check(code == 0 and outcome["done"] == 7, (code, outcome, err))
+    home.check_exact(7, "afterwards")
+    check(all(len(home.trained(folder)) < STEPS + 7 for folder in home.folders()), "begun again")
+    fault = {"*": {"crash_at": 6, "crash_always": True, "exit": 3, "message": "no"}}
+    code, outcome, err = home.run(2, "--seeds", "50", "--retries", "0", "--keep-going", fault=fault)
+    check(code == 1 and outcome["failed"] == 2, (code, outcome, err))
+
+
+@case
+def a_full_disk_fails_no_run(home):
+    """Of a trainer that ends as any program does: what it says, and the disk, tell."""
+    runs = os.path.join(home.path, "runs")
+    os.mkdir(runs)
+    if os.getuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", runs],
+                                          capture_output=True).returncode != 0:
+        return
+    try:
+        for fault in [{"fill": 2_000_000}, {"fill": 2_000_000, "silent": True}]:
+            code, outcome, err = home.run(4, "--retries", "0", fault={"*": fault})
+            check(code == 3 and outcome["failed"] == 0 and outcome["done"] == 0, (fault, code, outcome, err))
+            check("No space left on device" in err or "the disk is full" in err, err)
+            for folder in home.folders():
+                shutil.rmtree(folder)
+        code, outcome, err = home.run(4)
+        check(code == 0 and outcome["done"] == 4, (code, outcome, err))
+    finally:
+        home.kill_workers()
+        subprocess.run(["umount", runs], check=True)
+    check(home.states() == ["done"] * 4, home.states())
+
+
+@case
+def a_home_deleted_underfoot_is_noticed(home):
+    for gone in ["isoloss.db", "."]:
+        process = home.start(3, "--jobs", "2", fault={"*": {"sleep": 0.1}})
+        check(until(lambda: len(home.folders()) == 2 and all(map(home.trained, home.folders()))), "no start")
+        path = os.path.join(home.path, gone)
+        os.rename(home.path, home.path + ".away") if gone == "." else os.remove(path)
+        code, outcome, err = home.finish(process)
+        check(code == 3 and "somebody removed or replaced it" in err and home.path in err, (code, outcome, err))
+        check(outcome["failed"] == 0, outcome)
+        shutil.rmtree(home.path, ignore_errors=True)
+        if gone == ".":
+            shutil.rmtree(home.path + ".away")
+        os.makedirs(home.path, exist_ok=True)
+
+
+@case
 def ignored_signals_stay_ignored(home):
     """nohup and background jobs of scripts: a signal that was ignored when the coordinator began does not stop it."""
     def ignoring():
