@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@
 #include "runner/execute/coordinator_state.h"
 
 static const long round_nanoseconds = 200 * 1000 * 1000;
+enum { PATIENCE_SECONDS = 5 };  // with what does not die of SIGKILL
 
 // ---- one coordinator a store ----
 
@@ -116,7 +118,10 @@ static void wait_round(struct coordinator *c, const sigset_t *set) {
       stop(c);
     } else {
       c->stopping = true;
+      if (c->kill_time == 0) c->kill_time = clock_seconds();
       signal_workers(c, SIGKILL);
+      for (size_t i = 0; i < c->worker_count; i++)
+        if (c->workers[i]->job->index != FOREIGN) worker_end_survivors(c->workers[i]->folder);
     }
   }
 }
@@ -216,19 +221,30 @@ static void reap(struct coordinator *c) {
   }
 }
 
-// The worker is over: its process was waited for and nobody holds its lock, or its log has the result.
-static bool worker_over(struct worker *worker) {
-  if (worker->child && !worker->reaped) return false;
+// The worker is over: its process was waited for, or is known to be gone. What it leaves is killed. After the second
+// Ctrl-C nothing is waited for long, not even what cannot be killed.
+static bool worker_over(const struct coordinator *c, struct worker *worker) {
+  bool given_up = c->kill_time > 0 && clock_seconds() > c->kill_time + PATIENCE_SECONDS;
+  if (worker->child && !worker->reaped) return given_up;
   struct arena scratch = {0};
-  bool over = !worker_alive(&scratch, worker->folder);
+  bool alive = false;
+  if (worker->child) {
+    if (worker_left_something(worker->folder, worker->pid)) {
+      kill(-worker->pid, SIGKILL);
+      worker_end_survivors(worker->folder);
+    }
+  } else {
+    alive = worker_alive(&scratch, worker->folder);
+    if (!alive) worker_end_survivors(worker->folder);
+  }
   arena_free(&scratch);
-  return over || (worker->child && (worker->log.end == EVENT_DONE || worker->log.end == EVENT_DIVERGED));
+  return !alive || given_up;
 }
 
 static bool follow_workers(struct coordinator *c, struct error *error) {
   for (size_t i = 0; i < c->worker_count;) {
     struct worker *worker = c->workers[i];
-    bool over = worker_over(worker);  // asked before reading: what it wrote until then is in the log
+    bool over = worker_over(c, worker);  // asked before reading: what it wrote until then is in the log
     if (!over && worker->log.unreadable[0] && worker->job->index != FOREIGN) signal_worker(worker, SIGKILL);
     if (!over) {
       // While nothing is new the store is left alone.
@@ -312,6 +328,18 @@ static bool loop(struct coordinator *c, const sigset_t *set, struct error *error
   }
 }
 
+// Nothing is at work any more: what workers left is killed and waited for.
+static void end_orphans(const struct coordinator *c) {
+  double began = clock_seconds();
+  int status;
+  for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) >= 0 && clock_seconds() < began + PATIENCE_SECONDS;) {
+    if (pid > 0) continue;
+    if (worker_end_orphans(c->options->home) == 0 && clock_seconds() > began + 0.1)
+      return;  // other children: not ours to end
+    nanosleep(&(struct timespec){.tv_nsec = 10 * 1000 * 1000}, NULL);
+  }
+}
+
 // The store or the disk failed: the workers are asked to stop and waited for; what they logged is read next time.
 static void abandon(struct coordinator *c, const sigset_t *set) {
   signal_workers(c, SIGTERM);
@@ -320,7 +348,7 @@ static void abandon(struct coordinator *c, const sigset_t *set) {
     reap(c);
     size_t left = 0;
     for (size_t i = 0; i < c->worker_count; i++) left += c->workers[i]->child && !c->workers[i]->reaped;
-    if (left == 0) return;
+    if (left == 0 || (c->kill_time > 0 && clock_seconds() > c->kill_time + PATIENCE_SECONDS)) return;
     wait_round(c, set);
   }
 }
@@ -356,8 +384,9 @@ enum exit_code coordinator_execute(const struct coordinator_set *set, const stru
   }
   watched_signals(&watched);
   sigprocmask(SIG_BLOCK, &watched, &before);
-  signal(SIGPIPE, SIG_IGN);  // whoever read the progress may leave: the runs go on
-  signal(SIGXFSZ, SIG_IGN);  // a file size limit is an error of the write, like a full disk
+  signal(SIGPIPE, SIG_IGN);          // whoever read the progress may leave: the runs go on
+  signal(SIGXFSZ, SIG_IGN);          // a file size limit is an error of the write, like a full disk
+  prctl(PR_SET_CHILD_SUBREAPER, 1);  // what a worker leaves becomes our child, and is waited for
   c->began = clock_seconds();
   c->progress =
       progress_start(options->messages ? options->messages : stderr, options->experiment->name, options->quiet);
@@ -371,6 +400,7 @@ enum exit_code coordinator_execute(const struct coordinator_set *set, const stru
     fine = loop(c, &watched, error);
   }
   if (!fine) abandon(c, &watched);
+  end_orphans(c);
   progress_end(&c->progress);
   enum exit_code code = report(c, outcome, error);
   while (c->worker_count > 0) coordinator_remove_worker(c, c->worker_count - 1);

@@ -59,6 +59,7 @@ struct coordinator {
   size_t already;
   double began, flops_done;  // of this call
   int stop_signals;          // Ctrl-C and the like: 1 stops, 2 kills
+  double kill_time;          // of the second one; 0: none yet
   bool stopping;             // no new workers; those at work were asked to stop
   bool interrupted;
   // A fault common to all: nothing got to a first step, and so many different runs failed.

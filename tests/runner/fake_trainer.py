@@ -6,7 +6,8 @@ JSON object from seed ("*": every seed) to {"sleep": seconds a step, "crash_at":
 "message": text, "diverge_at": step, "deaf": true (ignores SIGTERM), "torn": true (dies in the middle of a line), "mute":
 true (no done event), "flood": bytes without a line end that it writes, then {"late": true} one and an end, "at_once": true (fails before its first step), "nan": true, "junk": lines that are no events, twice as
 many, behind each of the first; "fill": bytes that it puts on the disk (and says
-when it cannot, unless {"silent": true}); "share": runs that may be on its GPU
+when it cannot, unless {"silent": true}); "leaves": [closes, ...]: children in
+sessions of their own that live for a minute; "share": runs that may be on its GPU
 at a time, itself included (more: it fails, as for want of memory)}. Which GPU it was given (CUDA_VISIBLE_DEVICES) goes to
 HOME/gpus/used, a line a start.
 """
@@ -14,6 +15,7 @@ import atexit
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 
@@ -61,6 +63,10 @@ step = int(open(state_path).read()) if os.path.exists(state_path) else 0
 event("start", trainer="fake 1", pid=os.getpid(), host="here", resumed_from=step, steps=steps, backend="cpu",
       gemm="none", dtype="float32", new_field={"a": [1, 2]})
 event("surprise", what="an event nobody knows")
+for closes in fault.get("leaves", []):
+    # A child in a session of its own, that may close all that it inherits.
+    subprocess.Popen([sys.executable, "-S", "-E", "-c", f"import os, time; {closes} and os.closerange(0, 99); "
+                      "time.sleep(60)"], start_new_session=True, close_fds=False)
 loss = 2 + 1 / (step + seed + 1)
 for _ in range(fault.get("flood", 0) // 1_000_000):
     os.write(events, b"a" * 1_000_000)

@@ -459,6 +459,67 @@ def a_second_ctrl_c_kills(home):
     home.check_exact(2, "afterwards")
 
 
+def started_for(home):
+    """Processes that were started for a run of this home, by their environment."""
+    found = set()
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if f"ISOLOSS_RUN={home.path}/".encode() in open(f"/proc/{pid}/environ", "rb").read() and lives(int(pid)):
+                found.add(int(pid))
+        except OSError:
+            continue
+    return found
+
+
+@case
+def what_dead_workers_leave_keeps_nothing_alive(home):
+    leaves = [False, True]
+    for fault in [{"crash_at": 6}, {"crash_at": 6, "crash_always": True, "exit": 1}, {}]:
+        started = time.time()
+        code, outcome, err = home.run(2, "--seeds", str(len(fault) * 10), "--retries", "1",
+                                      fault={"*": {**fault, "leaves": leaves}})
+        ended = outcome["failed"] if "crash_always" in fault else outcome["done"]
+        check(ended == 2 and code == ("crash_always" in fault), (fault, code, outcome, err))
+        check(time.time() - started < 20 and not started_for(home), (fault, "something was left", started_for(home)))
+    # Of a worker that died together with its coordinator: known to be dead, its children are ended, the run goes on.
+    process = home.start(1, "--seeds", "5", fault={"5": {"sleep": 0.2, "leaves": leaves}})
+    check(until(lambda: len(started_for(home)) == 3), "no start")
+    process.kill()
+    process.communicate()
+    left = {pid for pid in started_for(home) if b"sleep(60)" in open(f"/proc/{pid}/cmdline", "rb").read()}
+    for pid in started_for(home) - left:
+        os.kill(pid, signal.SIGKILL)
+    check(until(lambda: started_for(home) == left) and len(left) == 2, left)
+    code, outcome, err = home.run(1, "--seeds", "5")
+    check(code == 0 and outcome["done"] == 1 and "adopted" not in err, (code, outcome, err))
+    check(not started_for(home), "its children were left")
+
+
+@case
+def two_ctrl_c_always_end_it(home):
+    process = home.start(2, fault={"*": {"sleep": 0.3, "deaf": True, "leaves": [False, True]}})
+    check(until(lambda: len(home.folders()) == 2 and all(map(home.trained, home.folders()))), "no start")
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    code, outcome, err = home.finish(process)
+    check(code == 1 and outcome["killed"] == 2 and not started_for(home), (code, outcome, err, started_for(home)))
+    # Workers that were adopted, too.
+    process = home.start(2, fault={"*": {"sleep": 0.3, "deaf": True, "leaves": [False, True]}})
+    check(until(lambda: len(started_for(home)) >= 6), "no start")
+    process.kill()
+    process.communicate()
+    process = home.start(2)
+    told = ""
+    while told.count("adopted") < 2 and process.poll() is None:
+        told += process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    code, outcome, err = home.finish(process)
+    check(code == 1 and outcome["killed"] == 2 and not started_for(home), (code, outcome, err, started_for(home)))
+
+
 @case
 def one_coordinator_a_store(home):
     process = home.start(2, fault={"*": {"sleep": 0.05}})
