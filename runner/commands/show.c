@@ -132,7 +132,7 @@ static void print_curves(const struct curve *train, const struct curve *evals) {
     size_t at = shown > 1 ? i * (curve->count - 1) / (shown - 1) : 0;
     text_table_cell(&table, "%lld", (long long)curve->step[at]);
     text_table_cell(&table, "%s", number_human(curve->tokens[at], number));
-    text_table_cell(&table, "%.4f", curve->loss[at]);
+    text_table_cell(&table, "%s", isnan(curve->loss[at]) ? "nan" : loss_human(curve->loss[at], number));
   }
   text_table_print(&table, stdout);
   text_table_free(&table);

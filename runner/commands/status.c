@@ -144,7 +144,7 @@ static void print_people(const struct counted *experiments, size_t count, const 
     const struct at_work *run = &runs[i];
     printf("  %.8s  step %.0f", run->id, run->step);
     if (run->steps > 0) printf("/%.0f", run->steps);
-    if (!isnan(run->loss)) printf("  loss %.4f", run->loss);
+    if (!isnan(run->loss)) printf("  loss %s", loss_human(run->loss, text));
     if (run->gpu) printf("  GPU %s", run->gpu);
     printf("  %s\n", run->alive ? "alive" : "dead");
     if (run->unreadable) printf("            %s\n", run->unreadable);

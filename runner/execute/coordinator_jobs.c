@@ -357,7 +357,7 @@ bool coordinator_settle(struct coordinator *c, struct worker *worker, struct err
   struct job *job = worker->job;
   if (!coordinator_read_log(c, worker, error) || !store_begin(c->store, error)) return false;
   bool fine;
-  char time_text[32];
+  char time_text[32], loss[32];
   if (worker->log.end == EVENT_DONE || worker->log.end == EVENT_DIVERGED) {
     double seconds = worker->child ? clock_seconds() - worker->started : NAN;
     fine = put_result(c, job, &worker->log, seconds, error);
@@ -366,7 +366,8 @@ bool coordinator_settle(struct coordinator *c, struct worker *worker, struct err
     c->flops_done += job->flops;
     if (fine && job->state == RUN_DONE) {
       note_throughput(c, worker);
-      progress_note(&c->progress, false, "done     %.8s  %s  loss %.4f  (%s)", job->id, worker->label, worker->log.loss,
+      progress_note(&c->progress, false, "done     %.8s  %s  loss %s  (%s)", job->id, worker->label,
+                    loss_human(worker->log.loss, loss),
                     seconds_human(isnan(worker->log.seconds) ? seconds : worker->log.seconds, time_text));
     } else if (fine) {
       progress_note(&c->progress, true, "diverged %.8s  %s  at step %lld%s%s", job->id, worker->label,
