@@ -78,6 +78,12 @@ const char *number_digits(double value, int digits, char out[32]) {
   return out;
 }
 
+const char *loss_human(double value, char out[32]) {
+  bool usual = value == 0 || (fabs(value) >= 1e-3 && fabs(value) < 1e7);
+  snprintf(out, 32, usual ? "%.4f" : "%.4g", value);
+  return out;
+}
+
 const char *number_human(double value, char out[32]) {
   static const char suffix[] = {'\0', 'k', 'M', 'G', 'T'};
   double size = fabs(value);

@@ -28,6 +28,8 @@ int number_shortest(double value, char out[32]);
 const char *number_digits(double value, int digits, char out[32]);
 // "842", "14.3k", "1.02M", "3.1e13": three significant digits for people.
 const char *number_human(double value, char out[32]);
+// A loss for people: "2.3456"; of a size that no loss has with its exponent.
+const char *loss_human(double value, char out[32]);
 const char *bytes_human(double bytes, char out[32]);      // "12.4 MiB"
 const char *seconds_human(double seconds, char out[32]);  // "43 s", "12 min", "3 h 07 min"
 // Parses a whole string as a finite-or-not double / int64 (decimal, "1e6" is an integer too); false when it is not one.

@@ -2,22 +2,114 @@
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "plots/internal.h"
+
+enum { MOST_TICKS = 200 };
 
 struct figure_axis figure_axis(const char *label, const char *unit, enum figure_scale scale, enum figure_ticks ticks) {
   return (struct figure_axis){.label = label, .unit = unit, .scale = scale, .ticks = ticks, .low = NAN, .high = NAN};
 }
 
+// What gnuplot draws without trouble, and how far from the middle value a value may be to stand on one axis with it.
+static const double smallest_drawn = 1e-100, largest_drawn = 1e100, farthest = 1e12;
+
 bool axis_holds(const struct figure_axis *axis, double value) {
-  return isfinite(value) && (axis->scale != SCALE_LOG || value > 0);
+  double size = fabs(value);
+  if (axis->ticks == TICKS_NAMES) return isfinite(value);
+  return size <= (axis->most > 0 ? axis->most : largest_drawn) && (value == 0 || size >= smallest_drawn) &&
+         (axis->scale != SCALE_LOG || (value > 0 && value >= axis->least));
 }
 
-static void stretch(const struct figure_axis *axis, double value, double range[2]) {
-  if (!axis_holds(axis, value)) return;
-  if (value < range[0]) range[0] = value;
-  if (value > range[1]) range[1] = value;
+// Calls `use` with each value that stands in the axis' direction.
+static void each_value(const struct figure *figure, bool vertical, void (*use)(void *, double), void *context) {
+  for (size_t p = 0; p < figure->panel_count; p++)
+    for (size_t s = 0; s < figure->panels[p].count; s++) {
+      const struct figure_series *series = &figure->panels[p].series[s];
+      // Intervals stand in the direction of y, those of bars in the direction of x.
+      bool interval = vertical ? series->mark != MARK_BARS : series->mark == MARK_BARS;
+      const double *values = vertical ? series->y : series->x;
+      for (size_t i = 0; i < series->count; i++) {
+        if (values && !(vertical && series->mark == MARK_BAND)) use(context, values[i]);
+        if (interval && series->low) use(context, series->low[i]);
+        if (interval && series->high) use(context, series->high[i]);
+      }
+    }
+}
+
+struct sizes {
+  double *items;
+  size_t count, capacity;
+  bool positive;  // only these
+};
+
+static void keep_size(void *context, double value) {
+  struct sizes *sizes = context;
+  if (!isfinite(value) || value == 0 || (sizes->positive && value < 0)) return;
+  if (sizes->count == sizes->capacity) {
+    sizes->capacity = sizes->capacity ? 2 * sizes->capacity : 256;
+    sizes->items = memory_grow(sizes->items, sizes->capacity * sizeof *sizes->items);
+  }
+  sizes->items[sizes->count++] = fabs(value);
+}
+
+static int ascending(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+void sizes_window(double *sizes, size_t count, double *least, double *most) {
+  qsort(sizes, count, sizeof *sizes, ascending);
+  double middle = fmin(fmax(sizes[count / 2], smallest_drawn * farthest), largest_drawn / farthest);
+  *least = middle / farthest;
+  *most = middle * farthest;
+}
+
+void axis_window(struct figure_axis *axis, const struct figure *figure, bool vertical) {
+  struct sizes sizes = {.positive = axis->scale == SCALE_LOG};
+  if (axis->ticks == TICKS_NAMES || axis->most > 0) return;
+  each_value(figure, vertical, keep_size, &sizes);
+  axis->least = smallest_drawn;
+  axis->most = largest_drawn;
+  if (sizes.count > 0) sizes_window(sizes.items, sizes.count, &axis->least, &axis->most);
+  free(sizes.items);
+  if (!axis_holds(axis, axis->low)) axis->low = NAN;
+  if (!axis_holds(axis, axis->high)) axis->high = NAN;
+}
+
+size_t figure_left_out(const struct figure *figure, double *example) {
+  struct figure_axis x = figure->x, y = figure->y;
+  size_t count = 0;
+  axis_window(&x, figure, false);
+  axis_window(&y, figure, true);
+  for (size_t p = 0; p < figure->panel_count; p++)
+    for (size_t s = 0; s < figure->panels[p].count; s++) {
+      const struct figure_series *series = &figure->panels[p].series[s];
+      for (size_t i = 0; i < series->count && series->mark == MARK_POINTS; i++) {
+        double at[2] = {series->x[i], series->y[i]};
+        if (!isfinite(at[0]) || !isfinite(at[1]) || (x.scale == SCALE_LOG && at[0] <= 0) ||
+            (y.scale == SCALE_LOG && at[1] <= 0))
+          continue;
+        bool held = axis_holds(&y, at[1]);
+        if (held && axis_holds(&x, at[0])) continue;
+        if (count++ == 0 && example) *example = held ? at[0] : at[1];
+      }
+    }
+  return count;
+}
+
+struct range {
+  const struct figure_axis *axis;
+  double low, high;
+};
+
+static void stretch(void *context, double value) {
+  struct range *range = context;
+  if (!axis_holds(range->axis, value)) return;
+  if (value < range->low) range->low = value;
+  if (value > range->high) range->high = value;
 }
 
 bool axis_limits(struct figure_axis *axis, const struct figure *figure, bool vertical) {
@@ -27,34 +119,24 @@ bool axis_limits(struct figure_axis *axis, const struct figure *figure, bool ver
     axis->high = vertical ? -0.5 : (double)axis->name_count - 0.5;
     return axis->name_count > 0;
   }
-  double range[2] = {DBL_MAX, -DBL_MAX};
-  for (size_t p = 0; p < figure->panel_count; p++)
-    for (size_t s = 0; s < figure->panels[p].count; s++) {
-      const struct figure_series *series = &figure->panels[p].series[s];
-      // Intervals stand in the direction of y, those of bars in the direction of x.
-      bool interval = vertical ? series->mark != MARK_BARS : series->mark == MARK_BARS;
-      const double *values = vertical ? series->y : series->x;
-      for (size_t i = 0; i < series->count; i++) {
-        if (values && !(vertical && series->mark == MARK_BAND)) stretch(axis, values[i], range);
-        if (interval && series->low) stretch(axis, series->low[i], range);
-        if (interval && series->high) stretch(axis, series->high[i], range);
-      }
-    }
+  axis_window(axis, figure, vertical);
+  struct range range = {axis, DBL_MAX, -DBL_MAX};
+  each_value(figure, vertical, stretch, &range);
   bool low_free = isnan(axis->low), high_free = isnan(axis->high);
-  if (range[0] > range[1]) {
+  if (range.low > range.high) {
     if (low_free || high_free) return false;
     return true;
   }
   if (axis->scale == SCALE_LOG) {
-    double low = log(range[0]), high = log(range[1]), margin = 0.045 * (high - low);
+    double low = log(range.low), high = log(range.high), margin = 0.045 * (high - low);
     if (high - low < 0.02) margin = 0.05;
     if (low_free) axis->low = exp(low - margin);
     if (high_free) axis->high = exp(high + margin);
   } else {
-    double margin = 0.05 * (range[1] - range[0]);
-    if (margin <= 1e-9 * fabs(range[1])) margin = range[1] != 0 ? 0.05 * fabs(range[1]) : 1;
-    if (low_free) axis->low = range[0] - margin;
-    if (high_free) axis->high = range[1] + margin;
+    double margin = 0.05 * (range.high - range.low);
+    if (margin <= 1e-9 * fabs(range.high)) margin = range.high != 0 ? 0.05 * fabs(range.high) : 1;
+    if (low_free) axis->low = range.low - margin;
+    if (high_free) axis->high = range.high + margin;
   }
   return axis->low < axis->high;
 }
@@ -109,12 +191,16 @@ static double nice_step(double span, int room) {
 
 static void linear_ticks(struct arena *arena, const struct figure_axis *axis, int room, struct ticks *ticks) {
   double low = fmin(axis->low, axis->high), high = fmax(axis->low, axis->high), step = nice_step(high - low, room);
-  for (double k = ceil(low / step - 1e-9); k * step <= high + 1e-9 * step; k++)
+  if (!(step > 0) || !isfinite(step) || !isfinite(low / step)) return;
+  // Between limits that are the same but for their last bits a step leads nowhere.
+  double k = ceil(low / step - 1e-9);
+  for (int i = 0; i < MOST_TICKS && k * step <= high + 1e-9 * step; i++, k++)
     add(arena, ticks, axis, fabs(k) < 0.5 ? 0 : k * step, true);
 }
 
 static void log_ticks(struct arena *arena, const struct figure_axis *axis, int room, struct ticks *ticks) {
   double decades = log10(axis->high / axis->low);
+  if (!isfinite(decades) || !(axis->low > 0)) return;
   int first = (int)floor(log10(axis->low)), last = (int)ceil(log10(axis->high));
   if (decades < 0.7) {
     // Steps of equal size read better here than powers of ten, of which there may be none.

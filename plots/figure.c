@@ -7,11 +7,13 @@ bool figure_svg(const struct figure *figure, enum figure_style style, struct tex
   struct arena arena = {0};
   struct labels labels = {.arena = &arena};
   struct text script = {0}, raw = {0};
-  bool missing = false;
+  bool missing;
+  size_t before = out->length;
   bool fine = figure_script(figure, style, &arena, &labels, &script, error) &&
               gnuplot_run(&script, &raw, &missing, error) && svg_rewrite(figure, style, &raw, &labels, out, error);
-  if (missing && style == FIGURE_INLINE) {
-    // Numbers and words of a page are worth having without its figures.
+  if (!fine && style == FIGURE_INLINE) {
+    out->length = before;
+    // Numbers and words of a page, and its other figures, are worth having without this one.
     text_add(out, "<p>Not drawn: ");
     markup_escape(out, error->text);
     text_add(out, ".</p>\n");

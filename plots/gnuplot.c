@@ -53,7 +53,7 @@ static void complaint(int descriptor, char out[300]) {
       while (*line == ' ' || *line == '\t') line++;
       if (strlen(line) > 3 && line[0] != '^') {
         snprintf(out, 300, "%s", line);
-        if (strstr(line, "line ")) break;
+        if (strstr(line, "line ") && !strstr(line, "warning:")) break;
       }
       line = end ? end + 1 : NULL;
     }

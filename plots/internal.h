@@ -39,6 +39,10 @@ struct ticks {
 struct ticks axis_ticks(struct arena *arena, const struct figure_axis *axis, int room);
 // Sets limits that are NAN from the data of all panels; false when the axis has no finite data and no limits.
 bool axis_limits(struct figure_axis *axis, const struct figure *figure, bool vertical);
+// Between which sizes values can stand on one axis with most of these, which are positive. Sorts them.
+void sizes_window(double *sizes, size_t count, double *least, double *most);
+// Finds which values the axis shows, unless that is set.
+void axis_window(struct figure_axis *axis, const struct figure *figure, bool vertical);
 // True when the value can stand on the axis.
 bool axis_holds(const struct figure_axis *axis, double value);
 // A number as the axis writes it: "20k", "10¹²", "2.5".

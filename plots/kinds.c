@@ -52,5 +52,12 @@ bool plot_build(struct arena *arena, const char *name, const struct plot_data *d
     *nothing = "there is no figure of this name";
     return false;
   }
-  return builders[kind - plot_kinds](arena, data, figure, nothing);
+  if (!builders[kind - plot_kinds](arena, data, figure, nothing)) return false;
+  double example;
+  size_t out = figure_left_out(figure, &example);
+  if (out > 0)
+    figure->caption =
+        arena_format(arena, "%s %zu point%s, such as one of %.4g, lie%s too far off to be shown.",
+                     figure->caption ? figure->caption : "", out, out == 1 ? "" : "s", example, out == 1 ? "s" : "");
+  return true;
 }

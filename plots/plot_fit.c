@@ -87,12 +87,18 @@ bool plot_predicted_vs_observed(struct arena *arena, const struct plot_data *dat
                                 const char **nothing) {
   struct quality quality;
   if (!measure(data, &quality, nothing)) return false;
-  double low = INFINITY, high = 0;
+  double *losses = arena_array(arena, 2 * data->count + 1, sizeof *losses), low = INFINITY, high = 0, least, most;
+  size_t count = 0;
   for (size_t i = 0; i < data->count; i++) {
-    const struct plot_run *run = &data->runs[i];
-    if (!has_prediction(run)) continue;
-    low = fmin(low, fmin(run->loss, run->predicted));
-    high = fmax(high, fmax(run->loss, run->predicted));
+    if (!has_prediction(&data->runs[i])) continue;
+    losses[count++] = data->runs[i].loss;
+    losses[count++] = data->runs[i].predicted;
+  }
+  sizes_window(losses, count, &least, &most);
+  for (size_t i = 0; i < count; i++) {
+    if (losses[i] < least || losses[i] > most) continue;
+    low = fmin(low, losses[i]);
+    high = fmax(high, losses[i]);
   }
   double margin = fmax(0.05 * log(high / low), 0.005);
   low *= exp(-margin);

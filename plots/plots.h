@@ -32,6 +32,7 @@ struct figure_axis {
   size_t name_count;
   const double *marks;  // the labelled ticks, ascending; NULL: chosen from the limits
   size_t mark_count;
+  double least, most;  // values whose size is outside are not drawn, nor do they set limits; 0, 0: found from the data
 };
 // An axis whose limits follow from the data.
 struct figure_axis figure_axis(const char *label, const char *unit, enum figure_scale scale, enum figure_ticks ticks);
@@ -99,14 +100,17 @@ enum figure_style {
                   // be dark
 };
 
-// Appends the figure as SVG; inline and without gnuplot, an HTML paragraph that says that it is not installed. Errors:
-// gnuplot failing, or missing for a file (EXIT_ENVIRONMENT); a figure without panels or with nothing finite in it
+// Appends the figure as SVG; inline, a figure that cannot be drawn costs itself alone: an HTML paragraph says why.
+// Errors of a file: gnuplot failing or missing (EXIT_ENVIRONMENT); a figure without panels or with nothing finite in it
 // (EXIT_USAGE_ERROR). Labels may hold any text: gnuplot never sees them.
 bool figure_svg(const struct figure *figure, enum figure_style style, struct text *out, struct error *error);
 // Writes FOLDER/NAME.svg (FIGURE_FILE), atomically.
 bool figure_write(const struct figure *figure, const char *folder, struct error *error);
 // CSS that gives the variables of inline figures their values, for light and dark pages and for print.
 void figure_css(struct text *out);
+// How many points are left out of the figure, since they lie so far from the others (or from what can be drawn) that an
+// axis would show nothing else; *example (may be NULL): the first of them in the direction of y, else of x.
+size_t figure_left_out(const struct figure *figure, double *example);
 // Appends text so that it means itself in HTML and XML, in content and in quoted attributes. Bytes that are not UTF-8
 // and control characters become U+FFFD.
 void markup_escape(struct text *out, const char *text);

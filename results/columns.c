@@ -215,6 +215,9 @@ const struct run_column run_columns[] = {
     {"command", TYPE_TEXT, RUN_NOTE, PLACE_STORE, PRINT_PLAIN, "", "JSON array: a custom trainer's, or NULL"},
     {"log_offset", TYPE_INTEGER, RUN_NOTE, PLACE_STORE, PRINT_PLAIN, "bytes", "of events.jsonl that are in the store"},
     {"log_check", TYPE_INTEGER, RUN_NOTE, PLACE_STORE, PRINT_PLAIN, "", "hash of the last of them"},
+    {"log_damaged", TYPE_INTEGER, RUN_NOTE, PLACE_LIST, PRINT_PLAIN, "lines",
+     "of events.jsonl that are no events and were passed over"},
+    {"log_damaged_line", TYPE_INTEGER, RUN_NOTE, PLACE_LIST, PRINT_PLAIN, "", "the first of them, from 1"},
 };
 const size_t run_column_count = sizeof run_columns / sizeof *run_columns;
 

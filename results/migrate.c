@@ -14,8 +14,13 @@ static const char migration_2_sql[] =
 #include "migration-2.sql.inc"
     ;
 
+static const char migration_3_sql[] =
+#include "migration-3.sql.inc"
+    ;
+
 // Version N is reached from N - 1 by migration-N.sql, and by what SQL cannot do.
-static const struct migration migrations_here[] = {{2, migration_2_sql, store_formats_of_runs}};
+static const struct migration migrations_here[] = {{2, migration_2_sql, store_formats_of_runs},
+                                                   {3, migration_3_sql, NULL}};
 
 static bool read_integer(struct store *store, const char *sql, int *value, struct error *error) {
   sqlite3_stmt *statement = NULL;

@@ -134,7 +134,7 @@ static bool row_matches(struct store_rows *rows, bool *matches, struct error *er
 bool store_rows_next(struct store_rows *rows, struct error *error) {
   while (!rows->limit || rows->given < rows->limit) {
     int code = sqlite3_step(rows->statement);
-    if (code == SQLITE_DONE) return false;
+    if (code == SQLITE_DONE) return store_unchanged(rows->store, error) && false;
     if (code != SQLITE_ROW) return store_fail(rows->store, error, "reading");
     bool matches;
     if (!row_matches(rows, &matches, error)) return false;
@@ -262,7 +262,8 @@ struct store_rows *store_experiments(struct store *store, const char *name, stru
   return rows;
 }
 
-bool store_overlay(struct store *store, const char *path, struct error *error) {
+bool store_overlay(struct store *store, const struct store *other, struct error *error) {
+  const char *path = other->uri ? other->uri : other->path;
   sqlite3_stmt *s = NULL;
   if (sqlite3_prepare_v2(store->database, "ATTACH ?1 AS other", -1, &s, NULL) != SQLITE_OK)
     return store_fail(store, error, "opening another store");

@@ -1,4 +1,4 @@
--- The tables of an isoloss store, version 2. A change of this file needs a file migration-N.sql that brings a store of
+-- The tables of an isoloss store, version 3. A change of this file needs a file migration-N.sql that brings a store of
 -- version N-1 there, and the new number in migrate.c; one of table runs also needs a line in columns.c. Times are
 -- seconds since 1970; losses are natural-log cross-entropy per token; what is not known is NULL.
 
@@ -69,7 +69,9 @@ CREATE TABLE runs (
   config TEXT NOT NULL,               -- JSON: every field
   command TEXT,                       -- JSON array: the user's own trainer, or NULL
   log_offset INTEGER NOT NULL DEFAULT 0, -- bytes of events.jsonl that are in the store
-  log_check INTEGER NOT NULL DEFAULT 0   -- hash of the last of these bytes: a log that was cut is read again
+  log_check INTEGER NOT NULL DEFAULT 0,  -- hash of the last of these bytes: a log that was cut is read again
+  log_damaged INTEGER,                -- lines of it that are no events and were passed over
+  log_damaged_line INTEGER            -- the first of them, from 1
 );
 CREATE INDEX runs_by_state ON runs (state);
 

@@ -8,7 +8,7 @@
 
 #include "results/store_internal.h"
 
-enum { BUSY_MILLISECONDS = 15000 };
+enum { BUSY_MILLISECONDS = 15000, FOLD_MILLISECONDS = 500 };
 
 bool store_fail(struct store *store, struct error *error, const char *doing) {
   sqlite3 *database = store->database;
@@ -152,45 +152,94 @@ static bool open_connection(struct store *store, const char *name, int flags, st
   return look_at_file(store, error);
 }
 
+static const char *uri_of(struct arena *arena, const char *path, const char *parameters) {
+  struct text name = {0};
+  text_add(&name, "file:");
+  for (const char *c = path; *c; c++)
+    if (strchr("%?#", *c))
+      text_format(&name, "%%%02X", (unsigned)(unsigned char)*c);
+    else
+      text_char(&name, *c);
+  text_format(&name, "?%s", parameters);
+  const char *uri = arena_string(arena, text_string(&name));
+  text_free(&name);
+  return uri;
+}
+
+static void disconnect(struct store *store) {
+  sqlite3_close(store->database);
+  store->database = NULL;
+}
+
+// Whether changes wait in a log beside the file: then the file alone is not the store.
+static bool has_log(struct store *store) {
+  struct stat status;
+  return stat(arena_format(&store->arena, "%s-wal", store->path), &status) == 0 && status.st_size > 0;
+}
+
+bool store_unchanged(struct store *store, struct error *error) {
+  struct stat now;
+  if (!store->immutable) return true;
+  bool same = stat(store->path, &now) == 0 && now.st_size == store->seen.st_size && now.st_ino == store->seen.st_ino &&
+              now.st_mtim.tv_sec == store->seen.st_mtim.tv_sec && now.st_mtim.tv_nsec == store->seen.st_mtim.tv_nsec;
+  return (same && !has_log(store)) ||
+         error_set(error, EXIT_ENVIRONMENT, "%s: somebody began to write to it while it was read; try again",
+                   store->path);
+}
+
 // A database in a folder that we may not write, left by a program that ended well: no log beside it, so no writer.
-static bool open_immutable(struct store *store) {
-  struct arena scratch = {0};
-  struct error ignored = {0};
-  bool fine = false;
-  if (!file_exists(arena_format(&scratch, "%s-wal", store->path))) {
-    struct text name = {0};
-    text_add(&name, "file:");
-    for (const char *c = store->path; *c; c++)
-      if (strchr("%?#", *c))
-        text_format(&name, "%%%02X", (unsigned)(unsigned char)*c);
-      else
-        text_char(&name, *c);
-    text_add(&name, "?immutable=1");
-    sqlite3_close(store->database);
-    store->database = NULL;
-    fine = open_connection(store, text_string(&name), SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, &ignored);
-    text_free(&name);
-  }
-  arena_free(&scratch);
-  return fine;
+static bool open_immutable(struct store *store, struct error *error) {
+  if (has_log(store))
+    return error_set(error, EXIT_ENVIRONMENT,
+                     "%s: changes wait in isoloss.db-wal beside it, and its folder may only be read; the next `isoloss "
+                     "run` of who may write there puts them in (or copy both files to a folder of yours)",
+                     store->path);
+  disconnect(store);
+  store->uri = uri_of(&store->arena, store->path, "immutable=1");
+  store->immutable = stat(store->path, &store->seen) == 0;
+  return open_connection(store, store->uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, error);
+}
+
+// Into memory, where it can be written.
+static bool open_copy(struct store *store, struct error *error) {
+  sqlite3 *from = store->database, *to = NULL;
+  sqlite3_backup *backup = NULL;
+  bool fine = sqlite3_open_v2(":memory:", &to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) == SQLITE_OK;
+  if (fine) backup = sqlite3_backup_init(to, "main", from, "main");
+  fine = backup && sqlite3_backup_step(backup, -1) == SQLITE_DONE;
+  fine = sqlite3_backup_finish(backup) == SQLITE_OK && fine && store_unchanged(store, error);
+  sqlite3_close(from);
+  store->database = to;
+  store->read_only = store->immutable = false;
+  store->copy = true;
+  if (!fine) return error->code ? false : store_fail(store, error, "reading");
+  return store_execute(store, "PRAGMA foreign_keys=ON", "opening", error);
+}
+
+static bool may_not_write(const struct error *error, sqlite3 *database) {
+  int code = error->code && database ? sqlite3_errcode(database) & 0xff : SQLITE_OK;
+  return code == SQLITE_CANTOPEN || code == SQLITE_READONLY;
 }
 
 static bool open_to_read(struct store *store, struct error *error) {
   struct error first = {0};
-  store->read_only = true;
   bool needed;
-  if (!open_connection(store, store->path, SQLITE_OPEN_READONLY, &first) &&
-      !(sqlite3_errcode(store->database) == SQLITE_CANTOPEN && open_immutable(store))) {
+  store->read_only = true;
+  store->uri = uri_of(&store->arena, store->path, "mode=ro");
+  if (!open_connection(store, store->uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, &first) &&
+      (!may_not_write(&first, store->database) || access(store->path, R_OK) != 0)) {
     *error = first;
     return false;
   }
+  if (first.code && !open_immutable(store, error)) return false;
   if (!store_needs_migration(store, &needed, error)) return false;
   if (!needed) return true;
-  sqlite3_close(store->database);
-  store->database = NULL;
-  if (!open_connection(store, store->path, SQLITE_OPEN_READWRITE, error) || !store_migrate_here(store, error))
-    return error_context(error, "bringing the database up to date");
-  return true;
+  // Of an older version: written anew, or where that may not be, a copy of it.
+  bool writable = access(store->path, W_OK) == 0 && !first.code;
+  if (writable) disconnect(store);
+  if (writable ? !open_connection(store, store->path, SQLITE_OPEN_READWRITE, error) : !open_copy(store, error))
+    return false;
+  return store_migrate_here(store, error) || error_context(error, "bringing the database up to date");
 }
 
 static bool open_to_write(struct store *store, enum store_mode mode, struct error *error) {
@@ -202,7 +251,7 @@ static bool open_to_write(struct store *store, enum store_mode mode, struct erro
       if (!folder_make(folder, error)) return false;
     }
   }
-  int flags = SQLITE_OPEN_READWRITE | (mode == STORE_CREATE ? SQLITE_OPEN_CREATE : 0);
+  int flags = SQLITE_OPEN_READWRITE | (mode == STORE_CREATE ? SQLITE_OPEN_CREATE : 0) | (private ? SQLITE_OPEN_URI : 0);
   if (!open_connection(store, store->path, flags, error)) return false;
   if (sqlite3_db_readonly(store->database, "main") == 1)
     return error_set(error, EXIT_ENVIRONMENT, "%s: no permission to write; set ISOLOSS_HOME to a folder of yours",
@@ -215,6 +264,13 @@ static bool open_to_write(struct store *store, enum store_mode mode, struct erro
   return store_migrate_here(store, error) && store_refresh_view(store, error);
 }
 
+// The file or its folder: SQLite needs to make files beside it.
+static bool may_only_be_read(struct arena *arena, const char *path) {
+  const char *slash = strrchr(path, '/');
+  const char *folder = !slash ? "." : slash == path ? "/" : arena_copy(arena, path, (size_t)(slash - path));
+  return access(path, W_OK) != 0 || access(folder, W_OK) != 0;
+}
+
 struct store *store_open(const char *path, enum store_mode mode, struct error *error) {
   struct store *store = memory_get(sizeof *store);
   store->path = arena_string(&store->arena, path);
@@ -222,8 +278,12 @@ struct store *store_open(const char *path, enum store_mode mode, struct error *e
   bool fine = false;
   if (mode != STORE_CREATE && !file_exists(path))
     error_set(error, EXIT_ENVIRONMENT, "%s: no database there yet; `isoloss run SPEC` makes it", path);
+  else if (mode == STORE_READ || (mode == STORE_KEEP && may_only_be_read(&store->arena, path)))
+    fine = open_to_read(store, error);
   else
-    fine = mode == STORE_READ ? open_to_read(store, error) : open_to_write(store, mode, error);
+    fine = open_to_write(store, mode, error);
+  if (fine && mode == STORE_KEEP && store->read_only)
+    fine = open_copy(store, error) && store_refresh_view(store, error);
   if (fine) return store;
   store_close(store);
   return NULL;
@@ -247,12 +307,18 @@ bool store_exists_home(void) {
 
 const char *store_path(const struct store *store) { return store->path; }
 bool store_read_only(const struct store *store) { return store->read_only; }
+bool store_is_copy(const struct store *store) { return store->copy; }
 
 void store_close(struct store *store) {
   if (!store) return;
   for (int i = 0; i < store->cached; i++) sqlite3_finalize(store->cache[i].statement);
   if (store->database) {
     store_rollback(store);
+    if (!store->read_only && !store->copy) {
+      // Whoever copies isoloss.db alone then has all of it. A reader that goes on may hinder that for now.
+      sqlite3_busy_timeout(store->database, FOLD_MILLISECONDS);
+      sqlite3_wal_checkpoint_v2(store->database, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    }
     sqlite3_close(store->database);
   }
   arena_free(&store->arena);

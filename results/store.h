@@ -21,18 +21,22 @@ struct store;
 enum store_mode {
   STORE_READ,    // must exist; nothing is written (an older version is migrated first, which needs write permission)
   STORE_WRITE,   // must exist
+  STORE_KEEP,    // as STORE_WRITE; of a store that may only be read, a private copy: what is written is lost with it
   STORE_CREATE,  // made, with its folder, when it is not there
 };
 
+// A store whose folder may only be read (another user's, a mount) is read as well, also while its owner writes.
+//
 // Opens the database at `path` (":memory:" is a private one) and brings its schema up to date. NULL on error.
 struct store *store_open(const char *path, enum store_mode mode, struct error *error);
 // The database of this home: isoloss_home()/isoloss.db.
 struct store *store_open_home(enum store_mode mode, struct error *error);
 // True when this home has a database at all (commands that only read then say "nothing has run yet").
 bool store_exists_home(void);
-void store_close(struct store *store);  // fine on NULL
+void store_close(struct store *store);  // fine on NULL; folds the write-ahead log of a writer into the file
 const char *store_path(const struct store *store);
 bool store_read_only(const struct store *store);
+bool store_is_copy(const struct store *store);  // of STORE_KEEP: nothing that is written stays
 
 // One transaction around several writes: all of them or none. Transactions do not nest. store_rollback is fine after
 // a failed write. Writes outside a transaction are transactions of their own.
@@ -160,9 +164,9 @@ const char **store_formats_unmeasured(struct store *store, struct arena *arena, 
 // Keeps the errors of a format on Gaussian data by operand: weights, activations, gradients.
 bool store_format_measured(struct store *store, const char *format, const double gmse[OPERANDS], struct error *error);
 
-// Copies the runs of another database into this one, in the place of those of the same id, where this one has them:
+// Copies the runs of another store into this one, in the place of those of the same id, where this one has them:
 // a private (":memory:") store of a plan's runs so gets the states and results that are known.
-bool store_overlay(struct store *store, const char *path, struct error *error);
+bool store_overlay(struct store *store, const struct store *other, struct error *error);
 
 // ---- fits, claims, imports ----
 

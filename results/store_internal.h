@@ -1,10 +1,11 @@
 // Inside results/: the connection, its statement cache, errors, migrations.
 #pragma once
 #include <sqlite3.h>
+#include <sys/stat.h>
 
 #include "results/store.h"
 
-enum { STATEMENT_CACHE = 32, SCHEMA_VERSION = 2 };
+enum { STATEMENT_CACHE = 32, SCHEMA_VERSION = 3 };
 
 struct cached_statement {
   const char *sql;  // compared by address
@@ -15,7 +16,10 @@ struct store {
   struct arena arena;
   sqlite3 *database;
   const char *path;
-  bool read_only, in_transaction;
+  const char *uri;  // how the file is opened to be read; of one that nobody else writes with immutable=1
+  bool read_only, in_transaction, copy;
+  bool immutable;  // read without locks: that nobody wrote is looked at after each query
+  struct stat seen;
   struct cached_statement cache[STATEMENT_CACHE];
   int cached;
   // Formats, as runs write them, that this connection has put into table formats.
@@ -37,6 +41,8 @@ struct store_column {
 
 // The error of the last SQLite call, in words that say what to do. Always returns false.
 bool store_fail(struct store *store, struct error *error, const char *doing);
+// Of a file that is read without locks: true, unless somebody wrote to it since it was opened.
+bool store_unchanged(struct store *store, struct error *error);
 // A cached statement, reset and with no bindings. `sql` must live as long as the store (a literal). NULL on error.
 sqlite3_stmt *store_statement(struct store *store, const char *sql, struct error *error);
 // Runs a statement that returns no rows.

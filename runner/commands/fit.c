@@ -45,7 +45,7 @@ static bool fit_spec(const char *source, const struct fit_command *command, cons
     fine = error_set(error, EXIT_USAGE_ERROR, "%s has neither fit entries nor claims; name a law with --law", path);
   if (fine && !store_exists_home())
     fine = error_set(error, EXIT_USAGE_ERROR, "nothing has run yet (isoloss run %s)", path);
-  if (fine) fine = (store = store_open_home(STORE_WRITE, error)) != NULL;
+  if (fine) fine = (store = store_open_home(STORE_KEEP, error)) != NULL;
   if (fine)
     fine = fit_experiment(&spec, store,
                           &(struct fit_experiment_options){.overrides = options,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "runner/commands.h"
+#include "runner/execute/events_reader.h"
 #include "runner/execute/rows.h"
 #include "runner/execute/worker.h"
 #include "runner/terminal/table.h"
@@ -142,7 +143,7 @@ static void print_curves(const struct curve *train, const struct curve *evals) {
     size_t at = shown > 1 ? i * (curve->count - 1) / (shown - 1) : 0;
     text_table_cell(&table, "%lld", (long long)curve->step[at]);
     text_table_cell(&table, "%s", number_human(curve->tokens[at], number));
-    text_table_cell(&table, "%.4f", curve->loss[at]);
+    text_table_cell(&table, "%s", isnan(curve->loss[at]) ? "nan" : loss_human(curve->loss[at], number));
   }
   text_table_print(&table, stdout);
   text_table_free(&table);
@@ -159,6 +160,11 @@ static bool print_people(struct store *store, const struct store_rows *rows, con
   printf("run %s  %s%s\n", id, run_state_name(state),
          dead ? " (but its worker is dead: isoloss run goes on with it)" : "");
   if (message.kind == VALUE_TEXT && *message.text) printf("message: %s\n", message.text);
+  struct text damage = {0};
+  events_damage_say(&damage, store_rows_get(rows, "log_damaged").number,
+                    store_rows_get(rows, "log_damaged_line").number);
+  if (damage.length) printf("log: %s\n", text_string(&damage));
+  text_free(&damage);
   struct store_rows *members = store_select(
       store, "SELECT experiment FROM experiment_runs WHERE run = ?1 ORDER BY experiment", &value, 1, error);
   for (bool first = true; members && store_rows_next(members, error); first = false)

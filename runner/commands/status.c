@@ -20,8 +20,10 @@ struct at_work {
   const char *id;
   bool alive;
   double step, steps, loss;
-  pid_t pid;        // as its log says; 0: not known
-  const char *gpu;  // it was given; NULL: none
+  struct events_damage damage;
+  const char *unreadable;  // why its log cannot be read; NULL: it can
+  pid_t pid;               // as its log says; 0: not known
+  const char *gpu;         // it was given; NULL: none
 };
 
 // ---- what the logs say ----
@@ -44,9 +46,10 @@ static struct at_work look_at(struct arena *arena, const char *home, const char 
   struct at_work run = {.id = id, .step = 0, .steps = steps, .loss = NAN};
   struct events_reader reader = {0};
   struct events_handler handler = {&run, forget, follow};
-  struct error ignored = {0};
+  struct error error = {0};
   run.alive = worker_alive(arena, run_folder(arena, home, id));
-  events_read(&reader, run_events_path(arena, home, id), &handler, NULL, &ignored);
+  if (!events_read(&reader, run_events_path(arena, home, id), &handler, &run.damage, &error))
+    run.unreadable = arena_string(arena, error.text);
   if (run.alive) run.gpu = worker_gpu(arena, run_folder(arena, home, id), run.pid);
   return run;
 }
@@ -141,10 +144,28 @@ static void print_people(const struct counted *experiments, size_t count, const 
     const struct at_work *run = &runs[i];
     printf("  %.8s  step %.0f", run->id, run->step);
     if (run->steps > 0) printf("/%.0f", run->steps);
-    if (!isnan(run->loss)) printf("  loss %.4f", run->loss);
+    if (!isnan(run->loss)) printf("  loss %s", loss_human(run->loss, text));
     if (run->gpu) printf("  GPU %s", run->gpu);
     printf("  %s\n", run->alive ? "alive" : "dead");
+    if (run->unreadable) printf("            %s\n", run->unreadable);
   }
+}
+
+// Runs whose logs have lines that are no events.
+static bool print_damaged(const struct selection *selection, struct error *error) {
+  struct run_query query = {.experiment = selection->experiment, .where = "log_damaged > 0"};
+  struct store_rows *rows = store_runs(selection->store, &query, error);
+  struct text text = {0};
+  while (rows && store_rows_next(rows, error)) {
+    text_format(&text, "  %.8s  ", store_rows_get(rows, "id").text);
+    events_damage_say(&text, store_rows_get(rows, "log_damaged").number,
+                      store_rows_get(rows, "log_damaged_line").number);
+    text_char(&text, '\n');
+  }
+  store_rows_close(rows);
+  if (text.length) printf("\n%s", text_string(&text));
+  text_free(&text);
+  return !error->code;
 }
 
 static void print_json(const struct counted *experiments, size_t count, const struct at_work *runs, size_t run_count,
@@ -180,6 +201,8 @@ static void print_json(const struct counted *experiments, size_t count, const st
     json_key_number(&json, "steps", runs[i].steps);
     json_key_number(&json, "loss", runs[i].loss);
     json_key_string(&json, "gpu", runs[i].gpu);
+    json_key_integer(&json, "log_damaged", runs[i].damage.lines);
+    json_key_string(&json, "log_unreadable", runs[i].unreadable);
     json_object_end(&json);
   }
   json_array_end(&json);
@@ -201,7 +224,10 @@ static bool status(const char *argument, const struct option_list *overrides, bo
   if (fine && !error->code) runs = list_at_work(selection.store, home, selection.experiment, &arena, &run_count, error);
   fine = fine && !error->code;
   if (fine && as_json) print_json(experiments, count, runs, run_count, coordinator_holder(home), home);
-  if (fine && !as_json) print_people(experiments, count, runs, run_count, coordinator_holder(home), home);
+  if (fine && !as_json) {
+    print_people(experiments, count, runs, run_count, coordinator_holder(home), home);
+    fine = print_damaged(&selection, error);
+  }
   selection_close(&selection);
   arena_free(&arena);
   return fine;

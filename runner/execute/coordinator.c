@@ -7,6 +7,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -15,6 +17,7 @@
 #include "runner/execute/coordinator_state.h"
 
 static const long round_nanoseconds = 200 * 1000 * 1000;
+enum { PATIENCE_SECONDS = 5 };  // with what does not die of SIGKILL
 
 // ---- one coordinator a store ----
 
@@ -25,7 +28,9 @@ int64_t coordinator_holder(const char *home) {
   bool busy = false;
   const char *path = path_join(&scratch, home, "coordinator.lock");
   if (file_exists(path)) {
-    int lock = file_lock(path, &busy, &ignored);
+    // Shared, so that others' homes can be asked about, too.
+    int lock = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    busy = lock >= 0 && flock(lock, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
     if (lock >= 0) close(lock);
     const char *text = busy ? file_read(&scratch, path, NULL, &ignored) : NULL;
     if (busy) holder = text ? strtoll(text, NULL, 10) : 1;
@@ -79,15 +84,16 @@ static void watched_signals(sigset_t *set) {
   sigaddset(set, SIGCHLD);
 }
 
+static void signal_worker(const struct worker *worker, int signal) {
+  if (worker->child)
+    kill(-worker->pid, signal);  // the group outlives its leader while a worker's own children go on
+  else
+    worker_signal(worker->folder, worker->pid, signal);
+}
+
 static void signal_workers(struct coordinator *c, int signal) {
-  for (size_t i = 0; i < c->worker_count; i++) {
-    struct worker *worker = c->workers[i];
-    if (worker->job->index == FOREIGN) continue;  // not of this set: left to its own
-    if (worker->child)
-      kill(-worker->pid, signal);  // the group outlives its leader while a worker's own children go on
-    else
-      worker_signal(worker->folder, worker->pid, signal);
-  }
+  for (size_t i = 0; i < c->worker_count; i++)
+    if (c->workers[i]->job->index != FOREIGN) signal_worker(c->workers[i], signal);  // others are left to their own
 }
 
 static void stop(struct coordinator *c) {
@@ -112,7 +118,10 @@ static void wait_round(struct coordinator *c, const sigset_t *set) {
       stop(c);
     } else {
       c->stopping = true;
+      if (c->kill_time == 0) c->kill_time = clock_seconds();
       signal_workers(c, SIGKILL);
+      for (size_t i = 0; i < c->worker_count; i++)
+        if (c->workers[i]->job->index != FOREIGN) worker_end_survivors(c->workers[i]->folder);
     }
   }
 }
@@ -161,6 +170,7 @@ static bool note_started(struct coordinator *c, struct worker *worker, struct er
 static bool start_worker(struct coordinator *c, struct job *job, struct error *error) {
   struct arena scratch = {0};
   struct worker_command command;
+  struct error log_fault = {0};
   int gpu = NO_GPU;
   coordinator_place(c, job, &gpu);
   struct worker *worker = coordinator_add_worker(c, job);  // describes the job
@@ -170,7 +180,8 @@ static bool start_worker(struct coordinator *c, struct job *job, struct error *e
                                   &c->described.file, worker->slot, gpu_name, &command, error);
   // A worker that was started may cut the log: what it said is read again, and what is the same is not written again.
   const char *events = path_join(&scratch, worker->folder, "events.jsonl");
-  if (fine && !worker_alive(&scratch, worker->folder)) fine = events_mend(events, &worker->log_before, error);
+  if (fine && !worker_alive(&scratch, worker->folder)) fine = events_mend(events, &worker->log_before, &log_fault);
+  if (log_fault.code && log_fault.code != EXIT_RUNS_FAILED) *error = log_fault;
   struct value id = store_text(job->id);
   struct store_rows *rows =
       fine ? store_select(c->store, "SELECT log_offset, log_check FROM runs WHERE id = ?1", &id, 1, error) : NULL;
@@ -182,7 +193,10 @@ static bool start_worker(struct coordinator *c, struct job *job, struct error *e
     worker->child = worker->pid > 0;
   }
   fine = fine && worker->child && note_started(c, worker, error);
-  if (worker->child) {
+  if (log_fault.code == EXIT_RUNS_FAILED) {
+    fine = coordinator_fail(c, worker, log_fault.text, error);
+    coordinator_remove_worker(c, c->worker_count - 1);
+  } else if (worker->child) {
     job->state = RUN_RUNNING;
     progress_note(&c->progress, false, "started  %.8s  %s%s%s", job->id, worker->label, gpu_name ? "  on GPU " : "",
                   gpu_name ? gpu_name : "");
@@ -207,19 +221,31 @@ static void reap(struct coordinator *c) {
   }
 }
 
-// The worker is over: its process was waited for and nobody holds its lock, or its log has the result.
-static bool worker_over(struct worker *worker) {
-  if (worker->child && !worker->reaped) return false;
+// The worker is over: its process was waited for, or is known to be gone. What it leaves is killed. After the second
+// Ctrl-C nothing is waited for long, not even what cannot be killed.
+static bool worker_over(const struct coordinator *c, struct worker *worker) {
+  bool given_up = c->kill_time > 0 && clock_seconds() > c->kill_time + PATIENCE_SECONDS;
+  if (worker->child && !worker->reaped) return given_up;
   struct arena scratch = {0};
-  bool over = !worker_alive(&scratch, worker->folder);
+  bool alive = false;
+  if (worker->child) {
+    if (worker_left_something(worker->folder, worker->pid)) {
+      kill(-worker->pid, SIGKILL);
+      worker_end_survivors(worker->folder);
+    }
+  } else {
+    alive = worker_alive(&scratch, worker->folder);
+    if (!alive) worker_end_survivors(worker->folder);
+  }
   arena_free(&scratch);
-  return over || (worker->child && (worker->log.end == EVENT_DONE || worker->log.end == EVENT_DIVERGED));
+  return !alive || given_up;
 }
 
 static bool follow_workers(struct coordinator *c, struct error *error) {
   for (size_t i = 0; i < c->worker_count;) {
     struct worker *worker = c->workers[i];
-    bool over = worker_over(worker);  // asked before reading: what it wrote until then is in the log
+    bool over = worker_over(c, worker);  // asked before reading: what it wrote until then is in the log
+    if (!over && worker->log.unreadable[0] && worker->job->index != FOREIGN) signal_worker(worker, SIGKILL);
     if (!over) {
       // While nothing is new the store is left alone.
       if (!worker_log_still(worker->folder, worker->log.reader.offset) && !coordinator_read_log(c, worker, error))
@@ -298,7 +324,19 @@ static bool loop(struct coordinator *c, const sigset_t *set, struct error *error
     show(c, false);
     wait_round(c, set);
     reap(c);
-    if (!follow_workers(c, error)) return false;
+    if (!coordinator_home_there(c, error) || !follow_workers(c, error)) return false;
+  }
+}
+
+// Nothing is at work any more: what workers left is killed and waited for.
+static void end_orphans(const struct coordinator *c) {
+  double began = clock_seconds();
+  int status;
+  for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) >= 0 && clock_seconds() < began + PATIENCE_SECONDS;) {
+    if (pid > 0) continue;
+    if (worker_end_orphans(c->options->home) == 0 && clock_seconds() > began + 0.1)
+      return;  // other children: not ours to end
+    nanosleep(&(struct timespec){.tv_nsec = 10 * 1000 * 1000}, NULL);
   }
 }
 
@@ -310,7 +348,7 @@ static void abandon(struct coordinator *c, const sigset_t *set) {
     reap(c);
     size_t left = 0;
     for (size_t i = 0; i < c->worker_count; i++) left += c->workers[i]->child && !c->workers[i]->reaped;
-    if (left == 0) return;
+    if (left == 0 || (c->kill_time > 0 && clock_seconds() > c->kill_time + PATIENCE_SECONDS)) return;
     wait_round(c, set);
   }
 }
@@ -326,18 +364,7 @@ static enum exit_code report(struct coordinator *c, struct coordinator_outcome *
     outcome->pending += state == RUN_PENDING || state == RUN_RUNNING;
   }
   if (error->code) return error->code;
-  if (c->fault) {
-    struct text what = {0};
-    if (c->faulted > 1)
-      text_format(&what, "the first %zu runs all failed before their first step, so the others were not tried",
-                  c->faulted);
-    else
-      text_add(&what, "the run failed before its first step");
-    error_set(error, c->fault_code, "%s:\n%s\nNothing is marked as failed: mend the cause and call isoloss run again%s",
-              text_string(&what), c->fault_message, c->faulted > 1 ? " (--keep-going tries all runs)" : "");
-    text_free(&what);
-    return error->code;
-  }
+  if (c->fault || c->aside > 0) return coordinator_fault_error(c, error);
   return outcome->done + outcome->diverged == outcome->total ? EXIT_DONE : EXIT_RUNS_FAILED;
 }
 
@@ -357,12 +384,14 @@ enum exit_code coordinator_execute(const struct coordinator_set *set, const stru
   }
   watched_signals(&watched);
   sigprocmask(SIG_BLOCK, &watched, &before);
-  signal(SIGPIPE, SIG_IGN);  // whoever read the progress may leave: the runs go on
-  signal(SIGXFSZ, SIG_IGN);  // a file size limit is an error of the write, like a full disk
+  signal(SIGPIPE, SIG_IGN);          // whoever read the progress may leave: the runs go on
+  signal(SIGXFSZ, SIG_IGN);          // a file size limit is an error of the write, like a full disk
+  prctl(PR_SET_CHILD_SUBREAPER, 1);  // what a worker leaves becomes our child, and is waited for
   c->began = clock_seconds();
   c->progress =
       progress_start(options->messages ? options->messages : stderr, options->experiment->name, options->quiet);
   c->store = store_open(path_join(&c->arena, options->home, "isoloss.db"), STORE_CREATE, error);
+  if (c->store) coordinator_look_at_home(c);
   bool fine = c->store && coordinator_register(c, error);
   if (fine) {
     size_t startable = c->queue_count + c->worker_count;
@@ -371,6 +400,7 @@ enum exit_code coordinator_execute(const struct coordinator_set *set, const stru
     fine = loop(c, &watched, error);
   }
   if (!fine) abandon(c, &watched);
+  end_orphans(c);
   progress_end(&c->progress);
   enum exit_code code = report(c, outcome, error);
   while (c->worker_count > 0) coordinator_remove_worker(c, c->worker_count - 1);

@@ -136,6 +136,8 @@ static bool take_over(struct coordinator *c, struct job *job, int64_t offset, in
                         NULL, error);
   if (fine && alive)
     fine = set_state(c, job, RUN_RUNNING, NULL, error);
+  else if (fine && log.unreadable[0])
+    fine = set_state(c, job, RUN_FAILED, log.unreadable, error);
   else if (fine && (log.end == EVENT_DONE || log.end == EVENT_DIVERGED))
     fine = put_result(c, job, &log, NAN, error);
   else if (fine && job->state == RUN_RUNNING)
@@ -274,6 +276,7 @@ static void describe_end(const struct worker *worker, struct text *out) {
     text_format(out, "exit code %d without a `done` event", WEXITSTATUS(worker->status));
   else
     text_add(out, "its process is gone");
+  if (worker->child && coordinator_disk_is_full(worker->folder)) text_add(out, "; the disk is full");
   const char *tail = worker_log_tail(&scratch, worker->folder, 5);
   if (*tail) text_format(out, "; last lines of its log:\n%s", tail);
   arena_free(&scratch);
@@ -301,50 +304,40 @@ static void note_throughput(struct coordinator *c, const struct worker *worker) 
   arena_free(&scratch);
 }
 
-static void note_fault(struct coordinator *c, struct worker *worker, const char *message) {
-  struct job *job = worker->job;
-  if ((worker->log.progressed && coordinator_wrote(worker)) || c->any_progress) {
-    c->any_progress = true;
-    return;
-  }
-  if (!job->faulted) {
-    job->faulted = true;
-    c->faulted++;
-  }
-  if (c->faulted == 1 || !c->fault_message[0]) {
-    snprintf(c->fault_message, sizeof c->fault_message, "%s", message);
-    bool usage = worker->child && WIFEXITED(worker->status) && WEXITSTATUS(worker->status) == EXIT_USAGE_ERROR;
-    c->fault_code = usage ? EXIT_USAGE_ERROR : EXIT_ENVIRONMENT;
-  }
-  // Of a single run only its exit code tells that the fault is not its own, when no try is left.
-  bool environment = worker->child && WIFEXITED(worker->status) && WEXITSTATUS(worker->status) == EXIT_ENVIRONMENT;
-  bool common = c->fault_limit > 1 || (environment && job->failures > c->options->retries);
-  if (c->faulted >= c->fault_limit && common && !c->options->keep_going) c->fault = true;
+bool coordinator_fail(struct coordinator *c, struct worker *worker, const char *message, struct error *error) {
+  const struct job *job = worker->job;
+  if (!set_state(c, worker->job, RUN_FAILED, message, error)) return false;
+  progress_note(&c->progress, true, "failed   %.8s  %s: %s (isoloss show %.8s)", job->id, worker->label, message,
+                job->id);
+  return true;
 }
 
 static bool settle_crash(struct coordinator *c, struct worker *worker, struct error *error) {
   struct job *job = worker->job;
   struct text message = {0};
   describe_end(worker, &message);
+  const char *said = text_string(&message);
   bool hopeless = worker->child && WIFEXITED(worker->status) && WEXITSTATUS(worker->status) == EXIT_USAGE_ERROR;
-  bool fine;
+  bool environment = coordinator_blames_environment(c, worker, said), fine;
   job->failures++;
-  note_fault(c, worker, text_string(&message));
-  if (c->fault) {
+  coordinator_note_fault(c, worker, environment, said);
+  if (c->fault && !c->aside) {
     // The fault lies outside of the runs: none of them is marked failed for it.
     fine = true;
     for (size_t i = 0; i < c->set_count && fine; i++)
       if (c->jobs[i].faulted) fine = set_state(c, &c->jobs[i], RUN_PENDING, c->fault_message, error);
   } else if (!hopeless && job->failures <= c->options->retries) {
-    fine = set_state(c, job, RUN_PENDING, text_string(&message), error);
-    progress_note(&c->progress, true, "crashed  %.8s  %s: %s (try %d of %lld follows)", job->id, worker->label,
-                  text_string(&message), job->failures + 1, (long long)c->options->retries + 1);
+    fine = set_state(c, job, RUN_PENDING, said, error);
+    progress_note(&c->progress, true, "crashed  %.8s  %s: %s (try %d of %lld follows)", job->id, worker->label, said,
+                  job->failures + 1, (long long)c->options->retries + 1);
     job->not_before = clock_seconds() + (worker->log.progressed ? 0 : 0.5 * job->failures);
     c->retries[c->retry_count++] = job;
+  } else if (environment && !c->options->keep_going) {
+    fine = set_state(c, job, worker->log.step > 0 ? RUN_KILLED : RUN_PENDING, said, error);
+    progress_note(&c->progress, true, "put off  %.8s  %s: %s", job->id, worker->label, said);
+    coordinator_put_off(c, said);
   } else {
-    fine = set_state(c, job, RUN_FAILED, text_string(&message), error);
-    progress_note(&c->progress, true, "failed   %.8s  %s: %s (isoloss show %.8s)", job->id, worker->label,
-                  text_string(&message), job->id);
+    fine = coordinator_fail(c, worker, said, error);
   }
   text_free(&message);
   return fine;
@@ -366,22 +359,26 @@ bool coordinator_settle(struct coordinator *c, struct worker *worker, struct err
   struct job *job = worker->job;
   if (!coordinator_read_log(c, worker, error) || !store_begin(c->store, error)) return false;
   bool fine;
-  char time_text[32];
+  char time_text[32], loss[32];
   if (worker->log.end == EVENT_DONE || worker->log.end == EVENT_DIVERGED) {
     double seconds = worker->child ? clock_seconds() - worker->started : NAN;
     fine = put_result(c, job, &worker->log, seconds, error);
     c->any_progress = true;
+    c->aside_in_a_row = 0;
     c->flops_done += job->flops;
     if (fine && job->state == RUN_DONE) {
       note_throughput(c, worker);
-      progress_note(&c->progress, false, "done     %.8s  %s  loss %.4f  (%s)", job->id, worker->label, worker->log.loss,
+      progress_note(&c->progress, false, "done     %.8s  %s  loss %s  (%s)", job->id, worker->label,
+                    loss_human(worker->log.loss, loss),
                     seconds_human(isnan(worker->log.seconds) ? seconds : worker->log.seconds, time_text));
     } else if (fine) {
       progress_note(&c->progress, true, "diverged %.8s  %s  at step %lld%s%s", job->id, worker->label,
                     (long long)worker->log.step, worker->log.message[0] ? ": " : "", worker->log.message);
     }
+  } else if (worker->log.unreadable[0]) {
+    fine = coordinator_fail(c, worker, worker->log.unreadable, error);
   } else if (c->stopping || job->index == FOREIGN) {
-    fine = c->fault ? set_state(c, job, RUN_PENDING, NULL, error) : settle_killed(c, worker, error);
+    fine = c->fault && !c->aside ? set_state(c, job, RUN_PENDING, NULL, error) : settle_killed(c, worker, error);
   } else {
     fine = settle_crash(c, worker, error);
   }

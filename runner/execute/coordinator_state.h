@@ -49,17 +49,23 @@ struct coordinator {
   size_t retry_count;
   struct worker **workers;
   size_t worker_count, worker_capacity;
+  struct home_file {
+    dev_t device;
+    ino_t inode;
+  } home_files[2];  // the lock and the store, as they were when we began
   int cores;
   struct coordinator_run described;  // scratch for set->describe
   struct progress progress;
   size_t already;
   double began, flops_done;  // of this call
   int stop_signals;          // Ctrl-C and the like: 1 stops, 2 kills
+  double kill_time;          // of the second one; 0: none yet
   bool stopping;             // no new workers; those at work were asked to stop
   bool interrupted;
   // A fault common to all: nothing got to a first step, and so many different runs failed.
   bool any_progress, fault;
   size_t faulted, fault_limit;
+  size_t aside, aside_in_a_row;  // runs that the machine let down, with no try left; these since the last result
   enum exit_code fault_code;
   char fault_message[1200];
 };
@@ -69,6 +75,20 @@ struct coordinator {
 // out). A run that crashed beside others is tried again alone.
 bool coordinator_place(const struct coordinator *c, const struct job *job, int *gpu);
 int coordinator_gpu_of(const struct coordinator *c, const char *folder, pid_t pid);  // of a worker that was adopted
+
+// coordinator_faults.c
+bool coordinator_disk_is_full(const char *path);
+// True when the machine let the run down: its disk, a program or library that is missing, what the trainer says by its
+// exit code. `said`: why it ended, in words.
+bool coordinator_blames_environment(const struct coordinator *c, const struct worker *worker, const char *said);
+// A worker ended without a result: notes whether all runs fail at once (c->fault).
+void coordinator_note_fault(struct coordinator *c, struct worker *worker, bool environment, const char *message);
+// A run is put off, since the machine let it down: after three in a row the others are not tried (c->fault).
+void coordinator_put_off(struct coordinator *c, const char *message);
+// The home is that of our beginning; else an error.
+void coordinator_look_at_home(struct coordinator *c);
+bool coordinator_home_there(const struct coordinator *c, struct error *error);
+enum exit_code coordinator_fault_error(const struct coordinator *c, struct error *error);  // why runs were put off
 
 // coordinator_jobs.c
 // Registers experiment and runs, reads their states, takes over what an earlier coordinator left: adopts living
@@ -81,5 +101,7 @@ void coordinator_remove_worker(struct coordinator *c, size_t i);
 bool coordinator_wrote(const struct worker *worker);
 // Reads what is new in the worker's log into the store, in a transaction of its own.
 bool coordinator_read_log(struct coordinator *c, struct worker *worker, struct error *error);
+// The run failed without another try, with this message.
+bool coordinator_fail(struct coordinator *c, struct worker *worker, const char *message, struct error *error);
 // The worker ended: reads the rest of its log and decides what becomes of the run.
 bool coordinator_settle(struct coordinator *c, struct worker *worker, struct error *error);

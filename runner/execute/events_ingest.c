@@ -86,7 +86,7 @@ static bool on_metric(struct ingest *ingest, const struct event *event, struct e
   };
   double step = event_number(event, "step");
   if (!isfinite(step) || step < 0 || step >= 0x1p53) {  // nothing to file it under
-    log->damaged++;
+    if (log->damage.lines++ == 0) log->damage.first = event->line;
     return true;
   }
   metric.step = (int64_t)step;
@@ -174,20 +174,28 @@ bool run_log_ingest(struct run_log *log, struct store *store, const char *id, co
   struct ingest ingest = {log, store, id, bytes_per_token, false, true};
   struct events_handler handler = {&ingest, restart, on_event};
   struct events_reader reader = log->reader;
-  int damaged = 0;
   if (changed) *changed = false;
+  if (log->unreadable[0]) return true;
   // The store's part of the log must still be there; otherwise all of it is written anew.
   if (log->stored.offset > 0 && reader.offset == 0 && events_check(path, log->stored.offset) != log->stored.check &&
       !restart(&ingest, error)) {
     *log = before;
     return false;
   }
-  if (!events_read(&reader, path, &handler, &damaged, error)) {
-    *log = before;
-    return false;
+  struct error reading = {0};
+  struct events_damage passed = {0};
+  if (!events_read(&reader, path, &handler, &passed, &reading)) {
+    if (reading.code != EXIT_RUNS_FAILED) {
+      *log = before;
+      *error = reading;
+      return false;
+    }
+    snprintf(log->unreadable, sizeof log->unreadable, "%.*s", (int)sizeof log->unreadable - 1, reading.text);
+    ingest.changed = true;
   }
   log->reader = reader;
-  log->damaged += damaged;
+  if (passed.lines && (log->damage.lines == 0 || passed.first < log->damage.first)) log->damage.first = passed.first;
+  log->damage.lines += passed.lines;
   if (!ingest.changed && reader.offset == before.reader.offset) return true;
   if (changed) *changed = true;
   struct store_field fields[] = {
@@ -196,6 +204,8 @@ bool run_log_ingest(struct run_log *log, struct store *store, const char *id, co
       {"step", store_number((double)log->step)},
       {"train_loss", store_number(log->train_loss)},
       {"tokens_per_second", store_number(log->tokens_per_second)},
+      {"log_damaged", store_number((double)log->damage.lines)},
+      {"log_damaged_line", store_number(log->damage.lines ? (double)log->damage.first : NAN)},
   };
   return store_run_update(store, id, fields, sizeof fields / sizeof *fields, error);
 }

@@ -63,18 +63,19 @@ static bool replace_not_numbers(char *line, size_t length) {
   return found;
 }
 
-static bool handle_line(char *line, size_t length, int64_t end, const struct events_handler *handler, int *damaged,
-                        struct error *error) {
+static bool handle_line(char *line, size_t length, const struct events_reader *end,
+                        const struct events_handler *handler, struct events_damage *damage, struct error *error) {
   while (length && (line[length - 1] == '\r' || line[length - 1] == ' ')) length--;
   if (length == 0) return true;
   json_t *object = json_loadb(line, length, 0, NULL);
   if (!object && replace_not_numbers(line, length)) object = json_loadb(line, length, 0, NULL);
   bool fine = true;
   if (json_is_object(object)) {
-    struct event event = {kind_of(json_string_value(json_object_get(object, "event"))), object, end};
+    struct event event = {kind_of(json_string_value(json_object_get(object, "event"))), object, end->offset,
+                          end->lines};
     fine = handler->event(handler->context, &event, error);
   } else {
-    (*damaged)++;
+    if (damage->lines++ == 0) damage->first = end->lines;
   }
   json_decref(object);
   return fine;
@@ -91,40 +92,71 @@ static bool check_at(int file, int64_t offset, int64_t *check) {
   return true;
 }
 
+// Errors that are the log's own, not the machine's: another log can be read.
+static bool unreadable(const char *path, struct error *error) {
+  bool machine = errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == EIO;
+  return error_set_errno(error, machine ? EXIT_ENVIRONMENT : EXIT_RUNS_FAILED, "cannot read the event log %s", path);
+}
+
+// The log, open; -1 without an error when there is none.
+static int open_log(const char *path, int flags, struct stat *status, struct error *error) {
+  if (stat(path, status) == 0 && !S_ISREG(status->st_mode)) {
+    error_set(error, EXIT_RUNS_FAILED,
+              "%s is no file: an event log is needed there. Remove it and call `isoloss run` with --retry-failed",
+              path);
+    return -1;
+  }
+  int file = open(path, flags | O_NONBLOCK | O_CLOEXEC);  // a pipe that is put there now would wait
+  if (file < 0) {
+    if (errno != ENOENT) unreadable(path, error);
+    return -1;
+  }
+  if (fstat(file, status) == 0) return file;
+  unreadable(path, error);
+  close(file);
+  return -1;
+}
+
 int64_t events_check(const char *path, int64_t offset) {
   int64_t check = -1;
-  int file = open(path, O_RDONLY | O_CLOEXEC);
+  struct stat status;
+  struct error ignored = {0};
+  int file = open_log(path, O_RDONLY, &status, &ignored);
   if (file < 0) return -1;
   if (!check_at(file, offset, &check)) check = -1;
   close(file);
   return check;
 }
 
-// Reads on from `offset`, line by line; *offset ends behind the last whole line.
-static bool read_lines(int file, const char *path, int64_t *offset, const struct events_handler *handler, int *damaged,
-                       struct error *error) {
+// Reads on from `at`, line by line; it ends behind the last whole line.
+static bool read_lines(int file, const char *path, struct events_reader *at, const struct events_handler *handler,
+                       struct events_damage *damage, struct error *error) {
   struct text pending = {0};
   bool fine = true;
   char *block = memory_get(BLOCK);
-  int64_t at = *offset;
+  int64_t from = at->offset;
   while (fine) {
-    ssize_t got = pread(file, block, BLOCK, at);
+    ssize_t got = pread(file, block, BLOCK, from);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) fine = error_set_errno(error, EXIT_ENVIRONMENT, "cannot read %s", path);
+    if (got < 0) fine = unreadable(path, error);
     if (got <= 0) break;
-    at += got;
+    from += got;
     text_append(&pending, block, (size_t)got);
     if (!memchr(block, '\n', (size_t)got)) {
       if (pending.length <= LONGEST_LINE) continue;
-      fine = error_set(error, EXIT_ENVIRONMENT, "%s: a line of more than 64 MiB: not an event log", path);
+      fine = error_set(error, EXIT_RUNS_FAILED,
+                       "%s: line %lld is longer than 64 MiB: not an event log. Remove it and call `isoloss run` with "
+                       "--retry-failed",
+                       path, (long long)at->lines + 1);
       break;
     }
     size_t start = 0;
     char *end;
     while (fine && (end = memchr(pending.bytes + start, '\n', pending.length - start))) {
       size_t length = (size_t)(end - (pending.bytes + start));
-      *offset += (int64_t)length + 1;
-      fine = handle_line(pending.bytes + start, length, *offset, handler, damaged, error);
+      at->offset += (int64_t)length + 1;
+      at->lines++;
+      fine = handle_line(pending.bytes + start, length, at, handler, damage, error);
       start += length + 1;
     }
     memmove(pending.bytes, pending.bytes + start, pending.length - start);
@@ -135,42 +167,57 @@ static bool read_lines(int file, const char *path, int64_t *offset, const struct
   return fine;
 }
 
-bool events_read(struct events_reader *reader, const char *path, const struct events_handler *handler, int *damaged,
-                 struct error *error) {
-  int skipped = 0;
-  int file = open(path, O_RDONLY | O_CLOEXEC);
-  if (file < 0 && errno != ENOENT) return error_set_errno(error, EXIT_ENVIRONMENT, "cannot read %s", path);
-  bool fine = true;
+bool events_read(struct events_reader *reader, const char *path, const struct events_handler *handler,
+                 struct events_damage *damage, struct error *error) {
+  struct events_damage passed = {0};
+  struct events_reader at = *reader;
   struct stat status = {0};
-  if (file >= 0 && fstat(file, &status) != 0) fine = error_set_errno(error, EXIT_ENVIRONMENT, "cannot read %s", path);
-  int64_t offset = reader->offset, check = 0;
-  if (fine && offset > 0) {
-    if (status.st_size < offset || !check_at(file, offset, &check) || check != reader->check) {
-      offset = 0;
-      fine = handler->restart(handler->context, error);
-    }
+  int file = open_log(path, O_RDONLY, &status, error);
+  if (error->code) return false;
+  int64_t check = 0;
+  bool fine = true;
+  if (at.offset > 0 && (status.st_size < at.offset || !check_at(file, at.offset, &check) || check != reader->check)) {
+    at = (struct events_reader){0};
+    fine = handler->restart(handler->context, error);
   }
-  if (fine && file >= 0 && status.st_size > offset) fine = read_lines(file, path, &offset, handler, &skipped, error);
-  // The worker may cut the log while we read: then the hash cannot be taken, and the next read begins anew.
-  if (fine) {
-    if (offset > 0 && !check_at(file, offset, &check)) check = 0;
-    if (offset == 0) check = 0;
-    *reader = (struct events_reader){offset, check};
+  if (fine && file >= 0 && status.st_size > at.offset) fine = read_lines(file, path, &at, handler, &passed, error);
+  if (fine || error->code == EXIT_RUNS_FAILED) {
+    // The worker may cut the log while we read: then the hash cannot be taken, and the next read begins anew.
+    at.check = 0;
+    if (at.offset > 0 && !check_at(file, at.offset, &at.check)) at.check = 0;
+    *reader = at;
+    if (damage && damage->lines == 0) damage->first = passed.first;
+    if (damage) damage->lines += passed.lines;
   }
   if (file >= 0) close(file);
-  if (damaged) *damaged = skipped;
   return fine;
 }
 
+void events_damage_say(struct text *out, double lines, double first) {
+  if (!(lines > 0)) return;
+  text_format(out, "%.0f line%s of the log %s no event%s and %s passed over, the first is line %.0f", lines,
+              lines == 1 ? "" : "s", lines == 1 ? "is" : "are", lines == 1 ? "" : "s", lines == 1 ? "was" : "were",
+              first);
+}
+
 bool events_mend(const char *path, struct events_reader *end, struct error *error) {
-  int file = open(path, O_RDWR | O_CLOEXEC);
+  struct stat status;
   if (end) *end = (struct events_reader){0};
-  if (file < 0) return errno == ENOENT || error_set_errno(error, EXIT_ENVIRONMENT, "cannot open %s", path);
-  int64_t size = lseek(file, 0, SEEK_END), keep = size;
-  char byte;
-  while (keep > 0 && pread(file, &byte, 1, keep - 1) == 1 && byte != '\n') keep--;
-  bool fine = keep == size || ftruncate(file, keep) == 0 ||
-              error_set_errno(error, EXIT_ENVIRONMENT, "cannot cut a torn line off %s", path);
+  int file = open_log(path, O_RDWR, &status, error);
+  if (file < 0) return !error->code;
+  char *block = memory_get(BLOCK);
+  int64_t size = status.st_size, keep = 0;
+  bool fine = true;
+  for (int64_t to = size; fine && to > 0 && keep == 0;) {
+    int64_t from = to > BLOCK ? to - BLOCK : 0;
+    if (!(fine = file_read_at(file, path, block, (size_t)(to - from), from, error))) break;
+    const char *newline = memrchr(block, '\n', (size_t)(to - from));
+    if (newline) keep = from + (newline - block) + 1;
+    to = from;
+  }
+  free(block);
+  fine = fine && (keep == size || ftruncate(file, keep) == 0 ||
+                  error_set_errno(error, EXIT_ENVIRONMENT, "cannot cut a torn line off %s", path));
   if (fine && end && check_at(file, keep, &end->check)) end->offset = keep;
   close(file);
   return fine;

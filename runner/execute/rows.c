@@ -100,7 +100,7 @@ static const char *number_words(enum run_column_print print, double number, stru
     case PRINT_BYTES:
       return arena_string(arena, bytes_human(number, out));
     case PRINT_LOSS:
-      return arena_format(arena, "%.4f", number);
+      return arena_string(arena, loss_human(number, out));
     case PRINT_COUNT:
       if (fabs(number) >= 1e4) return arena_string(arena, number_human(number, out));
       break;

@@ -116,7 +116,7 @@ bool selection_plan(struct selection *selection, const char *path, const struct 
   if (!store_exists_home()) return true;
   // Opened for a moment first: a damaged or newer database is told as everywhere.
   struct store *home = store_open_home(STORE_READ, error);
-  bool fine = home && store_overlay(selection->store, store_path(home), error);
+  bool fine = home && store_overlay(selection->store, home, error);
   store_close(home);
   return fine;
 }

@@ -1,7 +1,6 @@
 // See worker.h.
 #include "runner/execute/worker.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -11,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -170,7 +168,8 @@ pid_t worker_start(const struct run_file *file, const char *folder, const struct
   if (!folder_make(folder, error) ||
       !file_write_atomic(path_join(&scratch, folder, "config.json"), config.bytes, config.length, error))
     goto end;
-  // Whoever asks whether the worker lives holds the lock for a moment.
+  // Whoever asks whether the worker lives holds the lock for a moment; what a dead worker left holds it for ever.
+  if (worker_left_something(folder, 0) && !worker_alive(&scratch, folder)) worker_end_survivors(folder);
   for (int try = 0; try < 40 && (try == 0 || busy); try++) {
     if (try) nanosleep(&(struct timespec){.tv_nsec = 25 * 1000 * 1000}, NULL);
     lock = file_lock(path_join(&scratch, folder, "worker.lock"), &busy, error);
@@ -182,7 +181,8 @@ pid_t worker_start(const struct run_file *file, const char *folder, const struct
     error_set_errno(error, EXIT_ENVIRONMENT, "cannot write %s", log_path);
     goto end;
   }
-  pid = spawn(command, lock, log, error);
+  pid = ftruncate(lock, 0) == 0 ? spawn(command, lock, log, error) : -1;
+  if (pid > 0) worker_process_note(lock, pid);
 end:
   if (lock >= 0) close(lock);  // the worker's copy keeps the lock
   if (log >= 0) close(log);
@@ -193,68 +193,11 @@ end:
 
 // ---- life ----
 
-static bool locked(const char *path) {
-  int file = open(path, O_RDONLY | O_CLOEXEC);
-  if (file < 0) return false;
-  bool held = flock(file, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-  close(file);
-  return held;
-}
-
-bool worker_alive(struct arena *arena, const char *folder) {
-  return locked(path_join(arena, folder, "worker.lock")) || locked(path_join(arena, folder, "events.jsonl"));
-}
-
 bool worker_log_still(const char *folder, int64_t size) {
   char path[PATH_MAX];
   struct stat status;
   snprintf(path, sizeof path, "%s/events.jsonl", folder);
   return stat(path, &status) == 0 ? status.st_size == size : size == 0;
-}
-
-static bool has_file_open(pid_t pid, const char *folder) {
-  char path[64], target[PATH_MAX], full[PATH_MAX];
-  bool found = false;
-  if (!realpath(folder, full)) return false;
-  snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
-  DIR *descriptors = opendir(path);
-  if (!descriptors) return false;
-  struct dirent *entry;
-  size_t length = strlen(full);
-  while (!found && (entry = readdir(descriptors))) {
-    ssize_t size = readlinkat(dirfd(descriptors), entry->d_name, target, sizeof target - 1);
-    if (size <= 0) continue;
-    target[size] = '\0';
-    found = strncmp(target, full, length) == 0 && target[length] == '/';
-  }
-  closedir(descriptors);
-  return found;
-}
-
-bool worker_signal(const char *folder, pid_t pid, int signal) {
-  if (pid <= 1 || !has_file_open(pid, folder)) return false;
-  return kill(getpgid(pid) == pid ? -pid : pid, signal) == 0;
-}
-
-char *worker_gpu(struct arena *arena, const char *folder, pid_t pid) {
-  static const char name[] = "\nCUDA_VISIBLE_DEVICES=";
-  char path[64];
-  if (pid <= 1 || !has_file_open(pid, folder)) return NULL;
-  snprintf(path, sizeof path, "/proc/%d/environ", (int)pid);
-  FILE *file = fopen(path, "r");
-  if (!file) return NULL;
-  struct text all = {0};
-  text_char(&all, '\n');
-  for (int c; (c = fgetc(file)) != EOF;) text_char(&all, c ? (char)c : '\n');
-  fclose(file);
-  const char *found = strstr(text_string(&all), name);
-  char *gpu = NULL;
-  if (found) {
-    found += sizeof name - 1;
-    gpu = arena_copy(arena, found, strcspn(found, "\n"));
-  }
-  text_free(&all);
-  return gpu;
 }
 
 char *worker_log_tail(struct arena *arena, const char *folder, int lines) {

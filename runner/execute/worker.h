@@ -22,13 +22,23 @@ bool worker_command_make(struct arena *arena, const char *const *command, size_t
                          struct error *error);
 
 // Makes the run's folder with config.json, heads log.txt with the command, and starts the worker in a process group of
-// its own, with output to log.txt and an inherited lock on RUN/worker.lock that lasts as long as any process of the
-// worker does. Returns its process id, or -1.
+// its own, with output to log.txt and an inherited lock on RUN/worker.lock, whose file names the process. What a dead
+// worker of the run has left is killed before. Returns its process id, or -1.
 pid_t worker_start(const struct run_file *file, const char *folder, const struct worker_command *command,
                    struct error *error);
 
-// True when somebody holds the run's worker.lock or event log.
+// True when the worker lives: somebody holds the run's worker.lock, and the process that it names is not known to be
+// dead (its children inherit the lock); or somebody holds its event log.
 bool worker_alive(struct arena *arena, const char *folder);
+// Names the process in the file of its lock, which is empty.
+void worker_process_note(int lock, pid_t pid);
+// Kills all processes that were started for this run, in whatever session they are; ourselves apart. How many there
+// were.
+size_t worker_end_survivors(const char *folder);
+// The same of processes of any run of this home that are our children: dead workers' own, that came to us.
+size_t worker_end_orphans(const char *home);
+// Whether a worker that ended has left processes: its group (`pid` 0: not looked at), or somebody with its locks.
+bool worker_left_something(const char *folder, pid_t pid);
 // True when the run's event log holds just `size` bytes (or is not there and size is 0).
 bool worker_log_still(const char *folder, int64_t size);
 // Sends a signal to the worker, and to its process group when it leads one. `pid` is what log or store say; a process

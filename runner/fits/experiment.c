@@ -98,11 +98,14 @@ static bool put_result(const struct fitting *fitting, const struct spec_fit *ent
   const struct fit_experiment_options *options = fitting->options;
   struct text document = {0};
   struct json_writer writer = json_writer(&document, false);
-  bool kept = !options->ad_hoc || options->as, fine = true;
+  bool kept = !options->ad_hoc || options->as, fine = true, copy = store_is_copy(fitting->store);
   fit_result_json(result, &writer);
   if (kept)
     fine = store_fit_put(fitting->store, fitting->spec->name, result->name, entry->law, text_string(&document), error);
-  else if (options->report)
+  if (kept && copy)
+    notice_print("isoloss", "%s:%s is not kept: the store in %s may only be read", fitting->spec->name, result->name,
+                 store_path(fitting->store));
+  else if (!kept && options->report)
     fprintf(options->report,
             "  not kept: the options make it another fit than the spec's (--as NAME keeps it under a name)\n\n");
   if (fitting->array) json_put_raw(fitting->array, text_string(&document));

@@ -133,7 +133,7 @@ static bool note_table(struct fit_input *input, const char *source, const struct
 static bool read_runs(struct fit_input *input, struct table *table, struct error *error) {
   if (!store_exists_home())
     return error_set(error, EXIT_USAGE_ERROR, "nothing has run yet (isoloss run %s)", input->spec.path);
-  struct store *store = store_open_home(STORE_WRITE, error);  // errors of formats not measured yet are kept
+  struct store *store = store_open_home(STORE_KEEP, error);  // errors of formats not measured yet are kept
   const char *where = input->arguments->pools.count ? NULL : input->arguments->entry.where.text;
   bool fine = store && standing_find(&input->spec, store, &input->arena, &input->standing, error) &&
               fit_entry_table(&input->spec, input->entry, where, store, table, &input->notes, error);

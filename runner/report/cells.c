@@ -32,6 +32,11 @@ void page_sentence(struct text *out, const char *sentence) {
   text_free(&escaped);
 }
 
+void page_loss(struct text *out, double loss) {
+  char words[32];
+  page_cell(out, NULL, isfinite(loss) ? loss_human(loss, words) : "–");
+}
+
 void page_number(struct text *out, const char *format, double value) {
   char words[64];
   if (isfinite(value))

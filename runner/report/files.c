@@ -15,16 +15,20 @@ char *report_file_stem(struct arena *arena, const char *name) {
 
 bool report_write_figures(const struct report *report, const char *folder, struct error *error) {
   struct arena arena = {0};
-  bool fine = true;
-  for (size_t i = 0; i < report->figure_count && fine; i++) {
+  for (size_t i = 0; i < report->figure_count; i++) {
     if (!report->figures[i].drawn) continue;
     struct figure figure = report->figures[i].figure;
     figure.name = report_file_stem(&arena, figure.name);
-    fine = figure_write(&figure, folder, error);
-    if (fine) fprintf(stderr, "%s/%s.svg\n", folder, figure.name);
+    // One that fails costs itself: the others are written, and the first error is told at the end.
+    struct error own = {0};
+    if (!figure_write(&figure, folder, &own)) {
+      if (!error->code) *error = own;
+      continue;
+    }
+    fprintf(stderr, "%s/%s.svg\n", folder, figure.name);
   }
   arena_free(&arena);
-  return fine;
+  return !error->code;
 }
 
 static bool make_folder_of(struct arena *arena, const char *path, struct error *error) {

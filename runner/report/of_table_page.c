@@ -33,7 +33,7 @@ void page_rows(const struct report *report, struct text *out) {
     page_cell(out, NULL, count_words(run->parameters, words));
     page_cell(out, NULL, count_words(run->tokens, words));
     page_cell(out, NULL, power_words(run->flops, words));
-    page_number(out, "%.4f", run->loss);
+    page_loss(out, run->loss);
     page_number(out, "%.4f", fit->predicted[i]);
     page_number(out, "%+.2f %%", 100 * (run->loss / fit->predicted[i] - 1));
     page_cell(out, "text", fit->fitted[i] ? "" : fit->held[i] ? "held out" : "not fitted");

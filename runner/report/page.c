@@ -62,7 +62,7 @@ static void put_best(const struct report *report, struct text *out) {
   if (!report->best) return;
   const struct report_run *best = report->best;
   char size[32], tokens[32], name[12];
-  text_format(out, "<p>Lowest loss: <b>%.4f</b> nats per token", best->loss);
+  text_format(out, "<p>Lowest loss: <b>%s</b> nats per token", loss_human(best->loss, size));
   if (isfinite(best->bits_per_byte)) text_format(out, ", %.3f bits per byte", best->bits_per_byte);
   text_format(out, " (%s <code>", report->command ? "row" : "run");
   markup_escape(out, page_run_name(report, best, name));

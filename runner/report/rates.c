@@ -93,7 +93,7 @@ void page_rates(const struct report *report, struct text *out) {
     page_cell(out, NULL, count_words(rate->parameters, words));
     page_cell(out, NULL, count_words(rate->tokens, words));
     page_number(out, "%.3g", rate->rate);
-    page_number(out, "%.4f", rate->loss);
+    page_loss(out, rate->loss);
     snprintf(range, sizeof range, "%zu from %s to %s", rate->tried, power_words(rate->lowest, low),
              power_words(rate->highest, high));
     page_cell(out, NULL, range);

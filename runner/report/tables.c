@@ -252,7 +252,7 @@ void page_runs(const struct report *report, struct text *out) {
     page_cell(out, NULL, count_words(run->parameters, words));
     page_cell(out, NULL, count_words(run->tokens, words));
     page_cell(out, NULL, power_words(run->flops, words));
-    page_number(out, "%.4f", run->loss);
+    page_loss(out, run->loss);
     if (predicted) page_number(out, "%.4f", fit->predicted[i]);
     if (bytes) page_number(out, "%.3f", run->bits_per_byte);
     page_cell(out, NULL, isfinite(run->wall_seconds) ? seconds_human(run->wall_seconds, words) : "–");

@@ -67,13 +67,14 @@ static void summary(const struct progress *progress, const struct progress_count
 }
 
 static void run_line(const struct progress_line *line, struct text *out) {
+  char number[32];
   text_format(out, "  %.8s  %s", line->id, line->label);
   if (line->gpu) text_format(out, "  GPU %s", line->gpu);
   if (line->steps > 0)
     text_format(out, "  step %lld/%lld", (long long)line->step, (long long)line->steps);
   else if (line->step > 0)
     text_format(out, "  step %lld", (long long)line->step);
-  if (!isnan(line->loss)) text_format(out, "  loss %.4f", line->loss);
+  if (!isnan(line->loss)) text_format(out, "  loss %s", loss_human(line->loss, number));
 }
 
 void progress_show(struct progress *progress, const struct progress_counts *counts, const struct progress_line *lines,

@@ -289,6 +289,53 @@ static void values_that_cannot_stand(void) {
   text_free(&svg);
 }
 
+// Values that no axis can show with the others cost themselves alone, and are counted.
+static void values_far_from_the_others(void) {
+  static const double odd[] = {1e-320, 5e-324, 1e-99, 1e-30, 1e30, 1e300, 1.7e308};
+  for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
+    const double x[] = {10, 100, 1000, 1e4}, y[] = {2.5, 3, odd[i], 2};
+    for (int swapped = 0; swapped < 2; swapped++)
+      for (enum figure_scale scale = SCALE_LINEAR; scale <= SCALE_LOG; scale++) {
+        const struct figure_series series = {
+            .mark = MARK_POINTS, .count = 4, .x = swapped ? y : x, .y = swapped ? x : y};
+        const struct figure_panel panel = {.series = &series, .count = 1};
+        struct figure figure = {.name = "far", .panels = &panel, .panel_count = 1};
+        figure.x = figure_axis("x", "", scale, TICKS_COUNT);
+        figure.y = figure_axis("y", "", scale, TICKS_POWER);
+        struct text svg = {0};
+        struct error error = {0};
+        double example = NAN;
+        bool shown = scale == SCALE_LINEAR && odd[i] < 1 && odd[i] >= 1e-100;  // beside others that is zero
+        CHECK(figure_left_out(&figure, &example) == (shown ? 0 : 1));
+        if (!shown) CHECK(example == odd[i]);
+        CHECK(figure_svg(&figure, FIGURE_FILE, &svg, &error));
+        CHECK_TEXT(error.text, "");
+        text_free(&svg);
+      }
+  }
+  const double x[] = {0, -3, 5, NAN}, y[] = {1, 0, -1, INFINITY};
+  const struct figure_series series = {.mark = MARK_POINTS, .count = 4, .x = x, .y = y};
+  const struct figure_panel panel = {.series = &series, .count = 1};
+  struct figure figure = {.name = "none", .panels = &panel, .panel_count = 1};
+  figure.x = figure.y = figure_axis("x", "", SCALE_LINEAR, TICKS_PLAIN);
+  CHECK(figure_left_out(&figure, NULL) == 0);
+}
+
+// Limits that leave no room for a step, or too much of it, have few ticks or none, but an end.
+static void ticks_have_an_end(void) {
+  static const double limits[][2] = {{1e-320, 1},       {5e-324, 1e-320}, {1, 1.7e308}, {-1.7e308, 1.7e308},
+                                     {1e17, 1e17 + 32}, {1, 1 + 1e-15},   {0, 5e-324},  {1e-300, 1e300}};
+  struct arena arena = {0};
+  for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
+    for (enum figure_scale scale = SCALE_LINEAR; scale <= SCALE_LOG; scale++) {
+      struct figure_axis axis = figure_axis("x", "", scale, TICKS_PLAIN);
+      axis.low = limits[i][0];
+      axis.high = limits[i][1];
+      CHECK(axis_ticks(&arena, &axis, 7).count <= 700);
+    }
+  arena_free(&arena);
+}
+
 static const char *ticks_of(struct arena *arena, struct figure_axis axis, double low, double high, int room) {
   axis.low = low;
   axis.high = high;
@@ -417,7 +464,10 @@ static void missing_gnuplot(void) {
     CHECK(file_write_atomic(program, scripts[i], strlen(scripts[i]), &error) && chmod(program, 0755) == 0);
     setenv("PATH", folder, 1);
     text_clear(&svg);
-    CHECK(!figure_svg(&figure, FIGURE_INLINE, &svg, &error) && error.code == EXIT_ENVIRONMENT);
+    text_add(&svg, "<p>before</p>");
+    CHECK(figure_svg(&figure, FIGURE_INLINE, &svg, &error) && error.code == EXIT_DONE);
+    CHECK(strncmp(text_string(&svg), "<p>before</p><p>Not drawn: ", 27) == 0 && strstr(text_string(&svg), words[i]));
+    CHECK(!figure_svg(&figure, FIGURE_FILE, &svg, &error) && error.code == EXIT_ENVIRONMENT);
     if (!CHECK(strstr(error.text, words[i]))) printf("# %s\n", error.text);
   }
   setenv("PATH", path, 1);
@@ -447,6 +497,8 @@ int main(int argc, char **argv) {
   RUN(hostile_words);
   RUN(inline_has_nothing_to_clash);
   RUN(values_that_cannot_stand);
+  RUN(values_far_from_the_others);
+  RUN(ticks_have_an_end);
   RUN(ticks_read_well);
   RUN(names_are_found);
   RUN(one_run_is_enough);

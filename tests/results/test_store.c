@@ -247,7 +247,7 @@ static void derives_columns(void) {
   // A plan's private store takes over what is known of formats.
   struct store *plan = store_open(":memory:", STORE_CREATE, &error);
   const char *planned = add_run_of(plan, 300, 64, "w4", 1000000);
-  CHECK(store_overlay(plan, file_of("derived.db"), &error));
+  CHECK(store_overlay(plan, store, &error));
   CHECK_NEAR(number_of(plan, planned, "gmse_weights"), 0.25, 0);
   CHECK_TEXT(error.text, "");
   store_close(plan);
@@ -413,7 +413,7 @@ static void overlays(void) {
   set(home, known, "loss", store_number(3));
   add_run(plan, 1, 64);
   add_run(plan, 2, 64);
-  CHECK(store_overlay(plan, file_of("home.db"), &error));
+  CHECK(store_overlay(plan, home, &error));
   CHECK_TEXT(error.text, "");
   CHECK(count_rows(store_runs(plan, &(struct run_query){0}, &error)) == 2);
   struct store_rows *rows = store_runs(plan, &(struct run_query){.state = "done"}, &error);

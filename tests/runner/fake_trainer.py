@@ -4,7 +4,10 @@ Writes events as docs/events.md says, with losses that follow from seed and step
 its own. FOLDER/steps-trained gets a line for every step. What it does wrong is told by the environment variable FAKE: a
 JSON object from seed ("*": every seed) to {"sleep": seconds a step, "crash_at": step, "crash_always": true, "exit": code,
 "message": text, "diverge_at": step, "deaf": true (ignores SIGTERM), "torn": true (dies in the middle of a line), "mute":
-true (no done event), "at_once": true (fails before its first step), "nan": true, "share": runs that may be on its GPU
+true (no done event), "flood": bytes without a line end that it writes, then {"late": true} one and an end, "at_once": true (fails before its first step), "nan": true, "junk": lines that are no events, twice as
+many, behind each of the first; "fill": bytes that it puts on the disk (and says
+when it cannot, unless {"silent": true}); "leaves": [closes, ...]: children in
+sessions of their own that live for a minute; "share": runs that may be on its GPU
 at a time, itself included (more: it fails, as for want of memory)}. Which GPU it was given (CUDA_VISIBLE_DEVICES) goes to
 HOME/gpus/used, a line a start.
 """
@@ -12,6 +15,7 @@ import atexit
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 
@@ -59,7 +63,30 @@ step = int(open(state_path).read()) if os.path.exists(state_path) else 0
 event("start", trainer="fake 1", pid=os.getpid(), host="here", resumed_from=step, steps=steps, backend="cpu",
       gemm="none", dtype="float32", new_field={"a": [1, 2]})
 event("surprise", what="an event nobody knows")
+for closes in fault.get("leaves", []):
+    # A child in a session of its own, that may close all that it inherits.
+    subprocess.Popen([sys.executable, "-S", "-E", "-c", f"import os, time; {closes} and os.closerange(0, 99); "
+                      "time.sleep(60)"], start_new_session=True, close_fds=False)
 loss = 2 + 1 / (step + seed + 1)
+for _ in range(fault.get("flood", 0) // 1_000_000):
+    os.write(events, b"a" * 1_000_000)
+if "flood" in fault:
+    time.sleep(fault.get("sleep", 0))
+    if fault.get("late"):
+        os.write(events, b"\n")
+        event("failed", message="a line too long")
+    sys.exit(fault.get("exit", 1))
+for _ in range(fault.get("junk", 0)):
+    os.write(events, b"this is no event\n[1, 2]\n")
+if "fill" in fault:
+    try:
+        with open(os.path.join(folder, "ballast"), "wb", buffering=0) as ballast:
+            for _ in range(fault["fill"] // 4096):
+                ballast.write(b"b" * 4096)
+    except OSError:
+        if not fault.get("silent"):
+            raise
+        sys.exit(1)
 while step < steps:
     time.sleep(fault.get("sleep", 0))
     step += 1

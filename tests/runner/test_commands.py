@@ -209,6 +209,18 @@ def a_trainer_of_ones_own():
 
 
 @case
+def damage_of_a_log_is_told():
+    code, out, err = isoloss("junk", "run", path_of("own.yaml"), FAKE=json.dumps({"0": {"junk": 1}}))
+    check(code == 0 and "4 done" in out, (code, out, err))
+    row = runs_of("junk", "own")[0]
+    check(row["log_damaged"] == 2 and row["log_damaged_line"] == 3, row)
+    said = "2 lines of the log are no events and were passed over, the first is line 3"
+    for arguments in [["status"], ["status", path_of("own.yaml")], ["show", row["id"][:8]]]:
+        code, out, err = isoloss("junk", *arguments)
+        check(code == 0 and said in out, (arguments, code, out, err))
+
+
+@case
 def a_failed_run_is_explained():
     fault = json.dumps({"0": {"crash_at": 33, "crash_always": True, "exit": 1, "message": "the reason"}})
     path = path_of("own.yaml")

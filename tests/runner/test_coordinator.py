@@ -205,6 +205,116 @@ def a_done_without_a_loss_is_a_fault(home):
 
 
 @case
+def a_log_that_cannot_be_read_fails_its_run_alone(home):
+    def expect(failed, *said):
+        code, outcome, err = home.run(5, "--jobs", "1", "--retry-failed", fault=fault)
+        check(code == 1 and outcome["failed"] == failed and outcome["done"] == 5 - failed, (code, outcome, err))
+        messages = [row[0] for row in home.query("SELECT message FROM run_table WHERE state = 'failed' ORDER BY seed")]
+        check(len(messages) == len(said) and all(map(str.__contains__, messages, said)), messages)
+
+    # Lines without an end, and with one too late; the first run to start is among them.
+    fault = {"0": {"flood": 70_000_000, "exit": 1}, "2": {"flood": 70_000_000, "late": True}}
+    expect(2, "line 3 is longer than 64 MiB", "line 3 is longer than 64 MiB")
+    ids = dict(home.query("SELECT seed, id FROM run_table"))
+    logs = {seed: os.path.join(home.path, "runs", run, "events.jsonl") for seed, run in ids.items()}
+    os.remove(logs[0])
+    os.mkdir(logs[0])
+    os.remove(logs[2])
+    os.mkfifo(logs[2])
+    expect(2, "is no file", "is no file")
+    # Read when it is registered, by another experiment, and when it stands in the store as running.
+    database = sqlite3.connect(os.path.join(home.path, "isoloss.db"))
+    with database:
+        database.execute("UPDATE runs SET state = 'running' WHERE id = ?", [ids[0]])
+    database.close()
+    code, outcome, err = home.run(1, "--seeds", "9", "--experiment", "another")
+    check(code == 0 and outcome["done"] == 1, (code, outcome, err))
+    check(home.query(f"SELECT state FROM runs WHERE id = '{ids[0]}'") == [("failed",)], "of another experiment")
+    os.rmdir(logs[0])
+    os.remove(logs[2])
+    code, outcome, err = home.run(5, "--retry-failed")
+    check(code == 0 and outcome["done"] == 5, (code, outcome, err))
+
+
+@case
+def a_worker_whose_log_cannot_be_read_is_ended(home):
+    code, outcome, err = home.run(2, fault={"0": {"flood": 70_000_000, "sleep": 3}})
+    check(code == 1 and outcome["failed"] == 1 and outcome["done"] == 1, (code, outcome, err))
+    check(not home.workers(), "it goes on")
+
+
+@case
+def damaged_lines_are_counted(home):
+    code, outcome, err = home.run(3, fault={"1": {"junk": 2}})
+    check(code == 0 and outcome["done"] == 3, (code, outcome, err))
+    told = home.query("SELECT log_damaged, log_damaged_line FROM run_table ORDER BY seed")
+    check(told == [(0, None), (4, 3), (0, None)], told)
+    home.check_exact(3, "with junk between its lines")
+
+
+@case
+def a_fault_of_the_machine_fails_no_run(home):
+    # With steps done before: put off, to be resumed; after three in a row the others are not tried.
+    fault = {"*": {"crash_at": 6, "crash_always": True, "exit": 3, "message": "the disk fell out"}}
+    code, outcome, err = home.run(7, "--jobs", "1", "--retries", "1", fault=fault)
+    check(code == 3 and outcome["killed"] == 3 and outcome["pending"] == 4 and not outcome["failed"], (code, outcome, err))
+    check("3 runs could not go on" in err and "the disk fell out" in err and "Nothing is marked as failed" in err, err)
+    check(err.count("put off") == 3, err)
+    messages = {row[0] for row in home.query("SELECT message FROM runs WHERE state = 'killed'")}
+    check(messages == {"the disk fell out"}, messages)
+    # One run alone, for a program that is missing: the others go on.
+    code, outcome, err = home.run(7, "--retries", "0", fault={"2": {"crash_at": 9, "crash_always": True, "exit": 127}})
+    check(code == 3 and outcome["done"] == 6 and outcome["killed"] == 1 and "1 run could not go on" in err,
+          (code, outcome, err))
+    code, outcome, err = home.run(7)
+    check(code == 0 and outcome["done"] == 7, (code, outcome, err))
+    home.check_exact(7, "afterwards")
+    check(all(len(home.trained(folder)) < STEPS + 7 for folder in home.folders()), "begun again")
+    fault = {"*": {"crash_at": 6, "crash_always": True, "exit": 3, "message": "no"}}
+    code, outcome, err = home.run(2, "--seeds", "50", "--retries", "0", "--keep-going", fault=fault)
+    check(code == 1 and outcome["failed"] == 2, (code, outcome, err))
+
+
+@case
+def a_full_disk_fails_no_run(home):
+    """Of a trainer that ends as any program does: what it says, and the disk, tell."""
+    runs = os.path.join(home.path, "runs")
+    os.mkdir(runs)
+    if os.getuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", runs],
+                                          capture_output=True).returncode != 0:
+        return
+    try:
+        for fault in [{"fill": 2_000_000}, {"fill": 2_000_000, "silent": True}]:
+            code, outcome, err = home.run(4, "--retries", "0", fault={"*": fault})
+            check(code == 3 and outcome["failed"] == 0 and outcome["done"] == 0, (fault, code, outcome, err))
+            check("No space left on device" in err or "the disk is full" in err, err)
+            for folder in home.folders():
+                shutil.rmtree(folder)
+        code, outcome, err = home.run(4)
+        check(code == 0 and outcome["done"] == 4, (code, outcome, err))
+    finally:
+        home.kill_workers()
+        subprocess.run(["umount", runs], check=True)
+    check(home.states() == ["done"] * 4, home.states())
+
+
+@case
+def a_home_deleted_underfoot_is_noticed(home):
+    for gone in ["isoloss.db", "."]:
+        process = home.start(3, "--jobs", "2", fault={"*": {"sleep": 0.1}})
+        check(until(lambda: len(home.folders()) == 2 and all(map(home.trained, home.folders()))), "no start")
+        path = os.path.join(home.path, gone)
+        os.rename(home.path, home.path + ".away") if gone == "." else os.remove(path)
+        code, outcome, err = home.finish(process)
+        check(code == 3 and "somebody removed or replaced it" in err and home.path in err, (code, outcome, err))
+        check(outcome["failed"] == 0, outcome)
+        shutil.rmtree(home.path, ignore_errors=True)
+        if gone == ".":
+            shutil.rmtree(home.path + ".away")
+        os.makedirs(home.path, exist_ok=True)
+
+
+@case
 def ignored_signals_stay_ignored(home):
     """nohup and background jobs of scripts: a signal that was ignored when the coordinator began does not stop it."""
     def ignoring():
@@ -347,6 +457,67 @@ def a_second_ctrl_c_kills(home):
     code, outcome, err = home.run(2)
     check(code == 0, (code, outcome, err))
     home.check_exact(2, "afterwards")
+
+
+def started_for(home):
+    """Processes that were started for a run of this home, by their environment."""
+    found = set()
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if f"ISOLOSS_RUN={home.path}/".encode() in open(f"/proc/{pid}/environ", "rb").read() and lives(int(pid)):
+                found.add(int(pid))
+        except OSError:
+            continue
+    return found
+
+
+@case
+def what_dead_workers_leave_keeps_nothing_alive(home):
+    leaves = [False, True]
+    for fault in [{"crash_at": 6}, {"crash_at": 6, "crash_always": True, "exit": 1}, {}]:
+        started = time.time()
+        code, outcome, err = home.run(2, "--seeds", str(len(fault) * 10), "--retries", "1",
+                                      fault={"*": {**fault, "leaves": leaves}})
+        ended = outcome["failed"] if "crash_always" in fault else outcome["done"]
+        check(ended == 2 and code == ("crash_always" in fault), (fault, code, outcome, err))
+        check(time.time() - started < 20 and not started_for(home), (fault, "something was left", started_for(home)))
+    # Of a worker that died together with its coordinator: known to be dead, its children are ended, the run goes on.
+    process = home.start(1, "--seeds", "5", fault={"5": {"sleep": 0.2, "leaves": leaves}})
+    check(until(lambda: len(started_for(home)) == 3), "no start")
+    process.kill()
+    process.communicate()
+    left = {pid for pid in started_for(home) if b"sleep(60)" in open(f"/proc/{pid}/cmdline", "rb").read()}
+    for pid in started_for(home) - left:
+        os.kill(pid, signal.SIGKILL)
+    check(until(lambda: started_for(home) == left) and len(left) == 2, left)
+    code, outcome, err = home.run(1, "--seeds", "5")
+    check(code == 0 and outcome["done"] == 1 and "adopted" not in err, (code, outcome, err))
+    check(not started_for(home), "its children were left")
+
+
+@case
+def two_ctrl_c_always_end_it(home):
+    process = home.start(2, fault={"*": {"sleep": 0.3, "deaf": True, "leaves": [False, True]}})
+    check(until(lambda: len(home.folders()) == 2 and all(map(home.trained, home.folders()))), "no start")
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    code, outcome, err = home.finish(process)
+    check(code == 1 and outcome["killed"] == 2 and not started_for(home), (code, outcome, err, started_for(home)))
+    # Workers that were adopted, too.
+    process = home.start(2, fault={"*": {"sleep": 0.3, "deaf": True, "leaves": [False, True]}})
+    check(until(lambda: len(started_for(home)) >= 6), "no start")
+    process.kill()
+    process.communicate()
+    process = home.start(2)
+    told = ""
+    while told.count("adopted") < 2 and process.poll() is None:
+        told += process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    code, outcome, err = home.finish(process)
+    check(code == 1 and outcome["killed"] == 2 and not started_for(home), (code, outcome, err, started_for(home)))
 
 
 @case
