@@ -333,7 +333,8 @@ void fit_depend(struct fit *fit) {
   for (size_t i = 0; i < d.rows; i++) d.residual[i] = fmax(-limit, fmin(limit, d.residual[i]));
   if (d.rows > LEAST_ROWS) {
     bool automatic = !fit->options->group;
-    if (automatic && group_by_name(&d) == 0 && limit > 0) group_by_residuals(&d);
+    // the steps of a grid make neighbours of rows that were chosen from it alike, whatever their runs
+    if (automatic && group_by_name(&d) == 0 && limit > 0 && !fit_chosen(fit)) group_by_residuals(&d);
     if (!fit->options->bare && limit > 0) name_columns(&d);
   }
   arena_free(&arena);
