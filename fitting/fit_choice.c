@@ -1,7 +1,8 @@
 // The two-step fit: a law of what best_over chose from a grid (the best learning rate of each size). The choice has an
-// error (table_choice.c), and the scatter of the rows about the law shows it only where their values differ: where the
-// steps of the grid are wide, all sizes may share one. Intervals hold at least that error: resamples move every row's
-// target by the part of it that the scatter lacks.
+// error (table_choice.c), and the scatter of the rows about the law shows it only in part: where the steps of the grid
+// are wide, all sizes may share one value. Intervals hold at least that error: resamples move every row's target by the
+// part of it that the scatter lacks, and all together by what their neighbours on the grid say that they are off, since
+// rounding to wide steps bends a law rather than scattering its rows.
 #include <math.h>
 #include <string.h>
 #include <strings.h>
@@ -36,13 +37,17 @@ void fit_choice(struct fit *fit) {
   char number[32];
   if (!choice) return;
   fit->row_choice = arena_array(&fit->arena, fit->table->row_count + 1, sizeof *fit->row_choice);
+  fit->row_offset = arena_array(&fit->arena, fit->table->row_count + 1, sizeof *fit->row_offset);
   for (size_t i = 0; i < result->table_count; i++) {
     const struct fit_row *row = &result->table[i];
     double deviation = choice->deviation[row->place];
     if (isnan(deviation)) deviation = 0;  // a single value to choose from; told where it was chosen
-    if (choice->logarithmic && fit->residual != RESIDUAL_LOG) deviation *= row->observed;
-    if (!choice->logarithmic && fit->residual == RESIDUAL_LOG) deviation /= row->observed;
+    double unit = choice->logarithmic == (fit->residual == RESIDUAL_LOG) ? 1
+                  : choice->logarithmic                                  ? row->observed
+                                                                         : 1 / row->observed;
+    deviation *= unit;
     fit->row_choice[row->place] = deviation;
+    fit->row_offset[row->place] = choice->offset[row->place] * unit;
     if (row->use != ROW_FITTED || !isfinite(row->residual)) continue;
     squares += deviation * deviation;
     scatter += row->residual * row->residual;
@@ -54,10 +59,11 @@ void fit_choice(struct fit *fit) {
   fit->choice_share = own > 0 ? sqrt(fmax(0, 1 - shown / own)) : 0;
   fit->choice_variance = own;
   bool percent = fit->residual == RESIDUAL_LOG;
-  fit_result_warn(result,
-                  "%s is what best_over chose from a grid, and off by %s%s a row (standard deviation: the grid's steps, and "
-                  "noise among neighbours), which the intervals hold; a joint law of the loss in %s and the other columns "
-                  "takes all rows in one fit and chooses nothing: %s",
-                  result->target, number_digits(sqrt(own) * (percent ? 100 : 1), 2, number), percent ? " %" : "",
-                  result->target, joint_law(fit, result->target));
+  fit_result_warn(
+      result,
+      "%s is what best_over chose from a grid, and off by %s%s a row (standard deviation: the grid's steps, and "
+      "noise among neighbours), which the intervals hold; a joint law of the loss in %s and the other columns "
+      "takes all rows in one fit and chooses nothing: %s",
+      result->target, number_digits(sqrt(own) * (percent ? 100 : 1), 2, number), percent ? " %" : "", result->target,
+      joint_law(fit, result->target));
 }

@@ -56,11 +56,12 @@ struct fit {
   const char **pinned;  // [law parameters]: category pinned to the baseline value, or NULL
   struct fit_stage *stages;
   int stage_count;
-  double *row_choice;  // [table rows]: standard deviation of the target as best_over chose it, in the unit of the
-                       // residual; NULL: the law predicts nothing that was chosen
+  double *row_choice;      // [table rows]: standard deviation of the target as best_over chose it, in the unit of the
+                           // residual; NULL: the law predicts nothing that was chosen
+  double *row_offset;      // [table rows]: of it what is measured, which rows that lie near one another share
   double choice_variance;  // mean square of it over the fitted rows
-  double choice_share; // of row_choice that the scatter of the rows does not show, 0 to 1
-  double *choice;      // [choice_count][element_count]: values with the target moved by that much
+  double choice_share;     // of row_choice that the scatter of the rows does not show, 0 to 1
+  double *choice;          // [choice_count][element_count]: values with the target moved by that much
   size_t choice_count;
   double *open_ends;  // [open_count][element_count]: where walks end on a side that the data do not limit
   size_t open_count;
@@ -152,7 +153,8 @@ struct replicates {
   const double *jackknife;
   size_t jackknife_count, jackknife_stride;
   double degrees;  // of freedom of the t interval; 0: none
-  const double *choice;  // values with the target moved by the error of its choice, which adds to that of the t interval
+  const double
+      *choice;  // values with the target moved by the error of its choice, which adds to that of the t interval
   size_t choice_count, choice_stride;
 };
 extern const struct intervals intervals_none;

@@ -18,6 +18,7 @@ bool fit_looks_loose(const struct fit *fit, int e) {
   const struct coefficient *c = &fit->result->coefficients[e];
   const struct intervals *i = &c->intervals;
   if (fit->options->bare || !fit_is_small(fit) || !fit->elements[e].free_ever) return false;
+  if (fit->row_choice && fit->result->bootstrap) return false;  // a profile knows nothing of rounding to a grid
   if (c->status == COEFFICIENT_AT_LOW || c->status == COEFFICIENT_AT_HIGH || c->status == COEFFICIENT_UNIDENTIFIED)
     return true;
   if (fit->result->bootstrap)

@@ -218,7 +218,8 @@ void table_keep_rows(struct table *table, const bool *keep) {
     table->row_squares[kept] = table->row_squares[row];
     if (table->row_lines) table->row_lines[kept] = table->row_lines[row];
     for (size_t i = 0; i < table->choice_count; i++)
-      table->choices[i].deviation[kept] = table->choices[i].deviation[row];
+      table->choices[i].deviation[kept] = table->choices[i].deviation[row],
+      table->choices[i].offset[kept] = table->choices[i].offset[row];
     for (size_t c = 0; c < table->column_count; c++) {
       struct table_column *column = &table->columns[c];
       if (column->kind == COLUMN_NUMBER)

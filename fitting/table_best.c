@@ -25,10 +25,11 @@ static bool evaluate(struct choosing *choosing, struct error *error) {
   if (!choosing->by) {
     choosing->by = "loss";
     if (table_find(table, "loss") < 0)
-      return error_set(error, EXIT_USAGE_ERROR,
-                       "%s: best_over takes the best by loss, and there is no column 'loss': best_by (--best-by) says by "
-                       "what, a minus where larger is better: -accuracy",
-                       table->source);
+      return error_set(
+          error, EXIT_USAGE_ERROR,
+          "%s: best_over takes the best by loss, and there is no column 'loss': best_by (--best-by) says by "
+          "what, a minus where larger is better: -accuracy",
+          table->source);
   }
   const char *what = arena_format(&table->arena, "best_by '%s'", choosing->by);
   struct expression *expression = expression_parse(&table->arena, choosing->by, error);
@@ -67,8 +68,10 @@ static void pass_over(struct choosing *choosing) {
     reduction_warn(table, choosing->reduction, "%zu of %zu rows have no finite %s: they are never the best", infinite,
                    table->row_count, choosing->by);
   if (failed)
-    reduction_warn(table, choosing->reduction, "%zu of %zu rows are of runs that failed or did not end (%s): they are "
-                   "never the best", failed, table->row_count, words);
+    reduction_warn(table, choosing->reduction,
+                   "%zu of %zu rows are of runs that failed or did not end (%s): they are "
+                   "never the best",
+                   failed, table->row_count, words);
 }
 
 static void choose(struct choosing *choosing) {
@@ -160,7 +163,8 @@ static void measure_choice(struct choosing *choosing, int column, struct table_c
   struct placed *placed = memory_get((rows + 1) * sizeof *placed);
   double *x = memory_get((rows + 1) * sizeof *x), *value = memory_get((rows + 1) * sizeof *value);
   struct choice_points *configurations = memory_get((choosing->count + 1) * sizeof *configurations);
-  double *deviation = memory_get((choosing->count + 1) * sizeof *deviation);
+  double *deviation = memory_get((choosing->count + 1) * sizeof *deviation),
+         *offset = memory_get((choosing->count + 1) * sizeof *offset);
   for (size_t g = 0; g < choosing->count; g++) {
     size_t row = choosing->best[g], count = profile_of(choosing, g, column, logarithms, placed);
     configurations[g] = (struct choice_points){points, count, row, logarithms ? log(numbers[row]) : numbers[row]};
@@ -169,14 +173,19 @@ static void measure_choice(struct choosing *choosing, int column, struct table_c
       value[points] = placed[i].value;
     }
   }
-  choice_deviations(x, value, configurations, choosing->count, deviation);
-  *choice = (struct table_choice){column, logarithms, arena_array(&table->arena, rows + 1, sizeof(double))};
-  for (size_t g = 0; g < choosing->count; g++) choice->deviation[choosing->best[g]] = deviation[g];
+  choice_deviations(x, value, configurations, choosing->count, deviation, offset);
+  *choice = (struct table_choice){column, logarithms, arena_array(&table->arena, rows + 1, sizeof(double)),
+                                  arena_array(&table->arena, rows + 1, sizeof(double))};
+  for (size_t g = 0; g < choosing->count; g++) {
+    choice->deviation[choosing->best[g]] = deviation[g];
+    choice->offset[choosing->best[g]] = offset[g];
+  }
   free(placed);
   free(x);
   free(value);
   free(configurations);
   free(deviation);
+  free(offset);
 }
 
 static void look_at_axes(struct choosing *choosing, const char *const *axes) {

@@ -9,6 +9,7 @@
 enum { WINDOW = 5, DRAWS = 256, POINTS = 64 };  // values farther than POINTS from the best are never taken
 
 struct parabola {
+  double vertex;     // x of its minimum, from x0
   double curvature;  // of value = lowest + curvature (x - vertex)^2
   double squares;    // of the values' distances from it
   int degrees;
@@ -35,7 +36,8 @@ static struct parabola fit_parabola(const double *x, const double *value, size_t
       double factor = a[j][i] / a[i][i];
       for (int k = 0; k < 4 && j != i; k++) a[j][k] -= factor * a[i][k];
     }
-  struct parabola made = {a[2][3] / a[2][2] / (scale * scale), 0, (int)count - 3};
+  double slope = a[1][3] / a[1][1] / scale, curvature = a[2][3] / a[2][2] / (scale * scale);
+  struct parabola made = {-slope / (2 * curvature), curvature, 0, (int)count - 3};
   for (size_t i = 0; i < count; i++) {
     double t = (x[i] - x0) / scale, off = value[i] - value[0];
     for (int k = 2; k >= 0; k--) off -= a[k][3] / a[k][k] * pow(t, k);
@@ -91,7 +93,7 @@ static double simulate(const double *x, size_t at, size_t count, double curvatur
 }
 
 void choice_deviations(const double *x, const double *value, const struct choice_points *points, size_t count,
-                       double *deviation) {
+                       double *deviation, double *offset) {
   double *curvature = memory_get((count + 1) * sizeof *curvature), squares = 0, *normals = draw_normals();
   int degrees = 0;
   for (size_t g = 0; g < count; g++) {
@@ -100,6 +102,7 @@ void choice_deviations(const double *x, const double *value, const struct choice
     if (width < 3) continue;
     struct parabola parabola = fit_parabola(x + first, value + first, width, points[g].best);
     curvature[g] = parabola.curvature;
+    offset[g] = -parabola.vertex;
     squares += parabola.squares;
     degrees += parabola.degrees;
   }
@@ -111,6 +114,8 @@ void choice_deviations(const double *x, const double *value, const struct choice
     deviation[g] = points[g].count < 2 ? NAN
                                        : simulate(mine, place_of_best(x, &points[g]), points[g].count,
                                                   bowl ? curvature[g] : 1, bowl ? noise : 0, normals);
+    double most = 2 * deviation[g];  // a flat parabola's minimum may lie anywhere
+    offset[g] = bowl && most > 0 ? fmax(-most, fmin(most, offset[g])) : 0;
   }
   free(curvature);
   free(normals);

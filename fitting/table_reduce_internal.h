@@ -36,6 +36,7 @@ struct choice_points {
   double best;          // its x
 };
 // x[] ascending within a configuration, value[] the lowest there. deviation[configuration] gets the standard deviation
-// of (best - place of the minimum), NAN where the configuration has one value of x.
+// of (best - place of the minimum), NAN where the configuration has one value of x; offset[] what it is by the parabola
+// through the values around the best, 0 where that has no minimum.
 void choice_deviations(const double *x, const double *value, const struct choice_points *points, size_t count,
-                       double *deviation);
+                       double *deviation, double *offset);

@@ -14,13 +14,14 @@ static bool one_of(const char *text, const char *const *list) {
 // Whether the cell says it: a state that is none of a finished run, or a flag that is set.
 static bool says_failed(const struct table_column *column, size_t row) {
   static const char *const states[] = {"state", "status", "run_state", "run_status", "outcome", NULL},
-                           *const bad[] = {"crashed", "crash",     "failed",   "failure",   "diverged", "killed",
-                                           "error",   "nan",       "oom",      "canceled",  "cancelled", "aborted",
-                                           "running", "preempted", "preempting", "pending", "timeout", NULL},
+                           *const bad[] = {"crashed", "crash",     "failed",     "failure",  "diverged",  "killed",
+                                           "error",   "nan",       "oom",        "canceled", "cancelled", "aborted",
+                                           "running", "preempted", "preempting", "pending",  "timeout",   NULL},
                            *const flags[] = {"diverged", "failed", "crashed", "is_diverged", "is_failed", NULL},
                            *const set[] = {"true", "yes", "1", "t", "y", NULL};
   if (one_of(column->original, states) || one_of(column->name, states))
-    return column->kind == COLUMN_CATEGORY && column->codes[row] >= 0 && one_of(column->categories[column->codes[row]], bad);
+    return column->kind == COLUMN_CATEGORY && column->codes[row] >= 0 &&
+           one_of(column->categories[column->codes[row]], bad);
   if (!one_of(column->original, flags) && !one_of(column->name, flags)) return false;
   if (column->kind == COLUMN_NUMBER) return column->numbers[row] == 1;
   return column->codes[row] >= 0 && one_of(column->categories[column->codes[row]], set);
@@ -56,6 +57,7 @@ void table_check_states(struct table *table, const char *target, const bool *row
       failed += bad[row] && rows[row] && isfinite(table->columns[column].numbers[row]);
   free(bad);
   if (failed)
-    table_note(table, "%zu rows with a %s are of runs that failed or did not end (%s), and take part: --where leaves them out",
+    table_note(table,
+               "%zu rows with a %s are of runs that failed or did not end (%s), and take part: --where leaves them out",
                failed, target, words);
 }
