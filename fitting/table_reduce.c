@@ -137,8 +137,8 @@ bool table_average_over(struct table *table, const char *const *targets, size_t 
   size_t target = fine ? (size_t)table_find(table, targets[0]) : 0, short_of = 0, empty = 0;
   for (size_t row = 0; fine && row < table->row_count; row++)
     takes[row] = isfinite(table->columns[target].numbers[row]);
-  fine = fine &&
-         grouping_make(&grouping, table, "average_over", outcome, axes, axis_count, keys, key_count, NULL, error);
+  fine =
+      fine && grouping_make(&grouping, table, "average_over", outcome, axes, axis_count, keys, key_count, NULL, error);
   double squares = 0;
   for (size_t begin = 0, end; fine && begin < grouping.count; begin = end) {
     end = grouping_end(&grouping, begin);
