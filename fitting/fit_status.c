@@ -93,7 +93,10 @@ void fit_settle(struct fit *fit, const bool *loose) {
     settle(fit, &result->coefficients[profile->coefficient], profile, loose[profile->coefficient]);
   }
   for (size_t i = 0; i < result->coefficient_count; i++)
-    if (result->coefficients[i].status == COEFFICIENT_UNIDENTIFIED) forget(&result->coefficients[i], true, true);
+    if (result->coefficients[i].status == COEFFICIENT_UNIDENTIFIED) {
+      forget(&result->coefficients[i], true, true);
+      result->coefficients[i].intervals = intervals_none;  // none of the kinds
+    }
 }
 
 // "any value below 0.053 fits within 2 %", of the direction that moves the coefficient most.
@@ -145,4 +148,5 @@ void fit_settle_derived(struct fit_derived *derived, const double *ends, size_t 
   if (below) derived->low = NAN;
   if (above) derived->high = NAN;
   derived->se = NAN;
+  if (below && above) derived->intervals = intervals_none;
 }
