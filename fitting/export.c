@@ -61,6 +61,21 @@ static bool is_textual(const struct exporting *exporting, const char *column) {
   return false;
 }
 
+// " // one-sided: at most 3.7" behind a number that the data do not determine, or that lies at a bound.
+static void write_status(const struct exporting *exporting, const struct coefficient *c) {
+  switch (c->status) {
+    case COEFFICIENT_ONE_SIDED:
+    case COEFFICIENT_AT_LOW:
+    case COEFFICIENT_AT_HIGH:
+    case COEFFICIENT_UNIDENTIFIED:
+      text_format(exporting->out, "  %s %s", exporting->language == EXPORT_PYTHON ? "#" : "//",
+                  c->note ? c->note : coefficient_status_name(c->status));
+      break;
+    default:
+      break;
+  }
+}
+
 // One line a category: if (strcmp(format, "w4a4") == 0) return 0.75;
 static void write_lookup(struct exporting *exporting, const char *function, const struct law_parameter *parameter) {
   struct text *out = exporting->out;
@@ -83,7 +98,9 @@ static void write_lookup(struct exporting *exporting, const char *function, cons
       export_number(exporting, number, out);
     text_add(out, python ? ": " : texts ? ") == 0) return " : ") return ");
     export_number(exporting, c->value, out);
-    text_add(out, python ? ",\n" : ";\n");
+    text_char(out, python ? ',' : ';');
+    write_status(exporting, c);
+    text_char(out, '\n');
   }
   if (python)
     text_format(out, "    }.get(%s, math.nan)\n\n\n", column);
@@ -172,7 +189,9 @@ static void write_constants(struct exporting *exporting) {
     text_format(exporting->out,
                 python ? "    %s = " : "  const double %s = ", export_parameter(exporting, c->parameter));
     export_number(exporting, c->value, exporting->out);
-    text_add(exporting->out, python ? "\n" : ";\n");
+    text_add(exporting->out, python ? "" : ";");
+    write_status(exporting, c);
+    text_char(exporting->out, '\n');
   }
 }
 
@@ -243,11 +262,16 @@ static bool write_function(struct exporting *exporting, const char *name, const 
   return true;
 }
 
-bool law_export(const struct law *law, const struct coefficient *coefficients, size_t count,
-                enum export_language language, const char *name, const char *about, struct text *out,
-                struct error *error) {
-  struct exporting exporting = {
-      .law = law, .coefficients = coefficients, .count = count, .language = language, .out = out, .error = error};
+bool law_export(const struct law *law, const struct exported *fitted, enum export_language language, const char *name,
+                const char *about, struct text *out, struct error *error) {
+  struct exporting exporting = {.law = law,
+                                .coefficients = fitted->coefficients,
+                                .count = fitted->coefficient_count,
+                                .derived = fitted->derived,
+                                .derived_count = fitted->derived_count,
+                                .language = language,
+                                .out = out,
+                                .error = error};
   find_texts(&exporting);
   export_name(&exporting);
   bool fine = known_coefficients(&exporting) && (language == EXPORT_LATEX ? export_latex(&exporting, name, about)

@@ -10,9 +10,16 @@
 
 enum export_language { EXPORT_C, EXPORT_PYTHON, EXPORT_LATEX };
 bool export_parse(const char *text, enum export_language *language, struct error *error);
+// A fitted law: its coefficients, and what follows from them (for tables; may be none).
+struct exported {
+  const struct coefficient *coefficients;
+  size_t coefficient_count;
+  const struct fit_derived *derived;
+  size_t derived_count;
+};
 // Writes the law with these coefficients as a function of its columns (EXPORT_C: C11; EXPORT_PYTHON: no imports but
 // math), called by the name of the fit, or as a formula and a table row a coefficient (EXPORT_LATEX). Numbers
-// round-trip; a category without coefficient gives NAN. `about` stands in a comment.
-bool law_export(const struct law *law, const struct coefficient *coefficients, size_t count,
-                enum export_language language, const char *name, const char *about, struct text *out,
-                struct error *error);
+// round-trip; a category without coefficient gives NAN. What the data do not determine, or limit on one side, and what
+// lies at a bound is said beside the number. `about` stands in a comment.
+bool law_export(const struct law *law, const struct exported *fitted, enum export_language language, const char *name,
+                const char *about, struct text *out, struct error *error);

@@ -6,6 +6,8 @@ struct exporting {
   const struct law *law;
   const struct coefficient *coefficients;
   size_t count;
+  const struct fit_derived *derived;
+  size_t derived_count;
   enum export_language language;
   struct text *out;
   struct error *error;

@@ -288,6 +288,61 @@ static void latex_rounded(double value, struct text *out) {
   text_char(out, '$');
 }
 
+// What the table says of a value: brackets hold one that the data do not determine, a limit on one side is an
+// inequality, and only what has two ends has an interval.
+static void latex_cells(struct exporting *exporting, enum coefficient_status status, double value, double low,
+                        double high) {
+  struct text *out = exporting->out;
+  bool bound = status == COEFFICIENT_AT_LOW || status == COEFFICIENT_AT_HIGH, open = status == COEFFICIENT_UNIDENTIFIED;
+  text_add(out, open ? "(" : "");
+  latex_rounded(fit_is_zero(status, value) ? 0 : value, out);
+  text_add(out, open ? ")" : bound ? " (bound)" : "");
+  text_add(out, " & ");
+  if (open || (isnan(low) && isnan(high))) {
+    const char *words = status == COEFFICIENT_FITTED ? "--" : coefficient_status_name(status);
+    plain(words, strlen(words), out);
+  } else if (isnan(low) || isnan(high)) {
+    text_add(out, isnan(low) ? "$\\leq$ " : "$\\geq$ ");
+    latex_rounded(isnan(low) ? high : low, out);
+  } else {
+    latex_rounded(low, out);
+    text_add(out, " to ");
+    latex_rounded(high, out);
+  }
+  text_add(out, " \\\\\n");
+}
+
+static void write_table(struct exporting *exporting, const char *name) {
+  struct text *out = exporting->out;
+  text_add(out, "\n\\begin{tabular}{lrr}\n\\toprule\n");
+  plain(name, strlen(name), out);
+  text_add(out, " & value & interval \\\\\n\\midrule\n");
+  for (size_t i = 0; i < exporting->count; i++) {
+    const struct coefficient *c = &exporting->coefficients[i];
+    text_char(out, '$');
+    symbol(c->parameter, out);
+    if (c->category) {
+      text_add(out, "[\\mathrm{");
+      plain(c->category, strlen(c->category), out);
+      text_add(out, "}]");
+    }
+    text_add(out, "$ & ");
+    latex_cells(exporting, c->status, c->value, c->low, c->high);
+  }
+  bool ruled = false;
+  for (size_t i = 0; i < exporting->derived_count; i++) {
+    const struct fit_derived *d = &exporting->derived[i];
+    if (strchr(d->name, '[')) continue;  // at a value of a column: many, and long
+    if (!ruled) text_add(out, "\\midrule\n");
+    ruled = true;
+    text_char(out, '$');
+    symbol(d->name, out);
+    text_add(out, "$ & ");
+    latex_cells(exporting, d->status, d->value, d->low, d->high);
+  }
+  text_add(out, "\\bottomrule\n\\end{tabular}\n");
+}
+
 bool export_latex(struct exporting *exporting, const char *name, const char *about) {
   const struct law *law = exporting->law;
   struct text *out = exporting->out;
@@ -306,30 +361,6 @@ bool export_latex(struct exporting *exporting, const char *name, const char *abo
   text_add(out, " \\]\n");
   for (int d = 0; d < law->definition_count; d++)
     if (!write_definition(exporting, &law->definitions[d])) return false;
-  text_add(out, "\n\\begin{tabular}{lrr}\n\\toprule\n");
-  plain(name, strlen(name), out);
-  text_add(out, " & value & interval \\\\\n\\midrule\n");
-  for (size_t i = 0; i < exporting->count; i++) {
-    const struct coefficient *c = &exporting->coefficients[i];
-    text_char(out, '$');
-    symbol(c->parameter, out);
-    if (c->category) {
-      text_add(out, "[\\mathrm{");
-      plain(c->category, strlen(c->category), out);
-      text_add(out, "}]");
-    }
-    text_add(out, "$ & ");
-    latex_rounded(c->value, out);
-    text_add(out, " & ");
-    if (isnan(c->low)) {
-      plain(coefficient_status_name(c->status), strlen(coefficient_status_name(c->status)), out);
-    } else {
-      latex_rounded(c->low, out);
-      text_add(out, " to ");
-      latex_rounded(c->high, out);
-    }
-    text_add(out, " \\\\\n");
-  }
-  text_add(out, "\\bottomrule\n\\end{tabular}\n");
+  write_table(exporting, name);
   return true;
 }

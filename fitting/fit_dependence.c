@@ -2,11 +2,11 @@
 // are too narrow. Which rows belong together is found from the columns, and where those leave it open, from the
 // residuals: by the intraclass correlation (one-way analysis of variance; Fisher 1925) and the correlation of
 // neighbours along tokens.
+#include <ctype.h>
 #include <gsl/gsl_cdf.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "fitting/fit_internal.h"
 
@@ -129,10 +129,21 @@ static bool along_tokens(const struct dependence *d, struct partition partition,
 
 // ---- which rows belong together ----
 
+// "Run Name", "run_name" and "run-name" are one name.
+static bool named(const char *name, const char *plain) {
+  for (; *name; name++) {
+    if (strchr(" _-./", *name)) continue;
+    if (tolower((unsigned char)*name) != *plain) return false;
+    plain++;
+  }
+  return !*plain;
+}
+
 static bool names_runs(const struct table_column *column) {
-  static const char *const names[] = {"run", "run_id", "id", "name"};
+  static const char *const names[] = {"run",     "runid",   "runname", "id",           "name",          "displayname",
+                                      "modelid", "trialid", "trial",   "experimentid", "experimentname"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-    if (strcasecmp(column->name, names[i]) == 0 || strcasecmp(column->original, names[i]) == 0) return true;
+    if (named(column->name, names[i]) || named(column->original, names[i])) return true;
   return false;
 }
 
@@ -204,29 +215,6 @@ static const char *name_of(const struct dependence *d, struct partition partitio
   return made;
 }
 
-static void group_by_residuals(struct dependence *d) {
-  const struct table *table = d->fit->table;
-  int tokens = table_find(table, "tokens");
-  if (tokens < 0 || table->columns[tokens].kind != COLUMN_NUMBER) return;
-  int *columns = arena_array(d->arena, table->column_count + 1, sizeof *columns);
-  int count = setting_columns(d, tokens, columns);
-  struct partition partition = partition_by(d, columns, count);
-  double within, within_p, serial, serial_p;
-  if (!count || partition.count < 2 || partition.count == (int)d->rows) return;
-  if (!along_tokens(d, partition, tokens, &serial, &serial_p)) return;
-  intraclass_of(d, partition, &within, &within_p);
-  if (within_p > level && serial_p > level) return;
-  const char *by = name_of(d, partition, columns, count);
-  char *words = arena_format(
-      d->arena,
-      "rows of equal %s with growing tokens miss the law together (intraclass correlation %.2f, of neighbours %.2f): they "
-      "are taken for checkpoints of %d runs and resampled together (--group none takes every row by itself)",
-      by, within, serial, partition.count);
-  group_by(d, partition, by, words);
-}
-
-// ---- what else explains the residuals ----
-
 // Whether a column takes part at all: no outcome, no argument of the law, of few values. Numbers are counted here,
 // since a partition of each column of a wide table would take long.
 static bool may_explain(const struct dependence *d, int c) {
@@ -245,6 +233,85 @@ static bool may_explain(const struct dependence *d, int c) {
   }
   return true;
 }
+
+// A way to put rows into runs.
+struct runs {
+  struct partition partition;
+  const char *by;  // in words
+};
+
+static bool are_runs(const struct dependence *d, struct partition partition, int tokens) {
+  double correlation, p;
+  return partition.count > 1 && partition.count < (int)d->rows && along_tokens(d, partition, tokens, &correlation, &p);
+}
+
+// Where tokens come twice within equal settings, a numeric column of few values (a seed, a learning rate) may tell the
+// runs apart, or all such columns together. columns[] has room for them.
+static bool runs_by_numbers(const struct dependence *d, int tokens, int *columns, int count, struct runs *runs) {
+  const struct table *table = d->fit->table;
+  int all = count;
+  for (int pass = 0; pass < 2; pass++) {
+    for (int c = 0; c < (int)table->column_count; c++) {
+      if (table->columns[c].kind != COLUMN_NUMBER || c == tokens || !may_explain(d, c)) continue;
+      columns[pass ? all++ : count] = c;
+      if (pass) continue;
+      runs->partition = partition_by(d, columns, count + 1);
+      if (!are_runs(d, runs->partition, tokens)) continue;
+      runs->by = name_of(d, runs->partition, columns, count + 1);
+      return true;
+    }
+    if (!pass) continue;
+    runs->partition = partition_by(d, columns, all);
+    runs->by = name_of(d, runs->partition, columns, all);
+  }
+  return all > count + 1 && are_runs(d, runs->partition, tokens);
+}
+
+// Nothing tells them apart: within equal settings a run begins where tokens fall from one row to the next.
+static bool runs_by_order(const struct dependence *d, int tokens, struct partition settings, const char *by,
+                          struct runs *runs) {
+  const double *numbers = d->fit->table->columns[tokens].numbers;
+  int *run_of = arena_array(d->arena, (size_t)settings.count + 1, sizeof *run_of);
+  double *last = arena_array(d->arena, (size_t)settings.count + 1, sizeof *last);
+  runs->partition = (struct partition){arena_array(d->arena, d->fit->table->row_count + 1, sizeof(int)), 0};
+  for (size_t row = 0; row < d->fit->table->row_count; row++) runs->partition.of[row] = -1;
+  for (int g = 0; g < settings.count; g++) last[g] = INFINITY;
+  for (size_t i = 0; i < d->rows; i++) {
+    int g = settings.of[d->row[i]];
+    if (!(numbers[d->row[i]] > last[g])) run_of[g] = runs->partition.count++;
+    last[g] = numbers[d->row[i]];
+    runs->partition.of[d->row[i]] = run_of[g];
+  }
+  runs->by = arena_format(d->arena, "%s and of one run in the order of the table", by);
+  return are_runs(d, runs->partition, tokens);
+}
+
+static void group_by_residuals(struct dependence *d) {
+  const struct table *table = d->fit->table;
+  int tokens = table_find(table, "tokens");
+  if (tokens < 0 || table->columns[tokens].kind != COLUMN_NUMBER) return;
+  int *columns = arena_array(d->arena, 2 * table->column_count + 2, sizeof *columns);
+  int count = setting_columns(d, tokens, columns);
+  struct partition settings = partition_by(d, columns, count);
+  double within, within_p, serial, serial_p;
+  if (!count || settings.count == (int)d->rows) return;
+  const char *by = name_of(d, settings, columns, count);
+  struct runs runs = {settings, by};
+  if (!are_runs(d, settings, tokens) && !runs_by_numbers(d, tokens, columns, count, &runs) &&
+      !runs_by_order(d, tokens, settings, by, &runs))
+    return;
+  along_tokens(d, runs.partition, tokens, &serial, &serial_p);
+  intraclass_of(d, runs.partition, &within, &within_p);
+  if (within_p > level && serial_p > level) return;
+  char *words = arena_format(
+      d->arena,
+      "rows of equal %s with growing tokens miss the law together (intraclass correlation %.2f, of neighbours %.2f): they "
+      "are taken for checkpoints of %d runs and resampled together (--group none takes every row by itself)",
+      runs.by, within, serial, runs.partition.count);
+  group_by(d, runs.partition, runs.by, words);
+}
+
+// ---- what else explains the residuals ----
 
 // The residuals' means over the groups of rows, where the column is the same within each group; else the rows.
 static size_t units_of(const struct dependence *d, struct partition partition, int *of, double *values) {
@@ -333,7 +400,8 @@ void fit_depend(struct fit *fit) {
   for (size_t i = 0; i < d.rows; i++) d.residual[i] = fmax(-limit, fmin(limit, d.residual[i]));
   if (d.rows > LEAST_ROWS) {
     bool automatic = !fit->options->group;
-    if (automatic && group_by_name(&d) == 0 && limit > 0) group_by_residuals(&d);
+    // the steps of a grid make neighbours of rows that were chosen from it alike, whatever their runs
+    if (automatic && group_by_name(&d) == 0 && limit > 0 && !fit_chosen(fit)) group_by_residuals(&d);
     if (!fit->options->bare && limit > 0) name_columns(&d);
   }
   arena_free(&arena);

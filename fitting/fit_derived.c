@@ -70,16 +70,19 @@ static bool derive_one(const struct fit *fit, int d, double point, const double 
   return fine || error_context(error, "law %s, derived %s", law->name, what->name);
 }
 
-// The coefficient values that derived quantities are computed at: the estimate, every resample, every jackknife value.
+// The coefficient values that derived quantities are computed at: the estimate, every resample, every jackknife
+// value, every one with another choice from a grid.
 struct value_sets {
-  size_t count, resamples, width;
-  const double *estimate, *replicates, *jackknife;  // [width], [resamples][width], [...][width]
+  size_t count, resamples, left_out, width;
+  const double *estimate, *replicates, *jackknife, *choice;  // [width], [resamples][width], [left_out][width], ...
 };
 
 static const double *value_set(const struct value_sets *sets, size_t k) {
   if (k == 0) return sets->estimate;
   if (k <= sets->resamples) return sets->replicates + (k - 1) * sets->width;
-  return sets->jackknife + (k - 1 - sets->resamples) * sets->width;
+  size_t after = k - 1 - sets->resamples;
+  if (after < sets->left_out) return sets->jackknife + after * sets->width;
+  return sets->choice + (after - sets->left_out) * sets->width;
 }
 
 // Quantity d at one point, for every set of values: into results [sets->count]. earlier [sets->count][derived_count].
@@ -109,8 +112,9 @@ static void put_derived(struct fit *fit, const struct law_derived *what, double 
   }
   for (size_t b = 0; b < resamples; b++) result->derived_replicates[b * total + result->derived_count] = results[1 + b];
   if (resamples)
-    interval_of((struct replicates){results + 1, resamples, 1, results + 1 + resamples, sets->count - 1 - resamples, 1,
-                                    result->interval_degrees},
+    interval_of((struct replicates){results + 1, resamples, 1, results + 1 + resamples, sets->left_out, 1,
+                                    result->interval_degrees, results + 1 + resamples + sets->left_out,
+                                    sets->count - 1 - resamples - sets->left_out, 1},
                 out->value, result->confidence, result->interval, &out->intervals, &out->low, &out->high, &out->se);
   result->derived_count++;
 }
@@ -127,9 +131,11 @@ bool fit_derive(struct fit *fit, struct error *error) {
   struct value_sets sets = {.estimate = values,
                             .replicates = result->replicates,
                             .jackknife = fit->jackknife,
+                            .choice = fit->choice,
+                            .left_out = fit->jackknife_count,
                             .width = n,
                             .resamples = result->replicates ? (size_t)result->bootstrap : 0};
-  sets.count = 1 + sets.resamples + fit->jackknife_count;
+  sets.count = 1 + sets.resamples + fit->jackknife_count + fit->choice_count;
   if (sets.resamples)
     result->derived_replicates =
         arena_array(&result->arena, sets.resamples * total + 1, sizeof *result->derived_replicates);
@@ -157,7 +163,11 @@ bool fit_derive_open(struct fit *fit, struct error *error) {
   size_t count = fit->open_count, place = 0;
   if (!count || !result->derived_count) return true;
   // the open ends as if they were resamples; the estimate in front of them counts for nothing
-  struct value_sets sets = {count + 1, count, (size_t)fit->element_count, fit->open_ends, fit->open_ends, NULL};
+  struct value_sets sets = {.count = count + 1,
+                            .resamples = count,
+                            .width = (size_t)fit->element_count,
+                            .estimate = fit->open_ends,
+                            .replicates = fit->open_ends};
   double *earlier = memory_get(sets.count * (size_t)(law->derived_count + 1) * sizeof *earlier),
          *results = memory_get(sets.count * sizeof *results);
   bool fine = true;

@@ -56,6 +56,13 @@ struct fit {
   const char **pinned;  // [law parameters]: category pinned to the baseline value, or NULL
   struct fit_stage *stages;
   int stage_count;
+  double *row_choice;      // [table rows]: standard deviation of the target as best_over chose it, in the unit of the
+                           // residual; NULL: the law predicts nothing that was chosen
+  double *row_offset;      // [table rows]: of it what is measured, which rows that lie near one another share
+  double choice_variance;  // mean square of it over the fitted rows
+  double choice_share;     // of row_choice that the scatter of the rows does not show, 0 to 1
+  double *choice;          // [choice_count][element_count]: values with the target moved by that much
+  size_t choice_count;
   double *open_ends;  // [open_count][element_count]: where walks end on a side that the data do not limit
   size_t open_count;
   double *jackknife;  // [jackknife_count][element_count]: values without each group, or block of groups
@@ -95,6 +102,8 @@ void fit_gsl(struct workspace *workspace, double *x, double *trust_region, doubl
 // Memory of one thread's refits.
 struct refit {
   double *factor;             // [table rows]: multiplies the weight of a row; the caller sets it
+  double *shift;              // [table rows]: is added to the target of a row; NULL: nothing is
+  double *target;             // [padded rows of the largest stage]; NULL likewise
   double *elements;           // [element_count]: internal values, after a refit those of it
   double *weight;             // [padded rows of the largest stage]
   double *x, *best;           // [element_count]
@@ -112,6 +121,11 @@ double refit_stage(const struct fit *fit, struct refit *refit, const struct fit_
 // Rows of one run are put into one group where the options name no column (fit->row_group, result->grouped_by); columns
 // that explain the residuals are named in warnings. After fill_rows, before the resamples.
 void fit_depend(struct fit *fit);
+// The target is what best_over chose from a grid: how far off that is, and what of it the residuals do not show
+// (fit->row_choice, fit->choice_share), with a warning. After fill_rows.
+void fit_choice(struct fit *fit);
+// Whether the law predicts what best_over chose.
+bool fit_chosen(const struct fit *fit);
 // The kind of interval by default, with the reason: from few groups or few rows BCa ones are too narrow.
 void fit_choose_interval(struct fit *fit);
 // Resamples: fills result->replicates, fit->jackknife and the intervals of the coefficients.
@@ -139,6 +153,9 @@ struct replicates {
   const double *jackknife;
   size_t jackknife_count, jackknife_stride;
   double degrees;  // of freedom of the t interval; 0: none
+  const double
+      *choice;  // values with the target moved by the error of its choice, which adds to that of the t interval
+  size_t choice_count, choice_stride;
 };
 extern const struct intervals intervals_none;
 // t, percentile and BCa intervals and the standard error. low and high get the kind that is asked for.

@@ -103,6 +103,20 @@ static double corrected(const struct correction *correction, const double *sorte
   return shrink > 0 ? quantile(sorted, count, gsl_cdf_ugaussian_P(correction->bias + z / shrink)) : NAN;
 }
 
+// Its square grows by the variance of the values that the error of a choice gives.
+static double with_choice(const struct replicates *replicates, double value, double error, bool positive) {
+  double squares = 0;
+  size_t kept = 0;
+  for (size_t i = 0; i < replicates->choice_count; i++) {
+    double moved = replicates->choice[i * replicates->choice_stride];
+    double off = positive ? log(moved / value) : moved - value;
+    if (!isfinite(off)) continue;
+    squares += off * off;
+    kept++;
+  }
+  return kept ? sqrt(error * error + squares / (double)kept) : error;
+}
+
 // The jackknife's standard error about the value, of the logarithm where all are positive; NAN with fewer than two.
 static double jackknife_error(const struct replicates *replicates, double value, bool *positive) {
   size_t kept = 0, stride = replicates->jackknife_stride;
@@ -120,7 +134,7 @@ static double jackknife_error(const struct replicates *replicates, double value,
     kept++;
   }
   bool exists = kept >= 2 && isfinite(value);
-  return exists ? sqrt(squares * (double)(kept - 1) / (double)kept) : NAN;
+  return exists ? with_choice(replicates, value, sqrt(squares * (double)(kept - 1) / (double)kept), *positive) : NAN;
 }
 
 static double t_quantile(double value, double error, bool positive, double degrees, double level) {

@@ -177,7 +177,8 @@ void fit_profile(struct fit *fit) {
     for (int i = 0; i < stage->free_count; i++) {
       loose[stage->free[i]] = fit_looks_loose(fit, stage->free[i]);
       if (!asked_for(fit, stage->free[i]) && !loose[stage->free[i]]) continue;
-      if (!(stage->objective > 1e-18 * (double)stage->row_count)) {  // nothing tells how large the errors are
+      if (!(stage->objective > 1e-18 * (double)stage->row_count) &&
+          !fit->choice_variance) {  // nothing tells how large the errors are
         if (!told) fit_result_warn(result, "the law passes through its rows: there are no errors to make profiles of");
         told = true;
         continue;

@@ -68,14 +68,18 @@ static void measure(struct fit *fit, struct fit_ratio *ratio) {
   struct fit_derived *quantity = &ratio->quantity;
   size_t n = result->coefficient_count, resamples = result->replicates ? (size_t)result->bootstrap : 0;
   quantity->value = result->coefficients[ratio->above].value / result->coefficients[ratio->below].value;
-  double *values = memory_get((resamples + result->jackknife_count + fit->open_count + 1) * sizeof *values);
-  double *jackknife = values + resamples, *ends = jackknife + result->jackknife_count;
+  double *values =
+      memory_get((resamples + result->jackknife_count + fit->choice_count + fit->open_count + 1) * sizeof *values);
+  double *jackknife = values + resamples, *choice = jackknife + result->jackknife_count,
+         *ends = choice + fit->choice_count;
   ratios_of(ratio, result->replicates, resamples, n, values);
   ratios_of(ratio, result->jackknife, result->jackknife_count, n, jackknife);
+  ratios_of(ratio, fit->choice, fit->choice_count, n, choice);
   ratios_of(ratio, fit->open_ends, fit->open_count, n, ends);
   if (resamples) {
     struct replicates replicates = {
-        values, resamples, 1, jackknife, result->jackknife_count, 1, result->interval_degrees};
+        values, resamples,         1, jackknife, result->jackknife_count, 1, result->interval_degrees,
+        choice, fit->choice_count, 1};
     interval_of(replicates, quantity->value, result->confidence, result->interval, &quantity->intervals, &quantity->low,
                 &quantity->high, &quantity->se);
     ratio->p = replicates_p(replicates, quantity->intervals.kind, quantity->value, 1);

@@ -81,7 +81,7 @@ struct stage_scale *stage_scale_new(const struct fit *fit, struct arena *arena, 
   }
   qsort(sizes, rows, sizeof *sizes, compare_numbers);
   scale->slope = mean_slope(sizes, rows, scale->n, stage->problem.delta);
-  scale->ratio = squared / scale->degrees / scale->slope;
+  scale->ratio = fmax(squared / scale->degrees / scale->slope, fit->choice_variance);
   // the fit passes through n of the rows: the median is that of the others
   scale->deviation = 1.4826 * quantile(sizes + scale->n, rows - (size_t)scale->n, 0.5);
   free(sizes);

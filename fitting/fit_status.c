@@ -18,6 +18,7 @@ bool fit_looks_loose(const struct fit *fit, int e) {
   const struct coefficient *c = &fit->result->coefficients[e];
   const struct intervals *i = &c->intervals;
   if (fit->options->bare || !fit_is_small(fit) || !fit->elements[e].free_ever) return false;
+  if (fit->row_choice && fit->result->bootstrap) return false;  // a profile knows nothing of rounding to a grid
   if (c->status == COEFFICIENT_AT_LOW || c->status == COEFFICIENT_AT_HIGH || c->status == COEFFICIENT_UNIDENTIFIED)
     return true;
   if (fit->result->bootstrap)
@@ -39,9 +40,26 @@ static void forget(struct coefficient *c, bool low, bool high) {
   c->se = NAN;
 }
 
+// Whether the objective stays as low as at the bound over a good part of the interval: the data then ask for nothing
+// beyond the bound, they do not tell. A parabola about the bound reaches `flat` at a seventh of the interval.
+static bool flat_from_bound(const struct fit_profile *profile, bool at_low) {
+  static const double flat = 0.02, part = 0.3;
+  if (!profile->point_count) return false;
+  double bound = profile->points[at_low ? 0 : profile->point_count - 1].value,
+         end = at_low ? profile->high : profile->low;
+  double reach = 0;
+  for (size_t i = 0; i < profile->point_count; i++)
+    if (profile->points[i].ratio < flat) reach = fmax(reach, fabs(profile->points[i].value - bound));
+  return reach > part * fabs(end - bound) || !isfinite(end);
+}
+
 static void settle(struct fit *fit, struct coefficient *c, const struct fit_profile *profile, bool loose) {
   struct arena *arena = &fit->result->arena;
   char end[32];
+  if (c->status == COEFFICIENT_AT_LOW || c->status == COEFFICIENT_AT_HIGH) {
+    bool at_low = c->status == COEFFICIENT_AT_LOW;
+    if (flat_from_bound(profile, at_low)) c->status = COEFFICIENT_FITTED;
+  }
   if (c->status == COEFFICIENT_AT_LOW || c->status == COEFFICIENT_AT_HIGH) {
     bool at_low = c->status == COEFFICIENT_AT_LOW;
     c->low = at_low || profile->low_open ? NAN : profile->low;
@@ -75,7 +93,10 @@ void fit_settle(struct fit *fit, const bool *loose) {
     settle(fit, &result->coefficients[profile->coefficient], profile, loose[profile->coefficient]);
   }
   for (size_t i = 0; i < result->coefficient_count; i++)
-    if (result->coefficients[i].status == COEFFICIENT_UNIDENTIFIED) forget(&result->coefficients[i], true, true);
+    if (result->coefficients[i].status == COEFFICIENT_UNIDENTIFIED) {
+      forget(&result->coefficients[i], true, true);
+      result->coefficients[i].intervals = intervals_none;  // none of the kinds
+    }
 }
 
 // "any value below 0.053 fits within 2 %", of the direction that moves the coefficient most.
@@ -127,4 +148,5 @@ void fit_settle_derived(struct fit_derived *derived, const double *ends, size_t 
   if (below) derived->low = NAN;
   if (above) derived->high = NAN;
   derived->se = NAN;
+  if (below && above) derived->intervals = intervals_none;
 }

@@ -5,7 +5,7 @@
 
 #include "fitting/fit_internal.h"
 
-enum { STEP_LIMIT = 5, STEPS = 60, FLAT_STEPS = 16, BISECTIONS = 16 };
+enum { STEP_LIMIT = 5, STEPS = 60, FLAT_STEPS = 16, BISECTIONS = 16, SHORTER = 8 };
 
 struct path {
   const struct fit *fit;
@@ -123,6 +123,7 @@ static void find_end(struct path *path, double low_rise, double to, double high_
     if (reached < target) {
       from = x;
       low_rise = reached;
+      if (target - reached > 1e-3 * target && i + 1 < BISECTIONS) keep_point(path, x, objective);  // not the end itself
       path_go(path, x);
     } else {
       to = x;
@@ -142,7 +143,7 @@ void walk_out(struct arena *arena, const struct fit *fit, struct walk *walk) {
   keep_place(&path, path.from, path.x);
   double bound = walk->direction < 0 ? stage->low[walk->coordinate] : stage->high[walk->coordinate];
   double step = walk->step, last = 0;
-  int flat = 0;
+  int flat = 0, shorter = 0;
   if (path.from == bound) walk->end = WALK_BOUND;
   for (int i = 0; i < STEPS && walk->end != WALK_BOUND; i++) {
     double to = path.from + walk->direction * step;
@@ -150,6 +151,10 @@ void walk_out(struct arena *arena, const struct fit *fit, struct walk *walk) {
     if (at_bound) to = bound;
     double objective = path_try(&path, to), rise = objective - path.base;
     if (!isfinite(objective)) {  // a wall: nearer
+      step /= 4;
+      continue;
+    }
+    if (rise > 25 * walk->rise && shorter++ < SHORTER) {  // another minimum may have caught the others: nearer
       step /= 4;
       continue;
     }

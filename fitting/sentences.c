@@ -118,6 +118,7 @@ const char *fit_starts_sentence(struct arena *arena, const struct fit_result *re
 }
 
 bool fit_is_zero(enum coefficient_status status, double value) {
+  if (status == COEFFICIENT_ONE_SIDED || status == COEFFICIENT_UNIDENTIFIED) return value > 0 && value < 1e-12;
   return status == COEFFICIENT_AT_LOW && value > 0 && value < 1e-6;
 }
 

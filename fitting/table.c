@@ -101,6 +101,18 @@ void table_name_row(struct table *table, size_t row, const char *name) {
   table->row_names[row] = arena_string(&table->arena, name);
 }
 
+// A setting by the last part of its name, lr for train.lr, where that is one column's.
+static int find_setting(const struct table *table, const char *name) {
+  int found = -1;
+  for (size_t c = 0; c < table->column_count; c++) {
+    const char *dot = strrchr(table->columns[c].name, '.');
+    if (table->columns[c].role != ROLE_SETTING || !dot || strcmp(dot + 1, name) != 0) continue;
+    if (found >= 0) return -1;
+    found = (int)c;
+  }
+  return found;
+}
+
 int table_find(const struct table *table, const char *name) {
   int found = table->names ? name_map_get(table->names, name) : -1;
   if (found >= 0) return found;
@@ -108,7 +120,7 @@ int table_find(const struct table *table, const char *name) {
   for (size_t i = table->names ? table->names->count : 0; i < table->column_count; i++)
     if (strcmp(table->columns[i].name, name) == 0) return (int)i;
   const char *canonical = column_canonical(name);
-  return strcmp(canonical, name) == 0 ? -1 : table_find(table, canonical);
+  return strcmp(canonical, name) == 0 ? find_setting(table, name) : table_find(table, canonical);
 }
 
 const char *table_nearest(const struct table *table, const char *name) {
@@ -205,6 +217,9 @@ void table_keep_rows(struct table *table, const bool *keep) {
     table->row_members[kept] = table->row_members[row];
     table->row_squares[kept] = table->row_squares[row];
     if (table->row_lines) table->row_lines[kept] = table->row_lines[row];
+    for (size_t i = 0; i < table->choice_count; i++)
+      table->choices[i].deviation[kept] = table->choices[i].deviation[row],
+      table->choices[i].offset[kept] = table->choices[i].offset[row];
     for (size_t c = 0; c < table->column_count; c++) {
       struct table_column *column = &table->columns[c];
       if (column->kind == COLUMN_NUMBER)

@@ -26,6 +26,15 @@ struct table_column {
   struct name_map *index;  // codes of the categories
 };
 
+// What best_over chose from the values of an axis.
+struct table_choice {
+  int column;         // the axis
+  bool logarithmic;   // deviation is that of its logarithm
+  double *deviation;  // [rows]: how far the value chosen is from the best there is (standard deviation): the grid has
+                      // steps, and noise decides among neighbours; NAN with nothing to choose from
+  double *offset;     // [rows]: how far it is by the parabola through its neighbours; 0 where that has no minimum
+};
+
 struct table {
   struct arena arena;
   const char *source;  // file name, "runs of quickstart": for messages
@@ -36,8 +45,10 @@ struct table {
   double *row_squares;     // sum of their squared distances, in ln(target), from their mean (0 as read)
   struct table_column *columns;
   size_t column_count;
-  struct name_map *names;  // of the columns
-  const char **notes;      // choices made in reading it that its owner should see; NULL without
+  struct name_map *names;        // of the columns
+  struct table_choice *choices;  // [choice_count]: one a numeric axis of best_over
+  size_t choice_count;
+  const char **notes;  // choices made in reading it that its owner should see; NULL without
   size_t note_count;
 };
 
@@ -56,7 +67,8 @@ void table_set_category(struct table *table, size_t column, size_t row, const ch
 void table_note(struct table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
 // Names a row (copied).
 void table_name_row(struct table *table, size_t row, const char *name);
-// The column of that name (N, D and C are short for parameters, tokens, flops), or -1.
+// The column of that name (N, D and C are short for parameters, tokens, flops; lr for the setting train.lr where no
+// other setting ends so), or -1.
 int table_find(const struct table *table, const char *name);
 // The column's name nearest to `name`, or NULL.
 const char *table_nearest(const struct table *table, const char *name);
@@ -126,16 +138,21 @@ struct reduction {
   double noise;          // average_over: pooled standard deviation of ln(target) within configurations; NAN if unknown
   size_t noise_degrees;  // degrees of freedom of it
 };
-// Keeps, of the rows that are equal in all key columns, the one with the lowest `target` (rows without target are
-// dropped), and warns when the best lies on the edge of the values that an axis takes in its group. Keys are the
-// columns of role ROLE_SETTING and the columns named in keys[], without the axes and without the columns in `beside`
-// (axes of other reductions: they stay in the key; pass them only when they should not). Unknown axes are errors.
-bool table_best_over(struct table *table, const char *target, const char *const *axes, size_t axis_count,
+// Keeps, of the rows that are equal in all key columns, the one where the expression `by` is lowest (NULL: loss;
+// -accuracy where more is better). Rows where it is not finite, and those of runs that failed or did not end (State =
+// crashed, diverged = true), are never kept and are told, as is a best row on the edge of the values that an axis takes
+// in its group. Fills table->choices. Keys are the columns of role ROLE_SETTING and the columns named in keys[],
+// without the axes and what `by` is made of. Unknown axes are errors.
+bool table_best_over(struct table *table, const char *by, const char *const *axes, size_t axis_count,
                      const char *const *keys, size_t key_count, struct reduction *reduction, struct error *error);
-// Replaces the rows that are equal in all key columns by one: the mean of target and of the other numeric outcomes.
-// row_members tells how many there were. A bootstrap then resamples configurations with all their seeds.
-bool table_average_over(struct table *table, const char *target, const char *const *axes, size_t axis_count,
-                        const char *const *keys, size_t key_count, struct reduction *reduction, struct error *error);
+// Replaces the rows that are equal in all key columns by one: the mean of the targets and of the other numeric outcomes
+// over the rows where the first target is finite. row_members tells how many there were; the noise is of the first
+// target. A bootstrap then resamples configurations with all their seeds.
+bool table_average_over(struct table *table, const char *const *targets, size_t target_count, const char *const *axes,
+                        size_t axis_count, const char *const *keys, size_t key_count, struct reduction *reduction,
+                        struct error *error);
+// Notes rows that take part though their run failed or did not end, by a column that says so.
+void table_check_states(struct table *table, const char *target, const bool *rows);
 
 // The columns of a list "run" or "parameters, format" (a column whose name is the whole list is meant first); false
 // with an error for one that the table does not have.

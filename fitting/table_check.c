@@ -59,6 +59,18 @@ static const struct quantity_words {
                   {"loss", " loss nll ce crossentropy xent entropy ppl perplexity "},
                   {"format", " format precision dtype quantization quant "}};
 
+// Steps of training tell tokens where a step's tokens are known.
+static const char *step_column(const struct table *table) {
+  struct words words;
+  for (size_t c = 0; c < table->column_count; c++) {
+    split_words(table->columns[c].name, &words);
+    if (words.count && table->columns[c].kind == COLUMN_NUMBER &&
+        one_of(words.word[words.count - 1], " step steps iteration iterations iter iters "))
+      return table->columns[c].name;
+  }
+  return NULL;
+}
+
 // How likely the column is the law's one of this name: 0 is no.
 static int likeness(const struct words *words, const struct quantity_words *quantity) {
   static const char around[] =
@@ -103,6 +115,9 @@ static const char *likely_map(const struct table *table, const char *column, str
       best_words = words;
     }
   }
+  const char *step = !best && strcmp(column, "tokens") == 0 ? step_column(table) : NULL;
+  if (step)
+    return arena_format(arena, plain_word(step) ? "%s=%s*TOKENS_A_STEP" : "%s=`%s`*TOKENS_A_STEP", column, step);
   if (!best) {
     const char *nearest = table_nearest(table, column);
     for (size_t q = 0; q < sizeof quantities / sizeof *quantities && nearest; q++)
@@ -224,9 +239,34 @@ static struct range ratio_range(const struct table *table, const bool *rows, str
   return range_of(values, count);
 }
 
-static const char *original_of(const struct table *table, const char *name) {
+static const char *original_of(struct table *table, const char *name) {
   const char *original = table->columns[table_find(table, name)].original;
-  return plain_word(original) || strpbrk(original, "*/+-(`") ? original : "COLUMN";
+  if (plain_word(original) || strpbrk(original, "*/+`")) return original;
+  return strchr(original, '`') ? "COLUMN" : arena_format(&table->arena, "`%s`", original);
+}
+
+// D over N: a model that has seen a token for every hundred of its parameters is not trained, so those are steps, or
+// one of both is in another unit.
+static void check_ratio(struct table *table, const bool *rows, struct arena *arena) {
+  double *values = arena_array(arena, table->row_count + 1, sizeof *values);
+  int n = table_find(table, "parameters"), d = table_find(table, "tokens");
+  size_t count = 0;
+  char number[32];
+  if (n < 0 || d < 0 || table->columns[n].kind != COLUMN_NUMBER || table->columns[d].kind != COLUMN_NUMBER) return;
+  for (size_t row = 0; row < table->row_count; row++) {
+    double ratio = table->columns[d].numbers[row] / table->columns[n].numbers[row];
+    if (rows[row] && isfinite(ratio) && ratio > 0) values[count++] = ratio;
+  }
+  struct range range = range_of(values, count);
+  if (count && range.median < 0.01)
+    table_note(table,
+               "tokens is %s of parameters in the median: are they steps, or is one of the two in another unit? (--map "
+               "'tokens=%s*TOKENS_A_STEP')",
+               number_digits(range.median, 2, number), original_of(table, "tokens"));
+}
+
+static const char *unit_digits(double unit) {
+  return unit == 1e3 ? "1e3" : unit == 1e6 ? "1e6" : unit == 1e9 ? "1e9" : "1e12";
 }
 
 static void check_count(struct table *table, const char *name, const struct range *range) {
@@ -235,7 +275,13 @@ static void check_count(struct table *table, const char *name, const struct rang
   number_digits(range->high, 3, high);
   if (!range->count) return;
   const char *original = original_of(table, name);
-  if (range->high < 1000)
+  struct words words;
+  split_words(table->columns[table_find(table, name)].original, &words);
+  if (words.unit && range->high < words.unit)  // "params (M)" without a factor
+    table_note(table, "%s is taken from column '%s' as it stands, up to %s: is that in units of %g? (--map '%s=%s*%s')",
+               name, table->columns[table_find(table, name)].original, high, words.unit, name, original,
+               unit_digits(words.unit));
+  else if (range->high < 1000)
     table_note(table, "%s lies between %s and %s: is it in millions or billions? (--map '%s=%s*1e6')", name, low, high,
                name, original);
   else if (range->high > 1e15)
@@ -287,12 +333,15 @@ void table_check_units(struct table *table, const struct law *laws, size_t law_c
   static const char *const counts[] = {"parameters", "tokens"};
   struct arena arena = {0};
   bool counted = uses(laws, law_count, "flops");
+  size_t notes = table->note_count;
   for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
     if (!uses(laws, law_count, counts[i])) continue;
     counted = true;
     struct range range = column_range(table, counts[i], rows, &arena);
     check_count(table, counts[i], &range);
   }
+  if (table->note_count == notes && uses(laws, law_count, "parameters") && uses(laws, law_count, "tokens"))
+    check_ratio(table, rows, &arena);
   struct range ratio = ratio_range(table, rows, &arena);
   if (counted) check_compute(table, &ratio);
   struct range target = column_range(table, "loss", rows, &arena);

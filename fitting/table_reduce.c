@@ -1,19 +1,10 @@
-// Reductions of a table: the best over some axes, the average over others.
+// Reductions of a table: groups of rows that are equal in all but some axes, and their averages. The best of them is in
+// table_best.c.
 #include <math.h>
+#include <stdarg.h>
 #include <string.h>
 
-#include "fitting/table_internal.h"
-
-struct grouping {
-  struct table *table;
-  size_t target;
-  int *keys;
-  size_t key_count;
-  size_t *order;  // rows, equal ones together
-  size_t count;
-  int *axes;
-  size_t axis_count;
-};
+#include "fitting/table_reduce_internal.h"
 
 static int compare_cells(const struct table_column *column, size_t a, size_t b) {
   if (column->kind == COLUMN_CATEGORY)
@@ -39,22 +30,16 @@ static bool same_group(const struct grouping *grouping, size_t a, size_t b) {
   return true;
 }
 
-static void grouping_free(struct grouping *grouping) {
+void grouping_free(struct grouping *grouping) {
   free(grouping->keys);
   free(grouping->order);
   free(grouping->axes);
 }
 
-// Finds target, axes and keys, and sorts the rows that have a target by key.
-static bool grouping_make(struct grouping *grouping, struct table *table, const char *what, const char *target,
-                          const char *const *axes, size_t axis_count, const char *const *keys, size_t key_count,
-                          struct error *error) {
+bool grouping_make(struct grouping *grouping, struct table *table, const char *what, const bool *outcome,
+                   const char *const *axes, size_t axis_count, const char *const *keys, size_t key_count,
+                   const bool *takes, struct error *error) {
   *grouping = (struct grouping){.table = table};
-  int target_column = table_find(table, target);
-  if (target_column < 0) return unknown_column(table, target, "there is", error);
-  if (table->columns[target_column].kind != COLUMN_NUMBER)
-    return error_set(error, EXIT_USAGE_ERROR, "%s: column '%s' is not numeric", table->source, target);
-  grouping->target = (size_t)target_column;
   grouping->axes = memory_get((axis_count + 1) * sizeof *grouping->axes);
   for (size_t i = 0; i < axis_count; i++) {
     grouping->axes[i] = table_find(table, axes[i]);
@@ -67,92 +52,31 @@ static bool grouping_make(struct grouping *grouping, struct table *table, const 
   grouping->axis_count = axis_count;
   grouping->keys = memory_get((table->column_count + 1) * sizeof *grouping->keys);
   for (size_t c = 0; c < table->column_count; c++) {
-    bool key = table->columns[c].role == ROLE_SETTING, axis = c == grouping->target;
+    bool key = table->columns[c].role == ROLE_SETTING, axis = outcome[c];
     for (size_t k = 0; k < key_count; k++) key |= table_find(table, keys[k]) == (int)c;
     for (size_t i = 0; i < axis_count; i++) axis |= grouping->axes[i] == (int)c;
     if (key && !axis) grouping->keys[grouping->key_count++] = (int)c;
   }
   grouping->order = memory_get((table->row_count + 1) * sizeof *grouping->order);
   for (size_t row = 0; row < table->row_count; row++)
-    if (isfinite(table->columns[target_column].numbers[row])) grouping->order[grouping->count++] = row;
+    if (!takes || takes[row]) grouping->order[grouping->count++] = row;
   qsort_r(grouping->order, grouping->count, sizeof *grouping->order, compare_rows, grouping);
   return true;
 }
 
-static size_t group_end(const struct grouping *grouping, size_t begin) {
+size_t grouping_end(const struct grouping *grouping, size_t begin) {
   size_t end = begin + 1;
   while (end < grouping->count && same_group(grouping, grouping->order[begin], grouping->order[end])) end++;
   return end;
 }
 
-static void warn(struct table *table, struct reduction *reduction, const char *text) {
+void reduction_warn(struct table *table, struct reduction *reduction, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
   reduction->warnings = arena_grow(&table->arena, reduction->warnings, reduction->warning_count,
                                    reduction->warning_count + 1, sizeof *reduction->warnings);
-  reduction->warnings[reduction->warning_count++] = text;
-}
-
-// Where the best value of one axis lies among the values of its group.
-struct edges {
-  size_t low, high, inside, single;
-};
-
-static void count_edge(const struct table_column *axis, const size_t *rows, size_t count, size_t best,
-                       struct edges *edges) {
-  double low = INFINITY, high = -INFINITY, value = axis->numbers[best];
-  for (size_t i = 0; i < count; i++) {
-    low = fmin(low, axis->numbers[rows[i]]);
-    high = fmax(high, axis->numbers[rows[i]]);
-  }
-  if (!(low < high))
-    edges->single++;
-  else if (value == low)
-    edges->low++;
-  else if (value == high)
-    edges->high++;
-  else
-    edges->inside++;
-}
-
-bool table_best_over(struct table *table, const char *target, const char *const *axes, size_t axis_count,
-                     const char *const *keys, size_t key_count, struct reduction *reduction, struct error *error) {
-  *reduction = (struct reduction){.rows_before = table->row_count, .noise = NAN};
-  struct grouping grouping;
-  bool fine = grouping_make(&grouping, table, "best_over", target, axes, axis_count, keys, key_count, error);
-  bool *keep = memory_get(table->row_count + 1);
-  struct edges *edges = memory_get((axis_count + 1) * sizeof *edges);
-  for (size_t begin = 0, end; fine && begin < grouping.count; begin = end) {
-    end = group_end(&grouping, begin);
-    const double *losses = table->columns[grouping.target].numbers;
-    size_t best = grouping.order[begin];
-    for (size_t i = begin; i < end; i++)
-      if (losses[grouping.order[i]] < losses[best]) best = grouping.order[i];
-    keep[best] = true;
-    for (size_t i = 0; i < axis_count; i++) {
-      const struct table_column *axis = &table->columns[grouping.axes[i]];
-      if (axis->kind == COLUMN_NUMBER) count_edge(axis, grouping.order + begin, end - begin, best, &edges[i]);
-    }
-  }
-  if (fine) {
-    table_keep_rows(table, keep);
-    for (size_t i = 0; i < axis_count; i++) {
-      struct edges *e = &edges[i];
-      if (e->low + e->high)
-        warn(table, reduction,
-             arena_format(&table->arena,
-                          "the best %s lies on the edge of its grid in %zu of %zu configurations (%zu at the lowest, "
-                          "%zu at the highest value): widen the grid there",
-                          axes[i], e->low + e->high, table->row_count, e->low, e->high));
-      if (e->single)
-        warn(table, reduction,
-             arena_format(&table->arena, "%zu of %zu configurations have a single value of %s to choose from",
-                          e->single, table->row_count, axes[i]));
-    }
-    reduction->rows_after = table->row_count;
-  }
-  free(edges);
-  free(keep);
-  grouping_free(&grouping);
-  return fine;
+  reduction->warnings[reduction->warning_count++] = arena_vformat(&table->arena, format, arguments);
+  va_end(arguments);
 }
 
 static double mean_of(const double *values, const size_t *rows, size_t count) {
@@ -161,47 +85,87 @@ static double mean_of(const double *values, const size_t *rows, size_t count) {
   return sum / (double)count;
 }
 
-bool table_average_over(struct table *table, const char *target, const char *const *axes, size_t axis_count,
-                        const char *const *keys, size_t key_count, struct reduction *reduction, struct error *error) {
+// The columns of the targets: false with an error for one that is not there or holds texts.
+static bool find_targets(const struct table *table, const char *const *targets, size_t count, bool *outcome,
+                         struct error *error) {
+  for (size_t t = 0; t < count; t++) {
+    int column = table_find(table, targets[t]);
+    if (column < 0) return unknown_column(table, targets[t], "there is", error);
+    if (table->columns[column].kind != COLUMN_NUMBER)
+      return error_set(error, EXIT_USAGE_ERROR, "%s: column '%s' is not numeric", table->source, targets[t]);
+    outcome[column] = true;
+  }
+  return true;
+}
+
+// Puts the rows of one group into the first of them; returns the sum of squares of ln(target) about their mean.
+static double average_group(const struct grouping *grouping, const size_t *rows, size_t count, size_t target,
+                            const bool *outcome) {
+  struct table *table = grouping->table;
+  size_t first = rows[0];
+  const double *losses = table->columns[target].numbers;
+  double log_mean = 0, apart = 0;
+  int members = 0;
+  for (size_t i = 0; i < count; i++) log_mean += log(losses[rows[i]]) / (double)count;
+  for (size_t i = 0; i < count; i++) apart += pow(log(losses[rows[i]]) - log_mean, 2);
+  for (size_t i = 0; i < count; i++) members += table->row_members[rows[i]];
+  for (size_t c = 0; c < table->column_count; c++) {
+    struct table_column *column = &table->columns[c];
+    if (column->kind == COLUMN_NUMBER && (outcome[c] || column->role == ROLE_OUTCOME))
+      column->numbers[first] = mean_of(column->numbers, rows, count);
+  }
+  for (size_t i = 0; i < grouping->axis_count && count > 1; i++) {  // an average has no seed
+    struct table_column *axis = &table->columns[grouping->axes[i]];
+    if (axis->kind == COLUMN_NUMBER)
+      axis->numbers[first] = NAN;
+    else
+      axis->codes[first] = -1;
+  }
+  table->row_members[first] = members;
+  table->row_squares[first] = apart;
+  return apart;
+}
+
+bool table_average_over(struct table *table, const char *const *targets, size_t target_count, const char *const *axes,
+                        size_t axis_count, const char *const *keys, size_t key_count, struct reduction *reduction,
+                        struct error *error) {
   *reduction = (struct reduction){.rows_before = table->row_count, .noise = NAN};
-  struct grouping grouping;
-  bool fine = grouping_make(&grouping, table, "average_over", target, axes, axis_count, keys, key_count, error);
-  bool *keep = memory_get(table->row_count + 1);
+  struct grouping grouping = {0};
+  bool *outcome = memory_get(table->column_count + 1), *keep = memory_get(table->row_count + 1),
+       *takes = memory_get(table->row_count + 1);
+  bool fine = find_targets(table, targets, target_count, outcome, error);
+  size_t target = fine ? (size_t)table_find(table, targets[0]) : 0, short_of = 0, empty = 0;
+  for (size_t row = 0; fine && row < table->row_count; row++)
+    takes[row] = isfinite(table->columns[target].numbers[row]);
+  fine =
+      fine && grouping_make(&grouping, table, "average_over", outcome, axes, axis_count, keys, key_count, NULL, error);
   double squares = 0;
   for (size_t begin = 0, end; fine && begin < grouping.count; begin = end) {
-    end = group_end(&grouping, begin);
-    const size_t *rows = grouping.order + begin;
-    size_t count = end - begin, first = rows[0];  // the first row of a group stands for it
-    const double *losses = table->columns[grouping.target].numbers;
-    double log_mean = 0, apart = 0;
-    for (size_t i = 0; i < count; i++) log_mean += log(losses[rows[i]]) / (double)count;
-    for (size_t i = 0; i < count; i++) apart += pow(log(losses[rows[i]]) - log_mean, 2);
-    squares += apart;
+    end = grouping_end(&grouping, begin);
+    size_t *rows = grouping.order + begin, count = 0;
+    for (size_t i = begin; i < end; i++)
+      if (takes[grouping.order[i]]) rows[count++] = grouping.order[i];
+    short_of += count && count < end - begin;
+    empty += !count;
+    if (!count) continue;
+    squares += average_group(&grouping, rows, count, target, outcome);
     reduction->noise_degrees += count - 1;
-    int members = 0;
-    for (size_t i = 0; i < count; i++) members += table->row_members[rows[i]];
-    for (size_t c = 0; c < table->column_count; c++) {
-      struct table_column *column = &table->columns[c];
-      if (column->kind == COLUMN_NUMBER && (c == grouping.target || column->role == ROLE_OUTCOME))
-        column->numbers[first] = mean_of(column->numbers, rows, count);
-    }
-    for (size_t i = 0; i < axis_count && count > 1; i++) {  // an average has no seed
-      struct table_column *axis = &table->columns[grouping.axes[i]];
-      if (axis->kind == COLUMN_NUMBER)
-        axis->numbers[first] = NAN;
-      else
-        axis->codes[first] = -1;
-    }
-    table->row_members[first] = members;
-    table->row_squares[first] = apart;
-    keep[first] = true;
+    keep[rows[0]] = true;  // the first row of a group stands for it
   }
   if (fine) {
     table_keep_rows(table, keep);
     reduction->rows_after = table->row_count;
     if (reduction->noise_degrees) reduction->noise = sqrt(squares / (double)reduction->noise_degrees);
+    if (short_of)
+      reduction_warn(table, reduction,
+                     "%zu of %zu averages are of fewer rows than there are: the others have no finite %s", short_of,
+                     table->row_count, targets[0]);
+    if (empty)
+      reduction_warn(table, reduction, "%zu configurations have no finite %s and are left out", empty, targets[0]);
   }
+  free(outcome);
   free(keep);
+  free(takes);
   grouping_free(&grouping);
   return fine;
 }

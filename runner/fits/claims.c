@@ -111,18 +111,67 @@ static double term_value(const struct claim *claim, const struct claim_term *ter
   }
 }
 
-// 1, 0, or -1 where a value is missing.
-static int truth_at(const struct claim *claim, long resample, struct error *error) {
+// 1, 0, or -1 where a value is missing. Name `held` (-1: none) has the given value.
+static int truth_at(const struct claim *claim, long resample, int held, double value, struct error *error) {
   const struct expression *expression = claim->spec->expression;
   struct value *slots = memory_get((size_t)(expression->name_count + 1) * sizeof *slots);
   bool truth = false, missing = false;
   for (int i = 0; i < expression->name_count; i++) {
-    slots[i] = (struct value){.kind = VALUE_NUMBER, .number = term_value(claim, &claim->terms[i], resample)};
+    slots[i] = (struct value){.kind = VALUE_NUMBER,
+                              .number = i == held ? value : term_value(claim, &claim->terms[i], resample)};
     missing |= isnan(slots[i].number);
   }
   bool fine = !missing && expression_condition(expression, slots, &truth, error);
   free(slots);
   return fine ? truth : -1;
+}
+
+// What the data allow a term besides its estimate: the ends of what they limit on one side, or of what lies at a bound.
+// Returns how many; *status and *note say what it is.
+static int allowed_ends(const struct claim_term *term, double ends[2], enum coefficient_status *status,
+                        const char **note) {
+  double value = NAN, low = NAN, high = NAN;
+  *status = COEFFICIENT_FITTED;
+  *note = NULL;
+  if (term->kind == TERM_COEFFICIENT) {
+    const struct coefficient *c = &term->fit->result.coefficients[term->place];
+    value = c->value, low = c->low, high = c->high, *status = c->status, *note = c->note;
+  } else if (term->kind == TERM_DERIVED) {
+    const struct fit_derived *d = &term->fit->result.derived[term->place];
+    value = d->value, low = d->low, high = d->high, *status = d->status;
+  }
+  if (*status == COEFFICIENT_AT_LOW || *status == COEFFICIENT_AT_HIGH) {
+    ends[0] = isnan(high) ? low : high;
+    return !isnan(ends[0]);
+  }
+  if (*status != COEFFICIENT_ONE_SIDED) return 0;
+  ends[0] = isnan(low) ? high : low;
+  ends[1] = !isnan(low) ? HUGE_VAL : value > 0 ? 0 : -HUGE_VAL;
+  return 2;
+}
+
+// False where a term is not determined, or where the data allow one a value at which the claim is not as it stands;
+// detail then says so.
+static bool determined(const struct claim *claim, int truth, struct text *detail) {
+  const struct expression *expression = claim->spec->expression;
+  for (int i = 0; i < expression->name_count; i++) {
+    const struct expression_name *name = &expression->names[i];
+    enum coefficient_status status;
+    const char *note, *open = name->index ? "[" : "", *close = name->index ? "]" : "",
+                      *index = name->index ? name->index : "";
+    double ends[2];
+    int count = allowed_ends(&claim->terms[i], ends, &status, &note);
+    bool told = status == COEFFICIENT_UNIDENTIFIED || status == COEFFICIENT_UNFITTED;
+    for (int k = 0; k < count && !told; k++) {
+      struct error unused = {0};
+      told = truth_at(claim, -1, i, ends[k], &unused) != truth;
+    }
+    if (!told) continue;
+    text_format(detail, "; the data do not tell: %s%s%s%s is %s", name->name, open, index, close,
+                note ? note : coefficient_status_name(status));
+    return false;
+  }
+  return true;
 }
 
 // How often the claim can be tried: resamples of the fits that it speaks of, else draws of other seeds.
@@ -166,15 +215,16 @@ static const char *judge(struct claim *claim, struct text *detail) {
     if (!find_term(claim, &expression->names[i], &claim->terms[i], detail)) return "undecided";
   if (claim->runs.count && !claim_runs_match(&claim->runs, detail)) return "undecided";
   struct error error = {0};
-  int truth = truth_at(claim, -1, &error);
+  int truth = truth_at(claim, -1, -1, NAN, &error);
   say_values(claim, detail);
   if (truth < 0) {
     text_format(detail, "%s%s", detail->length ? ": " : "", error.code ? error.text : "a value is missing");
     return "undecided";
   }
+  if (!determined(claim, truth, detail)) return "undecided";
   long total = trial_count(claim), counted = 0, held = 0;
   for (long b = 0; b < total; b++) {
-    int there = truth_at(claim, b, &error);
+    int there = truth_at(claim, b, -1, NAN, &error);
     counted += there >= 0;
     held += there > 0;
   }

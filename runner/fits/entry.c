@@ -16,6 +16,7 @@ struct spec_fit fit_entry_merged(const struct spec_fit *entry, const struct spec
   struct spec_fit merged = *entry;
   if (law) merged.law = law;
   if (said && said->best_over.count) merged.best_over = said->best_over;
+  if (said && said->best_by.text) merged.best_by = said->best_by;
   if (said && said->average_over.count) merged.average_over = said->average_over;
   return merged;
 }

@@ -29,8 +29,9 @@ bool fit_export(const struct law *law, const struct fit_result *result, const ch
   if (!fine) error_context(error, "fit: --export");
   if (fine) {
     describe(law, result, &about);
-    fine = law_export(law, result->coefficients, result->coefficient_count, wanted, result->name, text_string(&about),
-                      &out, error);
+    const struct exported fitted = {result->coefficients, result->coefficient_count, result->derived,
+                                    result->derived_count};
+    fine = law_export(law, &fitted, wanted, result->name, text_string(&about), &out, error);
   }
   if (fine && path)
     fine = file_write_atomic(path, out.bytes, out.length, error);

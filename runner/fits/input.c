@@ -165,8 +165,11 @@ static const char **law_keys(struct fit_input *input, const struct law *laws, si
 // Rows that repeat others count once, unless that is not wanted.
 static void drop_duplicates(struct fit_input *input, const struct law *laws, size_t law_count) {
   const struct spec_fit *entry = &input->arguments->entry;
-  size_t axes = entry->best_over.count + entry->average_over.count, count;
-  const char **keys = law_keys(input, laws, law_count, axes, &count);
+  size_t axes = entry->best_over.count + entry->average_over.count, count, best_count = 0;
+  const char **best = NULL, **keys;
+  if (entry->best_over.count) best = reduction_outcomes(&input->arena, entry->best_by.text, &best_count);
+  keys = law_keys(input, laws, law_count, axes + best_count, &count);
+  for (size_t i = 0; i < best_count; i++) add_key(keys, &count, best[i]);  // rows that differ in it are two
   for (size_t i = 0; i < entry->best_over.count; i++) add_key(keys, &count, entry->best_over.items[i]);
   for (size_t i = 0; i < entry->average_over.count; i++) add_key(keys, &count, entry->average_over.items[i]);
   if (!input->arguments->keep_duplicates)
@@ -180,6 +183,7 @@ static bool check_units(struct fit_input *input, const struct law *laws, size_t 
   const char *where = input->arguments->entry.where.text;
   if (where && !table_where(&input->table, where, keep, error)) return false;
   table_check_units(&input->table, laws, law_count, keep);
+  if (!input->arguments->entry.best_over.count) table_check_states(&input->table, laws[0].target, keep);
   return true;
 }
 
@@ -187,9 +191,10 @@ static bool reduce(struct fit_input *input, const struct law *laws, size_t law_c
   const struct spec_fit *entry = &input->arguments->entry;
   struct reductions reductions = {.best_over = entry->best_over.items,
                                   .best_over_count = entry->best_over.count,
+                                  .best_by = entry->best_by.text,
                                   .average_over = entry->average_over.items,
                                   .average_over_count = entry->average_over.count};
-  if (!reductions.best_over_count && !reductions.average_over_count) return true;
+  if (!reductions.best_over_count && !reductions.average_over_count && !reductions.best_by) return true;
   const char **keys = law_keys(input, laws, law_count, 1, &reductions.key_count);
   if (input->arguments->pools.count) add_key(keys, &reductions.key_count, "pool");
   reductions.keys = keys;

@@ -22,8 +22,11 @@ struct fit_notes {
 struct reductions {
   const char *const *best_over, *const *average_over, *const *keys;
   size_t best_over_count, average_over_count, key_count;
+  const char *best_by;  // NULL: loss
 };
 
+// The columns that best_by (NULL: loss) is made of, in the arena; none where it is no expression.
+const char **reduction_outcomes(struct arena *arena, const char *best_by, size_t *count);
 // average_over, then best_over. Keys: see table_best_over.
 bool reduce_table(struct table *table, const char *target, const struct reductions *reductions, struct fit_notes *notes,
                   struct error *error);

@@ -115,6 +115,7 @@ void fit_made_fill(struct fit_result *result, const struct fit_options *options,
   made->settings = arena_array(arena, fit_entry.count + 16, sizeof *made->settings);
   for (const struct entry_key *key = fit_entry.keys; key < fit_entry.keys + fit_entry.count; key++) {
     const char *settles = settled(arena, key->name, result);
+    if (strcmp(key->name, "best_by") == 0 && entry.best_over.count && !entry.best_by.text) settles = "loss";
     if (strcmp(key->name, "name") != 0) put(made, arena, key->name, settles ? settles : key_text(arena, key, &entry));
   }
   if (arguments) {

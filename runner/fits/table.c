@@ -65,30 +65,63 @@ static bool count_parameters(struct table *table, const char *parameter_count, s
   return false;
 }
 
+const char **reduction_outcomes(struct arena *arena, const char *best_by, size_t *count) {
+  struct error unused = {0};
+  const struct expression *expression = expression_parse(arena, best_by ? best_by : "loss", &unused);
+  *count = expression ? (size_t)expression->name_count : 0;
+  const char **names = arena_array(arena, *count + 1, sizeof *names);
+  for (size_t i = 0; i < *count; i++) names[i] = expression->names[i].name;
+  return names;
+}
+
+static void take_warnings(const struct reduction *reduction, struct fit_notes *notes) {
+  notes->rows_before = notes->rows_before ? notes->rows_before : reduction->rows_before;
+  for (size_t i = 0; i < reduction->warning_count && notes->warning_count < FIT_NOTES; i++)
+    notes->warnings[notes->warning_count++] = reduction->warnings[i];
+}
+
+// Averages the target and what the best is taken by; a target that is an axis of best_over is no outcome.
+static bool average(struct table *table, const char *target, const struct reductions *reductions,
+                    struct fit_notes *notes, struct error *error) {
+  struct reduction reduction;
+  size_t target_count = 0, key_count = reductions->key_count, outcome_count = 0;
+  const char **outcomes = NULL;
+  if (reductions->best_over_count) outcomes = reduction_outcomes(&table->arena, reductions->best_by, &outcome_count);
+  const char **keys = memory_get((key_count + reductions->best_over_count + 1) * sizeof *keys),
+             **targets = memory_get((outcome_count + 2) * sizeof *targets);
+  int column = table_find(table, target);
+  bool chosen = false;
+  for (size_t k = 0; k < key_count; k++) keys[k] = reductions->keys[k];
+  for (size_t k = 0; k < reductions->best_over_count; k++) {
+    keys[key_count++] = reductions->best_over[k];
+    chosen |= column >= 0 && table_find(table, reductions->best_over[k]) == column;
+  }
+  if (!chosen) targets[target_count++] = target;
+  for (size_t i = 0; i < outcome_count; i++) targets[target_count++] = outcomes[i];
+  bool fine = table_average_over(table, targets, target_count, reductions->average_over, reductions->average_over_count,
+                                 keys, key_count, &reduction, error);
+  free(keys);
+  free(targets);
+  if (!fine) return false;
+  notes->noise = reduction.noise;
+  notes->noise_degrees = reduction.noise_degrees;
+  take_warnings(&reduction, notes);
+  return true;
+}
+
 bool reduce_table(struct table *table, const char *target, const struct reductions *reductions, struct fit_notes *notes,
                   struct error *error) {
   // Averages come first: the best learning rate is chosen by the mean over seeds, not by the luckiest of them.
-  const char *const *axes[] = {reductions->average_over, reductions->best_over};
-  const size_t counts[] = {reductions->average_over_count, reductions->best_over_count};
-  for (int step = 0; step < 2; step++) {
-    if (!counts[step]) continue;
-    struct reduction reduction;
-    size_t key_count = reductions->key_count;
-    const char **keys = memory_get((key_count + reductions->best_over_count + 1) * sizeof *keys);
-    for (size_t k = 0; k < reductions->key_count; k++) keys[k] = reductions->keys[k];
-    for (size_t k = 0; step == 0 && k < reductions->best_over_count; k++) keys[key_count++] = reductions->best_over[k];
-    bool fine = step == 0 ? table_average_over(table, target, axes[0], counts[0], keys, key_count, &reduction, error)
-                          : table_best_over(table, target, axes[1], counts[1], keys, key_count, &reduction, error);
-    free(keys);
-    if (!fine) return false;
-    notes->rows_before = notes->rows_before ? notes->rows_before : reduction.rows_before;
-    if (step == 0) {
-      notes->noise = reduction.noise;
-      notes->noise_degrees = reduction.noise_degrees;
-    }
-    for (size_t i = 0; i < reduction.warning_count && notes->warning_count < FIT_NOTES; i++)
-      notes->warnings[notes->warning_count++] = reduction.warnings[i];
-  }
+  if (reductions->average_over_count && !average(table, target, reductions, notes, error)) return false;
+  if (!reductions->best_over_count && reductions->best_by)
+    return error_set(error, EXIT_USAGE_ERROR,
+                     "best_by (--best-by) says by what best_over takes the best: name its columns (--best-over)");
+  if (!reductions->best_over_count) return true;
+  struct reduction reduction;
+  if (!table_best_over(table, reductions->best_by, reductions->best_over, reductions->best_over_count, reductions->keys,
+                       reductions->key_count, &reduction, error))
+    return false;
+  take_warnings(&reduction, notes);
   return true;
 }
 
@@ -132,6 +165,7 @@ bool fit_entry_table(const struct spec *spec, const struct spec_fit *entry, cons
   return reduce_table(table, "loss",
                       &(struct reductions){.best_over = entry->best_over.items,
                                            .best_over_count = entry->best_over.count,
+                                           .best_by = entry->best_by.text,
                                            .average_over = entry->average_over.items,
                                            .average_over_count = entry->average_over.count},
                       notes, error);

@@ -64,6 +64,10 @@ static const struct entry_key fit_keys[] = {
      .option = {"holdout", 0, "EXPR", "rows kept from the fit to test it: \"N > 1e8\"", OF_FITS}},
     {"best_over", ENTRY_FIELDS, AT(best_over), "[train.lr]", "keep the best run of these axes",
      .option = {"best-over", 0, "LIST", "keep the best row over these columns: lr,batch", OF_FITS}},
+    {"best_by", ENTRY_CONDITION, AT(best_by), "train_loss",
+     "what is lowest in the best run: an expression over the runs' columns, with a minus where more is better; loss when "
+     "not given",
+     .option = {"best-by", 0, "EXPR", "what --best-over takes the lowest of (loss): --best-by=-accuracy", OF_FITS}},
     {"average_over", ENTRY_FIELDS, AT(average_over), "[seed]", "average the runs of these axes: seeds",
      .option = {"average-over", 0, "LIST", "average over these columns: seed", OF_FITS}},
     {"parameter_count", ENTRY_CHOICE, AT(parameter_count), "total", "what N counts", .choices = parameter_count_names,

@@ -12,7 +12,7 @@ enum entry_type {
   ENTRY_INTEGER,    // int64_t: from low to high; -1: not given
   ENTRY_FACTOR,     // double: above low; 0: not given
   ENTRY_BOOLEAN,    // bool
-  ENTRY_CONDITION,  // struct spec_condition: an expression over the store's columns
+  ENTRY_CONDITION,  // struct spec_condition: an expression, a condition or a number, over the store's columns
   ENTRY_COLUMN,     // const char *: a column of the store
   ENTRY_LAW,        // const char *: a law that ships, or the path of a law's file
   ENTRY_OBJECTIVE,  // const char *: one of the choices, "huber" with its delta

@@ -240,6 +240,9 @@ static void read_fit(struct spec_reader *reader, const struct node *node, struct
   }
   fit->node = node;
   if (!fit->name) fit->name = fit->law;
+  if (fit->best_by.text && !fit->best_over.count)
+    node_error(node_find(node, "best_by"), reader->diagnostics, "best_over: [train.lr]",
+               "best_by says by what best_over takes the best, and there is no best_over");
   for (size_t i = 0; i < fit->best_over.count; i++)
     for (size_t j = 0; j < fit->average_over.count; j++)
       if (strcmp(fit->best_over.items[i], fit->average_over.items[j]) == 0)

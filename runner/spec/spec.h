@@ -52,7 +52,7 @@ struct spec_sweep {
   size_t set_count;
 };
 
-// A condition of a fit entry. All zeroes: not given.
+// An expression of a fit entry: a condition, or what the best run has the lowest of. All zeroes: not given.
 struct spec_condition {
   const char *text;               // as written
   const struct expression *tree;  // over the store's columns; NULL when it comes from the command line
@@ -63,7 +63,7 @@ struct spec_fit {
   const struct node *node;  // the entry, for error places
   const char *name;         // unique in the spec; the law's name when none was given
   const char *law;          // a law that ships, or the path of a .yaml file
-  struct spec_condition where, holdout;
+  struct spec_condition where, holdout, best_by;
   const char *objective;                       // "huber:1e-3", "least-squares", "lad"; NULL: the law's own
   const char *residual;                        // "log", "plain"; NULL: the law's own
   int64_t bootstrap;                           // resamples; -1: the fitter's default

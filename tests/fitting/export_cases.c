@@ -129,8 +129,8 @@ static void export_law(const char *folder, const char *name, struct json_writer 
   static const char *const endings[] = {"c", "py", "tex"};
   for (int language = 0; language < 3; language++) {
     struct text text = {0};
-    if (!law_export(&law, all, count, (enum export_language)language, law.name, "a test\nof two lines */ \\", &text,
-                    &error)) {
+    if (!law_export(&law, &(struct exported){all, count, NULL, 0}, (enum export_language)language, law.name,
+                    "a test\nof two lines */ \\", &text, &error)) {
       fprintf(stderr, "%s: %s\n", law.name, error.text);
       exit(1);
     }

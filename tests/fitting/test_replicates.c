@@ -64,12 +64,12 @@ static void averaged_seeds(void) {
   struct fit_result apart, together;
   struct reduction reduction;
   struct error error = {0};
-  const char *const axes[] = {"seed"}, *const keys[] = {"parameters", "tokens"};
+  const char *const axes[] = {"seed"}, *const keys[] = {"parameters", "tokens"}, *const targets[] = {"loss"};
   if (!load_law(&law, "chinchilla")) return;
   make_seeds(&table, 3, 0.004, 0.002, 3);
   const struct fit_options options = {.bootstrap = 0, .starts = 12};
   bool fine = run_fit(&law, &table, &options, &apart);
-  CHECK(table_average_over(&table, "loss", axes, 1, keys, 2, &reduction, &error));
+  CHECK(table_average_over(&table, targets, 1, axes, 1, keys, 2, &reduction, &error));
   fine = run_fit(&law, &table, &options, &together) && fine;
   if (fine) {
     const struct fit_replication *a = &apart.replication, *b = &together.replication;

@@ -385,18 +385,20 @@ static void takes_the_best(void) {
   struct reduction reduction;
   static const char *const axes[] = {"lr", "seed"}, *const keys[] = {"parameters", "tokens"};
   if (!parse_table(&table, sweep)) return;
-  CHECK(table_best_over(&table, "loss", axes, 2, keys, 2, &reduction, &error));
+  CHECK(table_best_over(&table, NULL, axes, 2, keys, 2, &reduction, &error));
   CHECK(reduction.rows_before == 12 && reduction.rows_after == 2 && table.row_count == 2);
   CHECK_TEXT(table.row_names[0], "f");
   CHECK_TEXT(table.row_names[1], "j");
-  if (CHECK(reduction.warning_count == 2))
-    CHECK_TEXT(reduction.warnings[0],
+  if (CHECK(reduction.warning_count == 3)) {
+    CHECK_TEXT(reduction.warnings[0], "1 of 12 rows have no finite loss: they are never the best");
+    CHECK_TEXT(reduction.warnings[1],
                "the best lr lies on the edge of its grid in 2 of 2 configurations (1 at the lowest, 1 at the highest "
                "value): widen the grid there");
+  }
   table_free(&table);
   static const char *const wrong[] = {"lrr"};
   if (!parse_table(&table, sweep)) return;
-  CHECK(!table_best_over(&table, "loss", wrong, 1, keys, 2, &reduction, &error));
+  CHECK(!table_best_over(&table, NULL, wrong, 1, keys, 2, &reduction, &error));
   CHECK(starts_with(error.text, "best_over: test.csv: there is no column 'lrr'"));
   table_free(&table);
 }
@@ -405,9 +407,10 @@ static void averages(void) {
   struct table table;
   struct error error = {0};
   struct reduction reduction;
-  static const char *const axes[] = {"seed"}, *const keys[] = {"parameters", "tokens", "lr"};
+  static const char *const axes[] = {"seed"}, *const keys[] = {"parameters", "tokens", "lr"},
+                           *const targets[] = {"loss"};
   if (!parse_table(&table, sweep)) return;
-  CHECK(table_average_over(&table, "loss", axes, 1, keys, 3, &reduction, &error));
+  CHECK(table_average_over(&table, targets, 1, axes, 1, keys, 3, &reduction, &error));
   CHECK(table.row_count == 6);  // the row without a loss is in no average
   CHECK_NEAR(cell(&table, "loss", 0), 3.1, 1e-15);
   CHECK(table.row_members[0] == 2 && table.row_members[5] == 1);
@@ -418,6 +421,84 @@ static void averages(void) {
   CHECK(reduction.noise_degrees == 5);
   CHECK_NEAR(reduction.noise, sqrt(squares / 2 / 5), 1e-14);
   table_free(&table);
+}
+
+// Never by what a law predicts, never a run that failed; a run that diverged beyond the best bounds the grid.
+static void chooses_by(void) {
+  static const char rows[] =
+      "N,D,lr,loss,accuracy,State\n"
+      "1,1,1,3.0,0.5,finished\n1,1,2,2.8,0.6,finished\n1,1,4,2.9,0.7,finished\n1,1,8,nan,nan,finished\n"
+      "2,1,1,2.5,0.5,finished\n2,1,2,2.4,0.4,finished\n2,1,4,1.2,0.9,crashed\n2,1,8,-inf,0.1,diverged\n"
+      "3,1,1,nan,0.5,failed\n3,1,2,inf,nan,finished\n";
+  static const char *const axes[] = {"lr"}, *const keys[] = {"parameters", "tokens"};
+  static const struct {
+    const char *by, *best[3];
+    size_t count;
+  } cases[] = {{NULL, {"line 3", "line 7"}, 2},
+               {"loss", {"line 3", "line 7"}, 2},
+               {"-accuracy", {"line 4", "line 6"}, 2},
+               {"loss - 10 * accuracy", {"line 4", "line 6"}, 2}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    struct table table;
+    struct error error = {0};
+    struct reduction reduction;
+    if (!parse_table(&table, rows)) return;
+    CHECK(table_best_over(&table, cases[i].by, axes, 1, keys, 2, &reduction, &error));
+    if (CHECK(table.row_count == cases[i].count))
+      for (size_t row = 0; row < table.row_count; row++) CHECK_TEXT(table.row_names[row], cases[i].best[row]);
+    if (i == 0 && CHECK(reduction.warning_count == 3)) {
+      CHECK_TEXT(reduction.warnings[0], "4 of 10 rows have no finite loss: they are never the best");
+      CHECK_TEXT(
+          reduction.warnings[1],
+          "1 of 10 rows are of runs that failed or did not end (State = crashed, State = diverged, State = failed): "
+          "they are never the best");
+      CHECK_TEXT(reduction.warnings[2], "1 configurations have no row that can be the best and are left out");
+    }
+    CHECK(table.choice_count == 1 && table.choices[0].column == table_find(&table, "lr"));
+    table_free(&table);
+  }
+  struct table table;
+  struct error error = {0};
+  struct reduction reduction;
+  if (!parse_table(&table, "N,lr,accuracy\n1,1,0.5\n1,2,0.6\n")) return;
+  CHECK(!table_best_over(&table, NULL, axes, 1, keys, 1, &reduction, &error));
+  CHECK(strstr(error.text, "there is no column 'loss'") && strstr(error.text, "best_by"));
+  error = (struct error){0};
+  CHECK(!table_best_over(&table, "-acuracy", axes, 1, keys, 1, &reduction, &error));
+  CHECK(strstr(error.text, "did you mean 'accuracy'"));
+  table_free(&table);
+}
+
+// The error of a choice: of a parabola without noise, the step of the grid over the root of 12; more with noise.
+static void measures_choices(void) {
+  static const char *const axes[] = {"lr"}, *const keys[] = {"parameters"};
+  double deviation[2];
+  for (int noisy = 0; noisy < 2; noisy++) {
+    struct table table;
+    struct error error = {0};
+    struct reduction reduction;
+    size_t sizes = 8, rates = 9;
+    table_init(&table, "made", sizes * rates);
+    size_t n = table_add_number(&table, "parameters", ROLE_UNKNOWN), lr = table_add_number(&table, "lr", ROLE_UNKNOWN),
+           loss = table_add_number(&table, "loss", ROLE_UNKNOWN);
+    for (size_t row = 0; row < table.row_count; row++) {
+      double normal[2], rate = 2 * (double)(row % rates), best = 7.3 + 0.2 * (double)(row / rates);
+      random_normal_pair(5, 6, 0, row, normal);
+      table.columns[n].numbers[row] = (double)(row / rates);
+      table.columns[lr].numbers[row] = exp(rate - 8);
+      table.columns[loss].numbers[row] = 3 + 0.01 * pow(rate - best, 2) + (noisy ? 0.1 * normal[0] : 0);
+    }
+    CHECK(table_best_over(&table, NULL, axes, 1, keys, 1, &reduction, &error) && table.row_count == sizes);
+    deviation[noisy] = table.choices[0].deviation[0];
+    CHECK(table.choices[0].logarithmic);
+    for (size_t row = 0; row < sizes && !noisy; row++) {
+      double off = log(cell(&table, "lr", row)) + 8 - (7.3 + 0.2 * (double)row);
+      CHECK_NEAR(table.choices[0].offset[row], off, 1e-9);
+      CHECK_NEAR(table.choices[0].deviation[row], 2 / sqrt(12), 0.01);
+    }
+    table_free(&table);
+  }
+  CHECK(deviation[1] > 1.5 * deviation[0]);
 }
 
 // Columns of role ROLE_SETTING are keys without being named.
@@ -434,7 +515,7 @@ static void settings_are_keys(void) {
     table.columns[loss].numbers[row] = 3 - 0.1 * (double)row;
     table_set_category(&table, format, row, row < 2 ? "none" : "w4");
   }
-  CHECK(table_best_over(&table, "loss", axes, 1, NULL, 0, &reduction, &error));
+  CHECK(table_best_over(&table, NULL, axes, 1, NULL, 0, &reduction, &error));
   CHECK(table.row_count == 2);
   CHECK_NEAR(cell(&table, "loss", 0), 2.9, 1e-15);
   CHECK_NEAR(cell(&table, "loss", 1), 2.7, 1e-15);
@@ -492,6 +573,8 @@ int main(void) {
   RUN(grows_by_rows);
   RUN(filters_rows);
   RUN(takes_the_best);
+  RUN(chooses_by);
+  RUN(measures_choices);
   RUN(averages);
   RUN(settings_are_keys);
   RUN(many_categories);

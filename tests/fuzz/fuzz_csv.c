@@ -22,8 +22,8 @@ static void use_table(struct table *table) {
   bool *keep = calloc(table->row_count + 1, sizeof *keep);
   if (keep && table_where(table, "loss < 4 or N > 1e6", keep, &error)) {
     struct reduction reduction;
-    static const char *const axes[] = {"seed"}, *const keys[] = {"parameters"};
-    if (table_average_over(table, "loss", axes, 1, keys, 1, &reduction, &error) &&
+    static const char *const axes[] = {"seed"}, *const keys[] = {"parameters"}, *const targets[] = {"loss"};
+    if (table_average_over(table, targets, 1, axes, 1, keys, 1, &reduction, &error) &&
         reduction.rows_after != table->row_count)
       abort();
   }
