@@ -224,6 +224,15 @@ static void polish_best(struct search *search) {
   stage->stationary = polished.stationary;
 }
 
+// The lowest minimum may come from a search that ends before it is stationary.
+static void settle_best(struct search *search) {
+  struct fit_stage *stage = search->stage;
+  if (stage->stationary || (double)stage->row_count * search->free_count > FINE_LIMIT) return;
+  workspace_use(search->spaces[0], &stage->problem);
+  descend_finely(search->spaces[0], stage->x, NULL, 1000);
+  polish_best(search);
+}
+
 // GSL's minimizers from the minimum found, and from where the best screened start stood; whatever lies lower is taken.
 static void second_opinion(struct search *search, const double *screened) {
   struct fit_stage *stage = search->stage;
@@ -340,6 +349,7 @@ bool fit_search(struct fit *fit, struct fit_stage *stage, struct error *error) {
     if (stage->row_count > SMOOTH_ROWS) polish_best(&search);
     second_opinion(&search, screened);
     fit_hop(fit, &fit->arena, stage, search.spaces);
+    settle_best(&search);
     if (lad) sharpen(&search);
   }
   for (int i = 0; fine && i < stage->free_count; i++) fit->elements[stage->free[i]].value = stage->x[i];
