@@ -17,6 +17,7 @@ struct spec_fit fit_entry_merged(const struct spec_fit *entry, const struct spec
   if (law) merged.law = law;
   if (said && said->best_over.count) merged.best_over = said->best_over;
   if (said && said->average_over.count) merged.average_over = said->average_over;
+  if (said && said->by) merged.by = said->by;
   return merged;
 }
 
@@ -54,6 +55,7 @@ struct fit_options fit_entry_options(const struct spec_fit *entry, const struct 
   if (overrides) options = *overrides;
   options.name = entry->name;
   options.where = NULL;  // the table has only the rows wanted
+  if (!options.by) options.by = entry->by;
   if (!options.holdout) options.holdout = entry->holdout.text;
   if (!options.objective) options.objective = entry->objective;
   if (!options.residual) options.residual = entry->residual;

@@ -240,6 +240,9 @@ static void read_fit(struct spec_reader *reader, const struct node *node, struct
   }
   fit->node = node;
   if (!fit->name) fit->name = fit->law;
+  if (fit->by && fit->compare.count)
+    node_error(node_find(node, "by"), reader->diagnostics, NULL,
+               "by and compare do not go together: laws are compared on one set of runs");
   for (size_t i = 0; i < fit->best_over.count; i++)
     for (size_t j = 0; j < fit->average_over.count; j++)
       if (strcmp(fit->best_over.items[i], fit->average_over.items[j]) == 0)

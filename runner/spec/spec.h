@@ -63,6 +63,7 @@ struct spec_fit {
   const struct node *node;  // the entry, for error places
   const char *name;         // unique in the spec; the law's name when none was given
   const char *law;          // a law that ships, or the path of a .yaml file
+  const char *by;           // column: a law for each of its values by itself; NULL: one for all
   struct spec_condition where, holdout;
   const char *objective;                       // "huber:1e-3", "least-squares", "lad"; NULL: the law's own
   const char *residual;                        // "log", "plain"; NULL: the law's own

@@ -8,7 +8,7 @@
 // [low, high]}), evenly ({linear: ...}), in turn (mixed) from a list ({of: ...}), or as a share of all columns {share:
 // 1}; the true coefficients; noise (of the logarithm for a logarithmic residual); the law; and `reference`, the lowest
 // objective that SciPy 1.17 found: least_squares (trust region, the same loss, derivatives by complex steps, coefficients
-// scaled by their size), from the true coefficients and from 40 points drawn evenly within the range of each law's
+// scaled by their size), from the true coefficients and from 20 to 40 points drawn evenly within the range of each law's
 // starts (in the logarithm for positive ones), tolerances 1e-15. SciPy begins at the truth, which isoloss does not see.
 #include <stdlib.h>
 #include <time.h>
