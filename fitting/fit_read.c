@@ -236,11 +236,11 @@ static void read_comparison(struct fit_result *result, const struct reading *rea
 
 // Whether the fits of an array are those of one command, by the values of a column.
 static bool are_parts(const json_t *root) {
-  const json_t *first = json_array_get(root, 0);
+  const json_t *first = json_object_get(json_array_get(root, 0), "made");
   for (size_t i = 0; i < json_array_size(root); i++) {
-    const json_t *fit = json_array_get(root, i);
+    const json_t *fit = json_array_get(root, i), *made = json_object_get(fit, "made");
     if (!json_is_object(json_object_get(fit, "by")) ||
-        !json_equal(json_object_get(fit, "made"), json_object_get(first, "made")))
+        !json_equal(json_object_get(made, "arguments"), json_object_get(first, "arguments")))
       return false;
   }
   return true;

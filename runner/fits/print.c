@@ -232,7 +232,10 @@ static void print_parts_table(const struct fit_parts *parts, struct arena *arena
     text_table_cell(&table, "%s", number_digits(result->objective, 6, number));
     text_table_cell(&table, "%s %%", number_digits(100 * result->residual_rms, 3, number));
     text_table_cell(&table, "%s", result->stationary ? "yes" : "NO");
-    text_table_cell(&table, "%lld of %lld", (long long)result->starts_agreeing, (long long)result->starts_descended);
+    text_table_cell(&table, "%lld of %lld%s", (long long)result->starts_agreeing, (long long)result->starts_descended,
+                    result->starts_elsewhere ? arena_format(arena, "; %lld reach it at other coefficients",
+                                                            (long long)result->starts_elsewhere)
+                                             : "");
   }
   text_table_print(&table, out);
   text_table_free(&table);
