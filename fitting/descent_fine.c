@@ -10,7 +10,7 @@
 
 enum { STEP_LIMIT = 8, ATTEMPTS = 30, STILL = 4 };
 
-struct factor {  // of the weighted Jacobian at a point: columns scaled to length 1, their triangle R, and Q'b
+struct factor {    // of the weighted Jacobian at a point: columns scaled to length 1, their triangle R, and Q'b
   int *of, count;  // coordinates
   double *r, *b;   // [n][n], by columns; [n]
   double *length;  // of the columns before they were scaled; 0: without effect
@@ -138,8 +138,7 @@ static void go(const struct fine *fine, const double *x, double *to) {
   for (int i = 0; i < fine->n; i++)
     if (!fine->solved[i]) longest = fmax(longest, fabs(fine->step[i]) / problem_unit(problem, i, x[i]));
   double share = longest > STEP_LIMIT ? STEP_LIMIT / longest : 1;
-  for (int i = 0; i < fine->n; i++)
-    to[i] = fmin(fmax(x[i] + share * fine->step[i], problem->low[i]), problem->high[i]);
+  for (int i = 0; i < fine->n; i++) to[i] = fmin(fmax(x[i] + share * fine->step[i], problem->low[i]), problem->high[i]);
 }
 
 // Where the damped step leads, its linear coefficients solved anew: into fine->trial. Returns the objective there.

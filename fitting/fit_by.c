@@ -38,8 +38,8 @@ static struct part *find_parts(struct arena *arena, const struct table *table, i
     struct value value = table_value(table, (size_t)column, row);
     seen[group[row]] = true;
     if (value.kind == VALUE_MISSING) continue;  // told of below
-    parts[(*count)++] = (struct part){value_text(arena, value),
-                                      value.kind == VALUE_NUMBER ? value.number : (double)row, group[row]};
+    parts[(*count)++] =
+        (struct part){value_text(arena, value), value.kind == VALUE_NUMBER ? value.number : (double)row, group[row]};
   }
   qsort(parts, *count, sizeof *parts, in_order);
   return parts;

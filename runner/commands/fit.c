@@ -71,13 +71,13 @@ static bool fit_spec(const char *source, const struct fit_command *command, cons
 
 // A law by the values of a column, on one table.
 static bool fit_table_by(struct fit_input *input, const struct law *law, const struct fit_command *command,
-                      struct error *error) {
+                         struct error *error) {
   struct fit_parts parts = {0};
   struct text json = {0};
   struct json_writer writer = json_writer(&json, false);
-  bool fine = !command->export || error_set(error, EXIT_USAGE_ERROR,
-                                            "fit: --export writes one law; take the rows of one %s with --where",
-                                            input->options.by);
+  bool fine = !command->export ||
+              error_set(error, EXIT_USAGE_ERROR, "fit: --export writes one law; take the rows of one %s with --where",
+                        input->options.by);
   fine = fine && fit_run_by(law, &input->table, &input->options, &parts, error);
   json_array_begin(&writer);
   for (size_t i = 0; fine && i < parts.count; i++) {

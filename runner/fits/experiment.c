@@ -173,8 +173,8 @@ static bool fit_whole(struct entry_fit *made, struct fitted_list *list, struct e
   struct fitted fitted = {0};
   struct fit_print_options print = options->print;
   print.profiles |= made->options.profile_all || made->options.profile_count;
-  bool fine = fit_run(&made->law, &made->table, &made->options, &fitted.result, error) &&
-              complete(made, &fitted, error);
+  bool fine =
+      fit_run(&made->law, &made->table, &made->options, &fitted.result, error) && complete(made, &fitted, error);
   if (fine && options->report) fit_print(&fitted.result, &made->law, &made->notes, &print, options->report);
   if (fine && made->entry->compare.count)
     fine = compare_laws(made->entry, &made->options, &made->table, &fitted.result, options->report, error);
@@ -225,7 +225,8 @@ static bool fit_one_entry(const struct fitting *fitting, const struct spec_fit *
   bool fine = law_open(&made.law, merged.law, error) &&
               fit_entry_table(fitting->spec, &merged, where, fitting->store, &made.table, &made.notes, error);
   if (fine && made.options.by && merged.compare.count)
-    fine = error_set(error, EXIT_USAGE_ERROR, "by and compare do not go together: laws are compared on one set of runs");
+    fine =
+        error_set(error, EXIT_USAGE_ERROR, "by and compare do not go together: laws are compared on one set of runs");
   fine = fine && (made.options.by ? fit_by(&made, list, error) : fit_whole(&made, list, error));
   if (!fine) error_context(error, "fit %s", merged.name);
   table_free(&made.table);

@@ -4,11 +4,13 @@
 
 #include "tests/fitting/fitting_test.h"
 
-static const char line[] = "law: line\npredicts: y\nformula: a + b * x\nresidual: plain\nobjective: least-squares\n"
-                           "parameters: {a: {starts: [0, 1]}, b: {starts: [0, 1]}}\n";
+static const char line[] =
+    "law: line\npredicts: y\nformula: a + b * x\nresidual: plain\nobjective: least-squares\n"
+    "parameters: {a: {starts: [0, 1]}, b: {starts: [0, 1]}}\n";
 // Slopes of 3 at place 10, 1 at place 2; one row at place 7; one row at no place.
-static const char rows[] = "place,kind,x,y\n10,n,0,1\n10,n,1,4.1\n10,w,2,6.9\n10,w,3,10\n2,n,0,5\n2,n,1,6.1\n2,w,2,6.9\n"
-                           "2,w,3,8\n7,n,1,1\n,n,2,2\n";
+static const char rows[] =
+    "place,kind,x,y\n10,n,0,1\n10,n,1,4.1\n10,w,2,6.9\n10,w,3,10\n2,n,0,5\n2,n,1,6.1\n2,w,2,6.9\n"
+    "2,w,3,8\n7,n,1,1\n,n,2,2\n";
 
 static bool begin(struct law *law, struct table *table) { return parse_law(law, line) && parse_table(table, rows); }
 

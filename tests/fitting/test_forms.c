@@ -4,12 +4,13 @@
 //   test_fitting_forms [--only PART] [--starts N] [--whole] [--rows N] [--write FOLDER]
 //
 // --whole fits as `isoloss fit` does but for the resamples, from the law's starts, and prints what each took; --rows
-// makes every table that long, for its speed alone; --write writes each table and law for others to fit. An entry says: rows; columns, each drawn evenly in its logarithm ({log:
-// [low, high]}), evenly ({linear: ...}), in turn (mixed) from a list ({of: ...}), or as a share of all columns {share:
-// 1}; the true coefficients; noise (of the logarithm for a logarithmic residual); the law; and `reference`, the lowest
-// objective that SciPy 1.17 found: least_squares (trust region, the same loss, derivatives by complex steps, coefficients
-// scaled by their size), from the true coefficients and from 20 to 40 points drawn evenly within the range of each law's
-// starts (in the logarithm for positive ones), tolerances 1e-15. SciPy begins at the truth, which isoloss does not see.
+// makes every table that long, for its speed alone; --write writes each table and law for others to fit. An entry says:
+// rows; columns, each drawn evenly in its logarithm ({log: [low, high]}), evenly ({linear: ...}), in turn (mixed) from
+// a list ({of: ...}), or as a share of all columns {share: 1}; the true coefficients; noise (of the logarithm for a
+// logarithmic residual); the law; and `reference`, the lowest objective that SciPy 1.17 found: least_squares (trust
+// region, the same loss, derivatives by complex steps, coefficients scaled by their size), from the true coefficients
+// and from 20 to 40 points drawn evenly within the range of each law's starts (in the logarithm for positive ones),
+// tolerances 1e-15. SciPy begins at the truth, which isoloss does not see.
 #include <stdlib.h>
 #include <time.h>
 
@@ -110,8 +111,7 @@ static void write_form(const char *family, size_t place, const struct node *form
   snprintf(path, sizeof path, "%s/%s-%zu.csv", settings.write, family, place);
   FILE *file = fopen(path, "w");
   if (!CHECK(file)) return;
-  for (size_t c = 0; c < table->column_count; c++)
-    fprintf(file, "%s%s", c ? "," : "", table->columns[c].name);
+  for (size_t c = 0; c < table->column_count; c++) fprintf(file, "%s%s", c ? "," : "", table->columns[c].name);
   for (size_t row = 0; row < table->row_count; row++)
     for (size_t c = 0; c < table->column_count; c++) {
       struct value value = table_value(table, c, row);
@@ -141,11 +141,12 @@ static void check_form(const char *family, const struct node *form, const struct
     bool low = settings.rows || CHECK(result.objective <= reference * (1 + 1e-6)), still = CHECK(result.stationary);
     bool agree = CHECK(result.starts_agreeing + result.starts_elsewhere >= 2);
     if (settings.whole || !low || !still || !agree)
-      printf("# %-12s %-40s %.9g (reference %+.1e)  %s%.1e  %ld+%ld of %ld of %ld, %ld unsettled  %.2f s of processor, %.2f s\n", family,
-             node_find(form, "name")->text, result.objective, result.objective / reference - 1,
-             result.stationary ? "" : "NOT STATIONARY ", result.stationarity, (long)result.starts_agreeing,
-             (long)result.starts_elsewhere, (long)result.starts_descended, (long)result.starts,
-             (long)result.starts_not_stationary, processor_seconds() - before, result.seconds);
+      printf(
+          "# %-12s %-40s %.9g (reference %+.1e)  %s%.1e  %ld+%ld of %ld of %ld, %ld unsettled  %.2f s of processor, %.2f s\n",
+          family, node_find(form, "name")->text, result.objective, result.objective / reference - 1,
+          result.stationary ? "" : "NOT STATIONARY ", result.stationarity, (long)result.starts_agreeing,
+          (long)result.starts_elsewhere, (long)result.starts_descended, (long)result.starts,
+          (long)result.starts_not_stationary, processor_seconds() - before, result.seconds);
   }
   fit_result_free(&result);
 }
