@@ -158,6 +158,8 @@ static bool begin(struct fit *fit, struct error *error) {
   if (options->residual && !residual_parse(options->residual, &fit->residual, error)) return false;
   if (options->objective && !objective_parse(options->objective, &fit->objective, error)) return false;
   result->name = copy(result, options->name ? options->name : law->name);
+  result->by = copy(result, options->part ? options->by : NULL);
+  result->part = copy(result, options->part);
   result->law = copy(result, law->name);
   result->formula = copy(result, law->formula_text);
   result->source = copy(result, fit->table->source);
@@ -200,8 +202,8 @@ bool fit_run(const struct law *law, const struct table *table, const struct fit_
   *result = (struct fit_result){0};
   struct fit fit = {.law = law, .table = table, .options = options ? options : &none, .result = result};
   double started = clock_seconds();
-  bool fine = begin(&fit, error) && fit_setup(&fit, error) && fit_profile_names(&fit, error) &&
-              fit_score_read(&fit, error) && fit_ratio_read(&fit, error);
+  bool fine = begin(&fit, error) && fit_setup(&fit, error) && fit_check_part(&fit, error) &&
+              fit_profile_names(&fit, error) && fit_score_read(&fit, error) && fit_ratio_read(&fit, error);
   for (int s = 0; s < fit.stage_count && fine; s++)
     if (fit.stages[s].free_count) fine = fit_search(&fit, &fit.stages[s], error);
   if (fine) {

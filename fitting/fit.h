@@ -210,6 +210,7 @@ struct fit_result {
   struct arena arena;
   struct fit_made made;
   const char *name, *law, *formula, *source, *target;
+  const char *by, *part;        // the column and its value that this fit is of; NULL: all rows
   const char *parameter_count;  // what N counts
   const char *answer;           // a sentence: what the law is fitted for, with its interval and status
   enum law_residual residual;
@@ -286,6 +287,21 @@ struct fit_result {
 bool fit_run(const struct law *law, const struct table *table, const struct fit_options *options,
              struct fit_result *result, struct error *error);
 void fit_result_free(struct fit_result *result);
+
+// Fits of one law by the values of a column.
+struct fit_parts {
+  struct fit_result *results;  // numbers ascending, texts as they come; named "chinchilla[w4a4]"
+  size_t count;
+  struct fit_exclusion *left_out;  // values whose rows cannot be fitted, and why
+  size_t left_out_count;
+  struct arena arena;
+};
+// Fits the law to the rows of each value of options->by that takes part (`where`) by themselves. Values whose rows
+// cannot be fitted are left out; false with the first one's error when none can, and when the column is not there or
+// has too many values. fit_parts_free in either case.
+bool fit_run_by(const struct law *law, const struct table *table, const struct fit_options *options,
+                struct fit_parts *parts, struct error *error);
+void fit_parts_free(struct fit_parts *parts);
 // Adds to what the result says: a warning; a row that was left out before the table was made ("run 3f2a", "diverged").
 void fit_result_warn(struct fit_result *result, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void fit_result_exclude(struct fit_result *result, const char *row, const char *reason);
@@ -296,3 +312,5 @@ void fit_result_json(const struct fit_result *result, struct json_writer *writer
 // are, seconds. Members that older documents lack are empty, 0 or NAN. False with a short reason ("'rows' is no count")
 // when it is damaged. fit_result_free in either case.
 bool fit_result_read(struct fit_result *result, const char *document, struct error *error);
+// The same of the first fit in an array of those that one command made by the values of a column.
+bool fit_result_read_part(struct fit_result *result, const char *document, struct error *error);

@@ -72,6 +72,8 @@ struct fit {
 // Chooses rows, elements and stages and compiles the programs.
 bool fit_setup(struct fit *fit, struct error *error);
 
+// False with an error when the options ask for a fit by the values of a column and the rows have several of them.
+bool fit_check_part(const struct fit *fit, struct error *error);
 // Ties and bounds of the options, on the elements there are.
 bool fit_tie(struct fit *fit, struct error *error);
 bool fit_bound(struct fit *fit, struct error *error);

@@ -140,6 +140,13 @@ void fit_result_json(const struct fit_result *result, struct json_writer *writer
   objective_text(result->objective_kind, objective);
   json_object_begin(writer);
   json_key_string(writer, "name", result->name);
+  if (result->by) {
+    json_key(writer, "by");
+    json_object_begin(writer);
+    json_key_string(writer, "column", result->by);
+    json_key_string(writer, "value", result->part);
+    json_object_end(writer);
+  }
   json_key_string(writer, "law", result->law);
   json_key_string(writer, "formula", result->formula);
   json_key_string(writer, "source", result->source);

@@ -48,6 +48,9 @@ struct fit_options {
   size_t score_count;         // document, ending in .json
   const char *const *ratios;  // of coefficients: "eff[w4a4]/eff[w3a3]"
   size_t ratio_count;
+  const char *by;             // column: the law is fitted to each of its values by itself, which is for fit_run_by
+  const char *part;           // the value that this fit is of
+  const bool *part_rows;      // [rows of the table]: its rows; NULL: all
   const bool *held_out_rows;  // [rows of the table]: kept from the fit besides `holdout`; NULL: none
   bool bare;                  // coefficients, intervals and residuals; no diagnosis but what is asked for above
   uint64_t seed;

@@ -194,6 +194,11 @@ static void read_head(struct fit_result *result, const struct reading *reading, 
   result->duplicates = (size_t)member_count(reading, root, "duplicates");
   result->held_out = (size_t)member_count(reading, root, "held_out");
   result->unused = (size_t)member_count(reading, root, "unused");
+  const json_t *by = member_object(reading, root, "by");
+  if (by) {
+    result->by = member_text(reading, by, "column", "");
+    result->part = member_text(reading, by, "value", "");
+  }
   result->std = member_text(reading, root, "std", NULL);
   result->std_median = member_number(reading, root, "std_median");
   result->starts = member_count(reading, root, "starts");
@@ -229,20 +234,32 @@ static void read_comparison(struct fit_result *result, const struct reading *rea
   comparison_read(result->comparison, comparison, reading->error);
 }
 
-// The fit of a document: it is one, or an array of one.
-static const json_t *only_fit(const json_t *root, struct error *error) {
+// Whether the fits of an array are those of one command, by the values of a column.
+static bool are_parts(const json_t *root) {
+  const json_t *first = json_object_get(json_array_get(root, 0), "made");
+  for (size_t i = 0; i < json_array_size(root); i++) {
+    const json_t *fit = json_array_get(root, i), *made = json_object_get(fit, "made");
+    if (!json_is_object(json_object_get(fit, "by")) ||
+        !json_equal(json_object_get(made, "arguments"), json_object_get(first, "arguments")))
+      return false;
+  }
+  return true;
+}
+
+// The fit of a document: it is one, or an array of one, or with `part` the first of several by one command.
+static const json_t *only_fit(const json_t *root, bool part, struct error *error) {
   size_t count = json_array_size(root);
-  if (json_is_array(root) && count != 1)
+  if (json_is_array(root) && count != 1 && !(part && count && are_parts(root)))
     error_set(error, EXIT_ENVIRONMENT, "it has %zu fits, and one is needed", count);
   const json_t *fit = json_is_array(root) ? json_array_get(root, 0) : root;
   if (!json_is_object(fit)) error_set(error, EXIT_ENVIRONMENT, "it is no object");
   return error->code ? NULL : fit;
 }
 
-bool fit_result_read(struct fit_result *result, const char *text, struct error *error) {
+static bool read_result(struct fit_result *result, const char *text, bool part, struct error *error) {
   *result = (struct fit_result){0};
   json_t *root = json_tree(text, error);
-  const json_t *fit = root ? only_fit(root, error) : NULL;
+  const json_t *fit = root ? only_fit(root, part, error) : NULL;
   const struct reading reading = {&result->arena, error};
   if (fit) {
     read_head(result, &reading, fit);
@@ -260,4 +277,12 @@ bool fit_result_read(struct fit_result *result, const char *text, struct error *
   }
   json_decref(root);
   return !error->code;
+}
+
+bool fit_result_read(struct fit_result *result, const char *text, struct error *error) {
+  return read_result(result, text, false, error);
+}
+
+bool fit_result_read_part(struct fit_result *result, const char *text, struct error *error) {
+  return read_result(result, text, true, error);
 }

@@ -12,6 +12,7 @@ enum {
   SMOOTH_ROWS = 4096,  // the minima of larger tables are smooth: only the best is worth a polish
   PROMISING = 128,     // starts that are descended fully, at most
 };
+static const double NEAR_LOWEST = 1e-2, FINE_LIMIT = 2e5;
 
 struct search {
   struct fit *fit;
@@ -23,6 +24,7 @@ struct search {
   double *objective;               // [starts.count]
   size_t *order;                   // starts, best first
   struct polish_result *polished;  // [promising]
+  double lowest;                   // objective of these, for the pass at hand
 };
 
 // ---- screening ----
@@ -72,17 +74,46 @@ static void screen_one(void *context, size_t start, int thread) {
   search->objective[start] = descend(workspace, x, NULL, 25, 1e-7);
 }
 
+static double *start_of(const struct search *search, size_t place) {
+  return search->starts.x + search->order[place] * (size_t)search->free_count;
+}
+
 static void descend_one(void *context, size_t place, int thread) {
   struct search *search = context;
-  size_t start = search->order[place];
-  double *x = search->starts.x + start * (size_t)search->free_count;
   workspace_use(search->spaces[thread], &search->stage->problem);
-  double reached = descend(search->spaces[thread], x, NULL, 200, 1e-9);
-  if (search->stage->row_count > SMOOTH_ROWS)
-    search->polished[place] = (struct polish_result){.objective = reached};
-  else
-    search->polished[place] = polish(search->spaces[thread], x, NULL, 100);
-  search->objective[start] = search->polished[place].objective;
+  double reached = descend(search->spaces[thread], start_of(search, place), NULL, 200, 1e-9);
+  search->polished[place] = (struct polish_result){.objective = reached};
+}
+
+// Those far above the best are followed for a while only: most of them run away to where a term has no limit.
+static void polish_one(void *context, size_t place, int thread) {
+  struct search *search = context;
+  workspace_use(search->spaces[thread], &search->stage->problem);
+  bool near = search->polished[place].objective <= 2 * search->lowest;
+  search->polished[place] = polish(search->spaces[thread], start_of(search, place), NULL, near ? 100 : 20);
+}
+
+// What comes to the lowest objective and yet to no stationary point is at the end of a narrow valley.
+static void settle_one(void *context, size_t place, int thread) {
+  struct search *search = context;
+  struct polish_result *polished = &search->polished[place];
+  if (polished->stationary || !(polished->objective <= search->lowest * (1 + NEAR_LOWEST))) return;
+  workspace_use(search->spaces[thread], &search->stage->problem);
+  descend_finely(search->spaces[thread], start_of(search, place), NULL, 200);
+  *polished = polish(search->spaces[thread], start_of(search, place), NULL, 20);
+}
+
+// Full descents from the most promising starts.
+static void descend_promising(struct search *search, size_t promising, int threads) {
+  const struct fit_stage *stage = search->stage;
+  threads_each(promising, threads, descend_one, search);
+  if (stage->row_count > SMOOTH_ROWS) return;
+  for (int pass = 0; pass < 2; pass++) {
+    search->lowest = INFINITY;
+    for (size_t i = 0; i < promising; i++) search->lowest = fmin(search->lowest, search->polished[i].objective);
+    if (pass && (double)stage->row_count * search->free_count > FINE_LIMIT) return;
+    threads_each(promising, threads, pass ? settle_one : polish_one, search);
+  }
 }
 
 static int compare_objectives(const void *a, const void *b, void *context) {
@@ -191,6 +222,15 @@ static void polish_best(struct search *search) {
   stage->objective = polished.objective;
   stage->stationarity = polished.stationarity;
   stage->stationary = polished.stationary;
+}
+
+// The lowest minimum may come from a search that ends before it is stationary.
+static void settle_best(struct search *search) {
+  struct fit_stage *stage = search->stage;
+  if (stage->stationary || (double)stage->row_count * search->free_count > FINE_LIMIT) return;
+  workspace_use(search->spaces[0], &stage->problem);
+  descend_finely(search->spaces[0], stage->x, NULL, 1000);
+  polish_best(search);
 }
 
 // GSL's minimizers from the minimum found, and from where the best screened start stood; whatever lies lower is taken.
@@ -304,11 +344,12 @@ bool fit_search(struct fit *fit, struct fit_stage *stage, struct error *error) {
     memcpy(screened, search.starts.x + search.order[0] * (size_t)stage->free_count,
            (size_t)stage->free_count * sizeof *screened);
     search.polished = arena_array(&fit->arena, promising, sizeof *search.polished);
-    threads_each(promising, threads, descend_one, &search);
+    descend_promising(&search, promising, threads);
     take_minima(&search, promising);
     if (stage->row_count > SMOOTH_ROWS) polish_best(&search);
     second_opinion(&search, screened);
     fit_hop(fit, &fit->arena, stage, search.spaces);
+    settle_best(&search);
     if (lad) sharpen(&search);
   }
   for (int i = 0; fine && i < stage->free_count; i++) fit->elements[stage->free[i]].value = stage->x[i];

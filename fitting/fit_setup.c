@@ -113,6 +113,8 @@ static bool select_rows(struct fit *fit, struct error *error) {
   }
   for (size_t row = 0; row < table->row_count; row++) fit->selected[row] = true;
   if (fit->options->where && !table_where(table, fit->options->where, fit->selected, error)) return false;
+  for (size_t row = 0; row < table->row_count && fit->options->part_rows; row++)
+    fit->selected[row] &= fit->options->part_rows[row];
   bool *held_out = arena_array(&fit->arena, table->row_count + 1, sizeof *held_out);
   if (fit->options->holdout && !table_where(table, fit->options->holdout, held_out, error)) return false;
   for (size_t row = 0; row < table->row_count; row++) {

@@ -85,6 +85,10 @@ bool project_linear(struct workspace *workspace, double *x, const double *weight
 // objective. Stops after `iterations`, or when twice running an iteration gains less than `tolerance` of the objective.
 double descend(struct workspace *workspace, double *x, const double *weight, int iterations, double tolerance);
 
+// The same from orthogonal factors of the Jacobian, linear coefficients solved at every step: for minima at the end of
+// valleys so narrow that the normal equations no longer tell the way along them. Slower; stops when nothing is gained.
+double descend_finely(struct workspace *workspace, double *x, const double *weight, int iterations);
+
 struct polish_result {
   double objective;
   double stationarity;  // max over free coordinates of |gradient| / sum of |psi J|

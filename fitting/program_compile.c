@@ -157,6 +157,15 @@ static int emit_two(struct builder *builder, enum operation operation, int a, in
   return emit(builder, operation, a, b, b, 0, NULL);
 }
 
+// Squares and cubes, which are what laws raise signed values to, are products: pow takes many times as long.
+static int emit_power(struct builder *builder, int a, int b) {
+  const struct program *program = builder->program;
+  double exponent = b >= 0 && program->constant[b] ? program->constants[b] : 0;
+  if (exponent == 2) return emit_two(builder, OPERATION_MULTIPLY, a, a);
+  if (exponent == 3) return emit_two(builder, OPERATION_MULTIPLY, a, emit_two(builder, OPERATION_MULTIPLY, a, a));
+  return emit_two(builder, OPERATION_POWER, a, b);
+}
+
 // ---- leaves and columns ----
 
 static int find_element(const struct builder *builder, int parameter, const char *category) {
@@ -552,8 +561,7 @@ static int compile_call(struct builder *builder, const struct expression_node *n
     return emit_two(builder, OPERATION_DIVIDE, chain(builder, node, OPERATION_ADD, false),
                     constant_register(builder, node->count));
   if (is_call(node, "pow"))
-    return emit_two(builder, OPERATION_POWER, compile_value(builder, node->arguments[0]),
-                    compile_value(builder, node->arguments[1]));
+    return emit_power(builder, compile_value(builder, node->arguments[0]), compile_value(builder, node->arguments[1]));
   double scale = is_call(node, "log") ? 1 : is_call(node, "log2") ? log(2) : is_call(node, "log10") ? log(10) : 0;
   if (scale > 0) {
     int reg = compile_log(builder, node->arguments[0]);
@@ -609,7 +617,7 @@ static int compile_value(struct builder *builder, const struct expression_node *
     case EXPRESSION_MODULO:
       return emit_two(builder, OPERATION_MODULO, a, b);
     case EXPRESSION_POWER:
-      return emit_two(builder, OPERATION_POWER, a, b);
+      return emit_power(builder, a, b);
     case EXPRESSION_EQUAL:
       return emit_two(builder, OPERATION_EQUAL, a, b);
     case EXPRESSION_UNEQUAL:

@@ -69,6 +69,35 @@ static bool fit_spec(const char *source, const struct fit_command *command, cons
   return fine;
 }
 
+// A law by the values of a column, on one table.
+static bool fit_table_by(struct fit_input *input, const struct law *law, const struct fit_command *command,
+                         struct error *error) {
+  struct fit_parts parts = {0};
+  struct text json = {0};
+  struct json_writer writer = json_writer(&json, false);
+  bool fine = !command->export ||
+              error_set(error, EXIT_USAGE_ERROR, "fit: --export writes one law; take the rows of one %s with --where",
+                        input->options.by);
+  fine = fine && fit_run_by(law, &input->table, &input->options, &parts, error);
+  json_array_begin(&writer);
+  for (size_t i = 0; fine && i < parts.count; i++) {
+    fit_input_tell(input, &parts.results[i]);
+    if (command->expected) fine = fit_made_compare(command->expected, &parts.results[i].made, error);
+    fit_result_json(&parts.results[i], &writer);
+  }
+  json_array_end(&writer);
+  if (fine && command->json)
+    printf("%s\n", text_string(&json));
+  else if (fine)
+    fit_parts_print(&parts, law, stdout);
+  for (size_t i = 0; fine && command->json && i < parts.left_out_count; i++)
+    fprintf(stderr, "isoloss: %s %s is left out: %s\n", input->options.by, parts.left_out[i].row,
+            parts.left_out[i].reason);
+  text_free(&json);
+  fit_parts_free(&parts);
+  return fine;
+}
+
 // One fit on one table: of a file, an import, an entry with other rows below it.
 static bool fit_one(const char *source, const struct fit_command *command, const struct fit_options *options,
                     struct error *error) {
@@ -76,7 +105,14 @@ static bool fit_one(const char *source, const struct fit_command *command, const
   struct law law = {0};
   struct fit_result result = {0};
   bool fine = fit_input_begin(&input, source, &command->fit, options, error) && law_open(&law, input.law, error) &&
-              fit_input_read(&input, &law, 1, error) && fit_run(&law, &input.table, &input.options, &result, error);
+              fit_input_read(&input, &law, 1, error);
+  if (fine && input.options.by) {
+    fine = fit_table_by(&input, &law, command, error);
+    law_free(&law);
+    fit_input_free(&input);
+    return fine;
+  }
+  fine = fine && fit_run(&law, &input.table, &input.options, &result, error);
   if (fine) fit_input_tell(&input, &result);
   if (fine && command->expected) fine = fit_made_compare(command->expected, &result.made, error);
   if (fine && command->export) {
@@ -147,7 +183,7 @@ static void again(const struct fit_command *asked, struct command_line *line) {
   struct option options[FIT_ARGUMENT_OPTIONS + 8];
   struct arguments arguments;
   const char *document = file_read(&line->arena, asked->again, NULL, error);
-  if (!document || !fit_result_read(&result, document, error)) {
+  if (!document || !fit_result_read_part(&result, document, error)) {
     error_context(error, "%s", asked->again);
   } else if (!result.made.argument_count) {
     error_set(error, EXIT_USAGE_ERROR, "%s does not say how the fit was made (documents of older versions do not)",

@@ -18,6 +18,7 @@ struct spec_fit fit_entry_merged(const struct spec_fit *entry, const struct spec
   if (said && said->best_over.count) merged.best_over = said->best_over;
   if (said && said->best_by.text) merged.best_by = said->best_by;
   if (said && said->average_over.count) merged.average_over = said->average_over;
+  if (said && said->by) merged.by = said->by;
   return merged;
 }
 
@@ -55,6 +56,7 @@ struct fit_options fit_entry_options(const struct spec_fit *entry, const struct 
   if (overrides) options = *overrides;
   options.name = entry->name;
   options.where = NULL;  // the table has only the rows wanted
+  if (!options.by) options.by = entry->by;
   if (!options.holdout) options.holdout = entry->holdout.text;
   if (!options.objective) options.objective = entry->objective;
   if (!options.residual) options.residual = entry->residual;

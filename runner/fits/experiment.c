@@ -16,12 +16,20 @@
 // Runs that have ended without a loss are listed with the excluded ones.
 static bool list_lost_runs(const struct spec *spec, struct store *store, struct fit_result *result,
                            struct error *error) {
+  // of a fit by a column's values: those of its value
+  char digits[32];
   for (enum run_state state = 0; state < RUN_STATES; state++) {
     if (!run_state_ended_without_loss(state)) continue;
     const char *name = run_state_name(state);
     struct store_rows *rows = store_runs(store, &(struct run_query){.experiment = spec->name, .state = name}, error);
     if (!rows) return false;
-    while (store_rows_next(rows, error)) fit_result_exclude(result, store_rows_get(rows, "id").text, name);
+    while (store_rows_next(rows, error)) {
+      struct value value = result->by ? store_rows_get(rows, column_canonical(result->by)) : (struct value){0};
+      if (value.kind == VALUE_NUMBER) number_shortest(value.number, digits);
+      const char *part = value.kind == VALUE_TEXT ? value.text : value.kind == VALUE_NUMBER ? digits : "";
+      if (!result->by || strcmp(part, result->part) == 0)
+        fit_result_exclude(result, store_rows_get(rows, "id").text, name);
+    }
     store_rows_close(rows);
     if (error->code) return false;
   }
@@ -130,39 +138,102 @@ static void tell(const struct fitting *fitting, const struct spec_fit *entry, co
                                      .data_count = 1});
 }
 
-// Fits one entry; the result is released by the caller in any case.
-static bool fit_one_entry(const struct fitting *fitting, const struct spec_fit *own, struct fitted *fitted,
-                          struct error *error) {
-  const struct spec *spec = fitting->spec;
-  const struct fit_experiment_options *options = fitting->options;
-  struct store *store = fitting->store;
-  struct fit_result *result = &fitted->result;
-  struct law law = {0};
-  struct table table = {0};
+// Fits that are made: they grow.
+struct fitted_list {
+  struct fitted *items;
+  size_t count;
+};
+
+static void keep_fitted(struct fitted_list *list, const struct fitted *fitted) {
+  list->items = memory_grow(list->items, (list->count + 1) * sizeof *list->items);
+  list->items[list->count++] = *fitted;
+}
+
+// An entry with its law and its table.
+struct entry_fit {
+  const struct fitting *fitting;
+  const struct spec_fit *entry;
+  struct fit_options options;
+  struct law law;
+  struct table table;
   struct fit_notes notes;
+};
+
+// What follows a fit: errors of held-out runs, lost runs, where it comes from.
+static bool complete(struct entry_fit *made, struct fitted *fitted, struct error *error) {
+  const struct fitting *fitting = made->fitting;
+  const struct fit_made *expected = fitting->options->expected;
+  struct fit_result *result = &fitted->result;
+  if (!resample_holdout(&made->law, &made->table, fitted, error) ||
+      !list_lost_runs(fitting->spec, fitting->store, result, error))
+    return false;
+  tell(fitting, made->entry, &made->options, &made->notes, &made->table, result);
+  return !expected || fit_made_compare(expected, &result->made, error);
+}
+
+static bool fit_whole(struct entry_fit *made, struct fitted_list *list, struct error *error) {
+  const struct fit_experiment_options *options = made->fitting->options;
+  struct fitted fitted = {0};
+  struct fit_print_options print = options->print;
+  print.profiles |= made->options.profile_all || made->options.profile_count;
+  bool fine =
+      fit_run(&made->law, &made->table, &made->options, &fitted.result, error) && complete(made, &fitted, error);
+  if (fine && options->report) fit_print(&fitted.result, &made->law, &made->notes, &print, options->report);
+  if (fine && made->entry->compare.count)
+    fine = compare_laws(made->entry, &made->options, &made->table, &fitted.result, options->report, error);
+  fine = fine && put_result(made->fitting, made->entry, &fitted.result, error);
+  if (fine)
+    keep_fitted(list, &fitted);
+  else
+    fit_result_free(&fitted.result);
+  return fine;
+}
+
+// One fit for each value of the entry's column.
+static bool fit_by(struct entry_fit *made, struct fitted_list *list, struct error *error) {
+  const struct fit_experiment_options *options = made->fitting->options;
+  struct fit_parts parts;
+  size_t kept = 0;
+  bool fine = fit_run_by(&made->law, &made->table, &made->options, &parts, error);
+  struct fitted *fitted = memory_get((parts.count + 1) * sizeof *fitted);
+  for (size_t i = 0; i < parts.count && fine; i++) {
+    fitted[i].result = parts.results[i];
+    fine = complete(made, &fitted[i], error);
+    parts.results[i] = fitted[i].result;  // what was added to it
+  }
+  if (fine && options->report) fit_parts_print(&parts, &made->law, options->report);
+  for (size_t i = 0; i < parts.left_out_count && fine && !options->report; i++)
+    fprintf(stderr, "isoloss: fit %s: %s %s is left out: %s\n", made->entry->name, made->options.by,
+            parts.left_out[i].row, parts.left_out[i].reason);
+  for (; kept < parts.count && fine; kept++) {
+    fine = put_result(made->fitting, made->entry, &parts.results[kept], error);
+    keep_fitted(list, &fitted[kept]);
+  }
+  for (size_t i = 0; i < kept; i++) parts.results[i] = (struct fit_result){0};  // the list's now
+  free(fitted);
+  fit_parts_free(&parts);
+  return fine;
+}
+
+// Fits one entry; its results come to the list.
+static bool fit_one_entry(const struct fitting *fitting, const struct spec_fit *own, struct fitted_list *list,
+                          struct error *error) {
+  const struct fit_experiment_options *options = fitting->options;
   const struct spec_fit *said = options->arguments ? &options->arguments->entry : NULL;
   bool other = options->law && strcmp(options->law, own->name) != 0;
-  const struct spec_fit merged = fit_entry_merged(own, said, other ? options->law : NULL), *entry = &merged;
+  const struct spec_fit merged = fit_entry_merged(own, said, other ? options->law : NULL);
   const char *where = options->overrides ? options->overrides->where : NULL;
-  struct fit_options fit_options = fit_entry_options(entry, options->overrides);
-  struct fit_print_options print = options->print;
-  print.profiles |= fit_options.profile_all || fit_options.profile_count;
-  if (options->as) fit_options.name = options->as;
-  bool fine = law_open(&law, entry->law, error) && fit_entry_table(spec, entry, where, store, &table, &notes, error) &&
-              fit_run(&law, &table, &fit_options, result, error) && resample_holdout(&law, &table, fitted, error) &&
-              list_lost_runs(spec, store, result, error);
-  if (fine) {
-    tell(fitting, entry, &fit_options, &notes, &table, result);
-    fine = !options->expected || fit_made_compare(options->expected, &result->made, error);
-  }
-  if (fine) {
-    if (options->report) fit_print(result, &law, &notes, &print, options->report);
-    if (entry->compare.count) fine = compare_laws(entry, &fit_options, &table, result, options->report, error);
-    fine = fine && put_result(fitting, entry, result, error);
-  }
-  if (!fine) error_context(error, "fit %s", entry->name);
-  table_free(&table);
-  law_free(&law);
+  struct entry_fit made = {fitting, &merged, .options = fit_entry_options(&merged, options->overrides)};
+  if (options->as) made.options.name = options->as;
+  bool fine = law_open(&made.law, merged.law, error) &&
+              fit_entry_table(fitting->spec, &merged, where, fitting->store, &made.table, &made.notes, error);
+  if (fine && made.options.by && merged.compare.count)
+    fine =
+        error_set(error, EXIT_USAGE_ERROR, "by and compare do not go together: laws are compared on one set of runs");
+  fine = fine && (made.options.by ? fit_by(&made, list, error) : fit_whole(&made, list, error));
+  if (!fine) error_context(error, "fit %s", merged.name);
+  table_free(&made.table);
+  law_free(&made.law);
   return fine;
 }
 
@@ -191,8 +262,8 @@ static const struct spec_fit **asked_entries(const struct fitting *fitting, cons
   return entries;
 }
 
-// Fits the entries that are asked for; results gets one each. The first error is kept, the others are told at once.
-static bool fit_entries(const struct fitting *fitting, struct fitted *results, size_t *count, struct error *error) {
+// Fits the entries that are asked for. The first error is kept, the others are told at once.
+static bool fit_entries(const struct fitting *fitting, struct fitted_list *list, struct error *error) {
   struct arena arena = {0};
   const struct spec_fit own = spec_fit_of_law(fitting->options->law);
   size_t asked;
@@ -200,15 +271,10 @@ static bool fit_entries(const struct fitting *fitting, struct fitted *results, s
   bool fine = !error->code;
   for (size_t i = 0; i < asked; i++) {
     struct error here = {0};
-    struct fitted result = {0};
     if (asked > 1 && fitting->options->as)
       error_set(&here, EXIT_USAGE_ERROR, "--as keeps one fit; name its entry: %s:%s", fitting->spec->path,
                 entries[i]->name);
-    if (!here.code && fit_one_entry(fitting, entries[i], &result, &here)) {
-      results[(*count)++] = result;
-      continue;
-    }
-    fit_result_free(&result.result);
+    if (!here.code && fit_one_entry(fitting, entries[i], list, &here)) continue;
     if (fine)
       *error = here;
     else
@@ -262,19 +328,19 @@ static bool name_is_free(const struct spec *spec, const char *name, struct error
 static bool fit_all(struct fitting *fitting, struct error *error) {
   const struct spec *spec = fitting->spec;
   const struct fit_experiment_options *options = fitting->options;
-  struct fitted *results = memory_get((spec->fit_count + 1) * sizeof *results);
-  size_t count = 0, not_held = 0;
-  bool fine = fit_entries(fitting, results, &count, error);
+  struct fitted_list list = {0};
+  size_t not_held = 0;
+  bool fine = fit_entries(fitting, &list, error);
   struct error isoflop_error = {0}, claim_error = {0};
   bool found = fit_isoflops(spec, fitting->store, options, fitting->array, &isoflop_error);
   if (!found && fine) *error = isoflop_error;
   fine = fine && found;
   bool judged = options->law || options->entry || options->ad_hoc || !spec->claim_count ||
-                fit_claims(spec, results, count, fitting->store, options->report, &not_held, &claim_error);
+                fit_claims(spec, list.items, list.count, fitting->store, options->report, &not_held, &claim_error);
   if (!judged && fine) *error = claim_error;
   if (options->claims_not_held) *options->claims_not_held = not_held;
-  for (size_t i = 0; i < count; i++) fit_result_free(&results[i].result);
-  free(results);
+  for (size_t i = 0; i < list.count; i++) fit_result_free(&list.items[i].result);
+  free(list.items);
   return fine && judged;
 }
 

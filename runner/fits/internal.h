@@ -62,6 +62,8 @@ bool fit_claims(const struct spec *spec, const struct fitted *fits, size_t fit_c
 
 // What the fit for people says after its coefficients and warnings.
 void fit_print_diagnosis(const struct fit_result *result, const struct fit_print_options *options, FILE *out);
+// Fits by the values of a column, for people: one table of their coefficients, what each stands on, what is left out.
+void fit_parts_print(const struct fit_parts *parts, const struct law *law, FILE *out);
 // Warns when the fitted rows differ in dtype, backend or corpus.
 void warn_of_mixture(const struct table *table, struct fit_result *result);
 // The fit for people: first what the law is fitted for.

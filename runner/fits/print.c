@@ -10,8 +10,9 @@ enum { SHOWN_RESIDUALS = 40, LARGEST_RESIDUALS = 12 };
 
 struct estimates {
   struct text_table table;
-  const struct fit_result *result;
-  bool robust;  // errors of grouped rows have a column
+  bool parts;      // of several fits: their values of the column have one
+  bool resampled;  // standard errors have a column
+  bool robust;     // errors of grouped rows have one
 };
 
 static const char *digits(struct arena *arena, double value, int count) {
@@ -26,44 +27,83 @@ static const char *interval_text(struct arena *arena, double low, double high, i
 }
 
 // A side on which the data set no limit is a dash; the value of what they do not determine is in brackets.
-static void put_estimate(struct estimates *estimates, struct arena *arena, const char *name,
-                         enum coefficient_status status, double value, double low, double high, double se,
-                         double robust_se, const char *note) {
+static void put_estimate(struct estimates *estimates, struct arena *arena, const struct fit_result *result,
+                         const char *name, enum coefficient_status status, double value, double low, double high,
+                         double se, double robust_se, const char *note) {
   struct text_table *table = &estimates->table;
   const char *shown = digits(arena, value, 6);
   text_table_cell(table, "  %s", name);
+  if (estimates->parts) text_table_cell(table, "%s", result->part);
   text_table_cell(table, status == COEFFICIENT_UNIDENTIFIED ? "(%s)" : "%s",
                   fit_is_zero(status, value) ? "0 (bound)" : shown);
-  if (estimates->result->bootstrap || !isnan(low) || !isnan(high))
+  if (result->bootstrap || !isnan(low) || !isnan(high))
     text_table_cell(table, "%s", interval_text(arena, low, high, 4));
   else
     text_table_cell(table, "%s", "");
-  if (estimates->result->bootstrap) text_table_cell(table, "%s", digits(arena, se, 3));
+  if (estimates->resampled) text_table_cell(table, "%s", digits(arena, se, 3));
   if (estimates->robust) text_table_cell(table, "%s", isnan(se) ? "" : digits(arena, robust_se, 3));
   text_table_cell(table, "%s", note);
 }
 
-static void print_coefficients(const struct fit_result *result, const struct law *law, struct arena *arena, FILE *out) {
-  struct estimates estimates = {.table = {.gap = 2}, .result = result};
-  struct text_table *table = &estimates.table;
-  estimates.robust = result->grouped_by && result->bootstrap;
-  text_table_column(table, (struct text_column){"  parameter"});
-  text_table_column(table, (struct text_column){"value", .right = true});
-  text_table_column(table, (struct text_column){arena_format(arena, "%g %% interval", 100 * result->confidence)});
-  if (result->bootstrap) text_table_column(table, (struct text_column){"se", .right = true});
-  if (estimates.robust) text_table_column(table, (struct text_column){"robust se", .right = true});
-  text_table_column(table, (struct text_column){""});
+static void put_coefficient(struct estimates *estimates, struct arena *arena, const struct fit_result *result,
+                            const struct law *law, const char *name) {
   for (size_t i = 0; i < result->coefficient_count; i++) {
     const struct coefficient *c = &result->coefficients[i];
-    put_estimate(&estimates, arena, c->name, c->status, c->value, c->low, c->high, c->se, c->intervals.robust_se,
-                 fit_coefficient_note(arena, result, law, c));
+    if (strcmp(c->name, name) == 0)
+      put_estimate(estimates, arena, result, c->name, c->status, c->value, c->low, c->high, c->se,
+                   c->intervals.robust_se, fit_coefficient_note(arena, result, law, c));
   }
+}
+
+static void put_derived(struct estimates *estimates, struct arena *arena, const struct fit_result *result,
+                        const struct law *law, const char *name) {
   for (size_t i = 0; i < result->derived_count; i++) {
     const struct fit_derived *d = &result->derived[i];
-    if (!strchr(d->name, '['))
-      put_estimate(&estimates, arena, d->name, d->status, d->value, d->low, d->high, d->se, d->intervals.robust_se,
-                   fit_derived_note(arena, result, law, d));
+    if (strcmp(d->name, name) == 0)
+      put_estimate(estimates, arena, result, d->name, d->status, d->value, d->low, d->high, d->se,
+                   d->intervals.robust_se, fit_derived_note(arena, result, law, d));
   }
+}
+
+// Whether an earlier fit has a coefficient, or a derived quantity, of that name.
+static bool is_known(const struct fit_result *results, size_t count, const char *name, bool derived) {
+  for (size_t r = 0; r < count; r++) {
+    for (size_t i = 0; i < results[r].coefficient_count && !derived; i++)
+      if (strcmp(results[r].coefficients[i].name, name) == 0) return true;
+    for (size_t i = 0; i < results[r].derived_count && derived; i++)
+      if (strcmp(results[r].derived[i].name, name) == 0) return true;
+  }
+  return false;
+}
+
+// The coefficients and derived quantities of one fit, or of several: those of one name stand beneath each other.
+static void print_coefficients(const struct fit_result *results, size_t count, const struct law *law,
+                               struct arena *arena, FILE *out) {
+  struct estimates estimates = {.table = {.gap = 2}, .parts = results->part != NULL};
+  struct text_table *table = &estimates.table;
+  for (size_t r = 0; r < count; r++) {
+    estimates.resampled |= results[r].bootstrap > 0;
+    estimates.robust |= results[r].grouped_by && results[r].bootstrap;
+  }
+  text_table_column(table, (struct text_column){"  parameter"});
+  if (estimates.parts) text_table_column(table, (struct text_column){arena_string(&table->arena, results->by)});
+  text_table_column(table, (struct text_column){"value", .right = true});
+  text_table_column(table, (struct text_column){arena_format(arena, "%g %% interval", 100 * results->confidence)});
+  if (estimates.resampled) text_table_column(table, (struct text_column){"se", .right = true});
+  if (estimates.robust) text_table_column(table, (struct text_column){"robust se", .right = true});
+  text_table_column(table, (struct text_column){""});
+  for (size_t r = 0; r < count; r++)
+    for (size_t i = 0; i < results[r].coefficient_count; i++) {
+      const char *name = results[r].coefficients[i].name;
+      for (size_t k = r; k < count && !is_known(results, r, name, false); k++)
+        put_coefficient(&estimates, arena, &results[k], law, name);
+    }
+  for (size_t r = 0; r < count; r++)
+    for (size_t i = 0; i < results[r].derived_count; i++) {
+      const char *name = results[r].derived[i].name;
+      for (size_t k = r; k < count && !strchr(name, '[') && !is_known(results, r, name, true); k++)
+        put_derived(&estimates, arena, &results[k], law, name);
+    }
   text_table_print(table, out);
   text_table_free(table);
 }
@@ -185,6 +225,85 @@ static void print_exclusions(const struct fit_result *result, FILE *out) {
   if (shown < result->excluded_count) fprintf(out, "    and %zu more\n", result->excluded_count - shown);
 }
 
+// What each of several fits is made on, and how well it stands.
+static void print_parts_table(const struct fit_parts *parts, struct arena *arena, FILE *out) {
+  struct text_table table = {.gap = 2};
+  char number[40];
+  text_table_column(&table, (struct text_column){arena_format(arena, "  %s", parts->results[0].by)});
+  text_table_columns(&table, (const struct text_column[]){{"rows", .right = true},
+                                                          {"excluded", .right = true},
+                                                          {"objective", .right = true},
+                                                          {"residual rms", .right = true},
+                                                          {"stationary"},
+                                                          {"starts that agree"},
+                                                          {0}});
+  for (size_t i = 0; i < parts->count; i++) {
+    const struct fit_result *result = &parts->results[i];
+    text_table_cell(&table, "  %s", result->part);
+    text_table_cell(&table, "%zu", result->rows);
+    text_table_cell(&table, "%zu", result->excluded_count);
+    text_table_cell(&table, "%s", number_digits(result->objective, 6, number));
+    text_table_cell(&table, "%s %%", number_digits(100 * result->residual_rms, 3, number));
+    text_table_cell(&table, "%s", result->stationary ? "yes" : "NO");
+    text_table_cell(&table, "%lld of %lld%s", (long long)result->starts_agreeing, (long long)result->starts_descended,
+                    result->starts_elsewhere ? arena_format(arena, "; %lld reach it at other coefficients",
+                                                            (long long)result->starts_elsewhere)
+                                             : "");
+  }
+  text_table_print(&table, out);
+  text_table_free(&table);
+}
+
+// A warning that all fits give is said once.
+static bool all_warn(const struct fit_parts *parts, const char *warning) {
+  for (size_t i = 0; i < parts->count; i++) {
+    bool found = false;
+    for (size_t w = 0; w < parts->results[i].warning_count; w++)
+      found |= strcmp(parts->results[i].warnings[w], warning) == 0;
+    if (!found) return false;
+  }
+  return true;
+}
+
+static void print_parts_warnings(const struct fit_parts *parts, FILE *out) {
+  for (size_t i = 0; i < parts->count; i++) {
+    const struct fit_result *result = &parts->results[i];
+    for (size_t w = 0; w < result->warning_count; w++) {
+      bool all = parts->count > 1 && all_warn(parts, result->warnings[w]);
+      if (all && i) continue;
+      print_filled(out, result->warnings[w],
+                   all ? fprintf(out, "  warning: ") : fprintf(out, "  warning, %s: ", result->part), 4);
+    }
+  }
+}
+
+void fit_parts_print(const struct fit_parts *parts, const struct law *law, FILE *out) {
+  struct arena arena = {0};
+  char objective[48];
+  const struct fit_result *first = &parts->results[0];
+  objective_text(first->objective_kind, objective);
+  fprintf(out, "%s by %s: %s = %s\n", first->law, first->by, first->target, first->formula);
+  fprintf(out, "  %zu fit%s on rows of %s; %s on %s\n\n", parts->count, parts->count == 1 ? "" : "s", first->source,
+          objective, first->residual == RESIDUAL_LOG ? "the difference of logarithms" : "the difference");
+  print_coefficients(parts->results, parts->count, law, &arena, out);
+  fprintf(out, "\n");
+  print_parts_table(parts, &arena, out);
+  if (parts->left_out_count) fprintf(out, "\n  left out:\n");
+  for (size_t i = 0; i < parts->left_out_count; i++) {
+    struct text text = {0};
+    text_format(&text, "    %s: ", parts->left_out[i].row);
+    fputs(text_string(&text), out);
+    print_filled(out, parts->left_out[i].reason, (int)text.length, 6);
+    text_free(&text);
+  }
+  if (parts->count) fprintf(out, "\n");
+  print_parts_warnings(parts, out);
+  const char *made = fit_made_sentence(&arena, first);
+  if (made) fprintf(out, "\n  %s\n", made);
+  fprintf(out, "\n");
+  arena_free(&arena);
+}
+
 void fit_print(const struct fit_result *result, const struct law *law, const struct fit_notes *notes,
                const struct fit_print_options *options, FILE *out) {
   static const struct fit_print_options screen = {0};
@@ -202,7 +321,7 @@ void fit_print(const struct fit_result *result, const struct law *law, const str
     fprintf(out, "  runs that differ only in the axes averaged over scatter by %s in ln(%s) (%zu degrees of freedom)\n",
             number_digits(notes->noise, 3, number), result->target, notes->noise_degrees);
   fprintf(out, "\n");
-  print_coefficients(result, law, &arena, out);
+  print_coefficients(result, 1, law, &arena, out);
   print_at_values(result, &arena, out);
   fprintf(out, "\n");
   print_search(result, &arena, out);

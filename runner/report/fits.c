@@ -11,9 +11,13 @@ static const char *size_column(const char *parameter_count) {
   return column ? column : "parameters";
 }
 
+// The entry of a fit: of its name, or of "chinchilla[w4a4]" where it is made by the values of a column.
 static const struct spec_fit *entry_of(const struct report *report, const char *name) {
-  for (size_t i = 0; report->spec && i < report->spec->fit_count; i++)
-    if (strcmp(report->spec->fits[i].name, name) == 0) return &report->spec->fits[i];
+  for (size_t i = 0; report->spec && i < report->spec->fit_count; i++) {
+    const struct spec_fit *entry = &report->spec->fits[i];
+    size_t length = strlen(entry->name);
+    if (strncmp(entry->name, name, length) == 0 && (entry->by ? name[length] == '[' : !name[length])) return entry;
+  }
   return NULL;
 }
 
@@ -185,11 +189,21 @@ static void draw_profiles(struct report *report, struct report_fit *fit) {
   }
 }
 
+// A fit by the values of a column says nothing of the runs of another value.
+static bool is_of_part(const struct report *report, const struct report_fit *fit, const struct report_run *run) {
+  char digits[32] = "";
+  if (!fit->result.by) return true;
+  struct value value = report_get(report, run, column_canonical(fit->result.by));
+  if (value.kind == VALUE_NUMBER) number_shortest(value.number, digits);
+  return strcmp(value.kind == VALUE_TEXT ? value.text : digits, fit->result.part) == 0;
+}
+
 // What the law says of the runs that the fit has no prediction for.
 static void predict(const struct report *report, struct report_fit *fit) {
   struct law_input inputs[64];
   for (size_t i = 0; i < report->count; i++) {
     size_t n = 0;
+    if (!is_of_part(report, fit, &report->runs[i])) continue;
     for (int c = 0; c < fit->law.column_count && n < 64; c++) {
       const char *column = fit->law.columns[c];
       const char *source = strcmp(column, "parameters") == 0 ? fit->size_column : column;

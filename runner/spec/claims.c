@@ -12,13 +12,13 @@ static bool run_column(const char *name) {
   return run_name_find(name, &found) || run_result_known(name);
 }
 
-// "chinchilla.alpha" of a fit of that name.
-static bool of_a_fit(const struct spec *spec, const char *name) {
+// The fit of "chinchilla.alpha"; NULL where there is none of that name.
+static const struct spec_fit *of_a_fit(const struct spec *spec, const char *name) {
   for (size_t i = 0; i < spec->fit_count; i++) {
     const char *fit = spec->fits[i].name;
-    if (fit && starts_with(name, fit) && name[strlen(fit)] == '.') return true;
+    if (fit && starts_with(name, fit) && name[strlen(fit)] == '.') return &spec->fits[i];
   }
-  return false;
+  return NULL;
 }
 
 // Where the index of a name begins in the claim's text, behind its bracket and quote.
@@ -82,7 +82,12 @@ static void check_condition(struct spec_reader *reader, const struct node *node,
 }
 
 static void check_name(struct spec_reader *reader, const struct node *node, const struct expression_name *name) {
-  if (of_a_fit(reader->spec, name->name)) return;
+  const struct spec_fit *fit = of_a_fit(reader->spec, name->name);
+  if (fit && fit->by)
+    spec_error_at(reader->spec, node, name->offset, reader->diagnostics,
+                  "write an entry for one of its values, with a name and a where of its own",
+                  "fit %.60s is made by %.60s: a claim cannot tell which of its fits it speaks of", fit->name, fit->by);
+  if (fit) return;
   if (!run_column(name->name)) {
     if (reader->spec->fit_count) return;  // a coefficient, perhaps
     const char *near = strlen(name->name) <= 100 ? run_name_nearest(name->name, true) : NULL;

@@ -97,6 +97,31 @@ def other_fits():
 
 
 @case
+def by_the_values_of_a_column():
+    text = SPEC.replace("WIDTHS", "[16, 32, 48]").replace('best_over: [train.lr], where: "tokens > 100"', "by: model.width")
+    write("by.yaml", text)
+    fits = json.loads(run("fit", "by.yaml", "--json").out)
+    check([(one["name"], one["by"]["value"], one["rows"]) for one in fits] ==
+          [("compute[%d]" % width, "%d" % width, 6) for width in (16, 32, 48)], fits)
+    code, out, err = run("fit", "by.yaml")
+    check(code == 0 and "3 fits on rows of runs of small" in out and out.count("  gamma") == 3, out, err)
+    names = [name for name in kept() if name.startswith("compute[")]
+    check(sorted(names) == ["compute[16]", "compute[32]", "compute[48]"], kept())
+    report = json.loads(run("report", "by.yaml", "--json").out)
+    one = [fit for fit in report["fits"] if fit["name"] == "compute[32]"]
+    check(len(one) == 1, [fit["name"] for fit in report["fits"]])
+    code, out, err = run("predict", "by.yaml", "--at", "flops=1e10")
+    check(code == 2 and "fitted to each value of 'model.width' by itself" in err, code, err)
+    check(run("predict", "by.yaml", "--where", "model.width == 32", "--at", "flops=1e10").code == 0, "one of them")
+    write("claim.yaml", text + 'claims: ["compute.gamma > 0"]\n')
+    code, out, err = run("check", "claim.yaml")
+    check(code == 2 and "fit compute is made by model.width" in err and "claim.yaml:" in err, code, err)
+    write("both.yaml", text.replace("by: model.width", "by: model.width, compare: [kaplan]"))
+    code, out, err = run("check", "both.yaml")
+    check(code == 2 and "by and compare do not go together" in err, code, err)
+
+
+@case
 def comes_from():
     write("points.csv", TABLE)
     made = fit("points.csv", "--law", "chinchilla", "--where", "N > 1e6", "--bootstrap", "40", "--seed", "3")["made"]
@@ -116,6 +141,7 @@ def again():
     write("points.csv", TABLE)
     for arguments in (["points.csv", "--fix", "E=1.7", "--bootstrap", "30", "--seed", "5"],
                       ["points.csv", "--pool", "points.csv", "--keep-duplicates", "--bootstrap", "0"],
+                      ["points.csv", "--law", "kaplan", "--fix", "A=400", "--fix", "alpha=0.3", "--by", "N", "--bootstrap", "20"],
                       ["small.yaml"], ["small:compute", "--where", "tokens > 2000"]):
         document = run("fit", *arguments, "--json").out
         write("document.json", document)
