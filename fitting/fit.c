@@ -188,6 +188,7 @@ static bool diagnose(struct fit *fit, struct error *error) {
     fit_trends(fit);
     fit_replicates(fit);
     fit_correlate(fit);
+    fit_roll_out(fit);
   }
   fit_status_notes(fit);
   if (!fit_derive_open(fit, error)) return false;
@@ -210,6 +211,7 @@ bool fit_run(const struct law *law, const struct table *table, const struct fit_
     fine = fill_rows(&fit, error);
   }
   if (fine) {
+    fit_find_ranges(&fit);
     fit_depend(&fit);
     fit_choose_interval(&fit);
     fit_identify(&fit);

@@ -21,26 +21,18 @@ static double category_at(const struct fit *fit, const double *values, const cha
   return NAN;
 }
 
-// The largest value of a column among the fitted rows; flops are counted as 6ND where the table has none.
-static double largest_of(const struct fit *fit, const char *name) {
-  const struct table *table = fit->table;
-  int column = table_find(table, name), n = table_find(table, "parameters"), d = table_find(table, "tokens");
-  bool product = column < 0 && strcmp(name, "flops") == 0 && n >= 0 && d >= 0;
-  double largest = NAN;
-  if (!product && (column < 0 || table->columns[column].kind != COLUMN_NUMBER)) return NAN;
-  for (size_t row = 0; row < table->row_count; row++) {
-    if (fit->use[row] != ROW_FITTED || !fit->selected[row]) continue;
-    double value = product ? 6 * table->columns[n].numbers[row] * table->columns[d].numbers[row]
-                           : table->columns[column].numbers[row];
-    if (!(largest >= value)) largest = value;
-  }
-  return largest;
+// The range of a column among the fitted rows, or NULL.
+static const struct fit_range *range_of(const struct fit_result *result, const char *name) {
+  for (size_t i = 0; i < result->ranges.derived_count; i++)
+    if (strcmp(result->ranges.derived[i].column, name) == 0) return &result->ranges.derived[i];
+  return NULL;
 }
 
 // The point-th value of a quantity's `at`, to two digits where it follows from the data.
 static double point_of(const struct fit *fit, const struct law_derived *what, int point) {
   if (!what->of_data) return what->values[point];
-  double value = what->values[point] * largest_of(fit, what->at);
+  const struct fit_range *range = range_of(fit->result, what->at);
+  double value = what->values[point] * (range ? range->high : NAN);
   char text[32];
   snprintf(text, sizeof text, "%.1e", value);
   return strtod(text, NULL);
@@ -93,6 +85,13 @@ static bool derive_sets(const struct fit *fit, int d, double point, const struct
   return true;
 }
 
+// What these rows cannot tell has no interval.
+static void forget_interval(struct fit_derived *derived) {
+  derived->status = COEFFICIENT_UNIDENTIFIED;
+  derived->low = derived->high = derived->se = NAN;
+  derived->intervals = intervals_none;
+}
+
 static void put_derived(struct fit *fit, const struct law_derived *what, double point, size_t total,
                         const struct value_sets *sets, const double *results) {
   struct fit_result *result = fit->result;
@@ -102,6 +101,7 @@ static void put_derived(struct fit *fit, const struct law_derived *what, double 
   *out = (struct fit_derived){
       .name = arena_string(&result->arena, what->name), .value = results[0], .low = NAN, .high = NAN, .se = NAN};
   out->intervals = intervals_none;
+  out->outside = NAN;
   if (what->about) out->about = arena_string(&result->arena, what->about);
   if (what->at) {
     number_shortest(point, number);
@@ -112,6 +112,9 @@ static void put_derived(struct fit *fit, const struct law_derived *what, double 
     interval_of((struct replicates){results + 1, resamples, 1, results + 1 + resamples, sets->count - 1 - resamples, 1,
                                     result->interval_degrees},
                 out->value, result->confidence, result->interval, &out->intervals, &out->low, &out->high, &out->se);
+  const struct fit_range *range = what->at ? range_of(result, what->at) : NULL;
+  if (range) out->outside = range_factor(point, range->low, range->high);
+  if (range_is_far(out->outside)) forget_interval(out);
   result->derived_count++;
 }
 
@@ -151,13 +154,29 @@ bool fit_derive(struct fit *fit, struct error *error) {
   return fine;
 }
 
+void fit_settle_open(const struct fit_result *result, struct fit_derived *derived, const double *values) {
+  size_t count = 0;
+  double *ends = memory_get((result->open_count + 1) * sizeof *ends);
+  bool moves = false;
+  for (size_t k = 0; k < result->open_count; k++)
+    if (result->open_ends[k].step)
+      moves |= open_step_moves(derived->value, values[k]);
+    else
+      ends[count++] = values[k];
+  fit_settle_derived(derived, ends, count);
+  if (moves) forget_interval(derived);
+  free(ends);
+}
+
 bool fit_derive_open(struct fit *fit, struct error *error) {
   struct fit_result *result = fit->result;
   const struct law *law = fit->law;
-  size_t count = fit->open_count, place = 0;
+  size_t count = result->open_count, place = 0, n = (size_t)fit->element_count;
   if (!count || !result->derived_count) return true;
+  double *ends = arena_array(&fit->arena, count * n + 1, sizeof *ends);
+  for (size_t k = 0; k < count; k++) memcpy(ends + k * n, result->open_ends[k].values, n * sizeof *ends);
   // the open ends as if they were resamples; the estimate in front of them counts for nothing
-  struct value_sets sets = {count + 1, count, (size_t)fit->element_count, fit->open_ends, fit->open_ends, NULL};
+  struct value_sets sets = {count + 1, count, n, ends, ends, NULL};
   double *earlier = memory_get(sets.count * (size_t)(law->derived_count + 1) * sizeof *earlier),
          *results = memory_get(sets.count * sizeof *results);
   bool fine = true;
@@ -165,7 +184,7 @@ bool fit_derive_open(struct fit *fit, struct error *error) {
     const struct law_derived *what = &law->derived[d];
     for (int p = 0; p < (what->at ? what->value_count : 1) && fine; p++) {
       fine = derive_sets(fit, d, what->at ? point_of(fit, what, p) : NAN, &sets, earlier, results, error);
-      if (fine) fit_settle_derived(&result->derived[place++], results + 1, count);
+      if (fine) fit_settle_open(result, &result->derived[place++], results + 1);
     }
   }
   free(earlier);
