@@ -168,8 +168,8 @@ struct fit_profile {
 
 // How far the rows let a coefficient go where they do not limit it, the others refitted.
 struct fit_open_end {
-  size_t coefficient;    // that was moved
-  bool step;             // values are a small step along a direction that changes no prediction, not an end of a profile
+  size_t coefficient;  // that was moved
+  bool step;           // values are a small step along a direction that changes no prediction, not an end of a profile
   const double *values;  // [coefficient_count]
 };
 

@@ -44,8 +44,8 @@ static void keep_step(struct fit *fit, const struct fit_stage *stage, const stru
   }
   for (int i = 0; i < kept && largest > 0; i++) {
     double unit = problem_unit(&stage->problem, of[i], stage->x[of[i]]);
-    values[stage->free[of[i]]] = element_value(&fit->elements[stage->free[of[i]]],
-                                               stage->x[of[i]] + open_step * unit * move[i] / largest);
+    values[stage->free[of[i]]] =
+        element_value(&fit->elements[stage->free[of[i]]], stage->x[of[i]] + open_step * unit * move[i] / largest);
   }
   fit_copy_ties(fit, values);
   if (largest > 0) fit_keep_open(fit, stage->free[of[most]], true, values);

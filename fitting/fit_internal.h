@@ -206,10 +206,11 @@ void fit_settle(struct fit *fit, const bool *loose);
 void fit_status_notes(struct fit *fit);
 // The same of a derived quantity, whose values at the open ends of the profiles are given.
 void fit_settle_derived(struct fit_derived *derived, const double *ends, size_t count);
-// The status of a quantity by its values [open_count] at result->open_ends: ends of profiles settle it; what a step along
-// a direction that changes no prediction does change is not determined.
+// The status of a quantity by its values [open_count] at result->open_ends: ends of profiles settle it; what a step
+// along a direction that changes no prediction does change is not determined.
 void fit_settle_open(const struct fit_result *result, struct fit_derived *derived, const double *values);
-// Derived quantities at the ends of result->open_ends: those that leave their intervals there are not determined on that side.
+// Derived quantities at the ends of result->open_ends: those that leave their intervals there are not determined on
+// that side.
 bool fit_derive_open(struct fit *fit, struct error *error);
 void fit_direct(struct fit *fit);
 void fit_influence(struct fit *fit);

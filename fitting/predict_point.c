@@ -173,6 +173,7 @@ void fitted_law_predict(struct arena *arena, const struct fitted_law *fitted, co
   prediction->outside_most =
       ranges_outside(arena, &fitted->ranges, all, count, &prediction->outside, &prediction->outside_count);
   if (prediction_cannot_tell(prediction)) {
+    prediction->law.status = COEFFICIENT_UNIDENTIFIED;
     prediction->law.low = prediction->law.high = NAN;
     prediction->run_low = prediction->run_high = NAN;
   }

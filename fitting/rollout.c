@@ -1,7 +1,7 @@
 // See rollout.h. Every cut is one refit from the minima that the whole fit found, so that rollouts cost little; the
 // intervals come from the curvature at the refit's minimum: t sqrt(s^2 (1 + J' M^-1 J)), s^2 the mean square of the
-// residuals left over the degrees of freedom. A cut whose rows do not determine the law is told as such: the refit would
-// stay where the whole fit was, which knows the rows left out.
+// residuals left over the degrees of freedom. A cut whose rows do not determine the law is told as such: the refit
+// would stay where the whole fit was, which knows the rows left out.
 #include "fitting/rollout.h"
 
 #include <gsl/gsl_cdf.h>
@@ -44,12 +44,12 @@ static bool determined(const struct fit_stage *stage, const double *matrix, int 
   *kept = 0;
   for (int i = 0; i < n; i++)
     if (matrix[i * n + i] > 0) of[(*kept)++] = i;
-  double *scaled = memory_get((size_t)(n * n + 1) * sizeof *scaled), *values = memory_get((size_t)(n + 1) * sizeof *values),
+  double *scaled = memory_get((size_t)(n * n + 1) * sizeof *scaled),
+         *values = memory_get((size_t)(n + 1) * sizeof *values),
          *vectors = memory_get((size_t)(n * n + 1) * sizeof *vectors);
   for (int i = 0; i < *kept; i++)
     for (int j = 0; j < *kept; j++)
-      scaled[i * *kept + j] =
-          matrix[of[i] * n + of[j]] / sqrt(matrix[of[i] * n + of[i]] * matrix[of[j] * n + of[j]]);
+      scaled[i * *kept + j] = matrix[of[i] * n + of[j]] / sqrt(matrix[of[i] * n + of[i]] * matrix[of[j] * n + of[j]]);
   bool fine = *kept && symmetric_eigen(scaled, *kept, values, vectors) && values[0] > singular * values[*kept - 1];
   free(scaled);
   free(values);
@@ -67,7 +67,8 @@ static bool find_intervals(struct rolling *rolling, struct arena *arena, const s
   squares.delta = INFINITY;
   squares.start = refit->elements;
   workspace_use(workspace, &squares);
-  double *x = arena_array(arena, n + 1, sizeof *x), *factor = arena_array(arena, stage->program->padded, sizeof *factor);
+  double *x = arena_array(arena, n + 1, sizeof *x),
+         *factor = arena_array(arena, stage->program->padded, sizeof *factor);
   for (size_t i = 0; i < n; i++) x[i] = refit->elements[stage->free[i]];
   for (size_t i = 0; i < rows; i++) factor[i] = rolling->kept[stage->rows[i]];
   problem_evaluate(workspace, x, factor, WANT_REWEIGHTED);

@@ -7,8 +7,8 @@
 #include "base/base.h"
 
 struct rollout {
-  const char *column;           // along which the rows were cut: "parameters", "tokens", "flops" (6ND without a column)
-  double cut;                   // the largest value that was fitted
+  const char *column;  // along which the rows were cut: "parameters", "tokens", "flops" (6ND without a column)
+  double cut;          // the largest value that was fitted
   size_t fitted_rows, predicted;
   double nearest, farthest;     // how many times outside the rows that were predicted lie; 1: inside
   double error, bias, largest;  // mean of |predicted - observed| / |observed|, and signed; the largest, signed

@@ -55,19 +55,18 @@ static void read_cuts(struct fit_rollouts *rollouts, const struct reading *readi
   rollouts->cuts = arena_array(reading->arena, count + 1, sizeof *rollouts->cuts);
   for (; rollouts->cut_count < count; rollouts->cut_count++) {
     const json_t *one = json_array_get(all, rollouts->cut_count);
-    rollouts->cuts[rollouts->cut_count] =
-        (struct rollout){.column = member_text(reading, one, "column", ""),
-                         .cut = member_number(reading, one, "cut"),
-                         .fitted_rows = (size_t)member_count(reading, one, "fitted"),
-                         .predicted = (size_t)member_count(reading, one, "predicted"),
-                         .nearest = member_number(reading, one, "nearest"),
-                         .farthest = member_number(reading, one, "farthest"),
-                         .error = member_number(reading, one, "error"),
-                         .bias = member_number(reading, one, "bias"),
-                         .largest = member_number(reading, one, "largest"),
-                         .judged = (size_t)member_count(reading, one, "judged"),
-                         .held = (size_t)member_count(reading, one, "held"),
-                         .trouble = member_text(reading, one, "trouble", NULL)};
+    rollouts->cuts[rollouts->cut_count] = (struct rollout){.column = member_text(reading, one, "column", ""),
+                                                           .cut = member_number(reading, one, "cut"),
+                                                           .fitted_rows = (size_t)member_count(reading, one, "fitted"),
+                                                           .predicted = (size_t)member_count(reading, one, "predicted"),
+                                                           .nearest = member_number(reading, one, "nearest"),
+                                                           .farthest = member_number(reading, one, "farthest"),
+                                                           .error = member_number(reading, one, "error"),
+                                                           .bias = member_number(reading, one, "bias"),
+                                                           .largest = member_number(reading, one, "largest"),
+                                                           .judged = (size_t)member_count(reading, one, "judged"),
+                                                           .held = (size_t)member_count(reading, one, "held"),
+                                                           .trouble = member_text(reading, one, "trouble", NULL)};
   }
 }
 

@@ -17,10 +17,14 @@ static const char *digits(struct arena *arena, double value, int count) {
   return arena_string(arena, number_digits(value, count, text));
 }
 
+static const char *times(struct arena *arena, double factor) {
+  return digits(arena, factor, factor >= 100 ? 3 : factor < 1.1 ? 4 : 2);
+}
+
 static const char *range_words(struct arena *arena, const struct outside *o) {
-  const char *range = o->low == o->high ? digits(arena, o->low, 3)
-                                        : arena_format(arena, "%s .. %s", digits(arena, o->low, 3),
-                                                       digits(arena, o->high, 3));
+  const char *range = o->low == o->high
+                          ? digits(arena, o->low, 3)
+                          : arena_format(arena, "%s .. %s", digits(arena, o->low, 3), digits(arena, o->high, 3));
   if (o->category) return arena_format(arena, "the range fitted for %s = %s (%s)", o->of, o->category, range);
   return arena_format(arena, "the fitted range (%s)", range);
 }
@@ -29,16 +33,16 @@ const char *outside_sentence(struct arena *arena, const struct outside *outside)
   const char *name = short_name(outside->column);
   if (outside->unseen) return arena_format(arena, "no fitted row has %s = %s", name, outside->unseen);
   return arena_format(arena, "%s = %s lies %s times outside %s", name, digits(arena, outside->value, 4),
-                      digits(arena, outside->factor, outside->factor < 1.1 ? 4 : 2), range_words(arena, outside));
+                      times(arena, outside->factor), range_words(arena, outside));
 }
 
 const char *outside_mark(struct arena *arena, const struct outside *outside, size_t count) {
   const char *text = "";
   for (size_t i = 0; i < count; i++) {
     const struct outside *o = &outside[i];
-    const char *one = o->unseen ? arena_format(arena, "%s not seen", o->unseen)
-                                : arena_format(arena, "%s %s times outside", short_name(o->column),
-                                               digits(arena, o->factor, 2));
+    const char *one = o->unseen
+                          ? arena_format(arena, "%s not seen", o->unseen)
+                          : arena_format(arena, "%s %s times outside", short_name(o->column), times(arena, o->factor));
     text = arena_format(arena, "%s%s%s", text, *text ? ", " : "", one);
   }
   return text;
@@ -83,10 +87,9 @@ const char *cannot_tell_sentence(struct arena *arena, const struct estimate *est
     reasons = arena_format(arena, "%s%s%s", reasons, *reasons ? "; " : "", outside_sentence(arena, &outside[i]));
     help = arena_format(arena, "%s%s%s", help, *help ? "; " : "", nearer_words(arena, &outside[i]));
   }
-  if (estimate && estimate->status == COEFFICIENT_UNIDENTIFIED) {
-    const char *advice = estimate->hangs_on ? advice_of(result, estimate->hangs_on) : NULL;
-    reasons = arena_format(arena, "%s%s%s", reasons, *reasons ? "; " : "",
-                           estimate->hangs_on ? hangs_on_sentence(arena, estimate) : "the value is not determined");
+  if (estimate && estimate->status == COEFFICIENT_UNIDENTIFIED && estimate->hangs_on) {
+    const char *advice = advice_of(result, estimate->hangs_on);
+    reasons = arena_format(arena, "%s%s%s", reasons, *reasons ? "; " : "", hangs_on_sentence(arena, estimate));
     help = advice ? arena_format(arena, "%s%s%s", help, *help ? "; " : "", advice) : help;
   }
   if (!*reasons) return NULL;
@@ -115,8 +118,9 @@ const char *held_back_sentence(struct arena *arena, const struct fit_rollouts *r
   const struct rollout_errors *errors = rollout_errors_at(rollouts, factor);
   if (errors) return arena_format(arena, "held back: %s", rollout_errors_sentence(arena, errors));
   const struct rollout_errors *last = &rollouts->errors[rollouts->error_count - 1];
-  const char *times = isinf(factor) ? "of what no row has" : arena_format(arena, "%s times outside", digits(arena, factor, 2));
-  return arena_format(arena, "held back: none %s, so the error is not known there; the farthest, %s", times,
+  const char *where =
+      isinf(factor) ? "of what no row has" : arena_format(arena, "%s times outside", times(arena, factor));
+  return arena_format(arena, "held back: none %s, so the error is not known there; the farthest, %s", where,
                       rollout_errors_sentence(arena, last));
 }
 
@@ -124,10 +128,10 @@ const char *derived_outside_sentence(struct arena *arena, const struct fit_deriv
   const char *bracket = strchr(derived->name, '['), *equals = bracket ? strchr(bracket, '=') : NULL;
   if (!equals || !(derived->outside > 1)) return NULL;
   const char *column = arena_copy(arena, bracket + 1, (size_t)(equals - bracket - 1));
-  const char *times = digits(arena, derived->outside, 2);
+  const char *far = times(arena, derived->outside);
   if (range_is_far(derived->outside))
-    return arena_format(arena, "these runs cannot tell: %s %s times outside", short_name(column), times);
-  return arena_format(arena, "%s %s times outside", short_name(column), times);
+    return arena_format(arena, "these runs cannot tell: %s %s times outside", short_name(column), far);
+  return arena_format(arena, "%s %s times outside", short_name(column), far);
 }
 
 const char *rollout_cut_label(struct arena *arena, const struct rollout *cut) {
@@ -138,9 +142,9 @@ const char *prediction_score_sentence(struct arena *arena, const struct predicti
   if (!score->rows) return NULL;
   const char *text =
       arena_format(arena, "%zu row%s of known %s: mean error %s %% (mean absolute error %s), rms %s %%, largest %s %%",
-                   score->rows, score->rows == 1 ? "" : "s", score->target,
-                   digits(arena, 100 * score->mean_error, 3), digits(arena, score->mean_absolute, 3),
-                   digits(arena, 100 * score->rms, 3), digits(arena, 100 * score->largest, 3));
+                   score->rows, score->rows == 1 ? "" : "s", score->target, digits(arena, 100 * score->mean_error, 3),
+                   digits(arena, score->mean_absolute, 3), digits(arena, 100 * score->rms, 3),
+                   digits(arena, 100 * score->largest, 3));
   if (!isnan(score->r_squared)) text = arena_format(arena, "%s; R2 %s", text, digits(arena, score->r_squared, 5));
   if (score->judged)
     text = arena_format(arena, "%s; %zu of %zu lie within the interval of a run", text, score->held, score->judged);
