@@ -120,7 +120,9 @@ bool fitted_law_allocate(struct arena *arena, const struct fitted_law *fitted, c
     d[b] = found.tokens;
     ratio[b] = found.tokens / found.parameters;
     losses[b] = found.loss;
-    unbounded += b < count && (found.at_low || (found.at_high && !capped));
+    bool falls = found.at_low || (found.at_high && !capped);
+    unbounded += b < count && falls;
+    if (falls && b >= count + fitted->jackknife_count) n[b] = d[b] = ratio[b] = NAN;  // no best size is allowed as well
   }
   allocation->parameters = estimate_of(fitted, best.parameters, n);
   allocation->tokens = estimate_of(fitted, best.tokens, d);

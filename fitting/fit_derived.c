@@ -92,7 +92,7 @@ static void forget_interval(struct fit_derived *derived) {
   derived->intervals = intervals_none;
 }
 
-static void put_derived(struct fit *fit, const struct law_derived *what, double point, size_t total,
+static void put_derived(struct fit *fit, const struct law_derived *what, double multiple, double point, size_t total,
                         const struct value_sets *sets, const double *results) {
   struct fit_result *result = fit->result;
   struct fit_derived *out = &result->derived[result->derived_count];
@@ -114,6 +114,7 @@ static void put_derived(struct fit *fit, const struct law_derived *what, double 
                 out->value, result->confidence, result->interval, &out->intervals, &out->low, &out->high, &out->se);
   const struct fit_range *range = what->at ? range_of(result, what->at) : NULL;
   if (range) out->outside = range_factor(point, range->low, range->high);
+  if (what->of_data && multiple >= 1) out->outside = multiple;  // point is rounded
   if (range_is_far(out->outside)) forget_interval(out);
   result->derived_count++;
 }
@@ -145,7 +146,7 @@ bool fit_derive(struct fit *fit, struct error *error) {
     for (int p = 0; p < points && fine; p++) {
       double point = what->at ? point_of(fit, what, p) : NAN;
       fine = derive_sets(fit, d, point, &sets, earlier, results, error);
-      if (fine) put_derived(fit, what, point, total, &sets, results);
+      if (fine) put_derived(fit, what, what->at ? what->values[p] : NAN, point, total, &sets, results);
     }
   }
   free(values);
@@ -168,6 +169,24 @@ void fit_settle_open(const struct fit_result *result, struct fit_derived *derive
   free(ends);
 }
 
+// Whether a quantity is made of what is not determined: where no profile could be walked, a step may not show it.
+static bool is_made_of_open(const struct fit *fit, const struct law_derived *what) {
+  const struct fit_result *result = fit->result;
+  for (size_t k = 0; k < result->open_count; k++)
+    if (!result->open_ends[k].step) return false;
+  for (int i = 0; i < what->expression->name_count; i++) {
+    const char *name = what->expression->names[i].name;
+    for (size_t c = 0; c < result->coefficient_count; c++)
+      if (result->coefficients[c].status == COEFFICIENT_UNIDENTIFIED &&
+          strcmp(result->coefficients[c].parameter, name) == 0)
+        return true;
+    for (size_t d = 0; d < result->derived_count; d++)
+      if (result->derived[d].status == COEFFICIENT_UNIDENTIFIED && strcmp(result->derived[d].name, name) == 0)
+        return true;
+  }
+  return false;
+}
+
 bool fit_derive_open(struct fit *fit, struct error *error) {
   struct fit_result *result = fit->result;
   const struct law *law = fit->law;
@@ -184,7 +203,10 @@ bool fit_derive_open(struct fit *fit, struct error *error) {
     const struct law_derived *what = &law->derived[d];
     for (int p = 0; p < (what->at ? what->value_count : 1) && fine; p++) {
       fine = derive_sets(fit, d, what->at ? point_of(fit, what, p) : NAN, &sets, earlier, results, error);
-      if (fine) fit_settle_open(result, &result->derived[place++], results + 1);
+      if (!fine) break;
+      fit_settle_open(result, &result->derived[place], results + 1);
+      if (is_made_of_open(fit, what)) forget_interval(&result->derived[place]);
+      place++;
     }
   }
   free(earlier);

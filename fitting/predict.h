@@ -84,7 +84,11 @@ struct prediction {
   size_t outside_count;
   double outside_most;  // the largest factor; 1 within the fitted ranges
 };
-// Whether the rows cannot tell: the value is not determined, or a fitted range is left by more than ten times.
+// What of the inputs lies outside, as ranges_outside; columns of one value by which a coefficient is not determined are
+// marked open.
+double fitted_law_outside(struct arena *arena, const struct fitted_law *fitted, const struct law_input *inputs,
+                          size_t input_count, const struct outside **outside, size_t *count);
+// Whether the rows cannot tell: the value is not determined, or a fitted range is left too far (outside_hides).
 bool prediction_cannot_tell(const struct prediction *prediction);
 // Completes a point's inputs (tokens from flops or tokens_per_parameter, flops from tokens) and predicts it. What lies
 // outside, and the reason of a missing value, are in the arena.

@@ -84,7 +84,20 @@ void predictions_score(const struct prediction *predictions, const double *obser
 }
 
 bool prediction_cannot_tell(const struct prediction *prediction) {
-  return prediction->law.status == COEFFICIENT_UNIDENTIFIED || range_is_far(prediction->outside_most);
+  return prediction->law.status == COEFFICIENT_UNIDENTIFIED ||
+         outside_hides(prediction->outside, prediction->outside_count);
+}
+
+double fitted_law_outside(struct arena *arena, const struct fitted_law *fitted, const struct law_input *inputs,
+                          size_t input_count, const struct outside **outside, size_t *count) {
+  struct outside *found;
+  bool open = false;
+  for (size_t i = 0; i < fitted->coefficient_count; i++)
+    open |= fitted->coefficients[i].status == COEFFICIENT_UNIDENTIFIED;
+  double most = ranges_outside(arena, &fitted->ranges, inputs, input_count, &found, count);
+  for (size_t i = 0; i < *count; i++) found[i].open = open && !found[i].category && found[i].low == found[i].high;
+  *outside = found;
+  return most;
 }
 
 static double given_number(const struct law_input *inputs, size_t count, const char *name) {
@@ -171,7 +184,7 @@ void fitted_law_predict(struct arena *arena, const struct fitted_law *fitted, co
     prediction->missing = arena_string(arena, error.text);
   }
   prediction->outside_most =
-      ranges_outside(arena, &fitted->ranges, all, count, &prediction->outside, &prediction->outside_count);
+      fitted_law_outside(arena, fitted, all, count, &prediction->outside, &prediction->outside_count);
   if (prediction_cannot_tell(prediction)) {
     prediction->law.status = COEFFICIENT_UNIDENTIFIED;
     prediction->law.low = prediction->law.high = NAN;

@@ -18,8 +18,14 @@ double range_factor(double value, double low, double high) {
 }
 
 bool range_is_far(double factor) {
-  static const double limit = 10, digits = 1.05;
-  return factor > limit * digits;
+  static const double limit = 10, rounding = 1e-9;
+  return factor > limit * (1 + rounding);
+}
+
+bool outside_hides(const struct outside *outside, size_t count) {
+  for (size_t i = 0; i < count; i++)
+    if (outside[i].open || range_is_far(outside[i].factor)) return true;
+  return false;
 }
 
 static const struct value *input_of(const struct law_input *inputs, size_t count, const char *name) {
@@ -55,8 +61,13 @@ static void add_ranges(struct finding *finding, const struct fit_range *ranges, 
     if (!value || value->kind != VALUE_NUMBER) continue;
     double factor = range_factor(value->number, range->low, range->high);
     if (factor > 1)
-      add_outside(finding,
-                  (struct outside){range->column, of, category, NULL, value->number, range->low, range->high, factor});
+      add_outside(finding, (struct outside){.column = range->column,
+                                            .of = of,
+                                            .category = category,
+                                            .value = value->number,
+                                            .low = range->low,
+                                            .high = range->high,
+                                            .factor = factor});
   }
 }
 
@@ -72,7 +83,7 @@ static bool is_category(const struct fit_category *category, const struct value 
 }
 
 double ranges_outside(struct arena *arena, const struct fit_ranges *ranges, const struct law_input *inputs,
-                      size_t input_count, const struct outside **outside, size_t *count) {
+                      size_t input_count, struct outside **outside, size_t *count) {
   struct finding finding = {.ranges = ranges, .inputs = inputs, .input_count = input_count};
   finding.found = arena_array(arena, ranges->column_count + ranges->category_count + 1, sizeof *finding.found);
   add_ranges(&finding, ranges->columns, ranges->column_count, NULL, NULL);

@@ -36,15 +36,18 @@ struct outside {
   const char *of, *category;  // column and name of a category whose own rows are meant; NULL: all rows
   const char *unseen;         // no fitted row has this text in the column; NULL: a number lies outside
   double value, low, high;    // of the point; of the fitted range
+  bool open;                  // all rows have one value, and a coefficient is not determined for want of others
   double factor;              // how many times outside, above 1; infinite for a text
 };
 
 // How many times outside: value / high or low / value, 1 within the range (to rounding). Where signs allow no ratio,
 // 1 + the distance from the range over its width.
 double range_factor(double value, double low, double high);
-// Beyond ten times, to the two digits that points of derived quantities have, nothing is said with confidence.
+// Beyond ten times nothing is said with confidence.
 bool range_is_far(double factor);
+// Whether nothing is said with confidence because of one of these.
+bool outside_hides(const struct outside *outside, size_t count);
 // What of the inputs lies outside, into the arena; returns the largest factor, or 1. A category's own range is told
 // where it is the one that is left farther.
 double ranges_outside(struct arena *arena, const struct fit_ranges *ranges, const struct law_input *inputs,
-                      size_t input_count, const struct outside **outside, size_t *count);
+                      size_t input_count, struct outside **outside, size_t *count);

@@ -22,6 +22,7 @@ static const char *times(struct arena *arena, double factor) {
 }
 
 static const char *range_words(struct arena *arena, const struct outside *o) {
+  if (o->open) return arena_format(arena, "the one value of all fitted rows (%s)", digits(arena, o->low, 3));
   const char *range = o->low == o->high
                           ? digits(arena, o->low, 3)
                           : arena_format(arena, "%s .. %s", digits(arena, o->low, 3), digits(arena, o->high, 3));
@@ -51,6 +52,7 @@ const char *outside_mark(struct arena *arena, const struct outside *outside, siz
 // The least change of the question, or of the runs, that would bring an answer.
 static const char *nearer_words(struct arena *arena, const struct outside *o) {
   if (o->unseen) return arena_format(arena, "runs of %s", o->unseen);
+  if (o->open) return arena_format(arena, "runs of several %s", short_name(o->column));
   bool above = o->value > o->high;
   const char *of = o->category ? arena_format(arena, " with %s = %s", o->of, o->category) : "";
   if (!(o->value > 0)) return arena_format(arena, "runs of %s nearer to it%s", short_name(o->column), of);
@@ -83,7 +85,7 @@ const char *cannot_tell_sentence(struct arena *arena, const struct estimate *est
                                  size_t count, const struct fit_result *result) {
   const char *reasons = "", *help = "";
   for (size_t i = 0; i < count; i++) {
-    if (!range_is_far(outside[i].factor)) continue;
+    if (!outside_hides(&outside[i], 1)) continue;
     reasons = arena_format(arena, "%s%s%s", reasons, *reasons ? "; " : "", outside_sentence(arena, &outside[i]));
     help = arena_format(arena, "%s%s%s", help, *help ? "; " : "", nearer_words(arena, &outside[i]));
   }

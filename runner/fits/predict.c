@@ -119,7 +119,7 @@ double predict_outside(struct predict_report *report, const struct law_input *in
   if (count) memcpy(at, inputs, count * sizeof *at);
   at[count++] = (struct law_input){law_size_column(report->law), {.kind = VALUE_NUMBER, .number = parameters}};
   at[count++] = (struct law_input){"tokens", {.kind = VALUE_NUMBER, .number = tokens}};
-  return ranges_outside(&report->arena, &report->fitted.ranges, at, count, outside, outside_count);
+  return fitted_law_outside(&report->arena, &report->fitted, at, count, outside, outside_count);
 }
 
 const struct estimate *predict_loosest(const struct allocation *a) {
@@ -146,8 +146,8 @@ static bool allocate(struct predict_report *report, const struct table *contexts
   if (!fitted_law_allocate(&report->arena, &report->fitted, inputs, count, flops, INFINITY, &made->allocation, error))
     return error_context(error, "predict");
   struct allocation *a = &made->allocation;
-  made->far = range_is_far(predict_outside(report, inputs, count, a->parameters.value, a->tokens.value, &made->outside,
-                                           &made->outside_count));
+  predict_outside(report, inputs, count, a->parameters.value, a->tokens.value, &made->outside, &made->outside_count);
+  made->far = outside_hides(made->outside, made->outside_count);
   struct estimate *const all[] = {&a->parameters, &a->tokens, &a->tokens_per_parameter, &a->loss};
   for (size_t i = 0; i < sizeof all / sizeof *all && made->far; i++) predict_withhold(all[i]);
   report->allocation_count++;

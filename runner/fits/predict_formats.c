@@ -204,7 +204,7 @@ static void judge_contest(struct predict_report *report, struct predict_contest 
     if (format->missing) continue;
     contest->outside_most = fmax(contest->outside_most, format->outside_most);
     if ((int)i != contest->best && one->behind.status == COEFFICIENT_UNIDENTIFIED && !open) open = one;
-    if (!range_is_far(format->outside_most)) continue;
+    if (!outside_hides(format->outside, format->outside_count)) continue;
     predict_withhold(&format->loss);
     if (!worst || format->outside_most > worst->outside_most) worst = format;
   }

@@ -80,7 +80,7 @@ static void add_standing(const struct predict_report *report, struct arena *aren
   if (cannot) add_line(lines, indent, cannot);
   for (size_t i = 0; i < count; i++) {
     most = fmax(most, outside[i].factor);
-    if (!range_is_far(outside[i].factor)) add_line(lines, indent, outside_sentence(arena, &outside[i]));
+    if (!outside_hides(&outside[i], 1)) add_line(lines, indent, outside_sentence(arena, &outside[i]));
   }
   if (!cannot && hangs_on_sentence(arena, estimate)) add_line(lines, indent, hangs_on_sentence(arena, estimate));
   if (report->result && most > 1) add_line(lines, indent, held_back_sentence(arena, &report->result->rollouts, most));
@@ -191,7 +191,7 @@ static void add_candidate(const struct predict_report *report, const struct pred
                           struct arena *arena, struct text_table *table) {
   const struct predict_format *format = &contest->formats[i];
   const struct alternative *one = &contest->alternatives[i];
-  bool known = !contest->cannot_tell, far = range_is_far(format->outside_most);
+  bool known = !contest->cannot_tell, far = outside_hides(format->outside, format->outside_count);
   text_table_cell(table, "%s", format->name);
   if (format->missing) {
     text_table_cell(table, "%s", number(arena, format->bits, 4));
