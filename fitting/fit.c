@@ -211,7 +211,6 @@ bool fit_run(const struct law *law, const struct table *table, const struct fit_
     fine = fill_rows(&fit, error);
   }
   if (fine) {
-    fit_find_ranges(&fit);
     fit_depend(&fit);
     fit_choose_interval(&fit);
     fit_identify(&fit);

@@ -13,7 +13,7 @@
 
 enum { CUTS = 5, AXES = 8, BINS = 6, LEAST_VALUES = 3 };
 static const double shares[CUTS] = {0.5, 0.6, 0.7, 0.8, 0.9};
-static const double bins[BINS] = {1, 2, 4, 8, 16, INFINITY};
+static const double bins[BINS] = {1, 2, 4, 8, 16, INFINITY};  // none is within the range, but for rounding
 static const double singular = 1e-12;  // eigenvalue over the largest, of the scaled information matrix
 
 struct rolling {
@@ -23,15 +23,20 @@ struct rolling {
   double *predictions;               // [table rows]
   double *half;                      // [table rows]: half the interval of the residual, on the fit's scale; NAN without
   bool *kept;                        // [table rows]: fitted in this cut
-  struct fit_range *ranges;          // of the rows kept
+  struct fit_range range;            // of the rows kept, of the column that is cut
 };
 
-const struct rollout_errors *rollout_errors_at(const struct fit_rollouts *rollouts, double factor) {
-  for (size_t i = 0; i < rollouts->error_count; i++) {
+const struct rollout_errors *rollout_errors_at(const struct fit_rollouts *rollouts, const char *column, double factor,
+                                               bool *there) {
+  const struct rollout_errors *last = NULL;
+  *there = false;
+  for (size_t i = 0; i < rollouts->error_count && !*there; i++) {
     const struct rollout_errors *errors = &rollouts->errors[i];
-    if (errors->to == 1 ? factor <= 1 : factor > errors->above && factor <= errors->to) return errors;
+    if (strcmp(errors->column, column) != 0) continue;
+    *there = factor > errors->above && factor <= errors->to;
+    last = errors;
   }
-  return NULL;
+  return last;
 }
 
 static bool is_fitted(const struct fit *fit, size_t row) { return fit->selected[row] && fit->use[row] == ROW_FITTED; }
@@ -123,28 +128,16 @@ static const char *refit_cut(struct rolling *rolling, struct arena *arena) {
              : arena_string(&fit->result->arena, error.text);
 }
 
-// The fitted ranges of the rows kept, of the columns that the law reads.
-static void find_kept_ranges(struct rolling *rolling) {
-  const struct fit *fit = rolling->fit;
-  const struct fit_ranges *all = &fit->result->ranges;
-  for (size_t i = 0; i < all->column_count; i++) {
-    rolling->ranges[i] = (struct fit_range){all->columns[i].column, INFINITY, -INFINITY};
-    for (size_t row = 0; row < fit->table->row_count; row++) {
-      if (!rolling->kept[row]) continue;
-      double value = fit_column_value(fit, all->columns[i].column, row);
-      rolling->ranges[i].low = fmin(rolling->ranges[i].low, value);
-      rolling->ranges[i].high = fmax(rolling->ranges[i].high, value);
-    }
+// The range of the column among the rows kept.
+static struct fit_range kept_range(const struct rolling *rolling, const char *column) {
+  struct fit_range range = {column, INFINITY, -INFINITY};
+  for (size_t row = 0; row < rolling->fit->table->row_count; row++) {
+    if (!rolling->kept[row]) continue;
+    double value = fit_column_value(rolling->fit, column, row);
+    range.low = fmin(range.low, value);
+    range.high = fmax(range.high, value);
   }
-}
-
-static double outside_of(const struct rolling *rolling, size_t row) {
-  const struct fit_ranges *all = &rolling->fit->result->ranges;
-  double most = 1;
-  for (size_t i = 0; i < all->column_count; i++)
-    most = fmax(most, range_factor(fit_column_value(rolling->fit, all->columns[i].column, row), rolling->ranges[i].low,
-                                   rolling->ranges[i].high));
-  return most;
+  return range;
 }
 
 static void count_error(struct rollout_errors *errors, bool first, double off, bool judged, bool held) {
@@ -159,7 +152,8 @@ static void count_error(struct rollout_errors *errors, bool first, double off, b
 static void judge_row(struct rolling *rolling, size_t row, struct rollout *out, struct rollout_errors *errors,
                       bool *seen) {
   struct fit *fit = rolling->fit;
-  double observed = fit->observed[row], predicted = rolling->predictions[row], factor = outside_of(rolling, row);
+  double observed = fit->observed[row], predicted = rolling->predictions[row];
+  double factor = range_factor(fit_column_value(fit, out->column, row), rolling->range.low, rolling->range.high);
   double off = (predicted - observed) / fabs(observed), scale = fit->row_scale ? fit->row_scale[row] : 1;
   double residual = scale * (fit->residual == RESIDUAL_LOG ? log(observed / predicted) : observed - predicted);
   bool judged = !isnan(rolling->half[row]), held = judged && fabs(residual) <= rolling->half[row];
@@ -188,7 +182,7 @@ static void make_cut(struct rolling *rolling, const char *column, double cut, st
     out->fitted_rows += rolling->kept[row];
   }
   out->trouble = refit_cut(rolling, &scratch);
-  find_kept_ranges(rolling);
+  rolling->range = kept_range(rolling, column);
   for (size_t row = 0; row < fit->table->row_count && !out->trouble; row++)
     if (is_fitted(fit, row) && !rolling->kept[row] && isfinite(rolling->predictions[row]))
       judge_row(rolling, row, out, errors, seen);
@@ -240,11 +234,11 @@ static size_t find_cuts(const struct fit *fit, const char *column, double cuts[C
   return count;
 }
 
-static void gather_errors(struct fit_rollouts *rollouts, struct arena *arena, struct rollout_errors errors[BINS]) {
-  rollouts->errors = arena_array(arena, BINS, sizeof *rollouts->errors);
+static void gather_errors(struct fit_rollouts *rollouts, const char *column, struct rollout_errors errors[BINS]) {
   for (int b = 0; b < BINS; b++) {
     if (!errors[b].rows) continue;
-    errors[b].above = b ? bins[b - 1] : 1;
+    errors[b].column = column;
+    errors[b].above = b ? bins[b - 1] : 0;
     errors[b].to = bins[b];
     errors[b].error /= (double)errors[b].rows;
     rollouts->errors[rollouts->error_count++] = errors[b];
@@ -264,18 +258,18 @@ void fit_roll_out(struct fit *fit) {
   rolling.predictions = arena_array(&fit->arena, rows + 1, sizeof *rolling.predictions);
   rolling.half = arena_array(&fit->arena, rows + 1, sizeof *rolling.half);
   rolling.kept = arena_array(&fit->arena, rows + 1, sizeof *rolling.kept);
-  rolling.ranges = arena_array(&fit->arena, fit->result->ranges.column_count + 1, sizeof *rolling.ranges);
   const char *axes[AXES];
   size_t axis_count = find_axes(fit, axes);
-  struct rollout_errors errors[BINS] = {{0}};
   rollouts->cuts = arena_array(arena, AXES * CUTS, sizeof *rollouts->cuts);
+  rollouts->errors = arena_array(arena, AXES * BINS, sizeof *rollouts->errors);
   for (size_t a = 0; a < axis_count; a++) {
     double cuts[CUTS];
-    size_t count = find_cuts(fit, axes[a], cuts);
+    struct rollout_errors errors[BINS] = {{0}};
+    size_t count = find_cuts(fit, axes[a], cuts), first = rollouts->cut_count;
     for (size_t k = 0; k < count; k++)
       make_cut(&rolling, axes[a], cuts[k], &rollouts->cuts[rollouts->cut_count++], errors);
+    if (count) gather_errors(rollouts, rollouts->cuts[first].column, errors);
   }
-  gather_errors(rollouts, arena, errors);
   if (rollouts->error_count) return;
   rollouts->none = rollouts->cut_count ? "no lower part of the rows determines the law"
                                        : "no size, token count or compute of the rows has three values to cut at";

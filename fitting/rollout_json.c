@@ -22,6 +22,7 @@ static void put_cut(const struct rollout *cut, struct json_writer *writer) {
 
 void rollout_errors_json(const struct rollout_errors *errors, struct json_writer *writer) {
   json_object_begin(writer);
+  json_key_string(writer, "column", errors->column);
   json_key_number(writer, "above", errors->above);
   json_key_number(writer, "to", errors->to);  // null: nowhere
   json_key_integer(writer, "cuts", (int64_t)errors->cuts);
@@ -80,7 +81,8 @@ void fit_read_rollouts(struct fit_rollouts *rollouts, const struct reading *read
   for (; rollouts->error_count < count; rollouts->error_count++) {
     const json_t *one = json_array_get(all, rollouts->error_count);
     struct rollout_errors *errors = &rollouts->errors[rollouts->error_count];
-    *errors = (struct rollout_errors){.above = member_number(reading, one, "above"),
+    *errors = (struct rollout_errors){.column = member_text(reading, one, "column", ""),
+                                      .above = member_number(reading, one, "above"),
                                       .to = member_number(reading, one, "to"),
                                       .cuts = (size_t)member_count(reading, one, "cuts"),
                                       .rows = (size_t)member_count(reading, one, "rows"),

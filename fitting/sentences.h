@@ -89,12 +89,15 @@ const char *hangs_on_sentence(struct arena *arena, const struct estimate *estima
 // more"; NULL where they can. estimate: what the answer is, or NULL. result: for the advice, or NULL.
 const char *cannot_tell_sentence(struct arena *arena, const struct estimate *estimate, const struct outside *outside,
                                  size_t count, const struct fit_result *result);
-// "held back: 4 cuts, 15 rows 2 to 4 times outside: mean error 1.2 %, the largest -3.1 %; 14 of 15 intervals held".
-const char *held_back_sentence(struct arena *arena, const struct fit_rollouts *rollouts, double factor);
+// "held back: 4 cuts along N, 15 rows 2 to 4 times outside: mean error 1.2 %, the largest -3.1 %; 14 of 15 intervals
+// held": how far off the law was so far outside along the column.
+const char *held_back_sentence(struct arena *arena, const struct fit_rollouts *rollouts, const struct outside *outside);
 const char *rollout_errors_sentence(struct arena *arena, const struct rollout_errors *errors);
 // "N up to 8e+07".
 const char *rollout_cut_label(struct arena *arena, const struct rollout *cut);
 // "C 10 times outside", of a derived quantity worked out at a value outside the rows; NULL within.
 const char *derived_outside_sentence(struct arena *arena, const struct fit_derived *derived);
+// How far off the law was at the distance of the farthest of them that these runs tell; NULL where none is outside.
+const char *derived_held_back_sentence(struct arena *arena, const struct fit_result *result);
 // "12 rows of known loss: mean error 0.8 % (mean absolute error 0.021), ..."; NULL without such rows.
 const char *prediction_score_sentence(struct arena *arena, const struct prediction_score *score);

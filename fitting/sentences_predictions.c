@@ -98,32 +98,29 @@ const char *cannot_tell_sentence(struct arena *arena, const struct estimate *est
   return arena_format(arena, "these runs cannot tell: %s%s%s", reasons, *help ? "; what would: " : "", help);
 }
 
-static const char *distance_words(struct arena *arena, const struct rollout_errors *errors) {
-  if (errors->to <= 1) return "within the range";
-  if (isinf(errors->to)) return arena_format(arena, "more than %g times outside", errors->above);
-  return arena_format(arena, "%g to %g times outside", errors->above, errors->to);
-}
-
 const char *rollout_errors_sentence(struct arena *arena, const struct rollout_errors *errors) {
-  const char *text = arena_format(arena, "%zu cut%s, %zu row%s %s: mean error %s %%, the largest %s %%", errors->cuts,
-                                  errors->cuts == 1 ? "" : "s", errors->rows, errors->rows == 1 ? "" : "s",
-                                  distance_words(arena, errors), digits(arena, 100 * errors->error, 2),
-                                  digits(arena, 100 * errors->largest, 2));
+  const char *distance = isinf(errors->to) ? arena_format(arena, "more than %g", errors->above)
+                                           : arena_format(arena, "%g to %g", errors->above, errors->to);
+  const char *text = arena_format(
+      arena, "%zu cut%s along %s, %zu row%s %s times outside: mean error %s %%, the largest %s %%", errors->cuts,
+      errors->cuts == 1 ? "" : "s", short_name(errors->column), errors->rows, errors->rows == 1 ? "" : "s", distance,
+      digits(arena, 100 * errors->error, 2), digits(arena, 100 * errors->largest, 2));
   if (!errors->judged) return text;
   return arena_format(arena, "%s; %zu of %zu intervals held", text, errors->held, errors->judged);
 }
 
-const char *held_back_sentence(struct arena *arena, const struct fit_rollouts *rollouts, double factor) {
-  if (!rollouts->error_count)
-    return arena_format(arena, "error of extrapolation not known: %s",
-                        rollouts->none ? rollouts->none : "no rows were held back");
-  const struct rollout_errors *errors = rollout_errors_at(rollouts, factor);
-  if (errors) return arena_format(arena, "held back: %s", rollout_errors_sentence(arena, errors));
-  const struct rollout_errors *last = &rollouts->errors[rollouts->error_count - 1];
-  const char *where =
-      isinf(factor) ? "of what no row has" : arena_format(arena, "%s times outside", times(arena, factor));
-  return arena_format(arena, "held back: none %s, so the error is not known there; the farthest, %s", where,
-                      rollout_errors_sentence(arena, last));
+const char *held_back_sentence(struct arena *arena, const struct fit_rollouts *rollouts,
+                               const struct outside *outside) {
+  bool there;
+  const char *name = short_name(outside->column);
+  const struct rollout_errors *errors = rollout_errors_at(rollouts, outside->column, outside->factor, &there);
+  if (!errors)
+    return arena_format(arena, "error of extrapolation along %s not known: %s", name,
+                        rollouts->none ? rollouts->none : "no rows could be held back along it");
+  if (there) return arena_format(arena, "held back: %s", rollout_errors_sentence(arena, errors));
+  return arena_format(arena,
+                      "held back: none %s times outside in %s, so the error there is not known; the farthest, %s",
+                      times(arena, outside->factor), name, rollout_errors_sentence(arena, errors));
 }
 
 const char *derived_outside_sentence(struct arena *arena, const struct fit_derived *derived) {
@@ -134,6 +131,19 @@ const char *derived_outside_sentence(struct arena *arena, const struct fit_deriv
   if (range_is_far(derived->outside))
     return arena_format(arena, "these runs cannot tell: %s %s times outside", short_name(column), far);
   return arena_format(arena, "%s %s times outside", short_name(column), far);
+}
+
+const char *derived_held_back_sentence(struct arena *arena, const struct fit_result *result) {
+  struct outside at = {.factor = 1};
+  for (size_t i = 0; i < result->derived_count; i++) {
+    const struct fit_derived *derived = &result->derived[i];
+    const char *bracket = strchr(derived->name, '['), *equals = bracket ? strchr(bracket, '=') : NULL;
+    if (!equals || !(derived->outside > at.factor) || range_is_far(derived->outside)) continue;
+    at.column = arena_copy(arena, bracket + 1, (size_t)(equals - bracket - 1));
+    at.factor = derived->outside;
+  }
+  bool tried = result->rollouts.error_count || result->rollouts.none;
+  return at.column && tried ? held_back_sentence(arena, &result->rollouts, &at) : NULL;
 }
 
 const char *rollout_cut_label(struct arena *arena, const struct rollout *cut) {

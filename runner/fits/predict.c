@@ -92,6 +92,14 @@ static bool has_sizes(const struct law *law, const struct law_input *inputs, siz
          input_given(inputs, count, "flops", NULL) || input_given(inputs, count, law_size_column(law), NULL);
 }
 
+// What the law predicts is no input of it.
+static void drop_outcome(const struct law *law, struct law_input *inputs, size_t *count) {
+  size_t kept = 0;
+  for (size_t i = 0; i < *count; i++)
+    if (strcmp(inputs[i].name, law->target) != 0) inputs[kept++] = inputs[i];
+  *count = kept;
+}
+
 static bool add_points(struct predict_report *report, const struct predict_arguments *arguments,
                        const struct table *table, bool contexts_too, struct error *error) {
   report->points = arena_grow(&report->arena, report->points, report->point_count,
@@ -101,6 +109,7 @@ static bool add_points(struct predict_report *report, const struct predict_argum
     size_t count;
     if (!predict_inputs(report, table, row, &inputs, &count, error)) return false;
     if (!contexts_too && !has_sizes(report->law, inputs, count)) continue;
+    drop_outcome(report->law, inputs, &count);
     struct predict_point *point = &report->points[report->point_count++];
     *point = (struct predict_point){.inputs = inputs, .input_count = count, .observed = NAN};
     if (table->row_names[row] && *table->row_names[row])

@@ -86,21 +86,25 @@ static void put_details(struct json_writer *writer, const struct outside *outsid
   json_object_end(writer);
 }
 
-// What lies outside, the error there of rows held back, and why these runs cannot tell, or null.
+// What lies outside, by column the error there of rows held back, and why these runs cannot tell, or null.
 static void put_outside(const struct predict_report *report, struct json_writer *writer,
                         const struct estimate *estimate, const struct outside *outside, size_t count) {
   struct arena arena = {0};
-  double most = 1;
-  for (size_t i = 0; i < count; i++) most = fmax(most, outside[i].factor);
   put_times(report, writer, outside, count);
   put_details(writer, outside, count);
-  const struct rollout_errors *errors =
-      report->result && most > 1 ? rollout_errors_at(&report->result->rollouts, most) : NULL;
   json_key(writer, "held_back");
-  if (errors)
-    rollout_errors_json(errors, writer);
-  else
-    json_put_null(writer);
+  json_object_begin(writer);
+  for (size_t i = 0; report->result && i < count; i++) {
+    bool there;
+    const struct rollout_errors *errors =
+        rollout_errors_at(&report->result->rollouts, outside[i].column, outside[i].factor, &there);
+    json_key(writer, outside[i].column);
+    if (there)
+      rollout_errors_json(errors, writer);
+    else
+      json_put_null(writer);
+  }
+  json_object_end(writer);
   json_key_string(writer, "cannot_tell", cannot_tell_sentence(&arena, estimate, outside, count, report->result));
   arena_free(&arena);
 }

@@ -72,18 +72,22 @@ static void add_line(struct text *lines, int indent, const char *sentence) {
   text_add(lines, "\n");
 }
 
+static void add_held_back(const struct predict_report *report, struct arena *arena, const struct outside *outside,
+                          size_t count, int indent, struct text *lines) {
+  for (size_t i = 0; report->result && i < count; i++)
+    if (!outside[i].unseen && !outside[i].open)
+      add_line(lines, indent, held_back_sentence(arena, &report->result->rollouts, &outside[i]));
+}
+
 // What lies outside, or that and why these runs cannot tell; how far off the law was at such a distance.
 static void add_standing(const struct predict_report *report, struct arena *arena, const struct estimate *estimate,
                          const struct outside *outside, size_t count, int indent, struct text *lines) {
   const char *cannot = cannot_tell_sentence(arena, estimate, outside, count, report->result);
-  double most = 1;
   if (cannot) add_line(lines, indent, cannot);
-  for (size_t i = 0; i < count; i++) {
-    most = fmax(most, outside[i].factor);
+  for (size_t i = 0; i < count; i++)
     if (!outside_hides(&outside[i], 1)) add_line(lines, indent, outside_sentence(arena, &outside[i]));
-  }
   if (!cannot && hangs_on_sentence(arena, estimate)) add_line(lines, indent, hangs_on_sentence(arena, estimate));
-  if (report->result && most > 1) add_line(lines, indent, held_back_sentence(arena, &report->result->rollouts, most));
+  add_held_back(report, arena, outside, count, indent, lines);
 }
 
 static void add_cost(struct arena *arena, const struct overtraining *o, struct text *lines) {
@@ -235,8 +239,11 @@ static void print_verdict(const struct predict_report *report, const struct pred
                           report->law->target,
                           report->fitted.replicate_count ? ", but the resamples do not agree on it"
                                                          : ", and without resamples there is no telling how surely"));
-  if (report->result && contest->outside_most > 1)
-    add_line(&lines, 4, held_back_sentence(arena, &report->result->rollouts, contest->outside_most));
+  for (size_t i = 0; contest->best >= 0 && i < contest->count; i++)
+    if (!contest->formats[i].missing && contest->formats[i].outside_most >= contest->outside_most) {
+      add_held_back(report, arena, contest->formats[i].outside, contest->formats[i].outside_count, 4, &lines);
+      break;
+    }
   fputs(text_string(&lines), out);
   text_free(&lines);
 }

@@ -110,6 +110,8 @@ static void print_at_values(const struct fit_result *result, struct arena *arena
   fprintf(out, "\n");
   text_table_print(&table, out);
   text_table_free(&table);
+  const char *held_back = derived_held_back_sentence(arena, result);
+  if (held_back) print_filled(out, held_back, fprintf(out, "  "), 2);
 }
 
 static void print_search(const struct fit_result *result, struct arena *arena, FILE *out) {
