@@ -72,7 +72,7 @@ void fitted_law_of(struct arena *arena, const struct law *law, const struct tabl
 struct estimate {
   double value, low, high;         // the interval is NAN without replicates, and on a side that the rows do not limit
   enum coefficient_status status;  // determined (also without any interval), one-sided, not determined
-  const struct coefficient *hangs_on;  // that makes it so; NULL: it is determined
+  const struct coefficient *hangs_on;  // not determined, and the value moves with it; NULL: with none
 };
 // Rows of replicates: resamples, fits without a group, open ends.
 size_t fitted_law_rows(const struct fitted_law *fitted);

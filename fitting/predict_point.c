@@ -17,13 +17,14 @@ static struct replicates replicates_of(const struct fitted_law *fitted, const do
 
 // Where the rows do not limit a coefficient, its value at the end of the profile fits them as well. What moves out of
 // the interval by more than its width between here and there is not limited on that side; by less, the interval is
-// widened to hold it.
+// widened to hold it. What moves by much of its interval is said to hang on the coefficient in any case.
 static void settle(const struct fitted_law *fitted, const double *values, struct estimate *estimate) {
-  static const double without_interval = 0.02;  // of the value: what counts as a move where there is no interval
+  static const double least_move = 0.02;  // of the value: less is no move, whatever the interval
+  static const double much = 0.25;        // of the interval
   const double *ends = values + fitted->replicate_count + fitted->jackknife_count;
   bool has = !isnan(estimate->low) && !isnan(estimate->high), below = false, above = false;
   double low = has ? estimate->low : estimate->value, high = has ? estimate->high : estimate->value, farthest = -1;
-  double room = has ? high - low : without_interval * fabs(estimate->value), widened_low = low, widened_high = high;
+  double room = has ? high - low : least_move * fabs(estimate->value), widened_low = low, widened_high = high;
   for (size_t k = 0; k < fitted->open_count; k++) {
     bool step = fitted->open_ends[k].step, nothing = isnan(ends[k]);
     bool down = step || nothing ? false : ends[k] < low - room, up = step || nothing ? false : ends[k] > high + room;
@@ -35,7 +36,8 @@ static void settle(const struct fitted_law *fitted, const double *values, struct
     below |= down;
     above |= up;
     double moved = nothing ? INFINITY : fabs(ends[k] - estimate->value);
-    if (!(down || up) || !(moved > farthest)) continue;
+    bool moves = down || up || (moved > much * room && moved > least_move * fabs(estimate->value));
+    if (!moves || !(moved > farthest)) continue;
     farthest = moved;
     estimate->hangs_on = &fitted->coefficients[fitted->open_ends[k].coefficient];
   }
