@@ -108,7 +108,7 @@ bool fitted_law_allocate(struct arena *arena, const struct fitted_law *fitted, c
   }
   struct budget budget = {&binding, values, &fitted->cost, flops};
   struct optimum best = find_optimum(&budget, largest_parameters, SCAN_FIRST);
-  size_t count = fitted->replicate_count, rows = count + fitted->jackknife_count, unbounded = 0;
+  size_t count = fitted->replicate_count, rows = fitted_law_rows(fitted), unbounded = 0;
   double *n = arena_array(&scratch, rows + 1, sizeof *n), *d = arena_array(&scratch, rows + 1, sizeof *d);
   double *ratio = arena_array(&scratch, rows + 1, sizeof *ratio),
          *losses = arena_array(arena, rows + 1, sizeof *losses);
@@ -120,7 +120,9 @@ bool fitted_law_allocate(struct arena *arena, const struct fitted_law *fitted, c
     d[b] = found.tokens;
     ratio[b] = found.tokens / found.parameters;
     losses[b] = found.loss;
-    unbounded += b < count && (found.at_low || (found.at_high && !capped));
+    bool falls = found.at_low || (found.at_high && !capped);
+    unbounded += b < count && falls;
+    if (falls && b >= count + fitted->jackknife_count) n[b] = d[b] = ratio[b] = NAN;  // no best size is allowed as well
   }
   allocation->parameters = estimate_of(fitted, best.parameters, n);
   allocation->tokens = estimate_of(fitted, best.tokens, d);
@@ -174,16 +176,18 @@ bool fitted_law_overtraining(struct arena *arena, const struct fitted_law *fitte
     return error_set(error, EXIT_USAGE_ERROR, "the cost of over-training needs N and D");
   }
   if (count > 200) count = 200;  // each takes some thousand evaluations
-  double *loss = arena_array(&scratch, count + 1, sizeof *loss),
-         *flops = arena_array(&scratch, count + 1, sizeof *flops);
-  double *ratio = arena_array(&scratch, count + 1, sizeof *ratio);
+  size_t room = count + fitted->open_count + 1;
+  double *loss = arena_array(&scratch, room, sizeof *loss), *flops = arena_array(&scratch, room, sizeof *flops);
+  double *ratio = arena_array(&scratch, room, sizeof *ratio);
   struct fitted_law fewer = *fitted;
   fewer.replicate_count = count;
   fewer.jackknife_count = 0;
+  size_t rows = count + fewer.open_count, skipped = fitted->replicate_count + fitted->jackknife_count - count;
   fewer.interval = INTERVAL_PERCENTILE;
   double first[3] = {0};
-  for (size_t b = 0; b <= count; b++) {  // 0: the fit itself
-    struct budget budget = {&binding, b ? fitted->replicates + (b - 1) * fitted->coefficient_count : values,
+  for (size_t b = 0; b <= rows; b++) {  // 0: the fit itself
+    size_t place = b > count ? b - 1 + skipped : b - 1;
+    struct budget budget = {&binding, b ? fitted->replicates + place * fitted->coefficient_count : values,
                             &fitted->cost, cost->flops};
     double here = law_bound_value(&binding, budget.values, n, d, cost->flops);
     double best = find_optimum(&budget, INFINITY, b ? SCAN_AGAIN : SCAN_FIRST).loss;
@@ -201,7 +205,7 @@ bool fitted_law_overtraining(struct arena *arena, const struct fitted_law *fitte
 }
 
 int alternatives_judge(struct alternative *alternatives, size_t count, const struct fitted_law *fitted, bool *decided) {
-  size_t replicate_count = fitted->replicate_count, rows = replicate_count + fitted->jackknife_count;
+  size_t replicate_count = fitted->replicate_count, rows = fitted_law_rows(fitted);
   int best = -1;
   *decided = false;
   for (size_t i = 0; i < count; i++)

@@ -209,6 +209,7 @@ static void list_quantities(struct design *design) {
     result->quantities[q] = (struct design_quantity){
         .name = arena_string(&result->arena, coefficient ? element->name : what->name),
         .derived = !coefficient,
+        .outside = coefficient ? NAN : what->outside,
         .positive = coefficient && element->logarithmic,
         .truth = coefficient ? element_value(element, design->truth[design->element[q]]) : what->value,
         .mean = NAN,

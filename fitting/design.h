@@ -41,6 +41,7 @@ struct design_options {
 struct design_quantity {
   const char *name;
   bool derived, positive;  // positive: fitted through its logarithm
+  double outside;  // of a derived one worked out at a value of a column: how many times outside the rows; or NAN
   double truth;
   // linearised; INFINITY where the rows do not determine it. The interval of a positive one is that of its logarithm.
   double linear_se, linear_low, linear_high;

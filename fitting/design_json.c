@@ -23,6 +23,7 @@ static void put_quantity(struct json_writer *writer, const struct design_quantit
   json_key_number(writer, "relative_width", quantity->relative_width);
   json_key_number(writer, "share_not_identified", quantity->not_identified);
   json_key_number(writer, "share_at_bound", quantity->at_bound);
+  if (quantity->derived) json_key_number(writer, "outside", quantity->outside);
   json_object_end(writer);
 }
 

@@ -190,6 +190,7 @@ static bool diagnose(struct fit *fit, struct error *error) {
     fit_trends(fit);
     fit_replicates(fit);
     fit_correlate(fit);
+    fit_roll_out(fit);
   }
   fit_status_notes(fit);
   if (!fit_derive_open(fit, error)) return false;

@@ -8,6 +8,8 @@
 #include "base/base.h"
 #include "fitting/fit_options.h"
 #include "fitting/law.h"
+#include "fitting/range.h"
+#include "fitting/rollout.h"
 #include "fitting/table.h"
 
 struct comparison;
@@ -53,6 +55,7 @@ struct fit_derived {
   double value, low, high, se;
   struct intervals intervals;
   enum coefficient_status status;  // determined, one-sided or not determined
+  double outside;  // how many times the column that it is worked out at lies outside the fitted range; NAN: no column
 };
 
 enum row_use { ROW_FITTED, ROW_HELD_OUT, ROW_UNUSED };  // unused: selected, but in no stage of the law
@@ -105,6 +108,13 @@ struct fit_profile {
   double threshold;                  // rise of the objective at the ends
   struct fit_profile_point *points;  // by ascending value
   size_t point_count;
+};
+
+// How far the rows let a coefficient go where they do not limit it, the others refitted.
+struct fit_open_end {
+  size_t coefficient;  // that was moved
+  bool step;           // values are a small step along a direction that changes no prediction, not an end of a profile
+  const double *values;  // [coefficient_count]
 };
 
 // A direction in which the coefficients can move together while the fit hardly suffers.
@@ -247,6 +257,11 @@ struct fit_result {
   double *derived_replicates;   // [bootstrap][derived_count]
   double *jackknife;            // [jackknife_count][coefficient_count]: without each group (or block of groups) of rows
   size_t jackknife_count;
+  struct fit_ranges ranges;  // of the fitted rows
+  // Coefficients that these rows allow as well, on the sides of coefficients that they do not limit; none where `bare`.
+  struct fit_open_end *open_ends;
+  size_t open_count;
+  struct fit_rollouts rollouts;
   // Diagnosis; empty where `bare` or the table's size forbids it.
   struct fit_profile *profiles;
   size_t profile_count;

@@ -21,26 +21,18 @@ static double category_at(const struct fit *fit, const double *values, const cha
   return NAN;
 }
 
-// The largest value of a column among the fitted rows; flops are counted as 6ND where the table has none.
-static double largest_of(const struct fit *fit, const char *name) {
-  const struct table *table = fit->table;
-  int column = table_find(table, name), n = table_find(table, "parameters"), d = table_find(table, "tokens");
-  bool product = column < 0 && strcmp(name, "flops") == 0 && n >= 0 && d >= 0;
-  double largest = NAN;
-  if (!product && (column < 0 || table->columns[column].kind != COLUMN_NUMBER)) return NAN;
-  for (size_t row = 0; row < table->row_count; row++) {
-    if (fit->use[row] != ROW_FITTED || !fit->selected[row]) continue;
-    double value = product ? 6 * table->columns[n].numbers[row] * table->columns[d].numbers[row]
-                           : table->columns[column].numbers[row];
-    if (!(largest >= value)) largest = value;
-  }
-  return largest;
+// The range of a column among the fitted rows, or NULL.
+static const struct fit_range *range_of(const struct fit_result *result, const char *name) {
+  for (size_t i = 0; i < result->ranges.derived_count; i++)
+    if (strcmp(result->ranges.derived[i].column, name) == 0) return &result->ranges.derived[i];
+  return NULL;
 }
 
 // The point-th value of a quantity's `at`, to two digits where it follows from the data.
 static double point_of(const struct fit *fit, const struct law_derived *what, int point) {
   if (!what->of_data) return what->values[point];
-  double value = what->values[point] * largest_of(fit, what->at);
+  const struct fit_range *range = range_of(fit->result, what->at);
+  double value = what->values[point] * (range ? range->high : NAN);
   char text[32];
   snprintf(text, sizeof text, "%.1e", value);
   return strtod(text, NULL);
@@ -96,7 +88,14 @@ static bool derive_sets(const struct fit *fit, int d, double point, const struct
   return true;
 }
 
-static void put_derived(struct fit *fit, const struct law_derived *what, double point, size_t total,
+// What these rows cannot tell has no interval.
+static void forget_interval(struct fit_derived *derived) {
+  derived->status = COEFFICIENT_UNIDENTIFIED;
+  derived->low = derived->high = derived->se = NAN;
+  derived->intervals = intervals_none;
+}
+
+static void put_derived(struct fit *fit, const struct law_derived *what, double multiple, double point, size_t total,
                         const struct value_sets *sets, const double *results) {
   struct fit_result *result = fit->result;
   struct fit_derived *out = &result->derived[result->derived_count];
@@ -105,6 +104,7 @@ static void put_derived(struct fit *fit, const struct law_derived *what, double 
   *out = (struct fit_derived){
       .name = arena_string(&result->arena, what->name), .value = results[0], .low = NAN, .high = NAN, .se = NAN};
   out->intervals = intervals_none;
+  out->outside = NAN;
   if (what->about) out->about = arena_string(&result->arena, what->about);
   if (what->at) {
     number_shortest(point, number);
@@ -116,6 +116,10 @@ static void put_derived(struct fit *fit, const struct law_derived *what, double 
                                     result->interval_degrees, results + 1 + resamples + sets->left_out,
                                     sets->count - 1 - resamples - sets->left_out, 1},
                 out->value, result->confidence, result->interval, &out->intervals, &out->low, &out->high, &out->se);
+  const struct fit_range *range = what->at ? range_of(result, what->at) : NULL;
+  if (range) out->outside = range_factor(point, range->low, range->high);
+  if (what->of_data && multiple >= 1) out->outside = multiple;  // point is rounded
+  if (range_is_far(out->outside)) forget_interval(out);
   result->derived_count++;
 }
 
@@ -148,7 +152,7 @@ bool fit_derive(struct fit *fit, struct error *error) {
     for (int p = 0; p < points && fine; p++) {
       double point = what->at ? point_of(fit, what, p) : NAN;
       fine = derive_sets(fit, d, point, &sets, earlier, results, error);
-      if (fine) put_derived(fit, what, point, total, &sets, results);
+      if (fine) put_derived(fit, what, what->at ? what->values[p] : NAN, point, total, &sets, results);
     }
   }
   free(values);
@@ -157,17 +161,48 @@ bool fit_derive(struct fit *fit, struct error *error) {
   return fine;
 }
 
+void fit_settle_open(const struct fit_result *result, struct fit_derived *derived, const double *values) {
+  size_t count = 0;
+  double *ends = memory_get((result->open_count + 1) * sizeof *ends);
+  bool moves = false;
+  for (size_t k = 0; k < result->open_count; k++)
+    if (result->open_ends[k].step)
+      moves |= open_step_moves(derived->value, values[k]);
+    else
+      ends[count++] = values[k];
+  fit_settle_derived(derived, ends, count);
+  if (moves) forget_interval(derived);
+  free(ends);
+}
+
+// Whether a quantity is made of what is not determined: where no profile could be walked, a step may not show it.
+static bool is_made_of_open(const struct fit *fit, const struct law_derived *what) {
+  const struct fit_result *result = fit->result;
+  for (size_t k = 0; k < result->open_count; k++)
+    if (!result->open_ends[k].step) return false;
+  for (int i = 0; i < what->expression->name_count; i++) {
+    const char *name = what->expression->names[i].name;
+    for (size_t c = 0; c < result->coefficient_count; c++)
+      if (result->coefficients[c].status == COEFFICIENT_UNIDENTIFIED &&
+          strcmp(result->coefficients[c].parameter, name) == 0)
+        return true;
+    for (size_t d = 0; d < result->derived_count; d++)
+      if (result->derived[d].status == COEFFICIENT_UNIDENTIFIED && strcmp(result->derived[d].name, name) == 0)
+        return true;
+  }
+  return false;
+}
+
 bool fit_derive_open(struct fit *fit, struct error *error) {
   struct fit_result *result = fit->result;
   const struct law *law = fit->law;
-  size_t count = fit->open_count, place = 0;
+  size_t count = result->open_count, place = 0, n = (size_t)fit->element_count;
   if (!count || !result->derived_count) return true;
+  double *ends = arena_array(&fit->arena, count * n + 1, sizeof *ends);
+  for (size_t k = 0; k < count; k++) memcpy(ends + k * n, result->open_ends[k].values, n * sizeof *ends);
   // the open ends as if they were resamples; the estimate in front of them counts for nothing
-  struct value_sets sets = {.count = count + 1,
-                            .resamples = count,
-                            .width = (size_t)fit->element_count,
-                            .estimate = fit->open_ends,
-                            .replicates = fit->open_ends};
+  struct value_sets sets = {
+      .count = count + 1, .resamples = count, .width = n, .estimate = ends, .replicates = ends};
   double *earlier = memory_get(sets.count * (size_t)(law->derived_count + 1) * sizeof *earlier),
          *results = memory_get(sets.count * sizeof *results);
   bool fine = true;
@@ -175,7 +210,10 @@ bool fit_derive_open(struct fit *fit, struct error *error) {
     const struct law_derived *what = &law->derived[d];
     for (int p = 0; p < (what->at ? what->value_count : 1) && fine; p++) {
       fine = derive_sets(fit, d, what->at ? point_of(fit, what, p) : NAN, &sets, earlier, results, error);
-      if (fine) fit_settle_derived(&result->derived[place++], results + 1, count);
+      if (!fine) break;
+      fit_settle_open(result, &result->derived[place], results + 1);
+      if (is_made_of_open(fit, what)) forget_interval(&result->derived[place]);
+      place++;
     }
   }
   free(earlier);

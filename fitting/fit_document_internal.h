@@ -7,6 +7,14 @@
 // The key made.
 void fit_json_made(const struct fit_made *made, struct json_writer *writer);
 void fit_read_made(struct fit_made *made, const struct reading *reading, const json_t *root);
+// The key ranges.
+void fit_json_ranges(const struct fit_ranges *ranges, struct json_writer *writer);
+void fit_read_ranges(struct fit_ranges *ranges, const struct reading *reading, const json_t *root);
+// The key rollouts.
+void fit_json_rollouts(const struct fit_rollouts *rollouts, struct json_writer *writer);
+void fit_read_rollouts(struct fit_rollouts *rollouts, const struct reading *reading, const json_t *root);
+// A member that is a pair of numbers, each of which may be null (NAN).
+void fit_read_ends(const struct reading *reading, const json_t *object, const char *key, double *low, double *high);
 // The keys profiles, directions, leave_out, sensitivity, trends, influential, outliers.
 void fit_json_diagnosis(const struct fit_result *result, struct json_writer *writer);
 void fit_read_diagnosis(struct fit_result *result, const struct reading *reading, const json_t *root);

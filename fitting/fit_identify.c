@@ -21,6 +21,38 @@ bool symmetric_eigen(double *matrix, int n, double *values, double *vectors) {
   return fine;
 }
 
+// A step along a direction in which predictions do not change is so small that those of fitted rows stay the same to
+// its square, and what changes in proportion to it hangs on the direction.
+static const double open_step = 0.01, open_change = 5e-4;
+
+bool open_step_moves(double value, double stepped) { return !(fabs(stepped - value) <= open_change * fabs(value)); }
+
+// Coefficients a step along column `k` of vectors [kept][kept], which belong to coordinates scaled by the roots of the
+// diagonal.
+static void keep_step(struct fit *fit, const struct fit_stage *stage, const struct workspace *workspace,
+                      const double *vectors, const int *of, int kept, int k) {
+  int n = stage->free_count, most = 0;
+  double *values = memory_get(((size_t)fit->element_count + 1) * sizeof *values), largest = 0;
+  for (int e = 0; e < fit->element_count; e++) values[e] = fit->result->coefficients[e].value;
+  double *move = memory_get((size_t)(kept + 1) * sizeof *move);
+  for (int i = 0; i < kept; i++) {
+    move[i] = vectors[i * kept + k] / sqrt(workspace->matrix[of[i] * n + of[i]]) /
+              problem_unit(&stage->problem, of[i], stage->x[of[i]]);
+    if (fabs(move[i]) <= largest) continue;
+    largest = fabs(move[i]);
+    most = i;
+  }
+  for (int i = 0; i < kept && largest > 0; i++) {
+    double unit = problem_unit(&stage->problem, of[i], stage->x[of[i]]);
+    values[stage->free[of[i]]] =
+        element_value(&fit->elements[stage->free[of[i]]], stage->x[of[i]] + open_step * unit * move[i] / largest);
+  }
+  fit_copy_ties(fit, values);
+  if (largest > 0) fit_keep_open(fit, stage->free[of[most]], true, values);
+  free(values);
+  free(move);
+}
+
 static void mark(struct fit *fit, int element, enum coefficient_status status) {
   fit->result->coefficients[element].status = status;
 }
@@ -64,6 +96,7 @@ static void mark_directions(struct fit *fit, const struct fit_stage *stage, cons
     double condition = values[0] > 0 ? values[kept - 1] / values[0] : INFINITY;
     fit->result->condition = fmax(fit->result->condition, condition);
     for (int k = 0; k < kept && values[k] < 1e-13 * values[kept - 1]; k++) {
+      keep_step(fit, stage, workspace, vectors, of, kept, k);
       struct text names = {0};
       for (int i = 0; i < kept; i++) {
         if (fabs(vectors[i * kept + k]) < 0.1) continue;

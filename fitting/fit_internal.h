@@ -63,8 +63,6 @@ struct fit {
   double choice_share;     // of row_choice that the scatter of the rows does not show, 0 to 1
   double *choice;          // [choice_count][element_count]: values with the target moved by that much
   size_t choice_count;
-  double *open_ends;  // [open_count][element_count]: where walks end on a side that the data do not limit
-  size_t open_count;
   double *jackknife;  // [jackknife_count][element_count]: values without each group, or block of groups
   size_t jackknife_count;
 };
@@ -130,6 +128,15 @@ void fit_choice(struct fit *fit);
 bool fit_chosen(const struct fit *fit);
 // The kind of interval by default, with the reason: from few groups or few rows BCa ones are too narrow.
 void fit_choose_interval(struct fit *fit);
+// The ranges of the fitted rows (result->ranges).
+void fit_find_ranges(struct fit *fit);
+// A row's number in a column of the table; NAN where it has none. Compute is 6ND where there is no column flops.
+double fit_column_value(const struct fit *fit, const char *name, size_t row);
+// Whether a quantity changes along a direction that changes no prediction of a fitted row: by the value at a step of
+// OPEN_STEP in the internal coordinates.
+bool open_step_moves(double value, double stepped);
+// Keeps coefficients that the rows allow as well; values [element_count] are copied.
+void fit_keep_open(struct fit *fit, int element, bool step, const double *values);
 // Resamples: fills result->replicates, fit->jackknife and the intervals of the coefficients.
 void fit_bootstrap(struct fit *fit);
 // Derived quantities with intervals from result->replicates.
@@ -218,7 +225,11 @@ void fit_settle(struct fit *fit, const bool *loose);
 void fit_status_notes(struct fit *fit);
 // The same of a derived quantity, whose values at the open ends of the profiles are given.
 void fit_settle_derived(struct fit_derived *derived, const double *ends, size_t count);
-// Derived quantities at fit->open_ends: those that leave their intervals there are not determined on that side.
+// The status of a quantity by its values [open_count] at result->open_ends: ends of profiles settle it; what a step
+// along a direction that changes no prediction does change is not determined.
+void fit_settle_open(const struct fit_result *result, struct fit_derived *derived, const double *values);
+// Derived quantities at the ends of result->open_ends: those that leave their intervals there are not determined on
+// that side.
 bool fit_derive_open(struct fit *fit, struct error *error);
 void fit_direct(struct fit *fit);
 void fit_influence(struct fit *fit);
@@ -228,6 +239,8 @@ void fit_trends(struct fit *fit);
 void fit_replicates(struct fit *fit);
 // How the estimates of the fitted coefficients go together, by the curvature at the minimum (result->correlation).
 void fit_correlate(struct fit *fit);
+// Fits to the lower part of the rows along N, D and compute, which predict the rest (result->rollouts).
+void fit_roll_out(struct fit *fit);
 bool fit_leave_out(struct fit *fit, struct error *error);
 // The sentence that says what the law is fitted for (result->answer). Last of all.
 void fit_answer(struct fit *fit);

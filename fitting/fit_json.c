@@ -77,6 +77,7 @@ static void put_derived(const struct fit_result *result, struct json_writer *wri
     json_object_begin(writer);
     fit_json_estimate(writer, derived->value, derived->low, derived->high, derived->se, &derived->intervals);
     json_key_string(writer, "status", coefficient_status_name(derived->status));
+    if (!isnan(derived->outside)) json_key_number(writer, "outside", derived->outside);
     json_object_end(writer);
   }
   json_object_end(writer);
@@ -175,6 +176,8 @@ void fit_result_json(const struct fit_result *result, struct json_writer *writer
   json_array_begin(writer);
   for (size_t i = 0; i < result->warning_count; i++) json_put_string(writer, result->warnings[i]);
   json_array_end(writer);
+  fit_json_ranges(&result->ranges, writer);
+  fit_json_rollouts(&result->rollouts, writer);
   fit_json_made(&result->made, writer);
   fit_json_diagnosis(result, writer);
   fit_json_tests(result, writer);

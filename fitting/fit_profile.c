@@ -149,18 +149,28 @@ static void put_profile(struct fit *fit, int e, const struct walk *walks, struct
                     result->coefficients[e].name, base / unit, minimum / unit);
 }
 
+void fit_keep_open(struct fit *fit, int element, bool step, const double *values) {
+  struct fit_result *result = fit->result;
+  size_t n = (size_t)fit->element_count;
+  double *kept = arena_array(&result->arena, n + 1, sizeof *kept);
+  memcpy(kept, values, n * sizeof *kept);
+  result->open_ends = arena_grow(&result->arena, result->open_ends, result->open_count, result->open_count + 1,
+                                 sizeof *result->open_ends);
+  result->open_ends[result->open_count++] = (struct fit_open_end){(size_t)element, step, kept};
+}
+
 static void keep_open_ends(struct fit *fit, const struct walk *walks, size_t count) {
   size_t n = (size_t)fit->element_count;
-  fit->open_ends = arena_array(&fit->arena, count * n + 1, sizeof *fit->open_ends);
+  double *values = arena_array(&fit->arena, n + 1, sizeof *values);
   for (size_t w = 0; w < count; w++) {
     if (walks[w].end == WALK_REACHED) continue;
-    double *values = fit->open_ends + fit->open_count++ * n;
     for (size_t e = 0; e < n; e++) values[e] = fit->result->coefficients[e].value;
     for (int i = 0; i < walks[w].stage->free_count; i++) {
       int e = walks[w].stage->free[i];
       values[e] = element_value(&fit->elements[e], walks[w].at[i]);
     }
     fit_copy_ties(fit, values);
+    fit_keep_open(fit, walks[w].stage->free[walks[w].coordinate], false, values);
   }
 }
 

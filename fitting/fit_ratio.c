@@ -50,7 +50,8 @@ bool fit_ratio_read(struct fit *fit, struct error *error) {
                                              .value = NAN,
                                              .low = NAN,
                                              .high = NAN,
-                                             .se = NAN},
+                                             .se = NAN,
+                                             .outside = NAN},
                                 .p = NAN,
                                 .p_least = NAN};
     ratio->quantity.intervals = intervals_none;
@@ -69,13 +70,13 @@ static void measure(struct fit *fit, struct fit_ratio *ratio) {
   size_t n = result->coefficient_count, resamples = result->replicates ? (size_t)result->bootstrap : 0;
   quantity->value = result->coefficients[ratio->above].value / result->coefficients[ratio->below].value;
   double *values =
-      memory_get((resamples + result->jackknife_count + fit->choice_count + fit->open_count + 1) * sizeof *values);
+      memory_get((resamples + result->jackknife_count + fit->choice_count + result->open_count + 1) * sizeof *values);
   double *jackknife = values + resamples, *choice = jackknife + result->jackknife_count,
          *ends = choice + fit->choice_count;
   ratios_of(ratio, result->replicates, resamples, n, values);
   ratios_of(ratio, result->jackknife, result->jackknife_count, n, jackknife);
   ratios_of(ratio, fit->choice, fit->choice_count, n, choice);
-  ratios_of(ratio, fit->open_ends, fit->open_count, n, ends);
+  for (size_t k = 0; k < result->open_count; k++) ratios_of(ratio, result->open_ends[k].values, 1, n, &ends[k]);
   if (resamples) {
     struct replicates replicates = {
         values, resamples,         1, jackknife, result->jackknife_count, 1, result->interval_degrees,
@@ -85,7 +86,7 @@ static void measure(struct fit *fit, struct fit_ratio *ratio) {
     ratio->p = replicates_p(replicates, quantity->intervals.kind, quantity->value, 1);
     if (quantity->intervals.kind != INTERVAL_T) ratio->p_least = 2 / (double)(resamples + 1);
   }
-  fit_settle_derived(quantity, ends, fit->open_count);
+  fit_settle_open(result, quantity, ends);
   free(values);
 }
 

@@ -14,7 +14,7 @@ static enum interval_kind read_interval_kind(const struct reading *reading, cons
   return kind;
 }
 
-static void read_ends(const struct reading *reading, const json_t *object, const char *key, double *low, double *high) {
+void fit_read_ends(const struct reading *reading, const json_t *object, const char *key, double *low, double *high) {
   const json_t *pair = json_object_get(object, key);
   *low = *high = NAN;
   if (!pair) return;
@@ -39,9 +39,9 @@ void fit_read_estimate(const struct reading *reading, const json_t *entry, doubl
   *high = member_number(reading, entry, "high");
   *se = member_number(reading, entry, "se");
   intervals->kind = read_interval_kind(reading, entry);
-  read_ends(reading, entry, "percentile", &intervals->percentile_low, &intervals->percentile_high);
-  read_ends(reading, entry, "bca", &intervals->bca_low, &intervals->bca_high);
-  read_ends(reading, entry, "t", &intervals->t_low, &intervals->t_high);
+  fit_read_ends(reading, entry, "percentile", &intervals->percentile_low, &intervals->percentile_high);
+  fit_read_ends(reading, entry, "bca", &intervals->bca_low, &intervals->bca_high);
+  fit_read_ends(reading, entry, "t", &intervals->t_low, &intervals->t_high);
   intervals->robust_se = member_number(reading, entry, "robust_se");
 }
 
@@ -111,6 +111,7 @@ static void read_derived(struct fit_result *result, const struct reading *readin
     struct fit_derived *derived = &result->derived[result->derived_count++];
     derived->name = arena_string(reading->arena, name);
     derived->status = fit_read_status(reading, entry);
+    derived->outside = member_number(reading, entry, "outside");
     fit_read_estimate(reading, entry, &derived->value, &derived->low, &derived->high, &derived->se,
                       &derived->intervals);
   }
@@ -268,6 +269,8 @@ static bool read_result(struct fit_result *result, const char *text, bool part, 
     read_derived(result, &reading, fit);
     read_stages(result, &reading, fit);
     read_exclusions(result, &reading, fit);
+    fit_read_ranges(&result->ranges, &reading, fit);
+    fit_read_rollouts(&result->rollouts, &reading, fit);
     result->warnings = member_texts(&reading, fit, "warnings", &result->warning_count);
     read_rows(result, &reading, fit);
     fit_read_made(&result->made, &reading, fit);

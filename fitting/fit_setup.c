@@ -473,6 +473,7 @@ bool fit_setup(struct fit *fit, struct error *error) {
     fit->stages[s].law_stage = &fit->law->stages[s];
     if (!make_stage(fit, &fit->stages[s], error)) return false;
   }
+  fit_find_ranges(fit);
   return fit_check_tied_stages(fit, error) && group_rows(fit, error);
 }
 

@@ -11,23 +11,6 @@ static bool *fitted_rows(struct arena *arena, const struct table *table, const s
   return fitted;
 }
 
-static void find_ranges(struct arena *arena, const struct table *table, const bool *fitted, struct fitted_law *law) {
-  struct column_range *ranges = arena_array(arena, (size_t)law->law->column_count + 1, sizeof *ranges);
-  for (int i = 0; i < law->law->column_count; i++) {
-    int column = table_find(table, law->law->columns[i]);
-    if (column < 0 || table->columns[column].kind != COLUMN_NUMBER) continue;
-    struct column_range range = {law->law->columns[i], INFINITY, -INFINITY};
-    for (size_t row = 0; row < table->row_count; row++) {
-      double value = table->columns[column].numbers[row];
-      if (!fitted[row] || isnan(value)) continue;
-      range.low = fmin(range.low, value);
-      range.high = fmax(range.high, value);
-    }
-    if (range.low <= range.high) ranges[law->range_count++] = range;
-  }
-  law->ranges = ranges;
-}
-
 static void find_scatter(struct arena *arena, const struct fit_result *result, struct fitted_law *law) {
   size_t count = 0, freed = 0;
   for (size_t i = 0; i < result->coefficient_count; i++) freed += result->coefficients[i].status == COEFFICIENT_FITTED;
@@ -101,6 +84,25 @@ double cost_per_token(const struct cost_model *cost, double parameters) {
   return exp(to[low] + (to[high] - to[low]) * (x - from[low]) / (from[high] - from[low]));
 }
 
+static void find_replicates(struct arena *arena, const struct fit_result *result, struct fitted_law *fitted) {
+  size_t n = result->coefficient_count, resampled = result->replicates ? (size_t)result->bootstrap : 0,
+         left_out = result->replicates ? result->jackknife_count : 0;
+  double *replicates = arena_array(arena, (resampled + left_out + result->open_count) * n + 1, sizeof *replicates);
+  if (resampled) memcpy(replicates, result->replicates, resampled * n * sizeof *replicates);
+  if (left_out) memcpy(replicates + resampled * n, result->jackknife, left_out * n * sizeof *replicates);
+  for (size_t k = 0; k < result->open_count; k++)
+    memcpy(replicates + (resampled + left_out + k) * n, result->open_ends[k].values, n * sizeof *replicates);
+  fitted->replicates = replicates;
+  fitted->replicate_count = resampled;
+  fitted->jackknife_count = left_out;
+  fitted->open_count = result->open_count;
+  fitted->open_ends = result->open_ends;
+}
+
+size_t fitted_law_rows(const struct fitted_law *fitted) {
+  return fitted->replicate_count + fitted->jackknife_count + fitted->open_count;
+}
+
 void fitted_law_of(struct arena *arena, const struct law *law, const struct table *table,
                    const struct fit_result *result, bool counted, uint64_t seed, struct fitted_law *fitted) {
   *fitted = (struct fitted_law){.law = law,
@@ -110,19 +112,10 @@ void fitted_law_of(struct arena *arena, const struct law *law, const struct tabl
                                 .degrees = result->interval_degrees,
                                 .confidence = result->confidence,
                                 .residual = result->residual,
+                                .ranges = result->ranges,
                                 .seed = seed};
-  if (result->replicates) {
-    size_t resampled = (size_t)result->bootstrap * result->coefficient_count,
-           left_out = result->jackknife_count * result->coefficient_count;
-    double *replicates = arena_array(arena, resampled + left_out + 1, sizeof *replicates);
-    memcpy(replicates, result->replicates, resampled * sizeof *replicates);
-    if (left_out) memcpy(replicates + resampled, result->jackknife, left_out * sizeof *replicates);
-    fitted->replicates = replicates;
-    fitted->replicate_count = (size_t)result->bootstrap;
-    fitted->jackknife_count = result->jackknife_count;
-  }
+  find_replicates(arena, result, fitted);
   const bool *rows = fitted_rows(arena, table, result);
-  find_ranges(arena, table, rows, fitted);
   find_scatter(arena, result, fitted);
   if (counted) find_cost(arena, table, rows, &fitted->cost);
 }

@@ -19,6 +19,8 @@
 #include "fitting/isoflop.h"
 #include "fitting/law.h"
 #include "fitting/predict.h"
+#include "fitting/range.h"
+#include "fitting/rollout.h"
 #include "fitting/sentences.h"
 #include "fitting/table.h"
 

@@ -30,5 +30,6 @@ size_t complete_inputs(const struct fitted_law *fitted, const struct law_input *
                        struct law_input *all);
 
 // The value of something that follows from the coefficients, with its interval: `values` are the same at each of the
-// law's replicates, [replicate_count + jackknife_count]. The interval is NAN with fewer than two numbers among them.
+// law's replicates, [fitted_law_rows]. The interval is NAN with fewer than two numbers among them, and on a side that
+// the open ends leave.
 struct estimate estimate_of(const struct fitted_law *fitted, double value, const double *values);

@@ -44,28 +44,24 @@ struct cost_model {
 };
 double cost_per_token(const struct cost_model *cost, double parameters);
 
-struct column_range {
-  const char *name;
-  double low, high;  // among the fitted rows
-};
-
 // What predictions need of a fit: from fitted_law_of, or filled with published coefficients by hand (then without
 // replicates, scatter and ranges). Points into what it was made from.
 struct fitted_law {
   const struct law *law;
   const struct coefficient *coefficients;
   size_t coefficient_count;
-  // [replicate_count + jackknife_count][coefficient_count]: resamples, then fits without each group; or NULL
+  // [replicate_count + jackknife_count + open_count][coefficient_count]: resamples, fits without each group, what the
+  // rows allow as well (open_ends); or NULL
   const double *replicates;
-  size_t replicate_count, jackknife_count;
+  size_t replicate_count, jackknife_count, open_count;
+  const struct fit_open_end *open_ends;
   enum interval_kind interval;  // of estimates
   double degrees;               // of freedom of t intervals
   double confidence;
   enum law_residual residual;
   const double *scatter;  // residuals of the fitted rows, widened by sqrt(rows / (rows - free coefficients)); or NULL
   size_t scatter_count;
-  const struct column_range *ranges;  // of the law's numeric columns
-  size_t range_count;
+  struct fit_ranges ranges;
   struct cost_model cost;
   uint64_t seed;  // of the residuals drawn for prediction intervals
 };
@@ -74,25 +70,45 @@ void fitted_law_of(struct arena *arena, const struct law *law, const struct tabl
                    const struct fit_result *result, bool counted, uint64_t seed, struct fitted_law *fitted);
 
 struct estimate {
-  double value, low, high;  // the interval is NAN without replicates
+  double value, low, high;         // the interval is NAN without replicates, and on a side that the rows do not limit
+  enum coefficient_status status;  // determined (also without any interval), one-sided, not determined
+  const struct coefficient *hangs_on;  // not determined, and the value moves with it; NULL: with none
 };
-// How far a point lies outside what was fitted.
-struct outside {
-  const char *column;
-  double value, low, high;  // of the point; fitted range
-  double factor;            // value / high or low / value, above 1; NAN where the range does not allow a ratio
-};
+// Rows of replicates: resamples, fits without a group, open ends.
+size_t fitted_law_rows(const struct fitted_law *fitted);
 struct prediction {
   const char *missing;       // why there is no prediction, or NULL
   struct estimate law;       // of the law's value: how well the law is known
   double run_low, run_high;  // where a new run falls: the law's interval widened by the scatter of the residuals
   const struct outside *outside;
   size_t outside_count;
+  double outside_most;  // the largest factor; 1 within the fitted ranges
 };
+// What of the inputs lies outside, as ranges_outside; columns of one value by which a coefficient is not determined are
+// marked open.
+double fitted_law_outside(struct arena *arena, const struct fitted_law *fitted, const struct law_input *inputs,
+                          size_t input_count, const struct outside **outside, size_t *count);
+// Whether the rows cannot tell: the value is not determined, or a fitted range is left too far (outside_hides).
+bool prediction_cannot_tell(const struct prediction *prediction);
 // Completes a point's inputs (tokens from flops or tokens_per_parameter, flops from tokens) and predicts it. What lies
 // outside, and the reason of a missing value, are in the arena.
 void fitted_law_predict(struct arena *arena, const struct fitted_law *fitted, const struct law_input *inputs,
                         size_t input_count, struct prediction *prediction);
+
+// Predictions against what was observed.
+struct prediction_score {
+  const char *target;
+  size_t rows;             // predicted and observed
+  size_t fitted;           // of them rows that the law was fitted to
+  size_t judged, held;     // with an interval of a run; within it
+  double mean_error, rms;  // of |predicted - observed| / |observed|
+  double largest;          // of the same, signed
+  double mean_absolute;    // of |predicted - observed|
+  double r_squared;        // 1 - sum of squares of predicted - observed over that about the mean; NAN: nothing varies
+};
+// observed[i] NAN: not known.
+void predictions_score(const struct prediction *predictions, const double *observed, size_t count,
+                       struct prediction_score *score);
 
 // The size and duration of least loss for a budget of compute, found by minimizing over N numerically (a scan, then
 // Brent's method) at the fit and at every replicate.
@@ -101,7 +117,7 @@ struct allocation {
   struct estimate parameters, tokens, tokens_per_parameter, loss;
   bool at_limit;     // N ends at the largest one allowed
   double unbounded;  // share of replicates (or 1 for the fit itself) whose loss falls to the end of the range searched
-  const double *losses;  // [replicate_count + jackknife_count], in the arena
+  const double *losses;  // [fitted_law_rows], in the arena
 };
 // inputs: the law's other columns. largest_parameters: N is at most this (INFINITY: any). False with an error when the
 // law has no N and D, or an input is missing.
@@ -124,7 +140,7 @@ bool fitted_law_overtraining(struct arena *arena, const struct fitted_law *fitte
 // alike drops out.
 struct alternative {
   double loss;
-  const double *losses;    // [replicate_count + jackknife_count] of the law
+  const double *losses;    // [fitted_law_rows]
   struct estimate behind;  // loss - loss of the best; filled in
   double share_best;       // of the replicates
 };

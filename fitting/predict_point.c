@@ -15,13 +15,91 @@ static struct replicates replicates_of(const struct fitted_law *fitted, const do
       1,      fitted->degrees};
 }
 
+// Where the rows do not limit a coefficient, its value at the end of the profile fits them as well. What moves out of
+// the interval by more than its width between here and there is not limited on that side; by less, the interval is
+// widened to hold it. What moves by much of its interval is said to hang on the coefficient in any case.
+static void settle(const struct fitted_law *fitted, const double *values, struct estimate *estimate) {
+  static const double least_move = 0.02;  // of the value: less is no move, whatever the interval
+  static const double much = 0.25;        // of the interval
+  const double *ends = values + fitted->replicate_count + fitted->jackknife_count;
+  bool has = !isnan(estimate->low) && !isnan(estimate->high), below = false, above = false;
+  double low = has ? estimate->low : estimate->value, high = has ? estimate->high : estimate->value, farthest = -1;
+  double room = has ? high - low : least_move * fabs(estimate->value), widened_low = low, widened_high = high;
+  for (size_t k = 0; k < fitted->open_count; k++) {
+    bool step = fitted->open_ends[k].step, nothing = isnan(ends[k]);
+    bool down = step || nothing ? false : ends[k] < low - room, up = step || nothing ? false : ends[k] > high + room;
+    if (nothing || (step && open_step_moves(estimate->value, ends[k]))) down = up = true;
+    if (!step && !nothing) {
+      widened_low = fmin(widened_low, ends[k]);
+      widened_high = fmax(widened_high, ends[k]);
+    }
+    below |= down;
+    above |= up;
+    double moved = nothing ? INFINITY : fabs(ends[k] - estimate->value);
+    bool moves = down || up || (moved > much * room && moved > least_move * fabs(estimate->value));
+    if (!moves || !(moved > farthest)) continue;
+    farthest = moved;
+    estimate->hangs_on = &fitted->coefficients[fitted->open_ends[k].coefficient];
+  }
+  if (below || above) estimate->status = below && above ? COEFFICIENT_UNIDENTIFIED : COEFFICIENT_ONE_SIDED;
+  if (!has) return;
+  estimate->low = below ? NAN : widened_low;
+  estimate->high = above ? NAN : widened_high;
+}
+
 struct estimate estimate_of(const struct fitted_law *fitted, double value, const double *values) {
-  struct estimate estimate = {value, NAN, NAN};
+  struct estimate estimate = {.value = value, .low = NAN, .high = NAN};
   struct intervals both;
   double se;
   interval_of(replicates_of(fitted, values), value, fitted->confidence, fitted->interval, &both, &estimate.low,
               &estimate.high, &se);
+  if (!isnan(value)) settle(fitted, values, &estimate);
   return estimate;
+}
+
+void predictions_score(const struct prediction *predictions, const double *observed, size_t count,
+                       struct prediction_score *score) {
+  double mean = 0, about = 0, left = 0;
+  for (size_t i = 0; i < count; i++) {
+    double predicted = predictions[i].law.value, seen = observed[i], off = (predicted - seen) / fabs(seen);
+    if (!isfinite(off)) continue;
+    score->rows++;
+    mean += seen;
+    left += (predicted - seen) * (predicted - seen);
+    score->mean_absolute += fabs(predicted - seen);
+    score->mean_error += fabs(off);
+    score->rms += off * off;
+    if (fabs(off) > fabs(score->largest)) score->largest = off;
+    if (isnan(predictions[i].run_low) || isnan(predictions[i].run_high)) continue;
+    score->judged++;
+    score->held += predictions[i].run_low <= seen && seen <= predictions[i].run_high;
+  }
+  double rows = (double)score->rows;
+  mean /= rows;
+  for (size_t i = 0; i < count; i++)
+    if (isfinite((predictions[i].law.value - observed[i]) / fabs(observed[i])))
+      about += (observed[i] - mean) * (observed[i] - mean);
+  score->mean_absolute /= rows;
+  score->mean_error /= rows;
+  score->rms = sqrt(score->rms / rows);
+  score->r_squared = about > 0 ? 1 - left / about : NAN;
+}
+
+bool prediction_cannot_tell(const struct prediction *prediction) {
+  return prediction->law.status == COEFFICIENT_UNIDENTIFIED ||
+         outside_hides(prediction->outside, prediction->outside_count);
+}
+
+double fitted_law_outside(struct arena *arena, const struct fitted_law *fitted, const struct law_input *inputs,
+                          size_t input_count, const struct outside **outside, size_t *count) {
+  struct outside *found;
+  bool open = false;
+  for (size_t i = 0; i < fitted->coefficient_count; i++)
+    open |= fitted->coefficients[i].status == COEFFICIENT_UNIDENTIFIED;
+  double most = ranges_outside(arena, &fitted->ranges, inputs, input_count, &found, count);
+  for (size_t i = 0; i < *count; i++) found[i].open = open && !found[i].category && found[i].low == found[i].high;
+  *outside = found;
+  return most;
 }
 
 static double given_number(const struct law_input *inputs, size_t count, const char *name) {
@@ -46,23 +124,6 @@ size_t complete_inputs(const struct fitted_law *fitted, const struct law_input *
   if (isnan(ratio) && !isnan(n) && !isnan(d))
     all[made++] = (struct law_input){"tokens_per_parameter", {.kind = VALUE_NUMBER, .number = d / n}};
   return made;
-}
-
-static void find_outside(struct arena *arena, const struct fitted_law *fitted, const struct law_input *inputs,
-                         size_t count, struct prediction *prediction) {
-  struct outside *outside = arena_array(arena, fitted->range_count + 1, sizeof *outside);
-  for (size_t i = 0; i < fitted->range_count; i++) {
-    const struct column_range *range = &fitted->ranges[i];
-    double value = given_number(inputs, count, range->name);
-    // a hair's breadth is rounding, not extrapolation
-    double slack = 1e-9 * fmax(fabs(range->low), fabs(range->high));
-    if (isnan(value) || (value >= range->low - slack && value <= range->high + slack)) continue;
-    struct outside *out = &outside[prediction->outside_count++];
-    *out = (struct outside){range->name, value, range->low, range->high, NAN};
-    if (value > range->high && range->high > 0) out->factor = value / range->high;
-    if (value < range->low && value > 0) out->factor = range->low / value;
-  }
-  prediction->outside = outside;
 }
 
 // The value with a residual (ln(observed / predicted), or observed - predicted) put on it.
@@ -94,9 +155,16 @@ static void run_interval(const struct fitted_law *fitted, const double *values, 
   free(draws);
 }
 
+// A run's interval is open where the law's is.
+static void limit_run(struct prediction *prediction) {
+  if (isnan(prediction->law.low)) prediction->run_low = NAN;
+  if (isnan(prediction->law.high)) prediction->run_high = NAN;
+}
+
 void fitted_law_predict(struct arena *arena, const struct fitted_law *fitted, const struct law_input *inputs,
                         size_t input_count, struct prediction *prediction) {
-  *prediction = (struct prediction){.law = {NAN, NAN, NAN}, .run_low = NAN, .run_high = NAN};
+  *prediction = (struct prediction){
+      .law = {.value = NAN, .low = NAN, .high = NAN}, .run_low = NAN, .run_high = NAN, .outside_most = 1};
   struct arena scratch = {0};
   struct law_input *all = arena_array(&scratch, input_count + 4, sizeof *all);
   size_t count = complete_inputs(fitted, inputs, input_count, all);
@@ -107,16 +175,23 @@ void fitted_law_predict(struct arena *arena, const struct fitted_law *fitted, co
     double *values = arena_array(&scratch, fitted->coefficient_count + 1, sizeof *values);
     for (size_t i = 0; i < fitted->coefficient_count; i++) values[i] = fitted->coefficients[i].value;
     prediction->law.value = law_bound_value(&binding, values, NAN, NAN, NAN);
-    size_t rows = fitted->replicate_count + fitted->jackknife_count;
+    size_t rows = fitted_law_rows(fitted);
     double *replicates = arena_array(&scratch, rows + 1, sizeof *replicates);
     for (size_t b = 0; b < rows; b++)
       replicates[b] = law_bound_value(&binding, fitted->replicates + b * fitted->coefficient_count, NAN, NAN, NAN);
     prediction->law = estimate_of(fitted, prediction->law.value, replicates);
     if (fitted->scatter_count && isfinite(prediction->law.value)) run_interval(fitted, replicates, prediction);
     if (isnan(prediction->law.value)) prediction->missing = "the law gives no number here";
-    find_outside(arena, fitted, all, count, prediction);
   } else {
     prediction->missing = arena_string(arena, error.text);
   }
+  prediction->outside_most =
+      fitted_law_outside(arena, fitted, all, count, &prediction->outside, &prediction->outside_count);
+  if (prediction_cannot_tell(prediction)) {
+    prediction->law.status = COEFFICIENT_UNIDENTIFIED;
+    prediction->law.low = prediction->law.high = NAN;
+    prediction->run_low = prediction->run_high = NAN;
+  }
+  if (prediction->law.status == COEFFICIENT_ONE_SIDED) limit_run(prediction);
   arena_free(&scratch);
 }

@@ -62,9 +62,12 @@ static const char *about_derived(const struct law *law, const char *name) {
 
 const char *fit_derived_note(struct arena *arena, const struct fit_result *result, const struct law *law,
                              const struct fit_derived *derived) {
-  const char *const parts[] = {derived->status == COEFFICIENT_FITTED ? NULL : coefficient_status_name(derived->status),
-                               count_note(arena, result, law, derived->name), about_derived(law, derived->name)};
-  return joined(arena, parts, 3);
+  bool far = range_is_far(derived->outside);  // then the mark says what the status would
+  const char *const parts[] = {
+      derived_outside_sentence(arena, derived),
+      derived->status == COEFFICIENT_FITTED || far ? NULL : coefficient_status_name(derived->status),
+      count_note(arena, result, law, derived->name), about_derived(law, derived->name)};
+  return joined(arena, parts, 4);
 }
 
 // ---- the fit ----

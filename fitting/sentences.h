@@ -7,6 +7,7 @@
 
 #include "base/base.h"
 #include "fitting/fit.h"
+#include "fitting/predict.h"
 
 // The row's name, a run's id by its first eight characters, and its categories: "3f2a1b9c (w4a4)".
 const char *fit_row_label(struct arena *arena, const struct fit_row *row);
@@ -75,3 +76,28 @@ struct fit_remarks {
 enum { FIT_REMARKS = 6 };
 // Fills remarks[] and returns how many there are.
 size_t fit_remarks(struct arena *arena, const struct fit_result *result, struct fit_remarks remarks[FIT_REMARKS]);
+
+// ---- predictions ----
+
+// "N = 3e+09 lies 3.2 times outside the fitted range (1e+06 .. 9.4e+08)".
+const char *outside_sentence(struct arena *arena, const struct outside *outside);
+// The same for a cell of a table: "N 3.2 times outside, D 2 times outside"; empty where nothing is.
+const char *outside_mark(struct arena *arena, const struct outside *outside, size_t count);
+// "it hangs on alpha (not determined: ...)"; NULL for what hangs on nothing of the kind.
+const char *hangs_on_sentence(struct arena *arena, const struct estimate *estimate);
+// "these runs cannot tell: N = 1e+12 lies 1e+04 times outside the fitted range (...); what would: runs of N = 1e+11 or
+// more"; NULL where they can. estimate: what the answer is, or NULL. result: for the advice, or NULL.
+const char *cannot_tell_sentence(struct arena *arena, const struct estimate *estimate, const struct outside *outside,
+                                 size_t count, const struct fit_result *result);
+// "held back: 4 cuts along N, 15 rows 2 to 4 times outside: mean error 1.2 %, the largest -3.1 %; 14 of 15 intervals
+// held": how far off the law was so far outside along the column.
+const char *held_back_sentence(struct arena *arena, const struct fit_rollouts *rollouts, const struct outside *outside);
+const char *rollout_errors_sentence(struct arena *arena, const struct rollout_errors *errors);
+// "N up to 8e+07".
+const char *rollout_cut_label(struct arena *arena, const struct rollout *cut);
+// "C 10 times outside", of a derived quantity worked out at a value outside the rows; NULL within.
+const char *derived_outside_sentence(struct arena *arena, const struct fit_derived *derived);
+// How far off the law was at the distance of the farthest of them that these runs tell; NULL where none is outside.
+const char *derived_held_back_sentence(struct arena *arena, const struct fit_result *result);
+// "12 rows of known loss: mean error 0.8 % (mean absolute error 0.021), ..."; NULL without such rows.
+const char *prediction_score_sentence(struct arena *arena, const struct prediction_score *score);

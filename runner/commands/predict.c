@@ -42,7 +42,9 @@ void command_predict(struct command_line *line) {
   struct predict_arguments a = {.memory = NAN};
   struct option options[FIT_ARGUMENT_OPTIONS + 16] = {
       {"at", 'a', OPTION_LIST, &a.at, "POINTS", "N=1e9,D=2e10,format=w4a4; ranges N=1e8..1e10:5log, lists D=1e9|1e10"},
-      {"table", 't', OPTION_TEXT, &a.table, "FILE", "points from a CSV file, a row each"},
+      {"table", 't', OPTION_TEXT, &a.table, "FILE",
+       "points from a CSV file, a row each; where it has the outcome, errors too"},
+      {"table-where", 0, OPTION_TEXT, &a.table_where, "EXPR", "of --table, these rows: \"N > 1e9\""},
       {"budget", 'c', OPTION_LIST, &a.budgets, "FLOPS", "the best N and D for this compute: 1e21, C=1e20..1e22:3log"},
       {"overtraining", 0, OPTION_FLAG, &a.overtraining, NULL,
        "for points: their cost beside the compute-optimal run's"},
@@ -56,7 +58,7 @@ void command_predict(struct command_line *line) {
        (const char *const[]){"6nd", "counted", NULL}},
       {"law", 'l', OPTION_TEXT, &a.fit.entry.law, "NAME",
        "the law to fit (default: the entry's; chinchilla on a table)"}};
-  size_t count = 10;
+  size_t count = 11;
   count += fit_arguments_options(&a.fit, OF_PREDICT, options + count);
   const struct option own[] = {{"json", 0, OPTION_FLAG, &a.json, NULL, "one JSON document on standard output"}, {0}};
   memcpy(options + count, own, sizeof own);
@@ -64,8 +66,9 @@ void command_predict(struct command_line *line) {
       "isoloss predict SPEC.yaml[:ENTRY]|TABLE.csv|IMPORT [--at POINTS] [--budget FLOPS] [options]\n"
       "       isoloss predict --law NAME --fix A=406.4 --fix ... [--at POINTS] [--budget FLOPS]",
       "The law is fitted as isoloss fit does it; the intervals come from its resamples. Two are given: the law's own (how well\n"
-      "it is known) and that of a new run, which scatters about the law as the fitted rows do. Points outside the fitted range\n"
-      "are marked. With --formats (or --memory alone: all formats of the fit) formats are held against each other, resample by\n"
+      "it is known) and that of a new run, which scatters about the law as the fitted rows do. What lies outside the fitted\n"
+      "range is marked; beyond ten times, or where it hangs on a coefficient that the rows do not determine, these runs cannot\n"
+      "tell. With --formats (or --memory alone: all formats of the fit) formats are held against each other, resample by\n"
       "resample; where the intervals of their difference hold zero, the choice is undecided.",
       0, 1, "one spec, table or imported table"};
   if (command_begin(line, &usage, options)) answer(&a, line->count ? line->arguments[0] : NULL, line);

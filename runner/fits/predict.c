@@ -92,6 +92,14 @@ static bool has_sizes(const struct law *law, const struct law_input *inputs, siz
          input_given(inputs, count, "flops", NULL) || input_given(inputs, count, law_size_column(law), NULL);
 }
 
+// What the law predicts is no input of it.
+static void drop_outcome(const struct law *law, struct law_input *inputs, size_t *count) {
+  size_t kept = 0;
+  for (size_t i = 0; i < *count; i++)
+    if (strcmp(inputs[i].name, law->target) != 0) inputs[kept++] = inputs[i];
+  *count = kept;
+}
+
 static bool add_points(struct predict_report *report, const struct predict_arguments *arguments,
                        const struct table *table, bool contexts_too, struct error *error) {
   report->points = arena_grow(&report->arena, report->points, report->point_count,
@@ -101,8 +109,9 @@ static bool add_points(struct predict_report *report, const struct predict_argum
     size_t count;
     if (!predict_inputs(report, table, row, &inputs, &count, error)) return false;
     if (!contexts_too && !has_sizes(report->law, inputs, count)) continue;
+    drop_outcome(report->law, inputs, &count);
     struct predict_point *point = &report->points[report->point_count++];
-    *point = (struct predict_point){.inputs = inputs, .input_count = count};
+    *point = (struct predict_point){.inputs = inputs, .input_count = count, .observed = NAN};
     if (table->row_names[row] && *table->row_names[row])
       point->name = arena_string(&report->arena, table->row_names[row]);
     fitted_law_predict(&report->arena, &report->fitted, inputs, count, &point->prediction);
@@ -111,6 +120,29 @@ static bool add_points(struct predict_report *report, const struct predict_argum
     point->has_cost = true;
   }
   return true;
+}
+
+double predict_outside(struct predict_report *report, const struct law_input *inputs, size_t count, double parameters,
+                       double tokens, const struct outside **outside, size_t *outside_count) {
+  struct law_input *at = arena_array(&report->arena, count + 3, sizeof *at);
+  if (count) memcpy(at, inputs, count * sizeof *at);
+  at[count++] = (struct law_input){law_size_column(report->law), {.kind = VALUE_NUMBER, .number = parameters}};
+  at[count++] = (struct law_input){"tokens", {.kind = VALUE_NUMBER, .number = tokens}};
+  return fitted_law_outside(&report->arena, &report->fitted, at, count, outside, outside_count);
+}
+
+const struct estimate *predict_loosest(const struct allocation *a) {
+  const struct estimate *const all[] = {&a->parameters, &a->tokens, &a->tokens_per_parameter, &a->loss};
+  for (int status = COEFFICIENT_UNIDENTIFIED;; status = COEFFICIENT_ONE_SIDED) {
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+      if (all[i]->status == (enum coefficient_status)status) return all[i];
+    if (status == COEFFICIENT_ONE_SIDED) return all[0];
+  }
+}
+
+void predict_withhold(struct estimate *estimate) {
+  estimate->status = COEFFICIENT_UNIDENTIFIED;
+  estimate->low = estimate->high = NAN;
 }
 
 static bool allocate(struct predict_report *report, const struct table *contexts, size_t row, double flops,
@@ -122,18 +154,11 @@ static bool allocate(struct predict_report *report, const struct table *contexts
   *made = (struct predict_allocation){.inputs = inputs, .input_count = count};
   if (!fitted_law_allocate(&report->arena, &report->fitted, inputs, count, flops, INFINITY, &made->allocation, error))
     return error_context(error, "predict");
-  // how far outside the data the optimum lies
-  struct law_input *at = arena_array(&report->arena, count + 3, sizeof *at);
-  memcpy(at, inputs, count * sizeof *at);
-  at[count++] = (struct law_input){law_size_column(report->law),
-                                   {.kind = VALUE_NUMBER, .number = made->allocation.parameters.value}};
-  at[count++] = (struct law_input){"tokens", {.kind = VALUE_NUMBER, .number = made->allocation.tokens.value}};
-  struct prediction there;
-  struct fitted_law bare = report->fitted;
-  bare.replicate_count = bare.jackknife_count = bare.scatter_count = 0;
-  fitted_law_predict(&report->arena, &bare, at, count, &there);
-  made->outside = there.outside;
-  made->outside_count = there.outside_count;
+  struct allocation *a = &made->allocation;
+  predict_outside(report, inputs, count, a->parameters.value, a->tokens.value, &made->outside, &made->outside_count);
+  made->far = outside_hides(made->outside, made->outside_count);
+  struct estimate *const all[] = {&a->parameters, &a->tokens, &a->tokens_per_parameter, &a->loss};
+  for (size_t i = 0; i < sizeof all / sizeof *all && made->far; i++) predict_withhold(all[i]);
   report->allocation_count++;
   return true;
 }
@@ -178,24 +203,26 @@ static bool read_budgets(struct predict_report *report, const struct predict_arg
                            "predict: --budget takes FLOPs: --budget 1e21 or --budget C=1e20..1e22:3log");
 }
 
-static bool read_at(const struct predict_arguments *arguments, struct table *points, struct table *file,
-                    struct error *error) {
+static bool read_at(struct predict_report *report, const struct predict_arguments *arguments, struct table *points,
+                    struct table *file, struct error *error) {
   if (!points_parse(points, arguments->at.items, arguments->at.count, error))
     return error_context(error, "predict: --at");
-  return !arguments->table || table_read_csv(file, arguments->table, NULL, 0, error);
+  return predict_read_table(report, arguments, file, error);
 }
 
 static bool answer(struct predict_report *report, const struct predict_arguments *arguments, struct error *error) {
   struct table points = {0}, budgets = {0}, file = {0};
   bool contest = arguments->formats || !isnan(arguments->memory);
-  bool fine = read_at(arguments, &points, &file, error) && check_names(report, &points, error) &&
+  bool fine = read_at(report, arguments, &points, &file, error) && check_names(report, &points, error) &&
               read_budgets(report, arguments, &budgets, error);
   if (fine && contest)
     fine = predict_formats(report, arguments, &budgets, &points, error);
   else if (fine)
     fine = add_points(report, arguments, &points, !budgets.row_count, error) &&
            add_allocations(report, &budgets, &points, error);
+  size_t first = report->point_count;
   if (fine && arguments->table) fine = add_points(report, arguments, &file, true, error);
+  if (fine && arguments->table) predict_score(report, &file, first);
   table_free(&points);
   table_free(&budgets);
   table_free(&file);
@@ -212,7 +239,6 @@ static bool fit_source(struct predict_report *report, const struct predict_argum
   bool fine = fit_input_begin(input, report->source, &arguments->fit, options, error) &&
               law_open(law, input->law, error) && fit_input_read(input, law, 1, error);
   if (!fine) return false;
-  input->options.bare = true;
   input->options.profile_all = false;
   input->options.profile_count = input->options.leave_out_count = 0;
   if (!fit_run(law, &input->table, &input->options, result, error)) return false;

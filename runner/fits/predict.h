@@ -5,7 +5,7 @@
 struct predict_arguments {
   struct fit_arguments fit;
   struct option_list at, budgets, bits, speeds;
-  const char *table, *formats, *cost;
+  const char *table, *table_where, *formats, *cost;
   double memory;  // bytes; NAN: not limited
   bool overtraining, json;
 };
@@ -15,6 +15,7 @@ struct predict_point {
   const struct law_input *inputs;
   size_t input_count;
   struct prediction prediction;
+  double observed;  // of a row of --table whose outcome is known; NAN else
   bool has_cost;
   struct overtraining cost;
 };
@@ -25,6 +26,7 @@ struct predict_allocation {
   struct allocation allocation;
   const struct outside *outside;
   size_t outside_count;
+  bool far;  // a fitted range is left by more than ten times
 };
 
 struct predict_format {
@@ -32,6 +34,9 @@ struct predict_format {
   double bits, speed;  // per weight (NAN: unknown), factor on the budget
   struct estimate parameters, tokens, loss;
   bool at_limit;  // N is all that the memory holds
+  const struct outside *outside;
+  size_t outside_count;
+  double outside_most;  // 1: within the fitted ranges
 };
 // Formats held against each other at one budget, memory or point.
 struct predict_contest {
@@ -44,6 +49,8 @@ struct predict_contest {
   size_t count;
   int best;
   bool decided;
+  double outside_most;      // of its formats
+  const char *cannot_tell;  // why these runs do not tell which is best; NULL: they do, or say that it is undecided
 };
 
 // What a column of the law was taken to be where nothing was said of it.
@@ -62,6 +69,7 @@ struct predict_report {
   const char *format_column;
   struct predict_point *points;
   size_t point_count;
+  struct prediction_score score;  // of the rows of --table whose outcome is known
   struct predict_allocation *allocations;
   size_t allocation_count;
   struct predict_contest *contests;

@@ -144,6 +144,8 @@ static void at_budget(struct predict_report *report, const struct predict_contes
   format->parameters = allocation.parameters;
   format->tokens = allocation.tokens;
   format->loss = allocation.loss;
+  format->outside_most = predict_outside(report, inputs, count, format->parameters.value, format->tokens.value,
+                                         &format->outside, &format->outside_count);
   format->at_limit = allocation.at_limit;
   if (allocation.unbounded > 0.5) format->missing = "its loss has no minimum within the budget";
   *alternative = (struct alternative){.loss = allocation.loss.value, .losses = allocation.losses};
@@ -161,21 +163,25 @@ static void at_point(struct predict_report *report, const struct predict_contest
   input_given(inputs, count, "parameters", &n);
   if (!input_given(inputs, count, "tokens", &d) && input_given(inputs, count, "tokens_per_parameter", &ratio))
     d = ratio * n;
-  format->parameters = (struct estimate){n, NAN, NAN};
-  format->tokens = (struct estimate){d, NAN, NAN};
+  format->parameters = (struct estimate){.value = n, .low = NAN, .high = NAN};
+  format->tokens = (struct estimate){.value = d, .low = NAN, .high = NAN};
   struct prediction prediction;
   fitted_law_predict(&report->arena, &report->fitted, inputs, count, &prediction);
   format->loss = prediction.law;
   format->missing = prediction.missing;
+  format->outside = prediction.outside;
+  format->outside_count = prediction.outside_count;
+  format->outside_most = prediction.outside_most;
   // the replicates one by one: a law of one replicate each
-  size_t rows = report->fitted.replicate_count + report->fitted.jackknife_count;
+  size_t rows = fitted_law_rows(&report->fitted);
   double *losses = arena_array(&report->arena, rows + 1, sizeof *losses);
   struct coefficient *coefficients =
       arena_array(&report->arena, report->fitted.coefficient_count + 1, sizeof *coefficients);
   struct fitted_law one = report->fitted;
   memcpy(coefficients, one.coefficients, one.coefficient_count * sizeof *coefficients);
   one.coefficients = coefficients;
-  one.replicate_count = one.jackknife_count = one.scatter_count = one.range_count = 0;
+  one.replicate_count = one.jackknife_count = one.open_count = one.scatter_count = 0;
+  one.ranges = (struct fit_ranges){0};
   for (size_t b = 0; b < rows && !prediction.missing; b++) {
     for (size_t c = 0; c < one.coefficient_count; c++)
       coefficients[c].value = report->fitted.replicates[b * one.coefficient_count + c];
@@ -184,6 +190,33 @@ static void at_point(struct predict_report *report, const struct predict_contest
     prediction.missing = NULL;
   }
   *alternative = (struct alternative){.loss = format->missing ? NAN : format->loss.value, .losses = losses};
+}
+
+// Nothing wins where a format of the contest lies far outside its rows, or a difference hangs on what the rows do not
+// determine; the worst of them says why. What is far outside has no interval.
+static void judge_contest(struct predict_report *report, struct predict_contest *contest) {
+  const struct predict_format *worst = NULL;
+  const struct alternative *open = NULL;
+  contest->outside_most = 1;
+  for (size_t i = 0; i < contest->count && contest->best >= 0; i++) {
+    struct predict_format *format = &contest->formats[i];
+    struct alternative *one = &contest->alternatives[i];
+    if (format->missing) continue;
+    contest->outside_most = fmax(contest->outside_most, format->outside_most);
+    if ((int)i != contest->best && one->behind.status == COEFFICIENT_UNIDENTIFIED && !open) open = one;
+    if (!outside_hides(format->outside, format->outside_count)) continue;
+    predict_withhold(&format->loss);
+    if (!worst || format->outside_most > worst->outside_most) worst = format;
+  }
+  if (!worst && !open) return;
+  const char *why = cannot_tell_sentence(&report->arena, open ? &open->behind : NULL, worst ? worst->outside : NULL,
+                                         worst ? worst->outside_count : 0, report->result);
+  contest->cannot_tell = worst ? arena_format(&report->arena, "%s (%s)", why, worst->name) : why;
+  contest->decided = false;
+  for (size_t i = 0; i < contest->count; i++) {
+    predict_withhold(&contest->alternatives[i].behind);
+    contest->alternatives[i].share_best = NAN;
+  }
 }
 
 static bool hold(struct predict_report *report, const struct predict_arguments *arguments, const char **names,
@@ -198,11 +231,12 @@ static bool hold(struct predict_report *report, const struct predict_arguments *
     double speed = setting(&arguments->speeds, names[i]);
     *format = (struct predict_format){.name = names[i],
                                       .speed = isnan(speed) ? 1 : speed,
-                                      .parameters = {NAN, NAN, NAN},
-                                      .tokens = {NAN, NAN, NAN},
-                                      .loss = {NAN, NAN, NAN}};
+                                      .outside_most = 1,
+                                      .parameters = {.value = NAN, .low = NAN, .high = NAN},
+                                      .tokens = {.value = NAN, .low = NAN, .high = NAN},
+                                      .loss = {.value = NAN, .low = NAN, .high = NAN}};
     contest->alternatives[i].loss = NAN;
-    size_t rows = report->fitted.replicate_count + report->fitted.jackknife_count;
+    size_t rows = fitted_law_rows(&report->fitted);
     double *none = arena_array(&report->arena, rows + 1, sizeof *none);
     for (size_t b = 0; b < rows; b++) none[b] = NAN;
     contest->alternatives[i].losses = none;
@@ -219,6 +253,7 @@ static bool hold(struct predict_report *report, const struct predict_arguments *
     contest->alternatives[i] = (struct alternative){.loss = NAN, .losses = none};
   }
   contest->best = alternatives_judge(contest->alternatives, count, &report->fitted, &contest->decided);
+  judge_contest(report, contest);
   return true;
 }
 

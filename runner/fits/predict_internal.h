@@ -12,3 +12,17 @@ bool predict_formats(struct predict_report *report, const struct predict_argumen
 // Whether bits or an error of a format is what the column holds.
 bool number_of_format(const char *column);
 bool input_given(const struct law_input *inputs, size_t count, const char *name, double *number);
+
+// --table FILE, its columns by --map as far as it has them, its rows by --table-where; nothing where none is given.
+bool predict_read_table(struct predict_report *report, const struct predict_arguments *arguments, struct table *table,
+                        struct error *error);
+// Holds the points from `first` on, one a row of the table, against what the table says of their outcome.
+void predict_score(struct predict_report *report, const struct table *table, size_t first);
+
+// The estimate of an allocation that these runs do not determine, or its N.
+const struct estimate *predict_loosest(const struct allocation *allocation);
+// What is not told with confidence has no interval.
+void predict_withhold(struct estimate *estimate);
+// Fills where N and D of an answer (with its other inputs) lie outside the fitted ranges; returns the largest factor.
+double predict_outside(struct predict_report *report, const struct law_input *inputs, size_t count, double parameters,
+                       double tokens, const struct outside **outside, size_t *outside_count);

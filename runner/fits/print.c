@@ -126,25 +126,32 @@ static void print_at_values(const struct fit_result *result, struct arena *arena
   struct text_table table = {.gap = 2};
   text_table_column(&table, (struct text_column){"  at"});
   for (size_t n = 0; n < name_count; n++) text_table_column(&table, (struct text_column){names[n]});
+  text_table_column(&table, (struct text_column){""});
   for (size_t p = 0; p < place_count; p++) {
+    const char *mark = "";
     text_table_cell(&table, "  %.*s", (int)strlen(places[p]) - 2, places[p] + 1);
     for (size_t n = 0; n < name_count; n++) {
       const char *whole = arena_format(arena, "%s%s", names[n], places[p]), *cell = "";
       for (size_t i = 0; i < result->derived_count; i++) {
         const struct fit_derived *d = &result->derived[i];
         if (strcmp(d->name, whole) != 0) continue;
-        const char *interval = interval_text(arena, d->low, d->high, 3);
-        cell = d->status == COEFFICIENT_UNIDENTIFIED
+        const char *interval = interval_text(arena, d->low, d->high, 3), *outside = derived_outside_sentence(arena, d);
+        if (outside) mark = outside;
+        cell = range_is_far(d->outside) ? arena_format(arena, "(%s)", digits(arena, d->value, 4))
+               : d->status == COEFFICIENT_UNIDENTIFIED
                    ? "not determined"
                    : arena_format(arena, "%s%s%s%s", digits(arena, d->value, 4), *interval ? " (" : "", interval,
                                   *interval ? ")" : "");
       }
       text_table_cell(&table, "%s", cell);
     }
+    text_table_cell(&table, "%s", mark);
   }
   fprintf(out, "\n");
   text_table_print(&table, out);
   text_table_free(&table);
+  const char *held_back = derived_held_back_sentence(arena, result);
+  if (held_back) print_filled(out, held_back, fprintf(out, "  "), 2);
 }
 
 static void print_search(const struct fit_result *result, struct arena *arena, FILE *out) {

@@ -95,6 +95,36 @@ static void print_leave_out(const struct fit_result *result, struct arena *arena
   }
 }
 
+// The lower part of the rows fitted, the rest predicted.
+static void print_rollouts(const struct fit_result *result, struct arena *arena, FILE *out) {
+  static const struct text_column columns[] = {
+      {"rollouts: fitted on", .least = 28}, {"fitted", .right = true},         {"predicted", .right = true},
+      {"times outside", .right = true},     {"mean error", .right = true},     {"bias", .right = true},
+      {"largest", .right = true},           {"intervals held", .right = true}, {0}};
+  struct text_table table = {.gap = 2, .indent = 2};
+  const struct fit_rollouts *rollouts = &result->rollouts;
+  if (rollouts->none) fprintf(out, "\n  no rollouts: %s\n", rollouts->none);
+  if (!rollouts->error_count) return;
+  text_table_columns(&table, columns);
+  for (size_t i = 0; i < rollouts->cut_count; i++) {
+    const struct rollout *cut = &rollouts->cuts[i];
+    text_table_cell(&table, "%s", rollout_cut_label(arena, cut));
+    text_table_cell(&table, "%zu", cut->fitted_rows);
+    text_table_cell(&table, "%zu", cut->predicted);
+    if (cut->trouble) {
+      for (int empty = 0; empty < 5; empty++) text_table_cell(&table, "%s", "-");
+      text_table_note(&table, arena_format(arena, "    %s\n", cut->trouble));
+      continue;
+    }
+    text_table_cell(&table, "%.3g .. %.3g", cut->nearest, cut->farthest);
+    text_table_cell(&table, "%.3g %%", 100 * cut->error);
+    text_table_cell(&table, "%+.2g %%", 100 * cut->bias);
+    text_table_cell(&table, "%+.3g %%", 100 * cut->largest);
+    text_table_cell(&table, cut->judged ? "%zu of %zu" : "-", cut->held, cut->judged);
+  }
+  end_table(&table, out);
+}
+
 // One column an objective, a line a fitted coefficient.
 static void print_sensitivity(const struct fit_result *result, FILE *out) {
   if (!result->sensitivity_count) return;
@@ -121,6 +151,7 @@ void fit_print_diagnosis(const struct fit_result *result, const struct fit_print
   struct arena arena = {0};
   print_remarks(result, &arena, options->details, out);
   print_leave_out(result, &arena, out);
+  if (options->details) print_rollouts(result, &arena, out);
   if (options->details || options->profiles) print_profiles(result, &arena, out);
   if (options->details) print_sensitivity(result, out);
   arena_free(&arena);

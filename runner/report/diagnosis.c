@@ -116,9 +116,47 @@ static void put_leave_out(const struct report_fit *fit, struct text *out) {
   arena_free(&arena);
 }
 
+// The lower part of the rows fitted, the rest predicted: below, how far off the law was by distance.
+static void put_rollouts(const struct report_fit *fit, struct text *out) {
+  static const char *const heads[] = {"fitted on",  "fitted", "predicted", "times outside",
+                                      "mean error", "bias",   "largest",   "intervals held"};
+  struct arena arena = {0};
+  const struct fit_rollouts *rollouts = &fit->result.rollouts;
+  if (rollouts->none) {
+    text_add(out, "<p>No rollouts: ");
+    markup_escape(out, rollouts->none);
+    text_add(out, ".</p>\n");
+  }
+  if (!rollouts->error_count) return;
+  begin_table(out, "Rollouts: the lower part of the rows fitted, the rest predicted", heads, 8);
+  for (size_t i = 0; i < rollouts->cut_count; i++) {
+    const struct rollout *cut = &rollouts->cuts[i];
+    text_add(out, "<tr>");
+    page_cell(out, "text", rollout_cut_label(&arena, cut));
+    page_number(out, "%.0f", (double)cut->fitted_rows);
+    page_number(out, "%.0f", (double)cut->predicted);
+    page_cell(out, NULL,
+              cut->trouble ? cut->trouble : arena_format(&arena, "%.3g to %.3g", cut->nearest, cut->farthest));
+    page_number(out, "%.3g %%", 100 * cut->error);
+    page_number(out, "%+.2g %%", 100 * cut->bias);
+    page_number(out, "%+.3g %%", 100 * cut->largest);
+    page_cell(out, NULL, cut->judged ? arena_format(&arena, "%zu of %zu", cut->held, cut->judged) : "–");
+    text_add(out, "</tr>\n");
+  }
+  text_add(out, "</tbody></table></div>\n<ul>\n");
+  for (size_t i = 0; i < rollouts->error_count; i++) {
+    text_add(out, "<li>");
+    page_sentence(out, rollout_errors_sentence(&arena, &rollouts->errors[i]));
+    text_add(out, "</li>\n");
+  }
+  text_add(out, "</ul>\n</details>\n");
+  arena_free(&arena);
+}
+
 void page_diagnosis(const struct report_fit *fit, struct text *out) {
   put_remarks(fit, out);
   put_leave_out(fit, out);
+  put_rollouts(fit, out);
   put_profiles(fit, out);
   put_sensitivity(fit, out);
 }

@@ -71,7 +71,16 @@ static void derived_table(const struct report_fit *fit, struct text *out) {
   text_format(out, "<details><summary>%zu derived quantit%s</summary>\n", count, count == 1 ? "y" : "ies");
   coefficient_head(fit, "derived", out);
   derived_rows(fit, false, out);
-  text_add(out, "</tbody></table></div>\n</details>\n");
+  text_add(out, "</tbody></table></div>\n");
+  struct arena arena = {0};
+  const char *held_back = derived_held_back_sentence(&arena, &fit->result);
+  if (held_back) {
+    text_add(out, "<p>");
+    page_sentence(out, held_back);
+    text_add(out, ".</p>\n");
+  }
+  arena_free(&arena);
+  text_add(out, "</details>\n");
 }
 
 static void known_table(const struct report_fit *fit, struct text *out) {

@@ -164,8 +164,8 @@ static void points_of_a_fit(void) {
   if (!load_law(&law, "chinchilla") || !make_table(&table, 0.003, 1, 11)) return;
   if (!run_fit(&law, &table, &(struct fit_options){.bootstrap = 300, .threads = 2, .bare = true}, &result)) return;
   fitted_law_of(&arena, &law, &table, &result, true, 0, &fitted);
-  CHECK(fitted.cost.count == 0 && fitted.scatter_count == 50 && fitted.range_count == 2);
-  CHECK(fitted.ranges[0].low == 1e6 && near(fitted.ranges[0].high, 8.1e7, 1e-12));
+  CHECK(fitted.cost.count == 0 && fitted.scatter_count == 50 && fitted.ranges.column_count == 2);
+  CHECK(fitted.ranges.columns[0].low == 1e6 && near(fitted.ranges.columns[0].high, 8.1e7, 1e-12));
   CHECK(points_parse(&points, texts, 4, &error) && points.row_count == 6);
   struct prediction predictions[6];
   for (size_t row = 0; row < points.row_count; row++) {
