@@ -408,7 +408,12 @@ static bool begin(struct comparing *comparing, struct error *error) {
   result->objective = first->objective;
   if (comparing->fit.residual && !residual_parse(comparing->fit.residual, &result->residual, error)) return false;
   if (comparing->fit.objective && !objective_parse(comparing->fit.objective, &result->objective, error)) return false;
-  char text[48];
+  if (result->objective.kind == OBJECTIVE_STUDENT_T && isnan(result->objective.scale))
+    return error_set(error, EXIT_USAGE_ERROR,
+                     "laws are compared under one loss: give the scale of Student's t too (student-t:%g:0.003; a fit "
+                     "prints the one it estimates)",
+                     result->objective.degrees);
+  char text[OBJECTIVE_TEXT];
   objective_text(result->objective, text);
   comparing->fit.objective = arena_string(&comparing->arena, text);
   comparing->fit.bare = true;

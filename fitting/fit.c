@@ -98,7 +98,7 @@ static const char *row_categories(struct fit *fit, size_t row) {
 }
 
 static void fill_row(struct fit *fit, size_t row, double predicted, struct fit_row *out) {
-  double observed = fit->observed[row], size;
+  double observed = fit->observed[row];
   *out = (struct fit_row){.name = copy(fit->result, fit->table->row_names[row]),
                           .place = row,
                           .leverage = NAN,
@@ -109,10 +109,7 @@ static void fill_row(struct fit *fit, size_t row, double predicted, struct fit_r
                           .group = row_categories(fit, row)};
   out->residual = fit->residual == RESIDUAL_LOG ? log(observed / predicted) : observed - predicted;
   out->scale = fit->row_scale ? fit->row_scale[row] : 1;
-  size = fabs(out->residual * out->scale);
-  out->influence = 1;
-  if (fit->objective.kind == OBJECTIVE_HUBER && size > fit->objective.delta)
-    out->influence = fit->objective.delta / size;
+  out->influence = objective_influence(fit->objective, out->residual * out->scale);
 }
 
 // Predictions for all rows, the objective over the fitted ones, errors over both kinds.
@@ -157,6 +154,12 @@ static bool begin(struct fit *fit, struct error *error) {
   fit->objective = law->objective;
   if (options->residual && !residual_parse(options->residual, &fit->residual, error)) return false;
   if (options->objective && !objective_parse(options->objective, &fit->objective, error)) return false;
+  result->scale_estimated = fit->objective.kind == OBJECTIVE_STUDENT_T && isnan(fit->objective.scale);
+  if (result->scale_estimated && law->stage_count > 1)
+    return error_set(error, EXIT_USAGE_ERROR,
+                     "the law %s is fitted in stages, and one scale of Student's t cannot be estimated from several: "
+                     "give it (student-t:%g:0.003)",
+                     law->name, fit->objective.degrees);
   result->name = copy(result, options->name ? options->name : law->name);
   result->law = copy(result, law->name);
   result->formula = copy(result, law->formula_text);
@@ -205,6 +208,7 @@ bool fit_run(const struct law *law, const struct table *table, const struct fit_
   for (int s = 0; s < fit.stage_count && fine; s++)
     if (fit.stages[s].free_count) fine = fit_search(&fit, &fit.stages[s], error);
   if (fine) {
+    result->objective_kind = fit.objective;  // with the scale, where that was estimated
     fill_coefficients(&fit);
     fill_stages(&fit);
     fine = fill_rows(&fit, error);

@@ -194,7 +194,7 @@ struct fit_leave_out {
 
 // The same fit under another objective, from the same minima.
 struct fit_sensitivity {
-  char objective[48];
+  char objective[OBJECTIVE_TEXT];
   double *values;  // [coefficient_count], NAN where the refit failed
 };
 
@@ -270,6 +270,7 @@ struct fit_result {
   const char *answer;           // a sentence: what the law is fitted for, with its interval and status
   enum law_residual residual;
   struct objective objective_kind;
+  bool scale_estimated;  // that of Student's t, from the residuals
   size_t rows, excluded_count, held_out, unused;
   size_t duplicates;  // rows that repeat others, left out before the fit
   double objective;   // the plain sum over fitted rows

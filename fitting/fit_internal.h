@@ -83,6 +83,13 @@ struct starts {
 };
 void fit_starts(const struct fit *fit, const struct fit_stage *stage, struct starts *starts);
 
+// The scale at which residuals are most likely under Student's t; 0 where all are 0.
+double student_scale(const double *residual, const double *weight, size_t rows, double degrees);
+// A first scale from the median of the residuals at x; then coefficients and scale in turns, from the minimum found,
+// into fit->objective and the stage. False with an error where the scale runs to 0.
+double student_first_scale(struct workspace *workspace, const struct fit_stage *stage, const double *x);
+bool student_settle(struct fit *fit, struct fit_stage *stage, struct workspace *workspace, struct error *error);
+
 // Finds the stage's minimum from many starts. elements (struct element.value) of earlier stages are set before.
 bool fit_search(struct fit *fit, struct fit_stage *stage, struct error *error);
 // Looks for lower minima around the one found, in rounds of random hops along the flat directions.
@@ -105,9 +112,10 @@ struct refit *refits_new(struct arena *arena, const struct fit *fit, int threads
 // Fits every stage with refit->factor, from the minima that the search found. values gets a value an element (NAN for a
 // category without a row); all NAN, and false, when a stage keeps too few different rows.
 bool refit_rows(const struct fit *fit, struct refit *refit, double *values);
-// One stage under another delta (0: its own), from its minima; refit->elements holds the other elements and gets the
-// result. Returns the objective.
-double refit_stage(const struct fit *fit, struct refit *refit, const struct fit_stage *stage, double delta);
+// One stage under another objective (NULL: its own), from its minima; refit->elements holds the other elements and gets
+// the result. Returns the objective.
+double refit_stage(const struct fit *fit, struct refit *refit, const struct fit_stage *stage,
+                   const struct objective *objective);
 
 // Rows of one run are put into one group where the options name no column (fit->row_group, result->grouped_by); columns
 // that explain the residuals are named in warnings. After fill_rows, before the resamples.

@@ -180,6 +180,7 @@ static void read_objective(struct fit_result *result, const struct reading *read
     reading_damaged(reading, "objective_kind", "objective");
   if (!residual_parse(residual, &result->residual, &unknown)) reading_damaged(reading, "residual_kind", "residual");
   result->objective = member_number(reading, root, "objective");
+  result->scale_estimated = strcmp(member_text(reading, root, "objective_scale", ""), "estimated") == 0;
 }
 
 static void read_head(struct fit_result *result, const struct reading *reading, const json_t *root) {

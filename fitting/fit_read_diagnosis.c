@@ -125,7 +125,7 @@ static void read_sensitivity(struct fit_result *result, const struct reading *re
     struct fit_sensitivity *one = &result->sensitivity[i];
     const char *objective = member_text(reading, entry, "objective_kind", "");
     if (strlen(objective) >= sizeof one->objective) reading_damaged(reading, "objective_kind", "objective");
-    snprintf(one->objective, sizeof one->objective, "%.47s", objective);
+    snprintf(one->objective, sizeof one->objective, "%.*s", OBJECTIVE_TEXT - 1, objective);
     one->values = read_values(result, reading, entry, "parameters");
   }
 }

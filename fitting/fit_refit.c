@@ -26,12 +26,13 @@ struct refit *refits_new(struct arena *arena, const struct fit *fit, int threads
   return made;
 }
 
-double refit_stage(const struct fit *fit, struct refit *refit, const struct fit_stage *stage, double delta) {
+double refit_stage(const struct fit *fit, struct refit *refit, const struct fit_stage *stage,
+                   const struct objective *objective) {
   size_t n = (size_t)stage->free_count;
   struct workspace *workspace = refit->spaces[stage - fit->stages];
   struct problem problem = stage->problem;
   problem.start = refit->elements;  // as refitted in earlier stages
-  if (delta > 0) problem.delta = delta;
+  if (objective) problem_take(&problem, *objective);
   for (size_t i = 0; i < stage->program->padded; i++)
     refit->weight[i] = i < stage->row_count ? refit->factor[stage->rows[i]] : 0;
   workspace_use(workspace, &problem);
@@ -78,7 +79,7 @@ bool refit_rows(const struct fit *fit, struct refit *refit, double *values) {
   for (int s = 0; s < fit->stage_count && fine; s++) {
     const struct fit_stage *stage = &fit->stages[s];
     if (!stage->free_count) continue;
-    fine = enough_rows(refit, stage) && isfinite(refit_stage(fit, refit, stage, 0));
+    fine = enough_rows(refit, stage) && isfinite(refit_stage(fit, refit, stage, NULL));
     if (!fine) break;
     for (int i = 0; i < stage->free_count; i++) {
       int e = stage->free[i];

@@ -14,12 +14,24 @@ enum { JACOBIAN_LIMIT = 20000000 };  // numbers
 
 // The mean of psi'. It is 1 inside delta and 0 outside; a small delta holds few rows beyond the n that the fit passes
 // through, so the density is taken over a window of at least 40 % of the others.
-static double mean_slope(const double *sizes, size_t rows, int n, double delta) {
+static double mean_huber_slope(const double *sizes, size_t rows, int n, double delta) {
   size_t passed = (size_t)n, others = rows - passed, window = passed + (size_t)ceil(0.4 * (double)others), inside = 0;
   double width = sizes[window - 1];
   if (delta < width) return delta / width * (double)(window - passed) / (double)others;
   while (inside < rows && sizes[inside] <= delta) inside++;
   return (double)(inside - passed) / (double)others;
+}
+
+// Of an asymmetric loss the factor of a row's side comes in as its mean, of Student's t psi' has no jump.
+static double mean_slope(const struct problem *problem, const double *residual, const double *sizes, size_t rows,
+                         int n) {
+  double sum = 0, factors = 0;
+  if (problem->tail > 0) {
+    for (size_t i = 0; i < rows; i++) sum += problem_curvature(problem, residual[i]);
+    return fmax(sum / (double)rows, 1e-3);
+  }
+  for (size_t i = 0; i < rows; i++) factors += residual[i] > 0 ? 1 + problem->asymmetry : 1;
+  return factors / (double)rows * mean_huber_slope(sizes, rows, n, problem->delta);
 }
 
 static void keep_coordinates(const struct fit *fit, const struct fit_stage *stage, struct arena *arena,
@@ -61,7 +73,7 @@ struct stage_scale *stage_scale_new(const struct fit *fit, struct arena *arena, 
   size_t rows = stage->row_count, n = (size_t)stage->free_count;
   struct workspace *workspace = workspace_new(arena, &stage->problem);
   struct problem squares = stage->problem;
-  squares.delta = INFINITY;  // every row counts with its weight
+  problem_take_squares(&squares);  // every row counts with its weight
   workspace_use(workspace, &squares);
   problem_evaluate(workspace, stage->x, NULL, WANT_REWEIGHTED);
   keep_coordinates(fit, stage, arena, workspace->matrix, scale);
@@ -80,7 +92,7 @@ struct stage_scale *stage_scale_new(const struct fit *fit, struct arena *arena, 
     sizes[i] = fabs(scale->residual[i]);
   }
   qsort(sizes, rows, sizeof *sizes, compare_numbers);
-  scale->slope = mean_slope(sizes, rows, scale->n, stage->problem.delta);
+  scale->slope = mean_slope(&stage->problem, scale->residual, sizes, rows, scale->n);
   scale->ratio = squared / scale->degrees / scale->slope;
   // the fit passes through n of the rows: the median is that of the others
   scale->deviation = 1.4826 * quantile(sizes + scale->n, rows - (size_t)scale->n, 0.5);

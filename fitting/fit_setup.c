@@ -409,7 +409,6 @@ static void stage_problem(struct fit *fit, struct fit_stage *stage) {
   stage->problem = (struct problem){.program = stage->program,
                                     .target = stage->target,
                                     .weight = stage->weight,
-                                    .delta = fit->objective.kind == OBJECTIVE_HUBER ? fit->objective.delta : INFINITY,
                                     .free_count = stage->free_count,
                                     .free = stage->free,
                                     .free_of = stage->free_of,
@@ -418,6 +417,7 @@ static void stage_problem(struct fit *fit, struct fit_stage *stage) {
                                     .unit = fit->unit,
                                     .linear = stage->linear,
                                     .logarithmic = fit->residual == RESIDUAL_LOG};
+  problem_take(&stage->problem, fit->objective);
 }
 
 static bool make_stage(struct fit *fit, struct fit_stage *stage, struct error *error) {

@@ -11,6 +11,8 @@ struct problem {
   const double *target;  // [padded]: ln(observed) or observed
   const double *weight;  // [padded]: weight of a row, 0 in the padding
   double delta;          // Huber's; infinite for least squares
+  double tail;           // degrees times squared scale of Student's t; 0: Huber's loss
+  double asymmetry;      // what an overestimate's loss is times, less 1
   const double *start;   // [element_count]: internal values of the elements that are not free
   int free_count;
   const int *free;           // [free_count]: elements
@@ -63,9 +65,39 @@ static inline double huber_value(double r, double delta) {
 
 static inline double huber_slope(double r, double delta) { return r > delta ? delta : r < -delta ? -delta : r; }
 
-// The slope of the problem's loss at a residual.
+// The problem's loss of a residual, its slope psi, psi(r) / r and psi'. Those of many rows are in problem.c.
+static inline double problem_loss(const struct problem *problem, double r) {
+  if (problem->tail > 0) return 0.5 * problem->tail * log1p(r * r / problem->tail);
+  return (r > 0 ? 1 + problem->asymmetry : 1) * huber_value(r, problem->delta);
+}
+
 static inline double problem_slope(const struct problem *problem, double r) {
-  return isfinite(problem->delta) ? huber_slope(r, problem->delta) : r;
+  if (problem->tail > 0) return r / (1 + r * r / problem->tail);
+  return (r > 0 ? 1 + problem->asymmetry : 1) * (isfinite(problem->delta) ? huber_slope(r, problem->delta) : r);
+}
+
+static inline double problem_reweight(const struct problem *problem, double r) {
+  if (problem->tail > 0) return 1 / (1 + r * r / problem->tail);
+  return (r > 0 ? 1 + problem->asymmetry : 1) * (fabs(r) <= problem->delta ? 1 : problem->delta / fabs(r));
+}
+
+static inline double problem_curvature(const struct problem *problem, double r) {
+  if (problem->tail > 0) {
+    double part = r * r / problem->tail;
+    return (1 - part) / ((1 + part) * (1 + part));
+  }
+  return (r > 0 ? 1 + problem->asymmetry : 1) * (fabs(r) <= problem->delta);
+}
+
+// Sets the loss to that of an objective; absolute values are what sharper Huber losses come to (fit_search.c). To
+// squares; whether it is them.
+void problem_take(struct problem *problem, struct objective objective);
+static inline void problem_take_squares(struct problem *problem) {
+  problem->delta = INFINITY;
+  problem->tail = problem->asymmetry = 0;
+}
+static inline bool problem_is_squares(const struct problem *problem) {
+  return !isfinite(problem->delta) && !(problem->tail > 0) && problem->asymmetry == 0;
 }
 
 // How large a change of coordinate i is, at x: 1 for a logarithm, else the size of the value or of its starts. Steps,

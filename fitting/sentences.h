@@ -20,6 +20,8 @@ const char *fit_coefficient_note(struct arena *arena, const struct fit_result *r
 const char *fit_derived_note(struct arena *arena, const struct fit_result *result, const struct law *law,
                              const struct fit_derived *derived);
 
+// "huber:0.001 on the difference of logarithms", and what else is to be known of the loss.
+const char *fit_loss_sentence(struct arena *arena, const struct fit_result *result);
 // "24 rows of runs.csv, 3 excluded, 6 held out".
 const char *fit_rows_sentence(struct arena *arena, const struct fit_result *result);
 // "objective 0.0123; residual rms of ln(loss) 0.31 %".

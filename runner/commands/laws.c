@@ -54,7 +54,7 @@ static void json_law_parts(const struct law *law, struct json_writer *writer) {
 }
 
 static void json_law(const struct law *law, struct json_writer *writer) {
-  char objective[48];
+  char objective[OBJECTIVE_TEXT];
   objective_text(law->objective, objective);
   json_object_begin(writer);
   json_key_string(writer, "name", law->name);
@@ -95,7 +95,7 @@ static void json_law(const struct law *law, struct json_writer *writer) {
 }
 
 static void explain(const struct law *law) {
-  char objective[48];
+  char objective[OBJECTIVE_TEXT];
   objective_text(law->objective, objective);
   printf("%s\n\n  %s = %s\n\n", law->name, law->target, law->formula_text);
   if (law->about) {
