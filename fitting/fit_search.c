@@ -333,7 +333,11 @@ bool fit_search(struct fit *fit, struct fit_stage *stage, struct error *error) {
     second_opinion(&search, screened);
     fit_hop(fit, &fit->arena, stage, search.spaces);
     if (lad) sharpen(&search);
-    if (free_scale) fine = student_settle(fit, stage, search.spaces[0], error);
+    if (free_scale) {  // GSL's minimizers once more, under the loss that came out
+      fine = student_settle(fit, stage, search.spaces[0], error);
+      if (fine) second_opinion(&search, screened);
+      fine = fine && student_settle(fit, stage, search.spaces[0], error);
+    }
   }
   for (int i = 0; fine && i < stage->free_count; i++) fit->elements[stage->free[i]].value = stage->x[i];
   free(search.starts.x);

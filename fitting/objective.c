@@ -38,8 +38,7 @@ bool objective_parse(const char *text, struct objective *objective, struct error
     return true;
   }
   if (starts_with(text, "asymmetric:") && parse_two(text + 11, &first, &second)) {
-    *objective =
-        (struct objective){OBJECTIVE_ASYMMETRIC, .delta = isnan(second) ? INFINITY : second, .ratio = first};
+    *objective = (struct objective){OBJECTIVE_ASYMMETRIC, .delta = isnan(second) ? INFINITY : second, .ratio = first};
     return true;
   }
   return error_set(error, EXIT_USAGE_ERROR,

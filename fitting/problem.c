@@ -98,8 +98,7 @@ static double block_other_loss(struct block *block, const double *prediction, co
     double r = residual[i] = prediction[i] - target[i], w = block->weight[i];
     sum += w * problem_loss(problem, r);
     block->slope[i] = w * problem_slope(problem, r);
-    block->curvature[i] =
-        w * (wanted == WANT_INLIER ? problem_curvature(problem, r) : problem_reweight(problem, r));
+    block->curvature[i] = w * (wanted == WANT_INLIER ? problem_curvature(problem, r) : problem_reweight(problem, r));
   }
   return sum;
 }

@@ -90,8 +90,8 @@ const char *fit_loss_sentence(struct arena *arena, const struct fit_result *resu
   const char *text = arena_format(arena, "%s on the difference%s", objective,
                                   result->residual == RESIDUAL_LOG ? " of logarithms" : "");
   if (result->objective_kind.kind == OBJECTIVE_ASYMMETRIC)
-    text = arena_format(arena, "%s, an overestimate costs %g times an underestimate", text,
-                        result->objective_kind.ratio);
+    text =
+        arena_format(arena, "%s, an overestimate costs %g times an underestimate", text, result->objective_kind.ratio);
   if (result->scale_estimated)
     text = arena_format(arena, "%s, the scale estimated with the coefficients and held in resamples", text);
   return text;

@@ -10,7 +10,7 @@ static const char *const intervals[] = {"percentile", "bca", "t", NULL};
 static const char *const residuals[] = {"log", "plain", NULL};
 static const char *const objectives[] = {"huber", "least-squares", "lad", "student-t", "asymmetric", NULL};
 static const char *const objective_examples[] = {"huber:1e-3",  "least-squares", "lad",
-                                                  "student-t:4", "asymmetric:3",  NULL};
+                                                 "student-t:4", "asymmetric:3",  NULL};
 static const char *const methods[] = {"isoflop", NULL};
 static const char *const minima[] = {"akima", "parabola", "envelope", NULL};
 
@@ -23,10 +23,12 @@ static const struct entry_key fit_keys[] = {
      .option = {"law", 'l', "NAME", "the law: one that ships (isoloss laws) or a .yaml file of your own", OF_FIT}},
     {"where", ENTRY_CONDITION, AT(where), "N > 1e6", "an expression over the runs' columns: which runs are fitted",
      .option = {"where", 'w', "EXPR", "rows that take part: \"format == 'none' and N > 1e6\"", OF_FITS}},
-    {"objective", ENTRY_OBJECTIVE, AT(objective), "huber:1e-3", "huber:DELTA, least-squares, lad, student-t:NU[:SCALE] or asymmetric:RATIO[:DELTA]",
-     .choices = objectives, .hint = "huber:1e-3",
-     .option = {"objective", 0, "KIND", "huber:DELTA, least-squares, lad, student-t:NU[:SCALE] or asymmetric:RATIO[:DELTA] (else the law's)", OF_FITS,
-                objective_examples}},
+    {"objective", ENTRY_OBJECTIVE, AT(objective), "huber:1e-3",
+     "huber:DELTA, least-squares, lad, student-t:NU[:SCALE] or asymmetric:RATIO[:DELTA]", .choices = objectives,
+     .hint = "huber:1e-3",
+     .option = {"objective", 0, "KIND",
+                "huber:DELTA, least-squares, lad, student-t:NU[:SCALE] or asymmetric:RATIO[:DELTA] (else the law's)",
+                OF_FITS, objective_examples}},
     {"residual", ENTRY_CHOICE, AT(residual), "plain", NULL, .choices = residuals,
      .option = {"residual", 0, "KIND", "log or plain (else the law's)", OF_FITS}},
     {"tie", ENTRY_TEXTS, AT(tie), "beta=alpha", "coefficients that have the value of another one",
