@@ -137,6 +137,12 @@ static bool fill_rows(struct fit *fit, struct error *error) {
       result->unused++;
     }
   }
+  if (fit->alone) {
+    double *values = arena_array(&fit->arena, (size_t)fit->element_count + 1, sizeof *values);
+    for (int e = 0; e < fit->element_count; e++) values[e] = result->coefficients[e].value;
+    result->penalty = fit_penalty_at(fit, values);
+    result->objective += result->penalty;
+  }
   result->residual_rms = sqrt(squares / (double)result->rows);
   result->holdout_error = held_out ? errors / (double)held_out : NAN;
   if (held_out < result->held_out)
@@ -197,29 +203,43 @@ static bool diagnose(struct fit *fit, struct error *error) {
   return fit_leave_out(fit, error);
 }
 
+bool fit_find(struct fit *fit, struct error *error) {
+  bool fine = begin(fit, error) && fit_setup(fit, error) && fit_prior_read(fit, error) &&
+              fit_profile_names(fit, error) && fit_score_read(fit, error) && fit_ratio_read(fit, error);
+  if (fine && fit->prior_count) {
+    fine = fit_stand_alone(fit, error);
+    if (fine) fit_penalize(fit);
+  }
+  for (int s = 0; s < fit->stage_count && fine; s++)
+    if (fit->stages[s].free_count) fine = fit_search(fit, &fit->stages[s], error);
+  if (!fine) return false;
+  fit->result->objective_kind = fit->objective;  // with the scale, where that was estimated
+  fill_coefficients(fit);
+  fill_stages(fit);
+  if (!fill_rows(fit, error)) return false;
+  fit->dependence_warnings[0] = fit->result->warning_count;
+  if (fit->alone)
+    fit_take_groups(fit);
+  else
+    fit_depend(fit);
+  fit->dependence_warnings[1] = fit->result->warning_count;
+  fit_choose_interval(fit);
+  fit_identify(fit);
+  return true;
+}
+
 bool fit_run(const struct law *law, const struct table *table, const struct fit_options *options,
              struct fit_result *result, struct error *error) {
   static const struct fit_options none = {.bootstrap = -1};
   *result = (struct fit_result){0};
   struct fit fit = {.law = law, .table = table, .options = options ? options : &none, .result = result};
   double started = clock_seconds();
-  bool fine = begin(&fit, error) && fit_setup(&fit, error) && fit_profile_names(&fit, error) &&
-              fit_score_read(&fit, error) && fit_ratio_read(&fit, error);
-  for (int s = 0; s < fit.stage_count && fine; s++)
-    if (fit.stages[s].free_count) fine = fit_search(&fit, &fit.stages[s], error);
+  bool fine = fit_find(&fit, error);
   if (fine) {
-    result->objective_kind = fit.objective;  // with the scale, where that was estimated
-    fill_coefficients(&fit);
-    fill_stages(&fit);
-    fine = fill_rows(&fit, error);
-  }
-  if (fine) {
-    fit_depend(&fit);
-    fit_choose_interval(&fit);
-    fit_identify(&fit);
     fit_bootstrap(&fit);
     fine = fit_derive(&fit, error) && diagnose(&fit, error) && fit_score(&fit, error);
     if (fine) fit_ratios(&fit);
+    if (fine) fit_tell_priors(&fit);
     fit_copy_tied_intervals(&fit);
     if (fine) fit_answer(&fit);
   }

@@ -26,6 +26,7 @@ static void resample_one(void *context, size_t resample, int thread) {
                        (uint64_t)fit->group_count)]++;
   for (size_t row = 0; row < fit->table->row_count; row++)
     refit->factor[row] = fit->row_group[row] < 0 ? 0 : drawn[fit->row_group[row]];
+  fit_shift_priors(fit, resample, refit->shift);
   double *values = fit->result->replicates + resample * (size_t)fit->element_count;
   resampling->failed[resample] = !refit_rows(fit, refit, values);
 }
@@ -38,6 +39,7 @@ static void leave_one(void *context, size_t block, int thread) {
     int group = fit->row_group[row];
     refit->factor[row] = group >= 0 && (size_t)group % fit->jackknife_count != block;
   }
+  memset(refit->shift, 0, (size_t)fit->element_count * sizeof *refit->shift);
   refit_rows(fit, refit, fit->jackknife + block * (size_t)fit->element_count);
 }
 

@@ -8,6 +8,8 @@
 #include "fitting/fitting.h"
 #include "fitting/problem_internal.h"
 
+struct stage_scale;
+
 struct fit_stage {
   const struct law_stage *law_stage;
   size_t *rows, row_count;  // in the table
@@ -31,6 +33,25 @@ struct fit_stage {
   int64_t unsettled;          // reached no stationary point
   struct stage_scale *scale;  // for the diagnosis; NULL before
   double trust_region_objective, bfgs_objective;
+};
+
+// What the rows say without priors; see fit_alone.c.
+struct fit_alone {
+  double *scale;  // [stages]: 2 / this times the rise of the objective is chi-squared
+  double *value;  // [element_count], NAN for a category without a row
+  double *se;     // [element_count], of the internal coordinate, from the curvature; NAN without
+  enum coefficient_status *status;  // [element_count]
+  int *row_group, group_count;      // as found in these residuals, not in those that a prior bends
+  bool grouped;
+  const char *grouped_by, *grouping;
+  const char **warnings;  // of other columns that the residuals go with
+  size_t warning_count;
+};
+
+struct fit_prior_term {
+  int element;
+  bool of_logarithm;
+  double mean, sd;
 };
 
 struct fit {
@@ -60,11 +81,17 @@ struct fit {
   size_t open_count;
   double *jackknife;  // [jackknife_count][element_count]: values without each group, or block of groups
   size_t jackknife_count;
+  struct fit_prior_term *priors;
+  int prior_count;
+  const struct fit_alone *alone;  // NULL: nothing but the rows decides
+  size_t dependence_warnings[2];  // the first one that fit_depend gave, and the first after it
 };
 
 // Chooses rows, elements and stages and compiles the programs.
 bool fit_setup(struct fit *fit, struct error *error);
 
+// The error of an option that names no coefficient of this fit, with the nearest name.
+bool fit_unknown_coefficient(const struct fit *fit, const char *option, const char *name, struct error *error);
 // Ties and bounds of the options, on the elements there are.
 bool fit_tie(struct fit *fit, struct error *error);
 bool fit_bound(struct fit *fit, struct error *error);
@@ -74,6 +101,25 @@ bool fit_check_tied_stages(const struct fit *fit, struct error *error);
 void fit_copy_ties(const struct fit *fit, double *values);
 // Tied coefficients get the intervals of those that they are tied to.
 void fit_copy_tied_intervals(struct fit *fit);
+// Everything up to what is known of the minimum: rows, search, groups, bounds. fit_run does the rest.
+bool fit_find(struct fit *fit, struct error *error);
+// Reads the options' priors, once the elements are there.
+bool fit_prior_read(struct fit *fit, struct error *error);
+// The same fit by the rows alone, into fit->alone.
+bool fit_stand_alone(struct fit *fit, struct error *error);
+// Takes the groups of rows over from there, in place of fit_depend.
+void fit_take_groups(struct fit *fit);
+// Gives the stages' problems their penalties.
+void fit_penalize(struct fit *fit);
+bool fit_has_penalty(const struct fit_stage *stage, int element);
+// The penalty at values of all elements, in units of the objective.
+double fit_penalty_at(const struct fit *fit, const double *values);
+// Draws the means of priors anew for a resample: into shift [element_count].
+void fit_shift_priors(const struct fit *fit, size_t resample, double *shift);
+// What priors did (result->priors), and which coefficients they set. Before the answer.
+void fit_tell_priors(struct fit *fit);
+// The mean eigenvalue of the groups' variance over the curvature's: for a stage with an inverse and a Jacobian.
+double stage_groups_ratio(const struct fit *fit, const struct fit_stage *stage, const struct stage_scale *scale);
 // Starting points of a stage. Their coordinates lie within the bounds.
 struct starts {
   size_t points;  // of the law's grid, or of a sample of it
@@ -106,6 +152,7 @@ struct refit {
   double *weight;             // [padded rows of the largest stage]
   double *x, *best;           // [element_count]
   bool *seen;                 // [element_count]
+  double *shift;              // [element_count]: of the means of priors
   struct workspace **spaces;  // [stage_count]
 };
 struct refit *refits_new(struct arena *arena, const struct fit *fit, int threads);

@@ -1,4 +1,5 @@
-// What was tested, in a fit's JSON document, written and read: coefficients from elsewhere, ratios of coefficients.
+// What was tested, in a fit's JSON document, written and read: coefficients from elsewhere, ratios of coefficients; and
+// priors.
 #include <math.h>
 
 #include "fitting/fit_document_internal.h"
@@ -37,6 +38,23 @@ static void put_ratio(struct arena *arena, const struct fit_result *result, cons
   json_object_end(writer);
 }
 
+static void put_prior(struct arena *arena, const struct fit_result *result, const struct fit_prior *prior,
+                      struct json_writer *writer) {
+  json_object_begin(writer);
+  json_key_string(writer, "parameter", result->coefficients[prior->coefficient].name);
+  json_key_boolean(writer, "of_logarithm", prior->of_logarithm);
+  json_key_number(writer, "mean", prior->mean);
+  json_key_number(writer, "sd", prior->sd);
+  json_key_number(writer, "alone", prior->alone);
+  json_key_number(writer, "alone_se", prior->alone_se);
+  json_key_string(writer, "alone_status", coefficient_status_name(prior->alone_status));
+  json_key_number(writer, "moved", prior->moved);
+  json_key_number(writer, "narrowed", prior->narrowed);
+  json_key_number(writer, "distance", prior->distance);
+  json_key_string(writer, "text", fit_prior_sentence(arena, result, prior));
+  json_object_end(writer);
+}
+
 void fit_json_tests(const struct fit_result *result, struct json_writer *writer) {
   struct arena arena = {0};  // of the sentences
   json_key(writer, "scores");
@@ -47,6 +65,12 @@ void fit_json_tests(const struct fit_result *result, struct json_writer *writer)
   json_array_begin(writer);
   for (size_t i = 0; i < result->ratio_count; i++) put_ratio(&arena, result, &result->ratios[i], writer);
   json_array_end(writer);
+  if (result->prior_count) {
+    json_key(writer, "priors");
+    json_array_begin(writer);
+    for (size_t i = 0; i < result->prior_count; i++) put_prior(&arena, result, &result->priors[i], writer);
+    json_array_end(writer);
+  }
   arena_free(&arena);
 }
 
@@ -86,7 +110,27 @@ static void read_ratios(struct fit_result *result, const struct reading *reading
   }
 }
 
+static void read_priors(struct fit_result *result, const struct reading *reading, const json_t *root) {
+  const json_t *all = member_objects(reading, root, "priors", &result->prior_count);
+  result->priors = arena_array(reading->arena, result->prior_count + 1, sizeof *result->priors);
+  for (size_t i = 0; i < result->prior_count; i++) {
+    const json_t *one = json_array_get(all, i);
+    result->priors[i] =
+        (struct fit_prior){.coefficient = fit_read_coefficient(result, reading, member_text(reading, one, "parameter", "")),
+                           .of_logarithm = member_boolean(reading, one, "of_logarithm"),
+                           .mean = member_number(reading, one, "mean"),
+                           .sd = member_number(reading, one, "sd"),
+                           .alone = member_number(reading, one, "alone"),
+                           .alone_se = member_number(reading, one, "alone_se"),
+                           .alone_status = fit_read_status_named(reading, one, "alone_status"),
+                           .moved = member_number(reading, one, "moved"),
+                           .narrowed = member_number(reading, one, "narrowed"),
+                           .distance = member_number(reading, one, "distance")};
+  }
+}
+
 void fit_read_tests(struct fit_result *result, const struct reading *reading, const json_t *root) {
   read_scores(result, reading, root);
   read_ratios(result, reading, root);
+  read_priors(result, reading, root);
 }

@@ -19,6 +19,7 @@ const char *coefficient_status_name(enum coefficient_status status) {
       [COEFFICIENT_TIED] = "tied",
       [COEFFICIENT_AT_LOW] = "at bound",
       [COEFFICIENT_AT_HIGH] = "at bound",
+      [COEFFICIENT_BY_PRIOR] = "set by its prior",
       [COEFFICIENT_UNFITTED] = "not fitted",
       [COEFFICIENT_UNIDENTIFIED] = "not determined",
   };

@@ -19,6 +19,7 @@ struct refit *refits_new(struct arena *arena, const struct fit *fit, int threads
     refit->x = arena_array(arena, n, sizeof *refit->x);
     refit->best = arena_array(arena, n, sizeof *refit->best);
     refit->seen = arena_array(arena, n, sizeof *refit->seen);
+    refit->shift = arena_array(arena, n, sizeof *refit->shift);
     refit->spaces = arena_array(arena, (size_t)fit->stage_count, sizeof *refit->spaces);
     for (int s = 0; s < fit->stage_count; s++)
       if (fit->stages[s].free_count) refit->spaces[s] = workspace_new(arena, &fit->stages[s].problem);
@@ -32,7 +33,11 @@ double refit_stage(const struct fit *fit, struct refit *refit, const struct fit_
   struct workspace *workspace = refit->spaces[stage - fit->stages];
   struct problem problem = stage->problem;
   problem.start = refit->elements;  // as refitted in earlier stages
-  if (objective) problem_take(&problem, *objective);
+  problem.shift = fit->alone ? refit->shift : NULL;
+  if (objective) {  // whose units the penalty is not in
+    problem_take(&problem, *objective);
+    problem.penalty = NULL;
+  }
   for (size_t i = 0; i < stage->program->padded; i++)
     refit->weight[i] = i < stage->row_count ? refit->factor[stage->rows[i]] : 0;
   workspace_use(workspace, &problem);
@@ -67,7 +72,7 @@ static void forget_absent(const struct fit *fit, const struct fit_stage *stage, 
     if (!leaf->index) refit->seen[leaf->element] = true;
   }
   for (int i = 0; i < stage->free_count; i++)
-    if (!refit->seen[stage->free[i]]) values[stage->free[i]] = NAN;
+    if (!refit->seen[stage->free[i]] && !fit_has_penalty(stage, stage->free[i])) values[stage->free[i]] = NAN;
 }
 
 bool refit_rows(const struct fit *fit, struct refit *refit, double *values) {

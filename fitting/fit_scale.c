@@ -68,16 +68,30 @@ static void invert(struct arena *arena, struct stage_scale *scale) {
   scale->inverse = inverse;
 }
 
+// The penalty's matrix at the minimum; the workspace's own, and its residuals, stay.
+static double *penalty_of(struct workspace *workspace, const struct fit_stage *stage) {
+  size_t n = (size_t)stage->free_count * (size_t)stage->free_count;
+  double *kept = memory_get((n + 1) * sizeof *kept), *matrix = memory_get((n + 1) * sizeof *matrix);
+  memcpy(kept, workspace->matrix, n * sizeof *kept);
+  workspace_use(workspace, &stage->problem);
+  problem_penalty_matrix(workspace, stage->x, matrix);
+  memcpy(workspace->matrix, kept, n * sizeof *kept);
+  free(kept);
+  return matrix;
+}
+
 struct stage_scale *stage_scale_new(const struct fit *fit, struct arena *arena, const struct fit_stage *stage) {
   struct stage_scale *scale = arena_alloc(arena, sizeof *scale);
   size_t rows = stage->row_count, n = (size_t)stage->free_count;
   struct workspace *workspace = workspace_new(arena, &stage->problem);
   struct problem squares = stage->problem;
   problem_take_squares(&squares);  // every row counts with its weight
+  squares.penalty = NULL;
   workspace_use(workspace, &squares);
   problem_evaluate(workspace, stage->x, NULL, WANT_REWEIGHTED);
+  double *penalty = stage->problem.penalty ? penalty_of(workspace, stage) : NULL;
+  for (size_t i = 0; i < n * n && penalty; i++) workspace->matrix[i] += penalty[i];
   keep_coordinates(fit, stage, arena, workspace->matrix, scale);
-  invert(arena, scale);
   scale->degrees = (int)rows - scale->n;
   scale->residual = arena_array(arena, rows + 1, sizeof *scale->residual);
   memcpy(scale->residual, workspace->residual, rows * sizeof *scale->residual);
@@ -94,6 +108,14 @@ struct stage_scale *stage_scale_new(const struct fit *fit, struct arena *arena, 
   qsort(sizes, rows, sizeof *sizes, compare_numbers);
   scale->slope = mean_slope(&stage->problem, scale->residual, sizes, rows, scale->n);
   scale->ratio = squared / scale->degrees / scale->slope;
+  if (stage->problem.penalty) {
+    scale->ratio = fit->alone->scale[stage - fit->stages] * (stage->problem.absolute ? stage->problem.delta : 1);
+    for (int i = 0; i < scale->n; i++)  // the rise is slope times the rows' part and once the penalty's
+      for (int j = 0; j < scale->n; j++)
+        scale->matrix[i * scale->n + j] += (1 / scale->slope - 1) * penalty[scale->of[i] * (int)n + scale->of[j]];
+  }
+  free(penalty);
+  invert(arena, scale);
   // the fit passes through n of the rows: the median is that of the others
   scale->deviation = 1.4826 * quantile(sizes + scale->n, rows - (size_t)scale->n, 0.5);
   free(sizes);

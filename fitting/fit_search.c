@@ -198,6 +198,7 @@ static void second_opinion(struct search *search, const double *screened) {
   struct fit_stage *stage = search->stage;
   size_t n = (size_t)search->free_count;
   stage->trust_region_objective = stage->bfgs_objective = NAN;
+  if (stage->problem.penalty) return;                      // GSL's least squares know no priors
   if ((double)stage->row_count * (double)n > 2e6) return;  // GSL holds the whole Jacobian
   struct workspace *workspace = search->spaces[0];
   workspace_use(workspace, &stage->problem);
@@ -230,7 +231,7 @@ static double sum_of_sizes(struct workspace *workspace, const struct fit_stage *
   double sum = 0;
   problem_evaluate(workspace, x, NULL, WANT_VALUE);
   for (size_t i = 0; i < stage->row_count; i++) sum += stage->weight[i] * fabs(workspace->residual[i]);
-  return sum;
+  return stage->problem.penalty ? sum + workspace->penalty : sum;
 }
 
 // Least absolute deviations: Huber with ever smaller delta, from the last minimum each time.

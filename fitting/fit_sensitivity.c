@@ -69,7 +69,7 @@ static void add(struct comparing *comparing, struct objective objective) {
 
 void fit_sensitivity(struct fit *fit) {
   struct fit_result *result = fit->result;
-  if (!fit_is_small(fit)) return;
+  if (!fit_is_small(fit) || fit->alone) return;  // the weight of priors is that of one loss
   struct comparing comparing = {.fit = fit};
   if (fit->objective.kind == OBJECTIVE_HUBER) {
     add(&comparing, (struct objective){OBJECTIVE_HUBER, .delta = fit->objective.delta / 10});

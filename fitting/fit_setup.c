@@ -416,7 +416,8 @@ static void stage_problem(struct fit *fit, struct fit_stage *stage) {
                                     .high = stage->high,
                                     .unit = fit->unit,
                                     .linear = stage->linear,
-                                    .logarithmic = fit->residual == RESIDUAL_LOG};
+                                    .logarithmic = fit->residual == RESIDUAL_LOG,
+                                    .absolute = fit->objective.kind == OBJECTIVE_LAD};
   problem_take(&stage->problem, fit->objective);
 }
 

@@ -186,6 +186,7 @@ double problem_evaluate(struct workspace *workspace, const double *x, const doub
     add_plain_products(workspace, &block, wanted);
     add_indexed_products(workspace, &block, wanted);
   }
+  if (problem->penalty && wanted != WANT_RELATIVE) objective += problem_penalty(workspace, wanted);
   return isfinite(objective) ? objective : INFINITY;
 }
 

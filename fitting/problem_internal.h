@@ -6,6 +6,24 @@
 
 #include "fitting/program_internal.h"
 
+// Terms of coefficients alone, in the units of the loss: p / 2 (v - mean)^2 of a value or its logarithm, and p / 2 times
+// the sum of squares of internal coordinates about their mean.
+struct penalty_prior {
+  int element;
+  bool of_logarithm;
+  double mean, precision;
+};
+struct penalty_pool {
+  const int *elements;
+  int count;
+  double precision;
+};
+struct penalty {
+  struct penalty_prior *priors;
+  struct penalty_pool *pools;
+  int prior_count, pool_count;
+};
+
 struct problem {
   const struct program *program;
   const double *target;  // [padded]: ln(observed) or observed
@@ -19,6 +37,9 @@ struct problem {
   const int *free_of;        // [element_count]: place in free, or -1
   const double *low, *high;  // [free_count]: bounds of the internal coordinates
   const double *unit;        // [element_count]: 0 where the coordinate is a logarithm, else the size of its starts
+  const struct penalty *penalty;  // or NULL
+  const double *shift;            // [element_count]: of the penalty's means in a resample; NULL: 0
+  bool absolute;                  // the loss stands for |r| times delta, and so does the penalty
   const bool *linear;        // [element_count]: the formula is linear in these together
   bool logarithmic;          // the program gives the logarithm of what the formula is
 };
@@ -44,6 +65,7 @@ struct workspace {
   double *step, *trial, *factor, *scratch, *frozen;  // frozen [padded]: psi held fixed
   bool *held;                                        // [free_count]: at a bound that the gradient pushes against
   int held_count;
+  double penalty;  // of the last evaluation, in units of the objective
 };
 struct workspace *workspace_new(struct arena *arena, const struct problem *problem);
 // The same workspace for another problem with as many rows and elements or fewer.
@@ -52,6 +74,10 @@ void workspace_use(struct workspace *workspace, const struct problem *problem);
 // The objective at x (free_count internal coordinates), infinite where the law gives no number. `weight` is [padded]
 // and multiplies problem->weight (a resample), or NULL. Fills workspace->gradient, magnitude and matrix as wanted.
 double problem_evaluate(struct workspace *workspace, const double *x, const double *weight, enum wanted wanted);
+// The penalty where workspace->elements are: returned, and added to gradient, magnitude and matrix as wanted. Its
+// matrix by itself at x, [free_count][free_count].
+double problem_penalty(struct workspace *workspace, enum wanted wanted);
+void problem_penalty_matrix(struct workspace *workspace, const double *x, double *matrix);
 // Sum over rows of psi J with psi frozen at workspace->frozen: its derivative by x is the part of the Hessian that
 // comes from the curvature of the law. Into `sum` [free_count].
 void problem_frozen_gradient(struct workspace *workspace, const double *x, double *sum);
@@ -95,6 +121,7 @@ void problem_take(struct problem *problem, struct objective objective);
 static inline void problem_take_squares(struct problem *problem) {
   problem->delta = INFINITY;
   problem->tail = problem->asymmetry = 0;
+  if (problem->absolute) problem->penalty = NULL;  // it is of another loss
 }
 static inline bool problem_is_squares(const struct problem *problem) {
   return !isfinite(problem->delta) && !(problem->tail > 0) && problem->asymmetry == 0;

@@ -105,6 +105,8 @@ const char *fit_objective_sentence(struct arena *arena, const struct fit_result 
                           number_digits(result->stages[s].objective, 9, number), result->stages[s].rows);
   const char *text =
       arena_format(arena, "objective %s%s%s", number_digits(result->objective, 9, number), stages, *stages ? ")" : "");
+  if (result->prior_count)
+    text = arena_format(arena, "%s, of which priors %s", text, number_digits(result->penalty, 4, number));
   return arena_format(arena, "%s; residual rms of ln(%s) %s %%", text, result->target,
                       number_digits(100 * result->residual_rms, 3, number));
 }
@@ -326,12 +328,19 @@ static struct fit_remarks about_ratios(struct arena *arena, const struct fit_res
   return remarks;
 }
 
+static struct fit_remarks about_priors(struct arena *arena, const struct fit_result *result) {
+  struct fit_remarks remarks = remarks_new(arena, "priors", result->prior_count);
+  for (size_t i = 0; i < result->prior_count; i++)
+    remark(&remarks, fit_prior_sentence(arena, result, &result->priors[i]));
+  return remarks;
+}
+
 size_t fit_remarks(struct arena *arena, const struct fit_result *result, struct fit_remarks remarks[FIT_REMARKS]) {
   const struct fit_remarks all[FIT_REMARKS] = {about_openings(arena, result), about_scores(arena, result),
-                                               about_ratios(arena, result),   about_influence(arena, result),
+                                               about_ratios(arena, result),   about_priors(arena, result), about_influence(arena, result),
                                                about_outliers(arena, result), about_trends(arena, result)};
   size_t count = 0;
   for (size_t i = 0; i < FIT_REMARKS; i++)
-    if (all[i].count || (i == 3 && result->influential_count)) remarks[count++] = all[i];
+    if (all[i].count || (i == 4 && result->influential_count)) remarks[count++] = all[i];
   return count;
 }

@@ -33,6 +33,24 @@ const char *fit_ratio_sentence(struct arena *arena, const struct fit_result *res
                       least ? "at most" : "=", ratio->p);
 }
 
+const char *fit_prior_sentence(struct arena *arena, const struct fit_result *result, const struct fit_prior *prior) {
+  const struct coefficient *c = &result->coefficients[prior->coefficient];
+  char a[32], b[32];
+  const char *text = arena_format(arena, "%s: prior %s%s +- %s", c->name, prior->of_logarithm ? "of ln " : "",
+                                  number_digits(prior->mean, 4, a), number_digits(prior->sd, 3, b));
+  if (prior->alone_status == COEFFICIENT_FITTED && !isnan(prior->alone_se))
+    text = arena_format(arena, "%s; the rows alone give %s (se %s)", text, number_digits(prior->alone, 4, a),
+                        number_digits(prior->alone_se, 3, b));
+  else if (prior->alone_status == COEFFICIENT_UNFITTED)
+    text = arena_format(arena, "%s; no row tells of it", text);
+  else
+    text = arena_format(arena, "%s; the rows alone do not determine it", text);
+  text = arena_format(arena, "%s; with both %s lies %.2g of the prior's standard deviations %s its mean", text, c->name,
+                      fabs(prior->moved), prior->moved < 0 ? "below" : "above");
+  if (c->status == COEFFICIENT_BY_PRIOR) return arena_format(arena, "%s: it is set by its prior, not by the data", text);
+  return arena_format(arena, "%s, and its own is %.2g of the prior's", text, prior->narrowed);
+}
+
 const char *fit_not_left_out_sentence(struct arena *arena, const struct fit_leave_out *leave_out) {
   const char *text = NULL;
   for (size_t i = 0; i < leave_out->value_count; i++) {

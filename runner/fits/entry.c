@@ -72,6 +72,7 @@ struct fit_options fit_entry_options(const struct spec_fit *entry, const struct 
   take_list(&entry->tie, &options.ties, &options.tie_count);
   take_list(&entry->low, &options.lows, &options.low_count);
   take_list(&entry->high, &options.highs, &options.high_count);
+  take_list(&entry->prior, &options.priors, &options.prior_count);
   if (!options.parameter_count) options.parameter_count = entry->parameter_count;
   return options;
 }
