@@ -261,13 +261,13 @@ struct fit_score {
 // A normal prior, and what the rows say beside it.
 struct fit_prior {
   size_t coefficient;
-  bool of_logarithm;                    // it is on ln(coefficient)
-  double mean, sd;                      // of it
-  double alone, alone_se;               // the coefficient by the rows alone; NAN: they do not determine it
+  bool of_logarithm;       // it is on ln(coefficient)
+  double mean, sd;         // of it
+  double alone, alone_se;  // the coefficient by the rows alone; NAN: they do not determine it
   enum coefficient_status alone_status;
-  double moved;       // from the prior's mean to the estimate, in its standard deviations
-  double narrowed;    // the estimate's standard deviation over the prior's: 1 is the prior itself
-  double distance;    // of the rows alone from the prior's mean, over the root of both variances; NAN likewise
+  double moved;     // from the prior's mean to the estimate, in its standard deviations
+  double narrowed;  // the estimate's standard deviation over the prior's: 1 is the prior itself
+  double distance;  // of the rows alone from the prior's mean, over the root of both variances; NAN likewise
 };
 
 // A coefficient over another one.

@@ -37,9 +37,9 @@ struct fit_stage {
 
 // What the rows say without priors; see fit_alone.c.
 struct fit_alone {
-  double *scale;  // [stages]: 2 / this times the rise of the objective is chi-squared
-  double *value;  // [element_count], NAN for a category without a row
-  double *se;     // [element_count], of the internal coordinate, from the curvature; NAN without
+  double *scale;                    // [stages]: 2 / this times the rise of the objective is chi-squared
+  double *value;                    // [element_count], NAN for a category without a row
+  double *se;                       // [element_count], of the internal coordinate, from the curvature; NAN without
   enum coefficient_status *status;  // [element_count]
   int *row_group, group_count;      // as found in these residuals, not in those that a prior bends
   bool grouped;

@@ -37,10 +37,11 @@ void fit_choose_interval(struct fit *fit) {
   if (fit->prior_count && result->interval == INTERVAL_BY_DEFAULT) {
     result->interval = INTERVAL_BCA;
     if ((fit->grouped && fit->group_count < MANY_GROUPS) || (!fit->grouped && result->rows < FEW_ROWS))
-      fit_result_warn(result,
-                      "few %s: intervals may be too narrow; beside priors there are no Student's t ones, which are made "
-                      "of the rows alone",
-                      fit->grouped ? "groups of rows" : "rows");
+      fit_result_warn(
+          result,
+          "few %s: intervals may be too narrow; beside priors there are no Student's t ones, which are made "
+          "of the rows alone",
+          fit->grouped ? "groups of rows" : "rows");
   }
   if (result->interval != INTERVAL_BY_DEFAULT) return;
   result->interval = INTERVAL_T;

@@ -115,17 +115,17 @@ static void read_priors(struct fit_result *result, const struct reading *reading
   result->priors = arena_array(reading->arena, result->prior_count + 1, sizeof *result->priors);
   for (size_t i = 0; i < result->prior_count; i++) {
     const json_t *one = json_array_get(all, i);
-    result->priors[i] =
-        (struct fit_prior){.coefficient = fit_read_coefficient(result, reading, member_text(reading, one, "parameter", "")),
-                           .of_logarithm = member_boolean(reading, one, "of_logarithm"),
-                           .mean = member_number(reading, one, "mean"),
-                           .sd = member_number(reading, one, "sd"),
-                           .alone = member_number(reading, one, "alone"),
-                           .alone_se = member_number(reading, one, "alone_se"),
-                           .alone_status = fit_read_status_named(reading, one, "alone_status"),
-                           .moved = member_number(reading, one, "moved"),
-                           .narrowed = member_number(reading, one, "narrowed"),
-                           .distance = member_number(reading, one, "distance")};
+    result->priors[i] = (struct fit_prior){
+        .coefficient = fit_read_coefficient(result, reading, member_text(reading, one, "parameter", "")),
+        .of_logarithm = member_boolean(reading, one, "of_logarithm"),
+        .mean = member_number(reading, one, "mean"),
+        .sd = member_number(reading, one, "sd"),
+        .alone = member_number(reading, one, "alone"),
+        .alone_se = member_number(reading, one, "alone_se"),
+        .alone_status = fit_read_status_named(reading, one, "alone_status"),
+        .moved = member_number(reading, one, "moved"),
+        .narrowed = member_number(reading, one, "narrowed"),
+        .distance = member_number(reading, one, "distance")};
   }
 }
 

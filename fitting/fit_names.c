@@ -12,16 +12,11 @@ bool residual_parse(const char *text, enum law_residual *residual, struct error 
 
 const char *coefficient_status_name(enum coefficient_status status) {
   static const char *const names[] = {
-      [COEFFICIENT_FITTED] = "determined",
-      [COEFFICIENT_ONE_SIDED] = "one-sided",
-      [COEFFICIENT_FIXED] = "fixed",
-      [COEFFICIENT_BASELINE] = "baseline",
-      [COEFFICIENT_TIED] = "tied",
-      [COEFFICIENT_AT_LOW] = "at bound",
-      [COEFFICIENT_AT_HIGH] = "at bound",
-      [COEFFICIENT_BY_PRIOR] = "set by its prior",
-      [COEFFICIENT_UNFITTED] = "not fitted",
-      [COEFFICIENT_UNIDENTIFIED] = "not determined",
+      [COEFFICIENT_FITTED] = "determined",   [COEFFICIENT_ONE_SIDED] = "one-sided",
+      [COEFFICIENT_FIXED] = "fixed",         [COEFFICIENT_BASELINE] = "baseline",
+      [COEFFICIENT_TIED] = "tied",           [COEFFICIENT_AT_LOW] = "at bound",
+      [COEFFICIENT_AT_HIGH] = "at bound",    [COEFFICIENT_BY_PRIOR] = "set by its prior",
+      [COEFFICIENT_UNFITTED] = "not fitted", [COEFFICIENT_UNIDENTIFIED] = "not determined",
   };
   return names[status];
 }

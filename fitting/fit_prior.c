@@ -19,8 +19,8 @@ static bool parse_prior(struct fit *fit, const char *text, const char **name, st
                         struct error *error) {
   const char *equals = strrchr(text, '='), *tilde = equals ? strchr(equals, '~') : NULL;
   *term = (struct fit_prior_term){.sd = NAN};
-  bool fine = tilde && equals > text && number_parse(arena_copy(&fit->arena, equals + 1, (size_t)(tilde - equals - 1)),
-                                                     &term->mean) &&
+  bool fine = tilde && equals > text &&
+              number_parse(arena_copy(&fit->arena, equals + 1, (size_t)(tilde - equals - 1)), &term->mean) &&
               number_parse(tilde + 1, &term->sd) && isfinite(term->mean) && isfinite(term->sd);
   if (!fine)
     return error_set(error, EXIT_USAGE_ERROR,
@@ -85,8 +85,8 @@ void fit_penalize(struct fit *fit) {
     for (int k = 0; k < fit->prior_count && stage->free_count; k++) {
       const struct fit_prior_term *term = &fit->priors[k];
       if (stage->free_of[term->element] < 0) continue;
-      penalty->priors[penalty->prior_count++] = (struct penalty_prior){
-          term->element, term->of_logarithm, term->mean, fit->alone->scale[s] / (term->sd * term->sd)};
+      penalty->priors[penalty->prior_count++] = (struct penalty_prior){term->element, term->of_logarithm, term->mean,
+                                                                       fit->alone->scale[s] / (term->sd * term->sd)};
     }
     stage->problem.penalty = penalty->prior_count ? penalty : NULL;
   }
@@ -167,7 +167,8 @@ static void tell(struct fit *fit, const struct fit_prior_term *term, struct fit_
     c->note = "set by its prior, not by the data";
   }
   if (fabs(out->distance) > far)
-    fit_result_warn(result, "%s: the rows alone give %.4g, %.2g standard deviations of both from its prior: they disagree",
+    fit_result_warn(result,
+                    "%s: the rows alone give %.4g, %.2g standard deviations of both from its prior: they disagree",
                     c->name, by_rows, fabs(out->distance));
 }
 

@@ -1,5 +1,5 @@
-// What is added to the losses of rows: normal priors on coefficients, and the pull of a category's coefficients to their
-// common mean. See struct penalty.
+// What is added to the losses of rows: normal priors on coefficients, and the pull of a category's coefficients to
+// their common mean. See struct penalty.
 #include <math.h>
 #include <string.h>
 

@@ -6,8 +6,8 @@
 
 #include "fitting/program_internal.h"
 
-// Terms of coefficients alone, in the units of the loss: p / 2 (v - mean)^2 of a value or its logarithm, and p / 2 times
-// the sum of squares of internal coordinates about their mean.
+// Terms of coefficients alone, in the units of the loss: p / 2 (v - mean)^2 of a value or its logarithm, and p / 2
+// times the sum of squares of internal coordinates about their mean.
 struct penalty_prior {
   int element;
   bool of_logarithm;
@@ -33,15 +33,15 @@ struct problem {
   double asymmetry;      // what an overestimate's loss is times, less 1
   const double *start;   // [element_count]: internal values of the elements that are not free
   int free_count;
-  const int *free;           // [free_count]: elements
-  const int *free_of;        // [element_count]: place in free, or -1
-  const double *low, *high;  // [free_count]: bounds of the internal coordinates
-  const double *unit;        // [element_count]: 0 where the coordinate is a logarithm, else the size of its starts
+  const int *free;                // [free_count]: elements
+  const int *free_of;             // [element_count]: place in free, or -1
+  const double *low, *high;       // [free_count]: bounds of the internal coordinates
+  const double *unit;             // [element_count]: 0 where the coordinate is a logarithm, else the size of its starts
   const struct penalty *penalty;  // or NULL
   const double *shift;            // [element_count]: of the penalty's means in a resample; NULL: 0
   bool absolute;                  // the loss stands for |r| times delta, and so does the penalty
-  const bool *linear;        // [element_count]: the formula is linear in these together
-  bool logarithmic;          // the program gives the logarithm of what the formula is
+  const bool *linear;             // [element_count]: the formula is linear in these together
+  bool logarithmic;               // the program gives the logarithm of what the formula is
 };
 
 enum wanted {

@@ -336,9 +336,10 @@ static struct fit_remarks about_priors(struct arena *arena, const struct fit_res
 }
 
 size_t fit_remarks(struct arena *arena, const struct fit_result *result, struct fit_remarks remarks[FIT_REMARKS]) {
-  const struct fit_remarks all[FIT_REMARKS] = {about_openings(arena, result), about_scores(arena, result),
-                                               about_ratios(arena, result),   about_priors(arena, result), about_influence(arena, result),
-                                               about_outliers(arena, result), about_trends(arena, result)};
+  const struct fit_remarks all[FIT_REMARKS] = {about_openings(arena, result),  about_scores(arena, result),
+                                               about_ratios(arena, result),    about_priors(arena, result),
+                                               about_influence(arena, result), about_outliers(arena, result),
+                                               about_trends(arena, result)};
   size_t count = 0;
   for (size_t i = 0; i < FIT_REMARKS; i++)
     if (all[i].count || (i == 4 && result->influential_count)) remarks[count++] = all[i];

@@ -59,8 +59,8 @@ const char *fit_leave_out_sentence(struct arena *arena, const struct fit_leave_o
 // "E=1.69,...: objective 0.012 (the fit's 0.01); predictions are 0.2 % too low on average, ...; these rows reject it
 // (F(5, 235) = 40, p = 1e-30)".
 const char *fit_score_sentence(struct arena *arena, const struct fit_result *result, const struct fit_score *score);
-// "alpha: prior 0.34 +- 0.05; the rows alone give 0.41 (se 0.03); with both it lies 0.9 prior standard deviations from the
-// prior's mean, and is known 1.9 times as well as by the prior".
+// "alpha: prior 0.34 +- 0.05; the rows alone give 0.41 (se 0.03); with both it lies 0.9 prior standard deviations from
+// the prior's mean, and is known 1.9 times as well as by the prior".
 const char *fit_prior_sentence(struct arena *arena, const struct fit_result *result, const struct fit_prior *prior);
 // "eff[w4a4]/eff[w3a3] = 1.23 (95 %: 1.1 .. 1.4); it is not 1 (p = 0.003)".
 const char *fit_ratio_sentence(struct arena *arena, const struct fit_result *result, const struct fit_ratio *ratio);
@@ -70,8 +70,8 @@ const char *fit_not_left_out_sentence(struct arena *arena, const struct fit_leav
 // An end of a profile's interval: "0.34", "0 (open)", "none".
 const char *fit_profile_end(struct arena *arena, double value, bool open);
 
-// The diagnosis as sentences under titles: coefficients from elsewhere, ratios, priors, what the design leaves open, rows that
-// the fit hangs on, outliers, trends of the residuals. A title without items is a sentence by itself.
+// The diagnosis as sentences under titles: coefficients from elsewhere, ratios, priors, what the design leaves open,
+// rows that the fit hangs on, outliers, trends of the residuals. A title without items is a sentence by itself.
 struct fit_remarks {
   const char *title;
   const char **items;

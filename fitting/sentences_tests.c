@@ -47,7 +47,8 @@ const char *fit_prior_sentence(struct arena *arena, const struct fit_result *res
     text = arena_format(arena, "%s; the rows alone do not determine it", text);
   text = arena_format(arena, "%s; with both %s lies %.2g of the prior's standard deviations %s its mean", text, c->name,
                       fabs(prior->moved), prior->moved < 0 ? "below" : "above");
-  if (c->status == COEFFICIENT_BY_PRIOR) return arena_format(arena, "%s: it is set by its prior, not by the data", text);
+  if (c->status == COEFFICIENT_BY_PRIOR)
+    return arena_format(arena, "%s: it is set by its prior, not by the data", text);
   return arena_format(arena, "%s, and its own is %.2g of the prior's", text, prior->narrowed);
 }
 

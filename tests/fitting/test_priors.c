@@ -177,7 +177,8 @@ static void logarithms(void) {
     CHECK_NEAR(result.objective, decay_sum(&table, c, k) + result.penalty, 1e-9 * result.objective);
     for (int i = -1; i <= 1; i++)
       for (int j = -1; j <= 1; j++) {
-        double c2 = c * (1 + 1e-4 * i), k2 = k * (1 + 1e-4 * j), a = (log(c2) - 1.13) / 0.004, b = (k2 - 0.0475) / 0.0005;
+        double c2 = c * (1 + 1e-4 * i), k2 = k * (1 + 1e-4 * j), a = (log(c2) - 1.13) / 0.004,
+               b = (k2 - 0.0475) / 0.0005;
         CHECK(decay_sum(&table, c2, k2) + 0.5 * scale * (a * a + b * b) >= result.objective * (1 - 1e-12));
       }
   }
@@ -267,10 +268,14 @@ static void mistakes(void) {
   struct fit_options options = {.bootstrap = 0, .bare = true};
   static const struct {
     const char *prior, *with;
-  } wrong[] = {{"b=0.5", "not of the form NAME=MEAN~SD"}, {"b=0.5~", "not of the form"},
-               {"=0.5~1", "not of the form"},             {"b=x~1", "not of the form"},
-               {"b=0.5~0", "must be above 0 (--fix"},     {"b=0.5~-1", "must be above 0"},
-               {"log(b)=1~1", "has no logarithm"},        {"bb=1~1", "did you mean 'b'"}};
+  } wrong[] = {{"b=0.5", "not of the form NAME=MEAN~SD"},
+               {"b=0.5~", "not of the form"},
+               {"=0.5~1", "not of the form"},
+               {"b=x~1", "not of the form"},
+               {"b=0.5~0", "must be above 0 (--fix"},
+               {"b=0.5~-1", "must be above 0"},
+               {"log(b)=1~1", "has no logarithm"},
+               {"bb=1~1", "did you mean 'b'"}};
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
     set(&options, &wrong[i].prior, 1);
     fails(&law, &table, &options, wrong[i].with);
