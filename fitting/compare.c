@@ -420,8 +420,9 @@ static bool begin(struct comparing *comparing, struct error *error) {
   comparing->fit.profile_all = false;
   comparing->fit.profile_count = comparing->fit.leave_out_count = 0;
   comparing->fit.score_count = comparing->fit.ratio_count = 0;
-  if (comparing->fit.prior_count) comparison_warn(result, "priors take no part in the comparison of laws");
-  comparing->fit.prior_count = 0;
+  if (comparing->fit.prior_count || comparing->fit.pooled_count)
+    comparison_warn(result, "priors and partial pooling take no part in the comparison of laws");
+  comparing->fit.prior_count = comparing->fit.pooled_count = 0;
   comparing->fit.residual = result->residual == RESIDUAL_LOG ? "log" : "plain";
   result->source = arena_string(&result->arena, comparing->table->source);
   result->target = arena_string(&result->arena, first->target);

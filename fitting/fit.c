@@ -204,11 +204,12 @@ static bool diagnose(struct fit *fit, struct error *error) {
 }
 
 bool fit_find(struct fit *fit, struct error *error) {
-  bool fine = begin(fit, error) && fit_setup(fit, error) && fit_prior_read(fit, error) &&
+  bool fine = begin(fit, error) && fit_setup(fit, error) && fit_prior_read(fit, error) && fit_pool_read(fit, error) &&
               fit_profile_names(fit, error) && fit_score_read(fit, error) && fit_ratio_read(fit, error);
-  if (fine && fit->prior_count) {
+  if (fine && (fit->prior_count || fit->pool_count)) {
     fine = fit_stand_alone(fit, error);
     if (fine) fit_penalize(fit);
+    if (fine) fit_spread(fit);
   }
   for (int s = 0; s < fit->stage_count && fine; s++)
     if (fit->stages[s].free_count) fine = fit_search(fit, &fit->stages[s], error);
@@ -240,6 +241,7 @@ bool fit_run(const struct law *law, const struct table *table, const struct fit_
     fine = fit_derive(&fit, error) && diagnose(&fit, error) && fit_score(&fit, error);
     if (fine) fit_ratios(&fit);
     if (fine) fit_tell_priors(&fit);
+    if (fine) fit_tell_pools(&fit);
     fit_copy_tied_intervals(&fit);
     if (fine) fit_answer(&fit);
   }

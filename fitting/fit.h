@@ -66,6 +66,8 @@ struct fit_options {
   size_t tie_count, low_count, high_count;
   const char *const *priors;  // "alpha=0.34~0.05", "log(A)=6~0.5": mean and standard deviation of a normal prior
   size_t prior_count;
+  const char *const *pooled;  // per-category parameters whose categories are pooled partially: "eff"
+  size_t pooled_count;
   const struct fit_baseline *baselines;
   size_t baseline_count;
 };
@@ -270,6 +272,23 @@ struct fit_prior {
   double distance;  // of the rows alone from the prior's mean, over the root of both variances; NAN likewise
 };
 
+// Partial pooling of a parameter's categories.
+struct fit_pooled {
+  size_t coefficient;
+  double alone, alone_se;  // by the rows, without pooling
+  enum coefficient_status alone_status;
+  double weight;  // of its own rows against the others: 1 is no pooling
+};
+struct fit_pool {
+  const char *parameter, *column;
+  bool logarithmic;  // the spread is of logarithms
+  double mean;       // of the categories; of logarithms that mean's exponential
+  double spread;     // standard deviation between categories
+  double low, high;  // its interval; infinite where the rows set no limit
+  struct fit_pooled *members;
+  size_t member_count;
+};
+
 // A coefficient over another one.
 struct fit_ratio {
   struct fit_derived quantity;  // its name is the ratio as given
@@ -290,7 +309,7 @@ struct fit_result {
   size_t rows, excluded_count, held_out, unused;
   size_t duplicates;  // rows that repeat others, left out before the fit
   double objective;   // the plain sum over fitted rows, and the penalty
-  double penalty;     // of priors
+  double penalty;     // of priors and partial pooling
   struct fit_stage_result *stages;
   int stage_count;
   struct coefficient *coefficients;
@@ -339,6 +358,8 @@ struct fit_result {
   size_t score_count;
   struct fit_prior *priors;
   size_t prior_count;
+  struct fit_pool *pools;
+  size_t pool_count;
   struct fit_ratio *ratios;
   size_t ratio_count;
   const char *std;    // the expression of the rows' standard deviations, or NULL

@@ -36,6 +36,8 @@ static void keep_groups(struct fit *fit, const struct fit *other, struct fit_alo
 static void keep(struct fit *fit, const struct fit *other) {
   size_t n = (size_t)fit->element_count + 1;
   struct fit_alone *alone = arena_alloc(&fit->arena, sizeof *alone);
+  alone->objective = other->objective;
+  alone->slope = arena_array(&fit->arena, (size_t)fit->stage_count + 1, sizeof *alone->slope);
   alone->scale = arena_array(&fit->arena, (size_t)fit->stage_count + 1, sizeof *alone->scale);
   alone->value = arena_array(&fit->arena, n, sizeof *alone->value);
   alone->se = arena_array(&fit->arena, n, sizeof *alone->se);
@@ -50,6 +52,7 @@ static void keep(struct fit *fit, const struct fit *other) {
     if (!stage->free_count) continue;
     const struct stage_scale *scale = stage_scale_new(other, &fit->arena, stage);
     alone->scale[s] = scale_of(other, stage, scale);
+    alone->slope[s] = scale->slope;
     double unit = stage->problem.absolute ? stage->problem.delta : 1;
     for (int k = 0; k < scale->n; k++) {
       int e = stage->free[scale->of[k]];
@@ -75,7 +78,7 @@ bool fit_stand_alone(struct fit *fit, struct error *error) {
   struct fit_options options = *fit->options;
   struct fit_result result = {0};
   struct fit other = {.law = fit->law, .table = fit->table, .options = &options, .result = &result};
-  options.prior_count = options.profile_count = options.score_count = options.ratio_count = 0;
+  options.prior_count = options.pooled_count = options.profile_count = options.score_count = options.ratio_count = 0;
   options.bootstrap = 0;
   options.bare = true;
   options.profile_all = false;

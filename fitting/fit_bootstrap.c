@@ -27,6 +27,7 @@ static void resample_one(void *context, size_t resample, int thread) {
   for (size_t row = 0; row < fit->table->row_count; row++)
     refit->factor[row] = fit->row_group[row] < 0 ? 0 : drawn[fit->row_group[row]];
   fit_shift_priors(fit, resample, refit->shift);
+  fit_shift_pools(fit, resample, refit->shift);
   double *values = fit->result->replicates + resample * (size_t)fit->element_count;
   resampling->failed[resample] = !refit_rows(fit, refit, values);
 }

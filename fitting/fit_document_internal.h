@@ -19,7 +19,7 @@ enum coefficient_status fit_read_status(const struct reading *reading, const jso
 enum coefficient_status fit_read_status_named(const struct reading *reading, const json_t *entry, const char *key);
 // The place of a coefficient of this name, which must be there.
 size_t fit_read_coefficient(const struct fit_result *result, const struct reading *reading, const char *name);
-// The keys scores, ratios and priors.
+// The keys scores, ratios, priors and pooling.
 void fit_json_tests(const struct fit_result *result, struct json_writer *writer);
 void fit_read_tests(struct fit_result *result, const struct reading *reading, const json_t *root);
 // What comparison_json wrote; without formulas, which it does not write. comparison_free in either case.

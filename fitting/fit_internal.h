@@ -37,6 +37,8 @@ struct fit_stage {
 
 // What the rows say without priors; see fit_alone.c.
 struct fit_alone {
+  struct objective objective;       // with its scale
+  double *slope;                    // [stages]: mean psi'
   double *scale;                    // [stages]: 2 / this times the rise of the objective is chi-squared
   double *value;                    // [element_count], NAN for a category without a row
   double *se;                       // [element_count], of the internal coordinate, from the curvature; NAN without
@@ -52,6 +54,11 @@ struct fit_prior_term {
   int element;
   bool of_logarithm;
   double mean, sd;
+};
+
+struct fit_pool_term {
+  int parameter, *elements, count;
+  double spread, low, high;  // of the internal coordinates
 };
 
 struct fit {
@@ -83,6 +90,8 @@ struct fit {
   size_t jackknife_count;
   struct fit_prior_term *priors;
   int prior_count;
+  struct fit_pool_term *pools;
+  int pool_count;
   const struct fit_alone *alone;  // NULL: nothing but the rows decides
   size_t dependence_warnings[2];  // the first one that fit_depend gave, and the first after it
 };
@@ -118,6 +127,13 @@ double fit_penalty_at(const struct fit *fit, const double *values);
 void fit_shift_priors(const struct fit *fit, size_t resample, double *shift);
 // What priors did (result->priors), and which coefficients they set. Before the answer.
 void fit_tell_priors(struct fit *fit);
+// Partial pooling: the options' parameters; the spread of each, into the stages' penalties; draws of the categories'
+// distances from their mean for a resample; what came of it.
+bool fit_pool_read(struct fit *fit, struct error *error);
+struct penalty *fit_stage_penalty(struct fit_stage *stage);
+void fit_spread(struct fit *fit);
+void fit_shift_pools(const struct fit *fit, size_t resample, double *shift);
+void fit_tell_pools(struct fit *fit);
 // The mean eigenvalue of the groups' variance over the curvature's: for a stage with an inverse and a Jacobian.
 double stage_groups_ratio(const struct fit *fit, const struct fit_stage *stage, const struct stage_scale *scale);
 // Starting points of a stage. Their coordinates lie within the bounds.

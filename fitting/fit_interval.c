@@ -34,7 +34,7 @@ void fit_choose_interval(struct fit *fit) {
   for (int e = 0; e < fit->element_count; e++) freed += fit->elements[e].free_ever;
   result->group_count = (size_t)fit->group_count;
   result->interval_degrees = fmax(1, fit->grouped ? fit->group_count - 1 : (double)result->rows - freed);
-  if (fit->prior_count && result->interval == INTERVAL_BY_DEFAULT) {
+  if ((fit->prior_count || fit->pool_count) && result->interval == INTERVAL_BY_DEFAULT) {
     result->interval = INTERVAL_BCA;
     if ((fit->grouped && fit->group_count < MANY_GROUPS) || (!fit->grouped && result->rows < FEW_ROWS))
       fit_result_warn(

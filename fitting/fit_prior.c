@@ -52,10 +52,11 @@ static bool take_prior(struct fit *fit, int e, const struct fit_prior_term *term
 }
 
 bool fit_prior_read(struct fit *fit, struct error *error) {
-  if (fit->options->prior_count && fit->options->interval == INTERVAL_T)
-    return error_set(error, EXIT_USAGE_ERROR,
-                     "Student's t intervals are made of refits without rows and know nothing of a prior's width: "
-                     "--interval bca or percentile");
+  if ((fit->options->prior_count || fit->options->pooled_count) && fit->options->interval == INTERVAL_T)
+    return error_set(
+        error, EXIT_USAGE_ERROR,
+        "Student's t intervals are made of refits without rows and know nothing of the width of a prior or "
+        "of categories: --interval bca or percentile");
   fit->priors = arena_array(&fit->arena, (size_t)fit->element_count + 1, sizeof *fit->priors);
   for (size_t i = 0; i < fit->options->prior_count; i++) {
     const char *name;
@@ -88,15 +89,37 @@ void fit_penalize(struct fit *fit) {
       penalty->priors[penalty->prior_count++] = (struct penalty_prior){term->element, term->of_logarithm, term->mean,
                                                                        fit->alone->scale[s] / (term->sd * term->sd)};
     }
-    stage->problem.penalty = penalty->prior_count ? penalty : NULL;
+    penalty->pools = arena_array(&fit->arena, (size_t)fit->pool_count + 1, sizeof *penalty->pools);
+    for (int p = 0; p < fit->pool_count && stage->free_count; p++)
+      if (stage->free_of[fit->pools[p].elements[0]] >= 0)
+        penalty->pools[penalty->pool_count++] = (struct penalty_pool){fit->pools[p].elements, fit->pools[p].count, 0};
+    stage->problem.penalty = penalty->prior_count || penalty->pool_count ? penalty : NULL;
   }
+}
+
+struct penalty *fit_stage_penalty(struct fit_stage *stage) {
+  return (struct penalty *)stage->problem.penalty;
 }
 
 bool fit_has_penalty(const struct fit_stage *stage, int element) {
   const struct penalty *penalty = stage->problem.penalty;
   for (int k = 0; penalty && k < penalty->prior_count; k++)
     if (penalty->priors[k].element == element) return true;
+  for (int p = 0; penalty && p < penalty->pool_count; p++)
+    for (int k = 0; k < penalty->pools[p].count; k++)
+      if (penalty->pools[p].elements[k] == element) return true;
   return false;
+}
+
+static double pool_penalty(const struct fit *fit, const struct penalty_pool *pool, const double *values) {
+  double mean = 0, squares = 0;
+  for (int k = 0; k < pool->count; k++)
+    mean += element_internal(&fit->elements[pool->elements[k]], values[pool->elements[k]]) / pool->count;
+  for (int k = 0; k < pool->count; k++) {
+    double off = element_internal(&fit->elements[pool->elements[k]], values[pool->elements[k]]) - mean;
+    squares += off * off;
+  }
+  return 0.5 * pool->precision * squares;
 }
 
 double fit_penalty_at(const struct fit *fit, const double *values) {
@@ -108,6 +131,7 @@ double fit_penalty_at(const struct fit *fit, const double *values) {
       double value = values[prior->element], off = (prior->of_logarithm ? log(value) : value) - prior->mean;
       sum += 0.5 * prior->precision * off * off;
     }
+    for (int p = 0; penalty && p < penalty->pool_count; p++) sum += pool_penalty(fit, &penalty->pools[p], values);
   }
   return sum;
 }

@@ -62,6 +62,10 @@ const char *fit_score_sentence(struct arena *arena, const struct fit_result *res
 // "alpha: prior 0.34 +- 0.05; the rows alone give 0.41 (se 0.03); with both it lies 0.9 prior standard deviations from
 // the prior's mean, and is known 1.9 times as well as by the prior".
 const char *fit_prior_sentence(struct arena *arena, const struct fit_result *result, const struct fit_prior *prior);
+// "eff over 6 categories of format: mean 0.71, spread of ln eff 0.12 (95 %: 0.05 .. 0.4)"; "eff[w4a4]: 0.7, by its own
+// rows 0.66 (se 0.05), which have a weight of 0.8".
+const char *fit_pool_sentence(struct arena *arena, const struct fit_result *result, const struct fit_pool *pool);
+const char *fit_pooled_sentence(struct arena *arena, const struct fit_result *result, const struct fit_pooled *member);
 // "eff[w4a4]/eff[w3a3] = 1.23 (95 %: 1.1 .. 1.4); it is not 1 (p = 0.003)".
 const char *fit_ratio_sentence(struct arena *arena, const struct fit_result *result, const struct fit_ratio *ratio);
 // "w4a4, w3a3 cannot be left out: no fitted row has its category: nothing predicts it", each reason once; NULL where
@@ -70,13 +74,14 @@ const char *fit_not_left_out_sentence(struct arena *arena, const struct fit_leav
 // An end of a profile's interval: "0.34", "0 (open)", "none".
 const char *fit_profile_end(struct arena *arena, double value, bool open);
 
-// The diagnosis as sentences under titles: coefficients from elsewhere, ratios, priors, what the design leaves open,
-// rows that the fit hangs on, outliers, trends of the residuals. A title without items is a sentence by itself.
+// The diagnosis as sentences under titles: coefficients from elsewhere, ratios, priors, partial pooling, what the
+// design leaves open, rows that the fit hangs on, outliers, trends of the residuals. A title without items is a
+// sentence by itself.
 struct fit_remarks {
   const char *title;
   const char **items;
   size_t count;
 };
-enum { FIT_REMARKS = 7 };
+enum { FIT_REMARKS = 8 };
 // Fills remarks[] and returns how many there are.
 size_t fit_remarks(struct arena *arena, const struct fit_result *result, struct fit_remarks remarks[FIT_REMARKS]);
