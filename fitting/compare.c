@@ -408,13 +408,21 @@ static bool begin(struct comparing *comparing, struct error *error) {
   result->objective = first->objective;
   if (comparing->fit.residual && !residual_parse(comparing->fit.residual, &result->residual, error)) return false;
   if (comparing->fit.objective && !objective_parse(comparing->fit.objective, &result->objective, error)) return false;
-  char text[48];
+  if (result->objective.kind == OBJECTIVE_STUDENT_T && isnan(result->objective.scale))
+    return error_set(error, EXIT_USAGE_ERROR,
+                     "laws are compared under one loss: give the scale of Student's t too (student-t:%g:0.003; a fit "
+                     "prints the one it estimates)",
+                     result->objective.degrees);
+  char text[OBJECTIVE_TEXT];
   objective_text(result->objective, text);
   comparing->fit.objective = arena_string(&comparing->arena, text);
   comparing->fit.bare = true;
   comparing->fit.profile_all = false;
   comparing->fit.profile_count = comparing->fit.leave_out_count = 0;
   comparing->fit.score_count = comparing->fit.ratio_count = 0;
+  if (comparing->fit.prior_count || comparing->fit.pooled_count)
+    comparison_warn(result, "priors and partial pooling take no part in the comparison of laws");
+  comparing->fit.prior_count = comparing->fit.pooled_count = 0;
   comparing->fit.residual = result->residual == RESIDUAL_LOG ? "log" : "plain";
   result->source = arena_string(&result->arena, comparing->table->source);
   result->target = arena_string(&result->arena, first->target);

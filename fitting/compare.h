@@ -10,7 +10,8 @@
 #include "fitting/table.h"
 
 // The largest log-likelihood of independent residuals whose density is that of the objective: exp(-rho(r) w / s^2) / Z,
-// with rho = r^2/2 (normal), |r| (Laplace) or Huber's, and the scale s free. The minimum of the objective is the
+// with rho = r^2/2 (normal), |r| (Laplace), Huber's or an asymmetric one (a side of each), and the scale s free; of
+// Student's t its own density at its own scale. The minimum of the objective is the
 // maximum of this likelihood at any s, so the coefficients of the fit are the most likely ones. `sum` is the objective,
 // `weights` one a row or NULL. *scale (may be NULL) gets s.
 double objective_log_likelihood(struct objective objective, double sum, size_t rows, const double *weights,

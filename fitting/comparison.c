@@ -26,7 +26,7 @@ static const struct {
 enum { number_count = sizeof numbers / sizeof *numbers };
 
 void comparison_json(const struct comparison *comparison, struct json_writer *writer) {
-  char objective[48];
+  char objective[OBJECTIVE_TEXT];
   objective_text(comparison->objective, objective);
   json_object_begin(writer);
   json_key_string(writer, "source", comparison->source);

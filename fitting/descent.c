@@ -166,7 +166,7 @@ static void add_law_curvature(struct workspace *workspace, const double *x, cons
   int n = problem->free_count;
   for (size_t row = 0; row < problem->program->padded; row++) {
     double w = problem->weight[row] * (weight ? weight[row] : 1);
-    workspace->frozen[row] = w * huber_slope(workspace->residual[row], problem->delta);
+    workspace->frozen[row] = w * problem_slope(problem, workspace->residual[row]);
   }
   double *plus = workspace->trial_gradient, *minus = workspace->trial_magnitude;
   memcpy(workspace->trial, x, (size_t)n * sizeof *x);

@@ -185,6 +185,11 @@ bool design_begin(struct design *design, struct error *error) {
   fit->objective = design->law->objective;
   if (options->residual && !residual_parse(options->residual, &fit->residual, error)) return false;
   if (options->objective && !objective_parse(options->objective, &fit->objective, error)) return false;
+  if (fit->objective.kind == OBJECTIVE_STUDENT_T && isnan(fit->objective.scale))
+    return error_set(error, EXIT_USAGE_ERROR,
+                     "a design knows no residuals to estimate the scale of Student's t from: give one "
+                     "(student-t:%g:0.003)",
+                     fit->objective.degrees);
   if (!fit_setup(fit, error) || !set_truth(design, error) || !predict(design, error)) return false;
   for (int s = 0; s < fit->stage_count; s++) fit->stages[s].problem.start = design->truth;
   for (size_t row = 0; row < design->table->row_count; row++) {
@@ -316,7 +321,7 @@ bool design_run(const struct law *law, const struct table *table, const struct f
                 const struct design_options *options, struct design_result *result, struct error *error) {
   static const struct fit_options none = {.bootstrap = 0};
   double started = clock_seconds();
-  char objective[48];
+  char objective[OBJECTIVE_TEXT];
   *result = (struct design_result){.noise = options->noise, .log_determinant = NAN};
   struct table ones = *table;  // losses are not known yet: a column of ones, so that no row is excluded for its loss
   struct design design = {

@@ -98,7 +98,7 @@ static const char *row_categories(struct fit *fit, size_t row) {
 }
 
 static void fill_row(struct fit *fit, size_t row, double predicted, struct fit_row *out) {
-  double observed = fit->observed[row], size;
+  double observed = fit->observed[row];
   *out = (struct fit_row){.name = copy(fit->result, fit->table->row_names[row]),
                           .place = row,
                           .leverage = NAN,
@@ -109,10 +109,7 @@ static void fill_row(struct fit *fit, size_t row, double predicted, struct fit_r
                           .group = row_categories(fit, row)};
   out->residual = fit->residual == RESIDUAL_LOG ? log(observed / predicted) : observed - predicted;
   out->scale = fit->row_scale ? fit->row_scale[row] : 1;
-  size = fabs(out->residual * out->scale);
-  out->influence = 1;
-  if (fit->objective.kind == OBJECTIVE_HUBER && size > fit->objective.delta)
-    out->influence = fit->objective.delta / size;
+  out->influence = objective_influence(fit->objective, out->residual * out->scale);
 }
 
 // Predictions for all rows, the objective over the fitted ones, errors over both kinds.
@@ -140,6 +137,12 @@ static bool fill_rows(struct fit *fit, struct error *error) {
       result->unused++;
     }
   }
+  if (fit->alone) {
+    double *values = arena_array(&fit->arena, (size_t)fit->element_count + 1, sizeof *values);
+    for (int e = 0; e < fit->element_count; e++) values[e] = result->coefficients[e].value;
+    result->penalty = fit_penalty_at(fit, values);
+    result->objective += result->penalty;
+  }
   result->residual_rms = sqrt(squares / (double)result->rows);
   result->holdout_error = held_out ? errors / (double)held_out : NAN;
   if (held_out < result->held_out)
@@ -157,6 +160,12 @@ static bool begin(struct fit *fit, struct error *error) {
   fit->objective = law->objective;
   if (options->residual && !residual_parse(options->residual, &fit->residual, error)) return false;
   if (options->objective && !objective_parse(options->objective, &fit->objective, error)) return false;
+  result->scale_estimated = fit->objective.kind == OBJECTIVE_STUDENT_T && isnan(fit->objective.scale);
+  if (result->scale_estimated && law->stage_count > 1)
+    return error_set(error, EXIT_USAGE_ERROR,
+                     "the law %s is fitted in stages, and one scale of Student's t cannot be estimated from several: "
+                     "give it (student-t:%g:0.003)",
+                     law->name, fit->objective.degrees);
   result->name = copy(result, options->name ? options->name : law->name);
   result->by = copy(result, options->part ? options->by : NULL);
   result->part = copy(result, options->part);
@@ -197,29 +206,46 @@ static bool diagnose(struct fit *fit, struct error *error) {
   return fit_leave_out(fit, error);
 }
 
+bool fit_find(struct fit *fit, struct error *error) {
+  bool fine = begin(fit, error) && fit_setup(fit, error) && fit_check_part(fit, error) && fit_prior_read(fit, error) && fit_pool_read(fit, error) &&
+              fit_profile_names(fit, error) && fit_score_read(fit, error) && fit_ratio_read(fit, error);
+  if (fine && (fit->prior_count || fit->pool_count)) {
+    fine = fit_stand_alone(fit, error);
+    if (fine) fit_penalize(fit);
+    if (fine) fit_spread(fit);
+  }
+  for (int s = 0; s < fit->stage_count && fine; s++)
+    if (fit->stages[s].free_count) fine = fit_search(fit, &fit->stages[s], error);
+  if (!fine) return false;
+  fit->result->objective_kind = fit->objective;  // with the scale, where that was estimated
+  fill_coefficients(fit);
+  fill_stages(fit);
+  if (!fill_rows(fit, error)) return false;
+  fit_choice(fit);
+  fit->dependence_warnings[0] = fit->result->warning_count;
+  if (fit->alone)
+    fit_take_groups(fit);
+  else
+    fit_depend(fit);
+  fit->dependence_warnings[1] = fit->result->warning_count;
+  fit_choose_interval(fit);
+  fit_identify(fit);
+  return true;
+}
+
 bool fit_run(const struct law *law, const struct table *table, const struct fit_options *options,
              struct fit_result *result, struct error *error) {
   static const struct fit_options none = {.bootstrap = -1};
   *result = (struct fit_result){0};
   struct fit fit = {.law = law, .table = table, .options = options ? options : &none, .result = result};
   double started = clock_seconds();
-  bool fine = begin(&fit, error) && fit_setup(&fit, error) && fit_check_part(&fit, error) &&
-              fit_profile_names(&fit, error) && fit_score_read(&fit, error) && fit_ratio_read(&fit, error);
-  for (int s = 0; s < fit.stage_count && fine; s++)
-    if (fit.stages[s].free_count) fine = fit_search(&fit, &fit.stages[s], error);
+  bool fine = fit_find(&fit, error);
   if (fine) {
-    fill_coefficients(&fit);
-    fill_stages(&fit);
-    fine = fill_rows(&fit, error);
-  }
-  if (fine) {
-    fit_choice(&fit);
-    fit_depend(&fit);
-    fit_choose_interval(&fit);
-    fit_identify(&fit);
     fit_bootstrap(&fit);
     fine = fit_derive(&fit, error) && diagnose(&fit, error) && fit_score(&fit, error);
     if (fine) fit_ratios(&fit);
+    if (fine) fit_tell_priors(&fit);
+    if (fine) fit_tell_pools(&fit);
     fit_copy_tied_intervals(&fit);
     if (fine) fit_answer(&fit);
   }

@@ -22,10 +22,12 @@ enum coefficient_status {
   COEFFICIENT_TIED,
   COEFFICIENT_AT_LOW,  // at its bound (a positive parameter's 0 counts: its term has vanished)
   COEFFICIENT_AT_HIGH,
+  COEFFICIENT_BY_PRIOR,      // fitted, but its interval is its prior's
   COEFFICIENT_UNFITTED,      // of a category that no fitted row has; its value is NAN
   COEFFICIENT_UNIDENTIFIED,  // the data do not determine it: a direction through it leaves the predictions unchanged
 };
-// "determined", "one-sided", "fixed", "baseline", "tied", "at bound", "not fitted", "not determined"
+// "determined", "one-sided", "fixed", "baseline", "tied", "at bound", "set by its prior", "not fitted",
+// "not determined"
 const char *coefficient_status_name(enum coefficient_status status);
 
 // All kinds of interval, and which of them is in low and high: the one asked for, or percentile where that one does not
@@ -148,7 +150,7 @@ struct fit_leave_out {
 
 // The same fit under another objective, from the same minima.
 struct fit_sensitivity {
-  char objective[48];
+  char objective[OBJECTIVE_TEXT];
   double *values;  // [coefficient_count], NAN where the refit failed
 };
 
@@ -208,6 +210,35 @@ struct fit_score {
   const char *untested;  // why it was not, or NULL
 };
 
+// A normal prior, and what the rows say beside it.
+struct fit_prior {
+  size_t coefficient;
+  bool of_logarithm;       // it is on ln(coefficient)
+  double mean, sd;         // of it
+  double alone, alone_se;  // the coefficient by the rows alone; NAN: they do not determine it
+  enum coefficient_status alone_status;
+  double moved;     // from the prior's mean to the estimate, in its standard deviations
+  double narrowed;  // the estimate's standard deviation over the prior's: 1 is the prior itself
+  double distance;  // of the rows alone from the prior's mean, over the root of both variances; NAN likewise
+};
+
+// Partial pooling of a parameter's categories.
+struct fit_pooled {
+  size_t coefficient;
+  double alone, alone_se;  // by the rows, without pooling
+  enum coefficient_status alone_status;
+  double weight;  // of its own rows against the others: 1 is no pooling
+};
+struct fit_pool {
+  const char *parameter, *column;
+  bool logarithmic;  // the spread is of logarithms
+  double mean;       // of the categories; of logarithms that mean's exponential
+  double spread;     // standard deviation between categories
+  double low, high;  // its interval; infinite where the rows set no limit
+  struct fit_pooled *members;
+  size_t member_count;
+};
+
 // A coefficient over another one.
 struct fit_ratio {
   struct fit_derived quantity;  // its name is the ratio as given
@@ -225,9 +256,11 @@ struct fit_result {
   const char *answer;           // a sentence: what the law is fitted for, with its interval and status
   enum law_residual residual;
   struct objective objective_kind;
+  bool scale_estimated;  // that of Student's t, from the residuals
   size_t rows, excluded_count, held_out, unused;
   size_t duplicates;  // rows that repeat others, left out before the fit
-  double objective;   // the plain sum over fitted rows
+  double objective;   // the plain sum over fitted rows, and the penalty
+  double penalty;     // of priors and partial pooling
   struct fit_stage_result *stages;
   int stage_count;
   struct coefficient *coefficients;
@@ -279,6 +312,10 @@ struct fit_result {
   size_t outlier_count;
   struct fit_score *scores;
   size_t score_count;
+  struct fit_prior *priors;
+  size_t prior_count;
+  struct fit_pool *pools;
+  size_t pool_count;
   struct fit_ratio *ratios;
   size_t ratio_count;
   const char *std;    // the expression of the rows' standard deviations, or NULL

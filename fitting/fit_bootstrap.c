@@ -52,6 +52,8 @@ static void resample_one(void *context, size_t resample, int thread) {
   for (size_t row = 0; row < fit->table->row_count; row++)
     refit->factor[row] = fit->row_group[row] < 0 ? 0 : drawn[fit->row_group[row]];
   move_targets(fit, refit, resample + 1);
+  fit_shift_priors(fit, resample, refit->shift);
+  fit_shift_pools(fit, resample, refit->shift);
   double *values = fit->result->replicates + resample * (size_t)fit->element_count;
   resampling->failed[resample] = !refit_rows(fit, refit, values);
 }
@@ -65,6 +67,7 @@ static void leave_one(void *context, size_t block, int thread) {
     refit->factor[row] = group >= 0 && (size_t)group % fit->jackknife_count != block;
   }
   move_targets(fit, refit, 0);
+  memset(refit->shift, 0, (size_t)fit->element_count * sizeof *refit->shift);
   refit_rows(fit, refit, fit->jackknife + block * (size_t)fit->element_count);
 }
 

@@ -24,7 +24,10 @@ void fit_json_estimate(struct json_writer *writer, double value, double low, dou
 void fit_read_estimate(const struct reading *reading, const json_t *entry, double *value, double *low, double *high,
                        double *se, struct intervals *intervals);
 enum coefficient_status fit_read_status(const struct reading *reading, const json_t *entry);
-// The keys scores and ratios.
+enum coefficient_status fit_read_status_named(const struct reading *reading, const json_t *entry, const char *key);
+// The place of a coefficient of this name, which must be there.
+size_t fit_read_coefficient(const struct fit_result *result, const struct reading *reading, const char *name);
+// The keys scores, ratios, priors and pooling.
 void fit_json_tests(const struct fit_result *result, struct json_writer *writer);
 void fit_read_tests(struct fit_result *result, const struct reading *reading, const json_t *root);
 // What comparison_json wrote; without formulas, which it does not write. comparison_free in either case.

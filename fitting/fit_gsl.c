@@ -44,13 +44,11 @@ static double trust_region(struct bridge *bridge, double *x) {
   if (solver && weights) {
     gsl_vector_view start = gsl_vector_view_array(x, n);
     best = problem_evaluate(workspace, x, NULL, WANT_VALUE);
-    int rounds = isfinite(problem->delta) ? 200 : 1;
+    int rounds = problem_is_squares(problem) ? 1 : 200;
     for (int round = 0; round < rounds; round++) {
       problem_evaluate(workspace, x, NULL, WANT_VALUE);
-      for (size_t i = 0; i < rows; i++) {
-        double r = workspace->residual[i];
-        weights->data[i] = problem->weight[i] * (fabs(r) <= problem->delta ? 1 : problem->delta / fabs(r));
-      }
+      for (size_t i = 0; i < rows; i++)
+        weights->data[i] = problem->weight[i] * problem_reweight(problem, workspace->residual[i]);
       int info;
       if (gsl_multifit_nlinear_winit(&start.vector, weights, &system, solver)) break;
       int status = gsl_multifit_nlinear_driver(rounds == 1 ? 200 : 20, 1e-12, 1e-12, 0, NULL, NULL, &info, solver);

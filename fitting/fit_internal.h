@@ -8,6 +8,8 @@
 #include "fitting/fitting.h"
 #include "fitting/problem_internal.h"
 
+struct stage_scale;
+
 struct fit_stage {
   const struct law_stage *law_stage;
   size_t *rows, row_count;  // in the table
@@ -31,6 +33,32 @@ struct fit_stage {
   int64_t unsettled;          // reached no stationary point
   struct stage_scale *scale;  // for the diagnosis; NULL before
   double trust_region_objective, bfgs_objective;
+};
+
+// What the rows say without priors; see fit_alone.c.
+struct fit_alone {
+  struct objective objective;       // with its scale
+  double *slope;                    // [stages]: mean psi'
+  double *scale;                    // [stages]: 2 / this times the rise of the objective is chi-squared
+  double *value;                    // [element_count], NAN for a category without a row
+  double *se;                       // [element_count], of the internal coordinate, from the curvature; NAN without
+  enum coefficient_status *status;  // [element_count]
+  int *row_group, group_count;      // as found in these residuals, not in those that a prior bends
+  bool grouped;
+  const char *grouped_by, *grouping;
+  const char **warnings;  // of other columns that the residuals go with
+  size_t warning_count;
+};
+
+struct fit_prior_term {
+  int element;
+  bool of_logarithm;
+  double mean, sd;
+};
+
+struct fit_pool_term {
+  int parameter, *elements, count;
+  double spread, low, high;  // of the internal coordinates
 };
 
 struct fit {
@@ -65,6 +93,12 @@ struct fit {
   size_t choice_count;
   double *jackknife;  // [jackknife_count][element_count]: values without each group, or block of groups
   size_t jackknife_count;
+  struct fit_prior_term *priors;
+  int prior_count;
+  struct fit_pool_term *pools;
+  int pool_count;
+  const struct fit_alone *alone;  // NULL: nothing but the rows decides
+  size_t dependence_warnings[2];  // the first one that fit_depend gave, and the first after it
 };
 
 // Chooses rows, elements and stages and compiles the programs.
@@ -72,6 +106,8 @@ bool fit_setup(struct fit *fit, struct error *error);
 
 // False with an error when the options ask for a fit by the values of a column and the rows have several of them.
 bool fit_check_part(const struct fit *fit, struct error *error);
+// The error of an option that names no coefficient of this fit, with the nearest name.
+bool fit_unknown_coefficient(const struct fit *fit, const char *option, const char *name, struct error *error);
 // Ties and bounds of the options, on the elements there are.
 bool fit_tie(struct fit *fit, struct error *error);
 bool fit_bound(struct fit *fit, struct error *error);
@@ -81,6 +117,32 @@ bool fit_check_tied_stages(const struct fit *fit, struct error *error);
 void fit_copy_ties(const struct fit *fit, double *values);
 // Tied coefficients get the intervals of those that they are tied to.
 void fit_copy_tied_intervals(struct fit *fit);
+// Everything up to what is known of the minimum: rows, search, groups, bounds. fit_run does the rest.
+bool fit_find(struct fit *fit, struct error *error);
+// Reads the options' priors, once the elements are there.
+bool fit_prior_read(struct fit *fit, struct error *error);
+// The same fit by the rows alone, into fit->alone.
+bool fit_stand_alone(struct fit *fit, struct error *error);
+// Takes the groups of rows over from there, in place of fit_depend.
+void fit_take_groups(struct fit *fit);
+// Gives the stages' problems their penalties.
+void fit_penalize(struct fit *fit);
+bool fit_has_penalty(const struct fit_stage *stage, int element);
+// The penalty at values of all elements, in units of the objective.
+double fit_penalty_at(const struct fit *fit, const double *values);
+// Draws the means of priors anew for a resample: into shift [element_count].
+void fit_shift_priors(const struct fit *fit, size_t resample, double *shift);
+// What priors did (result->priors), and which coefficients they set. Before the answer.
+void fit_tell_priors(struct fit *fit);
+// Partial pooling: the options' parameters; the spread of each, into the stages' penalties; draws of the categories'
+// distances from their mean for a resample; what came of it.
+bool fit_pool_read(struct fit *fit, struct error *error);
+struct penalty *fit_stage_penalty(struct fit_stage *stage);
+void fit_spread(struct fit *fit);
+void fit_shift_pools(const struct fit *fit, size_t resample, double *shift);
+void fit_tell_pools(struct fit *fit);
+// The mean eigenvalue of the groups' variance over the curvature's: for a stage with an inverse and a Jacobian.
+double stage_groups_ratio(const struct fit *fit, const struct fit_stage *stage, const struct stage_scale *scale);
 // Starting points of a stage. Their coordinates lie within the bounds.
 struct starts {
   size_t points;  // of the law's grid, or of a sample of it
@@ -89,6 +151,13 @@ struct starts {
   double *x;      // [count][free_count]; the caller frees it
 };
 void fit_starts(const struct fit *fit, const struct fit_stage *stage, struct starts *starts);
+
+// The scale at which residuals are most likely under Student's t; 0 where all are 0.
+double student_scale(const double *residual, const double *weight, size_t rows, double degrees);
+// A first scale from the median of the residuals at x; then coefficients and scale in turns, from the minimum found,
+// into fit->objective and the stage. False with an error where the scale runs to 0.
+double student_first_scale(struct workspace *workspace, const struct fit_stage *stage, const double *x);
+bool student_settle(struct fit *fit, struct fit_stage *stage, struct workspace *workspace, struct error *error);
 
 // Finds the stage's minimum from many starts. elements (struct element.value) of earlier stages are set before.
 bool fit_search(struct fit *fit, struct fit_stage *stage, struct error *error);
@@ -108,15 +177,17 @@ struct refit {
   double *weight;             // [padded rows of the largest stage]
   double *x, *best;           // [element_count]
   bool *seen;                 // [element_count]
+  double *shift;              // [element_count]: of the means of priors
   struct workspace **spaces;  // [stage_count]
 };
 struct refit *refits_new(struct arena *arena, const struct fit *fit, int threads);
 // Fits every stage with refit->factor, from the minima that the search found. values gets a value an element (NAN for a
 // category without a row); all NAN, and false, when a stage keeps too few different rows.
 bool refit_rows(const struct fit *fit, struct refit *refit, double *values);
-// One stage under another delta (0: its own), from its minima; refit->elements holds the other elements and gets the
-// result. Returns the objective.
-double refit_stage(const struct fit *fit, struct refit *refit, const struct fit_stage *stage, double delta);
+// One stage under another objective (NULL: its own), from its minima; refit->elements holds the other elements and gets
+// the result. Returns the objective.
+double refit_stage(const struct fit *fit, struct refit *refit, const struct fit_stage *stage,
+                   const struct objective *objective);
 
 // Rows of one run are put into one group where the options name no column (fit->row_group, result->grouped_by); columns
 // that explain the residuals are named in warnings. After fill_rows, before the resamples.

@@ -34,6 +34,15 @@ void fit_choose_interval(struct fit *fit) {
   for (int e = 0; e < fit->element_count; e++) freed += fit->elements[e].free_ever;
   result->group_count = (size_t)fit->group_count;
   result->interval_degrees = fmax(1, fit->grouped ? fit->group_count - 1 : (double)result->rows - freed);
+  if ((fit->prior_count || fit->pool_count) && result->interval == INTERVAL_BY_DEFAULT) {
+    result->interval = INTERVAL_BCA;
+    if ((fit->grouped && fit->group_count < MANY_GROUPS) || (!fit->grouped && result->rows < FEW_ROWS))
+      fit_result_warn(
+          result,
+          "few %s: intervals may be too narrow; beside priors there are no Student's t ones, which are made "
+          "of the rows alone",
+          fit->grouped ? "groups of rows" : "rows");
+  }
   if (result->interval != INTERVAL_BY_DEFAULT) return;
   result->interval = INTERVAL_T;
   if (fit->grouped && fit->group_count < MANY_GROUPS)

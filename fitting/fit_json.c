@@ -137,7 +137,7 @@ static void put_resampling(const struct fit_result *result, struct json_writer *
 }
 
 void fit_result_json(const struct fit_result *result, struct json_writer *writer) {
-  char objective[48];
+  char objective[OBJECTIVE_TEXT];
   objective_text(result->objective_kind, objective);
   json_object_begin(writer);
   json_key_string(writer, "name", result->name);
@@ -160,7 +160,9 @@ void fit_result_json(const struct fit_result *result, struct json_writer *writer
   json_key_integer(writer, "held_out", (int64_t)result->held_out);
   json_key_integer(writer, "unused", (int64_t)result->unused);
   json_key_number(writer, "objective", result->objective);
+  if (result->prior_count || result->pool_count) json_key_number(writer, "penalty", result->penalty);
   json_key_string(writer, "objective_kind", objective);
+  if (result->scale_estimated) json_key_string(writer, "objective_scale", "estimated");
   json_key_string(writer, "residual_kind", result->residual == RESIDUAL_LOG ? "log" : "plain");
   if (result->std) json_key_string(writer, "std", result->std);
   if (result->std) json_key_number(writer, "std_median", result->std_median);

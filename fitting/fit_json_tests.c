@@ -1,4 +1,5 @@
-// What was tested, in a fit's JSON document, written and read: coefficients from elsewhere, ratios of coefficients.
+// What was tested, in a fit's JSON document, written and read: coefficients from elsewhere, ratios of coefficients;
+// priors, and partial pooling.
 #include <math.h>
 
 #include "fitting/fit_document_internal.h"
@@ -37,6 +38,51 @@ static void put_ratio(struct arena *arena, const struct fit_result *result, cons
   json_object_end(writer);
 }
 
+static void put_prior(struct arena *arena, const struct fit_result *result, const struct fit_prior *prior,
+                      struct json_writer *writer) {
+  json_object_begin(writer);
+  json_key_string(writer, "parameter", result->coefficients[prior->coefficient].name);
+  json_key_boolean(writer, "of_logarithm", prior->of_logarithm);
+  json_key_number(writer, "mean", prior->mean);
+  json_key_number(writer, "sd", prior->sd);
+  json_key_number(writer, "alone", prior->alone);
+  json_key_number(writer, "alone_se", prior->alone_se);
+  json_key_string(writer, "alone_status", coefficient_status_name(prior->alone_status));
+  json_key_number(writer, "moved", prior->moved);
+  json_key_number(writer, "narrowed", prior->narrowed);
+  json_key_number(writer, "distance", prior->distance);
+  json_key_string(writer, "text", fit_prior_sentence(arena, result, prior));
+  json_object_end(writer);
+}
+
+static void put_pool(struct arena *arena, const struct fit_result *result, const struct fit_pool *pool,
+                     struct json_writer *writer) {
+  json_object_begin(writer);
+  json_key_string(writer, "parameter", pool->parameter);
+  json_key_string(writer, "column", pool->column);
+  json_key_boolean(writer, "logarithmic", pool->logarithmic);
+  json_key_number(writer, "mean", pool->mean);
+  json_key_number(writer, "spread", pool->spread);
+  json_key_number(writer, "low", pool->low);
+  json_key_number(writer, "high", pool->high);
+  json_key_string(writer, "text", fit_pool_sentence(arena, result, pool));
+  json_key(writer, "categories");
+  json_array_begin(writer);
+  for (size_t k = 0; k < pool->member_count; k++) {
+    const struct fit_pooled *member = &pool->members[k];
+    json_object_begin(writer);
+    json_key_string(writer, "parameter", result->coefficients[member->coefficient].name);
+    json_key_number(writer, "alone", member->alone);
+    json_key_number(writer, "alone_se", member->alone_se);
+    json_key_string(writer, "alone_status", coefficient_status_name(member->alone_status));
+    json_key_number(writer, "weight", member->weight);
+    json_key_string(writer, "text", fit_pooled_sentence(arena, result, member));
+    json_object_end(writer);
+  }
+  json_array_end(writer);
+  json_object_end(writer);
+}
+
 void fit_json_tests(const struct fit_result *result, struct json_writer *writer) {
   struct arena arena = {0};  // of the sentences
   json_key(writer, "scores");
@@ -47,6 +93,18 @@ void fit_json_tests(const struct fit_result *result, struct json_writer *writer)
   json_array_begin(writer);
   for (size_t i = 0; i < result->ratio_count; i++) put_ratio(&arena, result, &result->ratios[i], writer);
   json_array_end(writer);
+  if (result->prior_count) {
+    json_key(writer, "priors");
+    json_array_begin(writer);
+    for (size_t i = 0; i < result->prior_count; i++) put_prior(&arena, result, &result->priors[i], writer);
+    json_array_end(writer);
+  }
+  if (result->pool_count) {
+    json_key(writer, "pooling");
+    json_array_begin(writer);
+    for (size_t i = 0; i < result->pool_count; i++) put_pool(&arena, result, &result->pools[i], writer);
+    json_array_end(writer);
+  }
   arena_free(&arena);
 }
 
@@ -86,7 +144,56 @@ static void read_ratios(struct fit_result *result, const struct reading *reading
   }
 }
 
+static void read_priors(struct fit_result *result, const struct reading *reading, const json_t *root) {
+  const json_t *all = member_objects(reading, root, "priors", &result->prior_count);
+  result->priors = arena_array(reading->arena, result->prior_count + 1, sizeof *result->priors);
+  for (size_t i = 0; i < result->prior_count; i++) {
+    const json_t *one = json_array_get(all, i);
+    result->priors[i] = (struct fit_prior){
+        .coefficient = fit_read_coefficient(result, reading, member_text(reading, one, "parameter", "")),
+        .of_logarithm = member_boolean(reading, one, "of_logarithm"),
+        .mean = member_number(reading, one, "mean"),
+        .sd = member_number(reading, one, "sd"),
+        .alone = member_number(reading, one, "alone"),
+        .alone_se = member_number(reading, one, "alone_se"),
+        .alone_status = fit_read_status_named(reading, one, "alone_status"),
+        .moved = member_number(reading, one, "moved"),
+        .narrowed = member_number(reading, one, "narrowed"),
+        .distance = member_number(reading, one, "distance")};
+  }
+}
+
+static void read_pools(struct fit_result *result, const struct reading *reading, const json_t *root) {
+  const json_t *all = member_objects(reading, root, "pooling", &result->pool_count);
+  result->pools = arena_array(reading->arena, result->pool_count + 1, sizeof *result->pools);
+  for (size_t i = 0; i < result->pool_count; i++) {
+    const json_t *one = json_array_get(all, i);
+    struct fit_pool *pool = &result->pools[i];
+    *pool = (struct fit_pool){.parameter = member_text(reading, one, "parameter", ""),
+                              .column = member_text(reading, one, "column", ""),
+                              .logarithmic = member_boolean(reading, one, "logarithmic"),
+                              .mean = member_number(reading, one, "mean"),
+                              .spread = member_number(reading, one, "spread"),
+                              .low = member_number(reading, one, "low"),
+                              .high = member_number(reading, one, "high")};
+    if (isnan(pool->high)) pool->high = INFINITY;  // written as null
+    const json_t *members = member_objects(reading, one, "categories", &pool->member_count);
+    pool->members = arena_array(reading->arena, pool->member_count + 1, sizeof *pool->members);
+    for (size_t k = 0; k < pool->member_count; k++) {
+      const json_t *entry = json_array_get(members, k);
+      pool->members[k] = (struct fit_pooled){
+          .coefficient = fit_read_coefficient(result, reading, member_text(reading, entry, "parameter", "")),
+          .alone = member_number(reading, entry, "alone"),
+          .alone_se = member_number(reading, entry, "alone_se"),
+          .alone_status = fit_read_status_named(reading, entry, "alone_status"),
+          .weight = member_number(reading, entry, "weight")};
+    }
+  }
+}
+
 void fit_read_tests(struct fit_result *result, const struct reading *reading, const json_t *root) {
   read_scores(result, reading, root);
   read_ratios(result, reading, root);
+  read_priors(result, reading, root);
+  read_pools(result, reading, root);
 }

@@ -62,6 +62,10 @@ struct fit_options {
   const char *const *lows;   // "E=1": bounds of values, in place of the law's
   const char *const *highs;  // likewise
   size_t tie_count, low_count, high_count;
+  const char *const *priors;  // "alpha=0.34~0.05", "log(A)=6~0.5": mean and standard deviation of a normal prior
+  size_t prior_count;
+  const char *const *pooled;  // per-category parameters whose categories are pooled partially: "eff"
+  size_t pooled_count;
   const struct fit_baseline *baselines;
   size_t baseline_count;
 };

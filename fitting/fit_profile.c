@@ -68,7 +68,7 @@ static double group_ratio(const struct fit *fit, const struct fit_stage *stage, 
 static double threshold_of(const struct fit *fit, const struct fit_stage *stage, const struct stage_scale *scale,
                            int k) {
   double ratio = scale->ratio, degrees = scale->degrees;
-  if (fit->grouped && scale->inverse && scale->jacobian && k >= 0) {
+  if (fit->grouped && !fit->alone && scale->inverse && scale->jacobian && k >= 0) {
     ratio = group_ratio(fit, stage, scale, k);
     degrees = fmin(degrees, fmax(1, fit->group_count - scale->n));
   }

@@ -46,7 +46,7 @@ void fit_read_estimate(const struct reading *reading, const json_t *entry, doubl
 }
 
 // The names of a time before there were more, too.
-enum coefficient_status fit_read_status(const struct reading *reading, const json_t *entry) {
+enum coefficient_status fit_read_status_named(const struct reading *reading, const json_t *entry, const char *key) {
   static const struct {
     const char *name;
     enum coefficient_status status;
@@ -54,7 +54,7 @@ enum coefficient_status fit_read_status(const struct reading *reading, const jso
                {"not identified", COEFFICIENT_UNIDENTIFIED},
                {"at lower bound", COEFFICIENT_AT_LOW},
                {"at upper bound", COEFFICIENT_AT_HIGH}};
-  const char *name = member_text(reading, entry, "status", coefficient_status_name(COEFFICIENT_FITTED)),
+  const char *name = member_text(reading, entry, key, coefficient_status_name(COEFFICIENT_FITTED)),
              *bound = member_text(reading, entry, "bound", "lower");
   for (size_t i = 0; i < sizeof older / sizeof *older; i++)
     if (strcmp(older[i].name, name) == 0) return older[i].status;
@@ -62,8 +62,12 @@ enum coefficient_status fit_read_status(const struct reading *reading, const jso
     if (strcmp(coefficient_status_name((enum coefficient_status)status), name) == 0)
       return status == COEFFICIENT_AT_LOW && strcmp(bound, "upper") == 0 ? COEFFICIENT_AT_HIGH
                                                                          : (enum coefficient_status)status;
-  reading_damaged(reading, "status", "state of a coefficient");
+  reading_damaged(reading, key, "state of a coefficient");
   return COEFFICIENT_FITTED;
+}
+
+enum coefficient_status fit_read_status(const struct reading *reading, const json_t *entry) {
+  return fit_read_status_named(reading, entry, "status");
 }
 
 static void read_coefficients(struct fit_result *result, const struct reading *reading, const json_t *root) {
@@ -181,6 +185,8 @@ static void read_objective(struct fit_result *result, const struct reading *read
     reading_damaged(reading, "objective_kind", "objective");
   if (!residual_parse(residual, &result->residual, &unknown)) reading_damaged(reading, "residual_kind", "residual");
   result->objective = member_number(reading, root, "objective");
+  result->penalty = json_object_get(root, "penalty") ? member_number(reading, root, "penalty") : 0;
+  result->scale_estimated = strcmp(member_text(reading, root, "objective_scale", ""), "estimated") == 0;
 }
 
 static void read_head(struct fit_result *result, const struct reading *reading, const json_t *root) {

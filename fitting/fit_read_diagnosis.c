@@ -4,8 +4,7 @@
 
 #include "fitting/fit_document_internal.h"
 
-// The place of a coefficient of this name.
-static size_t find_coefficient(const struct fit_result *result, const struct reading *reading, const char *name) {
+size_t fit_read_coefficient(const struct fit_result *result, const struct reading *reading, const char *name) {
   for (size_t i = 0; i < result->coefficient_count; i++)
     if (strcmp(result->coefficients[i].name, name) == 0) return i;
   reading_damaged(reading, name, "parameter of the fit");
@@ -44,7 +43,7 @@ static void read_profiles(struct fit_result *result, const struct reading *readi
       return;
     }
     struct fit_profile *profile = &result->profiles[result->profile_count++];
-    profile->coefficient = find_coefficient(result, reading, name);
+    profile->coefficient = fit_read_coefficient(result, reading, name);
     read_range(reading, entry, &profile->low, &profile->high, &profile->low_open, &profile->high_open);
     profile->words = member_text(reading, entry, "note", NULL);
     profile->threshold = member_number(reading, entry, "threshold");
@@ -65,7 +64,7 @@ static void read_directions(struct fit_result *result, const struct reading *rea
   for (size_t i = 0; i < result->direction_count; i++) {
     const json_t *entry = json_array_get(all, i);
     struct fit_direction *direction = &result->directions[i];
-    direction->coefficient = find_coefficient(result, reading, member_text(reading, entry, "parameter", ""));
+    direction->coefficient = fit_read_coefficient(result, reading, member_text(reading, entry, "parameter", ""));
     read_range(reading, entry, &direction->low, &direction->high, &direction->low_open, &direction->high_open);
     direction->eigenvalue = member_number(reading, entry, "eigenvalue");
     direction->words = member_text(reading, entry, "text", "");
@@ -125,7 +124,7 @@ static void read_sensitivity(struct fit_result *result, const struct reading *re
     struct fit_sensitivity *one = &result->sensitivity[i];
     const char *objective = member_text(reading, entry, "objective_kind", "");
     if (strlen(objective) >= sizeof one->objective) reading_damaged(reading, "objective_kind", "objective");
-    snprintf(one->objective, sizeof one->objective, "%.47s", objective);
+    snprintf(one->objective, sizeof one->objective, "%.*s", OBJECTIVE_TEXT - 1, objective);
     one->values = read_values(result, reading, entry, "parameters");
   }
 }
@@ -156,7 +155,7 @@ static void read_influential(struct fit_result *result, const struct reading *re
     const json_t *entry = json_array_get(all, i);
     struct fit_influential *one = &result->influential[i];
     one->row = find_row(result, reading, entry);
-    one->coefficient = find_coefficient(result, reading, member_text(reading, entry, "parameter", ""));
+    one->coefficient = fit_read_coefficient(result, reading, member_text(reading, entry, "parameter", ""));
     one->moves = member_number(reading, entry, "moves");
     if (isnan(one->moves)) one->moves = INFINITY;  // written as null
     one->exact = member_boolean(reading, entry, "refitted");

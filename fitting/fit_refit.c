@@ -23,6 +23,7 @@ struct refit *refits_new(struct arena *arena, const struct fit *fit, int threads
     refit->x = arena_array(arena, n, sizeof *refit->x);
     refit->best = arena_array(arena, n, sizeof *refit->best);
     refit->seen = arena_array(arena, n, sizeof *refit->seen);
+    refit->shift = arena_array(arena, n, sizeof *refit->shift);
     refit->spaces = arena_array(arena, (size_t)fit->stage_count, sizeof *refit->spaces);
     for (int s = 0; s < fit->stage_count; s++)
       if (fit->stages[s].free_count) refit->spaces[s] = workspace_new(arena, &fit->stages[s].problem);
@@ -30,12 +31,17 @@ struct refit *refits_new(struct arena *arena, const struct fit *fit, int threads
   return made;
 }
 
-double refit_stage(const struct fit *fit, struct refit *refit, const struct fit_stage *stage, double delta) {
+double refit_stage(const struct fit *fit, struct refit *refit, const struct fit_stage *stage,
+                   const struct objective *objective) {
   size_t n = (size_t)stage->free_count;
   struct workspace *workspace = refit->spaces[stage - fit->stages];
   struct problem problem = stage->problem;
   problem.start = refit->elements;  // as refitted in earlier stages
-  if (delta > 0) problem.delta = delta;
+  problem.shift = fit->alone ? refit->shift : NULL;
+  if (objective) {  // whose units the penalty is not in
+    problem_take(&problem, *objective);
+    problem.penalty = NULL;
+  }
   for (size_t i = 0; i < stage->program->padded; i++)
     refit->weight[i] = i < stage->row_count ? refit->factor[stage->rows[i]] : 0;
   if (refit->shift) {
@@ -76,7 +82,7 @@ static void forget_absent(const struct fit *fit, const struct fit_stage *stage, 
     if (!leaf->index) refit->seen[leaf->element] = true;
   }
   for (int i = 0; i < stage->free_count; i++)
-    if (!refit->seen[stage->free[i]]) values[stage->free[i]] = NAN;
+    if (!refit->seen[stage->free[i]] && !fit_has_penalty(stage, stage->free[i])) values[stage->free[i]] = NAN;
 }
 
 bool refit_rows(const struct fit *fit, struct refit *refit, double *values) {
@@ -88,7 +94,7 @@ bool refit_rows(const struct fit *fit, struct refit *refit, double *values) {
   for (int s = 0; s < fit->stage_count && fine; s++) {
     const struct fit_stage *stage = &fit->stages[s];
     if (!stage->free_count) continue;
-    fine = enough_rows(refit, stage) && isfinite(refit_stage(fit, refit, stage, 0));
+    fine = enough_rows(refit, stage) && isfinite(refit_stage(fit, refit, stage, NULL));
     if (!fine) break;
     for (int i = 0; i < stage->free_count; i++) {
       int e = stage->free[i];

@@ -15,10 +15,11 @@ struct setting {
 
 // Residuals at the least-squares minimum, rows that are averages weighted by their runs; NULL where there is none.
 static const double *least_squares(struct fit *fit, struct fit_stage *stage) {
+  static const struct objective squares = {.kind = OBJECTIVE_LEAST_SQUARES};
   struct refit *refit = refits_new(&fit->arena, fit, 1);
   for (int e = 0; e < fit->element_count; e++) refit->elements[e] = fit->elements[e].value;
   for (size_t row = 0; row < fit->table->row_count; row++) refit->factor[row] = fit->table->row_members[row];
-  if (!isfinite(refit_stage(fit, refit, stage, INFINITY))) return NULL;
+  if (!isfinite(refit_stage(fit, refit, stage, &squares))) return NULL;
   struct workspace *workspace = refit->spaces[stage - fit->stages];
   return isfinite(problem_evaluate(workspace, refit->best, NULL, WANT_VALUE)) ? workspace->residual : NULL;
 }

@@ -14,12 +14,24 @@ enum { JACOBIAN_LIMIT = 20000000 };  // numbers
 
 // The mean of psi'. It is 1 inside delta and 0 outside; a small delta holds few rows beyond the n that the fit passes
 // through, so the density is taken over a window of at least 40 % of the others.
-static double mean_slope(const double *sizes, size_t rows, int n, double delta) {
+static double mean_huber_slope(const double *sizes, size_t rows, int n, double delta) {
   size_t passed = (size_t)n, others = rows - passed, window = passed + (size_t)ceil(0.4 * (double)others), inside = 0;
   double width = sizes[window - 1];
   if (delta < width) return delta / width * (double)(window - passed) / (double)others;
   while (inside < rows && sizes[inside] <= delta) inside++;
   return (double)(inside - passed) / (double)others;
+}
+
+// Of an asymmetric loss the factor of a row's side comes in as its mean, of Student's t psi' has no jump.
+static double mean_slope(const struct problem *problem, const double *residual, const double *sizes, size_t rows,
+                         int n) {
+  double sum = 0, factors = 0;
+  if (problem->tail > 0) {
+    for (size_t i = 0; i < rows; i++) sum += problem_curvature(problem, residual[i]);
+    return fmax(sum / (double)rows, 1e-3);
+  }
+  for (size_t i = 0; i < rows; i++) factors += residual[i] > 0 ? 1 + problem->asymmetry : 1;
+  return factors / (double)rows * mean_huber_slope(sizes, rows, n, problem->delta);
 }
 
 static void keep_coordinates(const struct fit *fit, const struct fit_stage *stage, struct arena *arena,
@@ -56,16 +68,30 @@ static void invert(struct arena *arena, struct stage_scale *scale) {
   scale->inverse = inverse;
 }
 
+// The penalty's matrix at the minimum; the workspace's own, and its residuals, stay.
+static double *penalty_of(struct workspace *workspace, const struct fit_stage *stage) {
+  size_t n = (size_t)stage->free_count * (size_t)stage->free_count;
+  double *kept = memory_get((n + 1) * sizeof *kept), *matrix = memory_get((n + 1) * sizeof *matrix);
+  memcpy(kept, workspace->matrix, n * sizeof *kept);
+  workspace_use(workspace, &stage->problem);
+  problem_penalty_matrix(workspace, stage->x, matrix);
+  memcpy(workspace->matrix, kept, n * sizeof *kept);
+  free(kept);
+  return matrix;
+}
+
 struct stage_scale *stage_scale_new(const struct fit *fit, struct arena *arena, const struct fit_stage *stage) {
   struct stage_scale *scale = arena_alloc(arena, sizeof *scale);
   size_t rows = stage->row_count, n = (size_t)stage->free_count;
   struct workspace *workspace = workspace_new(arena, &stage->problem);
   struct problem squares = stage->problem;
-  squares.delta = INFINITY;  // every row counts with its weight
+  problem_take_squares(&squares);  // every row counts with its weight
+  squares.penalty = NULL;
   workspace_use(workspace, &squares);
   problem_evaluate(workspace, stage->x, NULL, WANT_REWEIGHTED);
+  double *penalty = stage->problem.penalty ? penalty_of(workspace, stage) : NULL;
+  for (size_t i = 0; i < n * n && penalty; i++) workspace->matrix[i] += penalty[i];
   keep_coordinates(fit, stage, arena, workspace->matrix, scale);
-  invert(arena, scale);
   scale->degrees = (int)rows - scale->n;
   scale->residual = arena_array(arena, rows + 1, sizeof *scale->residual);
   memcpy(scale->residual, workspace->residual, rows * sizeof *scale->residual);
@@ -80,8 +106,16 @@ struct stage_scale *stage_scale_new(const struct fit *fit, struct arena *arena, 
     sizes[i] = fabs(scale->residual[i]);
   }
   qsort(sizes, rows, sizeof *sizes, compare_numbers);
-  scale->slope = mean_slope(sizes, rows, scale->n, stage->problem.delta);
+  scale->slope = mean_slope(&stage->problem, scale->residual, sizes, rows, scale->n);
   scale->ratio = fmax(squared / scale->degrees / scale->slope, fit->choice_variance);
+  if (stage->problem.penalty) {
+    scale->ratio = fit->alone->scale[stage - fit->stages] * (stage->problem.absolute ? stage->problem.delta : 1);
+    for (int i = 0; i < scale->n; i++)  // the rise is slope times the rows' part and once the penalty's
+      for (int j = 0; j < scale->n; j++)
+        scale->matrix[i * scale->n + j] += (1 / scale->slope - 1) * penalty[scale->of[i] * (int)n + scale->of[j]];
+  }
+  free(penalty);
+  invert(arena, scale);
   // the fit passes through n of the rows: the median is that of the others
   scale->deviation = 1.4826 * quantile(sizes + scale->n, rows - (size_t)scale->n, 0.5);
   free(sizes);

@@ -146,8 +146,7 @@ bool fit_score_read(struct fit *fit, struct error *error) {
 
 // ---- the test ----
 
-// The mean eigenvalue of the groups' variance over the curvature's: for a stage with a Jacobian.
-static double groups_ratio(const struct fit *fit, const struct fit_stage *stage, const struct stage_scale *scale) {
+double stage_groups_ratio(const struct fit *fit, const struct fit_stage *stage, const struct stage_scale *scale) {
   size_t n = (size_t)scale->n;
   double *sums = memory_get(((size_t)fit->group_count + 1) * n * sizeof *sums), trace = 0;
   int groups = 0;
@@ -177,6 +176,10 @@ static void test_score(struct fit *fit, struct fit_score *score) {
     score->untested = "the law is fitted in stages";
     return;
   }
+  if (fit->alone) {
+    score->untested = "the fit leans on priors, and so its objective is not the rows' alone";
+    return;
+  }
   const struct stage_scale *scale = stage->scale ? stage->scale : stage_scale_new(fit, &fit->arena, stage);
   double ratio = scale->ratio, freedom = scale->degrees;
   if (fit->grouped && (!scale->inverse || !scale->jacobian)) {
@@ -184,7 +187,7 @@ static void test_score(struct fit *fit, struct fit_score *score) {
     return;
   }
   if (fit->grouped) {
-    ratio = groups_ratio(fit, stage, scale);
+    ratio = stage_groups_ratio(fit, stage, scale);
     freedom = fit->group_count - scale->n;
   }
   if (!scale->n || freedom < 1 || !(ratio > 0)) {
@@ -217,6 +220,7 @@ static bool score_one(struct fit *fit, struct fit_score *score, struct error *er
     squares += residual * residual;
   }
   free(predictions);
+  score->objective += fit_penalty_at(fit, score->values);
   if (!fine) return error_context(error, "score %s", score->name);
   if (!isfinite(score->objective))
     return error_set(error, EXIT_USAGE_ERROR, "score '%s': with it the law %s gives no finite %s for some fitted rows",

@@ -65,8 +65,8 @@ static void screen_one(void *context, size_t start, int thread) {
   struct problem squares = *search->screen;
   workspace_use(workspace, search->screen);
   if (start < search->starts.solved) project_linear(workspace, x, NULL);
-  if (isfinite(squares.delta) && start % 2 == 0) {
-    squares.delta = INFINITY;
+  if (!problem_is_squares(&squares) && start % 2 == 0) {
+    problem_take_squares(&squares);
     workspace_use(workspace, &squares);
     descend(workspace, x, NULL, 10, 1e-3);
   }
@@ -238,6 +238,7 @@ static void second_opinion(struct search *search, const double *screened) {
   struct fit_stage *stage = search->stage;
   size_t n = (size_t)search->free_count;
   stage->trust_region_objective = stage->bfgs_objective = NAN;
+  if (stage->problem.penalty) return;                      // GSL's least squares know no priors
   if ((double)stage->row_count * (double)n > 2e6) return;  // GSL holds the whole Jacobian
   struct workspace *workspace = search->spaces[0];
   workspace_use(workspace, &stage->problem);
@@ -270,7 +271,7 @@ static double sum_of_sizes(struct workspace *workspace, const struct fit_stage *
   double sum = 0;
   problem_evaluate(workspace, x, NULL, WANT_VALUE);
   for (size_t i = 0; i < stage->row_count; i++) sum += stage->weight[i] * fabs(workspace->residual[i]);
-  return sum;
+  return stage->problem.penalty ? sum + workspace->penalty : sum;
 }
 
 // Least absolute deviations: Huber with ever smaller delta, from the last minimum each time.
@@ -292,22 +293,44 @@ static void sharpen(struct search *search) {
   stage->objective = sum_of_sizes(workspace, stage, stage->x);
   for (int k = 0; k < stage->other_count; k++)
     stage->other_objectives[k] = sum_of_sizes(workspace, stage, stage->others[k]);
+  stage->trust_region_objective = stage->bfgs_objective = NAN;  // of Huber's loss, on another scale
+}
+
+// What least squares reaches from some of the starts, and where.
+static double least_squares(struct search *search, struct problem *squares, double *lowest) {
+  struct workspace *workspace = search->spaces[0];
+  *squares = search->stage->problem;
+  problem_take_squares(squares);
+  workspace_use(workspace, squares);
+  size_t n = (size_t)search->free_count, step = search->starts.count / 50 + 1;
+  double best = INFINITY, *x = arena_array(&search->fit->arena, n + 1, sizeof *x);
+  for (size_t s = 0; s < search->starts.count; s += step) {
+    memcpy(x, search->starts.x + s * n, n * sizeof *x);
+    double reached = descend(workspace, x, NULL, 50, 1e-4);
+    if (reached < best) memcpy(lowest, x, n * sizeof *x);
+    best = fmin(best, reached);
+  }
+  return best;
 }
 
 // LAD starts as Huber with a delta of the residuals' size: what least squares from the best screened start leaves.
 static double lad_delta(struct search *search) {
-  struct workspace *workspace = search->spaces[0];
-  struct problem squares = search->stage->problem;
-  squares.delta = INFINITY;
-  workspace_use(workspace, &squares);
-  double best = INFINITY, *x = arena_array(&search->fit->arena, (size_t)search->free_count + 1, sizeof *x);
-  size_t step = search->starts.count / 50 + 1;
-  for (size_t s = 0; s < search->starts.count; s += step) {
-    memcpy(x, search->starts.x + s * (size_t)search->free_count, (size_t)search->free_count * sizeof *x);
-    best = fmin(best, descend(workspace, x, NULL, 50, 1e-4));
-  }
-  double size = sqrt(2 * best / (double)search->stage->row_count);
+  struct problem squares;
+  double *x = arena_array(&search->fit->arena, (size_t)search->free_count + 1, sizeof *x);
+  double size = sqrt(2 * least_squares(search, &squares, x) / (double)search->stage->row_count);
   return isfinite(size) && size > 1e-12 ? 0.1 * size : 1e-6;
+}
+
+// Student's t without a scale is searched with that of the least-squares residuals' median; then both settle.
+static void begin_scale(struct search *search) {
+  struct fit *fit = search->fit;
+  struct fit_stage *stage = search->stage;
+  struct problem squares;
+  double *x = arena_array(&fit->arena, (size_t)search->free_count + 1, sizeof *x);
+  if (isfinite(least_squares(search, &squares, x)))
+    fit->objective.scale = student_first_scale(search->spaces[0], stage, x);
+  if (!(fit->objective.scale > 1e-12)) fit->objective.scale = 1e-12;
+  problem_take(&stage->problem, fit->objective);
 }
 
 bool fit_search(struct fit *fit, struct fit_stage *stage, struct error *error) {
@@ -318,8 +341,9 @@ bool fit_search(struct fit *fit, struct fit_stage *stage, struct error *error) {
   int threads = threads_wanted(fit->options->threads);
   search.spaces = spaces_for(&fit->arena, &stage->problem, threads);
   fit_starts(fit, stage, &search.starts);
-  bool lad = fit->objective.kind == OBJECTIVE_LAD;
+  bool lad = fit->objective.kind == OBJECTIVE_LAD, free_scale = fit->result->scale_estimated;
   if (lad) stage->problem.delta = lad_delta(&search);
+  if (free_scale) begin_scale(&search);
   struct problem thin;
   if (!thin_problem(&search, &thin, error)) {
     free(search.starts.x);
@@ -351,6 +375,11 @@ bool fit_search(struct fit *fit, struct fit_stage *stage, struct error *error) {
     fit_hop(fit, &fit->arena, stage, search.spaces);
     settle_best(&search);
     if (lad) sharpen(&search);
+    if (free_scale) {  // GSL's minimizers once more, under the loss that came out
+      fine = student_settle(fit, stage, search.spaces[0], error);
+      if (fine) second_opinion(&search, screened);
+      fine = fine && student_settle(fit, stage, search.spaces[0], error);
+    }
   }
   for (int i = 0; fine && i < stage->free_count; i++) fit->elements[stage->free[i]].value = stage->x[i];
   free(search.starts.x);

@@ -16,12 +16,14 @@ struct comparing {
 
 // Huber's objective with ever smaller delta, each time from the last minimum.
 static double sharpen_stage(const struct fit *fit, struct refit *refit, const struct fit_stage *stage, double size) {
-  double delta = 0.1 * size, objective = refit_stage(fit, refit, stage, delta);
+  struct objective huber = {.kind = OBJECTIVE_HUBER, .delta = 0.1 * size};
+  double objective = refit_stage(fit, refit, stage, &huber);
   struct workspace *workspace = refit->spaces[stage - fit->stages];
   for (int round = 0; round < SHARPENINGS && isfinite(objective); round++) {
     struct problem problem = stage->problem;
     problem.start = refit->elements;
-    problem.delta = delta /= 4;
+    huber.delta /= 4;
+    problem_take(&problem, huber);
     workspace_use(workspace, &problem);
     for (int i = 0; i < stage->free_count; i++) refit->x[i] = refit->elements[stage->free[i]];
     descend(workspace, refit->x, refit->weight, 200, 1e-12);
@@ -50,10 +52,9 @@ static void compare_one(void *context, size_t index, int thread) {
   for (int s = 0; s < fit->stage_count && fine; s++) {
     const struct fit_stage *stage = &fit->stages[s];
     if (!stage->free_count) continue;
-    double reached =
-        objective.kind == OBJECTIVE_LAD
-            ? sharpen_stage(fit, refit, stage, typical_residual(stage, refit->spaces[s]))
-            : refit_stage(fit, refit, stage, objective.kind == OBJECTIVE_HUBER ? objective.delta : INFINITY);
+    double reached = objective.kind == OBJECTIVE_LAD
+                         ? sharpen_stage(fit, refit, stage, typical_residual(stage, refit->spaces[s]))
+                         : refit_stage(fit, refit, stage, &objective);
     fine = isfinite(reached);
   }
   for (int e = 0; e < fit->element_count; e++)
@@ -62,18 +63,23 @@ static void compare_one(void *context, size_t index, int thread) {
   fit_copy_ties(fit, out->values);
 }
 
+static void add(struct comparing *comparing, struct objective objective) {
+  comparing->objectives[comparing->count++] = objective;
+}
+
 void fit_sensitivity(struct fit *fit) {
   struct fit_result *result = fit->result;
-  if (!fit_is_small(fit)) return;
+  if (!fit_is_small(fit) || fit->alone) return;  // the weight of priors is that of one loss
   struct comparing comparing = {.fit = fit};
   if (fit->objective.kind == OBJECTIVE_HUBER) {
-    comparing.objectives[comparing.count++] = (struct objective){OBJECTIVE_HUBER, fit->objective.delta / 10};
-    comparing.objectives[comparing.count++] = (struct objective){OBJECTIVE_HUBER, fit->objective.delta * 10};
+    add(&comparing, (struct objective){OBJECTIVE_HUBER, .delta = fit->objective.delta / 10});
+    add(&comparing, (struct objective){OBJECTIVE_HUBER, .delta = fit->objective.delta * 10});
   }
+  if (fit->objective.kind == OBJECTIVE_ASYMMETRIC && isfinite(fit->objective.delta))  // both sides alike
+    add(&comparing, (struct objective){OBJECTIVE_HUBER, .delta = fit->objective.delta});
   if (fit->objective.kind != OBJECTIVE_LEAST_SQUARES)
-    comparing.objectives[comparing.count++] = (struct objective){.kind = OBJECTIVE_LEAST_SQUARES};
-  if (fit->objective.kind != OBJECTIVE_LAD)
-    comparing.objectives[comparing.count++] = (struct objective){OBJECTIVE_LAD, 0};
+    add(&comparing, (struct objective){.kind = OBJECTIVE_LEAST_SQUARES});
+  if (fit->objective.kind != OBJECTIVE_LAD) add(&comparing, (struct objective){.kind = OBJECTIVE_LAD});
   comparing.refits = refits_new(&fit->arena, fit, threads_wanted(fit->options->threads));
   result->sensitivity = arena_array(&result->arena, KINDS, sizeof *result->sensitivity);
   result->sensitivity_count = (size_t)comparing.count;

@@ -411,7 +411,6 @@ static void stage_problem(struct fit *fit, struct fit_stage *stage) {
   stage->problem = (struct problem){.program = stage->program,
                                     .target = stage->target,
                                     .weight = stage->weight,
-                                    .delta = fit->objective.kind == OBJECTIVE_HUBER ? fit->objective.delta : INFINITY,
                                     .free_count = stage->free_count,
                                     .free = stage->free,
                                     .free_of = stage->free_of,
@@ -419,7 +418,9 @@ static void stage_problem(struct fit *fit, struct fit_stage *stage) {
                                     .high = stage->high,
                                     .unit = fit->unit,
                                     .linear = stage->linear,
-                                    .logarithmic = fit->residual == RESIDUAL_LOG};
+                                    .logarithmic = fit->residual == RESIDUAL_LOG,
+                                    .absolute = fit->objective.kind == OBJECTIVE_LAD};
+  problem_take(&stage->problem, fit->objective);
 }
 
 static bool make_stage(struct fit *fit, struct fit_stage *stage, struct error *error) {

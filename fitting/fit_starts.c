@@ -85,7 +85,7 @@ void fit_starts(const struct fit *fit, const struct fit_stage *stage, struct sta
   starts->points = (size_t)fmin(all, limit);
   starts->solved = linear ? (size_t)fmin(others, limit) : 0;
   size_t plain = linear && starts->points > AS_THEY_ARE ? AS_THEY_ARE : starts->points;
-  size_t ways = plain + starts->solved <= BOTH_WAYS && !linear && isfinite(stage->problem.delta) ? 2 : 1;
+  size_t ways = plain + starts->solved <= BOTH_WAYS && !linear && !problem_is_squares(&stage->problem) ? 2 : 1;
   starts->count = starts->solved + ways * plain;
   starts->x = memory_get((starts->count + 1) * n * sizeof *starts->x);
   for (size_t s = 0; s < starts->solved; s++)

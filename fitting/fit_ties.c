@@ -5,7 +5,7 @@
 
 #include "fitting/fit_internal.h"
 
-static bool unknown_coefficient(const struct fit *fit, const char *option, const char *name, struct error *error) {
+bool fit_unknown_coefficient(const struct fit *fit, const char *option, const char *name, struct error *error) {
   const char **names = memory_get(((size_t)fit->element_count + 1) * sizeof(char *));
   for (int e = 0; e < fit->element_count; e++) names[e] = fit->elements[e].name;
   error_set(error, EXIT_USAGE_ERROR, "%s: the law %s has no coefficient '%s' on these rows", option, fit->law->name,
@@ -79,8 +79,8 @@ bool fit_tie(struct fit *fit, struct error *error) {
     if (!split_setting(fit, "tie", "NAME=NAME (beta=alpha)", fit->options->ties[i], &name, &to_name, error))
       return false;
     int from = find_coefficient(fit, name), to = find_coefficient(fit, to_name);
-    if (from < 0) return unknown_coefficient(fit, "tie", name, error);
-    if (to < 0) return unknown_coefficient(fit, "tie", to_name, error);
+    if (from < 0) return fit_unknown_coefficient(fit, "tie", name, error);
+    if (to < 0) return fit_unknown_coefficient(fit, "tie", to_name, error);
     if (!tie_one(fit, from, to, error)) return false;
   }
   return follow_ties(fit, error);
@@ -156,7 +156,7 @@ static bool bound_named(struct fit *fit, const char *text, bool low, struct erro
                        fit->elements[element->tied_to].name);
     if (!bound_one(fit, element, low, value, error)) return false;
   }
-  return found ? true : unknown_coefficient(fit, option, name, error);
+  return found ? true : fit_unknown_coefficient(fit, option, name, error);
 }
 
 // The bounds of a tied coefficient hold for the one that it is tied to.

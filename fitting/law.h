@@ -7,20 +7,37 @@
 #include "base/base.h"
 
 enum law_residual { RESIDUAL_LOG, RESIDUAL_PLAIN };
-enum law_objective { OBJECTIVE_HUBER, OBJECTIVE_LEAST_SQUARES, OBJECTIVE_LAD };
+enum law_objective {
+  OBJECTIVE_HUBER,
+  OBJECTIVE_LEAST_SQUARES,
+  OBJECTIVE_LAD,
+  OBJECTIVE_STUDENT_T,
+  OBJECTIVE_ASYMMETRIC
+};
 
-// Sum over rows of: Huber_delta(r) = r^2/2 for |r| <= delta, delta (|r| - delta/2) beyond; r^2/2; |r|.
+// Sum over rows of: Huber_delta(r) = r^2/2 for |r| <= delta, delta (|r| - delta/2) beyond; r^2/2; |r|;
+// n s^2 / 2 ln(1 + r^2 / (n s^2)) for Student's t with n degrees of freedom and scale s, which is r^2/2 near 0;
+// Huber_delta(r) (r^2/2 without a delta), times `ratio` where the law predicts too much.
 struct objective {
   enum law_objective kind;
-  double delta;  // of Huber
+  double delta;           // of Huber; of the asymmetric one infinite where it has none
+  double degrees, scale;  // of Student's t; the scale is NAN where it is to be estimated
+  double ratio;           // of the asymmetric one
 };
-// Reads "huber:1e-3", "least-squares", "lad"; "log", "plain". False with an error that lists what there is.
+enum { OBJECTIVE_TEXT = 80 };  // bytes of an objective's text
+// Reads "huber:1e-3", "least-squares", "lad", "student-t:4", "student-t:4:0.01", "asymmetric:3", "asymmetric:3:1e-3";
+// "log", "plain". False with an error that lists what there is.
 bool objective_parse(const char *text, struct objective *objective, struct error *error);
 bool residual_parse(const char *text, enum law_residual *residual, struct error *error);
-// The loss of one residual.
+// The loss of one residual, observed - predicted: below 0 the law predicts too much.
 double objective_loss(struct objective objective, double residual);
+// psi(r) / r over that of a residual near 0 on the same side: the share with which a row still counts. Of |r| it is 1.
+double objective_influence(struct objective objective, double residual);
+// psi and psi' of the loss, of a residual predicted - observed, not of |r|.
+double objective_slope(struct objective objective, double difference);
+double objective_curvature(struct objective objective, double difference);
 // "huber:0.001"
-void objective_text(struct objective objective, char out[48]);
+void objective_text(struct objective objective, char out[OBJECTIVE_TEXT]);
 
 struct law_parameter {
   const char *name, *about;

@@ -262,7 +262,7 @@ static void load_root(struct loader *loader, const struct node *root) {
   const char *text = scalar_text(loader, node = node_find(root, "residual"), "residual");
   if (text && !residual_parse(text, &law->residual, &error))
     node_error(node, loader->diagnostics, NULL, "%s", error.text);
-  law->objective = (struct objective){OBJECTIVE_HUBER, 1e-3};
+  law->objective = (struct objective){OBJECTIVE_HUBER, .delta = 1e-3};
   error = (struct error){0};
   text = scalar_text(loader, node = node_find(root, "objective"), "objective");
   if (text && !objective_parse(text, &law->objective, &error))

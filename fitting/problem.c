@@ -90,6 +90,19 @@ FOR_EVERY_MACHINE static double block_loss(struct block *block, const double *re
   return add_lanes(lane);
 }
 
+// The same for the other losses.
+static double block_other_loss(struct block *block, const double *prediction, const double *target, double *residual,
+                               const struct problem *problem, enum wanted wanted) {
+  double sum = 0;
+  for (size_t i = 0; i < block->n; i++) {
+    double r = residual[i] = prediction[i] - target[i], w = block->weight[i];
+    sum += w * problem_loss(problem, r);
+    block->slope[i] = w * problem_slope(problem, r);
+    block->curvature[i] = w * (wanted == WANT_INLIER ? problem_curvature(problem, r) : problem_reweight(problem, r));
+  }
+  return sum;
+}
+
 // Products of the adjoints of leaves that are one element for all rows.
 static void add_plain_products(struct workspace *workspace, const struct block *block, enum wanted wanted) {
   const struct problem *problem = workspace->problem;
@@ -163,13 +176,17 @@ double problem_evaluate(struct workspace *workspace, const double *x, const doub
     const double *prediction = program_forward(workspace->state, block.row, block.n);
     for (size_t i = 0; i < block.n; i++) block.weight[i] = problem->weight[block.row + i];
     for (size_t i = 0; weight && i < block.n; i++) block.weight[i] *= weight[block.row + i];
-    objective += block_loss(&block, prediction, problem->target + block.row, workspace->residual + block.row,
-                            problem->delta, wanted);
+    bool other = (problem->tail > 0 || problem->asymmetry != 0) && wanted != WANT_RELATIVE;
+    const double *target = problem->target + block.row;
+    double *residual = workspace->residual + block.row;
+    objective += other ? block_other_loss(&block, prediction, target, residual, problem, wanted)
+                       : block_loss(&block, prediction, target, residual, problem->delta, wanted);
     if (wanted == WANT_VALUE) continue;
     program_backward(workspace->state, block.row, block.n, block.adjoint);
     add_plain_products(workspace, &block, wanted);
     add_indexed_products(workspace, &block, wanted);
   }
+  if (problem->penalty && wanted != WANT_RELATIVE) objective += problem_penalty(workspace, wanted);
   return isfinite(objective) ? objective : INFINITY;
 }
 

@@ -6,19 +6,42 @@
 
 #include "fitting/program_internal.h"
 
+// Terms of coefficients alone, in the units of the loss: p / 2 (v - mean)^2 of a value or its logarithm, and p / 2
+// times the sum of squares of internal coordinates about their mean.
+struct penalty_prior {
+  int element;
+  bool of_logarithm;
+  double mean, precision;
+};
+struct penalty_pool {
+  const int *elements;
+  int count;
+  double precision;
+};
+struct penalty {
+  struct penalty_prior *priors;
+  struct penalty_pool *pools;
+  int prior_count, pool_count;
+};
+
 struct problem {
   const struct program *program;
   const double *target;  // [padded]: ln(observed) or observed
   const double *weight;  // [padded]: weight of a row, 0 in the padding
   double delta;          // Huber's; infinite for least squares
+  double tail;           // degrees times squared scale of Student's t; 0: Huber's loss
+  double asymmetry;      // what an overestimate's loss is times, less 1
   const double *start;   // [element_count]: internal values of the elements that are not free
   int free_count;
-  const int *free;           // [free_count]: elements
-  const int *free_of;        // [element_count]: place in free, or -1
-  const double *low, *high;  // [free_count]: bounds of the internal coordinates
-  const double *unit;        // [element_count]: 0 where the coordinate is a logarithm, else the size of its starts
-  const bool *linear;        // [element_count]: the formula is linear in these together
-  bool logarithmic;          // the program gives the logarithm of what the formula is
+  const int *free;                // [free_count]: elements
+  const int *free_of;             // [element_count]: place in free, or -1
+  const double *low, *high;       // [free_count]: bounds of the internal coordinates
+  const double *unit;             // [element_count]: 0 where the coordinate is a logarithm, else the size of its starts
+  const struct penalty *penalty;  // or NULL
+  const double *shift;            // [element_count]: of the penalty's means in a resample; NULL: 0
+  bool absolute;                  // the loss stands for |r| times delta, and so does the penalty
+  const bool *linear;             // [element_count]: the formula is linear in these together
+  bool logarithmic;               // the program gives the logarithm of what the formula is
 };
 
 enum wanted {
@@ -42,6 +65,7 @@ struct workspace {
   double *step, *trial, *factor, *scratch, *frozen;  // frozen [padded]: psi held fixed
   bool *held;                                        // [free_count]: at a bound that the gradient pushes against
   int held_count;
+  double penalty;  // of the last evaluation, in units of the objective
 };
 struct workspace *workspace_new(struct arena *arena, const struct problem *problem);
 // The same workspace for another problem with as many rows and elements or fewer.
@@ -50,6 +74,10 @@ void workspace_use(struct workspace *workspace, const struct problem *problem);
 // The objective at x (free_count internal coordinates), infinite where the law gives no number. `weight` is [padded]
 // and multiplies problem->weight (a resample), or NULL. Fills workspace->gradient, magnitude and matrix as wanted.
 double problem_evaluate(struct workspace *workspace, const double *x, const double *weight, enum wanted wanted);
+// The penalty where workspace->elements are: returned, and added to gradient, magnitude and matrix as wanted. Its
+// matrix by itself at x, [free_count][free_count].
+double problem_penalty(struct workspace *workspace, enum wanted wanted);
+void problem_penalty_matrix(struct workspace *workspace, const double *x, double *matrix);
 // Sum over rows of psi J with psi frozen at workspace->frozen: its derivative by x is the part of the Hessian that
 // comes from the curvature of the law. Into `sum` [free_count].
 void problem_frozen_gradient(struct workspace *workspace, const double *x, double *sum);
@@ -63,9 +91,40 @@ static inline double huber_value(double r, double delta) {
 
 static inline double huber_slope(double r, double delta) { return r > delta ? delta : r < -delta ? -delta : r; }
 
-// The slope of the problem's loss at a residual.
+// The problem's loss of a residual, its slope psi, psi(r) / r and psi'. Those of many rows are in problem.c.
+static inline double problem_loss(const struct problem *problem, double r) {
+  if (problem->tail > 0) return 0.5 * problem->tail * log1p(r * r / problem->tail);
+  return (r > 0 ? 1 + problem->asymmetry : 1) * huber_value(r, problem->delta);
+}
+
 static inline double problem_slope(const struct problem *problem, double r) {
-  return isfinite(problem->delta) ? huber_slope(r, problem->delta) : r;
+  if (problem->tail > 0) return r / (1 + r * r / problem->tail);
+  return (r > 0 ? 1 + problem->asymmetry : 1) * (isfinite(problem->delta) ? huber_slope(r, problem->delta) : r);
+}
+
+static inline double problem_reweight(const struct problem *problem, double r) {
+  if (problem->tail > 0) return 1 / (1 + r * r / problem->tail);
+  return (r > 0 ? 1 + problem->asymmetry : 1) * (fabs(r) <= problem->delta ? 1 : problem->delta / fabs(r));
+}
+
+static inline double problem_curvature(const struct problem *problem, double r) {
+  if (problem->tail > 0) {
+    double part = r * r / problem->tail;
+    return (1 - part) / ((1 + part) * (1 + part));
+  }
+  return (r > 0 ? 1 + problem->asymmetry : 1) * (fabs(r) <= problem->delta);
+}
+
+// Sets the loss to that of an objective; absolute values are what sharper Huber losses come to (fit_search.c). To
+// squares; whether it is them.
+void problem_take(struct problem *problem, struct objective objective);
+static inline void problem_take_squares(struct problem *problem) {
+  problem->delta = INFINITY;
+  problem->tail = problem->asymmetry = 0;
+  if (problem->absolute) problem->penalty = NULL;  // it is of another loss
+}
+static inline bool problem_is_squares(const struct problem *problem) {
+  return !isfinite(problem->delta) && !(problem->tail > 0) && problem->asymmetry == 0;
 }
 
 // How large a change of coordinate i is, at x: 1 for a logarithm, else the size of the value or of its starts. Steps,

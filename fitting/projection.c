@@ -158,7 +158,7 @@ bool project_linear(struct workspace *workspace, double *x, const double *weight
     double change = put_back(problem, &linear, total, workspace->trial);
     if (isnan(change)) return round > 0;
     memcpy(x, workspace->trial, (size_t)problem->free_count * sizeof *x);
-    bool exact = problem->logarithmic || !isfinite(problem->delta);
+    bool exact = problem->logarithmic || problem_is_squares(problem);
     if (round && (exact || change < 1e-6)) break;  // the second round takes away the rounding of a far start
   }
   return true;

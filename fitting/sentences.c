@@ -87,6 +87,19 @@ const char *fit_rows_sentence(struct arena *arena, const struct fit_result *resu
   return text;
 }
 
+const char *fit_loss_sentence(struct arena *arena, const struct fit_result *result) {
+  char objective[OBJECTIVE_TEXT];
+  objective_text(result->objective_kind, objective);
+  const char *text = arena_format(arena, "%s on the difference%s", objective,
+                                  result->residual == RESIDUAL_LOG ? " of logarithms" : "");
+  if (result->objective_kind.kind == OBJECTIVE_ASYMMETRIC)
+    text =
+        arena_format(arena, "%s, an overestimate costs %g times an underestimate", text, result->objective_kind.ratio);
+  if (result->scale_estimated)
+    text = arena_format(arena, "%s, the scale estimated with the coefficients and held in resamples", text);
+  return text;
+}
+
 const char *fit_objective_sentence(struct arena *arena, const struct fit_result *result) {
   char number[32];
   const char *stages = "";
@@ -95,6 +108,10 @@ const char *fit_objective_sentence(struct arena *arena, const struct fit_result 
                           number_digits(result->stages[s].objective, 9, number), result->stages[s].rows);
   const char *text =
       arena_format(arena, "objective %s%s%s", number_digits(result->objective, 9, number), stages, *stages ? ")" : "");
+  if (result->prior_count || result->pool_count)
+    text = arena_format(arena, "%s, of which %s%s%s %s", text, result->prior_count ? "priors" : "",
+                        result->prior_count && result->pool_count ? " and " : "",
+                        result->pool_count ? "partial pooling" : "", number_digits(result->penalty, 4, number));
   return arena_format(arena, "%s; residual rms of ln(%s) %s %%", text, result->target,
                       number_digits(100 * result->residual_rms, 3, number));
 }
@@ -317,12 +334,33 @@ static struct fit_remarks about_ratios(struct arena *arena, const struct fit_res
   return remarks;
 }
 
+static struct fit_remarks about_priors(struct arena *arena, const struct fit_result *result) {
+  struct fit_remarks remarks = remarks_new(arena, "priors", result->prior_count);
+  for (size_t i = 0; i < result->prior_count; i++)
+    remark(&remarks, fit_prior_sentence(arena, result, &result->priors[i]));
+  return remarks;
+}
+
+static struct fit_remarks about_pools(struct arena *arena, const struct fit_result *result) {
+  size_t most = 0;
+  for (size_t i = 0; i < result->pool_count; i++) most += 1 + result->pools[i].member_count;
+  struct fit_remarks remarks = remarks_new(arena, "partial pooling", most);
+  for (size_t i = 0; i < result->pool_count; i++) {
+    const struct fit_pool *pool = &result->pools[i];
+    remark(&remarks, fit_pool_sentence(arena, result, pool));
+    for (size_t k = 0; k < pool->member_count; k++)
+      remark(&remarks, fit_pooled_sentence(arena, result, &pool->members[k]));
+  }
+  return remarks;
+}
+
 size_t fit_remarks(struct arena *arena, const struct fit_result *result, struct fit_remarks remarks[FIT_REMARKS]) {
   const struct fit_remarks all[FIT_REMARKS] = {about_openings(arena, result), about_scores(arena, result),
-                                               about_ratios(arena, result),   about_influence(arena, result),
+                                               about_ratios(arena, result),   about_priors(arena, result),
+                                               about_pools(arena, result),    about_influence(arena, result),
                                                about_outliers(arena, result), about_trends(arena, result)};
   size_t count = 0;
   for (size_t i = 0; i < FIT_REMARKS; i++)
-    if (all[i].count || (i == 3 && result->influential_count)) remarks[count++] = all[i];
+    if (all[i].count || (i == 5 && result->influential_count)) remarks[count++] = all[i];
   return count;
 }

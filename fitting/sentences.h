@@ -21,6 +21,8 @@ const char *fit_coefficient_note(struct arena *arena, const struct fit_result *r
 const char *fit_derived_note(struct arena *arena, const struct fit_result *result, const struct law *law,
                              const struct fit_derived *derived);
 
+// "huber:0.001 on the difference of logarithms", and what else is to be known of the loss.
+const char *fit_loss_sentence(struct arena *arena, const struct fit_result *result);
 // "24 rows of runs.csv, 3 excluded, 6 held out".
 const char *fit_rows_sentence(struct arena *arena, const struct fit_result *result);
 // "objective 0.0123; residual rms of ln(loss) 0.31 %".
@@ -58,6 +60,13 @@ const char *fit_leave_out_sentence(struct arena *arena, const struct fit_leave_o
 // "E=1.69,...: objective 0.012 (the fit's 0.01); predictions are 0.2 % too low on average, ...; these rows reject it
 // (F(5, 235) = 40, p = 1e-30)".
 const char *fit_score_sentence(struct arena *arena, const struct fit_result *result, const struct fit_score *score);
+// "alpha: prior 0.34 +- 0.05; the rows alone give 0.41 (se 0.03); with both it lies 0.9 prior standard deviations from
+// the prior's mean, and is known 1.9 times as well as by the prior".
+const char *fit_prior_sentence(struct arena *arena, const struct fit_result *result, const struct fit_prior *prior);
+// "eff over 6 categories of format: mean 0.71, spread of ln eff 0.12 (95 %: 0.05 .. 0.4)"; "eff[w4a4]: 0.7, by its own
+// rows 0.66 (se 0.05), which have a weight of 0.8".
+const char *fit_pool_sentence(struct arena *arena, const struct fit_result *result, const struct fit_pool *pool);
+const char *fit_pooled_sentence(struct arena *arena, const struct fit_result *result, const struct fit_pooled *member);
 // "eff[w4a4]/eff[w3a3] = 1.23 (95 %: 1.1 .. 1.4); it is not 1 (p = 0.003)".
 const char *fit_ratio_sentence(struct arena *arena, const struct fit_result *result, const struct fit_ratio *ratio);
 // "w4a4, w3a3 cannot be left out: no fitted row has its category: nothing predicts it", each reason once; NULL where
@@ -66,14 +75,15 @@ const char *fit_not_left_out_sentence(struct arena *arena, const struct fit_leav
 // An end of a profile's interval: "0.34", "0 (open)", "none".
 const char *fit_profile_end(struct arena *arena, double value, bool open);
 
-// The diagnosis as sentences under titles: coefficients from elsewhere, ratios, what the design leaves open, rows that
-// the fit hangs on, outliers, trends of the residuals. A title without items is a sentence by itself.
+// The diagnosis as sentences under titles: coefficients from elsewhere, ratios, priors, partial pooling, what the
+// design leaves open, rows that the fit hangs on, outliers, trends of the residuals. A title without items is a
+// sentence by itself.
 struct fit_remarks {
   const char *title;
   const char **items;
   size_t count;
 };
-enum { FIT_REMARKS = 6 };
+enum { FIT_REMARKS = 8 };
 // Fills remarks[] and returns how many there are.
 size_t fit_remarks(struct arena *arena, const struct fit_result *result, struct fit_remarks remarks[FIT_REMARKS]);
 

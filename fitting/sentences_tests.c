@@ -33,6 +33,45 @@ const char *fit_ratio_sentence(struct arena *arena, const struct fit_result *res
                       least ? "at most" : "=", ratio->p);
 }
 
+const char *fit_prior_sentence(struct arena *arena, const struct fit_result *result, const struct fit_prior *prior) {
+  const struct coefficient *c = &result->coefficients[prior->coefficient];
+  char a[32], b[32];
+  const char *text = arena_format(arena, "%s: prior %s%s +- %s", c->name, prior->of_logarithm ? "of ln " : "",
+                                  number_digits(prior->mean, 4, a), number_digits(prior->sd, 3, b));
+  if (prior->alone_status == COEFFICIENT_FITTED && !isnan(prior->alone_se))
+    text = arena_format(arena, "%s; the rows alone give %s (se %s)", text, number_digits(prior->alone, 4, a),
+                        number_digits(prior->alone_se, 3, b));
+  else if (prior->alone_status == COEFFICIENT_UNFITTED)
+    text = arena_format(arena, "%s; no row tells of it", text);
+  else
+    text = arena_format(arena, "%s; the rows alone do not determine it", text);
+  text = arena_format(arena, "%s; with both %s lies %.2g of the prior's standard deviations %s its mean", text, c->name,
+                      fabs(prior->moved), prior->moved < 0 ? "below" : "above");
+  if (c->status == COEFFICIENT_BY_PRIOR)
+    return arena_format(arena, "%s: it is set by its prior, not by the data", text);
+  return arena_format(arena, "%s, and its own is %.2g of the prior's", text, prior->narrowed);
+}
+
+const char *fit_pool_sentence(struct arena *arena, const struct fit_result *result, const struct fit_pool *pool) {
+  char mean[32], spread[32];
+  const char *low = number_or_dash(arena, pool->low),
+             *high = isfinite(pool->high) ? number_or_dash(arena, pool->high) : "no limit";
+  return arena_format(arena, "%s over %zu categories of %s: mean %s, spread%s%s %s (%g %%: %s .. %s)", pool->parameter,
+                      pool->member_count, pool->column, number_digits(pool->mean, 4, mean),
+                      pool->logarithmic ? " of ln " : "", pool->logarithmic ? pool->parameter : "",
+                      number_digits(pool->spread, 3, spread), 100 * result->confidence, low, high);
+}
+
+const char *fit_pooled_sentence(struct arena *arena, const struct fit_result *result, const struct fit_pooled *member) {
+  const struct coefficient *c = &result->coefficients[member->coefficient];
+  char a[32], b[32];
+  const char *text = arena_format(arena, "%s = %s", c->name, number_digits(c->value, 4, a));
+  if (member->alone_status != COEFFICIENT_FITTED || isnan(member->alone_se))
+    return arena_format(arena, "%s; its own rows do not determine it", text);
+  return arena_format(arena, "%s; by its own rows %s (se %s), which have a weight of %.2g", text,
+                      number_digits(member->alone, 4, a), number_digits(member->alone_se, 3, b), member->weight);
+}
+
 const char *fit_not_left_out_sentence(struct arena *arena, const struct fit_leave_out *leave_out) {
   const char *text = NULL;
   for (size_t i = 0; i < leave_out->value_count; i++) {

@@ -55,7 +55,7 @@ static void json_law_parts(const struct law *law, struct json_writer *writer) {
 }
 
 static void json_law(const struct law *law, struct json_writer *writer) {
-  char objective[48];
+  char objective[OBJECTIVE_TEXT];
   objective_text(law->objective, objective);
   json_object_begin(writer);
   json_key_string(writer, "name", law->name);

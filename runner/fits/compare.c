@@ -45,7 +45,7 @@ static void print_coefficients(const struct comparison *comparison, FILE *out) {
 }
 
 void comparison_print(const struct comparison *comparison, FILE *out) {
-  char objective[48], a[40], b[40], c[40], d[40], e[40], f[40], h[40];
+  char objective[OBJECTIVE_TEXT], a[40], b[40], c[40], d[40], e[40], f[40], h[40];
   objective_text(comparison->objective, objective);
   fprintf(out, "%zu laws on the same %zu rows of %s; %s on %s of %s\n", comparison->count, comparison->rows,
           comparison->source, objective, comparison->residual == RESIDUAL_LOG ? "the logarithm" : "the value",

@@ -6,7 +6,7 @@
 
 // What the source says of itself: law, formula, data, count of N.
 static void describe(const struct law *law, const struct fit_result *result, struct text *about) {
-  char objective[48];
+  char objective[OBJECTIVE_TEXT];
   objective_text(result->objective_kind, objective);
   text_format(about, "%s = %s\n", result->target, result->formula);
   text_format(about, "Law %s, fitted to %zu rows of %s (%s on %s of %s).\n", result->law, result->rows, result->source,

@@ -315,13 +315,11 @@ void fit_print(const struct fit_result *result, const struct law *law, const str
                const struct fit_print_options *options, FILE *out) {
   static const struct fit_print_options screen = {0};
   struct arena arena = {0};
-  char objective[48], number[40];
+  char number[40];
   if (!options) options = &screen;
-  objective_text(result->objective_kind, objective);
   if (result->answer) fprintf(out, "%s\n\n", result->answer);
   fprintf(out, "%s: %s = %s\n", result->name, result->target, result->formula);
-  fprintf(out, "  %s; %s on %s\n", fit_rows_sentence(&arena, result), objective,
-          result->residual == RESIDUAL_LOG ? "the difference of logarithms" : "the difference");
+  fprintf(out, "  %s; %s\n", fit_rows_sentence(&arena, result), fit_loss_sentence(&arena, result));
   if (result->duplicates) fprintf(out, "  rows that repeat others count once; --keep-duplicates counts all\n");
   if (notes && notes->rows_before) fprintf(out, "  %zu rows before best_over and average_over\n", notes->rows_before);
   if (notes && !isnan(notes->noise))

@@ -128,7 +128,7 @@ static void print_rollouts(const struct fit_result *result, struct arena *arena,
 // One column an objective, a line a fitted coefficient.
 static void print_sensitivity(const struct fit_result *result, FILE *out) {
   if (!result->sensitivity_count) return;
-  char objective[48];
+  char objective[OBJECTIVE_TEXT];
   objective_text(result->objective_kind, objective);
   struct text_table table = {.gap = 2, .indent = 2};
   text_table_column(&table, (struct text_column){"under other objectives", .least = 28});

@@ -137,6 +137,7 @@ void page_leads(const struct report *report, struct text *out) {
 static void fit_foot(const struct report *report, const struct report_fit *fit, struct text *out) {
   struct arena arena = {0};
   const char *const sentences[] = {fit_rows_sentence(&arena, &fit->result),
+                                   fit_loss_sentence(&arena, &fit->result),
                                    fit_objective_sentence(&arena, &fit->result),
                                    fit_starts_sentence(&arena, &fit->result),
                                    fit_std_sentence(&arena, &fit->result),

@@ -8,8 +8,9 @@
 
 static const char *const intervals[] = {"percentile", "bca", "t", NULL};
 static const char *const residuals[] = {"log", "plain", NULL};
-static const char *const objectives[] = {"huber", "least-squares", "lad", NULL};
-static const char *const objective_examples[] = {"huber:1e-3", "least-squares", "lad", NULL};
+static const char *const objectives[] = {"huber", "least-squares", "lad", "student-t", "asymmetric", NULL};
+static const char *const objective_examples[] = {"huber:1e-3",  "least-squares", "lad",
+                                                 "student-t:4", "asymmetric:3",  NULL};
 static const char *const methods[] = {"isoflop", NULL};
 static const char *const minima[] = {"akima", "parabola", "envelope", NULL};
 
@@ -25,10 +26,12 @@ static const struct entry_key fit_keys[] = {
     {"by", ENTRY_COLUMN, AT(by), "format",
      "a column: the law is fitted to the runs of each of its values by themselves", .hint = "by: format",
      .option = {"by", 0, "COLUMN", "fit the law to the rows of each value of a column by themselves", OF_FIT}},
-    {"objective", ENTRY_OBJECTIVE, AT(objective), "huber:1e-3", "huber:DELTA, least-squares or lad",
-     .choices = objectives, .hint = "huber:1e-3",
-     .option = {"objective", 0, "KIND", "huber:DELTA, least-squares or lad (else the law's)", OF_FITS,
-                objective_examples}},
+    {"objective", ENTRY_OBJECTIVE, AT(objective), "huber:1e-3",
+     "huber:DELTA, least-squares, lad, student-t:NU[:SCALE] or asymmetric:RATIO[:DELTA]", .choices = objectives,
+     .hint = "huber:1e-3",
+     .option = {"objective", 0, "KIND",
+                "huber:DELTA, least-squares, lad, student-t:NU[:SCALE] or asymmetric:RATIO[:DELTA] (else the law's)",
+                OF_FITS, objective_examples}},
     {"residual", ENTRY_CHOICE, AT(residual), "plain", NULL, .choices = residuals,
      .option = {"residual", 0, "KIND", "log or plain (else the law's)", OF_FITS}},
     {"tie", ENTRY_TEXTS, AT(tie), "beta=alpha", "coefficients that have the value of another one",
@@ -38,6 +41,15 @@ static const struct entry_key fit_keys[] = {
      .hint = "low: E=1", .option = {"low", 0, "NAME=VALUE", "lower bound of a coefficient: E=1", OF_FIT_AND_PREDICT}},
     {"high", ENTRY_TEXTS, AT(high), "E=2", "upper bounds of coefficients, in place of the law's", .hint = "high: E=2",
      .option = {"high", 0, "NAME=VALUE", "upper bound of a coefficient: E=2", OF_FIT_AND_PREDICT}},
+    {"prior", ENTRY_TEXTS, AT(prior), "['alpha=0.34~0.05', 'log(A)=6~0.5']",
+     "normal priors of coefficients or their logarithms: mean~standard deviation", .hint = "prior: alpha=0.34~0.05",
+     .option = {"prior", 0, "NAME=M~SD", "normal prior of a coefficient, or of its logarithm: \"log(A)=6~0.5\"",
+                OF_FIT_AND_PREDICT}},
+    {"partial_pooling", ENTRY_NAMES, AT(partial_pooling), "[eff]",
+     "parameters of each category that are drawn from a common mean, with a spread that is estimated",
+     .hint = "partial_pooling: eff",
+     .option = {"partial-pooling", 0, "NAME", "draw the categories of a parameter from a common mean: eff",
+                OF_FIT_AND_PREDICT}},
     {"bootstrap", ENTRY_INTEGER, AT(bootstrap), "100", "resamples", .low = 0, .high = 10000000,
      .mistake = "must be a number of resamples, at most 10 million", .hint = "0 turns it off",
      .option = {"bootstrap", 'b', "N", "resamples for the intervals (default 1000, 0: none)", OF_FITS}},

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "fitting/law.h"
 #include "runner/spec/internal.h"
 
 // ---- items: a column, a field, a law ----
@@ -101,18 +102,27 @@ static void read_list(struct spec_reader *reader, const struct entry_key *key, c
 
 // ---- single values ----
 
+// One of the objectives, by its fitter; the numbers that one of them lacks are told apart from an unknown word.
 static const char *read_objective(struct spec_reader *reader, const struct entry_key *key, const struct node *node) {
+  static const struct {
+    const char *head, *needs, *numbers, *hint;
+  } kinds[] = {{"huber", "its delta", "a delta", "huber:1e-3"},
+               {"student-t", "its degrees of freedom", "degrees of freedom (and a scale)", "student-t:4"},
+               {"asymmetric", "the ratio of its sides", "a ratio (and a delta)", "asymmetric:3"}};
   const char *text = spec_read_text(reader, node, key->name);
-  if (!text || strcmp(text, "least-squares") == 0 || strcmp(text, "lad") == 0) return text;
-  double delta;
-  if (starts_with(text, "huber:")) {
-    if (number_parse(text + 6, &delta) && delta > 0 && delta <= 1e300) return text;
-    node_error(node, reader->diagnostics, key->hint, "huber needs a delta above zero, not '%.40s'", text + 6);
-  } else if (strcmp(text, "huber") == 0) {
-    node_error(node, reader->diagnostics, key->hint, "huber needs its delta");
-  } else {
-    spec_choice_error(reader, node, key->choices, entry_choice_count(key), key->name);
+  struct objective objective;
+  if (!text || objective_parse(text, &objective, &(struct error){0})) return text;
+  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+    size_t length = strlen(kinds[i].head);
+    if (strncmp(text, kinds[i].head, length) != 0 || (text[length] && text[length] != ':')) continue;
+    if (text[length])
+      node_error(node, reader->diagnostics, kinds[i].hint, "%s needs %s above zero, not '%.40s'", kinds[i].head,
+                 kinds[i].numbers, text + length + 1);
+    else
+      node_error(node, reader->diagnostics, kinds[i].hint, "%s needs %s", kinds[i].head, kinds[i].needs);
+    return NULL;
   }
+  spec_choice_error(reader, node, key->choices, entry_choice_count(key), key->name);
   return NULL;
 }
 

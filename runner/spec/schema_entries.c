@@ -13,7 +13,9 @@ static const struct schema_property types[] = {
     [ENTRY_CONDITION] = {.type = "string"},
     [ENTRY_COLUMN] = {.type = "string"},
     [ENTRY_LAW] = {.reference = "law"},
-    [ENTRY_OBJECTIVE] = {.type = "string", .pattern = "^(huber:[0-9.eE+-]+|least-squares|lad)$"},
+    [ENTRY_OBJECTIVE] =
+        {.type = "string",
+         .pattern = "^(huber:[0-9.eE+-]+|least-squares|lad|(student-t|asymmetric):[0-9.eE+-]+(:[0-9.eE+-]+)?)$"},
     [ENTRY_NOISE] = {.type = "number|string"},
     [ENTRY_PIN] = {.type = "string", .pattern = "^[ab]=[0-9.eE+-]+(, *[ab]=[0-9.eE+-]+)*$"},
     [ENTRY_LAWS] = {REPEATED("law")},

@@ -94,7 +94,8 @@ static void refuses_mistakes(void) {
              "3:26: starts is neither a number, a list of numbers nor a range\n3:14: parameter a has no starts");
   CHECK_TEXT(mistakes("law: l\nformula: a * N\nobjective: huber\nresidual: logs\nparameters: {a: {starts: 1}}\n"),
              "4:11: residual 'logs' is neither log nor plain\n"
-             "3:12: objective 'huber' is none of huber:DELTA (huber:1e-3), least-squares, lad");
+             "3:12: objective 'huber' is none of huber:DELTA (huber:1e-3), least-squares, lad, student-t:NU[:SCALE] "
+             "(student-t:4), asymmetric:RATIO[:DELTA] (asymmetric:3)");
   CHECK_TEXT(mistakes("law: l\nformula: a * N\nparameters: {a: {starts: 1}}\nstages: [{free: [b]}, {where: N}]\n"),
              "4:10: stage stage 1 frees 'b', which is no parameter\n"
              "4:23: a stage names the parameters it frees (free:)");

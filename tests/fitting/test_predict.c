@@ -296,8 +296,10 @@ static double integral(struct objective objective, double precision) {
 }
 
 static void likelihoods(void) {
-  const struct objective kinds[] = {
-      {OBJECTIVE_LEAST_SQUARES, 0}, {OBJECTIVE_LAD, 0}, {OBJECTIVE_HUBER, 0.5}, {OBJECTIVE_HUBER, 2}};
+  const struct objective kinds[] = {{.kind = OBJECTIVE_LEAST_SQUARES},
+                                    {.kind = OBJECTIVE_LAD},
+                                    {OBJECTIVE_HUBER, .delta = 0.5},
+                                    {OBJECTIVE_HUBER, .delta = 2}};
   for (size_t i = 0; i < 4; i++)
     for (double precision = 0.5; precision < 20; precision *= 4)
       CHECK(near(exp(objective_log_normalizer(kinds[i], precision)), integral(kinds[i], precision), 1e-4));
@@ -312,11 +314,12 @@ static void likelihoods(void) {
         near(scale, sqrt(2 * squares / 6), 1e-12));
   CHECK(near(objective_log_likelihood(kinds[1], sizes, 6, NULL, &scale), laplace, 1e-12) &&
         near(scale, sizes / 6, 1e-12));
-  CHECK(near(objective_log_likelihood((struct objective){OBJECTIVE_HUBER, 1e3}, squares, 6, NULL, NULL), normal, 1e-9));
+  CHECK(near(objective_log_likelihood((struct objective){OBJECTIVE_HUBER, .delta = 1e3}, squares, 6, NULL, NULL),
+             normal, 1e-9));
   double tiny = 1e-7, narrow = 0;
   for (int i = 0; i < 6; i++) narrow += tiny * (fabs(residuals[i]) - tiny / 2);
-  CHECK(
-      near(objective_log_likelihood((struct objective){OBJECTIVE_HUBER, tiny}, narrow, 6, NULL, NULL), laplace, 1e-5));
+  CHECK(near(objective_log_likelihood((struct objective){OBJECTIVE_HUBER, .delta = tiny}, narrow, 6, NULL, NULL),
+             laplace, 1e-5));
   // a weight w is a residual of sqrt(w) times the size, less its Jacobian
   double weights[] = {1, 2, 1, 3, 1, 1}, weighted = 0;
   for (int i = 0; i < 6; i++) weighted += weights[i] * residuals[i] * residuals[i] / 2;
