@@ -24,9 +24,9 @@ struct resampling {
 static void move_targets(const struct fit *fit, struct refit *refit, uint64_t step) {
   double normal[2], all[2];
   random_normal_pair(fit->options->seed, RANDOM_STREAM_CHOICE, step, fit->table->row_count, all);
-  for (size_t row = 0; refit->shift && row < fit->table->row_count; row++) {
+  for (size_t row = 0; refit->row_shift && row < fit->table->row_count; row++) {
     random_normal_pair(fit->options->seed, RANDOM_STREAM_CHOICE, step, row, normal);
-    refit->shift[row] =
+    refit->row_shift[row] =
         step ? fit->choice_share * fit->row_choice[row] * normal[0] + fit->row_offset[row] * all[0] / offset_level : 0;
   }
 }

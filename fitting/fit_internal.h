@@ -171,7 +171,7 @@ void fit_gsl(struct workspace *workspace, double *x, double *trust_region, doubl
 // Memory of one thread's refits.
 struct refit {
   double *factor;             // [table rows]: multiplies the weight of a row; the caller sets it
-  double *shift;              // [table rows]: is added to the target of a row; NULL: nothing is
+  double *row_shift;          // [table rows]: is added to the target of a row; NULL: nothing is
   double *target;             // [padded rows of the largest stage]; NULL likewise
   double *elements;           // [element_count]: internal values, after a refit those of it
   double *weight;             // [padded rows of the largest stage]

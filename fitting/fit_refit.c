@@ -16,7 +16,7 @@ struct refit *refits_new(struct arena *arena, const struct fit *fit, int threads
     for (size_t row = 0; row < fit->table->row_count; row++) refit->factor[row] = 1;
     refit->weight = arena_array(arena, padded, sizeof *refit->weight);
     if (fit->row_choice) {
-      refit->shift = arena_array(arena, fit->table->row_count + 1, sizeof *refit->shift);
+      refit->row_shift = arena_array(arena, fit->table->row_count + 1, sizeof *refit->row_shift);
       refit->target = arena_array(arena, padded, sizeof *refit->target);
     }
     refit->elements = arena_array(arena, n, sizeof *refit->elements);
@@ -44,10 +44,10 @@ double refit_stage(const struct fit *fit, struct refit *refit, const struct fit_
   }
   for (size_t i = 0; i < stage->program->padded; i++)
     refit->weight[i] = i < stage->row_count ? refit->factor[stage->rows[i]] : 0;
-  if (refit->shift) {
+  if (refit->row_shift) {
     for (size_t i = 0; i < stage->program->padded; i++) refit->target[i] = stage->target[i];
     for (size_t i = 0; i < stage->row_count; i++)
-      refit->target[i] += refit->shift[stage->rows[i]] * (stage->row_scale ? stage->row_scale[i] : 1);
+      refit->target[i] += refit->row_shift[stage->rows[i]] * (stage->row_scale ? stage->row_scale[i] : 1);
     problem.target = refit->target;
   }
   workspace_use(workspace, &problem);

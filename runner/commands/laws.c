@@ -178,7 +178,7 @@ static void print_derived(const struct law *law) {
 }
 
 static void explain(const struct law *law) {
-  char objective[48];
+  char objective[OBJECTIVE_TEXT];
   objective_text(law->objective, objective);
   printf("%s\n\n  %s = %s\n\n", law->name, law->target, law->formula_text);
   if (law->about) print_filled(stdout, law->about, printf("  "), 5);

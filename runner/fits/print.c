@@ -286,7 +286,7 @@ static void print_parts_warnings(const struct fit_parts *parts, FILE *out) {
 
 void fit_parts_print(const struct fit_parts *parts, const struct law *law, FILE *out) {
   struct arena arena = {0};
-  char objective[48];
+  char objective[OBJECTIVE_TEXT];
   const struct fit_result *first = &parts->results[0];
   objective_text(first->objective_kind, objective);
   fprintf(out, "%s by %s: %s = %s\n", first->law, first->by, first->target, first->formula);
