@@ -181,7 +181,7 @@ static bool open_to_read(struct store *store, struct error *error) {
   bool needed;
   if (!open_connection(store, store->path, SQLITE_OPEN_READONLY, &first) &&
       !(sqlite3_errcode(store->database) == SQLITE_CANTOPEN && open_immutable(store))) {
-    *error = first;
+    error_take(error, &first);
     return false;
   }
   if (!store_needs_migration(store, &needed, error)) return false;
