@@ -138,7 +138,7 @@ static bool number_meant(const char *text, char meant[64]) {
 }
 
 static bool boolean_meant(const char *text, char meant[64]) {
-  static const char *const words[][2] = {{"yes", "true"}, {"on", "true"},  {"true", "true"},   {"1", "true"},
+  static const char *const words[][2] = {{"yes", "true"}, {"on", "true"},   {"true", "true"},   {"1", "true"},
                                          {"no", "false"}, {"off", "false"}, {"false", "false"}, {"0", "false"}};
   for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
     if (strcasecmp(text, words[i][0]) != 0) continue;
@@ -150,7 +150,9 @@ static bool boolean_meant(const char *text, char meant[64]) {
 
 static bool wrong_type(const struct run_field *field, const char *text, struct error *error) {
   char meant[64];
+  int64_t whole;
   bool known = field->type == FIELD_BOOLEAN ? boolean_meant(text, meant) : number_meant(text, meant);
+  if (known && field->type == FIELD_INTEGER) known = *meant == '[' || integer_parse(meant, &whole);
   error_set(error, EXIT_USAGE_ERROR, "must be %s%s, not '%s'", type_name(field), field->auto_allowed ? " or auto" : "",
             text);
   return error_hint(error, known ? meant : NULL, NULL);
@@ -164,7 +166,8 @@ static bool leads_with_zero(const char *text) {
 
 static bool zero_led(const char *text, struct error *error) {
   char meant[64];
-  error_set(error, EXIT_USAGE_ERROR, "must not begin with 0, which some readers of YAML take for octal, not '%s'", text);
+  error_set(error, EXIT_USAGE_ERROR, "must not begin with 0, which some readers of YAML take for octal, not '%s'",
+            text);
   return error_hint(error, number_meant(text, meant) ? meant : NULL, NULL);
 }
 

@@ -155,7 +155,7 @@ void command_run(struct command_line *line) {
       1, 1, "one spec"};
   if (!command_begin(line, &usage, options)) return;
   bool jobs_given = false;
-  for (size_t i = 0; i < line->given_count; i++) jobs_given |= strcmp(line->given[i].option->name, "jobs") == 0;
+  for (size_t i = 0; i < line->given_count; i++) jobs_given |= strcmp(line->given[i].option, "--jobs") == 0;
   if (jobs_given && a.jobs == 0)
     error_set(&line->error, EXIT_USAGE_ERROR,
               "--jobs 0 would train nothing: give 1 or more, or leave it out for as many as the cores hold");

@@ -127,12 +127,12 @@ static void describe(const struct run_grid *grid, const struct kind *kind, struc
     text_format(out, "%sand in %zu more run%s", shown ? ", " : "", kind->count - 1, kind->count == 2 ? "" : "s");
 }
 
-// Puts ", in the run with ..." behind what is said, before the hint.
+// Puts " (in the run with ...)" behind what is said, before the hint.
 static void error_append(struct error *error, const char *where) {
   char hint[sizeof error->text];
   size_t length = (size_t)error_length(error);
   snprintf(hint, sizeof hint, "%s", error->text + length);
-  snprintf(error->text + length, sizeof error->text - length, ", %s", where);
+  snprintf(error->text + length, sizeof error->text - length, " (%s)", where);
   error->hint_at = strlen(error->text);
   error_add(error, "%s", hint);
 }
@@ -147,7 +147,7 @@ void grid_problems_end(struct grid_problems *problems, const struct run_grid *gr
     if (!kind->node)
       diagnostics_add_error(diagnostics, grid->spec->path, 0, 0, &error);
     else if (kind->in_expression)
-      spec_expression_error(grid->spec, kind->node, &error, error.hint[0] ? error.hint : NULL, diagnostics);
+      spec_expression_error(grid->spec, kind->node, &error, NULL, diagnostics);
     else
       node_fail(kind->node, diagnostics, &error);
     text_free(&where);
