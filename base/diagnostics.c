@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
+#include "base/terminal.h"
+
 enum { DIAGNOSTICS_KEPT = 100 };
 
 void diagnostics_add(struct diagnostics *list, bool warning, const char *file, int line, int column, const char *hint,
@@ -59,6 +62,30 @@ void diagnostics_print(struct diagnostics *list, FILE *out, bool colour) {
   size_t shown = 0;
   for (size_t i = 0; i < list->count; i++) shown += !list->items[i].warning;
   if (list->errors > shown) fprintf(out, "... and %zu more errors\n", list->errors - shown);
+}
+
+void diagnostics_tell(struct diagnostics *list, const struct error *error) {
+  diagnostics_print(list, stderr, colour_wanted(stderr));
+  for (size_t i = 0; error->told && i < list->count; i++) {
+    const struct diagnostic *d = &list->items[i];
+    diagnostics_add(error->told, d->warning, d->file, d->line, d->column, d->hint, "%s", d->message);
+  }
+}
+
+void diagnostics_json(const struct diagnostics *list, struct json_writer *json) {
+  json_array_begin(json);
+  for (size_t i = 0; i < list->count; i++) {
+    const struct diagnostic *d = &list->items[i];
+    json_object_begin(json);
+    json_key_string(json, "file", d->file);
+    json_key_integer(json, "line", d->line);
+    json_key_integer(json, "column", d->column);
+    json_key_string(json, "severity", d->warning ? "warning" : "error");
+    json_key_string(json, "message", d->message);
+    json_key_string(json, "hint", d->hint);
+    json_object_end(json);
+  }
+  json_array_end(json);
 }
 
 bool diagnostics_check(const struct diagnostics *list, const char *file, struct error *error) {

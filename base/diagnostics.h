@@ -32,4 +32,10 @@ void diagnostics_add_error(struct diagnostics *list, const char *file, int line,
 void diagnostics_print(struct diagnostics *list, FILE *out, bool colour);
 // False and one summary error ("3 errors in FILE") when there are errors.
 bool diagnostics_check(const struct diagnostics *list, const char *file, struct error *error);
+// What commands do with the mistakes of an input file: prints them on standard error, in colours where those are
+// wanted, and hands copies to whom the error tells of (error->told).
+void diagnostics_tell(struct diagnostics *list, const struct error *error);
+// An array of objects: file, line, column, severity ("error", "warning"), message, hint (or null).
+struct json_writer;
+void diagnostics_json(const struct diagnostics *list, struct json_writer *json);
 void diagnostics_free(struct diagnostics *list);

@@ -18,6 +18,14 @@ static bool set(struct error *error, enum exit_code code, const char *format, va
   return false;
 }
 
+void error_clear(struct error *error) { error_take(error, &(struct error){0}); }
+
+void error_take(struct error *error, const struct error *other) {
+  struct diagnostics *told = error->told;
+  *error = *other;
+  error->told = told;
+}
+
 bool error_set(struct error *error, enum exit_code code, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);

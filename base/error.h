@@ -13,6 +13,8 @@ enum exit_code {
   EXIT_ENVIRONMENT = 3,  // missing device, disk, database, program
 };
 
+struct diagnostics;
+
 struct error {
   enum exit_code code;   // EXIT_DONE while there is no error
   char text[2000];       // one message: where, what, what to do; no trailing newline
@@ -22,11 +24,17 @@ struct error {
   // Of an error in an expression (error_at):
   size_t place;  // bytes of the text that say where, "column 7: ", before the message proper; 0: no such error
   int offset;    // the same place as a byte of the expression
+  // Who is told the diagnostics of input files besides standard error (diagnostics_tell); NULL: nobody. Whoever made
+  // the error has it, so it stays when an error is set, cleared or taken.
+  struct diagnostics *told;
 };
 
 // Fills the error (the first one wins: an error already set is kept). Always returns false, so that
 // `return error_set(error, EXIT_ENVIRONMENT, "...")` reads naturally.
 bool error_set(struct error *error, enum exit_code code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+// No error any more; another error in its place. Who is told stays.
+void error_clear(struct error *error);
+void error_take(struct error *error, const struct error *other);
 // As error_set, with ": " and the text of errno appended.
 bool error_set_errno(struct error *error, enum exit_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -296,7 +296,7 @@ static bool cross_validate(struct comparing *comparing, struct error *error) {
       else if (trouble.code == EXIT_USAGE_ERROR)  // too few rows without the fold, or no baseline
         comparison_warn(comparing->result, "fold %d is left out: %s", f + 1, trouble.text);
       else
-        *error = trouble;
+        error_take(error, &trouble);
       fit_result_free(&result);
       if (error->code) return false;
     }

@@ -170,7 +170,7 @@ bool design_simulate(struct design *design, struct error *error) {
   design->result->failed = simulation.failed;
   design->result->interrupted = simulation.stop;
   if (simulation.finished && simulation.failed == simulation.finished) {
-    *error = simulation.first_error;
+    error_take(error, &simulation.first_error);
     return error_context(error, "every simulated fit failed");
   }
   summarise(&simulation);

@@ -17,7 +17,7 @@ bool figure_svg(const struct figure *figure, enum figure_style style, struct tex
     text_add(out, "<p>Not drawn: ");
     markup_escape(out, error->text);
     text_add(out, ".</p>\n");
-    *error = (struct error){0};
+    error_clear(error);
     fine = true;
   }
   if (!fine) error_context(error, "figure %s", figure->name);

@@ -228,7 +228,7 @@ static bool open_to_read(struct store *store, struct error *error) {
   store->uri = uri_of(&store->arena, store->path, "mode=ro");
   if (!open_connection(store, store->uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, &first) &&
       (!may_not_write(&first, store->database) || access(store->path, R_OK) != 0)) {
-    *error = first;
+    error_take(error, &first);
     return false;
   }
   if (first.code && !open_immutable(store, error)) return false;

@@ -99,10 +99,36 @@ const struct command *command_find(const char *name, const char *next, struct er
   return NULL;
 }
 
+static bool wants_json(int argc, char **argv) {
+  for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+    if (strcmp(argv[i], "--json") == 0) return true;
+  return false;
+}
+
+// The document of a command that failed.
+static void print_failure(const struct error *error) {
+  struct text text = {0};
+  struct json_writer json = json_writer(&text, true);
+  json_object_begin(&json);
+  json_key_boolean(&json, "ok", false);
+  json_key_integer(&json, "exit_code", error->code);
+  json_key_string(&json, "error", error->text);
+  json_key_string(&json, "hint", error->hint[0] ? error->hint : NULL);
+  json_key(&json, "diagnostics");
+  diagnostics_json(error->told, &json);
+  json_object_end(&json);
+  fputs(text_string(&text), stdout);
+  text_free(&text);
+}
+
 int command_call(const struct command *command, enum command_purpose purpose, int argc, char **argv) {
   int words = strchr(command->name, ' ') && argc > 1 ? 1 : 0;
   struct command_line line = {.command = command, .purpose = purpose, .argc = argc - words, .argv = argv + words};
+  struct diagnostics told = {0};
+  if (purpose == COMMAND_WORK && wants_json(argc, argv)) line.error.told = &told;
   command->run(&line);
+  if (line.error.code && line.error.told) print_failure(&line.error);
+  diagnostics_free(&told);
   int code = line.error.code ? error_print("isoloss", &line.error) : (int)line.code;
   arena_free(&line.arena);
   // Output that could not be written (a full disk, say) is a failure, not a success.

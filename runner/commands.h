@@ -37,6 +37,8 @@ struct command_line {
   const struct option_given *given;  // the options, in their order
   size_t given_count;
   enum exit_code code;  // what the command ends with when it has no error
+  // With --json, an error gives one document too, with the diagnostics that error.told was given. A command that has
+  // printed its own document before it fails sets error.told to NULL.
   struct error error;
 };
 

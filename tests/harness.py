@@ -96,6 +96,11 @@ def start(*arguments, home="home", cwd=scratch, program=program, **variables):
                             stderr=subprocess.PIPE, text=True)
 
 
+def no_result(out, arguments):
+    """What a failed command leaves on standard output: nothing, or with --json the document of its failure."""
+    return json.loads(out)["ok"] is False if "--json" in arguments else not out
+
+
 def run(*arguments, code=None, timeout=500, **options):
     """What the program did: (code, out, err). With code given it is checked that the program ended so."""
     with start(*arguments, **options) as process:

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "kernels/formats/format.h"
 #include "kernels/ops.h"
@@ -103,9 +104,71 @@ static bool wrong_choice(const struct run_field *field, const char *text, struct
   return false;
 }
 
+// What was probably meant by text that is no number, or not one that every reader of YAML takes alike: 1B is 1e9,
+// 600_000 is 600000, 020 is 20, "32, 48" is a list. False when it is nothing like that.
+static bool number_meant(const char *text, char meant[64]) {
+  static const struct {
+    char letter;
+    int power;
+  } powers[] = {{'k', 3}, {'m', 6}, {'b', 9}, {'g', 9}, {'t', 12}};
+  char plain[64];
+  size_t length = 0, commas = 0, given = strlen(text);
+  double value;
+  if (given >= sizeof plain - 2) return false;
+  for (const char *c = text; *c; c++) commas += *c == ',';
+  if (commas && (strchr(text, ' ') || commas > 3)) {
+    snprintf(meant, 64, "[%s]", text);
+    return true;
+  }
+  for (const char *c = text; *c; c++)
+    if (*c != '_' && *c != ',' && *c != '\'' && *c != ' ') plain[length++] = *c;
+  plain[length] = '\0';
+  for (size_t i = 0; length > 1 && i < sizeof powers / sizeof *powers; i++) {
+    if ((plain[length - 1] | 0x20) != powers[i].letter) continue;
+    plain[length - 1] = '\0';
+    if (!number_parse(plain, &value) || strpbrk(plain, "eE")) return false;
+    snprintf(meant, 64, "%se%d", plain, powers[i].power);
+    return true;
+  }
+  if (!number_parse(plain, &value) || !isfinite(value)) return false;
+  size_t sign = plain[0] == '-' || plain[0] == '+', zeros = strspn(plain + sign, "0");
+  if (zeros && !isdigit((unsigned char)plain[sign + zeros])) zeros--;  // the zero of 0.5
+  snprintf(meant, 64, "%s%s", plain[0] == '-' ? "-" : "", plain + sign + zeros);
+  return true;
+}
+
+static bool boolean_meant(const char *text, char meant[64]) {
+  static const char *const words[][2] = {{"yes", "true"}, {"on", "true"},   {"true", "true"},   {"1", "true"},
+                                         {"no", "false"}, {"off", "false"}, {"false", "false"}, {"0", "false"}};
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+    if (strcasecmp(text, words[i][0]) != 0) continue;
+    snprintf(meant, 64, "%s", words[i][1]);
+    return true;
+  }
+  return false;
+}
+
 static bool wrong_type(const struct run_field *field, const char *text, struct error *error) {
-  return error_set(error, EXIT_USAGE_ERROR, "must be %s%s, not '%s'", type_name(field),
-                   field->auto_allowed ? " or auto" : "", text);
+  char meant[64];
+  int64_t whole;
+  bool known = field->type == FIELD_BOOLEAN ? boolean_meant(text, meant) : number_meant(text, meant);
+  if (known && field->type == FIELD_INTEGER) known = *meant == '[' || integer_parse(meant, &whole);
+  error_set(error, EXIT_USAGE_ERROR, "must be %s%s, not '%s'", type_name(field), field->auto_allowed ? " or auto" : "",
+            text);
+  return error_hint(error, known ? meant : NULL, NULL);
+}
+
+// 020 is 16 to some readers of YAML and 20 to others.
+static bool leads_with_zero(const char *text) {
+  text += *text == '-' || *text == '+';
+  return text[0] == '0' && isdigit((unsigned char)text[1]);
+}
+
+static bool zero_led(const char *text, struct error *error) {
+  char meant[64];
+  error_set(error, EXIT_USAGE_ERROR, "must not begin with 0, which some readers of YAML take for octal, not '%s'",
+            text);
+  return error_hint(error, number_meant(text, meant) ? meant : NULL, NULL);
 }
 
 bool config_set(struct run_config *config, const struct run_field *field, const char *text, struct arena *arena,
@@ -116,6 +179,7 @@ bool config_set(struct run_config *config, const struct run_field *field, const 
     field_put(config, field, value);
     return true;
   }
+  if (field->type <= FIELD_NUMBER && leads_with_zero(text)) return zero_led(text, error);
   switch (field->type) {
     case FIELD_INTEGER:
       if (!integer_parse(text, &whole)) return wrong_type(field, text, error);

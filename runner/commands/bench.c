@@ -22,6 +22,7 @@ static bool measure(const struct bench_arguments *arguments, struct error *error
               bench_run(&bench, arguments->suite, arguments->shapes, arguments->shape_count, error);
   if (fine) {
     bench_json(&bench, &document);
+    error->told = NULL;  // the document is out
     if (arguments->json)
       printf("%s\n", text_string(&document));
     else

@@ -69,19 +69,7 @@ static void print_json(struct checked *list, int count) {
       json_put_null(&json);
     json_key_string(&json, "error", checked->fine ? NULL : checked->error.text);
     json_key(&json, "diagnostics");
-    json_array_begin(&json);
-    for (size_t d = 0; d < checked->diagnostics.count; d++) {
-      const struct diagnostic *item = &checked->diagnostics.items[d];
-      json_object_begin(&json);
-      json_key_string(&json, "file", item->file);
-      json_key_integer(&json, "line", item->line);
-      json_key_integer(&json, "column", item->column);
-      json_key_string(&json, "severity", item->warning ? "warning" : "error");
-      json_key_string(&json, "message", item->message);
-      json_key_string(&json, "hint", item->hint);
-      json_object_end(&json);
-    }
-    json_array_end(&json);
+    diagnostics_json(&checked->diagnostics, &json);
     json_object_end(&json);
   }
   json_array_end(&json);

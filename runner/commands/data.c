@@ -134,7 +134,7 @@ static bool prepare_spec(const struct data_options *given, const char *path, str
   bool fine = spec_open(&spec, path, &given->set, error);
   bool planned = fine;
   fine = fine && plan_make(&plan, &spec, &unprepared, &diagnostics, error);
-  diagnostics_print(&diagnostics, stderr, colour_wanted(stderr));
+  diagnostics_tell(&diagnostics, error);
   for (size_t i = 0; fine && i < plan.corpus_count; i++)
     if (!plan.corpora[i].refused && !plan.corpora[i].unused)
       fine = prepare_one(given, &plan.corpora[i].config, json, arena, error);

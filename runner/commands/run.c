@@ -115,7 +115,11 @@ static enum exit_code run(const char *path, const struct run_options *options, s
   if (!error->code && !measure_formats(error)) code = error->code;
   if (options->json) {
     struct error reading = {0};
-    if ((!error->code || code == error->code) && !print_json(spec.name, &reading) && !error->code) *error = reading;
+    bool wanted = !error->code || code == error->code;
+    if (wanted && print_json(spec.name, &reading))
+      error->told = NULL;  // the document is out
+    else if (wanted && !error->code)
+      error_take(error, &reading);
   } else if (!error->code) {
     print_outcome(&outcome, &spec);
   }
@@ -150,7 +154,12 @@ void command_run(struct command_line *line) {
       "when every run is done or diverged, 1 when some failed or were stopped, 3 when the environment is at fault.",
       1, 1, "one spec"};
   if (!command_begin(line, &usage, options)) return;
-  if (a.jobs < 0 || a.retries < 0)
+  bool jobs_given = false;
+  for (size_t i = 0; i < line->given_count; i++) jobs_given |= strcmp(line->given[i].option, "--jobs") == 0;
+  if (jobs_given && a.jobs == 0)
+    error_set(&line->error, EXIT_USAGE_ERROR,
+              "--jobs 0 would train nothing: give 1 or more, or leave it out for as many as the cores hold");
+  else if (a.jobs < 0 || a.retries < 0)
     error_set(&line->error, EXIT_USAGE_ERROR, "--jobs and --retries cannot be negative");
   else
     line->code = run(line->arguments[0], &a, &line->error);

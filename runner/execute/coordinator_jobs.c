@@ -70,7 +70,7 @@ bool coordinator_read_log(struct coordinator *c, struct worker *worker, struct e
   if (worker->log.progressed && coordinator_wrote(worker)) c->any_progress = true;
   if (fine) return store_commit(c->store, error);
   store_rollback(c->store);
-  *error = inner;
+  error_take(error, &inner);
   return false;
 }
 

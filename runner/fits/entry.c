@@ -7,7 +7,7 @@
 bool law_open(struct law *law, const char *name_or_path, struct error *error) {
   struct diagnostics diagnostics = {0};
   bool fine = law_load(law, name_or_path, &diagnostics, error);
-  diagnostics_print(&diagnostics, stderr, colour_wanted(stderr));
+  diagnostics_tell(&diagnostics, error);
   diagnostics_free(&diagnostics);
   return fine;
 }

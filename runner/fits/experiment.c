@@ -276,7 +276,7 @@ static bool fit_entries(const struct fitting *fitting, struct fitted_list *list,
                 entries[i]->name);
     if (!here.code && fit_one_entry(fitting, entries[i], list, &here)) continue;
     if (fine)
-      *error = here;
+      error_take(error, &here);
     else
       error_print("isoloss", &here);
     fine = false;
@@ -333,11 +333,11 @@ static bool fit_all(struct fitting *fitting, struct error *error) {
   bool fine = fit_entries(fitting, &list, error);
   struct error isoflop_error = {0}, claim_error = {0};
   bool found = fit_isoflops(spec, fitting->store, options, fitting->array, &isoflop_error);
-  if (!found && fine) *error = isoflop_error;
+  if (!found && fine) error_take(error, &isoflop_error);
   fine = fine && found;
   bool judged = options->law || options->entry || options->ad_hoc || !spec->claim_count ||
                 fit_claims(spec, list.items, list.count, fitting->store, options->report, &not_held, &claim_error);
-  if (!judged && fine) *error = claim_error;
+  if (!judged && fine) error_take(error, &claim_error);
   if (options->claims_not_held) *options->claims_not_held = not_held;
   for (size_t i = 0; i < list.count; i++) fit_result_free(&list.items[i].result);
   free(list.items);

@@ -66,7 +66,7 @@ static bool find_corpus(struct run_grid *grid, const struct run_config *config, 
   struct error own = {0};
   if (grid->find_corpus && !grid->find_corpus(grid->find_context, config, corpus, &own)) {
     if (own.code != EXIT_USAGE_ERROR) {
-      *error = own;
+      error_take(error, &own);
       return false;
     }
     corpus->refused = true;

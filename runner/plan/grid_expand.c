@@ -154,7 +154,7 @@ static bool expand_sweep(struct expansion *x, size_t s, struct error *error) {
         grid_problems_add(x->problems, x->grid, s, c, &problem);
         break;
       case GRID_STOPPED:
-        *error = problem.error;
+        error_take(error, &problem.error);
         grid_problem_place(x->grid, s, c, error);
         return false;
     }

@@ -127,19 +127,30 @@ static void describe(const struct run_grid *grid, const struct kind *kind, struc
     text_format(out, "%sand in %zu more run%s", shown ? ", " : "", kind->count - 1, kind->count == 2 ? "" : "s");
 }
 
+// Puts " (in the run with ...)" behind what is said, before the hint.
+static void error_append(struct error *error, const char *where) {
+  char hint[sizeof error->text];
+  size_t length = (size_t)error_length(error);
+  snprintf(hint, sizeof hint, "%s", error->text + length);
+  snprintf(error->text + length, sizeof error->text - length, " (%s)", where);
+  error->hint_at = strlen(error->text);
+  error_add(error, "%s", hint);
+}
+
 void grid_problems_end(struct grid_problems *problems, const struct run_grid *grid, struct diagnostics *diagnostics) {
   for (size_t i = 0; i < problems->count; i++) {
     const struct kind *kind = &problems->kinds[i];
-    struct text hint = {0};
-    describe(grid, kind, &hint);
-    const char *said = hint.length ? text_string(&hint) : NULL;
+    struct error error = kind->error;
+    struct text where = {0};
+    describe(grid, kind, &where);
+    if (where.length) error_append(&error, text_string(&where));
     if (!kind->node)
-      diagnostics_add(diagnostics, false, grid->spec->path, 0, 0, said, "%s", kind->error.text);
+      diagnostics_add_error(diagnostics, grid->spec->path, 0, 0, &error);
     else if (kind->in_expression)
-      spec_expression_error(grid->spec, kind->node, &kind->error, said, diagnostics);
+      spec_expression_error(grid->spec, kind->node, &error, NULL, diagnostics);
     else
-      node_error(kind->node, diagnostics, said, "%s", kind->error.text);
-    text_free(&hint);
+      node_fail(kind->node, diagnostics, &error);
+    text_free(&where);
   }
   if (problems->others)
     diagnostics_add(diagnostics, false, grid->spec->path, 0, 0, NULL, "and %zu more combinations cannot be trained",

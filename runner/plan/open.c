@@ -60,10 +60,10 @@ bool spec_open(struct spec *spec, const char *named, const struct option_list *o
   bool fine = load(spec, named, &options, &diagnostics, error);
   if (!fine && diagnostics.errors) {
     plan_check(spec, &diagnostics);
-    *error = (struct error){0};
+    error_clear(error);
     diagnostics_check(&diagnostics, spec->path ? spec->path : named, error);
   }
-  diagnostics_print(&diagnostics, stderr, colour_wanted(stderr));
+  diagnostics_tell(&diagnostics, error);
   diagnostics_free(&diagnostics);
   arena_free(&arena);
   return fine;
@@ -72,7 +72,7 @@ bool spec_open(struct spec *spec, const char *named, const struct option_list *o
 bool plan_open(struct plan *plan, const struct spec *spec, const struct plan_options *options, struct error *error) {
   struct diagnostics diagnostics = {0};
   bool fine = plan_make(plan, spec, options, &diagnostics, error);
-  diagnostics_print(&diagnostics, stderr, colour_wanted(stderr));
+  diagnostics_tell(&diagnostics, error);
   diagnostics_free(&diagnostics);
   return fine;
 }

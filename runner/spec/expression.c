@@ -95,7 +95,8 @@ void spec_error_at(const struct spec *spec, const struct node *node, int offset,
 
 void spec_expression_error(const struct spec *spec, const struct node *node, const struct error *error,
                            const char *hint, struct diagnostics *diagnostics) {
-  spec_error_at(spec, node, error->offset, diagnostics, hint, "%s", error->text + error->place);
+  spec_error_at(spec, node, error->offset, diagnostics, error->hint[0] ? error->hint : hint, "%.*s",
+                error_length(error) - (int)error->place, error->text + error->place);
 }
 
 // ---- names ----

@@ -83,6 +83,8 @@ static const char *nearest_path(const char *path) {
 
 const char *spec_field_hint(struct spec_reader *reader, const char *path) {
   const char *near = nearest_path(path);
+  double number;
+  if (number_parse(path, &number)) return "several values are a list in brackets, [32, 48]";  // `width: 32, 48` in { }
   if (!near) return "isoloss schema --markdown lists all fields";
   return did_you_mean(near, arena_alloc(&reader->spec->arena, 160));
 }

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 bool run_name_find(const char *name, struct run_name *found) {
   const struct run_column *column = run_column_find(name);
@@ -19,6 +20,24 @@ bool run_result_known(const char *name) {
   return column && run_column_listed(column) && !column->planned;
 }
 
+// The last part of a path, "lr" of train.lr.
+static const char *last_part(const char *path) {
+  const char *dot = strrchr(path, '.');
+  return dot ? dot + 1 : path;
+}
+
+// A name whose last part is that of this one, whatever the case and the path: lr, Train.LR and model.parameters are
+// train.lr and parameters. NULL when there is none, or several.
+static const char *same_part(const char *name, const char *const *names, size_t count) {
+  const char *found = NULL;
+  for (size_t i = 0; i < count; i++) {
+    if (strcasecmp(last_part(names[i]), last_part(name)) != 0) continue;
+    if (found) return NULL;
+    found = names[i];
+  }
+  return found;
+}
+
 const char *run_name_nearest(const char *name, bool with_results) {
   const char **names = memory_get((run_field_count + run_column_count) * sizeof *names);
   size_t count = 0;
@@ -27,7 +46,8 @@ const char *run_name_nearest(const char *name, bool with_results) {
     for (size_t i = 0; i < run_column_count; i++)
       if (results ? run_result_known(run_columns[i].name) : run_columns[i].planned != NULL)
         names[count++] = run_columns[i].name;
-  const char *nearest = nearest_name(name, names, count);
+  const char *nearest = same_part(name, names, count);
+  if (!nearest) nearest = nearest_name(name, names, count);
   free(names);
   return nearest;
 }

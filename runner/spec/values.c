@@ -110,7 +110,11 @@ bool spec_read_value(struct spec_reader *reader, const struct run_field *field, 
     return false;
   }
   if (node->quoted && field->type <= FIELD_BOOLEAN) {
-    node_error(node, diagnostics, "remove the quotes", "%s must be %s, not text in quotes", field->path, kind);
+    // One value after all without them, or several.
+    bool several = strchr(node->text, ',') && strlen(node->text) <= 100;
+    const char *list = arena_format(&reader->spec->arena, "a list has brackets: [%s]", node->text);
+    node_error(node, diagnostics, several ? list : "remove the quotes", "%s must be %s, not text in quotes",
+               field->path, kind);
     return false;
   }
   struct error error = {0};

@@ -44,7 +44,7 @@ static void refusals_say_what_is_allowed(void) {
   CHECK_TEXT(refusal("train.lr", "nan"), "must be a number, not 'nan'");
   CHECK_TEXT(refusal("train.schedule", "cosin"),
              "must be one of cosine, wsd, linear, constant, not cosin; did you mean 'cosine'?");
-  CHECK_TEXT(refusal("model.tied_head", "yes"), "must be true or false, not 'yes'");
+  CHECK_TEXT(refusal("model.tied_head", "yes"), "must be true or false, not 'yes'; did you mean 'true'?");
   const char *near;
   CHECK(field_find("model.wdith", &near) == NULL);
   CHECK_TEXT(near, "model.width");

@@ -365,7 +365,7 @@ void asynchronous_copies() {
 void streams() {
   fixture f;
   cudaEvent_t event;
-  cudaStream_t other;
+  cudaStream_t other = nullptr;
   CHECK(cudaEventCreate(&event) == cudaSuccess && cudaStreamCreate(&other) == cudaSuccess);
   f.write_all();
   CHECK(cudaEventRecord(event, f.stream) == cudaSuccess && cudaStreamWaitEvent(other, event, 0) == cudaSuccess);

@@ -7,7 +7,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(sys.path[0], ".."))
-from harness import check, finish, run, write  # noqa: E402
+from harness import check, finish, no_result, run, write  # noqa: E402
 
 
 def data(*arguments):
@@ -16,7 +16,7 @@ def data(*arguments):
 
 def refused(code, words, *arguments):
     done = data(*arguments)
-    check(done.code == code and done.out == '' and all(word in done.err for word in words),
+    check(done.code == code and no_result(done.out, arguments) and all(word in done.err for word in words),
           'refused: ' + ' '.join(arguments), *done)
 
 

@@ -112,8 +112,8 @@ static void pieces_come_back(void) {
                                      "\r\n",
                                      "\xE2\x96\x81",
                                      "a \xE2\x96\x81 b",
-                                     "\xEF\xBB\xBF"
-                                     "bom",
+                                     ("\xEF\xBB\xBF"
+                                      "bom"),
                                      "\xF0\x9F\x98\x80",
                                      "e\xCC\x81",
                                      "<s></s><unk>",

@@ -116,4 +116,37 @@ if os.path.exists(os.path.join(os.path.dirname(program), "isoloss-train")):
     code, out, err = run("plan", "good.yaml", "--set", "model.layers=2", *SHORT, "--json")
     check(all(item["state"] == "done" and item["loss"] > 0 for item in json.loads(out)),
           "plan --json: state and loss from the store", out[:400])
+# What fails with --json gives one document too: what is said on standard error, and the mistakes of the file as data.
+os.mkdir(os.path.join(scratch, "folder"))
+write("table.csv", "parameters,tokens\n1,2\n")
+write("law.yaml", "formula: E + \n")
+FAILURES = [(["plan", "bad.yaml"], 2, ["bad.yaml:2:37", "bad.yaml:4:1"]), (["run", "bad.yaml"], 2, ["bad.yaml:2:37", "bad.yaml:4:1"]),
+            (["status", "bad.yaml"], 2, ["bad.yaml:2:37", "bad.yaml:4:1"]), (["fit", "bad.yaml"], 2, ["bad.yaml:2:37", "bad.yaml:4:1"]),
+            (["report", "bad.yaml"], 2, ["bad.yaml:2:37", "bad.yaml:4:1"]), (["design", "bad.yaml"], 2, ["bad.yaml:2:37", "bad.yaml:4:1"]),
+            (["data", "prepare", "bad.yaml"], 2, ["bad.yaml:2:37", "bad.yaml:4:1"]), (["laws", "law.yaml"], 2, None),
+            (["fit", "table.csv", "--law", "law.yaml"], 2, None), (["fit", "table.csv", "--law", "chinchilla"], 2, []),
+            (["predict", "nothing.csv", "--at", "N=1,D=1"], 2, []), (["isoflop", "nothing.csv"], 2, []),
+            (["import", "nothing.csv", "--as", "x"], 2, []), (["show", "ffff"], 2, []), (["formats", "int99"], 2, []),
+            (["capacity", "int99"], 2, []), (["bench", "gemm", "1x"], 2, []), (["runs", "--no-such-option"], 2, []),
+            (["fit", "compare", "table.csv", "--law", "chinchilla", "--law", "kaplan"], 2, [])]
+for arguments, want, places in FAILURES:
+    code, out, err = run(*arguments, "--json")
+    try:
+        document = json.loads(out)
+    except ValueError:
+        document = {}
+    found = [f"{d['file']}:{d['line']}:{d['column']}" for d in document.get("diagnostics", [])]
+    check(code == want and document.get("ok") is False and document["exit_code"] == code and f"isoloss: {document['error']}" in err
+          and (found == places if places is not None else found), f"{' '.join(arguments)} --json: a failure is one document",
+          code, out, err)
+code, out, err = run("runs", "--sort", "los", "--json")
+check(code in (2, 3) and json.loads(out)["ok"] is False, "hints are in the document", out, err)
+
+for arguments in [["check"], ["plan"], ["run"], ["status"], ["runs"], ["fit"], ["report"], ["isoflop"], ["laws"], ["data", "prepare"]]:
+    code, out, err = run(*arguments, "folder/")
+    check(code == 2 and out == "" and "folder/ is a folder, not a file" in err and len(err.splitlines()) == 1,
+          f"{' '.join(arguments)}: a folder is no file", code, out, err)
+
+code, out, err = run("run", "good.yaml", "--jobs", "0")
+check(code == 2 and "--jobs 0" in err and out == "", "run: --jobs 0 is refused", code, out, err)
 finish()
