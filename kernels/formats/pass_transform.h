@@ -41,9 +41,7 @@ INLINE vfloat swap_4(vfloat a) {
 }
 #endif
 #if LANES >= 16
-INLINE vfloat swap_8(vfloat a) {
-  return SWAPPED(a, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7);
-}
+INLINE vfloat swap_8(vfloat a) { return SWAPPED(a, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7); }
 #endif
 
 // (a, b) -> (a + b, a - b) for pairs at a distance: the partner, plus the value with its sign changed in second places.
