@@ -4,44 +4,44 @@
 #include "kernels/cpu/simd.h"
 #include "kernels/formats/quantize.h"
 
-// The elements of a vector in another order.
-#if __has_builtin(__builtin_shufflevector)
-#define REARRANGED(a, ...) __builtin_shufflevector(a, a, __VA_ARGS__)
-#else  // gcc 11
-#define REARRANGED(a, ...) __builtin_shuffle(a, (vint){__VA_ARGS__})
+// The lanes of a vector in another order. gcc 11 has no __builtin_shufflevector, clang no __builtin_shuffle.
+#if defined(__clang__)
+#define SWAPPED(a, ...) __builtin_shufflevector(a, a, __VA_ARGS__)
+#else
+#define SWAPPED(a, ...) __builtin_shuffle(a, (vint){__VA_ARGS__})
 #endif
 
 // Neighbours at a distance within a vector change places.
 INLINE vfloat swap_1(vfloat a) {
 #if LANES == 16
-  return REARRANGED(a, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);
+  return SWAPPED(a, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);
 #elif LANES == 8
-  return REARRANGED(a, 1, 0, 3, 2, 5, 4, 7, 6);
+  return SWAPPED(a, 1, 0, 3, 2, 5, 4, 7, 6);
 #else
-  return REARRANGED(a, 1, 0, 3, 2);
+  return SWAPPED(a, 1, 0, 3, 2);
 #endif
 }
 
 INLINE vfloat swap_2(vfloat a) {
 #if LANES == 16
-  return REARRANGED(a, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
+  return SWAPPED(a, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
 #elif LANES == 8
-  return REARRANGED(a, 2, 3, 0, 1, 6, 7, 4, 5);
+  return SWAPPED(a, 2, 3, 0, 1, 6, 7, 4, 5);
 #else
-  return REARRANGED(a, 2, 3, 0, 1);
+  return SWAPPED(a, 2, 3, 0, 1);
 #endif
 }
 #if LANES >= 8
 INLINE vfloat swap_4(vfloat a) {
 #if LANES == 16
-  return REARRANGED(a, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11);
+  return SWAPPED(a, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11);
 #else
-  return REARRANGED(a, 4, 5, 6, 7, 0, 1, 2, 3);
+  return SWAPPED(a, 4, 5, 6, 7, 0, 1, 2, 3);
 #endif
 }
 #endif
 #if LANES >= 16
-INLINE vfloat swap_8(vfloat a) { return REARRANGED(a, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7); }
+INLINE vfloat swap_8(vfloat a) { return SWAPPED(a, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7); }
 #endif
 
 // (a, b) -> (a + b, a - b) for pairs at a distance: the partner, plus the value with its sign changed in second places.

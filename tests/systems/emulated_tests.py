@@ -1,14 +1,26 @@
-"""The names of the unit tests that are programs of a build folder, one a line: an emulator can run these. Tests in Python
-start the programs by themselves, which needs a kernel that knows the emulator; those of the CUDA emulator would be an
-emulator in another. emulated_tests.py BUILD_FOLDER"""
+"""The names of the unit tests that an emulator can run, one a line: those that are programs of a build folder. The others
+go to standard error, with why not. emulated_tests.py BUILD_FOLDER"""
 import json
 import os
 import subprocess
 import sys
 
 folder = os.path.abspath(sys.argv[1])
-listed = subprocess.run(["meson", "introspect", folder, "--tests"], check=True, capture_output=True, text=True).stdout
-names = [test["name"] for test in json.loads(listed)
-         if any(suite.endswith("unit") for suite in test["suite"]) and test["cmd"][0].startswith(folder + os.sep)
-         and not test["name"].startswith("cuda")]
-print("\n".join(names))
+
+
+def why_not(test):
+    if not test['cmd'][0].startswith(folder + os.sep):
+        return 'starts programs by itself, which needs a kernel that knows the emulator'
+    if test['name'].startswith('cuda'):
+        return 'an emulator of GPUs, in another one'
+    return None
+
+
+listed = subprocess.run(['meson', 'introspect', folder, '--tests'], check=True, capture_output=True, text=True).stdout
+for test in json.loads(listed):
+    if any(suite.endswith('unit') for suite in test['suite']):
+        reason = why_not(test)
+        if reason:
+            print('not run under qemu: %s (%s)' % (test['name'], reason), file=sys.stderr)
+        else:
+            print(test['name'])

@@ -1,9 +1,12 @@
 # shellcheck shell=sh
-# A root folder with a bare Debian, for the scripts here, which read this file first. As root, with debootstrap.
+# A root folder with a bare Debian or Ubuntu, for the scripts here, which read this file first. As root, with
+# debootstrap.
 #
-#   SCRIPT SUITE [FOLDER]      SUITE: bookworm, trixie; FOLDER: where roots and logs are kept
+#   SCRIPT SUITE [FOLDER]      SUITE: bookworm, trixie, jammy, noble; FOLDER: where roots and logs are kept
 #
-# The minimal base is made once and kept in FOLDER/SUITE-base.tar; the roots themselves are removed at the end.
+# The minimal base is made once and kept in FOLDER/SUITE-base.tar; the roots themselves are removed at the end. Other
+# mirrors than debootstrap's own: ISOLOSS_MIRROR=ADDRESS. Ubuntu's keys are not among Debian's: without its keyring,
+# debootstrap takes its base unchecked, and only from ISOLOSS_MIRROR.
 suite=${1:?"$(basename "$0") SUITE [FOLDER]"}
 folder=${2:-/var/tmp/isoloss-systems}
 source=$(cd "$(dirname "$0")/../.." && pwd)
@@ -20,7 +23,15 @@ root_make() {
   rm -rf --one-file-system "$root"
   mkdir -p "$root"
   if [ ! -f "$folder/$suite-base.tar" ]; then
-    debootstrap --variant=minbase "$suite" "$root" "${ISOLOSS_MIRROR:-http://deb.debian.org/debian}" \
+    # Ubuntu keeps most libraries in universe, which a machine of its installer's making has.
+    parts=main script=/usr/share/debootstrap/scripts/$suite
+    case $suite in
+    jammy | noble)
+      parts=main,universe
+      [ -e "$script" ] || script=${script%/*}/gutsy # the script of all Ubuntus, for those newer than debootstrap
+      ;;
+    esac
+    debootstrap --variant=minbase --merged-usr --components=$parts "$suite" "$root" "${ISOLOSS_MIRROR:-}" "$script" \
       >"$folder/$suite-debootstrap.log"
     tar -C "$root" -cf "$folder/$suite-base.tar.part" .
     mv "$folder/$suite-base.tar.part" "$folder/$suite-base.tar"

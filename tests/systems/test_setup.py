@@ -9,10 +9,10 @@ sys.path.insert(0, os.path.join(sys.path[0], ".."))
 from harness import case, check, finish, path_of, write  # noqa: E402
 
 source = sys.argv[1]
-TOOLS = ['sh', 'cat', 'sed', 'mktemp', 'dirname', 'rm', 'tail', 'touch', 'mkdir']
-# A compiler that knows the headers in the folder $HEADERS; ninja that prints what the real one does.
+TOOLS = ['sh', 'cat', 'sed', 'grep', 'mktemp', 'dirname', 'rm', 'tail', 'touch', 'mkdir']
+# A preprocessor that knows the headers in the folder $HEADERS; ninja that prints what the real one does.
 PROGRAMS = {
-    'c++': 'while read -r line; do name=${line#*<}; [ -e "$HEADERS/${name%>*}" ] || exit 1; done',
+    'c++': 'while read -r line; do name=${line#*<}; cat "$HEADERS/${name%>*}" || exit 1; done',
     'gcc': '', 'g++': '', 'pkg-config': '', 'python3': 'exec %s "$@"' % sys.executable, 'id': 'echo 0',
     'meson': 'echo "meson $*" >> "$LOG"\n[ "$1" != setup ] || mkdir -p build && : > build/build.ninja\n'
              '[ "$1" != test ] || { mkdir -p build/meson-logs; printf "%s" "$RESULTS" > build/meson-logs/testlog.json; }',
@@ -48,7 +48,7 @@ def system(identity, without=()):
     for name in HEADERS:
         if name not in without:
             os.makedirs(os.path.dirname(os.path.join(headers, name)), exist_ok=True)
-            write('headers/' + name, '')
+            write('headers/' + name, 'EncodeAsImmutableProto();\n' if 'sentencepiece' in name else '')
     write('os-release', identity)
     write('log', '')
 
@@ -104,17 +104,29 @@ def builds_without_what_is_optional():
     line = next((line for line in out.splitlines() if 'optional' in line), '')
     check(code == 0 and 'sentencepiece' in line and 'gnuplot' in line, out)
     check('apt-get' not in log, 'no packages on a system that is not known', log)
-    # sentencepiece came: the build folder is configured anew.
-    write('headers/sentencepiece_processor.h', '')
+    # sentencepiece came, too old: still without. Then a newer one: the build folder is configured anew.
+    write('headers/sentencepiece_processor.h', 'Encode();\n')
     code, out, log = call('setup')
-    check('meson setup --reconfigure build' in log, log)
+    check('sentencepiece 0.1.97 or newer' in out and 'reconfigure' not in log, out, log)
+    write('headers/sentencepiece_processor.h', 'EncodeAsImmutableProto();\n')
+    code, out, log = call('setup')
+    check('sentencepiece' not in out and 'meson setup --reconfigure build' in log, out, log)
+
+
+@case
+def what_a_system_has_too_old_is_not_installed():
+    system(JAMMY, ['sentencepiece_processor.h'])
+    code, out, log = call('setup')
+    check(code == 0 and 'without: sentencepiece 0.1.97 or newer' in out and 'apt-get' not in log, out, log)
+    system(BOOKWORM, ['sentencepiece_processor.h'])
+    check('install -y -q --no-install-recommends libsentencepiece-dev\n' in call('setup')[2], 'elsewhere it is')
 
 
 @case
 def refuses_what_is_needed():
     system(OTHER, ['oneapi/dnnl/dnnl.h', 'jansson.h'])
     code, out, log = call('setup')
-    check(code == 3 and 'oneDNN 2.6 to 3.x' in out and 'jansson 2.13' in out and 'SQLite' not in out, out)
+    check(code == 3 and 'oneDNN 2.2 to 3.x' in out and 'jansson 2.13' in out and 'SQLite' not in out, out)
     check('meson' not in log, log)
     system(BOOKWORM, ['jansson.h'])
     code, out, log = call('setup', '--no-install')
