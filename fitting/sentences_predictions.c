@@ -78,7 +78,9 @@ const char *hangs_on_sentence(struct arena *arena, const struct estimate *estima
   if (!c) return NULL;
   if (estimate->status == COEFFICIENT_ONE_SIDED)
     return arena_format(arena, "limited on one side only: it hangs on %s (%s)", c->name, standing_of(c));
-  return arena_format(arena, "it hangs on %s (%s)", c->name, standing_of(c));
+  if (estimate->status == COEFFICIENT_UNIDENTIFIED)
+    return arena_format(arena, "it hangs on %s (%s)", c->name, standing_of(c));
+  return arena_format(arena, "it moves with %s (%s), and the interval holds where that leads", c->name, standing_of(c));
 }
 
 const char *cannot_tell_sentence(struct arena *arena, const struct estimate *estimate, const struct outside *outside,

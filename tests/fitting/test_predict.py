@@ -208,7 +208,7 @@ def not_determined():
     check(best['parameters']['status'] != 'determined' and None in (best['parameters']['low'],
                                                                     best['parameters']['high']), 'a budget: %r' % best)
     code, out, err = run('predict', table, '--bootstrap', '200', '--at', 'N=2e7,D=8e10')
-    check(code == 0 and 'it hangs on ' in ' '.join(out.split()), out + err)
+    check(code == 0 and ('it hangs on ' in ' '.join(out.split()) or 'it moves with ' in out), out + err)
 
 
 @case
@@ -224,7 +224,8 @@ def formats_far_outside():
     table = write('small.csv', '\n'.join(rows) + '\n')
     law = ('predict', table, '--law', 'effective-parameters', '--bootstrap', '100', '--starts', '200')
     contest = document(*law, '--formats', 'none,w4a4,w2a2', '--at', 'N=1e9,D=1e9')['formats'][0]
-    check(not contest['decided'] and 'w2a2' in contest['cannot_tell'], 'far from its own rows: %r' % contest)
+    check(not contest['decided'] and contest['best'] is None and 'w2a2' in contest['cannot_tell'],
+          'far from its own rows: %r' % contest)
     one = contest['candidates'][2]
     check(near(one['outside']['parameters'], 250, 1e-9) and near(one['outside']['format'], 250, 1e-9) and
           one['behind']['low'] is None and one['share_best'] is None and one['loss']['low'] is None and
@@ -272,7 +273,7 @@ def known_outcomes():
     again = document(*law, '--table', table)['score']
     check(again['rows'] == again['fitted'] == 25 and again['r2'] > 0.99, 'rows of the fit itself are told: %r' % again)
     code, out, err = run(*law, '--table', points)
-    for words in ('observed', '3 rows of known loss: mean error', 'R2', 'lie within the interval of a run'):
+    for words in ('observed', '3 rows of known loss: mean error', 'R2', 'line 2: parameters = 2e+08, tokens = 1e+09', 'lie within the interval of a run'):
         check(code == 0 and words in ' '.join(out.split()), '%r in %s%s' % (words, out, err))
     for arguments, words in (((*law, '--at', 'N=1e8,D=1e9', '--table-where', 'N > 1'), 'rows of --table FILE, which is not'),
                              ((*law, '--table', points, '--table-where', 'N > '), 'predict: --table-where'),
