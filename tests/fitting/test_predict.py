@@ -124,8 +124,8 @@ def formats():
     check(contest['best'] == 'none' and contest['decided'], 'at equal cost nothing is better than none')
     contest = document(*law, '--formats', 'none,w4a4', '--budget', '1e17', '--speed', 'w4a4=4')['formats'][0]
     check(contest['best'] == 'w4a4' and contest['decided'], 'at four times the FLOPs: %r' % contest)
-    contest = document(*law, '--formats', 'none,w4a4', '--budget', '1e17', '--memory', '1e6')['formats'][0]
-    check(contest['best'] == 'w4a4' and near(contest['candidates'][0]['parameters']['value'], 8e6 / 16, 1e-9),
+    contest = document(*law, '--formats', 'none,w4a4', '--budget', '1e16', '--memory', '2e6')['formats'][0]
+    check(contest['best'] == 'w4a4' and near(contest['candidates'][0]['parameters']['value'], 16e6 / 16, 1e-9),
           'a budget within a memory: %r' % contest)
     twins = compressed_table('twins.csv', (('none', 1), ('w4a4', 0.75), ('int4', 0.752)), 0.01)
     question = ('predict', twins, '--law', 'effective-parameters', '--bootstrap', '100', '--starts', '200', '--formats',
