@@ -57,7 +57,10 @@ struct fit_derived {
   double value, low, high, se;
   struct intervals intervals;
   enum coefficient_status status;  // determined, one-sided or not determined
-  double outside;  // how many times the column that it is worked out at lies outside the fitted range; NAN: no column
+  // How many times outside the fitted range it lies, by the value of a column that it is worked out at or by being a
+  // value of a column; of quantities worked out at one place the largest. NAN: of no column.
+  double outside;
+  const char *outside_of;  // the column that is left farthest; NULL: within
 };
 
 enum row_use { ROW_FITTED, ROW_HELD_OUT, ROW_UNUSED };  // unused: selected, but in no stage of the law

@@ -95,6 +95,41 @@ static void forget_interval(struct fit_derived *derived) {
   derived->intervals = intervals_none;
 }
 
+static void note_outside(struct fit_derived *derived, const char *column, double factor) {
+  if (!(derived->outside >= factor)) derived->outside = factor;
+  if (factor > 1 && derived->outside == factor) derived->outside_of = column;
+}
+
+// By what it is worked out at, and by the range of the column that it is a value of. Points that are multiples of the
+// largest value are rounded; the multiple is not.
+static void find_outside(const struct fit_result *result, const struct law_derived *what, double multiple, double point,
+                         struct fit_derived *derived) {
+  const struct fit_range *range = what->at ? range_of(result, what->at) : NULL;
+  if (range)
+    note_outside(derived, range->column,
+                 what->of_data && multiple >= 1 ? multiple : range_factor(point, range->low, range->high));
+  for (size_t i = 0; i < result->ranges.column_count && what->column; i++) {
+    const struct fit_range *own = &result->ranges.columns[i];
+    if (strcmp(own->column, what->column) == 0)
+      note_outside(derived, own->column, range_factor(derived->value, own->low, own->high));
+  }
+}
+
+// What is worked out at one place lies as far outside as the farthest of it: a least loss is no better known than the
+// size that gives it.
+static void share_outside(struct fit_result *result) {
+  for (size_t i = 0; i < result->derived_count; i++) {
+    struct fit_derived *one = &result->derived[i];
+    const char *place = strchr(one->name, '[');
+    for (size_t k = 0; place && k < result->derived_count; k++) {
+      const char *other = strchr(result->derived[k].name, '[');
+      if (other && strcmp(place, other) == 0 && result->derived[k].outside_of)
+        note_outside(one, result->derived[k].outside_of, result->derived[k].outside);
+    }
+    if (range_is_far(one->outside)) forget_interval(one);
+  }
+}
+
 static void put_derived(struct fit *fit, const struct law_derived *what, double multiple, double point, size_t total,
                         const struct value_sets *sets, const double *results) {
   struct fit_result *result = fit->result;
@@ -116,10 +151,7 @@ static void put_derived(struct fit *fit, const struct law_derived *what, double 
                                     result->interval_degrees, results + 1 + resamples + sets->left_out,
                                     sets->count - 1 - resamples - sets->left_out, 1},
                 out->value, result->confidence, result->interval, &out->intervals, &out->low, &out->high, &out->se);
-  const struct fit_range *range = what->at ? range_of(result, what->at) : NULL;
-  if (range) out->outside = range_factor(point, range->low, range->high);
-  if (what->of_data && multiple >= 1) out->outside = multiple;  // point is rounded
-  if (range_is_far(out->outside)) forget_interval(out);
+  find_outside(result, what, multiple, point, out);
   result->derived_count++;
 }
 
@@ -155,6 +187,7 @@ bool fit_derive(struct fit *fit, struct error *error) {
       if (fine) put_derived(fit, what, what->at ? what->values[p] : NAN, point, total, &sets, results);
     }
   }
+  share_outside(result);
   free(values);
   free(earlier);
   free(results);

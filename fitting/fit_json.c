@@ -78,6 +78,7 @@ static void put_derived(const struct fit_result *result, struct json_writer *wri
     fit_json_estimate(writer, derived->value, derived->low, derived->high, derived->se, &derived->intervals);
     json_key_string(writer, "status", coefficient_status_name(derived->status));
     if (!isnan(derived->outside)) json_key_number(writer, "outside", derived->outside);
+    if (derived->outside_of) json_key_string(writer, "outside_of", derived->outside_of);
     json_object_end(writer);
   }
   json_object_end(writer);

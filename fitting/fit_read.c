@@ -116,6 +116,7 @@ static void read_derived(struct fit_result *result, const struct reading *readin
     derived->name = arena_string(reading->arena, name);
     derived->status = fit_read_status(reading, entry);
     derived->outside = member_number(reading, entry, "outside");
+    derived->outside_of = member_text(reading, entry, "outside_of", NULL);
     fit_read_estimate(reading, entry, &derived->value, &derived->low, &derived->high, &derived->se,
                       &derived->intervals);
   }

@@ -73,6 +73,7 @@ struct law_derived {
   const char *name, *about;
   const char *text;                     // as written
   const struct expression *expression;  // over parameters, earlier derived quantities and `at`
+  const char *column;                   // it is a value of this column, so that the column's range tells of it; or NULL
   const char *at;                       // a column's name that gets the values below, or NULL
   const double *values;
   int value_count;

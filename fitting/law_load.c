@@ -209,7 +209,7 @@ static void load_stages(struct loader *loader, const struct node *node) {
 }
 
 static void load_derived(struct loader *loader, const struct node *node) {
-  static const char *const keys[] = {"formula", "about", "at"};
+  static const char *const keys[] = {"formula", "about", "at", "column"};
   if (!node) return;
   if (node->kind != NODE_MAPPING) {
     node_error(node, loader->diagnostics, NULL, "derived must be a mapping, not %s", node_kind_name(node));
@@ -222,6 +222,8 @@ static void load_derived(struct loader *loader, const struct node *node) {
     if (item->kind == NODE_MAPPING) {
       node_check_keys(item, keys, sizeof keys / sizeof *keys, derived.name, loader->diagnostics);
       derived.about = scalar_text(loader, node_find(item, "about"), "about");
+      derived.column = scalar_text(loader, node_find(item, "column"), "column");
+      if (derived.column) derived.column = arena_string(loader->arena, column_canonical(derived.column));
       derived.expression = formula(loader, node_find(item, "formula"), derived.name);
       const struct node *at = node_find(item, "at");
       if (at && (at->kind != NODE_MAPPING || at->count != 1)) {

@@ -93,7 +93,8 @@ size_t fit_remarks(struct arena *arena, const struct fit_result *result, struct 
 const char *outside_sentence(struct arena *arena, const struct outside *outside);
 // The same for a cell of a table: "N 3.2 times outside, D 2 times outside"; empty where nothing is.
 const char *outside_mark(struct arena *arena, const struct outside *outside, size_t count);
-// "it hangs on alpha (not determined: ...)"; NULL for what hangs on nothing of the kind.
+// "it hangs on alpha (not determined: ...)", or that it moves with it within its interval; NULL for what hangs on
+// nothing of the kind.
 const char *hangs_on_sentence(struct arena *arena, const struct estimate *estimate);
 // "these runs cannot tell: N = 1e+12 lies 1e+04 times outside the fitted range (...); what would: runs of N = 1e+11 or
 // more"; NULL where they can. estimate: what the answer is, or NULL. result: for the advice, or NULL.

@@ -78,7 +78,9 @@ const char *hangs_on_sentence(struct arena *arena, const struct estimate *estima
   if (!c) return NULL;
   if (estimate->status == COEFFICIENT_ONE_SIDED)
     return arena_format(arena, "limited on one side only: it hangs on %s (%s)", c->name, standing_of(c));
-  return arena_format(arena, "it hangs on %s (%s)", c->name, standing_of(c));
+  if (estimate->status == COEFFICIENT_UNIDENTIFIED)
+    return arena_format(arena, "it hangs on %s (%s)", c->name, standing_of(c));
+  return arena_format(arena, "it moves with %s (%s), and the interval holds where that leads", c->name, standing_of(c));
 }
 
 const char *cannot_tell_sentence(struct arena *arena, const struct estimate *estimate, const struct outside *outside,
@@ -124,22 +126,17 @@ const char *held_back_sentence(struct arena *arena, const struct fit_rollouts *r
 }
 
 const char *derived_outside_sentence(struct arena *arena, const struct fit_derived *derived) {
-  const char *bracket = strchr(derived->name, '['), *equals = bracket ? strchr(bracket, '=') : NULL;
-  if (!equals || !(derived->outside > 1)) return NULL;
-  const char *column = arena_copy(arena, bracket + 1, (size_t)(equals - bracket - 1));
-  const char *far = times(arena, derived->outside);
-  if (range_is_far(derived->outside))
-    return arena_format(arena, "these runs cannot tell: %s %s times outside", short_name(column), far);
-  return arena_format(arena, "%s %s times outside", short_name(column), far);
+  if (!derived->outside_of) return NULL;
+  return arena_format(arena, "%s%s %s times outside", range_is_far(derived->outside) ? "these runs cannot tell: " : "",
+                      short_name(derived->outside_of), times(arena, derived->outside));
 }
 
 const char *derived_held_back_sentence(struct arena *arena, const struct fit_result *result) {
   struct outside at = {.factor = 1};
   for (size_t i = 0; i < result->derived_count; i++) {
     const struct fit_derived *derived = &result->derived[i];
-    const char *bracket = strchr(derived->name, '['), *equals = bracket ? strchr(bracket, '=') : NULL;
-    if (!equals || !(derived->outside > at.factor) || range_is_far(derived->outside)) continue;
-    at.column = arena_copy(arena, bracket + 1, (size_t)(equals - bracket - 1));
+    if (!derived->outside_of || !(derived->outside > at.factor) || range_is_far(derived->outside)) continue;
+    at.column = derived->outside_of;
     at.factor = derived->outside;
   }
   bool tried = result->rollouts.error_count || result->rollouts.none;

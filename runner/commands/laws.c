@@ -49,6 +49,7 @@ static void json_law_parts(const struct law *law, struct json_writer *writer) {
     json_key_string(writer, "formula", law->derived[i].text);
     json_key_string(writer, "about", law->derived[i].about);
     json_key_string(writer, "at", law->derived[i].at);
+    json_key_string(writer, "column", law->derived[i].column);
     json_object_end(writer);
   }
   json_array_end(writer);

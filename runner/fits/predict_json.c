@@ -218,7 +218,8 @@ static void put_contests(const struct predict_report *report, struct json_writer
     json_key_number(writer, "flops", contest->flops);
     json_key_number(writer, "memory", contest->memory);
     put_inputs(writer, contest->inputs, contest->input_count);
-    json_key_string(writer, "best", contest->best < 0 ? NULL : contest->formats[contest->best].name);
+    json_key_string(writer, "best",
+                    contest->best < 0 || contest->cannot_tell ? NULL : contest->formats[contest->best].name);
     json_key_boolean(writer, "decided", contest->decided);
     json_key_string(writer, "cannot_tell", contest->cannot_tell);
     put_candidates(report, contest, writer);

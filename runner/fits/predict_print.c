@@ -21,12 +21,22 @@ static const char *value_text(struct arena *arena, double value, int digits, boo
   return arena_format(arena, known || isnan(value) ? "%s" : "(%s)", number(arena, value, digits));
 }
 
-static const char *inputs_text(struct arena *arena, const struct law_input *inputs, size_t count) {
+static bool law_reads(const struct law *law, const char *column) {
+  for (int i = 0; i < law->column_count; i++)
+    if (strcmp(law->columns[i], column) == 0) return true;
+  return strcmp(column, "flops") == 0 || strcmp(column, "tokens_per_parameter") == 0;
+}
+
+// law: only what it reads, and what that follows from; NULL: all.
+static const char *inputs_text(struct arena *arena, const struct law *law, const struct law_input *inputs,
+                               size_t count) {
   const char *text = "";
-  for (size_t i = 0; i < count; i++)
+  for (size_t i = 0; i < count; i++) {
+    if (law && !law_reads(law, inputs[i].name)) continue;
     text = arena_format(
-        arena, "%s%s%s = %s", text, i ? ", " : "", inputs[i].name,
+        arena, "%s%s%s = %s", text, *text ? ", " : "", inputs[i].name,
         inputs[i].value.kind == VALUE_TEXT ? inputs[i].value.text : number(arena, inputs[i].value.number, 6));
+  }
   return text;
 }
 
@@ -122,7 +132,7 @@ static void print_points(const struct predict_report *report, struct arena *aren
     if (observed) text_table_cell(&table, "%s", number(arena, point->observed, 6));
     if (observed) text_table_cell(&table, "%s", isfinite(off) ? arena_format(arena, "%+.2f %%", 100 * off) : "-");
     text_table_cell(&table, "%s%s%s", point->name ? point->name : "", point->name ? ": " : "",
-                    inputs_text(arena, point->inputs, point->input_count));
+                    inputs_text(arena, point->name ? report->law : NULL, point->inputs, point->input_count));
     if (p->missing) add_line(&lines, 6, arena_format(arena, "no prediction: %s", p->missing));
     add_standing(report, arena, &p->law, p->outside, p->outside_count, 6, &lines);
     if (point->has_cost) add_cost(arena, &point->cost, &lines);
@@ -176,7 +186,7 @@ static void print_allocation(const struct predict_report *report, const struct p
     add_line(&lines, 4,
              arena_format(arena, "in %.1f %% of the resamples the law has no best size", 100 * a->unbounded));
   fprintf(out, "\n  C = %s FLOPs%s%s\n", number(arena, a->flops, 6), made->input_count ? ", " : "",
-          inputs_text(arena, made->inputs, made->input_count));
+          inputs_text(arena, NULL, made->inputs, made->input_count));
   text_table_print(&table, out);
   fputs(text_string(&lines), out);
   text_table_free(&table);

@@ -124,8 +124,8 @@ def formats():
     check(contest['best'] == 'none' and contest['decided'], 'at equal cost nothing is better than none')
     contest = document(*law, '--formats', 'none,w4a4', '--budget', '1e17', '--speed', 'w4a4=4')['formats'][0]
     check(contest['best'] == 'w4a4' and contest['decided'], 'at four times the FLOPs: %r' % contest)
-    contest = document(*law, '--formats', 'none,w4a4', '--budget', '1e17', '--memory', '1e6')['formats'][0]
-    check(contest['best'] == 'w4a4' and near(contest['candidates'][0]['parameters']['value'], 8e6 / 16, 1e-9),
+    contest = document(*law, '--formats', 'none,w4a4', '--budget', '1e16', '--memory', '2e6')['formats'][0]
+    check(contest['best'] == 'w4a4' and near(contest['candidates'][0]['parameters']['value'], 16e6 / 16, 1e-9),
           'a budget within a memory: %r' % contest)
     twins = compressed_table('twins.csv', (('none', 1), ('w4a4', 0.75), ('int4', 0.752)), 0.01)
     question = ('predict', twins, '--law', 'effective-parameters', '--bootstrap', '100', '--starts', '200', '--formats',
@@ -208,7 +208,7 @@ def not_determined():
     check(best['parameters']['status'] != 'determined' and None in (best['parameters']['low'],
                                                                     best['parameters']['high']), 'a budget: %r' % best)
     code, out, err = run('predict', table, '--bootstrap', '200', '--at', 'N=2e7,D=8e10')
-    check(code == 0 and 'it hangs on ' in ' '.join(out.split()), out + err)
+    check(code == 0 and ('it hangs on ' in ' '.join(out.split()) or 'it moves with ' in out), out + err)
 
 
 @case
@@ -224,7 +224,8 @@ def formats_far_outside():
     table = write('small.csv', '\n'.join(rows) + '\n')
     law = ('predict', table, '--law', 'effective-parameters', '--bootstrap', '100', '--starts', '200')
     contest = document(*law, '--formats', 'none,w4a4,w2a2', '--at', 'N=1e9,D=1e9')['formats'][0]
-    check(not contest['decided'] and 'w2a2' in contest['cannot_tell'], 'far from its own rows: %r' % contest)
+    check(not contest['decided'] and contest['best'] is None and 'w2a2' in contest['cannot_tell'],
+          'far from its own rows: %r' % contest)
     one = contest['candidates'][2]
     check(near(one['outside']['parameters'], 250, 1e-9) and near(one['outside']['format'], 250, 1e-9) and
           one['behind']['low'] is None and one['share_best'] is None and one['loss']['low'] is None and
@@ -272,7 +273,7 @@ def known_outcomes():
     again = document(*law, '--table', table)['score']
     check(again['rows'] == again['fitted'] == 25 and again['r2'] > 0.99, 'rows of the fit itself are told: %r' % again)
     code, out, err = run(*law, '--table', points)
-    for words in ('observed', '3 rows of known loss: mean error', 'R2', 'lie within the interval of a run'):
+    for words in ('observed', '3 rows of known loss: mean error', 'R2', 'line 2: parameters = 2e+08, tokens = 1e+09', 'lie within the interval of a run'):
         check(code == 0 and words in ' '.join(out.split()), '%r in %s%s' % (words, out, err))
     for arguments, words in (((*law, '--at', 'N=1e8,D=1e9', '--table-where', 'N > 1'), 'rows of --table FILE, which is not'),
                              ((*law, '--table', points, '--table-where', 'N > '), 'predict: --table-where'),
@@ -289,10 +290,11 @@ def fits_say_it_too():
     code, first, err = run('fit', table, '--bootstrap', '100', '--starts', '200', '--json')
     fit = json.loads(first)[0]
     check(fit['ranges']['columns'] == {'parameters': [1e6, 81e6], 'tokens': [1e8, 81e8]}, 'ranges: %r' % fit['ranges'])
-    times = {d['outside'] for d in fit['derived'].values() if 'outside' in d}
-    check(times == {1, 10, 100}, 'derived quantities: %r' % times)
-    far = [d for d in fit['derived'].values() if d.get('outside') == 100]
-    check(len(far) == 3 and all(d['low'] is None and d['status'] == 'not determined' for d in far), 'far: %r' % far)
+    at = {name: d for name, d in fit['derived'].items() if 'outside' in d}
+    check(len(at) == 9 and sum(d['outside_of'] == 'flops' for d in at.values() if 'outside_of' in d) >= 3, 'at: %r' % at)
+    far = [d for d in at.values() if d['outside'] > 10]
+    check(len(far) >= 3 and all(d['low'] is None and d['status'] == 'not determined' for d in far) and
+          all(d['low'] < d['high'] for d in at.values() if d['outside'] <= 10), 'far: %r' % at)
     kept = write('kept.json', first)
     code, again, err = run('fit', '--again', kept, '--json')
     check(code == 0 and again == first, 'made again: ' + err)
