@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { SHOWN_ROWS = 5, SHOWN_OUTLIERS = 10 };
+enum { SHOWN_ROWS = 5, SHOWN_OUTLIERS = 10, LOPSIDED = 3 };
 
 const char *fit_row_label(struct arena *arena, const struct fit_row *row) {
   bool id = strlen(row->name) == 32 && strspn(row->name, "0123456789abcdef") == 32;
@@ -283,6 +283,14 @@ static struct fit_remarks about_influence(struct arena *arena, const struct fit_
 static struct fit_remarks about_outliers(struct arena *arena, const struct fit_result *result) {
   struct fit_remarks remarks = remarks_new(
       arena, "outliers (normal errors as large as the others' would not give such residuals)", SHOWN_OUTLIERS + 1);
+  size_t above = 0;
+  for (size_t i = 0; i < result->outlier_count; i++) above += result->outliers[i].deviations > 0;
+  if (result->outlier_count >= LOPSIDED && 3 * above >= 2 * result->outlier_count &&
+      strcmp(result->target, "loss") == 0)
+    remarks.title = arena_format(
+        arena,
+        "%s; %zu of %zu lie above the law, as runs do that are badly tuned or cut short: they pull it up (--where)",
+        remarks.title, above, result->outlier_count);
   for (size_t i = 0; i < result->outlier_count && i < SHOWN_OUTLIERS; i++)
     remark(&remarks, fit_outlier_sentence(arena, result, &result->outliers[i]));
   if (result->outlier_count > SHOWN_OUTLIERS)
