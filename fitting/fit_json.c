@@ -142,6 +142,7 @@ void fit_result_json(const struct fit_result *result, struct json_writer *writer
   json_key_number(writer, "stationarity", result->stationarity);
   json_key_number(writer, "condition", result->condition);
   json_key_number(writer, "holdout_error", result->holdout_error);
+  json_key_string(writer, "errors", fit_errors_absolute(result) ? "absolute" : "relative");
   json_key_number(writer, "residual_rms", result->residual_rms);
   json_key_integer(writer, "bootstrap", result->bootstrap);
   json_key_integer(writer, "bootstrap_failed", result->bootstrap_failed);

@@ -92,8 +92,10 @@ const char *fit_objective_sentence(struct arena *arena, const struct fit_result 
                           number_digits(result->stages[s].objective, 9, number), result->stages[s].rows);
   const char *text =
       arena_format(arena, "objective %s%s%s", number_digits(result->objective, 9, number), stages, *stages ? ")" : "");
-  return arena_format(arena, "%s; residual rms of ln(%s) %s %%", text, result->target,
-                      number_digits(100 * result->residual_rms, 3, number));
+  bool logarithm = result->residual == RESIDUAL_LOG;
+  return arena_format(arena, "%s; residual rms of %s%s%s %s%s", text, logarithm ? "ln(" : "", result->target,
+                      logarithm ? ")" : "", number_digits((logarithm ? 100 : 1) * result->residual_rms, 3, number),
+                      logarithm ? " %" : "");
 }
 
 // A size of residuals: "0.31 %" of differences of logarithms, else a number.
@@ -227,11 +229,18 @@ const char *fit_outlier_sentence(struct arena *arena, const struct fit_result *r
                       row->observed, row->predicted, outlier->deviations);
 }
 
-const char *fit_leave_out_sentence(struct arena *arena, const struct fit_leave_out *leave_out) {
+const char *fit_error_words(struct arena *arena, const struct fit_result *result, double error, int digits, bool sign) {
+  bool absolute = fit_errors_absolute(result);
+  return arena_format(arena, sign ? "%+.*g%s" : "%.*g%s", digits, absolute ? error : 100 * error, absolute ? "" : " %");
+}
+
+const char *fit_leave_out_sentence(struct arena *arena, const struct fit_result *result,
+                                   const struct fit_leave_out *leave_out) {
   if (!isfinite(leave_out->error)) return NULL;
-  return arena_format(arena,
-                      "without each %s in turn, its runs are predicted with a mean error of %.2g %% (bias %+.2g %%)",
-                      leave_out->column, 100 * leave_out->error, 100 * leave_out->bias);
+  return arena_format(arena, "without each %s in turn, its runs are predicted with a mean error of %s%s (bias %s)",
+                      leave_out->column, fit_error_words(arena, result, leave_out->error, 2, false),
+                      fit_errors_absolute(result) ? arena_format(arena, " in %s", result->target) : "",
+                      fit_error_words(arena, result, leave_out->bias, 2, true));
 }
 
 const char *fit_profile_end(struct arena *arena, double value, bool open) {

@@ -320,4 +320,26 @@ def units_and_separators():
     check(found["exclusions"][1]["reason"].startswith("parameters is -5"), "with reasons", found["exclusions"])
 
 
+@case
+def negative_losses():
+    """A log-likelihood: residuals are differences, and so is what is said of them."""
+    random.seed(6)
+    write("line.yaml", "law: line\nformula: a + b * x\npredicts: score\nresidual: plain\nobjective: least-squares\n"
+                       "parameters: {a: {starts: [0]}, b: {starts: [0]}}\n")
+    rows = [(x, -3 + 0.5 * x + 0.1 * random.gauss(0, 1)) for x in range(12)]
+    path = table("line.csv", "x,score", ["%g,%r" % row for row in rows])
+    found = fit(path, "--law", "./line.yaml", "--leave-out", "x", "--holdout", "x == 11")
+    a, b = (found["parameters"][name]["value"] for name in ("a", "b"))
+    rms = math.sqrt(sum((y - a - b * x) ** 2 for x, y in rows[:11]) / 11)
+    check(abs(found["residual_rms"] / rms - 1) < 1e-9, "rms of the residual", found["residual_rms"], rms)
+    check(found["errors"] == "absolute" and abs(found["holdout_error"] - abs(rows[11][1] - a - 11 * b)) < 1e-9, "held out",
+          found["holdout_error"])
+    check(0.01 < found["leave_out"][0]["error"] < 0.3 and "in score" in found["leave_out"][0]["text"], "left out",
+          found["leave_out"][0]["text"])
+    code, out, err = run("fit", path, "--law", "./line.yaml", "--leave-out", "x", "--bootstrap", "0")
+    check("residual rms of score 0." in out and "nan" not in out.lower(), "in words", out)
+    logs = fit("plain.csv", "--residual", "plain", "--objective", "least-squares")
+    check(logs["errors"] == "relative" and logs["residual_rms"] < 0.02, "of positive losses errors are shares")
+
+
 harness.finish()
