@@ -70,9 +70,10 @@ static double path_descend(struct path *path, double ahead, double *x) {
   return polish(workspace, x, NULL, 40).objective;
 }
 
+static const double nothing = -15;  // of a logarithm
+
 // A positive coefficient that has vanished has no slope to come back by.
 static bool has_vanished(const struct path *path) {
-  static const double nothing = -15;
   for (int i = 0; i < path->n; i++)
     if (path->fit->elements[path->problem.free[i]].logarithmic && path->x[i] < nothing) return true;
   return false;
@@ -100,7 +101,18 @@ static double path_try(struct path *path, double to) {
   return reached;
 }
 
+static void note_vanished(struct path *path) {
+  struct walk *walk = path->walk;
+  for (int i = 0, k = 0; i < walk->stage->free_count && walk->vanished < 0; i++) {
+    if (i == walk->coordinate) continue;
+    bool logarithm = path->fit->elements[walk->stage->free[i]].logarithmic;
+    if (logarithm && path->trial[k] < nothing) walk->vanished = i;
+    k++;
+  }
+}
+
 static void path_go(struct path *path, double to) {
+  note_vanished(path);
   double *other = path->previous;
   path->previous = path->x;
   path->x = path->trial;
@@ -155,6 +167,7 @@ void walk_out(struct arena *arena, const struct fit *fit, struct walk *walk) {
   walk->at = arena_array(arena, (size_t)stage->free_count, sizeof *walk->at);
   if (walk->keep_points) walk->points = arena_array(arena, STEPS, sizeof *walk->points);
   walk->lowest = path.base;
+  walk->vanished = -1;
   walk->end = WALK_FLAT;
   keep_place(&path, path.from, path.x);
   double bound = walk->direction < 0 ? stage->low[walk->coordinate] : stage->high[walk->coordinate];

@@ -204,6 +204,9 @@ def one_size():
     check(e["status"] in ("one-sided", "at bound") and e["low"] is None and e["high"] > 2.3, "E has no lower limit", e)
     check("the data ask for" not in (e["note"] or ""), "the data ask for nothing beyond 0", e)
     holds_truth(found)
+    texts = {one["parameter"]: one["text"] for one in found["directions"]}
+    check("with A from " in texts["E"] and any("reaches 0 first" in text for text in texts.values()),
+          "what moves along is named, and what vanishes first", texts)
     check(told(found, "parameters is 1e+08 in every row"), "said", found["warnings"])
     check("not determined" in found["answer"], found["answer"])
     code, tex, err = run("fit", "size.csv", "--export", "latex")
