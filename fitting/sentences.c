@@ -62,8 +62,13 @@ static const char *about_derived(const struct law *law, const char *name) {
 
 const char *fit_derived_note(struct arena *arena, const struct fit_result *result, const struct law *law,
                              const struct fit_derived *derived) {
-  const char *const parts[] = {derived->status == COEFFICIENT_FITTED ? NULL : coefficient_status_name(derived->status),
-                               count_note(arena, result, law, derived->name), about_derived(law, derived->name)};
+  char end[32];
+  const char *status = derived->status == COEFFICIENT_FITTED ? NULL : coefficient_status_name(derived->status);
+  if (derived->status == COEFFICIENT_ONE_SIDED)
+    status = arena_format(arena, "%s: %s %s", status, isnan(derived->low) ? "at most" : "at least",
+                          number_digits(isnan(derived->low) ? derived->high : derived->low, 3, end));
+  const char *const parts[] = {status, count_note(arena, result, law, derived->name),
+                               about_derived(law, derived->name)};
   return joined(arena, parts, 3);
 }
 
