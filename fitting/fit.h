@@ -287,7 +287,7 @@ struct fit_result {
   bool stationary;                                    // the stationarity test was passed
   double stationarity;                                // largest |sum of psi J| / sum of |psi J| over free parameters
   double trust_region_objective, bfgs_objective;      // what GSL's two minimizers reach; NAN when not run
-  double residual_rms;   // of the residual (of logarithms, or plain), over fitted rows
+  double residual_rms;                                // of the residual (of logarithms, or plain), over fitted rows
   double holdout_error;  // mean |predicted - observed| / |observed| over held-out rows, or not divided, see
                          // fit_errors_absolute; NAN without
   double condition;      // of the scaled information matrix
@@ -343,8 +343,8 @@ struct fit_result {
 bool fit_run(const struct law *law, const struct table *table, const struct fit_options *options,
              struct fit_result *result, struct error *error);
 void fit_result_free(struct fit_result *result);
-// Whether errors of predictions (held out, left out) are differences, not shares of what was observed: where the residual
-// is plain and some row observed is not positive, a share says nothing.
+// Whether errors of predictions (held out, left out) are differences, not shares of what was observed: where the
+// residual is plain and some row observed is not positive, a share says nothing.
 bool fit_errors_absolute(const struct fit_result *result);
 // Adds to what the result says: a warning; a row that was left out before the table was made ("run 3f2a", "diverged").
 void fit_result_warn(struct fit_result *result, const char *format, ...) __attribute__((format(printf, 2, 3)));
