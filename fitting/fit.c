@@ -116,23 +116,23 @@ static void fill_row(struct fit *fit, size_t row, double predicted, struct fit_r
 static bool fill_rows(struct fit *fit, struct error *error) {
   struct fit_result *result = fit->result;
   size_t rows = fit->table->row_count, held_out = 0;
-  double *predictions = memory_get((rows + 1) * sizeof *predictions), squares = 0, errors = 0;
+  double *predictions = memory_get((rows + 1) * sizeof *predictions), squares = 0, errors = 0, shares = 0;
   bool fine = law_predict(fit->law, result->coefficients, result->coefficient_count, fit->table, predictions, error);
   result->table = arena_array(&result->arena, rows + 1, sizeof *result->table);
   for (size_t row = 0; row < rows && fine; row++) {
     if (!fit->selected[row]) continue;
     struct fit_row *out = &result->table[result->table_count++];
     fill_row(fit, row, predictions[row], out);
-    double log_residual = log(out->observed / out->predicted);
     if (out->use == ROW_FITTED) {
       result->rows++;
       result->objective += fit->row_weight[row] * objective_loss(fit->objective, out->residual * out->scale);
-      squares += log_residual * log_residual;
+      squares += out->residual * out->residual;
     } else if (out->use == ROW_HELD_OUT) {
       result->held_out++;
       if (isnan(predictions[row])) continue;  // a category that no fitted row has
       held_out++;
-      errors += fabs(out->predicted - out->observed) / fabs(out->observed);
+      errors += fabs(out->predicted - out->observed);
+      shares += fabs(out->predicted - out->observed) / fabs(out->observed);
     } else {
       result->unused++;
     }
@@ -144,7 +144,7 @@ static bool fill_rows(struct fit *fit, struct error *error) {
     result->objective += result->penalty;
   }
   result->residual_rms = sqrt(squares / (double)result->rows);
-  result->holdout_error = held_out ? errors / (double)held_out : NAN;
+  result->holdout_error = held_out ? (fit_errors_absolute(result) ? errors : shares) / (double)held_out : NAN;
   if (held_out < result->held_out)
     fit_result_warn(result, "%zu held-out rows have a category that no fitted row has; they count in no error",
                     result->held_out - held_out);

@@ -136,7 +136,7 @@ struct fit_direction {
 struct fit_left_out {
   const char *value;              // of the column; of a rollout: the largest value fitted
   size_t fitted_rows, predicted;  // rows
-  double error;                   // mean |predicted - observed| / |observed|
+  double error;                   // mean |predicted - observed| / |observed|, see fit_errors_absolute
   double bias;                    // mean (predicted - observed) / |observed|
   double largest;                 // largest relative error, signed
   const char *trouble;            // why there is no prediction, or NULL
@@ -278,8 +278,9 @@ struct fit_result {
   bool stationary;                                    // the stationarity test was passed
   double stationarity;                                // largest |sum of psi J| / sum of |psi J| over free parameters
   double trust_region_objective, bfgs_objective;      // what GSL's two minimizers reach; NAN when not run
-  double residual_rms;                                // of log loss, over fitted rows
-  double holdout_error;  // mean |predicted - observed| / |observed| over held-out rows; NAN without
+  double residual_rms;                                // of the residual (of logarithms, or plain), over fitted rows
+  double holdout_error;  // mean |predicted - observed| / |observed| over held-out rows, or not divided, see
+                         // fit_errors_absolute; NAN without
   double condition;      // of the scaled information matrix
   int bootstrap, bootstrap_failed;
   double confidence;
@@ -357,6 +358,9 @@ struct fit_parts {
 bool fit_run_by(const struct law *law, const struct table *table, const struct fit_options *options,
                 struct fit_parts *parts, struct error *error);
 void fit_parts_free(struct fit_parts *parts);
+// Whether errors of predictions (held out, left out) are differences, not shares of what was observed: where the
+// residual is plain and some row observed is not positive, a share says nothing.
+bool fit_errors_absolute(const struct fit_result *result);
 // Adds to what the result says: a warning; a row that was left out before the table was made ("run 3f2a", "diverged").
 void fit_result_warn(struct fit_result *result, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void fit_result_exclude(struct fit_result *result, const char *row, const char *reason);

@@ -286,6 +286,33 @@ static bool runs_by_order(const struct dependence *d, int tokens, struct partiti
   return are_runs(d, runs->partition, tokens);
 }
 
+// Where tokens come twice in equal settings, what the law misses there is told from what a run misses it by: of rows
+// that are equal in the law's columns, the distances from their mean. With too few of those, the residuals as they are.
+static struct dependence within_settings(const struct dependence *d, const int *columns, int count, int tokens) {
+  enum { LEAST = 12 };
+  struct dependence apart = *d;
+  int *all = arena_array(d->arena, (size_t)count + 2, sizeof *all);
+  memcpy(all, columns, (size_t)count * sizeof *all);
+  all[count] = tokens;
+  struct partition cells = partition_by(d, all, count + 1);
+  double *sum = arena_array(d->arena, (size_t)cells.count + 1, sizeof *sum);
+  size_t *size = arena_array(d->arena, (size_t)cells.count + 1, sizeof *size);
+  for (size_t i = 0; i < d->rows; i++) {
+    sum[cells.of[d->row[i]]] += d->residual[i];
+    size[cells.of[d->row[i]]]++;
+  }
+  apart.row = arena_array(d->arena, d->rows + 1, sizeof *apart.row);
+  apart.residual = arena_array(d->arena, d->rows + 1, sizeof *apart.residual);
+  apart.rows = 0;
+  for (size_t i = 0; i < d->rows; i++) {
+    int cell = cells.of[d->row[i]];
+    if (size[cell] < 2) continue;
+    apart.row[apart.rows] = d->row[i];
+    apart.residual[apart.rows++] = d->residual[i] - sum[cell] / (double)size[cell];
+  }
+  return apart.rows < LEAST ? *d : apart;
+}
+
 static void group_by_residuals(struct dependence *d) {
   const struct table *table = d->fit->table;
   int tokens = table_find(table, "tokens");
@@ -297,11 +324,13 @@ static void group_by_residuals(struct dependence *d) {
   if (!count || settings.count == (int)d->rows) return;
   const char *by = name_of(d, settings, columns, count);
   struct runs runs = {settings, by};
-  if (!are_runs(d, settings, tokens) && !runs_by_numbers(d, tokens, columns, count, &runs) &&
-      !runs_by_order(d, tokens, settings, by, &runs))
-    return;
-  along_tokens(d, runs.partition, tokens, &serial, &serial_p);
-  intraclass_of(d, runs.partition, &within, &within_p);
+  struct dependence told = *d;
+  if (!are_runs(d, settings, tokens)) {
+    if (!runs_by_numbers(d, tokens, columns, count, &runs) && !runs_by_order(d, tokens, settings, by, &runs)) return;
+    told = within_settings(d, columns, count, tokens);
+  }
+  along_tokens(&told, runs.partition, tokens, &serial, &serial_p);
+  intraclass_of(&told, runs.partition, &within, &within_p);
   if (within_p > level && serial_p > level) return;
   char *words = arena_format(
       d->arena,

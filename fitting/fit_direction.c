@@ -309,16 +309,59 @@ static void put_range(const struct fit_direction *direction, const char *name, s
                 direction->high);
 }
 
-static void put_companions(const struct fit *fit, const struct candidate *candidate, struct text *out) {
+// How much a coordinate moves from end to end, of logarithms or relative.
+static double moved(const struct fit *fit, const struct candidate *candidate, int place) {
+  const struct element *element = &fit->elements[candidate->stage->free[place]];
+  double low = candidate->walks[0].at[place], high = candidate->walks[1].at[place];
+  return fabs(high - low) / (element->logarithmic ? 1 : fmax(fabs(low), fabs(high)) + 1e-300);
+}
+
+// Of a direction that no eigenvector gave: those that move most on the way.
+static void find_companions(const struct fit *fit, struct candidate *candidate) {
+  enum { MOST = 3 };
+  while (candidate->companion_count < MOST) {
+    int best = -1;
+    for (int i = 0; i < candidate->stage->free_count; i++) {
+      bool taken = i == candidate->coordinate;
+      for (int k = 0; k < candidate->companion_count; k++) taken |= candidate->companions[k] == i;
+      if (!taken && moved(fit, candidate, i) > 0.05 &&
+          (best < 0 || moved(fit, candidate, i) > moved(fit, candidate, best)))
+        best = i;
+    }
+    if (best < 0) return;
+    candidate->companions[candidate->companion_count++] = best;
+  }
+}
+
+// What comes to 0 on one side alone.
+static void put_vanished(const struct fit *fit, const struct candidate *candidate, struct text *out) {
+  int told = -1;
+  for (int side = 0; side < 2; side++) {
+    int place = candidate->walks[side].vanished;
+    if (place < 0 || place == told || candidate->walks[1 - side].at[place] < candidate->walks[side].at[place] + 1)
+      continue;
+    text_format(out, "; %s reaches 0 first", fit->elements[candidate->stage->free[place]].name);
+    told = place;
+  }
+}
+
+static void put_companions(const struct fit *fit, struct candidate *candidate, struct text *out) {
   int put = 0;
+  if (!candidate->companion_count) find_companions(fit, candidate);
   for (int i = 0; i < candidate->companion_count; i++) {
     int place = candidate->companions[i], e = candidate->stage->free[place];
     const struct element *element = &fit->elements[e];
     double low = element_value(element, candidate->walks[0].at[place]),
            high = element_value(element, candidate->walks[1].at[place]);
     if (fabs(high - low) < 0.05 * fmax(fabs(low), fabs(high))) continue;
-    text_format(out, "%s%s from %.3g to %.3g", put++ ? ", " : ", with ", element->name, low, high);
+    char from[32], to[32];
+    snprintf(from, sizeof from, "%.3g", low);
+    snprintf(to, sizeof to, "%.3g", high);
+    if (element->logarithmic && low < 1e-6 * high) strcpy(from, "0");
+    if (element->logarithmic && high < 1e-6 * low) strcpy(to, "0");
+    text_format(out, "%s%s from %s to %s", put++ ? ", " : ", with ", element->name, from, to);
   }
+  put_vanished(fit, candidate, out);
 }
 
 static bool worth_saying(const struct fit_direction *direction, double value) {
@@ -327,7 +370,7 @@ static bool worth_saying(const struct fit_direction *direction, double value) {
   return direction->high - direction->low > (loose_factor - 1) * fabs(value);
 }
 
-static void put_direction(struct fit *fit, const struct candidate *candidate) {
+static void put_direction(struct fit *fit, struct candidate *candidate) {
   struct fit_result *result = fit->result;
   int e = candidate->stage->free[candidate->coordinate];
   const struct element *element = &fit->elements[e];

@@ -282,6 +282,7 @@ struct walk {
   double x;       // internal coordinate where the objective has risen so much, or the last one tried
   double *at;     // [free_count]: all coordinates there
   double lowest;  // objective met
+  int vanished;   // place in stage->free of the positive coefficient that reaches 0 first on the way, or -1
 };
 void walk_out(struct arena *arena, const struct fit *fit, struct walk *walk);
 

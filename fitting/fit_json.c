@@ -170,6 +170,7 @@ void fit_result_json(const struct fit_result *result, struct json_writer *writer
   put_parameters(result, writer);
   put_search(result, writer);
   json_key_number(writer, "holdout_error", result->holdout_error);
+  json_key_string(writer, "errors", fit_errors_absolute(result) ? "absolute" : "relative");
   json_key_number(writer, "residual_rms", result->residual_rms);
   put_resampling(result, writer);
   put_derived(result, writer);

@@ -84,7 +84,7 @@ static void put_leave_out(struct arena *arena, const struct fit_result *result, 
     for (size_t k = 0; k < column->rollout_count; k++) put_left_out(&column->rollout[k], "up_to", writer);
     json_array_end(writer);
     put_sentence(writer, "note", column->note);
-    put_sentence(writer, "text", fit_leave_out_sentence(arena, column));
+    put_sentence(writer, "text", fit_leave_out_sentence(arena, result, column));
     put_sentence(writer, "cannot", fit_not_left_out_sentence(arena, column));
     json_object_end(writer);
   }

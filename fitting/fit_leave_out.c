@@ -105,8 +105,8 @@ static const char *value_words(struct arena *arena, struct value value) {
   return arena_string(arena, number);
 }
 
-static void add_error(struct errors *errors, double observed, double predicted) {
-  double off = (predicted - observed) / fabs(observed);
+static void add_error(struct errors *errors, bool absolute, double observed, double predicted) {
+  double off = (predicted - observed) / (absolute ? 1 : fabs(observed));
   errors->sum += fabs(off);
   errors->signed_sum += off;
   if (fabs(off) > fabs(errors->largest)) errors->largest = off;
@@ -131,8 +131,8 @@ static void fit_without(struct leaving_out *leaving, struct fit_left_out *out, s
   for (size_t i = 0; i < result.table_count && fine; i++) {
     const struct fit_row *row = &result.table[i];
     if (row->use != ROW_HELD_OUT || fit->use[row->place] != ROW_FITTED || isnan(row->predicted)) continue;
-    add_error(&errors, row->observed, row->predicted);
-    if (all) add_error(all, row->observed, row->predicted);
+    add_error(&errors, fit_errors_absolute(fit->result), row->observed, row->predicted);
+    if (all) add_error(all, fit_errors_absolute(fit->result), row->observed, row->predicted);
   }
   out->fitted_rows = fine ? result.rows : 0;
   out->predicted = errors.count;

@@ -68,8 +68,10 @@ static double group_ratio(const struct fit *fit, const struct fit_stage *stage, 
 static double threshold_of(const struct fit *fit, const struct fit_stage *stage, const struct stage_scale *scale,
                            int k) {
   double ratio = scale->ratio, degrees = scale->degrees;
-  if (fit->grouped && !fit->alone && scale->inverse && scale->jacobian && k >= 0) {
-    ratio = group_ratio(fit, stage, scale, k);
+  if (fit->grouped && !fit->alone && scale->inverse && scale->jacobian) {
+    if (k >= 0) ratio = group_ratio(fit, stage, scale, k);
+    for (int other = 0; k < 0 && other < scale->n; other++)  // at a bound: as the most dependent of the others
+      ratio = fmax(ratio, group_ratio(fit, stage, scale, other));
     degrees = fmin(degrees, fmax(1, fit->group_count - scale->n));
   }
   double t = gsl_cdf_tdist_Pinv((1 + fit->result->confidence) / 2, degrees);

@@ -16,6 +16,12 @@ void fit_result_warn(struct fit_result *result, const char *format, ...) {
   result->warnings[result->warning_count++] = text;
 }
 
+bool fit_errors_absolute(const struct fit_result *result) {
+  for (size_t i = 0; i < result->table_count && result->residual != RESIDUAL_LOG; i++)
+    if (!(result->table[i].observed > 0)) return true;
+  return false;
+}
+
 void fit_result_exclude(struct fit_result *result, const char *row, const char *reason) {
   size_t count = result->excluded_count;
   if ((count & (count + 1)) == 0)  // at 2^k - 1: room for twice as many

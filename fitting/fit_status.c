@@ -14,6 +14,21 @@ static bool wide(double low, double high, double value) {
   return high - low > (loose_factor - 1) * fabs(value);
 }
 
+// Whether a coefficient that is fitted together with this one lies at a bound: resamples, whose coefficient lies there
+// too, then know nothing of what it could be.
+static bool beside_bound(const struct fit *fit, int e) {
+  for (int s = 0; s < fit->stage_count; s++) {
+    bool mine = false, bound = false;
+    for (int i = 0; i < fit->stages[s].free_count; i++) {
+      enum coefficient_status status = fit->result->coefficients[fit->stages[s].free[i]].status;
+      mine |= fit->stages[s].free[i] == e;
+      bound |= status == COEFFICIENT_AT_LOW || status == COEFFICIENT_AT_HIGH;
+    }
+    if (mine && bound) return true;
+  }
+  return false;
+}
+
 bool fit_looks_loose(const struct fit *fit, int e) {
   const struct coefficient *c = &fit->result->coefficients[e];
   const struct intervals *i = &c->intervals;
@@ -21,6 +36,7 @@ bool fit_looks_loose(const struct fit *fit, int e) {
   if (fit->row_choice && fit->result->bootstrap) return false;  // a profile knows nothing of rounding to a grid
   if (c->status == COEFFICIENT_AT_LOW || c->status == COEFFICIENT_AT_HIGH || c->status == COEFFICIENT_UNIDENTIFIED)
     return true;
+  if (beside_bound(fit, e)) return true;
   if (fit->result->bootstrap)
     return wide(c->low, c->high, c->value) || wide(i->percentile_low, i->percentile_high, c->value);
   for (int s = 0; s < fit->stage_count; s++) {

@@ -70,6 +70,15 @@ static double path_descend(struct path *path, double ahead, double *x) {
   return polish(workspace, x, NULL, 40).objective;
 }
 
+static const double nothing = -15;  // of a logarithm
+
+// A positive coefficient that has vanished has no slope to come back by.
+static bool has_vanished(const struct path *path) {
+  for (int i = 0; i < path->n; i++)
+    if (path->fit->elements[path->problem.free[i]].logarithmic && path->x[i] < nothing) return true;
+  return false;
+}
+
 static double path_try(struct path *path, double to) {
   struct workspace *workspace = path->workspace;
   path->start[path->walk->stage->free[path->walk->coordinate]] = to;
@@ -77,14 +86,33 @@ static double path_try(struct path *path, double to) {
   if (!path->n) return problem_evaluate(workspace, path->trial, NULL, WANT_VALUE);
   double ahead = path->from == path->before ? 0 : (to - path->from) / (path->from - path->before);
   double reached = path_descend(path, ahead, path->trial);
-  if (ahead == 0) return reached;
-  double other = path_descend(path, 0, path->second);
-  if (!(other < reached)) return reached;
-  memcpy(path->trial, path->second, (size_t)path->n * sizeof *path->trial);
-  return other;
+  for (int way = 0; way < 2; way++) {  // from the last point itself; with the linear coefficients solved anew
+    double other = INFINITY;
+    memcpy(path->second, path->x, (size_t)path->n * sizeof *path->second);
+    if (way == 0 && ahead != 0) other = path_descend(path, 0, path->second);
+    if (way == 1 && has_vanished(path) && project_linear(workspace, path->second, NULL)) {
+      descend(workspace, path->second, NULL, 100, 1e-9);
+      other = polish(workspace, path->second, NULL, 40).objective;
+    }
+    if (!(other < reached)) continue;
+    reached = other;
+    memcpy(path->trial, path->second, (size_t)path->n * sizeof *path->trial);
+  }
+  return reached;
+}
+
+static void note_vanished(struct path *path) {
+  struct walk *walk = path->walk;
+  for (int i = 0, k = 0; i < walk->stage->free_count && walk->vanished < 0; i++) {
+    if (i == walk->coordinate) continue;
+    bool logarithm = path->fit->elements[walk->stage->free[i]].logarithmic;
+    if (logarithm && path->trial[k] < nothing) walk->vanished = i;
+    k++;
+  }
 }
 
 static void path_go(struct path *path, double to) {
+  note_vanished(path);
   double *other = path->previous;
   path->previous = path->x;
   path->x = path->trial;
@@ -139,6 +167,7 @@ void walk_out(struct arena *arena, const struct fit *fit, struct walk *walk) {
   walk->at = arena_array(arena, (size_t)stage->free_count, sizeof *walk->at);
   if (walk->keep_points) walk->points = arena_array(arena, STEPS, sizeof *walk->points);
   walk->lowest = path.base;
+  walk->vanished = -1;
   walk->end = WALK_FLAT;
   keep_place(&path, path.from, path.x);
   double bound = walk->direction < 0 ? stage->low[walk->coordinate] : stage->high[walk->coordinate];

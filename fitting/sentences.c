@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { SHOWN_ROWS = 5, SHOWN_OUTLIERS = 10 };
+enum { SHOWN_ROWS = 5, SHOWN_OUTLIERS = 10, LOPSIDED = 3 };
 
 const char *fit_row_label(struct arena *arena, const struct fit_row *row) {
   bool id = strlen(row->name) == 32 && strspn(row->name, "0123456789abcdef") == 32;
@@ -62,11 +62,14 @@ static const char *about_derived(const struct law *law, const char *name) {
 
 const char *fit_derived_note(struct arena *arena, const struct fit_result *result, const struct law *law,
                              const struct fit_derived *derived) {
+  char end[32];
   bool far = range_is_far(derived->outside);  // then the mark says what the status would
-  const char *const parts[] = {
-      derived_outside_sentence(arena, derived),
-      derived->status == COEFFICIENT_FITTED || far ? NULL : coefficient_status_name(derived->status),
-      count_note(arena, result, law, derived->name), about_derived(law, derived->name)};
+  const char *status = derived->status == COEFFICIENT_FITTED || far ? NULL : coefficient_status_name(derived->status);
+  if (derived->status == COEFFICIENT_ONE_SIDED && !far)
+    status = arena_format(arena, "%s: %s %s", status, isnan(derived->low) ? "at most" : "at least",
+                          number_digits(isnan(derived->low) ? derived->high : derived->low, 3, end));
+  const char *const parts[] = {derived_outside_sentence(arena, derived), status,
+                               count_note(arena, result, law, derived->name), about_derived(law, derived->name)};
   return joined(arena, parts, 4);
 }
 
@@ -112,8 +115,10 @@ const char *fit_objective_sentence(struct arena *arena, const struct fit_result 
     text = arena_format(arena, "%s, of which %s%s%s %s", text, result->prior_count ? "priors" : "",
                         result->prior_count && result->pool_count ? " and " : "",
                         result->pool_count ? "partial pooling" : "", number_digits(result->penalty, 4, number));
-  return arena_format(arena, "%s; residual rms of ln(%s) %s %%", text, result->target,
-                      number_digits(100 * result->residual_rms, 3, number));
+  bool logarithm = result->residual == RESIDUAL_LOG;
+  return arena_format(arena, "%s; residual rms of %s%s%s %s%s", text, logarithm ? "ln(" : "", result->target,
+                      logarithm ? ")" : "", number_digits((logarithm ? 100 : 1) * result->residual_rms, 3, number),
+                      logarithm ? " %" : "");
 }
 
 // A size of residuals: "0.31 %" of differences of logarithms, else a number.
@@ -247,11 +252,18 @@ const char *fit_outlier_sentence(struct arena *arena, const struct fit_result *r
                       row->observed, row->predicted, outlier->deviations);
 }
 
-const char *fit_leave_out_sentence(struct arena *arena, const struct fit_leave_out *leave_out) {
+const char *fit_error_words(struct arena *arena, const struct fit_result *result, double error, int digits, bool sign) {
+  bool absolute = fit_errors_absolute(result);
+  return arena_format(arena, sign ? "%+.*g%s" : "%.*g%s", digits, absolute ? error : 100 * error, absolute ? "" : " %");
+}
+
+const char *fit_leave_out_sentence(struct arena *arena, const struct fit_result *result,
+                                   const struct fit_leave_out *leave_out) {
   if (!isfinite(leave_out->error)) return NULL;
-  return arena_format(arena,
-                      "without each %s in turn, its runs are predicted with a mean error of %.2g %% (bias %+.2g %%)",
-                      leave_out->column, 100 * leave_out->error, 100 * leave_out->bias);
+  return arena_format(arena, "without each %s in turn, its runs are predicted with a mean error of %s%s (bias %s)",
+                      leave_out->column, fit_error_words(arena, result, leave_out->error, 2, false),
+                      fit_errors_absolute(result) ? arena_format(arena, " in %s", result->target) : "",
+                      fit_error_words(arena, result, leave_out->bias, 2, true));
 }
 
 const char *fit_profile_end(struct arena *arena, double value, bool open) {
@@ -303,6 +315,14 @@ static struct fit_remarks about_influence(struct arena *arena, const struct fit_
 static struct fit_remarks about_outliers(struct arena *arena, const struct fit_result *result) {
   struct fit_remarks remarks = remarks_new(
       arena, "outliers (normal errors as large as the others' would not give such residuals)", SHOWN_OUTLIERS + 1);
+  size_t above = 0;
+  for (size_t i = 0; i < result->outlier_count; i++) above += result->outliers[i].deviations > 0;
+  if (result->outlier_count >= LOPSIDED && 3 * above >= 2 * result->outlier_count &&
+      strcmp(result->target, "loss") == 0)
+    remarks.title = arena_format(
+        arena,
+        "%s; %zu of %zu lie above the law, as runs do that are badly tuned or cut short: they pull it up (--where)",
+        remarks.title, above, result->outlier_count);
   for (size_t i = 0; i < result->outlier_count && i < SHOWN_OUTLIERS; i++)
     remark(&remarks, fit_outlier_sentence(arena, result, &result->outliers[i]));
   if (result->outlier_count > SHOWN_OUTLIERS)

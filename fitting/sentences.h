@@ -56,7 +56,10 @@ const char *fit_outlier_sentence(struct arena *arena, const struct fit_result *r
                                  const struct fit_outlier *outlier);
 // "without each tokens in turn, its runs are predicted with a mean error of 1.2 % (bias +0.3 %)", or NULL where none
 // was predicted.
-const char *fit_leave_out_sentence(struct arena *arena, const struct fit_leave_out *leave_out);
+const char *fit_leave_out_sentence(struct arena *arena, const struct fit_result *result,
+                                   const struct fit_leave_out *leave_out);
+// "1.2 %", or "0.012" where errors are differences (fit_errors_absolute); with `sign`, "+1.2 %".
+const char *fit_error_words(struct arena *arena, const struct fit_result *result, double error, int digits, bool sign);
 // "E=1.69,...: objective 0.012 (the fit's 0.01); predictions are 0.2 % too low on average, ...; these rows reject it
 // (F(5, 235) = 40, p = 1e-30)".
 const char *fit_score_sentence(struct arena *arena, const struct fit_result *result, const struct fit_score *score);

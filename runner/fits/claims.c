@@ -126,6 +126,8 @@ static int truth_at(const struct claim *claim, long resample, int held, double v
   return fine ? truth : -1;
 }
 
+static const double nearly_zero = 1e-300;  // a positive coefficient may be as small as one likes, but not 0
+
 // What the data allow a term besides its estimate: the ends of what they limit on one side, or of what lies at a bound.
 // Returns how many; *status and *note say what it is.
 static int allowed_ends(const struct claim_term *term, double ends[2], enum coefficient_status *status,
@@ -146,7 +148,7 @@ static int allowed_ends(const struct claim_term *term, double ends[2], enum coef
   }
   if (*status != COEFFICIENT_ONE_SIDED) return 0;
   ends[0] = isnan(low) ? high : low;
-  ends[1] = !isnan(low) ? HUGE_VAL : value > 0 ? 0 : -HUGE_VAL;
+  ends[1] = !isnan(low) ? HUGE_VAL : value > 0 ? nearly_zero : -HUGE_VAL;
   return 2;
 }
 

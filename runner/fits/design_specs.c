@@ -40,6 +40,19 @@ void design_spec_close(struct design_spec *spec) { selection_close(&spec->select
 
 // ---- assumptions ----
 
+// The fit's scatter as a share of the loss, which is what the noise of a design is.
+static double relative_rms(const struct fit_result *fit) {
+  double squares = 0;
+  size_t count = 0;
+  if (fit->residual == RESIDUAL_LOG) return fit->residual_rms;
+  for (size_t i = 0; i < fit->table_count; i++) {
+    if (fit->table[i].use != ROW_FITTED) continue;
+    squares += pow(fit->table[i].residual / fit->table[i].observed, 2);
+    count++;
+  }
+  return count ? sqrt(squares / (double)count) : NAN;
+}
+
 // Coefficients and the scatter of a fit's document; `source` is what errors call it.
 static bool read_document(struct design_truth *truth, const char *document, const char *source, struct arena *arena,
                           struct error *error) {
@@ -51,7 +64,7 @@ static bool read_document(struct design_truth *truth, const char *document, cons
       if (isfinite(fit.coefficients[i].value))
         truth->assumptions[truth->count++] =
             (struct design_assumption){arena_string(arena, fit.coefficients[i].name), fit.coefficients[i].value};
-    truth->noise = fit.residual_rms;
+    truth->noise = relative_rms(&fit);
     truth->of_fit = true;
   }
   truth->source = source;

@@ -224,6 +224,8 @@ static bool pool_tables(struct fit_input *input, struct error *error) {
     if (fine) table_pool(&input->table, &other, pools->items[i]);
     table_free(&other);
   }
+  input->table.source = arena_format(&input->arena, "%s and %zu pooled table%s", input->table.source, pools->count,
+                                     pools->count > 1 ? "s" : "");
   return fine;
 }
 

@@ -165,8 +165,8 @@ static void print_search(const struct fit_result *result, struct arena *arena, F
             number_digits(result->trust_region_objective, 9, number), number_digits(result->bfgs_objective, 9, other));
   fprintf(out, "\n");
   if (!isnan(result->holdout_error))
-    fprintf(out, "  held out: %zu rows, mean error %s %%\n", result->held_out,
-            number_digits(100 * result->holdout_error, 3, number));
+    fprintf(out, "  held out: %zu rows, mean error %s\n", result->held_out,
+            fit_error_words(arena, result, result->holdout_error, 3, false));
   const char *const more[] = {fit_std_sentence(arena, result),
                               fit_interval_sentence(arena, result),
                               result->grouping,

@@ -48,7 +48,8 @@ static struct text_table left_out_table(const char *title) {
   return table;
 }
 
-static void add_left_out(struct text_table *table, const struct fit_left_out *one) {
+static void add_left_out(struct text_table *table, const struct fit_result *result, struct arena *arena,
+                         const struct fit_left_out *one) {
   text_table_cell(table, "%s", one->value);
   text_table_cell(table, "%zu", one->fitted_rows);
   text_table_cell(table, "%zu", one->predicted);
@@ -57,9 +58,9 @@ static void add_left_out(struct text_table *table, const struct fit_left_out *on
     for (int empty = 0; empty < 2; empty++) text_table_cell(table, "%s", "");
     return;
   }
-  text_table_cell(table, "%.3g %%", 100 * one->error);
-  text_table_cell(table, "%+.2g %%", 100 * one->bias);
-  text_table_cell(table, "%+.3g %%", 100 * one->largest);
+  text_table_cell(table, "%s", fit_error_words(arena, result, one->error, 3, false));
+  text_table_cell(table, "%s", fit_error_words(arena, result, one->bias, 2, true));
+  text_table_cell(table, "%s", fit_error_words(arena, result, one->largest, 3, true));
 }
 
 static void end_table(struct text_table *table, FILE *out) {
@@ -73,12 +74,12 @@ static void print_leave_out(const struct fit_result *result, struct arena *arena
     const struct fit_leave_out *column = &result->leave_out[i];
     struct text_table table = left_out_table(arena_format(arena, "without %s =", column->column));
     for (size_t k = 0; k < column->value_count; k++)
-      if (!column->values[k].trouble) add_left_out(&table, &column->values[k]);
+      if (!column->values[k].trouble) add_left_out(&table, result, arena, &column->values[k]);
     end_table(&table, out);
     const char *cannot = fit_not_left_out_sentence(arena, column);
     if (cannot) print_filled(out, cannot, fprintf(out, "  "), 2);
     if (column->note) print_filled(out, column->note, fprintf(out, "  "), 2);
-    const char *sentence = fit_leave_out_sentence(arena, column);
+    const char *sentence = fit_leave_out_sentence(arena, result, column);
     if (sentence) fprintf(out, "  %s\n", sentence);
     if (!column->rollout_count) continue;
     table = left_out_table(arena_format(arena, "fitted on %s up to", column->column));
@@ -87,7 +88,7 @@ static void print_leave_out(const struct fit_result *result, struct arena *arena
       if (column->rollout[k].trouble && k + 2 < column->rollout_count)
         too_few++;
       else
-        add_left_out(&table, &column->rollout[k]);
+        add_left_out(&table, result, arena, &column->rollout[k]);
     end_table(&table, out);
     if (too_few)
       fprintf(out, "  (%zu smaller rollout%s could not be fitted; --json says why)\n", too_few,

@@ -72,7 +72,9 @@ static void put_sensitivity(const struct report_fit *fit, struct text *out) {
 }
 
 // once: what could not be left out is told above the table.
-static void left_out_rows(const struct fit_left_out *rows, size_t count, bool once, struct text *out) {
+static void left_out_rows(const struct fit_result *result, const struct fit_left_out *rows, size_t count, bool once,
+                          struct text *out) {
+  struct arena arena = {0};
   for (size_t i = 0; i < count; i++) {
     const struct fit_left_out *one = &rows[i];
     if (one->trouble && once) continue;
@@ -80,11 +82,13 @@ static void left_out_rows(const struct fit_left_out *rows, size_t count, bool on
     page_cell(out, "text", one->value);
     page_number(out, "%.0f", (double)one->fitted_rows);
     page_number(out, "%.0f", (double)one->predicted);
-    page_number(out, "%.3g %%", 100 * one->error);
-    page_number(out, "%+.2g %%", 100 * one->bias);
+    bool known = isfinite(one->error);
+    page_cell(out, NULL, known ? fit_error_words(&arena, result, one->error, 3, false) : "–");
+    page_cell(out, NULL, known ? fit_error_words(&arena, result, one->bias, 2, true) : "–");
     page_cell(out, "text wrap", one->trouble ? one->trouble : "");
     text_add(out, "</tr>\n");
   }
+  arena_free(&arena);
 }
 
 static void put_leave_out(const struct report_fit *fit, struct text *out) {
@@ -92,7 +96,7 @@ static void put_leave_out(const struct report_fit *fit, struct text *out) {
   struct arena arena = {0};
   for (size_t i = 0; i < fit->result.leave_out_count; i++) {
     const struct fit_leave_out *column = &fit->result.leave_out[i];
-    const char *sentence = fit_leave_out_sentence(&arena, column);
+    const char *sentence = fit_leave_out_sentence(&arena, &fit->result, column);
     if (sentence) {
       text_add(out, "<p>");
       page_sentence(out, sentence);
@@ -106,11 +110,11 @@ static void put_leave_out(const struct report_fit *fit, struct text *out) {
       text_add(out, ".</p>\n");
     }
     begin_table(out, arena_format(&arena, "Each %s left out", column->column), heads, 6);
-    left_out_rows(column->values, column->value_count, true, out);
+    left_out_rows(&fit->result, column->values, column->value_count, true, out);
     end_table(out);
     if (!column->rollout_count) continue;
     begin_table(out, arena_format(&arena, "Fitted up to each %s, the rest predicted", column->column), heads, 6);
-    left_out_rows(column->rollout, column->rollout_count, false, out);
+    left_out_rows(&fit->result, column->rollout, column->rollout_count, false, out);
     end_table(out);
   }
   arena_free(&arena);

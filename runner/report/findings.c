@@ -197,7 +197,8 @@ static void find_fit(struct report *report, const struct report_fit *fit) {
   if (result->made.data_count == 1 && result->made.data[0].rows != done && !later && !report->command)
     report_say(report, true, "fit %s was made on %zu finished runs, and there are %zu now: isoloss fit %s", fit->name,
                result->made.data[0].rows, done, report->spec_path);
-  if (result->holdout_error > 2 * result->residual_rms && result->holdout_error > 0.01)
+  if (result->residual == RESIDUAL_LOG && result->holdout_error > 2 * result->residual_rms &&
+      result->holdout_error > 0.01)
     report_say(report, true,
                "fit %s: held-out runs are predicted with a mean error of %.2g %%, fitted ones with %.2g %%.", fit->name,
                100 * result->holdout_error, 100 * fit->mean_error);

@@ -73,9 +73,10 @@ static void judge_exponent(struct report *report, const struct report_fit *fit, 
   // A table of N entries loses N^-a; a network of N parameters stores facts its own way, so that only the refit judges.
   bool wrong = k->exact && fabs(off) > NOTABLE_PERCENT, moves = fabs(moved) > NOTABLE_PERCENT;
   if (!wrong && !moves) return;
+  bool logarithms = fit->result.residual == RESIDUAL_LOG;
   const char *words =
-      arena_format(arena, "fit %s: residuals are small (%.2g %% rms), and yet the exponent %s = %.3g is ", fit->name,
-                   100 * fit->result.residual_rms, k->name, k->fitted);
+      arena_format(arena, "fit %s: residuals are small (%.2g%s rms), and yet the exponent %s = %.3g is ", fit->name,
+                   (logarithms ? 100 : 1) * fit->result.residual_rms, logarithms ? " %" : "", k->name, k->fitted);
   if (wrong) {
     const char *covered = !isfinite(k->low) || !isfinite(k->high)     ? ""
                           : k->low <= k->known && k->known <= k->high ? "; its interval holds that value"

@@ -110,6 +110,7 @@ static void known_table(const struct report_fit *fit, struct text *out) {
 }
 
 void page_leads(const struct report *report, struct text *out) {
+  struct arena arena = {0};
   for (size_t i = 0; i < report->fit_count; i++) {
     const struct report_fit *fit = &report->fits[i];
     if (!fit->made) continue;
@@ -128,10 +129,11 @@ void page_leads(const struct report *report, struct text *out) {
     else
       text_format(out, "</b> was made on %zu rows", fit->result.rows);
     if (isfinite(fit->result.holdout_error))
-      text_format(out, "; the %zu rows held out are predicted with a mean error of <b>%.2f&nbsp;%%</b>",
-                  fit->result.held_out, 100 * fit->result.holdout_error);
+      text_format(out, "; the %zu rows held out are predicted with a mean error of <b>%s</b>", fit->result.held_out,
+                  fit_error_words(&arena, &fit->result, fit->result.holdout_error, 3, false));
     text_add(out, ".</p>\n");
   }
+  arena_free(&arena);
 }
 
 static void fit_foot(const struct report *report, const struct report_fit *fit, struct text *out) {

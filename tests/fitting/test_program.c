@@ -26,6 +26,7 @@ static void make_table(struct table *table) {
                  {"gmse_gradients", 1e-5, 0.5},
                  {"sparsity", 0.01, 0.9},
                  {"flops", 1e12, 1e21},
+                 {"lr", 1e-5, 1e-1},
                  {"parameters_active_average", 1e5, 1e9},
                  {"loss", 1.5, 5}};
   table_init(table, "made", ROWS);

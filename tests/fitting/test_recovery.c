@@ -129,7 +129,11 @@ static void recover(const struct truth *truth) {
                  c->value, in->percentile_low, in->percentile_high, in->bca_low, in->bca_high);
       }
       CHECK(result.stationary);
-      CHECK(result.residual_rms > 0.6 * truth->noise && result.residual_rms < 1.2 * truth->noise);
+      double scale = 0;  // of the residual: the noise is that of the logarithm
+      for (size_t i = 0; i < result.table_count; i++)
+        scale += (result.residual == RESIDUAL_LOG ? 1 : pow(result.table[i].predicted, 2)) / (double)result.table_count;
+      double rms = result.residual_rms / sqrt(scale);
+      CHECK(rms > 0.6 * truth->noise && rms < 1.2 * truth->noise);
     }
     fit_result_free(&result);
   }
