@@ -9,6 +9,7 @@
 #include "fitting/problem_internal.h"
 
 struct stage_scale;
+struct refit;
 
 struct fit_stage {
   const struct law_stage *law_stage;
@@ -59,6 +60,8 @@ struct fit_prior_term {
 struct fit_pool_term {
   int parameter, *elements, count;
   double spread, low, high;  // of the internal coordinates
+  double *grid, *below;      // spreads, falling, and the share of the likelihood that is above each
+  int grid_count;
 };
 
 struct fit {
@@ -127,12 +130,14 @@ double fit_penalty_at(const struct fit *fit, const double *values);
 void fit_shift_priors(const struct fit *fit, size_t resample, double *shift);
 // What priors did (result->priors), and which coefficients they set. Before the answer.
 void fit_tell_priors(struct fit *fit);
-// Partial pooling: the options' parameters; the spread of each, into the stages' penalties; draws of the categories'
-// distances from their mean for a resample; what came of it.
+// Partial pooling: the options' parameters; the spread of each, into the stages' penalties; draws of the spread
+// and of the categories' distances from their mean for a resample; what came of it.
 bool fit_pool_read(struct fit *fit, struct error *error);
 struct penalty *fit_stage_penalty(struct fit_stage *stage);
 void fit_spread(struct fit *fit);
-void fit_shift_pools(const struct fit *fit, size_t resample, double *shift);
+void fit_shift_pools(const struct fit *fit, size_t resample, struct refit *refit);
+// The stage's penalty with the spreads of a resample: into `own`, whose pools are the refit's.
+void fit_respread(const struct fit *fit, struct refit *refit, const struct fit_stage *stage, struct penalty *own);
 void fit_tell_pools(struct fit *fit);
 // The mean eigenvalue of the groups' variance over the curvature's: for a stage with an inverse and a Jacobian.
 double stage_groups_ratio(const struct fit *fit, const struct fit_stage *stage, const struct stage_scale *scale);
@@ -163,12 +168,16 @@ void stage_lower(struct arena *arena, struct fit_stage *stage, const double *x, 
 void fit_gsl(struct workspace *workspace, double *x, double *trust_region, double *bfgs);
 // Memory of one thread's refits.
 struct refit {
-  double *factor;             // [table rows]: multiplies the weight of a row; the caller sets it
-  double *elements;           // [element_count]: internal values, after a refit those of it
-  double *weight;             // [padded rows of the largest stage]
-  double *x, *best;           // [element_count]
-  bool *seen;                 // [element_count]
-  double *shift;              // [element_count]: of the means of priors
+  double *factor;              // [table rows]: multiplies the weight of a row; the caller sets it
+  double *elements;            // [element_count]: internal values, after a refit those of it
+  double *weight;              // [padded rows of the largest stage]
+  double *x, *best;            // [element_count]
+  bool *seen;                  // [element_count]
+  double *shift;               // [element_count]: of the means of priors
+  double *spread;              // [pools]: in this resample; 0: the estimate
+  struct penalty_pool *pools;  // [pools]
+  struct problem problem;      // of the last stage refitted
+  struct penalty penalty;
   struct workspace **spaces;  // [stage_count]
 };
 struct refit *refits_new(struct arena *arena, const struct fit *fit, int threads);
