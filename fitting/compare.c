@@ -417,6 +417,7 @@ static bool begin(struct comparing *comparing, struct error *error) {
   objective_text(result->objective, text);
   comparing->fit.objective = arena_string(&comparing->arena, text);
   comparing->fit.bare = true;
+  comparing->fit.global_check = false;
   comparing->fit.profile_all = false;
   comparing->fit.profile_count = comparing->fit.leave_out_count = 0;
   comparing->fit.score_count = comparing->fit.ratio_count = 0;

@@ -54,6 +54,7 @@ struct fit_options {
   const char *const *ratios;  // of coefficients: "eff[w4a4]/eff[w3a3]"
   size_t ratio_count;
   const bool *held_out_rows;  // [rows of the table]: kept from the fit besides `holdout`; NULL: none
+  bool global_check;          // look for lower minima on a grid; see fit_global.c
   bool bare;                  // coefficients, intervals and residuals; no diagnosis but what is asked for above
   uint64_t seed;
   int threads;  // 0: as many as cores; the result does not depend on it
@@ -289,6 +290,21 @@ struct fit_pool {
   size_t member_count;
 };
 
+// The search for a lower minimum on a grid over the coefficients in which the law is not linear.
+struct fit_global_axis {
+  const char *name;
+  double low, high;
+};
+struct fit_global {
+  const char *stage, *reason;  // why it was not made, or NULL
+  size_t points, followed;     // of the grid; its minima that were followed down
+  struct fit_global_axis axes[3];
+  int axis_count;
+  double before,
+      lowest;  // objectives: of the search, after the check; NAN for absolute deviations and an estimated scale
+  bool lower;  // one was found
+};
+
 // A coefficient over another one.
 struct fit_ratio {
   struct fit_derived quantity;  // its name is the ratio as given
@@ -360,6 +376,8 @@ struct fit_result {
   size_t prior_count;
   struct fit_pool *pools;
   size_t pool_count;
+  struct fit_global *globals;
+  size_t global_count;
   struct fit_ratio *ratios;
   size_t ratio_count;
   const char *std;    // the expression of the rows' standard deviations, or NULL

@@ -149,6 +149,13 @@ struct starts {
   double *x;      // [count][free_count]; the caller frees it
 };
 void fit_starts(const struct fit *fit, const struct fit_stage *stage, struct starts *starts);
+// Starts of a free element: the law's; the fixed value of one that the options have freed. The middle one of a stage's
+// coordinate, as that coordinate.
+int start_values(const struct fit *fit, int element, const double **values);
+double start_of(const struct fit *fit, const struct fit_stage *stage, int place);
+// Looks for a lower minimum on a grid over the coefficients in which the law is not linear, where the options ask for
+// it or it costs little (result->globals), and takes it.
+void fit_check_globally(struct fit *fit, struct fit_stage *stage, struct workspace **spaces);
 
 // The scale at which residuals are most likely under Student's t; 0 where all are 0.
 double student_scale(const double *residual, const double *weight, size_t rows, double degrees);
