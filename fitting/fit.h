@@ -401,6 +401,12 @@ struct fit_result {
 bool fit_run(const struct law *law, const struct table *table, const struct fit_options *options,
              struct fit_result *result, struct error *error);
 void fit_result_free(struct fit_result *result);
+// Whether a setting (of key tie, low, high, ratio, score, prior, partial_pooling or profile) is of its form and names
+// parameters of the law; other keys are fine. Categories are not looked at. False with an error, whose offset is the place
+// in the text.
+bool fit_setting_check(const struct law *law, const char *key, const char *text, struct error *error);
+// Whether the law can be fitted under an objective (NULL: its own), with or without partial pooling.
+bool fit_objective_check(const struct law *law, const char *text, bool pooled, struct error *error);
 // Adds to what the result says: a warning; a row that was left out before the table was made ("run 3f2a", "diverged").
 void fit_result_warn(struct fit_result *result, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void fit_result_exclude(struct fit_result *result, const char *row, const char *reason);
