@@ -53,7 +53,7 @@ ENTRIES = [
     ("{law: chinchilla, partial_pooling: E}", "partial_pooling: E has one value, no categories to pool", "E}", None),
     ("{law: effective-parameters, partial_pooling: [ef]}", "no parameter 'ef'", "ef]", "did you mean 'eff'?"),
     ("{law: effective-parameters, partial_pooling: eff, objective: lad}", "absolute values have none", "lad", None),
-    ("{law: effective-parameters-staged, objective: 'student-t:4'}", "one scale of Student's t cannot be estimated", "'student", None),
+    ("{law: quartet, objective: 'student-t:4'}", "one scale of Student's t cannot be estimated", "'student", None),
     ("{law: chinchilla, profile: [E, alhpa, all]}", "profile: the law chinchilla has no parameter 'alhpa'", "alhpa", "did you mean 'alpha'?"),
 ]
 for entry, message, place, hint in ENTRIES:
