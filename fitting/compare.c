@@ -190,7 +190,7 @@ static void fill_standing(struct comparing *comparing, size_t law, const struct 
   keep_coefficients(all, standing, result);
   standing->formula = arena_string(&all->arena, result->formula);
   for (int s = 0; s < result->stage_count; s++) standing->parameters += result->stages[s].parameters;
-  standing->parameters++;  // the scale
+  if (all->objective.kind != OBJECTIVE_STUDENT_T) standing->parameters++;  // the scale, which Student's t brings
   double *weights = NULL;
   if (comparing->weights) {
     weights = arena_array(&comparing->arena, result->rows + 1, sizeof *weights);

@@ -402,8 +402,8 @@ bool fit_run(const struct law *law, const struct table *table, const struct fit_
              struct fit_result *result, struct error *error);
 void fit_result_free(struct fit_result *result);
 // Whether a setting (of key tie, low, high, ratio, score, prior, partial_pooling or profile) is of its form and names
-// parameters of the law; other keys are fine. Categories are not looked at. False with an error, whose offset is the place
-// in the text.
+// parameters of the law; other keys are fine. Categories are not looked at. False with an error, whose offset is the
+// place in the text.
 bool fit_setting_check(const struct law *law, const char *key, const char *text, struct error *error);
 // Whether the law can be fitted under an objective (NULL: its own), with or without partial pooling.
 bool fit_objective_check(const struct law *law, const char *text, bool pooled, struct error *error);

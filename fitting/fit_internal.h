@@ -3,7 +3,8 @@
 // (fit_interval.c), what follows from the coefficients (fit_derived.c, fit_identify.c); and the diagnosis: scale of the
 // errors (fit_scale.c), profiles (fit_profile.c), flat directions (fit_direction.c), influence (fit_influence.c), other
 // objectives (fit_sensitivity.c), trends of the residuals (fit_trend.c), prediction of what is left out
-// (fit_leave_out.c).
+// (fit_leave_out.c). Beside the rows: priors (fit_prior.c) and partial pooling (fit_pool.c), weighed by the fit of the
+// rows alone (fit_alone.c); a grid for the minimum (fit_global.c).
 #pragma once
 #include "fitting/fitting.h"
 #include "fitting/problem_internal.h"
