@@ -190,7 +190,7 @@ static void fill_standing(struct comparing *comparing, size_t law, const struct 
   keep_coefficients(all, standing, result);
   standing->formula = arena_string(&all->arena, result->formula);
   for (int s = 0; s < result->stage_count; s++) standing->parameters += result->stages[s].parameters;
-  standing->parameters++;  // the scale
+  if (all->objective.kind != OBJECTIVE_STUDENT_T) standing->parameters++;  // the scale, which Student's t brings
   double *weights = NULL;
   if (comparing->weights) {
     weights = arena_array(&comparing->arena, result->rows + 1, sizeof *weights);
@@ -417,6 +417,7 @@ static bool begin(struct comparing *comparing, struct error *error) {
   objective_text(result->objective, text);
   comparing->fit.objective = arena_string(&comparing->arena, text);
   comparing->fit.bare = true;
+  comparing->fit.global_check = false;
   comparing->fit.profile_all = false;
   comparing->fit.profile_count = comparing->fit.leave_out_count = 0;
   comparing->fit.score_count = comparing->fit.ratio_count = 0;

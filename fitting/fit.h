@@ -242,6 +242,21 @@ struct fit_pool {
   size_t member_count;
 };
 
+// The search for a lower minimum on a grid over the coefficients in which the law is not linear.
+struct fit_global_axis {
+  const char *name;
+  double low, high;
+};
+struct fit_global {
+  const char *stage, *reason;  // why it was not made, or NULL
+  size_t points, followed;     // of the grid; its minima that were followed down
+  struct fit_global_axis axes[3];
+  int axis_count;
+  double before,
+      lowest;  // objectives: of the search, after the check; NAN for absolute deviations and an estimated scale
+  bool lower;  // one was found
+};
+
 // A coefficient over another one.
 struct fit_ratio {
   struct fit_derived quantity;  // its name is the ratio as given
@@ -320,6 +335,8 @@ struct fit_result {
   size_t prior_count;
   struct fit_pool *pools;
   size_t pool_count;
+  struct fit_global *globals;
+  size_t global_count;
   struct fit_ratio *ratios;
   size_t ratio_count;
   const char *std;    // the expression of the rows' standard deviations, or NULL
@@ -361,6 +378,12 @@ void fit_parts_free(struct fit_parts *parts);
 // Whether errors of predictions (held out, left out) are differences, not shares of what was observed: where the
 // residual is plain and some row observed is not positive, a share says nothing.
 bool fit_errors_absolute(const struct fit_result *result);
+// Whether a setting (of key tie, low, high, ratio, score, prior, partial_pooling or profile) is of its form and names
+// parameters of the law; other keys are fine. Categories are not looked at. False with an error, whose offset is the
+// place in the text.
+bool fit_setting_check(const struct law *law, const char *key, const char *text, struct error *error);
+// Whether the law can be fitted under an objective (NULL: its own), with or without partial pooling.
+bool fit_objective_check(const struct law *law, const char *text, bool pooled, struct error *error);
 // Adds to what the result says: a warning; a row that was left out before the table was made ("run 3f2a", "diverged").
 void fit_result_warn(struct fit_result *result, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void fit_result_exclude(struct fit_result *result, const char *row, const char *reason);

@@ -81,6 +81,7 @@ bool fit_stand_alone(struct fit *fit, struct error *error) {
   options.prior_count = options.pooled_count = options.profile_count = options.score_count = options.ratio_count = 0;
   options.bootstrap = 0;
   options.bare = true;
+  options.global_check = false;
   options.profile_all = false;
   bool fine = fit_find(&other, error);
   if (fine) keep(fit, &other);

@@ -53,7 +53,7 @@ static void resample_one(void *context, size_t resample, int thread) {
     refit->factor[row] = fit->row_group[row] < 0 ? 0 : drawn[fit->row_group[row]];
   move_targets(fit, refit, resample + 1);
   fit_shift_priors(fit, resample, refit->shift);
-  fit_shift_pools(fit, resample, refit->shift);
+  fit_shift_pools(fit, resample, refit);
   double *values = fit->result->replicates + resample * (size_t)fit->element_count;
   resampling->failed[resample] = !refit_rows(fit, refit, values);
 }
@@ -68,6 +68,7 @@ static void leave_one(void *context, size_t block, int thread) {
   }
   move_targets(fit, refit, 0);
   memset(refit->shift, 0, (size_t)fit->element_count * sizeof *refit->shift);
+  memset(refit->spread, 0, (size_t)fit->pool_count * sizeof *refit->spread);
   refit_rows(fit, refit, fit->jackknife + block * (size_t)fit->element_count);
 }
 

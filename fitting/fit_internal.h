@@ -3,12 +3,14 @@
 // (fit_interval.c), what follows from the coefficients (fit_derived.c, fit_identify.c); and the diagnosis: scale of the
 // errors (fit_scale.c), profiles (fit_profile.c), flat directions (fit_direction.c), influence (fit_influence.c), other
 // objectives (fit_sensitivity.c), trends of the residuals (fit_trend.c), prediction of what is left out
-// (fit_leave_out.c).
+// (fit_leave_out.c). Beside the rows: priors (fit_prior.c) and partial pooling (fit_pool.c), weighed by the fit of the
+// rows alone (fit_alone.c); a grid for the minimum (fit_global.c).
 #pragma once
 #include "fitting/fitting.h"
 #include "fitting/problem_internal.h"
 
 struct stage_scale;
+struct refit;
 
 struct fit_stage {
   const struct law_stage *law_stage;
@@ -59,6 +61,8 @@ struct fit_prior_term {
 struct fit_pool_term {
   int parameter, *elements, count;
   double spread, low, high;  // of the internal coordinates
+  double *grid, *below;      // spreads, falling, and the share of the likelihood that is above each
+  int grid_count;
 };
 
 struct fit {
@@ -134,12 +138,14 @@ double fit_penalty_at(const struct fit *fit, const double *values);
 void fit_shift_priors(const struct fit *fit, size_t resample, double *shift);
 // What priors did (result->priors), and which coefficients they set. Before the answer.
 void fit_tell_priors(struct fit *fit);
-// Partial pooling: the options' parameters; the spread of each, into the stages' penalties; draws of the categories'
-// distances from their mean for a resample; what came of it.
+// Partial pooling: the options' parameters; the spread of each, into the stages' penalties; draws of the spread
+// and of the categories' distances from their mean for a resample; what came of it.
 bool fit_pool_read(struct fit *fit, struct error *error);
 struct penalty *fit_stage_penalty(struct fit_stage *stage);
 void fit_spread(struct fit *fit);
-void fit_shift_pools(const struct fit *fit, size_t resample, double *shift);
+void fit_shift_pools(const struct fit *fit, size_t resample, struct refit *refit);
+// The stage's penalty with the spreads of a resample: into `own`, whose pools are the refit's.
+void fit_respread(const struct fit *fit, struct refit *refit, const struct fit_stage *stage, struct penalty *own);
 void fit_tell_pools(struct fit *fit);
 // The mean eigenvalue of the groups' variance over the curvature's: for a stage with an inverse and a Jacobian.
 double stage_groups_ratio(const struct fit *fit, const struct fit_stage *stage, const struct stage_scale *scale);
@@ -151,6 +157,13 @@ struct starts {
   double *x;      // [count][free_count]; the caller frees it
 };
 void fit_starts(const struct fit *fit, const struct fit_stage *stage, struct starts *starts);
+// Starts of a free element: the law's; the fixed value of one that the options have freed. The middle one of a stage's
+// coordinate, as that coordinate.
+int start_values(const struct fit *fit, int element, const double **values);
+double start_of(const struct fit *fit, const struct fit_stage *stage, int place);
+// Looks for a lower minimum on a grid over the coefficients in which the law is not linear, where the options ask for
+// it or it costs little (result->globals), and takes it.
+void fit_check_globally(struct fit *fit, struct fit_stage *stage, struct workspace **spaces);
 
 // The scale at which residuals are most likely under Student's t; 0 where all are 0.
 double student_scale(const double *residual, const double *weight, size_t rows, double degrees);
@@ -170,14 +183,18 @@ void stage_lower(struct arena *arena, struct fit_stage *stage, const double *x, 
 void fit_gsl(struct workspace *workspace, double *x, double *trust_region, double *bfgs);
 // Memory of one thread's refits.
 struct refit {
-  double *factor;             // [table rows]: multiplies the weight of a row; the caller sets it
-  double *row_shift;          // [table rows]: is added to the target of a row; NULL: nothing is
-  double *target;             // [padded rows of the largest stage]; NULL likewise
-  double *elements;           // [element_count]: internal values, after a refit those of it
-  double *weight;             // [padded rows of the largest stage]
-  double *x, *best;           // [element_count]
-  bool *seen;                 // [element_count]
-  double *shift;              // [element_count]: of the means of priors
+  double *factor;              // [table rows]: multiplies the weight of a row; the caller sets it
+  double *row_shift;           // [table rows]: is added to the target of a row; NULL: nothing is
+  double *target;              // [padded rows of the largest stage]; NULL likewise
+  double *elements;            // [element_count]: internal values, after a refit those of it
+  double *weight;              // [padded rows of the largest stage]
+  double *x, *best;            // [element_count]
+  bool *seen;                  // [element_count]
+  double *shift;               // [element_count]: of the means of priors
+  double *spread;              // [pools]: in this resample; 0: the estimate
+  struct penalty_pool *pools;  // [pools]
+  struct problem problem;      // of the last stage refitted
+  struct penalty penalty;
   struct workspace **spaces;  // [stage_count]
 };
 struct refit *refits_new(struct arena *arena, const struct fit *fit, int threads);

@@ -83,6 +83,30 @@ static void put_pool(struct arena *arena, const struct fit_result *result, const
   json_object_end(writer);
 }
 
+static void put_global(struct arena *arena, const struct fit_result *result, const struct fit_global *global,
+                       struct json_writer *writer) {
+  json_object_begin(writer);
+  json_key_string(writer, "stage", global->stage);
+  if (global->reason) json_key_string(writer, "reason", global->reason);
+  json_key_integer(writer, "points", (int64_t)global->points);
+  json_key_integer(writer, "followed", (int64_t)global->followed);
+  json_key(writer, "over");
+  json_array_begin(writer);
+  for (int k = 0; k < global->axis_count; k++) {
+    json_object_begin(writer);
+    json_key_string(writer, "parameter", global->axes[k].name);
+    json_key_number(writer, "low", global->axes[k].low);
+    json_key_number(writer, "high", global->axes[k].high);
+    json_object_end(writer);
+  }
+  json_array_end(writer);
+  json_key_number(writer, "before", global->before);
+  json_key_number(writer, "lowest", global->lowest);
+  json_key_boolean(writer, "lower", global->lower);
+  json_key_string(writer, "text", fit_global_sentence(arena, result, global));
+  json_object_end(writer);
+}
+
 void fit_json_tests(const struct fit_result *result, struct json_writer *writer) {
   struct arena arena = {0};  // of the sentences
   json_key(writer, "scores");
@@ -103,6 +127,12 @@ void fit_json_tests(const struct fit_result *result, struct json_writer *writer)
     json_key(writer, "pooling");
     json_array_begin(writer);
     for (size_t i = 0; i < result->pool_count; i++) put_pool(&arena, result, &result->pools[i], writer);
+    json_array_end(writer);
+  }
+  if (result->global_count) {
+    json_key(writer, "global_checks");
+    json_array_begin(writer);
+    for (size_t i = 0; i < result->global_count; i++) put_global(&arena, result, &result->globals[i], writer);
     json_array_end(writer);
   }
   arena_free(&arena);
@@ -191,9 +221,34 @@ static void read_pools(struct fit_result *result, const struct reading *reading,
   }
 }
 
+static void read_globals(struct fit_result *result, const struct reading *reading, const json_t *root) {
+  const json_t *all = member_objects(reading, root, "global_checks", &result->global_count);
+  result->globals = arena_array(reading->arena, result->global_count + 1, sizeof *result->globals);
+  for (size_t i = 0; i < result->global_count; i++) {
+    const json_t *one = json_array_get(all, i);
+    struct fit_global *global = &result->globals[i];
+    *global = (struct fit_global){.stage = member_text(reading, one, "stage", ""),
+                                  .reason = member_text(reading, one, "reason", NULL),
+                                  .points = (size_t)member_count(reading, one, "points"),
+                                  .followed = (size_t)member_count(reading, one, "followed"),
+                                  .before = member_number(reading, one, "before"),
+                                  .lowest = member_number(reading, one, "lowest"),
+                                  .lower = member_boolean(reading, one, "lower")};
+    size_t count;
+    const json_t *axes = member_objects(reading, one, "over", &count);
+    for (size_t k = 0; k < count && k < sizeof global->axes / sizeof *global->axes; k++) {
+      const json_t *axis = json_array_get(axes, k);
+      global->axes[global->axis_count++] =
+          (struct fit_global_axis){member_text(reading, axis, "parameter", ""), member_number(reading, axis, "low"),
+                                   member_number(reading, axis, "high")};
+    }
+  }
+}
+
 void fit_read_tests(struct fit_result *result, const struct reading *reading, const json_t *root) {
   read_scores(result, reading, root);
   read_ratios(result, reading, root);
   read_priors(result, reading, root);
   read_pools(result, reading, root);
+  read_globals(result, reading, root);
 }

@@ -122,7 +122,9 @@ static void fit_without(struct leaving_out *leaving, struct fit_left_out *out, s
   struct errors errors = {0};
   options.bootstrap = 0;
   options.bare = true;
-  options.group = "none";  // no interval is asked for
+  options.global_check = false;
+  // no interval is asked for; priors are weighed by groups
+  if (!options.prior_count && !options.pooled_count) options.group = "none";
   options.profile_all = false;
   options.profile_count = options.leave_out_count = options.score_count = options.ratio_count = 0;
   options.held_out_rows = leaving->held_out;

@@ -52,6 +52,7 @@ struct fit_options {
   const char *part;           // the value that this fit is of
   const bool *part_rows;      // [rows of the table]: its rows; NULL: all
   const bool *held_out_rows;  // [rows of the table]: kept from the fit besides `holdout`; NULL: none
+  bool global_check;          // look for lower minima on a grid; see fit_global.c
   bool bare;                  // coefficients, intervals and residuals; no diagnosis but what is asked for above
   uint64_t seed;
   int threads;  // 0: as many as cores; the result does not depend on it

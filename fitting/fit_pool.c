@@ -166,6 +166,28 @@ static double crossing(struct spreading *s, double a, double b, double level) {
   return exp(0.5 * (a + b));
 }
 
+// The likelihood over the grid as a distribution of the spread, flat beforehand: trapezoids between the points.
+static void keep_likelihood(struct fit *fit, struct fit_pool_term *term, const double *at, const double *value,
+                            double top) {
+  double total = 0;
+  term->grid = arena_array(&fit->arena, GRID, sizeof *term->grid);
+  term->below = arena_array(&fit->arena, GRID, sizeof *term->below);
+  term->grid_count = GRID;
+  for (size_t i = 0; i < GRID; i++) {
+    term->grid[i] = exp(at[i]);
+    if (i) total += 0.5 * (exp(value[i] - top) + exp(value[i - 1] - top)) * (term->grid[i - 1] - term->grid[i]);
+    term->below[i] = total;
+  }
+  for (size_t i = 0; i < GRID && total > 0; i++) term->below[i] /= total;
+}
+
+static double draw_spread(const struct fit_pool_term *term, double share) {
+  int i = 1;
+  while (i + 1 < term->grid_count && term->below[i] < share) i++;
+  double width = term->below[i] - term->below[i - 1], part = width > 0 ? (share - term->below[i - 1]) / width : 1;
+  return term->grid[i - 1] + fmin(fmax(part, 0), 1) * (term->grid[i] - term->grid[i - 1]);
+}
+
 static void find_spread(struct spreading *s, struct fit_pool_term *term) {
   double at[GRID], value[GRID], unit = scatter(s->fit, term);
   double fall = 0.5 * gsl_cdf_chisq_Pinv(s->fit->result->confidence, 1);
@@ -193,6 +215,7 @@ static void find_spread(struct spreading *s, struct fit_pool_term *term) {
     term->spread = exp(0.5 * (low + high));
     top = fmax(top, likelihood_of(s, term->spread));
   }
+  keep_likelihood(s->fit, term, at, value, top);
   term->low = value[GRID - 1] > top - fall ? 0 : NAN;
   term->high = value[0] > top - fall ? INFINITY : NAN;
   double from = term->spread > 0 ? log(term->spread) : at[GRID - 1];
@@ -246,15 +269,30 @@ void fit_spread(struct fit *fit) {
       spread_stage(fit, &fit->stages[s]);
 }
 
-void fit_shift_pools(const struct fit *fit, size_t resample, double *shift) {
-  for (int p = 0; p < fit->pool_count; p++)
-    for (int k = 0; k < fit->pools[p].count; k++) {
-      double pair[2];
-      int e = fit->pools[p].elements[k];
+void fit_shift_pools(const struct fit *fit, size_t resample, struct refit *refit) {
+  for (int p = 0; p < fit->pool_count; p++) {
+    const struct fit_pool_term *pool = &fit->pools[p];
+    double pair[2];
+    random_normal_pair(fit->options->seed, RANDOM_STREAM_BOOTSTRAP, resample, ((uint64_t)1 << 42) + (uint64_t)p, pair);
+    refit->spread[p] = draw_spread(pool, gsl_cdf_ugaussian_P(pair[0]));
+    for (int k = 0; k < pool->count; k++) {
+      int e = pool->elements[k];
       random_normal_pair(fit->options->seed, RANDOM_STREAM_BOOTSTRAP, resample, ((uint64_t)1 << 41) + (uint64_t)e,
                          pair);
-      shift[e] = fit->pools[p].spread * pair[0];
+      refit->shift[e] = refit->spread[p] * pair[0];
     }
+  }
+}
+
+void fit_respread(const struct fit *fit, struct refit *refit, const struct fit_stage *stage, struct penalty *own) {
+  *own = *stage->problem.penalty;
+  for (int k = 0; k < own->pool_count; k++) {
+    refit->pools[k] = own->pools[k];
+    for (int p = 0; p < fit->pool_count; p++)
+      if (fit->pools[p].elements == own->pools[k].elements && refit->spread[p] > 0)
+        refit->pools[k].precision = fit->alone->scale[stage - fit->stages] / (refit->spread[p] * refit->spread[p]);
+  }
+  own->pools = refit->pools;
 }
 
 // ---- what it did ----

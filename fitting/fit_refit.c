@@ -24,6 +24,8 @@ struct refit *refits_new(struct arena *arena, const struct fit *fit, int threads
     refit->best = arena_array(arena, n, sizeof *refit->best);
     refit->seen = arena_array(arena, n, sizeof *refit->seen);
     refit->shift = arena_array(arena, n, sizeof *refit->shift);
+    refit->spread = arena_array(arena, (size_t)fit->pool_count + 1, sizeof *refit->spread);
+    refit->pools = arena_array(arena, (size_t)fit->pool_count + 1, sizeof *refit->pools);
     refit->spaces = arena_array(arena, (size_t)fit->stage_count, sizeof *refit->spaces);
     for (int s = 0; s < fit->stage_count; s++)
       if (fit->stages[s].free_count) refit->spaces[s] = workspace_new(arena, &fit->stages[s].problem);
@@ -35,12 +37,17 @@ double refit_stage(const struct fit *fit, struct refit *refit, const struct fit_
                    const struct objective *objective) {
   size_t n = (size_t)stage->free_count;
   struct workspace *workspace = refit->spaces[stage - fit->stages];
-  struct problem problem = stage->problem;
-  problem.start = refit->elements;  // as refitted in earlier stages
-  problem.shift = fit->alone ? refit->shift : NULL;
+  struct problem *problem = &refit->problem;  // which the workspace keeps
+  *problem = stage->problem;
+  problem->start = refit->elements;  // as refitted in earlier stages
+  if (fit->alone) problem->shift = refit->shift;
+  if (fit->pool_count && problem->penalty) {
+    fit_respread(fit, refit, stage, &refit->penalty);
+    problem->penalty = &refit->penalty;
+  }
   if (objective) {  // whose units the penalty is not in
-    problem_take(&problem, *objective);
-    problem.penalty = NULL;
+    problem_take(problem, *objective);
+    problem->penalty = NULL;
   }
   for (size_t i = 0; i < stage->program->padded; i++)
     refit->weight[i] = i < stage->row_count ? refit->factor[stage->rows[i]] : 0;
@@ -48,9 +55,9 @@ double refit_stage(const struct fit *fit, struct refit *refit, const struct fit_
     for (size_t i = 0; i < stage->program->padded; i++) refit->target[i] = stage->target[i];
     for (size_t i = 0; i < stage->row_count; i++)
       refit->target[i] += refit->row_shift[stage->rows[i]] * (stage->row_scale ? stage->row_scale[i] : 1);
-    problem.target = refit->target;
+    problem->target = refit->target;
   }
-  workspace_use(workspace, &problem);
+  workspace_use(workspace, problem);
   double best = INFINITY;
   for (int k = 0; k <= stage->other_count; k++) {
     memcpy(refit->x, k ? stage->others[k - 1] : stage->x, n * sizeof *refit->x);

@@ -373,6 +373,7 @@ bool fit_search(struct fit *fit, struct fit_stage *stage, struct error *error) {
     if (stage->row_count > SMOOTH_ROWS) polish_best(&search);
     second_opinion(&search, screened);
     fit_hop(fit, &fit->arena, stage, search.spaces);
+    fit_check_globally(fit, stage, search.spaces);
     settle_best(&search);
     if (lad) sharpen(&search);
     if (free_scale) {  // GSL's minimizers once more, under the loss that came out

@@ -19,8 +19,7 @@ struct axes {
   bool *linear;    // [count]
 };
 
-// Starts of a free element: the law's; the fixed value of one that the options have freed.
-static int start_values(const struct fit *fit, int element, const double **values) {
+int start_values(const struct fit *fit, int element, const double **values) {
   const struct law_parameter *parameter = &fit->law->parameters[fit->elements[element].parameter];
   if (parameter->start_count) {
     *values = parameter->starts;
@@ -28,6 +27,13 @@ static int start_values(const struct fit *fit, int element, const double **value
   }
   *values = &parameter->fixed_value;
   return 1;
+}
+
+double start_of(const struct fit *fit, const struct fit_stage *stage, int place) {
+  const double *values;
+  int count = start_values(fit, stage->free[place], &values);
+  const struct element *element = &fit->elements[stage->free[place]];
+  return fmin(fmax(element_internal(element, values[count / 2]), element->low), element->high);
 }
 
 static void find_axes(const struct fit *fit, const struct fit_stage *stage, struct axes *axes) {

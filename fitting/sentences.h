@@ -70,6 +70,9 @@ const char *fit_prior_sentence(struct arena *arena, const struct fit_result *res
 // rows 0.66 (se 0.05), which have a weight of 0.8".
 const char *fit_pool_sentence(struct arena *arena, const struct fit_result *result, const struct fit_pool *pool);
 const char *fit_pooled_sentence(struct arena *arena, const struct fit_result *result, const struct fit_pooled *member);
+// "no lower minimum on a grid of 1089 points over alpha (0.05 to 1.6) and beta (0.05 to 1.6), ..."; or the lower one
+// that was found; or why there is no such check.
+const char *fit_global_sentence(struct arena *arena, const struct fit_result *result, const struct fit_global *global);
 // "eff[w4a4]/eff[w3a3] = 1.23 (95 %: 1.1 .. 1.4); it is not 1 (p = 0.003)".
 const char *fit_ratio_sentence(struct arena *arena, const struct fit_result *result, const struct fit_ratio *ratio);
 // "w4a4, w3a3 cannot be left out: no fitted row has its category: nothing predicts it", each reason once; NULL where

@@ -52,6 +52,28 @@ const char *fit_prior_sentence(struct arena *arena, const struct fit_result *res
   return arena_format(arena, "%s, and its own is %.2g of the prior's", text, prior->narrowed);
 }
 
+const char *fit_global_sentence(struct arena *arena, const struct fit_result *result, const struct fit_global *global) {
+  char a[32], b[32];
+  const char *of = result->stage_count > 1 ? arena_format(arena, " (stage %s)", global->stage) : "", *over = "";
+  if (global->reason) return arena_format(arena, "no global check%s: %s", of, global->reason);
+  for (int k = 0; k < global->axis_count; k++)
+    over = arena_format(arena, "%s%s%s from %s to %s", over, k ? " x " : " over ", global->axes[k].name,
+                        number_digits(global->axes[k].low, 3, a), number_digits(global->axes[k].high, 3, b));
+  const char *grid = global->axis_count
+                         ? arena_format(arena,
+                                        "on a grid of %zu points%s, the other coefficients at their best at each (%zu "
+                                        "minima of the grid followed down)",
+                                        global->points, over, global->followed)
+                         : "from the best of the coefficients, in all of which the law is linear";
+  if (!global->lower) return arena_format(arena, "global check%s: no lower minimum %s", of, grid);
+  const char *change = isnan(global->before)
+                           ? ""
+                           : arena_format(arena, ", %s instead of the search's %s", number_digits(global->lowest, 6, a),
+                                          number_digits(global->before, 6, b));
+  return arena_format(arena, "global check%s: a lower minimum was found %s%s; the fit is the one there", of, grid,
+                      change);
+}
+
 const char *fit_pool_sentence(struct arena *arena, const struct fit_result *result, const struct fit_pool *pool) {
   char mean[32], spread[32];
   const char *low = number_or_dash(arena, pool->low),

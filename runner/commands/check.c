@@ -4,6 +4,7 @@
 #include "plots/plots.h"
 #include "runner/commands.h"
 #include "runner/fits/claim_names.h"
+#include "runner/fits/entry_check.h"
 #include "runner/plan/plan.h"
 
 struct checked {
@@ -17,6 +18,9 @@ struct checked {
 static void check_one(struct checked *checked, const struct spec_options *options) {
   struct spec spec;
   checked->fine = spec_load(&spec, checked->path, options, &checked->diagnostics, &checked->error);
+  fit_entries_check(&spec, &checked->diagnostics);
+  if (checked->fine && checked->diagnostics.errors)
+    checked->fine = diagnostics_check(&checked->diagnostics, checked->path, &checked->error);
   if (checked->fine) {
     struct plan plan;
     checked->fine =

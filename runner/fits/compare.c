@@ -80,8 +80,9 @@ void comparison_print(const struct comparison *comparison, FILE *out) {
   text_table_free(&table);
   fprintf(
       out,
-      "\n  parameters: fitted ones and the scale of the residuals; AIC, AICc, BIC: lower is better, of the likelihood "
-      "that\n  belongs to the objective; behind: in AICc; held out: mean error of predictions of rows not fitted\n\n");
+      "\n  parameters: fitted ones%s; AIC, AICc, BIC: lower is better, of the likelihood that\n  belongs to the objective; "
+      "behind: in AICc; held out: mean error of predictions of rows not fitted\n\n",
+      comparison->objective.kind == OBJECTIVE_STUDENT_T ? " (the scale is given)" : " and the scale of the residuals");
   print_verdict(comparison, out);
   print_coefficients(comparison, out);
   for (size_t l = 0; l < comparison->count; l++)

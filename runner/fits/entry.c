@@ -77,6 +77,7 @@ struct fit_options fit_entry_options(const struct spec_fit *entry, const struct 
   take_list(&entry->high, &options.highs, &options.high_count);
   take_list(&entry->prior, &options.priors, &options.prior_count);
   take_list(&entry->partial_pooling, &options.pooled, &options.pooled_count);
+  options.global_check |= entry->global_check;
   if (!options.parameter_count) options.parameter_count = entry->parameter_count;
   return options;
 }

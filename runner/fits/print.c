@@ -164,6 +164,8 @@ static void print_search(const struct fit_result *result, struct arena *arena, F
     fprintf(out, "; GSL's trust region reaches %s, its BFGS %s",
             number_digits(result->trust_region_objective, 9, number), number_digits(result->bfgs_objective, 9, other));
   fprintf(out, "\n");
+  for (size_t i = 0; i < result->global_count; i++)
+    print_filled(out, fit_global_sentence(arena, result, &result->globals[i]), fprintf(out, "  "), 4);
   if (!isnan(result->holdout_error))
     fprintf(out, "  held out: %zu rows, mean error %s\n", result->held_out,
             fit_error_words(arena, result, result->holdout_error, 3, false));

@@ -24,21 +24,37 @@ static const struct coefficient *coefficient_of(const struct coefficient *all, s
   return NULL;
 }
 
+// The settings of a list that say nothing of E.
+static const char *const *but_e(struct arena *arena, const struct option_list *list, size_t *count) {
+  const char **kept = arena_array(arena, list->count + 1, sizeof *kept);
+  *count = 0;
+  for (size_t i = 0; i < list->count; i++) {
+    const char *text = list->items[i];
+    if (starts_with(text, "E=") || starts_with(text, "log(E)=") || ends_with(text, "=E")) continue;
+    kept[(*count)++] = text;
+  }
+  return kept;
+}
+
 // Fits the entry once more with E held; fills the exponents' with_known_e.
 static bool fit_with_known_e(struct report *report, struct report_fit *fit, struct store *store, double e,
                              struct error *error) {
   struct table table = {0};
   struct fit_result result = {0};
   const struct spec_fit *entry = fit->entry;
+  struct fit_options options = {.name = fit->name,
+                                .holdout = entry->holdout.text,
+                                .objective = entry->objective,
+                                .residual = entry->residual,
+                                .fixes = &(struct fit_fix){"E", e},
+                                .fix_count = 1};
+  options.ties = but_e(&report->arena, &entry->tie, &options.tie_count);
+  options.lows = but_e(&report->arena, &entry->low, &options.low_count);
+  options.highs = but_e(&report->arena, &entry->high, &options.high_count);
+  options.priors = but_e(&report->arena, &entry->prior, &options.prior_count);
+  options.pooled = but_e(&report->arena, &entry->partial_pooling, &options.pooled_count);
   bool fine = fit_experiment_table(report->spec, entry, store, &table, error) &&
-              fit_run(&fit->law, &table,
-                      &(struct fit_options){.name = fit->name,
-                                            .holdout = entry->holdout.text,
-                                            .objective = entry->objective,
-                                            .residual = entry->residual,
-                                            .fixes = &(struct fit_fix){"E", e},
-                                            .fix_count = 1},
-                      &result, error);
+              fit_run(&fit->law, &table, &options, &result, error);
   for (size_t i = 0; fine && i < fit->known_count; i++) {
     const struct coefficient *c = coefficient_of(result.coefficients, result.coefficient_count, fit->known[i].name);
     if (c && strcmp(c->name, "E") != 0) fit->known[i].with_known_e = c->value;

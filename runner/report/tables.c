@@ -138,17 +138,19 @@ void page_leads(const struct report *report, struct text *out) {
 
 static void fit_foot(const struct report *report, const struct report_fit *fit, struct text *out) {
   struct arena arena = {0};
-  const char *const sentences[] = {fit_rows_sentence(&arena, &fit->result),
-                                   fit_loss_sentence(&arena, &fit->result),
-                                   fit_objective_sentence(&arena, &fit->result),
-                                   fit_starts_sentence(&arena, &fit->result),
-                                   fit_std_sentence(&arena, &fit->result),
-                                   fit_interval_sentence(&arena, &fit->result),
-                                   fit->result.grouping,
-                                   fit->result.interval_reason,
-                                   fit_replication_sentence(&arena, &fit->result),
-                                   fit_correlation_sentence(&arena, &fit->result),
-                                   fit_made_sentence(&arena, &fit->result)};
+  const char *const sentences[] = {
+      fit_rows_sentence(&arena, &fit->result),
+      fit_loss_sentence(&arena, &fit->result),
+      fit_objective_sentence(&arena, &fit->result),
+      fit_starts_sentence(&arena, &fit->result),
+      fit->result.global_count ? fit_global_sentence(&arena, &fit->result, fit->result.globals) : NULL,
+      fit_std_sentence(&arena, &fit->result),
+      fit_interval_sentence(&arena, &fit->result),
+      fit->result.grouping,
+      fit->result.interval_reason,
+      fit_replication_sentence(&arena, &fit->result),
+      fit_correlation_sentence(&arena, &fit->result),
+      fit_made_sentence(&arena, &fit->result)};
   text_add(out, "<p class=\"quiet\">");
   for (size_t i = 0; i < sizeof sentences / sizeof *sentences; i++) {
     if (!sentences[i]) continue;

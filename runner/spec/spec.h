@@ -74,6 +74,7 @@ struct spec_fit {
   struct option_list tie, low, high;           // "beta=alpha"; "E=1"
   struct option_list prior;                    // "alpha=0.34~0.05", "log(A)=6~0.5"
   struct option_list partial_pooling;          // per-category parameters
+  bool global_check;                           // look for lower minima on a grid
   struct option_list ratio;                    // of coefficients: "A/B"
   struct option_list score;                    // coefficients from elsewhere
   struct option_list best_over, average_over;  // paths of run fields

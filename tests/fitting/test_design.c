@@ -119,12 +119,13 @@ static void objectives(void) {
   struct arena arena = {0};
   struct design_assumption *assumptions;
   size_t count;
-  double se[2];
+  double se[6];
   make_sweep(&table, 6, 1e6, 3, 6, 1e8, 3, 0);
   CHECK(design_assumptions_parse(&arena, truth_text, &assumptions, &count, &error));
   if (!load_law(&law, "chinchilla")) return;
-  static const char *const kinds[] = {"least-squares", "huber:1e-4"};
-  for (int k = 0; k < 2; k++) {
+  static const char *const kinds[] = {"least-squares",     "huber:1e-4",        "student-t:1e9:0.003",
+                                      "student-t:1:0.003", "asymmetric:1:1e-4", "asymmetric:3"};
+  for (int k = 0; k < 6; k++) {
     struct design_result result;
     struct fit_options fit = {.objective = kinds[k]};
     struct design_options options = {.assumptions = assumptions, .assumption_count = count, .noise = 0.003};
@@ -134,6 +135,33 @@ static void objectives(void) {
   }
   // the efficiency of the median: pi / 2 in the variance, nearly reached at delta / s = 1/30
   CHECK_NEAR(se[1] * se[1] / (se[0] * se[0]), 1.5708, 0.06);
+  CHECK_NEAR(se[2] / se[0], 1, 1e-6);
+  CHECK_NEAR(se[4] / se[1], 1, 1e-3);
+  // Cauchy's psi of normal errors, and the expectile at 3/4 (level -c: E max(z + c, 0) 3 = E max(-z - c, 0))
+  double slope = 0, square = 0, level = 0, steep = 0, steep_square = 0;
+  for (int pass = 0; pass < 200; pass++) {
+    double above = 0, below = 0;
+    for (double z = -9; z < 9; z += 1e-3) {
+      double density = 1e-3 * 0.3989422804 * exp(-0.5 * z * z), r = z + level;
+      above += density * fmax(r, 0);
+      below += density * fmax(-r, 0);
+    }
+    level += 0.5 * (below - 3 * above);
+  }
+  for (double z = -9; z < 9; z += 1e-4) {
+    double density = 1e-4 * 0.3989422804 * exp(-0.5 * z * z), r = z + level, part = 1 + z * z;
+    slope += density * (1 - z * z) / (part * part);
+    square += density * z * z / (part * part);
+    steep += density * (r > 0 ? 3 : 1);
+    steep_square += density * r * r * (r > 0 ? 9 : 1);
+  }
+  CHECK_NEAR(se[3] / se[0], sqrt(square) / slope, 1e-3);
+  CHECK_NEAR(se[5] / se[0], sqrt(steep_square) / steep, 1e-3);
+  struct design_result result;
+  struct fit_options free_scale = {.objective = "student-t:4"};
+  struct design_options options = {.assumptions = assumptions, .assumption_count = count, .noise = 0.003};
+  CHECK(!design_run(&law, &table, &free_scale, &options, &result, &error) && strstr(error.text, "student-t:4:0.003"));
+  design_free(&result);
   arena_free(&arena);
   law_free(&law);
   table_free(&table);

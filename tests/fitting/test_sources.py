@@ -21,6 +21,12 @@ TABLE = "N,D,loss\n" + "".join("%g,%g,%.9g\n" % (n, d, 1.7 + 400 * n**-0.34 + 41
                                for i, (n, d) in enumerate((n, d) for n in (1e7, 3e7, 1e8, 3e8) for d in (1e9, 3e9, 1e10)))
 
 
+FORMATS = "N,D,format,loss\n" + "".join(
+    "%g,%g,%s,%.9g\n" % (n, d, name, 1.7 + 400 * (n * eff)**-0.34 + 410 * d**-0.28 + 0.002 * ((i * 7) % 5))
+    for i, (name, eff, n, d) in enumerate((name, eff, n, d) for name, eff in (("none", 1), ("a", 0.8), ("b", 0.7), ("c", 0.9))
+                                          for n in (1e7, 3e7, 1e8) for d in (1e9, 3e9)))
+
+
 def write_spec(widths, name="small.yaml"):
     write(name, SPEC.replace("WIDTHS", widths))
 
@@ -137,11 +143,33 @@ def comes_from():
 
 
 @case
+def keys_of_a_spec():
+    """What an entry says of the loss, priors and the grid is what the options say."""
+    options = ["--objective", "student-t:4:0.01", "--prior", "gamma=0.1~0.05", "--prior", "log(K)=2~0.5", "--global-check"]
+    keys = "objective: 'student-t:4:0.01', prior: [gamma=0.1~0.05, 'log(K)=2~0.5'], global_check: true, "
+    said = fit("small:compute", *options)
+    write("keys.yaml", SPEC.replace("WIDTHS", "[16, 32, 48]").replace("fit: [{", "fit: [{" + keys))
+    entry = fit("keys.yaml")
+    for key in ("objective", "penalty", "parameters", "priors", "global_checks", "objective_kind", "residuals"):
+        check(entry[key] == said[key], key, entry[key], said[key])
+    check(entry["made"]["settings"]["prior"] == "gamma=0.1~0.05, log(K)=2~0.5" and
+          entry["made"]["settings"]["global_check"] == "true", entry["made"]["settings"])
+    check(len(entry["priors"]) == 2 and entry["penalty"] > 0 and entry["global_checks"][0]["points"] > 0, entry["priors"])
+    text = run("fit", "keys.yaml").out
+    check("of which priors" in text and "gamma: prior 0.1 +- 0.05" in text and "global check: " in text, text)
+
+
+@case
 def again():
     write("points.csv", TABLE)
+    write("formats.csv", FORMATS)
     for arguments in (["points.csv", "--fix", "E=1.7", "--bootstrap", "30", "--seed", "5"],
                       ["points.csv", "--pool", "points.csv", "--keep-duplicates", "--bootstrap", "0"],
                       ["points.csv", "--law", "kaplan", "--fix", "A=400", "--fix", "alpha=0.3", "--by", "N", "--bootstrap", "20"],
+                      ["points.csv", "--prior", "alpha=0.34~0.02", "--prior", "log(B)=6~0.2", "--objective", "student-t:4",
+                       "--global-check", "--bootstrap", "30"],
+                      ["points.csv", "--objective", "asymmetric:3:1e-3", "--low", "E=1", "--bootstrap", "30"],
+                      ["formats.csv", "--law", "effective-parameters", "--partial-pooling", "eff", "--bootstrap", "30"],
                       ["small.yaml"], ["small:compute", "--where", "tokens > 2000"]):
         document = run("fit", *arguments, "--json").out
         write("document.json", document)

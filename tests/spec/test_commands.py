@@ -32,6 +32,49 @@ check(code == 2 and err == "" and [item["ok"] for item in listed] == [True, Fals
       and listed[1]["diagnostics"][0]["line"] in (2, 4),
       "check --json: one document, places as numbers", code, out, err)
 
+# Settings of fit entries, held against their laws: (entry, what is said, where in the entry)
+ENTRIES = [
+    ("{law: chinchilla, tie: bet=alpha}", "tie: the law chinchilla has no parameter 'bet'", "bet=", "did you mean 'beta'?"),
+    ("{law: chinchilla, tie: [beta=alpha, beta=alfa]}", "no parameter 'alfa'", "alfa", "did you mean 'alpha'?"),
+    ("{law: chinchilla, low: [E=1, 'alfa=0.2']}", "low: the law chinchilla has no parameter 'alfa'", "alfa", "did you mean 'alpha'?"),
+    ("{law: chinchilla, high: E}", "high 'E' is not of the form NAME=NUMBER (E=1)", "E}", None),
+    ("{law: chinchilla, low: 'E[x]=1'}", "low: E has one value, no categories", "E[x]", None),
+    ("{law: effective-parameters, tie: 'eff=E'}", "eff has a value for each format: eff[CATEGORY]", "eff=E", None),
+    ("{law: chinchilla, ratio: [A/B, A]}", "ratio 'A' is not of the form NAME/NAME", "A]", None),
+    ("{law: effective-parameters, ratio: 'eff[a/b]/ef[c]'}", "ratio: the law effective-parameters has no parameter 'ef'", "ef[c", "did you mean 'eff'?"),
+    ("{law: chinchilla, score: 'E=1.69,A=406.4, BB=410.7'}", "score: the law chinchilla has no parameter 'BB'", "BB", "did you mean 'B'?"),
+    ("{law: chinchilla, score: 'E=1.69,A'}", "score: 'A' is not of the form NAME=NUMBER", "A'", None),
+    ("{law: chinchilla, score: none.json}", "score: there is no file none.json", "none", None),
+    ("{law: chinchilla, prior: alpha=0.34}", "prior 'alpha=0.34' is not of the form NAME=MEAN~SD", "alpha=", None),
+    ("{law: chinchilla, prior: ['log(AA)=6~0.5']}", "prior: the law chinchilla has no parameter 'AA'", "AA", "did you mean 'A'?"),
+    ("{law: chinchilla, prior: 'log(alpha)=6~0.5'}", "alpha may be negative by the law and has no logarithm", "alpha)", None),
+    ("{law: chinchilla, prior: alpha=0.34~0}", "its standard deviation must be above 0", "0}", None),
+    ("{law: chinchilla, prior: alpha=0.34~1, interval: t}", "Student's t intervals know nothing of the width of a prior", "t}", "interval: bca"),
+    ("{law: chinchilla, partial_pooling: E}", "partial_pooling: E has one value, no categories to pool", "E}", None),
+    ("{law: effective-parameters, partial_pooling: [ef]}", "no parameter 'ef'", "ef]", "did you mean 'eff'?"),
+    ("{law: effective-parameters, partial_pooling: eff, objective: lad}", "absolute values have none", "lad", None),
+    ("{law: quartet, objective: 'student-t:4'}", "one scale of Student's t cannot be estimated", "'student", None),
+    ("{law: chinchilla, profile: [E, alhpa, all]}", "profile: the law chinchilla has no parameter 'alhpa'", "alhpa", "did you mean 'alpha'?"),
+]
+for entry, message, place, hint in ENTRIES:
+    write("entry.yaml", SMALL + "fit:\n  - " + entry + "\n")
+    code, out, err = run("check", "entry.yaml", "--json")
+    found = json.loads(out)[0]["diagnostics"]
+    check(code == 2 and len(found) == 1 and message in found[0]["message"] and found[0]["hint"] == hint
+          and (found[0]["line"], found[0]["column"]) == (5, 5 + entry.rindex(place)),
+          f"check: {message}", code, found, entry.rindex(place))
+FINE = ("{law: effective-parameters, tie: ['eff[a]=eff[b]'], low: [E=1, eff=0.1], high: 'eff[a]=2', ratio: 'eff[a/b]/eff[c]', "
+        "score: 'E=1.69,A=406.4,eff[a,b=1]=0.5', prior: [alpha=0.34~0.05, 'log(A)=6~0.5'], partial_pooling: eff, "
+        "profile: [E, eff, 'eff[a]'], objective: 'student-t:4', global_check: true}")
+write("entry.yaml", SMALL + "fit:\n  - " + FINE + "\n  - kaplan\n")
+code, out, err = run("check", "entry.yaml")
+check((code, out, err) == (0, "4 runs, ok\n", ""), "check: settings of every form", code, out, err)
+write("entry.yaml", SMALL + "fit: [{law: chinchila}, {law: mine.yaml, tie: b=c}]\n")
+write("mine.yaml", "formula: a + b * c\nparameters: {a: {starts: [1]}}\n")
+code, out, err = run("check", "entry.yaml")
+check(code == 2 and err.count("unknown law 'chinchila'") == 1 and "mine.yaml:1:" in err,
+      "check: a law's own mistakes are told, an unknown law once", code, err)
+
 code, out, err = run("check", "no-such.yaml")
 check(code in (2, 3) and "no-such.yaml" in err and out == "", "check: a missing file is named", code, out, err)
 
