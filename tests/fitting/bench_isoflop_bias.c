@@ -161,11 +161,12 @@ int main(int argc, char **argv) {
     for (int s = 0; s < STRETCHES; s++) {
       struct errors *e = &errors[s];
       if (e->count)
-        printf("  surface misses by %4.1f to %5.1f %%: %4zu tables, corrected nearer in %3.0f %%, measured %.4f %.4f, "
-               "corrected %.4f %.4f\n",
-               100 * stretches[s], 100 * stretches[s + 1], e->count, 100 * (double)e->nearer / (double)e->count,
-               share_of(e->measured, e->count, 0.5), share_of(e->measured, e->count, 0.9),
-               share_of(e->corrected, e->count, 0.5), share_of(e->corrected, e->count, 0.9));
+        printf(
+            "  surface misses by %4.1f to %5.1f %%: %4zu tables, corrected nearer in %3.0f %%, measured %.4f %.4f, "
+            "corrected %.4f %.4f\n",
+            100 * stretches[s], 100 * stretches[s + 1], e->count, 100 * (double)e->nearer / (double)e->count,
+            share_of(e->measured, e->count, 0.5), share_of(e->measured, e->count, 0.9),
+            share_of(e->corrected, e->count, 0.5), share_of(e->corrected, e->count, 0.9));
       free(e->measured);
       free(e->corrected);
     }
