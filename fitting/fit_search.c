@@ -11,6 +11,7 @@ enum {
   SCREEN_ROWS = 1024,  // larger tables are screened on as many rows
   SMOOTH_ROWS = 4096,  // the minima of larger tables are smooth: only the best is worth a polish
   PROMISING = 128,     // starts that are descended fully, at most
+  CHEAP = 4000,        // rows times coefficients up to which all of them are followed to the end
 };
 static const double NEAR_LOWEST = 1e-2, FINE_LIMIT = 2e5;
 
@@ -85,12 +86,13 @@ static void descend_one(void *context, size_t place, int thread) {
   search->polished[place] = (struct polish_result){.objective = reached};
 }
 
-// Those far above the best are followed for a while only: most of them run away to where a term has no limit.
+// On larger tables those far above the best are followed for a while only: most run away to where a term has no limit.
 static void polish_one(void *context, size_t place, int thread) {
   struct search *search = context;
   workspace_use(search->spaces[thread], &search->stage->problem);
-  bool near = search->polished[place].objective <= 2 * search->lowest;
-  search->polished[place] = polish(search->spaces[thread], start_of(search, place), NULL, near ? 100 : 20);
+  bool cheap = search->stage->row_count * (size_t)search->free_count <= CHEAP,
+       near = search->polished[place].objective <= 2 * search->lowest;
+  search->polished[place] = polish(search->spaces[thread], start_of(search, place), NULL, cheap || near ? 100 : 20);
 }
 
 // What comes to the lowest objective and yet to no stationary point is at the end of a narrow valley.

@@ -67,7 +67,7 @@ static double path_descend(struct path *path, double ahead, double *x) {
   }
   if (!isfinite(problem_evaluate(workspace, x, NULL, WANT_VALUE))) return INFINITY;
   descend(workspace, x, NULL, 100, 1e-9);
-  return polish(workspace, x, NULL, 40).objective;
+  return polish(workspace, x, NULL, 6).objective;
 }
 
 static const double nothing = -15;  // of a logarithm

@@ -77,6 +77,7 @@ struct isoflop_options {
   double confidence;                  // 0: 0.95
   struct isoflop_pins pins;
   const char *surface;  // law of loss for the simulation of the bias; NULL: the bias is not simulated
+  double largest_miss;  // rms of ln loss by which that law may miss the losses; 0: the limit that was calibrated
   uint64_t seed;
 };
 extern const struct isoflop_noise isoflop_default_noise;  // 0.002 at 3 nats to 0.05 at 7 (Porian et al., RefinedWeb)

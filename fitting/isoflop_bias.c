@@ -238,11 +238,12 @@ void isoflop_simulate(const struct isoflop_options *options, const struct isoflo
   bool fine = fit_surface(&surface, options->surface, options->seed, &error);
   bias->rows = surface.fit.rows;
   if (fine) bias->residual_rms = surface.fit.residual_rms;
-  if (fine && !(bias->residual_rms <= largest_miss))
+  double largest = options->largest_miss > 0 ? options->largest_miss : largest_miss;
+  if (fine && !(bias->residual_rms <= largest))
     fine =
         error_set(&error, EXIT_USAGE_ERROR,
                   "the law %s misses the %zu losses by %.2g %% (rms), and more than %g %% is too much for a correction",
-                  bias->surface, bias->rows, 100 * bias->residual_rms, 100 * largest_miss);
+                  bias->surface, bias->rows, 100 * bias->residual_rms, 100 * largest);
   struct isoflop_options noiseless = *options;
   noiseless.copies = 0;
   fine = fine && (envelope ? bias_of_envelope(&noiseless, &surface, rows, result, &error)

@@ -142,6 +142,43 @@ const char *fit_starts_sentence(struct arena *arena, const struct fit_result *re
   return arena_format(arena, "%s; the next minimum is %s", text, number_digits(result->runner_up_objective, 9, number));
 }
 
+// How far apart two values of a coefficient are: the ratio's logarithm, or what of the larger they differ by.
+static double apart(double a, double b) {
+  if (a > 0 && b > 0) return fabs(log(a / b));
+  return a == b ? 0 : fabs(a - b) / fmax(fabs(a), fabs(b));
+}
+
+const char *fit_runner_up_sentence(struct arena *arena, const struct fit_result *result) {
+  enum { NAMED = 4 };
+  static const double apart_enough = 0.02;
+  if (isnan(result->runner_up_objective) || !result->runner_up) return NULL;
+  double higher = 100 * (result->runner_up_objective / result->objective - 1);
+  char number[32], here[32];
+  const char *text = isfinite(higher) ? arena_format(arena, "the next minimum, %s %% higher, has ",
+                                                     number_digits(higher, 2, number))
+                                      : "the next minimum has ";
+  bool *named = arena_array(arena, result->coefficient_count + 1, sizeof *named);
+  size_t count = 0, others = 0;
+  for (size_t i = 0; i < result->coefficient_count; i++)
+    others += apart(result->runner_up[i], result->coefficients[i].value) > apart_enough;
+  for (; count < NAMED && others; count++, others--) {
+    size_t most = 0;
+    double farthest = -1;
+    for (size_t i = 0; i < result->coefficient_count; i++) {
+      double distance = apart(result->runner_up[i], result->coefficients[i].value);
+      if (named[i] || !(distance > farthest)) continue;
+      farthest = distance;
+      most = i;
+    }
+    named[most] = true;
+    text = arena_format(arena, "%s%s%s %s instead of %s", text, count ? ", " : "", result->coefficients[most].name,
+                        number_digits(result->runner_up[most], 3, number),
+                        number_digits(result->coefficients[most].value, 3, here));
+  }
+  if (!count) return arena_format(arena, "%scoefficients within 2 %% of these", text);
+  return others ? arena_format(arena, "%s, and %zu more that differ by over 2 %%", text, others) : text;
+}
+
 bool fit_is_zero(enum coefficient_status status, double value) {
   if (status == COEFFICIENT_ONE_SIDED || status == COEFFICIENT_UNIDENTIFIED) return value > 0 && value < 1e-12;
   return status == COEFFICIENT_AT_LOW && value > 0 && value < 1e-6;

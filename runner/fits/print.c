@@ -158,6 +158,8 @@ static void print_search(const struct fit_result *result, struct arena *arena, F
   char number[40], other[40];
   fprintf(out, "  %s\n", fit_objective_sentence(arena, result));
   fprintf(out, "  %s\n", fit_starts_sentence(arena, result));
+  const char *next = fit_runner_up_sentence(arena, result);
+  if (next) fprintf(out, "  %s\n", next);
   fprintf(out, "  stationary: %s (%s)", result->stationary ? "yes" : "NO",
           number_digits(result->stationarity, 2, number));
   if (!isnan(result->trust_region_objective) || !isnan(result->bfgs_objective))

@@ -17,8 +17,10 @@ struct benchmark {
 };
 
 static const struct benchmark benchmarks[] = {
+    {"chinchilla, 100 rows, 4500 starts", "chinchilla", 10, 10, 1, 1, 0, 0.1},
     {"chinchilla, 240 rows, 4500 starts", "chinchilla", 16, 15, 1, 1, 0, 1},
     {"chinchilla, 240 rows, 4500 starts and 4000 resamples", "chinchilla", 16, 15, 1, 1, 4000, 5},
+    {"effective-parameters, 17 formats, 102 rows", "effective-parameters", 3, 2, 17, 1, 0, 0.1},
     {"effective-parameters, 17 formats, 102 rows, 1000 resamples", "effective-parameters", 3, 2, 17, 1, 1000, 10},
     {"chinchilla, 1000000 rows", "chinchilla", 40, 25, 1, 1000, 0, 30},
 };

@@ -176,6 +176,27 @@ static void optimal_sizes(void) {
   law_free(&law);
 }
 
+// Two minima that are both real: neither N nor D has a constant to fall to, so that either may do without one.
+static void two_minima(void) {
+  static const char ladder_runs[] = TABLES "/olmo_ladder/runs.csv";
+  struct fit_result result, other;
+  if (fit_table(ladder_runs, "kaplan", &(struct fit_options){.bootstrap = 0}, &result)) {
+    objective_at_most(&result, 9.39992086e-05);
+    CHECK(result.starts_agreeing > 10 && result.starts_not_stationary == 0);
+    CHECK_NEAR(result.runner_up_objective / 0.000117747154, 1, 1e-8);
+    struct arena arena = {0};
+    CHECK_TEXT(fit_runner_up_sentence(&arena, &result),
+               "the next minimum, 25 % higher, has A 1.13e+05 instead of 7.46, B 7.89 instead of 108, alpha 0.661 "
+               "instead of 0.052, beta 0.0405 instead of 0.22");
+    arena_free(&arena);
+    const char *far = "alpha=0.4";  // what lies on the other side of the ridge
+    if (fit_table(ladder_runs, "kaplan", &(struct fit_options){.bootstrap = 0, .lows = &far, .low_count = 1}, &other))
+      CHECK_NEAR(other.objective / result.runner_up_objective, 1, 1e-9);
+    fit_result_free(&other);
+  }
+  fit_result_free(&result);
+}
+
 int main(void) {
   fitting_start();
   RUN(quartet_chinchilla);
@@ -183,6 +204,7 @@ int main(void) {
   RUN(repeated_data);
   RUN(overtraining);
   RUN(ladder);
+  RUN(two_minima);
   RUN(routed);
   RUN(optimal_sizes);
   return check_end();
