@@ -116,7 +116,7 @@ static struct at_work *list_at_work(struct store *store, const char *home, const
 // ---- output ----
 
 static void print_people(const struct counted *experiments, size_t count, const struct at_work *runs, size_t run_count,
-                         int64_t coordinator, const char *home) {
+                         int64_t coordinator, const char *home, struct arena *arena) {
   char text[32];
   struct text_table table = {.gap = 2};
   text_table_column(&table, (struct text_column){"experiment"});
@@ -147,7 +147,7 @@ static void print_people(const struct counted *experiments, size_t count, const 
     if (!isnan(run->loss)) printf("  loss %s", loss_human(run->loss, text));
     if (run->gpu) printf("  GPU %s", run->gpu);
     printf("  %s\n", run->alive ? "alive" : "dead");
-    if (run->unreadable) printf("            %s\n", run->unreadable);
+    if (run->unreadable) printf("            %s\n", visible(arena, run->unreadable));
   }
 }
 
@@ -225,7 +225,7 @@ static bool status(const char *argument, const struct option_list *overrides, bo
   fine = fine && !error->code;
   if (fine && as_json) print_json(experiments, count, runs, run_count, coordinator_holder(home), home);
   if (fine && !as_json) {
-    print_people(experiments, count, runs, run_count, coordinator_holder(home), home);
+    print_people(experiments, count, runs, run_count, coordinator_holder(home), home, &arena);
     fine = print_damaged(&selection, error);
   }
   selection_close(&selection);
