@@ -150,6 +150,9 @@ static bool print_people(struct store *store, const struct store_rows *rows, con
   printf("run %s  %s%s\n", id, run_state_name(state),
          dead ? " (but its worker is dead: isoloss run goes on with it)" : "");
   if (message.kind == VALUE_TEXT && *message.text) printf("message: %s\n", visible(&arena, message.text));
+  struct value resumed = store_rows_get(rows, "resumed_under");
+  if (resumed.kind == VALUE_TEXT)
+    printf("resumed %s: its losses may differ in rounding from those of one machine\n", visible(&arena, resumed.text));
   struct text damage = {0};
   events_damage_say(&damage, store_rows_get(rows, "log_damaged").number,
                     store_rows_get(rows, "log_damaged_line").number);

@@ -68,6 +68,12 @@ bool coordinator_read_log(struct coordinator *c, struct worker *worker, struct e
       run_log_ingest(&worker->log, c->store, worker->job->id, path_join(&worker->arena, worker->folder, "events.jsonl"),
                      worker->bytes_per_token, NULL, &inner);
   if (worker->log.progressed && coordinator_wrote(worker)) c->any_progress = true;
+  if (fine && strcmp(worker->resumed_under, worker->log.resumed_under) != 0) {
+    memcpy(worker->resumed_under, worker->log.resumed_under, sizeof worker->resumed_under);
+    if (coordinator_wrote(worker) && worker->resumed_under[0])
+      progress_note(&c->progress, true, "resumed  %.8s  %s: %s; losses may differ in rounding", worker->job->id,
+                    worker->label, worker->resumed_under);
+  }
   if (fine) return store_commit(c->store, error);
   store_rollback(c->store);
   *error = inner;

@@ -32,6 +32,7 @@ struct worker {
   struct run_log log;
   struct events_reader log_before;  // where the log ended when the worker was started
   char label[96];
+  char resumed_under[600];  // as it was told
 };
 
 #define NO_GPU (-1)

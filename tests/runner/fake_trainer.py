@@ -61,7 +61,7 @@ if fault.get("at_once"):
     sys.exit(fault.get("exit", 3))
 step = int(open(state_path).read()) if os.path.exists(state_path) else 0
 event("start", trainer="fake 1", pid=os.getpid(), host="here", resumed_from=step, steps=steps, backend="cpu",
-      gemm="none", dtype="float32", new_field={"a": [1, 2]})
+      gemm=os.environ.get("GEMM", "none"), dtype="float32", new_field={"a": [1, 2]})
 event("surprise", what="an event nobody knows")
 for closes in fault.get("leaves", []):
     # A child in a session of its own, that may close all that it inherits.

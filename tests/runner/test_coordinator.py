@@ -315,6 +315,22 @@ def a_home_deleted_underfoot_is_noticed(home):
 
 
 @case
+def going_on_under_another_library_is_kept(home):
+    fault = {"0": {"crash_at": 7, "crash_always": True, "exit": 1}, "1": {"crash_at": 3, "crash_always": True, "exit": 1}}
+    home.run(3, "--retries", "0", fault=fault)
+    os.environ["GEMM"] = "another"
+    try:
+        code, outcome, err = home.run(3, "--retry-failed")
+    finally:
+        del os.environ["GEMM"]
+    check(code == 0 and outcome["done"] == 3, (code, outcome, err))
+    kept = home.query("SELECT resumed_under FROM run_table ORDER BY seed")
+    said = "from step 5 on under gemm 'another' (before: 'none')"
+    # One went on from its checkpoint, one began anew, one had ended.
+    check(kept == [(said,), (None,), (None,)] and err.count("may differ in rounding") == 1 and said in err, (kept, err))
+
+
+@case
 def ignored_signals_stay_ignored(home):
     """nohup and background jobs of scripts: a signal that was ignored when the coordinator began does not stop it."""
     def ignoring():

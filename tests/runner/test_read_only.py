@@ -137,7 +137,7 @@ def reads_an_older_store():
     shutil.copytree(path_of("home"), path_of("older"))
     with sqlite3.connect(path_of("older", "isoloss.db")) as database:
         database.execute("PRAGMA user_version = 2")
-        for column in ["log_damaged", "log_damaged_line"]:
+        for column in ["log_damaged", "log_damaged_line", "resumed_under"]:
             database.execute("DROP VIEW IF EXISTS run_table")
             database.execute(f"ALTER TABLE runs DROP COLUMN {column}")
     database.close()
