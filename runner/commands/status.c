@@ -21,6 +21,7 @@ struct at_work {
   bool alive;
   double step, steps, loss;
   struct events_damage damage;
+  const char *message;     // of the coordinator: that it is silent for too long; NULL: none
   const char *unreadable;  // why its log cannot be read; NULL: it can
   pid_t pid;               // as its log says; 0: not known
   const char *gpu;         // it was given; NULL: none
@@ -107,7 +108,9 @@ static struct at_work *list_at_work(struct store *store, const char *home, const
   while (rows && store_rows_next(rows, error)) {
     list = arena_grow(arena, list, *count, *count + 1, sizeof *list);
     const char *id = arena_string(arena, store_rows_get(rows, "id").text);
-    list[(*count)++] = look_at(arena, home, id, store_rows_get(rows, "steps").number);
+    struct value message = store_rows_get(rows, "message");
+    list[*count] = look_at(arena, home, id, store_rows_get(rows, "steps").number);
+    list[(*count)++].message = message.kind == VALUE_TEXT ? arena_string(arena, message.text) : NULL;
   }
   store_rows_close(rows);
   return list;
@@ -147,6 +150,7 @@ static void print_people(const struct counted *experiments, size_t count, const 
     if (!isnan(run->loss)) printf("  loss %s", loss_human(run->loss, text));
     if (run->gpu) printf("  GPU %s", run->gpu);
     printf("  %s\n", run->alive ? "alive" : "dead");
+    if (run->message) printf("            %s\n", visible(arena, run->message));
     if (run->unreadable) printf("            %s\n", visible(arena, run->unreadable));
   }
 }
@@ -203,6 +207,7 @@ static void print_json(const struct counted *experiments, size_t count, const st
     json_key_string(&json, "gpu", runs[i].gpu);
     json_key_integer(&json, "log_damaged", runs[i].damage.lines);
     json_key_string(&json, "log_unreadable", runs[i].unreadable);
+    json_key_string(&json, "message", runs[i].message);
     json_object_end(&json);
   }
   json_array_end(&json);
