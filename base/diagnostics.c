@@ -53,11 +53,11 @@ void diagnostics_print(struct diagnostics *list, FILE *out, bool colour) {
     const struct diagnostic *d = &list->items[i];
     const char *start = colour ? d->warning ? "\033[33m" : "\033[31m" : "", *end = colour ? "\033[0m" : "";
     if (d->line > 0)
-      fprintf(out, "%s:%d:%d: ", d->file, d->line, d->column);
+      fprintf(out, "%s:%d:%d: ", visible(&list->arena, d->file), d->line, d->column);
     else
-      fprintf(out, "%s: ", d->file);
-    fprintf(out, "%s%s:%s %s\n", start, d->warning ? "warning" : "error", end, d->message);
-    if (d->hint) fprintf(out, "    hint: %s\n", d->hint);
+      fprintf(out, "%s: ", visible(&list->arena, d->file));
+    fprintf(out, "%s%s:%s %s\n", start, d->warning ? "warning" : "error", end, visible(&list->arena, d->message));
+    if (d->hint) fprintf(out, "    hint: %s\n", visible(&list->arena, d->hint));
   }
   size_t shown = 0;
   for (size_t i = 0; i < list->count; i++) shown += !list->items[i].warning;

@@ -304,6 +304,14 @@ static void scalar(struct builder *b, const yaml_event_t *event) {
   const char *text = (const char *)event->data.scalar.value, *tag = (const char *)event->data.scalar.tag;
   size_t length = event->data.scalar.length;
   if (memchr(text, '\0', length)) complain(b, event->start_mark, NULL, "a NUL character inside text");
+  for (size_t i = 0; i < length; i++) {
+    unsigned char c = (unsigned char)text[i], next = i + 1 < length ? (unsigned char)text[i + 1] : 0;
+    bool control =
+        (c > 0 && c < 0x20 && c != '\n' && c != '\t') || c == 0x7F || (c == 0xC2 && next >= 0x80 && next < 0xA0);
+    if (!control) continue;
+    complain(b, event->start_mark, "only line ends and tabs are taken", "a control character inside text");
+    break;
+  }
   node->text = arena_copy(b->arena, text, length);
   node->quoted = event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
   if (tag && strcmp(tag, YAML_STR_TAG) == 0)

@@ -78,6 +78,12 @@ static bool scan_number(struct parser *parser, int at) {
   parser->token.length = end - at;
   char *text = arena_copy(parser->arena, s + at, (size_t)(end - at));
   if (!number_parse(text, &parser->token.number)) return fail_at(parser, at, "'%s' is not a number", text) != NULL;
+  // Rounded, it would compare equal to its neighbour.
+  int64_t whole;
+  if (strspn(text, "0123456789") == strlen(text) &&
+      (parser->token.number >= 0x1p63 || !integer_parse(text, &whole) || (int64_t)parser->token.number != whole))
+    return fail_at(parser, at, "%s is no number that can be compared exactly; above 2^53 write one that is, or 1e16",
+                   text) != NULL;
   if (word_start(s[end]) || s[end] == '.')
     return fail_at(parser, end, "unexpected '%c' after the number %s (multiplication is written with *)", s[end],
                    text) != NULL;

@@ -15,10 +15,37 @@
 
 #include "base/text.h"
 
+int file_open(const char *path, int64_t *size, struct error *error) {
+  struct stat status;
+  int file = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  if (file < 0 && errno != ENXIO) {  // a socket
+    bool missing = errno == ENOENT || errno == ENOTDIR || errno == ELOOP;
+    error_set_errno(error, missing ? EXIT_USAGE_ERROR : EXIT_ENVIRONMENT, "cannot read %s", path);
+    return -1;
+  }
+  if (file >= 0 && fstat(file, &status) == 0 && S_ISREG(status.st_mode)) {
+    if (size) *size = status.st_size;
+    return file;
+  }
+  bool known = file >= 0 && fstat(file, &status) == 0;
+  error_set(error, EXIT_USAGE_ERROR, "%s is %s: a file is needed there", path,
+            known && S_ISDIR(status.st_mode)    ? "a folder"
+            : known && S_ISFIFO(status.st_mode) ? "a pipe"
+            : known && S_ISCHR(status.st_mode)  ? "a device"
+            : known && S_ISBLK(status.st_mode)  ? "a device"
+                                                : "no file");
+  if (file >= 0) close(file);
+  return -1;
+}
+
 char *file_read(struct arena *arena, const char *path, size_t *length, struct error *error) {
-  FILE *file = fopen(path, "rb");
+  int descriptor = file_open(path, NULL, error);
+  FILE *file = descriptor < 0 ? NULL : fdopen(descriptor, "rb");
   if (!file) {
-    error_set_errno(error, errno == ENOENT ? EXIT_USAGE_ERROR : EXIT_ENVIRONMENT, "cannot read %s", path);
+    if (descriptor >= 0) {
+      error_set_errno(error, EXIT_ENVIRONMENT, "cannot read %s", path);
+      close(descriptor);
+    }
     return NULL;
   }
   size_t used = 0, capacity = 1 << 14;

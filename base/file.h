@@ -8,6 +8,9 @@
 #include "base/arena.h"
 #include "base/error.h"
 
+// Opens a file to read it; *size (may be NULL) gets its size. What is no file is refused at once, however it is named:
+// a folder, a device, a pipe that nobody writes. -1 on error; the caller closes the descriptor.
+int file_open(const char *path, int64_t *size, struct error *error);
 // The whole file, NUL-terminated, owned by the arena; *length (may be NULL) gets its size. NULL on error.
 char *file_read(struct arena *arena, const char *path, size_t *length, struct error *error);
 // Reads bytes [from, from + length) of an open file; an error where it ends before them. `path` is for messages.

@@ -1,12 +1,15 @@
 // Thin face over libxxhash; see hash.h.
 #include "base/hash.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <xxhash.h>
 
 #include "base/arena.h"
+#include "base/file.h"
 
 struct hasher {
   XXH3_state_t *state;
@@ -46,17 +49,18 @@ struct digest digest_string(const char *text) {
 }
 
 bool digest_file(const char *path, struct digest *digest, struct error *error) {
-  FILE *file = fopen(path, "rb");
-  if (!file) return error_set_errno(error, EXIT_ENVIRONMENT, "%s", path);
+  int file = file_open(path, NULL, error);
+  if (file < 0) return false;
   struct hasher *hasher = hasher_new();
   static const size_t chunk = 1 << 16;
   char *buffer = memory_get(chunk);
-  size_t got;
-  while ((got = fread(buffer, 1, chunk, file)) > 0) hasher_add(hasher, buffer, got);
-  bool fine = !ferror(file);
+  ssize_t got;
+  while ((got = read(file, buffer, chunk)) > 0 || (got < 0 && errno == EINTR))
+    if (got > 0) hasher_add(hasher, buffer, (size_t)got);
+  bool fine = got == 0;
   free(buffer);
   *digest = hasher_end(hasher);
-  fclose(file);
+  close(file);
   return fine || error_set_errno(error, EXIT_ENVIRONMENT, "cannot read %s", path);
 }
 

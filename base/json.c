@@ -5,6 +5,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/terminal.h"
+
 struct json_writer json_writer(struct text *out, bool indent) {
   return (struct json_writer){.out = out, .indent = indent};
 }
@@ -41,7 +43,7 @@ static void quoted(struct text *out, const char *string) {
     } else if (c == '\t') {
       text_add(out, "\\t");
       i++;
-    } else if (c < 0x20) {
+    } else if (c < 0x20 || c == 0x7F) {
       text_format(out, "\\u%04x", c);
       i++;
     } else if (c < 0x80) {
@@ -52,6 +54,11 @@ static void quoted(struct text *out, const char *string) {
       if (step > length - i || utf8_valid_prefix(string + i, step) != step) {
         text_add(out, "\xEF\xBF\xBD");
         i++;
+      } else if (visible_prefix(string + i, step) < step) {  // a control character, or one that turns the writing
+        unsigned code = step == 2 ? c & 0x1Fu : c & 0x0Fu;
+        for (size_t k = 1; k < step; k++) code = code << 6 | ((unsigned char)string[i + k] & 0x3Fu);
+        text_format(out, "\\u%04x", code);
+        i += step;
       } else {
         text_append(out, string + i, step);
         i += step;

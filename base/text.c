@@ -156,7 +156,7 @@ bool integer_parse(const char *text, int64_t *value) {
     return true;
   }
   double number;
-  if (!number_parse(text, &number) || number != floor(number) || fabs(number) > 9.007199254740992e15) return false;
+  if (!number_parse(text, &number) || number != floor(number) || fabs(number) >= 0x1p53) return false;
   *value = (int64_t)number;
   return true;
 }

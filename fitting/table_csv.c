@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/terminal.h"
 #include "fitting/table_csv_internal.h"
 
 // A file on its way to a table.
@@ -234,20 +235,33 @@ bool table_parse_csv(struct table *table, const char *name, const char *bytes, s
     bytes += 3;
     length -= 3;
   }
-  char *copy = memory_get(length + 1);
-  memcpy(copy, bytes, length);
-  struct scanner scanner = {
-      .name = name, .at = copy, .end = copy + length, .line_start = copy, .line = 1, .error = error};
+  struct text copy = {0};  // control characters, which no name or category has, stand in it as they may be printed
+  for (size_t done = 0; done < length;) {
+    const char *line_end = memchr(bytes + done, '\r', length - done);
+    size_t part = line_end ? (size_t)(line_end - bytes) - done : length - done;
+    visible_add(&copy, bytes + done, part);
+    if (line_end) text_char(&copy, '\r');
+    done += part + (line_end != NULL);
+  }
+  bool changed = copy.length != length;
+  text_char(&copy, '\0');
+  struct scanner scanner = {.name = name,
+                            .at = copy.bytes,
+                            .end = copy.bytes + copy.length - 1,
+                            .line_start = copy.bytes,
+                            .line = 1,
+                            .error = error};
   struct reading reading = {.scanner = &scanner, .maps = maps, .map_count = map_count};
   bool fine = read_cells(&reading) && read_header(&reading) && map_names(&reading);
   if (fine) {
     canonical_names(&reading);
     fine = fill_table(table, &reading);
   }
+  if (fine && changed) table_note(table, "control characters in it are read as they are printed: \\x1b");
   arena_free(&reading.arena);
   free(reading.lines);
   free(scanner.cells);
-  free(copy);
+  text_free(&copy);
   return fine;
 }
 

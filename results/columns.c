@@ -195,6 +195,8 @@ const struct run_column run_columns[] = {
     {"commit_id", TYPE_TEXT, RUN_NOTE, PLACE_SHOW, PRINT_PLAIN, "", "of the trainer's source, where it reports it",
      .events = {{"start", "commit"}, {"done", "commit"}}, .label = "commit"},
     {"message", TYPE_TEXT, RUN_NOTE, PLACE_LIST, PRINT_PLAIN, "", "why the run failed, diverged or was stopped"},
+    {"resumed_under", TYPE_TEXT, RUN_NOTE, PLACE_LIST, PRINT_PLAIN, "",
+     "where it went on under another instruction set, library, thread count or trainer, and which"},
     {"attempts", TYPE_INTEGER, RUN_NOTE, PLACE_SHOW, PRINT_PLAIN, "", "how often a worker was started"},
     {"corpus_digest", TYPE_TEXT, RUN_SETTING, PLACE_LIST, PRINT_PLAIN, "", "of the prepared tokens",
      .label = "corpus digest", .mixed = "corpora"},

@@ -70,6 +70,7 @@ CREATE TABLE runs (
   command TEXT,                       -- JSON array: the user's own trainer, or NULL
   log_offset INTEGER NOT NULL DEFAULT 0, -- bytes of events.jsonl that are in the store
   log_check INTEGER NOT NULL DEFAULT 0,  -- hash of the last of these bytes: a log that was cut is read again
+  resumed_under TEXT,                 -- where it went on under another instruction set, library, ..., and which
   log_damaged INTEGER,                -- lines of it that are no events and were passed over
   log_damaged_line INTEGER            -- the first of them, from 1
 );

@@ -302,8 +302,13 @@ int64_t state_file_step(const char *path) {
 bool state_file_read(struct arena *arena, struct model *model, const char *path, const struct digest *config,
                      struct checkpoint_state *state, struct error *error) {
   struct state_header header;
-  FILE *file = fopen(path, "rb");
-  if (!file) return error_set_errno(error, EXIT_ENVIRONMENT, "cannot read %s", path);
+  int descriptor = file_open(path, NULL, error);
+  FILE *file = descriptor < 0 ? NULL : fdopen(descriptor, "rb");
+  if (descriptor < 0 && !file_exists(path)) error->code = EXIT_ENVIRONMENT;  // a part of what the user named
+  if (!file) {
+    if (descriptor >= 0) close(descriptor);
+    return descriptor < 0 ? false : error_set_errno(error, EXIT_ENVIRONMENT, "cannot read %s", path);
+  }
   bool fine = fread(&header, sizeof header, 1, file) == 1 && is_state(&header);
   if (!fine)
     error_set(error, EXIT_USAGE_ERROR, "%s is not a training state of this version", path);

@@ -70,13 +70,16 @@ void field_put(struct run_config *config, const struct run_field *field, struct 
   }
 }
 
-static bool in_range(const struct run_field *field, double value, const char *shown, struct error *error) {
+static bool out_of_range(const struct run_field *field, const char *shown, struct error *error) {
   char low[32], high[32];
-  if (field->low == 0 && field->high == 0) return true;
-  if (value >= field->low && value <= field->high) return true;
   number_shortest(field->low, low);
   number_shortest(field->high, high);
   return error_set(error, EXIT_USAGE_ERROR, "must be between %s and %s, not %.100s", low, high, shown);
+}
+
+static bool in_range(const struct run_field *field, double value, const char *shown, struct error *error) {
+  if (field->low == 0 && field->high == 0) return true;
+  return (value >= field->low && value <= field->high) || out_of_range(field, shown, error);
 }
 
 // The spelling of a choice that the table holds, or NULL.
@@ -184,6 +187,8 @@ bool config_set(struct run_config *config, const struct run_field *field, const 
     case FIELD_INTEGER:
       if (!integer_parse(text, &whole)) return wrong_type(field, text, error);
       value = (struct value){.kind = VALUE_NUMBER, .number = (double)whole};
+      // As integers: 2^53 + 1 is another number than 2^53, but the same double.
+      if (whole > 1LL << 53 || whole < -(1LL << 53)) return out_of_range(field, text, error);
       if (!in_range(field, value.number, text, error)) return false;
       break;
     case FIELD_NUMBER:

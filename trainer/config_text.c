@@ -109,6 +109,10 @@ static bool read_field(struct arena *arena, struct run_config *config, const cha
     fine = config_set(config, field, json_string_value(value), arena, error);
   else if (json_is_boolean(value))
     fine = config_set_boolean(config, field, json_boolean_value(value), error);
+  else if (json_is_integer(value) &&
+           (json_integer_value(value) > 1LL << 53 || json_integer_value(value) < -(1LL << 53)))
+    fine = error_set(error, EXIT_USAGE_ERROR, "must be a number of at most 2^53, not %lld",
+                     (long long)json_integer_value(value));
   else if (json_is_number(value))
     fine = config_set_number(config, field, json_number_value(value), error);
   else

@@ -134,19 +134,19 @@ bool safetensors_open(struct arena *arena, const char *path, struct safetensors_
   *file = (struct safetensors_file){.path = arena_string(arena, path)};
   json_t *root = NULL;
   char *header = NULL;
-  struct stat status;
+  int64_t size;
   uint64_t length;
-  file->file = open(path, O_RDONLY | O_CLOEXEC);
-  if (file->file < 0 || fstat(file->file, &status) != 0) {
-    error_set_errno(error, EXIT_ENVIRONMENT, "cannot read %s", path);
+  file->file = file_open(path, &size, error);
+  if (file->file < 0) {
+    if (!file_exists(path)) error->code = EXIT_ENVIRONMENT;  // a part of what the user named
     goto failed;
   }
-  if (status.st_size < LENGTH_BYTES) {
+  if (size < LENGTH_BYTES) {
     refuse(file, NULL, "too short", error);
     goto failed;
   }
   if (!file_read_at(file->file, file->path, &length, sizeof length, 0, error)) goto failed;
-  if (length > HEADER_LIMIT || (int64_t)length > status.st_size - LENGTH_BYTES) {
+  if (length > HEADER_LIMIT || (int64_t)length > size - LENGTH_BYTES) {
     refuse(file, NULL, "the header is longer than allowed, or than the file", error);
     goto failed;
   }
@@ -159,7 +159,7 @@ bool safetensors_open(struct arena *arena, const char *path, struct safetensors_
     goto failed;
   }
   file->data_start = LENGTH_BYTES + (int64_t)length;
-  if (!read_header(arena, file, root, status.st_size - file->data_start, error)) goto failed;
+  if (!read_header(arena, file, root, size - file->data_start, error)) goto failed;
   json_decref(root);
   free(header);
   return true;

@@ -93,7 +93,9 @@ static enum exit_code run(const char *path, const struct run_options *options, s
   planned = true;
   if (!plan_open(&plan, &spec, &plan_options, error) || !plan_set_begin(&set, &plan, error)) goto end;
   if (gpus.list.count > 0 && !plan_fits_gpus(&plan, &gpus.list, error)) goto end;
-  if (!plan_finished(&plan) && !spec.trainer.node) plan_measure_speed(&plan);
+  bool finished = plan_finished(&plan);
+  if (!finished && !plan_verify_corpora(&plan, error)) goto end;
+  if (!finished && !spec.trainer.node) plan_measure_speed(&plan);
   struct experiment_record experiment = {spec.name, spec.path, spec.source, spec.about};
   struct coordinator_set runs = {plan.count, &set, plan_set_describe};
   struct coordinator_options execute = {
@@ -105,6 +107,9 @@ static enum exit_code run(const char *path, const struct run_options *options, s
       .gpus = gpus.list,
       .per_gpu = gpus.per_gpu,
       .retries = options->retries,
+      .time_limit = spec.limits.time,
+      .stall_limit = spec.limits.stall,
+      .retry_stalled = spec.limits.retry_stalled,
       .fail_fast = options->fail_fast,
       .keep_going = options->keep_going,
       .retry_failed = options->retry_failed,

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/terminal.h"
 #include "runner/commands.h"
 #include "runner/execute/events_reader.h"
 #include "runner/execute/rows.h"
@@ -159,7 +160,10 @@ static bool print_people(struct store *store, const struct store_rows *rows, con
   bool dead = state == RUN_RUNNING && !worker_alive(&arena, folder);
   printf("run %s  %s%s\n", id, run_state_name(state),
          dead ? " (but its worker is dead: isoloss run goes on with it)" : "");
-  if (message.kind == VALUE_TEXT && *message.text) printf("message: %s\n", message.text);
+  if (message.kind == VALUE_TEXT && *message.text) printf("message: %s\n", visible(&arena, message.text));
+  struct value resumed = store_rows_get(rows, "resumed_under");
+  if (resumed.kind == VALUE_TEXT)
+    printf("resumed %s: its losses may differ in rounding from those of one machine\n", visible(&arena, resumed.text));
   struct text damage = {0};
   events_damage_say(&damage, store_rows_get(rows, "log_damaged").number,
                     store_rows_get(rows, "log_damaged_line").number);
@@ -178,7 +182,7 @@ static bool print_people(struct store *store, const struct store_rows *rows, con
   if (fine) print_curves(&train, &evals);
   if (run_state_ended_without_loss(state)) {
     const char *tail = worker_log_tail(&arena, folder, 15);
-    if (*tail) printf("end of its log\n%s\n", tail);
+    if (*tail) printf("end of its log\n%s\n", visible(&arena, tail));
   }
   if (file_exists(folder))
     printf("files\n  %s\n  config.json, events.jsonl, log.txt (headed by the command that trains it)\n", folder);

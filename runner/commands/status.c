@@ -21,6 +21,7 @@ struct at_work {
   bool alive;
   double step, steps, loss;
   struct events_damage damage;
+  const char *message;     // of the coordinator: that it is silent for too long; NULL: none
   const char *unreadable;  // why its log cannot be read; NULL: it can
   pid_t pid;               // as its log says; 0: not known
   const char *gpu;         // it was given; NULL: none
@@ -107,7 +108,9 @@ static struct at_work *list_at_work(struct store *store, const char *home, const
   while (rows && store_rows_next(rows, error)) {
     list = arena_grow(arena, list, *count, *count + 1, sizeof *list);
     const char *id = arena_string(arena, store_rows_get(rows, "id").text);
-    list[(*count)++] = look_at(arena, home, id, store_rows_get(rows, "steps").number);
+    struct value message = store_rows_get(rows, "message");
+    list[*count] = look_at(arena, home, id, store_rows_get(rows, "steps").number);
+    list[(*count)++].message = message.kind == VALUE_TEXT ? arena_string(arena, message.text) : NULL;
   }
   store_rows_close(rows);
   return list;
@@ -116,7 +119,7 @@ static struct at_work *list_at_work(struct store *store, const char *home, const
 // ---- output ----
 
 static void print_people(const struct counted *experiments, size_t count, const struct at_work *runs, size_t run_count,
-                         int64_t coordinator, const char *home) {
+                         int64_t coordinator, const char *home, struct arena *arena) {
   char text[32];
   struct text_table table = {.gap = 2};
   text_table_column(&table, (struct text_column){"experiment"});
@@ -147,7 +150,8 @@ static void print_people(const struct counted *experiments, size_t count, const 
     if (!isnan(run->loss)) printf("  loss %s", loss_human(run->loss, text));
     if (run->gpu) printf("  GPU %s", run->gpu);
     printf("  %s\n", run->alive ? "alive" : "dead");
-    if (run->unreadable) printf("            %s\n", run->unreadable);
+    if (run->message) printf("            %s\n", visible(arena, run->message));
+    if (run->unreadable) printf("            %s\n", visible(arena, run->unreadable));
   }
 }
 
@@ -203,6 +207,7 @@ static void print_json(const struct counted *experiments, size_t count, const st
     json_key_string(&json, "gpu", runs[i].gpu);
     json_key_integer(&json, "log_damaged", runs[i].damage.lines);
     json_key_string(&json, "log_unreadable", runs[i].unreadable);
+    json_key_string(&json, "message", runs[i].message);
     json_object_end(&json);
   }
   json_array_end(&json);
@@ -225,7 +230,7 @@ static bool status(const char *argument, const struct option_list *overrides, bo
   fine = fine && !error->code;
   if (fine && as_json) print_json(experiments, count, runs, run_count, coordinator_holder(home), home);
   if (fine && !as_json) {
-    print_people(experiments, count, runs, run_count, coordinator_holder(home), home);
+    print_people(experiments, count, runs, run_count, coordinator_holder(home), home, &arena);
     fine = print_damaged(&selection, error);
   }
   selection_close(&selection);

@@ -84,7 +84,7 @@ static void watched_signals(sigset_t *set) {
   sigaddset(set, SIGCHLD);
 }
 
-static void signal_worker(const struct worker *worker, int signal) {
+void coordinator_signal(const struct worker *worker, int signal) {
   if (worker->child)
     kill(-worker->pid, signal);  // the group outlives its leader while a worker's own children go on
   else
@@ -93,7 +93,8 @@ static void signal_worker(const struct worker *worker, int signal) {
 
 static void signal_workers(struct coordinator *c, int signal) {
   for (size_t i = 0; i < c->worker_count; i++)
-    if (c->workers[i]->job->index != FOREIGN) signal_worker(c->workers[i], signal);  // others are left to their own
+    if (c->workers[i]->job->index != FOREIGN)
+      coordinator_signal(c->workers[i], signal);  // others are left to their own
 }
 
 static void stop(struct coordinator *c) {
@@ -189,6 +190,7 @@ static bool start_worker(struct coordinator *c, struct job *job, struct error *e
     run_log_init(&worker->log, (int64_t)store_rows_value(rows, 0).number, (int64_t)store_rows_value(rows, 1).number);
   store_rows_close(rows);
   if (fine && !error->code) {
+    worker->oom_kills = coordinator_oom_kills();
     worker->pid = worker_start(&c->described.file, worker->folder, &command, error);
     worker->child = worker->pid > 0;
   }
@@ -245,11 +247,12 @@ static bool follow_workers(struct coordinator *c, struct error *error) {
   for (size_t i = 0; i < c->worker_count;) {
     struct worker *worker = c->workers[i];
     bool over = worker_over(c, worker);  // asked before reading: what it wrote until then is in the log
-    if (!over && worker->log.unreadable[0] && worker->job->index != FOREIGN) signal_worker(worker, SIGKILL);
+    if (!over && worker->log.unreadable[0] && worker->job->index != FOREIGN) coordinator_signal(worker, SIGKILL);
     if (!over) {
       // While nothing is new the store is left alone.
       if (!worker_log_still(worker->folder, worker->log.reader.offset) && !coordinator_read_log(c, worker, error))
         return false;
+      if (!coordinator_watch_limits(c, worker, error)) return false;
       i++;
       continue;
     }

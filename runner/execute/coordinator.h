@@ -38,9 +38,11 @@ struct coordinator_options {
   // many as their estimated memory fits into, one where an estimate or the GPU's memory is not known.
   struct gpu_list gpus;
   int64_t per_gpu;
-  int64_t retries;  // of a crashed run, from its last checkpoint
-  bool fail_fast;   // stop at the first run that failed
-  bool keep_going;  // do not stop when the first runs all fail at once
+  int64_t retries;                 // of a crashed run, from its last checkpoint
+  double time_limit, stall_limit;  // seconds of a run, and of a worker without an event; 0: none
+  bool retry_stalled;              // such a worker is killed and its run tried again; else it is told
+  bool fail_fast;                  // stop at the first run that failed
+  bool keep_going;                 // do not stop when the first runs all fail at once
   bool retry_failed;
   bool quiet;      // no progress, only warnings and errors
   FILE *messages;  // standard error

@@ -68,6 +68,12 @@ bool coordinator_read_log(struct coordinator *c, struct worker *worker, struct e
       run_log_ingest(&worker->log, c->store, worker->job->id, path_join(&worker->arena, worker->folder, "events.jsonl"),
                      worker->bytes_per_token, NULL, &inner);
   if (worker->log.progressed && coordinator_wrote(worker)) c->any_progress = true;
+  if (fine && strcmp(worker->resumed_under, worker->log.resumed_under) != 0) {
+    memcpy(worker->resumed_under, worker->log.resumed_under, sizeof worker->resumed_under);
+    if (coordinator_wrote(worker) && worker->resumed_under[0])
+      progress_note(&c->progress, true, "resumed  %.8s  %s: %s; losses may differ in rounding", worker->job->id,
+                    worker->label, worker->resumed_under);
+  }
   if (fine) return store_commit(c->store, error);
   store_rollback(c->store);
   error_take(error, &inner);
@@ -261,6 +267,10 @@ static void describe_end(const struct worker *worker, struct text *out) {
   struct arena scratch = {0};
   const struct run_log *log = &worker->log;
   bool wrote = coordinator_wrote(worker);
+  if (worker->over_limit) {
+    text_add(out, worker->limit_message);
+    return;
+  }
   if (wrote && log->end == EVENT_FAILED && log->message[0]) {
     text_add(out, log->message);
     return;
@@ -269,7 +279,9 @@ static void describe_end(const struct worker *worker, struct text *out) {
     text_format(out, "stopped from outside at step %lld", (long long)log->step);
   else if (worker->child && WIFSIGNALED(worker->status))
     text_format(out, "killed by signal %d (%s)%s", WTERMSIG(worker->status), strsignal(WTERMSIG(worker->status)),
-                WTERMSIG(worker->status) == SIGKILL ? "; the system does so when memory runs out" : "");
+                WTERMSIG(worker->status) == SIGKILL && coordinator_oom_kills() > worker->oom_kills
+                    ? ", probably for memory: the system killed a process for want of it meanwhile"
+                    : "");
   else if (worker->child && WEXITSTATUS(worker->status) == 0)
     text_add(out, "ended without a `done` event");
   else if (worker->child)
@@ -377,6 +389,8 @@ bool coordinator_settle(struct coordinator *c, struct worker *worker, struct err
     }
   } else if (worker->log.unreadable[0]) {
     fine = coordinator_fail(c, worker, worker->log.unreadable, error);
+  } else if (worker->over_limit == LIMIT_TIME) {
+    fine = coordinator_fail(c, worker, worker->limit_message, error);
   } else if (c->stopping || job->index == FOREIGN) {
     fine = c->fault && !c->aside ? set_state(c, job, RUN_PENDING, NULL, error) : settle_killed(c, worker, error);
   } else {

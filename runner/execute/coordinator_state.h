@@ -32,6 +32,13 @@ struct worker {
   struct run_log log;
   struct events_reader log_before;  // where the log ended when the worker was started
   char label[96];
+  char resumed_under[600];   // as it was told
+  double heard, stop_asked;  // when its log grew last, when it was asked to stop at its time limit; monotonic
+  int64_t heard_offset;
+  bool stalled;
+  enum { LIMIT_NONE, LIMIT_TIME, LIMIT_STALL } over_limit;  // for which it was stopped
+  char limit_message[300];
+  long long oom_kills;  // of the system, when it was started
 };
 
 #define NO_GPU (-1)
@@ -75,6 +82,15 @@ struct coordinator {
 // out). A run that crashed beside others is tried again alone.
 bool coordinator_place(const struct coordinator *c, const struct job *job, int *gpu);
 int coordinator_gpu_of(const struct coordinator *c, const char *folder, pid_t pid);  // of a worker that was adopted
+
+// coordinator.c
+void coordinator_signal(const struct worker *worker, int signal);  // to a worker and its group
+
+// coordinator_limits.c
+// Tells a worker that is silent for too long, or ends it; stops one that is over its time.
+bool coordinator_watch_limits(struct coordinator *c, struct worker *worker, struct error *error);
+// How many processes the system has killed for want of memory, here and in our control group, as far as it says.
+long long coordinator_oom_kills(void);
 
 // coordinator_faults.c
 bool coordinator_disk_is_full(const char *path);

@@ -55,6 +55,35 @@ static bool put_columns(struct ingest *ingest, const struct event *event, struct
          store_run_follow(ingest->store, ingest->id, error);
 }
 
+// What changes the rounding of a run that goes on under another one.
+static const char *const conditions[] = {"trainer", "backend", "device", "dtype", "gemm", "kernel", "isa", "threads"};
+
+// Compares with the last `start`, and says what differs from `step` on.
+static void note_conditions(struct run_log *log, const struct event *event, double from) {
+  struct text text = {0};
+  bool first = true;
+  for (size_t i = 0; i < sizeof conditions / sizeof *conditions; i++) {
+    char now[sizeof log->under[i]] = "", *before = log->under[i];
+    const char *said = event_text(event, conditions[i]);
+    double number = event_number(event, conditions[i]);
+    if (said)
+      snprintf(now, sizeof now, "%.*s", (int)sizeof now - 1, said);
+    else if (!isnan(number))
+      snprintf(now, sizeof now, "%.15g", number);
+    if (log->started && from != 0 && strcmp(now, before) != 0) {
+      if (first) text_format(&text, "%sfrom step %.0f on under ", log->resumed_under[0] ? "; " : "", from);
+      text_format(&text, "%s%s '%s' (before: '%s')", first ? "" : ", ", conditions[i], now, before);
+      first = false;
+    }
+    memcpy(before, now, sizeof now);
+  }
+  if (from == 0) log->resumed_under[0] = '\0';  // begun anew: all steps are of this worker
+  size_t used = strlen(log->resumed_under);
+  snprintf(log->resumed_under + used, sizeof log->resumed_under - used, "%s", text_string(&text));
+  log->started = true;
+  text_free(&text);
+}
+
 static bool on_start(struct ingest *ingest, const struct event *event, struct error *error) {
   struct run_log *log = ingest->log;
   log->end = EVENT_OTHER;
@@ -64,6 +93,7 @@ static bool on_start(struct ingest *ingest, const struct event *event, struct er
   log->pid = whole(event_number(event, "pid"));
   snprintf(log->host, sizeof log->host, "%s", event_text(event, "host") ? event_text(event, "host") : "");
   double from = event_number(event, "resumed_from");
+  note_conditions(log, event, isfinite(from) ? from : (double)log->step);
   if (isfinite(from)) {
     log->last_train_step = log->step = whole(from);
     if (!cut(ingest, whole(from), error)) return false;
@@ -204,6 +234,7 @@ bool run_log_ingest(struct run_log *log, struct store *store, const char *id, co
       {"step", store_number((double)log->step)},
       {"train_loss", store_number(log->train_loss)},
       {"tokens_per_second", store_number(log->tokens_per_second)},
+      {"resumed_under", store_text(log->resumed_under[0] ? log->resumed_under : NULL)},
       {"log_damaged", store_number((double)log->damage.lines)},
       {"log_damaged_line", store_number(log->damage.lines ? (double)log->damage.first : NAN)},
   };

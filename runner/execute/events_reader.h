@@ -65,6 +65,7 @@ struct run_log {
   struct events_reader reader;
   struct events_reader stored;  // what the store holds already: not written again
   enum event_kind end;  // EVENT_DONE, _DIVERGED, _STOPPED, _FAILED when it is the last thing said; else EVENT_OTHER
+  bool started;         // a `start` was read
   bool progressed;      // a step, an evaluation or an end came since the last `start`
   int64_t step, steps;  // 0: not known
   double tokens, loss, seconds;  // of the last step or evaluation; NAN: not known
@@ -74,7 +75,9 @@ struct run_log {
   char message[1000];  // of failed, diverged, stopped
   int64_t last_train_step;
   struct events_damage damage;
-  char unreadable[600];  // why the log cannot be read, and what to do; "": it can
+  char under[8][160];       // what the last `start` said of trainer, backend, device, ..., threads
+  char resumed_under[600];  // where it went on under others of these, and which; "": nowhere
+  char unreadable[600];     // why the log cannot be read, and what to do; "": it can
 };
 // "3 lines of the log are no events and were passed over, the first is line 17"; nothing for none.
 void events_damage_say(struct text *out, double lines, double first);

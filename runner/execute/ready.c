@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "results/store.h"
+#include "trainer/data/corpus.h"
 #include "trainer/trainer.h"
 
 bool plan_finished(const struct plan *plan) {
@@ -22,6 +23,15 @@ bool plan_finished(const struct plan *plan) {
   }
   store_close(store);
   return all;
+}
+
+bool plan_verify_corpora(const struct plan *plan, struct error *error) {
+  for (size_t i = 0; i < plan->corpus_count; i++) {
+    const struct plan_corpus *corpus = &plan->corpora[i];
+    bool prepared = corpus->facts.known && !corpus->unused && !corpus->refused && corpus->folder && *corpus->folder;
+    if (prepared && !corpus_verify_once(corpus->folder, corpus->facts.digest, error)) return false;
+  }
+  return true;
 }
 
 bool plan_fits_gpus(const struct plan *plan, const struct gpu_list *gpus, struct error *error) {

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/terminal.h"
 #include "runner/terminal/table.h"
 
 void json_put_value(struct json_writer *json, const struct value *value) {
@@ -119,7 +120,7 @@ const char *value_human(const char *name, const struct value *value, struct aren
   if (value->kind == VALUE_TEXT) {
     if (column && column->print == PRINT_ID) return arena_format(arena, "%.8s", value->text);
     const char *end = strchr(value->text, '\n');
-    return arena_copy(arena, value->text, end ? (size_t)(end - value->text) : strlen(value->text));
+    return visible(arena, arena_copy(arena, value->text, end ? (size_t)(end - value->text) : strlen(value->text)));
   }
   if (column) return number_words(column->print, value->number, arena);
   char setting[32];  // as it was written

@@ -203,7 +203,7 @@ bool worker_log_still(const char *folder, int64_t size) {
 char *worker_log_tail(struct arena *arena, const char *folder, int lines) {
   enum { TAIL = 8192 };
   char bytes[TAIL + 1];
-  int file = open(path_join(arena, folder, "log.txt"), O_RDONLY | O_CLOEXEC);
+  int file = open(path_join(arena, folder, "log.txt"), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   if (file < 0) return arena_string(arena, "");
   off_t size = lseek(file, 0, SEEK_END), from = size > TAIL ? size - TAIL : 0;
   ssize_t got = pread(file, bytes, TAIL, from);

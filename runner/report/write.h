@@ -25,8 +25,8 @@ void page_cell(struct text *out, const char *class_name, const char *text);
 // A sentence of a fit (fitting/sentences.h), beginning in upper case; a number and its % stay on one line.
 void page_sentence(struct text *out, const char *sentence);
 void page_number(struct text *out, const char *format, double value)
-    __attribute__((format(printf, 2, 0)));
-void page_loss(struct text *out, double loss);  // a dash where there is none  // or a dash
+    __attribute__((format(printf, 2, 0)));      // or a dash
+void page_loss(struct text *out, double loss);  // or a dash
 // "12.4k", "1.02M", "3.1B": parameters and tokens.
 const char *count_words(double value, char out[32]);
 // That many significant digits, large numbers as 3.1e13; a dash for what is not finite.

@@ -77,10 +77,11 @@ bool spec_check_names(struct spec_reader *reader, const struct node *node, int s
 // A mapping's keys into the members of `entry`, the struct of that kind; its other members are left alone.
 void spec_read_entry(struct spec_reader *reader, const struct entry_kind *kind, const struct node *node, void *entry);
 
-// ---- sweep.c, fit.c, claims.c, report.c, trainer.c ----
+// ---- sweep.c, fit.c, claims.c, report.c, run.c, trainer.c ----
 
 void spec_read_sweeps(struct spec_reader *reader, const struct node *node);
 void spec_read_fits(struct spec_reader *reader, const struct node *node);
 void spec_read_claims(struct spec_reader *reader, const struct node *node);
 void spec_read_report(struct spec_reader *reader, const struct node *node);
+void spec_read_run(struct spec_reader *reader, const struct node *node);
 void spec_read_trainer(struct spec_reader *reader, const struct node *node);

@@ -16,6 +16,7 @@ static const struct schema_property top[] = {
     {"claims", "string", .repeated = true, .description = "expressions over runs and fits that should hold"},
     {"report", .reference = "report"},
     {"trainer", .reference = "trainer"},
+    {"run", .reference = "run"},
 };
 
 static const struct schema_property sweep[] = {
@@ -44,6 +45,15 @@ static const struct schema_property trainer[] = {
     {"flops", "string|number", .description = "an expression: FLOPs of a run"},
 };
 
+static const struct schema_property run[] = {
+    {"time_limit", "number|string", .pattern = "^[0-9.]+ *(s|m|min|h|d)?$",
+     .description = "a run that trains longer is stopped and failed: seconds, or 6 h"},
+    {"stall_limit", "number|string", .pattern = "^[0-9.]+ *(s|m|min|h|d)?$",
+     .description = "a worker without an event for so long is told: seconds, or 15 min"},
+    {"on_stall", "string", .description = "tell (the default), or retry: kill it and go on from its last checkpoint",
+     .choices = (const char *const[]){"tell", "retry"}, .choice_count = 2},
+};
+
 // The kinds of plots are not known here: the schema adds them.
 static const struct schema_property report[] = {
     {"title", "string", .description = "the experiment's name when not given"},
@@ -56,6 +66,7 @@ const struct spec_keys spec_top_keys = KEYS("the spec", top);
 const struct spec_keys spec_sweep_keys = KEYS("sweep", sweep);
 const struct spec_keys spec_range_keys = KEYS("a range of values", range);
 const struct spec_keys spec_trainer_keys = KEYS("trainer", trainer);
+const struct spec_keys spec_run_keys = KEYS("run", run);
 const struct spec_keys spec_report_keys = KEYS("report", report);
 
 bool spec_key_known(const struct spec_keys *keys, const char *name) {

@@ -1,5 +1,6 @@
-// The keys of a spec's mappings, one line each: its top level, a sweep, a range of values, the trainer, the report. The
-// reader refuses all others, and the JSON Schema describes these. (Keys of fit entries: entries.h.)
+// The keys of a spec's mappings, one line each: its top level, a sweep, a range of values, the trainer, the limits of
+// runs, the report. The reader refuses all others, and the JSON Schema describes these. (Keys of fit entries:
+// entries.h.)
 #pragma once
 #include "runner/spec/schema_write.h"
 
@@ -8,7 +9,8 @@ struct spec_keys {
   const struct schema_property *properties;
   size_t count;
 };
-extern const struct spec_keys spec_top_keys, spec_sweep_keys, spec_range_keys, spec_trainer_keys, spec_report_keys;
+extern const struct spec_keys spec_top_keys, spec_sweep_keys, spec_range_keys, spec_trainer_keys, spec_run_keys,
+    spec_report_keys;
 
 bool spec_key_known(const struct spec_keys *keys, const char *name);
 // Reports every key of a mapping that is none of these.

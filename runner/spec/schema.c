@@ -35,6 +35,8 @@ static void put_definitions(struct json_writer *json, const char *const *laws, s
                                        .count = spec_sweep_keys.count};
   const struct schema_object custom = {"trainer", "command", "a trainer of your own; the built-in one when not given",
                                        spec_trainer_keys.properties, spec_trainer_keys.count};
+  const struct schema_object limits = {"run", .description = "limits on each run; no part of its identity",
+                                       .properties = spec_run_keys.properties, .count = spec_run_keys.count};
   json_key(json, "$defs");
   json_object_begin(json);
   schema_field_definitions(json);
@@ -46,6 +48,7 @@ static void put_definitions(struct json_writer *json, const char *const *laws, s
   schema_entry_definitions(json, laws, law_count);
   put_report(json);
   schema_object(json, &custom);
+  schema_object(json, &limits);
   json_object_end(json);
 }
 

@@ -147,6 +147,10 @@ struct spec {
   const struct node **plot_nodes;
   size_t plot_count;
   struct spec_trainer trainer;
+  struct spec_limits {
+    double time, stall;  // seconds; 0: none
+    bool retry_stalled;
+  } limits;  // `run`: {time_limit: 6 h, stall_limit: 15 min, on_stall: retry}
 };
 
 struct spec_options {

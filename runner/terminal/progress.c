@@ -68,7 +68,8 @@ static void summary(const struct progress *progress, const struct progress_count
 
 static void run_line(const struct progress_line *line, struct text *out) {
   char number[32];
-  text_format(out, "  %.8s  %s", line->id, line->label);
+  text_format(out, "  %.8s  ", line->id);
+  visible_add(out, line->label, strlen(line->label));
   if (line->gpu) text_format(out, "  GPU %s", line->gpu);
   if (line->steps > 0)
     text_format(out, "  step %lld/%lld", (long long)line->step, (long long)line->steps);
@@ -118,9 +119,10 @@ void progress_note(struct progress *progress, bool important, const char *format
   if (progress->out) erase(progress);
   va_list arguments;
   va_start(arguments, format);
-  vfprintf(out, format, arguments);
+  struct arena arena = {0};
+  fprintf(out, "%s\n", visible(&arena, arena_vformat(&arena, format, arguments)));
   va_end(arguments);
-  fputc('\n', out);
+  arena_free(&arena);
   fflush(out);
   if (progress->terminal) progress->last_drawn = -INFINITY;
 }

@@ -1,6 +1,8 @@
 // See table.h.
 #include "runner/terminal/table.h"
 
+#include "base/terminal.h"
+
 struct text_note {
   size_t cell;  // before which it is printed
   const char *lines;
@@ -23,7 +25,7 @@ struct text_table text_list(size_t indent, size_t least) {
 void text_table_column(struct text_table *table, struct text_column column) {
   table->columns =
       arena_grow(&table->arena, table->columns, table->column_count, table->column_count + 1, sizeof *table->columns);
-  column.head = arena_string(&table->arena, column.head);
+  column.head = visible(&table->arena, arena_string(&table->arena, column.head));
   table->columns[table->column_count++] = column;
 }
 
@@ -37,14 +39,15 @@ void text_table_cell(struct text_table *table, const char *format, ...) {
     table->cells = arena_grow(&table->arena, table->cells, count, count ? 2 * count : 1, sizeof *table->cells);
   va_list arguments;
   va_start(arguments, format);
-  table->cells[table->cell_count++] = arena_vformat(&table->arena, format, arguments);
+  table->cells[table->cell_count++] = visible(&table->arena, arena_vformat(&table->arena, format, arguments));
   va_end(arguments);
 }
 
 void text_table_note(struct text_table *table, const char *lines) {
   table->notes =
       arena_grow(&table->arena, table->notes, table->note_count, table->note_count + 1, sizeof *table->notes);
-  table->notes[table->note_count++] = (struct text_note){table->cell_count, arena_string(&table->arena, lines)};
+  table->notes[table->note_count++] =
+      (struct text_note){table->cell_count, visible(&table->arena, arena_string(&table->arena, lines))};
 }
 
 static size_t column_width(const struct text_table *table, size_t c) {

@@ -132,6 +132,8 @@ static void numbers_are_read_whole_or_not_at_all(void) {
   CHECK(!number_parse(" 1", &number) && !number_parse("nan(1)", &number));
   CHECK(integer_parse("1e6", &integer) && integer == 1000000);
   CHECK(integer_parse("-9007199254740993", &integer) && integer == -9007199254740993);
+  CHECK(integer_parse("9007199254740991.0", &integer) && integer == 9007199254740991);
+  CHECK(!integer_parse("9007199254740993.0", &integer) && !integer_parse("9.007199254740993e15", &integer));
   CHECK(!integer_parse("1.5", &integer) && !integer_parse("1e30", &integer) && !integer_parse("12a", &integer));
 }
 

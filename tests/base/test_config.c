@@ -192,6 +192,21 @@ static void impossible_combinations_are_refused(void) {
   }
 }
 
+// A whole number that no double holds is refused, not rounded to one that is another run.
+static void whole_numbers_are_compared_as_such(void) {
+  struct run_config config;
+  const struct run_field *seed = field_find("seed", NULL);
+  config_default(&config);
+  struct error error = {0};
+  CHECK(config_set(&config, seed, "9007199254740992", &arena, &error) && config.seed == 9007199254740992);
+  static const char *const refused[] = {"9007199254740993", "9007199254740993.0", "9223372036854775807", "-1"};
+  for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+    error = (struct error){0};
+    CHECK(!config_set(&config, seed, refused[i], &arena, &error) && error.code == EXIT_USAGE_ERROR);
+  }
+  CHECK(config.seed == 9007199254740992);
+}
+
 static void identity_counts_what_changes_the_result_only(void) {
   struct error error = {0};
   struct corpus_facts facts = {.known = true, .vocabulary = 257, .train_tokens = 1000000};
@@ -262,6 +277,7 @@ int main(void) {
   RUN(autos_follow_the_rules);
   RUN(master_weights);
   RUN(impossible_combinations_are_refused);
+  RUN(whole_numbers_are_compared_as_such);
   RUN(identity_counts_what_changes_the_result_only);
   RUN(run_files_come_back_as_they_were);
   arena_free(&arena);

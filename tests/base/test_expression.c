@@ -133,6 +133,10 @@ static void parse_errors(void) {
   CHECK_TEXT(failure("'\xc3\xa9' + $"), "column 7: unexpected character '$'");
   CHECK_TEXT(failure("1 +\n  * 2"), "line 2, column 3: expected a value, found '*'");
   CHECK_TEXT(failure("N in 3"), "column 6: expected '[' after 'in', found '3'");
+  CHECK_TEXT(
+      failure("N > 9007199254740993"),
+      "column 5: 9007199254740993 is no number that can be compared exactly; above 2^53 write one that is, or 1e16");
+  CHECK_TEXT(failure("9007199254740992 + 9007199254740994 > 1e16"), "no error");
   CHECK_TEXT(failure("1 ? 2"), "column 6: expected ':' between the two values of a condition, found the end");
 }
 

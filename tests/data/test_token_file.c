@@ -110,7 +110,7 @@ static void refuses(void) {
   longer[TOKEN_FILE_HEADER + 17] ^= 1;
   CHECK(!accepts(longer, length, reason) && strstr(reason, "content's checksum"));
   struct token_file file;
-  CHECK(!token_file_open(&file, scratch, &error) && strstr(error.text, "not a file"));
+  CHECK(!token_file_open(&file, scratch, &error) && strstr(error.text, "is a folder: a file is needed"));
   error = (struct error){0};
   CHECK(!token_file_open(&file, scratch_path(&arena, "nothing"), &error) && strstr(error.text, "No such file"));
   arena_free(&arena);

@@ -71,6 +71,12 @@ int main(int argc, char **argv) {
       options.quiet = true;
     else if (strcmp(argv[i], "--jobs") == 0)
       options.jobs = strtol(value, NULL, 10), i++;
+    else if (strcmp(argv[i], "--time-limit") == 0)
+      options.time_limit = strtod(value, NULL), i++;
+    else if (strcmp(argv[i], "--stall-limit") == 0)
+      options.stall_limit = strtod(value, NULL), i++;
+    else if (strcmp(argv[i], "--retry-stalled") == 0)
+      options.retry_stalled = true;
     else if (strcmp(argv[i], "--retries") == 0)
       options.retries = strtol(value, NULL, 10), i++;
     else if (strcmp(argv[i], "--seeds") == 0)

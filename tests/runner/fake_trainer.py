@@ -7,7 +7,8 @@ JSON object from seed ("*": every seed) to {"sleep": seconds a step, "crash_at":
 true (no done event), "flood": bytes without a line end that it writes, then {"late": true} one and an end, "at_once": true (fails before its first step), "nan": true, "junk": lines that are no events, twice as
 many, behind each of the first; "fill": bytes that it puts on the disk (and says
 when it cannot, unless {"silent": true}); "leaves": [closes, ...]: children in
-sessions of their own that live for a minute; "share": runs that may be on its GPU
+sessions of their own that live for a minute; "silent_at": step after which its first worker is
+silent for {"silence": seconds}; "share": runs that may be on its GPU
 at a time, itself included (more: it fails, as for want of memory)}. Which GPU it was given (CUDA_VISIBLE_DEVICES) goes to
 HOME/gpus/used, a line a start.
 """
@@ -61,7 +62,7 @@ if fault.get("at_once"):
     sys.exit(fault.get("exit", 3))
 step = int(open(state_path).read()) if os.path.exists(state_path) else 0
 event("start", trainer="fake 1", pid=os.getpid(), host="here", resumed_from=step, steps=steps, backend="cpu",
-      gemm="none", dtype="float32", new_field={"a": [1, 2]})
+      gemm=os.environ.get("GEMM", "none"), dtype="float32", new_field={"a": [1, 2]})
 event("surprise", what="an event nobody knows")
 for closes in fault.get("leaves", []):
     # A child in a session of its own, that may close all that it inherits.
@@ -89,6 +90,8 @@ if "fill" in fault:
         sys.exit(1)
 while step < steps:
     time.sleep(fault.get("sleep", 0))
+    if step == fault.get("silent_at") and first_try:
+        time.sleep(fault.get("silence", 60))
     step += 1
     loss = 2 + 1 / (step + seed + 1)
     with open(os.path.join(folder, "steps-trained"), "a") as trained:

@@ -315,6 +315,63 @@ def a_home_deleted_underfoot_is_noticed(home):
 
 
 @case
+def going_on_under_another_library_is_kept(home):
+    fault = {"0": {"crash_at": 7, "crash_always": True, "exit": 1}, "1": {"crash_at": 3, "crash_always": True, "exit": 1}}
+    home.run(3, "--retries", "0", fault=fault)
+    os.environ["GEMM"] = "another"
+    try:
+        code, outcome, err = home.run(3, "--retry-failed")
+    finally:
+        del os.environ["GEMM"]
+    check(code == 0 and outcome["done"] == 3, (code, outcome, err))
+    kept = home.query("SELECT resumed_under FROM run_table ORDER BY seed")
+    said = "from step 5 on under gemm 'another' (before: 'none')"
+    # One went on from its checkpoint, one began anew, one had ended.
+    check(kept == [(said,), (None,), (None,)] and err.count("may differ in rounding") == 1 and said in err, (kept, err))
+
+
+@case
+def a_silent_worker_is_told_and_where_wanted_tried_again(home):
+    process = home.start(2, "--stall-limit", "0.6", fault={"0": {"silent_at": 7, "silence": 2.5}})
+    message = "SELECT message FROM run_table WHERE seed = 0"
+    told = until(lambda: os.path.exists(home.path + "/isoloss.db") and home.query(message) and home.query(message)[0][0])
+    check(told and "no event for" in home.query(message)[0][0] and "goes on" in home.query(message)[0][0], "not told")
+    check(home.query("SELECT state FROM run_table WHERE seed = 0") == [("running",)], "it is another state")
+    code, outcome, err = home.finish(process)
+    check(code == 0 and outcome["done"] == 2 and err.count("stalled") == 1, (code, outcome, err))
+    check(home.query(message) == [(None,)], "the message stays")
+    # Killed, it goes on from its checkpoint; with no try left it fails with that message.
+    code, outcome, err = home.run(2, "--seeds", "10", "--stall-limit", "0.6", "--retry-stalled",
+                                  fault={"10": {"silent_at": 7}})
+    check(code == 0 and outcome["done"] == 2 and "killed (try 2 of 3 follows)" in err, (code, outcome, err))
+    home.check_exact(4, "after the silence")
+    code, outcome, err = home.run(1, "--seeds", "20", "--stall-limit", "0.6", "--retry-stalled", "--retries", "0",
+                                  fault={"20": {"silent_at": 7}})
+    check(code == 1 and outcome["failed"] == 1, (code, outcome, err))
+    check("no event for" in home.query("SELECT message FROM run_table WHERE seed = 20")[0][0], "its message")
+
+
+@case
+def a_run_over_its_time_is_stopped_and_fails(home):
+    fault = {"0": {"sleep": 0.2}}
+    code, outcome, err = home.run(2, "--time-limit", "1", fault=fault)
+    check(code == 1 and outcome["failed"] == 1 and outcome["done"] == 1, (code, outcome, err))
+    message = home.query("SELECT message FROM run_table WHERE state = 'failed'")[0][0]
+    check(re.match(r"stopped at its time limit of 1.0 s \(run.time_limit\) at step \d+; with a longer one", message), message)
+    check("try 2" not in err, err)
+    code, outcome, err = home.run(2, "--retry-failed")
+    check(code == 0 and outcome["done"] == 2, (code, outcome, err))
+    home.check_exact(2, "afterwards")
+
+
+@case
+def memory_is_blamed_only_with_evidence(home):
+    home.run(1, "--retries", "0", fault={"0": {"crash_at": 6, "crash_always": True}})
+    message = home.query("SELECT message FROM runs")[0][0]
+    check("killed by signal 9" in message and "memory" not in message, message)
+
+
+@case
 def ignored_signals_stay_ignored(home):
     """nohup and background jobs of scripts: a signal that was ignored when the coordinator began does not stop it."""
     def ignoring():

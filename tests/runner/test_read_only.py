@@ -137,9 +137,13 @@ def reads_an_older_store():
     shutil.copytree(path_of("home"), path_of("older"))
     with sqlite3.connect(path_of("older", "isoloss.db")) as database:
         database.execute("PRAGMA user_version = 2")
-        for column in ["log_damaged", "log_damaged_line"]:
-            database.execute("DROP VIEW IF EXISTS run_table")
-            database.execute(f"ALTER TABLE runs DROP COLUMN {column}")
+        database.execute("PRAGMA foreign_keys = OFF")
+        database.execute("DROP VIEW IF EXISTS run_table")
+        later = ["log_damaged", "log_damaged_line", "resumed_under"]
+        columns = [row[1] for row in database.execute("PRAGMA table_info(runs)") if row[1] not in later]
+        database.execute(f"CREATE TABLE older AS SELECT {', '.join(columns)} FROM runs")
+        database.execute("DROP TABLE runs")
+        database.execute("ALTER TABLE older RENAME TO runs")
     database.close()
     reads("older")
     check(select("older", "PRAGMA user_version") == [(2,)], "it was changed")

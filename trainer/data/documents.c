@@ -18,21 +18,20 @@ enum {
 };
 
 static bool map_file(struct documents *documents, const char *path, struct error *error) {
-  int descriptor = open(path, O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0)
-    return error_set_errno(error, errno == ENOENT || errno == EACCES ? EXIT_USAGE_ERROR : EXIT_ENVIRONMENT,
-                           "cannot read %s", path);
-  struct stat status;
-  bool fine = fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode);
+  int64_t size;
+  int descriptor = file_open(path, &size, error);
+  if (descriptor < 0) {
+    if (access(path, F_OK) == 0 && access(path, R_OK) != 0) error->code = EXIT_USAGE_ERROR;  // named by the user
+    return false;
+  }
   struct mapped_file file = {.path = arena_string(&documents->arena, path)};
-  if (fine && status.st_size > 0) {
-    void *mapping = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, descriptor, 0);
-    file.size = (size_t)status.st_size;
+  if (size > 0) {
+    void *mapping = mmap(NULL, (size_t)size, PROT_READ, MAP_PRIVATE, descriptor, 0);
+    file.size = (size_t)size;
     file.bytes = mapping == MAP_FAILED ? NULL : mapping;
   }
   int why = errno;
   close(descriptor);
-  if (!fine) return error_set(error, EXIT_USAGE_ERROR, "%s is not a plain file", path);
   errno = why;
   if (file.size && !file.bytes) return error_set_errno(error, EXIT_ENVIRONMENT, "cannot map %s", path);
   documents->files = memory_grow(documents->files, (documents->file_count + 1) * sizeof *documents->files);

@@ -47,18 +47,17 @@ static bool check_header(const struct token_file_header *header, uint64_t size, 
 
 bool token_file_open(struct token_file *file, const char *path, struct error *error) {
   *file = (struct token_file){0};
-  int descriptor = open(path, O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) return error_set_errno(error, EXIT_ENVIRONMENT, "cannot open %s", path);
-  struct stat status;
-  if (fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode)) {
-    close(descriptor);
-    return refuse(error, path, "is not a file");
+  int64_t length;
+  int descriptor = file_open(path, &length, error);
+  if (descriptor < 0) {
+    error->code = EXIT_ENVIRONMENT;  // of the cache, not named by the user
+    return false;
   }
-  if (status.st_size == 0) {
+  if (length == 0) {
     close(descriptor);
     return refuse(error, path, "is empty");
   }
-  size_t size = (size_t)status.st_size;
+  size_t size = (size_t)length;
   void *mapping = mmap(NULL, size, PROT_READ, MAP_SHARED, descriptor, 0);
   int why = errno;
   close(descriptor);

@@ -1,0 +1,55 @@
+// `run`: limits on each run. They are no part of a run's identity.
+#include <math.h>
+#include <string.h>
+
+#include "runner/spec/internal.h"
+#include "runner/spec/keys.h"
+
+// "90", "90 s", "15 min", "6 h", "2 d" in seconds; NAN when it is none of these.
+static double seconds_of(const char *text) {
+  static const struct {
+    const char *name;
+    double seconds;
+  } units[] = {{"", 1}, {"s", 1}, {"m", 60}, {"min", 60}, {"h", 3600}, {"d", 86400}};
+  char number[32];
+  size_t length = strspn(text, "0123456789.");
+  double value;
+  if (length == 0 || length >= sizeof number) return NAN;
+  memcpy(number, text, length);
+  number[length] = '\0';
+  const char *unit = text + length + strspn(text + length, " ");
+  for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+    if (strcmp(units[i].name, unit) == 0)
+      return number_parse(number, &value) && value > 0 && value < 1e9 ? value * units[i].seconds : NAN;
+  return NAN;
+}
+
+static void read_limit(struct spec_reader *reader, const struct node *mapping, const char *key, double *seconds) {
+  const struct node *node = node_find(mapping, key);
+  const char *text = node ? spec_read_text(reader, node, key) : NULL;
+  if (!text) return;
+  *seconds = seconds_of(text);
+  if (!isnan(*seconds)) return;
+  *seconds = 0;
+  node_error(node, reader->diagnostics, "seconds, or a number with s, min, h or d: 6 h", "%s: '%.60s' is no duration",
+             key, text);
+}
+
+void spec_read_run(struct spec_reader *reader, const struct node *node) {
+  static const char *const choices[] = {"tell", "retry"};
+  struct spec_limits *limits = &reader->spec->limits;
+  if (!node) return;
+  if (node->kind != NODE_MAPPING) {
+    node_error(node, reader->diagnostics, "run: {time_limit: 6 h, stall_limit: 15 min}",
+               "run must be a mapping, not %s", node_kind_name(node));
+    return;
+  }
+  spec_check_keys(&spec_run_keys, node, reader->diagnostics);
+  read_limit(reader, node, "time_limit", &limits->time);
+  read_limit(reader, node, "stall_limit", &limits->stall);
+  const struct node *value = node_find(node, "on_stall");
+  const char *choice = value ? spec_read_choice(reader, value, choices, 2, "on_stall") : NULL;
+  limits->retry_stalled = choice && strcmp(choice, "retry") == 0;
+  if (choice && !node_find(node, "stall_limit"))
+    node_error(value, reader->diagnostics, "stall_limit: 15 min", "on_stall says nothing without a stall_limit");
+}
