@@ -75,7 +75,7 @@ struct run_config {
   const char *format;
   int64_t seed;
   const struct format *parsed_format;  // of `format`, by config_parse_format; NULL: none, or not parsed
-  struct own_model own_model;  // no field: it follows from the spec's trainer
+  struct own_model own_model;          // no field: it follows from the spec's trainer
 };
 
 struct run_field {
@@ -140,8 +140,8 @@ struct parameter_counts {
 
 // Everything that follows from a resolved configuration.
 struct run_quantities {
-  struct own_model own_model;  // given: parameters, FLOPs and what follows from them are what it says, NAN where nothing
-                               // does; the counts by component are the built-in model's and mean nothing
+  struct own_model own_model;  // given: parameters, FLOPs and what follows from them are what it says, NAN where
+                               // nothing does; the counts by component are the built-in model's and mean nothing
   struct parameter_counts parameters;
   double active_parameters;          // non-embedding ones that are not pruned at the end
   double average_active_parameters;  // the same, mean over the training steps
