@@ -54,6 +54,9 @@ PLANNED(get_flops_per_token, q->flops_per_token)
 PLANNED(get_corpus_tokens, !corpus->known                      ? NAN
                            : corpus->train_tokens == INT64_MAX ? INFINITY
                                                                : (double)corpus->train_tokens)
+PLANNED(get_validation_documents,
+        corpus->known && corpus->validation_documents >= 0 ? (double)corpus->validation_documents : NAN)
+PLANNED(get_validation_tokens, corpus->known ? (double)corpus->validation_tokens : NAN)
 PLANNED(get_bytes_per_token, corpus->known ? corpus->bytes_per_token : NAN)
 PLANNED(get_irreducible_loss, corpus->known ? corpus->irreducible_loss : NAN)
 #undef PLANNED
@@ -193,6 +196,10 @@ const struct run_column run_columns[] = {
      .label = "corpus digest", .mixed = "corpora"},
     {"corpus_tokens", TYPE_REAL, RUN_QUANTITY, PLACE_PLAN, PRINT_COUNT, "tokens",
      "training tokens of the corpus: one epoch", .planned = get_corpus_tokens},
+    {"validation_documents", TYPE_REAL, RUN_QUANTITY, PLACE_PLAN, PRINT_COUNT, "",
+     "documents, or pieces, of the corpus's validation split", .planned = get_validation_documents},
+    {"validation_tokens", TYPE_REAL, RUN_QUANTITY, PLACE_PLAN, PRINT_COUNT, "tokens",
+     "tokens of the validation split, in whole windows", .planned = get_validation_tokens},
     {"bytes_per_token", TYPE_REAL, RUN_QUANTITY, PLACE_LIST, PRINT_PLAIN, "bytes", "of the corpus's validation split",
      .planned = get_bytes_per_token},
     {"created_at", TYPE_REAL, RUN_NOTE, PLACE_SHOW, PRINT_TIME, "s", "when the run was added, since 1970"},

@@ -125,7 +125,8 @@ struct corpus_facts {
   char digest[40];       // of the prepared tokens and their description
   int64_t vocabulary;    // number of token ids
   int64_t train_tokens;  // of one epoch; INT64_MAX for synthetic sources that never repeat
-  int64_t validation_tokens;
+  int64_t validation_tokens;     // in whole windows
+  int64_t validation_documents;  // pieces that were split as wholes; -1: a synthetic source, made on the fly
   double bytes_per_token;    // of the validation split; NAN for synthetic sources
   double targets_per_token;  // share of tokens that are unmasked targets (1 without a mask)
   double irreducible_loss;   // closed form E, or NAN

@@ -8,6 +8,7 @@
 #include "results/columns.h"
 #include "runner/plan/grid.h"
 #include "runner/plan/print.h"
+#include "runner/plan/validation.h"
 #include "runner/spec/internal.h"
 #include "trainer/trainer.h"
 
@@ -253,6 +254,7 @@ static void print_totals(const struct plan *plan, const struct totals *t, size_t
     if (corpus->reason && !corpus->refused && first)
       fprintf(out, "no ids, and no epochs, for runs on %s: %s\n", corpus->config.corpus.source, corpus->reason);
   }
+  plan_print_validation(plan, false, out);
   if (t->unresolved) fprintf(out, "%zu runs have unknown sizes until the corpus is prepared\n", t->unresolved);
   if (plan->undecided > t->unresolved)
     fprintf(out, "for %zu combinations where could not be decided until the corpus is prepared: they are counted in\n",
