@@ -121,15 +121,15 @@ void config_clear_budget(struct run_config *config);
 
 // What a plan must know of the corpus to resolve a run (trainer/data fills it).
 struct corpus_facts {
-  bool known;            // prepared: the rest is true
-  char digest[40];       // of the prepared tokens and their description
-  int64_t vocabulary;    // number of token ids
-  int64_t train_tokens;  // of one epoch; INT64_MAX for synthetic sources that never repeat
+  bool known;                    // prepared: the rest is true
+  char digest[40];               // of the prepared tokens and their description
+  int64_t vocabulary;            // number of token ids
+  int64_t train_tokens;          // of one epoch; INT64_MAX for synthetic sources that never repeat
   int64_t validation_tokens;     // in whole windows
   int64_t validation_documents;  // pieces that were split as wholes; -1: a synthetic source, made on the fly
-  double bytes_per_token;    // of the validation split; NAN for synthetic sources
-  double targets_per_token;  // share of tokens that are unmasked targets (1 without a mask)
-  double irreducible_loss;   // closed form E, or NAN
+  double bytes_per_token;        // of the validation split; NAN for synthetic sources
+  double targets_per_token;      // share of tokens that are unmasked targets (1 without a mask)
+  double irreducible_loss;       // closed form E, or NAN
 };
 
 // Parameters by component; see design.md "The numbers that matter". N is non_embedding.

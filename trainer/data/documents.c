@@ -91,6 +91,7 @@ static void cut_pieces(struct documents *documents, double validation_fraction) 
   double wanted = fmax(LEAST_PIECES, PIECES_WANTED / validation_fraction);
   size_t count = documents->count, piece = (size_t)((double)documents->bytes / wanted);
   documents->cut = true;
+  documents->whole = count;
   if (piece < SMALLEST_PIECE) piece = SMALLEST_PIECE;
   if (piece > LARGEST_PIECE) piece = LARGEST_PIECE;
   documents->items = NULL;

@@ -30,6 +30,7 @@ struct documents {
   uint64_t bytes;
   const char *rule;  // how documents were told apart, for the manifest
   bool cut;          // into pieces, since there are few
+  size_t whole;      // documents before they were cut
   struct arena arena;
 };
 
