@@ -34,6 +34,7 @@ static const char *type_name(const struct run_field *field) {
 }
 
 struct value field_get(const struct run_config *config, const struct run_field *field) {
+  if (field->own) return config->own.values[field->own - 1];
   const void *from = place(config, field);
   struct value value = {.kind = VALUE_NUMBER};
   switch (field->type) {
@@ -51,6 +52,10 @@ struct value field_get(const struct run_config *config, const struct run_field *
 }
 
 void field_put(struct run_config *config, const struct run_field *field, struct value value) {
+  if (field->own) {
+    config->own.values[field->own - 1] = value;
+    return;
+  }
   void *to = place(config, field);
   bool unset = value.kind == VALUE_MISSING;
   switch (field->type) {
@@ -183,6 +188,14 @@ void config_default(struct run_config *config) {
 bool config_is_default(const struct run_config *config, const struct run_field *field) {
   struct run_config fresh;
   config_default(&fresh);
+  if (field->own) {
+    struct arena arena = {0};
+    struct error ignored = {0};
+    bool same = config_set(&fresh, field, field->fallback, &arena, &ignored) &&
+                value_equal(field_get(config, field), field_get(&fresh, field));
+    arena_free(&arena);
+    return same;
+  }
   return value_equal(field_get(config, field), field_get(&fresh, field));
 }
 

@@ -49,6 +49,15 @@ struct own_model {
   double parameters, total, active, flops;
 };
 
+// Fields that a spec declares for its own trainer, beside the table: known to nothing but their names. Sorted by path.
+enum { OWN_FIELD_LIMIT = 24 };
+struct run_field;
+struct own_values {
+  const struct run_field *fields;  // the spec's
+  size_t count;
+  struct value values[OWN_FIELD_LIMIT];
+};
+
 struct run_config {
   struct {
     int64_t layers, width, heads, kv_heads, head_dim, mlp_width, context, vocabulary;
@@ -75,7 +84,8 @@ struct run_config {
   const char *format;
   int64_t seed;
   const struct format *parsed_format;  // of `format`, by config_parse_format; NULL: none, or not parsed
-  struct own_model own_model;          // no field: it follows from the spec's trainer
+  struct own_values own;
+  struct own_model own_model;  // no field: it follows from the spec's trainer
 };
 
 struct run_field {
@@ -90,6 +100,7 @@ struct run_field {
   enum field_effect effect;
   bool (*counts_when)(const struct run_config *resolved);  // EFFECT_COUNTS only under such other fields; NULL: always
   unsigned groups;                                         // enum field_group
+  size_t own;               // 1 + its place among the fields that a spec declares; 0: of the table
   const char *file_ending;  // FIELD_TEXT: what ends so is a file name, which a spec takes relative to its folder
   const char *help;         // one line
 };

@@ -7,9 +7,9 @@
 
 #include "runner/spec/internal.h"
 
-static bool run_column(const char *name) {
+static bool run_column(const struct spec *spec, const char *name) {
   struct run_name found;
-  return run_name_find(name, &found) || run_result_known(name);
+  return run_name_find(spec, name, &found) || run_result_known(name);
 }
 
 // "chinchilla.alpha" of a fit of that name.
@@ -83,7 +83,7 @@ static void check_condition(struct spec_reader *reader, const struct node *node,
 
 static void check_name(struct spec_reader *reader, const struct node *node, const struct expression_name *name) {
   if (of_a_fit(reader->spec, name->name)) return;
-  if (!run_column(name->name)) {
+  if (!run_column(reader->spec, name->name)) {
     if (reader->spec->fit_count) return;  // a coefficient, perhaps
     const char *near = strlen(name->name) <= 100 ? run_name_nearest(name->name, true) : NULL;
     char hint[200] = "";
