@@ -10,14 +10,6 @@ bool field_section(const char *name) {
   return false;
 }
 
-// The same of fields that the spec declares.
-static bool own_section(const struct spec *spec, const char *name) {
-  size_t length = strlen(name);
-  for (size_t i = 0; i < spec->own_count; i++)
-    if (strncmp(spec->own[i].path, name, length) == 0 && spec->own[i].path[length] == '.') return true;
-  return false;
-}
-
 // Names are long only in hostile files.
 enum { LONGEST_PATH = 120 };
 
@@ -107,7 +99,7 @@ void spec_walk_fields(struct spec_reader *reader, const struct node *mapping, co
     const struct run_field *field = spec_field_find(reader->spec, path);
     if (field) {
       take(reader, field, key, value, context);
-    } else if (*key->text && (field_section(path) || own_section(reader->spec, path))) {
+    } else if (*key->text && field_section(path)) {
       if (value->kind == NODE_MAPPING)
         spec_walk_fields(reader, value, path, where, take, context);
       else

@@ -1,6 +1,6 @@
 // `fields`: what runs have beside the table of run fields, for a trainer of the user's own.
 //   fields: {dropout: {type: number, default: 0, range: [0, 1], help: share of activations that are dropped}}
-#include <math.h>
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,30 +23,21 @@ const struct run_field *spec_field_find(const struct spec *spec, const char *pat
   return field_find(path, NULL);
 }
 
-// Whether a name can be a field's: letters, digits and _ in words between dots, and nothing that has the name already.
+// Whether a name can be a field's: a word that nothing else has.
 static bool name_fine(struct spec_reader *reader, const struct node *key) {
+  static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
   const char *name = key->text, *taken = NULL;
-  bool letters = true;
-  for (const char *c = name; *c; c++) {
-    bool first = c == name || c[-1] == '.';
-    letters &= first ? (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z')
-                     : strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.", *c) != NULL;
-  }
   size_t length = strlen(name);
-  if (!letters || !length || length > 60 || name[length - 1] == '.') {
-    node_error(key, reader->diagnostics, "dropout, moe.experts",
-               "'%.80s' cannot be the name of a field: words of letters, "
-               "digits and _ with dots between them",
-               name);
+  if (!length || length > 60 || strspn(name, letters) != length || !isalpha((unsigned char)*name)) {
+    node_error(key, reader->diagnostics, "dropout, experts_per_token",
+               "'%.80s' cannot be the name of a field: a word of letters, digits and _", name);
     return false;
   }
-  char section[64];
-  snprintf(section, sizeof section, "%.*s", (int)strcspn(name, "."), name);
   if (field_find(name, NULL))
     taken = "a field that every run has";
   else if (run_column_find(column_canonical(name)))
     taken = "a quantity or result of every run";
-  else if (field_section(section))
+  else if (field_section(name))
     taken = "a group of fields that every run has";
   else if (strcmp(name, "config") == 0 || strcmp(name, "folder") == 0 || strcmp(name, "id") == 0)
     taken = "what a command template calls something else";

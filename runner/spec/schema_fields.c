@@ -61,8 +61,8 @@ static void put_fields(struct json_writer *json, const char *kind, const char *s
   }
   object.properties = all;
   if (!section) {
-    // Fields that the spec declares, under any name that no group of the table has.
-    object.others = "^(?!(model|corpus|train)\\.)[A-Za-z][A-Za-z0-9_]*(\\.[A-Za-z0-9_]+)*$";
+    // Fields that the spec declares, in one word.
+    object.others = "^[A-Za-z][A-Za-z0-9_]*$";
     object.other_reference = "own";
   }
   schema_object(json, &object);
