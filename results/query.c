@@ -16,9 +16,30 @@ struct store_rows {
   int64_t limit, given;
 };
 
+enum { MOST_OWN = 256 };
+
+// Fields that specs declare for trainers of their own, as the runs of the store have them.
+static void load_own_columns(struct store *store) {
+  struct arena *arena = &store->arena;
+  sqlite3_stmt *s = NULL;
+  if (!store->database) return;
+  const char *sql =
+      "SELECT j.key, max(j.type = 'text'), min(j.type IN ('true', 'false')) FROM runs r, json_each(r.config, '$.own') j "
+      "WHERE r.command IS NOT NULL GROUP BY j.key ORDER BY j.key LIMIT 256";
+  if (sqlite3_prepare_v2(store->database, sql, -1, &s, NULL) != SQLITE_OK) return;  // of a version before
+  while (sqlite3_step(s) == SQLITE_ROW) {
+    const char *name = arena_string(arena, (const char *)sqlite3_column_text(s, 0));
+    if (strpbrk(name, "'\"") || run_column_find(name) || field_find(name, NULL)) continue;
+    store->columns[store->column_count++] =
+        (struct store_column){name, arena_format(arena, "json_extract(r.config, '$.own.\"%s\"')", name),
+                              sqlite3_column_int(s, 1) != 0, sqlite3_column_int(s, 2) != 0};
+  }
+  sqlite3_finalize(s);
+}
+
 void store_load_columns(struct store *store) {
   struct arena *arena = &store->arena;
-  size_t room = run_column_count + run_field_count;
+  size_t room = run_column_count + run_field_count + MOST_OWN;
   store->columns = arena_array(arena, room, sizeof *store->columns);
   store->column_names = arena_array(arena, room, sizeof *store->column_names);
   store->column_count = 0;
@@ -35,6 +56,7 @@ void store_load_columns(struct store *store) {
         (struct store_column){field->path, arena_format(arena, "json_extract(r.config, '$.\"%s\"')", field->path),
                               field->type >= FIELD_CHOICE, field->type == FIELD_BOOLEAN};
   }
+  load_own_columns(store);
   for (int i = 0; i < store->column_count; i++) store->column_names[i] = store->columns[i].name;
 }
 

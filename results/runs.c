@@ -67,30 +67,37 @@ const char *store_nearest_experiment(struct store *store, struct arena *arena, c
   return nearest_name(name, names, count);
 }
 
-// Every field of the configuration, resolved; what stayed auto is null.
+static void write_value(struct json_writer *json, const struct run_field *field, struct value value) {
+  json_key(json, field->path);
+  switch (value.kind) {
+    case VALUE_MISSING:
+      json_put_null(json);
+      break;
+    case VALUE_NUMBER:
+      if (field->type == FIELD_INTEGER)
+        json_put_integer(json, (int64_t)value.number);
+      else
+        json_put_number(json, value.number);
+      break;
+    case VALUE_BOOLEAN:
+      json_put_boolean(json, value.number != 0);
+      break;
+    case VALUE_TEXT:
+      json_put_string(json, value.text);
+  }
+}
+
+// Every field of the configuration, resolved; what stayed auto is null. Fields of a spec's own are an object "own".
 static void write_config(const struct run_config *config, struct text *out) {
   struct json_writer json = json_writer(out, false);
   json_object_begin(&json);
-  for (size_t i = 0; i < run_field_count; i++) {
-    const struct run_field *field = &run_fields[i];
-    struct value value = field_get(config, field);
-    json_key(&json, field->path);
-    switch (value.kind) {
-      case VALUE_MISSING:
-        json_put_null(&json);
-        break;
-      case VALUE_NUMBER:
-        if (field->type == FIELD_INTEGER)
-          json_put_integer(&json, (int64_t)value.number);
-        else
-          json_put_number(&json, value.number);
-        break;
-      case VALUE_BOOLEAN:
-        json_put_boolean(&json, value.number != 0);
-        break;
-      case VALUE_TEXT:
-        json_put_string(&json, value.text);
-    }
+  for (size_t i = 0; i < run_field_count; i++) write_value(&json, &run_fields[i], field_get(config, &run_fields[i]));
+  if (config->own.count) {
+    json_key(&json, "own");
+    json_object_begin(&json);
+    for (size_t i = 0; i < config->own.count; i++)
+      write_value(&json, &config->own.fields[i], field_get(config, &config->own.fields[i]));
+    json_object_end(&json);
   }
   json_object_end(&json);
 }

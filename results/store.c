@@ -261,7 +261,9 @@ static bool open_to_write(struct store *store, enum store_mode mode, struct erro
   if (!store_execute(store, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON", "opening",
                      error))
     return false;
-  return store_migrate_here(store, error) && store_refresh_view(store, error);
+  if (!store_migrate_here(store, error)) return false;
+  store_load_columns(store);
+  return store_refresh_view(store, error);
 }
 
 // The file or its folder: SQLite needs to make files beside it.
@@ -284,7 +286,10 @@ struct store *store_open(const char *path, enum store_mode mode, struct error *e
     fine = open_to_write(store, mode, error);
   if (fine && mode == STORE_KEEP && store->read_only)
     fine = open_copy(store, error) && store_refresh_view(store, error);
-  if (fine) return store;
+  if (fine) {
+    store_load_columns(store);  // now with the fields that its runs have of their own
+    return store;
+  }
   store_close(store);
   return NULL;
 }

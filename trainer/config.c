@@ -35,6 +35,7 @@ static const char *type_name(const struct run_field *field) {
 }
 
 struct value field_get(const struct run_config *config, const struct run_field *field) {
+  if (field->own) return config->own.values[field->own - 1];
   const void *from = place(config, field);
   struct value value = {.kind = VALUE_NUMBER};
   switch (field->type) {
@@ -52,6 +53,10 @@ struct value field_get(const struct run_config *config, const struct run_field *
 }
 
 void field_put(struct run_config *config, const struct run_field *field, struct value value) {
+  if (field->own) {
+    config->own.values[field->own - 1] = value;
+    return;
+  }
   void *to = place(config, field);
   bool unset = value.kind == VALUE_MISSING;
   switch (field->type) {
@@ -252,6 +257,14 @@ void config_default(struct run_config *config) {
 bool config_is_default(const struct run_config *config, const struct run_field *field) {
   struct run_config fresh;
   config_default(&fresh);
+  if (field->own) {
+    struct arena arena = {0};
+    struct error ignored = {0};
+    bool same = config_set(&fresh, field, field->fallback, &arena, &ignored) &&
+                value_equal(field_get(config, field), field_get(&fresh, field));
+    arena_free(&arena);
+    return same;
+  }
   return value_equal(field_get(config, field), field_get(&fresh, field));
 }
 
@@ -383,19 +396,22 @@ bool config_resolve(struct run_config *config, const struct corpus_facts *facts,
     return error_set(error, EXIT_USAGE_ERROR,
                      "train.tokens, train.steps and train.tokens_per_parameter say the same thing: give one of them") ||
            error_about(error, "train.tokens", "train.steps", "train.tokens_per_parameter", NULL);
-  double counted =
-      config->own_model.given ? config->own_model.parameters : (double)config_parameters(config).non_embedding;
+  bool own = config->own_model.given;
+  double built_in = (double)config_parameters(config).non_embedding;
   if (!steps) {
     double wanted = (double)config->train.tokens;
     if (!tokens) {
       double per_parameter = ratio ? config->train.tokens_per_parameter : 20;
-      wanted = per_parameter * counted;
+      // Where nothing is given, the built-in model of these fields sets a length for any trainer.
+      double counted = own && (ratio || !isnan(config->own_model.parameters)) ? config->own_model.parameters : built_in;
       if (isnan(counted))
         return error_set(
                    error, EXIT_USAGE_ERROR,
-                   "train.tokens or train.steps is needed: how many parameters the model of this trainer has is not "
-                   "known (trainer: {parameters: EXPRESSION} says it)") ||
+                   "train.tokens or train.steps is needed in place of train.tokens_per_parameter: how many "
+                   "parameters the model of this trainer has is not known (trainer: {parameters: EXPRESSION} says "
+                   "it)") ||
                error_about(error, "train.tokens_per_parameter", NULL);
+      wanted = per_parameter * counted;
     }
     if (wanted / (double)batch > 1e12) return error_set(error, EXIT_USAGE_ERROR, "more than 1e12 steps");
     config->train.steps = (int64_t)(wanted / (double)batch);
@@ -404,7 +420,7 @@ bool config_resolve(struct run_config *config, const struct corpus_facts *facts,
   if ((double)config->train.steps * (double)batch > 9e15)
     return error_set(error, EXIT_USAGE_ERROR, "more than 9e15 training tokens");
   config->train.tokens = config->train.steps * batch;
-  config->train.tokens_per_parameter = (double)config->train.tokens / counted;
+  config->train.tokens_per_parameter = (double)config->train.tokens / (own ? config->own_model.parameters : built_in);
   if (config->train.warmup_steps == AUTO_INTEGER)
     config->train.warmup_steps = (int64_t)(config->train.warmup_fraction * (double)config->train.steps);
   if (config->train.warmup_steps > config->train.steps)

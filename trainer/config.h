@@ -49,6 +49,15 @@ struct own_model {
   double parameters, total, active, flops;
 };
 
+// Fields that a spec declares for its own trainer, beside the table: known to nothing but their names. Sorted by path.
+enum { OWN_FIELD_LIMIT = 24 };
+struct run_field;
+struct own_values {
+  const struct run_field *fields;  // the spec's
+  size_t count;
+  struct value values[OWN_FIELD_LIMIT];
+};
+
 struct run_config {
   struct {
     int64_t layers, width, heads, kv_heads, head_dim, mlp_width, context, vocabulary;
@@ -75,6 +84,7 @@ struct run_config {
   const char *format;
   int64_t seed;
   const struct format *parsed_format;  // of `format`, by config_parse_format; NULL: none, or not parsed
+  struct own_values own;
   struct own_model own_model;  // no field: it follows from the spec's trainer
 };
 
@@ -90,6 +100,7 @@ struct run_field {
   enum field_effect effect;
   bool (*counts_when)(const struct run_config *resolved);  // EFFECT_COUNTS only under such other fields; NULL: always
   unsigned groups;                                         // enum field_group
+  size_t own;               // 1 + its place among the fields that a spec declares; 0: of the table
   const char *file_ending;  // FIELD_TEXT: what ends so is a file name, which a spec takes relative to its folder
   const char *help;         // one line
 };
@@ -121,14 +132,15 @@ void config_clear_budget(struct run_config *config);
 
 // What a plan must know of the corpus to resolve a run (trainer/data fills it).
 struct corpus_facts {
-  bool known;            // prepared: the rest is true
-  char digest[40];       // of the prepared tokens and their description
-  int64_t vocabulary;    // number of token ids
-  int64_t train_tokens;  // of one epoch; INT64_MAX for synthetic sources that never repeat
-  int64_t validation_tokens;
-  double bytes_per_token;    // of the validation split; NAN for synthetic sources
-  double targets_per_token;  // share of tokens that are unmasked targets (1 without a mask)
-  double irreducible_loss;   // closed form E, or NAN
+  bool known;                    // prepared: the rest is true
+  char digest[40];               // of the prepared tokens and their description
+  int64_t vocabulary;            // number of token ids
+  int64_t train_tokens;          // of one epoch; INT64_MAX for synthetic sources that never repeat
+  int64_t validation_tokens;     // in whole windows
+  int64_t validation_documents;  // pieces that were split as wholes; -1: a synthetic source, made on the fly
+  double bytes_per_token;        // of the validation split; NAN for synthetic sources
+  double targets_per_token;      // share of tokens that are unmasked targets (1 without a mask)
+  double irreducible_loss;       // closed form E, or NAN
 };
 
 // Parameters by component; see design.md "The numbers that matter". N is non_embedding.
@@ -140,8 +152,8 @@ struct parameter_counts {
 
 // Everything that follows from a resolved configuration.
 struct run_quantities {
-  struct own_model own_model;  // given: parameters, FLOPs and what follows from them are what it says, NAN where nothing
-                               // does; the counts by component are the built-in model's and mean nothing
+  struct own_model own_model;  // given: parameters, FLOPs and what follows from them are what it says, NAN where
+                               // nothing does; the counts by component are the built-in model's and mean nothing
   struct parameter_counts parameters;
   double active_parameters;          // non-embedding ones that are not pruned at the end
   double average_active_parameters;  // the same, mean over the training steps

@@ -54,6 +54,12 @@ void config_canonical(const struct run_config *resolved, struct text *out) {
     else
       field_json(&json, field, field_get(resolved, field));
   }
+  for (size_t i = 0; i < resolved->own.count; i++) {
+    const struct run_field *field = &resolved->own.fields[i];
+    if (!config_counts(resolved, field)) continue;
+    json_key(&json, field->path);
+    field_json(&json, field, field_get(resolved, field));
+  }
   json_object_end(&json);
   arena_free(&arena);
 }
@@ -91,6 +97,11 @@ void run_file_write(const struct run_file *file, struct text *out) {
   for (size_t i = 0; i < run_field_count; i++) {
     json_key(&json, run_fields[i].path);
     field_json(&json, &run_fields[i], field_get(&file->config, &run_fields[i]));
+  }
+  for (size_t i = 0; i < file->config.own.count; i++) {
+    const struct run_field *field = &file->config.own.fields[i];
+    json_key(&json, field->path);
+    field_json(&json, field, field_get(&file->config, field));
   }
   json_object_end(&json);
   json_object_end(&json);

@@ -9,6 +9,7 @@
 #include "runner/execute/rows.h"
 #include "runner/execute/selection.h"
 #include "runner/fits/format_errors.h"
+#include "runner/plan/validation.h"
 #include "trainer/trainer.h"
 
 struct run_options {
@@ -96,6 +97,7 @@ static enum exit_code run(const char *path, const struct run_options *options, s
   bool finished = plan_finished(&plan);
   if (!finished && !plan_verify_corpora(&plan, error)) goto end;
   if (!finished && !spec.trainer.node) plan_measure_speed(&plan);
+  if (!options->quiet) plan_print_validation(&plan, false, stderr);
   struct experiment_record experiment = {spec.name, spec.path, spec.source, spec.about};
   struct coordinator_set runs = {plan.count, &set, plan_set_describe};
   struct coordinator_options execute = {

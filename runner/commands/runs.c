@@ -59,7 +59,9 @@ static bool choose_columns(const struct selection *selection, const struct run_q
   *count = 0;
   for (bool begun = false; store_rows_next(rows, error); begun = true) {
     for (int i = 0; i < total; i++) {
-      if (!field_find(store_rows_name(rows, i), NULL) || varies[i]) continue;
+      const char *name = store_rows_name(rows, i);
+      // A name of neither table is a field of a spec's own.
+      if ((run_column_find(name) && !field_find(name, NULL)) || varies[i]) continue;
       struct value value = store_rows_value(rows, i);
       if (!begun) {
         values[i] = value;

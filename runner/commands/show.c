@@ -40,6 +40,16 @@ static bool load_curve(struct store *store, const char *id, enum metric_kind kin
 
 // ---- for people ----
 
+// Fields of the spec's own: the columns that are in no table.
+static void print_own_settings(const struct store_rows *rows, struct arena *arena) {
+  for (int i = 0; i < store_rows_columns(rows); i++) {
+    const char *name = store_rows_name(rows, i);
+    struct value value = store_rows_value(rows, i);
+    if (run_column_find(name) || field_find(name, NULL) || value.kind == VALUE_MISSING) continue;
+    printf("  %-26s %s\n", name, value_human(name, &value, arena));
+  }
+}
+
 static void print_settings(const struct store_rows *rows, struct arena *arena) {
   struct run_config fresh;
   config_default(&fresh);
@@ -73,6 +83,7 @@ static void print_settings(const struct store_rows *rows, struct arena *arena) {
       text_format(&line, "%s%s %s", line.length ? ", " : "", field->path, text);
     }
     if (line.length) printf("  %s\n", text_string(&line));
+    if (pass == 0) print_own_settings(rows, arena);
     text_free(&line);
   }
 }

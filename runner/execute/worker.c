@@ -34,6 +34,8 @@ static const char *placeholder(struct arena *arena, const char *name, const char
   if (strcmp(name, "folder") == 0) return folder;
   if (strcmp(name, "id") == 0) return file->id;
   const struct run_field *field = field_find(name, NULL);
+  for (size_t i = 0; i < file->config.own.count && !field; i++)
+    if (strcmp(file->config.own.fields[i].path, name) == 0) field = &file->config.own.fields[i];
   if (!field) return NULL;
   char number[32];
   return arena_string(arena, field_text(field, field_get(&file->config, field), number));

@@ -130,13 +130,14 @@ static size_t group_rows(const struct claim_runs *runs, size_t *groups) {
   const char **keys = arena_array(runs->arena, table->row_count + 1, sizeof *keys);
   for (size_t row = 0; row < table->row_count; row++) {
     struct text key = {0};
-    for (size_t f = 0; f < run_field_count; f++) {
-      const char *path = run_fields[f].path;
+    for (size_t f = 0; f < spec_field_count(runs->spec); f++) {
+      const struct run_field *field = spec_field_at(runs->spec, f);
+      const char *path = field->path;
       bool axis = false, chosen = strcmp(path, "seed") == 0;
       for (size_t s = 0; s < runs->spec->sweep_count; s++)
         for (size_t g = 0; g < runs->spec->sweeps[s].group_count; g++)
           for (size_t a = 0; a < runs->spec->sweeps[s].groups[g].axis_count; a++)
-            axis |= runs->spec->sweeps[s].groups[g].axes[a].field == &run_fields[f];
+            axis |= runs->spec->sweeps[s].groups[g].axes[a].field == field;
       for (size_t i = 0; i < runs->asked_count; i++) chosen |= column_chooses(runs->asked[i], path);
       int column = table_find(table, path);
       if (axis && !chosen && column >= 0) add_cell(table, column, row, &key);

@@ -84,7 +84,8 @@ static struct grid_expression look_up(struct run_grid *grid, const struct expres
   struct grid_expression found = {.expression = expression};
   if (!expression) return found;
   found.names = arena_array(grid->arena, (size_t)expression->name_count, sizeof *found.names);
-  for (int i = 0; i < expression->name_count; i++) run_name_find(expression->names[i].name, &found.names[i]);
+  for (int i = 0; i < expression->name_count; i++)
+    run_name_find(grid->spec, expression->names[i].name, &found.names[i]);
   return found;
 }
 

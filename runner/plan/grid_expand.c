@@ -47,8 +47,8 @@ static struct key key_of(const struct run_grid *grid, const struct grid_result *
   bytes[used++] = run->resolved;
   memcpy(bytes + used, facts->digest, sizeof facts->digest);
   used += sizeof facts->digest;
-  for (size_t i = 0; i < run_field_count && used + 64 < sizeof bytes; i++) {
-    const struct run_field *field = &run_fields[i];
+  for (size_t i = 0; i < spec_field_count(grid->spec) && used + 64 < sizeof bytes; i++) {
+    const struct run_field *field = spec_field_at(grid->spec, i);
     if (field->groups & GROUP_CORPUS) {
       if (facts->known) continue;
     } else if (run->resolved && !config_counts(&run->config, field)) {
@@ -86,7 +86,7 @@ static void add_axis(struct plan *plan, const struct run_field *field, bool deri
 }
 
 static void list_axes(struct plan *plan) {
-  plan->axes = arena_array(&plan->arena, run_field_count, sizeof *plan->axes);
+  plan->axes = arena_array(&plan->arena, spec_field_count(plan->spec), sizeof *plan->axes);
   for (size_t s = 0; s < plan->spec->sweep_count; s++) {
     const struct spec_sweep *sweep = &plan->spec->sweeps[s];
     for (size_t g = 0; g < sweep->group_count; g++)

@@ -68,8 +68,8 @@ static const struct node *blame(const struct run_grid *grid, size_t s, uint64_t 
     best = sweep->set[i].node;
   }
   if (best) return best;
-  for (size_t i = 0; i < run_field_count; i++) {
-    size_t at = spec->base_nodes[i] ? place_among(error, &run_fields[i]) : most;
+  for (size_t i = 0; i < spec_field_count(spec); i++) {
+    size_t at = spec->base_nodes[i] ? place_among(error, spec_field_at(spec, i)) : most;
     if (at >= earliest) continue;
     earliest = at;
     best = spec->base_nodes[i];

@@ -56,10 +56,11 @@ static void put_run(struct json_writer *json, const struct plan *plan, const str
   else
     json_put_null(json);
   json_key_string(json, "corpus_digest", run->corpus->facts.known ? run->corpus->facts.digest : NULL);
-  for (size_t i = 0; i < run_field_count; i++) {
-    if (strcmp(run_fields[i].path, "format") == 0 || strcmp(run_fields[i].path, "seed") == 0) continue;
-    json_key(json, run_fields[i].path);
-    field_json(json, &run_fields[i], field_get(&run->config, &run_fields[i]));
+  for (size_t i = 0; i < spec_field_count(plan->spec); i++) {
+    const struct run_field *field = spec_field_at(plan->spec, i);
+    if (strcmp(field->path, "format") == 0 || strcmp(field->path, "seed") == 0) continue;
+    json_key(json, field->path);
+    field_json(json, field, field_get(&run->config, field));
   }
   json_object_end(json);
 }

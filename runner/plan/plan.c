@@ -75,7 +75,7 @@ static bool find_corpus(void *context, const struct run_config *config, struct p
     return true;
   }
   if (!corpus_check(config, NULL, error)) return false;
-  if (!corpus_facts_find(config, &corpus->facts, &location, &plan->arena, error)) return false;
+  if (!corpus_facts_usable(config, &corpus->facts, &location, &plan->arena, error)) return false;
   if (!corpus->facts.known && !corpus_preparable(config, error)) return false;
   if (!corpus->facts.known && corpora->options->prepare) {
     FILE *messages = corpora->options->messages;
@@ -83,7 +83,7 @@ static bool find_corpus(void *context, const struct run_config *config, struct p
     if (messages)
       fprintf(messages, "preparing the corpus %s (%s), once\n", config->corpus.source, config->corpus.tokenizer);
     if (!corpus_prepare(config, false, show_progress, &progress, &plan->arena, &location, error) ||
-        !corpus_facts_find(config, &corpus->facts, &location, &plan->arena, error))
+        !corpus_facts_usable(config, &corpus->facts, &location, &plan->arena, error))
       return false;
   }
   corpus->folder = location.path ? location.path : "";

@@ -8,6 +8,7 @@
 #include "results/columns.h"
 #include "runner/plan/grid.h"
 #include "runner/plan/print.h"
+#include "runner/plan/validation.h"
 #include "runner/spec/internal.h"
 #include "trainer/trainer.h"
 
@@ -206,6 +207,15 @@ static void print_unknown(const struct plan *plan, FILE *out) {
           n ? "" : "parameters: EXPRESSION", n || c ? "" : ", ", c ? "" : "flops: EXPRESSION");
 }
 
+// Whether the spec leaves the length of its runs to the default.
+static bool length_by_default(const struct plan *plan) {
+  const struct run_config *base = &plan->spec->base;
+  for (size_t i = 0; i < plan->axis_count; i++)
+    if (plan->axes[i].field->groups & GROUP_BUDGET) return false;
+  return base->train.tokens == AUTO_INTEGER && base->train.steps == AUTO_INTEGER &&
+         isnan(base->train.tokens_per_parameter);
+}
+
 static void print_totals(const struct plan *plan, const struct totals *t, size_t shown, FILE *out) {
   char a[32], b[32], c[32];
   if (shown < plan->count) fprintf(out, "... and %zu more runs (--limit 0 shows all)\n", plan->count - shown);
@@ -219,6 +229,9 @@ static void print_totals(const struct plan *plan, const struct totals *t, size_t
   fputs("\n", out);
   print_dtype(plan, t, out);
   print_unknown(plan, out);
+  if (plan->spec->trainer.node && !plan->spec->trainer.counts[COUNT_PARAMETERS].node && length_by_default(plan))
+    fputs("D is 20 times the parameters of the built-in model of these fields: give train.tokens or train.steps\n",
+          out);
   if (plan_on_gpu(plan) && t->memory > 0) print_cards(plan, t, out);
   long cores = cores_usable();
   long slots = t->threads > 0 ? cores / (long)t->threads : cores;
@@ -241,6 +254,7 @@ static void print_totals(const struct plan *plan, const struct totals *t, size_t
     if (corpus->reason && !corpus->refused && first)
       fprintf(out, "no ids, and no epochs, for runs on %s: %s\n", corpus->config.corpus.source, corpus->reason);
   }
+  plan_print_validation(plan, false, out);
   if (t->unresolved) fprintf(out, "%zu runs have unknown sizes until the corpus is prepared\n", t->unresolved);
   if (plan->undecided > t->unresolved)
     fprintf(out, "for %zu combinations where could not be decided until the corpus is prepared: they are counted in\n",

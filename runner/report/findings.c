@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runner/plan/validation.h"
 #include "runner/report/data.h"
+#include "trainer/data/cache.h"
 
 // Distinct texts of a column and how many runs have each, most frequent first.
 struct tally {
@@ -244,11 +246,31 @@ static void environment_fact(struct report *report, const char *column, const ch
     fact(report, "processor", processor(&report->arena));
 }
 
+// What the losses were taken on, of corpora that are prepared on this machine.
+static void validation_facts(struct report *report) {
+  struct tally tally = tally_of(report, "corpus_digest", NULL);
+  for (size_t i = 0; i < tally.count; i++) {
+    struct error ignored = {0};
+    struct arena *arena = &report->arena;
+    const char *digest = tally.texts[i], *folder = corpus_cache_find(arena, digest, &ignored);
+    struct corpus *corpus = folder ? corpus_open(folder, digest, NULL, &ignored) : NULL;
+    if (!corpus) continue;
+    struct corpus_facts facts = corpus_facts(corpus, corpus_nearest_context(corpus, 256));
+    corpus_close(corpus);
+    const char *doubt = validation_doubt(facts.validation_documents, facts.validation_tokens, arena);
+    fact(report, "validation set",
+         arena_format(arena, "%s (corpus %.8s)",
+                      validation_words(facts.validation_documents, facts.validation_tokens, arena), digest));
+    if (doubt) report_say(report, true, "The validation set of corpus %.8s is small: %s.", digest, doubt);
+  }
+}
+
 void report_environment(struct report *report) {
   for (size_t i = 0; i < run_column_count; i++)
     if (run_columns[i].label) environment_fact(report, run_columns[i].name, run_columns[i].label);
   environment_fact(report, "corpus.source", "corpus");
   environment_fact(report, "corpus.tokenizer", "tokenizer");
+  validation_facts(report);
   double seconds = 0, flops = 0;
   for (size_t i = 0; i < report->count; i++) {
     if (isfinite(report->runs[i].wall_seconds)) seconds += report->runs[i].wall_seconds;

@@ -40,12 +40,13 @@ static struct report_fit *add_fit(struct report *report, const char *name, const
 // A run's settings without the axes that the fit averages over: equal texts were averaged into one row.
 static const char *average_key(struct report *report, const struct spec_fit *entry, const struct report_run *run) {
   struct text key = {0};
-  for (size_t f = 0; f < run_field_count; f++) {
-    bool left_out = run_fields[f].effect != EFFECT_COUNTS;
+  for (size_t f = 0; f < spec_field_count(report->spec); f++) {
+    const struct run_field *field = spec_field_at(report->spec, f);
+    bool left_out = field->effect != EFFECT_COUNTS;
     for (size_t a = 0; a < entry->average_over.count; a++)
-      left_out |= strcmp(entry->average_over.items[a], run_fields[f].path) == 0;
+      left_out |= strcmp(entry->average_over.items[a], field->path) == 0;
     if (left_out) continue;
-    struct value value = report_get(report, run, run_fields[f].path);
+    struct value value = report_get(report, run, field->path);
     if (value.kind == VALUE_TEXT)
       text_format(&key, "%s\n", value.text);
     else

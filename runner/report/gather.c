@@ -148,9 +148,9 @@ static bool swept(const struct spec *spec, const struct run_field *field) {
 // for those that follow from others. Tokens have a column of their own.
 static void gather_axes(struct report *report) {
   unsigned left = GROUP_BUDGET | (report->spec ? 0 : GROUP_FOLLOWS);
-  report->axes = arena_array(&report->arena, run_field_count, sizeof(struct run_field *));
-  for (size_t f = 0; f < run_field_count; f++) {
-    const struct run_field *field = &run_fields[f];
+  report->axes = arena_array(&report->arena, spec_field_count(report->spec), sizeof(struct run_field *));
+  for (size_t f = 0; f < spec_field_count(report->spec); f++) {
+    const struct run_field *field = spec_field_at(report->spec, f);
     int column = report_column(report, field->path);
     bool left_out = column < 0 || (report->spec && !swept(report->spec, field)) || field->groups & left;
     bool differs = false;

@@ -7,9 +7,9 @@
 
 #include "runner/spec/internal.h"
 
-static bool run_column(const char *name) {
+static bool run_column(const struct spec *spec, const char *name) {
   struct run_name found;
-  return run_name_find(name, &found) || run_result_known(name);
+  return run_name_find(spec, name, &found) || run_result_known(name);
 }
 
 // The fit of "chinchilla.alpha"; NULL where there is none of that name.
@@ -88,7 +88,7 @@ static void check_name(struct spec_reader *reader, const struct node *node, cons
                   "write an entry for one of its values, with a name and a where of its own",
                   "fit %.60s is made by %.60s: a claim cannot tell which of its fits it speaks of", fit->name, fit->by);
   if (fit) return;
-  if (!run_column(name->name)) {
+  if (!run_column(reader->spec, name->name)) {
     if (reader->spec->fit_count) return;  // a coefficient, perhaps
     const char *near = strlen(name->name) <= 100 ? run_name_nearest(name->name, true) : NULL;
     char hint[200] = "";

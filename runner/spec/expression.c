@@ -135,7 +135,7 @@ bool spec_check_names(struct spec_reader *reader, const struct node *node, int s
       fine = false;
       continue;
     }
-    if (run_name_find(name->name, &found)) continue;
+    if (run_name_find(reader->spec, name->name, &found)) continue;
     if (run_result_known(name->name)) {
       if (names == NAMES_OF_STORE) continue;
       spec_error_at(reader->spec, node, start + name->offset, reader->diagnostics, NULL,

@@ -98,7 +98,7 @@ void spec_walk_fields(struct spec_reader *reader, const struct node *mapping, co
       continue;
     }
     const char *path = prefix ? arena_format(&reader->spec->arena, "%s.%s", prefix, key->text) : key->text;
-    const struct run_field *field = field_find(path, NULL);
+    const struct run_field *field = spec_field_find(reader->spec, path);
     if (field) {
       take(reader, field, key, value, context);
     } else if (*key->text && field_section(path)) {

@@ -19,7 +19,7 @@ static const char *read_column(struct spec_reader *reader, const struct entry_ke
 static const char *read_field(struct spec_reader *reader, const struct entry_key *key, const struct node *node) {
   const char *path = spec_read_text(reader, node, key->name);
   if (!path) return NULL;
-  const struct run_field *field = strlen(path) <= 100 ? field_find(path, NULL) : NULL;
+  const struct run_field *field = strlen(path) <= 100 ? spec_field_find(reader->spec, path) : NULL;
   if (field) return field->path;
   node_error(node, reader->diagnostics, spec_field_hint(reader, path), "%s: no field is called '%.60s'", key->name,
              path);

@@ -84,4 +84,5 @@ void spec_read_fits(struct spec_reader *reader, const struct node *node);
 void spec_read_claims(struct spec_reader *reader, const struct node *node);
 void spec_read_report(struct spec_reader *reader, const struct node *node);
 void spec_read_run(struct spec_reader *reader, const struct node *node);
+void spec_read_own_fields(struct spec_reader *reader, const struct node *node);
 void spec_read_trainer(struct spec_reader *reader, const struct node *node);

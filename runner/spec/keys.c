@@ -8,6 +8,7 @@ static const struct schema_property top[] = {
      .description = "the experiment's name"},
     {"about", "string", .description = "what is asked, for the report"},
     {"corpus", .reference = "value:corpus"},
+    {"fields", .reference = "fields", .description = "fields of the runs that a trainer of your own knows"},
     {"base", .fields = "value", .description = "fields of every run, where the sweep does not give them"},
     {"sweep", .reference = "sweep", .repeated = true, .limits = {{"minItems", 1}},
      .description = "grids of runs, united; without it the spec is one run"},
@@ -54,6 +55,17 @@ static const struct schema_property run[] = {
      .choices = (const char *const[]){"tell", "retry"}, .choice_count = 2},
 };
 
+static const char *const own_types[] = {"integer", "number", "boolean", "choice", "text"};
+static const struct schema_property own_field[] = {
+    {"type", .choices = own_types, .choice_count = 5, .description = "number when not given"},
+    {"default", "string|number|boolean", .description = "where neither base nor the sweep gives it"},
+    {"range", "array", "number", .limits = {{"minItems", 2}, {"maxItems", 2}}, .description = "[least, greatest]"},
+    {"choices", "array", "string|number|boolean", .limits = {{"minItems", 1}}, .description = "of type choice"},
+    {"unit", "string"},
+    {"help", "string"},
+    {"counts", "boolean", .description = "false: it cannot change a result, and is no part of the identity"},
+};
+
 // The kinds of plots are not known here: the schema adds them.
 static const struct schema_property report[] = {
     {"title", "string", .description = "the experiment's name when not given"},
@@ -67,6 +79,7 @@ const struct spec_keys spec_sweep_keys = KEYS("sweep", sweep);
 const struct spec_keys spec_range_keys = KEYS("a range of values", range);
 const struct spec_keys spec_trainer_keys = KEYS("trainer", trainer);
 const struct spec_keys spec_run_keys = KEYS("run", run);
+const struct spec_keys spec_own_field_keys = KEYS("a field", own_field);
 const struct spec_keys spec_report_keys = KEYS("report", report);
 
 bool spec_key_known(const struct spec_keys *keys, const char *name) {

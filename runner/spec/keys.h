@@ -9,6 +9,7 @@ struct spec_keys {
   const struct schema_property *properties;
   size_t count;
 };
+extern const struct spec_keys spec_own_field_keys;
 extern const struct spec_keys spec_top_keys, spec_sweep_keys, spec_range_keys, spec_trainer_keys, spec_run_keys,
     spec_report_keys;
 

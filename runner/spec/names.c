@@ -5,13 +5,13 @@
 #include <string.h>
 #include <strings.h>
 
-bool run_name_find(const char *name, struct run_name *found) {
+bool run_name_find(const struct spec *spec, const char *name, struct run_name *found) {
   const struct run_column *column = run_column_find(name);
   *found = (struct run_name){0};
   if (column && column->planned)
     found->column = column;
   else
-    found->field = field_find(name, NULL);
+    found->field = spec_field_find(spec, name);
   return found->column || found->field;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 #include "base/base.h"
 #include "results/columns.h"
+#include "runner/spec/spec.h"
 #include "trainer/config.h"
 
 // What a name of an expression stands for: one of the two, or nothing.
@@ -10,7 +11,8 @@ struct run_name {
   const struct run_field *field;
   const struct run_column *column;  // one that plans know
 };
-bool run_name_find(const char *name, struct run_name *found);
+// `spec` brings its own fields; NULL: none.
+bool run_name_find(const struct spec *spec, const char *name, struct run_name *found);
 
 // Whether it is a column that only a finished run has ("loss", "wall_seconds", ...), for the expressions of fits.
 bool run_result_known(const char *name);

@@ -37,8 +37,15 @@ static void put_definitions(struct json_writer *json, const char *const *laws, s
                                        spec_trainer_keys.properties, spec_trainer_keys.count};
   const struct schema_object limits = {"run", .description = "limits on each run; no part of its identity",
                                        .properties = spec_run_keys.properties, .count = spec_run_keys.count};
+  const struct schema_object own_field = {"own_field", .properties = spec_own_field_keys.properties,
+                                          .count = spec_own_field_keys.count};
+  const struct schema_object own_fields = {"fields", .others = "^[A-Za-z]", .other_reference = "own_field"};
+  const struct schema_property own = {"own", .description = "a field that the spec declares under fields"};
   json_key(json, "$defs");
   json_object_begin(json);
+  schema_object(json, &own_field);
+  schema_object(json, &own_fields);
+  schema_property(json, &own);
   schema_field_definitions(json);
   schema_object(json, &ranges);
   schema_property(json, &expression);

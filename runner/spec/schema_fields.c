@@ -60,6 +60,11 @@ static void put_fields(struct json_writer *json, const char *kind, const char *s
     all[object.count++] = (struct schema_property){path + length, .reference = reference};
   }
   object.properties = all;
+  if (!section) {
+    // Fields that the spec declares, in one word.
+    object.others = "^[A-Za-z][A-Za-z0-9_]*$";
+    object.other_reference = "own";
+  }
   schema_object(json, &object);
   arena_free(&arena);
 }

@@ -104,6 +104,12 @@ void schema_object(struct json_writer *json, const struct schema_object *object)
   json_key_boolean(json, "additionalProperties", false);
   if (object->description) json_key_string(json, "description", object->description);
   if (object->required) put_texts(json, "required", &object->required, 1);
+  if (object->others) {
+    json_key(json, "patternProperties");
+    json_object_begin(json);
+    schema_property(json, &(struct schema_property){object->others, .reference = object->other_reference});
+    json_object_end(json);
+  }
   json_key(json, "properties");
   json_object_begin(json);
   for (size_t i = 0; i < object->count; i++) schema_property(json, &object->properties[i]);

@@ -34,6 +34,8 @@ struct schema_object {
   const char *description;
   const struct schema_property *properties;
   size_t count;
+  const char *others;           // pattern of the names of further keys, or NULL ...
+  const char *other_reference;  // ... and the definition of their values
 };
 
 // "KEY": {...}

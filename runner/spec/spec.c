@@ -35,7 +35,7 @@ static void check_top(struct spec_reader *reader, const struct node *root) {
 static void take_base(struct spec_reader *reader, const struct run_field *field, const struct node *key,
                       const struct node *value, void *context) {
   struct spec *spec = reader->spec;
-  size_t index = (size_t)(field - run_fields);
+  size_t index = spec_field_index(field);
   if (spec->base_nodes[index]) {
     char hint[80];
     snprintf(hint, sizeof hint, "it stands first on line %d", spec->base_nodes[index]->line);
@@ -71,7 +71,7 @@ static void read_override(struct spec_reader *reader, const char *text) {
     return;
   }
   snprintf(path, sizeof path, "%.*s", (int)(equals - text), text);
-  const struct run_field *field = field_find(path, NULL);
+  const struct run_field *field = spec_field_find(spec, path);
   if (!field) {
     diagnostics_add(reader->diagnostics, false, file, 0, 0, spec_field_hint(reader, path), "no field is called '%s'",
                     path);
@@ -90,7 +90,7 @@ static void read_override(struct spec_reader *reader, const char *text) {
     diagnostics_add_error(reader->diagnostics, file, 0, 0, &error);
     return;
   }
-  spec->overridden[field - run_fields] = true;
+  spec->overridden[spec_field_index(field)] = true;
 }
 
 // corpus.files without a source means these files.
@@ -145,6 +145,8 @@ static void read_all(struct spec_reader *reader, const struct node *root) {
   check_top(reader, root);
   read_head(reader, root);
   size_t before = reader->diagnostics->errors;
+  spec->trainer.node = node_find(root, "trainer");  // which fields of its own need
+  spec_read_own_fields(reader, node_find(root, "fields"));
   spec_read_trainer(reader, node_find(root, "trainer"));
   read_base(reader, root);
   for (size_t i = 0; i < reader->options->override_count; i++) read_override(reader, reader->options->overrides[i]);
@@ -165,8 +167,8 @@ bool spec_parse(struct spec *spec, const char *path, const char *bytes, size_t l
   spec->path = arena_string(&spec->arena, path);
   spec->source = bytes;
   spec->source_length = length;
-  spec->base_nodes = arena_array(&spec->arena, run_field_count, sizeof *spec->base_nodes);
-  spec->overridden = arena_array(&spec->arena, run_field_count, sizeof *spec->overridden);
+  spec->base_nodes = arena_array(&spec->arena, run_field_count + OWN_FIELD_LIMIT, sizeof *spec->base_nodes);
+  spec->overridden = arena_array(&spec->arena, run_field_count + OWN_FIELD_LIMIT, sizeof *spec->overridden);
   config_default(&spec->base);
   struct spec_reader reader = {.spec = spec, .options = options ? options : &none, .diagnostics = diagnostics};
   config_default(&reader.scratch);

@@ -128,12 +128,14 @@ struct spec {
   const char *source;  // the file's text
   size_t source_length;
   const struct node *root;
-  const char *name;        // `experiment`; the file's name without .yaml when not given
-  const char *about;       // "" when not given
-  bool base_fine;          // no mistakes in base, corpus, trainer and --set: what a sweep makes of them can be checked
-  struct run_config base;  // defaults, then `corpus` and `base`, then --set; not resolved
-  const struct node **base_nodes;  // [run_field_count]: where the spec set the field, or NULL
-  bool *overridden;                // [run_field_count]: given by --set
+  const char *name;       // `experiment`; the file's name without .yaml when not given
+  const char *about;      // "" when not given
+  bool base_fine;         // no mistakes in base, corpus, trainer and --set: what a sweep makes of them can be checked
+  struct run_field *own;  // fields that it declares, [own_count], sorted by path
+  size_t own_count;
+  struct run_config base;          // defaults, then `corpus` and `base`, then --set; not resolved
+  const struct node **base_nodes;  // by spec_field_index: where the spec set the field, or NULL
+  bool *overridden;                // the same: given by --set
   struct spec_sweep *sweeps;       // at least one; a spec without `sweep` has one with no axes: a single run
   size_t sweep_count;
   struct spec_fit *fits;
@@ -170,6 +172,13 @@ bool spec_load(struct spec *spec, const char *path, const struct spec_options *o
 bool spec_parse(struct spec *spec, const char *path, const char *bytes, size_t length,
                 const struct spec_options *options, struct diagnostics *diagnostics, struct error *error);
 void spec_free(struct spec *spec);
+
+// All fields that a run of the spec has: those of the table, then those that it declares. `spec` NULL: the table.
+size_t spec_field_count(const struct spec *spec);
+const struct run_field *spec_field_at(const struct spec *spec, size_t index);
+size_t spec_field_index(const struct run_field *field);
+// The field of this path, or NULL.
+const struct run_field *spec_field_find(const struct spec *spec, const char *path);
 
 // The entry {law: LAW}.
 struct spec_fit spec_fit_of_law(const char *law);

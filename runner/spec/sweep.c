@@ -22,7 +22,7 @@ static const struct spec_axis *find_axis(const struct spec_sweep *sweep, const s
 // An error when the command line gives the field that the spec sweeps or derives.
 static void check_override(struct spec_reader *reader, const struct run_field *field, const struct node *key,
                            const char *what) {
-  size_t index = (size_t)(field - run_fields);
+  size_t index = spec_field_index(field);
   if (!reader->spec->overridden[index]) return;
   char file[200];
   snprintf(file, sizeof file, "--set %s", field->path);
@@ -110,8 +110,8 @@ static bool means_itself(struct spec_reader *reader, const struct run_field *fie
   struct error error = {0};
   struct run_name found;
   struct expression *expression = expression_parse(&arena, node->text, &error);
-  bool literal =
-      !expression || (expression->root->kind == EXPRESSION_NAME && !run_name_find(expression->root->text, &found));
+  bool literal = !expression || (expression->root->kind == EXPRESSION_NAME &&
+                                 !run_name_find(reader->spec, expression->root->text, &found));
   arena_free(&arena);
   return literal;
 }

@@ -14,7 +14,7 @@ static void check_placeholders(struct spec_reader *reader, const struct node *no
     if (!length || length > 100 || open[1 + length] != '}') continue;
     char name[112];
     snprintf(name, sizeof name, "%.*s", (int)length, open + 1);
-    bool known = field_find(name, NULL) != NULL;
+    bool known = spec_field_find(reader->spec, name) != NULL;
     for (size_t i = 0; i < 3; i++) known |= strcmp(own[i], name) == 0;
     if (known) continue;
     const char *names[256] = {"config", "folder", "id"};
@@ -39,7 +39,7 @@ static void read_count(struct spec_reader *reader, const struct node *node, enum
   const struct expression *expression = spec_read_expression(reader, node, NAMES_OF_RUN, name);
   for (int i = 0; expression && i < expression->name_count && which <= COUNT_TOTAL; i++) {
     struct run_name found;
-    run_name_find(expression->names[i].name, &found);
+    run_name_find(reader->spec, expression->names[i].name, &found);
     if (!found.column && !(found.field && found.field->groups & GROUP_BUDGET)) continue;
     node_error(node, reader->diagnostics, "12 * model.layers * model.width^2, say",
                "%s of a trainer follows from the fields of its model, not from %s", name, expression->names[i].name);
@@ -52,6 +52,7 @@ static void read_count(struct spec_reader *reader, const struct node *node, enum
 void spec_read_trainer(struct spec_reader *reader, const struct node *node) {
   struct spec_trainer *trainer = &reader->spec->trainer;
   trainer->version = "";
+  trainer->node = NULL;
   if (!node) return;
   if (node->kind != NODE_MAPPING) {
     node_error(node, reader->diagnostics, "trainer: {command: [python3, train.py, \"{config}\"]}",

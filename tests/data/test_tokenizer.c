@@ -46,7 +46,7 @@ static bool train(struct tokenizer *tokenizer, struct documents *documents, int6
   }
   char *paths[40];
   for (int i = 0; i < 40; i++) paths[i] = scratch_path(&arena, arena_format(&arena, "t-%02d.txt", i));
-  return documents_of_files(documents, paths, 40, error) && documents_split(documents, 0.1, error) &&
+  return documents_of_files(documents, paths, 40, 0.1, error) && documents_split(documents, 0.1, error) &&
          tokenizer_train(tokenizer, documents, vocabulary, error);
 }
 

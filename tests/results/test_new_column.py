@@ -19,7 +19,7 @@ n, d = config["model.width"] ** 2, config["train.tokens"]
 done = {"event": "done", "step": config["train.steps"], "tokens": d, "loss": 1.5 + 40 * n ** -0.4 + 30 * d ** -0.3,
         "energy": 1000.0 * config["model.width"] + config["seed"]}
 with open(os.path.join(folder, "events.jsonl"), "a") as events:
-    events.write(json.dumps({"event": "start", "trainer": "measuring 1"}) + "\\n" + json.dumps(done) + "\\n")
+    events.write(json.dumps({"event": "start", "trainer": "measuring 1", "parameters": {"non_embedding": n}}) + "\\n" + json.dumps(done) + "\\n")
 """)
 SPEC = write("energy.yaml", f"""experiment: energy
 corpus: {{source: markov2}}

@@ -40,7 +40,7 @@ def trains_stops_and_resumes(trainer, width, steps, batch, counts):
     spec = spec_of(trainer, width, steps, batch)
     run("run", "-q", spec, home="whole " + trainer, code=0)
     whole = events_of("whole " + trainer)
-    check(whole[-1]["event"] == "done" and whole[-1]["loss"] < whole[1]["loss"] - 0.5, "it learns", whole[1], whole[-1])
+    check(whole[-1]["event"] == "done" and whole[-1]["loss"] < whole[1]["loss"] - 0.3, "it learns", whole[1], whole[-1])
     row = document("runs", "own-trainer", home="whole " + trainer)[0]
     check([row[k] for k in counts] == list(counts.values()), "its counts are the store's", {k: row[k] for k in counts})
     check(row["parameters_attention"] is None and row["flops"] == whole[-1]["flops"] and
@@ -67,7 +67,7 @@ def trains_stops_and_resumes(trainer, width, steps, batch, counts):
 
 @case
 def the_plain_one():
-    trains_stops_and_resumes("train_plain.py", 16, 30, 192, {"parameters": 257 * 16, "parameters_total": 2 * 257 * 16,
+    trains_stops_and_resumes("train_plain.py", 16, 14, 192, {"parameters": 257 * 16, "parameters_total": 2 * 257 * 16,
                                                              "parameters_active": None})
 
 
@@ -131,6 +131,8 @@ def a_trainer_that_tells_nothing():
 def lengths_by_n_need_n():
     short = "train: {tokens_per_parameter: 4, batch_tokens: 1024}"
     told = run("check", own("ratio", length=short), code=2).err
+    default = run("plan", own("default", length="train: {batch_tokens: 1024}"), code=0).out
+    check("built-in model of these fields" in default, "a length by default is told", default)
     check("train.tokens or train.steps is needed" in told and "parameters: EXPRESSION" in told, "N is not known", told)
     rows = document("plan", own("ratio", ', parameters: "1000 * model.width"', length=short))
     check([r["tokens"] for r in rows] == [4 * 1000 * w // 1024 * 1024 for w in (32, 64)], "N is the expression's", rows)
@@ -141,6 +143,96 @@ def lengths_by_n_need_n():
     with open(own("filter"), encoding="utf-8") as file:
         spec = write("filter.yaml", file.read() + "    where: N > 1000\n")
     check("'parameters' has no value here before it trains" in run("check", spec, code=2).err, "nor can where ask for it")
+
+
+FIELDS = """import json, os, sys
+config = json.load(open(sys.argv[1]))["config"]
+assert float(sys.argv[2]) == config["dropout"] and isinstance(config["dropout"], (int, float)), sys.argv
+assert config["act"] in ("relu", "gelu") and config["gated"] is True and config["experts"] == 2, config
+loss = 3 + config["dropout"] + 0.01 * config["seed"] + 0.1 * (config["act"] == "gelu")
+with open(os.environ["ISOLOSS_EVENTS"], "a") as log:
+    log.write(json.dumps({"event": "done", "loss": loss, "tokens": 2048}) + "\\n")
+"""
+DECLARED = """fields:
+  dropout: {type: number, default: 0.1, range: [0, 1], help: share of activations that are dropped}
+  experts: {type: integer, default: 1}
+  act: {choices: [relu, gelu]}
+  gated: {type: boolean, default: true}
+"""
+
+
+def fields_spec(name, fields=DECLARED, base="experts: 2, ", sweep="dropout: [0, 0.1, 0.2], act: [relu, gelu], seed: {seeds: 2}"):
+    return write(name + ".yaml", f"""experiment: {name}
+trainer: {{command: [{sys.executable}, {write("fields.py", FIELDS)}, "{{config}}", "{{dropout}}"], parameters: 100 * model.width * experts}}
+{fields}base: {{{base}train: {{tokens: 2048, batch_tokens: 1024}}}}
+sweep:
+  - grid: {{{sweep}}}
+    where: dropout < 0.2 or act == "gelu"
+    set: {{model.width: 16 * experts}}
+fit:
+  - {{name: all, law: chinchilla, where: dropout < 0.15, average_over: [seed]}}
+claims: ['loss["dropout == 0"] < loss["dropout == 0.1"]']
+""")
+
+
+@case
+def fields_of_its_own():
+    spec = fields_spec("fields")
+    rows = document("plan", spec)
+    check(len(rows) == 10 and len({r["id"] for r in rows}) == 10, "axes, filters and ids", len(rows))
+    check({(r["dropout"], r["act"], r["experts"], r["gated"], r["model.width"], r["parameters"]) for r in rows} ==
+          {(d, a, 2, True, 32, 6400) for d in (0, 0.1, 0.2) for a in ("relu", "gelu")} - {(0.2, "relu", 2, True, 32, 6400)},
+          "values of the plan", rows[0])
+    run("run", "-q", spec, code=0)
+    run("run", "-q", spec, code=0)
+    check(select("home", "SELECT count(*), sum(state = 'done') FROM runs r JOIN experiment_runs e ON e.run = r.id WHERE "
+                 "e.experiment = 'fields'")[0][:] == (10, 10), "each is trained once")
+    gelu = document("runs", "fields", "--where", 'dropout > 0 and act == "gelu" and gated', "--sort", "loss")
+    check([(r["dropout"], r["seed"], r["gated"]) for r in gelu] == [(0.1, 0, True), (0.1, 1, True), (0.2, 0, True), (0.2, 1, True)],
+          "columns", gelu)
+    check("dropout" in run("runs", "fields").out.splitlines()[0], "those that differ are shown")
+    check("dropout" in run("show", gelu[0]["id"]).out, "show tells them")
+    check([tuple(r) for r in select("home", "SELECT DISTINCT dropout, act FROM run_table WHERE dropout = 0.2")] ==
+          [(0.2, "gelu")], "the view has them")
+    told = run("fit", spec)
+    check("4 rows" in told.out + told.err, "seeds are averaged, other fields are not", told.out, told.err)
+    out = run("report", "fields", code=0).out.split()[0]
+    with open(path_of(out), encoding="utf-8") as file:
+        check("dropout" in file.read(), "the report has them")
+
+
+@case
+def fields_and_identity():
+    def ids(*arguments, **options):
+        return [r["id"] for r in document("plan", fields_spec("ids", **options), *arguments)]
+    first = ids()
+    check(ids(fields=DECLARED.replace("default: 0.1", "default: 0.9")) == first, "a default that is not used is none")
+    check(not set(ids(base="experts: 3, ")) & set(first), "a value counts")
+    check(ids(fields=DECLARED + "  note: {type: text, default: a, counts: false}\n") == first, "unless it cannot")
+    swapped = "fields:\n" + "".join(reversed(DECLARED.splitlines(True)[1:]))
+    check(ids(fields=swapped) == first, "the order of declarations does not")
+    plain = own("plain")
+    before = [r["id"] for r in document("plan", plain)]
+    with open(plain, encoding="utf-8") as file:
+        more = write("plain.yaml", file.read() + "fields: {}\n")
+    check([r["id"] for r in document("plan", more)] == before, "no fields are none")
+
+
+@case
+def fields_that_cannot_be():
+    cases = {"seed: {}": "the name of a field that every run has", "tokens: {}": "quantity or result", "train: {}": "group",
+             "a-b: {}": "cannot be the name", "d: {type: real}": "unknown type 'real'", "d: {default: x}": "must be a number",
+             "d: {range: [0, 1], default: 3}": "between 0 and 1", "d: {choices: [a, b], default: c}": "must be one of a, b",
+             "d: {type: choice}": "choices go with", "d: 3": "by a mapping", "d: {typ: number}": "did you mean 'type'",
+             "d: {range: [2, 1]}": "least and the greatest"}
+    for text, says in cases.items():
+        told = run("check", write("bad.yaml", f"trainer: {{command: [a]}}\nbase: {{train: {{steps: 1}}}}\nfields: {{{text}}}\n"),
+                   code=2).err
+        check(says in told and "bad.yaml:3:" in told, "a bad declaration", text, told)
+    told = run("check", write("bad.yaml", "fields: {dropout: {}}\nbase: {train: {steps: 1}}\n"), code=2).err
+    check("isoloss-train does not know them" in told, "they are for other trainers", told)
+    told = run("check", fields_spec("wrong", base="dropuot: 0.3, "), code=2).err
+    check("unknown field 'dropuot'" in told, "a name that is not declared", told)
 
 
 finish()

@@ -191,7 +191,7 @@ static void names_match_the_store(void) {
   const char *const *columns = store_run_columns(store, &count);
   for (int i = 0; i < count; i++) {
     struct run_name found;
-    if (!CHECK(run_name_find(columns[i], &found) != run_result_known(columns[i])))
+    if (!CHECK(run_name_find(NULL, columns[i], &found) != run_result_known(columns[i])))
       printf("# the store's column %s\n", columns[i]);
   }
   for (size_t j = 0; j < run_column_count; j++) {

@@ -51,6 +51,8 @@ static bool read_entry(struct arena *arena, const char *path, struct corpus_entr
                                  .documents = number_of(train, "documents") + number_of(validation, "documents"),
                                  .text_bytes = number_of(train, "bytes") + number_of(validation, "bytes"),
                                  .size = corpus_folder_size(path)};
+  int64_t whole = number_of(manifest, "whole_documents");  // of those that were cut into pieces
+  if (whole > 0) entry->documents = whole;
   json_decref(manifest);
   return true;
 }

@@ -56,6 +56,7 @@ struct corpus_facts corpus_facts(const struct corpus *corpus, int64_t context) {
   struct corpus_facts facts = {.known = true,
                                .vocabulary = corpus->vocabulary,
                                .train_tokens = INT64_MAX,
+                               .validation_documents = -1,
                                .bytes_per_token = NAN,
                                .targets_per_token = 1,
                                .irreducible_loss = NAN};
@@ -70,6 +71,10 @@ bool corpus_check_context(const struct corpus *corpus, int64_t context, struct e
     return error_set(error, EXIT_USAGE_ERROR, "model.context must be at least 1") ||
            error_about(error, "model.context", NULL);
   return corpus->ops->check_context(corpus, context, error);
+}
+
+bool corpus_check_targets(const struct corpus *corpus, struct error *error) {
+  return !corpus->ops->check_targets || corpus->ops->check_targets(corpus, error);
 }
 
 static bool range_fits(int64_t first, int64_t count, int64_t total) {

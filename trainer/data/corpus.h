@@ -61,6 +61,10 @@ bool corpus_prepare(const struct run_config *config, bool refresh, corpus_progre
 bool corpus_preparable(const struct run_config *config, struct error *error);
 // What a plan must know: corpus_find, and corpus_facts when it is prepared (known = false otherwise). `location` may be
 // NULL. config->model.context and the corpus fields are read; nothing needs to be resolved.
+// The same, and an error when the corpus is prepared and no run with this context can train on it: too small for a
+// window, on either side, or a mask without targets.
+bool corpus_facts_usable(const struct run_config *config, struct corpus_facts *facts, struct corpus_location *location,
+                         struct arena *arena, struct error *error);
 bool corpus_facts_find(const struct run_config *config, struct corpus_facts *facts, struct corpus_location *location,
                        struct arena *arena, struct error *error);
 
@@ -82,6 +86,8 @@ struct corpus_facts corpus_facts(const struct corpus *corpus, int64_t context);
 // False with a message when windows of `context` tokens cannot be cut (text shorter than one window, a zipfmem record
 // of another length).
 bool corpus_check_context(const struct corpus *corpus, int64_t context, struct error *error);
+// False with a message when a mask leaves a split without any target.
+bool corpus_check_targets(const struct corpus *corpus, struct error *error);
 // `wanted`, or the nearest shorter context that fits the corpus.
 int64_t corpus_nearest_context(const struct corpus *corpus, int64_t wanted);
 

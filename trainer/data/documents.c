@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -10,8 +11,10 @@
 #include <unistd.h>
 
 enum {
-  FEW_DOCUMENTS = 20,   // below this, documents are cut into pieces
-  PIECES_WANTED = 200,  // about so many pieces then ...
+  FEW_DOCUMENTS = 20,   // below this, documents are cut into pieces; or where fewer than ...
+  FEW_HELD_BACK = 5,    // ... so many can be expected in the validation split
+  PIECES_WANTED = 20,   // about so many pieces are held back then ...
+  LEAST_PIECES = 200,   // ... of at least so many ...
   SMALLEST_PIECE = 64,  // ... within these sizes
   LARGEST_PIECE = 16384,
   BLOCK_TOKENS = 16384,  // of files of tokens
@@ -82,9 +85,12 @@ static size_t cut_length(const char *bytes, size_t length, size_t least) {
   return cut;
 }
 
-static void cut_pieces(struct documents *documents) {
+static void cut_pieces(struct documents *documents, double validation_fraction) {
   struct document_piece *whole = documents->items;
-  size_t count = documents->count, piece = documents->bytes / PIECES_WANTED;
+  double wanted = fmax(LEAST_PIECES, PIECES_WANTED / validation_fraction);
+  size_t count = documents->count, piece = (size_t)((double)documents->bytes / wanted);
+  documents->cut = true;
+  documents->whole = count;
   if (piece < SMALLEST_PIECE) piece = SMALLEST_PIECE;
   if (piece > LARGEST_PIECE) piece = LARGEST_PIECE;
   documents->items = NULL;
@@ -100,7 +106,8 @@ static void cut_pieces(struct documents *documents) {
   free(whole);
 }
 
-bool documents_of_files(struct documents *documents, char *const *paths, size_t count, struct error *error) {
+bool documents_of_files(struct documents *documents, char *const *paths, size_t count, double validation_fraction,
+                        struct error *error) {
   for (size_t i = 0; i < count; i++)
     if (!map_file(documents, paths[i], error)) return false;
   if (count == 1) {
@@ -114,9 +121,11 @@ bool documents_of_files(struct documents *documents, char *const *paths, size_t 
     return error_set(error, EXIT_USAGE_ERROR, "corpus.files: %s",
                      count == 1 ? "the file is empty" : "all files are empty") ||
            error_about(error, "corpus.files", NULL);
-  if (documents->count < FEW_DOCUMENTS) {
-    documents->rule = "pieces cut at line ends (there are fewer than 20 documents)";
-    cut_pieces(documents);
+  bool few = documents->count < FEW_DOCUMENTS;
+  if (few || (double)documents->count * validation_fraction < FEW_HELD_BACK) {
+    documents->rule = few ? "pieces cut at line ends (there are fewer than 20 documents)"
+                          : "pieces cut at line ends (of whole documents, fewer than 5 would be for validation)";
+    cut_pieces(documents, validation_fraction);
   }
   return true;
 }
@@ -222,8 +231,24 @@ static int compare(const void *left, const void *right) {
   return a->index < b->index ? -1 : a->index > b->index;
 }
 
+static int by_split_hash(const void *left, const void *right) {
+  const struct ordered *a = left, *b = right;
+  if (a->piece.split_hash != b->piece.split_hash) return a->piece.split_hash < b->piece.split_hash ? -1 : 1;
+  return a->index < b->index ? -1 : a->index > b->index;
+}
+
+// Takes at least `least` documents for validation, those of the smallest hashes; copies stay together where one is left
+// to train on. Returns how many it took.
+static size_t hold_back(struct ordered *all, size_t count, size_t least) {
+  qsort(all, count, sizeof *all, by_split_hash);
+  size_t taken = least;
+  while (taken < count - 1 && all[taken].piece.split_hash == all[taken - 1].piece.split_hash) taken++;
+  for (size_t i = 0; i < count; i++) all[i].training = i >= taken;
+  return taken;
+}
+
 bool documents_split(struct documents *documents, double validation_fraction, struct error *error) {
-  size_t count = documents->count, smallest = 0, largest = 0, validation = 0;
+  size_t count = documents->count, largest = 0, validation = 0;
   if (count < 2)
     return error_set(error, EXIT_USAGE_ERROR,
                      "the text is too short (%llu bytes in one document): training and validation need a document each",
@@ -236,13 +261,14 @@ bool documents_split(struct documents *documents, double validation_fraction, st
     piece->order_hash = hash64(piece->bytes, piece->length, 2);
     all[i] = (struct ordered){.piece = *piece, .index = i, .training = (double)piece->split_hash >= threshold};
     validation += !all[i].training;
-    if (piece->split_hash < all[smallest].piece.split_hash) smallest = i;
     if (piece->split_hash > all[largest].piece.split_hash) largest = i;
   }
-  // A small corpus may have nothing on one side: the document next to the threshold goes over.
-  if (validation == 0) {
-    all[smallest].training = false;
-    validation = 1;
+  // A small corpus may have nothing on one side: the document next to the threshold goes over. Of pieces, chance may
+  // not leave fewer than the share says, nor a single one.
+  size_t least = 1;
+  if (documents->cut && count > 3) least = (size_t)fmax(2, round(validation_fraction * (double)count));
+  if (validation < least) {
+    validation = hold_back(all, count, least);
   } else if (validation == count) {
     all[largest].training = true;
     validation--;

@@ -29,13 +29,16 @@ struct documents {
   size_t validation_count;  // after documents_split: the first so many are validation
   uint64_t bytes;
   const char *rule;  // how documents were told apart, for the manifest
+  bool cut;          // into pieces, since there are few
+  size_t whole;      // documents before they were cut
   struct arena arena;
 };
 
 // All of the user's text files: each a document, or, when there is one file only, the parts between two empty lines.
-// Fewer than 20 documents are cut further at line ends, so that a validation split can be made. `paths` are plain
-// files.
-bool documents_of_files(struct documents *documents, char *const *paths, size_t count, struct error *error);
+// Fewer than 20 documents, or so few that fewer than 5 can be expected in the validation split, are cut further at line
+// ends, so that it holds about 20 pieces and is never one document by chance. `paths` are plain files.
+bool documents_of_files(struct documents *documents, char *const *paths, size_t count, double validation_fraction,
+                        struct error *error);
 // Documents of one text file with a file of uint64 ends beside it (named sources).
 bool documents_of_source(struct documents *documents, const char *text_path, const char *bounds_path,
                          struct error *error);
@@ -44,6 +47,7 @@ bool documents_of_source(struct documents *documents, const char *text_path, con
 bool documents_of_tokens(struct documents *documents, char *const *paths, size_t count, int width, bool *has_mask,
                          struct error *error);
 // Hashes, splits and orders: validation documents first, then training ones. The split of a document depends on its own
-// bytes only. Both parts get at least one document; an error when there are fewer than two.
+// bytes only. Both parts get at least one document; of documents that were cut, validation gets at least its
+// share and two. An error when there are fewer than two.
 bool documents_split(struct documents *documents, double validation_fraction, struct error *error);
 void documents_free(struct documents *documents);

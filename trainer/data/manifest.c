@@ -43,6 +43,7 @@ void manifest_write(const struct manifest *manifest, struct text *out) {
   json_object_end(&json);
   json_key_number(&json, "validation_fraction", manifest->request->validation_fraction);
   json_key_string(&json, "documents_are", manifest->documents->rule);
+  if (manifest->documents->cut) json_key_integer(&json, "whole_documents", (int64_t)manifest->documents->whole);
   bool has_bytes = tokenizer->kind != TOKENIZER_NUMBERS;
   write_split(&json, "train", manifest->train, has_bytes);
   write_split(&json, "validation", manifest->validation, has_bytes);

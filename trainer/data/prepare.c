@@ -66,8 +66,8 @@ bool corpus_preparable(const struct run_config *config, struct error *error) {
   return !text || request.tokenizer != TOKENIZER_SENTENCEPIECE || tokenizer_needs_sentencepiece(error);
 }
 
-bool corpus_facts_find(const struct run_config *config, struct corpus_facts *facts, struct corpus_location *location,
-                       struct arena *arena, struct error *error) {
+static bool find_facts(const struct run_config *config, bool usable, struct corpus_facts *facts,
+                       struct corpus_location *location, struct arena *arena, struct error *error) {
   struct corpus_location found;
   *facts = (struct corpus_facts){0};
   if (!corpus_find(config, arena, &found, error)) return false;
@@ -75,9 +75,21 @@ bool corpus_facts_find(const struct run_config *config, struct corpus_facts *fac
   if (!found.prepared) return true;
   struct corpus *corpus = corpus_open(found.path, found.digest, config, error);
   if (!corpus) return false;
-  *facts = corpus_facts(corpus, config->model.context);
+  bool fine =
+      !usable || (corpus_check_context(corpus, config->model.context, error) && corpus_check_targets(corpus, error));
+  if (fine) *facts = corpus_facts(corpus, config->model.context);
   corpus_close(corpus);
-  return true;
+  return fine;
+}
+
+bool corpus_facts_find(const struct run_config *config, struct corpus_facts *facts, struct corpus_location *location,
+                       struct arena *arena, struct error *error) {
+  return find_facts(config, false, facts, location, arena, error);
+}
+
+bool corpus_facts_usable(const struct run_config *config, struct corpus_facts *facts, struct corpus_location *location,
+                         struct arena *arena, struct error *error) {
+  return find_facts(config, true, facts, location, arena, error);
 }
 
 // ---- Building ----
@@ -111,7 +123,7 @@ static bool collect(struct building *building, struct error *error) {
     fine =
         documents_of_tokens(documents, request->files, request->file_count, request->width, &building->has_mask, error);
   else
-    fine = documents_of_files(documents, request->files, request->file_count, error);
+    fine = documents_of_files(documents, request->files, request->file_count, request->validation_fraction, error);
   return fine && documents_split(documents, request->validation_fraction, error);
 }
 

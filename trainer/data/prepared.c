@@ -163,6 +163,7 @@ static void prepared_facts(const struct corpus *corpus, int64_t context, struct 
   facts->train_tokens = train_windows(source, context) * context;
   facts->bytes_per_token =
       source->tokenizer.kind == TOKENIZER_NUMBERS ? (double)NAN : source->validation.header->bytes_per_token;
+  facts->validation_documents = (int64_t)source->validation.header->documents;
   const struct token_file_header *header = source->train.header;
   if (header->has_mask && header->tokens) facts->targets_per_token = (double)header->targets / (double)header->tokens;
 }
@@ -174,6 +175,17 @@ static bool prepared_decode(const struct corpus *corpus, const int32_t *tokens, 
   const struct prepared *source = corpus->state;
   if (source->tokenizer.kind == TOKENIZER_NUMBERS) return decode_numbers(tokens, count, out);
   return tokenizer_decode(&source->tokenizer, tokens, count, out, error);
+}
+
+static bool prepared_check_targets(const struct corpus *corpus, struct error *error) {
+  const struct prepared *source = corpus->state;
+  const struct token_file *const files[] = {&source->train, &source->validation};
+  for (int i = 0; i < 2; i++)
+    if (files[i]->header->has_mask && files[i]->header->targets == 0)
+      return error_set(error, EXIT_USAGE_ERROR, "the mask leaves no target in the %s split: there is nothing to %s",
+                       i ? "validation" : "training", i ? "evaluate on" : "train on") ||
+             error_about(error, "corpus.files", NULL);
+  return true;
 }
 
 static const struct tokenizer *prepared_tokenizer(const struct corpus *corpus) {
@@ -206,6 +218,7 @@ static const struct corpus_ops prepared_ops = {.close = prepared_close,
                                                .validation_bytes = prepared_validation_bytes,
                                                .epoch = prepared_epoch,
                                                .tokenizer = prepared_tokenizer,
+                                               .check_targets = prepared_check_targets,
                                                .verify = prepared_verify};
 
 // The tokenizer that the header names; a sentencepiece model lies beside the tokens.

@@ -178,8 +178,8 @@ bool request_key(const struct corpus_request *request, struct arena *arena, char
   bool fine = true;
   char fraction[32];
   number_shortest(request->validation_fraction, fraction);
-  text_format(&text, "corpus request 1\n%s\n%d %lld %d %s\n", request->name, (int)request->tokenizer,
-              (long long)request->vocabulary, request->width, fraction);
+  text_format(&text, "corpus request %d\n%s\n%d %lld %d %s\n", request->kind == CORPUS_FILES ? 2 : 1, request->name,
+              (int)request->tokenizer, (long long)request->vocabulary, request->width, fraction);
   if (request->model_path) fine = add_file(&text, request->model_path, error);
   if (!fine) {
     error_context(error, "corpus.tokenizer");

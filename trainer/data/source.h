@@ -22,6 +22,7 @@ struct corpus_ops {
   void (*oracle)(const struct corpus *corpus, int64_t window, int64_t context, double *sum, double *squares,
                  int64_t *targets);
   int64_t (*epoch)(const struct corpus *corpus, int64_t step, int64_t batch_rows, int64_t context);
+  bool (*check_targets)(const struct corpus *corpus, struct error *error);
   const struct tokenizer *(*tokenizer)(const struct corpus *corpus);
   bool (*verify)(const struct corpus *corpus, struct error *error);
 };
