@@ -108,6 +108,12 @@ static void put_exclusions(const struct fit_result *result, struct json_writer *
   json_array_end(writer);
 }
 
+static void put_errors(const struct fit_result *result, struct json_writer *writer) {
+  json_key_number(writer, "holdout_error", result->holdout_error);
+  json_key_string(writer, "errors", fit_errors_absolute(result) ? "absolute" : "relative");
+  json_key_number(writer, "residual_rms", result->residual_rms);
+}
+
 void fit_result_json(const struct fit_result *result, struct json_writer *writer) {
   char objective[48];
   objective_text(result->objective_kind, objective);
@@ -141,9 +147,7 @@ void fit_result_json(const struct fit_result *result, struct json_writer *writer
   json_key_boolean(writer, "stationary", result->stationary);
   json_key_number(writer, "stationarity", result->stationarity);
   json_key_number(writer, "condition", result->condition);
-  json_key_number(writer, "holdout_error", result->holdout_error);
-  json_key_string(writer, "errors", fit_errors_absolute(result) ? "absolute" : "relative");
-  json_key_number(writer, "residual_rms", result->residual_rms);
+  put_errors(result, writer);
   json_key_integer(writer, "bootstrap", result->bootstrap);
   json_key_integer(writer, "bootstrap_failed", result->bootstrap_failed);
   json_key_number(writer, "confidence", result->confidence);
