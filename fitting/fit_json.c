@@ -137,6 +137,12 @@ static void put_resampling(const struct fit_result *result, struct json_writer *
   json_key_integer(writer, "groups", (int64_t)result->group_count);
 }
 
+static void put_errors(const struct fit_result *result, struct json_writer *writer) {
+  json_key_number(writer, "holdout_error", result->holdout_error);
+  json_key_string(writer, "errors", fit_errors_absolute(result) ? "absolute" : "relative");
+  json_key_number(writer, "residual_rms", result->residual_rms);
+}
+
 void fit_result_json(const struct fit_result *result, struct json_writer *writer) {
   char objective[OBJECTIVE_TEXT];
   objective_text(result->objective_kind, objective);
@@ -169,9 +175,7 @@ void fit_result_json(const struct fit_result *result, struct json_writer *writer
   if (result->std) json_key_number(writer, "std_median", result->std_median);
   put_parameters(result, writer);
   put_search(result, writer);
-  json_key_number(writer, "holdout_error", result->holdout_error);
-  json_key_string(writer, "errors", fit_errors_absolute(result) ? "absolute" : "relative");
-  json_key_number(writer, "residual_rms", result->residual_rms);
+  put_errors(result, writer);
   put_resampling(result, writer);
   put_derived(result, writer);
   put_stages(result, writer);
