@@ -31,7 +31,7 @@ static const char *estimate_words(const struct fit *fit, const struct answered *
         interval = fit->result->bootstrap ? " (no interval)" : " (no resamples, so no interval)";
       return arena_format(arena, "%s = %s%s", e->name, value, interval);
     case COEFFICIENT_BY_PRIOR:
-      return arena_format(arena, "%s = %s, set by its prior and not by these rows", e->name, value);
+      return arena_format(arena, "%s = %s, %s", e->name, value, e->note ? e->note : coefficient_status_name(e->status));
     case COEFFICIENT_ONE_SIDED:
       return arena_format(arena, "%s is limited on one side only: %s %s", e->name,
                           isnan(e->low) ? "at most" : "at least", digits(arena, isnan(e->low) ? e->high : e->low));

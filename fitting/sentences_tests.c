@@ -62,8 +62,8 @@ const char *fit_global_sentence(struct arena *arena, const struct fit_result *re
   const char *grid = global->axis_count
                          ? arena_format(arena,
                                         "on a grid of %zu points%s, the other coefficients at their best at each (%zu "
-                                        "minima of the grid followed down)",
-                                        global->points, over, global->followed)
+                                        "minim%s of the grid followed down)",
+                                        global->points, over, global->followed, global->followed == 1 ? "um" : "a")
                          : "from the best of the coefficients, in all of which the law is linear";
   if (!global->lower) return arena_format(arena, "global check%s: no lower minimum %s", of, grid);
   const char *change = isnan(global->before)
