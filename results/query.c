@@ -30,9 +30,11 @@ static void load_own_columns(struct store *store) {
   while (sqlite3_step(s) == SQLITE_ROW) {
     const char *name = arena_string(arena, (const char *)sqlite3_column_text(s, 0));
     if (strpbrk(name, "'\"") || run_column_find(name) || field_find(name, NULL)) continue;
-    store->columns[store->column_count++] =
-        (struct store_column){name, arena_format(arena, "json_extract(r.config, '$.own.\"%s\"')", name),
-                              sqlite3_column_int(s, 1) != 0, sqlite3_column_int(s, 2) != 0};
+    // Of one name that is text in some experiment and a number in another, all are read as text.
+    bool text = sqlite3_column_int(s, 1) != 0;
+    const char *value = arena_format(arena, "json_extract(r.config, '$.own.\"%s\"')", name);
+    store->columns[store->column_count++] = (struct store_column){
+        name, text ? arena_format(arena, "CAST(%s AS TEXT)", value) : value, text, sqlite3_column_int(s, 2) != 0};
   }
   sqlite3_finalize(s);
 }

@@ -202,6 +202,20 @@ def fields_of_its_own():
 
 
 @case
+def one_name_of_two_types():
+    silent = write("silent.py", SILENT)
+    for name, field in (("words", "{type: text, default: low}"), ("numbers", "{default: 1}")):
+        spec = write(name + ".yaml", f"""experiment: {name}
+trainer: {{command: [{sys.executable}, {silent}]}}
+fields: {{mode: {field}}}
+base: {{train: {{tokens: 2048, batch_tokens: 1024}}}}
+""")
+        run("run", "-q", spec, code=0, home="types")
+    rows = document("runs", "--where", 'mode != ""', home="types")
+    check(sorted(r["mode"] for r in rows) == ["1", "low"], "both are there, as text", [r["mode"] for r in rows])
+
+
+@case
 def fields_and_identity():
     def ids(*arguments, **options):
         return [r["id"] for r in document("plan", fields_spec("ids", **options), *arguments)]
