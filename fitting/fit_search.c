@@ -231,8 +231,10 @@ static void settle_best(struct search *search) {
   struct fit_stage *stage = search->stage;
   if (stage->stationary || (double)stage->row_count * search->free_count > FINE_LIMIT) return;
   workspace_use(search->spaces[0], &stage->problem);
+  double before = stage->objective;
   descend_finely(search->spaces[0], stage->x, NULL, 1000);
   polish_best(search);
+  if (!same_objective(stage, before, stage->objective)) stage->agreeing = stage->elsewhere = 0;  // none came so far
 }
 
 // GSL's minimizers from the minimum found, and from where the best screened start stood; whatever lies lower is taken.

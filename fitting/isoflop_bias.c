@@ -14,8 +14,8 @@ enum {
   ENVELOPE_TRUTHS = 100,  // FLOP values at which the envelope's truth is computed
 };
 
-// Twice or half the best size costs about one percent of the loss: a law that misses the losses by more than this does
-// not know where the valley lies.
+// Beyond this the corrected exponent is no nearer to the truth than the measured one, or farther: see
+// tests/fitting/bench_isoflop_bias.c, and its table in docs/fitting.md.
 static const double largest_miss = 0.02;
 
 struct surface {

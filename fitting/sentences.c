@@ -154,9 +154,9 @@ const char *fit_runner_up_sentence(struct arena *arena, const struct fit_result 
   if (isnan(result->runner_up_objective) || !result->runner_up) return NULL;
   double higher = 100 * (result->runner_up_objective / result->objective - 1);
   char number[32], here[32];
-  const char *text = isfinite(higher) ? arena_format(arena, "the next minimum, %s %% higher, has ",
-                                                     number_digits(higher, 2, number))
-                                      : "the next minimum has ";
+  const char *text = isfinite(higher)
+                         ? arena_format(arena, "the next minimum, %s %% higher, has ", number_digits(higher, 2, number))
+                         : "the next minimum has ";
   bool *named = arena_array(arena, result->coefficient_count + 1, sizeof *named);
   size_t count = 0, others = 0;
   for (size_t i = 0; i < result->coefficient_count; i++)

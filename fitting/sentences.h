@@ -33,8 +33,8 @@ bool fit_is_zero(enum coefficient_status status, double value);
 // "intervals: BCa, 1000 bootstrap resamples", with the groups of rows that are resampled together; NULL without any.
 const char *fit_interval_sentence(struct arena *arena, const struct fit_result *result);
 const char *fit_starts_sentence(struct arena *arena, const struct fit_result *result);
-// "the next minimum, 25 % higher, has A 1.1e+05 instead of 7.46, alpha 0.66 instead of 0.052": where the runner-up lies,
-// by the coefficients farthest from the fit's. NULL where no other minimum was met.
+// "the next minimum, 25 % higher, has A 1.1e+05 instead of 7.46, alpha 0.66 instead of 0.052": where the runner-up
+// lies, by the coefficients farthest from the fit's. NULL where no other minimum was met.
 const char *fit_runner_up_sentence(struct arena *arena, const struct fit_result *result);
 
 // "made by: isoloss fit runs.csv (isoloss 0.3.0; runs.csv, 245 rows, XXH3 0123456789ab)"; NULL where nobody said it.

@@ -10,7 +10,7 @@
 
 #include "fitting/fitting.h"
 
-enum { BUDGETS = 5, SIZES = 11, KINDS = 6, STRETCHES = 9 };
+enum { BUDGETS = 5, SIZES = 11, KINDS = 6, STRETCHES = 8 };
 
 struct truth {
   int kind;
@@ -19,7 +19,7 @@ struct truth {
   double width, centre, last, noise;
 };
 
-static const double stretches[STRETCHES + 1] = {0, 0.001, 0.003, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 1};
+static const double stretches[STRETCHES + 1] = {0, 0.001, 0.003, 0.005, 0.01, 0.02, 0.04, 0.08, 1};
 
 static double uniform(uint64_t repeat, uint64_t place, double low, double high) {
   return low + (high - low) * random_uniform(11, 1, repeat, place);
