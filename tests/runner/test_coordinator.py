@@ -758,7 +758,7 @@ def tries_crowded_runs_again_alone(home):
 @case
 def resumes_killed_runs_on_gpus(home):
     # Two on each of two GPUs; all four are killed half-way, and go on from their checkpoints on a GPU.
-    process = home.start(4, "--gpus", "0,1", "--per-gpu", "2", fault={"*": {"sleep": 0.02, "share": 2}})
+    process = home.start(4, "--gpus", "0,1", "--per-gpu", "2", fault={"*": {"sleep": 0.15, "share": 2}})
     check(until(lambda: len(home.folders()) == 4 and all(len(home.trained(folder)) > 6 for folder in home.folders())),
           "four runs under way")
     home.kill_workers(process.pid)
