@@ -67,6 +67,8 @@ struct coordinator {
   double began, flops_done;  // of this call
   int stop_signals;          // Ctrl-C and the like: 1 stops, 2 kills
   double kill_time;          // of the second one; 0: none yet
+  long long oom_kills;       // of the system, as last counted
+  double oom_counted;        // when; monotonic
   bool stopping;             // no new workers; those at work were asked to stop
   bool interrupted;
   // A fault common to all: nothing got to a first step, and so many different runs failed.

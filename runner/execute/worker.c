@@ -171,10 +171,10 @@ pid_t worker_start(const struct run_file *file, const char *folder, const struct
       !file_write_atomic(path_join(&scratch, folder, "config.json"), config.bytes, config.length, error))
     goto end;
   // Whoever asks whether the worker lives holds the lock for a moment; what a dead worker left holds it for ever.
-  if (worker_left_something(folder, 0) && !worker_alive(&scratch, folder)) worker_end_survivors(folder);
   for (int try = 0; try < 40 && (try == 0 || busy); try++) {
     if (try) nanosleep(&(struct timespec){.tv_nsec = 25 * 1000 * 1000}, NULL);
     lock = file_lock(path_join(&scratch, folder, "worker.lock"), &busy, error);
+    if (busy && try % 10 == 0 && !worker_alive(&scratch, folder)) worker_end_survivors(folder);
   }
   if (busy) error_set(error, EXIT_ENVIRONMENT, "%s: another worker is at work there", folder);
   if (lock < 0) goto end;

@@ -143,6 +143,6 @@ bool corpus_sample(const struct corpus *corpus, int64_t lines, struct text *out,
 const char *corpus_manifest(const struct corpus *corpus);
 // Reads every byte and compares with the checksums. False with what is wrong.
 bool corpus_verify(const struct corpus *corpus, struct error *error);
-// The same of a prepared corpus' folder, unless its files are those that passed before: by device, inode, size and times,
-// which FOLDER/verified remembers.
+// The same of a prepared corpus' folder, unless its files are those that passed before: by device, inode, size and
+// times, which FOLDER/verified remembers.
 bool corpus_verify_once(const char *folder, const char *digest, struct error *error);
