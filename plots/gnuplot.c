@@ -73,6 +73,12 @@ static bool write_script(const struct text *script, int file, struct error *erro
   return true;
 }
 
+static bool not_installed(bool *missing, struct error *error) {
+  *missing = true;
+  return error_set(error, EXIT_ENVIRONMENT,
+                   "gnuplot is not installed (or not in PATH); figures need it: install the package gnuplot-nox");
+}
+
 bool gnuplot_run(const struct text *script, struct text *out, bool *missing, struct error *error) {
   struct arena arena = {0};
   int input = memfd_create("figure.gnuplot", MFD_CLOEXEC), complaints = memfd_create("figure.errors", MFD_CLOEXEC);
@@ -95,11 +101,9 @@ bool gnuplot_run(const struct text *script, struct text *out, bool *missing, str
   const char *own = path_of_program(&arena, "gnuplot");  // of a bundle
   int problem =
       posix_spawnp(&child, file_exists(own) ? own : name, &actions, NULL, arguments, clean_environment(&arena));
-  *missing = problem == ENOENT;
   if (problem) {
-    if (*missing) {
-      error_set(error, EXIT_ENVIRONMENT,
-                "gnuplot is not installed (or not in PATH); figures need it: install the package gnuplot-nox");
+    if (problem == ENOENT) {
+      not_installed(missing, error);
     } else {
       errno = problem;
       error_set_errno(error, EXIT_ENVIRONMENT, "cannot start gnuplot");
@@ -113,6 +117,11 @@ bool gnuplot_run(const struct text *script, struct text *out, bool *missing, str
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
   char words[300];
   complaint(complaints, words);
+  // How a shell says so; and a spawned child, where an emulator keeps its errno from us.
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 127 && !*words) {
+    not_installed(missing, error);
+    goto end;
+  }
   if (!read_fine || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
     error_set(error, EXIT_ENVIRONMENT, "gnuplot failed (%s %d)%s%s", WIFSIGNALED(status) ? "signal" : "exit code",
               WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), *words ? ": " : "", words);

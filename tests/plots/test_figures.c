@@ -470,6 +470,11 @@ static void missing_gnuplot(void) {
     CHECK(!figure_svg(&figure, FIGURE_FILE, &svg, &error) && error.code == EXIT_ENVIRONMENT);
     if (!CHECK(strstr(error.text, words[i]))) printf("# %s\n", error.text);
   }
+  // What a shell ends with where there is no such program.
+  static const char absent[] = "#!/bin/sh\nexit 127\n";
+  error = (struct error){0};
+  CHECK(file_write_atomic(program, absent, strlen(absent), &error) && chmod(program, 0755) == 0);
+  CHECK(!figure_svg(&figure, FIGURE_FILE, &svg, &error) && strstr(error.text, "gnuplot is not installed"));
   setenv("PATH", path, 1);
   error = (struct error){0};
   CHECK(folder_remove(folder, &error));
