@@ -207,8 +207,9 @@ static bool diagnose(struct fit *fit, struct error *error) {
 }
 
 bool fit_find(struct fit *fit, struct error *error) {
-  bool fine = begin(fit, error) && fit_setup(fit, error) && fit_check_part(fit, error) && fit_prior_read(fit, error) && fit_pool_read(fit, error) &&
-              fit_profile_names(fit, error) && fit_score_read(fit, error) && fit_ratio_read(fit, error);
+  bool fine = begin(fit, error) && fit_setup(fit, error) && fit_check_part(fit, error) && fit_prior_read(fit, error) &&
+              fit_pool_read(fit, error) && fit_profile_names(fit, error) && fit_score_read(fit, error) &&
+              fit_ratio_read(fit, error);
   if (fine && (fit->prior_count || fit->pool_count)) {
     fine = fit_stand_alone(fit, error);
     if (fine) fit_penalize(fit);

@@ -234,8 +234,7 @@ bool fit_derive_open(struct fit *fit, struct error *error) {
   double *ends = arena_array(&fit->arena, count * n + 1, sizeof *ends);
   for (size_t k = 0; k < count; k++) memcpy(ends + k * n, result->open_ends[k].values, n * sizeof *ends);
   // the open ends as if they were resamples; the estimate in front of them counts for nothing
-  struct value_sets sets = {
-      .count = count + 1, .resamples = count, .width = n, .estimate = ends, .replicates = ends};
+  struct value_sets sets = {.count = count + 1, .resamples = count, .width = n, .estimate = ends, .replicates = ends};
   double *earlier = memory_get(sets.count * (size_t)(law->derived_count + 1) * sizeof *earlier),
          *results = memory_get(sets.count * sizeof *results);
   bool fine = true;

@@ -21,10 +21,6 @@ static const double *least_squares(struct fit *fit, struct fit_stage *stage) {
   for (size_t row = 0; row < fit->table->row_count; row++) refit->factor[row] = fit->table->row_members[row];
   if (!isfinite(refit_stage(fit, refit, stage, &squares))) return NULL;
   struct workspace *workspace = refit->spaces[stage - fit->stages];
-  struct problem squares = stage->problem;  // the refit's own is gone
-  squares.delta = INFINITY;
-  squares.start = refit->elements;
-  workspace_use(workspace, &squares);
   return isfinite(problem_evaluate(workspace, refit->best, NULL, WANT_VALUE)) ? workspace->residual : NULL;
 }
 

@@ -75,14 +75,14 @@ static void screen_one(void *context, size_t start, int thread) {
   search->objective[start] = descend(workspace, x, NULL, 25, 1e-7);
 }
 
-static double *start_of(const struct search *search, size_t place) {
+static double *start_point(const struct search *search, size_t place) {
   return search->starts.x + search->order[place] * (size_t)search->free_count;
 }
 
 static void descend_one(void *context, size_t place, int thread) {
   struct search *search = context;
   workspace_use(search->spaces[thread], &search->stage->problem);
-  double reached = descend(search->spaces[thread], start_of(search, place), NULL, 200, 1e-9);
+  double reached = descend(search->spaces[thread], start_point(search, place), NULL, 200, 1e-9);
   search->polished[place] = (struct polish_result){.objective = reached};
 }
 
@@ -92,7 +92,7 @@ static void polish_one(void *context, size_t place, int thread) {
   workspace_use(search->spaces[thread], &search->stage->problem);
   bool cheap = search->stage->row_count * (size_t)search->free_count <= CHEAP,
        near = search->polished[place].objective <= 2 * search->lowest;
-  search->polished[place] = polish(search->spaces[thread], start_of(search, place), NULL, cheap || near ? 100 : 20);
+  search->polished[place] = polish(search->spaces[thread], start_point(search, place), NULL, cheap || near ? 100 : 20);
 }
 
 // What comes to the lowest objective and yet to no stationary point is at the end of a narrow valley.
@@ -101,8 +101,8 @@ static void settle_one(void *context, size_t place, int thread) {
   struct polish_result *polished = &search->polished[place];
   if (polished->stationary || !(polished->objective <= search->lowest * (1 + NEAR_LOWEST))) return;
   workspace_use(search->spaces[thread], &search->stage->problem);
-  descend_finely(search->spaces[thread], start_of(search, place), NULL, 200);
-  *polished = polish(search->spaces[thread], start_of(search, place), NULL, 20);
+  descend_finely(search->spaces[thread], start_point(search, place), NULL, 200);
+  *polished = polish(search->spaces[thread], start_point(search, place), NULL, 20);
 }
 
 // Full descents from the most promising starts.

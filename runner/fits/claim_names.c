@@ -205,7 +205,7 @@ static void check_name(struct checking *checking, const struct node *node, const
   for (size_t f = 0; f < spec->fit_count; f++)
     found += has(checking, &checking->laws[f], name->name, name->index, &what, &hint) == HAS;
   struct run_name ignored;
-  bool of_runs = run_name_find(name->name, &ignored) || run_result_known(name->name);
+  bool of_runs = run_name_find(spec, name->name, &ignored) || run_result_known(name->name);
   if (found > 1)
     spec_error_at(spec, node, name->offset, checking->diagnostics,
                   arena_format(&checking->arena, "write %s.%s", spec->fits[0].name, name->name),

@@ -64,7 +64,7 @@ struct spec_fit {
   const char *name;         // unique in the spec; the law's name when none was given
   const char *law;          // a law that ships, or the path of a .yaml file
   struct spec_condition where, holdout, best_by;
-  const char *by;           // column: a law for each of its values by itself; NULL: one for all
+  const char *by;                              // column: a law for each of its values by itself; NULL: one for all
   const char *objective;                       // "huber:1e-3", "least-squares", "lad"; NULL: the law's own
   const char *residual;                        // "log", "plain"; NULL: the law's own
   int64_t bootstrap;                           // resamples; -1: the fitter's default
