@@ -43,7 +43,9 @@ tests_as() {
 }
 tests_as neoverse-n1 arm-tests 'python3 tests/systems/emulated_tests.py build'
 grep '^not run under qemu' "$folder/$suite-arm-tests.log" || true
-tests_as max arm-sve-tests "python3 tests/systems/emulated_tests.py build 2>/dev/null | grep '^kernels\|^trainer-gradient'"
+echo "not run under qemu as max: kernels_trial (times products of bfloat16, of which an emulator tells nothing)"
+tests_as max arm-sve-tests "python3 tests/systems/emulated_tests.py build 2>/dev/null |
+    grep '^kernels\|^trainer-gradient' | grep -v '^kernels_trial'"
 inside sh -euc '
   cd /root
   export QEMU_CPU=neoverse-n1

@@ -10,7 +10,7 @@ folder = os.path.abspath(sys.argv[1])
 
 def why_not(test):
     if not test['cmd'][0].startswith(folder + os.sep):
-        return 'starts programs by itself, which needs a kernel that knows the emulator'
+        return 'in Python: looks at sources, or starts programs, which needs a kernel that knows the emulator'
     if test['name'].startswith('cuda'):
         return 'an emulator of GPUs, in another one'
     return None
