@@ -57,10 +57,7 @@ char *file_read(struct arena *arena, const char *path, size_t *length, struct er
     if (used == capacity) bytes = memory_grow(bytes, capacity *= 2);
   }
   bool fine = !ferror(file);
-  if (!fine && errno == EISDIR)
-    error_set(error, EXIT_USAGE_ERROR, "%s is a folder, not a file", path);
-  else if (!fine)
-    error_set_errno(error, EXIT_ENVIRONMENT, "cannot read %s", path);
+  if (!fine) error_set_errno(error, EXIT_ENVIRONMENT, "cannot read %s", path);
   fclose(file);
   char *copy = fine ? arena_copy(arena, bytes, used) : NULL;
   free(bytes);

@@ -358,7 +358,8 @@ static struct fit_remarks about_outliers(struct arena *arena, const struct fit_r
       strcmp(result->target, "loss") == 0)
     remarks.title = arena_format(
         arena,
-        "%s; %zu of %zu lie above the law, as runs do that are badly tuned or cut short: they pull it up (--where)",
+        "%s; %zu of %zu lie above the law, as runs do that are badly tuned or cut short: they pull it up (leave "
+        "them out with --where, or let them count less with --objective asymmetric:3)",
         remarks.title, above, result->outlier_count);
   for (size_t i = 0; i < result->outlier_count && i < SHOWN_OUTLIERS; i++)
     remark(&remarks, fit_outlier_sentence(arena, result, &result->outliers[i]));

@@ -299,6 +299,8 @@ def badly_tuned():
     code, out, err = run("fit", table("untold.csv", "N,D,loss", plain), "--bootstrap", "100")
     check("lie above the law, as runs do that are badly tuned" in " ".join(out.split()), "without the column the side is told",
           out)
+    check("--objective asymmetric:3" in " ".join(out.split()), "and what takes it into account", out)
+    holds_truth(fit("untold.csv", "--objective", "asymmetric:3"))
 
 
 @case

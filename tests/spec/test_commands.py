@@ -187,7 +187,7 @@ check(code in (2, 3) and json.loads(out)["ok"] is False, "hints are in the docum
 
 for arguments in [["check"], ["plan"], ["run"], ["status"], ["runs"], ["fit"], ["report"], ["isoflop"], ["laws"], ["data", "prepare"]]:
     code, out, err = run(*arguments, "folder/")
-    check(code == 2 and out == "" and "folder/ is a folder, not a file" in err and len(err.splitlines()) == 1,
+    check(code == 2 and out == "" and "folder/ is a folder: a file is needed there" in err and len(err.splitlines()) == 1,
           f"{' '.join(arguments)}: a folder is no file", code, out, err)
 
 code, out, err = run("run", "good.yaml", "--jobs", "0")
