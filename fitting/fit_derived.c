@@ -110,7 +110,7 @@ static void find_outside(const struct fit_result *result, const struct law_deriv
                  what->of_data && multiple >= 1 ? multiple : range_factor(point, range->low, range->high));
   for (size_t i = 0; i < result->ranges.column_count && what->column; i++) {
     const struct fit_range *own = &result->ranges.columns[i];
-    if (strcmp(own->column, what->column) == 0)
+    if (strcmp(own->column, what->column) == 0 && isfinite(derived->value))
       note_outside(derived, own->column, range_factor(derived->value, own->low, own->high));
   }
 }
@@ -128,6 +128,25 @@ static void share_outside(struct fit_result *result) {
     }
     if (range_is_far(one->outside)) forget_interval(one);
   }
+}
+
+static bool never_negative(const struct fit *fit, const struct expression_node *node) {
+  for (int e = 0; e < fit->element_count && node->kind == EXPRESSION_NAME; e++)
+    if (!fit->elements[e].category && strcmp(fit->elements[e].name, node->text) == 0)
+      return fit->elements[e].logarithmic || fit->elements[e].low >= 0;
+  return false;
+}
+
+// Whether it is p / (p + q) of coefficients that are not negative, and so lies between 0 and 1.
+static bool is_share(const struct fit *fit, const struct expression *expression) {
+  const struct expression_node *root = expression->root;
+  if (root->kind != EXPRESSION_DIVIDE || root->arguments[1]->kind != EXPRESSION_ADD) return false;
+  const struct expression_node *part = root->arguments[0];
+  struct expression_node *const *sum = root->arguments[1]->arguments;
+  bool within = false;
+  for (int i = 0; i < 2 && part->kind == EXPRESSION_NAME; i++)
+    within |= sum[i]->kind == EXPRESSION_NAME && strcmp(sum[i]->text, part->text) == 0;
+  return within && never_negative(fit, sum[0]) && never_negative(fit, sum[1]);
 }
 
 static void put_derived(struct fit *fit, const struct law_derived *what, double multiple, double point, size_t total,
@@ -149,7 +168,7 @@ static void put_derived(struct fit *fit, const struct law_derived *what, double 
   if (resamples)
     interval_of((struct replicates){results + 1, resamples, 1, results + 1 + resamples, sets->left_out, 1,
                                     result->interval_degrees, results + 1 + resamples + sets->left_out,
-                                    sets->count - 1 - resamples - sets->left_out, 1},
+                                    sets->count - 1 - resamples - sets->left_out, 1, is_share(fit, what->expression)},
                 out->value, result->confidence, result->interval, &out->intervals, &out->low, &out->high, &out->se);
   find_outside(result, what, multiple, point, out);
   result->derived_count++;

@@ -253,6 +253,7 @@ struct replicates {
   const double
       *choice;  // values with the target moved by the error of its choice, which adds to that of the t interval
   size_t choice_count, choice_stride;
+  bool share;  // lies between 0 and 1
 };
 extern const struct intervals intervals_none;
 // t, percentile and BCa intervals and the standard error. low and high get the kind that is asked for.
