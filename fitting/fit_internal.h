@@ -32,6 +32,7 @@ struct fit_stage {
   int other_count;
   int64_t starts, descended, agreeing;
   int64_t elsewhere;          // reached the same objective at other coefficients
+  double **same;              // [elsewhere][free_count]: those
   int64_t unsettled;          // reached no stationary point
   struct stage_scale *scale;  // for the diagnosis; NULL before
   double trust_region_objective, bfgs_objective;
