@@ -88,8 +88,7 @@ static bool derive_sets(const struct fit *fit, int d, double point, const struct
   return true;
 }
 
-// What these rows cannot tell has no interval.
-static void forget_interval(struct fit_derived *derived) {
+void fit_forget_derived(struct fit_derived *derived) {
   derived->status = COEFFICIENT_UNIDENTIFIED;
   derived->low = derived->high = derived->se = NAN;
   derived->intervals = intervals_none;
@@ -126,7 +125,7 @@ static void share_outside(struct fit_result *result) {
       if (other && strcmp(place, other) == 0 && result->derived[k].outside_of)
         note_outside(one, result->derived[k].outside_of, result->derived[k].outside);
     }
-    if (range_is_far(one->outside)) forget_interval(one);
+    if (range_is_far(one->outside)) fit_forget_derived(one);
   }
 }
 
@@ -223,7 +222,7 @@ void fit_settle_open(const struct fit_result *result, struct fit_derived *derive
     else
       ends[count++] = values[k];
   fit_settle_derived(derived, ends, count);
-  if (moves) forget_interval(derived);
+  if (moves) fit_forget_derived(derived);
   free(ends);
 }
 
@@ -302,10 +301,12 @@ static void settle_looked_at(const struct fit *fit, const struct law_derived *wh
     if (!isfinite(further.high)) further.high = NAN;
     if (further.status != COEFFICIENT_FITTED) *derived = further;
     if (isnan(derived->low) && isnan(derived->high) && derived->status == COEFFICIENT_ONE_SIDED)
-      forget_interval(derived);
+      fit_forget_derived(derived);
   }
   bool exists = isfinite(results[0]) && isfinite(results[at->count]);
-  if (!exists || is_made_of_open(fit, what)) forget_interval(derived);
+  bool said = derived->status != COEFFICIENT_ONE_SIDED || !is_share(fit, what->expression) || derived->low > 0 ||
+              derived->high < 1;  // a share is at least 0 and at most 1 anyway
+  if (!exists || !said || is_made_of_open(fit, what)) fit_forget_derived(derived);
 }
 
 bool fit_derive_open(struct fit *fit, struct error *error) {

@@ -314,6 +314,8 @@ bool fit_looks_loose(const struct fit *fit, int e);
 void fit_settle(struct fit *fit, const bool *loose);
 // After the flat directions are known: what is not determined, in words.
 void fit_status_notes(struct fit *fit);
+// What these rows cannot tell has no interval.
+void fit_forget_derived(struct fit_derived *derived);
 // The same of a derived quantity, whose values at the open ends of the profiles are given.
 void fit_settle_derived(struct fit_derived *derived, const double *ends, size_t count);
 // The status of a quantity by its values [open_count] at result->open_ends: ends of profiles settle it; what a step

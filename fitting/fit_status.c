@@ -158,6 +158,8 @@ static void settle_elsewhere(struct fit *fit, int e) {
   if (below) keep_elsewhere(fit, e, &elsewhere, elsewhere.lowest);
   if (above) keep_elsewhere(fit, e, &elsewhere, elsewhere.highest);
   if ((!below && !above) || c->status == COEFFICIENT_UNIDENTIFIED) return;
+  below |= c->status == COEFFICIENT_AT_LOW;  // a limit at the law's bound says nothing
+  above |= c->status == COEFFICIENT_AT_HIGH;
   forget(c, below, above);
   if (isnan(c->low) && isnan(c->high))
     c->status = COEFFICIENT_UNIDENTIFIED;
@@ -239,4 +241,5 @@ void fit_settle_derived(struct fit_derived *derived, const double *ends, size_t 
   if (above) derived->high = NAN;
   derived->se = NAN;
   if (below && above) derived->intervals = intervals_none;
+  if (derived->low == 0 && above) fit_forget_derived(derived);  // what is never negative is at least 0 anyway
 }
