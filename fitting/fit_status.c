@@ -182,8 +182,8 @@ void fit_settle(struct fit *fit, const bool *loose) {
     }
 }
 
-// "any value below 0.053 fits within 2 %", of the direction that moves the coefficient most; or what other starts found,
-// where that lies outside.
+// "any value below 0.053 fits within 2 %", of the direction that moves the coefficient most; or what other starts
+// found, where that lies outside.
 static const char *range_words(struct fit *fit, size_t coefficient) {
   const struct fit_result *result = fit->result;
   struct arena *arena = &fit->result->arena;

@@ -130,10 +130,9 @@ static const char *residual_size(struct arena *arena, const struct fit_result *r
 
 const char *fit_starts_sentence(struct arena *arena, const struct fit_result *result) {
   char number[32];
-  const char *text =
-      arena_format(arena, "%lld of the %lld most promising of %lld starts %s", (long long)result->starts_agreeing,
-                   (long long)result->starts_descended, (long long)result->starts,
-                   result->starts_agreeing == 1 ? "ends here" : "agree");
+  const char *text = arena_format(arena, "%lld of the %lld most promising of %lld starts %s",
+                                  (long long)result->starts_agreeing, (long long)result->starts_descended,
+                                  (long long)result->starts, result->starts_agreeing == 1 ? "ends here" : "agree");
   if (result->starts_elsewhere)
     text = arena_format(arena, "%s; %lld %s the same objective at other coefficients", text,
                         (long long)result->starts_elsewhere, result->starts_elsewhere == 1 ? "reaches" : "reach");
