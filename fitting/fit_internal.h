@@ -94,6 +94,9 @@ struct fit {
   double *row_offset;      // [table rows]: of it what is measured, which rows that lie near one another share
   double choice_variance;  // mean square of it over the fitted rows
   double choice_share;     // of row_choice that the scatter of the rows does not show, 0 to 1
+  double *row_few;         // [table rows]: standard deviation of the shift that a category's few rows share; NULL: none
+  int *row_few_of;         // [table rows]: the element that they are of
+  bool *row_alone;         // [table rows]: that element rests on this row, or on its group, alone
   double *choice;          // [choice_count][element_count]: values with the target moved by that much
   size_t choice_count;
   double *jackknife;  // [jackknife_count][element_count]: values without each group, or block of groups
@@ -226,6 +229,8 @@ double fit_column_value(const struct fit *fit, const char *name, size_t row);
 bool open_step_moves(double value, double stepped);
 // Keeps coefficients that the rows allow as well; values [element_count] are copied.
 void fit_keep_open(struct fit *fit, int element, bool step, const double *values);
+// What resamples do not show of categories of few rows (fit->row_few). Before the bootstrap.
+void fit_few(struct fit *fit);
 // Resamples: fills result->replicates, fit->jackknife and the intervals of the coefficients.
 void fit_bootstrap(struct fit *fit);
 // Derived quantities with intervals from result->replicates.

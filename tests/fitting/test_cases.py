@@ -97,6 +97,21 @@ def shares():
 
 
 @case
+def a_category_of_one_row():
+    """A coefficient that rests on one row is known no better than that row, whose error no resample shows."""
+    def worth(format, share, points):
+        return ["%.0f,%.0f,%s,%.5f" % (n, d, format, noisy(share * n, d, 0.01)) for n, d in points]
+    rows = worth("none", 1, GRID) + worth("w4a4", 0.6, GRID) + worth("w3a3", 0.3, GRID[9:10])
+    n, d = GRID[9]
+    slope = TRUTH["alpha"] * TRUTH["A"] / (0.3 * n) ** TRUTH["alpha"] / law(0.3 * n, d)  # of ln(loss) in ln(eff)
+    for interval in ("bca", "t"):
+        found = fit(table("one-row.csv", "N,D,format,loss", rows), "--law", "effective-parameters", "--interval", interval)
+        one = found["parameters"]["eff[w3a3]"]
+        width = math.log(one["high"] / one["low"])
+        check(width > 0.8 * 2 * 1.96 * 0.01 / slope, interval + ": as wide as the row's error makes it", width, slope)
+
+
+@case
 def one_loss():
     """Losses that are all one number determine nothing, and no number of the document is infinite."""
     found = fit(table("one-loss.csv", "N,D,loss", ["%.0f,%.0f,2.5" % point for point in GRID]))
