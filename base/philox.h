@@ -23,6 +23,7 @@ enum random_stream {
   RANDOM_STREAM_TEXT = 15,         // generated text; step = tokens before
   RANDOM_STREAM_SEED_NOISE = 13,   // noise added to losses; step = copy
   RANDOM_STREAM_CHOICE = 15,       // the choice from a grid; step = resample + 1, or 0
+  RANDOM_STREAM_FEW = 16,          // errors of categories of few rows; step = resample
 };
 
 // The block function: four 32-bit words from a 128-bit counter and a 64-bit key.

@@ -295,7 +295,7 @@ static void latex_cells(struct exporting *exporting, enum coefficient_status sta
   struct text *out = exporting->out;
   bool bound = status == COEFFICIENT_AT_LOW || status == COEFFICIENT_AT_HIGH, open = status == COEFFICIENT_UNIDENTIFIED;
   text_add(out, open ? "(" : "");
-  latex_rounded(fit_is_zero(status, value) ? 0 : value, out);
+  latex_rounded(fit_is_zero(status, value, high) ? 0 : value, out);
   text_add(out, open ? ")" : bound ? " (bound)" : "");
   text_add(out, " & ");
   if (open || (isnan(low) && isnan(high))) {

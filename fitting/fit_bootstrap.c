@@ -25,9 +25,21 @@ static void move_targets(const struct fit *fit, struct refit *refit, uint64_t st
   double normal[2], all[2];
   random_normal_pair(fit->options->seed, RANDOM_STREAM_CHOICE, step, fit->table->row_count, all);
   for (size_t row = 0; refit->row_shift && row < fit->table->row_count; row++) {
+    refit->row_shift[row] = 0;
+    if (!fit->row_choice) continue;
     random_normal_pair(fit->options->seed, RANDOM_STREAM_CHOICE, step, row, normal);
     refit->row_shift[row] =
         step ? fit->choice_share * fit->row_choice[row] * normal[0] + fit->row_offset[row] * all[0] / offset_level : 0;
+  }
+}
+
+// Adds what the few rows of a category share of their error; alone: only where the category has but one.
+static void move_few(const struct fit *fit, struct refit *refit, uint64_t step, bool alone) {
+  double normal[2];
+  for (size_t row = 0; fit->row_few && row < fit->table->row_count; row++) {
+    if (!(fit->row_few[row] > 0) || (alone && !fit->row_alone[row])) continue;
+    random_normal_pair(fit->options->seed, RANDOM_STREAM_FEW, step, (uint64_t)fit->row_few_of[row], normal);
+    refit->row_shift[row] += fit->row_few[row] * normal[0];
   }
 }
 
@@ -37,6 +49,7 @@ static void choose_one(void *context, size_t draw, int thread) {
   struct refit *refit = &resampling->refits[thread];
   for (size_t row = 0; row < fit->table->row_count; row++) refit->factor[row] = 1;
   move_targets(fit, refit, (uint64_t)fit->result->bootstrap + 1 + draw);
+  move_few(fit, refit, (uint64_t)fit->result->bootstrap + draw, true);
   refit_rows(fit, refit, fit->choice + draw * (size_t)fit->element_count);
 }
 
@@ -52,6 +65,7 @@ static void resample_one(void *context, size_t resample, int thread) {
   for (size_t row = 0; row < fit->table->row_count; row++)
     refit->factor[row] = fit->row_group[row] < 0 ? 0 : drawn[fit->row_group[row]];
   move_targets(fit, refit, resample + 1);
+  move_few(fit, refit, resample, false);
   fit_shift_priors(fit, resample, refit->shift);
   fit_shift_pools(fit, resample, refit);
   double *values = fit->result->replicates + resample * (size_t)fit->element_count;
@@ -76,6 +90,7 @@ void fit_bootstrap(struct fit *fit) {
   struct fit_result *result = fit->result;
   size_t count = (size_t)result->bootstrap, n = (size_t)fit->element_count;
   if (!count) return;
+  fit_few(fit);
   int threads = threads_wanted(fit->options->threads);
   struct resampling resampling = {.fit = fit, .refits = refits_new(&fit->arena, fit, threads)};
   resampling.drawn = arena_array(&fit->arena, (size_t)threads, sizeof *resampling.drawn);
@@ -87,7 +102,7 @@ void fit_bootstrap(struct fit *fit) {
   fit->jackknife = arena_array(&result->arena, fit->jackknife_count * n + 1, sizeof *fit->jackknife);
   threads_each(count, threads, resample_one, &resampling);
   threads_each(fit->jackknife_count, threads, leave_one, &resampling);
-  if (fit->row_choice) {
+  if (fit->row_choice || fit->row_few) {
     fit->choice_count = CHOICES;
     fit->choice = arena_array(&fit->arena, CHOICES * n + 1, sizeof *fit->choice);
     threads_each(CHOICES, threads, choose_one, &resampling);

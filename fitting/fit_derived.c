@@ -88,8 +88,7 @@ static bool derive_sets(const struct fit *fit, int d, double point, const struct
   return true;
 }
 
-// What these rows cannot tell has no interval.
-static void forget_interval(struct fit_derived *derived) {
+void fit_forget_derived(struct fit_derived *derived) {
   derived->status = COEFFICIENT_UNIDENTIFIED;
   derived->low = derived->high = derived->se = NAN;
   derived->intervals = intervals_none;
@@ -110,7 +109,7 @@ static void find_outside(const struct fit_result *result, const struct law_deriv
                  what->of_data && multiple >= 1 ? multiple : range_factor(point, range->low, range->high));
   for (size_t i = 0; i < result->ranges.column_count && what->column; i++) {
     const struct fit_range *own = &result->ranges.columns[i];
-    if (strcmp(own->column, what->column) == 0)
+    if (strcmp(own->column, what->column) == 0 && isfinite(derived->value))
       note_outside(derived, own->column, range_factor(derived->value, own->low, own->high));
   }
 }
@@ -126,8 +125,27 @@ static void share_outside(struct fit_result *result) {
       if (other && strcmp(place, other) == 0 && result->derived[k].outside_of)
         note_outside(one, result->derived[k].outside_of, result->derived[k].outside);
     }
-    if (range_is_far(one->outside)) forget_interval(one);
+    if (range_is_far(one->outside)) fit_forget_derived(one);
   }
+}
+
+static bool never_negative(const struct fit *fit, const struct expression_node *node) {
+  for (int e = 0; e < fit->element_count && node->kind == EXPRESSION_NAME; e++)
+    if (!fit->elements[e].category && strcmp(fit->elements[e].name, node->text) == 0)
+      return fit->elements[e].logarithmic || fit->elements[e].low >= 0;
+  return false;
+}
+
+// Whether it is p / (p + q) of coefficients that are not negative, and so lies between 0 and 1.
+static bool is_share(const struct fit *fit, const struct expression *expression) {
+  const struct expression_node *root = expression->root;
+  if (root->kind != EXPRESSION_DIVIDE || root->arguments[1]->kind != EXPRESSION_ADD) return false;
+  const struct expression_node *part = root->arguments[0];
+  struct expression_node *const *sum = root->arguments[1]->arguments;
+  bool within = false;
+  for (int i = 0; i < 2 && part->kind == EXPRESSION_NAME; i++)
+    within |= sum[i]->kind == EXPRESSION_NAME && strcmp(sum[i]->text, part->text) == 0;
+  return within && never_negative(fit, sum[0]) && never_negative(fit, sum[1]);
 }
 
 static void put_derived(struct fit *fit, const struct law_derived *what, double multiple, double point, size_t total,
@@ -149,7 +167,7 @@ static void put_derived(struct fit *fit, const struct law_derived *what, double 
   if (resamples)
     interval_of((struct replicates){results + 1, resamples, 1, results + 1 + resamples, sets->left_out, 1,
                                     result->interval_degrees, results + 1 + resamples + sets->left_out,
-                                    sets->count - 1 - resamples - sets->left_out, 1},
+                                    sets->count - 1 - resamples - sets->left_out, 1, is_share(fit, what->expression)},
                 out->value, result->confidence, result->interval, &out->intervals, &out->low, &out->high, &out->se);
   find_outside(result, what, multiple, point, out);
   result->derived_count++;
@@ -204,7 +222,7 @@ void fit_settle_open(const struct fit_result *result, struct fit_derived *derive
     else
       ends[count++] = values[k];
   fit_settle_derived(derived, ends, count);
-  if (moves) forget_interval(derived);
+  if (moves) fit_forget_derived(derived);
   free(ends);
 }
 
@@ -226,15 +244,85 @@ static bool is_made_of_open(const struct fit *fit, const struct law_derived *wha
   return false;
 }
 
+// A bound that the law sets, and not the data or the options: the value may lie far beyond it.
+static bool is_bound_of_law(const struct fit *fit, int e, double value) {
+  const struct element *element = &fit->elements[e];
+  const struct law_parameter *parameter = &fit->law->parameters[element->parameter];
+  if (element->logarithmic || value == 0) return false;
+  return (value == element->high && element->high == parameter->high && value > 0) ||
+         (value == element->low && element->low == parameter->low && value < 0);
+}
+
+// Values that derived quantities are looked at besides the estimate: the open ends; those that lie at a bound of the
+// law, far beyond it; and what lies at a bound, exactly there.
+struct looked_at {
+  double *values;  // [count][elements]
+  size_t open, beyond, count;
+};
+
+static struct looked_at looked_at_new(struct fit *fit) {
+  static const double far = 1e3;
+  const struct fit_result *result = fit->result;
+  size_t n = (size_t)fit->element_count;
+  struct looked_at at = {arena_array(&fit->arena, (2 * result->open_count + 1) * n + 1, sizeof *at.values),
+                         result->open_count, 0, result->open_count};
+  for (size_t k = 0; k < at.open; k++) memcpy(at.values + k * n, result->open_ends[k].values, n * sizeof *at.values);
+  for (size_t k = 0; k < at.open; k++) {
+    const struct fit_open_end *end = &result->open_ends[k];
+    if (end->step || !is_bound_of_law(fit, (int)end->coefficient, end->values[end->coefficient])) continue;
+    double *values = at.values + at.count++ * n;
+    memcpy(values, end->values, n * sizeof *values);
+    values[end->coefficient] *= far;
+  }
+  at.beyond = at.count - at.open;
+  double *values = at.values + at.count++ * n;
+  for (size_t e = 0; e < n; e++) {
+    const struct element *element = &fit->elements[e];
+    enum coefficient_status status = result->coefficients[e].status;
+    values[e] = result->coefficients[e].value;
+    if (status == COEFFICIENT_AT_LOW)
+      values[e] = element->logarithmic && element->low <= -149 ? 0 : element_value(element, element->low);
+    else if (status == COEFFICIENT_AT_HIGH)
+      values[e] = element_value(element, element->high);
+  }
+  return at;
+}
+
+// results [1 + count]: the estimate's is in front.
+static void settle_looked_at(const struct fit *fit, const struct law_derived *what, const struct looked_at *at,
+                             const double *results, struct fit_derived *derived) {
+  fit_settle_open(fit->result, derived, results + 1);
+  if (derived->status != COEFFICIENT_UNIDENTIFIED) {
+    struct fit_derived further = *derived;
+    if (isnan(further.low)) further.low = -INFINITY;
+    if (isnan(further.high)) further.high = INFINITY;
+    fit_settle_derived(&further, results + 1 + at->open, at->beyond);
+    if (!isfinite(further.low)) further.low = NAN;
+    if (!isfinite(further.high)) further.high = NAN;
+    if (further.status != COEFFICIENT_FITTED) *derived = further;
+    if (isnan(derived->low) && isnan(derived->high) && derived->status == COEFFICIENT_ONE_SIDED)
+      fit_forget_derived(derived);
+  }
+  bool exists = isfinite(results[0]) && isfinite(results[at->count]);
+  bool said = derived->status != COEFFICIENT_ONE_SIDED || !is_share(fit, what->expression) || derived->low > 0 ||
+              derived->high < 1;  // a share is at least 0 and at most 1 anyway
+  if (!exists || !said || is_made_of_open(fit, what)) fit_forget_derived(derived);
+}
+
 bool fit_derive_open(struct fit *fit, struct error *error) {
   struct fit_result *result = fit->result;
   const struct law *law = fit->law;
-  size_t count = result->open_count, place = 0, n = (size_t)fit->element_count;
-  if (!count || !result->derived_count) return true;
-  double *ends = arena_array(&fit->arena, count * n + 1, sizeof *ends);
-  for (size_t k = 0; k < count; k++) memcpy(ends + k * n, result->open_ends[k].values, n * sizeof *ends);
-  // the open ends as if they were resamples; the estimate in front of them counts for nothing
-  struct value_sets sets = {.count = count + 1, .resamples = count, .width = n, .estimate = ends, .replicates = ends};
+  size_t place = 0;
+  if (!result->derived_count) return true;
+  struct looked_at at = looked_at_new(fit);
+  // as if they were resamples
+  double *estimate = arena_array(&fit->arena, (size_t)fit->element_count + 1, sizeof *estimate);
+  for (int e = 0; e < fit->element_count; e++) estimate[e] = result->coefficients[e].value;
+  struct value_sets sets = {.count = at.count + 1,
+                            .resamples = at.count,
+                            .width = (size_t)fit->element_count,
+                            .estimate = estimate,
+                            .replicates = at.values};
   double *earlier = memory_get(sets.count * (size_t)(law->derived_count + 1) * sizeof *earlier),
          *results = memory_get(sets.count * sizeof *results);
   bool fine = true;
@@ -242,10 +330,7 @@ bool fit_derive_open(struct fit *fit, struct error *error) {
     const struct law_derived *what = &law->derived[d];
     for (int p = 0; p < (what->at ? what->value_count : 1) && fine; p++) {
       fine = derive_sets(fit, d, what->at ? point_of(fit, what, p) : NAN, &sets, earlier, results, error);
-      if (!fine) break;
-      fit_settle_open(result, &result->derived[place], results + 1);
-      if (is_made_of_open(fit, what)) forget_interval(&result->derived[place]);
-      place++;
+      if (fine) settle_looked_at(fit, what, &at, results, &result->derived[place++]);
     }
   }
   free(earlier);

@@ -353,6 +353,8 @@ static void put_companions(const struct fit *fit, struct candidate *candidate, s
     const struct element *element = &fit->elements[e];
     double low = element_value(element, candidate->walks[0].at[place]),
            high = element_value(element, candidate->walks[1].at[place]);
+    bool vanished = fit->result->coefficients[e].status == COEFFICIENT_AT_LOW && element->logarithmic;
+    if (vanished && fmax(low, high) < 1e-12) continue;
     if (fabs(high - low) < 0.05 * fmax(fabs(low), fabs(high))) continue;
     char from[32], to[32];
     snprintf(from, sizeof from, "%.3g", low);

@@ -79,6 +79,21 @@ static void mark_bounds(struct fit *fit, const struct fit_stage *stage, const st
   }
 }
 
+// One warning for all directions: what moves along one often moves along another too.
+static void warn_open(struct fit *fit, const struct fit_stage *stage, const int *of, const bool *open, int kept) {
+  struct text names = {0};
+  for (int i = 0; i < kept; i++) {
+    if (!open[i]) continue;
+    mark(fit, stage->free[of[i]], COEFFICIENT_UNIDENTIFIED);
+    text_format(&names, "%s%s", names.length ? ", " : "", fit->result->coefficients[stage->free[of[i]]].name);
+  }
+  fit_result_warn(fit->result,
+                  "the data do not determine %s: they can be changed together without changing any prediction; more "
+                  "varied runs (of N, D or format) or a fixed parameter (--fix) would",
+                  text_string(&names));
+  text_free(&names);
+}
+
 // Directions in which the predictions do not change at all (to rounding).
 static void mark_directions(struct fit *fit, const struct fit_stage *stage, const struct workspace *workspace) {
   int n = stage->free_count, kept = 0;
@@ -95,21 +110,14 @@ static void mark_directions(struct fit *fit, const struct fit_stage *stage, cons
   if (kept && symmetric_eigen(matrix, kept, values, vectors)) {
     double condition = values[0] > 0 ? values[kept - 1] / values[0] : INFINITY;
     fit->result->condition = fmax(fit->result->condition, condition);
-    for (int k = 0; k < kept && values[k] < 1e-13 * values[kept - 1]; k++) {
-      keep_step(fit, stage, workspace, vectors, of, kept, k);
-      struct text names = {0};
-      for (int i = 0; i < kept; i++) {
-        if (fabs(vectors[i * kept + k]) < 0.1) continue;
-        mark(fit, stage->free[of[i]], COEFFICIENT_UNIDENTIFIED);
-        text_format(&names, "%s%s", names.length ? ", " : "", fit->result->coefficients[stage->free[of[i]]].name);
-      }
-      fit_result_warn(
-          fit->result,
-          "the data do not determine %s: they can be changed together without changing any prediction; more "
-          "varied runs (of N, D or format) or a fixed parameter (--fix) would",
-          text_string(&names));
-      text_free(&names);
+    bool *open = memory_get((size_t)(kept + 1) * sizeof *open);
+    int directions = 0;
+    for (; directions < kept && values[directions] < 1e-13 * values[kept - 1]; directions++) {
+      keep_step(fit, stage, workspace, vectors, of, kept, directions);
+      for (int i = 0; i < kept; i++) open[i] |= fabs(vectors[i * kept + directions]) >= 0.1;
     }
+    if (directions) warn_open(fit, stage, of, open, kept);
+    free(open);
   }
   free(of);
   free(matrix);

@@ -32,6 +32,7 @@ struct fit_stage {
   int other_count;
   int64_t starts, descended, agreeing;
   int64_t elsewhere;          // reached the same objective at other coefficients
+  double **same;              // [elsewhere][free_count]: those
   int64_t unsettled;          // reached no stationary point
   struct stage_scale *scale;  // for the diagnosis; NULL before
   double trust_region_objective, bfgs_objective;
@@ -93,6 +94,9 @@ struct fit {
   double *row_offset;      // [table rows]: of it what is measured, which rows that lie near one another share
   double choice_variance;  // mean square of it over the fitted rows
   double choice_share;     // of row_choice that the scatter of the rows does not show, 0 to 1
+  double *row_few;         // [table rows]: standard deviation of the shift that a category's few rows share; NULL: none
+  int *row_few_of;         // [table rows]: the element that they are of
+  bool *row_alone;         // [table rows]: that element rests on this row, or on its group, alone
   double *choice;          // [choice_count][element_count]: values with the target moved by that much
   size_t choice_count;
   double *jackknife;  // [jackknife_count][element_count]: values without each group, or block of groups
@@ -225,6 +229,8 @@ double fit_column_value(const struct fit *fit, const char *name, size_t row);
 bool open_step_moves(double value, double stepped);
 // Keeps coefficients that the rows allow as well; values [element_count] are copied.
 void fit_keep_open(struct fit *fit, int element, bool step, const double *values);
+// What resamples do not show of categories of few rows (fit->row_few). Before the bootstrap.
+void fit_few(struct fit *fit);
 // Resamples: fills result->replicates, fit->jackknife and the intervals of the coefficients.
 void fit_bootstrap(struct fit *fit);
 // Derived quantities with intervals from result->replicates.
@@ -253,6 +259,7 @@ struct replicates {
   const double
       *choice;  // values with the target moved by the error of its choice, which adds to that of the t interval
   size_t choice_count, choice_stride;
+  bool share;  // lies between 0 and 1
 };
 extern const struct intervals intervals_none;
 // t, percentile and BCa intervals and the standard error. low and high get the kind that is asked for.
@@ -312,6 +319,8 @@ bool fit_looks_loose(const struct fit *fit, int e);
 void fit_settle(struct fit *fit, const bool *loose);
 // After the flat directions are known: what is not determined, in words.
 void fit_status_notes(struct fit *fit);
+// What these rows cannot tell has no interval.
+void fit_forget_derived(struct fit_derived *derived);
 // The same of a derived quantity, whose values at the open ends of the profiles are given.
 void fit_settle_derived(struct fit_derived *derived, const double *ends, size_t count);
 // The status of a quantity by its values [open_count] at result->open_ends: ends of profiles settle it; what a step

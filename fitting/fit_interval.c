@@ -1,7 +1,8 @@
 // Intervals. From bootstrap replicates: percentile, and bias-corrected and accelerated (BCa; Efron 1987, "Better
 // bootstrap confidence intervals", JASA 82, equations 2.3 and 4.4; the acceleration from the jackknife as in Efron and
 // Tibshirani 1993, equation 14.15). From the jackknife alone: Student's t times its standard error, which is a
-// cluster-robust one where groups are left out (CR3; Bell and McCaffrey 2002), on the logarithm of what is positive.
+// cluster-robust one where groups are left out (CR3; Bell and McCaffrey 2002), on the logarithm of what is positive and
+// the logit of a share.
 #include <gsl/gsl_cdf.h>
 #include <math.h>
 #include <stdlib.h>
@@ -112,13 +113,41 @@ static double corrected(const struct correction *correction, const double *sorte
   return shrink > 0 ? quantile(sorted, count, gsl_cdf_ugaussian_P(correction->bias + z / shrink)) : NAN;
 }
 
+// What t intervals are symmetric on: the value, the logarithm of what is positive, the logit of a share.
+enum line { LINE_VALUE, LINE_LOGARITHM, LINE_LOGIT };
+
+static double on_line(enum line line, double value) {
+  return line == LINE_LOGIT ? log(value / (1 - value)) : line == LINE_LOGARITHM ? log(value) : value;
+}
+
+// How far `to` lies from `from` there.
+static double along_line(enum line line, double from, double to) {
+  return line == LINE_LOGARITHM ? log(to / from) : on_line(line, to) - on_line(line, from);
+}
+
+static double off_line(enum line line, double value, double off) {
+  if (line == LINE_LOGARITHM) return value * exp(off);
+  if (line == LINE_VALUE) return value + off;
+  double other = (1 - value) / value * exp(-off);
+  return 1 / (1 + other);
+}
+
+// The change of the value for a small step there.
+static double line_unit(enum line line, double value) {
+  return line == LINE_LOGIT ? value * (1 - value) : line == LINE_LOGARITHM ? value : 1;
+}
+
+static bool lies_on(enum line line, double value) {
+  return line == LINE_VALUE || (value > 0 && (line == LINE_LOGARITHM || value < 1));
+}
+
 // Its square grows by the variance of the values that the error of a choice gives.
-static double with_choice(const struct replicates *replicates, double value, double error, bool positive) {
+static double with_choice(const struct replicates *replicates, double value, double error, enum line line) {
   double squares = 0;
   size_t kept = 0;
   for (size_t i = 0; i < replicates->choice_count; i++) {
     double moved = replicates->choice[i * replicates->choice_stride];
-    double off = positive ? log(moved / value) : moved - value;
+    double off = along_line(line, value, moved);
     if (!isfinite(off)) continue;
     squares += off * off;
     kept++;
@@ -126,29 +155,38 @@ static double with_choice(const struct replicates *replicates, double value, dou
   return kept ? sqrt(error * error + squares / (double)kept) : error;
 }
 
-// The jackknife's standard error about the value, of the logarithm where all are positive; NAN with fewer than two.
-static double jackknife_error(const struct replicates *replicates, double value, bool *positive) {
+// The line that the value and all of the jackknife lie on.
+static enum line line_of(const struct replicates *replicates, double value) {
+  enum line line = replicates->share ? LINE_LOGIT : LINE_LOGARITHM;
+  for (; line != LINE_VALUE; line = line == LINE_LOGIT ? LINE_LOGARITHM : LINE_VALUE) {
+    bool all = lies_on(line, value);
+    for (size_t i = 0; i < replicates->jackknife_count; i++) {
+      double left = replicates->jackknife[i * replicates->jackknife_stride];
+      if (isfinite(left)) all &= lies_on(line, left);
+    }
+    if (all) break;
+  }
+  return line;
+}
+
+// The jackknife's standard error about the value, on its line; NAN with fewer than two.
+static double jackknife_error(const struct replicates *replicates, double value, enum line *line) {
   size_t kept = 0, stride = replicates->jackknife_stride;
   double squares = 0;
-  *positive = value > 0;
-  for (size_t i = 0; i < replicates->jackknife_count; i++) {
-    double left = replicates->jackknife[i * stride];
-    if (isfinite(left)) *positive &= left > 0;
-  }
+  *line = line_of(replicates, value);
   for (size_t i = 0; i < replicates->jackknife_count; i++) {
     double left = replicates->jackknife[i * stride];
     if (!isfinite(left)) continue;
-    double off = *positive ? log(left / value) : left - value;
+    double off = along_line(*line, value, left);
     squares += off * off;
     kept++;
   }
   bool exists = kept >= 2 && isfinite(value);
-  return exists ? with_choice(replicates, value, sqrt(squares * (double)(kept - 1) / (double)kept), *positive) : NAN;
+  return exists ? with_choice(replicates, value, sqrt(squares * (double)(kept - 1) / (double)kept), *line) : NAN;
 }
 
-static double t_quantile(double value, double error, bool positive, double degrees, double level) {
-  double off = gsl_cdf_tdist_Pinv(level, degrees) * error;
-  return positive ? value * exp(off) : value + off;
+static double t_quantile(double value, double error, enum line line, double degrees, double level) {
+  return off_line(line, value, gsl_cdf_tdist_Pinv(level, degrees) * error);
 }
 
 static size_t sort_finite(const struct replicates *replicates, double *values) {
@@ -163,16 +201,17 @@ bool replicates_even(struct replicates replicates, enum interval_kind kind, doub
   double *sorted = memory_get((replicates.count + 1) * sizeof *sorted), error = NAN;
   size_t kept = sort_finite(&replicates, sorted);
   struct correction correction;
-  bool positive, fine;
+  enum line line;
+  bool fine;
   if (kind == INTERVAL_T) {
-    error = jackknife_error(&replicates, value, &positive);
+    error = jackknife_error(&replicates, value, &line);
     fine = isfinite(error) && replicates.degrees > 0;
   } else {
     fine = kind == INTERVAL_BCA && kept >= 2 && correction_of(&replicates, sorted, kept, value, &correction);
   }
   for (size_t i = 0; i < replicates.count && fine; i++) {
     double level = ((double)i + 0.5) / (double)replicates.count;
-    values[i] = kind == INTERVAL_T ? t_quantile(value, error, positive, replicates.degrees, level)
+    values[i] = kind == INTERVAL_T ? t_quantile(value, error, line, replicates.degrees, level)
                                    : corrected(&correction, sorted, kept, level);
     fine = isfinite(values[i]);
   }
@@ -188,12 +227,12 @@ static double uncorrected(const struct correction *correction, double below) {
 }
 
 double replicates_p(struct replicates replicates, enum interval_kind kind, double value, double at) {
-  bool positive;
+  enum line line;
   if (kind == INTERVAL_T) {
-    double error = jackknife_error(&replicates, value, &positive);
+    double error = jackknife_error(&replicates, value, &line);
     if (!isfinite(error) || !(replicates.degrees > 0)) return NAN;
-    if (positive && !(at > 0)) return 0;
-    double off = positive ? log(at / value) : at - value;
+    if (!lies_on(line, at)) return 0;
+    double off = along_line(line, value, at);
     return 2 * gsl_cdf_tdist_Q(fabs(off) / error, replicates.degrees);
   }
   double *sorted = memory_get((replicates.count + 1) * sizeof *sorted), below = 0;
@@ -214,12 +253,17 @@ void interval_of(struct replicates replicates, double value, double confidence, 
   size_t kept = sort_finite(&replicates, values);
   struct correction correction;
   *intervals = intervals_none;
-  bool positive;
-  double error = jackknife_error(&replicates, value, &positive);
-  if (isfinite(error)) intervals->robust_se = positive ? error * value : error;
+  enum line line;
+  double error = jackknife_error(&replicates, value, &line);
+  if (isfinite(error)) intervals->robust_se = error * line_unit(line, value);
   if (isfinite(error) && replicates.degrees > 0) {
-    intervals->t_low = t_quantile(value, error, positive, replicates.degrees, (1 - confidence) / 2);
-    intervals->t_high = t_quantile(value, error, positive, replicates.degrees, (1 + confidence) / 2);
+    intervals->t_low = t_quantile(value, error, line, replicates.degrees, (1 - confidence) / 2);
+    intervals->t_high = t_quantile(value, error, line, replicates.degrees, (1 + confidence) / 2);
+  }
+  if (replicates.share && lies_on(LINE_LOGIT, value)) {  // where the jackknife has a 0 or 1, and so no logit
+    intervals->t_low = fmax(0, intervals->t_low);
+    intervals->t_high = isnan(intervals->t_high) ? NAN : fmin(1, intervals->t_high);
+    if (isnan(intervals->t_high)) intervals->t_low = NAN;
   }
   *se = NAN;
   if (kept >= 2) {

@@ -15,7 +15,7 @@ struct refit *refits_new(struct arena *arena, const struct fit *fit, int threads
     refit->factor = arena_array(arena, fit->table->row_count + 1, sizeof *refit->factor);
     for (size_t row = 0; row < fit->table->row_count; row++) refit->factor[row] = 1;
     refit->weight = arena_array(arena, padded, sizeof *refit->weight);
-    if (fit->row_choice) {
+    if (fit->row_choice || fit->row_few) {
       refit->row_shift = arena_array(arena, fit->table->row_count + 1, sizeof *refit->row_shift);
       refit->target = arena_array(arena, padded, sizeof *refit->target);
     }

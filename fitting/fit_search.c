@@ -194,6 +194,7 @@ static void take_minima(struct search *search, size_t promising) {
   stage->stationary = search->polished[best].stationary || stage->objective <= objective_floor(stage);
   stage->others = arena_array(&fit->arena, REMEMBERED_MINIMA, sizeof *stage->others);
   stage->other_objectives = arena_array(&fit->arena, REMEMBERED_MINIMA, sizeof *stage->other_objectives);
+  stage->same = arena_array(&fit->arena, promising + 1, sizeof *stage->same);
   workspace_use(search->spaces[0], &stage->problem);
   problem_evaluate(search->spaces[0], stage->x, NULL, WANT_REWEIGHTED);
   bool smooth = stage->row_count > SMOOTH_ROWS;  // then no start is followed to the last digit
@@ -207,7 +208,8 @@ static void take_minima(struct search *search, size_t promising) {
     if (same && (smooth || i == 0 || same_place(search, stage->x, x))) {
       stage->agreeing++;
     } else if (same) {
-      stage->elsewhere++;
+      stage->same[stage->elsewhere] = arena_array(&fit->arena, n + 1, sizeof *x);
+      memcpy(stage->same[stage->elsewhere++], x, n * sizeof *x);
     } else if (polished->stationary && !same_objective(stage, polished->objective, last)) {
       remember(search, polished->objective, x);
       last = polished->objective;

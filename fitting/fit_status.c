@@ -29,6 +29,37 @@ static bool beside_bound(const struct fit *fit, int e) {
   return false;
 }
 
+// The lowest and the highest value of the coefficient where other starts reached the same objective: places in
+// stage->same, or -1 where none is farther out than the minimum by more than it is known to.
+struct elsewhere {
+  const struct fit_stage *stage;
+  int64_t lowest, highest;
+  double low, high;  // values there
+};
+
+static struct elsewhere elsewhere_of(const struct fit *fit, int e) {
+  struct elsewhere found = {NULL, -1, -1, NAN, NAN};
+  for (int s = 0; s < fit->stage_count; s++) {
+    const struct fit_stage *stage = &fit->stages[s];
+    int i = 0;
+    while (i < stage->free_count && stage->free[i] != e) i++;
+    if (i == stage->free_count) continue;
+    double unit = 1e-3 * problem_unit(&stage->problem, i, stage->x[i]), low = stage->x[i] - unit,
+           high = stage->x[i] + unit;
+    found.stage = stage;
+    for (int64_t k = 0; k < stage->elsewhere; k++) {
+      double x = stage->same[k][i];
+      if (x < low) found.lowest = k;
+      if (x > high) found.highest = k;
+      low = fmin(low, x);
+      high = fmax(high, x);
+    }
+    if (found.lowest >= 0) found.low = element_value(&fit->elements[e], low);
+    if (found.highest >= 0) found.high = element_value(&fit->elements[e], high);
+  }
+  return found;
+}
+
 bool fit_looks_loose(const struct fit *fit, int e) {
   const struct coefficient *c = &fit->result->coefficients[e];
   const struct intervals *i = &c->intervals;
@@ -37,6 +68,8 @@ bool fit_looks_loose(const struct fit *fit, int e) {
   if (c->status == COEFFICIENT_AT_LOW || c->status == COEFFICIENT_AT_HIGH || c->status == COEFFICIENT_UNIDENTIFIED)
     return true;
   if (beside_bound(fit, e)) return true;
+  struct elsewhere elsewhere = elsewhere_of(fit, e);
+  if (elsewhere.lowest >= 0 || elsewhere.highest >= 0) return true;
   if (fit->result->bootstrap)
     return wide(c->low, c->high, c->value) || wide(i->percentile_low, i->percentile_high, c->value);
   for (int s = 0; s < fit->stage_count; s++) {
@@ -69,9 +102,14 @@ static bool flat_from_bound(const struct fit_profile *profile, bool at_low) {
   return reach > part * fabs(end - bound) || !isfinite(end);
 }
 
-static void settle(struct fit *fit, struct coefficient *c, const struct fit_profile *profile, bool loose) {
-  struct arena *arena = &fit->result->arena;
+static void say_one_sided(struct arena *arena, struct coefficient *c) {
   char end[32];
+  c->status = COEFFICIENT_ONE_SIDED;
+  c->note = arena_format(arena, "one-sided: %s %s", isnan(c->low) ? "at most" : "at least",
+                         number_digits(isnan(c->low) ? c->high : c->low, 3, end));
+}
+
+static void settle(struct fit *fit, struct coefficient *c, const struct fit_profile *profile, bool loose) {
   if (c->status == COEFFICIENT_AT_LOW || c->status == COEFFICIENT_AT_HIGH) {
     bool at_low = c->status == COEFFICIENT_AT_LOW;
     if (flat_from_bound(profile, at_low)) c->status = COEFFICIENT_FITTED;
@@ -88,18 +126,45 @@ static void settle(struct fit *fit, struct coefficient *c, const struct fit_prof
     c->status = COEFFICIENT_UNIDENTIFIED;
     forget(c, true, true);
   } else if (profile->low_open || profile->high_open) {
-    c->status = COEFFICIENT_ONE_SIDED;
     c->low = profile->low;
     c->high = profile->high;
     forget(c, profile->low_open, profile->high_open);
     c->intervals.kind = INTERVAL_PROFILE;
-    c->note = arena_format(arena, "one-sided: %s %s", profile->low_open ? "at most" : "at least",
-                           number_digits(profile->low_open ? profile->high : profile->low, 3, end));
+    say_one_sided(&fit->result->arena, c);
   } else if (loose) {
     c->low = profile->low;
     c->high = profile->high;
     c->intervals.kind = INTERVAL_PROFILE;
   }
+}
+
+static void keep_elsewhere(struct fit *fit, int e, const struct elsewhere *elsewhere, int64_t place) {
+  const struct fit_stage *stage = elsewhere->stage;
+  double *values = arena_array(&fit->arena, (size_t)fit->element_count + 1, sizeof *values);
+  for (int k = 0; k < fit->element_count; k++) values[k] = fit->result->coefficients[k].value;
+  for (int i = 0; i < stage->free_count; i++)
+    values[stage->free[i]] = element_value(&fit->elements[stage->free[i]], stage->same[place][i]);
+  fit_copy_ties(fit, values);
+  fit_keep_open(fit, e, false, values);
+}
+
+// A profile follows the minimum it starts from. What lies outside its ends and fits as well is no less likely.
+static void settle_elsewhere(struct fit *fit, int e) {
+  struct coefficient *c = &fit->result->coefficients[e];
+  struct elsewhere elsewhere = elsewhere_of(fit, e);
+  bool none = isnan(c->low) && isnan(c->high);
+  bool below = elsewhere.lowest >= 0 && (none || elsewhere.low < c->low),
+       above = elsewhere.highest >= 0 && (none || elsewhere.high > c->high);
+  if (below) keep_elsewhere(fit, e, &elsewhere, elsewhere.lowest);
+  if (above) keep_elsewhere(fit, e, &elsewhere, elsewhere.highest);
+  if ((!below && !above) || c->status == COEFFICIENT_UNIDENTIFIED) return;
+  below |= c->status == COEFFICIENT_AT_LOW;  // a limit at the law's bound says nothing
+  above |= c->status == COEFFICIENT_AT_HIGH;
+  forget(c, below, above);
+  if (isnan(c->low) && isnan(c->high))
+    c->status = COEFFICIENT_UNIDENTIFIED;
+  else
+    say_one_sided(&fit->result->arena, c);
 }
 
 void fit_settle(struct fit *fit, const bool *loose) {
@@ -108,6 +173,8 @@ void fit_settle(struct fit *fit, const bool *loose) {
     const struct fit_profile *profile = &result->profiles[p];
     settle(fit, &result->coefficients[profile->coefficient], profile, loose[profile->coefficient]);
   }
+  for (int e = 0; e < fit->element_count; e++)
+    if (fit->elements[e].free_ever) settle_elsewhere(fit, e);
   for (size_t i = 0; i < result->coefficient_count; i++)
     if (result->coefficients[i].status == COEFFICIENT_UNIDENTIFIED) {
       forget(&result->coefficients[i], true, true);
@@ -115,20 +182,29 @@ void fit_settle(struct fit *fit, const bool *loose) {
     }
 }
 
-// "any value below 0.053 fits within 2 %", of the direction that moves the coefficient most.
-static const char *range_words(struct arena *arena, const struct fit_result *result, size_t coefficient) {
+// "any value below 0.053 fits within 2 %", of the direction that moves the coefficient most; or what other starts
+// found, where that lies outside.
+static const char *range_words(struct fit *fit, size_t coefficient) {
+  const struct fit_result *result = fit->result;
+  struct arena *arena = &fit->result->arena;
+  struct elsewhere elsewhere = elsewhere_of(fit, (int)coefficient);
   char low[32], high[32];
   for (size_t i = 0; i < result->direction_count; i++) {
     const struct fit_direction *d = &result->directions[i];
     if (d->coefficient != coefficient) continue;
+    if ((!d->low_open && elsewhere.low < d->low) || (!d->high_open && elsewhere.high > d->high)) break;
     number_digits(d->low, 3, low);
     number_digits(d->high, 3, high);
     if (d->low_open && d->high_open) return "every value fits within 2 %";
     if (d->low_open) return arena_format(arena, "any value below %s fits within 2 %%", high);
     if (d->high_open) return arena_format(arena, "any value above %s fits within 2 %%", low);
-    return arena_format(arena, "no limit is reached; any value from %s to %s fits within 2 %%", low, high);
+    return arena_format(arena, "the rows exclude no value; any from %s to %s fits within 2 %%", low, high);
   }
-  return NULL;
+  if (elsewhere.lowest < 0 && elsewhere.highest < 0) return NULL;
+  double value = result->coefficients[coefficient].value;
+  return arena_format(arena, "other starts fit as well with values from %s to %s",
+                      number_digits(elsewhere.lowest < 0 ? value : elsewhere.low, 3, low),
+                      number_digits(elsewhere.highest < 0 ? value : elsewhere.high, 3, high));
 }
 
 void fit_status_notes(struct fit *fit) {
@@ -139,7 +215,7 @@ void fit_status_notes(struct fit *fit) {
     bool at_low = c->status == COEFFICIENT_AT_LOW;
     char bound[32];
     if (c->status == COEFFICIENT_UNIDENTIFIED) {
-      const char *words = range_words(&result->arena, result, i);
+      const char *words = range_words(fit, i);
       c->note = words ? arena_format(&result->arena, "not determined: %s", words) : "not determined";
     } else if (at_low || c->status == COEFFICIENT_AT_HIGH) {
       double end = element->logarithmic && at_low && element->low <= -149
@@ -165,4 +241,5 @@ void fit_settle_derived(struct fit_derived *derived, const double *ends, size_t 
   if (above) derived->high = NAN;
   derived->se = NAN;
   if (below && above) derived->intervals = intervals_none;
+  if (derived->low == 0 && above) fit_forget_derived(derived);  // what is never negative is at least 0 anyway
 }

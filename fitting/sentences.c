@@ -130,16 +130,27 @@ static const char *residual_size(struct arena *arena, const struct fit_result *r
 
 const char *fit_starts_sentence(struct arena *arena, const struct fit_result *result) {
   char number[32];
-  const char *text =
-      arena_format(arena, "%lld of the %lld most promising of %lld starts agree", (long long)result->starts_agreeing,
-                   (long long)result->starts_descended, (long long)result->starts);
+  const char *text = arena_format(arena, "%lld of the %lld most promising of %lld starts %s",
+                                  (long long)result->starts_agreeing, (long long)result->starts_descended,
+                                  (long long)result->starts, result->starts_agreeing == 1 ? "ends here" : "agree");
   if (result->starts_elsewhere)
-    text = arena_format(arena, "%s; %lld reach the same objective at other coefficients", text,
-                        (long long)result->starts_elsewhere);
+    text = arena_format(arena, "%s; %lld %s the same objective at other coefficients", text,
+                        (long long)result->starts_elsewhere, result->starts_elsewhere == 1 ? "reaches" : "reach");
   if (result->starts_not_stationary)
-    text = arena_format(arena, "%s; %lld reach no stationary point", text, (long long)result->starts_not_stationary);
+    text = arena_format(arena, "%s; %lld %s no stationary point", text, (long long)result->starts_not_stationary,
+                        result->starts_not_stationary == 1 ? "reaches" : "reach");
   if (isnan(result->runner_up_objective)) return arena_format(arena, "%s; no other minimum was met", text);
   return arena_format(arena, "%s; the next minimum is %s", text, number_digits(result->runner_up_objective, 9, number));
+}
+
+// A coefficient's value elsewhere and its estimate, each 0 where its term has vanished beside the other.
+static double or_zero(double value, double beside) {
+  return value > 0 && value < 1e-12 && (beside == 0 || value < 1e-9 * fabs(beside)) ? 0 : value;
+}
+
+static void as_told(const struct coefficient *c, double *elsewhere, double *estimate) {
+  *estimate = fit_is_zero(c->status, c->value, c->high) ? 0 : or_zero(c->value, *elsewhere);
+  *elsewhere = or_zero(*elsewhere, *estimate);
 }
 
 // How far apart two values of a coefficient are: the ratio's logarithm, or what of the larger they differ by.
@@ -159,27 +170,32 @@ const char *fit_runner_up_sentence(struct arena *arena, const struct fit_result 
                          : "the next minimum has ";
   bool *named = arena_array(arena, result->coefficient_count + 1, sizeof *named);
   size_t count = 0, others = 0;
-  for (size_t i = 0; i < result->coefficient_count; i++)
-    others += apart(result->runner_up[i], result->coefficients[i].value) > apart_enough;
+  double *there = arena_array(arena, result->coefficient_count + 1, sizeof *there),
+         *value = arena_array(arena, result->coefficient_count + 1, sizeof *value);
+  for (size_t i = 0; i < result->coefficient_count; i++) {
+    there[i] = result->runner_up[i];
+    as_told(&result->coefficients[i], &there[i], &value[i]);
+    others += apart(there[i], value[i]) > apart_enough;
+  }
   for (; count < NAMED && others; count++, others--) {
     size_t most = 0;
     double farthest = -1;
     for (size_t i = 0; i < result->coefficient_count; i++) {
-      double distance = apart(result->runner_up[i], result->coefficients[i].value);
+      double distance = apart(there[i], value[i]);
       if (named[i] || !(distance > farthest)) continue;
       farthest = distance;
       most = i;
     }
     named[most] = true;
     text = arena_format(arena, "%s%s%s %s instead of %s", text, count ? ", " : "", result->coefficients[most].name,
-                        number_digits(result->runner_up[most], 3, number),
-                        number_digits(result->coefficients[most].value, 3, here));
+                        number_digits(there[most], 3, number), number_digits(value[most], 3, here));
   }
   if (!count) return arena_format(arena, "%scoefficients within 2 %% of these", text);
   return others ? arena_format(arena, "%s, and %zu more that differ by over 2 %%", text, others) : text;
 }
 
-bool fit_is_zero(enum coefficient_status status, double value) {
+bool fit_is_zero(enum coefficient_status status, double value, double high) {
+  if (status == COEFFICIENT_ONE_SIDED && value > 0 && value < 1e-5 && value < 1e-6 * high) return true;
   if (status == COEFFICIENT_ONE_SIDED || status == COEFFICIENT_UNIDENTIFIED) return value > 0 && value < 1e-12;
   return status == COEFFICIENT_AT_LOW && value > 0 && value < 1e-6;
 }
@@ -277,9 +293,10 @@ const char *fit_influence_sentence(struct arena *arena, const struct fit_result 
   const struct coefficient *c = &result->coefficients[influential->coefficient];
   const char *row = fit_row_label(arena, &result->table[influential->row]);
   if (!isfinite(influential->moves)) return arena_format(arena, "%s rests on %s alone", c->name, row);
+  double without = influential->without[influential->coefficient], value;
+  as_told(c, &without, &value);
   return arena_format(arena, "without %s, %s is %s%.5g instead of %.5g (%+.2g standard errors)", row, c->name,
-                      influential->exact ? "" : "about ", influential->without[influential->coefficient], c->value,
-                      influential->moves);
+                      influential->exact ? "" : "about ", without, value, influential->moves);
 }
 
 const char *fit_outlier_sentence(struct arena *arena, const struct fit_result *result,

@@ -29,7 +29,8 @@ const char *fit_rows_sentence(struct arena *arena, const struct fit_result *resu
 const char *fit_objective_sentence(struct arena *arena, const struct fit_result *result);
 // "60 of the 128 most promising of 3000 starts agree; the next minimum is 0.0345".
 // Whether a value at a lower bound is 0 to every digit that is printed: a positive coefficient whose term has vanished.
-bool fit_is_zero(enum coefficient_status status, double value);
+// high: of its interval, or NAN.
+bool fit_is_zero(enum coefficient_status status, double value, double high);
 // "intervals: BCa, 1000 bootstrap resamples", with the groups of rows that are resampled together; NULL without any.
 const char *fit_interval_sentence(struct arena *arena, const struct fit_result *result);
 const char *fit_starts_sentence(struct arena *arena, const struct fit_result *result);

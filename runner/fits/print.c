@@ -31,11 +31,11 @@ static void put_estimate(struct estimates *estimates, struct arena *arena, const
                          const char *name, enum coefficient_status status, double value, double low, double high,
                          double se, double robust_se, const char *note) {
   struct text_table *table = &estimates->table;
-  const char *shown = digits(arena, value, 6);
+  bool zero = fit_is_zero(status, value, high), open = status == COEFFICIENT_UNIDENTIFIED;
+  const char *shown = digits(arena, zero ? 0 : value, 6);
   text_table_cell(table, "  %s", name);
   if (estimates->parts) text_table_cell(table, "%s", result->part);
-  text_table_cell(table, status == COEFFICIENT_UNIDENTIFIED ? "(%s)" : "%s",
-                  fit_is_zero(status, value) ? "0 (bound)" : shown);
+  text_table_cell(table, open ? "(%s)" : zero ? "%s (bound)" : "%s", shown);
   if (result->bootstrap || !isnan(low) || !isnan(high))
     text_table_cell(table, "%s", interval_text(arena, low, high, 4));
   else
@@ -156,10 +156,10 @@ static void print_at_values(const struct fit_result *result, struct arena *arena
 
 static void print_search(const struct fit_result *result, struct arena *arena, FILE *out) {
   char number[40], other[40];
-  fprintf(out, "  %s\n", fit_objective_sentence(arena, result));
-  fprintf(out, "  %s\n", fit_starts_sentence(arena, result));
+  print_filled(out, fit_objective_sentence(arena, result), fprintf(out, "  "), 4);
+  print_filled(out, fit_starts_sentence(arena, result), fprintf(out, "  "), 4);
   const char *next = fit_runner_up_sentence(arena, result);
-  if (next) fprintf(out, "  %s\n", next);
+  if (next) print_filled(out, next, fprintf(out, "  "), 4);
   fprintf(out, "  stationary: %s (%s)", result->stationary ? "yes" : "NO",
           number_digits(result->stationarity, 2, number));
   if (!isnan(result->trust_region_objective) || !isnan(result->bfgs_objective))
@@ -178,7 +178,7 @@ static void print_search(const struct fit_result *result, struct arena *arena, F
                               fit_replication_sentence(arena, result),
                               fit_correlation_sentence(arena, result)};
   for (size_t i = 0; i < sizeof more / sizeof *more; i++)
-    if (more[i]) fprintf(out, "  %s\n", more[i]);
+    if (more[i]) print_filled(out, more[i], fprintf(out, "  "), 4);
 }
 
 static int by_size(const void *a, const void *b) {

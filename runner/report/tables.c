@@ -11,8 +11,9 @@ static const struct law *law_of(const struct report_fit *fit) { return fit->law_
 static void value_cells(struct text *out, enum coefficient_status status, double value, double low, double high,
                         double se) {
   char words[80], a[32], b[32];
-  snprintf(words, sizeof words, status == COEFFICIENT_UNIDENTIFIED ? "(%s)" : "%s", digits_words(value, 4, a));
-  page_cell(out, NULL, fit_is_zero(status, value) ? "0 (bound)" : words);
+  bool zero = fit_is_zero(status, value, high), open = status == COEFFICIENT_UNIDENTIFIED;
+  snprintf(words, sizeof words, open ? "(%s)" : zero ? "%s (bound)" : "%s", digits_words(zero ? 0 : value, 4, a));
+  page_cell(out, NULL, words);
   if (isfinite(low) || isfinite(high))
     snprintf(words, sizeof words, "%s … %s", digits_words(low, 3, a), digits_words(high, 3, b));
   else

@@ -58,6 +58,76 @@ def holds_truth(found, names=tuple(TRUTH), truth=TRUTH):
               one)
 
 
+def undetermined(found, *names):
+    for name in names:
+        one = found["parameters"].get(name) or found["derived"][name]
+        check(one["status"] == "not determined" and one["low"] is None and one["high"] is None, name, one)
+
+
+@case
+def one_ratio():
+    """Tokens in one ratio to parameters: either power law may be the one of N, and starts that end elsewhere say so."""
+    rows = ["%.0f,%.0f,%.5f" % (n, 20 * n, noisy(n, 20 * n)) for n in (1e6 * 2 ** k for k in range(9))]
+    found = fit(table("one-ratio.csv", "N,D,loss", rows))
+    check(found["starts_elsewhere"] > 0, "starts that end elsewhere", found["starts_elsewhere"])
+    undetermined(found, "A", "B", "alpha", "beta", "a", "b")
+    holds_truth(found)
+
+
+@case
+def two_sizes():
+    """Two sizes: the irreducible loss may be 0, and is limited above only."""
+    rows = ["%.0f,%.0f,%.5f" % (n, n * r, noisy(n, n * r)) for n in (1e6, 1e7) for r in (5, 10, 20, 40, 80)]
+    found = fit(table("two-sizes.csv", "N,D,loss", rows))
+    limited = found["parameters"]["E"]
+    check(limited["status"] in ("one-sided", "not determined") and limited["low"] is None, "E", limited)
+    undetermined(found, "a", "b")
+
+
+@case
+def shares():
+    """A share of exponents has an interval between 0 and 1, and the two of one fit are each other's rest."""
+    rows = ["%.0f,%.0f,%.5f" % (n, n * r, noisy(n, n * r)) for n, r in
+            ((1e6, 20), (3e6, 10), (1e7, 40), (1e7, 10), (3e7, 20), (1e6, 80))]
+    derived = fit(table("six.csv", "N,D,loss", rows))["derived"]
+    a, b = derived["a"], derived["b"]
+    check(a["status"] == b["status"], "one status", a, b)
+    check(a["low"] is not None and 0 < a["low"] < a["high"] < 1, "a", a)
+    check(abs(a["low"] + b["high"] - 1) < 1e-9 and abs(a["high"] + b["low"] - 1) < 1e-9, "the rest", a, b)
+
+
+@case
+def a_category_of_one_row():
+    """A coefficient that rests on one row is known no better than that row, whose error no resample shows."""
+    def worth(format, share, points):
+        return ["%.0f,%.0f,%s,%.5f" % (n, d, format, noisy(share * n, d, 0.01)) for n, d in points]
+    rows = worth("none", 1, GRID) + worth("w4a4", 0.6, GRID) + worth("w3a3", 0.3, GRID[9:10])
+    n, d = GRID[9]
+    slope = TRUTH["alpha"] * TRUTH["A"] / (0.3 * n) ** TRUTH["alpha"] / law(0.3 * n, d)  # of ln(loss) in ln(eff)
+    for interval in ("bca", "t"):
+        found = fit(table("one-row.csv", "N,D,format,loss", rows), "--law", "effective-parameters", "--interval", interval)
+        one = found["parameters"]["eff[w3a3]"]
+        width = math.log(one["high"] / one["low"])
+        check(width > 0.8 * 2 * 1.96 * 0.01 / slope, interval + ": as wide as the row's error makes it", width, slope)
+
+
+@case
+def one_loss():
+    """Losses that are all one number determine nothing, and no number of the document is infinite."""
+    found = fit(table("one-loss.csv", "N,D,loss", ["%.0f,%.0f,2.5" % point for point in GRID]))
+    undetermined(found, "E", "A", "B", "a", "b", "G")
+
+
+@case
+def without_tokens():
+    """A bound of the law limits no quantity: beta runs to 10 where tokens do not matter, a is not limited there."""
+    rows = ["%.0f,%.0f,%.5f" % (n, d, (1.7 + 400 / n ** 0.34) * math.exp(0.003 * random.gauss(0, 1))) for n, d in GRID]
+    found = fit(table("without-tokens.csv", "N,D,loss", rows))
+    high = found["derived"]["a"]["high"]
+    check(high is None or high > 0.97, "a", found["derived"]["a"])
+
+
+
 reference = fit(table("plain.csv", "N,D,loss", PLAIN))
 
 
