@@ -155,6 +155,40 @@ static void put_derived(struct fit *fit, const struct law_derived *what, double 
   result->derived_count++;
 }
 
+// What no fitted coefficient moves follows from what is held or tied: the rows say nothing of it, and resamples
+// neither.
+static void find_held(struct fit *fit, const double *values) {
+  struct fit_result *result = fit->result;
+  const struct law *law = fit->law;
+  size_t n = (size_t)fit->element_count, free_count = 0, place = 0;
+  double *moved = memory_get((n * n + 1) * sizeof *moved);
+  for (size_t e = 0; e < n; e++) {
+    if (!fit->elements[e].free_ever) continue;
+    double *one = moved + n * free_count++;
+    memcpy(one, values, n * sizeof *one);
+    one[e] += values[e] == 0 ? 0.01 : 0.01 * fabs(values[e]);
+    fit_copy_ties(fit, one);
+  }
+  struct value_sets sets = {
+      .count = 1 + free_count, .resamples = free_count, .width = n, .estimate = values, .replicates = moved};
+  double *earlier = memory_get(sets.count * (size_t)(law->derived_count + 1) * sizeof *earlier),
+         *results = memory_get(sets.count * sizeof *results);
+  for (int d = 0; d < law->derived_count; d++)
+    for (int p = 0; p < (law->derived[d].at ? law->derived[d].value_count : 1); p++) {
+      struct fit_derived *derived = &result->derived[place++];
+      struct error ignored = {0};
+      bool held = derive_sets(fit, d, law->derived[d].at ? point_of(fit, &law->derived[d], p) : NAN, &sets, earlier,
+                              results, &ignored);
+      for (size_t k = 1; k < sets.count && held; k++) held = fabs(results[k] - results[0]) <= 1e-12 * fabs(results[0]);
+      if (!held) continue;
+      forget_interval(derived);
+      derived->status = COEFFICIENT_FIXED;
+    }
+  free(moved);
+  free(earlier);
+  free(results);
+}
+
 bool fit_derive(struct fit *fit, struct error *error) {
   struct fit_result *result = fit->result;
   const struct law *law = fit->law;
@@ -187,6 +221,7 @@ bool fit_derive(struct fit *fit, struct error *error) {
       if (fine) put_derived(fit, what, what->at ? what->values[p] : NAN, point, total, &sets, results);
     }
   }
+  if (fine) find_held(fit, values);
   share_outside(result);
   free(values);
   free(earlier);
@@ -243,9 +278,10 @@ bool fit_derive_open(struct fit *fit, struct error *error) {
     for (int p = 0; p < (what->at ? what->value_count : 1) && fine; p++) {
       fine = derive_sets(fit, d, what->at ? point_of(fit, what, p) : NAN, &sets, earlier, results, error);
       if (!fine) break;
-      fit_settle_open(result, &result->derived[place], results + 1);
-      if (is_made_of_open(fit, what)) forget_interval(&result->derived[place]);
-      place++;
+      struct fit_derived *derived = &result->derived[place++];
+      if (derived->status == COEFFICIENT_FIXED) continue;
+      fit_settle_open(result, derived, results + 1);
+      if (is_made_of_open(fit, what)) forget_interval(derived);
     }
   }
   free(earlier);

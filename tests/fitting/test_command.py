@@ -425,4 +425,26 @@ claims:
         check(code == 2 and 'cannot determine' in err, err)
 
 
+@case
+def what_is_tied_is_no_finding():
+    table = tables + '/quartet_fp4/runs.csv'
+    for held in (['--tie', 'beta=alpha'], ['--fix', 'alpha=0.3', '--fix', 'beta=0.3']):
+        code, out, err = run('fit', table, '--bootstrap', '50', *held, '--json')
+        fit = json.loads(out)[0]
+        a = fit['derived']['a']
+        check(code == 0 and a['value'] == 0.5 and a['status'] == 'fixed' and a['low'] is None and a['se'] is None, a)
+        check(fit['answer'].startswith('a = 0.5 (follows from what is held or tied'), fit['answer'])
+        check(fit['derived']['G']['status'] == 'determined' and fit['derived']['G']['low'] is not None, 'G is fitted')
+
+
+@case
+def problems_are_told_once():
+    table = tables + '/quartet_fp4/runs.csv'
+    code, out, err = run('fit', table, '--law', 'quartet', '--bootstrap', '0', '--leave-out', 'forward')
+    check(code == 0 and 'cannot' in out and 'without forward =' not in out, 'no table without rows: ' + out)
+    code, out, err = run('fit', table, '--law', 'chinchilla', '--bootstrap', '0', '--json')
+    told = [warning for warning in json.loads(out)[0]['warnings'] if warning.startswith('residuals go with')]
+    check(len(told) == 1 and 'forward' in told[0] and 'backward' in told[0], told)
+
+
 harness.finish()
