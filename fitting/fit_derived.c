@@ -261,6 +261,45 @@ static bool is_made_of_open(const struct fit *fit, const struct law_derived *wha
   return false;
 }
 
+static bool names_exponent(const struct law *law, const char *name) {
+  for (int i = 0; i < law->exponent_count; i++)
+    if (strcmp(law->exponents[i], name) == 0) return true;
+  return false;
+}
+
+// An exponent made of exponents that the rows let, or want to, go beyond an upper bound: its interval, of resamples
+// that stop there too, has no end on the side where one ten times as large would leave it.
+static bool open_exponents(struct fit *fit, struct error *error) {
+  struct fit_result *result = fit->result;
+  const struct law *law = fit->law;
+  size_t n = (size_t)fit->element_count;
+  double *earlier = memory_get((size_t)(law->derived_count + 1) * sizeof *earlier),
+         *values = memory_get((n + 1) * sizeof *values), beyond;
+  bool fine = true;
+  for (size_t e = 0; e < n && fine; e++) {
+    const struct coefficient *c = &result->coefficients[e];
+    bool open = c->status == COEFFICIENT_AT_HIGH || (c->status == COEFFICIENT_ONE_SIDED && isnan(c->high));
+    if (!open || !names_exponent(law, c->parameter)) continue;
+    for (size_t i = 0; i < n; i++) values[i] = result->coefficients[i].value;
+    values[e] *= 10;
+    fit_copy_ties(fit, values);
+    size_t place = 0;
+    for (int d = 0; d < law->derived_count && fine; d++) {
+      const struct law_derived *what = &law->derived[d];
+      size_t points = what->at ? (size_t)what->value_count : 1;
+      if (!what->at) {
+        fine = derive_one(fit, d, NAN, values, earlier, &beyond, error);
+        earlier[d] = beyond;
+        if (fine && names_exponent(law, what->name)) fit_settle_derived(&result->derived[place], &beyond, 1);
+      }
+      place += points;
+    }
+  }
+  free(earlier);
+  free(values);
+  return fine;
+}
+
 bool fit_derive_open(struct fit *fit, struct error *error) {
   struct fit_result *result = fit->result;
   const struct law *law = fit->law;
@@ -286,5 +325,5 @@ bool fit_derive_open(struct fit *fit, struct error *error) {
   }
   free(earlier);
   free(results);
-  return fine;
+  return fine && open_exponents(fit, error);
 }

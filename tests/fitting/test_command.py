@@ -447,4 +447,27 @@ def problems_are_told_once():
     check(len(told) == 1 and 'forward' in told[0] and 'backward' in told[0], told)
 
 
+@case
+def an_end_at_a_bound_of_the_law_is_none():
+    noise = [-1.2, -1.1, 0.7, -2.3, -0.1, -2.3, 1.1, 0.2, 1.4, -0.5, 0.4, -0.3, -0.7, 0.1, -1.3, -0.4]
+    with tempfile.TemporaryDirectory() as folder:
+        path = folder + '/step.csv'
+        with open(path, 'w') as file:  # only the smallest size differs: any larger exponent says so too
+            file.write('N,D,loss\n')
+            for i, (n, d) in enumerate((n, d) for n in (1e6, 2e6, 4e6, 8e6) for d in (2e7, 6e7, 2e8, 6e8)):
+                loss = 2 + 0.6 * (n == 1e6) + 600 / d ** 0.36
+                file.write('%g,%g,%.5f\n' % (n, d, loss * (1 + 0.004 * noise[i])))
+        code, out, err = run('fit', path, '--bootstrap', '100', '--json')
+    fit = json.loads(out)[0]
+    found = fit['parameters']
+    for name in ('alpha', 'A'):
+        c = found[name]
+        check(c['status'] == 'one-sided' and c['low'] is not None and c['high'] is None, '%s: %r' % (name, c))
+    for name in ('E', 'beta'):
+        c = found[name]
+        check(c['status'] == 'determined' and c['low'] < c['value'] < c['high'], '%s: %r' % (name, c))
+    a = fit['derived']['a']
+    check(a['status'] == 'one-sided' and a['low'] is None and a['high'] < 0.1, 'a: %r' % a)
+
+
 harness.finish()
