@@ -11,6 +11,7 @@ static void print_remarks(const struct fit_result *result, struct arena *arena, 
   struct fit_remarks remarks[FIT_REMARKS];
   size_t count = fit_remarks(arena, result, remarks);
   for (size_t i = 0; i < count; i++) {
+    if (!all && !remarks[i].count) continue;  // that there is nothing to say of the rows
     size_t shown = all || remarks[i].count <= SHOWN_REMARKS + 1 ? remarks[i].count : SHOWN_REMARKS;
     const char *title = arena_format(arena, "%s%s", remarks[i].title, remarks[i].count ? ":" : "");
     fprintf(out, "\n");

@@ -448,6 +448,22 @@ def problems_are_told_once():
 
 
 @case
+def no_finding_takes_no_room():
+    command = ['fit', tables + '/gadre_overtraining/runs.csv', '--bootstrap', '0']
+    code, out, err = run(*command)
+    check(code == 0 and 'no single row moves' not in out and out.count('residuals go with') == 1, out)
+    code, out, err = run(*command, '--details')
+    check(code == 0 and 'no single row moves' in out, out)
+
+
+@case
+def few_resamples_do_not_contradict():
+    code, out, err = run('fit', tables + '/quartet_fp4/runs.csv', '--bootstrap', '20', '--ratio', 'alpha/A')
+    said = ' '.join(out.split())
+    check(code == 0 and 'all resamples lie on one side of 1, but 20 are too few' in said and 'may be 1' not in said, out)
+
+
+@case
 def an_end_at_a_bound_of_the_law_is_none():
     noise = [-1.2, -1.1, 0.7, -2.3, -0.1, -2.3, 1.1, 0.2, 1.4, -0.5, 0.4, -0.3, -0.7, 0.1, -1.3, -0.4]
     with tempfile.TemporaryDirectory() as folder:
