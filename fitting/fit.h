@@ -29,6 +29,8 @@ enum coefficient_status {
 // "determined", "one-sided", "fixed", "baseline", "tied", "at bound", "set by its prior", "not fitted",
 // "not determined"
 const char *coefficient_status_name(enum coefficient_status status);
+// The same of a derived quantity, for people.
+const char *derived_status_name(enum coefficient_status status);
 
 // All kinds of interval, and which of them is in low and high: the one asked for, or percentile where that one does not
 // exist (BCa: every resample lies on one side of the estimate, as at a bound).

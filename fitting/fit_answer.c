@@ -43,7 +43,8 @@ static const char *estimate_words(const struct fit *fit, const struct answered *
     case COEFFICIENT_UNFITTED:
       return arena_format(arena, "%s is not fitted", e->name);
     default:
-      return arena_format(arena, "%s = %s (%s)", e->name, value, coefficient_status_name(e->status));
+      return arena_format(arena, "%s = %s (%s)", e->name, value,
+                          e->status == COEFFICIENT_FIXED && e->note ? e->note : coefficient_status_name(e->status));
   }
 }
 
@@ -59,7 +60,8 @@ static size_t estimates_of(const struct fit *fit, const char *name, struct answe
   for (size_t i = 0; i < result->derived_count && count < most; i++) {
     const struct fit_derived *d = &result->derived[i];
     if (strcmp(d->name, name) == 0)
-      found[count++] = (struct answered){d->name, NULL, NULL, d->value, d->low, d->high, d->status};
+      found[count++] =
+          (struct answered){d->name, NULL, derived_status_name(d->status), d->value, d->low, d->high, d->status};
   }
   return count;
 }

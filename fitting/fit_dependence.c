@@ -12,6 +12,7 @@
 
 static const double level = 0.01;   // at which a correlation of residuals counts
 enum { FEW = 20, LEAST_ROWS = 3 };  // values of a few-valued numeric column; rows of a run with checkpoints
+enum { NAMED_COLUMNS = 3 };         // that the residuals go with, in a warning
 
 // A partition of the fitted rows.
 struct partition {
@@ -399,13 +400,20 @@ static void name_columns(struct dependence *d) {
     intraclass(of, partition.count, values, units, &out->correlation, &out->p);
   }
   qsort(explained, (size_t)count, sizeof *explained, by_p);
-  for (int i = 0; i < count && explained[i].p <= level / (count - i); i++)
-    fit_result_warn(
-        d->fit->result,
-        "residuals go with %s (intraclass correlation %.2f): rows with one of its values lie above or below "
-        "the law together; a coefficient for each value, --where or --group %s takes it into account",
-        table->columns[explained[i].column].original, explained[i].correlation,
-        table->columns[explained[i].column].original);
+  int named = 0;
+  const char *names = "";
+  for (; named < count && explained[named].p <= level / (count - named); named++)
+    if (named < NAMED_COLUMNS)
+      names = arena_format(d->arena, "%s%s%s (%s%.2f)", names, named ? ", " : "",
+                           table->columns[explained[named].column].original, named ? "" : "intraclass correlation ",
+                           explained[named].correlation);
+  if (named > NAMED_COLUMNS) names = arena_format(d->arena, "%s and %d more columns", names, named - NAMED_COLUMNS);
+  if (named)
+    fit_result_warn(d->fit->result,
+                    "residuals go with %s: rows with one of %s values lie above or below the law together; a "
+                    "coefficient for each value, --where or --group %s takes it into account",
+                    names, named == 1 ? "its" : "their",
+                    named == 1 ? table->columns[explained[0].column].original : "COLUMN");
 }
 
 void fit_depend(struct fit *fit) {

@@ -173,6 +173,40 @@ static void put_derived(struct fit *fit, const struct law_derived *what, double 
   result->derived_count++;
 }
 
+// What no fitted coefficient moves follows from what is held or tied: the rows say nothing of it, and resamples
+// neither.
+static void find_held(struct fit *fit, const double *values) {
+  struct fit_result *result = fit->result;
+  const struct law *law = fit->law;
+  size_t n = (size_t)fit->element_count, free_count = 0, place = 0;
+  double *moved = memory_get((n * n + 1) * sizeof *moved);
+  for (size_t e = 0; e < n; e++) {
+    if (!fit->elements[e].free_ever) continue;
+    double *one = moved + n * free_count++;
+    memcpy(one, values, n * sizeof *one);
+    one[e] += values[e] == 0 ? 0.01 : 0.01 * fabs(values[e]);
+    fit_copy_ties(fit, one);
+  }
+  struct value_sets sets = {
+      .count = 1 + free_count, .resamples = free_count, .width = n, .estimate = values, .replicates = moved};
+  double *earlier = memory_get(sets.count * (size_t)(law->derived_count + 1) * sizeof *earlier),
+         *results = memory_get(sets.count * sizeof *results);
+  for (int d = 0; d < law->derived_count; d++)
+    for (int p = 0; p < (law->derived[d].at ? law->derived[d].value_count : 1); p++) {
+      struct fit_derived *derived = &result->derived[place++];
+      struct error ignored = {0};
+      bool held = derive_sets(fit, d, law->derived[d].at ? point_of(fit, &law->derived[d], p) : NAN, &sets, earlier,
+                              results, &ignored);
+      for (size_t k = 1; k < sets.count && held; k++) held = fabs(results[k] - results[0]) <= 1e-12 * fabs(results[0]);
+      if (!held) continue;
+      forget_interval(derived);
+      derived->status = COEFFICIENT_FIXED;
+    }
+  free(moved);
+  free(earlier);
+  free(results);
+}
+
 bool fit_derive(struct fit *fit, struct error *error) {
   struct fit_result *result = fit->result;
   const struct law *law = fit->law;
@@ -205,6 +239,7 @@ bool fit_derive(struct fit *fit, struct error *error) {
       if (fine) put_derived(fit, what, what->at ? what->values[p] : NAN, point, total, &sets, results);
     }
   }
+  if (fine) find_held(fit, values);
   share_outside(result);
   free(values);
   free(earlier);
@@ -309,6 +344,45 @@ static void settle_looked_at(const struct fit *fit, const struct law_derived *wh
   if (!exists || !said || is_made_of_open(fit, what)) fit_forget_derived(derived);
 }
 
+static bool names_exponent(const struct law *law, const char *name) {
+  for (int i = 0; i < law->exponent_count; i++)
+    if (strcmp(law->exponents[i], name) == 0) return true;
+  return false;
+}
+
+// An exponent made of exponents that the rows let, or want to, go beyond an upper bound: its interval, of resamples
+// that stop there too, has no end on the side where one ten times as large would leave it.
+static bool open_exponents(struct fit *fit, struct error *error) {
+  struct fit_result *result = fit->result;
+  const struct law *law = fit->law;
+  size_t n = (size_t)fit->element_count;
+  double *earlier = memory_get((size_t)(law->derived_count + 1) * sizeof *earlier),
+         *values = memory_get((n + 1) * sizeof *values), beyond;
+  bool fine = true;
+  for (size_t e = 0; e < n && fine; e++) {
+    const struct coefficient *c = &result->coefficients[e];
+    bool open = c->status == COEFFICIENT_AT_HIGH || (c->status == COEFFICIENT_ONE_SIDED && isnan(c->high));
+    if (!open || !names_exponent(law, c->parameter)) continue;
+    for (size_t i = 0; i < n; i++) values[i] = result->coefficients[i].value;
+    values[e] *= 10;
+    fit_copy_ties(fit, values);
+    size_t place = 0;
+    for (int d = 0; d < law->derived_count && fine; d++) {
+      const struct law_derived *what = &law->derived[d];
+      size_t points = what->at ? (size_t)what->value_count : 1;
+      if (!what->at) {
+        fine = derive_one(fit, d, NAN, values, earlier, &beyond, error);
+        earlier[d] = beyond;
+        if (fine && names_exponent(law, what->name)) fit_settle_derived(&result->derived[place], &beyond, 1);
+      }
+      place += points;
+    }
+  }
+  free(earlier);
+  free(values);
+  return fine;
+}
+
 bool fit_derive_open(struct fit *fit, struct error *error) {
   struct fit_result *result = fit->result;
   const struct law *law = fit->law;
@@ -330,10 +404,12 @@ bool fit_derive_open(struct fit *fit, struct error *error) {
     const struct law_derived *what = &law->derived[d];
     for (int p = 0; p < (what->at ? what->value_count : 1) && fine; p++) {
       fine = derive_sets(fit, d, what->at ? point_of(fit, what, p) : NAN, &sets, earlier, results, error);
-      if (fine) settle_looked_at(fit, what, &at, results, &result->derived[place++]);
+      if (!fine) break;
+      struct fit_derived *derived = &result->derived[place++];
+      if (derived->status != COEFFICIENT_FIXED) settle_looked_at(fit, what, &at, results, derived);
     }
   }
   free(earlier);
   free(results);
-  return fine;
+  return fine && open_exponents(fit, error);
 }

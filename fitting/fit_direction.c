@@ -396,7 +396,10 @@ static void put_direction(struct fit *fit, struct candidate *candidate) {
   if (best.count && best.difference > 1e-4) {
     text_format(&words, "%sa run of at most this compute tells most at ", words.length ? "; " : "");
     put_run(&best, &design, &words);
-    text_format(&words, " (the two ends differ by %.2g %% there)", 100 * best.difference);
+    if (best.difference > 1)
+      text_add(&words, " (the two ends differ by over 100 % there)");
+    else
+      text_format(&words, " (the two ends differ by %.2g %% there)", 100 * best.difference);
   } else if (!words.length) {
     text_add(&words, "no run near these of at most this compute would tell");
   }

@@ -21,6 +21,11 @@ const char *coefficient_status_name(enum coefficient_status status) {
   return names[status];
 }
 
+const char *derived_status_name(enum coefficient_status status) {
+  return status == COEFFICIENT_FIXED ? "follows from what is held or tied, not from the rows"
+                                     : coefficient_status_name(status);
+}
+
 const char *row_use_name(enum row_use use) {
   switch (use) {
     case ROW_FITTED:

@@ -176,6 +176,66 @@ static void keep_open_ends(struct fit *fit, const struct walk *walks, size_t cou
   }
 }
 
+// The place in stage->free of the coefficient that stands at a bound of the law at the end of a walk while the rows set
+// it no limit on that side, or -1. The bound of a positive coefficient's logarithm stands for 0, which is no bound of
+// the law.
+static int held_by(const struct fit *fit, const struct walk *walk) {
+  for (int i = 0; i < walk->stage->free_count && walk->end == WALK_REACHED; i++) {
+    int e = walk->stage->free[i];
+    const struct coefficient *c = &fit->result->coefficients[e];
+    bool at_low = walk->at[i] <= walk->stage->low[i], at_high = walk->at[i] >= walk->stage->high[i];
+    bool open = c->status == COEFFICIENT_UNIDENTIFIED ||
+                (c->status == COEFFICIENT_ONE_SIDED && isnan(at_low ? c->low : c->high));
+    bool nothing = fit->elements[e].logarithmic && fabs(walk->at[i]) >= 149;
+    bool zero = at_low && element_value(&fit->elements[e], walk->at[i]) == 0;
+    if (i != walk->coordinate && (at_low || at_high) && open && !nothing && !zero) return i;
+  }
+  return -1;
+}
+
+// Whether the end moves by over a tenth of its distance when the other coefficient may go twice as far.
+static bool end_follows(struct arena *arena, const struct fit *fit, const struct walk *walk, int other) {
+  const struct fit_stage *stage = walk->stage;
+  size_t n = (size_t)stage->free_count;
+  struct fit_stage wider = *stage;
+  double *low = arena_array(arena, n, sizeof *low), *high = arena_array(arena, n, sizeof *high);
+  memcpy(low, stage->low, n * sizeof *low);
+  memcpy(high, stage->high, n * sizeof *high);
+  double further = fabs(walk->at[other] - stage->x[other]) + fabs(walk->at[other]);
+  if (walk->at[other] >= high[other])
+    high[other] += further;
+  else
+    low[other] -= further;
+  wider.low = low;
+  wider.high = high;
+  struct walk again = {.stage = &wider,
+                       .coordinate = walk->coordinate,
+                       .direction = walk->direction,
+                       .step = walk->step,
+                       .rise = walk->rise};
+  walk_out(arena, fit, &again);
+  return again.end != WALK_REACHED || fabs(again.x - walk->x) > 0.1 * fabs(walk->x - stage->x[walk->coordinate]);
+}
+
+// An end that is met only because another coefficient can go no further than the law lets it, where the rows would, is
+// none that the rows set.
+static bool open_held_ends(struct fit *fit, const struct walk *walks) {
+  struct fit_result *result = fit->result;
+  bool opened = false;
+  for (size_t w = 0; w < 2 * result->profile_count; w++) {
+    struct fit_profile *profile = &result->profiles[w / 2];
+    bool *open = w % 2 ? &profile->high_open : &profile->low_open;
+    int by = held_by(fit, &walks[w]);
+    if (by < 0 || *open || !end_follows(&fit->arena, fit, &walks[w], by)) continue;
+    *open = opened = true;
+    profile->words =
+        arena_format(&result->arena, "%s%s%s end is where %s reaches the law's bound",
+                     profile->words ? profile->words : "", profile->words ? "; " : "",
+                     w % 2 ? "the upper" : "the lower", result->coefficients[walks[w].stage->free[by]].name);
+  }
+  return opened;
+}
+
 void fit_profile(struct fit *fit) {
   struct fit_result *result = fit->result;
   struct profiling profiling = {.fit = fit};
@@ -221,5 +281,6 @@ void fit_profile(struct fit *fit) {
     put_profile(fit, elements[p], &profiling.walks[2 * p], &result->profiles[result->profile_count++]);
   keep_open_ends(fit, profiling.walks, 2 * count);
   fit_settle(fit, loose);
+  if (open_held_ends(fit, profiling.walks)) fit_settle(fit, loose);
   for (size_t w = 0; w < 2 * count; w++) arena_free(&profiling.arenas[w]);
 }

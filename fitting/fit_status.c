@@ -60,6 +60,14 @@ static struct elsewhere elsewhere_of(const struct fit *fit, int e) {
   return found;
 }
 
+// Whether an interval ends where the law does, other than at 0.
+static bool ends_at_bound(const struct element *element, double low, double high) {
+  double least = element_value(element, element->low), most = element_value(element, element->high);
+  bool bounded_low = isfinite(least) && least != 0 && !(element->logarithmic && element->low <= -149);
+  bool bounded_high = isfinite(most) && !(element->logarithmic && element->high >= 149);
+  return (bounded_low && low <= least + 1e-6 * fabs(least)) || (bounded_high && high >= most - 1e-6 * fabs(most));
+}
+
 bool fit_looks_loose(const struct fit *fit, int e) {
   const struct coefficient *c = &fit->result->coefficients[e];
   const struct intervals *i = &c->intervals;
@@ -71,7 +79,8 @@ bool fit_looks_loose(const struct fit *fit, int e) {
   struct elsewhere elsewhere = elsewhere_of(fit, e);
   if (elsewhere.lowest >= 0 || elsewhere.highest >= 0) return true;
   if (fit->result->bootstrap)
-    return wide(c->low, c->high, c->value) || wide(i->percentile_low, i->percentile_high, c->value);
+    return ends_at_bound(&fit->elements[e], c->low, c->high) || wide(c->low, c->high, c->value) ||
+           wide(i->percentile_low, i->percentile_high, c->value);
   for (int s = 0; s < fit->stage_count; s++) {
     const struct stage_scale *scale = fit->stages[s].scale;
     for (int k = 0; scale && k < scale->n; k++) {

@@ -64,7 +64,7 @@ const char *fit_derived_note(struct arena *arena, const struct fit_result *resul
                              const struct fit_derived *derived) {
   char end[32];
   bool far = range_is_far(derived->outside);  // then the mark says what the status would
-  const char *status = derived->status == COEFFICIENT_FITTED || far ? NULL : coefficient_status_name(derived->status);
+  const char *status = derived->status == COEFFICIENT_FITTED || far ? NULL : derived_status_name(derived->status);
   if (derived->status == COEFFICIENT_ONE_SIDED && !far)
     status = arena_format(arena, "%s: %s %s", status, isnan(derived->low) ? "at most" : "at least",
                           number_digits(isnan(derived->low) ? derived->high : derived->low, 3, end));
@@ -163,11 +163,13 @@ const char *fit_runner_up_sentence(struct arena *arena, const struct fit_result 
   enum { NAMED = 4 };
   static const double apart_enough = 0.02;
   if (isnan(result->runner_up_objective) || !result->runner_up) return NULL;
-  double higher = 100 * (result->runner_up_objective / result->objective - 1);
+  double ratio = result->runner_up_objective / result->objective;
   char number[32], here[32];
-  const char *text = isfinite(higher)
-                         ? arena_format(arena, "the next minimum, %s %% higher, has ", number_digits(higher, 2, number))
-                         : "the next minimum has ";
+  const char *text =
+      !isfinite(ratio) ? "the next minimum has "
+      : ratio < 2
+          ? arena_format(arena, "the next minimum, %s %% higher, has ", number_digits(100 * (ratio - 1), 2, number))
+          : arena_format(arena, "the next minimum, %s times as high, has ", number_digits(ratio, 3, number));
   bool *named = arena_array(arena, result->coefficient_count + 1, sizeof *named);
   size_t count = 0, others = 0;
   double *there = arena_array(arena, result->coefficient_count + 1, sizeof *there),

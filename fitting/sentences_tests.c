@@ -29,6 +29,9 @@ const char *fit_ratio_sentence(struct arena *arena, const struct fit_result *res
   if (q->status != COEFFICIENT_FITTED) return arena_format(arena, "%s, %s", text, coefficient_status_name(q->status));
   if (isnan(ratio->p)) return arena_format(arena, "%s; no resamples, no interval", text);
   bool least = ratio->p <= ratio->p_least * (1 + 1e-9);
+  if (least && !(ratio->p < level))
+    return arena_format(arena, "%s; all resamples lie on one side of 1, but %d are too few for a p below %.2g", text,
+                        result->bootstrap, ratio->p);
   return arena_format(arena, "%s; %s 1 (p %s %.2g)", text, ratio->p < level ? "it is not" : "it may be",
                       least ? "at most" : "=", ratio->p);
 }

@@ -222,11 +222,10 @@ void claims_check(const struct spec *spec, const struct plan *plan, struct diagn
   checking.laws = arena_array(&checking.arena, spec->fit_count, sizeof *checking.laws);
   bool fine = true;
   for (size_t f = 0; f < spec->fit_count; f++) {
+    struct diagnostics of_law = {0};  // told where the fits are checked; here it matters alone whether there are any
     struct error error = {0};
-    size_t before = diagnostics->errors;
-    bool loaded = law_load(&checking.laws[f], spec->fits[f].law, diagnostics, &error);
-    if (!loaded && diagnostics->errors == before) node_fail(spec->fits[f].node, diagnostics, &error);
-    fine = fine && loaded;
+    fine = law_load(&checking.laws[f], spec->fits[f].law, &of_law, &error) && fine;
+    diagnostics_free(&of_law);
   }
   for (size_t i = 0; i < spec->claim_count && fine; i++) {
     const struct expression *expression = spec->claims[i].expression;

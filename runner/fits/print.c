@@ -163,8 +163,9 @@ static void print_search(const struct fit_result *result, struct arena *arena, F
   fprintf(out, "  stationary: %s (%s)", result->stationary ? "yes" : "NO",
           number_digits(result->stationarity, 2, number));
   if (!isnan(result->trust_region_objective) || !isnan(result->bfgs_objective))
-    fprintf(out, "; GSL's trust region reaches %s, its BFGS %s",
-            number_digits(result->trust_region_objective, 9, number), number_digits(result->bfgs_objective, 9, other));
+    fprintf(out, "; GSL's trust region reaches %s, its BFGS %s%s",
+            number_digits(result->trust_region_objective, 9, number), number_digits(result->bfgs_objective, 9, other),
+            result->stage_count > 1 ? " (of one stage)" : "");
   fprintf(out, "\n");
   for (size_t i = 0; i < result->global_count; i++)
     print_filled(out, fit_global_sentence(arena, result, &result->globals[i]), fprintf(out, "  "), 4);

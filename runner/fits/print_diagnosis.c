@@ -11,6 +11,7 @@ static void print_remarks(const struct fit_result *result, struct arena *arena, 
   struct fit_remarks remarks[FIT_REMARKS];
   size_t count = fit_remarks(arena, result, remarks);
   for (size_t i = 0; i < count; i++) {
+    if (!all && !remarks[i].count) continue;  // that there is nothing to say of the rows
     size_t shown = all || remarks[i].count <= SHOWN_REMARKS + 1 ? remarks[i].count : SHOWN_REMARKS;
     const char *title = arena_format(arena, "%s%s", remarks[i].title, remarks[i].count ? ":" : "");
     fprintf(out, "\n");
@@ -73,9 +74,16 @@ static void print_leave_out(const struct fit_result *result, struct arena *arena
   for (size_t i = 0; i < result->leave_out_count; i++) {
     const struct fit_leave_out *column = &result->leave_out[i];
     struct text_table table = left_out_table(arena_format(arena, "without %s =", column->column));
+    size_t predicted = 0;
     for (size_t k = 0; k < column->value_count; k++)
-      if (!column->values[k].trouble) add_left_out(&table, result, arena, &column->values[k]);
-    end_table(&table, out);
+      if (!column->values[k].trouble) {
+        add_left_out(&table, result, arena, &column->values[k]);
+        predicted++;
+      }
+    if (predicted)
+      end_table(&table, out);
+    else
+      text_table_free(&table);
     const char *cannot = fit_not_left_out_sentence(arena, column);
     if (cannot) print_filled(out, cannot, fprintf(out, "  "), 2);
     if (column->note) print_filled(out, column->note, fprintf(out, "  "), 2);

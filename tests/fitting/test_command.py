@@ -425,4 +425,65 @@ claims:
         check(code == 2 and 'cannot determine' in err, err)
 
 
+@case
+def what_is_tied_is_no_finding():
+    table = tables + '/quartet_fp4/runs.csv'
+    for held in (['--tie', 'beta=alpha'], ['--fix', 'alpha=0.3', '--fix', 'beta=0.3']):
+        code, out, err = run('fit', table, '--bootstrap', '50', *held, '--json')
+        fit = json.loads(out)[0]
+        a = fit['derived']['a']
+        check(code == 0 and a['value'] == 0.5 and a['status'] == 'fixed' and a['low'] is None and a['se'] is None, a)
+        check(fit['answer'].startswith('a = 0.5 (follows from what is held or tied'), fit['answer'])
+        check(fit['derived']['G']['status'] == 'determined' and fit['derived']['G']['low'] is not None, 'G is fitted')
+
+
+@case
+def problems_are_told_once():
+    table = tables + '/quartet_fp4/runs.csv'
+    code, out, err = run('fit', table, '--law', 'quartet', '--bootstrap', '0', '--leave-out', 'forward')
+    check(code == 0 and 'cannot' in out and 'without forward =' not in out, 'no table without rows: ' + out)
+    code, out, err = run('fit', table, '--law', 'chinchilla', '--bootstrap', '0', '--json')
+    told = [warning for warning in json.loads(out)[0]['warnings'] if warning.startswith('residuals go with')]
+    check(len(told) == 1 and 'forward' in told[0] and 'backward' in told[0], told)
+
+
+@case
+def no_finding_takes_no_room():
+    command = ['fit', tables + '/gadre_overtraining/runs.csv', '--bootstrap', '0']
+    code, out, err = run(*command)
+    check(code == 0 and 'no single row moves' not in out and out.count('residuals go with') == 1, out)
+    code, out, err = run(*command, '--details')
+    check(code == 0 and 'no single row moves' in out, out)
+
+
+@case
+def few_resamples_do_not_contradict():
+    code, out, err = run('fit', tables + '/quartet_fp4/runs.csv', '--bootstrap', '20', '--ratio', 'alpha/A')
+    said = ' '.join(out.split())
+    check(code == 0 and 'all resamples lie on one side of 1, but 20 are too few' in said and 'may be 1' not in said, out)
+
+
+@case
+def an_end_at_a_bound_of_the_law_is_none():
+    noise = [-1.2, -1.1, 0.7, -2.3, -0.1, -2.3, 1.1, 0.2, 1.4, -0.5, 0.4, -0.3, -0.7, 0.1, -1.3, -0.4]
+    with tempfile.TemporaryDirectory() as folder:
+        path = folder + '/step.csv'
+        with open(path, 'w') as file:  # only the smallest size differs: any larger exponent says so too
+            file.write('N,D,loss\n')
+            for i, (n, d) in enumerate((n, d) for n in (1e6, 2e6, 4e6, 8e6) for d in (2e7, 6e7, 2e8, 6e8)):
+                loss = 2 + 0.6 * (n == 1e6) + 600 / d ** 0.36
+                file.write('%g,%g,%.5f\n' % (n, d, loss * (1 + 0.004 * noise[i])))
+        code, out, err = run('fit', path, '--bootstrap', '100', '--json')
+    fit = json.loads(out)[0]
+    found = fit['parameters']
+    for name in ('alpha', 'A'):
+        c = found[name]
+        check(c['status'] == 'one-sided' and c['low'] is not None and c['high'] is None, '%s: %r' % (name, c))
+    for name in ('E', 'beta'):
+        c = found[name]
+        check(c['status'] == 'determined' and c['low'] < c['value'] < c['high'], '%s: %r' % (name, c))
+    a = fit['derived']['a']
+    check(a['status'] == 'one-sided' and a['low'] is None and a['high'] < 0.1, 'a: %r' % a)
+
+
 harness.finish()

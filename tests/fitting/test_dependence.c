@@ -206,7 +206,7 @@ static void names_what_explains(void) {
     int named = 0, wrongly = 0;
     for (size_t i = 0; i < result.warning_count; i++) {
       named += strstr(result.warnings[i], "residuals go with tokenizer") != NULL;
-      wrongly += strstr(result.warnings[i], "residuals go with host") != NULL;
+      wrongly += strstr(result.warnings[i], "host") != NULL;
     }
     CHECK(named == 1 && wrongly == 0);
   }

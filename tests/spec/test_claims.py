@@ -61,6 +61,13 @@ write("mine.yaml", "formula: E + A / N^alpha +\n")
 found = mistakes("[{law: mine.yaml}]", "alpha > 0")
 check(found != [], "a law that does not read is a mistake of the check", found)
 
+# A mistake elsewhere in the file is not laid to the laws.
+write("spec.yaml", (SPEC % (TWO, "plain.alpha > 0")).replace("layers: 1", "layers: 0"))
+code, out, err = run("check", "spec.yaml", "--json")
+found = [d["message"] for d in json.loads(out)[0]["diagnostics"]]
+check(found and not any("chinchilla" in m or "effective-parameters.yaml" in m for m in found),
+      "a mistake elsewhere is told once", found)
+
 code, out, err = run("check", *map(os.path.abspath, sys.argv[2:]))
 check(code == 0 and err == "" and out.count(", ok") == len(sys.argv) - 2, "the specs that ship pass", code, out, err)
 finish()
