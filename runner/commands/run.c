@@ -15,7 +15,7 @@
 struct run_options {
   struct option_list overrides;
   int64_t jobs, retries;
-  const char *gpus, *per_gpu, *gpu_memory;
+  const char *gpus, *per_gpu, *gpu_memory, *only;
   bool fail_fast, keep_going, retry_failed, quiet, json;
 };
 
@@ -40,6 +40,7 @@ static void print_outcome(const struct coordinator_outcome *outcome, const struc
   if (outcome->failed) printf(", %zu failed", outcome->failed);
   if (outcome->killed) printf(", %zu stopped", outcome->killed);
   if (outcome->pending) printf(", %zu pending", outcome->pending);
+  if (outcome->left_out) printf("; %zu others left out by --only", outcome->left_out);
   printf("\n");
   if (outcome->failed)
     printf("failed runs: isoloss runs %s --where 'state == \"failed\"'; isoloss run %s --retry-failed tries again\n",
@@ -86,6 +87,7 @@ static enum exit_code run(const char *path, const struct run_options *options, s
   struct arena arena = {0};
   struct coordinator_outcome outcome = {0};
   struct gpu_choice gpus = {0};
+  bool *chosen = NULL;
   enum exit_code code = EXIT_ENVIRONMENT;
   struct plan_options plan_options = {.prepare = true, .messages = options->quiet ? NULL : stderr};
   bool planned = false,
@@ -93,13 +95,18 @@ static enum exit_code run(const char *path, const struct run_options *options, s
   if (!spec_fine) goto end;
   planned = true;
   if (!plan_open(&plan, &spec, &plan_options, error) || !plan_set_begin(&set, &plan, error)) goto end;
-  if (gpus.list.count > 0 && !plan_fits_gpus(&plan, &gpus.list, error)) goto end;
-  bool finished = plan_finished(&plan);
+  if (options->only && !plan_set_choose(&set, options->only, &chosen, error)) {
+    error_context(error, "--only");
+    code = error->code;
+    goto end;
+  }
+  if (gpus.list.count > 0 && !plan_fits_gpus(&plan, chosen, &gpus.list, error)) goto end;
+  bool finished = plan_finished(&plan, chosen);
   if (!finished && !plan_verify_corpora(&plan, error)) goto end;
   if (!finished && !spec.trainer.node) plan_measure_speed(&plan);
   if (!options->quiet) plan_print_validation(&plan, false, stderr);
   struct experiment_record experiment = {spec.name, spec.path, spec.source, spec.about};
-  struct coordinator_set runs = {plan.count, &set, plan_set_describe};
+  struct coordinator_set runs = {plan.count, &set, plan_set_describe, chosen};
   struct coordinator_options execute = {
       .home = isoloss_home(&arena),
       .experiment = &experiment,
@@ -141,6 +148,7 @@ end:
 void command_run(struct command_line *line) {
   struct run_options a = {.retries = 2};
   const struct option options[] = {
+      {"only", 0, OPTION_TEXT, &a.only, "WHERE", "only the runs for which this holds: 'N < 1e6 and seed == 1'"},
       {"jobs", 'j', OPTION_INTEGER, &a.jobs, "N", "runs side by side (default: as many as the cores hold)"},
       {"gpus", 0, OPTION_TEXT, &a.gpus, "LIST", "hand out these GPUs: 0,1,2,3, UUIDs, or all"},
       {"per-gpu", 0, OPTION_TEXT, &a.per_gpu, "auto|N", "runs on one GPU at a time (auto: as its memory holds)"},
@@ -158,7 +166,8 @@ void command_run(struct command_line *line) {
       "isoloss run SPEC [options]",
       "Runs that are finished, in whichever experiment, are not trained again; calling it twice does nothing the second\n"
       "time. Ctrl-C stops cleanly (runs write a checkpoint first), a second one kills; a later call goes on. Exit code 0\n"
-      "when every run is done or diverged, 1 when some failed or were stopped, 3 when the environment is at fault.",
+      "when every run is done or diverged, 1 when some failed or were stopped, 3 when the environment is at fault. --only\n"
+      "takes the conditions of isoloss runs --where; the runs that it leaves out stay in the experiment.",
       1, 1, "one spec"};
   if (!command_begin(line, &usage, options)) return;
   bool jobs_given = false;

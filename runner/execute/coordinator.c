@@ -276,13 +276,14 @@ static bool follow_workers(struct coordinator *c, struct error *error) {
 
 static void show(struct coordinator *c, bool now) {
   if (!c->progress.out) return;
-  struct progress_counts counts = {.total = c->set_count, .seconds_left = NAN};
+  struct progress_counts counts = {.total = c->set_count - c->left_out, .seconds_left = NAN};
   struct progress_line lines[16];
   size_t shown = 0;
   double left = 0, estimated = 0, done = c->flops_done, elapsed = clock_seconds() - c->began;
   if (!now && !c->progress.terminal && clock_seconds() - c->progress.last_drawn < 1) return;
   for (size_t i = 0; i < c->set_count; i++) {
     const struct job *job = &c->jobs[i];
+    if (job->left_out) continue;
     counts.finished += run_state_has_result(job->state);
     counts.diverged += job->state == RUN_DIVERGED;
     counts.failed += job->state == RUN_FAILED;
@@ -362,9 +363,13 @@ static void abandon(struct coordinator *c, const sigset_t *set) {
 }
 
 static enum exit_code report(struct coordinator *c, struct coordinator_outcome *outcome, struct error *error) {
-  *outcome = (struct coordinator_outcome){.total = c->set_count, .already = c->already, .interrupted = c->interrupted};
+  *outcome = (struct coordinator_outcome){.total = c->set_count - c->left_out,
+                                          .already = c->already,
+                                          .left_out = c->left_out,
+                                          .interrupted = c->interrupted};
   for (size_t i = 0; i < c->set_count; i++) {
     enum run_state state = c->jobs[i].state;
+    if (c->jobs[i].left_out) continue;
     outcome->done += state == RUN_DONE;
     outcome->diverged += state == RUN_DIVERGED;
     outcome->failed += state == RUN_FAILED;

@@ -251,6 +251,12 @@ bool coordinator_register(struct coordinator *c, struct error *error) {
     job->state = stored[i].state;
     bool before = run_state_has_result(job->state);
     if (!before && !take_over(c, job, stored[i].offset, stored[i].check, stored[i].pid, error)) return false;
+    if (c->set->chosen && !c->set->chosen[i]) {
+      job->left_out = true;
+      job->index = FOREIGN;
+      c->left_out++;
+      continue;
+    }
     if (run_state_has_result(job->state)) c->already++;
     if (job->state == RUN_FAILED && c->options->retry_failed && !set_state(c, job, RUN_PENDING, NULL, error))
       return false;
