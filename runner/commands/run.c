@@ -16,7 +16,7 @@ struct run_options {
   struct option_list overrides;
   int64_t jobs, retries;
   const char *gpus, *per_gpu, *gpu_memory, *only;
-  bool fail_fast, keep_going, retry_failed, quiet, json;
+  bool fail_fast, keep_going, retry_failed, wait, quiet, json;
 };
 
 static bool print_json(const char *experiment, struct error *error) {
@@ -122,6 +122,7 @@ static enum exit_code run(const char *path, const struct run_options *options, s
       .fail_fast = options->fail_fast,
       .keep_going = options->keep_going,
       .retry_failed = options->retry_failed,
+      .wait = options->wait,
       .quiet = options->quiet,
       .messages = stderr,
   };
@@ -158,6 +159,7 @@ void command_run(struct command_line *line) {
       {"retry-failed", 0, OPTION_FLAG, &a.retry_failed, NULL, "try runs again that failed in an earlier call"},
       {"fail-fast", 0, OPTION_FLAG, &a.fail_fast, NULL, "stop at the first run that fails"},
       {"keep-going", 0, OPTION_FLAG, &a.keep_going, NULL, "go on even when the first runs all fail at once"},
+      {"wait", 0, OPTION_FLAG, &a.wait, NULL, "wait for another isoloss run that is at work on the store"},
       {"set", 0, OPTION_LIST, &a.overrides, "PATH=VALUE", "give a field of base another value (repeatable)"},
       {"json", 0, OPTION_FLAG, &a.json, NULL, "print the experiment's runs as one JSON array at the end"},
       {"quiet", 'q', OPTION_FLAG, &a.quiet, NULL, "no progress, only warnings and failures"},

@@ -47,6 +47,7 @@ struct coordinator_options {
   bool fail_fast;                  // stop at the first run that failed
   bool keep_going;                 // do not stop when the first runs all fail at once
   bool retry_failed;
+  bool wait;       // for whoever else is at work on the store
   bool quiet;      // no progress, only warnings and errors
   FILE *messages;  // standard error
 };
@@ -63,6 +64,3 @@ struct coordinator_outcome {
 // the store, the database or disk failed, the first runs all failed at once.
 enum exit_code coordinator_execute(const struct coordinator_set *set, const struct coordinator_options *options,
                                    struct coordinator_outcome *outcome, struct error *error);
-
-// Who coordinates the store of this home: its process, or 0 when nobody does.
-int64_t coordinator_holder(const char *home);

@@ -2,9 +2,11 @@
 
 test_manage.py ISOLOSS: ISOLOSS is the front; isoloss-train stands beside it. Prints TAP.
 """
+import glob
 import json
 import os
 import sys
+import time
 
 sys.path.insert(0, os.path.join(sys.path[0], ".."))
 import harness  # noqa: E402
@@ -31,6 +33,12 @@ def runs_of(home, *arguments):
 
 def states(home, named=spec):
     return {(row["model.width"], row["train.steps"]): row["state"] for row in runs_of(home, named)}
+
+
+def wait_for_logs(home, process):
+    """Until some run of the home is at work."""
+    while not glob.glob(path_of(home, "runs", "*", "events.jsonl")) and process.poll() is None:
+        time.sleep(0.02)
 
 
 @case
@@ -62,6 +70,23 @@ def a_run_that_is_left_out_needs_no_room():
     call = ["run", wide, "--gpus", "0", "--gpu-memory", "8G", "--only"]
     check("needs" in run(*call, "model.width == 2048", home="room", code=3).err, "the large one is refused")
     check("of a GPU's memory" not in run(*call, "model.width == 32", home="room").err, "the small one is not")
+
+
+@case
+def a_second_call_waits_for_the_first():
+    slow = write("slow.yaml", SPEC.replace("experiment: tiny", "experiment: slow").replace("[60, 120]", "[400]") +
+                 f"trainer: {{command: [{sys.executable}, -S, -E, {FAKE}, '{{config}}', '{{folder}}'], version: '1'}}\n")
+    first = harness.start("run", slow, "--jobs", "1", home="queue", FAKE=json.dumps({"*": {"sleep": 0.004}}))
+    wait_for_logs("queue", first)
+    refused = run("run", slow, home="queue", code=3)
+    check(f"process {first.pid}" in refused.err and "--wait" in refused.err, refused)
+    second = harness.start("run", spec, "--only", "model.width == 16", "--wait", home="queue")
+    third = harness.start("run", slow, "--wait", home="queue")
+    check(any(f"waiting for process {first.pid}" in line for line in second.stderr), "who is waited for")
+    check(first.poll() is None, "the first call is at work while the second waits")
+    told = [process.communicate(timeout=60) for process in (first, second, third)]
+    check([process.returncode for process in (first, second, third)] == [0, 0, 0], told)
+    check("2 done" in told[0][0] and "2 done" in told[1][0] and "2 done (2 of them before)" in told[2][0], told)
 
 
 harness.finish()
