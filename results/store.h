@@ -1,9 +1,10 @@
 // The store: one SQLite file ($ISOLOSS_HOME/isoloss.db) with experiments, runs, metrics, fits, claims, imported tables
 // and measured speeds. docs/store.md describes the tables for people who query them with SQL.
 //
-// Writers: the coordinator alone writes experiments, runs and metrics; whoever fits, imports or measures writes the
-// table of its own. Any number of readers may look on (write-ahead log). Every function that can fail takes a struct
-// error: a locked, unreadable, damaged or newer database is EXIT_ENVIRONMENT with what to do about it.
+// Writers: the coordinator and `isoloss rm`, one at a time by the home's lock, write experiments, runs and metrics;
+// whoever fits, imports or measures writes the table of its own. Any number of readers may look on (write-ahead log).
+// Every function that can fail takes a struct error: a locked, unreadable, damaged or newer database is
+// EXIT_ENVIRONMENT with what to do about it.
 //
 // Columns that a query over runs can name (run columns): those of results/columns.h that are listed, and every path of
 // the table of run fields ("train.lr").
@@ -83,6 +84,13 @@ struct run_record {
 // Adds the run as pending; a run that is there already is left as it is, except that unknown quantities (those of a
 // corpus that was not prepared then) are filled in.
 bool store_run_add(struct store *store, const struct run_record *run, struct error *error);
+
+// Removes a run with its points, and from all experiments; an experiment with its claims and fits, its runs stay. In a
+// transaction of the caller's.
+bool store_run_remove(struct store *store, const char *id, struct error *error);
+bool store_experiment_remove(struct store *store, const char *name, struct error *error);
+// Removes a run with its points, to be added anew (store_run_add) in the same transaction: its experiments keep it.
+bool store_run_forget(struct store *store, const char *id, struct error *error);
 
 // What follows from the counts that a trainer of the user's own told: 6 N D.
 bool store_run_follow(struct store *store, const char *id, struct error *error);

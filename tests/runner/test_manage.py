@@ -2,9 +2,11 @@
 
 test_manage.py ISOLOSS: ISOLOSS is the front; isoloss-train stands beside it. Prints TAP.
 """
+import contextlib
 import glob
 import json
 import os
+import signal
 import sys
 import time
 
@@ -87,6 +89,106 @@ def a_second_call_waits_for_the_first():
     told = [process.communicate(timeout=60) for process in (first, second, third)]
     check([process.returncode for process in (first, second, third)] == [0, 0, 0], told)
     check("2 done" in told[0][0] and "2 done" in told[1][0] and "2 done (2 of them before)" in told[2][0], told)
+
+
+def counts(home):
+    """Rows of each table, and the folders of runs."""
+    tables = ["experiments", "runs", "experiment_runs", "metrics", "fits", "claims"]
+    rows = {table: select(home, f"SELECT count(*) FROM {table}")[0][0] for table in tables}
+    return rows, sorted(os.listdir(path_of(home, "runs")))
+
+
+@case
+def removes_runs_by_id_and_by_condition():
+    run("run", spec, "--quiet", home="rm", code=0)
+    run("run", other, "--quiet", home="rm", code=0)
+    before = counts("rm")
+    rows = {(row["model.width"], row["train.steps"]): row["id"] for row in runs_of("rm")}
+    check(len(rows) == 6 and before[0]["experiment_runs"] == 8, before)
+    shared = rows[16, 120]
+    out = run("rm", shared[:8], home="rm", code=0).out
+    check(shared[:8] in out and "other, tiny" in out and "1 run and" in out and "--yes" in out, out)
+    dry = document("rm", "--where", "train.steps == 60", home="rm")
+    check(not dry["removed"] and {row["id"] for row in dry["runs"]} == {rows[16, 60], rows[32, 60]}, dry)
+    check(all(row["bytes"] > 1000 and row["experiments"] == ["tiny"] and not row["alive"] for row in dry["runs"]), dry)
+    check(counts("rm") == before, "a dry run changes nothing")
+    done = document("rm", shared[:8], rows[16, 60], shared, "--yes", home="rm")
+    check(done["removed"] and [row["id"] for row in done["runs"]] == [shared, rows[16, 60]], done)
+    after = counts("rm")
+    check(after[0]["runs"] == 4 and after[0]["experiment_runs"] == 5 and len(after[1]) == 4, after)
+    check(0 < after[0]["metrics"] < before[0]["metrics"] and after[0]["experiments"] == 2, after)
+    check(not {shared, rows[16, 60]} & set(after[1]), after[1])
+    run("rm", "tiny", "--where", "model.width == 16", home="rm", code=2)  # they are gone
+    wanted = select("rm", f"SELECT loss FROM runs WHERE id = '{rows[32, 120]}'")
+    run("rm", "tiny", "--where", "N > 1 and train.steps == 120", "--yes", home="rm", code=0)
+    check(rows[32, 120] not in counts("rm")[1], "of an experiment")
+    out = run("run", spec, "--quiet", home="rm", code=0).out
+    check("4 done (1 of them before)" in out, out)
+    check(select("rm", f"SELECT loss FROM runs WHERE id = '{rows[32, 120]}'") == wanted, "trained again, the same")
+
+
+@case
+def removes_an_experiment_but_not_what_others_have():
+    run("run", other, "--quiet", home="rm", code=0)
+    out = run("rm", "tiny", home="rm", code=0).out
+    check("2 runs of tiny stay: other experiments have them too" in out and "experiment tiny with 0 fits" in out, out)
+    done = document("rm", "tiny", "--yes", home="rm")
+    check(done["experiment"] == "tiny" and len(done["runs"]) == 2 and len(done["kept"]) == 2, done)
+    check(len(runs_of("rm", "other")) == 4 and len(runs_of("rm")) == 4 and len(counts("rm")[1]) == 4, counts("rm"))
+    check(select("rm", "SELECT name FROM experiments") == [("other",)], "the experiment")
+    run("rm", "tiny", home="rm", code=2)
+
+
+@case
+def links_are_not_followed():
+    os.makedirs(path_of("treasure"))
+    gold = write("treasure/gold", "gold")
+    first, second = [row["id"] for row in runs_of("rm")][:2]
+    os.symlink(path_of("treasure"), path_of("rm", "runs", first, "link"))
+    os.rename(path_of("rm", "runs", second), path_of("treasure", second))
+    os.symlink(path_of("treasure", second), path_of("rm", "runs", second))
+    run("rm", first, second, "--yes", home="rm", code=0)
+    check(not os.path.lexists(path_of("rm", "runs", first)) and not os.path.lexists(path_of("rm", "runs", second)), "left")
+    check(os.path.exists(gold) and os.path.exists(path_of("treasure", second, "config.json")), "a link was followed")
+
+
+@case
+def bad_removals_change_nothing():
+    before = counts("rm")
+    some = runs_of("rm")[0]["id"]
+    for arguments, said in [(["tiny"], "no run id"), (["othr"], "did you mean 'other'"), ([], "rm: give"),
+                            ([some[:3]], "at least 4"), ([some, "0123456789abcdef"], "no run's id starts"),
+                            ([some, "other"], "is an experiment"), (["--where", "lss > 1"], "did you mean 'loss'"),
+                            (["--where", "loss > 100"], "holds for no run"), ([some, "--where", "true"], "experiment"),
+                            (["other", some, "--where", "true"], "one experiment")]:
+        done = run("rm", *arguments, "--yes", home="rm", code=2)
+        check(said in done.err and not done.out, arguments, done)
+    check(counts("rm") == before, "something was removed")
+    run("rm", some, "--yes", home="nowhere", code=3)
+    check(not os.path.exists(path_of("nowhere")), "a home was made")
+
+
+@case
+def what_is_at_work_is_not_removed():
+    slow = write("slow.yaml", SPEC.replace("experiment: tiny", "experiment: slow").replace("[60, 120]", "[4000]") +
+                 f"trainer: {{command: [{sys.executable}, -S, -E, {FAKE}, '{{config}}', '{{folder}}'], version: '1'}}\n")
+    process = harness.start("run", slow, "--jobs", "1", home="busy", FAKE=json.dumps({"*": {"sleep": 0.02}}))
+    try:
+        wait_for_logs("busy", process)
+        done = run("rm", "slow", "--yes", home="busy", code=3)
+        check(f"process {process.pid}" in done.err, done)
+        dry = run("rm", "slow", home="busy", code=0).out
+        check("at work" in dry and "nothing would be removed" in dry, dry)
+        process.kill()
+        process.communicate()
+        done = run("rm", "slow", "--yes", home="busy", code=3)  # the worker goes on alone
+        check("a worker is at work" in done.err and len(runs_of("busy")) == 2, done)
+        check(len(counts("busy")[1]) == 1, "files")
+    finally:
+        process.kill()
+        for pid in select("busy", "SELECT pid FROM runs WHERE pid IS NOT NULL"):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid[0], signal.SIGKILL)
 
 
 harness.finish()
