@@ -13,7 +13,7 @@
 #include "trainer/trainer.h"
 
 struct run_options {
-  struct option_list overrides;
+  struct option_list overrides, again;
   int64_t jobs, retries;
   const char *gpus, *per_gpu, *gpu_memory, *only;
   bool fail_fast, keep_going, retry_failed, wait, quiet, json;
@@ -88,6 +88,7 @@ static enum exit_code run(const char *path, const struct run_options *options, s
   struct coordinator_outcome outcome = {0};
   struct gpu_choice gpus = {0};
   bool *chosen = NULL;
+  const char **again = NULL;
   enum exit_code code = EXIT_ENVIRONMENT;
   struct plan_options plan_options = {.prepare = true, .messages = options->quiet ? NULL : stderr};
   bool planned = false,
@@ -100,8 +101,13 @@ static enum exit_code run(const char *path, const struct run_options *options, s
     code = error->code;
     goto end;
   }
+  if (!plan_set_find(&set, &options->again, chosen, &again, error)) {
+    error_context(error, "--again");
+    code = error->code;
+    goto end;
+  }
   if (gpus.list.count > 0 && !plan_fits_gpus(&plan, chosen, &gpus.list, error)) goto end;
-  bool finished = plan_finished(&plan, chosen);
+  bool finished = options->again.count == 0 && plan_finished(&plan, chosen);
   if (!finished && !plan_verify_corpora(&plan, error)) goto end;
   if (!finished && !spec.trainer.node) plan_measure_speed(&plan);
   if (!options->quiet) plan_print_validation(&plan, false, stderr);
@@ -122,6 +128,8 @@ static enum exit_code run(const char *path, const struct run_options *options, s
       .fail_fast = options->fail_fast,
       .keep_going = options->keep_going,
       .retry_failed = options->retry_failed,
+      .again = again,
+      .again_count = options->again.count,
       .wait = options->wait,
       .quiet = options->quiet,
       .messages = stderr,
@@ -150,6 +158,7 @@ void command_run(struct command_line *line) {
   struct run_options a = {.retries = 2};
   const struct option options[] = {
       {"only", 0, OPTION_TEXT, &a.only, "WHERE", "only the runs for which this holds: 'N < 1e6 and seed == 1'"},
+      {"again", 0, OPTION_LIST, &a.again, "RUN", "remove this run's results and train it anew (repeatable)"},
       {"jobs", 'j', OPTION_INTEGER, &a.jobs, "N", "runs side by side (default: as many as the cores hold)"},
       {"gpus", 0, OPTION_TEXT, &a.gpus, "LIST", "hand out these GPUs: 0,1,2,3, UUIDs, or all"},
       {"per-gpu", 0, OPTION_TEXT, &a.per_gpu, "auto|N", "runs on one GPU at a time (auto: as its memory holds)"},

@@ -47,6 +47,8 @@ struct coordinator_options {
   bool fail_fast;                  // stop at the first run that failed
   bool keep_going;                 // do not stop when the first runs all fail at once
   bool retry_failed;
+  const char *const *again;  // ids of runs of the set whose results are removed first
+  size_t again_count;
   bool wait;       // for whoever else is at work on the store
   bool quiet;      // no progress, only warnings and errors
   FILE *messages;  // standard error
@@ -59,8 +61,8 @@ struct coordinator_outcome {
   bool interrupted;
 };
 
-// Runs the set. The result is EXIT_DONE when every chosen run is done or diverged, EXIT_RUNS_FAILED when some are not (outcome
-// tells), EXIT_ENVIRONMENT (or the workers' own code) with an error when it could not go on: another coordinator holds
-// the store, the database or disk failed, the first runs all failed at once.
+// Runs the set. The result is EXIT_DONE when every chosen run is done or diverged, EXIT_RUNS_FAILED when some are not
+// (outcome tells), EXIT_ENVIRONMENT (or the workers' own code) with an error when it could not go on: another
+// coordinator holds the store, the database or disk failed, the first runs all failed at once.
 enum exit_code coordinator_execute(const struct coordinator_set *set, const struct coordinator_options *options,
                                    struct coordinator_outcome *outcome, struct error *error);

@@ -80,6 +80,34 @@ void plan_set_describe(void *plan_set, size_t i, struct coordinator_run *run) {
   write_label(set->plan, &planned->config, run->label, sizeof run->label);
 }
 
+static bool find_run(struct plan_set *set, const char *prefix, const bool *chosen, const char **id,
+                     struct error *error) {
+  size_t length = strlen(prefix), found = 0, at = 0;
+  if (length < 4 || length > DIGEST_LENGTH || strspn(prefix, "0123456789abcdef") != length)
+    return error_set(error, EXIT_USAGE_ERROR, "'%s' is no run id: give its first characters, at least 4 of 0-9a-f",
+                     prefix);
+  for (size_t i = 0; i < set->plan->count; i++) {
+    plan_run(set->plan, i, &set->run);
+    if (strncmp(set->run.id, prefix, length) != 0) continue;
+    *id = arena_string(&set->arena, set->run.id);
+    at = i;
+    found++;
+  }
+  if (found != 1)
+    return error_set(error, EXIT_USAGE_ERROR, "%s ids of %s's runs start with '%s' (isoloss runs %s lists them)",
+                     found ? "several" : "no", set->plan->spec->name, prefix, set->plan->spec->path);
+  return !chosen || chosen[at] ||
+         error_set(error, EXIT_USAGE_ERROR, "run %s is one of those that --only leaves out", prefix);
+}
+
+bool plan_set_find(struct plan_set *set, const struct option_list *prefixes, const bool *chosen, const char ***ids,
+                   struct error *error) {
+  *ids = arena_array(&set->arena, prefixes->count, sizeof **ids);
+  for (size_t i = 0; i < prefixes->count; i++)
+    if (!find_run(set, prefixes->items[i], chosen, &(*ids)[i], error)) return false;
+  return true;
+}
+
 // ---- selections ----
 
 static bool add_runs(struct store *store, const struct plan *plan, struct error *error) {

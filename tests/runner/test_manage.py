@@ -7,6 +7,7 @@ import glob
 import json
 import os
 import signal
+import sqlite3
 import sys
 import time
 
@@ -130,12 +131,18 @@ def removes_runs_by_id_and_by_condition():
 @case
 def removes_an_experiment_but_not_what_others_have():
     run("run", other, "--quiet", home="rm", code=0)
+    with contextlib.closing(sqlite3.connect(path_of("rm", "isoloss.db"))) as database, database:
+        for source in "tiny", "other":
+            database.execute("INSERT INTO fits VALUES (?, 'fit', 'law', '{}', 0)", [source])
+            database.execute("INSERT INTO claims VALUES (?, 0, 'claim', 'held', '', 0)", [source])
     out = run("rm", "tiny", home="rm", code=0).out
-    check("2 runs of tiny stay: other experiments have them too" in out and "experiment tiny with 0 fits" in out, out)
+    check("2 runs of tiny stay: other experiments have them too" in out, out)
+    check("experiment tiny with 1 fit and 1 claim" in out, out)
     done = document("rm", "tiny", "--yes", home="rm")
     check(done["experiment"] == "tiny" and len(done["runs"]) == 2 and len(done["kept"]) == 2, done)
     check(len(runs_of("rm", "other")) == 4 and len(runs_of("rm")) == 4 and len(counts("rm")[1]) == 4, counts("rm"))
     check(select("rm", "SELECT name FROM experiments") == [("other",)], "the experiment")
+    check(select("rm", "SELECT source FROM fits UNION ALL SELECT experiment FROM claims") == [("other",)] * 2, "fits")
     run("rm", "tiny", home="rm", code=2)
 
 
@@ -189,6 +196,37 @@ def what_is_at_work_is_not_removed():
         for pid in select("busy", "SELECT pid FROM runs WHERE pid IS NOT NULL"):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid[0], signal.SIGKILL)
+
+
+@case
+def trains_a_run_again():
+    run("run", spec, "--quiet", home="again", code=0)
+    run("run", other, "--quiet", home="again", code=0)
+    rows = {row["id"]: row for row in runs_of("again")}
+    id = next(id for id, row in rows.items() if row["model.width"] == 32 and row["train.steps"] == 120)
+    points = select("again", "SELECT run, kind, step, loss FROM metrics ORDER BY 1, 2, 3")
+    write(f"again/runs/{id}/mark", "of the first training")
+    out = run("run", spec, "--again", id[:7], "--quiet", home="again", code=0).out
+    check("4 done (3 of them before)" in out, out)
+    now = {row["id"]: row for row in runs_of("again")}
+    check(set(now) == set(rows) and now[id]["attempts"] == 1, now[id])
+    check(now[id]["started_at"] > rows[id]["started_at"] or now[id]["created_at"] > rows[id]["created_at"], now[id])
+    check(all(now[other_id] == rows[other_id] for other_id in rows if other_id != id), "the others are as they were")
+    check(now[id]["loss"] == rows[id]["loss"], "the same loss to the bit")
+    check(select("again", "SELECT run, kind, step, loss FROM metrics ORDER BY 1, 2, 3") == points, "the same points")
+    check(not os.path.exists(path_of("again", "runs", id, "mark")), "files of the first training")
+    check(id in {row["id"] for row in runs_of("again", "other")}, "its other experiment has it")
+
+
+@case
+def only_runs_of_the_spec_are_trained_again():
+    theirs = next(row["id"] for row in runs_of("again", "other") if row["train.steps"] == 180)
+    mine = next(row["id"] for row in runs_of("again", "tiny") if row["model.width"] == 16)
+    for arguments, said in [([theirs], "no ids of tiny's runs"), (["xyz"], "no run id"),
+                            ([mine, "--only", "model.width == 32"], "--only leaves out")]:
+        done = run("run", spec, "--again", *arguments, home="again", code=2)
+        check(said in done.err and "--again" in done.err, arguments, done)
+    check(all(row["state"] == "done" for row in runs_of("again")), "something was removed")
 
 
 harness.finish()
