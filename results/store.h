@@ -138,6 +138,8 @@ int store_rows_find(const struct store_rows *rows, const char *name);  // column
 bool store_rows_is_text(const struct store_rows *rows, int column);    // of a query over runs: it holds texts
 // The value in the present row: NULL is VALUE_MISSING, a boolean field VALUE_BOOLEAN. Texts live until the next row.
 struct value store_rows_value(const struct store_rows *rows, int column);
+// True when the value is an integer that no double holds: its exact value.
+bool store_rows_long(const struct store_rows *rows, int column, int64_t *value);
 struct value store_rows_get(const struct store_rows *rows, const char *name);  // by name; MISSING for an unknown one
 void store_rows_close(struct store_rows *rows);                                // fine on NULL
 
@@ -164,6 +166,9 @@ struct store_rows *store_experiments(struct store *store, const char *name, stru
 // Any statement that reads, with ?1, ?2, ... bound to the values.
 struct store_rows *store_select(struct store *store, const char *sql, const struct value *values, size_t count,
                                 struct error *error);
+// The rows of a statement that a person wrote: one, which can do nothing but read. Any other is bad usage, told without
+// the statement. After this the connection takes no writes.
+struct store_rows *store_ask(struct store *store, const char *sql, struct error *error);
 
 // ---- formats: what follows from one is kept once for all runs of it; store_run_add fills in all but the errors ----
 

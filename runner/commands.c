@@ -14,6 +14,7 @@ const struct command commands[] = {
     {"status", command_status, "Runs", "show how far the runs are: counts by state, those at work, time left"},
     {"runs", command_runs, "Runs", "list runs: filter, sort, choose columns"},
     {"show", command_show, "Runs", "show one run: settings, results, loss curve, log of a failure, files"},
+    {"sql", command_sql, "Runs", "ask the store in SQL; nothing is changed"},
     {"rm", command_rm, "Runs", "remove runs or an experiment, rows and files: without --yes only said"},
     {"train", command_train, "Runs", "run the built-in trainer on a config.json"},
     {"export", command_export, "Runs",

@@ -229,4 +229,46 @@ def only_runs_of_the_spec_are_trained_again():
     check(all(row["state"] == "done" for row in runs_of("again")), "something was removed")
 
 
+@case
+def asks_in_sql():
+    rows = document("sql", "SELECT id, loss, \"model.width\" AS width, NULL AS none FROM run_table ORDER BY loss;  -- all",
+                    home="again")
+    known = {row["id"]: row["loss"] for row in runs_of("again")}
+    check({row["id"]: row["loss"] for row in rows} == known and list(rows[0]) == ["id", "loss", "width", "none"], rows)
+    check(rows[0]["none"] is None and rows[0]["width"] in (16, 32), rows[0])
+    out = run("sql", "SELECT state, count(*) AS runs FROM runs GROUP BY state", home="again", code=0).out
+    check([line.split() for line in out.splitlines()] == [["state", "runs"], ["done", "6"]], out)
+    large = "SELECT 9007199254740993 AS a, -9223372036854775807 AS b, 'x,\"y' AS c"
+    out = run("sql", large, "--csv", home="again", code=0).out
+    check(out == 'a,b,c\n9007199254740993,-9223372036854775807,"x,""y"\n', out)
+    check(document("sql", large, home="again")[0]["a"] == 9007199254740993, "integers are exact")
+    check("9007199254740993" in run("sql", large, home="again", code=0).out, "in the table, too")
+    check("experiment" in run("sql", "PRAGMA table_info(experiment_runs)", home="again", code=0).out, "tables are told")
+    none = run("sql", "SELECT id FROM runs WHERE 0", home="again", code=0)
+    check(none.out == "" and "no rows" in none.err, none)
+
+
+@case
+def sql_only_reads():
+    before, here = counts("again"), sorted(os.listdir(harness.scratch))
+    database = path_of("again", "isoloss.db")
+    stolen = path_of("stolen.db")
+    for statement, said in [("DELETE FROM runs", "more than read"), ("UPDATE runs SET loss = 0", "more than read"),
+                            ("DROP TABLE metrics", "more than read"), ("PRAGMA user_version = 1", "more than read"),
+                            ("PRAGMA journal_mode = DELETE", "more than read"), (f"ATTACH '{stolen}' AS x", "more than"),
+                            (f"VACUUM INTO '{stolen}'", "more than"), ("CREATE TEMP TABLE t (a)", "more than read"),
+                            ("BEGIN IMMEDIATE", "more than"), ("SELECT load_extension('x')", ""),
+                            ("SELECT 1; DELETE FROM runs", ""), ("SELECT 1; SELECT 2", "one statement"),
+                            ("WITH a AS (SELECT 1) INSERT INTO claims SELECT 1, 1, 1, 1, 1, 1 FROM a", "more than read"),
+                            ("", "no statement"), (" -- nothing", "no statement"), ("SELEC 1", "syntax error"),
+                            ("SELECT lss FROM runs", "no such column"), ("SELECT 1 FROM rnus", "no such table")]:
+        done = run("sql", statement, home="again", code=2)
+        check(said in done.err and done.err.startswith("isoloss: sql: ") and not done.out, statement, done)
+    check(counts("again") == before and sorted(os.listdir(harness.scratch)) == here, "something changed")
+    check(select("again", "PRAGMA journal_mode") == [("wal",)] and os.path.exists(database), "journal")
+    done = run("sql", "SELECT 1 AS a, 2 AS a", "--json", home="again", code=2)
+    check("two columns are named 'a'" in done.err, done)
+    check(run("sql", "SELECT 1", home="nowhere", code=3).out == "" and not os.path.exists(path_of("nowhere")), "no home")
+
+
 harness.finish()
