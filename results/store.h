@@ -92,6 +92,10 @@ bool store_experiment_remove(struct store *store, const char *name, struct error
 // Removes a run with its points, to be added anew (store_run_add) in the same transaction: its experiments keep it.
 bool store_run_forget(struct store *store, const char *id, struct error *error);
 
+// Writes the experiment as a store of its own at `path`, under another name until it is whole: its runs with their
+// points, its fits and claims, nothing of others, no measured speeds.
+bool store_copy_experiment(struct store *store, const char *name, const char *path, struct error *error);
+
 // What follows from the counts that a trainer of the user's own told: 6 N D.
 bool store_run_follow(struct store *store, const char *id, struct error *error);
 

@@ -18,7 +18,7 @@ const struct command commands[] = {
     {"rm", command_rm, "Runs", "remove runs or an experiment, rows and files: without --yes only said"},
     {"train", command_train, "Runs", "run the built-in trainer on a config.json"},
     {"export", command_export, "Runs",
-     "write a run's model for other programs: Hugging Face's folder, tokenizer included"},
+     "write a run's model for other programs (Hugging Face's folder), or an experiment's runs"},
     {"evaluate", command_evaluate, "Runs",
      "compute the loss of a run's model, or of an export, again or on another corpus"},
     {"generate", command_generate, "Runs", "let a run's model, or an export, write text"},

@@ -3,6 +3,7 @@
 test_manage.py ISOLOSS: ISOLOSS is the front; isoloss-train stands beside it. Prints TAP.
 """
 import contextlib
+import csv
 import glob
 import json
 import os
@@ -257,7 +258,7 @@ def sql_only_reads():
                             ("DROP TABLE metrics", "more than read"), ("PRAGMA user_version = 1", "more than read"),
                             ("PRAGMA journal_mode = DELETE", "more than read"), (f"ATTACH '{stolen}' AS x", "more than"),
                             (f"VACUUM INTO '{stolen}'", "more than"), ("CREATE TEMP TABLE t (a)", "more than read"),
-                            ("BEGIN IMMEDIATE", "more than"), ("SELECT load_extension('x')", ""),
+                            ("BEGIN IMMEDIATE", "more than"), ("EXPLAIN DELETE FROM runs", "more than"), ("SELECT load_extension('x')", ""),
                             ("SELECT 1; DELETE FROM runs", ""), ("SELECT 1; SELECT 2", "one statement"),
                             ("WITH a AS (SELECT 1) INSERT INTO claims SELECT 1, 1, 1, 1, 1, 1 FROM a", "more than read"),
                             ("", "no statement"), (" -- nothing", "no statement"), ("SELEC 1", "syntax error"),
@@ -269,6 +270,40 @@ def sql_only_reads():
     done = run("sql", "SELECT 1 AS a, 2 AS a", "--json", home="again", code=2)
     check("two columns are named 'a'" in done.err, done)
     check(run("sql", "SELECT 1", home="nowhere", code=3).out == "" and not os.path.exists(path_of("nowhere")), "no home")
+
+
+@case
+def exports_an_experiment():
+    with contextlib.closing(sqlite3.connect(path_of("again", "isoloss.db"))) as database, database:
+        for source in "tiny", "other":
+            database.execute("INSERT INTO fits VALUES (?, 'fit', 'law', '{}', 0)", [source])
+    rows = runs_of("again", "other")
+    os.mkdir(path_of("moved"))
+    lines, table, store = path_of("o.jsonl"), path_of("o.csv"), path_of("moved", "isoloss.db")
+    for path in lines, table, store:
+        done = run("export", "other", "--to", path, home="again", code=0)
+        check(done.out == path + "\n" and not done.err, done)
+        done = run("export", "other", "--to", path, home="again", code=2)
+        check("is there already" in done.err, done)
+    with open(lines, encoding="utf-8") as file:
+        check([json.loads(line) for line in file] == rows, "an object a line")
+    with open(table, encoding="utf-8", newline="") as file:
+        got = list(csv.DictReader(file))
+    check([(row["id"], float(row["loss"])) for row in got] == [(row["id"], row["loss"]) for row in rows], got)
+    check(list(got[0]) == list(rows[0]), "all columns")
+    check(os.listdir(path_of("moved")) == ["isoloss.db"], os.listdir(path_of("moved")))
+    check(runs_of("moved", "other") == rows and len(runs_of("moved")) == len(rows), "isoloss reads it")
+    check(select("moved", "SELECT source FROM fits UNION ALL SELECT name FROM experiments") == [("other",)] * 2, "others")
+    points = "SELECT run, kind, step, loss FROM metrics WHERE run IN (SELECT run FROM experiment_runs WHERE experiment = 'other') ORDER BY 1, 2, 3"
+    check(select("moved", points.replace("WHERE run IN (SELECT run FROM experiment_runs WHERE experiment = 'other')", "")) ==
+          select("again", points) != [], "its curves, and no other")
+    run("run", spec, "--only", "train.steps == 60 and model.width == 16", "--quiet", home="part", code=0)
+    check("3 of its 4 runs are not done" in run("export", "tiny", "--to", path_of("part.csv"), home="part", code=0).err, "")
+    for arguments, said in [(["tiny", "--to", path_of("x")], ".jsonl"), (["tiny", "--to", "x.db", "--masters"], "masters"),
+                            (["tiny"], "--to"), (["tyni", "--to", "x.csv"], "no run id")]:
+        done = run("export", *arguments, home="again", code=2)
+        check(said in done.err and not done.out, arguments, done)
+    check(not glob.glob(path_of("**", "*.tmp-*"), recursive=True), "unfinished files")
 
 
 harness.finish()
