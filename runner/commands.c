@@ -16,6 +16,7 @@ const struct command commands[] = {
     {"show", command_show, "Runs", "show one run: settings, results, loss curve, log of a failure, files"},
     {"sql", command_sql, "Runs", "ask the store in SQL; nothing is changed"},
     {"rm", command_rm, "Runs", "remove runs or an experiment, rows and files: without --yes only said"},
+    {"gc", command_gc, "Runs", "remove files that no run needs: without --yes only said"},
     {"train", command_train, "Runs", "run the built-in trainer on a config.json"},
     {"export", command_export, "Runs",
      "write a run's model for other programs (Hugging Face's folder), or an experiment's runs"},

@@ -306,4 +306,36 @@ def exports_an_experiment():
     check(not glob.glob(path_of("**", "*.tmp-*"), recursive=True), "unfinished files")
 
 
+@case
+def collects_garbage():
+    kept = write("kept.yaml", SPEC.replace("log_steps: 20", "log_steps: 20, keep_checkpoints: 9"))
+    run("run", kept, "--only", "train.steps == 120", "--quiet", home="gc", code=0)
+    ids = [row["id"] for row in runs_of("gc") if row["state"] == "done"]
+    steps = {id: sorted(os.listdir(path_of("gc", "runs", id, "checkpoints"))) for id in ids}
+    check(all(len(names) == 3 for names in steps.values()), steps)
+    # The newest of the first is damaged.
+    with open(path_of("gc", "runs", ids[0], "checkpoints", "step-120", "state.bin"), "r+b") as file:
+        file.write(b"damage")
+    os.makedirs(path_of("elsewhere", "checkpoints", "step-1"))
+    lone, linked = "0123456789abcdef" * 2, "f" * 32
+    os.makedirs(path_of("gc", "runs", lone))
+    write(f"gc/runs/{lone}/events.jsonl", "x" * 1000)
+    os.symlink(path_of("elsewhere"), path_of("gc", "runs", linked))
+    os.makedirs(path_of("gc", "runs", "mine"))
+    dry = document("gc", home="gc")
+    check(not dry["removed"] and len(dry["items"]) == 6 and os.path.exists(path_of("gc", "runs", lone)), dry)
+    out = run("gc", home="gc", code=0).out
+    check("would remove 6 folders" in out and "--yes" in out and lone in out, out)
+    check(run("gc", "--yes", home="gc", code=0).out.startswith("removed 6 folders"), "removed")
+    left = {id: os.listdir(path_of("gc", "runs", id, "checkpoints")) for id in ids}
+    check(left == {ids[0]: ["step-100"], ids[1]: ["step-120"]}, left)
+    check(sorted(os.listdir(path_of("gc", "runs"))) == sorted([*ids, "mine"]), os.listdir(path_of("gc", "runs")))
+    check(os.path.isdir(path_of("elsewhere", "checkpoints", "step-1")), "a link was followed")
+    check("would remove 0 folders" in run("gc", home="gc", code=0).out, "nothing is left")
+    check("2 done" in run("run", kept, "--only", "train.steps == 120", "--quiet", home="gc", code=0).out, "runs")
+    os.remove(path_of("gc", "isoloss.db"))
+    run("gc", "--yes", home="gc", code=3)
+    check(os.path.isdir(path_of("gc", "runs", ids[0])), "without a store nothing is removed")
+
+
 harness.finish()
