@@ -80,6 +80,13 @@ static bool read_gpus(const struct run_options *options, struct arena *arena, st
   return gpu_list_read(arena, options->gpus, options->gpu_memory, &choice->list, error);
 }
 
+// What --only and --again mean: NULL and none without them.
+static bool choose_runs(struct plan_set *set, const struct run_options *options, bool **chosen, const char ***again,
+                        struct error *error) {
+  if (options->only && !plan_set_choose(set, options->only, chosen, error)) return error_context(error, "--only");
+  return plan_set_find(set, &options->again, *chosen, again, error) || error_context(error, "--again");
+}
+
 static enum exit_code run(const char *path, const struct run_options *options, struct error *error) {
   struct spec spec = {0};
   struct plan plan = {0};
@@ -96,13 +103,7 @@ static enum exit_code run(const char *path, const struct run_options *options, s
   if (!spec_fine) goto end;
   planned = true;
   if (!plan_open(&plan, &spec, &plan_options, error) || !plan_set_begin(&set, &plan, error)) goto end;
-  if (options->only && !plan_set_choose(&set, options->only, &chosen, error)) {
-    error_context(error, "--only");
-    code = error->code;
-    goto end;
-  }
-  if (!plan_set_find(&set, &options->again, chosen, &again, error)) {
-    error_context(error, "--again");
+  if (!choose_runs(&set, options, &chosen, &again, error)) {
     code = error->code;
     goto end;
   }
