@@ -173,6 +173,38 @@ static bool remove_entry(int parent, const char *name, const char *path, struct 
                   error_set_errno(error, EXIT_ENVIRONMENT, "cannot remove %s", path));
 }
 
+static bool add_bytes(int parent, const char *name, const char *path, double *bytes, struct error *error) {
+  struct stat status;
+  if (fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) != 0)  // or it went away just now
+    return errno == ENOENT || error_set_errno(error, EXIT_ENVIRONMENT, "cannot look at %s", path);
+  if (!S_ISDIR(status.st_mode)) {
+    *bytes += (double)status.st_size;
+    return true;
+  }
+  int file = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  DIR *folder = file < 0 ? NULL : fdopendir(file);
+  if (!folder) {
+    error_set_errno(error, EXIT_ENVIRONMENT, "cannot open folder %s", path);
+    if (file >= 0) close(file);
+    return false;
+  }
+  bool fine = true;
+  for (struct dirent *entry; fine && (entry = readdir(folder));) {
+    if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+    struct text inside = {0};
+    text_format(&inside, "%s/%s", path, entry->d_name);
+    fine = add_bytes(file, entry->d_name, text_string(&inside), bytes, error);
+    text_free(&inside);
+  }
+  closedir(folder);
+  return fine;
+}
+
+bool folder_bytes(const char *path, double *bytes, struct error *error) {
+  *bytes = 0;
+  return add_bytes(AT_FDCWD, path, path, bytes, error);
+}
+
 bool folder_remove(const char *path, struct error *error) { return remove_entry(AT_FDCWD, path, path, error); }
 
 int file_lock(const char *path, bool *busy, struct error *error) {

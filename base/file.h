@@ -20,7 +20,9 @@ bool file_write_atomic(const char *path, const void *bytes, size_t length, struc
 bool file_exists(const char *path);
 bool folder_make(const char *path, struct error *error);    // with parents; fine when it is there
 bool folder_remove(const char *path, struct error *error);  // with everything in it; fine when it is not there
-bool folder_sync(const char *path, struct error *error);    // fsync of a folder, after renames in it
+// Bytes of the files in it and below, what links lead to apart; 0 when it is not there.
+bool folder_bytes(const char *path, double *bytes, struct error *error);
+bool folder_sync(const char *path, struct error *error);  // fsync of a folder, after renames in it
 
 // An exclusive flock() on the file (made if missing). Returns the descriptor, or -1: *busy tells whether somebody else
 // holds it (no error then). The lock ends with the descriptor, so with the process that holds it, however it dies.

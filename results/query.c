@@ -129,6 +129,12 @@ struct value store_rows_value(const struct store_rows *rows, int column) {
   return value;
 }
 
+bool store_rows_long(const struct store_rows *rows, int column, int64_t *value) {
+  if (sqlite3_column_type(rows->statement, column) != SQLITE_INTEGER) return false;
+  *value = sqlite3_column_int64(rows->statement, column);
+  return *value < -(INT64_C(1) << 53) || *value > INT64_C(1) << 53;
+}
+
 struct value store_rows_get(const struct store_rows *rows, const char *name) {
   int column = store_rows_find(rows, name);
   return column < 0 ? (struct value){.kind = VALUE_MISSING} : store_rows_value(rows, column);
@@ -169,9 +175,15 @@ bool store_rows_next(struct store_rows *rows, struct error *error) {
   return false;
 }
 
-static struct store_rows *rows_new(struct store *store, const char *sql, struct error *error) {
+struct store_rows *store_rows_of(struct store *store, sqlite3_stmt *statement) {
   struct store_rows *rows = memory_get(sizeof *rows);
   rows->store = store;
+  rows->statement = statement;
+  return rows;
+}
+
+static struct store_rows *rows_new(struct store *store, const char *sql, struct error *error) {
+  struct store_rows *rows = store_rows_of(store, NULL);
   if (sqlite3_prepare_v2(store->database, sql, -1, &rows->statement, NULL) == SQLITE_OK) return rows;
   store_fail(store, error, "reading");
   store_rows_close(rows);

@@ -1,9 +1,10 @@
 // The store: one SQLite file ($ISOLOSS_HOME/isoloss.db) with experiments, runs, metrics, fits, claims, imported tables
 // and measured speeds. docs/store.md describes the tables for people who query them with SQL.
 //
-// Writers: the coordinator alone writes experiments, runs and metrics; whoever fits, imports or measures writes the
-// table of its own. Any number of readers may look on (write-ahead log). Every function that can fail takes a struct
-// error: a locked, unreadable, damaged or newer database is EXIT_ENVIRONMENT with what to do about it.
+// Writers: the coordinator and `isoloss rm`, one at a time by the home's lock, write experiments, runs and metrics;
+// whoever fits, imports or measures writes the table of its own. Any number of readers may look on (write-ahead log).
+// Every function that can fail takes a struct error: a locked, unreadable, damaged or newer database is
+// EXIT_ENVIRONMENT with what to do about it.
 //
 // Columns that a query over runs can name (run columns): those of results/columns.h that are listed, and every path of
 // the table of run fields ("train.lr").
@@ -84,6 +85,17 @@ struct run_record {
 // corpus that was not prepared then) are filled in.
 bool store_run_add(struct store *store, const struct run_record *run, struct error *error);
 
+// Removes a run with its points, and from all experiments; an experiment with its claims and fits, its runs stay. In a
+// transaction of the caller's.
+bool store_run_remove(struct store *store, const char *id, struct error *error);
+bool store_experiment_remove(struct store *store, const char *name, struct error *error);
+// Removes a run with its points, to be added anew (store_run_add) in the same transaction: its experiments keep it.
+bool store_run_forget(struct store *store, const char *id, struct error *error);
+
+// Writes the experiment as a store of its own at `path`, under another name until it is whole: its runs with their
+// points, its fits and claims, nothing of others, no measured speeds.
+bool store_copy_experiment(struct store *store, const char *name, const char *path, struct error *error);
+
 // What follows from the counts that a trainer of the user's own told: 6 N D.
 bool store_run_follow(struct store *store, const char *id, struct error *error);
 
@@ -130,6 +142,8 @@ int store_rows_find(const struct store_rows *rows, const char *name);  // column
 bool store_rows_is_text(const struct store_rows *rows, int column);    // of a query over runs: it holds texts
 // The value in the present row: NULL is VALUE_MISSING, a boolean field VALUE_BOOLEAN. Texts live until the next row.
 struct value store_rows_value(const struct store_rows *rows, int column);
+// True when the value is an integer that no double holds: its exact value.
+bool store_rows_long(const struct store_rows *rows, int column, int64_t *value);
 struct value store_rows_get(const struct store_rows *rows, const char *name);  // by name; MISSING for an unknown one
 void store_rows_close(struct store_rows *rows);                                // fine on NULL
 
@@ -156,6 +170,9 @@ struct store_rows *store_experiments(struct store *store, const char *name, stru
 // Any statement that reads, with ?1, ?2, ... bound to the values.
 struct store_rows *store_select(struct store *store, const char *sql, const struct value *values, size_t count,
                                 struct error *error);
+// The rows of a statement that a person wrote: one, which can do nothing but read. Any other is bad usage, told without
+// the statement. After this the connection takes no writes.
+struct store_rows *store_ask(struct store *store, const char *sql, struct error *error);
 
 // ---- formats: what follows from one is kept once for all runs of it; store_run_add fills in all but the errors ----
 

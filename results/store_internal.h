@@ -72,5 +72,6 @@ bool store_format_add(struct store *store, const char *format, struct error *err
 bool store_formats_of_runs(struct store *store, struct error *error);  // those of all runs
 
 // query.c
+struct store_rows *store_rows_of(struct store *store, sqlite3_stmt *statement);  // which the rows then own
 void store_load_columns(struct store *store);
 bool store_refresh_view(struct store *store, struct error *error);

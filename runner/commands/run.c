@@ -13,10 +13,10 @@
 #include "trainer/trainer.h"
 
 struct run_options {
-  struct option_list overrides;
+  struct option_list overrides, again;
   int64_t jobs, retries;
-  const char *gpus, *per_gpu, *gpu_memory;
-  bool fail_fast, keep_going, retry_failed, quiet, json;
+  const char *gpus, *per_gpu, *gpu_memory, *only;
+  bool fail_fast, keep_going, retry_failed, wait, quiet, json;
 };
 
 static bool print_json(const char *experiment, struct error *error) {
@@ -40,6 +40,7 @@ static void print_outcome(const struct coordinator_outcome *outcome, const struc
   if (outcome->failed) printf(", %zu failed", outcome->failed);
   if (outcome->killed) printf(", %zu stopped", outcome->killed);
   if (outcome->pending) printf(", %zu pending", outcome->pending);
+  if (outcome->left_out) printf("; %zu others left out by --only", outcome->left_out);
   printf("\n");
   if (outcome->failed)
     printf("failed runs: isoloss runs %s --where 'state == \"failed\"'; isoloss run %s --retry-failed tries again\n",
@@ -79,6 +80,13 @@ static bool read_gpus(const struct run_options *options, struct arena *arena, st
   return gpu_list_read(arena, options->gpus, options->gpu_memory, &choice->list, error);
 }
 
+// What --only and --again mean: NULL and none without them.
+static bool choose_runs(struct plan_set *set, const struct run_options *options, bool **chosen, const char ***again,
+                        struct error *error) {
+  if (options->only && !plan_set_choose(set, options->only, chosen, error)) return error_context(error, "--only");
+  return plan_set_find(set, &options->again, *chosen, again, error) || error_context(error, "--again");
+}
+
 static enum exit_code run(const char *path, const struct run_options *options, struct error *error) {
   struct spec spec = {0};
   struct plan plan = {0};
@@ -86,6 +94,8 @@ static enum exit_code run(const char *path, const struct run_options *options, s
   struct arena arena = {0};
   struct coordinator_outcome outcome = {0};
   struct gpu_choice gpus = {0};
+  bool *chosen = NULL;
+  const char **again = NULL;
   enum exit_code code = EXIT_ENVIRONMENT;
   struct plan_options plan_options = {.prepare = true, .messages = options->quiet ? NULL : stderr};
   bool planned = false,
@@ -93,13 +103,17 @@ static enum exit_code run(const char *path, const struct run_options *options, s
   if (!spec_fine) goto end;
   planned = true;
   if (!plan_open(&plan, &spec, &plan_options, error) || !plan_set_begin(&set, &plan, error)) goto end;
-  if (gpus.list.count > 0 && !plan_fits_gpus(&plan, &gpus.list, error)) goto end;
-  bool finished = plan_finished(&plan);
+  if (!choose_runs(&set, options, &chosen, &again, error)) {
+    code = error->code;
+    goto end;
+  }
+  if (gpus.list.count > 0 && !plan_fits_gpus(&plan, chosen, &gpus.list, error)) goto end;
+  bool finished = options->again.count == 0 && plan_finished(&plan, chosen);
   if (!finished && !plan_verify_corpora(&plan, error)) goto end;
   if (!finished && !spec.trainer.node) plan_measure_speed(&plan);
   if (!options->quiet) plan_print_validation(&plan, false, stderr);
   struct experiment_record experiment = {spec.name, spec.path, spec.source, spec.about};
-  struct coordinator_set runs = {plan.count, &set, plan_set_describe};
+  struct coordinator_set runs = {plan.count, &set, plan_set_describe, chosen};
   struct coordinator_options execute = {
       .home = isoloss_home(&arena),
       .experiment = &experiment,
@@ -115,6 +129,9 @@ static enum exit_code run(const char *path, const struct run_options *options, s
       .fail_fast = options->fail_fast,
       .keep_going = options->keep_going,
       .retry_failed = options->retry_failed,
+      .again = again,
+      .again_count = options->again.count,
+      .wait = options->wait,
       .quiet = options->quiet,
       .messages = stderr,
   };
@@ -141,6 +158,8 @@ end:
 void command_run(struct command_line *line) {
   struct run_options a = {.retries = 2};
   const struct option options[] = {
+      {"only", 0, OPTION_TEXT, &a.only, "WHERE", "only the runs for which this holds: 'N < 1e6 and seed == 1'"},
+      {"again", 0, OPTION_LIST, &a.again, "RUN", "remove this run's results and train it anew (repeatable)"},
       {"jobs", 'j', OPTION_INTEGER, &a.jobs, "N", "runs side by side (default: as many as the cores hold)"},
       {"gpus", 0, OPTION_TEXT, &a.gpus, "LIST", "hand out these GPUs: 0,1,2,3, UUIDs, or all"},
       {"per-gpu", 0, OPTION_TEXT, &a.per_gpu, "auto|N", "runs on one GPU at a time (auto: as its memory holds)"},
@@ -150,6 +169,7 @@ void command_run(struct command_line *line) {
       {"retry-failed", 0, OPTION_FLAG, &a.retry_failed, NULL, "try runs again that failed in an earlier call"},
       {"fail-fast", 0, OPTION_FLAG, &a.fail_fast, NULL, "stop at the first run that fails"},
       {"keep-going", 0, OPTION_FLAG, &a.keep_going, NULL, "go on even when the first runs all fail at once"},
+      {"wait", 0, OPTION_FLAG, &a.wait, NULL, "wait for another isoloss run that is at work on the store"},
       {"set", 0, OPTION_LIST, &a.overrides, "PATH=VALUE", "give a field of base another value (repeatable)"},
       {"json", 0, OPTION_FLAG, &a.json, NULL, "print the experiment's runs as one JSON array at the end"},
       {"quiet", 'q', OPTION_FLAG, &a.quiet, NULL, "no progress, only warnings and failures"},
@@ -158,7 +178,8 @@ void command_run(struct command_line *line) {
       "isoloss run SPEC [options]",
       "Runs that are finished, in whichever experiment, are not trained again; calling it twice does nothing the second\n"
       "time. Ctrl-C stops cleanly (runs write a checkpoint first), a second one kills; a later call goes on. Exit code 0\n"
-      "when every run is done or diverged, 1 when some failed or were stopped, 3 when the environment is at fault.",
+      "when every run is done or diverged, 1 when some failed or were stopped, 3 when the environment is at fault. --only\n"
+      "takes the conditions of isoloss runs --where; the runs that it leaves out stay in the experiment.",
       1, 1, "one spec"};
   if (!command_begin(line, &usage, options)) return;
   bool jobs_given = false;

@@ -5,6 +5,7 @@
 
 #include "runner/commands.h"
 #include "runner/execute/events_reader.h"
+#include "runner/execute/home_lock.h"
 #include "runner/execute/rows.h"
 #include "runner/execute/selection.h"
 #include "runner/execute/worker.h"
@@ -228,9 +229,9 @@ static bool status(const char *argument, const struct option_list *overrides, bo
   if (fine) experiments = count_experiments(selection.store, selection.experiment, &arena, &count, error);
   if (fine && !error->code) runs = list_at_work(selection.store, home, selection.experiment, &arena, &run_count, error);
   fine = fine && !error->code;
-  if (fine && as_json) print_json(experiments, count, runs, run_count, coordinator_holder(home), home);
+  if (fine && as_json) print_json(experiments, count, runs, run_count, home_lock_holder(home), home);
   if (fine && !as_json) {
-    print_people(experiments, count, runs, run_count, coordinator_holder(home), home, &arena);
+    print_people(experiments, count, runs, run_count, home_lock_holder(home), home, &arena);
     fine = print_damaged(&selection, error);
   }
   selection_close(&selection);

@@ -3,11 +3,9 @@
 #include "runner/execute/coordinator.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -15,64 +13,10 @@
 
 #include "base/signals.h"
 #include "runner/execute/coordinator_state.h"
+#include "runner/execute/home_lock.h"
 
 static const long round_nanoseconds = 200 * 1000 * 1000;
 enum { PATIENCE_SECONDS = 5 };  // with what does not die of SIGKILL
-
-// ---- one coordinator a store ----
-
-int64_t coordinator_holder(const char *home) {
-  struct arena scratch = {0};
-  struct error ignored = {0};
-  int64_t holder = 0;
-  bool busy = false;
-  const char *path = path_join(&scratch, home, "coordinator.lock");
-  if (file_exists(path)) {
-    // Shared, so that others' homes can be asked about, too.
-    int lock = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    busy = lock >= 0 && flock(lock, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-    if (lock >= 0) close(lock);
-    const char *text = busy ? file_read(&scratch, path, NULL, &ignored) : NULL;
-    if (busy) holder = text ? strtoll(text, NULL, 10) : 1;
-  }
-  arena_free(&scratch);
-  return holder;
-}
-
-static int take_lock(const struct coordinator_options *options, struct error *error) {
-  struct arena scratch = {0};
-  bool busy = false;
-  int lock = -1;
-  if (!folder_make(options->home, error)) goto end;
-  const char *path = path_join(&scratch, options->home, "coordinator.lock");
-  // A reader that asks who holds it has the lock for a moment: wait a little before believing that it is taken.
-  for (int try = 0; try < 20 && (try == 0 || busy); try++) {
-    if (try) nanosleep(&(struct timespec){.tv_nsec = 25 * 1000 * 1000}, NULL);
-    lock = file_lock(path, &busy, error);
-  }
-  if (busy) {
-    struct error ignored = {0};
-    const char *text = file_read(&scratch, path, NULL, &ignored);
-    long long holder = text ? strtoll(text, NULL, 10) : 0;
-    error_set(
-        error, EXIT_ENVIRONMENT,
-        "another `isoloss run` (process %lld) is at work on the store in %s; `isoloss status` shows how far it is. "
-        "Wait for it, stop it with Ctrl-C, or set ISOLOSS_HOME to another folder",
-        holder, options->home);
-  }
-  if (lock >= 0) {
-    char text[64];
-    int length = snprintf(text, sizeof text, "%lld\n", (long long)getpid());
-    if (ftruncate(lock, 0) != 0 || pwrite(lock, text, (size_t)length, 0) != length) {
-      error_set_errno(error, EXIT_ENVIRONMENT, "cannot write %s", path);
-      close(lock);
-      lock = -1;
-    }
-  }
-end:
-  arena_free(&scratch);
-  return lock;
-}
 
 // ---- signals ----
 
@@ -276,13 +220,14 @@ static bool follow_workers(struct coordinator *c, struct error *error) {
 
 static void show(struct coordinator *c, bool now) {
   if (!c->progress.out) return;
-  struct progress_counts counts = {.total = c->set_count, .seconds_left = NAN};
+  struct progress_counts counts = {.total = c->set_count - c->left_out, .seconds_left = NAN};
   struct progress_line lines[16];
   size_t shown = 0;
   double left = 0, estimated = 0, done = c->flops_done, elapsed = clock_seconds() - c->began;
   if (!now && !c->progress.terminal && clock_seconds() - c->progress.last_drawn < 1) return;
   for (size_t i = 0; i < c->set_count; i++) {
     const struct job *job = &c->jobs[i];
+    if (job->left_out) continue;
     counts.finished += run_state_has_result(job->state);
     counts.diverged += job->state == RUN_DIVERGED;
     counts.failed += job->state == RUN_FAILED;
@@ -362,9 +307,13 @@ static void abandon(struct coordinator *c, const sigset_t *set) {
 }
 
 static enum exit_code report(struct coordinator *c, struct coordinator_outcome *outcome, struct error *error) {
-  *outcome = (struct coordinator_outcome){.total = c->set_count, .already = c->already, .interrupted = c->interrupted};
+  *outcome = (struct coordinator_outcome){.total = c->set_count - c->left_out,
+                                          .already = c->already,
+                                          .left_out = c->left_out,
+                                          .interrupted = c->interrupted};
   for (size_t i = 0; i < c->set_count; i++) {
     enum run_state state = c->jobs[i].state;
+    if (c->jobs[i].left_out) continue;
     outcome->done += state == RUN_DONE;
     outcome->diverged += state == RUN_DIVERGED;
     outcome->failed += state == RUN_FAILED;
@@ -385,7 +334,7 @@ enum exit_code coordinator_execute(const struct coordinator_set *set, const stru
   c->options = options;
   c->cores = cores_usable();
   c->fault_limit = 3;
-  int lock = take_lock(options, error);
+  int lock = home_lock(options->home, options->wait, options->messages, error);
   if (lock < 0) {
     free(c);
     return error->code;

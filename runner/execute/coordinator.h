@@ -26,6 +26,9 @@ struct coordinator_set {
   size_t count;
   void *context;
   void (*describe)(void *context, size_t i, struct coordinator_run *run);  // strings must live until the next call
+  // [count], or NULL: all. The others belong to the experiment, but none of them is started; those at work already are
+  // followed like other experiments' runs.
+  const bool *chosen;
 };
 
 struct coordinator_options {
@@ -44,21 +47,22 @@ struct coordinator_options {
   bool fail_fast;                  // stop at the first run that failed
   bool keep_going;                 // do not stop when the first runs all fail at once
   bool retry_failed;
+  const char *const *again;  // ids of runs of the set whose results are removed first
+  size_t again_count;
+  bool wait;       // for whoever else is at work on the store
   bool quiet;      // no progress, only warnings and errors
   FILE *messages;  // standard error
 };
 
 struct coordinator_outcome {
-  size_t total, already;  // runs of the set; those that were finished before
+  size_t total, already;  // runs of the set that are chosen; those that were finished before
+  size_t left_out;        // runs of the set that are not chosen; the other counts leave them out
   size_t done, diverged, failed, killed, pending;
   bool interrupted;
 };
 
-// Runs the set. The result is EXIT_DONE when every run is done or diverged, EXIT_RUNS_FAILED when some are not (outcome
-// tells), EXIT_ENVIRONMENT (or the workers' own code) with an error when it could not go on: another coordinator holds
-// the store, the database or disk failed, the first runs all failed at once.
+// Runs the set. The result is EXIT_DONE when every chosen run is done or diverged, EXIT_RUNS_FAILED when some are not
+// (outcome tells), EXIT_ENVIRONMENT (or the workers' own code) with an error when it could not go on: another
+// coordinator holds the store, the database or disk failed, the first runs all failed at once.
 enum exit_code coordinator_execute(const struct coordinator_set *set, const struct coordinator_options *options,
                                    struct coordinator_outcome *outcome, struct error *error);
-
-// Who coordinates the store of this home: its process, or 0 when nobody does.
-int64_t coordinator_holder(const char *home);

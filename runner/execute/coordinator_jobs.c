@@ -229,15 +229,45 @@ static int by_duration(const void *left, const void *right) {
   return a->index < b->index ? -1 : a->index > b->index;
 }
 
+// The runs that are trained again leave the store, in a transaction in which they are added anew.
+static bool forget_runs(struct coordinator *c, struct error *error) {
+  struct arena scratch = {0};
+  bool fine = true;
+  for (size_t i = 0; i < c->options->again_count && fine; i++) {
+    const char *id = c->options->again[i];
+    if (worker_alive(&scratch, run_folder(&scratch, c->options->home, id)))
+      fine = error_set(error, EXIT_ENVIRONMENT,
+                       "a worker is at work on run %.8s: it cannot be trained again before it ends", id);
+    else
+      fine = store_run_forget(c->store, id, error);
+  }
+  arena_free(&scratch);
+  return fine;
+}
+
+// After the store has forgotten them: interrupted in between, their logs are read again, and nothing is lost.
+static bool remove_folders(struct coordinator *c, struct error *error) {
+  struct arena scratch = {0};
+  bool fine = true;
+  for (size_t i = 0; i < c->options->again_count && fine; i++) {
+    const char *folder = run_folder(&scratch, c->options->home, c->options->again[i]);
+    if (file_exists(folder))
+      progress_note(&c->progress, false, "removed  %.8s  to train it again", c->options->again[i]);
+    fine = folder_remove(folder, error);
+  }
+  arena_free(&scratch);
+  return fine;
+}
+
 bool coordinator_register(struct coordinator *c, struct error *error) {
   c->set_count = c->job_count = c->set->count;
   c->jobs = arena_array(&c->arena, c->set_count, sizeof *c->jobs);
   if (!store_begin(c->store, error)) return false;
-  if (!put_experiment(c, error)) {
+  if (!forget_runs(c, error) || !put_experiment(c, error)) {
     store_rollback(c->store);
     return false;
   }
-  if (!store_commit(c->store, error) || !take_over_foreign(c, error)) return false;
+  if (!store_commit(c->store, error) || !remove_folders(c, error) || !take_over_foreign(c, error)) return false;
   size_t count;
   struct stored *stored = load_states(c,
                                       "SELECT r.id, r.state, r.log_offset, r.log_check, r.pid FROM experiment_runs e "
@@ -251,6 +281,12 @@ bool coordinator_register(struct coordinator *c, struct error *error) {
     job->state = stored[i].state;
     bool before = run_state_has_result(job->state);
     if (!before && !take_over(c, job, stored[i].offset, stored[i].check, stored[i].pid, error)) return false;
+    if (c->set->chosen && !c->set->chosen[i]) {
+      job->left_out = true;
+      job->index = FOREIGN;
+      c->left_out++;
+      continue;
+    }
     if (run_state_has_result(job->state)) c->already++;
     if (job->state == RUN_FAILED && c->options->retry_failed && !set_state(c, job, RUN_PENDING, NULL, error))
       return false;

@@ -12,7 +12,8 @@ struct job {
   size_t index;  // in the set; FOREIGN: a run of another experiment that was at work when we came
   enum run_state state;
   int threads, failures;
-  bool faulted;  // failed before its first step
+  bool faulted;   // failed before its first step
+  bool left_out;  // of the set, but not chosen; its index is FOREIGN once it is registered
   double flops, seconds, not_before;
   double memory;  // on a GPU; NAN: not known
 };
@@ -63,7 +64,7 @@ struct coordinator {
   int cores;
   struct coordinator_run described;  // scratch for set->describe
   struct progress progress;
-  size_t already;
+  size_t already, left_out;
   double began, flops_done;  // of this call
   int stop_signals;          // Ctrl-C and the like: 1 stops, 2 kills
   double kill_time;          // of the second one; 0: none yet

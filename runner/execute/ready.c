@@ -8,11 +8,12 @@
 #include "trainer/data/corpus.h"
 #include "trainer/trainer.h"
 
-bool plan_finished(const struct plan *plan) {
+bool plan_finished(const struct plan *plan, const bool *chosen) {
   struct error ignored = {0};
   struct store *store = store_exists_home() ? store_open_home(STORE_READ, &ignored) : NULL;
   bool all = store != NULL;
   for (size_t i = 0; i < plan->count && all; i++) {
+    if (chosen && !chosen[i]) continue;
     struct planned_run run;
     plan_run(plan, i, &run);
     struct value id = store_text(run.id);
@@ -34,7 +35,7 @@ bool plan_verify_corpora(const struct plan *plan, struct error *error) {
   return true;
 }
 
-bool plan_fits_gpus(const struct plan *plan, const struct gpu_list *gpus, struct error *error) {
+bool plan_fits_gpus(const struct plan *plan, const bool *chosen, const struct gpu_list *gpus, struct error *error) {
   double largest = 0;
   for (size_t i = 0; i < gpus->count; i++) largest = fmax(largest, gpus->items[i].bytes);
   bool known = plan_on_gpu(plan) && !plan->spec->trainer.node;
@@ -43,6 +44,7 @@ bool plan_fits_gpus(const struct plan *plan, const struct gpu_list *gpus, struct
     struct planned_run run;
     struct memory_advice advice;
     char need[32], there[32], less[32];
+    if (chosen && !chosen[i]) continue;
     plan_run(plan, i, &run);
     double bytes = run.memory + (double)trainer_process_bytes(plan->ops);
     if (!known || bytes <= largest) continue;

@@ -34,8 +34,12 @@ void rows_put_object(struct json_writer *json, const struct store_rows *rows, co
   for (int i = 0; i < total; i++) {
     int column = columns ? columns[i] : i;
     struct value value = store_rows_value(rows, column);
+    int64_t exact;
     json_key(json, store_rows_name(rows, column));
-    json_put_value(json, &value);
+    if (store_rows_long(rows, column, &exact))
+      json_put_integer(json, exact);
+    else
+      json_put_value(json, &value);
   }
   json_object_end(json);
 }
@@ -73,8 +77,11 @@ bool rows_write_csv(struct store_rows *rows, const int *columns, int count, FILE
     for (int i = 0; i < total; i++) {
       struct value value = store_rows_value(rows, columns ? columns[i] : i);
       char number[32];
+      int64_t exact;
       if (i) fputc(',', out);
-      if (value.kind == VALUE_TEXT) {
+      if (store_rows_long(rows, columns ? columns[i] : i, &exact)) {
+        fprintf(out, "%" PRId64, exact);
+      } else if (value.kind == VALUE_TEXT) {
         put_csv_field(out, value.text);
       } else if (value.kind == VALUE_BOOLEAN) {
         fputs(value.number != 0 ? "true" : "false", out);
@@ -139,7 +146,11 @@ bool rows_write_table(struct store_rows *rows, const int *columns, int count, FI
     for (int i = 0; i < count; i++) {
       struct value value = store_rows_value(rows, columns[i]);
       if (value.kind == VALUE_TEXT || value.kind == VALUE_BOOLEAN) table.columns[i].right = false;
-      text_table_cell(&table, "%s", value_human(store_rows_name(rows, columns[i]), &value, &arena));
+      int64_t exact;
+      if (store_rows_long(rows, columns[i], &exact))
+        text_table_cell(&table, "%" PRId64, exact);
+      else
+        text_table_cell(&table, "%s", value_human(store_rows_name(rows, columns[i]), &value, &arena));
     }
     arena_free(&arena);
   }

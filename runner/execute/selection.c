@@ -80,28 +80,93 @@ void plan_set_describe(void *plan_set, size_t i, struct coordinator_run *run) {
   write_label(set->plan, &planned->config, run->label, sizeof run->label);
 }
 
+static bool find_run(struct plan_set *set, const char *prefix, const bool *chosen, const char **id,
+                     struct error *error) {
+  size_t length = strlen(prefix), found = 0, at = 0;
+  if (length < 4 || length > DIGEST_LENGTH || strspn(prefix, "0123456789abcdef") != length)
+    return error_set(error, EXIT_USAGE_ERROR, "'%s' is no run id: give its first characters, at least 4 of 0-9a-f",
+                     prefix);
+  for (size_t i = 0; i < set->plan->count; i++) {
+    plan_run(set->plan, i, &set->run);
+    if (strncmp(set->run.id, prefix, length) != 0) continue;
+    *id = arena_string(&set->arena, set->run.id);
+    at = i;
+    found++;
+  }
+  if (found != 1)
+    return error_set(error, EXIT_USAGE_ERROR, "%s ids of %s's runs start with '%s' (isoloss runs %s lists them)",
+                     found ? "several" : "no", set->plan->spec->name, prefix, set->plan->spec->path);
+  return !chosen || chosen[at] ||
+         error_set(error, EXIT_USAGE_ERROR, "run %s is one of those that --only leaves out", prefix);
+}
+
+bool plan_set_find(struct plan_set *set, const struct option_list *prefixes, const bool *chosen, const char ***ids,
+                   struct error *error) {
+  *ids = arena_array(&set->arena, prefixes->count, sizeof **ids);
+  for (size_t i = 0; i < prefixes->count; i++)
+    if (!find_run(set, prefixes->items[i], chosen, &(*ids)[i], error)) return false;
+  return true;
+}
+
 // ---- selections ----
 
-static bool add_runs(struct selection *selection, struct error *error) {
+static bool add_runs(struct store *store, const struct plan *plan, struct error *error) {
   struct plan_set set;
-  const struct spec *spec = &selection->spec;
+  const struct spec *spec = plan->spec;
   struct experiment_record experiment = {spec->name, spec->path, spec->source, spec->about};
   struct arena scratch = {0};
   struct coordinator_run run = {0};
-  const char **ids = arena_array(&scratch, selection->plan.count, sizeof *ids);
-  bool fine = plan_set_begin(&set, &selection->plan, error) && store_begin(selection->store, error) &&
-              store_experiment_put(selection->store, &experiment, error);
-  for (size_t i = 0; i < selection->plan.count && fine; i++) {
+  const char **ids = arena_array(&scratch, plan->count, sizeof *ids);
+  bool fine =
+      plan_set_begin(&set, plan, error) && store_begin(store, error) && store_experiment_put(store, &experiment, error);
+  for (size_t i = 0; i < plan->count && fine; i++) {
     plan_set_describe(&set, i, &run);
     run.record.id = ids[i] = arena_string(&scratch, run.file.id);
     run.record.config = &run.file.config;
-    fine = store_run_add(selection->store, &run.record, error);
+    fine = store_run_add(store, &run.record, error);
   }
-  fine = fine && store_experiment_set_runs(selection->store, spec->name, ids, selection->plan.count, error) &&
-         store_commit(selection->store, error);
+  fine = fine && store_experiment_set_runs(store, spec->name, ids, plan->count, error) && store_commit(store, error);
   plan_set_end(&set);
   arena_free(&scratch);
   return fine;
+}
+
+// A private store of a plan's runs, with what the home's knows of them. NULL on error.
+static struct store *store_of_plan(const struct plan *plan, struct error *error) {
+  struct store *store = store_open(":memory:", STORE_CREATE, error);
+  bool fine = store && add_runs(store, plan, error);
+  if (fine && store_exists_home()) {
+    // Opened for a moment first: a damaged or newer database is told as everywhere.
+    struct store *home = store_open_home(STORE_READ, error);
+    fine = home && store_overlay(store, home, error);
+    store_close(home);
+  }
+  if (fine) return store;
+  store_close(store);
+  return NULL;
+}
+
+bool plan_set_choose(struct plan_set *set, const char *where, bool **chosen, struct error *error) {
+  const struct plan *plan = set->plan;
+  struct run_query query = {.experiment = plan->spec->name, .where = where};
+  struct store *store = store_of_plan(plan, error);
+  struct store_rows *rows = store ? store_runs(store, &query, error) : NULL;
+  size_t next = 0, found = 0;
+  *chosen = arena_array(&set->arena, plan->count, sizeof **chosen);
+  while (rows && store_rows_next(rows, error)) {
+    const char *id = store_rows_get(rows, "id").text;
+    for (bool same = false; !same && next < plan->count; next++) {  // rows come in the plan's order
+      plan_run(plan, next, &set->run);
+      same = (*chosen)[next] = strcmp(set->run.id, id) == 0;
+      found += same;
+    }
+  }
+  bool read = rows && !error->code;
+  store_rows_close(rows);
+  store_close(store);
+  return read &&
+         (found > 0 || error_set(error, EXIT_USAGE_ERROR, "the condition '%s' holds for none of the %zu runs of %s",
+                                 where, plan->count, plan->spec->path));
 }
 
 bool selection_plan(struct selection *selection, const char *path, const struct option_list *overrides,
@@ -111,14 +176,8 @@ bool selection_plan(struct selection *selection, const char *path, const struct 
   struct plan_options options = {.prepare = false};
   if (!plan_open(&selection->plan, &selection->spec, &options, error)) return false;
   selection->experiment = selection->spec.name;
-  selection->store = store_open(":memory:", STORE_CREATE, error);
-  if (!selection->store || !add_runs(selection, error)) return false;
-  if (!store_exists_home()) return true;
-  // Opened for a moment first: a damaged or newer database is told as everywhere.
-  struct store *home = store_open_home(STORE_READ, error);
-  bool fine = home && store_overlay(selection->store, home, error);
-  store_close(home);
-  return fine;
+  selection->store = store_of_plan(&selection->plan, error);
+  return selection->store != NULL;
 }
 
 static bool open_experiment(struct selection *selection, const char *name, struct error *error) {

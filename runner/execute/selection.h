@@ -32,5 +32,12 @@ struct plan_set {
   struct planned_run run;
 };
 bool plan_set_begin(struct plan_set *set, const struct plan *plan, struct error *error);
+// Marks the runs for which the condition holds, [plan->count] in the set's arena. The condition is that of `isoloss
+// runs`, over what the plan and the home's store know of each run. Bad usage when it holds for none.
+bool plan_set_choose(struct plan_set *set, const char *where, bool **chosen, struct error *error);
+// The runs whose ids begin so, full ids, in the set's arena; each of at least 4 characters names one run of the plan.
+// Of those that are not `chosen` (NULL: all are) it is bad usage.
+bool plan_set_find(struct plan_set *set, const struct option_list *prefixes, const bool *chosen, const char ***ids,
+                   struct error *error);
 void plan_set_describe(void *plan_set, size_t i, struct coordinator_run *run);
 void plan_set_end(struct plan_set *set);
