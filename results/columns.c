@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "trainer/formats.h"
+
 // ---- states ----
 
 static const char *const state_names[RUN_STATES] = {"pending", "running", "done", "diverged", "failed", "killed"};
@@ -256,4 +258,12 @@ const char *parameter_count_column(const char *name) {
   for (size_t i = 0; parameter_count_names[i]; i++)
     if (strcmp(parameter_count_names[i], name) == 0) return counted[i];
   return NULL;
+}
+
+const char *run_text_spelling(const char *column, const char *text, struct arena *arena) {
+  const struct run_field *field = field_find(column, NULL);
+  const struct run_column *found = run_column_find(column);
+  if (field) return field_spelling(field, text, arena);
+  bool format = found && (found->of_format == OF_FORMAT_FORWARD || found->of_format == OF_FORMAT_BACKWARD);
+  return format ? format_canonical(text, arena) : text;
 }
