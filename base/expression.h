@@ -99,7 +99,6 @@ bool expression_condition(const struct expression *expression, const struct valu
 // one spelling only.
 typedef const char *expression_spell(void *context, const char *name, const char *text, struct arena *arena);
 // Rewrites every text that is compared with a name by ==, != or in. `arena` must live as long as the expression.
-void expression_spell_texts(struct expression *expression, struct arena *arena, expression_spell *how,
-                            void *context);
+void expression_spell_texts(struct expression *expression, struct arena *arena, expression_spell *how, void *context);
 // The known functions, for "did you mean"; NULL-terminated.
 extern const char *const expression_functions[];

@@ -22,7 +22,6 @@ static void walk(const struct spelling *spelling, struct expression_node *node) 
   for (int i = 0; i < node->count; i++) walk(spelling, node->arguments[i]);
 }
 
-void expression_spell_texts(struct expression *expression, struct arena *arena, expression_spell *how,
-                            void *context) {
+void expression_spell_texts(struct expression *expression, struct arena *arena, expression_spell *how, void *context) {
   walk(&(struct spelling){arena, how, context}, expression->root);
 }

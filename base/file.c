@@ -232,7 +232,8 @@ char *path_canonical(struct arena *arena, const char *path) {
   char folder[PATH_MAX], real[PATH_MAX];
   if (path[0] == '~' && (path[1] == '/' || !path[1]) && home && *home)
     path = arena_format(arena, "%s%s", home, path + 1);
-  char *whole = path_join(arena, getcwd(folder, sizeof folder) ? folder : "/", path), *start = arena_string(arena, whole);
+  char *whole = path_join(arena, getcwd(folder, sizeof folder) ? folder : "/", path),
+       *start = arena_string(arena, whole);
   // The longest part that is there, by the file system; what is behind it as text.
   for (size_t end = strlen(start); end > 0; start[end] = '\0') {
     if (realpath(start, real)) return path_clean(arena, arena_string(arena, real), whole + end);

@@ -4,8 +4,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "trainer/formats.h"
-
 // ---- states ----
 
 static const char *const state_names[RUN_STATES] = {"pending", "running", "done", "diverged", "failed", "killed"};
@@ -263,7 +261,7 @@ const char *parameter_count_column(const char *name) {
 const char *run_text_spelling(const char *column, const char *text, struct arena *arena) {
   const struct run_field *field = field_find(column, NULL);
   const struct run_column *found = run_column_find(column);
-  if (field) return field_spelling(field, text, arena);
-  bool format = found && (found->of_format == OF_FORMAT_FORWARD || found->of_format == OF_FORMAT_BACKWARD);
-  return format ? format_canonical(text, arena) : text;
+  if (found && (found->of_format == OF_FORMAT_FORWARD || found->of_format == OF_FORMAT_BACKWARD))
+    field = field_find("format", NULL);
+  return field ? field_spelling(field, text, arena) : text;
 }

@@ -87,7 +87,8 @@ static void write_value(struct json_writer *json, const struct run_field *field,
   }
 }
 
-// Every field of the configuration, resolved, each value in its one spelling; what stayed auto is null. Fields of a spec's own are an object "own".
+// Every field of the configuration, resolved, each value in its one spelling; what stayed auto is null. Fields of a
+// spec's own are an object "own".
 static void write_config(const struct run_config *config, struct text *out) {
   struct json_writer json = json_writer(out, false);
   struct arena arena = {0};

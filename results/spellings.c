@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "results/store_internal.h"
-#include "trainer/formats.h"
 
 // Every text that `list` finds is replaced through `change` (?1 the old, ?2 the new one) by what `spell` makes of it.
 static bool respell(struct store *store, const char *list, const char *change,
@@ -43,13 +42,16 @@ static const char *tokenizer_from_here(const char *text, struct arena *arena) {
                                                                : text;
 }
 
+static const char *format(const char *text, struct arena *arena) { return run_text_spelling("format", text, arena); }
+
 bool store_spell_old(struct store *store, struct error *error) {
-  return respell(store,
-                 "SELECT DISTINCT json_extract(config, '$.\"corpus.files\"') AS files FROM runs WHERE json_valid(config) "
-                 "AND files <> ''",
-                 "UPDATE runs SET config = json_set(config, '$.\"corpus.files\"', ?2) WHERE json_valid(config) AND "
-                 "json_extract(config, '$.\"corpus.files\"') = ?1",
-                 files_from_here, error) &&
+  return respell(
+             store,
+             "SELECT DISTINCT json_extract(config, '$.\"corpus.files\"') AS files FROM runs WHERE json_valid(config) "
+             "AND files <> ''",
+             "UPDATE runs SET config = json_set(config, '$.\"corpus.files\"', ?2) WHERE json_valid(config) AND "
+             "json_extract(config, '$.\"corpus.files\"') = ?1",
+             files_from_here, error) &&
          respell(store,
                  "SELECT DISTINCT json_extract(config, '$.\"corpus.tokenizer\"') AS tokenizer FROM runs WHERE "
                  "json_valid(config) AND tokenizer LIKE '%.model'",
@@ -57,7 +59,7 @@ bool store_spell_old(struct store *store, struct error *error) {
                  "json_extract(config, '$.\"corpus.tokenizer\"') = ?1",
                  tokenizer_from_here, error) &&
          respell(store, "SELECT DISTINCT format FROM throughput",
-                 "UPDATE OR REPLACE throughput SET format = ?2 WHERE format = ?1", format_canonical, error);
+                 "UPDATE OR REPLACE throughput SET format = ?2 WHERE format = ?1", format, error);
 }
 
 bool store_spell_files(struct store *store, const char *id, const char *config, struct error *error) {

@@ -42,8 +42,7 @@ bool store_throughput_estimate(struct store *store, const char *backend, const s
   struct arena scratch = {0};
   double threads = (double)config->train.threads;
   struct value values[] = {store_text(store_host(&scratch)), store_text(backend), store_text(config->model.dtype),
-                           store_text(config_format_name(config, &scratch)),
-                           store_number(threads)};
+                           store_text(config_format_name(config, &scratch)), store_number(threads)};
   // The format's own measurements where there are any, else those of full precision; runs (measured with every slot
   // busy) before benchmarks of the same shape.
   struct store_rows *rows = store_select(

@@ -285,7 +285,8 @@ static void fill(struct making *m, const struct grid_expression *e, bool early, 
     if (early) continue;
     resolve(m);
     if (m->state != RESOLVED) continue;
-    slots[i] = name->field ? grid_value(m->grid, name->field, field_get(&m->resolved, name->field)) : name->column->planned(&m->quantities, m->facts);
+    slots[i] = name->field ? grid_value(m->grid, name->field, field_get(&m->resolved, name->field))
+                           : name->column->planned(&m->quantities, m->facts);
   }
 }
 

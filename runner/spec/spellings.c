@@ -50,9 +50,9 @@ static void add_axis(struct spellings *spellings, const struct spec_axis *axis) 
       spellings->capacity = capacity;
     }
     spellings->items[spellings->count] = (struct spelt){
-        .value = arena_string(&spellings->arena,
-                              value->value.kind == VALUE_TEXT ? field_spelling(axis->field, text, &spellings->arena)
-                                                              : text),
+        .value =
+            arena_string(&spellings->arena,
+                         value->value.kind == VALUE_TEXT ? field_spelling(axis->field, text, &spellings->arena) : text),
         .written = value->node->text,
         .node = value->node,
         .order = spellings->count,
