@@ -14,7 +14,8 @@ from harness import case, check, finish, path_of, run, select, write  # noqa: E4
 random.seed(1)
 words = ["".join(random.choice("abcdefghij") for _ in range(random.randint(2, 7))) for _ in range(300)]
 lines = [" ".join(random.choices(words, k=12)) for _ in range(3000)]
-text = write("texts/t.txt", "\n".join(lines)) if os.makedirs(path_of("texts")) is None else None
+os.makedirs(path_of("texts"))
+text = write("texts/t.txt", "\n".join(lines))
 write("texts/n.txt", "\n".join(lines[:1500]))
 
 
@@ -71,8 +72,9 @@ claims: ["loss[\\"format == 'int4'\\"] > 0", "loss[w4a16] > 0"]
     done = run("fit", path)
     check(done.out.count("loss[int4] =") + done.out.count("loss[w4a16] =") == 1 and "no finished run" not in done.out,
           "claims", done.out)
-    done = run("plan", spec("filtered", "{format: [none, int4, int8]}", more="  where: \"format == 'w4a16'\"\n"), "--json")
-    check([one["format"] for one in json.loads(done.out)["runs"]] == ["w4"], "where of a sweep", done.out, done.err)
+    done = run("plan", spec("filtered", "{format: [none, int4, int8]}", more="  where: \"format == 'w4a16'\"\n"),
+               "--json")
+    check([one["format"] for one in json.loads(done.out)] == ["w4"], "where of a sweep", done.out, done.err)
 
 
 @case
