@@ -95,5 +95,10 @@ bool expression_number(const struct expression *expression, const struct value *
                        struct error *error);
 bool expression_condition(const struct expression *expression, const struct value *slots, bool *result,
                           struct error *error);
+// The text as the values of the name `name` are spelt ("w4" for format and "int4"), in the arena; itself where there is
+// one spelling only.
+typedef const char *expression_spell(void *context, const char *name, const char *text, struct arena *arena);
+// Rewrites every text that is compared with a name by ==, != or in. `arena` must live as long as the expression.
+void expression_spell_texts(struct expression *expression, struct arena *arena, expression_spell *how, void *context);
 // The known functions, for "did you mean"; NULL-terminated.
 extern const char *const expression_functions[];

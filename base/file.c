@@ -244,6 +244,37 @@ char *path_join(struct arena *arena, const char *folder, const char *name) {
   return arena_format(arena, "%s%s%s", folder, folder[strlen(folder) - 1] == '/' ? "" : "/", name);
 }
 
+// Puts the names of `rest` behind an absolute path, one by one.
+static char *path_clean(struct arena *arena, char *path, const char *rest) {
+  while (*(rest += strspn(rest, "/"))) {
+    size_t length = strcspn(rest, "/");
+    const char *name = arena_copy(arena, rest, length);
+    rest += length;
+    char *slash = strrchr(path, '/');
+    if (strcmp(name, "..") == 0)
+      slash[slash == path] = '\0';
+    else if (strcmp(name, ".") != 0)
+      path = path_join(arena, path, name);
+  }
+  return path;
+}
+
+char *path_canonical(struct arena *arena, const char *path) {
+  const char *home = getenv("HOME");
+  char folder[PATH_MAX], real[PATH_MAX];
+  if (path[0] == '~' && (path[1] == '/' || !path[1]) && home && *home)
+    path = arena_format(arena, "%s%s", home, path + 1);
+  char *whole = path_join(arena, getcwd(folder, sizeof folder) ? folder : "/", path),
+       *start = arena_string(arena, whole);
+  // The longest part that is there, by the file system; what is behind it as text.
+  for (size_t end = strlen(start); end > 0; start[end] = '\0') {
+    if (realpath(start, real)) return path_clean(arena, arena_string(arena, real), whole + end);
+    while (end > 0 && start[end - 1] == '/') end--;
+    while (end > 0 && start[end - 1] != '/') end--;
+  }
+  return path_clean(arena, arena_string(arena, "/"), whole);
+}
+
 char *isoloss_home(struct arena *arena) {
   const char *home = getenv("ISOLOSS_HOME");
   return arena_string(arena, home && *home ? home : "./out");

@@ -39,4 +39,7 @@ char *isoloss_cache(struct arena *arena);
 // relative ("laws", "experiments").
 char *isoloss_data(struct arena *arena, const char *name);
 char *path_join(struct arena *arena, const char *folder, const char *name);  // absolute `name` is taken as it is
+// The one spelling of a path: absolute, without ".", "..", doubled slashes and links, as far as it leads to something;
+// what follows (a glob, a file that is gone) is cleaned as text. "~" at its start is the user's home.
+char *path_canonical(struct arena *arena, const char *path);
 char *path_of_program(struct arena *arena, const char *name);  // a program beside the running one ("isoloss-train")

@@ -53,7 +53,7 @@ static bool find_weights(struct comparing *comparing, struct error *error) {
   const char *text = comparing->fit.weight;
   const struct table *table = comparing->table;
   if (!text) return true;
-  struct expression *expression = expression_parse(&comparing->arena, text, error);
+  struct expression *expression = table_expression(table, &comparing->arena, text, error);
   if (!expression) return error_context(error, "weight '%s'", text);
   int *columns = arena_array(&comparing->arena, (size_t)expression->name_count + 1, sizeof *columns);
   struct value *slots = arena_array(&comparing->arena, (size_t)expression->name_count + 1, sizeof *slots);

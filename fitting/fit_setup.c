@@ -132,7 +132,7 @@ static bool select_rows(struct fit *fit, struct error *error) {
 static bool positive_of_rows(struct fit *fit, const char *text, const char *what, const char *reason, double *values,
                              struct error *error) {
   const struct table *table = fit->table;
-  struct expression *expression = expression_parse(&fit->arena, text, error);
+  struct expression *expression = table_expression(table, &fit->arena, text, error);
   if (!expression) return error_context(error, "%s '%s'", what, text);
   int *columns = arena_array(&fit->arena, (size_t)expression->name_count + 1, sizeof *columns);
   struct value *slots = arena_array(&fit->arena, (size_t)expression->name_count + 1, sizeof *slots);
@@ -335,7 +335,7 @@ static bool stage_rows(struct fit *fit, struct fit_stage *stage, struct error *e
   for (size_t row = 0; row < table->row_count; row++) keep[row] = true;
   if (stage->law_stage->where) {
     const char *what = arena_format(&fit->arena, "stage %s of law %s", stage->law_stage->name, fit->law->name);
-    struct expression *where = expression_parse(&fit->arena, stage->law_stage->where, error);
+    struct expression *where = table_expression(table, &fit->arena, stage->law_stage->where, error);
     where = where ? expand_baselines(&fit->arena, where, pinned_category, fit, error) : NULL;
     if (!where) return error_context(error, "%s", what);
     if (!table_where_expression(table, where, what, keep, error)) return false;

@@ -199,10 +199,17 @@ bool table_where_expression(const struct table *table, const struct expression *
   return fine;
 }
 
+struct expression *table_expression(const struct table *table, struct arena *arena, const char *text,
+                                    struct error *error) {
+  struct expression *expression = expression_parse(arena, text, error);
+  if (expression && table->spell) expression_spell_texts(expression, arena, table->spell, table->spell_context);
+  return expression;
+}
+
 bool table_where(const struct table *table, const char *condition, bool *keep, struct error *error) {
   struct arena arena = {0};
   char *what = arena_format(&arena, "condition '%s'", condition);
-  struct expression *expression = expression_parse(&arena, condition, error);
+  struct expression *expression = table_expression(table, &arena, condition, error);
   bool fine =
       expression ? table_where_expression(table, expression, what, keep, error) : error_context(error, "%s", what);
   arena_free(&arena);

@@ -50,6 +50,10 @@ struct table {
   size_t choice_count;
   const char **notes;  // choices made in reading it that its owner should see; NULL without
   size_t note_count;
+  // Texts that conditions compare with a column are put into the spelling of its cells; NULL: they are taken as they
+  // are.
+  expression_spell *spell;
+  void *spell_context;  // handed to it
 };
 
 // A table of row_count rows without columns; `source` is for messages. table_free in the end.
@@ -97,6 +101,9 @@ bool table_read_csv(struct table *table, const char *path, const struct column_m
 bool table_parse_csv(struct table *table, const char *name, const char *bytes, size_t length,
                      const struct column_map *maps, size_t map_count, struct error *error);
 
+// Parses an expression over the columns, its texts spelt as theirs; NULL on error.
+struct expression *table_expression(const struct table *table, struct arena *arena, const char *text,
+                                    struct error *error);
 // Marks in keep[row] the rows for which `condition` holds. A comparison with a missing number is false (as NaN), a
 // missing text is "". Unknown columns are errors with the nearest name.
 bool table_where(const struct table *table, const char *condition, bool *keep, struct error *error);

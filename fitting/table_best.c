@@ -32,7 +32,7 @@ static bool evaluate(struct choosing *choosing, struct error *error) {
           table->source);
   }
   const char *what = arena_format(&table->arena, "best_by '%s'", choosing->by);
-  struct expression *expression = expression_parse(&table->arena, choosing->by, error);
+  struct expression *expression = table_expression(table, &table->arena, choosing->by, error);
   if (!expression) return error_context(error, "%s", what);
   int *columns = arena_array(&table->arena, (size_t)expression->name_count + 1, sizeof *columns);
   struct value *slots = arena_array(&table->arena, (size_t)expression->name_count + 1, sizeof *slots);

@@ -257,3 +257,11 @@ const char *parameter_count_column(const char *name) {
     if (strcmp(parameter_count_names[i], name) == 0) return counted[i];
   return NULL;
 }
+
+const char *run_text_spelling(const char *column, const char *text, struct arena *arena) {
+  const struct run_field *field = field_find(column, NULL);
+  const struct run_column *found = run_column_find(column);
+  if (found && (found->of_format == OF_FORMAT_FORWARD || found->of_format == OF_FORMAT_BACKWARD))
+    field = field_find("format", NULL);
+  return field ? field_spelling(field, text, arena) : text;
+}

@@ -94,6 +94,9 @@ bool run_column_listed(const struct run_column *column);  // in run_table
 // Of a column or a run field; RUN_NOTE for other names.
 enum run_column_role run_column_role(const char *name);
 
+// The one spelling of a text in this column, or run field (see field_spelling): int4 is w4. In the arena, or the text.
+const char *run_text_spelling(const char *column, const char *text, struct arena *arena);
+
 // ---- what N may count ----
 
 // As fit entries and --parameter-count name the counts: "non-embedding" (the default), "total", ...; NULL ends them.

@@ -217,9 +217,15 @@ static bool unknown_column(struct store *store, const char *name, struct error *
   return error_hint(error, near, " (text is written in quotes; `isoloss runs --columns help` lists the columns)");
 }
 
+static const char *spell(void *context, const char *name, const char *text, struct arena *arena) {
+  (void)context;
+  return run_text_spelling(name, text, arena);
+}
+
 static bool parse_where(struct store_rows *rows, const char *where, struct error *error) {
   rows->where = expression_parse(&rows->arena, where, error);
   if (!rows->where) return error_context(error, "condition '%s'", where);
+  expression_spell_texts(rows->where, &rows->arena, spell, NULL);
   size_t count = (size_t)rows->where->name_count;
   rows->where_columns = arena_array(&rows->arena, count, sizeof *rows->where_columns);
   rows->slots = arena_array(&rows->arena, count, sizeof *rows->slots);

@@ -87,11 +87,22 @@ static void write_value(struct json_writer *json, const struct run_field *field,
   }
 }
 
-// Every field of the configuration, resolved; what stayed auto is null. Fields of a spec's own are an object "own".
+// Every field of the configuration, resolved, each value in its one spelling; what stayed auto is null. Fields of a
+// spec's own are an object "own".
 static void write_config(const struct run_config *config, struct text *out) {
   struct json_writer json = json_writer(out, false);
+  struct arena arena = {0};
   json_object_begin(&json);
-  for (size_t i = 0; i < run_field_count; i++) write_value(&json, &run_fields[i], field_get(config, &run_fields[i]));
+  for (size_t i = 0; i < run_field_count; i++) {
+    const struct run_field *field = &run_fields[i];
+    struct value value = field_get(config, field);
+    if (field->groups & GROUP_FORMAT)
+      value.text = config_format_name(config, &arena);
+    else if (value.kind == VALUE_TEXT)
+      value.text = field_spelling(field, value.text, &arena);
+    write_value(&json, field, value);
+  }
+  arena_free(&arena);
   if (config->own.count) {
     json_key(&json, "own");
     json_object_begin(&json);
@@ -165,6 +176,7 @@ bool store_run_add(struct store *store, const struct run_record *run, struct err
   if (!store->insert_run) make_statements(store, fields, count);
   bool fine = write_known(store, store->insert_run, fields, count, error) &&
               (sqlite3_changes(store->database) > 0 || write_known(store, store->fill_in_run, fields, count, error));
+  if (fine && *run->config->corpus.files) fine = store_spell_files(store, run->id, text_string(&config), error);
   text_free(&canonical);
   text_free(&config);
   return fine;

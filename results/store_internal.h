@@ -5,7 +5,7 @@
 
 #include "results/store.h"
 
-enum { STATEMENT_CACHE = 32, SCHEMA_VERSION = 3 };
+enum { STATEMENT_CACHE = 32, SCHEMA_VERSION = 4 };
 
 struct cached_statement {
   const char *sql;  // compared by address
@@ -70,6 +70,13 @@ bool store_needs_migration(struct store *store, bool *needed, struct error *erro
 // Puts what follows from a run's format into table formats, unless it is there.
 bool store_format_add(struct store *store, const char *format, struct error *error);
 bool store_formats_of_runs(struct store *store, struct error *error);  // those of all runs
+
+// spellings.c
+// Spells what stores of before have as it was written: paths of files, formats of measured speeds.
+bool store_spell_old(struct store *store, struct error *error);
+// Spells the files of a run whose path is relative to a folder that only who trained it knew; `config` is the
+// configuration of the same run as it is stored today.
+bool store_spell_files(struct store *store, const char *id, const char *config, struct error *error);
 
 // query.c
 struct store_rows *store_rows_of(struct store *store, sqlite3_stmt *statement);  // which the rows then own

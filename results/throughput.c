@@ -16,11 +16,11 @@ bool store_throughput_put(struct store *store, const struct throughput *t, struc
   struct arena scratch = {0};
   const struct run_config *c = t->config;
   bind_text(s, 1, t->host ? t->host : store_host(&scratch));
-  arena_free(&scratch);
   bind_text(s, 2, t->backend);
   bind_text(s, 3, t->source);
   bind_text(s, 4, c->model.dtype);
-  bind_text(s, 5, c->format);
+  bind_text(s, 5, config_format_name(c, &scratch));
+  arena_free(&scratch);
   const int64_t shape[] = {c->train.threads,    c->model.layers,   c->model.width,
                            c->model.heads,      c->model.kv_heads, c->model.mlp_width,
                            c->model.vocabulary, c->model.context,  c->train.batch_tokens};
@@ -42,7 +42,7 @@ bool store_throughput_estimate(struct store *store, const char *backend, const s
   struct arena scratch = {0};
   double threads = (double)config->train.threads;
   struct value values[] = {store_text(store_host(&scratch)), store_text(backend), store_text(config->model.dtype),
-                           store_text(config->format), store_number(threads)};
+                           store_text(config_format_name(config, &scratch)), store_number(threads)};
   // The format's own measurements where there are any, else those of full precision; runs (measured with every slot
   // busy) before benchmarks of the same shape.
   struct store_rows *rows = store_select(

@@ -126,6 +126,14 @@ void field_put(struct run_config *config, const struct run_field *field, struct 
 const char *field_text(const struct run_field *field, struct value value, char number[32]);
 // The value as JSON; auto is the text "auto".
 void field_json(struct json_writer *json, const struct run_field *field, struct value value);
+// The one spelling of a text of this field, by which runs are stored, compared and reported: a format by its canonical
+// name, files by their canonical paths; other texts are themselves. In the arena, or the text.
+const char *field_spelling(const struct run_field *field, const char *text, struct arena *arena);
+// Whether one value of the field can be written in several ways, and whether this text names files.
+bool field_has_spellings(const struct run_field *field);
+bool field_names_files(const struct run_field *field, const char *text);
+// corpus.source says "files" where corpus.files are what is trained on (they come before the default source).
+void config_name_source(struct run_config *config);
 bool config_is_default(const struct run_config *config, const struct run_field *field);
 // Unsets all of GROUP_BUDGET.
 void config_clear_budget(struct run_config *config);

@@ -56,7 +56,7 @@ static bool select_rows(struct claim_runs *runs, const struct expression_name *n
     text_format(trouble, "no finished run has the format %s", name->index);
     return false;
   }
-  struct expression *condition = expression_parse(runs->arena, name->index, &error);
+  struct expression *condition = table_expression(runs->table, runs->arena, name->index, &error);
   const char *what = arena_format(runs->arena, "condition '%s'", name->index);
   if (!condition || !table_where_expression(table, condition, what, selected, &error)) {
     text_format(trouble, "condition \"%s\": %s", name->index, error.text);

@@ -146,6 +146,8 @@ bool finished_runs_table(const struct spec *spec, struct store *store, struct ta
   text_format(&source, "runs of %s", spec->name);
   table_init(table, text_string(&source), 0);
   text_free(&source);
+  table->spell = spec_text_spelling;
+  table->spell_context = (void *)(uintptr_t)spec;  // which is only read
   return format_errors_measure(store, error) && fill(table, spec, store, error);
 }
 

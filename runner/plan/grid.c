@@ -139,6 +139,25 @@ void grid_apply(const struct spec_sweep *sweep, uint64_t combination, struct run
   }
 }
 
+struct value grid_value(struct run_grid *grid, const struct run_field *field, struct value value) {
+  if (value.kind != VALUE_TEXT || !field_has_spellings(field)) return value;
+  for (size_t i = 0; i < grid->spelling_count; i++) {
+    const struct grid_spelling *known = &grid->spellings[i];
+    if (known->field != field || (known->text != value.text && strcmp(known->text, value.text) != 0)) continue;
+    value.text = known->spelling;
+    return value;
+  }
+  if (grid->spelling_count == grid->spelling_capacity) {
+    size_t capacity = grid->spelling_capacity ? grid->spelling_capacity * 2 : 8;
+    grid->spellings = arena_grow(grid->arena, grid->spellings, grid->spelling_count, capacity, sizeof *grid->spellings);
+    grid->spelling_capacity = capacity;
+  }
+  const char *text = arena_string(grid->arena, value.text);
+  value.text = field_spelling(field, text, grid->arena);
+  grid->spellings[grid->spelling_count++] = (struct grid_spelling){field, text, value.text};
+  return value;
+}
+
 // ---- one combination ----
 
 // A configuration while it is being made; `resolved` follows on demand and is forgotten when a field changes.
@@ -259,14 +278,15 @@ static void fill(struct making *m, const struct grid_expression *e, bool early, 
     const struct run_name *name = &e->names[i];
     slots[i] = (struct value){.kind = VALUE_MISSING};
     if (name->field) {
-      slots[i] = field_get(&m->config, name->field);
+      slots[i] = grid_value(m->grid, name->field, field_get(&m->config, name->field));
       if (!is_auto(name->field, &slots[i])) continue;
       slots[i] = (struct value){.kind = VALUE_MISSING};
     }
     if (early) continue;
     resolve(m);
     if (m->state != RESOLVED) continue;
-    slots[i] = name->field ? field_get(&m->resolved, name->field) : name->column->planned(&m->quantities, m->facts);
+    slots[i] = name->field ? grid_value(m->grid, name->field, field_get(&m->resolved, name->field))
+                           : name->column->planned(&m->quantities, m->facts);
   }
 }
 
@@ -317,7 +337,7 @@ static bool derive(struct making *m, const struct run_field *field, const struct
     struct run_config scratch = m->config;
     bool fine = spec_set_text(m->grid->spec, &scratch, field, text, &arena, error);
     struct value put = field_get(&scratch, field);
-    if (put.kind == VALUE_TEXT) put.text = text;
+    if (put.kind == VALUE_TEXT) put.text = strcmp(put.text, text) == 0 ? text : grid_value(m->grid, field, put).text;
     if (fine) field_put(&m->config, field, put);
     arena_free(&arena);
     return fine;
@@ -347,6 +367,7 @@ static bool derive_all(struct making *m, const struct grid_sweep *ready, bool *n
       return false;
     } else {
       bool fine = derive(m, set->field, &value, &problem->error);
+      config_name_source(&m->config);
       if (!fine) problem->node = set->node;
       m->state = NOT_TRIED;
       if (!fine) return false;
@@ -408,6 +429,7 @@ enum grid_outcome grid_evaluate(struct run_grid *grid, size_t sweep_index, uint6
   problem->in_expression = false;
   problem->error.code = EXIT_DONE;
   grid_apply(sweep, combination, &m.config);
+  config_name_source(&m.config);
 
   bool no_corpus, decided = false, stays = true, undecided = false;
   bool derived = derive_all(&m, ready, &no_corpus, problem);

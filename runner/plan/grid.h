@@ -51,6 +51,11 @@ struct run_grid {
     const struct format *format;  // NULL: none, or one that the built-in trainer does not know
   } * formats;                    // those met so far, parsed
   size_t format_count, format_capacity;
+  struct grid_spelling {
+    const struct run_field *field;
+    const char *text, *spelling;
+  } * spellings;  // of texts met so far that can be written in several ways
+  size_t spelling_count, spelling_capacity;
   struct grid_expression counts[TRAINER_COUNTS];  // of a trainer of the user's own; expression NULL: not given
 };
 
@@ -83,6 +88,8 @@ enum grid_outcome grid_evaluate(struct run_grid *grid, size_t sweep, uint64_t co
                                 struct grid_problem *problem);
 // The axis values of a combination alone, put into a configuration.
 void grid_apply(const struct spec_sweep *sweep, uint64_t combination, struct run_config *config);
+// The field's value as runs are compared by it: a text in its one spelling (field_spelling), in the grid's arena.
+struct value grid_value(struct run_grid *grid, const struct run_field *field, struct value value);
 // Value number of each axis of a group in a combination.
 size_t grid_index(const struct spec_sweep *sweep, uint64_t combination, size_t group);
 

@@ -40,7 +40,7 @@ static bool key_add(struct key_set *set, struct key key) {
 
 // What makes two runs the same: the fields that count in a run's identity, and the corpus: by its digest, or by its
 // fields while it is not prepared. A run that is not resolved is compared by all its fields.
-static struct key key_of(const struct run_grid *grid, const struct grid_result *run) {
+static struct key key_of(struct run_grid *grid, const struct grid_result *run) {
   const struct corpus_facts *facts = &grid->corpora[run->corpus].facts;
   unsigned char bytes[8192];
   size_t used = 0;
@@ -54,7 +54,7 @@ static struct key key_of(const struct run_grid *grid, const struct grid_result *
     } else if (run->resolved && !config_counts(&run->config, field)) {
       continue;
     }
-    struct value value = field_get(&run->config, field);
+    struct value value = grid_value(grid, field, field_get(&run->config, field));
     if (value.kind == VALUE_TEXT) {
       size_t length = strlen(value.text);
       uint64_t hash = length > 32 ? hash64(value.text, length, 7) : 0;
@@ -98,10 +98,12 @@ static void list_axes(struct plan *plan) {
 }
 
 static void note_variation(struct plan *plan, const struct run_config *first, const struct run_config *config) {
+  struct run_grid *grid = plan->grid;
   for (size_t i = 0; i < plan->axis_count; i++) {
     struct plan_axis *axis = &plan->axes[i];
     if (axis->varies) continue;
-    axis->varies = !value_equal(field_get(first, axis->field), field_get(config, axis->field));
+    axis->varies = !value_equal(grid_value(grid, axis->field, field_get(first, axis->field)),
+                                grid_value(grid, axis->field, field_get(config, axis->field)));
   }
 }
 

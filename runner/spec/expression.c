@@ -167,6 +167,7 @@ const struct expression *spec_read_expression(struct spec_reader *reader, const 
     spec_expression_error(reader->spec, node, &error, NULL, reader->diagnostics);
     return NULL;
   }
+  expression_spell_texts(expression, &reader->spec->arena, spec_text_spelling, reader->spec);
   if (names != NAMES_ANY && !spec_check_names(reader, node, 0, expression, names)) return NULL;
   return expression;
 }

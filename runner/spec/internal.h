@@ -77,6 +77,11 @@ bool spec_check_names(struct spec_reader *reader, const struct node *node, int s
 // A mapping's keys into the members of `entry`, the struct of that kind; its other members are left alone.
 void spec_read_entry(struct spec_reader *reader, const struct entry_kind *kind, const struct node *node, void *entry);
 
+// ---- spellings.c ----
+
+// Warns where values of a field's axes are one value in several spellings, with both lines.
+void spec_check_spellings(struct spec_reader *reader);
+
 // ---- sweep.c, fit.c, claims.c, report.c, run.c, trainer.c ----
 
 void spec_read_sweeps(struct spec_reader *reader, const struct node *node);

@@ -153,6 +153,7 @@ static void read_all(struct spec_reader *reader, const struct node *root) {
   choose_files(spec);
   spec->base_fine = reader->diagnostics->errors == before;
   spec_read_sweeps(reader, node_find(root, "sweep"));
+  spec_check_spellings(reader);
   spec_read_fits(reader, node_find(root, "fit"));
   spec_read_claims(reader, node_find(root, "claims"));
   spec_read_report(reader, node_find(root, "report"));

@@ -180,6 +180,10 @@ size_t spec_field_index(const struct run_field *field);
 // The field of this path, or NULL.
 const struct run_field *spec_field_find(const struct spec *spec, const char *path);
 
+// The one spelling of a text that the spec compares with the column `name` (see run_text_spelling); relative files lie
+// in the spec's folder. An expression_spell, whose context is the spec.
+const char *spec_text_spelling(void *spec, const char *name, const char *text, struct arena *arena);
+
 // The entry {law: LAW}.
 struct spec_fit spec_fit_of_law(const char *law);
 

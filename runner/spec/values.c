@@ -47,7 +47,10 @@ bool spec_set_text(const struct spec *spec, struct run_config *config, const str
   if (!config_set(config, field, text, arena, error)) return error_subject(error, "%s", field->path);
   if (field->type == FIELD_TEXT && !*text)
     return error_set(error, EXIT_USAGE_ERROR, "%s must not be empty", field->path);
-  return !is_format(spec, field) || config_parse_format(config, arena, error);
+  if (!is_format(spec, field)) return true;
+  if (!config_parse_format(config, arena, error)) return false;
+  config->format = config->parsed_format ? config->parsed_format->name : "none";
+  return true;
 }
 
 // A list of texts, joined by newlines: FIELD_LIST.

@@ -1,5 +1,6 @@
 // base/: errors, arenas, text, hashing, random numbers, JSON output, files.
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -325,6 +326,29 @@ static void parts_of_files_are_read_whole_or_not_at_all(void) {
   arena_free(&arena);
 }
 
+static void paths_have_one_spelling(void) {
+  struct arena arena = {0};
+  struct error error = {0};
+  char base[PATH_MAX], real[PATH_MAX], here[PATH_MAX];
+  snprintf(base, sizeof base, "%s/isoloss-base-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
+  CHECK(mkdtemp(base) != NULL && realpath(base, real) && getcwd(here, sizeof here));
+  CHECK(folder_make(path_join(&arena, base, "a/b"), &error));
+  CHECK(symlink("a/b", path_join(&arena, base, "link")) == 0);
+  CHECK(file_write_atomic(path_join(&arena, base, "a/b/file"), "x", 1, &error) && chdir(base) == 0);
+  static const char *const same[][2] = {
+      {"a/b/file", "a/b/file"},          {"./a//b/./file", "a/b/file"},
+      {"link/file", "a/b/file"},         {"link/../b/file", "a/b/file"},
+      {"a/b/*.txt", "a/b/*.txt"},        {"link/*/../x?", "a/b/x?"},
+      {"gone/./../new//one", "new/one"}, {".", ""},
+  };
+  for (size_t i = 0; i < sizeof same / sizeof *same; i++)
+    CHECK_TEXT(path_canonical(&arena, same[i][0]), *same[i][1] ? path_join(&arena, real, same[i][1]) : real);
+  CHECK_TEXT(path_canonical(&arena, "/.."), "/");
+  CHECK_TEXT(path_canonical(&arena, "/no-such-folder/../../x"), "/x");
+  CHECK(chdir(here) == 0 && folder_remove(real, &error));
+  arena_free(&arena);
+}
+
 static void a_lock_dies_with_its_holder(void) {
   struct arena arena = {0};
   struct error error = {0};
@@ -405,6 +429,7 @@ int main(void) {
   RUN(lists_are_split_and_words_filled);
   RUN(files_are_written_whole_and_folders_go_with_everything);
   RUN(parts_of_files_are_read_whole_or_not_at_all);
+  RUN(paths_have_one_spelling);
   RUN(a_lock_dies_with_its_holder);
   RUN(diagnostics_come_in_order_of_place);
   return check_end();

@@ -89,6 +89,42 @@ static void names(void) {
   arena_free(&arena);
 }
 
+static const char *shout(void *context, const char *name, const char *text, struct arena *arena) {
+  return strcmp(name, context) == 0 ? arena_format(arena, "%s!", text) : text;
+}
+
+// Only texts that are compared with a name are put into its spelling.
+static void spellings(void) {
+  static const struct {
+    const char *source, *text;  // text: the value of format
+  } cases[] = {
+      {"format == 'a'", "a!"},
+      {"'a' != format", "a!"},
+      {"N > 1 and (format in ['b', 'c!'] or false)", "b!"},
+      {"lr == 1 ? format == 'c' : true", "c!"},
+      {"state == 'a'", "a!"},
+      {"max(1, 'a' == 'a')", "a!"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    struct arena arena = {0};
+    struct error error = {0};
+    struct expression *e = expression_parse(&arena, cases[i].source, &error);
+    if (CHECK(e)) {
+      expression_spell_texts(e, &arena, shout, "format");
+      struct value slots[4], result = {0};
+      for (int k = 0; k < e->name_count; k++)
+        slots[k] = strcmp(e->names[k].name, "format") == 0  ? (struct value){.kind = VALUE_TEXT, .text = cases[i].text}
+                   : strcmp(e->names[k].name, "state") == 0 ? (struct value){.kind = VALUE_TEXT, .text = "a"}
+                                                            : (struct value){.kind = VALUE_NUMBER, .number = 2};
+      if (strncmp(cases[i].source, "lr", 2) == 0) slots[0].number = 1;
+      bool fine = expression_evaluate(e, slots, &result, &error);
+      bool unequal = strstr(cases[i].source, "!= format") != NULL;
+      if (CHECK(fine)) CHECK((result.number != 0) == !unequal);
+    }
+    arena_free(&arena);
+  }
+}
+
 static void conditions(void) {
   CHECK(number("1 < 2 and 2 <= 2 and not 3 == 4") == 1);
   CHECK(number("1 > 2 || !(2 >= 3) && 1 != 2") == 1);
@@ -240,6 +276,7 @@ static void mutations(void) {
 int main(void) {
   RUN(arithmetic);
   RUN(names);
+  RUN(spellings);
   RUN(conditions);
   RUN(functions);
   RUN(parse_errors);
