@@ -15,7 +15,7 @@
 struct run_options {
   struct option_list overrides;
   int64_t jobs, retries;
-  const char *gpus, *per_gpu, *gpu_memory;
+  const char *gpus, *per_gpu, *gpu_memory, *memory;
   bool fail_fast, keep_going, retry_failed, quiet, json;
 };
 
@@ -79,6 +79,19 @@ static bool read_gpus(const struct run_options *options, struct arena *arena, st
   return gpu_list_read(arena, options->gpus, options->gpu_memory, &choice->list, error);
 }
 
+// What runs on the cores may take side by side: --memory, or what this machine has; 0: no bound. Refuses what cannot fit.
+static bool bound_memory(const struct run_options *options, const struct plan *plan, double *bytes,
+                         struct error *error) {
+  const char *limit = "--memory";
+  *bytes = 0;
+  if (plan_on_gpu(plan)) return true;
+  if (!options->memory)
+    *bytes = plan_memory_limit(plan, &limit);
+  else if (!memory_size_parse(options->memory, bytes))
+    return error_set(error, EXIT_USAGE_ERROR, "run: --memory '%s': bytes, such as 24G or 8192M", options->memory);
+  return plan_fits_memory(plan, *bytes, limit, error);
+}
+
 static enum exit_code run(const char *path, const struct run_options *options, struct error *error) {
   struct spec spec = {0};
   struct plan plan = {0};
@@ -95,6 +108,8 @@ static enum exit_code run(const char *path, const struct run_options *options, s
   if (!plan_open(&plan, &spec, &plan_options, error) || !plan_set_begin(&set, &plan, error)) goto end;
   if (gpus.list.count > 0 && !plan_fits_gpus(&plan, &gpus.list, error)) goto end;
   bool finished = plan_finished(&plan);
+  double memory = 0;
+  if (!finished && !bound_memory(options, &plan, &memory, error)) goto end;
   if (!finished && !plan_verify_corpora(&plan, error)) goto end;
   if (!finished && !spec.trainer.node) plan_measure_speed(&plan);
   if (!options->quiet) plan_print_validation(&plan, false, stderr);
@@ -108,6 +123,7 @@ static enum exit_code run(const char *path, const struct run_options *options, s
       .jobs = options->jobs,
       .gpus = gpus.list,
       .per_gpu = gpus.per_gpu,
+      .memory = memory,
       .retries = options->retries,
       .time_limit = spec.limits.time,
       .stall_limit = spec.limits.stall,
@@ -146,6 +162,8 @@ void command_run(struct command_line *line) {
       {"per-gpu", 0, OPTION_TEXT, &a.per_gpu, "auto|N", "runs on one GPU at a time (auto: as its memory holds)"},
       {"gpu-memory", 0, OPTION_TEXT, &a.gpu_memory, "BYTES",
        "memory of each GPU, such as 24G (default: what nvidia-smi says)"},
+      {"memory", 0, OPTION_TEXT, &a.memory, "BYTES",
+       "what runs on the cores may take side by side, such as 24G (default: what this machine has)"},
       {"retries", 0, OPTION_INTEGER, &a.retries, "N", "times a crashed run is tried again (default 2)"},
       {"retry-failed", 0, OPTION_FLAG, &a.retry_failed, NULL, "try runs again that failed in an earlier call"},
       {"fail-fast", 0, OPTION_FLAG, &a.fail_fast, NULL, "stop at the first run that fails"},

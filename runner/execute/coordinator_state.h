@@ -14,7 +14,7 @@ struct job {
   int threads, failures;
   bool faulted;  // failed before its first step
   double flops, seconds, not_before;
-  double memory;  // on a GPU; NAN: not known
+  double memory;  // on its device; NAN: not known
 };
 #define FOREIGN SIZE_MAX
 

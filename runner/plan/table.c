@@ -163,6 +163,27 @@ static void print_cards(const struct plan *plan, const struct totals *t, FILE *o
   }
 }
 
+// Whether this machine holds the largest run, and what would make it fit. Returns how many of it go side by side; 0
+// where nothing bounds them.
+static long print_memory(const struct plan *plan, const struct totals *t, FILE *out) {
+  const char *limit;
+  char need[32], there[32], less[32];
+  double bytes = plan_memory_limit(plan, &limit);
+  struct planned_run run;
+  if (!isfinite(bytes) || !(t->memory > 0)) return 0;
+  plan_run_quick(plan, t->largest, &run);
+  double needs = plan_needs(plan, &run);
+  if (!(needs > bytes)) return needs > 0 && bytes / needs < 1e6 ? (long)(bytes / needs) : 0;
+  struct memory_advice advice;
+  bool fits = trainer_memory_advice(plan->ops, plan->device, &run.config, (int64_t)bytes, &advice);
+  fprintf(out,
+          "memory: the largest run needs %s with its process, and %s has %s for runs: it will not be started here; "
+          "with train.accumulation %lld and train.recompute %s it needs %s%s\n",
+          bytes_human(needs, need), limit, bytes_human(bytes, there), (long long)advice.accumulation, advice.recompute,
+          bytes_human((double)advice.total, less), fits ? "" : ", the least there is");
+  return 1;
+}
+
 // In which type the runs multiply, and why: the spec says it, or model.dtype is auto and the device decides. Where runs
 // differ in it, a column says which has which.
 static void print_dtype(const struct plan *plan, const struct totals *t, FILE *out) {
@@ -233,14 +254,18 @@ static void print_totals(const struct plan *plan, const struct totals *t, size_t
     fputs("D is 20 times the parameters of the built-in model of these fields: give train.tokens or train.steps\n",
           out);
   if (plan_on_gpu(plan) && t->memory > 0) print_cards(plan, t, out);
-  long cores = cores_usable();
+  long cores = cores_usable(), held = print_memory(plan, t, out);
   long slots = t->threads > 0 ? cores / (long)t->threads : cores;
+  bool by_memory = held > 0 && held < slots;
+  if (by_memory) slots = held;
   if (slots < 1) slots = 1;
   if (t->undone && t->seconds > 0) {
     double wall = fmax(t->seconds / (double)slots, t->longest);
-    fprintf(out, "time to do: %s, or %s with %ld run%s side by side (%s)\n", seconds_human(t->seconds, a),
-            seconds_human(wall, b), slots, slots == 1 ? "" : "s", plan_speed_note(plan));
+    fprintf(out, "time to do: %s, or %s with %ld run%s side by side%s (%s)\n", seconds_human(t->seconds, a),
+            seconds_human(wall, b), slots, slots == 1 ? "" : "s", by_memory ? ", as memory holds" : "",
+            plan_speed_note(plan));
   }
+  if (t->undone && isnan(t->seconds) && *plan_speed_note(plan)) fprintf(out, "time to do: %s\n", plan_speed_note(plan));
   if (plan->filtered) fprintf(out, "%zu combinations left out by where\n", plan->filtered);
   if (plan->united) fprintf(out, "%zu combinations are runs that stand here already\n", plan->united);
   if (t->repeated)

@@ -743,6 +743,29 @@ def packs_gpus_by_memory(home):
     check(max(sharing for _, seed, sharing in gpus_used(home) if seed >= 200) == 3, gpus_used(home))
 
 
+def most_at_once(err):
+    """By what the coordinator says of starts and ends."""
+    now = most = 0
+    for line in err.splitlines():
+        now += line.startswith("started ") - line.startswith("done ")
+        most = max(most, now)
+    return most
+
+
+@case
+def packs_cores_by_memory(home):
+    # Room for two of three: never more side by side, with --jobs too; what is larger than all of it runs alone.
+    fault = {"*": {"sleep": 0.05, "share": 3}}
+    for jobs in ([], ["--jobs", "3"]):
+        seeds = ["--seeds", str(10 * len(jobs)), "--experiment", f"packed{len(jobs)}"]
+        code, outcome, err = home.run(4, "--memory", "4e9", "--memory-limit", "9e9", *jobs, *seeds, fault=fault)
+        check(code == 0 and outcome["done"] == 4, (code, outcome, err))
+        check(most_at_once(err) == min(2, len(os.sched_getaffinity(0)) if not jobs else 2), jobs)
+    code, outcome, err = home.run(2, "--memory", "4e9", "--memory-limit", "9e9", "--jobs", "2", "--seeds", "100",
+                                  "--experiment", "large", fault=fault)
+    check(code == 0 and outcome["done"] == 2 and most_at_once(err) == 1, (code, outcome, err))
+
+
 @case
 def tries_crowded_runs_again_alone(home):
     # The plan holds two on the GPU, the runs do not: who dies is tried again, from its checkpoint, without company.
