@@ -55,7 +55,7 @@ bool plan_fits_memory(const struct plan *plan, double bytes, const char *limit, 
     if (store && run_finished(store, run.id)) continue;
     bool fits = trainer_memory_advice(plan->ops, plan->device, &run.config, (int64_t)bytes, &advice);
     fine = error_set(error, EXIT_ENVIRONMENT,
-                     "run %.8s needs %s of memory, and %s has %s for runs; with train.accumulation %" PRId64
+                     "run %.8s needs %s of memory, and %s gives runs %s; with train.accumulation %" PRId64
                      " and train.recompute %s it needs %s%s",
                      run.id, bytes_human(needs, need), limit, bytes_human(bytes, there), advice.accumulation,
                      advice.recompute, bytes_human((double)advice.total, less), fits ? "" : ", the least there is");

@@ -177,7 +177,7 @@ static long print_memory(const struct plan *plan, const struct totals *t, FILE *
   struct memory_advice advice;
   bool fits = trainer_memory_advice(plan->ops, plan->device, &run.config, (int64_t)bytes, &advice);
   fprintf(out,
-          "memory: the largest run needs %s with its process, and %s has %s for runs: it will not be started here; "
+          "memory: the largest run needs %s with its process, and %s gives runs %s: it will not be started here; "
           "with train.accumulation %lld and train.recompute %s it needs %s%s\n",
           bytes_human(needs, need), limit, bytes_human(bytes, there), (long long)advice.accumulation, advice.recompute,
           bytes_human((double)advice.total, less), fits ? "" : ", the least there is");

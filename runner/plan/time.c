@@ -36,7 +36,7 @@ struct plan_speed {
   struct probe probes[PROBES];
   int probe_count;
   bool probed;
-  int ended;  // the signal that ended a child which timed steps; 0: none
+  int ended;          // the signal that ended a child which timed steps; 0: none
   struct memo rates;  // tokens per second
   size_t from_store, from_probes;
   const struct plan *plan;
@@ -45,7 +45,7 @@ struct plan_speed {
 
 // FLOP/s of training steps of this model on noise, or NAN when it cannot be made here.
 static double time_steps_here(const struct plan *plan, const struct run_config *resolved,
-                         const struct run_quantities *quantities) {
+                              const struct run_quantities *quantities) {
   struct run_config config = *resolved;
   struct error ignored = {0};
   double affordable = most_probe_flops / quantities->flops_per_token;
@@ -228,6 +228,7 @@ const char *plan_speed_source(const struct plan_speed *speed) {
   if (speed->from_store && speed->from_probes) return "measured speeds of this host, and a few steps timed just now";
   if (speed->from_store) return "measured speeds of this host";
   if (speed->ended && !speed->probe_count) return "not known: the process that timed a few steps was killed";
+  if (!speed->probe_count) return "";
   if (speed->from_probes) return "rough: a few steps timed just now";
   return "";
 }
