@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/formats/sparsity.h"
 #include "results/columns.h"
 #include "runner/plan/grid.h"
 #include "runner/plan/print.h"
@@ -12,7 +13,7 @@
 #include "runner/spec/internal.h"
 #include "trainer/trainer.h"
 
-enum { MOST_AXES = 20 };
+enum { MOST_AXES = 20, FEW_PRUNINGS = 20 };
 
 // The columns of the table, and which fields of a run those after the state show.
 struct runs_table {
@@ -106,7 +107,23 @@ struct totals {
   size_t cards[8];  // runs by the smallest card that holds them
   size_t largest;   // the run of the most memory
   size_t float32, bfloat16;
+  size_t pruned_in_few;  // runs whose schedule has fewer prunings than FEW_PRUNINGS
+  int64_t fewest;        // prunings
 };
+
+// Few prunings are long steps down: the shares of compute and the mean density are not those of the schedule.
+static void count_prunings(struct totals *totals, const struct run_config *config) {
+  struct arena arena = {0};
+  const struct format *format = strcmp(config->format, "none") ? config_format(config, &arena) : NULL;
+  for (int i = 0; format && i < OPERANDS; i++) {
+    int64_t prunings = sparsity_prunings(&format->operands[i].sparsity, config->train.steps);
+    if (prunings == 0 || prunings >= FEW_PRUNINGS) continue;
+    if (totals->pruned_in_few == 0 || prunings < totals->fewest) totals->fewest = prunings;
+    totals->pruned_in_few++;
+    break;
+  }
+  arena_free(&arena);
+}
 
 static void add_up(struct totals *totals, const struct plan *plan, const struct planned_run *run,
                    const struct run_outcome *outcome) {
@@ -118,6 +135,7 @@ static void add_up(struct totals *totals, const struct plan *plan, const struct 
   bool bfloat16 = strcmp(run->config.model.dtype, dtype_name(DTYPE_BFLOAT16)) == 0;
   *(bfloat16 ? &totals->bfloat16 : &totals->float32) += 1;
   totals->flops += run->quantities.flops;
+  if (!plan->spec->trainer.node) count_prunings(totals, &run->config);
   if (run->memory > totals->memory) {
     totals->memory = run->memory;
     totals->largest = run->number;
@@ -279,6 +297,13 @@ static void print_totals(const struct plan *plan, const struct totals *t, size_t
     if (corpus->reason && !corpus->refused && first)
       fprintf(out, "no ids, and no epochs, for runs on %s: %s\n", corpus->config.corpus.source, corpus->reason);
   }
+  if (t->pruned_in_few)
+    fprintf(
+        out,
+        "%zu run%s prune%s in fewer than %d events (%lld at least): the density falls in coarse steps, not along its "
+        "schedule; every(N) in the format makes more\n",
+        t->pruned_in_few, t->pruned_in_few == 1 ? "" : "s", t->pruned_in_few == 1 ? "s" : "", FEW_PRUNINGS,
+        (long long)t->fewest);
   plan_print_validation(plan, false, out);
   if (t->unresolved) fprintf(out, "%zu runs have unknown sizes until the corpus is prepared\n", t->unresolved);
   if (plan->undecided > t->unresolved)

@@ -277,6 +277,14 @@ def plans_for_gpus_without_one():
 
 
 @case
+def few_prunings_are_told():
+    code, out, err = isoloss("prunings", "plan", spec_path, "--set", "format=sparse(0.5,journey)")
+    check(code == 0 and "4 runs prune in fewer than 20 events" in out and "every(N)" in out, (code, out, err))
+    code, out, err = isoloss("prunings", "plan", spec_path, "--set", "format=sparse(0.5,journey,every(1))")
+    check(code == 0 and "events" not in out, (code, out, err))
+
+
+@case
 def nothing_starts_that_memory_cannot_hold():
     wide = write("memory.yaml", SPEC.replace("[16, 32]", "[1024]").replace("layers: 1", "layers: 1000")
                  .replace("batch_tokens: 256", "batch_tokens: 262144"))
