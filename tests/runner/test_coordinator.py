@@ -2,17 +2,21 @@
 
 test_coordinator.py DRIVER: DRIVER is coordinator_driver. Prints TAP.
 """
+import fcntl
 import functools
 import json
 import os
+import pty
 import re
 import resource
 import shutil
 import signal
 import sqlite3
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 
 sys.path.insert(0, os.path.join(sys.path[0], ".."))
@@ -741,6 +745,29 @@ def packs_gpus_by_memory(home):
                                   fault={"*": {"sleep": 0.05, "share": 3}})
     check(code == 0 and outcome["done"] == 6, (code, outcome, err))
     check(max(sharing for _, seed, sharing in gpus_used(home) if seed >= 200) == 3, gpus_used(home))
+
+
+@case
+def keeps_step_and_loss_on_narrow_terminals(home):
+    for columns in (40, 30, 80):
+        ours, its = pty.openpty()
+        fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        environment = {**os.environ, "TERM": "xterm", "FAKE": json.dumps({"*": {"sleep": 0.05}})}
+        process = subprocess.Popen([DRIVER, home.path, "2", "--seeds", str(100 + columns), "--experiment", f"e{columns}",
+                                    "--", *TRAINER], env=environment, stdout=subprocess.DEVNULL, stderr=its)
+        os.close(its)
+        said = b""
+        try:
+            while piece := os.read(ours, 65536):
+                said += piece
+        except OSError:  # the other end is closed
+            pass
+        os.close(ours)
+        check(process.wait(timeout=30) == 0, said)
+        lines = re.sub("\x1b\\[[0-9]*[A-Za-z]", "", said.decode()).replace("\r", "").split("\n")
+        lines = [line for line in lines if re.search(r"\d+/20\b", line)]
+        check(lines and all(len(line) < columns for line in lines), columns, *lines[:3])
+        check(all(re.search(r"\d+/20  loss \d\.\d+$", line) for line in lines[-2:]), columns, *lines[-2:])
 
 
 def most_at_once(err):
