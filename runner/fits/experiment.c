@@ -128,6 +128,7 @@ static void tell(const struct fitting *fitting, const struct spec_fit *entry, co
   for (size_t i = 0; i < notes->warning_count; i++) fit_result_warn(result, "%s", notes->warnings[i]);
   warn_of_mixture(table, result);
   standing_tell(spec, fitting->standing, result);
+  standing_tell_chance(spec, table, result);
   const struct fit_data data = {arena_format(arena, "runs of %s", spec->name), notes->digest.hex, notes->rows_read};
   const char *file = spec->stored ? spec->name : spec->path;
   fit_made_fill(result, fit_options,
