@@ -79,7 +79,8 @@ static bool read_gpus(const struct run_options *options, struct arena *arena, st
   return gpu_list_read(arena, options->gpus, options->gpu_memory, &choice->list, error);
 }
 
-// What runs on the cores may take side by side: --memory, or what this machine has; 0: no bound. Refuses what cannot fit.
+// What runs on the cores may take side by side: --memory, or what this machine has; 0: no bound. Refuses what cannot
+// fit.
 static bool bound_memory(const struct run_options *options, const struct plan *plan, double *bytes,
                          struct error *error) {
   const char *limit = "--memory";

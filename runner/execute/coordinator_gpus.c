@@ -44,7 +44,8 @@ static double room(const struct coordinator *c, const struct job *job, int gpu) 
   return company && left >= 0 ? left : -1;
 }
 
-// Whether the job's estimate fits beside those at work. A run alone always starts: what fits nowhere was refused before.
+// Whether the job's estimate fits beside those at work. A run alone always starts: what fits nowhere was refused
+// before.
 static bool memory_holds(const struct coordinator *c, const struct job *job) {
   double bytes = isnan(job->memory) ? 0 : job->memory;
   for (size_t i = 0; i < c->worker_count; i++)
