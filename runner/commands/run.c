@@ -9,6 +9,7 @@
 #include "runner/execute/rows.h"
 #include "runner/execute/selection.h"
 #include "runner/fits/format_errors.h"
+#include "runner/fits/unused.h"
 #include "runner/plan/validation.h"
 #include "trainer/trainer.h"
 
@@ -53,6 +54,19 @@ static bool measure_formats(struct error *error) {
   struct store *store = store_open_home(STORE_WRITE, error);
   bool fine = store && format_errors_measure(store, error);
   store_close(store);
+  return fine;
+}
+
+// Axes that the trainer does not seem to use, to those who gave them.
+static bool tell_unused(const struct spec *spec, struct error *error) {
+  struct arena arena = {0};
+  const char *told;
+  if (!spec->trainer.node) return true;
+  struct store *store = store_open_home(STORE_READ, error);
+  bool fine = store && unused_axes(spec, store, &arena, &told, error);
+  if (fine && told) notice_print("isoloss", "%s", told);
+  store_close(store);
+  arena_free(&arena);
   return fine;
 }
 
@@ -137,6 +151,7 @@ static enum exit_code run(const char *path, const struct run_options *options, s
   };
   code = coordinator_execute(&runs, &execute, &outcome, error);
   if (!error->code && !measure_formats(error)) code = error->code;
+  if (!error->code && !tell_unused(&spec, error)) code = error->code;
   if (options->json) {
     struct error reading = {0};
     bool wanted = !error->code || code == error->code;
