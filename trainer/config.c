@@ -301,6 +301,12 @@ static bool resolve_model(struct run_config *config, const struct corpus_facts *
     return error_set(error, EXIT_USAGE_ERROR, "model.width %" PRId64 " is not a multiple of 16", width) ||
            error_about(error, "model.width", NULL);
   if (config->model.head_dim == AUTO_INTEGER) {
+    if (config->model.heads != AUTO_INTEGER && width % config->model.heads)
+      return error_set(error, EXIT_USAGE_ERROR,
+                       "model.heads %" PRId64 " does not divide model.width %" PRId64
+                       ": give model.head_dim too, for heads that are wider or narrower together",
+                       config->model.heads, width) ||
+             error_about(error, "model.heads", "model.width", NULL);
     if (config->model.heads != AUTO_INTEGER)
       config->model.head_dim = width / config->model.heads;
     else
@@ -398,6 +404,11 @@ bool config_resolve(struct run_config *config, const struct corpus_facts *facts,
            error_about(error, "train.tokens", "train.steps", "train.tokens_per_parameter", NULL);
   bool own = config->own_model.given;
   double built_in = (double)config_parameters(config).non_embedding;
+  if (tokens && config->train.tokens < batch)
+    return error_set(error, EXIT_USAGE_ERROR,
+                     "train.tokens %" PRId64 " is less than one step's train.batch_tokens %" PRId64,
+                     config->train.tokens, batch) ||
+           error_about(error, "train.tokens", "train.batch_tokens", NULL);
   if (!steps) {
     double wanted = (double)config->train.tokens;
     if (!tokens) {
@@ -413,6 +424,12 @@ bool config_resolve(struct run_config *config, const struct corpus_facts *facts,
                error_about(error, "train.tokens_per_parameter", NULL);
       wanted = per_parameter * counted;
     }
+    if (ratio && wanted < (double)batch)
+      return error_set(error, EXIT_USAGE_ERROR,
+                       "train.tokens_per_parameter %g makes %.0f tokens, less than one step's train.batch_tokens "
+                       "%" PRId64,
+                       config->train.tokens_per_parameter, wanted, batch) ||
+             error_about(error, "train.tokens_per_parameter", "train.batch_tokens", NULL);
     if (wanted / (double)batch > 1e12) return error_set(error, EXIT_USAGE_ERROR, "more than 1e12 steps");
     config->train.steps = (int64_t)(wanted / (double)batch);
     if (config->train.steps < 1) config->train.steps = 1;

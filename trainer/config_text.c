@@ -64,11 +64,18 @@ void config_canonical(const struct run_config *resolved, struct text *out) {
   arena_free(&arena);
 }
 
-static int version_of(const char *dtype) {
-  return dtype && strcmp(dtype, "bfloat16") == 0 ? TRAINER_BFLOAT16_VERSION : TRAINER_SEMANTIC_VERSION;
+// Added for runs whose schedule is wsd, raised alone when only their losses change (100: the last update's rate is not
+// 0).
+enum { TRAINER_WSD_VERSION = 100 };
+
+static int version_of(const char *dtype, const char *schedule) {
+  return (dtype && strcmp(dtype, "bfloat16") == 0 ? TRAINER_BFLOAT16_VERSION : TRAINER_SEMANTIC_VERSION) +
+         (schedule && strcmp(schedule, "wsd") == 0 ? TRAINER_WSD_VERSION : 0);
 }
 
-int config_version(const struct run_config *resolved) { return version_of(resolved->model.dtype); }
+int config_version(const struct run_config *resolved) {
+  return version_of(resolved->model.dtype, resolved->train.schedule);
+}
 
 struct digest config_identity(const struct run_config *resolved, const char *corpus_digest, const char *stage,
                               const char *parent_id) {
@@ -146,7 +153,8 @@ bool run_file_read(struct arena *arena, const char *path, struct run_file *file,
   const char *id = json_string_value(json_object_get(root, "id"));
   const char *digest = json_string_value(json_object_get(corpus, "digest"));
   const char *corpus_path = json_string_value(json_object_get(corpus, "path"));
-  int expected = version_of(json_string_value(json_object_get(config, "model.dtype")));
+  int expected = version_of(json_string_value(json_object_get(config, "model.dtype")),
+                            json_string_value(json_object_get(config, "train.schedule")));
   if (!json_is_integer(version) || !json_is_object(corpus) || !json_is_object(config) || !id || !digest ||
       !corpus_path) {
     error_set(error, EXIT_USAGE_ERROR,

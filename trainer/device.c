@@ -71,8 +71,11 @@ bool trainer_supported(const struct ops *ops, const struct device *device, const
   return fine;
 }
 
+// Program, libraries and oneDNN's kernels: 14 MiB measured beside the plan of a small model, and as much to spare.
+enum { CPU_PROCESS_BYTES = 32 << 20 };
+
 int64_t trainer_process_bytes(const struct ops *ops) {
-  return starts_with(ops->name, "cuda") ? CUDA_PROCESS_BYTES + CUDA_PRODUCTS_WORKSPACE : 0;
+  return starts_with(ops->name, "cuda") ? CUDA_PROCESS_BYTES + CUDA_PRODUCTS_WORKSPACE : CPU_PROCESS_BYTES;
 }
 
 bool trainer_memory_advice(const struct ops *ops, const struct device *device, const struct run_config *resolved,

@@ -21,7 +21,7 @@ double schedule_learning_rate(const struct run_config *resolved, int64_t steps, 
     int64_t cooldown = llround(resolved->train.cooldown_fraction * (double)steps);
     int64_t k = step + 1 - (steps - cooldown);
     // Where warm-up and cooldown overlap the smaller rate holds.
-    if (k > 0) rate = fmin(rate, peak * (1 - sqrt((double)k / (double)cooldown)));
+    if (k > 0) rate = fmin(rate, peak * (1 - sqrt((double)k / (double)(cooldown + 1))));
     return rate;
   }
   if (step < warmup || strcmp(name, "constant") == 0) return rate;

@@ -14,8 +14,9 @@
 //   cosine    lr (r + (1 - r) (1 + cos(pi p)) / 2)    r = final_lr_ratio; ends at r lr exactly
 //   linear    lr (1 - (1 - r) p)                      ends at r lr exactly
 //   constant  lr
-//   wsd       lr until the last c = round(cooldown_fraction steps) updates, then lr (1 - sqrt(k / c)) at the k-th of
-//             them, k = 1..c (Haegele et al. 2024, eq. 1): ends at 0 exactly
+//   wsd       lr until the last c = round(cooldown_fraction steps) updates, then lr (1 - sqrt(k / (c + 1))) at the
+//             k-th of them, k = 1..c (Haegele et al. 2024, eq. 1, whose 0 would stand after the last update: no update
+//             is wasted on a rate of 0)
 // A warm-up that is longer than the run is cut to end with it.
 double schedule_learning_rate(const struct run_config *resolved, int64_t steps, int64_t step);
 

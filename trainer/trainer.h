@@ -39,7 +39,7 @@ struct memory_plan trainer_memory(const struct ops *ops, const struct device *de
 // Whether the device's kernels take the shapes and the format of this configuration; the error names what is allowed.
 bool trainer_supported(const struct ops *ops, const struct device *device, const struct run_config *resolved,
                        struct error *error);
-// What a process on a GPU needs beside its plan; 0 for the CPU.
+// What a process needs beside its plan: on a GPU of the GPU's memory, else of the machine's.
 int64_t trainer_process_bytes(const struct ops *ops);
 // A way to train the same run in no more than `limit` bytes (the plan's total and the process's), by what costs least:
 // smaller micro-batches, then recomputation, then both. False when none is small enough; *accumulation and *recompute

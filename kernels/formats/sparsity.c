@@ -58,13 +58,20 @@ void sparsity_span(const struct sparsity *sparsity, int64_t steps, int64_t *firs
   *last = llround((shares[0] + shares[1]) * (double)steps);
 }
 
+int64_t sparsity_prunings(const struct sparsity *sparsity, int64_t steps) {
+  if (!scheduled(sparsity)) return 0;
+  int64_t first, last;
+  sparsity_span(sparsity, steps, &first, &last);
+  return (last - first) / (sparsity->every > 0 ? sparsity->every : 1) + 1;
+}
+
 double sparsity_density(const struct sparsity *sparsity, int64_t step, int64_t steps) {
   if (!scheduled(sparsity)) return 1 - sparsity_amount(sparsity);
   int64_t first, last;
   sparsity_span(sparsity, steps, &first, &last);
   if (step < first) return 1;
   int64_t every = sparsity->every > 0 ? sparsity->every : 1;
-  int64_t prunings = (last - first) / every + 1, done = (step - first) / every + 1;
+  int64_t prunings = sparsity_prunings(sparsity, steps), done = (step - first) / every + 1;
   return done >= prunings ? 1 - sparsity->amount : ramp(sparsity, (double)done / (double)prunings);
 }
 

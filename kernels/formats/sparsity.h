@@ -13,6 +13,8 @@
 void sparsity_span(const struct sparsity *sparsity, int64_t steps, int64_t *first, int64_t *last);
 // Share of values kept during `step`. Structured patterns have n / m throughout.
 double sparsity_density(const struct sparsity *sparsity, int64_t step, int64_t steps);
+// Prunings of a training of so many steps: how often the density steps down; 0 without a schedule.
+int64_t sparsity_prunings(const struct sparsity *sparsity, int64_t steps);
 // Whether the density of this step differs from the last one's (true at step 0 when it is below 1).
 bool sparsity_prunes(const struct sparsity *sparsity, int64_t step, int64_t steps);
 // Mean density over the steps: average active parameters over prunable ones.

@@ -191,14 +191,9 @@ static void list_json(const struct corpus_entry *entries, size_t count) {
   text_free(&out);
 }
 
-static bool list(const struct data_options *given, struct arena *arena, struct error *error) {
-  struct corpus_entry *entries;
-  size_t count = corpus_cache_list(arena, &entries);
+// The bytes of all of them.
+static double list_table(const struct corpus_entry *entries, size_t count) {
   double total = 0;
-  if (given->json) {
-    list_json(entries, count);
-    return true;
-  }
   static const struct text_column columns[] = {{"digest"},
                                                {"source"},
                                                {"tokenizer"},
@@ -206,6 +201,7 @@ static bool list(const struct data_options *given, struct arena *arena, struct e
                                                {"train", .right = true},
                                                {"valid.", .right = true},
                                                {"size", .right = true},
+                                               {"prepared"},
                                                {0}};
   struct text_table table = {.gap = 2};
   text_table_columns(&table, columns);
@@ -219,10 +215,22 @@ static bool list(const struct data_options *given, struct arena *arena, struct e
     text_table_cell(&table, "%s", number_human((double)entry->train_tokens, train));
     text_table_cell(&table, "%s", number_human((double)entry->validation_tokens, validation));
     text_table_cell(&table, "%s", bytes_human(entry->size, size));
+    text_table_cell(&table, "%s", entry->prepared ? entry->prepared : "-");
     total += entry->size;
   }
   if (count) text_table_print(&table, stdout);
   text_table_free(&table);
+  return total;
+}
+
+static bool list(const struct data_options *given, struct arena *arena, struct error *error) {
+  struct corpus_entry *entries;
+  size_t count = corpus_cache_list(arena, &entries);
+  if (given->json) {
+    list_json(entries, count);
+    return true;
+  }
+  double total = list_table(entries, count);
   char corpora[32], rest[32];
   const char *cache = isoloss_cache(arena);
   printf("%s%zu corpora, %s; packages, texts and tokenizers: %s (%s)\n", count ? "\n" : "", count,
@@ -237,6 +245,29 @@ static bool list(const struct data_options *given, struct arena *arena, struct e
 
 // ---- show ----
 
+// What is prepared under the name of a source, when nothing else is said of the corpus: several are listed (true), the
+// only one is `only`'s path; NULL where there is none.
+static bool listed_by_name(const struct data_options *given, const char *name, struct arena *arena, const char **only) {
+  struct corpus_entry *entries;
+  size_t all = corpus_cache_list(arena, &entries), count = 0;
+  *only = NULL;
+  if (!name || given->source || given->tokenizer || given->files.count || given->set.count ||
+      given->vocabulary != AUTO_INTEGER || !isnan(given->validation_fraction))
+    return false;
+  for (size_t i = 0; i < all; i++)
+    if (strcmp(entries[i].source, name) == 0) entries[count++] = entries[i];
+  if (count == 1) *only = entries[0].path;
+  if (count < 2) return false;
+  if (given->json) {
+    list_json(entries, count);
+    return true;
+  }
+  list_table(entries, count);
+  printf("\n%zu corpora are prepared under %s: isoloss data show %.8s (the beginning of a digest) shows one\n", count,
+         name, entries[0].digest);
+  return true;
+}
+
 static bool show(const struct data_options *given, const char *which, struct arena *arena, struct error *error) {
   struct run_config config;
   struct corpus_location location = {0};
@@ -244,6 +275,7 @@ static bool show(const struct data_options *given, const char *which, struct are
   if (!configure(given, &config, arena, error)) return false;
   const char *folder = which ? corpus_cache_find(arena, which, error) : NULL;
   if (error->code) return error_context(error, "data");
+  if (!folder && listed_by_name(given, which, arena, &folder)) return true;
   if (folder) {
     location.path = (char *)folder;
     corpus = corpus_open(folder, NULL, NULL, error);
@@ -333,7 +365,8 @@ void command_data(struct command_line *line) {
       "isoloss data prepare|list|show [SPEC|DIGEST|NAME] [options]",
       "  prepare [SPEC]        builds the corpora of a spec, or the one that the options describe\n"
       "  list                  what the cache holds\n"
-      "  show [DIGEST|NAME]    what a corpus is made of, and how its validation text begins\n\n"
+      "  show [DIGEST|NAME]    what a corpus is made of, and how its validation text begins; a table when several are\n"
+      "                        prepared under the name\n\n"
       "Corpora are kept in $XDG_CACHE_HOME/isoloss (~/.cache/isoloss) and built on first use: plan and run do the same\n"
       "as prepare. Removing a folder there is safe; it is built again when it is needed.",
       0, INT_MAX, "an action and at most one argument for it"};

@@ -9,13 +9,14 @@
 #include "runner/execute/rows.h"
 #include "runner/execute/selection.h"
 #include "runner/fits/format_errors.h"
+#include "runner/fits/unused.h"
 #include "runner/plan/validation.h"
 #include "trainer/trainer.h"
 
 struct run_options {
   struct option_list overrides, again;
   int64_t jobs, retries;
-  const char *gpus, *per_gpu, *gpu_memory, *only;
+  const char *gpus, *per_gpu, *gpu_memory, *only, *memory;
   bool fail_fast, keep_going, retry_failed, wait, quiet, json;
 };
 
@@ -57,6 +58,19 @@ static bool measure_formats(struct error *error) {
   return fine;
 }
 
+// Axes that the trainer does not seem to use, to those who gave them.
+static bool tell_unused(const struct spec *spec, struct error *error) {
+  struct arena arena = {0};
+  const char *told;
+  if (!spec->trainer.node) return true;
+  struct store *store = store_open_home(STORE_READ, error);
+  bool fine = store && unused_axes(spec, store, &arena, &told, error);
+  if (fine && told) notice_print("isoloss", "%s", told);
+  store_close(store);
+  arena_free(&arena);
+  return fine;
+}
+
 // ---- GPUs ----
 
 struct gpu_choice {
@@ -87,6 +101,20 @@ static bool choose_runs(struct plan_set *set, const struct run_options *options,
   return plan_set_find(set, &options->again, *chosen, again, error) || error_context(error, "--again");
 }
 
+// What runs on the cores may take side by side: --memory, or what this machine has; 0: no bound. Refuses what cannot
+// fit.
+static bool bound_memory(const struct run_options *options, const struct plan *plan, const bool *chosen, double *bytes,
+                         struct error *error) {
+  const char *limit = "--memory";
+  *bytes = 0;
+  if (plan_on_gpu(plan)) return true;
+  if (!options->memory)
+    *bytes = plan_memory_limit(plan, &limit);
+  else if (!memory_size_parse(options->memory, bytes))
+    return error_set(error, EXIT_USAGE_ERROR, "run: --memory '%s': bytes, such as 24G or 8192M", options->memory);
+  return plan_fits_memory(plan, chosen, *bytes, limit, error);
+}
+
 static enum exit_code run(const char *path, const struct run_options *options, struct error *error) {
   struct spec spec = {0};
   struct plan plan = {0};
@@ -109,6 +137,8 @@ static enum exit_code run(const char *path, const struct run_options *options, s
   }
   if (gpus.list.count > 0 && !plan_fits_gpus(&plan, chosen, &gpus.list, error)) goto end;
   bool finished = options->again.count == 0 && plan_finished(&plan, chosen);
+  double memory = 0;
+  if (!finished && !bound_memory(options, &plan, chosen, &memory, error)) goto end;
   if (!finished && !plan_verify_corpora(&plan, error)) goto end;
   if (!finished && !spec.trainer.node) plan_measure_speed(&plan);
   if (!options->quiet) plan_print_validation(&plan, false, stderr);
@@ -122,6 +152,7 @@ static enum exit_code run(const char *path, const struct run_options *options, s
       .jobs = options->jobs,
       .gpus = gpus.list,
       .per_gpu = gpus.per_gpu,
+      .memory = memory,
       .retries = options->retries,
       .time_limit = spec.limits.time,
       .stall_limit = spec.limits.stall,
@@ -137,6 +168,7 @@ static enum exit_code run(const char *path, const struct run_options *options, s
   };
   code = coordinator_execute(&runs, &execute, &outcome, error);
   if (!error->code && !measure_formats(error)) code = error->code;
+  if (!error->code && !tell_unused(&spec, error)) code = error->code;
   if (options->json) {
     struct error reading = {0};
     bool wanted = !error->code || code == error->code;
@@ -165,6 +197,8 @@ void command_run(struct command_line *line) {
       {"per-gpu", 0, OPTION_TEXT, &a.per_gpu, "auto|N", "runs on one GPU at a time (auto: as its memory holds)"},
       {"gpu-memory", 0, OPTION_TEXT, &a.gpu_memory, "BYTES",
        "memory of each GPU, such as 24G (default: what nvidia-smi says)"},
+      {"memory", 0, OPTION_TEXT, &a.memory, "BYTES",
+       "what runs on the cores may take side by side, such as 24G (default: what this machine has)"},
       {"retries", 0, OPTION_INTEGER, &a.retries, "N", "times a crashed run is tried again (default 2)"},
       {"retry-failed", 0, OPTION_FLAG, &a.retry_failed, NULL, "try runs again that failed in an earlier call"},
       {"fail-fast", 0, OPTION_FLAG, &a.fail_fast, NULL, "stop at the first run that fails"},

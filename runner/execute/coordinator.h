@@ -18,7 +18,7 @@ struct coordinator_run {
   struct run_file file;      // id, corpus, resolved configuration: becomes the run's config.json
   struct run_record record;  // what the store keeps; record.config may be left NULL: it is file.config
   double seconds;            // estimated duration, or NAN
-  double memory;             // estimated bytes on a GPU, its process included, or NAN
+  double memory;             // estimated bytes on its device, its process included, or NAN
   char label[96];            // what sets it apart from the others, for people: "width 64, lr 0.002"
 };
 
@@ -41,6 +41,7 @@ struct coordinator_options {
   // many as their estimated memory fits into, one where an estimate or the GPU's memory is not known.
   struct gpu_list gpus;
   int64_t per_gpu;
+  double memory;                   // bytes that runs on the cores may take side by side, by their estimates; 0: any
   int64_t retries;                 // of a crashed run, from its last checkpoint
   double time_limit, stall_limit;  // seconds of a run, and of a worker without an event; 0: none
   bool retry_stalled;              // such a worker is killed and its run tried again; else it is told

@@ -44,12 +44,22 @@ static double room(const struct coordinator *c, const struct job *job, int gpu) 
   return company && left >= 0 ? left : -1;
 }
 
+// Whether the job's estimate fits beside those at work. A run alone always starts: what fits nowhere was refused
+// before.
+static bool memory_holds(const struct coordinator *c, const struct job *job) {
+  double bytes = isnan(job->memory) ? 0 : job->memory;
+  for (size_t i = 0; i < c->worker_count; i++)
+    if (!isnan(c->workers[i]->job->memory)) bytes += c->workers[i]->job->memory;
+  return c->worker_count == 0 || !(c->options->memory > 0) || bytes <= c->options->memory;
+}
+
 bool coordinator_place(const struct coordinator *c, const struct job *job, int *gpu) {
   const struct coordinator_options *options = c->options;
   *gpu = NO_GPU;
   if (options->jobs > 0 && c->worker_count >= (size_t)options->jobs) return false;
   if (options->gpus.count == 0)
-    return options->jobs > 0 || c->worker_count == 0 || busy_cores(c) + job->threads <= c->cores;
+    return memory_holds(c, job) &&
+           (options->jobs > 0 || c->worker_count == 0 || busy_cores(c) + job->threads <= c->cores);
   double most = -1;
   for (int i = 0; i < (int)options->gpus.count; i++) {
     double here = room(c, job, i);

@@ -15,7 +15,7 @@ struct job {
   bool faulted;   // failed before its first step
   bool left_out;  // of the set, but not chosen; its index is FOREIGN once it is registered
   double flops, seconds, not_before;
-  double memory;  // on a GPU; NAN: not known
+  double memory;  // on its device; NAN: not known
 };
 #define FOREIGN SIZE_MAX
 

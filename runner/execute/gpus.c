@@ -47,7 +47,7 @@ static const struct known_gpu *find(const struct known_gpu *gpus, size_t count, 
   return NULL;
 }
 
-static bool bytes_parse(const char *text, double *bytes) {
+bool memory_size_parse(const char *text, double *bytes) {
   char number[32];
   size_t length = strlen(text);
   double unit = 1;
@@ -69,7 +69,7 @@ bool gpu_list_read(struct arena *arena, const char *text, const char *memory, st
   bool asked = ask(arena, &known, &known_count), all = strcmp(text, "all") == 0;
   *list = (struct gpu_list){0};
   double bytes = NAN;
-  if (memory && !bytes_parse(memory, &bytes))
+  if (memory && !memory_size_parse(memory, &bytes))
     return error_set(error, EXIT_USAGE_ERROR, "--gpu-memory '%s': bytes, such as 24G or 81920M", memory);
   if (all && !asked)
     return error_set(error, EXIT_ENVIRONMENT,

@@ -16,6 +16,8 @@ struct gpu_list {
   size_t count;
 };
 
+// Reads "24G", "81920M" (binary), or bytes. False when it is none of them.
+bool memory_size_parse(const char *text, double *bytes);
 // Reads "0,1,GPU-5f3a..." or "all", in the arena. `memory` of each: "24G", "81920M", bytes; NULL: ask nvidia-smi (it
 // stays unknown where there is none). False with an error: EXIT_USAGE_ERROR for a list that is none, EXIT_ENVIRONMENT
 // for a GPU that nvidia-smi does not know.

@@ -8,6 +8,16 @@
 #include "trainer/data/corpus.h"
 #include "trainer/trainer.h"
 
+static bool run_finished(struct store *store, const char *run) {
+  struct error ignored = {0};
+  struct value id = store_text(run);
+  struct store_rows *rows =
+      store_select(store, "SELECT 1 FROM runs WHERE id = ?1 AND state IN ('done', 'diverged')", &id, 1, &ignored);
+  bool finished = rows && store_rows_next(rows, &ignored);
+  store_rows_close(rows);
+  return finished;
+}
+
 bool plan_finished(const struct plan *plan, const bool *chosen) {
   struct error ignored = {0};
   struct store *store = store_exists_home() ? store_open_home(STORE_READ, &ignored) : NULL;
@@ -16,11 +26,7 @@ bool plan_finished(const struct plan *plan, const bool *chosen) {
     if (chosen && !chosen[i]) continue;
     struct planned_run run;
     plan_run(plan, i, &run);
-    struct value id = store_text(run.id);
-    struct store_rows *rows =
-        store_select(store, "SELECT 1 FROM runs WHERE id = ?1 AND state IN ('done', 'diverged')", &id, 1, &ignored);
-    all = rows && store_rows_next(rows, &ignored);
-    store_rows_close(rows);
+    all = run_finished(store, run.id);
   }
   store_close(store);
   return all;
@@ -33,6 +39,32 @@ bool plan_verify_corpora(const struct plan *plan, struct error *error) {
     if (prepared && !corpus_verify_once(corpus->folder, corpus->facts.digest, error)) return false;
   }
   return true;
+}
+
+bool plan_fits_memory(const struct plan *plan, const bool *chosen, double bytes, const char *limit,
+                      struct error *error) {
+  struct error ignored = {0};
+  struct store *store = store_exists_home() ? store_open_home(STORE_READ, &ignored) : NULL;
+  bool fine = true;
+  for (size_t i = 0; i < plan->count && fine && !plan_on_gpu(plan); i++) {
+    struct planned_run run;
+    struct memory_advice advice;
+    char need[32], there[32], less[32];
+    if (chosen && !chosen[i]) continue;
+    plan_run_quick(plan, i, &run);
+    double needs = plan_needs(plan, &run);
+    if (!(needs > bytes)) continue;
+    plan_run(plan, i, &run);
+    if (store && run_finished(store, run.id)) continue;
+    bool fits = trainer_memory_advice(plan->ops, plan->device, &run.config, (int64_t)bytes, &advice);
+    fine = error_set(error, EXIT_ENVIRONMENT,
+                     "run %.8s needs %s of memory, and %s gives runs %s; with train.accumulation %" PRId64
+                     " and train.recompute %s it needs %s%s",
+                     run.id, bytes_human(needs, need), limit, bytes_human(bytes, there), advice.accumulation,
+                     advice.recompute, bytes_human((double)advice.total, less), fits ? "" : ", the least there is");
+  }
+  store_close(store);
+  return fine;
 }
 
 bool plan_fits_gpus(const struct plan *plan, const bool *chosen, const struct gpu_list *gpus, struct error *error) {

@@ -74,9 +74,7 @@ void plan_set_describe(void *plan_set, size_t i, struct coordinator_run *run) {
   };
   run->seconds = planned->seconds;
   // Somebody else's trainer needs what it needs.
-  run->memory = plan_on_gpu(set->plan) && !set->plan->spec->trainer.node
-                    ? planned->memory + (double)trainer_process_bytes(set->plan->ops)
-                    : NAN;
+  run->memory = plan_needs(set->plan, planned);
   write_label(set->plan, &planned->config, run->label, sizeof run->label);
 }
 

@@ -12,6 +12,7 @@
 #include "runner/fits/isoflop_runs.h"
 #include "runner/fits/made.h"
 #include "runner/fits/standing.h"
+#include "runner/fits/unused.h"
 
 // Runs that have ended without a loss are listed with the excluded ones.
 static bool list_lost_runs(const struct spec *spec, struct store *store, struct fit_result *result,
@@ -128,6 +129,10 @@ static void tell(const struct fitting *fitting, const struct spec_fit *entry, co
   for (size_t i = 0; i < notes->warning_count; i++) fit_result_warn(result, "%s", notes->warnings[i]);
   warn_of_mixture(table, result);
   standing_tell(spec, fitting->standing, result);
+  standing_tell_chance(spec, table, result);
+  struct error ignored = {0};  // the store was read a moment ago
+  const char *unused = NULL;
+  if (unused_axes(spec, fitting->store, arena, &unused, &ignored) && unused) fit_result_warn(result, "%s", unused);
   const struct fit_data data = {arena_format(arena, "runs of %s", spec->name), notes->digest.hex, notes->rows_read};
   const char *file = spec->stored ? spec->name : spec->path;
   fit_made_fill(result, fit_options,

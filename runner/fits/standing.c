@@ -1,6 +1,8 @@
 // See standing.h.
 #include "runner/fits/standing.h"
 
+#include <math.h>
+
 #include "runner/plan/plan.h"
 
 static const char **ids_of(const struct plan *plan, struct arena *arena) {
@@ -59,6 +61,25 @@ const char *standing_left_out(const struct spec *spec, const struct standing *st
                       "%zu finished run%s of experiment %s %s not in %s as it stands and left out (the experiment's "
                       "name instead of the file takes all)",
                       left_out, left_out == 1 ? "" : "s", spec->name, left_out == 1 ? "is" : "are", spec->path);
+}
+
+const char *standing_at_chance(size_t count, size_t runs, struct arena *arena) {
+  if (!count) return NULL;
+  return arena_format(arena,
+                      "%zu of %zu runs ended above the loss of a uniform guess, log(model.vocabulary): they learnt "
+                      "nothing, and no law describes them together with others (where: \"loss < "
+                      "log(model.vocabulary)\" leaves them out)",
+                      count, runs);
+}
+
+void standing_tell_chance(const struct spec *spec, const struct table *table, struct fit_result *result) {
+  int loss = table_find(table, "loss"), vocabulary = table_find(table, "model.vocabulary");
+  size_t count = 0;
+  if (spec->trainer.node || loss < 0 || vocabulary < 0) return;
+  for (size_t i = 0; i < table->row_count; i++)
+    count += table->columns[loss].numbers[i] > log(table->columns[vocabulary].numbers[i]);
+  const char *text = standing_at_chance(count, table->row_count, &result->arena);
+  if (text) fit_result_warn(result, "%s", text);
 }
 
 void standing_tell(const struct spec *spec, const struct standing *standing, struct fit_result *result) {

@@ -184,6 +184,16 @@ void plan_run(const struct plan *plan, size_t i, struct planned_run *run) {
 
 bool plan_on_gpu(const struct plan *plan) { return plan->ops && strcmp(plan->ops->name, "cuda") == 0; }
 
+double plan_needs(const struct plan *plan, const struct planned_run *run) {
+  bool known = plan->ops && !plan->spec->trainer.node;
+  return known ? run->memory + (double)trainer_process_bytes(plan->ops) : NAN;
+}
+
+double plan_memory_limit(const struct plan *plan, const char **limit) {
+  double usable = memory_usable(limit);
+  return plan->ops && !plan_on_gpu(plan) ? 0.95 * usable : INFINITY;
+}
+
 const int plan_gpu_cards[] = {16, 24, 80, 0};
 double plan_gpu_card_bytes(int card) { return 0.92 * 1073741824.0 * card; }
 

@@ -91,6 +91,11 @@ void plan_free(struct plan *plan);
 
 // Whether the memory planned for is a GPU's.
 bool plan_on_gpu(const struct plan *plan);
+// What a run needs at once: its memory and its process'; NAN: not known, as with a trainer of the user's own.
+double plan_needs(const struct plan *plan, const struct planned_run *run);
+// What runs on this machine's cores may take side by side: memory_usable less a twentieth, for all else that is at
+// work; INFINITY where the system does not say, or where plans are for a GPU. `limit` as there.
+double plan_memory_limit(const struct plan *plan, const char **limit);
 // Cards that plans are held against, by the gigabytes they are sold with; ends with 0. A run fits when its memory and
 // its process' are within 0.92 of as many GiB: what error correction and the driver leave of the smallest of a kind.
 extern const int plan_gpu_cards[];

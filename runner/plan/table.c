@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/formats/sparsity.h"
 #include "results/columns.h"
 #include "runner/plan/grid.h"
 #include "runner/plan/print.h"
@@ -12,7 +13,7 @@
 #include "runner/spec/internal.h"
 #include "trainer/trainer.h"
 
-enum { MOST_AXES = 20 };
+enum { MOST_AXES = 20, FEW_PRUNINGS = 20 };
 
 // The columns of the table, and which fields of a run those after the state show.
 struct runs_table {
@@ -106,7 +107,23 @@ struct totals {
   size_t cards[8];  // runs by the smallest card that holds them
   size_t largest;   // the run of the most memory
   size_t float32, bfloat16;
+  size_t pruned_in_few;  // runs whose schedule has fewer prunings than FEW_PRUNINGS
+  int64_t fewest;        // prunings
 };
+
+// Few prunings are long steps down: the shares of compute and the mean density are not those of the schedule.
+static void count_prunings(struct totals *totals, const struct run_config *config) {
+  struct arena arena = {0};
+  const struct format *format = strcmp(config->format, "none") ? config_format(config, &arena) : NULL;
+  for (int i = 0; format && i < OPERANDS; i++) {
+    int64_t prunings = sparsity_prunings(&format->operands[i].sparsity, config->train.steps);
+    if (prunings == 0 || prunings >= FEW_PRUNINGS) continue;
+    if (totals->pruned_in_few == 0 || prunings < totals->fewest) totals->fewest = prunings;
+    totals->pruned_in_few++;
+    break;
+  }
+  arena_free(&arena);
+}
 
 static void add_up(struct totals *totals, const struct plan *plan, const struct planned_run *run,
                    const struct run_outcome *outcome) {
@@ -118,6 +135,7 @@ static void add_up(struct totals *totals, const struct plan *plan, const struct 
   bool bfloat16 = strcmp(run->config.model.dtype, dtype_name(DTYPE_BFLOAT16)) == 0;
   *(bfloat16 ? &totals->bfloat16 : &totals->float32) += 1;
   totals->flops += run->quantities.flops;
+  if (!plan->spec->trainer.node) count_prunings(totals, &run->config);
   if (run->memory > totals->memory) {
     totals->memory = run->memory;
     totals->largest = run->number;
@@ -161,6 +179,27 @@ static void print_cards(const struct plan *plan, const struct totals *t, FILE *o
       fprintf(out, "  the largest fits %d GB with train.accumulation %lld and train.recompute %s: %s\n", *card,
               (long long)advice.accumulation, advice.recompute, bytes_human((double)advice.total, less));
   }
+}
+
+// Whether this machine holds the largest run, and what would make it fit. Returns how many of it go side by side; 0
+// where nothing bounds them.
+static long print_memory(const struct plan *plan, const struct totals *t, FILE *out) {
+  const char *limit;
+  char need[32], there[32], less[32];
+  double bytes = plan_memory_limit(plan, &limit);
+  struct planned_run run;
+  if (!isfinite(bytes) || !(t->memory > 0)) return 0;
+  plan_run_quick(plan, t->largest, &run);
+  double needs = plan_needs(plan, &run);
+  if (!(needs > bytes)) return needs > 0 && bytes / needs < 1e6 ? (long)(bytes / needs) : 0;
+  struct memory_advice advice;
+  bool fits = trainer_memory_advice(plan->ops, plan->device, &run.config, (int64_t)bytes, &advice);
+  fprintf(out,
+          "memory: the largest run needs %s with its process, and %s gives runs %s: it will not be started here; "
+          "with train.accumulation %lld and train.recompute %s it needs %s%s\n",
+          bytes_human(needs, need), limit, bytes_human(bytes, there), (long long)advice.accumulation, advice.recompute,
+          bytes_human((double)advice.total, less), fits ? "" : ", the least there is");
+  return 1;
 }
 
 // In which type the runs multiply, and why: the spec says it, or model.dtype is auto and the device decides. Where runs
@@ -233,14 +272,18 @@ static void print_totals(const struct plan *plan, const struct totals *t, size_t
     fputs("D is 20 times the parameters of the built-in model of these fields: give train.tokens or train.steps\n",
           out);
   if (plan_on_gpu(plan) && t->memory > 0) print_cards(plan, t, out);
-  long cores = cores_usable();
+  long cores = cores_usable(), held = print_memory(plan, t, out);
   long slots = t->threads > 0 ? cores / (long)t->threads : cores;
+  bool by_memory = held > 0 && held < slots;
+  if (by_memory) slots = held;
   if (slots < 1) slots = 1;
   if (t->undone && t->seconds > 0) {
     double wall = fmax(t->seconds / (double)slots, t->longest);
-    fprintf(out, "time to do: %s, or %s with %ld run%s side by side (%s)\n", seconds_human(t->seconds, a),
-            seconds_human(wall, b), slots, slots == 1 ? "" : "s", plan_speed_note(plan));
+    fprintf(out, "time to do: %s, or %s with %ld run%s side by side%s (%s)\n", seconds_human(t->seconds, a),
+            seconds_human(wall, b), slots, slots == 1 ? "" : "s", by_memory ? ", as memory holds" : "",
+            plan_speed_note(plan));
   }
+  if (t->undone && isnan(t->seconds) && *plan_speed_note(plan)) fprintf(out, "time to do: %s\n", plan_speed_note(plan));
   if (plan->filtered) fprintf(out, "%zu combinations left out by where\n", plan->filtered);
   if (plan->united) fprintf(out, "%zu combinations are runs that stand here already\n", plan->united);
   if (t->repeated)
@@ -254,6 +297,13 @@ static void print_totals(const struct plan *plan, const struct totals *t, size_t
     if (corpus->reason && !corpus->refused && first)
       fprintf(out, "no ids, and no epochs, for runs on %s: %s\n", corpus->config.corpus.source, corpus->reason);
   }
+  if (t->pruned_in_few)
+    fprintf(
+        out,
+        "%zu run%s prune%s in fewer than %d events (%lld at least): the density falls in coarse steps, not along its "
+        "schedule; every(N) in the format makes more\n",
+        t->pruned_in_few, t->pruned_in_few == 1 ? "" : "s", t->pruned_in_few == 1 ? "s" : "", FEW_PRUNINGS,
+        (long long)t->fewest);
   plan_print_validation(plan, false, out);
   if (t->unresolved) fprintf(out, "%zu runs have unknown sizes until the corpus is prepared\n", t->unresolved);
   if (plan->undecided > t->unresolved)

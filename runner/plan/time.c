@@ -1,9 +1,16 @@
 // See time.h.
 #include "runner/plan/time.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <math.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "kernels/kernels.h"
 #include "results/store.h"
@@ -14,6 +21,7 @@ enum {
   PROBES = 3,           // model sizes timed: the smallest, a middle one, the largest that is small enough
   SAMPLED_RUNS = 1000,  // of a large plan, to find them
 };
+static const int probe_limit_ms = 60000;         // a child that says nothing for so long is ended
 static const double most_probe_flops = 2e10;     // a second or so on a slow core
 static const double evaluation_share = 1.0 / 3;  // a forward pass, of a training step's work
 
@@ -28,6 +36,7 @@ struct plan_speed {
   struct probe probes[PROBES];
   int probe_count;
   bool probed;
+  int ended;          // the signal that ended a child which timed steps; 0: none
   struct memo rates;  // tokens per second
   size_t from_store, from_probes;
   const struct plan *plan;
@@ -35,8 +44,8 @@ struct plan_speed {
 };
 
 // FLOP/s of training steps of this model on noise, or NAN when it cannot be made here.
-static double time_steps(const struct plan *plan, const struct run_config *resolved,
-                         const struct run_quantities *quantities) {
+static double time_steps_here(const struct plan *plan, const struct run_config *resolved,
+                              const struct run_quantities *quantities) {
   struct run_config config = *resolved;
   struct error ignored = {0};
   double affordable = most_probe_flops / quantities->flops_per_token;
@@ -69,6 +78,55 @@ static double time_steps(const struct plan *plan, const struct run_config *resol
   return fine ? quantities->flops_per_token * (double)rows / best : NAN;
 }
 
+struct timing {
+  const struct plan *plan;
+  const struct run_config *resolved;
+  const struct run_quantities *quantities;
+  double rate;
+};
+
+static void *time_steps_anew(void *timing) {
+  struct timing *t = timing;
+  t->rate = time_steps_here(t->plan, t->resolved, t->quantities);
+  return NULL;
+}
+
+// In the child. On a thread of its own: OpenMP keeps a pool for each thread that has one, and this thread's was left
+// behind in the parent.
+static enum exit_code time_steps_apart(struct timing *timing, int out) {
+  pthread_t thread;
+  FILE *score = fopen("/proc/self/oom_score_adj", "we");  // the first to go
+  if (score) {
+    fputs("1000", score);
+    fclose(score);
+  }
+  if (pthread_create(&thread, NULL, time_steps_anew, timing) || pthread_join(thread, NULL)) return EXIT_ENVIRONMENT;
+  return write(out, &timing->rate, sizeof timing->rate) == sizeof timing->rate ? EXIT_DONE : EXIT_ENVIRONMENT;
+}
+
+// The same in a child, which the system may kill for its memory, and which a fault of a kernel ends: then NAN, and
+// *ended is the signal. Where there can be no child, here.
+static double time_steps(const struct plan *plan, const struct run_config *resolved,
+                         const struct run_quantities *quantities, int *ended) {
+  int ends[2], status;
+  double rate = NAN;
+  if (pipe2(ends, O_CLOEXEC)) return time_steps_here(plan, resolved, quantities);
+  pid_t child = fork();
+  if (child == 0) _exit(time_steps_apart(&(struct timing){plan, resolved, quantities, NAN}, ends[1]));
+  close(ends[1]);
+  struct pollfd answer = {.fd = ends[0], .events = POLLIN};
+  if (child < 0) {
+    close(ends[0]);
+    return time_steps_here(plan, resolved, quantities);
+  }
+  if (poll(&answer, 1, probe_limit_ms) == 0) kill(child, SIGKILL);
+  if (read(ends[0], &rate, sizeof rate) != sizeof rate) rate = NAN;
+  close(ends[0]);
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+  if (WIFSIGNALED(status)) *ended = WTERMSIG(status);
+  return rate;
+}
+
 static int by_cost(const void *a, const void *b) {
   const struct planned_run *x = a, *y = b;
   return x->quantities.flops_per_token < y->quantities.flops_per_token   ? -1
@@ -96,7 +154,7 @@ static void probe(struct plan_speed *speed) {
     const struct planned_run *run = &runs[wanted[p]];
     double size = log(run->quantities.flops_per_token);
     if (speed->probe_count && size < speed->probes[speed->probe_count - 1].size + 0.1) continue;
-    double rate = time_steps(plan, &run->config, &run->quantities);
+    double rate = time_steps(plan, &run->config, &run->quantities, &speed->ended);
     if (isfinite(rate)) speed->probes[speed->probe_count++] = (struct probe){size, log(rate)};
   }
   free(runs);
@@ -169,6 +227,8 @@ void plan_speed_free(struct plan_speed *speed) {
 const char *plan_speed_source(const struct plan_speed *speed) {
   if (speed->from_store && speed->from_probes) return "measured speeds of this host, and a few steps timed just now";
   if (speed->from_store) return "measured speeds of this host";
+  if (speed->ended && !speed->probe_count) return "not known: the process that timed a few steps was killed";
+  if (!speed->probe_count) return "";
   if (speed->from_probes) return "rough: a few steps timed just now";
   return "";
 }

@@ -66,6 +66,13 @@ static void find_states(struct report *report) {
   if (n[RUN_DIVERGED])
     report_say(report, true, "%zu of %zu runs diverged; they count as results without a loss, and no fit sees them.",
                n[RUN_DIVERGED], report->count);
+  size_t at_chance = 0;
+  for (size_t i = 0; i < report->count && report->spec && !report->spec->trainer.node; i++) {
+    struct value vocabulary = report_get(report, &report->runs[i], "model.vocabulary");
+    at_chance += vocabulary.kind == VALUE_NUMBER && report->runs[i].loss > log(vocabulary.number);
+  }
+  const char *chance = standing_at_chance(at_chance, report->count, &report->arena);
+  if (chance) report_say(report, true, "%s.", chance);
   if (report->spec_changed)
     report_say(report, true, "The spec file has changed since these runs were started; the text below is the file's.");
   size_t again = 0;

@@ -11,6 +11,34 @@ static const struct schema_property expression = {
     "expression", "string|number|boolean",
     .description = "an expression over fields and quantities: train.lr * (parameters / 1e5) ^ -0.5"};
 
+static const struct schema_property number_text = {
+    "number_text", "string", .pattern = "^[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][-+]?[0-9]+)?$",
+    .description = "a number that a reader of YAML 1.1 takes for text: 1e6"};
+
+// A format as a mapping (trainer/format_mapping.c reads it).
+static void put_formats(struct json_writer *json) {
+  static const char *const recipes[] = {"quest", "lsq", "ste", "clip", "absmax"}, *const backwards[] = {"forward",
+                                                                                                        "requantize",
+                                                                                                        "original"};
+  static const struct schema_property operand[] = {{"recipe", .choices = recipes, .choice_count = 5},
+                                                   {"sparsity", "string|null"},
+                                                   {"grid", "string|null"},
+                                                   {"scale", "string"},
+                                                   {"per", "string"},
+                                                   {"scale_type", "string"},
+                                                   {"rounding", "string"},
+                                                   {"hadamard", "string|number|boolean|null"},
+                                                   {"estimator", "string"}};
+  static const struct schema_property mapping[] = {{"weights", "string|null", .or_reference = "format_operand"},
+                                                   {"activations", "string|null", .or_reference = "format_operand"},
+                                                   {"gradients", "string|null", .or_reference = "format_operand"},
+                                                   {"backward", .choices = backwards, .choice_count = 3},
+                                                   {"token_hadamard", "boolean"},
+                                                   {"layers", "string", .repeated = true}};
+  schema_object(json, &(struct schema_object){"format_operand", NULL, "what one operand becomes", operand, 9});
+  schema_object(json, &(struct schema_object){"format", NULL, "a format, operand by operand", mapping, 6});
+}
+
 static void put_report(struct json_writer *json) {
   struct arena arena = {0};
   size_t count = 0;
@@ -49,6 +77,8 @@ static void put_definitions(struct json_writer *json, const char *const *laws, s
   schema_field_definitions(json);
   schema_object(json, &ranges);
   schema_property(json, &expression);
+  schema_property(json, &number_text);
+  put_formats(json);
   schema_fields(json, "axes", "axis", "fields and the values each takes");
   schema_fields(json, "derivations", "derived", "fields and the expressions they follow from, in order");
   schema_object(json, &sweeps);

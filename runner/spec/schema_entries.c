@@ -7,8 +7,8 @@
 static const struct schema_property types[] = {
     [ENTRY_TEXT] = {.type = "string"},
     [ENTRY_CHOICE] = {0},
-    [ENTRY_INTEGER] = {.type = "integer"},
-    [ENTRY_FACTOR] = {.type = "number"},
+    [ENTRY_INTEGER] = {.type = "integer", .or_reference = "number_text"},
+    [ENTRY_FACTOR] = {.type = "number", .or_reference = "number_text"},
     [ENTRY_BOOLEAN] = {.type = "boolean"},
     [ENTRY_CONDITION] = {.type = "string"},
     [ENTRY_COLUMN] = {.type = "string"},

@@ -19,6 +19,9 @@ static struct schema_property value_of(const struct run_field *field, struct are
     if (field->low > -1e300) value.limits[count++] = (struct schema_limit){"minimum", field->low};
     if (field->high < 1e300) value.limits[count++] = (struct schema_limit){"maximum", field->high};
   }
+  // Readers of YAML 1.1 (PyYAML) take 1e6 for text.
+  if (field->type <= FIELD_NUMBER) value.or_reference = "number_text";
+  if (field->groups & GROUP_FORMAT) value.or_reference = "format";
   if (field->type == FIELD_TEXT) value.limits[0] = (struct schema_limit){"minLength", 1};
   if (field->type == FIELD_LIST) value.limits[0] = (struct schema_limit){"minItems", 1};
   if (field->type == FIELD_CHOICE) value.choices = text_split(arena, field->choices, "|", &value.choice_count);

@@ -50,7 +50,16 @@ static void put_rules(struct json_writer *json, const struct schema_property *pr
   if (array) {
     json_key(json, "items");
     json_object_begin(json);
-    if (property->items) put_types(json, property->items);
+    if (is(property->items, "number")) {
+      // 1e6, which some readers of YAML take for text, too
+      json_key(json, "anyOf");
+      json_array_begin(json);
+      schema_property(json, &(struct schema_property){.type = "number"});
+      schema_property(json, &(struct schema_property){.reference = "number_text"});
+      json_array_end(json);
+    } else if (property->items) {
+      put_types(json, property->items);
+    }
   }
   if (property->choice_count) put_texts(json, "enum", property->choices, property->choice_count);
   if (array) json_object_end(json);

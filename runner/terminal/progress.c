@@ -66,16 +66,51 @@ static void summary(const struct progress *progress, const struct progress_count
     text_format(out, ", about %s left", seconds_human(counts->seconds_left, left));
 }
 
-static void run_line(const struct progress_line *line, struct text *out) {
+// How far a run is, and its loss; `narrow` leaves the word out.
+static void add_standing(const struct progress_line *line, bool narrow, struct text *out) {
   char number[32];
-  text_format(out, "  %.8s  ", line->id);
-  visible_add(out, line->label, strlen(line->label));
-  if (line->gpu) text_format(out, "  GPU %s", line->gpu);
+  const char *word = narrow ? "" : "step ";
   if (line->steps > 0)
-    text_format(out, "  step %lld/%lld", (long long)line->step, (long long)line->steps);
+    text_format(out, "  %s%lld/%lld", word, (long long)line->step, (long long)line->steps);
   else if (line->step > 0)
-    text_format(out, "  step %lld", (long long)line->step);
+    text_format(out, "  %s%lld", word, (long long)line->step);
   if (!isnan(line->loss)) text_format(out, "  loss %s", loss_human(line->loss, number));
+}
+
+static int characters(const char *text) {
+  int count = 0;
+  for (; *text; text++) count += ((unsigned char)*text & 0xC0) != 0x80;
+  return count;
+}
+
+// Id, label, GPU, step and loss, in less than `width` characters: the label gives way first, then the GPU, then spaces
+// and the id's end; step and loss stay.
+static void run_line(const struct progress_line *line, int width, struct text *out) {
+  struct text label = {0}, gpu = {0}, standing = {0};
+  visible_add(&label, line->label, strlen(line->label));
+  if (line->gpu) text_format(&gpu, "  GPU %s", line->gpu);
+  add_standing(line, false, &standing);
+  int room = width - 1 - 12 - (int)standing.length;  // for label and GPU
+  if (room < 2) {
+    text_clear(&standing);
+    add_standing(line, true, &standing);
+    int id = width - 1 - (int)standing.length;
+    text_format(out, "%.*s%s", id < 4 ? 4 : id > 8 ? 8 : id, line->id, text_string(&standing));
+  } else {
+    bool with_gpu = (int)gpu.length + 2 <= room;
+    if (with_gpu) room -= (int)gpu.length;
+    text_format(out, "  %.8s  ", line->id);
+    const char *from = text_string(&label);
+    for (bool whole = characters(from) <= room; *from && (whole || room > 0 || ((unsigned char)*from & 0xC0) == 0x80);
+         from++) {
+      room -= ((unsigned char)*from & 0xC0) != 0x80;
+      text_char(out, *from);
+    }
+    text_format(out, "%s%s", with_gpu ? text_string(&gpu) : "", text_string(&standing));
+  }
+  text_free(&label);
+  text_free(&gpu);
+  text_free(&standing);
 }
 
 void progress_show(struct progress *progress, const struct progress_counts *counts, const struct progress_line *lines,
@@ -99,7 +134,7 @@ void progress_show(struct progress *progress, const struct progress_counts *coun
   add_line(progress, text_string(&line), width);
   for (size_t i = 0; i < count && i < MOST_LINES; i++) {
     text_clear(&line);
-    run_line(&lines[i], &line);
+    run_line(&lines[i], width, &line);
     add_line(progress, text_string(&line), width);
   }
   if (count > MOST_LINES) {

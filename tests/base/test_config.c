@@ -177,7 +177,10 @@ static void impossible_combinations_are_refused(void) {
       {"model.width", "72", NULL},
       {"model.head_dim", "48", NULL},
       {"model.heads", "8", "model.kv_heads", "3", NULL},
+      {"model.heads", "5", NULL},
       {"train.batch_tokens", "1000", NULL},
+      {"train.tokens", "4095", NULL},
+      {"train.tokens_per_parameter", "1e-3", NULL},
       {"train.accumulation", "3", NULL},
       {"train.tokens", "1000000", "train.steps", "3", NULL},
       {"train.steps", "10", "train.warmup_steps", "11", NULL},
@@ -205,6 +208,30 @@ static void whole_numbers_are_compared_as_such(void) {
     CHECK(!config_set(&config, seed, refused[i], &arena, &error) && error.code == EXIT_USAGE_ERROR);
   }
   CHECK(config.seed == 9007199254740992);
+}
+
+// beta of 1 keeps the first moment at 0, an epsilon of 0 divides 0 by 0, weights of 0 stay there.
+static void values_that_cannot_train_are_refused(void) {
+  static const char *const cases[][2] = {
+      {"train.beta1", "1"}, {"train.beta2", "1"}, {"train.adam_eps", "0"}, {"model.init_std", "0"}};
+  struct run_config config;
+  config_default(&config);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    struct error error = {0};
+    CHECK(!config_set(&config, field_find(cases[i][0], NULL), cases[i][1], &arena, &error));
+    CHECK(error.code == EXIT_USAGE_ERROR && strstr(error.text, "must be between"));
+  }
+}
+
+// Runs of wsd are other runs than those whose last update had a rate of 0; the others keep their ids.
+static void versions_follow_what_changed(void) {
+  struct error error = {0};
+  struct corpus_facts facts = {.known = true, .vocabulary = 300, .train_tokens = 1000000};
+  struct run_config cosine = resolved((const char *[]){"train.steps", "10", NULL}, &facts, &error),
+                    wsd =
+                        resolved((const char *[]){"train.steps", "10", "train.schedule", "wsd", NULL}, &facts, &error);
+  CHECK(config_version(&cosine) == TRAINER_SEMANTIC_VERSION);
+  CHECK(config_version(&wsd) == TRAINER_SEMANTIC_VERSION + 100);
 }
 
 static void identity_counts_what_changes_the_result_only(void) {
@@ -278,6 +305,8 @@ int main(void) {
   RUN(master_weights);
   RUN(impossible_combinations_are_refused);
   RUN(whole_numbers_are_compared_as_such);
+  RUN(values_that_cannot_train_are_refused);
+  RUN(versions_follow_what_changed);
   RUN(identity_counts_what_changes_the_result_only);
   RUN(run_files_come_back_as_they_were);
   arena_free(&arena);

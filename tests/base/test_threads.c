@@ -32,6 +32,44 @@ static void cores_are_those_of_the_affinity(void) {
   CHECK(threads_wanted(7) == 7 && threads_wanted(100000) == 256);
 }
 
+// A /proc and /sys of our making.
+static void put(const char *root, const char *path, const char *text) {
+  struct arena arena = {0};
+  struct error error = {0};
+  char *full = path_join(&arena, root, path);
+  char *slash = strrchr(full, '/');
+  *slash = '\0';
+  CHECK(folder_make(full, &error));
+  *slash = '/';
+  CHECK(file_write_atomic(full, text, strlen(text), &error));
+  arena_free(&arena);
+}
+
+static void memory_is_the_least_of_machine_and_groups(void) {
+  char root[] = "/tmp/isoloss-machine-XXXXXX";
+  const char *limit = NULL;
+  CHECK(mkdtemp(root) != NULL);
+  CHECK(isinf(memory_usable_under(root, &limit)));
+  put(root, "proc/meminfo", "MemTotal:        1000 kB\nMemFree:          10 kB\n");
+  CHECK(memory_usable_under(root, &limit) == 1024000 && strcmp(limit, "this machine") == 0);
+  put(root, "proc/self/cgroup", "12:cpu:/x\n0::/a/b\n");
+  put(root, "sys/fs/cgroup/a/b/memory.max", "max\n");
+  CHECK(memory_usable_under(root, &limit) == 1024000);
+  put(root, "sys/fs/cgroup/a/memory.max", "500000\n");  // of the group around ours
+  CHECK(memory_usable_under(root, &limit) == 500000 && strcmp(limit, "this control group") == 0);
+  put(root, "sys/fs/cgroup/a/b/memory.max", "400000\n");
+  CHECK(memory_usable_under(root, NULL) == 400000);
+  put(root, "sys/fs/cgroup/memory.max", "300000\n");  // a container's mount shows its own group
+  CHECK(memory_usable_under(root, NULL) == 300000);
+  put(root, "proc/self/cgroup", "4:memory:/c\n");  // version 1
+  put(root, "sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
+  CHECK(memory_usable_under(root, &limit) == 1024000 && strcmp(limit, "this machine") == 0);
+  put(root, "sys/fs/cgroup/memory/c/memory.limit_in_bytes", "200000\n");
+  CHECK(memory_usable_under(root, NULL) == 200000);
+  CHECK(memory_usable(NULL) > 1 << 20);
+  CHECK(folder_remove(root, &(struct error){0}));
+}
+
 enum { PIECES = 5000 };
 
 struct visits {
@@ -90,6 +128,7 @@ static void pieces_are_done_at_the_same_time(void) {
 
 int main(void) {
   RUN(clocks_go_on);
+  RUN(memory_is_the_least_of_machine_and_groups);
   RUN(cores_are_those_of_the_affinity);
   RUN(every_piece_is_done_once_by_any_number_of_threads);
   RUN(pieces_are_done_at_the_same_time);

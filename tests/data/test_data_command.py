@@ -45,6 +45,14 @@ check(shown['manifest']['tokenizer']['name'] == 'bytes', 'with its manifest')
 check(' of text ' in shown['sample'] and shown['sample'].count('\n') <= 10, 'and some lines of text')
 check('"digest": "%s"' % digest in data('show', '--files', 'text-*.txt').out, 'shows it by its fields')
 
+only = json.loads(data('show', 'files', '--json').out)
+check(only['digest'] == digest, 'shows the only one that is prepared under a name')
+other = json.loads(data('prepare', '--files', 'text-*.txt', '--validation-fraction', '0.2', '--json').out)[0]['digest']
+both = data('show', 'files')
+check(both.code == 0 and digest in both.out and other in both.out and 'tokenizer' in both.out and
+      '2 corpora are prepared under files' in both.out, 'lists several that are prepared under a name', *both)
+both = json.loads(data('show', 'files', '--json').out)
+check(sorted(entry['digest'] for entry in both) == sorted([digest, other]), 'as JSON too')
 synthetic = json.loads(data('show', 'zipfmem', '--set', 'corpus.zipfmem_epsilon=0.1', '--json').out)
 check(abs(synthetic['manifest']['irreducible_loss'] - 0.7394) < 1e-4, 'shows a synthetic source')
 check('->' in synthetic['sample'], 'with its records')

@@ -229,6 +229,7 @@ static void journey_schedule(void) {
   CHECK_NEAR(sparsity_density(&sparsity, last, 16386), 0.4, 1e-15);
   CHECK(sparsity_prunes(&sparsity, first, 16386) && !sparsity_prunes(&sparsity, first + 1, 16386) &&
         sparsity_prunes(&sparsity, first + 100, 16386));
+  CHECK(sparsity_prunings(&sparsity, 16386) == (last - first) / 100 + 1 && sparsity_prunings(&sparsity, 300) == 2);
   // The published configurations: 1B, S = .5, 50000 dense steps; 70M, S = .6, 16400.
   struct sparsity half = journey(0.5);
   CHECK_NEAR(sparsity_equal_compute_steps(&half, 50000), 72157, 1e-4);

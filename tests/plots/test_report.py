@@ -271,6 +271,23 @@ def damaged_store():
 
 
 @case
+def runs_that_learnt_nothing():
+    # A loss above that of a uniform guess over 257 symbols, 5.549.
+    home, spec = make("plain", "chance")
+    assert "uniform guess" not in page_of(home, spec)[0].words()
+    with sqlite3.connect(os.path.join(home, "isoloss.db")) as database:
+        database.execute("UPDATE runs SET loss = 5.56 WHERE id IN (SELECT id FROM run_table WHERE state = 'done' "
+                         "ORDER BY parameters LIMIT 2)")
+    assert "2 of 12 runs ended above the loss of a uniform guess" in page_of(home, spec)[0].words()
+    document = json.loads(run(home, "fit", "chance", "--json").out)
+    warnings = (document[0] if isinstance(document, list) else document)["warnings"]
+    assert any("of 12 runs ended above the loss of a uniform guess" in warning for warning in warnings), warnings
+    document = json.loads(run(home, "fit", "chance", "--where", "loss < log(model.vocabulary)", "--json").out)
+    warnings = (document[0] if isinstance(document, list) else document)["warnings"]
+    assert not any("uniform guess" in warning for warning in warnings), warnings
+
+
+@case
 def changed_spec():
     home, spec = make("plain", "changed")
     with open(spec, "a") as file:

@@ -85,6 +85,8 @@ int main(int argc, char **argv) {
       tiny.steps = strtol(value, NULL, 10), i++;
     else if (strcmp(argv[i], "--memory") == 0)
       tiny.memory = strtod(value, NULL), i++;
+    else if (strcmp(argv[i], "--memory-limit") == 0)
+      options.memory = strtod(value, NULL), i++;
     else if (strcmp(argv[i], "--gpus") == 0)
       gpus = value, i++;
     else if (strcmp(argv[i], "--gpu-memory") == 0)

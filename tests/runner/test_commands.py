@@ -276,4 +276,27 @@ def plans_for_gpus_without_one():
     check(code == 2 and "CUDA takes 65535" in err and "train.accumulation" in err, (code, out, err))
 
 
+@case
+def few_prunings_are_told():
+    code, out, err = isoloss("prunings", "plan", spec_path, "--set", "format=sparse(0.5,journey)")
+    check(code == 0 and "4 runs prune in fewer than 20 events" in out and "every(N)" in out, (code, out, err))
+    code, out, err = isoloss("prunings", "plan", spec_path, "--set", "format=sparse(0.5,journey,every(1))")
+    check(code == 0 and "events" not in out, (code, out, err))
+
+
+@case
+def nothing_starts_that_memory_cannot_hold():
+    wide = write("memory.yaml", SPEC.replace("[16, 32]", "[1024]").replace("layers: 1", "layers: 1000")
+                 .replace("batch_tokens: 256", "batch_tokens: 262144"))
+    code, out, err = isoloss("memory", "plan", wide, "--set", "model.device=cpu")
+    check(code == 0 and "will not be started here" in out and "gives runs" in out, (code, out, err))
+    code, out, err = isoloss("memory", "run", wide, "--set", "model.device=cpu")
+    check(code == 3 and "gives runs" in err and "train.recompute" in err, (code, out, err))
+    code, out, err = isoloss("memory", "run", spec_path, "--memory", "20M")
+    check(code == 3 and "--memory gives runs 20.0 MiB" in err, (code, out, err))
+    check(not os.path.exists(path_of("memory", "runs")), "something was started")
+    code, out, err = isoloss("memory", "run", spec_path, "--memory", "much")
+    check(code == 2 and "--memory 'much'" in err, (code, out, err))
+
+
 harness.finish()

@@ -2,17 +2,21 @@
 
 test_coordinator.py DRIVER: DRIVER is coordinator_driver. Prints TAP.
 """
+import fcntl
 import functools
 import json
 import os
+import pty
 import re
 import resource
 import shutil
 import signal
 import sqlite3
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 
 sys.path.insert(0, os.path.join(sys.path[0], ".."))
@@ -741,6 +745,52 @@ def packs_gpus_by_memory(home):
                                   fault={"*": {"sleep": 0.05, "share": 3}})
     check(code == 0 and outcome["done"] == 6, (code, outcome, err))
     check(max(sharing for _, seed, sharing in gpus_used(home) if seed >= 200) == 3, gpus_used(home))
+
+
+@case
+def keeps_step_and_loss_on_narrow_terminals(home):
+    for columns in (40, 30, 80):
+        ours, its = pty.openpty()
+        fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        environment = {**os.environ, "TERM": "xterm", "FAKE": json.dumps({"*": {"sleep": 0.05}})}
+        process = subprocess.Popen([DRIVER, home.path, "2", "--seeds", str(100 + columns), "--experiment", f"e{columns}",
+                                    "--", *TRAINER], env=environment, stdout=subprocess.DEVNULL, stderr=its)
+        os.close(its)
+        said = b""
+        try:
+            while piece := os.read(ours, 65536):
+                said += piece
+        except OSError:  # the other end is closed
+            pass
+        os.close(ours)
+        check(process.wait(timeout=30) == 0, said)
+        lines = re.sub("\x1b\\[[0-9]*[A-Za-z]", "", said.decode()).replace("\r", "").split("\n")
+        lines = [line for line in lines if re.search(r"\d+/20\b", line)]
+        check(lines and all(len(line) < columns for line in lines), columns, *lines[:3])
+        check(all(re.search(r"\d+/20  loss \d\.\d+$", line) for line in lines[-2:]), columns, *lines[-2:])
+
+
+def most_at_once(err):
+    """By what the coordinator says of starts and ends."""
+    now = most = 0
+    for line in err.splitlines():
+        now += line.startswith("started ") - line.startswith("done ")
+        most = max(most, now)
+    return most
+
+
+@case
+def packs_cores_by_memory(home):
+    # Room for two of three: never more side by side, with --jobs too; what is larger than all of it runs alone.
+    fault = {"*": {"sleep": 0.05, "share": 3}}
+    for jobs in ([], ["--jobs", "3"]):
+        seeds = ["--seeds", str(10 * len(jobs)), "--experiment", f"packed{len(jobs)}"]
+        code, outcome, err = home.run(4, "--memory", "4e9", "--memory-limit", "9e9", *jobs, *seeds, fault=fault)
+        check(code == 0 and outcome["done"] == 4, (code, outcome, err))
+        check(most_at_once(err) == min(2, len(os.sched_getaffinity(0)) if not jobs else 2), jobs)
+    code, outcome, err = home.run(2, "--memory", "4e9", "--memory-limit", "9e9", "--jobs", "2", "--seeds", "100",
+                                  "--experiment", "large", fault=fault)
+    check(code == 0 and outcome["done"] == 2 and most_at_once(err) == 1, (code, outcome, err))
 
 
 @case

@@ -202,6 +202,20 @@ def fields_of_its_own():
 
 
 @case
+def axes_that_it_does_not_use():
+    told = run("run", "-q", fields_spec("used"), code=0).err
+    check("makes no difference" not in told, "each axis is used", told)
+    with open(path_of("fields.py"), encoding="utf-8") as file:
+        source = file.read()
+    spec = fields_spec("deaf")  # writes the trainer, which is then made deaf to seeds
+    write("fields.py", source.replace('0.01 * config["seed"]', "0"))
+    told = run("run", "-q", spec, "--set", "train.batch_tokens=512", code=0).err
+    check("seed makes no difference to this trainer: 5 pairs of runs" in told and "act makes" not in told, "seeds", told)
+    told = run("fit", "deaf", *(word for name in ("A", "B", "alpha", "beta") for word in ("--fix", f"{name}=0.3")))
+    check("seed makes no difference to this trainer" in told.out + told.err, "a fit says it", told.out, told.err)
+
+
+@case
 def one_name_of_two_types():
     silent = write("silent.py", SILENT)
     for name, field in (("words", "{type: text, default: low}"), ("numbers", "{default: 1}")):

@@ -29,6 +29,7 @@ static bool has_type(const char *type, const struct node *node) {
   if (strcmp(type, "array") == 0) return node->kind == NODE_SEQUENCE;
   if (strcmp(type, "number") == 0) return node_number(node, &number);
   if (strcmp(type, "integer") == 0) return node_number(node, &number) && number == floor(number);
+  if (strcmp(type, "null") == 0) return node_is_null(node);
   if (strcmp(type, "boolean") == 0) return node_boolean(node, &boolean);
   if (strcmp(type, "string") == 0)
     return node->kind == NODE_SCALAR && !node_is_null(node) && !node_number(node, &number) &&
@@ -221,6 +222,9 @@ static void accepted(void) {
       "experiment: a",
       "base: {model: {width: 64, heads: auto}, model.layers: 2, seed: 3, format: none, train: {tokens: 1e6}}",
       "corpus: {files: [a, b], tokenizer: bytes}",
+      "base: {format: {weights: int4, activations: {grid: int4, scale: absmax, hadamard: 32}, layers: [mlp]}}",
+      "sweep: {grid: {format: [none, w4a4, {weights: {sparsity: '2:4'}, backward: requantize}]}}",
+      "base: {train: {tokens: '1e6', lr: '.5e-3'}}\nsweep: {grid: {train.lr: {log: ['1e-3', 1e-1, 3]}}}",
       "sweep: {grid: {model.width: [32, 64], train: {lr: {log: [1e-3, 1e-1, 3]}}, seed: {seeds: 3}}}",
       "sweep: [{zip: {seed: [1, 2], train.lr: 3e-3}, where: epochs <= 1, set: {train.lr: 3e-3, train: {beta1: a}}}]",
       "fit: chinchilla",
@@ -260,6 +264,13 @@ static void refused(void) {
       "base: {model: {tied_head: yes}}",
       "base: {train: {lr: auto}}",
       "corpus: kjv",
+      "base: {train: {tokens: '1e6x'}}",
+      "base: {train: {adam_eps: 0}}",
+      "sweep: {grid: {train.lr: {log: [a, 1e-1, 3]}}}",
+      "base: {format: {weight: int4}}",
+      "base: {format: {weights: {grid: int4, hadamrd: none}}}",
+      "base: {format: {weights: int4, backward: sideways}}",
+      "base: {format: [w4]}",
       "fit: [{law: kaplan, interval: normal}]",
       "fit: [{law: kaplan, leave_out: {column: N}}]",
       "sweep: []",
