@@ -199,7 +199,7 @@ static void find_held(struct fit *fit, const double *values) {
                               results, &ignored);
       for (size_t k = 1; k < sets.count && held; k++) held = fabs(results[k] - results[0]) <= 1e-12 * fabs(results[0]);
       if (!held) continue;
-      forget_interval(derived);
+      fit_forget_derived(derived);
       derived->status = COEFFICIENT_FIXED;
     }
   free(moved);
