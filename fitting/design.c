@@ -93,8 +93,8 @@ static bool set_truth(struct design *design, struct error *error) {
         text_format(&missing, "%s%s", missing.length ? ", " : "", element->name);
       if (assumption && !(element->value > element->low && element->value < element->high))
         fine = error_set(error, EXIT_USAGE_ERROR,
-                         "%s = %g is no truth to design for: it must lie inside the bounds of the law %s (--assume "
-                         "gives another one)",
+                         "%s cannot be %g: a truth to design for lies inside the bounds of the law %s (--assume gives "
+                         "another one)",
                          element->name, assumption->value, design->law->name);
       if (element->free_ever) {
         design->place[e] = design->count;
