@@ -94,6 +94,19 @@ static bool read_gpus(const struct run_options *options, struct arena *arena, st
   return gpu_list_read(arena, options->gpus, options->gpu_memory, &choice->list, error);
 }
 
+// The result: the experiment's runs as JSON, or the outcome in words.
+static void print_end(const struct run_options *options, const struct spec *spec,
+                      const struct coordinator_outcome *outcome, enum exit_code code, struct error *error) {
+  struct error reading = {0};
+  bool wanted = !error->code || code == error->code;
+  if (!options->json && !error->code)
+    print_outcome(outcome, spec);
+  else if (options->json && wanted && print_json(spec->name, &reading))
+    error->told = NULL;  // the document is out
+  else if (options->json && wanted && !error->code)
+    error_take(error, &reading);
+}
+
 // What --only and --again mean: NULL and none without them.
 static bool choose_runs(struct plan_set *set, const struct run_options *options, bool **chosen, const char ***again,
                         struct error *error) {
@@ -169,16 +182,7 @@ static enum exit_code run(const char *path, const struct run_options *options, s
   code = coordinator_execute(&runs, &execute, &outcome, error);
   if (!error->code && !measure_formats(error)) code = error->code;
   if (!error->code && !tell_unused(&spec, error)) code = error->code;
-  if (options->json) {
-    struct error reading = {0};
-    bool wanted = !error->code || code == error->code;
-    if (wanted && print_json(spec.name, &reading))
-      error->told = NULL;  // the document is out
-    else if (wanted && !error->code)
-      error_take(error, &reading);
-  } else if (!error->code) {
-    print_outcome(&outcome, &spec);
-  }
+  print_end(options, &spec, &outcome, code, error);
 end:
   plan_set_end(&set);
   if (planned) plan_free(&plan);
