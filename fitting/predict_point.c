@@ -21,10 +21,12 @@ static struct replicates replicates_of(const struct fitted_law *fitted, const do
 static void settle(const struct fitted_law *fitted, const double *values, struct estimate *estimate) {
   static const double least_move = 0.02;  // of the value: less is no move, whatever the interval
   static const double much = 0.25;        // of the interval
+  static const double rounding = 1e-6;    // of the value: rows without noise have no interval to speak of
   const double *ends = values + fitted->replicate_count + fitted->jackknife_count;
   bool has = !isnan(estimate->low) && !isnan(estimate->high), below = false, above = false;
   double low = has ? estimate->low : estimate->value, high = has ? estimate->high : estimate->value, farthest = -1;
-  double room = has ? high - low : least_move * fabs(estimate->value), widened_low = low, widened_high = high;
+  double room = has ? fmax(high - low, rounding * fabs(estimate->value)) : least_move * fabs(estimate->value);
+  double widened_low = low, widened_high = high;
   for (size_t k = 0; k < fitted->open_count; k++) {
     bool step = fitted->open_ends[k].step, nothing = isnan(ends[k]);
     bool down = step || nothing ? false : ends[k] < low - room, up = step || nothing ? false : ends[k] > high + room;

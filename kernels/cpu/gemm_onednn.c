@@ -210,7 +210,16 @@ end:
 
 #undef TRY
 
-bool onednn_run(struct onednn *library, const struct gemm *gemm, const void *a, const void *b, void *c,
+// A column of a matrix, `stride` elements apart, as `count` elements side by side. The caller frees it.
+static void *column(const void *from, int64_t count, int64_t stride, enum dtype dtype) {
+  size_t item = dtype_bytes(dtype);
+  char *made = memory_get((size_t)count * item);
+  for (int64_t i = 0; i < count; i++)
+    memcpy(made + (size_t)i * item, (const char *)from + (size_t)(i * stride) * item, item);
+  return made;
+}
+
+static bool run(struct onednn *library, const struct gemm *gemm, const void *a, const void *b, void *c,
                 struct error *error) {
   parallel_set_library_threads(library->threads);
   struct product **bucket = &library->buckets[hash_of(gemm)], *product = *bucket;
@@ -240,6 +249,31 @@ failed:
   return error_set(error, EXIT_ENVIRONMENT, "oneDNN cannot multiply %s matrices of %lld x %lld x %lld: %s",
                    dtype_name(gemm->in), (long long)gemm->m, (long long)gemm->n, (long long)gemm->k,
                    status_name(status));
+}
+
+// oneDNN 3.7 with AVX512 takes a factor or a result of one row or one column whose elements lie apart for one whose
+// elements lie side by side, so such columns are copied.
+bool onednn_run(struct onednn *library, const struct gemm *gemm, const void *a, const void *b, void *c,
+                struct error *error) {
+  bool a_apart = gemm->form == GEMM_TN && gemm->m == 1 && gemm->lda > 1;
+  bool b_apart = gemm->form != GEMM_NT && gemm->n == 1 && gemm->ldb > 1 && !gemm->packed;
+  bool c_apart = gemm->n == 1 && gemm->ldc > 1;
+  if (!a_apart && !b_apart && !c_apart) return run(library, gemm, a, b, c, error);
+  struct gemm straight = *gemm;
+  void *a_column = a_apart ? column(a, gemm->k, gemm->lda, gemm->in) : NULL;
+  void *b_column = b_apart ? column(b, gemm->k, gemm->ldb, gemm->in) : NULL;
+  char *c_column = c_apart ? column(c, gemm->m, gemm->ldc, gemm->out) : NULL;
+  if (a_apart) straight.lda = 1;
+  if (b_apart) straight.ldb = 1;
+  if (c_apart) straight.ldc = 1;
+  bool fine = run(library, &straight, a_apart ? a_column : a, b_apart ? b_column : b, c_apart ? c_column : c, error);
+  size_t item = dtype_bytes(gemm->out);
+  for (int64_t i = 0; i < gemm->m && c_apart && fine; i++)
+    memcpy((char *)c + (size_t)(i * gemm->ldc) * item, c_column + (size_t)i * item, item);
+  free(a_column);
+  free(b_column);
+  free(c_column);
+  return fine;
 }
 
 // Of x86's: on Arm the library answers with bits of other meanings.

@@ -57,8 +57,8 @@ static bool here(enum gemm_library library) {
 }
 static void every_library(void) {
   // The last two: more than one block of the sum, and of rows, in kernels of our own.
-  static const int64_t sizes[][3] = {{1, 1, 1},     {1, 257, 16},  {3, 33, 50}, {64, 48, 16},
-                                     {65, 31, 129}, {9, 34, 1700}, {200, 5, 40}};
+  static const int64_t sizes[][3] = {{1, 1, 1},   {1, 257, 16},  {3, 33, 50},   {64, 48, 16},
+                                     {40, 1, 21}, {65, 31, 129}, {9, 34, 1700}, {200, 5, 40}};
   device_begin(ISA_PORTABLE, "reference", 1);
   for (enum gemm_library library = GEMM_REFERENCE; library < GEMM_LIBRARIES; library++) {
     if (!here(library)) continue;
