@@ -2,7 +2,7 @@
 # Built for 64-bit Arm by Debian's cross compiler with warnings as errors, in a root with the minimal base (root.sh), and
 # tried under qemu-user as a Neoverse N1 (NEON, no SVE): the unit tests that are programs (emulated_tests.py), then a
 # plan, a training, a fit and a report; the tests of kernels and gradients also as qemu's "max", which has SVE and
-# bfloat16. Takes hours (fitting coverage alone one or more), so it is not part of ./runtests.
+# bfloat16. Takes hours, so it is not part of ./runtests.
 #
 #   tests/systems/arm_root.sh SUITE [FOLDER]      SUITE: trixie; FOLDER: where roots and logs are kept
 set -eu

@@ -13,6 +13,8 @@ def why_not(test):
         return 'in Python: looks at sources, or starts programs, which needs a kernel that knows the emulator'
     if test['name'].startswith('cuda'):
         return 'an emulator of GPUs, in another one'
+    if test['name'] in ('fitting coverage', 'fitting dependence', 'fitting choice', 'fitting forms'):
+        return 'statistics over many fits, an hour or more under an emulator; other tests run the same code'
     return None
 
 
