@@ -17,7 +17,7 @@ if [ "${ISOLOSS_ROOT_NAMESPACE:-}" != yes ]; then
   ISOLOSS_ROOT_NAMESPACE=yes exec unshare --mount --pid --fork "$0" "$suite" "$folder"
 fi
 
-# root_make NAME: unpacks the base into $root, with /proc, shared memory and the network's names.
+# root_make NAME: unpacks the base into $root, with /proc, shared memory, pseudo-terminals and the network's names.
 root_make() {
   root=$folder/$suite-$1
   rm -rf --one-file-system "$root"
@@ -39,9 +39,11 @@ root_make() {
     tar -C "$root" -xf "$folder/$suite-base.tar"
   fi
   [ ! -f /etc/resolv.conf ] || cp -L /etc/resolv.conf "$root/etc/resolv.conf"
-  mkdir -p "$root/dev/shm"
+  mkdir -p "$root/dev/shm" "$root/dev/pts"
   mount -t proc proc "$root/proc"
   mount -t tmpfs shm "$root/dev/shm"
+  mount -t devpts -o ptmxmode=666,newinstance devpts "$root/dev/pts"
+  ln -sf pts/ptmx "$root/dev/ptmx"
 }
 
 # inside COMMAND...: runs it in the root.
@@ -57,6 +59,6 @@ root_sources() {
 }
 
 root_remove() {
-  umount "$root/dev/shm" "$root/proc"
+  umount "$root/dev/pts" "$root/dev/shm" "$root/proc"
   rm -rf --one-file-system "$root"
 }
