@@ -51,6 +51,35 @@ static inline bool run_fit(const struct law *law, const struct table *table, con
   return fine;
 }
 
+// The options are refused with a message that has these words.
+static inline void refuse_fit(const struct law *law, const struct table *table, const struct fit_options *options,
+                              const char *with) {
+  struct fit_result result;
+  struct error error = {0};
+  if (!CHECK(!fit_run(law, table, options, &result, &error) && strstr(error.text, with))) printf("# %s\n", error.text);
+  fit_result_free(&result);
+}
+
+// A result's document, read, is written again to the byte. `text` gets the document.
+static inline void check_written_again(const struct fit_result *result, struct text *text) {
+  struct text again = {0};
+  struct json_writer writer = json_writer(text, false), second = json_writer(&again, false);
+  struct fit_result read;
+  struct error error = {0};
+  fit_result_json(result, &writer);
+  if (CHECK(fit_result_read(&read, text_string(text), &error))) {
+    fit_result_json(&read, &second);
+    CHECK_TEXT(text_string(&again), text_string(text));
+  }
+  fit_result_free(&read);
+  text_free(&again);
+}
+
+// A line by least squares.
+static const char plain_line[] __attribute__((unused)) =
+    "law: line\nformula: \"a + b * x\"\npredicts: y\nresidual: plain\nobjective: least-squares\n"
+    "parameters: {a: {starts: [0]}, b: {starts: [0]}}\n";
+
 // y = 2 + x / 2 + normal noise for x = 0, 1, ... points - 1, each `copies` times; the copies of a point share a `run`.
 static inline void make_line(struct table *table, size_t points, size_t copies) {
   table_init(table, "line", points * copies);

@@ -4,20 +4,6 @@
 
 #include "tests/fitting/fitting_test.h"
 
-static const char line[] =
-    "law: line\nformula: \"a + b * x\"\npredicts: y\nresidual: plain\nobjective: least-squares\n"
-    "parameters: {a: {starts: [0]}, b: {starts: [0]}}\n";
-
-static bool fails(const struct law *law, const struct table *table, const struct fit_options *options,
-                  const char *with) {
-  struct fit_result result;
-  struct error error = {0};
-  bool fine = fit_run(law, table, options, &result, &error);
-  fit_result_free(&result);
-  if (!CHECK(!fine)) return false;
-  return CHECK(strstr(error.text, with)) || (printf("# %s\n", error.text), false);
-}
-
 static void score(struct fit_options *options, const char *const *texts, size_t count) {
   options->scores = texts;
   options->score_count = count;
@@ -27,7 +13,7 @@ static void score(struct fit_options *options, const char *const *texts, size_t 
 static void score_of_a_line(void) {
   struct law law;
   struct table table = {0};
-  if (!parse_law(&law, line)) return;
+  if (!parse_law(&law, plain_line)) return;
   make_line(&table, 20, 1);
   struct fit_options options = {.bootstrap = 0, .bare = true};
   score(&options, (const char *const[]){"a=2,b=0.5", "b=0.6, a=1.5"}, 2);
@@ -126,12 +112,12 @@ static void score_of_chinchilla(void) {
                {"no/such.json", "no/such.json"}};
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
     score(&options, &wrong[i].text, 1);
-    fails(&law, &table, &options, wrong[i].with);
+    refuse_fit(&law, &table, &options, wrong[i].with);
   }
   score(&options, (const char *const[]){"E=1.69,A=406.4,B=410.7,alpha=0.34,beta=0.28"}, 1);
   options.fixes = &(struct fit_fix){"beta", 0.3};
   options.fix_count = 1;
-  fails(&law, &table, &options, "beta is 0.28 there, and this fit holds it at 0.3");
+  refuse_fit(&law, &table, &options, "beta is 0.28 there, and this fit holds it at 0.3");
   table_free(&table);
   law_free(&law);
 }
@@ -183,11 +169,11 @@ static void ties(void) {
                {"beta", "not of the form NAME=NAME"}};
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
     options.ties = &wrong[i].tie;
-    fails(&law, &table, &options, wrong[i].with);
+    refuse_fit(&law, &table, &options, wrong[i].with);
   }
   options.ties = (const char *const[]){"beta=alpha", "alpha=beta"};
   options.tie_count = 2;
-  fails(&law, &table, &options, "by way of others");
+  refuse_fit(&law, &table, &options, "by way of others");
   table_free(&table);
   law_free(&law);
   law_free(&one);
@@ -232,7 +218,7 @@ static void bounds(void) {
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
     options.lows = &wrong[i].low;
     options.highs = &wrong[i].high;
-    fails(&law, &table, &options, wrong[i].with);
+    refuse_fit(&law, &table, &options, wrong[i].with);
   }
   table_free(&table);
   law_free(&law);
@@ -285,7 +271,7 @@ static void ratios(void) {
       {"m[a]/m[dd]", "no coefficient 'm[dd]'"}, {"m[a]", "not of the form"}, {"m[a]/m[a]", "is 1 by its form"}};
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
     options.ratios = &wrong[i].ratio;
-    fails(&law, &table, &options, wrong[i].with);
+    refuse_fit(&law, &table, &options, wrong[i].with);
   }
   table_free(&table);
   law_free(&law);
@@ -316,7 +302,7 @@ static void one_category(void) {
   }
   fit_result_free(&result);
   options.fix_count = 4;
-  fails(&law, &table, &options, "or hold all other parameters (--fix)");
+  refuse_fit(&law, &table, &options, "or hold all other parameters (--fix)");
   table_free(&table);
   law_free(&law);
 }
@@ -325,7 +311,7 @@ static void one_category(void) {
 static void bins(void) {
   struct law law;
   struct table table = {0};
-  if (!parse_law(&law, line)) return;
+  if (!parse_law(&law, plain_line)) return;
   make_line(&table, 30, 1);
   const char *columns[] = {"x"};
   struct fit_options options = {.bootstrap = 0, .leave_out = columns, .leave_out_count = 1};

@@ -4,10 +4,6 @@
 
 #include "tests/fitting/fitting_test.h"
 
-static const char line[] =
-    "law: line\nformula: \"a + b * x\"\npredicts: y\nresidual: plain\nobjective: least-squares\n"
-    "parameters: {a: {starts: [0]}, b: {starts: [0]}}\n";
-
 enum { ROWS = 40 };
 
 static void make_table(struct table *table) {
@@ -57,7 +53,7 @@ static void check_minimum(const char *objective, double (*weight)(double, double
   struct table table = {0};
   struct fit_result result;
   double a, b;
-  if (!parse_law(&law, line)) return;
+  if (!parse_law(&law, plain_line)) return;
   make_table(&table);
   struct fit_options options = {.bootstrap = 0, .objective = objective};
   reweight(&table, weight, free_scale, &scale, &a, &b);
@@ -177,7 +173,7 @@ static void around(void) {
   struct law law;
   struct table table = {0};
   struct fit_result result;
-  if (!parse_law(&law, line)) return;
+  if (!parse_law(&law, plain_line)) return;
   make_table(&table);
   static const char *const kinds[] = {"student-t:4", "asymmetric:2:1", "lad"};
   static const size_t others[] = {2, 3, 1};
@@ -213,7 +209,7 @@ static void around(void) {
 static void overestimates(void) {
   struct law law;
   struct table table = {0};
-  if (!parse_law(&law, line)) return;
+  if (!parse_law(&law, plain_line)) return;
   make_table(&table);
   size_t before = ROWS;
   static const char *const kinds[] = {"asymmetric:1:0.5", "asymmetric:4:0.5", "asymmetric:30:0.5"};

@@ -119,18 +119,9 @@ static void against_closed_form(void) {
       penalty += 0.5 * w.variance * pow((c->value - pool->mean) / pool->spread, 2);
     }
     CHECK_NEAR(result.penalty, penalty, 1e-6);
-    struct text text = {0}, again = {0};
-    struct json_writer writer = json_writer(&text, false), second = json_writer(&again, false);
-    fit_result_json(&result, &writer);
-    struct fit_result read;
-    struct error error = {0};
-    if (CHECK(fit_result_read(&read, text_string(&text), &error))) {
-      fit_result_json(&read, &second);
-      CHECK_TEXT(text_string(&again), text_string(&text));
-    }
-    fit_result_free(&read);
+    struct text text = {0};
+    check_written_again(&result, &text);
     text_free(&text);
-    text_free(&again);
   }
   fit_result_free(&result);
   table_free(&table);
@@ -252,14 +243,6 @@ static void beside_other_coefficients(void) {
   law_free(&law);
 }
 
-static void fails(const struct law *law, const struct table *table, const struct fit_options *options,
-                  const char *with) {
-  struct fit_result result;
-  struct error error = {0};
-  if (!CHECK(!fit_run(law, table, options, &result, &error) && strstr(error.text, with))) printf("# %s\n", error.text);
-  fit_result_free(&result);
-}
-
 static void mistakes(void) {
   struct law law, other;
   struct table table;
@@ -269,24 +252,24 @@ static void mistakes(void) {
   make_levels(&table, 3, sizes, 1, 1, truth);
   static const char *const m = "m", *const wrong = "mm", *const twice[] = {"m", "m"};
   struct fit_options options = {.bootstrap = 0, .bare = true, .pooled = &wrong, .pooled_count = 1};
-  fails(&law, &table, &options, "did you mean 'm'");
+  refuse_fit(&law, &table, &options, "did you mean 'm'");
   options.pooled = twice;
   options.pooled_count = 2;
-  fails(&law, &table, &options, "named twice");
+  refuse_fit(&law, &table, &options, "named twice");
   options.pooled = &m;
   options.pooled_count = 1;
   options.objective = "lad";
-  fails(&law, &table, &options, "--objective huber:DELTA");
+  refuse_fit(&law, &table, &options, "--objective huber:DELTA");
   options.objective = NULL;
   options.interval = INTERVAL_T;
-  fails(&law, &table, &options, "--interval bca or percentile");
+  refuse_fit(&law, &table, &options, "--interval bca or percentile");
   options.interval = INTERVAL_BY_DEFAULT;
   options.priors = (const char *const[]){"m[k3]=5~1"};
   options.prior_count = 1;
-  fails(&law, &table, &options, "has a prior, and partial pooling is another");
+  refuse_fit(&law, &table, &options, "has a prior, and partial pooling is another");
   options.prior_count = 0;
   options.where = "kind == 'k4'";
-  fails(&law, &table, &options, "1 category of m is fitted");
+  refuse_fit(&law, &table, &options, "1 category of m is fitted");
   options.where = "kind in ['k4', 'k7', 'k3']";
   if (run_fit(&law, &table, &options, &result)) {
     bool told = false;

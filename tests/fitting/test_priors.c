@@ -5,22 +5,9 @@
 
 #include "tests/fitting/fitting_test.h"
 
-static const char line[] =
-    "law: line\nformula: \"a + b * x\"\npredicts: y\nresidual: plain\nobjective: least-squares\n"
-    "parameters: {a: {starts: [0]}, b: {starts: [0]}}\n";
 static const char decay[] =
     "law: decay\nformula: \"c * exp(0 - k * x)\"\npredicts: y\nobjective: huber:0.01\n"
     "parameters: {c: {positive: true, starts: [1, 5]}, k: {positive: true, starts: [0.01, 0.1]}}\n";
-
-static bool fails(const struct law *law, const struct table *table, const struct fit_options *options,
-                  const char *with) {
-  struct fit_result result;
-  struct error error = {0};
-  bool fine = fit_run(law, table, options, &result, &error);
-  fit_result_free(&result);
-  if (!CHECK(!fine)) return false;
-  return CHECK(strstr(error.text, with)) || (printf("# %s\n", error.text), false);
-}
 
 static void set(struct fit_options *options, const char *const *priors, size_t count) {
   options->priors = priors;
@@ -62,7 +49,7 @@ static double squares(const struct sums *s, const double t[2]) {
 static void ridge_of_a_line(void) {
   struct law law;
   struct table table = {0};
-  if (!parse_law(&law, line)) return;
+  if (!parse_law(&law, plain_line)) return;
   make_line(&table, 20, 1);
   static const double mean[2] = {3, 0.4}, sd[2] = {0.5, 0.05}, none[2] = {0};
   struct sums s = sums_of(&table);
@@ -95,19 +82,10 @@ static void ridge_of_a_line(void) {
       CHECK_NEAR(c->se / posterior, 1, 0.15);  // of resamples, rows and priors drawn anew
     }
     // what is written is read again, to the byte
-    struct text text = {0}, again = {0};
-    struct json_writer writer = json_writer(&text, false), second = json_writer(&again, false);
-    fit_result_json(&result, &writer);
-    struct fit_result read;
-    struct error error = {0};
-    if (CHECK(fit_result_read(&read, text_string(&text), &error))) {
-      fit_result_json(&read, &second);
-      CHECK_TEXT(text_string(&again), text_string(&text));
-    }
+    struct text text = {0};
+    check_written_again(&result, &text);
     CHECK(strstr(text_string(&text), "\"penalty\":") && strstr(text_string(&text), "\"narrowed\":"));
-    fit_result_free(&read);
     text_free(&text);
-    text_free(&again);
   }
   fit_result_free(&result);
   table_free(&table);
@@ -119,7 +97,7 @@ static void copies_weigh_once(void) {
   struct law law;
   struct table table = {0}, copies = {0};
   struct fit_result once, grouped, apart;
-  if (!parse_law(&law, line)) return;
+  if (!parse_law(&law, plain_line)) return;
   make_line(&table, 20, 1);
   make_line(&copies, 20, 8);
   struct fit_options options = {.bootstrap = 0, .bare = true};
@@ -192,7 +170,7 @@ static void nothing_but_the_prior(void) {
   struct law law;
   struct table table = {0};
   struct fit_result result;
-  if (!parse_law(&law, line)) return;
+  if (!parse_law(&law, plain_line)) return;
   make_line(&table, 24, 1);
   double mean = 0;
   for (size_t row = 0; row < 24; row++) {
@@ -230,7 +208,7 @@ static void absolute_values(void) {
   struct law law;
   struct table table = {0};
   struct fit_result result;
-  if (!parse_law(&law, line)) return;
+  if (!parse_law(&law, plain_line)) return;
   make_line(&table, 21, 1);
   struct fit_options options = {.bootstrap = 0, .bare = true, .objective = "lad"};
   set(&options, (const char *const[]){"b=0.3~0.02"}, 1);
@@ -263,7 +241,7 @@ static void absolute_values(void) {
 static void mistakes(void) {
   struct law law, levels;
   struct table table = {0};
-  if (!parse_law(&law, line)) return;
+  if (!parse_law(&law, plain_line)) return;
   make_line(&table, 20, 1);
   struct fit_options options = {.bootstrap = 0, .bare = true};
   static const struct {
@@ -278,21 +256,21 @@ static void mistakes(void) {
                {"bb=1~1", "did you mean 'b'"}};
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
     set(&options, &wrong[i].prior, 1);
-    fails(&law, &table, &options, wrong[i].with);
+    refuse_fit(&law, &table, &options, wrong[i].with);
   }
   set(&options, (const char *const[]){"b=1~1", "b=2~1"}, 2);
-  fails(&law, &table, &options, "b has two priors");
+  refuse_fit(&law, &table, &options, "b has two priors");
   set(&options, (const char *const[]){"b=1~1"}, 1);
   options.interval = INTERVAL_T;
-  fails(&law, &table, &options, "--interval bca or percentile");
+  refuse_fit(&law, &table, &options, "--interval bca or percentile");
   options.interval = INTERVAL_BY_DEFAULT;
   options.fixes = &(struct fit_fix){"b", 0.5};
   options.fix_count = 1;
-  fails(&law, &table, &options, "b is held");
+  refuse_fit(&law, &table, &options, "b is held");
   options.fix_count = 0;
   options.ties = (const char *const[]){"b=a"};
   options.tie_count = 1;
-  fails(&law, &table, &options, "b is tied");
+  refuse_fit(&law, &table, &options, "b is tied");
   // a category that no fitted row has is not fitted, and its prior says nothing of rows
   if (parse_law(&levels,
                 "law: levels\nformula: \"m[run]\"\npredicts: y\nobjective: least-squares\n"

@@ -16,6 +16,7 @@ import sys
 
 sys.path.insert(0, os.path.join(sys.path[0], ".."))
 from harness import case, check, environment, finish, path_of  # noqa: E402
+from loss_by_transformers import loss_by_transformers  # noqa: E402
 from plain_llama import Llama, read_safetensors as tensors, rows_of  # noqa: E402
 
 trainer, make_run = sys.argv[1:3]
@@ -55,21 +56,6 @@ def evaluate(weights, config):
     return json.loads(call("--evaluate", weights, "--json", config).stdout)["loss"]
 
 
-def loss_by_transformers(folder, batch):
-    """None where transformers is missing."""
-    try:
-        import torch
-        import transformers
-    except ImportError:
-        return None
-    model = transformers.AutoModelForCausalLM.from_pretrained(folder)
-    tokens, targets, mask = (torch.tensor(batch[k]) for k in ("tokens", "targets", "mask"))
-    with torch.no_grad():
-        logits = model(input_ids=tokens).logits
-    losses = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
-    return float((losses.double() * mask.flatten()).sum() / mask.sum())
-
-
 def trained(name, *pairs):
     run = make(name, *pairs)
     call(run + "/config.json")
@@ -96,7 +82,7 @@ def an_export_has_the_loss_of_its_run():
         check(evaluate(checkpoint, run + "/config.json") == loss, "the checkpoint has it in every bit", text)
         if text in OTHERS:
             batch = validation(run, 512 // 16)
-            others = [Llama(out).loss(batch), loss_by_transformers(out, batch)]
+            others = [Llama(out).loss(batch), loss_by_transformers(out, batch, "AutoModelForCausalLM")]
             check(all(o is None or abs(o - loss) < 1e-6 for o in others), "so do others", text, loss, others)
         call("--export", out + " masters", "--from", checkpoint, "--masters", run + "/config.json")
         masters = out + " masters"

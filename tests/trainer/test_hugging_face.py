@@ -21,6 +21,7 @@ except ImportError:
 sys.path.insert(0, os.path.join(sys.path[0], ".."))
 import llama_reference  # noqa: E402
 from harness import check, finish, path_of  # noqa: E402
+from loss_by_transformers import loss_by_transformers  # noqa: E402
 
 COMMON = ["model.layers=2", "model.width=48", "train.steps=30", "train.batch_tokens=240", "train.lr=1e-2",
           "model.init_std=0.1", "train.evals=0", "train.final_eval_tokens=960"]
@@ -31,21 +32,6 @@ CASES = {
     "other head dimension": ["corpus.source=markov2", "model.context=24", "model.heads=2", "model.head_dim=32",
                              "model.norm_eps=1e-3", "model.mlp_width=64"],
 }
-
-
-def loss_by_transformers(folder, batch):
-    """None where transformers is missing."""
-    try:
-        import torch
-        import transformers
-    except ImportError:
-        return None
-    model = transformers.LlamaForCausalLM.from_pretrained(folder)
-    tokens, targets, mask = (torch.tensor(batch[k]) for k in ("tokens", "targets", "mask"))
-    with torch.no_grad():
-        logits = model(input_ids=tokens).logits
-    losses = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
-    return float((losses.double() * mask.flatten()).sum() / mask.sum())
 
 
 def compare(trainer, make_run, name, pairs):
@@ -59,7 +45,7 @@ def compare(trainer, make_run, name, pairs):
     batch = json.loads(tokens.stdout)
     checkpoint = run / done["checkpoint"]
     ours = llama_reference.loss(checkpoint, batch)
-    theirs = loss_by_transformers(checkpoint, batch)
+    theirs = loss_by_transformers(checkpoint, batch, "LlamaForCausalLM")
     # The trainer can repeat its own number from the checkpoint, exactly.
     again = subprocess.run([trainer, "--evaluate", checkpoint, "--json", run / "config.json"], check=True,
                            capture_output=True)
