@@ -145,14 +145,12 @@ bool folder_make(const char *path, struct error *error) {
   return true;
 }
 
-// Removes an entry of an open folder, and what is below it; links are removed, never followed, also where a folder is
-// exchanged for a link meanwhile. `path` is for messages.
-static bool remove_entry(int parent, const char *name, const char *path, struct error *error) {
-  struct stat status;
-  if (fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) != 0)
-    return errno == ENOENT || error_set_errno(error, EXIT_ENVIRONMENT, "cannot remove %s", path);
-  if (!S_ISDIR(status.st_mode))
-    return unlinkat(parent, name, 0) == 0 || error_set_errno(error, EXIT_ENVIRONMENT, "cannot remove %s", path);
+// What is done with an entry of an open folder; `path` is for messages.
+typedef bool entry_function(int parent, const char *name, const char *path, double *bytes, struct error *error);
+
+// Calls it for each entry of the folder `name`, which is opened without following a link.
+static bool each_entry(int parent, const char *name, const char *path, entry_function *call, double *bytes,
+                       struct error *error) {
   int file = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   DIR *folder = file < 0 ? NULL : fdopendir(file);
   if (!folder) {
@@ -165,39 +163,32 @@ static bool remove_entry(int parent, const char *name, const char *path, struct 
     if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
     struct text inside = {0};
     text_format(&inside, "%s/%s", path, entry->d_name);
-    fine = remove_entry(file, entry->d_name, text_string(&inside), error);
+    fine = call(file, entry->d_name, text_string(&inside), bytes, error);
     text_free(&inside);
   }
   closedir(folder);
-  return fine && (unlinkat(parent, name, AT_REMOVEDIR) == 0 ||
-                  error_set_errno(error, EXIT_ENVIRONMENT, "cannot remove %s", path));
+  return fine;
+}
+
+// Removes an entry of an open folder, and what is below it; links are removed, never followed, also where a folder is
+// exchanged for a link meanwhile.
+static bool remove_entry(int parent, const char *name, const char *path, double *bytes, struct error *error) {
+  struct stat status;
+  if (fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) != 0)
+    return errno == ENOENT || error_set_errno(error, EXIT_ENVIRONMENT, "cannot remove %s", path);
+  bool is_folder = S_ISDIR(status.st_mode);
+  if (is_folder && !each_entry(parent, name, path, remove_entry, bytes, error)) return false;
+  return unlinkat(parent, name, is_folder ? AT_REMOVEDIR : 0) == 0 ||
+         error_set_errno(error, EXIT_ENVIRONMENT, "cannot remove %s", path);
 }
 
 static bool add_bytes(int parent, const char *name, const char *path, double *bytes, struct error *error) {
   struct stat status;
   if (fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) != 0)  // or it went away just now
     return errno == ENOENT || error_set_errno(error, EXIT_ENVIRONMENT, "cannot look at %s", path);
-  if (!S_ISDIR(status.st_mode)) {
-    *bytes += (double)status.st_size;
-    return true;
-  }
-  int file = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  DIR *folder = file < 0 ? NULL : fdopendir(file);
-  if (!folder) {
-    error_set_errno(error, EXIT_ENVIRONMENT, "cannot open folder %s", path);
-    if (file >= 0) close(file);
-    return false;
-  }
-  bool fine = true;
-  for (struct dirent *entry; fine && (entry = readdir(folder));) {
-    if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
-    struct text inside = {0};
-    text_format(&inside, "%s/%s", path, entry->d_name);
-    fine = add_bytes(file, entry->d_name, text_string(&inside), bytes, error);
-    text_free(&inside);
-  }
-  closedir(folder);
-  return fine;
+  if (S_ISDIR(status.st_mode)) return each_entry(parent, name, path, add_bytes, bytes, error);
+  *bytes += (double)status.st_size;
+  return true;
 }
 
 bool folder_bytes(const char *path, double *bytes, struct error *error) {
@@ -205,7 +196,7 @@ bool folder_bytes(const char *path, double *bytes, struct error *error) {
   return add_bytes(AT_FDCWD, path, path, bytes, error);
 }
 
-bool folder_remove(const char *path, struct error *error) { return remove_entry(AT_FDCWD, path, path, error); }
+bool folder_remove(const char *path, struct error *error) { return remove_entry(AT_FDCWD, path, path, NULL, error); }
 
 int file_lock(const char *path, bool *busy, struct error *error) {
   *busy = false;

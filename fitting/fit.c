@@ -160,12 +160,8 @@ static bool begin(struct fit *fit, struct error *error) {
   fit->objective = law->objective;
   if (options->residual && !residual_parse(options->residual, &fit->residual, error)) return false;
   if (options->objective && !objective_parse(options->objective, &fit->objective, error)) return false;
+  if (!fit_objective_check(law, options->objective, false, error)) return false;
   result->scale_estimated = fit->objective.kind == OBJECTIVE_STUDENT_T && isnan(fit->objective.scale);
-  if (result->scale_estimated && law->stage_count > 1)
-    return error_set(error, EXIT_USAGE_ERROR,
-                     "the law %s is fitted in stages, and one scale of Student's t cannot be estimated from several: "
-                     "give it (student-t:%g:0.003)",
-                     law->name, fit->objective.degrees);
   result->name = copy(result, options->name ? options->name : law->name);
   result->by = copy(result, options->part ? options->by : NULL);
   result->part = copy(result, options->part);

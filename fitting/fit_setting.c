@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fitting/fitting.h"
+#include "fitting/fit_internal.h"
 #include "fitting/law_internal.h"
 
 struct setting {
@@ -63,17 +63,6 @@ static bool check_name(const struct setting *s, const char *at, size_t length, b
   return s->error->code ? wrong(s, at) : true;
 }
 
-// The last equal sign outside brackets, or NULL.
-static const char *equals_in(const char *text, size_t length) {
-  const char *found = NULL;
-  int depth = 0;
-  for (size_t i = 0; i < length; i++) {
-    depth += (text[i] == '[') - (text[i] == ']');
-    if (text[i] == '=' && depth == 0) found = text + i;
-  }
-  return found;
-}
-
 static bool is_number(const char *at, size_t length) {
   char digits[64];
   double value;
@@ -85,14 +74,14 @@ static bool is_number(const char *at, size_t length) {
 
 static bool check_tie(const struct setting *s) {
   static const char form[] = "NAME=NAME (beta=alpha)";
-  const char *equals = equals_in(s->text, strlen(s->text));
+  const char *equals = setting_equals(s->text, strlen(s->text));
   if (!equals || equals == s->text || !equals[1]) return wrong_form(s, form);
   return check_name(s, s->text, (size_t)(equals - s->text), false) &&
          check_name(s, equals + 1, strlen(equals + 1), false);
 }
 
 static bool check_bound(const struct setting *s) {
-  const char *equals = equals_in(s->text, strlen(s->text));
+  const char *equals = setting_equals(s->text, strlen(s->text));
   if (!equals || equals == s->text || !is_number(equals + 1, strlen(equals + 1)))
     return wrong_form(s, "NAME=NUMBER (E=1)");
   return check_name(s, s->text, (size_t)(equals - s->text), true);
@@ -121,7 +110,7 @@ static bool check_score(const struct setting *s) {
     size_t length = 0;
     while (*at == ' ') at++;
     for (; at[length] && (depth > 0 || at[length] != ','); length++) depth += (at[length] == '[') - (at[length] == ']');
-    const char *equals = equals_in(at, length);
+    const char *equals = setting_equals(at, length);
     if (!equals || equals == at || !is_number(equals + 1, (size_t)(at + length - equals - 1))) {
       error_set(s->error, EXIT_USAGE_ERROR, "score: '%.*s' is not of the form NAME=NUMBER (E=1.69,A=406.4,...)",
                 (int)length, at);
@@ -135,7 +124,7 @@ static bool check_score(const struct setting *s) {
 
 static bool check_prior(const struct setting *s) {
   static const char form[] = "NAME=MEAN~SD (alpha=0.34~0.05) or log(NAME)=MEAN~SD";
-  const char *equals = equals_in(s->text, strlen(s->text)), *tilde = equals ? strchr(equals, '~') : NULL;
+  const char *equals = setting_equals(s->text, strlen(s->text)), *tilde = equals ? strchr(equals, '~') : NULL;
   if (!tilde || equals == s->text || !is_number(equals + 1, (size_t)(tilde - equals - 1)) ||
       !is_number(tilde + 1, strlen(tilde + 1)))
     return wrong_form(s, form);

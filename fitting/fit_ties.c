@@ -21,19 +21,24 @@ static int find_coefficient(const struct fit *fit, const char *name) {
   return -1;
 }
 
-// The two sides of "NAME=WHAT", at the last equal sign that is outside brackets.
+const char *setting_equals(const char *text, size_t length) {
+  const char *found = NULL;
+  int depth = 0;
+  for (size_t i = 0; i < length; i++) {
+    depth += (text[i] == '[') - (text[i] == ']');
+    if (text[i] == '=' && depth == 0) found = text + i;
+  }
+  return found;
+}
+
+// The two sides of "NAME=WHAT".
 static bool split_setting(struct fit *fit, const char *option, const char *form, const char *text, const char **name,
                           const char **what, struct error *error) {
-  int depth = 0;
-  size_t equals = 0;
-  for (size_t i = 0; text[i]; i++) {
-    depth += (text[i] == '[') - (text[i] == ']');
-    if (text[i] == '=' && depth == 0) equals = i;
-  }
-  if (!equals || !text[equals + 1])
+  const char *equals = setting_equals(text, strlen(text));
+  if (!equals || equals == text || !equals[1])
     return error_set(error, EXIT_USAGE_ERROR, "%s '%s' is not of the form %s", option, text, form);
-  *name = arena_copy(&fit->arena, text, equals);
-  *what = text + equals + 1;
+  *name = arena_copy(&fit->arena, text, (size_t)(equals - text));
+  *what = equals + 1;
   return true;
 }
 

@@ -22,7 +22,6 @@ enum { MOST_OWN = 256 };
 static void load_own_columns(struct store *store) {
   struct arena *arena = &store->arena;
   sqlite3_stmt *s = NULL;
-  if (!store->database) return;
   const char *sql =
       "SELECT j.key, max(j.type = 'text'), min(j.type IN ('true', 'false')) FROM runs r, json_each(r.config, '$.own') j "
       "WHERE r.command IS NOT NULL GROUP BY j.key ORDER BY j.key LIMIT 256";

@@ -261,9 +261,7 @@ static bool open_to_write(struct store *store, enum store_mode mode, struct erro
   if (!store_execute(store, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON", "opening",
                      error))
     return false;
-  if (!store_migrate_here(store, error)) return false;
-  store_load_columns(store);
-  return store_refresh_view(store, error);
+  return store_migrate_here(store, error);
 }
 
 // The file or its folder: SQLite needs to make files beside it.
@@ -276,7 +274,6 @@ static bool may_only_be_read(struct arena *arena, const char *path) {
 struct store *store_open(const char *path, enum store_mode mode, struct error *error) {
   struct store *store = memory_get(sizeof *store);
   store->path = arena_string(&store->arena, path);
-  store_load_columns(store);
   bool fine = false;
   if (mode != STORE_CREATE && !file_exists(path))
     error_set(error, EXIT_ENVIRONMENT, "%s: no database there yet; `isoloss run SPEC` makes it", path);
@@ -284,12 +281,9 @@ struct store *store_open(const char *path, enum store_mode mode, struct error *e
     fine = open_to_read(store, error);
   else
     fine = open_to_write(store, mode, error);
-  if (fine && mode == STORE_KEEP && store->read_only)
-    fine = open_copy(store, error) && store_refresh_view(store, error);
-  if (fine) {
-    store_load_columns(store);  // now with the fields that its runs have of their own
-    return store;
-  }
+  if (fine && mode == STORE_KEEP && store->read_only) fine = open_copy(store, error);
+  if (fine) store_load_columns(store);  // with the fields that its runs have of their own
+  if (fine && (mode == STORE_READ || store_refresh_view(store, error))) return store;
   store_close(store);
   return NULL;
 }
