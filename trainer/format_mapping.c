@@ -108,8 +108,7 @@ static void read_operand(const struct node *node, enum operand operand, struct r
 // ---- the whole ----
 
 static void read_backward(const struct node *node, enum backward_operand *backward, struct diagnostics *diagnostics) {
-  static const char *const words[] = {"forward", "requantize", "original"};
-  int found = node->kind == NODE_SCALAR ? piece_word(piece_of(node->text), WORDS(words)) : -1;
+  int found = node->kind == NODE_SCALAR ? piece_word(piece_of(node->text), WORDS(backward_words)) : -1;
   if (found < 0)
     node_error(node, diagnostics, NULL, "backward is forward, requantize or original");
   else

@@ -6,6 +6,7 @@ const char *const scale_rule_words[4] = {"rms", "absmax", "learned", "static"};
 const char *const scale_type_words[5] = {"float", "power-floor", "power-round", "power-ceil", "e4m3-scale"};
 const char *const rounding_words[2] = {"nearest", "stochastic"};
 const char *const estimator_words[4] = {"ste", "clip", "trust", "lsq"};
+const char *const backward_words[3] = {"forward", "requantize", "original"};
 const char *const sparsity_scope_words[3] = {"tensor", "row", "global"};
 const char *const sparse_backward_words[6] = {"forward", "rms", "b-rms", "a-b-rms", "pass", "trust"};
 

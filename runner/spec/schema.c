@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "kernels/formats/parse.h"
 #include "plots/plots.h"
 #include "runner/spec/keys.h"
 #include "runner/spec/schema_write.h"
@@ -17,10 +18,7 @@ static const struct schema_property number_text = {
 
 // A format as a mapping (trainer/format_mapping.c reads it).
 static void put_formats(struct json_writer *json) {
-  static const char *const recipes[] = {"quest", "lsq", "ste", "clip", "absmax"}, *const backwards[] = {"forward",
-                                                                                                        "requantize",
-                                                                                                        "original"};
-  static const struct schema_property operand[] = {{"recipe", .choices = recipes, .choice_count = 5},
+  static const struct schema_property operand[] = {{"recipe", .choices = recipe_words, .choice_count = RECIPES},
                                                    {"sparsity", "string|null"},
                                                    {"grid", "string|null"},
                                                    {"scale", "string"},
@@ -32,7 +30,7 @@ static void put_formats(struct json_writer *json) {
   static const struct schema_property mapping[] = {{"weights", "string|null", .or_reference = "format_operand"},
                                                    {"activations", "string|null", .or_reference = "format_operand"},
                                                    {"gradients", "string|null", .or_reference = "format_operand"},
-                                                   {"backward", .choices = backwards, .choice_count = 3},
+                                                   {"backward", .choices = backward_words, .choice_count = 3},
                                                    {"token_hadamard", "boolean"},
                                                    {"layers", "string", .repeated = true}};
   schema_object(json, &(struct schema_object){"format_operand", NULL, "what one operand becomes", operand, 9});
