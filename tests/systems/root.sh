@@ -17,9 +17,16 @@ if [ "${ISOLOSS_ROOT_NAMESPACE:-}" != yes ]; then
   ISOLOSS_ROOT_NAMESPACE=yes exec unshare --mount --pid --fork "$0" "$suite" "$folder"
 fi
 
-# root_make NAME: unpacks the base into $root, with /proc, shared memory, pseudo-terminals and the network's names.
+# root_make NAME: unpacks the base into $root, with /proc, shared memory, pseudo-terminals and the network's names. Locks
+# live as long as this process: one caller at a time has the root, and one makes the base.
 root_make() {
   root=$folder/$suite-$1
+  exec 8>"$root.lock" 9>"$folder/$suite-base.lock"
+  flock -n 8 || {
+    echo "$0: another process works in $root: wait for it, or name another folder" >&2
+    exit 3
+  }
+  flock 9
   rm -rf --one-file-system "$root"
   mkdir -p "$root"
   if [ ! -f "$folder/$suite-base.tar" ]; then
@@ -38,6 +45,7 @@ root_make() {
   else
     tar -C "$root" -xf "$folder/$suite-base.tar"
   fi
+  exec 9>&-
   [ ! -f /etc/resolv.conf ] || cp -L /etc/resolv.conf "$root/etc/resolv.conf"
   mkdir -p "$root/dev/shm" "$root/dev/pts"
   mount -t proc proc "$root/proc"
