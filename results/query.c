@@ -53,9 +53,12 @@ void store_load_columns(struct store *store) {
   }
   for (size_t i = 0; i < run_field_count; i++) {
     const struct run_field *field = &run_fields[i];
+    const char *value = arena_format(arena, "json_extract(r.config, '$.\"%s\"')", field->path);
+    // A training of before there was the stage has its defaults.
+    if (field->stage && field->type >= FIELD_CHOICE)
+      value = arena_format(arena, "coalesce(%s, '%s')", value, field->fallback);
     store->columns[store->column_count++] =
-        (struct store_column){field->path, arena_format(arena, "json_extract(r.config, '$.\"%s\"')", field->path),
-                              field->type >= FIELD_CHOICE, field->type == FIELD_BOOLEAN};
+        (struct store_column){field->path, value, field->type >= FIELD_CHOICE, field->type == FIELD_BOOLEAN};
   }
   load_own_columns(store);
   for (int i = 0; i < store->column_count; i++) store->column_names[i] = store->columns[i].name;

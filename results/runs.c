@@ -97,7 +97,7 @@ static void write_config(const struct run_config *config, struct text *out) {
     const struct run_field *field = &run_fields[i];
     struct value value = field_get(config, field);
     if (field->groups & GROUP_FORMAT)
-      value.text = config_format_name(config, &arena);
+      value.text = config_format_spelling(config, field, &arena);
     else if (value.kind == VALUE_TEXT)
       value.text = field_spelling(field, value.text, &arena);
     write_value(&json, field, value);
@@ -167,7 +167,10 @@ static bool write_known(struct store *store, const char *sql, const struct store
 }
 
 bool store_run_add(struct store *store, const struct run_record *run, struct error *error) {
-  if (!store_format_add(store, run->config->format, error)) return false;
+  for (size_t i = 0; i < run_field_count; i++)
+    if (run_fields[i].groups & GROUP_FORMAT &&
+        !store_format_add(store, field_get(run->config, &run_fields[i]).text, error))
+      return false;
   struct text canonical = {0}, config = {0};
   config_canonical(run->config, &canonical);
   write_config(run->config, &config);

@@ -1,4 +1,4 @@
--- The tables of an isoloss store, version 4. A change of this file needs a file migration-N.sql that brings a store of
+-- The tables of an isoloss store, version 5. A change of this file needs a file migration-N.sql that brings a store of
 -- version N-1 there, and the new number in migrate.c; one of table runs also needs a line in columns.c. Times are
 -- seconds since 1970; losses are natural-log cross-entropy per token; what is not known is NULL.
 
@@ -40,6 +40,7 @@ CREATE TABLE runs (
   bits_per_byte REAL,
   oracle_loss REAL,                   -- of the source itself, on the same validation tokens
   irreducible_loss REAL,              -- of the source, in closed form
+  weight_error REAL,                  -- of a compression: squared error of all its matrices over their squares
   train_loss REAL,                    -- last one reported
   step INTEGER,                       -- where the run is
   wall_seconds REAL,
@@ -112,6 +113,21 @@ CREATE TABLE metrics (
   oracle_loss REAL,
   active_parameters REAL,
   PRIMARY KEY (run, kind, step)
+) WITHOUT ROWID;
+
+-- What a stage made of one matrix of the model: from its `layer` events. A number that the method does not know is NULL.
+CREATE TABLE layers (
+  run TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+  layer INTEGER NOT NULL,             -- block, from 0
+  matrix TEXT NOT NULL,               -- self_attn.q_proj, mlp.down_proj, ...
+  rows INTEGER,                       -- outputs
+  columns INTEGER,                    -- inputs
+  relative_error REAL,                -- t^2: squared error of the weights over their squares
+  output_error REAL,                  -- the same of the layer's outputs on the calibration tokens
+  bound REAL,                         -- what the method promises for output_error
+  bits REAL,                          -- stored, a weight
+  sparsity REAL,                      -- share of zeroes
+  PRIMARY KEY (run, layer, matrix)
 ) WITHOUT ROWID;
 
 -- source: the experiment, imported table or file that was fitted; document: JSON, as `isoloss fit --json` prints it.

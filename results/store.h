@@ -127,6 +127,20 @@ bool store_metric_put(struct store *store, const char *run, const struct metric 
 // Removes the points after `step`: a run resumed from a checkpoint of that step writes them again.
 bool store_metrics_cut(struct store *store, const char *run, int64_t step, struct error *error);
 
+// ---- layers: what a stage made of one matrix ----
+
+// Numbers that were not reported are NAN.
+struct layer_record {
+  int64_t layer;  // block, from 0
+  const char *matrix;
+  double rows, columns, relative_error, output_error, bound, bits, sparsity;
+};
+// Puts it in the place of the one of the same run, layer and matrix.
+bool store_layer_put(struct store *store, const char *run, const struct layer_record *layer, struct error *error);
+bool store_layers_cut(struct store *store, const char *run, struct error *error);  // removes all of a run
+// layer, matrix, rows, columns, relative_error, output_error, bound, bits, sparsity, by layer and matrix.
+struct store_rows *store_layers(struct store *store, const char *run, struct error *error);
+
 // ---- queries ----
 
 // Rows of a query, one at a time:

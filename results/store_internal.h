@@ -5,7 +5,7 @@
 
 #include "results/store.h"
 
-enum { STATEMENT_CACHE = 32, SCHEMA_VERSION = 4 };
+enum { STATEMENT_CACHE = 32, SCHEMA_VERSION = 5 };
 
 struct cached_statement {
   const char *sql;  // compared by address
@@ -32,7 +32,11 @@ struct store {
 };
 
 // A run r with what follows from its format f.
-#define RUNS_AND_FORMATS "runs r LEFT JOIN formats f ON f.format = json_extract(r.canonical, '$.format')"
+// Of a later stage the format is the last one that its weights were brought to (which is in its settings, not in what
+// counts in its id).
+#define RUNS_AND_FORMATS                                                                                            \
+  "runs r LEFT JOIN formats f ON f.format = CASE WHEN r.parent IS NULL THEN json_extract(r.canonical, '$.format') " \
+  "ELSE coalesce(nullif(json_extract(r.config, '$.\"compress.format\"'), 'none'), json_extract(r.config, '$.format')) END"
 
 struct store_column {
   const char *name, *sql;  // sql: over RUNS_AND_FORMATS

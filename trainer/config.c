@@ -268,6 +268,14 @@ bool config_is_default(const struct run_config *config, const struct run_field *
   return value_equal(field_get(config, field), field_get(&fresh, field));
 }
 
+void config_clear_stages(struct run_config *config) {
+  struct run_config fresh;
+  config_default(&fresh);
+  for (size_t i = 0; i < run_field_count; i++)
+    if (run_fields[i].stage) field_put(config, &run_fields[i], field_get(&fresh, &run_fields[i]));
+  config->stage = NULL;
+}
+
 void config_clear_budget(struct run_config *config) {
   for (size_t i = 0; i < run_field_count; i++)
     if (run_fields[i].groups & GROUP_BUDGET) field_put(config, &run_fields[i], (struct value){.kind = VALUE_MISSING});
@@ -356,29 +364,31 @@ static bool resolve_model(struct run_config *config, const struct corpus_facts *
   return true;
 }
 
-// Whether the format's blocks and groups divide the axes they lie on. What this trainer does not know is not checked.
+bool config_format_fits(const struct run_config *c, const struct format *format, const char *path,
+                        struct error *error) {
+  int64_t width = c->model.width, hidden = c->model.mlp_width, query = c->model.heads * c->model.head_dim;
+  int64_t qkv = query + 2 * c->model.kv_heads * c->model.head_dim, rows = c->train.batch_tokens / c->train.accumulation;
+  const struct {
+    const char *name;
+    unsigned layer;
+    int64_t outputs, inputs;
+  } matrices[] = {{"query, key and value", LAYER_QKV, qkv, width},
+                  {"attention output", LAYER_OUTPUT, width, query},
+                  {"gate and up", LAYER_GATE_UP, 2 * hidden, width},
+                  {"down", LAYER_DOWN, width, hidden}};
+  for (int i = 0; i < 4; i++)
+    if (format->layers & matrices[i].layer &&
+        !format_check_shape(format, matrices[i].outputs, matrices[i].inputs, rows, error))
+      return error_context(error, "format %s does not fit the %s matrix", format->name, matrices[i].name) ||
+             error_about(error, path, NULL);
+  return true;
+}
+
+// What this trainer does not know is not checked.
 static bool format_fits(const struct run_config *c, struct error *error) {
   struct arena arena = {0};
   const struct format *format = config_format(c, &arena);
-  bool fine = true;
-  if (format) {
-    int64_t width = c->model.width, hidden = c->model.mlp_width, query = c->model.heads * c->model.head_dim;
-    int64_t qkv = query + 2 * c->model.kv_heads * c->model.head_dim,
-            rows = c->train.batch_tokens / c->train.accumulation;
-    const struct {
-      const char *name;
-      unsigned layer;
-      int64_t outputs, inputs;
-    } matrices[] = {{"query, key and value", LAYER_QKV, qkv, width},
-                    {"attention output", LAYER_OUTPUT, width, query},
-                    {"gate and up", LAYER_GATE_UP, 2 * hidden, width},
-                    {"down", LAYER_DOWN, width, hidden}};
-    for (int i = 0; i < 4 && fine; i++)
-      if (format->layers & matrices[i].layer &&
-          !format_check_shape(format, matrices[i].outputs, matrices[i].inputs, rows, error))
-        fine = error_context(error, "format %s does not fit the %s matrix", format->name, matrices[i].name) ||
-               error_about(error, "format", NULL);
-  }
+  bool fine = !format || config_format_fits(c, format, "format", error);
   arena_free(&arena);
   return fine;
 }

@@ -83,6 +83,12 @@ struct run_config {
   } train;
   const char *format;
   int64_t seed;
+  // Settings of stages that follow the training; of a run before them they are at their defaults.
+  struct {
+    const char *method, *format;
+    int64_t bits;
+  } compress;
+  const char *stage;  // no field: the name of the stage whose run this is (trainer/stages/stage.h); NULL: a training
   const struct format *parsed_format;  // of `format`, by config_parse_format; NULL: none, or not parsed
   struct own_values own;
   struct own_model own_model;  // no field: it follows from the spec's trainer
@@ -101,6 +107,7 @@ struct run_field {
   bool (*counts_when)(const struct run_config *resolved);  // EFFECT_COUNTS only under such other fields; NULL: always
   unsigned groups;                                         // enum field_group
   size_t own;               // 1 + its place among the fields that a spec declares; 0: of the table
+  const char *stage;        // whose setting it is: only the runs of this stage count it; NULL: the training's
   const char *file_ending;  // FIELD_TEXT: what ends so is a file name, which a spec takes relative to its folder
   const char *help;         // one line
 };
@@ -134,7 +141,13 @@ bool field_has_spellings(const struct run_field *field);
 bool field_names_files(const struct run_field *field, const char *text);
 // corpus.source says "files" where corpus.files are what is trained on (they come before the default source).
 void config_name_source(struct run_config *config);
+// Whether the field is the format that the model trains in, of which a configuration holds the parsed form too.
+bool field_trains(const struct run_field *field);
+// The one spelling of a format field's value in this configuration. In the arena, or a text of the configuration.
+const char *config_format_spelling(const struct run_config *config, const struct run_field *field, struct arena *arena);
 bool config_is_default(const struct run_config *config, const struct run_field *field);
+// Makes it the configuration of a training: settings of stages are at their defaults.
+void config_clear_stages(struct run_config *config);
 // Unsets all of GROUP_BUDGET.
 void config_clear_budget(struct run_config *config);
 
@@ -178,6 +191,9 @@ struct run_quantities {
 // from the tokenizer (bytes: 257). dtype auto becomes `resolved_dtype` ("float32" or "bfloat16").
 bool config_resolve(struct run_config *config, const struct corpus_facts *facts, const char *resolved_dtype,
                     struct error *error);
+// Whether the format's blocks and groups divide the axes of the model's matrices; the error is about the field `path`.
+bool config_format_fits(const struct run_config *resolved, const struct format *format, const char *path,
+                        struct error *error);
 struct parameter_counts config_parameters(const struct run_config *resolved);
 // Parses `format` into `parsed_format`, which lives in the arena. False with an error when this trainer has no such
 // format (a trainer of the user's own may have).
@@ -194,7 +210,8 @@ double config_active_parameters(const struct run_config *resolved, int64_t step)
 struct run_quantities config_quantities(const struct run_config *resolved, const struct corpus_facts *facts);
 
 // True when the field counts in the identity of this run: it can change the result, under the configuration's other
-// fields too (a cooldown does nothing without the wsd schedule).
+// fields too (a cooldown does nothing without the wsd schedule). Of a later stage only its own fields count: the others
+// are those of its parent, whose id counts.
 bool config_counts(const struct run_config *resolved, const struct run_field *field);
 // {"model.layers":4,...}: every field that affects the result, in table order, resolved values, on one line.
 void config_canonical(const struct run_config *resolved, struct text *out);
@@ -205,11 +222,13 @@ int config_version(const struct run_config *resolved);
 struct digest config_identity(const struct run_config *resolved, const char *corpus_digest, const char *stage,
                               const char *parent_id);
 
-// A run's config.json: {"isoloss_trainer":1,"id":...,"corpus":{"path":...,"digest":...},"config":{every field}}.
+// A run's config.json: {"isoloss_trainer":1,"id":...,"corpus":{"path":...,"digest":...},"config":{every field}}; of a
+// later stage with "stage" and "parent", and only there with fields of stages.
 struct run_file {
   char id[40];
   const char *corpus_path;  // folder of the prepared corpus, or "" for synthetic sources
   char corpus_digest[40];
+  char parent[40];  // of a later stage: the id of the run whose checkpoint it reads, in the folder ../ID; or ""
   struct run_config config;  // resolved
 };
 void run_file_write(const struct run_file *file, struct text *out);

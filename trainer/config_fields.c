@@ -20,6 +20,7 @@
 #define NO_EFFECT .effect = EFFECT_NONE
 #define GROUP(name) .groups = GROUP_##name
 #define CORPUS .effect = EFFECT_RESOLVED, .groups = GROUP_CORPUS | GROUP_PREPARED
+#define STAGE(name) .stage = #name
 #define FILES(ending) .file_ending = ending
 #define HELP(line) .help = line
 
@@ -137,5 +138,12 @@ const struct run_field run_fields[] = {
      HELP("representation of weights, activations and gradients")},
     {INTEGER(seed, 0, 9007199254740992.0), DEFAULT("0"), COUNTS,
      HELP("seed of the initial weights and of the order of the data")},
+
+    {CHOICE(compress.method, "none|rtn"), DEFAULT("none"), COUNTS, STAGE(compress),
+     HELP("how the trained weights are brought to compress.format; rtn: each to the nearest value; none: not at all")},
+    {TEXT(compress.format), DEFAULT("none"), COUNTS, GROUP(FORMAT), STAGE(compress),
+     HELP("format of the compressed weights (and of activations, where it names them)")},
+    {INTEGER(compress.bits, 1, 8), AUTO, RESOLVED, STAGE(compress),
+     HELP("short for the format absmax-wB of so many bits; auto: what compress.format says")},
 };
 const size_t run_field_count = sizeof run_fields / sizeof run_fields[0];

@@ -38,6 +38,16 @@ const char *field_spelling(const struct run_field *field, const char *text, stru
   return names_file(field, text) ? path_canonical(arena, text) : text;
 }
 
+bool field_trains(const struct run_field *field) {
+  return !field->own && field->offset == offsetof(struct run_config, format);
+}
+
+const char *config_format_spelling(const struct run_config *config, const struct run_field *field,
+                                   struct arena *arena) {
+  return field_trains(field) ? config_format_name(config, arena)
+                             : format_canonical(field_get(config, field).text, arena);
+}
+
 bool field_has_spellings(const struct run_field *field) {
   return field->groups & GROUP_FORMAT || field->type == FIELD_LIST || field->file_ending;
 }

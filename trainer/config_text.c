@@ -8,7 +8,9 @@
 
 // Some knobs mean nothing under others: they must not split identities.
 bool config_counts(const struct run_config *config, const struct run_field *field) {
-  return field->effect == EFFECT_COUNTS && (!field->counts_when || field->counts_when(config));
+  const char *stage = field->stage ? field->stage : "", *own = config->stage ? config->stage : "";
+  return field->effect == EFFECT_COUNTS && strcmp(stage, own) == 0 &&
+         (!field->counts_when || field->counts_when(config));
 }
 
 const char *field_text(const struct run_field *field, struct value value, char number[32]) {
@@ -50,7 +52,7 @@ void config_canonical(const struct run_config *resolved, struct text *out) {
     if (!config_counts(resolved, field)) continue;
     json_key(&json, field->path);
     if (field->groups & GROUP_FORMAT)
-      json_put_string(&json, config_format_name(resolved, &arena));
+      json_put_string(&json, config_format_spelling(resolved, field, &arena));
     else
       field_json(&json, field, field_get(resolved, field));
   }
@@ -94,6 +96,10 @@ void run_file_write(const struct run_file *file, struct text *out) {
   json_object_begin(&json);
   json_key_integer(&json, "isoloss_trainer", config_version(&file->config));
   json_key_string(&json, "id", file->id);
+  if (file->config.stage) {
+    json_key_string(&json, "stage", file->config.stage);
+    json_key_string(&json, "parent", file->parent);
+  }
   json_key(&json, "corpus");
   json_object_begin(&json);
   json_key_string(&json, "path", file->corpus_path);
@@ -102,6 +108,7 @@ void run_file_write(const struct run_file *file, struct text *out) {
   json_key(&json, "config");
   json_object_begin(&json);
   for (size_t i = 0; i < run_field_count; i++) {
+    if (run_fields[i].stage && !file->config.stage && config_is_default(&file->config, &run_fields[i])) continue;
     json_key(&json, run_fields[i].path);
     field_json(&json, &run_fields[i], field_get(&file->config, &run_fields[i]));
   }
@@ -153,6 +160,8 @@ bool run_file_read(struct arena *arena, const char *path, struct run_file *file,
   const char *id = json_string_value(json_object_get(root, "id"));
   const char *digest = json_string_value(json_object_get(corpus, "digest"));
   const char *corpus_path = json_string_value(json_object_get(corpus, "path"));
+  const char *stage = json_string_value(json_object_get(root, "stage"));
+  const char *parent = json_string_value(json_object_get(root, "parent"));
   int expected = version_of(json_string_value(json_object_get(config, "model.dtype")),
                             json_string_value(json_object_get(config, "train.schedule")));
   if (!json_is_integer(version) || !json_is_object(corpus) || !json_is_object(config) || !id || !digest ||
@@ -164,7 +173,14 @@ bool run_file_read(struct arena *arena, const char *path, struct run_file *file,
               path, json_integer_value(version), expected);
   } else if (strlen(id) >= sizeof file->id || strlen(digest) >= sizeof file->corpus_digest) {
     error_set(error, EXIT_USAGE_ERROR, "%s: id or corpus digest too long", path);
+  } else if (stage &&
+             (!parent || strlen(parent) != DIGEST_LENGTH || strspn(parent, "0123456789abcdef") != DIGEST_LENGTH)) {
+    error_set(error, EXIT_USAGE_ERROR, "%s: stage '%s' needs the id of its parent", path, stage);
   } else {
+    if (stage) {
+      file->config.stage = arena_string(arena, stage);
+      memcpy(file->parent, parent, DIGEST_LENGTH);
+    }
     snprintf(file->id, sizeof file->id, "%s", id);
     snprintf(file->corpus_digest, sizeof file->corpus_digest, "%s", digest);
     file->corpus_path = arena_string(arena, corpus_path);

@@ -10,20 +10,12 @@
 #include "trainer/hugging_face.h"
 #include "trainer/training.h"
 
-// What a format still does to a model whose weights are represented already: the forward pass' activations.
-static const char *rest_of_format(const struct format *format, struct arena *arena) {
-  if (!format) return "none";
-  struct format rest = *format;
-  rest.operands[OPERAND_WEIGHTS] = rest.operands[OPERAND_GRADIENTS] = (struct representation){0};
-  rest.backward = BACKWARD_FORWARD;
-  rest.gradient_token_hadamard = false;
-  return format_is_none(&rest) ? "none" : format_short_name(&rest, arena);
-}
-
 // The run's configuration beside the weights, for isoloss itself: `format` is what they have not seen yet.
 static bool write_run_file(const struct training *t, const char *format, const char *path, struct error *error) {
   struct run_file file = t->file;
   struct text text = {0};
+  config_clear_stages(&file.config);
+  file.parent[0] = '\0';
   file.config.format = format;
   run_file_write(&file, &text);
   struct digest ignored;
@@ -38,7 +30,7 @@ static bool write_files(struct training *t, bool masters, int64_t step, const ch
   struct digest ignored[2];
   struct model_stamp stamp = model_stamp(m, step, arena);
   const struct format *format = m->config.parsed_format;
-  const char *rest = rest_of_format(format, arena);
+  const char *rest = format_after_weights(format, arena);
   bool activations = strcmp(rest, "none") != 0;
   if (!masters) {
     if (!model_represent(m, step, error)) return false;

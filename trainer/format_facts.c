@@ -17,6 +17,15 @@ const char *format_backward(const struct format *format, struct arena *arena) {
   return format_short_name(&part, arena);
 }
 
+const char *format_after_weights(const struct format *format, struct arena *arena) {
+  if (!format) return "none";
+  struct format rest = *format;
+  rest.operands[OPERAND_WEIGHTS] = rest.operands[OPERAND_GRADIENTS] = (struct representation){0};
+  rest.backward = BACKWARD_FORWARD;
+  rest.gradient_token_hadamard = false;
+  return format_is_none(&rest) ? "none" : format_short_name(&rest, arena);
+}
+
 struct format_facts format_facts(const char *text, struct arena *arena) {
   struct error unknown = {0};
   const struct format *format = format_read(text, arena, &unknown);

@@ -17,6 +17,8 @@ const char *format_canonical(const char *text, struct arena *arena);
 // of the forward pass' values and plain gradients.
 const char *format_forward(const struct format *format, struct arena *arena);
 const char *format_backward(const struct format *format, struct arena *arena);
+// What a format still does to a model whose weights are represented already: the forward pass' activations. NULL: none.
+const char *format_after_weights(const struct format *format, struct arena *arena);
 // What the store keeps of a format. Of one that this trainer does not know only the name, as given.
 struct format_facts {
   const char *name;                // canonical

@@ -54,6 +54,10 @@ bool report_start(struct training *t, struct error *error) {
   json_key_string(json, "trainer", "isoloss-train " ISOLOSS_VERSION);
   json_key_integer(json, "semantic_version", config_version(c));
   json_key_string(json, "id", t->file.id);
+  if (t->file.config.stage) {
+    json_key_string(json, "stage", t->file.config.stage);
+    json_key_string(json, "parent", t->file.parent);
+  }
   json_key_integer(json, "time", (int64_t)time(NULL));
   json_key_integer(json, "pid", getpid());
   json_key_string(json, "host", host);
@@ -64,7 +68,7 @@ bool report_start(struct training *t, struct error *error) {
   json_key_string(json, "dtype", c->model.dtype);
   json_key_integer(json, "threads", c->train.threads);
   put_parameters(json, &parameters);
-  put_memory(json, &t->model->memory);
+  if (t->model) put_memory(json, &t->model->memory);  // a stage has one after the other
   json_key_string(json, "corpus", corpus_digest(t->corpus));
   text_free(&device);
   return event_end(&t->log, error);

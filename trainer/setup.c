@@ -8,6 +8,7 @@
 #include "base/terminal.h"
 #include "trainer/data/tokenizer.h"
 #include "trainer/schedule.h"
+#include "trainer/stages/stage.h"
 #include "trainer/training.h"
 
 double training_seconds(const struct training *t) { return clock_seconds() - t->clock_start; }
@@ -33,7 +34,7 @@ static bool check_config(const struct training *t, struct error *error) {
   return true;
 }
 
-bool training_open_model(struct training *t, enum model_use use, struct error *error) {
+bool training_open_device(struct training *t, struct error *error) {
   const struct run_config *c = &t->file.config;
   if (!check_config(t, error)) return false;
   t->corpus = corpus_open(t->file.corpus_path, t->file.corpus_digest, c, error);
@@ -48,12 +49,23 @@ bool training_open_model(struct training *t, enum model_use use, struct error *e
                      " tokens: a larger corpus, a larger "
                      "corpus.validation_fraction or a smaller model.context is needed",
                      c->model.context);
-  if (!trainer_device_open(c->model.device, c->train.threads, &t->ops, &t->device, error)) return false;
-  t->model = model_create(t->ops, t->device, c, use, error);
-  if (!t->model) return false;
+  return trainer_device_open(c->model.device, c->train.threads, &t->ops, &t->device, error);
+}
+
+void training_name_origin(struct training *t) {
   const struct tokenizer *tokenizer = corpus_tokenizer(t->corpus);
   t->model->origin.run = t->file.id;
   if (tokenizer && tokenizer->end_token != TOKENIZER_NO_END) t->model->origin.end_token = (int64_t)tokenizer->end_token;
+}
+
+bool training_open_model(struct training *t, enum model_use use, struct error *error) {
+  const struct run_config *c = &t->file.config;
+  // A later stage's checkpoint holds another model than the training's.
+  if (c->stage && !stage_model_config(&t->file.config, &t->arena, error)) return false;
+  if (!training_open_device(t, error)) return false;
+  t->model = model_create(t->ops, t->device, c, use, error);
+  if (!t->model) return false;
+  training_name_origin(t);
   if (use == MODEL_TRAIN && t->model->dtype == DTYPE_BFLOAT16 && !t->ops->dtype_fast(t->device, DTYPE_BFLOAT16))
     notice_print("isoloss-train",
                  "model.dtype bfloat16: this CPU has no fast products for it; float32 takes less time");
@@ -89,20 +101,23 @@ static bool find_start(struct training *t, struct error *error) {
   return t->ops->synchronize(t->device, error);
 }
 
-bool training_open(struct training *t, const char *config_path, bool *finished, struct error *error) {
-  *t = (struct training){.log = {.file = -1}, .oracle_loss = NAN};
+bool training_open_log(struct training *t, const char *config_path, bool *finished, struct error *error) {
   *finished = false;
   if (!run_file_read(&t->arena, config_path, &t->file, error)) return false;
-  const struct run_config *c = &t->file.config;
   const char *slash = strrchr(config_path, '/');
   t->run_folder = slash ? arena_copy(&t->arena, config_path, (size_t)(slash - config_path + 1)) : ".";
   if (!event_log_open(&t->log, &t->arena, path_join(&t->arena, t->run_folder, "events.jsonl"), error)) return false;
   const char *last = event_log_last(&t->log, &t->arena, error);
   if (!last) return false;
-  if (strcmp(last, "done") == 0 || strcmp(last, "diverged") == 0) {
-    *finished = true;
-    return true;
-  }
+  *finished = strcmp(last, "done") == 0 || strcmp(last, "diverged") == 0;
+  return true;
+}
+
+bool training_open(struct training *t, const char *config_path, bool *finished, struct error *error) {
+  *t = (struct training){.log = {.file = -1}, .oracle_loss = NAN};
+  if (!training_open_log(t, config_path, finished, error)) return false;
+  if (*finished) return true;
+  const struct run_config *c = &t->file.config;
   t->steps = c->train.steps;
   t->identity = config_identity(c, t->file.corpus_digest, "state", "");
   if (!training_open_model(t, MODEL_TRAIN, error)) return false;

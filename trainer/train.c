@@ -7,6 +7,7 @@
 #include "base/terminal.h"
 #include "trainer/data/tokenizer.h"
 #include "trainer/schedule.h"
+#include "trainer/stages/work.h"
 #include "trainer/training.h"
 
 // What a part of the loop says about going on.
@@ -142,10 +143,21 @@ static enum exit_code train(struct training *t, const struct trainer_options *op
   return report_done(t, &result, error) && event_log_sync(&t->log, error) ? EXIT_DONE : error->code;
 }
 
+// A configuration that cannot be read is told by whoever reads it next.
+static bool is_of_stage(const char *config_path) {
+  struct arena arena = {0};
+  struct run_file file;
+  struct error unread = {0};
+  bool stage = run_file_read(&arena, config_path, &file, &unread) && file.config.stage;
+  arena_free(&arena);
+  return stage;
+}
+
 enum exit_code trainer_run(const struct trainer_options *options, struct error *error) {
   struct training training;
   bool finished;
   enum exit_code code = EXIT_DONE;
+  if (is_of_stage(options->config_path)) return stage_run(options, error);
   if (!training_open(&training, options->config_path, &finished, error))
     code = error->code;
   else if (finished)

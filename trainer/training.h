@@ -48,10 +48,16 @@ struct training {
 // initial weights; the log is cut back to it and `start` stands in it. *finished: the log already has the run's end,
 // and there is nothing to do.
 bool training_open(struct training *training, const char *config_path, bool *finished, struct error *error);
+// The first part of it: the run's file, its folder, and its log, locked.
+bool training_open_log(struct training *training, const char *config_path, bool *finished, struct error *error);
 void training_close(struct training *training);
 
+// Opens device and corpus of a run file.
+bool training_open_device(struct training *training, struct error *error);
 // Opens device, corpus and model of a run file (for training and for evaluation alone).
 bool training_open_model(struct training *training, enum model_use use, struct error *error);
+// What files say of the model: the run, the tokenizer's end token.
+void training_name_origin(struct training *training);
 
 double training_seconds(const struct training *training);        // of the run so far, interruptions left out
 double training_train_seconds(const struct training *training);  // of these, in training steps

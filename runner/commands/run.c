@@ -41,6 +41,9 @@ static void print_outcome(const struct coordinator_outcome *outcome, const struc
   if (outcome->failed) printf(", %zu failed", outcome->failed);
   if (outcome->killed) printf(", %zu stopped", outcome->killed);
   if (outcome->pending) printf(", %zu pending", outcome->pending);
+  if (outcome->blocked)
+    printf(" (%zu of them follow%s a run that failed, diverged or has no checkpoint)", outcome->blocked,
+           outcome->blocked == 1 ? "s" : "");
   if (outcome->left_out) printf("; %zu others left out by --only", outcome->left_out);
   printf("\n");
   if (outcome->failed)

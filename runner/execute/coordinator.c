@@ -232,7 +232,7 @@ static void show(struct coordinator *c, bool now) {
     counts.diverged += job->state == RUN_DIVERGED;
     counts.failed += job->state == RUN_FAILED;
     counts.running += job->state == RUN_RUNNING;
-    if (job->state != RUN_PENDING && job->state != RUN_KILLED) continue;
+    if ((job->state != RUN_PENDING && job->state != RUN_KILLED) || job->blocked) continue;
     left += job->flops;
     estimated += job->seconds;
   }
@@ -311,9 +311,12 @@ static enum exit_code report(struct coordinator *c, struct coordinator_outcome *
                                           .already = c->already,
                                           .left_out = c->left_out,
                                           .interrupted = c->interrupted};
+  size_t final = 0;  // follow a run that diverged: nothing is left to do
   for (size_t i = 0; i < c->set_count; i++) {
     enum run_state state = c->jobs[i].state;
     if (c->jobs[i].left_out) continue;
+    outcome->blocked += c->jobs[i].blocked;
+    final += c->jobs[i].blocked && c->jobs[i].blocked_by_divergence;
     outcome->done += state == RUN_DONE;
     outcome->diverged += state == RUN_DIVERGED;
     outcome->failed += state == RUN_FAILED;
@@ -322,7 +325,7 @@ static enum exit_code report(struct coordinator *c, struct coordinator_outcome *
   }
   if (error->code) return error->code;
   if (c->fault || c->aside > 0) return coordinator_fault_error(c, error);
-  return outcome->done + outcome->diverged == outcome->total ? EXIT_DONE : EXIT_RUNS_FAILED;
+  return outcome->done + outcome->diverged + final == outcome->total ? EXIT_DONE : EXIT_RUNS_FAILED;
 }
 
 enum exit_code coordinator_execute(const struct coordinator_set *set, const struct coordinator_options *options,

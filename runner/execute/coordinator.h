@@ -17,7 +17,9 @@
 struct coordinator_run {
   struct run_file file;      // id, corpus, resolved configuration: becomes the run's config.json
   struct run_record record;  // what the store keeps; record.config may be left NULL: it is file.config
+  size_t parent;             // the number of the run whose checkpoint it reads, before it in the set; SIZE_MAX: none
   double seconds;            // estimated duration, or NAN
+  double work;               // FLOPs, as runs are weighed by; NAN: those of record.quantities
   double memory;             // estimated bytes on its device, its process included, or NAN
   char label[96];            // what sets it apart from the others, for people: "width 64, lr 0.002"
 };
@@ -59,6 +61,7 @@ struct coordinator_outcome {
   size_t total, already;  // runs of the set that are chosen; those that were finished before
   size_t left_out;        // runs of the set that are not chosen; the other counts leave them out
   size_t done, diverged, failed, killed, pending;
+  size_t blocked;  // of those pending: follow a run that failed or diverged, or whose checkpoint is gone
   bool interrupted;
 };
 

@@ -10,7 +10,8 @@
 
 void coordinator_describe(struct coordinator *c, const struct job *job) {
   memset(&c->described, 0, sizeof c->described);
-  c->described.seconds = c->described.memory = NAN;
+  c->described.seconds = c->described.memory = c->described.work = NAN;
+  c->described.parent = NO_JOB;
   c->set->describe(c->set->context, job->index, &c->described);
   if (!c->described.record.config) c->described.record.config = &c->described.file.config;
   c->described.record.id = c->described.file.id;
@@ -94,6 +95,8 @@ static bool put_experiment(struct coordinator *c, struct error *error) {
     // A weight in the order of work and the time left; of a trainer that tells no FLOPs beforehand, the tokens.
     const struct run_quantities *quantities = &c->described.record.quantities;
     job->flops = isnan(quantities->flops) ? (double)quantities->tokens : quantities->flops;
+    if (!isnan(c->described.work)) job->flops = c->described.work;
+    coordinator_link(c, i, c->described.parent);
     job->seconds = c->described.seconds;
     job->memory = c->described.memory;
     ids[i] = job->id;
@@ -111,6 +114,10 @@ static bool set_state(struct coordinator *c, struct job *job, enum run_state sta
   };
   job->state = state;
   return store_run_update(c->store, job->id, fields, sizeof fields / sizeof *fields, error);
+}
+
+bool coordinator_set_pending(struct coordinator *c, struct job *job, const char *why, struct error *error) {
+  return set_state(c, job, RUN_PENDING, why, error);
 }
 
 // The run's results, when its log ends in one. In a transaction.
@@ -290,7 +297,8 @@ bool coordinator_register(struct coordinator *c, struct error *error) {
     if (run_state_has_result(job->state)) c->already++;
     if (job->state == RUN_FAILED && c->options->retry_failed && !set_state(c, job, RUN_PENDING, NULL, error))
       return false;
-    if (job->state == RUN_PENDING || job->state == RUN_KILLED) c->queue[c->queue_count++] = job;
+    bool to_do = job->state == RUN_PENDING || job->state == RUN_KILLED;
+    if (to_do && !coordinator_queue(c, job, error)) return false;
   }
   qsort(c->queue, c->queue_count, sizeof *c->queue, by_duration);
   return true;
@@ -432,6 +440,7 @@ bool coordinator_settle(struct coordinator *c, struct worker *worker, struct err
   } else {
     fine = settle_crash(c, worker, error);
   }
+  fine = fine && coordinator_release(c, job, error);
   if (fine) return store_commit(c->store, error);
   store_rollback(c->store);
   return false;

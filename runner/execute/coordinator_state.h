@@ -15,9 +15,14 @@ struct job {
   bool faulted;   // failed before its first step
   bool left_out;  // of the set, but not chosen; its index is FOREIGN once it is registered
   double flops, seconds, not_before;
-  double memory;  // on its device; NAN: not known
+  double memory;                  // on its device; NAN: not known
+  size_t parent, child, sibling;  // places in the set: what it follows, what follows it, the next that follows the same
+  bool waits;                     // for its parent to end, outside of the queue
+  bool blocked;                   // its parent will not be done: it is not started
+  bool blocked_by_divergence;     // ... since a run before it diverged, which is final
 };
 #define FOREIGN SIZE_MAX
+#define NO_JOB SIZE_MAX
 
 struct worker {
   struct job *job;
@@ -89,6 +94,15 @@ int coordinator_gpu_of(const struct coordinator *c, const char *folder, pid_t pi
 // coordinator.c
 void coordinator_signal(const struct worker *worker, int signal);  // to a worker and its group
 
+// coordinator_chain.c
+// Notes what run i of the set follows (NO_JOB: nothing), in the order of the set.
+void coordinator_link(struct coordinator *c, size_t i, size_t parent);
+// Queues a run that is to be done, or lets it wait for its parent. One that cannot be started stays pending and says
+// why, with all that follow it.
+bool coordinator_queue(struct coordinator *c, struct job *job, struct error *error);
+// A run ended: those that wait for it are queued, or told.
+bool coordinator_release(struct coordinator *c, const struct job *parent, struct error *error);
+
 // coordinator_limits.c
 // Tells a worker that is silent for too long, or ends it; stops one that is over its time.
 bool coordinator_watch_limits(struct coordinator *c, struct worker *worker, struct error *error);
@@ -120,6 +134,7 @@ void coordinator_remove_worker(struct coordinator *c, size_t i);
 bool coordinator_wrote(const struct worker *worker);
 // Reads what is new in the worker's log into the store, in a transaction of its own.
 bool coordinator_read_log(struct coordinator *c, struct worker *worker, struct error *error);
+bool coordinator_set_pending(struct coordinator *c, struct job *job, const char *why, struct error *error);
 // The run failed without another try, with this message.
 bool coordinator_fail(struct coordinator *c, struct worker *worker, const char *message, struct error *error);
 // The worker ended: reads the rest of its log and decides what becomes of the run.

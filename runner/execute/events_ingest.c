@@ -26,7 +26,7 @@ static bool restart(void *context, struct error *error) {
   struct ingest *ingest = context;
   run_log_init(ingest->log, 0, 0);
   ingest->changed = true;
-  return store_metrics_cut(ingest->store, ingest->id, -1, error);
+  return store_metrics_cut(ingest->store, ingest->id, -1, error) && store_layers_cut(ingest->store, ingest->id, error);
 }
 
 static bool cut(struct ingest *ingest, int64_t step, struct error *error) {
@@ -136,6 +136,27 @@ static bool on_metric(struct ingest *ingest, const struct event *event, struct e
   return !ingest->write || store_metric_put(ingest->store, ingest->id, &metric, error);
 }
 
+static bool on_layer(struct ingest *ingest, const struct event *event, struct error *error) {
+  struct run_log *log = ingest->log;
+  const char *matrix = event_text(event, "matrix");
+  double layer = event_number(event, "layer");
+  if (!matrix || !(layer >= 0 && layer < 0x1p53)) {  // nothing to file it under
+    if (log->damage.lines++ == 0) log->damage.first = event->line;
+    return true;
+  }
+  const struct layer_record record = {.layer = (int64_t)layer,
+                                      .matrix = matrix,
+                                      .rows = event_number(event, "rows"),
+                                      .columns = event_number(event, "columns"),
+                                      .relative_error = event_number(event, "relative_error"),
+                                      .output_error = event_number(event, "output_error"),
+                                      .bound = event_number(event, "bound"),
+                                      .bits = event_number(event, "bits"),
+                                      .sparsity = event_number(event, "sparsity")};
+  log->progressed = true;
+  return !ingest->write || store_layer_put(ingest->store, ingest->id, &record, error);
+}
+
 static bool on_done(struct ingest *ingest, const struct event *event, struct error *error) {
   struct run_log *log = ingest->log;
   double loss = event_number(event, "loss");
@@ -189,6 +210,8 @@ static bool on_event(void *context, const struct event *event, struct error *err
     case EVENT_STOPPED:
     case EVENT_FAILED:
       break;
+    case EVENT_LAYER:
+      return on_layer(ingest, event, error);
     case EVENT_OTHER:
       return true;
   }

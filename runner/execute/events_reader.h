@@ -20,6 +20,7 @@ enum event_kind {
   EVENT_DIVERGED,
   EVENT_STOPPED,
   EVENT_FAILED,
+  EVENT_LAYER,
 };
 const char *event_kind_name(enum event_kind kind);  // "start", ...; "" of EVENT_OTHER
 

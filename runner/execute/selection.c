@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runner/plan/stages.h"
 #include "trainer/trainer.h"
 
 // ---- a plan's runs ----
@@ -37,9 +38,10 @@ void plan_set_end(struct plan_set *set) { arena_free(&set->arena); }
 static void write_label(const struct plan *plan, const struct run_config *config, char *label, size_t size) {
   size_t used = 0;
   label[0] = '\0';
+  if (config->stage) used = (size_t)snprintf(label, size, "%s", config->stage);
   for (size_t i = 0; i < plan->axis_count && used + 1 < size; i++) {
     const struct plan_axis *axis = &plan->axes[i];
-    if (!axis->varies) continue;
+    if (!axis->varies || (axis->field->stage && !config->stage)) continue;
     struct value value = field_get(config, axis->field);
     const char *dot = strrchr(axis->field->path, '.'), *name = dot ? dot + 1 : axis->field->path;
     char number[32];
@@ -65,14 +67,20 @@ void plan_set_describe(void *plan_set, size_t i, struct coordinator_run *run) {
   run->file.config = planned->config;
   memcpy(run->file.id, planned->id, sizeof run->file.id);
   run->file.corpus_path = planned->corpus->folder ? planned->corpus->folder : "";
+  memcpy(run->file.parent, planned->parent_id, sizeof run->file.parent);
+  run->parent = planned->parent;
   memcpy(run->file.corpus_digest, facts->digest, sizeof run->file.corpus_digest);
   run->record = (struct run_record){
-      .stage = set->plan->stage,
+      .stage = planned->stage ? planned->stage->name : set->plan->stage,
+      .parent = planned->stage ? planned->parent_id : NULL,
       .trainer = set->command,
       .corpus = *facts,
       .quantities = planned->quantities,
   };
   run->seconds = planned->seconds;
+  run->work = planned->stage && planned->resolved
+                  ? planned->quantities.flops_per_token / 3 * plan_stage_tokens(planned)  // forward alone
+                  : NAN;
   // Somebody else's trainer needs what it needs.
   run->memory = plan_needs(set->plan, planned);
   write_label(set->plan, &planned->config, run->label, sizeof run->label);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/philox.h"
+#include "runner/fits/chain_ends.h"
 #include "runner/spec/internal.h"
 #include "trainer/config.h"
 
@@ -43,12 +44,17 @@ static bool select_format(struct claim_runs *runs, const char *format, bool *sel
   return any;
 }
 
+static void keep_ends(const struct claim_runs *runs, bool *selected) {
+  for (size_t row = 0; row < runs->table->row_count; row++) selected[row] = selected[row] && runs->ends[row];
+}
+
 // The rows of a format, or those for which a condition holds.
 static bool select_rows(struct claim_runs *runs, const struct expression_name *name, bool *selected,
                         struct text *trouble) {
   const struct table *table = runs->table;
   struct error error = {0};
   if (select_format(runs, name->index, selected)) {
+    keep_ends(runs, selected);
     ask_for(runs, "format");
     return true;
   }
@@ -62,6 +68,7 @@ static bool select_rows(struct claim_runs *runs, const struct expression_name *n
     text_format(trouble, "condition \"%s\": %s", name->index, error.text);
     return false;
   }
+  if (!names_stage(condition)) keep_ends(runs, selected);
   for (int i = 0; i < condition->name_count; i++) ask_for(runs, condition->names[i].name);
   return true;
 }

@@ -27,6 +27,7 @@ struct run_term {
 struct claim_runs {
   const struct table *table;  // finished runs of the experiment
   const struct spec *spec;
+  const bool *ends;  // [rows]: those that a term takes which does not name `stage` (see chain_ends.h)
   struct arena *arena;
   struct run_term *terms;
   size_t count, capacity;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runner/fits/chain_ends.h"
 #include "runner/fits/claim_names.h"
 #include "runner/fits/claim_runs.h"
 #include "runner/fits/internal.h"
@@ -252,10 +253,12 @@ bool fit_claims(const struct spec *spec, const struct fitted *fits, size_t fit_c
     table_free(&table);
     return false;
   }
+  bool *ends = arena_array(&arena, table.row_count + 1, sizeof *ends);
+  mark_chain_ends(spec, &table, ends);
   struct claim_record *records = arena_array(&arena, spec->claim_count + 1, sizeof *records);
   for (size_t i = 0; i < spec->claim_count; i++) {
     struct claim claim = {.spec = &spec->claims[i], .fits = fits, .fit_count = fit_count};
-    claim.runs = (struct claim_runs){.table = &table, .spec = spec, .arena = &arena};
+    claim.runs = (struct claim_runs){.table = &table, .spec = spec, .ends = ends, .arena = &arena};
     claim.terms = arena_array(&arena, (size_t)claim.spec->expression->name_count + 1, sizeof *claim.terms);
     struct text detail = {0};
     records[i].claim = claim.spec->text;

@@ -30,7 +30,7 @@ bool design_spec_open(struct design_spec *spec, const char *path, const char *la
   for (size_t i = 0; i < plan->count; i++) {
     struct planned_run run;
     plan_run_quick(plan, i, &run);
-    spec->cost.flops += run.quantities.flops;
+    if (!run.stage) spec->cost.flops += run.quantities.flops;
     spec->cost.seconds += run.seconds;
   }
   return true;

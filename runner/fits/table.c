@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runner/fits/chain_ends.h"
 #include "runner/fits/experiment.h"
 #include "runner/fits/format_errors.h"
 #include "runner/fits/internal.h"
@@ -141,6 +142,28 @@ static bool keep_where(struct table *table, const char *text, const struct expre
   return fine;
 }
 
+// Rows of several stages never mix unseen: without a word on `stage` only ends of chains stay; and where rows of
+// several are left, a warning says so.
+static bool keep_chain_ends(const struct spec *spec, const struct expression *where, const char *further,
+                            struct table *table, struct error *error) {
+  if (!spec->stage_count) return true;
+  struct expression *parsed = further ? table_expression(table, &table->arena, further, error) : NULL;
+  if (further && !parsed) return error_context(error, "condition '%s'", further);
+  if (names_stage(where) || names_stage(parsed)) return true;
+  bool *ends = memory_get(table->row_count + 1);
+  mark_chain_ends(spec, table, ends);
+  table_keep_rows(table, ends);
+  free(ends);
+  return true;
+}
+
+static void warn_of_stages(struct table *table, struct fit_notes *notes) {
+  struct text said = {0};
+  if (tell_stages(table, &said) && notes->warning_count < FIT_NOTES)
+    notes->warnings[notes->warning_count++] = arena_string(&table->arena, text_string(&said));
+  text_free(&said);
+}
+
 bool finished_runs_table(const struct spec *spec, struct store *store, struct table *table, struct error *error) {
   struct text source = {0};
   text_format(&source, "runs of %s", spec->name);
@@ -161,8 +184,10 @@ bool fit_entry_table(const struct spec *spec, const struct spec_fit *entry, cons
   if (!table->row_count)
     return error_set(error, EXIT_USAGE_ERROR, "no run of %s is done yet (isoloss run %s)", spec->name, spec->path);
   if (!count_parameters(table, entry->parameter_count, error) ||
+      !keep_chain_ends(spec, entry->where.tree, where, table, error) ||
       !keep_where(table, entry->where.text, entry->where.tree, error) || !keep_where(table, where, NULL, error))
     return false;
+  if (spec->stage_count) warn_of_stages(table, notes);
   table_check_runs(table);
   for (size_t i = 0; i < table->note_count && notes->warning_count < FIT_NOTES; i++)
     notes->warnings[notes->warning_count++] = table->notes[i];

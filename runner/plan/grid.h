@@ -1,14 +1,16 @@
 // From sweeps to runs. A grid is a spec made ready for expansion: combination c of sweep s is turned into a run's
 // configuration (axis values, `set`, resolution, `where`) the same way each time it is asked for, so that a plan keeps
-// 16 bytes a run and nothing else.
+// 24 bytes a run and nothing else.
 #pragma once
 #include "runner/plan/plan.h"
 #include "runner/spec/names.h"
 
 // What a plan keeps of a run.
 struct plan_record {
-  uint64_t combination;
+  uint64_t combination;  // of the sweep; of a later stage the number of its choice
   uint32_t sweep, corpus;
+  uint32_t stage;   // of the spec's, from 1; 0: a training
+  uint32_t parent;  // of a stage: the record that it follows
 };
 
 // Says what is known of the corpus of a configuration (whose corpus fields and model.context count). False with an

@@ -41,6 +41,8 @@ static void put_run(struct json_writer *json, const struct plan *plan, const str
   json_object_begin(json);
   json_key_string(json, "id", *run->id ? run->id : NULL);
   json_key_string(json, "state", run_state_name(outcome->state));
+  json_key_string(json, "stage", run->stage ? run->stage->name : plan->stage);
+  json_key_string(json, "parent", *run->parent_id ? run->parent_id : NULL);
   put_quantities(json, run);
   json_key_number(json, "loss", outcome->loss);
   json_key_number(json, "bits_per_byte", outcome->bits_per_byte);

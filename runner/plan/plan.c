@@ -8,6 +8,7 @@
 #include "kernels/kernels.h"
 #include "runner/plan/grid.h"
 #include "runner/plan/memo.h"
+#include "runner/plan/stages.h"
 #include "runner/plan/time.h"
 #include "trainer/data/corpus.h"
 #include "trainer/trainer.h"
@@ -125,6 +126,7 @@ bool plan_make(struct plan *plan, const struct spec *spec, const struct plan_opt
   plan->grid->find_corpus = NULL;
   plan->corpora = plan->grid->corpora;
   plan->corpus_count = plan->grid->corpus_count;
+  fine = fine && plan_add_stages(plan, diagnostics);
   if (fine) return true;
   if (error->code == EXIT_DONE) diagnostics_check(diagnostics, spec->path, error);
   return false;
@@ -156,12 +158,24 @@ static double memory_of(const struct plan *plan, const struct run_config *config
   return memory;
 }
 
+static double stage_seconds(const struct plan *plan, const struct planned_run *run) {
+  return plan_forward_seconds(plan->speed, &run->config, &run->quantities, plan_stage_tokens(run));
+}
+
 void plan_run_quick(const struct plan *plan, size_t i, struct planned_run *run) {
   const struct plan_record *record = &plan->records[i];
+  if (record->stage) {
+    plan_stage_run(plan, i, false, run);
+    if (run->resolved && plan->speed) run->seconds = stage_seconds(plan, run);
+    return;
+  }
   struct grid_result result;
   struct grid_problem problem;
   grid_evaluate(plan->grid, record->sweep, record->combination, &result, &problem);
   run->number = i;
+  run->stage = NULL;
+  run->parent = SIZE_MAX;
+  run->parent_id[0] = '\0';
   run->config = result.config;
   run->quantities = result.quantities;
   run->corpus = &plan->corpora[record->corpus];
@@ -176,6 +190,11 @@ void plan_run_quick(const struct plan *plan, size_t i, struct planned_run *run) 
 }
 
 void plan_run(const struct plan *plan, size_t i, struct planned_run *run) {
+  if (plan->records[i].stage) {
+    plan_stage_run(plan, i, true, run);
+    if (run->resolved && plan->speed) run->seconds = stage_seconds(plan, run);
+    return;
+  }
   plan_run_quick(plan, i, run);
   if (!run->resolved || run->corpus->reason) return;
   struct digest id = config_identity(&run->config, run->corpus->facts.digest, plan->stage, "");

@@ -50,7 +50,7 @@ struct plan {
   size_t axis_count;
   struct plan_corpus *corpora;
   size_t corpus_count;
-  const char *stage;  // as identity hashes it, see plan_stage_name
+  const char *stage;  // of trainings, as identity hashes it: see plan_stage_name
   // The device of the spec, for memory estimates: for a GPU a table to calculate with and no device; ops NULL when it
   // cannot be opened here.
   const struct ops *ops;
@@ -62,14 +62,17 @@ struct plan {
 };
 
 struct planned_run {
-  size_t number;             // from 0, in the plan's order
-  struct run_config config;  // resolved; its strings live as long as the plan
+  size_t number;              // from 0, in the plan's order
+  const struct stage *stage;  // NULL: a training
+  size_t parent;              // the number of the run that a stage follows; SIZE_MAX of a training
+  char parent_id[40];         // "" of a training, and where ids are not known
+  struct run_config config;   // resolved; its strings live as long as the plan
   struct run_quantities quantities;
   const struct plan_corpus *corpus;
   char id[40];            // "" when the corpus is not prepared
   const char *id_reason;  // then: why there is no id; else NULL
   bool resolved;          // false: the corpus must be prepared first to know sizes and tokens
-  double memory;          // bytes of one training; NAN when not known
+  double memory;          // bytes of one training, which is more than what its later stages take; NAN when not known
   double seconds;         // estimated, one run alone on its slot; NAN before plan_measure_speed
 };
 

@@ -9,6 +9,7 @@
 #include "results/columns.h"
 #include "runner/plan/grid.h"
 #include "runner/plan/print.h"
+#include "runner/plan/stages.h"
 #include "runner/plan/validation.h"
 #include "runner/spec/internal.h"
 #include "trainer/trainer.h"
@@ -20,6 +21,7 @@ struct runs_table {
   struct text_table text;
   const struct run_field *axes[MOST_AXES];
   size_t axis_count;
+  bool stages;
 };
 
 // The last part of a path, or the whole where two columns would read the same.
@@ -85,6 +87,10 @@ static void add_row(struct runs_table *runs, const struct planned_run *run, cons
   bool known = run->resolved;
   text_table_cell(table, "%.8s", *run->id ? run->id : "-");
   text_table_cell(table, "%s", run_state_name(outcome->state));
+  if (runs->stages) {
+    text_table_cell(table, "%s", run->stage ? run->stage->name : "train");
+    text_table_cell(table, "%.8s", *run->parent_id ? run->parent_id : "-");
+  }
   for (size_t i = 0; i < runs->axis_count; i++) add_setting(table, &run->config, runs->axes[i]);
   add_number(table, known, planned("parameters", run));
   for (size_t i = 0; counts && i < sizeof count_heads / sizeof *count_heads; i++)
@@ -134,6 +140,12 @@ static void add_up(struct totals *totals, const struct plan *plan, const struct 
   if (!run->resolved) return;
   bool bfloat16 = strcmp(run->config.model.dtype, dtype_name(DTYPE_BFLOAT16)) == 0;
   *(bfloat16 ? &totals->bfloat16 : &totals->float32) += 1;
+  if (run->stage) {
+    if (run_state_has_result(outcome->state)) return;
+    totals->seconds += run->seconds;
+    if (run->seconds > totals->longest) totals->longest = run->seconds;
+    return;
+  }
   totals->flops += run->quantities.flops;
   if (!plan->spec->trainer.node) count_prunings(totals, &run->config);
   if (run->memory > totals->memory) {
@@ -259,6 +271,12 @@ static void print_totals(const struct plan *plan, const struct totals *t, size_t
   char a[32], b[32], c[32];
   if (shown < plan->count) fprintf(out, "... and %zu more runs (--limit 0 shows all)\n", plan->count - shown);
   fprintf(out, "\n%zu run%s", plan->count, plan->count == 1 ? "" : "s");
+  if (plan->spec->stage_count) {
+    struct text counts = {0};
+    plan_stages_say(plan, &counts);
+    fprintf(out, " (%s)", text_string(&counts));
+    text_free(&counts);
+  }
   if (t->done) fprintf(out, ", %zu done", t->done);
   if (t->diverged) fprintf(out, ", %zu diverged", t->diverged);
   if (t->done || t->diverged) fprintf(out, ", %zu to do", t->undone);
@@ -319,6 +337,11 @@ static bool has_own_column(const struct run_field *field) {
 static void add_columns(struct runs_table *runs, const struct plan *plan, bool counts) {
   text_table_column(&runs->text, (struct text_column){"id"});
   text_table_column(&runs->text, (struct text_column){"state"});
+  runs->stages = plan->spec->stage_count > 0;
+  if (runs->stages) {
+    text_table_column(&runs->text, (struct text_column){"stage"});
+    text_table_column(&runs->text, (struct text_column){"parent"});
+  }
   for (size_t i = 0; i < plan->axis_count && runs->axis_count < MOST_AXES; i++) {
     const struct run_field *field = plan->axes[i].field;
     if (!plan->axes[i].varies || has_own_column(field)) continue;

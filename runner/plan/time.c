@@ -208,6 +208,11 @@ double plan_seconds(struct plan_speed *speed, const struct run_config *resolved,
   return ((double)quantities->tokens + evaluation_share * evaluated) / rate;
 }
 
+double plan_forward_seconds(struct plan_speed *speed, const struct run_config *resolved,
+                            const struct run_quantities *quantities, double tokens) {
+  return evaluation_share * tokens / tokens_per_second(speed, resolved, quantities->flops_per_token);
+}
+
 struct plan_speed *plan_speed_new(const struct plan *plan) {
   struct plan_speed *speed = memory_get(sizeof *speed);
   struct error ignored = {0};

@@ -11,5 +11,8 @@ void plan_speed_free(struct plan_speed *speed);  // NULL is fine
 // Seconds of a whole run, evaluations included; NAN when nothing could be measured.
 double plan_seconds(struct plan_speed *speed, const struct run_config *resolved,
                     const struct run_quantities *quantities, const struct corpus_facts *facts);
+// Seconds of so many tokens going forward; NAN likewise.
+double plan_forward_seconds(struct plan_speed *speed, const struct run_config *resolved,
+                            const struct run_quantities *quantities, double tokens);
 // Where the estimates come from, one line.
 const char *plan_speed_source(const struct plan_speed *speed);

@@ -82,6 +82,15 @@ void spec_read_entry(struct spec_reader *reader, const struct entry_kind *kind, 
 // Warns where values of a field's axes are one value in several spellings, with both lines.
 void spec_check_spellings(struct spec_reader *reader);
 
+// ---- sweep.c, stages.c ----
+
+// The axes of a stage's mapping, whose keys are fields of this group.
+void spec_read_stage_axes(struct spec_reader *reader, const struct node *node, const char *stage,
+                          struct spec_sweep *settings);
+void spec_read_stages(struct spec_reader *reader, const struct node *node);
+// True after a diagnostic, where a field of a stage stands among those of trainings.
+bool spec_refuse_stage_field(struct spec_reader *reader, const struct run_field *field, const struct node *key);
+
 // ---- sweep.c, fit.c, claims.c, report.c, run.c, trainer.c ----
 
 void spec_read_sweeps(struct spec_reader *reader, const struct node *node);

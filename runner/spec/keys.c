@@ -12,6 +12,7 @@ static const struct schema_property top[] = {
     {"base", .fields = "value", .description = "fields of every run, where the sweep does not give them"},
     {"sweep", .reference = "sweep", .repeated = true, .limits = {{"minItems", 1}},
      .description = "grids of runs, united; without it the spec is one run"},
+    {"stages", .reference = "stages", .description = "what follows each training, in order"},
     {"fit", .reference = "fit", .repeated = true, .limits = {{"minItems", 1}},
      .description = "laws to fit to the runs"},
     {"claims", "string", .repeated = true, .description = "expressions over runs and fits that should hold"},

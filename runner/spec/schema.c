@@ -80,6 +80,7 @@ static void put_definitions(struct json_writer *json, const char *const *laws, s
   schema_fields(json, "axes", "axis", "fields and the values each takes");
   schema_fields(json, "derivations", "derived", "fields and the expressions they follow from, in order");
   schema_object(json, &sweeps);
+  schema_stages(json);
   schema_entry_definitions(json, laws, law_count);
   put_report(json);
   schema_object(json, &custom);

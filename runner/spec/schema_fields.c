@@ -4,6 +4,7 @@
 
 #include "runner/spec/schema_write.h"
 #include "trainer/config.h"
+#include "trainer/stages/stage.h"
 
 static struct schema_property value_of(const struct run_field *field, struct arena *arena) {
   static const char *const types[] = {
@@ -55,10 +56,11 @@ static void put_fields(struct json_writer *json, const char *kind, const char *s
   struct schema_property *all = arena_array(&arena, 2 * run_field_count, sizeof *all);
   size_t length = section ? strlen(section) + 1 : 0;
   for (size_t i = 0; i < run_field_count; i++) {
-    const char *path = run_fields[i].path, *begun = section ? NULL : section_begun(i, &arena);
+    const char *path = run_fields[i].path, *begun = section || run_fields[i].stage ? NULL : section_begun(i, &arena);
     if (begun)
       all[object.count++] = (struct schema_property){begun, .reference = arena_format(&arena, "%s:%s", kind, begun)};
     if (section && !starts_with(path, arena_format(&arena, "%s.", section))) continue;
+    if (!section && run_fields[i].stage) continue;  // they belong under stages
     const char *reference = strcmp(kind, "derived") == 0 ? "expression" : arena_format(&arena, "%s:%s", kind, path);
     all[object.count++] = (struct schema_property){path + length, .reference = reference};
   }
@@ -90,5 +92,21 @@ void schema_field_definitions(struct json_writer *json) {
       if (!section) continue;
       put_fields(json, kinds[k], section, (struct schema_object){arena_format(&arena, "%s:%s", kinds[k], section)});
     }
+  arena_free(&arena);
+}
+
+void schema_stages(struct json_writer *json) {
+  struct arena arena = {0};
+  struct schema_property *all = arena_array(&arena, stage_count, sizeof *all);
+  for (size_t i = 0; i < stage_count; i++) {
+    const char *one = arena_format(&arena, "stage:%s", stages[i].name);
+    // A value is a mapping of the stage's fields, each an axis, or the word none.
+    const struct schema_property value = {one, .choices = (const char *const[]){"none"}, .choice_count = 1,
+                                          .or_reference = arena_format(&arena, "axis:%s", stages[i].name)};
+    schema_property(json, &value);
+    all[i] = (struct schema_property){stages[i].name, .reference = one, .repeated = true, .limits = {{"minItems", 1}},
+                                      .description = stages[i].help};
+  }
+  schema_object(json, &(struct schema_object){"stages", .properties = all, .count = stage_count});
   arena_free(&arena);
 }

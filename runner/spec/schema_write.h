@@ -50,6 +50,9 @@ void schema_field_definitions(struct json_writer *json);
 // or "derived", an expression.
 void schema_fields(struct json_writer *json, const char *key, const char *kind, const char *description);
 
+// The definition `stages`: each stage and what it takes.
+void schema_stages(struct json_writer *json);
+
 // ---- schema_entries.c ----
 
 // Definitions: a law, a field's path, a name, and an entry of `fit`.

@@ -36,6 +36,7 @@ static void take_base(struct spec_reader *reader, const struct run_field *field,
                       const struct node *value, void *context) {
   struct spec *spec = reader->spec;
   size_t index = spec_field_index(field);
+  if (spec_refuse_stage_field(reader, field, key)) return;
   if (spec->base_nodes[index]) {
     char hint[80];
     snprintf(hint, sizeof hint, "it stands first on line %d", spec->base_nodes[index]->line);
@@ -75,6 +76,11 @@ static void read_override(struct spec_reader *reader, const char *text) {
   if (!field) {
     diagnostics_add(reader->diagnostics, false, file, 0, 0, spec_field_hint(reader, path), "no field is called '%s'",
                     path);
+    return;
+  }
+  if (field->stage) {
+    diagnostics_add(reader->diagnostics, false, file, 0, 0, NULL, "%s is a setting of a stage: change it in the spec",
+                    field->path);
     return;
   }
   struct error error = {0};
@@ -153,6 +159,7 @@ static void read_all(struct spec_reader *reader, const struct node *root) {
   choose_files(spec);
   spec->base_fine = reader->diagnostics->errors == before;
   spec_read_sweeps(reader, node_find(root, "sweep"));
+  spec_read_stages(reader, node_find(root, "stages"));
   spec_check_spellings(reader);
   spec_read_fits(reader, node_find(root, "fit"));
   spec_read_claims(reader, node_find(root, "claims"));

@@ -9,6 +9,7 @@
 #include "base/base.h"
 #include "base/options.h"
 #include "trainer/config.h"
+#include "trainer/stages/stage.h"
 
 // A value of a field, typed and checked, ready to be put into a run's configuration.
 struct spec_value {
@@ -121,6 +122,24 @@ struct spec_trainer {
   } counts[TRAINER_COUNTS];
 };
 
+// One value of a stage: settings whose axes multiply, or none.
+struct spec_stage_value {
+  const struct node *node;
+  bool none;
+  size_t first;                // choice number of its first combination
+  struct spec_sweep settings;  // groups of one axis each
+};
+
+// What follows training: `stages: {compress: [none, {method: rtn, bits: [3, 4]}]}`.
+enum { MOST_STAGE_CHOICES = 100000 };
+struct spec_stage {
+  const struct stage *stage;
+  const struct node *key;
+  struct spec_stage_value *values;
+  size_t count;
+  size_t choices;  // combinations of all values; none is one
+};
+
 struct spec {
   struct arena arena;  // owns everything here
   const char *path;    // as given; of a stored spec, as it was given then
@@ -149,6 +168,8 @@ struct spec {
   const struct node **plot_nodes;
   size_t plot_count;
   struct spec_trainer trainer;
+  struct spec_stage *stages;  // in the order in which they follow training
+  size_t stage_count;
   struct spec_limits {
     double time, stall;  // seconds; 0: none
     bool retry_stalled;
@@ -179,6 +200,14 @@ const struct run_field *spec_field_at(const struct spec *spec, size_t index);
 size_t spec_field_index(const struct run_field *field);
 // The field of this path, or NULL.
 const struct run_field *spec_field_find(const struct spec *spec, const char *path);
+
+// Puts choice `choice` of a stage into the configuration of a run before it. False where that is no run of the stage:
+// the chain goes on without one. *value is where it was written.
+bool spec_stage_choose(const struct spec_stage *stage, size_t choice, struct run_config *config,
+                       const struct spec_stage_value **value);
+// Whether runs of this stage (NULL: trainings) are ends of the spec's chains, as far as their values tell: nothing
+// follows them, or none does. Chains of a spec without stages end with their trainings.
+bool spec_chain_ends(const struct spec *spec, const char *stage);
 
 // The one spelling of a text that the spec compares with the column `name` (see run_text_spelling); relative files lie
 // in the spec's folder. An expression_spell, whose context is the spec.

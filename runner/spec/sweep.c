@@ -8,6 +8,7 @@
 // What is read of one entry, growing in the arena.
 struct sweep_reader {
   struct spec_sweep *sweep;
+  const char *stage;  // whose fields the axes are; NULL: the training's
   size_t group_capacity, axis_capacity, set_capacity;
   struct spec_axis_group *zip;  // the group that takes axes; NULL: each axis is a group
 };
@@ -47,6 +48,7 @@ static void take_axis(struct spec_reader *reader, const struct run_field *field,
                       const struct node *value, void *context) {
   struct sweep_reader *into = context;
   const struct spec_axis *first = find_axis(into->sweep, field);
+  if (!into->stage && spec_refuse_stage_field(reader, field, key)) return;
   if (first) {
     char hint[80];
     snprintf(hint, sizeof hint, "it stands first on line %d", first->key->line);
@@ -68,6 +70,21 @@ static void take_axis(struct spec_reader *reader, const struct run_field *field,
   }
   group->axes[group->axis_count++] = axis;
   group->count = axis.count;
+}
+
+bool spec_refuse_stage_field(struct spec_reader *reader, const struct run_field *field, const struct node *key) {
+  if (!field->stage) return false;
+  node_error(key, reader->diagnostics,
+             arena_format(&reader->spec->arena, "stages: {%s: {%s: ...}}", field->stage,
+                          field->path + strlen(field->stage) + 1),
+             "%s belongs under stages: no training has it", field->path);
+  return true;
+}
+
+void spec_read_stage_axes(struct spec_reader *reader, const struct node *node, const char *stage,
+                          struct spec_sweep *settings) {
+  struct sweep_reader into = {.sweep = settings, .stage = stage};
+  spec_walk_fields(reader, node, stage, "stages", take_axis, &into);
 }
 
 static bool need_mapping(struct spec_reader *reader, const struct node *node, const char *what) {
@@ -120,6 +137,7 @@ static void take_derivation(struct spec_reader *reader, const struct run_field *
                             const struct node *value, void *context) {
   struct sweep_reader *into = context;
   struct spec_sweep *sweep = into->sweep;
+  if (spec_refuse_stage_field(reader, field, key)) return;
   for (size_t i = 0; i < sweep->set_count; i++) {
     if (sweep->set[i].field != field) continue;
     char hint[80];

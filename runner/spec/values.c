@@ -37,7 +37,7 @@ static bool is_format(const struct spec *spec, const struct run_field *field) {
 
 void spec_value_put(struct run_config *config, const struct run_field *field, const struct spec_value *value) {
   field_put(config, field, value->value);
-  if (field->groups & GROUP_FORMAT) config->parsed_format = value->format;
+  if (field_trains(field)) config->parsed_format = value->format;
 }
 
 bool spec_set_text(const struct spec *spec, struct run_config *config, const struct run_field *field, const char *text,
@@ -48,6 +48,11 @@ bool spec_set_text(const struct spec *spec, struct run_config *config, const str
   if (field->type == FIELD_TEXT && !*text)
     return error_set(error, EXIT_USAGE_ERROR, "%s must not be empty", field->path);
   if (!is_format(spec, field)) return true;
+  if (!field_trains(field)) {
+    const struct format *format = format_read(text, arena, error);
+    if (format) field_put(config, field, (struct value){.kind = VALUE_TEXT, .text = format->name});
+    return format != NULL;
+  }
   if (!config_parse_format(config, arena, error)) return false;
   config->format = config->parsed_format ? config->parsed_format->name : "none";
   return true;
@@ -128,7 +133,7 @@ bool spec_read_value(struct spec_reader *reader, const struct run_field *field, 
     return false;
   }
   value->value = field_get(&reader->scratch, field);
-  if (field->groups & GROUP_FORMAT) value->format = reader->scratch.parsed_format;
+  if (field_trains(field)) value->format = reader->scratch.parsed_format;
   return true;
 }
 

@@ -1,0 +1,15 @@
+-- From version 4: what stages that follow training say of a model's matrices, and of all of them.
+ALTER TABLE runs ADD COLUMN weight_error REAL;
+CREATE TABLE layers (
+  run TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+  layer INTEGER NOT NULL,
+  matrix TEXT NOT NULL,
+  rows INTEGER,
+  columns INTEGER,
+  relative_error REAL,
+  output_error REAL,
+  bound REAL,
+  bits REAL,
+  sparsity REAL,
+  PRIMARY KEY (run, layer, matrix)
+) WITHOUT ROWID;

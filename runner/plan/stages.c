@@ -1,0 +1,229 @@
+// The stages of a plan: every training is the root of chains, one run for each value of each stage. See stages.h.
+#include "runner/plan/stages.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runner/plan/grid.h"
+
+enum { MOST_RUNS = 20000000 };
+
+// ---- one run ----
+
+// Applies the record's choice to the configuration of its parent.
+static bool choose(const struct plan *plan, const struct plan_record *record, struct run_config *config,
+                   const struct spec_stage_value **value) {
+  const struct spec_stage *stage = &plan->spec->stages[record->stage - 1];
+  if (!spec_stage_choose(stage, (size_t)record->combination, config, value)) return false;
+  config->stage = stage->stage->name;
+  return true;
+}
+
+void plan_stage_run(const struct plan *plan, size_t i, bool with_id, struct planned_run *run) {
+  const struct plan_record *record = &plan->records[i];
+  const struct spec_stage_value *value;
+  struct error known = {0};  // that it resolves was seen when the plan was made
+  if (with_id)
+    plan_run(plan, record->parent, run);
+  else
+    plan_run_quick(plan, record->parent, run);
+  const struct stage *stage = plan->spec->stages[record->stage - 1].stage;
+  memcpy(run->parent_id, run->id, sizeof run->parent_id);
+  run->number = i;
+  run->parent = record->parent;
+  run->stage = stage;
+  run->id[0] = '\0';
+  choose(plan, record, &run->config, &value);
+  if (run->resolved) stage->resolve(&run->config, &run->corpus->facts, &known);
+  if (!*run->parent_id) return;
+  struct digest id = stage_run_id(stage, &run->config, run->corpus->facts.digest, run->parent_id);
+  memcpy(run->id, id.hex, sizeof id.hex);
+}
+
+double plan_stage_tokens(const struct planned_run *run) {
+  const struct corpus_facts *facts = &run->corpus->facts;
+  double most = facts->known ? (double)facts->validation_tokens : INFINITY;
+  return run->stage->forward_tokens(&run->config, facts) + fmin((double)run->config.train.final_eval_tokens, most);
+}
+
+// ---- all of them ----
+
+struct growth {
+  struct plan *plan;
+  struct plan_record *records;
+  size_t capacity;
+  struct diagnostics *diagnostics;
+  bool too_many;
+  const struct node **told;  // values of which a mistake was told
+  size_t told_count;
+};
+
+static void add(struct growth *g, const struct plan_record *record) {
+  if (g->plan->count == g->capacity) {
+    g->capacity = g->capacity ? 2 * g->capacity : 256;
+    g->records = memory_grow(g->records, g->capacity * sizeof *g->records);
+  }
+  g->records[g->plan->count++] = *record;
+}
+
+// Where the setting at fault stands, or the whole value.
+static const struct node *blame(const struct spec_stage_value *value, const struct error *error) {
+  for (size_t e = 0; e < sizeof error->about / sizeof *error->about && error->about[e]; e++)
+    for (size_t i = 0; i < value->settings.group_count; i++) {
+      const struct spec_axis *axis = &value->settings.groups[i].axes[0];
+      if (strcmp(axis->field->path, error->about[e]) == 0) return axis->constant ? axis->values[0].node : axis->key;
+    }
+  return value->node;
+}
+
+// Each value's first mistake is told, with the training that has it.
+static void refuse(struct growth *g, const struct spec_stage_value *value, const struct run_config *config,
+                   const struct error *error) {
+  for (size_t i = 0; i < g->told_count; i++)
+    if (g->told[i] == value->node) return;
+  g->told = memory_grow(g->told, (g->told_count + 1) * sizeof *g->told);
+  g->told[g->told_count++] = value->node;
+  node_error(blame(value, error), g->diagnostics, NULL, "%s (first after the training of width %lld, seed %lld)",
+             error->text, (long long)config->model.width, (long long)config->seed);
+}
+
+// Whether an earlier choice for the same parent is the same run: what counts in its id is equal.
+static bool is_twice(struct growth *g, size_t first, const struct run_config *config) {
+  struct text own = {0}, other = {0};
+  bool twice = false;
+  config_canonical(config, &own);
+  for (size_t i = first; i < g->plan->count && !twice; i++) {
+    struct run_config before = *config;
+    const struct spec_stage_value *value;
+    struct error ignored = {0};
+    config_clear_stages(&before);
+    choose(g->plan, &g->records[i], &before, &value);
+    stage_find(before.stage)->resolve(&before, &(struct corpus_facts){0}, &ignored);
+    text_clear(&other);
+    config_canonical(&before, &other);
+    twice = strcmp(text_string(&own), text_string(&other)) == 0;
+  }
+  text_free(&own);
+  text_free(&other);
+  return twice;
+}
+
+// The runs of stage `level` after the run `parent`; what comes next hangs on `ends`.
+static void grow(struct growth *g, size_t level, size_t parent, size_t **ends, size_t *end_count) {
+  struct plan *plan = g->plan;
+  const struct spec_stage *stage = &plan->spec->stages[level - 1];
+  struct planned_run run;
+  plan->records = g->records;
+  plan_run_quick(plan, parent, &run);
+  size_t first = plan->count;
+  bool skipped = false;
+  if (plan->count + stage->choices > MOST_RUNS) {
+    if (!g->too_many)
+      node_error(stage->key, g->diagnostics, NULL, "with %s the plan has more than 20 million runs",
+                 stage->stage->name);
+    g->too_many = true;
+    return;
+  }
+  for (size_t c = 0; c < stage->choices; c++) {
+    struct run_config config = run.config;
+    const struct spec_stage_value *value;
+    struct plan_record record = g->records[parent];
+    struct error error = {0};
+    record.combination = c;
+    record.stage = (uint32_t)level;
+    record.parent = (uint32_t)parent;
+    if (!choose(plan, &record, &config, &value)) {
+      if (!skipped) {
+        *ends = memory_grow(*ends, (*end_count + 1) * sizeof **ends);
+        (*ends)[(*end_count)++] = parent;
+      }
+      skipped = true;
+      continue;
+    }
+    if (run.resolved && !stage->stage->resolve(&config, &run.corpus->facts, &error)) {
+      refuse(g, value, &config, &error);
+      continue;
+    }
+    if (run.resolved && is_twice(g, first, &config)) {
+      plan->united++;
+      continue;
+    }
+    *ends = memory_grow(*ends, (*end_count + 1) * sizeof **ends);
+    (*ends)[(*end_count)++] = plan->count;
+    add(g, &record);
+  }
+}
+
+// Fields of stages that vary are columns of the table, as the sweeps' are.
+static void add_axes(struct plan *plan) {
+  for (size_t s = 0; s < plan->spec->stage_count; s++) {
+    const struct spec_stage *stage = &plan->spec->stages[s];
+    for (size_t f = 0; f < run_field_count; f++) {
+      const struct run_field *field = &run_fields[f];
+      if (!field->stage || strcmp(field->stage, stage->stage->name) != 0) continue;
+      struct run_config plain = plan->spec->base;
+      bool varies = false, told = false;
+      struct value first = {0};
+      for (size_t c = 0; c < stage->choices; c++) {
+        struct run_config config = plain;
+        const struct spec_stage_value *value;
+        struct error ignored = {0};
+        if (!spec_stage_choose(stage, c, &config, &value))
+          config = plain;
+        else
+          stage->stage->resolve(&config, &(struct corpus_facts){0}, &ignored);
+        struct value now = field_get(&config, field);
+        varies |= !value_equal(now, field_get(&plain, field));
+        if (!told) first = now;
+        varies |= !value_equal(first, now);
+        told = true;
+      }
+      if (varies) plan->axes[plan->axis_count++] = (struct plan_axis){.field = field, .varies = true};
+    }
+  }
+}
+
+bool plan_add_stages(struct plan *plan, struct diagnostics *diagnostics) {
+  const struct spec *spec = plan->spec;
+  if (!spec->stage_count || !plan->count) return true;
+  size_t before = diagnostics->errors;
+  struct growth g = {.plan = plan, .diagnostics = diagnostics};
+  size_t trainings = plan->count, end_count = trainings, *ends = memory_get(trainings * sizeof *ends);
+  const struct plan_record *records = plan->records;
+  plan->count = 0;
+  for (size_t i = 0; i < trainings; i++) {
+    add(&g, &records[i]);
+    ends[i] = i;
+  }
+  for (size_t level = 1; level <= spec->stage_count; level++) {
+    size_t *next = NULL, next_count = 0;
+    for (size_t i = 0; i < end_count; i++) grow(&g, level, ends[i], &next, &next_count);
+    free(ends);
+    ends = next;
+    end_count = next_count;
+  }
+  free(ends);
+  free(g.told);
+  plan->records = arena_array(&plan->arena, plan->count, sizeof *plan->records);
+  memcpy(plan->records, g.records, plan->count * sizeof *plan->records);
+  free(g.records);
+  add_axes(plan);
+  return diagnostics->errors == before;
+}
+
+size_t plan_stage_count(const struct plan *plan, size_t level) {
+  size_t count = 0;
+  for (size_t i = 0; i < plan->count; i++) count += plan->records[i].stage == level;
+  return count;
+}
+
+void plan_stages_say(const struct plan *plan, struct text *out) {
+  size_t trainings = plan_stage_count(plan, 0);
+  text_format(out, "%zu training%s", trainings, trainings == 1 ? "" : "s");
+  for (size_t level = 1; level <= plan->spec->stage_count; level++) {
+    const struct stage *stage = plan->spec->stages[level - 1].stage;
+    size_t count = plan_stage_count(plan, level);
+    text_format(out, ", %zu %s", count, count == 1 ? stage->one : stage->several);
+  }
+}

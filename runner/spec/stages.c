@@ -1,0 +1,120 @@
+// `stages`: what follows training, in order. Each value is a mapping of the stage's settings, a list of them, or none;
+// inside a mapping each list is an axis, and all axes multiply.
+//   stages: {compress: [none, {method: rtn, format: [int8-g32, int4-g32]}]}
+#include <string.h>
+
+#include "runner/spec/internal.h"
+
+static const char *list_stages(struct arena *arena) {
+  struct text list = {0};
+  for (size_t i = 0; i < stage_count; i++) text_format(&list, "%s%s", i ? ", " : "", stages[i].name);
+  const char *names = arena_string(arena, text_string(&list));
+  text_free(&list);
+  return names;
+}
+
+static bool is_none(const struct node *node) {
+  return node->kind == NODE_SCALAR && !node_is_null(node) && strcmp(node->text, "none") == 0;
+}
+
+static void read_value(struct spec_reader *reader, struct spec_stage *stage, const struct node *node) {
+  struct spec_stage_value *value = &stage->values[stage->count];
+  *value = (struct spec_stage_value){.node = node, .first = stage->choices, .settings = {.node = node}};
+  if (is_none(node)) {
+    value->none = true;
+  } else if (node->kind == NODE_MAPPING && node->count) {
+    spec_read_stage_axes(reader, node, stage->stage->name, &value->settings);
+  } else {
+    node_error(node, reader->diagnostics, arena_format(&reader->spec->arena, "%s: [none, {...}]", stage->stage->name),
+               "%s takes a mapping of its settings, a list of them, or none, not %s", stage->stage->name,
+               node->kind == NODE_MAPPING ? "an empty mapping" : node_kind_name(node));
+    return;
+  }
+  double choices = 1;
+  for (size_t g = 0; g < value->settings.group_count; g++) choices *= (double)value->settings.groups[g].count;
+  if (choices + (double)stage->choices > MOST_STAGE_CHOICES) {
+    node_error(node, reader->diagnostics, NULL, "more than %d values of %s", MOST_STAGE_CHOICES, stage->stage->name);
+    return;
+  }
+  stage->choices += (size_t)choices;
+  stage->count++;
+}
+
+static void read_stage(struct spec_reader *reader, const struct node *key, const struct node *node) {
+  struct spec *spec = reader->spec;
+  const struct stage *found = stage_find(key->text);
+  if (!found) {
+    const char *names[16];
+    size_t count = 0;
+    for (; count < stage_count && count < 16; count++) names[count] = stages[count].name;
+    const char *near = strlen(key->text) < 100 ? nearest_name(key->text, names, count) : NULL;
+    node_error(key, reader->diagnostics, near ? did_you_mean(near, arena_alloc(&spec->arena, 160)) : NULL,
+               "there is no stage '%.80s': stages are %s", key->text, list_stages(&spec->arena));
+    return;
+  }
+  if (spec->stage_count && found < spec->stages[spec->stage_count - 1].stage)
+    node_error(key, reader->diagnostics, NULL, "%s comes before %s: stages stand in the order in which they follow",
+               key->text, spec->stages[spec->stage_count - 1].stage->name);
+  bool list = node->kind == NODE_SEQUENCE;
+  if (list && !node->count) {
+    node_error(node, reader->diagnostics, "remove the line", "%s has no values", key->text);
+    return;
+  }
+  struct spec_stage *stage = &spec->stages[spec->stage_count++];
+  *stage = (struct spec_stage){.stage = found, .key = key};
+  stage->values = arena_array(&spec->arena, list ? node->count : 1, sizeof *stage->values);
+  for (size_t i = 0; i < (list ? node->count : 1); i++) read_value(reader, stage, list ? node->items[i] : node);
+}
+
+void spec_read_stages(struct spec_reader *reader, const struct node *node) {
+  struct spec *spec = reader->spec;
+  if (!node) return;
+  if (node->kind != NODE_MAPPING || !node->count) {
+    node_error(node, reader->diagnostics, "stages: {compress: {method: rtn, bits: [3, 4]}}",
+               "stages must be a mapping of what follows training, not %s",
+               node->kind == NODE_MAPPING ? "an empty one" : node_kind_name(node));
+    return;
+  }
+  if (spec->trainer.node) {
+    node_error(node, reader->diagnostics, NULL,
+               "stages take checkpoints of isoloss-train: the runs of a trainer of your own have none of these");
+    return;
+  }
+  spec->stages = arena_array(&spec->arena, node->count, sizeof *spec->stages);
+  for (size_t i = 0; i < node->count; i++) read_stage(reader, node->keys[i], node->items[i]);
+}
+
+bool spec_stage_choose(const struct spec_stage *stage, size_t choice, struct run_config *config,
+                       const struct spec_stage_value **value) {
+  size_t i = stage->count - 1;
+  while (stage->values[i].first > choice) i--;
+  *value = &stage->values[i];
+  if ((*value)->none) return false;
+  const struct spec_sweep *settings = &(*value)->settings;
+  uint64_t combination = choice - (*value)->first;
+  for (size_t g = settings->group_count; g-- > 0;) {
+    const struct spec_axis_group *group = &settings->groups[g];
+    for (size_t a = 0; a < group->axis_count; a++)
+      spec_value_put(config, group->axes[a].field, &group->axes[a].values[combination % group->count]);
+    combination /= group->count;
+  }
+  return !stage->stage->skips(config);
+}
+
+// Whether a chain can go through a stage of the spec without a run of it.
+static bool can_skip(const struct spec *spec, const struct spec_stage *stage) {
+  const struct spec_stage_value *value;
+  for (size_t i = 0; i < stage->choices; i++) {
+    struct run_config config = spec->base;
+    if (!spec_stage_choose(stage, i, &config, &value)) return true;
+  }
+  return false;
+}
+
+bool spec_chain_ends(const struct spec *spec, const char *stage) {
+  for (size_t i = spec->stage_count; i-- > 0;) {
+    if (stage && strcmp(spec->stages[i].stage->name, stage) == 0) return true;
+    if (!can_skip(spec, &spec->stages[i])) return false;
+  }
+  return true;
+}

@@ -1,0 +1,44 @@
+// Stages: what may follow a training. A stage takes its parent's checkpoint and settings, is hashed after it, and gives
+// a run with a row of its own. Each is one file here and one entry of the table in stages.c; specs, plans, the
+// coordinator, the store and isoloss-train know the table and no stage by name. docs/stages.md is the manual.
+//
+// Life of a stage: its settings are run fields (trainer/config_fields.c, STAGE(name)); a plan asks `skips`, then
+// `resolve`, then `forward_tokens`; isoloss-train calls `work`.
+#pragma once
+#include "base/base.h"
+#include "trainer/config.h"
+
+struct stage_work;
+
+struct stage {
+  const char *name;           // of its key under `stages`, of the group of its fields, of the column `stage`
+  const char *one, *several;  // what people count: "compression", "compressions"
+  const char *help;
+  int version;  // raised by hand when a change of the stage changes its results: part of its runs' identity
+  // Whether these settings are those of no stage at all: the chain goes on with the parent itself.
+  bool (*skips)(const struct run_config *config);
+  // Fills what is auto and checks what can be known before anything starts. The parent's settings are resolved. Texts
+  // that it sets outlive all configurations. False with an error that names the fields at fault (error_about).
+  bool (*resolve)(struct run_config *config, const struct corpus_facts *facts, struct error *error);
+  // Turns the configuration of a run of this stage, or of a later one, into that of the model which its checkpoint
+  // holds: what is still to be represented when it computes. NULL: the parent's. Texts live in the arena.
+  bool (*becomes)(struct run_config *config, struct arena *arena, struct error *error);
+  // Tokens that go forward through the model, for the estimate of time; `facts` may not be known.
+  double (*forward_tokens)(const struct run_config *config, const struct corpus_facts *facts);
+  // Does it: from the parent's checkpoint to this run's, with its events but `start` and the ends that are no result.
+  // False with an error.
+  bool (*work)(struct stage_work *work, struct error *error);
+};
+
+extern const struct stage stages[];
+extern const size_t stage_count;
+
+const struct stage *stage_find(const char *name);  // NULL: there is none of that name, or name is NULL
+// The name that a run's identity hashes: it changes with the stage's version. In the arena.
+const char *stage_identity(const struct stage *stage, struct arena *arena);
+// The id of a run of this stage: config_identity under stage_identity, after the parent's id.
+struct digest stage_run_id(const struct stage *stage, const struct run_config *config, const char *corpus_digest,
+                           const char *parent);
+// The configuration of the model that the run's checkpoint holds, from the run's own: all stages that it has been
+// through, in order. Of a training nothing changes. The format is parsed anew when the model is made.
+bool stage_model_config(struct run_config *config, struct arena *arena, struct error *error);

@@ -1,0 +1,44 @@
+// The table of stages, and what holds for each of them. See stage.h.
+#include <string.h>
+
+#include "trainer/stages/compress.h"
+#include "trainer/stages/stage.h"
+
+// In the order in which a spec may ask for them.
+const struct stage stages[] = {
+    {.name = "compress",
+     .one = "compression",
+     .several = "compressions",
+     .help = "bring the trained weights to a format: one value, a list of them, none for not at all",
+     .version = 1,
+     .skips = compress_skips,
+     .resolve = compress_resolve,
+     .becomes = compress_becomes,
+     .forward_tokens = compress_forward_tokens,
+     .work = compress_work},
+};
+const size_t stage_count = sizeof stages / sizeof *stages;
+
+const struct stage *stage_find(const char *name) {
+  for (size_t i = 0; name && i < stage_count; i++)
+    if (strcmp(stages[i].name, name) == 0) return &stages[i];
+  return NULL;
+}
+
+const char *stage_identity(const struct stage *stage, struct arena *arena) {
+  return arena_format(arena, "%s version=%d", stage->name, stage->version);
+}
+
+struct digest stage_run_id(const struct stage *stage, const struct run_config *config, const char *corpus_digest,
+                           const char *parent) {
+  struct arena arena = {0};
+  struct digest id = config_identity(config, corpus_digest, stage_identity(stage, &arena), parent);
+  arena_free(&arena);
+  return id;
+}
+
+bool stage_model_config(struct run_config *config, struct arena *arena, struct error *error) {
+  for (size_t i = 0; i < stage_count; i++)
+    if (stages[i].becomes && !stages[i].skips(config) && !stages[i].becomes(config, arena, error)) return false;
+  return true;
+}

@@ -1,0 +1,143 @@
+// See work.h.
+#include "trainer/stages/work.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/terminal.h"
+#include "kernels/formats/format.h"
+#include "trainer/formats.h"
+
+// ---- the parent ----
+
+static bool find_parent(struct stage_work *work, struct error *error) {
+  struct training *t = &work->run;
+  struct arena *arena = &t->arena;
+  const char *folder = path_join(arena, path_join(arena, t->run_folder, ".."), t->file.parent);
+  int64_t *steps;
+  int count;
+  struct error why = {0};
+  if (!run_file_read(arena, path_join(arena, folder, "config.json"), &work->parent, error))
+    return error_context(error, "the parent of this run");
+  if (!checkpoint_list(arena, folder, &steps, &count, error)) return false;
+  for (int i = 0; i < count; i++) {
+    const char *checkpoint = path_join(arena, folder, checkpoint_name(arena, steps[i]));
+    why = (struct error){0};
+    if (!checkpoint_verify(checkpoint, &why)) continue;
+    work->parent_checkpoint = checkpoint;
+    work->parent_step = steps[i];
+    return true;
+  }
+  if (why.code) {
+    *error = why;
+    return error_context(error, "the parent of this run");
+  }
+  return error_set(
+      error, EXIT_USAGE_ERROR,
+      "run %.8s, the parent of this one, has no checkpoint (any more): isoloss run SPEC --again %.8s makes "
+      "it anew",
+      t->file.parent, t->file.parent);
+}
+
+static bool represents_weights(const struct format *format) {
+  return format && !representation_is_none(&format->operands[OPERAND_WEIGHTS]);
+}
+
+bool stage_parent_values(struct stage_work *work, struct model_values *values, struct error *error) {
+  struct training *t = &work->run;
+  struct run_config config = work->parent.config;
+  *values = (struct model_values){0};
+  if (!stage_model_config(&config, &t->arena, error)) return false;
+  config.model.device = t->file.config.model.device;
+  config.train.threads = t->file.config.train.threads;
+  struct model *model = model_create(t->ops, t->device, &config, MODEL_EVALUATE, error);
+  bool fine = model && checkpoint_load_weights(model, work->parent_checkpoint, NULL, error);
+  if (fine && represents_weights(model->config.parsed_format)) fine = model_represent(model, work->parent_step, error);
+  fine = fine && values_read(values, model, error);
+  model_free(model);
+  return fine;
+}
+
+struct model *stage_model_of(struct stage_work *work, const char *format, const struct model_values *values,
+                             struct error *error) {
+  struct training *t = &work->run;
+  struct run_config config = t->file.config;
+  config_clear_stages(&config);
+  config.format = format ? format : "none";
+  config.parsed_format = NULL;
+  struct model *model = model_create(t->ops, t->device, &config, MODEL_EVALUATE, error);
+  if (model && values_write(values, model, error)) {
+    model_prepare(model, work->parent_step);
+    return model;
+  }
+  model_free(model);
+  return NULL;
+}
+
+// ---- this run ----
+
+bool stage_make_model(struct stage_work *work, const struct model_values *values, struct error *error) {
+  struct training *t = &work->run;
+  struct run_config config = t->file.config;
+  if (!stage_model_config(&config, &t->arena, error)) return false;
+  t->model = stage_model_of(work, config.format, values, error);
+  if (!t->model) return false;
+  training_name_origin(t);
+  t->batch = batch_memory(t->model->rows);
+  return true;
+}
+
+bool stage_evaluate(struct stage_work *work, struct evaluation *evaluation, struct error *error) {
+  struct training *t = &work->run;
+  const struct run_config *c = &t->file.config;
+  int64_t windows = evaluation_windows(t->corpus, c->train.final_eval_tokens, c->model.context);
+  return evaluation_run(t->model, t->corpus, windows, &t->batch, work->stop_asked, &work->stopped, evaluation, error) &&
+         !work->stopped;
+}
+
+bool stage_write_checkpoint(struct stage_work *work, struct error *error) {
+  struct training *t = &work->run;
+  t->done.step = work->parent_step;
+  t->done.config = t->identity;
+  t->done.log_size = t->log.size;
+  t->done.seconds = t->done.train_seconds = training_seconds(t);
+  if (!event_log_sync(&t->log, error) || !checkpoint_write(t->model, &t->done, t->run_folder, error)) return false;
+  t->checkpointed = t->done.step;
+  return report_checkpoint(t, error);
+}
+
+static bool open_run(struct stage_work *work, const char *config_path, bool *finished, struct error *error) {
+  struct training *t = &work->run;
+  if (!training_open_log(t, config_path, finished, error) || *finished) return *finished;
+  work->stage = stage_find(t->file.config.stage);
+  if (!work->stage)
+    return error_set(error, EXIT_USAGE_ERROR, "%s: there is no stage '%s'", config_path, t->file.config.stage);
+  t->identity = config_identity(&t->file.config, t->file.corpus_digest, "state", t->file.parent);
+  t->clock_start = clock_seconds();
+  // It starts over: what an earlier worker left is in its way.
+  return event_log_cut(&t->log, 0, error) && checkpoint_clean(t->run_folder, error) && find_parent(work, error) &&
+         training_open_device(t, error) && report_start(t, error);
+}
+
+enum exit_code stage_run(const struct trainer_options *options, struct error *error) {
+  struct stage_work work = {.run = {.log = {.file = -1}, .oracle_loss = NAN}, .stop_asked = options->stop_asked};
+  struct training *t = &work.run;
+  bool finished = false;
+  enum exit_code code = EXIT_DONE;
+  if (!open_run(&work, options->config_path, &finished, error)) {
+    code = error->code;
+  } else if (finished) {
+    notice_print("isoloss-train", "%s has its end already: nothing to do", t->log.path);
+  } else if (!work.stage->work(&work, error)) {
+    code = work.stopped && !error->code && report_stopped(t, error) ? EXIT_RUNS_FAILED : error->code;
+  } else if (!event_log_sync(&t->log, error)) {
+    code = error->code;
+  }
+  if (error->code != EXIT_DONE && t->log.file >= 0) {
+    struct error ignored = {0};
+    report_failed(t, error, &ignored);
+  }
+  training_close(t);
+  return code;
+}

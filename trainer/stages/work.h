@@ -1,0 +1,57 @@
+// A stage at work in isoloss-train: its run's folder and log, its parent's checkpoint, and what it leaves.
+#pragma once
+#include "trainer/stages/stage.h"
+#include "trainer/stages/values.h"
+#include "trainer/training.h"
+
+struct stage_work {
+  // Of this run: file, folder, log, corpus, device. Its model is made by the stage, and is what the checkpoint holds.
+  struct training run;
+  const struct stage *stage;
+  struct run_file parent;             // its configuration
+  const char *parent_checkpoint;      // folder of the newest whole one
+  int64_t parent_step;                // updates done in it
+  volatile sig_atomic_t *stop_asked;  // or NULL
+  bool stopped;                       // work came back since it was asked to
+};
+
+// Does what config.json asks for, from the parent's checkpoint to an end. Exit codes are those of trainer_run; a stage
+// that was stopped or killed starts over.
+enum exit_code stage_run(const struct trainer_options *options, struct error *error);
+
+// The parent's parameters as it computes with them: where its format represents weights, represented. values_free in
+// either case.
+bool stage_parent_values(struct stage_work *work, struct model_values *values, struct error *error);
+// A model of this run's shape in this format (NULL: none) with these values, forward only; its weights are prepared for
+// the parent's step. NULL on error.
+struct model *stage_model_of(struct stage_work *work, const char *format, const struct model_values *values,
+                             struct error *error);
+// Makes work->run.model, of this run's own model configuration, with these values, ready to evaluate.
+bool stage_make_model(struct stage_work *work, const struct model_values *values, struct error *error);
+// The final evaluation of work->run.model. False, with work->stopped and no error, when it was asked to stop.
+bool stage_evaluate(struct stage_work *work, struct evaluation *evaluation, struct error *error);
+// Writes work->run.model as the run's checkpoint, of the parent's step.
+bool stage_write_checkpoint(struct stage_work *work, struct error *error);
+
+// ---- events (report.c) ----
+
+// What became of one matrix. Numbers that are not known are NAN and left out.
+struct layer_result {
+  int64_t layer;       // block, from 0
+  const char *matrix;  // "self_attn.q_proj"
+  int64_t rows, columns;
+  double relative_error;  // ||W' - W||^2 / ||W||^2
+  double output_error;    // the same of the layer's outputs on the calibration tokens: tr(D H D^T) / tr(W H W^T)
+  double bound;           // what the method promises for output_error
+  double bits;            // stored, a weight
+  double sparsity;        // share of zeroes
+};
+bool report_layer(struct stage_work *work, const struct layer_result *result, struct error *error);
+
+// A number of `done` beside the loss; NAN: left out.
+struct stage_number {
+  const char *key;
+  double value;
+};
+bool report_stage_done(struct stage_work *work, const struct evaluation *evaluation, const struct stage_number *numbers,
+                       size_t count, struct error *error);
