@@ -25,7 +25,7 @@ struct compress_settings {
   const struct compress_method *method;
   const char *format;   // text; its weights' part is what the matrix becomes. "": follows from bits and group
   int64_t bits;         // AUTO_INTEGER: not given
-  int64_t group;        // inputs that share a scale; 0: a row
+  int64_t group;        // inputs that share a scale; AUTO_INTEGER: a row, higgs 1024
   double damping;       // added to the Hessian's diagonal, of its mean
   const char *order;    // "natural", "act", "min-pivot", "reversed"
   const char *clip;     // "none", "mse"
@@ -37,18 +37,9 @@ struct compress_settings {
   const struct format *parsed_format;  // of `format`, or of bits and group; NULL: the method takes none
 };
 
-// One setting: as struct run_field, of struct compress_settings.
-struct compress_field {
-  const char *name;      // "damping"
-  enum field_type type;  // FIELD_INTEGER, FIELD_NUMBER, FIELD_CHOICE, FIELD_TEXT
-  size_t offset;         // in struct compress_settings
-  const char *fallback;  // default as one would write it; "auto" where it follows from others; "" for no text
-  double low, high;      // inclusive range of numbers
-  const char *choices;   // FIELD_CHOICE: "a|b|c"
-  const char *unit;
-  const char *help;  // one line
-};
-extern const struct compress_field compress_fields[];
+// The settings: run fields (trainer/config.h) of struct compress_settings, known by their names ("damping" is the
+// path).
+extern const struct run_field compress_fields[];
 extern const size_t compress_field_count;
 
 struct compress_call;  // compress_internal.h
@@ -68,14 +59,14 @@ extern const struct compress_method *const compress_methods[];  // ends with NUL
 // The method of that name, or NULL; *nearest (may be NULL) then gets the name it may have meant, or NULL.
 const struct compress_method *compress_method_find(const char *name, const char **nearest);
 // The field of that name if the method reads it, else NULL; *nearest as above, of the method's fields.
-const struct compress_field *compress_field_find(const struct compress_method *method, const char *name,
-                                                 const char **nearest);
+const struct run_field *compress_field_find(const struct compress_method *method, const char *name,
+                                            const char **nearest);
 bool compress_method_reads(const struct compress_method *method, const char *field);
 
 void compress_default(struct compress_settings *settings, const struct compress_method *method);
 // Sets a field from text as written in a spec. False with a message of what is allowed, without place or name. Texts
 // are copied to the arena.
-bool compress_set(struct compress_settings *settings, const struct compress_field *field, const char *text,
+bool compress_set(struct compress_settings *settings, const struct run_field *field, const char *text,
                   struct arena *arena, struct error *error);
 // Checks combinations and parses the format into the arena. False and the reason when the method cannot take the format
 // or the settings contradict each other (EXIT_USAGE_ERROR).
@@ -105,18 +96,18 @@ struct compress_layer {
   int parts;  // stacked matrices (query, key, value), each with its own scales per tensor and selections; 0: one
   int64_t part_outputs[WEIGHT_PARTS];
   const float *weights;  // [outputs, inputs]
-  const float *hessian;  // [inputs, inputs], symmetric: mean of x x^T over calibration tokens. NULL where there is none:
-                         // an error for methods that need one; the others report NAN for what depends on it
-  uint64_t seed;         // of random signs and stochastic rounding, with the number of the matrix
+  const float *hessian;  // [inputs, inputs], symmetric: mean of x x^T over calibration tokens. NULL where there is
+                         // none: an error for methods that need one; the others report NAN for what depends on it
+  uint64_t seed;  // of random signs and stochastic rounding, with the number of the matrix
   uint32_t number;
 };
 
 // What came of it. H is the Hessian as given, H' with the method's damping on its diagonal; rows are outputs.
 struct compress_result {
-  float *represented;  // [outputs, inputs], the caller's; values of the represented weights, transformed back
-  int32_t *codes;      // [outputs, inputs / dimension of the grid], the caller's, or NULL: numbers of the levels or
-                       // points, in the transformed matrix; kept zeroes of a mask are -1. See has_codes
-  bool has_codes;      // false: the method goes through the formats' own passes, which give none
+  float *represented;      // [outputs, inputs], the caller's; values of the represented weights, transformed back
+  int32_t *codes;          // [outputs, inputs / dimension of the grid], the caller's, or NULL: numbers of the levels or
+                           // points, in the transformed matrix; kept zeroes of a mask are -1. See has_codes
+  bool has_codes;          // false: the method goes through the formats' own passes, which give none
   double relative_error;   // t^2 = |What - W|^2 / |W|^2
   double output_error;     // tr((What - W) H (What - W)^T) / tr(W H W^T): of the layer's outputs
   double weighted_error;   // tr((What - W) H' (What - W)^T)
@@ -124,8 +115,8 @@ struct compress_result {
   double bound;            // sum over outputs and inputs of (gap s / 2)^2 D_i, gap the grid's largest: 1/4 s^2 D of
                            // integers. NAN: no bound (vectors, pruning)
   double pivot_trace;      // sum of D_i; NAN for methods without
-  double clipped;          // share of values that lay beyond the grid's outermost cells when they were rounded: where
-                           // it is not 0, the bound need not hold
+  double clipped;          // share of values that were rounded by more than half the grid's largest gap, for they lay
+                           // beyond its ends by then: where it is not 0, the bound need not hold
   double bits_per_weight;  // as compress_bits; range unbounded: the codes' empirical entropy, scales added
   double sparsity;         // share of zeroes in `represented`
   double seconds;          // wall time of the call

@@ -8,8 +8,8 @@
 
 struct hessian;
 
-// All zeroes, of `inputs` inputs; add takes them as `dtype`. The context stays the caller's and outlives it. NULL and an
-// error when the library cannot multiply that dtype. Memory: 4 bytes an entry.
+// All zeroes, of `inputs` inputs; add takes them as `dtype`. The context stays the caller's and outlives it. NULL and
+// an error when the library cannot multiply that dtype. Memory: 4 bytes an entry.
 struct hessian *hessian_make(struct gemm_context *context, int64_t inputs, enum dtype dtype, struct error *error);
 // Adds x [rows, inputs], as it lies in host memory.
 bool hessian_add(struct hessian *hessian, const void *x, int64_t rows, struct error *error);
