@@ -22,7 +22,8 @@ struct problem {
   struct compress_result result;
 };
 
-// Inputs x = M z of fewer causes than inputs, of unlike sizes, and a little noise of their own: correlated as a layer's.
+// Inputs x = M z of fewer causes than inputs, of unlike sizes, and a little noise of their own: correlated as a
+// layer's.
 static inline struct problem problem_make(int64_t outputs, int64_t inputs, int64_t tokens, uint64_t seed) {
   struct problem p = {.outputs = outputs, .inputs = inputs, .tokens = tokens};
   int64_t causes = inputs / 2 + 1;
@@ -98,8 +99,7 @@ static inline bool compress(struct problem *p, const char *text, bool calibrated
                                  .seed = 7,
                                  .number = 3};
   p->result = (struct compress_result){.represented = p->represented, .codes = p->codes};
-  bool fine =
-      settings_read(text, &settings, &arena, &error) && compress_matrix(&settings, &layer, &p->result, &error);
+  bool fine = settings_read(text, &settings, &arena, &error) && compress_matrix(&settings, &layer, &p->result, &error);
   if (!fine) {
     printf("# %s: %s\n", text, error.text);
     check_failures++;

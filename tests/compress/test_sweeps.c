@@ -27,8 +27,8 @@ static void trial_begin(struct trial *t, uint64_t seed) {
     for (int o = 0; o < OUTPUTS; o++) {
       t->weights[o][i] = 0.05 * normal(seed, 2000000, (uint64_t)(i * OUTPUTS + o));
       // A scale for each input: groups need not be alike.
-      t->scales[i * OUTPUTS + o] = (float)(0.02 + 0.01 * random_uniform(seed, RANDOM_STREAM_MONTE_CARLO, 5,
-                                                                        (uint64_t)(i * OUTPUTS + o)));
+      t->scales[i * OUTPUTS + o] =
+          (float)(0.02 + 0.01 * random_uniform(seed, RANDOM_STREAM_MONTE_CARLO, 5, (uint64_t)(i * OUTPUTS + o)));
     }
   problem_free(&p);
 }
@@ -93,8 +93,7 @@ static void same_integers(void) {
         continue;
       }
       for (int i = 0; i < INPUTS; i++, compared++)
-        differences +=
-            gptq.sweep.codes[(INPUTS - 1 - i) * OUTPUTS + o] != babai.sweep.codes[i * OUTPUTS + o];
+        differences += gptq.sweep.codes[(INPUTS - 1 - i) * OUTPUTS + o] != babai.sweep.codes[i * OUTPUTS + o];
     }
     struct trial *both[] = {&gptq, &babai};
     for (int k = 0; k < 2; k++) {

@@ -98,7 +98,7 @@ struct compress_layer {
   const float *weights;  // [outputs, inputs]
   const float *hessian;  // [inputs, inputs], symmetric: mean of x x^T over calibration tokens. NULL where there is
                          // none: an error for methods that need one; the others report NAN for what depends on it
-  uint64_t seed;  // of random signs and stochastic rounding, with the number of the matrix
+  uint64_t seed;         // of random signs and stochastic rounding, with the number of the matrix
   uint32_t number;
 };
 

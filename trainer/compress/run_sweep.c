@@ -14,6 +14,15 @@ struct problem {
   double *factor;
 };
 
+// The order of rounding by its name: the nearest plane goes from the last input to the first.
+static const char *order_of(const struct compress_settings *settings, enum sweep_kind kind, bool pruning) {
+  bool backwards = kind == SWEEP_NEAREST_PLANE;
+  if (pruning) return "natural";
+  if (strcmp(settings->order, "natural") == 0) return backwards ? "reversed" : "natural";
+  if (strcmp(settings->order, "reversed") == 0) return backwards ? "natural" : "reversed";
+  return settings->order;
+}
+
 static int dimension_of(const struct problem *p) { return p->gridded ? p->gridded->nearest.dimension : 1; }
 
 // The rows of a sweep, and the Hessian in their order.
@@ -102,7 +111,7 @@ bool sweep_call(struct compress_call *call, const struct gridded *gridded, enum 
   struct problem p = {.call = call,
                       .gridded = gridded,
                       .sweep = {.outputs = layer->outputs, .inputs = layer->inputs, .pruning = pruning}};
-  if (!order_rows(&p, kind, pruning ? "natural" : call->settings->order, error)) return false;
+  if (!order_rows(&p, kind, order_of(call->settings, kind, pruning != NULL), error)) return false;
   fill(&p, gridded ? gridded->values : layer->weights);
   switch (kind) {
     case SWEEP_PLAIN:
