@@ -127,8 +127,8 @@ static void clip_search(void) {
 
 // ---- HIGGS ----
 
-// What a grid's error is on Gaussian data, whatever the weights were: Gaussian ones, and their cubes, whose tails are
-// heavy.
+// What a grid's error is on Gaussian data, whatever the weights were: Gaussian ones, and their squares with signs,
+// whose tails are heavy.
 static void grid_constants(void) {
   static const struct {
     int p, n;
@@ -136,14 +136,14 @@ static void grid_constants(void) {
   } table[] = {{1, 2, .3634},  {1, 4, .1175},  {1, 8, .0345},  {1, 16, .0095},
                {2, 16, .1070}, {2, 64, .0296}, {2, 256, .0079}};
   struct problem p = problem_make(128, 256, 1, 9);
-  for (int cubes = 0; cubes < 2; cubes++) {
-    for (int64_t i = 0; i < 128 * 256 && cubes; i++) p.weights[i] *= p.weights[i] * p.weights[i];
+  for (int squares = 0; squares < 2; squares++) {
+    for (int64_t i = 0; i < 128 * 256 && squares; i++) p.weights[i] *= fabsf(p.weights[i]);
     for (size_t k = 0; k < sizeof table / sizeof *table; k++) {
       char text[100];
       snprintf(text, sizeof text, "higgs p=%d n=%d", table[k].p, table[k].n);
       compress(&p, text, false);
       printf("# %s: t^2 %.4f (%.4f)\n", text, p.result.relative_error, table[k].error);
-      CHECK(fabs(p.result.relative_error / table[k].error - 1) < 0.03);
+      CHECK(fabs(p.result.relative_error / table[k].error - 1) < (squares ? 0.05 : 0.02));
       CHECK_NEAR(p.result.bits_per_weight, log2(table[k].n) / table[k].p + 16.0 / 256, 1e-12);
     }
   }
