@@ -179,14 +179,12 @@ static bool zero_led(const char *text, struct error *error) {
   return error_hint(error, number_meant(text, meant) ? meant : NULL, NULL);
 }
 
-bool config_set(struct run_config *config, const struct run_field *field, const char *text, struct arena *arena,
+bool field_read(const struct run_field *field, const char *text, struct arena *arena, struct value *read,
                 struct error *error) {
   struct value value = {.kind = VALUE_MISSING};
   int64_t whole;
-  if (field->auto_allowed && strcmp(text, "auto") == 0) {
-    field_put(config, field, value);
-    return true;
-  }
+  *read = value;
+  if (field->auto_allowed && strcmp(text, "auto") == 0) return true;
   if (field->type <= FIELD_NUMBER && leads_with_zero(text)) return zero_led(text, error);
   switch (field->type) {
     case FIELD_INTEGER:
@@ -213,6 +211,14 @@ bool config_set(struct run_config *config, const struct run_field *field, const 
     case FIELD_LIST:
       value = (struct value){.kind = VALUE_TEXT, .text = arena_string(arena, text)};
   }
+  *read = value;
+  return true;
+}
+
+bool config_set(struct run_config *config, const struct run_field *field, const char *text, struct arena *arena,
+                struct error *error) {
+  struct value value;
+  if (!field_read(field, text, arena, &value, error)) return false;
   field_put(config, field, value);
   return true;
 }

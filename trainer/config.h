@@ -118,6 +118,10 @@ extern const size_t run_field_count;
 // The field of that path, or NULL; *nearest (may be NULL) then gets the path it may have meant, or NULL.
 const struct run_field *field_find(const char *path, const char **nearest);
 
+// A value of the field from text as written in a spec: what config_set puts; auto is VALUE_MISSING. Errors as there.
+bool field_read(const struct run_field *field, const char *text, struct arena *arena, struct value *value,
+                struct error *error);
+
 void config_default(struct run_config *config);
 // Sets a field from text as written in a spec. False with a message that says what is allowed ("must be between 1 and
 // 4, not 5"), without place or path: the caller knows those. Strings that are kept are copied to the arena.

@@ -2,6 +2,7 @@
 // functions that the reader of texts calls, and compared with the format. Nothing is read back.
 #include <string.h>
 
+#include "kernels/formats/codebook.h"
 #include "kernels/formats/grid.h"
 #include "kernels/formats/parse.h"
 
@@ -49,7 +50,11 @@ static int grid_names(const struct naming *naming, struct grid_name names[4]) {
   const char *plain = arena_string(naming->arena, text_string(&term));
   text_free(&term);
   int count = 0, group = representation->scale.unit == SCALE_PER_GROUP ? representation->scale.group : 0;
-  names[count++] = (struct grid_name){plain, *grid, 0, SCALE_FLOAT};
+  const struct codebook *book = codebook_of_grid(grid);
+  if (book && book->group)  // its name alone has groups
+    names[count++] = (struct grid_name){plain, *grid, book->group, SCALE_FLOAT};
+  else
+    names[count++] = (struct grid_name){plain, *grid, 0, SCALE_FLOAT};
   if (!group) return count;
   if (grid->kind == GRID_UNIFORM && grid->count != 3)  // ternary has no groups in its name
     names[count++] = (struct grid_name){arena_format(naming->arena, "%s-g%d", plain, group), *grid, group, SCALE_FLOAT};

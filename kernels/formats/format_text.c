@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/formats/codebook.h"
 #include "kernels/formats/grid.h"
 #include "kernels/formats/parse.h"
 #include "kernels/formats/sparsity.h"
@@ -74,6 +75,10 @@ void grid_term(const struct representation *representation, struct text *out) {
                   grid->mantissa_bits);
       break;
     case GRID_LEVELS:
+      if (codebook_of_grid(grid)) {
+        text_add(out, codebook_of_grid(grid)->name);
+        break;
+      }
       text_add(out, "levels(");
       for (int i = 0; i < grid->count; i++) {
         if (i) text_char(out, ' ');

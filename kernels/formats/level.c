@@ -17,6 +17,7 @@ const struct format_level format_level_portable = {
     .transform = transform_pass,
     .inverse = inverse_pass,
     .statistics = statistics_pass,
+    .scales = scales_pass,
     .learned = learned_pass,
     .transpose = transpose_pass,
     .random_words = random_words_pass,

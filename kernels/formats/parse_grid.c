@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/formats/codebook.h"
 #include "kernels/formats/grid.h"
 #include "kernels/formats/parse.h"
 #include "kernels/formats/vector_grid.h"
@@ -36,6 +37,11 @@ const struct format_example format_examples[] = {{"int1", .listed = true},
                                                  {"mxfp8-e5m2"},
                                                  {"mxint8", .listed = true},
                                                  {"nvfp4", .listed = true},
+                                                 {"nf4", .listed = true},
+                                                 {"vq1-2"},
+                                                 {"vq1-4"},
+                                                 {"vq1-8"},
+                                                 {"vq1-16", .listed = true},
                                                  {"vq2-4"},
                                                  {"vq2-16", .listed = true},
                                                  {"vq2-64", .listed = true},
@@ -160,15 +166,26 @@ static enum outcome read_integer(const struct grid_term *t, struct error *error)
   return group ? made_of_groups(t, grid, group, SCALE_FLOAT) : made(t, grid);
 }
 
-// vq2-16.
+// nf4.
+static enum outcome read_codebook(const struct grid_term *t, struct error *error) {
+  for (const struct codebook *book = codebooks; book->name; book++)
+    if (book->group && piece_is(t->word, book->name))
+      return made_of_groups(t, grid_levels(book->levels, book->count), book->group, SCALE_FLOAT);
+  return NOT_MINE;
+}
+
+// vq2-16; in one dimension, vq1-16, the points are levels.
 static enum outcome read_vectors(const struct grid_term *t, struct error *error) {
   struct piece rest = t->word;
   int dimension, count;
   if (!piece_take(&rest, "vq") || !piece_take_number(&rest, &dimension) || !piece_take(&rest, "-") ||
       !piece_take_number(&rest, &count) || rest.length)
     return NOT_MINE;
-  if (!vector_grid_find(dimension, count))
-    return wrong(t, "vector grids are vq2-4, vq2-16, vq2-64, vq2-256, vq4-16 and vq4-256", error);
+  const double *levels = dimension == 1 ? gaussian_levels(count) : NULL;
+  if (levels) return made(t, grid_levels(levels, count));
+  if (dimension == 1 || !vector_grid_find(dimension, count))
+    return wrong(t, "vector grids are vq1-2, vq1-4, vq1-8, vq1-16, vq2-4, vq2-16, vq2-64, vq2-256, vq4-16 and vq4-256",
+                 error);
   return made(t, (struct grid){.kind = GRID_VECTOR, .count = count, .dimension = dimension});
 }
 
@@ -213,8 +230,9 @@ bool grid_parse(struct piece term, const struct representation_reader *reader, b
   static const struct {
     bool arguments;  // whether it takes any
     enum outcome (*read)(const struct grid_term *t, struct error *error);
-  } families[] = {{true, read_levels},   {true, read_file},     {true, read_noise},   {false, read_ternary},
-                  {false, read_integer}, {false, read_vectors}, {false, read_blocks}, {false, read_float}};
+  } families[] = {{true, read_levels},   {true, read_file},      {true, read_noise},
+                  {false, read_ternary}, {false, read_codebook}, {false, read_integer},
+                  {false, read_vectors}, {false, read_blocks},   {false, read_float}};
   struct grid_term t = {.term = term, .reader = reader, .into = reader->into};
   *known = true;
   if (!piece_call(term, &t.word, &t.arguments)) return piece_error(error, term, "a bracket is missing");

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "kernels/formats/nearest.h"
 #include "kernels/formats/pass_random.h"
 #include "kernels/formats/pass_transform.h"
 #include "kernels/formats/scale_value.h"
@@ -70,14 +71,14 @@ INLINE float range_squares(const float *x, int64_t count) {
 // ---- scales ----
 
 INLINE float range_scale(const struct quantizer *quantizer, const struct tensor_statistics *statistics, const float *x,
-                         int64_t count) {
+                         int64_t count, float shrink) {
   bool tensor = quantizer->unit == SCALE_PER_TENSOR;
   float size = 0;
   if (quantizer->rule == SCALE_ABSMAX) size = tensor ? statistics->absmax : range_absmax(x, count);
   if (quantizer->rule == SCALE_RMS)
     size = tensor ? statistics->rms : __builtin_sqrtf(range_squares(x, count) / (float)count);
   if (quantizer->rule == SCALE_LEARNED) size = statistics->learned;
-  return scale_value(quantizer, size, quantizer->type == SCALE_E4M3 ? statistics->absmax : 0);
+  return scale_value(quantizer, size * shrink, quantizer->type == SCALE_E4M3 ? statistics->absmax : 0);
 }
 
 // ---- rounding ----
@@ -433,7 +434,7 @@ static void quantize_pass(const void *argument, int64_t begin, int64_t end, int 
     } else {
       for (int64_t at = 0; at < columns; at += unit) {
         int64_t stop = at + unit < columns ? at + unit : columns;
-        float scale = range_scale(quantizer, call->statistics, row.x + at, stop - at);
+        float scale = range_scale(quantizer, call->statistics, row.x + at, stop - at, 1);
         round_unit(quantizer, conditions, scale, &row, at, stop);
         if (conditions && sparse && quantizer->backward == SPARSE_TRUST)
           for (int64_t i = at; i < stop; i++)
@@ -463,6 +464,19 @@ static void statistics_pass(const void *argument, int64_t begin, int64_t end, in
   }
 }
 
+static void scales_pass(const void *argument, int64_t begin, int64_t end, int worker) {
+  const struct scales_call *call = argument;
+  const struct quantizer *quantizer = call->quantizer;
+  int64_t columns = quantizer->columns, units = quantizer_scale_units(quantizer);
+  int64_t unit = quantizer->unit == SCALE_PER_GROUP ? quantizer->group : columns;
+  for (int64_t number = begin; number < end; number++)
+    for (int64_t i = 0; i < units; i++) {
+      int64_t at = i * unit, stop = at + unit < columns ? at + unit : columns;
+      call->scales[number * units + i] =
+          range_scale(quantizer, call->statistics, call->from + number * columns + at, stop - at, call->shrink);
+    }
+}
+
 static void learned_pass(const void *argument, int64_t begin, int64_t end, int worker) {
   const struct learned_call *call = argument;
   const struct quantizer *quantizer = call->quantizer;
@@ -472,7 +486,7 @@ static void learned_pass(const void *argument, int64_t begin, int64_t end, int w
   for (int64_t number = begin; number < end; number++) {
     load_row(row.x, call->from_dtype, call->from, number * columns, columns);
     if (quantizer->hadamard_block > 1) hadamard_row(row.x, columns, quantizer->hadamard_block);
-    float scale = range_scale(quantizer, &statistics, row.x, columns);
+    float scale = range_scale(quantizer, &statistics, row.x, columns, 1);
     round_unit(quantizer, false, scale, &row, 0, columns);
     float *gradient = (float *)row.keep;
     load_row(gradient, call->gradient_dtype, call->gradient, number * columns, columns);

@@ -135,6 +135,7 @@ struct format_level {
   range_pass *quantize;
   range_pass *transform, *inverse;  // struct transform_call
   range_pass *statistics;
+  range_pass *scales;  // struct scales_call (nearest.h)
   range_pass *learned;
   range_pass *transpose;
   // 64 * count words of Philox, 16 blocks at a time from `index`: out [count][4 words][16 blocks].

@@ -90,6 +90,7 @@ static void same_bits(void) {
       "int1[absmax,no-hadamard,trust]",
       "int2[static(0.7),no-hadamard,trust]",
       "ternary[absmax,group(24),no-hadamard,trust]",
+      "nf4",
       "int4[absmax,group(4),power-round,no-hadamard,trust]",
       "int8-tread[absmax,group(512),power-ceil,no-hadamard,ste]",
       "fp4-e2m1[static(0.4),no-hadamard,trust]",

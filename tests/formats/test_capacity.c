@@ -41,6 +41,7 @@ static void invariant_blocks(void) {
       {"nvfp4[stochastic]", 1.886e-2, 3.3e-3},
       {"nvfp4[rms(0.48707917864)]", 1.228e-2, 1.12e-2},
       {"int4-g32", 8.198e-3, NAN},
+      {"nf4", 8.457e-3, NAN},
       {"int4-tread-g32", 9.409e-3, NAN},
       {"int8-tread-g32", 2.858e-5, NAN},
   };
@@ -101,6 +102,7 @@ static void closed_forms_on_the_passes(void) {
                                       "fp6-e3m2",
                                       "e3m0",
                                       "levels(-1.6 -0.5 0.4 1.9)",
+                                      "vq1-16",
                                       "sparse(0.5)",
                                       "sparse(0.9,row)",
                                       "2:4",

@@ -2,6 +2,7 @@
 // against brute force.
 #include <stdlib.h>
 
+#include "kernels/formats/codebook.h"
 #include "kernels/formats/gaussian.h"
 #include "kernels/formats/grid.h"
 #include "kernels/formats/sparsity.h"
@@ -132,6 +133,34 @@ static void optimum(void) {
   struct grid own = grid_levels(uneven, 4);
   double scale = grid_gaussian_scale(&own), set[6] = {4, scale, -2.1, -0.3, 0.1, 1.7};
   NEAR(integrate(squared_left, set, -12, 12, 20000), grid_gaussian_error(&own, scale), 1e-7);
+}
+
+// NF4 against its definition, quantiles over the outermost one; the best levels for Gaussian data are the means of
+// their cells, and their error is what is known of them.
+static void codebooks_with_names(void) {
+  const struct codebook *nf4 = codebook_find("nf4");
+  double outermost = 0.5 * (1 - 1 / 30.0) + 0.5 * (1 - 1 / 32.0);
+  for (int i = 0; i < 16; i++) {
+    double share = i < 7   ? outermost + (0.5 - outermost) * i / 7.0
+                   : i > 7 ? outermost + (0.5 - outermost) * (15 - i) / 8.0
+                           : 0.5;
+    double quantile = normal_quantile(share) / normal_quantile(outermost);
+    CHECK(fabs(nf4->levels[i] - (i < 7 ? -quantile : quantile)) < 3e-7);
+  }
+  static const double errors[][2] = {{2, 0.36338022763}, {4, 0.11748184783}, {8, 0.03454776079}, {16, 0.00950100801}};
+  for (int k = 0; k < 4; k++) {
+    int count = (int)errors[k][0];
+    const double *levels = gaussian_levels(count);
+    struct grid grid = grid_levels(levels, count);
+    for (int i = 0; i < count; i++) {
+      double low = i ? 0.5 * (levels[i - 1] + levels[i]) : -INFINITY;
+      double high = i + 1 < count ? 0.5 * (levels[i] + levels[i + 1]) : INFINITY;
+      CHECK_NEAR(levels[i], normal_first_moment(low, high) / normal_between(low, high), 1e-12);
+    }
+    CHECK_NEAR(grid_gaussian_error(&grid, 1), errors[k][1], 1e-10);
+    CHECK_NEAR(grid_gaussian_scale(&grid), 1, 1e-9);
+  }
+  CHECK(gaussian_levels(3) == NULL && codebook_find("nf5") == NULL);
 }
 
 static double pattern_error(struct sparsity sparsity, const struct grid *grid) {
@@ -323,6 +352,7 @@ int main(void) {
   RUN(other_integers);
   RUN(floats);
   RUN(optimum);
+  RUN(codebooks_with_names);
   RUN(sparsity_alone);
   RUN(sparsity_with_integers);
   RUN(journey_schedule);

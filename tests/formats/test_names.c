@@ -4,31 +4,11 @@
 
 #define LENGTH(list) (sizeof(list) / sizeof(list)[0])
 
-static const char *const grids[] = {"",
-                                    "int1",
-                                    "int4",
-                                    "int8",
-                                    "ternary",
-                                    "int8-tread",
-                                    "int2-twos",
-                                    "int8-twos",
-                                    "int4-g32",
-                                    "int8-g16",
-                                    "fp4-e2m1",
-                                    "fp4-e1m2",
-                                    "fp8-e4m3",
-                                    "fp8-e5m2",
-                                    "mxfp4",
-                                    "mxfp6-e3m2",
-                                    "mxfp8",
-                                    "mxint8",
-                                    "nvfp4",
-                                    "int8-twos-g32",
-                                    "int2-tread-g8",
-                                    "vq2-16",
-                                    "vq4-256",
-                                    "noise(1e-05)",
-                                    "levels(-1 0 1e-7)"};
+static const char *const grids[] = {
+    "",          "int1",       "int4",     "int8",     "ternary",      "int8-tread",       "int2-twos",
+    "int8-twos", "int4-g32",   "int8-g16", "fp4-e2m1", "fp4-e1m2",     "fp8-e4m3",         "fp8-e5m2",
+    "mxfp4",     "mxfp6-e3m2", "mxfp8",    "mxint8",   "nvfp4",        "int8-twos-g32",    "int2-tread-g8",
+    "vq2-16",    "vq1-8",      "nf4",      "vq4-256",  "noise(1e-05)", "levels(-1 0 1e-7)"};
 static const char *const patterns[] = {"",
                                        "2:4",
                                        "paired-4:8",

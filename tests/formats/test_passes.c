@@ -218,6 +218,8 @@ static void values_and_masks(const struct format_level *level) {
                                       "int4-g4",
                                       "int4-g20",
                                       "levels(-2 -1 -0.25 0.5 1.75)[no-hadamard]",
+                                      "nf4",
+                                      "vq1-8[no-hadamard]",
                                       "int4[static(0.3),no-hadamard]",
                                       "int4[tensor,no-hadamard]",
                                       "fp4-e2m1[e4m3-scale,group(16),no-hadamard]"};

@@ -24,7 +24,7 @@ for command in ./quickstart ./runtests; do
   echo "$suite: $command: exit code $code after $((($(date +%s) - begun) / 60)) minutes: $(tail -n 1 "$folder/$name.log")"
 done
 as_user 'sed -n "s/^PRETTY_NAME=//p" /etc/os-release; gcc --version | head -n 1; meson --version; gnuplot --version
-  dpkg-query -W libdnnl-dev libgsl-dev libsqlite3-dev libsentencepiece-dev
+  dpkg-query -W libdnnl-dev liblapacke-dev libgsl-dev libsqlite3-dev libsentencepiece-dev
   ls out/reports/quickstart.html; build/isoloss runs experiments/quickstart.yaml' |
   tee "$folder/$suite-versions.log"
 root_remove

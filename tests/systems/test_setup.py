@@ -22,7 +22,7 @@ PROGRAMS = {
                'libdnnl-dev) mkdir -p "$HEADERS/oneapi/dnnl"; : > "$HEADERS/oneapi/dnnl/dnnl.h";; esac; done',
     'gnuplot': '', 'isoloss': '', 'nvcc': '',
 }
-HEADERS = ['stdio.h', 'yaml.h', 'sqlite3.h', 'gsl/gsl_math.h', 'oneapi/dnnl/dnnl.h', 'jansson.h', 'xxhash.h',
+HEADERS = ['stdio.h', 'yaml.h', 'sqlite3.h', 'gsl/gsl_math.h', 'oneapi/dnnl/dnnl.h', 'lapacke.h', 'jansson.h', 'xxhash.h',
            'sentencepiece_processor.h']
 home, tools, headers = path_of('tree'), path_of('bin'), path_of('headers')
 
