@@ -1,5 +1,12 @@
 -- From version 4: what stages that follow training say of a model's matrices, and of all of them.
 ALTER TABLE runs ADD COLUMN weight_error REAL;
+ALTER TABLE runs ADD COLUMN stored_bits REAL;
+ALTER TABLE runs ADD COLUMN root_loss REAL;
+ALTER TABLE runs ADD COLUMN kl REAL;
+ALTER TABLE runs ADD COLUMN top1_agreement REAL;
+ALTER TABLE runs ADD COLUMN top1_accuracy REAL;
+ALTER TABLE runs ADD COLUMN recovery REAL;
+ALTER TABLE runs ADD COLUMN first_divergence REAL;
 CREATE TABLE layers (
   run TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
   layer INTEGER NOT NULL,
@@ -8,6 +15,7 @@ CREATE TABLE layers (
   columns INTEGER,
   relative_error REAL,
   output_error REAL,
+  weighted_error REAL,
   bound REAL,
   bits REAL,
   sparsity REAL,

@@ -41,6 +41,13 @@ CREATE TABLE runs (
   oracle_loss REAL,                   -- of the source itself, on the same validation tokens
   irreducible_loss REAL,              -- of the source, in closed form
   weight_error REAL,                  -- of a compression: squared error of all its matrices over their squares
+  stored_bits REAL,                   -- ... and its stored bits a weight, scales and positions included
+  root_loss REAL,                     -- of an evaluation: the loss of the model that its chain began with
+  kl REAL,                            -- KL divergence a token from that model to this one
+  top1_agreement REAL,                -- share of tokens where both hold the same one likeliest
+  top1_accuracy REAL,                 -- share of targets that the model holds likeliest
+  recovery REAL,                      -- in percent: top1_accuracy over that model's
+  first_divergence REAL,              -- tokens that greedy decoding has in common, mean over prompts
   train_loss REAL,                    -- last one reported
   step INTEGER,                       -- where the run is
   wall_seconds REAL,
@@ -124,7 +131,8 @@ CREATE TABLE layers (
   columns INTEGER,                    -- inputs
   relative_error REAL,                -- t^2: squared error of the weights over their squares
   output_error REAL,                  -- the same of the layer's outputs on the calibration tokens
-  bound REAL,                         -- what the method promises for output_error
+  weighted_error REAL,                -- tr(D H D^T): that of the outputs, damping included, not over anything
+  bound REAL,                         -- what the method promises for weighted_error
   bits REAL,                          -- stored, a weight
   sparsity REAL,                      -- share of zeroes
   PRIMARY KEY (run, layer, matrix)

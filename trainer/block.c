@@ -3,6 +3,8 @@
 //   v) r' = r + o Wo;  x' = norm(r');  gate, up = x' Wgu;  hidden = silu(gate) up;  branch = hidden Wd
 #include "trainer/block.h"
 
+#include "trainer/layout.h"
+
 static struct linear linear_call(const struct model *m, struct weight *weight, int64_t rows, int64_t first_row) {
   return (struct linear){.weight = weight, .rows = rows, .first_row = first_row, .dtype = m->dtype};
 }
@@ -14,6 +16,10 @@ static void norm_forward(struct model *m, int64_t rows, const float *residual_in
                           residual_in, branch, m->parameters + scale, residual, x, inverse_rms);
 }
 
+static void show(const struct model *m, int64_t layer, enum model_matrix which, int64_t rows, const void *x) {
+  if (m->observer) m->observer->see(m->observer->context, layer, (int)which, rows, x);
+}
+
 // From x to model->branch, the attention half's addition to the residual stream.
 static void attention_half(struct model *m, int64_t layer, int64_t rows, int64_t first_row) {
   const struct ops *ops = m->ops;
@@ -22,9 +28,11 @@ static void attention_half(struct model *m, int64_t layer, int64_t rows, int64_t
   shape.sequences = rows / shape.context;
   struct linear qkv = linear_call(m, m->weights[layer].qkv, rows, first_row);
   struct linear output = linear_call(m, m->weights[layer].output, rows, first_row);
+  show(m, layer, MATRIX_QKV, rows, b->x);
   ops->linear_forward(m->device, &qkv, b->x, b->saved_qkv, m->qkv);
   ops->qkv_forward(m->device, &shape, m->qkv, m->rope, b->q, b->k, b->v);
   ops->attention_forward(m->device, &shape, b->q, b->k, b->v, b->o, b->log_sum);
+  show(m, layer, MATRIX_OUTPUT, rows, b->o);
   ops->linear_forward(m->device, &output, b->o, b->saved_output, m->branch);
 }
 
@@ -46,8 +54,10 @@ static void mlp_forward(struct model *m, int64_t layer, int64_t rows, int64_t fi
     struct linear gate_up = linear_call(m, m->weights[layer].gate_up, count, first_row + row);
     struct linear down = linear_call(m, m->weights[layer].down, count, first_row + row);
     void *gate_up_rows = row_of(m, b->gate_up, row, 2 * hidden), *hidden_rows = row_of(m, m->hidden, row, hidden);
+    show(m, layer, MATRIX_GATE_UP, count, row_of(m, b->x_middle, row, width));
     ops->linear_forward(m->device, &gate_up, row_of(m, b->x_middle, row, width), b->saved_gate_up, gate_up_rows);
     ops->swiglu_forward(m->device, count, hidden, m->dtype, gate_up_rows, hidden_rows);
+    show(m, layer, MATRIX_DOWN, count, hidden_rows);
     ops->linear_forward(m->device, &down, hidden_rows, b->saved_down, row_of(m, m->branch, row, width));
   }
 }

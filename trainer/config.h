@@ -85,9 +85,13 @@ struct run_config {
   int64_t seed;
   // Settings of stages that follow the training; of a run before them they are at their defaults.
   struct {
-    const char *method, *format;
-    int64_t bits;
+    const char *method, *format, *order, *clip, *range, *pattern;
+    int64_t bits, group, p, n, calibration_tokens;
+    double damping, sparsity;
   } compress;
+  struct {
+    int64_t tokens, prompts, new_tokens;
+  } evaluate;
   const char *stage;  // no field: the name of the stage whose run this is (trainer/stages/stage.h); NULL: a training
   const struct format *parsed_format;  // of `format`, by config_parse_format; NULL: none, or not parsed
   struct own_values own;

@@ -37,6 +37,9 @@ static bool narrow_state(const struct run_config *c) { return strcmp(c->train.op
 static bool narrow_masters(const struct run_config *c) { return strcmp(c->train.master_weights, "float32") != 0; }
 static bool rounds(const struct run_config *c) { return narrow_state(c) || narrow_masters(c); }
 
+// Elsewhere the format that bits and group stand for counts in their place.
+static bool counts_group(const struct run_config *c) { return strcmp(c->compress.method, "higgs") == 0; }
+
 // ---- the table ----
 
 const struct run_field run_fields[] = {
@@ -139,11 +142,39 @@ const struct run_field run_fields[] = {
     {INTEGER(seed, 0, 9007199254740992.0), DEFAULT("0"), COUNTS,
      HELP("seed of the initial weights and of the order of the data")},
 
-    {CHOICE(compress.method, "none|rtn"), DEFAULT("none"), COUNTS, STAGE(compress),
-     HELP("how the trained weights are brought to compress.format; rtn: each to the nearest value; none: not at all")},
+    {CHOICE(compress.method, "none|rtn|gptq|babai|higgs|magnitude|sparsegpt"), DEFAULT("none"), COUNTS, STAGE(compress),
+     HELP("how the trained weights are compressed; none: not at all")},
     {TEXT(compress.format), DEFAULT("none"), COUNTS, GROUP(FORMAT), STAGE(compress),
-     HELP("format of the compressed weights (and of activations, where it names them)")},
-    {INTEGER(compress.bits, 1, 8), AUTO, RESOLVED, STAGE(compress),
-     HELP("short for the format absmax-wB of so many bits; auto: what compress.format says")},
+     HELP("format of the compressed weights, and of activations where it names them")},
+    {INTEGER(compress.bits, 1, 8), AUTO, RESOLVED, STAGE(compress), UNIT("bits"),
+     HELP("in place of format: integers of so many bits, scaled by the largest magnitude of a row or group")},
+    {INTEGER(compress.group, 2, 65536), AUTO, COUNTS_WHEN(counts_group), STAGE(compress), UNIT("inputs"),
+     HELP("with bits: inputs that share a scale; auto: a row. higgs: the largest power of two up to it that divides "
+          "the inputs; auto: 1024")},
+    {NUMBER(compress.damping, 0, 10), DEFAULT("0.01"), COUNTS, STAGE(compress),
+     HELP("what is added to the Hessian's diagonal, as a share of its mean")},
+    {CHOICE(compress.order, "natural|act|min-pivot|reversed"), DEFAULT("natural"), COUNTS, STAGE(compress),
+     HELP("in which inputs are rounded: first to last (babai: last to first), largest diagonal first, smallest pivot "
+          "factored first and rounded last, or the natural order reversed")},
+    {CHOICE(compress.clip, "none|mse"), DEFAULT("none"), COUNTS, STAGE(compress),
+     HELP("mse: each scale by the largest magnitude is shrunk, down to 0.2 of it, to what rounds its weights best")},
+    {CHOICE(compress.range, "grid|unbounded"), DEFAULT("grid"), COUNTS, STAGE(compress),
+     HELP("unbounded: integers beyond the grid's ends are taken as they come; bits are the codes' entropy")},
+    {INTEGER(compress.p, 1, 4), DEFAULT("2"), COUNTS, STAGE(compress), HELP("higgs: dimension of the grid, 1, 2 or 4")},
+    {INTEGER(compress.n, 2, 256), DEFAULT("256"), COUNTS, STAGE(compress), HELP("higgs: points of the grid")},
+    {TEXT(compress.pattern), DEFAULT(""), COUNTS, STAGE(compress),
+     HELP("pruning: N:M, the N of every M neighbouring inputs that are kept; else sparsity")},
+    {NUMBER(compress.sparsity, 0, 1), DEFAULT("0.5"), COUNTS, STAGE(compress),
+     HELP("pruning: share of weights that become 0, where there is no pattern")},
+    {INTEGER(compress.calibration_tokens, 0, 1e9), AUTO, COUNTS, STAGE(compress), UNIT("tokens"),
+     HELP("tokens of the training split on which the inputs of each layer are measured; auto: 65536 where the method "
+          "needs them, else 0")},
+
+    {INTEGER(evaluate.tokens, 1, 1e12), AUTO, COUNTS, STAGE(evaluate), UNIT("tokens"),
+     HELP("validation tokens; auto: train.final_eval_tokens")},
+    {INTEGER(evaluate.prompts, 0, 100000), DEFAULT("16"), COUNTS, STAGE(evaluate),
+     HELP("beginnings of validation windows that both models go on from greedily; 0: none")},
+    {INTEGER(evaluate.new_tokens, 1, 65535), AUTO, COUNTS, STAGE(evaluate), UNIT("tokens"),
+     HELP("how far they go on; auto: 32, or half the context where that is less")},
 };
 const size_t run_field_count = sizeof run_fields / sizeof run_fields[0];

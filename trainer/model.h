@@ -47,6 +47,13 @@ struct model_origin {
   int64_t end_token;  // of the tokenizer, -1: none
 };
 
+// Sees the inputs of each block's four matrices on their way forward: x [rows, inputs] of the model's dtype, in device
+// memory, in order; a matrix may come in several pieces of rows. `matrix` is of enum model_matrix.
+struct model_observer {
+  void *context;
+  void (*see)(void *context, int64_t layer, int matrix, int64_t rows, const void *x);
+};
+
 struct model {
   const struct ops *ops;
   struct device *device;
@@ -57,6 +64,7 @@ struct model {
   enum dtype dtype;
   struct memory_plan memory;
   struct parameter_table table;
+  const struct model_observer *observer;  // NULL: nobody looks
   struct model_origin origin;  // set by whoever opens the model for a run
 
   // Device memory, laid out by the table.

@@ -161,6 +161,36 @@ static void print_curves(const struct curve *train, const struct curve *evals) {
   text_table_free(&table);
 }
 
+// What a stage made of the model's matrices: one line each.
+static bool print_layers(struct store *store, const char *id, struct error *error) {
+  static const char *const numbers[] = {"relative_error", "output_error", "weighted_error", "bound", "bits",
+                                        "sparsity"};
+  struct text_table table = {.gap = 2, .indent = 2};
+  struct store_rows *rows = store_layers(store, id, error);
+  bool any = false;
+  for (; rows && store_rows_next(rows, error); any = true) {
+    if (!any) {
+      text_table_columns(&table, (const struct text_column[]){{"layer", .right = true}, {"matrix"}, {0}});
+      for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        text_table_column(&table, (struct text_column){numbers[i], .right = true});
+    }
+    text_table_cell(&table, "%.0f", store_rows_get(rows, "layer").number);
+    text_table_cell(&table, "%s", store_rows_get(rows, "matrix").text);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+      struct value value = store_rows_get(rows, numbers[i]);
+      if (value.kind == VALUE_NUMBER)
+        text_table_cell(&table, "%.4g", value.number);
+      else
+        text_table_cell(&table, "-");
+    }
+  }
+  store_rows_close(rows);
+  if (any) printf("matrices\n");
+  if (any) text_table_print(&table, stdout);
+  text_table_free(&table);
+  return !error->code;
+}
+
 static bool print_people(struct store *store, const struct store_rows *rows, const char *home, struct error *error) {
   struct arena arena = {0};
   struct curve train = {0}, evals = {0};
@@ -191,6 +221,7 @@ static bool print_people(struct store *store, const struct store_rows *rows, con
   bool fine = load_curve(store, id, METRIC_TRAIN, &arena, &train, error) &&
               load_curve(store, id, METRIC_EVAL, &arena, &evals, error);
   if (fine) print_curves(&train, &evals);
+  fine = fine && print_layers(store, id, error);
   if (run_state_ended_without_loss(state)) {
     const char *tail = worker_log_tail(&arena, folder, 15);
     if (*tail) printf("end of its log\n%s\n", visible(&arena, tail));
@@ -216,6 +247,16 @@ static void put_curve(struct json_writer *json, const char *key, const struct cu
   json_array_end(json);
 }
 
+static bool put_layers(struct json_writer *json, struct store *store, const char *id, struct error *error) {
+  struct store_rows *rows = store_layers(store, id, error);
+  json_key(json, "layers");
+  json_array_begin(json);
+  while (rows && store_rows_next(rows, error)) rows_put_object(json, rows, NULL, 0);
+  json_array_end(json);
+  store_rows_close(rows);
+  return !error->code;
+}
+
 static bool print_json(struct store *store, const struct store_rows *rows, const char *home, struct error *error) {
   struct arena arena = {0};
   struct text text = {0};
@@ -231,6 +272,7 @@ static bool print_json(struct store *store, const struct store_rows *rows, const
   json_key_string(&json, "folder", folder);
   put_curve(&json, "train", &train);
   put_curve(&json, "eval", &evals);
+  fine = put_layers(&json, store, id, error) && fine;
   json_key_string(&json, "log_tail", worker_log_tail(&arena, folder, 15));
   json_object_end(&json);
   text_char(&text, '\n');
@@ -256,7 +298,7 @@ static bool show(const char *prefix, bool as_json, struct error *error) {
 void command_show(struct command_line *line) {
   bool as_json = false;
   const struct option options[] = {
-      {"json", 0, OPTION_FLAG, &as_json, NULL, "one JSON object: run, train, eval, folder, log_tail, alive"}, {0}};
+      {"json", 0, OPTION_FLAG, &as_json, NULL, "one JSON object: run, train, eval, layers, folder, log_tail, alive"}, {0}};
   const struct command_usage usage = {"isoloss show RUN [--json]",
                                       "RUN is the beginning of its id, at least 4 characters.", 1, 1, "one run"};
   if (command_begin(line, &usage, options)) show(line->arguments[0], as_json, &line->error);

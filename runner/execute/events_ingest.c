@@ -150,6 +150,7 @@ static bool on_layer(struct ingest *ingest, const struct event *event, struct er
                                       .columns = event_number(event, "columns"),
                                       .relative_error = event_number(event, "relative_error"),
                                       .output_error = event_number(event, "output_error"),
+                                      .weighted_error = event_number(event, "weighted_error"),
                                       .bound = event_number(event, "bound"),
                                       .bits = event_number(event, "bits"),
                                       .sparsity = event_number(event, "sparsity")};

@@ -11,6 +11,9 @@ enum { MOST_RUNS = 20000000 };
 
 // ---- one run ----
 
+// Texts of runs live as long as the plan.
+static struct arena *plan_arena(const struct plan *plan) { return (struct arena *)(uintptr_t)&plan->arena; }
+
 // Applies the record's choice to the configuration of its parent.
 static bool choose(const struct plan *plan, const struct plan_record *record, struct run_config *config,
                    const struct spec_stage_value **value) {
@@ -35,7 +38,7 @@ void plan_stage_run(const struct plan *plan, size_t i, bool with_id, struct plan
   run->stage = stage;
   run->id[0] = '\0';
   choose(plan, record, &run->config, &value);
-  if (run->resolved) stage->resolve(&run->config, &run->corpus->facts, &known);
+  if (run->resolved) stage->resolve(&run->config, &run->corpus->facts, plan_arena(plan), &known);
   if (!*run->parent_id) return;
   struct digest id = stage_run_id(stage, &run->config, run->corpus->facts.digest, run->parent_id);
   memcpy(run->id, id.hex, sizeof id.hex);
@@ -99,7 +102,7 @@ static bool is_twice(struct growth *g, size_t first, const struct run_config *co
     struct error ignored = {0};
     config_clear_stages(&before);
     choose(g->plan, &g->records[i], &before, &value);
-    stage_find(before.stage)->resolve(&before, &(struct corpus_facts){0}, &ignored);
+    stage_find(before.stage)->resolve(&before, &(struct corpus_facts){0}, &g->plan->arena, &ignored);
     text_clear(&other);
     config_canonical(&before, &other);
     twice = strcmp(text_string(&own), text_string(&other)) == 0;
@@ -141,7 +144,7 @@ static void grow(struct growth *g, size_t level, size_t parent, size_t **ends, s
       skipped = true;
       continue;
     }
-    if (run.resolved && !stage->stage->resolve(&config, &run.corpus->facts, &error)) {
+    if (run.resolved && !stage->stage->resolve(&config, &run.corpus->facts, &plan->arena, &error)) {
       refuse(g, value, &config, &error);
       continue;
     }
@@ -172,7 +175,7 @@ static void add_axes(struct plan *plan) {
         if (!spec_stage_choose(stage, c, &config, &value))
           config = plain;
         else
-          stage->stage->resolve(&config, &(struct corpus_facts){0}, &ignored);
+          stage->stage->resolve(&config, &(struct corpus_facts){0}, &plan->arena, &ignored);
         struct value now = field_get(&config, field);
         varies |= !value_equal(now, field_get(&plain, field));
         if (!told) first = now;

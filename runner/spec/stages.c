@@ -22,12 +22,12 @@ static void read_value(struct spec_reader *reader, struct spec_stage *stage, con
   *value = (struct spec_stage_value){.node = node, .first = stage->choices, .settings = {.node = node}};
   if (is_none(node)) {
     value->none = true;
-  } else if (node->kind == NODE_MAPPING && node->count) {
+  } else if (node->kind == NODE_MAPPING) {
     spec_read_stage_axes(reader, node, stage->stage->name, &value->settings);
   } else {
     node_error(node, reader->diagnostics, arena_format(&reader->spec->arena, "%s: [none, {...}]", stage->stage->name),
                "%s takes a mapping of its settings, a list of them, or none, not %s", stage->stage->name,
-               node->kind == NODE_MAPPING ? "an empty mapping" : node_kind_name(node));
+               node_kind_name(node));
     return;
   }
   double choices = 1;

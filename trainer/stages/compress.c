@@ -1,164 +1,117 @@
-// See compress.h. A method turns the parent's matrices into represented ones; what is common stands here: the format,
-// errors by layer, the loss, the checkpoint, which holds the represented values.
+// The stage compress at work: calibration where it is asked for, the method on one matrix after the other, errors by
+// layer, and a checkpoint that holds the represented values. See compress.h.
 #include "trainer/stages/compress.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "kernels/formats/format.h"
 #include "trainer/formats.h"
+#include "trainer/layout.h"
+#include "trainer/stages/calibration.h"
 #include "trainer/stages/work.h"
 
-// ---- settings ----
-
-bool compress_skips(const struct run_config *config) { return strcmp(config->compress.method, "none") == 0; }
-
-static const char *const formats_by_bits[] = {"absmax-w1", "absmax-w2", "absmax-w3", "absmax-w4",
-                                              "absmax-w5", "absmax-w6", "absmax-w7", "absmax-w8"};
-
-static bool check_format(const struct run_config *config, struct error *error) {
-  struct arena arena = {0};
-  const struct format *format = format_read(config->compress.format, &arena, error);
-  bool fine = format != NULL;
-  if (fine && representation_is_none(&format->operands[OPERAND_WEIGHTS]))
-    fine = error_set(error, EXIT_USAGE_ERROR, "compress.format %s leaves weights as they are: nothing is compressed",
-                     format->name);
-  else if (fine && (!representation_is_none(&format->operands[OPERAND_GRADIENTS]) ||
-                    format->backward != BACKWARD_FORWARD || format->gradient_token_hadamard))
-    fine = error_set(error, EXIT_USAGE_ERROR,
-                     "compress.format %s says how gradients pass: after the training there are none", format->name);
-  else if (fine && format_has_learned_scales(format))
-    fine = error_set(error, EXIT_USAGE_ERROR,
-                     "compress.format %s learns its scales while it trains: method %s has none to learn them",
-                     format->name, config->compress.method);
-  if (!fine) error_about(error, "compress.format", "compress.bits", NULL);
-  fine = fine && config_format_fits(config, format, "compress.format", error);
-  arena_free(&arena);
-  return fine;
-}
-
-bool compress_resolve(struct run_config *config, const struct corpus_facts *facts, struct error *error) {
-  (void)facts;
-  bool format = strcmp(config->compress.format, "none") != 0;
-  if (config->compress.bits != AUTO_INTEGER) {
-    const char *by_bits = formats_by_bits[config->compress.bits - 1];
-    if (format && strcmp(config->compress.format, by_bits) != 0)
-      return error_set(error, EXIT_USAGE_ERROR,
-                       "compress.bits and compress.format say the same thing: give one of them") ||
-             error_about(error, "compress.bits", "compress.format", NULL);
-    config->compress.format = by_bits;
-  } else if (!format) {
-    return error_set(error, EXIT_USAGE_ERROR, "compress needs a format, or bits: {method: %s, format: int4-g32}",
-                     config->compress.method) ||
-           error_about(error, "compress.format", "compress.method", NULL);
-  }
-  return check_format(config, error);
-}
-
-bool compress_becomes(struct run_config *config, struct arena *arena, struct error *error) {
-  const struct format *own = format_read(config->compress.format, arena, error);
-  if (!own) return false;
-  // Its activations, or else those of the format that the model was trained in.
-  if (representation_is_none(&own->operands[OPERAND_ACTIVATIONS])) {
-    if (!config->parsed_format && !config_parse_format(config, arena, error)) return false;
-    own = config->parsed_format;
-  }
-  config->format = format_after_weights(own, arena);
-  config->parsed_format = NULL;
-  return config_parse_format(config, arena, error);
-}
-
-double compress_forward_tokens(const struct run_config *config, const struct corpus_facts *facts) {
-  (void)config, (void)facts;
-  return 0;
-}
-
-// ---- rtn ----
-
-// Each value to the nearest one of the format, by the kernels that train in it.
-static bool round_to_nearest(struct stage_work *work, const struct model_values *before, struct model_values *after,
-                             struct error *error) {
-  const struct run_config *c = &work->run.file.config;
-  struct model *model = stage_model_of(work, c->compress.format, before, error);
-  // A density that falls while a model trains is at its end here.
-  bool fine = model && model_represent(model, c->train.steps, error) && values_read(after, model, error);
-  model_free(model);
-  return fine;
-}
-
-// ---- what became of the matrices ----
-
+// Sums over all matrices that are compressed.
 struct sums {
-  double square, error;  // of all matrices: ||W||^2, ||W' - W||^2
-  int64_t zeroes;
+  double square, error;  // ||W||^2, ||W' - W||^2
+  double bits, zeroes;
+  int64_t count;
 };
 
-static bool report_tensor(struct stage_work *work, const struct parameter_tensor *tensor, int64_t layer,
-                          const float *before, const float *after, double bits, struct sums *sums,
-                          struct error *error) {
-  double square = 0, difference = 0;
-  int64_t zeroes = 0;
-  for (int64_t i = 0; i < tensor->count; i++) {
-    double d = (double)after[i] - before[i];
-    square += (double)before[i] * before[i];
-    difference += d * d;
-    zeroes += after[i] == 0;
-  }
-  const char *name = strstr(tensor->name, "layers.");
-  name = name ? strchr(name + strlen("layers."), '.') : NULL;
-  if (!name) return true;
-  struct arena *arena = &work->run.arena;
-  const char *matrix = arena_copy(arena, name + 1, strlen(name + 1) - strlen(".weight"));
-  sums->square += square;
-  sums->error += difference;
-  sums->zeroes += zeroes;
-  struct layer_result result = {.layer = layer,
-                                .matrix = matrix,
-                                .rows = tensor->rows,
-                                .columns = tensor->columns,
-                                .relative_error = square > 0 ? difference / square : NAN,
-                                .output_error = NAN,
-                                .bound = NAN,
-                                .bits = bits,
-                                .sparsity = (double)zeroes / (double)tensor->count};
-  return report_layer(work, &result, error);
+struct compressing {
+  struct stage_work *work;
+  struct compress_settings settings;
+  struct model_values *before, *after;
+  struct calibration calibration;  // no Hessians: not asked for
+  struct sums sums;
+};
+
+static const char *const matrix_names[] = {"self_attn.qkv_proj", "self_attn.o_proj", "mlp.gate_up_proj",
+                                           "mlp.down_proj"};
+
+static int64_t offset_of(const struct model_values *values, int64_t layer, int which) {
+  return layout_weight_offset(&values->table, (enum model_matrix)which, layer);
 }
 
-// All matrices of the blocks, in the order of memory.
-static bool report_layers(struct stage_work *work, const struct model_values *before, const struct model_values *after,
-                          double bits, struct sums *sums, struct error *error) {
-  const struct parameter_table *table = &before->table;
-  int64_t layers = work->run.file.config.model.layers, layer = 0;
-  for (int i = 0; i < table->tensor_count; i++) {
-    const struct parameter_tensor *tensor = &table->tensors[i];
-    if (tensor->offset < table->norms_end || tensor->offset >= table->matrices_end) continue;
-    while (layer + 1 < layers && tensor->offset >= table->layers[layer + 1].qkv) layer++;
-    const struct parameter_tensor *other = values_find(after, tensor->name);
-    if (!report_tensor(work, tensor, layer, before->values + tensor->offset, after->values + other->offset, bits, sums,
-                       error))
-      return false;
+static bool compress_one(struct compressing *c, int64_t layer, int which, struct error *error) {
+  struct stage_work *work = c->work;
+  const struct run_config *config = &work->run.file.config;
+  struct weight_description d = layout_weight(config, (enum model_matrix)which, layer);
+  const float *weights = c->before->values + offset_of(c->before, layer, which);
+  int64_t count = d.outputs * d.inputs;
+  struct compress_layer matrix = {
+      .outputs = d.outputs, .inputs = d.inputs, .weights = weights, .seed = (uint64_t)config->seed, .number = d.number};
+  matrix.parts = d.parts;
+  memcpy(matrix.part_outputs, d.part_outputs, sizeof matrix.part_outputs);
+  if (c->calibration.count) matrix.hessian = calibration_hessian(&c->calibration, layer, which);
+  struct compress_result result = {.represented = c->after->values + offset_of(c->after, layer, which)};
+  if (!compress_matrix(&c->settings, &matrix, &result, error))
+    return error_context(error, "%s of layer %lld", matrix_names[which], (long long)layer);
+  for (int64_t i = 0; i < count; i++) {
+    double difference = (double)result.represented[i] - weights[i];
+    c->sums.square += (double)weights[i] * weights[i];
+    c->sums.error += difference * difference;
+    c->sums.zeroes += result.represented[i] == 0;
   }
+  c->sums.bits += result.bits_per_weight * (double)count;
+  c->sums.count += count;
+  const double weighted = result.weighted_error, bound = result.bound;
+  const struct layer_result said = {.layer = layer,
+                                    .matrix = matrix_names[which],
+                                    .rows = d.outputs,
+                                    .columns = d.inputs,
+                                    .relative_error = result.relative_error,
+                                    .output_error = result.output_error,
+                                    .weighted_error = weighted,
+                                    .bound = bound,
+                                    .bits = result.bits_per_weight,
+                                    .sparsity = result.sparsity};
+  return report_layer(work, &said, error);
+}
+
+// The matrices that the format is of, block by block. Others stay as they are.
+static bool compress_all(struct compressing *c, struct error *error) {
+  static const unsigned kinds[] = {LAYER_QKV, LAYER_OUTPUT, LAYER_GATE_UP, LAYER_DOWN};
+  struct stage_work *work = c->work;
+  const struct format *format = c->settings.parsed_format;
+  for (int64_t layer = 0; layer < work->run.file.config.model.layers; layer++)
+    for (int which = 0; which < MATRIX_HEAD; which++) {
+      work->stopped = work->stop_asked && *work->stop_asked;
+      if (work->stopped) return false;
+      if (format && !(format->layers & kinds[which])) continue;
+      if (!compress_one(c, layer, which, error)) return false;
+    }
   return true;
 }
 
-bool compress_work(struct stage_work *work, struct error *error) {
+static bool report_end(struct compressing *c, const struct evaluation *evaluation, struct error *error) {
+  const struct sums *sums = &c->sums;
+  const struct format *format = c->settings.parsed_format;
+  bool sparse = c->settings.method->prunes ||
+                (format && format->operands[OPERAND_WEIGHTS].sparsity.kind != SPARSITY_NONE);
+  double kept = (double)config_parameters(&c->work->run.file.config).non_embedding - sums->zeroes;
+  const struct stage_number numbers[] = {{"weight_error", sums->square > 0 ? sums->error / sums->square : NAN},
+                                         {"stored_bits", sums->count ? sums->bits / (double)sums->count : NAN},
+                                         {"parameters_active", sparse ? kept : NAN}};
+  return report_stage_done(c->work, evaluation, numbers, sizeof numbers / sizeof *numbers, error);
+}
+
+bool compress_stage_work(struct stage_work *work, struct error *error) {
   struct training *t = &work->run;
-  const struct run_config *c = &t->file.config;
+  const struct run_config *config = &t->file.config;
   struct model_values before = {0}, after = {0};
   struct evaluation evaluation;
-  struct sums sums = {0};
-  const struct format *format = format_read(c->compress.format, &t->arena, error);
-  bool fine =
-      format && stage_parent_values(work, &before, error) && round_to_nearest(work, &before, &after, error) &&
-      report_layers(work, &before, &after, representation_bits(&format->operands[OPERAND_WEIGHTS]), &sums, error) &&
-      stage_make_model(work, &after, error) && stage_write_checkpoint(work, error) &&
-      stage_evaluate(work, &evaluation, error);
+  struct compressing c = {.work = work, .before = &before, .after = &after};
+  bool fine = compress_settings_of(config, &c.settings, &t->arena, error) &&
+              stage_values(work, &work->parent, &before, &work->parent_format, error) &&
+              values_copy(&after, &before);
+  if (fine && config->compress.calibration_tokens > 0)
+    fine = calibrate(work, &before, config->compress.calibration_tokens, &c.calibration, error);
+  fine = fine && compress_all(&c, error);
+  calibration_free(&c.calibration);
+  fine = fine && stage_make_model(work, &after, error) && stage_write_checkpoint(work, error) &&
+         stage_evaluate(work, config->train.final_eval_tokens, &evaluation, error) && report_end(&c, &evaluation, error);
   values_free(&before);
   values_free(&after);
-  if (!fine) return false;
-  bool sparse = format->operands[OPERAND_WEIGHTS].sparsity.kind != SPARSITY_NONE;
-  double kept = (double)(config_parameters(c).non_embedding - sums.zeroes);
-  struct stage_number numbers[] = {{"weight_error", sums.square > 0 ? sums.error / sums.square : NAN},
-                                   {"parameters_active", sparse ? kept : NAN}};
-  return report_stage_done(work, &evaluation, numbers, sizeof numbers / sizeof *numbers, error);
+  return fine;
 }

@@ -17,6 +17,7 @@ bool report_layer(struct stage_work *work, const struct layer_result *result, st
   json_key_integer(json, "columns", result->columns);
   put_finite(json, "relative_error", result->relative_error);
   put_finite(json, "output_error", result->output_error);
+  put_finite(json, "weighted_error", result->weighted_error);
   put_finite(json, "bound", result->bound);
   put_finite(json, "bits", result->bits);
   put_finite(json, "sparsity", result->sparsity);
@@ -29,11 +30,11 @@ bool report_stage_done(struct stage_work *work, const struct evaluation *evaluat
   struct rusage usage;
   getrusage(RUSAGE_SELF, &usage);
   if (!isfinite(evaluation->loss)) {
-    struct pending_step now = {work->parent_step, t->file.config.train.tokens, 0, 0};
+    struct pending_step now = {work->parent.step, t->file.config.train.tokens, 0, 0};
     return report_diverged(t, &now, NAN, "the validation loss is not finite", error);
   }
   struct json_writer *json = event_begin(&t->log, "done");
-  json_key_integer(json, "step", work->parent_step);
+  json_key_integer(json, "step", work->parent.step);
   json_key_number(json, "loss", evaluation->loss);
   json_key_integer(json, "eval_tokens", evaluation->tokens);
   json_key_integer(json, "eval_targets", evaluation->targets);

@@ -18,8 +18,9 @@ struct stage {
   // Whether these settings are those of no stage at all: the chain goes on with the parent itself.
   bool (*skips)(const struct run_config *config);
   // Fills what is auto and checks what can be known before anything starts. The parent's settings are resolved. Texts
-  // that it sets outlive all configurations. False with an error that names the fields at fault (error_about).
-  bool (*resolve)(struct run_config *config, const struct corpus_facts *facts, struct error *error);
+  // that it sets live in the arena. False with an error that names the fields at fault (error_about).
+  bool (*resolve)(struct run_config *config, const struct corpus_facts *facts, struct arena *arena,
+                  struct error *error);
   // Turns the configuration of a run of this stage, or of a later one, into that of the model which its checkpoint
   // holds: what is still to be represented when it computes. NULL: the parent's. Texts live in the arena.
   bool (*becomes)(struct run_config *config, struct arena *arena, struct error *error);

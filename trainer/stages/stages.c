@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "trainer/stages/compress.h"
+#include "trainer/stages/evaluate.h"
 #include "trainer/stages/stage.h"
 
 // In the order in which a spec may ask for them.
@@ -11,11 +12,20 @@ const struct stage stages[] = {
      .several = "compressions",
      .help = "bring the trained weights to a format: one value, a list of them, none for not at all",
      .version = 1,
-     .skips = compress_skips,
-     .resolve = compress_resolve,
-     .becomes = compress_becomes,
-     .forward_tokens = compress_forward_tokens,
-     .work = compress_work},
+     .skips = compress_stage_skips,
+     .resolve = compress_stage_resolve,
+     .becomes = compress_stage_becomes,
+     .forward_tokens = compress_stage_forward_tokens,
+     .work = compress_stage_work},
+    {.name = "evaluate",
+     .one = "evaluation",
+     .several = "evaluations",
+     .help = "hold the model against the uncompressed one that its chain began with",
+     .version = 1,
+     .skips = evaluate_stage_skips,
+     .resolve = evaluate_stage_resolve,
+     .forward_tokens = evaluate_stage_forward_tokens,
+     .work = evaluate_stage_work},
 };
 const size_t stage_count = sizeof stages / sizeof *stages;
 

@@ -32,6 +32,13 @@ bool values_read(struct model_values *values, struct model *model, struct error 
   return true;
 }
 
+bool values_copy(struct model_values *copy, const struct model_values *values) {
+  size_t bytes = (size_t)values->table.count * sizeof *values->values;
+  *copy = (struct model_values){.table = values->table, .values = memory_get(bytes)};
+  memcpy(copy->values, values->values, bytes);
+  return true;
+}
+
 const struct parameter_tensor *values_find(const struct model_values *values, const char *name) {
   for (int i = 0; i < values->table.tensor_count; i++)
     if (strcmp(values->table.tensors[i].name, name) == 0) return &values->table.tensors[i];

@@ -10,6 +10,8 @@ struct model_values {
 
 // Reads all parameters of the model; values_free in either case.
 bool values_read(struct model_values *values, struct model *model, struct error *error);
+// A copy; the table's names are the original's.
+bool values_copy(struct model_values *copy, const struct model_values *values);
 // Writes them into the model, tensor by name: every tensor of the model must be there and have the same shape.
 bool values_write(const struct model_values *values, struct model *model, struct error *error);
 // The tensor of that name, or NULL.

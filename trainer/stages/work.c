@@ -9,52 +9,61 @@
 #include "kernels/formats/format.h"
 #include "trainer/formats.h"
 
-// ---- the parent ----
+// ---- what it reads ----
 
-static bool find_parent(struct stage_work *work, struct error *error) {
+static bool find_source(struct stage_work *work, const char *id, struct stage_source *source, struct error *error) {
   struct training *t = &work->run;
   struct arena *arena = &t->arena;
-  const char *folder = path_join(arena, path_join(arena, t->run_folder, ".."), t->file.parent);
+  const char *folder = path_join(arena, path_join(arena, t->run_folder, ".."), id);
   int64_t *steps;
   int count;
   struct error why = {0};
-  if (!run_file_read(arena, path_join(arena, folder, "config.json"), &work->parent, error))
-    return error_context(error, "the parent of this run");
+  *source = (struct stage_source){0};
+  if (!run_file_read(arena, path_join(arena, folder, "config.json"), &source->file, error))
+    return error_context(error, "a run that this one follows");
   if (!checkpoint_list(arena, folder, &steps, &count, error)) return false;
   for (int i = 0; i < count; i++) {
     const char *checkpoint = path_join(arena, folder, checkpoint_name(arena, steps[i]));
     why = (struct error){0};
     if (!checkpoint_verify(checkpoint, &why)) continue;
-    work->parent_checkpoint = checkpoint;
-    work->parent_step = steps[i];
+    source->checkpoint = checkpoint;
+    source->step = steps[i];
     return true;
   }
   if (why.code) {
     *error = why;
-    return error_context(error, "the parent of this run");
+    return error_context(error, "a run that this one follows");
   }
-  return error_set(
-      error, EXIT_USAGE_ERROR,
-      "run %.8s, the parent of this one, has no checkpoint (any more): isoloss run SPEC --again %.8s makes "
-      "it anew",
-      t->file.parent, t->file.parent);
+  return error_set(error, EXIT_USAGE_ERROR,
+                   "run %.8s, which this one follows, has no checkpoint (any more): isoloss run SPEC --again %.8s makes "
+                   "it anew",
+                   id, id);
+}
+
+bool stage_find_root(struct stage_work *work, struct stage_source *root, struct error *error) {
+  *root = work->parent;
+  while (root->file.config.stage)
+    if (!find_source(work, arena_string(&work->run.arena, root->file.parent), root, error)) return false;
+  return true;
 }
 
 static bool represents_weights(const struct format *format) {
   return format && !representation_is_none(&format->operands[OPERAND_WEIGHTS]);
 }
 
-bool stage_parent_values(struct stage_work *work, struct model_values *values, struct error *error) {
+bool stage_values(struct stage_work *work, const struct stage_source *source, struct model_values *values,
+                  const char **format, struct error *error) {
   struct training *t = &work->run;
-  struct run_config config = work->parent.config;
+  struct run_config config = source->file.config;
   *values = (struct model_values){0};
   if (!stage_model_config(&config, &t->arena, error)) return false;
   config.model.device = t->file.config.model.device;
   config.train.threads = t->file.config.train.threads;
   struct model *model = model_create(t->ops, t->device, &config, MODEL_EVALUATE, error);
-  bool fine = model && checkpoint_load_weights(model, work->parent_checkpoint, NULL, error);
-  if (fine && represents_weights(model->config.parsed_format)) fine = model_represent(model, work->parent_step, error);
+  bool fine = model && checkpoint_load_weights(model, source->checkpoint, NULL, error);
+  if (fine && represents_weights(model->config.parsed_format)) fine = model_represent(model, source->step, error);
   fine = fine && values_read(values, model, error);
+  if (fine && format) *format = format_after_weights(model->config.parsed_format, &t->arena);
   model_free(model);
   return fine;
 }
@@ -68,7 +77,7 @@ struct model *stage_model_of(struct stage_work *work, const char *format, const 
   config.parsed_format = NULL;
   struct model *model = model_create(t->ops, t->device, &config, MODEL_EVALUATE, error);
   if (model && values_write(values, model, error)) {
-    model_prepare(model, work->parent_step);
+    model_prepare(model, work->parent.step);
     return model;
   }
   model_free(model);
@@ -77,28 +86,33 @@ struct model *stage_model_of(struct stage_work *work, const char *format, const 
 
 // ---- this run ----
 
-bool stage_make_model(struct stage_work *work, const struct model_values *values, struct error *error) {
+bool stage_make_model_in(struct stage_work *work, const char *format, const struct model_values *values,
+                         struct error *error) {
   struct training *t = &work->run;
-  struct run_config config = t->file.config;
-  if (!stage_model_config(&config, &t->arena, error)) return false;
-  t->model = stage_model_of(work, config.format, values, error);
+  t->model = stage_model_of(work, format, values, error);
   if (!t->model) return false;
   training_name_origin(t);
   t->batch = batch_memory(t->model->rows);
   return true;
 }
 
-bool stage_evaluate(struct stage_work *work, struct evaluation *evaluation, struct error *error) {
+bool stage_make_model(struct stage_work *work, const struct model_values *values, struct error *error) {
+  struct run_config config = work->run.file.config;
+  return stage_model_config(&config, &work->run.arena, error) &&
+         stage_make_model_in(work, config.format, values, error);
+}
+
+bool stage_evaluate(struct stage_work *work, int64_t tokens, struct evaluation *evaluation, struct error *error) {
   struct training *t = &work->run;
   const struct run_config *c = &t->file.config;
-  int64_t windows = evaluation_windows(t->corpus, c->train.final_eval_tokens, c->model.context);
+  int64_t windows = evaluation_windows(t->corpus, tokens, c->model.context);
   return evaluation_run(t->model, t->corpus, windows, &t->batch, work->stop_asked, &work->stopped, evaluation, error) &&
          !work->stopped;
 }
 
 bool stage_write_checkpoint(struct stage_work *work, struct error *error) {
   struct training *t = &work->run;
-  t->done.step = work->parent_step;
+  t->done.step = work->parent.step;
   t->done.config = t->identity;
   t->done.log_size = t->log.size;
   t->done.seconds = t->done.train_seconds = training_seconds(t);
@@ -116,7 +130,7 @@ static bool open_run(struct stage_work *work, const char *config_path, bool *fin
   t->identity = config_identity(&t->file.config, t->file.corpus_digest, "state", t->file.parent);
   t->clock_start = clock_seconds();
   // It starts over: what an earlier worker left is in its way.
-  return event_log_cut(&t->log, 0, error) && checkpoint_clean(t->run_folder, error) && find_parent(work, error) &&
+  return event_log_cut(&t->log, 0, error) && checkpoint_clean(t->run_folder, error) && find_source(work, t->file.parent, &work->parent, error) &&
          training_open_device(t, error) && report_start(t, error);
 }
 

@@ -4,13 +4,19 @@
 #include "trainer/stages/values.h"
 #include "trainer/training.h"
 
+// A finished run that a stage reads: its configuration, and its newest whole checkpoint.
+struct stage_source {
+  struct run_file file;
+  const char *checkpoint;  // folder
+  int64_t step;            // updates done in it
+};
+
 struct stage_work {
   // Of this run: file, folder, log, corpus, device. Its model is made by the stage, and is what the checkpoint holds.
   struct training run;
   const struct stage *stage;
-  struct run_file parent;             // its configuration
-  const char *parent_checkpoint;      // folder of the newest whole one
-  int64_t parent_step;                // updates done in it
+  struct stage_source parent;
+  const char *parent_format;          // what the parent's model still does to activations, see format_after_weights
   volatile sig_atomic_t *stop_asked;  // or NULL
   bool stopped;                       // work came back since it was asked to
 };
@@ -19,17 +25,24 @@ struct stage_work {
 // that was stopped or killed starts over.
 enum exit_code stage_run(const struct trainer_options *options, struct error *error);
 
-// The parent's parameters as it computes with them: where its format represents weights, represented. values_free in
-// either case.
-bool stage_parent_values(struct stage_work *work, struct model_values *values, struct error *error);
+// The training that the chain began with.
+bool stage_find_root(struct stage_work *work, struct stage_source *root, struct error *error);
+// The parameters of a source as it computes with them: where its format represents weights, represented. *format (may
+// be NULL) is what its model still does to activations. values_free in either case.
+bool stage_values(struct stage_work *work, const struct stage_source *source, struct model_values *values,
+                  const char **format, struct error *error);
 // A model of this run's shape in this format (NULL: none) with these values, forward only; its weights are prepared for
 // the parent's step. NULL on error.
 struct model *stage_model_of(struct stage_work *work, const char *format, const struct model_values *values,
                              struct error *error);
 // Makes work->run.model, of this run's own model configuration, with these values, ready to evaluate.
 bool stage_make_model(struct stage_work *work, const struct model_values *values, struct error *error);
-// The final evaluation of work->run.model. False, with work->stopped and no error, when it was asked to stop.
-bool stage_evaluate(struct stage_work *work, struct evaluation *evaluation, struct error *error);
+// The same in this format.
+bool stage_make_model_in(struct stage_work *work, const char *format, const struct model_values *values,
+                         struct error *error);
+// The evaluation of work->run.model on so many validation tokens, as a training's last one. False, with work->stopped
+// and no error, when it was asked to stop.
+bool stage_evaluate(struct stage_work *work, int64_t tokens, struct evaluation *evaluation, struct error *error);
 // Writes work->run.model as the run's checkpoint, of the parent's step.
 bool stage_write_checkpoint(struct stage_work *work, struct error *error);
 
@@ -42,7 +55,8 @@ struct layer_result {
   int64_t rows, columns;
   double relative_error;  // ||W' - W||^2 / ||W||^2
   double output_error;    // the same of the layer's outputs on the calibration tokens: tr(D H D^T) / tr(W H W^T)
-  double bound;           // what the method promises for output_error
+  double weighted_error;  // tr(D H' D^T), H' with the method's damping
+  double bound;           // what the method promises for weighted_error
   double bits;            // stored, a weight
   double sparsity;        // share of zeroes
 };

@@ -1,0 +1,245 @@
+"""Stages that follow training: test_stages.py ISOLOSS. Prints TAP."""
+import json
+import os
+import random
+import shutil
+import signal
+import struct
+import sys
+import time
+
+sys.path.insert(0, os.path.join(sys.path[0], ".."))
+from harness import case, check, document, finish, near, path_of, run, select, start, write  # noqa: E402
+
+HEAD = """experiment: EXPERIMENT
+corpus: {source: markov2, markov2_vocabulary: 16}
+base:
+  model: {layers: 2, width: 32, context: 32, dtype: float32}
+  train: {batch_tokens: 256, steps: 20, evals: 0, final_eval_tokens: 4096, lr: 1e-2}
+"""
+STAGES = """stages:
+  compress:
+    - none
+    - {method: rtn, format: [int4-g32, int2-g32]}
+    - {method: rtn, bits: 8}
+    - {method: gptq, bits: [2, 8], calibration_tokens: 2048}
+  evaluate: {tokens: 2048, prompts: 4, new_tokens: 8}
+"""
+
+
+def spec(name, rest, head=HEAD):
+    return write(name + ".yaml", head.replace("EXPERIMENT", name) + rest)
+
+
+CHAIN = spec("chain", "sweep: {grid: {seed: [0, 1]}}\n" + STAGES)
+
+
+@case
+def ids_of_trainings_are_those_of_before_there_were_stages():
+    golden = spec("golden", "sweep: {grid: {format: [none, w4a4], train.schedule: [cosine, wsd]}}\n",
+                  HEAD.replace(", evals: 0, final_eval_tokens: 4096, lr: 1e-2", ""))
+    check([row["id"] for row in document("plan", golden)] ==
+          ["6955b8414757a5601161961075c22c4f", "f12805b6e7bf0a9beb162ac667db56fc",
+           "46c9baea65d46c540f6250d4ce975f24", "c2ddddbad72a654d1e862a00d4312a09"], "golden ids")
+
+
+@case
+def a_plan_is_the_graph():
+    rows = document("plan", CHAIN)
+    stages = [row["stage"] for row in rows]
+    check(stages == ["train"] * 2 + ["compress"] * 10 + ["evaluate"] * 12, "trainings, compressions, evaluations", stages)
+    by_id = {row["id"]: row for row in rows}
+    check(len(by_id) == 24, "every run has an id of its own")
+    for row in rows:
+        parent = by_id.get(row["parent"])
+        check((parent is None) == (row["stage"] == "train"), "only trainings have no parent", row)
+        if parent:
+            check(row["seed"] == parent["seed"] and row["train.lr"] == parent["train.lr"], "a stage has its parent's settings")
+    evaluated = [by_id[row["parent"]]["stage"] for row in rows if row["stage"] == "evaluate"]
+    check(sorted(evaluated) == ["compress"] * 10 + ["train"] * 2, "where compress is none, the training is evaluated")
+    alone = document("plan", spec("alone", "sweep: {grid: {seed: [0, 1]}}\n"))
+    check([row["id"] for row in alone] == [row["id"] for row in rows[:2]], "stages change no training's id")
+    table = run("plan", CHAIN, code=0).out
+    check("24 runs (2 trainings, 10 compressions, 12 evaluations)" in table, "counts", table)
+    bits = [row["compress.format"] for row in rows if row["compress.bits"] == 8]
+    check(set(bits) == {"absmax-w8"}, "bits stand for a format", bits)
+
+
+TABLE = ("SELECT id, stage, parent, state, loss, kl, weight_error, root_loss, recovery, first_divergence, top1_agreement, "
+         "parameters_active FROM runs ORDER BY id")
+
+
+@case
+def values_of_a_stage_cost_no_training():
+    done = run("run", "-q", CHAIN, code=0)
+    check("24 runs: 24 done" in done.out, "all done", done.out)
+    check(select("home", "SELECT stage, count(*), sum(attempts) FROM runs GROUP BY stage ORDER BY stage") ==
+          [("compress", 10, 10), ("evaluate", 12, 12), ("train", 2, 2)], "a worker for each run, no more",
+          select("home", "SELECT stage, count(*), sum(attempts) FROM runs GROUP BY stage"))
+    check("24 done (24 of them before)" in run("run", "-q", CHAIN, code=0).out, "nothing is done twice")
+    more = spec("more", "sweep: {grid: {seed: [0, 1]}}\nstages: {compress: {method: rtn, bits: 4}}\n")
+    check("4 runs: 4 done (2 of them before)" in run("run", "-q", more, code=0).out, "other specs share the trainings")
+
+
+def tensors(folder):
+    with open(os.path.join(folder, "model.safetensors"), "rb") as file:
+        header = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
+        start_of_data = file.tell()
+        found = {}
+        for name, tensor in header.items():
+            if name == "__metadata__":
+                continue
+            begin, end = tensor["data_offsets"]
+            file.seek(start_of_data + begin)
+            found[name] = struct.unpack(f"<{(end - begin) // 4}f", file.read(end - begin))
+    return found
+
+
+def checkpoint(run_id):
+    return path_of("home", "runs", run_id, "checkpoints", "step-20")
+
+
+@case
+def the_checkpoint_holds_what_the_errors_say():
+    for run_id, parent, error, text in select("home", "SELECT id, parent, weight_error, config FROM runs WHERE stage = 'compress'"):
+        before, after = tensors(checkpoint(parent)), tensors(checkpoint(run_id))
+        names = [name for name in before if "proj" in name]
+        square = sum(w * w for name in names for w in before[name])
+        difference = sum((v - w) ** 2 for name in names for v, w in zip(after[name], before[name]))
+        near(error, difference / square, 1e-5, "weight_error")
+        check(all(before[name] == after[name] for name in before if name not in names), "nothing else has changed")
+        if json.loads(text)["compress.method"] == "rtn" and "g32" in json.loads(text)["compress.format"]:
+            row = after["model.layers.0.mlp.up_proj.weight"][:32]
+            levels = 2 ** int(json.loads(text)["compress.format"][3])
+            check(len({abs(v) for v in row}) <= levels // 2 + 1, "a group has the format's levels", row)
+
+
+@case
+def layers_are_in_the_store():
+    rows = select("home", "SELECT r.id, count(*), min(l.relative_error), max(l.relative_error), count(l.output_error) "
+                          "FROM runs r JOIN layers l ON l.run = r.id GROUP BY r.id")
+    check(len(rows) == 12 and all(row[1] == 8 and 0 < row[2] <= row[3] < 1 for row in rows), "4 matrices a block", rows)
+    calibrated = select("home", "SELECT DISTINCT json_extract(r.config, '$.\"compress.method\"') FROM runs r JOIN layers l "
+                                "ON l.run = r.id WHERE l.output_error IS NOT NULL")
+    check(calibrated == [("gptq",)], "errors of the outputs where inputs were measured", calibrated)
+    # On what it was calibrated with, gptq is ahead of rounding each weight for itself.
+    shown = run("show", rows[0][0], code=0).out
+    check("mlp.down_proj" in shown and "relative" in shown, "show has them", shown)
+    check(len(document("show", rows[0][0])["layers"]) == 8, "and its document")
+
+
+@case
+def losses_follow_the_bits():
+    rows = {(row["seed"], row["compress.method"], row["compress.format"]): row for row in document("runs", "chain")
+            if row["stage"] == "compress"}
+    for seed in 0, 1:
+        fine, coarse = rows[seed, "rtn", "absmax-w8"], rows[seed, "rtn", "int2-g32"]
+        check(abs(fine["loss"] - fine["parent_loss"]) < 2e-3, "8 bits lose next to nothing", fine["loss"], fine["parent_loss"])
+        check(coarse["weight_error"] > 100 * fine["weight_error"], "2 bits err more", coarse["weight_error"])
+        check(coarse["weight_bits"] == 2.5 and fine["weight_bits"] == 8, "bits", coarse["weight_bits"], fine["weight_bits"])
+    for row in rows.values():
+        got = document("evaluate", row["id"])["loss"]
+        check(abs(got - row["loss"]) < 1e-12, "isoloss evaluate opens a compression", got, row["loss"])
+    out = path_of("exported")
+    row = rows[0, "gptq", "absmax-w2"]
+    run("export", row["id"], "--to", out, code=0)
+    check(abs(document("evaluate", out)["loss"] - row["loss"]) < 1e-6, "and its export has its loss")
+
+
+@case
+def evaluations_hold_models_against_the_first_one():
+    rows = [row for row in document("runs", "chain") if row["stage"] == "evaluate"]
+    same = [row for row in rows if row["compress.method"] == "none"]
+    check(len(same) == 2, "two are of trainings")
+    for row in same:
+        check(abs(row["kl"]) < 1e-12 and row["top1_agreement"] == 1 and row["recovery"] == 100 and
+              row["first_divergence"] == 8 and row["loss"] == row["root_loss"], "a model is like itself", row)
+    for row in rows:
+        if row["compress.format"] == "absmax-w8":
+            check(0 < row["kl"] < 1e-3 and row["top1_agreement"] > 0.9, "8 bits are near", row["kl"])
+        if row["compress.format"] == "int2-g32":
+            check(row["kl"] > 1e-4 and row["top1_agreement"] < 1, "2 bits are not", row["kl"])
+
+
+def table_of(home):
+    return select(home, TABLE)
+
+
+@case
+def killed_at_any_moment_it_ends_in_the_same_table():
+    random.seed(7)
+    for _ in range(12):
+        process = start("run", "-q", CHAIN, home="killed")
+        time.sleep(random.uniform(0.2, 2.5))
+        process.send_signal(random.choice([signal.SIGTERM, signal.SIGKILL]))
+        process.communicate()
+    run("run", "-q", CHAIN, home="killed", code=0)
+    ids = [row["id"] for row in document("plan", CHAIN)]
+    whole = [row for row in table_of("home") if row[0] in ids]
+    check(table_of("killed") == whole, "bit for bit")
+    layers = "SELECT * FROM layers WHERE run IN (SELECT run FROM experiment_runs WHERE experiment = 'chain') ORDER BY run, layer, matrix"
+    check(select("killed", layers) == select("home", layers), "layers too")
+
+
+@case
+def what_follows_a_diverged_run_is_not_started():
+    diverging = spec("diverging", "sweep: {grid: {train.lr: [1e-2, 100], train.clip_norm: [0]}}\n"
+                     "stages: {compress: {method: rtn, bits: 8}, evaluate: {}}\n")
+    done = run("run", "-q", diverging, home="diverging")
+    rows = select("diverging", "SELECT stage, state, message FROM runs ORDER BY stage, state")
+    if ("train", "diverged") not in [row[:2] for row in rows]:
+        return "nothing diverged here"
+    check(done.code == 0 and "2 pending (2 of them follow" in done.out, "the call says so", done)
+    pending = [row[2] for row in rows if row[1] == "pending"]
+    check(len(pending) == 2 and "diverged" in pending[0] + pending[1] and "cannot start either" in pending[0] + pending[1],
+          "and the runs", pending)
+
+
+@case
+def a_parent_without_a_checkpoint_is_told():
+    late = spec("late", "stages: {compress: {method: rtn, bits: 8}}\n")
+    run("run", "-q", late, "--only", 'stage == "train"', home="late", code=0)
+    training = select("late", "SELECT id FROM runs WHERE stage = 'train'")[0][0]
+    shutil.rmtree(path_of("late", "runs", training, "checkpoints"))
+    done = run("run", "-q", late, home="late", code=1)
+    message = select("late", "SELECT message FROM runs WHERE stage = 'compress'")[0][0]
+    check("has no checkpoint any more" in message and "--again " + training[:8] in message, "what to do", message, done.err)
+    run("run", "-q", late, "--again", training, home="late", code=0)
+    check(select("late", "SELECT count(*) FROM runs WHERE state = 'done'") == [(2,)], "which helps")
+
+
+@case
+def claims_take_the_ends_of_chains():
+    claims = spec("claims", """sweep: {grid: {seed: [0, 1]}}
+stages: {compress: [none, {method: rtn, bits: [2, 8]}]}
+claims:
+  - weight_error["compress.bits == 2"] > weight_error["compress.bits == 8"]
+  - loss["compress.method == 'none'"] < loss["compress.bits == 2"] + 1
+""")
+    run("run", "-q", claims, code=0)
+    told = run("fit", claims).out
+    check(told.count(": held") == 2, "held", told)
+
+
+@case
+def wrong_stages_are_told_with_their_line():
+    for rest, line, words in (
+            ("stages: {comprez: {method: rtn}}\n", 6, "there is no stage 'comprez'"),
+            ("stages: {evaluate: {}, compress: {method: rtn, bits: 4}}\n", 6, "compress comes before evaluate"),
+            ("stages:\n  compress: {method: rtn}\n", 7, "needs a format"),
+            ("stages:\n  compress: {method: rtn, format: int4-g128}\n", 7, "does not fit"),
+            ("stages:\n  compress: {method: rtn, format: w4a4g4}\n", 7, "gradients"),
+            ("stages:\n  compress: {method: rtn, format: lsq-w4}\n", 7, "learn"),
+            ("stages:\n  compress: {method: rtn, format: w4, damping: 0.1}\n", 7, "says nothing to the method rtn"),
+            ("stages:\n  compress: {method: gptq, format: \"2:4\"}\n", 7, "prunes"),
+            ("stages:\n  compress: {method: gptq, bits: 4, calibration_tokens: 16}\n", 7, "tokens"),
+            ("stages:\n  compress: {method: rtn, bits: 3, format: w4}\n", 7, "leave one out"),
+            ("stages:\n  compress: rtn\n", 7, "a mapping of its settings"),
+            ("stages:\n  evaluate: {new_tokens: 40}\n", 7, "no room for a prompt"),
+            ("sweep: {grid: {compress.bits: [3, 4]}}\n", 6, "belongs under stages"),
+            ("trainer: {command: [true], version: 1}\nstages: {evaluate: {}}\n", 7, "isoloss-train")):
+        done = run("check", spec("wrong", rest))
+        check(done.code == 2 and f"wrong.yaml:{line}:" in done.err and words in done.err, words, done.err)
+
+
+finish()

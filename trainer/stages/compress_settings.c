@@ -1,0 +1,129 @@
+// The stage compress before it starts: its settings, and what they can be known to make impossible. See compress.h.
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "trainer/formats.h"
+#include "trainer/layout.h"
+#include "trainer/stages/compress.h"
+
+enum { DEFAULT_CALIBRATION = 65536 };
+
+bool compress_stage_skips(const struct run_config *config) { return strcmp(config->compress.method, "none") == 0; }
+
+static const struct run_field *field_of(const char *name) {
+  char path[64];
+  snprintf(path, sizeof path, "compress.%s", name);
+  return field_find(path, NULL);
+}
+
+// Errors of trainer/compress/ are about fields by their last names.
+static bool about_stage(struct error *error) {
+  for (size_t i = 0; i < sizeof error->about / sizeof *error->about && error->about[i]; i++) {
+    const struct run_field *field = field_of(error->about[i]);
+    if (field) error->about[i] = field->path;
+  }
+  return false;
+}
+
+bool compress_settings_of(const struct run_config *config, struct compress_settings *settings, struct arena *arena,
+                          struct error *error) {
+  const struct compress_method *method = compress_method_find(config->compress.method, NULL);
+  if (!method)
+    return error_set(error, EXIT_USAGE_ERROR, "compress.method %s is no method", config->compress.method);
+  compress_default(settings, method);
+  for (size_t i = 0; i < compress_field_count; i++) {
+    const struct run_field *own = &compress_fields[i], *field = field_of(own->path);
+    char number[32];
+    const char *text = field_text(field, field_get(config, field), number);
+    if (strcmp(text, field->fallback) == 0) continue;
+    // Once resolved, a configuration has the format that its bits stand for.
+    if (strcmp(own->path, "format") == 0 && config->compress.bits != AUTO_INTEGER) continue;
+    if (!compress_method_reads(method, own->path))
+      return error_set(error, EXIT_USAGE_ERROR,
+                       "%s %s says nothing to the method %s, which reads others: give each method a mapping of its own",
+                       field->path, text, method->name) ||
+             error_about(error, field->path, NULL);
+    if (!compress_set(settings, own, text, arena, error))
+      return error_subject(error, "%s", field->path) || error_about(error, field->path, NULL);
+  }
+  return compress_resolve(settings, arena, error) || about_stage(error);
+}
+
+static bool check_format(const struct run_config *config, const struct compress_settings *settings,
+                         struct error *error) {
+  const struct format *format = settings->parsed_format;
+  if (!format) return true;
+  if (!representation_is_none(&format->operands[OPERAND_GRADIENTS]) || format->backward != BACKWARD_FORWARD ||
+      format->gradient_token_hadamard)
+    return error_set(error, EXIT_USAGE_ERROR,
+                     "compress.format %s says how gradients pass: after the training there are none", format->name) ||
+           error_about(error, "compress.format", NULL);
+  if (format_has_learned_scales(format))
+    return error_set(error, EXIT_USAGE_ERROR, "compress.format %s learns its scales while it trains", format->name) ||
+           error_about(error, "compress.format", NULL);
+  return config_format_fits(config, format, "compress.format", error);
+}
+
+// Every matrix of a block, and the tokens that its inputs are measured on.
+static bool check_matrices(const struct run_config *config, const struct compress_settings *settings,
+                           struct error *error) {
+  static const char *const names[] = {"query, key and value", "attention output", "gate and up", "down"};
+  for (int which = 0; which < MATRIX_HEAD; which++) {
+    struct weight_description d = layout_weight(config, (enum model_matrix)which, 0);
+    if (!compress_check_shape(settings, d.outputs, d.inputs, error))
+      return error_context(error, "the %s matrix", names[which]) || about_stage(error);
+    if (!compress_check_tokens(settings, d.inputs, config->compress.calibration_tokens, error))
+      return error_context(error, "the %s matrix", names[which]) ||
+             error_about(error, "compress.calibration_tokens", NULL);
+  }
+  return true;
+}
+
+bool compress_stage_resolve(struct run_config *config, const struct corpus_facts *facts, struct arena *arena,
+                            struct error *error) {
+  struct arena scratch = {0};
+  struct compress_settings settings;
+  bool both = config->compress.bits != AUTO_INTEGER && strcmp(config->compress.format, "none") != 0, fine;
+  const char *given = config->compress.format;
+  fine = compress_settings_of(config, &settings, &scratch, error);
+  if (fine && settings.parsed_format) config->compress.format = arena_string(arena, settings.parsed_format->name);
+  if (fine && both && strcmp(format_canonical(given, &scratch), config->compress.format) != 0)
+    fine = error_set(error, EXIT_USAGE_ERROR,
+                     "compress.bits and compress.format say the same thing: give one of them") ||
+           error_about(error, "compress.bits", "compress.format", NULL);
+  if (fine && strcmp(settings.method->name, "higgs") == 0) config->compress.group = settings.group;
+  bool by_default = config->compress.calibration_tokens == AUTO_INTEGER;
+  if (fine && by_default)
+    config->compress.calibration_tokens = settings.method->needs_calibration ? DEFAULT_CALIBRATION : 0;
+  fine = fine && check_format(config, &settings, error) && check_matrices(config, &settings, error);
+  if (fine && facts->known && config->compress.calibration_tokens > facts->train_tokens)
+    fine = error_set(error, EXIT_USAGE_ERROR,
+                     "compress.calibration_tokens %" PRId64 "%s are more than the %" PRId64
+                     " tokens of the corpus's training split",
+                     config->compress.calibration_tokens, by_default ? " (auto)" : "", facts->train_tokens) ||
+           error_about(error, "compress.calibration_tokens", NULL);
+  arena_free(&scratch);
+  return fine;
+}
+
+bool compress_stage_becomes(struct run_config *config, struct arena *arena, struct error *error) {
+  struct compress_settings settings;
+  if (!compress_settings_of(config, &settings, arena, error)) return false;
+  const struct format *activations = compress_activations(&settings, arena);
+  if (activations) {
+    config->format = activations->name;
+  } else {
+    // Those of the format that the model was trained in.
+    if (!config->parsed_format && !config_parse_format(config, arena, error)) return false;
+    config->format = format_after_weights(config->parsed_format, arena);
+  }
+  config->parsed_format = NULL;
+  return config_parse_format(config, arena, error);
+}
+
+double compress_stage_forward_tokens(const struct run_config *config, const struct corpus_facts *facts) {
+  (void)facts;
+  return config->compress.calibration_tokens == AUTO_INTEGER ? 0 : (double)config->compress.calibration_tokens;
+}
