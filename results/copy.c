@@ -11,6 +11,7 @@ static const char *const leave[] = {
     "DELETE FROM experiment_runs WHERE experiment <> ?1",
     "DELETE FROM experiments WHERE name <> ?1",
     "DELETE FROM metrics WHERE run NOT IN (SELECT run FROM experiment_runs)",
+    "DELETE FROM marks WHERE run NOT IN (SELECT run FROM experiment_runs)",
     "DELETE FROM runs WHERE id NOT IN (SELECT run FROM experiment_runs)",
     "DELETE FROM formats WHERE format NOT IN (SELECT json_extract(canonical, '$.format') FROM runs)",
     "DELETE FROM import_rows",

@@ -1,4 +1,4 @@
--- The tables of an isoloss store, version 4. A change of this file needs a file migration-N.sql that brings a store of
+-- The tables of an isoloss store, version 5. A change of this file needs a file migration-N.sql that brings a store of
 -- version N-1 there, and the new number in migrate.c; one of table runs also needs a line in columns.c. Times are
 -- seconds since 1970; losses are natural-log cross-entropy per token; what is not known is NULL.
 
@@ -97,6 +97,15 @@ CREATE TABLE experiment_runs (
   PRIMARY KEY (experiment, position)
 ) WITHOUT ROWID;
 CREATE INDEX experiments_by_run ON experiment_runs (run);
+
+-- What people asked of runs that are not finished (`isoloss pause`, `cancel`, `retry`), at most one thing a run. Written
+-- by these commands, also while a coordinator is at work: it reads them, and removes what it has done.
+CREATE TABLE marks (
+  run TEXT PRIMARY KEY NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+  mark TEXT NOT NULL CHECK (mark IN ('paused', 'cancelled', 'retry')),
+  marked_by TEXT NOT NULL,            -- user@host
+  marked_at REAL NOT NULL
+) WITHOUT ROWID;
 
 -- Points of a run's curves: exactly those of its event log.
 CREATE TABLE metrics (

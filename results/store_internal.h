@@ -5,7 +5,7 @@
 
 #include "results/store.h"
 
-enum { STATEMENT_CACHE = 32, SCHEMA_VERSION = 4 };
+enum { STATEMENT_CACHE = 32, SCHEMA_VERSION = 5 };
 
 struct cached_statement {
   const char *sql;  // compared by address
@@ -31,8 +31,10 @@ struct store {
   const char *insert_run, *fill_in_run;  // statements, once they are needed
 };
 
-// A run r with what follows from its format f.
-#define RUNS_AND_FORMATS "runs r LEFT JOIN formats f ON f.format = json_extract(r.canonical, '$.format')"
+// A run r with what follows from its format f, and what was asked of it, m.
+#define RUNS_AND_FORMATS                                                            \
+  "runs r LEFT JOIN formats f ON f.format = json_extract(r.canonical, '$.format') " \
+  "LEFT JOIN marks m ON m.run = r.id"
 
 struct store_column {
   const char *name, *sql;  // sql: over RUNS_AND_FORMATS
@@ -81,4 +83,6 @@ bool store_spell_files(struct store *store, const char *id, const char *config, 
 // query.c
 struct store_rows *store_rows_of(struct store *store, sqlite3_stmt *statement);  // which the rows then own
 void store_load_columns(struct store *store);
-bool store_refresh_view(struct store *store, struct error *error);
+
+// views.c
+bool store_refresh_views(struct store *store, struct error *error);
