@@ -47,7 +47,7 @@ static void hold(struct coordinator *c, struct job *job, bool told) {
   c->retry_count = without(c->retries, 0, c->retry_count, job);
   if (worker) stop_worker(c, worker, job->mark);
   if (!told && !job->left_out && (worker || waits))
-    progress_note(&c->progress, false, "%-8s %.8s  by %s%s", held_word(job->mark), job->id, job->marked_by,
+    progress_note(&c->progress, false, "%-9s%.8s  by %s%s", held_word(job->mark), job->id, job->marked_by,
                   worker ? ": it writes a checkpoint and ends" : "");
 }
 
@@ -124,8 +124,8 @@ static void tell_held(struct coordinator *c) {
     paused += job->mark == MARK_PAUSED;
     cancelled += job->mark == MARK_CANCELLED;
   }
-  if (paused + cancelled > 0)
-    progress_note(&c->progress, false, "not started: %zu paused, %zu cancelled", paused, cancelled);
+  if (paused > 0) progress_note(&c->progress, false, "paused   %zu run%s", paused, paused == 1 ? "" : "s");
+  if (cancelled > 0) progress_note(&c->progress, false, "left out %zu run%s, cancelled", cancelled, cancelled == 1 ? "" : "s");
 }
 
 // Workers that were asked to stop and do not.

@@ -47,7 +47,7 @@ def column(experiment, name, *arguments):
 def formats_have_one_name():
     train(spec("pilot", "{format: [none, int4]}"))
     train(spec("study", "{format: [none, w4a16], seed: {seeds: 2}}"))
-    check(select("home", "SELECT count(*) FROM runs") == [(4,)], "runs")
+    check(select("home", "SELECT count(*) FROM runs") == [(5,)], "runs")
     check(sorted(column("study", "format")) == ["none", "none", "w4", "w4"], column("study", "format"))
     for name in ["w4", "int4", "w4a16"]:
         check(len(column("study", "format", "--where", f"format == '{name}'")) == 2, name)
@@ -117,6 +117,7 @@ def stores_of_before_are_mended():
     database.execute("UPDATE runs SET config = json_set(config, '$.\"corpus.source\"', 'gcide', '$.\"corpus.files\"', "
                      "replace(json_extract(config, '$.\"corpus.files\"'), '/texts/', '/./texts//'))")
     database.execute("PRAGMA user_version = 3")
+    database.execute("DROP TABLE marks")
     database.commit()
     database.close()
     check(select("home", "SELECT id, config FROM runs ORDER BY id") != wanted, "nothing was changed")
