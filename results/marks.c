@@ -21,7 +21,8 @@ bool store_mark_set(struct store *store, const char *id, enum run_mark mark, con
 }
 
 bool store_marks_of_finished_remove(struct store *store, struct error *error) {
-  return store_execute(store, "DELETE FROM marks WHERE run IN (SELECT id FROM runs WHERE state IN ('done', 'diverged'))",
+  return store_execute(store,
+                       "DELETE FROM marks WHERE run IN (SELECT id FROM runs WHERE state IN ('done', 'diverged'))",
                        "removing marks", error);
 }
 

@@ -314,8 +314,8 @@ bool store_overlay(struct store *store, const struct store *other, struct error 
                   SQLITE_OK)
     fine = store_execute(store, "INSERT OR REPLACE INTO main.formats SELECT * FROM other.formats",
                          "reading another store", error);
-  if (fine && sqlite3_table_column_metadata(store->database, "other", "marks", NULL, NULL, NULL, NULL, NULL, NULL) ==
-                  SQLITE_OK)
+  if (fine &&
+      sqlite3_table_column_metadata(store->database, "other", "marks", NULL, NULL, NULL, NULL, NULL, NULL) == SQLITE_OK)
     fine = store_execute(store,
                          "INSERT OR REPLACE INTO main.marks SELECT run, mark, marked_by, marked_at FROM other.marks "
                          "WHERE run IN (SELECT id FROM main.runs)",

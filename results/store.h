@@ -2,8 +2,8 @@
 // and measured speeds. docs/store.md describes the tables for people who query them with SQL.
 //
 // Writers: the coordinator and `isoloss rm`, one at a time by the home's lock, write experiments, runs and metrics;
-// whoever fits, imports, measures or marks writes the table of its own. Any number of readers may look on (write-ahead log).
-// Every function that can fail takes a struct error: a locked, unreadable, damaged or newer database is
+// whoever fits, imports, measures or marks writes the table of its own. Any number of readers may look on (write-ahead
+// log). Every function that can fail takes a struct error: a locked, unreadable, damaged or newer database is
 // EXIT_ENVIRONMENT with what to do about it.
 //
 // Columns that a query over runs can name (run columns): those of results/columns.h that are listed, and every path of
@@ -117,7 +117,8 @@ char *store_run_find(struct store *store, struct arena *arena, const char *prefi
 
 // Sets what was asked of a run, by whom (store_marker) and now, in the place of what was asked before; MARK_NONE takes
 // it back.
-bool store_mark_set(struct store *store, const char *id, enum run_mark mark, const char *marked_by, struct error *error);
+bool store_mark_set(struct store *store, const char *id, enum run_mark mark, const char *marked_by,
+                    struct error *error);
 // Removes the marks of runs that have results: nothing can be asked of them any more.
 bool store_marks_of_finished_remove(struct store *store, struct error *error);
 // user@host of this process, in the arena.

@@ -1,12 +1,13 @@
-// The views for people who write SQL: run_table and metric_table. They follow from the tables of columns and fields, and
-// are made anew when a newer program, or a run with fields of its own, has other ones.
+// The views for people who write SQL: run_table and metric_table. They follow from the tables of columns and fields,
+// and are made anew when a newer program, or a run with fields of its own, has other ones.
 #include <string.h>
 
 #include "results/store_internal.h"
 
 // Columns of metrics, as metric_table has them.
-static const char *const point_columns[] = {"kind",           "step",    "tokens",      "loss",             "lr", "gradient_norm",
-                                            "tokens_per_second", "seconds", "oracle_loss", "active_parameters"};
+static const char *const point_columns[] = {
+    "kind",    "step",        "tokens",           "loss", "lr", "gradient_norm", "tokens_per_second",
+    "seconds", "oracle_loss", "active_parameters"};
 enum { POINT_COLUMNS = sizeof point_columns / sizeof *point_columns };
 
 static bool is_point_column(const char *name) {

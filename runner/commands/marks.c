@@ -1,36 +1,17 @@
-// isoloss pause, resume, cancel, retry: marks on runs.
+// What isoloss pause, resume, cancel and retry share. See marks.h.
+#include "runner/commands/marks.h"
+
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "runner/commands.h"
 #include "runner/execute/home_lock.h"
 #include "runner/execute/marking.h"
 #include "runner/spec/spec.h"
 
-struct verb {
-  enum marking_verb verb;
-  const char *done, *would;  // "paused", "would pause"
-  const char *about;
-};
-
-static const struct verb verbs[] = {
-    {MARKING_PAUSE, "paused", "would pause",
-     "Runs that are paused are not started. One at work writes a checkpoint and ends, within a second or so of the call,\n"
-     "and goes on from there once it is resumed."},
-    {MARKING_RESUME, "resumed", "would resume",
-     "Takes isoloss pause back. An isoloss run at work goes on with the runs; else the next one does."},
-    {MARKING_CANCEL, "cancelled", "would cancel",
-     "Runs that are cancelled are left out: one at work writes a checkpoint and ends, none is started, and isoloss run\n"
-     "does not count them as missing. They stay in their experiments with what they have; isoloss rm removes them."},
-    {MARKING_RETRY, "to be tried again", "would try again",
-     "Failed runs are tried again, and cancelled ones are no longer left out: by the isoloss run at work, else by the\n"
-     "next one, from their checkpoints where there are some."},
-};
-
 // ---- output ----
 
-static void print_json(const struct verb *verb, const char *name, const struct marking *marking, bool done,
+static void print_json(const struct marks_command *verb, const char *name, const struct marking *marking, bool done,
                        int64_t coordinator) {
   struct text text = {0};
   struct json_writer json = json_writer(&text, true);
@@ -78,7 +59,8 @@ static void print_unchanged(const struct marking *marking) {
   }
 }
 
-static void print_people(const struct verb *verb, const struct marking *marking, bool done, int64_t coordinator) {
+static void print_people(const struct marks_command *verb, const struct marking *marking, bool done,
+                         int64_t coordinator) {
   size_t stopping = 0, signalled = 0;
   printf("%s: %zu run%s", done ? verb->done : verb->would, marking->changed, marking->changed == 1 ? "" : "s");
   if (marking->changed == 1)
@@ -103,8 +85,8 @@ static void print_people(const struct verb *verb, const struct marking *marking,
 
 // ---- the commands ----
 
-static bool mark(const struct verb *verb, const char *name, const struct runs_request *request, bool dry, bool json,
-                 struct error *error) {
+static bool mark(const struct marks_command *verb, const char *name, const struct runs_request *request, bool dry,
+                 bool json, struct error *error) {
   struct arena arena = {0};
   struct marking marking = {0};
   const char *home = isoloss_home(&arena);
@@ -120,7 +102,7 @@ static bool mark(const struct verb *verb, const char *name, const struct runs_re
   return fine;
 }
 
-static void command(struct command_line *line, const struct verb *verb) {
+void marks_command_run(struct command_line *line, const struct marks_command *verb) {
   const char *where = NULL, *name = line->command->name;
   bool dry = false, json = false;
   const struct option options[] = {
@@ -129,9 +111,10 @@ static void command(struct command_line *line, const struct verb *verb) {
       {"json", 0, OPTION_FLAG, &json, NULL,
        "one JSON object: command, done, changed, coordinator, runs (id, state, mark, changed, alive, unchanged)"},
       {0}};
-  const char *lines = "RUN is the beginning of a run's id, at least 4 characters; the condition is that of isoloss runs.\n"
-                      "Who asked, and when, is shown by isoloss status, runs and show. Calling it twice does nothing "
-                      "the second time.";
+  const char *lines =
+      "RUN is the beginning of a run's id, at least 4 characters; the condition is that of isoloss runs.\n"
+      "Who asked, and when, is shown by isoloss status, runs and show. Calling it twice does nothing "
+      "the second time.";
   const struct command_usage usage = {
       arena_format(&line->arena, "isoloss %s RUN... | EXPERIMENT | [EXPERIMENT] --where EXPR [--dry-run] [--json]",
                    name),
@@ -152,8 +135,3 @@ static void command(struct command_line *line, const struct verb *verb) {
   struct runs_request request = {line->arguments, (size_t)line->count, where};
   mark(verb, name, &request, dry, json, &line->error);
 }
-
-void command_pause(struct command_line *line) { command(line, &verbs[MARKING_PAUSE]); }
-void command_resume(struct command_line *line) { command(line, &verbs[MARKING_RESUME]); }
-void command_cancel(struct command_line *line) { command(line, &verbs[MARKING_CANCEL]); }
-void command_retry(struct command_line *line) { command(line, &verbs[MARKING_RETRY]); }

@@ -101,7 +101,8 @@ static void list_columns(const struct run_field *own, size_t own_count, struct s
   for (size_t i = 0; i < run_field_count; i++)
     list_column(&table, run_fields[i].path, run_fields[i].unit, run_fields[i].help);
   for (size_t i = 0; i < own_count; i++)
-    list_column(&table, own[i].path, own[i].unit, own[i].help && *own[i].help ? own[i].help : "of the spec's own fields");
+    list_column(&table, own[i].path, own[i].unit,
+                own[i].help && *own[i].help ? own[i].help : "of the spec's own fields");
   int count = 0;
   const char *const *names = store ? store_run_columns(store, &count) : NULL;
   for (int i = 0; i < count; i++)

@@ -176,7 +176,7 @@ static bool print_people(struct store *store, const struct store_rows *rows, con
   enum run_mark mark = run_mark_parse(store_rows_get(rows, "mark").text);
   if (mark != MARK_NONE)
     printf("mark: %s\n", run_mark_words(mark, store_rows_get(rows, "marked_by").text,
-                                       store_rows_get(rows, "marked_at").number, &arena));
+                                        store_rows_get(rows, "marked_at").number, &arena));
   struct value resumed = store_rows_get(rows, "resumed_under");
   if (resumed.kind == VALUE_TEXT)
     printf("resumed %s: its losses may differ in rounding from those of one machine\n", visible(&arena, resumed.text));

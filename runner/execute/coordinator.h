@@ -64,8 +64,8 @@ struct coordinator_outcome {
   bool interrupted;
 };
 
-// Runs the set. The result is EXIT_DONE when every chosen run that nobody cancelled is done or diverged, EXIT_RUNS_FAILED when some are not
-// (outcome tells), EXIT_ENVIRONMENT (or the workers' own code) with an error when it could not go on: another
-// coordinator holds the store, the database or disk failed, the first runs all failed at once.
+// Runs the set. The result is EXIT_DONE when every chosen run that nobody cancelled is done or diverged,
+// EXIT_RUNS_FAILED when some are not (outcome tells), EXIT_ENVIRONMENT (or the workers' own code) with an error when it
+// could not go on: another coordinator holds the store, the database or disk failed, the first runs all failed at once.
 enum exit_code coordinator_execute(const struct coordinator_set *set, const struct coordinator_options *options,
                                    struct coordinator_outcome *outcome, struct error *error);

@@ -288,7 +288,8 @@ bool coordinator_register(struct coordinator *c, struct error *error) {
       continue;
     }
     if (run_state_has_result(job->state)) c->already++;
-    if (job->state == RUN_FAILED && c->options->retry_failed && !coordinator_set_state(c, job, RUN_PENDING, NULL, error))
+    if (job->state == RUN_FAILED && c->options->retry_failed &&
+        !coordinator_set_state(c, job, RUN_PENDING, NULL, error))
       return false;
     if (job->state == RUN_PENDING || job->state == RUN_KILLED) c->queue[c->queue_count++] = job;
   }
@@ -441,7 +442,8 @@ bool coordinator_settle(struct coordinator *c, struct worker *worker, struct err
   } else if (worker->stopped_for != MARK_NONE) {
     fine = coordinator_settle_marked(c, worker, error);
   } else if (c->stopping || job->index == FOREIGN) {
-    fine = c->fault && !c->aside ? coordinator_set_state(c, job, RUN_PENDING, NULL, error) : settle_killed(c, worker, error);
+    fine = c->fault && !c->aside ? coordinator_set_state(c, job, RUN_PENDING, NULL, error)
+                                 : settle_killed(c, worker, error);
   } else {
     fine = settle_crash(c, worker, error);
   }

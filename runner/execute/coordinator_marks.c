@@ -1,5 +1,5 @@
-// What people ask of runs while they are trained: pausing, cancelling, trying again. See runner/execute/marking.h for who
-// asks; here is who follows.
+// What people ask of runs while they are trained: pausing, cancelling, trying again. See runner/execute/marking.h for
+// who asks; here is who follows.
 #include <stdio.h>
 #include <string.h>
 
@@ -125,7 +125,8 @@ static void tell_held(struct coordinator *c) {
     cancelled += job->mark == MARK_CANCELLED;
   }
   if (paused > 0) progress_note(&c->progress, false, "paused   %zu run%s", paused, paused == 1 ? "" : "s");
-  if (cancelled > 0) progress_note(&c->progress, false, "left out %zu run%s, cancelled", cancelled, cancelled == 1 ? "" : "s");
+  if (cancelled > 0)
+    progress_note(&c->progress, false, "left out %zu run%s, cancelled", cancelled, cancelled == 1 ? "" : "s");
 }
 
 // Workers that were asked to stop and do not.

@@ -12,9 +12,9 @@ struct job {
   size_t index;  // in the set; FOREIGN: a run of another experiment that was at work when we came
   enum run_state state;
   int threads, failures;
-  bool faulted;   // failed before its first step
-  bool left_out;  // of the set, but not chosen; its index is FOREIGN once it is registered
-  enum run_mark mark;      // what was asked of it; held: in no queue
+  bool faulted;        // failed before its first step
+  bool left_out;       // of the set, but not chosen; its index is FOREIGN once it is registered
+  enum run_mark mark;  // what was asked of it; held: in no queue
   char marked_by[96];
   double flops, seconds, not_before;
   double memory;  // on its device; NAN: not known

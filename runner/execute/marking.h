@@ -12,8 +12,8 @@ struct marked_run {
   struct named_run run;  // as it was
   enum run_mark becomes;
   bool changed;
-  bool alive;         // a worker is at work on it
-  bool signalled;     // which was asked to stop by us, since no coordinator is there
+  bool alive;             // a worker is at work on it
+  bool signalled;         // which was asked to stop by us, since no coordinator is there
   const char *unchanged;  // why nothing changed, for one run: "done: a result"; NULL: something did
 };
 
@@ -27,7 +27,7 @@ struct marking {
 // Finds what the command would do and changes nothing. marking_free in either case.
 bool marking_find(struct marking *marking, struct store *store, const char *home, enum marking_verb verb,
                   const struct runs_request *request, struct error *error);
-// Writes the marks in one transaction. A worker of a run that is now held is asked to stop (SIGTERM) when no coordinator
-// is at work on the home who would; it writes its checkpoint first.
+// Writes the marks in one transaction. A worker of a run that is now held is asked to stop (SIGTERM) when no
+// coordinator is at work on the home who would; it writes its checkpoint first.
 bool marking_do(struct marking *marking, struct store *store, const char *home, struct error *error);
 void marking_free(struct marking *marking);

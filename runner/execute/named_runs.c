@@ -74,8 +74,7 @@ bool named_runs_find(struct named_runs *named, struct store *store, const struct
   *named = (struct named_runs){0};
   if (request->where && request->count > 1)
     return error_set(error, EXIT_USAGE_ERROR, "with --where give one experiment, or none for the whole store");
-  if (request->where)
-    return add_where(named, store, request->count ? request->names[0] : NULL, request->where, error);
+  if (request->where) return add_where(named, store, request->count ? request->names[0] : NULL, request->where, error);
   bool experiment = false;
   if (request->count == 1 && !store_experiment_exists(store, request->names[0], &experiment, error)) return false;
   if (experiment) {

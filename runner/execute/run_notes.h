@@ -8,10 +8,10 @@ struct run_note {
   const char *id;
   enum run_state state;
   enum run_mark mark;
-  const char *marked_by;           // NULL without a mark
-  double marked_at;                // seconds since 1970; NAN without
-  double damaged, damaged_line;    // lines of its log, and the first of them; 0: none
-  const char *resumed_under;       // or NULL
+  const char *marked_by;         // NULL without a mark
+  double marked_at;              // seconds since 1970; NAN without
+  double damaged, damaged_line;  // lines of its log, and the first of them; 0: none
+  const char *resumed_under;     // or NULL
 };
 
 struct run_notes {

@@ -73,7 +73,8 @@ static void find_notes(struct report *report) {
                "%s); their losses may differ in rounding.",
                resumed, report->count, under);
   if (damaged)
-    report_say(report, true, "The logs of %zu of %zu runs have lines that are no events, %.0f in all; these were passed over.",
+    report_say(report, true,
+               "The logs of %zu of %zu runs have lines that are no events, %.0f in all; these were passed over.",
                damaged, report->count, lines);
 }
 

@@ -96,8 +96,7 @@ static void schema_has_these_marks(void) {
   CHECK(rows && store_rows_next(rows, &error) && strstr(store_rows_value(rows, 0).text, text_string(&check)));
   store_rows_close(rows);
   text_free(&check);
-  for (enum run_mark mark = MARK_NONE + 1; mark < RUN_MARKS; mark++)
-    CHECK(run_mark_parse(run_mark_name(mark)) == mark);
+  for (enum run_mark mark = MARK_NONE + 1; mark < RUN_MARKS; mark++) CHECK(run_mark_parse(run_mark_name(mark)) == mark);
   CHECK(run_mark_parse("") == MARK_NONE && run_mark_parse(NULL) == MARK_NONE);
   CHECK(run_mark_holds(MARK_PAUSED) && run_mark_holds(MARK_CANCELLED) && !run_mark_holds(MARK_RETRY));
   store_close(store);
