@@ -14,6 +14,8 @@ const struct command commands[] = {
     {"status", command_status, "Runs", "show how far the runs are: counts by state, those at work, time left"},
     {"runs", command_runs, "Runs", "list runs: filter, sort, choose columns"},
     {"show", command_show, "Runs", "show one run: settings, results, loss curve, log of a failure, files"},
+    {"compare", command_compare, "Runs",
+     "compare two experiments, or selections, run by run: differences, seed noise, p-value"},
     {"sql", command_sql, "Runs", "ask the store in SQL; nothing is changed"},
     {"pause", command_pause, "Runs", "hold runs back: those at work write a checkpoint and end, none is started"},
     {"resume", command_resume, "Runs", "go on with runs that are paused"},
