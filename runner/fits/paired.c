@@ -125,6 +125,25 @@ static enum paired_role role_of(const struct paired *paired, size_t setting) {
   return varies(a, setting) || varies(b, setting) ? ROLE_SHARED : ROLE_SAME;
 }
 
+// Whether runs, of either group, that are alike in one setting are so in another.
+static bool determines(const struct paired *paired, size_t setting, size_t other) {
+  size_t first = paired->groups[0].count, count = first + paired->groups[1].count;
+  for (size_t i = 0; i < count; i++) {
+    const char **a = (i < first ? &paired->groups[0].runs[i] : &paired->groups[1].runs[i - first])->settings;
+    for (size_t j = 0; j < i; j++) {
+      const char **b = (j < first ? &paired->groups[0].runs[j] : &paired->groups[1].runs[j - first])->settings;
+      if (strcmp(a[setting], b[setting]) == 0 && strcmp(a[other], b[other]) != 0) return false;
+    }
+  }
+  return true;
+}
+
+static void find_implied(struct paired *paired) {
+  for (size_t i = 0; i < paired->name_count; i++)
+    for (size_t j = 0; j < i && paired->roles[i] == ROLE_SHARED; j++)
+      if (paired->roles[j] == ROLE_SHARED && determines(paired, j, i)) paired->roles[i] = ROLE_IMPLIED;
+}
+
 static const char *key_of(struct paired *paired, const struct paired_run *run) {
   struct text text = {0};
   for (size_t i = 0; i < paired->name_count; i++)
@@ -281,6 +300,7 @@ bool paired_find(struct paired *paired, struct store *store, const struct paired
     paired->roles[i] = role_of(paired, i);
     averaged |= paired->roles[i] == ROLE_AVERAGED;
   }
+  find_implied(paired);
   for (int g = 0; g < 2; g++)
     for (size_t i = 0; i < paired->groups[g].count; i++)
       paired->groups[g].runs[i].key = key_of(paired, &paired->groups[g].runs[i]);

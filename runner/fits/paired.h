@@ -59,7 +59,8 @@ struct paired_group {
   size_t noise_degrees;                          // runs less their groups
 };
 
-enum paired_role { ROLE_SAME, ROLE_SHARED, ROLE_DIFFERENT, ROLE_AVERAGED, ROLE_IGNORED };
+// ROLE_IMPLIED: shared, and in these runs it follows from one that is listed before it.
+enum paired_role { ROLE_SAME, ROLE_SHARED, ROLE_IMPLIED, ROLE_DIFFERENT, ROLE_AVERAGED, ROLE_IGNORED };
 
 // One comparison. Of losses: difference = b - a in nats; at matched loss: ln(b / a).
 struct pair {

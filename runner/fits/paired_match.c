@@ -94,7 +94,8 @@ bool paired_is_size_or_length(const char *setting) {
 static const char *cell_of(struct paired *paired, const struct paired_run *run) {
   struct text text = {0};
   for (size_t i = 0; i < paired->name_count; i++)
-    if (paired->roles[i] == ROLE_SHARED && !paired_is_size_or_length(paired->names[i]))
+    if ((paired->roles[i] == ROLE_SHARED || paired->roles[i] == ROLE_IMPLIED) &&
+        !paired_is_size_or_length(paired->names[i]))
       text_format(&text, "%s%s %s", text.length ? ", " : "", paired->names[i], run->settings[i]);
   const char *cell = arena_string(&paired->arena, text_string(&text));
   text_free(&text);

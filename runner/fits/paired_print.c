@@ -133,6 +133,7 @@ void paired_print(const struct paired *paired, FILE *out) {
   for (int g = 0; g < 2; g++) print_group(paired, g, out);
   print_settings(paired, ROLE_DIFFERENT, "different (A | B)", out);
   print_settings(paired, ROLE_SHARED, "paired on", out);
+  print_settings(paired, ROLE_IMPLIED, "which imply, in these runs", out);
   print_settings(paired, ROLE_AVERAGED, "averaged over, since the groups have none in common", out);
   print_settings(paired, ROLE_IGNORED, "ignored", out);
   print_method(paired, out);
@@ -187,6 +188,7 @@ void paired_json(const struct paired *paired, struct json_writer *json) {
   json_array_end(json);
   put_settings(paired, ROLE_DIFFERENT, "different", json);
   put_settings(paired, ROLE_SHARED, "paired_on", json);
+  put_settings(paired, ROLE_IMPLIED, "implied", json);
   put_settings(paired, ROLE_AVERAGED, "averaged", json);
   put_settings(paired, ROLE_IGNORED, "ignored", json);
   json_key_string(json, "match_on", matched ? paired_match_names[request->match] : NULL);
