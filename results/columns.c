@@ -20,6 +20,20 @@ bool run_state_has_result(enum run_state state) { return state == RUN_DONE || st
 
 bool run_state_ended_without_loss(enum run_state state) { return state > RUN_DONE; }
 
+// ---- marks ----
+
+static const char *const mark_names[RUN_MARKS] = {NULL, "paused", "cancelled", "retry"};
+
+const char *run_mark_name(enum run_mark mark) { return mark_names[mark]; }
+
+enum run_mark run_mark_parse(const char *name) {
+  for (enum run_mark mark = MARK_NONE + 1; mark < RUN_MARKS && name; mark++)
+    if (strcmp(name, mark_names[mark]) == 0) return mark;
+  return MARK_NONE;
+}
+
+bool run_mark_holds(enum run_mark mark) { return mark == MARK_PAUSED || mark == MARK_CANCELLED; }
+
 // ---- what follows from a configuration ----
 
 static struct value number(double value) {
@@ -74,6 +88,12 @@ const struct run_column run_columns[] = {
     {"stage", TYPE_TEXT, RUN_NOTE, PLACE_LIST, PRINT_PLAIN, "", "train, ...; of a custom trainer with its command"},
     {"parent", TYPE_TEXT, RUN_NOTE, PLACE_LIST, PRINT_ID, "", "id of the stage before this one"},
     {"state", TYPE_TEXT, RUN_NOTE, PLACE_ALWAYS, PRINT_PLAIN, "", "pending, running, done, diverged, failed, killed"},
+
+    {"mark", TYPE_TEXT, RUN_NOTE, PLACE_LIST, PRINT_PLAIN, "",
+     "what was asked of it: paused, cancelled, retry; empty when nothing was", .sql = "m.mark"},
+    {"marked_by", TYPE_TEXT, RUN_NOTE, PLACE_LIST, PRINT_PLAIN, "", "who asked, and on which machine",
+     .sql = "m.marked_by"},
+    {"marked_at", TYPE_REAL, RUN_NOTE, PLACE_LIST, PRINT_TIME, "s", "when, since 1970", .sql = "m.marked_at"},
 
     {"parameters", TYPE_INTEGER, RUN_QUANTITY, PLACE_ALWAYS, PRINT_COUNT, "",
      "N: non-embedding parameters (linear and norm weights of the blocks, final norm)",

@@ -15,6 +15,14 @@ enum run_state run_state_parse(const char *name);         // RUN_PENDING for any
 bool run_state_has_result(enum run_state state);          // done or diverged: final, a worker changes nothing
 bool run_state_ended_without_loss(enum run_state state);  // diverged, failed, killed
 
+// ---- marks ----
+
+// What people ask of a run that is not finished. It changes no state: a run that is held is not started, and stopped.
+enum run_mark { MARK_NONE, MARK_PAUSED, MARK_CANCELLED, MARK_RETRY, RUN_MARKS };
+const char *run_mark_name(enum run_mark mark);   // "paused", ...; NULL for MARK_NONE
+enum run_mark run_mark_parse(const char *name);  // MARK_NONE for any other name, and for NULL
+bool run_mark_holds(enum run_mark mark);         // paused or cancelled
+
 // ---- columns ----
 
 enum run_column_type { TYPE_TEXT, TYPE_INTEGER, TYPE_REAL };

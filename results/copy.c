@@ -12,6 +12,7 @@ static const char *const leave[] = {
     "DELETE FROM experiments WHERE name <> ?1",
     "DELETE FROM layers WHERE run NOT IN (SELECT run FROM experiment_runs)",
     "DELETE FROM metrics WHERE run NOT IN (SELECT run FROM experiment_runs)",
+    "DELETE FROM marks WHERE run NOT IN (SELECT run FROM experiment_runs)",
     "DELETE FROM runs WHERE id NOT IN (SELECT run FROM experiment_runs)",
     "DELETE FROM formats WHERE format NOT IN (SELECT f.format FROM " RUNS_AND_FORMATS " WHERE f.format IS NOT NULL)",
     "DELETE FROM import_rows",

@@ -1,4 +1,5 @@
--- From version 4: what stages that follow training say of a model's matrices, and of all of them.
+-- From version 4: what stages that follow training say of a model's matrices, and of all of them; what people asked of
+-- runs.
 ALTER TABLE runs ADD COLUMN weight_error REAL;
 ALTER TABLE runs ADD COLUMN stored_bits REAL;
 ALTER TABLE runs ADD COLUMN root_loss REAL;
@@ -20,4 +21,10 @@ CREATE TABLE layers (
   bits REAL,
   sparsity REAL,
   PRIMARY KEY (run, layer, matrix)
+) WITHOUT ROWID;
+CREATE TABLE marks (
+  run TEXT PRIMARY KEY NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+  mark TEXT NOT NULL CHECK (mark IN ('paused', 'cancelled', 'retry')),
+  marked_by TEXT NOT NULL,
+  marked_at REAL NOT NULL
 ) WITHOUT ROWID;

@@ -1,4 +1,4 @@
-// Queries: run columns, rows, filters in the expression language, and the view for people who write SQL.
+// Queries: run columns, rows, filters in the expression language.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,6 +64,8 @@ void store_load_columns(struct store *store) {
   for (int i = 0; i < store->column_count; i++) store->column_names[i] = store->columns[i].name;
 }
 
+void store_columns_renew(struct store *store) { store_load_columns(store); }
+
 const char *const *store_run_columns(struct store *store, int *count) {
   *count = store->column_count;
   return store->column_names;
@@ -73,27 +75,6 @@ static void select_columns(struct store *store, struct text *sql) {
   text_add(sql, "SELECT ");
   for (int i = 0; i < store->column_count; i++)
     text_format(sql, "%s%s AS \"%s\"", i ? ", " : "", store->columns[i].sql, store->columns[i].name);
-}
-
-bool store_refresh_view(struct store *store, struct error *error) {
-  struct text sql = {0};
-  text_add(&sql, "CREATE VIEW run_table AS ");
-  select_columns(store, &sql);
-  text_add(&sql, " FROM " RUNS_AND_FORMATS);
-  sqlite3_stmt *s = NULL;
-  bool same = sqlite3_prepare_v2(store->database, "SELECT sql FROM sqlite_schema WHERE name = 'run_table'", -1, &s,
-                                 NULL) == SQLITE_OK &&
-              sqlite3_step(s) == SQLITE_ROW && strcmp((const char *)sqlite3_column_text(s, 0), text_string(&sql)) == 0;
-  sqlite3_finalize(s);
-  bool fine = true;
-  if (!same) {
-    fine = store_begin(store, error) &&
-           store_execute(store, "DROP VIEW IF EXISTS run_table", "making the view", error) &&
-           store_execute(store, text_string(&sql), "making the view", error) && store_commit(store, error);
-    if (!fine) store_rollback(store);
-  }
-  text_free(&sql);
-  return fine;
 }
 
 // ---- rows ----
@@ -335,6 +316,12 @@ bool store_overlay(struct store *store, const struct store *other, struct error 
   if (fine && sqlite3_table_column_metadata(store->database, "other", "formats", NULL, NULL, NULL, NULL, NULL, NULL) ==
                   SQLITE_OK)
     fine = store_execute(store, "INSERT OR REPLACE INTO main.formats SELECT * FROM other.formats",
+                         "reading another store", error);
+  if (fine &&
+      sqlite3_table_column_metadata(store->database, "other", "marks", NULL, NULL, NULL, NULL, NULL, NULL) == SQLITE_OK)
+    fine = store_execute(store,
+                         "INSERT OR REPLACE INTO main.marks SELECT run, mark, marked_by, marked_at FROM other.marks "
+                         "WHERE run IN (SELECT id FROM main.runs)",
                          "reading another store", error);
   text_free(&name);
   sqlite3_exec(store->database, "DETACH other", NULL, NULL, NULL);

@@ -106,6 +106,15 @@ CREATE TABLE experiment_runs (
 ) WITHOUT ROWID;
 CREATE INDEX experiments_by_run ON experiment_runs (run);
 
+-- What people asked of runs that are not finished (`isoloss pause`, `cancel`, `retry`), at most one thing a run. Written
+-- by these commands, also while a coordinator is at work: it reads them, and removes what it has done.
+CREATE TABLE marks (
+  run TEXT PRIMARY KEY NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+  mark TEXT NOT NULL CHECK (mark IN ('paused', 'cancelled', 'retry')),
+  marked_by TEXT NOT NULL,            -- user@host
+  marked_at REAL NOT NULL
+) WITHOUT ROWID;
+
 -- Points of a run's curves: exactly those of its event log.
 CREATE TABLE metrics (
   run TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,

@@ -283,7 +283,7 @@ struct store *store_open(const char *path, enum store_mode mode, struct error *e
     fine = open_to_write(store, mode, error);
   if (fine && mode == STORE_KEEP && store->read_only) fine = open_copy(store, error);
   if (fine) store_load_columns(store);  // with the fields that its runs have of their own
-  if (fine && (mode == STORE_READ || store_refresh_view(store, error))) return store;
+  if (fine && (mode == STORE_READ || store_refresh_views(store, error))) return store;
   store_close(store);
   return NULL;
 }

@@ -2,8 +2,8 @@
 // and measured speeds. docs/store.md describes the tables for people who query them with SQL.
 //
 // Writers: the coordinator and `isoloss rm`, one at a time by the home's lock, write experiments, runs and metrics;
-// whoever fits, imports or measures writes the table of its own. Any number of readers may look on (write-ahead log).
-// Every function that can fail takes a struct error: a locked, unreadable, damaged or newer database is
+// whoever fits, imports, measures or marks writes the table of its own. Any number of readers may look on (write-ahead
+// log). Every function that can fail takes a struct error: a locked, unreadable, damaged or newer database is
 // EXIT_ENVIRONMENT with what to do about it.
 //
 // Columns that a query over runs can name (run columns): those of results/columns.h that are listed, and every path of
@@ -113,6 +113,19 @@ struct value store_text(const char *text);  // NULL becomes VALUE_MISSING
 // there is none, or several (their ids are listed).
 char *store_run_find(struct store *store, struct arena *arena, const char *prefix, struct error *error);
 
+// ---- marks ----
+
+// Sets what was asked of a run, by whom (store_marker) and now, in the place of what was asked before; MARK_NONE takes
+// it back.
+bool store_mark_set(struct store *store, const char *id, enum run_mark mark, const char *marked_by,
+                    struct error *error);
+// Removes the marks of runs that have results: nothing can be asked of them any more.
+bool store_marks_of_finished_remove(struct store *store, struct error *error);
+// user@host of this process, in the arena.
+const char *store_marker(struct arena *arena);
+// A number that is another one after any other connection has written.
+bool store_data_version(struct store *store, int64_t *version, struct error *error);
+
 // ---- metrics ----
 
 enum metric_kind { METRIC_TRAIN, METRIC_EVAL };
@@ -171,6 +184,8 @@ struct run_query {
 };
 // Rows over all run columns. NULL on error: an unknown column comes with the nearest name.
 struct store_rows *store_runs(struct store *store, const struct run_query *query, struct error *error);
+// Takes up fields that specs declare and runs that were added since the store was opened have. No rows may be open.
+void store_columns_renew(struct store *store);
 // The names of all run columns, in the order of store_runs.
 const char *const *store_run_columns(struct store *store, int *count);
 // One run's row: the values can be read at once; NULL when there is no such run (or on error).

@@ -31,12 +31,12 @@ struct store {
   const char *insert_run, *fill_in_run;  // statements, once they are needed
 };
 
-// A run r with what follows from its format f.
-// Of a later stage the format is the last one that its weights were brought to (which is in its settings, not in what
-// counts in its id).
+// A run r with what follows from its format f, and what was asked of it, m. Of a later stage the format is the last one
+// that its weights were brought to (which is in its settings, not in what counts in its id).
 #define RUNS_AND_FORMATS                                                                                            \
   "runs r LEFT JOIN formats f ON f.format = CASE WHEN r.parent IS NULL THEN json_extract(r.canonical, '$.format') " \
-  "ELSE coalesce(nullif(json_extract(r.config, '$.\"compress.format\"'), 'none'), json_extract(r.config, '$.format')) END"
+  "ELSE coalesce(nullif(json_extract(r.config, '$.\"compress.format\"'), 'none'), json_extract(r.config, '$.format')) END " \
+  "LEFT JOIN marks m ON m.run = r.id"
 
 struct store_column {
   const char *name, *sql;  // sql: over RUNS_AND_FORMATS
@@ -85,4 +85,6 @@ bool store_spell_files(struct store *store, const char *id, const char *config, 
 // query.c
 struct store_rows *store_rows_of(struct store *store, sqlite3_stmt *statement);  // which the rows then own
 void store_load_columns(struct store *store);
-bool store_refresh_view(struct store *store, struct error *error);
+
+// views.c
+bool store_refresh_views(struct store *store, struct error *error);

@@ -80,7 +80,7 @@ static void print_people(const struct removal *removal, bool removed) {
     printf("workers are at work on %zu of them: with --yes nothing would be removed until they end\n", removal->alive);
 }
 
-static bool remove_runs(const struct removal_request *request, bool yes, bool json, struct error *error) {
+static bool remove_runs(const struct runs_request *request, bool yes, bool json, struct error *error) {
   struct arena arena = {0};
   struct removal removal = {0};
   const char *home = isoloss_home(&arena);
@@ -126,6 +126,6 @@ void command_rm(struct command_line *line) {
     error_set(&line->error, EXIT_USAGE_ERROR, "rm: give %s (isoloss rm --help tells more)", usage.arguments);
     return;
   }
-  struct removal_request request = {line->arguments, (size_t)line->count, where};
+  struct runs_request request = {line->arguments, (size_t)line->count, where};
   remove_runs(&request, yes, json, &line->error);
 }

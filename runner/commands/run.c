@@ -44,8 +44,13 @@ static void print_outcome(const struct coordinator_outcome *outcome, const struc
   if (outcome->blocked)
     printf(" (%zu of them follow%s a run that failed, diverged or has no checkpoint)", outcome->blocked,
            outcome->blocked == 1 ? "s" : "");
+  if (outcome->paused) printf(", %zu paused", outcome->paused);
+  if (outcome->cancelled) printf("; %zu cancelled and left out", outcome->cancelled);
   if (outcome->left_out) printf("; %zu others left out by --only", outcome->left_out);
   printf("\n");
+  if (outcome->paused)
+    printf("paused runs: isoloss resume %s, then isoloss run %s goes on with them\n", spec->name, spec->path);
+  if (outcome->cancelled) printf("cancelled runs: isoloss retry %s takes that back\n", spec->name);
   if (outcome->failed)
     printf("failed runs: isoloss runs %s --where 'state == \"failed\"'; isoloss run %s --retry-failed tries again\n",
            spec->path, spec->path);

@@ -57,7 +57,9 @@ static bool choose_columns(const struct selection *selection, const struct run_q
   struct value *values = arena_array(arena, (size_t)total, sizeof *values);
   *columns = arena_array(arena, (size_t)total, sizeof **columns);
   *count = 0;
+  bool marked = false;
   for (bool begun = false; store_rows_next(rows, error); begun = true) {
+    marked |= store_rows_get(rows, "mark").kind == VALUE_TEXT;
     for (int i = 0; i < total; i++) {
       const char *name = store_rows_name(rows, i);
       // A name of neither table is a field of a spec's own.
@@ -75,6 +77,7 @@ static bool choose_columns(const struct selection *selection, const struct run_q
     }
   }
   add_always(rows, true, *columns, count);
+  if (marked) (*columns)[(*count)++] = store_rows_find(rows, "mark");
   for (int i = 0; i < total; i++) {
     if (varies[i] && !follows_from_others(store_rows_name(rows, i))) (*columns)[(*count)++] = i;
   }
@@ -89,7 +92,7 @@ static void list_column(struct text_table *table, const char *name, const char *
   text_table_cell(table, "%s", help);
 }
 
-static void list_columns(void) {
+static void list_columns(const struct run_field *own, size_t own_count, struct store *store) {
   struct text_table table = {.gap = 2};
   text_table_columns(&table, (const struct text_column[]){{"column"}, {"unit"}, {"what it is"}, {0}});
   for (size_t i = 0; i < run_column_count; i++)
@@ -97,8 +100,31 @@ static void list_columns(void) {
       list_column(&table, run_columns[i].name, run_columns[i].unit, run_columns[i].help);
   for (size_t i = 0; i < run_field_count; i++)
     list_column(&table, run_fields[i].path, run_fields[i].unit, run_fields[i].help);
+  for (size_t i = 0; i < own_count; i++)
+    list_column(&table, own[i].path, own[i].unit,
+                own[i].help && *own[i].help ? own[i].help : "of the spec's own fields");
+  int count = 0;
+  const char *const *names = store ? store_run_columns(store, &count) : NULL;
+  for (int i = 0; i < count; i++)
+    if (!run_column_find(names[i]) && !field_find(names[i], NULL))
+      list_column(&table, names[i], NULL, "field of a spec's own");
   text_table_print(&table, stdout);
   text_table_free(&table);
+}
+
+// With the fields that the spec declares, else with those that the runs of the store have of their own.
+static bool help_columns(const char *named, const struct option_list *overrides, struct error *error) {
+  struct spec spec = {0};
+  struct selection selection = {0};
+  bool fine = true, file = named && spec_is_file(named);
+  if (file)
+    fine = spec_open(&spec, named, overrides, error);
+  else if (named || store_exists_home())
+    fine = selection_open(&selection, named, overrides, error);
+  if (fine) list_columns(spec.own, spec.own_count, selection.store);
+  selection_close(&selection);
+  if (file) spec_free(&spec);
+  return fine;
 }
 
 static bool list(const struct selection *selection, const struct runs_options *options, struct error *error) {
@@ -131,7 +157,7 @@ static bool list(const struct selection *selection, const struct runs_options *o
 static void select_runs(const struct runs_options *a, const char *named, struct error *error) {
   struct selection selection = {0};
   if (a->columns && strcmp(a->columns, "help") == 0)
-    list_columns();
+    help_columns(named, &a->overrides, error);
   else if (selection_open(&selection, named, &a->overrides, error))
     list(&selection, a, error);
   selection_close(&selection);

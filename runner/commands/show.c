@@ -7,6 +7,7 @@
 #include "runner/commands.h"
 #include "runner/execute/events_reader.h"
 #include "runner/execute/rows.h"
+#include "runner/execute/run_notes.h"
 #include "runner/execute/worker.h"
 #include "runner/terminal/table.h"
 
@@ -202,6 +203,10 @@ static bool print_people(struct store *store, const struct store_rows *rows, con
   printf("run %s  %s%s\n", id, run_state_name(state),
          dead ? " (but its worker is dead: isoloss run goes on with it)" : "");
   if (message.kind == VALUE_TEXT && *message.text) printf("message: %s\n", visible(&arena, message.text));
+  enum run_mark mark = run_mark_parse(store_rows_get(rows, "mark").text);
+  if (mark != MARK_NONE)
+    printf("mark: %s\n", run_mark_words(mark, store_rows_get(rows, "marked_by").text,
+                                        store_rows_get(rows, "marked_at").number, &arena));
   struct value resumed = store_rows_get(rows, "resumed_under");
   if (resumed.kind == VALUE_TEXT)
     printf("resumed %s: its losses may differ in rounding from those of one machine\n", visible(&arena, resumed.text));

@@ -7,13 +7,14 @@
 #include "runner/execute/events_reader.h"
 #include "runner/execute/home_lock.h"
 #include "runner/execute/rows.h"
+#include "runner/execute/run_notes.h"
 #include "runner/execute/selection.h"
 #include "runner/execute/worker.h"
 #include "runner/terminal/table.h"
 
 struct counted {
   const char *name;
-  double runs, counts[RUN_STATES];
+  double runs, counts[RUN_STATES], marks[RUN_MARKS];
   double seconds_left;  // NAN: not known
 };
 
@@ -58,6 +59,19 @@ static struct at_work look_at(struct arena *arena, const char *home, const char 
 
 // ---- what the store says ----
 
+// How many runs of the experiment have each mark.
+static bool count_marks(struct store *store, struct counted *one, struct error *error) {
+  struct value value = store_text(one->name);
+  struct store_rows *rows = store_select(store,
+                                         "SELECT m.mark, count(*) FROM experiment_runs e JOIN marks m ON m.run = e.run "
+                                         "WHERE e.experiment = ?1 GROUP BY m.mark",
+                                         &value, 1, error);
+  while (rows && store_rows_next(rows, error))
+    one->marks[run_mark_parse(store_rows_value(rows, 0).text)] = store_rows_value(rows, 1).number;
+  store_rows_close(rows);
+  return !error->code;
+}
+
 // Time left of an experiment, from the speed of its finished runs on as many slots as are at work now.
 static double time_left(struct store *store, const char *experiment, double running, struct error *error) {
   struct value value = store_text(experiment);
@@ -65,9 +79,9 @@ static double time_left(struct store *store, const char *experiment, double runn
   struct store_rows *rows = store_select(
       store,
       "SELECT sum(CASE WHEN r.state IN ('pending', 'killed') THEN r.flops WHEN r.state = 'running' THEN r.flops * "
-      "(1 - coalesce(1.0 * r.step / r.steps, 0)) END), sum(CASE WHEN r.state = 'done' AND r.wall_seconds > 0 THEN "
+      "(1 - coalesce(1.0 * r.step / r.steps, 0)) END * (m.mark IS NULL OR m.mark = 'retry')), sum(CASE WHEN r.state = 'done' AND r.wall_seconds > 0 THEN "
       "r.flops END), sum(CASE WHEN r.state = 'done' AND r.wall_seconds > 0 THEN r.wall_seconds END) "
-      "FROM experiment_runs e JOIN runs r ON r.id = e.run WHERE e.experiment = ?1",
+      "FROM experiment_runs e JOIN runs r ON r.id = e.run LEFT JOIN marks m ON m.run = r.id WHERE e.experiment = ?1",
       &value, 1, error);
   if (rows && store_rows_next(rows, error)) {
     struct value todo = store_rows_value(rows, 0), flops = store_rows_value(rows, 1),
@@ -95,6 +109,7 @@ static struct counted *count_experiments(struct store *store, const char *name, 
   for (size_t i = 0; i < *count && !error->code; i++) {
     struct counted *one = &list[i];
     bool unfinished = one->counts[RUN_PENDING] + one->counts[RUN_RUNNING] + one->counts[RUN_KILLED] > 0;
+    if (!count_marks(store, one, error)) break;
     one->seconds_left = unfinished ? time_left(store, one->name, one->counts[RUN_RUNNING], error) : 0;
   }
   return list;
@@ -127,12 +142,20 @@ static void print_people(const struct counted *experiments, size_t count, const 
   text_table_column(&table, (struct text_column){"runs", .right = true, .least = 6});
   for (enum run_state i = 0; i < RUN_STATES; i++)
     text_table_column(&table, (struct text_column){run_state_name(i), .right = true, .least = 8});
+  // Of what nothing was asked nothing is said.
+  bool marked[RUN_MARKS] = {false};
+  for (size_t i = 0; i < count; i++)
+    for (enum run_mark m = MARK_NONE + 1; m < RUN_MARKS; m++) marked[m] |= experiments[i].marks[m] > 0;
+  for (enum run_mark m = MARK_NONE + 1; m < RUN_MARKS; m++)
+    if (marked[m]) text_table_column(&table, (struct text_column){run_mark_name(m), .right = true, .least = 8});
   text_table_column(&table, (struct text_column){"time left"});
   for (size_t i = 0; i < count; i++) {
     const struct counted *one = &experiments[i];
     text_table_cell(&table, "%s", one->name);
     text_table_cell(&table, "%.0f", one->runs);
     for (enum run_state s = 0; s < RUN_STATES; s++) text_table_cell(&table, "%.0f", one->counts[s]);
+    for (enum run_mark m = MARK_NONE + 1; m < RUN_MARKS; m++)
+      if (marked[m]) text_table_cell(&table, "%.0f", one->marks[m]);
     text_table_cell(&table, "%s",
                     one->seconds_left == 0     ? "-"
                     : isnan(one->seconds_left) ? "not known yet"
@@ -156,25 +179,15 @@ static void print_people(const struct counted *experiments, size_t count, const 
   }
 }
 
-// Runs whose logs have lines that are no events.
-static bool print_damaged(const struct selection *selection, struct error *error) {
-  struct run_query query = {.experiment = selection->experiment, .where = "log_damaged > 0"};
-  struct store_rows *rows = store_runs(selection->store, &query, error);
+static void print_notes(const struct run_notes *notes) {
   struct text text = {0};
-  while (rows && store_rows_next(rows, error)) {
-    text_format(&text, "  %.8s  ", store_rows_get(rows, "id").text);
-    events_damage_say(&text, store_rows_get(rows, "log_damaged").number,
-                      store_rows_get(rows, "log_damaged_line").number);
-    text_char(&text, '\n');
-  }
-  store_rows_close(rows);
+  run_notes_say(notes, &text);
   if (text.length) printf("\n%s", text_string(&text));
   text_free(&text);
-  return !error->code;
 }
 
 static void print_json(const struct counted *experiments, size_t count, const struct at_work *runs, size_t run_count,
-                       int64_t coordinator, const char *home) {
+                       const struct run_notes *notes, int64_t coordinator, const char *home) {
   struct text text = {0};
   struct json_writer json = json_writer(&text, true);
   json_object_begin(&json);
@@ -192,6 +205,8 @@ static void print_json(const struct counted *experiments, size_t count, const st
     json_key_integer(&json, "runs", (int64_t)experiments[i].runs);
     for (enum run_state s = 0; s < RUN_STATES; s++)
       json_key_integer(&json, run_state_name(s), (int64_t)experiments[i].counts[s]);
+    for (enum run_mark m = MARK_NONE + 1; m < RUN_MARKS; m++)
+      json_key_integer(&json, run_mark_name(m), (int64_t)experiments[i].marks[m]);
     json_key_number(&json, "seconds_left", experiments[i].seconds_left);
     json_object_end(&json);
   }
@@ -212,6 +227,8 @@ static void print_json(const struct counted *experiments, size_t count, const st
     json_object_end(&json);
   }
   json_array_end(&json);
+  json_key(&json, "notes");
+  run_notes_json(notes, &json);
   json_object_end(&json);
   text_char(&text, '\n');
   fwrite(text.bytes, 1, text.length, stdout);
@@ -228,11 +245,12 @@ static bool status(const char *argument, const struct option_list *overrides, bo
   bool fine = selection_open(&selection, argument, overrides, error);
   if (fine) experiments = count_experiments(selection.store, selection.experiment, &arena, &count, error);
   if (fine && !error->code) runs = list_at_work(selection.store, home, selection.experiment, &arena, &run_count, error);
-  fine = fine && !error->code;
-  if (fine && as_json) print_json(experiments, count, runs, run_count, home_lock_holder(home), home);
+  struct run_notes notes = {0};
+  fine = fine && !error->code && run_notes_read(&notes, selection.store, selection.experiment, &arena, error);
+  if (fine && as_json) print_json(experiments, count, runs, run_count, &notes, home_lock_holder(home), home);
   if (fine && !as_json) {
     print_people(experiments, count, runs, run_count, home_lock_holder(home), home, &arena);
-    fine = print_damaged(&selection, error);
+    print_notes(&notes);
   }
   selection_close(&selection);
   arena_free(&arena);
@@ -244,7 +262,7 @@ void command_status(struct command_line *line) {
   struct option_list overrides = {0};
   const struct option options[] = {
       {"set", 0, OPTION_LIST, &overrides, "PATH=VALUE", "with a spec: as given to isoloss run"},
-      {"json", 0, OPTION_FLAG, &as_json, NULL, "one JSON object: home, coordinator, experiments, running"},
+      {"json", 0, OPTION_FLAG, &as_json, NULL, "one JSON object: home, coordinator, experiments, running, notes"},
       {0}};
   const struct command_usage usage = {"isoloss status [SPEC|EXPERIMENT] [--json]",
                                       "Without an argument: every experiment of the store.", 0, 1,

@@ -232,7 +232,7 @@ static void show(struct coordinator *c, bool now) {
     counts.diverged += job->state == RUN_DIVERGED;
     counts.failed += job->state == RUN_FAILED;
     counts.running += job->state == RUN_RUNNING;
-    if ((job->state != RUN_PENDING && job->state != RUN_KILLED) || job->blocked) continue;
+    if ((job->state != RUN_PENDING && job->state != RUN_KILLED) || job->blocked || run_mark_holds(job->mark)) continue;
     left += job->flops;
     estimated += job->seconds;
   }
@@ -277,7 +277,8 @@ static bool loop(struct coordinator *c, const sigset_t *set, struct error *error
     show(c, false);
     wait_round(c, set);
     reap(c);
-    if (!coordinator_home_there(c, error) || !follow_workers(c, error)) return false;
+    if (!coordinator_home_there(c, error) || !coordinator_follow_marks(c, false, error) || !follow_workers(c, error))
+      return false;
   }
 }
 
@@ -315,6 +316,13 @@ static enum exit_code report(struct coordinator *c, struct coordinator_outcome *
   for (size_t i = 0; i < c->set_count; i++) {
     enum run_state state = c->jobs[i].state;
     if (c->jobs[i].left_out) continue;
+    if (run_mark_holds(c->jobs[i].mark) && !run_state_has_result(state)) {
+      bool cancelled = c->jobs[i].mark == MARK_CANCELLED;
+      outcome->cancelled += cancelled;
+      outcome->paused += !cancelled;
+      outcome->total -= cancelled;
+      continue;
+    }
     outcome->blocked += c->jobs[i].blocked;
     final += c->jobs[i].blocked && c->jobs[i].blocked_by_divergence;
     outcome->done += state == RUN_DONE;

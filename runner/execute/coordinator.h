@@ -62,11 +62,13 @@ struct coordinator_outcome {
   size_t left_out;        // runs of the set that are not chosen; the other counts leave them out
   size_t done, diverged, failed, killed, pending;
   size_t blocked;  // of those pending: follow a run that failed or diverged, or whose checkpoint is gone
+  size_t paused;     // held back by isoloss pause, of whichever other state
+  size_t cancelled;  // left out by isoloss cancel: not in `total`
   bool interrupted;
 };
 
-// Runs the set. The result is EXIT_DONE when every chosen run is done or diverged, EXIT_RUNS_FAILED when some are not
-// (outcome tells), EXIT_ENVIRONMENT (or the workers' own code) with an error when it could not go on: another
-// coordinator holds the store, the database or disk failed, the first runs all failed at once.
+// Runs the set. The result is EXIT_DONE when every chosen run that nobody cancelled is done or diverged,
+// EXIT_RUNS_FAILED when some are not (outcome tells), EXIT_ENVIRONMENT (or the workers' own code) with an error when it
+// could not go on: another coordinator holds the store, the database or disk failed, the first runs all failed at once.
 enum exit_code coordinator_execute(const struct coordinator_set *set, const struct coordinator_options *options,
                                    struct coordinator_outcome *outcome, struct error *error);

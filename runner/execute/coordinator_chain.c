@@ -26,6 +26,9 @@ static bool hindrance(const struct coordinator *c, const struct job *parent, str
   if (parent->state == RUN_FAILED || parent->state == RUN_DIVERGED) {
     text_format(why, "not started: run %.8s, which it follows, %s", parent->id,
                 parent->state == RUN_FAILED ? "failed (isoloss run with --retry-failed tries it again)" : "diverged");
+  } else if (parent->state != RUN_DONE && parent->mark == MARK_CANCELLED) {
+    text_format(why, "not started: run %.8s, which it follows, was cancelled (isoloss retry %.8s takes that back)",
+                parent->id, parent->id);
   } else if (parent->state != RUN_DONE && parent->left_out) {
     text_format(why, "not started: run %.8s, which it follows, is left out by --only", parent->id);
   } else if (parent->state != RUN_DONE && parent->blocked) {
@@ -48,7 +51,7 @@ static bool block(struct coordinator *c, struct job *job, const char *why, size_
   job->waits = false;
   if (!job->left_out) {
     ++*blocked;
-    if (!coordinator_set_pending(c, job, why, error)) return false;
+    if (!coordinator_set_state(c, job, RUN_PENDING, why, error)) return false;
   }
   for (size_t i = job->child; i != NO_JOB; i = c->jobs[i].sibling) {
     struct job *child = &c->jobs[i];

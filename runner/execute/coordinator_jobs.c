@@ -105,8 +105,8 @@ static bool put_experiment(struct coordinator *c, struct error *error) {
   return store_experiment_set_runs(c->store, c->options->experiment->name, ids, c->set_count, error);
 }
 
-static bool set_state(struct coordinator *c, struct job *job, enum run_state state, const char *message,
-                      struct error *error) {
+bool coordinator_set_state(struct coordinator *c, struct job *job, enum run_state state, const char *message,
+                           struct error *error) {
   struct store_field fields[] = {
       {"state", store_text(run_state_name(state))},
       {"message", store_text(message)},
@@ -114,10 +114,6 @@ static bool set_state(struct coordinator *c, struct job *job, enum run_state sta
   };
   job->state = state;
   return store_run_update(c->store, job->id, fields, sizeof fields / sizeof *fields, error);
-}
-
-bool coordinator_set_pending(struct coordinator *c, struct job *job, const char *why, struct error *error) {
-  return set_state(c, job, RUN_PENDING, why, error);
 }
 
 // The run's results, when its log ends in one. In a transaction.
@@ -128,7 +124,7 @@ static bool put_result(struct coordinator *c, struct job *job, const struct run_
   enum run_state state = log->end == EVENT_DONE ? RUN_DONE : RUN_DIVERGED;
   const char *message = state == RUN_DIVERGED && log->message[0] ? log->message : NULL;
   return store_run_update(c->store, job->id, &wall, isnan(seconds) ? 0 : 1, error) &&
-         set_state(c, job, state, message, error);
+         coordinator_set_state(c, job, state, message, error);
 }
 
 // A run that is not finished by the store: a worker may live, or have ended, since the store last knew.
@@ -148,13 +144,13 @@ static bool take_over(struct coordinator *c, struct job *job, int64_t offset, in
          run_log_ingest(&log, c->store, job->id, events, job->index == FOREIGN ? NAN : described_bytes_per_token(c),
                         NULL, error);
   if (fine && alive)
-    fine = set_state(c, job, RUN_RUNNING, NULL, error);
+    fine = coordinator_set_state(c, job, RUN_RUNNING, NULL, error);
   else if (fine && log.unreadable[0])
-    fine = set_state(c, job, RUN_FAILED, log.unreadable, error);
+    fine = coordinator_set_state(c, job, RUN_FAILED, log.unreadable, error);
   else if (fine && (log.end == EVENT_DONE || log.end == EVENT_DIVERGED))
     fine = put_result(c, job, &log, NAN, error);
   else if (fine && job->state == RUN_RUNNING)
-    fine = set_state(c, job, RUN_KILLED, "its worker and the coordinator ended before it did", error);
+    fine = coordinator_set_state(c, job, RUN_KILLED, "its worker and the coordinator ended before it did", error);
   fine = fine && store_commit(c->store, error);
   if (!fine) store_rollback(c->store);
   if (fine && alive) {
@@ -167,7 +163,7 @@ static bool take_over(struct coordinator *c, struct job *job, int64_t offset, in
   }
 end:
   // The store said running, but there is not even a folder: nothing has been done.
-  if (fine && !alive && job->state == RUN_RUNNING) fine = set_state(c, job, RUN_PENDING, NULL, error);
+  if (fine && !alive && job->state == RUN_RUNNING) fine = coordinator_set_state(c, job, RUN_PENDING, NULL, error);
   arena_free(&scratch);
   return fine;
 }
@@ -295,13 +291,23 @@ bool coordinator_register(struct coordinator *c, struct error *error) {
       continue;
     }
     if (run_state_has_result(job->state)) c->already++;
-    if (job->state == RUN_FAILED && c->options->retry_failed && !set_state(c, job, RUN_PENDING, NULL, error))
+    if (job->state == RUN_FAILED && c->options->retry_failed &&
+        !coordinator_set_state(c, job, RUN_PENDING, NULL, error))
       return false;
     bool to_do = job->state == RUN_PENDING || job->state == RUN_KILLED;
     if (to_do && !coordinator_queue(c, job, error)) return false;
   }
   qsort(c->queue, c->queue_count, sizeof *c->queue, by_duration);
-  return true;
+  return coordinator_follow_marks(c, true, error);
+}
+
+void coordinator_queue(struct coordinator *c, struct job *job) {
+  // What was started has left room in front.
+  memmove(c->queue, c->queue + c->next, (c->queue_count - c->next) * sizeof *c->queue);
+  c->queue_count -= c->next;
+  c->next = 0;
+  c->queue[c->queue_count++] = job;
+  qsort(c->queue, c->queue_count, sizeof *c->queue, by_duration);
 }
 
 // ---- settling ----
@@ -362,7 +368,7 @@ static void note_throughput(struct coordinator *c, const struct worker *worker) 
 
 bool coordinator_fail(struct coordinator *c, struct worker *worker, const char *message, struct error *error) {
   const struct job *job = worker->job;
-  if (!set_state(c, worker->job, RUN_FAILED, message, error)) return false;
+  if (!coordinator_set_state(c, worker->job, RUN_FAILED, message, error)) return false;
   progress_note(&c->progress, true, "failed   %.8s  %s: %s (isoloss show %.8s)", job->id, worker->label, message,
                 job->id);
   return true;
@@ -381,15 +387,15 @@ static bool settle_crash(struct coordinator *c, struct worker *worker, struct er
     // The fault lies outside of the runs: none of them is marked failed for it.
     fine = true;
     for (size_t i = 0; i < c->set_count && fine; i++)
-      if (c->jobs[i].faulted) fine = set_state(c, &c->jobs[i], RUN_PENDING, c->fault_message, error);
+      if (c->jobs[i].faulted) fine = coordinator_set_state(c, &c->jobs[i], RUN_PENDING, c->fault_message, error);
   } else if (!hopeless && job->failures <= c->options->retries) {
-    fine = set_state(c, job, RUN_PENDING, said, error);
+    fine = coordinator_set_state(c, job, RUN_PENDING, said, error);
     progress_note(&c->progress, true, "crashed  %.8s  %s: %s (try %d of %lld follows)", job->id, worker->label, said,
                   job->failures + 1, (long long)c->options->retries + 1);
     job->not_before = clock_seconds() + (worker->log.progressed ? 0 : 0.5 * job->failures);
     c->retries[c->retry_count++] = job;
   } else if (environment && !c->options->keep_going) {
-    fine = set_state(c, job, worker->log.step > 0 ? RUN_KILLED : RUN_PENDING, said, error);
+    fine = coordinator_set_state(c, job, worker->log.step > 0 ? RUN_KILLED : RUN_PENDING, said, error);
     progress_note(&c->progress, true, "put off  %.8s  %s: %s", job->id, worker->label, said);
     coordinator_put_off(c, said);
   } else {
@@ -405,7 +411,7 @@ static bool settle_killed(struct coordinator *c, struct worker *worker, struct e
   if (worker->log.step > 0) text_format(&message, " at step %lld", (long long)worker->log.step);
   if (worker->log.step > 0 && worker->log.steps > 0) text_format(&message, " of %lld", (long long)worker->log.steps);
   text_add(&message, "; isoloss run goes on with it");
-  bool fine = set_state(c, worker->job, RUN_KILLED, text_string(&message), error);
+  bool fine = coordinator_set_state(c, worker->job, RUN_KILLED, text_string(&message), error);
   progress_note(&c->progress, false, "stopped  %.8s  %s", worker->job->id, worker->label);
   text_free(&message);
   return fine;
@@ -422,6 +428,8 @@ bool coordinator_settle(struct coordinator *c, struct worker *worker, struct err
     c->any_progress = true;
     c->aside_in_a_row = 0;
     c->flops_done += job->flops;
+    fine = fine && (job->mark == MARK_NONE || store_mark_set(c->store, job->id, MARK_NONE, NULL, error));
+    job->mark = MARK_NONE;
     if (fine && job->state == RUN_DONE) {
       note_throughput(c, worker);
       progress_note(&c->progress, false, "done     %.8s  %s  loss %s  (%s)", job->id, worker->label,
@@ -435,8 +443,11 @@ bool coordinator_settle(struct coordinator *c, struct worker *worker, struct err
     fine = coordinator_fail(c, worker, worker->log.unreadable, error);
   } else if (worker->over_limit == LIMIT_TIME) {
     fine = coordinator_fail(c, worker, worker->limit_message, error);
+  } else if (worker->stopped_for != MARK_NONE) {
+    fine = coordinator_settle_marked(c, worker, error);
   } else if (c->stopping || job->index == FOREIGN) {
-    fine = c->fault && !c->aside ? set_state(c, job, RUN_PENDING, NULL, error) : settle_killed(c, worker, error);
+    fine = c->fault && !c->aside ? coordinator_set_state(c, job, RUN_PENDING, NULL, error)
+                                 : settle_killed(c, worker, error);
   } else {
     fine = settle_crash(c, worker, error);
   }

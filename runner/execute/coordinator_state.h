@@ -12,8 +12,10 @@ struct job {
   size_t index;  // in the set; FOREIGN: a run of another experiment that was at work when we came
   enum run_state state;
   int threads, failures;
-  bool faulted;   // failed before its first step
-  bool left_out;  // of the set, but not chosen; its index is FOREIGN once it is registered
+  bool faulted;        // failed before its first step
+  bool left_out;       // of the set, but not chosen; its index is FOREIGN once it is registered
+  enum run_mark mark;  // what was asked of it; held: in no queue
+  char marked_by[96];
   double flops, seconds, not_before;
   double memory;                  // on its device; NAN: not known
   size_t parent, child, sibling;  // places in the set: what it follows, what follows it, the next that follows the same
@@ -43,6 +45,7 @@ struct worker {
   int64_t heard_offset;
   bool stalled;
   enum { LIMIT_NONE, LIMIT_TIME, LIMIT_STALL } over_limit;  // for which it was stopped
+  enum run_mark stopped_for;                                // the mark for which it was stopped
   char limit_message[300];
   long long oom_kills;  // of the system, when it was started
 };
@@ -75,6 +78,7 @@ struct coordinator {
   double kill_time;          // of the second one; 0: none yet
   long long oom_kills;       // of the system, as last counted
   double oom_counted;        // when; monotonic
+  int64_t data_version;      // of the store, when its marks were read last
   bool stopping;             // no new workers; those at work were asked to stop
   bool interrupted;
   // A fault common to all: nothing got to a first step, and so many different runs failed.
@@ -109,6 +113,15 @@ bool coordinator_watch_limits(struct coordinator *c, struct worker *worker, stru
 // How many processes the system has killed for want of memory, here and in our control group, as far as it says.
 long long coordinator_oom_kills(void);
 
+// coordinator_marks.c
+// Reads what was asked of runs, when somebody wrote to the store since: holds runs back and stops those at work, queues
+// those that may start again. At once, with `first`, for what was asked before.
+bool coordinator_follow_marks(struct coordinator *c, bool first, struct error *error);
+// A worker that was stopped for a mark ended without a result. In a transaction.
+bool coordinator_settle_marked(struct coordinator *c, struct worker *worker, struct error *error);
+// A run that is to be tried again after it ended: puts it in the queue.
+void coordinator_queue(struct coordinator *c, struct job *job);
+
 // coordinator_faults.c
 bool coordinator_disk_is_full(const char *path);
 // True when the machine let the run down: its disk, a program or library that is missing, what the trainer says by its
@@ -134,7 +147,8 @@ void coordinator_remove_worker(struct coordinator *c, size_t i);
 bool coordinator_wrote(const struct worker *worker);
 // Reads what is new in the worker's log into the store, in a transaction of its own.
 bool coordinator_read_log(struct coordinator *c, struct worker *worker, struct error *error);
-bool coordinator_set_pending(struct coordinator *c, struct job *job, const char *why, struct error *error);
+bool coordinator_set_state(struct coordinator *c, struct job *job, enum run_state state, const char *message,
+                           struct error *error);
 // The run failed without another try, with this message.
 bool coordinator_fail(struct coordinator *c, struct worker *worker, const char *message, struct error *error);
 // The worker ended: reads the rest of its log and decides what becomes of the run.

@@ -2,14 +2,7 @@
 #pragma once
 #include "base/base.h"
 #include "results/store.h"
-
-// What is to be removed, as the user names it: an experiment, runs by the beginnings of their ids, or with `where`
-// those runs of the experiment (or of the whole store) for which the condition holds.
-struct removal_request {
-  const char *const *names;
-  size_t count;
-  const char *where;  // or NULL
-};
+#include "runner/execute/named_runs.h"
 
 struct removal_run {
   const char *id, *state, *folder;
@@ -30,9 +23,9 @@ struct removal {
   double bytes;
 };
 
-// Finds what the request means and changes nothing. False with an error when it names nothing. removal_free in either
-// case.
-bool removal_find(struct removal *removal, struct store *store, const char *home, const struct removal_request *request,
+// Finds what the request means and changes nothing: an experiment goes with the runs that it alone has. False with an
+// error when it names nothing. removal_free in either case.
+bool removal_find(struct removal *removal, struct store *store, const char *home, const struct runs_request *request,
                   struct error *error);
 // Removes the rows in one transaction, then the folders. Nothing is removed when a worker is at work on any of the
 // runs. The caller holds the home's lock, and found `removal` since. An error of a folder tells that the rows are gone.

@@ -132,6 +132,7 @@ static bool add_runs(struct store *store, const struct plan *plan, struct error 
     fine = store_run_add(store, &run.record, error);
   }
   fine = fine && store_experiment_set_runs(store, spec->name, ids, plan->count, error) && store_commit(store, error);
+  store_columns_renew(store);
   plan_set_end(&set);
   arena_free(&scratch);
   return fine;

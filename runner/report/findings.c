@@ -49,6 +49,35 @@ static const char *tally_words(struct report *report, const struct tally *tally)
   return tally->count > 8 ? arena_format(&report->arena, "%s, and %zu more", words, tally->count - 8) : words;
 }
 
+// What isoloss status and show say of runs beside their states.
+static void find_notes(struct report *report) {
+  size_t marks[RUN_MARKS] = {0}, resumed = 0, damaged = 0;
+  const char *under = NULL;
+  double lines = 0;
+  for (size_t i = 0; i < report->count; i++) {
+    const struct report_run *run = &report->runs[i];
+    const char *condition = report_text(report, run, "resumed_under");
+    double here = report_number(report, run, "log_damaged");
+    marks[run_mark_parse(report_text(report, run, "mark"))] += !run_state_has_result(run->state);
+    if (condition && *condition && !resumed++) under = condition;
+    damaged += here > 0;
+    lines += here > 0 ? here : 0;
+  }
+  if (marks[MARK_CANCELLED])
+    report_say(report, true, "%zu of %zu runs were cancelled: they are in no fit, and isoloss run does not miss them.",
+               marks[MARK_CANCELLED], report->count);
+  if (marks[MARK_PAUSED]) report_say(report, true, "%zu of %zu runs are paused.", marks[MARK_PAUSED], report->count);
+  if (resumed)
+    report_say(report, true,
+               "%zu of %zu runs went on under another instruction set, library, thread count or trainer (the first: "
+               "%s); their losses may differ in rounding.",
+               resumed, report->count, under);
+  if (damaged)
+    report_say(report, true,
+               "The logs of %zu of %zu runs have lines that are no events, %.0f in all; these were passed over.",
+               damaged, report->count, lines);
+}
+
 static void find_states(struct report *report) {
   const size_t *n = report->states;
   if (report->count == 0) report_say(report, true, "The experiment has no runs.");
@@ -66,6 +95,7 @@ static void find_states(struct report *report) {
   if (n[RUN_DIVERGED])
     report_say(report, true, "%zu of %zu runs diverged; they count as results without a loss, and no fit sees them.",
                n[RUN_DIVERGED], report->count);
+  find_notes(report);
   size_t at_chance = 0;
   for (size_t i = 0; i < report->count && report->spec && !report->spec->trainer.node; i++) {
     struct value vocabulary = report_get(report, &report->runs[i], "model.vocabulary");

@@ -84,6 +84,24 @@ static void schema_has_these_states(void) {
   store_close(store);
 }
 
+static void schema_has_these_marks(void) {
+  struct error error = {0};
+  struct store *store = store_open(":memory:", STORE_CREATE, &error);
+  if (!CHECK(store)) return;
+  struct text check = {0};
+  for (enum run_mark mark = MARK_NONE + 1; mark < RUN_MARKS; mark++)
+    text_format(&check, "%s'%s'", mark > MARK_NONE + 1 ? ", " : "CHECK (mark IN (", run_mark_name(mark));
+  text_add(&check, "))");
+  struct store_rows *rows = store_select(store, "SELECT sql FROM sqlite_schema WHERE name = 'marks'", NULL, 0, &error);
+  CHECK(rows && store_rows_next(rows, &error) && strstr(store_rows_value(rows, 0).text, text_string(&check)));
+  store_rows_close(rows);
+  text_free(&check);
+  for (enum run_mark mark = MARK_NONE + 1; mark < RUN_MARKS; mark++) CHECK(run_mark_parse(run_mark_name(mark)) == mark);
+  CHECK(run_mark_parse("") == MARK_NONE && run_mark_parse(NULL) == MARK_NONE);
+  CHECK(run_mark_holds(MARK_PAUSED) && run_mark_holds(MARK_CANCELLED) && !run_mark_holds(MARK_RETRY));
+  store_close(store);
+}
+
 // ---- the table itself ----
 
 static void lines_are_sound(void) {
@@ -179,6 +197,7 @@ static void store_page_has_these_columns(void) {
 int main(int argc, char **argv) {
   RUN(schema_has_these_columns);
   RUN(schema_has_these_states);
+  RUN(schema_has_these_marks);
   RUN(lines_are_sound);
   RUN(events_have_these_keys);
   RUN(store_page_has_these_columns);

@@ -138,7 +138,9 @@ def reads_an_older_store():
     with sqlite3.connect(path_of("older", "isoloss.db")) as database:
         database.execute("PRAGMA user_version = 2")
         database.execute("PRAGMA foreign_keys = OFF")
-        database.execute("DROP VIEW IF EXISTS run_table")
+        for view in "run_table", "metric_table":
+            database.execute(f"DROP VIEW IF EXISTS {view}")
+        database.execute("DROP TABLE marks")
         later = ["log_damaged", "log_damaged_line", "resumed_under"]
         columns = [row[1] for row in database.execute("PRAGMA table_info(runs)") if row[1] not in later]
         database.execute(f"CREATE TABLE older AS SELECT {', '.join(columns)} FROM runs")

@@ -117,12 +117,13 @@ def stores_of_before_are_mended():
     database.execute("UPDATE runs SET config = json_set(config, '$.\"corpus.source\"', 'gcide', '$.\"corpus.files\"', "
                      "replace(json_extract(config, '$.\"corpus.files\"'), '/texts/', '/./texts//'))")
     database.execute("PRAGMA user_version = 3")
+    database.execute("DROP TABLE marks")
     database.commit()
     database.close()
     check(select("home", "SELECT id, config FROM runs ORDER BY id") != wanted, "nothing was changed")
     train(path_of("texts/study.yaml"))
     check(select("home", "SELECT id, config FROM runs ORDER BY id") == wanted, "not mended")
-    check(select("home", "PRAGMA user_version") == [(4,)], "version")
+    check(select("home", "PRAGMA user_version") == [(5,)], "version")
 
 
 @case

@@ -1,0 +1,221 @@
+"""isoloss compare: pairs, differences, seed noise, p-values, matching along curves and ladders, on losses that are known.
+
+test_compare.py ISOLOSS: prints TAP.
+"""
+import itertools
+import json
+import math
+import os
+import sys
+
+sys.path.insert(0, os.path.join(sys.path[0], ".."))
+import harness  # noqa: E402
+from harness import case, check, document, near, path_of, run, write  # noqa: E402
+
+# The loss after D tokens: 2 + 10 k / sqrt(D), where k is 1 for train.lr 0.01 and 1.1 for 0.02, and a word of the seed.
+TRAINER = write("trainer.py", """
+import json, math, os, sys
+config, folder = json.load(open(sys.argv[1]))["config"], sys.argv[2]
+steps, batch, seed = config["train.steps"], config["train.batch_tokens"], config["seed"]
+k = 1.1 if config["train.lr"] == 0.02 else 1.0
+noise = 0.001 * math.sin(7 * seed + 100 * config["train.lr"] + steps)
+n = config["model.width"] ** 2
+def loss(tokens): return 2 + 10 * k / math.sqrt(tokens) + noise
+def line(event, **fields): return json.dumps({"event": event, **fields}) + "\\n"
+with open(os.path.join(folder, "events.jsonl"), "a") as events:
+    events.write(line("start", parameters={"non_embedding": n}))
+    if os.environ.get("DIVERGE") and seed == 3:
+        events.write(line("diverged", step=1, message="as asked"))
+        sys.exit(0)
+    for step in range(steps // 20, steps + 1, steps // 20):
+        events.write(line("eval", step=step, tokens=step * batch, loss=loss(step * batch), seconds=step))
+    events.write(line("done", step=steps, tokens=steps * batch, loss=loss(steps * batch), flops=6.0 * n * steps * batch,
+                      train_seconds=2.0 * steps, wall_seconds=3.0 * steps))
+""")
+
+
+def spec(name, lr, steps="[100, 200]", seeds="[1, 2, 3, 4]", widths="[16]"):
+    return write(f"{name}.yaml", f"""experiment: {name}
+corpus: {{source: markov2}}
+base:
+  model: {{layers: 1, context: 32}}
+  train: {{batch_tokens: 256, lr: {lr}}}
+sweep:
+  - grid: {{model.width: {widths}, train.steps: {steps}, seed: {seeds}}}
+trainer: {{command: [{sys.executable}, -S, -E, {TRAINER}, '{{config}}', '{{folder}}'], version: '1'}}
+""")
+
+
+def trained(name, lr, **more):
+    run("run", spec(name, lr, **more), "--quiet", home="home", code=0)
+
+
+def runs(*arguments):
+    return document("runs", *arguments, home="home")
+
+
+trained("a", 0.01)
+trained("b", 0.02)
+
+
+@case
+def pairs_on_what_both_share():
+    told = document("compare", "a", "b", home="home")
+    check(told["different"] == ["train.lr"] and told["paired_on"] == ["train.tokens", "seed"] and
+          "train.steps" in told["implied"], told["different"], told["paired_on"], told["implied"])
+    losses = {row["id"]: row for row in runs()}
+    check(len(told["pairs"]) == 8, told["pairs"])
+    for pair in told["pairs"]:
+        a, b = losses[pair["a"]], losses[pair["b"]]
+        check(a["train.lr"] == 0.01 and b["train.lr"] == 0.02 and a["seed"] == b["seed"] and a["tokens"] == b["tokens"], pair)
+        near(pair["difference"], b["loss"] - a["loss"], 1e-9, "difference")
+    differences = [pair["difference"] for pair in told["pairs"]]
+    mean = sum(differences) / 8
+    near(told["mean"], mean, 1e-12, "mean")
+    deviation = math.sqrt(sum((d - mean) ** 2 for d in differences) / 7)
+    near(told["deviation"], deviation, 1e-9, "deviation")
+    near(told["high"] - told["mean"], 2.3646242510103 * deviation / math.sqrt(8), 1e-9, "Student's t interval")
+    as_far = sum(abs(sum(s * d for s, d in zip(signs, differences))) >= abs(sum(differences)) * (1 - 1e-12)
+                 for signs in itertools.product([1, -1], repeat=8))
+    check(told["p"] == as_far / 256 and told["p_method"] == "exact sign-flip permutation", told["p"], as_far)
+
+
+@case
+def the_noise_of_seeds_is_that_of_runs_alike_in_all_else():
+    told = document("compare", "a", "b", home="home")
+    for group, name in zip(told["groups"], "ab"):
+        squares, degrees = 0, 0
+        for steps in 100, 200:
+            losses = [row["loss"] for row in runs(name) if row["train.steps"] == steps]
+            squares += sum((loss - sum(losses) / 4) ** 2 for loss in losses)
+            degrees += 3
+        near(group["seed_noise"], math.sqrt(squares / degrees), 1e-9, "seed noise")
+        check(group["seed_noise_degrees"] == 6, group)
+
+
+@case
+def text_says_the_same():
+    out = run("compare", "a", "b", home="home", code=0).out
+    told = document("compare", "a", "b", home="home")
+    check("different (A | B): train.lr (0.01 | 0.02)" in out and "exact sign-flip permutation over 8 units" in out, out)
+    check(f"B - A: {told['mean']:+.4f} nats, mean over 8 pairs" in out and "seed noise" in out, out)
+
+
+@case
+def few_pairs_cannot_tell():
+    told = document("compare", "a", "b", "--where", "seed < 3", home="home")
+    check(told["units"] == 4 and told["p"] is None and "cannot tell: 4 units" in told["p_method"], told["p_method"])
+    check("p = 0.12" in told["p_method"] and "6 are needed" in told["p_method"], told["p_method"])
+    one = document("compare", "a", "b", "--where", "seed == 1 and train.steps == 100", home="home")
+    check(one["units"] == 1 and one["p"] is None and one["low"] is None, one)
+
+
+@case
+def many_pairs_take_the_t_test():
+    seeds = str(list(range(1, 21)))
+    trained("many-a", 0.01, seeds=seeds, steps="[100]")
+    trained("many-b", 0.02, seeds=seeds, steps="[100]")
+    told = document("compare", "many-a", "many-b", home="home")
+    check(told["units"] == 20 and told["p_method"] == "paired t" and told["p"] < 1e-10, told["p"], told["p_method"])
+    same = document("compare", "--where", "seed <= 10 and train.lr == 0.01", "--where", "seed > 10 and train.lr == 0.01",
+                    "many-a", home="home")
+    check(same["averaged"] == ["seed"] and same["units"] == 1, same["averaged"])
+
+
+@case
+def two_selections_of_one_experiment():
+    told = document("compare", "a", "--where", "train.steps == 100", "--where", "train.steps == 200", home="home")
+    check(len(told["pairs"]) == 4 and told["paired_on"] == ["seed"] and told["mean"] < 0, told)
+    check(told["groups"][1]["name"] == "a where train.steps == 200", told["groups"])
+
+
+@case
+def what_is_not_paired_is_counted():
+    trained("wider", 0.02, steps="[100, 200, 300]", seeds="[1, 2, 5]")
+    told = document("compare", "a", "wider", home="home")
+    a, b = told["groups"]
+    check(len(told["pairs"]) == 4 and a["no_partner"] == 4 and b["no_partner"] == 5, a, b)
+    done = run("run", spec("torn", 0.02, seeds="[3, 4]", steps="[140]"), "--quiet", home="home", DIVERGE="1", code=0)
+    check("1 diverged" in done.out, done)
+    trained("whole", 0.01, seeds="[3, 4]", steps="[140]")
+    told = document("compare", "whole", "torn", home="home")
+    check(told["groups"][1]["diverged"] == 1 and told["groups"][0]["partner_unfinished"] == 1 and len(told["pairs"]) == 1,
+          told["groups"])
+    out = run("compare", "whole", "torn", home="home", code=0).out
+    check("1 done, 1 diverged" in out and "whose partners failed, diverged or are not done" in out, out)
+
+
+@case
+def runs_that_are_alike_in_all_but_what_differs_are_refused():
+    trained("both", 0.02, seeds="[1, 2]")
+    trained("third", 0.04, seeds="[1, 2]")
+    done = run("compare", "a", "--where", "seed < 3", "--where", "train.lr > 0.01 and seed < 3", home="home", code=2)
+    check("no runs" in done.err, done)
+    done = run("compare", "--where", "train.lr == 0.01 and seed < 3 and train.steps == 100",
+               "--where", "train.lr > 0.01 and seed < 3 and train.steps == 100", home="home", code=2)
+    check("alike in all shared settings" in done.err and "train.lr" in done.err and "--where" in done.err, done)
+
+
+@case
+def matched_tokens_compare_at_the_shorter_end():
+    told = document("compare", "a", "--where", "train.steps == 100", "--where", "train.steps == 200", "--match-on", "tokens",
+                    home="home")
+    check(told["match_on"] == "tokens" and told["match_along"] == "curves" and len(told["pairs"]) == 4, told)
+    for pair in told["pairs"]:
+        check(pair["at"] == 25600, pair)
+        near(pair["value_a"], 2 + 10 / 160, 0.002, "A's loss at its end")
+        check(abs(pair["difference"]) < 0.003, "the same curve but for noise", pair)
+
+
+@case
+def matched_loss_gives_the_compute_that_each_needs():
+    told = document("compare", "a", "b", "--match-on", "loss", "--where", "train.steps == 200", home="home")
+    check(told["compared"] == "flops" and told["difference"] == "ln(b / a)" and len(told["pairs"]) == 4, told)
+    check(told["mean"] > 0.1 and abs(math.exp(told["mean"]) - 1.21) < 0.08, "1.1 squared, but for noise", told["mean"])
+    tokens = document("compare", "a", "b", "--match-on", "loss", "--measure", "tokens", "--where", "train.steps == 200",
+                      home="home")
+    near(tokens["mean"], told["mean"], 1e-9, "flops go with tokens")
+    out = run("compare", "a", "b", "--match-on", "loss", home="home", code=0).out
+    check("B needs +" in out and "A's flops" in out and "nothing extrapolated" in out, out)
+
+
+@case
+def ladders_are_never_extrapolated():
+    trained("ladder-a", 0.01, seeds="[1]", steps="[100, 200, 400]", widths="[16, 32]")
+    trained("ladder-b", 0.02, seeds="[1]", steps="[60, 140, 260, 800]", widths="[16, 32]")
+    told = document("compare", "ladder-a", "ladder-b", "--match-on", "tokens", "--match-along", "ladders", home="home")
+    check([pair["at"] / 256 for pair in told["pairs"]] == [140, 260] and told["outside"] == 2, told["pairs"], told["outside"])
+    check(all(pair["a"] is None for pair in told["pairs"]) and told["units"] == 1 and told["p"] is None, told)
+    a = {row["train.steps"]: row["loss"] for row in runs("ladder-a") if row["model.width"] == 16}
+    share = (math.log(140) - math.log(100)) / (math.log(200) - math.log(100))
+    lowest = {steps: min(row["loss"] for row in runs("ladder-a") if row["train.steps"] == steps) for steps in a}
+    near(told["pairs"][0]["value_a"], lowest[100] + share * (lowest[200] - lowest[100]), 1e-9, "linear in ln x")
+    far = run("compare", "ladder-a", "ladder-b", "--where", "train.steps < 300", "--where", "train.steps > 500",
+              "--match-on", "tokens", "--match-along", "ladders", home="home", code=2)
+    check("would be extrapolations" in far.err, far)
+
+
+@case
+def draws_one_figure():
+    done = run("compare", "a", "b", "--match-on", "flops", "--figure", path_of("figures"), home="home")
+    if "gnuplot" in done.err and done.code == 3:
+        return "no gnuplot"
+    with open(path_of("figures", "compare.svg"), encoding="utf-8") as file:
+        text = file.read()
+    check(done.code == 0 and "<svg" in text and "matched flops" in text, done)
+
+
+@case
+def bad_calls_are_told():
+    for arguments, said in [(["a", "bb"], "no experiment 'bb'"), (["a"], "give two experiments"), ([], "give two"),
+                            (["a", "b", "--match-on", "los"], "did you mean 'loss'"),
+                            (["a", "b", "--measure", "flops"], "need --match-on"),
+                            (["a", "b", "--match-on", "flops", "--measure", "flops"], "at matched loss"),
+                            (["a", "b", "--ignore", "train.rl"], "did you mean 'train.lr'"),
+                            (["a", "b", "--where", "lss < 1"], "did you mean 'loss'"),
+                            (["a", "b", "--where", "seed > 100"], "no runs")]:
+        done = run("compare", *arguments, home="home", code=2)
+        check(said in done.err and not done.out, arguments, done)
+
+
+harness.finish()
