@@ -185,6 +185,30 @@ bool store_format_measured(struct store *store, const char *format, const double
 // a private (":memory:") store of a plan's runs so gets the states and results that are known.
 bool store_overlay(struct store *store, const struct store *other, struct error *error);
 
+// ---- successive halving ----
+
+// That a run of a competition goes on from a rung, or not.
+struct halving_record {
+  const char *experiment, *competition, *run;
+  const char *over;    // axes in which the competitors differ
+  int64_t rung, step;  // rung: from 1
+  double share;        // of a run's steps, as the spec says
+  int64_t loss_step;   // of the evaluation that was compared; 0: none
+  double loss;         // there; NAN: the run had ended without one
+  int64_t place;       // from 1, by the loss
+  bool kept;
+};
+bool store_halving_put(struct store *store, const struct halving_record *record, struct error *error);
+// competition, rung, run, over, share, step, loss_step, loss, place, kept, decided_at: of one competition, or all
+// (NULL).
+struct store_rows *store_halvings(struct store *store, const char *experiment, const char *competition,
+                                  struct error *error);
+// The last evaluation of a run up to `step`: its step and loss; 0 and NAN where there is none.
+bool store_evaluation_before(struct store *store, const char *run, int64_t step, int64_t *at, double *loss,
+                             struct error *error);
+// Runs of the experiment that halving stopped: share, count; by share.
+struct store_rows *store_halved(struct store *store, const char *experiment, struct error *error);
+
 // ---- fits, claims, imports ----
 
 // Keeps a fit: `source` is the experiment, imported table or file it was made on, `document` its JSON object in the

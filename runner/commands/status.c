@@ -5,6 +5,7 @@
 
 #include "runner/commands.h"
 #include "runner/execute/events_reader.h"
+#include "runner/execute/halved.h"
 #include "runner/execute/home_lock.h"
 #include "runner/execute/rows.h"
 #include "runner/execute/selection.h"
@@ -15,6 +16,8 @@ struct counted {
   const char *name;
   double runs, counts[RUN_STATES];
   double seconds_left;  // NAN: not known
+  size_t halved;        // of the killed ones: stopped by halving
+  const char *halved_words;
 };
 
 struct at_work {
@@ -64,7 +67,7 @@ static double time_left(struct store *store, const char *experiment, double runn
   double left = NAN;
   struct store_rows *rows = store_select(
       store,
-      "SELECT sum(CASE WHEN r.state IN ('pending', 'killed') THEN r.flops WHEN r.state = 'running' THEN r.flops * "
+      "SELECT sum(CASE WHEN r.state IN ('pending', 'killed') AND r.halved_at IS NULL THEN r.flops WHEN r.state = 'running' THEN r.flops * "
       "(1 - coalesce(1.0 * r.step / r.steps, 0)) END), sum(CASE WHEN r.state = 'done' AND r.wall_seconds > 0 THEN "
       "r.flops END), sum(CASE WHEN r.state = 'done' AND r.wall_seconds > 0 THEN r.wall_seconds END) "
       "FROM experiment_runs e JOIN runs r ON r.id = e.run WHERE e.experiment = ?1",
@@ -95,6 +98,9 @@ static struct counted *count_experiments(struct store *store, const char *name, 
   for (size_t i = 0; i < *count && !error->code; i++) {
     struct counted *one = &list[i];
     bool unfinished = one->counts[RUN_PENDING] + one->counts[RUN_RUNNING] + one->counts[RUN_KILLED] > 0;
+    if (!halved_words(store, one->name, arena, &one->halved, &one->halved_words, error)) break;
+    unfinished = unfinished &&
+                 one->counts[RUN_PENDING] + one->counts[RUN_RUNNING] + one->counts[RUN_KILLED] > (double)one->halved;
     one->seconds_left = unfinished ? time_left(store, one->name, one->counts[RUN_RUNNING], error) : 0;
   }
   return list;
@@ -140,6 +146,10 @@ static void print_people(const struct counted *experiments, size_t count, const 
   }
   text_table_print(&table, stdout);
   text_table_free(&table);
+  for (size_t i = 0; i < count; i++)
+    if (experiments[i].halved)
+      printf("%s: %s; they count as killed, and are not trained on while the spec has halving\n", experiments[i].name,
+             experiments[i].halved_words);
   if (coordinator)
     printf("\nisoloss run is at work on %s (process %lld)\n", home, (long long)coordinator);
   else if (run_count)
@@ -192,6 +202,7 @@ static void print_json(const struct counted *experiments, size_t count, const st
     json_key_integer(&json, "runs", (int64_t)experiments[i].runs);
     for (enum run_state s = 0; s < RUN_STATES; s++)
       json_key_integer(&json, run_state_name(s), (int64_t)experiments[i].counts[s]);
+    json_key_integer(&json, "halved", (int64_t)experiments[i].halved);
     json_key_number(&json, "seconds_left", experiments[i].seconds_left);
     json_object_end(&json);
   }

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "runner/execute/coordinator_halving.h"
 #include "runner/execute/coordinator_state.h"
 
 void coordinator_describe(struct coordinator *c, const struct job *job) {
@@ -425,6 +426,8 @@ bool coordinator_settle(struct coordinator *c, struct worker *worker, struct err
     }
   } else if (worker->log.unreadable[0]) {
     fine = coordinator_fail(c, worker, worker->log.unreadable, error);
+  } else if (coordinator_halving_arrived(c, worker)) {
+    fine = coordinator_halving_wait(c, worker, error);
   } else if (worker->over_limit == LIMIT_TIME) {
     fine = coordinator_fail(c, worker, worker->limit_message, error);
   } else if (c->stopping || job->index == FOREIGN) {

@@ -14,6 +14,10 @@ struct job {
   int threads, failures;
   bool faulted;   // failed before its first step
   bool left_out;  // of the set, but not chosen; its index is FOREIGN once it is registered
+  // Of successive halving (coordinator_halving.h): the step at which it stops for those that it competes with, 0: none;
+  // that at which a worker of ours ended for it; it waits there; it does not go on.
+  int64_t rung_step, stopped_at;
+  bool waiting, halved;
   double flops, seconds, not_before;
   double memory;  // on its device; NAN: not known
 };
@@ -36,7 +40,7 @@ struct worker {
   char resumed_under[600];   // as it was told
   double heard, stop_asked;  // when its log grew last, when it was asked to stop at its time limit; monotonic
   int64_t heard_offset;
-  bool stalled;
+  bool stalled, rung_asked;                                 // rung_asked: to stop, since its run is beyond its rung
   enum { LIMIT_NONE, LIMIT_TIME, LIMIT_STALL } over_limit;  // for which it was stopped
   char limit_message[300];
   long long oom_kills;  // of the system, when it was started
@@ -53,7 +57,8 @@ struct coordinator {
   size_t job_count, set_count;
   struct job **queue;  // longest first; queue[next ...] wait for their first start
   size_t queue_count, next;
-  struct job **retries;  // wait to be started again
+  struct halving *halving;  // coordinator_halving.h; NULL: none
+  struct job **retries;     // wait to be started again
   size_t retry_count;
   struct worker **workers;
   size_t worker_count, worker_capacity;

@@ -7,6 +7,7 @@
 
 #include "kernels/kernels.h"
 #include "runner/plan/grid.h"
+#include "runner/plan/halving.h"
 #include "runner/plan/memo.h"
 #include "runner/plan/time.h"
 #include "trainer/data/corpus.h"
@@ -125,7 +126,7 @@ bool plan_make(struct plan *plan, const struct spec *spec, const struct plan_opt
   plan->grid->find_corpus = NULL;
   plan->corpora = plan->grid->corpora;
   plan->corpus_count = plan->grid->corpus_count;
-  if (fine) return true;
+  if (fine && plan_halving_make(plan, diagnostics)) return true;
   if (error->code == EXIT_DONE) diagnostics_check(diagnostics, spec->path, error);
   return false;
 }

@@ -58,6 +58,7 @@ struct plan {
   struct memo *memories;        // of training, by shape
   struct run_grid *grid;        // makes the runs, see grid.h
   struct plan_record *records;  // [count], see grid.h
+  struct plan_halving *halving;  // who competes with whom (runner/plan/halving.h); NULL: the spec has no halving
   struct plan_speed *speed;     // for time estimates (runner/plan/time.h); NULL until plan_measure_speed
 };
 

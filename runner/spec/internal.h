@@ -82,12 +82,13 @@ void spec_read_entry(struct spec_reader *reader, const struct entry_kind *kind, 
 // Warns where values of a field's axes are one value in several spellings, with both lines.
 void spec_check_spellings(struct spec_reader *reader);
 
-// ---- sweep.c, fit.c, claims.c, report.c, run.c, trainer.c ----
+// ---- sweep.c, fit.c, claims.c, report.c, run.c, halving.c, trainer.c ----
 
 void spec_read_sweeps(struct spec_reader *reader, const struct node *node);
 void spec_read_fits(struct spec_reader *reader, const struct node *node);
 void spec_read_claims(struct spec_reader *reader, const struct node *node);
 void spec_read_report(struct spec_reader *reader, const struct node *node);
-void spec_read_run(struct spec_reader *reader, const struct node *node);
+void spec_read_run(struct spec_reader *reader, const struct node *node);  // behind the sweeps
+void spec_read_halving(struct spec_reader *reader, const struct node *node);
 void spec_read_own_fields(struct spec_reader *reader, const struct node *node);
 void spec_read_trainer(struct spec_reader *reader, const struct node *node);

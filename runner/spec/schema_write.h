@@ -30,7 +30,7 @@ struct schema_property {
 // One that takes no keys but its properties.
 struct schema_object {
   const char *key;       // NULL: an alternative, in an array
-  const char *required;  // one of the keys, or NULL
+  const char *required;  // keys: "over|at"; NULL: none
   const char *description;
   const struct schema_property *properties;
   size_t count;
