@@ -183,6 +183,25 @@ static bool print_damaged(const struct selection *selection, struct error *error
   return !error->code;
 }
 
+// Why runs failed, the first line of each.
+static bool print_failed(const struct selection *selection, struct error *error) {
+  enum { MOST = 5 };
+  struct run_query query = {.experiment = selection->experiment, .state = run_state_name(RUN_FAILED)};
+  struct store_rows *rows = store_runs(selection->store, &query, error);
+  struct arena arena = {0};
+  size_t count = 0;
+  for (; rows && store_rows_next(rows, error); count++) {
+    struct value message = store_rows_get(rows, "message");
+    if (count >= MOST || message.kind != VALUE_TEXT) continue;
+    const char *line = arena_copy(&arena, message.text, strcspn(message.text, "\n"));
+    printf("%s  %.8s  failed: %s\n", count ? "" : "\n", store_rows_get(rows, "id").text, visible(&arena, line));
+  }
+  if (count > MOST) printf("  and %zu more (isoloss runs --where 'state == \"failed\"')\n", count - MOST);
+  store_rows_close(rows);
+  arena_free(&arena);
+  return !error->code;
+}
+
 static void print_json(const struct counted *experiments, size_t count, const struct at_work *runs, size_t run_count,
                        int64_t coordinator, const char *home) {
   struct text text = {0};
@@ -243,7 +262,7 @@ static bool status(const char *argument, const struct option_list *overrides, bo
   if (fine && as_json) print_json(experiments, count, runs, run_count, home_lock_holder(home), home);
   if (fine && !as_json) {
     print_people(experiments, count, runs, run_count, home_lock_holder(home), home, &arena);
-    fine = print_damaged(&selection, error);
+    fine = print_failed(&selection, error) && print_damaged(&selection, error);
   }
   selection_close(&selection);
   arena_free(&arena);

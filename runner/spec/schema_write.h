@@ -42,6 +42,12 @@ struct schema_object {
 void schema_property(struct json_writer *json, const struct schema_property *property);
 void schema_object(struct json_writer *json, const struct schema_object *object);
 
+// ---- schema_numbers.c ----
+
+// A pattern for numbers with an exponent, as text, from `low` (at least 0) to `high` (1e300 or more: no bound), to the
+// order of magnitude where a bound is no power of ten.
+const char *schema_number_pattern(double low, double high, bool whole, struct arena *arena);
+
 // ---- schema_fields.c ----
 
 // Definitions: of each field one value and an axis, and of each section its fields by their last names.
