@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/terminal.h"
@@ -173,4 +174,10 @@ void json_key_integers(struct json_writer *w, const char *key, const int64_t *va
   json_array_begin(w);
   for (size_t i = 0; i < count; i++) json_put_integer(w, values[i]);
   json_array_end(w);
+}
+
+const char *json_problem(const char *said, char out[160]) {
+  const char *quoted = strstr(said, " near '");
+  snprintf(out, 160, "%.*s", quoted ? (int)(quoted - said) : 159, said);
+  return out;
 }

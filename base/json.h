@@ -28,6 +28,9 @@ void json_put_integer(struct json_writer *writer, int64_t value);
 void json_put_boolean(struct json_writer *writer, bool value);
 void json_put_null(struct json_writer *writer);
 void json_put_raw(struct json_writer *writer, const char *json);  // a value already in JSON
+// What a parser of JSON says is wrong, without the piece of the file that it quotes behind it: whose file it is, is not
+// known.
+const char *json_problem(const char *said, char out[160]);
 // key and value in one call
 void json_key_string(struct json_writer *writer, const char *key, const char *text);
 void json_key_number(struct json_writer *writer, const char *key, double value);

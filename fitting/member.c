@@ -7,7 +7,9 @@
 json_t *json_tree(const char *text, struct error *error) {
   json_error_t trouble;
   json_t *tree = json_loads(text, JSON_DECODE_INT_AS_REAL, &trouble);
-  if (!tree) error_set(error, EXIT_ENVIRONMENT, "line %d is no JSON: %s", trouble.line, trouble.text);
+  char words[160];
+  if (!tree)
+    error_set(error, EXIT_ENVIRONMENT, "line %d is no JSON: %s", trouble.line, json_problem(trouble.text, words));
   return tree;
 }
 

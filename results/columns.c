@@ -237,6 +237,8 @@ const struct run_column run_columns[] = {
     {"message", TYPE_TEXT, RUN_NOTE, PLACE_LIST, PRINT_PLAIN, "", "why the run failed, diverged or was stopped"},
     {"resumed_under", TYPE_TEXT, RUN_NOTE, PLACE_LIST, PRINT_PLAIN, "",
      "where it went on under another instruction set, library, thread count or trainer, and which"},
+    {"halved_at", TYPE_REAL, RUN_NOTE, PLACE_LIST, PRINT_PLAIN, "",
+     "share of its steps at which successive halving stopped it; empty where it did not, or the run was trained on"},
     {"attempts", TYPE_INTEGER, RUN_NOTE, PLACE_SHOW, PRINT_PLAIN, "", "how often a worker was started"},
     {"corpus_digest", TYPE_TEXT, RUN_SETTING, PLACE_LIST, PRINT_PLAIN, "", "of the prepared tokens",
      .label = "corpus digest", .mixed = "corpora"},

@@ -8,6 +8,7 @@
 static const char *const leave[] = {
     "DELETE FROM fits WHERE source <> ?1 OR EXISTS (SELECT 1 FROM imports WHERE name = ?1)",
     "DELETE FROM claims WHERE experiment <> ?1",
+    "DELETE FROM halvings WHERE experiment <> ?1",
     "DELETE FROM experiment_runs WHERE experiment <> ?1",
     "DELETE FROM experiments WHERE name <> ?1",
     "DELETE FROM layers WHERE run NOT IN (SELECT run FROM experiment_runs)",

@@ -80,7 +80,8 @@ CREATE TABLE runs (
   log_check INTEGER NOT NULL DEFAULT 0,  -- hash of the last of these bytes: a log that was cut is read again
   resumed_under TEXT,                 -- where it went on under another instruction set, library, ..., and which
   log_damaged INTEGER,                -- lines of it that are no events and were passed over
-  log_damaged_line INTEGER            -- the first of them, from 1
+  log_damaged_line INTEGER,           -- the first of them, from 1
+  halved_at REAL                      -- share of its steps at which successive halving stopped it
 );
 CREATE INDEX runs_by_state ON runs (state);
 
@@ -156,6 +157,24 @@ CREATE TABLE fits (
   created_at REAL NOT NULL,
   PRIMARY KEY (source, name)
 );
+
+-- Decisions of successive halving, a row for each run that competed at a rung: made once, and the same whatever the
+-- order in which the runs came there. `place`: from 1, by the loss.
+CREATE TABLE halvings (
+  experiment TEXT NOT NULL REFERENCES experiments (name) ON DELETE CASCADE,
+  competition TEXT NOT NULL,          -- hash of the competitors and of what the spec says of halving
+  rung INTEGER NOT NULL,              -- from 1
+  run TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+  over TEXT NOT NULL,                 -- axes in which the competitors differ
+  share REAL NOT NULL,                -- of a run's steps, as the spec says
+  step INTEGER NOT NULL,              -- of the rung
+  loss_step INTEGER,                  -- of the evaluation that was compared; NULL: there was none
+  loss REAL,                          -- there; NULL: the run had ended without one
+  place INTEGER NOT NULL,
+  kept INTEGER NOT NULL,              -- 1: goes on, 0: stopped
+  decided_at REAL NOT NULL,
+  PRIMARY KEY (experiment, competition, rung, run)
+) WITHOUT ROWID;
 
 CREATE TABLE claims (
   experiment TEXT NOT NULL,

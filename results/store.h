@@ -151,7 +151,8 @@ struct layer_record {
 // Puts it in the place of the one of the same run, layer and matrix.
 bool store_layer_put(struct store *store, const char *run, const struct layer_record *layer, struct error *error);
 bool store_layers_cut(struct store *store, const char *run, struct error *error);  // removes all of a run
-// layer, matrix, rows, columns, relative_error, output_error, weighted_error, bound, bits, sparsity, by layer and matrix.
+// layer, matrix, rows, columns, relative_error, output_error, weighted_error, bound, bits, sparsity, by layer and
+// matrix.
 struct store_rows *store_layers(struct store *store, const char *run, struct error *error);
 
 // ---- queries ----
@@ -213,6 +214,30 @@ bool store_format_measured(struct store *store, const char *format, const double
 // Copies the runs of another store into this one, in the place of those of the same id, where this one has them:
 // a private (":memory:") store of a plan's runs so gets the states and results that are known.
 bool store_overlay(struct store *store, const struct store *other, struct error *error);
+
+// ---- successive halving ----
+
+// That a run of a competition goes on from a rung, or not.
+struct halving_record {
+  const char *experiment, *competition, *run;
+  const char *over;    // axes in which the competitors differ
+  int64_t rung, step;  // rung: from 1
+  double share;        // of a run's steps, as the spec says
+  int64_t loss_step;   // of the evaluation that was compared; 0: none
+  double loss;         // there; NAN: the run had ended without one
+  int64_t place;       // from 1, by the loss
+  bool kept;
+};
+bool store_halving_put(struct store *store, const struct halving_record *record, struct error *error);
+// competition, rung, run, over, share, step, loss_step, loss, place, kept, decided_at: of one competition, or all
+// (NULL).
+struct store_rows *store_halvings(struct store *store, const char *experiment, const char *competition,
+                                  struct error *error);
+// The last evaluation of a run up to `step`: its step and loss; 0 and NAN where there is none.
+bool store_evaluation_before(struct store *store, const char *run, int64_t step, int64_t *at, double *loss,
+                             struct error *error);
+// Runs of the experiment that halving stopped: share, count; by share.
+struct store_rows *store_halved(struct store *store, const char *experiment, struct error *error);
 
 // ---- fits, claims, imports ----
 

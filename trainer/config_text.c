@@ -127,7 +127,7 @@ static bool read_field(struct arena *arena, struct run_config *config, const cha
   const struct run_field *field = field_find(key, &nearest);
   bool fine = false;
   if (!field) {
-    error_set(error, EXIT_USAGE_ERROR, "unknown field '%s'", key);
+    error_set(error, EXIT_USAGE_ERROR, "unknown field '%.100s'", key);
     return error_hint(error, nearest, NULL);
   }
   if (json_is_string(value))
@@ -149,11 +149,14 @@ bool run_file_read(struct arena *arena, const char *path, struct run_file *file,
   json_error_t problem;
   memset(file, 0, sizeof *file);
   config_default(&file->config);
-  json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &problem);
-  if (!root) {
-    if (problem.line < 0) return error_set(error, EXIT_USAGE_ERROR, "%s: %s", path, problem.text);
-    return error_set(error, EXIT_USAGE_ERROR, "%s:%d:%d: %s", path, problem.line, problem.column, problem.text);
-  }
+  size_t length;
+  char words[160];
+  const char *bytes = file_read(arena, path, &length, error);
+  if (!bytes) return false;
+  json_t *root = json_loadb(bytes, length, JSON_REJECT_DUPLICATES, &problem);
+  if (!root)
+    return error_set(error, EXIT_USAGE_ERROR, "%s:%d:%d: no JSON, as a run's config.json is: %s", path, problem.line,
+                     problem.column, json_problem(problem.text, words));
   bool fine = false;
   json_t *version = json_object_get(root, "isoloss_trainer"), *corpus = json_object_get(root, "corpus"),
          *config = json_object_get(root, "config");

@@ -155,7 +155,8 @@ bool safetensors_open(struct arena *arena, const char *path, struct safetensors_
   json_error_t problem;
   root = json_loadb(header, (size_t)length, JSON_REJECT_DUPLICATES, &problem);
   if (!json_is_object(root)) {
-    refuse(file, NULL, root ? "the header is no object" : problem.text, error);
+    char words[160];
+    refuse(file, NULL, root ? "the header is no object" : json_problem(problem.text, words), error);
     goto failed;
   }
   file->data_start = LENGTH_BYTES + (int64_t)length;

@@ -114,7 +114,10 @@ __device__ __forceinline__ float uniform_of(uint32_t word) { return (float)(word
 __device__ __forceinline__ float round_to_uniform(const struct quantizer &q, float z, bool stochastic, float u) {
   float offset = q.first - floorf(q.first), inside = q.low > z ? q.low : z;
   float t = (q.high < inside ? q.high : inside) - offset;
-  if (!stochastic) return round_even(t) + offset;
+  if (!stochastic) {
+    float y = round_even(t) + offset;
+    return magnitude(y) == quantizer_tie(&q) ? copysignf(y, z) : y;
+  }
   float below = round_down(t);
   return below + (u < t - below ? 1.0f : 0.0f) + offset;
 }
@@ -150,6 +153,7 @@ struct grid_tables {
 
 __device__ __forceinline__ float round_to_levels(const struct quantizer &q, const grid_tables &tables, float z,
                                                  bool stochastic, float u) {
+  if (!stochastic) z = below_zero(z);
   int low = 0, high = q.count - 1;  // the level lies in [low, high]
   while (low < high) {
     int middle = (low + high) / 2;

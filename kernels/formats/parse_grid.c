@@ -1,5 +1,6 @@
 // Grids from text: int4, fp4-e2m1, mxfp4, vq2-16, levels(...), noise(...), ... See docs/formats.md.
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,8 +67,18 @@ static int compare_doubles(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
+// In a file: told by its line, since what stands there may be anything.
+static bool no_level(struct piece term, struct piece list, struct piece number, bool of_file, struct error *error) {
+  if (!of_file) return piece_error(error, number, "is not a number (a level of a grid)");
+  int line = 1;
+  for (const char *c = list.start; c < number.start; c++) line += *c == '\n';
+  char what[80];
+  snprintf(what, sizeof what, "line %d of the file has what is not a number (a level of a grid)", line);
+  return piece_error(error, term, what);
+}
+
 // Levels separated by spaces, commas or new lines; '#' begins a comment.
-static bool parse_levels(struct piece term, struct piece list, struct grid *grid, struct arena *arena,
+static bool parse_levels(struct piece term, struct piece list, bool of_file, struct grid *grid, struct arena *arena,
                          struct error *error) {
   double *levels = arena_array(arena, GRID_LEVEL_LIMIT, sizeof *levels);
   int count = 0;
@@ -82,8 +93,7 @@ static bool parse_levels(struct piece term, struct piece list, struct grid *grid
       while (end < list.length && !isspace((unsigned char)list.start[end]) && list.start[end] != ',') end++;
       struct piece number = {list.start + i, end - i};
       if (count == GRID_LEVEL_LIMIT) return piece_error(error, term, "a grid has at most 256 levels");
-      if (!piece_number(number, &levels[count]))
-        return piece_error(error, number, "is not a number (a level of a grid)");
+      if (!piece_number(number, &levels[count])) return no_level(term, list, number, of_file, error);
       count++;
       i = end;
     }
@@ -125,7 +135,7 @@ static enum outcome read_levels(const struct grid_term *t, struct error *error) 
   struct grid grid;
   if (!piece_is(t->word, "levels")) return NOT_MINE;
   if (!t->arguments.start) return wrong(t, "takes its levels, as levels(-1 0 1)", error);
-  return parse_levels(t->term, t->arguments, &grid, t->reader->arena, error) ? made(t, grid) : WRONG;
+  return parse_levels(t->term, t->arguments, false, &grid, t->reader->arena, error) ? made(t, grid) : WRONG;
 }
 
 static enum outcome read_file(const struct grid_term *t, struct error *error) {
@@ -136,7 +146,8 @@ static enum outcome read_file(const struct grid_term *t, struct error *error) {
   char *path = arena_copy(t->reader->arena, t->arguments.start, t->arguments.length);
   char *bytes = file_read(t->reader->arena, path, &length, error);
   if (!bytes) return WRONG;
-  return parse_levels(t->term, (struct piece){bytes, length}, &grid, t->reader->arena, error) ? made(t, grid) : WRONG;
+  return parse_levels(t->term, (struct piece){bytes, length}, true, &grid, t->reader->arena, error) ? made(t, grid)
+                                                                                                    : WRONG;
 }
 
 static enum outcome read_noise(const struct grid_term *t, struct error *error) {

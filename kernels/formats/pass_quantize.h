@@ -85,20 +85,30 @@ INLINE float range_scale(const struct quantizer *quantizer, const struct tensor_
 
 struct rounder {
   vfloat low, high, offset;  // UNIFORM
+  vfloat tie;                // UNIFORM: the magnitude of both levels beside 0; NAN where 0 is a level
   vint least_exponent;       // FLOAT: of a normal number, as float32 bits
   int mantissa_shift;
 };
 INLINE struct rounder rounder_of(const struct quantizer *quantizer) {
   int bias = (1 << (quantizer->exponent_bits > 0 ? quantizer->exponent_bits - 1 : 0)) - 1;
-  return (struct rounder){splat(quantizer->low), splat(quantizer->high),
-                          splat(quantizer->first - __builtin_floorf(quantizer->first)),
-                          (vint){0} + ((127 + 1 - bias) << 23), quantizer->mantissa_bits << 23};
+  float offset = quantizer->first - __builtin_floorf(quantizer->first);
+  return (struct rounder){splat(quantizer->low),
+                          splat(quantizer->high),
+                          splat(offset),
+                          splat(quantizer_tie(quantizer)),
+                          (vint){0} + ((127 + 1 - bias) << 23),
+                          quantizer->mantissa_bits << 23};
 }
 
 // Comparisons are arranged so that a NaN stays one.
 INLINE vfloat round_uniform(const struct rounder *r, vfloat z, bool stochastic, vfloat u) {
   vfloat t = vector_min(r->high, vector_max(r->low, z)) - r->offset;
-  if (!stochastic) return round_even(t) + r->offset;
+  if (!stochastic) {
+    // Both levels beside 0 are as near to it: the sign decides, also where t has lost what a tiny z is.
+    vfloat y = round_even(t) + r->offset;
+    vint ties = magnitude(y) == r->tie, sign = (vint)splat(-0.0f);
+    return (vfloat)(((vint)y & ~(ties & sign)) | ((vint)z & ties & sign));
+  }
   vfloat below = round_down(t);
   return below + one_where(u < t - below) + r->offset;
 }
@@ -156,9 +166,10 @@ static void round_levels(const struct quantizer *quantizer, bool masked, float s
                          int64_t begin, int64_t end) {
   float inverse = 1 / scale;
   for (int64_t i = begin; i < end; i++) {
-    float z = row->x[i] * inverse;
-    int low = 0, high = quantizer->count - 1;  // the level lies in [low, high]
     bool stochastic = quantizer->rounding == ROUND_STOCHASTIC;
+    float z = row->x[i] * inverse;
+    if (!stochastic) z = below_zero(z);
+    int low = 0, high = quantizer->count - 1;  // the level lies in [low, high]
     const float *edges = stochastic ? quantizer->levels + 1 : quantizer->edges;
     while (low < high) {
       int middle = (low + high) / 2;

@@ -23,6 +23,16 @@ FORMAT_FUNCTION float float_of_bits(uint32_t bits) {
   return value;
 }
 
+// Ties at 0 follow their sign, + and - alike, so that zeroes and what rounds to them make no bias: the magnitude of the
+// levels beside 0 of evenly spaced ones, where 0 is halfway between them; NAN where it is not.
+FORMAT_FUNCTION float quantizer_tie(const struct quantizer *quantizer) {
+  bool between = quantizer->first + 0.5f == (float)(int)(quantizer->first + 0.5f);
+  return between && quantizer->low < 0 && quantizer->high > 0 ? 0.5f : float_of_bits(0x7FC00000u);
+}
+
+// The same for a list of levels, of which a value on an edge takes the upper: a negative zero lies below 0.
+FORMAT_FUNCTION float below_zero(float z) { return float_bits(z) == 0x80000000u ? -0x1p-126f : z; }
+
 // 2^floor(log2 v), 2^(nearest integer to log2 v), 2^ceil(log2 v) for v > 0, kept within normal numbers.
 FORMAT_FUNCTION float power_of_two(float v, enum scale_type type) {
   uint32_t bits = float_bits(v), exponent = bits >> 23 & 0xFF, mantissa = bits & 0x7FFFFF;

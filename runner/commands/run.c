@@ -40,6 +40,8 @@ static void print_outcome(const struct coordinator_outcome *outcome, const struc
   if (outcome->diverged) printf(", %zu diverged", outcome->diverged);
   if (outcome->failed) printf(", %zu failed", outcome->failed);
   if (outcome->killed) printf(", %zu stopped", outcome->killed);
+  if (outcome->halved) printf(", %zu stopped by halving", outcome->halved);
+  if (outcome->waiting) printf(", %zu wait at a rung of halving for others", outcome->waiting);
   if (outcome->pending) printf(", %zu pending", outcome->pending);
   if (outcome->blocked)
     printf(" (%zu of them follow%s a run that failed, diverged or has no checkpoint)", outcome->blocked,
@@ -178,6 +180,7 @@ static enum exit_code run(const char *path, const struct run_options *options, s
       .time_limit = spec.limits.time,
       .stall_limit = spec.limits.stall,
       .retry_stalled = spec.limits.retry_stalled,
+      .halving = plan.halving,
       .fail_fast = options->fail_fast,
       .keep_going = options->keep_going,
       .retry_failed = options->retry_failed,

@@ -5,6 +5,7 @@
 
 #include "runner/commands.h"
 #include "runner/execute/events_reader.h"
+#include "runner/execute/halved.h"
 #include "runner/execute/home_lock.h"
 #include "runner/execute/rows.h"
 #include "runner/execute/run_notes.h"
@@ -16,6 +17,8 @@ struct counted {
   const char *name;
   double runs, counts[RUN_STATES], marks[RUN_MARKS];
   double seconds_left;  // NAN: not known
+  size_t halved;        // of the killed ones: stopped by halving
+  const char *halved_words;
 };
 
 struct at_work {
@@ -78,8 +81,9 @@ static double time_left(struct store *store, const char *experiment, double runn
   double left = NAN;
   struct store_rows *rows = store_select(
       store,
-      "SELECT sum(CASE WHEN r.state IN ('pending', 'killed') THEN r.flops WHEN r.state = 'running' THEN r.flops * "
-      "(1 - coalesce(1.0 * r.step / r.steps, 0)) END * (m.mark IS NULL OR m.mark = 'retry')), sum(CASE WHEN r.state = 'done' AND r.wall_seconds > 0 THEN "
+      "SELECT sum(CASE WHEN r.state IN ('pending', 'killed') AND r.halved_at IS NULL THEN r.flops WHEN r.state = "
+      "'running' THEN r.flops * (1 - coalesce(1.0 * r.step / r.steps, 0)) END * (m.mark IS NULL OR m.mark = 'retry')), "
+      "sum(CASE WHEN r.state = 'done' AND r.wall_seconds > 0 THEN "
       "r.flops END), sum(CASE WHEN r.state = 'done' AND r.wall_seconds > 0 THEN r.wall_seconds END) "
       "FROM experiment_runs e JOIN runs r ON r.id = e.run LEFT JOIN marks m ON m.run = r.id WHERE e.experiment = ?1",
       &value, 1, error);
@@ -110,6 +114,9 @@ static struct counted *count_experiments(struct store *store, const char *name, 
     struct counted *one = &list[i];
     bool unfinished = one->counts[RUN_PENDING] + one->counts[RUN_RUNNING] + one->counts[RUN_KILLED] > 0;
     if (!count_marks(store, one, error)) break;
+    if (!halved_words(store, one->name, arena, &one->halved, &one->halved_words, error)) break;
+    unfinished = unfinished &&
+                 one->counts[RUN_PENDING] + one->counts[RUN_RUNNING] + one->counts[RUN_KILLED] > (double)one->halved;
     one->seconds_left = unfinished ? time_left(store, one->name, one->counts[RUN_RUNNING], error) : 0;
   }
   return list;
@@ -163,6 +170,10 @@ static void print_people(const struct counted *experiments, size_t count, const 
   }
   text_table_print(&table, stdout);
   text_table_free(&table);
+  for (size_t i = 0; i < count; i++)
+    if (experiments[i].halved)
+      printf("%s: %s; they count as killed, and are not trained on while the spec has halving\n", experiments[i].name,
+             experiments[i].halved_words);
   if (coordinator)
     printf("\nisoloss run is at work on %s (process %lld)\n", home, (long long)coordinator);
   else if (run_count)
@@ -186,6 +197,25 @@ static void print_notes(const struct run_notes *notes) {
   text_free(&text);
 }
 
+// Why runs failed, the first line of each.
+static bool print_failed(const struct selection *selection, struct error *error) {
+  enum { MOST = 5 };
+  struct run_query query = {.experiment = selection->experiment, .state = run_state_name(RUN_FAILED)};
+  struct store_rows *rows = store_runs(selection->store, &query, error);
+  struct arena arena = {0};
+  size_t count = 0;
+  for (; rows && store_rows_next(rows, error); count++) {
+    struct value message = store_rows_get(rows, "message");
+    if (count >= MOST || message.kind != VALUE_TEXT) continue;
+    const char *line = arena_copy(&arena, message.text, strcspn(message.text, "\n"));
+    printf("%s  %.8s  failed: %s\n", count ? "" : "\n", store_rows_get(rows, "id").text, visible(&arena, line));
+  }
+  if (count > MOST) printf("  and %zu more (isoloss runs --where 'state == \"failed\"')\n", count - MOST);
+  store_rows_close(rows);
+  arena_free(&arena);
+  return !error->code;
+}
+
 static void print_json(const struct counted *experiments, size_t count, const struct at_work *runs, size_t run_count,
                        const struct run_notes *notes, int64_t coordinator, const char *home) {
   struct text text = {0};
@@ -207,6 +237,7 @@ static void print_json(const struct counted *experiments, size_t count, const st
       json_key_integer(&json, run_state_name(s), (int64_t)experiments[i].counts[s]);
     for (enum run_mark m = MARK_NONE + 1; m < RUN_MARKS; m++)
       json_key_integer(&json, run_mark_name(m), (int64_t)experiments[i].marks[m]);
+    json_key_integer(&json, "halved", (int64_t)experiments[i].halved);
     json_key_number(&json, "seconds_left", experiments[i].seconds_left);
     json_object_end(&json);
   }
@@ -250,6 +281,7 @@ static bool status(const char *argument, const struct option_list *overrides, bo
   if (fine && as_json) print_json(experiments, count, runs, run_count, &notes, home_lock_holder(home), home);
   if (fine && !as_json) {
     print_people(experiments, count, runs, run_count, home_lock_holder(home), home, &arena);
+    fine = print_failed(&selection, error);
     print_notes(&notes);
   }
   selection_close(&selection);

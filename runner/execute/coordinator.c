@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/signals.h"
+#include "runner/execute/coordinator_halving.h"
 #include "runner/execute/coordinator_state.h"
 #include "runner/execute/home_lock.h"
 
@@ -104,7 +105,7 @@ static bool note_started(struct coordinator *c, struct worker *worker, struct er
       {"state", store_text(run_state_name(RUN_RUNNING))}, {"message", {.kind = VALUE_MISSING}},
       {"attempts", store_number(attempts + 1)},           {"started_at", store_number((double)time(NULL))},
       {"finished_at", {.kind = VALUE_MISSING}},           {"pid", store_number((double)worker->pid)},
-      {"host", store_text(store_host(&scratch))},
+      {"host", store_text(store_host(&scratch))},         {"halved_at", {.kind = VALUE_MISSING}},
   };
   bool fine =
       !error->code && store_run_update(c->store, worker->job->id, fields, sizeof fields / sizeof *fields, error);
@@ -123,6 +124,7 @@ static bool start_worker(struct coordinator *c, struct job *job, struct error *e
   const char *gpu_name = gpu == NO_GPU ? NULL : c->options->gpus.items[gpu].name;
   bool fine = worker_command_make(&scratch, c->options->command, c->options->command_count, worker->folder,
                                   &c->described.file, worker->slot, gpu_name, &command, error);
+  if (fine) coordinator_halving_command(c, job, &scratch, &command);
   // A worker that was started may cut the log: what it said is read again, and what is the same is not written again.
   const char *events = path_join(&scratch, worker->folder, "events.jsonl");
   if (fine && !worker_alive(&scratch, worker->folder)) fine = events_mend(events, &worker->log_before, &log_fault);
@@ -202,10 +204,11 @@ static bool follow_workers(struct coordinator *c, struct error *error) {
       if (!worker_log_still(worker->folder, worker->log.reader.offset) && !coordinator_read_log(c, worker, error))
         return false;
       if (!coordinator_watch_limits(c, worker, error)) return false;
+      coordinator_halving_watch(worker);
       i++;
       continue;
     }
-    if (!coordinator_settle(c, worker, error)) return false;
+    if (!coordinator_settle(c, worker, error) || !coordinator_halving_next(c, worker->job, error)) return false;
     if (worker->job->state == RUN_FAILED && c->options->fail_fast && !c->stopping) {
       progress_note(&c->progress, true, "stopping at the first failed run (--fail-fast)");
       stop(c);
@@ -228,11 +231,13 @@ static void show(struct coordinator *c, bool now) {
   for (size_t i = 0; i < c->set_count; i++) {
     const struct job *job = &c->jobs[i];
     if (job->left_out) continue;
-    counts.finished += run_state_has_result(job->state);
+    counts.finished += run_state_has_result(job->state) || job->halved;
     counts.diverged += job->state == RUN_DIVERGED;
     counts.failed += job->state == RUN_FAILED;
     counts.running += job->state == RUN_RUNNING;
-    if ((job->state != RUN_PENDING && job->state != RUN_KILLED) || job->blocked || run_mark_holds(job->mark)) continue;
+    if ((job->state != RUN_PENDING && job->state != RUN_KILLED) || job->blocked || job->halved || job->waiting ||
+        run_mark_holds(job->mark))
+      continue;
     left += job->flops;
     estimated += job->seconds;
   }
@@ -324,16 +329,19 @@ static enum exit_code report(struct coordinator *c, struct coordinator_outcome *
       continue;
     }
     outcome->blocked += c->jobs[i].blocked;
-    final += c->jobs[i].blocked && c->jobs[i].blocked_by_divergence;
+    final += c->jobs[i].blocked && c->jobs[i].blocked_for_good;
     outcome->done += state == RUN_DONE;
     outcome->diverged += state == RUN_DIVERGED;
     outcome->failed += state == RUN_FAILED;
-    outcome->killed += state == RUN_KILLED;
-    outcome->pending += state == RUN_PENDING || state == RUN_RUNNING;
+    bool halved = c->jobs[i].halved && state == RUN_KILLED;
+    outcome->halved += halved;
+    outcome->waiting += c->jobs[i].waiting;
+    outcome->killed += state == RUN_KILLED && !halved && !c->jobs[i].waiting;
+    outcome->pending += (state == RUN_PENDING && !c->jobs[i].waiting) || state == RUN_RUNNING;
   }
   if (error->code) return error->code;
   if (c->fault || c->aside > 0) return coordinator_fault_error(c, error);
-  return outcome->done + outcome->diverged + final == outcome->total ? EXIT_DONE : EXIT_RUNS_FAILED;
+  return outcome->done + outcome->diverged + outcome->halved + final == outcome->total ? EXIT_DONE : EXIT_RUNS_FAILED;
 }
 
 enum exit_code coordinator_execute(const struct coordinator_set *set, const struct coordinator_options *options,
@@ -360,7 +368,7 @@ enum exit_code coordinator_execute(const struct coordinator_set *set, const stru
       progress_start(options->messages ? options->messages : stderr, options->experiment->name, options->quiet);
   c->store = store_open(path_join(&c->arena, options->home, "isoloss.db"), STORE_CREATE, error);
   if (c->store) coordinator_look_at_home(c);
-  bool fine = c->store && coordinator_register(c, error);
+  bool fine = c->store && coordinator_register(c, error) && coordinator_halving_begin(c, error);
   if (fine) {
     size_t startable = c->queue_count + c->worker_count;
     if (c->fault_limit > startable) c->fault_limit = startable;

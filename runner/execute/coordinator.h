@@ -24,6 +24,8 @@ struct coordinator_run {
   char label[96];            // what sets it apart from the others, for people: "width 64, lr 0.002"
 };
 
+struct plan_halving;
+
 struct coordinator_set {
   size_t count;
   void *context;
@@ -43,12 +45,13 @@ struct coordinator_options {
   // many as their estimated memory fits into, one where an estimate or the GPU's memory is not known.
   struct gpu_list gpus;
   int64_t per_gpu;
-  double memory;                   // bytes that runs on the cores may take side by side, by their estimates; 0: any
-  int64_t retries;                 // of a crashed run, from its last checkpoint
-  double time_limit, stall_limit;  // seconds of a run, and of a worker without an event; 0: none
-  bool retry_stalled;              // such a worker is killed and its run tried again; else it is told
-  bool fail_fast;                  // stop at the first run that failed
-  bool keep_going;                 // do not stop when the first runs all fail at once
+  double memory;                       // bytes that runs on the cores may take side by side, by their estimates; 0: any
+  int64_t retries;                     // of a crashed run, from its last checkpoint
+  double time_limit, stall_limit;      // seconds of a run, and of a worker without an event; 0: none
+  bool retry_stalled;                  // such a worker is killed and its run tried again; else it is told
+  const struct plan_halving *halving;  // the worst of the runs that compete are stopped on the way; NULL: none
+  bool fail_fast;                      // stop at the first run that failed
+  bool keep_going;                     // do not stop when the first runs all fail at once
   bool retry_failed;
   const char *const *again;  // ids of runs of the set whose results are removed first
   size_t again_count;
@@ -61,14 +64,16 @@ struct coordinator_outcome {
   size_t total, already;  // runs of the set that are chosen; those that were finished before
   size_t left_out;        // runs of the set that are not chosen; the other counts leave them out
   size_t done, diverged, failed, killed, pending;
-  size_t blocked;  // of those pending: follow a run that failed or diverged, or whose checkpoint is gone
-  size_t paused;     // held back by isoloss pause, of whichever other state
-  size_t cancelled;  // left out by isoloss cancel: not in `total`
+  size_t blocked;          // of those pending: follow a run that failed or diverged, or whose checkpoint is gone
+  size_t paused;           // held back by isoloss pause, of whichever other state
+  size_t cancelled;        // left out by isoloss cancel: not in `total`
+  size_t halved, waiting;  // stopped by halving; those that wait for runs that they compete with. Not killed ones
   bool interrupted;
 };
 
-// Runs the set. The result is EXIT_DONE when every chosen run that nobody cancelled is done or diverged,
-// EXIT_RUNS_FAILED when some are not (outcome tells), EXIT_ENVIRONMENT (or the workers' own code) with an error when it
-// could not go on: another coordinator holds the store, the database or disk failed, the first runs all failed at once.
+// Runs the set. The result is EXIT_DONE when every chosen run that nobody cancelled is done, diverged or stopped by
+// halving, EXIT_RUNS_FAILED when some are not (outcome tells), EXIT_ENVIRONMENT (or the workers' own code) with an
+// error when it could not go on: another coordinator holds the store, the database or disk failed, the first runs all
+// failed.
 enum exit_code coordinator_execute(const struct coordinator_set *set, const struct coordinator_options *options,
                                    struct coordinator_outcome *outcome, struct error *error);

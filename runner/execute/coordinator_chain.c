@@ -29,6 +29,8 @@ static bool hindrance(const struct coordinator *c, const struct job *parent, str
   } else if (parent->state != RUN_DONE && parent->mark == MARK_CANCELLED) {
     text_format(why, "not started: run %.8s, which it follows, was cancelled (isoloss retry %.8s takes that back)",
                 parent->id, parent->id);
+  } else if (parent->halved) {
+    text_format(why, "not started: run %.8s, which it follows, was stopped by halving", parent->id);
   } else if (parent->state != RUN_DONE && parent->left_out) {
     text_format(why, "not started: run %.8s, which it follows, is left out by --only", parent->id);
   } else if (parent->state != RUN_DONE && parent->blocked) {
@@ -57,7 +59,7 @@ static bool block(struct coordinator *c, struct job *job, const char *why, size_
     struct job *child = &c->jobs[i];
     struct text further = {0};
     if (run_state_has_result(child->state) || child->blocked) continue;
-    child->blocked_by_divergence = job->blocked_by_divergence;
+    child->blocked_for_good = job->blocked_for_good;
     bool fine = !hindrance(c, job, &further) || block(c, child, text_string(&further), blocked, error);
     text_free(&further);
     if (!fine) return false;
@@ -70,10 +72,11 @@ bool coordinator_queue(struct coordinator *c, struct job *job, struct error *err
   struct text why = {0};
   size_t blocked = 0;
   bool fine = true;
+  if (run_mark_holds(job->mark)) return true;  // queued when that is taken back
   if (!parent) {
     c->queue[c->queue_count++] = job;
   } else if (hindrance(c, parent, &why)) {
-    job->blocked_by_divergence = parent->state == RUN_DIVERGED || parent->blocked_by_divergence;
+    job->blocked_for_good = parent->state == RUN_DIVERGED || parent->halved || parent->blocked_for_good;
     fine = block(c, job, text_string(&why), &blocked, error);
     if (fine && blocked) progress_note(&c->progress, true, "pending  %.8s  %s", job->id, text_string(&why));
   } else if (parent->state == RUN_DONE) {
@@ -87,7 +90,7 @@ bool coordinator_queue(struct coordinator *c, struct job *job, struct error *err
 }
 
 bool coordinator_release(struct coordinator *c, const struct job *parent, struct error *error) {
-  bool ended = run_state_has_result(parent->state) || parent->state == RUN_FAILED;
+  bool ended = run_state_has_result(parent->state) || parent->state == RUN_FAILED || parent->halved;
   bool of_set = parent >= c->jobs && parent < c->jobs + c->set_count;
   for (size_t i = ended && of_set ? parent->child : NO_JOB; i != NO_JOB; i = c->jobs[i].sibling)
     if (c->jobs[i].waits && !coordinator_queue(c, &c->jobs[i], error)) return false;

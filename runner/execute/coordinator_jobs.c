@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "runner/execute/coordinator_halving.h"
 #include "runner/execute/coordinator_state.h"
 
 void coordinator_describe(struct coordinator *c, const struct job *job) {
@@ -301,13 +302,14 @@ bool coordinator_register(struct coordinator *c, struct error *error) {
   return coordinator_follow_marks(c, true, error);
 }
 
-void coordinator_queue(struct coordinator *c, struct job *job) {
+bool coordinator_queue_again(struct coordinator *c, struct job *job, struct error *error) {
   // What was started has left room in front.
   memmove(c->queue, c->queue + c->next, (c->queue_count - c->next) * sizeof *c->queue);
   c->queue_count -= c->next;
   c->next = 0;
-  c->queue[c->queue_count++] = job;
+  bool fine = coordinator_queue(c, job, error);
   qsort(c->queue, c->queue_count, sizeof *c->queue, by_duration);
+  return fine;
 }
 
 // ---- settling ----
@@ -441,6 +443,8 @@ bool coordinator_settle(struct coordinator *c, struct worker *worker, struct err
     }
   } else if (worker->log.unreadable[0]) {
     fine = coordinator_fail(c, worker, worker->log.unreadable, error);
+  } else if (coordinator_halving_arrived(c, worker)) {
+    fine = coordinator_halving_wait(c, worker, error);
   } else if (worker->over_limit == LIMIT_TIME) {
     fine = coordinator_fail(c, worker, worker->limit_message, error);
   } else if (worker->stopped_for != MARK_NONE) {

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "runner/execute/coordinator_state.h"
+#include "runner/execute/coordinator_halving.h"
 
 enum { GRACE_SECONDS = 30 };  // for a checkpoint, before a worker that was to stop is killed
 
@@ -60,9 +60,8 @@ static bool release(struct coordinator *c, struct job *job, const char *why, str
   job->failures = 0;
   job->not_before = 0;
   progress_note(&c->progress, false, "%-8s %.8s", why, job->id);
-  if (!coordinator_set_state(c, job, RUN_PENDING, NULL, error)) return false;
-  coordinator_queue(c, job);
-  return true;
+  if (job->halved || job->waiting) return true;  // for those that it competes with
+  return coordinator_set_state(c, job, RUN_PENDING, NULL, error) && coordinator_queue_again(c, job, error);
 }
 
 // A try again is over once it has begun.
@@ -109,6 +108,7 @@ static bool follow(struct coordinator *c, struct job *job, enum run_mark mark, b
   job->mark = mark;
   if (run_state_has_result(job->state)) return true;
   if (run_mark_holds(mark)) hold(c, job, first);
+  if (mark == MARK_CANCELLED && !coordinator_halving_next(c, job, error)) return false;
   if (mark == MARK_RETRY) return try_again(c, job, error);
   // Of one that failed and was held, the hold alone is over.
   if (mark == MARK_NONE && was_held && job->state != RUN_FAILED) return release(c, job, "resumed", error);
@@ -168,6 +168,6 @@ bool coordinator_settle_marked(struct coordinator *c, struct worker *worker, str
   progress_note(&c->progress, false, "stopped  %.8s  %s: %s", job->id, worker->label, text_string(&message));
   text_free(&message);
   // Meanwhile it was taken back.
-  if (fine && !held && !c->stopping && !job->left_out && job->index != FOREIGN) coordinator_queue(c, job);
-  return fine;
+  if (held || c->stopping || job->left_out || job->index == FOREIGN) return fine;
+  return fine && coordinator_queue_again(c, job, error);
 }

@@ -16,12 +16,16 @@ struct job {
   bool left_out;       // of the set, but not chosen; its index is FOREIGN once it is registered
   enum run_mark mark;  // what was asked of it; held: in no queue
   char marked_by[96];
+  // Of successive halving (coordinator_halving.h): the step at which it stops for those that it competes with, 0: none;
+  // that at which a worker of ours ended for it; it waits there; it does not go on.
+  int64_t rung_step, stopped_at;
+  bool waiting, halved;
   double flops, seconds, not_before;
   double memory;                  // on its device; NAN: not known
   size_t parent, child, sibling;  // places in the set: what it follows, what follows it, the next that follows the same
   bool waits;                     // for its parent to end, outside of the queue
   bool blocked;                   // its parent will not be done: it is not started
-  bool blocked_by_divergence;     // ... since a run before it diverged, which is final
+  bool blocked_for_good;          // ... since a run before it diverged or was stopped by halving, which is final
 };
 #define FOREIGN SIZE_MAX
 #define NO_JOB SIZE_MAX
@@ -43,7 +47,7 @@ struct worker {
   char resumed_under[600];   // as it was told
   double heard, stop_asked;  // when its log grew last, when it was asked to stop at its time limit; monotonic
   int64_t heard_offset;
-  bool stalled;
+  bool stalled, rung_asked;                                 // rung_asked: to stop, since its run is beyond its rung
   enum { LIMIT_NONE, LIMIT_TIME, LIMIT_STALL } over_limit;  // for which it was stopped
   enum run_mark stopped_for;                                // the mark for which it was stopped
   char limit_message[300];
@@ -61,7 +65,8 @@ struct coordinator {
   size_t job_count, set_count;
   struct job **queue;  // longest first; queue[next ...] wait for their first start
   size_t queue_count, next;
-  struct job **retries;  // wait to be started again
+  struct halving *halving;  // coordinator_halving.h; NULL: none
+  struct job **retries;     // wait to be started again
   size_t retry_count;
   struct worker **workers;
   size_t worker_count, worker_capacity;
@@ -120,7 +125,7 @@ bool coordinator_follow_marks(struct coordinator *c, bool first, struct error *e
 // A worker that was stopped for a mark ended without a result. In a transaction.
 bool coordinator_settle_marked(struct coordinator *c, struct worker *worker, struct error *error);
 // A run that is to be tried again after it ended: puts it in the queue.
-void coordinator_queue(struct coordinator *c, struct job *job);
+bool coordinator_queue_again(struct coordinator *c, struct job *job, struct error *error);
 
 // coordinator_faults.c
 bool coordinator_disk_is_full(const char *path);

@@ -7,6 +7,7 @@
 
 #include "base/philox.h"
 #include "base/terminal.h"
+#include "runner/execute/halved.h"
 #include "runner/fits/compare.h"
 #include "runner/fits/internal.h"
 #include "runner/fits/isoflop_runs.h"
@@ -29,7 +30,7 @@ static bool list_lost_runs(const struct spec *spec, struct store *store, struct 
       if (value.kind == VALUE_NUMBER) number_shortest(value.number, digits);
       const char *part = value.kind == VALUE_TEXT ? value.text : value.kind == VALUE_NUMBER ? digits : "";
       if (!result->by || strcmp(part, result->part) == 0)
-        fit_result_exclude(result, store_rows_get(rows, "id").text, name);
+        fit_result_exclude(result, store_rows_get(rows, "id").text, halved_reason(rows, name, &result->arena));
     }
     store_rows_close(rows);
     if (error->code) return false;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runner/execute/halved.h"
 #include "runner/fits/chain_ends.h"
 #include "runner/fits/experiment.h"
 #include "runner/fits/format_errors.h"
@@ -174,6 +175,32 @@ bool finished_runs_table(const struct spec *spec, struct store *store, struct ta
   return format_errors_measure(store, error) && fill(table, spec, store, error);
 }
 
+// Runs that halving stopped have no final loss and are never the best, but they bound the grid of an axis. With their
+// number and shares goes the warning that is said of every choice among the others.
+static bool add_halved(struct table *table, const struct spec *spec, const struct spec_fit *entry, struct store *store,
+                       struct fit_notes *notes, struct error *error) {
+  const char *words;
+  size_t halved;
+  if (!entry->best_over.count) return true;
+  if (!halved_words(store, spec->name, &table->arena, &halved, &words, error)) return false;
+  if (!halved) return true;
+  if (notes->warning_count < FIT_NOTES)
+    notes->warnings[notes->warning_count++] = arena_format(
+        &table->arena,
+        "%s: the best run is taken among those that were trained to their ends, which early losses chose; final losses "
+        "need not rank alike",
+        words);
+  if (entry->average_over.count) return true;  // a mean over seeds would want a loss of each
+  struct run_query query = {.experiment = spec->name, .state = run_state_name(RUN_KILLED), .where = "halved_at > 0"};
+  struct store_rows *rows = store_runs(store, &query, error);
+  size_t count = table->row_count;
+  if (rows) table_resize(table, count + halved);
+  while (rows && count < table->row_count && store_rows_next(rows, error)) fill_row(table, count++, rows);
+  if (rows) table_resize(table, count);
+  store_rows_close(rows);
+  return !error->code;
+}
+
 bool fit_entry_table(const struct spec *spec, const struct spec_fit *entry, const char *where, struct store *store,
                      struct table *table, struct fit_notes *notes, struct error *error) {
   *notes = (struct fit_notes){.noise = NAN};
@@ -183,7 +210,7 @@ bool fit_entry_table(const struct spec *spec, const struct spec_fit *entry, cons
   notes->digest = table_digest_of(table, cells, sizeof cells / sizeof *cells);
   if (!table->row_count)
     return error_set(error, EXIT_USAGE_ERROR, "no run of %s is done yet (isoloss run %s)", spec->name, spec->path);
-  if (!count_parameters(table, entry->parameter_count, error) ||
+  if (!add_halved(table, spec, entry, store, notes, error) || !count_parameters(table, entry->parameter_count, error) ||
       !keep_chain_ends(spec, entry->where.tree, where, table, error) ||
       !keep_where(table, entry->where.text, entry->where.tree, error) || !keep_where(table, where, NULL, error))
     return false;

@@ -7,6 +7,7 @@
 
 #include "kernels/kernels.h"
 #include "runner/plan/grid.h"
+#include "runner/plan/halving.h"
 #include "runner/plan/memo.h"
 #include "runner/plan/stages.h"
 #include "runner/plan/time.h"
@@ -126,7 +127,7 @@ bool plan_make(struct plan *plan, const struct spec *spec, const struct plan_opt
   plan->grid->find_corpus = NULL;
   plan->corpora = plan->grid->corpora;
   plan->corpus_count = plan->grid->corpus_count;
-  fine = fine && plan_add_stages(plan, diagnostics);
+  fine = fine && plan_halving_make(plan, diagnostics) && plan_add_stages(plan, diagnostics);
   if (fine) return true;
   if (error->code == EXIT_DONE) diagnostics_check(diagnostics, spec->path, error);
   return false;

@@ -8,6 +8,7 @@
 #include "kernels/formats/sparsity.h"
 #include "results/columns.h"
 #include "runner/plan/grid.h"
+#include "runner/plan/halving.h"
 #include "runner/plan/print.h"
 #include "runner/plan/stages.h"
 #include "runner/plan/validation.h"
@@ -322,6 +323,7 @@ static void print_totals(const struct plan *plan, const struct totals *t, size_t
         "schedule; every(N) in the format makes more\n",
         t->pruned_in_few, t->pruned_in_few == 1 ? "" : "s", t->pruned_in_few == 1 ? "s" : "", FEW_PRUNINGS,
         (long long)t->fewest);
+  plan_print_halving(plan, out);
   plan_print_validation(plan, false, out);
   if (t->unresolved) fprintf(out, "%zu runs have unknown sizes until the corpus is prepared\n", t->unresolved);
   if (plan->undecided > t->unresolved)

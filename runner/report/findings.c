@@ -86,10 +86,16 @@ static void find_states(struct report *report) {
       report->spec ? standing_left_out(report->spec, &report->standing, &report->arena) : NULL};
   for (size_t i = 0; i < sizeof standing / sizeof *standing; i++)
     if (standing[i]) report_say(report, true, "%s.", standing[i]);
-  size_t waiting = n[RUN_PENDING] + n[RUN_RUNNING] + n[RUN_KILLED];
+  size_t stopped = n[RUN_KILLED] - (report->halved < n[RUN_KILLED] ? report->halved : n[RUN_KILLED]);
+  size_t waiting = n[RUN_PENDING] + n[RUN_RUNNING] + stopped;
   if (waiting && !standing[0])
     report_say(report, true, "%zu of %zu runs are not finished: %zu pending, %zu running, %zu stopped or lost.",
-               waiting, report->count, n[RUN_PENDING], n[RUN_RUNNING], n[RUN_KILLED]);
+               waiting, report->count, n[RUN_PENDING], n[RUN_RUNNING], stopped);
+  if (report->halved)
+    report_say(report, true,
+               "%s: they have no final loss, no fit sees them, and what is best among the others was chosen by early "
+               "losses.",
+               report->halved_words);
   if (n[RUN_FAILED])
     report_say(report, true, "%zu of %zu runs failed; no fit sees them.", n[RUN_FAILED], report->count);
   if (n[RUN_DIVERGED])

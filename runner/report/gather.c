@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "runner/execute/halved.h"
 #include "runner/report/data.h"
 
 static struct value keep(struct arena *arena, struct value value) {
@@ -74,7 +75,8 @@ static bool gather_runs(struct report *report, struct store *store, struct error
     run->epochs = report_number(report, run, "epochs");
   }
   store_rows_close(rows);
-  if (error->code) return false;
+  if (error->code || !halved_words(store, report->name, arena, &report->halved, &report->halved_words, error))
+    return false;
   for (size_t i = 0; i < report->count; i++) {
     const struct report_run *run = &report->runs[i];
     if (isfinite(run->loss) && (!report->best || run->loss < report->best->loss)) report->best = run;

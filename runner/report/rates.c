@@ -20,6 +20,11 @@ static double mean_loss(const struct report *report, const struct report_run *li
   return count ? sum / (double)count : NAN;
 }
 
+// A rate that diverged was tried, and one that halving stopped; one whose run has not ended was not, yet.
+static bool was_tried(const struct report *report, const struct report_run *run) {
+  return run_state_has_result(run->state) || report_number(report, run, "halved_at") > 0;
+}
+
 // The group that run `first` is the first of; false when fewer than three rates were tried.
 static bool gather_group(const struct report *report, size_t first, struct report_rate *rate) {
   const struct report_run *like = &report->runs[first];
@@ -32,12 +37,11 @@ static bool gather_group(const struct report *report, size_t first, struct repor
                                .highest = 0};
   for (size_t i = first; i < report->count; i++) {
     const struct report_run *run = &report->runs[i];
-    // A rate that diverged was tried; one whose run has not ended was not, yet.
-    if (!same_group(run, like) || !run_state_has_result(run->state)) continue;
+    if (!same_group(run, like) || !was_tried(report, run)) continue;
     bool known = false;
     for (size_t k = first; k < i; k++)
       known |= same_group(&report->runs[k], like) && report->runs[k].learning_rate == run->learning_rate &&
-               run_state_has_result(report->runs[k].state);
+               was_tried(report, &report->runs[k]);
     if (known) continue;
     rate->tried++;
     rate->lowest = fmin(rate->lowest, run->learning_rate);

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "runner/spec/spec.h"
+
 static const struct schema_property top[] = {
     {"experiment", "string|number", .pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$", .limits = {{"maxLength", 100}},
      .description = "the experiment's name"},
@@ -54,6 +56,16 @@ static const struct schema_property run[] = {
      .description = "a worker without an event for so long is told: seconds, or 15 min"},
     {"on_stall", "string", .description = "tell (the default), or retry: kill it and go on from its last checkpoint",
      .choices = (const char *const[]){"tell", "retry"}, .choice_count = 2},
+    {"halving", .reference = "halving"},
+};
+
+static const struct schema_property halving[] = {
+    {"over", .reference = "path", .repeated = true, .limits = {{"minItems", 1}, {"maxItems", HALVING_AXES}},
+     .description = "axes: runs that differ in them alone compete"},
+    {"keep", .reference = "share", .fallback = "1/2",
+     .description = "share of the competitors that goes on from each rung, rounded up: 0.5 or 1/2"},
+    {"at", .reference = "share", .repeated = true, .limits = {{"minItems", 1}, {"maxItems", HALVING_RUNGS}},
+     .description = "ascending shares of a run's steps"},
 };
 
 static const char *const own_types[] = {"integer", "number", "boolean", "choice", "text"};
@@ -80,6 +92,7 @@ const struct spec_keys spec_sweep_keys = KEYS("sweep", sweep);
 const struct spec_keys spec_range_keys = KEYS("a range of values", range);
 const struct spec_keys spec_trainer_keys = KEYS("trainer", trainer);
 const struct spec_keys spec_run_keys = KEYS("run", run);
+const struct spec_keys spec_halving_keys = KEYS("halving", halving);
 const struct spec_keys spec_own_field_keys = KEYS("a field", own_field);
 const struct spec_keys spec_report_keys = KEYS("report", report);
 

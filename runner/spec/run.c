@@ -1,4 +1,4 @@
-// `run`: limits on each run. They are no part of a run's identity.
+// `run`: limits on each run, and halving. They are no part of a run's identity.
 #include <math.h>
 #include <string.h>
 
@@ -50,6 +50,7 @@ void spec_read_run(struct spec_reader *reader, const struct node *node) {
   const struct node *value = node_find(node, "on_stall");
   const char *choice = value ? spec_read_choice(reader, value, choices, 2, "on_stall") : NULL;
   limits->retry_stalled = choice && strcmp(choice, "retry") == 0;
+  if (node_find(node, "halving")) spec_read_halving(reader, node_find(node, "halving"));
   if (choice && !node_find(node, "stall_limit"))
     node_error(value, reader->diagnostics, "stall_limit: 15 min", "on_stall says nothing without a stall_limit");
 }

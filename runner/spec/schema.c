@@ -61,8 +61,15 @@ static void put_definitions(struct json_writer *json, const char *const *laws, s
                                        .count = spec_sweep_keys.count};
   const struct schema_object custom = {"trainer", "command", "a trainer of your own; the built-in one when not given",
                                        spec_trainer_keys.properties, spec_trainer_keys.count};
-  const struct schema_object limits = {"run", .description = "limits on each run; no part of its identity",
+  const struct schema_object limits = {"run", .description = "limits on each run, and halving; no part of its identity",
                                        .properties = spec_run_keys.properties, .count = spec_run_keys.count};
+  const struct schema_object halving = {"halving", "over|at",
+                                        "the worst of runs that differ in these axes alone are stopped on the way",
+                                        spec_halving_keys.properties, spec_halving_keys.count};
+  const struct schema_property share = {
+      "share", "number|string",
+      .pattern = "^([0-9]*[.]?[0-9]+ */ *[0-9]*[.]?[0-9]+|0?[.][0-9]+([eE]-?[0-9]+)?|[0-9]+[eE]-[0-9]+)$",
+      .limits = {{"exclusiveMinimum", 0}, {"exclusiveMaximum", 1}}};
   const struct schema_object own_field = {"own_field", .properties = spec_own_field_keys.properties,
                                           .count = spec_own_field_keys.count};
   const struct schema_object own_fields = {"fields", .others = "^[A-Za-z]", .other_reference = "own_field"};
@@ -85,6 +92,8 @@ static void put_definitions(struct json_writer *json, const char *const *laws, s
   put_report(json);
   schema_object(json, &custom);
   schema_object(json, &limits);
+  schema_object(json, &halving);
+  schema_property(json, &share);
   json_object_end(json);
 }
 

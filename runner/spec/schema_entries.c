@@ -76,7 +76,10 @@ void schema_entry_definitions(struct json_writer *json, const char *const *laws,
   const char **paths = arena_array(&arena, run_field_count, sizeof *paths);
   for (size_t i = 0; i < run_field_count; i++) paths[i] = run_fields[i].path;
   put_law(json, laws, law_count);
-  schema_property(json, &(struct schema_property){"path", .choices = paths, .choice_count = run_field_count});
+  schema_property(json, &(struct schema_property){"path", .or_reference = "own_name", .choices = paths,
+                                                  .choice_count = run_field_count});
+  // Of a field that the spec declares: which it does, a schema cannot look up.
+  schema_property(json, &(struct schema_property){"own_name", "string", .pattern = "^[A-Za-z][A-Za-z0-9_]*$"});
   schema_property(json, &(struct schema_property){"name", "string"});
   json_key(json, "fit");
   json_object_begin(json);

@@ -6,6 +6,16 @@
 #include "trainer/config.h"
 #include "trainer/stages/stage.h"
 
+// Its values as readers of YAML 1.1 (PyYAML) have them: 1e6 is text to them.
+static struct schema_property text_of(const struct run_field *field, struct arena *arena) {
+  bool ranged = (field->low != 0 || field->high != 0) && field->low >= 0;
+  if (!ranged) return (struct schema_property){.key = "number_text"};
+  return (struct schema_property){
+      .key = arena_format(arena, "text:%s", field->path),
+      .type = "string",
+      .pattern = schema_number_pattern(field->low, field->high, field->type == FIELD_INTEGER, arena)};
+}
+
 static struct schema_property value_of(const struct run_field *field, struct arena *arena) {
   static const char *const types[] = {
       [FIELD_INTEGER] = "integer", [FIELD_NUMBER] = "number", [FIELD_BOOLEAN] = "boolean",
@@ -20,8 +30,7 @@ static struct schema_property value_of(const struct run_field *field, struct are
     if (field->low > -1e300) value.limits[count++] = (struct schema_limit){"minimum", field->low};
     if (field->high < 1e300) value.limits[count++] = (struct schema_limit){"maximum", field->high};
   }
-  // Readers of YAML 1.1 (PyYAML) take 1e6 for text.
-  if (field->type <= FIELD_NUMBER) value.or_reference = "number_text";
+  if (field->type <= FIELD_NUMBER) value.or_reference = text_of(field, arena).key;
   if (field->groups & GROUP_FORMAT) value.or_reference = "format";
   if (field->type == FIELD_TEXT) value.limits[0] = (struct schema_limit){"minLength", 1};
   if (field->type == FIELD_LIST) value.limits[0] = (struct schema_limit){"minItems", 1};
@@ -83,6 +92,10 @@ void schema_field_definitions(struct json_writer *json) {
   struct arena arena = {0};
   for (size_t i = 0; i < run_field_count; i++) {
     const struct schema_property value = value_of(&run_fields[i], &arena), axis = axis_of(&run_fields[i], &arena);
+    if (run_fields[i].type <= FIELD_NUMBER) {
+      const struct schema_property text = text_of(&run_fields[i], &arena);
+      if (text.pattern) schema_property(json, &text);
+    }
     schema_property(json, &value);
     schema_property(json, &axis);
   }

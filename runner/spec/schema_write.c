@@ -112,7 +112,13 @@ void schema_object(struct json_writer *json, const struct schema_object *object)
   json_key_string(json, "type", "object");
   json_key_boolean(json, "additionalProperties", false);
   if (object->description) json_key_string(json, "description", object->description);
-  if (object->required) put_texts(json, "required", &object->required, 1);
+  if (object->required) {
+    struct arena arena = {0};
+    size_t count;
+    const char **keys = text_split(&arena, object->required, "|", &count);
+    put_texts(json, "required", keys, count);
+    arena_free(&arena);
+  }
   if (object->others) {
     json_key(json, "patternProperties");
     json_object_begin(json);

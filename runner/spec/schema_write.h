@@ -30,7 +30,7 @@ struct schema_property {
 // One that takes no keys but its properties.
 struct schema_object {
   const char *key;       // NULL: an alternative, in an array
-  const char *required;  // one of the keys, or NULL
+  const char *required;  // keys: "over|at"; NULL: none
   const char *description;
   const struct schema_property *properties;
   size_t count;
@@ -41,6 +41,12 @@ struct schema_object {
 // "KEY": {...}
 void schema_property(struct json_writer *json, const struct schema_property *property);
 void schema_object(struct json_writer *json, const struct schema_object *object);
+
+// ---- schema_numbers.c ----
+
+// A pattern for numbers with an exponent, as text, from `low` (at least 0) to `high` (1e300 or more: no bound), to the
+// order of magnitude where a bound is no power of ten.
+const char *schema_number_pattern(double low, double high, bool whole, struct arena *arena);
 
 // ---- schema_fields.c ----
 

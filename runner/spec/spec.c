@@ -99,12 +99,16 @@ static void read_override(struct spec_reader *reader, const char *text) {
   spec->overridden[spec_field_index(field)] = true;
 }
 
-// corpus.files without a source means these files.
-static void choose_files(struct spec *spec) {
+// corpus.files without a source means these files; beside the default one, too, whoever wrote it.
+static void choose_files(struct spec_reader *reader) {
+  struct spec *spec = reader->spec;
   const struct run_field *source = field_find("corpus.source", NULL), *files = field_find("corpus.files", NULL);
   size_t s = (size_t)(source - run_fields), f = (size_t)(files - run_fields);
   if ((spec->base_nodes[f] || spec->overridden[f]) && !spec->base_nodes[s] && !spec->overridden[s])
     spec->base.corpus.source = "files";
+  else if (spec->base_nodes[s] && *spec->base.corpus.files && strcmp(spec->base.corpus.source, source->fallback) == 0)
+    node_warning(spec->base_nodes[s], reader->diagnostics, "leave it out, or corpus.files",
+                 "corpus.source %s is not used: corpus.files say what is trained on", source->fallback);
 }
 
 static bool name_fine(const char *name) {
@@ -156,7 +160,7 @@ static void read_all(struct spec_reader *reader, const struct node *root) {
   spec_read_trainer(reader, node_find(root, "trainer"));
   read_base(reader, root);
   for (size_t i = 0; i < reader->options->override_count; i++) read_override(reader, reader->options->overrides[i]);
-  choose_files(spec);
+  choose_files(reader);
   spec->base_fine = reader->diagnostics->errors == before;
   spec_read_sweeps(reader, node_find(root, "sweep"));
   spec_read_stages(reader, node_find(root, "stages"));

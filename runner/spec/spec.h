@@ -140,6 +140,17 @@ struct spec_stage {
   size_t choices;  // combinations of all values; none is one
 };
 
+// `run: {halving: ...}`: of the runs that differ in these axes alone, a share goes on from each rung.
+enum { HALVING_AXES = 4, HALVING_RUNGS = 8 };
+struct spec_halving {
+  const struct node *node;  // NULL: all runs are trained to their ends
+  const struct run_field *over[HALVING_AXES];
+  size_t over_count;
+  double keep;               // share of the competitors that goes on, rounded up
+  double at[HALVING_RUNGS];  // shares of a run's steps, ascending
+  size_t rung_count;
+};
+
 struct spec {
   struct arena arena;  // owns everything here
   const char *path;    // as given; of a stored spec, as it was given then
@@ -174,6 +185,7 @@ struct spec {
     double time, stall;  // seconds; 0: none
     bool retry_stalled;
   } limits;  // `run`: {time_limit: 6 h, stall_limit: 15 min, on_stall: retry}
+  struct spec_halving halving;
 };
 
 struct spec_options {

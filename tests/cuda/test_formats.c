@@ -12,6 +12,15 @@ static struct array array_identity(enum dtype dtype, int64_t size) {
   return array;
 }
 
+// Normal values, of which some are 0 of either sign, and some so small that only their sign is left.
+static struct array array_with_zeroes(int64_t count, double deviation) {
+  static const double few[] = {0.0, -0.0, 1e-20, -1e-20};
+  struct array array = array_normal(DTYPE_FLOAT32, count, deviation);
+  for (int64_t i = 0; i < count; i += 5) array.values[i] = few[i / 5 % 4];
+  array_write(&array);
+  return array;
+}
+
 // How many elements differ between the devices by more than `relative` of themselves and `absolute`; at most `allowed`
 // (values that stand at a rounding's edge when the scale's last bit differs).
 static void same_values(struct array *array, double relative, double absolute, int64_t allowed, const char *format,
@@ -45,7 +54,7 @@ static void representation_case(const char *text, int64_t columns, double relati
   if (weights) {
     snprintf(format, sizeof format, "w(%s)", text);
     struct layer l = layer_make(format, columns, columns, OUTPUTS, DTYPE_FLOAT32);
-    struct array master = array_normal(DTYPE_FLOAT32, OUTPUTS * columns, 0.7);
+    struct array master = array_with_zeroes(OUTPUTS * columns, 0.7);
     struct array x = array_identity(DTYPE_FLOAT32, columns), y = array_empty(DTYPE_FLOAT32, columns * OUTPUTS);
     struct array d_w = array_normal(DTYPE_FLOAT32, OUTPUTS * columns, 1.3);
     layer_prepare(&l, &master, 41);
@@ -63,7 +72,7 @@ static void representation_case(const char *text, int64_t columns, double relati
   if (activations) {
     snprintf(format, sizeof format, "a(%s)", text);
     struct layer l = layer_make(format, ROWS, columns, columns, DTYPE_FLOAT32);
-    struct array master = array_identity(DTYPE_FLOAT32, columns), x = array_normal(DTYPE_FLOAT32, ROWS * columns, 1.1);
+    struct array master = array_identity(DTYPE_FLOAT32, columns), x = array_with_zeroes(ROWS * columns, 1.1);
     struct array y = array_empty(DTYPE_FLOAT32, ROWS * columns), d_x = array_empty(DTYPE_FLOAT32, ROWS * columns);
     struct array d_y = array_normal(DTYPE_FLOAT32, ROWS * columns, 1);
     layer_prepare(&l, &master, 41);
@@ -105,6 +114,7 @@ static void same_bits(void) {
       "nvfp4[stochastic]",
       "int4[absmax,row,e4m3-scale,no-hadamard,ste]",
       "levels(-1 -0.3 0.2 1)[absmax,no-hadamard,trust]",
+      "levels(-1 -0.3 0.3 1)[absmax,no-hadamard,trust]",
       "levels(-1 -0.3 0.2 1)[static(0.9),no-hadamard,stochastic,clip]",
       "levels(-1 0 0.5 1)[absmax,group(40),no-hadamard,ste]",
       "vq2-16[static(0.9),no-hadamard,trust]",

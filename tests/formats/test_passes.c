@@ -570,6 +570,46 @@ static void noise(const struct format_level *level) {
   arena_free(&arena);
 }
 
+// Zeroes and what rounds to them, + and - alike, go to the level of their sign where 0 is none: their sum is 0. Where 0
+// is a level they stay there.
+static void ties_at_zero(const struct format_level *level) {
+  static const char *const texts[] = {"int1[absmax,no-hadamard]",
+                                      "int2[absmax,no-hadamard,trust]",
+                                      "int4[static(0.3),no-hadamard]",
+                                      "int8[no-hadamard]",
+                                      "levels(-1 -0.3 0.3 1)[static(1),no-hadamard]",
+                                      "int4-tread[absmax,no-hadamard]",
+                                      "int3-twos[absmax,no-hadamard]",
+                                      "fp4-e2m1[absmax,no-hadamard]",
+                                      "levels(-1 0 1)[static(1),no-hadamard]"};
+  static const float few[] = {0.0f, -0.0f, 1e-12f, -1e-12f, 1e-25f, -1e-25f};
+  for (size_t t = 0; t < sizeof texts / sizeof texts[0]; t++) {
+    struct arena arena = {0};
+    struct error error = {0};
+    struct representation r = parse(texts[t], &arena);
+    struct quantizer q;
+    enum { ROWS = 2, COLUMNS = 84 };
+    struct matrix m = matrix(ROWS, COLUMNS, 53);
+    bool zero = t >= 5, fine = true;
+    for (int i = 0; i < ROWS * COLUMNS; i++)
+      if (i % 7 < 6) m.x[i] = few[i % 7];
+    CHECK(quantizer_make(&q, &r, COLUMNS, &arena, &error));
+    struct tensor_statistics statistics = statistics_of(&q, level, &m, 0);
+    struct quantize_call call = {
+        .quantizer = &q, .statistics = &statistics, .from = m.x, .to = m.y, .scratch = m.scratch};
+    level->quantize(&call, 0, ROWS, 0);
+    double sum = 0;
+    for (int i = 0; i < ROWS * COLUMNS; i++) {
+      if (i % 7 == 6) continue;
+      sum += (double)m.y[i];
+      fine &= zero ? m.y[i] == 0 : m.y[i] != 0 && !signbit(m.y[i]) == !signbit(m.x[i]);
+    }
+    if (!CHECK(fine && sum == 0)) printf("# %s: zeroes sum up to %g\n", texts[t], sum);
+    matrix_free(&m);
+    arena_free(&arena);
+  }
+}
+
 // ---- LSQ ----
 
 // For fixed codes the represented value is scale * code inside and scale * (low or high) outside; LSQ's gradient of the
@@ -739,6 +779,7 @@ static void run_learned(void) { each_level(learned_scale); }
 static void run_halves(void) { each_level(bfloat16_operands); }
 static void run_not_finite(void) { each_level(not_finite); }
 static void run_zero(void) { each_level(all_zero); }
+static void run_ties(void) { each_level(ties_at_zero); }
 
 int main(void) {
   check_run(run_values, "values and gradient masks by definition");
@@ -751,6 +792,7 @@ int main(void) {
   check_run(run_philox, "Philox in vectors");
   check_run(run_stochastic, "stochastic rounding");
   check_run(run_noise, "noise injection");
+  check_run(run_ties, "ties at zero follow their sign");
   check_run(run_learned, "LSQ's gradients");
   check_run(run_halves, "bfloat16");
   check_run(run_not_finite, "NaN and infinity stay");

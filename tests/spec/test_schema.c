@@ -97,6 +97,8 @@ static bool check_scalar(const json_t *rule, const struct node *node) {
       return refuse(node, "above the maximum");
     if (strcmp(key, "exclusiveMinimum") == 0 && node_number(node, &number) && number <= json_number_value(value))
       return refuse(node, "not above the minimum");
+    if (strcmp(key, "exclusiveMaximum") == 0 && node_number(node, &number) && number >= json_number_value(value))
+      return refuse(node, "not below the maximum");
     if (strcmp(key, "pattern") == 0 && has_type("string", node) && !matches(json_string_value(value), node->text))
       return refuse(node, "does not match the pattern");
     if (strcmp(key, "minLength") == 0 && has_type("string", node) &&
@@ -132,7 +134,8 @@ static void check_keywords(const json_t *rule) {
                                       "maxLength",
                                       "additionalProperties",
                                       "patternProperties",
-                                      "exclusiveMinimum"};
+                                      "exclusiveMinimum",
+                                      "exclusiveMaximum"};
   const char *key;
   json_t *value;
   json_object_foreach((json_t *)(uintptr_t)rule, key, value) {
@@ -228,11 +231,15 @@ static void accepted(void) {
       "sweep: {grid: {model.width: [32, 64], train: {lr: {log: [1e-3, 1e-1, 3]}}, seed: {seeds: 3}}}",
       "sweep: [{zip: {seed: [1, 2], train.lr: 3e-3}, where: epochs <= 1, set: {train.lr: 3e-3, train: {beta1: a}}}]",
       "fit: chinchilla",
+      "fields: {dropout: {default: 0}}\nfit: {law: chinchilla, best_over: [dropout]}",
       "fit: [{law: laws/mine.yaml, best_over: train.lr, average_over: [seed], objective: 'huber:1e-3'}]",
       "fit: [{law: kaplan, interval: bca, profile: all, leave_out: [parameters, format]}]",
       "report: {plots: [loss-curves], title: A study}\nclaims: N > 3",
       "trainer: {command: [python3, train.py, '{config}', 5], version: 3}",
       "x-shared: {anything: [1]}",
+      "run: {time_limit: 6 h, halving: {over: train.lr, at: [0.25, 1/2]}}",
+      "run: {halving: {over: [train.lr, train.beta2], keep: 1/3, at: 0.5}}",
+      "base: {train: {tokens: '25.5E+5', adam_eps: '1e-8', lr: '0.05e1', evals: '1e1', clip_norm: '1e9'}}",
   };
   for (size_t i = 0; i < sizeof specs / sizeof *specs; i++)
     if (!CHECK(accepts(specs[i]))) printf("# %s: %s\n", specs[i], problem);
@@ -266,6 +273,19 @@ static void refused(void) {
       "corpus: kjv",
       "base: {train: {tokens: '1e6x'}}",
       "base: {train: {adam_eps: 0}}",
+      "base: {train: {adam_eps: '1e-40'}}",
+      "base: {train: {lr: '1e9'}}",
+      "base: {train: {lr: '-1e-3'}}",
+      "base: {train: {lr: '12345e-1'}}",
+      "base: {train: {clip_norm: '1.1e9'}}",
+      "base: {train: {evals: '1e-1'}}",
+      "sweep: {grid: {train.lr: ['1e-3', '1e9']}}",
+      "run: {halving: {over: train.lr}}",
+      "run: {halving: {at: 0.5}}",
+      "run: {halving: {over: train.lr, at: 1.5}}",
+      "run: {halving: {over: train.lr, at: []}}",
+      "run: {halving: {over: train.rl, at: 0.5}}",
+      "run: {halving: {over: train.lr, at: 0.5, keep: 2}}",
       "sweep: {grid: {train.lr: {log: [a, 1e-1, 3]}}}",
       "base: {format: {weight: int4}}",
       "base: {format: {weights: {grid: int4, hadamrd: none}}}",
@@ -283,7 +303,7 @@ static void refused(void) {
       "fit: chinchila",
       "fit: {name: a}",
       "fit: {law: chinchilla, objective: hubber}",
-      "fit: {law: chinchilla, best_over: lr}",
+      "fit: {law: chinchilla, best_over: train.rl}",
       "report: {plots: [loss-curve]}",
       "trainer: {version: 1}",
       "trainer: {command: python}",

@@ -1,0 +1,29 @@
+// Successive halving over a plan's runs: who competes with whom, and at which steps the worst are stopped. Which they
+// are, runner/execute decides by their losses.
+#pragma once
+#include "runner/plan/plan.h"
+
+struct halving_group {
+  size_t *runs;  // [count] of the plan, in its order: they differ in the axes of `over` alone
+  size_t count;
+  int64_t steps;                  // of each
+  int64_t rungs[HALVING_RUNGS];   // step of each rung; the losses there are those of the last evaluation up to it
+  size_t survive[HALVING_RUNGS];  // how many go on from it
+};
+
+struct plan_halving {
+  const struct spec_halving *rule;
+  const char *over;  // "train.lr", or "train.lr and train.beta2"
+  struct halving_group *groups;
+  size_t group_count;
+  size_t alone;         // runs that nobody competes with: trained to their ends
+  size_t unresolved;    // runs of which nothing is known until the corpus is prepared
+  double flops, saved;  // of the runs in groups, trained to their ends; what halving saves of them. NAN: not known
+  bool stops_by_step;   // the trainer stops at a step that it is told; else it is asked to when it is there
+};
+
+// The groups of a plan whose spec has halving, in the plan's arena; plan->halving stays NULL without. False after
+// diagnostics: nobody competes, lengths differ, or a rung has no evaluation.
+bool plan_halving_make(struct plan *plan, struct diagnostics *diagnostics);
+// "halving over train.lr: 4 groups of 3 to 5 runs, ...", with the compute that it saves; nothing without halving.
+void plan_print_halving(const struct plan *plan, FILE *out);
