@@ -30,11 +30,16 @@ void text_add(struct text *text, const char *string) { text_append(text, string,
 void text_char(struct text *text, char character) { text_append(text, &character, 1); }
 
 void text_vformat(struct text *text, const char *format, va_list arguments) {
+  char brief[128];  // most texts are: written once
   va_list again;
   va_copy(again, arguments);
-  int length = vsnprintf(NULL, 0, format, again);
+  int length = vsnprintf(brief, sizeof brief, format, again);
   va_end(again);
   if (length < 0) return;
+  if ((size_t)length < sizeof brief) {
+    text_append(text, brief, (size_t)length);
+    return;
+  }
   reserve(text, (size_t)length + 1);
   vsnprintf(text->bytes + text->length, (size_t)length + 1, format, arguments);
   text->length += (size_t)length;

@@ -1,5 +1,6 @@
-// Fuzz target: any text as a run's config.json. It is refused with a reason, or it is written, read and written again as
-// the same bytes; what its numbers make of a model is resolved, counted and identified without an overflow, or refused.
+// Fuzz target: any text as a run's config.json. It is refused with a reason, or it is written, read and written again
+// as the same bytes; what its numbers make of a model is resolved, counted and identified without an overflow, or
+// refused.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,8 @@ static void resolve(const struct run_file *file, struct arena *arena) {
     return;
   }
   struct parameter_counts counts = config_parameters(&config);
-  if (counts.non_embedding < 1 || counts.total < counts.non_embedding || counts.prunable > counts.non_embedding) abort();
+  if (counts.non_embedding < 1 || counts.total < counts.non_embedding || counts.prunable > counts.non_embedding)
+    abort();
   struct run_quantities quantities = config_quantities(&config, &facts);
   if (quantities.steps < 1 || quantities.tokens / quantities.steps != config.train.batch_tokens) abort();
   if (!(quantities.flops > 0) || !(quantities.active_parameters >= 0)) abort();

@@ -1,6 +1,6 @@
-// Fuzz target: any bytes as a safetensors file, as they are and with a right length put in front. Each is refused with a
-// message, or its tensors lie in the file without overlap, and can be read to their last byte and not beyond. An input
-// that begins with a number has so many bytes of data behind its header.
+// Fuzz target: any bytes as a safetensors file, as they are and with a right length put in front. Each is refused with
+// a message, or its tensors lie in the file without overlap, and can be read to their last byte and not beyond. An
+// input that begins with a number has so many bytes of data behind its header.
 #include <stdlib.h>
 #include <string.h>
 
