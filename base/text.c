@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/terminal.h"
 
 static void reserve(struct text *text, size_t more) {
   if (text->capacity - text->length > more) return;
@@ -306,9 +307,11 @@ void text_filled(struct text *out, const char *text, int column, int indent) {
 
 void print_filled(FILE *out, const char *text, int column, int indent) {
   struct text filled = {0};
-  text_filled(&filled, text, column, indent);
+  struct arena arena = {0};
+  text_filled(&filled, visible(&arena, text), column, indent);  // names from outside may stand in it
   fputs(text_string(&filled), out);
   text_free(&filled);
+  arena_free(&arena);
 }
 
 void text_add_shell(struct text *text, const char *argument) {
