@@ -410,6 +410,7 @@ static bool settle_killed(struct coordinator *c, struct worker *worker, struct e
 
 bool coordinator_settle(struct coordinator *c, struct worker *worker, struct error *error) {
   struct job *job = worker->job;
+  worker_log_trim(worker->folder);
   if (!store_begin(c->store, error)) return false;
   bool fine = ingest_log(c, worker, error);
   char time_text[32], loss[32];
