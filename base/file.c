@@ -130,7 +130,10 @@ bool folder_make(const char *path, struct error *error) {
   char partial[PATH_MAX];
   if (snprintf(partial, sizeof partial, "%s", path) >= (int)sizeof partial)
     return error_set(error, EXIT_ENVIRONMENT, "path too long: %s", path);
-  for (char *c = partial + 1;; c++) {
+  // Mostly only the last folder is missing, or none.
+  int why = mkdir(partial, 0777) == 0 ? 0 : errno;
+  if (why == 0) return true;
+  for (char *c = partial + 1; why != EEXIST; c++) {
     if (*c != '/' && *c != '\0') continue;
     char kept = *c;
     *c = '\0';

@@ -29,6 +29,9 @@ static void before_value(struct json_writer *w) {
   newline(w);
 }
 
+// A character that stands for itself between quotes.
+static bool is_plain(unsigned char c) { return c >= 0x20 && c < 0x7F && c != '"' && c != '\\'; }
+
 static void quoted(struct text *out, const char *string) {
   text_char(out, '"');
   size_t length = strlen(string), i = 0;
@@ -48,8 +51,10 @@ static void quoted(struct text *out, const char *string) {
       text_format(out, "\\u%04x", c);
       i++;
     } else if (c < 0x80) {
-      text_char(out, (char)c);
-      i++;
+      size_t plain = i + 1;
+      while (plain < length && is_plain((unsigned char)string[plain])) plain++;
+      text_append(out, string + i, plain - i);
+      i = plain;
     } else {
       size_t step = c >= 0xF0 ? 4 : c >= 0xE0 ? 3 : 2;
       if (step > length - i || utf8_valid_prefix(string + i, step) != step) {

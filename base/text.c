@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/terminal.h"
 
 static void reserve(struct text *text, size_t more) {
   if (text->capacity - text->length > more) return;
@@ -30,11 +31,16 @@ void text_add(struct text *text, const char *string) { text_append(text, string,
 void text_char(struct text *text, char character) { text_append(text, &character, 1); }
 
 void text_vformat(struct text *text, const char *format, va_list arguments) {
+  char brief[128];  // most texts are: written once
   va_list again;
   va_copy(again, arguments);
-  int length = vsnprintf(NULL, 0, format, again);
+  int length = vsnprintf(brief, sizeof brief, format, again);
   va_end(again);
   if (length < 0) return;
+  if ((size_t)length < sizeof brief) {
+    text_append(text, brief, (size_t)length);
+    return;
+  }
   reserve(text, (size_t)length + 1);
   vsnprintf(text->bytes + text->length, (size_t)length + 1, format, arguments);
   text->length += (size_t)length;
@@ -301,9 +307,11 @@ void text_filled(struct text *out, const char *text, int column, int indent) {
 
 void print_filled(FILE *out, const char *text, int column, int indent) {
   struct text filled = {0};
-  text_filled(&filled, text, column, indent);
+  struct arena arena = {0};
+  text_filled(&filled, visible(&arena, text), column, indent);  // names from outside may stand in it
   fputs(text_string(&filled), out);
   text_free(&filled);
+  arena_free(&arena);
 }
 
 void text_add_shell(struct text *text, const char *argument) {

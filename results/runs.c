@@ -191,6 +191,22 @@ static bool settable(const char *name) {
   return column && run_column_kept(column) && strcmp(name, "id") != 0;
 }
 
+// The statement of this text, reset. NULL on error.
+static sqlite3_stmt *update_statement(struct store *store, const char *sql, struct error *error) {
+  for (int i = 0; i < UPDATE_CACHE && store->updates[i].sql; i++)
+    if (strcmp(store->updates[i].sql, sql) == 0) return store->updates[i].statement;
+  sqlite3_stmt *statement;
+  if (sqlite3_prepare_v3(store->database, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL) != SQLITE_OK) {
+    store_fail(store, error, "writing a run");
+    return NULL;
+  }
+  struct cached_update *place = &store->updates[store->updates_made++ % UPDATE_CACHE];
+  sqlite3_finalize(place->statement);
+  free(place->sql);
+  *place = (struct cached_update){strcpy(memory_get(strlen(sql) + 1), sql), statement};
+  return statement;
+}
+
 bool store_run_update(struct store *store, const char *id, const struct store_field *fields, size_t count,
                       struct error *error) {
   if (count == 0) return true;
@@ -201,17 +217,18 @@ bool store_run_update(struct store *store, const char *id, const struct store_fi
       text_free(&sql);
       return error_set(error, EXIT_ENVIRONMENT, "%s: runs have no column '%s' to set", store->path, fields[i].name);
     }
-    text_format(&sql, "%s%s = ?%zu", i ? ", " : "", fields[i].name, i + 2);
+    if (i) text_add(&sql, ", ");
+    text_add(&sql, fields[i].name);
+    text_add(&sql, " = ?");
   }
-  text_add(&sql, " WHERE id = ?1");
-  sqlite3_stmt *s = NULL;
-  bool fine = sqlite3_prepare_v2(store->database, text_string(&sql), -1, &s, NULL) == SQLITE_OK;
+  text_add(&sql, " WHERE id = ?");
+  sqlite3_stmt *s = update_statement(store, text_string(&sql), error);
   text_free(&sql);
-  if (!fine) return store_fail(store, error, "writing a run");
-  bind_text(s, 1, id);
-  for (size_t i = 0; i < count; i++) bind_value(s, (int)i + 2, &fields[i].value);
-  fine = store_step_done(store, s, "writing a run", error);
-  sqlite3_finalize(s);
+  if (!s) return false;
+  for (size_t i = 0; i < count; i++) bind_value(s, (int)i + 1, &fields[i].value);
+  bind_text(s, (int)count + 1, id);
+  bool fine = store_step_done(store, s, "writing a run", error);
+  sqlite3_clear_bindings(s);
   return fine;
 }
 

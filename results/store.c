@@ -311,6 +311,10 @@ bool store_is_copy(const struct store *store) { return store->copy; }
 void store_close(struct store *store) {
   if (!store) return;
   for (int i = 0; i < store->cached; i++) sqlite3_finalize(store->cache[i].statement);
+  for (int i = 0; i < UPDATE_CACHE; i++) {
+    sqlite3_finalize(store->updates[i].statement);
+    free(store->updates[i].sql);
+  }
   if (store->database) {
     store_rollback(store);
     if (!store->read_only && !store->copy) {

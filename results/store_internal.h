@@ -5,10 +5,16 @@
 
 #include "results/store.h"
 
-enum { STATEMENT_CACHE = 32, SCHEMA_VERSION = 5 };
+enum { STATEMENT_CACHE = 32, UPDATE_CACHE = 16, SCHEMA_VERSION = 5 };
 
 struct cached_statement {
   const char *sql;  // compared by address
+  sqlite3_stmt *statement;
+};
+
+// An update of these columns of a run, whose statement is kept: the same few come again for every run.
+struct cached_update {
+  char *sql;  // on the heap
   sqlite3_stmt *statement;
 };
 
@@ -22,6 +28,8 @@ struct store {
   struct stat seen;
   struct cached_statement cache[STATEMENT_CACHE];
   int cached;
+  struct cached_update updates[UPDATE_CACHE];
+  int updates_made;  // the oldest gives way when all are taken
   // Formats, as runs write them, that this connection has put into table formats.
   const char **formats;
   size_t format_count;

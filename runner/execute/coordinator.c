@@ -95,20 +95,15 @@ static struct job *next_job(struct coordinator *c) {
   return fresh && slot_free(c, c->queue[c->next]) ? c->queue[c->next++] : NULL;
 }
 
-static bool note_started(struct coordinator *c, struct worker *worker, struct error *error) {
+static bool note_started(struct coordinator *c, struct worker *worker, double attempts, struct error *error) {
   struct arena scratch = {0};
-  struct value values[] = {store_text(worker->job->id)};
-  struct store_rows *rows = store_select(c->store, "SELECT attempts FROM runs WHERE id = ?1", values, 1, error);
-  double attempts = rows && store_rows_next(rows, error) ? store_rows_value(rows, 0).number : 0;
-  store_rows_close(rows);
   struct store_field fields[] = {
       {"state", store_text(run_state_name(RUN_RUNNING))}, {"message", {.kind = VALUE_MISSING}},
       {"attempts", store_number(attempts + 1)},           {"started_at", store_number((double)time(NULL))},
       {"finished_at", {.kind = VALUE_MISSING}},           {"pid", store_number((double)worker->pid)},
       {"host", store_text(store_host(&scratch))},         {"halved_at", {.kind = VALUE_MISSING}},
   };
-  bool fine =
-      !error->code && store_run_update(c->store, worker->job->id, fields, sizeof fields / sizeof *fields, error);
+  bool fine = store_run_update(c->store, worker->job->id, fields, sizeof fields / sizeof *fields, error);
   arena_free(&scratch);
   return fine;
 }
@@ -130,10 +125,14 @@ static bool start_worker(struct coordinator *c, struct job *job, struct error *e
   if (fine && !worker_alive(&scratch, worker->folder)) fine = events_mend(events, &worker->log_before, &log_fault);
   if (log_fault.code && log_fault.code != EXIT_RUNS_FAILED) *error = log_fault;
   struct value id = store_text(job->id);
+  double attempts = 0;
   struct store_rows *rows =
-      fine ? store_select(c->store, "SELECT log_offset, log_check FROM runs WHERE id = ?1", &id, 1, error) : NULL;
-  if (rows && store_rows_next(rows, error))
+      fine ? store_select(c->store, "SELECT log_offset, log_check, attempts FROM runs WHERE id = ?1", &id, 1, error)
+           : NULL;
+  if (rows && store_rows_next(rows, error)) {
     run_log_init(&worker->log, (int64_t)store_rows_value(rows, 0).number, (int64_t)store_rows_value(rows, 1).number);
+    attempts = store_rows_value(rows, 2).number;
+  }
   store_rows_close(rows);
   if (fine && !error->code) {
     double now = clock_seconds();
@@ -145,7 +144,7 @@ static bool start_worker(struct coordinator *c, struct job *job, struct error *e
     worker->pid = worker_start(&c->described.file, worker->folder, &command, error);
     worker->child = worker->pid > 0;
   }
-  fine = fine && worker->child && note_started(c, worker, error);
+  fine = fine && worker->child && note_started(c, worker, attempts, error);
   if (log_fault.code == EXIT_RUNS_FAILED) {
     fine = coordinator_fail(c, worker, log_fault.text, error);
     coordinator_remove_worker(c, c->worker_count - 1);

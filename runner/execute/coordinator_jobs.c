@@ -63,12 +63,11 @@ bool coordinator_wrote(const struct worker *worker) {
   return !worker->child || now->offset != before->offset || now->check != before->check;
 }
 
-bool coordinator_read_log(struct coordinator *c, struct worker *worker, struct error *error) {
-  struct error inner = {0};
-  if (!store_begin(c->store, error)) return false;
+// In a transaction of the caller's.
+static bool ingest_log(struct coordinator *c, struct worker *worker, struct error *error) {
   bool fine =
       run_log_ingest(&worker->log, c->store, worker->job->id, path_join(&worker->arena, worker->folder, "events.jsonl"),
-                     worker->bytes_per_token, NULL, &inner);
+                     worker->bytes_per_token, NULL, error);
   if (worker->log.progressed && coordinator_wrote(worker)) c->any_progress = true;
   if (fine && strcmp(worker->resumed_under, worker->log.resumed_under) != 0) {
     memcpy(worker->resumed_under, worker->log.resumed_under, sizeof worker->resumed_under);
@@ -76,7 +75,13 @@ bool coordinator_read_log(struct coordinator *c, struct worker *worker, struct e
       progress_note(&c->progress, true, "resumed  %.8s  %s: %s; losses may differ in rounding", worker->job->id,
                     worker->label, worker->resumed_under);
   }
-  if (fine) return store_commit(c->store, error);
+  return fine;
+}
+
+bool coordinator_read_log(struct coordinator *c, struct worker *worker, struct error *error) {
+  struct error inner = {0};
+  if (!store_begin(c->store, error)) return false;
+  if (ingest_log(c, worker, &inner)) return store_commit(c->store, error);
   store_rollback(c->store);
   error_take(error, &inner);
   return false;
@@ -421,9 +426,14 @@ static bool settle_killed(struct coordinator *c, struct worker *worker, struct e
 
 bool coordinator_settle(struct coordinator *c, struct worker *worker, struct error *error) {
   struct job *job = worker->job;
-  if (!coordinator_read_log(c, worker, error) || !store_begin(c->store, error)) return false;
-  bool fine;
+  worker_log_trim(worker->folder);
+  if (!store_begin(c->store, error)) return false;
+  bool fine = ingest_log(c, worker, error);
   char time_text[32], loss[32];
+  if (!fine) {
+    store_rollback(c->store);
+    return false;
+  }
   if (worker->log.end == EVENT_DONE || worker->log.end == EVENT_DIVERGED) {
     double seconds = worker->child ? clock_seconds() - worker->started : NAN;
     fine = put_result(c, job, &worker->log, seconds, error);

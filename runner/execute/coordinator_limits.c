@@ -59,6 +59,7 @@ static void watch_time(struct coordinator *c, struct worker *worker, double now)
 
 bool coordinator_watch_limits(struct coordinator *c, struct worker *worker, struct error *error) {
   double now = clock_seconds();
+  worker_log_trim(worker->folder);
   if (worker->job->index == FOREIGN || c->stopping) return true;
   if (!note_events(c, worker, now, error) || !watch_silence(c, worker, now, error)) return false;
   watch_time(c, worker, now);

@@ -128,15 +128,16 @@ int64_t events_check(const char *path, int64_t offset) {
   return check;
 }
 
-// Reads on from `at`, line by line; it ends behind the last whole line.
-static bool read_lines(int file, const char *path, struct events_reader *at, const struct events_handler *handler,
-                       struct events_damage *damage, struct error *error) {
+// Reads on from `at`, line by line; it ends behind the last whole line. The file had `size` bytes when it was opened.
+static bool read_lines(int file, int64_t size, const char *path, struct events_reader *at,
+                       const struct events_handler *handler, struct events_damage *damage, struct error *error) {
   struct text pending = {0};
   bool fine = true;
-  char *block = memory_get(BLOCK);
-  int64_t from = at->offset;
+  int64_t from = at->offset, new = size - from + 1;  // one more: the end is met without another read
+  size_t room = (size_t)(new < BLOCK ? new : BLOCK);
+  char *block = memory_grow(NULL, room);
   while (fine) {
-    ssize_t got = pread(file, block, BLOCK, from);
+    ssize_t got = pread(file, block, room, from);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) fine = unreadable(path, error);
     if (got <= 0) break;
@@ -180,7 +181,8 @@ bool events_read(struct events_reader *reader, const char *path, const struct ev
     at = (struct events_reader){0};
     fine = handler->restart(handler->context, error);
   }
-  if (fine && file >= 0 && status.st_size > at.offset) fine = read_lines(file, path, &at, handler, &passed, error);
+  if (fine && file >= 0 && status.st_size > at.offset)
+    fine = read_lines(file, status.st_size, path, &at, handler, &passed, error);
   if (fine || error->code == EXIT_RUNS_FAILED) {
     // The worker may cut the log while we read: then the hash cannot be taken, and the next read begins anew.
     at.check = 0;

@@ -201,30 +201,3 @@ bool worker_log_still(const char *folder, int64_t size) {
   snprintf(path, sizeof path, "%s/events.jsonl", folder);
   return stat(path, &status) == 0 ? status.st_size == size : size == 0;
 }
-
-char *worker_log_tail(struct arena *arena, const char *folder, int lines) {
-  enum { TAIL = 8192 };
-  char bytes[TAIL + 1];
-  int file = open(path_join(arena, folder, "log.txt"), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-  if (file < 0) return arena_string(arena, "");
-  off_t size = lseek(file, 0, SEEK_END), from = size > TAIL ? size - TAIL : 0;
-  ssize_t got = pread(file, bytes, TAIL, from);
-  close(file);
-  if (got <= 0) return arena_string(arena, "");
-  while (got > 0 && bytes[got - 1] == '\n') got--;
-  ssize_t start = got;
-  for (int seen = 0; start > 0; start--)
-    if (bytes[start - 1] == '\n' && ++seen == lines) break;
-  // Of the last worker only: what stands above its head belongs to an earlier one.
-  bytes[got] = '\0';
-  for (char *head = bytes + start; (head = strstr(head, "\n$ "));) {
-    char *next = strchr(head + 1, '\n');
-    start = next ? next + 1 - bytes : got;
-    head = bytes + start;
-  }
-  if (strncmp(bytes + start, "$ ", 2) == 0) {
-    char *next = strchr(bytes + start, '\n');
-    start = next ? next + 1 - bytes : got;
-  }
-  return arena_copy(arena, bytes + start, (size_t)(got - start));
-}

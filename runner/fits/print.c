@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/terminal.h"
 #include "runner/fits/internal.h"
 #include "runner/terminal/table.h"
 
@@ -229,11 +230,12 @@ static void print_residuals(const struct fit_result *result, bool all, struct ar
   free(rows);
 }
 
-static void print_exclusions(const struct fit_result *result, FILE *out) {
+static void print_exclusions(const struct fit_result *result, struct arena *arena, FILE *out) {
   size_t shown = result->excluded_count < 20 ? result->excluded_count : 20;
   if (shown) fprintf(out, "  excluded:\n");
   for (size_t i = 0; i < shown; i++)
-    fprintf(out, "    %s: %s\n", result->exclusions[i].row, result->exclusions[i].reason);
+    fprintf(out, "    %s: %s\n", visible(arena, result->exclusions[i].row),
+            visible(arena, result->exclusions[i].reason));
   if (shown < result->excluded_count) fprintf(out, "    and %zu more\n", result->excluded_count - shown);
 }
 
@@ -277,14 +279,15 @@ static bool all_warn(const struct fit_parts *parts, const char *warning) {
   return true;
 }
 
-static void print_parts_warnings(const struct fit_parts *parts, FILE *out) {
+static void print_parts_warnings(const struct fit_parts *parts, struct arena *arena, FILE *out) {
   for (size_t i = 0; i < parts->count; i++) {
     const struct fit_result *result = &parts->results[i];
     for (size_t w = 0; w < result->warning_count; w++) {
       bool all = parts->count > 1 && all_warn(parts, result->warnings[w]);
       if (all && i) continue;
       print_filled(out, result->warnings[w],
-                   all ? fprintf(out, "  warning: ") : fprintf(out, "  warning, %s: ", result->part), 4);
+                   all ? fprintf(out, "  warning: ") : fprintf(out, "  warning, %s: ", visible(arena, result->part)),
+                   4);
     }
   }
 }
@@ -294,22 +297,23 @@ void fit_parts_print(const struct fit_parts *parts, const struct law *law, FILE 
   char objective[OBJECTIVE_TEXT];
   const struct fit_result *first = &parts->results[0];
   objective_text(first->objective_kind, objective);
-  fprintf(out, "%s by %s: %s = %s\n", first->law, first->by, first->target, first->formula);
-  fprintf(out, "  %zu fit%s on rows of %s; %s on %s\n\n", parts->count, parts->count == 1 ? "" : "s", first->source,
-          objective, first->residual == RESIDUAL_LOG ? "the difference of logarithms" : "the difference");
+  fprintf(out, "%s by %s: %s = %s\n", first->law, visible(&arena, first->by), first->target, first->formula);
+  fprintf(out, "  %zu fit%s on rows of %s; %s on %s\n\n", parts->count, parts->count == 1 ? "" : "s",
+          visible(&arena, first->source), objective,
+          first->residual == RESIDUAL_LOG ? "the difference of logarithms" : "the difference");
   print_coefficients(parts->results, parts->count, law, &arena, out);
   fprintf(out, "\n");
   print_parts_table(parts, &arena, out);
   if (parts->left_out_count) fprintf(out, "\n  left out:\n");
   for (size_t i = 0; i < parts->left_out_count; i++) {
     struct text text = {0};
-    text_format(&text, "    %s: ", parts->left_out[i].row);
+    text_format(&text, "    %s: ", visible(&arena, parts->left_out[i].row));
     fputs(text_string(&text), out);
     print_filled(out, parts->left_out[i].reason, (int)text.length, 6);
     text_free(&text);
   }
   if (parts->count) fprintf(out, "\n");
-  print_parts_warnings(parts, out);
+  print_parts_warnings(parts, &arena, out);
   const char *made = fit_made_sentence(&arena, first);
   if (made) fprintf(out, "\n  %s\n", made);
   fprintf(out, "\n");
@@ -335,7 +339,7 @@ void fit_print(const struct fit_result *result, const struct law *law, const str
   print_at_values(result, &arena, out);
   fprintf(out, "\n");
   print_search(result, &arena, out);
-  print_exclusions(result, out);
+  print_exclusions(result, &arena, out);
   for (size_t i = 0; i < result->warning_count; i++)
     print_filled(out, result->warnings[i], fprintf(out, "  warning: "), 4);
   fit_print_diagnosis(result, options, out);

@@ -1,8 +1,10 @@
 // A coordinator to test with: coordinator_driver HOME RUNS [options] -- COMMAND... coordinates runs that differ in
-// their seed (--seeds A: from A on), of a tiny model, trained by the command. Prints the outcome as one line of JSON.
+// their seed (--seeds A: from A on), of a tiny model, trained by the command. Prints the outcome as one line of JSON,
+// with the processor time that it and its workers took.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "runner/execute/coordinator.h"
 
@@ -44,6 +46,13 @@ static void describe(void *context, size_t i, struct coordinator_run *run) {
   // Seeds from 100 on are four times as large.
   run->memory = tiny->memory * (config->seed >= 100 ? 4 : 1);
   snprintf(run->label, sizeof run->label, "seed %lld", (long long)config->seed);
+}
+
+static double processor_seconds(int whose) {
+  struct rusage usage;
+  getrusage(whose, &usage);
+  return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+         1e-6 * (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
 }
 
 int main(int argc, char **argv) {
@@ -107,9 +116,9 @@ int main(int argc, char **argv) {
   if (error.code) fprintf(stderr, "error: %s\n", error.text);
   printf(
       "{\"total\":%zu,\"already\":%zu,\"done\":%zu,\"diverged\":%zu,\"failed\":%zu,\"killed\":%zu,\"pending\":%zu,"
-      "\"interrupted\":%s}\n",
+      "\"interrupted\":%s,\"seconds\":%.6f,\"workers_seconds\":%.6f}\n",
       outcome.total, outcome.already, outcome.done, outcome.diverged, outcome.failed, outcome.killed, outcome.pending,
-      outcome.interrupted ? "true" : "false");
+      outcome.interrupted ? "true" : "false", processor_seconds(RUSAGE_SELF), processor_seconds(RUSAGE_CHILDREN));
   arena_free(&arena);
   return code;
 }

@@ -655,6 +655,56 @@ def readers_go_on_while_it_writes(home):
 
 
 @case
+def a_store_that_others_lock_loses_nothing(home):
+    process = home.start(3, fault={"*": {"sleep": 0.05}})
+    check(until(lambda: any(map(home.trained, home.folders()))), "no start")
+    other = sqlite3.connect(os.path.join(home.path, "isoloss.db"), timeout=20, isolation_level=None)
+    reader = sqlite3.connect(os.path.join(home.path, "isoloss.db"), timeout=20)
+    for _ in range(3):
+        other.execute("BEGIN EXCLUSIVE")
+        seen = reader.execute("SELECT count(*) FROM metrics").fetchone()  # a long transaction of reading begins here
+        time.sleep(0.5)
+        check(reader.execute("SELECT count(*) FROM metrics").fetchone() == seen, "others wrote under the lock")
+        other.execute("ROLLBACK")
+        time.sleep(0.1)
+    other.close()
+    code, outcome, err = home.finish(process)
+    reader.close()
+    check(code == 0 and outcome["done"] == 3, (code, outcome, err))
+    home.check_exact(3, "after locks")
+    check(all(home.trained(folder) == list(range(1, STEPS + 1)) for folder in home.folders()), "a step was trained twice")
+
+
+@case
+def one_of_six_fails_alone(home):
+    code, outcome, err = home.run(6, "--retries", "0", fault={"3": {"crash_at": 7, "exit": 1, "message": "out of luck"}})
+    check(code == 1 and outcome["done"] == 5 and outcome["failed"] == 1, (code, outcome, err))
+    check(re.search(r"failed   [0-9a-f]{8}  seed 3: out of luck \(isoloss show [0-9a-f]{8}\)", err), err)
+    check(home.query("SELECT seed, state, loss, message FROM run_table WHERE state <> 'done'") ==
+          [(3, "failed", None, "out of luck")], "it has a loss")
+
+
+@case
+def long_logs_lose_their_middle(home):
+    # Ten million lines, then bars of progress that a terminal would draw over one another.
+    script = ("seq 1 10000000; for i in $(seq 1 300); do printf '\\r%3d of 300 steps' $i; done; printf '\\nthe cause\\n'; "
+              "[ {seed} = 0 ] && exec sleep 60; exit 9")
+    process = home.start(2, "--retries", "0", "--jobs", "2", trainer=["sh", "-c", script])
+    check(until(lambda: home.folders() and home.states() == ["failed", "running"], 60), home.states())
+    logs = [os.path.join(folder, "log.txt") for folder in home.folders()]
+    check(until(lambda: all(os.path.getsize(log) <= 64 << 20 for log in logs)), "of a worker that lives too")
+    for log in logs:
+        lines = open(log, newline="\n").read().split("\n")
+        left_out = [i for i, line in enumerate(lines) if line.startswith("# here isoloss left out ")]
+        check(lines[1].startswith("$ ") and lines[2] == "1" and len(left_out) == 1, lines[:3], left_out)
+        check(lines[left_out[0] + 1].isdigit() and lines[-4] == "10000000" and lines[-2] == "the cause", lines[-4:])
+    message = home.query("SELECT message FROM runs WHERE state = 'failed'")[0][0]
+    check(message.endswith("\n10000000\n300 of 300 steps\nthe cause") and len(message) < 200, message)
+    process.send_signal(signal.SIGTERM)
+    home.finish(process)
+
+
+@case
 def a_full_disk_loses_nothing(home):
     # A limit on the size of files stands in for a full disk: the database cannot grow, later the logs cannot either.
     for limit in [30000, 60000, 150000]:

@@ -6,10 +6,11 @@ import glob
 import os
 import random
 import sys
+import time
 
 sys.path.insert(0, os.path.join(sys.path[0], ".."))
 import harness  # noqa: E402
-from harness import case, check, finish, path_of, run, select, write  # noqa: E402
+from harness import case, check, finish, path_of, run, select, start, write  # noqa: E402
 
 random.seed(1)
 words = ["".join(random.choice("abcdefghij") for _ in range(random.randint(2, 7))) for _ in range(300)]
@@ -57,6 +58,24 @@ def changed_content_stops_the_run():
         check(not os.path.exists(path_of("changed", "runs")), "something was trained")
         change(tokens(split))  # back again
         check(run("run", spec, "-q", "--set", "seed=2", home=f"back-{split}-{keep_times}").code == 0, "changed back")
+
+
+@case
+def a_run_does_not_go_on_with_another_corpus():
+    longer = ["run", spec, "-q", "--set", "train.tokens=2048000", "--set", "train.checkpoint_steps=20"]
+    process = start(*longer, home="resumed")
+    logs = path_of("resumed", "runs", "*", "checkpoints", "step-*")
+    while not glob.glob(logs) and process.poll() is None:
+        time.sleep(0.01)
+    process.terminate()
+    process.communicate()
+    change(tokens())
+    done = run(*longer, home="resumed")
+    check(done.code == 3 and f"{tokens()} is damaged" in done.err, done)
+    check(select("resumed", "SELECT state FROM runs") == [("killed",)], "state")
+    change(tokens())
+    check(run(*longer, home="resumed").code == 0, "changed back")
+    check(select("resumed", "SELECT state, attempts FROM runs") == [("done", 2)], "it went on")
 
 
 @case

@@ -82,6 +82,11 @@ def columns_and_cells_of_tables():
                       ["import", table, "--as", "evil"], ["import", "--show", "evil"], ["isoflop", table],
                       ["report", table, "--law", "chinchilla"], ["runs", EVIL], ["show", EVIL]]:
         clean(*arguments)
+    more_rows = "".join(rows.replace(f"{n:g},", f"{2 * n:g},") for n in (1e6, 3e6))
+    kinds = write("kinds.csv", "N,D,loss,kind\n" + (rows + more_rows).replace("\r", "") + f"1e6,2e7,3,few{EVIL}\n".replace("\r", ""))
+    for more in [], ["--holdout", "N > 2e7"], ["--where", "loss > 0 or kind == \"a\""]:
+        done = clean("fit", kinds, "--law", "chinchilla", "--bootstrap", "0", "--fix", "E=1.7", "--by", "kind", *more, code=0)
+        check("\\x1b]0;owned\\x07" in done.out, "the kinds are named", done.out)
     broken = write("broken.csv", f"N,D,loss\n1e6,{EVIL},3\n2e6,1e9,3\n".replace("\r", ""))
     clean("fit", broken, "--law", "chinchilla", code=2)
 

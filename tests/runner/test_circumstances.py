@@ -1,0 +1,122 @@
+"""Clocks that are wrong, plans that must say what runs, values that readers of YAML take for something else, names that
+hurt files, SQL, pages and figures.
+
+test_circumstances.py ISOLOSS: ISOLOSS is the front; isoloss-train stands beside it. Prints TAP.
+"""
+import json
+import os
+import re
+import sys
+import xml.dom.minidom
+
+sys.path.insert(0, os.path.join(sys.path[0], ".."))
+import harness  # noqa: E402
+from harness import case, check, document, finish, path_of, run, select, write  # noqa: E402
+from html_page import Page  # noqa: E402
+
+SPEC = """experiment: %s
+corpus: {source: markov2}
+base:
+  model: {layers: 1, context: 32, width: 16, dtype: float32}
+  train: {batch_tokens: 256, evals: 1, eval_tokens: 1024, final_eval_tokens: 1024}
+sweep:
+  - grid: {%s}
+"""
+# Losses that follow from width and tokens, whatever the note says.
+NOTES = ["none", "\U0001F642 smile", "a\nb\tc", "-x", "..", "../../etc", "x" * 300, "a/b,[c]{d}'\"<b>&amp;</td>--",
+         "é e\u0301 \u6f22", "$HOME `id` %s @{x} _^ \\"]
+TRAINER = """
+import json, os, sys
+config = json.load(open(sys.argv[1]))["config"]
+if config["note"] != sys.argv[2]:
+    sys.exit("the command says " + repr(sys.argv[2]))
+tokens = config["train.tokens"]
+with open(os.environ["ISOLOSS_EVENTS"], "a") as log:
+    log.write('{"event":"start","steps":2}\\n{"event":"step","step":1,"tokens":1024,"loss":5}\\n')
+    log.write(json.dumps({"event": "done", "step": 2, "tokens": tokens, "loss": 2 + 9 / config["model.width"] ** 0.5 + 99 / tokens ** 0.5}))
+    log.write("\\n")
+"""
+
+
+@case
+def a_plan_lists_what_then_runs():
+    spec = write("clock.yaml", SPEC % ("clock", "seed: [1, 2], train.tokens: [1000, 2048]"))
+    run("run", "-q", spec, "--only", "seed == 1", code=0)
+    # A clock that was wrong: files from the past and from the future mean nothing.
+    for i, folder in enumerate(path_of("home", "runs", name) for name in sorted(os.listdir(path_of("home", "runs")))):
+        for place, _, names in os.walk(folder):
+            for name in names:
+                os.utime(os.path.join(place, name), (i % 2 * 4e9, i % 2 * 4e9))
+    planned = document("plan", spec)
+    waiting = {row["id"][:8] for row in planned if row["state"] == "pending"}
+    done = run("run", spec, code=0)
+    started = re.findall(r"started  ([0-9a-f]{8})", done.err)
+    check(len(waiting) == 2 and sorted(started) == sorted(waiting), "plan and run differ", waiting, started)
+    check(not [row for row in document("plan", spec) if row["state"] != "done"], "all are done")
+    check("started" not in run("run", spec, code=0).err, "nothing is left")
+    # D is what was trained on: whole batches.
+    rows = select("home", "SELECT tokens, (SELECT max(tokens) FROM metrics m WHERE m.run = r.id) FROM run_table r ORDER BY 1")
+    check(rows == [(768, 768)] * 2 + [(2048, 2048)] * 2, rows)
+
+
+@case
+def what_other_readers_take_for_something_else():
+    def told(seeds, name="other"):
+        return run("check", write("other.yaml", SPEC % (name, f"seed: [{seeds}]")))
+
+    for seed in ["07", "08", "010", "0o10", "0x10", "1_000", "yes", "1e", "08.0", "-07", "~", ".inf"]:
+        done = told(seed)
+        check(done.code == 2 and "other.yaml:7:19: error: seed" in done.err, seed, done)
+    check("did you mean '10'" in told("010").err and "did you mean '1000'" in told("1_000").err, "hints")
+    for seed, value in ("10", 10), ("1e1", 10), ("10.0", 10), ("0", 0):
+        check(told(seed).code == 0, seed)
+        check([row["seed"] for row in document("plan", "other.yaml")] == [value], seed)
+    for name in ["no", "yes", "on", "null", "1e3", "007"]:  # names are texts
+        check(told("1", name).code == (2 if name == "null" else 0), name, told("1", name))
+
+
+@case
+def names_of_experiments():
+    for name in ["a/b", "-x", "..", ".x", "_x", "a b", "a,b", "\U0001F642", "x" * 101, "a\\nb", "$x", ""]:
+        done = run("check", write("name.yaml", SPEC % (f'"{name}"', "seed: [1]")))
+        check(done.code == 2 and "name.yaml:1:13: error: an experiment's name" in done.err, name, done)
+    check(run("check", write("name.yaml", SPEC % ("x" * 100, "seed: [1]"))).code == 0, "100 letters")
+
+
+@case
+def labels_of_all_kinds():
+    spec = write("labels.yaml", f"""experiment: labels
+trainer: {{command: [{sys.executable}, -S, -E, {write("labels.py", TRAINER)}, "{{config}}", "{{note}}"], parameters: 100 * model.width}}
+fields: {{note: {{type: text, default: none}}}}
+base: {{train: {{batch_tokens: 1024}}}}
+sweep:
+  - grid: {{note: {json.dumps(NOTES, ensure_ascii=False)}, model.width: [16, 64], train.tokens: [2048, 8192]}}
+fit:
+  - {{law: power-law, average_over: [train.tokens], by: note, bootstrap: 0}}
+report: {{plots: [loss-vs-parameters]}}
+""")
+    run("run", "-q", spec, home="labels", code=0)
+    found = select("labels", "SELECT note, count(*), sum(state = 'done') FROM run_table GROUP BY note ORDER BY note")
+    check(found == sorted((note, 4, 4) for note in NOTES), found)
+    for note in NOTES:
+        if '"' in note or "\n" in note or "\\" in note:
+            continue
+        check(len(document("runs", "labels", "--where", f'note == "{note}"', home="labels")) == 4, note)
+    check({row["note"] for row in document("runs", "labels", home="labels")} == set(NOTES), "JSON")
+    table = run("runs", "labels", home="labels", code=0).out
+    check(len(table.rstrip("\n").split("\n")) == 1 + 4 * len(NOTES), "a line a run", table)
+    path = run("report", spec, home="labels", code=0).out.split()[0]
+    text = open(os.path.join(harness.scratch, path), encoding="utf-8").read()
+    page = Page(text)
+    check(not page.problems, page.problems)
+    figures = re.findall(r"<svg.*?</svg>", text, re.S)
+    check(figures or "gnuplot" in text, "no figure")
+    for figure in figures:
+        xml.dom.minidom.parseString(figure)
+    for note in NOTES:
+        if len(note) < 50 and "\n" not in note:
+            check(note in page.words() or " ".join(note.split()) in " ".join(page.words().split()), f"not on the page: {note}")
+    check({name for name in os.listdir(path_of("labels", "runs")) if not re.fullmatch("[0-9a-f]{32}", name)} == set(), "folders")
+
+
+finish()
