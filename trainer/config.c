@@ -364,7 +364,7 @@ static bool format_fits(const struct run_config *c, struct error *error) {
   if (format) {
     int64_t width = c->model.width, hidden = c->model.mlp_width, query = c->model.heads * c->model.head_dim;
     int64_t qkv = query + 2 * c->model.kv_heads * c->model.head_dim,
-            rows = c->train.batch_tokens / c->train.accumulation;
+            tokens = c->model.context;  // the windows of an axis of tokens
     const struct {
       const char *name;
       unsigned layer;
@@ -375,7 +375,7 @@ static bool format_fits(const struct run_config *c, struct error *error) {
                     {"down", LAYER_DOWN, width, hidden}};
     for (int i = 0; i < 4 && fine; i++)
       if (format->layers & matrices[i].layer &&
-          !format_check_shape(format, matrices[i].outputs, matrices[i].inputs, rows, error))
+          !format_check_shape(format, matrices[i].outputs, matrices[i].inputs, tokens, error))
         fine = error_context(error, "format %s does not fit the %s matrix", format->name, matrices[i].name) ||
                error_about(error, "format", NULL);
   }

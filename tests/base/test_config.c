@@ -232,6 +232,36 @@ static void versions_follow_what_changed(void) {
                         resolved((const char *[]){"train.steps", "10", "train.schedule", "wsd", NULL}, &facts, &error);
   CHECK(config_version(&cosine) == TRAINER_SEMANTIC_VERSION);
   CHECK(config_version(&wsd) == TRAINER_SEMANTIC_VERSION + 100);
+  // Formats whose scales or axes of tokens became a sequence's; others keep their ids.
+  static const struct {
+    const char *format;
+    bool changed;
+  } formats[] = {{"none", false},
+                 {"w4a4", false},
+                 {"w4", false},
+                 {"mxfp4", false},
+                 {"quest-mxfp4", false},
+                 {"lsq-w4", false},
+                 {"2:4+int4", false},
+                 {"w(int8[absmax,tensor,no-hadamard])", false},
+                 {"w(int4)a(fp8-e4m3[static(0.1),tensor,no-hadamard])", false},
+                 {"g(mxfp4[no-hadamard])", false},
+                 {"a(sparse(0.5))", false},
+                 {"lsq-w4a4", true},
+                 {"a(nvfp4)", true},
+                 {"w(int4)a(fp8-e4m3[absmax,tensor,no-hadamard])", true},
+                 {"w(int4)a(int4[rms,tensor,no-hadamard])", true},
+                 {"a(int4[stochastic])", true},
+                 {"g8", true},
+                 {"quartet", true},
+                 {"fp8-mixed", true},
+                 {"halo2-int8", true}};
+  for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+    struct run_config c = resolved((const char *[]){"train.steps", "10", "format", formats[i].format, NULL}, &facts,
+                                   &error);
+    if (!CHECK(config_version(&c) == TRAINER_SEMANTIC_VERSION + 1000 * formats[i].changed))
+      printf("# %s: %s\n", formats[i].format, error.text);
+  }
 }
 
 static void identity_counts_what_changes_the_result_only(void) {
