@@ -49,8 +49,7 @@ static bool first_step(struct training *t, double *loss, struct error *error) {
   }
   model_finish_gradients(m);
   struct loss_sum sum;
-  double square_sum;
-  if (!model_results(m, 1, &sum, &square_sum, error)) return false;
+  if (!model_results(m, 1, &sum, NULL, error)) return false;
   *loss = sum.nats / (double)sum.targets;
   return true;
 }

@@ -278,7 +278,8 @@ void model_step(struct model *m, const struct token_batch *batch, int64_t target
 
 bool model_results(struct model *m, int count, struct loss_sum *sums, double *square_sums, struct error *error) {
   return m->ops->download(m->device, sums, m->loss_sums, (size_t)count * sizeof *sums, error) &&
-         m->ops->download(m->device, square_sums, m->square_sums, (size_t)count * sizeof *square_sums, error);
+         (!square_sums ||
+          m->ops->download(m->device, square_sums, m->square_sums, (size_t)count * sizeof *square_sums, error));
 }
 
 bool model_forward(struct model *m, int64_t rows, const int32_t *tokens, struct error *error) {

@@ -138,7 +138,7 @@ void model_step(struct model *model, const struct token_batch *batch, int64_t ta
                 int slot);
 
 // Waits, and reads the results of `count` slots: mean loss of a step is sums[i].nats / sums[i].targets, the gradient's
-// norm before clipping sqrt(square_sums[i]).
+// norm before clipping sqrt(square_sums[i]); square_sums NULL: gradients that no update used have none.
 bool model_results(struct model *model, int count, struct loss_sum *sums, double *square_sums, struct error *error);
 
 // Forward only, on `rows` tokens (at most model->evaluation_rows, whole sequences), up to the final norm:
