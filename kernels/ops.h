@@ -67,7 +67,7 @@ enum op_kind { OP_EMBEDDING, OP_RMSNORM, OP_QKV, OP_ATTENTION, OP_SWIGLU, OP_LIN
 struct op_shape {
   int64_t rows;                       // tokens of a call; OP_OPTIMIZER: elements of the largest tensor
   int64_t width;                      // EMBEDDING, RMSNORM, HEAD: residual width; SWIGLU: hidden width
-  int64_t context;                    // QKV, ATTENTION
+  int64_t context;                    // QKV, ATTENTION; LINEAR: struct linear's window
   int64_t heads, kv_heads, head_dim;  // QKV, ATTENTION
   int64_t vocabulary;                 // EMBEDDING, HEAD
   enum dtype dtype;
@@ -81,6 +81,9 @@ struct linear {
   int64_t rows;
   int64_t
       first_row;  // number of row 0 within the optimizer step: keys stochastic rounding, so that micro-batches differ
+  // Rows of a sequence, in whole ones, which share what a format measures of a whole operand and cut its axis of
+  // tokens; 0: all rows are one. Whatever rows a call has, a sequence in it comes out alike.
+  int64_t window;
   enum dtype dtype;  // of x, y and their gradients: that of the weight's description
 };
 

@@ -6,7 +6,8 @@
 #include "trainer/layout.h"
 
 static struct linear linear_call(const struct model *m, struct weight *weight, int64_t rows, int64_t first_row) {
-  return (struct linear){.weight = weight, .rows = rows, .first_row = first_row, .dtype = m->dtype};
+  return (struct linear){
+      .weight = weight, .rows = rows, .first_row = first_row, .window = m->config.model.context, .dtype = m->dtype};
 }
 
 // x = norm(residual_in + branch), keeping the sum in `residual` (NULL: it stays where it is).
@@ -42,7 +43,7 @@ static void *row_of(const struct model *m, void *matrix, int64_t row, int64_t wi
 }
 
 // From x_middle to model->branch. Where the device likes fewer rows at a time, they go all the way together; a format's
-// layer takes all rows in one call, because of what it saves and what it measures of them.
+// layer takes all rows in one call, because of what it saves of them.
 static void mlp_forward(struct model *m, int64_t layer, int64_t rows, int64_t first_row) {
   const struct ops *ops = m->ops;
   const struct block_activations *b = &m->blocks[layer];

@@ -373,7 +373,8 @@ static bool resolve_model(struct run_config *config, const struct corpus_facts *
 bool config_format_fits(const struct run_config *c, const struct format *format, const char *path,
                         struct error *error) {
   int64_t width = c->model.width, hidden = c->model.mlp_width, query = c->model.heads * c->model.head_dim;
-  int64_t qkv = query + 2 * c->model.kv_heads * c->model.head_dim, rows = c->train.batch_tokens / c->train.accumulation;
+  int64_t qkv = query + 2 * c->model.kv_heads * c->model.head_dim;
+  int64_t rows = c->model.context;  // the windows of an axis of tokens
   const struct {
     const char *name;
     unsigned layer;

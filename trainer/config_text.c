@@ -70,13 +70,36 @@ void config_canonical(const struct run_config *resolved, struct text *out) {
 // 0).
 enum { TRAINER_WSD_VERSION = 100 };
 
-static int version_of(const char *dtype, const char *schedule) {
+// Added for runs whose format takes scales of whole operands, or axes of tokens, by sequences (format_by_sequences),
+// raised alone when only their losses change (1000: micro-batches are cut by sequences).
+enum { TRAINER_SEQUENCES_VERSION = 1000 };
+
+static int version_of(const char *dtype, const char *schedule, const struct format *format, int64_t context) {
   return (dtype && strcmp(dtype, "bfloat16") == 0 ? TRAINER_BFLOAT16_VERSION : TRAINER_SEMANTIC_VERSION) +
-         (schedule && strcmp(schedule, "wsd") == 0 ? TRAINER_WSD_VERSION : 0);
+         (schedule && strcmp(schedule, "wsd") == 0 ? TRAINER_WSD_VERSION : 0) +
+         (format_by_sequences(format, context) ? TRAINER_SEQUENCES_VERSION : 0);
 }
 
 int config_version(const struct run_config *resolved) {
-  return version_of(resolved->model.dtype, resolved->train.schedule);
+  struct arena arena = {0};
+  int version = version_of(resolved->model.dtype, resolved->train.schedule, config_format(resolved, &arena),
+                           resolved->model.context);
+  arena_free(&arena);
+  return version;
+}
+
+// Of the "config" of a run's file; a format that this trainer does not know changes nothing.
+static int version_of_file(const json_t *config) {
+  struct arena arena = {0};
+  struct error unknown = {0};
+  const char *text = json_string_value(json_object_get(config, "format"));
+  const json_t *context = json_object_get(config, "model.context");
+  int version = version_of(json_string_value(json_object_get(config, "model.dtype")),
+                           json_string_value(json_object_get(config, "train.schedule")),
+                           text ? format_read(text, &arena, &unknown) : NULL,
+                           json_is_number(context) ? (int64_t)json_number_value(context) : 0);
+  arena_free(&arena);
+  return version;
 }
 
 struct digest config_identity(const struct run_config *resolved, const char *corpus_digest, const char *stage,
@@ -165,8 +188,7 @@ bool run_file_read(struct arena *arena, const char *path, struct run_file *file,
   const char *corpus_path = json_string_value(json_object_get(corpus, "path"));
   const char *stage = json_string_value(json_object_get(root, "stage"));
   const char *parent = json_string_value(json_object_get(root, "parent"));
-  int expected = version_of(json_string_value(json_object_get(config, "model.dtype")),
-                            json_string_value(json_object_get(config, "train.schedule")));
+  int expected = version_of_file(config);
   if (!json_is_integer(version) || !json_is_object(corpus) || !json_is_object(config) || !id || !digest ||
       !corpus_path) {
     error_set(error, EXIT_USAGE_ERROR,

@@ -27,7 +27,7 @@ int64_t evaluation_windows(const struct corpus *corpus, int64_t tokens, int64_t 
 
 bool evaluation_run(struct model *model, const struct corpus *corpus, int64_t windows, struct batch_memory *batch,
                     const volatile sig_atomic_t *stop, bool *stopped, struct evaluation *result, struct error *error) {
-  int64_t context = model->config.model.context, at_once = model->rows / context;
+  int64_t context = model->config.model.context, at_once = model->evaluation_rows / context;
   struct loss_sum sum = {0};
   *stopped = false;
   for (int64_t first = 0; first < windows; first += at_once) {
@@ -40,7 +40,7 @@ bool evaluation_run(struct model *model, const struct corpus *corpus, int64_t wi
       return false;
     struct token_batch tokens = {.rows = count * context, .tokens = batch->tokens, .targets = batch->targets};
     if (corpus_has_mask(corpus)) tokens.mask = batch->mask;
-    if (!model_evaluate(model, &tokens, &sum, NULL, error)) return false;
+    if (!model_evaluate(model, &tokens, first * context, &sum, NULL, error)) return false;
   }
   if (sum.targets == 0) return error_set(error, EXIT_USAGE_ERROR, "the validation tokens hold no unmasked target");
   double bytes = corpus_validation_bytes(corpus, 0, windows, context);

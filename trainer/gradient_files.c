@@ -7,7 +7,7 @@
 
 // inputs, targets, mask, loss: written in the order of the file's data, widest type first so that all are aligned.
 static bool write_batch(struct training *t, const char *path, double loss, struct error *error) {
-  int64_t rows = t->batch.rows, context = t->file.config.model.context;
+  int64_t rows = t->file.config.train.batch_tokens, context = t->file.config.model.context;
   bool masked = corpus_has_mask(t->corpus);
   struct safetensors_tensor tensors[] = {
       {.name = "loss", .dtype = "F64", .dimensions = 1, .shape = {1}},
@@ -35,24 +35,21 @@ static bool write_batch(struct training *t, const char *path, double loss, struc
 static bool first_step(struct training *t, double *loss, struct error *error) {
   struct model *m = t->model;
   const struct run_config *c = &t->file.config;
-  int64_t context = c->model.context, targets = 0;
-  struct corpus_batch request = {.seed = (uint64_t)c->seed,
-                                 .batch_rows = t->batch.rows / context,
-                                 .rows = t->batch.rows / context,
-                                 .context = context};
+  int64_t context = c->model.context, rows = c->train.batch_tokens, targets = 0;
+  struct corpus_batch request = {
+      .seed = (uint64_t)c->seed, .batch_rows = rows / context, .rows = rows / context, .context = context};
   if (!corpus_batch(t->corpus, &request, t->batch.tokens, t->batch.targets, t->batch.mask, error)) return false;
-  for (int64_t i = 0; i < t->batch.rows; i++) targets += t->batch.mask[i];
+  for (int64_t i = 0; i < rows; i++) targets += t->batch.mask[i];
   if (targets == 0) return error_set(error, EXIT_USAGE_ERROR, "the first batch holds no unmasked target");
   bool masked = corpus_has_mask(t->corpus);
-  for (int64_t row = 0; row < t->batch.rows; row += m->rows) {
+  for (int64_t row = 0; row < rows; row += m->rows) {
     struct token_batch micro = {m->rows, t->batch.tokens + row, t->batch.targets + row,
                                 masked ? t->batch.mask + row : NULL};
     model_gradient(m, &micro, 1 / (double)targets, row, row == 0, 0);
   }
   model_finish_gradients(m);
   struct loss_sum sum;
-  double square_sum;
-  if (!model_results(m, 1, &sum, &square_sum, error)) return false;
+  if (!model_results(m, 1, &sum, NULL, error)) return false;
   *loss = sum.nats / (double)sum.targets;
   return true;
 }

@@ -81,7 +81,11 @@ int64_t layout_weight_offset(const struct parameter_table *table, enum model_mat
   return table->head;
 }
 
-int64_t layout_rows(const struct run_config *c) { return c->train.batch_tokens / c->train.accumulation; }
+int64_t layout_rows(const struct run_config *c, enum model_use use) {
+  if (use == MODEL_TRAIN) return c->train.batch_tokens / c->train.accumulation;
+  int64_t sequences = EVALUATION_TOKENS / c->model.context;
+  return (sequences > 0 ? sequences : 1) * c->model.context;
+}
 
 struct attention layout_attention(const struct run_config *c, int64_t rows) {
   return (struct attention){.sequences = rows / c->model.context,
@@ -110,8 +114,9 @@ struct sizes {
   int64_t saved[MATRIX_HEAD];
 };
 
-static struct sizes sizes_of(const struct ops *ops, const struct device *device, const struct run_config *c) {
-  int64_t rows = layout_rows(c), item = (int64_t)dtype_bytes(dtype_of(c)), width = c->model.width;
+static struct sizes sizes_of(const struct ops *ops, const struct device *device, const struct run_config *c,
+                             enum model_use use) {
+  int64_t rows = layout_rows(c, use), item = (int64_t)dtype_bytes(dtype_of(c)), width = c->model.width;
   struct sizes s = {.stream = rows * width * (int64_t)sizeof(float),
                     .statistics = rows * (int64_t)sizeof(float),
                     .narrow = rows * width * item,
@@ -158,15 +163,21 @@ static void carve_block(struct carver *carver, const struct sizes *s, enum model
   }
 }
 
-// Everything but the blocks' own.
-static void carve_shared(struct carver *carver, const struct sizes *s, struct model *m,
-                         struct block_activations *common) {
+// What stays whatever the rest is laid out for.
+static void carve_kept(struct carver *carver, struct model *m) {
   const struct run_config *c = &m->config;
-  int64_t rows = layout_rows(c);
-  *common = (struct block_activations){0};
-  carve_block(carver, s, m->use, m->recompute, true, common);
   m->rope = take(carver, c->model.context * c->model.head_dim * (int64_t)sizeof(float));
-  m->final_residual = m->use == MODEL_EVALUATE ? common->residual : take(carver, s->stream);
+  m->loss_sums = take(carver, (MODEL_STEP_SLOT + 1) * (int64_t)sizeof *m->loss_sums);
+  m->square_sums = take(carver, (MODEL_STEP_SLOT + 1) * (int64_t)sizeof *m->square_sums);
+}
+
+// Everything else but the blocks' own.
+static void carve_shared(struct carver *carver, const struct sizes *s, struct model *m, enum model_use use,
+                         struct block_activations *common) {
+  int64_t rows = layout_rows(&m->config, use);
+  *common = (struct block_activations){0};
+  carve_block(carver, s, use, m->recompute, true, common);
+  m->final_residual = use == MODEL_EVALUATE ? common->residual : take(carver, s->stream);
   m->final_inverse_rms = take(carver, s->statistics);
   m->final_x = take(carver, s->narrow);
   m->branch = take(carver, s->narrow);
@@ -176,9 +187,7 @@ static void carve_shared(struct carver *carver, const struct sizes *s, struct mo
   m->targets = take(carver, rows * (int64_t)sizeof *m->targets);
   m->mask = take(carver, rows * (int64_t)sizeof *m->mask);
   m->row_nats = take(carver, rows * (int64_t)sizeof *m->row_nats);
-  m->loss_sums = take(carver, (MODEL_STEP_SLOT + 1) * (int64_t)sizeof *m->loss_sums);
-  m->square_sums = take(carver, (MODEL_STEP_SLOT + 1) * (int64_t)sizeof *m->square_sums);
-  if (m->use == MODEL_EVALUATE) return;
+  if (use == MODEL_EVALUATE) return;
   m->d_branch = take(carver, s->narrow);
   m->d_x = take(carver, s->narrow);
   m->d_o = take(carver, s->query);
@@ -188,28 +197,38 @@ static void carve_shared(struct carver *carver, const struct sizes *s, struct mo
   m->d_residual = take(carver, s->stream);
 }
 
-void layout_activations(struct model *m, void *memory) {
-  struct sizes s = sizes_of(m->ops, m->device, &m->config);
-  struct carver carver = {(uintptr_t)memory};
+void layout_activations(struct model *m, enum model_use use) {
+  struct sizes s = sizes_of(m->ops, m->device, &m->config, use);
+  struct carver carver = {(uintptr_t)m->activation_memory};
   struct block_activations common;
-  carve_shared(&carver, &s, m, &common);
+  carve_kept(&carver, m);
+  carve_shared(&carver, &s, m, use, &common);
   for (int64_t l = 0; l < m->config.model.layers; l++) {
     m->blocks[l] = common;
-    carve_block(&carver, &s, m->use, m->recompute, false, &m->blocks[l]);
+    carve_block(&carver, &s, use, m->recompute, false, &m->blocks[l]);
   }
+  m->laid_out = use;
 }
 
-int64_t layout_activation_bytes(const struct ops *ops, const struct device *device, const struct run_config *c,
+static int64_t activation_bytes(const struct ops *ops, const struct device *device, const struct run_config *c,
                                 enum model_use use) {
-  struct sizes s = sizes_of(ops, device, c);
-  struct model counted = {.config = *c, .use = use, .recompute = recompute_find(c->train.recompute)};
+  struct sizes s = sizes_of(ops, device, c, use);
+  struct model counted = {.config = *c, .recompute = recompute_find(c->train.recompute)};
   struct carver carver = {0};
   struct block_activations block;
-  carve_shared(&carver, &s, &counted, &block);
+  carve_kept(&carver, &counted);
+  carve_shared(&carver, &s, &counted, use, &block);
   int64_t shared = (int64_t)carver.at;
   carver.at = 0;
   carve_block(&carver, &s, use, counted.recompute, false, &block);
   return shared + c->model.layers * (int64_t)carver.at;
+}
+
+int64_t layout_activation_bytes(const struct ops *ops, const struct device *device, const struct run_config *c,
+                                enum model_use use) {
+  int64_t evaluation = activation_bytes(ops, device, c, MODEL_EVALUATE);
+  int64_t training = use == MODEL_TRAIN ? activation_bytes(ops, device, c, MODEL_TRAIN) : 0;
+  return training > evaluation ? training : evaluation;
 }
 
 // ---- weights and scratch ----
@@ -232,7 +251,7 @@ struct shape {
 // Every kind of call that a model makes. `weights` outlives the shapes.
 static int shapes_of(const struct run_config *c, enum model_use use, struct weight_description weights[MATRICES],
                      struct shape shapes[SHAPES]) {
-  struct op_shape base = {.rows = layout_rows(c),
+  struct op_shape base = {.rows = layout_rows(c, use),
                           .width = c->model.width,
                           .context = c->model.context,
                           .heads = c->model.heads,
@@ -266,9 +285,11 @@ bool layout_supported(const struct ops *ops, const struct device *device, const 
                       struct error *error) {
   struct weight_description weights[MATRICES];
   struct shape shapes[SHAPES];
-  int count = shapes_of(c, MODEL_TRAIN, weights, shapes);
-  for (int i = 0; i < count; i++)
-    if (!ops->shape_supported(device, shapes[i].kind, &shapes[i].shape, error)) return false;
+  for (int use = MODEL_TRAIN; use <= MODEL_EVALUATE; use++) {
+    int count = shapes_of(c, (enum model_use)use, weights, shapes);
+    for (int i = 0; i < count; i++)
+      if (!ops->shape_supported(device, shapes[i].kind, &shapes[i].shape, error)) return false;
+  }
   return true;
 }
 
@@ -276,11 +297,13 @@ int64_t layout_workspace_bytes(const struct ops *ops, const struct device *devic
                                enum model_use use) {
   struct weight_description weights[MATRICES];
   struct shape shapes[SHAPES];
-  int count = shapes_of(c, use, weights, shapes);
   size_t largest = 0;
-  for (int i = 0; i < count; i++) {
-    size_t bytes = ops->workspace_bytes(device, shapes[i].kind, &shapes[i].shape);
-    if (bytes > largest) largest = bytes;
+  for (int of = use; of <= MODEL_EVALUATE; of++) {  // a model that trains is evaluated too
+    int count = shapes_of(c, (enum model_use)of, weights, shapes);
+    for (int i = 0; i < count; i++) {
+      size_t bytes = ops->workspace_bytes(device, shapes[i].kind, &shapes[i].shape);
+      if (bytes > largest) largest = bytes;
+    }
   }
   return (int64_t)largest;
 }
@@ -297,6 +320,11 @@ int64_t layout_moment_bytes(const struct run_config *c) {
   return strcmp(c->train.optimizer_state, "bfloat16") == 0 ? layout_align(2 * count) : count * (int64_t)sizeof(float);
 }
 
+int64_t layout_host_tokens(const struct run_config *c, enum model_use use) {
+  int64_t evaluation = layout_rows(c, MODEL_EVALUATE);
+  return use == MODEL_TRAIN && c->train.batch_tokens > evaluation ? c->train.batch_tokens : evaluation;
+}
+
 struct memory_plan layout_memory(const struct ops *ops, const struct device *device, const struct run_config *c,
                                  enum model_use use) {
   struct memory_plan plan = {0};
@@ -308,8 +336,7 @@ struct memory_plan layout_memory(const struct ops *ops, const struct device *dev
   plan.prepared = layout_prepared_bytes(ops, device, c);
   plan.activations = layout_activation_bytes(ops, device, c, use);
   plan.workspace = layout_workspace_bytes(ops, device, c, use);
-  int64_t host_tokens = use == MODEL_TRAIN ? c->train.batch_tokens : layout_rows(c);
-  plan.batch = host_tokens * (int64_t)(2 * sizeof(int32_t) + sizeof(uint8_t));
+  plan.batch = layout_host_tokens(c, use) * (int64_t)(2 * sizeof(int32_t) + sizeof(uint8_t));
   plan.total =
       plan.parameters + plan.gradients + plan.moments + plan.prepared + plan.activations + plan.workspace + plan.batch;
   return plan;

@@ -11,12 +11,17 @@ struct weight_description layout_weight(const struct run_config *config, enum mo
 // Where such a matrix starts in the parameters.
 int64_t layout_weight_offset(const struct parameter_table *table, enum model_matrix which, int64_t layer);
 
-// Tokens of a micro-batch, and attention's shape for them.
-int64_t layout_rows(const struct run_config *config);
+// Evaluations take as many whole sequences at a time as so many tokens hold, at least one, whatever the training's
+// batch and accumulation are, so that a loss is the same to the bit.
+enum { EVALUATION_TOKENS = 4096 };
+// Tokens of a micro-batch or of an evaluation's batch, and attention's shape for them; tokens of the host's batch.
+int64_t layout_rows(const struct run_config *config, enum model_use use);
+int64_t layout_host_tokens(const struct run_config *config, enum model_use use);
 struct attention layout_attention(const struct run_config *config, int64_t rows);
 
-// Places the activations in `memory`, which has layout_activation_bytes.
-void layout_activations(struct model *model, void *memory);
+// Places the activations in the model's memory for them, which has layout_activation_bytes: enough for either use where
+// the model trains.
+void layout_activations(struct model *model, enum model_use use);
 int64_t layout_activation_bytes(const struct ops *ops, const struct device *device, const struct run_config *config,
                                 enum model_use use);
 // Bytes of all prepared weights, each rounded up to DEVICE_ALIGNMENT.

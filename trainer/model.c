@@ -95,7 +95,8 @@ struct model *model_create(const struct ops *ops, struct device *device, const s
   dtype_find(resolved->train.optimizer_state, &m->state);
   m->origin.end_token = -1;
   m->master = layout_master(resolved);
-  m->rows = layout_rows(resolved);
+  m->rows = layout_rows(resolved, use);
+  m->evaluation_rows = layout_rows(resolved, MODEL_EVALUATE);
   m->attention = layout_attention(resolved, m->rows);
   if (!layout_supported(ops, device, resolved, error)) goto failed;
   m->memory = layout_memory(ops, device, resolved, use);
@@ -104,7 +105,7 @@ struct model *model_create(const struct ops *ops, struct device *device, const s
   if (!get_memory(m, error)) goto failed;
   ops->set_workspace(device, m->workspace, (size_t)m->memory.workspace);
   m->blocks = arena_array(&m->arena, (size_t)resolved->model.layers, sizeof *m->blocks);
-  layout_activations(m, m->activation_memory);
+  layout_activations(m, use);
   if (!make_weights(m, error)) goto failed;
   ops->rope_table(device, resolved->model.context, resolved->model.head_dim, resolved->model.rope_theta, m->rope);
   return m;
@@ -206,6 +207,7 @@ static const uint8_t *upload(struct model *m, const struct token_batch *batch) {
 
 void model_gradient(struct model *m, const struct token_batch *batch, double gradient_scale, int64_t first_row,
                     bool first, int slot) {
+  if (m->laid_out != MODEL_TRAIN) layout_activations(m, MODEL_TRAIN);
   const uint8_t *mask = upload(m, batch);
   struct loss_sum *sum = &m->loss_sums[slot];
   if (first) {
@@ -276,21 +278,24 @@ void model_step(struct model *m, const struct token_batch *batch, int64_t target
 
 bool model_results(struct model *m, int count, struct loss_sum *sums, double *square_sums, struct error *error) {
   return m->ops->download(m->device, sums, m->loss_sums, (size_t)count * sizeof *sums, error) &&
-         m->ops->download(m->device, square_sums, m->square_sums, (size_t)count * sizeof *square_sums, error);
+         (!square_sums ||
+          m->ops->download(m->device, square_sums, m->square_sums, (size_t)count * sizeof *square_sums, error));
 }
 
 bool model_forward(struct model *m, int64_t rows, const int32_t *tokens, struct error *error) {
+  if (m->laid_out != MODEL_EVALUATE) layout_activations(m, MODEL_EVALUATE);
   m->ops->upload(m->device, m->tokens, tokens, (size_t)rows * sizeof *m->tokens);
   blocks_forward(m, rows, 0);
   return m->ops->synchronize(m->device, error);
 }
 
-bool model_evaluate(struct model *m, const struct token_batch *batch, struct loss_sum *sum, float *row_nats,
-                    struct error *error) {
+bool model_evaluate(struct model *m, const struct token_batch *batch, int64_t first_row, struct loss_sum *sum,
+                    float *row_nats, struct error *error) {
+  if (m->laid_out != MODEL_EVALUATE) layout_activations(m, MODEL_EVALUATE);
   const uint8_t *mask = upload(m, batch);
   struct loss_sum *slot = &m->loss_sums[MODEL_EVALUATION_SLOT], found;
   m->ops->upload(m->device, slot, sum, sizeof *sum);
-  blocks_forward(m, batch->rows, 0);
+  blocks_forward(m, batch->rows, first_row);
   struct head head = {.weight = m->head, .rows = batch->rows, .dtype = m->dtype};
   m->ops->head_evaluate(m->device, &head, m->final_x, m->targets, mask, slot, row_nats ? m->row_nats : NULL);
   if (!m->ops->download(m->device, &found, slot, sizeof found, error)) return false;

@@ -59,7 +59,7 @@ struct model {
   struct device *device;
   struct arena arena;  // tables and handles
   struct run_config config;
-  enum model_use use;
+  enum model_use use, laid_out;  // what it is for, and what its activations are laid out for now
   enum recompute recompute;
   enum dtype dtype;
   struct memory_plan memory;
@@ -79,7 +79,8 @@ struct model {
   struct weight *head;
 
   // Shapes of one micro-batch.
-  int64_t rows;  // tokens
+  int64_t rows;             // tokens
+  int64_t evaluation_rows;  // ... of an evaluation's, whatever the training's are (layout_rows)
   struct attention attention;
 
   // Activations.
@@ -103,8 +104,10 @@ struct model {
 #define MODEL_EVALUATION_SLOT MODEL_LOSS_SLOTS
 #define MODEL_STEP_SLOT (MODEL_LOSS_SLOTS + 1)
 
-// Makes a model for micro-batches of batch_tokens / accumulation tokens. Parameters are not set (model_initialise or
-// checkpoint_load does). NULL and an error when the device cannot do these shapes, or lacks the memory.
+// Makes a model for micro-batches of batch_tokens / accumulation tokens, and for evaluations, which share the memory of
+// activations with them: what a training pass left there is gone after an evaluation. Parameters are not set
+// (model_initialise or checkpoint_load does). NULL and an error when the device cannot do these shapes, or lacks the
+// memory.
 struct model *model_create(const struct ops *ops, struct device *device, const struct run_config *resolved,
                            enum model_use use, struct error *error);
 void model_free(struct model *model);  // NULL is fine
@@ -143,16 +146,18 @@ void model_step(struct model *model, const struct token_batch *batch, int64_t ta
                 int slot);
 
 // Waits, and reads the results of `count` slots: mean loss of a step is sums[i].nats / sums[i].targets, the gradient's
-// norm before clipping sqrt(square_sums[i]).
+// norm before clipping sqrt(square_sums[i]); square_sums NULL: gradients that no update used have none.
 bool model_results(struct model *model, int count, struct loss_sum *sums, double *square_sums, struct error *error);
 
-// Forward only, on `rows` tokens (at most model->rows, whole sequences), up to the final norm: model->final_x.
+// Forward only, on `rows` tokens (at most model->evaluation_rows, whole sequences), up to the final norm:
+// model->final_x.
 bool model_forward(struct model *model, int64_t rows, const int32_t *tokens, struct error *error);
 
-// Forward only, on at most model->rows tokens in whole sequences: adds to *sum (host memory). row_nats, when not NULL,
-// gets each row's loss (host, [rows]).
-bool model_evaluate(struct model *model, const struct token_batch *batch, struct loss_sum *sum, float *row_nats,
-                    struct error *error);
+// Forward only, on at most model->evaluation_rows tokens in whole sequences: adds to *sum (host memory). `first_row` is
+// the number of tokens evaluated before these, which keys what is random. row_nats, when not NULL, gets each row's loss
+// (host, [rows]).
+bool model_evaluate(struct model *model, const struct token_batch *batch, int64_t first_row, struct loss_sum *sum,
+                    float *row_nats, struct error *error);
 
 // Puts in place of the matrices' masters what the forward products multiply by after `step` updates: represented by the
 // format, transformed back where it rotates, rounded to the products' type. Forward passes of this model are undefined

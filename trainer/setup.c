@@ -7,6 +7,7 @@
 
 #include "base/terminal.h"
 #include "trainer/data/tokenizer.h"
+#include "trainer/layout.h"
 #include "trainer/schedule.h"
 #include "trainer/stages/stage.h"
 #include "trainer/training.h"
@@ -69,7 +70,7 @@ bool training_open_model(struct training *t, enum model_use use, struct error *e
   if (use == MODEL_TRAIN && t->model->dtype == DTYPE_BFLOAT16 && !t->ops->dtype_fast(t->device, DTYPE_BFLOAT16))
     notice_print("isoloss-train",
                  "model.dtype bfloat16: this CPU has no fast products for it; float32 takes less time");
-  t->batch = batch_memory(use == MODEL_TRAIN ? c->train.batch_tokens : t->model->rows);
+  t->batch = batch_memory(layout_host_tokens(c, use));
   return true;
 }
 

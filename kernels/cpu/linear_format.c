@@ -65,21 +65,27 @@ struct scratch {
   float *rows;
   float *row_absmax;
   double *row_squares;
+  struct tensor_statistics *windows;
   uint32_t *signs;
   void *matrices[4];
 };
 struct scratch_sizes {
-  size_t rows, absmax, squares, signs, matrix, total;
+  size_t rows, absmax, squares, windows, signs, matrix, total;
 };
-static struct scratch_sizes scratch_sizes(int64_t outputs, int64_t inputs, int64_t rows, int threads, int matrices) {
+static struct scratch_sizes scratch_sizes(int64_t outputs, int64_t inputs, int64_t rows, int64_t window, int threads,
+                                          int matrices) {
   int64_t longest = outputs > inputs ? outputs : inputs, widest = longest;
+  int64_t windows = window > 0 && rows > window ? rows / window : 1, most = longest * (matrices ? windows : 1);
   if (rows > longest) longest = rows;
+  if (rows > most) most = rows;
+  // Transposed, a row is cut by windows: there are as many more.
   struct scratch_sizes s = {.rows = aligned((size_t)(quantize_scratch(longest) * threads) * sizeof(float)),
-                            .absmax = aligned((size_t)longest * sizeof(float)),
-                            .squares = aligned((size_t)longest * sizeof(double)),
+                            .absmax = aligned((size_t)most * sizeof(float)),
+                            .squares = aligned((size_t)most * sizeof(double)),
+                            .windows = aligned((size_t)windows * sizeof(struct tensor_statistics)),
                             .signs = aligned((size_t)longest * sizeof(uint32_t)),
                             .matrix = aligned((size_t)((rows > outputs ? rows : outputs) * widest) * sizeof(float))};
-  s.total = s.rows + s.absmax + s.squares + s.signs + (size_t)matrices * s.matrix;
+  s.total = s.rows + s.absmax + s.squares + s.windows + s.signs + (size_t)matrices * s.matrix;
   return s;
 }
 
@@ -88,15 +94,15 @@ static int matrices_of(const struct format *format) {
   return gradients || format->backward != BACKWARD_FORWARD ? 4 : 0;
 }
 
-size_t weight_format_workspace(const struct weight_description *d, int64_t rows, int threads) {
-  return scratch_sizes(d->outputs, d->inputs, rows, threads, matrices_of(d->format)).total;
+size_t weight_format_workspace(const struct weight_description *d, int64_t rows, int64_t window, int threads) {
+  return scratch_sizes(d->outputs, d->inputs, rows, window, threads, matrices_of(d->format)).total;
 }
 
-static bool take_scratch(struct device *device, const struct weight_format *format, int64_t rows,
+static bool take_scratch(struct device *device, const struct weight_format *format, int64_t rows, int64_t window,
                          struct scratch *scratch) {
   const struct linear_format *plan = &format->plan;
   int matrices = matrices_of(plan->format);
-  struct scratch_sizes s = scratch_sizes(plan->outputs, plan->inputs, rows, device->threads, matrices);
+  struct scratch_sizes s = scratch_sizes(plan->outputs, plan->inputs, rows, window, device->threads, matrices);
   *scratch = (struct scratch){0};
   char *at = device_scratch(device, s.total, "a linear layer with a format");
   if (!at) return false;
@@ -106,6 +112,8 @@ static bool take_scratch(struct device *device, const struct weight_format *form
   at += s.absmax;
   scratch->row_squares = (double *)at;
   at += s.squares;
+  scratch->windows = (struct tensor_statistics *)at;
+  at += s.windows;
   scratch->signs = (uint32_t *)at;
   at += s.signs;
   for (int i = 0; i < matrices; i++, at += s.matrix) scratch->matrices[i] = at;
@@ -146,9 +154,11 @@ struct operand_call {
   const uint32_t *signs;  // of its transform, or NULL
   bool back;              // transformed back afterwards
   bool transformed;       // `from` is already
+  struct row_windows windows;
   struct random_place place;
 };
 
+// Fills in what is measured of each window.
 static void collect_statistics(struct device *device, const struct format_level *level, const struct operand_call *o,
                                const struct scratch *scratch, struct tensor_statistics *statistics) {
   const struct quantizer *q = o->quantizer;
@@ -162,24 +172,31 @@ static void collect_statistics(struct device *device, const struct format_level 
                                  .row_squares = scratch->row_squares,
                                  .scratch = scratch->rows};
   device_run(device, level->statistics, &call, o->rows, 8);
-  double squares = 0;
-  float absmax = 0;
-  for (int64_t row = 0; row < o->rows; row++) {
-    squares += scratch->row_squares[row];
-    if (!(scratch->row_absmax[row] <= absmax)) absmax = scratch->row_absmax[row];  // a NaN is kept
+  int64_t windows = window_count(&o->windows), rows = o->rows / windows;
+  for (int64_t window = 0; window < windows; window++) {
+    double squares = 0;
+    float absmax = 0;
+    for (int64_t at = 0; at < rows; at++) {
+      int64_t row = row_of_window(&o->windows, window, at);
+      squares += scratch->row_squares[row];
+      if (!(scratch->row_absmax[row] <= absmax)) absmax = scratch->row_absmax[row];  // a NaN is kept
+    }
+    statistics[window].absmax = isnan(squares) ? NAN : absmax;
+    statistics[window].rms = (float)sqrt(squares / (double)(rows * q->columns));
   }
-  statistics->absmax = isnan(squares) ? NAN : absmax;
-  statistics->rms = (float)sqrt(squares / (double)(o->rows * q->columns));
 }
 
 static void represent(struct device *device, const struct format_level *level, const struct operand_call *o,
-                      const struct scratch *scratch, struct tensor_statistics statistics) {
-  collect_statistics(device, level, o, scratch, &statistics);
-  if (quantizer_needs_selection(o->quantizer))
-    statistics.band =
-        sparsity_blocked_band(&o->quantizer->pattern, (double)statistics.threshold, (double)statistics.rms);
+                      const struct scratch *scratch, struct tensor_statistics known) {
+  struct tensor_statistics *statistics = scratch->windows;
+  for (int64_t window = 0; window < window_count(&o->windows); window++) statistics[window] = known;
+  collect_statistics(device, level, o, scratch, statistics);
+  if (quantizer_needs_selection(o->quantizer))  // weights: one window
+    statistics->band =
+        sparsity_blocked_band(&o->quantizer->pattern, (double)statistics->threshold, (double)statistics->rms);
   struct quantize_call call = {.quantizer = o->quantizer,
-                               .statistics = &statistics,
+                               .statistics = statistics,
+                               .windows = o->windows,
                                .from_dtype = o->from_dtype,
                                .to_dtype = o->to_dtype,
                                .from = o->from,
@@ -200,6 +217,10 @@ static void represent(struct device *device, const struct format_level *level, c
                                 .to = o->to,
                                 .scratch = scratch->rows};
   device_run(device, level->inverse, &back, o->rows, 8);
+}
+
+static bool windows_fit(struct device *device, const struct linear *linear) {
+  return linear_format_windows_fit(linear, &device->error);
 }
 
 static void transpose(struct device *device, const struct format_level *level, int64_t rows, int64_t columns,
@@ -259,7 +280,8 @@ void weight_format_learned(struct weight_format *format, float *values, float *d
 // The optimizer may step over 0, where the grid, symmetric, is turned round: the scale is the magnitude.
 static float scale_of(float parameter) { return fmaxf(fabsf(parameter), 1e-12f); }
 
-// The scale behind entry `entry`; the best one for Gaussian data of the operand's root mean square when it is not set.
+// The scale behind entry `entry`; when it is not set, the best one for Gaussian data of the operand's root mean square,
+// of its first window.
 static float learned_scale(struct device *device, struct weight_format *format, int entry, const struct operand_call *o,
                            const struct scratch *scratch) {
   if (!format->learned) {
@@ -274,10 +296,11 @@ static float learned_scale(struct device *device, struct weight_format *format, 
                                    .row_absmax = scratch->row_absmax,
                                    .row_squares = scratch->row_squares,
                                    .scratch = scratch->rows};
-    device_run(device, format->level->statistics, &call, o->rows, 8);
+    int64_t rows = o->windows.count > 1 ? o->windows.rows : o->rows;
+    device_run(device, format->level->statistics, &call, rows, 8);
     double squares = 0;
-    for (int64_t row = 0; row < o->rows; row++) squares += scratch->row_squares[row];
-    double rms = sqrt(squares / (double)(o->rows * o->quantizer->columns));
+    for (int64_t row = 0; row < rows; row++) squares += scratch->row_squares[row];
+    double rms = sqrt(squares / (double)(rows * o->quantizer->columns));
     const struct format *f = format->plan.format;
     const struct grid *grid = &f->operands[entry < WEIGHT_PARTS ? OPERAND_WEIGHTS : OPERAND_ACTIVATIONS].grid;
     *value = (float)(fmax(rms, 1e-12) * grid_gaussian_scale(grid));
@@ -336,7 +359,7 @@ const float *weight_format_prepare(struct device *device, struct weight_format *
   format->master = master;
   format->step = step;
   format->level = format_level_find(device->level->isa);
-  if (!take_scratch(device, format, 0, &scratch)) return master;
+  if (!take_scratch(device, format, 0, 0, &scratch)) return master;
   if (plan->weights.hadamard_random || plan->activations.hadamard_random)
     hadamard_signs(plan->seed, (uint64_t)step, (uint64_t)plan->number * 4 + RANDOM_WEIGHTS, plan->inputs,
                    format->signs);
@@ -359,7 +382,7 @@ void weight_format_finish(struct device *device, struct weight_format *format, f
   bool turned = plan->rotated && !in_place, masked = plan->weights_masked && !in_place;
   bool learned = plan->has_weights && plan->weights.rule == SCALE_LEARNED;
   if (!turned && !masked && !learned) return;
-  if (!take_scratch(device, format, 0, &scratch)) return;
+  if (!take_scratch(device, format, 0, 0, &scratch)) return;
   int64_t first = 0;
   for (int part = 0; part < plan->parts && learned; first += plan->part_outputs[part++])
     learned_gradient(device, format, part, &plan->weights, plan->part_outputs[part],
@@ -393,7 +416,9 @@ const void *linear_format_activations(struct device *device, struct weight_forma
                                       const void *x, void *saved) {
   const struct linear_format *plan = &format->plan;
   struct scratch scratch;
-  if (!plan->has_activations || !take_scratch(device, format, linear->rows, &scratch)) return x;
+  if (!plan->has_activations || !windows_fit(device, linear) ||
+      !take_scratch(device, format, linear->rows, linear->window, &scratch))
+    return x;
   struct saved_layout layout = linear_format_saved(plan, linear->rows, linear->dtype);
   struct operand_call o = {.quantizer = &plan->activations,
                            .rows = linear->rows,
@@ -404,6 +429,7 @@ const void *linear_format_activations(struct device *device, struct weight_forma
                            .mask = plan->activations_masked ? (uint8_t *)saved + layout.values : NULL,
                            .signs = plan->activations.hadamard_random ? format->signs : NULL,
                            .back = plan->activations_back,
+                           .windows = linear_format_windows(linear),
                            .place = linear_format_place(plan, RANDOM_ACTIVATIONS, format->step, linear->first_row)};
   struct tensor_statistics statistics = {.last_tie = -1};
   if (plan->activations.rule == SCALE_LEARNED) {
@@ -420,8 +446,8 @@ const void *linear_format_activations(struct device *device, struct weight_forma
 // Represents `rows` rows of what is summed over in a backward product; with BACKWARD_REQUANTIZE both operands keep the
 // transform, otherwise it is undone.
 static void represent_gradient(struct device *device, struct weight_format *format, const struct quantizer *quantizer,
-                               enum random_operand which, int64_t first_row, int64_t rows, enum dtype dtype,
-                               const void *from, void *to, const struct scratch *scratch) {
+                               enum random_operand which, int64_t first_row, int64_t rows, struct row_windows windows,
+                               enum dtype dtype, const void *from, void *to, const struct scratch *scratch) {
   const struct linear_format *plan = &format->plan;
   if (quantizer->hadamard_random)
     hadamard_signs(plan->seed, (uint64_t)format->step, (uint64_t)plan->number * 4 + which, quantizer->columns,
@@ -434,29 +460,33 @@ static void represent_gradient(struct device *device, struct weight_format *form
                            .to = to,
                            .signs = quantizer->hadamard_random ? scratch->signs : NULL,
                            .back = plan->format->backward != BACKWARD_REQUANTIZE,
+                           .windows = windows,
                            .place = linear_format_place(plan, which, format->step, first_row)};
   represent(device, format->level, &o, scratch, (struct tensor_statistics){.last_tie = -1});
 }
 
-static bool token_quantizer(struct device *device, struct weight_format *format, int64_t rows) {
-  if (format->tokens.columns == rows) return true;
-  return linear_format_token_quantizer(&format->plan, rows, &format->tokens, &format->arena, &device->error);
+static bool token_quantizer(struct device *device, struct weight_format *format, int64_t window) {
+  if (format->tokens.columns == window) return true;
+  return linear_format_token_quantizer(&format->plan, window, &format->tokens, &format->arena, &device->error);
 }
 
-// Rows transformed over tokens: H [rows, rows] M, by transposing to where tokens are columns and back.
-static void transform_tokens(struct device *device, struct weight_format *format, int64_t rows, int64_t columns,
-                             enum dtype dtype, const void *from, void *to, void *between,
+// Rows transformed over the tokens of each window: H [window, window] M, by transposing to where tokens are columns and
+// back.
+static void transform_tokens(struct device *device, struct weight_format *format, const struct linear *linear,
+                             int64_t columns, const void *from, void *to, void *between,
                              const struct scratch *scratch) {
   struct hadamard over_tokens = {HADAMARD_FIXED, HADAMARD_LARGEST, false};
-  struct transform_call call = {.columns = rows,
+  int64_t rows = linear->rows, window = linear_format_window(linear);
+  enum dtype dtype = linear->dtype;
+  struct transform_call call = {.columns = window,
                                 .from_dtype = dtype,
                                 .to_dtype = dtype,
                                 .from = between,
                                 .to = between,
                                 .scratch = scratch->rows};
-  if (!hadamard_block(&over_tokens, rows, &call.block, &device->error)) return;
+  if (!hadamard_block(&over_tokens, window, &call.block, &device->error)) return;
   transpose(device, format->level, rows, columns, dtype, from, between);
-  device_run(device, format->level->transform, &call, columns, 8);
+  device_run(device, format->level->transform, &call, columns * (rows / window), 8);
   transpose(device, format->level, columns, rows, dtype, between, to);
 }
 
@@ -464,15 +494,16 @@ const void *linear_format_output_gradient(struct device *device, struct weight_f
                                           const struct linear *linear, const void *d_y, void *d_x) {
   const struct linear_format *plan = &format->plan;
   struct scratch scratch;
-  if (!plan->has_gradients || !take_scratch(device, format, linear->rows, &scratch)) return d_y;
+  if (!plan->has_gradients || !windows_fit(device, linear) ||
+      !take_scratch(device, format, linear->rows, linear->window, &scratch))
+    return d_y;
   if (plan->format->gradient_token_hadamard) {
-    transform_tokens(device, format, linear->rows, plan->outputs, linear->dtype, d_y, scratch.matrices[0],
-                     scratch.matrices[1], &scratch);
+    transform_tokens(device, format, linear, plan->outputs, d_y, scratch.matrices[0], scratch.matrices[1], &scratch);
     d_y = scratch.matrices[0];
   }
   void *gradient = scratch.matrices[1];
   represent_gradient(device, format, &plan->gradients, RANDOM_GRADIENTS_OUTPUTS, linear->first_row, linear->rows,
-                     linear->dtype, d_y, gradient, &scratch);
+                     linear_format_windows(linear), linear->dtype, d_y, gradient, &scratch);
   if (plan->format->backward != BACKWARD_REQUANTIZE) return gradient;
 
   // The weights once more, [inputs, outputs], along outputs; their rows are numbered behind any batch's.
@@ -482,7 +513,8 @@ const void *linear_format_output_gradient(struct device *device, struct weight_f
   device_run(device, device->level->convert, &convert, plan->outputs * plan->inputs, 1024);
   transpose(device, format->level, plan->outputs, plan->inputs, linear->dtype, scratch.matrices[2],
             scratch.matrices[3]);
-  represent_gradient(device, format, &plan->gradients, RANDOM_GRADIENTS_OUTPUTS, (int64_t)1 << 30, plan->inputs,
+  const struct row_windows one = {0};
+  represent_gradient(device, format, &plan->gradients, RANDOM_GRADIENTS_OUTPUTS, (int64_t)1 << 30, plan->inputs, one,
                      linear->dtype, scratch.matrices[3], scratch.matrices[2], &scratch);
   struct gemm gemm = {.form = GEMM_NT,
                       .m = linear->rows,
@@ -501,10 +533,9 @@ void linear_format_input_gradient(struct device *device, struct weight_format *f
   bool in_place = plan->format->backward == BACKWARD_ORIGINAL;
   bool masked = plan->activations_masked && !in_place, turned = plan->rotated && !in_place;
   if (!masked && !turned && !plan->format->gradient_token_hadamard) return;
-  if (!take_scratch(device, format, linear->rows, &scratch)) return;
+  if (!take_scratch(device, format, linear->rows, linear->window, &scratch)) return;
   if (plan->format->gradient_token_hadamard)  // its own inverse
-    transform_tokens(device, format, linear->rows, plan->inputs, linear->dtype, d_x, d_x, scratch.matrices[1],
-                     &scratch);
+    transform_tokens(device, format, linear, plan->inputs, d_x, d_x, scratch.matrices[1], &scratch);
   if (!masked && !turned) return;
   if (plan->has_activations && plan->activations.rule == SCALE_LEARNED) {
     struct saved_layout layout = linear_format_saved(plan, linear->rows, linear->dtype);
@@ -543,7 +574,7 @@ void linear_format_weight_gradient(struct device *device, struct weight_format *
     multiply(device, &gemm, d_y, activations, d_weight);
     return;
   }
-  if (!take_scratch(device, format, rows, &scratch)) return;
+  if (!windows_fit(device, linear) || !take_scratch(device, format, rows, linear->window, &scratch)) return;
   if (plan->format->backward == BACKWARD_ORIGINAL && plan->has_activations) {
     struct operand_call o = {.quantizer = &plan->plain_activations,
                              .rows = rows,
@@ -551,6 +582,7 @@ void linear_format_weight_gradient(struct device *device, struct weight_format *
                              .to_dtype = dtype,
                              .from = x,
                              .to = scratch.matrices[3],
+                             .windows = linear_format_windows(linear),
                              .place = linear_format_place(plan, RANDOM_ACTIVATIONS, format->step, linear->first_row)};
     represent(device, format->level, &o, &scratch, (struct tensor_statistics){.last_tie = -1});
     activations = scratch.matrices[3];
@@ -560,25 +592,28 @@ void linear_format_weight_gradient(struct device *device, struct weight_format *
     return;
   }
   if (plan->gradients_once) {
-    represent_gradient(device, format, &plan->gradients, RANDOM_GRADIENTS_OUTPUTS, linear->first_row, rows, dtype, d_y,
-                       scratch.matrices[0], &scratch);
+    represent_gradient(device, format, &plan->gradients, RANDOM_GRADIENTS_OUTPUTS, linear->first_row, rows,
+                       linear_format_windows(linear), dtype, d_y, scratch.matrices[0], &scratch);
     multiply(device, &gemm, scratch.matrices[0], activations, d_weight);
     return;
   }
-  if (!token_quantizer(device, format, rows)) return;
-  // d_y^T [outputs, rows], represented along tokens; a micro-batch's rows of it are numbered by where it begins.
-  int64_t first = linear->first_row / (rows > 0 ? rows : 1) * (plan->outputs + plan->inputs);
+  if (!token_quantizer(device, format, linear_format_window(linear))) return;
+  // d_y^T [outputs, rows], each row cut by windows, represented along their tokens; a window's rows of it are numbered
+  // by where it begins.
+  struct row_windows outputs = linear_format_turns(plan, linear, plan->outputs);
+  struct row_windows inputs = linear_format_turns(plan, linear, plan->inputs);
+  int64_t first = linear_format_first_turn(plan, linear), windows = window_count(&outputs);
   transpose(device, format->level, rows, plan->outputs, dtype, d_y, scratch.matrices[0]);
-  represent_gradient(device, format, &format->tokens, RANDOM_GRADIENTS_TOKENS, first, plan->outputs, dtype,
-                     scratch.matrices[0], scratch.matrices[1], &scratch);
+  represent_gradient(device, format, &format->tokens, RANDOM_GRADIENTS_TOKENS, first, plan->outputs * windows, outputs,
+                     dtype, scratch.matrices[0], scratch.matrices[1], &scratch);
   if (plan->format->backward != BACKWARD_REQUANTIZE) {
     gemm.form = GEMM_NN;
     multiply(device, &gemm, scratch.matrices[1], activations, d_weight);
     return;
   }
   transpose(device, format->level, rows, plan->inputs, dtype, activations, scratch.matrices[0]);
-  represent_gradient(device, format, &format->tokens, RANDOM_GRADIENTS_TOKENS, first + plan->outputs, plan->inputs,
-                     dtype, scratch.matrices[0], scratch.matrices[2], &scratch);
+  represent_gradient(device, format, &format->tokens, RANDOM_GRADIENTS_TOKENS, first + plan->outputs,
+                     plan->inputs * windows, inputs, dtype, scratch.matrices[0], scratch.matrices[2], &scratch);
   gemm.form = GEMM_NT;
   multiply(device, &gemm, scratch.matrices[1], scratch.matrices[2], d_weight);
 }

@@ -11,8 +11,8 @@ void weight_format_free(struct weight_format *format);  // NULL is fine
 // Device bytes of it, and where they are.
 size_t weight_format_bytes(const struct weight_description *description);
 void weight_format_place(struct weight_format *format, void *memory);
-// Scratch of all its calls with so many rows.
-size_t weight_format_workspace(const struct weight_description *description, int64_t rows, int threads);
+// Scratch of all its calls with so many rows in such windows (struct linear).
+size_t weight_format_workspace(const struct weight_description *description, int64_t rows, int64_t window, int threads);
 
 // Represents the weights. Returns the float32 values that the forward product takes; *backward gets those that d_x
 // takes (the same, or others).

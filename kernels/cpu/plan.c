@@ -80,7 +80,7 @@ size_t cpu_workspace_bytes(const struct device *device, enum op_kind kind, const
       return 0;
     case OP_LINEAR:
       if (!shape->weight || format_is_none(shape->weight->format)) return 0;
-      return weight_format_workspace(shape->weight, shape->rows, device->threads);
+      return weight_format_workspace(shape->weight, shape->rows, shape->context, device->threads);
   }
   return 0;
 }
@@ -93,7 +93,8 @@ int64_t cpu_rows_at_a_time(const struct device *device, enum dtype dtype) {
 bool cpu_shape_supported(const struct device *device, enum op_kind kind, const struct op_shape *shape,
                          struct error *error) {
   if (kind == OP_LINEAR && shape->weight && !format_is_none(shape->weight->format))
-    return format_check_shape(shape->weight->format, shape->weight->outputs, shape->weight->inputs, shape->rows, error);
+    return format_check_shape(shape->weight->format, shape->weight->outputs, shape->weight->inputs,
+                              shape->context > 0 ? shape->context : shape->rows, error);
   if (kind != OP_QKV && kind != OP_ATTENTION) return true;
   if (shape->head_dim < 2 || shape->head_dim > 256 || shape->head_dim % 2)
     return error_set(error, EXIT_USAGE_ERROR, "head dimension %lld: must be even, 2 to 256",

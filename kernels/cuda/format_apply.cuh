@@ -37,9 +37,9 @@ struct format_scratch {
   float *sums;
 };
 inline bool take_scratch(struct device *device, const struct weight_description *description, int64_t rows,
-                         format_scratch *scratch_of, const struct native_layer *native = nullptr) {
+                         int64_t window, format_scratch *scratch_of, const struct native_layer *native = nullptr) {
   static_assert(sizeof(row_choice) == 16 && sizeof(tensor_choice) == 16 && sizeof(select_state) <= 64, "sizes.c");
-  cuda_format_scratch s = cuda_format_scratch_of(description, native, rows);
+  cuda_format_scratch s = cuda_format_scratch_of(description, native, rows, window);
   char *at = scratch(device, s.total, "a linear layer with a format");
   if (!at) return false;
   *scratch_of = {(uint32_t *)(at + s.row_absmax),
@@ -76,6 +76,7 @@ struct operand_call {
   const uint32_t *signs;   // of its transform, as bits, or NULL
   bool back;               // transformed back afterwards ...
   bool back_rounds;        // ... of what has been rounded to bfloat16
+  struct row_windows windows;
   struct random_place place;
   bool pruned;                           // to the density of the format's numbers; otherwise all is kept
   bool all;                              // that density is 1: what a selection leaves out
@@ -221,7 +222,8 @@ inline struct tensor_statistics *tensor_statistics_of(struct device *device, con
   if (!learned && !selects && !measured && !o.statistics) return nullptr;
   tensor_call t = {};
   t.known.last_tie = -1;
-  t.rows = o.rows;
+  t.windows = call.windows;
+  t.rows = o.rows / window_count(&o.windows);  // of a window; a learned scale begins with the first
   t.columns = q.columns;
   t.measured = measured || learned;
   t.unset_only = learned && !measured;
@@ -250,9 +252,20 @@ inline struct tensor_statistics *tensor_statistics_of(struct device *device, con
   }
   if (t.measured) run_row_statistics(device, call, o, t.unset_only ? o.learned : nullptr, s);
   struct tensor_statistics *out = o.statistics ? o.statistics : s->statistics;
-  run(device, tensor_statistics_kernel, {"tensor_statistics", 1, TENSOR_THREADS, 0}, t, view(s->row_absmax, o.rows),
-      view(s->row_squares, o.rows), view(chosen, 1), view(learned ? o.learned : nullptr, 1), view(out, 1));
+  int64_t windows = window_count(&call.windows);
+  run(device, tensor_statistics_kernel, {"tensor_statistics", (unsigned)windows, TENSOR_THREADS, 0}, t,
+      view(s->row_absmax, o.rows), view(s->row_squares, o.rows), view(chosen, 1),
+      view(learned ? o.learned : nullptr, 1), view(out, windows));
   return out;
+}
+
+// The matrix that codes are of: of windows in turns the whole transposed one.
+struct code_shape {
+  int64_t rows, columns;
+};
+inline code_shape code_shape_of(const operand_call &o) {
+  int64_t turns = o.windows.in_turns ? window_count(&o.windows) : 1;
+  return {o.rows / turns, o.quantizer->columns * turns};
 }
 
 template <class From, class To, bool GENERAL, bool ENCODE>
@@ -261,7 +274,8 @@ void run_represent_as(struct device *device, const represent_call &call, const o
   int64_t columns = call.q.columns, count = o.rows * columns;
   int warps = columns > CHUNK ? FORMAT_WARPS : 1;
   bool rows_choose = call.q.sparsity == SPARSITY_TOP && call.q.scope == SCOPE_ROW;
-  int64_t units = call.per_unit ? ceil_div(columns, call.q.group) * o.rows : 0;
+  int64_t units = call.per_unit ? ceil_div(columns, call.q.group) * o.rows : 0, windows = window_count(&call.windows);
+  code_shape codes = code_shape_of(o);
   launch_shape shape = {"represent", row_blocks(o.rows, warps), FORMAT_THREADS, 0};
   const encoded_matrix &e = o.encoded;
   bool rows_scaled = e.native.scaling == NATIVE_ROW;
@@ -270,11 +284,11 @@ void run_represent_as(struct device *device, const represent_call &call, const o
                  : represent_kernel<From, To, GENERAL, FORMAT_WARPS, ENCODE>,
       shape, call, view((const From *)o.from, count), view((To *)o.to, count),
       view(o.mask, o.rows * mask_stride(columns)), view(o.signs, sign_words(columns)), format_numbers_of(device),
-      view(statistics, 1), tables_of(&o.representation->grid, o.tables),
+      view(statistics, windows), tables_of(&o.representation->grid, o.tables),
       view(call.per_unit ? s->unit_scales : nullptr, units), view(rows_choose ? s->choices : nullptr, o.rows),
       view(e.codes, e.codes ? (int64_t)cuda_native_code_bytes(&e.native, o.rows, columns) : 0),
-      view(e.scales, e.scales ? (int64_t)cuda_native_scale_bytes(&e.native, o.rows, columns) : 0),
-      view(e.numbers, rows_scaled ? o.rows : 1));
+      view(e.scales, e.scales ? (int64_t)cuda_native_scale_bytes(&e.native, codes.rows, codes.columns) : 0),
+      view(e.numbers, rows_scaled ? o.rows : (windows - 1) * CUDA_NATIVE_NUMBER_STRIDE + 1));
 }
 
 // Scales behind the matrix's ends are to be zeroes.
@@ -306,7 +320,9 @@ inline void represent(struct device *device, operand_call o, const format_scratc
   }
   call.words = in_words(q.columns, o.from, o.to);
   call.native = o.encoded.native;
-  if (o.encoded.codes) clear_scales(device, o.encoded, o.rows, q.columns);
+  // One learned scale is all windows'; what begins it is the first.
+  if (q.rule != SCALE_LEARNED || q.grid == GRID_NONE) call.windows = o.windows;
+  if (o.encoded.codes) clear_scales(device, o.encoded, code_shape_of(o).rows, code_shape_of(o).columns);
   const struct tensor_statistics *statistics = tensor_statistics_of(device, call, o, s);
   with_dtype(o.from_dtype, [&](auto element) {
     using From = decltype(element);
@@ -314,7 +330,8 @@ inline void represent(struct device *device, operand_call o, const format_scratc
       int64_t units = ceil_div(q.columns, q.group) * o.rows;
       run(device, unit_scales_kernel<From>,
           {"unit_scales", (unsigned)ceil_div(units, UNIT_THREADS / WARP_THREADS), UNIT_THREADS, 0}, call,
-          view((const From *)o.from, count), view(statistics, 1), view(s->unit_scales, units));
+          view((const From *)o.from, count), view(statistics, window_count(&call.windows)),
+          view(s->unit_scales, units));
     }
     if (q.sparsity == SPARSITY_TOP && q.scope == SCOPE_ROW) {
       int64_t kept = q.columns - (int64_t)llrintf(q.pruned * (float)q.columns);

@@ -183,7 +183,7 @@ inline bool format_prepare(struct device *device, struct weight *weight, const v
   const struct linear_format *plan = &f->plan;
   format_scratch s;
   f->step = step;
-  if (!take_scratch(device, &f->description, 0, &s, &f->native) || !has_learned(device, f)) return true;
+  if (!take_scratch(device, &f->description, 0, 0, &s, &f->native) || !has_learned(device, f)) return true;
   set_format_numbers(device, f, step);
   if (plan->weights.hadamard_random || plan->activations.hadamard_random)
     run_signs(device, plan->seed, (uint64_t)plan->number * 4 + RANDOM_WEIGHTS, plan->inputs, f->signs);
@@ -213,7 +213,7 @@ inline void format_finish(struct device *device, struct weight *weight, float *d
   bool turned = plan->rotated && !in_place, masked = plan->weights_masked && !in_place;
   bool learned = plan->has_weights && plan->weights.rule == SCALE_LEARNED;
   if (!turned && !masked && !learned) return;
-  if (!take_scratch(device, &f->description, 0, &s, &f->native)) return;
+  if (!take_scratch(device, &f->description, 0, 0, &s, &f->native)) return;
   int64_t first = 0;
   for (int part = 0; part < plan->parts && learned && f->d_learned; first += plan->part_outputs[part++])
     learned_gradient(device, &plan->weights, plan->part_outputs[part], f->description.master,
@@ -233,7 +233,7 @@ inline void format_finish(struct device *device, struct weight *weight, float *d
 inline bool saves_codes(struct device *device, const struct linear *linear) {
   struct weight_format *f = linear->weight->format;
   return f->native.turned && f->plan.format->backward != BACKWARD_ORIGINAL &&
-         native_chosen(device, &f->plan, &f->native, NATIVE_WEIGHT_GRADIENT, linear->rows, linear->dtype);
+         native_chosen(device, &f->plan, &f->native, NATIVE_WEIGHT_GRADIENT, linear, linear->dtype);
 }
 
 inline encoded_matrix saved_codes(const struct weight_format *f, int64_t rows, void *saved) {
@@ -249,10 +249,12 @@ inline const void *format_activations(struct device *device, const struct linear
   struct weight_format *f = linear->weight->format;
   const struct linear_format *plan = &f->plan;
   format_scratch s;
-  if (!plan->has_activations || !take_scratch(device, &f->description, linear->rows, &s, &f->native)) return x;
+  if (!plan->has_activations || !linear_format_windows_fit(linear, &device->error) ||
+      !take_scratch(device, &f->description, linear->rows, linear->window, &s, &f->native))
+    return x;
   struct saved_layout layout = linear_format_saved(plan, linear->rows, linear->dtype);
   operand_call o = operand_of(device, f, OPERAND_ACTIVATIONS, &plan->activations, linear->rows);
-  bool forward = native_chosen(device, plan, &f->native, NATIVE_FORWARD, linear->rows, linear->dtype);
+  bool forward = native_chosen(device, plan, &f->native, NATIVE_FORWARD, linear, linear->dtype);
   bool codes_saved = saves_codes(device, linear), original = plan->format->backward == BACKWARD_ORIGINAL;
   o.from = x;
   o.to = codes_saved ? s.matrices[0] : saved;
@@ -265,6 +267,7 @@ inline const void *format_activations(struct device *device, const struct linear
   o.mask = plan->activations_masked ? (uint8_t *)saved + layout.values : nullptr;
   o.signs = plan->activations.hadamard_random ? f->signs : nullptr;
   o.back = plan->activations_back;
+  o.windows = linear_format_windows(linear);
   o.place = linear_format_place(plan, RANDOM_ACTIVATIONS, f->step, linear->first_row);
   if (plan->activations.rule == SCALE_LEARNED) {
     if (!has_learned(device, f)) return x;
@@ -274,7 +277,7 @@ inline const void *format_activations(struct device *device, const struct linear
   }
   represent(device, o, &s);
   if (!forward) return values;
-  native_forward(device, plan, &f->native, f->codes, o.encoded, linear->rows, linear->dtype, y, &s);
+  native_forward(device, plan, &f->native, f->codes, o.encoded, linear, y, &s);
   return nullptr;
 }
 
@@ -282,7 +285,8 @@ inline const void *format_activations(struct device *device, const struct linear
 // Represents `rows` rows of what is summed over in a backward product; with BACKWARD_REQUANTIZE both operands keep the
 // transform, otherwise it is undone.
 inline void represent_gradient(struct device *device, struct weight_format *f, const struct quantizer *quantizer,
-                               enum random_operand which, int64_t first_row, int64_t rows, const void *from, void *to,
+                               enum random_operand which, int64_t first_row, int64_t rows,
+                               const struct row_windows &windows, const void *from, void *to,
                                const encoded_matrix &encoded, const format_scratch *s) {
   const struct linear_format *plan = &f->plan;
   operand_call o = operand_of(device, f, OPERAND_GRADIENTS, quantizer, rows);
@@ -293,21 +297,24 @@ inline void represent_gradient(struct device *device, struct weight_format *f, c
   o.encoded = encoded;
   o.signs = quantizer->hadamard_random ? s->signs : nullptr;
   o.back = plan->format->backward != BACKWARD_REQUANTIZE;
+  o.windows = windows;
   o.place = linear_format_place(plan, which, f->step, first_row);
   represent(device, o, s);
 }
 
-inline bool token_quantizer(struct device *device, struct weight_format *f, int64_t rows) {
-  if (f->tokens.columns == rows) return true;
-  return linear_format_token_quantizer(&f->plan, rows, &f->tokens, &f->arena, &device->error);
+inline bool token_quantizer(struct device *device, struct weight_format *f, int64_t window) {
+  if (f->tokens.columns == window) return true;
+  return linear_format_token_quantizer(&f->plan, window, &f->tokens, &f->arena, &device->error);
 }
 
-// Rows transformed over tokens, by transposing to where tokens are columns and back.
-inline void transform_tokens(struct device *device, int64_t rows, int64_t columns, enum dtype dtype, const void *from,
+// Rows transformed over the tokens of each window, by transposing to where tokens are columns and back.
+inline void transform_tokens(struct device *device, const struct linear *linear, int64_t columns, const void *from,
                              void *to, void *between) {
   struct hadamard over_tokens = {HADAMARD_FIXED, HADAMARD_LARGEST, false};
-  transform_pass pass = {columns, rows, 1, 0, false, false};
-  if (!hadamard_block(&over_tokens, rows, &pass.block, &device->error)) return;
+  int64_t rows = linear->rows, window = linear_format_window(linear);
+  enum dtype dtype = linear->dtype;
+  transform_pass pass = {columns * (rows / window), window, 1, 0, false, false};
+  if (!hadamard_block(&over_tokens, window, &pass.block, &device->error)) return;
   run_transpose(device, rows, columns, dtype, from, between);
   run_transform(device, pass, dtype, between, dtype, between, nullptr, nullptr);
   run_transpose(device, columns, rows, dtype, between, to);
@@ -322,31 +329,33 @@ inline const void *format_output_gradient(struct device *device, const struct li
   const struct linear_format *plan = &f->plan;
   enum dtype dtype = linear->dtype;
   format_scratch s;
-  if (!plan->has_gradients || !take_scratch(device, &f->description, linear->rows, &s, &f->native)) return d_y;
+  if (!plan->has_gradients || !linear_format_windows_fit(linear, &device->error) ||
+      !take_scratch(device, &f->description, linear->rows, linear->window, &s, &f->native))
+    return d_y;
   if (plan->format->gradient_token_hadamard) {
-    transform_tokens(device, linear->rows, plan->outputs, dtype, d_y, s.matrices[0], s.matrices[1]);
+    transform_tokens(device, linear, plan->outputs, d_y, s.matrices[0], s.matrices[1]);
     d_y = s.matrices[0];
   }
   void *gradient = s.matrices[1];
   const struct native_product *product = &f->native.products[NATIVE_INPUT_GRADIENT];
-  bool native = native_chosen(device, plan, &f->native, NATIVE_INPUT_GRADIENT, linear->rows, dtype);
+  bool native = native_chosen(device, plan, &f->native, NATIVE_INPUT_GRADIENT, linear, dtype);
   encoded_matrix none = {}, a = native ? scratch_codes(product->a, 0, &s) : none;
   encoded_matrix b = native ? scratch_codes(product->b, 1, &s) : none;
-  represent_gradient(device, f, &plan->gradients, RANDOM_GRADIENTS_OUTPUTS, linear->first_row, linear->rows, d_y,
-                     gradient, b, &s);
+  represent_gradient(device, f, &plan->gradients, RANDOM_GRADIENTS_OUTPUTS, linear->first_row, linear->rows,
+                     linear_format_windows(linear), d_y, gradient, b, &s);
   if (native && f->native.turned) {
-    native_input_gradient(device, plan, &f->native, f->turned, b, linear->rows, dtype, d_x, &s);
+    native_input_gradient(device, plan, &f->native, f->turned, b, linear, d_x, &s);
     return nullptr;
   }
   if (plan->format->backward != BACKWARD_REQUANTIZE) return gradient;
   // The weights once more, [inputs, outputs], along outputs; their rows are numbered behind any batch's.
   run_transpose(device, plan->outputs, plan->inputs, dtype, weight->rounded ? weight->rounded : weight->master,
                 s.matrices[3]);
-  represent_gradient(device, f, &plan->gradients, RANDOM_GRADIENTS_OUTPUTS, (int64_t)1 << 30, plan->inputs,
+  const struct row_windows one = {};
+  represent_gradient(device, f, &plan->gradients, RANDOM_GRADIENTS_OUTPUTS, (int64_t)1 << 30, plan->inputs, one,
                      s.matrices[3], s.matrices[2], a, &s);
   if (native)
-    native_multiply(device, part_shape(plan, product, NATIVE_INPUT_GRADIENT, -1, linear->rows, dtype), a, b, d_x, false,
-                    &s);
+    native_input_gradient(device, plan, &f->native, a, b, linear, d_x, &s);
   else
     multiply(device, {plan->inputs, linear->rows, plan->outputs, true, false, dtype, dtype}, s.matrices[2], gradient,
              d_x, false);
@@ -362,9 +371,9 @@ inline void format_input_gradient(struct device *device, const struct linear *li
   bool in_place = plan->format->backward == BACKWARD_ORIGINAL;
   bool masked = plan->activations_masked && !in_place, turned = plan->rotated && !in_place;
   if (!masked && !turned && !plan->format->gradient_token_hadamard) return;
-  if (!take_scratch(device, &f->description, linear->rows, &s, &f->native)) return;
+  if (!take_scratch(device, &f->description, linear->rows, linear->window, &s, &f->native)) return;
   if (plan->format->gradient_token_hadamard)  // its own inverse
-    transform_tokens(device, linear->rows, plan->inputs, dtype, d_x, d_x, s.matrices[1]);
+    transform_tokens(device, linear, plan->inputs, d_x, d_x, s.matrices[1]);
   if (!masked && !turned) return;
   struct saved_layout layout = linear_format_saved(plan, linear->rows, dtype);
   if (plan->has_activations && plan->activations.rule == SCALE_LEARNED && f->d_learned)
@@ -384,6 +393,7 @@ inline void represent_plain_activations(struct device *device, const struct line
   o.from = x;
   o.to = encoded.codes ? nullptr : to;
   o.encoded = encoded;
+  o.windows = linear_format_windows(linear);
   o.place = linear_format_place(&f->plan, RANDOM_ACTIVATIONS, f->step, linear->first_row);
   represent(device, o, s);
 }
@@ -394,10 +404,12 @@ inline void native_weight_gradient(struct device *device, const struct linear *l
   struct weight_format *f = linear->weight->format;
   const struct linear_format *plan = &f->plan;
   const struct native_product *product = &f->native.products[NATIVE_WEIGHT_GRADIENT];
-  int64_t rows = linear->rows, first = linear->first_row / (rows > 0 ? rows : 1) * (plan->outputs + plan->inputs);
+  int64_t rows = linear->rows, first = linear_format_first_turn(plan, linear);
+  struct row_windows outputs = linear_format_turns(plan, linear, plan->outputs);
+  struct row_windows inputs = linear_format_turns(plan, linear, plan->inputs);
   encoded_matrix a = scratch_codes(product->a, 0, s), b = scratch_codes(product->b, 1, s);
   uint8_t *staged = (uint8_t *)s->matrices[3];
-  if (!token_quantizer(device, f, rows)) return;
+  if (!token_quantizer(device, f, linear_format_window(linear))) return;
   if (f->native.turned) {
     encoded_matrix activations = {a.native, staged, nullptr, a.numbers};
     if (plan->format->backward == BACKWARD_ORIGINAL)
@@ -408,22 +420,30 @@ inline void native_weight_gradient(struct device *device, const struct linear *l
     run_transpose_codes(device, rows, plan->inputs, activations.codes, a.codes);
   } else {
     run_transpose(device, rows, plan->inputs, linear->dtype, plan->has_activations ? saved : x, s->matrices[0]);
-    represent_gradient(device, f, &f->tokens, RANDOM_GRADIENTS_TOKENS, first + plan->outputs, plan->inputs,
-                       s->matrices[0], nullptr, a, s);
+    represent_gradient(device, f, &f->tokens, RANDOM_GRADIENTS_TOKENS, first + plan->outputs,
+                       plan->inputs * inputs.count, inputs, s->matrices[0], nullptr, a, s);
   }
   if (f->native.turned && plan->gradients_once) {
     encoded_matrix by_rows = b;
     by_rows.codes = staged;
-    represent_gradient(device, f, &plan->gradients, RANDOM_GRADIENTS_OUTPUTS, linear->first_row, rows, d_y, nullptr,
-                       by_rows, s);
+    represent_gradient(device, f, &plan->gradients, RANDOM_GRADIENTS_OUTPUTS, linear->first_row, rows,
+                       linear_format_windows(linear), d_y, nullptr, by_rows, s);
     run_transpose_codes(device, rows, plan->outputs, staged, b.codes);
   } else {
     run_transpose(device, rows, plan->outputs, linear->dtype, d_y, s->matrices[0]);
-    represent_gradient(device, f, &f->tokens, RANDOM_GRADIENTS_TOKENS, first, plan->outputs, s->matrices[0], nullptr, b,
-                       s);
+    represent_gradient(device, f, &f->tokens, RANDOM_GRADIENTS_TOKENS, first, plan->outputs * outputs.count, outputs,
+                       s->matrices[0], nullptr, b, s);
   }
-  native_multiply(device, part_shape(plan, product, NATIVE_WEIGHT_GRADIENT, -1, rows, DTYPE_FLOAT32), a, b, d_weight,
-                  accumulate, s);
+  int64_t taken = rows_of_product(plan, &f->native, NATIVE_WEIGHT_GRADIENT, linear);
+  for (int64_t row = 0; row < rows; row += taken) {
+    native_multiply(device, part_shape(plan, product, NATIVE_WEIGHT_GRADIENT, -1, taken, rows, DTYPE_FLOAT32), a, b,
+                    d_weight, accumulate || row > 0, s);
+    // Where each window has a number, a value is a byte.
+    a.codes += taken;
+    b.codes += taken;
+    a.numbers += CUDA_NATIVE_NUMBER_STRIDE;
+    b.numbers += CUDA_NATIVE_NUMBER_STRIDE;
+  }
 }
 
 // Which products of the layer are native, to be told where some could be.
@@ -435,7 +455,7 @@ inline void say_products(struct device *device, const struct linear *linear) {
     possible |= native_possible(device, &f->native, (native_product_kind)kind);
   if (!possible) return;
   for (int kind = 0; kind < NATIVE_PRODUCTS; kind++)
-    if (native_chosen(device, &f->plan, &f->native, (native_product_kind)kind, linear->rows, linear->dtype))
+    if (native_chosen(device, &f->plan, &f->native, (native_product_kind)kind, linear, linear->dtype))
       chosen |= 1u << kind;
   native_say(device, &f->plan, &f->native, linear->dtype, chosen);
 }
@@ -454,9 +474,11 @@ inline void format_weight_gradient(struct device *device, const struct linear *l
   say_products(device, linear);
   if (!plan->has_gradients && !original) return multiply(device, product, activations, d_y, d_weight, accumulate);
   format_scratch s;
-  if (!take_scratch(device, &f->description, rows, &s, &f->native)) return;
+  if (!linear_format_windows_fit(linear, &device->error) ||
+      !take_scratch(device, &f->description, rows, linear->window, &s, &f->native))
+    return;
   encoded_matrix none = {};
-  if (native_chosen(device, plan, &f->native, NATIVE_WEIGHT_GRADIENT, rows, dtype))
+  if (native_chosen(device, plan, &f->native, NATIVE_WEIGHT_GRADIENT, linear, dtype))
     return native_weight_gradient(device, linear, x, saved, d_y, d_weight, accumulate, &s);
   if (original) {
     represent_plain_activations(device, linear, x, s.matrices[3], none, &s);
@@ -464,23 +486,26 @@ inline void format_weight_gradient(struct device *device, const struct linear *l
   }
   if (!plan->has_gradients) return multiply(device, product, activations, d_y, d_weight, accumulate);
   if (plan->gradients_once) {
-    represent_gradient(device, f, &plan->gradients, RANDOM_GRADIENTS_OUTPUTS, linear->first_row, rows, d_y,
-                       s.matrices[0], none, &s);
+    represent_gradient(device, f, &plan->gradients, RANDOM_GRADIENTS_OUTPUTS, linear->first_row, rows,
+                       linear_format_windows(linear), d_y, s.matrices[0], none, &s);
     return multiply(device, product, activations, s.matrices[0], d_weight, accumulate);
   }
-  if (!token_quantizer(device, f, rows)) return;
-  // d_y^T [outputs, rows], represented along tokens; a micro-batch's rows of it are numbered by where it begins.
-  int64_t first = linear->first_row / (rows > 0 ? rows : 1) * (plan->outputs + plan->inputs);
+  if (!token_quantizer(device, f, linear_format_window(linear))) return;
+  // d_y^T [outputs, rows], each row cut by windows, represented along their tokens; a window's rows of it are numbered
+  // by where it begins.
+  struct row_windows outputs = linear_format_turns(plan, linear, plan->outputs);
+  struct row_windows inputs = linear_format_turns(plan, linear, plan->inputs);
+  int64_t first = linear_format_first_turn(plan, linear);
   run_transpose(device, rows, plan->outputs, dtype, d_y, s.matrices[0]);
-  represent_gradient(device, f, &f->tokens, RANDOM_GRADIENTS_TOKENS, first, plan->outputs, s.matrices[0], s.matrices[1],
-                     none, &s);
+  represent_gradient(device, f, &f->tokens, RANDOM_GRADIENTS_TOKENS, first, plan->outputs * outputs.count, outputs,
+                     s.matrices[0], s.matrices[1], none, &s);
   if (plan->format->backward != BACKWARD_REQUANTIZE) {
     product.transpose_b = false;
     return multiply(device, product, activations, s.matrices[1], d_weight, accumulate);
   }
   run_transpose(device, rows, plan->inputs, dtype, activations, s.matrices[0]);
-  represent_gradient(device, f, &f->tokens, RANDOM_GRADIENTS_TOKENS, first + plan->outputs, plan->inputs, s.matrices[0],
-                     s.matrices[2], none, &s);
+  represent_gradient(device, f, &f->tokens, RANDOM_GRADIENTS_TOKENS, first + plan->outputs, plan->inputs * inputs.count,
+                     inputs, s.matrices[0], s.matrices[2], none, &s);
   product.transpose_a = true;
   product.transpose_b = false;
   multiply(device, product, s.matrices[2], s.matrices[1], d_weight, accumulate);

@@ -25,15 +25,16 @@ __global__ void __launch_bounds__(FORMAT_THREADS)
 }
 
 constexpr int TENSOR_THREADS = 256;
-// The tensor's statistics from those of its rows, by one block: sums in double in a fixed order.
+// Each window's statistics from those of its rows, by one block: sums in double in a fixed order.
 struct tensor_call {
   struct tensor_statistics known;  // what the host knows
-  int64_t rows, columns;
-  bool measured;       // rows have been measured
-  bool band;           // where the selection blocks gradients is wanted
-  bool unset_only;     // rows have been measured only if the learned scale was 0
-  double first_scale;  // of a learned scale, over the root mean square
-  int64_t tie_offset;  // of the tensor's first value in what was chosen from
+  struct row_windows windows;      // a block each
+  int64_t rows, columns;           // of a window
+  bool measured;                   // rows have been measured
+  bool band;                       // where the selection blocks gradients is wanted
+  bool unset_only;                 // rows have been measured only if the learned scale was 0
+  double first_scale;              // of a learned scale, over the root mean square
+  int64_t tie_offset;              // of the tensor's first value in what was chosen from
   enum sparsity_backward backward;
   double backward_parameter, quantile;  // normal_quantile(1/2 + parameter)
 };
@@ -89,7 +90,8 @@ __global__ void __launch_bounds__(TENSOR_THREADS)
   uint32_t most = 0;
   float value = learned ? (float)learned[0] : 0.0f;
   if (c.measured && !(c.unset_only && value != 0))
-    for (int64_t row = threadIdx.x; row < c.rows; row += TENSOR_THREADS) {
+    for (int64_t at = threadIdx.x; at < c.rows; at += TENSOR_THREADS) {
+      int64_t row = row_of_window(&c.windows, blockIdx.x, at);
       squares += (double)(float)row_squares[row];
       most = larger(most, row_absmax[row]);
     }
@@ -115,7 +117,7 @@ __global__ void __launch_bounds__(TENSOR_THREADS)
     s.last_tie = chosen.last_tie - c.tie_offset;
   }
   if (c.band) s.band = blocked_band_of(c, (double)s.threshold, (double)s.rms);
-  out[0] = s;
+  out[blockIdx.x] = s;
 }
 
 // ---- scales of groups that are not 8, 16, ... 256 columns ----
@@ -142,7 +144,7 @@ __global__ void __launch_bounds__(UNIT_THREADS)
   squares = warp_sum(squares);
   float absmax = 0;
   if (of_tensor) {
-    struct tensor_statistics s = of_tensor[0];
+    struct tensor_statistics s = of_tensor[window_of_row(&c.windows, row)];
     absmax = s.absmax;
   }
   if (lane == 0) scales[unit] = scale_value(&q, size_of_unit(q, most, squares, end - first), absmax);

@@ -14,7 +14,7 @@ struct pruned_range {
 // Chooses over the ranges together, and applies it: to the masters where masks stay, else as the weights' choice.
 inline void choose(struct device *device, const pruned_range *ranges, int count, int64_t step, bool monotone) {
   format_scratch s;
-  if (!take_scratch(device, &ranges[0].weight->weight->description, 0, &s)) return;
+  if (!take_scratch(device, &ranges[0].weight->weight->description, 0, 0, &s)) return;
   select_span *spans = (select_span *)memory_get((size_t)count * sizeof *spans);
   enum dtype dtype = ranges[0].weight->weight->description.master;  // of all
   for (int i = 0; i < count; i++)

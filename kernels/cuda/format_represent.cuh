@@ -22,14 +22,15 @@ struct represent_call {
   struct quantizer q;
   int64_t rows;
   struct random_place place;  // but for the step, which is read from device memory
-  float hadamard_scale;       // 1 / sqrt(block)
-  bool pruned;                // SPARSITY_RANDOM: as the weights' density says; otherwise nothing is pruned
-  bool words;                 // rows are whole octets, aligned for 16 bytes
-  bool transformed;           // `from` has been through the transform
-  bool back;                  // transformed back after rounding ...
-  bool back_rounds;           // ... to bfloat16
-  bool per_unit;              // scales are those in unit_scales
-  native_operand native;      // how codes are written, where they are
+  struct row_windows windows;
+  float hadamard_scale;   // 1 / sqrt(block)
+  bool pruned;            // SPARSITY_RANDOM: as the weights' density says; otherwise nothing is pruned
+  bool words;             // rows are whole octets, aligned for 16 bytes
+  bool transformed;       // `from` has been through the transform
+  bool back;              // transformed back after rounding ...
+  bool back_rounds;       // ... to bfloat16
+  bool per_unit;          // scales are those in unit_scales
+  native_operand native;  // how codes are written, where they are
 };
 
 namespace {
@@ -243,7 +244,8 @@ __global__ void __launch_bounds__(FORMAT_THREADS, GENERAL ? 2 : 3)
   int lane = threadIdx.x % WARP_THREADS;
   int64_t row = work.row, columns = q.columns, octets = (columns + 7) / 8, blocks = (columns + 63) / 64;
   struct tensor_statistics statistics = {};
-  if (of_tensor) statistics = of_tensor[0];
+  int64_t window = window_of_row(&c.windows, row), number = c.place.first_row + row_number(&c.windows, row);
+  if (of_tensor) statistics = of_tensor[window];
   row_choice choice = {};
   if (GENERAL && choices) choice = choices[row];
   bool stochastic = q.rounding == ROUND_STOCHASTIC, random = stochastic || (GENERAL && q.grid == GRID_NOISE);
@@ -290,7 +292,7 @@ __global__ void __launch_bounds__(FORMAT_THREADS, GENERAL ? 2 : 3)
     }
     if (random)
       draw_chunk(words, c.place.seed, GENERAL && q.grid == GRID_NOISE ? RANDOM_STREAM_NOISE : RANDOM_STREAM_ROUNDING,
-                 step, (c.place.tensor << 40) + (uint64_t)((c.place.first_row + row) * blocks * 16 + chunk / 4));
+                 step, (c.place.tensor << 40) + (uint64_t)(number * blocks * 16 + chunk / 4));
     int at = lane * OCTET;
     octet y, levels = {};
     if (q.grid == GRID_UNIFORM || q.grid == GRID_FLOAT) {
@@ -358,7 +360,12 @@ __global__ void __launch_bounds__(FORMAT_THREADS, GENERAL ? 2 : 3)
     }
     if constexpr (ENCODE) {
       store_codes(c.native, codes, row, column, columns, levels);
-      store_scale(c.native, q, block_scales, scale_numbers, row, column, columns, scale, statistics.absmax);
+      // Of windows in turns codes are those of the whole transposed matrix.
+      int64_t turns = c.windows.in_turns && c.windows.count > 1 ? c.windows.count : 1;
+      bool first = row == row_of_window(&c.windows, window, 0);
+      if (column < columns)
+        store_scale(c.native, q, block_scales, scale_numbers, row / turns, column + (turns > 1 ? window * columns : 0),
+                    columns * turns, scale, statistics.absmax, first && column == 0, window);
     }
     if (!ENCODE || to) store_octet(to, row * columns, column, columns, c.words, y);
     if (mask && column < columns) {

@@ -60,7 +60,7 @@ static size_t take(size_t *end, size_t bytes) {
 
 // Codes stand where their values would; without matrices there are only the activations of y.
 static void take_native(struct cuda_format_scratch *s, const struct weight_description *d,
-                        const struct native_layer *layer, int64_t rows, bool matrices, size_t *end) {
+                        const struct native_layer *layer, int64_t rows, int64_t windows, bool matrices, size_t *end) {
   const struct native_product *products = layer->products;
   if (!matrices && native_there(&products[NATIVE_FORWARD]))
     s->matrices[1] = take(end, cuda_native_code_bytes(&products[NATIVE_FORWARD].b, rows, d->inputs));
@@ -74,6 +74,7 @@ static void take_native(struct cuda_format_scratch *s, const struct weight_descr
   size_t of_forward = cuda_native_scale_bytes(&products[NATIVE_FORWARD].b, rows, d->inputs);
   int64_t longest = d->inputs > d->outputs ? d->inputs : d->outputs;
   if (rows > longest) longest = rows;
+  if (windows * CUDA_NATIVE_NUMBER_STRIDE > longest) longest = windows * CUDA_NATIVE_NUMBER_STRIDE;
   struct native_operand by_rows = {NATIVE_E4M3, NATIVE_ROW, 1};
   bool there = false;
   for (int i = 0; i < NATIVE_PRODUCTS; i++) there = there || native_there(&products[i]);
@@ -90,10 +91,11 @@ static void take_native(struct cuda_format_scratch *s, const struct weight_descr
 }
 
 struct cuda_format_scratch cuda_format_scratch_of(const struct weight_description *d, const struct native_layer *native,
-                                                  int64_t rows) {
+                                                  int64_t rows, int64_t window) {
   const struct format *format = d->format;
   struct cuda_format_scratch s = {0};
   int64_t longest = d->outputs > d->inputs ? d->outputs : d->inputs, largest = d->outputs * d->inputs;
+  int64_t windows = window > 0 && rows > window ? rows / window : 1, cut = longest * windows;
   if (rows > longest) longest = rows;
   if (rows * d->outputs > largest) largest = rows * d->outputs;
   if (rows * d->inputs > largest) largest = rows * d->inputs;
@@ -103,6 +105,9 @@ struct cuda_format_scratch cuda_format_scratch_of(const struct weight_descriptio
     apart = apart || cuda_group_apart(&r->scale, &r->grid);
     staged = staged || cuda_staged(r);
   }
+  bool gradients = !representation_is_none(&format->operands[OPERAND_GRADIENTS]);
+  bool matrices = gradients || format->backward != BACKWARD_FORWARD;
+  if (gradients && cut > longest) longest = cut;  // transposed, rows are cut by windows
   size_t length = (size_t)longest, end = 0;
   s.row_absmax = take(&end, length * sizeof(uint32_t));
   s.row_squares = take(&end, length * sizeof(float));
@@ -111,16 +116,14 @@ struct cuda_format_scratch cuda_format_scratch_of(const struct weight_descriptio
   // Groups of 2 at least, the last of a row may be short.
   s.unit_scales = take(&end, apart ? ((size_t)largest / 2 + length) * sizeof(float) : 0);
   s.signs = take(&end, (length + 127) / 128 * 16);
-  s.statistics = take(&end, sizeof(struct tensor_statistics));
+  s.statistics = take(&end, (size_t)windows * sizeof(struct tensor_statistics));
   s.chosen = take(&end, 16);
   s.state = take(&end, 64);
   s.counts = take(&end, CUDA_SELECT_BINS * sizeof(uint64_t));
   s.ties = take(&end, CUDA_TIE_BLOCKS * sizeof(uint32_t));
   s.staged = take(&end, staged ? (size_t)largest * sizeof(float) : 0);
-  bool gradients = !representation_is_none(&format->operands[OPERAND_GRADIENTS]);
-  bool matrices = gradients || format->backward != BACKWARD_FORWARD;
   for (int i = 0; i < 4; i++) s.matrices[i] = take(&end, matrices ? (size_t)largest * dtype_bytes(d->dtype) : 0);
-  if (native) take_native(&s, d, native, rows, matrices, &end);
+  if (native) take_native(&s, d, native, rows, windows, matrices, &end);
   s.total = end;
   return s;
 }

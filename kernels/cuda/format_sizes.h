@@ -29,12 +29,13 @@ struct cuda_table_sizes {
 };
 struct cuda_table_sizes cuda_table_sizes_of(const struct grid *grid);
 
-// Offsets into the workspace of one call with so many rows.
+// Offsets into the workspace of one call with so many rows in such windows (struct linear).
 struct cuda_format_scratch {
-  size_t row_absmax, row_squares, row_sums;  // [longest axis]
+  size_t row_absmax, row_squares, row_sums;  // [longest axis, of the gradients' cut by windows]
   size_t choices;                            // struct row_choice [longest axis]
   size_t unit_scales;                        // of groups that are not found on the way
-  size_t signs, statistics, chosen, state, counts, ties;
+  size_t statistics;                         // of each window
+  size_t signs, chosen, state, counts, ties;
   size_t staged;       // a matrix in float32, transformed ahead of its selection or of its scales
   size_t matrices[4];  // in the products' dtype: gradients and what is represented once more; or their codes
   size_t native_scales[2], native_numbers[2];  // of the two operands of a native product
@@ -45,7 +46,7 @@ struct cuda_format_scratch {
 // `native` is cuda_native_layer of the description, or NULL: without what native products need, which comes last.
 struct native_layer;
 struct cuda_format_scratch cuda_format_scratch_of(const struct weight_description *description,
-                                                  const struct native_layer *native, int64_t rows);
+                                                  const struct native_layer *native, int64_t rows, int64_t window);
 
 // Whether scales of groups come from a pass before, and whether selection or scales need the transformed matrix in
 // memory.

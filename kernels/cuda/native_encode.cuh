@@ -48,12 +48,18 @@ __device__ __forceinline__ void store_codes(const native_operand &native, device
   store_word(codes, row * columns + column, word_pair(low, high));
 }
 
-// The scale of the octet at `column`, by the thread that comes first in what shares it.
+// The scale of the octet at `column`, by the thread that comes first in what shares it; `first`: in its window, which
+// has a number of its own.
 __device__ __forceinline__ void store_scale(const native_operand &native, const struct quantizer &q,
                                             device_pointer<uint8_t> scales, device_pointer<float> numbers, int64_t row,
-                                            int64_t column, int64_t columns, float scale, float tensor_absmax) {
-  if (native.scaling == NATIVE_TENSOR || native.scaling == NATIVE_ROW) {
-    if (column == 0 && (row == 0 || native.scaling == NATIVE_ROW)) numbers[row] = scale;
+                                            int64_t column, int64_t columns, float scale, float tensor_absmax,
+                                            bool first, int64_t window) {
+  if (native.scaling == NATIVE_ROW) {
+    if (column == 0) numbers[row] = scale;
+    return;
+  }
+  if (native.scaling == NATIVE_TENSOR) {
+    if (first) numbers[window * CUDA_NATIVE_NUMBER_STRIDE] = scale;
     return;
   }
   bool by_power = native.scaling == NATIVE_BLOCK32;
@@ -67,7 +73,7 @@ __device__ __forceinline__ void store_scale(const native_operand &native, const 
   } else {
     float unit = scale_unit_of_tensor(&q, tensor_absmax);
     code = code_of_level(nearest_e4m3(scale / unit), 4, 3);
-    if (row == 0 && column == 0) numbers[0] = unit;
+    if (first) numbers[window * CUDA_NATIVE_NUMBER_STRIDE] = unit;
   }
   scales[scale_place(row, column / block, scale_columns)] = (uint8_t)code;
 }

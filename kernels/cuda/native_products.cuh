@@ -34,15 +34,15 @@ inline gemm_shape native_shape(const struct native_product *product, int64_t m, 
   return {m, n, k, true, false, out, out, encoding};
 }
 
-// One part's product, or the whole layer's (part < 0).
+// One part's product, or the whole layer's (part < 0), of so many rows of `all`.
 inline gemm_shape part_shape(const struct linear_format *plan, const struct native_product *product,
-                             native_product_kind kind, int part, int64_t rows, enum dtype out) {
+                             native_product_kind kind, int part, int64_t rows, int64_t all, enum dtype out) {
   int64_t outputs = part < 0 ? plan->outputs : plan->part_outputs[part];
   if (kind == NATIVE_FORWARD)
     return native_shape(product, outputs, rows, plan->inputs, plan->inputs, plan->outputs, out);
   if (kind == NATIVE_INPUT_GRADIENT)
     return native_shape(product, plan->inputs, rows, outputs, plan->outputs, plan->inputs, out);
-  return native_shape(product, plan->inputs, plan->outputs, rows, rows, plan->inputs, DTYPE_FLOAT32);
+  return native_shape(product, plan->inputs, plan->outputs, rows, all, plan->inputs, DTYPE_FLOAT32);
 }
 
 // Parts of a stacked matrix have scales per tensor and selections of their own; where nothing is of a tensor all go at
@@ -68,15 +68,43 @@ inline enum dtype native_output(const struct linear_format *plan, const struct n
   return kind == NATIVE_INPUT_GRADIENT && parts_of_product(plan, layer, kind) > 1 ? DTYPE_FLOAT32 : dtype;
 }
 
+// Whether every window has a number of its own, so that products are made window by window.
+inline bool numbered_by_window(const struct linear_format *plan, const struct native_layer *layer,
+                               native_product_kind kind) {
+  auto measured = [](const struct quantizer &q) { return quantizer_needs_absmax(&q) || quantizer_needs_rms(&q); };
+  const struct native_product *product = &layer->products[kind];
+  if (product->b.scaling != NATIVE_TENSOR && product->b.scaling != NATIVE_BLOCK16) return false;
+  if (kind == NATIVE_FORWARD) return measured(plan->activations);
+  return measured(plan->gradients) || (kind == NATIVE_WEIGHT_GRADIENT && measured(plan->activations));
+}
+
+// The rows that one product takes: a window's or all.
+inline int64_t rows_of_product(const struct linear_format *plan, const struct native_layer *layer,
+                               native_product_kind kind, const struct linear *linear) {
+  return numbered_by_window(plan, layer, kind) ? linear_format_window(linear) : linear->rows;
+}
+
+// What windows ask of the codes that stand for them: whole tiles of scales, and numbers that products can take.
+inline bool windows_encoded(const struct native_product *product, native_product_kind kind,
+                            const struct linear *linear) {
+  int64_t window = linear_format_window(linear);
+  if (linear->rows <= window) return true;
+  if (kind != NATIVE_WEIGHT_GRADIENT) return product->b.scaling != NATIVE_BLOCK16 || window % CUDA_SCALE_TILE_ROWS == 0;
+  if (product->a.scaling == NATIVE_ROW || product->a.scaling == NATIVE_BLOCK16) return false;
+  return window % cuda_native_alignment(&product->a) == 0;
+}
+
 inline bool native_chosen(struct device *device, const struct linear_format *plan, const struct native_layer *layer,
-                          native_product_kind kind, int64_t rows, enum dtype dtype) {
+                          native_product_kind kind, const struct linear *linear, enum dtype dtype) {
   if (!native_possible(device, layer, kind)) return false;
   const struct native_product *product = &layer->products[kind];
+  int64_t rows = rows_of_product(plan, layer, kind, linear);
+  if (!windows_encoded(product, kind, linear)) return false;
   if (kind == NATIVE_WEIGHT_GRADIENT && rows % cuda_native_alignment(&product->a)) return false;
   int parts = parts_of_product(plan, layer, kind);
   enum dtype out = native_output(plan, layer, kind, dtype);
   for (int part = parts ? 0 : -1; part < (parts ? parts : 0); part++) {
-    const gemm_plan *found = plan_find(device, part_shape(plan, product, kind, part, rows, out));
+    const gemm_plan *found = plan_find(device, part_shape(plan, product, kind, part, rows, linear->rows, out));
     if (!found || found->refused) return false;
   }
   return true;
@@ -132,38 +160,52 @@ inline encoded_matrix encoded_part(const struct linear_format *plan, encoded_mat
   return whole;
 }
 
+// Rows from `row` on of an encoded operand that is cut by windows, or the whole one.
+inline encoded_matrix encoded_window(encoded_matrix whole, int64_t row, int64_t window, int64_t columns) {
+  if (row == 0) return whole;
+  whole.codes += row * columns / (whole.native.type == NATIVE_E2M1 ? 2 : 1);
+  if (whole.scales) whole.scales += cuda_native_scale_bytes(&whole.native, row, columns);
+  whole.numbers += row / window * CUDA_NATIVE_NUMBER_STRIDE;
+  return whole;
+}
+
 // y = x W^T, of encoded weights whose parts have scales of their own or not.
 inline void native_forward(struct device *device, const struct linear_format *plan, const struct native_layer *layer,
-                           const encoded_matrix &weights, const encoded_matrix &x, int64_t rows, enum dtype dtype,
-                           void *y, const format_scratch *s) {
+                           const encoded_matrix &weights, const encoded_matrix &x, const struct linear *linear, void *y,
+                           const format_scratch *s) {
   const struct native_product *product = &layer->products[NATIVE_FORWARD];
   int parts = parts_of_product(plan, layer, NATIVE_FORWARD);
-  int64_t first = 0;
+  int64_t first = 0, rows = rows_of_product(plan, layer, NATIVE_FORWARD, linear);
   for (int part = parts ? 0 : -1; part < (parts ? parts : 0); part++) {
-    native_multiply(device, part_shape(plan, product, NATIVE_FORWARD, part, rows, dtype),
-                    encoded_part(plan, weights, part, plan->inputs), x, (char *)y + (size_t)first * dtype_bytes(dtype),
-                    false, s);
+    for (int64_t row = 0; row < linear->rows; row += rows)
+      native_multiply(device, part_shape(plan, product, NATIVE_FORWARD, part, rows, linear->rows, linear->dtype),
+                      encoded_part(plan, weights, part, plan->inputs), encoded_window(x, row, rows, plan->inputs),
+                      (char *)y + (size_t)(row * plan->outputs + first) * dtype_bytes(linear->dtype), false, s);
     if (part >= 0) first += plan->part_outputs[part];
   }
 }
 
-// d_x = d_y W, of the prepared weights transposed [inputs, outputs]; parts, each with its number, are added up.
+// d_x = d_y W, of the weights transposed [inputs, outputs]: the prepared ones or those represented once more; parts,
+// each with its number, are added up.
 inline void native_input_gradient(struct device *device, const struct linear_format *plan,
                                   const struct native_layer *layer, encoded_matrix turned, encoded_matrix d_y,
-                                  int64_t rows, enum dtype dtype, void *d_x, const format_scratch *s) {
+                                  const struct linear *linear, void *d_x, const format_scratch *s) {
   const struct native_product *product = &layer->products[NATIVE_INPUT_GRADIENT];
   int parts = parts_of_product(plan, layer, NATIVE_INPUT_GRADIENT);
-  enum dtype out = native_output(plan, layer, NATIVE_INPUT_GRADIENT, dtype);
+  enum dtype dtype = linear->dtype, out = native_output(plan, layer, NATIVE_INPUT_GRADIENT, dtype);
+  int64_t rows = rows_of_product(plan, layer, NATIVE_INPUT_GRADIENT, linear);
   void *sums = out == dtype ? d_x : s->sums;
   for (int part = parts ? 0 : -1; part < (parts ? parts : 0); part++) {
-    native_multiply(device, part_shape(plan, product, NATIVE_INPUT_GRADIENT, part, rows, out), turned, d_y, sums,
-                    part > 0, s);
+    for (int64_t row = 0; row < linear->rows; row += rows)
+      native_multiply(device, part_shape(plan, product, NATIVE_INPUT_GRADIENT, part, rows, linear->rows, out), turned,
+                      encoded_window(d_y, row, rows, plan->outputs),
+                      (char *)sums + (size_t)(row * plan->inputs) * dtype_bytes(out), part > 0, s);
     if (part < 0) break;
     turned.codes += plan->part_outputs[part];
     turned.numbers += CUDA_NATIVE_NUMBER_STRIDE;
     d_y.codes += plan->part_outputs[part];
   }
-  if (sums != d_x) convert(device, rows * plan->inputs, out, sums, dtype, d_x);
+  if (sums != d_x) convert(device, linear->rows * plan->inputs, out, sums, dtype, d_x);
 }
 
 }  // namespace

@@ -60,7 +60,7 @@ size_t cuda_workspace_bytes(const struct device *device, enum op_kind kind, cons
     case OP_LINEAR: {
       if (!shape->weight || format_is_none(shape->weight->format)) return 0;
       struct native_layer native = cuda_native_layer(shape->weight);
-      return cuda_format_scratch_of(shape->weight, &native, shape->rows).total;
+      return cuda_format_scratch_of(shape->weight, &native, shape->rows, shape->context).total;
     }
   }
   return 0;
@@ -69,7 +69,8 @@ size_t cuda_workspace_bytes(const struct device *device, enum op_kind kind, cons
 bool cuda_shape_supported(const struct device *device, enum op_kind kind, const struct op_shape *shape,
                           struct error *error) {
   if (kind == OP_LINEAR && shape->weight && !format_is_none(shape->weight->format))
-    return format_check_shape(shape->weight->format, shape->weight->outputs, shape->weight->inputs, shape->rows, error);
+    return format_check_shape(shape->weight->format, shape->weight->outputs, shape->weight->inputs,
+                              shape->context > 0 ? shape->context : shape->rows, error);
   if (kind == OP_EMBEDDING && shape->vocabulary > 0x7fffffff)
     return error_set(error, EXIT_USAGE_ERROR, "a vocabulary of %lld: must be below 2^31", (long long)shape->vocabulary);
   if (kind == OP_EMBEDDING && shape->rows > 0x7fffffff)

@@ -73,6 +73,32 @@ struct random_place linear_format_place(const struct linear_format *plan, enum r
   return (struct random_place){plan->seed, (uint64_t)step, (uint64_t)plan->number * 4 + operand, first_row};
 }
 
+int64_t linear_format_window(const struct linear *linear) { return linear->window > 0 ? linear->window : linear->rows; }
+
+struct row_windows linear_format_windows(const struct linear *linear) {
+  int64_t window = linear_format_window(linear);
+  return (struct row_windows){.count = window > 0 ? linear->rows / window : 1, .rows = window};
+}
+
+struct row_windows linear_format_turns(const struct linear_format *plan, const struct linear *linear, int64_t axis) {
+  return (struct row_windows){.count = linear_format_windows(linear).count,
+                              .rows = axis,
+                              .in_turns = true,
+                              .stride = plan->outputs + plan->inputs};
+}
+
+int64_t linear_format_first_turn(const struct linear_format *plan, const struct linear *linear) {
+  int64_t window = linear_format_window(linear);
+  return linear->first_row / (window > 0 ? window : 1) * (plan->outputs + plan->inputs);
+}
+
+bool linear_format_windows_fit(const struct linear *linear, struct error *error) {
+  int64_t window = linear->window;
+  if (window <= 0 || (linear->rows % window == 0 && linear->first_row % window == 0)) return true;
+  return error_set(error, EXIT_ENVIRONMENT, "a linear layer's %lld rows from %lld on are not whole windows of %lld",
+                   (long long)linear->rows, (long long)linear->first_row, (long long)window);
+}
+
 struct saved_layout linear_format_saved(const struct linear_format *plan, int64_t rows, enum dtype dtype) {
   struct saved_layout layout = {0};
   if (plan->has_activations) {

@@ -15,6 +15,10 @@
 // along its axis, after the same transform over that axis (random signs: drawn anew each step), which cancels.
 // BACKWARD_ORIGINAL (HALO): the weights and activations of the backward products are represented without their
 // transform.
+//
+// Activations and gradients are seen by windows, one sequence each (struct linear): a scale of the whole operand is one
+// of a window, and along tokens an axis is the window's, with its transform, its groups and its rows' scales. So what a
+// sequence becomes does not depend on how many others are in the call.
 #pragma once
 #include "kernels/formats/quantize.h"
 
@@ -49,6 +53,16 @@ bool linear_format_token_quantizer(const struct linear_format *plan, int64_t tok
 enum random_operand { RANDOM_WEIGHTS, RANDOM_ACTIVATIONS, RANDOM_GRADIENTS_OUTPUTS, RANDOM_GRADIENTS_TOKENS };
 struct random_place linear_format_place(const struct linear_format *plan, enum random_operand operand, int64_t step,
                                         int64_t first_row);
+
+// The tokens of a window of this call, and its windows as rows of [rows, inputs] or [rows, outputs].
+int64_t linear_format_window(const struct linear *linear);
+struct row_windows linear_format_windows(const struct linear *linear);
+// The windows of a transposed operand, [axis, rows]: it is seen as [axis * windows, window].
+struct row_windows linear_format_turns(const struct linear_format *plan, const struct linear *linear, int64_t axis);
+// The number of the first row of d_y^T in it (struct random_place); the rows of x^T come `outputs` later.
+int64_t linear_format_first_turn(const struct linear_format *plan, const struct linear *linear);
+// False and an error when the call is not of whole windows that begin where one begins.
+bool linear_format_windows_fit(const struct linear *linear, struct error *error);
 
 // Bytes that forward keeps for backward: the represented activations, their mask bits, and for learned scales the
 // activations as they were.

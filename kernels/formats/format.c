@@ -107,6 +107,38 @@ bool format_check_shape(const struct format *format, int64_t outputs, int64_t in
   return true;
 }
 
+static bool measured(const struct scale *scale) {
+  return scale->rule == SCALE_ABSMAX || scale->rule == SCALE_RMS;
+}
+
+static bool draws(const struct representation *r) {
+  return r->grid.kind == GRID_NOISE || r->rounding == ROUND_STOCHASTIC;
+}
+
+static bool activations_by_sequences(const struct representation *r) {
+  const struct scale *scale = &r->scale;
+  if (r->grid.kind == GRID_NONE) return false;
+  return (scale->unit == SCALE_PER_TENSOR && scale->rule != SCALE_STATIC) || scale->type == SCALE_E4M3 || draws(r);
+}
+
+// Nothing changes where a value's place among the tokens does not count, or only within groups that sequences hold
+// whole.
+static bool gradients_by_sequences(const struct representation *r, int64_t context) {
+  const struct scale *scale = &r->scale;
+  if (representation_is_none(r)) return false;
+  if (draws(r) || r->hadamard.kind != HADAMARD_NONE || scale->type == SCALE_E4M3) return true;
+  bool local = r->grid.kind == GRID_NONE || scale->rule == SCALE_STATIC ||
+               (scale->unit == SCALE_PER_GROUP && context % scale->group == 0);
+  if (!local && measured(scale)) return true;
+  return r->sparsity.kind == SPARSITY_TOP;  // of a row along tokens
+}
+
+bool format_by_sequences(const struct format *format, int64_t context) {
+  return format && (activations_by_sequences(&format->operands[OPERAND_ACTIVATIONS]) ||
+                    gradients_by_sequences(&format->operands[OPERAND_GRADIENTS], context) ||
+                    format->gradient_token_hadamard);
+}
+
 double format_density(const struct format *format, int64_t step, int64_t steps) {
   return format ? sparsity_density(&format->operands[OPERAND_WEIGHTS].sparsity, step, steps) : 1;
 }

@@ -201,6 +201,11 @@ bool hadamard_block(const struct hadamard *hadamard, int64_t axis, int *block, s
 bool format_check_shape(const struct format *format, int64_t outputs, int64_t inputs, int64_t rows,
                         struct error *error);
 
+// Whether a run with this format gives other numbers than before scales and axes of tokens were of one sequence of
+// `context` tokens (apply.h), when they were of whatever sequences stood in a call; or draws other numbers in
+// evaluations. False for NULL.
+bool format_by_sequences(const struct format *format, int64_t context);
+
 // Share of the values of a linear layer's weights that are not pruned during a step: what cost and active parameters
 // count. 1 for formats without sparse weights, and NULL.
 double format_density(const struct format *format, int64_t step, int64_t steps);

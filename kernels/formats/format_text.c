@@ -202,16 +202,19 @@ static void describe_sparsity(const struct sparsity *sparsity, struct text *out)
 }
 
 // How values come onto their grid: scale, rounding, transform, gradients.
-static void describe_rounding(const struct representation *representation, struct text *out) {
+static void describe_rounding(const struct representation *representation, enum operand operand, struct text *out) {
   static const char *const rules[] = {"root mean square", "largest magnitude", "learned scale", "fixed scale"};
   static const char *const types[] = {"", ", as a power of two (down)", ", as a power of two (nearest)",
                                       ", as a power of two (up)", ", in FP8 beside one float"};
-  text_format(out, ", by the %s of ", rules[representation->scale.rule]);
+  const struct scale *scale = &representation->scale;
+  bool windows = operand != OPERAND_WEIGHTS, measured = scale->rule == SCALE_RMS || scale->rule == SCALE_ABSMAX;
+  text_format(out, ", by the %s of ", rules[scale->rule]);
   if (representation->scale.unit == SCALE_PER_GROUP)
     text_format(out, "groups of %d", representation->scale.group);
   else
-    text_add(out, representation->scale.unit == SCALE_PER_ROW ? "a row" : "a matrix");
-  text_add(out, types[representation->scale.type]);
+    text_add(out, scale->unit == SCALE_PER_ROW ? "a row" : windows && measured ? "a sequence" : "a matrix");
+  text_add(out, types[scale->type]);
+  if (scale->type == SCALE_E4M3 && windows) text_add(out, " of a sequence");
   if (representation->rounding == ROUND_STOCHASTIC) text_add(out, ", stochastic rounding");
   if (representation->hadamard.kind != HADAMARD_NONE)
     text_format(out, ", after a Hadamard transform%s",
@@ -221,7 +224,8 @@ static void describe_rounding(const struct representation *representation, struc
   text_format(out, "; %s", estimators[representation->estimator]);
 }
 
-static void describe_representation(const struct representation *representation, struct text *out) {
+static void describe_representation(const struct representation *representation, enum operand operand,
+                                    struct text *out) {
   const struct grid *grid = &representation->grid;
   const struct sparsity *sparsity = &representation->sparsity;
   char number[32];
@@ -246,7 +250,7 @@ static void describe_representation(const struct representation *representation,
       text_format(out, "Gaussian noise of relative variance %s", number_human(grid->variance, number));
       return;
   }
-  describe_rounding(representation, out);
+  describe_rounding(representation, operand, out);
 }
 
 void format_describe(const struct format *format, struct text *out) {
@@ -259,10 +263,12 @@ void format_describe(const struct format *format, struct text *out) {
     const struct representation *operand = &format->operands[i];
     if (representation_is_none(operand)) continue;
     text_format(out, "%s%s: ", first ? "" : ". ", operand_name((enum operand)i));
-    describe_representation(operand, out);
+    describe_representation(operand, (enum operand)i, out);
     first = false;
   }
   if (format->backward == BACKWARD_REQUANTIZE) text_add(out, ". Backward products use operands represented once more");
   if (format->backward == BACKWARD_ORIGINAL) text_add(out, ". Backward products use operands without the transform");
   if (format->gradient_token_hadamard) text_add(out, ", gradients transformed over tokens for d_x");
+  if (!representation_is_none(&format->operands[OPERAND_GRADIENTS]))
+    text_add(out, ". Along tokens, for d_W, an axis is one sequence");
 }

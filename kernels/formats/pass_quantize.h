@@ -426,6 +426,8 @@ static void quantize_pass(const void *argument, int64_t begin, int64_t end, int 
       quantizer->grid == GRID_NOISE || (quantizer->rounding == ROUND_STOCHASTIC && quantizer->grid != GRID_NONE);
   int64_t unit = quantizer->unit == SCALE_PER_GROUP ? quantizer->group : columns, blocks = (columns + 63) / 64;
   for (int64_t number = begin; number < end; number++) {
+    const struct tensor_statistics *statistics = call->statistics;
+    if (statistics) statistics += window_of_row(&call->windows, number);
     load_row(row.x, call->from_dtype, call->from, number * columns, columns);
     if (quantizer->hadamard_block > 1 && !call->transformed) {
       if (call->signs) apply_signs(row.x, call->signs, columns);
@@ -436,8 +438,9 @@ static void quantize_pass(const void *argument, int64_t begin, int64_t end, int 
     if (random)
       random_words_pass(call->place.seed, quantizer->grid == GRID_NOISE ? RANDOM_STREAM_NOISE : RANDOM_STREAM_ROUNDING,
                         call->place.step,
-                        (call->place.tensor << 40) + (uint64_t)((call->place.first_row + number) * blocks * 16), blocks,
-                        row.words);
+                        (call->place.tensor << 40) +
+                            (uint64_t)((call->place.first_row + row_number(&call->windows, number)) * blocks * 16),
+                        blocks, row.words);
     if (masked && !conditions)
       for (int64_t i = 0; i < columns; i++) row.pass[i] = -1;
     if (quantizer->grid == GRID_NONE) {
@@ -445,7 +448,7 @@ static void quantize_pass(const void *argument, int64_t begin, int64_t end, int 
     } else {
       for (int64_t at = 0; at < columns; at += unit) {
         int64_t stop = at + unit < columns ? at + unit : columns;
-        float scale = range_scale(quantizer, call->statistics, row.x + at, stop - at, 1);
+        float scale = range_scale(quantizer, statistics, row.x + at, stop - at, 1);
         round_unit(quantizer, conditions, scale, &row, at, stop);
         if (conditions && sparse && quantizer->backward == SPARSE_TRUST)
           for (int64_t i = at; i < stop; i++)

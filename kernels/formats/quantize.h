@@ -9,6 +9,7 @@
 #include "kernels/cpu/parallel.h"
 #include "kernels/formats/format.h"
 #include "kernels/formats/sparsity.h"
+#include "kernels/formats/windows.h"
 #include "kernels/ops.h"
 
 // A representation made ready for matrices of so many columns: plain data, so that a device can copy it.
@@ -51,7 +52,7 @@ struct quantizer {
 bool quantizer_make(struct quantizer *quantizer, const struct representation *representation, int64_t columns,
                     struct arena *arena, struct error *error);
 
-// What passes need to know of a whole tensor (one part of a stacked matrix).
+// What passes need to know of a whole tensor: one part of a stacked matrix, one window of activations or gradients.
 struct tensor_statistics {
   float absmax, rms;         // after the transform
   float learned;             // SCALE_LEARNED: the scale
@@ -66,6 +67,7 @@ bool quantizer_needs_selection(const struct quantizer *quantizer);  // a thresho
 
 // Randomness: Philox (seed, stream, step, index). Value (row, column) of tensor `number` draws from
 //   block ((number * 4 + operand) << 40) + ((first_row + row) * ceil(columns / 64) + column / 64) * 16 + column % 16,
+// (rows of windows in turns by their row_number)
 //   word column % 64 / 16,
 // so that vectors of any length get their words by whole blocks.
 struct random_place {
@@ -76,7 +78,8 @@ struct random_place {
 
 struct quantize_call {
   const struct quantizer *quantizer;
-  const struct tensor_statistics *statistics;  // NULL when nothing of the tensor is needed
+  const struct tensor_statistics *statistics;  // of each window; NULL when nothing of the tensor is needed
+  struct row_windows windows;
   enum dtype from_dtype, to_dtype;
   const void *from;
   void *to;               // values of the represented matrix; may be `from` when the dtypes are the same

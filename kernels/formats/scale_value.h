@@ -5,12 +5,6 @@
 
 #include "kernels/formats/quantize.h"
 
-#if defined(__CUDACC__)
-#define FORMAT_FUNCTION static __forceinline__ __host__ __device__
-#else
-#define FORMAT_FUNCTION static inline __attribute__((always_inline, unused))
-#endif
-
 FORMAT_FUNCTION uint32_t float_bits(float value) {
   uint32_t bits;
   memcpy(&bits, &value, sizeof bits);

@@ -152,6 +152,55 @@ static void autos_follow_the_rules(void) {
   CHECK(c.train.steps == 20 * config_parameters(&c).non_embedding / 4096);
 }
 
+// How a batch is cut changes neither what is counted nor how long a run is. Counted by hand: layers of a block, causal
+// attention over (T + 1) / 2 keys, the vocabulary's matrix whoever owns it, forward and twice backward; a tied head has
+// no parameters of its own.
+static void micro_batches_change_no_count(void) {
+  struct error error = {0};
+  struct corpus_facts facts = {.known = true, .vocabulary = 311, .train_tokens = 1000000};
+  static const char *const batches[] = {"768", "3072"}, *const accumulations[] = {"1", "2", "4", "8", "16"},
+                           *const recomputes[] = {"none", "ffn", "block"};
+  for (int tied = 0; tied < 2; tied++)
+    for (int kv = 1; kv <= 4; kv *= 2)
+      for (size_t b = 0; b < 2; b++)
+        for (size_t a = 0; a < 5; a++) {
+          char kv_heads[8];
+          snprintf(kv_heads, sizeof kv_heads, "%d", kv);
+          struct run_config c = resolved((const char *[]){"model.layers",
+                                                          "3",
+                                                          "model.width",
+                                                          "64",
+                                                          "model.head_dim",
+                                                          "16",
+                                                          "model.kv_heads",
+                                                          kv_heads,
+                                                          "model.context",
+                                                          "48",
+                                                          "model.tied_head",
+                                                          tied ? "true" : "false",
+                                                          "train.tokens",
+                                                          "92160",
+                                                          "train.batch_tokens",
+                                                          batches[b],
+                                                          "train.accumulation",
+                                                          accumulations[a],
+                                                          "train.recompute",
+                                                          recomputes[a % 3],
+                                                          NULL},
+                                         &facts, &error);
+          struct run_quantities q = config_quantities(&c, &facts);
+          int64_t attention = 3 * (64 * 64 + 2 * 64 * 16 * kv + 64 * 64), mlp = 3 * 3 * 64 * 192, norms = 7 * 64;
+          double forward = 2.0 * (double)(attention + mlp) + 4.0 * 3 * 64 * 24.5 + 2.0 * 311 * 64;
+          if (!CHECK(error.code == EXIT_DONE)) printf("# %s\n", error.text);
+          CHECK(q.parameters.non_embedding == attention + mlp + norms);
+          CHECK(q.parameters.total == attention + mlp + norms + 311 * 64 * (tied ? 1 : 2));
+          CHECK(q.tokens == 92160 && q.steps == 92160 / c.train.batch_tokens);
+          CHECK(c.train.warmup_steps == q.steps / 10);
+          CHECK_NEAR(q.flops, 3 * forward * 92160, 1e-12);
+          CHECK_NEAR(q.flops_6nd, 6.0 * (double)(attention + mlp + norms) * 92160, 1e-12);
+        }
+}
+
 // Masters in bfloat16 take products in bfloat16 along, and count in the id with how they are rounded; without them a
 // run's id is what it always was.
 static void master_weights(void) {
@@ -232,6 +281,36 @@ static void versions_follow_what_changed(void) {
                         resolved((const char *[]){"train.steps", "10", "train.schedule", "wsd", NULL}, &facts, &error);
   CHECK(config_version(&cosine) == TRAINER_SEMANTIC_VERSION);
   CHECK(config_version(&wsd) == TRAINER_SEMANTIC_VERSION + 100);
+  // Formats whose scales or axes of tokens became a sequence's; others keep their ids.
+  static const struct {
+    const char *format;
+    bool changed;
+  } formats[] = {{"none", false},
+                 {"w4a4", false},
+                 {"w4", false},
+                 {"mxfp4", false},
+                 {"quest-mxfp4", false},
+                 {"lsq-w4", false},
+                 {"2:4+int4", false},
+                 {"w(int8[absmax,tensor,no-hadamard])", false},
+                 {"w(int4)a(fp8-e4m3[static(0.1),tensor,no-hadamard])", false},
+                 {"g(mxfp4[no-hadamard])", false},
+                 {"a(sparse(0.5))", false},
+                 {"lsq-w4a4", true},
+                 {"a(nvfp4)", true},
+                 {"w(int4)a(fp8-e4m3[absmax,tensor,no-hadamard])", true},
+                 {"w(int4)a(int4[rms,tensor,no-hadamard])", true},
+                 {"a(int4[stochastic])", true},
+                 {"g8", true},
+                 {"quartet", true},
+                 {"fp8-mixed", true},
+                 {"halo2-int8", true}};
+  for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+    struct run_config c =
+        resolved((const char *[]){"train.steps", "10", "format", formats[i].format, NULL}, &facts, &error);
+    if (!CHECK(config_version(&c) == TRAINER_SEMANTIC_VERSION + 1000 * formats[i].changed))
+      printf("# %s: %s\n", formats[i].format, error.text);
+  }
 }
 
 static void identity_counts_what_changes_the_result_only(void) {
@@ -302,6 +381,7 @@ int main(void) {
   RUN(groups_and_effects);
   RUN(parameters_match_published_sizes);
   RUN(autos_follow_the_rules);
+  RUN(micro_batches_change_no_count);
   RUN(master_weights);
   RUN(impossible_combinations_are_refused);
   RUN(whole_numbers_are_compared_as_such);

@@ -4,18 +4,20 @@
 #include "tests/cuda/cuda_check.h"
 
 static struct arena arena;
+static int64_t layer_window;  // of layers that are made and their calls
 
 struct layer {
   struct weight_description description;
   struct weight *weight[2];
   void *memory[2], *saved[2], *learned[2], *d_learned[2];
-  int64_t rows;
+  int64_t rows, window;
 };
 // parts 0: one matrix.
 static inline struct layer layer_make_parts(const char *text, int64_t rows, int64_t inputs, const int64_t *part_outputs,
                                             int parts, enum dtype dtype, enum dtype master) {
   struct error error = {0};
   struct layer l = {.rows = rows,
+                    .window = layer_window,
                     .description = {.outputs = part_outputs[0],
                                     .inputs = inputs,
                                     .dtype = dtype,
@@ -28,7 +30,7 @@ static inline struct layer layer_make_parts(const char *text, int64_t rows, int6
   l.description.parts = parts;
   for (int part = 0; part < parts; part++) l.description.part_outputs[part] = part_outputs[part];
   for (int part = 1; part < parts; part++) l.description.outputs += part_outputs[part];
-  struct op_shape shape = {.rows = rows, .weight = &l.description, .training = true};
+  struct op_shape shape = {.rows = rows, .context = layer_window, .weight = &l.description, .training = true};
   workspaces_for(OP_LINEAR, shape);
   float zeroes[LEARNED_SCALES] = {0};
   both_upload(l.learned, zeroes, sizeof zeroes);
@@ -62,8 +64,11 @@ static inline void layer_prepare(struct layer *l, const struct array *master, in
 static inline void layer_run(struct layer *l, const struct array *x, struct array *y, const struct array *d_y,
                              struct array *d_x, struct array *d_w) {
   for (int s = 0; s < 2; s++) {
-    struct linear linear = {
-        .weight = l->weight[s], .rows = l->rows, .first_row = 3 * l->rows, .dtype = l->description.dtype};
+    struct linear linear = {.weight = l->weight[s],
+                            .rows = l->rows,
+                            .first_row = 3 * l->rows,
+                            .window = l->window,
+                            .dtype = l->description.dtype};
     ops[s]->linear_forward(device[s], &linear, x->data[s], l->saved[s], y->data[s]);
     ops[s]->linear_input_gradient(device[s], &linear, l->saved[s], d_y->data[s], d_x->data[s]);
     ops[s]->linear_weight_gradient(device[s], &linear, x->data[s], l->saved[s], d_y->data[s], d_w->data[s], false);

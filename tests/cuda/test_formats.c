@@ -255,6 +255,9 @@ static void layers(void) {
   for (size_t i = 0; i < COUNT_OF(texts); i++) {
     layer_case(texts[i], 16, 48, 80, DTYPE_FLOAT32);
     if (i % 2 == 0) layer_case(texts[i], 32, 16, 32, DTYPE_BFLOAT16);
+    layer_window = 48;  // three windows, in which groups of 32 are short
+    layer_case(texts[i], 144, 48, 80, i % 3 ? DTYPE_FLOAT32 : DTYPE_BFLOAT16);
+    layer_window = 0;
   }
 }
 

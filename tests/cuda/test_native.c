@@ -56,7 +56,8 @@ struct layer_case {
   const char *format;
   int64_t rows, inputs, parts[3];  // 0: none
   enum dtype dtype;
-  int native;  // which products are
+  int native;      // which products are
+  int64_t window;  // 0: all rows
 };
 struct layer_result {
   struct array master, x, y, d_y, d_x, d_w;
@@ -64,6 +65,7 @@ struct layer_result {
 };
 static struct layer case_layer(const struct layer_case *c) {
   int parts = c->parts[2] ? 3 : c->parts[1] ? 2 : 0;
+  layer_window = c->window;
   return layer_make_parts(c->format, c->rows, c->inputs, c->parts, parts, c->dtype, DTYPE_FLOAT32);
 }
 // Activations differ a hundredfold between columns and gradients between rows, so that scales of blocks do.
@@ -82,7 +84,8 @@ static struct layer_result case_run(struct layer *l) {
   array_write(&r.x), array_write(&r.d_y), array_write(&r.master);
   layer_prepare(l, &r.master, 17);
   for (int s = 0; s < 2; s++) {
-    struct linear linear = {.weight = l->weight[s], .rows = rows, .first_row = 3 * rows, .dtype = dtype};
+    struct linear linear = {
+        .weight = l->weight[s], .rows = rows, .first_row = 3 * rows, .window = l->window, .dtype = dtype};
     unsigned long long made[4] = {isoloss_emulator_narrow_products()};
     ops[s]->linear_forward(device[s], &linear, r.x.data[s], l->saved[s], r.y.data[s]);
     made[1] = isoloss_emulator_narrow_products();
@@ -240,6 +243,38 @@ static void scales_of_blocks(void) {
       {"w4a4", 32, 64, {32}, DTYPE_FLOAT32, 0},
   };
   layers_check(100, cases, COUNT_OF(cases));
+}
+// Sequences with numbers of their own: a product each, where codes and scales can be cut so.
+static void scales_of_sequences(void) {
+  static const struct layer_case of_tensors[] = {
+      {"fp8-mixed", 48, 64, {48}, DTYPE_FLOAT32, ALL, 16},
+      {"fp8-mixed", 96, 64, {32, 16, 16}, DTYPE_BFLOAT16, ALL, 32},
+      {"fp8-mixed", 48, 64, {32, 16, 16}, DTYPE_FLOAT32, Y | D_X, 24},
+      {"halo0-fp8", 32, 48, {32, 16}, DTYPE_FLOAT32, ALL, 16},
+      {"halo2-fp8", 64, 64, {32, 32}, DTYPE_FLOAT32, ALL, 32},
+      {"w(" FP8 ")a(" FP8 ")g(fp8-e5m2[absmax,tensor,stochastic,no-hadamard,ste])",
+       48,
+       32,
+       {48},
+       DTYPE_FLOAT32,
+       ALL,
+       16},
+      {"w(" FP8 ")a(fp8-e4m3[static(0.02),tensor,no-hadamard,ste])", 48, 32, {32}, DTYPE_FLOAT32, Y, 12},
+      {"lsq-w4a4", 32, 32, {32, 16}, DTYPE_FLOAT32, Y, 16},
+      {"w4a4", 40, 64, {32, 16}, DTYPE_FLOAT32, Y, 10},
+  };
+  static const struct layer_case of_blocks[] = {
+      {MXFP8_ALL, 96, 64, {32}, DTYPE_FLOAT32, ALL, 32},
+      {MXFP8_ALL, 320, 64, {32, 32}, DTYPE_BFLOAT16, ALL, 160},
+      {MXFP8_ALL, 96, 64, {32}, DTYPE_FLOAT32, Y | D_X, 48},
+      {"quartet", 64, 64, {64, 32}, DTYPE_FLOAT32, ALL, 32},
+      {"quartet-sr", 128, 64, {32, 32}, DTYPE_BFLOAT16, ALL, 64},
+      {NVFP4_ALL, 256, 64, {32, 32}, DTYPE_FLOAT32, Y | D_X, 128},
+      {NVFP4_ALL, 64, 64, {64}, DTYPE_FLOAT32, 0, 32},
+      {NVFP4_ALL, 64, 64, {64}, DTYPE_FLOAT32, ALL, 64},
+  };
+  layers_check(90, of_tensors, COUNT_OF(of_tensors));
+  layers_check(100, of_blocks, COUNT_OF(of_blocks));
 }
 static void consumer_gpus(void) {
   static const struct layer_case cases[] = {{"fp8-mixed", 32, 64, {32, 16, 16}, DTYPE_FLOAT32, ALL},
@@ -492,6 +527,7 @@ int main(void) {
   RUN(scales_of_tensors);
   RUN(scales_of_rows);
   RUN(scales_of_blocks);
+  RUN(scales_of_sequences);
   RUN(consumer_gpus);
   RUN(no_native);
   RUN(told);

@@ -72,7 +72,7 @@ static void overfits_a_tiny_text(void) {
   if (!CHECK(loss < 0.01)) printf("# loss %g\n", loss);
   struct loss_sum sum = {0};
   float nats[80];
-  CHECK(model_evaluate(f.model, &batch, &sum, nats, &error) && sum.targets == 80);
+  CHECK(model_evaluate(f.model, &batch, 0, &sum, nats, &error) && sum.targets == 80);
   CHECK(sum.nats / 80 < 0.01);
   double total = 0;
   for (int i = 0; i < 80; i++) total += nats[i];
@@ -105,7 +105,10 @@ static void recompute(const char *dtype) {
     struct run_config config =
         config_with(&arena, arena_format(&arena, "train.lr=3e-3 train.recompute=%s model.dtype=%s", modes[i], dtype));
     parameters[i] = train(&arena, &config, 20, losses[i]);
-    bytes[i] = trainer_memory_bytes(&config, &(struct error){0});
+    // Of micro-batches that take more than an evaluation.
+    struct run_config large = config_with(
+        &arena, arena_format(&arena, "train.batch_tokens=16384 train.recompute=%s model.dtype=%s", modes[i], dtype));
+    bytes[i] = trainer_memory_bytes(&large, &(struct error){0});
     count = config_parameters(&config).total;
   }
   for (int i = 1; i < 3; i++) {
@@ -192,7 +195,7 @@ static double loss_after_training(const char *dtype) {
   sum = (struct loss_sum){0};
   for (int i = 0; i < 20; i++) {
     struct token_batch batch = rule_batch(&arena, &config, (uint64_t)(1000 + i));
-    CHECK(model_evaluate(f.model, &batch, &sum, NULL, &error));
+    CHECK(model_evaluate(f.model, &batch, 0, &sum, NULL, &error));
   }
   fixture_close(&f);
   arena_free(&arena);
