@@ -187,10 +187,11 @@ static void nearer_on_average(void) {
   for (size_t d = 0; d < (strict ? sizeof designs / sizeof *designs : 1); d++) {
     struct counted c = count_held(&law, &designs[d]);
     double held = 100.0 * c.held / c.values;
-    printf("# %s, %d tables: squared errors %.2f of those alone; 90 %% intervals hold %.1f %% (percentile ones %.1f), "
-           "those of the spread %.1f\n",
-           designs[d].words, c.fits, c.pooled / c.alone, held, 100.0 * c.percentile / c.values,
-           100.0 * c.spreads / c.fits);
+    printf(
+        "# %s, %d tables: squared errors %.2f of those alone; 90 %% intervals hold %.1f %% (percentile ones %.1f), "
+        "those of the spread %.1f\n",
+        designs[d].words, c.fits, c.pooled / c.alone, held, 100.0 * c.percentile / c.values,
+        100.0 * c.spreads / c.fits);
     // theory: the weight of two or three rows is about 0.55, so about 0.6 of the squared error stays
     if (d == 0) CHECK(c.pooled < 0.8 * c.alone);
     // of 40 tables of 8 values, which share a mean: standard error 2 %
