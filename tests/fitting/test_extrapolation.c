@@ -1,7 +1,7 @@
 // How often intervals outside the fitted rows, and those of categories of few rows, hold the truth: tables are made
 // from a known law, fitted, and asked.
 //
-//   test_fitting_extrapolation [--repeats N] [--design K] [--strict]
+//   test_fitting_extrapolation [--repeats N] [--resamples N] [--design K] [--strict]
 //
 // Prints TAP. For each design: 95 % intervals of the law at 3 and 8 times the largest N and D, those of a new run
 // there, those of coefficients, and those of the rollouts that every fit makes (of a quarter of the tables). With
@@ -84,6 +84,8 @@ static void make_table(struct table *table, const struct design *design, int rep
               duration_high * pow(100, ((2 * k + f) % 5) / 4.0 - 1), f, 0);
 }
 
+static int resamples = 200;
+
 struct counts {
   int held, of;
 };
@@ -141,7 +143,7 @@ static void look(const struct law *law, const struct design *design, int repeat,
   struct table table;
   struct fit_result result;
   make_table(&table, design, repeat);
-  struct fit_options options = {.bootstrap = 200, .starts = 30, .bare = repeat % 4 != 0, .seed = (uint64_t)repeat};
+  struct fit_options options = {.bootstrap = resamples, .starts = 30, .bare = repeat % 4 != 0, .seed = (uint64_t)repeat};
   if (run_fit(law, &table, &options, &result)) {
     count_coefficients(&result, coverage);
     ask(law, &table, &result, design, repeat, coverage);
@@ -189,6 +191,7 @@ int main(int argc, char **argv) {
   double low = 82, high = 100;  // of 40: a share of 95 % is as low once in 500 times
   for (int i = 1; i < argc; i++) {
     if (strcmp(argv[i], "--repeats") == 0 && i + 1 < argc) repeats = atoi(argv[++i]);
+    if (strcmp(argv[i], "--resamples") == 0 && i + 1 < argc) resamples = atoi(argv[++i]);
     if (strcmp(argv[i], "--design") == 0 && i + 1 < argc) only = atoi(argv[++i]);
     if (strcmp(argv[i], "--strict") == 0) {
       low = 90;
