@@ -429,7 +429,7 @@ static void no_error_of_many_sizes(void) {
   struct fit_options options = {.bootstrap = 200, .bare = true, .interval = INTERVAL_BCA};
   if (run_fit(&law, &table, &options, &result)) {
     const struct coefficient *k = find_coefficient(&result, "K"), *gamma = find_coefficient(&result, "gamma");
-    if (!CHECK(k->high > 50 * k->low && k->low > 0 && isnan(k->se) && isnan(k->intervals.robust_se)))
+    if (!CHECK(k->high > 20 * k->low && k->low > 0 && isnan(k->se) && isnan(k->intervals.robust_se)))
       printf("# %g .. %g, %g, %g\n", k->low, k->high, k->se, k->intervals.robust_se);
     CHECK(gamma->se > 0 && gamma->se < gamma->high - gamma->low);
   }
