@@ -160,6 +160,30 @@ static bool flatter(struct workspace *workspace, const double *weight, double be
   return better;
 }
 
+enum { MANY_LINEAR = 8 };  // with fewer, differences along all coordinates cost about as much
+
+// Whether the prediction is linear in the coordinate's coefficient, together with all other such ones.
+static bool is_linear(const struct problem *problem, int i) {
+  return !problem->logarithmic && problem->linear[problem->free[i]];
+}
+
+static bool has_many_linear(const struct problem *problem) {
+  int linear = 0;
+  for (int i = 0; i < problem->free_count; i++) linear += is_linear(problem, i);
+  return linear >= MANY_LINEAR;
+}
+
+// Two coefficients in which the prediction is linear have no curvature between them, but for that of a logarithm with
+// itself, which is its derivative once more.
+static void add_linear_curvature(struct workspace *workspace, const double *x) {
+  const struct problem *problem = workspace->problem;
+  int n = problem->free_count;
+  problem_frozen_gradient(workspace, x, workspace->scratch);
+  for (int i = 0; i < n; i++)
+    if (is_linear(problem, i) && problem->unit[problem->free[i]] == 0)
+      workspace->matrix[i * n + i] += workspace->scratch[i];
+}
+
 // matrix += derivative of the frozen gradient by central differences: what the curvature of the law adds.
 static void add_law_curvature(struct workspace *workspace, const double *x, const double *weight) {
   const struct problem *problem = workspace->problem;
@@ -169,8 +193,11 @@ static void add_law_curvature(struct workspace *workspace, const double *x, cons
     workspace->frozen[row] = w * problem_slope(problem, workspace->residual[row]);
   }
   double *plus = workspace->trial_gradient, *minus = workspace->trial_magnitude;
+  bool solved = has_many_linear(problem);
+  if (solved) add_linear_curvature(workspace, x);
   memcpy(workspace->trial, x, (size_t)n * sizeof *x);
   for (int j = 0; j < n; j++) {
+    if (solved && is_linear(problem, j)) continue;
     double h = 1e-5 * fmax(problem_unit(problem, j, x[j]), problem->unit[problem->free[j]] == 0 ? fabs(x[j]) : 0);
     workspace->trial[j] = x[j] + h;
     problem_frozen_gradient(workspace, workspace->trial, plus);
@@ -178,7 +205,8 @@ static void add_law_curvature(struct workspace *workspace, const double *x, cons
     problem_frozen_gradient(workspace, workspace->trial, minus);
     workspace->trial[j] = x[j];
     for (int i = 0; i < n; i++) {
-      double half = (plus[i] - minus[i]) / (4 * h);  // halves, for the two sides of the symmetric matrix
+      double half = (plus[i] - minus[i]) / (4 * h);    // halves, for the two sides of the symmetric matrix
+      if (solved && is_linear(problem, i)) half *= 2;  // which has no other half
       workspace->matrix[i * n + j] += half;
       workspace->matrix[j * n + i] += half;
     }

@@ -416,6 +416,26 @@ static void name_columns(struct dependence *d) {
                     named == 1 ? table->columns[explained[0].column].original : "COLUMN");
 }
 
+// Runs that all have checkpoints at the same tokens: how the runs differ says nothing of what they have in common.
+static void warn_of_shared_tokens(struct dependence *d) {
+  static const double shared = 0.8;  // of all pairs of a run and a value of tokens
+  const struct fit *fit = d->fit;
+  int tokens = table_find(fit->table, "tokens");
+  double correlation, p;
+  struct partition runs = {fit->row_group, fit->group_count};
+  if (!fit->grouped || tokens < 0 || fit->table->columns[tokens].kind != COLUMN_NUMBER || !of_law(fit, "tokens"))
+    return;
+  if (fit->group_count < 2 || !along_tokens(d, runs, tokens, &correlation, &p)) return;
+  int values = partition_by(d, &tokens, 1).count;
+  if (values < LEAST_ROWS || (double)d->rows < shared * values * fit->group_count) return;
+  fit_result_warn(
+      fit->result,
+      "all %d runs have checkpoints at the same tokens: what they have in common along tokens, as a warm-up or "
+      "a learning rate that has not come down yet, the law takes for its own, and no interval contains it; "
+      "runs of several durations, the last row of each, would tell",
+      fit->group_count);
+}
+
 void fit_depend(struct fit *fit) {
   struct arena arena = {0};
   struct dependence d = {.fit = fit, .arena = &arena};
@@ -440,6 +460,7 @@ void fit_depend(struct fit *fit) {
     // the steps of a grid make neighbours of rows that were chosen from it alike, whatever their runs
     if (automatic && group_by_name(&d) == 0 && limit > 0 && !fit_chosen(fit)) group_by_residuals(&d);
     if (!fit->options->bare && limit > 0) name_columns(&d);
+    if (!fit->options->bare) warn_of_shared_tokens(&d);
   }
   arena_free(&arena);
 }

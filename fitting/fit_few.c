@@ -44,7 +44,7 @@ void fit_few(struct fit *fit) {
     const struct fit_stage *stage = &fit->stages[s];
     for (int i = 0; i < stage->free_count; i++) {
       int e = stage->free[i], groups = 0;
-      if (!fit->elements[e].category || fit_has_penalty(stage, e)) continue;
+      if (!fit->elements[e].category) continue;
       groups = groups_with(fit, stage, e, of, seen);
       if (!groups || groups > FEW) continue;
       if (!fit->row_few) {

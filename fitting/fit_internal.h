@@ -17,8 +17,6 @@ bool fit_setup(struct fit *fit, struct error *error);
 bool fit_check_part(const struct fit *fit, struct error *error);
 // The error of an option that names no coefficient of this fit, with the nearest name.
 bool fit_unknown_coefficient(const struct fit *fit, const char *option, const char *name, struct error *error);
-// The last equal sign outside brackets in the first `length` bytes of a setting ("eff[a=b]=1"); NULL: none.
-const char *setting_equals(const char *text, size_t length);
 // Ties and bounds of the options, on the elements there are.
 bool fit_tie(struct fit *fit, struct error *error);
 bool fit_bound(struct fit *fit, struct error *error);

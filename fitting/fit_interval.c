@@ -2,7 +2,7 @@
 // bootstrap confidence intervals", JASA 82, equations 2.3 and 4.4; the acceleration from the jackknife as in Efron and
 // Tibshirani 1993, equation 14.15). From the jackknife alone: Student's t times its standard error, which is a
 // cluster-robust one where groups are left out (CR3; Bell and McCaffrey 2002), on the logarithm of what is positive and
-// the logit of a share.
+// the logit of a share. A standard deviation that a few resamples decide is none: it is left out.
 #include <gsl/gsl_cdf.h>
 #include <math.h>
 #include <stdlib.h>
@@ -247,15 +247,32 @@ double replicates_p(struct replicates replicates, enum interval_kind kind, doubl
   return fmin(1, 2 * fmax(least, fmin(level, 1 - level)));
 }
 
+// Standard deviation of the sorted values. NAN where it is more than twice what the middle 95 % of them have, were they
+// normal: then the farthest few values decide it, and it says nothing of how far off the estimate may be. NAN too where
+// positive values spread by more than a factor of e, which is no distance that could be added to the value.
+static double spread_of(const double *sorted, size_t count) {
+  static const double heavy = 2, normal = 1.959964;
+  double low = quantile(sorted, count, 0.025), high = quantile(sorted, count, 0.975);
+  double mean = 0, squares = 0;
+  for (size_t i = 0; i < count; i++) mean += sorted[i] / (double)count;
+  for (size_t i = 0; i < count; i++) squares += (sorted[i] - mean) * (sorted[i] - mean);
+  double deviation = sqrt(squares / (double)(count - 1)), middle = (high - low) / (2 * normal);
+  // where all but a few are equal to rounding there is no middle to go by
+  bool decided = deviation > heavy * middle && deviation > 1e-9 * fabs(mean);
+  bool factor = sorted[0] > 0 && log(high / low) / (2 * normal) > 1;
+  return isfinite(deviation) && !decided && !factor ? deviation : NAN;
+}
+
 void interval_of(struct replicates replicates, double value, double confidence, enum interval_kind kind,
                  struct intervals *intervals, double *low, double *high, double *se) {
-  double *values = memory_get((replicates.count + 1) * sizeof *values), mean = 0, squares = 0;
+  double *values = memory_get((replicates.count + 1) * sizeof *values);
   size_t kept = sort_finite(&replicates, values);
   struct correction correction;
   *intervals = intervals_none;
   enum line line;
   double error = jackknife_error(&replicates, value, &line);
-  if (isfinite(error)) intervals->robust_se = error * line_unit(line, value);
+  // an error of a factor of e is no distance, as in spread_of
+  if (isfinite(error) && (line != LINE_LOGARITHM || error < 1)) intervals->robust_se = error * line_unit(line, value);
   if (isfinite(error) && replicates.degrees > 0) {
     intervals->t_low = t_quantile(value, error, line, replicates.degrees, (1 - confidence) / 2);
     intervals->t_high = t_quantile(value, error, line, replicates.degrees, (1 + confidence) / 2);
@@ -267,10 +284,7 @@ void interval_of(struct replicates replicates, double value, double confidence, 
   }
   *se = NAN;
   if (kept >= 2) {
-    for (size_t i = 0; i < kept; i++) mean += values[i] / (double)kept;
-    for (size_t i = 0; i < kept; i++) squares += (values[i] - mean) * (values[i] - mean);
-    *se = sqrt(squares / (double)(kept - 1));
-    if (!isfinite(*se)) *se = NAN;
+    *se = spread_of(values, kept);
     intervals->percentile_low = quantile(values, kept, (1 - confidence) / 2);
     intervals->percentile_high = quantile(values, kept, (1 + confidence) / 2);
     if (correction_of(&replicates, values, kept, value, &correction)) {

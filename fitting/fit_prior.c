@@ -8,29 +8,19 @@
 #include <string.h>
 
 #include "fitting/fit_internal.h"
+#include "fitting/setting_internal.h"
 
 static const double by_prior = 0.9;  // an estimate that is nearly as wide as its prior is not the rows'
 static const double far = 3;         // standard deviations between rows and prior that ask for a word
 
 // ---- the options ----
 
-// "NAME=MEAN~SD" or "log(NAME)=MEAN~SD".
 static bool parse_prior(struct fit *fit, const char *text, const char **name, struct fit_prior_term *term,
                         struct error *error) {
-  const char *equals = strrchr(text, '='), *tilde = equals ? strchr(equals, '~') : NULL;
-  *term = (struct fit_prior_term){.sd = NAN};
-  bool fine = tilde && equals > text &&
-              number_parse(arena_copy(&fit->arena, equals + 1, (size_t)(tilde - equals - 1)), &term->mean) &&
-              number_parse(tilde + 1, &term->sd) && isfinite(term->mean) && isfinite(term->sd);
-  if (!fine)
-    return error_set(error, EXIT_USAGE_ERROR,
-                     "prior '%s' is not of the form NAME=MEAN~SD (alpha=0.34~0.05) or log(NAME)=MEAN~SD", text);
-  if (!(term->sd > 0))
-    return error_set(error, EXIT_USAGE_ERROR, "prior '%s': its standard deviation must be above 0%s", text,
-                     term->sd == 0 ? " (--fix holds a coefficient)" : "");
-  *name = arena_copy(&fit->arena, text, (size_t)(equals - text));
-  term->of_logarithm = starts_with(*name, "log(") && ends_with(*name, ")");
-  if (term->of_logarithm) *name = arena_copy(&fit->arena, *name + 4, strlen(*name) - 5);
+  struct setting prior;
+  if (!setting_prior(text, &prior, error)) return false;
+  *name = arena_copy(&fit->arena, prior.name, prior.length);
+  *term = (struct fit_prior_term){.mean = prior.number, .sd = prior.sd, .of_logarithm = prior.of_logarithm};
   return true;
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "fitting/fit_internal.h"
+#include "fitting/setting_internal.h"
 
 static int find_named(const struct fit *fit, const char *name, size_t length) {
   for (int e = 0; e < fit->element_count; e++)
@@ -21,9 +22,8 @@ static bool parse_ratio(const struct fit *fit, const char *text, struct fit_rati
     ratio->below = (size_t)below;
     return true;
   }
-  const char *slash = strchr(text, '/');
-  if (!slash || slash == text || !slash[1])
-    return error_set(error, EXIT_USAGE_ERROR, "ratio '%s' is not of the form NAME/NAME (eff[a]/eff[b])", text);
+  const char *slash = setting_slash(text, error);
+  if (!slash) return false;
   bool first = find_named(fit, text, (size_t)(slash - text)) < 0;
   const char **names = memory_get(((size_t)fit->element_count + 1) * sizeof(char *));
   for (int e = 0; e < fit->element_count; e++) names[e] = fit->elements[e].name;

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "fitting/fit_internal.h"
+#include "fitting/setting_internal.h"
 
 static const struct fit_fix *find_given(const struct fit_fix *given, size_t count, const char *name) {
   for (size_t i = 0; i < count; i++)
@@ -20,29 +21,14 @@ static const struct fit_fix *find_given(const struct fit_fix *given, size_t coun
   return NULL;
 }
 
-// "E=1.69,A=406.4"; a category may hold commas and equal signs.
+// "E=1.69,A=406.4".
 static bool parse_list(struct arena *arena, const char *text, struct fit_fix **given, size_t *count,
                        struct error *error) {
-  struct fit_fix *made = arena_array(arena, strlen(text) / 2 + 1, sizeof *made);
-  const char *from = text;
-  while (*from) {
-    int depth = 0;
-    size_t length = 0, equals = 0;
-    for (; from[length] && (depth > 0 || from[length] != ','); length++) {
-      depth += (from[length] == '[') - (from[length] == ']');
-      if (depth == 0 && from[length] == '=') equals = length;
-    }
-    const char *item = arena_copy(arena, from, length);
-    double value;
-    if (!equals || !number_parse(arena_string(arena, item + equals + 1), &value) || !isfinite(value))
-      return error_set(error, EXIT_USAGE_ERROR, "score: '%s' is not of the form NAME=NUMBER (E=1.69,A=406.4,...)",
-                       item);
-    while (*item == ' ') item++, equals--;
-    made[(*count)++] = (struct fit_fix){arena_copy(arena, item, equals), value};
-    from += length + (from[length] == ',');
-  }
-  *given = made;
-  return true;
+  struct setting item;
+  *given = arena_array(arena, strlen(text) / 2 + 1, sizeof **given);
+  for (size_t at = 0; setting_item(text, &at, &item, error);)
+    (*given)[(*count)++] = (struct fit_fix){arena_copy(arena, item.name, item.length), item.number};
+  return !error->code;
 }
 
 // The coefficients of a fit's document.

@@ -6,22 +6,18 @@
 
 #include "fitting/fit_internal.h"
 #include "fitting/law_internal.h"
+#include "fitting/setting_internal.h"
 
-struct setting {
+struct checking {
   const struct law *law;
   const char *key, *text;
   struct error *error;
 };
 
 // An error at a place of the text.
-static bool wrong(const struct setting *s, const char *at) {
+static bool wrong(const struct checking *s, const char *at) {
   s->error->offset = (int)(at - s->text);
   return false;
-}
-
-static bool wrong_form(const struct setting *s, const char *form) {
-  error_set(s->error, EXIT_USAGE_ERROR, "%s '%s' is not of the form %s", s->key, s->text, form);
-  return wrong(s, s->text);
 }
 
 static int find_parameter(const struct law *law, const char *name, size_t length) {
@@ -30,7 +26,7 @@ static int find_parameter(const struct law *law, const char *name, size_t length
   return -1;
 }
 
-static bool no_parameter(const struct setting *s, const char *at, size_t length) {
+static bool no_parameter(const struct checking *s, const char *at, size_t length) {
   const char **names = memory_get(((size_t)s->law->parameter_count + 1) * sizeof(char *));
   struct text name = {0};
   text_format(&name, "%.*s", (int)length, at);
@@ -44,7 +40,7 @@ static bool no_parameter(const struct setting *s, const char *at, size_t length)
 }
 
 // "A" or "eff[w4a4]" of `length` bytes. A parameter of categories may stand by itself where `whole` says so: for all.
-static bool check_name(const struct setting *s, const char *at, size_t length, bool whole) {
+static bool check_name(const struct checking *s, const char *at, size_t length, bool whole) {
   const char *bracket = memchr(at, '[', length);
   size_t head = bracket ? (size_t)(bracket - at) : length;
   int p = find_parameter(s->law, at, head);
@@ -63,95 +59,48 @@ static bool check_name(const struct setting *s, const char *at, size_t length, b
   return s->error->code ? wrong(s, at) : true;
 }
 
-static bool is_number(const char *at, size_t length) {
-  char digits[64];
-  double value;
-  if (!length || length >= sizeof digits) return false;
-  memcpy(digits, at, length);
-  digits[length] = '\0';
-  return number_parse(digits, &value) && isfinite(value);
+static bool check_tie(const struct checking *s) {
+  struct setting tie;
+  return setting_tie(s->text, &tie, s->error) && check_name(s, tie.name, tie.length, false) &&
+         check_name(s, tie.what, strlen(tie.what), false);
 }
 
-static bool check_tie(const struct setting *s) {
-  static const char form[] = "NAME=NAME (beta=alpha)";
-  const char *equals = setting_equals(s->text, strlen(s->text));
-  if (!equals || equals == s->text || !equals[1]) return wrong_form(s, form);
-  return check_name(s, s->text, (size_t)(equals - s->text), false) &&
-         check_name(s, equals + 1, strlen(equals + 1), false);
+static bool check_bound(const struct checking *s) {
+  struct setting bound;
+  return setting_bound(s->key, s->text, &bound, s->error) && check_name(s, bound.name, bound.length, true);
 }
 
-static bool check_bound(const struct setting *s) {
-  const char *equals = setting_equals(s->text, strlen(s->text));
-  if (!equals || equals == s->text || !is_number(equals + 1, strlen(equals + 1)))
-    return wrong_form(s, "NAME=NUMBER (E=1)");
-  return check_name(s, s->text, (size_t)(equals - s->text), true);
+static bool check_ratio(const struct checking *s) {
+  const char *slash = setting_slash(s->text, s->error);
+  return slash && check_name(s, s->text, (size_t)(slash - s->text), false) &&
+         check_name(s, slash + 1, strlen(slash + 1), false);
 }
 
-// A category may hold a slash: one of the slashes parts two names.
-static bool check_ratio(const struct setting *s) {
-  const char *first = NULL;
-  int depth = 0;
-  for (const char *at = s->text; *at && !first; at++) {
-    depth += (*at == '[') - (*at == ']');
-    if (*at == '/' && depth == 0) first = at;
-  }
-  if (!first || first == s->text || !first[1]) return wrong_form(s, "NAME/NAME (eff[a]/eff[b])");
-  return check_name(s, s->text, (size_t)(first - s->text), false) && check_name(s, first + 1, strlen(first + 1), false);
-}
-
-static bool check_score(const struct setting *s) {
+static bool check_score(const struct checking *s) {
   if (ends_with(s->text, ".json")) {
     if (file_exists(s->text)) return true;
     error_set(s->error, EXIT_USAGE_ERROR, "score: there is no file %s", s->text);
     return wrong(s, s->text);
   }
-  for (const char *at = s->text; *at;) {
-    int depth = 0;
-    size_t length = 0;
-    while (*at == ' ') at++;
-    for (; at[length] && (depth > 0 || at[length] != ','); length++) depth += (at[length] == '[') - (at[length] == ']');
-    const char *equals = setting_equals(at, length);
-    if (!equals || equals == at || !is_number(equals + 1, (size_t)(at + length - equals - 1))) {
-      error_set(s->error, EXIT_USAGE_ERROR, "score: '%.*s' is not of the form NAME=NUMBER (E=1.69,A=406.4,...)",
-                (int)length, at);
-      return wrong(s, at);
-    }
-    if (!check_name(s, at, (size_t)(equals - at), true)) return false;
-    at += length + (at[length] == ',');
-  }
-  return true;
+  struct setting item;
+  for (size_t at = 0; setting_item(s->text, &at, &item, s->error);)
+    if (!check_name(s, item.name, item.length, true)) return false;
+  return !s->error->code;
 }
 
-static bool check_prior(const struct setting *s) {
-  static const char form[] = "NAME=MEAN~SD (alpha=0.34~0.05) or log(NAME)=MEAN~SD";
-  const char *equals = setting_equals(s->text, strlen(s->text)), *tilde = equals ? strchr(equals, '~') : NULL;
-  if (!tilde || equals == s->text || !is_number(equals + 1, (size_t)(tilde - equals - 1)) ||
-      !is_number(tilde + 1, strlen(tilde + 1)))
-    return wrong_form(s, form);
-  double sd = strtod(tilde + 1, NULL);
-  if (!(sd > 0)) {
-    error_set(s->error, EXIT_USAGE_ERROR, "prior '%s': its standard deviation must be above 0", s->text);
-    return wrong(s, tilde + 1);
-  }
-  const char *name = s->text;
-  size_t length = (size_t)(equals - s->text);
-  bool of_logarithm = starts_with(name, "log(") && name[length - 1] == ')';
-  if (of_logarithm) {
-    name += 4;
-    length -= 5;
-  }
-  if (!check_name(s, name, length, true)) return false;
-  size_t head = strcspn(name, "[)=");
-  const struct law_parameter *parameter = &s->law->parameters[find_parameter(s->law, name, head)];
-  if (of_logarithm && !parameter->positive) {
-    error_set(s->error, EXIT_USAGE_ERROR,
-              "prior: %s may be negative by the law and has no logarithm; give its value a prior", parameter->name);
-    return wrong(s, name);
-  }
-  return true;
+static bool check_prior(const struct checking *s) {
+  struct setting prior;
+  if (!setting_prior(s->text, &prior, s->error) || !check_name(s, prior.name, prior.length, true)) return false;
+  const char *bracket = memchr(prior.name, '[', prior.length);
+  size_t head = bracket ? (size_t)(bracket - prior.name) : prior.length;
+  const struct law_parameter *parameter = &s->law->parameters[find_parameter(s->law, prior.name, head)];
+  if (!prior.of_logarithm || parameter->positive) return true;
+  error_set(s->error, EXIT_USAGE_ERROR,
+            "prior: %s may be negative by the law and has no logarithm; give its value a prior", parameter->name);
+  return wrong(s, prior.name);
 }
 
-static bool check_pooled(const struct setting *s) {
+static bool check_pooled(const struct checking *s) {
   int p = find_parameter(s->law, s->text, strlen(s->text));
   if (p < 0) return no_parameter(s, s->text, strlen(s->text));
   if (s->law->parameters[p].by) return true;
@@ -159,14 +108,14 @@ static bool check_pooled(const struct setting *s) {
   return wrong(s, s->text);
 }
 
-static bool check_profile(const struct setting *s) {
+static bool check_profile(const struct checking *s) {
   return strcmp(s->text, "all") == 0 || check_name(s, s->text, strlen(s->text), true);
 }
 
 bool fit_setting_check(const struct law *law, const char *key, const char *text, struct error *error) {
   static const struct {
     const char *key;
-    bool (*check)(const struct setting *setting);
+    bool (*check)(const struct checking *setting);
   } checks[] = {{"tie", check_tie},
                 {"low", check_bound},
                 {"high", check_bound},
@@ -175,9 +124,9 @@ bool fit_setting_check(const struct law *law, const char *key, const char *text,
                 {"prior", check_prior},
                 {"partial_pooling", check_pooled},
                 {"profile", check_profile}};
-  const struct setting setting = {law, key, text, error};
+  const struct checking checking = {law, key, text, error};
   for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
-    if (strcmp(checks[i].key, key) == 0) return checks[i].check(&setting);
+    if (strcmp(checks[i].key, key) == 0) return checks[i].check(&checking);
   return true;
 }
 

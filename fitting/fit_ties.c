@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "fitting/fit_internal.h"
+#include "fitting/setting_internal.h"
 
 bool fit_unknown_coefficient(const struct fit *fit, const char *option, const char *name, struct error *error) {
   const char **names = memory_get(((size_t)fit->element_count + 1) * sizeof(char *));
@@ -19,27 +20,6 @@ static int find_coefficient(const struct fit *fit, const char *name) {
   for (int e = 0; e < fit->element_count; e++)
     if (strcmp(fit->elements[e].name, name) == 0) return e;
   return -1;
-}
-
-const char *setting_equals(const char *text, size_t length) {
-  const char *found = NULL;
-  int depth = 0;
-  for (size_t i = 0; i < length; i++) {
-    depth += (text[i] == '[') - (text[i] == ']');
-    if (text[i] == '=' && depth == 0) found = text + i;
-  }
-  return found;
-}
-
-// The two sides of "NAME=WHAT".
-static bool split_setting(struct fit *fit, const char *option, const char *form, const char *text, const char **name,
-                          const char **what, struct error *error) {
-  const char *equals = setting_equals(text, strlen(text));
-  if (!equals || equals == text || !equals[1])
-    return error_set(error, EXIT_USAGE_ERROR, "%s '%s' is not of the form %s", option, text, form);
-  *name = arena_copy(&fit->arena, text, (size_t)(equals - text));
-  *what = equals + 1;
-  return true;
 }
 
 // ---- ties ----
@@ -80,9 +60,9 @@ static bool follow_ties(struct fit *fit, struct error *error) {
 
 bool fit_tie(struct fit *fit, struct error *error) {
   for (size_t i = 0; i < fit->options->tie_count; i++) {
-    const char *name, *to_name;
-    if (!split_setting(fit, "tie", "NAME=NAME (beta=alpha)", fit->options->ties[i], &name, &to_name, error))
-      return false;
+    struct setting tie;
+    if (!setting_tie(fit->options->ties[i], &tie, error)) return false;
+    const char *name = arena_copy(&fit->arena, tie.name, tie.length), *to_name = tie.what;
     int from = find_coefficient(fit, name), to = find_coefficient(fit, to_name);
     if (from < 0) return fit_unknown_coefficient(fit, "tie", name, error);
     if (to < 0) return fit_unknown_coefficient(fit, "tie", to_name, error);
@@ -146,12 +126,11 @@ static bool bound_one(struct fit *fit, struct element *element, bool low, double
 }
 
 static bool bound_named(struct fit *fit, const char *text, bool low, struct error *error) {
-  const char *option = low ? "low" : "high", *name, *number;
-  double value;
+  const char *option = low ? "low" : "high";
+  struct setting bound;
   bool found = false;
-  if (!split_setting(fit, option, "NAME=NUMBER (E=1)", text, &name, &number, error)) return false;
-  if (!number_parse(number, &value) || !isfinite(value))
-    return error_set(error, EXIT_USAGE_ERROR, "%s '%s' is not of the form NAME=NUMBER (E=1)", option, text);
+  if (!setting_bound(option, text, &bound, error)) return false;
+  const char *name = arena_copy(&fit->arena, bound.name, bound.length);
   for (int e = 0; e < fit->element_count; e++) {
     struct element *element = &fit->elements[e];
     if (strcmp(element->name, name) != 0 && strcmp(fit->law->parameters[element->parameter].name, name) != 0) continue;
@@ -159,7 +138,7 @@ static bool bound_named(struct fit *fit, const char *text, bool low, struct erro
     if (element->tied)
       return error_set(error, EXIT_USAGE_ERROR, "%s: %s is tied to %s; bound that one", option, element->name,
                        fit->elements[element->tied_to].name);
-    if (!bound_one(fit, element, low, value, error)) return false;
+    if (!bound_one(fit, element, low, bound.number, error)) return false;
   }
   return found ? true : fit_unknown_coefficient(fit, option, name, error);
 }

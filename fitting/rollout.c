@@ -1,7 +1,10 @@
 // See rollout.h. Every cut is one refit from the minima that the whole fit found, so that rollouts cost little; the
 // intervals come from the curvature at the refit's minimum: t sqrt(s^2 (1 + J' M^-1 J)), s^2 the mean square of the
-// residuals left over the degrees of freedom. A cut whose rows do not determine the law is told as such: the refit
-// would stay where the whole fit was, which knows the rows left out.
+// residuals left over the degrees of freedom. Where rows are grouped, t sqrt(s^2 + J' M^-1 B M^-1 J) for B the sum over
+// groups of squared sums of w r J (Liang and Zeger 1986, "Longitudinal data analysis using generalized linear models",
+// Biometrika 73), both times G / (G - n) for G groups and n coefficients, with G - n degrees of freedom. A cut whose
+// rows do not determine the law is told as such: the refit would stay where the whole fit was, which knows the rows
+// left out.
 #include "fitting/rollout.h"
 
 #include <gsl/gsl_cdf.h>
@@ -62,12 +65,86 @@ static bool determined(const struct fit_stage *stage, const double *matrix, int 
   return fine;
 }
 
-// Half the interval of each row of the stage, from the curvature at the refit's minimum.
+// What a refit's rows say of how far off its predictions are.
+struct cut_errors {
+  const struct fit_stage *stage;
+  int *of, kept;             // coordinates that the rows kept tell of: places in stage->free
+  const double *matrix;      // [free_count][free_count]: sum of w J J'
+  double *groups;            // [kept][kept]: B, with its factor; NULL where every row is by itself
+  double *jacobian;          // [rows][free_count]
+  double variance, degrees;  // of a row
+};
+
+// B, and the variance of a row; false where there are no more groups than coefficients.
+static bool add_groups(const struct rolling *rolling, struct arena *arena, const double *residual,
+                       struct cut_errors *errors) {
+  const struct fit *fit = rolling->fit;
+  const struct fit_stage *stage = errors->stage;
+  size_t n = (size_t)errors->kept;
+  double *sums = arena_array(arena, (size_t)fit->group_count * n + 1, sizeof *sums), square = 0, count = 0;
+  bool *seen = arena_array(arena, (size_t)fit->group_count + 1, sizeof *seen);
+  int groups = 0;
+  for (size_t i = 0; i < stage->row_count; i++) {
+    size_t row = stage->rows[i];
+    if (!rolling->kept[row]) continue;
+    int group = fit->row_group[row];
+    groups += !seen[group];
+    seen[group] = true;
+    square += stage->weight[i] * residual[i] * residual[i];
+    count++;
+    for (size_t a = 0; a < n; a++)
+      sums[(size_t)group * n + a] +=
+          stage->weight[i] * residual[i] * errors->jacobian[i * (size_t)stage->free_count + (size_t)errors->of[a]];
+  }
+  if (groups <= errors->kept) return false;
+  double factor = (double)groups / (groups - errors->kept);
+  errors->groups = arena_array(arena, n * n + 1, sizeof *errors->groups);
+  for (int g = 0; g < fit->group_count; g++)
+    for (size_t a = 0; a < n; a++)
+      for (size_t b = 0; b < n; b++)
+        errors->groups[a * n + b] += factor * sums[(size_t)g * n + a] * sums[(size_t)g * n + b];
+  errors->variance = factor * square / count;
+  errors->degrees = groups - errors->kept;
+  return true;
+}
+
+static bool add_rows(const struct rolling *rolling, const double *residual, struct cut_errors *errors) {
+  const struct fit_stage *stage = errors->stage;
+  double square = 0, count = 0;
+  for (size_t i = 0; i < stage->row_count; i++) {
+    if (!rolling->kept[stage->rows[i]]) continue;
+    square += stage->weight[i] * residual[i] * residual[i];
+    count++;
+  }
+  errors->degrees = count - errors->kept;
+  errors->variance = square / errors->degrees;
+  return errors->degrees > 0;
+}
+
+// The variance of a prediction with this gradient, of the law alone; NAN where there is none. Scratch [kept^2 + kept].
+static double law_variance(const struct cut_errors *errors, const double *gradient, double *scratch) {
+  int n = errors->stage->free_count, kept = errors->kept;
+  double *matrix = scratch, *solution = scratch + kept * kept, along = 0;
+  for (int a = 0; a < kept; a++) {
+    for (int b = 0; b < kept; b++) matrix[a * kept + b] = errors->matrix[errors->of[a] * n + errors->of[b]];
+    solution[a] = gradient[errors->of[a]];
+  }
+  if (!cholesky_solve(matrix, kept, solution)) return NAN;
+  for (int a = 0; a < kept; a++) {
+    if (!errors->groups) along += errors->variance * solution[a] * gradient[errors->of[a]];
+    for (int b = 0; errors->groups && b < kept; b++) along += solution[a] * errors->groups[a * kept + b] * solution[b];
+  }
+  return along;
+}
+
+// Half the interval of each row of the stage, from the curvature at the refit's minimum. False where the rows kept
+// leave a direction open.
 static bool find_intervals(struct rolling *rolling, struct arena *arena, const struct fit_stage *stage) {
   struct fit *fit = rolling->fit;
   struct refit *refit = rolling->refit;
   struct workspace *workspace = refit->spaces[stage - fit->stages];
   size_t n = (size_t)stage->free_count, rows = stage->row_count;
+  struct cut_errors errors = {.stage = stage, .matrix = workspace->matrix};
   struct problem squares = stage->problem;
   squares.delta = INFINITY;
   squares.start = refit->elements;
@@ -77,32 +154,18 @@ static bool find_intervals(struct rolling *rolling, struct arena *arena, const s
   for (size_t i = 0; i < n; i++) x[i] = refit->elements[stage->free[i]];
   for (size_t i = 0; i < rows; i++) factor[i] = rolling->kept[stage->rows[i]];
   problem_evaluate(workspace, x, factor, WANT_REWEIGHTED);
-  int *of = arena_array(arena, n + 1, sizeof *of), kept;
-  if (!determined(stage, workspace->matrix, of, &kept)) return false;
+  errors.of = arena_array(arena, n + 1, sizeof *errors.of);
+  if (!determined(stage, workspace->matrix, errors.of, &errors.kept)) return false;
   double *residual = arena_array(arena, rows + 1, sizeof *residual),
-         *jacobian = arena_array(arena, rows * n + 1, sizeof *jacobian),
-         *matrix = arena_array(arena, (size_t)(kept * kept) + 1, sizeof *matrix),
-         *solution = arena_array(arena, (size_t)kept + 1, sizeof *solution), square = 0, count = 0;
-  if (!problem_jacobian(workspace, x, residual, jacobian)) return true;
-  for (size_t i = 0; i < rows; i++) {
-    if (!rolling->kept[stage->rows[i]]) continue;
-    square += stage->weight[i] * residual[i] * residual[i];
-    count++;
-  }
-  double degrees = count - kept;
-  if (!(degrees > 0) || fit->stage_count > 1) return true;
-  double t = gsl_cdf_tdist_Pinv((1 + fit->result->confidence) / 2, degrees);
-  for (size_t i = 0; i < rows; i++) {
-    const double *j = jacobian + i * n;
-    for (int a = 0; a < kept; a++) {
-      for (int b = 0; b < kept; b++) matrix[a * kept + b] = workspace->matrix[of[a] * (int)n + of[b]];
-      solution[a] = j[of[a]];
-    }
-    double along = 0;
-    if (!cholesky_solve(matrix, kept, solution)) continue;
-    for (int a = 0; a < kept; a++) along += solution[a] * j[of[a]];
-    rolling->half[stage->rows[i]] = t * sqrt(square / degrees * (1 / stage->weight[i] + along));
-  }
+         *scratch = arena_array(arena, (size_t)(errors.kept * errors.kept + errors.kept) + 1, sizeof *scratch);
+  errors.jacobian = arena_array(arena, rows * n + 1, sizeof *errors.jacobian);
+  if (fit->stage_count > 1 || !problem_jacobian(workspace, x, residual, errors.jacobian)) return true;
+  bool known = fit->grouped ? add_groups(rolling, arena, residual, &errors) : add_rows(rolling, residual, &errors);
+  if (!known) return true;
+  double t = gsl_cdf_tdist_Pinv((1 + fit->result->confidence) / 2, errors.degrees);
+  for (size_t i = 0; i < rows; i++)
+    rolling->half[stage->rows[i]] =
+        t * sqrt(errors.variance / stage->weight[i] + law_variance(&errors, errors.jacobian + i * n, scratch));
   return true;
 }
 

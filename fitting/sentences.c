@@ -29,8 +29,10 @@ static const char *joined(struct arena *arena, const char *const *parts, size_t 
 }
 
 // An interval of another kind than the one asked for is named.
-static const char *kind_note(const struct fit_result *result, const struct intervals *intervals, double se) {
-  return intervals->kind != result->interval && !isnan(se) ? interval_kind_name(intervals->kind) : NULL;
+static const char *kind_note(const struct fit_result *result, const struct intervals *intervals, double low,
+                             double high) {
+  bool resampled = result->bootstrap && !isnan(low) && !isnan(high);
+  return resampled && intervals->kind != result->interval ? interval_kind_name(intervals->kind) : NULL;
 }
 
 static const char *count_note(struct arena *arena, const struct fit_result *result, const struct law *law,
@@ -41,7 +43,7 @@ static const char *count_note(struct arena *arena, const struct fit_result *resu
 
 const char *fit_coefficient_note(struct arena *arena, const struct fit_result *result, const struct law *law,
                                  const struct coefficient *coefficient) {
-  const char *const parts[] = {kind_note(result, &coefficient->intervals, coefficient->se),
+  const char *const parts[] = {kind_note(result, &coefficient->intervals, coefficient->low, coefficient->high),
                                coefficient->note ? coefficient->note
                                : coefficient->status == COEFFICIENT_FITTED
                                    ? NULL

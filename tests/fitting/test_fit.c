@@ -411,6 +411,38 @@ static void categories_and_fixes(void) {
   table_free(&table);
 }
 
+// What spreads over orders of magnitude has an interval, but no standard error that could be added to it.
+static void no_error_of_many_sizes(void) {
+  struct law law;
+  struct table table;
+  struct fit_result result;
+  if (!load_law(&law, "power-law")) return;
+  table_init(&table, "made", 12);
+  size_t c = table_add_number(&table, "flops", ROLE_UNKNOWN), loss = table_add_number(&table, "loss", ROLE_UNKNOWN);
+  for (size_t row = 0; row < 12; row++) {
+    double normal[2];
+    random_normal_pair(9, 1, 0, row, normal);
+    table.columns[c].numbers[row] = 1e18 * pow(3, (double)row);
+    table.columns[loss].numbers[row] = (1.5 + 300 / pow(table.columns[c].numbers[row], 0.12)) * exp(0.02 * normal[0]);
+  }
+  const struct fit_fix e = {"E", 1.5};
+  struct fit_options options = {.bootstrap = 200, .bare = true, .interval = INTERVAL_BCA};
+  if (run_fit(&law, &table, &options, &result)) {
+    const struct coefficient *k = find_coefficient(&result, "K"), *gamma = find_coefficient(&result, "gamma");
+    if (!CHECK(k->high > 20 * k->low && k->low > 0 && isnan(k->se) && isnan(k->intervals.robust_se)))
+      printf("# %g .. %g, %g, %g\n", k->low, k->high, k->se, k->intervals.robust_se);
+    CHECK(gamma->se > 0 && gamma->se < gamma->high - gamma->low);
+  }
+  fit_result_free(&result);
+  options.fixes = &e;
+  options.fix_count = 1;
+  if (run_fit(&law, &table, &options, &result))  // with E held it is known to a few percent
+    CHECK(find_coefficient(&result, "K")->se > 0 && find_coefficient(&result, "K")->intervals.robust_se > 0);
+  fit_result_free(&result);
+  table_free(&table);
+  law_free(&law);
+}
+
 int main(void) {
   fitting_start();
   RUN(exact_recovery);
@@ -425,5 +457,6 @@ int main(void) {
   RUN(lists_exclusions);
   RUN(boundaries_and_directions);
   RUN(categories_and_fixes);
+  RUN(no_error_of_many_sizes);
   return check_end();
 }
