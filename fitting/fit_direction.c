@@ -295,18 +295,16 @@ static void put_run(const struct telling *best, const struct design *design, str
 
 // ---- sentences ----
 
+// Without a word of what the rows determine: that is the status', which other levels of the objective decide.
 static void put_range(const struct fit_direction *direction, const char *name, struct text *out) {
   if (direction->low_open && direction->high_open)
-    text_format(out, "%s is not determined by this design: every %s fits within 2 %%", name, name);
+    text_format(out, "every %s fits within 2 %%", name);
   else if (direction->low_open)
-    text_format(out, "%s is not determined by this design: any %s below %.3g fits within 2 %%", name, name,
-                direction->high);
+    text_format(out, "any %s below %.3g fits within 2 %%", name, direction->high);
   else if (direction->high_open)
-    text_format(out, "%s is not determined by this design: any %s above %.3g fits within 2 %%", name, name,
-                direction->low);
+    text_format(out, "any %s above %.3g fits within 2 %%", name, direction->low);
   else
-    text_format(out, "%s is loosely determined: any %s from %.3g to %.3g fits within 2 %%", name, name, direction->low,
-                direction->high);
+    text_format(out, "any %s from %.3g to %.3g fits within 2 %%", name, direction->low, direction->high);
 }
 
 // How much a coordinate moves from end to end, of logarithms or relative.

@@ -88,8 +88,8 @@ static void warn_open(struct fit *fit, const struct fit_stage *stage, const int 
     text_format(&names, "%s%s", names.length ? ", " : "", fit->result->coefficients[stage->free[of[i]]].name);
   }
   fit_result_warn(fit->result,
-                  "the data do not determine %s: they can be changed together without changing any prediction; more "
-                  "varied runs (of N, D or format) or a fixed parameter (--fix) would",
+                  "%s can be changed together without changing any prediction; more varied runs (of N, D or format) or a "
+                  "fixed parameter (--fix) would tell them",
                   text_string(&names));
   text_free(&names);
 }

@@ -102,9 +102,9 @@ static const char *profile_words(struct fit_result *result, const struct element
     if (isfinite(end) && !(element->logarithmic && end == 0))
       sides[side] = arena_format(&result->arena, "reaches the law's bound %.4g", end);
     else if (side == 1)
-      sides[side] = "not determined: no upper bound";
+      sides[side] = "no upper bound";
     else
-      sides[side] = element->logarithmic ? "not determined: no lower bound above 0" : "not determined: no lower bound";
+      sides[side] = element->logarithmic ? "no lower bound above 0" : "no lower bound";
   }
   if (sides[0] && sides[1]) return arena_format(&result->arena, "%s; %s", sides[0], sides[1]);
   return sides[0] ? sides[0] : sides[1];

@@ -4,8 +4,6 @@
 #include <math.h>
 #include <string.h>
 
-enum { SHOWN_ROWS = 5, SHOWN_OUTLIERS = 10, LOPSIDED = 3 };
-
 const char *fit_row_label(struct arena *arena, const struct fit_row *row) {
   bool id = strlen(row->name) == 32 && strspn(row->name, "0123456789abcdef") == 32;
   return arena_format(arena, "%.*s%s%s%s", id ? 8 : 40, row->name, *row->group ? " (" : "", row->group,
@@ -92,6 +90,27 @@ const char *fit_rows_sentence(struct arena *arena, const struct fit_result *resu
   return text;
 }
 
+const char *fit_exclusions_sentence(struct arena *arena, const struct fit_result *result) {
+  enum { REASONS = 4, ROWS = 4 };
+  size_t count = result->excluded_count, reasons = 0;
+  if (!count) return NULL;
+  const char *text = arena_format(arena, "%zu row%s excluded: ", count, count == 1 ? "" : "s");
+  for (size_t i = 0; i < count; i++) {
+    const char *reason = result->exclusions[i].reason, *rows = "";
+    size_t alike = 0;
+    bool told = false;
+    for (size_t k = 0; k < i && !told; k++) told = strcmp(result->exclusions[k].reason, reason) == 0;
+    if (told) continue;
+    if (reasons == REASONS) return arena_format(arena, "%s; ...", text);
+    for (size_t k = i; k < count; k++)
+      if (strcmp(result->exclusions[k].reason, reason) == 0 && alike++ < ROWS)
+        rows = arena_format(arena, "%s%s%.40s", rows, *rows ? ", " : "", result->exclusions[k].row);
+    text = arena_format(arena, "%s%s%s (%s%s)", text, reasons++ ? "; " : "", reason, rows,
+                        alike > ROWS ? arena_format(arena, " and %zu more", alike - ROWS) : "");
+  }
+  return text;
+}
+
 const char *fit_loss_sentence(struct arena *arena, const struct fit_result *result) {
   char objective[OBJECTIVE_TEXT];
   objective_text(result->objective_kind, objective);
@@ -130,8 +149,7 @@ static const char *residual_size(struct arena *arena, const struct fit_result *r
   return arena_format(arena, "%s%s", number_digits(logarithms ? 100 * size : size, 3, number), logarithms ? " %" : "");
 }
 
-const char *fit_starts_sentence(struct arena *arena, const struct fit_result *result) {
-  char number[32];
+const char *fit_agreement_sentence(struct arena *arena, const struct fit_result *result) {
   const char *text = arena_format(arena, "%lld of the %lld most promising of %lld starts %s",
                                   (long long)result->starts_agreeing, (long long)result->starts_descended,
                                   (long long)result->starts, result->starts_agreeing == 1 ? "ends here" : "agree");
@@ -141,6 +159,12 @@ const char *fit_starts_sentence(struct arena *arena, const struct fit_result *re
   if (result->starts_not_stationary)
     text = arena_format(arena, "%s; %lld %s no stationary point", text, (long long)result->starts_not_stationary,
                         result->starts_not_stationary == 1 ? "reaches" : "reach");
+  return text;
+}
+
+const char *fit_starts_sentence(struct arena *arena, const struct fit_result *result) {
+  char number[32];
+  const char *text = fit_agreement_sentence(arena, result);
   if (isnan(result->runner_up_objective)) return arena_format(arena, "%s; no other minimum was met", text);
   return arena_format(arena, "%s; the next minimum is %s", text, number_digits(result->runner_up_objective, 9, number));
 }
@@ -230,8 +254,10 @@ const char *fit_made_sentence(struct arena *arena, const struct fit_result *resu
   if (!made->version) return NULL;
   const char *text = arena_format(arena, "made by: %s (isoloss %s", made->command, made->version);
   for (size_t i = 0; i < made->data_count; i++)
-    text = arena_format(arena, "%s; %s, %zu rows, XXH3 %.12s", text, made->data[i].name, made->data[i].rows,
-                        made->data[i].digest);
+    text = strstr(made->command, made->data[i].name)  // the command names it
+               ? arena_format(arena, "%s; %zu rows, XXH3 %.12s", text, made->data[i].rows, made->data[i].digest)
+               : arena_format(arena, "%s; %s, %zu rows, XXH3 %.12s", text, made->data[i].name, made->data[i].rows,
+                              made->data[i].digest);
   return arena_format(arena, "%s)", text);
 }
 
@@ -315,6 +341,12 @@ const char *fit_error_words(struct arena *arena, const struct fit_result *result
   return arena_format(arena, sign ? "%+.*g%s" : "%.*g%s", digits, absolute ? error : 100 * error, absolute ? "" : " %");
 }
 
+const char *fit_holdout_sentence(struct arena *arena, const struct fit_result *result) {
+  return arena_format(arena, "held out: %zu row%s, mean error %s%s", result->held_out, result->held_out == 1 ? "" : "s",
+                      fit_error_words(arena, result, result->holdout_error, 3, false),
+                      fit_errors_absolute(result) ? arena_format(arena, " in %s", result->target) : "");
+}
+
 const char *fit_leave_out_sentence(struct arena *arena, const struct fit_result *result,
                                    const struct fit_leave_out *leave_out) {
   if (!isfinite(leave_out->error)) return NULL;
@@ -327,119 +359,4 @@ const char *fit_leave_out_sentence(struct arena *arena, const struct fit_result 
 const char *fit_profile_end(struct arena *arena, double value, bool open) {
   if (!isfinite(value)) return "none";
   return arena_format(arena, "%.4g%s", value, open ? " (open)" : "");
-}
-
-// ---- remarks ----
-
-static void remark(struct fit_remarks *remarks, const char *sentence) {
-  if (sentence) remarks->items[remarks->count++] = sentence;
-}
-
-static struct fit_remarks remarks_new(struct arena *arena, const char *title, size_t most) {
-  return (struct fit_remarks){.title = title, .items = arena_array(arena, most + 1, sizeof(const char *))};
-}
-
-static struct fit_remarks about_openings(struct arena *arena, const struct fit_result *result) {
-  struct fit_remarks remarks = remarks_new(arena, "what this design leaves open", 2 * result->direction_count);
-  for (size_t i = 0; i < result->direction_count; i++) {  // each advice once, with all that it is for
-    const char *advice = result->directions[i].advice, *names = "";
-    bool said = !*advice;
-    for (size_t k = 0; k < result->direction_count; k++) {
-      if (strcmp(result->directions[k].advice, advice) != 0) continue;
-      said |= k < i;
-      names = arena_format(arena, "%s%s%s", names, *names ? ", " : "",
-                           result->coefficients[result->directions[k].coefficient].name);
-    }
-    if (!said) remark(&remarks, arena_format(arena, "for %s: %s", names, advice));
-  }
-  for (size_t i = 0; i < result->direction_count; i++)  // the note of one that is not determined says it already
-    if (result->coefficients[result->directions[i].coefficient].status != COEFFICIENT_UNIDENTIFIED)
-      remark(&remarks, result->directions[i].words);
-  return remarks;
-}
-
-static struct fit_remarks about_influence(struct arena *arena, const struct fit_result *result) {
-  struct fit_remarks remarks = remarks_new(arena, "rows that the fit hangs on", SHOWN_ROWS);
-  const struct fit_influential *most = result->influential;
-  for (size_t i = 0; i < result->influential_count && remarks.count < SHOWN_ROWS && fabs(most[i].moves) >= 1; i++)
-    remark(&remarks, fit_influence_sentence(arena, result, &most[i]));
-  if (result->influential_count && !remarks.count)
-    remarks.title = arena_format(
-        arena, "no single row moves a coefficient by a standard error; the most, %s moves %s by %.2g of it",
-        fit_row_label(arena, &result->table[most->row]), result->coefficients[most->coefficient].name, most->moves);
-  return remarks;
-}
-
-static struct fit_remarks about_outliers(struct arena *arena, const struct fit_result *result) {
-  struct fit_remarks remarks = remarks_new(
-      arena, "outliers (normal errors as large as the others' would not give such residuals)", SHOWN_OUTLIERS + 1);
-  size_t above = 0;
-  for (size_t i = 0; i < result->outlier_count; i++) above += result->outliers[i].deviations > 0;
-  if (result->outlier_count >= LOPSIDED && 3 * above >= 2 * result->outlier_count &&
-      strcmp(result->target, "loss") == 0)
-    remarks.title = arena_format(
-        arena,
-        "%s; %zu of %zu lie above the law, as runs do that are badly tuned or cut short: they pull it up (leave "
-        "them out with --where, or let them count less with --objective asymmetric:3)",
-        remarks.title, above, result->outlier_count);
-  for (size_t i = 0; i < result->outlier_count && i < SHOWN_OUTLIERS; i++)
-    remark(&remarks, fit_outlier_sentence(arena, result, &result->outliers[i]));
-  if (result->outlier_count > SHOWN_OUTLIERS)
-    remark(&remarks, arena_format(arena, "and %zu more", result->outlier_count - SHOWN_OUTLIERS));
-  return remarks;
-}
-
-static struct fit_remarks about_trends(struct arena *arena, const struct fit_result *result) {
-  struct fit_remarks remarks =
-      remarks_new(arena, "residuals follow columns, so the law's form misses something there", 2 * result->trend_count);
-  for (size_t i = 0; i < result->trend_count; i++) {
-    remark(&remarks, fit_trend_sentence(arena, &result->trends[i]));
-    remark(&remarks, fit_spread_sentence(arena, &result->trends[i]));
-  }
-  return remarks;
-}
-
-static struct fit_remarks about_scores(struct arena *arena, const struct fit_result *result) {
-  struct fit_remarks remarks = remarks_new(arena, "coefficients from elsewhere", result->score_count);
-  for (size_t i = 0; i < result->score_count; i++)
-    remark(&remarks, fit_score_sentence(arena, result, &result->scores[i]));
-  return remarks;
-}
-
-static struct fit_remarks about_ratios(struct arena *arena, const struct fit_result *result) {
-  struct fit_remarks remarks = remarks_new(arena, "ratios", result->ratio_count);
-  for (size_t i = 0; i < result->ratio_count; i++)
-    remark(&remarks, fit_ratio_sentence(arena, result, &result->ratios[i]));
-  return remarks;
-}
-
-static struct fit_remarks about_priors(struct arena *arena, const struct fit_result *result) {
-  struct fit_remarks remarks = remarks_new(arena, "priors", result->prior_count);
-  for (size_t i = 0; i < result->prior_count; i++)
-    remark(&remarks, fit_prior_sentence(arena, result, &result->priors[i]));
-  return remarks;
-}
-
-static struct fit_remarks about_pools(struct arena *arena, const struct fit_result *result) {
-  size_t most = 0;
-  for (size_t i = 0; i < result->pool_count; i++) most += 1 + result->pools[i].member_count;
-  struct fit_remarks remarks = remarks_new(arena, "partial pooling", most);
-  for (size_t i = 0; i < result->pool_count; i++) {
-    const struct fit_pool *pool = &result->pools[i];
-    remark(&remarks, fit_pool_sentence(arena, result, pool));
-    for (size_t k = 0; k < pool->member_count; k++)
-      remark(&remarks, fit_pooled_sentence(arena, result, &pool->members[k]));
-  }
-  return remarks;
-}
-
-size_t fit_remarks(struct arena *arena, const struct fit_result *result, struct fit_remarks remarks[FIT_REMARKS]) {
-  const struct fit_remarks all[FIT_REMARKS] = {about_openings(arena, result), about_scores(arena, result),
-                                               about_ratios(arena, result),   about_priors(arena, result),
-                                               about_pools(arena, result),    about_influence(arena, result),
-                                               about_outliers(arena, result), about_trends(arena, result)};
-  size_t count = 0;
-  for (size_t i = 0; i < FIT_REMARKS; i++)
-    if (all[i].count || (i == 5 && result->influential_count)) remarks[count++] = all[i];
-  return count;
 }

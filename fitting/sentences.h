@@ -25,20 +25,23 @@ const char *fit_derived_note(struct arena *arena, const struct fit_result *resul
 const char *fit_loss_sentence(struct arena *arena, const struct fit_result *result);
 // "24 rows of runs.csv, 3 excluded, 6 held out".
 const char *fit_rows_sentence(struct arena *arena, const struct fit_result *result);
+// "3 rows excluded: loss is missing (line 4, line 9); D is 0 (line 7)"; NULL where none is.
+const char *fit_exclusions_sentence(struct arena *arena, const struct fit_result *result);
 // "objective 0.0123; residual rms of ln(loss) 0.31 %".
 const char *fit_objective_sentence(struct arena *arena, const struct fit_result *result);
-// "60 of the 128 most promising of 3000 starts agree; the next minimum is 0.0345".
 // Whether a value at a lower bound is 0 to every digit that is printed: a positive coefficient whose term has vanished.
 // high: of its interval, or NAN.
 bool fit_is_zero(enum coefficient_status status, double value, double high);
 // "intervals: BCa, 1000 bootstrap resamples", with the groups of rows that are resampled together; NULL without any.
 const char *fit_interval_sentence(struct arena *arena, const struct fit_result *result);
+// "60 of the 128 most promising of 3000 starts agree"; and the same with "; the next minimum is 0.0345".
+const char *fit_agreement_sentence(struct arena *arena, const struct fit_result *result);
 const char *fit_starts_sentence(struct arena *arena, const struct fit_result *result);
 // "the next minimum, 25 % higher, has A 1.1e+05 instead of 7.46, alpha 0.66 instead of 0.052": where the runner-up
 // lies, by the coefficients farthest from the fit's. NULL where no other minimum was met.
 const char *fit_runner_up_sentence(struct arena *arena, const struct fit_result *result);
 
-// "made by: isoloss fit runs.csv (isoloss 0.3.0; runs.csv, 245 rows, XXH3 0123456789ab)"; NULL where nobody said it.
+// "made by: isoloss fit runs.csv (isoloss 0.3.0; 245 rows, XXH3 0123456789ab)"; NULL where nobody said it.
 const char *fit_made_sentence(struct arena *arena, const struct fit_result *result);
 // "each residual is in units of its row's standard deviation (std), times their median, 0.31 %"; NULL without --std.
 const char *fit_std_sentence(struct arena *arena, const struct fit_result *result);
@@ -62,6 +65,8 @@ const char *fit_outlier_sentence(struct arena *arena, const struct fit_result *r
 // was predicted.
 const char *fit_leave_out_sentence(struct arena *arena, const struct fit_result *result,
                                    const struct fit_leave_out *leave_out);
+// "held out: 6 rows, mean error 1.2 %"; for fits with held-out rows.
+const char *fit_holdout_sentence(struct arena *arena, const struct fit_result *result);
 // "1.2 %", or "0.012" where errors are differences (fit_errors_absolute); with `sign`, "+1.2 %".
 const char *fit_error_words(struct arena *arena, const struct fit_result *result, double error, int digits, bool sign);
 // "E=1.69,...: objective 0.012 (the fit's 0.01); predictions are 0.2 % too low on average, ...; these rows reject it
@@ -92,6 +97,9 @@ struct fit_remarks {
   const char *title;
   const char **items;
   size_t count;
+  bool advice;        // the brief is what would help; else what is wrong
+  bool asked;         // options asked for it; the others are found unasked
+  const char *brief;  // all of what is not asked for in one sentence, the problem first; NULL: nothing is wrong
 };
 enum { FIT_REMARKS = 8 };
 // Fills remarks[] and returns how many there are.

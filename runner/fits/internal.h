@@ -66,6 +66,8 @@ void fit_print_diagnosis(const struct fit_result *result, const struct fit_print
 void fit_parts_print(const struct fit_parts *parts, const struct law *law, FILE *out);
 // Warns when the fitted rows differ in dtype, backend or corpus.
 void warn_of_mixture(const struct table *table, struct fit_result *result);
+// The fit on one screen of at most 100 columns; what has no room is counted.
+void fit_print_screen(const struct fit_result *result, const struct law *law, const struct fit_notes *notes, FILE *out);
 // The fit for people: first what the law is fitted for.
 void fit_print(const struct fit_result *result, const struct law *law, const struct fit_notes *notes,
                const struct fit_print_options *options, FILE *out);

@@ -170,9 +170,7 @@ static void print_search(const struct fit_result *result, struct arena *arena, F
   fprintf(out, "\n");
   for (size_t i = 0; i < result->global_count; i++)
     print_filled(out, fit_global_sentence(arena, result, &result->globals[i]), fprintf(out, "  "), 4);
-  if (!isnan(result->holdout_error))
-    fprintf(out, "  held out: %zu rows, mean error %s\n", result->held_out,
-            fit_error_words(arena, result, result->holdout_error, 3, false));
+  if (!isnan(result->holdout_error)) fprintf(out, "  %s\n", fit_holdout_sentence(arena, result));
   const char *const more[] = {fit_std_sentence(arena, result),
                               fit_interval_sentence(arena, result),
                               result->grouping,
@@ -320,32 +318,46 @@ void fit_parts_print(const struct fit_parts *parts, const struct law *law, FILE 
   arena_free(&arena);
 }
 
-void fit_print(const struct fit_result *result, const struct law *law, const struct fit_notes *notes,
-               const struct fit_print_options *options, FILE *out) {
-  static const struct fit_print_options screen = {0};
-  struct arena arena = {0};
+// All there is.
+static void print_details(const struct fit_result *result, const struct law *law, const struct fit_notes *notes,
+                          struct arena *arena, FILE *out) {
   char number[40];
-  if (!options) options = &screen;
-  if (result->answer) fprintf(out, "%s\n\n", result->answer);
-  fprintf(out, "%s: %s = %s\n", result->name, result->target, result->formula);
-  fprintf(out, "  %s; %s\n", fit_rows_sentence(&arena, result), fit_loss_sentence(&arena, result));
+  if (result->answer) print_filled(out, result->answer, 0, 2);
+  if (result->answer) fprintf(out, "\n");
+  print_filled(out, arena_format(arena, "%s: %s = %s", result->name, result->target, result->formula), 0, 2);
+  print_filled(out,
+               arena_format(arena, "%s; %s", fit_rows_sentence(arena, result), fit_loss_sentence(arena, result)),
+               fprintf(out, "  "), 4);
   if (result->duplicates) fprintf(out, "  rows that repeat others count once; --keep-duplicates counts all\n");
   if (notes && notes->rows_before) fprintf(out, "  %zu rows before best_over and average_over\n", notes->rows_before);
   if (notes && !isnan(notes->noise))
     fprintf(out, "  runs that differ only in the axes averaged over scatter by %s in ln(%s) (%zu degrees of freedom)\n",
             number_digits(notes->noise, 3, number), result->target, notes->noise_degrees);
   fprintf(out, "\n");
-  print_coefficients(result, 1, law, &arena, out);
-  print_at_values(result, &arena, out);
+  print_coefficients(result, 1, law, arena, out);
+  print_at_values(result, arena, out);
   fprintf(out, "\n");
-  print_search(result, &arena, out);
-  print_exclusions(result, &arena, out);
+  print_search(result, arena, out);
+  print_exclusions(result, arena, out);
   for (size_t i = 0; i < result->warning_count; i++)
     print_filled(out, result->warnings[i], fprintf(out, "  warning: "), 4);
+}
+
+void fit_print(const struct fit_result *result, const struct law *law, const struct fit_notes *notes,
+               const struct fit_print_options *options, FILE *out) {
+  static const struct fit_print_options screen = {0};
+  struct arena arena = {0};
+  if (!options) options = &screen;
+  if (options->details)
+    print_details(result, law, notes, &arena, out);
+  else
+    fit_print_screen(result, law, notes, out);
   fit_print_diagnosis(result, options, out);
   if (options->residuals || options->details) print_residuals(result, options->residuals, &arena, out);
   const char *made = fit_made_sentence(&arena, result);
-  if (made) fprintf(out, "\n  %s\n", made);
-  fprintf(out, "\n");
+  if (made && options->details) {
+    fprintf(out, "\n");
+    print_filled(out, made, fprintf(out, "  "), 4);
+  }
   arena_free(&arena);
 }

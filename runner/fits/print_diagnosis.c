@@ -5,19 +5,14 @@
 #include "runner/fits/internal.h"
 #include "runner/terminal/table.h"
 
-enum { SHOWN_REMARKS = 3 };  // of one kind, on a screen
-
-static void print_remarks(const struct fit_result *result, struct arena *arena, bool all, FILE *out) {
+static void print_remarks(const struct fit_result *result, struct arena *arena, FILE *out) {
   struct fit_remarks remarks[FIT_REMARKS];
   size_t count = fit_remarks(arena, result, remarks);
   for (size_t i = 0; i < count; i++) {
-    if (!all && !remarks[i].count) continue;  // that there is nothing to say of the rows
-    size_t shown = all || remarks[i].count <= SHOWN_REMARKS + 1 ? remarks[i].count : SHOWN_REMARKS;
     const char *title = arena_format(arena, "%s%s", remarks[i].title, remarks[i].count ? ":" : "");
     fprintf(out, "\n");
     print_filled(out, title, fprintf(out, "  "), 2);
-    for (size_t k = 0; k < shown; k++) print_filled(out, remarks[i].items[k], fprintf(out, "   - "), 5);
-    if (shown < remarks[i].count) fprintf(out, "   and %zu more (--details)\n", remarks[i].count - shown);
+    for (size_t k = 0; k < remarks[i].count; k++) print_filled(out, remarks[i].items[k], fprintf(out, "   - "), 5);
   }
 }
 
@@ -158,7 +153,7 @@ static void print_sensitivity(const struct fit_result *result, FILE *out) {
 
 void fit_print_diagnosis(const struct fit_result *result, const struct fit_print_options *options, FILE *out) {
   struct arena arena = {0};
-  print_remarks(result, &arena, options->details, out);
+  if (options->details) print_remarks(result, &arena, out);
   print_leave_out(result, &arena, out);
   if (options->details) print_rollouts(result, &arena, out);
   if (options->details || options->profiles) print_profiles(result, &arena, out);

@@ -124,7 +124,7 @@ def diagnosis():
     fit = json.loads(out)[0]
     check(code == 0 and set(fit['profiles']) == {'E', 'A', 'B', 'alpha', 'beta'}, 'profiles')
     profile = fit['profiles']['E']
-    check(profile['low_open'] and not profile['high_open'] and profile['note'] == 'not determined: no lower bound above 0'
+    check(profile['low_open'] and not profile['high_open'] and profile['note'] == 'no lower bound above 0'
           and profile['low'] == 0 and profile['high'] > fit['parameters']['E']['value'], 'profile of E %r' % profile['note'])
     check(min(point['objective'] for point in profile['points']) >= fit['objective'] * (1 - 1e-9), 'points of the profile')
     one = fit['parameters']['E']
