@@ -42,7 +42,7 @@ struct compress_settings {
 extern const struct run_field compress_fields[];
 extern const size_t compress_field_count;
 
-struct compress_call;  // compress_internal.h
+struct compress_call;  // internal.h
 struct compress_method {
   const char *name;           // "gptq"
   const char *help;           // one line
