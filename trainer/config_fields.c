@@ -95,7 +95,8 @@ const struct run_field run_fields[] = {
      HELP("tokens per non-embedding parameter; auto: 20 when neither tokens nor steps is given")},
     {INTEGER(train.batch_tokens, 1, 1e9), DEFAULT("4096"), UNIT("tokens"), COUNTS,
      HELP("tokens of one optimizer step, a multiple of context")},
-    {INTEGER(train.accumulation, 1, 1e6), DEFAULT("1"), COUNTS, HELP("micro-batches a step's gradient is summed over")},
+    {INTEGER(train.accumulation, 1, 1e6), DEFAULT("1"), COUNTS,
+     HELP("micro-batches a step's gradient is summed over: memory, and rounding, are all that it changes")},
     {CHOICE(train.optimizer, "adamw"), DEFAULT("adamw"), COUNTS, HELP("adamw: decoupled decay, on matrices only")},
     {CHOICE(train.master_weights, "float32|bfloat16"), DEFAULT("float32"), COUNTS_WHEN(narrow_masters),
      HELP("type in which the matrices that products use are kept and updated; bfloat16 goes with products in "

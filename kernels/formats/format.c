@@ -107,9 +107,7 @@ bool format_check_shape(const struct format *format, int64_t outputs, int64_t in
   return true;
 }
 
-static bool measured(const struct scale *scale) {
-  return scale->rule == SCALE_ABSMAX || scale->rule == SCALE_RMS;
-}
+static bool measured(const struct scale *scale) { return scale->rule == SCALE_ABSMAX || scale->rule == SCALE_RMS; }
 
 static bool draws(const struct representation *r) {
   return r->grid.kind == GRID_NOISE || r->rounding == ROUND_STOCHASTIC;
@@ -134,9 +132,9 @@ static bool gradients_by_sequences(const struct representation *r, int64_t conte
 }
 
 bool format_by_sequences(const struct format *format, int64_t context) {
-  return format && (activations_by_sequences(&format->operands[OPERAND_ACTIVATIONS]) ||
-                    gradients_by_sequences(&format->operands[OPERAND_GRADIENTS], context) ||
-                    format->gradient_token_hadamard);
+  return format &&
+         (activations_by_sequences(&format->operands[OPERAND_ACTIVATIONS]) ||
+          gradients_by_sequences(&format->operands[OPERAND_GRADIENTS], context) || format->gradient_token_hadamard);
 }
 
 double format_density(const struct format *format, int64_t step, int64_t steps) {
