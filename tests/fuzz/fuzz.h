@@ -3,7 +3,8 @@
 //   CC=clang-14 CXX=clang++-14 meson setup build-fuzz -Dfuzz=true && ninja -C build-fuzz
 //   build-fuzz/tests/fuzz/fuzz_spec -max_len=4096 CORPUS tests/spec/errors tests/spec/expand experiments
 //   build-fuzz/tests/fuzz/fuzz_format -max_len=80 CORPUS tests/fuzz/format_seeds
-//   build-fuzz/tests/fuzz/fuzz_csv CORPUS tests/fuzz/csv_seeds        document, expression, points: in the same way
+//   build-fuzz/tests/fuzz/fuzz_csv CORPUS tests/fuzz/csv_seeds        compression, document, expression, points: in the
+//   same way
 //
 // A valid format takes milliseconds.
 //
