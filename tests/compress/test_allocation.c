@@ -8,46 +8,65 @@ static double uniform(uint64_t seed, uint64_t index) {
   return random_uniform(seed, RANDOM_STREAM_MONTE_CARLO, 0, index);
 }
 
-static void brute_force(void) {
+// Layers of unlike sizes and options, not always better with more bits, and sometimes equal. Returns their weights.
+static double draw(uint64_t seed, struct allocation_layer layers[LAYERS],
+                   struct allocation_option options[LAYERS][OPTIONS]) {
   static const double bits[][OPTIONS] = {{2, 3, 4, 8}, {2.25, 3.25, 4.25, 16}, {2.0625, 3.0625, 4.0625, 4.5}};
+  double weights = 0;
+  for (int l = 0; l < LAYERS; l++) {
+    uint64_t first = 300 + OPTIONS * (uint64_t)l;
+    layers[l] = (struct allocation_layer){.weights = 64 * (1 + (int64_t)(20 * uniform(seed, (uint64_t)l))),
+                                          .alpha = 5 * uniform(seed, 100 + (uint64_t)l),
+                                          .options = options[l],
+                                          .count = 1 + (int)((OPTIONS - 1e-9) * uniform(seed, 200 + (uint64_t)l))};
+    weights += (double)layers[l].weights;
+    for (int o = 0; o < OPTIONS; o++) {
+      double chance = uniform(seed, first + (uint64_t)o);
+      options[l][o].bits = bits[seed % 3][o];
+      options[l][o].error = seed % 4 ? exp2(-2 * options[l][o].bits) * (0.5 + chance) : 0.25 * floor(4 * chance);
+    }
+  }
+  return weights;
+}
+
+static void cost(const struct allocation_layer layers[LAYERS], const int choice[LAYERS], double *bits,
+                 double *increase) {
+  *bits = *increase = 0;
+  for (int l = 0; l < LAYERS; l++) {
+    *bits += layers[l].options[choice[l]].bits * (double)layers[l].weights;
+    *increase += layers[l].alpha * layers[l].options[choice[l]].error;
+  }
+}
+
+// Every choice there is: the least increase within the budget, and of those the fewest bits. INFINITY: none fits.
+static void try_all(const struct allocation_layer layers[LAYERS], double budget, double *best, double *fewest) {
+  *best = *fewest = INFINITY;
+  for (int code = 0; code < 1 << 2 * LAYERS; code++) {
+    int choice[LAYERS];
+    double bits, increase;
+    bool fine = true;
+    for (int l = 0; l < LAYERS; l++) {
+      choice[l] = code >> 2 * l & 3;
+      fine = fine && choice[l] < layers[l].count;
+    }
+    if (!fine) continue;
+    cost(layers, choice, &bits, &increase);
+    if (bits > budget || increase > *best) continue;
+    *fewest = increase < *best ? bits : fmin(*fewest, bits);
+    *best = increase;
+  }
+}
+
+static void brute_force(void) {
   int feasible = 0;
   for (uint64_t seed = 0; seed < 300; seed++) {
     struct allocation_option options[LAYERS][OPTIONS];
     struct allocation_layer layers[LAYERS];
-    double weights = 0;
-    for (int l = 0; l < LAYERS; l++) {
-      layers[l] = (struct allocation_layer){.weights = 64 * (1 + (int64_t)(20 * uniform(seed, (uint64_t)l))),
-                                            .alpha = 5 * uniform(seed, 100 + (uint64_t)l),
-                                            .options = options[l],
-                                            .count = 1 + (int)(OPTIONS * uniform(seed, 200 + (uint64_t)l))};
-      if (layers[l].count > OPTIONS) layers[l].count = OPTIONS;
-      weights += (double)layers[l].weights;
-      for (int o = 0; o < OPTIONS; o++) {
-        options[l][o].bits = bits[seed % 3][o];
-        // Not always better with more bits, and sometimes equal.
-        options[l][o].error =
-            seed % 4 ? exp2(-2 * options[l][o].bits) * (0.5 + uniform(seed, 300 + 4 * (uint64_t)l + (uint64_t)o))
-                     : 0.25 * floor(4 * uniform(seed, 300 + 4 * (uint64_t)l + (uint64_t)o));
-      }
-    }
-    double budget = 2 + 3 * uniform(seed, 999), best = INFINITY, fewest = INFINITY;
-    for (int code = 0; code < 256; code++) {
-      double used = 0, increase = 0;
-      bool fine = true;
-      for (int l = 0; l < LAYERS; l++) {
-        int o = code >> 2 * l & 3;
-        fine = fine && o < layers[l].count;
-        used += options[l][o].bits * (double)layers[l].weights;
-        increase += layers[l].alpha * options[l][o].error;
-      }
-      if (!fine || used > budget * weights) continue;
-      if (increase < best - 1e-15 * best) fewest = INFINITY;
-      if (increase < best) best = increase;
-      if (increase <= best * (1 + 1e-15)) fewest = fmin(fewest, used / weights);
-    }
+    double weights = draw(seed, layers, options), budget = 2 + 3 * uniform(seed, 999), best, fewest, bits, increase;
     int choice[LAYERS];
     struct allocation allocation = {.choice = choice};
     struct error error = {0};
+    try_all(layers, budget * weights, &best, &fewest);
     bool found = allocate(layers, LAYERS, budget, &allocation, &error);
     CHECK(found == isfinite(best));
     if (!found) {
@@ -55,17 +74,13 @@ static void brute_force(void) {
       continue;
     }
     feasible++;
-    double used = 0, increase = 0;
-    for (int l = 0; l < LAYERS; l++) {
-      CHECK(choice[l] >= 0 && choice[l] < layers[l].count);
-      used += options[l][choice[l]].bits * (double)layers[l].weights;
-      increase += layers[l].alpha * options[l][choice[l]].error;
-    }
-    CHECK_NEAR(allocation.increase, best, 1e-14);
+    for (int l = 0; l < LAYERS; l++) CHECK(choice[l] >= 0 && choice[l] < layers[l].count);
+    cost(layers, choice, &bits, &increase);
     CHECK_NEAR(increase, best, 1e-14);
-    CHECK_NEAR(allocation.bits, used / weights, 1e-12);
-    CHECK(used <= budget * weights * (1 + 1e-12));
-    CHECK_NEAR(allocation.bits, fewest, 1e-12);
+    CHECK_NEAR(allocation.increase, best, 1e-14);
+    CHECK_NEAR(allocation.bits, bits / weights, 1e-12);
+    CHECK(bits <= budget * weights * (1 + 1e-12));
+    CHECK_NEAR(bits, fewest, 1e-12);
   }
   CHECK(feasible > 200);
 }
