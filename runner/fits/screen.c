@@ -66,7 +66,7 @@ static void put_paragraph(struct text *out, struct arena *arena, const char *pre
 
 // The sentence up to its first colon or semicolon outside brackets: what is wrong, without why and what to do.
 static const char *first_clause(struct arena *arena, const char *sentence) {
-  enum { LEAST = 16 };
+  enum { LEAST = 9 };
   int depth = 0;
   for (size_t i = 0; sentence[i]; i++) {
     if (strchr("([", sentence[i])) depth++;
@@ -105,7 +105,7 @@ static struct row row_of(struct arena *arena, const char *name, enum coefficient
   const char *shown = isnan(value) ? "" : number(arena, zero ? 0 : value, 6), *interval = "";
   if (!isnan(low) || !isnan(high))
     interval = arena_format(arena, "%s .. %s", number(arena, low, 4), number(arena, high, 4));
-  return (struct row){clipped(arena, name), arena_format(arena, open ? "(%s)" : zero ? "%s (bound)" : "%s", shown),
+  return (struct row){clipped(arena, name), arena_format(arena, open && *shown ? "(%s)" : zero && status != COEFFICIENT_ONE_SIDED ? "%s (bound)" : "%s", shown),
                       interval, note, status};
 }
 

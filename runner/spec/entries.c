@@ -25,7 +25,7 @@ static const struct entry_key fit_keys[] = {
      .option = {"where", 'w', "EXPR", "rows that take part: \"format == 'none' and N > 1e6\"", OF_FITS}},
     {"by", ENTRY_COLUMN, AT(by), "format",
      "a column: the law is fitted to the runs of each of its values by themselves", .hint = "by: format",
-     .option = {"by", 0, "COLUMN", "fit the law to the rows of each value of a column by themselves", OF_FIT}},
+     .option = {"by", 0, "COLUMN", "fit the law to the rows of each value of a column by themselves", OF_FIT_AND_PREDICT}},
     {"objective", ENTRY_OBJECTIVE, AT(objective), "huber:1e-3",
      "huber:DELTA, least-squares, lad, student-t:NU[:SCALE] or asymmetric:RATIO[:DELTA]", .choices = objectives,
      .hint = "huber:1e-3",

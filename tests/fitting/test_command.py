@@ -540,6 +540,38 @@ def an_end_at_a_bound_of_the_law_is_none():
 
 
 @case
+def predictions_by_a_column():
+    with tempfile.TemporaryDirectory() as folder:
+        path, asked = os.path.join(folder, 'two.csv'), os.path.join(folder, 'asked.csv')
+        with open(path, 'w') as file:
+            file.write('N,D,tokenizer,loss\n')
+            for k, tokenizer in enumerate('ab'):
+                for i in range(5):
+                    for j in range(4):
+                        n, d = 1e7 * 3 ** i, 3e8 * 3 ** j
+                        loss = (1.7 + 300 / n ** 0.33 + 900 / d ** 0.35) * (1 + 0.1 * k) * (1 + 0.002 * math.sin(7 * i + 3 * j + k))
+                        file.write('%g,%g,%s,%.6f\n' % (n, d, tokenizer, loss))
+        with open(asked, 'w') as file:
+            file.write('N,D,tokenizer\n1e8,1e9,b\n1e8,1e9,a\n2e8,1e9,b\n')
+        quick = ('--by', 'tokenizer', '--bootstrap', '40', '--starts', '100')
+        code, out, err = run('predict', path, *quick, '--at', 'N=1e8,D=1e9,tokenizer=a|b', '--json')
+        both = json.loads(out)
+        at = [one['points'][0]['loss']['value'] for one in both]
+        check(code == 0 and [one['by'] for one in both] == [{'column': 'tokenizer', 'value': v} for v in 'ab'], out, err)
+        check(abs(at[1] / at[0] - 1.1) < 0.01, 'each by its own rows', at)
+        code, out, err = run('predict', path, *quick, '--table', asked, '--json')
+        check(code == 0 and [(one['by']['value'], len(one['points'])) for one in json.loads(out)] == [('b', 2), ('a', 1)], out)
+        code, out, err = run('predict', path, *quick, '--budget', '1e20')
+        check(code == 2 and "say which is meant, --at tokenizer=a (or a, b)" in err, out, err)
+        code, out, err = run('predict', path, *quick, '--budget', '1e20', '--at', 'tokenizer=b')
+        check(code == 0, 'a budget', out, err)
+        code, out, err = run('predict', path, *quick, '--at', 'N=1e8,D=1e9,tokenizer=c')
+        check(code == 2 and 'no row has tokenizer = c' in err, out, err)
+        code, out, err = run('fit', path, *quick)
+        check(code == 0 and all(len(line) <= 100 for line in out.splitlines()), 'a table of fits', out)
+
+
+@case
 def errors_of_losses_about_zero():
     with tempfile.TemporaryDirectory() as folder:
         path, law = os.path.join(folder, 'signed.csv'), os.path.join(folder, 'signed.yaml')

@@ -63,7 +63,7 @@ check(found != [], "a law that does not read is a mistake of the check", found)
 
 # Categories that settings and conditions of fits name.
 for entry, column, message, hint in [
-        ("law: effective-parameters, ratio: 'eff[w2a2]/eff[w3]'", 57, "no run of this spec has the format 'w3'",
+        ("law: effective-parameters, ratio: 'eff[w2a2]/eff[w3]'", 53, "no run of this spec has the format 'w3'",
          "did you mean eff[w4]?"),
         ("law: effective-parameters, high: ['eff[w2a2]=1', 'eff[int4]=1']", None, "no run of this spec has the format 'int4'",
          "did you mean eff[w4]?"),
