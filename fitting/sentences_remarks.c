@@ -23,7 +23,8 @@ static const char *brief_openings(struct arena *arena, const struct fit_result *
   for (size_t i = first; i < result->direction_count; i++) {
     const struct fit_direction *direction = &result->directions[i];
     if (strcmp(direction->advice, result->directions[first].advice) == 0)
-      names = arena_format(arena, "%s%s%s", names, *names ? ", " : "", result->coefficients[direction->coefficient].name);
+      names =
+          arena_format(arena, "%s%s%s", names, *names ? ", " : "", result->coefficients[direction->coefficient].name);
     else
       others += *direction->advice != 0;
   }

@@ -62,7 +62,7 @@ static bool fit_spec(const char *source, const struct fit_command *command, cons
                                                            .print = command->print},
                           error);
   bool others = fine || json.length > strlen("[]");  // what failed alone is told by the command's own document
-  if (json.length && others) {  // the fits that worked, whatever became of the others
+  if (json.length && others) {                       // the fits that worked, whatever became of the others
     printf("%s\n", text_string(&json));
     error->told = NULL;
   }

@@ -57,8 +57,7 @@ const struct categories *plan_categories_of(struct plan_categories *all, const c
     add_values(all, field, &found);
   }
   found.known = found.count > 0;
-  all->columns = arena_grow(&all->arena, all->columns, all->count,
-                                 all->count + 1, sizeof *all->columns);
+  all->columns = arena_grow(&all->arena, all->columns, all->count, all->count + 1, sizeof *all->columns);
   all->columns[all->count] = found;
   return &all->columns[all->count++];
 }

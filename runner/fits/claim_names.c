@@ -50,8 +50,10 @@ static enum has has_by_value(struct checking *checking, const struct spec_fit *f
   if (!found) return HAS_NOTHING;
   const struct categories *categories = plan_categories_of(&checking->categories, fit->by);
   if (further) {
-    *what = arena_format(arena, "fit %s is made by %s, and %s has several values in each of its fits: a claim cannot "
-                         "tell them apart", fit->name, fit->by, name);
+    *what = arena_format(arena,
+                         "fit %s is made by %s, and %s has several values in each of its fits: a claim cannot "
+                         "tell them apart",
+                         fit->name, fit->by, name);
     *hint = "write an entry for one of its values, with a name and a where of its own";
     return HAS_OTHERWISE;
   }

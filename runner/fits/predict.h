@@ -7,7 +7,7 @@ struct predict_arguments {
   struct option_list at, budgets, bits, speeds;
   const char *table, *table_where, *formats, *cost;
   const char *part;  // of a law that is fitted by a column: the value whose fit answers; NULL: one fit of all rows
-  double memory;  // bytes; NAN: not limited
+  double memory;     // bytes; NAN: not limited
   bool overtraining, json;
 };
 

@@ -53,6 +53,7 @@ static bool asked_of(struct arena *arena, const struct table *questions, const c
                      const struct parts *there, struct parts *asked, struct error *error) {
   for (size_t row = 0; row < questions->row_count; row++) {
     const char *name = part_of(arena, questions, by, row), *part = name ? meant(arena, there, name) : NULL;
+    if (!name && there->count == 1) continue;  // it can only be that one
     if (!name)
       return error_set(error, EXIT_USAGE_ERROR,
                        "predict: the law is fitted to each %s by itself, and %s does not say which (it is one of %s)",
@@ -71,11 +72,12 @@ static bool asked_of(struct arena *arena, const struct table *questions, const c
 static bool find_asked(struct predict_report *report, const struct predict_arguments *arguments, const char *by,
                        const struct parts *there, struct arena *arena, struct parts *asked, struct error *error) {
   struct table points = {0}, file = {0};
-  bool fine = points_parse(&points, arguments->at.items, arguments->at.count, error) ||
-              error_context(error, "predict: --at");
+  bool fine =
+      points_parse(&points, arguments->at.items, arguments->at.count, error) || error_context(error, "predict: --at");
   fine = fine && predict_read_table(report, arguments, &file, error) &&
          asked_of(arena, &points, by, "--at", there, asked, error) &&
          asked_of(arena, &file, by, arguments->table, there, asked, error);
+  if (fine && !asked->count && there->count == 1) add_part(arena, asked, there->names[0]);
   if (fine && !asked->count)
     fine = error_set(error, EXIT_USAGE_ERROR,
                      "predict: the law is fitted to each %s by itself: say which is meant, --at %s=%s (or %s)", by, by,
@@ -129,7 +131,7 @@ void predict_keep_part(const struct predict_report *report, struct table *questi
   bool *keep = arena_array(&arena, questions->row_count, sizeof *keep);
   for (size_t row = 0; row < questions->row_count; row++) {
     const char *name = part_of(&arena, questions, by, row);
-    keep[row] = name && meant(&arena, &there, name);
+    keep[row] = !name || meant(&arena, &there, name);  // without a name there is but one
   }
   table_keep_rows(questions, keep);
   arena_free(&arena);

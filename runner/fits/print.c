@@ -321,8 +321,7 @@ static void print_details(const struct fit_result *result, const struct law *law
   if (result->answer) print_filled(out, result->answer, 0, 2);
   if (result->answer) fprintf(out, "\n");
   print_filled(out, arena_format(arena, "%s: %s = %s", result->name, result->target, result->formula), 0, 2);
-  print_filled(out,
-               arena_format(arena, "%s; %s", fit_rows_sentence(arena, result), fit_loss_sentence(arena, result)),
+  print_filled(out, arena_format(arena, "%s; %s", fit_rows_sentence(arena, result), fit_loss_sentence(arena, result)),
                fprintf(out, "  "), 4);
   if (result->duplicates) fprintf(out, "  rows that repeat others count once; --keep-duplicates counts all\n");
   if (notes && notes->rows_before) fprintf(out, "  %zu rows before best_over and average_over\n", notes->rows_before);

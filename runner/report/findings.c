@@ -199,11 +199,12 @@ static void find_fit(struct report *report, const struct report_fit *fit) {
                fit->exclusions);
   const char *version = result->made.version;
   if (!version || strcmp(version, ISOLOSS_VERSION) != 0)
-    report_say(report, true,
-               "fit %s was made by %s%s, and is shown as that made it; isoloss %s may say more, or otherwise: isoloss fit "
-               "%s",
-               fit->name, version ? "isoloss " : "an older isoloss", version ? version : "", ISOLOSS_VERSION,
-               report->spec_path);
+    report_say(
+        report, true,
+        "fit %s was made by %s%s, and is shown as that made it; isoloss %s may say more, or otherwise: isoloss fit "
+        "%s",
+        fit->name, version ? "isoloss " : "an older isoloss", version ? version : "", ISOLOSS_VERSION,
+        report->spec_path);
   size_t later = 0;
   for (size_t i = 0; i < report->count; i++)
     later += report->runs[i].state == RUN_DONE && report->runs[i].finished_at > fit->created_at + 1;
