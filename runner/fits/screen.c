@@ -329,7 +329,7 @@ static void put_law(struct text *out, struct arena *arena, const struct fit_resu
   if (notes && !isnan(notes->noise) && notes->noise_degrees)
     rows = arena_format(arena, "%s; runs averaged scatter by %s in ln(%s) (%zu degrees of freedom)", rows,
                         number(arena, notes->noise, 3), result->target, notes->noise_degrees);
-  put_paragraph(out, arena, "  ", rows, 4, 3);
+  put_paragraph(out, arena, "  ", rows, 4, SIZE_MAX);  // counts of what is left out are never cut
 }
 
 // What options asked for, whole.
