@@ -185,7 +185,10 @@ static bool fit_whole(struct entry_fit *made, struct fitted_list *list, struct e
   print.profiles |= made->options.profile_all || made->options.profile_count;
   bool fine =
       fit_run(&made->law, &made->table, &made->options, &fitted.result, error) && complete(made, &fitted, error);
-  if (fine && options->report) fit_print(&fitted.result, &made->law, &made->notes, &print, options->report);
+  if (fine && options->report) {
+    fit_print(&fitted.result, &made->law, &made->notes, &print, options->report);
+    fputc('\n', options->report);
+  }
   if (fine && made->entry->compare.count)
     fine = compare_laws(made->entry, &made->options, &made->table, &fitted.result, options->report, error);
   fine = fine && put_result(made->fitting, made->entry, &fitted.result, error);
@@ -208,7 +211,10 @@ static bool fit_by(struct entry_fit *made, struct fitted_list *list, struct erro
     fine = complete(made, &fitted[i], error);
     parts.results[i] = fitted[i].result;  // what was added to it
   }
-  if (fine && options->report) fit_parts_print(&parts, &made->law, options->report);
+  if (fine && options->report) {
+    fit_parts_print(&parts, &made->law, options->report);
+    fputc('\n', options->report);
+  }
   for (size_t i = 0; i < parts.left_out_count && fine && !options->report; i++)
     fprintf(stderr, "isoloss: fit %s: %s %s is left out: %s\n", made->entry->name, made->options.by,
             parts.left_out[i].row, parts.left_out[i].reason);
