@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/failure.h"
 #include "base/json.h"
 #include "base/terminal.h"
 
@@ -86,6 +87,16 @@ void diagnostics_json(const struct diagnostics *list, struct json_writer *json) 
     json_object_end(json);
   }
   json_array_end(json);
+}
+
+void failure_json(const struct error *error, struct json_writer *json) {
+  static const struct diagnostics none = {0};
+  json_key_boolean(json, "ok", false);
+  json_key_integer(json, "exit_code", error->code);
+  json_key_string(json, "error", error->text);
+  json_key_string(json, "hint", error->hint[0] ? error->hint : NULL);
+  json_key(json, "diagnostics");
+  diagnostics_json(error->told ? error->told : &none, json);
 }
 
 bool diagnostics_check(const struct diagnostics *list, const char *file, struct error *error) {

@@ -336,12 +336,16 @@ static void held_out_scores(struct comparing *comparing, const bool *common, siz
   struct law_standing *standing = &comparing->result->laws[law];
   int target = table_find(comparing->table, comparing->result->target);
   double loss = 0, error = 0, squares = 0, n = (double)comparing->result->held_out;
+  const double *values = comparing->table->columns[target].numbers;
+  for (size_t row = 0; row < comparing->table->row_count; row++)
+    comparing->result->errors_absolute |=
+        comparing->result->residual == RESIDUAL_PLAIN && common[row] && !(values[row] > 0);
   for (size_t row = 0; row < comparing->table->row_count; row++) {
     if (!common[row]) continue;
     double observed = comparing->table->columns[target].numbers[row], predicted = comparing->predicted[law][row];
     double weight = comparing->weights ? comparing->weights[row] : 1;
     loss += weight * objective_loss(comparing->result->objective, comparing->held_out[law][row]);
-    error += fabs(predicted - observed) / fabs(observed);
+    error += fabs(predicted - observed) / (comparing->result->errors_absolute ? 1 : fabs(observed));
     squares += log(observed / predicted) * log(observed / predicted);
   }
   standing->held_out_loss = n > 0 ? loss / n : NAN;

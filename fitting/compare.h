@@ -34,7 +34,7 @@ struct law_standing {
   size_t coefficient_count;
   size_t parameters;  // fitted coefficients and the scale
   double objective, residual_rms, log_likelihood, scale, aic, aicc, bic;
-  double held_out_error, held_out_rms;  // mean |predicted - observed| / observed; r.m.s. of ln(observed / predicted)
+  double held_out_error, held_out_rms;  // mean |predicted - observed| / |observed|; r.m.s. of ln(observed / predicted)
   double held_out_loss;                 // mean of the objective's loss over held-out rows
   // against the law of the lowest AICc
   double aicc_behind, bic_behind;
@@ -51,6 +51,7 @@ struct comparison {
   int folds;                             // 0: a holdout, or none
   bool holdout;
   enum law_residual residual;
+  bool errors_absolute;  // held_out_error is of differences: the residual is plain and some observed value not positive
   struct objective objective;
   const char **warnings;
   size_t warning_count;

@@ -38,6 +38,7 @@ void comparison_json(const struct comparison *comparison, struct json_writer *wr
   json_key_string(writer, "residual_kind", comparison->residual == RESIDUAL_LOG ? "log" : "plain");
   json_key_string(writer, "held_out_by", comparison->holdout ? "holdout" : comparison->folds ? "folds" : NULL);
   json_key_integer(writer, "folds", comparison->folds);
+  json_key_string(writer, "errors", comparison->errors_absolute ? "absolute" : "relative");
   json_key_integer(writer, "held_out", (int64_t)comparison->held_out);
   json_key_string(writer, "best", comparison->laws[0].law);
   json_key(writer, "laws");
@@ -94,6 +95,7 @@ static void read_kinds(struct comparison *comparison, const struct reading *read
     reading_damaged(reading, "objective_kind", "objective");
   if (!residual_parse(residual, &comparison->residual, &unknown)) reading_damaged(reading, "residual_kind", "residual");
   comparison->holdout = strcmp(held_out_by, "holdout") == 0;
+  comparison->errors_absolute = strcmp(member_text(reading, root, "errors", "relative"), "absolute") == 0;
 }
 
 bool comparison_read(struct comparison *comparison, const json_t *root, struct error *error) {

@@ -87,10 +87,11 @@ static void warn_open(struct fit *fit, const struct fit_stage *stage, const int 
     mark(fit, stage->free[of[i]], COEFFICIENT_UNIDENTIFIED);
     text_format(&names, "%s%s", names.length ? ", " : "", fit->result->coefficients[stage->free[of[i]]].name);
   }
-  fit_result_warn(fit->result,
-                  "%s can be changed together without changing any prediction; more varied runs (of N, D or format) or a "
-                  "fixed parameter (--fix) would tell them",
-                  text_string(&names));
+  fit_result_warn(
+      fit->result,
+      "%s can be changed together without changing any prediction; more varied runs (of N, D or format) or a "
+      "fixed parameter (--fix) would tell them",
+      text_string(&names));
   text_free(&names);
 }
 

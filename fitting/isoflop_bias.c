@@ -15,7 +15,7 @@ enum {
 };
 
 // Beyond this the corrected exponent is no nearer to the truth than the measured one, or farther: see
-// tests/fitting/bench_isoflop_bias.c, and its table in docs/fitting.md.
+// tests/fitting/bench_isoflop_bias.c, and its table in docs/isoflop.md.
 static const double largest_miss = 0.02;
 
 struct surface {

@@ -112,8 +112,10 @@ const char *fit_exclusions_sentence(struct arena *arena, const struct fit_result
 }
 
 const char *fit_loss_sentence(struct arena *arena, const struct fit_result *result) {
-  char objective[OBJECTIVE_TEXT];
-  objective_text(result->objective_kind, objective);
+  char objective[OBJECTIVE_TEXT], scale[32];
+  struct objective kind = result->objective_kind;
+  number_parse(number_digits(kind.scale, 4, scale), &kind.scale);  // an estimated one has no more to tell
+  objective_text(result->scale_estimated ? kind : result->objective_kind, objective);
   const char *text = arena_format(arena, "%s on the difference%s", objective,
                                   result->residual == RESIDUAL_LOG ? " of logarithms" : "");
   if (result->objective_kind.kind == OBJECTIVE_ASYMMETRIC)

@@ -23,7 +23,8 @@ static const char *brief_openings(struct arena *arena, const struct fit_result *
   for (size_t i = first; i < result->direction_count; i++) {
     const struct fit_direction *direction = &result->directions[i];
     if (strcmp(direction->advice, result->directions[first].advice) == 0)
-      names = arena_format(arena, "%s%s%s", names, *names ? ", " : "", result->coefficients[direction->coefficient].name);
+      names =
+          arena_format(arena, "%s%s%s", names, *names ? ", " : "", result->coefficients[direction->coefficient].name);
     else
       others += *direction->advice != 0;
   }
@@ -73,7 +74,7 @@ static struct fit_remarks about_influence(struct arena *arena, const struct fit_
   return remarks;
 }
 
-// "7 outliers (line 7 by +10.2 standard deviations, line 3 by -5.7, ...), 6 of them above the law: ...".
+// "2 outliers: line 7 by +10.2 standard deviations, line 3 by -5.7"; or on which side of the law most of them lie.
 static const char *brief_outliers(struct arena *arena, const struct fit_result *result, size_t above, bool lopsided) {
   const char *rows = "";
   size_t count = result->outlier_count;
@@ -84,13 +85,13 @@ static const char *brief_outliers(struct arena *arena, const struct fit_result *
                         fit_row_label(arena, &result->table[outlier->row]), outlier->deviations,
                         i ? "" : " standard deviations");
   }
-  const char *text = arena_format(arena, "%zu outlier%s (%s%s)", count, count == 1 ? "" : "s", rows,
-                                  count > BRIEF_ROWS ? ", ..." : "");
-  if (!lopsided) return text;
+  if (!lopsided)
+    return arena_format(arena, "%zu outlier%s: %s%s", count, count == 1 ? "" : "s", rows,
+                        count > BRIEF_ROWS ? ", ..." : "");
   return arena_format(arena,
-                      "%s, %zu of them above the law: badly tuned or cut short runs lie there and pull it up (leave "
-                      "them out with --where, or --objective asymmetric:3)",
-                      text, above);
+                      "of %zu outliers %zu lie above the law, as runs do that are badly tuned or cut short (leave them "
+                      "out with --where, or --objective asymmetric:3): %s%s",
+                      count, above, rows, count > BRIEF_ROWS ? ", ..." : "");
 }
 
 static struct fit_remarks about_outliers(struct arena *arena, const struct fit_result *result) {

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/failure.h"
 #include "runner/terminal/table.h"
 
 const struct command commands[] = {
@@ -119,12 +120,7 @@ static void print_failure(const struct error *error) {
   struct text text = {0};
   struct json_writer json = json_writer(&text, true);
   json_object_begin(&json);
-  json_key_boolean(&json, "ok", false);
-  json_key_integer(&json, "exit_code", error->code);
-  json_key_string(&json, "error", error->text);
-  json_key_string(&json, "hint", error->hint[0] ? error->hint : NULL);
-  json_key(&json, "diagnostics");
-  diagnostics_json(error->told, &json);
+  failure_json(error, &json);
   json_object_end(&json);
   fputs(text_string(&text), stdout);
   text_free(&text);

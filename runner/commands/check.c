@@ -3,6 +3,7 @@
 
 #include "plots/plots.h"
 #include "runner/commands.h"
+#include "runner/fits/category_check.h"
 #include "runner/fits/claim_names.h"
 #include "runner/fits/entry_check.h"
 #include "runner/plan/plan.h"
@@ -29,6 +30,7 @@ static void check_one(struct checked *checked, const struct spec_options *option
     checked->filtered = plan.filtered;
     checked->united = plan.united;
     checked->undecided = plan.undecided;
+    categories_check(&spec, checked->fine ? &plan : NULL, &checked->diagnostics);
     claims_check(&spec, checked->fine ? &plan : NULL, &checked->diagnostics);
     plan_free(&plan);
   } else if (checked->diagnostics.errors) {

@@ -61,7 +61,8 @@ static bool fit_spec(const char *source, const struct fit_command *command, cons
                                                            .claims_not_held = claims_not_held,
                                                            .print = command->print},
                           error);
-  if (json.length) {  // the fits that worked, whatever became of the others
+  bool others = fine || json.length > strlen("[]");  // what failed alone is told by the command's own document
+  if (json.length && others) {                       // the fits that worked, whatever became of the others
     printf("%s\n", text_string(&json));
     error->told = NULL;
   }

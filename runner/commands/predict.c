@@ -18,24 +18,41 @@ static bool check(const struct predict_arguments *a, struct error *error) {
   return true;
 }
 
+// One fit's answers, printed or written.
+static bool answer_one(const struct predict_arguments *arguments, const char *source, const struct fit_options *options,
+                       struct json_writer *writer, struct error *error) {
+  struct predict_report report;
+  bool fine = predict(&report, source, arguments, options, error);
+  if (fine && writer)
+    predict_json(&report, writer);
+  else if (fine)
+    predict_print(&report, stdout);
+  predict_free(&report);
+  return fine;
+}
+
+// Of a law that is fitted by a column, each value that is asked of answers by itself: an array of documents.
 static void answer(struct predict_arguments *arguments, const char *source, struct command_line *line) {
   struct fit_options options;
-  struct predict_report report;
+  const char **parts;
+  size_t count;
   if (!check(arguments, &line->error) ||
-      !fit_arguments_read("predict", &arguments->fit, &line->arena, &options, &line->error))
+      !fit_arguments_read("predict", &arguments->fit, &line->arena, &options, &line->error) ||
+      !predict_parts(source, arguments, &options, &line->arena, &parts, &count, &line->error))
     return;
-  if (predict(&report, source, arguments, &options, &line->error)) {
-    struct text text = {0};
-    struct json_writer writer = json_writer(&text, false);
-    if (arguments->json) {
-      predict_json(&report, &writer);
-      printf("%s\n", text_string(&text));
-    } else {
-      predict_print(&report, stdout);
-    }
-    text_free(&text);
+  struct text text = {0};
+  struct json_writer writer = json_writer(&text, false), *json = arguments->json ? &writer : NULL;
+  bool fine = true;
+  if (count) json_array_begin(&writer);
+  if (!count) fine = answer_one(arguments, source, &options, json, &line->error);
+  for (size_t i = 0; i < count && fine; i++) {
+    arguments->part = parts[i];
+    if (i && !json) printf("\n");
+    fine = answer_one(arguments, source, &options, json, &line->error);
   }
-  predict_free(&report);
+  if (count) json_array_end(&writer);
+  if (fine && json) printf("%s\n", text_string(&text));
+  text_free(&text);
 }
 
 void command_predict(struct command_line *line) {

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "fitting/fitting.h"
-#include "results/columns.h"
+#include "runner/fits/categories.h"
 #include "runner/spec/names.h"
 #include "trainer/formats.h"
 
@@ -12,22 +12,12 @@
 static const char *const numbers[] = {"holdout_error", "residual_rms", "objective"};
 enum { NUMBERS = sizeof numbers / sizeof *numbers };
 
-// The categories that a column has among the runs of the plan.
-struct categories {
-  const char *column;
-  const char **names;
-  size_t count;
-  bool known;
-};
-
 struct checking {
   const struct spec *spec;
-  const struct plan *plan;
   struct diagnostics *diagnostics;
   struct arena arena;
   struct law *laws;  // [spec->fit_count]
-  struct categories *columns;
-  size_t column_count;
+  struct plan_categories categories;
 };
 
 const char *claim_difference(struct arena *arena, const char *fit, const char *name) {
@@ -35,74 +25,55 @@ const char *claim_difference(struct arena *arena, const char *fit, const char *n
   return arena_format(arena, "the name of fit %s reads as a difference: give it a `name:` without '-'", fit);
 }
 
-// ---- categories ----
-
-static void add_category(struct arena *arena, struct categories *categories, const char *name) {
-  for (size_t i = 0; i < categories->count; i++)
-    if (strcmp(categories->names[i], name) == 0) return;
-  categories->names =
-      arena_grow(arena, categories->names, categories->count, categories->count + 1, sizeof *categories->names);
-  categories->names[categories->count++] = arena_string(arena, name);
-}
-
-// The values of a text field among the runs. Runs follow each other in the order of the grid, so that most have the
-// value of the one before.
-static void add_values(struct checking *checking, const struct run_field *field, struct categories *values) {
-  const char *last = NULL;
-  for (size_t i = 0; i < checking->plan->count; i++) {
-    struct planned_run run;
-    plan_run_quick(checking->plan, i, &run);
-    struct value value = field_get(&run.config, field);
-    if (value.kind != VALUE_TEXT || value.text == last) continue;
-    last = value.text;
-    add_category(&checking->arena, values, last);
-  }
-}
-
-// Of a column that follows from the format, by the names that the store will have.
-static void add_formats(struct checking *checking, const struct run_column *column, struct categories *categories) {
-  struct categories texts = {0};
-  add_values(checking, field_find("format", NULL), &texts);
-  for (size_t i = 0; i < texts.count; i++) {
-    struct format_facts facts = format_facts(texts.names[i], &checking->arena);
-    const char *name = !column                                   ? facts.name
-                       : column->of_format == OF_FORMAT_FORWARD  ? facts.forward
-                       : column->of_format == OF_FORMAT_BACKWARD ? facts.backward
-                                                                 : NULL;
-    if (name) add_category(&checking->arena, categories, name);
-  }
-}
-
-static const struct categories *categories_of(struct checking *checking, const char *column) {
-  for (size_t i = 0; i < checking->column_count; i++)
-    if (strcmp(checking->columns[i].column, column) == 0) return &checking->columns[i];
-  struct categories found = {.column = column};
-  const struct run_column *of_runs = run_column_find(column);
-  const struct run_field *field = field_find(column, NULL);
-  bool of_format = of_runs && (of_runs->of_format == OF_FORMAT_FORWARD || of_runs->of_format == OF_FORMAT_BACKWARD);
-  if (checking->plan && of_format) {
-    add_formats(checking, of_runs, &found);
-  } else if (checking->plan && field && (field->groups & GROUP_FORMAT)) {
-    add_formats(checking, NULL, &found);
-  } else if (checking->plan && field && (field->type == FIELD_TEXT || field->type == FIELD_CHOICE)) {
-    add_values(checking, field, &found);
-  }
-  found.known = found.count > 0;
-  checking->columns = arena_grow(&checking->arena, checking->columns, checking->column_count,
-                                 checking->column_count + 1, sizeof *checking->columns);
-  checking->columns[checking->column_count] = found;
-  return &checking->columns[checking->column_count++];
-}
-
 // ---- names ----
 
 // What a fit has of a name, from the worst to the best.
 enum has { HAS_NOTHING, HAS_OTHERWISE, HAS };
 
-// With HAS_OTHERWISE, *what and *hint say what is wrong; they are in the arena.
-static enum has has(struct checking *checking, const struct law *law, const char *name, const char *index,
-                    const char **what, const char **hint) {
+// Of a fit that is made by a column: the index says which of its fits, as alpha[w4a4].
+static enum has has_by_value(struct checking *checking, const struct spec_fit *fit, const struct law *law,
+                             const char *name, const char *index, const char **what, const char **hint) {
   struct arena *arena = &checking->arena;
+  bool found = false, further = false;
+  char shown[72];
+  for (int i = 0; i < NUMBERS; i++) found |= strcmp(numbers[i], name) == 0;
+  for (int i = 0; i < law->derived_count; i++)
+    if (strcmp(law->derived[i].name, name) == 0) {
+      found = true;
+      further = law->derived[i].at != NULL;
+    }
+  for (int i = 0; i < law->parameter_count; i++)
+    if (strcmp(law->parameters[i].name, name) == 0) {
+      found = true;
+      further = law->parameters[i].by != NULL;
+    }
+  if (!found) return HAS_NOTHING;
+  const struct categories *categories = plan_categories_of(&checking->categories, fit->by);
+  if (further) {
+    *what = arena_format(arena,
+                         "fit %s is made by %s, and %s has several values in each of its fits: a claim cannot "
+                         "tell them apart",
+                         fit->name, fit->by, name);
+    *hint = "write an entry for one of its values, with a name and a where of its own";
+    return HAS_OTHERWISE;
+  }
+  if (!index) {
+    *what = arena_format(arena, "fit %s is made by %s: %s is of one of its values", fit->name, fit->by, name);
+    *hint = arena_format(arena, "write %s[%s]", name, categories->count ? categories->names[0] : "VALUE");
+    return HAS_OTHERWISE;
+  }
+  if (!categories->known || plan_category_known(categories, index)) return HAS;
+  const char *near = plan_category_nearest(&checking->categories, categories, index);
+  *what = arena_format(arena, "no run of this spec has the %s '%s'", fit->by, text_clipped(index, shown));
+  if (near) *hint = arena_format(arena, "did you mean %s[\"%s\"]?", name, near);
+  return HAS_OTHERWISE;
+}
+
+// With HAS_OTHERWISE, *what and *hint say what is wrong; they are in the arena.
+static enum has has(struct checking *checking, const struct spec_fit *fit, const struct law *law, const char *name,
+                    const char *index, const char **what, const char **hint) {
+  struct arena *arena = &checking->arena;
+  if (fit->by) return has_by_value(checking, fit, law, name, index, what, hint);
   for (int i = 0; i < NUMBERS && !index; i++)
     if (strcmp(numbers[i], name) == 0) return HAS;
   for (int i = 0; i < law->derived_count; i++) {
@@ -124,15 +95,12 @@ static enum has has(struct checking *checking, const struct law *law, const char
       *hint = parameter->by ? arena_format(arena, "write %s[...] with one of them in it", name) : NULL;
       return HAS_OTHERWISE;
     }
-    const struct categories *categories = categories_of(checking, parameter->by);
+    const struct categories *categories = plan_categories_of(&checking->categories, parameter->by);
     for (size_t c = 0; c < categories->count; c++)
       if (strcmp(categories->names[c], index) == 0) return HAS;
     if (!categories->known) return HAS;
+    const char *near = plan_category_nearest(&checking->categories, categories, index);
     char shown[72];
-    const char *near = nearest_name(index, categories->names, categories->count);
-    const char *canonical = format_canonical(index, arena);
-    for (size_t c = 0; c < categories->count; c++)
-      if (strcmp(categories->names[c], canonical) == 0) near = categories->names[c];
     *what = arena_format(arena, "no run of this spec has the %s '%s'", parameter->by, text_clipped(index, shown));
     if (near) *hint = arena_format(arena, "did you mean %s[\"%s\"]?", name, near);
     return HAS_OTHERWISE;
@@ -195,7 +163,7 @@ static void check_name(struct checking *checking, const struct node *node, const
   for (size_t f = 0; f < spec->fit_count; f++) {
     if (!begins_with(name->name, spec->fits[f].name)) continue;
     size_t skip = strlen(spec->fits[f].name) + 1;
-    enum has outcome = has(checking, &checking->laws[f], name->name + skip, name->index, &what, &hint);
+    enum has outcome = has(checking, &spec->fits[f], &checking->laws[f], name->name + skip, name->index, &what, &hint);
     if (outcome == HAS_OTHERWISE)
       spec_error_at(spec, node, name->offset, checking->diagnostics, hint, "%s", what);
     else if (outcome == HAS_NOTHING)
@@ -203,7 +171,7 @@ static void check_name(struct checking *checking, const struct node *node, const
     return;
   }
   for (size_t f = 0; f < spec->fit_count; f++)
-    found += has(checking, &checking->laws[f], name->name, name->index, &what, &hint) == HAS;
+    found += has(checking, &spec->fits[f], &checking->laws[f], name->name, name->index, &what, &hint) == HAS;
   struct run_name ignored;
   bool of_runs = run_name_find(spec, name->name, &ignored) || run_result_known(name->name);
   if (found > 1)
@@ -217,7 +185,7 @@ static void check_name(struct checking *checking, const struct node *node, const
 }
 
 void claims_check(const struct spec *spec, const struct plan *plan, struct diagnostics *diagnostics) {
-  struct checking checking = {.spec = spec, .plan = plan, .diagnostics = diagnostics};
+  struct checking checking = {.spec = spec, .diagnostics = diagnostics, .categories = {.plan = plan}};
   if (!spec->claim_count || !spec->fit_count) return;
   checking.laws = arena_array(&checking.arena, spec->fit_count, sizeof *checking.laws);
   bool fine = true;
@@ -232,5 +200,6 @@ void claims_check(const struct spec *spec, const struct plan *plan, struct diagn
     for (int k = 0; k < expression->name_count; k++) check_name(&checking, spec->claims[i].node, &expression->names[k]);
   }
   for (size_t f = 0; f < spec->fit_count; f++) law_free(&checking.laws[f]);
+  plan_categories_free(&checking.categories);
   arena_free(&checking.arena);
 }

@@ -26,9 +26,14 @@ struct claim {
   } * terms;                   // one a name
 };
 
-// Finds `name` ("alpha", "eff" with its category, "a", "residual_rms") in one fit.
+// Finds `name` ("alpha", "eff" with its category, "a", "residual_rms") in one fit. Of a fit made by a column, the
+// category says which of its values: "alpha" with "w4a4".
 static bool find_in_fit(const struct fitted *fitted, const char *name, const char *category, struct claim_term *term) {
   const struct fit_result *fit = &fitted->result;
+  if (fit->part) {
+    if (!category || strcmp(category, fit->part) != 0) return false;
+    category = NULL;
+  }
   const struct {
     const char *name;
     double value;
@@ -57,13 +62,34 @@ static bool find_in_fit(const struct fitted *fitted, const char *name, const cha
   return false;
 }
 
+// "fit X is made by format: alpha[...] is of w4a4 or none": where fits by a column have the name, but not this value.
+static bool say_parts(const struct claim *claim, const struct expression_name *name, struct text *trouble) {
+  struct claim_term ignored;
+  size_t told = 0;
+  for (size_t f = 0; f < claim->fit_count; f++) {
+    const struct fit_result *fit = &claim->fits[f].result;
+    if (!fit->part) continue;
+    size_t length = strlen(fit->name) - strlen(fit->part) - 2;
+    bool named = strncmp(name->name, fit->name, length) == 0 && name->name[length] == '.';
+    if (!find_in_fit(&claim->fits[f], named ? name->name + length + 1 : name->name, fit->part, &ignored)) continue;
+    if (told++)
+      text_format(trouble, ", %s", fit->part);
+    else
+      text_format(trouble, "fit %.*s is made by %s, and has %s for %s", (int)length, fit->name, fit->by, name->name,
+                  fit->part);
+  }
+  if (told) text_format(trouble, "; write one of them in [ ]");
+  return told > 0;
+}
+
 // A name is looked for in the fit it begins with ("chinchilla.alpha"), or in all fits, then among the runs' columns.
 static bool find_term(struct claim *claim, const struct expression_name *name, struct claim_term *term,
                       struct text *trouble) {
   size_t found = 0;
   for (size_t f = 0; f < claim->fit_count; f++) {
     const struct fitted *fit = &claim->fits[f];
-    size_t length = strlen(fit->result.name);
+    size_t length = strlen(fit->result.name);  // of a fit by a column, without its "[VALUE]"
+    if (fit->result.part) length -= strlen(fit->result.part) + 2;
     bool named = strncmp(name->name, fit->result.name, length) == 0 && name->name[length] == '.';
     if (named && find_in_fit(fit, name->name + length + 1, name->index, term)) return true;
     struct claim_term other;
@@ -71,6 +97,7 @@ static bool find_term(struct claim *claim, const struct expression_name *name, s
     if (!found++) *term = other;
   }
   const char *open = name->index ? "[" : "", *close = name->index ? "]" : "", *index = name->index ? name->index : "";
+  if (!found && say_parts(claim, name, trouble)) return false;
   if (!found && name->index) {
     *term = (struct claim_term){TERM_RUNS};
     return claim_runs_add(&claim->runs, name, &term->place, trouble);
@@ -96,6 +123,8 @@ static double term_value(const struct claim *claim, const struct claim_term *ter
   if (term->kind == TERM_RUNS) return claim_runs_value(&claim->runs, term->place, resample);
   const struct fit_result *fit = &term->fit->result;
   size_t row = (size_t)resample;
+  if (fit->part && resample >= 0 && fit->bootstrap)  // fits of other rows draw them independently of each other
+    row = (row + 7919 * (size_t)(term->fit - claim->fits)) % (size_t)fit->bootstrap;
   bool there = resample < fit->bootstrap;
   switch (term->kind) {
     case TERM_COEFFICIENT:

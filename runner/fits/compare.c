@@ -62,8 +62,10 @@ void comparison_print(const struct comparison *comparison, FILE *out) {
   for (size_t l = 0; l < comparison->count; l++) {
     const struct law_standing *s = &comparison->laws[l];
     char error[50] = "-";
+    bool absolute = comparison->errors_absolute;
     if (isfinite(s->held_out_error))
-      snprintf(error, sizeof error, "%s %%", number_digits(100 * s->held_out_error, 3, h));
+      snprintf(error, sizeof error, "%s%s", number_digits((absolute ? 1 : 100) * s->held_out_error, 3, h),
+               absolute ? "" : " %");
     const char *const cells[] = {number_digits(s->objective, 6, a),
                                  number_digits(s->residual_rms, 4, b),
                                  number_digits(s->aic, 6, c),
@@ -81,8 +83,9 @@ void comparison_print(const struct comparison *comparison, FILE *out) {
   fprintf(
       out,
       "\n  parameters: fitted ones%s; AIC, AICc, BIC: lower is better, of the likelihood that\n  belongs to the objective; "
-      "behind: in AICc; held out: mean error of predictions of rows not fitted\n\n",
-      comparison->objective.kind == OBJECTIVE_STUDENT_T ? " (the scale is given)" : " and the scale of the residuals");
+      "behind: in AICc; held out: mean error of predictions of rows not fitted%s%s\n\n",
+      comparison->objective.kind == OBJECTIVE_STUDENT_T ? " (the scale is given)" : " and the scale of the residuals",
+      comparison->errors_absolute ? ", in " : "", comparison->errors_absolute ? comparison->target : "");
   print_verdict(comparison, out);
   print_coefficients(comparison, out);
   for (size_t l = 0; l < comparison->count; l++)

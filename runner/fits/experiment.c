@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/failure.h"
 #include "base/philox.h"
 #include "base/terminal.h"
 #include "runner/execute/halved.h"
@@ -87,7 +88,8 @@ static bool resample_holdout(const struct law *law, const struct table *table, s
       uint32_t words[4];
       random_words(0, RANDOM_STREAM_BOOTSTRAP, (uint64_t)b, i, words);
       size_t drawn = words[0] % count;
-      errors[b] += fabs(predicted[held[drawn]] / observed[drawn] - 1) / (double)count;
+      double of = fit_errors_absolute(result) ? 1 : fabs(observed[drawn]);
+      errors[b] += fabs(predicted[held[drawn]] - observed[drawn]) / of / (double)count;
     }
   }
   if (fine) fitted->holdout_replicates = errors;
@@ -184,7 +186,10 @@ static bool fit_whole(struct entry_fit *made, struct fitted_list *list, struct e
   print.profiles |= made->options.profile_all || made->options.profile_count;
   bool fine =
       fit_run(&made->law, &made->table, &made->options, &fitted.result, error) && complete(made, &fitted, error);
-  if (fine && options->report) fit_print(&fitted.result, &made->law, &made->notes, &print, options->report);
+  if (fine && options->report) {
+    fit_print(&fitted.result, &made->law, &made->notes, &print, options->report);
+    fputc('\n', options->report);
+  }
   if (fine && made->entry->compare.count)
     fine = compare_laws(made->entry, &made->options, &made->table, &fitted.result, options->report, error);
   fine = fine && put_result(made->fitting, made->entry, &fitted.result, error);
@@ -207,7 +212,10 @@ static bool fit_by(struct entry_fit *made, struct fitted_list *list, struct erro
     fine = complete(made, &fitted[i], error);
     parts.results[i] = fitted[i].result;  // what was added to it
   }
-  if (fine && options->report) fit_parts_print(&parts, &made->law, options->report);
+  if (fine && options->report) {
+    fit_parts_print(&parts, &made->law, options->report);
+    fputc('\n', options->report);
+  }
   for (size_t i = 0; i < parts.left_out_count && fine && !options->report; i++)
     fprintf(stderr, "isoloss: fit %s: %s %s is left out: %s\n", made->entry->name, made->options.by,
             parts.left_out[i].row, parts.left_out[i].reason);
@@ -268,6 +276,17 @@ static const struct spec_fit **asked_entries(const struct fitting *fitting, cons
   return entries;
 }
 
+// An entry that cannot be fitted has its place in the document too.
+static void put_failure(const struct fitting *fitting, const struct spec_fit *entry, const struct error *error) {
+  struct json_writer *array = fitting->array;
+  if (!array) return;
+  json_object_begin(array);
+  json_key_string(array, "name", entry->name);
+  json_key_string(array, "law", entry->law);
+  failure_json(error, array);
+  json_object_end(array);
+}
+
 // Fits the entries that are asked for. The first error is kept, the others are told at once.
 static bool fit_entries(const struct fitting *fitting, struct fitted_list *list, struct error *error) {
   struct arena arena = {0};
@@ -276,16 +295,19 @@ static bool fit_entries(const struct fitting *fitting, struct fitted_list *list,
   const struct spec_fit **entries = asked_entries(fitting, &own, &arena, &asked, error);
   bool fine = !error->code;
   for (size_t i = 0; i < asked; i++) {
-    struct error here = {0};
+    struct diagnostics told = {0};
+    struct error here = {.told = fitting->array ? &told : NULL};
     if (asked > 1 && fitting->options->as)
       error_set(&here, EXIT_USAGE_ERROR, "--as keeps one fit; name its entry: %s:%s", fitting->spec->path,
                 entries[i]->name);
-    if (!here.code && fit_one_entry(fitting, entries[i], list, &here)) continue;
-    if (fine)
+    bool done = !here.code && fit_one_entry(fitting, entries[i], list, &here);
+    if (!done && asked > 1) put_failure(fitting, entries[i], &here);
+    if (!done && fine)
       error_take(error, &here);
-    else
+    else if (!done)
       error_print("isoloss", &here);
-    fine = false;
+    fine &= done;
+    diagnostics_free(&told);
   }
   arena_free(&arena);
   return fine;

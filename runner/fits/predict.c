@@ -61,13 +61,14 @@ static bool given_coefficients(struct predict_report *report, const struct fit_o
 
 // Names in --at that nothing knows are mistakes.
 static bool check_names(struct predict_report *report, const struct table *points, struct error *error) {
-  size_t count = 0, room = (size_t)report->law->column_count + run_column_count + run_field_count;
+  size_t count = 0, room = (size_t)report->law->column_count + run_column_count + run_field_count + 1;
   const char **names = arena_array(&report->arena, room, sizeof *names);
   for (int i = 0; i < report->law->column_count; i++) names[count++] = report->law->columns[i];
   for (size_t i = 0; i < run_column_count; i++)
     if (run_columns[i].axis) names[count++] = run_columns[i].name;
   for (size_t i = 0; i < run_field_count; i++)
     if (run_fields[i].groups & GROUP_FORMAT) names[count++] = run_fields[i].path;
+  if (report->own_result.by) names[count++] = report->own_result.by;
   for (size_t c = 0; c < points->column_count; c++) {
     bool known = false;
     for (size_t i = 0; i < count; i++) known |= strcmp(names[i], points->columns[c].name) == 0;
@@ -213,8 +214,10 @@ static bool read_at(struct predict_report *report, const struct predict_argument
 static bool answer(struct predict_report *report, const struct predict_arguments *arguments, struct error *error) {
   struct table points = {0}, budgets = {0}, file = {0};
   bool contest = arguments->formats || !isnan(arguments->memory);
-  bool fine = read_at(report, arguments, &points, &file, error) && check_names(report, &points, error) &&
-              read_budgets(report, arguments, &budgets, error);
+  bool fine = read_at(report, arguments, &points, &file, error);
+  predict_keep_part(report, &points);
+  predict_keep_part(report, &file);
+  fine = fine && check_names(report, &points, error) && read_budgets(report, arguments, &budgets, error);
   if (fine && contest)
     fine = predict_formats(report, arguments, &budgets, &points, error);
   else if (fine)
@@ -241,6 +244,7 @@ static bool fit_source(struct predict_report *report, const struct predict_argum
   if (!fine) return false;
   input->options.profile_all = false;
   input->options.profile_count = input->options.leave_out_count = 0;
+  predict_take_part(report, arguments);
   if (!fit_run(law, &input->table, &input->options, result, error)) return false;
   bool counted = !arguments->cost || strcmp(arguments->cost, "6nd") != 0;
   fitted_law_of(&report->arena, law, &input->table, result, counted, options->seed, &report->fitted);

@@ -6,7 +6,8 @@ struct predict_arguments {
   struct fit_arguments fit;
   struct option_list at, budgets, bits, speeds;
   const char *table, *table_where, *formats, *cost;
-  double memory;  // bytes; NAN: not limited
+  const char *part;  // of a law that is fitted by a column: the value whose fit answers; NULL: one fit of all rows
+  double memory;     // bytes; NAN: not limited
   bool overtraining, json;
 };
 
@@ -85,5 +86,10 @@ struct predict_report {
 bool predict(struct predict_report *report, const char *source, const struct predict_arguments *arguments,
              const struct fit_options *options, struct error *error);
 void predict_free(struct predict_report *report);
+// The values of the column that the law is fitted by (--by, or the entry's) of which something is asked, in the arena:
+// those that --at and --table name. None where one fit of all rows answers. False with an error where a question says
+// none of them, or one that no row has.
+bool predict_parts(const char *source, const struct predict_arguments *arguments, const struct fit_options *options,
+                   struct arena *arena, const char ***values, size_t *count, struct error *error);
 void predict_print(const struct predict_report *report, FILE *out);
 void predict_json(const struct predict_report *report, struct json_writer *writer);

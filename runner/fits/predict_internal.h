@@ -19,6 +19,10 @@ bool predict_read_table(struct predict_report *report, const struct predict_argu
 // Holds the points from `first` on, one a row of the table, against what the table says of their outcome.
 void predict_score(struct predict_report *report, const struct table *table, size_t first);
 
+// Of a law that is fitted by a column: takes the rows of the part that answers into the fit's options; and of the
+// questions of a table those that are its. Without a part they do nothing.
+void predict_take_part(struct predict_report *report, const struct predict_arguments *arguments);
+void predict_keep_part(const struct predict_report *report, struct table *questions);
 // The estimate of an allocation that these runs do not determine, or its N.
 const struct estimate *predict_loosest(const struct allocation *allocation);
 // What is not told with confidence has no interval.

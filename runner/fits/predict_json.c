@@ -258,6 +258,13 @@ void predict_json(const struct predict_report *report, struct json_writer *write
   json_key_string(writer, "formula", report->law->formula_text);
   json_key_string(writer, "predicts", report->law->target);
   json_key_string(writer, "source", report->source);
+  if (report->own_result.by) {
+    json_key(writer, "by");
+    json_object_begin(writer);
+    json_key_string(writer, "column", report->own_result.by);
+    json_key_string(writer, "value", report->own_result.part);
+    json_object_end(writer);
+  }
   json_key_integer(writer, "rows", report->result ? (int64_t)report->result->rows : 0);
   json_key_integer(writer, "bootstrap", (int64_t)report->fitted.replicate_count);
   json_key_number(writer, "confidence", report->fitted.confidence);

@@ -44,6 +44,7 @@ static void print_head(const struct predict_report *report, FILE *out) {
   fprintf(out, "%s: %s = %s\n", report->law->name, report->law->target, report->law->formula_text);
   if (report->result) {
     fprintf(out, "  fitted to %zu rows of %s", report->result->rows, report->source);
+    if (report->result->by) fprintf(out, " with %s = %s", report->result->by, report->result->part);
     if (report->fitted.replicate_count)
       fprintf(out, "; %g %% intervals%s from %zu resamples", 100 * report->fitted.confidence,
               report->fitted.interval == INTERVAL_BCA ? " (BCa)"

@@ -36,7 +36,7 @@ static void put_estimate(struct estimates *estimates, struct arena *arena, const
   const char *shown = digits(arena, zero ? 0 : value, 6);
   text_table_cell(table, "  %s", name);
   if (estimates->parts) text_table_cell(table, "%s", result->part);
-  text_table_cell(table, open ? "(%s)" : zero ? "%s (bound)" : "%s", shown);
+  text_table_cell(table, open ? "(%s)" : zero && status != COEFFICIENT_ONE_SIDED ? "%s (bound)" : "%s", shown);
   if (result->bootstrap || !isnan(low) || !isnan(high))
     text_table_cell(table, "%s", interval_text(arena, low, high, 4));
   else
@@ -62,7 +62,7 @@ static void put_derived(struct estimates *estimates, struct arena *arena, const 
     const struct fit_derived *d = &result->derived[i];
     if (strcmp(d->name, name) == 0)
       put_estimate(estimates, arena, result, d->name, d->status, d->value, d->low, d->high, d->se,
-                   d->intervals.robust_se, fit_derived_note(arena, result, law, d));
+                   d->intervals.robust_se, fit_derived_note(arena, result, estimates->parts ? NULL : law, d));
   }
 }
 
@@ -313,8 +313,8 @@ void fit_parts_print(const struct fit_parts *parts, const struct law *law, FILE 
   if (parts->count) fprintf(out, "\n");
   print_parts_warnings(parts, &arena, out);
   const char *made = fit_made_sentence(&arena, first);
-  if (made) fprintf(out, "\n  %s\n", made);
-  fprintf(out, "\n");
+  if (made) fprintf(out, "\n");
+  if (made) print_filled(out, made, fprintf(out, "  "), 4);
   arena_free(&arena);
 }
 
@@ -325,8 +325,7 @@ static void print_details(const struct fit_result *result, const struct law *law
   if (result->answer) print_filled(out, result->answer, 0, 2);
   if (result->answer) fprintf(out, "\n");
   print_filled(out, arena_format(arena, "%s: %s = %s", result->name, result->target, result->formula), 0, 2);
-  print_filled(out,
-               arena_format(arena, "%s; %s", fit_rows_sentence(arena, result), fit_loss_sentence(arena, result)),
+  print_filled(out, arena_format(arena, "%s; %s", fit_rows_sentence(arena, result), fit_loss_sentence(arena, result)),
                fprintf(out, "  "), 4);
   if (result->duplicates) fprintf(out, "  rows that repeat others count once; --keep-duplicates counts all\n");
   if (notes && notes->rows_before) fprintf(out, "  %zu rows before best_over and average_over\n", notes->rows_before);

@@ -53,7 +53,8 @@ static void put_paragraph(struct text *out, struct arena *arena, const char *pre
   }
   if (end < filled.length) {
     end--;  // the line's end: words are taken off until the mark has its place
-    while (end > start + COLUMNS - sizeof more || (end > start && filled.bytes[end] != ' ' && filled.bytes[end] != '\n'))
+    while (end > start + COLUMNS - sizeof more ||
+           (end > start && filled.bytes[end] != ' ' && filled.bytes[end] != '\n'))
       end--;
     text_append(out, filled.bytes, end);
     text_format(out, "%s\n", more);
@@ -66,7 +67,7 @@ static void put_paragraph(struct text *out, struct arena *arena, const char *pre
 
 // The sentence up to its first colon or semicolon outside brackets: what is wrong, without why and what to do.
 static const char *first_clause(struct arena *arena, const char *sentence) {
-  enum { LEAST = 16 };
+  enum { LEAST = 9 };
   int depth = 0;
   for (size_t i = 0; sentence[i]; i++) {
     if (strchr("([", sentence[i])) depth++;
@@ -105,7 +106,12 @@ static struct row row_of(struct arena *arena, const char *name, enum coefficient
   const char *shown = isnan(value) ? "" : number(arena, zero ? 0 : value, 6), *interval = "";
   if (!isnan(low) || !isnan(high))
     interval = arena_format(arena, "%s .. %s", number(arena, low, 4), number(arena, high, 4));
-  return (struct row){clipped(arena, name), arena_format(arena, open ? "(%s)" : zero ? "%s (bound)" : "%s", shown),
+  return (struct row){clipped(arena, name),
+                      arena_format(arena,
+                                   open && *shown                            ? "(%s)"
+                                   : zero && status != COEFFICIENT_ONE_SIDED ? "%s (bound)"
+                                                                             : "%s",
+                                   shown),
                       interval, note, status};
 }
 
@@ -124,8 +130,8 @@ static struct row *rows_of(struct arena *arena, const struct fit_result *result,
   for (size_t i = 0; i < result->coefficient_count; i++) {
     const struct coefficient *c = &result->coefficients[i];
     if (c->status != COEFFICIENT_BASELINE)
-      rows[(*count)++] = row_of(arena, c->name, c->status, c->value, c->low, c->high,
-                                fit_coefficient_note(arena, result, law, c));
+      rows[(*count)++] =
+          row_of(arena, c->name, c->status, c->value, c->low, c->high, fit_coefficient_note(arena, result, law, c));
   }
   for (size_t i = 0; i < result->derived_count; i++) {
     const struct fit_derived *d = &result->derived[i];
@@ -174,7 +180,8 @@ static const char *others_words(struct arena *arena, const struct fit_result *re
     if (alike) states = arena_format(arena, "%s, %zu %s", states, alike, coefficient_status_name(s));
   }
   if (shown < count)
-    others = arena_format(arena, "%zu more line%s of the table%s", count - shown, count - shown == 1 ? "" : "s", states);
+    others =
+        arena_format(arena, "%zu more line%s of the table%s", count - shown, count - shown == 1 ? "" : "s", states);
   if (derived)
     others = arena_format(arena, "%s%s%zu derived quantit%s", others, *others ? "; " : "", derived,
                           derived == 1 ? "y" : "ies");
@@ -195,8 +202,7 @@ static const char *put_estimates(struct text *out, struct arena *arena, const st
     size_t width = widest(rows, shown, which), least = which == 0 ? 9 : which == 1 ? 5 : strlen(head);
     before += width > least ? width : least;
   }
-  text_table_columns(&table, (const struct text_column[]){
-                                 {"parameter"}, {"value", .right = true}, {head}, {""}, {0}});
+  text_table_columns(&table, (const struct text_column[]){{"parameter"}, {"value", .right = true}, {head}, {""}, {0}});
   for (size_t i = 0; i < shown; i++) {
     text_table_cell(&table, "%s", rows[i].name);
     text_table_cell(&table, "%s", rows[i].value);
@@ -315,14 +321,15 @@ static void put_answer(struct text *out, struct arena *arena, const struct fit_r
 static void put_law(struct text *out, struct arena *arena, const struct fit_result *result,
                     const struct fit_notes *notes) {
   const char *rows = arena_format(arena, "%s; %s", fit_rows_sentence(arena, result), fit_loss_sentence(arena, result));
-  put_paragraph(out, arena, "", arena_format(arena, "%s: %s = %s", result->name, result->target, result->formula), 2, 2);
+  put_paragraph(out, arena, "", arena_format(arena, "%s: %s = %s", result->name, result->target, result->formula), 2,
+                2);
   if (result->duplicates) rows = arena_format(arena, "%s; --keep-duplicates counts all", rows);
   if (notes && notes->rows_before)
     rows = arena_format(arena, "%s; %zu rows before best_over and average_over", rows, notes->rows_before);
   if (notes && !isnan(notes->noise) && notes->noise_degrees)
     rows = arena_format(arena, "%s; runs averaged scatter by %s in ln(%s) (%zu degrees of freedom)", rows,
                         number(arena, notes->noise, 3), result->target, notes->noise_degrees);
-  put_paragraph(out, arena, "  ", rows, 4, 3);
+  put_paragraph(out, arena, "  ", rows, 4, SIZE_MAX);  // counts of what is left out are never cut
 }
 
 // What options asked for, whole.
@@ -331,13 +338,11 @@ static void put_asked(struct text *out, struct arena *arena, const struct fit_re
   for (size_t i = 0; i < count; i++) {
     if (!remarks[i].asked) continue;
     put_paragraph(out, arena, "  ", arena_format(arena, "%s:", remarks[i].title), 4, SIZE_MAX);
-    for (size_t k = 0; k < remarks[i].count; k++)
-      put_paragraph(out, arena, "   - ", remarks[i].items[k], 5, SIZE_MAX);
+    for (size_t k = 0; k < remarks[i].count; k++) put_paragraph(out, arena, "   - ", remarks[i].items[k], 5, SIZE_MAX);
   }
   for (size_t i = 0; i < result->global_count; i++)
     put_paragraph(out, arena, "  ", fit_global_sentence(arena, result, &result->globals[i]), 4, SIZE_MAX);
-  if (!isnan(result->holdout_error))
-    put_paragraph(out, arena, "  ", fit_holdout_sentence(arena, result), 4, SIZE_MAX);
+  if (!isnan(result->holdout_error)) put_paragraph(out, arena, "  ", fit_holdout_sentence(arena, result), 4, SIZE_MAX);
   const char *std = fit_std_sentence(arena, result);
   if (std) put_paragraph(out, arena, "  ", std, 4, SIZE_MAX);
 }

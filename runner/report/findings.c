@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/version.h"
 #include "runner/plan/validation.h"
 #include "runner/report/data.h"
 #include "trainer/data/cache.h"
@@ -232,6 +233,14 @@ static void find_fit(struct report *report, const struct report_fit *fit) {
   if (result->excluded_count)
     report_say(report, false, "fit %s leaves out %zu of the runs: %s.", fit->name, result->excluded_count,
                fit->exclusions);
+  const char *version = result->made.version;
+  if (!version || strcmp(version, ISOLOSS_VERSION) != 0)
+    report_say(
+        report, true,
+        "fit %s was made by %s%s, and is shown as that made it; isoloss %s may say more, or otherwise: isoloss fit "
+        "%s",
+        fit->name, version ? "isoloss " : "an older isoloss", version ? version : "", ISOLOSS_VERSION,
+        report->spec_path);
   size_t later = 0;
   for (size_t i = 0; i < report->count; i++)
     later += report->runs[i].state == RUN_DONE && report->runs[i].finished_at > fit->created_at + 1;

@@ -12,7 +12,11 @@ static void value_cells(struct text *out, enum coefficient_status status, double
                         double se) {
   char words[80], a[32], b[32];
   bool zero = fit_is_zero(status, value, high), open = status == COEFFICIENT_UNIDENTIFIED;
-  snprintf(words, sizeof words, open ? "(%s)" : zero ? "%s (bound)" : "%s", digits_words(zero ? 0 : value, 4, a));
+  snprintf(words, sizeof words,
+           open                                      ? "(%s)"
+           : zero && status != COEFFICIENT_ONE_SIDED ? "%s (bound)"
+                                                     : "%s",
+           digits_words(zero ? 0 : value, 4, a));
   page_cell(out, NULL, words);
   if (isfinite(low) || isfinite(high))
     snprintf(words, sizeof words, "%s … %s", digits_words(low, 3, a), digits_words(high, 3, b));

@@ -83,10 +83,6 @@ static void check_condition(struct spec_reader *reader, const struct node *node,
 
 static void check_name(struct spec_reader *reader, const struct node *node, const struct expression_name *name) {
   const struct spec_fit *fit = of_a_fit(reader->spec, name->name);
-  if (fit && fit->by)
-    spec_error_at(reader->spec, node, name->offset, reader->diagnostics,
-                  "write an entry for one of its values, with a name and a where of its own",
-                  "fit %.60s is made by %.60s: a claim cannot tell which of its fits it speaks of", fit->name, fit->by);
   if (fit) return;
   if (!run_column(reader->spec, name->name)) {
     if (reader->spec->fit_count) return;  // a coefficient, perhaps

@@ -117,11 +117,31 @@ def by_the_values_of_a_column():
     one = [fit for fit in report["fits"] if fit["name"] == "compute[32]"]
     check(len(one) == 1, [fit["name"] for fit in report["fits"]])
     code, out, err = run("predict", "by.yaml", "--at", "flops=1e10")
-    check(code == 2 and "fitted to each value of 'model.width' by itself" in err, code, err)
+    check(code == 2 and "the law is fitted to each model.width by itself" in err and "--at does not say which" in err, code,
+          err)
+    code, out, err = run("predict", "by.yaml", "--at", "flops=1e10,model.width=32|48", "--json")
+    both = json.loads(out)
+    check(code == 0 and [one["by"]["value"] for one in both] == ["32", "48"] and all(one["rows"] == 6 for one in both), out,
+          err)
+    alone = json.loads(run("predict", "by.yaml", "--where", "model.width == 32", "--at", "flops=1e10,model.width=32",
+                           "--json").out)
+    check(alone[0]["points"][0]["loss"]["value"] == both[0]["points"][0]["loss"]["value"], "the same as of these rows alone")
+    write("asked.csv", "model.width,C\n48,1e10\n16,2e10\n48,3e10\n")
+    code, out, err = run("predict", "by.yaml", "--table", "asked.csv", "--json")
+    check(code == 0 and [(one["by"]["value"], len(one["points"])) for one in json.loads(out)] == [("48", 2), ("16", 1)], out,
+          err)
+    code, out, err = run("predict", "by.yaml", "--at", "flops=1e10,model.width=33")
+    check(code == 2 and "no row has model.width = 33" in err and "16, 32, 48" in err, code, err)
     check(run("predict", "by.yaml", "--where", "model.width == 32", "--at", "flops=1e10").code == 0, "one of them")
     write("claim.yaml", text + 'claims: ["compute.gamma > 0"]\n')
     code, out, err = run("check", "claim.yaml")
     check(code == 2 and "fit compute is made by model.width" in err and "claim.yaml:" in err, code, err)
+    write("claims.yaml", text + """claims: ['compute.gamma["32"] > 0', 'gamma["32"] > 1e9', 'gamma["33"] > 0']\n""")
+    code, out, err = run("fit", "claims.yaml")
+    words = " ".join(out.split())
+    check(code in (0, 1) and 'claim compute.gamma["32"] > 0: held' in words and 'claim gamma["32"] > 1e9: not held' in words,
+          out, err)
+    check('claim gamma["33"] > 0: undecided (fit compute is made by model.width, and has gamma for 16, 32, 48' in words, out)
     write("both.yaml", text.replace("by: model.width", "by: model.width, compare: [kaplan]"))
     code, out, err = run("check", "both.yaml")
     check(code == 2 and "by and compare do not go together" in err, code, err)

@@ -61,6 +61,40 @@ write("mine.yaml", "formula: E + A / N^alpha +\n")
 found = mistakes("[{law: mine.yaml}]", "alpha > 0")
 check(found != [], "a law that does not read is a mistake of the check", found)
 
+# Categories that settings and conditions of fits name.
+for entry, column, message, hint in [
+        ("law: effective-parameters, ratio: 'eff[w2a2]/eff[w3]'", 53, "no run of this spec has the format 'w3'",
+         "did you mean eff[w4]?"),
+        ("law: effective-parameters, high: ['eff[w2a2]=1', 'eff[int4]=1']", None, "no run of this spec has the format 'int4'",
+         "did you mean eff[w4]?"),
+        ("law: effective-parameters, tie: 'eff[w2b2]=eff[w2a2]'", None, "no run of this spec has the format 'w2b2'",
+         "did you mean eff[w2a2]?"),
+        ("law: effective-parameters, prior: 'eff[w2a2]=0.7~0.2'", None, None, None)]:
+    found = mistakes("[{%s}]" % entry, "alpha > 0")
+    check(found == [] if message is None else len(found) == 1 and found[0][0] == 4 and found[0][2] == message and
+          found[0][3] == hint and column in (None, found[0][1]), f"{entry}: its categories", found)
+for entry, claim, told in [("where: \"format == 'w2a3'\"", "alpha > 0", ["w2a3"]),
+                           ("where: \"format in ['w4', 'int4']\"", "alpha > 0", []),
+                           ("holdout: \"format == 'w8'\"", "alpha > 0", ["w8"]),
+                           ("bootstrap: 0", "'loss[\"format == \\'w9\\'\"] > 0'".replace("\\'", "''"), ["w9"]),
+                           ("where: \"format != 'none' and model.width == 32\"", "alpha > 0", [])]:
+    write("spec.yaml", SPEC % ("[{law: chinchilla, %s}]" % entry, claim))
+    code, out, err = run("check", "spec.yaml", "--json")
+    found = [d["message"] for d in json.loads(out)[0]["diagnostics"] if d["severity"] == "warning"]
+    check(code == 0 and len(found) == len(told) and all(f"'{name}'" in text for name, text in zip(told, found)),
+          f"{entry}, {claim}: a condition on what no run is", out)
+
+# A claim on fits by a column names one of its values.
+BY = "[{law: chinchilla, by: format, name: each}]"
+for claim, message, hint in [("alpha[w4] > 0", None, None), ("each.beta[none] > alpha[w2a2]", None, None),
+                             ("alpha[w5] > 0", "no run of this spec has the format 'w5'", 'did you mean alpha["w4"]?'),
+                             ("each.alpha > 0", "fit each is made by format: alpha is of one of its values",
+                              "write alpha[none]")]:
+    found = mistakes(BY, claim)
+    check(found == [] if message is None else len(found) == 1 and found[0][2:] == (message, hint), f"{claim} by format", found)
+found = mistakes("[{law: effective-parameters, by: model.width}]", 'eff[w4] > 0')
+check(len(found) == 1 and "has several values in each of its fits" in found[0][2], "two indices are one too many", found)
+
 # A mistake elsewhere in the file is not laid to the laws.
 write("spec.yaml", (SPEC % (TWO, "plain.alpha > 0")).replace("layers: 1", "layers: 0"))
 code, out, err = run("check", "spec.yaml", "--json")
