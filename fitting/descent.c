@@ -167,7 +167,7 @@ static bool is_linear(const struct problem *problem, int i) {
   return !problem->logarithmic && problem->linear[problem->free[i]];
 }
 
-static bool has_many_linear(const struct problem *problem) {
+bool problem_has_many_linear(const struct problem *problem) {
   int linear = 0;
   for (int i = 0; i < problem->free_count; i++) linear += is_linear(problem, i);
   return linear >= MANY_LINEAR;
@@ -193,7 +193,7 @@ static void add_law_curvature(struct workspace *workspace, const double *x, cons
     workspace->frozen[row] = w * problem_slope(problem, workspace->residual[row]);
   }
   double *plus = workspace->trial_gradient, *minus = workspace->trial_magnitude;
-  bool solved = has_many_linear(problem);
+  bool solved = problem_has_many_linear(problem);
   if (solved) add_linear_curvature(workspace, x);
   memcpy(workspace->trial, x, (size_t)n * sizeof *x);
   for (int j = 0; j < n; j++) {

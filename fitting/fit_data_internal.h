@@ -101,4 +101,6 @@ struct fit {
   int pool_count;
   const struct fit_alone *alone;  // NULL: nothing but the rows decides
   size_t dependence_warnings[2];  // the first one that fit_depend gave, and the first after it
+  double *reached;  // [reached_count][element_count]: coefficients where profiles end, all others refitted
+  size_t reached_count;
 };

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fitting/fit_internal.h"
+#include "fitting/fit_derived_internal.h"
 
 // A parameter's value among the coefficients; NAN for one with categories, which derived quantities do not use.
 static double parameter_at(const struct fit *fit, const double *values, const char *name) {
@@ -28,8 +28,7 @@ static const struct fit_range *range_of(const struct fit_result *result, const c
   return NULL;
 }
 
-// The point-th value of a quantity's `at`, to two digits where it follows from the data.
-static double point_of(const struct fit *fit, const struct law_derived *what, int point) {
+double derived_point(const struct fit *fit, const struct law_derived *what, int point) {
   if (!what->of_data) return what->values[point];
   const struct fit_range *range = range_of(fit->result, what->at);
   double value = what->values[point] * (range ? range->high : NAN);
@@ -62,13 +61,6 @@ static bool derive_one(const struct fit *fit, int d, double point, const double 
   return fine || error_context(error, "law %s, derived %s", law->name, what->name);
 }
 
-// The coefficient values that derived quantities are computed at: the estimate, every resample, every jackknife
-// value, every one with another choice from a grid.
-struct value_sets {
-  size_t count, resamples, left_out, width;
-  const double *estimate, *replicates, *jackknife, *choice;  // [width], [resamples][width], [left_out][width], ...
-};
-
 static const double *value_set(const struct value_sets *sets, size_t k) {
   if (k == 0) return sets->estimate;
   if (k <= sets->resamples) return sets->replicates + (k - 1) * sets->width;
@@ -77,9 +69,8 @@ static const double *value_set(const struct value_sets *sets, size_t k) {
   return sets->choice + (after - sets->left_out) * sets->width;
 }
 
-// Quantity d at one point, for every set of values: into results [sets->count]. earlier [sets->count][derived_count].
-static bool derive_sets(const struct fit *fit, int d, double point, const struct value_sets *sets, double *earlier,
-                        double *results, struct error *error) {
+bool derive_sets(const struct fit *fit, int d, double point, const struct value_sets *sets, double *earlier,
+                 double *results, struct error *error) {
   for (size_t k = 0; k < sets->count; k++) {
     double *before = earlier + k * (size_t)fit->law->derived_count;
     if (!derive_one(fit, d, point, value_set(sets, k), before, &results[k], error)) return false;
@@ -136,8 +127,7 @@ static bool never_negative(const struct fit *fit, const struct expression_node *
   return false;
 }
 
-// Whether it is p / (p + q) of coefficients that are not negative, and so lies between 0 and 1.
-static bool is_share(const struct fit *fit, const struct expression *expression) {
+bool derived_is_share(const struct fit *fit, const struct expression *expression) {
   const struct expression_node *root = expression->root;
   if (root->kind != EXPRESSION_DIVIDE || root->arguments[1]->kind != EXPRESSION_ADD) return false;
   const struct expression_node *part = root->arguments[0];
@@ -165,10 +155,11 @@ static void put_derived(struct fit *fit, const struct law_derived *what, double 
   }
   for (size_t b = 0; b < resamples; b++) result->derived_replicates[b * total + result->derived_count] = results[1 + b];
   if (resamples)
-    interval_of((struct replicates){results + 1, resamples, 1, results + 1 + resamples, sets->left_out, 1,
-                                    result->interval_degrees, results + 1 + resamples + sets->left_out,
-                                    sets->count - 1 - resamples - sets->left_out, 1, is_share(fit, what->expression)},
-                out->value, result->confidence, result->interval, &out->intervals, &out->low, &out->high, &out->se);
+    interval_of(
+        (struct replicates){results + 1, resamples, 1, results + 1 + resamples, sets->left_out, 1,
+                            result->interval_degrees, results + 1 + resamples + sets->left_out,
+                            sets->count - 1 - resamples - sets->left_out, 1, derived_is_share(fit, what->expression)},
+        out->value, result->confidence, result->interval, &out->intervals, &out->low, &out->high, &out->se);
   find_outside(result, what, multiple, point, out);
   result->derived_count++;
 }
@@ -195,8 +186,8 @@ static void find_held(struct fit *fit, const double *values) {
     for (int p = 0; p < (law->derived[d].at ? law->derived[d].value_count : 1); p++) {
       struct fit_derived *derived = &result->derived[place++];
       struct error ignored = {0};
-      bool held = derive_sets(fit, d, law->derived[d].at ? point_of(fit, &law->derived[d], p) : NAN, &sets, earlier,
-                              results, &ignored);
+      bool held = derive_sets(fit, d, law->derived[d].at ? derived_point(fit, &law->derived[d], p) : NAN, &sets,
+                              earlier, results, &ignored);
       for (size_t k = 1; k < sets.count && held; k++) held = fabs(results[k] - results[0]) <= 1e-12 * fabs(results[0]);
       if (!held) continue;
       fit_forget_derived(derived);
@@ -234,7 +225,7 @@ bool fit_derive(struct fit *fit, struct error *error) {
     const struct law_derived *what = &law->derived[d];
     int points = what->at ? what->value_count : 1;
     for (int p = 0; p < points && fine; p++) {
-      double point = what->at ? point_of(fit, what, p) : NAN;
+      double point = what->at ? derived_point(fit, what, p) : NAN;
       fine = derive_sets(fit, d, point, &sets, earlier, results, error);
       if (fine) put_derived(fit, what, what->at ? what->values[p] : NAN, point, total, &sets, results);
     }
@@ -245,171 +236,4 @@ bool fit_derive(struct fit *fit, struct error *error) {
   free(earlier);
   free(results);
   return fine;
-}
-
-void fit_settle_open(const struct fit_result *result, struct fit_derived *derived, const double *values) {
-  size_t count = 0;
-  double *ends = memory_get((result->open_count + 1) * sizeof *ends);
-  bool moves = false;
-  for (size_t k = 0; k < result->open_count; k++)
-    if (result->open_ends[k].step)
-      moves |= open_step_moves(derived->value, values[k]);
-    else
-      ends[count++] = values[k];
-  fit_settle_derived(derived, ends, count);
-  if (moves) fit_forget_derived(derived);
-  free(ends);
-}
-
-// Whether a quantity is made of what is not determined: where no profile could be walked, a step may not show it.
-static bool is_made_of_open(const struct fit *fit, const struct law_derived *what) {
-  const struct fit_result *result = fit->result;
-  for (size_t k = 0; k < result->open_count; k++)
-    if (!result->open_ends[k].step) return false;
-  for (int i = 0; i < what->expression->name_count; i++) {
-    const char *name = what->expression->names[i].name;
-    for (size_t c = 0; c < result->coefficient_count; c++)
-      if (result->coefficients[c].status == COEFFICIENT_UNIDENTIFIED &&
-          strcmp(result->coefficients[c].parameter, name) == 0)
-        return true;
-    for (size_t d = 0; d < result->derived_count; d++)
-      if (result->derived[d].status == COEFFICIENT_UNIDENTIFIED && strcmp(result->derived[d].name, name) == 0)
-        return true;
-  }
-  return false;
-}
-
-// A bound that the law sets, and not the data or the options: the value may lie far beyond it.
-static bool is_bound_of_law(const struct fit *fit, int e, double value) {
-  const struct element *element = &fit->elements[e];
-  const struct law_parameter *parameter = &fit->law->parameters[element->parameter];
-  if (element->logarithmic || value == 0) return false;
-  return (value == element->high && element->high == parameter->high && value > 0) ||
-         (value == element->low && element->low == parameter->low && value < 0);
-}
-
-// Values that derived quantities are looked at besides the estimate: the open ends; those that lie at a bound of the
-// law, far beyond it; and what lies at a bound, exactly there.
-struct looked_at {
-  double *values;  // [count][elements]
-  size_t open, beyond, count;
-};
-
-static struct looked_at looked_at_new(struct fit *fit) {
-  static const double far = 1e3;
-  const struct fit_result *result = fit->result;
-  size_t n = (size_t)fit->element_count;
-  struct looked_at at = {arena_array(&fit->arena, (2 * result->open_count + 1) * n + 1, sizeof *at.values),
-                         result->open_count, 0, result->open_count};
-  for (size_t k = 0; k < at.open; k++) memcpy(at.values + k * n, result->open_ends[k].values, n * sizeof *at.values);
-  for (size_t k = 0; k < at.open; k++) {
-    const struct fit_open_end *end = &result->open_ends[k];
-    if (end->step || !is_bound_of_law(fit, (int)end->coefficient, end->values[end->coefficient])) continue;
-    double *values = at.values + at.count++ * n;
-    memcpy(values, end->values, n * sizeof *values);
-    values[end->coefficient] *= far;
-  }
-  at.beyond = at.count - at.open;
-  double *values = at.values + at.count++ * n;
-  for (size_t e = 0; e < n; e++) {
-    const struct element *element = &fit->elements[e];
-    enum coefficient_status status = result->coefficients[e].status;
-    values[e] = result->coefficients[e].value;
-    if (status == COEFFICIENT_AT_LOW)
-      values[e] = element->logarithmic && element->low <= -149 ? 0 : element_value(element, element->low);
-    else if (status == COEFFICIENT_AT_HIGH)
-      values[e] = element_value(element, element->high);
-  }
-  return at;
-}
-
-// results [1 + count]: the estimate's is in front.
-static void settle_looked_at(const struct fit *fit, const struct law_derived *what, const struct looked_at *at,
-                             const double *results, struct fit_derived *derived) {
-  fit_settle_open(fit->result, derived, results + 1);
-  if (derived->status != COEFFICIENT_UNIDENTIFIED) {
-    struct fit_derived further = *derived;
-    if (isnan(further.low)) further.low = -INFINITY;
-    if (isnan(further.high)) further.high = INFINITY;
-    fit_settle_derived(&further, results + 1 + at->open, at->beyond);
-    if (!isfinite(further.low)) further.low = NAN;
-    if (!isfinite(further.high)) further.high = NAN;
-    if (further.status != COEFFICIENT_FITTED) *derived = further;
-    if (isnan(derived->low) && isnan(derived->high) && derived->status == COEFFICIENT_ONE_SIDED)
-      fit_forget_derived(derived);
-  }
-  bool exists = isfinite(results[0]) && isfinite(results[at->count]);
-  bool said = derived->status != COEFFICIENT_ONE_SIDED || !is_share(fit, what->expression) || derived->low > 0 ||
-              derived->high < 1;  // a share is at least 0 and at most 1 anyway
-  if (!exists || !said || is_made_of_open(fit, what)) fit_forget_derived(derived);
-}
-
-static bool names_exponent(const struct law *law, const char *name) {
-  for (int i = 0; i < law->exponent_count; i++)
-    if (strcmp(law->exponents[i], name) == 0) return true;
-  return false;
-}
-
-// An exponent made of exponents that the rows let, or want to, go beyond an upper bound: its interval, of resamples
-// that stop there too, has no end on the side where one ten times as large would leave it.
-static bool open_exponents(struct fit *fit, struct error *error) {
-  struct fit_result *result = fit->result;
-  const struct law *law = fit->law;
-  size_t n = (size_t)fit->element_count;
-  double *earlier = memory_get((size_t)(law->derived_count + 1) * sizeof *earlier),
-         *values = memory_get((n + 1) * sizeof *values), beyond;
-  bool fine = true;
-  for (size_t e = 0; e < n && fine; e++) {
-    const struct coefficient *c = &result->coefficients[e];
-    bool open = c->status == COEFFICIENT_AT_HIGH || (c->status == COEFFICIENT_ONE_SIDED && isnan(c->high));
-    if (!open || !names_exponent(law, c->parameter)) continue;
-    for (size_t i = 0; i < n; i++) values[i] = result->coefficients[i].value;
-    values[e] *= 10;
-    fit_copy_ties(fit, values);
-    size_t place = 0;
-    for (int d = 0; d < law->derived_count && fine; d++) {
-      const struct law_derived *what = &law->derived[d];
-      size_t points = what->at ? (size_t)what->value_count : 1;
-      if (!what->at) {
-        fine = derive_one(fit, d, NAN, values, earlier, &beyond, error);
-        earlier[d] = beyond;
-        if (fine && names_exponent(law, what->name)) fit_settle_derived(&result->derived[place], &beyond, 1);
-      }
-      place += points;
-    }
-  }
-  free(earlier);
-  free(values);
-  return fine;
-}
-
-bool fit_derive_open(struct fit *fit, struct error *error) {
-  struct fit_result *result = fit->result;
-  const struct law *law = fit->law;
-  size_t place = 0;
-  if (!result->derived_count) return true;
-  struct looked_at at = looked_at_new(fit);
-  // as if they were resamples
-  double *estimate = arena_array(&fit->arena, (size_t)fit->element_count + 1, sizeof *estimate);
-  for (int e = 0; e < fit->element_count; e++) estimate[e] = result->coefficients[e].value;
-  struct value_sets sets = {.count = at.count + 1,
-                            .resamples = at.count,
-                            .width = (size_t)fit->element_count,
-                            .estimate = estimate,
-                            .replicates = at.values};
-  double *earlier = memory_get(sets.count * (size_t)(law->derived_count + 1) * sizeof *earlier),
-         *results = memory_get(sets.count * sizeof *results);
-  bool fine = true;
-  for (int d = 0; d < law->derived_count && fine; d++) {
-    const struct law_derived *what = &law->derived[d];
-    for (int p = 0; p < (what->at ? what->value_count : 1) && fine; p++) {
-      fine = derive_sets(fit, d, what->at ? point_of(fit, what, p) : NAN, &sets, earlier, results, error);
-      if (!fine) break;
-      struct fit_derived *derived = &result->derived[place++];
-      if (derived->status != COEFFICIENT_FIXED) settle_looked_at(fit, what, &at, results, derived);
-    }
-  }
-  free(earlier);
-  free(results);
-  return fine && open_exponents(fit, error);
 }

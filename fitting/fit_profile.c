@@ -161,18 +161,23 @@ void fit_keep_open(struct fit *fit, int element, bool step, const double *values
   result->open_ends[result->open_count++] = (struct fit_open_end){(size_t)element, step, kept};
 }
 
-static void keep_open_ends(struct fit *fit, const struct walk *walks, size_t count) {
+// The coefficients where walks ended: on the open sides for the result, where the rows set the end for what follows
+// from the coefficients.
+static void keep_ends(struct fit *fit, const struct walk *walks, size_t count) {
   size_t n = (size_t)fit->element_count;
   double *values = arena_array(&fit->arena, n + 1, sizeof *values);
+  fit->reached = arena_array(&fit->arena, count * n + 1, sizeof *fit->reached);
   for (size_t w = 0; w < count; w++) {
-    if (walks[w].end == WALK_REACHED) continue;
     for (size_t e = 0; e < n; e++) values[e] = fit->result->coefficients[e].value;
     for (int i = 0; i < walks[w].stage->free_count; i++) {
       int e = walks[w].stage->free[i];
       values[e] = element_value(&fit->elements[e], walks[w].at[i]);
     }
     fit_copy_ties(fit, values);
-    fit_keep_open(fit, walks[w].stage->free[walks[w].coordinate], false, values);
+    if (walks[w].end == WALK_REACHED)
+      memcpy(fit->reached + n * fit->reached_count++, values, n * sizeof *values);
+    else
+      fit_keep_open(fit, walks[w].stage->free[walks[w].coordinate], false, values);
   }
 }
 
@@ -279,7 +284,7 @@ void fit_profile(struct fit *fit) {
   result->profiles = arena_array(&result->arena, count, sizeof *result->profiles);
   for (size_t p = 0; p < count; p++)
     put_profile(fit, elements[p], &profiling.walks[2 * p], &result->profiles[result->profile_count++]);
-  keep_open_ends(fit, profiling.walks, 2 * count);
+  keep_ends(fit, profiling.walks, 2 * count);
   fit_settle(fit, loose);
   if (open_held_ends(fit, profiling.walks)) fit_settle(fit, loose);
   for (size_t w = 0; w < 2 * count; w++) arena_free(&profiling.arenas[w]);

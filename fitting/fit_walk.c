@@ -18,6 +18,7 @@ struct path {
   double *previous;        // [n]: the one before
   double from, before;     // the coordinate at these
   double *trial, *second;  // [n]
+  double *solved;          // [n]: scratch
   double base;             // objective at the minimum
 };
 
@@ -33,6 +34,7 @@ static void path_begin(struct path *path, struct arena *arena, const struct fit 
   path->previous = arena_array(arena, n, sizeof *path->previous);
   path->trial = arena_array(arena, n, sizeof *path->trial);
   path->second = arena_array(arena, n, sizeof *path->second);
+  path->solved = arena_array(arena, n, sizeof *path->solved);
   for (size_t e = 0; e < elements; e++) {
     path->start[e] = fit->elements[e].value;
     free_of[e] = -1;
@@ -65,7 +67,9 @@ static double path_descend(struct path *path, double ahead, double *x) {
     double to = path->x[i] + ahead * (path->x[i] - path->previous[i]);
     x[i] = fmin(fmax(to, path->problem.low[i]), path->problem.high[i]);
   }
-  if (!isfinite(problem_evaluate(workspace, x, NULL, WANT_VALUE))) return INFINITY;
+  double value = problem_evaluate(workspace, x, NULL, WANT_VALUE);
+  if (!isfinite(value)) return INFINITY;
+  project_many(workspace, value, x, path->solved);
   descend(workspace, x, NULL, 100, 1e-9);
   return polish(workspace, x, NULL, 6).objective;
 }

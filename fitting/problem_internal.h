@@ -139,6 +139,11 @@ static inline double problem_unit(const struct problem *problem, int i, double x
 // A positive coefficient that the solution puts at 0 gets a small share instead, from which descents can move. x is
 // kept, and false returned, where nothing is linear or no number comes out.
 bool project_linear(struct workspace *workspace, double *x, const double *weight);
+// Whether the prediction, not its logarithm, is linear in so many coefficients that their part is worth solving apart.
+bool problem_has_many_linear(const struct problem *problem);
+// Where there are so many: x with them solved, if that is lower than `value`, the objective at x. `solved` is scratch
+// [free_count].
+void project_many(struct workspace *workspace, double value, double *x, double *solved);
 
 // Levenberg-Marquardt steps on the reweighted least-squares model, within the bounds. x is moved; returns the
 // objective. Stops after `iterations`, or when twice running an iteration gains less than `tolerance` of the objective.

@@ -8,7 +8,7 @@
 
 #include "fitting/problem_internal.h"
 
-enum { LINEAR_LIMIT = 48, ROUNDS = 8 };
+enum { LINEAR_LIMIT = 128, ROUNDS = 8 };
 
 struct linear {
   int n;
@@ -162,4 +162,12 @@ bool project_linear(struct workspace *workspace, double *x, const double *weight
     if (round && (exact || change < 1e-6)) break;  // the second round takes away the rounding of a far start
   }
   return true;
+}
+
+void project_many(struct workspace *workspace, double value, double *x, double *solved) {
+  size_t size = (size_t)workspace->problem->free_count * sizeof *x;
+  if (!problem_has_many_linear(workspace->problem)) return;
+  memcpy(solved, x, size);
+  if (project_linear(workspace, solved, NULL) && problem_evaluate(workspace, solved, NULL, WANT_VALUE) < value)
+    memcpy(x, solved, size);
 }

@@ -66,8 +66,9 @@ const char *fit_derived_note(struct arena *arena, const struct fit_result *resul
   bool far = range_is_far(derived->outside);  // then the mark says what the status would
   const char *status = derived->status == COEFFICIENT_FITTED || far ? NULL : derived_status_name(derived->status);
   if (derived->status == COEFFICIENT_ONE_SIDED && !far)
-    status = arena_format(arena, "%s: %s %s", status, isnan(derived->low) ? "at most" : "at least",
-                          number_digits(isnan(derived->low) ? derived->high : derived->low, 3, end));
+    status = arena_format(arena, "%s: %s %s, by %s", status, isnan(derived->low) ? "at most" : "at least",
+                          number_digits(isnan(derived->low) ? derived->high : derived->low, 3, end),
+                          derived->intervals.kind == INTERVAL_PROFILE ? "profiles" : "resamples");
   const char *const parts[] = {derived_outside_sentence(arena, derived), status,
                                count_note(arena, result, law, derived->name), about_derived(law, derived->name)};
   return joined(arena, parts, 4);

@@ -143,7 +143,8 @@ static void look(const struct law *law, const struct design *design, int repeat,
   struct table table;
   struct fit_result result;
   make_table(&table, design, repeat);
-  struct fit_options options = {.bootstrap = resamples, .starts = 30, .bare = repeat % 4 != 0, .seed = (uint64_t)repeat};
+  struct fit_options options = {
+      .bootstrap = resamples, .starts = 30, .bare = repeat % 4 != 0, .seed = (uint64_t)repeat};
   if (run_fit(law, &table, &options, &result)) {
     count_coefficients(&result, coverage);
     ask(law, &table, &result, design, repeat, coverage);
