@@ -14,9 +14,10 @@
 
 // ---- who uses it ----
 
-static double latest(const struct stat *status) {
+// Whoever lists the cache reads the manifests: that is no use.
+static double last_use(const char *name, const struct stat *status) {
   double read = (double)status->st_atim.tv_sec, written = (double)status->st_mtim.tv_sec;
-  return fmax(read, written);
+  return strcmp(name, "manifest.json") == 0 ? written : fmax(read, written);
 }
 
 static double age_of(const char *path) {
@@ -26,7 +27,7 @@ static double age_of(const char *path) {
   DIR *folder = opendir(path);
   for (struct dirent *entry; folder && (entry = readdir(folder));)
     if (entry->d_name[0] != '.' && stat(path_join(&scratch, path, entry->d_name), &status) == 0)
-      last = fmax(last, latest(&status));
+      last = fmax(last, last_use(entry->d_name, &status));
   if (folder) closedir(folder);
   arena_free(&scratch);
   return fmax(0, (double)time(NULL) - last);

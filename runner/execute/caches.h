@@ -6,7 +6,7 @@
 struct cache_item {
   const char *digest, *source, *path;
   double bytes;
-  double age;        // seconds since it was last read or written, as the file system keeps it (often to a day)
+  double age;        // seconds since its tokens were last read or written, as the file system keeps it (often to a day)
   const char *kept;  // why it stays: NULL: it may go
 };
 

@@ -27,6 +27,7 @@ sweep:
       model.width: [16, 32]
       train.steps: [60, 120]
 """
+OWN = f"trainer: {{command: [{sys.executable}, -S, -E, {FAKE}, '{{config}}', '{{folder}}'], version: '1'}}\n"
 spec = write("tiny.yaml", SPEC)
 other = write("other.yaml", SPEC.replace("experiment: tiny", "experiment: other").replace("[60, 120]", "[120, 180]"))
 
@@ -342,7 +343,7 @@ def collects_garbage():
 def removes_prepared_corpora_that_nobody_needs():
     text = write("corpus.txt", "a word and another word, over and over\n" * 4000)
     files = SPEC.replace("experiment: tiny", "experiment: files").replace("{source: markov2}", f"{{files: {text}}}").replace(
-        "[16, 32]", "[16]").replace("[60, 120]", "[60]")
+        "[16, 32]", "[16]").replace("[60, 120]", "[60]") + OWN
     mine, theirs = write("files.yaml", files), write("theirs.yaml", files.replace("corpus: {", "corpus: {validation_fraction: 0.2, "))
     run("run", mine, "--quiet", home="caches", code=0)
     run("run", theirs, "--quiet", home="others", code=0)
@@ -388,7 +389,7 @@ def points_have_their_runs_columns():
 def help_on_columns_lists_a_specs_own_fields():
     own = write("own.yaml", SPEC.replace("experiment: tiny", "experiment: own").replace(
         "base:", "fields: {dropout: {type: number, default: 0}}\nbase:") +
-                f"trainer: {{command: [{sys.executable}, -S, -E, {FAKE}, '{{config}}', '{{folder}}'], version: '1'}}\n")
+                OWN)
     check("dropout" in run("runs", own, "--columns", "help", home="own", code=0).out, "of the spec")
     check("dropout" not in run("runs", "--columns", "help", home="own", code=0).out, "without it")
     rows = document("runs", own, "--columns", "dropout", home="own")
