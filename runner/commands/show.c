@@ -210,6 +210,15 @@ static bool print_people(struct store *store, const struct store_rows *rows, con
   struct value resumed = store_rows_get(rows, "resumed_under");
   if (resumed.kind == VALUE_TEXT)
     printf("resumed %s: its losses may differ in rounding from those of one machine\n", visible(&arena, resumed.text));
+  size_t built_in;
+  if (!run_notes_built_in_counts(store, NULL, id, &built_in, error)) {
+    arena_free(&arena);
+    return false;
+  }
+  if (built_in)
+    printf(
+        "parameters: as the built-in model counts them; a custom trainer may have others (an isoloss of before\n"
+        "  filled these in; isoloss run SPEC --again trains it anew with what it tells)\n");
   struct text damage = {0};
   events_damage_say(&damage, store_rows_get(rows, "log_damaged").number,
                     store_rows_get(rows, "log_damaged_line").number);

@@ -40,9 +40,9 @@ void command_sql(struct command_line *line) {
       {0}};
   const struct command_usage usage = {
       "isoloss sql \"SELECT ...\" [--csv|--json]",
-      "Asks the store one question in SQL; nothing can be changed by it. run_table has a row per run, metrics the points\n"
-      "of the curves; docs/store.md describes the tables. The table rounds numbers and cuts ids, as isoloss runs does:\n"
-      "scripts take --json or --csv.",
+      "Asks the store one question in SQL; nothing can be changed by it. run_table has a row per run, metric_table\n"
+      "the points of the curves with their runs' columns; docs/store.md describes the tables. What is printed rounds\n"
+      "numbers and cuts ids, as isoloss runs does: scripts take --json or --csv.",
       1, 1, "one statement"};
   if (!command_begin(line, &usage, options)) return;
   struct error *error = &line->error;

@@ -190,9 +190,13 @@ static void print_people(const struct counted *experiments, size_t count, const 
   }
 }
 
-static void print_notes(const struct run_notes *notes) {
+static void print_notes(const struct run_notes *notes, size_t built_in) {
   struct text text = {0};
   run_notes_say(notes, &text);
+  if (built_in)
+    text_format(&text,
+                "  %zu run%s of custom trainers with parameters as the built-in model counts them (isoloss show)\n",
+                built_in, built_in == 1 ? "" : "s");
   if (text.length) printf("\n%s", text_string(&text));
   text_free(&text);
 }
@@ -217,7 +221,7 @@ static bool print_failed(const struct selection *selection, struct error *error)
 }
 
 static void print_json(const struct counted *experiments, size_t count, const struct at_work *runs, size_t run_count,
-                       const struct run_notes *notes, int64_t coordinator, const char *home) {
+                       const struct run_notes *notes, size_t built_in, int64_t coordinator, const char *home) {
   struct text text = {0};
   struct json_writer json = json_writer(&text, true);
   json_object_begin(&json);
@@ -260,6 +264,7 @@ static void print_json(const struct counted *experiments, size_t count, const st
   json_array_end(&json);
   json_key(&json, "notes");
   run_notes_json(notes, &json);
+  json_key_integer(&json, "built_in_counts", (int64_t)built_in);
   json_object_end(&json);
   text_char(&text, '\n');
   fwrite(text.bytes, 1, text.length, stdout);
@@ -277,12 +282,14 @@ static bool status(const char *argument, const struct option_list *overrides, bo
   if (fine) experiments = count_experiments(selection.store, selection.experiment, &arena, &count, error);
   if (fine && !error->code) runs = list_at_work(selection.store, home, selection.experiment, &arena, &run_count, error);
   struct run_notes notes = {0};
-  fine = fine && !error->code && run_notes_read(&notes, selection.store, selection.experiment, &arena, error);
-  if (fine && as_json) print_json(experiments, count, runs, run_count, &notes, home_lock_holder(home), home);
+  size_t built_in = 0;
+  fine = fine && !error->code && run_notes_read(&notes, selection.store, selection.experiment, &arena, error) &&
+         run_notes_built_in_counts(selection.store, selection.experiment, NULL, &built_in, error);
+  if (fine && as_json) print_json(experiments, count, runs, run_count, &notes, built_in, home_lock_holder(home), home);
   if (fine && !as_json) {
     print_people(experiments, count, runs, run_count, home_lock_holder(home), home, &arena);
     fine = print_failed(&selection, error);
-    print_notes(&notes);
+    print_notes(&notes, built_in);
   }
   selection_close(&selection);
   arena_free(&arena);
@@ -294,7 +301,8 @@ void command_status(struct command_line *line) {
   struct option_list overrides = {0};
   const struct option options[] = {
       {"set", 0, OPTION_LIST, &overrides, "PATH=VALUE", "with a spec: as given to isoloss run"},
-      {"json", 0, OPTION_FLAG, &as_json, NULL, "one JSON object: home, coordinator, experiments, running, notes"},
+      {"json", 0, OPTION_FLAG, &as_json, NULL,
+       "one JSON object: home, coordinator, experiments, running, notes, built_in_counts"},
       {0}};
   const struct command_usage usage = {"isoloss status [SPEC|EXPERIMENT] [--json]",
                                       "Without an argument: every experiment of the store.", 0, 1,

@@ -37,6 +37,20 @@ bool run_notes_read(struct run_notes *notes, struct store *store, const char *ex
   return !error->code;
 }
 
+bool run_notes_built_in_counts(struct store *store, const char *experiment, const char *id, size_t *count,
+                               struct error *error) {
+  struct value values[] = {store_text(experiment), store_text(id)};
+  struct store_rows *rows = store_select(
+      store,
+      "SELECT count(*) FROM runs r WHERE r.command IS NOT NULL AND r.parameters = r.parameters_attention + "
+      "r.parameters_mlp + r.parameters_norms AND (?2 IS NULL OR r.id = ?2) AND (?1 IS NULL OR EXISTS "
+      "(SELECT 1 FROM experiment_runs e WHERE e.run = r.id AND e.experiment = ?1))",
+      values, 2, error);
+  *count = rows && store_rows_next(rows, error) ? (size_t)store_rows_value(rows, 0).number : 0;
+  store_rows_close(rows);
+  return !error->code;
+}
+
 const char *run_mark_words(enum run_mark mark, const char *marked_by, double marked_at, struct arena *arena) {
   struct value when = {.kind = VALUE_NUMBER, .number = marked_at};
   return arena_format(arena, "%s by %s at %s", mark == MARK_RETRY ? "to be tried again, asked" : run_mark_name(mark),

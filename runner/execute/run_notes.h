@@ -27,5 +27,9 @@ bool run_notes_read(struct run_notes *notes, struct store *store, const char *ex
 void run_notes_say(const struct run_notes *notes, struct text *out);
 // As an array of objects: id, state, mark, marked_by, marked_at, log_damaged, log_damaged_line, resumed_under.
 void run_notes_json(const struct run_notes *notes, struct json_writer *json);
+// How many runs of custom trainers, of an experiment (NULL: of all) or one of this id (NULL: any), have the counts of
+// the built-in model's components: those of a store that was written before trainers could tell theirs, mostly.
+bool run_notes_built_in_counts(struct store *store, const char *experiment, const char *id, size_t *count,
+                               struct error *error);
 // "paused by ann@host at 2026-01-31 12:00:00", in the arena.
 const char *run_mark_words(enum run_mark mark, const char *marked_by, double marked_at, struct arena *arena);

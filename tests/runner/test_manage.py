@@ -27,6 +27,7 @@ sweep:
       model.width: [16, 32]
       train.steps: [60, 120]
 """
+OWN = f"trainer: {{command: [{sys.executable}, -S, -E, {FAKE}, '{{config}}', '{{folder}}'], version: '1'}}\n"
 spec = write("tiny.yaml", SPEC)
 other = write("other.yaml", SPEC.replace("experiment: tiny", "experiment: other").replace("[60, 120]", "[120, 180]"))
 
@@ -336,6 +337,66 @@ def collects_garbage():
     os.remove(path_of("gc", "isoloss.db"))
     run("gc", "--yes", home="gc", code=3)
     check(os.path.isdir(path_of("gc", "runs", ids[0])), "without a store nothing is removed")
+
+
+@case
+def removes_prepared_corpora_that_nobody_needs():
+    text = write("corpus.txt", "a word and another word, over and over\n" * 4000)
+    files = SPEC.replace("experiment: tiny", "experiment: files").replace("{source: markov2}", f"{{files: {text}}}").replace(
+        "[16, 32]", "[16]").replace("[60, 120]", "[60]") + OWN
+    mine, theirs = write("files.yaml", files), write("theirs.yaml", files.replace("corpus: {", "corpus: {validation_fraction: 0.2, "))
+    run("run", mine, "--quiet", home="caches", code=0)
+    run("run", theirs, "--quiet", home="others", code=0)
+    used = select("caches", "SELECT corpus_digest FROM runs")[0][0]
+    free = select("others", "SELECT corpus_digest FROM runs")[0][0]
+    told = {item["digest"]: item for item in document("gc", "--caches", home="caches")["caches"]}
+    check(told[used]["kept"] == "1 run of this home" and told[free]["kept"] == "used lately", told)
+    dry = document("gc", "--caches", "--older-than", "0", home="caches")
+    told = {item["digest"]: item for item in dry["caches"]}
+    check(told[used]["kept"] and told[free]["kept"] is None and told[free]["bytes"] > 1000 and not dry["removed"], dry)
+    path = told[free]["path"]
+    with open(os.path.join(path, "manifest.json"), encoding="utf-8"):  # a process at work has its files open
+        run("gc", "--caches", "--older-than", "0", "--yes", home="caches", code=0)
+        check(os.path.isdir(path), "what is open was removed")
+    out = run("gc", "--caches", home="caches", code=0).out
+    check(free[:8] in out and "used lately" in out and "would remove 0 of" in out, out)
+    old = time.time() - 10 * 24 * 3600
+    for name in os.listdir(path):
+        os.utime(os.path.join(path, name), (old, old))
+    os.utime(path, (old, old))
+    out = run("gc", "--caches", home="caches", code=0).out
+    check("would remove 1 of" in out and "--yes" in out and os.path.isdir(path), out)
+    check("removed 1 of" in run("gc", "--caches", "--yes", home="caches", code=0).out, "removed")
+    check(not os.path.exists(path) and os.path.isdir(told[used]["path"]), "which one")
+    done = run("run", theirs, "--only", "true", "--again", select("others", "SELECT id FROM runs")[0][0], "--quiet",
+               home="others", code=0)
+    check("1 done" in done.out and os.path.isdir(path), "it is prepared again where it is needed", done)
+    run("gc", "--older-than", "3", home="caches", code=2)
+
+
+@case
+def points_have_their_runs_columns():
+    rows = document("sql", "SELECT run, kind, step, loss, run_loss, \"model.width\", state FROM metric_table "
+                    "WHERE kind = 'eval' ORDER BY run, step", home="again")
+    known = {row["id"]: row for row in runs_of("again")}
+    points = select("again", "SELECT run, step, loss FROM metrics WHERE kind = 'eval' ORDER BY run, step")
+    check([(row["run"], row["step"], row["loss"]) for row in rows] == points and len(points) > 10, "points")
+    check(all(row["run_loss"] == known[row["run"]]["loss"] and row["model.width"] == known[row["run"]]["model.width"] and
+              row["state"] == "done" for row in rows), rows[:2])
+
+
+@case
+def help_on_columns_lists_a_specs_own_fields():
+    own = write("own.yaml", SPEC.replace("experiment: tiny", "experiment: own").replace(
+        "base:", "fields: {dropout: {type: number, default: 0}}\nbase:") +
+                OWN)
+    check("dropout" in run("runs", own, "--columns", "help", home="own", code=0).out, "of the spec")
+    check("dropout" not in run("runs", "--columns", "help", home="own", code=0).out, "without it")
+    rows = document("runs", own, "--columns", "dropout", home="own")
+    check([row["dropout"] for row in rows] == [0, 0, 0, 0], "of runs that are not trained yet", rows)
+    run("run", own, "--quiet", "--only", "train.steps == 60", home="own", code=0)
+    check("dropout" in run("runs", "own", "--columns", "help", home="own", code=0).out, "of the experiment")
+    check("dropout" in run("runs", "--columns", "help", home="own", code=0).out, "of the store")
 
 
 harness.finish()

@@ -225,6 +225,36 @@ def a_deaf_or_adopted_worker_is_held_too():
 
 
 @case
+def status_and_report_say_what_must_be_known():
+    process = harness.start("run", spec, "--jobs", "1", home="notes", FAKE=faults(junk=2), GEMM="one")
+    until(at_step("notes", 60, 1), "a run is at work")
+    run("pause", "tiny", home="notes", code=0)
+    process.communicate(timeout=60)
+    run("resume", "tiny", home="notes", code=0)
+    run("run", spec, "--quiet", home="notes", code=0, GEMM="two")
+    told = [note for note in document("status", home="notes")["notes"] if note["resumed_under"]]
+    check(len(told) == 1 and told[0]["id"] == rows("notes")[60, 1]["id"] and told[0]["mark"] is None, told)
+    check("two" in told[0]["resumed_under"] and told[0]["log_damaged"] == 4 and told[0]["log_damaged_line"] > 0, told)
+    out = run("status", home="notes", code=0).out
+    check("resumed" in out and "may differ in rounding" in out and "no events" in out, out)
+    findings = " ".join(finding["text"] for finding in document("report", "tiny", home="notes")["findings"])
+    check("1 of 4 runs went on under another" in findings and "The logs of 1 of 4 runs have lines" in findings, findings)
+
+
+@case
+def counts_of_before_are_told():
+    shutil.copytree(path_of("cancel"), path_of("counts"))
+    check(document("status", home="counts")["built_in_counts"] == 0, "none")
+    with contextlib.closing(sqlite3.connect(path_of("counts", "isoloss.db"))) as database, database:
+        database.execute("UPDATE runs SET parameters = 6, parameters_attention = 3, parameters_mlp = 2, "
+                         "parameters_norms = 1 WHERE rowid = 1")
+    check(document("status", home="counts")["built_in_counts"] == 1, "one")
+    id = select("counts", "SELECT id FROM runs WHERE parameters = 6")[0][0]
+    check("as the built-in model counts them" in run("show", id, home="counts", code=0).out, "show")
+    check("1 run of custom trainers" in run("status", home="counts", code=0).out, "status")
+
+
+@case
 def the_built_in_trainer_goes_on_bit_by_bit():
     run("run", built_in, "--quiet", home="whole", code=0)
     process = harness.start("run", built_in, home="parts")
