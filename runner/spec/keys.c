@@ -49,9 +49,11 @@ static const struct schema_property trainer[] = {
 };
 
 static const struct schema_property run[] = {
-    {"time_limit", "number|string", .pattern = "^[0-9.]+ *(s|m|min|h|d)?$", .limits = {{"exclusiveMinimum", 0}},
+    {"time_limit", "number|string", .pattern = "^[0-9.]+ *(s|m|min|h|d)?$",
+     .limits = {{"exclusiveMinimum", 0}, {"exclusiveMaximum", 1e9}},
      .description = "a run that trains longer is stopped and failed: seconds, or 6 h"},
-    {"stall_limit", "number|string", .pattern = "^[0-9.]+ *(s|m|min|h|d)?$", .limits = {{"exclusiveMinimum", 0}},
+    {"stall_limit", "number|string", .pattern = "^[0-9.]+ *(s|m|min|h|d)?$",
+     .limits = {{"exclusiveMinimum", 0}, {"exclusiveMaximum", 1e9}},
      .description = "a worker without an event for so long is told: seconds, or 15 min"},
     {"on_stall", "string", .description = "tell (the default), or retry: kill it and go on from its last checkpoint",
      .choices = (const char *const[]){"tell", "retry"}, .choice_count = 2},

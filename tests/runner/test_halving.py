@@ -37,6 +37,7 @@ VOLATILE = ["time", "pid", "host", "seconds", "tokens_per_second", "wall_seconds
 def decisions(home):
     """All that is decided, but when."""
     return select(home, "SELECT competition, rung, run, share, step, loss_step, loss, place, kept FROM halvings "
+                  "WHERE experiment = 'tiny' "
                   "ORDER BY competition, rung, place")
 
 

@@ -139,7 +139,8 @@ def reads_an_older_store():
         database.execute("PRAGMA user_version = 2")
         database.execute("PRAGMA foreign_keys = OFF")
         database.execute("DROP VIEW IF EXISTS run_table")
-        later = ["log_damaged", "log_damaged_line", "resumed_under"]
+        database.execute("DROP TABLE halvings")
+        later = ["log_damaged", "log_damaged_line", "resumed_under", "halved_at"]
         columns = [row[1] for row in database.execute("PRAGMA table_info(runs)") if row[1] not in later]
         database.execute(f"CREATE TABLE older AS SELECT {', '.join(columns)} FROM runs")
         database.execute("DROP TABLE runs")
