@@ -161,6 +161,9 @@ static bool wrong_type(const struct run_field *field, const char *text, struct e
   int64_t whole;
   bool known = field->type == FIELD_BOOLEAN ? boolean_meant(text, meant) : number_meant(text, meant);
   if (known && field->type == FIELD_INTEGER) known = *meant == '[' || integer_parse(meant, &whole);
+  double number;  // 64B as a width: what it would mean is refused as well
+  if (known && field->type <= FIELD_NUMBER && number_parse(meant, &number) && (field->low != 0 || field->high != 0))
+    known = number >= field->low && number <= field->high;
   error_set(error, EXIT_USAGE_ERROR, "must be %s%s, not '%s'", type_name(field), field->auto_allowed ? " or auto" : "",
             text);
   return error_hint(error, known ? meant : NULL, NULL);

@@ -15,7 +15,7 @@
 #include "runner/spec/internal.h"
 #include "trainer/trainer.h"
 
-enum { MOST_AXES = 20, FEW_PRUNINGS = 20 };
+enum { MOST_AXES = 20, FEW_PRUNINGS = 20, WIDEST = 60 };
 
 // The columns of the table, and which fields of a run those after the state show.
 struct runs_table {
@@ -51,6 +51,10 @@ static void add_number(struct text_table *table, bool known, double value) {
 static void add_setting(struct text_table *table, const struct run_config *config, const struct run_field *field) {
   char text[64];
   struct value value = field_get(config, field);
+  if (value.kind == VALUE_TEXT && !strchr(value.text, '\n')) {  // whole: a format without a short name is known by it
+    text_table_cell(table, "%s", value.text);
+    return;
+  }
   const char *shown = field_shown(field, value, text);
   // Derived numbers may have many digits: six are enough to tell them apart.
   if (field->type == FIELD_NUMBER && strlen(shown) > 8)
@@ -347,7 +351,8 @@ static void add_columns(struct runs_table *runs, const struct plan *plan, bool c
   for (size_t i = 0; i < plan->axis_count && runs->axis_count < MOST_AXES; i++) {
     const struct run_field *field = plan->axes[i].field;
     if (!plan->axes[i].varies || has_own_column(field)) continue;
-    text_table_column(&runs->text, (struct text_column){short_name(plan, field), .right = field->type <= FIELD_NUMBER});
+    text_table_column(&runs->text, (struct text_column){short_name(plan, field), .right = field->type <= FIELD_NUMBER,
+                                                        .most = WIDEST});
     runs->axes[runs->axis_count++] = field;
   }
   text_table_column(&runs->text, (struct text_column){"N", .right = true});

@@ -8,16 +8,16 @@
 static const struct schema_property top[] = {
     {"experiment", "string|number", .pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$", .limits = {{"maxLength", 100}},
      .description = "the experiment's name"},
-    {"about", "string", .description = "what is asked, for the report"},
+    {"about", "string|number|boolean", .description = "what is asked, for the report"},
     {"corpus", .reference = "value:corpus"},
     {"fields", .reference = "fields", .description = "fields of the runs that a trainer of your own knows"},
     {"base", .fields = "value", .description = "fields of every run, where the sweep does not give them"},
     {"sweep", .reference = "sweep", .repeated = true, .limits = {{"minItems", 1}},
      .description = "grids of runs, united; without it the spec is one run"},
     {"stages", .reference = "stages", .description = "what follows each training, in order"},
-    {"fit", .reference = "fit", .repeated = true, .limits = {{"minItems", 1}},
-     .description = "laws to fit to the runs"},
-    {"claims", "string", .repeated = true, .description = "expressions over runs and fits that should hold"},
+    {"fit", .reference = "fit", .repeated = true, .description = "laws to fit to the runs"},
+    {"claims", "string|number|boolean", .repeated = true,
+     .description = "expressions over runs and fits that should hold"},
     {"report", .reference = "report"},
     {"trainer", .reference = "trainer"},
     {"run", .reference = "run"},
@@ -51,8 +51,10 @@ static const struct schema_property trainer[] = {
 
 static const struct schema_property run[] = {
     {"time_limit", "number|string", .pattern = "^[0-9.]+ *(s|m|min|h|d)?$",
+     .limits = {{"exclusiveMinimum", 0}, {"exclusiveMaximum", 1e9}},
      .description = "a run that trains longer is stopped and failed: seconds, or 6 h"},
     {"stall_limit", "number|string", .pattern = "^[0-9.]+ *(s|m|min|h|d)?$",
+     .limits = {{"exclusiveMinimum", 0}, {"exclusiveMaximum", 1e9}},
      .description = "a worker without an event for so long is told: seconds, or 15 min"},
     {"on_stall", "string", .description = "tell (the default), or retry: kill it and go on from its last checkpoint",
      .choices = (const char *const[]){"tell", "retry"}, .choice_count = 2},
@@ -81,7 +83,7 @@ static const struct schema_property own_field[] = {
 
 // The kinds of plots are not known here: the schema adds them.
 static const struct schema_property report[] = {
-    {"title", "string", .description = "the experiment's name when not given"},
+    {"title", "string|number|boolean", .description = "the experiment's name when not given"},
     {"plots", "array"},
 };
 

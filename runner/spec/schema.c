@@ -9,7 +9,7 @@
 #include "runner/spec/schema_write.h"
 
 static const struct schema_property expression = {
-    "expression", "string|number|boolean",
+    "expression", "string|number|boolean", .limits = {{"minLength", 1}},
     .description = "an expression over fields and quantities: train.lr * (parameters / 1e5) ^ -0.5"};
 
 static const struct schema_property number_text = {

@@ -3,9 +3,9 @@
 #include "runner/spec/schema_write.h"
 #include "trainer/config.h"
 
-#define REPEATED(name) .reference = name, .repeated = true, .limits = {{"minItems", 1}}
+#define REPEATED(name) .reference = name, .repeated = true
 static const struct schema_property types[] = {
-    [ENTRY_TEXT] = {.type = "string"},
+    [ENTRY_TEXT] = {.type = "string|number"},
     [ENTRY_CHOICE] = {0},
     [ENTRY_INTEGER] = {.type = "integer", .or_reference = "number_text"},
     [ENTRY_FACTOR] = {.type = "number", .or_reference = "number_text"},
@@ -80,7 +80,7 @@ void schema_entry_definitions(struct json_writer *json, const char *const *laws,
                                                   .choice_count = run_field_count});
   // Of a field that the spec declares: which it does, a schema cannot look up.
   schema_property(json, &(struct schema_property){"own_name", "string", .pattern = "^[A-Za-z][A-Za-z0-9_]*$"});
-  schema_property(json, &(struct schema_property){"name", "string"});
+  schema_property(json, &(struct schema_property){"name", "string|number"});
   json_key(json, "fit");
   json_object_begin(json);
   json_key(json, "anyOf");

@@ -140,8 +140,11 @@ def reads_an_older_store():
         database.execute("PRAGMA foreign_keys = OFF")
         for view in "run_table", "metric_table":
             database.execute(f"DROP VIEW IF EXISTS {view}")
-        database.execute("DROP TABLE marks")
-        later = ["log_damaged", "log_damaged_line", "resumed_under"]
+        for table in "marks", "halvings", "layers":
+            database.execute(f"DROP TABLE {table}")
+        stages = ["weight_error", "stored_bits", "root_loss", "kl", "top1_agreement", "top1_accuracy", "recovery",
+                  "first_divergence"]
+        later = ["log_damaged", "log_damaged_line", "resumed_under", "halved_at", *stages]
         columns = [row[1] for row in database.execute("PRAGMA table_info(runs)") if row[1] not in later]
         database.execute(f"CREATE TABLE older AS SELECT {', '.join(columns)} FROM runs")
         database.execute("DROP TABLE runs")

@@ -21,6 +21,11 @@ write("words.txt", "\n\n\n".join(f"Some words of document number {i}." for i in 
 code, out, err = run("check", "good.yaml")
 check((code, out, err) == (0, "4 runs, ok\n", ""), "check: a good spec", code, out, err)
 
+LONG = "w(int4[absmax,group(16),float,nearest,hadamard-up-to(128),trust])a(int8)"
+write("long.yaml", SMALL.replace("seed: [1, 2]", f"format: [none, '{LONG}']"))
+code, out, err = run("plan", "long.yaml")
+check(code == 0 and LONG in out, "plan: a format without a short name stands there whole", code, out, err)
+
 code, out, err = run("check", "bad.yaml")
 check(code == 2 and out == "" and "bad.yaml:2:37: error: model.layers" in err and "bad.yaml:4:1: error: unknown key 'fitt'" in err
       and "2 errors in bad.yaml" in err,
