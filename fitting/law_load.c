@@ -71,6 +71,9 @@ static const double *range(struct loader *loader, const struct node *node, const
   for (int64_t i = 0; i < n; i++) {
     double share = n > 1 ? (double)i / (double)(n - 1) : 0;
     values[i] = log_scale ? low * pow(high / low, share) : low + (high - low) * share;
+    if (isfinite(values[i])) continue;
+    node_error(node, loader->diagnostics, NULL, "%s: a range that goes beyond the largest number there is", what);
+    return NULL;
   }
   *count = (int)n;
   return values;

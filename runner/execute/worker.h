@@ -47,8 +47,9 @@ bool worker_signal(const char *folder, pid_t pid, int signal);
 // The CUDA_VISIBLE_DEVICES that a living worker was started with, in the arena; NULL when it has none, or is somebody
 // else.
 char *worker_gpu(struct arena *arena, const char *folder, pid_t pid);
-// Cuts the middle out of a log.txt that has grown beyond 64 MiB, and says so in it: its first 64 KiB and its last MiB
-// stay. True when it did; what cannot be done is left.
+// Takes the middle out of a log.txt that has grown beyond 64 MiB, and says so in it: its first 64 KiB and its last MiB
+// stay. Where a file system can only make holes, it is one of zeros that takes no room. True when it did; what cannot
+// be done is left.
 bool worker_log_trim(const char *folder);
 // The last lines of the run's log.txt, at most `lines` and without the head, in the arena; "" when there are none. Of
 // lines that were drawn over (\r) the last drawing.

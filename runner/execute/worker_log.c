@@ -1,5 +1,4 @@
 // A worker's output, log.txt: its end, and that it does not grow without bound; see worker.h.
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,41 +7,28 @@
 
 #include "runner/execute/worker.h"
 
-enum { LOG_LIMIT = 64 << 20, KEPT_HEAD = 64 << 10, KEPT_TAIL = 1 << 20 };
+enum { LOG_LIMIT = 64 << 20, KEPT_HEAD = 64 << 10, KEPT_TAIL = 1 << 20 };  // whole blocks of any file system
 
-// The beginning up to a line's end, a line that says what is missing, and the end from a line's beginning on.
-static void shorten(const char *bytes, size_t head, const char *end, size_t tail, off_t size, struct text *out) {
-  const char *last = memrchr(bytes, '\n', head), *first = memchr(end, '\n', tail);
-  if (last) head = (size_t)(last + 1 - bytes);
-  size_t skipped = first && (size_t)(first - end) < tail / 2 ? (size_t)(first + 1 - end) : 0;
-  text_append(out, bytes, head);
-  if (!last) text_char(out, '\n');
-  text_format(out,
-              "# here isoloss left out %lld bytes: of a log of more than %d MiB the beginning and the end are kept\n",
-              (long long)(size - (off_t)head - (off_t)(tail - skipped)), LOG_LIMIT >> 20);
-  text_append(out, end + skipped, tail - skipped);
+// The worker goes on appending meanwhile: the middle is taken out at once, or made a hole, so that nothing that it
+// writes is lost.
+static bool take_out(int file, off_t from, off_t length) {
+  return fallocate(file, FALLOC_FL_COLLAPSE_RANGE, from, length) == 0 ||
+         fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, from, length) == 0;
 }
 
 bool worker_log_trim(const char *folder) {
+  static const char notice[] =
+      "\n# isoloss left out what stood here: of a log of more than 64 MiB the beginning and the end are kept\n";
   struct arena scratch = {0};
   struct stat status;
-  bool trimmed = false;
   const char *path = path_join(&scratch, folder, "log.txt");
-  if (stat(path, &status) == 0 && S_ISREG(status.st_mode) && status.st_size > LOG_LIMIT) {
-    int file = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
-    char *bytes = memory_grow(NULL, KEPT_HEAD + KEPT_TAIL), *end = bytes + KEPT_HEAD;
-    struct text kept = {0};
-    if (file >= 0 && pread(file, bytes, KEPT_HEAD, 0) == KEPT_HEAD &&
-        pread(file, end, KEPT_TAIL, status.st_size - KEPT_TAIL) == KEPT_TAIL) {
-      shorten(bytes, KEPT_HEAD, end, KEPT_TAIL, status.st_size, &kept);
-      // The worker appends, wherever the end is; what it writes between these two calls is lost, as is more.
-      trimmed = pwrite(file, kept.bytes, kept.length, 0) == (ssize_t)kept.length &&
-                ftruncate(file, (off_t)kept.length) == 0;
-    }
-    if (file >= 0) close(file);
-    text_free(&kept);
-    free(bytes);
-  }
+  bool long_one = stat(path, &status) == 0 && S_ISREG(status.st_mode) && status.st_size > LOG_LIMIT &&
+                  (int64_t)status.st_blocks * 512 > LOG_LIMIT;  // not one with a hole already
+  int file = long_one ? open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC) : -1;
+  off_t end = (status.st_size - KEPT_TAIL) / KEPT_HEAD * KEPT_HEAD, size = (off_t)sizeof notice - 1;
+  bool trimmed = file >= 0 && take_out(file, KEPT_HEAD, end - KEPT_HEAD) &&
+                 pwrite(file, notice, (size_t)size, KEPT_HEAD - size) == size;
+  if (file >= 0) close(file);
   arena_free(&scratch);
   return trimmed;
 }

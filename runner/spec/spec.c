@@ -131,9 +131,10 @@ static void read_head(struct spec_reader *reader, const struct node *root) {
   if (name && (name->kind != NODE_SCALAR || node_is_null(name))) {
     node_error(name, reader->diagnostics, NULL, "experiment must be a name, not %s", node_kind_name(name));
   } else if (name && !name_fine(name->text)) {
-    node_error(name, reader->diagnostics, NULL,
-               "an experiment's name is made of letters, digits, '-', '_' and '.', begins with a letter or a digit, and "
-               "has at most 100 of them");
+    node_error(
+        name, reader->diagnostics, NULL,
+        "an experiment's name is made of letters, digits, '-', '_' and '.', begins with a letter or a digit, and "
+        "has at most 100 of them");
   } else if (name) {
     spec->name = name->text;
   } else if (!name_fine(spec->name)) {

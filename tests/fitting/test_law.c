@@ -82,6 +82,10 @@ static void refuses_mistakes(void) {
   CHECK_TEXT(mistakes(HEAD "N + b[format]" TAIL), "3:14: parameter a does not occur in the formula");
   CHECK_TEXT(mistakes("law: l\nformula: a * N\nparameters: {a: {start: 1}}\n"),
              "3:18: unknown key 'start' in parameter a\n3:14: parameter a has no starts");
+  CHECK(strstr(mistakes(HEAD "a\nparameters: {a: {starts: {log: [1, 1e999, 6]}}}\n"), "beyond the largest number"));
+  CHECK(
+      strstr(mistakes(HEAD "a\nparameters: {a: {starts: {log: [1e-300, 1e300, 6]}}}\n"), "beyond the largest number"));
+  CHECK(strstr(mistakes(HEAD "a\nparameters: {a: {starts: {linear: [-1e308, 1.7e308, 6]}}}\n"), "beyond the largest"));
   CHECK_TEXT(mistakes("law: l\nformula: C * N\nparameters: {C: {starts: 1}}\n"),
              "3:14: N, D and C are short for parameters, tokens and flops; name the parameter otherwise\n"
              "3:14: parameter C does not occur in the formula");
