@@ -83,6 +83,7 @@ CREATE TABLE runs (
   log_damaged_line INTEGER            -- the first of them, from 1
 );
 CREATE INDEX runs_by_state ON runs (state);
+CREATE INDEX runs_by_parent ON runs (parent);
 
 -- What follows from a format, by its canonical name: known once, for all runs of it. Errors are of Gaussian data (as
 -- `isoloss capacity` prints them; 0: exact), NULL until they are measured.

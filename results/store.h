@@ -138,7 +138,8 @@ struct layer_record {
 // Puts it in the place of the one of the same run, layer and matrix.
 bool store_layer_put(struct store *store, const char *run, const struct layer_record *layer, struct error *error);
 bool store_layers_cut(struct store *store, const char *run, struct error *error);  // removes all of a run
-// layer, matrix, rows, columns, relative_error, output_error, weighted_error, bound, bits, sparsity, by layer and matrix.
+// layer, matrix, rows, columns, relative_error, output_error, weighted_error, bound, bits, sparsity, by layer and
+// matrix.
 struct store_rows *store_layers(struct store *store, const char *run, struct error *error);
 
 // ---- queries ----
