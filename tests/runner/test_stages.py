@@ -5,6 +5,7 @@ import random
 import re
 import shutil
 import signal
+import sqlite3
 import struct
 import sys
 import time
@@ -195,17 +196,18 @@ def killed_at_any_moment_it_ends_in_the_same_table():
 
 
 @case
-def what_follows_a_diverged_run_is_not_started():
-    diverging = spec("diverging", "sweep: {grid: {train.lr: [1e-2, 100], train.clip_norm: [0]}}\n"
-                     "stages: {compress: {method: rtn, bits: 8}, evaluate: {}}\n")
-    done = run("run", "-q", diverging, home="diverging")
-    rows = select("diverging", "SELECT stage, state, message FROM runs ORDER BY stage, state")
-    if ("train", "diverged") not in [row[:2] for row in rows]:
-        return "nothing diverged here"
-    check(done.code == 0 and "2 pending (2 of them follow" in done.out, "the call says so", done)
-    pending = [row[2] for row in rows if row[1] == "pending"]
-    check(len(pending) == 2 and "diverged" in pending[0] + pending[1] and "cannot start either" in pending[0] + pending[1],
-          "and the runs", pending)
+def what_follows_a_run_that_failed_or_diverged_is_not_started():
+    for state, code, words in (("diverged", 0, "diverged"), ("failed", 1, "failed (isoloss run with --retry-failed")):
+        ending = spec(state, "stages: {compress: {method: rtn, bits: 8}, evaluate: {}}\n")
+        run("run", "-q", ending, "--only", 'stage == "train"', home=state, code=0)
+        with sqlite3.connect(path_of(state, "isoloss.db")) as store:  # as if its worker had said so
+            store.execute("UPDATE runs SET state = ? WHERE stage = 'train'", [state])
+        store.close()
+        done = run("run", "-q", ending, home=state)
+        check(done.code == code and "2 pending (2 of them follow" in done.out, "the call says so", done)
+        pending = select(state, "SELECT stage, message FROM runs WHERE state = 'pending' ORDER BY stage")
+        check([row[0] for row in pending] == ["compress", "evaluate"] and words in pending[0][1] and
+              "cannot start either" in pending[1][1], "and the runs", pending)
 
 
 @case
