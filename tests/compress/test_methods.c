@@ -251,6 +251,24 @@ static void unused_inputs(void) {
   problem_free(&p);
 }
 
+// Noise in a method's place tells what an error of that size costs: t^2 is its variance, and other matrices draw
+// other noise.
+static void noise(void) {
+  struct problem p = problem_make(64, 256, 1, 50);
+  compress(&p, "rtn format=noise(0.01)", false);
+  CHECK(fabs(p.result.relative_error / 0.01 - 1) < 0.05);
+  float first = p.represented[0];
+  struct arena arena = {0};
+  struct error error = {0};
+  struct compress_settings settings;
+  CHECK(settings_read("rtn format=noise(0.01)", &settings, &arena, &error));
+  struct compress_layer other = {.outputs = 64, .inputs = 256, .weights = p.weights, .seed = 7, .number = 4};
+  CHECK(compress_matrix(&settings, &other, &p.result, &error));
+  CHECK(p.represented[0] != first);
+  arena_free(&arena);
+  problem_free(&p);
+}
+
 int main(int argc, char **argv) {
   RUN(nearest_without_correlation);
   RUN(gptq_beats_nearest);
@@ -262,5 +280,6 @@ int main(int argc, char **argv) {
   RUN(invariances);
   RUN(parts);
   RUN(unused_inputs);
+  RUN(noise);
   return check_end();
 }

@@ -216,7 +216,30 @@ static void factors(void) {
   arena_free(&t.arena);
 }
 
+// Every instruction set gives the bits of the portable code, whatever the lengths.
+static void same_bits_everywhere(void) {
+  enum { ROWS = 21, LONGEST = 67 };
+  double rows[ROWS][LONGEST], coefficients[ROWS], plain[LONGEST], other[LONGEST];
+  const double *at[ROWS];
+  for (int k = 0; k < ROWS; k++) {
+    at[k] = rows[k];
+    coefficients[k] = normal(3, 0, (uint64_t)k);
+    for (int i = 0; i < LONGEST; i++) rows[k][i] = normal(3, 1 + (uint64_t)k, (uint64_t)i);
+  }
+  for (int count = 0; count <= ROWS; count++)
+    for (int n = 1; n <= LONGEST; n += 3) {
+      double exact = 0;
+      for (int i = 0; i < n; i++) plain[i] = other[i] = rows[0][i];
+      subtract_rows_portable(plain, at, coefficients, count, n);
+      subtract_rows(other, at, coefficients, count, n);
+      CHECK(memcmp(plain, other, (size_t)n * sizeof *plain) == 0);
+      for (int k = 0; k < count; k++) exact += coefficients[k] * rows[k][n - 1];
+      CHECK_NEAR(plain[n - 1], rows[0][n - 1] - exact, 1e-13);
+    }
+}
+
 int main(int argc, char **argv) {
+  RUN(same_bits_everywhere);
   RUN(factors);
   RUN(same_integers);
   RUN(orders);

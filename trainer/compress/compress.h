@@ -42,7 +42,7 @@ struct compress_settings {
 extern const struct run_field compress_fields[];
 extern const size_t compress_field_count;
 
-struct compress_call;  // compress_internal.h
+struct compress_call;  // internal.h
 struct compress_method {
   const char *name;           // "gptq"
   const char *help;           // one line
@@ -123,7 +123,7 @@ struct compress_result {
 };
 
 // Compresses one matrix. `result` comes with its arrays. Working memory is the call's own: 24 bytes per entry of the
-// Hessian, 16 per weight (in double precision). Deterministic, one thread. Errors: a Hessian that is singular or not
+// Hessian, 40 per weight (double precision). Deterministic, one thread. Errors: a Hessian that is singular or not
 // finite, weights that are not finite, a shape that does not fit.
 bool compress_matrix(const struct compress_settings *resolved, const struct compress_layer *layer,
                      struct compress_result *result, struct error *error);

@@ -3,6 +3,7 @@
 #pragma once
 #include "kernels/formats/nearest.h"
 #include "trainer/compress/compress.h"
+#include "trainer/compress/products.h"
 
 struct compress_call {
   const struct compress_settings *settings;
@@ -112,9 +113,6 @@ void sweep_round(struct sweep *sweep, struct block_space *space, int64_t at, con
 enum sweep_kind { SWEEP_PLAIN, SWEEP_INVERSE, SWEEP_NEAREST_PLANE };
 bool sweep_call(struct compress_call *call, const struct gridded *gridded, enum sweep_kind kind,
                 const struct pruning *pruning, struct error *error);
-
-// to[i] -= sum over k < count of coefficients[k] * rows[k][i], i < n.
-void subtract_rows(double *to, const double *const *rows, const double *coefficients, int count, int64_t n);
 
 // ---- settings that methods share (resolve.c) ----
 

@@ -28,7 +28,7 @@ const struct run_field compress_fields[] = {
      HELP("in which inputs are rounded: first to last (babai: last to first), largest diagonal first, smallest pivot "
           "factored first and rounded last, or the natural order reversed")},
     {CHOICE(clip, "none|mse"), DEFAULT("none"),
-     HELP("mse: each scale by the largest magnitude is shrunk, down to 0.2 of it, to what rounds its weights best")},
+     HELP("mse: each scale by the largest magnitude is shrunk, down to 0.21 of it, to what rounds its weights best")},
     {CHOICE(range, "grid|unbounded"), DEFAULT("grid"),
      HELP("unbounded: integers beyond the grid's ends are taken as they come; bits are the codes' entropy")},
     {INTEGER(p, 1, 4), DEFAULT("2"), HELP("dimension of the grid: 1, 2 or 4")},
