@@ -79,6 +79,8 @@ def values_of_a_stage_cost_no_training():
           [("compress", 10, 10), ("evaluate", 12, 12), ("train", 2, 2)], "a worker for each run, no more",
           select("home", "SELECT stage, count(*), sum(attempts) FROM runs GROUP BY stage"))
     check("24 done (24 of them before)" in run("run", "-q", CHAIN, code=0).out, "nothing is done twice")
+    head = run("runs", "chain", code=0).out.splitlines()[0].split()
+    check(head[:4] == ["id", "state", "stage", "parent"] and "method" in " ".join(head), "tables tell stages apart", head)
     more = spec("more", "sweep: {grid: {seed: [0, 1]}}\nstages: {compress: {method: rtn, bits: 4}}\n")
     check("4 runs: 4 done (2 of them before)" in run("run", "-q", more, code=0).out, "other specs share the trainings")
 
@@ -200,8 +202,10 @@ def what_follows_a_run_that_failed_or_diverged_is_not_started():
     for state, code, words in (("diverged", 0, "diverged"), ("failed", 1, "failed (isoloss run with --retry-failed")):
         ending = spec(state, "stages: {compress: {method: rtn, bits: 8}, evaluate: {}}\n")
         run("run", "-q", ending, "--only", 'stage == "train"', home=state, code=0)
-        with sqlite3.connect(path_of(state, "isoloss.db")) as store:  # as if its worker had said so
-            store.execute("UPDATE runs SET state = ? WHERE stage = 'train'", [state])
+        training = select(state, "SELECT id FROM runs WHERE stage = 'train'")[0][0]
+        shutil.rmtree(path_of(state, "runs", training))  # or its log would say that it is done
+        with sqlite3.connect(path_of(state, "isoloss.db")) as store:
+            store.execute("UPDATE runs SET state = ? WHERE id = ?", [state, training])
         store.close()
         done = run("run", "-q", ending, home=state)
         check(done.code == code and "2 pending (2 of them follow" in done.out, "the call says so", done)
