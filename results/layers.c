@@ -4,11 +4,11 @@
 #include "results/store_internal.h"
 
 bool store_layer_put(struct store *store, const char *run, const struct layer_record *layer, struct error *error) {
-  sqlite3_stmt *s =
-      store_statement(store,
-                      "INSERT OR REPLACE INTO layers (run, layer, matrix, rows, columns, relative_error, "
-                      "output_error, weighted_error, bound, bits, sparsity) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-                      error);
+  sqlite3_stmt *s = store_statement(
+      store,
+      "INSERT OR REPLACE INTO layers (run, layer, matrix, rows, columns, relative_error, "
+      "output_error, weighted_error, bound, bits, sparsity) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+      error);
   if (!s) return false;
   bind_text(s, 1, run);
   sqlite3_bind_int64(s, 2, layer->layer);
@@ -28,8 +28,9 @@ bool store_layers_cut(struct store *store, const char *run, struct error *error)
 
 struct store_rows *store_layers(struct store *store, const char *run, struct error *error) {
   struct value value = store_text(run);
-  return store_select(store,
-                      "SELECT layer, matrix, rows, columns, relative_error, output_error, weighted_error, bound, bits, sparsity "
-                      "FROM layers WHERE run = ?1 ORDER BY layer, matrix",
-                      &value, 1, error);
+  return store_select(
+      store,
+      "SELECT layer, matrix, rows, columns, relative_error, output_error, weighted_error, bound, bits, sparsity "
+      "FROM layers WHERE run = ?1 ORDER BY layer, matrix",
+      &value, 1, error);
 }

@@ -8,6 +8,7 @@ ALTER TABLE runs ADD COLUMN top1_agreement REAL;
 ALTER TABLE runs ADD COLUMN top1_accuracy REAL;
 ALTER TABLE runs ADD COLUMN recovery REAL;
 ALTER TABLE runs ADD COLUMN first_divergence REAL;
+CREATE INDEX runs_by_parent ON runs (parent);
 CREATE TABLE layers (
   run TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
   layer INTEGER NOT NULL,

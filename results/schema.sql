@@ -84,6 +84,7 @@ CREATE TABLE runs (
   halved_at REAL                      -- share of its steps at which successive halving stopped it
 );
 CREATE INDEX runs_by_state ON runs (state);
+CREATE INDEX runs_by_parent ON runs (parent);
 
 -- What follows from a format, by its canonical name: known once, for all runs of it. Errors are of Gaussian data (as
 -- `isoloss capacity` prints them; 0: exact), NULL until they are measured.

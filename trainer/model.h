@@ -65,7 +65,7 @@ struct model {
   struct memory_plan memory;
   struct parameter_table table;
   const struct model_observer *observer;  // NULL: nobody looks
-  struct model_origin origin;  // set by whoever opens the model for a run
+  struct model_origin origin;             // set by whoever opens the model for a run
 
   // Device memory, laid out by the table.
   float *parameters;  // up to norms_end; the matrices behind them are of type `master`: model_parameter

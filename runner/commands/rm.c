@@ -33,6 +33,7 @@ static void print_json(const struct removal *removal, bool removed) {
     json_object_end(&json);
   }
   json_array_end(&json);
+  json_key_integer(&json, "orphans", (int64_t)removal->orphans);
   json_key(&json, "kept");
   json_array_begin(&json);
   for (size_t i = 0; i < removal->kept_count; i++) json_put_string(&json, removal->kept[i]);
@@ -76,6 +77,10 @@ static void print_people(const struct removal *removal, bool removed) {
   printf("%zu run%s and their files, %s", removal->count, removal->count == 1 ? "" : "s",
          bytes_human(removal->bytes, bytes));
   printf(removed ? "\n" : "; nothing is changed without --yes\n");
+  if (removal->orphans)
+    printf("%zu run%s that follow%s them stay%s with %s results; what is still to follow them trains them again\n",
+           removal->orphans, removal->orphans == 1 ? "" : "s", removal->orphans == 1 ? "s" : "",
+           removal->orphans == 1 ? "s" : "", removal->orphans == 1 ? "its" : "their");
   if (!removed && removal->alive)
     printf("workers are at work on %zu of them: with --yes nothing would be removed until they end\n", removal->alive);
 }

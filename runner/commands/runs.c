@@ -57,9 +57,10 @@ static bool choose_columns(const struct selection *selection, const struct run_q
   struct value *values = arena_array(arena, (size_t)total, sizeof *values);
   *columns = arena_array(arena, (size_t)total, sizeof **columns);
   *count = 0;
-  bool marked = false;
+  bool marked = false, chains = false;
   for (bool begun = false; store_rows_next(rows, error); begun = true) {
     marked |= store_rows_get(rows, "mark").kind == VALUE_TEXT;
+    chains |= store_rows_get(rows, "parent").kind == VALUE_TEXT;
     for (int i = 0; i < total; i++) {
       const char *name = store_rows_name(rows, i);
       // A name of neither table is a field of a spec's own.
@@ -78,6 +79,10 @@ static bool choose_columns(const struct selection *selection, const struct run_q
   }
   add_always(rows, true, *columns, count);
   if (marked) (*columns)[(*count)++] = store_rows_find(rows, "mark");
+  if (chains) {
+    (*columns)[(*count)++] = store_rows_find(rows, "stage");
+    (*columns)[(*count)++] = store_rows_find(rows, "parent");
+  }
   for (int i = 0; i < total; i++) {
     if (varies[i] && !follows_from_others(store_rows_name(rows, i))) (*columns)[(*count)++] = i;
   }

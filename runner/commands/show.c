@@ -164,8 +164,8 @@ static void print_curves(const struct curve *train, const struct curve *evals) {
 
 // What a stage made of the model's matrices: one line each.
 static bool print_layers(struct store *store, const char *id, struct error *error) {
-  static const char *const numbers[] = {"relative_error", "output_error", "weighted_error", "bound", "bits",
-                                        "sparsity"};
+  static const char *const numbers[] = {"relative_error", "output_error", "weighted_error",
+                                        "bound",          "bits",         "sparsity"};
   struct text_table table = {.gap = 2, .indent = 2};
   struct store_rows *rows = store_layers(store, id, error);
   bool any = false;
@@ -312,7 +312,8 @@ static bool show(const char *prefix, bool as_json, struct error *error) {
 void command_show(struct command_line *line) {
   bool as_json = false;
   const struct option options[] = {
-      {"json", 0, OPTION_FLAG, &as_json, NULL, "one JSON object: run, train, eval, layers, folder, log_tail, alive"}, {0}};
+      {"json", 0, OPTION_FLAG, &as_json, NULL, "one JSON object: run, train, eval, layers, folder, log_tail, alive"},
+      {0}};
   const struct command_usage usage = {"isoloss show RUN [--json]",
                                       "RUN is the beginning of its id, at least 4 characters.", 1, 1, "one run"};
   if (command_begin(line, &usage, options)) show(line->arguments[0], as_json, &line->error);

@@ -60,6 +60,22 @@ static bool look_at_run(struct removal *removal, const struct named_run *named, 
   return true;
 }
 
+static bool goes(const struct removal *removal, const char *id) {
+  for (size_t i = 0; i < removal->count; i++)
+    if (strcmp(removal->runs[i].id, id) == 0) return true;
+  return false;
+}
+
+static bool count_orphans(struct removal *removal, struct store *store, struct error *error) {
+  for (size_t i = 0; i < removal->count && !error->code; i++) {
+    struct value id = store_text(removal->runs[i].id);
+    struct store_rows *rows = store_select(store, "SELECT id FROM runs WHERE parent = ?1", &id, 1, error);
+    while (rows && store_rows_next(rows, error)) removal->orphans += !goes(removal, store_rows_value(rows, 0).text);
+    store_rows_close(rows);
+  }
+  return !error->code;
+}
+
 bool removal_find(struct removal *removal, struct store *store, const char *home, const struct runs_request *request,
                   struct error *error) {
   struct named_runs named;
@@ -73,7 +89,7 @@ bool removal_find(struct removal *removal, struct store *store, const char *home
   }
   for (size_t i = 0; fine && i < named.count; i++) fine = look_at_run(removal, &named.runs[i], store, home, error);
   named_runs_free(&named);
-  return fine;
+  return fine && count_orphans(removal, store, error);
 }
 
 // ---- doing it ----

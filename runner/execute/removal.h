@@ -20,6 +20,7 @@ struct removal {
   const char **kept;  // runs of the experiment that stay, since other experiments have them too
   size_t kept_count;
   size_t fits, claims;  // of the experiment
+  size_t orphans;       // runs of later stages that stay and follow one that goes
   double bytes;
 };
 

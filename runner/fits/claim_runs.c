@@ -99,13 +99,23 @@ bool claim_runs_add(struct claim_runs *runs, const struct expression_name *name,
 
 // ---- like with like ----
 
+// Of a stage's fields: its format, or one that stands for it (bits, group).
+static bool spells_format(const struct run_field *field) {
+  return field->groups & GROUP_FORMAT || field->effect == EFFECT_RESOLVED || field->counts_when;
+}
+
 // Whether a condition on `column` chooses among the values of the axis `path`.
 static bool column_chooses(const char *column, const char *path) {
   if (strcmp(column, path) == 0) return true;
   const struct run_column *found = run_column_find(column);
   const struct run_field *field = field_find(path, NULL);
+  const struct run_field *asked = field_find(column, NULL);
   unsigned chooses = found ? found->chooses : CHOOSES_NOTHING;
-  return ((chooses & CHOOSES_FORMAT) && strcmp(path, "format") == 0) ||
+  if (field && asked && field->stage && asked->stage && strcmp(field->stage, asked->stage) == 0)
+    return (asked->groups & GROUP_FORMAT && spells_format(field)) ||
+           (field->groups & GROUP_FORMAT && spells_format(asked));
+  return ((chooses & CHOOSES_FORMAT) && field && field->stage && spells_format(field)) ||
+         ((chooses & CHOOSES_FORMAT) && strcmp(path, "format") == 0) ||
          ((chooses & CHOOSES_LENGTH) && field && (field->groups & GROUP_BUDGET)) ||
          ((chooses & CHOOSES_SIZE) && starts_with(path, "model."));
 }
@@ -116,6 +126,21 @@ static void add_cell(const struct table *table, int column, size_t row, struct t
     text_format(key, "%s\n", value.text);
   else
     text_format(key, "%.17g\n", value.kind == VALUE_MISSING ? NAN : value.number);
+}
+
+// Whether the spec gives a field several values: in a sweep, or in a value of its stage.
+static bool is_axis(const struct spec *spec, const struct run_field *field) {
+  for (size_t s = 0; s < spec->sweep_count; s++)
+    for (size_t g = 0; g < spec->sweeps[s].group_count; g++)
+      for (size_t a = 0; a < spec->sweeps[s].groups[g].axis_count; a++)
+        if (spec->sweeps[s].groups[g].axes[a].field == field) return true;
+  for (size_t s = 0; s < spec->stage_count; s++)
+    for (size_t v = 0; v < spec->stages[s].count; v++) {
+      const struct spec_sweep *settings = &spec->stages[s].values[v].settings;
+      for (size_t g = 0; g < settings->group_count; g++)
+        if (settings->groups[g].axes[0].field == field && settings->groups[g].count > 1) return true;
+    }
+  return false;
 }
 
 // Numbers rows by equal texts: 0, 1, ... in order of appearance.
@@ -140,11 +165,7 @@ static size_t group_rows(const struct claim_runs *runs, size_t *groups) {
     for (size_t f = 0; f < spec_field_count(runs->spec); f++) {
       const struct run_field *field = spec_field_at(runs->spec, f);
       const char *path = field->path;
-      bool axis = false, chosen = strcmp(path, "seed") == 0;
-      for (size_t s = 0; s < runs->spec->sweep_count; s++)
-        for (size_t g = 0; g < runs->spec->sweeps[s].group_count; g++)
-          for (size_t a = 0; a < runs->spec->sweeps[s].groups[g].axis_count; a++)
-            axis |= runs->spec->sweeps[s].groups[g].axes[a].field == field;
+      bool axis = is_axis(runs->spec, field), chosen = strcmp(path, "seed") == 0;
       for (size_t i = 0; i < runs->asked_count; i++) chosen |= column_chooses(runs->asked[i], path);
       int column = table_find(table, path);
       if (axis && !chosen && column >= 0) add_cell(table, column, row, &key);
@@ -192,20 +213,22 @@ static bool has_seed(const struct claim_runs *runs, const struct run_term *term,
 
 // The noise of one run of the term's column. paired: what is left when a seed's effect on all configurations of a group
 // is taken out (groups whose configurations were all run with the same seeds); else the spread within configurations.
+// Rows without the value, of other stages, say nothing of its noise.
 static void find_noise(const struct claim_runs *runs, struct run_term *term, const size_t *groups, size_t group_count,
                        const size_t *configurations, bool paired) {
   size_t n = runs->table->row_count, *rows = arena_array(runs->arena, n + 1, sizeof *rows);
+  const double *cells = runs->table->columns[term->column].numbers;
   double squares = 0;
   for (size_t group = 0; group < group_count; group++) {
     // The runs of this group whose configuration has several: ordered by configuration.
     size_t count = 0, blocks = 0, width = 0;
     bool complete = true;
     for (size_t first = 0; first < n; first++) {
-      if (groups[first] != group) continue;
+      if (groups[first] != group || !isfinite(cells[first])) continue;
       size_t before = count;
       bool seen = false;
       for (size_t row = 0; row < n; row++) {
-        if (groups[row] != group || configurations[row] != configurations[first]) continue;
+        if (groups[row] != group || configurations[row] != configurations[first] || !isfinite(cells[row])) continue;
         seen |= row < first;
         if (!seen) rows[count++] = row;
       }

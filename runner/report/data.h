@@ -94,6 +94,24 @@ struct report_figure {
   const char *nothing;  // why not
 };
 
+// What a stage made of a matrix, over the blocks: mean and largest relative error, mean error of the outputs, mean of
+// the weighted error over its bound, bits, sparsity; NAN where it is not known.
+enum { REPORT_MATRIX_NUMBERS = 6 };
+struct report_matrix {
+  const char *run, *matrix;
+  double numbers[REPORT_MATRIX_NUMBERS];
+};
+
+// Runs of later stages.
+struct report_stages {
+  struct report_run *runs;
+  size_t count;
+  const struct run_field **axes;  // settings of stages that differ between them
+  size_t axis_count;
+  struct report_matrix *matrices;
+  size_t matrix_count;
+};
+
 // One line of the environment: "host" and the values that runs have, with counts.
 struct report_fact {
   const char *name, *text;
@@ -112,6 +130,7 @@ struct report {
   size_t count, states[RUN_STATES];
   size_t halved;                  // of the killed ones: stopped by halving
   const char *halved_words;       // how many, at which shares
+  struct report_stages stages;    // what followed the trainings, which `runs` are
   const struct run_field **axes;  // run fields that differ between the runs
   size_t axis_count;
   struct report_fit *fits;
@@ -160,6 +179,8 @@ bool report_has_capacity(const struct report_fit *fit);
 bool report_gather_known(struct report *report, struct store *store, struct error *error);
 // isoflop.c: compute-optimal sizes, from the runs.
 void report_gather_isoflops(struct report *report, struct store *store);
+// stages.c: more of the runs of later stages.
+bool report_gather_stages(struct report *report, struct store *store, struct error *error);
 // rates.c: best learning rates, where rates were compared.
 void report_gather_rates(struct report *report);
 // findings.c: what the reader must know; and the environment.

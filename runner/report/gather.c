@@ -41,18 +41,24 @@ static bool gather_experiment(struct report *report, struct store *store, const 
   return true;
 }
 
+static struct report_run *add_run(struct arena *arena, struct report_run **runs, size_t *count, size_t *room) {
+  if (*count == *room) {
+    *room = *room ? *room * 2 : 64;
+    *runs = arena_grow(arena, *runs, *count, *room, sizeof **runs);
+  }
+  return &(*runs)[(*count)++];
+}
+
 static bool gather_runs(struct report *report, struct store *store, struct error *error) {
   struct arena *arena = &report->arena;
   report->columns = store_run_columns(store, &report->column_count);
   struct store_rows *rows = store_runs(store, &(struct run_query){.experiment = report->name}, error);
   if (!rows) return false;
-  size_t room = 0;
+  size_t room = 0, stage_room = 0;
   while (store_rows_next(rows, error)) {
-    if (report->count == room) {
-      room = room ? room * 2 : 64;
-      report->runs = arena_grow(arena, report->runs, report->count, room, sizeof *report->runs);
-    }
-    struct report_run *run = &report->runs[report->count++];
+    bool stage = store_rows_get(rows, "parent").kind == VALUE_TEXT;
+    struct report_run *run = stage ? add_run(arena, &report->stages.runs, &report->stages.count, &stage_room)
+                                   : add_run(arena, &report->runs, &report->count, &room);
     run->values = arena_array(arena, (size_t)report->column_count, sizeof *run->values);
     for (int i = 0; i < report->column_count; i++) run->values[i] = keep(arena, store_rows_value(rows, i));
     const char *format = report_text(report, run, "format"), *state = report_text(report, run, "state");
@@ -60,7 +66,7 @@ static bool gather_runs(struct report *report, struct store *store, struct error
     run->message = report_text(report, run, "message");
     run->format = format ? format : "none";
     run->state = run_state_parse(state);
-    report->states[run->state]++;
+    if (!stage) report->states[run->state]++;
     run->parameters = report_number(report, run, "parameters");
     run->tokens = report_number(report, run, "tokens");
     run->flops = report_number(report, run, "flops");
@@ -184,8 +190,8 @@ bool report_gather(struct report *report, struct store *store, const char *name,
   report->home = isoloss_home(&report->arena);
   if (!gather_experiment(report, store, name, spec, spec_text, error) ||
       (spec && !standing_find(spec, store, &report->arena, &report->standing, error)) ||
-      !gather_runs(report, store, error) || !gather_curves(report, store, error) ||
-      !gather_claims(report, store, error))
+      !gather_runs(report, store, error) || !report_gather_stages(report, store, error) ||
+      !gather_curves(report, store, error) || !gather_claims(report, store, error))
     return false;
   gather_axes(report);
   if (!report_gather_fits(report, store, error) || !report_gather_known(report, store, error) ||

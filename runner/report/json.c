@@ -21,14 +21,15 @@ static void put_value(struct json_writer *json, struct value value) {
   }
 }
 
-static void put_runs(const struct report *report, struct json_writer *json) {
-  json_key(json, "runs");
+static void put_runs(const struct report *report, const char *key, const struct report_run *runs, size_t count,
+                     struct json_writer *json) {
+  json_key(json, key);
   json_array_begin(json);
-  for (size_t i = 0; i < report->count; i++) {
+  for (size_t i = 0; i < count; i++) {
     json_object_begin(json);
     for (int c = 0; c < report->column_count; c++) {
       json_key(json, report->columns[c]);
-      put_value(json, report->runs[i].values[c]);
+      put_value(json, runs[i].values[c]);
     }
     json_object_end(json);
   }
@@ -204,7 +205,8 @@ void report_json(const struct report *report, const char *path, struct text *out
   put_figures(report, &json);
   put_failures(report, &json);
   put_environment(report, &json);
-  put_runs(report, &json);
+  put_runs(report, "runs", report->runs, report->count, &json);
+  put_runs(report, "stages", report->stages.runs, report->stages.count, &json);
   json_object_end(&json);
   text_char(out, '\n');
 }

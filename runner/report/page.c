@@ -221,6 +221,7 @@ bool report_page(const struct report *report, struct text *out, struct error *er
   put_claims(report, out);
   if (!put_figures(report, out, error)) return false;
   put_runs(report, out);
+  page_stages(report, out);
   put_facts(report, out);
   put_again(report, out);
   text_add(out, "</main>\n</body>\n</html>\n");

@@ -17,6 +17,7 @@ void page_runs(const struct report *report, struct text *out);
 void page_rows(const struct report *report, struct text *out);
 // How the page calls a run: by eight characters of its id; a table's row by its whole name.
 const char *page_run_name(const struct report *report, const struct report_run *run, char out[12]);
+void page_stages(const struct report *report, struct text *out);  // stages.c
 void page_failures(const struct report *report, struct text *out);
 
 // Cells of a table; the text is escaped. A class is "text", "text wrap", "bad" or NULL.

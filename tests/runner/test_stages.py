@@ -2,8 +2,10 @@
 import json
 import os
 import random
+import re
 import shutil
 import signal
+import sqlite3
 import struct
 import sys
 import time
@@ -77,6 +79,8 @@ def values_of_a_stage_cost_no_training():
           [("compress", 10, 10), ("evaluate", 12, 12), ("train", 2, 2)], "a worker for each run, no more",
           select("home", "SELECT stage, count(*), sum(attempts) FROM runs GROUP BY stage"))
     check("24 done (24 of them before)" in run("run", "-q", CHAIN, code=0).out, "nothing is done twice")
+    head = run("runs", "chain", code=0).out.splitlines()[0].split()
+    check(head[:4] == ["id", "state", "stage", "parent"] and "method" in " ".join(head), "tables tell stages apart", head)
     more = spec("more", "sweep: {grid: {seed: [0, 1]}}\nstages: {compress: {method: rtn, bits: 4}}\n")
     check("4 runs: 4 done (2 of them before)" in run("run", "-q", more, code=0).out, "other specs share the trainings")
 
@@ -161,6 +165,18 @@ def evaluations_hold_models_against_the_first_one():
             check(row["kl"] > 1e-4 and row["top1_agreement"] < 1, "2 bits are not", row["kl"])
 
 
+@case
+def reports_keep_stages_apart():
+    report = document("report", "chain")
+    check(len(report["runs"]) == 2 and len(report["stages"]) == 22, "trainings, and what follows them",
+          len(report["runs"]), len(report["stages"]))
+    page = path_of("chain.html")
+    run("report", "chain", "-o", page, code=0)
+    with open(page, encoding="utf-8") as file:
+        text = file.read()
+    check("After training" in text and "mlp.gate_up_proj" in text and "absmax-w2" in text, "the page has them")
+
+
 def table_of(home):
     return select(home, TABLE)
 
@@ -182,17 +198,20 @@ def killed_at_any_moment_it_ends_in_the_same_table():
 
 
 @case
-def what_follows_a_diverged_run_is_not_started():
-    diverging = spec("diverging", "sweep: {grid: {train.lr: [1e-2, 100], train.clip_norm: [0]}}\n"
-                     "stages: {compress: {method: rtn, bits: 8}, evaluate: {}}\n")
-    done = run("run", "-q", diverging, home="diverging")
-    rows = select("diverging", "SELECT stage, state, message FROM runs ORDER BY stage, state")
-    if ("train", "diverged") not in [row[:2] for row in rows]:
-        return "nothing diverged here"
-    check(done.code == 0 and "2 pending (2 of them follow" in done.out, "the call says so", done)
-    pending = [row[2] for row in rows if row[1] == "pending"]
-    check(len(pending) == 2 and "diverged" in pending[0] + pending[1] and "cannot start either" in pending[0] + pending[1],
-          "and the runs", pending)
+def what_follows_a_run_that_failed_or_diverged_is_not_started():
+    for state, code, words in (("diverged", 0, "diverged"), ("failed", 1, "failed (isoloss run with --retry-failed")):
+        ending = spec(state, "stages: {compress: {method: rtn, bits: 8}, evaluate: {}}\n")
+        run("run", "-q", ending, "--only", 'stage == "train"', home=state, code=0)
+        training = select(state, "SELECT id FROM runs WHERE stage = 'train'")[0][0]
+        shutil.rmtree(path_of(state, "runs", training))  # or its log would say that it is done
+        with sqlite3.connect(path_of(state, "isoloss.db")) as store:
+            store.execute("UPDATE runs SET state = ? WHERE id = ?", [state, training])
+        store.close()
+        done = run("run", "-q", ending, home=state)
+        check(done.code == code and "2 pending (2 of them follow" in done.out, "the call says so", done)
+        pending = select(state, "SELECT stage, message FROM runs WHERE state = 'pending' ORDER BY stage")
+        check([row[0] for row in pending] == ["compress", "evaluate"] and words in pending[0][1] and
+              "cannot start either" in pending[1][1], "and the runs", pending)
 
 
 @case
@@ -209,16 +228,38 @@ def a_parent_without_a_checkpoint_is_told():
 
 
 @case
+def removing_a_parent_is_told():
+    training = select("late", "SELECT id FROM runs WHERE stage = 'train'")[0][0]
+    told = run("rm", training[:8], home="late", code=0).out
+    check("1 run that follows them stays with its results" in told, "what stays", told)
+
+
+@case
 def claims_take_the_ends_of_chains():
-    claims = spec("claims", """sweep: {grid: {seed: [0, 1]}}
-stages: {compress: [none, {method: rtn, bits: [2, 8]}]}
+    claims = spec("claims", """sweep: {grid: {model.width: [16, 32, 48], seed: [0, 1]}}
+stages:
+  compress: [none, {method: rtn, bits: [2, 8]}, {method: magnitude, bits: [4, 8], sparsity: [0.5]}]
+fit:
+  - {name: ends, law: power-law, bootstrap: 0}
+  - {name: trainings, law: power-law, bootstrap: 0, where: stage == "train"}
 claims:
   - weight_error["compress.bits == 2"] > weight_error["compress.bits == 8"]
   - loss["compress.method == 'none'"] < loss["compress.bits == 2"] + 1
+  - weight_error["compress.method == 'rtn'"] < weight_error["compress.method == 'magnitude'"]
 """)
     run("run", "-q", claims, code=0)
     told = run("fit", claims).out
-    check(told.count(": held") == 2, "held", told)
+    check(told.count(": held") == 3, "held", told)
+    # Like with like: both methods have 8 bits alone in common.
+    eight = select("home", "SELECT avg(weight_error) FROM run_table WHERE \"compress.bits\" = 8 AND \"compress.method\" = "
+                           "'rtn' AND id IN (SELECT run FROM experiment_runs WHERE experiment = 'claims')")[0][0]
+    said = re.search(r"weight_error\[compress.method == 'rtn'\] = ([0-9.e+-]+)", told)
+    near(said and float(said[1].rstrip(".")), eight, 0.05, "like with like")
+    fits = {fit["name"]: fit for fit in json.loads(run("fit", claims, "--json").out)}
+    check(fits["ends"]["rows"] == 30 and any("2 stages" in w for w in fits["ends"]["warnings"]), "ends, and a warning",
+          fits["ends"])
+    check(fits["trainings"]["rows"] == 6 and not any("stages" in w for w in fits["trainings"]["warnings"]), "trainings",
+          fits["trainings"])
 
 
 @case
@@ -227,13 +268,13 @@ def wrong_stages_are_told_with_their_line():
             ("stages: {comprez: {method: rtn}}\n", 6, "there is no stage 'comprez'"),
             ("stages: {evaluate: {}, compress: {method: rtn, bits: 4}}\n", 6, "compress comes before evaluate"),
             ("stages:\n  compress: {method: rtn}\n", 7, "needs a format"),
-            ("stages:\n  compress: {method: rtn, format: int4-g128}\n", 7, "does not fit"),
+            ("stages:\n  compress: {method: rtn, format: \"int4[hadamard(64)]\"}\n", 7, "does not"),
             ("stages:\n  compress: {method: rtn, format: w4a4g4}\n", 7, "gradients"),
             ("stages:\n  compress: {method: rtn, format: lsq-w4}\n", 7, "learn"),
             ("stages:\n  compress: {method: rtn, format: w4, damping: 0.1}\n", 7, "says nothing to the method rtn"),
             ("stages:\n  compress: {method: gptq, format: \"2:4\"}\n", 7, "prunes"),
             ("stages:\n  compress: {method: gptq, bits: 4, calibration_tokens: 16}\n", 7, "tokens"),
-            ("stages:\n  compress: {method: rtn, bits: 3, format: w4}\n", 7, "leave one out"),
+            ("stages:\n  compress: {method: rtn, bits: 3, format: w4}\n", 7, "say the same thing"),
             ("stages:\n  compress: rtn\n", 7, "a mapping of its settings"),
             ("stages:\n  evaluate: {new_tokens: 40}\n", 7, "no room for a prompt"),
             ("sweep: {grid: {compress.bits: [3, 4]}}\n", 6, "belongs under stages"),

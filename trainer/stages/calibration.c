@@ -32,8 +32,7 @@ static bool make_hessians(struct calibration *c, const struct model *m, struct e
   c->count = config->model.layers * MATRIX_HEAD;
   c->hessians = memory_get((size_t)c->count * sizeof(struct hessian *));
   for (int64_t i = 0; i < c->count; i++) {
-    struct weight_description d =
-        layout_weight(config, (enum model_matrix)(i % MATRIX_HEAD), i / MATRIX_HEAD);
+    struct weight_description d = layout_weight(config, (enum model_matrix)(i % MATRIX_HEAD), i / MATRIX_HEAD);
     c->hessians[i] = hessian_make(c->gemm, d.inputs, m->dtype, error);
     if (!c->hessians[i]) return false;
   }

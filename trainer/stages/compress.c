@@ -87,8 +87,8 @@ static bool compress_all(struct compressing *c, struct error *error) {
 static bool report_end(struct compressing *c, const struct evaluation *evaluation, struct error *error) {
   const struct sums *sums = &c->sums;
   const struct format *format = c->settings.parsed_format;
-  bool sparse = c->settings.method->prunes ||
-                (format && format->operands[OPERAND_WEIGHTS].sparsity.kind != SPARSITY_NONE);
+  bool sparse =
+      c->settings.method->prunes || (format && format->operands[OPERAND_WEIGHTS].sparsity.kind != SPARSITY_NONE);
   double kept = (double)config_parameters(&c->work->run.file.config).non_embedding - sums->zeroes;
   const struct stage_number numbers[] = {{"weight_error", sums->square > 0 ? sums->error / sums->square : NAN},
                                          {"stored_bits", sums->count ? sums->bits / (double)sums->count : NAN},
@@ -103,14 +103,14 @@ bool compress_stage_work(struct stage_work *work, struct error *error) {
   struct evaluation evaluation;
   struct compressing c = {.work = work, .before = &before, .after = &after};
   bool fine = compress_settings_of(config, &c.settings, &t->arena, error) &&
-              stage_values(work, &work->parent, &before, &work->parent_format, error) &&
-              values_copy(&after, &before);
+              stage_values(work, &work->parent, &before, &work->parent_format, error) && values_copy(&after, &before);
   if (fine && config->compress.calibration_tokens > 0)
     fine = calibrate(work, &before, config->compress.calibration_tokens, &c.calibration, error);
   fine = fine && compress_all(&c, error);
   calibration_free(&c.calibration);
   fine = fine && stage_make_model(work, &after, error) && stage_write_checkpoint(work, error) &&
-         stage_evaluate(work, config->train.final_eval_tokens, &evaluation, error) && report_end(&c, &evaluation, error);
+         stage_evaluate(work, config->train.final_eval_tokens, &evaluation, error) &&
+         report_end(&c, &evaluation, error);
   values_free(&before);
   values_free(&after);
   return fine;

@@ -30,8 +30,7 @@ static bool about_stage(struct error *error) {
 bool compress_settings_of(const struct run_config *config, struct compress_settings *settings, struct arena *arena,
                           struct error *error) {
   const struct compress_method *method = compress_method_find(config->compress.method, NULL);
-  if (!method)
-    return error_set(error, EXIT_USAGE_ERROR, "compress.method %s is no method", config->compress.method);
+  if (!method) return error_set(error, EXIT_USAGE_ERROR, "compress.method %s is no method", config->compress.method);
   compress_default(settings, method);
   for (size_t i = 0; i < compress_field_count; i++) {
     const struct run_field *own = &compress_fields[i], *field = field_of(own->path);
@@ -90,9 +89,9 @@ bool compress_stage_resolve(struct run_config *config, const struct corpus_facts
   fine = compress_settings_of(config, &settings, &scratch, error);
   if (fine && settings.parsed_format) config->compress.format = arena_string(arena, settings.parsed_format->name);
   if (fine && both && strcmp(format_canonical(given, &scratch), config->compress.format) != 0)
-    fine = error_set(error, EXIT_USAGE_ERROR,
-                     "compress.bits and compress.format say the same thing: give one of them") ||
-           error_about(error, "compress.bits", "compress.format", NULL);
+    fine =
+        error_set(error, EXIT_USAGE_ERROR, "compress.bits and compress.format say the same thing: give one of them") ||
+        error_about(error, "compress.bits", "compress.format", NULL);
   if (fine && strcmp(settings.method->name, "higgs") == 0) config->compress.group = settings.group;
   bool by_default = config->compress.calibration_tokens == AUTO_INTEGER;
   if (fine && by_default)

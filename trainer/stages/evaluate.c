@@ -59,8 +59,8 @@ static bool compare_windows(struct stage_work *work, struct two_models *two, str
     if (work->stopped ||
         !corpus_validation(t->corpus, first, count, context, t->batch.tokens, t->batch.targets, t->batch.mask, error) ||
         !two_models_forward(two, count * context, t->batch.tokens, error) ||
-        !two_models_compare(two, count * context, t->batch.targets,
-                            corpus_has_mask(t->corpus) ? t->batch.mask : NULL, sums, error))
+        !two_models_compare(two, count * context, t->batch.targets, corpus_has_mask(t->corpus) ? t->batch.mask : NULL,
+                            sums, error))
       return false;
   }
   return true;
@@ -105,8 +105,8 @@ static bool compare_decoding(struct stage_work *work, struct two_models *two, do
   for (int64_t first = 0; first < c->evaluate.prompts; first += at_once) {
     int64_t windows = c->evaluate.prompts - first < at_once ? c->evaluate.prompts - first : at_once;
     work->stopped = work->stop_asked && *work->stop_asked;
-    if (work->stopped || !corpus_validation(t->corpus, first, windows, context, t->batch.tokens, t->batch.targets,
-                                            t->batch.mask, error))
+    if (work->stopped ||
+        !corpus_validation(t->corpus, first, windows, context, t->batch.tokens, t->batch.targets, t->batch.mask, error))
       return false;
     for (int64_t w = 0; w < windows; w++)  // attention is causal: what comes later is not seen
       memset(t->batch.tokens + w * context + prompt, 0, (size_t)(context - prompt) * sizeof *t->batch.tokens);
@@ -165,8 +165,7 @@ bool evaluate_stage_work(struct stage_work *work, struct error *error) {
   struct model_values own = {0}, first = {0};
   struct model *root = NULL;
   const char *own_format = NULL, *root_format = NULL;
-  bool fine = stage_find_root(work, &source, error) &&
-              stage_values(work, &work->parent, &own, &own_format, error) &&
+  bool fine = stage_find_root(work, &source, error) && stage_values(work, &work->parent, &own, &own_format, error) &&
               stage_values(work, &source, &first, &root_format, error);
   if (fine) root = stage_model_of(work, root_format, &first, error);
   fine = root && stage_make_model_in(work, own_format, &own, error);

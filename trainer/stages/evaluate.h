@@ -1,6 +1,6 @@
-// The stage evaluate: the model of a chain beside the training that the chain began with, on the same validation tokens:
-// loss, KL divergence, agreement of the likeliest tokens, recovery of accuracy, how long greedy decoding stays the same.
-// See stage.h for what each function is.
+// The stage evaluate: the model of a chain beside the training that the chain began with, on the same validation
+// tokens: loss, KL divergence, agreement of the likeliest tokens, recovery of accuracy, how long greedy decoding stays
+// the same. See stage.h for what each function is.
 #pragma once
 #include "trainer/stages/stage.h"
 

@@ -6,8 +6,7 @@
 
 #include "kernels/bfloat16.h"
 
-static bool widen(struct model *m, const void *from, enum dtype dtype, int64_t count, float *out,
-                  struct error *error) {
+static bool widen(struct model *m, const void *from, enum dtype dtype, int64_t count, float *out, struct error *error) {
   if (dtype == DTYPE_FLOAT32) return m->ops->download(m->device, out, from, (size_t)count * sizeof *out, error);
   uint16_t *halves = memory_get((size_t)count * sizeof *halves);
   bool fine = m->ops->download(m->device, halves, from, (size_t)count * sizeof *halves, error);
@@ -62,9 +61,12 @@ bool two_models_forward(struct two_models *two, int64_t rows, const int32_t *tok
 
 bool two_models_logits(struct two_models *two, int which, int64_t first, int64_t count, struct error *error) {
   const struct run_config *c = &two->models[which]->config;
-  const struct gemm product = {
-      .form = GEMM_NT, .m = count, .n = c->model.vocabulary, .k = c->model.width, .in = DTYPE_FLOAT32,
-      .out = DTYPE_FLOAT32};
+  const struct gemm product = {.form = GEMM_NT,
+                               .m = count,
+                               .n = c->model.vocabulary,
+                               .k = c->model.width,
+                               .in = DTYPE_FLOAT32,
+                               .out = DTYPE_FLOAT32};
   return gemm_run(two->gemm, &product, two->x[which] + first * c->model.width, two->heads[which], two->logits[which],
                   error);
 }

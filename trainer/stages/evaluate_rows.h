@@ -8,9 +8,9 @@ enum { LOGIT_ROWS = 128 };  // at once
 
 struct two_models {
   struct model *models[2];
-  float *heads[2];             // [vocabulary, width], as the products take them
-  float *x[2];                 // [rows, width]: final norms of the last forward pass
-  float *logits[2];            // [LOGIT_ROWS, vocabulary]
+  float *heads[2];   // [vocabulary, width], as the products take them
+  float *x[2];       // [rows, width]: final norms of the last forward pass
+  float *logits[2];  // [LOGIT_ROWS, vocabulary]
   struct gemm_context *gemm;
 };
 

@@ -34,10 +34,11 @@ static bool find_source(struct stage_work *work, const char *id, struct stage_so
     *error = why;
     return error_context(error, "a run that this one follows");
   }
-  return error_set(error, EXIT_USAGE_ERROR,
-                   "run %.8s, which this one follows, has no checkpoint (any more): isoloss run SPEC --again %.8s makes "
-                   "it anew",
-                   id, id);
+  return error_set(
+      error, EXIT_USAGE_ERROR,
+      "run %.8s, which this one follows, has no checkpoint (any more): isoloss run SPEC --again %.8s makes "
+      "it anew",
+      id, id);
 }
 
 bool stage_find_root(struct stage_work *work, struct stage_source *root, struct error *error) {
@@ -130,8 +131,9 @@ static bool open_run(struct stage_work *work, const char *config_path, bool *fin
   t->identity = config_identity(&t->file.config, t->file.corpus_digest, "state", t->file.parent);
   t->clock_start = clock_seconds();
   // It starts over: what an earlier worker left is in its way.
-  return event_log_cut(&t->log, 0, error) && checkpoint_clean(t->run_folder, error) && find_source(work, t->file.parent, &work->parent, error) &&
-         training_open_device(t, error) && report_start(t, error);
+  return event_log_cut(&t->log, 0, error) && checkpoint_clean(t->run_folder, error) &&
+         find_source(work, t->file.parent, &work->parent, error) && training_open_device(t, error) &&
+         report_start(t, error);
 }
 
 enum exit_code stage_run(const struct trainer_options *options, struct error *error) {

@@ -1,0 +1,87 @@
+// trainer/stages: the table of stages beside the table of run fields and that of compression's settings.
+#include <string.h>
+
+#include "tests/check.h"
+#include "trainer/compress/compress.h"
+#include "trainer/stages/stage.h"
+
+static void every_stage_has_fields_and_every_such_field_a_stage(void) {
+  for (size_t i = 0; i < stage_count; i++) {
+    size_t own = 0;
+    for (size_t f = 0; f < run_field_count; f++)
+      own += run_fields[f].stage && strcmp(run_fields[f].stage, stages[i].name) == 0;
+    CHECK(own > 0 && stage_find(stages[i].name) == &stages[i] && stages[i].version > 0);
+    CHECK(stages[i].skips && stages[i].resolve && stages[i].forward_tokens && stages[i].work);
+  }
+  for (size_t f = 0; f < run_field_count; f++) {
+    const struct run_field *field = &run_fields[f];
+    if (!field->stage) continue;
+    CHECK(stage_find(field->stage) != NULL);
+    CHECK(starts_with(field->path, field->stage) && field->path[strlen(field->stage)] == '.');
+  }
+}
+
+// The settings of trainer/compress/ and the fields that a spec gives are two tables, of two folders.
+static void settings_of_compression_are_fields(void) {
+  struct arena arena = {0};
+  for (size_t i = 0; i < compress_field_count; i++) {
+    const struct run_field *own = &compress_fields[i],
+                           *field = field_find(arena_format(&arena, "compress.%s", own->path), NULL);
+    CHECK(field != NULL);
+    if (!field) continue;
+    bool format = strcmp(own->path, "format") == 0;
+    CHECK(field->type == own->type && field->low == own->low && field->high == own->high);
+    CHECK(field->auto_allowed == own->auto_allowed);
+    CHECK_TEXT(field->fallback, format ? "none" : own->fallback);
+    CHECK_TEXT(field->choices ? field->choices : "", own->choices ? own->choices : "");
+  }
+  size_t count;
+  const char **choices = text_split(&arena, field_find("compress.method", NULL)->choices, "|", &count);
+  CHECK_TEXT(choices[0], "none");
+  for (size_t i = 1; i < count; i++) CHECK(compress_method_find(choices[i], NULL) != NULL);
+  size_t methods = 0;
+  while (compress_methods[methods]) methods++;
+  CHECK(methods + 1 == count);
+  arena_free(&arena);
+}
+
+// Only its own fields count in a stage's id, behind its parent's; a training's id knows nothing of stages.
+static void ids_are_chains(void) {
+  struct error error = {0};
+  struct corpus_facts facts = {.known = true, .vocabulary = 257, .train_tokens = 1000000, .validation_tokens = 100000};
+  struct arena arena = {0};
+  struct run_config c;
+  config_default(&c);
+  c.train.steps = 10;
+  CHECK(config_resolve(&c, &facts, "float32", &error));
+  struct digest training = config_identity(&c, "corpus", "train", "");
+  c.compress.method = "rtn";
+  c.compress.bits = 4;
+  CHECK_TEXT(config_identity(&c, "corpus", "train", "").hex, training.hex);
+  c.stage = "compress";
+  const struct stage *stage = stage_find("compress");
+  CHECK(stage->resolve(&c, &facts, &arena, &error));
+  CHECK_TEXT(error.text, "");
+  struct digest four = stage_run_id(stage, &c, "corpus", training.hex), other;
+  struct run_config b = c;
+  b.train.lr = 1;  // the parent's, whose id stands for it
+  CHECK_TEXT(stage_run_id(stage, &b, "corpus", training.hex).hex, four.hex);
+  b.compress.bits = AUTO_INTEGER;
+  b.compress.format = "absmax-int4";  // the same in other words
+  CHECK(stage->resolve(&b, &facts, &arena, &error));
+  CHECK_TEXT(stage_run_id(stage, &b, "corpus", training.hex).hex, four.hex);
+  b.compress.format = "absmax-w3";
+  CHECK(stage->resolve(&b, &facts, &arena, &error));
+  other = stage_run_id(stage, &b, "corpus", training.hex);
+  CHECK(strcmp(other.hex, four.hex) != 0);
+  CHECK(strcmp(stage_run_id(stage, &c, "corpus", other.hex).hex, four.hex) != 0);
+  CHECK(strcmp(stage_run_id(stage, &c, "corpus2", training.hex).hex, four.hex) != 0);
+  arena_free(&arena);
+}
+
+int main(void) {
+  RUN(every_stage_has_fields_and_every_such_field_a_stage);
+  RUN(settings_of_compression_are_fields);
+  RUN(ids_are_chains);
+  return check_end();
+}
