@@ -110,8 +110,8 @@ struct report {
   int column_count;
   struct report_run *runs;
   size_t count, states[RUN_STATES];
-  size_t halved;             // of the killed ones: stopped by halving
-  const char *halved_words;  // how many, at which shares
+  size_t halved;                  // of the killed ones: stopped by halving
+  const char *halved_words;       // how many, at which shares
   const struct run_field **axes;  // run fields that differ between the runs
   size_t axis_count;
   struct report_fit *fits;
