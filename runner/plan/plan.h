@@ -55,11 +55,11 @@ struct plan {
   // cannot be opened here.
   const struct ops *ops;
   struct device *device;
-  struct memo *memories;        // of training, by shape
-  struct run_grid *grid;        // makes the runs, see grid.h
-  struct plan_record *records;  // [count], see grid.h
+  struct memo *memories;         // of training, by shape
+  struct run_grid *grid;         // makes the runs, see grid.h
+  struct plan_record *records;   // [count], see grid.h
   struct plan_halving *halving;  // who competes with whom (runner/plan/halving.h); NULL: the spec has no halving
-  struct plan_speed *speed;     // for time estimates (runner/plan/time.h); NULL until plan_measure_speed
+  struct plan_speed *speed;      // for time estimates (runner/plan/time.h); NULL until plan_measure_speed
 };
 
 struct planned_run {
