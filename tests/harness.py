@@ -128,3 +128,15 @@ def select(home, sql):
         return database.execute(sql).fetchall()
     finally:
         database.close()
+
+
+def take_back_to_version_4(database):
+    """Makes a store as it was before stages, marks and halving."""
+    for view in "run_table", "metric_table":
+        database.execute(f"DROP VIEW IF EXISTS {view}")
+    for table in "marks", "halvings", "layers":
+        database.execute(f"DROP TABLE {table}")
+    for column in ("weight_error", "stored_bits", "root_loss", "kl", "top1_agreement", "top1_accuracy", "recovery",
+                   "first_divergence", "halved_at"):
+        database.execute(f"ALTER TABLE runs DROP COLUMN {column}")
+    database.execute("PRAGMA user_version = 4")

@@ -301,8 +301,7 @@ def marks_go_with_their_runs():
 def a_store_of_before_gets_its_table():
     shutil.copytree(path_of("retry"), path_of("before"))
     with contextlib.closing(sqlite3.connect(path_of("before", "isoloss.db"))) as database, database:
-        for statement in "DROP VIEW run_table", "DROP VIEW metric_table", "DROP TABLE marks", "PRAGMA user_version = 4":
-            database.execute(statement)
+        harness.take_back_to_version_4(database)
     run("cancel", "tiny", home="before", code=0)
     check(states("before")[60, 1] == ("failed", "cancelled"), states("before"))
     check(select("before", "PRAGMA user_version") == [(5,)], "version")

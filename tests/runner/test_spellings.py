@@ -9,6 +9,7 @@ import sqlite3
 import sys
 
 sys.path.insert(0, os.path.join(sys.path[0], ".."))
+import harness  # noqa: E402
 from harness import case, check, finish, path_of, run, select, write  # noqa: E402
 
 random.seed(1)
@@ -116,8 +117,8 @@ def stores_of_before_are_mended():
                      "WHERE json_extract(config, '$.format') = 'w4'")
     database.execute("UPDATE runs SET config = json_set(config, '$.\"corpus.source\"', 'gcide', '$.\"corpus.files\"', "
                      "replace(json_extract(config, '$.\"corpus.files\"'), '/texts/', '/./texts//'))")
+    harness.take_back_to_version_4(database)
     database.execute("PRAGMA user_version = 3")
-    database.execute("DROP TABLE marks")
     database.commit()
     database.close()
     check(select("home", "SELECT id, config FROM runs ORDER BY id") != wanted, "nothing was changed")
