@@ -13,7 +13,7 @@ import sys
 
 sys.path.insert(0, os.path.join(sys.path[0], ".."))
 import harness  # noqa: E402
-from harness import case, check, finish, path_of, select, write  # noqa: E402
+from harness import back_to_version_4, case, check, finish, path_of, select, write  # noqa: E402
 
 NOBODY = 65534
 SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
@@ -136,6 +136,7 @@ def a_log_without_its_index_is_told():
 def reads_an_older_store():
     shutil.copytree(path_of("home"), path_of("older"))
     with sqlite3.connect(path_of("older", "isoloss.db")) as database:
+        back_to_version_4(database)
         database.execute("PRAGMA user_version = 2")
         database.execute("PRAGMA foreign_keys = OFF")
         database.execute("DROP VIEW IF EXISTS run_table")

@@ -9,7 +9,7 @@ import sqlite3
 import sys
 
 sys.path.insert(0, os.path.join(sys.path[0], ".."))
-from harness import case, check, finish, path_of, run, select, write  # noqa: E402
+from harness import back_to_version_4, case, check, finish, path_of, run, select, write  # noqa: E402
 
 random.seed(1)
 words = ["".join(random.choice("abcdefghij") for _ in range(random.randint(2, 7))) for _ in range(300)]
@@ -116,13 +116,14 @@ def stores_of_before_are_mended():
                      "WHERE json_extract(config, '$.format') = 'w4'")
     database.execute("UPDATE runs SET config = json_set(config, '$.\"corpus.source\"', 'gcide', '$.\"corpus.files\"', "
                      "replace(json_extract(config, '$.\"corpus.files\"'), '/texts/', '/./texts//'))")
+    back_to_version_4(database)
     database.execute("PRAGMA user_version = 3")
     database.commit()
     database.close()
     check(select("home", "SELECT id, config FROM runs ORDER BY id") != wanted, "nothing was changed")
     train(path_of("texts/study.yaml"))
     check(select("home", "SELECT id, config FROM runs ORDER BY id") == wanted, "not mended")
-    check(select("home", "PRAGMA user_version") == [(4,)], "version")
+    check(select("home", "PRAGMA user_version") == [(5,)], "version")
 
 
 @case
