@@ -6,7 +6,7 @@
 #include "fitting/fitting.h"
 #include "tests/fuzz/fuzz.h"
 
-static void write(const struct fit_result *result, struct text *text) {
+static void write_document(const struct fit_result *result, struct text *text) {
   struct json_writer writer = json_writer(text, false);
   fit_result_json(result, &writer);
 }
@@ -33,10 +33,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
   struct error error = {0};
   if (fit_result_read(&first, document, &error)) {
     struct text once = {0}, twice = {0};
-    write(&first, &once);
+    write_document(&first, &once);
     say(&first);
     if (!fit_result_read(&second, text_string(&once), &error)) abort();
-    write(&second, &twice);
+    write_document(&second, &twice);
     if (strcmp(text_string(&once), text_string(&twice)) != 0) abort();
     fit_result_free(&second);
     text_free(&once);
