@@ -107,6 +107,7 @@ static void no_room(void) {
   // A micro-batch whose activations are twice what there is: halves of it fit.
   c.model.mlp_width = 1 << 16;
   c.train.accumulation = 1;
+  c.train.batch_tokens = 4096;  // what an evaluation takes at least
   struct memory_plan one = trainer_memory(ops, device, &c);
   int64_t sequences = c.train.batch_tokens / CONTEXT * (2 * there / one.activations + 1);
   while (sequences & (sequences - 1)) sequences &= sequences - 1;

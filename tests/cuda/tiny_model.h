@@ -11,7 +11,10 @@
 #define TEST_BACKEND "cuda-emulated"
 #endif
 
-enum { STEPS = 50, CONTEXT = 16, SEQUENCES = 2, ROWS = CONTEXT * SEQUENCES, VOCABULARY = 23 };
+#ifndef TEST_SEQUENCES
+#define TEST_SEQUENCES 2
+#endif
+enum { STEPS = 50, CONTEXT = 16, SEQUENCES = TEST_SEQUENCES, ROWS = CONTEXT * SEQUENCES, VOCABULARY = 23 };
 
 static inline struct run_config configuration_of(const char *format, int layers, const char *dtype,
                                                  const char *recompute) {

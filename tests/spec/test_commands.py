@@ -68,12 +68,13 @@ for entry, message, place, hint in ENTRIES:
     check(code == 2 and len(found) == 1 and message in found[0]["message"] and found[0]["hint"] == hint
           and (found[0]["line"], found[0]["column"]) == (5, 5 + entry.rindex(place)),
           f"check: {message}", code, found, entry.rindex(place))
-FINE = ("{law: effective-parameters, tie: ['eff[a]=eff[b]'], low: [E=1, eff=0.1], high: 'eff[a]=2', ratio: 'eff[a/b]/eff[c]', "
-        "score: 'E=1.69,A=406.4,eff[a,b=1]=0.5', prior: [alpha=0.34~0.05, 'log(A)=6~0.5'], partial_pooling: eff, "
-        "profile: [E, eff, 'eff[a]'], objective: 'student-t:4', global_check: true}")
-write("entry.yaml", SMALL + "fit:\n  - " + FINE + "\n  - kaplan\n")
+FINE = ("{law: effective-parameters, tie: ['eff[w4]=eff[w3]'], low: [E=1, eff=0.1], high: 'eff[w4]=2', ratio: 'eff[w4]/eff[w2]', "
+        "score: 'E=1.69,A=406.4,eff[sparse(0.5,global)]=0.5', prior: [alpha=0.34~0.05, 'log(A)=6~0.5'], partial_pooling: eff, "
+        "profile: [E, eff, 'eff[w4]'], objective: 'student-t:4', global_check: true}")
+FORMATS = SMALL.replace("seed: [1, 2]", "format: [none, w4, w3, w2, 'sparse(0.5,global)']")
+write("entry.yaml", FORMATS + "fit:\n  - " + FINE + "\n  - kaplan\n")
 code, out, err = run("check", "entry.yaml")
-check((code, out, err) == (0, "4 runs, ok\n", ""), "check: settings of every form", code, out, err)
+check((code, out, err) == (0, "10 runs, ok\n", ""), "check: settings of every form", code, out, err)
 write("entry.yaml", SMALL + "fit: [{law: chinchila}, {law: mine.yaml, tie: b=c}]\n")
 write("mine.yaml", "formula: a + b * c\nparameters: {a: {starts: [1]}}\n")
 code, out, err = run("check", "entry.yaml")
@@ -129,7 +130,7 @@ check(code == 0 and "and 3 more runs" in out, "plan: --limit says what it leaves
 
 code, out, err = run("plan", "files.yaml", "--no-prepare")
 check(code == 0 and "the corpus is not prepared" in out
-      and out.splitlines()[1].split()[0] == "-" and not os.path.exists(scratch + "/cache"),
+      and out.splitlines()[1].split()[0] == "-" and not os.path.exists(scratch + "/cache/isoloss/corpora"),
       "plan --no-prepare: no ids, and why", code, out, err)
 
 code, out, err = run("plan", "files.yaml")
