@@ -69,7 +69,7 @@ for entry, message, place, hint in ENTRIES:
           and (found[0]["line"], found[0]["column"]) == (5, 5 + entry.rindex(place)),
           f"check: {message}", code, found, entry.rindex(place))
 FINE = ("{law: effective-parameters, tie: ['eff[w4]=eff[w3]'], low: [E=1, eff=0.1], high: 'eff[w4]=2', ratio: 'eff[w4]/eff[w2]', "
-        "score: 'E=1.69,A=406.4,eff[sparse(0.5,global)]=0.5', prior: [alpha=0.34~0.05, 'log(A)=6~0.5'], partial_pooling: eff, "
+        "score: 'E=1.69,A=406.4,eff[sparse(0.5,global,dynamic,forward)]=0.5', prior: [alpha=0.34~0.05, 'log(A)=6~0.5'], partial_pooling: eff, "
         "profile: [E, eff, 'eff[w4]'], objective: 'student-t:4', global_check: true}")
 FORMATS = SMALL.replace("seed: [1, 2]", "format: [none, w4, w3, w2, 'sparse(0.5,global)']")
 write("entry.yaml", FORMATS + "fit:\n  - " + FINE + "\n  - kaplan\n")
