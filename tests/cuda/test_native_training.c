@@ -8,8 +8,8 @@ extern unsigned long long isoloss_emulator_narrow_products(void);
 
 // Native products against products of values on the same device: in float32 nothing but the last bit of a represented
 // value and the order of sums differs, in bfloat16 the rounding of values too, until that moves a value to another
-// level of its grid. Of the 128 tokens each `context` are a sequence. `expected` products of codes are made in a step: a
-// layer has four matrices, one of three parts and one of two.
+// level of its grid. Of the 128 tokens each `context` are a sequence. `expected` products of codes are made in a step:
+// a layer has four matrices, one of three parts and one of two.
 enum { LEARNING = 24 };  // steps in which the loss falls
 static void compare_native(const char *format, const char *dtype, int capability, int context, int steps, int expected,
                            double early) {
