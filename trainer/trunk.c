@@ -32,6 +32,7 @@ int64_t trunk_steps(const struct run_config *resolved) {
 // What differs between the runs of one trunk, or stands in another field's place.
 static bool is_left_out(const struct run_config *resolved, const struct run_field *field, bool warmup) {
   const void *member = (const char *)resolved + field->offset;
+  if (member == &resolved->train.warmup_fraction) return warmup;
   return field->stage || (field->groups & GROUP_BUDGET) || field->effect == EFFECT_RESOLVED ||
          member == &resolved->train.schedule || member == &resolved->train.cooldown_fraction ||
          member == &resolved->train.final_lr_ratio || (!warmup && member == &resolved->train.warmup_steps);

@@ -11,6 +11,6 @@ int64_t trunk_steps(const struct run_config *resolved);
 // Why trunk_steps is 0, as the end of "cannot share a trunk: ..."; NULL where it is not.
 const char *trunk_hindrance(const struct run_config *resolved);
 // A hash of all that these steps and what events tell of them depend on: two trainings of one key are the same for the
-// lesser of their trunk_steps. Length, schedule and cooldown are left out of it, and without `warmup` the warm-up,
-// which is then to be compared apart.
+// lesser of their trunk_steps. Length, schedule and cooldown are left out of it, and without `warmup` the steps that
+// warm up, for which their share of the length then stands.
 struct digest trunk_key(const struct run_config *resolved, const char *corpus_digest, bool warmup);
