@@ -174,7 +174,7 @@ struct spec {
     double time, stall;  // seconds; 0: none
     bool retry_stalled;
     bool share_trunks;  // true unless the spec says otherwise
-  } limits;  // `run`: {time_limit: 6 h, stall_limit: 15 min, on_stall: retry}
+  } limits;             // `run`: {time_limit: 6 h, stall_limit: 15 min, on_stall: retry}
 };
 
 struct spec_options {
