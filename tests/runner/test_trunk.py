@@ -110,6 +110,11 @@ def results_are_those_of_the_runs_trained_alone():
     shown = run("show", ids[130, 0], home="shared", code=0).out
     check(re.search(r"trunk_step +104\b", shown) and ids[300, 0][:8] in shown, "show", shown)
     check("6 done (6 of them before)" in run("run", "-q", SHARED, home="shared", code=0).out, "twice does nothing")
+    page = run("report", SHARED, home="shared", code=0).out.strip()
+    flops = select("shared", "SELECT sum(flops * (1 - coalesce(1.0 * trunk_step / steps, 0))) FROM runs")[0][0]
+    with open(page, encoding="utf-8") as file:
+        words = re.search("of all runs together, ([0-9.e+]+) FLOPs [(]4 began from a longer run", file.read())
+    check(words and abs(float(words[1]) / flops - 1) < 0.01, "what was spent counts shared steps once", words and words[1], flops)
 
 
 @case
