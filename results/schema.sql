@@ -1,4 +1,4 @@
--- The tables of an isoloss store, version 5. A change of this file needs a file migration-N.sql that brings a store of
+-- The tables of an isoloss store, version 6. A change of this file needs a file migration-N.sql that brings a store of
 -- version N-1 there, and the new number in migrate.c; one of table runs also needs a line in columns.c. Times are
 -- seconds since 1970; losses are natural-log cross-entropy per token; what is not known is NULL.
 
@@ -52,6 +52,9 @@ CREATE TABLE runs (
   step INTEGER,                       -- where the run is
   wall_seconds REAL,
   train_seconds REAL,
+  trunk TEXT,                         -- id of the run from whose checkpoint this one began
+  trunk_step INTEGER,                 -- of this run's steps, those that were trained there
+  trunk_seconds REAL,                 -- of wall_seconds, those that were spent there
   tokens_per_second REAL,
   peak_memory REAL,                   -- bytes
   backend TEXT,

@@ -131,13 +131,13 @@ def select(home, sql):
 
 
 def take_back_to_version_4(database):
-    """Makes a store as it was before stages, marks and halving."""
+    """Makes a store as it was before stages, marks, halving and trunks."""
     for view in "run_table", "metric_table":
         database.execute(f"DROP VIEW IF EXISTS {view}")
     for table in "marks", "halvings", "layers":
         database.execute(f"DROP TABLE {table}")
     database.execute("DROP INDEX runs_by_parent")
     for column in ("weight_error", "stored_bits", "root_loss", "kl", "top1_agreement", "top1_accuracy", "recovery",
-                   "first_divergence", "halved_at"):
+                   "first_divergence", "halved_at", "trunk", "trunk_step", "trunk_seconds"):
         database.execute(f"ALTER TABLE runs DROP COLUMN {column}")
     database.execute("PRAGMA user_version = 4")

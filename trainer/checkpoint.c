@@ -118,14 +118,28 @@ bool checkpoint_clean(const char *run_folder, struct error *error) {
   return fine;
 }
 
-bool checkpoint_prune(const char *run_folder, int64_t step, int64_t keep, struct error *error) {
+static bool is_among(int64_t step, const int64_t *steps, size_t count) {
+  for (size_t i = 0; i < count; i++)
+    if (steps[i] == step) return true;
+  return false;
+}
+
+bool checkpoint_prune(const char *run_folder, int64_t step, int64_t keep, const int64_t *branches, size_t branch_count,
+                      struct error *error) {
   struct arena arena = {0};
   int64_t *steps;
   int count;
   bool fine = checkpoint_list(&arena, run_folder, &steps, &count, error);
   for (int i = 0; i < count && fine; i++)
-    if (steps[i] <= step && keep-- <= 0)
+    if (steps[i] <= step && !is_among(steps[i], branches, branch_count) && keep-- <= 0)
       fine = remove_checkpoint(&arena, checkpoints_of(&arena, run_folder), steps[i], error);
+  arena_free(&arena);
+  return fine;
+}
+
+bool checkpoint_remove(const char *run_folder, int64_t step, struct error *error) {
+  struct arena arena = {0};
+  bool fine = remove_checkpoint(&arena, checkpoints_of(&arena, run_folder), step, error);
   arena_free(&arena);
   return fine;
 }

@@ -39,5 +39,9 @@ bool checkpoint_load_weights(struct model *model, const char *folder, int64_t *s
 
 // Removes what a killed worker left half-made or half-removed.
 bool checkpoint_clean(const char *run_folder, struct error *error);
-// Keeps the newest `keep` checkpoints up to `step`, and removes the older ones.
-bool checkpoint_prune(const char *run_folder, int64_t step, int64_t keep, struct error *error);
+// Keeps the newest `keep` checkpoints up to `step`, and removes the older ones; those of the steps `branches` are left
+// alone and not counted.
+bool checkpoint_prune(const char *run_folder, int64_t step, int64_t keep, const int64_t *branches, size_t branch_count,
+                      struct error *error);
+// Removes one checkpoint, as if it had never been.
+bool checkpoint_remove(const char *run_folder, int64_t step, struct error *error);

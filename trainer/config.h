@@ -231,12 +231,21 @@ struct digest config_identity(const struct run_config *resolved, const char *cor
                               const char *parent_id);
 
 // A run's config.json: {"isoloss_trainer":1,"id":...,"corpus":{"path":...,"digest":...},"config":{every field}}; of a
-// later stage with "stage" and "parent", and only there with fields of stages.
+// later stage with "stage" and "parent", and only there with fields of stages; of runs that share a trunk (trunk.h)
+// with "trunk" or "branches".
+struct run_branch {
+  char id[40];    // of the run that may begin here
+  int64_t step;   // after which: a checkpoint is kept for it
+  int64_t steps;  // of that run: it evaluates after other steps
+};
 struct run_file {
   char id[40];
   const char *corpus_path;  // folder of the prepared corpus, or "" for synthetic sources
   char corpus_digest[40];
   char parent[40];  // of a later stage: the id of the run whose checkpoint it reads, in the folder ../ID; or ""
+  char trunk[40];   // id of the run whose checkpoint, in the folder ../ID, this one may begin from; or ""
+  const struct run_branch *branches;  // the runs whose trunk this one is
+  size_t branch_count;
   struct run_config config;  // resolved
 };
 void run_file_write(const struct run_file *file, struct text *out);

@@ -114,6 +114,21 @@ struct digest config_identity(const struct run_config *resolved, const char *cor
 
 // ---- a run's config.json ----
 
+static void put_trunk(struct json_writer *json, const struct run_file *file) {
+  if (file->trunk[0]) json_key_string(json, "trunk", file->trunk);
+  if (!file->branch_count) return;
+  json_key(json, "branches");
+  json_array_begin(json);
+  for (size_t i = 0; i < file->branch_count; i++) {
+    json_object_begin(json);
+    json_key_string(json, "id", file->branches[i].id);
+    json_key_integer(json, "step", file->branches[i].step);
+    json_key_integer(json, "steps", file->branches[i].steps);
+    json_object_end(json);
+  }
+  json_array_end(json);
+}
+
 void run_file_write(const struct run_file *file, struct text *out) {
   struct json_writer json = json_writer(out, true);
   json_object_begin(&json);
@@ -123,6 +138,7 @@ void run_file_write(const struct run_file *file, struct text *out) {
     json_key_string(&json, "stage", file->config.stage);
     json_key_string(&json, "parent", file->parent);
   }
+  put_trunk(&json, file);
   json_key(&json, "corpus");
   json_object_begin(&json);
   json_key_string(&json, "path", file->corpus_path);
@@ -168,6 +184,33 @@ static bool read_field(struct arena *arena, struct run_config *config, const cha
   return fine || error_subject(error, "%s", key);
 }
 
+static bool is_run_id(const char *id) {
+  return id && strlen(id) == DIGEST_LENGTH && strspn(id, "0123456789abcdef") == DIGEST_LENGTH;
+}
+
+// "trunk" and "branches" of a run's file.
+static bool read_trunk(struct arena *arena, const char *path, json_t *root, struct run_file *file,
+                       struct error *error) {
+  json_t *trunk = json_object_get(root, "trunk"), *branches = json_object_get(root, "branches"), *value;
+  size_t i;
+  if (trunk && !is_run_id(json_string_value(trunk)))
+    return error_set(error, EXIT_USAGE_ERROR, "%s: trunk is no id of a run", path);
+  if (trunk) memcpy(file->trunk, json_string_value(trunk), DIGEST_LENGTH);
+  if (!branches) return true;
+  struct run_branch *read = arena_array(arena, json_array_size(branches), sizeof *read);
+  json_array_foreach(branches, i, value) {
+    const char *id = json_string_value(json_object_get(value, "id"));
+    read[i].step = json_integer_value(json_object_get(value, "step"));
+    read[i].steps = json_integer_value(json_object_get(value, "steps"));
+    if (!is_run_id(id) || read[i].step < 1 || read[i].steps < read[i].step || read[i].steps > 1LL << 53) break;
+    memcpy(read[i].id, id, DIGEST_LENGTH);
+    file->branch_count++;
+  }
+  file->branches = read;
+  return (json_is_array(branches) && file->branch_count == json_array_size(branches)) ||
+         error_set(error, EXIT_USAGE_ERROR, "%s: branches: each needs the id of a run, and 1 <= step <= steps", path);
+}
+
 bool run_file_read(struct arena *arena, const char *path, struct run_file *file, struct error *error) {
   json_error_t problem;
   memset(file, 0, sizeof *file);
@@ -198,8 +241,7 @@ bool run_file_read(struct arena *arena, const char *path, struct run_file *file,
               path, json_integer_value(version), expected);
   } else if (strlen(id) >= sizeof file->id || strlen(digest) >= sizeof file->corpus_digest) {
     error_set(error, EXIT_USAGE_ERROR, "%s: id or corpus digest too long", path);
-  } else if (stage &&
-             (!parent || strlen(parent) != DIGEST_LENGTH || strspn(parent, "0123456789abcdef") != DIGEST_LENGTH)) {
+  } else if (stage && !is_run_id(parent)) {
     error_set(error, EXIT_USAGE_ERROR, "%s: stage '%s' needs the id of its parent", path, stage);
   } else {
     if (stage) {
@@ -209,12 +251,12 @@ bool run_file_read(struct arena *arena, const char *path, struct run_file *file,
     snprintf(file->id, sizeof file->id, "%s", id);
     snprintf(file->corpus_digest, sizeof file->corpus_digest, "%s", digest);
     file->corpus_path = arena_string(arena, corpus_path);
-    fine = true;
+    fine = read_trunk(arena, path, root, file, error);
     const char *key;
     json_t *value;
     json_object_foreach(config, key, value) {
-      fine = read_field(arena, &file->config, key, value, error) || error_context(error, "%s", path);
       if (!fine) break;
+      fine = read_field(arena, &file->config, key, value, error) || error_context(error, "%s", path);
     }
   }
   json_decref(root);

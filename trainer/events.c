@@ -106,13 +106,11 @@ struct json_writer *event_begin(struct event_log *log, const char *name) {
   return &log->writer;
 }
 
-bool event_end(struct event_log *log, struct error *error) {
-  json_object_end(&log->writer);
-  text_char(&log->line, '\n');
+static bool write_line(struct event_log *log, const char *line, size_t length, struct error *error) {
   ssize_t wrote;
-  do wrote = write(log->file, log->line.bytes, log->line.length);
+  do wrote = write(log->file, line, length);
   while (wrote < 0 && errno == EINTR);
-  if (wrote == (ssize_t)log->line.length) {
+  if (wrote == (ssize_t)length) {
     log->size += wrote;
     return true;
   }
@@ -122,4 +120,20 @@ bool event_end(struct event_log *log, struct error *error) {
   struct error ignored = {0};
   if (wrote > 0) event_log_cut(log, log->size, &ignored);
   return false;
+}
+
+bool event_end(struct event_log *log, struct error *error) {
+  json_object_end(&log->writer);
+  text_char(&log->line, '\n');
+  return write_line(log, log->line.bytes, log->line.length, error);
+}
+
+bool event_log_copy(struct event_log *log, const struct text *lines, struct error *error) {
+  const char *line = lines->bytes, *end = line + lines->length;
+  for (const char *newline; line < end; line = newline + 1) {
+    newline = memchr(line, '\n', (size_t)(end - line));
+    if (!newline) break;
+    if (!write_line(log, line, (size_t)(newline - line) + 1, error)) return false;
+  }
+  return true;
 }

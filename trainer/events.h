@@ -32,3 +32,5 @@ bool event_log_sync(struct event_log *log, struct error *error);
 // disk) the log is cut back to whole lines.
 struct json_writer *event_begin(struct event_log *log, const char *name);
 bool event_end(struct event_log *log, struct error *error);
+// Writes whole lines of another log, line by line.
+bool event_log_copy(struct event_log *log, const struct text *lines, struct error *error);

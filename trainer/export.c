@@ -15,7 +15,8 @@ static bool write_run_file(const struct training *t, const char *format, const c
   struct run_file file = t->file;
   struct text text = {0};
   config_clear_stages(&file.config);
-  file.parent[0] = '\0';
+  file.parent[0] = file.trunk[0] = '\0';
+  file.branch_count = 0;
   file.config.format = format;
   run_file_write(&file, &text);
   struct digest ignored;

@@ -62,6 +62,11 @@ bool report_start(struct training *t, struct error *error) {
   json_key_integer(json, "pid", getpid());
   json_key_string(json, "host", host);
   json_key_integer(json, "resumed_from", t->resumed_from);
+  if (t->trunk_step) {
+    json_key_string(json, "trunk", t->file.trunk);
+    json_key_integer(json, "trunk_step", t->trunk_step);
+    json_key_number(json, "trunk_seconds", t->done.seconds);
+  }
   json_key_integer(json, "steps", t->steps);
   json_key_string(json, "backend", t->ops->name);
   json_key_string(json, "device", text_string(&device));
@@ -96,8 +101,9 @@ bool report_step(struct training *t, struct error *error) {
   return event_end(&t->log, error);
 }
 
-bool report_evaluation(struct training *t, const struct evaluation *evaluation, struct error *error) {
-  struct json_writer *json = event_begin(&t->log, "eval");
+static bool put_evaluation(struct training *t, const char *name, const struct evaluation *evaluation,
+                           struct error *error) {
+  struct json_writer *json = event_begin(&t->log, name);
   json_key_integer(json, "step", t->done.step);
   json_key_integer(json, "tokens", t->done.tokens);
   json_key_number(json, "loss", evaluation->loss);
@@ -106,6 +112,14 @@ bool report_evaluation(struct training *t, const struct evaluation *evaluation, 
   put_finite(json, "oracle_loss", evaluation->oracle_loss);
   json_key_number(json, "seconds", training_seconds(t));
   return event_end(&t->log, error);
+}
+
+bool report_evaluation(struct training *t, const struct evaluation *evaluation, struct error *error) {
+  return put_evaluation(t, "eval", evaluation, error);
+}
+
+bool report_branch_evaluation(struct training *t, const struct evaluation *evaluation, struct error *error) {
+  return put_evaluation(t, TRUNK_EVALUATION, evaluation, error);
 }
 
 bool report_checkpoint(struct training *t, struct error *error) {

@@ -4,6 +4,10 @@
 #include <math.h>
 #include <string.h>
 
+static int64_t wsd_cooldown(const struct run_config *resolved, int64_t steps) {
+  return llround(resolved->train.cooldown_fraction * (double)steps);
+}
+
 double schedule_learning_rate(const struct run_config *resolved, int64_t steps, int64_t step) {
   double peak = resolved->train.lr, ratio = resolved->train.final_lr_ratio;
   if (steps < 1) steps = 1;
@@ -18,7 +22,7 @@ double schedule_learning_rate(const struct run_config *resolved, int64_t steps, 
   if (step < warmup) rate = peak * ((double)(step + 1) / (double)(warmup + 1));
   const char *name = resolved->train.schedule;
   if (strcmp(name, "wsd") == 0) {
-    int64_t cooldown = llround(resolved->train.cooldown_fraction * (double)steps);
+    int64_t cooldown = wsd_cooldown(resolved, steps);
     int64_t k = step + 1 - (steps - cooldown);
     // Where warm-up and cooldown overlap the smaller rate holds.
     if (k > 0) rate = fmin(rate, peak * (1 - sqrt((double)k / (double)(cooldown + 1))));
@@ -30,6 +34,15 @@ double schedule_learning_rate(const struct run_config *resolved, int64_t steps, 
   if (progress >= 1) return peak * ratio;
   double share = strcmp(name, "linear") == 0 ? 1 - progress : (1 + cos(M_PI * progress)) / 2;
   return peak * (ratio + (1 - ratio) * share);
+}
+
+int64_t schedule_steady_steps(const struct run_config *resolved, int64_t steps) {
+  const char *name = resolved->train.schedule;
+  if (resolved->train.warmup_steps > steps - 1) return 0;
+  if (strcmp(name, "constant") == 0) return steps - 1;
+  if (strcmp(name, "wsd") != 0) return 0;
+  int64_t cooldown = wsd_cooldown(resolved, steps);
+  return steps - (cooldown > 1 ? cooldown : 1);
 }
 
 size_t schedule_evaluations(int64_t steps, int64_t count, int64_t *out) {

@@ -20,6 +20,11 @@
 // A warm-up that is longer than the run is cut to end with it.
 double schedule_learning_rate(const struct run_config *resolved, int64_t steps, int64_t step);
 
+// The first updates whose rates do not depend on `steps`, as long as that is no less: those before the cooldown of wsd
+// (without one, all but the last), all but the last of constant; 0 for schedules that know no such part, and where
+// warm-up is cut by the run's end.
+int64_t schedule_steady_steps(const struct run_config *resolved, int64_t steps);
+
 // Updates after which the run evaluates: at most `count` different numbers of updates done, increasing, evenly spaced
 // in the logarithm from steps / 100 to `steps` without the end itself (the full evaluation stands there). Returns how
 // many; `out` has room for `count`.

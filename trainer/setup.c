@@ -96,6 +96,10 @@ static bool find_start(struct training *t, struct error *error) {
     }
     if (!t->ops->synchronize(t->device, error)) return false;
   }
+  if (t->file.trunk[0]) {
+    if (trunk_begin(t, error)) return true;
+    if (error->code || !t->ops->synchronize(t->device, error)) return false;
+  }
   if (count > 0) notice_print("isoloss-train", "no checkpoint can be used: training from the start");
   model_initialise(t->model, (uint64_t)t->file.config.seed);
   t->done = (struct checkpoint_state){.config = t->identity};
@@ -124,12 +128,14 @@ bool training_open(struct training *t, const char *config_path, bool *finished, 
   if (!training_open_model(t, MODEL_TRAIN, error)) return false;
   t->evaluations = arena_array(&t->arena, (size_t)c->train.evals + 1, sizeof *t->evaluations);
   t->evaluation_count = schedule_evaluations(t->steps, c->train.evals, t->evaluations);
+  trunk_prepare(t);
   if (!find_start(t, error)) return false;
   t->clock_start = clock_seconds() - t->done.seconds;
   t->seconds_outside = t->done.seconds - t->done.train_seconds;
   t->reported_seconds = t->done.train_seconds;
   t->reported_tokens = t->done.tokens;
   if (!event_log_cut(&t->log, t->done.log_size, error)) return false;
+  if (t->trunk_step) return event_log_copy(&t->log, &t->trunk_events, error) && report_start(t, error);
   // The log was measured before the checkpoint's own event, which an uninterrupted run has.
   if (t->done.step > 0 && schedule_checkpoint(c, t->steps, t->done.step) && !report_checkpoint(t, error)) return false;
   return report_start(t, error);
@@ -140,6 +146,7 @@ void training_close(struct training *t) {
   if (t->device) t->ops->close(t->device);
   corpus_close(t->corpus);
   batch_free(&t->batch);
+  text_free(&t->trunk_events);
   event_log_close(&t->log);
   arena_free(&t->arena);
   *t = (struct training){.log = {.file = -1}};

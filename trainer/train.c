@@ -87,7 +87,9 @@ static bool write_checkpoint(struct training *t, bool report, struct error *erro
   if (!event_log_sync(&t->log, error) || !checkpoint_write(t->model, &t->done, t->run_folder, error)) return false;
   t->checkpointed = t->done.step;
   if (report && !report_checkpoint(t, error)) return false;
-  if (!checkpoint_prune(t->run_folder, t->done.step, t->file.config.train.keep_checkpoints, error)) return false;
+  if (!checkpoint_prune(t->run_folder, t->done.step, t->file.config.train.keep_checkpoints, t->branch_steps,
+                        t->file.branch_count, error))
+    return false;
   t->seconds_outside += training_seconds(t) - before;
   return true;
 }
@@ -97,10 +99,11 @@ static enum verdict after_step(struct training *t, size_t *next_evaluation, stru
   const struct run_config *c = &t->file.config;
   int64_t done = t->done.step;
   bool log = done == 1 || done % c->train.log_steps == 0 || done == t->steps;
-  bool checkpoint = schedule_checkpoint(c, t->steps, done);
+  bool scheduled = schedule_checkpoint(c, t->steps, done), checkpoint = scheduled || trunk_is_branch_step(t, done);
   while (*next_evaluation < t->evaluation_count && t->evaluations[*next_evaluation] < done) ++*next_evaluation;
   bool evaluation = *next_evaluation < t->evaluation_count && t->evaluations[*next_evaluation] == done;
-  if (log || checkpoint || evaluation || t->pending_count == MODEL_LOSS_SLOTS) {
+  bool for_others = !evaluation && trunk_is_evaluation(t, done);
+  if (log || checkpoint || evaluation || for_others || t->pending_count == MODEL_LOSS_SLOTS) {
     enum verdict verdict = drain(t, error);
     if (verdict != GO_ON) return verdict;
   }
@@ -111,7 +114,8 @@ static enum verdict after_step(struct training *t, size_t *next_evaluation, stru
     if (verdict != GO_ON) return verdict;
     if (!report_evaluation(t, &result, error)) return FAILED;
   }
-  return !checkpoint || write_checkpoint(t, true, error) ? GO_ON : FAILED;
+  if (for_others && !trunk_evaluate(t, error)) return FAILED;
+  return !checkpoint || write_checkpoint(t, scheduled, error) ? GO_ON : FAILED;
 }
 
 static bool stop_asked(const struct training *t, const struct trainer_options *options) {
@@ -131,6 +135,9 @@ static enum exit_code leave(struct training *t, struct error *error) {
 static enum exit_code train(struct training *t, const struct trainer_options *options, struct error *error) {
   size_t next_evaluation = 0;
   struct evaluation result;
+  // From here on the run needs its trunk no more.
+  if (t->trunk_step && !write_checkpoint(t, schedule_checkpoint(&t->file.config, t->steps, t->trunk_step), error))
+    return error->code;
   while (t->done.step < t->steps) {
     if (stop_asked(t, options)) return leave(t, error);
     if (!step_once(t, error)) return error->code;

@@ -30,6 +30,13 @@ struct training {
   size_t evaluation_count;
   double oracle_loss;  // on the windows of an evaluation during training; NAN: unknown or none
 
+  // Of a run that begins from another's checkpoint, or whose checkpoints others begin from (trunk_training.c).
+  int64_t trunk_step;  // after which this worker began from the trunk; 0: it did not
+  struct text trunk_events;
+  int64_t *branch_steps;        // [file.branch_count] after which a checkpoint is kept for another run
+  int64_t *branch_evaluations;  // updates after which other runs evaluate, rising, each once
+  size_t branch_evaluation_count;
+
   struct checkpoint_state done;  // where the run is
   int64_t checkpointed;          // step of the newest checkpoint, 0: none
   int64_t resumed_from;
@@ -59,6 +66,20 @@ bool training_open_model(struct training *training, enum model_use use, struct e
 // What files say of the model: the run, the tokenizer's end token.
 void training_name_origin(struct training *training);
 
+// ---- trunk_training.c ----
+
+#define TRUNK_EVALUATION "branch_eval"  // the event of an evaluation for others
+
+// What the run does for those that branch off from it.
+void trunk_prepare(struct training *training);
+bool trunk_is_branch_step(const struct training *training, int64_t step);
+// Whether those evaluate after this step; and what the run does for them where it does not do so itself.
+bool trunk_is_evaluation(const struct training *training, int64_t step);
+bool trunk_evaluate(struct training *training, struct error *error);
+// Loads the checkpoint of the run's trunk, and the events of the shared part into `trunk_events`; false, with a notice
+// that says why, where that cannot be used: the model's values are then undefined. *error: only what must end the run.
+bool trunk_begin(struct training *training, struct error *error);
+
 double training_seconds(const struct training *training);        // of the run so far, interruptions left out
 double training_train_seconds(const struct training *training);  // of these, in training steps
 
@@ -66,6 +87,8 @@ double training_train_seconds(const struct training *training);  // of these, in
 bool report_start(struct training *training, struct error *error);
 bool report_step(struct training *training, struct error *error);
 bool report_evaluation(struct training *training, const struct evaluation *evaluation, struct error *error);
+// The same for runs that branch off later: no event of this run's.
+bool report_branch_evaluation(struct training *training, const struct evaluation *evaluation, struct error *error);
 bool report_checkpoint(struct training *training, struct error *error);
 bool report_done(struct training *training, const struct evaluation *evaluation, struct error *error);
 bool report_diverged(struct training *training, const struct pending_step *step, double grad_norm, const char *what,

@@ -184,6 +184,7 @@ static enum exit_code run(const char *path, const struct run_options *options, s
       .fail_fast = options->fail_fast,
       .keep_going = options->keep_going,
       .retry_failed = options->retry_failed,
+      .share_trunks = spec.limits.share_trunks,
       .again = again,
       .again_count = options->again.count,
       .wait = options->wait,

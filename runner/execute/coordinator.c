@@ -116,6 +116,7 @@ static bool start_worker(struct coordinator *c, struct job *job, struct error *e
   coordinator_place(c, job, &gpu);
   struct worker *worker = coordinator_add_worker(c, job);  // describes the job
   worker->gpu = gpu;
+  coordinator_name_trunk(c, job, &worker->arena);
   const char *gpu_name = gpu == NO_GPU ? NULL : c->options->gpus.items[gpu].name;
   bool fine = worker_command_make(&scratch, c->options->command, c->options->command_count, worker->folder,
                                   &c->described.file, worker->slot, gpu_name, &command, error);
@@ -150,8 +151,11 @@ static bool start_worker(struct coordinator *c, struct job *job, struct error *e
     coordinator_remove_worker(c, c->worker_count - 1);
   } else if (worker->child) {
     job->state = RUN_RUNNING;
-    progress_note(&c->progress, false, "started  %.8s  %s%s%s", job->id, worker->label, gpu_name ? "  on GPU " : "",
-                  gpu_name ? gpu_name : "");
+    char from[80] = "";
+    if (coordinator_branches_off(job))
+      snprintf(from, sizeof from, "  from step %lld of %.8s", (long long)job->branch_step, c->jobs[job->trunk].id);
+    progress_note(&c->progress, false, "started  %.8s  %s%s%s%s", job->id, worker->label, from,
+                  gpu_name ? "  on GPU " : "", gpu_name ? gpu_name : "");
   } else {
     coordinator_remove_worker(c, c->worker_count - 1);
   }
@@ -243,7 +247,8 @@ static void show(struct coordinator *c, bool now) {
   for (size_t i = 0; i < c->worker_count; i++) {
     const struct worker *worker = c->workers[i];
     const struct run_log *log = &worker->log;
-    double part = log->steps > 0 ? (double)log->step / (double)log->steps : 0;
+    int64_t from = coordinator_branches_off(worker->job) ? worker->job->branch_step : 0;
+    double part = log->steps > from && log->step > from ? (double)(log->step - from) / (double)(log->steps - from) : 0;
     if (worker->job->index == FOREIGN) continue;
     if (shown < 16)
       lines[shown++] =
@@ -272,6 +277,7 @@ static void show(struct coordinator *c, bool now) {
 static bool loop(struct coordinator *c, const sigset_t *set, struct error *error) {
   for (;;) {
     struct job *job;
+    coordinator_release_branches(c);
     while (!c->stopping && (job = next_job(c)))
       if (!start_worker(c, job, error)) return false;
     bool waiting = !c->stopping && (c->next < c->queue_count || c->retry_count > 0);

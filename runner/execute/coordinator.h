@@ -53,6 +53,7 @@ struct coordinator_options {
   bool fail_fast;                      // stop at the first run that failed
   bool keep_going;                     // do not stop when the first runs all fail at once
   bool retry_failed;
+  bool share_trunks;         // runs that differ in length alone begin from the longest one's checkpoints
   const char *const *again;  // ids of runs of the set whose results are removed first
   size_t again_count;
   bool wait;       // for whoever else is at work on the store

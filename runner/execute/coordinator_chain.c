@@ -74,7 +74,7 @@ bool coordinator_queue(struct coordinator *c, struct job *job, struct error *err
   bool fine = true;
   if (run_mark_holds(job->mark)) return true;  // queued when that is taken back
   if (!parent) {
-    c->queue[c->queue_count++] = job;
+    if (!coordinator_awaits_trunk(c, job)) c->queue[c->queue_count++] = job;
   } else if (hindrance(c, parent, &why)) {
     job->blocked_for_good = parent->state == RUN_DIVERGED || parent->halved || parent->blocked_for_good;
     fine = block(c, job, text_string(&why), &blocked, error);
@@ -92,6 +92,7 @@ bool coordinator_queue(struct coordinator *c, struct job *job, struct error *err
 bool coordinator_release(struct coordinator *c, const struct job *parent, struct error *error) {
   bool ended = run_state_has_result(parent->state) || parent->state == RUN_FAILED || parent->halved;
   bool of_set = parent >= c->jobs && parent < c->jobs + c->set_count;
+  if (of_set && run_state_has_result(parent->state)) coordinator_leave_trunk(c, parent);
   for (size_t i = ended && of_set ? parent->child : NO_JOB; i != NO_JOB; i = c->jobs[i].sibling)
     if (c->jobs[i].waits && !coordinator_queue(c, &c->jobs[i], error)) return false;
   return true;

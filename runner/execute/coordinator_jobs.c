@@ -103,6 +103,7 @@ static bool put_experiment(struct coordinator *c, struct error *error) {
     job->flops = isnan(quantities->flops) ? (double)quantities->tokens : quantities->flops;
     if (!isnan(c->described.work)) job->flops = c->described.work;
     coordinator_link(c, i, c->described.parent);
+    job->may_share = c->described.parent == NO_JOB && !c->described.file.config.stage;
     job->seconds = c->described.seconds;
     job->memory = c->described.memory;
     ids[i] = job->id;
@@ -300,7 +301,11 @@ bool coordinator_register(struct coordinator *c, struct error *error) {
     if (job->state == RUN_FAILED && c->options->retry_failed &&
         !coordinator_set_state(c, job, RUN_PENDING, NULL, error))
       return false;
-    bool to_do = job->state == RUN_PENDING || job->state == RUN_KILLED;
+  }
+  coordinator_find_trunks(c);
+  for (size_t i = 0; i < count; i++) {
+    struct job *job = &c->jobs[i];
+    bool to_do = !job->left_out && (job->state == RUN_PENDING || job->state == RUN_KILLED);
     if (to_do && !coordinator_queue(c, job, error)) return false;
   }
   qsort(c->queue, c->queue_count, sizeof *c->queue, by_duration);
@@ -405,6 +410,7 @@ static bool settle_crash(struct coordinator *c, struct worker *worker, struct er
     fine = coordinator_set_state(c, job, worker->log.step > 0 ? RUN_KILLED : RUN_PENDING, said, error);
     progress_note(&c->progress, true, "put off  %.8s  %s: %s", job->id, worker->label, said);
     coordinator_put_off(c, said);
+    job->put_off = true;
   } else {
     fine = coordinator_fail(c, worker, said, error);
   }

@@ -24,6 +24,11 @@ struct job {
   double memory;                  // on its device; NAN: not known
   size_t parent, child, sibling;  // places in the set: what it follows, what follows it, the next that follows the same
   bool waits;                     // for its parent to end, outside of the queue
+  bool may_share;                 // a training: it may have a trunk, or be one (coordinator_trunk.c)
+  size_t trunk, branch, next_branch;  // what it branches off from, who branches off from it, the next of the same
+  int64_t branch_step, steps;         // after which it branches off, in all; where it has a trunk
+  bool awaits_trunk, alone;           // waits outside of the queue; trains from its start after all
+  bool put_off;                       // ended for reasons outside of it, and is not tried again in this call
   bool blocked;                   // its parent will not be done: it is not started
   bool blocked_for_good;          // ... since a run before it diverged or was stopped by halving, which is final
 };
@@ -111,6 +116,19 @@ void coordinator_link(struct coordinator *c, size_t i, size_t parent);
 bool coordinator_queue(struct coordinator *c, struct job *job, struct error *error);
 // A run ended: those that wait for it are queued, or told.
 bool coordinator_release(struct coordinator *c, const struct job *parent, struct error *error);
+
+// coordinator_trunk.c
+// Finds out which runs that are to be done can begin from another's checkpoint. States are known.
+void coordinator_find_trunks(struct coordinator *c);
+// Whether the run must wait for its trunk; where that will not bring the checkpoint it trains alone, which is told.
+bool coordinator_awaits_trunk(struct coordinator *c, struct job *job);
+// Queues those that need not wait any more.
+void coordinator_release_branches(struct coordinator *c);
+bool coordinator_branches_off(const struct job *job);
+// Puts into c->described.file what the run's worker has to know; in the arena.
+void coordinator_name_trunk(struct coordinator *c, const struct job *job, struct arena *arena);
+// A run has its result: removes the checkpoints of its trunk, or its own, that no branch needs any more.
+void coordinator_leave_trunk(struct coordinator *c, const struct job *ended);
 
 // coordinator_limits.c
 // Tells a worker that is silent for too long, or ends it; stops one that is over its time.

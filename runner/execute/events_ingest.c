@@ -94,6 +94,9 @@ static bool on_start(struct ingest *ingest, const struct event *event, struct er
   snprintf(log->host, sizeof log->host, "%s", event_text(event, "host") ? event_text(event, "host") : "");
   double from = event_number(event, "resumed_from");
   note_conditions(log, event, isfinite(from) ? from : (double)log->step);
+  // A run that is trained from its start has no trunk, whatever an earlier worker had.
+  static const struct store_field no_trunk[] = {{"trunk"}, {"trunk_step"}, {"trunk_seconds"}};
+  if (from == 0 && ingest->write && !store_run_update(ingest->store, ingest->id, no_trunk, 3, error)) return false;
   if (isfinite(from)) {
     log->last_train_step = log->step = whole(from);
     if (!cut(ingest, whole(from), error)) return false;

@@ -27,8 +27,33 @@ static bool add(struct garbage *garbage, const char *path, const char *what, str
   return true;
 }
 
-// Checkpoints but the newest whole one; where none is whole, all stay.
-static bool add_checkpoints(struct garbage *garbage, const char *folder, struct error *error) {
+static bool find_state(struct store *store, const char *id, bool *known, bool *finished, struct error *error) {
+  struct value value = store_text(id);
+  struct store_rows *rows = store_select(store, "SELECT state FROM runs WHERE id = ?1", &value, 1, error);
+  *known = rows && store_rows_next(rows, error);
+  *finished = *known && run_state_has_result(run_state_parse(store_rows_value(rows, 0).text));
+  store_rows_close(rows);
+  return error->code == EXIT_DONE;
+}
+
+// Whether a run that has no result yet may begin from this checkpoint. A config.json that cannot be read names none.
+static bool is_awaited(struct garbage *garbage, struct store *store, const char *folder, int64_t step, bool *awaited,
+                       struct error *error) {
+  struct run_file file;
+  struct error unread = {0};
+  bool known, finished;
+  *awaited = false;
+  if (!run_file_read(&garbage->arena, path_join(&garbage->arena, folder, "config.json"), &file, &unread)) return true;
+  for (size_t i = 0; i < file.branch_count && !*awaited; i++) {
+    if (file.branches[i].step != step) continue;
+    if (!find_state(store, file.branches[i].id, &known, &finished, error)) return false;
+    *awaited = known && !finished;
+  }
+  return true;
+}
+
+// Checkpoints but the newest whole one and those that runs wait for; where none is whole, all stay.
+static bool add_checkpoints(struct garbage *garbage, struct store *store, const char *folder, struct error *error) {
   struct arena *arena = &garbage->arena;
   int64_t *steps;
   int count, newest = 0;
@@ -39,23 +64,23 @@ static bool add_checkpoints(struct garbage *garbage, const char *folder, struct 
     struct error damaged = {0};
     if (checkpoint_verify(path_join(arena, folder, checkpoint_name(arena, steps[newest])), &damaged)) break;
   }
-  for (int i = 0; i < count && newest < count && count > 1; i++)
-    if (i != newest && !add(garbage, path_join(arena, folder, checkpoint_name(arena, steps[i])),
-                            "checkpoint of a finished run, not the newest whole one", error))
+  for (int i = 0; i < count && newest < count && count > 1; i++) {
+    bool awaited;
+    if (i == newest) continue;
+    if (!is_awaited(garbage, store, folder, steps[i], &awaited, error)) return false;
+    if (!awaited && !add(garbage, path_join(arena, folder, checkpoint_name(arena, steps[i])),
+                         "checkpoint of a finished run, not the newest whole one", error))
       return false;
+  }
   return true;
 }
 
 static bool look_at(struct garbage *garbage, struct store *store, const char *home, const char *id,
                     struct error *error) {
   const char *folder = run_folder(&garbage->arena, home, id);
-  struct value value = store_text(id);
-  struct store_rows *rows = store_select(store, "SELECT state FROM runs WHERE id = ?1", &value, 1, error);
-  bool known = rows && store_rows_next(rows, error);
-  bool finished = known && run_state_has_result(run_state_parse(store_rows_value(rows, 0).text));
-  store_rows_close(rows);
-  if (error->code) return false;
-  if (known) return !finished || add_checkpoints(garbage, folder, error);
+  bool known, finished;
+  if (!find_state(store, id, &known, &finished, error)) return false;
+  if (known) return !finished || add_checkpoints(garbage, store, folder, error);
   if (worker_alive(&garbage->arena, folder)) {
     garbage->alive++;
     return true;

@@ -1,5 +1,5 @@
 // What a home holds and no run needs: folders of runs that the store does not have, and checkpoints of finished runs
-// but their newest whole one.
+// but their newest whole one and those that other runs may still begin from.
 #pragma once
 #include "base/base.h"
 #include "results/store.h"

@@ -11,6 +11,7 @@
 #include "runner/plan/halving.h"
 #include "runner/plan/print.h"
 #include "runner/plan/stages.h"
+#include "runner/plan/trunks.h"
 #include "runner/plan/validation.h"
 #include "runner/spec/internal.h"
 #include "trainer/trainer.h"
@@ -120,6 +121,7 @@ struct totals {
   size_t float32, bfloat16;
   size_t pruned_in_few;  // runs whose schedule has fewer prunings than FEW_PRUNINGS
   int64_t fewest;        // prunings
+  struct trunk_savings savings;
 };
 
 // Few prunings are long steps down: the shares of compute and the mean density are not those of the schedule.
@@ -164,6 +166,7 @@ static void add_up(struct totals *totals, const struct plan *plan, const struct 
   if (run->quantities.epochs > totals->epochs) totals->epochs = run->quantities.epochs;
   if (run_state_has_result(outcome->state)) return;
   totals->flops_undone += run->quantities.flops;
+  if (!plan->spec->trainer.node) trunk_savings_add(&totals->savings, run);
   totals->seconds += run->seconds;
   if (run->seconds > totals->longest) totals->longest = run->seconds;
 }
@@ -300,9 +303,12 @@ static void print_totals(const struct plan *plan, const struct totals *t, size_t
   bool by_memory = held > 0 && held < slots;
   if (by_memory) slots = held;
   if (slots < 1) slots = 1;
-  if (t->undone && t->seconds > 0) {
-    double wall = fmax(t->seconds / (double)slots, t->longest);
-    fprintf(out, "time to do: %s, or %s with %ld run%s side by side%s (%s)\n", seconds_human(t->seconds, a),
+  trunk_savings_print(&t->savings, plan, out);
+  double seconds = t->seconds;
+  if (plan->spec->limits.share_trunks) seconds -= trunk_savings_find(&t->savings, false).seconds;
+  if (t->undone && seconds > 0) {
+    double wall = fmax(seconds / (double)slots, t->longest);
+    fprintf(out, "time to do: %s, or %s with %ld run%s side by side%s (%s)\n", seconds_human(seconds, a),
             seconds_human(wall, b), slots, slots == 1 ? "" : "s", by_memory ? ", as memory holds" : "",
             plan_speed_note(plan));
   }
@@ -385,6 +391,7 @@ bool plan_print_table(const struct plan *plan, struct store *store, bool counts,
     text_table_print(&table.text, out);
     print_totals(plan, &totals, shown, out);
   }
+  trunk_savings_free(&totals.savings);
   text_table_free(&table.text);
   return fine;
 }

@@ -317,20 +317,35 @@ static void validation_facts(struct report *report) {
   }
 }
 
+// What the runs themselves spent: the steps that a run has from its trunk are the trunk's.
+static void training_time(struct report *report) {
+  double seconds = 0, flops = 0;
+  size_t branches = 0;
+  for (size_t i = 0; i < report->count; i++) {
+    const struct report_run *run = &report->runs[i];
+    double shared = report_number(report, run, "trunk_step"), steps = report_number(report, run, "steps");
+    double before = report_number(report, run, "trunk_seconds");
+    bool branch = isfinite(shared) && isfinite(before) && steps > 0;
+    branches += branch;
+    if (isfinite(run->wall_seconds)) seconds += run->wall_seconds - (branch ? before : 0);
+    if (run->state == RUN_DONE && isfinite(run->flops)) flops += run->flops * (branch ? 1 - shared / steps : 1);
+  }
+  char time[32];
+  if (!(seconds > 0)) return;
+  struct text text = {0};
+  text_format(&text, "%s of all runs together, %.3g FLOPs", seconds_human(seconds, time), flops);
+  if (branches)
+    text_format(&text, " (%zu began from a longer run's checkpoint; the steps before it count once)", branches);
+  fact(report, "training time", arena_string(&report->arena, text_string(&text)));
+  text_free(&text);
+}
+
 void report_environment(struct report *report) {
   for (size_t i = 0; i < run_column_count; i++)
     if (run_columns[i].label) environment_fact(report, run_columns[i].name, run_columns[i].label);
   environment_fact(report, "corpus.source", "corpus");
   environment_fact(report, "corpus.tokenizer", "tokenizer");
   validation_facts(report);
-  double seconds = 0, flops = 0;
-  for (size_t i = 0; i < report->count; i++) {
-    if (isfinite(report->runs[i].wall_seconds)) seconds += report->runs[i].wall_seconds;
-    if (report->runs[i].state == RUN_DONE && isfinite(report->runs[i].flops)) flops += report->runs[i].flops;
-  }
-  char time[32];
-  if (seconds > 0)
-    fact(report, "training time",
-         arena_format(&report->arena, "%s of all runs together, %.3g FLOPs", seconds_human(seconds, time), flops));
+  training_time(report);
   fact(report, "results in", report->home);
 }

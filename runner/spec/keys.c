@@ -58,6 +58,8 @@ static const struct schema_property run[] = {
      .description = "a worker without an event for so long is told: seconds, or 15 min"},
     {"on_stall", "string", .description = "tell (the default), or retry: kill it and go on from its last checkpoint",
      .choices = (const char *const[]){"tell", "retry"}, .choice_count = 2},
+    {"share_trunks", "boolean",
+     .description = "true (the default): runs that differ in length alone begin from the longest one's checkpoints"},
     {"halving", .reference = "halving"},
 };
 

@@ -38,6 +38,7 @@ static void read_limit(struct spec_reader *reader, const struct node *mapping, c
 void spec_read_run(struct spec_reader *reader, const struct node *node) {
   static const char *const choices[] = {"tell", "retry"};
   struct spec_limits *limits = &reader->spec->limits;
+  limits->share_trunks = true;
   if (!node) return;
   if (node->kind != NODE_MAPPING) {
     node_error(node, reader->diagnostics, "run: {time_limit: 6 h, stall_limit: 15 min}",
@@ -47,6 +48,9 @@ void spec_read_run(struct spec_reader *reader, const struct node *node) {
   spec_check_keys(&spec_run_keys, node, reader->diagnostics);
   read_limit(reader, node, "time_limit", &limits->time);
   read_limit(reader, node, "stall_limit", &limits->stall);
+  const struct node *share = node_find(node, "share_trunks");
+  if (share && !node_boolean(share, &limits->share_trunks))
+    node_error(share, reader->diagnostics, "share_trunks: false", "share_trunks must be true or false");
   const struct node *value = node_find(node, "on_stall");
   const char *choice = value ? spec_read_choice(reader, value, choices, 2, "on_stall") : NULL;
   limits->retry_stalled = choice && strcmp(choice, "retry") == 0;

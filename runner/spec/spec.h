@@ -184,7 +184,8 @@ struct spec {
   struct spec_limits {
     double time, stall;  // seconds; 0: none
     bool retry_stalled;
-  } limits;  // `run`: {time_limit: 6 h, stall_limit: 15 min, on_stall: retry}
+    bool share_trunks;  // true unless the spec says otherwise
+  } limits;             // `run`: {time_limit: 6 h, stall_limit: 15 min, on_stall: retry}
   struct spec_halving halving;
 };
 

@@ -77,6 +77,26 @@ static void stays_within_the_run(void) {
   arena_free(&arena);
 }
 
+// Whatever the lengths: the first updates at the same rates, and not one more.
+static void steady_steps(void) {
+  struct arena arena = {0};
+  static const char *const names[] = {"wsd", "constant"};
+  for (int n = 0; n < 2; n++)
+    for (int64_t warmup = 0; warmup < 30; warmup += 7)
+      for (int64_t steps = warmup + 1; steps < 200; steps += 13) {
+        struct run_config c = config_for(&arena, names[n], steps, warmup);
+        int64_t steady = schedule_steady_steps(&c, steps), same = 0;
+        while (same < steps && schedule_learning_rate(&c, steps, same) == schedule_learning_rate(&c, 5000, same))
+          same++;
+        if (same == steps) same--;                                  // the last one is each run's own
+        CHECK(warmup <= steady ? steady == same : steady <= same);  // in warm-up a cooldown may show later
+        CHECK(steady >= 0 && steady < steps);
+      }
+  struct run_config cut = config_for(&arena, "wsd", 10, 10), cosine = config_for(&arena, "cosine", 100, 10);
+  CHECK(schedule_steady_steps(&cut, 10) == 0 && schedule_steady_steps(&cosine, 100) == 0);
+  arena_free(&arena);
+}
+
 static void evaluations(void) {
   int64_t at[64];
   size_t count = schedule_evaluations(10000, 20, at);
@@ -108,6 +128,7 @@ int main(void) {
   RUN(constant);
   RUN(wsd);
   RUN(stays_within_the_run);
+  RUN(steady_steps);
   RUN(evaluations);
   RUN(checkpoints);
   return check_end();

@@ -1,0 +1,35 @@
+// Trainings that share a trunk (trainer/trunk.h), in groups; and what that saves.
+#pragma once
+#include "runner/plan/plan.h"
+
+struct trunk_member {
+  uint64_t key;           // of trunk_key; equal where a trunk can be shared
+  int64_t shared, steps;  // that others may share; in all
+  size_t number;          // the caller's
+};
+// What a resolved training shares; false where it shares nothing. `number` is left to the caller.
+bool trunk_member_of(const struct run_config *resolved, const char *corpus_digest, struct trunk_member *member);
+// Brings those of one key together, first that which shares most: the trunk of the others.
+void trunk_members_sort(struct trunk_member *members, size_t count);
+// How many of them, from the first on, have the first one's key.
+size_t trunk_members_group(const struct trunk_member *members, size_t count);
+
+// What sharing saves of the trainings that are to be done.
+struct trunk_savings {
+  struct trunk_costs {
+    struct trunk_member member, by_share;  // by_share: where warm-up were no share of the length
+    double flops, seconds;                 // of the whole training
+  } * runs;
+  size_t count, capacity;
+  double flops;  // of all trainings added
+};
+struct trunk_saved {
+  size_t groups, branches;
+  double flops, seconds;  // that need not be trained; seconds NAN where not known
+};
+void trunk_savings_add(struct trunk_savings *savings, const struct planned_run *run);
+// `by_share`: what would be saved if runs that differ in warm-up for their length alone shared a trunk as well.
+struct trunk_saved trunk_savings_find(const struct trunk_savings *savings, bool by_share);
+// Says so below a plan: what is saved, and what else would be and how.
+void trunk_savings_print(const struct trunk_savings *savings, const struct plan *plan, FILE *out);
+void trunk_savings_free(struct trunk_savings *savings);
