@@ -406,6 +406,7 @@ static bool format_fits(const struct run_config *c, struct error *error) {
 bool config_resolve(struct run_config *config, const struct corpus_facts *facts, const char *resolved_dtype,
                     struct error *error) {
   if (!resolve_model(config, facts, resolved_dtype, error)) return false;
+  if (*config->from.path) return format_fits(config, error);  // trained already, or nobody knows how
   int64_t batch = config->train.batch_tokens, context = config->model.context;
   if (batch % context)
     return error_set(error, EXIT_USAGE_ERROR,
