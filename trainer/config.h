@@ -42,8 +42,8 @@ enum field_group {
   GROUP_ROOT = 32,     // count for the root of a chain that begins with a folder, beside the folder's digest
 };
 #define AUTO_INTEGER INT64_MIN
-// The stage of runs that are the model of a folder, with which a chain begins in place of a training. Where and how that
-// was trained may not be known: train.steps and train.tokens are then auto in a resolved configuration, too.
+// The stage of runs that are the model of a folder, with which a chain begins in place of a training. Where and how
+// that was trained may not be known: train.steps and train.tokens are then auto in a resolved configuration, too.
 #define ROOT_STAGE "from"
 
 // What is known of the model of a trainer of the user's own before it trains, in place of the built-in model's counts;

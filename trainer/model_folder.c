@@ -144,8 +144,7 @@ static bool take_shape(const struct description *d, struct error *error) {
 static bool take_context(const struct description *d, struct error *error) {
   const json_t *longest = get(d, "max_position_embeddings");
   if (longest && !(json_is_integer(longest) && json_integer_value(longest) > 0))
-    return refuse(d, error, "max_position_embeddings must be a whole number above 0, not %s",
-                  shown(d->arena, longest));
+    return refuse(d, error, "max_position_embeddings must be a whole number above 0, not %s", shown(d->arena, longest));
   d->config->model.context = longest ? json_integer_value(longest) : 2048;
   return true;
 }
@@ -171,7 +170,8 @@ static bool check_whole(const struct description *d, struct error *error) {
 
 // The run's file of an export or a checkpoint; NULL: neither.
 static const char *run_file_of(const char *folder, struct arena *arena) {
-  const char *exported = path_join(arena, folder, EXPORT_RUN_FILE), *run = path_join(arena, folder, "../../config.json");
+  const char *exported = path_join(arena, folder, EXPORT_RUN_FILE),
+             *run = path_join(arena, folder, "../../config.json");
   if (file_exists(exported)) return exported;
   return file_exists(path_join(arena, folder, STATE_FILE)) && file_exists(run) ? run : NULL;
 }
@@ -346,7 +346,8 @@ enum tokenizer_match model_folder_tokenizer(const struct model_folder *folder, c
   own = digest_bytes(text.bytes, text.length);
   bool same = text.length && digest_file(described, &found, &ignored) && strcmp(own.hex, found.hex) == 0;
   text_free(&text);
-  *why = same ? "tokenizer.json is that of bytes"
-              : arena_format(arena, "tokenizer.json cannot be compared with the corpus's tokenizer %s", tokenizer->name);
+  *why = same
+             ? "tokenizer.json is that of bytes"
+             : arena_format(arena, "tokenizer.json cannot be compared with the corpus's tokenizer %s", tokenizer->name);
   return same ? TOKENIZER_SAME : TOKENIZER_UNKNOWN;
 }

@@ -6,13 +6,13 @@
 
 struct model_folder {
   const char *path;  // absolute
-  // The model's fields. Of a folder of isoloss all fields of its run, with what its format has still to do; else, how it
-  // was trained is not known, and those fields that say so are auto.
+  // The model's fields. Of a folder of isoloss all fields of its run, with what its format has still to do; else, how
+  // it was trained is not known, and those fields that say so are auto.
   struct run_config config;
-  bool of_run;            // a folder of isoloss
-  int64_t step;           // optimizer steps done, at least 1; 1 where nothing says
-  const char *digest;     // of config.json, of all weights, and of what else decides what the model computes
-  const char **weights;   // paths of the safetensors files
+  bool of_run;           // a folder of isoloss
+  int64_t step;          // optimizer steps done, at least 1; 1 where nothing says
+  const char *digest;    // of config.json, of all weights, and of what else decides what the model computes
+  const char **weights;  // paths of the safetensors files
   size_t weight_count;
 };
 

@@ -14,9 +14,7 @@ enum { MOST_SHARDS = 4096, CHUNK = 1 << 18 };  // values at once
 
 // ---- which files ----
 
-static int by_name(const void *a, const void *b) {
-  return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
+static int by_name(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
 
 // The files that an index names, each once, in order of their names.
 static bool list_shards(struct model_folder *folder, const json_t *map, const char *path, struct arena *arena,
@@ -49,8 +47,8 @@ static bool find_files(struct model_folder *folder, struct arena *arena, struct 
     return true;
   }
   if (!file_exists(index))
-    return error_set(error, EXIT_USAGE_ERROR,
-                     "%s holds no weights: there is neither model.safetensors nor " INDEX_FILE, folder->path);
+    return error_set(error, EXIT_USAGE_ERROR, "%s holds no weights: there is neither model.safetensors nor " INDEX_FILE,
+                     folder->path);
   size_t length;
   json_error_t problem;
   const char *bytes = file_read(arena, index, &length, error);
@@ -209,8 +207,8 @@ bool model_folder_load(const struct model_folder *folder, struct model *model, s
   struct weight_files all = {.scales = {.file = -1}};
   void *raw = memory_get(CHUNK * sizeof(float));
   float *wide = memory_get(CHUNK * sizeof *wide);
-  bool fine = model->master == DTYPE_FLOAT32 ||
-              error_set(error, EXIT_USAGE_ERROR, "a model of a folder is kept in float32");
+  bool fine =
+      model->master == DTYPE_FLOAT32 || error_set(error, EXIT_USAGE_ERROR, "a model of a folder is kept in float32");
   fine = fine && open_all(folder, &arena, &all, error);
   for (int i = 0; i < model->table.tensor_count && fine; i++)
     fine = load_tensor(&all, &model->table.tensors[i], model, raw, wide, error);

@@ -24,9 +24,8 @@ static bool check_config(const struct training *t, struct error *error) {
   // Steps and tokens both stand in a resolved configuration; resolving takes one of them.
   again.train.tokens = AUTO_INTEGER;
   again.train.tokens_per_parameter = NAN;
-  if (c->model.heads == AUTO_INTEGER || c->model.kv_heads == AUTO_INTEGER ||
-      c->model.head_dim == AUTO_INTEGER || c->model.mlp_width == AUTO_INTEGER || c->model.vocabulary == AUTO_INTEGER ||
-      strcmp(c->model.dtype, "auto") == 0)
+  if (c->model.heads == AUTO_INTEGER || c->model.kv_heads == AUTO_INTEGER || c->model.head_dim == AUTO_INTEGER ||
+      c->model.mlp_width == AUTO_INTEGER || c->model.vocabulary == AUTO_INTEGER || strcmp(c->model.dtype, "auto") == 0)
     return error_set(error, EXIT_USAGE_ERROR, "the configuration is not resolved: a field that decides shapes is auto");
   // A model that was trained elsewhere: nothing of it can be trained here.
   bool trained = c->train.steps != AUTO_INTEGER;

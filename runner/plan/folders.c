@@ -16,7 +16,8 @@ struct plan_folders {
 };
 
 static struct plan_folders *find(struct plan_folders *folders, const char *path) {
-  while (folders && strcmp(folders->path, path) != 0 && strcmp(folders->folder.path, path) != 0) folders = folders->next;
+  while (folders && strcmp(folders->path, path) != 0 && strcmp(folders->folder.path, path) != 0)
+    folders = folders->next;
   return folders;
 }
 
@@ -32,6 +33,7 @@ bool plan_folder_take(struct plan_folders **folders, struct arena *arena, struct
   if (known->refused) {
     *error = known->why;
     error->code = EXIT_USAGE_ERROR;
+    memset(error->about, 0, sizeof error->about);  // whichever field it is, the folder says it
     return error_about(error, "from.path", NULL);
   }
   return model_folder_apply(&known->folder, config, error);

@@ -59,7 +59,7 @@ struct run_grid {
     const char *text, *spelling;
   } * spellings;  // of texts met so far that can be written in several ways
   size_t spelling_count, spelling_capacity;
-  struct plan_folders *folders;  // those met so far (runner/plan/folders.h)
+  struct plan_folders *folders;                   // those met so far (runner/plan/folders.h)
   struct grid_expression counts[TRAINER_COUNTS];  // of a trainer of the user's own; expression NULL: not given
 };
 

@@ -285,8 +285,9 @@ static void print_totals(const struct plan *plan, const struct totals *t, size_t
   if (t->done) fprintf(out, ", %zu done", t->done);
   if (t->diverged) fprintf(out, ", %zu diverged", t->diverged);
   if (t->done || t->diverged) fprintf(out, ", %zu to do", t->undone);
-  if (!isnan(t->flops)) fprintf(out, "; %.2e FLOPs", t->flops);
-  if (t->undone < plan->count && !isnan(t->flops)) fprintf(out, ", %.2e of them to do", t->flops_undone);
+  bool trains = !plan->spec->from && !isnan(t->flops);
+  if (trains) fprintf(out, "; %.2e FLOPs", t->flops);
+  if (t->undone < plan->count && trains) fprintf(out, ", %.2e of them to do", t->flops_undone);
   if (t->memory > 0) fprintf(out, "; up to %s a run", bytes_human(t->memory, a));
   fputs("\n", out);
   print_dtype(plan, t, out);

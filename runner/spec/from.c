@@ -1,5 +1,5 @@
-// `from`: folders whose models are the roots of the spec's chains, in place of trainings. A path, or a list of paths: an
-// axis of every sweep.
+// `from`: folders whose models are the roots of the spec's chains, in place of trainings. A path, or a list of paths:
+// an axis of every sweep.
 //   from: models/llama-160m
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +13,8 @@ static bool stays(const struct run_field *field) {
   if (field->own || field->stage) return true;
   for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
     if (strcmp(field->path, paths[i]) == 0) return true;
-  return !starts_with(field->path, "model.") && !starts_with(field->path, "train.") && strcmp(field->path, "format") != 0;
+  return !starts_with(field->path, "model.") && !starts_with(field->path, "train.") &&
+         strcmp(field->path, "format") != 0;
 }
 
 static void refuse(struct spec_reader *reader, const struct run_field *field, const struct node *node) {

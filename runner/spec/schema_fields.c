@@ -119,8 +119,8 @@ void schema_stages(struct json_writer *json) {
     const struct schema_property value = {one, .choices = (const char *const[]){"none"}, .choice_count = 1,
                                           .or_reference = arena_format(&arena, "axis:%s", stages[i].name)};
     schema_property(json, &value);
-    all[count++] = (struct schema_property){stages[i].name, .reference = one, .repeated = true, .limits = {{"minItems", 1}},
-                                      .description = stages[i].help};
+    all[count++] = (struct schema_property){stages[i].name, .reference = one, .repeated = true,
+                                            .limits = {{"minItems", 1}}, .description = stages[i].help};
   }
   schema_object(json, &(struct schema_object){"stages", .properties = all, .count = count});
   arena_free(&arena);

@@ -136,8 +136,7 @@ static bool open_run(struct stage_work *work, const char *config_path, bool *fin
   // It starts over: what an earlier worker left is in its way.
   return event_log_cut(&t->log, 0, error) && checkpoint_clean(t->run_folder, error) &&
          (work->stage->root || find_source(work, t->file.parent, &work->parent, error)) &&
-         training_open_device(t, error) &&
-         report_start(t, error);
+         training_open_device(t, error) && report_start(t, error);
 }
 
 enum exit_code stage_run(const struct trainer_options *options, struct error *error) {
