@@ -280,7 +280,7 @@ def a_model_made_by_transformers():
     rows = rows_by_stage("theirs")
     root, = rows["from"]
     batch = validation(root["id"])
-    model = transformers.AutoModelForCausalLM.from_pretrained(folder, torch_dtype=torch.float32)
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder).float()
     model.save_pretrained(path_of("in float32"))
     near(root["loss"], loss_by_transformers(path_of("in float32"), batch, "AutoModelForCausalLM"), 1e-5, "the same loss")
     run("export", rows["compress"][0]["id"], "--to", path_of("compressed"), code=0)
