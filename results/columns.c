@@ -57,9 +57,11 @@ OF_MODEL(get_prunable, q->parameters.prunable, NAN)
 #undef OF_MODEL
 PLANNED(get_active, q->active_parameters)
 PLANNED(get_average_active, q->average_active_parameters)
-PLANNED(get_tokens, q->tokens)
-PLANNED(get_targets, corpus->known ? (double)q->tokens * corpus->targets_per_token : NAN)
-PLANNED(get_steps, q->steps)
+// How the model of a folder was trained may not be known.
+static double trained(int64_t count) { return count == AUTO_INTEGER ? NAN : (double)count; }
+PLANNED(get_tokens, trained(q->tokens))
+PLANNED(get_targets, corpus->known ? trained(q->tokens) * corpus->targets_per_token : NAN)
+PLANNED(get_steps, trained(q->steps))
 PLANNED(get_epochs, q->epochs)
 PLANNED(get_ratio, q->tokens_per_parameter)
 PLANNED(get_flops, q->flops)

@@ -8,6 +8,7 @@ was skipped. finish() prints the plan and ends the script. The scratch folder is
 import collections
 import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -136,7 +137,14 @@ def take_back_to_version_4(database):
         database.execute(f"DROP VIEW IF EXISTS {view}")
     for table in "marks", "halvings", "layers":
         database.execute(f"DROP TABLE {table}")
-    database.execute("DROP INDEX runs_by_parent")
+    database.execute("PRAGMA foreign_keys = OFF")
+    # SQLite takes no column out of a table whose definition has comments.
+    definition = database.execute("SELECT sql FROM sqlite_master WHERE name = 'runs'").fetchone()[0]
+    plain = re.sub("--[^\n]*", "", definition)
+    database.execute(re.sub('^CREATE TABLE "?runs"?', "CREATE TABLE plain", plain))
+    database.execute("INSERT INTO plain SELECT * FROM runs")
+    database.execute("DROP TABLE runs")
+    database.execute("ALTER TABLE plain RENAME TO runs")
     for column in ("weight_error", "stored_bits", "root_loss", "kl", "top1_agreement", "top1_accuracy", "recovery",
                    "first_divergence", "halved_at", "trunk", "trunk_step", "trunk_seconds"):
         database.execute(f"ALTER TABLE runs DROP COLUMN {column}")

@@ -416,6 +416,7 @@ bool config_resolve(struct run_config *config, const struct corpus_facts *facts,
                      "train.accumulation %" PRId64 " does not divide the batch of %" PRId64 " sequences",
                      config->train.accumulation, batch / context) ||
            error_about(error, "train.accumulation", NULL);
+  if (*config->from.path) return format_fits(config, error);  // trained already, or nobody knows how
   bool tokens = config->train.tokens != AUTO_INTEGER, steps = config->train.steps != AUTO_INTEGER,
        ratio = !isnan(config->train.tokens_per_parameter);
   if (tokens + steps + ratio > 1)

@@ -39,8 +39,12 @@ enum field_group {
   GROUP_PREPARED = 4,  // what is known of a corpus depends on them
   GROUP_FORMAT = 8,    // names a format, whose canonical name counts
   GROUP_FOLLOWS = 16,  // by default from the width or the length, which tell runs apart in its place
+  GROUP_ROOT = 32,     // count for the root of a chain that begins with a folder, beside the folder's digest
 };
 #define AUTO_INTEGER INT64_MIN
+// The stage of runs that are the model of a folder, with which a chain begins in place of a training. Where and how
+// that was trained may not be known: train.steps and train.tokens are then auto in a resolved configuration, too.
+#define ROOT_STAGE "from"
 
 // What is known of the model of a trainer of the user's own before it trains, in place of the built-in model's counts;
 // NAN: not known.
@@ -84,6 +88,9 @@ struct run_config {
   const char *format;
   int64_t seed;
   // Settings of stages that follow the training; of a run before them they are at their defaults.
+  struct {
+    const char *path, *digest;
+  } from;
   struct {
     const char *method, *format, *order, *clip, *range, *pattern;
     int64_t bits, group, p, n, calibration_tokens;
@@ -186,7 +193,7 @@ struct run_quantities {
   struct parameter_counts parameters;
   double active_parameters;          // non-embedding ones that are not pruned at the end
   double average_active_parameters;  // the same, mean over the training steps
-  int64_t steps, tokens;             // tokens = steps * batch_tokens
+  int64_t steps, tokens;             // tokens = steps * batch_tokens; AUTO_INTEGER: a folder's model, trained elsewhere
   double flops, flops_6nd;  // whole training; flops per operation, attention and head included (see config.c), of the
                             // weights that are not pruned
   double flops_per_token;

@@ -9,7 +9,8 @@
 // Some knobs mean nothing under others: they must not split identities.
 bool config_counts(const struct run_config *config, const struct run_field *field) {
   const char *stage = field->stage ? field->stage : "", *own = config->stage ? config->stage : "";
-  return field->effect == EFFECT_COUNTS && strcmp(stage, own) == 0 &&
+  bool root = strcmp(own, ROOT_STAGE) == 0 && field->groups & GROUP_ROOT;
+  return field->effect == EFFECT_COUNTS && (root || strcmp(stage, own) == 0) &&
          (!field->counts_when || field->counts_when(config));
 }
 
@@ -147,9 +148,11 @@ void run_file_write(const struct run_file *file, struct text *out) {
   json_key(&json, "config");
   json_object_begin(&json);
   for (size_t i = 0; i < run_field_count; i++) {
+    struct value value = field_get(&file->config, &run_fields[i]);
     if (run_fields[i].stage && !file->config.stage && config_is_default(&file->config, &run_fields[i])) continue;
+    if (value.kind == VALUE_MISSING && !run_fields[i].auto_allowed) continue;  // of a model trained elsewhere
     json_key(&json, run_fields[i].path);
-    field_json(&json, &run_fields[i], field_get(&file->config, &run_fields[i]));
+    field_json(&json, &run_fields[i], value);
   }
   for (size_t i = 0; i < file->config.own.count; i++) {
     const struct run_field *field = &file->config.own.fields[i];
@@ -241,12 +244,12 @@ bool run_file_read(struct arena *arena, const char *path, struct run_file *file,
               path, json_integer_value(version), expected);
   } else if (strlen(id) >= sizeof file->id || strlen(digest) >= sizeof file->corpus_digest) {
     error_set(error, EXIT_USAGE_ERROR, "%s: id or corpus digest too long", path);
-  } else if (stage && !is_run_id(parent)) {
+  } else if (stage && (!parent || ((*parent || strcmp(stage, ROOT_STAGE) != 0) && !is_run_id(parent)))) {
     error_set(error, EXIT_USAGE_ERROR, "%s: stage '%s' needs the id of its parent", path, stage);
   } else {
     if (stage) {
       file->config.stage = arena_string(arena, stage);
-      memcpy(file->parent, parent, DIGEST_LENGTH);
+      memcpy(file->parent, parent, strlen(parent));
     }
     snprintf(file->id, sizeof file->id, "%s", id);
     snprintf(file->corpus_digest, sizeof file->corpus_digest, "%s", digest);

@@ -150,9 +150,8 @@ static void put_null(struct json_writer *json, const char *key) {
 }
 
 // A byte pair encoding without pairs.
-static bool write_bytes_tokenizer(int64_t end_token, const char *path, struct error *error) {
-  struct text text = {0};
-  struct json_writer json = json_writer(&text, true);
+void bytes_tokenizer_text(int64_t end_token, struct text *out) {
+  struct json_writer json = json_writer(out, true);
   json_object_begin(&json);
   json_key_string(&json, "version", "1.0");
   put_null(&json, "truncation");
@@ -185,6 +184,11 @@ static bool write_bytes_tokenizer(int64_t end_token, const char *path, struct er
   json_array_end(&json);
   json_object_end(&json);
   json_object_end(&json);
+}
+
+static bool write_bytes_tokenizer(int64_t end_token, const char *path, struct error *error) {
+  struct text text = {0};
+  bytes_tokenizer_text(end_token, &text);
   bool fine = write_text(&text, path, error);
   text_free(&text);
   return fine;

@@ -24,11 +24,14 @@ static bool check_config(const struct training *t, struct error *error) {
   // Steps and tokens both stand in a resolved configuration; resolving takes one of them.
   again.train.tokens = AUTO_INTEGER;
   again.train.tokens_per_parameter = NAN;
-  if (c->train.steps == AUTO_INTEGER || c->model.heads == AUTO_INTEGER || c->model.kv_heads == AUTO_INTEGER ||
-      c->model.head_dim == AUTO_INTEGER || c->model.mlp_width == AUTO_INTEGER || c->model.vocabulary == AUTO_INTEGER ||
-      c->train.warmup_steps == AUTO_INTEGER || strcmp(c->model.dtype, "auto") == 0)
+  if (c->model.heads == AUTO_INTEGER || c->model.kv_heads == AUTO_INTEGER || c->model.head_dim == AUTO_INTEGER ||
+      c->model.mlp_width == AUTO_INTEGER || c->model.vocabulary == AUTO_INTEGER || strcmp(c->model.dtype, "auto") == 0)
     return error_set(error, EXIT_USAGE_ERROR, "the configuration is not resolved: a field that decides shapes is auto");
+  // A model that was trained elsewhere: nothing of it can be trained here.
+  bool trained = c->train.steps != AUTO_INTEGER;
+  if (!trained) again.train.steps = 1;
   if (!config_resolve(&again, &facts, "float32", error)) return false;
+  if (*c->from.path || !trained) return true;
   if (again.train.tokens != c->train.tokens)
     return error_set(error, EXIT_USAGE_ERROR, "train.tokens %" PRId64 " is not train.steps * train.batch_tokens",
                      c->train.tokens);
@@ -123,6 +126,9 @@ bool training_open(struct training *t, const char *config_path, bool *finished, 
   if (!training_open_log(t, config_path, finished, error)) return false;
   if (*finished) return true;
   const struct run_config *c = &t->file.config;
+  if (c->train.steps == AUTO_INTEGER || c->train.warmup_steps == AUTO_INTEGER)
+    return error_set(error, EXIT_USAGE_ERROR,
+                     "the configuration is not resolved: train.steps or train.warmup_steps is auto");
   t->steps = c->train.steps;
   t->identity = config_identity(c, t->file.corpus_digest, "state", "");
   if (!training_open_model(t, MODEL_TRAIN, error)) return false;

@@ -72,7 +72,7 @@ void plan_set_describe(void *plan_set, size_t i, struct coordinator_run *run) {
   memcpy(run->file.corpus_digest, facts->digest, sizeof run->file.corpus_digest);
   run->record = (struct run_record){
       .stage = planned->stage ? planned->stage->name : set->plan->stage,
-      .parent = planned->stage ? planned->parent_id : NULL,
+      .parent = planned->stage && !planned->stage->root ? planned->parent_id : NULL,
       .trainer = set->command,
       .corpus = *facts,
       .quantities = planned->quantities,

@@ -259,6 +259,11 @@ static void resolve(struct making *m) {
     return;
   }
   m->state = REFUSED;
+  for (size_t i = 0; *m->config.from.path && i < sizeof m->error.about / sizeof *m->error.about; i++)
+    if (!m->error.about[i]) {  // what is wrong with a folder's model is wrong with the folder
+      m->error.about[i] = "from.path";
+      break;
+    }
   if (!vocabulary_unknown(&m->config, m->facts)) return;
   // Perhaps only the vocabulary is missing, which the corpus will tell: does everything else fit?
   struct corpus_facts stand_in = {.known = true, .vocabulary = 32768, .train_tokens = INT64_MAX};
@@ -430,6 +435,8 @@ enum grid_outcome grid_evaluate(struct run_grid *grid, size_t sweep_index, uint6
   problem->error.code = EXIT_DONE;
   grid_apply(sweep, combination, &m.config);
   config_name_source(&m.config);
+  if (*m.config.from.path && !plan_folder_take(&grid->folders, grid->arena, &m.config, &problem->error))
+    return GRID_REFUSED;
 
   bool no_corpus, decided = false, stays = true, undecided = false;
   bool derived = derive_all(&m, ready, &no_corpus, problem);

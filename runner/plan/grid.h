@@ -2,6 +2,7 @@
 // configuration (axis values, `set`, resolution, `where`) the same way each time it is asked for, so that a plan keeps
 // 24 bytes a run and nothing else.
 #pragma once
+#include "runner/plan/folders.h"
 #include "runner/plan/plan.h"
 #include "runner/spec/names.h"
 
@@ -58,6 +59,7 @@ struct run_grid {
     const char *text, *spelling;
   } * spellings;  // of texts met so far that can be written in several ways
   size_t spelling_count, spelling_capacity;
+  struct plan_folders *folders;                   // those met so far (runner/plan/folders.h)
   struct grid_expression counts[TRAINER_COUNTS];  // of a trainer of the user's own; expression NULL: not given
 };
 

@@ -127,7 +127,8 @@ bool plan_make(struct plan *plan, const struct spec *spec, const struct plan_opt
   plan->grid->find_corpus = NULL;
   plan->corpora = plan->grid->corpora;
   plan->corpus_count = plan->grid->corpus_count;
-  fine = fine && plan_halving_make(plan, diagnostics) && plan_add_stages(plan, diagnostics);
+  fine = fine && plan_folders_check(plan, diagnostics, error) && plan_halving_make(plan, diagnostics) &&
+         plan_add_stages(plan, diagnostics);
   if (fine) return true;
   if (error->code == EXIT_DONE) diagnostics_check(diagnostics, spec->path, error);
   return false;
@@ -174,7 +175,7 @@ void plan_run_quick(const struct plan *plan, size_t i, struct planned_run *run) 
   struct grid_problem problem;
   grid_evaluate(plan->grid, record->sweep, record->combination, &result, &problem);
   run->number = i;
-  run->stage = NULL;
+  run->stage = stage_find(result.config.stage);
   run->parent = SIZE_MAX;
   run->parent_id[0] = '\0';
   run->config = result.config;
@@ -187,7 +188,10 @@ void plan_run_quick(const struct plan *plan, size_t i, struct planned_run *run) 
   if (!run->resolved) return;
   if (plan->spec->trainer.node) return;  // what another trainer takes is not known
   if (plan->ops) run->memory = memory_of(plan, &run->config);
-  if (plan->speed) run->seconds = plan_seconds(plan->speed, &run->config, &run->quantities, &run->corpus->facts);
+  if (plan->speed && run->stage)
+    run->seconds = stage_seconds(plan, run);
+  else if (plan->speed)
+    run->seconds = plan_seconds(plan->speed, &run->config, &run->quantities, &run->corpus->facts);
 }
 
 void plan_run(const struct plan *plan, size_t i, struct planned_run *run) {
@@ -198,7 +202,8 @@ void plan_run(const struct plan *plan, size_t i, struct planned_run *run) {
   }
   plan_run_quick(plan, i, run);
   if (!run->resolved || run->corpus->reason) return;
-  struct digest id = config_identity(&run->config, run->corpus->facts.digest, plan->stage, "");
+  struct digest id = run->stage ? stage_run_id(run->stage, &run->config, run->corpus->facts.digest, "")
+                                : config_identity(&run->config, run->corpus->facts.digest, plan->stage, "");
   memcpy(run->id, id.hex, sizeof id.hex);
 }
 

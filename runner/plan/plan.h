@@ -64,7 +64,7 @@ struct plan {
 
 struct planned_run {
   size_t number;              // from 0, in the plan's order
-  const struct stage *stage;  // NULL: a training
+  const struct stage *stage;  // NULL: a training; of a folder's model a root
   size_t parent;              // the number of the run that a stage follows; SIZE_MAX of a training
   char parent_id[40];         // "" of a training, and where ids are not known
   struct run_config config;   // resolved; its strings live as long as the plan

@@ -87,8 +87,8 @@ static void refuse(struct growth *g, const struct spec_stage_value *value, const
     if (g->told[i] == value->node) return;
   g->told = memory_grow(g->told, (g->told_count + 1) * sizeof *g->told);
   g->told[g->told_count++] = value->node;
-  node_error(blame(value, error), g->diagnostics, NULL, "%s (first after the training of width %lld, seed %lld)",
-             error->text, (long long)config->model.width, (long long)config->seed);
+  node_error(blame(value, error), g->diagnostics, NULL, "%s (first after the %s of width %lld, seed %lld)", error->text,
+             g->plan->spec->from ? "model" : "training", (long long)config->model.width, (long long)config->seed);
 }
 
 // Whether an earlier choice for the same parent is the same run: what counts in its id is equal.
@@ -223,7 +223,9 @@ size_t plan_stage_count(const struct plan *plan, size_t level) {
 
 void plan_stages_say(const struct plan *plan, struct text *out) {
   size_t trainings = plan_stage_count(plan, 0);
-  text_format(out, "%zu training%s", trainings, trainings == 1 ? "" : "s");
+  const struct stage *root = plan->spec->from ? stage_find(ROOT_STAGE) : NULL;
+  text_format(out, "%zu %s", trainings,
+              trainings == 1 ? (root ? root->one : "training") : (root ? root->several : "trainings"));
   for (size_t level = 1; level <= plan->spec->stage_count; level++) {
     const struct stage *stage = plan->spec->stages[level - 1].stage;
     size_t count = plan_stage_count(plan, level);

@@ -101,7 +101,7 @@ static void add_row(struct runs_table *runs, const struct planned_run *run, cons
   add_number(table, known, planned("parameters", run));
   for (size_t i = 0; counts && i < sizeof count_heads / sizeof *count_heads; i++)
     add_number(table, known, planned(count_heads[i].column, run));
-  add_number(table, known, (double)q->tokens);
+  add_number(table, known && q->tokens != AUTO_INTEGER, (double)q->tokens);
   add_number(table, known, q->tokens_per_parameter);
   add_epochs(table, known, q->epochs);
   add_flops(table, known, q->flops);
@@ -279,7 +279,7 @@ static void print_totals(const struct plan *plan, const struct totals *t, size_t
   char a[32], b[32], c[32];
   if (shown < plan->count) fprintf(out, "... and %zu more runs (--limit 0 shows all)\n", plan->count - shown);
   fprintf(out, "\n%zu run%s", plan->count, plan->count == 1 ? "" : "s");
-  if (plan->spec->stage_count) {
+  if (plan->spec->stage_count || plan->spec->from) {
     struct text counts = {0};
     plan_stages_say(plan, &counts);
     fprintf(out, " (%s)", text_string(&counts));
@@ -288,8 +288,9 @@ static void print_totals(const struct plan *plan, const struct totals *t, size_t
   if (t->done) fprintf(out, ", %zu done", t->done);
   if (t->diverged) fprintf(out, ", %zu diverged", t->diverged);
   if (t->done || t->diverged) fprintf(out, ", %zu to do", t->undone);
-  if (!isnan(t->flops)) fprintf(out, "; %.2e FLOPs", t->flops);
-  if (t->undone < plan->count && !isnan(t->flops)) fprintf(out, ", %.2e of them to do", t->flops_undone);
+  bool trains = !plan->spec->from && !isnan(t->flops);
+  if (trains) fprintf(out, "; %.2e FLOPs", t->flops);
+  if (t->undone < plan->count && trains) fprintf(out, ", %.2e of them to do", t->flops_undone);
   if (t->memory > 0) fprintf(out, "; up to %s a run", bytes_human(t->memory, a));
   fputs("\n", out);
   print_dtype(plan, t, out);
@@ -349,7 +350,7 @@ static bool has_own_column(const struct run_field *field) {
 static void add_columns(struct runs_table *runs, const struct plan *plan, bool counts) {
   text_table_column(&runs->text, (struct text_column){"id"});
   text_table_column(&runs->text, (struct text_column){"state"});
-  runs->stages = plan->spec->stage_count > 0;
+  runs->stages = plan->spec->stage_count > 0 || plan->spec->from;
   if (runs->stages) {
     text_table_column(&runs->text, (struct text_column){"stage"});
     text_table_column(&runs->text, (struct text_column){"parent"});

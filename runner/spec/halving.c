@@ -106,6 +106,10 @@ void spec_read_halving(struct spec_reader *reader, const struct node *node) {
     return;
   }
   spec_check_keys(&spec_halving_keys, node, reader->diagnostics);
+  if (reader->spec->from) {
+    node_error(node, reader->diagnostics, NULL, "halving stops trainings on the way: with from nothing is trained");
+    return;
+  }
   const struct node *over = node_find(node, "over"), *keep = node_find(node, "keep"), *at = node_find(node, "at");
   halving->node = node;
   halving->keep = 0.5;

@@ -14,6 +14,8 @@ static const struct schema_property top[] = {
     {"base", .fields = "value", .description = "fields of every run, where the sweep does not give them"},
     {"sweep", .reference = "sweep", .repeated = true, .limits = {{"minItems", 1}},
      .description = "grids of runs, united; without it the spec is one run"},
+    {"from", "string", .repeated = true, .limits = {{"minItems", 1}},
+     .description = "a folder with a model, or several, that the chains begin with in place of trainings"},
     {"stages", .reference = "stages", .description = "what follows each training, in order"},
     {"fit", .reference = "fit", .repeated = true, .description = "laws to fit to the runs"},
     {"claims", "string|number|boolean", .repeated = true,

@@ -111,15 +111,17 @@ void schema_field_definitions(struct json_writer *json) {
 void schema_stages(struct json_writer *json) {
   struct arena arena = {0};
   struct schema_property *all = arena_array(&arena, stage_count, sizeof *all);
+  size_t count = 0;
   for (size_t i = 0; i < stage_count; i++) {
+    if (stages[i].root) continue;
     const char *one = arena_format(&arena, "stage:%s", stages[i].name);
     // A value is a mapping of the stage's fields, each an axis, or the word none.
     const struct schema_property value = {one, .choices = (const char *const[]){"none"}, .choice_count = 1,
                                           .or_reference = arena_format(&arena, "axis:%s", stages[i].name)};
     schema_property(json, &value);
-    all[i] = (struct schema_property){stages[i].name, .reference = one, .repeated = true, .limits = {{"minItems", 1}},
-                                      .description = stages[i].help};
+    all[count++] = (struct schema_property){stages[i].name, .reference = one, .repeated = true,
+                                            .limits = {{"minItems", 1}}, .description = stages[i].help};
   }
-  schema_object(json, &(struct schema_object){"stages", .properties = all, .count = stage_count});
+  schema_object(json, &(struct schema_object){"stages", .properties = all, .count = count});
   arena_free(&arena);
 }

@@ -165,6 +165,7 @@ static void read_all(struct spec_reader *reader, const struct node *root) {
   choose_files(reader);
   spec->base_fine = reader->diagnostics->errors == before;
   spec_read_sweeps(reader, node_find(root, "sweep"));
+  spec_read_from(reader, node_find(root, "from"));
   spec_read_stages(reader, node_find(root, "stages"));
   spec_check_spellings(reader);
   spec_read_fits(reader, node_find(root, "fit"));

@@ -179,6 +179,7 @@ struct spec {
   const struct node **plot_nodes;
   size_t plot_count;
   struct spec_trainer trainer;
+  const struct node *from;    // folders that chains begin with, an axis of every sweep; NULL: trainings
   struct spec_stage *stages;  // in the order in which they follow training
   size_t stage_count;
   struct spec_limits {

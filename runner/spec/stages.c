@@ -7,7 +7,8 @@
 
 static const char *list_stages(struct arena *arena) {
   struct text list = {0};
-  for (size_t i = 0; i < stage_count; i++) text_format(&list, "%s%s", i ? ", " : "", stages[i].name);
+  for (size_t i = 0; i < stage_count; i++)
+    if (!stages[i].root) text_format(&list, "%s%s", list.length ? ", " : "", stages[i].name);
   const char *names = arena_string(arena, text_string(&list));
   text_free(&list);
   return names;
@@ -43,10 +44,16 @@ static void read_value(struct spec_reader *reader, struct spec_stage *stage, con
 static void read_stage(struct spec_reader *reader, const struct node *key, const struct node *node) {
   struct spec *spec = reader->spec;
   const struct stage *found = stage_find(key->text);
+  if (found && found->root) {
+    node_error(key, reader->diagnostics, "from: PATH", "%s stands beside stages, not in it: chains begin with it",
+               key->text);
+    return;
+  }
   if (!found) {
     const char *names[16];
     size_t count = 0;
-    for (; count < stage_count && count < 16; count++) names[count] = stages[count].name;
+    for (size_t i = 0; i < stage_count && count < 16; i++)
+      if (!stages[i].root) names[count++] = stages[i].name;
     const char *near = strlen(key->text) < 100 ? nearest_name(key->text, names, count) : NULL;
     node_error(key, reader->diagnostics, near ? did_you_mean(near, arena_alloc(&spec->arena, 160)) : NULL,
                "there is no stage '%.80s': stages are %s", key->text, list_stages(&spec->arena));

@@ -23,6 +23,8 @@ static void resolve(const struct run_file *file, struct arena *arena) {
   if (counts.non_embedding < 1 || counts.total < counts.non_embedding || counts.prunable > counts.non_embedding)
     abort();
   struct run_quantities quantities = config_quantities(&config, &facts);
+  bool trained = !*config.from.path;  // else a folder's model: what is known of its training is as the file has it
+  if (!trained) return;
   if (quantities.steps < 1 || quantities.tokens / quantities.steps != config.train.batch_tokens) abort();
   if (!(quantities.flops > 0) || !(quantities.active_parameters >= 0)) abort();
   if (!*config_identity(&config, file->corpus_digest, "train", "").hex) abort();

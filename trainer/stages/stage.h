@@ -14,6 +14,7 @@ struct stage {
   const char *name;           // of its key under `stages`, of the group of its fields, of the column `stage`
   const char *one, *several;  // what people count: "compression", "compressions"
   const char *help;
+  bool root;    // a chain begins with it: it has no parent, and no key under `stages`
   int version;  // raised by hand when a change of the stage changes its results: part of its runs' identity
   // Whether these settings are those of no stage at all: the chain goes on with the parent itself.
   bool (*skips)(const struct run_config *config);

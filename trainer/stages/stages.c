@@ -3,10 +3,21 @@
 
 #include "trainer/stages/compress.h"
 #include "trainer/stages/evaluate.h"
+#include "trainer/stages/from.h"
 #include "trainer/stages/stage.h"
 
-// In the order in which a spec may ask for them.
+// In the order in which a spec may ask for them, roots first.
 const struct stage stages[] = {
+    {.name = ROOT_STAGE,
+     .one = "model of a folder",
+     .several = "models of folders",
+     .help = "a model that is there already: a folder in Hugging Face's layout",
+     .root = true,
+     .version = 1,
+     .skips = from_stage_skips,
+     .resolve = from_stage_resolve,
+     .forward_tokens = from_stage_forward_tokens,
+     .work = from_stage_work},
     {.name = "compress",
      .one = "compression",
      .several = "compressions",

@@ -43,7 +43,7 @@ static bool find_source(struct stage_work *work, const char *id, struct stage_so
 
 bool stage_find_root(struct stage_work *work, struct stage_source *root, struct error *error) {
   *root = work->parent;
-  while (root->file.config.stage)
+  while (*root->file.parent)
     if (!find_source(work, arena_string(&work->run.arena, root->file.parent), root, error)) return false;
   return true;
 }
@@ -128,12 +128,15 @@ static bool open_run(struct stage_work *work, const char *config_path, bool *fin
   work->stage = stage_find(t->file.config.stage);
   if (!work->stage)
     return error_set(error, EXIT_USAGE_ERROR, "%s: there is no stage '%s'", config_path, t->file.config.stage);
+  if (!work->stage->root != (*t->file.parent != '\0'))
+    return error_set(error, EXIT_USAGE_ERROR, "%s: stage '%s' with%s parent", config_path, t->file.config.stage,
+                     *t->file.parent ? " a" : "out a");
   t->identity = config_identity(&t->file.config, t->file.corpus_digest, "state", t->file.parent);
   t->clock_start = clock_seconds();
   // It starts over: what an earlier worker left is in its way.
   return event_log_cut(&t->log, 0, error) && checkpoint_clean(t->run_folder, error) &&
-         find_source(work, t->file.parent, &work->parent, error) && training_open_device(t, error) &&
-         report_start(t, error);
+         (work->stage->root || find_source(work, t->file.parent, &work->parent, error)) &&
+         training_open_device(t, error) && report_start(t, error);
 }
 
 enum exit_code stage_run(const struct trainer_options *options, struct error *error) {

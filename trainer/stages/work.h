@@ -25,7 +25,7 @@ struct stage_work {
 // that was stopped or killed starts over.
 enum exit_code stage_run(const struct trainer_options *options, struct error *error);
 
-// The training that the chain began with.
+// The training, or the folder's model, that the chain began with.
 bool stage_find_root(struct stage_work *work, struct stage_source *root, struct error *error);
 // The parameters of a source as it computes with them: where its format represents weights, represented. *format (may
 // be NULL) is what its model still does to activations. values_free in either case.
