@@ -256,7 +256,8 @@ void fit_profile(struct fit *fit) {
       if (!asked_for(fit, stage->free[i]) && !loose[stage->free[i]]) continue;
       if (!(stage->objective > 1e-18 * (double)stage->row_count) &&
           !fit->choice_variance) {  // nothing tells how large the errors are
-        if (!told) fit_result_warn(result, "the law passes through its rows: there are no errors to make profiles of");
+        if (!told && !fit->rounding)
+          fit_result_warn(result, "the law passes through its rows: there are no errors to make profiles of");
         told = true;
         continue;
       }
