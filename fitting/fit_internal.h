@@ -213,6 +213,9 @@ struct walk {
   int vanished;   // place in stage->free of the positive coefficient that reaches 0 first on the way, or -1
 };
 void walk_out(struct arena *arena, const struct fit *fit, struct walk *walk);
+// Whether the objective is a parabola: least squares of a law that is linear in all its coefficients. A walk is then a
+// formula, unless it meets a bound.
+bool walks_are_exact(const struct fit_stage *stage);
 
 // False with an error when a name to profile is no fitted parameter.
 bool fit_profile_names(const struct fit *fit, struct error *error);

@@ -107,6 +107,9 @@ def shares():
     derived = fit(table("six.csv", "N,D,loss", rows))["derived"]
     a, b = derived["a"], derived["b"]
     check(a["status"] == b["status"], "one status", a, b)
+    check(a["low"] is None and a["high"] is None, "six rows leave nearly all of it open", a)
+    derived = fit("six.csv", "--confidence", "0.8")["derived"]
+    a, b = derived["a"], derived["b"]
     check(a["low"] is not None and 0 < a["low"] < a["high"] < 1, "a", a)
     check(abs(a["low"] + b["high"] - 1) < 1e-9 and abs(a["high"] + b["low"] - 1) < 1e-9, "the rest", a, b)
 
@@ -502,7 +505,34 @@ def nearly_all_that_it_can_be():
     bounded = fit("plain.csv", "--low", "alpha=0.30", "--high", "alpha=0.37", "--where", "N < 2e8")
     one = bounded["parameters"]["alpha"]
     check(one["status"] == "not determined" and one["low"] is None, "an exponent held between bounds", one)
-    check("nearly all that it can be" in one["note"] or "no value" in one["note"], "and why", one)
+    check("nearly all that it can be" in one["note"] or "every value" in one["note"], "and why", one)
+
+
+@case
+def many_linear_coefficients():
+    """Profiles of least squares in linear coefficients are parabolas, whose ends a formula gives."""
+    random.seed(7)
+    names = ["c%d" % i for i in range(40)]
+    write("many.yaml", "law: many\nformula: " + " + ".join("%s * x%d" % (c, i) for i, c in enumerate(names)) +
+          "\npredicts: y\nresidual: plain\nobjective: least-squares\nparameters: {" +
+          ", ".join("%s: {starts: [0, 1]}" % c for c in names) + "}\n")
+    rows = []
+    for _ in range(120):
+        base = random.gauss(0, 1)
+        x = [base + 0.05 * random.gauss(0, 1) for _ in names]
+        rows.append(",".join("%.6f" % v for v in x) + ",%.6f" % (sum(x) + 0.1 * random.gauss(0, 1)))
+    head = ",".join("x%d" % i for i in range(40)) + ",y"
+    found = fit(table("many.csv", head, rows), "--law", "./many.yaml", resamples=0)
+    profiles = found["profiles"]
+    check(len(profiles) >= 30, "loose ones have profiles", len(profiles))
+    for name, one in profiles.items():
+        value = found["parameters"][name]["value"]
+        check(abs((one["high"] - value) / (value - one["low"]) - 1) < 1e-6, name + ": as far down as up", value, one)
+    write("huber.yaml", open("many.yaml").read().replace("least-squares", "huber:100"))
+    walked = fit("many.csv", "--law", "./huber.yaml", "--profile", "c0", resamples=0)["profiles"]["c0"]
+    width = profiles["c0"]["high"] - profiles["c0"]["low"]
+    check(all(abs(walked[end] - profiles["c0"][end]) < 2e-3 * width for end in ("low", "high")), "what steps reach",
+          walked, profiles["c0"])
 
 
 harness.finish()
