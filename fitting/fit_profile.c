@@ -255,7 +255,7 @@ static bool find_loose(struct fit *fit, const struct fit_stage *stage, bool *loo
   fit_result_warn(
       fit->result,
       "%d coefficients look loose: profiles of so many take long and are not made unasked, so intervals and "
-      "what is determined come from %s alone; --profile NAME makes one",
+      "what is determined come from %s alone; --profile-of NAME makes one",
       count, fit->result->bootstrap ? "resamples" : "the curvature");
   return false;
 }

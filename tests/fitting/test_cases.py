@@ -513,26 +513,37 @@ def many_linear_coefficients():
     """Profiles of least squares in linear coefficients are parabolas, whose ends a formula gives."""
     random.seed(7)
     names = ["c%d" % i for i in range(40)]
-    write("many.yaml", "law: many\nformula: " + " + ".join("%s * x%d" % (c, i) for i, c in enumerate(names)) +
+    many = ("law: many\nformula: " + " + ".join("%s * x%d" % (c, i) for i, c in enumerate(names)) +
           "\npredicts: y\nresidual: plain\nobjective: least-squares\nparameters: {" +
           ", ".join("%s: {starts: [0, 1]}" % c for c in names) + "}\n")
+    write("many.yaml", many)
     rows = []
     for _ in range(120):
         base = random.gauss(0, 1)
         x = [base + 0.05 * random.gauss(0, 1) for _ in names]
         rows.append(",".join("%.6f" % v for v in x) + ",%.6f" % (sum(x) + 0.1 * random.gauss(0, 1)))
     head = ",".join("x%d" % i for i in range(40)) + ",y"
-    found = fit(table("many.csv", head, rows), "--law", "./many.yaml", resamples=0)
+    found = fit(table("many.csv", head, rows), "--law", "./many.yaml", "--profile-of", "c0", resamples=0)
     profiles = found["profiles"]
-    check(len(profiles) >= 30, "loose ones have profiles", len(profiles))
+    check(len(profiles) >= 10, "loose ones have profiles", len(profiles))
     for name, one in profiles.items():
         value = found["parameters"][name]["value"]
         check(abs((one["high"] - value) / (value - one["low"]) - 1) < 1e-6, name + ": as far down as up", value, one)
-    write("huber.yaml", open("many.yaml").read().replace("least-squares", "huber:100"))
-    walked = fit("many.csv", "--law", "./huber.yaml", "--profile", "c0", resamples=0)["profiles"]["c0"]
+    write("huber.yaml", many.replace("least-squares", "huber:100"))
+    walked = fit("many.csv", "--law", "./huber.yaml", "--profile-of", "c0", resamples=0)["profiles"]["c0"]
     width = profiles["c0"]["high"] - profiles["c0"]["low"]
     check(all(abs(walked[end] - profiles["c0"][end]) < 2e-3 * width for end in ("low", "high")), "what steps reach",
           walked, profiles["c0"])
+
+
+@case
+def what_an_export_rests_on():
+    """A law written as source says what it rests on besides the rows, and what the fit warns of."""
+    for language in ("c", "python", "latex"):
+        code, out, err = run("fit", "plain.csv", "--prior", "alpha=0.33~0.02", "--bootstrap", "50", "--export", language)
+        check(code == 0 and "alpha: prior 0.33 +- 0.02" in out and "95 % intervals" in out, language + ": the prior", out, err)
+        code, out, err = run("fit", "constant.csv", "--bootstrap", "50", "--export", language)
+        check(code == 0 and "Warning: loss is 3 in all 25 rows" in out, language + ": the warning", out, err)
 
 
 harness.finish()
