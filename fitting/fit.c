@@ -190,9 +190,11 @@ static bool diagnose(struct fit *fit, struct error *error) {
   fit_profile(fit);
   if (!options->bare) {
     fit_direct(fit);
-    fit_influence(fit);
-    fit_sensitivity(fit);
-    fit_trends(fit);
+    if (!fit->rounding) {
+      fit_influence(fit);
+      fit_sensitivity(fit);
+      fit_trends(fit);
+    }
     fit_replicates(fit);
     fit_correlate(fit);
     fit_roll_out(fit);
@@ -219,6 +221,7 @@ bool fit_find(struct fit *fit, struct error *error) {
   fill_stages(fit);
   if (!fill_rows(fit, error)) return false;
   fit_choice(fit);
+  fit_doubt_outcomes(fit);
   fit->dependence_warnings[0] = fit->result->warning_count;
   if (fit->alone)
     fit_take_groups(fit);

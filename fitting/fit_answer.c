@@ -28,7 +28,9 @@ static const char *estimate_words(const struct fit *fit, const struct answered *
         interval = arena_format(arena, " (%g %% interval %s to %s), determined", 100 * fit->result->confidence,
                                 digits(arena, e->low), digits(arena, e->high));
       else
-        interval = fit->result->bootstrap ? " (no interval)" : " (no resamples, so no interval)";
+        interval = fit->rounding            ? " (residuals are rounding, so no interval)"
+                   : fit->result->bootstrap ? " (no interval)"
+                                            : " (no resamples, so no interval)";
       return arena_format(arena, "%s = %s%s", e->name, value, interval);
     case COEFFICIENT_BY_PRIOR:
       return arena_format(arena, "%s = %s, %s", e->name, value, e->note ? e->note : coefficient_status_name(e->status));

@@ -69,12 +69,14 @@ struct fit {
   enum law_residual residual;
   struct objective objective;
   int target_column;
-  double *row_weight;  // [table rows]
-  double *row_scale;   // [table rows]: multiplies the residual (--std); NULL: 1
-  double *observed;    // [table rows]
-  enum row_use *use;   // [table rows]
-  bool *selected;      // [table rows]: takes part, is held out or unused
-  int *row_group;      // [table rows]: resampled together
+  double *row_weight;          // [table rows]
+  double *row_scale;           // [table rows]: multiplies the residual (--std); NULL: 1
+  double *observed;            // [table rows]
+  enum row_use *use;           // [table rows]
+  bool *selected;              // [table rows]: takes part, is held out or unused
+  size_t left_out_by_outcome;  // rows excluded for the value of the target
+  bool rounding;               // residuals are nothing else, and no statistics are made of them
+  int *row_group;              // [table rows]: resampled together
   int group_count;
   bool grouped;  // rows of a group depend on each other
   struct element *elements;

@@ -187,7 +187,8 @@ static void find_held(struct fit *fit, const double *values) {
       struct fit_derived *derived = &result->derived[place++];
       struct error ignored = {0};
       bool held = derive_sets(fit, d, law->derived[d].at ? derived_point(fit, &law->derived[d], p) : NAN, &sets,
-                              earlier, results, &ignored);
+                              earlier, results, &ignored) &&
+                  results[0] != 0;  // 0 is what nothing moves any more, not what is held
       for (size_t k = 1; k < sets.count && held; k++) held = fabs(results[k] - results[0]) <= 1e-12 * fabs(results[0]);
       if (!held) continue;
       fit_forget_derived(derived);

@@ -145,8 +145,7 @@ static void settle_looked_at(const struct fit *fit, const struct law_derived *wh
   settle_beyond(derived, results + 1 + at->open, at->beyond + (exponent ? at->exponents : 0));
   widen_to_reached(fit, derived, results + 1 + at->open + at->beyond + at->exponents, at->reached);
   bool exists = isfinite(results[0]) && isfinite(results[at->count]);
-  bool said = derived->status != COEFFICIENT_ONE_SIDED || !derived_is_share(fit, what->expression) ||
-              derived->low > 0 || derived->high < 1;  // a share is at least 0 and at most 1 anyway
+  bool said = !derived_is_share(fit, what->expression) || !tells_nothing(derived->low, derived->high, 0, 1);
   if (!exists || !said || is_made_of_open(fit, what)) fit_forget_derived(derived);
 }
 

@@ -28,6 +28,9 @@ void fit_copy_ties(const struct fit *fit, double *values);
 void fit_copy_tied_intervals(struct fit *fit);
 // Everything up to what is known of the minimum: rows, search, groups, bounds. fit_run does the rest.
 bool fit_find(struct fit *fit, struct error *error);
+// Warns of rows left out by their outcome, of an outcome that never differs, of residuals that are rounding
+// (fit->rounding, and no resamples are made then). After the rows' residuals are known.
+void fit_doubt_outcomes(struct fit *fit);
 // Reads the options' priors, once the elements are there.
 bool fit_prior_read(struct fit *fit, struct error *error);
 // The same fit by the rows alone, into fit->alone.
@@ -210,6 +213,9 @@ struct walk {
   int vanished;   // place in stage->free of the positive coefficient that reaches 0 first on the way, or -1
 };
 void walk_out(struct arena *arena, const struct fit *fit, struct walk *walk);
+// Whether the objective is a parabola: least squares of a law that is linear in all its coefficients. A walk is then a
+// formula, unless it meets a bound.
+bool walks_are_exact(const struct fit_stage *stage);
 
 // False with an error when a name to profile is no fitted parameter.
 bool fit_profile_names(const struct fit *fit, struct error *error);
@@ -227,6 +233,9 @@ void fit_settle_derived(struct fit_derived *derived, const double *ends, size_t 
 // The status of a quantity by its values [open_count] at result->open_ends: ends of profiles settle it; what a step
 // along a direction that changes no prediction does change is not determined.
 void fit_settle_open(const struct fit_result *result, struct fit_derived *derived, const double *values);
+// Whether an interval (NAN: no limit on that side) holds nearly all of what a quantity can be, between two bounds: a
+// value drawn anywhere between them would lie in it.
+bool tells_nothing(double low, double high, double least, double most);
 // Derived quantities at the ends of result->open_ends: those that leave their intervals there are not determined on
 // that side.
 bool fit_derive_open(struct fit *fit, struct error *error);

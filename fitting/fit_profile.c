@@ -241,6 +241,25 @@ static bool open_held_ends(struct fit *fit, const struct walk *walks) {
   return opened;
 }
 
+// Coefficients that look loose: loose[element]. So many that their walks take minutes are not walked unasked, and that
+// is said; every step of a walk costs rows times the square of the coefficients.
+static bool find_loose(struct fit *fit, const struct fit_stage *stage, bool *loose) {
+  static const double most = 2e8;
+  int count = 0;
+  for (int i = 0; i < stage->free_count; i++) {
+    loose[stage->free[i]] = fit_looks_loose(fit, stage->free[i]);
+    count += loose[stage->free[i]];
+  }
+  double cost = (double)stage->row_count * stage->free_count * stage->free_count * count;
+  if (cost <= most || walks_are_exact(stage)) return true;
+  fit_result_warn(
+      fit->result,
+      "%d coefficients look loose: profiles of so many take long and are not made unasked, so intervals and "
+      "what is determined come from %s alone; --profile-of NAME makes one",
+      count, fit->result->bootstrap ? "resamples" : "the curvature");
+  return false;
+}
+
 void fit_profile(struct fit *fit) {
   struct fit_result *result = fit->result;
   struct profiling profiling = {.fit = fit};
@@ -250,13 +269,13 @@ void fit_profile(struct fit *fit) {
   profiling.walks = arena_array(&fit->arena, 2 * (size_t)fit->element_count + 2, sizeof *profiling.walks);
   for (int s = 0; s < fit->stage_count; s++) {
     const struct fit_stage *stage = &fit->stages[s];
-    bool told = false;
+    bool told = false, walked = find_loose(fit, stage, loose);
     for (int i = 0; i < stage->free_count; i++) {
-      loose[stage->free[i]] = fit_looks_loose(fit, stage->free[i]);
-      if (!asked_for(fit, stage->free[i]) && !loose[stage->free[i]]) continue;
+      if (!asked_for(fit, stage->free[i]) && !(walked && loose[stage->free[i]])) continue;
       if (!(stage->objective > 1e-18 * (double)stage->row_count) &&
           !fit->choice_variance) {  // nothing tells how large the errors are
-        if (!told) fit_result_warn(result, "the law passes through its rows: there are no errors to make profiles of");
+        if (!told && !fit->rounding)
+          fit_result_warn(result, "the law passes through its rows: there are no errors to make profiles of");
         told = true;
         continue;
       }

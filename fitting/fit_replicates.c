@@ -60,7 +60,7 @@ void fit_replicates(struct fit *fit) {
   const double *residual;
   int count;
   *out = (struct fit_replication){.spread = NAN, .f = NAN, .p = NAN, .miss = NAN};
-  if (fit->stage_count != 1 || !stage->free_count || !fit_is_small(fit)) return;
+  if (fit->stage_count != 1 || !stage->free_count || !fit_is_small(fit) || fit->rounding) return;
   if (!(residual = least_squares(fit, stage))) return;
   const struct setting *settings = gather(fit, stage, residual, &count);
   double inside = 0, between = 0, runs = 0;

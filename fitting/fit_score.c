@@ -166,6 +166,10 @@ static void test_score(struct fit *fit, struct fit_score *score) {
     score->untested = "the fit leans on priors, and so its objective is not the rows' alone";
     return;
   }
+  if (fit->rounding) {
+    score->untested = "the fit passes through its rows";
+    return;
+  }
   const struct stage_scale *scale = stage->scale ? stage->scale : stage_scale_new(fit, &fit->arena, stage);
   double ratio = scale->ratio, freedom = scale->degrees;
   if (fit->grouped && (!scale->inverse || !scale->jacobian)) {

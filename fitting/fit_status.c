@@ -68,6 +68,36 @@ static bool ends_at_bound(const struct element *element, double low, double high
   return (bounded_low && low <= least + 1e-6 * fabs(least)) || (bounded_high && high >= most - 1e-6 * fabs(most));
 }
 
+bool tells_nothing(double low, double high, double least, double most) {
+  static const double nearly_all = 0.9;
+  if (isnan(low) && isnan(high)) return false;
+  if (isnan(low)) low = least;
+  if (isnan(high)) high = most;
+  return isfinite(most - least) && high - low >= nearly_all * (most - least);
+}
+
+// The same of a coefficient, which is not determined then. Between bounds above 0 a logarithm is looked at as that.
+static void settle_between_bounds(struct fit *fit, size_t e) {
+  struct coefficient *c = &fit->result->coefficients[e];
+  const struct element *element = &fit->elements[e];
+  bool limited = c->status == COEFFICIENT_FITTED || c->status == COEFFICIENT_ONE_SIDED;
+  double least = element->low, most = element->high, low = c->low, high = c->high;
+  if (!element->free_ever || !limited || (element->logarithmic && most >= 149)) return;
+  if (element->logarithmic && least > -149) {
+    low = log(low);
+    high = log(high);
+  } else {
+    least = element->logarithmic ? 0 : least;
+    most = element_value(element, most);
+  }
+  if (!tells_nothing(low, high, least, most)) return;
+  char from[32], to[32];
+  c->status = COEFFICIENT_UNIDENTIFIED;
+  number_digits(isnan(c->low) ? element_value(element, element->low) : c->low, 3, from);
+  number_digits(isnan(c->high) ? element_value(element, element->high) : c->high, 3, to);
+  c->note = arena_format(&fit->result->arena, "not determined: %s to %s is nearly all that it can be", from, to);
+}
+
 bool fit_looks_loose(const struct fit *fit, int e) {
   const struct coefficient *c = &fit->result->coefficients[e];
   const struct intervals *i = &c->intervals;
@@ -170,10 +200,12 @@ static void settle_elsewhere(struct fit *fit, int e) {
   below |= c->status == COEFFICIENT_AT_LOW;  // a limit at the law's bound says nothing
   above |= c->status == COEFFICIENT_AT_HIGH;
   forget(c, below, above);
-  if (isnan(c->low) && isnan(c->high))
+  if (isnan(c->low) && isnan(c->high)) {
     c->status = COEFFICIENT_UNIDENTIFIED;
-  else
+    c->note = NULL;
+  } else {
     say_one_sided(&fit->result->arena, c);
+  }
 }
 
 void fit_settle(struct fit *fit, const bool *loose) {
@@ -184,11 +216,13 @@ void fit_settle(struct fit *fit, const bool *loose) {
   }
   for (int e = 0; e < fit->element_count; e++)
     if (fit->elements[e].free_ever) settle_elsewhere(fit, e);
-  for (size_t i = 0; i < result->coefficient_count; i++)
+  for (size_t i = 0; i < result->coefficient_count; i++) {
+    settle_between_bounds(fit, i);
     if (result->coefficients[i].status == COEFFICIENT_UNIDENTIFIED) {
       forget(&result->coefficients[i], true, true);
       result->coefficients[i].intervals = intervals_none;  // none of the kinds
     }
+  }
 }
 
 // "any value below 0.053 fits within 2 %", of the direction that moves the coefficient most; or what other starts
@@ -224,6 +258,7 @@ void fit_status_notes(struct fit *fit) {
     bool at_low = c->status == COEFFICIENT_AT_LOW;
     char bound[32];
     if (c->status == COEFFICIENT_UNIDENTIFIED) {
+      if (c->note) continue;
       const char *words = range_words(fit, i);
       c->note = words ? arena_format(&result->arena, "not determined: %s", words) : "not determined";
     } else if (at_low || c->status == COEFFICIENT_AT_HIGH) {
@@ -238,8 +273,17 @@ void fit_status_notes(struct fit *fit) {
 
 // ---- derived quantities ----
 
+// Without an interval (no resamples): whether what the rows allow as well moves it noticeably.
+static bool moves_anyway(const struct fit_derived *derived, const double *ends, size_t count) {
+  static const double noticeable = 0.1;
+  for (size_t k = 0; k < count; k++)
+    if (!(fabs(ends[k] - derived->value) <= noticeable * fabs(derived->value))) return true;
+  return false;
+}
+
 void fit_settle_derived(struct fit_derived *derived, const double *ends, size_t count) {
   bool below = false, above = false;
+  if (isnan(derived->low) && isnan(derived->high) && moves_anyway(derived, ends, count)) fit_forget_derived(derived);
   for (size_t k = 0; k < count; k++) {
     below |= !(ends[k] >= derived->low);
     above |= !(ends[k] <= derived->high);

@@ -164,9 +164,53 @@ static void find_end(struct path *path, double low_rise, double to, double high_
   }
 }
 
+bool walks_are_exact(const struct fit_stage *stage) {
+  const struct problem *problem = &stage->problem;
+  const struct stage_scale *scale = stage->scale;
+  if (!problem_is_squares(problem) || problem->penalty || problem->logarithmic || !scale || !scale->inverse ||
+      scale->n != stage->free_count)
+    return false;
+  for (int i = 0; i < stage->free_count; i++)
+    if (!problem->linear[stage->free[i]] || problem->unit[stage->free[i]] == 0) return false;
+  return true;
+}
+
+// Least squares of a law that is linear in all its coefficients: the objective is a parabola, whose end on this side
+// the inverse of its matrix M gives: at distance t along the coordinate k it has risen by t^2 / (2 (M^-1)_kk), with the
+// others at t (M^-1)_ik / (M^-1)_kk from the minimum. False where it is none as far as the end, as where a bound is
+// met.
+static bool walk_parabola(const struct fit *fit, struct arena *arena, struct walk *walk) {
+  static const double parts[] = {0.25, 0.5, 0.75, 1, 1.25};
+  const struct fit_stage *stage = walk->stage;
+  if (!walks_are_exact(stage)) return false;
+  int n = stage->free_count, k = walk->coordinate;
+  const double *column = stage->scale->inverse + (size_t)k * (size_t)n;
+  double distance = walk->direction * sqrt(2 * walk->rise * column[k]);
+  double *at = arena_array(arena, (size_t)n, sizeof *at);
+  for (int i = 0; i < n; i++) {
+    at[i] = stage->x[i] + distance * column[i] / column[k];
+    if (!(at[i] >= stage->low[i] && at[i] <= stage->high[i])) return false;
+  }
+  walk->at = at;
+  walk->x = at[k];
+  walk->lowest = stage->objective;
+  walk->vanished = -1;
+  walk->end = WALK_REACHED;
+  if (!walk->keep_points) return true;
+  walk->points = arena_array(arena, sizeof parts / sizeof *parts, sizeof *walk->points);
+  for (; walk->point_count < sizeof parts / sizeof *parts; walk->point_count++) {
+    double part = parts[walk->point_count];
+    walk->points[walk->point_count] = (struct fit_profile_point){
+        .value = element_value(&fit->elements[stage->free[k]], stage->x[k] + part * distance),
+        .objective = stage->objective + part * part * walk->rise};
+  }
+  return true;
+}
+
 void walk_out(struct arena *arena, const struct fit *fit, struct walk *walk) {
   const struct fit_stage *stage = walk->stage;
   struct path path;
+  if (walk_parabola(fit, arena, walk)) return;
   path_begin(&path, arena, fit, walk);
   walk->at = arena_array(arena, (size_t)stage->free_count, sizeof *walk->at);
   if (walk->keep_points) walk->points = arena_array(arena, STEPS, sizeof *walk->points);

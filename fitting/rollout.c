@@ -316,6 +316,10 @@ void fit_roll_out(struct fit *fit) {
     rollouts->none = "the table is too large for rollouts that nobody asks for";
     return;
   }
+  if (fit->rounding) {
+    rollouts->none = "residuals are rounding, which says nothing of the error of a prediction";
+    return;
+  }
   struct rolling rolling = {.fit = fit, .refit = refits_new(&fit->arena, fit, 1)};
   rolling.coefficients = arena_array(&fit->arena, (size_t)fit->element_count + 1, sizeof *rolling.coefficients);
   rolling.predictions = arena_array(&fit->arena, rows + 1, sizeof *rolling.predictions);

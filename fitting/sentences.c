@@ -190,12 +190,12 @@ static double apart(double a, double b) {
 
 const char *fit_runner_up_sentence(struct arena *arena, const struct fit_result *result) {
   enum { NAMED = 4 };
-  static const double apart_enough = 0.02;
+  static const double apart_enough = 0.02, far = 1e6;  // so many times as high: this minimum is at rounding
   if (isnan(result->runner_up_objective) || !result->runner_up) return NULL;
   double ratio = result->runner_up_objective / result->objective;
   char number[32], here[32];
   const char *text =
-      !isfinite(ratio) ? "the next minimum has "
+      !(ratio < far) ? "the next minimum has "
       : ratio < 2
           ? arena_format(arena, "the next minimum, %s %% higher, has ", number_digits(100 * (ratio - 1), 2, number))
           : arena_format(arena, "the next minimum, %s times as high, has ", number_digits(ratio, 3, number));

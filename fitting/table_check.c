@@ -263,11 +263,12 @@ static void check_ratio(struct table *table, const bool *rows, struct arena *are
                "tokens is %s of parameters in the median: are they steps, or is one of the two in another unit? (--map "
                "'tokens=%s*TOKENS_A_STEP')",
                number_digits(range.median, 2, number), original_of(table, "tokens"));
-  else if (count > 2 && range.high < 1)
+  else if (count > 2 && range.median < 1)
     table_note(table,
-               "tokens is below parameters in every row, at most %s of it: are the two columns swapped? (--map "
+               "tokens is below parameters in %s, %s of it in the median: are the two columns swapped? (--map "
                "'parameters=%s,tokens=%s')",
-               number_digits(range.high, 2, number), original_of(table, "tokens"), original_of(table, "parameters"));
+               range.high < 1 ? "every row" : "most rows", number_digits(range.median, 2, number),
+               original_of(table, "tokens"), original_of(table, "parameters"));
 }
 
 static const char *unit_digits(double unit) {

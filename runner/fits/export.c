@@ -4,6 +4,22 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "fitting/sentences.h"
+
+// What else the numbers rest on, and what the fit warns of: a source travels without its fit.
+static void describe_beside(const struct fit_result *result, struct text *about) {
+  struct arena arena = {0};
+  const char *intervals = fit_interval_sentence(&arena, result);
+  if (intervals) text_format(about, "%g %% %s.\n", 100 * result->confidence, intervals);
+  for (size_t i = 0; i < result->prior_count; i++)
+    text_format(about, "%s.\n", fit_prior_sentence(&arena, result, &result->priors[i]));
+  for (size_t i = 0; i < result->pool_count; i++)
+    text_format(about, "%s.\n", fit_pool_sentence(&arena, result, &result->pools[i]));
+  if (result->excluded_count) text_format(about, "%s.\n", fit_exclusions_sentence(&arena, result));
+  for (size_t i = 0; i < result->warning_count; i++) text_format(about, "Warning: %s.\n", result->warnings[i]);
+  arena_free(&arena);
+}
+
 // What the source says of itself: law, formula, data, count of N.
 static void describe(const struct law *law, const struct fit_result *result, struct text *about) {
   char objective[OBJECTIVE_TEXT];
@@ -18,6 +34,7 @@ static void describe(const struct law *law, const struct fit_result *result, str
     at += length + (at[length] == '\n');
   }
   if (law->source) text_char(about, '\n');
+  describe_beside(result, about);
   text_add(about, "Written by isoloss fit --export.\n");
 }
 

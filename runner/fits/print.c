@@ -138,7 +138,8 @@ static void print_at_values(const struct fit_result *result, struct arena *arena
         if (strcmp(d->name, whole) != 0) continue;
         const char *interval = interval_text(arena, d->low, d->high, 3), *outside = derived_outside_sentence(arena, d);
         if (outside) mark = outside;
-        cell = range_is_far(d->outside) ? arena_format(arena, "(%s)", digits(arena, d->value, 4))
+        cell = !isfinite(d->value)        ? "not determined"
+               : range_is_far(d->outside) ? arena_format(arena, "(%s)", digits(arena, d->value, 4))
                : d->status == COEFFICIENT_UNIDENTIFIED
                    ? "not determined"
                    : arena_format(arena, "%s%s%s%s", digits(arena, d->value, 4), *interval ? " (" : "", interval,

@@ -107,6 +107,9 @@ def shares():
     derived = fit(table("six.csv", "N,D,loss", rows))["derived"]
     a, b = derived["a"], derived["b"]
     check(a["status"] == b["status"], "one status", a, b)
+    check(a["low"] is None and a["high"] is None, "six rows leave nearly all of it open", a)
+    derived = fit("six.csv", "--confidence", "0.8")["derived"]
+    a, b = derived["a"], derived["b"]
     check(a["low"] is not None and 0 < a["low"] < a["high"] < 1, "a", a)
     check(abs(a["low"] + b["high"] - 1) < 1e-9 and abs(a["high"] + b["low"] - 1) < 1e-9, "the rest", a, b)
 
@@ -455,6 +458,92 @@ def negative_losses():
     check("residual rms of score 0." in out and "nan" not in out.lower(), "in words", out)
     logs = fit("plain.csv", "--residual", "plain", "--objective", "least-squares")
     check(logs["errors"] == "relative" and logs["residual_rms"] < 0.02, "of positive losses errors are shares")
+
+
+@case
+def outcomes_that_say_little():
+    """Losses without noise, of one value, and left out for their own value."""
+    grid = [(n, d) for n in (1e7, 3e7, 1e8, 3e8, 1e9) for d in (2e8, 1e9, 5e9, 2e10, 1e11)]
+    exact = fit(table("exact.csv", "N,D,loss", ["%r,%r,%r" % (n, d, law(n, d)) for n, d in grid]), "--score",
+                "E=1.7,A=380,B=1500,alpha=0.335,beta=0.36")
+    check(told(exact, "are rounding") and exact["bootstrap"] == 0, "residuals of 1e-16 are rounding", exact["warnings"])
+    check(not exact.get("grouped_by") and len(exact["warnings"]) == 1, "and no checkpoints", exact["warnings"])
+    for name, one in exact["parameters"].items():
+        check(abs(one["value"] / TRUTH[name] - 1) < 1e-6 and one["low"] is None and one["high"] is None, name, one)
+    check("passes through" in exact["scores"][0]["untested"], "nor is a score tested", exact["scores"])
+    seeds = fit(table("exact_seeds.csv", "N,D,seed,loss", ["%r,%r,%d,%r" % (n, d, s, law(n, d)) for n, d in grid for s in (1, 2)]),
+                "--keep-duplicates")
+    check(told(seeds, "are rounding") and len(seeds["warnings"]) == 1, "rows that repeat others neither", seeds["warnings"])
+    constant = fit(table("constant.csv", "N,D,loss", ["%r,%r,3" % row for row in grid]))
+    check(told(constant, "loss is 3 in all 25 rows"), "a constant loss", constant["warnings"])
+    for name in ("a", "b", "G"):
+        one = constant["derived"][name]
+        check(one["status"] == "not determined" and one["low"] is None, "nothing follows from it: " + name, one)
+    random.seed(3)
+    low = ["%g,%g,%.6f" % (n, d, law(n, d) - 2.8 + random.gauss(0, 0.01)) for n, d in grid]
+    out = sum(float(row.split(",")[2]) <= 0 for row in low)
+    found = fit(table("below_zero.csv", "N,D,loss", low))
+    check(out > 3 and told(found, "%d of 25 rows are left out for their loss" % out), "rows chosen by their outcome",
+          found["warnings"])
+    plain = fit("below_zero.csv", "--residual", "plain")
+    check(plain["rows"] == 25 and not told(plain, "left out for"), "all of them with plain residuals")
+    swapped = fit(table("swapped.csv", "D,N,loss", ["%r,%r,%r" % (n, d, noisy(n, d)) for n, d in grid]))
+    check(told(swapped, "tokens is below parameters in most rows"), "swapped columns whose ranges overlap", swapped["warnings"])
+
+
+@case
+def nearly_all_that_it_can_be():
+    """What lies between two bounds is not determined by an interval that holds nearly all between them."""
+    random.seed(4)
+    grid = [(n, d) for n in (1e7, 3e7, 1e8, 3e8, 1e9) for d in (2e8, 1e9, 5e9, 2e10, 1e11)]
+    rows = ["%r,%r,%s,%r" % (n, d, name, noisy(n, d, 0.004) * (1.08 if name == "b" else 1)) for n, d in grid for name in "ab"]
+    found = fit(table("tokenizers.csv", "N,D,tokenizer,loss", rows), resamples=1000)
+    for name in ("a", "b"):
+        one = found["derived"][name]
+        low, high = one["low"] or 0, 1 if one["high"] is None else one["high"]
+        check(one["status"] == "not determined" or high - low < 0.9, "a share: " + name, one)
+    bounded = fit("plain.csv", "--low", "alpha=0.30", "--high", "alpha=0.37", "--where", "N < 2e8")
+    one = bounded["parameters"]["alpha"]
+    check(one["status"] == "not determined" and one["low"] is None, "an exponent held between bounds", one)
+    check("nearly all that it can be" in one["note"] or "every value" in one["note"], "and why", one)
+
+
+@case
+def many_linear_coefficients():
+    """Profiles of least squares in linear coefficients are parabolas, whose ends a formula gives."""
+    random.seed(7)
+    names = ["c%d" % i for i in range(40)]
+    many = ("law: many\nformula: " + " + ".join("%s * x%d" % (c, i) for i, c in enumerate(names)) +
+          "\npredicts: y\nresidual: plain\nobjective: least-squares\nparameters: {" +
+          ", ".join("%s: {starts: [0, 1]}" % c for c in names) + "}\n")
+    write("many.yaml", many)
+    rows = []
+    for _ in range(120):
+        base = random.gauss(0, 1)
+        x = [base + 0.05 * random.gauss(0, 1) for _ in names]
+        rows.append(",".join("%.6f" % v for v in x) + ",%.6f" % (sum(x) + 0.1 * random.gauss(0, 1)))
+    head = ",".join("x%d" % i for i in range(40)) + ",y"
+    found = fit(table("many.csv", head, rows), "--law", "./many.yaml", "--profile-of", "c0", resamples=0)
+    profiles = found["profiles"]
+    check(len(profiles) >= 10, "loose ones have profiles", len(profiles))
+    for name, one in profiles.items():
+        value = found["parameters"][name]["value"]
+        check(abs((one["high"] - value) / (value - one["low"]) - 1) < 1e-6, name + ": as far down as up", value, one)
+    write("huber.yaml", many.replace("least-squares", "huber:100"))
+    walked = fit("many.csv", "--law", "./huber.yaml", "--profile-of", "c0", resamples=0)["profiles"]["c0"]
+    width = profiles["c0"]["high"] - profiles["c0"]["low"]
+    check(all(abs(walked[end] - profiles["c0"][end]) < 2e-3 * width for end in ("low", "high")), "what steps reach",
+          walked, profiles["c0"])
+
+
+@case
+def what_an_export_rests_on():
+    """A law written as source says what it rests on besides the rows, and what the fit warns of."""
+    for language in ("c", "python", "latex"):
+        code, out, err = run("fit", "plain.csv", "--prior", "alpha=0.33~0.02", "--bootstrap", "50", "--export", language)
+        check(code == 0 and "alpha: prior 0.33 +- 0.02" in out and "95 % intervals" in out, language + ": the prior", out, err)
+        code, out, err = run("fit", "constant.csv", "--bootstrap", "50", "--export", language)
+        check(code == 0 and "Warning: loss is 3 in all 25 rows" in out, language + ": the warning", out, err)
 
 
 harness.finish()

@@ -290,8 +290,8 @@ static void lists_exclusions(void) {
     CHECK(result.rows == 8 && result.excluded_count == 6 && result.held_out == 1);
     CHECK_TEXT(result.exclusions[0].row, "i");
     CHECK_TEXT(result.exclusions[0].reason, "tokens is missing");
-    CHECK_TEXT(result.exclusions[1].reason, "loss is zero, and its logarithm is fitted; --residual plain takes it");
-    CHECK_TEXT(result.exclusions[2].reason, "loss is negative, and its logarithm is fitted; --residual plain takes it");
+    CHECK_TEXT(result.exclusions[1].reason, "loss is zero, and its logarithm is fitted");
+    CHECK_TEXT(result.exclusions[2].reason, "loss is negative, and its logarithm is fitted");
     CHECK_TEXT(result.exclusions[3].reason, "loss is not finite");
     CHECK_TEXT(result.exclusions[4].reason, "parameters is 0, where the law gives no finite loss");
     CHECK_TEXT(result.exclusions[5].reason, "parameters is -4e+06, where the law gives no finite loss");
