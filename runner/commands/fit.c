@@ -40,11 +40,11 @@ static bool fit_spec(const char *source, const struct fit_command *command, cons
   const char *path = source_split(source, &arena, &entry);
   if (arguments->map)
     return error_set(error, EXIT_USAGE_ERROR, "fit: --map is for tables; the runs of a spec have their columns");
-  bool fine = spec_open(&spec, path, &arguments->sets, error);
+  bool fine = spec_open(&spec, path, &arguments->choices, error);
   if (fine && !spec.fit_count && !spec.isoflop_count && !spec.claim_count && !law)
     fine = error_set(error, EXIT_USAGE_ERROR, "%s has neither fit entries nor claims; name a law with --law", path);
   if (fine && !store_exists_home())
-    fine = error_set(error, EXIT_USAGE_ERROR, "nothing has run yet (isoloss run %s)", path);
+    fine = error_set(error, EXIT_USAGE_ERROR, "nothing has run yet (isoloss run %s)", spec.call);
   if (fine) fine = (store = store_open_home(STORE_KEEP, error)) != NULL;
   if (fine)
     fine = fit_experiment(&spec, store,
