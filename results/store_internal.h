@@ -5,7 +5,7 @@
 
 #include "results/store.h"
 
-enum { STATEMENT_CACHE = 32, UPDATE_CACHE = 16, SCHEMA_VERSION = 5 };
+enum { STATEMENT_CACHE = 32, UPDATE_CACHE = 16, SCHEMA_VERSION = 6 };
 
 struct cached_statement {
   const char *sql;  // compared by address

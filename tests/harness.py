@@ -136,7 +136,7 @@ def take_back_to_version_4(database):
         database.execute(f"DROP VIEW IF EXISTS {view}")
     for table in "marks", "halvings", "layers":
         database.execute(f"DROP TABLE {table}")
-    for column in ("weight_error", "stored_bits", "root_loss", "kl", "top1_agreement", "top1_accuracy", "recovery",
+    for column in ("weight_error", "stored_bits", "output_error", "error_over_bound", "pivot_trace", "clipped", "root_loss", "kl", "top1_agreement", "top1_accuracy", "recovery",
                    "first_divergence", "halved_at"):
         database.execute(f"ALTER TABLE runs DROP COLUMN {column}")
     database.execute("PRAGMA user_version = 4")

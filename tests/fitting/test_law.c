@@ -142,6 +142,7 @@ static void names_laws(void) {
 static void laws_that_ship(void) {
   static const char *const wanted[] = {"capacity",
                                        "chinchilla",
+                                       "compression-loss",
                                        "data-constrained",
                                        "effective-parameters",
                                        "kaplan",
