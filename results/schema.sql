@@ -42,6 +42,10 @@ CREATE TABLE runs (
   irreducible_loss REAL,              -- of the source, in closed form
   weight_error REAL,                  -- of a compression: squared error of all its matrices over their squares
   stored_bits REAL,                   -- ... and its stored bits a weight, scales and positions included
+  output_error REAL,                  -- of layers' outputs on calibration tokens, mean over matrices
+  error_over_bound REAL,              -- of gptq and babai, mean over matrices
+  pivot_trace REAL,                   -- tr(D) over the damped Hessian's trace, mean over matrices
+  clipped REAL,                       -- share of weights beyond the grid's ends, mean over matrices
   root_loss REAL,                     -- of an evaluation: the loss of the model that its chain began with
   kl REAL,                            -- KL divergence a token from that model to this one
   top1_agreement REAL,                -- share of tokens where both hold the same one likeliest

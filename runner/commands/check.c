@@ -83,11 +83,12 @@ static void print_json(struct checked *list, int count) {
   text_free(&text);
 }
 
-static enum exit_code check(const char *const *paths, int count, const struct option_list *overrides, bool as_json,
+static enum exit_code check(const char *const *paths, int count, const struct spec_choices *choices, bool as_json,
                             struct arena *arena) {
   enum exit_code code = EXIT_DONE;
   const char *plots[64];
-  struct spec_options options = {.overrides = overrides->items, .override_count = overrides->count, .plots = plots};
+  struct spec_options options = {
+      .preset = choices->preset, .overrides = choices->set.items, .override_count = choices->set.count, .plots = plots};
   options.laws = spec_law_names(arena, &options.law_count);
   for (size_t i = 0; i < 64 && plot_kinds[i].name; i++) plots[options.plot_count++] = plot_kinds[i].name;
   struct checked *list = arena_array(arena, (size_t)count, sizeof *list);
@@ -103,17 +104,18 @@ static enum exit_code check(const char *const *paths, int count, const struct op
 }
 
 void command_check(struct command_line *line) {
-  struct option_list overrides = {0};
+  struct spec_choices choices = {0};
   bool as_json = false;
   const struct option options[] = {
-      {"set", 0, OPTION_LIST, &overrides, "PATH=VALUE", "give a field of base another value (repeatable)"},
+      {"set", 0, OPTION_LIST, &choices.set, "PATH=VALUE", "give a field of base another value (repeatable)"},
+      {"preset", 0, OPTION_TEXT, &choices.preset, "NAME", "with what this preset of the spec changes"},
       {"json", 0, OPTION_FLAG, &as_json, NULL, "one JSON document: specs, their runs and diagnostics"},
       {0}};
   const struct command_usage usage = {
-      "isoloss check SPEC... [--set PATH=VALUE]...",
+      "isoloss check SPEC... [--set PATH=VALUE]... [--preset NAME]",
       "Each mistake comes with its reason and the nearest valid name. Nothing is prepared or trained. Exit code 2 when a\n"
       "spec has mistakes.",
       1, INT_MAX, "one or more specs"};
   if (command_begin(line, &usage, options))
-    line->code = check(line->arguments, line->count, &overrides, as_json, &line->arena);
+    line->code = check(line->arguments, line->count, &choices, as_json, &line->arena);
 }

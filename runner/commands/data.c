@@ -17,6 +17,7 @@ struct data_options {
   double validation_fraction;
   struct option_list files, set;
   int64_t lines;
+  const char *preset;
   bool json, refresh, verify;
 };
 
@@ -131,7 +132,7 @@ static bool prepare_spec(const struct data_options *given, const char *path, str
   struct plan plan = {0};
   struct diagnostics diagnostics = {0};
   struct plan_options unprepared = {.prepare = false};
-  bool fine = spec_open(&spec, path, &given->set, error);
+  bool fine = spec_open(&spec, path, &(struct spec_choices){given->set, given->preset}, error);
   bool planned = fine;
   fine = fine && plan_make(&plan, &spec, &unprepared, &diagnostics, error);
   diagnostics_tell(&diagnostics, error);
@@ -145,6 +146,9 @@ static bool prepare_spec(const struct data_options *given, const char *path, str
 }
 
 static bool prepare(const struct data_options *given, const char *spec_path, struct arena *arena, struct error *error) {
+  if (given->preset && !spec_path)
+    return error_set(error, EXIT_USAGE_ERROR, "data: --preset is of a spec: isoloss data prepare SPEC --preset %s",
+                     given->preset);
   struct text out = {0};
   struct json_writer json = json_writer(&out, true);
   struct json_writer *writer = given->json ? &json : NULL;
@@ -356,6 +360,7 @@ void command_data(struct command_line *line) {
       {"vocabulary", 'v', OPTION_INTEGER, &given.vocabulary, "N", "pieces to train, or token ids of files of tokens"},
       {"validation-fraction", 0, OPTION_NUMBER, &given.validation_fraction, "X", "share of documents kept apart"},
       {"set", 0, OPTION_LIST, &given.set, "PATH=VALUE", "any other corpus field (corpus.zipfmem_ids=4096)"},
+      {"preset", 0, OPTION_TEXT, &given.preset, "NAME", "prepare SPEC: with what this preset of the spec changes"},
       {"refresh", 0, OPTION_FLAG, &given.refresh, NULL, "prepare: build anew, with the newest packages"},
       {"verify", 0, OPTION_FLAG, &given.verify, NULL, "show: read every byte and compare the checksums"},
       {"lines", 'n', OPTION_INTEGER, &given.lines, "N", "show: lines of text (10)"},

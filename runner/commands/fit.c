@@ -15,7 +15,8 @@ struct fit_command {
   const struct fit_made *expected;  // of --again: what the data were; NULL: nothing is expected
 };
 
-// Whether options make it another fit than the spec's. A law may only name one of its entries.
+// Whether options make it another fit than the spec's. A law may only name one of its entries; a preset is the spec's
+// own.
 static bool is_ad_hoc(const struct spec *spec, const struct fit_arguments *arguments) {
   for (size_t i = 0; i < arguments->given_count; i++) {
     const struct option_given *given = &arguments->given[i];
@@ -23,7 +24,8 @@ static bool is_ad_hoc(const struct spec *spec, const struct fit_arguments *argum
     for (size_t k = 0; k < spec->fit_count && law; k++)
       named |= strcmp(spec->fits[k].law, given->value) == 0 || strcmp(spec->fits[k].name, given->value) == 0;
     for (size_t k = 0; k < spec->isoflop_count && law; k++) named |= strcmp(spec->isoflops[k].name, given->value) == 0;
-    if (fit_option_matters(given->option) && !named) return true;
+    bool preset = strcmp(given->option, "--preset") == 0;
+    if (fit_option_matters(given->option) && !named && !preset) return true;
   }
   return false;
 }
@@ -40,11 +42,11 @@ static bool fit_spec(const char *source, const struct fit_command *command, cons
   const char *path = source_split(source, &arena, &entry);
   if (arguments->map)
     return error_set(error, EXIT_USAGE_ERROR, "fit: --map is for tables; the runs of a spec have their columns");
-  bool fine = spec_open(&spec, path, &arguments->sets, error);
+  bool fine = spec_open(&spec, path, &arguments->choices, error);
   if (fine && !spec.fit_count && !spec.isoflop_count && !spec.claim_count && !law)
     fine = error_set(error, EXIT_USAGE_ERROR, "%s has neither fit entries nor claims; name a law with --law", path);
   if (fine && !store_exists_home())
-    fine = error_set(error, EXIT_USAGE_ERROR, "nothing has run yet (isoloss run %s)", path);
+    fine = error_set(error, EXIT_USAGE_ERROR, "nothing has run yet (isoloss run %s)", spec.call);
   if (fine) fine = (store = store_open_home(STORE_KEEP, error)) != NULL;
   if (fine)
     fine = fit_experiment(&spec, store,

@@ -10,6 +10,7 @@
 
 struct isoflop_arguments {
   struct spec_isoflop entry;  // what an entry of a spec says by its keys
+  struct spec_choices choices;
   const char *map, *budgets, *curve, *plot;
   double tolerance, confidence;
   int64_t seed;
@@ -85,9 +86,9 @@ static bool solve_spec(const char *path, const struct isoflop_arguments *a, cons
   struct arena arena = {0};
   struct store *store = NULL;
   struct standing standing = {0};
-  bool fine = spec_open(&spec, path, NULL, error);
+  bool fine = spec_open(&spec, path, &a->choices, error);
   if (fine && !store_exists_home())
-    fine = error_set(error, EXIT_USAGE_ERROR, "nothing has run yet (isoloss run %s)", path);
+    fine = error_set(error, EXIT_USAGE_ERROR, "nothing has run yet (isoloss run %s)", spec.call);
   fine = fine && (store = store_open_home(STORE_READ, error)) != NULL &&
          standing_find(&spec, store, &arena, &standing, error) &&
          isoflop_of_runs(&spec, &a->entry, NULL, store, options, result, error);
@@ -107,6 +108,8 @@ static void isoflop(const struct isoflop_arguments *a, const char *source, struc
   struct isoflop result = {0};
   bool spec;
   bool fine = source_find(source, &spec, error) && read_options(a, arena, &noise, &options, error);
+  if (fine && !spec && a->choices.preset)
+    fine = error_set(error, EXIT_USAGE_ERROR, "isoflop: --preset is for specs; %s is a table", source);
   if (fine && a->plot && options.method == ISOFLOP_ENVELOPE)
     fine = error_set(error, EXIT_USAGE_ERROR, "isoflop: --plot draws budgets, and the envelope has none");
   fine =
@@ -141,6 +144,7 @@ void command_isoflop(struct command_line *line) {
        "count rows that repeat others as often as they come"},
       {"confidence", 0, OPTION_NUMBER, &a.confidence, "P", "of the intervals (0.95)"},
       {"seed", 's', OPTION_INTEGER, &a.seed, "N", "of the noise"},
+      {"preset", 0, OPTION_TEXT, &a.choices.preset, "NAME", "of a spec: with what this preset changes"},
       {"plot", 0, OPTION_TEXT, &a.plot, "FOLDER", "draw the curves and the optima there (SVG)"},
       {"json", 0, OPTION_FLAG, &a.json, NULL, "one JSON document on standard output"},
       {0}};

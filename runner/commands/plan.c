@@ -6,7 +6,7 @@
 #include "runner/plan/print.h"
 
 struct plan_arguments {
-  struct option_list overrides;
+  struct spec_choices choices;
   const char *device;
   bool json, counts, prepare;
   int64_t limit;
@@ -17,10 +17,11 @@ static bool show(const struct plan_arguments *a, const char *path, struct arena 
   struct plan plan = {0};
   struct store *store = NULL;
   struct plan_options options = {.prepare = a->prepare, .messages = stderr};
-  struct option_list overrides = {arena_array(arena, a->overrides.count + 1, sizeof(char *)), 0};
-  if (a->device) overrides.items[overrides.count++] = arena_format(arena, "model.device=%s", a->device);
-  for (size_t i = 0; i < a->overrides.count; i++) overrides.items[overrides.count++] = a->overrides.items[i];
-  bool fine = spec_open(&spec, path, &overrides, error) && plan_open(&plan, &spec, &options, error);
+  struct spec_choices choices = {{arena_array(arena, a->choices.set.count + 1, sizeof(char *)), 0}, a->choices.preset};
+  struct option_list *set = &choices.set;
+  if (a->device) set->items[set->count++] = arena_format(arena, "model.device=%s", a->device);
+  for (size_t i = 0; i < a->choices.set.count; i++) set->items[set->count++] = a->choices.set.items[i];
+  bool fine = spec_open(&spec, path, &choices, error) && plan_open(&plan, &spec, &options, error);
   if (fine && store_exists_home()) {
     store = store_open_home(STORE_READ, error);
     fine = store != NULL;
@@ -39,7 +40,8 @@ static bool show(const struct plan_arguments *a, const char *path, struct arena 
 void command_plan(struct command_line *line) {
   struct plan_arguments a = {.prepare = true, .limit = 200};
   const struct option options[] = {
-      {"set", 0, OPTION_LIST, &a.overrides, "PATH=VALUE", "give a field of base another value (repeatable)"},
+      {"set", 0, OPTION_LIST, &a.choices.set, "PATH=VALUE", "give a field of base another value (repeatable)"},
+      {"preset", 0, OPTION_TEXT, &a.choices.preset, "NAME", "with what this preset of the spec changes"},
       {"device", 0, OPTION_TEXT, &a.device, "DEVICE", "plan for this model.device, such as cuda (no GPU is needed)"},
       {"counts", 0, OPTION_FLAG, &a.counts, NULL, "parameters by every count"},
       {"limit", 0, OPTION_INTEGER, &a.limit, "N", "lines of the table; 0 for all (200)"},
@@ -47,7 +49,7 @@ void command_plan(struct command_line *line) {
       {"json", 0, OPTION_FLAG, &a.json, NULL, "all runs as one JSON array"},
       {0}};
   const struct command_usage usage = {
-      "isoloss plan SPEC [--device DEVICE] [--set PATH=VALUE]... [--counts] [--json]",
+      "isoloss plan SPEC [--device DEVICE] [--set PATH=VALUE]... [--preset NAME] [--counts] [--json]",
       "N is non-embedding parameters, D training tokens, FLOPs are counted per operation (attention and the\n"
       "vocabulary matrix included). A run's id needs the corpus: plan prepares it the first time;\n"
       "with --no-prepare the ids are missing. With --device cuda it says which GPUs hold the runs.",

@@ -74,8 +74,8 @@ static bool report_of_name(const char *name, const struct report_options *option
   struct diagnostics diagnostics = {0};
   struct error ignored = {0};
   const char *path = name, *text = stored_spec(store, &arena, name, &path, error);
-  bool parsed = text && spec_parse(&spec, path, text, strlen(text), NULL, &diagnostics, &ignored);
-  spec.stored = true;
+  const struct spec_options stored = {.experiment = name};
+  bool parsed = text && spec_parse(&spec, path, text, strlen(text), &stored, &diagnostics, &ignored);
   if (text && !parsed)
     notice_print("isoloss", "the stored spec of '%s' does not parse any more (%s)", name, ignored.text);
   bool fine = !error->code && write_report(name, parsed ? &spec : NULL, NULL, options, store, error);
@@ -96,10 +96,11 @@ static struct store *open_store(const char *spec, struct error *error) {
 }
 
 // Mistakes of the spec come before a store that is missing.
-static bool report_of_file(const char *path, const struct report_options *options, struct error *error) {
+static bool report_of_file(const char *path, const struct spec_choices *choices, const struct report_options *options,
+                           struct error *error) {
   struct spec spec = {0};
   struct store *store = NULL;
-  bool fine = spec_open(&spec, path, NULL, error) && (store = open_store(path, error)) &&
+  bool fine = spec_open(&spec, path, choices, error) && (store = open_store(spec.call, error)) &&
               write_report(spec.name, &spec, spec.source, options, store, error);
   store_close(store);
   spec_free(&spec);
@@ -190,14 +191,18 @@ void command_report(struct command_line *line) {
   for (size_t i = 0; i < line->given_count; i++) {
     bool own_option = false;
     for (const struct option *o = own; o->name; o++) own_option |= strcmp(line->given[i].option + 2, o->name) == 0;
-    if (own_option) continue;
+    if (own_option || strcmp(line->given[i].option, "--preset") == 0) continue;
     error_set(&line->error, EXIT_USAGE_ERROR,
               "report: %s is for tables; of a spec the report shows the fits that isoloss fit has made",
               line->given[i].option);
     return;
   }
   if (spec || (strchr(named, '/') && file_exists(named))) {
-    report_of_file(named, &a, &line->error);
+    report_of_file(named, &fit.choices, &a, &line->error);
+    return;
+  }
+  if (fit.choices.preset) {
+    error_set(&line->error, EXIT_USAGE_ERROR, "report: --preset needs a spec, not an experiment of the store");
     return;
   }
   struct store *store = open_store("SPEC", &line->error);

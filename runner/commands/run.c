@@ -14,7 +14,8 @@
 #include "trainer/trainer.h"
 
 struct run_options {
-  struct option_list overrides, again;
+  struct spec_choices choices;
+  struct option_list again;
   int64_t jobs, retries;
   const char *gpus, *per_gpu, *gpu_memory, *only, *memory;
   bool fail_fast, keep_going, retry_failed, wait, quiet, json;
@@ -51,13 +52,13 @@ static void print_outcome(const struct coordinator_outcome *outcome, const struc
   if (outcome->left_out) printf("; %zu others left out by --only", outcome->left_out);
   printf("\n");
   if (outcome->paused)
-    printf("paused runs: isoloss resume %s, then isoloss run %s goes on with them\n", spec->name, spec->path);
+    printf("paused runs: isoloss resume %s, then isoloss run %s goes on with them\n", spec->name, spec->call);
   if (outcome->cancelled) printf("cancelled runs: isoloss retry %s takes that back\n", spec->name);
   if (outcome->failed)
     printf("failed runs: isoloss runs %s --where 'state == \"failed\"'; isoloss run %s --retry-failed tries again\n",
-           spec->path, spec->path);
+           spec->name, spec->call);
   if (outcome->interrupted && outcome->done + outcome->diverged < outcome->total)
-    printf("stopped; isoloss run %s goes on\n", spec->path);
+    printf("stopped; isoloss run %s goes on\n", spec->call);
 }
 
 // The runs' formats get their errors as columns.
@@ -85,16 +86,18 @@ static bool tell_unused(const struct spec *spec, struct error *error) {
 
 struct gpu_choice {
   struct gpu_list list;
-  int64_t per_gpu;               // 0: auto
-  struct option_list overrides;  // with model.device=cuda in front: what the caller says himself comes later
+  int64_t per_gpu;              // 0: auto
+  struct spec_choices choices;  // with model.device=cuda in front: what the caller says himself comes later
 };
 
 static bool read_gpus(const struct run_options *options, struct arena *arena, struct gpu_choice *choice,
                       struct error *error) {
-  choice->overrides.items = arena_array(arena, options->overrides.count + 1, sizeof(char *));
-  if (options->gpus) choice->overrides.items[choice->overrides.count++] = "model.device=cuda";
-  for (size_t i = 0; i < options->overrides.count; i++)
-    choice->overrides.items[choice->overrides.count++] = options->overrides.items[i];
+  const struct option_list *given = &options->choices.set;
+  struct option_list *set = &choice->choices.set;
+  choice->choices.preset = options->choices.preset;
+  set->items = arena_array(arena, given->count + 1, sizeof(char *));
+  if (options->gpus) set->items[set->count++] = "model.device=cuda";
+  for (size_t i = 0; i < given->count; i++) set->items[set->count++] = given->items[i];
   if (!options->gpus && (options->per_gpu || options->gpu_memory))
     return error_set(error, EXIT_USAGE_ERROR, "run: --per-gpu and --gpu-memory need --gpus");
   if (!options->gpus) return true;
@@ -150,7 +153,7 @@ static enum exit_code run(const char *path, const struct run_options *options, s
   enum exit_code code = EXIT_ENVIRONMENT;
   struct plan_options plan_options = {.prepare = true, .messages = options->quiet ? NULL : stderr};
   bool planned = false,
-       spec_fine = read_gpus(options, &arena, &gpus, error) && spec_open(&spec, path, &gpus.overrides, error);
+       spec_fine = read_gpus(options, &arena, &gpus, error) && spec_open(&spec, path, &gpus.choices, error);
   if (!spec_fine) goto end;
   planned = true;
   if (!plan_open(&plan, &spec, &plan_options, error) || !plan_set_begin(&set, &plan, error)) goto end;
@@ -220,7 +223,8 @@ void command_run(struct command_line *line) {
       {"fail-fast", 0, OPTION_FLAG, &a.fail_fast, NULL, "stop at the first run that fails"},
       {"keep-going", 0, OPTION_FLAG, &a.keep_going, NULL, "go on even when the first runs all fail at once"},
       {"wait", 0, OPTION_FLAG, &a.wait, NULL, "wait for another isoloss run that is at work on the store"},
-      {"set", 0, OPTION_LIST, &a.overrides, "PATH=VALUE", "give a field of base another value (repeatable)"},
+      {"set", 0, OPTION_LIST, &a.choices.set, "PATH=VALUE", "give a field of base another value (repeatable)"},
+      {"preset", 0, OPTION_TEXT, &a.choices.preset, "NAME", "with what this preset of the spec changes"},
       {"json", 0, OPTION_FLAG, &a.json, NULL, "print the experiment's runs as one JSON array at the end"},
       {"quiet", 'q', OPTION_FLAG, &a.quiet, NULL, "no progress, only warnings and failures"},
       {0}};

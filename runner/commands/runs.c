@@ -7,7 +7,7 @@
 #include "runner/terminal/table.h"
 
 struct runs_options {
-  struct option_list overrides;
+  struct spec_choices choices;
   const char *where, *sort, *columns;
   int64_t limit;
   bool csv, json;
@@ -118,14 +118,14 @@ static void list_columns(const struct run_field *own, size_t own_count, struct s
 }
 
 // With the fields that the spec declares, else with those that the runs of the store have of their own.
-static bool help_columns(const char *named, const struct option_list *overrides, struct error *error) {
+static bool help_columns(const char *named, const struct spec_choices *choices, struct error *error) {
   struct spec spec = {0};
   struct selection selection = {0};
   bool fine = true, file = named && spec_is_file(named);
   if (file)
-    fine = spec_open(&spec, named, overrides, error);
+    fine = spec_open(&spec, named, choices, error);
   else if (named || store_exists_home())
-    fine = selection_open(&selection, named, overrides, error);
+    fine = selection_open(&selection, named, choices, error);
   if (fine) list_columns(spec.own, spec.own_count, selection.store);
   selection_close(&selection);
   if (file) spec_free(&spec);
@@ -162,8 +162,8 @@ static bool list(const struct selection *selection, const struct runs_options *o
 static void select_runs(const struct runs_options *a, const char *named, struct error *error) {
   struct selection selection = {0};
   if (a->columns && strcmp(a->columns, "help") == 0)
-    help_columns(named, &a->overrides, error);
-  else if (selection_open(&selection, named, &a->overrides, error))
+    help_columns(named, &a->choices, error);
+  else if (selection_open(&selection, named, &a->choices, error))
     list(&selection, a, error);
   selection_close(&selection);
 }
@@ -177,7 +177,8 @@ void command_runs(struct command_line *line) {
       {"limit", 'n', OPTION_INTEGER, &a.limit, "N", "at most this many"},
       {"csv", 0, OPTION_FLAG, &a.csv, NULL, "comma-separated values, all columns unless chosen"},
       {"json", 0, OPTION_FLAG, &a.json, NULL, "one JSON array, all columns unless chosen"},
-      {"set", 0, OPTION_LIST, &a.overrides, "PATH=VALUE", "with a spec: as given to isoloss run"},
+      {"set", 0, OPTION_LIST, &a.choices.set, "PATH=VALUE", "with a spec: as given to isoloss run"},
+      {"preset", 0, OPTION_TEXT, &a.choices.preset, "NAME", "with a spec: as given to isoloss run"},
       {0}};
   const struct command_usage usage = {
       "isoloss runs [SPEC|EXPERIMENT] [options]",

@@ -271,14 +271,14 @@ static void print_json(const struct counted *experiments, size_t count, const st
   text_free(&text);
 }
 
-static bool status(const char *argument, const struct option_list *overrides, bool as_json, struct error *error) {
+static bool status(const char *argument, const struct spec_choices *choices, bool as_json, struct error *error) {
   struct selection selection;
   struct arena arena = {0};
   size_t count = 0, run_count = 0;
   struct counted *experiments = NULL;
   struct at_work *runs = NULL;
   const char *home = isoloss_home(&arena);
-  bool fine = selection_open(&selection, argument, overrides, error);
+  bool fine = selection_open(&selection, argument, choices, error);
   if (fine) experiments = count_experiments(selection.store, selection.experiment, &arena, &count, error);
   if (fine && !error->code) runs = list_at_work(selection.store, home, selection.experiment, &arena, &run_count, error);
   struct run_notes notes = {0};
@@ -298,9 +298,10 @@ static bool status(const char *argument, const struct option_list *overrides, bo
 
 void command_status(struct command_line *line) {
   bool as_json = false;
-  struct option_list overrides = {0};
+  struct spec_choices choices = {0};
   const struct option options[] = {
-      {"set", 0, OPTION_LIST, &overrides, "PATH=VALUE", "with a spec: as given to isoloss run"},
+      {"set", 0, OPTION_LIST, &choices.set, "PATH=VALUE", "with a spec: as given to isoloss run"},
+      {"preset", 0, OPTION_TEXT, &choices.preset, "NAME", "with a spec: as given to isoloss run"},
       {"json", 0, OPTION_FLAG, &as_json, NULL,
        "one JSON object: home, coordinator, experiments, running, notes, built_in_counts"},
       {0}};
@@ -308,5 +309,5 @@ void command_status(struct command_line *line) {
                                       "Without an argument: every experiment of the store.", 0, 1,
                                       "one spec or experiment, or none"};
   if (command_begin(line, &usage, options))
-    status(line->count ? line->arguments[0] : NULL, &overrides, as_json, &line->error);
+    status(line->count ? line->arguments[0] : NULL, &choices, as_json, &line->error);
 }

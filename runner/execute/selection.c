@@ -101,7 +101,7 @@ static bool find_run(struct plan_set *set, const char *prefix, const bool *chose
   }
   if (found != 1)
     return error_set(error, EXIT_USAGE_ERROR, "%s ids of %s's runs start with '%s' (isoloss runs %s lists them)",
-                     found ? "several" : "no", set->plan->spec->name, prefix, set->plan->spec->path);
+                     found ? "several" : "no", set->plan->spec->name, prefix, set->plan->spec->call);
   return !chosen || chosen[at] ||
          error_set(error, EXIT_USAGE_ERROR, "run %s is one of those that --only leaves out", prefix);
 }
@@ -176,10 +176,10 @@ bool plan_set_choose(struct plan_set *set, const char *where, bool **chosen, str
                                  where, plan->count, plan->spec->path));
 }
 
-bool selection_plan(struct selection *selection, const char *path, const struct option_list *overrides,
+bool selection_plan(struct selection *selection, const char *path, const struct spec_choices *choices,
                     struct error *error) {
   *selection = (struct selection){.planned = true};
-  if (!spec_open(&selection->spec, path, overrides, error)) return false;
+  if (!spec_open(&selection->spec, path, choices, error)) return false;
   struct plan_options options = {.prepare = false};
   if (!plan_open(&selection->plan, &selection->spec, &options, error)) return false;
   selection->experiment = selection->spec.name;
@@ -213,13 +213,14 @@ static bool open_experiment(struct selection *selection, const char *name, struc
   return true;
 }
 
-bool selection_open(struct selection *selection, const char *argument, const struct option_list *overrides,
+bool selection_open(struct selection *selection, const char *argument, const struct spec_choices *choices,
                     struct error *error) {
   memset(selection, 0, sizeof *selection);
   bool file = argument && spec_is_file(argument);
-  if (file) return selection_plan(selection, argument, overrides, error);
-  if (overrides && overrides->count)
-    return error_set(error, EXIT_USAGE_ERROR, "--set needs a spec, not an experiment of the store");
+  if (file) return selection_plan(selection, argument, choices, error);
+  if (choices && (choices->set.count || choices->preset))
+    return error_set(error, EXIT_USAGE_ERROR, "--%s needs a spec, not an experiment of the store",
+                     choices->preset ? "preset" : "set");
   return open_experiment(selection, argument, error);
 }
 

@@ -17,10 +17,10 @@ struct selection {
 };
 
 // `argument`: path of a spec, name of an experiment, or NULL. selection_close in either case.
-bool selection_open(struct selection *selection, const char *argument, const struct option_list *overrides,
+bool selection_open(struct selection *selection, const char *argument, const struct spec_choices *choices,
                     struct error *error);
 // The plan of a spec, also of one that is named as an experiment of the store (as it was stored).
-bool selection_plan(struct selection *selection, const char *named, const struct option_list *overrides,
+bool selection_plan(struct selection *selection, const char *named, const struct spec_choices *choices,
                     struct error *error);
 void selection_close(struct selection *selection);
 

@@ -53,8 +53,9 @@ size_t fit_arguments_options(struct fit_arguments *a, enum entry_command command
       {"confidence", 0, OPTION_NUMBER, &a->confidence, "P", "of the intervals (default 0.95)"},
       {"seed", 's', OPTION_INTEGER, &a->seed, "N", "of resamples and random starts"},
       {"starts", 0, OPTION_INTEGER, &a->starts, "N", "at most this many starts (default: the law's grid, up to 5000)"},
-      {"set", 0, OPTION_LIST, &a->sets, "PATH=VALUE",
+      {"set", 0, OPTION_LIST, &a->choices.set, "PATH=VALUE",
        "of a spec: give a field of base another value, as run --set does"},
+      {"preset", 0, OPTION_TEXT, &a->choices.preset, "NAME", "of a spec: with what this preset changes"},
       {"threads", 'j', OPTION_INTEGER, &a->threads, "N", "threads (default: all cores); the result is the same"}};
   *a = (struct fit_arguments){0};
   entry_clear(&fit_entry, &a->entry);

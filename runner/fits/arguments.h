@@ -15,7 +15,7 @@ struct fit_arguments {
   int64_t seed, threads, starts;
   double confidence;
   struct option_list fixes, frees, baselines, pools;
-  struct option_list sets;  // PATH=VALUE of a spec's base
+  struct spec_choices choices;  // of a spec
   bool profile_all, keep_duplicates;
   const struct option_given *given;  // the options as they were given; NULL: the caller has none
   size_t given_count;

@@ -28,10 +28,11 @@ static void add_values(struct plan_categories *all, const struct run_field *fiel
   }
 }
 
-// Of a column that follows from the format, by the names that the store will have.
-static void add_formats(struct plan_categories *all, const struct run_column *column, struct categories *categories) {
+// Of a column that follows from the format in `field`, by the names that the store will have.
+static void add_formats(struct plan_categories *all, const struct run_field *field, const struct run_column *column,
+                        struct categories *categories) {
   struct categories texts = {0};
-  add_values(all, field_find("format", NULL), &texts);
+  add_values(all, field, &texts);
   for (size_t i = 0; i < texts.count; i++) {
     struct format_facts facts = format_facts(texts.names[i], &all->arena);
     const char *name = !column                                   ? facts.name
@@ -50,9 +51,9 @@ const struct categories *plan_categories_of(struct plan_categories *all, const c
   const struct run_field *field = field_find(column, NULL);
   bool of_format = of_runs && (of_runs->of_format == OF_FORMAT_FORWARD || of_runs->of_format == OF_FORMAT_BACKWARD);
   if (all->plan && of_format) {
-    add_formats(all, of_runs, &found);
+    add_formats(all, field_find("format", NULL), of_runs, &found);
   } else if (all->plan && field && (field->groups & GROUP_FORMAT)) {
-    add_formats(all, NULL, &found);
+    add_formats(all, field, NULL, &found);
   } else if (all->plan && field && (field->type == FIELD_TEXT || field->type == FIELD_CHOICE)) {
     add_values(all, field, &found);
   }

@@ -10,6 +10,7 @@
 #include "runner/spec/internal.h"
 #include "trainer/config.h"
 
+enum { ENOUGH_DEGREES = 10 };                      // of freedom, for a standard deviation known to a quarter of itself
 static const uint64_t draw_seed = 0x636c61696d73;  // any number: draws are the same in every call
 
 // ---- which runs ----
@@ -156,19 +157,47 @@ static size_t number_keys(struct arena *arena, const char **keys, size_t count, 
   return distinct;
 }
 
+// Whether a term has a run with the value that the column has in `row`.
+static bool has_value(const struct claim_runs *runs, const struct run_term *term, size_t column, size_t row) {
+  struct value wanted = table_value(runs->table, column, row);
+  for (size_t k = 0; k < runs->table->row_count; k++) {
+    if (!term->selected[k]) continue;
+    struct value value = table_value(runs->table, column, k);
+    if (value.kind != wanted.kind) continue;
+    if (value.kind == VALUE_TEXT ? strcmp(value.text, wanted.text) == 0
+                                 : value.kind == VALUE_MISSING || value.number == wanted.number)
+      return true;
+  }
+  return false;
+}
+
+// Whether conditions choose the same values of an axis for all of several means (each says model.width == 32): then
+// nothing is compared over it, and it is an axis like those that no condition names.
+static bool chosen_alike(const struct claim_runs *runs, size_t column) {
+  for (size_t t = 0; t < runs->count && runs->count > 1; t++)
+    for (size_t row = 0; row < runs->table->row_count; row++)
+      for (size_t other = 0; runs->terms[t].selected[row] && other < runs->count; other++)
+        if (other != t && !has_value(runs, &runs->terms[other], column, row)) return false;
+  return runs->count > 1;
+}
+
 // groups[row]: the combination of the sweep's axes but those that conditions choose among, and but the seed.
 static size_t group_rows(const struct claim_runs *runs, size_t *groups) {
   const struct table *table = runs->table;
   const char **keys = arena_array(runs->arena, table->row_count + 1, sizeof *keys);
+  size_t fields = spec_field_count(runs->spec);
+  int *compared = arena_array(runs->arena, fields + 1, sizeof *compared);  // columns; -1: not among them
+  for (size_t f = 0; f < fields; f++) {
+    const struct run_field *field = spec_field_at(runs->spec, f);
+    bool chosen = false;
+    for (size_t i = 0; i < runs->asked_count; i++) chosen |= column_chooses(runs->asked[i], field->path);
+    int column = is_axis(runs->spec, field) && strcmp(field->path, "seed") != 0 ? table_find(table, field->path) : -1;
+    compared[f] = column >= 0 && chosen && !chosen_alike(runs, (size_t)column) ? -1 : column;
+  }
   for (size_t row = 0; row < table->row_count; row++) {
     struct text key = {0};
-    for (size_t f = 0; f < spec_field_count(runs->spec); f++) {
-      const struct run_field *field = spec_field_at(runs->spec, f);
-      const char *path = field->path;
-      bool axis = is_axis(runs->spec, field), chosen = strcmp(path, "seed") == 0;
-      for (size_t i = 0; i < runs->asked_count; i++) chosen |= column_chooses(runs->asked[i], path);
-      int column = table_find(table, path);
-      if (axis && !chosen && column >= 0) add_cell(table, column, row, &key);
+    for (size_t f = 0; f < fields; f++) {
+      if (compared[f] >= 0) add_cell(table, compared[f], row, &key);
     }
     keys[row] = arena_string(runs->arena, text_string(&key));
     text_free(&key);
@@ -213,13 +242,15 @@ static bool has_seed(const struct claim_runs *runs, const struct run_term *term,
 
 // The noise of one run of the term's column. paired: what is left when a seed's effect on all configurations of a group
 // is taken out (groups whose configurations were all run with the same seeds); else the spread within configurations.
-// Rows without the value, of other stages, say nothing of its noise.
+// Rows without the value, of other stages, say nothing of its noise. Of groups with a zero in `among` nothing is
+// learnt.
 static void find_noise(const struct claim_runs *runs, struct run_term *term, const size_t *groups, size_t group_count,
-                       const size_t *configurations, bool paired) {
+                       const size_t *configurations, const bool *among, bool paired) {
   size_t n = runs->table->row_count, *rows = arena_array(runs->arena, n + 1, sizeof *rows);
   const double *cells = runs->table->columns[term->column].numbers;
   double squares = 0;
   for (size_t group = 0; group < group_count; group++) {
+    if (!among[group]) continue;
     // The runs of this group whose configuration has several: ordered by configuration.
     size_t count = 0, blocks = 0, width = 0;
     bool complete = true;
@@ -270,12 +301,10 @@ bool claim_runs_match(struct claim_runs *runs, struct text *trouble) {
   size_t n = runs->table->row_count;
   size_t *groups = arena_array(runs->arena, n + 1, sizeof *groups),
          *configurations = arena_array(runs->arena, n + 1, sizeof *configurations);
-  size_t group_count = group_rows(runs, groups);
-  configure_rows(runs, configurations);
   for (size_t t = 0; t < runs->count; t++) {
     struct run_term *term = &runs->terms[t];
-    term->means = arena_array(runs->arena, group_count + 1, sizeof *term->means);
-    term->counts = arena_array(runs->arena, group_count + 1, sizeof *term->counts);
+    term->means = arena_array(runs->arena, n + 1, sizeof *term->means);
+    term->counts = arena_array(runs->arena, n + 1, sizeof *term->counts);
     term->logarithm = true;
     const double *cells = runs->table->columns[term->column].numbers;
     for (size_t row = 0; row < n; row++) {
@@ -283,6 +312,11 @@ bool claim_runs_match(struct claim_runs *runs, struct text *trouble) {
       term->logarithm &= !(cells[row] <= 0);
     }
   }
+  size_t group_count = group_rows(runs, groups);
+  configure_rows(runs, configurations);
+  bool *among = arena_array(runs->arena, group_count + 1, sizeof *among),
+       *all = arena_array(runs->arena, group_count + 1, sizeof *all);
+  memset(all, true, group_count);
   for (size_t group = 0; group < group_count; group++) {
     bool everywhere = true;
     for (size_t t = 0; t < runs->count; t++) {
@@ -302,6 +336,7 @@ bool claim_runs_match(struct claim_runs *runs, struct text *trouble) {
       term->counts[runs->groups] = count;
       everywhere &= count > 0;
     }
+    among[group] = everywhere;
     if (!everywhere) continue;
     for (size_t t = 0; t < runs->count; t++) runs->terms[t].run_count += runs->terms[t].counts[runs->groups];
     runs->groups++;
@@ -313,8 +348,13 @@ bool claim_runs_match(struct claim_runs *runs, struct text *trouble) {
   }
   for (size_t t = 0; t < runs->count; t++) {
     struct run_term *term = &runs->terms[t];
-    if (runs->count > 1) find_noise(runs, term, groups, group_count, configurations, true);
-    if (!term->degrees) find_noise(runs, term, groups, group_count, configurations, false);
+    // Other groups may be noisier by far (two bits beside four), so that they are asked only where these tell too
+    // little.
+    if (runs->count > 1) find_noise(runs, term, groups, group_count, configurations, among, true);
+    if (term->degrees >= ENOUGH_DEGREES) continue;
+    term->degrees = 0;
+    if (runs->count > 1) find_noise(runs, term, groups, group_count, configurations, all, true);
+    if (!term->degrees) find_noise(runs, term, groups, group_count, configurations, all, false);
   }
   return true;
 }

@@ -8,14 +8,16 @@ static bool open_specs(struct designs *designs, const char *const *paths, int co
   const struct design_request *a = designs->request;
   for (int p = 0; p < count; p++)
     for (size_t v = 0; v <= a->variants.count; v++) {
-      struct option_list overrides = {arena_array(&designs->arena, a->overrides.count + 1, sizeof(char *)), 0};
-      for (size_t i = 0; i < a->overrides.count; i++) overrides.items[overrides.count++] = a->overrides.items[i];
-      if (v) overrides.items[overrides.count++] = a->variants.items[v - 1];
+      const struct option_list *given = &a->choices.set;
+      struct spec_choices choices = {{arena_array(&designs->arena, given->count + 1, sizeof(char *)), 0},
+                                     a->choices.preset};
+      for (size_t i = 0; i < given->count; i++) choices.set.items[choices.set.count++] = given->items[i];
+      if (v) choices.set.items[choices.set.count++] = a->variants.items[v - 1];
       if (designs->spec_count == DESIGN_LIMIT)
         return error_set(error, EXIT_USAGE_ERROR, "design: at most %d specs and variants at once", DESIGN_LIMIT);
       const char *label =
           v ? arena_format(&designs->arena, "%s with %s", paths[p], a->variants.items[v - 1]) : paths[p];
-      if (!design_spec_open(&designs->specs[designs->spec_count++], paths[p], label, &overrides, error)) return false;
+      if (!design_spec_open(&designs->specs[designs->spec_count++], paths[p], label, &choices, error)) return false;
     }
   return true;
 }

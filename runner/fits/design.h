@@ -10,7 +10,8 @@ struct design_request {
   const char *law, *assume, *target;  // only fits of this law or name; see design_truth_read; see struct design_options
   double noise;                       // s.d. of ln(loss) between seeds; 0: the scatter of the stored fit, else 0.003
   int64_t repeats, seed, threads, starts, bootstrap;  // see struct design_options
-  struct option_list overrides, variants;             // PATH=VALUE: in all specs; each once more with one of these
+  struct spec_choices choices;                        // in all specs
+  struct option_list variants;                        // PATH=VALUE: each spec once more with one of these
   bool quick;                                         // no simulated fits
   // Called when a fit begins (done is 0) and now and then while it is simulated; may be NULL. A stop ends the
   // simulation; what is made then is fine.

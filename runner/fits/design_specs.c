@@ -18,12 +18,12 @@ static bool finish_all(struct selection *selection, struct error *error) {
   return fine && store_commit(selection->store, error);
 }
 
-bool design_spec_open(struct design_spec *spec, const char *path, const char *label,
-                      const struct option_list *overrides, struct error *error) {
+bool design_spec_open(struct design_spec *spec, const char *path, const char *label, const struct spec_choices *choices,
+                      struct error *error) {
   *spec = (struct design_spec){.label = label};
   if (!ends_with(path, ".yaml") && !ends_with(path, ".yml") && file_exists(path))
     return error_set(error, EXIT_USAGE_ERROR, "design: %s is no spec (.yaml)", path);
-  if (!selection_plan(&spec->selection, path, overrides, error) || !finish_all(&spec->selection, error)) return false;
+  if (!selection_plan(&spec->selection, path, choices, error) || !finish_all(&spec->selection, error)) return false;
   struct plan *plan = &spec->selection.plan;
   plan_measure_speed(plan);
   spec->cost.runs = plan->count;

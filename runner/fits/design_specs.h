@@ -8,15 +8,15 @@ struct design_cost {
   double flops, seconds;  // seconds: one run after the other on this machine; NAN when not known
 };
 
-// A spec (with the overrides of one variant) and its plan in a private store in which every run counts as done.
+// A spec (with the choices of one variant) and its plan in a private store in which every run counts as done.
 struct design_spec {
   struct selection selection;
   const char *label;  // "spec.yaml", "spec.yaml with model.layers=2"
   struct design_cost cost;
 };
 // False with an error; design_spec_close in either case.
-bool design_spec_open(struct design_spec *spec, const char *path, const char *label,
-                      const struct option_list *overrides, struct error *error);
+bool design_spec_open(struct design_spec *spec, const char *path, const char *label, const struct spec_choices *choices,
+                      struct error *error);
 void design_spec_close(struct design_spec *spec);
 
 // What is assumed: coefficients and, where a fit says it, the noise.

@@ -59,7 +59,7 @@ static bool begin_spec(struct fit_input *input, const char *source, const struct
   if (arguments->map)
     return error_set(error, EXIT_USAGE_ERROR, "--map is for tables; the runs of a spec have their columns");
   input->has_spec = true;
-  if (!spec_open(&input->spec, path, &arguments->sets, error)) return false;
+  if (!spec_open(&input->spec, path, &arguments->choices, error)) return false;
   const struct spec_fit own = spec_fit_of_law(law), *entry = &own;
   if (input->spec.fit_count || !law || named) entry = fit_entry_find(&input->spec, named, law, error);
   if (!entry) return false;
@@ -82,7 +82,9 @@ bool fit_input_begin(struct fit_input *input, const char *source, const struct f
   bool is_spec;
   if (!source_find(source, &is_spec, error)) return false;
   if (is_spec) return begin_spec(input, source, options, error);
-  if (arguments->sets.count) return error_set(error, EXIT_USAGE_ERROR, "--set is for specs; %s is a table", source);
+  if (arguments->choices.set.count || arguments->choices.preset)
+    return error_set(error, EXIT_USAGE_ERROR, "--%s is for specs; %s is a table",
+                     arguments->choices.preset ? "preset" : "set", source);
   return true;
 }
 
@@ -132,7 +134,7 @@ static bool note_table(struct fit_input *input, const char *source, const struct
 
 static bool read_runs(struct fit_input *input, struct table *table, struct error *error) {
   if (!store_exists_home())
-    return error_set(error, EXIT_USAGE_ERROR, "nothing has run yet (isoloss run %s)", input->spec.path);
+    return error_set(error, EXIT_USAGE_ERROR, "nothing has run yet (isoloss run %s)", input->spec.call);
   struct store *store = store_open_home(STORE_KEEP, error);  // errors of formats not measured yet are kept
   const char *where = input->arguments->pools.count ? NULL : input->arguments->entry.where.text;
   bool fine = store && standing_find(&input->spec, store, &input->arena, &input->standing, error) &&

@@ -121,7 +121,8 @@ void fit_made_fill(struct fit_result *result, const struct fit_options *options,
   if (arguments) {
     put(made, arena, "map", arguments->map);
     put(made, arena, "pool", joined(arena, &arguments->pools));
-    put(made, arena, "set", joined(arena, &arguments->sets));
+    put(made, arena, "set", joined(arena, &arguments->choices.set));
+    put(made, arena, "preset", arguments->choices.preset);
     put(made, arena, "duplicates", arguments->keep_duplicates ? "kept" : "counted once");
   }
   put(made, arena, "weight", options->weight);

@@ -47,11 +47,11 @@ bool standing_find(const struct spec *spec, struct store *store, struct arena *a
 const char *standing_pending(const struct spec *spec, const struct standing *standing, struct arena *arena) {
   if (standing->unknown)
     return arena_format(arena, "which runs %s has is not known (%s): these are all finished runs of experiment %s",
-                        spec->path, standing->unknown, spec->name);
+                        spec->call, standing->unknown, spec->name);
   size_t pending = standing->planned - standing->view.done - standing->view.ended;
   if (!standing->planned || !pending) return NULL;
   return arena_format(arena, "%zu of the %zu runs of %s are not done yet (isoloss run %s trains them)", pending,
-                      standing->planned, spec->path, spec->path);
+                      standing->planned, spec->call, spec->call);
 }
 
 const char *standing_left_out(const struct spec *spec, const struct standing *standing, struct arena *arena) {
@@ -60,7 +60,7 @@ const char *standing_left_out(const struct spec *spec, const struct standing *st
   return arena_format(arena,
                       "%zu finished run%s of experiment %s %s not in %s as it stands and left out (the experiment's "
                       "name instead of the file takes all)",
-                      left_out, left_out == 1 ? "" : "s", spec->name, left_out == 1 ? "is" : "are", spec->path);
+                      left_out, left_out == 1 ? "" : "s", spec->name, left_out == 1 ? "is" : "are", spec->call);
 }
 
 const char *standing_at_chance(size_t count, size_t runs, struct arena *arena) {

@@ -209,7 +209,7 @@ bool fit_entry_table(const struct spec *spec, const struct spec_fit *entry, cons
   notes->rows_read = table->row_count;
   notes->digest = table_digest_of(table, cells, sizeof cells / sizeof *cells);
   if (!table->row_count)
-    return error_set(error, EXIT_USAGE_ERROR, "no run of %s is done yet (isoloss run %s)", spec->name, spec->path);
+    return error_set(error, EXIT_USAGE_ERROR, "no run of %s is done yet (isoloss run %s)", spec->name, spec->call);
   if (!add_halved(table, spec, entry, store, notes, error) || !count_parameters(table, entry->parameter_count, error) ||
       !keep_chain_ends(spec, entry->where.tree, where, table, error) ||
       !keep_where(table, entry->where.text, entry->where.tree, error) || !keep_where(table, where, NULL, error))

@@ -38,19 +38,20 @@ static bool load(struct spec *spec, const char *named, const struct spec_options
   if (spec_is_file(named) || file_exists(named)) return spec_load(spec, named, options, diagnostics, error);
   const char *path = named, *text = stored_spec(spec, named, &path, error);
   if (!text) return false;
-  bool fine = spec_parse(spec, path, text, strlen(text), options, diagnostics, error);
-  spec->stored = true;
-  return fine;
+  struct spec_options stored = *options;
+  stored.experiment = named;
+  return spec_parse(spec, path, text, strlen(text), &stored, diagnostics, error);
 }
 
-bool spec_open(struct spec *spec, const char *named, const struct option_list *overrides, struct error *error) {
+bool spec_open(struct spec *spec, const char *named, const struct spec_choices *choices, struct error *error) {
   struct diagnostics diagnostics = {0};
   struct arena arena = {0};
   const char *plots[64];
   struct spec_options options = {.plots = plots};
-  if (overrides) {
-    options.overrides = overrides->items;
-    options.override_count = overrides->count;
+  if (choices) {
+    options.preset = choices->preset;
+    options.overrides = choices->set.items;
+    options.override_count = choices->set.count;
   }
   options.laws = spec_law_names(&arena, &options.law_count);
   while (options.plot_count < 64 && plot_kinds[options.plot_count].name) {

@@ -120,6 +120,7 @@ struct report_fact {
 struct report {
   struct arena arena;  // owns everything but the fits' results and laws
   const char *name, *title, *about, *spec_path, *spec_text, *home;
+  const char *preset;        // of the spec, that these runs are of; NULL: none
   const struct spec *spec;   // NULL: the stored text does not parse any more
   struct standing standing;  // how the runs of the file stand
   bool spec_changed;         // the file differs from what the runs were started with

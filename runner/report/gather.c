@@ -34,6 +34,7 @@ static bool gather_experiment(struct report *report, struct store *store, const 
   if (spec_text && strcmp(spec_text, report->spec_text) != 0) report->spec_changed = true;
   if (spec) {
     report->spec_path = spec->path;
+    report->preset = spec->preset;
     if (*spec->about) report->about = spec->about;
   }
   if (spec_text) report->spec_text = arena_string(&report->arena, spec_text);

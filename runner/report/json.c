@@ -189,6 +189,7 @@ void report_json(const struct report *report, const char *path, struct text *out
   json_key_string(&json, "about", report->about);
   json_key_string(&json, "path", path);
   json_key_string(&json, "spec_path", report->spec_path);
+  json_key_string(&json, "preset", report->preset);
   json_key_string(&json, "spec_text", report->spec_text);
   json_key_string(&json, "home", report->home);
   if (report->command) json_key_string(&json, "command", report->command);

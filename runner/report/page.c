@@ -198,11 +198,14 @@ static void put_again(const struct report *report, struct text *out) {
   for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
     text_format(out, "isoloss %s ", commands[i]);
     markup_escape(out, report->spec_path);
+    if (report->preset) text_format(out, " --preset %s", report->preset);
     text_add(out, "\n");
   }
   text_add(out, "</pre>\n<p class=\"quiet\">A single run: <code>isoloss train ");
   markup_escape(out, report->home);
-  text_add(out, "/runs/RUN/config.json</code></p>\n</section>\n<section>\n<h2>Spec</h2>\n<pre>");
+  text_add(out, "/runs/RUN/config.json</code></p>\n</section>\n<section>\n<h2>Spec</h2>\n");
+  if (report->preset) text_format(out, "<p>With the preset <code>%s</code>.</p>\n", report->preset);
+  text_add(out, "<pre>");
   markup_escape(out, report->spec_text);
   text_format(out, "</pre>\n</section>\n<footer class=\"quiet\">isoloss %s</footer>\n", ISOLOSS_VERSION);
 }

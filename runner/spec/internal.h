@@ -77,6 +77,19 @@ bool spec_check_names(struct spec_reader *reader, const struct node *node, int s
 // A mapping's keys into the members of `entry`, the struct of that kind; its other members are left alone.
 void spec_read_entry(struct spec_reader *reader, const struct entry_kind *kind, const struct node *node, void *entry);
 
+// ---- spec.c ----
+
+// Whether it may name an experiment or a preset.
+bool spec_name_fine(const char *name);
+// The value of `experiment` (NULL: not given); false after a diagnostic.
+bool spec_check_name(struct spec_reader *reader, const struct node *name);
+
+// ---- presets.c ----
+
+// The document with the preset that the options ask for laid over it (then spec->preset is its name, and the experiment
+// has a name of its own); the document itself where they ask for none, or after a diagnostic. Checks all presets.
+const struct node *spec_preset_choose(struct spec_reader *reader, const struct node *root);
+
 // ---- spellings.c ----
 
 // Warns where values of a field's axes are one value in several spellings, with both lines.

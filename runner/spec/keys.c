@@ -10,7 +10,6 @@ static const struct schema_property top[] = {
      .description = "the experiment's name"},
     {"about", "string|number|boolean", .description = "what is asked, for the report"},
     {"corpus", .reference = "value:corpus"},
-    {"fields", .reference = "fields", .description = "fields of the runs that a trainer of your own knows"},
     {"base", .fields = "value", .description = "fields of every run, where the sweep does not give them"},
     {"sweep", .reference = "sweep", .repeated = true, .limits = {{"minItems", 1}},
      .description = "grids of runs, united; without it the spec is one run"},
@@ -21,9 +20,13 @@ static const struct schema_property top[] = {
     {"claims", "string|number|boolean", .repeated = true,
      .description = "expressions over runs and fits that should hold"},
     {"report", .reference = "report"},
-    {"trainer", .reference = "trainer"},
     {"run", .reference = "run"},
+    // What a preset cannot change comes last.
+    {"fields", .reference = "fields", .description = "fields of the runs that a trainer of your own knows"},
+    {"trainer", .reference = "trainer"},
+    {"presets", .reference = "presets", .description = "changes of the spec, each under the name that --preset takes"},
 };
+enum { NOT_IN_PRESETS = 3 };
 
 static const struct schema_property sweep[] = {
     {"grid", .reference = "axes"},
@@ -94,6 +97,7 @@ static const struct schema_property report[] = {
 #define KEYS(name, properties) \
   { name, properties, sizeof properties / sizeof *properties }
 const struct spec_keys spec_top_keys = KEYS("the spec", top);
+const struct spec_keys spec_preset_keys = {"a preset", top, sizeof top / sizeof *top - NOT_IN_PRESETS};
 const struct spec_keys spec_sweep_keys = KEYS("sweep", sweep);
 const struct spec_keys spec_range_keys = KEYS("a range of values", range);
 const struct spec_keys spec_trainer_keys = KEYS("trainer", trainer);

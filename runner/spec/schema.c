@@ -73,11 +73,16 @@ static void put_definitions(struct json_writer *json, const char *const *laws, s
   const struct schema_object own_field = {"own_field", .properties = spec_own_field_keys.properties,
                                           .count = spec_own_field_keys.count};
   const struct schema_object own_fields = {"fields", .others = "^[A-Za-z]", .other_reference = "own_field"};
+  const struct schema_object preset = {"preset", .description = "what it changes, laid over the spec by path",
+                                       .properties = spec_preset_keys.properties, .count = spec_preset_keys.count};
+  const struct schema_object presets = {"presets", .others = "^[A-Za-z0-9]", .other_reference = "preset"};
   const struct schema_property own = {"own", .description = "a field that the spec declares under fields"};
   json_key(json, "$defs");
   json_object_begin(json);
   schema_object(json, &own_field);
   schema_object(json, &own_fields);
+  schema_object(json, &preset);
+  schema_object(json, &presets);
   schema_property(json, &own);
   schema_field_definitions(json);
   schema_object(json, &ranges);

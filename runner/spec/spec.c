@@ -111,7 +111,7 @@ static void choose_files(struct spec_reader *reader) {
                  "corpus.source %s is not used: corpus.files say what is trained on", source->fallback);
 }
 
-static bool name_fine(const char *name) {
+bool spec_name_fine(const char *name) {
   size_t length = strlen(name);
   if (!length || length > 100 || !isalnum((unsigned char)name[0])) return false;
   for (size_t i = 0; i < length; i++)
@@ -119,33 +119,45 @@ static bool name_fine(const char *name) {
   return true;
 }
 
+bool spec_check_name(struct spec_reader *reader, const struct node *name) {
+  if (!name) return true;
+  if (name->kind != NODE_SCALAR || node_is_null(name))
+    node_error(name, reader->diagnostics, NULL, "experiment must be a name, not %s", node_kind_name(name));
+  else if (!spec_name_fine(name->text))
+    node_error(
+        name, reader->diagnostics, NULL,
+        "an experiment's name is made of letters, digits, '-', '_' and '.', begins with a letter or a digit, and "
+        "has at most 100 of them");
+  else
+    return true;
+  return false;
+}
+
 static void read_head(struct spec_reader *reader, const struct node *root) {
   struct spec *spec = reader->spec;
-  const struct node *name = node_find(root, "experiment"), *about = node_find(root, "about");
+  const struct node *name = node_find(root, "experiment");
   const char *file = strrchr(spec->path, '/');
   file = file ? file + 1 : spec->path;
   size_t length = strlen(file);
   if (ends_with(file, ".yaml")) length -= 5;
   if (ends_with(file, ".yml")) length -= 4;
   spec->name = arena_copy(&spec->arena, file, length);
-  if (name && (name->kind != NODE_SCALAR || node_is_null(name))) {
-    node_error(name, reader->diagnostics, NULL, "experiment must be a name, not %s", node_kind_name(name));
-  } else if (name && !name_fine(name->text)) {
-    node_error(
-        name, reader->diagnostics, NULL,
-        "an experiment's name is made of letters, digits, '-', '_' and '.', begins with a letter or a digit, and "
-        "has at most 100 of them");
-  } else if (name) {
-    spec->name = name->text;
-  } else if (!name_fine(spec->name)) {
+  if (name) {
+    if (spec_check_name(reader, name)) spec->name = name->text;
+  } else if (!spec_name_fine(spec->name)) {
     node_error(root, reader->diagnostics, "experiment: my-study", "the experiment needs a name");
   }
+  spec->title = spec->name;
+}
+
+static void read_about(struct spec_reader *reader, const struct node *root) {
+  struct spec *spec = reader->spec;
+  const struct node *about = node_find(root, "about");
   spec->about = "";
   if (about && (about->kind != NODE_SCALAR || node_is_null(about)))
     node_error(about, reader->diagnostics, NULL, "about must be text, not %s", node_kind_name(about));
   else if (about)
     spec->about = about->text;
-  spec->title = spec->name;
 }
 
 static void read_all(struct spec_reader *reader, const struct node *root) {
@@ -156,6 +168,12 @@ static void read_all(struct spec_reader *reader, const struct node *root) {
   }
   check_top(reader, root);
   read_head(reader, root);
+  root = spec_preset_choose(reader, root);
+  read_about(reader, root);
+  spec->stored = reader->options->experiment != NULL;
+  spec->call = spec->stored ? spec->name : spec->path;
+  if (spec->preset && !spec->stored)
+    spec->call = arena_format(&spec->arena, "%s --preset %s", spec->path, spec->preset);
   size_t before = reader->diagnostics->errors;
   spec->trainer.node = node_find(root, "trainer");  // which fields of its own need
   spec_read_own_fields(reader, node_find(root, "fields"));

@@ -155,6 +155,8 @@ struct spec {
   struct arena arena;  // owns everything here
   const char *path;    // as given; of a stored spec, as it was given then
   bool stored;         // named as an experiment: the spec is the one of its last run
+  const char *preset;  // its preset that was taken; NULL: none
+  const char *call;    // how a command line names it: "spec.yaml --preset small", the experiment's name where stored
   const char *source;  // the file's text
   size_t source_length;
   const struct node *root;
@@ -190,7 +192,15 @@ struct spec {
   struct spec_halving halving;
 };
 
+// What a command line says beside the spec. All zeroes: nothing.
+struct spec_choices {
+  struct option_list set;  // "path=value"
+  const char *preset;      // NULL: the spec as it is
+};
+
 struct spec_options {
+  const char *preset;      // laid over the document; NULL: none
+  const char *experiment;  // the text is the stored one of this experiment: its preset is the one that makes this name
   const char *const *overrides;  // "path=value" of --set
   size_t override_count;
   const char *const *laws;  // names of the laws that ship, to check `fit`; NULL: any name will do
@@ -237,9 +247,9 @@ void spec_error_at(const struct spec *spec, const struct node *node, int offset,
 // Names of the laws that ship (the .yaml files in isoloss_data("laws"), without the ending, sorted), for spec_options.
 const char **spec_law_names(struct arena *arena, size_t *count);
 
-// What commands do first: loads a spec against the laws and plots that ship, with the items of --set, and prints its
+// What commands do first: loads a spec against the laws and plots that ship, with --set and --preset, and prints its
 // diagnostics on standard error. `named` is a file, or the name of an experiment of the store, whose spec is taken as
 // it was when it last ran (spec->stored). False with an error when it cannot be used. spec_free in either case.
-bool spec_open(struct spec *spec, const char *named, const struct option_list *overrides, struct error *error);
+bool spec_open(struct spec *spec, const char *named, const struct spec_choices *choices, struct error *error);
 // Whether a command takes this argument for a file: it ends in .yaml or .yml, or is the path of a file.
 bool spec_is_file(const char *named);

@@ -30,6 +30,7 @@ static const struct truth truths[] = {
     {"sparse-foundation", "a_S=16.8,b_S=0.722,c_S=45,b_N=0.245,a_D=6.9e8,b_D=0.203,c=0.651", 0.003},
     {"precision", "E=1.7,A=400,B=900,alpha=0.34,beta=0.31,gamma_w=2.67,gamma_a=2.2,gamma_kv=0.96", 0.003},
     {"capacity", "E=1.7,A=400,B=900,alpha=0.34,beta=0.31,rate=0.5,curvature=1.6", 0.003},
+    {"compression-loss", "k=0.8,gamma=1.1", 0.003},
     {"optimal-size", "k=0.09,a=0.5", 0.003},
     {"joint-learning-rate", "E=1.7,A=400,B=900,alpha=0.34,beta=0.31,c=0.03,k=0.005,p=-0.71,q=0.31", 0.003},
 };
@@ -51,6 +52,8 @@ static void make_columns(struct table *table) {
                  {"gmse_activations", 1e-4, 0.4},
                  {"sparsity", 0.005, 0.95},
                  {"flops", 1e15, 1e22},
+                 {"parent_loss", 1, 2},
+                 {"output_error", 0.001, 1},
                  {"lr", 1e-5, 1e-1},
                  {"parameters_active_average", 1e6, 1e10},
                  {"loss", 1, 2}};

@@ -62,6 +62,7 @@ static char *outcome_of(const char *path) {
   const char *overrides[16];
   struct spec_options options = {.laws = laws, .law_count = 2, .plots = plots, .plot_count = 2, .overrides = overrides};
   for (char *line = source; line && starts_with(line, "# "); line = strchr(line, '\n') + 1) {
+    if (starts_with(line, "# --preset ")) options.preset = arena_copy(&arena, line + 11, strcspn(line + 11, "\n"));
     if (!starts_with(line, "# --set ") || options.override_count == 16) continue;
     overrides[options.override_count++] = arena_copy(&arena, line + 8, strcspn(line + 8, "\n"));
   }

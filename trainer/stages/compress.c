@@ -16,7 +16,19 @@ struct sums {
   double square, error;  // ||W||^2, ||W' - W||^2
   double bits, zeroes;
   int64_t count;
+  struct mean {
+    double sum;
+    int matrices;
+  } output_error, over_bound, pivot_trace, clipped;  // each over the matrices that have it
 };
+
+static void mean_add(struct mean *mean, double value) {
+  if (!isfinite(value)) return;
+  mean->sum += value;
+  mean->matrices++;
+}
+
+static double mean_of(const struct mean *mean) { return mean->matrices ? mean->sum / mean->matrices : NAN; }
 
 struct compressing {
   struct stage_work *work;
@@ -31,6 +43,19 @@ static const char *const matrix_names[] = {"self_attn.qkv_proj", "self_attn.o_pr
 
 static int64_t offset_of(const struct model_values *values, int64_t layer, int which) {
   return layout_weight_offset(&values->table, (enum model_matrix)which, layer);
+}
+
+// What a matrix adds to the means. The trace of the pivots is taken over that of H', the damped Hessian: what no order
+// changes.
+static void add_means(struct compressing *c, const struct compress_layer *matrix,
+                      const struct compress_result *result) {
+  double trace = 0;
+  for (int64_t i = 0; matrix->hessian && i < matrix->inputs; i++) trace += matrix->hessian[i * matrix->inputs + i];
+  trace *= 1 + c->settings.damping;
+  mean_add(&c->sums.output_error, result->output_error);
+  if (result->bound > 0) mean_add(&c->sums.over_bound, result->weighted_error / result->bound);
+  if (trace > 0) mean_add(&c->sums.pivot_trace, result->pivot_trace / trace);
+  if (isfinite(result->bound)) mean_add(&c->sums.clipped, result->clipped);
 }
 
 static bool compress_one(struct compressing *c, int64_t layer, int which, struct error *error) {
@@ -53,6 +78,7 @@ static bool compress_one(struct compressing *c, int64_t layer, int which, struct
     c->sums.error += difference * difference;
     c->sums.zeroes += result.represented[i] == 0;
   }
+  add_means(c, &matrix, &result);
   c->sums.bits += result.bits_per_weight * (double)count;
   c->sums.count += count;
   const double weighted = result.weighted_error, bound = result.bound;
@@ -92,6 +118,10 @@ static bool report_end(struct compressing *c, const struct evaluation *evaluatio
   double kept = (double)config_parameters(&c->work->run.file.config).non_embedding - sums->zeroes;
   const struct stage_number numbers[] = {{"weight_error", sums->square > 0 ? sums->error / sums->square : NAN},
                                          {"stored_bits", sums->count ? sums->bits / (double)sums->count : NAN},
+                                         {"output_error", mean_of(&sums->output_error)},
+                                         {"error_over_bound", mean_of(&sums->over_bound)},
+                                         {"pivot_trace", mean_of(&sums->pivot_trace)},
+                                         {"clipped", mean_of(&sums->clipped)},
                                          {"parameters_active", sparse ? kept : NAN}};
   return report_stage_done(c->work, evaluation, numbers, sizeof numbers / sizeof *numbers, error);
 }

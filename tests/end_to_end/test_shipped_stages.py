@@ -1,0 +1,85 @@
+"""Shipped specs with stages, as a user runs them with --preset small: test_shipped_stages.py ISOLOSS SOURCE. Prints TAP.
+The presets' corpora are synthetic: nothing is fetched."""
+import os
+import re
+import sys
+
+sys.path.insert(0, os.path.join(sys.path[0], ".."))
+from harness import case, check, document, finish, path_of, run, select  # noqa: E402
+
+EXPERIMENTS = os.path.join(os.path.abspath(sys.argv[2]), "experiments")
+SMALL = ("--preset", "small")
+
+
+def shipped(name):
+    return os.path.join(EXPERIMENTS, name + ".yaml")
+
+
+def judged(name):
+    """The verdict of each claim, in order, by isoloss fit; and all that it printed."""
+    told = run("fit", shipped(name), *SMALL)
+    check(told.code in (0, 1), "claims are judged", told.err)
+    return {claim: verdict for claim, verdict in re.findall(r"^claim (.*): (held|not held|undecided) \(", told.out, re.M)}, told.out
+
+
+def verdict_of(verdicts, *parts):
+    found = [verdict for claim, verdict in verdicts.items() if all(part in claim for part in parts)]
+    check(len(found) == 1, "one claim of " + " ".join(parts), found)
+    return found[0]
+
+
+def page_of(name, *words):
+    run("report", shipped(name), *SMALL, code=0)
+    with open(path_of("home", "reports", name + "-small.html"), encoding="utf-8") as file:
+        page = file.read()
+    for word in ("After training", "--preset small", "With the preset <code>small</code>") + words:
+        check(word in page, "the page has " + word)
+
+
+@case
+def gptq_and_babai():
+    run("run", "-q", shipped("gptq-babai"), *SMALL, code=0)
+    rows = document("runs", "gptq-babai-small")
+    check({row["state"] for row in rows} == {"done"}, "all done")
+    check([row["id"] for row in rows] == [row["id"] for row in document("plan", shipped("gptq-babai"), *SMALL)],
+          "the experiment is the preset's plan")
+    rounded = [row for row in rows if row["compress.method"] in ("gptq", "babai")]
+    check(all(0 < row["pivot_trace"] < 1 and 0 <= row["clipped"] < 0.2 for row in rounded), "tr(D) over tr(H)")
+    for order in "act", "min-pivot":
+        for row in rounded:
+            if row["compress.method"] != "gptq" or row["compress.order"] != order:
+                continue
+            natural = next(other for other in rounded if other["parent"] == row["parent"] and other["compress.order"] ==
+                           "natural" and other["compress.bits"] == row["compress.bits"] and other["compress.method"] == "gptq")
+            check(row["pivot_trace"] < natural["pivot_trace"], order + " lowers tr(D)", row["pivot_trace"])
+    verdicts, told = judged("gptq-babai")
+    check(verdict_of(verdicts, "output_error", "rtn") == "held", "gptq ahead of rtn in the outputs", told)
+    check(verdict_of(verdicts, "error_over_bound", "< 1") == "held", "within the bound", told)
+    check(select("home", "SELECT count(*) FROM fits")[0][0] == 2, "the fits are kept")
+    page_of("gptq-babai", "over bound", "tr(D)")
+
+
+@case
+def formats_of_trained_models():
+    run("run", "-q", shipped("format-matrix"), *SMALL, code=0)
+    verdicts, told = judged("format-matrix")
+    check(verdict_of(verdicts, "recovery", "absmax-w8a8") == "held", "8-bit integers keep the accuracy", told)
+    check(verdict_of(verdicts, "kl", "'int4-g32' and compress.method == 'gptq'", "int3-g32") == "held",
+          "a bit less moves the distributions further", told)
+    page_of("format-matrix", "recovery, %", "same tokens")
+
+
+@case
+def a_preset_is_an_experiment_of_its_own():
+    names = {name for name, in select("home", "SELECT name FROM experiments")}
+    check(names == {"gptq-babai-small", "format-matrix-small"}, "names", names)
+    by_name = document("plan", "format-matrix-small")
+    check(by_name == document("plan", shipped("format-matrix"), *SMALL), "by its name the preset is known")
+    check(len(by_name) < len(document("plan", "--no-prepare", shipped("format-matrix"))), "the spec as it is has more runs")
+    refused = run("report", "format-matrix-small", *SMALL, code=2)
+    check("--preset needs a spec" in refused.err, "no preset of an experiment", refused.err)
+    unknown = run("plan", shipped("format-matrix"), "--preset", "smal", code=2)
+    check("did you mean 'small'?" in unknown.err, "a hint", unknown.err)
+
+
+finish()
