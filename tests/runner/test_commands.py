@@ -278,10 +278,14 @@ def plans_for_gpus_without_one():
 
 @case
 def few_prunings_are_told():
-    code, out, err = isoloss("prunings", "plan", spec_path, "--set", "format=sparse(0.5,journey)")
-    check(code == 0 and "4 runs prune in fewer than 20 events" in out and "every(N)" in out, (code, out, err))
-    code, out, err = isoloss("prunings", "plan", spec_path, "--set", "format=sparse(0.5,journey,every(1))")
-    check(code == 0 and "events" not in out, (code, out, err))
+    said = "2 runs prune in fewer than 20 events"
+    for command, name in ("plan", "sparse(0.5,journey(0.5,0.55))"), ("check", "sparse(0.5,journey(0.5,0.55),every(3))"):
+        code, out, err = isoloss("prunings", command, spec_path, "--set", "format=" + name)
+        check(code == 0 and said in out + err, (name, code, out, err))
+    for command in "plan", "check":
+        for name in "sparse(0.5,journey)", "sparse(0.5,journey,every(1))":
+            code, out, err = isoloss("prunings", command, spec_path, "--set", "format=" + name)
+            check(code == 0 and "events" not in out + err, (name, code, out, err))
 
 
 @case
