@@ -88,21 +88,37 @@ bool folder_sync(const char *path, struct error *error) {
   return fine;
 }
 
+static bool write_all(int file, const void *bytes, size_t length) {
+  const char *from = bytes;
+  while (length > 0) {
+    ssize_t wrote = write(file, from, length);
+    if (wrote < 0 && errno == EINTR) continue;
+    if (wrote <= 0) return false;
+    from += wrote;
+    length -= (size_t)wrote;
+  }
+  return true;
+}
+
+// A device or a pipe takes what is written; a file renamed over it would be in its place.
+static bool write_into(const char *path, const void *bytes, size_t length, struct error *error) {
+  int file = open(path, O_WRONLY | O_CLOEXEC);
+  bool fine = file >= 0 && write_all(file, bytes, length);
+  if (!fine) error_set_errno(error, EXIT_ENVIRONMENT, "cannot write %s", path);
+  if (file >= 0) close(file);
+  return fine;
+}
+
 bool file_write_atomic(const char *path, const void *bytes, size_t length, struct error *error) {
   char temporary[PATH_MAX], folder[PATH_MAX];
+  struct stat there;
+  if (stat(path, &there) == 0 && !S_ISREG(there.st_mode) && !S_ISDIR(there.st_mode))
+    return write_into(path, bytes, length, error);
   if (snprintf(temporary, sizeof temporary, "%s.tmp-%d", path, (int)getpid()) >= (int)sizeof temporary)
     return error_set(error, EXIT_ENVIRONMENT, "path too long: %s", path);
   int file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (file < 0) return error_set_errno(error, EXIT_ENVIRONMENT, "cannot write %s", temporary);
-  const char *from = bytes;
-  size_t left = length;
-  while (left > 0) {
-    ssize_t wrote = write(file, from, left);
-    if (wrote < 0 && errno == EINTR) continue;
-    if (wrote <= 0) goto failed;
-    from += wrote;
-    left -= (size_t)wrote;
-  }
+  if (!write_all(file, bytes, length)) goto failed;
   if (fsync(file) != 0) goto failed;
   if (close(file) != 0) {
     file = -1;

@@ -16,6 +16,7 @@ char *file_read(struct arena *arena, const char *path, size_t *length, struct er
 // Reads bytes [from, from + length) of an open file; an error where it ends before them. `path` is for messages.
 bool file_read_at(int file, const char *path, void *bytes, size_t length, int64_t from, struct error *error);
 // Writes bytes to PATH.tmp-PID, syncs it, renames it to PATH and syncs the folder: readers see the old or the new file.
+// A device or pipe at PATH is written into.
 bool file_write_atomic(const char *path, const void *bytes, size_t length, struct error *error);
 bool file_exists(const char *path);
 bool folder_make(const char *path, struct error *error);    // with parents; fine when it is there

@@ -87,7 +87,7 @@ CREATE TABLE runs (
   log_check INTEGER NOT NULL DEFAULT 0,  -- hash of the last of these bytes: a log that was cut is read again
   resumed_under TEXT,                 -- where it went on under another instruction set, library, ..., and which
   log_damaged INTEGER,                -- lines of it that are no events and were passed over
-  log_damaged_line INTEGER,           -- the first of them, from 1
+  log_damaged_line INTEGER,           -- the first of them (from 1)
   halved_at REAL                      -- share of its steps at which successive halving stopped it
 );
 CREATE INDEX runs_by_state ON runs (state);

@@ -308,6 +308,20 @@ const char *store_path(const struct store *store) { return store->path; }
 bool store_read_only(const struct store *store) { return store->read_only; }
 bool store_is_copy(const struct store *store) { return store->copy; }
 
+// A reader of a log makes files beside the database that it may not remove. Whoever may write and leaves last, does;
+// where others are at work on it, this does nothing.
+static void fold_after_reading(struct store *store) {
+  struct stat status;
+  sqlite3 *database = NULL;
+  if (!store->read_only || store->immutable || store->copy || may_only_be_read(&store->arena, store->path)) return;
+  if (stat(arena_format(&store->arena, "%s-wal", store->path), &status) != 0) return;
+  if (sqlite3_open_v2(store->path, &database, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK) {
+    sqlite3_busy_timeout(database, FOLD_MILLISECONDS);
+    sqlite3_exec(database, "SELECT 1 FROM sqlite_master LIMIT 1", NULL, NULL, NULL);  // opens the log
+  }
+  sqlite3_close(database);
+}
+
 void store_close(struct store *store) {
   if (!store) return;
   for (int i = 0; i < store->cached; i++) sqlite3_finalize(store->cache[i].statement);
@@ -323,6 +337,7 @@ void store_close(struct store *store) {
       sqlite3_wal_checkpoint_v2(store->database, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
     }
     sqlite3_close(store->database);
+    fold_after_reading(store);
   }
   arena_free(&store->arena);
   free(store);

@@ -75,16 +75,22 @@ enum { TRAINER_WSD_VERSION = 100 };
 // raised alone when only their losses change (1000: micro-batches are cut by sequences).
 enum { TRAINER_SEQUENCES_VERSION = 1000 };
 
-static int version_of(const char *dtype, const char *schedule, const struct format *format, int64_t context) {
+// Added for runs too short for 20 prunings at their schedule's interval (format_shortens_interval), raised alone when
+// only their losses change (10000: intervals shrink with the run).
+enum { TRAINER_PRUNING_VERSION = 10000 };
+
+static int version_of(const char *dtype, const char *schedule, const struct format *format, int64_t context,
+                      int64_t steps) {
   return (dtype && strcmp(dtype, "bfloat16") == 0 ? TRAINER_BFLOAT16_VERSION : TRAINER_SEMANTIC_VERSION) +
          (schedule && strcmp(schedule, "wsd") == 0 ? TRAINER_WSD_VERSION : 0) +
-         (format_by_sequences(format, context) ? TRAINER_SEQUENCES_VERSION : 0);
+         (format_by_sequences(format, context) ? TRAINER_SEQUENCES_VERSION : 0) +
+         (format_shortens_interval(format, steps) ? TRAINER_PRUNING_VERSION : 0);
 }
 
 int config_version(const struct run_config *resolved) {
   struct arena arena = {0};
   int version = version_of(resolved->model.dtype, resolved->train.schedule, config_format(resolved, &arena),
-                           resolved->model.context);
+                           resolved->model.context, resolved->train.steps);
   arena_free(&arena);
   return version;
 }
@@ -94,11 +100,12 @@ static int version_of_file(const json_t *config) {
   struct arena arena = {0};
   struct error unknown = {0};
   const char *text = json_string_value(json_object_get(config, "format"));
-  const json_t *context = json_object_get(config, "model.context");
+  const json_t *context = json_object_get(config, "model.context"), *steps = json_object_get(config, "train.steps");
   int version = version_of(json_string_value(json_object_get(config, "model.dtype")),
                            json_string_value(json_object_get(config, "train.schedule")),
                            text ? format_read(text, &arena, &unknown) : NULL,
-                           json_is_number(context) ? (int64_t)json_number_value(context) : 0);
+                           json_is_number(context) ? (int64_t)json_number_value(context) : 0,
+                           json_is_number(steps) ? (int64_t)json_number_value(steps) : 0);
   arena_free(&arena);
   return version;
 }

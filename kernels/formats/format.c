@@ -137,6 +137,14 @@ bool format_by_sequences(const struct format *format, int64_t context) {
           gradients_by_sequences(&format->operands[OPERAND_GRADIENTS], context) || format->gradient_token_hadamard);
 }
 
+bool format_shortens_interval(const struct format *format, int64_t steps) {
+  for (int i = 0; format && i < OPERANDS; i++) {
+    const struct sparsity *sparsity = &format->operands[i].sparsity;
+    if (sparsity_prunings(sparsity, steps) > 0 && sparsity_interval(sparsity, steps) < sparsity->every) return true;
+  }
+  return false;
+}
+
 double format_density(const struct format *format, int64_t step, int64_t steps) {
   return format ? sparsity_density(&format->operands[OPERAND_WEIGHTS].sparsity, step, steps) : 1;
 }

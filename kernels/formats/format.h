@@ -125,7 +125,7 @@ struct sparsity {
   enum sparsity_schedule schedule;
   double start, end;  // CUBIC, JOURNEY: fractions at which pruning begins and ends
   bool of_steps;      // ... of the steps; else of compute, which is proportional to the density
-  int every;          // CUBIC, JOURNEY: steps between prunings
+  int every;          // CUBIC, JOURNEY: steps between prunings, fewer in short runs (sparsity_interval)
 };
 
 // ---- a format ----
@@ -208,6 +208,8 @@ bool format_by_sequences(const struct format *format, int64_t context);
 
 // Share of the values of a linear layer's weights that are not pruned during a step: what cost and active parameters
 // count. 1 for formats without sparse weights, and NULL.
+// Whether a training of so many steps prunes at shorter intervals than the format says, because it is short.
+bool format_shortens_interval(const struct format *format, int64_t steps);
 double format_density(const struct format *format, int64_t step, int64_t steps);
 double format_average_density(const struct format *format, int64_t steps);
 // What kind of step this one is, of those that call for different work when weights are pruned and prepared for it: a

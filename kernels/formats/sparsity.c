@@ -58,11 +58,19 @@ void sparsity_span(const struct sparsity *sparsity, int64_t steps, int64_t *firs
   *last = llround((shares[0] + shares[1]) * (double)steps);
 }
 
+int64_t sparsity_interval(const struct sparsity *sparsity, int64_t steps) {
+  int64_t first, last;
+  sparsity_span(sparsity, steps, &first, &last);
+  int64_t interval = (last - first) / (SPARSITY_FEW_PRUNINGS - 1);
+  if (interval > sparsity->every) interval = sparsity->every;
+  return interval < 1 ? 1 : interval;
+}
+
 int64_t sparsity_prunings(const struct sparsity *sparsity, int64_t steps) {
   if (!scheduled(sparsity)) return 0;
   int64_t first, last;
   sparsity_span(sparsity, steps, &first, &last);
-  return (last - first) / (sparsity->every > 0 ? sparsity->every : 1) + 1;
+  return (last - first) / sparsity_interval(sparsity, steps) + 1;
 }
 
 double sparsity_density(const struct sparsity *sparsity, int64_t step, int64_t steps) {
@@ -70,8 +78,8 @@ double sparsity_density(const struct sparsity *sparsity, int64_t step, int64_t s
   int64_t first, last;
   sparsity_span(sparsity, steps, &first, &last);
   if (step < first) return 1;
-  int64_t every = sparsity->every > 0 ? sparsity->every : 1;
-  int64_t prunings = sparsity_prunings(sparsity, steps), done = (step - first) / every + 1;
+  int64_t prunings = sparsity_prunings(sparsity, steps);
+  int64_t done = (step - first) / sparsity_interval(sparsity, steps) + 1;
   return done >= prunings ? 1 - sparsity->amount : ramp(sparsity, (double)done / (double)prunings);
 }
 
@@ -86,9 +94,9 @@ double sparsity_average_density(const struct sparsity *sparsity, int64_t steps) 
   sparsity_span(sparsity, steps, &first, &last);
   // The density is constant between prunings.
   double sum = (double)(first < steps ? first : steps);
-  int64_t step = first;
+  int64_t step = first, interval = sparsity_interval(sparsity, steps);
   while (step < steps) {
-    int64_t next = step + sparsity->every;
+    int64_t next = step + interval;
     if (next > last || next > steps) next = steps;
     sum += sparsity_density(sparsity, step, steps) * (double)(next - step);
     step = next;

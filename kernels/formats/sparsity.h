@@ -11,6 +11,11 @@
 
 // Steps of the first and of the last pruning.
 void sparsity_span(const struct sparsity *sparsity, int64_t steps, int64_t *first, int64_t *last);
+// A schedule in fewer steps down than this is coarse: its shares of compute and its mean density are others.
+enum { SPARSITY_FEW_PRUNINGS = 20 };
+// Steps between prunings: the format's N of every(N), or fewer where a training is too short for SPARSITY_FEW_PRUNINGS
+// with it: as many as give these; at least 1.
+int64_t sparsity_interval(const struct sparsity *sparsity, int64_t steps);
 // Share of values kept during `step`. Structured patterns have n / m throughout.
 double sparsity_density(const struct sparsity *sparsity, int64_t step, int64_t steps);
 // Prunings of a training of so many steps: how often the density steps down; 0 without a schedule.

@@ -7,6 +7,7 @@
 #include "runner/fits/claim_names.h"
 #include "runner/fits/entry_check.h"
 #include "runner/plan/plan.h"
+#include "runner/plan/prunings.h"
 
 struct checked {
   const char *path;
@@ -32,6 +33,10 @@ static void check_one(struct checked *checked, const struct spec_options *option
     checked->undecided = plan.undecided;
     categories_check(&spec, checked->fine ? &plan : NULL, &checked->diagnostics);
     claims_check(&spec, checked->fine ? &plan : NULL, &checked->diagnostics);
+    struct arena arena = {0};
+    const char *coarse = checked->fine ? plan_prunings_doubt(&plan, &arena) : NULL;
+    if (coarse) diagnostics_add(&checked->diagnostics, true, checked->path, 0, 0, NULL, "%s", coarse);
+    arena_free(&arena);
     plan_free(&plan);
   } else if (checked->diagnostics.errors) {
     plan_check(&spec, &checked->diagnostics);

@@ -10,6 +10,7 @@
 #include "runner/execute/selection.h"
 #include "runner/fits/format_errors.h"
 #include "runner/fits/unused.h"
+#include "runner/plan/prunings.h"
 #include "runner/plan/validation.h"
 #include "trainer/trainer.h"
 
@@ -45,8 +46,9 @@ static void print_outcome(const struct coordinator_outcome *outcome, const struc
   if (outcome->waiting) printf(", %zu wait at a rung of halving for others", outcome->waiting);
   if (outcome->pending) printf(", %zu pending", outcome->pending);
   if (outcome->blocked)
-    printf(" (%zu of them follow%s a run that failed, diverged or has no checkpoint)", outcome->blocked,
-           outcome->blocked == 1 ? "s" : "");
+    printf(
+        " (%zu of them follow%s a run that failed, diverged, was cancelled or stopped by halving, or has no checkpoint)",
+        outcome->blocked, outcome->blocked == 1 ? "s" : "");
   if (outcome->paused) printf(", %zu paused", outcome->paused);
   if (outcome->cancelled) printf("; %zu cancelled and left out", outcome->cancelled);
   if (outcome->left_out) printf("; %zu others left out by --only", outcome->left_out);
@@ -167,7 +169,11 @@ static enum exit_code run(const char *path, const struct run_options *options, s
   if (!finished && !bound_memory(options, &plan, chosen, &memory, error)) goto end;
   if (!finished && !plan_verify_corpora(&plan, error)) goto end;
   if (!finished && !spec.trainer.node) plan_measure_speed(&plan);
-  if (!options->quiet) plan_print_validation(&plan, false, stderr);
+  if (!options->quiet) {
+    plan_print_validation(&plan, false, stderr);
+    const char *coarse = plan_prunings_doubt(&plan, &arena);
+    if (coarse) fprintf(stderr, "warning: %s\n", coarse);
+  }
   struct experiment_record experiment = {spec.name, spec.path, spec.source, spec.about};
   struct coordinator_set runs = {plan.count, &set, plan_set_describe, chosen};
   struct coordinator_options execute = {

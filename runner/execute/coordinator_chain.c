@@ -73,10 +73,12 @@ bool coordinator_queue(struct coordinator *c, struct job *job, struct error *err
   size_t blocked = 0;
   bool fine = true;
   if (run_mark_holds(job->mark)) return true;  // queued when that is taken back
+  job->blocked = job->blocked_for_good = false;
   if (!parent) {
     if (!coordinator_awaits_trunk(c, job)) c->queue[c->queue_count++] = job;
   } else if (hindrance(c, parent, &why)) {
-    job->blocked_for_good = parent->state == RUN_DIVERGED || parent->halved || parent->blocked_for_good;
+    job->blocked_for_good =
+        parent->state == RUN_DIVERGED || parent->halved || parent->blocked_for_good || parent->mark == MARK_CANCELLED;
     fine = block(c, job, text_string(&why), &blocked, error);
     if (fine && blocked) progress_note(&c->progress, true, "pending  %.8s  %s", job->id, text_string(&why));
   } else if (parent->state == RUN_DONE) {
@@ -89,11 +91,29 @@ bool coordinator_queue(struct coordinator *c, struct job *job, struct error *err
   return fine;
 }
 
+static size_t first_child(const struct coordinator *c, const struct job *parent) {
+  return parent >= c->jobs && parent < c->jobs + c->set_count ? parent->child : NO_JOB;
+}
+
 bool coordinator_release(struct coordinator *c, const struct job *parent, struct error *error) {
-  bool ended = run_state_has_result(parent->state) || parent->state == RUN_FAILED || parent->halved;
+  bool ended = run_state_has_result(parent->state) || parent->state == RUN_FAILED || parent->halved ||
+               parent->mark == MARK_CANCELLED;
   bool of_set = parent >= c->jobs && parent < c->jobs + c->set_count;
   if (of_set && run_state_has_result(parent->state)) coordinator_leave_trunk(c, parent);
-  for (size_t i = ended && of_set ? parent->child : NO_JOB; i != NO_JOB; i = c->jobs[i].sibling)
+  if (parent->state == RUN_DONE && !coordinator_await(c, parent, error)) return false;
+  for (size_t i = ended ? first_child(c, parent) : NO_JOB; i != NO_JOB; i = c->jobs[i].sibling)
     if (c->jobs[i].waits && !coordinator_queue(c, &c->jobs[i], error)) return false;
+  return true;
+}
+
+bool coordinator_await(struct coordinator *c, const struct job *parent, struct error *error) {
+  for (size_t i = first_child(c, parent); i != NO_JOB; i = c->jobs[i].sibling) {
+    struct job *child = &c->jobs[i];
+    if (!child->blocked) continue;
+    child->blocked = child->blocked_for_good = false;
+    child->waits = !child->left_out;
+    if (!child->left_out && !coordinator_set_state(c, child, RUN_PENDING, NULL, error)) return false;
+    if (!coordinator_await(c, child, error)) return false;
+  }
   return true;
 }

@@ -53,6 +53,15 @@ static bool memory_holds(const struct coordinator *c, const struct job *job) {
   return c->worker_count == 0 || !(c->options->memory > 0) || bytes <= c->options->memory;
 }
 
+bool coordinator_fits(const struct coordinator *c, const struct job *job) {
+  const struct coordinator_options *options = c->options;
+  if (isnan(job->memory)) return true;
+  if (options->gpus.count == 0) return !(options->memory > 0) || job->memory <= options->memory;
+  for (size_t i = 0; i < options->gpus.count; i++)
+    if (!(job->memory > options->gpus.items[i].bytes)) return true;
+  return false;
+}
+
 bool coordinator_place(const struct coordinator *c, const struct job *job, int *gpu) {
   const struct coordinator_options *options = c->options;
   *gpu = NO_GPU;

@@ -50,24 +50,33 @@ static bool put_state(struct coordinator *c, struct job *job, const char *messag
   return store_run_update(c->store, job->id, fields, sizeof fields / sizeof *fields, error);
 }
 
-// A run that does not go on from the rung that was decided last. One that has ended keeps its end.
-static bool stop_run(struct coordinator *c, const struct competition *one, struct job *job, struct error *error) {
+static bool put_stopped(struct coordinator *c, const struct competition *one, struct job *job, struct error *error) {
   struct text message = {0};
   size_t r = one->decided - 1;
-  job->waiting = false;
-  if (run_state_has_result(job->state) || job->state == RUN_FAILED || job->halved) return true;
-  job->halved = true;
-  leave_queue(c, job);
   text_format(&message,
-              "stopped by halving over %s at step %" PRId64 " of %" PRId64
-              "; without halving in the spec, isoloss run trains it on",
-              c->halving->plan->over, one->group->rungs[r], one->group->steps);
-  bool fine = true;
-  bool at_work = job->state == RUN_RUNNING;
-  if (!at_work) fine = put_state(c, job, text_string(&message), c->halving->plan->rule->at[r], error);
+              "%s halving over %s at step %" PRId64 " of %" PRId64
+              "%s; without halving in the spec, isoloss run trains it on",
+              job->absent ? "left out by" : "stopped by", c->halving->plan->over, one->group->rungs[r],
+              one->group->steps, job->absent ? ", where the others were compared without it" : "");
+  bool fine = put_state(c, job, text_string(&message), c->halving->plan->rule->at[r], error);
+  text_free(&message);
+  return fine;
+}
+
+// A run that does not go on from the rung that was decided last. One that has ended keeps its end.
+static bool stop_run(struct coordinator *c, const struct competition *one, struct job *job, bool absent,
+                     struct error *error) {
+  job->waiting = false;
+  if (run_state_has_result(job->state) || job->halved) return true;
+  job->halved = true;
+  job->absent = absent;
+  leave_queue(c, job);
+  // It keeps its end, and its mark's words, until somebody asks for it again.
+  if (job->state == RUN_FAILED || job->mark == MARK_CANCELLED) return true;
+  bool fine = true, at_work = job->state == RUN_RUNNING;
+  if (!at_work) fine = put_stopped(c, one, job, error);
   for (size_t i = 0; i < c->worker_count && at_work; i++)  // by one who knew no halving
     if (c->workers[i]->job == job && job->index != FOREIGN) coordinator_signal(c->workers[i], SIGTERM);
-  text_free(&message);
   return fine;
 }
 
@@ -85,7 +94,7 @@ static bool advance(struct coordinator *c, struct competition *one, struct error
   while (fine && done) {
     fine = competition_decide(c, one, &done, error);
     for (size_t m = 0; m < group->count && fine && done; m++)
-      if (one->out[m]) fine = stop_run(c, one, &c->jobs[group->runs[m]], error);
+      if (one->out[m]) fine = stop_run(c, one, &c->jobs[group->runs[m]], one->absent[m], error);
   }
   fine = fine && store_commit(c->store, error);
   if (!fine) store_rollback(c->store);
@@ -119,6 +128,7 @@ bool coordinator_halving_begin(struct coordinator *c, struct error *error) {
     struct competition *one = &halving->competitions[g];
     *one = (struct competition){.group = &plan->groups[g]};
     one->out = arena_array(&c->arena, one->group->count + 1, sizeof *one->out);
+    one->absent = arena_array(&c->arena, one->group->count + 1, sizeof *one->absent);
     for (size_t m = 0; m < one->group->count; m++) halving->of_job[one->group->runs[m]] = g + 1;
     name_competition(c, one);
     fine = advance(c, one, error);
@@ -170,18 +180,20 @@ bool coordinator_halving_wait(struct coordinator *c, struct worker *worker, stru
                   "warning  %.8s  %s: its trainer does not answer SIGTERM by saving its state: with halving, what it "
                   "trained since its last checkpoint is trained again",
                   job->id, worker->label);
-  if (job->halved)
-    text_format(&message, "stopped by halving over %s at step %lld", c->halving->plan->over,
-                (long long)worker->log.step);
-  else
-    text_format(&message, "at step %lld of %lld: waits for those that it competes with over %s",
-                (long long)worker->log.step, (long long)one->group->steps, c->halving->plan->over);
-  bool fine = put_state(c, job, text_string(&message),
-                        job->halved && one->decided ? c->halving->plan->rule->at[one->decided - 1] : NAN, error);
+  text_format(&message, "at step %lld of %lld: waits for those that it competes with over %s",
+              (long long)worker->log.step, (long long)one->group->steps, c->halving->plan->over);
+  bool fine = job->halved ? put_stopped(c, one, job, error) : put_state(c, job, text_string(&message), NAN, error);
   job->stopped_at = worker->log.step;
   job->waiting = !job->halved;
   text_free(&message);
   return fine;
+}
+
+bool coordinator_halving_left_out(struct coordinator *c, struct job *job, struct error *error) {
+  const struct competition *one = competition_of(c, job);
+  if (!put_stopped(c, one, job, error)) return false;
+  progress_note(&c->progress, true, "halved   %.8s  the runs that it competes with were compared without it", job->id);
+  return true;
 }
 
 bool coordinator_halving_next(struct coordinator *c, const struct job *job, struct error *error) {

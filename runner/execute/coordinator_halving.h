@@ -9,6 +9,7 @@ struct competition {
   const struct halving_group *group;
   char id[40];     // hash of its runs and of the rule
   bool *out;       // [group->count] does not go on
+  bool *absent;    // [group->count] ... since the others' losses were compared without it
   size_t decided;  // rungs
   bool told;       // that nothing could be compared
 };
@@ -39,5 +40,7 @@ void coordinator_halving_watch(struct worker *worker);
 // Whether a worker ended since its run has come to its rung; and what becomes of the run then, in the transaction.
 bool coordinator_halving_arrived(const struct coordinator *c, const struct worker *worker);
 bool coordinator_halving_wait(struct coordinator *c, struct worker *worker, struct error *error);
+// A run that was decided without, and may be trained again: it is not, and says so.
+bool coordinator_halving_left_out(struct coordinator *c, struct job *job, struct error *error);
 // After a worker was settled: decides what can be decided, and queues those that go on.
 bool coordinator_halving_next(struct coordinator *c, const struct job *job, struct error *error);

@@ -78,6 +78,7 @@ static bool put(struct coordinator *c, struct competition *one, size_t member, i
       .kept = kept,
   };
   one->out[member] = !kept;
+  one->absent[member] = !kept && loss_step == 0;
   return store_halving_put(c->store, &record, error);
 }
 
@@ -121,6 +122,8 @@ static bool read_decision(struct coordinator *c, struct competition *one, bool *
       if (strcmp(job_of(c, one, m)->id, run) != 0) continue;
       there[m] = true;
       kept[m] = store_rows_get(rows, "kept").number != 0;
+      struct value compared = store_rows_get(rows, "loss_step");
+      one->absent[m] = !kept[m] && !(compared.kind == VALUE_NUMBER && compared.number > 0);
     }
   }
   store_rows_close(rows);

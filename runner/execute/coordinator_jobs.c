@@ -1,9 +1,8 @@
-// What becomes of runs: registering them, taking over those of an earlier coordinator, settling those that ended.
+// The runs of a set: registering them, taking over those of an earlier coordinator, their workers and logs.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
 
 #include "runner/execute/coordinator_halving.h"
@@ -63,8 +62,7 @@ bool coordinator_wrote(const struct worker *worker) {
   return !worker->child || now->offset != before->offset || now->check != before->check;
 }
 
-// In a transaction of the caller's.
-static bool ingest_log(struct coordinator *c, struct worker *worker, struct error *error) {
+bool coordinator_ingest_log(struct coordinator *c, struct worker *worker, struct error *error) {
   bool fine =
       run_log_ingest(&worker->log, c->store, worker->job->id, path_join(&worker->arena, worker->folder, "events.jsonl"),
                      worker->bytes_per_token, NULL, error);
@@ -81,7 +79,7 @@ static bool ingest_log(struct coordinator *c, struct worker *worker, struct erro
 bool coordinator_read_log(struct coordinator *c, struct worker *worker, struct error *error) {
   struct error inner = {0};
   if (!store_begin(c->store, error)) return false;
-  if (ingest_log(c, worker, &inner)) return store_commit(c->store, error);
+  if (coordinator_ingest_log(c, worker, &inner)) return store_commit(c->store, error);
   store_rollback(c->store);
   error_take(error, &inner);
   return false;
@@ -123,9 +121,8 @@ bool coordinator_set_state(struct coordinator *c, struct job *job, enum run_stat
   return store_run_update(c->store, job->id, fields, sizeof fields / sizeof *fields, error);
 }
 
-// The run's results, when its log ends in one. In a transaction.
-static bool put_result(struct coordinator *c, struct job *job, const struct run_log *log, double measured_seconds,
-                       struct error *error) {
+bool coordinator_put_result(struct coordinator *c, struct job *job, const struct run_log *log, double measured_seconds,
+                            struct error *error) {
   double seconds = isnan(log->seconds) ? measured_seconds : log->seconds;
   struct store_field wall = {"wall_seconds", store_number(seconds)};
   enum run_state state = log->end == EVENT_DONE ? RUN_DONE : RUN_DIVERGED;
@@ -155,7 +152,7 @@ static bool take_over(struct coordinator *c, struct job *job, int64_t offset, in
   else if (fine && log.unreadable[0])
     fine = coordinator_set_state(c, job, RUN_FAILED, log.unreadable, error);
   else if (fine && (log.end == EVENT_DONE || log.end == EVENT_DIVERGED))
-    fine = put_result(c, job, &log, NAN, error);
+    fine = coordinator_put_result(c, job, &log, NAN, error);
   else if (fine && job->state == RUN_RUNNING)
     fine = coordinator_set_state(c, job, RUN_KILLED, "its worker and the coordinator ended before it did", error);
   fine = fine && store_commit(c->store, error);
@@ -320,159 +317,4 @@ bool coordinator_queue_again(struct coordinator *c, struct job *job, struct erro
   bool fine = coordinator_queue(c, job, error);
   qsort(c->queue, c->queue_count, sizeof *c->queue, by_duration);
   return fine;
-}
-
-// ---- settling ----
-
-// Why the worker ended without a result, in words.
-static void describe_end(const struct worker *worker, struct text *out) {
-  struct arena scratch = {0};
-  const struct run_log *log = &worker->log;
-  bool wrote = coordinator_wrote(worker);
-  if (worker->over_limit) {
-    text_add(out, worker->limit_message);
-    return;
-  }
-  if (wrote && log->end == EVENT_FAILED && log->message[0]) {
-    text_add(out, log->message);
-    return;
-  }
-  if (wrote && log->end == EVENT_STOPPED)
-    text_format(out, "stopped from outside at step %lld", (long long)log->step);
-  else if (worker->child && WIFSIGNALED(worker->status))
-    text_format(out, "killed by signal %d (%s)%s", WTERMSIG(worker->status), strsignal(WTERMSIG(worker->status)),
-                WTERMSIG(worker->status) == SIGKILL && coordinator_oom_kills() > worker->oom_kills
-                    ? ", probably for memory: the system killed a process for want of it meanwhile"
-                    : "");
-  else if (worker->child && WEXITSTATUS(worker->status) == 0)
-    text_add(out, "ended without a `done` event");
-  else if (worker->child)
-    text_format(out, "exit code %d without a `done` event", WEXITSTATUS(worker->status));
-  else
-    text_add(out, "its process is gone");
-  if (worker->child && coordinator_disk_is_full(worker->folder)) text_add(out, "; the disk is full");
-  const char *tail = worker_log_tail(&scratch, worker->folder, 5);
-  if (*tail) text_format(out, "; last lines of its log:\n%s", tail);
-  arena_free(&scratch);
-}
-
-static void note_throughput(struct coordinator *c, const struct worker *worker) {
-  const struct run_log *log = &worker->log;
-  double seconds = isnan(log->train_seconds) ? log->seconds : log->train_seconds;
-  if (c->options->command || worker->job->index == FOREIGN || !(seconds > 0) || !(log->tokens > 0)) return;
-  coordinator_describe(c, worker->job);
-  struct arena scratch = {0};
-  struct error ignored = {0};
-  struct store_rows *rows = store_run(c->store, worker->job->id, &ignored);
-  const char *backend = rows ? store_rows_get(rows, "backend").text : NULL;
-  struct throughput throughput = {
-      .backend = arena_string(&scratch, backend ? backend : "cpu"),
-      .source = "run",
-      .config = &c->described.file.config,
-      .flops_per_token = c->described.record.quantities.flops_per_token,
-      .tokens_per_second = log->tokens / seconds,
-  };
-  store_rows_close(rows);
-  // An estimate's base: worth no failure of the run.
-  store_throughput_put(c->store, &throughput, &ignored);
-  arena_free(&scratch);
-}
-
-bool coordinator_fail(struct coordinator *c, struct worker *worker, const char *message, struct error *error) {
-  const struct job *job = worker->job;
-  if (!coordinator_set_state(c, worker->job, RUN_FAILED, message, error)) return false;
-  progress_note(&c->progress, true, "failed   %.8s  %s: %s (isoloss show %.8s)", job->id, worker->label, message,
-                job->id);
-  return true;
-}
-
-static bool settle_crash(struct coordinator *c, struct worker *worker, struct error *error) {
-  struct job *job = worker->job;
-  struct text message = {0};
-  describe_end(worker, &message);
-  const char *said = text_string(&message);
-  bool hopeless = worker->child && WIFEXITED(worker->status) && WEXITSTATUS(worker->status) == EXIT_USAGE_ERROR;
-  bool environment = coordinator_blames_environment(c, worker, said), fine;
-  job->failures++;
-  coordinator_note_fault(c, worker, environment, said);
-  if (c->fault && !c->aside) {
-    // The fault lies outside of the runs: none of them is marked failed for it.
-    fine = true;
-    for (size_t i = 0; i < c->set_count && fine; i++)
-      if (c->jobs[i].faulted) fine = coordinator_set_state(c, &c->jobs[i], RUN_PENDING, c->fault_message, error);
-  } else if (!hopeless && job->failures <= c->options->retries) {
-    fine = coordinator_set_state(c, job, RUN_PENDING, said, error);
-    progress_note(&c->progress, true, "crashed  %.8s  %s: %s (try %d of %lld follows)", job->id, worker->label, said,
-                  job->failures + 1, (long long)c->options->retries + 1);
-    job->not_before = clock_seconds() + (worker->log.progressed ? 0 : 0.5 * job->failures);
-    c->retries[c->retry_count++] = job;
-  } else if (environment && !c->options->keep_going) {
-    fine = coordinator_set_state(c, job, worker->log.step > 0 ? RUN_KILLED : RUN_PENDING, said, error);
-    progress_note(&c->progress, true, "put off  %.8s  %s: %s", job->id, worker->label, said);
-    coordinator_put_off(c, said);
-    job->put_off = true;
-  } else {
-    fine = coordinator_fail(c, worker, said, error);
-  }
-  text_free(&message);
-  return fine;
-}
-
-static bool settle_killed(struct coordinator *c, struct worker *worker, struct error *error) {
-  struct text message = {0};
-  text_add(&message, c->stop_signals > 1 ? "killed" : "stopped");
-  if (worker->log.step > 0) text_format(&message, " at step %lld", (long long)worker->log.step);
-  if (worker->log.step > 0 && worker->log.steps > 0) text_format(&message, " of %lld", (long long)worker->log.steps);
-  text_add(&message, "; isoloss run goes on with it");
-  bool fine = coordinator_set_state(c, worker->job, RUN_KILLED, text_string(&message), error);
-  progress_note(&c->progress, false, "stopped  %.8s  %s", worker->job->id, worker->label);
-  text_free(&message);
-  return fine;
-}
-
-bool coordinator_settle(struct coordinator *c, struct worker *worker, struct error *error) {
-  struct job *job = worker->job;
-  worker_log_trim(worker->folder);
-  if (!store_begin(c->store, error)) return false;
-  bool fine = ingest_log(c, worker, error);
-  char time_text[32], loss[32];
-  if (!fine) {
-    store_rollback(c->store);
-    return false;
-  }
-  if (worker->log.end == EVENT_DONE || worker->log.end == EVENT_DIVERGED) {
-    double seconds = worker->child ? clock_seconds() - worker->started : NAN;
-    fine = put_result(c, job, &worker->log, seconds, error);
-    c->any_progress = true;
-    c->aside_in_a_row = 0;
-    c->flops_done += job->flops;
-    fine = fine && (job->mark == MARK_NONE || store_mark_set(c->store, job->id, MARK_NONE, NULL, error));
-    job->mark = MARK_NONE;
-    if (fine && job->state == RUN_DONE) {
-      note_throughput(c, worker);
-      progress_note(&c->progress, false, "done     %.8s  %s  loss %s  (%s)", job->id, worker->label,
-                    loss_human(worker->log.loss, loss),
-                    seconds_human(isnan(worker->log.seconds) ? seconds : worker->log.seconds, time_text));
-    } else if (fine) {
-      progress_note(&c->progress, true, "diverged %.8s  %s  at step %lld%s%s", job->id, worker->label,
-                    (long long)worker->log.step, worker->log.message[0] ? ": " : "", worker->log.message);
-    }
-  } else if (worker->log.unreadable[0]) {
-    fine = coordinator_fail(c, worker, worker->log.unreadable, error);
-  } else if (coordinator_halving_arrived(c, worker)) {
-    fine = coordinator_halving_wait(c, worker, error);
-  } else if (worker->over_limit == LIMIT_TIME) {
-    fine = coordinator_fail(c, worker, worker->limit_message, error);
-  } else if (worker->stopped_for != MARK_NONE) {
-    fine = coordinator_settle_marked(c, worker, error);
-  } else if (c->stopping || job->index == FOREIGN) {
-    fine = c->fault && !c->aside ? coordinator_set_state(c, job, RUN_PENDING, NULL, error)
-                                 : settle_killed(c, worker, error);
-  } else {
-    fine = settle_crash(c, worker, error);
-  }
-  fine = fine && coordinator_release(c, job, error);
-  if (fine) return store_commit(c->store, error);
-  store_rollback(c->store);
-  return false;
 }

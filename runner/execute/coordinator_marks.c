@@ -60,8 +60,15 @@ static bool release(struct coordinator *c, struct job *job, const char *why, str
   job->failures = 0;
   job->not_before = 0;
   progress_note(&c->progress, false, "%-8s %.8s", why, job->id);
-  if (job->halved || job->waiting) return true;  // for those that it competes with
-  return coordinator_set_state(c, job, RUN_PENDING, NULL, error) && coordinator_queue_again(c, job, error);
+  if (job->waiting) return true;  // for those that it competes with
+  if (job->halved) return coordinator_halving_left_out(c, job, error);
+  if (!coordinator_fits(c, job)) {
+    const char *small = "not started: it needs more memory than there is (isoloss run says what would fit)";
+    progress_note(&c->progress, true, "pending  %.8s  %s", job->id, small);
+    return coordinator_set_state(c, job, RUN_PENDING, small, error);
+  }
+  return coordinator_set_state(c, job, RUN_PENDING, NULL, error) && coordinator_queue_again(c, job, error) &&
+         (job->blocked || coordinator_await(c, job, error));
 }
 
 // A try again is over once it has begun.
@@ -108,7 +115,8 @@ static bool follow(struct coordinator *c, struct job *job, enum run_mark mark, b
   job->mark = mark;
   if (run_state_has_result(job->state)) return true;
   if (run_mark_holds(mark)) hold(c, job, first);
-  if (mark == MARK_CANCELLED && !coordinator_halving_next(c, job, error)) return false;
+  if (mark == MARK_CANCELLED && (!coordinator_halving_next(c, job, error) || !coordinator_release(c, job, error)))
+    return false;
   if (mark == MARK_RETRY) return try_again(c, job, error);
   // Of one that failed and was held, the hold alone is over.
   if (mark == MARK_NONE && was_held && job->state != RUN_FAILED) return release(c, job, "resumed", error);
@@ -169,5 +177,6 @@ bool coordinator_settle_marked(struct coordinator *c, struct worker *worker, str
   text_free(&message);
   // Meanwhile it was taken back.
   if (held || c->stopping || job->left_out || job->index == FOREIGN) return fine;
+  if (fine && job->halved) return coordinator_halving_left_out(c, job, error);
   return fine && coordinator_queue_again(c, job, error);
 }

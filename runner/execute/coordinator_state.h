@@ -20,6 +20,7 @@ struct job {
   // that at which a worker of ours ended for it; it waits there; it does not go on.
   int64_t rung_step, stopped_at;
   bool waiting, halved;
+  bool absent;  // halved, since the others' losses were compared without it: it had failed or was cancelled
   double flops, seconds, not_before;
   double memory;                  // on its device; NAN: not known
   size_t parent, child, sibling;  // places in the set: what it follows, what follows it, the next that follows the same
@@ -30,7 +31,7 @@ struct job {
   bool awaits_trunk, alone;           // waits outside of the queue; trains from its start after all
   bool put_off;                       // ended for reasons outside of it, and is not tried again in this call
   bool blocked;                   // its parent will not be done: it is not started
-  bool blocked_for_good;          // ... since a run before it diverged or was stopped by halving, which is final
+  bool blocked_for_good;          // ... since a run before it diverged, was stopped by halving or cancelled: final
 };
 #define FOREIGN SIZE_MAX
 #define NO_JOB SIZE_MAX
@@ -103,6 +104,8 @@ struct coordinator {
 // Whether the job can start now, and on which GPU: the one with the most room (*gpu NO_GPU when there are none to hand
 // out). A run that crashed beside others is tried again alone.
 bool coordinator_place(const struct coordinator *c, const struct job *job, int *gpu);
+// Whether there is a place that holds the job's estimate alone.
+bool coordinator_fits(const struct coordinator *c, const struct job *job);
 int coordinator_gpu_of(const struct coordinator *c, const char *folder, pid_t pid);  // of a worker that was adopted
 
 // coordinator.c
@@ -114,8 +117,11 @@ void coordinator_link(struct coordinator *c, size_t i, size_t parent);
 // Queues a run that is to be done, or lets it wait for its parent. One that cannot be started stays pending and says
 // why, with all that follow it.
 bool coordinator_queue(struct coordinator *c, struct job *job, struct error *error);
-// A run ended: those that wait for it are queued, or told.
+// A run ended or was cancelled: those that wait for it are queued, or told. Done after all, those that were held back
+// for it are queued.
 bool coordinator_release(struct coordinator *c, const struct job *parent, struct error *error);
+// A run is to be trained after all: what follows it, and was held back for it, waits for it again.
+bool coordinator_await(struct coordinator *c, const struct job *parent, struct error *error);
 
 // coordinator_trunk.c
 // Finds out which runs that are to be done can begin from another's checkpoint. States are known.
@@ -170,8 +176,16 @@ void coordinator_remove_worker(struct coordinator *c, size_t i);
 bool coordinator_wrote(const struct worker *worker);
 // Reads what is new in the worker's log into the store, in a transaction of its own.
 bool coordinator_read_log(struct coordinator *c, struct worker *worker, struct error *error);
+// The same in a transaction of the caller's.
+bool coordinator_ingest_log(struct coordinator *c, struct worker *worker, struct error *error);
 bool coordinator_set_state(struct coordinator *c, struct job *job, enum run_state state, const char *message,
                            struct error *error);
+// The run's results, when its log ends in one; measured_seconds where the log has no time, NAN: not known. In a
+// transaction of the caller's.
+bool coordinator_put_result(struct coordinator *c, struct job *job, const struct run_log *log, double measured_seconds,
+                            struct error *error);
+
+// coordinator_settle.c
 // The run failed without another try, with this message.
 bool coordinator_fail(struct coordinator *c, struct worker *worker, const char *message, struct error *error);
 // The worker ended: reads the rest of its log and decides what becomes of the run.

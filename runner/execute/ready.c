@@ -8,14 +8,22 @@
 #include "trainer/data/corpus.h"
 #include "trainer/trainer.h"
 
-static bool run_finished(struct store *store, const char *run) {
+static bool run_is(struct store *store, const char *sql, const char *run) {
   struct error ignored = {0};
   struct value id = store_text(run);
-  struct store_rows *rows =
-      store_select(store, "SELECT 1 FROM runs WHERE id = ?1 AND state IN ('done', 'diverged')", &id, 1, &ignored);
-  bool finished = rows && store_rows_next(rows, &ignored);
+  struct store_rows *rows = store_select(store, sql, &id, 1, &ignored);
+  bool found = rows && store_rows_next(rows, &ignored);
   store_rows_close(rows);
-  return finished;
+  return found;
+}
+
+static bool run_finished(struct store *store, const char *run) {
+  return run_is(store, "SELECT 1 FROM runs WHERE id = ?1 AND state IN ('done', 'diverged')", run);
+}
+
+// It will not be started: done, or left out by isoloss cancel.
+static bool run_unwanted(struct store *store, const char *run) {
+  return run_finished(store, run) || run_is(store, "SELECT 1 FROM marks WHERE run = ?1 AND mark = 'cancelled'", run);
 }
 
 bool plan_finished(const struct plan *plan, const bool *chosen) {
@@ -55,7 +63,7 @@ bool plan_fits_memory(const struct plan *plan, const bool *chosen, double bytes,
     double needs = plan_needs(plan, &run);
     if (!(needs > bytes)) continue;
     plan_run(plan, i, &run);
-    if (store && run_finished(store, run.id)) continue;
+    if (store && run_unwanted(store, run.id)) continue;
     bool fits = trainer_memory_advice(plan->ops, plan->device, &run.config, (int64_t)bytes, &advice);
     fine = error_set(error, EXIT_ENVIRONMENT,
                      "run %.8s needs %s of memory, and %s gives runs %s; with train.accumulation %" PRId64
@@ -72,20 +80,24 @@ bool plan_fits_gpus(const struct plan *plan, const bool *chosen, const struct gp
   for (size_t i = 0; i < gpus->count; i++) largest = fmax(largest, gpus->items[i].bytes);
   bool known = plan_on_gpu(plan) && !plan->spec->trainer.node;
   for (size_t i = 0; i < gpus->count; i++) known = known && !isnan(gpus->items[i].bytes);
-  for (size_t i = 0; i < plan->count && plan_on_gpu(plan) && !plan->spec->trainer.node; i++) {
+  struct error ignored = {0};
+  struct store *store = store_exists_home() ? store_open_home(STORE_READ, &ignored) : NULL;
+  bool fine = true;
+  for (size_t i = 0; i < plan->count && fine && plan_on_gpu(plan) && !plan->spec->trainer.node; i++) {
     struct planned_run run;
     struct memory_advice advice;
     char need[32], there[32], less[32];
     if (chosen && !chosen[i]) continue;
     plan_run(plan, i, &run);
     double bytes = run.memory + (double)trainer_process_bytes(plan->ops);
-    if (!known || bytes <= largest) continue;
+    if (!known || bytes <= largest || (store && run_unwanted(store, run.id))) continue;
     bool fits = trainer_memory_advice(plan->ops, plan->device, &run.config, (int64_t)largest, &advice);
-    return error_set(error, EXIT_ENVIRONMENT,
+    fine = error_set(error, EXIT_ENVIRONMENT,
                      "run %.8s needs %s of a GPU's memory, the largest of these has %s; with train.accumulation "
                      "%" PRId64 " and train.recompute %s it needs %s%s",
                      run.id, bytes_human(bytes, need), bytes_human(largest, there), advice.accumulation,
                      advice.recompute, bytes_human((double)advice.total, less), fits ? "" : ", the least there is");
   }
-  return true;
+  store_close(store);
+  return fine;
 }

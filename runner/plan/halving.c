@@ -202,6 +202,15 @@ void plan_print_halving(const struct plan *plan, FILE *out) {
   if (halving->saved > 0)
     fprintf(out, "  it saves %.2e FLOPs, %.0f %% of what these runs would take to their ends\n", halving->saved,
             100 * halving->saved / halving->flops);
+  int64_t first = INT64_MAX;
+  for (size_t g = 0; g < halving->group_count; g++)
+    if (halving->groups[g].rungs[0] < first) first = halving->groups[g].rungs[0];
+  if (!halving->stops_by_step && halving->group_count)
+    fprintf(
+        out,
+        "  the trainer is one's own, and its evaluations are not known beforehand: where runs tell no `eval` by the step "
+        "of a rung (the first is %lld), nobody is stopped there\n",
+        (long long)first);
   if (halving->alone) fprintf(out, "  %zu runs have no competitors and train to their ends\n", halving->alone);
   if (halving->unresolved)
     fprintf(out, "  for %zu runs it is not known before the corpus is prepared\n", halving->unresolved);

@@ -1,8 +1,10 @@
 // The JSON form of a plan; and what the store knows of its runs.
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "results/store.h"
+#include "runner/plan/halving.h"
 #include "runner/plan/print.h"
 #include "runner/spec/names.h"
 
@@ -36,8 +38,41 @@ static void put_quantities(struct json_writer *json, const struct planned_run *r
   }
 }
 
+// Whom each run of the plan competes with: 1 + its group, 0 for none; the caller frees it. NULL without halving.
+static size_t *groups_of_runs(const struct plan_halving *halving, size_t count) {
+  if (!halving) return NULL;
+  size_t *of = memory_get((count + 1) * sizeof *of);
+  for (size_t g = 0; g < halving->group_count; g++)
+    for (size_t m = 0; m < halving->groups[g].count; m++) of[halving->groups[g].runs[m]] = g + 1;
+  return of;
+}
+
+static void put_halving(struct json_writer *json, const struct plan_halving *halving, size_t of) {
+  json_key(json, "halving");
+  if (!of) {
+    json_put_null(json);
+    return;
+  }
+  const struct halving_group *group = &halving->groups[of - 1];
+  json_object_begin(json);
+  json_key_string(json, "over", halving->over);
+  json_key_integer(json, "group", (int64_t)of);
+  json_key_integer(json, "runs", (int64_t)group->count);
+  json_key(json, "rungs");
+  json_array_begin(json);
+  for (size_t r = 0; r < halving->rule->rung_count; r++) {
+    json_object_begin(json);
+    json_key_number(json, "share", halving->rule->at[r]);
+    json_key_integer(json, "step", group->rungs[r]);
+    json_key_integer(json, "go_on", (int64_t)group->survive[r]);
+    json_object_end(json);
+  }
+  json_array_end(json);
+  json_object_end(json);
+}
+
 static void put_run(struct json_writer *json, const struct plan *plan, const struct planned_run *run,
-                    const struct run_outcome *outcome) {
+                    const size_t *groups, const struct run_outcome *outcome) {
   json_object_begin(json);
   json_key_string(json, "id", *run->id ? run->id : NULL);
   json_key_string(json, "state", run_state_name(outcome->state));
@@ -57,6 +92,7 @@ static void put_run(struct json_writer *json, const struct plan *plan, const str
     json_put_integer(json, card);
   else
     json_put_null(json);
+  if (groups) put_halving(json, plan->halving, groups[run->number]);
   json_key_string(json, "corpus_digest", run->corpus->facts.known ? run->corpus->facts.digest : NULL);
   for (size_t i = 0; i < spec_field_count(plan->spec); i++) {
     const struct run_field *field = spec_field_at(plan->spec, i);
@@ -70,19 +106,21 @@ static void put_run(struct json_writer *json, const struct plan *plan, const str
 bool plan_print_json(const struct plan *plan, struct store *store, FILE *out, struct error *error) {
   struct text text = {0};
   struct json_writer json = json_writer(&text, true);
+  size_t *groups = groups_of_runs(plan->halving, plan->count);
   json_array_begin(&json);
   for (size_t i = 0; i < plan->count && error->code == EXIT_DONE; i++) {
     struct planned_run run;
     struct run_outcome outcome;
     plan_run(plan, i, &run);
     if (!run_outcome_find(store, run.id, &outcome, error)) break;
-    put_run(&json, plan, &run, &outcome);
+    put_run(&json, plan, &run, groups, &outcome);
     if (text.length > FLUSH_BYTES) {
       fwrite(text.bytes, 1, text.length, out);
       text_clear(&text);
     }
   }
   json_array_end(&json);
+  free(groups);
   if (error->code == EXIT_DONE) fwrite(text_string(&text), 1, text.length, out);
   text_free(&text);
   return error->code == EXIT_DONE;

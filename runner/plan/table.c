@@ -5,18 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/formats/sparsity.h"
 #include "results/columns.h"
 #include "runner/plan/grid.h"
 #include "runner/plan/halving.h"
 #include "runner/plan/print.h"
+#include "runner/plan/prunings.h"
 #include "runner/plan/stages.h"
 #include "runner/plan/trunks.h"
 #include "runner/plan/validation.h"
 #include "runner/spec/internal.h"
 #include "trainer/trainer.h"
 
-enum { MOST_AXES = 20, FEW_PRUNINGS = 20, WIDEST = 60 };
+enum { MOST_AXES = 20, WIDEST = 60 };
 
 // The columns of the table, and which fields of a run those after the state show.
 struct runs_table {
@@ -119,24 +119,8 @@ struct totals {
   size_t cards[8];  // runs by the smallest card that holds them
   size_t largest;   // the run of the most memory
   size_t float32, bfloat16;
-  size_t pruned_in_few;  // runs whose schedule has fewer prunings than FEW_PRUNINGS
-  int64_t fewest;        // prunings
   struct trunk_savings savings;
 };
-
-// Few prunings are long steps down: the shares of compute and the mean density are not those of the schedule.
-static void count_prunings(struct totals *totals, const struct run_config *config) {
-  struct arena arena = {0};
-  const struct format *format = strcmp(config->format, "none") ? config_format(config, &arena) : NULL;
-  for (int i = 0; format && i < OPERANDS; i++) {
-    int64_t prunings = sparsity_prunings(&format->operands[i].sparsity, config->train.steps);
-    if (prunings == 0 || prunings >= FEW_PRUNINGS) continue;
-    if (totals->pruned_in_few == 0 || prunings < totals->fewest) totals->fewest = prunings;
-    totals->pruned_in_few++;
-    break;
-  }
-  arena_free(&arena);
-}
 
 static void add_up(struct totals *totals, const struct plan *plan, const struct planned_run *run,
                    const struct run_outcome *outcome) {
@@ -154,7 +138,6 @@ static void add_up(struct totals *totals, const struct plan *plan, const struct 
     return;
   }
   totals->flops += run->quantities.flops;
-  if (!plan->spec->trainer.node) count_prunings(totals, &run->config);
   if (run->memory > totals->memory) {
     totals->memory = run->memory;
     totals->largest = run->number;
@@ -327,13 +310,10 @@ static void print_totals(const struct plan *plan, const struct totals *t, size_t
     if (corpus->reason && !corpus->refused && first)
       fprintf(out, "no ids, and no epochs, for runs on %s: %s\n", corpus->config.corpus.source, corpus->reason);
   }
-  if (t->pruned_in_few)
-    fprintf(
-        out,
-        "%zu run%s prune%s in fewer than %d events (%lld at least): the density falls in coarse steps, not along its "
-        "schedule; every(N) in the format makes more\n",
-        t->pruned_in_few, t->pruned_in_few == 1 ? "" : "s", t->pruned_in_few == 1 ? "s" : "", FEW_PRUNINGS,
-        (long long)t->fewest);
+  struct arena arena = {0};
+  const char *coarse = plan_prunings_doubt(plan, &arena);
+  if (coarse) fprintf(out, "warning: %s\n", coarse);
+  arena_free(&arena);
   plan_print_halving(plan, out);
   plan_print_validation(plan, false, out);
   if (t->unresolved) fprintf(out, "%zu runs have unknown sizes until the corpus is prepared\n", t->unresolved);

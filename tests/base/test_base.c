@@ -286,6 +286,9 @@ static void files_are_written_whole_and_folders_go_with_everything(void) {
   CHECK(folder_make(deep, &error) && folder_make(deep, &error));
   CHECK(file_write_atomic(path, "one", 3, &error));
   CHECK(file_write_atomic(path, "second", 6, &error));
+  // A device takes what is written, and stays.
+  struct stat device;
+  CHECK(file_write_atomic("/dev/null", "x", 1, &error) && stat("/dev/null", &device) == 0 && S_ISCHR(device.st_mode));
   size_t length;
   CHECK_TEXT(file_read(&arena, path, &length, &error), "second");
   CHECK(length == 6 && error.code == EXIT_DONE);

@@ -311,6 +311,23 @@ static void versions_follow_what_changed(void) {
     if (!CHECK(config_version(&c) == TRAINER_SEMANTIC_VERSION + 1000 * formats[i].changed))
       printf("# %s: %s\n", formats[i].format, error.text);
   }
+  // Intervals between prunings shrink where 20 of them would not fit.
+  static const struct {
+    const char *format, *steps;
+    bool changed;
+  } schedules[] = {{"sparse(0.8,journey)", "200", true},
+                   {"sparse(0.8,journey)", "10000", false},
+                   {"sparse(0.8,journey,every(1))", "200", false},
+                   {"sparse(0.8,journey,every(4))", "200", false},
+                   {"sparse(0.8)", "200", false},
+                   {"random-sparse(0.5,cubic)", "200", true},
+                   {"sparse(0.8,journey,every(10))", "200", true}};
+  for (size_t i = 0; i < sizeof schedules / sizeof *schedules; i++) {
+    struct run_config c = resolved(
+        (const char *[]){"train.steps", schedules[i].steps, "format", schedules[i].format, NULL}, &facts, &error);
+    if (!CHECK(config_version(&c) == TRAINER_SEMANTIC_VERSION + 10000 * schedules[i].changed))
+      printf("# %s: %s\n", schedules[i].format, error.text);
+  }
 }
 
 static void identity_counts_what_changes_the_result_only(void) {

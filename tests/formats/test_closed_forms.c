@@ -258,7 +258,25 @@ static void journey_schedule(void) {
   CHECK_NEAR(sparsity_density(&sparsity, last, 16386), 0.4, 1e-15);
   CHECK(sparsity_prunes(&sparsity, first, 16386) && !sparsity_prunes(&sparsity, first + 1, 16386) &&
         sparsity_prunes(&sparsity, first + 100, 16386));
-  CHECK(sparsity_prunings(&sparsity, 16386) == (last - first) / 100 + 1 && sparsity_prunings(&sparsity, 300) == 2);
+  CHECK(sparsity_prunings(&sparsity, 16386) == (last - first) / 100 + 1 && sparsity_interval(&sparsity, 16386) == 100);
+  // Short runs: the interval shrinks until there are 20 prunings, and the shares of compute stand.
+  static const int64_t lengths[] = {50, 100, 200, 400, 1600};
+  for (int i = 0; i < 5; i++) {
+    struct sparsity deep = journey(0.8);
+    int64_t steps = lengths[i];
+    double sum = 0, dense = 0, sparse = 0;
+    CHECK(sparsity_prunings(&deep, steps) >= 20 && sparsity_interval(&deep, steps) <= 100);
+    for (int64_t step = 0; step < steps; step++) {
+      double density = sparsity_density(&deep, step, steps);
+      sum += density;
+      dense += density >= 1 ? density : 0;
+      sparse += density <= 0.2 + 1e-12 ? density : 0;
+    }
+    if (!CHECK(fabs(dense / sum - 0.25) < 0.03 && fabs(sparse / sum - 0.25) < 0.03))
+      printf("# %lld steps: %.3f dense, %.3f sparse\n", (long long)steps, dense / sum, sparse / sum);
+    deep.every = 2;  // the interval only shrinks
+    CHECK(sparsity_interval(&deep, steps) <= 2 && sparsity_interval(&deep, 100000) == 2);
+  }
   // The published configurations: 1B, S = .5, 50000 dense steps; 70M, S = .6, 16400.
   struct sparsity half = journey(0.5);
   CHECK_NEAR(sparsity_equal_compute_steps(&half, 50000), 72157, 1e-4);

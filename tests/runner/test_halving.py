@@ -71,7 +71,15 @@ def a_plan_says_what_is_saved():
     # 4 runs a group: 2 stop at about a quarter, 1 at about a half, of the whole of 4.
     share = int(out.split("FLOPs, ")[1].split(" %")[0])
     check(45 <= share <= 60, "about half is saved", out)
-    check("early losses" in out, out)
+    check("early losses" in out and "one's own" not in out, out)
+    more = write("alone.yaml", SPEC.replace("sweep:\n", "sweep:\n  - grid: {train.lr: [1e-3], model.width: [32]}\n") + HALVING)
+    rows = document("plan", more, home="plan")
+    check([row["halving"] for row in rows[:1]] == [None] and len({str(row["halving"]) for row in rows[1:]}) == 1, rows)
+    told = rows[1]["halving"]
+    check((told["over"], told["group"], told["runs"]) == ("train.lr", 1, 4), told)
+    check([(rung["share"], rung["go_on"]) for rung in told["rungs"]] == [(0.25, 2), (0.5, 1)], told)
+    check(0 < told["rungs"][0]["step"] <= 10 < told["rungs"][1]["step"] <= 20, told)
+    check("halving" not in document("plan", plain, home="plan")[0], "no halving, no key")
 
 
 @case
@@ -116,7 +124,7 @@ def what_is_told_of_it():
     pair = write("pair.yaml", SPEC.replace("law: power-law", f"law: {law}").replace("tiny", "pair")
                  .replace("[16]", "[16, 32]") + HALVING)
     run("run", pair, "--quiet", home="one", code=0)
-    fit = run("fit", pair, home="one", code=0)
+    fit = run("fit", pair, "--details", home="one", code=0)
     check("6 runs were stopped by halving" in fit.out + fit.err and "early losses chose" in fit.out + fit.err, fit)
     check("single value of train.lr" not in fit.out, "the grid is that of the stopped runs, too", fit)
     check("stopped by halving at 0.25 of its steps" in fit.out, "why runs have no part", fit)
@@ -186,6 +194,8 @@ def a_trainer_of_ones_own():
         .replace("      train.lr", "      seed: [1, 2, 3, 4]\n      train.lr")
     command = f"trainer: {{command: [{sys.executable}, -S, -E, {FAKE}, '{{config}}', '{{folder}}'], version: '1'}}\n"
     spec = write("own.yaml", own + command + HALVING)
+    out = run("plan", spec, home="own", code=0).out
+    check("nobody is stopped there" in out and "the first is 10" in out, out)
     slow = json.dumps({"*": {"sleep": 0.03}})
     run("run", spec, "--quiet", home="own", code=0, FAKE=slow)
     states = select("own", "SELECT state, count(*) FROM runs GROUP BY state ORDER BY state")
