@@ -135,6 +135,9 @@ bool fit_errors_absolute(const struct fit_result *result);
 bool fit_setting_check(const struct law *law, const char *key, const char *text, struct error *error);
 // Whether the law can be fitted under an objective (NULL: its own), with or without partial pooling.
 bool fit_objective_check(const struct law *law, const char *text, bool pooled, struct error *error);
+// Whether residuals are a few units in the last place of what is predicted: their signs and sizes come from the order
+// of additions, and say nothing of the noise.
+bool fit_residuals_are_rounding(const struct fit_result *result);
 // Adds to what the result says: a warning; a row that was left out before the table was made ("run 3f2a", "diverged").
 void fit_result_warn(struct fit_result *result, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void fit_result_exclude(struct fit_result *result, const char *row, const char *reason);

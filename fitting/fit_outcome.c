@@ -30,22 +30,20 @@ static void doubt_constant(struct fit *fit) {
       fit->law->target, number_digits(first, 6, number), result->rows);
 }
 
-// Residuals a few units in the last place of what is predicted: their signs and sizes come from the order of additions.
-static bool are_rounding(const struct fit *fit) {
+bool fit_residuals_are_rounding(const struct fit_result *result) {
   static const double rounding = 1e-13;
-  const struct fit_result *result = fit->result;
   double squares = 0;
   for (size_t i = 0; i < result->table_count; i++) {
     const struct fit_row *row = &result->table[i];
     if (row->use == ROW_FITTED) squares += row->observed * row->observed;
   }
-  double size = fit->residual == RESIDUAL_LOG ? 1 : sqrt(squares / (double)result->rows);
-  return result->residual_rms <= rounding * size;
+  double size = result->residual == RESIDUAL_LOG ? 1 : sqrt(squares / (double)result->rows);
+  return result->rows && result->residual_rms <= rounding * size;
 }
 
 void fit_doubt_outcomes(struct fit *fit) {
   struct fit_result *result = fit->result;
-  fit->rounding = are_rounding(fit) && !fit->choice_variance;
+  fit->rounding = fit_residuals_are_rounding(result) && !fit->choice_variance;
   if (fit->options->bare) return;
   doubt_selection(fit);
   doubt_constant(fit);

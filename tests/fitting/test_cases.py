@@ -471,6 +471,8 @@ def outcomes_that_say_little():
     for name, one in exact["parameters"].items():
         check(abs(one["value"] / TRUTH[name] - 1) < 1e-6 and one["low"] is None and one["high"] is None, name, one)
     check("passes through" in exact["scores"][0]["untested"], "nor is a score tested", exact["scores"])
+    code, out, err = run("predict", "exact.csv", "--at", "N=1e8,D=1e10")
+    check(code == 0 and "of a run" not in out and "are rounding" in out, "nor do runs scatter", out, err)
     seeds = fit(table("exact_seeds.csv", "N,D,seed,loss", ["%r,%r,%d,%r" % (n, d, s, law(n, d)) for n, d in grid for s in (1, 2)]),
                 "--keep-duplicates")
     check(told(seeds, "are rounding") and len(seeds["warnings"]) == 1, "rows that repeat others neither", seeds["warnings"])
