@@ -145,11 +145,15 @@ void page_stages(const struct report *report, struct text *out) {
     if (shown[r]) page_head(out, NULL, results[r].head);
   text_add(out, "</tr></thead>\n<tbody>\n");
   for (size_t i = 0; i < after->count; i++) put_row(report, &after->runs[i], shown, out);
-  text_add(out,
-           "</tbody></table></div>\n<p class=\"quiet\">The figures and the other tables of this page are of the "
-           "trainings. Before it: the loss of the parent. Error: squared error of the weights over their squares. KL, "
-           "agreement, recovery and the same tokens of greedy decoding are against the training that the chain began "
-           "with.</p>\n");
+  text_add(
+      out,
+      "</tbody></table></div>\n<p class=\"quiet\">The figures and the other tables of this page are of the "
+      "trainings. Before it: the loss of the parent. Error: squared error of the weights over their squares; of "
+      "outputs: the same of the layers' outputs on calibration tokens; over bound: the error over the bound that holds "
+      "without clipping; tr(D): of the order of rounding, over the trace of the damped Hessian; clipped: share of weights "
+      "beyond the grid's ends. The last four are means over matrices. KL, "
+      "agreement, recovery and the same tokens of greedy decoding are against the training that the chain began "
+      "with.</p>\n");
   put_matrices(after, out);
   text_add(out, "</section>\n");
 }
