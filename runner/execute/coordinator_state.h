@@ -30,8 +30,8 @@ struct job {
   int64_t branch_step, steps;         // after which it branches off, in all; where it has a trunk
   bool awaits_trunk, alone;           // waits outside of the queue; trains from its start after all
   bool put_off;                       // ended for reasons outside of it, and is not tried again in this call
-  bool blocked;                   // its parent will not be done: it is not started
-  bool blocked_for_good;          // ... since a run before it diverged, was stopped by halving or cancelled: final
+  bool blocked;                       // its parent will not be done: it is not started
+  bool blocked_for_good;              // ... since a run before it diverged, was stopped by halving or cancelled: final
 };
 #define FOREIGN SIZE_MAX
 #define NO_JOB SIZE_MAX
