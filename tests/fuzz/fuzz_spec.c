@@ -63,7 +63,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   static const char *const laws[] = {"chinchilla"};
   static const char *const plots[] = {"loss-curves"};
   struct spec_options options = {.laws = laws, .law_count = 1, .plots = plots, .plot_count = 1};
-  if (size && bytes[size - 1] == '#') options.preset = "small";
+  if (size && data[size - 1] == '#') options.preset = "small";
   struct spec spec = {0};
   struct diagnostics diagnostics = {0};
   struct error error = {0};
