@@ -74,7 +74,8 @@ static void cover(const struct law *law, const struct design *design, int repeat
     if (run_fit(law, &table, &options, &result))
       for (int i = 0; i < 2; i++) {
         const struct coefficient *c = find_coefficient(&result, i ? "q" : "p");
-        held[i] += !(c->low > truth[i]) && !(c->high < truth[i]);
+        bool none = isnan(c->low) && isnan(c->high);  // holds everything, and says nothing
+        held[i] += !none && !(c->low > truth[i]) && !(c->high < truth[i]);
       }
     fit_result_free(&result);
     table_free(&table);

@@ -28,7 +28,9 @@ static void make_table(struct table *table) {
                  {"flops", 1e12, 1e21},
                  {"lr", 1e-5, 1e-1},
                  {"parameters_active_average", 1e5, 1e9},
-                 {"loss", 1.5, 5}};
+                 {"loss", 1.5, 5},
+                 {"parent_loss", 1.5, 5},
+                 {"output_error", 0.001, 1}};
   table_init(table, "made", ROWS);
   for (size_t c = 0; c < sizeof columns / sizeof *columns; c++) {
     size_t column = table_add_number(table, columns[c].name, ROLE_UNKNOWN);

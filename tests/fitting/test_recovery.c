@@ -52,11 +52,11 @@ static void make_columns(struct table *table) {
                  {"gmse_activations", 1e-4, 0.4},
                  {"sparsity", 0.005, 0.95},
                  {"flops", 1e15, 1e22},
-                 {"parent_loss", 1, 2},
-                 {"output_error", 0.001, 1},
                  {"lr", 1e-5, 1e-1},
                  {"parameters_active_average", 1e6, 1e10},
-                 {"loss", 1, 2}};
+                 {"loss", 1, 2},
+                 {"parent_loss", 1, 2},
+                 {"output_error", 0.03, 1}};
   table_init(table, "made", ROWS);
   for (size_t c = 0; c < sizeof columns / sizeof *columns; c++) {
     size_t column = table_add_number(table, columns[c].name, ROLE_UNKNOWN);
