@@ -15,6 +15,7 @@ struct gemm_context {
   struct onednn *onednn;      // NULL: reference
   struct bfloat16 *bfloat16;  // NULL: oneDNN's
   const struct bfloat16_kernel *kernel;
+  struct bfloat16 *stand_in;  // for products of which oneDNN has the reference implementation only; NULL: none wanted
   bool tried;
   struct gemm_choice choice;  // where `tried`
 };
@@ -69,12 +70,19 @@ static bool bfloat16_doubles(void) {
 #endif
 }
 
+// The kernel next to oneDNN: the one in use, else the fastest that any CPU of this kind runs rightly.
+static const struct bfloat16_kernel *stand_in_of(const struct bfloat16_kernel *kernel) {
+  if (kernel) return kernel;
+  return kernel_of(gemm_library_available(GEMM_AVX512_BF16) ? GEMM_AVX512_BF16 : GEMM_WIDENED);
+}
+
 struct gemm_context *gemm_open(enum gemm_library library, int threads, struct error *error) {
   if (!gemm_library_available(library)) {
     error_set(error, EXIT_ENVIRONMENT, "this CPU has no %s for matrix products", library_names[library]);
     return NULL;
   }
   struct gemm_context *context = memory_get(sizeof *context);
+  bool chooses = library == GEMM_AUTO || library == GEMM_TRIAL;
   if (library != GEMM_REFERENCE && !(context->onednn = onednn_open(threads, error))) {
     free(context);
     return NULL;
@@ -89,10 +97,10 @@ struct gemm_context *gemm_open(enum gemm_library library, int threads, struct er
   } else {
     context->kernel = kernel_of(library);
   }
-  if ((library == GEMM_AUTO || library == GEMM_TRIAL) && !context->kernel &&
-      !onednn_bfloat16_supported(context->onednn))
+  if (chooses && !context->kernel && !onednn_bfloat16_supported(context->onednn))
     context->kernel = kernel_of(GEMM_WIDENED);
   if (context->kernel) context->bfloat16 = bfloat16_open(context->kernel, threads);
+  if (chooses) context->stand_in = bfloat16_open(stand_in_of(context->kernel), threads);
   return context;
 }
 
@@ -100,6 +108,7 @@ void gemm_close(struct gemm_context *context) {
   if (!context) return;
   if (context->onednn) onednn_close(context->onednn);
   if (context->bfloat16) bfloat16_close(context->bfloat16);
+  if (context->stand_in) bfloat16_close(context->stand_in);
   free(context);
 }
 
@@ -158,6 +167,23 @@ bool gemm_pack(struct gemm_context *context, enum gemm_form form, int64_t n, int
   return error_set(error, EXIT_ENVIRONMENT, "the reference products take no packed matrices");
 }
 
+// A product by our own kernel whose B may be packed in oneDNN's layout.
+static bool run_stand_in(struct gemm_context *context, const struct gemm *gemm, const void *a, const void *b, void *c,
+                         struct error *error) {
+  struct gemm plain = *gemm;
+  if (!gemm->packed) {
+    bfloat16_run(context->stand_in, &plain, a, b, c);
+    return true;
+  }
+  uint16_t *unpacked = memory_get((size_t)(gemm->n * gemm->k) * sizeof *unpacked);
+  plain.packed = false;
+  plain.ldb = gemm->form == GEMM_NT ? gemm->k : gemm->n;
+  bool fine = onednn_unpack(context->onednn, gemm->form, gemm->n, gemm->k, gemm->in, b, unpacked, error);
+  if (fine) bfloat16_run(context->stand_in, &plain, a, unpacked, c);
+  free(unpacked);
+  return fine;
+}
+
 bool gemm_run(struct gemm_context *context, const struct gemm *gemm, const void *a, const void *b, void *c,
               struct error *error) {
   struct gemm full = *gemm;
@@ -169,6 +195,8 @@ bool gemm_run(struct gemm_context *context, const struct gemm *gemm, const void 
   bool fine = true;
   if (is_own(context, gemm->form, gemm->in))
     bfloat16_run(context->bfloat16, &full, a, b, c);
+  else if (full.in == DTYPE_BFLOAT16 && context->stand_in && !onednn_optimized(context->onednn, &full))
+    fine = run_stand_in(context, &full, a, b, c, error);
   else if (context->onednn)
     fine = onednn_run(context->onednn, &full, a, b, c, error);
   else

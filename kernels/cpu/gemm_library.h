@@ -21,3 +21,9 @@ bool onednn_run(struct onednn *library, const struct gemm *gemm, const void *a, 
 size_t onednn_packed_bytes(struct onednn *library, enum gemm_form form, int64_t n, int64_t k, enum dtype dtype);
 bool onednn_pack(struct onednn *library, enum gemm_form form, int64_t n, int64_t k, enum dtype dtype, const void *b,
                  void *packed, struct error *error);
+// The other way round: what onednn_pack packed, as the tight B it was.
+bool onednn_unpack(struct onednn *library, enum gemm_form form, int64_t n, int64_t k, enum dtype dtype,
+                   const void *packed, void *b, struct error *error);
+// Whether oneDNN has more than its reference implementation, hundreds of times slower, for a product: on CPUs with AMX
+// version 2.6 has not for some small shapes of bfloat16. True as well where it refuses the product.
+bool onednn_optimized(struct onednn *library, const struct gemm *gemm);

@@ -18,6 +18,7 @@ struct product {
   struct gemm shape;  // the key
   dnnl_primitive_t primitive;
   dnnl_memory_t a, b, c;
+  bool optimized;  // not oneDNN's reference implementation
   struct product *next;
 };
 // The layout in which oneDNN wants a B, and the reorder that brings one there.
@@ -27,7 +28,7 @@ struct layout {
   enum dtype dtype;
   dnnl_memory_desc_t packed;
   bool worthwhile;  // blocked, not merely the plain layout again
-  dnnl_primitive_t reorder;
+  dnnl_primitive_t reorder, back;
   dnnl_memory_t from, to;
   struct layout *next;
 };
@@ -91,19 +92,28 @@ static void layout_free(struct layout *layout) {
   if (layout->from) dnnl_memory_destroy(layout->from);
   if (layout->to) dnnl_memory_destroy(layout->to);
   if (layout->reorder) dnnl_primitive_destroy(layout->reorder);
+  if (layout->back) dnnl_primitive_destroy(layout->back);
   descriptor_free(&layout->packed);
   free(layout);
+}
+
+// Whether oneDNN has more than its reference implementation for a primitive; that one takes microseconds for each
+// element of a sum.
+static bool optimized(const_dnnl_primitive_desc_t described) {
+  const char *name = NULL;
+  if (dnnl_primitive_desc_query(described, dnnl_query_impl_info_str, 0, (void *)&name) != dnnl_success) return true;
+  return !name || strncmp(name, "ref", 3) != 0;
 }
 
 #define TRY(call) \
   if ((status = (call)) != dnnl_success) goto end
 
-// Asks a product with a free choice of B's layout what it would choose, and makes the reorder. The layout does not
-// depend on the rows of A; those asked about are those of a usual batch.
+// Asks a product with a free choice of B's layout what it would choose, and makes the reorders there and back. The
+// layout does not depend on the rows of A; those asked about are those of a usual batch.
 static dnnl_status_t layout_make(struct onednn *library, struct layout *layout) {
   dnnl_memory_desc_t a = {0}, b = {0}, plain = {0}, c = {0};
   dnnl_dims_t sizes = {layout->k, layout->n};
-  dnnl_primitive_desc_t product = NULL, reorder = NULL;
+  dnnl_primitive_desc_t product = NULL, reorder = NULL, back = NULL;
   dnnl_status_t status;
   bool transposed = layout->form == GEMM_NT;
   TRY(matrix(&a, layout->dtype, 4096, layout->k, layout->k, false));
@@ -112,16 +122,19 @@ static dnnl_status_t layout_make(struct onednn *library, struct layout *layout) 
   TRY(matrix(&c, DTYPE_FLOAT32, 4096, layout->n, layout->n, false));
   TRY(matmul_create(&product, library->engine, &a, &b, &c, NULL));
   TRY(descriptor_copy(&layout->packed, dnnl_primitive_desc_query_md(product, dnnl_query_weights_md, 0)));
-  layout->worthwhile = descriptor_in_blocks(&layout->packed);
+  layout->worthwhile = optimized(product) && descriptor_in_blocks(&layout->packed);
   if (!layout->worthwhile) goto end;
   descriptor_pointer from = descriptor(&plain), to = descriptor(&layout->packed);
   TRY(dnnl_reorder_primitive_desc_create(&reorder, from, library->engine, to, library->engine, NULL));
   TRY(dnnl_primitive_create(&layout->reorder, reorder));
+  TRY(dnnl_reorder_primitive_desc_create(&back, to, library->engine, from, library->engine, NULL));
+  TRY(dnnl_primitive_create(&layout->back, back));
   TRY(dnnl_memory_create(&layout->from, from, library->engine, DNNL_MEMORY_NONE));
   TRY(dnnl_memory_create(&layout->to, to, library->engine, DNNL_MEMORY_NONE));
 end:
   if (product) dnnl_primitive_desc_destroy(product);
   if (reorder) dnnl_primitive_desc_destroy(reorder);
+  if (back) dnnl_primitive_desc_destroy(back);
   descriptor_free(&a);
   descriptor_free(&b);
   descriptor_free(&plain);
@@ -154,21 +167,33 @@ size_t onednn_packed_bytes(struct onednn *library, enum gemm_form form, int64_t 
   return layout && layout->worthwhile ? dnnl_memory_desc_get_size(descriptor(&layout->packed)) : 0;
 }
 
-bool onednn_pack(struct onednn *library, enum gemm_form form, int64_t n, int64_t k, enum dtype dtype, const void *b,
-                 void *packed, struct error *error) {
+// Between the two layouts of a B: packs, or the other way round.
+static bool repack(struct onednn *library, const struct gemm *b_of, const void *plain, const void *packed, bool back,
+                   struct error *error) {
   dnnl_status_t status = dnnl_unimplemented;
-  const struct layout *layout = layout_find(library, form, n, k, dtype, &status);
+  const struct layout *layout = layout_find(library, b_of->form, b_of->n, b_of->k, b_of->in, &status);
   if (!layout || !layout->worthwhile) goto end;
   parallel_set_library_threads(library->threads);
-  TRY(dnnl_memory_set_data_handle(layout->from, (void *)(uintptr_t)b));
-  TRY(dnnl_memory_set_data_handle(layout->to, packed));
-  dnnl_exec_arg_t arguments[] = {{DNNL_ARG_FROM, layout->from}, {DNNL_ARG_TO, layout->to}};
-  TRY(dnnl_primitive_execute(layout->reorder, library->stream, 2, arguments));
+  TRY(dnnl_memory_set_data_handle(layout->from, (void *)(uintptr_t)plain));
+  TRY(dnnl_memory_set_data_handle(layout->to, (void *)(uintptr_t)packed));
+  dnnl_exec_arg_t arguments[] = {{back ? DNNL_ARG_TO : DNNL_ARG_FROM, layout->from},
+                                 {back ? DNNL_ARG_FROM : DNNL_ARG_TO, layout->to}};
+  TRY(dnnl_primitive_execute(back ? layout->back : layout->reorder, library->stream, 2, arguments));
   TRY(dnnl_stream_wait(library->stream));
   return true;
 end:
-  return error_set(error, EXIT_ENVIRONMENT, "oneDNN cannot pack a %s matrix of %lld x %lld: %s", dtype_name(dtype),
-                   (long long)k, (long long)n, status_name(status));
+  return error_set(error, EXIT_ENVIRONMENT, "oneDNN cannot %s a %s matrix of %lld x %lld: %s", back ? "unpack" : "pack",
+                   dtype_name(b_of->in), (long long)b_of->k, (long long)b_of->n, status_name(status));
+}
+
+bool onednn_pack(struct onednn *library, enum gemm_form form, int64_t n, int64_t k, enum dtype dtype, const void *b,
+                 void *packed, struct error *error) {
+  return repack(library, &(struct gemm){.form = form, .n = n, .k = k, .in = dtype}, b, packed, false, error);
+}
+
+bool onednn_unpack(struct onednn *library, enum gemm_form form, int64_t n, int64_t k, enum dtype dtype,
+                   const void *packed, void *b, struct error *error) {
+  return repack(library, &(struct gemm){.form = form, .n = n, .k = k, .in = dtype}, b, packed, true, error);
 }
 
 static dnnl_status_t product_make(struct onednn *library, struct product *product) {
@@ -194,6 +219,7 @@ static dnnl_status_t product_make(struct onednn *library, struct product *produc
     TRY(dnnl_primitive_attr_set_post_ops(attributes, sum));
   }
   TRY(matmul_create(&made, library->engine, &a, &b, &c, attributes));
+  product->optimized = optimized(made);
   TRY(dnnl_primitive_create(&product->primitive, made));
   TRY(dnnl_memory_create(&product->a, descriptor(&a), library->engine, DNNL_MEMORY_NONE));
   TRY(dnnl_memory_create(&product->b, descriptor(&b), library->engine, DNNL_MEMORY_NONE));
@@ -219,22 +245,33 @@ static void *column(const void *from, int64_t count, int64_t stride, enum dtype 
   return made;
 }
 
+// The product of that shape, made on first use; NULL with the status when oneDNN has none.
+static struct product *product_find(struct onednn *library, const struct gemm *gemm, dnnl_status_t *status) {
+  parallel_set_library_threads(library->threads);
+  struct product **bucket = &library->buckets[hash_of(gemm)];
+  for (struct product *product = *bucket; product; product = product->next)
+    if (same(&product->shape, gemm)) return product;
+  struct product *product = memory_get(sizeof *product);
+  product->shape = *gemm;
+  if ((*status = product_make(library, product)) != dnnl_success) {
+    product_free(product);
+    return NULL;
+  }
+  product->next = *bucket;
+  return *bucket = product;
+}
+
+bool onednn_optimized(struct onednn *library, const struct gemm *gemm) {
+  dnnl_status_t status;
+  const struct product *product = product_find(library, gemm, &status);
+  return !product || product->optimized;
+}
+
 static bool run(struct onednn *library, const struct gemm *gemm, const void *a, const void *b, void *c,
                 struct error *error) {
-  parallel_set_library_threads(library->threads);
-  struct product **bucket = &library->buckets[hash_of(gemm)], *product = *bucket;
-  while (product && !same(&product->shape, gemm)) product = product->next;
   dnnl_status_t status;
-  if (!product) {
-    product = memory_get(sizeof *product);
-    product->shape = *gemm;
-    if ((status = product_make(library, product)) != dnnl_success) {
-      product_free(product);
-      goto failed;
-    }
-    product->next = *bucket;
-    *bucket = product;
-  }
+  const struct product *product = product_find(library, gemm, &status);
+  if (!product) goto failed;
   if ((status = dnnl_memory_set_data_handle(product->a, (void *)(uintptr_t)a)) != dnnl_success ||
       (status = dnnl_memory_set_data_handle(product->b, (void *)(uintptr_t)b)) != dnnl_success ||
       (status = dnnl_memory_set_data_handle(product->c, c)) != dnnl_success)

@@ -1,6 +1,7 @@
 // Matrix products through every library against double precision, their packing and their bits; the output head where
 // nothing counts. Linear layers and the head are in the table of operations (test_cases.c).
 #include "kernels/cpu/bfloat16.h"
+#include "kernels/cpu/gemm_library.h"
 #include "tests/kernels/kernel_check.h"
 
 static double at(const struct tensor *tensor, bool transposed, int64_t row, int64_t column, int64_t stride) {
@@ -86,6 +87,37 @@ static void every_library(void) {
     gemm_close(context);
     if (check_failures > before) printf("# ... by %s\n", gemm_library_name(library));
   }
+  device_end();
+}
+
+// What oneDNN packs is unpacked to the same bytes, wherever it has a layout of its own.
+static void unpacking(void) {
+  struct error error = {0};
+  device_begin(ISA_PORTABLE, "reference", 1);
+  struct onednn *onednn = onednn_open(1, &error);
+  CHECK(onednn != NULL);
+  static const int64_t sizes[][2] = {{16, 16}, {33, 50}, {96, 64}, {257, 80}, {64, 512}};
+  int packed_ones = 0;
+  for (int i = 0; i < 20; i++) {
+    enum dtype dtype = i / 10 ? DTYPE_BFLOAT16 : DTYPE_FLOAT32;
+    enum gemm_form form = i / 5 % 2 ? GEMM_NN : GEMM_NT;
+    int64_t n = sizes[i % 5][0], k = sizes[i % 5][1];
+    size_t bytes = onednn_packed_bytes(onednn, form, n, k, dtype), plain = (size_t)(n * k) * dtype_bytes(dtype);
+    if (!bytes) continue;
+    packed_ones++;
+    struct tensor b = tensor_random(dtype, n * k, 1);
+    void *packed = aligned_alloc(64, (bytes + 63) / 64 * 64), *again = calloc(1, plain);
+    if (!CHECK(onednn_pack(onednn, form, n, k, dtype, b.data, packed, &error) &&
+               onednn_unpack(onednn, form, n, k, dtype, packed, again, &error)))
+      printf("# %s\n", error.text);
+    CHECK(memcmp(again, b.data, plain) == 0);
+    free(packed), free(again);
+    tensor_free(&b);
+  }
+  printf("# %d of 20 matrices have a layout of oneDNN's own on this CPU\n", packed_ones);
+  struct gemm gemm = {.form = GEMM_NT, .m = 64, .n = 64, .k = 64, .lda = 64, .ldb = 64, .ldc = 64};
+  CHECK(onednn_optimized(onednn, &gemm));
+  onednn_close(onednn);
   device_end();
 }
 
@@ -257,6 +289,7 @@ static void head_edges(void) {
 
 int main(void) {
   RUN(every_library);
+  RUN(unpacking);
   RUN(packing);
   RUN(widened_bits);
   RUN(bfloat16_everywhere);
