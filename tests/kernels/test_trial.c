@@ -10,10 +10,16 @@
 
 static struct arena arena;
 static char *folder;
-static int *asked;  // shared with children
+static int *asked, *askers;  // shared with children: calls, and processes that made any
+static pid_t asker;          // this process, once it has called
 
 // Leaves the result as it was: faster than anything, and wrong.
-static void count_only(const struct bfloat16_block *block) { __atomic_add_fetch(asked, 1, __ATOMIC_RELAXED); }
+static void count_only(const struct bfloat16_block *block) {
+  __atomic_add_fetch(asked, 1, __ATOMIC_RELAXED);
+  if (asker == getpid()) return;
+  asker = getpid();
+  __atomic_add_fetch(askers, 1, __ATOMIC_RELAXED);
+}
 static const struct bfloat16_kernel wrong = {.name = "counts-only", .rows = 12, .stretch = 512, .multiply = count_only};
 
 static bool is(struct gemm_choice choice, bool nt, bool nn, bool tn) {
@@ -27,7 +33,7 @@ static void fresh(const char *name) {
   char *cache = path_join(&arena, folder, name);
   CHECK(folder_make(cache, &error));
   setenv("XDG_CACHE_HOME", cache, 1);
-  *asked = 0;
+  *asked = *askers = 0;
 }
 static struct gemm_choice trial(const struct bfloat16_kernel *kernel, const char **said) {
   struct error error = {0};
@@ -109,10 +115,6 @@ static void nowhere_to_keep_it(void) {
 
 // Of four processes one measures.
 static void started_together(void) {
-  fresh("alone");
-  const char *said;
-  trial(&wrong, &said);
-  int once = *asked;
   fresh("together");
   for (int i = 0; i < 4; i++)
     if (fork() == 0) {
@@ -122,7 +124,7 @@ static void started_together(void) {
   int status, fine = 0;
   while (wait(&status) > 0) fine += WIFEXITED(status) && WEXITSTATUS(status) == 0;
   CHECK(fine == 4);
-  CHECK(*asked == once);
+  CHECK(*asked > 0 && *askers == 1);
 }
 
 // Through the seam, with this CPU's own kernel: products are right whatever was chosen, and the choice is told.
@@ -148,8 +150,9 @@ int main(void) {
   struct error error = {0};
   char template[] = "/tmp/isoloss-trial-XXXXXX";
   folder = mkdtemp(template);
-  asked = mmap(NULL, sizeof *asked, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  asked = mmap(NULL, 2 * sizeof *asked, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (!folder || asked == MAP_FAILED) return 1;
+  askers = asked + 1;
   struct gemm_context *onednn = gemm_open(GEMM_ONEDNN, 1, &error);
   bool multiplies = onednn && gemm_dtype_supported(onednn, DTYPE_BFLOAT16);
   gemm_close(onednn);
