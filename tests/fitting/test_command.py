@@ -375,7 +375,7 @@ def experiment():
             file.write('''experiment: small
 corpus: {source: markov2, markov2_vocabulary: 32}
 base:
-  model: {layers: 1, context: 32}
+  model: {layers: 1, context: 32, dtype: float32}
   train: {batch_tokens: 256, evals: 1, eval_tokens: 512, final_eval_tokens: 1024}
 sweep:
   grid: {model.width: [16, 32], train.tokens: [1024, 4096, 16384], train.lr: [3.0e-3, 1.0e-2], seed: [1, 2]}
@@ -597,7 +597,7 @@ def errors_of_losses_about_zero():
 def a_failing_entry_beside_others():
     spec = """experiment: several
 corpus: {source: markov2}
-base: {model: {context: 16, layers: 1, width: 32}, train: {batch_tokens: 256, steps: 20}}
+base: {model: {context: 16, layers: 1, dtype: float32}, train: {batch_tokens: 256, final_eval_tokens: 4096}}
 sweep: {grid: {model.width: [16, 32], train.steps: [20, 40]}}
 fit:
   - {law: broken.yaml, name: broken}

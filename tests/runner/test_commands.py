@@ -19,7 +19,7 @@ FAKE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fake_trainer.py
 SPEC = """experiment: tiny
 corpus: {source: markov2}
 base:
-  model: {layers: 1, context: 32}
+  model: {layers: 1, context: 32, dtype: float32}
   train: {batch_tokens: 256, evals: 4, eval_tokens: 1024, final_eval_tokens: 4096, checkpoint_steps: 50, log_steps: 20}
 sweep:
   - grid:
@@ -246,11 +246,12 @@ def bad_calls_and_bad_stores():
 
 @case
 def plans_for_gpus_without_one():
-    code, out, err = isoloss("gpus", "plan", spec_path, "--device", "cuda", "--json")
+    chosen = write("auto.yaml", SPEC.replace(", dtype: float32", ""))
+    code, out, err = isoloss("gpus", "plan", chosen, "--device", "cuda", "--json")
     rows = json.loads(out) if code == 0 else []
     check(code == 0 and [row["fits_gpu"] for row in rows] == [16] * 4, (code, err))
     check(all(row["model.dtype"] == "bfloat16" and row["memory_bytes"] > 0 for row in rows), rows[:1])
-    cpu = json.loads(isoloss("gpus", "plan", spec_path, "--json", "--set", "model.device=cpu")[1])
+    cpu = json.loads(isoloss("gpus", "plan", chosen, "--json", "--set", "model.device=cpu")[1])
     check(all(row["fits_gpu"] is None for row in cpu), cpu[:1])
     wide = write("wide.yaml", SPEC.replace("[16, 32]", "[1024]").replace("layers: 1", "layers: 200")
                  .replace("batch_tokens: 256", "batch_tokens: 65536"))

@@ -18,7 +18,7 @@ HALVING = "run: {halving: {over: train.lr, keep: 1/2, at: [0.25, 0.5]}}\n"
 SPEC = """experiment: tiny
 corpus: {source: markov2}
 base:
-  model: {layers: 1, context: 32}
+  model: {layers: 1, context: 32, dtype: float32}
   train: {batch_tokens: 256, steps: 40, evals: 10, eval_tokens: 256, final_eval_tokens: 512, checkpoint_steps: 15,
           log_steps: 10}
 sweep:

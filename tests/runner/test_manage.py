@@ -20,7 +20,7 @@ FAKE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fake_trainer.py
 SPEC = """experiment: tiny
 corpus: {source: markov2}
 base:
-  model: {layers: 1, context: 32}
+  model: {layers: 1, context: 32, dtype: float32}
   train: {batch_tokens: 256, evals: 4, eval_tokens: 1024, final_eval_tokens: 4096, checkpoint_steps: 50, log_steps: 20}
 sweep:
   - grid:

@@ -20,7 +20,7 @@ SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 SPEC = """experiment: shared
 corpus: {source: markov2}
 base:
-  model: {layers: 1, context: 32}
+  model: {layers: 1, context: 32, dtype: float32}
   train: {batch_tokens: 256, evals: 4, eval_tokens: 1024, final_eval_tokens: 4096, checkpoint_steps: 50, log_steps: 20}
 sweep:
   - grid: {model.width: [16, 32, 48], train.steps: [20, 40, 80]}

@@ -29,7 +29,7 @@ def spec(name, corpus, context=32):
     return write(name + ".yaml", f"""experiment: {name}
 base:
   corpus: {corpus}
-  model: {{layers: 1, width: 16, context: {context}}}
+  model: {{layers: 1, width: 16, context: {context}, dtype: float32}}
   train: {{batch_tokens: {8 * context}, steps: 3, evals: 0}}
 """)
 
