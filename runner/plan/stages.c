@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "runner/plan/grid.h"
+#include "runner/spec/names.h"
 
 enum { MOST_RUNS = 20000000 };
 
@@ -80,15 +81,53 @@ static const struct node *blame(const struct spec_stage_value *value, const stru
   return value->node;
 }
 
+static bool is_told(const struct growth *g, const struct node *node) {
+  for (size_t i = 0; i < g->told_count; i++)
+    if (g->told[i] == node) return true;
+  return false;
+}
+
+static void tell_once(struct growth *g, const struct node *node) {
+  g->told = memory_grow(g->told, (g->told_count + 1) * sizeof *g->told);
+  g->told[g->told_count++] = node;
+}
+
 // Each value's first mistake is told, with the training that has it.
 static void refuse(struct growth *g, const struct spec_stage_value *value, const struct run_config *config,
                    const struct error *error) {
-  for (size_t i = 0; i < g->told_count; i++)
-    if (g->told[i] == value->node) return;
-  g->told = memory_grow(g->told, (g->told_count + 1) * sizeof *g->told);
-  g->told[g->told_count++] = value->node;
+  if (is_told(g, value->node)) return;
+  tell_once(g, value->node);
   node_error(blame(value, error), g->diagnostics, NULL, "%s (first after the %s of width %lld, seed %lld)", error->text,
              g->plan->spec->from ? "model" : "training", (long long)config->model.width, (long long)config->seed);
+}
+
+// Whether a run has the value, by the value's condition over the run and the settings chosen. What only a corpus that
+// is not prepared would tell leaves it in, as in sweeps.
+static bool has_value(struct growth *g, const struct spec_stage_value *value, const struct run_config *config,
+                      const struct planned_run *run) {
+  const struct expression *where = value->where;
+  if (!where) return true;
+  struct spec *spec = (struct spec *)(uintptr_t)g->plan->spec;  // for its spelling of texts alone
+  struct value *slots = memory_get(((size_t)where->name_count + 1) * sizeof *slots), result = {0};
+  for (int i = 0; i < where->name_count; i++) {
+    struct run_name name = {0};
+    run_name_find(spec, where->names[i].name, &name);
+    slots[i] = name.field ? field_get(config, name.field) : name.column->planned(&run->quantities, &run->corpus->facts);
+    if (slots[i].kind == VALUE_TEXT)
+      slots[i].text = spec_text_spelling(spec, where->names[i].name, slots[i].text, &g->plan->arena);
+  }
+  struct error error = {0};
+  bool fine = expression_evaluate(where, slots, &result, &error);
+  free(slots);
+  if (fine && result.kind == VALUE_TEXT)
+    fine = error_at(&error, EXIT_USAGE_ERROR, where->source, 0, "where must be a condition, not text");
+  if (fine) return result.number != 0;
+  if (!run->resolved || !run->corpus->facts.known) return true;
+  if (!is_told(g, value->where_node)) {
+    tell_once(g, value->where_node);
+    spec_error_at(spec, value->where_node, error.offset, g->diagnostics, NULL, "%s", error.text + error.place);
+  }
+  return false;
 }
 
 // Whether an earlier choice for the same parent is the same run: what counts in its id is equal.
@@ -144,6 +183,7 @@ static void grow(struct growth *g, size_t level, size_t parent, size_t **ends, s
       skipped = true;
       continue;
     }
+    if (!has_value(g, value, &config, &run)) continue;
     if (run.resolved && !stage->stage->resolve(&config, &run.corpus->facts, &plan->arena, &error)) {
       refuse(g, value, &config, &error);
       continue;

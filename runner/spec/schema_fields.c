@@ -73,6 +73,9 @@ static void put_fields(struct json_writer *json, const char *kind, const char *s
     const char *reference = strcmp(kind, "derived") == 0 ? "expression" : arena_format(&arena, "%s:%s", kind, path);
     all[object.count++] = (struct schema_property){path + length, .reference = reference};
   }
+  if (section && strcmp(kind, "axis") == 0 && stage_find(section))
+    all[object.count++] = (struct schema_property){"where", .reference = "expression",
+                                                   .description = "which runs before it have these values"};
   object.properties = all;
   if (!section) {
     // Fields that the spec declares, in one word.

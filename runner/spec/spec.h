@@ -128,6 +128,9 @@ struct spec_stage_value {
   bool none;
   size_t first;                // choice number of its first combination
   struct spec_sweep settings;  // groups of one axis each
+  // Which runs have the value, an expression over what is known before they are trained; NULL: all.
+  const struct expression *where;
+  const struct node *where_node;
 };
 
 // What follows training: `stages: {compress: [none, {method: rtn, bits: [3, 4]}]}`.

@@ -1,6 +1,6 @@
 // `stages`: what follows training, in order. Each value is a mapping of the stage's settings, a list of them, or none;
 // inside a mapping each list is an axis, and all axes multiply.
-//   stages: {compress: [none, {method: rtn, format: [int8-g32, int4-g32]}]}
+//   stages: {compress: [none, {method: rtn, format: [int8-g32, int4-g32], where: model.width > 64}]}
 #include <string.h>
 
 #include "runner/spec/internal.h"
@@ -18,13 +18,35 @@ static bool is_none(const struct node *node) {
   return node->kind == NODE_SCALAR && !node_is_null(node) && strcmp(node->text, "none") == 0;
 }
 
+// Reads the condition of a value; the mapping without it.
+static const struct node *take_where(struct spec_reader *reader, struct spec_stage_value *value,
+                                     const struct node *node) {
+  struct arena *arena = &reader->spec->arena;
+  if (!node_find(node, "where")) return node;
+  struct node *settings = arena_alloc(arena, sizeof *settings);
+  *settings = *node;
+  settings->count = 0;
+  settings->keys = arena_array(arena, node->count, sizeof *settings->keys);
+  settings->items = arena_array(arena, node->count, sizeof *settings->items);
+  for (size_t i = 0; i < node->count; i++) {
+    if (strcmp(node->keys[i]->text, "where") == 0) {
+      value->where_node = node->items[i];
+      value->where = spec_read_expression(reader, node->items[i], NAMES_OF_RUN, "where");
+      continue;
+    }
+    settings->keys[settings->count] = node->keys[i];
+    settings->items[settings->count++] = node->items[i];
+  }
+  return settings;
+}
+
 static void read_value(struct spec_reader *reader, struct spec_stage *stage, const struct node *node) {
   struct spec_stage_value *value = &stage->values[stage->count];
   *value = (struct spec_stage_value){.node = node, .first = stage->choices, .settings = {.node = node}};
   if (is_none(node)) {
     value->none = true;
   } else if (node->kind == NODE_MAPPING) {
-    spec_read_stage_axes(reader, node, stage->stage->name, &value->settings);
+    spec_read_stage_axes(reader, take_where(reader, value, node), stage->stage->name, &value->settings);
   } else {
     node_error(node, reader->diagnostics, arena_format(&reader->spec->arena, "%s: [none, {...}]", stage->stage->name),
                "%s takes a mapping of its settings, a list of them, or none, not %s", stage->stage->name,
@@ -70,7 +92,16 @@ static void read_stage(struct spec_reader *reader, const struct node *key, const
   struct spec_stage *stage = &spec->stages[spec->stage_count++];
   *stage = (struct spec_stage){.stage = found, .key = key};
   stage->values = arena_array(&spec->arena, list ? node->count : 1, sizeof *stage->values);
+  size_t before = reader->diagnostics->errors;
   for (size_t i = 0; i < (list ? node->count : 1); i++) read_value(reader, stage, list ? node->items[i] : node);
+  // Which runs are ends of chains then does not hang on conditions.
+  bool always = reader->diagnostics->errors > before;
+  for (size_t i = 0; i < stage->count; i++) always |= !stage->values[i].where_node;
+  if (!always)
+    node_error(stage->values[0].where_node, reader->diagnostics,
+               arena_format(&spec->arena, "%s: [none, {...}]", stage->stage->name),
+               "every value of %s has a condition: give one without, for the runs that have none of these",
+               stage->stage->name);
 }
 
 void spec_read_stages(struct spec_reader *reader, const struct node *node) {

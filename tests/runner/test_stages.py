@@ -67,6 +67,30 @@ def a_plan_is_the_graph():
     check(set(bits) == {"absmax-w8"}, "bits stand for a format", bits)
 
 
+@case
+def a_value_may_be_for_some_runs_only():
+    sweep = "sweep: {grid: {model.width: [16, 32], format: [none, w4a16]}}\n"
+    values = ("{method: rtn, format: [int8, int3], where: format == \"none\"}",
+              "{method: rtn, bits: [6, 2], where: parameters > 20e3 and compress.bits < 4}",
+              "{method: rtn, format: w5, where: format == \"int4\"}")
+    some = spec("some", sweep + "stages:\n  compress:\n    - none\n    - " + "\n    - ".join(values) + "\n  evaluate: {}\n")
+    rows = document("plan", some)
+    trained = {row["id"]: row for row in rows if row["stage"] == "train"}
+    check(len(trained) == 4 and {row["format"] for row in trained.values()} == {"none", "w4"}, "trainings", trained)
+    after = {}
+    for row in rows:
+        if row["stage"] == "compress":
+            parent = trained[row["parent"]]
+            after.setdefault((parent["format"], parent["model.width"]), set()).add(row["compress.format"])
+    check(after == {("none", 16): {"w8", "w3"}, ("none", 32): {"w8", "w3", "absmax-w2"}, ("w4", 16): {"w5"},
+                    ("w4", 32): {"absmax-w2", "w5"}}, "each has its values, whatever the spelling", after)
+    evaluated = [row for row in rows if row["stage"] == "evaluate"]
+    check(len(evaluated) == 4 + sum(map(len, after.values())), "chains go on from all of them", len(evaluated))
+    plain = spec("plain", sweep + "stages: {compress: [none, {method: rtn, format: int8}]}\n")
+    both = {row["id"] for row in rows} & {row["id"] for row in document("plan", plain)}
+    check(len(both) == 6, "a condition is no part of an id", len(both))
+
+
 TABLE = ("SELECT id, stage, parent, state, loss, kl, weight_error, root_loss, recovery, first_divergence, top1_agreement, "
          "parameters_active FROM runs ORDER BY id")
 
@@ -277,6 +301,11 @@ def wrong_stages_are_told_with_their_line():
             ("stages:\n  compress: {method: rtn, bits: 3, format: w4}\n", 7, "say the same thing"),
             ("stages:\n  compress: rtn\n", 7, "a mapping of its settings"),
             ("stages:\n  evaluate: {new_tokens: 40}\n", 7, "no room for a prompt"),
+            ("stages:\n  compress: [none, {method: rtn, bits: 4, where: width = 3}]\n", 7, "is written"),
+            ("stages:\n  compress: [none, {method: rtn, bits: 4, where: widht > 3}]\n", 7, "widht"),
+            ("stages:\n  compress: [none, {method: rtn, bits: 4, where: loss < 3}]\n", 7, "loss"),
+            ("stages:\n  compress: [none, {method: rtn, bits: 4, where: format}]\n", 7, "must be a condition"),
+            ("stages:\n  compress: {method: rtn, bits: 4, where: seed == 0}\n", 7, "give one without"),
             ("sweep: {grid: {compress.bits: [3, 4]}}\n", 6, "belongs under stages"),
             ("trainer: {command: [true], version: 1}\nstages: {evaluate: {}}\n", 7, "isoloss-train")):
         done = run("check", spec("wrong", rest))
