@@ -82,6 +82,18 @@ PLANNED(get_irreducible_loss, corpus->known ? corpus->irreducible_loss : NAN)
 // A corpus' training split is seen at most once over; a synthetic source never repeats.
 #define UNIQUE_TOKENS "CASE WHEN r.epochs > 1 THEN round(r.tokens / r.epochs) WHEN r.epochs >= 0 THEN r.tokens END"
 
+// How the weights of a run came to be compressed: in its training, after it, or both.
+#define SETTING(path) "json_extract(r.config, '$.\"" path "\"')"
+#define PRUNED                                                                                          \
+  "CASE WHEN " SETTING("compress.pattern") " <> '' THEN " SETTING("compress.pattern") " ELSE " SETTING( \
+      "compress.sparsity") " END || CASE WHEN " SETTING("compress.format") " <> 'none' THEN ':' || " SETTING("compress.format") " ELSE '' END"
+#define COMPRESSION \
+  "CASE WHEN coalesce(" SETTING("compress.method") ", 'none') = 'none' THEN " SETTING("format") " ELSE "     \
+  "CASE WHEN " SETTING("format") " <> 'none' THEN " SETTING("format") " || '+' ELSE '' END || "              \
+  SETTING("compress.method") " || ':' || CASE " SETTING("compress.method")                                   \
+  " WHEN 'higgs' THEN 'p' || " SETTING("compress.p") " || 'n' || " SETTING("compress.n")                     \
+  " WHEN 'magnitude' THEN " PRUNED " WHEN 'sparsegpt' THEN " PRUNED " ELSE " SETTING("compress.format") " END END"
+
 enum { WEIGHTS, ACTIVATIONS, GRADIENTS };  // operands of a format
 
 // In the order of `isoloss runs`.
@@ -135,6 +147,9 @@ const struct run_column run_columns[] = {
     {"backward", TYPE_TEXT, RUN_NOTE, PLACE_LIST, PRINT_PLAIN, "",
      "the format's part in the backward pass, as a format of its own", .sql = "f.backward", .chooses = CHOOSES_FORMAT,
      .of_format = OF_FORMAT_BACKWARD},
+    {"compression", TYPE_TEXT, RUN_NOTE, PLACE_LIST, PRINT_PLAIN, "",
+     "what the weights are compressed by: the format of a training, or a stage's method and format, as gptq:int4-g32",
+     .sql = COMPRESSION, .chooses = CHOOSES_FORMAT},
     {"weight_bits", TYPE_REAL, RUN_QUANTITY, PLACE_LIST, PRINT_PLAIN, "bits", "stored bits a weight; 16: exact",
      .sql = "f.weight_bits", .chooses = CHOOSES_FORMAT, .of_format = OF_FORMAT_BITS, .operand = WEIGHTS},
     {"activation_bits", TYPE_REAL, RUN_QUANTITY, PLACE_LIST, PRINT_PLAIN, "bits", "the same of an activation",

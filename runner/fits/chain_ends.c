@@ -35,6 +35,6 @@ bool tell_stages(const struct table *table, struct text *out) {
     text_format(out, "%s %s %zu", first ? "" : ",", named->categories[i], counts[i]);
     first = false;
   }
-  text_add(out, "; a condition on stage, or a law with a category of compress.format or the like, tells them apart");
+  text_add(out, "; a condition on stage, or a law with a category of compression or compress.format, tells them apart");
   return true;
 }

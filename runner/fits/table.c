@@ -158,9 +158,24 @@ static bool keep_chain_ends(const struct spec *spec, const struct expression *wh
   return true;
 }
 
-static void warn_of_stages(struct table *table, struct fit_notes *notes) {
+// Whether a law itself tells a training from what follows it: by a column of how weights were compressed.
+static bool tells_stages_apart(const char *name) {
+  struct law law = {0};
+  struct diagnostics ignored = {0};
+  struct error error = {0};
+  bool tells = false;
+  if (name && law_load(&law, name, &ignored, &error))
+    for (int i = 0; i < law.column_count; i++)
+      tells |= strcmp(law.columns[i], "compression") == 0 || strcmp(law.columns[i], "stage") == 0 ||
+               starts_with(law.columns[i], "compress.");
+  law_free(&law);
+  diagnostics_free(&ignored);
+  return tells;
+}
+
+static void warn_of_stages(struct table *table, const struct spec_fit *entry, struct fit_notes *notes) {
   struct text said = {0};
-  if (tell_stages(table, &said) && notes->warning_count < FIT_NOTES)
+  if (!tells_stages_apart(entry->law) && tell_stages(table, &said) && notes->warning_count < FIT_NOTES)
     notes->warnings[notes->warning_count++] = arena_string(&table->arena, text_string(&said));
   text_free(&said);
 }
@@ -214,7 +229,7 @@ bool fit_entry_table(const struct spec *spec, const struct spec_fit *entry, cons
       !keep_chain_ends(spec, entry->where.tree, where, table, error) ||
       !keep_where(table, entry->where.text, entry->where.tree, error) || !keep_where(table, where, NULL, error))
     return false;
-  if (spec->stage_count) warn_of_stages(table, notes);
+  if (spec->stage_count) warn_of_stages(table, entry, notes);
   table_check_runs(table);
   for (size_t i = 0; i < table->note_count && notes->warning_count < FIT_NOTES; i++)
     notes->warnings[notes->warning_count++] = table->notes[i];

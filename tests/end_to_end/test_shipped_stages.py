@@ -1,5 +1,6 @@
 """Shipped specs with stages, as a user runs them with --preset small: test_shipped_stages.py ISOLOSS SOURCE. Prints TAP.
 The presets' corpora are synthetic: nothing is fetched."""
+import json
 import os
 import re
 import sys
@@ -70,9 +71,25 @@ def formats_of_trained_models():
 
 
 @case
+def before_or_after_training():
+    run("run", "-q", shipped("before-or-after"), *SMALL, code=0)
+    rows = document("runs", "before-or-after-small")
+    ways = {"none", "w4", "w2", "rtn:w4", "rtn:w2", "gptq:absmax-w4", "gptq:absmax-w2"}
+    check({row["compression"] for row in rows} == ways, "one word for each way", {row["compression"] for row in rows})
+    trained = {row["id"]: row for row in rows if row["stage"] == "train"}
+    check(all(trained[row["parent"]]["format"] == "none" for row in rows if row["stage"] == "compress"),
+          "only what was trained in full precision is compressed")
+    fitted = run("fit", shipped("before-or-after"), *SMALL, "--json").out
+    factors = {name[4:-1] for name in json.loads(fitted)[0]["parameters"] if name.startswith("eff[")}
+    check(factors | {"none"} == ways, "a factor for each way", factors)
+    check("rows of 2 stages" not in fitted, "the law tells them apart")
+    page_of("before-or-after", "gptq:absmax-w2", "rtn:w4")
+
+
+@case
 def a_preset_is_an_experiment_of_its_own():
     names = {name for name, in select("home", "SELECT name FROM experiments")}
-    check(names == {"gptq-babai-small", "format-matrix-small"}, "names", names)
+    check(names == {"gptq-babai-small", "format-matrix-small", "before-or-after-small"}, "names", names)
     by_name = document("plan", "format-matrix-small")
     check(by_name == document("plan", shipped("format-matrix"), *SMALL), "by its name the preset is known")
     check(len(by_name) < len(document("plan", "--no-prepare", shipped("format-matrix"))), "the spec as it is has more runs")
