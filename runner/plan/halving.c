@@ -96,17 +96,19 @@ static bool place_rungs(struct halving_group *group, const struct competitor *ru
   return true;
 }
 
-static void count_compute(struct plan_halving *halving, const struct halving_group *group,
-                          const struct competitor *runs) {
+static void count_compute(struct plan_halving *halving, struct halving_group *group, const struct competitor *runs) {
   double flops = 0;
   size_t left = group->count;
   for (size_t i = 0; i < group->count; i++) flops += runs[i].flops;
   halving->flops += flops;
+  double stopped = 0;  // in whole runs
   for (size_t r = 0; r < halving->rule->rung_count; r++) {
     double rest = 1 - (double)group->rungs[r] / (double)group->steps;
-    halving->saved += (double)(left - group->survive[r]) * rest * flops / (double)group->count;
+    stopped += (double)(left - group->survive[r]) * rest;
     left = group->survive[r];
   }
+  halving->saved += stopped * flops / (double)group->count;
+  group->trained = 1 - stopped / (double)group->count;
 }
 
 static const char *over_words(const struct spec_halving *rule, struct arena *arena) {
@@ -163,6 +165,17 @@ bool plan_halving_make(struct plan *plan, struct diagnostics *diagnostics) {
   }
   plan->halving = halving;
   return fine;
+}
+
+double *plan_halving_shares(const struct plan *plan) {
+  const struct plan_halving *halving = plan->halving;
+  if (!halving) return NULL;
+  double *shares = memory_get((plan->count + 1) * sizeof *shares);
+  for (size_t i = 0; i < plan->count; i++) shares[i] = 1;
+  for (size_t g = 0; g < halving->group_count; g++)
+    for (size_t m = 0; m < halving->groups[g].count; m++)
+      shares[halving->groups[g].runs[m]] = halving->groups[g].trained;
+  return shares;
 }
 
 static void print_range(size_t low, size_t high, FILE *out) {

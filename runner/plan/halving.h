@@ -9,6 +9,7 @@ struct halving_group {
   int64_t steps;                  // of each
   int64_t rungs[HALVING_RUNGS];   // step of each rung; the losses there are those of the last evaluation up to it
   size_t survive[HALVING_RUNGS];  // how many go on from it
+  double trained;                 // share of all its runs' steps that are trained
 };
 
 struct plan_halving {
@@ -25,5 +26,8 @@ struct plan_halving {
 // The groups of a plan whose spec has halving, in the plan's arena; plan->halving stays NULL without. False after
 // diagnostics: nobody competes, lengths differ, or a rung has no evaluation.
 bool plan_halving_make(struct plan *plan, struct diagnostics *diagnostics);
+// For each run of the plan the share of its steps that halving leaves, on average of those it competes with; 1 without
+// competitors. The caller frees it; NULL without halving.
+double *plan_halving_shares(const struct plan *plan);
 // "halving over train.lr: 4 groups of 3 to 5 runs, ...", with the compute that it saves; nothing without halving.
 void plan_print_halving(const struct plan *plan, FILE *out);

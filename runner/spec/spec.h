@@ -218,6 +218,10 @@ bool spec_parse(struct spec *spec, const char *path, const char *bytes, size_t l
                 const struct spec_options *options, struct diagnostics *diagnostics, struct error *error);
 void spec_free(struct spec *spec);
 
+// Whether trainings of the spec that differ in length alone may begin from one another's checkpoints: not where it says
+// `share_trunks: false`, where runs stop by halving, or with a trainer of one's own.
+bool spec_shares_trunks(const struct spec *spec);
+
 // All fields that a run of the spec has: those of the table, then those that it declares. `spec` NULL: the table.
 size_t spec_field_count(const struct spec *spec);
 const struct run_field *spec_field_at(const struct spec *spec, size_t index);

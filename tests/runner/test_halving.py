@@ -107,6 +107,8 @@ def the_worst_are_stopped_and_the_best_is_the_run_without_halving():
                 curve = select("whole", f"SELECT loss FROM metrics WHERE run = '{row[2]}' AND kind = 'eval' "
                                f"AND step = {row[5]}")
                 check(curve == [(row[6],)], "what was compared is the run's evaluation there", row, curve)
+    out = run("plan", halved, home="one", code=0).out
+    check("4 runs, 1 done, 3 stopped by halving, 0 to do" in out and "time to do" not in out, "a plan of what is over", out)
     # Again: nothing is trained, nothing is decided anew.
     before = select("one", "SELECT * FROM halvings WHERE experiment = 'tiny'"), select("one", "SELECT sum(attempts) FROM runs")
     out = run("run", halved, "--quiet", home="one", code=0).out
