@@ -8,6 +8,7 @@
 
 #include "base/base.h"
 #include "base/options.h"
+#include "runner/spec/comparison.h"
 #include "trainer/config.h"
 #include "trainer/stages/stage.h"
 
@@ -176,6 +177,8 @@ struct spec {
   size_t isoflop_count;
   struct spec_claim *claims;
   size_t claim_count;
+  struct spec_comparison *comparisons;
+  size_t comparison_count;
   const char *title;   // `report.title`; the experiment's name when not given
   const char **plots;  // `report.plots`; NULL when not given (the report then chooses)
   const struct node **plot_nodes;
