@@ -60,7 +60,9 @@ static void put_halving(struct json_writer *json, const struct plan_halving *hal
   json_object_begin(json);
   json_key_string(json, "over", halving->over);
   json_key_integer(json, "group", (int64_t)of);
+  json_key_string(json, "average_over", halving->average);
   json_key_integer(json, "runs", (int64_t)group->count);
+  json_key_integer(json, "candidates", (int64_t)group->candidate_count);
   json_key(json, "rungs");
   json_array_begin(json);
   for (size_t r = 0; r < halving->rule->rung_count; r++) {

@@ -73,6 +73,8 @@ static const struct schema_property run[] = {
 static const struct schema_property halving[] = {
     {"over", .reference = "path", .repeated = true, .limits = {{"minItems", 1}, {"maxItems", HALVING_AXES}},
      .description = "axes: runs that differ in them alone compete"},
+    {"average_over", .reference = "path", .repeated = true, .limits = {{"minItems", 1}, {"maxItems", HALVING_AXES}},
+     .description = "axes, such as seed: what competes is the mean loss over them, and all their runs go on or none"},
     {"keep", .reference = "share", .fallback = "1/2",
      .description = "share of the competitors that goes on from each rung, rounded up: 0.5 or 1/2"},
     {"at", .reference = "share", .repeated = true, .limits = {{"minItems", 1}, {"maxItems", HALVING_RUNGS}},

@@ -147,6 +147,8 @@ struct spec_halving {
   const struct node *node;  // NULL: all runs are trained to their ends
   const struct run_field *over[HALVING_AXES];
   size_t over_count;
+  const struct run_field *average[HALVING_AXES];  // runs that differ in these are decided together, by their mean loss
+  size_t average_count;
   double keep;               // share of the competitors that goes on, rounded up
   double at[HALVING_RUNGS];  // shares of a run's steps, ascending
   size_t rung_count;
