@@ -96,7 +96,7 @@ static const struct schema_property comparison[] = {
     {"a", .reference = "expression"},
     {"b", .reference = "expression"},
     {"where", .reference = "expression"},
-    {"name", "string", .description = "a and b when not given"},
+    {"name", "string|number|boolean", .description = "a and b when not given"},
     {"ignore", .reference = "path", .repeated = true, .description = "settings that runs are not paired on"},
     {"match_on", "string",
      .description = "the quantity that both are compared at, in place of the ends of runs: the same loss or compute",
