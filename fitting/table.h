@@ -154,10 +154,11 @@ bool table_best_over(struct table *table, const char *by, const char *const *axe
                      const char *const *keys, size_t key_count, struct reduction *reduction, struct error *error);
 // Replaces the rows that are equal in all key columns by one: the mean of the targets and of the other numeric outcomes
 // over the rows where the first target is finite. row_members tells how many there were; the noise is of the first
-// target. A bootstrap then resamples configurations with all their seeds.
+// target. A bootstrap then resamples configurations with all their seeds. Where none is finite the configuration is
+// left out and told; with `keep_empty` it stays, as one row without a target, for table_best_over to know of.
 bool table_average_over(struct table *table, const char *const *targets, size_t target_count, const char *const *axes,
-                        size_t axis_count, const char *const *keys, size_t key_count, struct reduction *reduction,
-                        struct error *error);
+                        size_t axis_count, const char *const *keys, size_t key_count, bool keep_empty,
+                        struct reduction *reduction, struct error *error);
 // Notes rows that take part though their run failed or did not end, by a column that says so.
 void table_check_states(struct table *table, const char *target, const bool *rows);
 

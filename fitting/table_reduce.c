@@ -98,6 +98,17 @@ static bool find_targets(const struct table *table, const char *const *targets, 
   return true;
 }
 
+// An average has no seed.
+static void forget_axes(const struct grouping *grouping, size_t row) {
+  for (size_t i = 0; i < grouping->axis_count; i++) {
+    struct table_column *axis = &grouping->table->columns[grouping->axes[i]];
+    if (axis->kind == COLUMN_NUMBER)
+      axis->numbers[row] = NAN;
+    else
+      axis->codes[row] = -1;
+  }
+}
+
 // Puts the rows of one group into the first of them; returns the sum of squares of ln(target) about their mean.
 static double average_group(const struct grouping *grouping, const size_t *rows, size_t count, size_t target,
                             const bool *outcome) {
@@ -114,21 +125,15 @@ static double average_group(const struct grouping *grouping, const size_t *rows,
     if (column->kind == COLUMN_NUMBER && (outcome[c] || column->role == ROLE_OUTCOME))
       column->numbers[first] = mean_of(column->numbers, rows, count);
   }
-  for (size_t i = 0; i < grouping->axis_count && count > 1; i++) {  // an average has no seed
-    struct table_column *axis = &table->columns[grouping->axes[i]];
-    if (axis->kind == COLUMN_NUMBER)
-      axis->numbers[first] = NAN;
-    else
-      axis->codes[first] = -1;
-  }
+  if (count > 1) forget_axes(grouping, first);
   table->row_members[first] = members;
   table->row_squares[first] = apart;
   return apart;
 }
 
 bool table_average_over(struct table *table, const char *const *targets, size_t target_count, const char *const *axes,
-                        size_t axis_count, const char *const *keys, size_t key_count, struct reduction *reduction,
-                        struct error *error) {
+                        size_t axis_count, const char *const *keys, size_t key_count, bool keep_empty,
+                        struct reduction *reduction, struct error *error) {
   *reduction = (struct reduction){.rows_before = table->row_count, .noise = NAN};
   struct grouping grouping = {0};
   bool *outcome = memory_get(table->column_count + 1), *keep = memory_get(table->row_count + 1),
@@ -146,6 +151,11 @@ bool table_average_over(struct table *table, const char *const *targets, size_t 
     for (size_t i = begin; i < end; i++)
       if (takes[grouping.order[i]]) rows[count++] = grouping.order[i];
     short_of += count && count < end - begin;
+    if (!count && keep_empty) {
+      keep[rows[0]] = true;
+      if (end - begin > 1) forget_axes(&grouping, rows[0]);
+      continue;
+    }
     empty += !count;
     if (!count) continue;
     squares += average_group(&grouping, rows, count, target, outcome);

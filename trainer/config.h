@@ -255,5 +255,9 @@ struct run_file {
   size_t branch_count;
   struct run_config config;  // resolved
 };
+// Reads {"model.layers":4,...}, as the store has it, over a configuration of defaults, at which what is null stays;
+// strings in the arena. Fields that specs declare themselves are unknown here. False with an error that names the
+// field.
+bool config_read(struct arena *arena, const char *text, struct run_config *config, struct error *error);
 void run_file_write(const struct run_file *file, struct text *out);
 bool run_file_read(struct arena *arena, const char *path, struct run_file *file, struct error *error);

@@ -194,6 +194,30 @@ static bool read_field(struct arena *arena, struct run_config *config, const cha
   return fine || error_subject(error, "%s", key);
 }
 
+// `nulls`: what is null stays at its default.
+static bool read_fields(struct arena *arena, struct run_config *config, json_t *fields, bool nulls,
+                        struct error *error) {
+  const char *key;
+  json_t *value;
+  json_object_foreach(fields, key, value) {
+    if (nulls && json_is_null(value)) continue;
+    if (!read_field(arena, config, key, value, error)) return false;
+  }
+  return true;
+}
+
+bool config_read(struct arena *arena, const char *text, struct run_config *config, struct error *error) {
+  json_error_t problem;
+  char words[160];
+  config_default(config);
+  json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, &problem);
+  bool fine = json_is_object(root) ? read_fields(arena, config, root, true, error)
+                                   : error_set(error, EXIT_USAGE_ERROR, "no JSON object of a run's fields: %s",
+                                               root ? "it is something else" : json_problem(problem.text, words));
+  json_decref(root);
+  return fine;
+}
+
 static bool is_run_id(const char *id) {
   return id && strlen(id) == DIGEST_LENGTH && strspn(id, "0123456789abcdef") == DIGEST_LENGTH;
 }
@@ -261,13 +285,8 @@ bool run_file_read(struct arena *arena, const char *path, struct run_file *file,
     snprintf(file->id, sizeof file->id, "%s", id);
     snprintf(file->corpus_digest, sizeof file->corpus_digest, "%s", digest);
     file->corpus_path = arena_string(arena, corpus_path);
-    fine = read_trunk(arena, path, root, file, error);
-    const char *key;
-    json_t *value;
-    json_object_foreach(config, key, value) {
-      if (!fine) break;
-      fine = read_field(arena, &file->config, key, value, error) || error_context(error, "%s", path);
-    }
+    fine = read_trunk(arena, path, root, file, error) &&
+           (read_fields(arena, &file->config, config, false, error) || error_context(error, "%s", path));
   }
   json_decref(root);
   return fine;

@@ -8,6 +8,7 @@
 
 #include "base/version.h"
 #include "kernels/formats/format.h"
+#include "trainer/stages/stage.h"
 #include "trainer/training.h"
 
 static void put_parameters(struct json_writer *json, const struct parameter_counts *p) {
@@ -50,6 +51,9 @@ bool report_start(struct training *t, struct error *error) {
   char host[256] = "";
   gethostname(host, sizeof host - 1);
   t->ops->describe(t->device, &device);
+  const struct stage *stage = stage_find(c->stage);
+  const char *libraries = stage && stage->libraries ? stage->libraries(c, &t->arena) : NULL;
+  if (libraries) text_format(&device, "; %s", libraries);
   struct json_writer *json = event_begin(&t->log, "start");
   json_key_string(json, "trainer", "isoloss-train " ISOLOSS_VERSION);
   json_key_integer(json, "semantic_version", config_version(c));

@@ -193,7 +193,7 @@ static enum exit_code run(const char *path, const struct run_options *options, s
       .fail_fast = options->fail_fast,
       .keep_going = options->keep_going,
       .retry_failed = options->retry_failed,
-      .share_trunks = spec.limits.share_trunks,
+      .share_trunks = spec_shares_trunks(&spec),
       .again = again,
       .again_count = options->again.count,
       .wait = options->wait,

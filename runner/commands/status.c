@@ -10,6 +10,7 @@
 #include "runner/execute/rows.h"
 #include "runner/execute/run_notes.h"
 #include "runner/execute/selection.h"
+#include "runner/execute/time_left.h"
 #include "runner/execute/worker.h"
 #include "runner/terminal/table.h"
 
@@ -75,28 +76,6 @@ static bool count_marks(struct store *store, struct counted *one, struct error *
   return !error->code;
 }
 
-// Time left of an experiment, from the speed of its finished runs on as many slots as are at work now.
-static double time_left(struct store *store, const char *experiment, double running, struct error *error) {
-  struct value value = store_text(experiment);
-  double left = NAN;
-  struct store_rows *rows = store_select(
-      store,
-      "SELECT sum(CASE WHEN r.state IN ('pending', 'killed') AND r.halved_at IS NULL THEN r.flops WHEN r.state = "
-      "'running' THEN r.flops * (1 - coalesce(1.0 * r.step / r.steps, 0)) END * (m.mark IS NULL OR m.mark = 'retry')), "
-      "sum(CASE WHEN r.state = 'done' AND r.wall_seconds > 0 THEN "
-      "r.flops END), sum(CASE WHEN r.state = 'done' AND r.wall_seconds > 0 THEN r.wall_seconds END) "
-      "FROM experiment_runs e JOIN runs r ON r.id = e.run LEFT JOIN marks m ON m.run = r.id WHERE e.experiment = ?1",
-      &value, 1, error);
-  if (rows && store_rows_next(rows, error)) {
-    struct value todo = store_rows_value(rows, 0), flops = store_rows_value(rows, 1),
-                 seconds = store_rows_value(rows, 2);
-    if (todo.kind == VALUE_NUMBER && flops.kind == VALUE_NUMBER && flops.number > 0)
-      left = todo.number * seconds.number / flops.number / (running > 1 ? running : 1);
-  }
-  store_rows_close(rows);
-  return left;
-}
-
 static struct counted *count_experiments(struct store *store, const char *name, struct arena *arena, size_t *count,
                                          struct error *error) {
   struct counted *list = NULL;
@@ -117,7 +96,7 @@ static struct counted *count_experiments(struct store *store, const char *name, 
     if (!halved_words(store, one->name, arena, &one->halved, &one->halved_words, error)) break;
     unfinished = unfinished &&
                  one->counts[RUN_PENDING] + one->counts[RUN_RUNNING] + one->counts[RUN_KILLED] > (double)one->halved;
-    one->seconds_left = unfinished ? time_left(store, one->name, one->counts[RUN_RUNNING], error) : 0;
+    one->seconds_left = unfinished ? experiment_time_left(store, one->name, error) : 0;
   }
   return list;
 }

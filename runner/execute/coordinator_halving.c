@@ -20,6 +20,7 @@ static void name_competition(const struct coordinator *c, struct competition *on
   struct text text = {0};
   const struct plan_halving *plan = c->halving->plan;
   text_format(&text, "%s keep %.17g", plan->over, plan->rule->keep);
+  if (plan->average) text_format(&text, " average %s", plan->average);
   for (size_t r = 0; r < plan->rule->rung_count; r++)
     text_format(&text, " %.17g:%" PRId64, plan->rule->at[r], one->group->rungs[r]);
   for (size_t m = 0; m < one->group->count; m++) text_format(&text, " %s", c->jobs[one->group->runs[m]].id);

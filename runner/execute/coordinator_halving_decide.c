@@ -6,9 +6,12 @@
 #include "runner/execute/coordinator_halving.h"
 #include "runner/plan/halving.h"
 
+// A candidate of the group: one run, or those over whose losses the rule takes the mean.
 struct contender {
-  size_t member;
-  double loss;  // INFINITY: not a number there
+  size_t candidate, first;  // first: of its members that take part
+  size_t arrived;           // members whose losses count
+  bool diverged;            // a member has
+  double loss;              // INFINITY: not a number there
 };
 
 static struct job *job_of(const struct coordinator *c, const struct competition *one, size_t member) {
@@ -38,14 +41,19 @@ bool competition_arrival(const struct coordinator *c, const struct competition *
   return !error->code;
 }
 
-// The last step up to the rung at which all contenders were evaluated; 0: none.
-static bool common_step(const struct coordinator *c, const struct competition *one, const struct contender *list,
+// The last step up to the rung at which all that have come were evaluated; 0: none.
+static bool common_step(const struct coordinator *c, const struct competition *one, const enum arrival *arrivals,
                         size_t count, int64_t *step, struct error *error) {
   struct text sql = {0};
   struct value values[] = {store_number((double)one->group->rungs[one->decided]), store_number((double)count)};
+  const char *comma = "";
   *step = 0;
   text_add(&sql, "SELECT step FROM metrics WHERE kind = 'eval' AND step <= ?1 AND run IN (");
-  for (size_t i = 0; i < count; i++) text_format(&sql, "%s'%s'", i ? ", " : "", job_of(c, one, list[i].member)->id);
+  for (size_t m = 0; m < one->group->count; m++) {
+    if (one->out[m] || arrivals[m] != ARRIVED) continue;
+    text_format(&sql, "%s'%s'", comma, job_of(c, one, m)->id);
+    comma = ", ";
+  }
   text_add(&sql, ") GROUP BY step HAVING count(*) = ?2 ORDER BY step DESC LIMIT 1");
   struct store_rows *rows = store_select(c->store, text_string(&sql), values, 2, error);
   if (rows && store_rows_next(rows, error)) *step = (int64_t)store_rows_value(rows, 0).number;
@@ -58,7 +66,7 @@ static bool common_step(const struct coordinator *c, const struct competition *o
 static int by_loss(const void *a, const void *b) {
   const struct contender *x = a, *y = b;
   if (x->loss != y->loss) return x->loss < y->loss ? -1 : 1;
-  return (x->member > y->member) - (x->member < y->member);
+  return (x->first > y->first) - (x->first < y->first);
 }
 
 static bool put(struct coordinator *c, struct competition *one, size_t member, int64_t loss_step, double loss,
@@ -82,30 +90,77 @@ static bool put(struct coordinator *c, struct competition *one, size_t member, i
   return store_halving_put(c->store, &record, error);
 }
 
-// The best of those that have come go on; who ended before goes nowhere.
-static bool decide(struct coordinator *c, struct competition *one, struct contender *list, size_t count,
-                   const size_t *ended, size_t ended_count, struct error *error) {
-  int64_t step = 0, at;
-  size_t survive = one->group->survive[one->decided], place = 0;
-  if (count > 0 && !common_step(c, one, list, count, &step, error)) return false;
-  for (size_t i = 0; i < count && step > 0; i++) {
-    if (!store_evaluation_before(c->store, job_of(c, one, list[i].member)->id, step, &at, &list[i].loss, error))
-      return false;
-    if (!isfinite(list[i].loss)) list[i].loss = INFINITY;
+// The candidates of which some member has come, by their mean losses at `step`, first the best. False on error.
+static bool rank(const struct coordinator *c, const struct competition *one, const enum arrival *arrivals, int64_t step,
+                 struct contender *list, size_t *count, struct error *error) {
+  const struct halving_group *group = one->group;
+  *count = 0;
+  for (size_t k = 0; k < group->candidate_count; k++) {
+    struct contender one_of = {.candidate = k, .first = SIZE_MAX};
+    for (size_t m = 0; m < group->count; m++) {
+      int64_t at;
+      double loss = INFINITY;
+      if (group->candidates[m] != k || one->out[m]) continue;
+      one_of.diverged |= job_of(c, one, m)->state == RUN_DIVERGED && arrivals[m] == ENDED_BEFORE;
+      if (arrivals[m] != ARRIVED) continue;
+      if (step > 0 && !store_evaluation_before(c->store, job_of(c, one, m)->id, step, &at, &loss, error)) return false;
+      if (one_of.first == SIZE_MAX) one_of.first = m;
+      one_of.loss += isfinite(loss) ? loss : INFINITY;
+      one_of.arrived++;
+    }
+    if (!one_of.arrived) continue;
+    one_of.loss = one_of.diverged ? INFINITY : one_of.loss / (double)one_of.arrived;
+    list[(*count)++] = one_of;
   }
-  qsort(list, count, sizeof *list, by_loss);
+  qsort(list, *count, sizeof *list, by_loss);
+  return true;
+}
+
+// Puts what was decided of a candidate's members. Who ended before has no loss there.
+static bool put_candidate(struct coordinator *c, struct competition *one, size_t candidate,
+                          const enum arrival *arrivals, int64_t step, size_t place, bool kept, struct error *error) {
   bool fine = true;
-  for (size_t i = 0; i < count && fine; i++, place++)
-    fine = put(c, one, list[i].member, step, list[i].loss, place + 1, step == 0 || i < survive, error);
-  for (size_t i = 0; i < ended_count && fine; i++, place++)
-    fine = put(c, one, ended[i], 0, NAN, place + 1, false, error);
-  if (fine && step == 0 && count > 1 && !one->told) {
+  for (size_t m = 0; m < one->group->count && fine; m++) {
+    int64_t at;
+    double loss = NAN;
+    bool compared = arrivals[m] == ARRIVED;
+    if (one->group->candidates[m] != candidate || one->out[m]) continue;
+    if (compared && step > 0) fine = store_evaluation_before(c->store, job_of(c, one, m)->id, step, &at, &loss, error);
+    fine = fine && put(c, one, m, compared ? step : 0, loss, place, kept, error);
+  }
+  return fine;
+}
+
+// The best of those that have come go on; candidates that ended before go nowhere. *list gets those that have come, in
+// order.
+static bool decide(struct coordinator *c, struct competition *one, const enum arrival *arrivals, struct contender *list,
+                   size_t *count, struct error *error) {
+  const struct halving_group *group = one->group;
+  int64_t step = 0;
+  size_t survive = group->survive[one->decided], arrived = 0;
+  for (size_t m = 0; m < group->count; m++) arrived += !one->out[m] && arrivals[m] == ARRIVED;
+  if (arrived > 0 && !common_step(c, one, arrivals, arrived, &step, error)) return false;
+  if (!rank(c, one, arrivals, step, list, count, error)) return false;
+  bool fine = true, *there = memory_get(group->candidate_count + 1);
+  bool *left = memory_get(group->candidate_count + 1);
+  for (size_t k = 0; k < group->candidate_count; k++) there[k] = left[k] = false;
+  for (size_t m = 0; m < group->count; m++) left[group->candidates[m]] |= !one->out[m];
+  size_t place = 0;
+  for (; place < *count && fine; place++) {
+    there[list[place].candidate] = true;
+    fine = put_candidate(c, one, list[place].candidate, arrivals, step, place + 1, step == 0 || place < survive, error);
+  }
+  for (size_t k = 0; k < group->candidate_count && fine; k++)
+    if (left[k] && !there[k]) fine = put_candidate(c, one, k, arrivals, 0, ++place, false, error);
+  free(there);
+  free(left);
+  if (fine && step == 0 && *count > 1 && !one->told) {
     one->told = true;
     progress_note(&c->progress, true,
                   "halving  over %s: no step up to %lld has an evaluation of all %zu runs that compete (run %.8s and "
                   "others): none is stopped there",
-                  c->halving->plan->over, (long long)one->group->rungs[one->decided], count,
-                  job_of(c, one, list[0].member)->id);
+                  c->halving->plan->over, (long long)one->group->rungs[one->decided], arrived,
+                  job_of(c, one, list[0].first)->id);
   }
   return fine;
 }
@@ -138,50 +193,60 @@ static bool read_decision(struct coordinator *c, struct competition *one, bool *
 static void tell(struct coordinator *c, const struct competition *one, const struct contender *list, size_t count) {
   struct text text = {0};
   char loss[32];
+  const char *average = c->halving->plan->average;
   size_t kept = 0;
-  for (size_t i = 0; i < count; i++) kept += !one->out[list[i].member];
+  for (size_t i = 0; i < count; i++) kept += !one->out[list[i].first];
   for (size_t i = 0; i < count && i < 8; i++)
     text_format(&text, "%s%.8s %s",
                 i == kept ? "; stopped: "
                 : i       ? ", "
                           : "",
-                job_of(c, one, list[i].member)->id, isfinite(list[i].loss) ? loss_human(list[i].loss, loss) : "-");
-  progress_note(&c->progress, false, "halving  over %s at step %lld of %lld: %zu of %zu go on: %s%s",
-                c->halving->plan->over, (long long)one->group->rungs[one->decided], (long long)one->group->steps, kept,
-                count, text_string(&text), count > 8 ? ", ..." : "");
+                job_of(c, one, list[i].first)->id, isfinite(list[i].loss) ? loss_human(list[i].loss, loss) : "-");
+  progress_note(&c->progress, false, "halving  over %s%s%s at step %lld of %lld: %zu of %zu go on: %s%s",
+                c->halving->plan->over, average ? ", means over " : "", average ? average : "",
+                (long long)one->group->rungs[one->decided], (long long)one->group->steps, kept, count,
+                text_string(&text), count > 8 ? ", ..." : "");
   text_free(&text);
+}
+
+// Candidates that were not stopped yet.
+static size_t candidates_left(const struct competition *one) {
+  const struct halving_group *group = one->group;
+  size_t left = 0;
+  for (size_t k = 0; k < group->candidate_count; k++) {
+    bool goes_on = false;
+    for (size_t m = 0; m < group->count; m++) goes_on |= group->candidates[m] == k && !one->out[m];
+    left += goes_on;
+  }
+  return left;
 }
 
 bool competition_decide(struct coordinator *c, struct competition *one, bool *done, struct error *error) {
   const struct halving_group *group = one->group;
   *done = false;
   if (one->decided == c->halving->plan->rule->rung_count) return true;
-  size_t left = 0;
-  for (size_t m = 0; m < group->count; m++) left += !one->out[m];
-  *done = left <= group->survive[one->decided];  // all go on: nobody stops there
+  *done = candidates_left(one) <= group->survive[one->decided];  // all go on: nobody stops there
   if (!*done && !read_decision(c, one, done, error)) return false;
   if (*done) {
     one->decided++;
     return true;
   }
-  struct contender *list = memory_get((group->count + 1) * sizeof *list);
-  size_t *ended = memory_get((group->count + 1) * sizeof *ended), count = 0, ended_count = 0;
+  struct contender *list = memory_get((group->candidate_count + 1) * sizeof *list);
+  enum arrival *arrivals = memory_get((group->count + 1) * sizeof *arrivals);
+  size_t count = 0;
   bool fine = true, all = true;
   for (size_t m = 0; m < group->count && fine && all; m++) {
-    enum arrival arrival;
     if (one->out[m]) continue;
-    fine = competition_arrival(c, one, m, &arrival, error);
-    all = arrival != ON_THE_WAY;
-    if (arrival == ARRIVED) list[count++] = (struct contender){m, INFINITY};
-    if (arrival == ENDED_BEFORE) ended[ended_count++] = m;
+    fine = competition_arrival(c, one, m, &arrivals[m], error);
+    all = arrivals[m] != ON_THE_WAY;
   }
   if (fine && all) {
-    fine = decide(c, one, list, count, ended, ended_count, error);
+    fine = decide(c, one, arrivals, list, &count, error);
     if (fine) tell(c, one, list, count);
     if (fine) one->decided++;
     *done = fine;
   }
   free(list);
-  free(ended);
+  free(arrivals);
   return fine;
 }

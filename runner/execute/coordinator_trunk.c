@@ -72,8 +72,7 @@ void coordinator_find_trunks(struct coordinator *c) {
   size_t count = 0;
   struct trunk_member *members = arena_array(&scratch, c->set_count, sizeof *members);
   for (size_t i = 0; i < c->set_count; i++) c->jobs[i].trunk = c->jobs[i].branch = c->jobs[i].next_branch = NO_JOB;
-  for (size_t i = 0; i < c->set_count && c->options->share_trunks && !c->options->halving && !c->options->command;
-       i++) {
+  for (size_t i = 0; i < c->set_count && c->options->share_trunks; i++) {
     if (!c->jobs[i].may_share) continue;
     const struct job described = {.index = i};
     coordinator_describe(c, &described);

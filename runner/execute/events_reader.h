@@ -76,7 +76,7 @@ struct run_log {
   char message[1000];  // of failed, diverged, stopped
   int64_t last_train_step;
   struct events_damage damage;
-  char under[8][160];       // what the last `start` said of trainer, backend, device, ..., threads
+  char under[8][400];       // what the last `start` said of trainer, backend, device, ..., threads
   char resumed_under[600];  // where it went on under others of these, and which; "": nowhere
   char unreadable[600];     // why the log cannot be read, and what to do; "": it can
 };

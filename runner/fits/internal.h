@@ -23,6 +23,7 @@ struct reductions {
   const char *const *best_over, *const *average_over, *const *keys;
   size_t best_over_count, average_over_count, key_count;
   const char *best_by;  // NULL: loss
+  bool keep_empty;      // average_over keeps configurations without a target, which best_over leaves out
 };
 
 // The columns that best_by (NULL: loss) is made of, in the arena; none where it is no expression.

@@ -6,8 +6,6 @@
 
 #include "runner/fits/internal.h"
 
-const char *const paired_match_names[] = {NULL, "loss", "flops", "tokens", "train_seconds", NULL};
-
 // ---- groups ----
 
 static bool is_setting(const char *name) {
@@ -317,6 +315,16 @@ bool paired_find(struct paired *paired, struct store *store, const struct paired
   paired_noise(paired);
   paired_judge(paired);
   return true;
+}
+
+struct paired_request paired_request_of(const struct spec_comparison *comparison, const char *experiment) {
+  return (struct paired_request){.experiments = {experiment, experiment},
+                                 .wheres = {comparison->wheres[0], comparison->wheres[1]},
+                                 .ignored = comparison->ignored,
+                                 .ignored_count = comparison->ignored_count,
+                                 .match = comparison->match,
+                                 .along = comparison->along,
+                                 .measure = comparison->measure};
 }
 
 void paired_free(struct paired *paired) { arena_free(&paired->arena); }

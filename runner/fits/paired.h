@@ -22,11 +22,9 @@
 
 #include "base/base.h"
 #include "base/options.h"
+#include "plots/plots.h"
 #include "results/store.h"
-
-enum paired_match { MATCH_ENDS, MATCH_LOSS, MATCH_FLOPS, MATCH_TOKENS, MATCH_SECONDS, MATCHES };
-extern const char *const paired_match_names[];  // NULL for MATCH_ENDS
-enum paired_along { ALONG_CURVES, ALONG_LADDERS };
+#include "runner/spec/comparison.h"
 
 struct paired_request {
   const char *experiments[2];  // NULL: the whole store
@@ -107,7 +105,16 @@ bool paired_is_size_or_length(const char *setting);
 
 // paired_print.c
 void paired_print(const struct paired *paired, FILE *out);
+// Parts of that, lines of text: one group; how they are compared; the mean difference, its interval and p.
+void paired_say_group(const struct paired *paired, int group, struct text *out);
+void paired_say_method(const struct paired *paired, struct text *out);
+void paired_say_verdict(const struct paired *paired, struct text *out);
 void paired_json(const struct paired *paired, struct json_writer *json);
-bool paired_draw(const struct paired *paired, const char *folder, struct error *error);
+// The figure of the differences, in the arena; it points into `paired` too.
+void paired_figure(const struct paired *paired, const char *name, struct arena *arena, struct figure *figure);
+// Draws it as FOLDER/NAME.svg, which is told on standard error.
+bool paired_draw(const struct paired *paired, const char *name, const char *folder, struct error *error);
 
+// What an entry of a spec's `comparisons` asks for, of this experiment.
+struct paired_request paired_request_of(const struct spec_comparison *comparison, const char *experiment);
 void paired_free(struct paired *paired);

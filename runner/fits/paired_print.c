@@ -13,25 +13,28 @@ static double percent(double logarithm) { return 100 * expm1(logarithm); }
 
 // ---- for people ----
 
-static void print_group(const struct paired *paired, int g, FILE *out) {
+void paired_say_group(const struct paired *paired, int g, struct text *out) {
   const struct paired_group *group = &paired->groups[g];
   struct arena scratch = {0};
   char number[40];
-  fprintf(out, "%c  %s: %zu run%s", "AB"[g], visible(&scratch, group->name), group -> count,
-          group -> count == 1 ? "" : "s");
+  text_format(out, "%c  %s: %zu run%s", "AB"[g], visible(&scratch, group->name), group -> count,
+              group -> count == 1 ? "" : "s");
   for (enum run_state s = 0; s < RUN_STATES; s++)
-    if (group->states[s]) fprintf(out, ", %zu %s", group->states[s], run_state_name(s));
-  if (group->without_loss) fprintf(out, " (%zu without a loss)", group->without_loss);
+    if (group->states[s]) text_format(out, ", %zu %s", group->states[s], run_state_name(s));
+  if (group->without_loss) text_format(out, " (%zu without a loss)", group->without_loss);
   if (isfinite(group->seed_noise))
-    fprintf(out, "; seed noise %s nats (%zu degrees of freedom)", number_digits(group->seed_noise, 2, number),
-            group->noise_degrees);
+    text_format(out, "; seed noise %s nats (%zu degrees of freedom)", number_digits(group->seed_noise, 2, number),
+                group->noise_degrees);
   else
-    fprintf(out, "; seed noise not known: no two runs differ in the seed alone");
-  fprintf(out, "\n");
-  if (group->no_partner) fprintf(out, "   not paired: %zu, the other has none of these settings\n", group->no_partner);
+    text_format(out, "; seed noise not known: no two runs differ in the seed alone");
+  text_format(out, "\n");
+  if (group->no_partner)
+    text_format(out, "   not paired: %zu, the other has none of these settings\n", group->no_partner);
   if (group->partner_unfinished)
-    fprintf(out, "   not paired: %zu, whose partners failed, diverged or are not done\n", group->partner_unfinished);
-  if (group->alike) fprintf(out, "   not paired: %zu, several runs are alike in all shared settings\n", group->alike);
+    text_format(out, "   not paired: %zu, whose partners failed, diverged or are not done\n",
+                group->partner_unfinished);
+  if (group->alike)
+    text_format(out, "   not paired: %zu, several runs are alike in all shared settings\n", group->alike);
   arena_free(&scratch);
 }
 
@@ -52,27 +55,27 @@ static void print_settings(const struct paired *paired, enum paired_role role, c
   text_free(&text);
 }
 
-static void print_method(const struct paired *paired, FILE *out) {
+void paired_say_method(const struct paired *paired, struct text *out) {
   const struct paired_request *request = &paired->request;
   const char *matched = request->match == MATCH_ENDS ? NULL : paired_match_names[request->match];
   if (!matched) {
-    fprintf(out, "compared: losses at the runs' ends\n");
+    text_format(out, "compared: losses at the runs' ends\n");
     return;
   }
-  fprintf(out,
-          "compared at matched %s, along %s: %s; between neighbours linear in its logarithm, nothing extrapolated\n",
-          matched, request->along == ALONG_LADDERS ? "each group's ladder of sizes and lengths" : "the runs' curves",
-          of_loss(paired) ? "losses" : paired_match_names[request->measure]);
+  text_format(
+      out, "compared at matched %s, along %s: %s; between neighbours linear in its logarithm, nothing extrapolated\n",
+      matched, request->along == ALONG_LADDERS ? "each group's ladder of sizes and lengths" : "the runs' curves",
+      of_loss(paired) ? "losses" : paired_match_names[request->measure]);
   if (request->along == ALONG_CURVES)
-    fprintf(
+    text_format(
         out,
         "  (a point of a curve may be from before its learning rate fell: it is no run of that length by itself)\n");
   if (paired->outside)
-    fprintf(out, "  left out: %zu comparison%s outside of the other's range\n", paired->outside,
-            paired->outside == 1 ? "" : "s");
+    text_format(out, "  left out: %zu comparison%s outside of the other's range\n", paired->outside,
+                paired->outside == 1 ? "" : "s");
   if (paired->no_curve)
-    fprintf(out, "  left out: %zu pair%s without two evaluations or without that quantity\n", paired->no_curve,
-            paired->no_curve == 1 ? "" : "s");
+    text_format(out, "  left out: %zu pair%s without two evaluations or without that quantity\n", paired->no_curve,
+                paired->no_curve == 1 ? "" : "s");
 }
 
 static void print_pairs(const struct paired *paired, FILE *out) {
@@ -106,39 +109,49 @@ static void print_pairs(const struct paired *paired, FILE *out) {
   if (paired->count > MOST) fprintf(out, "  and %zu more (--json has all)\n", paired->count - MOST);
 }
 
-static void print_verdict(const struct paired *paired, FILE *out) {
+void paired_say_verdict(const struct paired *paired, struct text *out) {
   bool loss = of_loss(paired);
   bool cells = paired->request.match != MATCH_ENDS && paired->request.along == ALONG_LADDERS;
   if (loss)
-    fprintf(out, "B - A: %+.4f nats", paired->mean);
+    text_format(out, "B - A: %+.4f nats", paired->mean);
   else
-    fprintf(out, "B needs %+.1f %% of A's %s", percent(paired->mean), paired_match_names[paired->request.measure]);
-  fprintf(out, ", mean over %zu %s", paired->units, cells ? "ladders" : "pairs");
+    text_format(out, "B needs %+.1f %% of A's %s", percent(paired->mean), paired_match_names[paired->request.measure]);
+  text_format(out, ", mean over %zu %s", paired->units, cells ? "ladders" : "pairs");
   if (isfinite(paired->low) && loss)
-    fprintf(out, " (95 %% interval by Student's t %+.4f to %+.4f)", paired->low, paired->high);
+    text_format(out, " (95 %% interval by Student's t %+.4f to %+.4f)", paired->low, paired->high);
   else if (isfinite(paired->low))
-    fprintf(out, " (95 %% interval by Student's t of the logarithm %+.1f %% to %+.1f %%)", percent(paired->low),
-            percent(paired->high));
-  fprintf(out, "\n");
+    text_format(out, " (95 %% interval by Student's t of the logarithm %+.1f %% to %+.1f %%)", percent(paired->low),
+                percent(paired->high));
+  text_format(out, "\n");
   if (isfinite(paired->p))
-    fprintf(out, "p = %.2g, two-sided, by %s over %zu units\n", paired->p, paired->p_method, paired->units);
+    text_format(out, "p = %.2g, two-sided, by %s over %zu units\n", paired->p, paired->p_method, paired->units);
   else
-    fprintf(out, "p: %s\n", paired->p_method);
+    text_format(out, "p: %s\n", paired->p_method);
   double noise = fmax(paired->groups[0].seed_noise, paired->groups[1].seed_noise);
   if (loss && noise > 0)
-    fprintf(out, "in units of the larger seed noise: %+.2g for one pair on the average\n", paired->mean / noise);
+    text_format(out, "in units of the larger seed noise: %+.2g for one pair on the average\n", paired->mean / noise);
+}
+
+static void print_text(struct text *said, FILE *out) {
+  fwrite(text_string(said), 1, said->length, out);
+  text_clear(said);
 }
 
 void paired_print(const struct paired *paired, FILE *out) {
-  for (int g = 0; g < 2; g++) print_group(paired, g, out);
+  struct text said = {0};
+  for (int g = 0; g < 2; g++) paired_say_group(paired, g, &said);
+  print_text(&said, out);
   print_settings(paired, ROLE_DIFFERENT, "different (A | B)", out);
   print_settings(paired, ROLE_SHARED, "paired on", out);
   print_settings(paired, ROLE_IMPLIED, "which imply, in these runs", out);
   print_settings(paired, ROLE_AVERAGED, "averaged over, since the groups have none in common", out);
   print_settings(paired, ROLE_IGNORED, "ignored", out);
-  print_method(paired, out);
+  paired_say_method(paired, &said);
+  print_text(&said, out);
   print_pairs(paired, out);
-  print_verdict(paired, out);
+  paired_say_verdict(paired, &said);
+  print_text(&said, out);
+  text_free(&said);
 }
 
 // ---- for scripts ----
@@ -213,33 +226,38 @@ void paired_json(const struct paired *paired, struct json_writer *json) {
 
 // ---- the figure ----
 
-bool paired_draw(const struct paired *paired, const char *folder, struct error *error) {
-  struct arena arena = {0};
-  double *difference = arena_array(&arena, paired->count, sizeof *difference),
-         *x = arena_array(&arena, paired->count, sizeof *x);
+void paired_figure(const struct paired *paired, const char *name, struct arena *arena, struct figure *figure) {
+  double *difference = arena_array(arena, paired->count, sizeof *difference),
+         *x = arena_array(arena, paired->count, sizeof *x);
+  struct plot_paired *data = arena_alloc(arena, sizeof *data);
   bool loss = of_loss(paired), matched = paired->request.match != MATCH_ENDS && loss;
   for (size_t i = 0; i < paired->count; i++) {
     difference[i] = loss ? paired->pairs[i].difference : percent(paired->pairs[i].difference);
     x[i] = paired->pairs[i].at;
   }
-  struct plot_paired data = {
+  *data = (struct plot_paired){
       .a = paired->groups[0].name,
       .b = paired->groups[1].name,
       .count = paired->count,
       .x = matched ? x : NULL,
-      .x_label = matched ? arena_format(&arena, "matched %s", paired_match_names[paired->request.match]) : NULL,
+      .x_label = matched ? arena_format(arena, "matched %s", paired_match_names[paired->request.match]) : NULL,
       .ticks = paired->request.match == MATCH_FLOPS ? TICKS_POWER : TICKS_COUNT,
       .difference = difference,
       .percent = !loss,
-      .y_label = loss
-                     ? "loss of B less loss of A"
-                     : arena_format(&arena, "%s that B needs more than A", paired_match_names[paired->request.measure]),
+      .y_label = loss ? "loss of B less loss of A"
+                      : arena_format(arena, "%s that B needs more than A", paired_match_names[paired->request.measure]),
       .mean = loss ? paired->mean : percent(paired->mean),
       .low = loss ? paired->low : percent(paired->low),
       .high = loss ? paired->high : percent(paired->high),
   };
+  plot_paired(arena, data, figure);
+  figure->name = name;
+}
+
+bool paired_draw(const struct paired *paired, const char *name, const char *folder, struct error *error) {
+  struct arena arena = {0};
   struct figure figure;
-  plot_paired(&arena, &data, &figure);
+  paired_figure(paired, name, &arena, &figure);
   bool fine = folder_make(folder, error) && figure_write(&figure, folder, error);
   if (fine) fprintf(stderr, "wrote %s/%s.svg\n", folder, figure.name);
   arena_free(&arena);

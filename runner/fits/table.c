@@ -103,7 +103,7 @@ static bool average(struct table *table, const char *target, const struct reduct
   if (!chosen) targets[target_count++] = target;
   for (size_t i = 0; i < outcome_count; i++) targets[target_count++] = outcomes[i];
   bool fine = table_average_over(table, targets, target_count, reductions->average_over, reductions->average_over_count,
-                                 keys, key_count, &reduction, error);
+                                 keys, key_count, reductions->keep_empty, &reduction, error);
   free(keys);
   free(targets);
   if (!fine) return false;
@@ -193,9 +193,10 @@ bool finished_runs_table(const struct spec *spec, struct store *store, struct ta
 // Runs that halving stopped have no final loss and are never the best, but they bound the grid of an axis. With their
 // number and shares goes the warning that is said of every choice among the others.
 static bool add_halved(struct table *table, const struct spec *spec, const struct spec_fit *entry, struct store *store,
-                       struct fit_notes *notes, struct error *error) {
+                       struct fit_notes *notes, size_t *added, struct error *error) {
   const char *words;
   size_t halved;
+  *added = 0;
   if (!entry->best_over.count) return true;
   if (!halved_words(store, spec->name, &table->arena, &halved, &words, error)) return false;
   if (!halved) return true;
@@ -205,13 +206,13 @@ static bool add_halved(struct table *table, const struct spec *spec, const struc
         "%s: the best run is taken among those that were trained to their ends, which early losses chose; final losses "
         "need not rank alike",
         words);
-  if (entry->average_over.count) return true;  // a mean over seeds would want a loss of each
   struct run_query query = {.experiment = spec->name, .state = run_state_name(RUN_KILLED), .where = "halved_at > 0"};
   struct store_rows *rows = store_runs(store, &query, error);
   size_t count = table->row_count;
   if (rows) table_resize(table, count + halved);
   while (rows && count < table->row_count && store_rows_next(rows, error)) fill_row(table, count++, rows);
   if (rows) table_resize(table, count);
+  *added = rows ? halved : 0;
   store_rows_close(rows);
   return !error->code;
 }
@@ -225,7 +226,9 @@ bool fit_entry_table(const struct spec *spec, const struct spec_fit *entry, cons
   notes->digest = table_digest_of(table, cells, sizeof cells / sizeof *cells);
   if (!table->row_count)
     return error_set(error, EXIT_USAGE_ERROR, "no run of %s is done yet (isoloss run %s)", spec->name, spec->call);
-  if (!add_halved(table, spec, entry, store, notes, error) || !count_parameters(table, entry->parameter_count, error) ||
+  size_t halved;
+  if (!add_halved(table, spec, entry, store, notes, &halved, error) ||
+      !count_parameters(table, entry->parameter_count, error) ||
       !keep_chain_ends(spec, entry->where.tree, where, table, error) ||
       !keep_where(table, entry->where.text, entry->where.tree, error) || !keep_where(table, where, NULL, error))
     return false;
@@ -238,7 +241,8 @@ bool fit_entry_table(const struct spec *spec, const struct spec_fit *entry, cons
                                            .best_over_count = entry->best_over.count,
                                            .best_by = entry->best_by.text,
                                            .average_over = entry->average_over.items,
-                                           .average_over_count = entry->average_over.count},
+                                           .average_over_count = entry->average_over.count,
+                                           .keep_empty = halved > 0},
                       notes, error);
 }
 

@@ -10,7 +10,8 @@
 enum { MOST_EVALUATIONS = 10000 };  // train.evals' upper end
 
 struct competitor {
-  char key[40];  // of what it shares with its competitors
+  char key[40];        // of what it shares with its competitors
+  char candidate[40];  // of what it shares with those that go on or not together with it
   size_t run;
   int64_t steps, evals;
   double flops;
@@ -28,27 +29,35 @@ static int by_first_run(const void *a, const void *b) {
   return (x->runs[0] > y->runs[0]) - (x->runs[0] < y->runs[0]);
 }
 
+// Puts fields back to their defaults.
+static void forget(struct run_config *config, const struct run_field *const *fields, size_t count) {
+  struct run_config plain;
+  config_default(&plain);
+  for (size_t a = 0; a < count; a++) {
+    const struct run_field *field = fields[a];
+    if (field->own)
+      config->own.values[field->own - 1] = (struct value){0};
+    else
+      field_put(config, field, field_get(&plain, field));
+    if (field->groups & GROUP_FORMAT) config->parsed_format = NULL;
+  }
+}
+
 // The identity of the run but for the axes, which are all at their defaults.
 static struct competitor competitor_of(const struct plan *plan, const struct spec_halving *rule, size_t i,
                                        bool *resolved) {
   struct planned_run run;
-  struct run_config plain;
   plan_run_quick(plan, i, &run);
   *resolved = run.resolved;
   struct competitor one = {
       .run = i, .steps = run.quantities.steps, .evals = run.config.train.evals, .flops = run.quantities.flops};
-  config_default(&plain);
-  for (size_t a = 0; a < rule->over_count; a++) {
-    const struct run_field *field = rule->over[a];
-    if (field->own)
-      run.config.own.values[field->own - 1] = (struct value){0};
-    else
-      field_put(&run.config, field, field_get(&plain, field));
-    if (field->groups & GROUP_FORMAT) run.config.parsed_format = NULL;
-  }
   char corpus[32];
   snprintf(corpus, sizeof corpus, "%zu", (size_t)(run.corpus - plan->corpora));
+  forget(&run.config, rule->average, rule->average_count);
   struct digest key = config_identity(&run.config, corpus, plan->stage, "");
+  memcpy(one.candidate, key.hex, sizeof key.hex);
+  forget(&run.config, rule->over, rule->over_count);
+  key = config_identity(&run.config, corpus, plan->stage, "");
   memcpy(one.key, key.hex, sizeof key.hex);
   return one;
 }
@@ -68,7 +77,7 @@ static int64_t evaluation_before(const struct competitor *run, int64_t step) {
 static bool place_rungs(struct halving_group *group, const struct competitor *runs, const struct plan_halving *halving,
                         struct diagnostics *diagnostics) {
   const struct spec_halving *rule = halving->rule;
-  size_t left = group->count;
+  size_t left = group->candidate_count;
   group->steps = runs[0].steps;
   for (size_t i = 1; i < group->count; i++)
     if (runs[i].steps != runs[0].steps) {
@@ -96,24 +105,48 @@ static bool place_rungs(struct halving_group *group, const struct competitor *ru
   return true;
 }
 
-static void count_compute(struct plan_halving *halving, const struct halving_group *group,
-                          const struct competitor *runs) {
+static void count_compute(struct plan_halving *halving, struct halving_group *group, const struct competitor *runs) {
   double flops = 0;
-  size_t left = group->count;
+  size_t left = group->candidate_count;
   for (size_t i = 0; i < group->count; i++) flops += runs[i].flops;
   halving->flops += flops;
+  double stopped = 0;  // in whole candidates
   for (size_t r = 0; r < halving->rule->rung_count; r++) {
     double rest = 1 - (double)group->rungs[r] / (double)group->steps;
-    halving->saved += (double)(left - group->survive[r]) * rest * flops / (double)group->count;
+    stopped += (double)(left - group->survive[r]) * rest;
     left = group->survive[r];
   }
+  halving->saved += stopped * flops / (double)group->candidate_count;
+  group->trained = 1 - stopped / (double)group->candidate_count;
 }
 
-static const char *over_words(const struct spec_halving *rule, struct arena *arena) {
-  const char *words = rule->over[0]->path;
-  for (size_t i = 1; i < rule->over_count; i++)
-    words = arena_format(arena, "%s%s%s", words, i + 1 < rule->over_count ? ", " : " and ", rule->over[i]->path);
+static const char *axes_words(const struct run_field *const *fields, size_t count, struct arena *arena) {
+  const char *words = count ? fields[0]->path : NULL;
+  for (size_t i = 1; i < count; i++)
+    words = arena_format(arena, "%s%s%s", words, i + 1 < count ? ", " : " and ", fields[i]->path);
   return words;
+}
+
+// Numbers the candidates of a group by their first runs. False after a diagnostic: they are of different numbers of
+// runs, whose means do not compare.
+static bool find_candidates(struct plan *plan, struct halving_group *group, const struct competitor *runs,
+                            const struct plan_halving *halving, struct diagnostics *diagnostics) {
+  size_t *sizes = arena_array(&plan->arena, group->count, sizeof *sizes);
+  group->candidates = arena_array(&plan->arena, group->count, sizeof *group->candidates);
+  for (size_t i = 0; i < group->count; i++) {
+    size_t like = 0;
+    while (strcmp(runs[like].candidate, runs[i].candidate) != 0) like++;
+    group->candidates[i] = like == i ? group->candidate_count++ : group->candidates[like];
+    sizes[group->candidates[i]]++;
+  }
+  for (size_t k = 1; k < group->candidate_count; k++)
+    if (sizes[k] != sizes[0]) {
+      node_error(halving->rule->node, diagnostics, NULL,
+                 "halving over %s: means over %s of %zu and of %zu runs would be compared", halving->over,
+                 halving->average, sizes[0], sizes[k]);
+      return false;
+    }
+  return true;
 }
 
 static bool make_groups(struct plan *plan, struct plan_halving *halving, struct competitor *list, size_t count,
@@ -130,6 +163,12 @@ static bool make_groups(struct plan *plan, struct plan_halving *halving, struct 
     *group = (struct halving_group){.count = end - begin};
     group->runs = arena_array(&plan->arena, group->count, sizeof *group->runs);
     for (size_t i = 0; i < group->count; i++) group->runs[i] = list[begin + i].run;
+    if (!find_candidates(plan, group, list + begin, halving, diagnostics)) return false;
+    if (group->candidate_count == 1) {
+      halving->alone += group->count;
+      halving->group_count--;
+      continue;
+    }
     if (!place_rungs(group, list + begin, halving, diagnostics)) return false;
     count_compute(halving, group, list + begin);
   }
@@ -142,7 +181,8 @@ bool plan_halving_make(struct plan *plan, struct diagnostics *diagnostics) {
   if (!rule->node || !rule->over_count || !rule->rung_count) return true;
   struct plan_halving *halving = arena_alloc(&plan->arena, sizeof *halving);
   *halving = (struct plan_halving){.rule = rule, .stops_by_step = !plan->spec->trainer.node};
-  halving->over = over_words(rule, &plan->arena);
+  halving->over = axes_words(rule->over, rule->over_count, &plan->arena);
+  halving->average = axes_words(rule->average, rule->average_count, &plan->arena);
   struct competitor *list = memory_get((plan->count + 1) * sizeof *list);
   size_t count = 0;
   for (size_t i = 0; i < plan->count; i++) {
@@ -165,6 +205,17 @@ bool plan_halving_make(struct plan *plan, struct diagnostics *diagnostics) {
   return fine;
 }
 
+double *plan_halving_shares(const struct plan *plan) {
+  const struct plan_halving *halving = plan->halving;
+  if (!halving) return NULL;
+  double *shares = memory_get((plan->count + 1) * sizeof *shares);
+  for (size_t i = 0; i < plan->count; i++) shares[i] = 1;
+  for (size_t g = 0; g < halving->group_count; g++)
+    for (size_t m = 0; m < halving->groups[g].count; m++)
+      shares[halving->groups[g].runs[m]] = halving->groups[g].trained;
+  return shares;
+}
+
 static void print_range(size_t low, size_t high, FILE *out) {
   fprintf(out, low == high ? "%zu" : "%zu to %zu", low, high);
 }
@@ -174,14 +225,15 @@ void plan_print_halving(const struct plan *plan, FILE *out) {
   if (!halving) return;
   size_t few = SIZE_MAX, many = 0;
   for (size_t g = 0; g < halving->group_count; g++) {
-    size_t count = halving->groups[g].count;
+    size_t count = halving->groups[g].candidate_count;
     few = count < few ? count : few;
     many = count > many ? count : many;
   }
   fprintf(out, "halving over %s: %zu group%s of ", halving->over, halving->group_count,
           halving->group_count == 1 ? "" : "s");
   print_range(halving->group_count ? few : 0, many, out);
-  fputs(" runs", out);
+  fputs(halving->average ? " candidates" : " runs", out);
+  if (halving->average) fprintf(out, " (means over %s)", halving->average);
   for (size_t r = 0; r < halving->rule->rung_count && halving->group_count; r++) {
     double low = 1, high = 0;
     size_t least = SIZE_MAX, most = 0;

@@ -6,21 +6,24 @@
 #include "results/store.h"
 #include "runner/plan/halving.h"
 #include "runner/plan/print.h"
+#include "runner/plan/prunings.h"
+#include "runner/plan/trunks.h"
 #include "runner/spec/names.h"
 
 enum { FLUSH_BYTES = 1 << 20 };
 
 bool run_outcome_find(struct store *store, const char *id, struct run_outcome *outcome, struct error *error) {
-  *outcome = (struct run_outcome){.state = RUN_PENDING, .loss = NAN, .bits_per_byte = NAN, .wall_seconds = NAN};
+  *outcome = (struct run_outcome){
+      .state = RUN_PENDING, .loss = NAN, .bits_per_byte = NAN, .wall_seconds = NAN, .halved_at = NAN};
   if (!store || !*id) return true;
   struct value wanted = store_text(id);
-  struct store_rows *rows =
-      store_select(store, "SELECT state, loss, bits_per_byte, wall_seconds FROM runs WHERE id = ?1", &wanted, 1, error);
+  struct store_rows *rows = store_select(
+      store, "SELECT state, loss, bits_per_byte, wall_seconds, halved_at FROM runs WHERE id = ?1", &wanted, 1, error);
   if (rows && store_rows_next(rows, error)) {
-    double *const numbers[] = {&outcome->loss, &outcome->bits_per_byte, &outcome->wall_seconds};
+    double *const numbers[] = {&outcome->loss, &outcome->bits_per_byte, &outcome->wall_seconds, &outcome->halved_at};
     struct value state = store_rows_value(rows, 0);
     if (state.kind == VALUE_TEXT) outcome->state = run_state_parse(state.text);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
       struct value value = store_rows_value(rows, i + 1);
       if (value.kind == VALUE_NUMBER) *numbers[i] = value.number;
     }
@@ -57,7 +60,9 @@ static void put_halving(struct json_writer *json, const struct plan_halving *hal
   json_object_begin(json);
   json_key_string(json, "over", halving->over);
   json_key_integer(json, "group", (int64_t)of);
+  json_key_string(json, "average_over", halving->average);
   json_key_integer(json, "runs", (int64_t)group->count);
+  json_key_integer(json, "candidates", (int64_t)group->candidate_count);
   json_key(json, "rungs");
   json_array_begin(json);
   for (size_t r = 0; r < halving->rule->rung_count; r++) {
@@ -71,8 +76,54 @@ static void put_halving(struct json_writer *json, const struct plan_halving *hal
   json_object_end(json);
 }
 
+// Which runs to do begin from another's checkpoint: [plan->count], those that do not with step 0; NULL where none can.
+// The caller frees it. False only when the store cannot be read.
+static bool find_trunks(const struct plan *plan, struct store *store, struct trunk_branch **of, struct error *error) {
+  struct trunk_savings savings = {0};
+  *of = NULL;
+  if (!spec_shares_trunks(plan->spec)) return true;
+  for (size_t i = 0; i < plan->count; i++) {
+    struct planned_run run;
+    struct run_outcome outcome;
+    plan_run(plan, i, &run);
+    if (run.stage || !run.resolved) continue;
+    if (!run_outcome_find(store, run.id, &outcome, error)) break;
+    if (!run_state_has_result(outcome.state))
+      trunk_savings_add(&savings, i, &run.config, run.corpus->facts.digest, run.quantities.flops, run.seconds);
+  }
+  size_t count, groups;
+  struct trunk_branch *branches = trunk_branches(&savings, false, &count, &groups);
+  *of = memory_get((plan->count + 1) * sizeof **of);
+  for (size_t i = 0; i < plan->count; i++) (*of)[i] = (struct trunk_branch){0};
+  for (size_t i = 0; i < count; i++) (*of)[branches[i].run] = branches[i];
+  free(branches);
+  trunk_savings_free(&savings);
+  return error->code == EXIT_DONE;
+}
+
+// {"id":...,"step":...} of the run to begin from, or null.
+static void put_trunk(struct json_writer *json, const struct plan *plan, const struct trunk_branch *branch) {
+  json_key(json, "trunk");
+  if (!branch || !branch->step) {
+    json_put_null(json);
+    return;
+  }
+  struct planned_run trunk;
+  plan_run(plan, branch->trunk, &trunk);
+  json_object_begin(json);
+  json_key_string(json, "id", *trunk.id ? trunk.id : NULL);
+  json_key_integer(json, "step", branch->step);
+  json_object_end(json);
+}
+
+// What is known of the plan as a whole, by run.
+struct of_runs {
+  const size_t *groups;               // of halving; NULL without
+  const struct trunk_branch *trunks;  // NULL where none is shared
+};
+
 static void put_run(struct json_writer *json, const struct plan *plan, const struct planned_run *run,
-                    const size_t *groups, const struct run_outcome *outcome) {
+                    const struct of_runs *of, const struct run_outcome *outcome) {
   json_object_begin(json);
   json_key_string(json, "id", *run->id ? run->id : NULL);
   json_key_string(json, "state", run_state_name(outcome->state));
@@ -92,7 +143,14 @@ static void put_run(struct json_writer *json, const struct plan *plan, const str
     json_put_integer(json, card);
   else
     json_put_null(json);
-  if (groups) put_halving(json, plan->halving, groups[run->number]);
+  if (of->groups) put_halving(json, plan->halving, of->groups[run->number]);
+  put_trunk(json, plan, of->trunks ? &of->trunks[run->number] : NULL);
+  json_key(json, "prunings");
+  int64_t prunings = plan_prunings(plan, run);
+  if (prunings)
+    json_put_integer(json, prunings);
+  else
+    json_put_null(json);
   json_key_string(json, "corpus_digest", run->corpus->facts.known ? run->corpus->facts.digest : NULL);
   for (size_t i = 0; i < spec_field_count(plan->spec); i++) {
     const struct run_field *field = spec_field_at(plan->spec, i);
@@ -107,13 +165,16 @@ bool plan_print_json(const struct plan *plan, struct store *store, FILE *out, st
   struct text text = {0};
   struct json_writer json = json_writer(&text, true);
   size_t *groups = groups_of_runs(plan->halving, plan->count);
+  struct trunk_branch *trunks = NULL;
+  struct of_runs of = {.groups = groups};
+  if (find_trunks(plan, store, &trunks, error)) of.trunks = trunks;
   json_array_begin(&json);
   for (size_t i = 0; i < plan->count && error->code == EXIT_DONE; i++) {
     struct planned_run run;
     struct run_outcome outcome;
     plan_run(plan, i, &run);
     if (!run_outcome_find(store, run.id, &outcome, error)) break;
-    put_run(&json, plan, &run, groups, &outcome);
+    put_run(&json, plan, &run, &of, &outcome);
     if (text.length > FLUSH_BYTES) {
       fwrite(text.bytes, 1, text.length, out);
       text_clear(&text);
@@ -121,6 +182,7 @@ bool plan_print_json(const struct plan *plan, struct store *store, FILE *out, st
   }
   json_array_end(&json);
   free(groups);
+  free(trunks);
   if (error->code == EXIT_DONE) fwrite(text_string(&text), 1, text.length, out);
   text_free(&text);
   return error->code == EXIT_DONE;

@@ -9,6 +9,7 @@
 struct run_outcome {
   enum run_state state;                      // RUN_PENDING when the store does not know it
   double loss, bits_per_byte, wall_seconds;  // NAN: not known
+  double halved_at;                          // share of its steps at which halving stopped it; NAN: it did not
 };
 // `store` may be NULL. False only when the store cannot be read.
 bool run_outcome_find(struct store *store, const char *id, struct run_outcome *outcome, struct error *error);

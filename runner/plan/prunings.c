@@ -19,14 +19,18 @@ static int64_t fewest_of(const struct run_config *config) {
   return fewest;
 }
 
+int64_t plan_prunings(const struct plan *plan, const struct planned_run *run) {
+  // One's own trainer does what it does with a format.
+  return plan->spec->trainer.node || run->stage || !run->resolved ? 0 : fewest_of(&run->config);
+}
+
 const char *plan_prunings_doubt(const struct plan *plan, struct arena *arena) {
-  if (plan->spec->trainer.node) return NULL;  // its own trainer does what it does with a format
   size_t runs = 0;
   int64_t fewest = SPARSITY_FEW_PRUNINGS;
   for (size_t i = 0; i < plan->count; i++) {
     struct planned_run run;
     plan_run_quick(plan, i, &run);
-    int64_t prunings = run.resolved && !run.stage ? fewest_of(&run.config) : 0;
+    int64_t prunings = plan_prunings(plan, &run);
     if (prunings == 0 || prunings >= SPARSITY_FEW_PRUNINGS) continue;
     runs++;
     if (prunings < fewest) fewest = prunings;

@@ -113,26 +113,30 @@ static void add_row(struct runs_table *runs, const struct planned_run *run, cons
 // ---- totals ----
 
 struct totals {
-  size_t done, diverged, other, undone, repeated, unresolved;
+  size_t done, diverged, halved, undone, repeated, unresolved;
   double flops, flops_undone, seconds, longest, memory, epochs;
   int64_t threads;
   size_t cards[8];  // runs by the smallest card that holds them
   size_t largest;   // the run of the most memory
   size_t float32, bfloat16;
   struct trunk_savings savings;
+  double *trained;  // [plan->count] share of a run's steps that halving leaves, on average of its group; NULL: all
 };
 
 static void add_up(struct totals *totals, const struct plan *plan, const struct planned_run *run,
                    const struct run_outcome *outcome) {
   totals->done += outcome->state == RUN_DONE;
   totals->diverged += outcome->state == RUN_DIVERGED;
-  totals->undone += !run_state_has_result(outcome->state);
+  bool halved = plan->halving && outcome->state == RUN_KILLED && outcome->halved_at > 0;
+  bool undone = !run_state_has_result(outcome->state) && !halved;
+  totals->undone += undone;
+  totals->halved += halved;
   totals->unresolved += !run->resolved;
   if (!run->resolved) return;
   bool bfloat16 = strcmp(run->config.model.dtype, dtype_name(DTYPE_BFLOAT16)) == 0;
   *(bfloat16 ? &totals->bfloat16 : &totals->float32) += 1;
   if (run->stage) {
-    if (run_state_has_result(outcome->state)) return;
+    if (!undone) return;
     totals->seconds += run->seconds;
     if (run->seconds > totals->longest) totals->longest = run->seconds;
     return;
@@ -147,10 +151,13 @@ static void add_up(struct totals *totals, const struct plan *plan, const struct 
   if (run->config.train.threads > totals->threads) totals->threads = run->config.train.threads;
   if (run->quantities.epochs > 1 && isfinite(run->quantities.epochs)) totals->repeated++;
   if (run->quantities.epochs > totals->epochs) totals->epochs = run->quantities.epochs;
-  if (run_state_has_result(outcome->state)) return;
+  if (!undone) return;
   totals->flops_undone += run->quantities.flops;
-  if (!plan->spec->trainer.node) trunk_savings_add(&totals->savings, run);
-  totals->seconds += run->seconds;
+  if (!plan->spec->trainer.node) {
+    trunk_savings_add(&totals->savings, run->number, &run->config, run->corpus->facts.digest, run->quantities.flops,
+                      run->seconds);
+  }
+  totals->seconds += run->seconds * (totals->trained ? totals->trained[run->number] : 1);
   if (run->seconds > totals->longest) totals->longest = run->seconds;
 }
 
@@ -270,7 +277,8 @@ static void print_totals(const struct plan *plan, const struct totals *t, size_t
   }
   if (t->done) fprintf(out, ", %zu done", t->done);
   if (t->diverged) fprintf(out, ", %zu diverged", t->diverged);
-  if (t->done || t->diverged) fprintf(out, ", %zu to do", t->undone);
+  if (t->halved) fprintf(out, ", %zu stopped by halving", t->halved);
+  if (t->done || t->diverged || t->halved) fprintf(out, ", %zu to do", t->undone);
   bool trains = !plan->spec->from && !isnan(t->flops);
   if (trains) fprintf(out, "; %.2e FLOPs", t->flops);
   if (t->undone < plan->count && trains) fprintf(out, ", %.2e of them to do", t->flops_undone);
@@ -289,7 +297,7 @@ static void print_totals(const struct plan *plan, const struct totals *t, size_t
   if (slots < 1) slots = 1;
   trunk_savings_print(&t->savings, plan, out);
   double seconds = t->seconds;
-  if (plan->spec->limits.share_trunks) seconds -= trunk_savings_find(&t->savings, false).seconds;
+  if (spec_shares_trunks(plan->spec)) seconds -= trunk_savings_find(&t->savings, false).seconds;
   if (t->undone && seconds > 0) {
     double wall = fmax(seconds / (double)slots, t->longest);
     fprintf(out, "time to do: %s, or %s with %ld run%s side by side%s (%s)\n", seconds_human(seconds, a),
@@ -353,7 +361,7 @@ static void add_columns(struct runs_table *runs, const struct plan *plan, bool c
 bool plan_print_table(const struct plan *plan, struct store *store, bool counts, size_t limit, FILE *out,
                       struct error *error) {
   struct runs_table table = {.text.gap = 2};
-  struct totals totals = {0};
+  struct totals totals = {.trained = plan_halving_shares(plan)};
   add_columns(&table, plan, counts);
   size_t shown = limit && limit < plan->count ? limit : plan->count;
   bool fine = true;
@@ -373,6 +381,7 @@ bool plan_print_table(const struct plan *plan, struct store *store, bool counts,
     print_totals(plan, &totals, shown, out);
   }
   trunk_savings_free(&totals.savings);
+  free(totals.trained);
   text_table_free(&table.text);
   return fine;
 }

@@ -34,13 +34,13 @@ size_t trunk_members_group(const struct trunk_member *members, size_t count) {
 
 // ---- what it saves ----
 
-void trunk_savings_add(struct trunk_savings *savings, const struct planned_run *run) {
-  struct trunk_costs costs = {.flops = run->quantities.flops, .seconds = run->seconds};
-  const char *corpus = run->corpus->facts.digest;
-  savings->flops += costs.flops;
-  if (!trunk_member_of(&run->config, corpus, &costs.member)) return;
+void trunk_savings_add(struct trunk_savings *savings, size_t number, const struct run_config *resolved,
+                       const char *corpus_digest, double flops, double seconds) {
+  struct trunk_costs costs = {.number = number, .flops = flops, .seconds = seconds};
+  savings->flops += flops;
+  if (!trunk_member_of(resolved, corpus_digest, &costs.member)) return;
   costs.by_share = costs.member;
-  struct digest key = trunk_key(&run->config, corpus, false);
+  struct digest key = trunk_key(resolved, corpus_digest, false);
   costs.by_share.key = hash64(key.hex, sizeof key.hex, 0);
   if (savings->count == savings->capacity) {
     savings->capacity = savings->capacity ? 2 * savings->capacity : 64;
@@ -51,9 +51,10 @@ void trunk_savings_add(struct trunk_savings *savings, const struct planned_run *
 
 void trunk_savings_free(struct trunk_savings *savings) { free(savings->runs); }
 
-struct trunk_saved trunk_savings_find(const struct trunk_savings *savings, bool by_share) {
-  struct trunk_saved saved = {0};
+struct trunk_branch *trunk_branches(const struct trunk_savings *savings, bool by_share, size_t *count, size_t *groups) {
   struct trunk_member *members = memory_get((savings->count + 1) * sizeof *members);
+  struct trunk_branch *branches = memory_get((savings->count + 1) * sizeof *branches);
+  *count = *groups = 0;
   for (size_t i = 0; i < savings->count; i++) {
     members[i] = by_share ? savings->runs[i].by_share : savings->runs[i].member;
     members[i].number = i;
@@ -61,15 +62,30 @@ struct trunk_saved trunk_savings_find(const struct trunk_savings *savings, bool 
   trunk_members_sort(members, savings->count);
   for (size_t i = 0, group; i < savings->count; i += group) {
     group = trunk_members_group(members + i, savings->count - i);
-    saved.groups += group > 1;
+    *groups += group > 1;
     for (size_t k = i + 1; k < i + group; k++) {
-      double share = (double)members[k].shared / (double)members[k].steps;
-      saved.branches++;
-      saved.flops += share * savings->runs[members[k].number].flops;
-      saved.seconds += share * savings->runs[members[k].number].seconds;
+      const struct trunk_costs *costs = &savings->runs[members[k].number];
+      branches[(*count)++] = (struct trunk_branch){.run = costs->number,
+                                                   .trunk = savings->runs[members[i].number].number,
+                                                   .step = members[k].shared,
+                                                   .steps = members[k].steps,
+                                                   .flops = costs->flops,
+                                                   .seconds = costs->seconds};
     }
   }
   free(members);
+  return branches;
+}
+
+struct trunk_saved trunk_savings_find(const struct trunk_savings *savings, bool by_share) {
+  struct trunk_saved saved = {0};
+  struct trunk_branch *branches = trunk_branches(savings, by_share, &saved.branches, &saved.groups);
+  for (size_t i = 0; i < saved.branches; i++) {
+    double share = (double)branches[i].step / (double)branches[i].steps;
+    saved.flops += share * branches[i].flops;
+    saved.seconds += share * branches[i].seconds;
+  }
+  free(branches);
   return saved;
 }
 
@@ -85,7 +101,7 @@ static double percent(double part, double whole) { return whole > 0 ? 100 * part
 
 void trunk_savings_print(const struct trunk_savings *savings, const struct plan *plan, FILE *out) {
   struct trunk_saved saved = trunk_savings_find(savings, false), could = trunk_savings_find(savings, true);
-  bool shares = plan->spec->limits.share_trunks && !plan->spec->halving.node;
+  bool shares = spec_shares_trunks(plan->spec);
   double share = percent(saved.flops, savings->flops);
   if (saved.branches && shares)
     fprintf(

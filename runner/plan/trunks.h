@@ -18,6 +18,7 @@ size_t trunk_members_group(const struct trunk_member *members, size_t count);
 struct trunk_savings {
   struct trunk_costs {
     struct trunk_member member, by_share;  // by_share: where warm-up were no share of the length
+    size_t number;                         // the caller's
     double flops, seconds;                 // of the whole training
   } * runs;
   size_t count, capacity;
@@ -27,7 +28,17 @@ struct trunk_saved {
   size_t groups, branches;
   double flops, seconds;  // that need not be trained; seconds NAN where not known
 };
-void trunk_savings_add(struct trunk_savings *savings, const struct planned_run *run);
+// Adds a resolved training, which the caller knows by `number`; one that shares nothing counts in the FLOPs alone.
+void trunk_savings_add(struct trunk_savings *savings, size_t number, const struct run_config *resolved,
+                       const char *corpus_digest, double flops, double seconds);
+// A training that begins from another's checkpoint, after so many of its steps; runs by the callers' numbers.
+struct trunk_branch {
+  size_t run, trunk;
+  int64_t step, steps;    // steps: of the branch, in all
+  double flops, seconds;  // of the branch, in all
+};
+// All of them, [*count]; the caller frees them. *groups gets the number of trunks.
+struct trunk_branch *trunk_branches(const struct trunk_savings *savings, bool by_share, size_t *count, size_t *groups);
 // `by_share`: what would be saved if runs that differ in warm-up for their length alone shared a trunk as well.
 struct trunk_saved trunk_savings_find(const struct trunk_savings *savings, bool by_share);
 // Says so below a plan: what is saved, and what else would be and how.

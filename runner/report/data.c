@@ -43,6 +43,7 @@ void report_free(struct report *report) {
     if (report->fits[i].law_loaded) law_free(&report->fits[i].law);
   }
   for (size_t i = 0; i < report->isoflop_count; i++) isoflop_free(&report->isoflops[i].result);
+  for (size_t i = 0; i < report->comparison_count; i++) paired_free(&report->comparisons[i].result);
   arena_free(&report->arena);
   *report = (struct report){0};
 }

@@ -8,6 +8,7 @@
 #include "fitting/fitting.h"
 #include "plots/plots.h"
 #include "results/store.h"
+#include "runner/fits/paired.h"
 #include "runner/fits/standing.h"
 #include "runner/spec/spec.h"
 
@@ -86,6 +87,13 @@ struct report_claim {
   const char *claim, *outcome, *detail;
 };
 
+// An entry of the spec's comparisons.
+struct report_comparison {
+  const char *name;
+  struct paired result;
+  const char *trouble;  // why there is no result; NULL: there is
+};
+
 // A figure that was asked for.
 struct report_figure {
   const char *name, *fit;  // fit: of the figures that show one, or NULL
@@ -142,6 +150,8 @@ struct report {
   size_t rate_count;
   struct report_claim *claims;
   size_t claim_count;
+  struct report_comparison *comparisons;
+  size_t comparison_count;
   struct report_figure *figures;
   size_t figure_count;
   struct report_finding *findings;
@@ -180,6 +190,8 @@ bool report_has_capacity(const struct report_fit *fit);
 bool report_gather_known(struct report *report, struct store *store, struct error *error);
 // isoflop.c: compute-optimal sizes, from the runs.
 void report_gather_isoflops(struct report *report, struct store *store);
+// comparisons.c: those of the spec, each with its figure; behind the other figures.
+void report_gather_comparisons(struct report *report, struct store *store);
 // stages.c: more of the runs of later stages.
 bool report_gather_stages(struct report *report, struct store *store, struct error *error);
 // rates.c: best learning rates, where rates were compared.

@@ -198,6 +198,7 @@ bool report_gather(struct report *report, struct store *store, const char *name,
   if (!report_gather_fits(report, store, error) || !report_gather_known(report, store, error) ||
       !report_gather_figures(report, error))
     return false;
+  report_gather_comparisons(report, store);
   report_gather_isoflops(report, store);
   report_gather_rates(report);
   report_find(report);

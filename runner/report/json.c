@@ -203,6 +203,7 @@ void report_json(const struct report *report, const char *path, struct text *out
   put_isoflops(report, &json);
   put_rates(report, &json);
   put_claims(report, &json);
+  report_json_comparisons(report, &json);
   put_figures(report, &json);
   put_failures(report, &json);
   put_environment(report, &json);

@@ -222,6 +222,7 @@ bool report_page(const struct report *report, struct text *out, struct error *er
   put_header(report, out);
   put_answer(report, out);
   put_claims(report, out);
+  page_comparisons(report, out);
   if (!put_figures(report, out, error)) return false;
   put_runs(report, out);
   page_stages(report, out);

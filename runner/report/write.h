@@ -11,6 +11,9 @@ void page_fits(const struct report *report, struct text *out);
 void page_diagnosis(const struct report_fit *fit, struct text *out);
 // isoflop.c
 void page_isoflops(const struct report *report, struct text *out);
+// comparisons.c
+void page_comparisons(const struct report *report, struct text *out);
+void report_json_comparisons(const struct report *report, struct json_writer *json);
 void page_rates(const struct report *report, struct text *out);
 void page_runs(const struct report *report, struct text *out);
 // of_table_page.c: the rows of a table, with what the law says of them.

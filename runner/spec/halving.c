@@ -25,6 +25,54 @@ static bool any_sweep_broken(const struct spec *spec) {
   return false;
 }
 
+static bool is_among(const struct run_field *const *fields, size_t count, const struct run_field *field) {
+  for (size_t i = 0; i < count; i++)
+    if (fields[i] == field) return true;
+  return false;
+}
+
+// Behind `over`.
+static void read_average(struct spec_reader *reader, const struct node *node) {
+  struct spec_halving *halving = &reader->spec->halving;
+  const char *path = spec_read_text(reader, node, "average_over");
+  if (!path) return;
+  const struct run_field *field = spec_field_find(reader->spec, path);
+  if (!field)
+    node_error(node, reader->diagnostics, spec_field_hint(reader, path), "halving: no field is called '%.60s'", path);
+  else if (is_among(halving->over, halving->over_count, field) ||
+           is_among(halving->average, halving->average_count, field))
+    node_error(node, reader->diagnostics, NULL, "halving: %s stands twice in over and average_over", path);
+  else if (field->groups & GROUP_BUDGET)
+    node_error(node, reader->diagnostics, "average_over: seed",
+               "halving: average_over %s: competitors must train the same steps", path);
+  else if (!is_axis(reader->spec, field) && !any_sweep_broken(reader->spec))
+    node_error(node, reader->diagnostics, "an axis of the sweep, such as seed",
+               "halving: average_over %s, which is no axis of the sweep: all runs have the same", path);
+  else if (halving->average_count == HALVING_AXES)
+    node_error(node, reader->diagnostics, NULL, "halving: at most %d axes", HALVING_AXES);
+  else
+    halving->average[halving->average_count++] = field;
+}
+
+// A mean over seeds of a fit, of runs of which each seed had others stopped, would be of whatever seeds were left.
+static void check_fits(struct spec_reader *reader, const struct node *node) {
+  struct spec *spec = reader->spec;
+  const struct spec_halving *halving = &spec->halving;
+  for (size_t f = 0; f < spec->fit_count; f++)
+    for (size_t i = 0; i < spec->fits[f].average_over.count; i++) {
+      const struct run_field *field = spec_field_find(spec, spec->fits[f].average_over.items[i]);
+      if (!field || !is_axis(spec, field) || is_among(halving->over, halving->over_count, field) ||
+          is_among(halving->average, halving->average_count, field))
+        continue;
+      node_error(node, reader->diagnostics,
+                 arena_format(&spec->arena, "average_over: %s, which decides by their mean loss", field->path),
+                 "halving decides for each %s by itself, and the fit %s averages over it: what goes on with one may be "
+                 "stopped with another",
+                 field->path, spec->fits[f].name);
+      return;
+    }
+}
+
 static void read_axis(struct spec_reader *reader, const struct node *node) {
   struct spec_halving *halving = &reader->spec->halving;
   const char *path = spec_read_text(reader, node, "over");
@@ -39,7 +87,8 @@ static void read_axis(struct spec_reader *reader, const struct node *node) {
     node_error(node, reader->diagnostics, spec_field_hint(reader, path), "halving: no field is called '%.60s'", path);
   else if (strcmp(path, "seed") == 0)
     node_error(node, reader->diagnostics, NULL,
-               "halving over seeds would keep the luckiest: what seeds tell is how far runs differ by chance");
+               "halving over seeds would keep the luckiest: what seeds tell is how far runs differ by chance "
+               "(average_over: seed decides by their mean)");
   else if (field->groups & GROUP_BUDGET)
     node_error(node, reader->diagnostics, "over: train.lr", "halving over %s: competitors must train the same steps",
                path);
@@ -118,9 +167,12 @@ void spec_read_halving(struct spec_reader *reader, const struct node *node) {
         node, reader->diagnostics, example, "halving needs %s",
         over ? "at: the shares of a run's steps at which the worst are stopped" : "over: the axis whose runs compete");
   if (over) read_each(reader, over, "over", read_axis);
+  const struct node *average = node_find(node, "average_over");
+  if (average) read_each(reader, average, "average_over", read_average);
   if (at) read_each(reader, at, "at", read_rung);
   const char *text = keep ? spec_read_text(reader, keep, "keep") : NULL;
   if (text && isnan(halving->keep = share_of(text)))
     node_error(keep, reader->diagnostics, "keep: 1/2", "halving: keep must be a share between 0 and 1, not '%.40s'",
                text);
+  check_fits(reader, node);
 }

@@ -104,12 +104,13 @@ void spec_read_stages(struct spec_reader *reader, const struct node *node);
 // True after a diagnostic, where a field of a stage stands among those of trainings.
 bool spec_refuse_stage_field(struct spec_reader *reader, const struct run_field *field, const struct node *key);
 
-// ---- from.c, sweep.c, fit.c, claims.c, report.c, run.c, halving.c, trainer.c ----
+// ---- from.c, sweep.c, fit.c, claims.c, comparisons.c, report.c, run.c, halving.c, trainer.c ----
 
 void spec_read_from(struct spec_reader *reader, const struct node *node);  // behind the sweeps
 void spec_read_sweeps(struct spec_reader *reader, const struct node *node);
 void spec_read_fits(struct spec_reader *reader, const struct node *node);
 void spec_read_claims(struct spec_reader *reader, const struct node *node);
+void spec_read_comparisons(struct spec_reader *reader, const struct node *node);
 void spec_read_report(struct spec_reader *reader, const struct node *node);
 void spec_read_run(struct spec_reader *reader, const struct node *node);  // behind the sweeps
 void spec_read_halving(struct spec_reader *reader, const struct node *node);

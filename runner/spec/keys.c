@@ -19,6 +19,8 @@ static const struct schema_property top[] = {
     {"fit", .reference = "fit", .repeated = true, .description = "laws to fit to the runs"},
     {"claims", "string|number|boolean", .repeated = true,
      .description = "expressions over runs and fits that should hold"},
+    {"comparisons", .reference = "comparison", .repeated = true,
+     .description = "two selections of the runs each, paired on what they share"},
     {"report", .reference = "report"},
     {"run", .reference = "run"},
     // What a preset cannot change comes last.
@@ -71,6 +73,8 @@ static const struct schema_property run[] = {
 static const struct schema_property halving[] = {
     {"over", .reference = "path", .repeated = true, .limits = {{"minItems", 1}, {"maxItems", HALVING_AXES}},
      .description = "axes: runs that differ in them alone compete"},
+    {"average_over", .reference = "path", .repeated = true, .limits = {{"minItems", 1}, {"maxItems", HALVING_AXES}},
+     .description = "axes, such as seed: what competes is the mean loss over them, and all their runs go on or none"},
     {"keep", .reference = "share", .fallback = "1/2",
      .description = "share of the competitors that goes on from each rung, rounded up: 0.5 or 1/2"},
     {"at", .reference = "share", .repeated = true, .limits = {{"minItems", 1}, {"maxItems", HALVING_RUNGS}},
@@ -86,6 +90,22 @@ static const struct schema_property own_field[] = {
     {"unit", "string"},
     {"help", "string"},
     {"counts", "boolean", .description = "false: it cannot change a result, and is no part of the identity"},
+};
+
+static const struct schema_property comparison[] = {
+    {"a", .reference = "expression"},
+    {"b", .reference = "expression"},
+    {"where", .reference = "expression"},
+    {"name", "string|number|boolean", .description = "a and b when not given"},
+    {"ignore", .reference = "path", .repeated = true, .description = "settings that runs are not paired on"},
+    {"match_on", "string",
+     .description = "the quantity that both are compared at, in place of the ends of runs: the same loss or compute",
+     .choices = (const char *const[]){"loss", "flops", "tokens", "train_seconds"}, .choice_count = 4},
+    {"match_along", "string",
+     .description = "curves (the default): between the evaluations of each run; ladders: between the ends of runs",
+     .choices = (const char *const[]){"curves", "ladders"}, .choice_count = 2},
+    {"measure", "string", .description = "what is compared at matched loss; flops when not given",
+     .choices = (const char *const[]){"flops", "tokens", "train_seconds"}, .choice_count = 3},
 };
 
 // The kinds of plots are not known here: the schema adds them.
@@ -104,6 +124,7 @@ const struct spec_keys spec_trainer_keys = KEYS("trainer", trainer);
 const struct spec_keys spec_run_keys = KEYS("run", run);
 const struct spec_keys spec_halving_keys = KEYS("halving", halving);
 const struct spec_keys spec_own_field_keys = KEYS("a field", own_field);
+const struct spec_keys spec_comparison_keys = KEYS("a comparison", comparison);
 const struct spec_keys spec_report_keys = KEYS("report", report);
 
 bool spec_key_known(const struct spec_keys *keys, const char *name) {

@@ -35,6 +35,10 @@ static void read_limit(struct spec_reader *reader, const struct node *mapping, c
              key, text);
 }
 
+bool spec_shares_trunks(const struct spec *spec) {
+  return spec->limits.share_trunks && !spec->halving.node && !spec->trainer.node;
+}
+
 void spec_read_run(struct spec_reader *reader, const struct node *node) {
   static const char *const choices[] = {"tell", "retry"};
   struct spec_limits *limits = &reader->spec->limits;

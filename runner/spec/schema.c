@@ -70,6 +70,8 @@ static void put_definitions(struct json_writer *json, const char *const *laws, s
       "share", "number|string",
       .pattern = "^([0-9]*[.]?[0-9]+ */ *[0-9]*[.]?[0-9]+|0?[.][0-9]+([eE]-?[0-9]+)?|[0-9]+[eE]-[0-9]+)$",
       .limits = {{"exclusiveMinimum", 0}, {"exclusiveMaximum", 1}}};
+  const struct schema_object comparison = {"comparison", "a|b", "two selections of the experiment's runs",
+                                           spec_comparison_keys.properties, spec_comparison_keys.count};
   const struct schema_object own_field = {"own_field", .properties = spec_own_field_keys.properties,
                                           .count = spec_own_field_keys.count};
   const struct schema_object own_fields = {"fields", .others = "^[A-Za-z]", .other_reference = "own_field"};
@@ -94,6 +96,7 @@ static void put_definitions(struct json_writer *json, const char *const *laws, s
   schema_object(json, &sweeps);
   schema_stages(json);
   schema_entry_definitions(json, laws, law_count);
+  schema_object(json, &comparison);
   put_report(json);
   schema_object(json, &custom);
   schema_object(json, &limits);

@@ -188,6 +188,7 @@ static void read_all(struct spec_reader *reader, const struct node *root) {
   spec_check_spellings(reader);
   spec_read_fits(reader, node_find(root, "fit"));
   spec_read_claims(reader, node_find(root, "claims"));
+  spec_read_comparisons(reader, node_find(root, "comparisons"));
   spec_read_report(reader, node_find(root, "report"));
   spec_read_run(reader, node_find(root, "run"));
 }

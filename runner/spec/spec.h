@@ -8,6 +8,7 @@
 
 #include "base/base.h"
 #include "base/options.h"
+#include "runner/spec/comparison.h"
 #include "trainer/config.h"
 #include "trainer/stages/stage.h"
 
@@ -149,6 +150,8 @@ struct spec_halving {
   const struct node *node;  // NULL: all runs are trained to their ends
   const struct run_field *over[HALVING_AXES];
   size_t over_count;
+  const struct run_field *average[HALVING_AXES];  // runs that differ in these are decided together, by their mean loss
+  size_t average_count;
   double keep;               // share of the competitors that goes on, rounded up
   double at[HALVING_RUNGS];  // shares of a run's steps, ascending
   size_t rung_count;
@@ -179,6 +182,8 @@ struct spec {
   size_t isoflop_count;
   struct spec_claim *claims;
   size_t claim_count;
+  struct spec_comparison *comparisons;
+  size_t comparison_count;
   const char *title;   // `report.title`; the experiment's name when not given
   const char **plots;  // `report.plots`; NULL when not given (the report then chooses)
   const struct node **plot_nodes;
@@ -220,6 +225,10 @@ bool spec_load(struct spec *spec, const char *path, const struct spec_options *o
 bool spec_parse(struct spec *spec, const char *path, const char *bytes, size_t length,
                 const struct spec_options *options, struct diagnostics *diagnostics, struct error *error);
 void spec_free(struct spec *spec);
+
+// Whether trainings of the spec that differ in length alone may begin from one another's checkpoints: not where it says
+// `share_trunks: false`, where runs stop by halving, or with a trainer of one's own.
+bool spec_shares_trunks(const struct spec *spec);
 
 // All fields that a run of the spec has: those of the table, then those that it declares. `spec` NULL: the table.
 size_t spec_field_count(const struct spec *spec);

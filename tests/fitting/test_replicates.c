@@ -69,7 +69,7 @@ static void averaged_seeds(void) {
   make_seeds(&table, 3, 0.004, 0.002, 3);
   const struct fit_options options = {.bootstrap = 0, .starts = 12};
   bool fine = run_fit(&law, &table, &options, &apart);
-  CHECK(table_average_over(&table, targets, 1, axes, 1, keys, 2, &reduction, &error));
+  CHECK(table_average_over(&table, targets, 1, axes, 1, keys, 2, false, &reduction, &error));
   fine = run_fit(&law, &table, &options, &together) && fine;
   if (fine) {
     const struct fit_replication *a = &apart.replication, *b = &together.replication;

@@ -410,7 +410,7 @@ static void averages(void) {
   static const char *const axes[] = {"seed"}, *const keys[] = {"parameters", "tokens", "lr"},
                            *const targets[] = {"loss"};
   if (!parse_table(&table, sweep)) return;
-  CHECK(table_average_over(&table, targets, 1, axes, 1, keys, 3, &reduction, &error));
+  CHECK(table_average_over(&table, targets, 1, axes, 1, keys, 3, false, &reduction, &error));
   CHECK(table.row_count == 6);  // the row without a loss is in no average
   CHECK_NEAR(cell(&table, "loss", 0), 3.1, 1e-15);
   CHECK(table.row_members[0] == 2 && table.row_members[5] == 1);

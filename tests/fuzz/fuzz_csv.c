@@ -23,7 +23,7 @@ static void use_table(struct table *table) {
   if (keep && table_where(table, "loss < 4 or N > 1e6", keep, &error)) {
     struct reduction reduction;
     static const char *const axes[] = {"seed"}, *const keys[] = {"parameters"}, *const targets[] = {"loss"};
-    if (table_average_over(table, targets, 1, axes, 1, keys, 1, &reduction, &error) &&
+    if (table_average_over(table, targets, 1, axes, 1, keys, 1, false, &reduction, &error) &&
         reduction.rows_after != table->row_count)
       abort();
   }

@@ -205,9 +205,97 @@ def draws_one_figure():
     check(done.code == 0 and "<svg" in text and "matched flops" in text, done)
 
 
+def comparing_spec(name, entries, lr="0.01"):
+    path = spec(name, lr).replace(".yaml", "-c.yaml")
+    with open(spec(name, lr), encoding="utf-8") as file:
+        text = file.read().replace("seed: [1, 2, 3, 4]}", "seed: [1, 2, 3, 4], train.lr: [0.01, 0.02]}")
+    return write(os.path.basename(path), text + "comparisons:\n" + entries)
+
+
+@case
+def a_spec_lists_its_comparisons():
+    entries = """  - {name: at the ends, a: "train.lr == 0.01", b: "train.lr == 0.02"}
+  - {name: compute, a: "train.lr == 0.01", b: "train.lr == 0.02", where: "train.steps == 200", match_on: loss}
+  - {a: "train.lr == 0.01", b: "train.lr == 0.02", match_on: flops, match_along: curves}
+"""
+    path = comparing_spec("listed", entries)
+    run("run", path, "--quiet", home="home", code=0)
+    told = document("compare", path, home="home")["comparisons"]
+    check([one["name"] for one in told] == ["at the ends", "compute", "train.lr == 0.01 | train.lr == 0.02"], told)
+    for one, arguments in zip(told, [[], ["--match-on", "loss", "--where", "train.steps == 200"], ["--match-on", "flops"]]):
+        where = " and train.steps == 200" if "--where" in arguments else ""
+        options = [a for a in arguments if a not in ("--where", "train.steps == 200")]
+        by_hand = document("compare", "listed", "--where", "train.lr == 0.01" + where, "--where", "train.lr == 0.02" + where,
+                           *options, home="home")
+        for key in ("mean", "low", "high", "p", "match_on", "compared", "pairs", "different"):
+            check(one["comparison"][key] == by_hand[key], one["name"], key, one["comparison"][key], by_hand[key])
+    check(document("compare", "listed", home="home")["comparisons"] == told, "by the experiment's name")
+    out = run("compare", path, home="home", code=0).out
+    check(all(f"== {one['name']} ==\n" in out for one in told) and "B needs +" in out and "B - A: " in out, out)
+
+
+@case
+def a_report_has_them_with_a_figure_each():
+    path = path_of("listed-c.yaml")
+    done = run("report", path, "--json", "-o", path_of("listed.html"), home="home")
+    if "gnuplot" in done.err:
+        return "no gnuplot"
+    told = json.loads(done.out)
+    check(done.code == 0 and told["comparisons"] == document("compare", path, home="home")["comparisons"], done.err)
+    figures = [figure for figure in told["figures"] if figure["name"] == "compare"]
+    check(len(figures) == 3 and all(figure["drawn"] for figure in figures) and "compute" in figures[1]["title"], figures)
+    with open(told["path"], encoding="utf-8") as file:
+        page = file.read()
+    mean = told["comparisons"][0]["comparison"]["mean"]
+    check("<h2>Comparisons</h2>" in page and f"B - A: {mean:+.4f} nats, mean over 8 pairs" in page, page[:2000])
+    check(page.count("matched flops") >= 2 and "B needs +" in page, "matched ones")
+    done = run("compare", path, "--figure", path_of("listed-figures"), home="home", code=0)
+    check(set(os.listdir(path_of("listed-figures"))) == {"compare-at-the-ends.svg", "compare-compute.svg",
+                                                        "compare-train.lr----0.01---train.lr----0.02.svg"},
+          os.listdir(path_of("listed-figures")))
+
+
+@case
+def what_hinders_one_leaves_the_others():
+    entries = """  - {name: nothing there, a: "train.lr == 0.01", b: "train.lr == 0.3"}
+  - {name: something, a: "train.lr == 0.01", b: "train.lr == 0.02"}
+"""
+    path = comparing_spec("listed", entries)
+    done = run("compare", path, home="home", code=2)
+    check("cannot be compared: B, " in done.out and "B - A: " in done.out and "nothing there" in done.err, done)
+    done = run("compare", path, "--json", home="home")
+    told = json.loads(done.out)["comparisons"]
+    check(done.code == 2 and told[0]["comparison"] is None and "no runs" in told[0]["trouble"] and
+          told[1]["comparison"]["units"] == 8, told)
+    report = run("report", path, home="home")
+    if "gnuplot" in report.err:
+        return "no gnuplot"
+    with open(report.out.strip(), encoding="utf-8") as file:
+        check("Cannot be compared: B, " in file.read(), "the report says so")
+
+
+@case
+def mistakes_in_comparisons_are_told():
+    for entry, said in [("{a: \"train.lr == 0.01\"}", "a comparison needs b"),
+                        ("{a: \"lr == 0.01\", b: x}", "did you mean train.lr?"),
+                        ("{a: seed == 1, b: seed == 2, match_on: los}", "did you mean 'loss'"),
+                        ("{a: seed == 1, b: seed == 2, measure: flops}", "measure says nothing without match_on"),
+                        ("{a: seed == 1, b: seed == 2, match_on: flops, measure: flops}", "at matched loss"),
+                        ("{a: seed == 1, b: seed == 2, ignore: [train.rl]}", "did you mean 'train.lr'"),
+                        ("{a: seed == 1, b: seed == 2, matched: flops}", "match_on"),
+                        ("[1, 2]", "a comparison must be a mapping")]:
+        done = run("check", comparing_spec("wrong", "  - " + entry + "\n"), code=2)
+        check(said in done.err and ":10:" in done.err, entry, done)
+    twice = "  - {name: x, a: seed == 1, b: seed == 2}\n" * 2
+    check("two comparisons are called 'x'" in run("check", comparing_spec("wrong", twice), code=2).err, "names")
+    check("has no comparisons" in run("compare", spec("a", 0.01), home="home", code=2).err, "none")
+    path = comparing_spec("listed", "  - {a: train.lr == 0.01, b: train.lr == 0.02}\n")
+    check("the spec says how" in run("compare", path, "--match-on", "loss", home="home", code=2).err, "no options beside it")
+
+
 @case
 def bad_calls_are_told():
-    for arguments, said in [(["a", "bb"], "no experiment 'bb'"), (["a"], "give two experiments"), ([], "give two"),
+    for arguments, said in [(["a", "bb"], "no experiment 'bb'"), (["a"], "has no comparisons; give two experiments"), ([], "give two"),
                             (["a", "b", "--match-on", "los"], "did you mean 'loss'"),
                             (["a", "b", "--measure", "flops"], "need --match-on"),
                             (["a", "b", "--match-on", "flops", "--measure", "flops"], "at matched loss"),

@@ -11,7 +11,7 @@ import time
 
 sys.path.insert(0, os.path.join(sys.path[0], ".."))
 import harness  # noqa: E402
-from harness import case, check, document, path_of, run, select, write  # noqa: E402
+from harness import case, check, document, near, path_of, run, select, write  # noqa: E402
 
 FAKE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fake_trainer.py")
 HALVING = "run: {halving: {over: train.lr, keep: 1/2, at: [0.25, 0.5]}}\n"
@@ -107,6 +107,8 @@ def the_worst_are_stopped_and_the_best_is_the_run_without_halving():
                 curve = select("whole", f"SELECT loss FROM metrics WHERE run = '{row[2]}' AND kind = 'eval' "
                                f"AND step = {row[5]}")
                 check(curve == [(row[6],)], "what was compared is the run's evaluation there", row, curve)
+    out = run("plan", halved, home="one", code=0).out
+    check("4 runs, 1 done, 3 stopped by halving, 0 to do" in out and "time to do" not in out, "a plan of what is over", out)
     # Again: nothing is trained, nothing is decided anew.
     before = select("one", "SELECT * FROM halvings WHERE experiment = 'tiny'"), select("one", "SELECT sum(attempts) FROM runs")
     out = run("run", halved, "--quiet", home="one", code=0).out
@@ -205,6 +207,100 @@ def a_trainer_of_ones_own():
     deaf = json.dumps({"*": {"sleep": 0.01, "deaf": True}})
     done = run("run", spec, "--quiet", home="deaf", code=0, FAKE=deaf)
     check("8 runs: 8 done" in done.out, "one that ignores SIGTERM trains all to their ends", done)
+
+
+# Losses of rates by seed: by seed 1 the first and the third are best, by seed 2 the second and the fourth, by the mean
+# the second, then the first.
+LOSSES = {1e-4: (2.0, 3.0), 1e-3: (2.3, 2.4), 1e-2: (2.1, 2.95), 3e-2: (2.6, 2.5)}
+BY_SEED = write("by_seed.py", """
+import json, os, sys
+config, folder = json.load(open(sys.argv[1]))["config"], sys.argv[2]
+loss = LOSSES[config["train.lr"]][config["seed"] - 1] + config["model.width"] / 1000
+state = os.path.join(folder, "state")
+begin = int(open(state).read()) if os.path.exists(state) else 0
+import signal
+stop = []
+signal.signal(signal.SIGTERM, lambda *ignored: stop.append(1))
+import time
+def line(event, **fields): return json.dumps({"event": event, **fields}) + "\\n"
+with open(os.path.join(folder, "events.jsonl"), "a", buffering=1) as events:
+    events.write(line("start", resumed_from=begin, parameters={"non_embedding": 1000}))
+    for step in range(begin + 1, 41):
+        if step == 10 and os.environ.get("WILD") == "%g %d" % (config["train.lr"], config["seed"]):
+            events.write(line("diverged", step=step, message="as asked"))
+            sys.exit(0)
+        events.write(line("eval", step=step, tokens=256 * step, loss=loss + 1 / step))
+        events.write(line("step", step=step, tokens=256 * step, loss=loss))
+        time.sleep(0.02)
+        if stop:
+            open(state, "w").write(str(step))
+            events.write(line("stopped", step=step))
+            sys.exit(0)
+    events.write(line("done", step=40, tokens=256 * 40, loss=loss))
+""".replace("LOSSES", repr(LOSSES)))
+FLAT = write("mean.yaml", "law: mean\nformula: E\nparameters: {E: {starts: [4], low: 0}}\n")
+
+
+WIDTHS = "[16, 32]"
+
+
+def by_seed(name, rule, more=""):
+    spec = SPEC.split("fit:")[0].replace("tiny", name).replace("[16]", WIDTHS).replace("      train.lr", "      seed: [1, 2]\n      train.lr")
+    command = f"trainer: {{command: [{sys.executable}, -S, -E, {BY_SEED}, '{{config}}', '{{folder}}'], version: '1'}}\n"
+    return write(name + ".yaml", spec + f"fit: {{law: {FLAT}, best_over: [train.lr], average_over: [seed], bootstrap: 0}}\n" + command +
+                 f"run: {{halving: {{over: train.lr, keep: 1/2, at: [0.5]{rule}}}}}\n" + more)
+
+
+@case
+def means_over_seeds_are_decided_as_one():
+    spec = by_seed("means", ", average_over: seed")
+    out = run("plan", spec, home="means", code=0).out
+    check("2 groups of 4 candidates (means over seed), after 0.5 of the steps 2 of each go on" in out and
+          "saves" not in out, out)
+    told = document("plan", spec, home="means")[0]["halving"]
+    check((told["runs"], told["candidates"], told["average_over"]) == (8, 4, "seed"), told)
+    out = run("run", spec, home="means", code=0)
+    check("16 runs: 8 done, 8 stopped by halving" in out.out and "means over seed" in out.err, out)
+    rows = document("runs", spec, home="means")
+    done = sorted((row["train.lr"], row["seed"]) for row in rows if row["state"] == "done" and row["model.width"] == 16)
+    check(done == [(1e-4, 1), (1e-4, 2), (1e-3, 1), (1e-3, 2)], "the best by the mean, with all their seeds", done)
+    places = dict(select("means", "SELECT run, place FROM halvings"))
+    check([places[row["id"]] for row in rows if row["seed"] == 1] == 2 * [2, 1, 3, 4] and
+          all(places[a["id"]] == places[b["id"]] for a in rows for b in rows if a["train.lr"] == b["train.lr"]), places)
+    fit = document("fit", spec, home="means")
+    check(not any("edge" in warning for warning in fit[0]["warnings"]), "the grid is that of the stopped ones, too", fit[0]["warnings"])
+    near(fit[0]["parameters"]["E"]["value"], 2.374, 1e-4, "the mean of 2.366 and 2.382, which are the best rates' means")
+    said = run("fit", spec, "--details", home="means", code=0)
+    check("8 runs were stopped by halving" in said.out + said.err and "of fewer rows" not in said.out + said.err, said)
+    before = select("means", "SELECT * FROM halvings"), select("means", "SELECT sum(attempts) FROM runs")
+    out = run("run", spec, "--quiet", home="means", code=0).out
+    check("8 done (8 of them before), 8 stopped" in out and
+          before == (select("means", "SELECT * FROM halvings"), select("means", "SELECT sum(attempts) FROM runs")), out)
+
+
+@case
+def a_rate_that_diverges_with_one_seed_comes_last():
+    spec = by_seed("torn", ", average_over: seed")
+    run("run", spec, "--quiet", home="torn", code=0, WILD="0.001 2")
+    rows = {(row["train.lr"], row["seed"]): row for row in document("runs", spec, home="torn")
+            if row["model.width"] == 16}
+    done = sorted(key for key, row in rows.items() if row["state"] == "done")
+    check(done == [(1e-4, 1), (1e-4, 2), (1e-2, 1), (1e-2, 2)], done)
+    check(rows[1e-3, 2]["state"] == "diverged" and rows[1e-3, 1]["halved_at"] == 0.5, rows)
+
+
+@case
+def means_of_fits_want_means_in_halving():
+    done = run("check", by_seed("apart", ""), home="bad", code=2)
+    check("halving decides for each seed by itself" in done.err and "average_over: seed" in done.err, done)
+    for rule, said in [(", average_over: train.lr", "stands twice"), (", average_over: sed", "did you mean"),
+                       (", average_over: model.layers", "no axis of the sweep"), (", average_over: train.steps", "same steps")]:
+        check(said in run("check", by_seed("apart", rule), home="bad", code=2).err, rule)
+    uneven = by_seed("apart", ", average_over: seed").replace("apart.yaml", "uneven.yaml")
+    with open(path_of("apart.yaml")) as file:
+        text = file.read().replace("sweep:\n", "sweep:\n  - grid: {model.width: [16], seed: [3], train.lr: [1e-3]}\n")
+    check("means over seed of 2 and of 3 runs" in run("plan", write("uneven.yaml", text), home="bad", code=2).err or
+          "means over seed of 3 and of 2 runs" in run("plan", uneven, home="bad", code=2).err, "means of as many runs")
 
 
 def refused(text, *said, command="check"):

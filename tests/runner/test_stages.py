@@ -150,6 +150,10 @@ def layers_are_in_the_store():
     calibrated = select("home", "SELECT DISTINCT json_extract(r.config, '$.\"compress.method\"') FROM runs r JOIN layers l "
                                 "ON l.run = r.id WHERE l.output_error IS NOT NULL")
     check(calibrated == [("gptq",)], "errors of the outputs where inputs were measured", calibrated)
+    devices = {method: device for method, device in
+               select("home", "SELECT DISTINCT json_extract(config, '$.\"compress.method\"'), device FROM runs WHERE stage = 'compress'")}
+    check(re.search("; LAPACK 3[.][0-9]+[.][0-9]+", devices["gptq"]) and "LAPACK" not in devices["rtn"],
+          "the library that factors Hessians is kept with the run", devices)
     # On what it was calibrated with, gptq is ahead of rounding each weight for itself.
     shown = run("show", rows[0][0], code=0).out
     check("mlp.down_proj" in shown and "relative" in shown, "show has them", shown)

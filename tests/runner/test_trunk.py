@@ -236,4 +236,57 @@ def chosen_runs_share_among_themselves():
     same("chosen", "apart")
 
 
+def seconds_to_do(home, named):
+    """What a plan says that one run after the other takes, and the estimates of its runs by length and seed."""
+    out = run("plan", named, home=home, code=0).out
+    told = re.search(r"time to do: (?:([0-9]+) h )?([0-9.]+) (s|min|days)\b", out)
+    rows = document("plan", named, home=home)
+    return 3600 * float(told[1] or 0) + float(told[2]) * {"s": 1, "min": 60, "days": 86400}[told[3]], rows
+
+
+@case
+def the_time_to_do_is_that_of_what_is_trained():
+    long = "sweep: {grid: {train.steps: [3000000, 6500000, 15000000], train.lr: [1e-2, 2e-2]}}\n"
+    halving = "run: {halving: {over: train.lr, keep: 1/2, at: [0.5]}}\n"
+    fake = "trainer: {command: [sh, -c, exit, '{config}'], version: '1'}\n"
+    shared = {"plain": 0.8 * (6.5 + 3) / 24.5, "halved": 0, "apart": 0}
+    for name, rest in ("plain", ""), ("halved", halving), ("apart", "run: {share_trunks: false}\n"):
+        told, rows = seconds_to_do("shared", spec(name + "-time", long + rest))
+        whole = sum(row["estimated_seconds"] for row in rows)
+        left = 1 - shared[name]
+        if name == "halved":  # one of two goes on from the last evaluation of the first half
+            for row in rows:
+                check(row["halving"]["rungs"][0]["step"] <= row["train.steps"] / 2, row["halving"])
+            left = sum(row["estimated_seconds"] * (0.5 + 0.5 * row["halving"]["rungs"][0]["step"] / row["train.steps"])
+                       for row in rows) / whole
+            check(0.5 < left < 0.76, left)
+        check(abs(told / (whole * left) - 1) < 0.05, name, told, whole, left)
+        trunks = {row["id"]: row for row in rows if row["trunk"] is None}
+        check(len(trunks) == (2 if name == "plain" else 6), name, rows)
+        for row in rows:
+            if row["trunk"] is not None:
+                trunk = trunks[row["trunk"]["id"]]
+                check(trunk["train.steps"] == 15000000 and trunk["train.lr"] == row["train.lr"] and
+                      row["trunk"]["step"] == row["train.steps"] * 4 // 5, row)
+    own = spec("own-time", long + fake)
+    check(all(row["trunk"] is None and row["prunings"] is None for row in document("plan", own)), "a trainer of one's own")
+    pruned = spec("pruned-time", 'sweep: {grid: {train.steps: [60], format: [none, "sparse(0.8,journey)"]}}\n')
+    prunings = [row["prunings"] for row in document("plan", pruned)]
+    check(prunings[0] is None and prunings[1] >= 20, "prunings", prunings)
+
+
+@case
+def what_is_left_counts_shared_steps_once():
+    for home, named, steps in ("left", SHARED, 338 + 130 + 12), ("left apart", APART, 2 * (60 + 130) + 300):
+        name = os.path.basename(named)[:-len(".yaml")]
+        run("run", "-q", named, "--only", "train.steps == 300 and seed == 0", home=home, code=0)
+        left = document("status", home=home)["experiments"][0]["seconds_left"]
+        seconds = select(home, "SELECT wall_seconds FROM runs WHERE state = 'done'")[0][0]
+        check(abs(left / (seconds * steps / 300) - 1) < 1e-6, name, left, seconds, steps)
+        run("cancel", "--where", "seed == 1", home=home, code=0)
+        steps = 130 + 12 if named == SHARED else 60 + 130
+        left = document("status", home=home)["experiments"][0]["seconds_left"]
+        check(abs(left / (seconds * steps / 300) - 1) < 1e-6, name + ", some cancelled", left, seconds, steps)
+
+
 finish()

@@ -9,6 +9,7 @@ bool compress_stage_resolve(struct run_config *config, const struct corpus_facts
                             struct error *error);
 bool compress_stage_becomes(struct run_config *config, struct arena *arena, struct error *error);
 double compress_stage_forward_tokens(const struct run_config *config, const struct corpus_facts *facts);
+const char *compress_stage_libraries(const struct run_config *config, struct arena *arena);
 bool compress_stage_work(struct stage_work *work, struct error *error);
 
 // The settings that a configuration gives its method, resolved; in the arena. False with an error about the fields at

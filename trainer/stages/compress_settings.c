@@ -107,6 +107,14 @@ bool compress_stage_resolve(struct run_config *config, const struct corpus_facts
   return fine;
 }
 
+const char *compress_stage_libraries(const struct run_config *config, struct arena *arena) {
+  struct compress_settings settings;
+  struct error error = {0};
+  // Those that read a Hessian factor it by LAPACK.
+  bool factors = compress_settings_of(config, &settings, arena, &error) && settings.method->needs_calibration;
+  return factors ? compress_library(arena) : NULL;
+}
+
 bool compress_stage_becomes(struct run_config *config, struct arena *arena, struct error *error) {
   struct compress_settings settings;
   if (!compress_settings_of(config, &settings, arena, error)) return false;

@@ -27,6 +27,9 @@ struct stage {
   bool (*becomes)(struct run_config *config, struct arena *arena, struct error *error);
   // Tokens that go forward through the model, for the estimate of time; `facts` may not be known.
   double (*forward_tokens)(const struct run_config *config, const struct corpus_facts *facts);
+  // Libraries beside the device's own that its numbers depend on, with their versions, for the record of the run: in
+  // words, in the arena; NULL: none. May be NULL.
+  const char *(*libraries)(const struct run_config *config, struct arena *arena);
   // Does it: from the parent's checkpoint to this run's, with its events but `start` and the ends that are no result.
   // False with an error.
   bool (*work)(struct stage_work *work, struct error *error);

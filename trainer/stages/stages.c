@@ -27,6 +27,7 @@ const struct stage stages[] = {
      .resolve = compress_stage_resolve,
      .becomes = compress_stage_becomes,
      .forward_tokens = compress_stage_forward_tokens,
+     .libraries = compress_stage_libraries,
      .work = compress_stage_work},
     {.name = "evaluate",
      .one = "evaluation",
