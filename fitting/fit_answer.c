@@ -13,20 +13,21 @@ struct answered {
   enum coefficient_status status;
 };
 
-static const char *digits(struct arena *arena, double value) {
+static const char *digits(struct arena *arena, double value, int count) {
   char text[32];
-  return arena_string(arena, number_digits(value, 4, text));
+  return arena_string(arena, number_digits(value, count, text));
 }
 
 // "a = 0.504 (95 % interval 0.46 to 0.55), determined".
 static const char *estimate_words(const struct fit *fit, const struct answered *e) {
   struct arena *arena = &fit->result->arena;
-  const char *value = digits(arena, e->value), *interval = "";
+  int count = interval_digits(e->low, e->high, 4);
+  const char *value = digits(arena, e->value, count), *interval = "";
   switch (e->status) {
     case COEFFICIENT_FITTED:
       if (!isnan(e->low) && !isnan(e->high))
         interval = arena_format(arena, " (%g %% interval %s to %s), determined", 100 * fit->result->confidence,
-                                digits(arena, e->low), digits(arena, e->high));
+                                digits(arena, e->low, count), digits(arena, e->high, count));
       else
         interval = fit->rounding            ? " (residuals are rounding, so no interval)"
                    : fit->result->bootstrap ? " (no interval)"
@@ -36,7 +37,7 @@ static const char *estimate_words(const struct fit *fit, const struct answered *
       return arena_format(arena, "%s = %s, %s", e->name, value, e->note ? e->note : coefficient_status_name(e->status));
     case COEFFICIENT_ONE_SIDED:
       return arena_format(arena, "%s is limited on one side only: %s %s", e->name,
-                          isnan(e->low) ? "at most" : "at least", digits(arena, isnan(e->low) ? e->high : e->low));
+                          isnan(e->low) ? "at most" : "at least", digits(arena, isnan(e->low) ? e->high : e->low, 4));
     case COEFFICIENT_UNIDENTIFIED:
       return arena_format(arena, "%s is not determined by these rows", e->name);
     case COEFFICIENT_AT_LOW:

@@ -183,7 +183,10 @@ void fitted_law_predict(struct arena *arena, const struct fitted_law *fitted, co
       replicates[b] = law_bound_value(&binding, fitted->replicates + b * fitted->coefficient_count, NAN, NAN, NAN);
     prediction->law = estimate_of(fitted, prediction->law.value, replicates);
     if (fitted->scatter_count && isfinite(prediction->law.value)) run_interval(fitted, replicates, prediction);
-    if (isnan(prediction->law.value)) prediction->missing = "the law gives no number here";
+    if (!isfinite(prediction->law.value)) {
+      prediction->law = (struct estimate){.value = NAN, .low = NAN, .high = NAN};
+      prediction->missing = "the law gives no number here";
+    }
   } else {
     prediction->missing = arena_string(arena, error.text);
   }

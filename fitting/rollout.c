@@ -70,6 +70,7 @@ struct cut_errors {
   const struct fit_stage *stage;
   int *of, kept;             // coordinates that the rows kept tell of: places in stage->free
   const double *matrix;      // [free_count][free_count]: sum of w J J'
+  double *factor;            // [kept][kept]: of the matrix over what is kept
   double *groups;            // [kept][kept]: B, with its factor; NULL where every row is by itself
   double *jacobian;          // [rows][free_count]
   double variance, degrees;  // of a row
@@ -121,15 +122,21 @@ static bool add_rows(const struct rolling *rolling, const double *residual, stru
   return errors->degrees > 0;
 }
 
-// The variance of a prediction with this gradient, of the law alone; NAN where there is none. Scratch [kept^2 + kept].
-static double law_variance(const struct cut_errors *errors, const double *gradient, double *scratch) {
+// The factor of the matrix over what is kept; false where it has none.
+static bool factor_matrix(struct cut_errors *errors, struct arena *arena) {
   int n = errors->stage->free_count, kept = errors->kept;
-  double *matrix = scratch, *solution = scratch + kept * kept, along = 0;
-  for (int a = 0; a < kept; a++) {
-    for (int b = 0; b < kept; b++) matrix[a * kept + b] = errors->matrix[errors->of[a] * n + errors->of[b]];
-    solution[a] = gradient[errors->of[a]];
-  }
-  if (!cholesky_solve(matrix, kept, solution)) return NAN;
+  errors->factor = arena_array(arena, (size_t)(kept * kept) + 1, sizeof *errors->factor);
+  for (int a = 0; a < kept; a++)
+    for (int b = 0; b < kept; b++) errors->factor[a * kept + b] = errors->matrix[errors->of[a] * n + errors->of[b]];
+  return cholesky_factor(errors->factor, kept);
+}
+
+// The variance of a prediction with this gradient, of the law alone. Scratch [kept].
+static double law_variance(const struct cut_errors *errors, const double *gradient, double *solution) {
+  int kept = errors->kept;
+  double along = 0;
+  for (int a = 0; a < kept; a++) solution[a] = gradient[errors->of[a]];
+  cholesky_back(errors->factor, kept, solution);
   for (int a = 0; a < kept; a++) {
     if (!errors->groups) along += errors->variance * solution[a] * gradient[errors->of[a]];
     for (int b = 0; errors->groups && b < kept; b++) along += solution[a] * errors->groups[a * kept + b] * solution[b];
@@ -157,11 +164,11 @@ static bool find_intervals(struct rolling *rolling, struct arena *arena, const s
   errors.of = arena_array(arena, n + 1, sizeof *errors.of);
   if (!determined(stage, workspace->matrix, errors.of, &errors.kept)) return false;
   double *residual = arena_array(arena, rows + 1, sizeof *residual),
-         *scratch = arena_array(arena, (size_t)(errors.kept * errors.kept + errors.kept) + 1, sizeof *scratch);
+         *scratch = arena_array(arena, (size_t)errors.kept + 1, sizeof *scratch);
   errors.jacobian = arena_array(arena, rows * n + 1, sizeof *errors.jacobian);
   if (fit->stage_count > 1 || !problem_jacobian(workspace, x, residual, errors.jacobian)) return true;
   bool known = fit->grouped ? add_groups(rolling, arena, residual, &errors) : add_rows(rolling, residual, &errors);
-  if (!known) return true;
+  if (!known || !factor_matrix(&errors, arena)) return true;
   double t = gsl_cdf_tdist_Pinv((1 + fit->result->confidence) / 2, errors.degrees);
   for (size_t i = 0; i < rows; i++)
     rolling->half[stage->rows[i]] =
