@@ -77,12 +77,39 @@ static const char *about_of(const struct law *law, const char *name) {
   return NULL;
 }
 
+static bool is_held(enum coefficient_status status) {
+  return status == COEFFICIENT_FIXED || status == COEFFICIENT_BASELINE;
+}
+
+// Whether all that the law is fitted for is held: then the answer is what is fitted in its place.
+static bool all_held(const struct fit *fit, const char *const *names, int count) {
+  for (int i = 0; i < count; i++) {
+    struct answered found[SHOWN + 1];
+    size_t there = estimates_of(fit, names[i], found, SHOWN + 1);
+    for (size_t k = 0; k < there; k++)
+      if (!is_held(found[k].status)) return false;
+  }
+  return true;
+}
+
+// The parameter of the first coefficient that is not held, or NULL.
+static const char *first_fitted(const struct fit *fit) {
+  for (size_t i = 0; i < fit->result->coefficient_count; i++)
+    if (!is_held(fit->result->coefficients[i].status)) return fit->result->coefficients[i].parameter;
+  return NULL;
+}
+
 void fit_answer(struct fit *fit) {
   const struct law *law = fit->law;
   struct arena *arena = &fit->result->arena;
   const char *first = law->parameter_count ? law->parameters[0].name : NULL, *text = "";
   const char *const *names = law->answer_count ? law->answers : law->exponent_count ? law->exponents : &first;
   int count = law->answer_count ? law->answer_count : law->exponent_count ? law->exponent_count : first != NULL;
+  const char *fitted = all_held(fit, names, count) ? first_fitted(fit) : NULL;
+  if (fitted) {
+    names = &fitted;
+    count = 1;
+  }
   for (int i = 0; i < count; i++) {
     struct answered found[SHOWN + 1];
     size_t there = estimates_of(fit, names[i], found, SHOWN + 1);

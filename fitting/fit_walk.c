@@ -71,8 +71,8 @@ static double path_descend(struct path *path, double ahead, double *x) {
   double value = problem_evaluate(workspace, x, NULL, WANT_VALUE);
   if (!isfinite(value)) return INFINITY;
   project_many(workspace, value, x, path->solved);
-  descend(workspace, x, NULL, 100, 1e-6);
-  return polish(workspace, x, NULL, 12).objective;
+  descend(workspace, x, NULL, 100, 1e-9);
+  return polish(workspace, x, NULL, 6).objective;
 }
 
 static const double nothing = -15;  // of a logarithm

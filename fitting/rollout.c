@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fitting/fit_internal.h"
+#include "fitting/rollout_internal.h"
 
 enum { CUTS = 5, AXES = 8, BINS = 6, LEAST_VALUES = 3 };
 static const double shares[CUTS] = {0.5, 0.6, 0.7, 0.8, 0.9};
@@ -146,7 +146,8 @@ static double law_variance(const struct cut_errors *errors, const double *gradie
 
 // Half the interval of each row of the stage, from the curvature at the refit's minimum. False where the rows kept
 // leave a direction open.
-static bool find_intervals(struct rolling *rolling, struct arena *arena, const struct fit_stage *stage) {
+static bool find_intervals(struct rolling *rolling, struct arena *arena, const struct fit_stage *stage,
+                           struct staged *staged) {
   struct fit *fit = rolling->fit;
   struct refit *refit = rolling->refit;
   struct workspace *workspace = refit->spaces[stage - fit->stages];
@@ -163,10 +164,12 @@ static bool find_intervals(struct rolling *rolling, struct arena *arena, const s
   problem_evaluate(workspace, x, factor, WANT_REWEIGHTED);
   errors.of = arena_array(arena, n + 1, sizeof *errors.of);
   if (!determined(stage, workspace->matrix, errors.of, &errors.kept)) return false;
+  if (fit->stage_count > 1 && (fit->grouped || errors.kept < stage->free_count)) staged->unknown = true;
+  if (fit->stage_count > 1) return staged_intervals(fit, refit, stage, rolling->kept, staged, rolling->half, arena);
   double *residual = arena_array(arena, rows + 1, sizeof *residual),
          *scratch = arena_array(arena, (size_t)errors.kept + 1, sizeof *scratch);
   errors.jacobian = arena_array(arena, rows * n + 1, sizeof *errors.jacobian);
-  if (fit->stage_count > 1 || !problem_jacobian(workspace, x, residual, errors.jacobian)) return true;
+  if (!problem_jacobian(workspace, x, residual, errors.jacobian)) return true;
   bool known = fit->grouped ? add_groups(rolling, arena, residual, &errors) : add_rows(rolling, residual, &errors);
   if (!known || !factor_matrix(&errors, arena)) return true;
   double t = gsl_cdf_tdist_Pinv((1 + fit->result->confidence) / 2, errors.degrees);
@@ -181,13 +184,14 @@ static const char *refit_cut(struct rolling *rolling, struct arena *arena) {
   size_t n = (size_t)fit->element_count, rows = fit->table->row_count;
   double *values = arena_array(arena, n + 1, sizeof *values);
   struct error error = {0};
+  struct staged staged = {0};
   for (size_t row = 0; row < rows; row++) {
     rolling->refit->factor[row] = rolling->kept[row];
     rolling->half[row] = NAN;
   }
   if (!refit_rows(fit, rolling->refit, values)) return "too few rows are left for the law";
   for (int s = 0; s < fit->stage_count; s++)
-    if (fit->stages[s].free_count && !find_intervals(rolling, arena, &fit->stages[s]))
+    if (fit->stages[s].free_count && !find_intervals(rolling, arena, &fit->stages[s], &staged))
       return "the rows left do not determine the law";
   for (size_t e = 0; e < n; e++) {
     rolling->coefficients[e] = fit->result->coefficients[e];

@@ -102,13 +102,6 @@ static void add_standing(const struct predict_report *report, struct arena *aren
   add_held_back(report, arena, outside, count, indent, lines);
 }
 
-// Whether a category that no row has is asked for: of what has no prediction, that alone is worth saying.
-static bool outside_unseen(const struct outside *outside, size_t count) {
-  for (size_t i = 0; i < count; i++)
-    if (outside[i].unseen) return true;
-  return false;
-}
-
 static void add_cost(struct arena *arena, const struct overtraining *o, struct text *lines) {
   const char *range = interval(arena, o->cost_ratio.low, o->cost_ratio.high, 4);
   add_line(lines, 6,
@@ -143,8 +136,7 @@ static void print_points(const struct predict_report *report, struct arena *aren
     text_table_cell(&table, "%s%s%s", point->name ? point->name : "", point->name ? ": " : "",
                     inputs_text(arena, point->name ? report->law : NULL, point->inputs, point->input_count));
     if (p->missing) add_line(&lines, 6, arena_format(arena, "no prediction: %s", p->missing));
-    if (!p->missing || outside_unseen(p->outside, p->outside_count))
-      add_standing(report, arena, &p->law, p->outside, p->outside_count, 6, &lines);
+    add_standing(report, arena, &p->law, p->outside, p->outside_count, 6, &lines);
     if (point->has_cost) add_cost(arena, &point->cost, &lines);
     if (lines.length) text_table_note(&table, text_string(&lines));
     text_free(&lines);
