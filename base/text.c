@@ -84,6 +84,15 @@ const char *number_digits(double value, int digits, char out[32]) {
   return out;
 }
 
+int interval_digits(double low, double high, int least) {
+  enum { UNITS = 5, MOST = 17 };
+  double size = fmax(fabs(low), fabs(high)), width = high - low;
+  int digits = least;
+  if (!isfinite(width) || !(width > 0)) return least;
+  while (digits < MOST && width < UNITS * pow(10, floor(log10(size)) + 1 - digits)) digits++;
+  return digits;
+}
+
 const char *loss_human(double value, char out[32]) {
   bool usual = value == 0 || (fabs(value) >= 1e-3 && fabs(value) < 1e7);
   snprintf(out, 32, usual ? "%.4f" : "%.4g", value);

@@ -26,6 +26,9 @@ void text_add_shell(struct text *text, const char *word);
 int number_shortest(double value, char out[32]);
 // So many significant digits; "-" for NaN.
 const char *number_digits(double value, int digits, char out[32]);
+// Significant digits, `least` or more and 17 at most, in which the ends of an interval lie five units of the last apart
+// or more, so that they do not look like one number; `least` where an end is none or both are equal.
+int interval_digits(double low, double high, int least);
 // "842", "14.3k", "1.02M", "3.1e13": three significant digits for people.
 const char *number_human(double value, char out[32]);
 // A loss for people: "2.3456"; of a size that no loss has with its exponent.

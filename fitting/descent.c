@@ -4,7 +4,7 @@
 
 #include "fitting/problem_internal.h"
 
-bool cholesky_solve(double *a, int n, double *b) {
+bool cholesky_factor(double *a, int n) {
   for (int j = 0; j < n; j++) {
     double diagonal = a[j * n + j];
     for (int k = 0; k < j; k++) diagonal -= a[j * n + k] * a[j * n + k];
@@ -17,6 +17,10 @@ bool cholesky_solve(double *a, int n, double *b) {
       a[i * n + j] = sum / diagonal;
     }
   }
+  return true;
+}
+
+void cholesky_back(const double *a, int n, double *b) {
   for (int i = 0; i < n; i++) {
     for (int k = 0; k < i; k++) b[i] -= a[i * n + k] * b[k];
     b[i] /= a[i * n + i];
@@ -25,6 +29,11 @@ bool cholesky_solve(double *a, int n, double *b) {
     for (int k = i + 1; k < n; k++) b[i] -= a[k * n + i] * b[k];
     b[i] /= a[i * n + i];
   }
+}
+
+bool cholesky_solve(double *a, int n, double *b) {
+  if (!cholesky_factor(a, n)) return false;
+  cholesky_back(a, n, b);
   return true;
 }
 
@@ -184,6 +193,27 @@ static void add_linear_curvature(struct workspace *workspace, const double *x) {
       workspace->matrix[i * n + i] += workspace->scratch[i];
 }
 
+static double difference_step(const struct problem *problem, int j, double x) {
+  return 1e-5 * fmax(problem_unit(problem, j, x), problem->unit[problem->free[j]] == 0 ? fabs(x) : 0);
+}
+
+// The curvature of coefficients of which no two meet in a row, with themselves: one difference along all of them.
+static void add_curvature_apart(struct workspace *workspace, const double *x, const bool *apart) {
+  const struct problem *problem = workspace->problem;
+  int n = problem->free_count;
+  double *plus = workspace->trial_gradient, *minus = workspace->trial_magnitude;
+  for (int side = 0; side < 2; side++) {
+    for (int j = 0; j < n; j++)
+      if (apart[problem->free[j]]) workspace->trial[j] = x[j] + (side ? -1 : 1) * difference_step(problem, j, x[j]);
+    problem_frozen_gradient(workspace, workspace->trial, side ? minus : plus);
+  }
+  for (int j = 0; j < n; j++) {
+    if (!apart[problem->free[j]]) continue;
+    workspace->matrix[j * n + j] += (plus[j] - minus[j]) / (2 * difference_step(problem, j, x[j]));
+    workspace->trial[j] = x[j];
+  }
+}
+
 // matrix += derivative of the frozen gradient by central differences: what the curvature of the law adds.
 static void add_law_curvature(struct workspace *workspace, const double *x, const double *weight) {
   const struct problem *problem = workspace->problem;
@@ -194,19 +224,21 @@ static void add_law_curvature(struct workspace *workspace, const double *x, cons
   }
   double *plus = workspace->trial_gradient, *minus = workspace->trial_magnitude;
   bool solved = problem_has_many_linear(problem);
+  const bool *apart = solved ? NULL : problem->program->apart;
   if (solved) add_linear_curvature(workspace, x);
   memcpy(workspace->trial, x, (size_t)n * sizeof *x);
+  if (apart) add_curvature_apart(workspace, x, apart);
   for (int j = 0; j < n; j++) {
-    if (solved && is_linear(problem, j)) continue;
-    double h = 1e-5 * fmax(problem_unit(problem, j, x[j]), problem->unit[problem->free[j]] == 0 ? fabs(x[j]) : 0);
+    if ((solved && is_linear(problem, j)) || (apart && apart[problem->free[j]])) continue;
+    double h = difference_step(problem, j, x[j]);
     workspace->trial[j] = x[j] + h;
     problem_frozen_gradient(workspace, workspace->trial, plus);
     workspace->trial[j] = x[j] - h;
     problem_frozen_gradient(workspace, workspace->trial, minus);
     workspace->trial[j] = x[j];
     for (int i = 0; i < n; i++) {
-      double half = (plus[i] - minus[i]) / (4 * h);    // halves, for the two sides of the symmetric matrix
-      if (solved && is_linear(problem, i)) half *= 2;  // which has no other half
+      double half = (plus[i] - minus[i]) / (4 * h);  // halves, for the two sides of the symmetric matrix
+      if ((solved && is_linear(problem, i)) || (apart && apart[problem->free[i]])) half *= 2;  // with no other half
       workspace->matrix[i * n + j] += half;
       workspace->matrix[j * n + i] += half;
     }

@@ -273,29 +273,28 @@ static bool write_definition(struct exporting *exporting, const struct law_defin
   return true;
 }
 
-// Four significant digits, or as many as set the interval's ends apart.
-static void latex_rounded(double value, struct text *out) {
-  char number[40];
+static void latex_rounded(double value, int digits, struct text *out) {
+  char number[32];
   if (isnan(value)) {
     text_add(out, "--");
     return;
   }
-  snprintf(number, sizeof number, "%.4g", value);
   double rounded;
-  number_parse(number, &rounded);
+  number_parse(number_digits(value, digits, number), &rounded);
   text_char(out, '$');
   latex_number(rounded, out);
   text_char(out, '$');
 }
 
 // What the table says of a value: brackets hold one that the data do not determine, a limit on one side is an
-// inequality, and only what has two ends has an interval.
+// inequality, and only what has two ends has an interval. Four digits, or as many as set the ends apart.
 static void latex_cells(struct exporting *exporting, enum coefficient_status status, double value, double low,
                         double high) {
   struct text *out = exporting->out;
+  int digits = interval_digits(low, high, 4);
   bool bound = status == COEFFICIENT_AT_LOW || status == COEFFICIENT_AT_HIGH, open = status == COEFFICIENT_UNIDENTIFIED;
   text_add(out, open ? "(" : "");
-  latex_rounded(fit_is_zero(status, value, high) ? 0 : value, out);
+  latex_rounded(fit_is_zero(status, value, high) ? 0 : value, digits, out);
   text_add(out, open ? ")" : bound ? " (bound)" : "");
   text_add(out, " & ");
   if (open || (isnan(low) && isnan(high))) {
@@ -303,11 +302,11 @@ static void latex_cells(struct exporting *exporting, enum coefficient_status sta
     plain(words, strlen(words), out);
   } else if (isnan(low) || isnan(high)) {
     text_add(out, isnan(low) ? "$\\leq$ " : "$\\geq$ ");
-    latex_rounded(isnan(low) ? high : low, out);
+    latex_rounded(isnan(low) ? high : low, digits, out);
   } else {
-    latex_rounded(low, out);
+    latex_rounded(low, digits, out);
     text_add(out, " to ");
-    latex_rounded(high, out);
+    latex_rounded(high, digits, out);
   }
   text_add(out, " \\\\\n");
 }

@@ -204,6 +204,26 @@ static bool diagnose(struct fit *fit, struct error *error) {
   return fit_leave_out(fit, error);
 }
 
+// Intervals of every kind, and errors that would make one, end where the rows set a limit, and only there.
+static void open_kinds(enum coefficient_status status, double low, double high, struct intervals *kinds) {
+  bool limited = status != COEFFICIENT_ONE_SIDED && status != COEFFICIENT_AT_LOW && status != COEFFICIENT_AT_HIGH;
+  if (limited) return;
+  if (isnan(low)) kinds->percentile_low = kinds->bca_low = kinds->t_low = NAN;
+  if (isnan(high)) kinds->percentile_high = kinds->bca_high = kinds->t_high = NAN;
+  kinds->robust_se = NAN;
+}
+
+static void open_all_kinds(struct fit_result *result) {
+  for (size_t i = 0; i < result->coefficient_count; i++) {
+    struct coefficient *c = &result->coefficients[i];
+    open_kinds(c->status, c->low, c->high, &c->intervals);
+  }
+  for (size_t i = 0; i < result->derived_count; i++) {
+    struct fit_derived *d = &result->derived[i];
+    open_kinds(d->status, d->low, d->high, &d->intervals);
+  }
+}
+
 bool fit_find(struct fit *fit, struct error *error) {
   bool fine = begin(fit, error) && fit_setup(fit, error) && fit_check_part(fit, error) && fit_prior_read(fit, error) &&
               fit_pool_read(fit, error) && fit_profile_names(fit, error) && fit_score_read(fit, error) &&
@@ -246,6 +266,7 @@ bool fit_run(const struct law *law, const struct table *table, const struct fit_
     if (fine) fit_ratios(&fit);
     if (fine) fit_tell_priors(&fit);
     if (fine) fit_tell_pools(&fit);
+    open_all_kinds(result);
     fit_copy_tied_intervals(&fit);
     if (fine) fit_answer(&fit);
   }

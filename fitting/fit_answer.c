@@ -13,20 +13,21 @@ struct answered {
   enum coefficient_status status;
 };
 
-static const char *digits(struct arena *arena, double value) {
+static const char *digits(struct arena *arena, double value, int count) {
   char text[32];
-  return arena_string(arena, number_digits(value, 4, text));
+  return arena_string(arena, number_digits(value, count, text));
 }
 
 // "a = 0.504 (95 % interval 0.46 to 0.55), determined".
 static const char *estimate_words(const struct fit *fit, const struct answered *e) {
   struct arena *arena = &fit->result->arena;
-  const char *value = digits(arena, e->value), *interval = "";
+  int count = interval_digits(e->low, e->high, 4);
+  const char *value = digits(arena, e->value, count), *interval = "";
   switch (e->status) {
     case COEFFICIENT_FITTED:
       if (!isnan(e->low) && !isnan(e->high))
         interval = arena_format(arena, " (%g %% interval %s to %s), determined", 100 * fit->result->confidence,
-                                digits(arena, e->low), digits(arena, e->high));
+                                digits(arena, e->low, count), digits(arena, e->high, count));
       else
         interval = fit->rounding            ? " (residuals are rounding, so no interval)"
                    : fit->result->bootstrap ? " (no interval)"
@@ -36,7 +37,7 @@ static const char *estimate_words(const struct fit *fit, const struct answered *
       return arena_format(arena, "%s = %s, %s", e->name, value, e->note ? e->note : coefficient_status_name(e->status));
     case COEFFICIENT_ONE_SIDED:
       return arena_format(arena, "%s is limited on one side only: %s %s", e->name,
-                          isnan(e->low) ? "at most" : "at least", digits(arena, isnan(e->low) ? e->high : e->low));
+                          isnan(e->low) ? "at most" : "at least", digits(arena, isnan(e->low) ? e->high : e->low, 4));
     case COEFFICIENT_UNIDENTIFIED:
       return arena_format(arena, "%s is not determined by these rows", e->name);
     case COEFFICIENT_AT_LOW:
@@ -76,12 +77,39 @@ static const char *about_of(const struct law *law, const char *name) {
   return NULL;
 }
 
+static bool is_held(enum coefficient_status status) {
+  return status == COEFFICIENT_FIXED || status == COEFFICIENT_BASELINE;
+}
+
+// Whether all that the law is fitted for is held: then the answer is what is fitted in its place.
+static bool all_held(const struct fit *fit, const char *const *names, int count) {
+  for (int i = 0; i < count; i++) {
+    struct answered found[SHOWN + 1];
+    size_t there = estimates_of(fit, names[i], found, SHOWN + 1);
+    for (size_t k = 0; k < there; k++)
+      if (!is_held(found[k].status)) return false;
+  }
+  return true;
+}
+
+// The parameter of the first coefficient that is not held, or NULL.
+static const char *first_fitted(const struct fit *fit) {
+  for (size_t i = 0; i < fit->result->coefficient_count; i++)
+    if (!is_held(fit->result->coefficients[i].status)) return fit->result->coefficients[i].parameter;
+  return NULL;
+}
+
 void fit_answer(struct fit *fit) {
   const struct law *law = fit->law;
   struct arena *arena = &fit->result->arena;
   const char *first = law->parameter_count ? law->parameters[0].name : NULL, *text = "";
   const char *const *names = law->answer_count ? law->answers : law->exponent_count ? law->exponents : &first;
   int count = law->answer_count ? law->answer_count : law->exponent_count ? law->exponent_count : first != NULL;
+  const char *fitted = all_held(fit, names, count) ? first_fitted(fit) : NULL;
+  if (fitted) {
+    names = &fitted;
+    count = 1;
+  }
   for (int i = 0; i < count; i++) {
     struct answered found[SHOWN + 1];
     size_t there = estimates_of(fit, names[i], found, SHOWN + 1);

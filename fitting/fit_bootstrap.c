@@ -118,7 +118,8 @@ void fit_bootstrap(struct fit *fit) {
   }
   result->jackknife_count = fit->jackknife_count;
   result->jackknife = fit->jackknife;
-  if (result->bootstrap_failed * 20 > result->bootstrap)
-    fit_result_warn(result, "%d of %d resamples hold too few different rows for the law and count in no interval",
-                    result->bootstrap_failed, result->bootstrap);
+  if (fit_many_resamples_failed(result))
+    fit_result_warn(result, "%d of %d resamples hold too few different rows for the law and count %s",
+                    result->bootstrap_failed, result->bootstrap,
+                    result->interval == INTERVAL_T ? "for nothing" : "in no interval");
 }

@@ -17,7 +17,7 @@ void fit_json_estimate(struct json_writer *writer, double value, double low, dou
   json_key_number(writer, "low", low);
   json_key_number(writer, "high", high);
   json_key_number(writer, "se", se);
-  if (isnan(se) && isnan(intervals->percentile_low)) return;
+  if (isnan(se) && isnan(intervals->percentile_low) && isnan(intervals->percentile_high)) return;
   json_key_string(writer, "interval", interval_kind_name(intervals->kind));
   put_interval(writer, "percentile", intervals->percentile_low, intervals->percentile_high);
   put_interval(writer, "bca", intervals->bca_low, intervals->bca_high);

@@ -9,9 +9,50 @@ static void doubt_selection(struct fit *fit) {
   if (!out) return;
   fit_result_warn(
       fit->result,
-      "%zu of %zu rows %s left out for their %s (zero or below, and its logarithm is fitted): rows chosen by "
+      "%zu of %zu rows %s left out for %s %s, which is zero or below where its logarithm is fitted (%s): rows chosen by "
       "their outcome bend the law towards those that stay; --residual plain takes all rows",
-      out, fit->result->rows + fit->result->held_out + out, out == 1 ? "is" : "are", fit->law->target);
+      out, fit->result->rows + fit->result->held_out + out, out == 1 ? "is" : "are", out == 1 ? "its" : "their",
+      fit->law->target, fit_outcome_rows(&fit->result->arena, fit->result));
+}
+
+// The decimal places that the outcomes are written with, or -1 where they have as many as numbers have.
+static int places_of(const struct fit_result *result) {
+  enum { MOST = 9 };
+  for (int places = 0; places <= MOST; places++) {
+    double scale = pow(10, places);
+    bool all = true;
+    for (size_t i = 0; i < result->table_count && all; i++) {
+      double scaled = result->table[i].observed * scale;
+      all = result->table[i].use != ROW_FITTED || fabs(scaled - round(scaled)) <= 1e-6 * fmin(1, fabs(scaled));
+    }
+    if (all) return places;
+  }
+  return -1;
+}
+
+// Residuals no larger than rounding makes them: no noise was measured, so nothing tells how runs scatter.
+static void doubt_places(struct fit *fit) {
+  static const double about = 1.5;
+  const struct fit_result *result = fit->result;
+  int places = places_of(result);
+  double squares = 0;
+  if (places < 0 || !(result->residual_rms > 0) || result->rows < 2) return;
+  double rounding = pow(10, -places) / sqrt(12);  // standard deviation of what is uniform over a unit
+  for (size_t i = 0; i < result->table_count; i++) {
+    const struct fit_row *row = &result->table[i];
+    double one = result->residual == RESIDUAL_LOG ? rounding / row->observed : rounding;
+    if (row->use == ROW_FITTED) squares += one * one;
+  }
+  double expected = sqrt(squares / (double)result->rows);
+  if (result->residual_rms > about * expected) return;
+  bool percent = result->residual == RESIDUAL_LOG;
+  char rms[32], own[32];
+  fit_result_warn(fit->result,
+                  "residuals (rms %s%s) are no larger than the rounding of %s to %d decimal place%s makes them (%s%s): "
+                  "intervals hold that alone, and nothing tells how runs differ by their seeds",
+                  number_digits(result->residual_rms * (percent ? 100 : 1), 2, rms), percent ? " %" : "",
+                  fit->law->target, places, places == 1 ? "" : "s",
+                  number_digits(expected * (percent ? 100 : 1), 2, own), percent ? " %" : "");
 }
 
 static void doubt_constant(struct fit *fit) {
@@ -47,7 +88,10 @@ void fit_doubt_outcomes(struct fit *fit) {
   if (fit->options->bare) return;
   doubt_selection(fit);
   doubt_constant(fit);
-  if (!fit->rounding) return;
+  if (!fit->rounding) {
+    doubt_places(fit);
+    return;
+  }
   char number[32];
   fit_result_warn(
       result,

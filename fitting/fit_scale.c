@@ -55,13 +55,13 @@ static void invert(struct arena *arena, struct stage_scale *scale) {
   double *scaled = arena_array(arena, (size_t)(n * n) + 1, sizeof *scaled),
          *column = arena_array(arena, (size_t)n + 1, sizeof *column),
          *inverse = arena_array(arena, (size_t)(n * n) + 1, sizeof *inverse);
+  for (int i = 0; i < n; i++)
+    for (int k = 0; k < n; k++)
+      scaled[i * n + k] = scale->matrix[i * n + k] / sqrt(scale->matrix[i * n + i] * scale->matrix[k * n + k]);
+  if (!cholesky_factor(scaled, n)) return;
   for (int j = 0; j < n; j++) {
-    for (int i = 0; i < n; i++) {
-      for (int k = 0; k < n; k++)
-        scaled[i * n + k] = scale->matrix[i * n + k] / sqrt(scale->matrix[i * n + i] * scale->matrix[k * n + k]);
-      column[i] = i == j;
-    }
-    if (!cholesky_solve(scaled, n, column)) return;
+    for (int i = 0; i < n; i++) column[i] = i == j;
+    cholesky_back(scaled, n, column);
     for (int i = 0; i < n; i++)
       inverse[i * n + j] = column[i] / sqrt(scale->matrix[i * n + i] * scale->matrix[j * n + j]);
   }

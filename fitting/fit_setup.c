@@ -85,8 +85,8 @@ static const char *row_problem(struct fit *fit, const int *columns, size_t row) 
   double observed = fit->table->columns[fit->target_column].numbers[row];
   if (fit->residual == RESIDUAL_LOG && !(observed > 0)) {
     fit->left_out_by_outcome++;
-    return arena_format(&fit->result->arena, "%s is %s, and its logarithm is fitted", fit->law->target,
-                        observed == 0 ? "zero" : "negative");
+    return arena_format(&fit->result->arena, "%s is %s%s", fit->law->target, observed == 0 ? "zero" : "negative",
+                        fit_by_outcome);
   }
   for (int i = 0; i < fit->law->column_count && !reason; i++) reason = cell_problem(fit, (size_t)columns[i], row);
   return reason ? reason : law_problem(fit, columns, row);

@@ -17,6 +17,7 @@ struct path {
   double *x;               // [n]: the last minimum
   double *previous;        // [n]: the one before
   double from, before;     // the coordinate at these
+  double origin, rise;     // the coordinate at the minimum; how far the objective has risen at `from`
   double *trial, *second;  // [n]
   double *solved;          // [n]: scratch
   double base;             // objective at the minimum
@@ -54,7 +55,7 @@ static void path_begin(struct path *path, struct arena *arena, const struct fit 
   path->problem.free_count = path->n;
   path->problem.low = low;
   path->problem.high = high;
-  path->from = path->before = stage->x[walk->coordinate];
+  path->origin = path->from = path->before = stage->x[walk->coordinate];
   path->workspace = workspace_new(arena, &stage->problem);
   path->base = problem_evaluate(path->workspace, stage->x, NULL, WANT_VALUE);
 }
@@ -83,6 +84,15 @@ static bool has_vanished(const struct path *path) {
   return false;
 }
 
+// The root of the rise is nearly straight along a path. What keeps to that from the last point on is the same minimum,
+// and needs no second descent to say so.
+static bool is_expected(const struct path *path, double to, double reached) {
+  static const double bend = 1.1, least = 1e-3;  // least: of the root of the rise that is walked to
+  double ratio = (to - path->origin) / (path->from - path->origin);
+  double expected = bend * ratio * sqrt(fmax(path->rise, 0)) + least * sqrt(path->walk->rise);
+  return isfinite(ratio) && sqrt(fmax(reached - path->base, 0)) <= expected;
+}
+
 static double path_try(struct path *path, double to) {
   struct workspace *workspace = path->workspace;
   path->start[path->walk->stage->free[path->walk->coordinate]] = to;
@@ -93,7 +103,7 @@ static double path_try(struct path *path, double to) {
   for (int way = 0; way < 2; way++) {  // from the last point itself; with the linear coefficients solved anew
     double other = INFINITY;
     memcpy(path->second, path->x, (size_t)path->n * sizeof *path->second);
-    if (way == 0 && ahead != 0) other = path_descend(path, 0, path->second);
+    if (way == 0 && ahead != 0 && !is_expected(path, to, reached)) other = path_descend(path, 0, path->second);
     if (way == 1 && has_vanished(path) && project_linear(workspace, path->second, NULL)) {
       descend(workspace, path->second, NULL, 100, 1e-9);
       other = polish(workspace, path->second, NULL, 40).objective;
@@ -115,7 +125,8 @@ static void note_vanished(struct path *path) {
   }
 }
 
-static void path_go(struct path *path, double to) {
+static void path_go(struct path *path, double to, double rise) {
+  path->rise = rise;
   note_vanished(path);
   double *other = path->previous;
   path->previous = path->x;
@@ -156,7 +167,7 @@ static void find_end(struct path *path, double low_rise, double to, double high_
       from = x;
       low_rise = reached;
       if (target - reached > 1e-3 * target && i + 1 < BISECTIONS) keep_point(path, x, objective);  // not the end itself
-      path_go(path, x);
+      path_go(path, x, reached);
     } else {
       to = x;
       high_rise = reached;
@@ -243,7 +254,7 @@ void walk_out(struct arena *arena, const struct fit *fit, struct walk *walk) {
       return;
     }
     keep_point(&path, to, objective);
-    path_go(&path, to);
+    path_go(&path, to, rise);
     keep_place(&path, to, path.x);
     flat = rise - last < 1e-5 * walk->rise ? flat + 1 : 0;
     if (at_bound) walk->end = WALK_BOUND;

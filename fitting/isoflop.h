@@ -142,6 +142,7 @@ struct isoflop {
   const char *source, *parameter_count;
   struct isoflop_noise noise;
   const char *noise_source;  // "given", "scatter about the parabolas", "default"
+  double noise_degrees;      // of freedom that the scatter has; 0 where the noise is given, or the default
   double confidence;
   int copies;
   size_t rows, excluded;
@@ -169,6 +170,8 @@ void isoflop_warn(struct isoflop *result, const char *format, ...) __attribute__
 const struct power_regression *isoflop_best(const struct isoflop_exponent *exponent);
 // An exponent, or the coefficient where the exponent is held, without the bias; NAN where that is not known.
 double isoflop_corrected(const struct isoflop *result, enum isoflop_quantity quantity);
+// ", 3 degrees of freedom" of the scatter that the noise is taken from; "" where it is not estimated.
+const char *isoflop_degrees_words(const struct isoflop *result, char out[64]);
 // What the simulation of the bias says, a sentence each (lower case, no full stop); NULL-ended, in the arena. Empty
 // where it was not asked for.
 const char *const *isoflop_bias_sentences(struct arena *arena, const struct isoflop *result);

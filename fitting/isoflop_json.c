@@ -154,6 +154,7 @@ void isoflop_json(const struct isoflop *result, struct json_writer *writer) {
     json_key(writer, "noise");
     json_object_begin(writer);
     json_key_string(writer, "source", result->noise_source);
+    if (result->noise_degrees > 0) json_key_number(writer, "degrees", result->noise_degrees);
     json_key_number(writer, "low", result->noise.low);
     json_key_number(writer, "low_loss", result->noise.low_loss);
     json_key_number(writer, "high", result->noise.high);

@@ -1,5 +1,6 @@
 // The optimum of each budget: the minimum of a parabola or of Akima's interpolation in the logarithm of size (and of
 // tokens, each by itself), and its spread over copies of the losses with seed noise.
+#include <gsl/gsl_cdf.h>
 #include <gsl/gsl_errno.h>
 #include <gsl/gsl_interp.h>
 #include <math.h>
@@ -163,7 +164,7 @@ static struct minimum axis_minimum(struct axis *axis, const double *noise) {
 // ---- budgets ----
 
 // The parabolas' scatter, pooled over the budgets: the seed noise that they show.
-static double pooled_scatter(const struct isoflop_options *options, const struct isoflop *result) {
+static double pooled_scatter(const struct isoflop_options *options, const struct isoflop *result, double *freedom) {
   double squares = 0, degrees = 0;
   for (size_t b = 0; b < result->budget_count; b++) {
     const struct isoflop_budget *budget = &result->budgets[b];
@@ -183,6 +184,7 @@ static double pooled_scatter(const struct isoflop_options *options, const struct
     }
     free(x);
   }
+  *freedom = degrees;
   return degrees > 0 ? sqrt(squares / degrees) : NAN;
 }
 
@@ -191,7 +193,7 @@ static void choose_noise(const struct isoflop_options *options, struct isoflop *
     result->noise = *options->noise;
     result->noise_source = "given";
   } else if (options->method == ISOFLOP_PARABOLA) {
-    double scatter = pooled_scatter(options, result);
+    double scatter = pooled_scatter(options, result, &result->noise_degrees);
     result->noise = (struct isoflop_noise){scatter, scatter, 1, 1};
     result->noise_source = "scatter about the parabolas";
     if (isnan(scatter)) {
@@ -251,6 +253,14 @@ static const char *edge_words(struct arena *arena, const struct isoflop_budget *
                       low ? "smaller" : "larger");
 }
 
+// A scatter of few degrees of freedom may be far from the noise: each copy has a noise drawn from what the scatter
+// leaves possible (s^2 degrees / chi-squared), so that the spread of the copies is Student's t and not normal.
+static double scale_of(const struct isoflop *result, uint64_t seed, int copy) {
+  if (!(result->noise_degrees > 0)) return 1;
+  double u = random_uniform(seed, RANDOM_STREAM_SEED_NOISE, (uint64_t)copy, (uint64_t)UINT32_MAX << 32);
+  return sqrt(result->noise_degrees / gsl_cdf_chisq_Pinv(fmin(fmax(u, 1e-9), 1 - 1e-9), result->noise_degrees));
+}
+
 // What the optimum is over copies of the budget with seed noise in its losses.
 static void solve_copies(struct isoflop *result, uint64_t seed, size_t number, struct axis axes[2], int copies) {
   struct isoflop_budget *budget = &result->budgets[number];
@@ -258,10 +268,11 @@ static void solve_copies(struct isoflop *result, uint64_t seed, size_t number, s
     budget->copies[q] = arena_array(&result->arena, (size_t)copies + 1, sizeof(double));
   double *noise = memory_get((budget->sizes + 1) * sizeof *noise);
   for (int copy = 0; copy < copies; copy++) {
+    double scale = scale_of(result, seed, copy);
     for (size_t i = 0; i < budget->sizes; i++) {
       double normal[2];
       random_normal_pair(seed, RANDOM_STREAM_SEED_NOISE, (uint64_t)copy, (uint64_t)number << 32 | i, normal);
-      noise[i] = isoflop_noise_at(&result->noise, budget->loss[i]) * normal[0];
+      noise[i] = scale * isoflop_noise_at(&result->noise, budget->loss[i]) * normal[0];
     }
     for (int a = 0; a < 2; a++) {
       struct minimum minimum = axis_minimum(&axes[a], noise);

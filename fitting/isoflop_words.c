@@ -1,5 +1,6 @@
 // What the simulation of the bias of compute-optimal sizes says, in numbers without it and in words.
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "fitting/isoflop_internal.h"
@@ -51,4 +52,11 @@ const char *const *isoflop_bias_sentences(struct arena *arena, const struct isof
                        ? arena_format(arena, ", on %zu of the %zu budgets", bias->budgets, result->used)
                        : "");
   return sentences;
+}
+
+const char *isoflop_degrees_words(const struct isoflop *result, char out[64]) {
+  double degrees = result->noise_degrees;
+  *out = '\0';
+  if (degrees > 0) snprintf(out, 64, ", %g degree%s of freedom", degrees, degrees == 1 ? "" : "s");
+  return out;
 }

@@ -183,12 +183,22 @@ void fitted_law_predict(struct arena *arena, const struct fitted_law *fitted, co
       replicates[b] = law_bound_value(&binding, fitted->replicates + b * fitted->coefficient_count, NAN, NAN, NAN);
     prediction->law = estimate_of(fitted, prediction->law.value, replicates);
     if (fitted->scatter_count && isfinite(prediction->law.value)) run_interval(fitted, replicates, prediction);
-    if (isnan(prediction->law.value)) prediction->missing = "the law gives no number here";
+    if (!isfinite(prediction->law.value)) {
+      prediction->law = (struct estimate){.value = NAN, .low = NAN, .high = NAN};
+      prediction->missing = "the law gives no number here";
+    }
   } else {
     prediction->missing = arena_string(arena, error.text);
   }
   prediction->outside_most =
       fitted_law_outside(arena, fitted, all, count, &prediction->outside, &prediction->outside_count);
+  if (prediction->missing) {
+    bool unseen = false;  // a category that no row has: that is worth saying, how far off a size lies is not
+    for (size_t i = 0; i < prediction->outside_count; i++) unseen |= prediction->outside[i].unseen != NULL;
+    if (!unseen) prediction->outside_count = 0;
+    if (!unseen) prediction->outside_most = 1;
+    prediction->law.status = COEFFICIENT_UNIDENTIFIED;
+  }
   if (prediction_cannot_tell(prediction)) {
     prediction->law.status = COEFFICIENT_UNIDENTIFIED;
     prediction->law.low = prediction->law.high = NAN;

@@ -164,5 +164,7 @@ struct polish_result {
 struct polish_result polish(struct workspace *workspace, double *x, const double *weight, int iterations);
 
 // Solves A x = b for a symmetric A, which becomes its Cholesky factor; b becomes x. False when A is not positive
-// definite.
+// definite. The two halves by themselves, where many b share one A.
 bool cholesky_solve(double *a, int n, double *b);
+bool cholesky_factor(double *a, int n);
+void cholesky_back(const double *factor, int n, double *b);

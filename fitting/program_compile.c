@@ -651,6 +651,38 @@ static int scaled_result(struct builder *builder) {
   return emit_two(builder, OPERATION_MULTIPLY, program->result, column_register(builder, "scale of the row", data));
 }
 
+// Marks the elements of a leaf; returns how many there are.
+static int mark_leaf(const struct program *program, const struct leaf *leaf, bool *marked) {
+  int count = 0;
+  for (size_t row = 0; row < (leaf->index ? program->rows : 1); row++) {
+    int element = leaf->index ? leaf->index[row] : leaf->element;
+    count += !marked[element];
+    marked[element] = true;
+  }
+  return count;
+}
+
+// The leaf of most elements of those whose elements no other leaf reads.
+static void find_apart(struct arena *arena, struct program *program) {
+  size_t elements = (size_t)program->element_count + 1;
+  bool *mine = arena_array(arena, elements, sizeof *mine), *others = arena_array(arena, elements, sizeof *others);
+  int most = 1;
+  for (int l = 0; l < program->leaf_count; l++) {
+    if (!program->leaves[l].index) continue;
+    memset(mine, 0, elements * sizeof *mine);
+    memset(others, 0, elements * sizeof *others);
+    int count = mark_leaf(program, &program->leaves[l], mine);
+    for (int m = 0; m < program->leaf_count; m++)
+      if (m != l) mark_leaf(program, &program->leaves[m], others);
+    for (size_t e = 0; e < elements; e++)
+      if (mine[e] && others[e]) count = 0;
+    if (count <= most) continue;
+    most = count;
+    if (!program->apart) program->apart = arena_array(arena, elements, sizeof *program->apart);
+    memcpy(program->apart, mine, elements * sizeof *mine);
+  }
+}
+
 struct program *program_compile(struct arena *arena, const struct law *law, const struct table *table,
                                 struct row_list rows, const struct element *elements, int element_count,
                                 enum law_residual residual, struct error *error) {
@@ -675,5 +707,6 @@ struct program *program_compile(struct arena *arena, const struct law *law, cons
     error_context(error, "law %s", law->name);
     return NULL;
   }
+  find_apart(arena, program);
   return program;
 }

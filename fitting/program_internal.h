@@ -94,6 +94,8 @@ struct program {
   int leaf_count;
   int result;
   int element_count;
+  bool *apart;  // [element_count]: of one leaf that is another element in every row; no other leaf reads them, so no
+                // two of them meet in a row. NULL where there is no such leaf of two elements or more
 };
 
 // Memory of one evaluation at a time: one for every thread.

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fitting/fit_internal.h"
+#include "fitting/rollout_internal.h"
 
 enum { CUTS = 5, AXES = 8, BINS = 6, LEAST_VALUES = 3 };
 static const double shares[CUTS] = {0.5, 0.6, 0.7, 0.8, 0.9};
@@ -70,6 +70,7 @@ struct cut_errors {
   const struct fit_stage *stage;
   int *of, kept;             // coordinates that the rows kept tell of: places in stage->free
   const double *matrix;      // [free_count][free_count]: sum of w J J'
+  double *factor;            // [kept][kept]: of the matrix over what is kept
   double *groups;            // [kept][kept]: B, with its factor; NULL where every row is by itself
   double *jacobian;          // [rows][free_count]
   double variance, degrees;  // of a row
@@ -121,15 +122,21 @@ static bool add_rows(const struct rolling *rolling, const double *residual, stru
   return errors->degrees > 0;
 }
 
-// The variance of a prediction with this gradient, of the law alone; NAN where there is none. Scratch [kept^2 + kept].
-static double law_variance(const struct cut_errors *errors, const double *gradient, double *scratch) {
+// The factor of the matrix over what is kept; false where it has none.
+static bool factor_matrix(struct cut_errors *errors, struct arena *arena) {
   int n = errors->stage->free_count, kept = errors->kept;
-  double *matrix = scratch, *solution = scratch + kept * kept, along = 0;
-  for (int a = 0; a < kept; a++) {
-    for (int b = 0; b < kept; b++) matrix[a * kept + b] = errors->matrix[errors->of[a] * n + errors->of[b]];
-    solution[a] = gradient[errors->of[a]];
-  }
-  if (!cholesky_solve(matrix, kept, solution)) return NAN;
+  errors->factor = arena_array(arena, (size_t)(kept * kept) + 1, sizeof *errors->factor);
+  for (int a = 0; a < kept; a++)
+    for (int b = 0; b < kept; b++) errors->factor[a * kept + b] = errors->matrix[errors->of[a] * n + errors->of[b]];
+  return cholesky_factor(errors->factor, kept);
+}
+
+// The variance of a prediction with this gradient, of the law alone. Scratch [kept].
+static double law_variance(const struct cut_errors *errors, const double *gradient, double *solution) {
+  int kept = errors->kept;
+  double along = 0;
+  for (int a = 0; a < kept; a++) solution[a] = gradient[errors->of[a]];
+  cholesky_back(errors->factor, kept, solution);
   for (int a = 0; a < kept; a++) {
     if (!errors->groups) along += errors->variance * solution[a] * gradient[errors->of[a]];
     for (int b = 0; errors->groups && b < kept; b++) along += solution[a] * errors->groups[a * kept + b] * solution[b];
@@ -139,7 +146,8 @@ static double law_variance(const struct cut_errors *errors, const double *gradie
 
 // Half the interval of each row of the stage, from the curvature at the refit's minimum. False where the rows kept
 // leave a direction open.
-static bool find_intervals(struct rolling *rolling, struct arena *arena, const struct fit_stage *stage) {
+static bool find_intervals(struct rolling *rolling, struct arena *arena, const struct fit_stage *stage,
+                           struct staged *staged) {
   struct fit *fit = rolling->fit;
   struct refit *refit = rolling->refit;
   struct workspace *workspace = refit->spaces[stage - fit->stages];
@@ -156,12 +164,14 @@ static bool find_intervals(struct rolling *rolling, struct arena *arena, const s
   problem_evaluate(workspace, x, factor, WANT_REWEIGHTED);
   errors.of = arena_array(arena, n + 1, sizeof *errors.of);
   if (!determined(stage, workspace->matrix, errors.of, &errors.kept)) return false;
+  if (fit->stage_count > 1 && (fit->grouped || errors.kept < stage->free_count)) staged->unknown = true;
+  if (fit->stage_count > 1) return staged_intervals(fit, refit, stage, rolling->kept, staged, rolling->half, arena);
   double *residual = arena_array(arena, rows + 1, sizeof *residual),
-         *scratch = arena_array(arena, (size_t)(errors.kept * errors.kept + errors.kept) + 1, sizeof *scratch);
+         *scratch = arena_array(arena, (size_t)errors.kept + 1, sizeof *scratch);
   errors.jacobian = arena_array(arena, rows * n + 1, sizeof *errors.jacobian);
-  if (fit->stage_count > 1 || !problem_jacobian(workspace, x, residual, errors.jacobian)) return true;
+  if (!problem_jacobian(workspace, x, residual, errors.jacobian)) return true;
   bool known = fit->grouped ? add_groups(rolling, arena, residual, &errors) : add_rows(rolling, residual, &errors);
-  if (!known) return true;
+  if (!known || !factor_matrix(&errors, arena)) return true;
   double t = gsl_cdf_tdist_Pinv((1 + fit->result->confidence) / 2, errors.degrees);
   for (size_t i = 0; i < rows; i++)
     rolling->half[stage->rows[i]] =
@@ -174,13 +184,14 @@ static const char *refit_cut(struct rolling *rolling, struct arena *arena) {
   size_t n = (size_t)fit->element_count, rows = fit->table->row_count;
   double *values = arena_array(arena, n + 1, sizeof *values);
   struct error error = {0};
+  struct staged staged = {0};
   for (size_t row = 0; row < rows; row++) {
     rolling->refit->factor[row] = rolling->kept[row];
     rolling->half[row] = NAN;
   }
   if (!refit_rows(fit, rolling->refit, values)) return "too few rows are left for the law";
   for (int s = 0; s < fit->stage_count; s++)
-    if (fit->stages[s].free_count && !find_intervals(rolling, arena, &fit->stages[s]))
+    if (fit->stages[s].free_count && !find_intervals(rolling, arena, &fit->stages[s], &staged))
       return "the rows left do not determine the law";
   for (size_t e = 0; e < n; e++) {
     rolling->coefficients[e] = fit->result->coefficients[e];

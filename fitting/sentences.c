@@ -91,15 +91,34 @@ const char *fit_rows_sentence(struct arena *arena, const struct fit_result *resu
   return text;
 }
 
+const char fit_by_outcome[] = ", and its logarithm is fitted";
+
+static bool is_by_outcome(const char *reason) {
+  size_t length = strlen(reason), end = sizeof fit_by_outcome - 1;
+  return length > end && strcmp(reason + length - end, fit_by_outcome) == 0;
+}
+
+const char *fit_outcome_rows(struct arena *arena, const struct fit_result *result) {
+  enum { ROWS = 4 };
+  const char *rows = "";
+  size_t count = 0;
+  for (size_t i = 0; i < result->excluded_count; i++)
+    if (is_by_outcome(result->exclusions[i].reason) && count++ < ROWS)
+      rows = arena_format(arena, "%s%s%.40s", rows, *rows ? ", " : "", result->exclusions[i].row);
+  return count > ROWS ? arena_format(arena, "%s and %zu more", rows, count - ROWS) : rows;
+}
+
 const char *fit_exclusions_sentence(struct arena *arena, const struct fit_result *result) {
   enum { REASONS = 4, ROWS = 4 };
-  size_t count = result->excluded_count, reasons = 0;
-  if (!count) return NULL;
-  const char *text = arena_format(arena, "%zu row%s excluded: ", count, count == 1 ? "" : "s");
+  size_t count = result->excluded_count, reasons = 0, by_outcome = 0;
+  for (size_t i = 0; i < count; i++) by_outcome += is_by_outcome(result->exclusions[i].reason);
+  if (count == by_outcome) return NULL;
+  const char *text = arena_format(arena, "%zu%s row%s excluded: ", count - by_outcome, by_outcome ? " more" : "",
+                                  count - by_outcome == 1 ? "" : "s");
   for (size_t i = 0; i < count; i++) {
     const char *reason = result->exclusions[i].reason, *rows = "";
     size_t alike = 0;
-    bool told = false;
+    bool told = is_by_outcome(reason);
     for (size_t k = 0; k < i && !told; k++) told = strcmp(result->exclusions[k].reason, reason) == 0;
     if (told) continue;
     if (reasons == REASONS) return arena_format(arena, "%s; ...", text);
@@ -153,9 +172,16 @@ static const char *residual_size(struct arena *arena, const struct fit_result *r
 }
 
 const char *fit_agreement_sentence(struct arena *arena, const struct fit_result *result) {
-  const char *text = arena_format(arena, "%lld of the %lld most promising of %lld starts %s",
-                                  (long long)result->starts_agreeing, (long long)result->starts_descended,
-                                  (long long)result->starts, result->starts_agreeing == 1 ? "ends here" : "agree");
+  long long agreeing = result->starts_agreeing, descended = result->starts_descended, starts = result->starts;
+  const char *ends = agreeing == 1 ? "ends here" : "agree";
+  // few starts are descended from in two ways, all of them
+  const char *text =
+      descended < starts
+          ? arena_format(arena, "%lld of the %lld most promising of %lld starts %s", agreeing, descended, starts, ends)
+      : descended > starts
+          ? arena_format(arena, "%lld of the %lld descents from %lld start%s %s", agreeing, descended, starts,
+                         starts == 1 ? "" : "s", ends)
+          : arena_format(arena, "%lld of the %lld start%s %s", agreeing, starts, starts == 1 ? "" : "s", ends);
   if (result->starts_elsewhere)
     text = arena_format(arena, "%s; %lld %s the same objective at other coefficients", text,
                         (long long)result->starts_elsewhere, result->starts_elsewhere == 1 ? "reaches" : "reach");
@@ -235,13 +261,18 @@ static const char *interval_word(enum interval_kind kind) {
   return kind == INTERVAL_BCA ? "BCa" : kind == INTERVAL_T ? "Student's t" : "percentile";
 }
 
+bool fit_many_resamples_failed(const struct fit_result *result) {
+  return result->bootstrap_failed * 20 > result->bootstrap;
+}
+
 const char *fit_interval_sentence(struct arena *arena, const struct fit_result *result) {
   if (!result->bootstrap) return NULL;
   const char *text =
       arena_format(arena, "intervals: %s, %d bootstrap resamples", interval_word(result->interval), result->bootstrap);
   if (result->grouped_by)
     text = arena_format(arena, "%s of %zu groups of rows (equal %s)", text, result->group_count, result->grouped_by);
-  if (result->bootstrap_failed) text = arena_format(arena, "%s, some without enough different rows", text);
+  if (result->bootstrap_failed && !fit_many_resamples_failed(result))  // which a warning counts
+    text = arena_format(arena, "%s, some without enough different rows", text);
   return text;
 }
 

@@ -25,16 +25,21 @@ const char *fit_derived_note(struct arena *arena, const struct fit_result *resul
 const char *fit_loss_sentence(struct arena *arena, const struct fit_result *result);
 // "24 rows of runs.csv, 3 excluded, 6 held out".
 const char *fit_rows_sentence(struct arena *arena, const struct fit_result *result);
-// "3 rows excluded: loss is missing (line 4, line 9); D is 0 (line 7)"; NULL where none is.
+// "3 rows excluded: loss is missing (line 4, line 9); D is 0 (line 7)"; NULL where none is. Rows that are left out for
+// their outcome, whose reason ends with fit_by_outcome, are a warning's of their own: "line 4, line 9" are these.
+extern const char fit_by_outcome[];
+const char *fit_outcome_rows(struct arena *arena, const struct fit_result *result);
 const char *fit_exclusions_sentence(struct arena *arena, const struct fit_result *result);
 // "objective 0.0123; residual rms of ln(loss) 0.31 %".
 const char *fit_objective_sentence(struct arena *arena, const struct fit_result *result);
 // Whether a value at a lower bound is 0 to every digit that is printed: a positive coefficient whose term has vanished.
 // high: of its interval, or NAN.
 bool fit_is_zero(enum coefficient_status status, double value, double high);
+// Whether so many resamples tell nothing that a warning says how many.
+bool fit_many_resamples_failed(const struct fit_result *result);
 // "intervals: BCa, 1000 bootstrap resamples", with the groups of rows that are resampled together; NULL without any.
 const char *fit_interval_sentence(struct arena *arena, const struct fit_result *result);
-// "60 of the 128 most promising of 3000 starts agree"; and the same with "; the next minimum is 0.0345".
+// "60 of the 128 most promising of 3000 starts agree", "54 of the 54 descents from 45 starts agree"; and the same with "; the next minimum is 0.0345".
 const char *fit_agreement_sentence(struct arena *arena, const struct fit_result *result);
 const char *fit_starts_sentence(struct arena *arena, const struct fit_result *result);
 // "the next minimum, 25 % higher, has A 1.1e+05 instead of 7.46, alpha 0.66 instead of 0.052": where the runner-up

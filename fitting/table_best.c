@@ -65,13 +65,12 @@ static void pass_over(struct choosing *choosing) {
   }
   free(bad);
   if (infinite)
-    reduction_warn(table, choosing->reduction, "%zu of %zu rows have no finite %s: they are never the best", infinite,
-                   table->row_count, choosing->by);
+    reduction_warn(table, choosing->reduction, "%zu of %zu rows %s no finite %s and %s never the best", infinite,
+                   table->row_count, infinite == 1 ? "has" : "have", choosing->by, infinite == 1 ? "is" : "are");
   if (failed)
-    reduction_warn(table, choosing->reduction,
-                   "%zu of %zu rows are of runs that failed or did not end (%s): they are "
-                   "never the best",
-                   failed, table->row_count, words);
+    reduction_warn(table, choosing->reduction, "%zu of %zu rows %s failed or did not end (%s): %s never the best",
+                   failed, table->row_count, failed == 1 ? "is of a run that" : "are of runs that", words,
+                   failed == 1 ? "it is" : "they are");
 }
 
 static void choose(struct choosing *choosing) {

@@ -118,21 +118,43 @@ static bool find_term(struct claim *claim, const struct expression_name *name, s
   return found == 1;
 }
 
+// A resample's value, as far from the estimate as makes the 95 % interval of all of them the one that the fit prints:
+// Student's t, a profile and BCa's are others than the resamples' own, and a claim is no surer than its coefficients.
+// Of positive values by their logarithms. The same for all that is of the fit, so that what goes together stays so.
+static double stretched(double drawn, double value, double low, double high, const struct intervals *own) {
+  bool below = drawn < value;
+  double end = below ? low : high, from = below ? own->percentile_low : own->percentile_high;
+  if (value > 0 && drawn > 0 && end > 0 && from > 0) {
+    double ratio = log(end / value) / log(from / value);
+    return ratio > 0 && isfinite(ratio) ? value * exp(ratio * log(drawn / value)) : drawn;
+  }
+  double ratio = (end - value) / (from - value);
+  return ratio > 0 && isfinite(ratio) ? value + ratio * (drawn - value) : drawn;
+}
+
 // The value of a term at the fit and as observed (resample -1) or in a resample; NAN where that has none.
 static double term_value(const struct claim *claim, const struct claim_term *term, long resample) {
   if (term->kind == TERM_RUNS) return claim_runs_value(&claim->runs, term->place, resample);
   const struct fit_result *fit = &term->fit->result;
+  const struct coefficient *c;
+  const struct fit_derived *d;
   size_t row = (size_t)resample;
   if (fit->part && resample >= 0 && fit->bootstrap)  // fits of other rows draw them independently of each other
     row = (row + 7919 * (size_t)(term->fit - claim->fits)) % (size_t)fit->bootstrap;
   bool there = resample < fit->bootstrap;
   switch (term->kind) {
     case TERM_COEFFICIENT:
-      if (resample < 0) return fit->coefficients[term->place].value;
-      return there ? fit->replicates[row * fit->coefficient_count + term->place] : NAN;
+      c = &fit->coefficients[term->place];
+      if (resample < 0) return c->value;
+      return there ? stretched(fit->replicates[row * fit->coefficient_count + term->place], c->value, c->low, c->high,
+                               &c->intervals)
+                   : NAN;
     case TERM_DERIVED:
-      if (resample < 0) return fit->derived[term->place].value;
-      return there ? fit->derived_replicates[row * fit->derived_count + term->place] : NAN;
+      d = &fit->derived[term->place];
+      if (resample < 0) return d->value;
+      return there ? stretched(fit->derived_replicates[row * fit->derived_count + term->place], d->value, d->low,
+                               d->high, &d->intervals)
+                   : NAN;
     case TERM_HOLDOUT:
       if (resample < 0) return fit->holdout_error;
       return there && term->fit->holdout_replicates ? term->fit->holdout_replicates[row] : NAN;

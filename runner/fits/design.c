@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+#include "runner/fits/internal.h"
+#include "runner/fits/table_parts.h"
+
 // Every spec as it is, and once for each variant.
 static bool open_specs(struct designs *designs, const char *const *paths, int count, struct error *error) {
   const struct design_request *a = designs->request;
@@ -45,15 +48,35 @@ static void choose_noise(const struct design_request *a, struct design_made *mad
                                                : "assumed: nothing tells it (--noise)";
 }
 
-static bool design_fit(struct designs *designs, size_t number, const struct spec_fit *entry, struct error *error) {
+// What of the entry bears on its coefficients. Priors and partial pooling are told of: the linearised intervals know
+// the rows alone.
+static struct fit_options options_of(const struct spec_fit *entry) {
+  const struct fit_options all = fit_entry_options(entry, NULL);
+  return (struct fit_options){.objective = all.objective,
+                              .residual = all.residual,
+                              .holdout = all.holdout,
+                              .ties = all.ties,
+                              .tie_count = all.tie_count,
+                              .lows = all.lows,
+                              .low_count = all.low_count,
+                              .highs = all.highs,
+                              .high_count = all.high_count};
+}
+
+// part: of an entry that is fitted by the values of a column, the value; else NULL.
+static bool design_part(struct designs *designs, size_t number, const struct spec_fit *entry, const char *part,
+                        struct error *error) {
   const struct design_request *a = designs->request;
   struct design_spec *spec = &designs->specs[number];
   struct law law = {0};
   struct table table = {0};
   struct fit_notes notes;
+  designs->made =
+      arena_grow(&designs->arena, designs->made, designs->made_count, designs->made_count + 1, sizeof *designs->made);
   struct design_made *made = &designs->made[designs->made_count];
-  struct follower follower = {a, entry->name};
-  struct fit_options fit = {.objective = entry->objective, .residual = entry->residual, .holdout = entry->holdout.text};
+  const char *name = part ? arena_format(&designs->arena, "%s[%s]", entry->name, part) : entry->name;
+  struct follower follower = {a, name};
+  struct fit_options fit = options_of(entry);
   struct design_options options = {.repeats = a->quick ? 0 : (int)a->repeats,
                                    .starts = (int)a->starts,
                                    .bootstrap = (int)a->bootstrap,
@@ -62,11 +85,15 @@ static bool design_fit(struct designs *designs, size_t number, const struct spec
                                    .threads = (int)a->threads,
                                    .progress = follow,
                                    .context = &follower};
-  *made = (struct design_made){.spec = number, .fit = entry->name};
-  bool fine = law_open(&law, entry->law, error) &&
-              fit_entry_table(&spec->selection.spec, entry, NULL, spec->selection.store, &table, &notes, error) &&
-              design_truth_read(&made->truth, a->assume, spec->selection.spec.name, entry->name, entry->law,
-                                &designs->arena, error);
+  *made = (struct design_made){.spec = number, .fit = name};
+  if (entry->prior.count || entry->partial_pooling.count)
+    made->left_out =
+        entry->partial_pooling.count ? entry->prior.count ? "priors and partial pooling" : "partial pooling" : "priors";
+  bool fine =
+      law_open(&law, entry->law, error) &&
+      fit_entry_table(&spec->selection.spec, entry, NULL, spec->selection.store, &table, &notes, error) &&
+      design_truth_read(&made->truth, a->assume, spec->selection.spec.name, name, entry->law, &designs->arena, error);
+  if (fine && part) table_keep_part(&table, entry->by, part);
   if (fine) {
     options.assumptions = made->truth.assumptions;
     options.assumption_count = made->truth.count;
@@ -78,7 +105,23 @@ static bool design_fit(struct designs *designs, size_t number, const struct spec
   }
   table_free(&table);
   law_free(&law);
-  return fine || error_context(error, "%s, fit %s", spec->label, entry->name);
+  return fine || error_context(error, "%s, fit %s", spec->label, name);
+}
+
+// An entry by the values of a column has a design for each of them.
+static bool design_fit(struct designs *designs, size_t number, const struct spec_fit *entry, struct error *error) {
+  struct design_spec *spec = &designs->specs[number];
+  struct table table = {0};
+  struct fit_notes notes;
+  struct table_parts parts = {0};
+  if (!entry->by) return design_part(designs, number, entry, NULL, error);
+  bool fine = fit_entry_table(&spec->selection.spec, entry, NULL, spec->selection.store, &table, &notes, error) &&
+              table_parts_find(&designs->arena, &table, entry->by, &parts, error);
+  table_free(&table);
+  if (!fine) return error_context(error, "%s, fit %s", spec->label, entry->name);
+  for (size_t i = 0; i < parts.count && fine && !stopped(designs->request); i++)
+    fine = design_part(designs, number, entry, parts.names[i], error);
+  return fine;
 }
 
 static bool design_fits(struct designs *designs, size_t number, struct error *error) {
@@ -86,8 +129,6 @@ static bool design_fits(struct designs *designs, size_t number, struct error *er
   const char *law = designs->request->law;
   const struct spec_fit own = spec_fit_of_law(law);
   size_t asked = 0;
-  designs->made = arena_grow(&designs->arena, designs->made, designs->made_count,
-                             designs->made_count + spec->fit_count + 1, sizeof *designs->made);
   for (size_t i = 0; i < spec->fit_count && !stopped(designs->request); i++) {
     const struct spec_fit *entry = &spec->fits[i];
     if (law && strcmp(entry->law, law) != 0 && strcmp(entry->name, law) != 0) continue;

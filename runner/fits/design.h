@@ -25,6 +25,7 @@ struct design_made {  // a design with what it was made from
   const char *fit;
   struct design_truth truth;
   const char *noise_source;
+  const char *left_out;  // what the entry has and its design knows nothing of: "priors"; or NULL
   struct design_result result;
 };
 

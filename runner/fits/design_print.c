@@ -26,13 +26,17 @@ static void add_quantity(const struct design_result *result, const struct design
   bool hopeless = !(quantity->relative_width < widest);
   if (hopeless) snprintf(range, sizeof range, "over ten times its value");
   if (isinf(quantity->linear_se)) snprintf(range, sizeof range, "not identified");
+  if (range_is_far(quantity->outside)) {
+    snprintf(range, sizeof range, "these runs cannot tell");
+    hopeless = true;
+  }
   if (quantity->not_identified > 0.01)
     snprintf(notes, sizeof notes, "not identified in %.0f %% of fits", 100 * quantity->not_identified);
   else if (quantity->at_bound > 0.01)
     snprintf(notes, sizeof notes, "at a bound in %.0f %% of fits", 100 * quantity->at_bound);
   if (quantity->outside > 1)
-    snprintf(notes + strlen(notes), sizeof notes - strlen(notes),
-             "%s%.3g times outside the rows, if the law holds there", *notes ? "; " : "", quantity->outside);
+    snprintf(notes + strlen(notes), sizeof notes - strlen(notes), "%s%.3g times outside the rows%s", *notes ? "; " : "",
+             quantity->outside, range_is_far(quantity->outside) ? "" : ", if the law holds there");
   text_table_cell(table, "%s", quantity->name);
   text_table_cell(table, "%s", digits(quantity->truth, 5, a));
   text_table_cell(table, "%s", digits(linear ? quantity->linear_se : quantity->sd, 3, b));

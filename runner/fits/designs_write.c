@@ -30,6 +30,7 @@ void designs_print(const struct designs *designs, FILE *out) {
       shown = made->spec;
     }
     design_print(&made->result, made->fit, &made->truth, made->noise_source, designs->request->target, out);
+    if (made->left_out) fprintf(out, "  without the %s of the entry: by the runs alone\n", made->left_out);
   }
   for (size_t m = 0; m < designs->made_count && designs->made[m].spec == 0; m++) {
     size_t count = same_fit(designs, designs->made[m].fit, results);
@@ -70,6 +71,7 @@ void designs_json(const struct designs *designs, struct json_writer *writer) {
     json_key_string(writer, "fit", made->fit);
     json_key_string(writer, "assumed", made->truth.source);
     json_key_string(writer, "noise_source", made->noise_source);
+    if (made->left_out) json_key_string(writer, "left_out", made->left_out);
     json_key_integer(writer, "runs", (int64_t)cost->runs);
     json_key_number(writer, "flops", cost->flops);
     json_key_number(writer, "seconds", cost->seconds);

@@ -88,7 +88,7 @@ static void print_exponents(const struct isoflop *result, FILE *out) {
 }
 
 void isoflop_print(const struct isoflop *result, FILE *out) {
-  char a[40], b[40], c[40], d[40];
+  char a[40], b[40], c[40], d[40], degrees[64];
   fprintf(out, "%s: %zu rows of %s", isoflop_method_name(result->method), result->rows, result->source);
   if (result->duplicates)
     fprintf(out, ", %zu repeating others left out (--keep-duplicates counts all)", result->duplicates);
@@ -98,8 +98,8 @@ void isoflop_print(const struct isoflop *result, FILE *out) {
   } else {
     fprintf(out, ", %zu budgets, %zu with an optimum\n", result->budget_count, result->used);
     if (result->copies && result->noise.low == result->noise.high)
-      fprintf(out, "  intervals from %d copies with a seed noise of %s nats (%s)\n", result->copies,
-              number_digits(result->noise.low, 4, a), result->noise_source);
+      fprintf(out, "  intervals from %d copies with a seed noise of %s nats (%s%s)\n", result->copies,
+              number_digits(result->noise.low, 4, a), result->noise_source, isoflop_degrees_words(result, degrees));
     else if (result->copies)
       fprintf(out, "  intervals from %d copies with a seed noise of %s nats at a loss of %s to %s at %s (%s)\n",
               result->copies, number_digits(result->noise.low, 4, a), number_digits(result->noise.low_loss, 4, b),

@@ -3,35 +3,11 @@
 
 #include "results/columns.h"
 #include "runner/fits/predict_internal.h"
+#include "runner/fits/table_parts.h"
 #include "trainer/formats.h"
 
-// The cell as the name of a part; NULL where it is missing.
-static const char *part_of(struct arena *arena, const struct table *table, const char *by, size_t row) {
-  char number[32];
-  int column = table_find(table, by);
-  if (column < 0) return NULL;
-  struct value value = table_value(table, (size_t)column, row);
-  if (value.kind == VALUE_MISSING) return NULL;
-  if (value.kind == VALUE_TEXT) return arena_string(arena, value.text);
-  number_shortest(value.number, number);
-  return arena_string(arena, number);
-}
-
-struct parts {
-  const char **names;
-  size_t count;
-};
-
-static void add_part(struct arena *arena, struct parts *parts, const char *name) {
-  for (size_t i = 0; i < parts->count && name; i++)
-    if (strcmp(parts->names[i], name) == 0) return;
-  if (!name) return;
-  parts->names = arena_grow(arena, parts->names, parts->count, parts->count + 1, sizeof *parts->names);
-  parts->names[parts->count++] = name;
-}
-
 // The part of the fits that a question means: formats have several spellings.
-static const char *meant(struct arena *arena, const struct parts *there, const char *name) {
+static const char *meant(struct arena *arena, const struct table_parts *there, const char *name) {
   const char *canonical = format_canonical(name, arena);
   for (size_t i = 0; i < there->count; i++)
     if (strcmp(there->names[i], name) == 0) return name;
@@ -40,7 +16,7 @@ static const char *meant(struct arena *arena, const struct parts *there, const c
   return NULL;
 }
 
-static const char *listed(struct arena *arena, const struct parts *there) {
+static const char *listed(struct arena *arena, const struct table_parts *there) {
   enum { SHOWN = 12 };
   const char *list = "";
   for (size_t i = 0; i < there->count && i < SHOWN; i++)
@@ -50,9 +26,9 @@ static const char *listed(struct arena *arena, const struct parts *there) {
 
 // The parts that the questions of a table mean.
 static bool asked_of(struct arena *arena, const struct table *questions, const char *by, const char *what,
-                     const struct parts *there, struct parts *asked, struct error *error) {
+                     const struct table_parts *there, struct table_parts *asked, struct error *error) {
   for (size_t row = 0; row < questions->row_count; row++) {
-    const char *name = part_of(arena, questions, by, row), *part = name ? meant(arena, there, name) : NULL;
+    const char *name = table_part_of(arena, questions, by, row), *part = name ? meant(arena, there, name) : NULL;
     if (!name && there->count == 1) continue;  // it can only be that one
     if (!name)
       return error_set(error, EXIT_USAGE_ERROR,
@@ -64,20 +40,21 @@ static bool asked_of(struct arena *arena, const struct table *questions, const c
       error_hint(error, nearest_name(name, there->names, there->count), NULL);
       return error_add(error, " (there are %s)", listed(arena, there));
     }
-    add_part(arena, asked, part);
+    table_parts_add(arena, asked, part);
   }
   return true;
 }
 
 static bool find_asked(struct predict_report *report, const struct predict_arguments *arguments, const char *by,
-                       const struct parts *there, struct arena *arena, struct parts *asked, struct error *error) {
+                       const struct table_parts *there, struct arena *arena, struct table_parts *asked,
+                       struct error *error) {
   struct table points = {0}, file = {0};
   bool fine =
       points_parse(&points, arguments->at.items, arguments->at.count, error) || error_context(error, "predict: --at");
   fine = fine && predict_read_table(report, arguments, &file, error) &&
          asked_of(arena, &points, by, "--at", there, asked, error) &&
          asked_of(arena, &file, by, arguments->table, there, asked, error);
-  if (fine && !asked->count && there->count == 1) add_part(arena, asked, there->names[0]);
+  if (fine && !asked->count && there->count == 1) table_parts_add(arena, asked, there->names[0]);
   if (fine && !asked->count)
     fine = error_set(error, EXIT_USAGE_ERROR,
                      "predict: the law is fitted to each %s by itself: say which is meant, --at %s=%s (or %s)", by, by,
@@ -91,7 +68,7 @@ bool predict_parts(const char *source, const struct predict_arguments *arguments
                    struct arena *arena, const char ***values, size_t *count, struct error *error) {
   struct predict_report report = {.law = &report.own_law, .source = source};
   struct fit_input *input = &report.input;
-  struct parts there = {0}, asked = {0};
+  struct table_parts there = {0}, asked = {0};
   *count = 0;
   if (!source) return true;
   bool fine = fit_input_begin(input, source, &arguments->fit, options, error);
@@ -99,7 +76,7 @@ bool predict_parts(const char *source, const struct predict_arguments *arguments
     const char *by = column_canonical(input->options.by);
     fine = law_open(&report.own_law, input->law, error) && fit_input_read(input, &report.own_law, 1, error);
     for (size_t row = 0; fine && row < input->table.row_count; row++)
-      add_part(arena, &there, part_of(arena, &input->table, by, row));
+      table_parts_add(arena, &there, table_part_of(arena, &input->table, by, row));
     fine = fine && find_asked(&report, arguments, by, &there, arena, &asked, error);
   }
   *values = asked.names;
@@ -115,7 +92,7 @@ void predict_take_part(struct predict_report *report, const struct predict_argum
   const char *by = column_canonical(input->options.by);
   bool *rows = arena_array(arena, input->table.row_count + 1, sizeof *rows);
   for (size_t row = 0; row < input->table.row_count; row++) {
-    const char *part = part_of(arena, &input->table, by, row);
+    const char *part = table_part_of(arena, &input->table, by, row);
     rows[row] = part && strcmp(part, arguments->part) == 0;
   }
   input->options.by = by;
@@ -125,12 +102,12 @@ void predict_take_part(struct predict_report *report, const struct predict_argum
 
 void predict_keep_part(const struct predict_report *report, struct table *questions) {
   const char *by = report->own_result.by;
-  struct parts there = {.names = (const char *[]){report->own_result.part}, .count = 1};
+  struct table_parts there = {.names = (const char *[]){report->own_result.part}, .count = 1};
   struct arena arena = {0};
   if (!by || !questions->row_count) return;
   bool *keep = arena_array(&arena, questions->row_count, sizeof *keep);
   for (size_t row = 0; row < questions->row_count; row++) {
-    const char *name = part_of(&arena, questions, by, row);
+    const char *name = table_part_of(&arena, questions, by, row);
     keep[row] = !name || meant(&arena, &there, name);  // without a name there is but one
   }
   table_keep_rows(questions, keep);

@@ -13,6 +13,7 @@ static const char *number(struct arena *arena, double value, int digits) {
 
 static const char *interval(struct arena *arena, double low, double high, int digits) {
   if (isnan(low) && isnan(high)) return "";
+  digits = interval_digits(low, high, digits);
   return arena_format(arena, "%s .. %s", number(arena, low, digits), number(arena, high, digits));
 }
 

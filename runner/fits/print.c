@@ -23,6 +23,7 @@ static const char *digits(struct arena *arena, double value, int count) {
 
 static const char *interval_text(struct arena *arena, double low, double high, int count) {
   if (isnan(low) && isnan(high)) return "";
+  count = interval_digits(low, high, count);
   return arena_format(arena, "%s .. %s", isnan(low) ? "-" : digits(arena, low, count),
                       isnan(high) ? "-" : digits(arena, high, count));
 }
@@ -33,7 +34,7 @@ static void put_estimate(struct estimates *estimates, struct arena *arena, const
                          double se, double robust_se, const char *note) {
   struct text_table *table = &estimates->table;
   bool zero = fit_is_zero(status, value, high), open = status == COEFFICIENT_UNIDENTIFIED;
-  const char *shown = digits(arena, zero ? 0 : value, 6);
+  const char *shown = digits(arena, zero ? 0 : value, interval_digits(low, high, 6));
   text_table_cell(table, "  %s", name);
   if (estimates->parts) text_table_cell(table, "%s", result->part);
   text_table_cell(table, open ? "(%s)" : zero && status != COEFFICIENT_ONE_SIDED ? "%s (bound)" : "%s", shown);

@@ -103,9 +103,10 @@ static const char *clipped(struct arena *arena, const char *name) {
 static struct row row_of(struct arena *arena, const char *name, enum coefficient_status status, double value,
                          double low, double high, const char *note) {
   bool zero = fit_is_zero(status, value, high), open = status == COEFFICIENT_UNIDENTIFIED;
-  const char *shown = isnan(value) ? "" : number(arena, zero ? 0 : value, 6), *interval = "";
+  int digits = interval_digits(low, high, 4);
+  const char *shown = isnan(value) ? "" : number(arena, zero ? 0 : value, digits > 6 ? digits : 6), *interval = "";
   if (!isnan(low) || !isnan(high))
-    interval = arena_format(arena, "%s .. %s", number(arena, low, 4), number(arena, high, 4));
+    interval = arena_format(arena, "%s .. %s", number(arena, low, digits), number(arena, high, digits));
   return (struct row){clipped(arena, name),
                       arena_format(arena,
                                    open && *shown                            ? "(%s)"

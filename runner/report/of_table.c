@@ -116,12 +116,21 @@ static bool add_fit(struct report *report, const struct fit_input *input, const 
   return fine;
 }
 
+// One fit, or one for each value of the column that it is made by.
+static bool run_fits(const struct law *law, const struct fit_input *input, struct fit_parts *parts,
+                     struct error *error) {
+  if (input->options.by) return fit_run_by(law, &input->table, &input->options, parts, error);
+  parts->results = arena_array(&parts->arena, 1, sizeof *parts->results);
+  parts->count = 1;
+  return fit_run(law, &input->table, &input->options, &parts->results[0], error);
+}
+
 bool report_of_table(struct report *report, const char *source, const struct fit_arguments *arguments,
                      const struct fit_options *options, const char *given, struct error *error) {
   struct arena *arena = &report->arena;
   struct fit_input input = {0};
   struct law law = {0};
-  struct fit_result result = {0};
+  struct fit_parts parts = {0};
   report->home = isoloss_home(arena);
   report->about = report->spec_path = report->spec_text = "";
   bool fine = fit_input_begin(&input, source, arguments, options, error) && law_open(&law, input.law, error) &&
@@ -131,14 +140,20 @@ bool report_of_table(struct report *report, const char *source, const struct fit
     report->title = arena_format(arena, "%s: the law %s", stem_of(arena, source), law.name);
     add_rows(report, &input.table, &law);
     if (!input.options.leave_out_count) leave_out_by_default(report, &input.table, &law, &input.options);
-    fine = fit_run(&law, &input.table, &input.options, &result, error);
+    fine = run_fits(&law, &input, &parts, error);
   }
-  if (fine) fit_input_tell(&input, &result);
-  fine = fine && tell_origin(report, source, given, &law, error) && add_fit(report, &input, &result, error);
-  if (fine) report->fits[0].size_column = arena_string(arena, law_size_column(&law));
+  fine = fine && tell_origin(report, source, given, &law, error);
+  for (size_t i = 0; i < parts.count && fine; i++) {
+    fit_input_tell(&input, &parts.results[i]);
+    fine = add_fit(report, &input, &parts.results[i], error);
+    if (fine) report->fits[i].size_column = arena_string(arena, law_size_column(&law));
+  }
+  for (size_t i = 0; i < parts.left_out_count && fine; i++)
+    report_say(report, true, "%s = %s has no fit: %s.", input.options.by, parts.left_out[i].row,
+               parts.left_out[i].reason);
   fine = fine && report_gather_figures(report, error);
   if (fine) report_find(report);
-  fit_result_free(&result);
+  fit_parts_free(&parts);
   law_free(&law);
   fit_input_free(&input);
   return fine;

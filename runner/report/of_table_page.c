@@ -10,6 +10,13 @@ const char *page_run_name(const struct report *report, const struct report_run *
   return out;
 }
 
+// The fit that the row takes part in, or is held out of; else the first.
+static const struct report_fit *fit_of(const struct report *report, size_t row) {
+  for (size_t f = 0; f < report->fit_count; f++)
+    if (report->fits[f].fitted[row] || report->fits[f].held[row]) return &report->fits[f];
+  return &report->fits[0];
+}
+
 void page_rows(const struct report *report, struct text *out) {
   const struct report_fit *fit = &report->fits[0];
   bool formats = report_column(report, "format") >= 0;
@@ -26,6 +33,7 @@ void page_rows(const struct report *report, struct text *out) {
   text_add(out, "</tr></thead>\n<tbody>\n");
   for (size_t i = 0; i < report->count; i++) {
     const struct report_run *run = &report->runs[i];
+    const struct report_fit *own = fit_of(report, i);
     char words[32];
     text_add(out, "<tr>");
     page_cell(out, "text", run->id);
@@ -34,9 +42,9 @@ void page_rows(const struct report *report, struct text *out) {
     page_cell(out, NULL, count_words(run->tokens, words));
     page_cell(out, NULL, power_words(run->flops, words));
     page_loss(out, run->loss);
-    page_number(out, "%.4f", fit->predicted[i]);
-    page_number(out, "%+.2f %%", 100 * (run->loss / fit->predicted[i] - 1));
-    page_cell(out, "text", fit->fitted[i] ? "" : fit->held[i] ? "held out" : "not fitted");
+    page_number(out, "%.4f", own->predicted[i]);
+    page_number(out, "%+.2f %%", 100 * (run->loss / own->predicted[i] - 1));
+    page_cell(out, "text", own->fitted[i] ? "" : own->held[i] ? "held out" : "not fitted");
     text_add(out, "</tr>\n");
   }
   text_add(out, "</tbody></table></div>\n<p class=\"quiet\">N: ");

@@ -447,11 +447,11 @@ static void chooses_by(void) {
     if (CHECK(table.row_count == cases[i].count))
       for (size_t row = 0; row < table.row_count; row++) CHECK_TEXT(table.row_names[row], cases[i].best[row]);
     if (i == 0 && CHECK(reduction.warning_count == 3)) {
-      CHECK_TEXT(reduction.warnings[0], "4 of 10 rows have no finite loss: they are never the best");
+      CHECK_TEXT(reduction.warnings[0], "4 of 10 rows have no finite loss and are never the best");
       CHECK_TEXT(
           reduction.warnings[1],
-          "1 of 10 rows are of runs that failed or did not end (State = crashed, State = diverged, State = failed): "
-          "they are never the best");
+          "1 of 10 rows is of a run that failed or did not end (State = crashed, State = diverged, State = failed): "
+          "it is never the best");
       CHECK_TEXT(reduction.warnings[2], "1 configurations have no row that can be the best and are left out");
     }
     CHECK(table.choice_count == 1 && table.choices[0].column == table_find(&table, "lr"));

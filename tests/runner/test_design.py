@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import signal
 import sys
 import time
@@ -109,6 +110,28 @@ for arguments, words in [
 code, out, err = run("design", points)
 check(code == 2 and "is no spec" in err, "design of a table: refused", code, err)
 
+
+# ---- the entry's own fit: by the values of a column, with its ties and bounds ----
+
+write("by.yaml", GRID.replace("experiment: grid", "experiment: by").replace(
+    "train.tokens: [1e5, 3e5, 1e6, 3e6]", "train.tokens: [1e5, 3e5, 1e6, 3e6], format: [none, w4a4]").replace(
+    "{law: chinchilla}", "{law: chinchilla, by: format}, {law: chinchilla, name: tied, where: \"format == 'none'\", tie: beta=alpha}, "
+    "{law: chinchilla, name: known, where: \"format == 'none'\", prior: alpha=0.34~0.02}"))
+equal = ["--assume", "E=1.69,A=406.4,B=410.7,alpha=0.3,beta=0.3"]
+code, out, err = run("design", "by.yaml", *equal, "--quick", "--json")
+made = {one["fit"]: one for one in json.loads(out)["designs"]}
+check(code == 0 and list(made) == ["chinchilla[none]", "chinchilla[w4a4]", "tied", "known"]
+      and all(one["rows"] == 16 for one in made.values()), "design of an entry with by: a design for each value", code, out, err)
+check("beta" not in made["tied"]["parameters"]
+      and all(made["tied"]["parameters"][name]["linear_se"] < made["chinchilla[none]"]["parameters"][name]["linear_se"]
+              for name in ("A", "alpha")),
+      "design of an entry with a tie: two exponents in one are known better", made["tied"]["parameters"])
+check(made["known"]["left_out"] == "priors" and "left_out" not in made["tied"], "design says what it knows nothing of", made["known"])
+code, out, err = run("design", "by.yaml", *equal, "--quick")
+check("without the priors of the entry: by the runs alone" in out, "in words too", out, err)
+far = [line for line in out.split("\n") if "100 times outside the rows" in line]
+check(far and all("these runs cannot tell" in line for line in far), "a hundred times outside nothing is known", far)
+
 process = start("design", "grid.yaml", *truth, "--repeats", "100000", "--json")
 time.sleep(4)
 process.send_signal(signal.SIGINT)
@@ -177,5 +200,16 @@ code, out, err = run("design", "tiny.yaml", "--quick", "--json")
 check(fitted and code == 0 and json.loads(out)["designs"][0]["assumed"] == "fit plain of tiny"
       and json.loads(out)["designs"][0]["noise_source"] == "the residual scatter of the stored fit",
       "design: a stored fit is the truth, its scatter the noise", fitted, code, out, err)
+
+# ---- a claim is no surer than the interval that stands beside it ----
+
+found = json.loads(run("fit", "tiny.yaml", "--json").out)[0]["parameters"]["gamma"]
+check(found["interval"] != "percentile" and found["low"] < found["percentile"][0], "six rows have wider intervals", found)
+between = (found["low"] + found["percentile"][0]) / 2
+write("claims.yaml", TINY + "claims:\n  - gamma > %r\n  - gamma > %r\n  - gamma < %r\n" % (
+    between, found["low"] - 0.1 * abs(found["low"]), found["low"] - 0.2 * abs(found["low"])))
+told = run("fit", "claims.yaml").out
+verdicts = re.findall(r"^claim .*: (held|not held|undecided) \(", told, re.M)
+check(verdicts == ["undecided", "held", "not held"], "claims within and outside the printed interval", verdicts, told)
 
 finish()
