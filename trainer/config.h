@@ -169,6 +169,8 @@ bool field_trains(const struct run_field *field);
 // The one spelling of a format field's value in this configuration. In the arena, or a text of the configuration.
 const char *config_format_spelling(const struct run_config *config, const struct run_field *field, struct arena *arena);
 bool config_is_default(const struct run_config *config, const struct run_field *field);
+// Whether a value of a stage's field says nothing, as of runs that have not been through the stage: none, or auto.
+bool field_is_untouched(const struct run_field *field, struct value value);
 // Makes it the configuration of a training: settings of stages are at their defaults.
 void config_clear_stages(struct run_config *config);
 // Unsets all of GROUP_BUDGET.

@@ -6,6 +6,7 @@
 
 #include "runner/execute/coordinator_halving.h"
 #include "runner/execute/coordinator_state.h"
+#include "trainer/stages/stage.h"
 
 // Why the worker ended without a result, in words.
 static void describe_end(const struct worker *worker, struct text *out) {

@@ -48,7 +48,8 @@ void plan_stage_run(const struct plan *plan, size_t i, bool with_id, struct plan
   memcpy(run->id, id.hex, sizeof id.hex);
 }
 
-bool plan_stage_training(const struct planned_run *run, struct run_config *training, struct run_quantities *quantities) {
+bool plan_stage_training(const struct planned_run *run, struct run_config *training,
+                         struct run_quantities *quantities) {
   if (!run->stage || !run->stage->training || !run->resolved) return false;
   *training = run->config;
   run->stage->training(training);
@@ -76,8 +77,8 @@ struct growth {
   size_t capacity;
   struct diagnostics *diagnostics;
   bool too_many;
-  struct error *error;                // a corpus that cannot be had
-  struct token_check *checks;         // of pairs of corpora
+  struct error *error;         // a corpus that cannot be had
+  struct token_check *checks;  // of pairs of corpora
   size_t check_count;
   const struct node **told;  // values of which a mistake was told
   size_t told_count;
@@ -254,6 +255,7 @@ static void add_axes(struct plan *plan) {
     for (size_t f = 0; f < run_field_count; f++) {
       const struct run_field *field = &run_fields[f];
       if (!field->stage || strcmp(field->stage, stage->stage->name) != 0) continue;
+      if (field->groups & (GROUP_FOLLOWS | GROUP_FOUND)) continue;
       struct run_config plain = plan->spec->base;
       bool varies = false, told = false;
       struct value first = {0};
@@ -266,7 +268,9 @@ static void add_axes(struct plan *plan) {
         else
           stage->stage->resolve(&config, &(struct corpus_facts){0}, &plan->arena, &ignored);
         struct value now = field_get(&config, field);
-        varies |= !value_equal(now, field_get(&plain, field));
+        if (field_is_untouched(field, now)) continue;
+        struct value unset = field_get(&plain, field);
+        varies |= !field_is_untouched(field, unset) && !value_equal(now, unset);
         if (!told) first = now;
         varies |= !value_equal(first, now);
         told = true;

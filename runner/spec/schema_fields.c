@@ -69,7 +69,7 @@ static void put_fields(struct json_writer *json, const char *kind, const char *s
     if (begun)
       all[object.count++] = (struct schema_property){begun, .reference = arena_format(&arena, "%s:%s", kind, begun)};
     if (section && !starts_with(path, arena_format(&arena, "%s.", section))) continue;
-    if (!section && run_fields[i].stage) continue;       // they belong under stages
+    if (!section && run_fields[i].stage) continue;     // they belong under stages
     if (run_fields[i].groups & GROUP_FOUND) continue;  // nobody gives them
     const char *reference = strcmp(kind, "derived") == 0 ? "expression" : arena_format(&arena, "%s:%s", kind, path);
     all[object.count++] = (struct schema_property){path + length, .reference = reference};

@@ -94,9 +94,9 @@ static bool parent_format(struct run_config *config, struct arena *arena, struct
   if (!compress_settings_of(config, &settings, arena, error)) return false;
   compressed = compress_format(&settings, trained, arena);
   if (!compressed)
-    return give_format(arena_format(arena, "what %s brings weights to is nothing that they are trained in",
-                                    settings.method->name),
-                       error);
+    return give_format(
+        arena_format(arena, "what %s brings weights to is nothing that they are trained in", settings.method->name),
+        error);
   config->tune.format = compressed->name;
   return true;
 }
@@ -105,8 +105,7 @@ static bool check_format(const struct run_config *config, const struct run_confi
   struct arena scratch = {0};
   const struct format *format = config_format(training, &scratch);
   bool scheduled = false;
-  for (int i = 0; format && i < OPERANDS; i++)
-    scheduled |= format->operands[i].sparsity.schedule != SCHEDULE_CONSTANT;
+  for (int i = 0; format && i < OPERANDS; i++) scheduled |= format->operands[i].sparsity.schedule != SCHEDULE_CONSTANT;
   arena_free(&scratch);
   return !scheduled ||
          error_set(error, EXIT_USAGE_ERROR,

@@ -90,7 +90,8 @@ bool stage_corpora_agree(const struct corpus *before, const struct corpus *now, 
                      corpus_vocabulary(before), corpus_vocabulary(now));
   if (a && (strcmp(a->digest, b->digest) != 0 || a->vocabulary != b->vocabulary))
     return error_set(error, EXIT_USAGE_ERROR,
-                     "the model's tokens are those of another tokenizer (%s of %" PRId64 ", digest %.8s) than this "
+                     "the model's tokens are those of another tokenizer (%s of %" PRId64
+                     ", digest %.8s) than this "
                      "corpus's (%s of %" PRId64 ", %.8s)",
                      a->name, a->vocabulary, a->digest, b->name, b->vocabulary, b->digest);
   return true;
