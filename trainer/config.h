@@ -95,6 +95,10 @@ struct run_config {
     const char *path, *digest;
   } from;
   struct {
+    int64_t channels;
+    double gain;
+  } plant_outliers;
+  struct {
     int64_t tokens, steps, batch_tokens, accumulation, warmup_steps, seed;
     double lr, final_lr_ratio, warmup_fraction, cooldown_fraction, beta1, beta2, weight_decay, clip_norm;
     const char *optimizer, *schedule, *format, *after;

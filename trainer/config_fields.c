@@ -153,6 +153,11 @@ const struct run_field run_fields[] = {
      HELP("the folder whose model the chain begins with (its digest counts)")},
     {TEXT(from.digest), DEFAULT(""), COUNTS, STAGE(from), HELP("of the folder's weights and configuration")},
 
+    {INTEGER(plant_outliers.channels, 0, 65536), DEFAULT("0"), COUNTS, STAGE(plant_outliers),
+     HELP("input channels of each matrix of a block that are made outliers; 0: none")},
+    {NUMBER(plant_outliers.gain, 1, 65536), DEFAULT("30"), COUNTS, STAGE(plant_outliers),
+     HELP("by which they grow, and what reads them shrinks")},
+
     {INTEGER(tune.tokens, 0, 9e15), DEFAULT("0"), UNIT("tokens"), COUNTS, STAGE(tune),
      HELP("training tokens of the further training (give tokens or steps); 0: no further training")},
     {INTEGER(tune.steps, 0, 1e12), DEFAULT("0"), UNIT("steps"), COUNTS, GROUP(FOLLOWS), STAGE(tune),
@@ -187,7 +192,7 @@ const struct run_field run_fields[] = {
     {INTEGER(tune.seed, 0, 9007199254740992.0), AUTO, COUNTS, GROUP(FOLLOWS), STAGE(tune),
      HELP("seed of the order of its data, which is another than a training's of that seed; auto: the run's")},
     {TEXT(tune.after), DEFAULT(""), RESOLVED, GROUP(FOUND), STAGE(tune),
-     HELP("found, not given: the stage whose weights it goes on from (train, from or compress)")},
+     HELP("found, not given: the stage whose weights it goes on from (train, from, plant_outliers or compress)")},
 
     {CHOICE(compress.method, "none|rtn|gptq|babai|higgs|magnitude|sparsegpt"), DEFAULT("none"), COUNTS, STAGE(compress),
      HELP("how the trained weights are compressed; none: not at all")},

@@ -4,6 +4,7 @@
 #include "trainer/stages/compress.h"
 #include "trainer/stages/evaluate.h"
 #include "trainer/stages/from.h"
+#include "trainer/stages/plant.h"
 #include "trainer/stages/stage.h"
 #include "trainer/stages/tune.h"
 
@@ -19,6 +20,16 @@ const struct stage stages[] = {
      .resolve = from_stage_resolve,
      .forward_tokens = from_stage_forward_tokens,
      .work = from_stage_work},
+    {.name = "plant_outliers",
+     .one = "planting",
+     .several = "plantings",
+     .help = "for tests: make some channels of the activations outliers, and the model the same function",
+     .needs = plant_stage_needs,
+     .version = 1,
+     .skips = plant_stage_skips,
+     .resolve = plant_stage_resolve,
+     .forward_tokens = plant_stage_forward_tokens,
+     .work = plant_stage_work},
     {.name = TUNE_STAGE,
      .key = "train",
      .one = "further training",

@@ -9,6 +9,7 @@
 #include "trainer/compress/compress.h"
 #include "trainer/formats.h"
 #include "trainer/stages/compress.h"
+#include "trainer/stages/plant.h"
 
 const char *const tune_stage_needs[] = {"tune.tokens", "tune.steps", NULL};
 
@@ -139,7 +140,10 @@ bool tune_stage_resolve(struct run_config *config, const struct corpus_facts *fa
     return error_set(error, EXIT_USAGE_ERROR, "tune.tokens and tune.steps say the same thing: give one of them") ||
            error_about(error, "tune.tokens", "tune.steps", NULL);
   if (!fill(config, error)) return false;
-  config->tune.after = !compress_stage_skips(config) ? "compress" : *config->from.path ? ROOT_STAGE : "train";
+  config->tune.after = !compress_stage_skips(config) ? "compress"
+                       : !plant_stage_skips(config)  ? "plant_outliers"
+                       : *config->from.path          ? ROOT_STAGE
+                                                     : "train";
   if (strcmp(config->tune.format, TUNE_PARENT_FORMAT) == 0 && !parent_format(config, arena, error)) return false;
   struct run_config training = *config;
   tune_stage_training(&training);

@@ -61,6 +61,15 @@ static struct model *open_source(struct training *t, const struct stage_source *
   return NULL;
 }
 
+bool stage_masters(struct training *t, const struct stage_source *source, struct model_values *values,
+                   struct error *error) {
+  *values = (struct model_values){0};
+  struct model *model = open_source(t, source, error);
+  bool fine = model && values_read(values, model, error);
+  model_free(model);
+  return fine;
+}
+
 static bool represents_weights(const struct format *format) {
   return format && !representation_is_none(&format->operands[OPERAND_WEIGHTS]);
 }
@@ -108,11 +117,9 @@ static bool check_tokens(const struct training *t, const struct stage_source *so
 
 bool stage_begin_training(struct training *t, struct error *error) {
   struct stage_source source;
-  struct model_values values = {0};
+  struct model_values values;
   if (!find_source(t, t->file.parent, &source, error) || !check_tokens(t, &source, error)) return false;
-  struct model *before = open_source(t, &source, error);
-  bool fine = before && values_read(&values, before, error);
-  model_free(before);
+  bool fine = stage_masters(t, &source, &values, error);
   // The parent's model may have shared what the operations work in.
   t->ops->set_workspace(t->device, t->model->workspace, (size_t)t->model->memory.workspace);
   if (fine) model_initialise(t->model, (uint64_t)t->file.config.seed);

@@ -34,6 +34,10 @@ bool stage_corpora_agree(const struct corpus *before, const struct corpus *now, 
 
 // The training, or the folder's model, that the chain began with.
 bool stage_find_root(struct stage_work *work, struct stage_source *root, struct error *error);
+// The parameters of a source's checkpoint as they stand there: masters where it trained in a format. values_free in
+// either case.
+bool stage_masters(struct training *training, const struct stage_source *source, struct model_values *values,
+                   struct error *error);
 // The parameters of a source as it computes with them: where its format represents weights, represented. *format (may
 // be NULL) is what its model still does to activations. values_free in either case.
 bool stage_values(struct stage_work *work, const struct stage_source *source, struct model_values *values,
