@@ -169,6 +169,7 @@ static bool write_known(struct store *store, const char *sql, const struct store
 bool store_run_add(struct store *store, const struct run_record *run, struct error *error) {
   for (size_t i = 0; i < run_field_count; i++)
     if (run_fields[i].groups & GROUP_FORMAT &&
+        !(run_fields[i].stage && config_is_default(run->config, &run_fields[i])) &&
         !store_format_add(store, field_get(run->config, &run_fields[i]).text, error))
       return false;
   struct text canonical = {0}, config = {0};

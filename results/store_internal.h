@@ -40,10 +40,13 @@ struct store {
 };
 
 // A run r with what follows from its format f, and what was asked of it, m. Of a later stage the format is the last one
-// that its weights were brought to (which is in its settings, not in what counts in its id).
-#define RUNS_AND_FORMATS                                                                                                    \
-  "runs r LEFT JOIN formats f ON f.format = CASE WHEN r.parent IS NULL THEN json_extract(r.canonical, '$.format') "         \
-  "ELSE coalesce(nullif(json_extract(r.config, '$.\"compress.format\"'), 'none'), json_extract(r.config, '$.format')) END " \
+// that its weights were brought to or trained in (which is in its settings, not in what counts in its id).
+#define RUNS_AND_FORMATS                                                                                               \
+  "runs r LEFT JOIN formats f ON f.format = CASE WHEN r.parent IS NULL THEN json_extract(r.canonical, '$.format') "    \
+  "ELSE coalesce(CASE json_extract(r.config, '$.\"tune.after\"') WHEN 'compress' THEN "                                \
+  "json_extract(r.config, '$.\"tune.format\"') END, nullif(json_extract(r.config, '$.\"compress.format\"'), 'none'), " \
+  "nullif(json_extract(r.config, '$.\"tune.format\"'), '" TUNE_PARENT_FORMAT                                           \
+  "'), json_extract(r.config, '$.format')) END "                                                                       \
   "LEFT JOIN marks m ON m.run = r.id"
 
 struct store_column {

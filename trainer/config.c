@@ -277,6 +277,12 @@ bool config_is_default(const struct run_config *config, const struct run_field *
   return value_equal(field_get(config, field), field_get(&fresh, field));
 }
 
+bool field_is_untouched(const struct run_field *field, struct value value) {
+  if (!field->stage) return false;
+  return value.kind == VALUE_MISSING ||
+         (field->type == FIELD_CHOICE && value.kind == VALUE_TEXT && strcmp(value.text, "auto") == 0);
+}
+
 void config_clear_stages(struct run_config *config) {
   struct run_config fresh;
   config_default(&fresh);

@@ -40,11 +40,14 @@ enum field_group {
   GROUP_FORMAT = 8,    // names a format, whose canonical name counts
   GROUP_FOLLOWS = 16,  // by default from the width or the length, which tell runs apart in its place
   GROUP_ROOT = 32,     // count for the root of a chain that begins with a folder, beside the folder's digest
+  GROUP_FOUND = 64,    // found out when the run is resolved: no spec gives it
 };
 #define AUTO_INTEGER INT64_MIN
 // The stage of runs that are the model of a folder, with which a chain begins in place of a training. Where and how
 // that was trained may not be known: train.steps and train.tokens are then auto in a resolved configuration, too.
 #define ROOT_STAGE "from"
+// tune.format where nothing is given: see the stage in trainer/stages/tune.h.
+#define TUNE_PARENT_FORMAT "parent"
 
 // What is known of the model of a trainer of the user's own before it trains, in place of the built-in model's counts;
 // NAN: not known.
@@ -91,6 +94,15 @@ struct run_config {
   struct {
     const char *path, *digest;
   } from;
+  struct {
+    int64_t channels;
+    double gain;
+  } plant_outliers;
+  struct {
+    int64_t tokens, steps, batch_tokens, accumulation, warmup_steps, seed;
+    double lr, final_lr_ratio, warmup_fraction, cooldown_fraction, beta1, beta2, weight_decay, clip_norm;
+    const char *optimizer, *schedule, *format, *after;
+  } tune;
   struct {
     const char *method, *format, *order, *clip, *range, *pattern;
     int64_t bits, group, p, n, calibration_tokens;
@@ -161,6 +173,8 @@ bool field_trains(const struct run_field *field);
 // The one spelling of a format field's value in this configuration. In the arena, or a text of the configuration.
 const char *config_format_spelling(const struct run_config *config, const struct run_field *field, struct arena *arena);
 bool config_is_default(const struct run_config *config, const struct run_field *field);
+// Whether a value of a stage's field says nothing, as of runs that have not been through the stage: none, or auto.
+bool field_is_untouched(const struct run_field *field, struct value value);
 // Makes it the configuration of a training: settings of stages are at their defaults.
 void config_clear_stages(struct run_config *config);
 // Unsets all of GROUP_BUDGET.

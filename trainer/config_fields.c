@@ -37,6 +37,12 @@ static bool narrow_state(const struct run_config *c) { return strcmp(c->train.op
 static bool narrow_masters(const struct run_config *c) { return strcmp(c->train.master_weights, "float32") != 0; }
 static bool rounds(const struct run_config *c) { return narrow_state(c) || narrow_masters(c); }
 
+static bool tuning_cools_down(const struct run_config *c) { return strcmp(c->tune.schedule, "wsd") == 0; }
+
+static bool tuning_ends_above_zero(const struct run_config *c) {
+  return strcmp(c->tune.schedule, "wsd") != 0 && strcmp(c->tune.schedule, "constant") != 0;
+}
+
 // Elsewhere the format that bits and group stand for counts in their place.
 static bool counts_group(const struct run_config *c) { return strcmp(c->compress.method, "higgs") == 0; }
 
@@ -146,6 +152,47 @@ const struct run_field run_fields[] = {
     {TEXT(from.path), DEFAULT(""), RESOLVED, STAGE(from),
      HELP("the folder whose model the chain begins with (its digest counts)")},
     {TEXT(from.digest), DEFAULT(""), COUNTS, STAGE(from), HELP("of the folder's weights and configuration")},
+
+    {INTEGER(plant_outliers.channels, 0, 65536), DEFAULT("0"), COUNTS, STAGE(plant_outliers),
+     HELP("input channels of each matrix of a block that are made outliers; 0: none")},
+    {NUMBER(plant_outliers.gain, 1, 65536), DEFAULT("30"), COUNTS, STAGE(plant_outliers),
+     HELP("by which they grow, and what reads them shrinks")},
+
+    {INTEGER(tune.tokens, 0, 9e15), DEFAULT("0"), UNIT("tokens"), COUNTS, STAGE(tune),
+     HELP("training tokens of the further training (give tokens or steps); 0: no further training")},
+    {INTEGER(tune.steps, 0, 1e12), DEFAULT("0"), UNIT("steps"), COUNTS, GROUP(FOLLOWS), STAGE(tune),
+     HELP("in place of tokens: its optimizer steps")},
+    {INTEGER(tune.batch_tokens, 1, 1e9), AUTO, UNIT("tokens"), COUNTS, STAGE(tune),
+     HELP("tokens of one optimizer step; auto: the training's")},
+    {INTEGER(tune.accumulation, 1, 1e6), AUTO, COUNTS, STAGE(tune),
+     HELP("micro-batches a step's gradient is summed over; auto: the training's")},
+    {CHOICE(tune.optimizer, "auto|adamw"), DEFAULT("auto"), COUNTS, STAGE(tune),
+     HELP("it starts without moments; auto: the training's")},
+    {NUMBER(tune.lr, 0, 100), AUTO, COUNTS, STAGE(tune),
+     HELP("peak learning rate; auto: a tenth of the training's, where that is known")},
+    {CHOICE(tune.schedule, "auto|cosine|wsd|linear|constant"), DEFAULT("auto"), COUNTS, STAGE(tune),
+     HELP("learning rate after warm-up; auto: as the training's")},
+    {NUMBER(tune.final_lr_ratio, 0, 1), AUTO, COUNTS_WHEN(tuning_ends_above_zero), STAGE(tune),
+     HELP("last learning rate over the peak (cosine, linear); auto: the training's")},
+    {INTEGER(tune.warmup_steps, 0, 1e12), AUTO, UNIT("steps"), COUNTS, GROUP(FOLLOWS), STAGE(tune),
+     HELP("linear warm-up; auto: warmup_fraction of the steps")},
+    {NUMBER(tune.warmup_fraction, 0, 1), AUTO, RESOLVED, GROUP(FOLLOWS), STAGE(tune),
+     HELP("share of the steps that warm up, when warmup_steps is auto; auto: the training's")},
+    {NUMBER(tune.cooldown_fraction, 0, 1), AUTO, COUNTS_WHEN(tuning_cools_down), STAGE(tune),
+     HELP("wsd: share of the steps that cool down; auto: the training's")},
+    {NUMBER(tune.beta1, 0, 0.999999), AUTO, COUNTS, STAGE(tune),
+     HELP("AdamW: decay of the first moment; auto: the training's")},
+    {NUMBER(tune.beta2, 0, 0.9999999), AUTO, COUNTS, STAGE(tune),
+     HELP("AdamW: decay of the second moment; auto: the training's")},
+    {NUMBER(tune.weight_decay, 0, 10), AUTO, COUNTS, STAGE(tune), HELP("AdamW: decoupled decay; auto: the training's")},
+    {NUMBER(tune.clip_norm, 0, 1e9), AUTO, COUNTS, STAGE(tune),
+     HELP("largest global gradient norm, 0: no clipping; auto: the training's")},
+    {TEXT(tune.format), DEFAULT(TUNE_PARENT_FORMAT), COUNTS, GROUP(FORMAT), STAGE(tune),
+     HELP("what it trains in; parent: what the model before it is in, of a compressed one what it was brought to")},
+    {INTEGER(tune.seed, 0, 9007199254740992.0), AUTO, COUNTS, GROUP(FOLLOWS), STAGE(tune),
+     HELP("seed of the order of its data, which is another than a training's of that seed; auto: the run's")},
+    {TEXT(tune.after), DEFAULT(""), RESOLVED, GROUP(FOUND), STAGE(tune),
+     HELP("found, not given: the stage whose weights it goes on from (train, from, plant_outliers or compress)")},
 
     {CHOICE(compress.method, "none|rtn|gptq|babai|higgs|magnitude|sparsegpt"), DEFAULT("none"), COUNTS, STAGE(compress),
      HELP("how the trained weights are compressed; none: not at all")},

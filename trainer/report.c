@@ -140,18 +140,20 @@ bool report_done(struct training *t, const struct evaluation *evaluation, struct
   getrusage(RUSAGE_SELF, &usage);
   struct json_writer *json = event_begin(&t->log, "done");
   json_key_integer(json, "step", t->done.step);
-  json_key_integer(json, "tokens", t->done.tokens);
-  json_key_integer(json, "targets", t->done.targets);
+  // N, D and C of a chain are those of its training; what a further one took stands among its settings.
+  bool first = !t->file.config.stage;
+  if (first) json_key_integer(json, "tokens", t->done.tokens);
+  if (first) json_key_integer(json, "targets", t->done.targets);
   json_key_number(json, "loss", evaluation->loss);
   json_key_integer(json, "eval_tokens", evaluation->tokens);
   json_key_integer(json, "eval_targets", evaluation->targets);
   put_finite(json, "bits_per_byte", evaluation->bits_per_byte);
   put_finite(json, "oracle_loss", evaluation->oracle_loss);
   put_finite(json, "irreducible_loss", t->facts.irreducible_loss);
-  put_finite(json, "epochs", quantities.epochs);
-  json_key_number(json, "flops", quantities.flops);
+  if (first) put_finite(json, "epochs", quantities.epochs);
+  if (first) json_key_number(json, "flops", quantities.flops);
   json_key_number(json, "parameters_active", quantities.active_parameters);
-  json_key_number(json, "parameters_active_average", quantities.average_active_parameters);
+  if (first) json_key_number(json, "parameters_active_average", quantities.average_active_parameters);
   json_key_number(json, "wall_seconds", training_seconds(t));
   json_key_number(json, "train_seconds", training_train_seconds(t));
   json_key_integer(json, "peak_memory", (int64_t)usage.ru_maxrss * 1024);

@@ -9,7 +9,7 @@
 #include "trainer/data/tokenizer.h"
 #include "trainer/layout.h"
 #include "trainer/schedule.h"
-#include "trainer/stages/stage.h"
+#include "trainer/stages/work.h"
 #include "trainer/training.h"
 
 double training_seconds(const struct training *t) { return clock_seconds() - t->clock_start; }
@@ -104,7 +104,10 @@ static bool find_start(struct training *t, struct error *error) {
     if (error->code || !t->ops->synchronize(t->device, error)) return false;
   }
   if (count > 0) notice_print("isoloss-train", "no checkpoint can be used: training from the start");
-  model_initialise(t->model, (uint64_t)t->file.config.seed);
+  if (!*t->file.parent)
+    model_initialise(t->model, (uint64_t)t->file.config.seed);
+  else if (!stage_begin_training(t, error))
+    return false;
   t->done = (struct checkpoint_state){.config = t->identity};
   return t->ops->synchronize(t->device, error);
 }
@@ -126,11 +129,12 @@ bool training_open(struct training *t, const char *config_path, bool *finished, 
   if (!training_open_log(t, config_path, finished, error)) return false;
   if (*finished) return true;
   const struct run_config *c = &t->file.config;
+  if (c->stage) stage_find(c->stage)->training(&t->file.config);  // trainer_run has seen that it trains
   if (c->train.steps == AUTO_INTEGER || c->train.warmup_steps == AUTO_INTEGER)
     return error_set(error, EXIT_USAGE_ERROR,
                      "the configuration is not resolved: train.steps or train.warmup_steps is auto");
   t->steps = c->train.steps;
-  t->identity = config_identity(c, t->file.corpus_digest, "state", "");
+  t->identity = config_identity(c, t->file.corpus_digest, "state", t->file.parent);
   if (!training_open_model(t, MODEL_TRAIN, error)) return false;
   t->evaluations = arena_array(&t->arena, (size_t)c->train.evals + 1, sizeof *t->evaluations);
   t->evaluation_count = schedule_evaluations(t->steps, c->train.evals, t->evaluations);

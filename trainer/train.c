@@ -7,6 +7,7 @@
 #include "base/terminal.h"
 #include "trainer/data/tokenizer.h"
 #include "trainer/schedule.h"
+#include "trainer/stages/tune.h"
 #include "trainer/stages/work.h"
 #include "trainer/training.h"
 
@@ -36,7 +37,7 @@ static bool step_once(struct training *t, struct error *error) {
   const struct run_config *c = &t->file.config;
   int64_t rows = c->train.batch_tokens / c->model.context, targets = c->train.batch_tokens;
   struct corpus_batch request = {
-      .seed = (uint64_t)c->seed, .step = t->done.step, .batch_rows = rows, .rows = rows, .context = c->model.context};
+      .seed = tune_data_seed(c), .step = t->done.step, .batch_rows = rows, .rows = rows, .context = c->model.context};
   bool masked = corpus_has_mask(t->corpus);
   if (!corpus_batch(t->corpus, &request, t->batch.tokens, t->batch.targets, masked ? t->batch.mask : NULL, error))
     return error_context(error, "batch of step %" PRId64, t->done.step + 1);
@@ -151,20 +152,21 @@ static enum exit_code train(struct training *t, const struct trainer_options *op
 }
 
 // A configuration that cannot be read is told by whoever reads it next.
-static bool is_of_stage(const char *config_path) {
+static bool is_no_training(const char *config_path) {
   struct arena arena = {0};
   struct run_file file;
   struct error unread = {0};
-  bool stage = run_file_read(&arena, config_path, &file, &unread) && file.config.stage;
+  bool staged = run_file_read(&arena, config_path, &file, &unread) && file.config.stage;
+  const struct stage *stage = staged ? stage_find(file.config.stage) : NULL;
   arena_free(&arena);
-  return stage;
+  return staged && !(stage && stage->training);
 }
 
 enum exit_code trainer_run(const struct trainer_options *options, struct error *error) {
   struct training training;
   bool finished;
   enum exit_code code = EXIT_DONE;
-  if (is_of_stage(options->config_path)) return stage_run(options, error);
+  if (is_no_training(options->config_path)) return stage_run(options, error);
   if (!training_open(&training, options->config_path, &finished, error))
     code = error->code;
   else if (finished)

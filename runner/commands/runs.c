@@ -37,7 +37,7 @@ static bool parse_columns(const char *list, struct store_rows *rows, struct stor
 // Fields that other columns of the table imply: the length of the training by `tokens`, shapes by the width.
 static bool follows_from_others(const char *path) {
   const struct run_field *field = field_find(path, NULL);
-  return field && field->groups & (GROUP_BUDGET | GROUP_FOLLOWS);
+  return field && field->groups & (GROUP_BUDGET | GROUP_FOLLOWS | GROUP_FOUND);
 }
 
 // The columns that every table for people has: notes, or the others.
@@ -64,9 +64,11 @@ static bool choose_columns(const struct selection *selection, const struct run_q
     for (int i = 0; i < total; i++) {
       const char *name = store_rows_name(rows, i);
       // A name of neither table is a field of a spec's own.
-      if ((run_column_find(name) && !field_find(name, NULL)) || varies[i]) continue;
+      const struct run_field *field = field_find(name, NULL);
+      if ((run_column_find(name) && !field) || varies[i]) continue;
       struct value value = store_rows_value(rows, i);
-      if (!begun) {
+      if (field && field_is_untouched(field, value)) continue;
+      if (!begun || (field && field_is_untouched(field, values[i]))) {
         values[i] = value;
         if (value.kind == VALUE_TEXT) values[i].text = arena_string(arena, value.text);
       } else if (value.kind != values[i].kind) {

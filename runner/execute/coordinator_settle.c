@@ -6,6 +6,7 @@
 
 #include "runner/execute/coordinator_halving.h"
 #include "runner/execute/coordinator_state.h"
+#include "trainer/stages/stage.h"
 
 // Why the worker ended without a result, in words.
 static void describe_end(const struct worker *worker, struct text *out) {
@@ -44,6 +45,9 @@ static void note_throughput(struct coordinator *c, const struct worker *worker) 
   double seconds = isnan(log->train_seconds) ? log->seconds : log->train_seconds;
   if (c->options->command || worker->job->index == FOREIGN || !(seconds > 0) || !(log->tokens > 0)) return;
   coordinator_describe(c, worker->job);
+  struct run_config config = c->described.file.config;
+  const struct stage *stage = stage_find(config.stage);
+  if (stage && stage->training) stage->training(&config);
   struct arena scratch = {0};
   struct error ignored = {0};
   struct store_rows *rows = store_run(c->store, worker->job->id, &ignored);
@@ -51,8 +55,9 @@ static void note_throughput(struct coordinator *c, const struct worker *worker) 
   struct throughput throughput = {
       .backend = arena_string(&scratch, backend ? backend : "cpu"),
       .source = "run",
-      .config = &c->described.file.config,
-      .flops_per_token = c->described.record.quantities.flops_per_token,
+      .config = &config,
+      .flops_per_token = stage ? config_quantities(&config, &c->described.record.corpus).flops_per_token
+                               : c->described.record.quantities.flops_per_token,
       .tokens_per_second = log->tokens / seconds,
   };
   store_rows_close(rows);

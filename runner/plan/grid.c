@@ -78,6 +78,15 @@ static bool find_corpus(struct run_grid *grid, const struct run_config *config, 
   return true;
 }
 
+bool grid_corpus(struct run_grid *grid, const struct run_config *config, uint32_t *index, struct error *error) {
+  if (!find_corpus(grid, config, index, error)) return false;
+  const struct plan_corpus *corpus = &grid->corpora[*index];
+  if (!corpus->refused) return true;
+  error_set(error, EXIT_USAGE_ERROR, "%s", corpus->reason);
+  memcpy(error->about, corpus->about, sizeof corpus->about);
+  return false;
+}
+
 // ---- making ready ----
 
 static struct grid_expression look_up(struct run_grid *grid, const struct expression *expression) {
@@ -93,6 +102,12 @@ void grid_prepare(struct run_grid *grid, struct diagnostics *diagnostics) {
   const struct spec *spec = grid->spec;
   for (int i = 0; i < TRAINER_COUNTS; i++) grid->counts[i] = look_up(grid, spec->trainer.counts[i].expression);
   grid->sweeps = arena_array(grid->arena, spec->sweep_count, sizeof *grid->sweeps);
+  for (size_t s = 0; s < spec->stage_count; s++)
+    for (size_t v = 0; v < spec->stages[s].count; v++) {
+      const struct spec_sweep *settings = &spec->stages[s].values[v].settings;
+      for (size_t g = 0; g < settings->group_count; g++)
+        grid->corpus_varies |= corpus_field(settings->groups[g].axes[0].field);
+    }
   for (size_t s = 0; s < spec->sweep_count; s++) {
     const struct spec_sweep *sweep = &spec->sweeps[s];
     struct grid_sweep *ready = &grid->sweeps[s];

@@ -97,6 +97,10 @@ struct value grid_value(struct run_grid *grid, const struct run_field *field, st
 // Value number of each axis of a group in a combination.
 size_t grid_index(const struct spec_sweep *sweep, uint64_t combination, size_t group);
 
+// The corpus of a configuration whose stage may have another than its training: found among those known, or asked for
+// and added; grid->corpora may move. False with an error when it cannot be had, a refused one included.
+bool grid_corpus(struct run_grid *grid, const struct run_config *config, uint32_t *index, struct error *error);
+
 // Expands all sweeps into plan->records and what the plan knows of them. Diagnostics and false on mistakes; false with
 // `error` set when a corpus cannot be had.
 bool grid_expand(struct run_grid *grid, struct plan *plan, struct diagnostics *diagnostics, struct error *error);

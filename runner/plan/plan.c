@@ -123,12 +123,12 @@ bool plan_make(struct plan *plan, const struct spec *spec, const struct plan_opt
       .arena = &plan->arena, .spec = spec, .dtype = plan->dtype, .find_corpus = find_corpus, .find_context = &corpora};
   if (!spec->trainer.node) plan->grid->fits_device = fits_device;  // what another trainer's kernels take is not known
   bool fine = grid_expand(plan->grid, plan, diagnostics, error);
-  plan->grid->find_context = NULL;  // all corpora are known now: nothing is looked for when runs are made again
-  plan->grid->find_corpus = NULL;
   plan->corpora = plan->grid->corpora;
   plan->corpus_count = plan->grid->corpus_count;
   fine = fine && plan_folders_check(plan, diagnostics, error) && plan_halving_make(plan, diagnostics) &&
-         plan_add_stages(plan, diagnostics);
+         plan_add_stages(plan, diagnostics, error);
+  plan->grid->find_context = NULL;  // all corpora are known now: nothing is looked for when runs are made again
+  plan->grid->find_corpus = NULL;
   if (fine) return true;
   if (error->code == EXIT_DONE) diagnostics_check(diagnostics, spec->path, error);
   return false;
@@ -161,14 +161,27 @@ static double memory_of(const struct plan *plan, const struct run_config *config
 }
 
 static double stage_seconds(const struct plan *plan, const struct planned_run *run) {
-  return plan_forward_seconds(plan->speed, &run->config, &run->quantities, plan_stage_tokens(run));
+  struct run_config training = run->config;
+  struct run_quantities quantities = run->quantities;
+  plan_stage_training(run, &training, &quantities);
+  return plan_forward_seconds(plan->speed, &training, &quantities, plan_stage_tokens(run));
+}
+
+// What a run of a stage costs, where it is more than its parent's.
+static void add_stage_costs(const struct plan *plan, struct planned_run *run) {
+  struct run_config training;
+  struct run_quantities quantities;
+  if (!run->resolved) return;
+  if (plan->ops && plan_stage_training(run, &training, &quantities))
+    run->memory = fmax(run->memory, memory_of(plan, &training));
+  if (plan->speed) run->seconds = stage_seconds(plan, run);
 }
 
 void plan_run_quick(const struct plan *plan, size_t i, struct planned_run *run) {
   const struct plan_record *record = &plan->records[i];
   if (record->stage) {
     plan_stage_run(plan, i, false, run);
-    if (run->resolved && plan->speed) run->seconds = stage_seconds(plan, run);
+    add_stage_costs(plan, run);
     return;
   }
   struct grid_result result;
@@ -197,7 +210,7 @@ void plan_run_quick(const struct plan *plan, size_t i, struct planned_run *run) 
 void plan_run(const struct plan *plan, size_t i, struct planned_run *run) {
   if (plan->records[i].stage) {
     plan_stage_run(plan, i, true, run);
-    if (run->resolved && plan->speed) run->seconds = stage_seconds(plan, run);
+    add_stage_costs(plan, run);
     return;
   }
   plan_run_quick(plan, i, run);

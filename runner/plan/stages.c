@@ -7,6 +7,8 @@
 
 #include "runner/plan/grid.h"
 #include "runner/spec/names.h"
+#include "trainer/data/corpus.h"
+#include "trainer/stages/work.h"
 
 enum { MOST_RUNS = 20000000 };
 
@@ -33,6 +35,8 @@ void plan_stage_run(const struct plan *plan, size_t i, bool with_id, struct plan
   else
     plan_run_quick(plan, record->parent, run);
   const struct stage *stage = plan->spec->stages[record->stage - 1].stage;
+  run->corpus = &plan->corpora[record->corpus];
+  run->id_reason = run->id_reason ? run->id_reason : run->corpus->reason;
   memcpy(run->parent_id, run->id, sizeof run->parent_id);
   run->number = i;
   run->parent = record->parent;
@@ -40,9 +44,18 @@ void plan_stage_run(const struct plan *plan, size_t i, bool with_id, struct plan
   run->id[0] = '\0';
   choose(plan, record, &run->config, &value);
   if (run->resolved) stage->resolve(&run->config, &run->corpus->facts, plan_arena(plan), &known);
-  if (!*run->parent_id) return;
+  if (!*run->parent_id || run->corpus->reason) return;
   struct digest id = stage_run_id(stage, &run->config, run->corpus->facts.digest, run->parent_id);
   memcpy(run->id, id.hex, sizeof id.hex);
+}
+
+bool plan_stage_training(const struct planned_run *run, struct run_config *training,
+                         struct run_quantities *quantities) {
+  if (!run->stage || !run->stage->training || !run->resolved) return false;
+  *training = run->config;
+  run->stage->training(training);
+  *quantities = config_quantities(training, &run->corpus->facts);
+  return true;
 }
 
 double plan_stage_tokens(const struct planned_run *run) {
@@ -53,12 +66,21 @@ double plan_stage_tokens(const struct planned_run *run) {
 
 // ---- all of them ----
 
+// Whether the tokens of one corpus mean what those of another do.
+struct token_check {
+  uint32_t before, now;
+  struct error why;
+};
+
 struct growth {
   struct plan *plan;
   struct plan_record *records;
   size_t capacity;
   struct diagnostics *diagnostics;
   bool too_many;
+  struct error *error;         // a corpus that cannot be had
+  struct token_check *checks;  // of pairs of corpora
+  size_t check_count;
   const struct node **told;  // values of which a mistake was told
   size_t told_count;
 };
@@ -131,15 +153,16 @@ static bool has_value(struct growth *g, const struct spec_stage_value *value, co
 }
 
 // Whether an earlier choice for the same parent is the same run: what counts in its id is equal.
-static bool is_twice(struct growth *g, size_t first, const struct run_config *config) {
+static bool is_twice(struct growth *g, size_t first, const struct run_config *parent, const struct run_config *config,
+                     uint32_t corpus) {
   struct text own = {0}, other = {0};
   bool twice = false;
   config_canonical(config, &own);
   for (size_t i = first; i < g->plan->count && !twice; i++) {
-    struct run_config before = *config;
+    struct run_config before = *parent;
     const struct spec_stage_value *value;
     struct error ignored = {0};
-    config_clear_stages(&before);
+    if (g->records[i].corpus != corpus) continue;
     choose(g->plan, &g->records[i], &before, &value);
     stage_find(before.stage)->resolve(&before, &(struct corpus_facts){0}, &g->plan->arena, &ignored);
     text_clear(&other);
@@ -149,6 +172,55 @@ static bool is_twice(struct growth *g, size_t first, const struct run_config *co
   text_free(&own);
   text_free(&other);
   return twice;
+}
+
+// ---- another corpus ----
+
+// An error of corpora that are both prepared; where one is not, the trainer looks.
+static void check_tokens(const struct plan *plan, const struct run_config *config, struct token_check *check) {
+  const struct plan_corpus *a = &plan->corpora[check->before], *b = &plan->corpora[check->now];
+  if (!a->facts.known || !b->facts.known) return;
+  struct corpus *before = corpus_open(a->folder, a->facts.digest, &a->config, &check->why);
+  struct corpus *now = before ? corpus_open(b->folder, b->facts.digest, config, &check->why) : NULL;
+  if (now) stage_corpora_agree(before, now, &check->why);
+  corpus_close(before);
+  corpus_close(now);
+}
+
+// The record's corpus, where its stage names one. False with an error about the value.
+static bool take_corpus(struct growth *g, const struct run_config *config, struct plan_record *record,
+                        struct error *error) {
+  struct plan *plan = g->plan;
+  uint32_t before = record->corpus;
+  if (!grid_corpus(plan->grid, config, &record->corpus, error)) return false;
+  plan->corpora = plan->grid->corpora;
+  plan->corpus_count = plan->grid->corpus_count;
+  if (record->corpus == before) return true;
+  size_t i = 0;
+  while (i < g->check_count && (g->checks[i].before != before || g->checks[i].now != record->corpus)) i++;
+  if (i == g->check_count) {
+    g->checks = memory_grow(g->checks, (g->check_count + 1) * sizeof *g->checks);
+    g->checks[g->check_count++] = (struct token_check){.before = before, .now = record->corpus};
+    check_tokens(plan, config, &g->checks[i]);
+  }
+  if (!g->checks[i].why.code) return true;
+  *error = g->checks[i].why;
+  return error_about(error, "corpus.source", "corpus.files", "corpus.tokenizer", NULL);
+}
+
+// ---- growing ----
+
+// Resolves a choice after a resolved parent. False with an error about its settings.
+static bool resolve_choice(struct growth *g, const struct stage *stage, struct run_config *config,
+                           struct plan_record *record, struct error *error) {
+  struct plan *plan = g->plan;
+  if (stage->corpus) config_name_source(config);
+  if (stage->corpus && !take_corpus(g, config, record, error)) return false;
+  if (!stage->resolve(config, &plan->corpora[record->corpus].facts, &plan->arena, error)) return false;
+  if (!stage->training || !plan->grid->fits_device) return true;
+  struct run_config training = *config;
+  stage->training(&training);
+  return plan->grid->fits_device(&training, error);
 }
 
 // The runs of stage `level` after the run `parent`; what comes next hangs on `ends`.
@@ -184,11 +256,15 @@ static void grow(struct growth *g, size_t level, size_t parent, size_t **ends, s
       continue;
     }
     if (!has_value(g, value, &config, &run)) continue;
-    if (run.resolved && !stage->stage->resolve(&config, &run.corpus->facts, &plan->arena, &error)) {
+    if (run.resolved && !resolve_choice(g, stage->stage, &config, &record, &error)) {
+      if (error.code != EXIT_USAGE_ERROR) {
+        if (!g->error->code) error_take(g->error, &error);
+        return;
+      }
       refuse(g, value, &config, &error);
       continue;
     }
-    if (run.resolved && is_twice(g, first, &config)) {
+    if (run.resolved && is_twice(g, first, &run.config, &config, record.corpus)) {
       plan->united++;
       continue;
     }
@@ -198,13 +274,28 @@ static void grow(struct growth *g, size_t level, size_t parent, size_t **ends, s
   }
 }
 
+// Fields of a corpus that a stage names are columns of the table, too.
+static void add_corpus_axes(struct plan *plan, const struct spec_stage *stage) {
+  for (size_t v = 0; v < stage->count; v++)
+    for (size_t s = 0; s < stage->values[v].settings.group_count; s++) {
+      const struct run_field *field = stage->values[v].settings.groups[s].axes[0].field;
+      size_t i = 0;
+      if (field->stage) continue;
+      while (i < plan->axis_count && plan->axes[i].field != field) i++;
+      if (i == plan->axis_count) plan->axes[plan->axis_count++] = (struct plan_axis){.field = field};
+      plan->axes[i].varies = true;
+    }
+}
+
 // Fields of stages that vary are columns of the table, as the sweeps' are.
 static void add_axes(struct plan *plan) {
   for (size_t s = 0; s < plan->spec->stage_count; s++) {
     const struct spec_stage *stage = &plan->spec->stages[s];
+    add_corpus_axes(plan, stage);
     for (size_t f = 0; f < run_field_count; f++) {
       const struct run_field *field = &run_fields[f];
       if (!field->stage || strcmp(field->stage, stage->stage->name) != 0) continue;
+      if (field->groups & (GROUP_FOLLOWS | GROUP_FOUND)) continue;
       struct run_config plain = plan->spec->base;
       bool varies = false, told = false;
       struct value first = {0};
@@ -217,7 +308,9 @@ static void add_axes(struct plan *plan) {
         else
           stage->stage->resolve(&config, &(struct corpus_facts){0}, &plan->arena, &ignored);
         struct value now = field_get(&config, field);
-        varies |= !value_equal(now, field_get(&plain, field));
+        if (field_is_untouched(field, now)) continue;
+        struct value unset = field_get(&plain, field);
+        varies |= !field_is_untouched(field, unset) && !value_equal(now, unset);
         if (!told) first = now;
         varies |= !value_equal(first, now);
         told = true;
@@ -227,11 +320,11 @@ static void add_axes(struct plan *plan) {
   }
 }
 
-bool plan_add_stages(struct plan *plan, struct diagnostics *diagnostics) {
+bool plan_add_stages(struct plan *plan, struct diagnostics *diagnostics, struct error *error) {
   const struct spec *spec = plan->spec;
   if (!spec->stage_count || !plan->count) return true;
   size_t before = diagnostics->errors;
-  struct growth g = {.plan = plan, .diagnostics = diagnostics};
+  struct growth g = {.plan = plan, .diagnostics = diagnostics, .error = error};
   size_t trainings = plan->count, end_count = trainings, *ends = memory_get(trainings * sizeof *ends);
   const struct plan_record *records = plan->records;
   plan->count = 0;
@@ -241,18 +334,19 @@ bool plan_add_stages(struct plan *plan, struct diagnostics *diagnostics) {
   }
   for (size_t level = 1; level <= spec->stage_count; level++) {
     size_t *next = NULL, next_count = 0;
-    for (size_t i = 0; i < end_count; i++) grow(&g, level, ends[i], &next, &next_count);
+    for (size_t i = 0; i < end_count && !error->code; i++) grow(&g, level, ends[i], &next, &next_count);
     free(ends);
     ends = next;
     end_count = next_count;
   }
   free(ends);
   free(g.told);
+  free(g.checks);
   plan->records = arena_array(&plan->arena, plan->count, sizeof *plan->records);
   memcpy(plan->records, g.records, plan->count * sizeof *plan->records);
   free(g.records);
   add_axes(plan);
-  return diagnostics->errors == before;
+  return diagnostics->errors == before && !error->code;
 }
 
 size_t plan_stage_count(const struct plan *plan, size_t level) {

@@ -135,8 +135,19 @@ static void add_up(struct totals *totals, const struct plan *plan, const struct 
   if (!run->resolved) return;
   bool bfloat16 = strcmp(run->config.model.dtype, dtype_name(DTYPE_BFLOAT16)) == 0;
   *(bfloat16 ? &totals->bfloat16 : &totals->float32) += 1;
+  struct run_config training;
+  struct run_quantities quantities;
+  bool further = plan_stage_training(run, &training, &quantities);
+  if (further) {
+    totals->flops += quantities.flops;
+    if (run->memory > totals->memory) {
+      totals->memory = run->memory;
+      totals->largest = run->number;
+    }
+  }
   if (run->stage) {
     if (!undone) return;
+    if (further) totals->flops_undone += quantities.flops;
     totals->seconds += run->seconds;
     if (run->seconds > totals->longest) totals->longest = run->seconds;
     return;
@@ -279,7 +290,7 @@ static void print_totals(const struct plan *plan, const struct totals *t, size_t
   if (t->diverged) fprintf(out, ", %zu diverged", t->diverged);
   if (t->halved) fprintf(out, ", %zu stopped by halving", t->halved);
   if (t->done || t->diverged || t->halved) fprintf(out, ", %zu to do", t->undone);
-  bool trains = !plan->spec->from && !isnan(t->flops);
+  bool trains = (!plan->spec->from || t->flops > 0) && !isnan(t->flops);
   if (trains) fprintf(out, "; %.2e FLOPs", t->flops);
   if (t->undone < plan->count && trains) fprintf(out, ", %.2e of them to do", t->flops_undone);
   if (t->memory > 0) fprintf(out, "; up to %s a run", bytes_human(t->memory, a));

@@ -11,14 +11,18 @@
 static void gather_axes(struct report_stages *after, struct report *report) {
   after->axes = arena_array(&report->arena, run_field_count, sizeof(struct run_field *));
   for (size_t f = 0; f < run_field_count; f++) {
-    int column = report_column(report, run_fields[f].path);
+    const struct run_field *field = &run_fields[f];
+    int column = report_column(report, field->path);
     bool differs = false;
-    for (size_t i = 1; i < after->count && run_fields[f].stage && column >= 0; i++) {
-      struct value a = after->runs[0].values[column], b = after->runs[i].values[column];
-      differs |= a.kind != b.kind ||
-                 (a.kind == VALUE_TEXT ? strcmp(a.text, b.text) != 0 : a.kind != VALUE_MISSING && a.number != b.number);
+    struct value first = {.kind = VALUE_MISSING};
+    if (!field->stage || field->groups & (GROUP_FOLLOWS | GROUP_FOUND)) continue;
+    for (size_t i = 0; i < after->count && column >= 0; i++) {
+      struct value value = after->runs[i].values[column];
+      if (field_is_untouched(field, value)) continue;
+      if (first.kind == VALUE_MISSING) first = value;
+      differs |= !value_equal(first, value);
     }
-    if (differs) after->axes[after->axis_count++] = &run_fields[f];
+    if (differs) after->axes[after->axis_count++] = field;
   }
 }
 

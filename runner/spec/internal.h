@@ -97,8 +97,8 @@ void spec_check_spellings(struct spec_reader *reader);
 
 // ---- sweep.c, stages.c ----
 
-// The axes of a stage's mapping, whose keys are fields of this group.
-void spec_read_stage_axes(struct spec_reader *reader, const struct node *node, const char *stage,
+// The axes of a stage's mapping: its fields, by their last names, and where it takes another corpus those of `corpus`.
+void spec_read_stage_axes(struct spec_reader *reader, const struct node *node, const struct stage *stage,
                           struct spec_sweep *settings);
 void spec_read_stages(struct spec_reader *reader, const struct node *node);
 // True after a diagnostic, where a field of a stage stands among those of trainings.

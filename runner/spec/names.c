@@ -40,13 +40,18 @@ static const char *same_part(const char *name, const char *const *names, size_t 
 
 const char *run_name_nearest(const char *name, bool with_results) {
   const char **names = memory_get((run_field_count + run_column_count) * sizeof *names);
-  size_t count = 0;
-  for (size_t i = 0; i < run_field_count; i++) names[count++] = run_fields[i].path;
+  size_t count = 0, of_trainings;
+  for (size_t i = 0; i < run_field_count; i++)
+    if (!run_fields[i].stage) names[count++] = run_fields[i].path;
   for (int results = 0; results <= with_results; results++)
     for (size_t i = 0; i < run_column_count; i++)
       if (results ? run_result_known(run_columns[i].name) : run_columns[i].planned != NULL)
         names[count++] = run_columns[i].name;
-  const char *nearest = same_part(name, names, count);
+  of_trainings = count;
+  for (size_t i = 0; i < run_field_count; i++)
+    if (run_fields[i].stage) names[count++] = run_fields[i].path;
+  const char *nearest = same_part(name, names, of_trainings);  // lr is train.lr before it is a stage's
+  if (!nearest) nearest = same_part(name, names, count);
   if (!nearest) nearest = nearest_name(name, names, count);
   free(names);
   return nearest;

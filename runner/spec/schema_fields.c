@@ -69,13 +69,17 @@ static void put_fields(struct json_writer *json, const char *kind, const char *s
     if (begun)
       all[object.count++] = (struct schema_property){begun, .reference = arena_format(&arena, "%s:%s", kind, begun)};
     if (section && !starts_with(path, arena_format(&arena, "%s.", section))) continue;
-    if (!section && run_fields[i].stage) continue;  // they belong under stages
+    if (!section && run_fields[i].stage) continue;     // they belong under stages
+    if (run_fields[i].groups & GROUP_FOUND) continue;  // nobody gives them
     const char *reference = strcmp(kind, "derived") == 0 ? "expression" : arena_format(&arena, "%s:%s", kind, path);
     all[object.count++] = (struct schema_property){path + length, .reference = reference};
   }
-  if (section && strcmp(kind, "axis") == 0 && stage_find(section))
+  const struct stage *stage = section ? stage_find(section) : NULL;
+  if (stage && strcmp(kind, "axis") == 0)
     all[object.count++] = (struct schema_property){"where", .reference = "expression",
                                                    .description = "which runs before it have these values"};
+  if (stage && stage->corpus)
+    all[object.count++] = (struct schema_property){"corpus", .reference = arena_format(&arena, "%s:corpus", kind)};
   object.properties = all;
   if (!section) {
     // Fields that the spec declares, in one word.
@@ -122,7 +126,7 @@ void schema_stages(struct json_writer *json) {
     const struct schema_property value = {one, .choices = (const char *const[]){"none"}, .choice_count = 1,
                                           .or_reference = arena_format(&arena, "axis:%s", stages[i].name)};
     schema_property(json, &value);
-    all[count++] = (struct schema_property){stages[i].name, .reference = one, .repeated = true,
+    all[count++] = (struct schema_property){stage_key(&stages[i]), .reference = one, .repeated = true,
                                             .limits = {{"minItems", 1}}, .description = stages[i].help};
   }
   schema_object(json, &(struct schema_object){"stages", .properties = all, .count = count});

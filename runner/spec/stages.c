@@ -8,7 +8,7 @@
 static const char *list_stages(struct arena *arena) {
   struct text list = {0};
   for (size_t i = 0; i < stage_count; i++)
-    if (!stages[i].root) text_format(&list, "%s%s", list.length ? ", " : "", stages[i].name);
+    if (!stages[i].root) text_format(&list, "%s%s", list.length ? ", " : "", stage_key(&stages[i]));
   const char *names = arena_string(arena, text_string(&list));
   text_free(&list);
   return names;
@@ -40,32 +40,60 @@ static const struct node *take_where(struct spec_reader *reader, struct spec_sta
   return settings;
 }
 
+static const struct spec_axis *axis_of(const struct spec_stage_value *value, const char *path) {
+  for (size_t g = 0; g < value->settings.group_count; g++)
+    if (strcmp(value->settings.groups[g].axes[0].field->path, path) == 0) return &value->settings.groups[g].axes[0];
+  return NULL;
+}
+
+// A mapping without any of the settings that its stage needs would do nothing, unseen.
+static void check_needs(struct spec_reader *reader, const struct stage *stage, const struct spec_stage_value *value) {
+  struct text list = {0};
+  bool given = !stage->needs;
+  for (size_t i = 0; stage->needs && stage->needs[i]; i++) {
+    given |= axis_of(value, stage->needs[i]) != NULL;
+    text_format(&list, "%s%s", i ? " or " : "", stage->needs[i] + strlen(stage->name) + 1);
+  }
+  if (!given) node_error(value->node, reader->diagnostics, NULL, "%s needs %s", stage_key(stage), text_string(&list));
+  text_free(&list);
+}
+
 static void read_value(struct spec_reader *reader, struct spec_stage *stage, const struct node *node) {
   struct spec_stage_value *value = &stage->values[stage->count];
   *value = (struct spec_stage_value){.node = node, .first = stage->choices, .settings = {.node = node}};
   if (is_none(node)) {
     value->none = true;
   } else if (node->kind == NODE_MAPPING) {
-    spec_read_stage_axes(reader, take_where(reader, value, node), stage->stage->name, &value->settings);
+    size_t before = reader->diagnostics->errors;
+    spec_read_stage_axes(reader, take_where(reader, value, node), stage->stage, &value->settings);
+    if (reader->diagnostics->errors == before) check_needs(reader, stage->stage, value);
   } else {
-    node_error(node, reader->diagnostics, arena_format(&reader->spec->arena, "%s: [none, {...}]", stage->stage->name),
-               "%s takes a mapping of its settings, a list of them, or none, not %s", stage->stage->name,
-               node_kind_name(node));
+    const char *key = stage_key(stage->stage);
+    node_error(node, reader->diagnostics, arena_format(&reader->spec->arena, "%s: [none, {...}]", key),
+               "%s takes a mapping of its settings, a list of them, or none, not %s", key, node_kind_name(node));
     return;
   }
   double choices = 1;
   for (size_t g = 0; g < value->settings.group_count; g++) choices *= (double)value->settings.groups[g].count;
   if (choices + (double)stage->choices > MOST_STAGE_CHOICES) {
-    node_error(node, reader->diagnostics, NULL, "more than %d values of %s", MOST_STAGE_CHOICES, stage->stage->name);
+    node_error(node, reader->diagnostics, NULL, "more than %d values of %s", MOST_STAGE_CHOICES,
+               stage_key(stage->stage));
     return;
   }
   stage->choices += (size_t)choices;
   stage->count++;
 }
 
+static const struct stage *find_by_key(const char *key) {
+  for (size_t i = 0; i < stage_count; i++)
+    if (strcmp(stage_key(&stages[i]), key) == 0) return &stages[i];
+  return NULL;
+}
+
 static void read_stage(struct spec_reader *reader, const struct node *key, const struct node *node) {
   struct spec *spec = reader->spec;
-  const struct stage *found = stage_find(key->text);
+  const struct stage *found = find_by_key(key->text),
+                     *before = spec->stage_count ? spec->stages[spec->stage_count - 1].stage : NULL;
   if (found && found->root) {
     node_error(key, reader->diagnostics, "from: PATH", "%s stands beside stages, not in it: chains begin with it",
                key->text);
@@ -75,15 +103,15 @@ static void read_stage(struct spec_reader *reader, const struct node *key, const
     const char *names[16];
     size_t count = 0;
     for (size_t i = 0; i < stage_count && count < 16; i++)
-      if (!stages[i].root) names[count++] = stages[i].name;
+      if (!stages[i].root) names[count++] = stage_key(&stages[i]);
     const char *near = strlen(key->text) < 100 ? nearest_name(key->text, names, count) : NULL;
     node_error(key, reader->diagnostics, near ? did_you_mean(near, arena_alloc(&spec->arena, 160)) : NULL,
                "there is no stage '%.80s': stages are %s", key->text, list_stages(&spec->arena));
     return;
   }
-  if (spec->stage_count && found < spec->stages[spec->stage_count - 1].stage)
+  if (before && found < before && !(found->moves && before == found + 1))
     node_error(key, reader->diagnostics, NULL, "%s comes before %s: stages stand in the order in which they follow",
-               key->text, spec->stages[spec->stage_count - 1].stage->name);
+               key->text, stage_key(before));
   bool list = node->kind == NODE_SEQUENCE;
   if (list && !node->count) {
     node_error(node, reader->diagnostics, "remove the line", "%s has no values", key->text);
@@ -99,9 +127,9 @@ static void read_stage(struct spec_reader *reader, const struct node *key, const
   for (size_t i = 0; i < stage->count; i++) always |= !stage->values[i].where_node;
   if (!always)
     node_error(stage->values[0].where_node, reader->diagnostics,
-               arena_format(&spec->arena, "%s: [none, {...}]", stage->stage->name),
+               arena_format(&spec->arena, "%s: [none, {...}]", stage_key(stage->stage)),
                "every value of %s has a condition: give one without, for the runs that have none of these",
-               stage->stage->name);
+               stage_key(stage->stage));
 }
 
 void spec_read_stages(struct spec_reader *reader, const struct node *node) {
@@ -136,6 +164,10 @@ bool spec_stage_choose(const struct spec_stage *stage, size_t choice, struct run
       spec_value_put(config, group->axes[a].field, &group->axes[a].values[combination % group->count]);
     combination /= group->count;
   }
+  // What the stage says of a corpus replaces what was said of another one.
+  bool files = axis_of(*value, "corpus.files"), source = axis_of(*value, "corpus.source");
+  if (files && !source) config->corpus.source = "files";
+  if (source && !files) config->corpus.files = "";
   return !stage->stage->skips(config);
 }
 

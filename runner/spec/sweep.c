@@ -4,11 +4,12 @@
 
 #include "runner/spec/internal.h"
 #include "runner/spec/keys.h"
+#include "trainer/stages/stage.h"
 
 // What is read of one entry, growing in the arena.
 struct sweep_reader {
   struct spec_sweep *sweep;
-  const char *stage;  // whose fields the axes are; NULL: the training's
+  const struct stage *stage;  // whose fields the axes are; NULL: the training's
   size_t group_capacity, axis_capacity, set_capacity;
   struct spec_axis_group *zip;  // the group that takes axes; NULL: each axis is a group
 };
@@ -49,6 +50,10 @@ static void take_axis(struct spec_reader *reader, const struct run_field *field,
   struct sweep_reader *into = context;
   const struct spec_axis *first = find_axis(into->sweep, field);
   if (!into->stage && spec_refuse_stage_field(reader, field, key)) return;
+  if (field->groups & GROUP_FOUND) {
+    node_error(key, reader->diagnostics, "leave the line out", "%s is found, not given", field->path);
+    return;
+  }
   if (first) {
     char hint[80];
     snprintf(hint, sizeof hint, "it stands first on line %d", first->key->line);
@@ -75,16 +80,42 @@ static void take_axis(struct spec_reader *reader, const struct run_field *field,
 bool spec_refuse_stage_field(struct spec_reader *reader, const struct run_field *field, const struct node *key) {
   if (!field->stage) return false;
   node_error(key, reader->diagnostics,
-             arena_format(&reader->spec->arena, "stages: {%s: {%s: ...}}", field->stage,
+             arena_format(&reader->spec->arena, "stages: {%s: {%s: ...}}", stage_key(stage_find(field->stage)),
                           field->path + strlen(field->stage) + 1),
              "%s belongs under stages: no training has it", field->path);
   return true;
 }
 
-void spec_read_stage_axes(struct spec_reader *reader, const struct node *node, const char *stage,
+// A key of a stage's mapping that names a field of trainings: true after a diagnostic.
+static bool refuse_trained_field(struct spec_reader *reader, const struct stage *stage, const struct node *key) {
+  const char *dot = strchr(key->text, '.');
+  bool model = starts_with(key->text, "model.") || strcmp(key->text, "model") == 0;
+  bool train = starts_with(key->text, "train.") || strcmp(key->text, "train") == 0;
+  if (!stage->training || (!model && !train)) return false;
+  if (model)
+    node_error(key, reader->diagnostics, NULL, "%s cannot change: %s goes on with the model that is there", key->text,
+               stage_key(stage));
+  else
+    node_error(key, reader->diagnostics,
+               arena_format(&reader->spec->arena, "%s: {%s: ...}", stage_key(stage), dot ? dot + 1 : "lr"),
+               "what stands under %s is its own: leave train out of the key", stage_key(stage));
+  return true;
+}
+
+static bool names_corpus(const char *key) { return strcmp(key, "corpus") == 0 || starts_with(key, "corpus."); }
+
+void spec_read_stage_axes(struct spec_reader *reader, const struct node *node, const struct stage *stage,
                           struct spec_sweep *settings) {
   struct sweep_reader into = {.sweep = settings, .stage = stage};
-  spec_walk_fields(reader, node, stage, "stages", take_axis, &into);
+  for (size_t i = 0; i < node->count; i++) {
+    struct node one = *node;
+    one.keys = &node->keys[i];
+    one.items = &node->items[i];
+    one.count = 1;
+    bool corpus = stage->corpus && names_corpus(one.keys[0]->text);
+    if (refuse_trained_field(reader, stage, one.keys[0])) continue;
+    spec_walk_fields(reader, &one, corpus ? NULL : stage->name, "stages", take_axis, &into);
+  }
 }
 
 static bool need_mapping(struct spec_reader *reader, const struct node *node, const char *what) {

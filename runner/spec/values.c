@@ -47,7 +47,8 @@ bool spec_set_text(const struct spec *spec, struct run_config *config, const str
   if (!config_set(config, field, text, arena, error)) return error_subject(error, "%s", field->path);
   if (field->type == FIELD_TEXT && !*text)
     return error_set(error, EXIT_USAGE_ERROR, "%s must not be empty", field->path);
-  if (!is_format(spec, field)) return true;
+  // "parent", which is no format's name.
+  if (!is_format(spec, field) || (field->stage && strcmp(text, field->fallback) == 0)) return true;
   if (!field_trains(field)) {
     const struct format *format = format_read(text, arena, error);
     if (format) field_put(config, field, (struct value){.kind = VALUE_TEXT, .text = format->name});

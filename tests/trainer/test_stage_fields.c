@@ -11,7 +11,9 @@ static void every_stage_has_fields_and_every_such_field_a_stage(void) {
     for (size_t f = 0; f < run_field_count; f++)
       own += run_fields[f].stage && strcmp(run_fields[f].stage, stages[i].name) == 0;
     CHECK(own > 0 && stage_find(stages[i].name) == &stages[i] && stages[i].version > 0);
-    CHECK(stages[i].skips && stages[i].resolve && stages[i].forward_tokens && stages[i].work);
+    CHECK(stages[i].skips && stages[i].resolve && stages[i].forward_tokens);
+    CHECK(!stages[i].work == (stages[i].training != NULL));  // it works, or it trains
+    for (size_t f = 0; stages[i].needs && stages[i].needs[f]; f++) CHECK(field_find(stages[i].needs[f], NULL) != NULL);
   }
   for (size_t f = 0; f < run_field_count; f++) {
     const struct run_field *field = &run_fields[f];
@@ -79,9 +81,64 @@ static void ids_are_chains(void) {
   arena_free(&arena);
 }
 
+// Order: what was compressed and then trained on computes otherwise than what was trained on and then compressed.
+static void further_trainings_stand_on_either_side_of_compressions(void) {
+  struct error error = {0};
+  struct corpus_facts facts = {.known = true, .vocabulary = 257, .train_tokens = 1000000, .validation_tokens = 100000};
+  struct arena arena = {0};
+  const struct stage *compress = stage_find("compress"), *tune = stage_find("tune");
+  struct run_config c, d, training;
+  config_default(&c);
+  c.train.steps = 10;
+  c.train.lr = 0.004;
+  c.format = "w8a8";
+  CHECK(config_parse_format(&c, &arena, &error) && config_resolve(&c, &facts, "float32", &error));
+  c.compress.method = "rtn";
+  c.compress.bits = 4;
+  c.stage = "compress";
+  CHECK(compress->resolve(&c, &facts, &arena, &error));
+  d = c;
+  d.tune.tokens = 8192;
+  d.stage = "tune";
+  CHECK(tune->resolve(&d, &facts, &arena, &error));
+  CHECK_TEXT(error.text, "");
+  CHECK_TEXT(d.tune.after, "compress");
+  CHECK(d.tune.steps == 2 && d.tune.lr == 0.0004 && strcmp(d.tune.schedule, "cosine") == 0);
+  training = d;
+  tune->training(&training);
+  CHECK(training.train.steps == 2 && training.train.tokens == 8192 && training.train.lr == 0.0004);
+  CHECK_TEXT(training.format, d.tune.format);
+  const struct format *format =
+      format_parse(d.tune.format, &arena, &error);  // rtn's weights, the training's activations
+  CHECK(format && format->operands[OPERAND_WEIGHTS].grid.count == 16 &&
+        format->operands[OPERAND_WEIGHTS].scale.rule == SCALE_ABSMAX &&
+        format->operands[OPERAND_ACTIVATIONS].grid.count == 256);
+  struct digest lower = stage_run_id(tune, &d, "corpus", "parent"), other;
+  d.tune.lr = 0.0005;
+  other = stage_run_id(tune, &d, "corpus", "parent");
+  CHECK(strcmp(lower.hex, other.hex) != 0);
+  CHECK(stage_model_config(&d, &arena, &error));
+  CHECK_TEXT(d.format, format->name);  // it is still to be represented: the last stage trained in it
+  struct run_config e = c;
+  config_clear_stages(&e);
+  e.tune.steps = 3;
+  e.stage = "tune";
+  CHECK(tune->resolve(&e, &facts, &arena, &error));
+  CHECK_TEXT(e.tune.after, "train");
+  CHECK_TEXT(e.tune.format, "w8a8");
+  e.compress.method = "rtn";
+  e.compress.bits = 4;
+  e.stage = "compress";
+  CHECK(compress->resolve(&e, &facts, &arena, &error) && stage_model_config(&e, &arena, &error));
+  format = format_parse(e.format, &arena, &error);
+  CHECK(format && representation_is_none(&format->operands[OPERAND_WEIGHTS]));  // the weights are represented by now
+  arena_free(&arena);
+}
+
 int main(void) {
   RUN(every_stage_has_fields_and_every_such_field_a_stage);
   RUN(settings_of_compression_are_fields);
   RUN(ids_are_chains);
+  RUN(further_trainings_stand_on_either_side_of_compressions);
   return check_end();
 }

@@ -77,6 +77,11 @@ const char *compress_canonical(const struct compress_settings *resolved, struct 
 // The format that activations have when the compressed model is evaluated: the part of the settings' format that is not
 // of the weights. NULL: none.
 const struct format *compress_activations(const struct compress_settings *resolved, struct arena *arena);
+// The format in which training goes on with what a compression left: its weights' part is what the weights were brought
+// to, what was pruned included; activations as in the settings' format, else as in that of the training (`trained`,
+// NULL: none). NULL where weights are not trained in such a format (grids of the method's own). In the arena.
+const struct format *compress_format(const struct compress_settings *resolved, const struct format *trained,
+                                     struct arena *arena);
 
 // Whether a matrix [outputs, inputs] can be compressed so: the error says what does not divide.
 bool compress_check_shape(const struct compress_settings *resolved, int64_t outputs, int64_t inputs,

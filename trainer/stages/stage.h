@@ -11,10 +11,15 @@
 struct stage_work;
 
 struct stage {
-  const char *name;           // of its key under `stages`, of the group of its fields, of the column `stage`
+  const char *name;           // of the group of its fields, of the column `stage`, and of its key under `stages`,
+  const char *key;            // ... but where that is another word; NULL: the name
   const char *one, *several;  // what people count: "compression", "compressions"
   const char *help;
   bool root;    // a chain begins with it: it has no parent, and no key under `stages`
+  bool moves;   // it may stand behind the next one of the table, too
+  bool corpus;  // a value of it may name another corpus: `corpus` among its settings
+  // Settings of which a mapping must give one, or it would do nothing: their paths, ends with NULL. NULL: none.
+  const char *const *needs;
   int version;  // raised by hand when a change of the stage changes its results: part of its runs' identity
   // Whether these settings are those of no stage at all: the chain goes on with the parent itself.
   bool (*skips)(const struct run_config *config);
@@ -22,6 +27,9 @@ struct stage {
   // that it sets live in the arena. False with an error that names the fields at fault (error_about).
   bool (*resolve)(struct run_config *config, const struct corpus_facts *facts, struct arena *arena,
                   struct error *error);
+  // Of a stage that trains: turns the resolved configuration of its run into that of the training that it is. NULL: it
+  // does not train.
+  void (*training)(struct run_config *config);
   // Turns the configuration of a run of this stage, or of a later one, into that of the model which its checkpoint
   // holds: what is still to be represented when it computes. NULL: the parent's. Texts live in the arena.
   bool (*becomes)(struct run_config *config, struct arena *arena, struct error *error);
@@ -31,7 +39,7 @@ struct stage {
   // words, in the arena; NULL: none. May be NULL.
   const char *(*libraries)(const struct run_config *config, struct arena *arena);
   // Does it: from the parent's checkpoint to this run's, with its events but `start` and the ends that are no result.
-  // False with an error.
+  // False with an error. NULL of a stage that trains, which is the training loop's.
   bool (*work)(struct stage_work *work, struct error *error);
 };
 
@@ -39,6 +47,7 @@ extern const struct stage stages[];
 extern const size_t stage_count;
 
 const struct stage *stage_find(const char *name);  // NULL: there is none of that name, or name is NULL
+const char *stage_key(const struct stage *stage);  // under `stages`
 // The name that a run's identity hashes: it changes with the stage's version. In the arena.
 const char *stage_identity(const struct stage *stage, struct arena *arena);
 // The id of a run of this stage: config_identity under stage_identity, after the parent's id.

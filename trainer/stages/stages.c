@@ -4,7 +4,9 @@
 #include "trainer/stages/compress.h"
 #include "trainer/stages/evaluate.h"
 #include "trainer/stages/from.h"
+#include "trainer/stages/plant.h"
 #include "trainer/stages/stage.h"
+#include "trainer/stages/tune.h"
 
 // In the order in which a spec may ask for them, roots first.
 const struct stage stages[] = {
@@ -18,6 +20,30 @@ const struct stage stages[] = {
      .resolve = from_stage_resolve,
      .forward_tokens = from_stage_forward_tokens,
      .work = from_stage_work},
+    {.name = "plant_outliers",
+     .one = "planting",
+     .several = "plantings",
+     .help = "for tests: make some channels of the activations outliers, and the model the same function",
+     .needs = plant_stage_needs,
+     .version = 1,
+     .skips = plant_stage_skips,
+     .resolve = plant_stage_resolve,
+     .forward_tokens = plant_stage_forward_tokens,
+     .work = plant_stage_work},
+    {.name = TUNE_STAGE,
+     .key = "train",
+     .one = "further training",
+     .several = "further trainings",
+     .help = "train the model on: fine-tuning, a quantization-aware finish, recovery",
+     .moves = true,
+     .corpus = true,
+     .needs = tune_stage_needs,
+     .version = 1,
+     .skips = tune_stage_skips,
+     .resolve = tune_stage_resolve,
+     .training = tune_stage_training,
+     .becomes = tune_stage_becomes,
+     .forward_tokens = tune_stage_forward_tokens},
     {.name = "compress",
      .one = "compression",
      .several = "compressions",
@@ -47,6 +73,8 @@ const struct stage *stage_find(const char *name) {
   return NULL;
 }
 
+const char *stage_key(const struct stage *stage) { return stage->key ? stage->key : stage->name; }
+
 const char *stage_identity(const struct stage *stage, struct arena *arena) {
   return arena_format(arena, "%s version=%d", stage->name, stage->version);
 }
@@ -54,13 +82,18 @@ const char *stage_identity(const struct stage *stage, struct arena *arena) {
 struct digest stage_run_id(const struct stage *stage, const struct run_config *config, const char *corpus_digest,
                            const char *parent) {
   struct arena arena = {0};
-  struct digest id = config_identity(config, corpus_digest, stage_identity(stage, &arena), parent);
+  struct run_config counted = *config;
+  if (stage->training) stage->training(&counted);  // the trainer's version is that of what it trains
+  struct digest id = config_identity(&counted, corpus_digest, stage_identity(stage, &arena), parent);
   arena_free(&arena);
   return id;
 }
 
 bool stage_model_config(struct run_config *config, struct arena *arena, struct error *error) {
-  for (size_t i = 0; i < stage_count; i++)
-    if (stages[i].becomes && !stages[i].skips(config) && !stages[i].becomes(config, arena, error)) return false;
-  return true;
+  bool late = tune_stage_is_after_compress(config);  // behind the next one of the table
+  for (size_t i = 0; i < stage_count; i++) {
+    if (!stages[i].becomes || (stages[i].moves && late)) continue;
+    if (!stages[i].skips(config) && !stages[i].becomes(config, arena, error)) return false;
+  }
+  return !late || tune_stage_becomes(config, arena, error);
 }

@@ -60,15 +60,24 @@ static bool write_tensor(const struct parameter_tensor *tensor, const float *fro
   return fine;
 }
 
-bool values_write(const struct model_values *values, struct model *model, struct error *error) {
+static bool write_all(const struct model_values *values, struct model *model, bool scales, struct error *error) {
   for (int i = 0; i < model->table.tensor_count; i++) {
     const struct parameter_tensor *tensor = &model->table.tensors[i];
     const struct parameter_tensor *from = values_find(values, tensor->name);
+    if (!from && !scales && ends_with(tensor->name, SCALES_ENDING)) continue;
     if (!from || from->rows != tensor->rows || from->columns != tensor->columns)
       return error_set(error, EXIT_USAGE_ERROR, "the parent's model has no %s of this shape", tensor->name);
     if (!write_tensor(tensor, values->values + from->offset, model, error)) return false;
   }
   return true;
+}
+
+bool values_write(const struct model_values *values, struct model *model, struct error *error) {
+  return write_all(values, model, true, error);
+}
+
+bool values_write_known(const struct model_values *values, struct model *model, struct error *error) {
+  return write_all(values, model, false, error);
 }
 
 void values_free(struct model_values *values) {

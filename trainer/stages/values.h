@@ -14,6 +14,8 @@ bool values_read(struct model_values *values, struct model *model, struct error 
 bool values_copy(struct model_values *copy, const struct model_values *values);
 // Writes them into the model, tensor by name: every tensor of the model must be there and have the same shape.
 bool values_write(const struct model_values *values, struct model *model, struct error *error);
+// The same, but learned scales that are not there stay as they are in the model.
+bool values_write_known(const struct model_values *values, struct model *model, struct error *error);
 // The tensor of that name, or NULL.
 const struct parameter_tensor *values_find(const struct model_values *values, const char *name);
 void values_free(struct model_values *values);

@@ -1,18 +1,19 @@
 // See work.h.
 #include "trainer/stages/work.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/terminal.h"
 #include "kernels/formats/format.h"
+#include "trainer/data/tokenizer.h"
 #include "trainer/formats.h"
 
 // ---- what it reads ----
 
-static bool find_source(struct stage_work *work, const char *id, struct stage_source *source, struct error *error) {
-  struct training *t = &work->run;
+static bool find_source(struct training *t, const char *id, struct stage_source *source, struct error *error) {
   struct arena *arena = &t->arena;
   const char *folder = path_join(arena, path_join(arena, t->run_folder, ".."), id);
   int64_t *steps;
@@ -44,8 +45,29 @@ static bool find_source(struct stage_work *work, const char *id, struct stage_so
 bool stage_find_root(struct stage_work *work, struct stage_source *root, struct error *error) {
   *root = work->parent;
   while (*root->file.parent)
-    if (!find_source(work, arena_string(&work->run.arena, root->file.parent), root, error)) return false;
+    if (!find_source(&work->run, arena_string(&work->run.arena, root->file.parent), root, error)) return false;
   return true;
+}
+
+// The model that a source's checkpoint holds, forward only. NULL on error.
+static struct model *open_source(struct training *t, const struct stage_source *source, struct error *error) {
+  struct run_config config = source->file.config;
+  if (!stage_model_config(&config, &t->arena, error)) return NULL;
+  config.model.device = t->file.config.model.device;
+  config.train.threads = t->file.config.train.threads;
+  struct model *model = model_create(t->ops, t->device, &config, MODEL_EVALUATE, error);
+  if (model && checkpoint_load_weights(model, source->checkpoint, NULL, error)) return model;
+  model_free(model);
+  return NULL;
+}
+
+bool stage_masters(struct training *t, const struct stage_source *source, struct model_values *values,
+                   struct error *error) {
+  *values = (struct model_values){0};
+  struct model *model = open_source(t, source, error);
+  bool fine = model && values_read(values, model, error);
+  model_free(model);
+  return fine;
 }
 
 static bool represents_weights(const struct format *format) {
@@ -55,17 +77,55 @@ static bool represents_weights(const struct format *format) {
 bool stage_values(struct stage_work *work, const struct stage_source *source, struct model_values *values,
                   const char **format, struct error *error) {
   struct training *t = &work->run;
-  struct run_config config = source->file.config;
   *values = (struct model_values){0};
-  if (!stage_model_config(&config, &t->arena, error)) return false;
-  config.model.device = t->file.config.model.device;
-  config.train.threads = t->file.config.train.threads;
-  struct model *model = model_create(t->ops, t->device, &config, MODEL_EVALUATE, error);
-  bool fine = model && checkpoint_load_weights(model, source->checkpoint, NULL, error);
+  struct model *model = open_source(t, source, error);
+  bool fine = model != NULL;
   if (fine && represents_weights(model->config.parsed_format)) fine = model_represent(model, source->step, error);
   fine = fine && values_read(values, model, error);
   if (fine && format) *format = format_after_weights(model->config.parsed_format, &t->arena);
   model_free(model);
+  return fine;
+}
+
+// ---- a training that goes on from another run ----
+
+bool stage_corpora_agree(const struct corpus *before, const struct corpus *now, struct error *error) {
+  const struct tokenizer *a = corpus_tokenizer(before), *b = corpus_tokenizer(now);
+  if (!a != !b)
+    return error_set(error, EXIT_USAGE_ERROR, "the model's tokens are %s, this corpus is %s",
+                     a ? "of text" : "the symbols of a synthetic source", b ? "text" : "a synthetic source");
+  if (!a && corpus_vocabulary(before) != corpus_vocabulary(now))
+    return error_set(error, EXIT_USAGE_ERROR, "the model's source has %" PRId64 " symbols, this one %" PRId64,
+                     corpus_vocabulary(before), corpus_vocabulary(now));
+  if (a && (strcmp(a->digest, b->digest) != 0 || a->vocabulary != b->vocabulary))
+    return error_set(error, EXIT_USAGE_ERROR,
+                     "the model's tokens are those of another tokenizer (%s of %" PRId64
+                     ", digest %.8s) than this "
+                     "corpus's (%s of %" PRId64 ", %.8s)",
+                     a->name, a->vocabulary, a->digest, b->name, b->vocabulary, b->digest);
+  return true;
+}
+
+static bool check_tokens(const struct training *t, const struct stage_source *source, struct error *error) {
+  if (strcmp(source->file.corpus_digest, t->file.corpus_digest) == 0) return true;
+  struct corpus *before =
+      corpus_open(source->file.corpus_path, source->file.corpus_digest, &source->file.config, error);
+  bool fine = before && stage_corpora_agree(before, t->corpus, error);
+  corpus_close(before);
+  return fine;
+}
+
+bool stage_begin_training(struct training *t, struct error *error) {
+  struct stage_source source;
+  struct model_values values;
+  if (!find_source(t, t->file.parent, &source, error) || !check_tokens(t, &source, error)) return false;
+  bool fine = stage_masters(t, &source, &values, error);
+  // The parent's model may have shared what the operations work in.
+  t->ops->set_workspace(t->device, t->model->workspace, (size_t)t->model->memory.workspace);
+  if (fine) model_initialise(t->model, (uint64_t)t->file.config.seed);
+  fine = fine && values_write_known(&values, t->model, error);
+  values_free(&values);
+  if (fine) model_prepare(t->model, 0);
   return fine;
 }
 
@@ -135,7 +195,7 @@ static bool open_run(struct stage_work *work, const char *config_path, bool *fin
   t->clock_start = clock_seconds();
   // It starts over: what an earlier worker left is in its way.
   return event_log_cut(&t->log, 0, error) && checkpoint_clean(t->run_folder, error) &&
-         (work->stage->root || find_source(work, t->file.parent, &work->parent, error)) &&
+         (work->stage->root || find_source(t, t->file.parent, &work->parent, error)) &&
          training_open_device(t, error) && report_start(t, error);
 }
 

@@ -25,8 +25,19 @@ struct stage_work {
 // that was stopped or killed starts over.
 enum exit_code stage_run(const struct trainer_options *options, struct error *error);
 
+// The further training's model, made and with no values yet: those of the run's parent, as its checkpoint holds them;
+// what the parent has not (scales that the format learns) is initial, moments are 0. The parent's corpus must have the
+// same tokens.
+bool stage_begin_training(struct training *training, struct error *error);
+// Whether tokens of one corpus mean what those of the other do. False with an error that says why not.
+bool stage_corpora_agree(const struct corpus *before, const struct corpus *now, struct error *error);
+
 // The training, or the folder's model, that the chain began with.
 bool stage_find_root(struct stage_work *work, struct stage_source *root, struct error *error);
+// The parameters of a source's checkpoint as they stand there: masters where it trained in a format. values_free in
+// either case.
+bool stage_masters(struct training *training, const struct stage_source *source, struct model_values *values,
+                   struct error *error);
 // The parameters of a source as it computes with them: where its format represents weights, represented. *format (may
 // be NULL) is what its model still does to activations. values_free in either case.
 bool stage_values(struct stage_work *work, const struct stage_source *source, struct model_values *values,

@@ -1,0 +1,167 @@
+// See tune.h.
+#include "trainer/stages/tune.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "trainer/compress/compress.h"
+#include "trainer/formats.h"
+#include "trainer/stages/compress.h"
+#include "trainer/stages/plant.h"
+
+const char *const tune_stage_needs[] = {"tune.tokens", "tune.steps", NULL};
+
+bool tune_stage_skips(const struct run_config *config) { return !config->tune.tokens && !config->tune.steps; }
+
+bool tune_stage_is_after_compress(const struct run_config *config) {
+  return !tune_stage_skips(config) && strcmp(config->tune.after, "compress") == 0;
+}
+
+// ---- its fields beside a training's ----
+
+// The training's field that a field of this stage stands in place of: train.lr of tune.lr. NULL: none.
+static const struct run_field *trained_field(const struct run_field *field) {
+  char path[64];
+  if (!field->stage || strcmp(field->stage, TUNE_STAGE) != 0) return NULL;
+  const char *name = field->path + strlen(TUNE_STAGE) + 1;
+  if (strcmp(name, "format") == 0 || strcmp(name, "seed") == 0) return field_find(name, NULL);
+  snprintf(path, sizeof path, "train.%s", name);
+  return field_find(path, NULL);
+}
+
+static bool is_auto(const struct run_field *field, const struct run_config *config) {
+  struct value value = field_get(config, field);
+  return value.kind == VALUE_MISSING || (field->type == FIELD_CHOICE && strcmp(value.text, "auto") == 0);
+}
+
+// What is auto becomes the training's; where that is not known, as of a folder's model, a training's default.
+static bool fill(struct run_config *config, struct error *error) {
+  struct run_config plain;
+  config_default(&plain);
+  if (isnan(config->tune.lr)) config->tune.lr = config->train.lr / 10;
+  if (isnan(config->tune.lr))
+    return error_set(error, EXIT_USAGE_ERROR,
+                     "tune.lr is needed: the rate that the model was trained with, whose tenth it would be, is not "
+                     "known") ||
+           error_about(error, "tune.lr", NULL);
+  for (size_t i = 0; i < run_field_count; i++) {
+    const struct run_field *field = &run_fields[i], *trained = trained_field(field);
+    if (!trained || !is_auto(field, config) || strcmp(field->path, "tune.warmup_steps") == 0) continue;
+    const struct run_config *from = is_auto(trained, config) ? &plain : config;
+    field_put(config, field, field_get(from, trained));
+  }
+  return true;
+}
+
+void tune_stage_training(struct run_config *config) {
+  for (size_t i = 0; i < run_field_count; i++) {
+    const struct run_field *field = &run_fields[i], *trained = trained_field(field);
+    if (trained) field_put(config, trained, field_get(config, field));
+  }
+  if (!config->train.tokens) config->train.tokens = AUTO_INTEGER;
+  if (!config->train.steps) config->train.steps = AUTO_INTEGER;
+  config->train.tokens_per_parameter =
+      config->train.tokens == AUTO_INTEGER || config->train.steps == AUTO_INTEGER
+          ? NAN
+          : (double)config->train.tokens / (double)config_parameters(config).non_embedding;
+  config->from.path = config->from.digest = "";
+}
+
+uint64_t tune_data_seed(const struct run_config *training) {
+  bool further = training->stage && strcmp(training->stage, TUNE_STAGE) == 0;
+  return further ? hash64(TUNE_STAGE, strlen(TUNE_STAGE), (uint64_t)training->seed) >> 11 : (uint64_t)training->seed;
+}
+
+// ---- its format ----
+
+static bool give_format(const char *why, struct error *error) {
+  return error_set(error, EXIT_USAGE_ERROR,
+                   "tune.format is needed: %s. A format keeps the weights in it while they are trained, none lets them "
+                   "go where they will",
+                   why) ||
+         error_about(error, "tune.format", NULL);
+}
+
+// What `parent` stands for.
+static bool parent_format(struct run_config *config, struct arena *arena, struct error *error) {
+  struct compress_settings settings;
+  const struct format *trained = config_format(config, arena), *compressed;
+  if (compress_stage_skips(config)) {
+    config->tune.format = trained ? trained->name : "none";
+    return true;
+  }
+  if (!compress_settings_of(config, &settings, arena, error)) return false;
+  compressed = compress_format(&settings, trained, arena);
+  if (!compressed)
+    return give_format(
+        arena_format(arena, "what %s brings weights to is nothing that they are trained in", settings.method->name),
+        error);
+  config->tune.format = compressed->name;
+  return true;
+}
+
+static bool check_format(const struct run_config *config, const struct run_config *training, struct error *error) {
+  struct arena scratch = {0};
+  const struct format *format = config_format(training, &scratch);
+  bool scheduled = false;
+  for (int i = 0; format && i < OPERANDS; i++) scheduled |= format->operands[i].sparsity.schedule != SCHEDULE_CONSTANT;
+  arena_free(&scratch);
+  return !scheduled ||
+         error_set(error, EXIT_USAGE_ERROR,
+                   "tune.format %s prunes by a schedule over the training that is the model's first: take a density "
+                   "that stays",
+                   config->tune.format) ||
+         error_about(error, "tune.format", NULL);
+}
+
+// ---- resolving ----
+
+// Errors of config_resolve are about the fields of a training.
+static bool about_stage(struct error *error) {
+  for (char *at = strstr(error->text, "train."); at; at = strstr(at, "train.")) {
+    memcpy(at, "tune.", 5);
+    memmove(at + 5, at + 6, strlen(at + 6) + 1);
+  }
+  for (size_t i = 0; i < sizeof error->about / sizeof *error->about && error->about[i]; i++)
+    for (size_t f = 0; f < run_field_count; f++) {
+      const struct run_field *trained = trained_field(&run_fields[f]);
+      if (!trained || strcmp(trained->path, error->about[i]) != 0) continue;
+      error->about[i] = run_fields[f].path;
+      break;
+    }
+  return false;
+}
+
+bool tune_stage_resolve(struct run_config *config, const struct corpus_facts *facts, struct arena *arena,
+                        struct error *error) {
+  if (config->tune.tokens && config->tune.steps)
+    return error_set(error, EXIT_USAGE_ERROR, "tune.tokens and tune.steps say the same thing: give one of them") ||
+           error_about(error, "tune.tokens", "tune.steps", NULL);
+  if (!fill(config, error)) return false;
+  config->tune.after = !compress_stage_skips(config) ? "compress"
+                       : !plant_stage_skips(config)  ? "plant_outliers"
+                       : *config->from.path          ? ROOT_STAGE
+                                                     : "train";
+  if (strcmp(config->tune.format, TUNE_PARENT_FORMAT) == 0 && !parent_format(config, arena, error)) return false;
+  struct run_config training = *config;
+  tune_stage_training(&training);
+  if (!config_resolve(&training, facts, config->model.dtype, error)) return about_stage(error);
+  config->tune.tokens = training.train.tokens;
+  config->tune.steps = training.train.steps;
+  config->tune.warmup_steps = training.train.warmup_steps;
+  return check_format(config, &training, error);
+}
+
+bool tune_stage_becomes(struct run_config *config, struct arena *arena, struct error *error) {
+  config->format = config->tune.format;
+  config->parsed_format = NULL;
+  return config_parse_format(config, arena, error);
+}
+
+double tune_stage_forward_tokens(const struct run_config *config, const struct corpus_facts *facts) {
+  double most = facts->known ? (double)facts->validation_tokens : INFINITY;
+  // Forward and backward are three passes.
+  return 3 * (double)config->tune.tokens + (double)config->train.evals * fmin((double)config->train.eval_tokens, most);
+}
