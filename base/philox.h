@@ -24,6 +24,8 @@ enum random_stream {
   RANDOM_STREAM_SEED_NOISE = 13,   // noise added to losses; step = copy
   RANDOM_STREAM_CHOICE = 15,       // the choice from a grid; step = resample + 1, or 0
   RANDOM_STREAM_FEW = 16,          // errors of categories of few rows; step = resample
+  RANDOM_STREAM_SENSITIVITY = 17,  // noise in one matrix, to see what it costs; step = matrix << 8 | its size's number
+  RANDOM_STREAM_TOKENS = 18,       // tokens in place of a corpus; step = window
 };
 
 // The block function: four 32-bit words from a 128-bit counter and a 64-bit key.

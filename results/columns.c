@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "results/compression_sql.h"
+
 // ---- states ----
 
 static const char *const state_names[RUN_STATES] = {"pending", "running", "done", "diverged", "failed", "killed"};
@@ -82,18 +84,6 @@ PLANNED(get_irreducible_loss, corpus->known ? corpus->irreducible_loss : NAN)
 // A corpus' training split is seen at most once over; a synthetic source never repeats.
 #define UNIQUE_TOKENS "CASE WHEN r.epochs > 1 THEN round(r.tokens / r.epochs) WHEN r.epochs >= 0 THEN r.tokens END"
 
-// How the weights of a run came to be compressed: in its training, after it, or both.
-#define SETTING(path) "json_extract(r.config, '$.\"" path "\"')"
-#define PRUNED                                                                                          \
-  "CASE WHEN " SETTING("compress.pattern") " <> '' THEN " SETTING("compress.pattern") " ELSE " SETTING( \
-      "compress.sparsity") " END || CASE WHEN " SETTING("compress.format") " <> 'none' THEN ':' || " SETTING("compress.format") " ELSE '' END"
-#define COMPRESSION \
-  "CASE WHEN coalesce(" SETTING("compress.method") ", 'none') = 'none' THEN " SETTING("format") " ELSE "     \
-  "CASE WHEN " SETTING("format") " <> 'none' THEN " SETTING("format") " || '+' ELSE '' END || "              \
-  SETTING("compress.method") " || ':' || CASE " SETTING("compress.method")                                   \
-  " WHEN 'higgs' THEN 'p' || " SETTING("compress.p") " || 'n' || " SETTING("compress.n")                     \
-  " WHEN 'magnitude' THEN " PRUNED " WHEN 'sparsegpt' THEN " PRUNED " ELSE " SETTING("compress.format") " END END"
-
 enum { WEIGHTS, ACTIVATIONS, GRADIENTS };  // operands of a format
 
 // In the order of `isoloss runs`.
@@ -148,8 +138,8 @@ const struct run_column run_columns[] = {
      "the format's part in the backward pass, as a format of its own", .sql = "f.backward", .chooses = CHOOSES_FORMAT,
      .of_format = OF_FORMAT_BACKWARD},
     {"compression", TYPE_TEXT, RUN_NOTE, PLACE_LIST, PRINT_PLAIN, "",
-     "what the weights are compressed by: the format of a training, or a stage's method and format, as gptq:int4-g32",
-     .sql = COMPRESSION, .chooses = CHOOSES_FORMAT},
+     "what the weights are compressed by: the formats of trainings, a stage's method and format, as gptq:int4-g32",
+     .sql = COMPRESSION_SQL, .chooses = CHOOSES_FORMAT},
     {"weight_bits", TYPE_REAL, RUN_QUANTITY, PLACE_LIST, PRINT_PLAIN, "bits", "stored bits a weight; 16: exact",
      .sql = "f.weight_bits", .chooses = CHOOSES_FORMAT, .of_format = OF_FORMAT_BITS, .operand = WEIGHTS},
     {"activation_bits", TYPE_REAL, RUN_QUANTITY, PLACE_LIST, PRINT_PLAIN, "bits", "the same of an activation",
@@ -214,6 +204,9 @@ const struct run_column run_columns[] = {
     {"clipped", TYPE_REAL, RUN_OUTCOME, PLACE_SHOW, PRINT_PLAIN, "",
      "of gptq and babai: share of weights that had come to lie beyond the grid's ends, mean over matrices",
      .events = {{"done", "clipped"}}},
+    {"predicted_increase", TYPE_REAL, RUN_OUTCOME, PLACE_SHOW, PRINT_PLAIN, "nats",
+     "of a compression with allocated bits: sum over matrices of alpha t^2, what the errors should add to the loss",
+     .events = {{"done", "predicted_increase"}}},
     {"root_loss", TYPE_REAL, RUN_OUTCOME, PLACE_SHOW, PRINT_LOSS, "nats",
      "of an evaluation: the loss of the model that its chain began with, on the same tokens",
      .events = {{"done", "root_loss"}}},

@@ -1,4 +1,4 @@
--- The tables of an isoloss store, version 6. A change of this file needs a file migration-N.sql that brings a store of
+-- The tables of an isoloss store, version 7. A change of this file needs a file migration-N.sql that brings a store of
 -- version N-1 there, and the new number in migrate.c; one of table runs also needs a line in columns.c. Times are
 -- seconds since 1970; losses are natural-log cross-entropy per token; what is not known is NULL.
 
@@ -46,6 +46,7 @@ CREATE TABLE runs (
   error_over_bound REAL,              -- of gptq and babai, mean over matrices
   pivot_trace REAL,                   -- tr(D) over the damped Hessian's trace, mean over matrices
   clipped REAL,                       -- share of weights beyond the grid's ends, mean over matrices
+  predicted_increase REAL,            -- of a compression with allocated bits: sum of alpha t^2 over matrices
   root_loss REAL,                     -- of an evaluation: the loss of the model that its chain began with
   kl REAL,                            -- KL divergence a token from that model to this one
   top1_agreement REAL,                -- share of tokens where both hold the same one likeliest
@@ -153,6 +154,8 @@ CREATE TABLE layers (
   bound REAL,                         -- what the method promises for weighted_error
   bits REAL,                          -- stored, a weight
   sparsity REAL,                      -- share of zeroes
+  alpha REAL,                         -- nats of loss or KL divergence per t^2, where bits were allocated
+  alpha_error REAL,                   -- its standard error
   PRIMARY KEY (run, layer, matrix)
 ) WITHOUT ROWID;
 

@@ -146,13 +146,13 @@ bool store_metrics_cut(struct store *store, const char *run, int64_t step, struc
 struct layer_record {
   int64_t layer;  // block, from 0
   const char *matrix;
-  double rows, columns, relative_error, output_error, weighted_error, bound, bits, sparsity;
+  double rows, columns, relative_error, output_error, weighted_error, bound, bits, sparsity, alpha, alpha_error;
 };
 // Puts it in the place of the one of the same run, layer and matrix.
 bool store_layer_put(struct store *store, const char *run, const struct layer_record *layer, struct error *error);
 bool store_layers_cut(struct store *store, const char *run, struct error *error);  // removes all of a run
-// layer, matrix, rows, columns, relative_error, output_error, weighted_error, bound, bits, sparsity, by layer and
-// matrix.
+// layer, matrix, rows, columns, relative_error, output_error, weighted_error, bound, bits, sparsity, alpha,
+// alpha_error, by layer and matrix.
 struct store_rows *store_layers(struct store *store, const char *run, struct error *error);
 
 // ---- queries ----

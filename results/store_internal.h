@@ -5,7 +5,7 @@
 
 #include "results/store.h"
 
-enum { STATEMENT_CACHE = 32, UPDATE_CACHE = 16, SCHEMA_VERSION = 6 };
+enum { STATEMENT_CACHE = 32, UPDATE_CACHE = 16, SCHEMA_VERSION = 7 };
 
 struct cached_statement {
   const char *sql;  // compared by address
@@ -40,13 +40,15 @@ struct store {
 };
 
 // A run r with what follows from its format f, and what was asked of it, m. Of a later stage the format is the last one
-// that its weights were brought to or trained in (which is in its settings, not in what counts in its id).
-#define RUNS_AND_FORMATS                                                                                               \
-  "runs r LEFT JOIN formats f ON f.format = CASE WHEN r.parent IS NULL THEN json_extract(r.canonical, '$.format') "    \
-  "ELSE coalesce(CASE json_extract(r.config, '$.\"tune.after\"') WHEN 'compress' THEN "                                \
-  "json_extract(r.config, '$.\"tune.format\"') END, nullif(json_extract(r.config, '$.\"compress.format\"'), 'none'), " \
-  "nullif(json_extract(r.config, '$.\"tune.format\"'), '" TUNE_PARENT_FORMAT                                           \
-  "'), json_extract(r.config, '$.format')) END "                                                                       \
+// that its weights were brought to or trained in (which is in its settings, not in what counts in its id); where that
+// is no format but a grid of its own (higgs), or one for each matrix, there is none.
+#define OF_CONFIG(path) "json_extract(r.config, '$.\"" path "\"')"
+#define RUNS_AND_FORMATS \
+  "runs r LEFT JOIN formats f ON f.format = CASE WHEN r.parent IS NULL THEN json_extract(r.canonical, '$.format') "   \
+  "WHEN " OF_CONFIG("tune.after") " = 'compress' THEN " OF_CONFIG("tune.format") " "                                  \
+  "WHEN coalesce(" OF_CONFIG("compress.format") ", 'none') <> 'none' THEN " OF_CONFIG("compress.format") " "          \
+  "WHEN " OF_CONFIG("compress.method") " = 'higgs' OR " OF_CONFIG("compress.allocate.method") " <> 'none' THEN NULL " \
+  "ELSE coalesce(nullif(" OF_CONFIG("tune.format") ", '" TUNE_PARENT_FORMAT "'), " OF_CONFIG("format") ") END "       \
   "LEFT JOIN marks m ON m.run = r.id"
 
 struct store_column {

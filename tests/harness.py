@@ -147,6 +147,6 @@ def take_back_to_version_4(database):
     database.execute("ALTER TABLE plain RENAME TO runs")
     for column in ("weight_error", "stored_bits", "root_loss", "kl", "top1_agreement", "top1_accuracy", "recovery",
                    "first_divergence", "halved_at", "trunk", "trunk_step", "trunk_seconds",
-                   "output_error", "error_over_bound", "pivot_trace", "clipped"):
+                   "output_error", "error_over_bound", "pivot_trace", "clipped", "predicted_increase"):
         database.execute(f"ALTER TABLE runs DROP COLUMN {column}")
     database.execute("PRAGMA user_version = 4")

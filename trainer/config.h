@@ -107,6 +107,11 @@ struct run_config {
     const char *method, *format, *order, *clip, *range, *pattern;
     int64_t bits, group, p, n, calibration_tokens;
     double damping, sparsity;
+    struct {
+      const char *method, *alpha;
+      double budget_bits, largest_noise;
+      int64_t least_bits, most_bits, noises, tokens;
+    } allocate;
   } compress;
   struct {
     int64_t tokens, prompts, new_tokens;

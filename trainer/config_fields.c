@@ -44,7 +44,10 @@ static bool tuning_ends_above_zero(const struct run_config *c) {
 }
 
 // Elsewhere the format that bits and group stand for counts in their place.
-static bool counts_group(const struct run_config *c) { return strcmp(c->compress.method, "higgs") == 0; }
+static bool allocates(const struct run_config *c) { return strcmp(c->compress.allocate.method, "none") != 0; }
+static bool counts_group(const struct run_config *c) {
+  return strcmp(c->compress.method, "higgs") == 0 || allocates(c);
+}
 
 // ---- the table ----
 
@@ -221,6 +224,24 @@ const struct run_field run_fields[] = {
     {INTEGER(compress.calibration_tokens, 0, 1e9), AUTO, COUNTS, STAGE(compress), UNIT("tokens"),
      HELP("tokens of the training split on which the inputs of each layer are measured; auto: 65536 where the method "
           "needs them, else 0")},
+    {CHOICE(compress.allocate.method, "none|uniform|dp"), DEFAULT("none"), COUNTS_WHEN(allocates), STAGE(compress),
+     HELP("how many bits each matrix gets: those of format, the most that all can have within the budget, or by exact "
+          "dynamic programming those of the least predicted loss")},
+    {NUMBER(compress.allocate.budget_bits, 0, 32), AUTO, COUNTS_WHEN(allocates), STAGE(compress), UNIT("bits"),
+     HELP("stored bits a weight of all matrices together, at most")},
+    {INTEGER(compress.allocate.least_bits, 1, 8), DEFAULT("2"), COUNTS_WHEN(allocates), STAGE(compress), UNIT("bits"),
+     HELP("the coarsest option of a matrix, scales not counted")},
+    {INTEGER(compress.allocate.most_bits, 1, 8), DEFAULT("8"), COUNTS_WHEN(allocates), STAGE(compress), UNIT("bits"),
+     HELP("the finest option; of higgs, what its grids in p dimensions have of them")},
+    {CHOICE(compress.allocate.alpha, "loss|kl|kl-random"), DEFAULT("loss"), COUNTS_WHEN(allocates), STAGE(compress),
+     HELP("what noise in a matrix raises: the loss on calibration tokens, the KL divergence from the parent there, or, "
+          "without data, on random tokens")},
+    {INTEGER(compress.allocate.noises, 1, 64), DEFAULT("5"), COUNTS_WHEN(allocates), STAGE(compress),
+     HELP("sizes of noise in each matrix, evenly spaced in t^2")},
+    {NUMBER(compress.allocate.largest_noise, 1e-6, 10), DEFAULT("0.2"), COUNTS_WHEN(allocates), STAGE(compress),
+     HELP("t of the largest: the noise's norm over the matrix's")},
+    {INTEGER(compress.allocate.tokens, 1, 1e9), DEFAULT("16384"), COUNTS_WHEN(allocates), STAGE(compress),
+     UNIT("tokens"), HELP("on which each size is measured, of the training split, or random ones")},
 
     {INTEGER(evaluate.tokens, 1, 1e12), AUTO, COUNTS, STAGE(evaluate), UNIT("tokens"),
      HELP("validation tokens; auto: train.final_eval_tokens")},

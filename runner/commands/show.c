@@ -164,8 +164,8 @@ static void print_curves(const struct curve *train, const struct curve *evals) {
 
 // What a stage made of the model's matrices: one line each.
 static bool print_layers(struct store *store, const char *id, struct error *error) {
-  static const char *const numbers[] = {"relative_error", "output_error", "weighted_error",
-                                        "bound",          "bits",         "sparsity"};
+  static const char *const numbers[] = {"relative_error", "output_error", "weighted_error", "bound",
+                                        "bits",           "sparsity",     "alpha",          "alpha_error"};
   struct text_table table = {.gap = 2, .indent = 2};
   struct store_rows *rows = store_layers(store, id, error);
   bool any = false;

@@ -156,7 +156,9 @@ static bool on_layer(struct ingest *ingest, const struct event *event, struct er
                                       .weighted_error = event_number(event, "weighted_error"),
                                       .bound = event_number(event, "bound"),
                                       .bits = event_number(event, "bits"),
-                                      .sparsity = event_number(event, "sparsity")};
+                                      .sparsity = event_number(event, "sparsity"),
+                                      .alpha = event_number(event, "alpha"),
+                                      .alpha_error = event_number(event, "alpha_error")};
   log->progressed = true;
   return !ingest->write || store_layer_put(ingest->store, ingest->id, &record, error);
 }

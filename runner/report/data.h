@@ -104,7 +104,7 @@ struct report_figure {
 
 // What a stage made of a matrix, over the blocks: mean and largest relative error, mean error of the outputs, mean of
 // the weighted error over its bound, bits, sparsity; NAN where it is not known.
-enum { REPORT_MATRIX_NUMBERS = 6 };
+enum { REPORT_MATRIX_NUMBERS = 7 };
 struct report_matrix {
   const char *run, *matrix;
   double numbers[REPORT_MATRIX_NUMBERS];

@@ -33,7 +33,7 @@ static bool gather_matrices(struct report_stages *after, struct report *report, 
   struct store_rows *rows = store_select(
       store,
       "SELECT l.run, l.matrix, avg(l.relative_error), max(l.relative_error), avg(l.output_error), "
-      "avg(l.weighted_error / nullif(l.bound, 0)), avg(l.bits), avg(l.sparsity) FROM experiment_runs e JOIN layers l ON "
+      "avg(l.weighted_error / nullif(l.bound, 0)), avg(l.bits), avg(l.sparsity), avg(l.alpha) FROM experiment_runs e JOIN layers l ON "
       "l.run = e.run WHERE e.experiment = ?1 GROUP BY e.position, l.matrix ORDER BY e.position, l.matrix",
       &name, 1, error);
   size_t room = 0;
@@ -72,13 +72,14 @@ static const struct {
                {"error_over_bound", "over bound"},
                {"pivot_trace", "tr(D)"},
                {"clipped", "clipped"},
+               {"predicted_increase", "predicted"},
                {"kl", "KL"},
                {"recovery", "recovery, %"},
                {"top1_agreement", "agreement"},
                {"first_divergence", "same tokens"}};
 enum { RESULTS = sizeof results / sizeof *results };
-static const char *const matrix_heads[REPORT_MATRIX_NUMBERS] = {"relative error", "largest", "of outputs",
-                                                                "over bound",     "bits",    "sparsity"};
+static const char *const matrix_heads[REPORT_MATRIX_NUMBERS] = {
+    "relative error", "largest", "of outputs", "over bound", "bits", "sparsity", "alpha"};
 
 static void put_id(struct text *out, const char *id) {
   char words[12];
@@ -155,7 +156,8 @@ void page_stages(const struct report *report, struct text *out) {
       "trainings. Before it: the loss of the parent. Error: squared error of the weights over their squares; of "
       "outputs: the same of the layers' outputs on calibration tokens; over bound: the error over the bound that holds "
       "without clipping; tr(D): of the order of rounding, over the trace of the damped Hessian; clipped: share of weights "
-      "beyond the grid's ends. The last four are means over matrices. KL, "
+      "beyond the grid's ends. The last four are means over matrices. Predicted: the loss that errors should add, the "
+      "sum of alpha t^2 over matrices. KL, "
       "agreement, recovery and the same tokens of greedy decoding are against the training that the chain began "
       "with.</p>\n");
   put_matrices(after, out);

@@ -51,9 +51,10 @@ static struct schema_property axis_of(const struct run_field *field, struct aren
                                   .description = value.description};
 }
 
-// The section that field i is the first of ("model"), or NULL.
-static const char *section_begun(size_t i, struct arena *arena) {
-  const char *path = run_fields[i].path, *dot = strchr(path, '.');
+// The section that ends before this dot of field i's path, where field i is its first: "model", "compress.allocate"; or
+// NULL.
+static const char *section_begun(size_t i, const char *dot, struct arena *arena) {
+  const char *path = run_fields[i].path;
   for (size_t j = 0; j < i && dot; j++)
     if (strncmp(run_fields[j].path, path, (size_t)(dot + 1 - path)) == 0) return NULL;
   return dot ? arena_copy(arena, path, (size_t)(dot - path)) : NULL;
@@ -65,12 +66,14 @@ static void put_fields(struct json_writer *json, const char *kind, const char *s
   struct schema_property *all = arena_array(&arena, 2 * run_field_count, sizeof *all);
   size_t length = section ? strlen(section) + 1 : 0;
   for (size_t i = 0; i < run_field_count; i++) {
-    const char *path = run_fields[i].path, *begun = section || run_fields[i].stage ? NULL : section_begun(i, &arena);
-    if (begun)
-      all[object.count++] = (struct schema_property){begun, .reference = arena_format(&arena, "%s:%s", kind, begun)};
+    const char *path = run_fields[i].path;
     if (section && !starts_with(path, arena_format(&arena, "%s.", section))) continue;
     if (!section && run_fields[i].stage) continue;     // they belong under stages
     if (run_fields[i].groups & GROUP_FOUND) continue;  // nobody gives them
+    const char *begun = section_begun(i, strchr(path + length, '.'), &arena);
+    if (begun)
+      all[object.count++] =
+          (struct schema_property){begun + length, .reference = arena_format(&arena, "%s:%s", kind, begun)};
     const char *reference = strcmp(kind, "derived") == 0 ? "expression" : arena_format(&arena, "%s:%s", kind, path);
     all[object.count++] = (struct schema_property){path + length, .reference = reference};
   }
@@ -108,9 +111,12 @@ void schema_field_definitions(struct json_writer *json) {
   }
   for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
     for (size_t i = 0; i < run_field_count; i++) {
-      const char *section = section_begun(i, &arena);
-      if (!section) continue;
-      put_fields(json, kinds[k], section, (struct schema_object){arena_format(&arena, "%s:%s", kinds[k], section)});
+      const char *path = run_fields[i].path;
+      for (const char *dot = strchr(path, '.'); dot; dot = strchr(dot + 1, '.')) {
+        const char *section = section_begun(i, dot, &arena);
+        if (!section) continue;
+        put_fields(json, kinds[k], section, (struct schema_object){arena_format(&arena, "%s:%s", kinds[k], section)});
+      }
     }
   arena_free(&arena);
 }

@@ -123,9 +123,62 @@ static void refusals(void) {
   refused(&(struct allocation_layer){0, 1, options, 2}, 3, "no weights");
 }
 
+// One option for all layers against all that there are, on the problems of brute_force that have equally many.
+static void one_option_for_all(void) {
+  struct allocation_layer layers[LAYERS];
+  struct allocation_option options[LAYERS][OPTIONS];
+  int refused = 0, chosen = 0;
+  for (uint64_t seed = 0; seed < 1000; seed++) {
+    double weights = draw(seed, layers, options), best = INFINITY, best_bits = INFINITY, bits, increase;
+    for (int l = 0; l < LAYERS; l++) layers[l].count = OPTIONS;
+    double budget = 1.5 + 6 * uniform(seed, 500);
+    int choice[LAYERS];
+    struct allocation allocation = {.choice = choice};
+    struct error error = {0};
+    bool fine = allocate_uniform(layers, LAYERS, budget, &allocation, &error);
+    for (int o = 0; o < OPTIONS; o++) {
+      const int all[LAYERS] = {o, o, o, o};
+      cost(layers, all, &bits, &increase);
+      if (bits > budget * weights || increase > best || (increase == best && bits >= best_bits)) continue;
+      best = increase;
+      best_bits = bits;
+    }
+    CHECK(fine == isfinite(best));
+    refused += !fine;
+    if (!fine) {
+      CHECK(strstr(error.text, "below the cheapest options") && error.code == EXIT_USAGE_ERROR);
+      continue;
+    }
+    chosen++;
+    CHECK_NEAR(allocation.increase, best, 1e-15);
+    CHECK_NEAR(allocation.bits, best_bits / weights, 1e-12);
+    for (int l = 1; l < LAYERS; l++) CHECK(choice[l] == choice[0]);
+    struct allocation each = {.choice = choice};
+    CHECK(allocate(layers, LAYERS, budget, &each, &error) && each.increase <= allocation.increase * (1 + 1e-12));
+  }
+  CHECK(refused > 20 && chosen > 200);
+}
+
+// alpha = sum x y / sum x^2; its standard error from what is left. Numbers by hand: x 1 2 3, y 2 3 7 give 29 / 14,
+// residuals -1/14, -16/14, 11/14.
+static void lines_through_the_origin(void) {
+  const double x[] = {1, 2, 3}, y[] = {2, 3, 7};
+  struct sensitivity fit = sensitivity_fit(x, y, 3);
+  CHECK_NEAR(fit.alpha, 29.0 / 14, 1e-15);
+  CHECK_NEAR(fit.error, sqrt((1 + 256 + 121) / 196.0 / 2 / 14), 1e-15);
+  fit = sensitivity_fit(x + 1, y + 1, 1);
+  CHECK(fit.alpha == 1.5 && isnan(fit.error));
+  const double exact[] = {-0.25, -0.5, -0.75};
+  fit = sensitivity_fit(x, exact, 3);
+  CHECK_NEAR(fit.alpha, -0.25, 1e-15);
+  CHECK_NEAR(fit.error, 0, 1e-15);
+}
+
 int main(int argc, char **argv) {
   RUN(brute_force);
   RUN(budgets);
+  RUN(one_option_for_all);
+  RUN(lines_through_the_origin);
   RUN(refusals);
   return check_end();
 }

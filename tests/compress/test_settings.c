@@ -32,6 +32,41 @@ static void canonical(void) {
   }
 }
 
+// What an allocation chooses from: each number of bits that the method has, and the same as a spec would write it.
+static void options(void) {
+  static const struct {
+    const char *text;
+    int bits;
+    const char *becomes;  // NULL: no such option
+  } table[] = {
+      {"rtn bits=8 group=32", 3, "rtn format=int3-g32 clip=none"},
+      {"rtn bits=8 clip=mse", 2, "rtn format=absmax-w2 clip=mse"},
+      {"gptq format=nf4 order=act", 5, "gptq format=absmax-w5 damping=0.01 order=act clip=none range=grid"},
+      {"higgs group=64", 3, "higgs group=64 p=2 n=64"},
+      {"higgs", 1, "higgs group=1024 p=2 n=4"},
+      {"higgs", 5, NULL},
+      {"higgs p=1 n=8", 4, "higgs group=1024 p=1 n=16"},
+      {"higgs p=1 n=8", 5, NULL},
+      {"higgs p=4", 2, "higgs group=1024 p=4 n=256"},
+      {"higgs p=4", 8, NULL},
+      {"magnitude bits=4", 3, NULL},
+      {"sparsegpt bits=4", 3, NULL},
+  };
+  for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+    struct arena arena = {0};
+    struct error error = {0};
+    struct compress_settings settings;
+    CHECK(settings_read(table[i].text, &settings, &arena, &error));
+    const char *before = compress_canonical(&settings, &arena);
+    bool found = compress_set_bits(&settings, table[i].bits);
+    CHECK(found == (table[i].becomes != NULL));
+    if (found && CHECK(compress_resolve(&settings, &arena, &error)))
+      CHECK_TEXT(compress_canonical(&settings, &arena), table[i].becomes);
+    if (!found) CHECK_TEXT(compress_canonical(&settings, &arena), before);
+    arena_free(&arena);
+  }
+}
+
 static void refusals(void) {
   static const char *const table[][2] = {
       {"gptq", "needs a format"},
@@ -173,6 +208,7 @@ static void bad_matrices(void) {
 
 int main(int argc, char **argv) {
   RUN(canonical);
+  RUN(options);
   RUN(refusals);
   RUN(shapes);
   RUN(known_before);

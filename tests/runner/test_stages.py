@@ -205,6 +205,77 @@ def reports_keep_stages_apart():
     check("After training" in text and "mlp.gate_up_proj" in text and "absmax-w2" in text, "the page has them")
 
 
+ALLOCATED = spec("allocated", """stages:
+  compress:
+    - {method: rtn, allocate: {method: uniform, budget_bits: [2, 3, 4], tokens: 512, noises: 2}}
+    - {method: rtn, allocate: {method: dp, budget_bits: [2, 2.3, 3, 3.7], most_bits: 4, tokens: 512, noises: 2}}
+    - {method: gptq, calibration_tokens: 2048, allocate: {method: dp, budget_bits: 3, tokens: 512, noises: 2, alpha: kl}}
+    - {method: higgs, p: 1, group: 16, allocate: {method: dp, budget_bits: 4, least_bits: 1, tokens: 512, noises: 2,
+       alpha: kl-random}}
+  evaluate: {tokens: 512, prompts: 0}
+""")
+
+
+def allocated_layers(run_id):
+    return document("show", run_id)["layers"]
+
+
+@case
+def bits_are_allocated_exactly():
+    run("run", "-q", ALLOCATED, code=0)
+    rows = [row for row in document("runs", "allocated") if row["stage"] == "compress"]
+    uniform = {row["compress.allocate.budget_bits"]: allocated_layers(row["id"]) for row in rows
+               if row["compress.allocate.method"] == "uniform"}
+    for bits, layers in uniform.items():
+        check(len(layers) == 8 and all(layer["bits"] == bits for layer in layers), "the same for all", layers)
+    sizes = [layer["rows"] * layer["columns"] for layer in uniform[2]]
+    # On the corpus the loss, or the divergence: what noise adds, by matrix, with one line for all sizes.
+    alphas = [max(0, layer["alpha"]) for layer in uniform[2]]
+    check(max(alphas) > 0 and all(layer["alpha_error"] >= 0 for layer in uniform[2]), "alphas", uniform[2])
+    for row in rows:
+        layers = allocated_layers(row["id"])
+        bits = sum(layer["bits"] * size for layer, size in zip(layers, sizes)) / sum(sizes)
+        near(row["stored_bits"], bits, 1e-9, "stored bits")
+        check(bits <= row["compress.allocate.budget_bits"], "within the budget", bits)
+        check(row["predicted_increase"] >= 0, "an increase", row["predicted_increase"])
+        check(row["weight_bits"] is None, "no one format has their bits", row["weight_bits"])
+        if row["compress.method"] == "gptq":
+            check(all(layer["alpha"] > 0 and layer["output_error"] > 0 for layer in layers), "divergences grow", layers)
+            continue  # its errors count as those of noise that costs the outputs as much
+        near(row["predicted_increase"], sum(max(0, layer["alpha"]) * layer["relative_error"] for layer in layers), 1e-9,
+             "sum of alpha t^2")
+        if row["compress.method"] == "higgs":
+            check(all(layer["bits"] in (2, 3, 4, 5) for layer in layers), "grids, and a scale for 16", layers)
+            continue
+        check([max(0, layer["alpha"]) for layer in layers] == alphas, "alphas are the same bits each time")
+        if row["compress.allocate.method"] != "dp":
+            continue
+        # All 3^8 choices of 2, 3 and 4 bits, by the errors of the runs with one option for all.
+        budget, best = row["compress.allocate.budget_bits"] * sum(sizes), None
+        ways = [(0, 0.0)]
+        for m, size in enumerate(sizes):
+            ways = [(cost + size * b, rise + alphas[m] * uniform[b][m]["relative_error"])
+                    for cost, rise in ways for b in (2, 3, 4)]
+        best = min(rise for cost, rise in ways if cost <= budget)
+        near(row["predicted_increase"], best, 1e-9, "the best of 6561 choices")
+
+
+@case
+def allocations_killed_end_in_the_same_bits():
+    random.seed(11)
+    for _ in range(4):
+        process = start("run", "-q", ALLOCATED, home="killed-allocation")
+        time.sleep(random.uniform(0.2, 1.5))
+        process.send_signal(random.choice([signal.SIGTERM, signal.SIGKILL]))
+        process.communicate()
+    run("run", "-q", ALLOCATED, home="killed-allocation", code=0)
+    for sql in ("SELECT r.id, loss, predicted_increase, stored_bits FROM runs r JOIN experiment_runs e ON e.run = r.id "
+                "WHERE e.experiment = 'allocated' ORDER BY r.id",
+                "SELECT l.* FROM layers l JOIN experiment_runs e ON e.run = l.run WHERE e.experiment = 'allocated' "
+                "ORDER BY l.run, layer, matrix"):
+        check(select("killed-allocation", sql) == select("home", sql) != [], "bit for bit")
+
+
 def table_of(home):
     return select(home, TABLE)
 
@@ -303,6 +374,22 @@ def wrong_stages_are_told_with_their_line():
             ("stages:\n  compress: {method: gptq, format: \"2:4\"}\n", 7, "prunes"),
             ("stages:\n  compress: {method: gptq, bits: 4, calibration_tokens: 16}\n", 7, "tokens"),
             ("stages:\n  compress: {method: rtn, bits: 3, format: w4}\n", 7, "say the same thing"),
+            ("stages:\n  compress: {method: rtn, allocate: {method: dp}}\n", 7, "needs budget_bits"),
+            ("stages:\n  compress: {method: rtn, allocate: {budget_bits: 3}}\n", 7, "allocate.method is none"),
+            ("stages:\n  compress: {method: rtn, bits: 4, allocate: {method: dp, budget_bits: 3}}\n", 7, "leave one out"),
+            ("stages:\n  compress: {method: rtn, allocate: {method: dp, budget_bits: 1.9}}\n", 7,
+             "below the cheapest options, which take 2 bits"),
+            ("stages:\n  compress: {method: higgs, group: 32, allocate: {method: uniform, budget_bits: 2.4}}\n", 7,
+             "which take 2.5 bits"),
+            ("stages:\n  compress: {method: higgs, allocate: {method: dp, least_bits: 5, budget_bits: 6}}\n", 7,
+             "no option of 5 to 8 bits"),
+            ("stages:\n  compress: {method: magnitude, allocate: {method: dp, budget_bits: 3}}\n", 7,
+             "is of rtn, gptq, babai and higgs"),
+            ("stages:\n  compress: {method: gptq, range: unbounded, allocate: {method: dp, budget_bits: 3}}\n", 7,
+             "known afterwards alone"),
+            ("stages:\n  compress: {method: rtn, allocate: dp}\n", 7, "a mapping is needed here"),
+            ("stages:\n  compress: {method: rtn, allocate: {method: dp, budgetbits: 3}}\n", 7,
+             "did you mean 'compress.allocate.budget_bits'"),
             ("stages:\n  compress: rtn\n", 7, "a mapping of its settings"),
             ("stages:\n  evaluate: {new_tokens: 40}\n", 7, "no room for a prompt"),
             ("stages:\n  compress: [none, {method: rtn, bits: 4, where: width = 3}]\n", 7, "is written"),

@@ -114,3 +114,43 @@ bool allocate(const struct allocation_layer *layers, int count, double budget_bi
   free(cheapest);
   return true;
 }
+
+bool allocate_uniform(const struct allocation_layer *layers, int count, double budget_bits,
+                      struct allocation *allocation, struct error *error) {
+  if (!check(layers, count, error)) return false;
+  int best = -1;
+  double weights = 0, least = INFINITY, best_cost = 0, best_increase = 0;
+  for (int l = 0; l < count; l++) weights += (double)layers[l].weights;
+  for (int o = 0; o < layers[0].count; o++) {
+    double cost = 0, increase = 0;
+    for (int l = 0; l < count; l++) {
+      cost += (double)cost_of(&layers[l], o);
+      increase += layers[l].alpha * layers[l].options[o].error;
+    }
+    least = fmin(least, cost);
+    if (!(cost <= budget_bits * weights * (1 + 1e-12) + 1e-6)) continue;
+    if (best >= 0 && (increase > best_increase || (increase == best_increase && cost >= best_cost))) continue;
+    best = o;
+    best_cost = cost;
+    best_increase = increase;
+  }
+  if (best < 0)
+    return error_set(error, EXIT_USAGE_ERROR,
+                     "a budget of %g bits per weight is below the cheapest options, which take %.6g", budget_bits,
+                     least / weights);
+  for (int l = 0; l < count; l++) allocation->choice[l] = best;
+  allocation->increase = best_increase;
+  allocation->bits = best_cost / weights;
+  return true;
+}
+
+struct sensitivity sensitivity_fit(const double *x, const double *y, int count) {
+  double xx = 0, xy = 0, apart = 0;
+  for (int i = 0; i < count; i++) {
+    xx += x[i] * x[i];
+    xy += x[i] * y[i];
+  }
+  const double alpha = xy / xx;
+  for (int i = 0; i < count; i++) apart += (y[i] - alpha * x[i]) * (y[i] - alpha * x[i]);
+  return (struct sensitivity){alpha, count > 1 ? sqrt(apart / (count - 1) / xx) : NAN};
+}

@@ -39,6 +39,11 @@ static bool make_hessians(struct calibration *c, const struct model *m, struct e
   return true;
 }
 
+struct corpus_batch calibration_request(int64_t windows, int64_t first, int64_t rows, int64_t context) {
+  return (struct corpus_batch){
+      .seed = order_seed, .batch_rows = windows, .first_row = first, .rows = rows, .context = context};
+}
+
 // All windows, as many at once as the model takes.
 static bool go_over(struct stage_work *work, struct seeing *s, int64_t windows, struct error *error) {
   struct model *m = s->model;
@@ -47,8 +52,7 @@ static bool go_over(struct stage_work *work, struct seeing *s, int64_t windows, 
   bool fine = true;
   for (int64_t first = 0; first < windows && fine && !work->stopped; first += at_once) {
     int64_t rows = windows - first < at_once ? windows - first : at_once;
-    struct corpus_batch request = {
-        .seed = order_seed, .batch_rows = windows, .first_row = first, .rows = rows, .context = context};
+    const struct corpus_batch request = calibration_request(windows, first, rows, context);
     fine = corpus_batch(work->run.corpus, &request, batch.tokens, batch.targets, NULL, error) &&
            model_forward(m, rows * context, batch.tokens, error);
     if (fine && s->error.code) {

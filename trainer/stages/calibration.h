@@ -14,6 +14,8 @@ struct calibration {
 // error, or with work->stopped; calibration_free in either case. Memory: 4 bytes an entry of each Hessian.
 bool calibrate(struct stage_work *work, const struct model_values *values, int64_t tokens,
                struct calibration *calibration, struct error *error);
+// Windows [first, first + rows) of the first `windows` of that order: what corpus_batch is asked for.
+struct corpus_batch calibration_request(int64_t windows, int64_t first, int64_t rows, int64_t context);
 // [inputs, inputs] of a block's matrix, the calibration's own.
 const float *calibration_hessian(struct calibration *calibration, int64_t layer, int matrix);
 void calibration_free(struct calibration *calibration);

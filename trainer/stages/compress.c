@@ -8,6 +8,7 @@
 
 #include "trainer/formats.h"
 #include "trainer/layout.h"
+#include "trainer/stages/allocate.h"
 #include "trainer/stages/calibration.h"
 #include "trainer/stages/work.h"
 
@@ -35,11 +36,14 @@ struct compressing {
   struct compress_settings settings;
   struct model_values *before, *after;
   struct calibration calibration;  // no Hessians: not asked for
+  struct allocated allocated;      // no choice: not asked for
   struct sums sums;
 };
 
 static const char *const matrix_names[] = {"self_attn.qkv_proj", "self_attn.o_proj", "mlp.gate_up_proj",
                                            "mlp.down_proj"};
+
+const char *compress_matrix_name(int which) { return matrix_names[which]; }
 
 static int64_t offset_of(const struct model_values *values, int64_t layer, int which) {
   return layout_weight_offset(&values->table, (enum model_matrix)which, layer);
@@ -48,29 +52,43 @@ static int64_t offset_of(const struct model_values *values, int64_t layer, int w
 // What a matrix adds to the means. The trace of the pivots is taken over that of H', the damped Hessian: what no order
 // changes.
 static void add_means(struct compressing *c, const struct compress_layer *matrix,
-                      const struct compress_result *result) {
+                      const struct compress_settings *settings, const struct compress_result *result) {
   double trace = 0;
   for (int64_t i = 0; matrix->hessian && i < matrix->inputs; i++) trace += matrix->hessian[i * matrix->inputs + i];
-  trace *= 1 + c->settings.damping;
+  trace *= 1 + settings->damping;
   mean_add(&c->sums.output_error, result->output_error);
   if (result->bound > 0) mean_add(&c->sums.over_bound, result->weighted_error / result->bound);
   if (trace > 0) mean_add(&c->sums.pivot_trace, result->pivot_trace / trace);
   if (isfinite(result->bound)) mean_add(&c->sums.clipped, result->clipped);
 }
 
+struct compress_layer compress_matrix_of(struct stage_work *work, const struct model_values *values,
+                                         struct calibration *calibration, int64_t layer, int which) {
+  const struct run_config *config = &work->run.file.config;
+  const struct weight_description d = layout_weight(config, (enum model_matrix)which, layer);
+  struct compress_layer matrix = {.outputs = d.outputs,
+                                  .inputs = d.inputs,
+                                  .parts = d.parts,
+                                  .weights = values->values + offset_of(values, layer, which),
+                                  .seed = (uint64_t)config->seed,
+                                  .number = d.number};
+  memcpy(matrix.part_outputs, d.part_outputs, sizeof matrix.part_outputs);
+  if (calibration->count) matrix.hessian = calibration_hessian(calibration, layer, which);
+  return matrix;
+}
+
 static bool compress_one(struct compressing *c, int64_t layer, int which, struct error *error) {
   struct stage_work *work = c->work;
-  const struct run_config *config = &work->run.file.config;
-  struct weight_description d = layout_weight(config, (enum model_matrix)which, layer);
-  const float *weights = c->before->values + offset_of(c->before, layer, which);
-  int64_t count = d.outputs * d.inputs;
-  struct compress_layer matrix = {
-      .outputs = d.outputs, .inputs = d.inputs, .weights = weights, .seed = (uint64_t)config->seed, .number = d.number};
-  matrix.parts = d.parts;
-  memcpy(matrix.part_outputs, d.part_outputs, sizeof matrix.part_outputs);
-  if (c->calibration.count) matrix.hessian = calibration_hessian(&c->calibration, layer, which);
+  const struct allocated *allocated = &c->allocated;
+  const struct compress_layer matrix = compress_matrix_of(work, c->before, &c->calibration, layer, which);
+  const float *weights = matrix.weights;
+  const int64_t count = matrix.outputs * matrix.inputs, number = layer * MATRIX_HEAD + which;
+  const struct compress_settings *settings =
+      allocated->choice ? &allocated->options.settings[allocated->choice[number]] : &c->settings;
+  const struct sensitivity sensitivity =
+      allocated->choice ? allocated->sensitivities[number] : (struct sensitivity){NAN, NAN};
   struct compress_result result = {.represented = c->after->values + offset_of(c->after, layer, which)};
-  if (!compress_matrix(&c->settings, &matrix, &result, error))
+  if (!compress_matrix(settings, &matrix, &result, error))
     return error_context(error, "%s of layer %lld", matrix_names[which], (long long)layer);
   for (int64_t i = 0; i < count; i++) {
     double difference = (double)result.represented[i] - weights[i];
@@ -78,20 +96,22 @@ static bool compress_one(struct compressing *c, int64_t layer, int which, struct
     c->sums.error += difference * difference;
     c->sums.zeroes += result.represented[i] == 0;
   }
-  add_means(c, &matrix, &result);
+  add_means(c, &matrix, settings, &result);
   c->sums.bits += result.bits_per_weight * (double)count;
   c->sums.count += count;
   const double weighted = result.weighted_error, bound = result.bound;
   const struct layer_result said = {.layer = layer,
                                     .matrix = matrix_names[which],
-                                    .rows = d.outputs,
-                                    .columns = d.inputs,
+                                    .rows = matrix.outputs,
+                                    .columns = matrix.inputs,
                                     .relative_error = result.relative_error,
                                     .output_error = result.output_error,
                                     .weighted_error = weighted,
                                     .bound = bound,
                                     .bits = result.bits_per_weight,
-                                    .sparsity = result.sparsity};
+                                    .sparsity = result.sparsity,
+                                    .alpha = sensitivity.alpha,
+                                    .alpha_error = sensitivity.error};
   return report_layer(work, &said, error);
 }
 
@@ -122,6 +142,7 @@ static bool report_end(struct compressing *c, const struct evaluation *evaluatio
                                          {"error_over_bound", mean_of(&sums->over_bound)},
                                          {"pivot_trace", mean_of(&sums->pivot_trace)},
                                          {"clipped", mean_of(&sums->clipped)},
+                                         {"predicted_increase", c->allocated.choice ? c->allocated.predicted : NAN},
                                          {"parameters_active", sparse ? kept : NAN}};
   return report_stage_done(c->work, evaluation, numbers, sizeof numbers / sizeof *numbers, error);
 }
@@ -136,11 +157,13 @@ bool compress_stage_work(struct stage_work *work, struct error *error) {
               stage_values(work, &work->parent, &before, &work->parent_format, error) && values_copy(&after, &before);
   if (fine && config->compress.calibration_tokens > 0)
     fine = calibrate(work, &before, config->compress.calibration_tokens, &c.calibration, error);
+  if (fine && allocates(config)) fine = allocate_bits(work, &before, &c.calibration, &c.allocated, error);
   fine = fine && compress_all(&c, error);
   calibration_free(&c.calibration);
   fine = fine && stage_make_model(work, &after, error) && stage_write_checkpoint(work, error) &&
          stage_evaluate(work, config->train.final_eval_tokens, &evaluation, error) &&
          report_end(&c, &evaluation, error);
+  allocated_free(&c.allocated);
   values_free(&before);
   values_free(&after);
   return fine;

@@ -6,6 +6,7 @@
 
 #include "trainer/formats.h"
 #include "trainer/layout.h"
+#include "trainer/stages/allocate.h"
 #include "trainer/stages/compress.h"
 
 enum { DEFAULT_CALIBRATION = 65536 };
@@ -19,7 +20,7 @@ static const struct run_field *field_of(const char *name) {
 }
 
 // Errors of trainer/compress/ are about fields by their last names.
-static bool about_stage(struct error *error) {
+bool compress_about_stage(struct error *error) {
   for (size_t i = 0; i < sizeof error->about / sizeof *error->about && error->about[i]; i++) {
     const struct run_field *field = field_of(error->about[i]);
     if (field) error->about[i] = field->path;
@@ -27,8 +28,8 @@ static bool about_stage(struct error *error) {
   return false;
 }
 
-bool compress_settings_of(const struct run_config *config, struct compress_settings *settings, struct arena *arena,
-                          struct error *error) {
+bool compress_settings_read(const struct run_config *config, struct compress_settings *settings, struct arena *arena,
+                            struct error *error) {
   const struct compress_method *method = compress_method_find(config->compress.method, NULL);
   if (!method) return error_set(error, EXIT_USAGE_ERROR, "compress.method %s is no method", config->compress.method);
   compress_default(settings, method);
@@ -37,6 +38,10 @@ bool compress_settings_of(const struct run_config *config, struct compress_setti
     char number[32];
     const char *text = field_text(field, field_get(config, field), number);
     if (strcmp(text, field->fallback) == 0) continue;
+    if (allocates(config) && allocation_gives(own->path))
+      return error_set(error, EXIT_USAGE_ERROR,
+                       "%s %s stands beside compress.allocate, which chooses it: leave one out", field->path, text) ||
+             error_about(error, field->path, NULL);
     // Once resolved, a configuration has the format that its bits stand for.
     if (strcmp(own->path, "format") == 0 && config->compress.bits != AUTO_INTEGER) continue;
     if (!compress_method_reads(method, own->path))
@@ -47,7 +52,20 @@ bool compress_settings_of(const struct run_config *config, struct compress_setti
     if (!compress_set(settings, own, text, arena, error))
       return error_subject(error, "%s", field->path) || error_about(error, field->path, NULL);
   }
-  return compress_resolve(settings, arena, error) || about_stage(error);
+  return true;
+}
+
+bool compress_settings_of(const struct run_config *config, struct compress_settings *settings, struct arena *arena,
+                          struct error *error) {
+  if (allocates(config)) {
+    // All options are alike in what is asked of them here: what activations become.
+    struct allocation_options options;
+    if (!allocation_options_of(config, &options, arena, error)) return false;
+    *settings = options.settings[options.count - 1];
+    return true;
+  }
+  return compress_settings_read(config, settings, arena, error) &&
+         (compress_resolve(settings, arena, error) || compress_about_stage(error));
 }
 
 static bool check_format(const struct run_config *config, const struct compress_settings *settings,
@@ -66,13 +84,13 @@ static bool check_format(const struct run_config *config, const struct compress_
 }
 
 // Every matrix of a block, and the tokens that its inputs are measured on.
-static bool check_matrices(const struct run_config *config, const struct compress_settings *settings,
-                           struct error *error) {
+bool compress_check_matrices(const struct run_config *config, const struct compress_settings *settings,
+                             struct error *error) {
   static const char *const names[] = {"query, key and value", "attention output", "gate and up", "down"};
   for (int which = 0; which < MATRIX_HEAD; which++) {
     struct weight_description d = layout_weight(config, (enum model_matrix)which, 0);
     if (!compress_check_shape(settings, d.outputs, d.inputs, error))
-      return error_context(error, "the %s matrix", names[which]) || about_stage(error);
+      return error_context(error, "the %s matrix", names[which]) || compress_about_stage(error);
     if (!compress_check_tokens(settings, d.inputs, config->compress.calibration_tokens, error))
       return error_context(error, "the %s matrix", names[which]) ||
              error_about(error, "compress.calibration_tokens", NULL);
@@ -86,8 +104,9 @@ bool compress_stage_resolve(struct run_config *config, const struct corpus_facts
   struct compress_settings settings;
   bool both = config->compress.bits != AUTO_INTEGER && strcmp(config->compress.format, "none") != 0, fine;
   const char *given = config->compress.format;
-  fine = compress_settings_of(config, &settings, &scratch, error);
-  if (fine && settings.parsed_format) config->compress.format = arena_string(arena, settings.parsed_format->name);
+  fine = allocation_check_used(config, error) && compress_settings_of(config, &settings, &scratch, error);
+  if (fine && settings.parsed_format && !allocates(config))
+    config->compress.format = arena_string(arena, settings.parsed_format->name);
   if (fine && both && strcmp(format_canonical(given, &scratch), config->compress.format) != 0)
     fine =
         error_set(error, EXIT_USAGE_ERROR, "compress.bits and compress.format say the same thing: give one of them") ||
@@ -96,7 +115,8 @@ bool compress_stage_resolve(struct run_config *config, const struct corpus_facts
   bool by_default = config->compress.calibration_tokens == AUTO_INTEGER;
   if (fine && by_default)
     config->compress.calibration_tokens = settings.method->needs_calibration ? DEFAULT_CALIBRATION : 0;
-  fine = fine && check_format(config, &settings, error) && check_matrices(config, &settings, error);
+  fine = fine && check_format(config, &settings, error) && compress_check_matrices(config, &settings, error) &&
+         allocation_check(config, facts, error);
   if (fine && facts->known && config->compress.calibration_tokens > facts->train_tokens)
     fine = error_set(error, EXIT_USAGE_ERROR,
                      "compress.calibration_tokens %" PRId64 "%s are more than the %" PRId64
@@ -132,5 +152,6 @@ bool compress_stage_becomes(struct run_config *config, struct arena *arena, stru
 
 double compress_stage_forward_tokens(const struct run_config *config, const struct corpus_facts *facts) {
   (void)facts;
-  return config->compress.calibration_tokens == AUTO_INTEGER ? 0 : (double)config->compress.calibration_tokens;
+  const int64_t calibration = config->compress.calibration_tokens;
+  return (calibration == AUTO_INTEGER ? 0 : (double)calibration) + allocation_forward_tokens(config);
 }

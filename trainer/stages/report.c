@@ -21,6 +21,8 @@ bool report_layer(struct stage_work *work, const struct layer_result *result, st
   put_finite(json, "bound", result->bound);
   put_finite(json, "bits", result->bits);
   put_finite(json, "sparsity", result->sparsity);
+  put_finite(json, "alpha", result->alpha);
+  put_finite(json, "alpha_error", result->alpha_error);
   return event_end(&t->log, error);
 }
 

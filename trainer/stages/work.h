@@ -70,6 +70,8 @@ struct layer_result {
   double bound;           // what the method promises for weighted_error
   double bits;            // stored, a weight
   double sparsity;        // share of zeroes
+  double alpha;           // nats per t^2, where they were measured, and the standard error
+  double alpha_error;
 };
 bool report_layer(struct stage_work *work, const struct layer_result *result, struct error *error);
 
