@@ -122,9 +122,8 @@ int64_t optimizer_elements(const struct run_config *config, int array) {
 }
 
 int64_t optimizer_array_bytes(const struct run_config *config, int array) {
-  enum dtype dtype = DTYPE_FLOAT32;
-  if (array != STATE_OF_ROWS) dtype_find(config->train.optimizer_state, &dtype);
-  int64_t bytes = optimizer_elements(config, array) * (int64_t)dtype_bytes(dtype);
+  bool narrow = array != STATE_OF_ROWS && strcmp(config->train.optimizer_state, "bfloat16") == 0;
+  int64_t bytes = optimizer_elements(config, array) * (narrow ? 2 : 4);
   return (bytes + DEVICE_ALIGNMENT - 1) / DEVICE_ALIGNMENT * DEVICE_ALIGNMENT;
 }
 
