@@ -63,10 +63,22 @@ struct weight_description {
 };
 
 // Kinds of work, for planning.
-enum op_kind { OP_EMBEDDING, OP_RMSNORM, OP_QKV, OP_ATTENTION, OP_SWIGLU, OP_LINEAR, OP_HEAD, OP_OPTIMIZER };
+enum op_kind {
+  OP_EMBEDDING,
+  OP_RMSNORM,
+  OP_QKV,
+  OP_ATTENTION,
+  OP_SWIGLU,
+  OP_LINEAR,
+  OP_HEAD,
+  OP_OPTIMIZER,
+  OP_ORTHOGONALIZE
+};
 struct op_shape {
-  int64_t rows;                       // tokens of a call; OP_OPTIMIZER: elements of the largest tensor
-  int64_t width;                      // EMBEDDING, RMSNORM, HEAD: residual width; SWIGLU: hidden width
+  int64_t rows;                       // tokens of a call; OP_OPTIMIZER: elements of the largest tensor;
+                                      // OP_ORTHOGONALIZE: rows of the matrix
+  int64_t width;                      // EMBEDDING, RMSNORM, HEAD: residual width; SWIGLU: hidden width;
+                                      // ORTHOGONALIZE: columns
   int64_t context;                    // QKV, ATTENTION; LINEAR: struct linear's window
   int64_t heads, kv_heads, head_dim;  // QKV, ATTENTION
   int64_t vocabulary;                 // EMBEDDING, HEAD
@@ -128,7 +140,7 @@ struct adamw {
   bool stochastic;
   uint64_t seed;
 };
-struct adamw_tensor {
+struct optimizer_tensor {
   void *parameter;  // of `master`
   const float *gradient;
   void *m, *v;  // of `state`
@@ -137,7 +149,36 @@ struct adamw_tensor {
   enum dtype state;  // float32 unless said
   int64_t first;     // number of element 0 among all elements of the model: keys stochastic rounding
   enum dtype master;
+  // Of momentum_step alone. parameter NULL: the direction is written there, which may be `gradient`, and nothing moves.
+  float *direction;
+  double lr_scale;  // what the learning rate of the direction, not of the decay, is multiplied by; 0 means 1
 };
+
+// Optimizers of one moment, and of none. With g as for AdamW, c = beta1 m + share1 g:
+//   d = c, and m <- c; with `nesterov` d = beta1 c + share1 g
+//   with `sign` (Lion: Chen et al. 2023, algorithm 2) d = sign(c), of 0 it is 0; m <- beta2 m + (1 - beta2) g
+//   p <- p - lr * weight_decay * p - lr * lr_scale * d
+// share1 1 is momentum as PyTorch's SGD has it (Sutskever et al. 2013), 1 - beta1 the mean that Muon takes. Tensors
+// without m have m = 0 at every step. Types and rounding of m and p as for AdamW.
+struct momentum {
+  double lr, beta1, share1, beta2, weight_decay;
+  bool nesterov, sign;
+  int64_t step;
+  double gradient_scale;
+  double clip_norm;
+  bool stochastic;
+  uint64_t seed;
+};
+// The quintic iteration that brings the singular values of a matrix near 1 (Jordan et al. 2024, Muon; the coefficients
+// are PyTorch's torch.optim.Muon's): X is divided by max(its norm, 1e-7), then `steps` times, with A = X X^T (of a tall
+// matrix X^T X, from the right),
+//   X <- a X + (b A + c A A) X
+#define ORTHOGONALIZE_A 3.4445
+#define ORTHOGONALIZE_B -4.7750
+#define ORTHOGONALIZE_C 2.0315
+#define ORTHOGONALIZE_LEAST_NORM 1e-7
+#define NORMALIZE_ROWS_EPSILON 1e-10
+
 struct tensor_span {
   const float *data;
   int64_t count;
@@ -317,8 +358,19 @@ struct ops {
   // *sum (device memory) = sum of squares of all spans' elements, in double, in a fixed order. The array is the host's.
   void (*square_sum)(struct device *device, const struct tensor_span *spans, int count, double *sum);
   // The step over all tensors. square_sum (device memory) may be NULL when clip_norm is 0. The array is the host's.
-  void (*adamw_step)(struct device *device, const struct adamw *adamw, const struct adamw_tensor *tensors, int count,
-                     const double *square_sum);
+  void (*adamw_step)(struct device *device, const struct adamw *adamw, const struct optimizer_tensor *tensors,
+                     int count, const double *square_sum);
+  // The same with one moment; see struct momentum.
+  void (*momentum_step)(struct device *device, const struct momentum *momentum, const struct optimizer_tensor *tensors,
+                        int count, const double *square_sum);
+
+  // x [rows, columns], in place, by the iteration above, in float32 products.
+  void (*orthogonalize)(struct device *device, int64_t rows, int64_t columns, int steps, float *x);
+  // Divides each row of x [rows, columns], in place, by the root of a mean of its mean squares, and all of it by what
+  // makes its norm what it was (NorMuon: Li et al. 2025, as its authors' code has it): with s the mean square of a row,
+  //   v <- beta2 v + (1 - beta2) s;  row <- row / (sqrt(v) + e);  x <- x * norm before / (norm after + e)
+  // e = NORMALIZE_ROWS_EPSILON. v [rows].
+  void (*normalize_rows)(struct device *device, int64_t rows, int64_t columns, double beta2, float *v, float *x);
 
   // ---- initialisation ----
   // data[i] ~ N(0, std^2): element i is normal i % 2 of pair i / 2 of Philox (seed, RANDOM_STREAM_INIT, tensor), the

@@ -56,6 +56,7 @@ OF_MODEL(get_attention, q->parameters.attention, NAN)
 OF_MODEL(get_mlp, q->parameters.mlp, NAN)
 OF_MODEL(get_norms, q->parameters.norms, NAN)
 OF_MODEL(get_prunable, q->parameters.prunable, NAN)
+OF_MODEL(get_state_bytes, q->state_bytes, NAN)
 #undef OF_MODEL
 PLANNED(get_active, q->active_parameters)
 PLANNED(get_average_active, q->average_active_parameters)
@@ -127,6 +128,9 @@ const struct run_column run_columns[] = {
     {"parameters_active_average", TYPE_REAL, RUN_QUANTITY, PLACE_SHOW, PRINT_COUNT, "",
      "the same, mean over the training steps", .events = {{"done", "parameters_active_average"}},
      .planned = get_average_active, .chooses = CHOOSES_FORMAT},
+
+    {"state_bytes", TYPE_REAL, RUN_QUANTITY, PLACE_PLAN, PRINT_BYTES, "bytes",
+     "the optimizer's state: a formula of the parameters (docs/optimizers.md)", .planned = get_state_bytes},
 
     {"sparsity", TYPE_REAL, RUN_QUANTITY, PLACE_LIST, PRINT_PLAIN, "",
      "share of the prunable parameters that are pruned, at the end",

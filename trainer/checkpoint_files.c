@@ -265,7 +265,7 @@ bool state_file_write(struct arena *arena, struct model *model, const struct che
   struct writer writer;
   if (!writer_open(&writer, path, error)) return false;
   bool fine = writer_add(&writer, &header, sizeof header, error) &&
-              writer_add_device(&writer, model, model->m, model->memory.moments, error);
+              writer_add_device(&writer, model, model->state_memory, model->memory.moments, error);
   return writer_close(&writer, fine, digest, error);
 }
 
@@ -277,7 +277,7 @@ static bool read_moments(struct model *model, FILE *file, const char *path, stru
     if (fread(staging, 1, chunk, file) != chunk)
       fine = error_set(error, EXIT_USAGE_ERROR, "%s ends too early", path);
     else
-      model->ops->upload(model->device, (char *)model->m + at, staging, chunk);
+      model->ops->upload(model->device, (char *)model->state_memory + at, staging, chunk);
     at += (int64_t)chunk;
     left -= (int64_t)chunk;
   }

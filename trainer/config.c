@@ -11,6 +11,7 @@
 
 #include "kernels/formats/format.h"
 #include "kernels/ops.h"
+#include "trainer/optimizers/optimizer.h"
 
 const struct run_field *field_find(const char *path, const char **nearest) {
   if (nearest) *nearest = NULL;
@@ -404,7 +405,7 @@ bool config_format_fits(const struct run_config *c, const struct format *format,
 static bool format_fits(const struct run_config *c, struct error *error) {
   struct arena arena = {0};
   const struct format *format = config_format(c, &arena);
-  bool fine = !format || config_format_fits(c, format, "format", error);
+  bool fine = !format || (optimizer_takes(c, format, error) && config_format_fits(c, format, "format", error));
   arena_free(&arena);
   return fine;
 }
@@ -471,5 +472,5 @@ bool config_resolve(struct run_config *config, const struct corpus_facts *facts,
     return error_set(error, EXIT_USAGE_ERROR, "train.warmup_steps %" PRId64 " is more than the run's %" PRId64 " steps",
                      config->train.warmup_steps, config->train.steps) ||
            error_about(error, "train.warmup_steps", NULL);
-  return format_fits(config, error);
+  return optimizer_resolve(config, error) && format_fits(config, error);
 }

@@ -83,10 +83,11 @@ struct run_config {
   } corpus;
   struct {
     int64_t tokens, steps, batch_tokens, accumulation, warmup_steps, checkpoint_steps, keep_checkpoints, evals,
-        eval_tokens, final_eval_tokens, log_steps, threads;
+        eval_tokens, final_eval_tokens, log_steps, threads, newton_schulz_steps;
     double tokens_per_parameter, lr, final_lr_ratio, warmup_fraction, cooldown_fraction, beta1, beta2, adam_eps,
-        weight_decay, clip_norm;
-    const char *optimizer, *master_weights, *optimizer_state, *optimizer_rounding, *schedule, *recompute;
+        momentum, row_beta2, rest_lr_ratio, weight_decay, clip_norm;
+    const char *optimizer, *momentum_form, *lr_scale, *master_weights, *optimizer_state, *optimizer_rounding, *schedule,
+        *recompute;
   } train;
   const char *format;
   int64_t seed;
@@ -218,6 +219,7 @@ struct run_quantities {
   double flops_per_token;
   double epochs;  // tokens / train tokens of the corpus; NAN when the corpus is not known
   double tokens_per_parameter;
+  int64_t state_bytes;  // of the optimizer's state
 };
 
 // Fills every auto field and checks combinations (head dimension divides width, the batch holds whole sequences,

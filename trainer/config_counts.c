@@ -5,6 +5,7 @@
 #include "kernels/ops.h"
 #include "trainer/config.h"
 #include "trainer/formats.h"
+#include "trainer/optimizers/optimizer.h"
 
 bool config_parse_format(struct run_config *config, struct arena *arena, struct error *error) {
   config->parsed_format = NULL;
@@ -114,6 +115,7 @@ struct run_quantities config_quantities(const struct run_config *c, const struct
              : facts->train_tokens > 0          ? (double)q.tokens / (double)facts->train_tokens
                                                 : INFINITY;
   q.tokens_per_parameter = (double)q.tokens / (double)q.parameters.non_embedding;
+  q.state_bytes = optimizer_state_bytes(c);
   if (c->own_model.given) put_own_model(&q, &c->own_model);
   if (*c->from.path) q.epochs = NAN;  // of a corpus that need not be this one
   if (*c->from.path && c->train.steps == AUTO_INTEGER) {

@@ -5,13 +5,14 @@
 #include <string.h>
 
 #include "trainer/config.h"
+#include "trainer/optimizers/optimizer.h"
 
 // Some knobs mean nothing under others: they must not split identities.
 bool config_counts(const struct run_config *config, const struct run_field *field) {
   const char *stage = field->stage ? field->stage : "", *own = config->stage ? config->stage : "";
   bool root = strcmp(own, ROOT_STAGE) == 0 && field->groups & GROUP_ROOT;
   return field->effect == EFFECT_COUNTS && (root || strcmp(stage, own) == 0) &&
-         (!field->counts_when || field->counts_when(config));
+         (!field->counts_when || field->counts_when(config)) && optimizer_reads(config, field);
 }
 
 const char *field_text(const struct run_field *field, struct value value, char number[32]) {

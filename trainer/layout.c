@@ -5,7 +5,7 @@
 
 #include "kernels/formats/format.h"
 
-enum { MATRICES = MATRIX_HEAD + 1, SHAPES = 16 };
+enum { MATRICES = MATRIX_HEAD + 1, SHAPES = 20 };
 
 enum recompute recompute_find(const char *name) {
   return strcmp(name, "block") == 0 ? RECOMPUTE_BLOCK : strcmp(name, "ffn") == 0 ? RECOMPUTE_FFN : RECOMPUTE_NONE;
@@ -278,6 +278,19 @@ static int shapes_of(const struct run_config *c, enum model_use use, struct weig
     if (parameters.prunable > largest) largest = parameters.prunable;
     shapes[count++].shape.rows = largest;
   }
+  if (use == MODEL_TRAIN && optimizer_of(c)->by_matrix) {
+    int64_t width = c->model.width, hidden = c->model.mlp_width, query = c->model.heads * c->model.head_dim;
+    const int64_t sizes[][2] = {{query, width},
+                                {c->model.kv_heads * c->model.head_dim, width},
+                                {width, query},
+                                {hidden, width},
+                                {width, hidden}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+      shapes[count] = (struct shape){OP_ORTHOGONALIZE, base};
+      shapes[count].shape.rows = sizes[i][0];
+      shapes[count++].shape.width = sizes[i][1];
+    }
+  }
   return count;
 }
 
@@ -314,12 +327,6 @@ int64_t layout_parameter_bytes(const struct run_config *c) {
   return (count.total - matrices) * (int64_t)sizeof(float) + matrices * (int64_t)dtype_bytes(layout_master(c));
 }
 
-int64_t layout_moment_bytes(const struct run_config *c) {
-  int64_t count = config_parameters(c).total;
-  // The second one begins where words of memory do; float32 stands as it always has.
-  return strcmp(c->train.optimizer_state, "bfloat16") == 0 ? layout_align(2 * count) : count * (int64_t)sizeof(float);
-}
-
 int64_t layout_host_tokens(const struct run_config *c, enum model_use use) {
   int64_t evaluation = layout_rows(c, MODEL_EVALUATE);
   return use == MODEL_TRAIN && c->train.batch_tokens > evaluation ? c->train.batch_tokens : evaluation;
@@ -331,7 +338,7 @@ struct memory_plan layout_memory(const struct ops *ops, const struct device *dev
   plan.parameters = layout_parameter_bytes(c);
   if (use == MODEL_TRAIN) {
     plan.gradients = config_parameters(c).total * (int64_t)sizeof(float);
-    plan.moments = 2 * layout_moment_bytes(c);
+    plan.moments = optimizer_state_bytes(c);
   }
   plan.prepared = layout_prepared_bytes(ops, device, c);
   plan.activations = layout_activation_bytes(ops, device, c, use);

@@ -33,7 +33,6 @@ bool layout_supported(const struct ops *ops, const struct device *device, const 
                       struct error *error);
 enum dtype layout_master(const struct run_config *config);  // type of the matrices' master weights
 int64_t layout_parameter_bytes(const struct run_config *config);
-int64_t layout_moment_bytes(const struct run_config *config);  // of one of AdamW's two
 int64_t layout_workspace_bytes(const struct ops *ops, const struct device *device, const struct run_config *config,
                                enum model_use use);
 

@@ -43,10 +43,15 @@ static bool check_room(struct model *m, struct error *error) {
 static bool get_memory(struct model *m, struct error *error) {
   const struct memory_plan *plan = &m->memory;
   if (!get(m, "parameters", plan->parameters, &m->parameters, error)) return false;
-  if (m->use == MODEL_TRAIN &&
-      (!get(m, "gradients", plan->gradients, &m->gradients, error) || !get(m, "moments", plan->moments, &m->m, error)))
+  if (m->use == MODEL_TRAIN && (!get(m, "gradients", plan->gradients, &m->gradients, error) ||
+                                !get(m, "optimizer's state", plan->moments, &m->state_memory, error)))
     return false;
-  if (m->m) m->v = (char *)m->m + plan->moments / 2;
+  char *state = m->state_memory;
+  for (int array = 0; state && array < STATE_ARRAYS; array++) {
+    int64_t bytes = optimizer_array_bytes(&m->config, array);
+    if (bytes) m->state[array] = state;
+    state += bytes;
+  }
   return get(m, "prepared weights", plan->prepared, &m->prepared_memory, error) &&
          get(m, "activations", plan->activations, &m->activation_memory, error) &&
          get(m, "workspace", plan->workspace, &m->workspace, error);
@@ -74,6 +79,63 @@ static bool make_weights(struct model *m, struct error *error) {
   return true;
 }
 
+// Rows of the blocks' matrices before the one at `offset`; -1 where none is there.
+static int64_t row_number(const struct model *m, int64_t offset) {
+  int64_t rows = 0;
+  for (int i = 0; i < m->table.tensor_count; i++) {
+    const struct parameter_tensor *t = &m->table.tensors[i];
+    if (t->offset < m->table.norms_end || t->offset >= m->table.matrices_end) continue;
+    if (t->offset == offset) return rows;
+    rows += t->rows;
+  }
+  return -1;
+}
+
+// Where an array of that extent has the parameter at an offset of the table; -1: it does not have it.
+static int64_t state_number(const struct model *m, enum state_extent extent, int64_t offset) {
+  bool of_blocks = offset >= m->table.norms_end && offset < m->table.matrices_end;
+  switch (extent) {
+    case STATE_ALL:
+      return offset;
+    case STATE_REST:
+      if (of_blocks) return -1;
+      return offset < m->table.norms_end ? offset : offset - (m->table.matrices_end - m->table.norms_end);
+    case STATE_ROWS:
+      return row_number(m, offset);
+    case STATE_NONE:
+      break;
+  }
+  return -1;
+}
+
+void *model_state(const struct model *m, int array, int64_t offset) {
+  int64_t number = state_number(m, optimizer_of(&m->config)->state(&m->config).extent[array], offset);
+  if (!m->state[array] || number < 0) return NULL;
+  size_t element = array == STATE_OF_ROWS ? sizeof(float) : dtype_bytes(m->state_type);
+  return (char *)m->state[array] + (size_t)number * element;
+}
+
+// The blocks' matrices as an optimizer that moves them one by one has them.
+static void list_matrices(struct model *m) {
+  m->matrices = arena_array(&m->arena, (size_t)m->table.tensor_count, sizeof *m->matrices);
+  for (int i = 0; i < m->table.tensor_count; i++) {
+    const struct parameter_tensor *t = &m->table.tensors[i];
+    if (t->offset < m->table.norms_end || t->offset >= m->table.matrices_end) continue;
+    struct optimizer_tensor tensor = {.parameter = model_parameter(m, t->offset),
+                                      .gradient = m->gradients + t->offset,
+                                      .direction = m->gradients + t->offset,
+                                      .m = model_state(m, STATE_M, t->offset),
+                                      .v = model_state(m, STATE_V, t->offset),
+                                      .state = m->state_type,
+                                      .first = t->offset,
+                                      .count = t->count,
+                                      .decay = true,
+                                      .master = m->master};
+    m->matrices[m->matrix_count++] =
+        (struct optimizer_matrix){tensor, t->rows, t->columns, model_state(m, STATE_OF_ROWS, t->offset)};
+  }
+}
+
 struct model *model_create(const struct ops *ops, struct device *device, const struct run_config *resolved,
                            enum model_use use, struct error *error) {
   struct model *m = memory_get(sizeof *m);
@@ -92,7 +154,7 @@ struct model *model_create(const struct ops *ops, struct device *device, const s
   }
   if (!config_parse_format(&m->config, &m->arena, error)) goto failed;
   resolved = &m->config;
-  dtype_find(resolved->train.optimizer_state, &m->state);
+  dtype_find(resolved->train.optimizer_state, &m->state_type);
   m->origin.end_token = -1;
   m->master = layout_master(resolved);
   m->rows = layout_rows(resolved, use);
@@ -107,6 +169,7 @@ struct model *model_create(const struct ops *ops, struct device *device, const s
   m->blocks = arena_array(&m->arena, (size_t)resolved->model.layers, sizeof *m->blocks);
   layout_activations(m, use);
   if (!make_weights(m, error)) goto failed;
+  if (use == MODEL_TRAIN) list_matrices(m);
   ops->rope_table(device, resolved->model.context, resolved->model.head_dim, resolved->model.rope_theta, m->rope);
   return m;
 failed:
@@ -126,7 +189,8 @@ void model_free(struct model *m) {
   }
   if (m->head) m->ops->weight_free(m->device, m->head);
   if (m->workspace) m->ops->set_workspace(m->device, NULL, 0);
-  void *memory[] = {m->parameters, m->gradients, m->m, m->prepared_memory, m->activation_memory, m->workspace};
+  void *memory[] = {m->parameters,      m->gradients,         m->state_memory,
+                    m->prepared_memory, m->activation_memory, m->workspace};
   for (size_t i = 0; i < sizeof memory / sizeof memory[0]; i++)
     if (memory[i]) m->ops->free(m->device, memory[i]);
   arena_free(&m->arena);
@@ -145,7 +209,7 @@ void model_initialise(struct model *m, uint64_t seed) {
       m->ops->fill_constant(m->device, data, t->count, (float)t->fill);
     if (narrow) m->ops->convert(m->device, t->count, DTYPE_FLOAT32, data, m->master, model_parameter(m, t->offset));
   }
-  if (m->use == MODEL_TRAIN) m->ops->clear(m->device, m->m, (size_t)m->memory.moments);
+  if (m->use == MODEL_TRAIN) m->ops->clear(m->device, m->state_memory, (size_t)m->memory.moments);
   model_prepare(m, 0);
 }
 
@@ -180,12 +244,11 @@ static void prune(struct model *m, int64_t step) {
     struct weight *all[] = {w->qkv, w->output, w->gate_up, w->down, m->head};
     for (int which = blocks ? MATRIX_QKV : MATRIX_HEAD; which < (blocks ? MATRIX_HEAD : MATRIX_HEAD + 1); which++) {
       int64_t offset = blocks ? layout_weight_offset(&m->table, (enum model_matrix)which, l) : m->table.head;
-      int64_t at = offset * (int64_t)dtype_bytes(m->state);
       weights[count++] = (struct pruned_weight){.weight = all[which],
                                                 .master = model_parameter(m, offset),
-                                                .m = m->m ? (char *)m->m + at : NULL,
-                                                .v = m->v ? (char *)m->v + at : NULL,
-                                                .state = m->state};
+                                                .m = model_state(m, STATE_M, offset),
+                                                .v = model_state(m, STATE_V, offset),
+                                                .state = m->state_type};
     }
   }
   m->ops->weights_prune(m->device, weights, count, step);
@@ -229,34 +292,36 @@ void model_update(struct model *m, double lr, int64_t step, int slot) {
   model_finish_gradients(m);
   const int64_t ends[] = {m->table.norms_end, m->table.matrices_end, m->table.count};
   struct tensor_span spans[3];
-  struct adamw_tensor tensors[3];
-  int count = 0;
+  struct optimizer_tensor tensors[3];
+  int count = 0, blocks_range = 0;
   for (int64_t i = 0, at = 0; i < 3; at = ends[i++]) {
     if (ends[i] == at) continue;
+    if (i == 1) blocks_range = count;
     spans[count] = (struct tensor_span){m->gradients + at, ends[i] - at};
-    tensors[count++] = (struct adamw_tensor){.parameter = model_parameter(m, at),
-                                             .gradient = m->gradients + at,
-                                             .m = (char *)m->m + at * (int64_t)dtype_bytes(m->state),
-                                             .v = (char *)m->v + at * (int64_t)dtype_bytes(m->state),
-                                             .state = m->state,
-                                             .first = at,
-                                             .count = ends[i] - at,
-                                             .decay = i == 1,
-                                             .master = i == 0 ? DTYPE_FLOAT32 : m->master};
+    tensors[count++] = (struct optimizer_tensor){.parameter = model_parameter(m, at),
+                                                 .gradient = m->gradients + at,
+                                                 .direction = m->gradients + at,
+                                                 .m = model_state(m, STATE_M, at),
+                                                 .v = model_state(m, STATE_V, at),
+                                                 .state = m->state_type,
+                                                 .first = at,
+                                                 .count = ends[i] - at,
+                                                 .decay = i == 1,
+                                                 .master = i == 0 ? DTYPE_FLOAT32 : m->master};
   }
-  const struct run_config *c = &m->config;
-  struct adamw adamw = {.lr = lr,
-                        .beta1 = c->train.beta1,
-                        .beta2 = c->train.beta2,
-                        .eps = c->train.adam_eps,
-                        .weight_decay = c->train.weight_decay,
-                        .step = step + 1,
-                        .gradient_scale = 1,
-                        .clip_norm = c->train.clip_norm,
-                        .stochastic = strcmp(c->train.optimizer_rounding, "stochastic") == 0,
-                        .seed = (uint64_t)c->seed};
+  struct optimizer_step optimizer = {.ops = m->ops,
+                                     .device = m->device,
+                                     .config = &m->config,
+                                     .lr = lr,
+                                     .step = step + 1,
+                                     .square_sum = &m->square_sums[slot],
+                                     .ranges = tensors,
+                                     .range_count = count,
+                                     .blocks_range = blocks_range,
+                                     .matrices = m->matrices,
+                                     .matrix_count = m->matrix_count};
   m->ops->square_sum(m->device, spans, count, &m->square_sums[slot]);
-  m->ops->adamw_step(m->device, &adamw, tensors, count, &m->square_sums[slot]);
+  optimizer_of(&m->config)->step(&optimizer);
   model_prepare(m, step + 1);
 }
 

@@ -10,6 +10,7 @@
 #include "base/base.h"
 #include "kernels/ops.h"
 #include "trainer/config.h"
+#include "trainer/optimizers/optimizer.h"
 #include "trainer/parameters.h"
 #include "trainer/trainer.h"
 
@@ -71,9 +72,11 @@ struct model {
   float *parameters;  // up to norms_end; the matrices behind them are of type `master`: model_parameter
   enum dtype master;
   float *gradients;
-  void *m, *v;  // of `state`
-  enum dtype state;
-  void *prepared_memory, *activation_memory, *workspace;
+  void *state[STATE_ARRAYS];  // of the optimizer, one behind the other; NULL: no such array
+  enum dtype state_type;
+  struct optimizer_matrix *matrices;  // of all blocks, in order
+  int matrix_count;
+  void *state_memory, *prepared_memory, *activation_memory, *workspace;
 
   struct block_weights *weights;
   struct weight *head;
@@ -116,6 +119,10 @@ static inline void *model_parameter(const struct model *model, int64_t offset) {
   return (char *)model->parameters + parameter_bytes(&model->table, model->master, offset);
 }
 
+// Where the state of the parameter at an offset of the table is in an array of the optimizer's state; NULL: it has
+// none.
+void *model_state(const struct model *model, int array, int64_t offset);
+
 // Initial weights by the table, from the run's seed; moments are cleared; weights are prepared.
 void model_initialise(struct model *model, uint64_t seed);
 // Makes the weights ready after the parameters changed; `step` is the number of updates done.
@@ -136,8 +143,8 @@ void model_gradient(struct model *model, const struct token_batch *batch, double
 // Turns the summed gradients, which belong to the represented weights, into those of the masters, by the format's
 // estimators. Once, before they are used.
 void model_finish_gradients(struct model *model);
-// The optimizer step from the summed gradients: finishes them, norm, clip, AdamW, new weights prepared. `step` counts
-// from 0. The norm's square goes to slot `slot`.
+// The optimizer step from the summed gradients: finishes them, norm, clip, optimizer, new weights prepared. `step`
+// counts from 0. The norm's square goes to slot `slot`.
 void model_update(struct model *model, double lr, int64_t step, int slot);
 
 // One whole training step of `batch` (accumulation * model->rows tokens): gradients of all micro-batches, update.

@@ -32,6 +32,9 @@ static bool check_config(const struct training *t, struct error *error) {
   if (!trained) again.train.steps = 1;
   if (!config_resolve(&again, &facts, "float32", error)) return false;
   if (*c->from.path || !trained) return true;
+  const char *unresolved = optimizer_unresolved(c);
+  if (unresolved)
+    return error_set(error, EXIT_USAGE_ERROR, "the configuration is not resolved: %s is auto", unresolved);
   if (again.train.tokens != c->train.tokens)
     return error_set(error, EXIT_USAGE_ERROR, "train.tokens %" PRId64 " is not train.steps * train.batch_tokens",
                      c->train.tokens);

@@ -14,7 +14,7 @@
 struct memory_plan {
   int64_t parameters;   // master weights
   int64_t gradients;    // the same again
-  int64_t moments;      // AdamW's two
+  int64_t moments;      // the optimizer's state (optimizer_state_bytes)
   int64_t prepared;     // weights in the layout (and type) that the matrix products want
   int64_t activations;  // kept from forward to backward, and their gradients
   int64_t workspace;    // scratch of the operations

@@ -79,15 +79,15 @@ static void run_square_sum(struct case_run *run) {
 
 static void run_step(struct case_run *run) {
   struct adamw adamw = adamw_of(run->c);
-  struct adamw_tensor tensors[TENSORS];
+  struct optimizer_tensor tensors[TENSORS];
   void *const *d = run->data;
   for (int t = 0; t < TENSORS; t++)
-    tensors[t] = (struct adamw_tensor){.parameter = d[P0 + t],
-                                       .gradient = d[G0 + t],
-                                       .m = d[M0 + t],
-                                       .v = d[V0 + t],
-                                       .count = run->c->size[t],
-                                       .decay = t == 0};
+    tensors[t] = (struct optimizer_tensor){.parameter = d[P0 + t],
+                                           .gradient = d[G0 + t],
+                                           .m = d[M0 + t],
+                                           .v = d[V0 + t],
+                                           .count = run->c->size[t],
+                                           .decay = t == 0};
   run->ops->adamw_step(run->device, &adamw, tensors, tensors_of(run->c), adamw.clip_norm > 0 ? d[SUM] : NULL);
 }
 

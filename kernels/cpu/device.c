@@ -187,6 +187,9 @@ const struct ops cpu_ops = {
     .head_evaluate = cpu_head_evaluate,
     .square_sum = cpu_square_sum,
     .adamw_step = cpu_adamw_step,
+    .momentum_step = cpu_momentum_step,
+    .orthogonalize = cpu_orthogonalize,
+    .normalize_rows = cpu_normalize_rows,
     .fill_normal = cpu_fill_normal,
     .fill_constant = cpu_fill_constant,
 };

@@ -125,7 +125,14 @@ void cpu_head_evaluate(struct device *device, const struct head *head, const voi
 
 // optimizer.c
 void cpu_square_sum(struct device *device, const struct tensor_span *spans, int count, double *sum);
-void cpu_adamw_step(struct device *device, const struct adamw *adamw, const struct adamw_tensor *tensors, int count,
+void cpu_adamw_step(struct device *device, const struct adamw *adamw, const struct optimizer_tensor *tensors, int count,
                     const double *square_sum);
+void cpu_momentum_step(struct device *device, const struct momentum *momentum, const struct optimizer_tensor *tensors,
+                       int count, const double *square_sum);
 void cpu_fill_normal(struct device *device, float *data, int64_t count, double std, uint64_t seed, uint32_t tensor);
 void cpu_fill_constant(struct device *device, float *data, int64_t count, float value);
+
+// orthogonal.c
+size_t orthogonal_scratch_bytes(int64_t rows, int64_t columns);
+void cpu_orthogonalize(struct device *device, int64_t rows, int64_t columns, int steps, float *x);
+void cpu_normalize_rows(struct device *device, int64_t rows, int64_t columns, double beta2, float *v, float *x);

@@ -67,6 +67,7 @@ const struct cpu_level LEVEL_TABLE = {
     .embedding_backward = embedding_backward_pass,
     .square_sum = square_sum_pass,
     .adamw = adamw_pass,
+    .momentum = momentum_pass,
     .sum = sum_pass,
     .attention_scratch = attention_scratch,
     .exponential = exponential,

@@ -96,11 +96,15 @@ struct square_call {  // items: elements, begins at multiples of SQUARE_BLOCK
   const float *data;
   double *partial;  // [blocks]: written
 };
-struct adamw_call {  // items: elements
+struct optimizer_call {  // items: elements
   float *parameter;
   const float *gradient;
   float *m, *v;
-  float gradient_factor, beta1, rest1, beta2, rest2, step_size, inverse_correction2, eps, decay_factor;
+  float gradient_factor, beta1, rest1, beta2, rest2, step_size, decay_factor;
+  float inverse_correction2, eps;  // AdamW
+  // Momentum: `direction` where there is no parameter; m may be NULL, v is.
+  float *direction;
+  bool nesterov, sign;
 };
 struct sum_call {  // items: elements; to += the sum of `count` arrays, `stride` apart, in order
   float *to;
@@ -117,7 +121,7 @@ struct cpu_level {
   range_pass *swiglu_forward, *swiglu_backward;
   range_pass *cross_entropy;
   range_pass *embedding_forward, *embedding_backward;
-  range_pass *square_sum, *adamw, *sum;
+  range_pass *square_sum, *adamw, *momentum, *sum;
   // Floats of scratch per worker; kernel as in the call.
   int64_t (*attention_scratch)(const struct attention *shape, const struct bfloat16_kernel *kernel, bool backward);
   // count exponentials, for tests of their accuracy; of the second kind those of rounded.h.

@@ -21,10 +21,10 @@ void cpu_square_sum(struct device *device, const struct tensor_span *spans, int 
 }
 
 // State or parameters in bfloat16: pieces of them are widened, moved by the float32 pass, and rounded.
-struct narrow_call {       // items: elements
-  struct adamw_call wide;  // what is narrow is NULL
-  range_pass *adamw;
-  uint16_t *parameter, *m, *v;  // NULL: not narrow
+struct narrow_call {           // items: elements
+  struct optimizer_call wide;  // what is narrow is NULL
+  range_pass *pass;
+  uint16_t *parameter, *m, *v;  // NULL: not narrow, or not there
   int64_t first;
   bool stochastic;
   uint64_t seed, step;
@@ -44,23 +44,24 @@ static uint16_t narrowed(float value, bool stochastic, uint32_t noise) {
   return (uint16_t)((bits + (stochastic ? noise : 0x7FFFu + (bits >> 16 & 1))) >> 16);
 }
 
+static float *behind(float *values, int64_t count) { return values ? values + count : NULL; }
+
 static void narrow_pass(const void *argument, int64_t begin, int64_t end, int worker) {
   const struct narrow_call *call = argument;
   enum { PIECE = 1024 };
   float parameter[PIECE], m[PIECE], v[PIECE];
   for (int64_t at = begin; at < end; at += PIECE) {
     int64_t count = end - at < PIECE ? end - at : PIECE;
-    struct adamw_call piece = call->wide;
-    piece.parameter = call->parameter ? parameter : piece.parameter + at;
+    struct optimizer_call piece = call->wide;
+    piece.parameter = call->parameter ? parameter : behind(piece.parameter, at);
     piece.gradient += at;
-    piece.m = call->m ? m : piece.m + at;
-    piece.v = call->v ? v : piece.v + at;
-    for (int64_t i = 0; i < count && call->m; i++) {
-      m[i] = widened(call->m[at + i]);
-      v[i] = widened(call->v[at + i]);
-    }
+    piece.direction = behind(piece.direction, at);
+    piece.m = call->m ? m : behind(piece.m, at);
+    piece.v = call->v ? v : behind(piece.v, at);
+    for (int64_t i = 0; i < count && call->m; i++) m[i] = widened(call->m[at + i]);
+    for (int64_t i = 0; i < count && call->v; i++) v[i] = widened(call->v[at + i]);
     for (int64_t i = 0; i < count && call->parameter; i++) parameter[i] = widened(call->parameter[at + i]);
-    call->adamw(&piece, 0, count, worker);
+    call->pass(&piece, 0, count, worker);
     uint32_t words[4] = {0};
     for (int64_t i = 0; i < count && call->parameter; i++) {
       uint64_t element = (uint64_t)(call->first + at + i);
@@ -75,50 +76,87 @@ static void narrow_pass(const void *argument, int64_t begin, int64_t end, int wo
         random_words(call->seed, RANDOM_STREAM_OPTIMIZER, call->step, element / 4, words);
       uint32_t word = words[element % 4];
       call->m[at + i] = narrowed(m[i], call->stochastic, word & 0xFFFFu);
-      call->v[at + i] = narrowed(v[i], call->stochastic, word >> 16);
+      if (call->v) call->v[at + i] = narrowed(v[i], call->stochastic, word >> 16);
     }
   }
 }
 
-void cpu_adamw_step(struct device *device, const struct adamw *adamw, const struct adamw_tensor *tensors, int count,
-                    const double *square_sum) {
-  double factor = adamw->gradient_scale;
-  if (adamw->clip_norm > 0) {
-    double norm = adamw->gradient_scale * sqrt(*square_sum);
-    if (norm > adamw->clip_norm) factor *= adamw->clip_norm / norm;
+// What gradients are multiplied by: their scale, and the clip factor.
+static double gradient_factor(double gradient_scale, double clip_norm, const double *square_sum) {
+  if (clip_norm <= 0) return gradient_scale;
+  double norm = gradient_scale * sqrt(*square_sum);
+  return norm > clip_norm ? gradient_scale * (clip_norm / norm) : gradient_scale;
+}
+
+// How what is narrow is rounded.
+struct rounding {
+  bool stochastic;
+  uint64_t seed, step;
+};
+
+// Runs the pass over a tensor; `call` has the numbers, the tensor the arrays.
+static void run_over(struct device *device, range_pass *pass, struct optimizer_call call,
+                     const struct optimizer_tensor *tensor, const struct rounding *rounding) {
+  bool narrow_state = tensor->state != DTYPE_FLOAT32 && tensor->m;
+  bool narrow_master = tensor->master != DTYPE_FLOAT32 && tensor->parameter;
+  call.parameter = narrow_master ? NULL : tensor->parameter;
+  call.gradient = tensor->gradient;
+  call.direction = tensor->direction;
+  call.m = narrow_state ? NULL : tensor->m;
+  call.v = narrow_state ? NULL : tensor->v;
+  if (!narrow_state && !narrow_master) {
+    device_run(device, pass, &call, tensor->count, 16384);
+    return;
   }
+  struct narrow_call narrow = {.wide = call,
+                               .pass = pass,
+                               .parameter = narrow_master ? tensor->parameter : NULL,
+                               .m = narrow_state ? tensor->m : NULL,
+                               .v = narrow_state ? tensor->v : NULL,
+                               .first = tensor->first,
+                               .stochastic = rounding->stochastic,
+                               .seed = rounding->seed,
+                               .step = rounding->step};
+  device_run(device, narrow_pass, &narrow, tensor->count, 16384);
+}
+
+void cpu_adamw_step(struct device *device, const struct adamw *adamw, const struct optimizer_tensor *tensors, int count,
+                    const double *square_sum) {
+  double factor = gradient_factor(adamw->gradient_scale, adamw->clip_norm, square_sum);
   double correction1 = 1 - pow(adamw->beta1, (double)adamw->step);
   double correction2 = 1 - pow(adamw->beta2, (double)adamw->step);
+  struct rounding rounding = {adamw->stochastic, adamw->seed, (uint64_t)adamw->step};
   for (int i = 0; i < count; i++) {
-    const struct adamw_tensor *tensor = &tensors[i];
-    bool narrow_state = tensor->state != DTYPE_FLOAT32, narrow_master = tensor->master != DTYPE_FLOAT32;
-    struct adamw_call call = {.parameter = narrow_master ? NULL : tensor->parameter,
-                              .gradient = tensor->gradient,
-                              .m = narrow_state ? NULL : tensor->m,
-                              .v = narrow_state ? NULL : tensor->v,
-                              .gradient_factor = (float)factor,
-                              .beta1 = (float)adamw->beta1,
-                              .rest1 = (float)(1 - adamw->beta1),
-                              .beta2 = (float)adamw->beta2,
-                              .rest2 = (float)(1 - adamw->beta2),
-                              .step_size = (float)(adamw->lr / correction1),
-                              .inverse_correction2 = (float)(1 / sqrt(correction2)),
-                              .eps = (float)adamw->eps,
-                              .decay_factor = (float)(tensor->decay ? 1 - adamw->lr * adamw->weight_decay : 1)};
-    if (narrow_state || narrow_master) {
-      struct narrow_call narrow = {.wide = call,
-                                   .adamw = device->level->adamw,
-                                   .parameter = narrow_master ? tensor->parameter : NULL,
-                                   .m = narrow_state ? tensor->m : NULL,
-                                   .v = narrow_state ? tensor->v : NULL,
-                                   .first = tensor->first,
-                                   .stochastic = adamw->stochastic,
-                                   .seed = adamw->seed,
-                                   .step = (uint64_t)adamw->step};
-      device_run(device, narrow_pass, &narrow, tensor->count, 16384);
-      continue;
-    }
-    device_run(device, device->level->adamw, &call, tensor->count, 16384);
+    struct optimizer_call call = {.gradient_factor = (float)factor,
+                                  .beta1 = (float)adamw->beta1,
+                                  .rest1 = (float)(1 - adamw->beta1),
+                                  .beta2 = (float)adamw->beta2,
+                                  .rest2 = (float)(1 - adamw->beta2),
+                                  .step_size = (float)(adamw->lr / correction1),
+                                  .inverse_correction2 = (float)(1 / sqrt(correction2)),
+                                  .eps = (float)adamw->eps,
+                                  .decay_factor = (float)(tensors[i].decay ? 1 - adamw->lr * adamw->weight_decay : 1)};
+    run_over(device, device->level->adamw, call, &tensors[i], &rounding);
+  }
+}
+
+void cpu_momentum_step(struct device *device, const struct momentum *momentum, const struct optimizer_tensor *tensors,
+                       int count, const double *square_sum) {
+  double factor = gradient_factor(momentum->gradient_scale, momentum->clip_norm, square_sum);
+  struct rounding rounding = {momentum->stochastic, momentum->seed, (uint64_t)momentum->step};
+  for (int i = 0; i < count; i++) {
+    double scale = tensors[i].lr_scale != 0 ? tensors[i].lr_scale : 1;
+    struct optimizer_call call = {
+        .gradient_factor = (float)factor,
+        .beta1 = (float)momentum->beta1,
+        .rest1 = (float)momentum->share1,
+        .beta2 = (float)momentum->beta2,
+        .rest2 = (float)(1 - momentum->beta2),
+        .step_size = (float)momentum->lr * (float)scale,
+        .decay_factor = (float)(tensors[i].decay ? 1 - momentum->lr * momentum->weight_decay : 1),
+        .nesterov = momentum->nesterov,
+        .sign = momentum->sign};
+    run_over(device, device->level->momentum, call, &tensors[i], &rounding);
   }
 }
 

@@ -70,7 +70,7 @@ static void square_sum_pass(const void *argument, int64_t begin, int64_t end, in
 // See struct adamw in kernels/ops.h. Bias corrections are folded in: step_size = lr / (1 - beta1^step),
 // inverse_correction2 = 1 / sqrt(1 - beta2^step), decay_factor = 1 - lr * weight_decay.
 static void adamw_pass(const void *argument, int64_t begin, int64_t end, int worker) {
-  const struct adamw_call *call = argument;
+  const struct optimizer_call *call = argument;
   vfloat factor = splat(call->gradient_factor), beta1 = splat(call->beta1), beta2 = splat(call->beta2);
   vfloat rest1 = splat(call->rest1), rest2 = splat(call->rest2), eps = splat(call->eps);
   vfloat step_size = splat(call->step_size), correction = splat(call->inverse_correction2);
@@ -84,6 +84,34 @@ static void adamw_pass(const void *argument, int64_t begin, int64_t end, int wor
                step_size * (m / (vector_sqrt(v) * correction + eps));
     store_as_part(DTYPE_FLOAT32, call->m, i, m, count);
     store_as_part(DTYPE_FLOAT32, call->v, i, v, count);
+    store_as_part(DTYPE_FLOAT32, call->parameter, i, p, count);
+  }
+}
+
+// See struct momentum in kernels/ops.h; rest1 is its share1, step_size = lr * lr_scale.
+static void momentum_pass(const void *argument, int64_t begin, int64_t end, int worker) {
+  const struct optimizer_call *call = argument;
+  vfloat factor = splat(call->gradient_factor), beta1 = splat(call->beta1), beta2 = splat(call->beta2);
+  vfloat share1 = splat(call->rest1), rest2 = splat(call->rest2), step_size = splat(call->step_size);
+  vfloat decay = splat(call->decay_factor), zero = splat(0), one = splat(1);
+  for (int64_t i = begin; i < end; i += LANES) {
+    int64_t count = end - i;
+    vfloat g = load_as_part(DTYPE_FLOAT32, call->gradient, i, count) * factor;
+    vfloat m = call->m ? load_as_part(DTYPE_FLOAT32, call->m, i, count) : zero;
+    vfloat mixed = m * beta1 + g * share1, direction = mixed;
+    if (call->sign) {
+      direction = select_lanes(mixed > zero, one, select_lanes(mixed < zero, -one, zero));
+      m = m * beta2 + g * rest2;
+    } else {
+      if (call->nesterov) direction = mixed * beta1 + g * share1;
+      m = mixed;
+    }
+    if (call->m) store_as_part(DTYPE_FLOAT32, call->m, i, m, count);
+    if (!call->parameter) {
+      store_as_part(DTYPE_FLOAT32, call->direction, i, direction, count);
+      continue;
+    }
+    vfloat p = load_as_part(DTYPE_FLOAT32, call->parameter, i, count) * decay - step_size * direction;
     store_as_part(DTYPE_FLOAT32, call->parameter, i, p, count);
   }
 }

@@ -74,6 +74,8 @@ size_t cpu_workspace_bytes(const struct device *device, enum op_kind kind, const
       return head_scratch_bytes(shape->rows, shape->vocabulary, shape->dtype, shape->training);
     case OP_OPTIMIZER:
       return optimizer_scratch_bytes(shape->rows);
+    case OP_ORTHOGONALIZE:
+      return orthogonal_scratch_bytes(shape->rows, shape->width);
     case OP_EMBEDDING:
     case OP_QKV:
     case OP_SWIGLU:

@@ -4,6 +4,7 @@
 #include "kernels/cuda/blocks.cuh"
 #include "kernels/cuda/head.cuh"
 #include "kernels/cuda/memory.cuh"
+#include "kernels/cuda/orthogonal.cuh"
 
 namespace {
 
@@ -57,6 +58,9 @@ constexpr struct ops make_ops(const char *name) {
   ops.head_evaluate = head_evaluate;
   ops.square_sum = square_sum;
   ops.adamw_step = adamw_step;
+  ops.momentum_step = momentum_step;
+  ops.orthogonalize = orthogonalize;
+  ops.normalize_rows = normalize_rows;
   ops.fill_normal = fill_normal;
   ops.fill_constant = fill_constant;
   return ops;

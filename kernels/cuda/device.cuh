@@ -38,6 +38,12 @@ struct adamw_numbers {
   // Of stochastic rounding.
   uint64_t seed, step;
 };
+// The same of struct momentum: step_size = lr, decay_factor = 1 - lr * weight_decay.
+struct momentum_numbers {
+  double gradient_scale, clip_norm;
+  float beta1, share1, beta2, rest2, step_size, decay_factor;
+  uint64_t seed, step;
+};
 // What formats draw and select by.
 struct format_numbers {
   uint64_t step;
@@ -46,6 +52,7 @@ struct format_numbers {
 };
 struct step_numbers {
   adamw_numbers adamw;
+  momentum_numbers momentum;
   format_numbers format;
   float head_gradient_scale;
 };

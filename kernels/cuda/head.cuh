@@ -80,7 +80,7 @@ void square_sum(struct device *device, const struct tensor_span *spans, int coun
 }
 
 template <class Master, class State, bool STOCHASTIC>
-void run_adamw(struct device *device, const struct adamw_tensor &t, const double *square_sum) {
+void run_adamw(struct device *device, const struct optimizer_tensor &t, const double *square_sum) {
   constexpr int N = WORD_ELEMENTS<State>;
   Master *parameter = (Master *)t.parameter;
   State *m = (State *)t.m, *v = (State *)t.v;
@@ -92,7 +92,7 @@ void run_adamw(struct device *device, const struct adamw_tensor &t, const double
       view(m, t.count), view(v, t.count), view(square_sum, 1));
 }
 
-void adamw_step(struct device *device, const struct adamw *adamw, const struct adamw_tensor *tensors, int count,
+void adamw_step(struct device *device, const struct adamw *adamw, const struct optimizer_tensor *tensors, int count,
                 const double *square_sum) {
   double correction1 = 1 - pow(adamw->beta1, (double)adamw->step);
   double correction2 = 1 - pow(adamw->beta2, (double)adamw->step);
@@ -111,7 +111,7 @@ void adamw_step(struct device *device, const struct adamw *adamw, const struct a
   n.step = (uint64_t)adamw->step;
   stage(device, &device->numbers->adamw, &n, sizeof n);
   for (int i = 0; i < count; i++) {
-    const struct adamw_tensor &t = tensors[i];
+    const struct optimizer_tensor &t = tensors[i];
     with_dtype(t.master, [&](auto master) {
       with_dtype(t.state, [&](auto state) {
         using Master = decltype(master);
@@ -121,6 +121,51 @@ void adamw_step(struct device *device, const struct adamw *adamw, const struct a
           run_adamw<Master, State, NARROW>(device, t, square_sum);
         else
           run_adamw<Master, State, false>(device, t, square_sum);
+      });
+    });
+  }
+}
+
+template <class Master, class State, bool STOCHASTIC>
+void run_momentum(struct device *device, const struct momentum *momentum, const struct optimizer_tensor &t,
+                  const double *square_sum) {
+  constexpr int N = WORD_ELEMENTS<State>;
+  Master *parameter = (Master *)t.parameter;
+  State *m = (State *)t.m;
+  bool words = wide(N, t.count, parameter, t.gradient, m, t.direction) && t.first % 8 == 0;
+  int64_t pieces = t.count / (words ? N : 1);
+  run(device, words ? momentum_kernel<Master, State, STOCHASTIC, N> : momentum_kernel<Master, State, STOCHASTIC, 1>,
+      {"momentum", element_blocks(pieces), ELEMENT_THREADS, 0}, pieces, t.decay, momentum->nesterov, momentum->sign,
+      t.lr_scale != 0 ? (float)t.lr_scale : 1.0f, t.first,
+      view((const momentum_numbers *)&device->numbers->momentum, 1), view(parameter, t.count),
+      view(t.gradient, t.count), view(m, t.count), view(t.direction, t.count), view(square_sum, 1));
+}
+
+void momentum_step(struct device *device, const struct momentum *momentum, const struct optimizer_tensor *tensors,
+                   int count, const double *square_sum) {
+  momentum_numbers n = {};
+  n.gradient_scale = momentum->gradient_scale;
+  n.clip_norm = momentum->clip_norm;
+  n.beta1 = (float)momentum->beta1;
+  n.share1 = (float)momentum->share1;
+  n.beta2 = (float)momentum->beta2;
+  n.rest2 = (float)(1 - momentum->beta2);
+  n.step_size = (float)momentum->lr;
+  n.decay_factor = (float)(1 - momentum->lr * momentum->weight_decay);
+  n.seed = momentum->seed;
+  n.step = (uint64_t)momentum->step;
+  stage(device, &device->numbers->momentum, &n, sizeof n);
+  for (int i = 0; i < count; i++) {
+    const struct optimizer_tensor &t = tensors[i];
+    with_dtype(t.parameter ? t.master : DTYPE_FLOAT32, [&](auto master) {
+      with_dtype(t.m ? t.state : DTYPE_FLOAT32, [&](auto state) {
+        using Master = decltype(master);
+        using State = decltype(state);
+        constexpr bool NARROW = sizeof(Master) < sizeof(float) || sizeof(State) < sizeof(float);
+        if (NARROW && momentum->stochastic)
+          run_momentum<Master, State, NARROW>(device, momentum, t, square_sum);
+        else
+          run_momentum<Master, State, false>(device, momentum, t, square_sum);
       });
     });
   }

@@ -35,6 +35,16 @@ struct cuda_head_scratch cuda_head_scratch(int64_t rows, int64_t vocabulary, enu
   return s;
 }
 
+struct cuda_orthogonal_scratch cuda_orthogonal_scratch(int64_t rows, int64_t columns) {
+  int64_t side = rows < columns ? rows : columns, blocks = parts_of(rows * columns, CUDA_SQUARE_BLOCK);
+  size_t square = cuda_aligned_bytes((size_t)(side * side) * sizeof(float));
+  struct cuda_orthogonal_scratch s = {.product = cuda_aligned_bytes((size_t)(rows * columns) * sizeof(float))};
+  s.square = s.product + square;
+  s.sums = s.square + square;
+  s.end = s.sums + (size_t)((blocks > 2 * rows ? blocks : 2 * rows) + 2) * sizeof(double);
+  return s;
+}
+
 struct cuda_sort_scratch cuda_sort_scratch(int64_t rows) {
   size_t order = cuda_aligned_bytes((size_t)rows * sizeof(int32_t));
   struct cuda_sort_scratch s = {{0, order}, 2 * order, 0};
@@ -52,6 +62,8 @@ size_t cuda_workspace_bytes(const struct device *device, enum op_kind kind, cons
       return cuda_head_scratch(shape->rows, shape->vocabulary, shape->dtype, shape->training).end;
     case OP_OPTIMIZER:
       return cuda_square_scratch_bytes(shape->rows);
+    case OP_ORTHOGONALIZE:
+      return cuda_orthogonal_scratch(shape->rows, shape->width).end;
     case OP_EMBEDDING:
       return shape->training && shape->vocabulary > CUDA_SORT_VOCABULARY ? cuda_sort_scratch(shape->rows).end : 0;
     case OP_QKV:

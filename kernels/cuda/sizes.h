@@ -31,6 +31,10 @@ struct cuda_head_scratch {  // byte offsets into the workspace
   size_t nats, d_logits, end;
 };
 struct cuda_head_scratch cuda_head_scratch(int64_t rows, int64_t vocabulary, enum dtype dtype, bool training);
+struct cuda_orthogonal_scratch {  // from 0 a matrix of the same size; two squares of the smaller side; sums of squares
+  size_t product, square, sums, end;
+};
+struct cuda_orthogonal_scratch cuda_orthogonal_scratch(int64_t rows, int64_t columns);
 struct cuda_sort_scratch {
   size_t orders[2], counts, end;
 };

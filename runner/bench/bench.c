@@ -108,6 +108,8 @@ static bool model_make(struct bench *bench, int64_t layers, int64_t width, struc
   if (!bench_dtype(bench, &dtype, error)) return false;
   if (!config_set_number(config, field_find("train.batch_tokens", NULL), (double)(batch * context), error))
     return error_context(error, "bench: %lld sequences of %lld tokens", (long long)batch, (long long)context);
+  if (o->optimizer && !config_set(config, field_find("train.optimizer", NULL), o->optimizer, &bench->arena, error))
+    return error_context(error, "bench: --optimizer");
   struct corpus_facts facts = {0};
   return config_resolve(config, &facts, dtype_name(dtype), error) || error_context(error, "bench");
 }

@@ -23,8 +23,9 @@ enum bench_suite { BENCH_GEMM, BENCH_OPS, BENCH_STEP, BENCH_FORMATS };
 const char *bench_suite_name(enum bench_suite suite);  // "gemm", "ops", "step", "formats"
 
 struct bench_options {
-  bool quick;         // a few repeats
-  const char *dtype;  // of the products; NULL: gemm takes all the device has, ops and step what the trainer would
+  bool quick;             // a few repeats
+  const char *dtype;      // of the products; NULL: gemm takes all the device has, ops and step what the trainer would
+  const char *optimizer;  // step: by its name; NULL: adamw
   int64_t threads;
   int64_t processes;  // step: this many at once, against as many floors; 0 or 1: no such comparison
   // Shape of the model; AUTO_INTEGER where not given.

@@ -32,6 +32,7 @@ void bench_json(const struct bench *bench, struct text *out) {
     if (row->shape) json_key_string(&json, "shape", row->shape);
     if (row->sizes) json_key_string(&json, "sizes", row->sizes);
     if (row->model) put_model(&json, row->model);
+    if (row->model && bench->options.optimizer) json_key_string(&json, "optimizer", row->model->train.optimizer);
     if (row->format) json_key_string(&json, "format", row->format);
     put_known(&json, "time_ratio", row->time_ratio);
     json_key_string(&json, "dtype", dtype_name(row->dtype));

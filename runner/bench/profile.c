@@ -347,13 +347,34 @@ static void square_sum(struct device *d, const struct tensor_span *spans, int co
   end(of(d), began, (struct bench_call){.name = "square sum", .size = {elements}});
 }
 
-static void adamw_step(struct device *d, const struct adamw *adamw, const struct adamw_tensor *tensors, int count,
+static void adamw_step(struct device *d, const struct adamw *adamw, const struct optimizer_tensor *tensors, int count,
                        const double *squares) {
   int64_t elements = 0;
   for (int i = 0; i < count; i++) elements += tensors[i].count;
   double began = start(of(d));
   of(d)->inner->adamw_step(of(d)->inner_device, adamw, tensors, count, squares);
   end(of(d), began, (struct bench_call){.name = "adamw", .size = {elements}});
+}
+
+static void momentum_step(struct device *d, const struct momentum *momentum, const struct optimizer_tensor *tensors,
+                          int count, const double *squares) {
+  int64_t elements = 0;
+  for (int i = 0; i < count; i++) elements += tensors[i].count;
+  double began = start(of(d));
+  of(d)->inner->momentum_step(of(d)->inner_device, momentum, tensors, count, squares);
+  end(of(d), began, (struct bench_call){.name = "momentum", .size = {elements}});
+}
+
+static void orthogonalize(struct device *d, int64_t rows, int64_t columns, int steps, float *x) {
+  double began = start(of(d));
+  of(d)->inner->orthogonalize(of(d)->inner_device, rows, columns, steps, x);
+  end(of(d), began, (struct bench_call){.name = "orthogonalize", .size = {rows, columns, steps}});
+}
+
+static void normalize_rows(struct device *d, int64_t rows, int64_t columns, double beta2, float *v, float *x) {
+  double began = start(of(d));
+  of(d)->inner->normalize_rows(of(d)->inner_device, rows, columns, beta2, v, x);
+  end(of(d), began, (struct bench_call){.name = "normalize rows", .size = {rows, columns}});
 }
 
 static void fill_normal(struct device *d, float *data, int64_t count, double std, uint64_t seed, uint32_t tensor) {
@@ -411,6 +432,9 @@ void bench_profile_open(struct bench_profile *profile, struct bench *bench) {
                                             .head_evaluate = head_evaluate,
                                             .square_sum = square_sum,
                                             .adamw_step = adamw_step,
+                                            .momentum_step = momentum_step,
+                                            .orthogonalize = orthogonalize,
+                                            .normalize_rows = normalize_rows,
                                             .fill_normal = fill_normal,
                                             .fill_constant = fill_constant}};
 }

@@ -58,6 +58,8 @@ static bool check(const struct bench_arguments *a, int argument_count, struct er
     return error_set(error, EXIT_USAGE_ERROR, "bench: --threads is 1 to %d", parallel_limit());
   if (o->processes && a->suite != BENCH_STEP)
     return error_set(error, EXIT_USAGE_ERROR, "bench: --side-by-side is for step");
+  if (o->optimizer && a->suite != BENCH_STEP)
+    return error_set(error, EXIT_USAGE_ERROR, "bench: --optimizer is for step");
   if (o->levels && a->suite != BENCH_OPS) return error_set(error, EXIT_USAGE_ERROR, "bench: --levels is for ops");
   if (o->processes && (o->processes < 2 || o->processes > 64 || o->processes > parallel_limit()))
     return error_set(error, EXIT_USAGE_ERROR, "bench: --side-by-side is 2 to %d",
@@ -83,6 +85,8 @@ void command_bench(struct command_line *line) {
       {"batch", 0, OPTION_INTEGER, &o->batch, "N", "sequences of a step (16)"},
       {"dtype", 0, OPTION_TEXT, &o->dtype, "TYPE", "auto, float32 or bfloat16; gemm: all the CPU has",
        (const char *const[]){"auto", "float32", "bfloat16", NULL}},
+      {"optimizer", 0, OPTION_TEXT, &o->optimizer, "NAME",
+       "step: one of train.optimizer (adamw); its times are not kept"},
       {"threads", 0, OPTION_INTEGER, &o->threads, "N", "of each step or product (1)"},
       {"side-by-side", 0, OPTION_INTEGER, &o->processes, "N", "step: in N processes at once, and on N threads"},
       {"levels", 0, OPTION_FLAG, &o->levels, NULL, "ops: on every instruction set level of this CPU, side by side"},
@@ -107,6 +111,8 @@ void command_bench(struct command_line *line) {
   arguments.shapes = line->arguments + 1;
   arguments.shape_count = line->count - 1;
   if (!quiet) o->progress = stderr;
+  // Times are estimated by what is kept, whatever the optimizer.
+  if (o->optimizer && strcmp(o->optimizer, "adamw") != 0) arguments.store = false;
   if (suite_find(line->arguments[0], &arguments.suite, &line->error) && check(&arguments, line->count, &line->error))
     measure(&arguments, &line->error);
 }

@@ -260,6 +260,8 @@ def mistakes():
             (["ops", "--threads", "0"], "--threads is 1 to"),
             (["gemm", "--side-by-side", "2"], "--side-by-side is for step"),
             (["step", "--levels"], "--levels is for ops"),
+            (["gemm", "--optimizer", "muon"], "--optimizer is for step"),
+            (["step", "--optimizer", "muonn"], "did you mean 'muon'"),
             (["step", "--side-by-side", "1"], "--side-by-side is 2 to"),
             (["step", "--side-by-side", "2", "--threads", "2"], "exclude each other")]:
         code, out, err = isoloss("mistakes", "bench", *arguments, "--quick", "--quiet")

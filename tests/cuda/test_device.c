@@ -30,7 +30,7 @@ static void narrow_case(enum dtype master, enum dtype state, int64_t count, bool
                         .seed = 11};
   for (adamw.step = 1; adamw.step <= STEPS; adamw.step++)
     for (int s = 0; s < 2; s++) {
-      struct adamw_tensor tensor = {p.data[s], g.data[s], m.data[s], v.data[s], count, true, state, first, master};
+      struct optimizer_tensor tensor = {p.data[s], g.data[s], m.data[s], v.data[s], count, true, state, first, master};
       ops[s]->adamw_step(device[s], &adamw, &tensor, 1, NULL);
     }
   array_check(&p, NULL, master == DTYPE_BFLOAT16 ? 1e-3 : 1e-4, "parameter");
@@ -51,6 +51,51 @@ static void narrow_masters(void) {
       narrow_case(DTYPE_BFLOAT16, state, 1027, stochastic, 5);   // one by one, from within a block
       narrow_case(DTYPE_BFLOAT16, state, 516, stochastic, 4);
     }
+}
+
+// The same of optimizers of one moment: momentum and Lion.
+static void narrow_moment_case(enum dtype master, enum dtype state, int64_t count, bool sign, bool stochastic,
+                               int64_t first) {
+  enum { STEPS = 4 };
+  struct array p = array_random(master, count, 1), g = array_random(DTYPE_FLOAT32, count, 1);
+  struct array m = array_random(state, count, 0);
+  struct momentum momentum = {.lr = 3e-3,
+                              .beta1 = 0.9,
+                              .share1 = sign ? 0.1 : 1,
+                              .beta2 = 0.99,
+                              .weight_decay = 0.1,
+                              .nesterov = !sign,
+                              .sign = sign,
+                              .gradient_scale = 1,
+                              .stochastic = stochastic,
+                              .seed = 11};
+  for (momentum.step = 1; momentum.step <= STEPS; momentum.step++)
+    for (int s = 0; s < 2; s++) {
+      struct optimizer_tensor tensor = {.parameter = p.data[s],
+                                        .gradient = g.data[s],
+                                        .m = m.data[s],
+                                        .count = count,
+                                        .decay = true,
+                                        .state = state,
+                                        .first = first,
+                                        .master = master};
+      ops[s]->momentum_step(device[s], &momentum, &tensor, 1, NULL);
+    }
+  array_check(&p, NULL, master == DTYPE_BFLOAT16 ? 1e-3 : 1e-4, "parameter");
+  array_check(&m, NULL, 1e-4, "m");
+  if (master == DTYPE_BFLOAT16 && !CHECK(differing(&p) <= 3)) printf("# %lld\n", (long long)differing(&p));
+  if (state == DTYPE_BFLOAT16 && !CHECK(differing(&m) <= 3)) printf("# %lld\n", (long long)differing(&m));
+  struct array *all[] = {&p, &g, &m};
+  arrays_free(all, COUNT_OF(all));
+}
+static void narrow_moment(void) {
+  for (int which = 0; which < 12; which++) {
+    bool sign = which % 2, stochastic = which / 2 % 2;
+    enum dtype master = which / 4 > 0 ? DTYPE_BFLOAT16 : DTYPE_FLOAT32;
+    enum dtype state = which / 4 == 1 ? DTYPE_FLOAT32 : DTYPE_BFLOAT16;
+    narrow_moment_case(master, state, 4096, sign, stochastic, 64);
+    narrow_moment_case(master, state, 1027, sign, stochastic, 5);
+  }
 }
 
 // A second moment that grows by less than half a step of bfloat16: rounded to nearest it stands still, stochastically
@@ -77,7 +122,7 @@ static void stochastic_mean(void) {
     for (adamw.step = 1; adamw.step <= STEPS; adamw.step++) {
       want = want * beta2 + g2 * (1 - beta2);
       for (int s = 0; s < 2; s++) {
-        struct adamw_tensor tensor = {p.data[s], g.data[s], m.data[s], v.data[s], COUNT, false, DTYPE_BFLOAT16, 0};
+        struct optimizer_tensor tensor = {p.data[s], g.data[s], m.data[s], v.data[s], COUNT, false, DTYPE_BFLOAT16, 0};
         ops[s]->adamw_step(device[s], &adamw, &tensor, 1, NULL);
       }
     }
@@ -117,8 +162,8 @@ static void stochastic_drift(void) {
                           .seed = 7};
     for (adamw.step = 1; adamw.step <= STEPS; adamw.step++)
       for (int s = 0; s < 2; s++) {
-        struct adamw_tensor tensor = {p.data[s], g.data[s],     m.data[s], v.data[s],     COUNT,
-                                      false,     DTYPE_FLOAT32, 0,         DTYPE_BFLOAT16};
+        struct optimizer_tensor tensor = {p.data[s], g.data[s],     m.data[s], v.data[s],     COUNT,
+                                          false,     DTYPE_FLOAT32, 0,         DTYPE_BFLOAT16};
         ops[s]->adamw_step(device[s], &adamw, &tensor, 1, NULL);
       }
     for (int s = 0; s < 2; s++) {
@@ -234,6 +279,7 @@ int main(void) {
   devices_begin();
   RUN(values);
   RUN(narrow_state);
+  RUN(narrow_moment);
   RUN(narrow_masters);
   RUN(stochastic_mean);
   RUN(stochastic_drift);

@@ -10,7 +10,7 @@ HOT = ["adamw_kernel", "add_losses_kernel", "add_rows_kernel", "attention_dots_k
        "attention_mma_key_gradient_kernel", "attention_mma_query_gradient_kernel", "attention_query_gradient_kernel",
        "check_ids_kernel", "choice_kernel", "convert_kernel", "cross_entropy_kernel", "embedding_add_kernel",
        "embedding_backward_kernel", "embedding_forward_kernel", "hadamard_signs_kernel", "learned_rows_kernel",
-       "learned_sum_kernel", "product_numbers_kernel", "prune_kernel", "qkv_kernel", "represent_kernel", "rmsnorm_backward_kernel",
+       "learned_sum_kernel", "momentum_kernel", "product_numbers_kernel", "prune_kernel", "qkv_kernel", "represent_kernel", "rmsnorm_backward_kernel",
        "rmsnorm_backward_wide_kernel", "rmsnorm_forward_kernel", "rmsnorm_scale_kernel", "row_statistics_kernel",
        "select_begin_kernel", "select_count_kernel", "select_found_kernel", "select_rows_kernel", "sort_count_kernel", "sort_move_kernel",
        "sort_scan_kernel", "square_sum_kernel", "swiglu_backward_kernel", "swiglu_forward_kernel",

@@ -16,8 +16,8 @@
 #endif
 enum { STEPS = 50, CONTEXT = 16, SEQUENCES = TEST_SEQUENCES, ROWS = CONTEXT * SEQUENCES, VOCABULARY = 23 };
 
-static inline struct run_config configuration_of(const char *format, int layers, const char *dtype,
-                                                 const char *recompute) {
+static inline struct run_config configuration_by(const char *optimizer, double lr, const char *format, int layers,
+                                                 const char *dtype, const char *recompute) {
   struct run_config c;
   struct error error = {0};
   struct corpus_facts facts = {0};
@@ -32,9 +32,10 @@ static inline struct run_config configuration_of(const char *format, int layers,
   c.train.batch_tokens = ROWS;
   c.train.accumulation = layers;
   c.train.tokens = STEPS * ROWS;
-  c.train.lr = 0.002;
+  c.train.optimizer = optimizer;
+  c.train.lr = lr;
   // Adam blows differences of a gradient that is nearly nothing up to whole steps: not below this.
-  c.train.adam_eps = 1e-4;
+  if (optimizer_reads(&c, field_find("train.adam_eps", NULL))) c.train.adam_eps = 1e-4;
   c.model.dtype = dtype;
   c.train.recompute = recompute;
   if (!CHECK(config_resolve(&c, &facts, dtype, &error))) {
@@ -42,6 +43,15 @@ static inline struct run_config configuration_of(const char *format, int layers,
     exit(1);
   }
   return c;
+}
+
+static inline struct run_config configuration_of(const char *format, int layers, const char *dtype,
+                                                 const char *recompute) {
+  return configuration_by("adamw", 0.002, format, layers, dtype, recompute);
+}
+
+static inline struct run_config configuration_with(const char *optimizer, double lr) {
+  return configuration_by(optimizer, lr, "none", 2, "float32", "none");
 }
 
 static inline struct run_config configuration(const char *dtype, const char *recompute) {

@@ -113,7 +113,7 @@ static void keeps_up_with_growth(void) {
                           .eps = 1e-8,
                           .step = step + 1,
                           .gradient_scale = 1};
-    struct adamw_tensor tensors[2] = {
+    struct optimizer_tensor tensors[2] = {
         {.parameter = l.master, .gradient = l.d_weight, .m = m_w, .v = v_w, .count = OUTPUTS * INPUTS},
         {.parameter = learned, .gradient = gradients, .m = m, .v = v, .count = LEARNED_SCALES}};
     double no_clipping = 0;

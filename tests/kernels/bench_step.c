@@ -115,7 +115,7 @@ static void optimizer(void) {
                         .step = 100,
                         .gradient_scale = 1,
                         .clip_norm = 1};
-  struct adamw_tensor tensor = {s.embedding, s.d_embedding, s.m1, s.m2, s.parameters, true};
+  struct optimizer_tensor tensor = {s.embedding, s.d_embedding, s.m1, s.m2, s.parameters, true};
   ops->square_sum(device, &span, 1, &s.squares);
   ops->adamw_step(device, &adamw, &tensor, 1, &s.squares);
   ops->clear(device, s.d_embedding, (size_t)s.parameters * sizeof(float));

@@ -109,11 +109,22 @@ static void one_key_less(struct device *device, const struct attention *shape, c
   ops->clear(device, d_v, (size_t)shape->head_dim * dtype_bytes(shape->dtype));
 }
 
-static void no_clipping(struct device *device, const struct adamw *adamw, const struct adamw_tensor *tensors, int count,
-                        const double *square_sum) {
+static void no_clipping(struct device *device, const struct adamw *adamw, const struct optimizer_tensor *tensors,
+                        int count, const double *square_sum) {
   struct adamw changed = *adamw;
   changed.clip_norm = 0;
   ops->adamw_step(device, &changed, tensors, count, NULL);
+}
+
+static void looks_ahead(struct device *device, const struct momentum *momentum, const struct optimizer_tensor *tensors,
+                        int count, const double *square_sum) {
+  struct momentum changed = *momentum;
+  changed.nesterov = !momentum->nesterov;
+  ops->momentum_step(device, &changed, tensors, count, square_sum);
+}
+
+static void one_step_less(struct device *device, int64_t rows, int64_t columns, int steps, float *x) {
+  ops->orthogonalize(device, rows, columns, steps - 1, x);
 }
 
 static void never_pruned(struct device *device, const struct pruned_weight *weights, int count, int64_t step) {}
@@ -152,6 +163,8 @@ static void faults_are_caught(void) {
   PLANT("swiglu", swiglu_backward, gate_alone, both);
   PLANT("attention", attention_backward, one_key_less, both);
   PLANT("optimizer", adamw_step, no_clipping, COMPARED);
+  PLANT("momentum", momentum_step, looks_ahead, COMPARED);
+  PLANT("orthogonal", orthogonalize, one_step_less, COMPARED);
   PLANT("pruning", weights_prune, never_pruned, COMPARED);
   PLANT("convert", convert, last_not_written, COMPARED);
 }

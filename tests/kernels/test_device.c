@@ -249,7 +249,7 @@ static void subnormals(void) {
   struct tensor p = tensor_zero(DTYPE_FLOAT32, 40), g = tensor_zero(DTYPE_FLOAT32, 40);
   struct tensor m = tensor_random(DTYPE_FLOAT32, 40, 1e-39), v = tensor_random(DTYPE_FLOAT32, 40, 1e-39);
   struct adamw adamw = {.lr = 1, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .step = 10, .gradient_scale = 1};
-  struct adamw_tensor tensor = {p.data, g.data, m.data, v.data, 40, true};
+  struct optimizer_tensor tensor = {p.data, g.data, m.data, v.data, 40, true};
   ops->adamw_step(device, &adamw, &tensor, 1, NULL);
   double zeroes[40] = {0};
   tensor_check(&m, zeroes, 0, "m");

@@ -11,6 +11,7 @@
 #include "tests/trainer/make_run.h"
 #include "tests/trainer/process.h"
 #include "trainer/checkpoint.h"
+#include "trainer/optimizers/optimizer.h"
 #include "trainer/safetensors.h"
 
 static const char *program;
@@ -266,6 +267,32 @@ static void narrow_state(void) {
   CHECK(narrow_file.st_size >= half && narrow_file.st_size < half + 2 * 64);
 }
 
+// Every optimizer: stopped and taken up again, with moments of either type, and the bytes of its state.
+static void every_optimizer(void) {
+  struct error error = {0};
+  char *pairs[PAIRS + 4];
+  memcpy(pairs, small_run, sizeof small_run);
+  pairs[PAIRS] = "train.steps=40";
+  for (size_t i = 0; optimizers[i]; i++)
+    for (int narrow = 0; narrow < 2; narrow++) {
+      pairs[PAIRS + 1] = arena_format(&arena, "train.optimizer=%s", optimizers[i]->name);
+      pairs[PAIRS + 2] = arena_format(&arena, "train.optimizer_state=%s", narrow ? "bfloat16" : "float32");
+      pairs[PAIRS + 3] = strcmp(optimizers[i]->name, "sgd") == 0 ? "train.lr=0.3" : "train.lr=1e-3";
+      make("optimizer", PAIRS + 4, pairs);
+      CHECK(finish("optimizer") == EXIT_DONE);
+      char *whole = log_without_times(&arena, file_of("optimizer", "events.jsonl"), &error);
+      make("optimizer-again", PAIRS + 4, pairs);
+      CHECK(process_wait(start("optimizer-again", 0, "--steps", "17")) == EXIT_RUNS_FAILED);
+      CHECK(finish("optimizer-again") == EXIT_DONE);
+      same_as("optimizer-again", whole);
+      struct run_file file;
+      struct stat state;
+      CHECK(run_file_read(&arena, file_of("optimizer", "config.json"), &file, &error));
+      CHECK(stat(file_of("optimizer", "checkpoints/step-40/state.bin"), &state) == 0 &&
+            state.st_size == 160 + optimizer_state_bytes(&file.config));
+    }
+}
+
 // Master weights in bfloat16 likewise; the checkpoint holds them as they are kept, and gives the final loss again.
 static void narrow_masters(void) {
   struct error error = {0};
@@ -319,6 +346,7 @@ int main(int argc, char **argv) {
   RUN(no_checkpoint_left);
   RUN(full_disk);
   RUN(narrow_state);
+  RUN(every_optimizer);
   RUN(narrow_masters);
   folder_remove(folder, &error);
   arena_free(&arena);

@@ -1,0 +1,80 @@
+// The optimizers: a file each and an entry of `optimizers`. What a spec may say of one, the state that it keeps, and
+// its step, which is made of entries of the ops table alone and so runs on every backend. docs/optimizers.md tells how
+// to add one.
+#pragma once
+#include "kernels/ops.h"
+#include "trainer/config.h"
+
+// A run field that an optimizer reads, which is auto in the table of fields: what auto means to it, and which values it
+// takes. low and high both 0: those of the field.
+struct optimizer_setting {
+  const char *path, *fallback;
+  double low, high;
+};
+#define OPTIMIZER_SETTINGS 10
+
+// The parameters that an array of state has an element for.
+enum state_extent {
+  STATE_NONE,  // there is no such array
+  STATE_ALL,   // each of them, in the order of the parameters
+  STATE_REST,  // each that is not of the blocks' matrices, in that order
+  STATE_ROWS,  // each row of the blocks' matrices, in float32
+};
+// m and v, of the type train.optimizer_state, and one for rows.
+enum { STATE_M, STATE_V, STATE_OF_ROWS, STATE_ARRAYS };
+struct optimizer_state {
+  enum state_extent extent[STATE_ARRAYS];
+};
+
+// One of the blocks' matrices by itself. Its gradient may be overwritten: `direction` is its place.
+struct optimizer_matrix {
+  struct optimizer_tensor tensor;
+  int64_t rows, columns;
+  float *row_state;  // [rows], NULL where the state has no rows
+};
+
+// All that a step is made of. The gradients are finished, their sum of squares is taken.
+struct optimizer_step {
+  const struct ops *ops;
+  struct device *device;
+  const struct run_config *config;
+  double lr;
+  int64_t step;              // 1 for the first
+  const double *square_sum;  // in device memory
+  // Every parameter, in ranges of the parameters' order that differ in whether they decay and in the type of masters:
+  // embedding, norms and learned scales; the blocks' matrices; the head. m and v as the optimizer's state has them.
+  const struct optimizer_tensor *ranges;
+  int range_count, blocks_range;            // number of the range of the blocks' matrices
+  const struct optimizer_matrix *matrices;  // the same one by one
+  int matrix_count;
+};
+
+struct optimizer {
+  const char *name;
+  struct optimizer_setting settings[OPTIMIZER_SETTINGS];  // up to the first without a path
+  bool by_matrix;  // it moves a matrix as one, every element of it whatever its own gradient is
+  struct optimizer_state (*state)(const struct run_config *config);
+  void (*step)(const struct optimizer_step *step);
+};
+
+extern const struct optimizer optimizer_adamw, optimizer_sgd, optimizer_lion, optimizer_muon, optimizer_normuon;
+extern const struct optimizer *const optimizers[];  // ends with NULL
+// The configuration's, whose name is one of the table of fields and so of this one.
+const struct optimizer *optimizer_of(const struct run_config *config);
+
+// Whether the configuration's optimizer reads a run field: true of all fields that are no optimizer's setting.
+bool optimizer_reads(const struct run_config *config, const struct run_field *field);
+// Fills the settings that the configuration's optimizer reads, where they are auto, and leaves auto those that it does
+// not read. An error is about one of the latter that was set, or about a value that the optimizer does not take.
+bool optimizer_resolve(struct run_config *config, struct error *error);
+// The path of a field that the configuration's optimizer reads and that is auto still; NULL: it is resolved.
+const char *optimizer_unresolved(const struct run_config *config);
+
+// Whether the configuration's optimizer goes with the format of a training; the error tells which do.
+bool optimizer_takes(const struct run_config *config, const struct format *format, struct error *error);
+
+// Of a resolved configuration. The elements of an array of the state, its bytes, rounded up to DEVICE_ALIGNMENT, and
+// the bytes of all of them.
+int64_t optimizer_elements(const struct run_config *config, int array);
+int64_t optimizer_array_bytes(const struct run_config *config, int array);
+int64_t optimizer_state_bytes(const struct run_config *config);
