@@ -62,6 +62,7 @@ static void law_line(struct drawing *drawing, const struct plot_data *data, cons
                      const char *format, const double range[2], bool against_tokens) {
   struct figure_series *line = drawing_series(drawing, MARK_LINE, LINE_POINTS);
   line->colour = level_colour(&lines->levels, level);
+  line->label = level_label(drawing->arena, &lines->levels, level, TICKS_COUNT);
   double low = log(range[0]), high = log(range[1]), margin = 0.03 * (high - low), value = lines->levels.values[level];
   for (int i = 0; i < LINE_POINTS; i++) {
     double x = exp(low - margin + (high - low + 2 * margin) * i / (LINE_POINTS - 1));

@@ -28,7 +28,7 @@ void tikz_end(struct text *out) { text_add(out, "\\end{tikzpicture}%\n"); }
 static void put_places(struct text *out, const char *d, size_t length, const char *join) {
   bool first = true;
   for (const char *c = d; c < d + length;) {
-    if (*c == ' ' || *c == '\n') {
+    if (strchr(" \n\t\r", *c)) {
       c++;
       continue;
     }

@@ -123,6 +123,7 @@ struct report {
   const char *preset;        // of the spec, that these runs are of; NULL: none
   const struct spec *spec;   // NULL: the stored text does not parse any more
   struct standing standing;  // how the runs of the file stand
+  bool every_figure;         // asked for: see report_gather_figures
   bool spec_changed;         // the file differs from what the runs were started with
   double created_at;         // of the experiment
   const char *const *columns;
@@ -187,7 +188,7 @@ void report_gather_rates(struct report *report);
 // findings.c: what the reader must know; and the environment.
 void report_find(struct report *report);
 void report_environment(struct report *report);
-// figures.c
+// figures.c: those that the spec names, or the usual ones for these runs; all that there are for every_figure.
 bool report_gather_figures(struct report *report, struct error *error);
 
 // page.c: the HTML page. json.c: the JSON document.

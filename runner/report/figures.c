@@ -119,7 +119,10 @@ bool report_gather_figures(struct report *report, struct error *error) {
   }
   const char **names = NULL;
   size_t count = 0;
-  if (report->spec && report->spec->plots) {
+  if (report->every_figure) {
+    names = arena_array(&report->arena, 64, sizeof *names);
+    for (const struct plot_kind *kind = plot_kinds; kind->name && count < 64; kind++) names[count++] = kind->name;
+  } else if (report->spec && report->spec->plots) {
     names = report->spec->plots;
     count = report->spec->plot_count;
   } else {

@@ -243,6 +243,103 @@ static void hostile_words(void) {
   text_free(&svg);
 }
 
+// A figure of two curves whose words would mean something to a shell, gnuplot, TeX or CSV.
+static struct figure two_curves(const char *one, const char *two, struct figure_series series[2],
+                                struct figure_panel *panel) {
+  static const double x[] = {10, 100, 1000}, high[] = {5, 4, 3}, low[] = {3, 2.5, 2};
+  series[0] = (struct figure_series){.mark = MARK_LINE, .label = one, .count = 3, .x = x, .y = high};
+  series[1] = (struct figure_series){
+      .mark = MARK_LINE, .label = two, .colour = {PALETTE_CATEGORY, 1, 0}, .count = 3, .x = x, .y = low};
+  *panel = (struct figure_panel){.title = one, .series = series, .count = 2};
+  struct figure figure = {.name = "printed", .title = "A title", .panels = panel, .panel_count = 1};
+  figure.x = figure_axis("x", "", SCALE_LOG, TICKS_COUNT);
+  figure.y = figure_axis("y", "", SCALE_LINEAR, TICKS_PERCENT);
+  return figure;
+}
+
+static struct text drawn(const struct figure *figure, const struct figure_print *print, enum figure_format format) {
+  struct text out = {0};
+  struct error error = {0};
+  CHECK(figure_draw(figure, print, format, &out, &error));
+  CHECK_TEXT(error.text, "");
+  return out;
+}
+
+static void prints_hostile_words(void) {
+  struct figure_series series[2];
+  struct figure_panel panel;
+  const char *words = "it's 100% $HOME `touch /tmp/isoloss-was-here` \\ {a_b} #1, \"q\"";
+  struct figure figure = two_curves(words, "two", series, &panel);
+  const struct figure_print print = {.width = 5.5, .text = 8, .title = true, .dots = 100};
+  unlink("/tmp/isoloss-was-here");
+  for (int f = 0; f < FIGURE_FORMATS; f++) {
+    struct text out = drawn(&figure, &print, (enum figure_format)f);
+    CHECK(out.length > 500);
+    text_free(&out);
+  }
+  CHECK(access("/tmp/isoloss-was-here", F_OK) != 0);
+  struct text out = drawn(&figure, &print, FIGURE_TIKZ);
+  CHECK(strstr(text_string(&out),
+               "it's 100\\% \\$HOME `touch /tmp/isoloss-was-here` \\textbackslash{} \\{a\\_b\\} \\#1"));
+  CHECK(strstr(text_string(&out), "\\begin{tikzpicture}") && strstr(text_string(&out), "\\end{tikzpicture}"));
+  text_free(&out);
+  figure_csv(&figure, &out);
+  CHECK_TEXT(out.bytes,
+             "panel,series,kind,x,y,low,high\n"
+             "\"it's 100% $HOME `touch /tmp/isoloss-was-here` \\ {a_b} #1, \"\"q\"\"\","
+             "\"it's 100% $HOME `touch /tmp/isoloss-was-here` \\ {a_b} #1, \"\"q\"\"\",line,10,5,,\n"
+             "\"it's 100% $HOME `touch /tmp/isoloss-was-here` \\ {a_b} #1, \"\"q\"\"\","
+             "\"it's 100% $HOME `touch /tmp/isoloss-was-here` \\ {a_b} #1, \"\"q\"\"\",line,100,4,,\n"
+             "\"it's 100% $HOME `touch /tmp/isoloss-was-here` \\ {a_b} #1, \"\"q\"\"\","
+             "\"it's 100% $HOME `touch /tmp/isoloss-was-here` \\ {a_b} #1, \"\"q\"\"\",line,1000,3,,\n"
+             "\"it's 100% $HOME `touch /tmp/isoloss-was-here` \\ {a_b} #1, \"\"q\"\"\",two,line,10,3,,\n"
+             "\"it's 100% $HOME `touch /tmp/isoloss-was-here` \\ {a_b} #1, \"\"q\"\"\",two,line,100,2.5,,\n"
+             "\"it's 100% $HOME `touch /tmp/isoloss-was-here` \\ {a_b} #1, \"\"q\"\"\",two,line,1000,2,,\n");
+  text_free(&out);
+}
+
+// How often `words` are in the text.
+static int times(const struct text *text, const char *words) {
+  int count = 0;
+  for (const char *c = text_string(text); (c = strstr(c, words)); c += strlen(words)) count++;
+  return count;
+}
+
+static void legends_have_their_places(void) {
+  struct figure_series series[2];
+  struct figure_panel panel;
+  struct figure figure = two_curves("one", "two", series, &panel);
+  struct figure_print print = {.width = 3.3, .text = 8};
+  // Words at the ends of the curves need no samples: two curves, and the axes, are all that is stroked.
+  struct text direct = drawn(&figure, &print, FIGURE_SVG);
+  CHECK(times(&direct, ">one</text>") == 1 && times(&direct, "stroke=\"#0072b2\"") == 1);
+  CHECK(strstr(text_string(&direct), "width=\"3.3in\""));
+  CHECK(!strstr(text_string(&direct), "A title</text>"));
+  text_free(&direct);
+  double heights[2];
+  print.legend = LEGEND_BELOW;
+  for (int title = 0; title < 2; title++) {
+    figure.legend = title ? "which" : NULL;
+    struct text below = drawn(&figure, &print, FIGURE_SVG);
+    const char *box = strstr(text_string(&below), "viewBox=\"0 0 ");
+    double width;
+    CHECK(box && sscanf(box, "viewBox=\"0 0 %lf %lf", &width, &heights[title]) == 2 && width == 386);
+    CHECK(times(&below, ">which</text>") == title && times(&below, ">two</text>") == 1);
+    text_free(&below);
+  }
+  CHECK(heights[1] > heights[0] + 15);
+  print.legend = LEGEND_NONE;
+  struct text none = drawn(&figure, &print, FIGURE_SVG);
+  CHECK(times(&none, ">one</text>") == 0 && times(&none, ">which</text>") == 0);
+  text_free(&none);
+  // Curves that end in one place cannot be labelled there.
+  series[1].y = series[0].y;
+  print.legend = LEGEND_AUTO;
+  struct text same = drawn(&figure, &print, FIGURE_SVG);
+  CHECK(times(&same, ">which</text>") == 1 && times(&same, "stroke=\"#0072b2\"") == 2);
+  text_free(&same);
+}
+
 static void inline_has_nothing_to_clash(void) {
   static const double x[] = {1, 2}, y[] = {1, 2};
   const struct figure_series series = {.mark = MARK_POINTS, .label = "a", .count = 2, .x = x, .y = y};
@@ -500,6 +597,8 @@ int main(int argc, char **argv) {
   RUN(draws_named_figures);
   RUN(draws_capacity);
   RUN(hostile_words);
+  RUN(prints_hostile_words);
+  RUN(legends_have_their_places);
   RUN(inline_has_nothing_to_clash);
   RUN(values_that_cannot_stand);
   RUN(values_far_from_the_others);
