@@ -32,6 +32,15 @@ struct formats {
 };
 struct formats formats_of(struct arena *arena, const struct plot_data *data);
 
+// How a format is drawn: a colour that is its own in every figure, and a mark.
+struct look {
+  struct figure_colour colour;
+  int shape;
+};
+struct look format_look(const char *name);
+// The looks of several in one figure, where no two are the same as long as there are marks left.
+struct look *format_looks(struct arena *arena, const char *const *names, size_t count);
+
 // Panels and series that grow.
 struct drawing {
   struct arena *arena;

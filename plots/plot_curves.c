@@ -144,6 +144,7 @@ bool plot_pareto(struct arena *arena, const struct plot_data *data, struct figur
   size_t used = 0;
   bool by_format = formats.count > 1;
   drawing_panel(&drawing, NULL);
+  const struct look *looks = format_looks(arena, formats.names, formats.count);
   for (size_t f = 0; f < formats.count; f++) {
     size_t count = 0;
     for (size_t i = 0; i < data->count; i++) {
@@ -153,7 +154,7 @@ bool plot_pareto(struct arena *arena, const struct plot_data *data, struct figur
     if (count == 0) continue;
     used += count;
     qsort(part, count, sizeof *part, by_flops);
-    struct figure_colour colour = {by_format ? PALETTE_CATEGORY : PALETTE_MUTED, (int)f, 0};
+    struct figure_colour colour = by_format ? looks[f].colour : (struct figure_colour){.palette = PALETTE_MUTED};
     // The front: no run of this format reaches a lower loss with as little compute.
     struct figure_series *front = drawing_series(&drawing, MARK_LINE, count);
     front->colour = colour;
@@ -169,7 +170,7 @@ bool plot_pareto(struct arena *arena, const struct plot_data *data, struct figur
       struct figure_series *points = drawing_series(&drawing, MARK_POINTS, count);
       points->colour = by_format ? colour : level_colour(&shade.levels, level);
       points->label = by_format ? formats.names[f] : level_label(arena, &shade.levels, level, shade.ticks);
-      points->shape = by_format ? (int)f : (int)level % 4;
+      points->shape = by_format ? looks[f].shape : (int)level % 4;
       points->legend_line = by_format;
       for (size_t i = 0; i < count; i++)
         if (by_format || level_of(&shade.levels, shade.values[part[i] - data->runs]) == level)

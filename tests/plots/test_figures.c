@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "plots/internal.h"
+#include "plots/build.h"
 #include "tests/check.h"
 #include "tests/plots/fixture.h"
 
@@ -305,6 +305,49 @@ static int times(const struct text *text, const char *words) {
   return count;
 }
 
+// The colour of a format's marks does not depend on which others are drawn.
+static void formats_keep_their_colours(void) {
+  static const double sizes[] = {5e4, 2e5}, budgets[] = {1e6, 8e6};
+  static const char *const all[] = {"none", "w4", "w4a4", "w2a2"}, *const some[] = {"none", "w2a2"};
+  static const char *const figures[] = {"pareto", "residuals", "effective-parameters"};
+  struct arena arena = {0};
+  for (size_t k = 0; k < sizeof figures / sizeof *figures; k++) {
+    struct figure_colour colours[2];
+    for (int few = 0; few < 2; few++) {
+      struct plot_data data = made_data(&arena,
+                                        &(struct made_design){.sizes = sizes,
+                                                              .size_count = 2,
+                                                              .budgets = budgets,
+                                                              .budget_count = 2,
+                                                              .formats = few ? some : all,
+                                                              .format_count = few ? 2 : 4},
+                                        true);
+      struct figure figure;
+      const char *nothing = NULL;
+      if (!CHECK(plot_build(&arena, figures[k], &data, &figure, &nothing))) continue;
+      int found = 0;
+      for (size_t s = 0; s < figure.panels[0].count; s++) {
+        const struct figure_series *series = &figure.panels[0].series[s];
+        bool bar = series->mark == MARK_BARS && strcmp(figure.y.names[(int)series->y[0]], "w2a2") == 0;
+        if (!bar && !(series->label && strcmp(series->label, "w2a2") == 0)) continue;
+        colours[few] = series->colour;
+        found++;
+      }
+      CHECK(found > 0);
+    }
+    CHECK(colours[0].palette == PALETTE_CATEGORY && colours[0].palette == colours[1].palette &&
+          colours[0].index == colours[1].index);
+  }
+  // Marks of one colour differ in their shape.
+  const char *names[20];
+  for (int i = 0; i < 20; i++) names[i] = arena_format(&arena, "grid(%d)", i);
+  const struct look *looks = format_looks(&arena, names, 20);
+  for (int i = 0; i < 20; i++)
+    for (int j = 0; j < i; j++)
+      CHECK(looks[i].colour.index != looks[j].colour.index || looks[i].shape != looks[j].shape);
+  arena_free(&arena);
+}
+
 static void legends_have_their_places(void) {
   struct figure_series series[2];
   struct figure_panel panel;
@@ -598,6 +641,7 @@ int main(int argc, char **argv) {
   RUN(draws_capacity);
   RUN(hostile_words);
   RUN(prints_hostile_words);
+  RUN(formats_keep_their_colours);
   RUN(legends_have_their_places);
   RUN(inline_has_nothing_to_clash);
   RUN(values_that_cannot_stand);
