@@ -55,6 +55,17 @@ void series_point(struct figure_series *series, double x, double y);
 void drawing_note(struct drawing *drawing, const char *text, double x, double y, int align);
 void drawing_end(struct drawing *drawing);
 
+// A run's place, and which runs it differs from in its seed alone (plot_run's setting).
+struct sample {
+  size_t setting;
+  double x, y;
+};
+// Adds a point for each setting: the mean of its samples with the 95 % interval of the mean (Student's t), or the
+// sample itself where it is the only one. Sorts the samples; returns how many points are means. The series must have
+// room.
+size_t series_means(struct drawing *drawing, struct figure_series *series, struct sample *samples, size_t count);
+extern const char means_words[];  // for the caption of a figure with means
+
 const char *parameters_label(const struct plot_data *data);
 bool has_loss(const struct plot_run *run);
 // In a figure with a fit: neither fitted nor held out.

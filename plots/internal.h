@@ -46,6 +46,8 @@ void sizes_window(double *sizes, size_t count, double *least, double *most);
 void axis_window(struct figure_axis *axis, const struct figure *figure, bool vertical);
 // True when the value can stand on the axis.
 bool axis_holds(const struct figure_axis *axis, double value);
+// Where a value is between the axis' low end (0) and its high end (1).
+double axis_part(const struct figure_axis *axis, double value);
 // A number as the axis writes it: "20k", "10¹²", "2.5".
 void axis_number(enum figure_ticks ticks, double value, char out[40]);
 

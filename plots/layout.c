@@ -26,14 +26,9 @@ void layout_legend(struct layout *l) {
     }
 }
 
-static double part_of(const struct figure_axis *axis, double value) {
-  if (axis->scale == SCALE_LOG) return log(value / axis->low) / log(axis->high / axis->low);
-  return (value - axis->low) / (axis->high - axis->low);
-}
+double layout_at_x(const struct layout *l, double x) { return l->left + l->panel_width * axis_part(&l->x, x); }
 
-double layout_at_x(const struct layout *l, double x) { return l->left + l->panel_width * part_of(&l->x, x); }
-
-double layout_at_y(const struct layout *l, double y) { return l->top + l->panel_height * (1 - part_of(&l->y, y)); }
+double layout_at_y(const struct layout *l, double y) { return l->top + l->panel_height * (1 - axis_part(&l->y, y)); }
 
 // ---- labels at the ends of curves ----
 

@@ -167,6 +167,7 @@ struct plot_run {
   double predicted;  // the fitted law's loss for this run; NAN without a fit
   bool fitted;       // took part in the fit
   bool held_out;     // kept from the fit to test it
+  size_t setting;    // runs with the same one differ in their seed alone; 0: not known
   struct plot_curve validation, training;
 };
 

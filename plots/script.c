@@ -160,9 +160,31 @@ static const char *axis_title(struct layout *l, const struct figure_axis *axis) 
   return arena_format(l->arena, "%s (%s)", axis->label, axis->unit);
 }
 
+// Which places of a panel have a point, in units.
+struct places {
+  char *taken;
+  size_t columns, rows;
+};
+
+// Whether a point is the first at its place; a series of many points looks the same without the others.
+static bool is_first(const struct layout *l, struct places *places, double x, double y) {
+  double column = l->panel_width * axis_part(&l->x, x), row = l->panel_height * axis_part(&l->y, y);
+  if (!places->taken || !(column >= 0) || !(row >= 0)) return true;
+  size_t c = (size_t)column, r = (size_t)row;
+  if (c >= places->columns || r >= places->rows) return true;
+  char *taken = &places->taken[r * places->columns + c];
+  if (*taken) return false;
+  *taken = 1;
+  return true;
+}
+
 // The data block of a series: x, y, low, high per line, only points that can stand on the axes. Returns how many.
 static size_t put_data(struct layout *l, const struct figure_series *s, size_t panel, size_t number) {
+  enum { MANY = 400 };
   size_t count = 0;
+  struct places places = {.columns = (size_t)l->panel_width + 1, .rows = (size_t)l->panel_height + 1};
+  if (s->mark == MARK_POINTS && s->count > MANY)
+    places.taken = arena_array(l->arena, places.columns * places.rows, sizeof *places.taken);
   if (s->label) put_remark(l, s->label);
   text_format(l->script, "$d%zu_%zu << EOD\n", panel, number);
   for (size_t i = 0; i < s->count; i++) {
@@ -171,6 +193,7 @@ static size_t put_data(struct layout *l, const struct figure_series *s, size_t p
     bool has_interval = axis_holds(interval, low) && axis_holds(interval, high);
     double y = s->mark == MARK_BAND ? low : s->y[i];
     if (!axis_holds(&l->x, x) || !axis_holds(&l->y, y) || (s->mark == MARK_BAND && !has_interval)) continue;
+    if (!has_interval && !is_first(l, &places, x, y)) continue;
     if (!has_interval) low = high = s->mark == MARK_BARS ? x : y;
     text_format(l->script, "%.10g %.10g %.10g %.10g\n", x, y, low, high);
     count++;

@@ -16,6 +16,8 @@ struct report_run {
   enum run_state state;
   double parameters, tokens, flops, loss, bits_per_byte, oracle_loss, irreducible_loss, learning_rate;
   double wall_seconds, tokens_per_second, finished_at, epochs;
+  size_t position;       // in the experiment
+  size_t setting;        // runs with the same one differ in their seed alone; 0: not known
   struct value *values;  // of all run columns, in the order of report.columns
   struct plot_curve validation, training;
 };
@@ -167,6 +169,8 @@ double report_number(const struct report *report, const struct report_run *run, 
 const char *report_text(const struct report *report, const struct report_run *run, const char *column);  // or NULL
 void report_say(struct report *report, bool warning, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+// settings.c: which runs differ in their seed alone.
+void report_gather_settings(struct report *report);
 // fits.c: the stored fits, their predictions for the runs, the figures' law.
 bool report_gather_fits(struct report *report, struct store *store, struct error *error);
 // Adds a fit by its document (fit_result_json).

@@ -31,6 +31,7 @@ static struct plot_data data_of(struct report *report, const struct report_fit *
         .predicted = fit ? fit->predicted[i] : NAN,
         .fitted = fit && fit->fitted[i],
         .held_out = fit && fit->held[i],
+        .setting = run->setting,
         .validation = run->validation,
         .training = run->training,
     };

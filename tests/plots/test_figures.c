@@ -298,13 +298,6 @@ static void prints_hostile_words(void) {
   text_free(&out);
 }
 
-// How often `words` are in the text.
-static int times(const struct text *text, const char *words) {
-  int count = 0;
-  for (const char *c = text_string(text); (c = strstr(c, words)); c += strlen(words)) count++;
-  return count;
-}
-
 // The colour of a format's marks does not depend on which others are drawn.
 static void formats_keep_their_colours(void) {
   static const double sizes[] = {5e4, 2e5}, budgets[] = {1e6, 8e6};
@@ -345,6 +338,114 @@ static void formats_keep_their_colours(void) {
   for (int i = 0; i < 20; i++)
     for (int j = 0; j < i; j++)
       CHECK(looks[i].colour.index != looks[j].colour.index || looks[i].shape != looks[j].shape);
+  arena_free(&arena);
+}
+
+// How often `words` are in the text.
+static int times(const struct text *text, const char *words) {
+  int count = 0;
+  for (const char *c = text_string(text); (c = strstr(c, words)); c += strlen(words)) count++;
+  return count;
+}
+
+// Many curves: the band holds every point of every run, and touches one in each of its places.
+static void many_curves_have_their_range(void) {
+  enum { RUNS = 400, POINTS = 25 };
+  struct arena arena = {0};
+  struct plot_run *runs = arena_array(&arena, RUNS, sizeof *runs);
+  for (size_t r = 0; r < RUNS; r++) {
+    double *tokens = arena_array(&arena, POINTS, sizeof *tokens), *loss = arena_array(&arena, POINTS, sizeof *loss);
+    for (size_t k = 0; k < POINTS; k++) {
+      double pair[2];
+      random_normal_pair(5, RANDOM_STREAM_NOISE, r, k, pair);
+      tokens[k] = 1000 * pow(1.5, (double)k);
+      loss[k] = (5 - 0.1 * (double)k) * (1 + 0.05 * pair[0]);
+    }
+    runs[r] = (struct plot_run){.id = "a",
+                                .format = "none",
+                                .parameters = r % 2 ? 1e5 : 1e6,
+                                .tokens = tokens[POINTS - 1],
+                                .loss = loss[POINTS - 1],
+                                .predicted = NAN,
+                                .validation = {POINTS, tokens, loss}};
+  }
+  struct plot_data data = {.runs = runs, .count = RUNS, .irreducible_loss = NAN};
+  struct figure figure;
+  const char *nothing = NULL;
+  CHECK(plot_build(&arena, "loss-curves", &data, &figure, &nothing));
+  size_t bands = 0, lines = 0;
+  for (size_t s = 0; s < figure.panels[0].count; s++) {
+    const struct figure_series *band = &figure.panels[0].series[s];
+    lines += band->mark == MARK_LINE;
+    if (band->mark != MARK_BAND) continue;
+    size_t parity = bands++ == 0;  // levels ascend: the small runs, which are the odd ones, come first
+    // At the runs' own tokens the ends of the band are the least and the greatest loss there.
+    for (size_t k = 0; k < POINTS; k++) {
+      double low = INFINITY, high = 0, at = runs[0].validation.tokens[k];
+      for (size_t r = parity; r < RUNS; r += 2) {
+        low = fmin(low, runs[r].validation.loss[k]);
+        high = fmax(high, runs[r].validation.loss[k]);
+      }
+      size_t nearest = 0;
+      for (size_t i = 0; i < band->count; i++)
+        if (fabs(log(band->x[i] / at)) < fabs(log(band->x[nearest] / at))) nearest = i;
+      CHECK(band->low[nearest] <= low && band->high[nearest] >= high);
+      CHECK(band->low[nearest] > low - 0.05 && band->high[nearest] < high + 0.05);
+    }
+  }
+  CHECK(bands == 2 && lines == 6);
+  CHECK(strstr(figure.caption, "400 runs") && strstr(figure.caption, "range of all runs"));
+  arena_free(&arena);
+}
+
+// Seeds are one point, whose interval is Student's: two values a and b give |a - b| / 2 * 12.706.
+static void seeds_are_a_mean(void) {
+  struct arena arena = {0};
+  static const double sizes[] = {1e5, 2e5}, losses[] = {2.0, 2.2, 1.9, 1.7, 1.8};
+  static const size_t settings[] = {1, 1, 2, 2, 2};
+  struct plot_run runs[5] = {0};
+  for (int i = 0; i < 5; i++)
+    runs[i] = (struct plot_run){.id = "a",
+                                .format = "none",
+                                .parameters = sizes[settings[i] - 1],
+                                .tokens = 1e6,
+                                .loss = losses[i],
+                                .predicted = NAN,
+                                .setting = settings[i]};
+  struct plot_data data = {.runs = runs, .count = 5, .irreducible_loss = NAN};
+  struct figure figure;
+  const char *nothing = NULL;
+  CHECK(plot_build(&arena, "loss-vs-parameters", &data, &figure, &nothing));
+  const struct figure_series *points = &figure.panels[0].series[0];
+  for (size_t s = 0; s < figure.panels[0].count; s++)
+    if (figure.panels[0].series[s].count) points = &figure.panels[0].series[s];
+  if (CHECK(points->count == 2 && points->low && points->high)) {
+    CHECK(fabs(points->y[0] - 2.1) < 1e-12 && fabs(points->high[0] - points->y[0] - 0.1 * 12.706) < 1e-9);
+    // s = 0.1, n = 3, t = 4.303
+    CHECK(fabs(points->y[1] - 1.8) < 1e-12 && fabs(points->y[1] - points->low[1] - 4.303 * 0.1 / sqrt(3)) < 1e-9);
+  }
+  CHECK(strstr(figure.caption, "differ in their seed alone"));
+  arena_free(&arena);
+}
+
+// Points that fall on one place of the page are drawn once.
+static void crowded_points_are_drawn_once(void) {
+  enum { COUNT = 20000 };
+  struct arena arena = {0};
+  double *x = arena_array(&arena, COUNT, sizeof *x), *y = arena_array(&arena, COUNT, sizeof *y);
+  for (size_t i = 0; i < COUNT; i++) {
+    x[i] = 1 + (double)(i % 10);
+    y[i] = 1 + (double)(i % 7);
+  }
+  const struct figure_series series = {.mark = MARK_POINTS, .count = COUNT, .x = x, .y = y};
+  const struct figure_panel panel = {.series = &series, .count = 1};
+  struct figure figure = {.name = "crowd", .panels = &panel, .panel_count = 1};
+  figure.x = figure.y = figure_axis("x", "", SCALE_LINEAR, TICKS_PLAIN);
+  struct text svg = {0};
+  struct error error = {0};
+  CHECK(figure_svg(&figure, FIGURE_FILE, &svg, &error));
+  CHECK(times(&svg, "<circle") == 2 * 70);  // each with its ring
+  text_free(&svg);
   arena_free(&arena);
 }
 
@@ -642,6 +743,9 @@ int main(int argc, char **argv) {
   RUN(hostile_words);
   RUN(prints_hostile_words);
   RUN(formats_keep_their_colours);
+  RUN(many_curves_have_their_range);
+  RUN(seeds_are_a_mean);
+  RUN(crowded_points_are_drawn_once);
   RUN(legends_have_their_places);
   RUN(inline_has_nothing_to_clash);
   RUN(values_that_cannot_stand);
