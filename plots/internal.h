@@ -90,5 +90,6 @@ bool svg_rewrite(const struct figure *figure, const struct drawing_kind *kind, c
 // Building the figures with names (plot_*.c). Each returns false with *nothing set when there is nothing to draw.
 typedef bool plot_builder(struct arena *arena, const struct plot_data *data, struct figure *figure,
                           const char **nothing);
-plot_builder plot_loss_curves, plot_loss_vs_parameters, plot_loss_vs_tokens, plot_predicted_vs_observed, plot_residuals,
-    plot_effective_parameters, plot_profiles, plot_pareto, plot_loss_vs_learning_rate, plot_rho_vs_gmse;
+plot_builder plot_loss_curves, plot_loss_vs_parameters, plot_loss_vs_tokens, plot_loss_vs_compute,
+    plot_predicted_vs_observed, plot_residuals, plot_effective_parameters, plot_effective_vs_bits, plot_profiles,
+    plot_pareto, plot_pareto_bytes, plot_pareto_seconds, plot_loss_vs_learning_rate, plot_rho_vs_gmse;

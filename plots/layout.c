@@ -36,6 +36,11 @@ struct box {
   double left, right, top, bottom;
 };
 
+const char *layout_title(const struct layout *l, const struct figure_axis *axis) {
+  if (!axis->unit || !*axis->unit) return axis->label;
+  return arena_format(l->arena, "%s (%s)", axis->label, axis->unit);
+}
+
 static bool is_drawn(const struct layout *l, const struct figure_series *series, size_t i) {
   return axis_holds(&l->x, series->x[i]) && axis_holds(&l->y, series->y[i]);
 }
@@ -174,6 +179,8 @@ static void plan_panels(struct layout *l, double right) {
   double aspect = l->figure->aspect > 0 ? l->figure->aspect : panels > 1 ? 0.8 : 0.62;
   l->panel_height = l->y.ticks == TICKS_NAMES ? 20 + 26.0 * (double)l->y.name_count : l->panel_width * aspect;
   if (panels == 1 && l->y.ticks != TICKS_NAMES) l->panel_height = fmin(fmax(l->panel_height, print ? 190 : 250), 340);
+  // The title of y, which is written upwards, needs its length.
+  if (panels == 1 && print && l->y.label) l->panel_height = fmax(l->panel_height, text_width(layout_title(l, &l->y)));
 }
 
 static void plan_rows(struct layout *l, double panel_title, double legend_height) {

@@ -30,6 +30,8 @@ struct layout {
   double base;              // below the axes' titles
 };
 
+// An axis' title with its unit.
+const char *layout_title(const struct layout *layout, const struct figure_axis *axis);
 // The entries of the legend, of all panels.
 void layout_legend(struct layout *layout);
 // Sizes and places; the axes have their limits and y its ticks.

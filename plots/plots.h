@@ -163,11 +163,12 @@ struct plot_run {
   const char *format;         // "none" for full precision
   double parameters, tokens;  // N and D as the fit counts them
   double flops, learning_rate;
-  double loss;       // final validation loss in nats per token; NAN when there is none
-  double predicted;  // the fitted law's loss for this run; NAN without a fit
-  bool fitted;       // took part in the fit
-  bool held_out;     // kept from the fit to test it
-  size_t setting;    // runs with the same one differ in their seed alone; 0: not known
+  double weight_bytes, seconds;  // of the stored weights; of training; NAN: not known
+  double loss;                   // final validation loss in nats per token; NAN when there is none
+  double predicted;              // the fitted law's loss for this run; NAN without a fit
+  bool fitted;                   // took part in the fit
+  bool held_out;                 // kept from the fit to test it
+  size_t setting;                // runs with the same one differ in their seed alone; 0: not known
   struct plot_curve validation, training;
 };
 
@@ -179,6 +180,7 @@ struct plot_effective {
   double value, low, high;  // effective parameters per parameter; low and high NAN without an interval
   // Mean squared error of the format on Gaussian data, by operand: 0 where exact, NAN where not known.
   double gmse_weights, gmse_activations, gmse_gradients;
+  double weight_bits;  // stored per weight; NAN: not known
 };
 
 // The profile likelihood of one parameter, by ascending value.
@@ -215,9 +217,9 @@ struct plot_data {
 struct plot_kind {
   const char *name, *help;
   bool by_default;
+  bool of_fit;  // shows a fit, so that there is one a fit
 };
-// loss-curves, loss-vs-parameters, loss-vs-tokens, predicted-vs-observed, residuals, effective-parameters, profiles,
-// pareto, loss-vs-learning-rate, rho-vs-gmse; ends with a NULL name.
+// loss-curves, loss-vs-parameters, ...; ends with a NULL name.
 extern const struct plot_kind plot_kinds[];
 const struct plot_kind *plot_find(const char *name, const char **nearest);  // as field_find
 

@@ -155,11 +155,6 @@ static void put_ticks(struct layout *l, const char *name, const struct figure_ax
   text_add(l->script, ")\n");
 }
 
-static const char *axis_title(struct layout *l, const struct figure_axis *axis) {
-  if (!axis->unit || !*axis->unit) return axis->label;
-  return arena_format(l->arena, "%s (%s)", axis->label, axis->unit);
-}
-
 // Which places of a panel have a point, in units.
 struct places {
   char *taken;
@@ -310,8 +305,9 @@ bool figure_script(const struct figure *figure, const struct canvas *canvas, str
   text_format(script, "set xrange [%.10g:%.10g]\nset yrange [%.10g:%.10g]\n", l.x.low, l.x.high, l.y.low, l.y.high);
   if (canvas->title && figure->title) put_label(&l, figure->title, l.left, 15, "left", true, false, false);
   double right = l.left + l.columns * l.panel_width + GAP * (l.columns - 1), bottom = l.base - (l.x.label ? 52 : 28);
-  if (l.x.label) put_label(&l, axis_title(&l, &l.x), (l.left + right) / 2, l.base - 14, "center", false, false, false);
-  if (l.y.label) put_label(&l, axis_title(&l, &l.y), 12, (l.top + bottom) / 2, "center", false, false, true);
+  if (l.x.label)
+    put_label(&l, layout_title(&l, &l.x), (l.left + right) / 2, l.base - 14, "center", false, false, false);
+  if (l.y.label) put_label(&l, layout_title(&l, &l.y), 12, (l.top + bottom) / 2, "center", false, false, true);
   draw_legend(&l);
   for (size_t p = 0; p < figure->panel_count; p++) put_panel(&l, p, &x_ticks, &y_ticks);
   text_add(script, "unset multiplot\n");

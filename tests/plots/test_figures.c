@@ -348,6 +348,94 @@ static int times(const struct text *text, const char *words) {
   return count;
 }
 
+// A front holds no run that another one of at most its cost equals or beats.
+static void fronts_know_ties(void) {
+  static const double flops[] = {1e9, 1e9, 2e9, 2e9, 3e9, 4e9, 4e9}, losses[] = {3.0, 2.8, 2.8, 2.5, 2.6, 2.4, 2.4};
+  static const double front_x[] = {1e9, 2e9, 4e9}, front_y[] = {2.8, 2.5, 2.4};
+  static const char *const figures[] = {"pareto", "pareto-bytes", "pareto-seconds"};
+  struct plot_run runs[7];
+  for (int i = 0; i < 7; i++)
+    runs[i] = (struct plot_run){.id = "a",
+                                .format = "none",
+                                .parameters = 1e5 * (i + 1),
+                                .tokens = 1e6,
+                                .flops = flops[i],
+                                .weight_bytes = flops[i],
+                                .seconds = flops[i],
+                                .loss = losses[i],
+                                .predicted = NAN};
+  struct plot_data data = {.runs = runs, .count = 7, .irreducible_loss = NAN};
+  for (int f = 0; f < 3; f++) {
+    struct arena arena = {0};
+    struct figure figure;
+    const char *nothing = NULL;
+    if (CHECK(plot_build(&arena, figures[f], &data, &figure, &nothing))) {
+      const struct figure_series *front = &figure.panels[0].series[0];
+      if (CHECK(front->mark == MARK_LINE && front->count == 3))
+        for (int i = 0; i < 3; i++) CHECK(front->x[i] == front_x[i] && front->y[i] == front_y[i]);
+    }
+    arena_free(&arena);
+  }
+  struct arena arena = {0};
+  struct figure figure;
+  const char *nothing = NULL;
+  for (int i = 0; i < 7; i++) runs[i].seconds = NAN;
+  CHECK(!plot_build(&arena, "pareto-seconds", &data, &figure, &nothing) && strstr(nothing, "seconds"));
+  arena_free(&arena);
+}
+
+// The frontier is the loss at the best size, which the law has in closed form: N = (alpha A / (beta B))^(1 / (alpha +
+// beta)) (C / 6)^(beta / (alpha + beta)) (Hoffmann et al. 2022, equation 4).
+static void frontier_is_the_best_size(void) {
+  static const double sizes[] = {5e4, 2e5, 8e5}, budgets[] = {1e6, 8e6, 6.4e7};
+  struct arena arena = {0};
+  struct plot_data data = made_data(
+      &arena, &(struct made_design){.sizes = sizes, .size_count = 3, .budgets = budgets, .budget_count = 3}, true);
+  struct figure figure;
+  const char *nothing = NULL;
+  CHECK(plot_build(&arena, "loss-vs-compute", &data, &figure, &nothing));
+  int lines = 0;
+  const struct made_law *m = &made_law;
+  for (size_t s = 0; s < figure.panels[0].count; s++) {
+    const struct figure_series *line = &figure.panels[0].series[s];
+    if (line->mark != MARK_LINE || line->colour.palette != PALETTE_INK) continue;
+    lines++;
+    CHECK(line->count == 81);
+    for (size_t i = 0; i < line->count; i++) {
+      double size = pow(m->alpha * m->a / (m->beta * m->b), 1 / (m->alpha + m->beta)) *
+                    pow(line->x[i] / 6, m->beta / (m->alpha + m->beta));
+      double best = made_loss(m, "none", size, line->x[i] / 6 / size);
+      CHECK(fabs(line->y[i] / best - 1) < 1e-9);
+    }
+  }
+  CHECK(lines == 2);
+  data.fit = NULL;
+  CHECK(!plot_build(&arena, "loss-vs-compute", &data, &figure, &nothing) && strstr(nothing, "no fit"));
+  arena_free(&arena);
+}
+
+static void bits_have_their_best_format(void) {
+  static const double sizes[] = {5e4, 2e5}, budgets[] = {1e6, 8e6};
+  static const char *const formats[] = {"none", "w4", "w2a2"};
+  struct arena arena = {0};
+  struct plot_data data = made_data(&arena,
+                                    &(struct made_design){.sizes = sizes,
+                                                          .size_count = 2,
+                                                          .budgets = budgets,
+                                                          .budget_count = 2,
+                                                          .formats = formats,
+                                                          .format_count = 3},
+                                    true);
+  struct figure figure;
+  const char *nothing = NULL;
+  CHECK(plot_build(&arena, "effective-vs-bits", &data, &figure, &nothing));
+  // 0.85 / 4 is more than 1 / 16 and 0.21 / 2.
+  CHECK(strstr(figure.caption, "w4 is worth most: 0.212 of a full parameter"));
+  const struct figure_series *ray = &figure.panels[0].series[0];
+  CHECK(ray->count == 2 && ray->x[0] == 0 && fabs(ray->y[1] / ray->x[1] - 0.85 / 4) < 1e-12);
+  arena_free(&arena);
+}
+
 // Many curves: the band holds every point of every run, and touches one in each of its places.
 static void many_curves_have_their_range(void) {
   enum { RUNS = 400, POINTS = 25 };
@@ -743,6 +831,9 @@ int main(int argc, char **argv) {
   RUN(hostile_words);
   RUN(prints_hostile_words);
   RUN(formats_keep_their_colours);
+  RUN(fronts_know_ties);
+  RUN(frontier_is_the_best_size);
+  RUN(bits_have_their_best_format);
   RUN(many_curves_have_their_range);
   RUN(seeds_are_a_mean);
   RUN(crowded_points_are_drawn_once);
