@@ -23,6 +23,11 @@ bool axis_holds(const struct figure_axis *axis, double value) {
          (axis->scale != SCALE_LOG || (value > 0 && value >= axis->least));
 }
 
+double axis_part(const struct figure_axis *axis, double value) {
+  if (axis->scale == SCALE_LOG) return log(value / axis->low) / log(axis->high / axis->low);
+  return (value - axis->low) / (axis->high - axis->low);
+}
+
 // Calls `use` with each value that stands in the axis' direction.
 static void each_value(const struct figure *figure, bool vertical, void (*use)(void *, double), void *context) {
   for (size_t p = 0; p < figure->panel_count; p++)

@@ -104,7 +104,10 @@ struct figure_panel *drawing_panel(struct drawing *drawing, const char *title) {
 
 struct figure_series *drawing_series(struct drawing *drawing, enum figure_mark mark, size_t capacity) {
   struct figure_panel *panel = &drawing->panels[drawing->panel_count - 1];
-  struct figure_series *all = arena_grow(drawing->arena, panel->series, panel->count, panel->count + 1, sizeof *all);
+  struct figure_series *all = (struct figure_series *)panel->series;
+  // Room for twice as many, whenever all of it is taken.
+  if ((panel->count & (panel->count - 1)) == 0)
+    all = arena_grow(drawing->arena, panel->series, panel->count, panel->count ? 2 * panel->count : 1, sizeof *all);
   panel->series = all;
   struct figure_series *series = &all[panel->count++];
   *series = (struct figure_series){.mark = mark};

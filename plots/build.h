@@ -32,6 +32,15 @@ struct formats {
 };
 struct formats formats_of(struct arena *arena, const struct plot_data *data);
 
+// How a format is drawn: a colour that is its own in every figure, and a mark.
+struct look {
+  struct figure_colour colour;
+  int shape;
+};
+struct look format_look(const char *name);
+// The looks of several in one figure, where no two are the same as long as there are marks left.
+struct look *format_looks(struct arena *arena, const char *const *names, size_t count);
+
 // Panels and series that grow.
 struct drawing {
   struct arena *arena;
@@ -45,6 +54,17 @@ struct figure_series *drawing_series(struct drawing *drawing, enum figure_mark m
 void series_point(struct figure_series *series, double x, double y);
 void drawing_note(struct drawing *drawing, const char *text, double x, double y, int align);
 void drawing_end(struct drawing *drawing);
+
+// A run's place, and which runs it differs from in its seed alone (plot_run's setting).
+struct sample {
+  size_t setting;
+  double x, y;
+};
+// Adds a point for each setting: the mean of its samples with the 95 % interval of the mean (Student's t), or the
+// sample itself where it is the only one. Sorts the samples; returns how many points are means. The series must have
+// room.
+size_t series_means(struct drawing *drawing, struct figure_series *series, struct sample *samples, size_t count);
+extern const char means_words[];  // for the caption of a figure with means
 
 const char *parameters_label(const struct plot_data *data);
 bool has_loss(const struct plot_run *run);

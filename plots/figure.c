@@ -1,16 +1,43 @@
-// Drawing a figure: script, gnuplot, rewritten SVG.
+// Drawing a figure: script, gnuplot, and for SVG and TikZ its SVG rewritten.
+#include <math.h>
 #include <string.h>
 
 #include "plots/internal.h"
 
+enum { PAGE_WIDTH = 720 };  // of a figure on a page, in pixels
+
+const char *const figure_format_names[] = {"pdf", "svg", "png", "tikz", NULL};
+
+const char *figure_format_end(enum figure_format format) {
+  static const char *const ends[] = {".pdf", ".svg", ".png", ".tex"};
+  return ends[format];
+}
+
+bool figure_raw(const struct figure *figure, const struct canvas *canvas, struct arena *arena, struct labels *labels,
+                struct text *raw, struct size *size, struct error *error) {
+  struct text body = {0}, script = {0};
+  bool missing, fine = figure_script(figure, canvas, arena, labels, &body, size, error);
+  if (fine) {
+    text_format(&script, "set encoding utf8\nset terminal svg size %g,%g fixed noenhanced font 'F,13' name 'f'\n",
+                size->width, size->height);
+    text_append(&script, text_string(&body), body.length);
+    fine = gnuplot_run(&script, raw, &missing, error);
+  }
+  text_free(&body);
+  text_free(&script);
+  return fine;
+}
+
 bool figure_svg(const struct figure *figure, enum figure_style style, struct text *out, struct error *error) {
   struct arena arena = {0};
   struct labels labels = {.arena = &arena};
-  struct text script = {0}, raw = {0};
-  bool missing;
+  struct text raw = {0};
+  struct size size;
   size_t before = out->length;
-  bool fine = figure_script(figure, style, &arena, &labels, &script, error) &&
-              gnuplot_run(&script, &raw, &missing, error) && svg_rewrite(figure, style, &raw, &labels, out, error);
+  const struct canvas canvas = {.width = PAGE_WIDTH, .title = style == FIGURE_FILE, .legend = LEGEND_RIGHT};
+  const struct drawing_kind kind = {.inline_in_html = style == FIGURE_INLINE};
+  bool fine = figure_raw(figure, &canvas, &arena, &labels, &raw, &size, error) &&
+              svg_rewrite(figure, &kind, &raw, &labels, out, error);
   if (!fine && style == FIGURE_INLINE) {
     out->length = before;
     // Numbers and words of a page, and its other figures, are worth having without this one.
@@ -21,7 +48,6 @@ bool figure_svg(const struct figure *figure, enum figure_style style, struct tex
     fine = true;
   }
   if (!fine) error_context(error, "figure %s", figure->name);
-  text_free(&script);
   text_free(&raw);
   arena_free(&arena);
   return fine;

@@ -1,5 +1,6 @@
 // Running gnuplot as a child: no shell, no start-up files, the C locale. The script goes in through a memory file, so
-// that a child that dies early costs no SIGPIPE and a long script no dead lock.
+// that a child that dies early costs no SIGPIPE and a long script no dead lock. It is named as a file: what "-" stands
+// for is read byte by byte.
 #include <errno.h>
 #include <fcntl.h>
 #include <spawn.h>
@@ -95,7 +96,7 @@ bool gnuplot_run(const struct text *script, struct text *out, bool *missing, str
   posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
   posix_spawn_file_actions_adddup2(&actions, output[1], STDOUT_FILENO);
   posix_spawn_file_actions_adddup2(&actions, complaints, STDERR_FILENO);
-  static char name[] = "gnuplot", no_start_up_files[] = "-d", from_input[] = "-";
+  static char name[] = "gnuplot", no_start_up_files[] = "-d", from_input[] = "/dev/stdin";
   char *arguments[] = {name, no_start_up_files, from_input, NULL};
   pid_t child;
   const char *own = path_of_program(&arena, "gnuplot");  // of a bundle

@@ -2,6 +2,7 @@
 #pragma once
 #include "plots/plots.h"
 
+enum { TEXT_UNITS = 13 };  // the height of letters, in the units of a layout
 enum { ORDERED_STEPS = 16, CATEGORY_COLOURS = 8 };
 
 // One colour: its CSS variable, its value on white and on a dark page.
@@ -45,24 +46,50 @@ void sizes_window(double *sizes, size_t count, double *least, double *most);
 void axis_window(struct figure_axis *axis, const struct figure *figure, bool vertical);
 // True when the value can stand on the axis.
 bool axis_holds(const struct figure_axis *axis, double value);
+// Where a value is between the axis' low end (0) and its high end (1).
+double axis_part(const struct figure_axis *axis, double value);
 // A number as the axis writes it: "20k", "10¹²", "2.5".
 void axis_number(enum figure_ticks ticks, double value, char out[40]);
 
 // Width of text in pixels at the figure's font size, roughly (sans serif).
 double text_width(const char *text);
 
-// The gnuplot script of the figure; its words are in `labels`.
-bool figure_script(const struct figure *figure, enum figure_style style, struct arena *arena, struct labels *labels,
-                   struct text *script, struct error *error);
+// What a figure is laid out on.
+struct canvas {
+  double width;  // in units of which letters are 13 high
+  bool title;    // drawn
+  bool print;    // for paper: narrow figures have their own layout
+  bool words;    // stand in the script, else stand-ins do
+  enum figure_legend legend;
+};
+struct size {
+  double width, height;
+};
+// The commands of the figure's gnuplot script, without its terminal; its words are in `labels`, or in it.
+bool figure_script(const struct figure *figure, const struct canvas *canvas, struct arena *arena, struct labels *labels,
+                   struct text *script, struct size *size, struct error *error);
 // Runs gnuplot (no shell, no start-up files, C locale) on the script; appends what it prints. *missing: the error is
 // that there is no gnuplot.
 bool gnuplot_run(const struct text *script, struct text *out, bool *missing, struct error *error);
+// Runs gnuplot on the figure: its SVG, whose words are stand-ins.
+bool figure_raw(const struct figure *figure, const struct canvas *canvas, struct arena *arena, struct labels *labels,
+                struct text *raw, struct size *size, struct error *error);
+
+// What kind of drawing is made of gnuplot's.
+struct drawing_kind {
+  bool tikz;                   // else SVG
+  bool inline_in_html;         // an <svg> element with variables for colours; else a file
+  const char *width, *height;  // of a file, with units: "3.3in"; NULL: as many pixels as units
+  const char *font;            // of a file of SVG: before those that there always are
+  double unit;                 // TikZ: in points
+};
 // Turns gnuplot's SVG into ours: no ids, no program version, our marks, words and colours.
-bool svg_rewrite(const struct figure *figure, enum figure_style style, const struct text *raw,
+bool svg_rewrite(const struct figure *figure, const struct drawing_kind *kind, const struct text *raw,
                  const struct labels *labels, struct text *out, struct error *error);
 
 // Building the figures with names (plot_*.c). Each returns false with *nothing set when there is nothing to draw.
 typedef bool plot_builder(struct arena *arena, const struct plot_data *data, struct figure *figure,
                           const char **nothing);
-plot_builder plot_loss_curves, plot_loss_vs_parameters, plot_loss_vs_tokens, plot_predicted_vs_observed, plot_residuals,
-    plot_effective_parameters, plot_profiles, plot_pareto, plot_loss_vs_learning_rate, plot_rho_vs_gmse;
+plot_builder plot_loss_curves, plot_loss_vs_parameters, plot_loss_vs_tokens, plot_loss_vs_compute,
+    plot_predicted_vs_observed, plot_residuals, plot_effective_parameters, plot_effective_vs_bits, plot_profiles,
+    plot_pareto, plot_pareto_bytes, plot_pareto_seconds, plot_loss_vs_learning_rate, plot_rho_vs_gmse;

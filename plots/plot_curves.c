@@ -1,4 +1,4 @@
-// Loss over training, and loss over compute.
+// Loss over training. Of many runs a figure shows the range at every number of tokens, and three runs of each shade.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +8,8 @@
 enum {
   MOST_POINTS = 240,  // of a curve
   THICK_LINES = 12,   // more lines are drawn thin
+  MOST_CURVES = 150,  // more are not drawn one by one
+  COLUMNS = 240,      // of a range
 };
 
 // A curve thinned to at most MOST_POINTS, evenly in log tokens, first and last kept.
@@ -36,7 +38,7 @@ static size_t curve_room(const struct plot_curve *curve) {
 struct curves {
   const struct plot_data *data;
   struct shade shade;
-  bool only_training;
+  bool only_training, many;
   size_t drawn;        // runs with a curve
   double first, last;  // tokens
 };
@@ -56,7 +58,9 @@ static struct curves curves_of(const struct plot_data *data) {
       if (isfinite(curve->loss[k]) && curve->loss[k] > 0 && curve->tokens[k] > 0)
         curves.first = fmin(curves.first, curve->tokens[k]);
     curves.drawn += curve->count > 1;
+    if (curve->count > 1) curves.last = fmax(curves.last, curve->tokens[curve->count - 1]);
   }
+  curves.many = curves.drawn > MOST_CURVES;
   return curves;
 }
 
@@ -65,28 +69,108 @@ static bool is_of(const struct curves *curves, size_t run, const char *format, s
          level_of(&curves->shade.levels, curves->shade.values[run]) == level;
 }
 
-static void put_lines(struct drawing *drawing, struct curves *curves, const char *format, size_t level) {
-  const struct shade *shade = &curves->shade;
-  const char *label = level_label(drawing->arena, &shade->levels, level, shade->ticks);
-  for (size_t i = 0; i < curves->data->count; i++) {
-    const struct plot_curve *curve = curve_of(curves, i);
-    if (curve->count < 2 || !is_of(curves, i, format, level)) continue;
-    struct figure_series *line = drawing_series(drawing, MARK_LINE, curve_room(curve));
-    line->colour = level_colour(&shade->levels, level);
-    line->thin = curves->drawn > THICK_LINES || curves->only_training;
-    line->label = label;
-    add_curve(line, curve);
-    curves->last = fmax(curves->last, curve->tokens[curve->count - 1]);
+// ---- many curves ----
+
+// The lowest and the highest loss of some curves at numbers of tokens that are evenly spaced in the logarithm.
+struct range {
+  double first, step;  // in the logarithm
+  double low[COLUMNS], high[COLUMNS];
+};
+
+static void range_take(struct range *range, int column, double loss) {
+  if (column < 0 || column >= COLUMNS || !isfinite(loss) || !(loss > 0)) return;
+  range->low[column] = fmin(range->low[column], loss);
+  range->high[column] = fmax(range->high[column], loss);
+}
+
+// Every point counts where it is; between points a curve is straight, as it is drawn.
+static void range_add(struct range *range, const struct plot_curve *curve) {
+  double last = NAN, last_loss = NAN;
+  for (size_t i = 0; i < curve->count; i++) {
+    double at = (log(curve->tokens[i]) - range->first) / range->step, loss = log(curve->loss[i]);
+    if (!isfinite(at) || !isfinite(loss)) continue;
+    range_take(range, (int)lrint(at), curve->loss[i]);
+    for (int column = isfinite(last) ? (int)ceil(last) : COLUMNS; column <= at; column++) {
+      double part = at > last ? (column - last) / (at - last) : 1;
+      range_take(range, column, exp(last_loss + part * (loss - last_loss)));
+    }
+    last = at;
+    last_loss = loss;
   }
 }
 
-// Where each run ended.
-static void put_ends(struct drawing *drawing, const struct curves *curves, const char *format, size_t level) {
-  struct figure_series *ends = drawing_series(drawing, MARK_POINTS, curves->data->count);
-  ends->colour = level_colour(&curves->shade.levels, level);
+static void put_range(struct drawing *drawing, const struct curves *curves, const struct range *range, size_t level) {
+  struct figure_series *band = drawing_series(drawing, MARK_BAND, COLUMNS);
+  double *low = arena_array(drawing->arena, COLUMNS, sizeof *low),
+         *high = arena_array(drawing->arena, COLUMNS, sizeof *high);
+  band->colour = level_colour(&curves->shade.levels, level);
+  band->low = low;
+  band->high = high;
+  for (int i = 0; i < COLUMNS; i++) {
+    if (!isfinite(range->low[i])) continue;
+    low[band->count] = range->low[i];
+    high[band->count] = range->high[i];
+    series_point(band, exp(range->first + range->step * i), range->low[i]);
+  }
+}
+
+struct end {
+  double loss;
+  size_t run;
+};
+
+static int by_end(const void *left, const void *right) {
+  const struct end *a = left, *b = right;
+  if (a->loss != b->loss) return (a->loss > b->loss) - (a->loss < b->loss);
+  return (a->run > b->run) - (a->run < b->run);
+}
+
+static void put_line(struct drawing *drawing, const struct curves *curves, size_t run, size_t level,
+                     const char *label) {
+  const struct plot_curve *curve = curve_of(curves, run);
+  struct figure_series *line = drawing_series(drawing, MARK_LINE, curve_room(curve));
+  line->colour = level_colour(&curves->shade.levels, level);
+  line->thin = curves->drawn > THICK_LINES || curves->only_training;
+  line->label = label;
+  add_curve(line, curve);
+}
+
+// The curves of one shade in one panel, which `members` has room for; returns how many are drawn, theirs first.
+static size_t put_lines(struct drawing *drawing, const struct curves *curves, const char *format, size_t level,
+                        struct end *members) {
+  const struct shade *shade = &curves->shade;
+  const char *label = level_label(drawing->arena, &shade->levels, level, shade->ticks);
+  struct range range = {.first = log(curves->first), .step = log(curves->last / curves->first) / (COLUMNS - 1)};
+  for (int i = 0; i < COLUMNS; i++) {
+    range.low[i] = INFINITY;
+    range.high[i] = -INFINITY;
+  }
+  size_t count = 0;
   for (size_t i = 0; i < curves->data->count; i++) {
-    const struct plot_curve *curve = &curves->data->runs[i].validation;
-    if (curve->count > 1 && has_loss(&curves->data->runs[i]) && is_of(curves, i, format, level))
+    const struct plot_curve *curve = curve_of(curves, i);
+    if (curve->count < 2 || !is_of(curves, i, format, level)) continue;
+    members[count++] = (struct end){curve->loss[curve->count - 1], i};
+    if (curves->many && range.step > 0) range_add(&range, curve);
+  }
+  if (curves->many && count > 3) {
+    put_range(drawing, curves, &range, level);
+    qsort(members, count, sizeof *members, by_end);
+    members[1] = members[count / 2];
+    members[2] = members[count - 1];
+    count = 3;
+  }
+  for (size_t i = 0; i < count; i++) put_line(drawing, curves, members[i].run, level, label);
+  return count;
+}
+
+// Where each run ended that is drawn.
+static void put_ends(struct drawing *drawing, const struct curves *curves, const struct end *members, size_t count,
+                     size_t level) {
+  struct figure_series *ends = drawing_series(drawing, MARK_POINTS, count);
+  ends->colour = level_colour(&curves->shade.levels, level);
+  for (size_t i = 0; i < count; i++) {
+    const struct plot_curve *curve = &curves->data->runs[members[i].run].validation;
+    if (curve->count > 1 && has_loss(&curves->data->runs[members[i].run]))
       series_point(ends, curve->tokens[curve->count - 1], curve->loss[curve->count - 1]);
   }
 }
@@ -112,83 +196,30 @@ bool plot_loss_curves(struct arena *arena, const struct plot_data *data, struct 
   size_t levels = curves.shade.levels.count;
   struct formats formats = formats_of(arena, data);
   struct drawing drawing = {.arena = arena, .figure = figure};
+  struct end **members = arena_array(arena, levels + 1, sizeof(struct end *));
+  size_t *counts = arena_array(arena, levels + 1, sizeof *counts);
+  for (size_t level = 0; level < levels; level++) members[level] = memory_get((data->count + 1) * sizeof **members);
   for (size_t f = 0; f < formats.count; f++) {
     drawing_panel(&drawing, formats.names[f]);
-    for (size_t level = 0; level < levels; level++) put_lines(&drawing, &curves, formats.names[f], level);
+    for (size_t level = 0; level < levels; level++)
+      counts[level] = put_lines(&drawing, &curves, formats.names[f], level, members[level]);
     // above all lines
     for (size_t level = 0; !curves.only_training && level < levels; level++)
-      put_ends(&drawing, &curves, formats.names[f], level);
+      put_ends(&drawing, &curves, members[level], counts[level], level);
     put_irreducible(&drawing, &curves);
   }
+  for (size_t level = 0; level < levels; level++) free(members[level]);
   drawing_end(&drawing);
   figure->legend = curves.shade.title;
   figure->x = figure_axis("training tokens", "", SCALE_LOG, TICKS_COUNT);
   figure->y =
       figure_axis(curves.only_training ? "training loss" : "validation loss", "nats per token", SCALE_LOG, TICKS_PLAIN);
   figure->title = "Loss curves";
-  figure->caption = arena_format(arena, "%s loss of %zu runs over the tokens seen, shaded by %s.",
-                                 curves.only_training ? "Training" : "Validation", curves.drawn, curves.shade.title);
-  return true;
-}
-
-static int by_flops(const void *a, const void *b) {
-  const struct plot_run *const *x = a, *const *y = b;
-  return ((*x)->flops > (*y)->flops) - ((*x)->flops < (*y)->flops);
-}
-
-bool plot_pareto(struct arena *arena, const struct plot_data *data, struct figure *figure, const char **nothing) {
-  struct formats formats = formats_of(arena, data);
-  struct shade shade = shade_of_runs(arena, data);
-  const struct plot_run **part = arena_array(arena, data->count + 1, sizeof *part);
-  struct drawing drawing = {.arena = arena, .figure = figure};
-  size_t used = 0;
-  bool by_format = formats.count > 1;
-  drawing_panel(&drawing, NULL);
-  for (size_t f = 0; f < formats.count; f++) {
-    size_t count = 0;
-    for (size_t i = 0; i < data->count; i++) {
-      const struct plot_run *run = &data->runs[i];
-      if (has_loss(run) && run->flops > 0 && strcmp(run->format, formats.names[f]) == 0) part[count++] = run;
-    }
-    if (count == 0) continue;
-    used += count;
-    qsort(part, count, sizeof *part, by_flops);
-    struct figure_colour colour = {by_format ? PALETTE_CATEGORY : PALETTE_MUTED, (int)f, 0};
-    // The front: no run of this format reaches a lower loss with as little compute.
-    struct figure_series *front = drawing_series(&drawing, MARK_LINE, count);
-    front->colour = colour;
-    front->label = by_format ? NULL : "front";
-    double best = INFINITY;
-    for (size_t i = 0; i < count; i++) {
-      if (part[i]->loss >= best) continue;
-      best = part[i]->loss;
-      series_point(front, part[i]->flops, best);
-    }
-    size_t levels = by_format ? 1 : shade.levels.count;
-    for (size_t level = 0; level < levels; level++) {
-      struct figure_series *points = drawing_series(&drawing, MARK_POINTS, count);
-      points->colour = by_format ? colour : level_colour(&shade.levels, level);
-      points->label = by_format ? formats.names[f] : level_label(arena, &shade.levels, level, shade.ticks);
-      points->shape = by_format ? (int)f : (int)level % 4;
-      points->legend_line = by_format;
-      for (size_t i = 0; i < count; i++)
-        if (by_format || level_of(&shade.levels, shade.values[part[i] - data->runs]) == level)
-          series_point(points, part[i]->flops, part[i]->loss);
-    }
-  }
-  if (used == 0) {
-    *nothing = "no run has a final loss yet";
-    return false;
-  }
-  drawing_end(&drawing);
-  figure->legend = by_format ? "format" : shade.title;
-  figure->x = figure_axis("training compute", "FLOPs", SCALE_LOG, TICKS_POWER);
-  figure->y = figure_axis("validation loss", "nats per token", SCALE_LOG, TICKS_PLAIN);
-  figure->title = "Loss against compute";
   figure->caption =
-      arena_format(arena,
-                   "Final validation loss of %zu runs against training FLOPs; the line joins the runs that "
-                   "no run with less compute beats%s.",
-                   used, by_format ? ", per format" : "");
+      arena_format(arena, "%s loss of %zu runs over the tokens seen, shaded by %s.%s",
+                   curves.only_training ? "Training" : "Validation", curves.drawn, curves.shade.title,
+                   curves.many ? " Each band is the range of all runs of its shade; the lines are the runs "
+                                 "of it that ended lowest, in the middle and highest."
+                               : "");
   return true;
 }

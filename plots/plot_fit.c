@@ -53,12 +53,12 @@ static void put_groups(struct drawing *drawing, const struct plot_data *data, co
                        const struct formats *formats, bool residuals) {
   bool by_format = formats->count > 1, any_held_out = false;
   size_t groups = by_format ? formats->count : shade->levels.count;
+  const struct look *looks = format_looks(drawing->arena, formats->names, formats->count);
   for (int held_out = 1; held_out >= 0; held_out--)
     for (size_t g = 0; g < groups; g++) {
       struct figure_series *points = drawing_series(drawing, MARK_POINTS, data->count);
-      points->colour =
-          by_format ? (struct figure_colour){PALETTE_CATEGORY, (int)g, 0} : level_colour(&shade->levels, g);
-      points->shape = by_format ? (int)g : (int)g % 4;
+      points->colour = by_format ? looks[g].colour : level_colour(&shade->levels, g);
+      points->shape = by_format ? looks[g].shape : (int)g % 4;
       points->hollow = held_out;
       if (!held_out)
         points->label = by_format ? formats->names[g] : level_label(drawing->arena, &shade->levels, g, shade->ticks);
@@ -207,12 +207,13 @@ bool plot_effective_parameters(struct arena *arena, const struct plot_data *data
   }
   struct drawing drawing = {.arena = arena, .figure = figure};
   drawing_panel(&drawing, NULL);
-  struct figure_series *bars = drawing_series(&drawing, MARK_BARS, n);
-  for (size_t i = 0; i < n; i++) series_point(bars, value[i], place[i]);
-  bars->colour = (struct figure_colour){PALETTE_CATEGORY, 0, 0};
-  if (intervals) {
-    bars->low = low;
-    bars->high = high;
+  for (size_t i = 0; i < n; i++) {
+    struct figure_series *bar = drawing_series(&drawing, MARK_BARS, 1);
+    series_point(bar, value[i], place[i]);
+    bar->colour = format_look(names[i]).colour;
+    if (!isfinite(low[i]) || !isfinite(high[i])) continue;
+    bar->low = &low[i];
+    bar->high = &high[i];
   }
   struct figure_series *one = drawing_series(&drawing, MARK_LINE, 2);
   one->colour = (struct figure_colour){.palette = PALETTE_INK};

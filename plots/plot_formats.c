@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "plots/build.h"
+
 static struct figure_series bound_up_to(struct arena *arena, double bits) {
   enum { POINTS = 33 };
   double *x = arena_array(arena, 2 * POINTS, sizeof *x), *y = x + POINTS;
@@ -20,7 +22,9 @@ static struct figure_series bound_up_to(struct arena *arena, double bits) {
 }
 
 void plot_formats(struct arena *arena, const struct plot_format *points, size_t count, struct figure *figure) {
-  enum { COLOURS = 7, SHAPES = 6 };
+  const char **names = arena_array(arena, count + 1, sizeof *names);
+  for (size_t i = 0; i < count; i++) names[i] = points[i].label;
+  const struct look *looks = format_looks(arena, names, count);
   struct figure_series *series = arena_array(arena, count + 1, sizeof *series);
   struct figure_panel *panel = arena_alloc(arena, sizeof *panel);
   double most = 1;
@@ -31,8 +35,8 @@ void plot_formats(struct arena *arena, const struct plot_format *points, size_t 
     if (isfinite(point->bits)) most = fmax(most, point->bits);
     series[drawn++] = (struct figure_series){.mark = MARK_POINTS,
                                              .label = point->label,
-                                             .colour = {PALETTE_CATEGORY, (int)(i % COLOURS), 0},
-                                             .shape = (int)(i / COLOURS % SHAPES),
+                                             .colour = looks[i].colour,
+                                             .shape = looks[i].shape,
                                              .count = 1,
                                              .x = &point->bits,
                                              .y = &point->gmse};

@@ -62,6 +62,7 @@ static void law_line(struct drawing *drawing, const struct plot_data *data, cons
                      const char *format, const double range[2], bool against_tokens) {
   struct figure_series *line = drawing_series(drawing, MARK_LINE, LINE_POINTS);
   line->colour = level_colour(&lines->levels, level);
+  line->label = level_label(drawing->arena, &lines->levels, level, TICKS_COUNT);
   double low = log(range[0]), high = log(range[1]), margin = 0.03 * (high - low), value = lines->levels.values[level];
   for (int i = 0; i < LINE_POINTS; i++) {
     double x = exp(low - margin + (high - low + 2 * margin) * i / (LINE_POINTS - 1));
@@ -79,6 +80,7 @@ static enum part part_of(const struct plot_data *data, const struct plot_run *ru
   return outside_fit(data, run) ? PART_OUTSIDE : data->fit && run->held_out ? PART_HELD_OUT : PART_FITTED;
 }
 
+// Returns how many points are means over seeds.
 static size_t put_points(struct drawing *drawing, const struct plot_data *data, const struct lines *lines, size_t level,
                          const char *format, enum part part, bool against_tokens, const char *label) {
   struct figure_series *points = drawing_series(drawing, MARK_POINTS, data->count);
@@ -88,13 +90,17 @@ static size_t put_points(struct drawing *drawing, const struct plot_data *data, 
   points->shape = (int)level % 4;
   points->label = label;
   points->legend_line = data->fit && data->fit->evaluate;
+  struct sample *samples = memory_get((data->count + 1) * sizeof *samples);
+  size_t count = 0;
   for (size_t i = 0; i < data->count; i++) {
     const struct plot_run *run = &data->runs[i];
     if (!has_loss(run) || strcmp(run->format, format) != 0 || part_of(data, run) != part) continue;
     if (level_of(&lines->levels, line_value(lines, run)) != level) continue;
-    series_point(points, against_tokens ? run->tokens : run->parameters, run->loss);
+    samples[count++] = (struct sample){run->setting, against_tokens ? run->tokens : run->parameters, run->loss};
   }
-  return points->count;
+  size_t means = series_means(drawing, points, samples, count);
+  free(samples);
+  return means;
 }
 
 // An entry of the legend without points of its own.
@@ -131,14 +137,15 @@ static bool loss_against(struct arena *arena, const struct plot_data *data, stru
   struct formats formats = formats_of(arena, data);
   bool law = data->fit && data->fit->evaluate;
   struct drawing drawing = {.arena = arena, .figure = figure};
+  size_t means = 0;
   for (size_t f = 0; f < formats.count; f++) {
     drawing_panel(&drawing, formats.names[f]);
     for (size_t level = 0; law && level < lines.levels.count; level++)
       law_line(&drawing, data, &lines, level, formats.names[f], range, against_tokens);
     for (enum part part = PART_OUTSIDE + 1; part-- > 0;)
       for (size_t level = 0; level < lines.levels.count; level++)
-        put_points(&drawing, data, &lines, level, formats.names[f], part, against_tokens,
-                   part == PART_FITTED ? level_label(arena, &lines.levels, level, TICKS_COUNT) : NULL);
+        means += put_points(&drawing, data, &lines, level, formats.names[f], part, against_tokens,
+                            part == PART_FITTED ? level_label(arena, &lines.levels, level, TICKS_COUNT) : NULL);
     if (held_out && f == 0) legend_only(&drawing, "held out", (struct figure_colour){.palette = PALETTE_INK}, true);
     if (outside && f == 0)
       legend_only(&drawing, "not in the fit", (struct figure_colour){.palette = PALETTE_MUTED}, true);
@@ -151,10 +158,11 @@ static bool loss_against(struct arena *arena, const struct plot_data *data, stru
                      : lines.by == BY_TOKENS   ? "number of tokens"
                                                : "ratio of tokens to parameters";
   figure->title = against_tokens ? "Loss against training tokens" : "Loss against model size";
+  const char *about_means = means ? means_words : "";
   figure->caption =
-      law ? arena_format(arena, "Final validation loss of %zu runs; lines: the fitted law (%s), one per %s.", used,
-                         data->fit->law, each)
-          : arena_format(arena, "Final validation loss of %zu runs, one colour per %s.", used, each);
+      law ? arena_format(arena, "Final validation loss of %zu runs; lines: the fitted law (%s), one per %s.%s", used,
+                         data->fit->law, each, about_means)
+          : arena_format(arena, "Final validation loss of %zu runs, one colour per %s.%s", used, each, about_means);
   return true;
 }
 
@@ -194,12 +202,12 @@ static size_t gather_part(const struct sweep *sweep, const char *format, size_t 
   return count;
 }
 
-// The line goes through the mean of runs that share a rate (seeds).
-static void put_part(struct drawing *drawing, const struct sweep *sweep, const char *format, size_t size,
-                     size_t budget) {
+// The line goes through the mean of runs that share a rate (seeds). Returns how many points are means.
+static size_t put_part(struct drawing *drawing, const struct sweep *sweep, const char *format, size_t size,
+                       size_t budget) {
   const struct plot_run **part = sweep->part;
   size_t count = gather_part(sweep, format, size, budget);
-  if (count == 0) return;
+  if (count == 0) return 0;
   struct figure_series *line = drawing_series(drawing, MARK_LINE, count);
   line->colour = level_colour(&sweep->sizes, size);
   line->dashed = budget % 2 == 1;
@@ -213,7 +221,12 @@ static void put_part(struct drawing *drawing, const struct sweep *sweep, const c
   struct figure_series *points = drawing_series(drawing, MARK_POINTS, count);
   points->colour = level_colour(&sweep->sizes, size);
   points->shape = (int)budget % 4;
-  for (size_t i = 0; i < count; i++) series_point(points, part[i]->learning_rate, part[i]->loss);
+  struct sample *samples = memory_get((count + 1) * sizeof *samples);
+  for (size_t i = 0; i < count; i++)
+    samples[i] = (struct sample){part[i]->setting, part[i]->learning_rate, part[i]->loss};
+  size_t means = series_means(drawing, points, samples, count);
+  free(samples);
+  return means;
 }
 
 // Entries of the legend: which dashes and shapes mean which budget.
@@ -233,16 +246,18 @@ static void explain_budgets(struct drawing *drawing, const struct lines *budgets
   }
 }
 
-// One panel of the figure.
-static void put_sweep(struct drawing *drawing, const struct sweep *sweep, const char *format) {
+// One panel of the figure. Returns how many points are means.
+static size_t put_sweep(struct drawing *drawing, const struct sweep *sweep, const char *format) {
+  size_t means = 0;
   drawing_panel(drawing, format);
   for (size_t s = 0; s < sweep->sizes.count; s++) {
-    for (size_t t = 0; t < sweep->budgets.levels.count; t++) put_part(drawing, sweep, format, s, t);
+    for (size_t t = 0; t < sweep->budgets.levels.count; t++) means += put_part(drawing, sweep, format, s, t);
     struct figure_series *entry = drawing_series(drawing, MARK_LINE, 0);
     entry->colour = level_colour(&sweep->sizes, s);
     entry->label = level_label(drawing->arena, &sweep->sizes, s, TICKS_COUNT);
   }
   explain_budgets(drawing, &sweep->budgets);
+  return means;
 }
 
 bool plot_loss_vs_learning_rate(struct arena *arena, const struct plot_data *data, struct figure *figure,
@@ -269,7 +284,8 @@ bool plot_loss_vs_learning_rate(struct arena *arena, const struct plot_data *dat
   sweep.part = arena_array(arena, data->count + 1, sizeof *sweep.part);
   struct formats formats = formats_of(arena, data);
   struct drawing drawing = {.arena = arena, .figure = figure};
-  for (size_t f = 0; f < formats.count; f++) put_sweep(&drawing, &sweep, formats.names[f]);
+  size_t means = 0;
+  for (size_t f = 0; f < formats.count; f++) means += put_sweep(&drawing, &sweep, formats.names[f]);
   drawing_end(&drawing);
   figure->legend = "parameters";
   figure->x = figure_axis("peak learning rate", "", SCALE_LOG, TICKS_POWER);
@@ -280,7 +296,7 @@ bool plot_loss_vs_learning_rate(struct arena *arena, const struct plot_data *dat
   }
   figure->y = figure_axis("validation loss", "nats per token", SCALE_LOG, TICKS_PLAIN);
   figure->title = "Loss against learning rate";
-  figure->caption =
-      arena_format(arena, "Final validation loss of %zu runs; lines join runs of one size and budget.", n);
+  figure->caption = arena_format(arena, "Final validation loss of %zu runs; lines join runs of one size and budget.%s",
+                                 n, means ? means_words : "");
   return true;
 }

@@ -106,6 +106,42 @@ enum figure_style {
 bool figure_svg(const struct figure *figure, enum figure_style style, struct text *out, struct error *error);
 // Writes FOLDER/NAME.svg (FIGURE_FILE), atomically.
 bool figure_write(const struct figure *figure, const char *folder, struct error *error);
+
+// ---- figures for paper ----
+
+enum figure_format { FIGURE_PDF, FIGURE_SVG, FIGURE_PNG, FIGURE_TIKZ, FIGURE_FORMATS };
+extern const char *const figure_format_names[];  // "pdf", "svg", "png", "tikz", NULL: the ends of files, but for tikz
+const char *figure_format_end(enum figure_format format);  // ".pdf", ".tex"
+
+enum figure_legend {
+  LEGEND_AUTO,    // words at the ends of curves where they fit, else right of the panels, on narrow paper below
+  LEGEND_DIRECT,  // as LEGEND_AUTO
+  LEGEND_RIGHT,
+  LEGEND_BELOW,
+  LEGEND_NONE,
+};
+
+// How a figure is printed. Its layout follows from how many letters fit into its width: text has the size that is asked
+// for at the printed width, and nothing is scaled.
+struct figure_print {
+  double width;      // in inches
+  double text;       // size of the text in points
+  const char *font;  // name of the font's family; NULL: a sans serif one
+  bool title;        // drawn above the figure; on paper the caption says it
+  enum figure_legend legend;
+  double dots;  // per inch, of PNG
+};
+// Appends the figure in the format. PDF has its fonts embedded (by gnuplot's pdfcairo terminal); TikZ is a tikzpicture
+// for \input, whose text is in the document's own font. Errors as figure_svg.
+bool figure_draw(const struct figure *figure, const struct figure_print *print, enum figure_format format,
+                 struct text *out, struct error *error);
+// Appends a gnuplot script that draws the figure as NAME.pdf, to be edited: words and data stand in it.
+bool figure_gnuplot(const struct figure *figure, const struct figure_print *print, struct text *out,
+                    struct error *error);
+// Appends what is drawn as CSV: panel, series, kind (points, line, band, bars), x, y, low, high; fields that are not
+// there are empty. Numbers are the shortest that mean themselves.
+void figure_csv(const struct figure *figure, struct text *out);
+
 // CSS that gives the variables of inline figures their values, for light and dark pages and for print.
 void figure_css(struct text *out);
 // How many points are left out of the figure, since they lie so far from the others (or from what can be drawn) that an
@@ -127,10 +163,12 @@ struct plot_run {
   const char *format;         // "none" for full precision
   double parameters, tokens;  // N and D as the fit counts them
   double flops, learning_rate;
-  double loss;       // final validation loss in nats per token; NAN when there is none
-  double predicted;  // the fitted law's loss for this run; NAN without a fit
-  bool fitted;       // took part in the fit
-  bool held_out;     // kept from the fit to test it
+  double weight_bytes, seconds;  // of the stored weights; of training; NAN: not known
+  double loss;                   // final validation loss in nats per token; NAN when there is none
+  double predicted;              // the fitted law's loss for this run; NAN without a fit
+  bool fitted;                   // took part in the fit
+  bool held_out;                 // kept from the fit to test it
+  size_t setting;                // runs with the same one differ in their seed alone; 0: not known
   struct plot_curve validation, training;
 };
 
@@ -142,6 +180,7 @@ struct plot_effective {
   double value, low, high;  // effective parameters per parameter; low and high NAN without an interval
   // Mean squared error of the format on Gaussian data, by operand: 0 where exact, NAN where not known.
   double gmse_weights, gmse_activations, gmse_gradients;
+  double weight_bits;  // stored per weight; NAN: not known
 };
 
 // The profile likelihood of one parameter, by ascending value.
@@ -178,9 +217,9 @@ struct plot_data {
 struct plot_kind {
   const char *name, *help;
   bool by_default;
+  bool of_fit;  // shows a fit, so that there is one a fit
 };
-// loss-curves, loss-vs-parameters, loss-vs-tokens, predicted-vs-observed, residuals, effective-parameters, profiles,
-// pareto, loss-vs-learning-rate, rho-vs-gmse; ends with a NULL name.
+// loss-curves, loss-vs-parameters, ...; ends with a NULL name.
 extern const struct plot_kind plot_kinds[];
 const struct plot_kind *plot_find(const char *name, const char **nearest);  // as field_find
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "plots/internal.h"
+#include "plots/rewrite.h"
 
 enum { MAX_DEPTH = 32 };
 
@@ -15,7 +15,7 @@ struct group {
 };
 
 struct rewriter {
-  enum figure_style style;
+  const struct drawing_kind *kind;
   const struct labels *labels;
   struct text *out;
   struct group stack[MAX_DEPTH];
@@ -60,17 +60,22 @@ static const char *long_attribute(const char *tag, size_t length, const char *st
   return found;
 }
 
-static void put_colour(struct rewriter *r, const char *given, struct text *out) {
-  char hex[8] = "";
+// "#0072b2" of a colour as gnuplot writes it.
+static const char *hex_of(const char *given, char hex[8]) {
   int red, green, blue;
   if (sscanf(given, "rgb(%d ,%d ,%d", &red, &green, &blue) == 3)
-    snprintf(hex, sizeof hex, "#%02x%02x%02x", red & 255, green & 255, blue & 255);
+    snprintf(hex, 8, "#%02x%02x%02x", red & 255, green & 255, blue & 255);
   else if (given[0] == '#' && strlen(given) == 7)
     memcpy(hex, given, 8);
   else
     memcpy(hex, ink_text.light, 8);  // "black"
-  const struct ink *ink = ink_by_light(hex);
-  if (r->style == FIGURE_INLINE && ink)
+  return hex;
+}
+
+static void put_colour(struct rewriter *r, const char *given, struct text *out) {
+  char hex[8];
+  const struct ink *ink = ink_by_light(hex_of(given, hex));
+  if (r->kind->inline_in_html && ink)
     text_format(out, "var(--figure-%s,%s)", ink->name, hex);
   else
     text_add(out, hex);
@@ -118,6 +123,12 @@ static void put_path(struct rewriter *r, const char *tag, size_t length) {
   size_t d_length;
   const char *d = long_attribute(tag, length, " d='", &d_length);
   if (!d) return;
+  while (d_length && strchr(" \n", d[d_length - 1])) d_length--;
+  if (r->kind->tikz) {
+    char hex[8];
+    tikz_path(r->kind, hex_of(stroke, hex), atof(r->stack[r->depth].width), dash, d, d_length, r->out);
+    return;
+  }
   struct text look = {0};
   text_add(&look, "fill=\"none\" stroke=\"");
   put_colour(r, stroke, &look);
@@ -128,7 +139,6 @@ static void put_path(struct rewriter *r, const char *tag, size_t length) {
     flush_path(r);
     snprintf(r->path_look, sizeof r->path_look, "%s", look.bytes);
   }
-  while (d_length && strchr(" \n", d[d_length - 1])) d_length--;
   if (r->path.length) text_char(&r->path, ' ');
   text_append(&r->path, d, d_length);
   text_free(&look);
@@ -143,6 +153,11 @@ static void put_polygon(struct rewriter *r, const char *tag, size_t length) {
   if (!points) points = long_attribute(tag, length, "points='", &count);
   if (!points) return;
   while (count && strchr(" \n", points[count - 1])) count--;
+  if (r->kind->tikz) {
+    char hex[8];
+    tikz_polygon(hex_of(fill, hex), *opacity ? atof(opacity) : 1, points, count, r->out);
+    return;
+  }
   flush_path(r);
   text_add(r->out, "<polygon fill=\"");
   put_colour(r, fill, r->out);
@@ -152,62 +167,61 @@ static void put_polygon(struct rewriter *r, const char *tag, size_t length) {
   text_add(r->out, "\"/>\n");
 }
 
-// One mark: a circle, or a path round the place. Sizes are such that the shapes look equally large.
+int mark_places(const struct mark *mark, double places[MARK_PLACES][2]) {
+  static const double corners[][MARK_PLACES][2] = {
+      {{-0.9, -0.9}, {0.9, -0.9}, {0.9, 0.9}, {-0.9, 0.9}},
+      {{0, 0}},
+      {{0, -1.37}, {-1.19, 0.69}, {1.19, 0.69}},
+      {{0, 1.37}, {-1.19, -0.69}, {1.19, -0.69}},
+      {{-1.27, 0}, {0, -1.27}, {1.27, 0}, {0, 1.27}},
+      {{0, -1.12}, {1.065, -0.346}, {0.659, 0.906}, {-0.659, 0.906}, {-1.065, -0.346}},
+  };
+  static const int counts[] = {4, 0, 3, 3, 4, 5};
+  int shape = (mark->outline - MARK_SQUARE) / 2;
+  if (shape < 0 || shape >= (int)(sizeof counts / sizeof *counts)) return 0;
+  for (int i = 0; i < counts[shape]; i++) {
+    places[i][0] = mark->x + corners[shape][i][0] * mark->size;
+    places[i][1] = mark->y + corners[shape][i][1] * mark->size;
+  }
+  return counts[shape];
+}
+
+// One mark: a circle, or a path round the place.
 static void put_mark(struct rewriter *r, const char *tag, size_t length) {
-  char type_text[20], transform[80], colour[40];
+  char type_text[20], transform[80], colour[40], hex[8];
   attribute(tag, length, "xlink:href", type_text, sizeof type_text);
   attribute(tag, length, "transform", transform, sizeof transform);
   attribute(tag, length, "color", colour, sizeof colour);
   // Error bars come with a blot of the page's colour under their mark; we draw our own rings.
   if (strcmp(colour, "white") == 0) return;
-  double x, y, s;
+  struct mark mark;
   int type;
-  if (sscanf(type_text, "#gpPt%d", &type) != 1 || sscanf(transform, "translate(%lf,%lf) scale(%lf)", &x, &y, &s) != 3)
+  if (sscanf(type_text, "#gpPt%d", &type) != 1 ||
+      sscanf(transform, "translate(%lf,%lf) scale(%lf)", &mark.x, &mark.y, &mark.size) != 3)
     return;
+  mark.filled = type % 2 == 0;  // gnuplot's defs count from 0: odd ones are outlines
+  mark.outline = mark.filled ? type - 1 : type;
+  if (!mark.filled) mark.size -= mark_stroke / 2;  // half of the stroke is outside
+  if (r->kind->tikz) {
+    tikz_mark(r->kind, &mark, hex_of(colour, hex), r->out);
+    return;
+  }
   flush_path(r);
-  bool filled = type % 2 == 0;  // gnuplot's defs count from 0: odd ones are outlines
   struct text look = {0};
-  if (filled) {
-    text_add(&look, "fill=\"");
-    put_colour(r, colour, &look);
-  } else {
-    text_add(&look, "fill=\"");
-    put_colour(r, ink_paper.light, &look);
-    text_add(&look, "\" stroke-width=\"1.5\" stroke=\"");
+  text_add(&look, "fill=\"");
+  put_colour(r, mark.filled ? colour : ink_paper.light, &look);
+  if (!mark.filled) {
+    text_format(&look, "\" stroke-width=\"%g\" stroke=\"", mark_stroke);
     put_colour(r, colour, &look);
   }
-  int outline = filled ? type - 1 : type;  // 3 square, 5 circle, 7 triangle, 9 triangle down, 11 diamond, 13 pentagon
-  if (!filled) s -= 0.75;                  // the stroke stands half outside
-  switch (outline) {
-    case 3: {
-      double h = 0.9 * s;
-      text_format(r->out, "<path %s\" d=\"M%.2f,%.2fh%.2fv%.2fh%.2fz\"/>\n", look.bytes, x - h, y - h, 2 * h, 2 * h,
-                  -2 * h);
-      break;
-    }
-    case 7:
-    case 9: {
-      double up = outline == 7 ? -1 : 1, w = 1.19 * s, tall = 1.37 * s, flat = 0.69 * s;
-      text_format(r->out, "<path %s\" d=\"M%.2f,%.2fL%.2f,%.2fL%.2f,%.2fz\"/>\n", look.bytes, x, y + up * tall, x - w,
-                  y - up * flat, x + w, y - up * flat);
-      break;
-    }
-    case 11: {
-      double h = 1.27 * s;
-      text_format(r->out, "<path %s\" d=\"M%.2f,%.2fL%.2f,%.2fL%.2f,%.2fL%.2f,%.2fz\"/>\n", look.bytes, x, y - h, x + h,
-                  y, x, y + h, x - h, y);
-      break;
-    }
-    case 13: {
-      double h = 1.12 * s;
-      text_format(r->out, "<path %s\" d=\"M%.2f,%.2fL%.2f,%.2fL%.2f,%.2fL%.2f,%.2fL%.2f,%.2fz\"/>\n", look.bytes, x,
-                  y - h, x + 0.951 * h, y - 0.309 * h, x + 0.588 * h, y + 0.809 * h, x - 0.588 * h, y + 0.809 * h,
-                  x - 0.951 * h, y - 0.309 * h);
-      break;
-    }
-    default:
-      text_format(r->out, "<circle %s\" cx=\"%.2f\" cy=\"%.2f\" r=\"%.2f\"/>\n", look.bytes, x, y, s);
-  }
+  double places[MARK_PLACES][2];
+  int count = mark_places(&mark, places);
+  if (count == 0)
+    text_format(r->out, "<circle %s\" cx=\"%.2f\" cy=\"%.2f\" r=\"%.2f\"/>\n", look.bytes, mark.x, mark.y, mark.size);
+  else
+    text_format(r->out, "<path %s\" d=\"", look.bytes);
+  for (int i = 0; i < count; i++) text_format(r->out, "%c%.2f,%.2f", i ? 'L' : 'M', places[i][0], places[i][1]);
+  if (count) text_add(r->out, "z\"/>\n");
   text_free(&look);
 }
 
@@ -223,6 +237,10 @@ static void put_text(struct rewriter *r, const char *content) {
   const char *rotate = strstr(group->transform, "rotate(");
   sscanf(group->transform, "translate(%lf,%lf)", &x, &y);
   if (rotate) angle = atof(rotate + 7);
+  if (r->kind->tikz) {
+    tikz_text(label, x, y, angle, group->anchor, (label->muted ? ink_muted : ink_text).light, r->out);
+    return;
+  }
   flush_path(r);
   if (angle != 0)
     text_format(r->out, "<text transform=\"translate(%.2f,%.2f) rotate(%g)\"", x, y, angle);
@@ -283,33 +301,55 @@ static bool rewrite_body(struct rewriter *r, const char *body) {
   return false;
 }
 
-bool svg_rewrite(const struct figure *figure, enum figure_style style, const struct text *raw,
+static void put_head(struct rewriter *r, const struct figure *figure, int width, int height) {
+  const struct drawing_kind *kind = r->kind;
+  struct text *out = r->out;
+  bool file = !kind->inline_in_html;
+  if (file) text_add(out, "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n");
+  text_add(out, "<svg ");
+  if (file) text_add(out, "xmlns=\"http://www.w3.org/2000/svg\" ");
+  if (file && kind->width)
+    text_format(out, "width=\"%s\" height=\"%s\" ", kind->width, kind->height);
+  else if (file)
+    text_format(out, "width=\"%d\" height=\"%d\" ", width, height);
+  text_format(out, "viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"", width, height);
+  markup_escape(out, figure->caption ? figure->caption : figure->title ? figure->title : figure->name);
+  text_add(out, "\" font-size=\"13\" fill=\"");
+  put_colour(r, ink_text.light, out);
+  if (!file) {
+    text_format(out, "\" class=\"figure\" style=\"max-width:%dpx\">\n", width);
+    return;
+  }
+  text_add(out, "\" font-family=\"");
+  if (kind->font) {
+    text_char(out, '\'');
+    markup_escape(out, kind->font);
+    text_add(out, "', ");
+  }
+  text_add(out, "Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif\">\n<title>");
+  markup_escape(out, figure->title ? figure->title : figure->name);
+  text_format(out, "</title>\n<rect width=\"%d\" height=\"%d\" fill=\"#ffffff\"/>\n", width, height);
+}
+
+bool svg_rewrite(const struct figure *figure, const struct drawing_kind *kind, const struct text *raw,
                  const struct labels *labels, struct text *out, struct error *error) {
-  struct rewriter r = {.style = style, .labels = labels, .out = out};
+  struct rewriter r = {.kind = kind, .labels = labels, .out = out};
   const char *all = text_string(raw), *defs = strstr(all, "</defs>"), *size = strstr(all, "viewBox=\"");
   char box[60] = "";
   int width = 0, height = 0;
   if (size) attribute(size - 1, (size_t)(strchr(size, '>') ? strchr(size, '>') - size : 0), "viewBox", box, sizeof box);
   if (!defs || sscanf(box, "0 0 %d %d", &width, &height) != 2)
     return error_set(error, EXIT_ENVIRONMENT, "gnuplot printed no SVG (is its svg terminal there?)");
-  if (style == FIGURE_FILE) text_add(out, "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n");
-  text_add(out, "<svg ");
-  if (style == FIGURE_FILE)
-    text_format(out, "xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" ", width, height);
-  text_format(out, "viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"", width, height);
-  markup_escape(out, figure->caption ? figure->caption : figure->title ? figure->title : figure->name);
-  text_add(out, "\" font-size=\"13\" fill=\"");
-  put_colour(&r, ink_text.light, out);
-  if (style == FIGURE_FILE) {
-    text_add(out, "\" font-family=\"Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif\">\n<title>");
-    markup_escape(out, figure->title ? figure->title : figure->name);
-    text_format(out, "</title>\n<rect width=\"%d\" height=\"%d\" fill=\"#ffffff\"/>\n", width, height);
-  } else {
-    text_format(out, "\" class=\"figure\" style=\"max-width:%dpx\">\n", width);
-  }
+  if (kind->tikz)
+    tikz_begin(figure, kind, width, height, out);
+  else
+    put_head(&r, figure, width, height);
   bool fine = rewrite_body(&r, defs);
   flush_path(&r);
-  text_add(out, "</svg>\n");
+  if (kind->tikz)
+    tikz_end(out);
+  else
+    text_add(out, "</svg>\n");
   text_free(&r.path);
   return fine || error_set(error, EXIT_ENVIRONMENT, "gnuplot's SVG ends early");
 }

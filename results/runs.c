@@ -309,6 +309,17 @@ struct store_rows *store_metrics(struct store *store, const char *run, enum metr
                       values, 2, error);
 }
 
+struct store_rows *store_curves(struct store *store, const char *experiment, enum metric_kind kind,
+                                struct error *error) {
+  struct value values[] = {store_text(experiment), store_text(kind_name(kind))};
+  // CROSS JOIN keeps the order of the loops: runs in their order, and the points of each by the metrics' key.
+  return store_select(store,
+                      "SELECT e.place, m.tokens, m.loss FROM (SELECT run, row_number() OVER (ORDER BY position) - 1 AS "
+                      "place FROM experiment_runs WHERE experiment = ?1 ORDER BY position) e CROSS JOIN metrics m "
+                      "ON m.run = e.run AND m.kind = ?2 ORDER BY e.place, m.step",
+                      values, 2, error);
+}
+
 bool store_run_follow(struct store *store, const char *id, struct error *error) {
   sqlite3_stmt *s = store_statement(
       store, "UPDATE runs SET flops_6nd = 6.0 * parameters * tokens WHERE id = ?1 AND command IS NOT NULL", error);

@@ -194,6 +194,10 @@ struct store_rows *store_run(struct store *store, const char *id, struct error *
 // Rows of a run's points in order of step: kind, step, tokens, loss, lr, gradient_norm, tokens_per_second, seconds,
 // oracle_loss, active_parameters.
 struct store_rows *store_metrics(struct store *store, const char *run, enum metric_kind kind, struct error *error);
+// The curves of all runs of an experiment, by one query: place (of the run in the experiment, from 0, those without
+// points counted), tokens, loss; in order of place and step.
+struct store_rows *store_curves(struct store *store, const char *experiment, enum metric_kind kind,
+                                struct error *error);
 // name, about, spec_path, spec_text, created_at, updated_at, runs, pending, running, done, diverged, failed, killed;
 // of one experiment, or of all (NULL), oldest first.
 struct store_rows *store_experiments(struct store *store, const char *name, struct error *error);

@@ -39,6 +39,7 @@ const struct command commands[] = {
     {"design", command_design, "Laws", "predict the intervals that a spec's fits will give, before it is run"},
     {"laws", command_laws, "Laws", "list and explain the laws that can be fitted"},
     {"report", command_report, "Laws", "write the report of an experiment"},
+    {"plot", command_plot, "Laws", "draw figures for papers and slides: PDF, SVG, PNG or TikZ, their data and scripts"},
     {"formats", command_formats, "Formats", "list and explain the formats that runs can train with"},
     {"capacity", command_capacity, "Formats", "measure the error that a format makes on random data"},
     {"bench", command_bench, "Speed", "measure how fast this machine trains, and how much faster it could"},

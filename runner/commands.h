@@ -10,9 +10,9 @@ struct command_line;
 typedef void command_function(struct command_line *line);
 command_function command_check, command_plan, command_schema, command_data, command_run, command_status, command_runs,
     command_show, command_train, command_export, command_evaluate, command_generate, command_fit, command_fit_compare,
-    command_predict, command_import, command_isoflop, command_design, command_laws, command_report, command_formats,
-    command_gc, command_rm, command_compare, command_pause, command_resume, command_cancel, command_retry, command_sql,
-    command_capacity, command_bench, command_help;
+    command_predict, command_import, command_isoflop, command_design, command_laws, command_report, command_plot,
+    command_formats, command_gc, command_rm, command_compare, command_pause, command_resume, command_cancel,
+    command_retry, command_sql, command_capacity, command_bench, command_help;
 
 struct command {
   const char *name;  // what is written behind "isoloss"

@@ -17,6 +17,8 @@ struct report_run {
   enum run_state state;
   double parameters, tokens, flops, loss, bits_per_byte, oracle_loss, irreducible_loss, learning_rate;
   double wall_seconds, tokens_per_second, finished_at, epochs;
+  size_t position;       // in the experiment
+  size_t setting;        // runs with the same one differ in their seed alone; 0: not known
   struct value *values;  // of all run columns, in the order of report.columns
   struct plot_curve validation, training;
 };
@@ -131,6 +133,7 @@ struct report {
   const char *preset;        // of the spec, that these runs are of; NULL: none
   const struct spec *spec;   // NULL: the stored text does not parse any more
   struct standing standing;  // how the runs of the file stand
+  bool every_figure;         // asked for: see report_gather_figures
   bool spec_changed;         // the file differs from what the runs were started with
   double created_at;         // of the experiment
   const char *const *columns;
@@ -176,6 +179,8 @@ double report_number(const struct report *report, const struct report_run *run, 
 const char *report_text(const struct report *report, const struct report_run *run, const char *column);  // or NULL
 void report_say(struct report *report, bool warning, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+// settings.c: which runs differ in their seed alone.
+void report_gather_settings(struct report *report);
 // fits.c: the stored fits, their predictions for the runs, the figures' law.
 bool report_gather_fits(struct report *report, struct store *store, struct error *error);
 // Adds a fit by its document (fit_result_json).
@@ -199,7 +204,7 @@ void report_gather_rates(struct report *report);
 // findings.c: what the reader must know; and the environment.
 void report_find(struct report *report);
 void report_environment(struct report *report);
-// figures.c
+// figures.c: those that the spec names, or the usual ones for these runs; all that there are for every_figure.
 bool report_gather_figures(struct report *report, struct error *error);
 
 // page.c: the HTML page. json.c: the JSON document.

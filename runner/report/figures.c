@@ -4,13 +4,16 @@
 
 #include "runner/report/data.h"
 
-static const char *const of_fit[] = {"predicted-vs-observed", "residuals", "effective-parameters", "profiles",
-                                     "rho-vs-gmse"};
-
 static bool shows_fit(const char *name) {
-  for (size_t i = 0; i < sizeof of_fit / sizeof *of_fit; i++)
-    if (strcmp(of_fit[i], name) == 0) return true;
-  return false;
+  const struct plot_kind *kind = plot_find(name, NULL);
+  return kind && kind->of_fit;
+}
+
+// Weights of the blocks take the stored bits of the run's format, embedding and head 16.
+static double weight_bytes(const struct report *report, const struct report_run *run) {
+  double blocks = report_number(report, run, "parameters"), all = report_number(report, run, "parameters_total"),
+         bits = report_number(report, run, "weight_bits");
+  return (blocks * bits + (all - blocks) * 16) / 8;
 }
 
 static struct plot_data data_of(struct report *report, const struct report_fit *fit) {
@@ -27,10 +30,13 @@ static struct plot_data data_of(struct report *report, const struct report_fit *
         .tokens = run->tokens,
         .flops = run->flops,
         .learning_rate = run->learning_rate,
+        .weight_bytes = weight_bytes(report, run),
+        .seconds = run->wall_seconds,
         .loss = run->loss,
         .predicted = fit ? fit->predicted[i] : NAN,
         .fitted = fit && fit->fitted[i],
         .held_out = fit && fit->held[i],
+        .setting = run->setting,
         .validation = run->validation,
         .training = run->training,
     };
@@ -119,7 +125,10 @@ bool report_gather_figures(struct report *report, struct error *error) {
   }
   const char **names = NULL;
   size_t count = 0;
-  if (report->spec && report->spec->plots) {
+  if (report->every_figure) {
+    names = arena_array(&report->arena, 64, sizeof *names);
+    for (const struct plot_kind *kind = plot_kinds; kind->name && count < 64; kind++) names[count++] = kind->name;
+  } else if (report->spec && report->spec->plots) {
     names = report->spec->plots;
     count = report->spec->plot_count;
   } else {
@@ -138,7 +147,8 @@ bool report_gather_figures(struct report *report, struct error *error) {
     }
     for (size_t i = 0; i < report->fit_count; i++) {
       const struct report_fit *fit = &report->fits[i];
-      bool lacking = (strcmp(names[n], "effective-parameters") == 0 && !fit->effective_count) ||
+      bool lacking = (starts_with(names[n], "effective-") && !fit->effective_count) ||
+                     (strcmp(names[n], "loss-vs-compute") == 0 && !fit->law_loaded) ||
                      (strcmp(names[n], "profiles") == 0 && !fit->profile_count) ||
                      (strcmp(names[n], "rho-vs-gmse") == 0 && !report_has_capacity(fit));
       if (!fit->made || (lacking && fits > 1)) continue;

@@ -136,6 +136,7 @@ static void draw_effective(struct report *report, struct report_fit *fit) {
                                 .value = c->value,
                                 .low = c->low,
                                 .high = c->high,
+                                .weight_bits = common_number(report, format, "weight_bits"),
                                 .gmse_weights = common_number(report, format, "gmse_weights"),
                                 .gmse_activations = common_number(report, format, "gmse_activations"),
                                 .gmse_gradients = common_number(report, format, "gmse_gradients")};

@@ -1,5 +1,6 @@
 // Gathering a report: the experiment, its runs and their curves, claims; then what the other files gather. See data.h.
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "runner/execute/halved.h"
@@ -56,13 +57,14 @@ static bool gather_runs(struct report *report, struct store *store, struct error
   struct store_rows *rows = store_runs(store, &(struct run_query){.experiment = report->name}, error);
   if (!rows) return false;
   size_t room = 0, stage_room = 0;
-  while (store_rows_next(rows, error)) {
+  for (size_t position = 0; store_rows_next(rows, error); position++) {
     bool stage = store_rows_get(rows, "parent").kind == VALUE_TEXT;
     struct report_run *run = stage ? add_run(arena, &report->stages.runs, &report->stages.count, &stage_room)
                                    : add_run(arena, &report->runs, &report->count, &room);
     run->values = arena_array(arena, (size_t)report->column_count, sizeof *run->values);
     for (int i = 0; i < report->column_count; i++) run->values[i] = keep(arena, store_rows_value(rows, i));
     const char *format = report_text(report, run, "format"), *state = report_text(report, run, "state");
+    run->position = position;
     run->id = report_text(report, run, "id");
     run->message = report_text(report, run, "message");
     run->format = format ? format : "none";
@@ -91,48 +93,68 @@ static bool gather_runs(struct report *report, struct store *store, struct error
   return true;
 }
 
-static bool gather_curve(struct report *report, struct store *store, struct report_run *run, enum metric_kind kind,
-                         struct plot_curve *curve, struct error *error) {
-  struct store_rows *rows = store_metrics(store, run->id, kind, error);
+// Points of one run, before how many they are is known.
+struct points {
+  double *tokens, *loss;
+  size_t count, room;
+};
+
+static void add_point(struct points *points, double tokens, double loss) {
+  if (points->count == points->room) {
+    points->room = points->room ? 2 * points->room : 256;
+    points->tokens = memory_grow(points->tokens, points->room * sizeof *points->tokens);
+    points->loss = memory_grow(points->loss, points->room * sizeof *points->loss);
+  }
+  points->tokens[points->count] = tokens;
+  points->loss[points->count++] = loss;
+}
+
+static struct plot_curve curve_of(struct arena *arena, const struct points *points) {
+  if (!points->count) return (struct plot_curve){0};
+  double *tokens = arena_array(arena, points->count, sizeof *tokens),
+         *loss = arena_array(arena, points->count, sizeof *loss);
+  memcpy(tokens, points->tokens, points->count * sizeof *tokens);
+  memcpy(loss, points->loss, points->count * sizeof *loss);
+  return (struct plot_curve){points->count, tokens, loss};
+}
+
+// The final evaluation is in the run's row: it ends the curve.
+static void end_curve(const struct report_run *run, struct points *points) {
+  if (isfinite(run->loss) && points->count && points->tokens[points->count - 1] < 0.9999 * run->tokens)
+    add_point(points, run->tokens, run->loss);
+}
+
+// The curves of one kind of all runs, by one query in the order of the runs.
+static bool gather_kind(struct report *report, struct store *store, enum metric_kind kind, struct error *error) {
+  struct store_rows *rows = store_curves(store, report->name, kind, error);
   if (!rows) return false;
-  size_t room = 0;
-  double *tokens = NULL, *loss = NULL;
-  while (store_rows_next(rows, error)) {
-    struct value at = store_rows_get(rows, "tokens"), value = store_rows_get(rows, "loss");
-    if (at.kind != VALUE_NUMBER || value.kind != VALUE_NUMBER) continue;
-    if (curve->count == room) {
-      room = room ? room * 2 : 32;
-      tokens = arena_grow(&report->arena, tokens, curve->count, room, sizeof *tokens);
-      loss = arena_grow(&report->arena, loss, curve->count, room, sizeof *loss);
+  struct points points = {0};
+  bool more = store_rows_next(rows, error);
+  for (size_t i = 0; i < report->count; i++) {
+    struct report_run *run = &report->runs[i];
+    points.count = 0;
+    // Runs of later stages have no place among the runs.
+    while (more && store_rows_value(rows, 0).number < (double)run->position) more = store_rows_next(rows, error);
+    for (; more && store_rows_value(rows, 0).number == (double)run->position; more = store_rows_next(rows, error)) {
+      struct value tokens = store_rows_value(rows, 1), loss = store_rows_value(rows, 2);
+      if (run->state != RUN_PENDING && tokens.kind == VALUE_NUMBER && loss.kind == VALUE_NUMBER)
+        add_point(&points, tokens.number, loss.number);
     }
-    tokens[curve->count] = at.number;
-    loss[curve->count++] = value.number;
+    if (kind == METRIC_EVAL) end_curve(run, &points);
+    *(kind == METRIC_EVAL ? &run->validation : &run->training) = curve_of(&report->arena, &points);
   }
   store_rows_close(rows);
-  curve->tokens = tokens;
-  curve->loss = loss;
+  free(points.tokens);
+  free(points.loss);
   return error->code == EXIT_DONE;
 }
 
+// The training loss is shown where no run has been evaluated on its way.
 static bool gather_curves(struct report *report, struct store *store, struct error *error) {
-  for (size_t i = 0; i < report->count; i++) {
-    struct report_run *run = &report->runs[i];
-    if (run->state == RUN_PENDING) continue;
-    if (!gather_curve(report, store, run, METRIC_EVAL, &run->validation, error)) return false;
-    // The final evaluation stands in the run's row: it ends the curve.
-    if (isfinite(run->loss) && run->validation.count &&
-        run->validation.tokens[run->validation.count - 1] < 0.9999 * run->tokens) {
-      size_t n = run->validation.count;
-      double *tokens = arena_grow(&report->arena, run->validation.tokens, n, n + 1, sizeof *tokens),
-             *loss = arena_grow(&report->arena, run->validation.loss, n, n + 1, sizeof *loss);
-      tokens[n] = run->tokens;
-      loss[n] = run->loss;
-      run->validation = (struct plot_curve){n + 1, tokens, loss};
-    }
-    if (run->validation.count < 2 && !gather_curve(report, store, run, METRIC_TRAIN, &run->training, error))
-      return false;
-  }
-  return true;
+  if (!gather_kind(report, store, METRIC_EVAL, error)) return false;
+  for (size_t i = 0; i < report->count; i++)
+    if (report->runs[i].validation.count > 1) return true;
+  return gather_kind(report, store, METRIC_TRAIN, error);
 }
 
 static bool same_value(struct value a, struct value b) {
@@ -195,6 +217,7 @@ bool report_gather(struct report *report, struct store *store, const char *name,
       !gather_curves(report, store, error) || !gather_claims(report, store, error))
     return false;
   gather_axes(report);
+  report_gather_settings(report);
   if (!report_gather_fits(report, store, error) || !report_gather_known(report, store, error) ||
       !report_gather_figures(report, error))
     return false;

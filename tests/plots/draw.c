@@ -1,9 +1,28 @@
-// Draws every named figure of three made-up experiments into a folder, to be looked at: draw FOLDER.
+// Draws every named figure of made-up experiments into a folder, to be looked at: draw FOLDER as on a page, draw FOLDER
+// INCHES POINTS pdf|svg|png|tikz for paper.
 #include <stdio.h>
 
 #include "tests/plots/fixture.h"
 
-static int draw(const char *folder, const char *name, const struct plot_data *data) {
+struct paper {
+  const char *folder;
+  struct figure_print print;  // width 0: a page
+  enum figure_format format;
+};
+
+static bool put(const struct paper *paper, const struct figure *figure, struct error *error) {
+  if (!paper->print.width) return figure_write(figure, paper->folder, error);
+  struct arena arena = {0};
+  struct text out = {0};
+  const char *file = arena_format(&arena, "%s%s", figure->name, figure_format_end(paper->format));
+  bool fine = folder_make(paper->folder, error) && figure_draw(figure, &paper->print, paper->format, &out, error) &&
+              file_write_atomic(path_join(&arena, paper->folder, file), out.bytes, out.length, error);
+  text_free(&out);
+  arena_free(&arena);
+  return fine;
+}
+
+static int draw(const struct paper *paper, const char *name, const struct plot_data *data) {
   int failures = 0;
   for (const struct plot_kind *kind = plot_kinds; kind->name; kind++) {
     struct arena arena = {0};
@@ -14,7 +33,7 @@ static int draw(const char *folder, const char *name, const struct plot_data *da
       printf("%s %s: %s\n", name, kind->name, nothing);
     } else {
       figure.name = arena_format(&arena, "%s-%s", name, kind->name);
-      if (!figure_write(&figure, folder, &error)) {
+      if (!put(paper, &figure, &error)) {
         fprintf(stderr, "%s\n", error.text);
         failures++;
       }
@@ -25,8 +44,15 @@ static int draw(const char *folder, const char *name, const struct plot_data *da
 }
 
 int main(int argc, char **argv) {
-  if (argc != 2) {
-    fprintf(stderr, "usage: draw FOLDER\n");
+  double inches = 0, points = 0;
+  struct paper paper = {.folder = argc > 1 ? argv[1] : NULL, .print = {.dots = 200}};
+  if (argc == 5 && number_parse(argv[2], &inches) && number_parse(argv[3], &points)) {
+    paper.print.width = inches;
+    paper.print.text = points;
+    while (figure_format_names[paper.format] && strcmp(figure_format_names[paper.format], argv[4]) != 0) paper.format++;
+  }
+  if (argc < 2 || (argc != 2 && !inches) || paper.format == FIGURE_FORMATS) {
+    fprintf(stderr, "usage: draw FOLDER [INCHES POINTS pdf|svg|png|tikz]\n");
     return 2;
   }
   static const double sizes[] = {49408, 98560, 196864, 393472, 786688}, ratios[] = {10, 20, 40, 80},
@@ -61,8 +87,8 @@ int main(int argc, char **argv) {
                                                              .rates = rates,
                                                              .rate_count = 5},
                                        true);
-  int failures = draw(argv[1], "ratio", &by_ratio) + draw(argv[1], "tokens", &by_tokens) +
-                 draw(argv[1], "format", &by_format) + draw(argv[1], "rate", &by_rate);
+  int failures = draw(&paper, "ratio", &by_ratio) + draw(&paper, "tokens", &by_tokens) +
+                 draw(&paper, "format", &by_format) + draw(&paper, "rate", &by_rate);
   arena_free(&arena);
   return failures ? 1 : 0;
 }

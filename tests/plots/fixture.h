@@ -15,6 +15,8 @@ static inline double made_effective(const char *format) {
   return strcmp(format, "w4a4") == 0 ? 0.62 : strcmp(format, "w2a2") == 0 ? 0.21 : strcmp(format, "w4") == 0 ? 0.85 : 1;
 }
 
+static inline double made_bits(const char *format) { return format[0] == 'w' ? format[1] - '0' : 16; }
+
 static inline double made_loss(const void *context, const char *format, double parameters, double tokens) {
   const struct made_law *law = context;
   return law->a * pow(parameters * made_effective(format), -law->alpha) + law->b * pow(tokens, -law->beta) + law->e;
@@ -50,6 +52,8 @@ static inline struct plot_data made_data(struct arena *arena, const struct made_
           run->tokens = design->budgets[b] * (design->ratios ? run->parameters : 1);
           run->learning_rate = (design->rates ? design->rates : one_rate)[r];
           run->flops = 6 * run->parameters * run->tokens;
+          run->weight_bytes = run->parameters * made_bits(run->format) / 8;
+          run->seconds = run->flops / 1e9;
           double law = made_loss(&made_law, run->format, run->parameters, run->tokens);
           double off = log(run->learning_rate / 1e-3 * pow(run->parameters / 1e5, 0.3));
           double pair[2];
@@ -81,8 +85,11 @@ static inline struct plot_data made_data(struct arena *arena, const struct made_
       struct plot_effective *effective = arena_array(arena, formats, sizeof *effective);
       for (size_t f = 0; f < formats; f++) {
         double value = made_effective(design->formats[f]), spread = value == 1 ? NAN : 0.12 * sqrt(value);
-        effective[f] = (struct plot_effective){
-            .format = design->formats[f], .value = value, .low = value - spread, .high = value + 0.8 * spread};
+        effective[f] = (struct plot_effective){.format = design->formats[f],
+                                               .weight_bits = made_bits(design->formats[f]),
+                                               .value = value,
+                                               .low = value - spread,
+                                               .high = value + 0.8 * spread};
       }
       fit->effective = effective;
       fit->effective_count = formats;

@@ -346,6 +346,34 @@ static void keeps_metrics(void) {
   store_close(store);
 }
 
+// The curves of an experiment come in the order of its runs, of which one without points still has its place.
+static void gives_curves(void) {
+  struct error error = {0};
+  struct store *store = fresh("curves.db");
+  const char *ids[3];
+  for (int i = 0; i < 3; i++) ids[i] = add_run(store, i + 1, 64);
+  const char *order[] = {ids[2], ids[0], ids[1]};
+  CHECK(store_experiment_put(store, &(struct experiment_record){.name = "e", .spec_path = "e.yaml", .spec_text = ""},
+                             &error));
+  CHECK(store_experiment_set_runs(store, "e", order, 3, &error));
+  for (int i = 1; i < 3; i++)
+    for (int64_t step = 3; step >= 1; step--) {
+      struct metric eval = point(METRIC_EVAL, step, 10 * i + (double)step), train = point(METRIC_TRAIN, step, 1);
+      CHECK(store_metric_put(store, ids[i], &eval, &error) && store_metric_put(store, ids[i], &train, &error));
+    }
+  struct store_rows *rows = store_curves(store, "e", METRIC_EVAL, &error);
+  static const double places[] = {0, 0, 0, 2, 2, 2}, losses[] = {21, 22, 23, 11, 12, 13};
+  for (int i = 0; i < 6 && CHECK(store_rows_next(rows, &error)); i++) {
+    CHECK_NEAR(store_rows_value(rows, 0).number, places[i], 0);
+    CHECK_NEAR(store_rows_value(rows, 1).number, 10.0 * (i % 3 + 1), 0);
+    CHECK_NEAR(store_rows_value(rows, 2).number, losses[i], 0);
+  }
+  CHECK(!store_rows_next(rows, &error));
+  store_rows_close(rows);
+  CHECK(count_rows(store_curves(store, "none", METRIC_EVAL, &error)) == 0);
+  store_close(store);
+}
+
 static void keeps_records(void) {
   struct error error = {0};
   struct store *store = fresh("records.db");
@@ -619,6 +647,7 @@ int main(int argc, char **argv) {
   RUN(shares_runs);
   RUN(finds_by_prefix);
   RUN(keeps_metrics);
+  RUN(gives_curves);
   RUN(keeps_records);
   RUN(estimates_speed);
   RUN(overlays);

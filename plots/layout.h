@@ -1,0 +1,41 @@
+// Where everything of a figure is placed, in units of which its letters are 13 high: the same for every way of drawing
+// it. What a unit is on paper follows from the size of the text there, so that a narrow figure is laid out anew rather
+// than shrunk.
+#pragma once
+#include "plots/internal.h"
+
+enum { LINE = 19, GAP = 16, SAMPLE = 30 };  // SAMPLE: from an entry of the legend to its words
+
+struct legend_entry {
+  const char *label;
+  const struct figure_series *points, *line;  // first series with marks, first with a line; one may be missing
+  const struct figure_series *area;           // band or bars
+  double x, y;                                // where it begins; the middle of its line
+  bool direct;                                // its words stand at the end of its curve, without a sample
+};
+
+struct layout {
+  const struct figure *figure;
+  const struct canvas *canvas;
+  struct figure_axis x, y;  // with limits
+  struct arena *arena;
+  struct labels *labels;
+  struct text *script;
+  struct legend_entry *legend;
+  size_t legend_count;
+  enum figure_legend place;  // never LEGEND_AUTO
+  int columns, rows;         // of panels
+  double width, height, left, top, panel_width, panel_height, row_step;
+  double title_x, title_y;  // of the legend; its right end where labels are direct
+  double base;              // below the axes' titles
+};
+
+// An axis' title with its unit.
+const char *layout_title(const struct layout *layout, const struct figure_axis *axis);
+// The entries of the legend, of all panels.
+void layout_legend(struct layout *layout);
+// Sizes and places; the axes have their limits and y its ticks.
+void layout_plan(struct layout *layout, const struct ticks *y_ticks);
+// Where a value of the panel's axes is drawn, when it is the only one.
+double layout_at_x(const struct layout *layout, double x);
+double layout_at_y(const struct layout *layout, double y);

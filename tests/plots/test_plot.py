@@ -1,0 +1,177 @@
+#!/usr/bin/env python3
+"""isoloss plot on made-up stores and on a table: test_plot.py ISOLOSS FILL_STORE LAWS. Prints TAP."""
+
+import csv
+import json
+import os
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import xml.dom.minidom
+import zlib
+
+sys.path.insert(0, os.path.join(sys.path[0], ".."))
+import harness  # noqa: E402
+from harness import case, path_of, write  # noqa: E402
+
+FILL_STORE, LAWS = map(os.path.abspath, sys.argv[2:4])
+SPEC = """experiment: {name}
+corpus: {{source: gcide}}
+base:
+  model: {{layers: 2}}
+sweep:
+  grid: {{model.width: [32, 64, 96, 128], train.tokens: [1e6, 2e6, 4e6], format: [none]}}
+fit:
+{fits}
+"""
+
+
+def make(kind, fits="  - law: chinchilla"):
+    home, spec = path_of("home-" + kind), write(kind + ".yaml", SPEC.format(name=kind, fits=fits))
+    if not os.path.exists(home):
+        subprocess.run([FILL_STORE, kind, kind, spec, LAWS], env=dict(os.environ, ISOLOSS_HOME=home), check=True)
+    return home, spec
+
+
+def plot(home, *arguments, code=0):
+    return harness.run("plot", *arguments, code=code, home=home)
+
+
+def read(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def text_sizes(pdf):
+    """The sizes of text in a PDF, in points, and the widths of lines."""
+    for match in re.finditer(rb"stream\r?\n(.*?)endstream", pdf, re.S):
+        try:
+            content = zlib.decompress(match.group(1))
+        except zlib.error:
+            continue
+        if b" Tm" in content:
+            return {float(size) for size in re.findall(rb"BT\n([\d.]+) ", content)}
+    return set()
+
+
+def page_width(pdf):
+    return float(re.search(rb"/MediaBox \[ ?[\d.]+ [\d.]+ ([\d.]+)", pdf).group(1))
+
+
+@case
+def every_format_has_the_width_and_the_size_of_text_asked_for():
+    home, spec = make("plain")
+    folder = path_of("all")
+    done = plot(home, spec, "loss-vs-parameters", "-f", "pdf,svg,png,tikz", "--data", "-o", folder)
+    names = sorted(os.listdir(folder))
+    assert names == ["loss-vs-parameters" + end for end in (".csv", ".gp", ".pdf", ".png", ".svg", ".tex")], names
+    assert sorted(done.out.split()) == [os.path.join(folder, name) for name in names], done.out
+    pdf = read(os.path.join(folder, "loss-vs-parameters.pdf"))
+    assert abs(page_width(pdf) - 3.3 * 72) < 1, page_width(pdf)
+    sizes = text_sizes(pdf)
+    if sizes:  # another cairo may write text otherwise
+        assert max(abs(size - 8) for size in sizes) < 0.05, sizes
+    png = read(os.path.join(folder, "loss-vs-parameters.png"))
+    assert abs(struct.unpack(">I", png[16:20])[0] - 990) <= 1
+    svg = xml.dom.minidom.parse(os.path.join(folder, "loss-vs-parameters.svg")).documentElement
+    assert svg.getAttribute("width") == "3.3in"
+    units = float(svg.getAttribute("viewBox").split()[2])
+    assert abs(float(svg.getAttribute("font-size")) / units * 3.3 * 72 - 8) < 0.05
+    tex = read(os.path.join(folder, "loss-vs-parameters.tex")).decode()
+    assert "\\begin{tikzpicture}" in tex and "\\fontsize{8bp}" in tex and tex.count("{") == tex.count("}")
+    wide = path_of("wide")
+    plot(home, spec, "loss-vs-parameters", "--width", "160mm", "--points", "9", "-o", wide)
+    pdf = read(os.path.join(wide, "loss-vs-parameters.pdf"))
+    assert abs(page_width(pdf) - 160 / 25.4 * 72) < 1 and all(abs(size - 9) < 0.05 for size in text_sizes(pdf))
+
+
+@case
+def fonts_are_embedded():
+    if not shutil.which("pdffonts"):
+        return "pdffonts is not here"
+    home, spec = make("plain")
+    plot(home, spec, "-o", path_of("fonts"))
+    for name in os.listdir(path_of("fonts")):
+        lines = subprocess.run(["pdffonts", path_of("fonts", name)], capture_output=True, text=True,
+                               check=True).stdout.splitlines()
+        embedded = lines[0].index("emb")
+        assert len(lines) > 2 and all(line[embedded:embedded + 3] == "yes" for line in lines[2:]), (name, lines)
+
+
+@case
+def data_and_script_draw_the_figure_again():
+    home, spec = make("plain")
+    folder = path_of("data")
+    plot(home, spec, "loss-vs-tokens", "--data", "--title", "--label", "x=tokens %d 'seen'", "-o", folder)
+    runs = json.loads(harness.run("runs", "plain", "--json", home=home).out)
+    wanted = sorted((run["tokens"], run["loss"]) for run in runs)
+    with open(os.path.join(folder, "loss-vs-tokens.csv"), newline="") as file:
+        rows = list(csv.DictReader(file))
+    points = sorted((float(row["x"]), float(row["y"])) for row in rows if row["kind"] == "points")
+    assert points == wanted, (points, wanted)
+    assert {row["series"] for row in rows if row["kind"] == "line"} == {"26.8k", "107k", "222k", "402k"}
+    script = read(os.path.join(folder, "loss-vs-tokens.gp")).decode()
+    assert "'tokens %d ''seen'''" in script and "Loss against training tokens" in script
+    elsewhere = path_of("again")
+    os.makedirs(elsewhere)
+    write("again/edited.gp", script.replace("Loss against training tokens", "Edited"))
+    subprocess.run(["gnuplot", "edited.gp"], cwd=elsewhere, check=True)
+    drawn = read(os.path.join(elsewhere, "loss-vs-tokens.pdf"))
+    assert page_width(drawn) == page_width(read(os.path.join(folder, "loss-vs-tokens.pdf")))
+
+
+@case
+def figures_are_listed_with_reasons():
+    home, spec = make("mixed", "  - law: chinchilla\n  - law: effective-parameters")
+    text = plot(home, "mixed", "--list").out
+    assert re.search(r"^residuals-effective-parameters +Residuals", text, re.M), text
+    assert re.search(r"^loss-vs-learning-rate +not drawn: all runs have the same learning rate$", text, re.M), text
+    document = json.loads(plot(home, "mixed", "--list", "--json").out)
+    listed = {figure["name"]: figure for figure in document["figures"]}
+    assert len(listed) >= 10 and not any(figure["files"] for figure in listed.values())
+    assert listed["pareto"]["drawn"] and not listed["loss-vs-learning-rate"]["drawn"]
+    document = json.loads(plot(home, "mixed", "residuals", "--json", "-f", "svg", "-o", path_of("mixed")).out)
+    assert [figure["name"] for figure in document["figures"]] == ["residuals-chinchilla",
+                                                                 "residuals-effective-parameters"]
+    assert all(os.path.exists(path) for figure in document["figures"] for path in figure["files"])
+    assert all(figure["caption"] and figure["fit"] for figure in document["figures"])
+
+
+@case
+def of_a_table():
+    rows = [(n, d, 1.7 + 400 / n ** 0.34 + 2000 / d ** 0.37) for n in (1e7, 3e7, 1e8, 3e8) for d in (2e8, 1e9, 5e9)]
+    table = write("table.csv", "N,D,loss\n" + "".join("%r,%r,%r\n" % row for row in rows))
+    home = path_of("home-table")
+    done = plot(home, table, "--law", "chinchilla", "--bootstrap", "0", "loss-vs-parameters", "-f", "svg", "-o",
+                path_of("table"))
+    assert done.out.strip() == path_of("table", "loss-vs-parameters.svg"), done.out
+    assert "--law" in plot(home, table, code=2).err
+
+
+@case
+def wrong_usage():
+    home, spec = make("plain")
+
+    def fails(*arguments):
+        done = plot(home, spec, *arguments, "-o", path_of("never"), code=2)
+        assert not os.path.exists(path_of("never")) and done.out == "", done.out
+        return done.err
+
+    assert "did you mean 'residuals'" in fails("residual")
+    assert "these data give no effective-parameters: the fitted law has none" in \
+        fails("effective-parameters").replace("has no effective parameters", "has none")
+    assert "--width is column, text, slide, or a length such as 3.3in" in fails("--width", "narrow")
+    assert "no room for text of 8 points: at least" in fails("--width", "1in")
+    assert "--points is the size of text, from 4 to 60" in fails("--points", "2")
+    assert "--format is pdf, svg, png, tikz" in fails("-f", "jpg") and "not 'pdf,'" in fails("-f", "pdf,")
+    assert "--label is x=TEXT" in fails("--label", "z=3")
+    assert "--legend is auto, right, below or none" in fails("--legend", "left")
+    assert "--font is the name of one family" in fails("--font", "a'b")
+    assert "--dots is from 36" in fails("--dots", "1")
+    assert "--residual is for tables" in fails("--residual", "log")
+    assert "did you mean 'plain'" in plot(home, "plane", code=2).err
+
+
+harness.finish()
