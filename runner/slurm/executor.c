@@ -11,6 +11,7 @@
 
 #include "results/store.h"
 #include "runner/execute/worker.h"
+#include "runner/slurm/claim.h"
 #include "runner/slurm/collect.h"
 #include "runner/slurm/submit.h"
 
@@ -207,6 +208,17 @@ static bool register_runs(const struct slurm_request *request, struct store *sto
   return false;
 }
 
+// What an earlier job of a run was asked, and is not asked any more.
+static bool take_back_holds(const char *home, const struct submitted_task *tasks, size_t count, struct error *error) {
+  struct arena scratch = {0};
+  bool fine = true;
+  for (size_t i = 0; i < count; i++)
+    for (size_t j = 0; j < tasks[i].run_count && fine; j++)
+      fine = held_write(run_folder(&scratch, home, tasks[i].runs[j]), MARK_NONE, NULL, error);
+  arena_free(&scratch);
+  return fine;
+}
+
 // Runs that failed and are submitted again.
 static bool begin_again(struct store *store, const struct submitted_task *tasks, size_t count, struct error *error) {
   for (size_t i = 0; i < count; i++)
@@ -237,6 +249,7 @@ static bool submit_missing(const struct slurm_request *request, const struct slu
   if (!runs || !look_for_faults(request, collection, runs, error)) return false;
   struct submitted_task *tasks = bundle(runs, request->set->plan->count, profile->runs_per_job, arena, &task_count);
   if (task_count == 0) return true;
+  if (!request->dry_run && !take_back_holds(request->home, tasks, task_count, error)) return false;
   struct submit_request submit = {.plan = request->set->plan,
                                   .profile = profile,
                                   .home = request->home,

@@ -53,7 +53,10 @@ WHOLE = {
             {"method": "isoflop", "name": "optima", "minimum": "akima", "copies": 10, "noise": "0.002"}],
     "claims": ["loss[none] > 1"], "report": {"title": "t", "plots": ["loss-curves"]},
     "run": {"time_limit": "6 h", "stall_limit": 90, "on_stall": "tell",
-            "halving": {"over": "train.lr", "keep": "1/2", "at": [0.25, 0.5]}}}
+            "halving": {"over": "train.lr", "keep": "1/2", "at": [0.25, 0.5]},
+            "slurm": {"partition": "gpu", "time": "6 h", "cpus": 2, "array_cap": 4, "runs_per_job": 8, "memory": "24G",
+                      "slots_per_gpu": "auto", "stop_before": "5 min", "options": ["--exclusive"], "prologue": "module load x",
+                      "container": "apptainer exec a.sif"}}}
 PUT = [None, True, 0, -1, 3.5, 1e12, "", "auto", "x", "1e6", "-1e6", "1e-3", [], [1], [[1]], {}, {"a": 1}, {"seeds": 0},
        ["train.lr"], 10**20]
 # What check refuses and no schema can say, or not in a line of the tables: what depends on another key, on a value's meaning,
@@ -63,7 +66,7 @@ BEYOND = ["no axis of the sweep", "no two runs differ", "no field is called", "s
           "has a coefficient", "noise", "on_stall says nothing", "an empty one", "is not of the form", "has no parameter",
           "unexpected character", "leaves none", "not a whole number", "must ascend", "unknown function", "ends too early",
           "there is no", "there are no", "no name here", "unknown law", "no column", "expression", "does not divide", "epochs",
-          "is no claim", "must be a boolean", "no number", "a format", "format"]
+          "is no claim", "is no time limit", "is no option of sbatch", "not empty", "stop_before", "must be a boolean", "no number", "a format", "format"]
 
 
 def places(node, path=()):
