@@ -171,6 +171,7 @@ def only_what_is_missing_is_submitted():
     check("2 done" in done.out and "2 submitted in 1 job" in done.out and "1 preempted" in done.out, done)
     check(len(cluster.tasks()) == 3 and cluster.sbatch_calls() == 2, cluster.jobs())
     cluster.finish(*cluster.tasks()[-1])
+    check(document("status", home="missing")["experiments"][0]["done"] == 4, "status collects as well")
     check("4 runs: 4 done\n" in cluster.run().out, "all")
     check(all(steps_trained("missing", row["id"]) == list(range(1, key[0] + 1)) for key, row in rows("missing").items()),
           "each step once")
@@ -181,7 +182,7 @@ def task_that_is_started_twice_trains_once():
     cluster = Cluster("twice")
     cluster.run()
     job, task = cluster.tasks()[0]
-    slow = json.dumps({"*": {"sleep": 0.3}})
+    slow = json.dumps({"*": {"sleep": 1.0}})
     first = cluster.begin(job, task, FAKE=slow)
     until(lambda: select("twice", "SELECT 1") and any("events.jsonl" in names for _, _, names in os.walk(path_of("twice"))),
           "first begins")
@@ -189,6 +190,11 @@ def task_that_is_started_twice_trains_once():
     code, out = cluster.finish(job, task, "RUNNING", FAKE=slow)
     check(code == 0 and "is at work on" in out and time.time() - began < 15, code, out)
     check("2 in jobs at work" in cluster.run().out, "the first one goes on")
+    status = document("status", home="twice")
+    check(len(status["running"]) == 2 and all(one["alive"] and one["node"] for one in status["running"]), status)
+    check(status["slurm"]["collected"] and status["slurm"]["at_work"] == 1 and status["slurm"]["queued"] == 1, status)
+    told = run("status", home="twice", code=0).out
+    check("Slurm: 1 job at work, 1 waits" in told and "alive" in told and "no isoloss run" not in told, told)
     # Another submission of the same runs leaves them alone too.
     copy = path_of("twice", "slurm", "other-1")
     shutil.copytree(path_of("twice", "slurm", "tiny-1"), copy)
@@ -407,7 +413,8 @@ def one_collects_at_a_time():
     with open(lease, "w", encoding="utf-8") as file:
         json.dump(held, file)
     check("somebody@far is collecting" in cluster.run(code=3).err, "told who")
-    check(run("status", home="one", code=0).out, "status needs no right")
+    status = document("status", home="one")
+    check(not status["slurm"]["collected"] and "somebody@far collects" in status["slurm"]["why_not"], "status only looks", status)
     os.utime(lease, (time.time() - 100, time.time() - 100))
     check("4 in Slurm's queue" in cluster.run().out, "given up")
 
