@@ -24,6 +24,7 @@ const struct command commands[] = {
     {"retry", command_retry, "Runs", "try failed runs again, and take cancelling back"},
     {"rm", command_rm, "Runs", "remove runs or an experiment, rows and files: without --yes only said"},
     {"gc", command_gc, "Runs", "remove files that no run needs: without --yes only said"},
+    {"work", command_work, "Runs", "train the runs of one of Slurm's jobs; its script calls it"},
     {"train", command_train, "Runs", "run the built-in trainer on a config.json"},
     {"export", command_export, "Runs",
      "write a run's model for other programs (Hugging Face's folder), or an experiment's runs"},

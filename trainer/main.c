@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/options.h"
 #include "base/signals.h"
@@ -13,8 +14,19 @@
 
 static volatile sig_atomic_t stop_asked;
 
-// The second Ctrl-C ends the program at once: the handler is taken back when it has run.
-static void ask_to_stop(int signal) { stop_asked = signal; }
+// The second Ctrl-C ends the program at once. Two signals within a second are one: a scheduler sends its signal to
+// every process of a job, and the one that started us passes on what it got.
+static void ask_to_stop(int number) {
+  static volatile sig_atomic_t asked_at;  // seconds, of a clock that is never set back
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  if (stop_asked && now.tv_sec > asked_at + 1) {
+    signal(number, SIG_DFL);
+    raise(number);  // delivered as we return
+  }
+  if (!stop_asked) asked_at = (sig_atomic_t)now.tv_sec;
+  stop_asked = number;
+}
 
 static int fail(const struct error *error) { return error_print("isoloss-train", error); }
 
@@ -62,7 +74,7 @@ static int generate(const char *checkpoint, const char *config, const struct gen
 }
 
 static int train(const char *config, int64_t stop_after) {
-  struct sigaction action = {.sa_handler = ask_to_stop, .sa_flags = SA_RESTART | (int)SA_RESETHAND};
+  struct sigaction action = {.sa_handler = ask_to_stop, .sa_flags = SA_RESTART};
   sigemptyset(&action.sa_mask);
   signal_handle(SIGINT, &action);
   signal_handle(SIGTERM, &action);

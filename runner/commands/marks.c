@@ -7,6 +7,7 @@
 
 #include "runner/execute/home_lock.h"
 #include "runner/execute/marking.h"
+#include "runner/slurm/collect.h"
 #include "runner/spec/spec.h"
 
 // ---- output ----
@@ -92,7 +93,7 @@ static bool mark(const struct marks_command *verb, const char *name, const struc
   const char *home = isoloss_home(&arena);
   struct store *store = store_open_home(dry ? STORE_READ : STORE_WRITE, error);
   bool fine = store && marking_find(&marking, store, home, verb->verb, request, error) &&
-              (dry || marking_do(&marking, store, home, error));
+              (dry || (marking_do(&marking, store, home, error) && slurm_follow_marks(home, store, error)));
   int64_t coordinator = home_lock_holder(home);
   if (fine && json) print_json(verb, name, &marking, !dry, coordinator);
   if (fine && !json) print_people(verb, &marking, !dry, coordinator);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "runner/commands.h"
+#include "runner/commands/run_slurm.h"
 #include "runner/execute/coordinator.h"
 #include "runner/execute/ready.h"
 #include "runner/execute/rows.h"
@@ -18,8 +19,8 @@ struct run_options {
   struct spec_choices choices;
   struct option_list again;
   int64_t jobs, retries;
-  const char *gpus, *per_gpu, *gpu_memory, *only, *memory;
-  bool fail_fast, keep_going, retry_failed, wait, quiet, json;
+  const char *gpus, *per_gpu, *gpu_memory, *only, *memory, *executor;
+  bool fail_fast, keep_going, retry_failed, wait, quiet, json, dry_run, follow;
 };
 
 static bool print_json(const char *experiment, struct error *error) {
@@ -143,6 +144,28 @@ static bool bound_memory(const struct run_options *options, const struct plan *p
   return plan_fits_memory(plan, chosen, *bytes, limit, error);
 }
 
+static enum exit_code submit(struct plan_set *set, const bool *chosen, const struct run_options *options,
+                             struct error *error) {
+  struct slurm_request request = {
+      .set = set,
+      .chosen = chosen,
+      .options = options->choices.set,
+      .home = isoloss_home(&set->arena),
+      .retries = options->retries,
+      .keep_going = options->keep_going,
+      .retry_failed = options->retry_failed,
+      .dry_run = options->dry_run,
+      .follow = options->follow,
+      .quiet = options->quiet,
+  };
+  if (!plan_verify_corpora(set->plan, error)) return EXIT_ENVIRONMENT;
+  enum exit_code code = run_slurm(&request, options->json, error);
+  if (options->dry_run) return code;
+  if (!error->code && (!measure_formats(error) || !tell_unused(set->plan->spec, error))) code = error->code;
+  if (options->json && !error->code && print_json(set->plan->spec->name, error)) error->told = NULL;
+  return code;
+}
+
 static enum exit_code run(const char *path, const struct run_options *options, struct error *error) {
   struct spec spec = {0};
   struct plan plan = {0};
@@ -163,6 +186,11 @@ static enum exit_code run(const char *path, const struct run_options *options, s
     code = error->code;
     goto end;
   }
+  if (options->executor && strcmp(options->executor, "slurm") == 0) {
+    code = submit(&set, chosen, options, error);
+    goto end;
+  }
+  if (!run_refuses_slurms(&set, isoloss_home(&arena), error)) goto end;
   if (gpus.list.count > 0 && !plan_fits_gpus(&plan, chosen, &gpus.list, error)) goto end;
   bool finished = options->again.count == 0 && plan_finished(&plan, chosen);
   double memory = 0;
@@ -212,6 +240,35 @@ end:
   return code;
 }
 
+static const char *const executors[] = {"local", "slurm", NULL};
+
+// What goes with one executor alone.
+static bool check_executor(const struct run_options *options, const struct command_line *line, struct error *error) {
+  static const char *const locals[] = {"--jobs",   "--gpus",  "--per-gpu", "--gpu-memory",
+                                       "--memory", "--again", "--wait",    "--fail-fast"};
+  char guess[160];
+  bool slurm = options->executor && strcmp(options->executor, "slurm") == 0;
+  if (options->executor && !slurm && strcmp(options->executor, "local") != 0)
+    return error_set(error, EXIT_USAGE_ERROR, "run: --executor '%s': %s", options->executor,
+                     nearest_name(options->executor, executors, 2)
+                         ? did_you_mean(nearest_name(options->executor, executors, 2), guess)
+                         : "local or slurm");
+  if (!slurm && (options->dry_run || options->follow))
+    return error_set(error, EXIT_USAGE_ERROR,
+                     "run: --dry-run and --follow need --executor slurm (isoloss plan shows "
+                     "what would be trained)");
+  if (options->dry_run && options->follow)
+    return error_set(error, EXIT_USAGE_ERROR, "run: --dry-run and --follow exclude each other");
+  for (size_t i = 0; slurm && i < line->given_count; i++)
+    for (size_t j = 0; j < sizeof locals / sizeof *locals; j++)
+      if (strcmp(line->given[i].option, locals[j]) == 0)
+        return error_set(error, EXIT_USAGE_ERROR,
+                         "run: %s is for runs on this machine; what a job of Slurm's gets stands in the spec, under "
+                         "run: {slurm: ...}",
+                         locals[j]);
+  return true;
+}
+
 void command_run(struct command_line *line) {
   struct run_options a = {.retries = 2};
   const struct option options[] = {
@@ -229,6 +286,11 @@ void command_run(struct command_line *line) {
       {"fail-fast", 0, OPTION_FLAG, &a.fail_fast, NULL, "stop at the first run that fails"},
       {"keep-going", 0, OPTION_FLAG, &a.keep_going, NULL, "go on even when the first runs all fail at once"},
       {"wait", 0, OPTION_FLAG, &a.wait, NULL, "wait for another isoloss run that is at work on the store"},
+      {"executor", 0, OPTION_TEXT, &a.executor, "local|slurm",
+       "who trains: this machine (the default), or Slurm's jobs", .choices = executors},
+      {"dry-run", 'n', OPTION_FLAG, &a.dry_run, NULL, "with --executor slurm: only print the scripts"},
+      {"follow", 0, OPTION_FLAG, &a.follow, NULL,
+       "with --executor slurm: stay, collect and submit until nothing is left"},
       {"set", 0, OPTION_LIST, &a.choices.set, "PATH=VALUE", "give a field of base another value (repeatable)"},
       {"preset", 0, OPTION_TEXT, &a.choices.preset, "NAME", "with what this preset of the spec changes"},
       {"json", 0, OPTION_FLAG, &a.json, NULL, "print the experiment's runs as one JSON array at the end"},
@@ -241,7 +303,7 @@ void command_run(struct command_line *line) {
       "when every run is done or diverged, 1 when some failed or were stopped, 3 when the environment is at fault. --only\n"
       "takes the conditions of isoloss runs --where; the runs that it leaves out stay in the experiment.",
       1, 1, "one spec"};
-  if (!command_begin(line, &usage, options)) return;
+  if (!command_begin(line, &usage, options) || !check_executor(&a, line, &line->error)) return;
   bool jobs_given = false;
   for (size_t i = 0; i < line->given_count; i++) jobs_given |= strcmp(line->given[i].option, "--jobs") == 0;
   if (jobs_given && a.jobs == 0)

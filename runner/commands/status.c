@@ -1,4 +1,6 @@
 // isoloss status: how far the runs are, and whether those at work are alive.
+#include "runner/slurm/status.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,6 +33,7 @@ struct at_work {
   const char *unreadable;  // why its log cannot be read; NULL: it can
   pid_t pid;               // as its log says; 0: not known
   const char *gpu;         // it was given; NULL: none
+  const char *node;        // where a job of Slurm's works on it; NULL: none does
 };
 
 // ---- what the logs say ----
@@ -54,7 +57,8 @@ static struct at_work look_at(struct arena *arena, const char *home, const char 
   struct events_reader reader = {0};
   struct events_handler handler = {&run, forget, follow};
   struct error error = {0};
-  run.alive = worker_alive(arena, run_folder(arena, home, id));
+  run.node = slurm_run_host(arena, home, id);
+  run.alive = run.node || worker_alive(arena, run_folder(arena, home, id));
   if (!events_read(&reader, run_events_path(arena, home, id), &handler, &run.damage, &error))
     run.unreadable = arena_string(arena, error.text);
   if (run.alive) run.gpu = worker_gpu(arena, run_folder(arena, home, id), run.pid);
@@ -121,7 +125,7 @@ static struct at_work *list_at_work(struct store *store, const char *home, const
 // ---- output ----
 
 static void print_people(const struct counted *experiments, size_t count, const struct at_work *runs, size_t run_count,
-                         int64_t coordinator, const char *home, struct arena *arena) {
+                         int64_t coordinator, const struct slurm_status *slurm, const char *home, struct arena *arena) {
   char text[32];
   struct text_table table = {.gap = 2};
   text_table_column(&table, (struct text_column){"experiment"});
@@ -155,14 +159,19 @@ static void print_people(const struct counted *experiments, size_t count, const 
              experiments[i].halved_words);
   if (coordinator)
     printf("\nisoloss run is at work on %s (process %lld)\n", home, (long long)coordinator);
+  else if (slurm->any)
+    printf("\nSlurm: %s\n", slurm->words);
   else if (run_count)
     printf("\nno isoloss run is at work: call it again to go on with these\n");
+  if (slurm->said) printf("squeue does not answer, so jobs are taken to go on as they were: %s\n", slurm->said);
+  if (slurm->why) printf("what jobs did is not read into the store now: %s\n", slurm->why);
   for (size_t i = 0; i < run_count; i++) {
     const struct at_work *run = &runs[i];
     printf("  %.8s  step %.0f", run->id, run->step);
     if (run->steps > 0) printf("/%.0f", run->steps);
     if (!isnan(run->loss)) printf("  loss %s", loss_human(run->loss, text));
     if (run->gpu) printf("  GPU %s", run->gpu);
+    if (run->node) printf("  on %s", run->node);
     printf("  %s\n", run->alive ? "alive" : "dead");
     if (run->message) printf("            %s\n", visible(arena, run->message));
     if (run->unreadable) printf("            %s\n", visible(arena, run->unreadable));
@@ -200,7 +209,8 @@ static bool print_failed(const struct selection *selection, struct error *error)
 }
 
 static void print_json(const struct counted *experiments, size_t count, const struct at_work *runs, size_t run_count,
-                       const struct run_notes *notes, size_t built_in, int64_t coordinator, const char *home) {
+                       const struct run_notes *notes, size_t built_in, int64_t coordinator,
+                       const struct slurm_status *slurm, const char *home) {
   struct text text = {0};
   struct json_writer json = json_writer(&text, true);
   json_object_begin(&json);
@@ -210,6 +220,8 @@ static void print_json(const struct counted *experiments, size_t count, const st
     json_put_integer(&json, coordinator);
   else
     json_put_null(&json);
+  json_key(&json, "slurm");
+  slurm_status_json(slurm, &json);
   json_key(&json, "experiments");
   json_array_begin(&json);
   for (size_t i = 0; i < count; i++) {
@@ -235,6 +247,7 @@ static void print_json(const struct counted *experiments, size_t count, const st
     json_key_number(&json, "steps", runs[i].steps);
     json_key_number(&json, "loss", runs[i].loss);
     json_key_string(&json, "gpu", runs[i].gpu);
+    json_key_string(&json, "node", runs[i].node);
     json_key_integer(&json, "log_damaged", runs[i].damage.lines);
     json_key_string(&json, "log_unreadable", runs[i].unreadable);
     json_key_string(&json, "message", runs[i].message);
@@ -257,6 +270,8 @@ static bool status(const char *argument, const struct spec_choices *choices, boo
   struct counted *experiments = NULL;
   struct at_work *runs = NULL;
   const char *home = isoloss_home(&arena);
+  struct slurm_status slurm;
+  slurm_status_take(&slurm, home);
   bool fine = selection_open(&selection, argument, choices, error);
   if (fine) experiments = count_experiments(selection.store, selection.experiment, &arena, &count, error);
   if (fine && !error->code) runs = list_at_work(selection.store, home, selection.experiment, &arena, &run_count, error);
@@ -264,13 +279,15 @@ static bool status(const char *argument, const struct spec_choices *choices, boo
   size_t built_in = 0;
   fine = fine && !error->code && run_notes_read(&notes, selection.store, selection.experiment, &arena, error) &&
          run_notes_built_in_counts(selection.store, selection.experiment, NULL, &built_in, error);
-  if (fine && as_json) print_json(experiments, count, runs, run_count, &notes, built_in, home_lock_holder(home), home);
+  if (fine && as_json)
+    print_json(experiments, count, runs, run_count, &notes, built_in, home_lock_holder(home), &slurm, home);
   if (fine && !as_json) {
-    print_people(experiments, count, runs, run_count, home_lock_holder(home), home, &arena);
+    print_people(experiments, count, runs, run_count, home_lock_holder(home), &slurm, home, &arena);
     fine = print_failed(&selection, error);
     print_notes(&notes, built_in);
   }
   selection_close(&selection);
+  slurm_status_free(&slurm);
   arena_free(&arena);
   return fine;
 }
@@ -282,7 +299,7 @@ void command_status(struct command_line *line) {
       {"set", 0, OPTION_LIST, &choices.set, "PATH=VALUE", "with a spec: as given to isoloss run"},
       {"preset", 0, OPTION_TEXT, &choices.preset, "NAME", "with a spec: as given to isoloss run"},
       {"json", 0, OPTION_FLAG, &as_json, NULL,
-       "one JSON object: home, coordinator, experiments, running, notes, built_in_counts"},
+       "one JSON object: home, coordinator, slurm, experiments, running, notes, built_in_counts"},
       {0}};
   const struct command_usage usage = {"isoloss status [SPEC|EXPERIMENT] [--json]",
                                       "Without an argument: every experiment of the store.", 0, 1,

@@ -358,7 +358,7 @@ enum exit_code coordinator_execute(const struct coordinator_set *set, const stru
   c->options = options;
   c->cores = cores_usable();
   c->fault_limit = 3;
-  int lock = home_lock(options->home, options->wait, options->messages, error);
+  int lock = home_lock(coordinator_store_home(c), options->wait, options->messages, error);
   if (lock < 0) {
     free(c);
     return error->code;
@@ -371,7 +371,7 @@ enum exit_code coordinator_execute(const struct coordinator_set *set, const stru
   c->began = clock_seconds();
   c->progress =
       progress_start(options->messages ? options->messages : stderr, options->experiment->name, options->quiet);
-  c->store = store_open(path_join(&c->arena, options->home, "isoloss.db"), STORE_CREATE, error);
+  c->store = store_open(path_join(&c->arena, coordinator_store_home(c), "isoloss.db"), STORE_CREATE, error);
   if (c->store) coordinator_look_at_home(c);
   bool fine = c->store && coordinator_register(c, error) && coordinator_halving_begin(c, error);
   if (fine) {

@@ -36,7 +36,8 @@ struct coordinator_set {
 };
 
 struct coordinator_options {
-  const char *home;  // folder of the store and the runs
+  const char *home;        // folder of the store and the runs
+  const char *store_home;  // folder of the store, where it is another one; NULL: home
   const struct experiment_record *experiment;
   const char *const *command;  // argv of the user's own trainer with {placeholders}; NULL: isoloss-train
   size_t command_count;

@@ -62,7 +62,7 @@ bool coordinator_home_there(const struct coordinator *c, struct error *error) {
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     char path[4096];
     struct stat now;
-    snprintf(path, sizeof path, "%s/%s", c->options->home, names[i]);
+    snprintf(path, sizeof path, "%s/%s", coordinator_store_home(c), names[i]);
     if (stat(path, &now) == 0 && now.st_ino == c->home_files[i].inode && now.st_dev == c->home_files[i].device)
       continue;
     return error_set(
@@ -77,9 +77,9 @@ bool coordinator_home_there(const struct coordinator *c, struct error *error) {
 void coordinator_look_at_home(struct coordinator *c) {
   struct arena scratch = {0};
   struct stat status;
-  if (stat(path_join(&scratch, c->options->home, "coordinator.lock"), &status) == 0)
+  if (stat(path_join(&scratch, coordinator_store_home(c), "coordinator.lock"), &status) == 0)
     c->home_files[0] = (struct home_file){status.st_dev, status.st_ino};
-  if (stat(path_join(&scratch, c->options->home, "isoloss.db"), &status) == 0)
+  if (stat(path_join(&scratch, coordinator_store_home(c), "isoloss.db"), &status) == 0)
     c->home_files[1] = (struct home_file){status.st_dev, status.st_ino};
   arena_free(&scratch);
 }

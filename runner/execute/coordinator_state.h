@@ -100,6 +100,10 @@ struct coordinator {
   char fault_message[1200];
 };
 
+static inline const char *coordinator_store_home(const struct coordinator *c) {
+  return c->options->store_home ? c->options->store_home : c->options->home;
+}
+
 // coordinator_gpus.c
 // Whether the job can start now, and on which GPU: the one with the most room (*gpu NO_GPU when there are none to hand
 // out). A run that crashed beside others is tried again alone.

@@ -30,6 +30,11 @@ pid_t worker_start(const struct run_file *file, const char *folder, const struct
 // True when the worker lives: somebody holds the run's worker.lock, and the process that it names is not known to be
 // dead (its children inherit the lock); or somebody holds its event log.
 bool worker_alive(struct arena *arena, const char *folder);
+// Names a process for good: its number, when it started, and the machine's start and space in which the number holds.
+// Its length; 0 and "" when there is none.
+int worker_process_text(pid_t pid, char text[128]);
+// True when the process of such a text is dead for certain; of another machine's it is not known.
+bool worker_process_dead(const char *text);
 // Names the process in the file of its lock, which is empty.
 void worker_process_note(int lock, pid_t pid);
 // Kills all processes that were started for this run, in whatever session they are; ourselves apart. How many there

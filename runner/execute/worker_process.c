@@ -40,31 +40,48 @@ static bool read_process(long long pid, struct process *out) {
                        &out->state, &out->parent, &out->started) == 3;
 }
 
+// Of two machines that see one home the first spaces have the same number: this start of the machine tells them apart.
 static unsigned long long process_space(void) {
   struct stat status;
-  return stat("/proc/self/ns/pid", &status) == 0 ? (unsigned long long)status.st_ino : 0;
+  char boot[64];
+  int file = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+  ssize_t got = file >= 0 ? read(file, boot, sizeof boot) : 0;
+  if (file >= 0) close(file);
+  if (got <= 0 || stat("/proc/self/ns/pid", &status) != 0) return 0;
+  return hash64(boot, (size_t)got, 0) ^ (unsigned long long)status.st_ino;
+}
+
+int worker_process_text(pid_t pid, char text[128]) {
+  struct process process;
+  text[0] = '\0';
+  if (!read_process(pid, &process)) return 0;
+  return snprintf(text, 128, "%lld %llu %llu", (long long)pid, process.started, process_space());
 }
 
 void worker_process_note(int lock, pid_t pid) {
-  struct process process;
-  char text[128];
-  if (!read_process(pid, &process)) return;
-  int length = snprintf(text, sizeof text, "%lld %llu %llu\n", (long long)pid, process.started, process_space());
+  char text[128 + 1];
+  int length = worker_process_text(pid, text);
+  if (length <= 0) return;
+  text[length++] = '\n';
   if (pwrite(lock, text, (size_t)length, 0) != length && ftruncate(lock, 0) != 0) return;  // then the lock alone tells
+}
+
+bool worker_process_dead(const char *text) {
+  long long pid;
+  unsigned long long started, space;
+  struct process process;
+  if (sscanf(text, "%lld %llu %llu", &pid, &started, &space) != 3 || space == 0 || space != process_space())
+    return false;
+  if (!read_process(pid, &process)) return kill((pid_t)pid, 0) != 0 && errno == ESRCH;
+  return process.started != started || process.state == 'Z' || process.state == 'X';
 }
 
 // The worker that the lock's file names is dead, for certain: a lock that is held is held by what it left.
 static bool known_dead(int lock) {
   char text[128];
-  long long pid;
-  unsigned long long started, space;
-  struct process process;
   ssize_t got = pread(lock, text, sizeof text - 1, 0);
   text[got > 0 ? got : 0] = '\0';
-  if (sscanf(text, "%lld %llu %llu", &pid, &started, &space) != 3 || space == 0 || space != process_space())
-    return false;
-  if (!read_process(pid, &process)) return kill((pid_t)pid, 0) != 0 && errno == ESRCH;
-  return process.started != started || process.state == 'Z' || process.state == 'X';
+  return worker_process_dead(text);
 }
 
 static bool locked(const char *path, bool names_its_holder) {

@@ -32,6 +32,11 @@ const char *spec_file_path(const struct spec_reader *reader, const char *name);
 // run's identity must not.
 double rounded_decimal(double value, int digits);
 
+// ---- run.c ----
+
+// "90", "90 s", "15 min", "6 h", "2 d" in seconds; NAN when it is none of these.
+double spec_seconds(const char *text);
+
 // ---- texts.c ----
 
 // A scalar's text, or NULL after a diagnostic.

@@ -68,6 +68,7 @@ static const struct schema_property run[] = {
     {"share_trunks", "boolean",
      .description = "true (the default): runs that differ in length alone begin from the longest one's checkpoints"},
     {"halving", .reference = "halving"},
+    {"slurm", .reference = "slurm"},
 };
 
 static const struct schema_property halving[] = {
@@ -79,6 +80,33 @@ static const struct schema_property halving[] = {
      .description = "share of the competitors that goes on from each rung, rounded up: 0.5 or 1/2"},
     {"at", .reference = "share", .repeated = true, .limits = {{"minItems", 1}, {"maxItems", HALVING_RUNGS}},
      .description = "ascending shares of a run's steps"},
+};
+
+#define ONE_WORD "^[^ \"'\\\\#]+$"
+static const struct schema_property slurm[] = {
+    {"partition", "string|number|boolean", .pattern = ONE_WORD,
+     .description = "as sbatch takes it, like the five that follow"},
+    {"account", "string|number|boolean", .pattern = ONE_WORD},
+    {"qos", "string|number|boolean", .pattern = ONE_WORD},
+    {"constraint", "string|number|boolean", .pattern = ONE_WORD},
+    {"gres", "string|number|boolean", .pattern = ONE_WORD, .description = "of a job: gpu:1"},
+    {"memory", "string|number|boolean", .pattern = ONE_WORD, .description = "of a job: 24G"},
+    {"time", "string", .pattern = "^([0-9.]+ *(s|m|min|h|d)|[0-9]+(:[0-9]+){1,2}|[0-9]+-[0-9]+(:[0-9]+){0,2})$",
+     .description = "of a job: 6 h, or Slurm's 1-12:00:00"},
+    {"cpus", "integer", .limits = {{"minimum", 1}, {"maximum", 100000}}, .description = "cores of a job"},
+    {"array_cap", "integer", .limits = {{"minimum", 1}, {"maximum", 100000}},
+     .description = "jobs of an array that Slurm runs at a time; all it can when not given"},
+    {"runs_per_job", "integer", .limits = {{"minimum", 1}, {"maximum", 100000}}, .fallback = "1",
+     .description = "runs that one job trains, side by side as its cores and GPUs hold them"},
+    {"slots_per_gpu", "integer|string", .pattern = "^auto$", .limits = {{"minimum", 1}, {"maximum", 1000}},
+     .fallback = "1",
+     .description = "runs on one GPU at a time: a number, or auto: as its memory holds by the plan's estimates"},
+    {"stop_before", "number|string", .pattern = "^[0-9.]+ *(s|m|min|h|d)?$",
+     .description = "so long before a job's end its runs write a checkpoint and stop: 5 min; 2 min when not given"},
+    {"options", "array", "string", .description = "further options of sbatch: [--exclusive]"},
+    {"prologue", "string|number|boolean", .description = "lines of bash before the runs: module load, conda activate"},
+    {"container", "string|number|boolean",
+     .description = "words in front of the command: apptainer exec --nv image.sif"},
 };
 
 static const char *const own_types[] = {"integer", "number", "boolean", "choice", "text"};
@@ -123,6 +151,7 @@ const struct spec_keys spec_range_keys = KEYS("a range of values", range);
 const struct spec_keys spec_trainer_keys = KEYS("trainer", trainer);
 const struct spec_keys spec_run_keys = KEYS("run", run);
 const struct spec_keys spec_halving_keys = KEYS("halving", halving);
+const struct spec_keys spec_slurm_keys = KEYS("slurm", slurm);
 const struct spec_keys spec_own_field_keys = KEYS("a field", own_field);
 const struct spec_keys spec_comparison_keys = KEYS("a comparison", comparison);
 const struct spec_keys spec_report_keys = KEYS("report", report);

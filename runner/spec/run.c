@@ -1,12 +1,12 @@
-// `run`: limits on each run, and halving. They are no part of a run's identity.
+// `run`: limits on each run, halving, and how Slurm is asked. They are no part of a run's identity.
 #include <math.h>
 #include <string.h>
 
 #include "runner/spec/internal.h"
 #include "runner/spec/keys.h"
+#include "runner/spec/slurm.h"
 
-// "90", "90 s", "15 min", "6 h", "2 d" in seconds; NAN when it is none of these.
-static double seconds_of(const char *text) {
+double spec_seconds(const char *text) {
   static const struct {
     const char *name;
     double seconds;
@@ -28,7 +28,7 @@ static void read_limit(struct spec_reader *reader, const struct node *mapping, c
   const struct node *node = node_find(mapping, key);
   const char *text = node ? spec_read_text(reader, node, key) : NULL;
   if (!text) return;
-  *seconds = seconds_of(text);
+  *seconds = spec_seconds(text);
   if (!isnan(*seconds)) return;
   *seconds = 0;
   node_error(node, reader->diagnostics, "seconds, or a number with s, min, h or d: 6 h", "%s: '%.60s' is no duration",
@@ -59,6 +59,14 @@ void spec_read_run(struct spec_reader *reader, const struct node *node) {
   const char *choice = value ? spec_read_choice(reader, value, choices, 2, "on_stall") : NULL;
   limits->retry_stalled = choice && strcmp(choice, "retry") == 0;
   if (node_find(node, "halving")) spec_read_halving(reader, node_find(node, "halving"));
+  const struct node *slurm = node_find(node, "slurm");
+  if (slurm) {
+    // Read here for its mistakes alone: what it is laid over is known when it is used.
+    struct slurm_profile profile;
+    slurm_profile_default(&profile);
+    slurm_profile_read(slurm, &profile, &reader->spec->arena, reader->diagnostics);
+    reader->spec->slurm = slurm;
+  }
   if (choice && !node_find(node, "stall_limit"))
     node_error(value, reader->diagnostics, "stall_limit: 15 min", "on_stall says nothing without a stall_limit");
 }

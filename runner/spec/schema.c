@@ -61,11 +61,14 @@ static void put_definitions(struct json_writer *json, const char *const *laws, s
                                        .count = spec_sweep_keys.count};
   const struct schema_object custom = {"trainer", "command", "a trainer of your own; the built-in one when not given",
                                        spec_trainer_keys.properties, spec_trainer_keys.count};
-  const struct schema_object limits = {"run", .description = "limits on each run, and halving; no part of its identity",
+  const struct schema_object limits = {"run",
+                                       .description = "limits on each run, halving, Slurm; no part of its identity",
                                        .properties = spec_run_keys.properties, .count = spec_run_keys.count};
   const struct schema_object halving = {"halving", "over|at",
                                         "the worst of runs that differ in these axes alone are stopped on the way",
                                         spec_halving_keys.properties, spec_halving_keys.count};
+  const struct schema_object slurm = {"slurm", .description = "how isoloss run --executor slurm submits",
+                                      .properties = spec_slurm_keys.properties, .count = spec_slurm_keys.count};
   const struct schema_property share = {
       "share", "number|string",
       .pattern = "^([0-9]*[.]?[0-9]+ */ *[0-9]*[.]?[0-9]+|0?[.][0-9]+([eE]-?[0-9]+)?|[0-9]+[eE]-[0-9]+)$",
@@ -101,6 +104,7 @@ static void put_definitions(struct json_writer *json, const char *const *laws, s
   schema_object(json, &custom);
   schema_object(json, &limits);
   schema_object(json, &halving);
+  schema_object(json, &slurm);
   schema_property(json, &share);
   json_object_end(json);
 }

@@ -198,6 +198,7 @@ struct spec {
     bool share_trunks;  // true unless the spec says otherwise
   } limits;             // `run`: {time_limit: 6 h, stall_limit: 15 min, on_stall: retry}
   struct spec_halving halving;
+  const struct node *slurm;  // `run: {slurm: ...}`, see slurm.h; NULL: not given
 };
 
 // What a command line says beside the spec. All zeroes: nothing.

@@ -53,7 +53,10 @@ WHOLE = {
             {"method": "isoflop", "name": "optima", "minimum": "akima", "copies": 10, "noise": "0.002"}],
     "claims": ["loss[none] > 1"], "report": {"title": "t", "plots": ["loss-curves"]},
     "run": {"time_limit": "6 h", "stall_limit": 90, "on_stall": "tell",
-            "halving": {"over": "train.lr", "average_over": "seed", "keep": "1/2", "at": [0.25, 0.5]}},
+            "halving": {"over": "train.lr", "average_over": "seed", "keep": "1/2", "at": [0.25, 0.5]},
+            "slurm": {"partition": "gpu", "time": "6 h", "cpus": 2, "array_cap": 4, "runs_per_job": 8, "memory": "24G",
+                      "slots_per_gpu": "auto", "stop_before": "5 min", "options": ["--exclusive"], "prologue": "module load x",
+                      "container": "apptainer exec a.sif"}},
     "comparisons": [{"a": "seed == 0", "b": "seed == 1", "match_on": "loss", "measure": "tokens", "match_along": "ladders",
                      "name": "seeds", "where": "N > 0", "ignore": ["train.lr"]}]}
 PUT = [None, True, 0, -1, 3.5, 1e12, "", "auto", "x", "1e6", "-1e6", "1e-3", [], [1], [[1]], {}, {"a": 1}, {"seeds": 0},
@@ -65,7 +68,8 @@ BEYOND = ["no axis of the sweep", "no two runs differ", "no field is called", "s
           "has a coefficient", "noise", "on_stall says nothing", "an empty one", "is not of the form", "has no parameter",
           "unexpected character", "leaves none", "not a whole number", "must ascend", "unknown function", "ends too early",
           "there is no", "there are no", "no name here", "unknown law", "no column", "expression", "does not divide", "epochs",
-          "is no claim", "decides for each", "no field or quantity", "says nothing without", "measure says", "must be a boolean", "no number", "a format", "format"]
+          "is no claim", "decides for each", "no field or quantity", "says nothing without", "measure says", "is no time limit",
+          "is no option of sbatch", "not empty", "stop_before", "must be a boolean", "no number", "a format", "format"]
 
 
 def places(node, path=()):
