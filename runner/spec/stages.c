@@ -120,10 +120,10 @@ static void read_stage(struct spec_reader *reader, const struct node *key, const
   struct spec_stage *stage = &spec->stages[spec->stage_count++];
   *stage = (struct spec_stage){.stage = found, .key = key};
   stage->values = arena_array(&spec->arena, list ? node->count : 1, sizeof *stage->values);
-  size_t before = reader->diagnostics->errors;
+  size_t errors = reader->diagnostics->errors;
   for (size_t i = 0; i < (list ? node->count : 1); i++) read_value(reader, stage, list ? node->items[i] : node);
   // Which runs are ends of chains then does not hang on conditions.
-  bool always = reader->diagnostics->errors > before;
+  bool always = reader->diagnostics->errors > errors;
   for (size_t i = 0; i < stage->count; i++) always |= !stage->values[i].where_node;
   if (!always)
     node_error(stage->values[0].where_node, reader->diagnostics,

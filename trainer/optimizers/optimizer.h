@@ -62,6 +62,8 @@ extern const struct optimizer *const optimizers[];  // ends with NULL
 // The configuration's, whose name is one of the table of fields and so of this one.
 const struct optimizer *optimizer_of(const struct run_config *config);
 
+// Whether a run field of this path is a setting of some optimizer.
+bool optimizer_has_setting(const char *path);
 // Whether the configuration's optimizer reads a run field: true of all fields that are no optimizer's setting.
 bool optimizer_reads(const struct run_config *config, const struct run_field *field);
 // Fills the settings that the configuration's optimizer reads, where they are auto, and leaves auto those that it does

@@ -19,14 +19,14 @@ static const struct optimizer_setting *setting_of(const struct optimizer *optimi
   return NULL;
 }
 
-static bool is_setting(const char *path) {
+bool optimizer_has_setting(const char *path) {
   for (size_t i = 0; optimizers[i]; i++)
     if (setting_of(optimizers[i], path)) return true;
   return false;
 }
 
 bool optimizer_reads(const struct run_config *config, const struct run_field *field) {
-  return setting_of(optimizer_of(config), field->path) || !is_setting(field->path);
+  return setting_of(optimizer_of(config), field->path) || !optimizer_has_setting(field->path);
 }
 
 // Not set, or a choice that is to be resolved.
@@ -66,7 +66,7 @@ bool optimizer_resolve(struct run_config *config, struct error *error) {
     const struct optimizer_setting *setting = setting_of(optimizer, field->path);
     struct value value = field_get(config, field);
     if (!setting) {
-      if (is_setting(field->path) && !is_auto(value)) return not_read(optimizer, field, value, error);
+      if (optimizer_has_setting(field->path) && !is_auto(value)) return not_read(optimizer, field, value, error);
     } else if (!is_auto(value)) {
       if (value.kind == VALUE_NUMBER && !in_range(optimizer, setting, value.number, error)) return false;
     } else if (field->type == FIELD_CHOICE) {

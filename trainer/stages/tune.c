@@ -8,6 +8,7 @@
 
 #include "trainer/compress/compress.h"
 #include "trainer/formats.h"
+#include "trainer/optimizers/optimizer.h"
 #include "trainer/stages/compress.h"
 #include "trainer/stages/plant.h"
 
@@ -36,6 +37,11 @@ static bool is_auto(const struct run_field *field, const struct run_config *conf
   return value.kind == VALUE_MISSING || (field->type == FIELD_CHOICE && strcmp(value.text, "auto") == 0);
 }
 
+// Another optimizer than the training's: its settings are its own, not those that the training's had.
+static bool changes_optimizer(const struct run_config *config) {
+  return strcmp(config->tune.optimizer, "auto") != 0 && strcmp(config->tune.optimizer, config->train.optimizer) != 0;
+}
+
 // What is auto becomes the training's; where that is not known, as of a folder's model, a training's default.
 static bool fill(struct run_config *config, struct error *error) {
   struct run_config plain;
@@ -49,6 +55,7 @@ static bool fill(struct run_config *config, struct error *error) {
   for (size_t i = 0; i < run_field_count; i++) {
     const struct run_field *field = &run_fields[i], *trained = trained_field(field);
     if (!trained || !is_auto(field, config) || strcmp(field->path, "tune.warmup_steps") == 0) continue;
+    if (changes_optimizer(config) && optimizer_has_setting(trained->path)) continue;
     const struct run_config *from = is_auto(trained, config) ? &plain : config;
     field_put(config, field, field_get(from, trained));
   }
@@ -56,6 +63,10 @@ static bool fill(struct run_config *config, struct error *error) {
 }
 
 void tune_stage_training(struct run_config *config) {
+  struct run_config plain;
+  config_default(&plain);
+  for (size_t i = 0; i < run_field_count && changes_optimizer(config); i++)
+    if (optimizer_has_setting(run_fields[i].path)) field_put(config, &run_fields[i], field_get(&plain, &run_fields[i]));
   for (size_t i = 0; i < run_field_count; i++) {
     const struct run_field *field = &run_fields[i], *trained = trained_field(field);
     if (trained) field_put(config, trained, field_get(config, field));
@@ -148,6 +159,10 @@ bool tune_stage_resolve(struct run_config *config, const struct corpus_facts *fa
   struct run_config training = *config;
   tune_stage_training(&training);
   if (!config_resolve(&training, facts, config->model.dtype, error)) return about_stage(error);
+  for (size_t i = 0; i < run_field_count; i++) {  // settings of the optimizer that were auto
+    const struct run_field *field = &run_fields[i], *trained = trained_field(field);
+    if (trained && optimizer_has_setting(trained->path)) field_put(config, field, field_get(&training, trained));
+  }
   config->tune.tokens = training.train.tokens;
   config->tune.steps = training.train.steps;
   config->tune.warmup_steps = training.train.warmup_steps;
