@@ -70,23 +70,9 @@ def formats_of_trained_models():
 
 
 @case
-def fine_tuning_in_few_bits():
-    run("run", "-q", shipped("halo"), *SMALL, code=0)
-    rows = document("runs", "halo-small")
-    planted = [row for row in rows if row["stage"] == "plant_outliers"]
-    check(planted and all(row["loss"] == row["parent_loss"] for row in planted), "planting changes no loss")
-    verdicts, told = judged("halo")
-    check(verdict_of(verdicts, "abs(", "'halo0-int8' and plant_outliers.channels == 0", "'none'") == "held",
-          "8 bits need no transform without outliers", told)
-    check(verdict_of(verdicts, "'halo1-int6' and plant_outliers.channels == 2", "'halo0-int6'") == "held",
-          "with outliers 6 bits do", told)
-    page_of("halo", "plant_outliers", "halo2-int6")
-
-
-@case
 def a_preset_is_an_experiment_of_its_own():
     names = {name for name, in select("home", "SELECT name FROM experiments")}
-    check(names == {"gptq-babai-small", "format-matrix-small", "halo-small"}, "names", names)
+    check(names == {"gptq-babai-small", "format-matrix-small"}, "names", names)
     by_name = document("plan", "format-matrix-small")
     check(by_name == document("plan", shipped("format-matrix"), *SMALL), "by its name the preset is known")
     check(len(by_name) < len(document("plan", "--no-prepare", shipped("format-matrix"))), "the spec as it is has more runs")
