@@ -101,7 +101,7 @@ bool claim_runs_add(struct claim_runs *runs, const struct expression_name *name,
 
 // ---- like with like ----
 
-// Of a stage's fields: its format, or one that stands for it (bits, group); of a further training nothing stands for it.
+// Of a stage's fields: its format, or one that stands for it (bits, group): of a further training nothing does.
 static bool spells_format(const struct run_field *field) {
   if (strcmp(field->stage, TUNE_STAGE) == 0) return field->groups & GROUP_FORMAT;
   return field->groups & GROUP_FORMAT || field->effect == EFFECT_RESOLVED || field->counts_when;
