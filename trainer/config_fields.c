@@ -212,7 +212,7 @@ const struct run_field run_fields[] = {
      HELP("largest global gradient norm, 0: no clipping; auto: the training's")},
     {TEXT(tune.format), DEFAULT(TUNE_PARENT_FORMAT), COUNTS, GROUP(FORMAT), STAGE(tune),
      HELP("what it trains in; parent: what the model before it is in, of a compressed one what it was brought to")},
-    {INTEGER(tune.seed, 0, 9007199254740992.0), AUTO, COUNTS, GROUP(FOLLOWS), STAGE(tune),
+    {INTEGER(tune.seed, 0, 9007199254740992.0), AUTO, COUNTS, STAGE(tune),
      HELP("seed of the order of its data, which is another than a training's of that seed; auto: the run's")},
     {TEXT(tune.after), DEFAULT(""), RESOLVED, GROUP(FOUND), STAGE(tune),
      HELP("found, not given: the stage whose weights it goes on from (train, from, plant_outliers or compress)")},

@@ -9,6 +9,7 @@
 #include "runner/fits/chain_ends.h"
 #include "runner/spec/internal.h"
 #include "trainer/config.h"
+#include "trainer/stages/tune.h"
 
 enum { ENOUGH_DEGREES = 10 };                      // of freedom, for a standard deviation known to a quarter of itself
 static const uint64_t draw_seed = 0x636c61696d73;  // any number: draws are the same in every call
@@ -100,8 +101,9 @@ bool claim_runs_add(struct claim_runs *runs, const struct expression_name *name,
 
 // ---- like with like ----
 
-// Of a stage's fields: its format, or one that stands for it (bits, group).
+// Of a stage's fields: its format, or one that stands for it (bits, group): of a further training nothing does.
 static bool spells_format(const struct run_field *field) {
+  if (strcmp(field->stage, TUNE_STAGE) == 0) return field->groups & GROUP_FORMAT;
   return field->groups & GROUP_FORMAT || field->effect == EFFECT_RESOLVED || field->counts_when;
 }
 

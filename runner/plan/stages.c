@@ -274,6 +274,13 @@ static void grow(struct growth *g, size_t level, size_t parent, size_t **ends, s
   }
 }
 
+static bool is_given(const struct spec_stage *stage, const struct run_field *field) {
+  for (size_t v = 0; v < stage->count; v++)
+    for (size_t g = 0; g < stage->values[v].settings.group_count; g++)
+      if (stage->values[v].settings.groups[g].axes[0].field == field) return true;
+  return false;
+}
+
 // Fields of a corpus that a stage names are columns of the table, too.
 static void add_corpus_axes(struct plan *plan, const struct spec_stage *stage) {
   for (size_t v = 0; v < stage->count; v++)
@@ -295,7 +302,7 @@ static void add_axes(struct plan *plan) {
     for (size_t f = 0; f < run_field_count; f++) {
       const struct run_field *field = &run_fields[f];
       if (!field->stage || strcmp(field->stage, stage->stage->name) != 0) continue;
-      if (field->groups & (GROUP_FOLLOWS | GROUP_FOUND)) continue;
+      if (field->groups & (GROUP_FOLLOWS | GROUP_FOUND) && !is_given(stage, field)) continue;
       struct run_config plain = plan->spec->base;
       bool varies = false, told = false;
       struct value first = {0};

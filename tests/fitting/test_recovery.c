@@ -31,6 +31,7 @@ static const struct truth truths[] = {
     {"precision", "E=1.7,A=400,B=900,alpha=0.34,beta=0.31,gamma_w=2.67,gamma_a=2.2,gamma_kv=0.96", 0.003},
     {"capacity", "E=1.7,A=400,B=900,alpha=0.34,beta=0.31,rate=0.5,curvature=1.6", 0.003},
     {"compression-loss", "k=0.8,gamma=1.1", 0.003},
+    {"tuned-parameters", "E=1.7,A=400,alpha=0.34,eff[w4a4]=0.7,eff[w2a2]=0.2", 0.003},
     {"optimal-size", "k=0.09,a=0.5", 0.003},
     {"joint-learning-rate", "E=1.7,A=400,B=900,alpha=0.34,beta=0.31,c=0.03,k=0.005,p=-0.71,q=0.31", 0.003},
 };
@@ -66,11 +67,11 @@ static void make_columns(struct table *table) {
       if (starts_with(columns[c].name, "gmse") && row % 3 == 0) table->columns[column].numbers[row] = 0;
     }
   }
-  static const char *const names[] = {"format", "forward", "backward"};
-  for (size_t c = 0; c < 3; c++) {
+  static const char *const names[] = {"format", "forward", "backward", "tune.format"};
+  for (size_t c = 0; c < 4; c++) {
     size_t column = table_add_category(table, names[c], ROLE_UNKNOWN);
     for (size_t row = 0; row < ROWS; row++)  // half the rows are plain in both passes, the others in one
-      table_set_category(table, column, row, formats[c == 0 ? row % 3 : row % 4 == c ? 1 + row / 4 % 2 : 0]);
+      table_set_category(table, column, row, formats[c % 3 == 0 ? row % 3 : row % 4 == c ? 1 + row / 4 % 2 : 0]);
   }
 }
 
