@@ -46,7 +46,7 @@ static void add_formats(struct plan_categories *all, const struct run_field *fie
 const struct categories *plan_categories_of(struct plan_categories *all, const char *column) {
   for (size_t i = 0; i < all->count; i++)
     if (strcmp(all->columns[i].column, column) == 0) return &all->columns[i];
-  struct categories found = {.column = column};
+  struct categories found = {.column = arena_string(&all->arena, column)};  // the caller's may not last
   const struct run_column *of_runs = run_column_find(column);
   const struct run_field *field = field_find(column, NULL);
   bool of_format = of_runs && (of_runs->of_format == OF_FORMAT_FORWARD || of_runs->of_format == OF_FORMAT_BACKWARD);

@@ -87,9 +87,33 @@ def before_or_after_training():
 
 
 @case
+def increases_are_foretold():
+    run("run", "-q", shipped("linearity"), *SMALL, code=0)
+    rows = [row for row in document("runs", "linearity-small") if row["stage"] == "compress"]
+    check(len(rows) == 36, "compressions", len(rows))
+    for row in rows:
+        check(row["stored_bits"] <= row["compress.allocate.budget_bits"] * (1 + 1e-12), "within the budget", row)
+        same = next((other for other in rows if other["parent"] == row["parent"] and
+                     other["compress.method"] == row["compress.method"] and
+                     other["compress.allocate.budget_bits"] == row["compress.allocate.budget_bits"] and
+                     other["compress.allocate.method"] == "uniform"), None)
+        if row["compress.allocate.method"] == "dp" and row["compress.allocate.alpha"] == "loss":
+            check(row["predicted_increase"] <= same["predicted_increase"] * (1 + 1e-12), "dp foretells no more", row, same)
+    for arguments in (), SMALL:
+        said = run("check", shipped("linearity"), *arguments, code=0)
+        check(not said.err, "conditions of all claims have runs", said.err)
+    verdicts, told = judged("linearity")
+    check(len(verdicts) == 14, "all claims are judged", told)
+    # 8 bits of state and 32 windows: more than the sign and the size cannot be asked for.
+    factor = json.loads(run("fit", shipped("linearity"), *SMALL, "--json").out)[0]["parameters"]["k"]["value"]
+    check(0.4 < factor < 2.5, "predicted and measured increase are alike", factor)
+    page_of("linearity", "predicted", "alpha")
+
+
+@case
 def a_preset_is_an_experiment_of_its_own():
     names = {name for name, in select("home", "SELECT name FROM experiments")}
-    check(names == {"gptq-babai-small", "format-matrix-small", "before-or-after-small"}, "names", names)
+    check(names == {"gptq-babai-small", "format-matrix-small", "before-or-after-small", "linearity-small"}, "names", names)
     by_name = document("plan", "format-matrix-small")
     check(by_name == document("plan", shipped("format-matrix"), *SMALL), "by its name the preset is known")
     check(len(by_name) < len(document("plan", "--no-prepare", shipped("format-matrix"))), "the spec as it is has more runs")

@@ -30,7 +30,8 @@ static void make_table(struct table *table) {
                  {"parameters_active_average", 1e5, 1e9},
                  {"loss", 1.5, 5},
                  {"parent_loss", 1.5, 5},
-                 {"output_error", 0.001, 1}};
+                 {"output_error", 0.001, 1},
+                 {"predicted_increase", 0.001, 1}};
   table_init(table, "made", ROWS);
   for (size_t c = 0; c < sizeof columns / sizeof *columns; c++) {
     size_t column = table_add_number(table, columns[c].name, ROLE_UNKNOWN);

@@ -32,6 +32,8 @@ static const struct truth truths[] = {
     {"capacity", "E=1.7,A=400,B=900,alpha=0.34,beta=0.31,rate=0.5,curvature=1.6", 0.003},
     {"compression-loss", "k=0.8,gamma=1.1", 0.003},
     {"tuned-parameters", "E=1.7,A=400,alpha=0.34,eff[w4a4]=0.7,eff[w2a2]=0.2", 0.003},
+    {"linearity", "k=0.9", 0.003},
+    {"effective-compression", "E=1.7,A=400,B=900,alpha=0.34,beta=0.31,eff[w4a4]=0.7,eff[w2a2]=0.2", 0.003},
     {"optimal-size", "k=0.09,a=0.5", 0.003},
     {"joint-learning-rate", "E=1.7,A=400,B=900,alpha=0.34,beta=0.31,c=0.03,k=0.005,p=-0.71,q=0.31", 0.003},
 };
@@ -57,7 +59,8 @@ static void make_columns(struct table *table) {
                  {"parameters_active_average", 1e6, 1e10},
                  {"loss", 1, 2},
                  {"parent_loss", 1, 2},
-                 {"output_error", 0.03, 1}};
+                 {"output_error", 0.03, 1},
+                 {"predicted_increase", 0.03, 1}};
   table_init(table, "made", ROWS);
   for (size_t c = 0; c < sizeof columns / sizeof *columns; c++) {
     size_t column = table_add_number(table, columns[c].name, ROLE_UNKNOWN);

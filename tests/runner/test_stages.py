@@ -209,10 +209,11 @@ ALLOCATED = spec("allocated", """stages:
   compress:
     - {method: rtn, allocate: {method: uniform, budget_bits: [2, 3, 4], tokens: 512, noises: 2}}
     - {method: rtn, allocate: {method: dp, budget_bits: [2, 2.3, 3, 3.7], most_bits: 4, tokens: 512, noises: 2}}
+    - {method: rtn, allocate: {method: uniform, budget_bits: [5, 6], tokens: 2048, noises: 2, alpha: kl}}
     - {method: gptq, calibration_tokens: 2048, allocate: {method: dp, budget_bits: 3, tokens: 512, noises: 2, alpha: kl}}
     - {method: higgs, p: 1, group: 16, allocate: {method: dp, budget_bits: 4, least_bits: 1, tokens: 512, noises: 2,
        alpha: kl-random}}
-  evaluate: {tokens: 512, prompts: 0}
+  evaluate: {tokens: 2048, prompts: 0}
 """)
 
 
@@ -225,7 +226,7 @@ def bits_are_allocated_exactly():
     run("run", "-q", ALLOCATED, code=0)
     rows = [row for row in document("runs", "allocated") if row["stage"] == "compress"]
     uniform = {row["compress.allocate.budget_bits"]: allocated_layers(row["id"]) for row in rows
-               if row["compress.allocate.method"] == "uniform"}
+               if row["compress.allocate.method"] == "uniform" and row["compress.allocate.alpha"] == "loss"}
     for bits, layers in uniform.items():
         check(len(layers) == 8 and all(layer["bits"] == bits for layer in layers), "the same for all", layers)
     sizes = [layer["rows"] * layer["columns"] for layer in uniform[2]]
@@ -247,6 +248,8 @@ def bits_are_allocated_exactly():
         if row["compress.method"] == "higgs":
             check(all(layer["bits"] in (2, 3, 4, 5) for layer in layers), "grids, and a scale for 16", layers)
             continue
+        if row["compress.allocate.alpha"] == "kl":
+            continue
         check([max(0, layer["alpha"]) for layer in layers] == alphas, "alphas are the same bits each time")
         if row["compress.allocate.method"] != "dp":
             continue
@@ -258,6 +261,21 @@ def bits_are_allocated_exactly():
                     for cost, rise in ways for b in (2, 3, 4)]
         best = min(rise for cost, rise in ways if cost <= budget)
         near(row["predicted_increase"], best, 1e-9, "the best of 6561 choices")
+
+
+@case
+def divergences_are_foretold():
+    rows = {row["id"]: row for row in document("runs", "allocated")}
+    held = 0
+    for row in rows.values():
+        before = rows.get(row["parent"])
+        if row["stage"] != "evaluate" or before["compress.allocate.alpha"] != "kl" or before["compress.method"] != "rtn":
+            continue
+        # Other tokens than alpha was measured on, and 8 roundings in place of noise.
+        check(0.7 < before["predicted_increase"] / row["kl"] < 1.4, "sum of alpha t^2", before["predicted_increase"],
+              row["kl"])
+        held += 1
+    check(held == 2, "both were looked at", held)
 
 
 @case
