@@ -81,9 +81,11 @@ static bool is_held(enum coefficient_status status) {
   return status == COEFFICIENT_FIXED || status == COEFFICIENT_BASELINE;
 }
 
-// Whether all that the law is fitted for is held: then the answer is what is fitted in its place.
+// Whether all that the law is fitted for are coefficients that are given: then the answer is what is fitted in their
+// place. A quantity that follows from what is held is an answer.
 static bool all_held(const struct fit *fit, const char *const *names, int count) {
   for (int i = 0; i < count; i++) {
+    if (law_find_parameter(fit->law, names[i]) < 0) return false;
     struct answered found[SHOWN + 1];
     size_t there = estimates_of(fit, names[i], found, SHOWN + 1);
     for (size_t k = 0; k < there; k++)

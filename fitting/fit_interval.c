@@ -44,7 +44,18 @@ void fit_choose_interval(struct fit *fit) {
           "of the rows alone",
           fit->grouped ? "groups of rows" : "rows");
   }
-  if (result->interval != INTERVAL_BY_DEFAULT) return;
+  // the ends of the interval are quantiles, of which a few resamples have none
+  double least = 2 / (1 - result->confidence);
+  bool too_few = result->bootstrap > 0 && result->bootstrap < least - 1e-9;
+  if (result->interval != INTERVAL_BY_DEFAULT) {
+    if (too_few && result->interval != INTERVAL_T && !fit->options->bare)
+      fit_result_warn(result,
+                      "%d resample%s say%s nothing of the ends of a %g %% interval: it takes %.0f, and some hundred "
+                      "to tell them well (--bootstrap)",
+                      result->bootstrap, result->bootstrap == 1 ? "" : "s", result->bootstrap == 1 ? "s" : "",
+                      100 * result->confidence, ceil(least));
+    return;
+  }
   result->interval = INTERVAL_T;
   if (fit->grouped && fit->group_count < MANY_GROUPS)
     result->interval_reason = arena_format(
@@ -52,8 +63,13 @@ void fit_choose_interval(struct fit *fit) {
         fit->group_count);
   else if (!fit->grouped && (result->rows < FEW_ROWS || result->rows < 2 * (size_t)freed))
     result->interval_reason = arena_format(
-        &result->arena, "intervals are Student's t's: resamples of %zu rows for %d coefficients are too narrow",
-        result->rows, freed);
+        &result->arena, "intervals are Student's t's: resamples of %zu rows for %d coefficient%s are too narrow",
+        result->rows, freed, freed == 1 ? "" : "s");
+  else if (too_few)
+    result->interval_reason = arena_format(
+        &result->arena, "intervals are Student's t's: %d resample%s say%s nothing of the ends of a %g %% interval",
+        result->bootstrap, result->bootstrap == 1 ? "" : "s", result->bootstrap == 1 ? "s" : "",
+        100 * result->confidence);
   else
     result->interval = INTERVAL_BCA;
 }

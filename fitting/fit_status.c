@@ -7,6 +7,7 @@
 #include "fitting/fit_internal.h"
 
 static const double loose_factor = 2.5;  // ends of an interval farther apart than this ask for a profile
+static const double most_se = 0.5;       // of an interval's width; a normal distribution's is a quarter of it
 
 static bool wide(double low, double high, double value) {
   if (isnan(low) || isnan(high)) return false;
@@ -163,6 +164,7 @@ static void settle(struct fit *fit, struct coefficient *c, const struct fit_prof
   }
   if (profile->low_open && profile->high_open) {
     c->status = COEFFICIENT_UNIDENTIFIED;
+    c->note = NULL;  // it may have been limited on one side, while fewer ends were known to be open
     forget(c, true, true);
   } else if (profile->low_open || profile->high_open) {
     c->low = profile->low;
@@ -174,6 +176,7 @@ static void settle(struct fit *fit, struct coefficient *c, const struct fit_prof
     c->low = profile->low;
     c->high = profile->high;
     c->intervals.kind = INTERVAL_PROFILE;
+    if (c->se > most_se * (c->high - c->low)) c->se = NAN;  // of resamples that go where no profile does
   }
 }
 

@@ -359,6 +359,9 @@ const char *fit_influence_sentence(struct arena *arena, const struct fit_result 
   if (!isfinite(influential->moves)) return arena_format(arena, "%s rests on %s alone", c->name, row);
   double without = influential->without[influential->coefficient], value;
   as_told(c, &without, &value);
+  if (c->status == COEFFICIENT_UNIDENTIFIED)  // it has no standard error
+    return arena_format(arena, "without %s, %s is %s%.5g instead of %.5g (it is not determined)", row, c->name,
+                        influential->exact ? "" : "about ", without, value);
   return arena_format(arena, "without %s, %s is %s%.5g instead of %.5g (%+.2g standard errors)", row, c->name,
                       influential->exact ? "" : "about ", without, value, influential->moves);
 }

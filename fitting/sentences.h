@@ -39,7 +39,8 @@ bool fit_is_zero(enum coefficient_status status, double value, double high);
 bool fit_many_resamples_failed(const struct fit_result *result);
 // "intervals: BCa, 1000 bootstrap resamples", with the groups of rows that are resampled together; NULL without any.
 const char *fit_interval_sentence(struct arena *arena, const struct fit_result *result);
-// "60 of the 128 most promising of 3000 starts agree", "54 of the 54 descents from 45 starts agree"; and the same with "; the next minimum is 0.0345".
+// "60 of the 128 most promising of 3000 starts agree", "54 of the 54 descents from 45 starts agree"; and the same with
+// "; the next minimum is 0.0345".
 const char *fit_agreement_sentence(struct arena *arena, const struct fit_result *result);
 const char *fit_starts_sentence(struct arena *arena, const struct fit_result *result);
 // "the next minimum, 25 % higher, has A 1.1e+05 instead of 7.46, alpha 0.66 instead of 0.052": where the runner-up

@@ -28,6 +28,8 @@ static const char *brief_openings(struct arena *arena, const struct fit_result *
     else
       others += *direction->advice != 0;
   }
+  if (starts_with(result->directions[first].advice, "no run"))
+    return arena_format(arena, "%s of %s", result->directions[first].advice, names);
   return arena_format(arena, "%s; that tells of %s%s", result->directions[first].advice, names,
                       others ? ", other runs of other coefficients" : "");
 }

@@ -352,7 +352,8 @@ void table_check_units(struct table *table, const struct law *laws, size_t law_c
   if (counted) check_compute(table, &ratio);
   struct range target = column_range(table, "loss", rows, &arena);
   char number[32];
-  if (strcmp(laws[0].target, "loss") == 0 && target.median > 20)
+  static const double uniform = 12;  // nats: of a uniform choice among 160 thousand tokens
+  if (strcmp(laws[0].target, "loss") == 0 && target.median > uniform)
     table_note(table, "loss is %s in the median: is it a perplexity? (--map 'loss=log(%s)')",
                number_digits(target.median, 3, number), original_of(table, "loss"));
   arena_free(&arena);

@@ -682,4 +682,45 @@ def noise_of_few_degrees():
     check(1.2 < estimated / given < 1.8, "t of 4 degrees is 1.42 times as wide as a normal distribution", estimated, given)
 
 
+@case
+def few_resamples():
+    """The ends of an interval are quantiles, of which a few resamples have none: Student's t stands in their place."""
+    for count in (1, 3, 20):
+        found = fit("plain.csv", resamples=count)
+        check(found["interval"] == "t" and "the ends of a 95 % interval" in found["interval_reason"], "t", found["interval"])
+        for name, one in found["parameters"].items():
+            check(one["low"] < one["value"] < one["high"], name + ": the value is within", one)
+        holds_truth(found)
+    asked = fit("plain.csv", "--interval", "percentile", resamples=3)
+    check(told(asked, "3 resamples say nothing of the ends of a 95 % interval"), "or it is said", asked["warnings"])
+    check(fit("plain.csv", "--confidence", "0.8", resamples=20)["interval"] == "bca", "20 have the ends of 80 %")
+
+
+@case
+def what_is_said_of_the_undetermined():
+    """No note of a status contradicts it, nothing undetermined has standard errors, and no advice denies itself."""
+    random.seed(11)
+    rows = ["%.0f,%.0f,%.5f" % (n, 20 * n, noisy(n, 20 * n, 0.003)) for n in (1e6 * 2 ** k for k in range(9))]
+    for path in (table("ratio.csv", "N,D,loss", rows), "size.csv", "narrow.csv"):
+        found = fit(path)
+        for name, one in found["parameters"].items():
+            check(one["status"] != "not determined" or "one-sided" not in (one["note"] or ""), path + ": " + name, one)
+        code, out, err = run("fit", path, "--bootstrap", "100", "--details")
+        text = " ".join(out.split())
+        for name in (name for name, one in found["parameters"].items() if one["status"] == "not determined"):
+            check(not re.search(r"without line \d+, %s is [^()]* standard errors" % name, text), path + ": " + name, out)
+        check("would tell; that tells of" not in text, "advice", out)
+    for one in reference["parameters"].values():
+        if one["se"] is not None:
+            check(one["se"] < 0.5 * (one["high"] - one["low"]), "an error and an interval of one size", one)
+
+
+@case
+def perplexities():
+    """No language model is worse than a uniform choice: what is above 12 nats is no loss."""
+    rows = ["%.0f,%.0f,%.3f" % (n, d, math.exp(loss)) for n, d, loss in ROWS]
+    found = fit(table("perplexity.csv", "N,D,loss", rows))
+    check(told(found, "is it a perplexity?"), "doubted", found["warnings"])
+
+
 harness.finish()

@@ -390,7 +390,7 @@ static void takes_the_best(void) {
   CHECK_TEXT(table.row_names[0], "f");
   CHECK_TEXT(table.row_names[1], "j");
   if (CHECK(reduction.warning_count == 3)) {
-    CHECK_TEXT(reduction.warnings[0], "1 of 12 rows have no finite loss: they are never the best");
+    CHECK_TEXT(reduction.warnings[0], "1 of 12 rows has no finite loss and is never the best");
     CHECK_TEXT(reduction.warnings[1],
                "the best lr lies on the edge of its grid in 2 of 2 configurations (1 at the lowest, 1 at the highest "
                "value): widen the grid there");
