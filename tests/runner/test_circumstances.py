@@ -3,10 +3,13 @@ hurt files, SQL, pages and figures.
 
 test_circumstances.py ISOLOSS: ISOLOSS is the front; isoloss-train stands beside it. Prints TAP.
 """
+import glob
 import json
 import os
 import re
+import signal
 import sys
+import time
 import xml.dom.minidom
 
 sys.path.insert(0, os.path.join(sys.path[0], ".."))
@@ -36,6 +39,55 @@ with open(os.environ["ISOLOSS_EVENTS"], "a") as log:
     log.write(json.dumps({"event": "done", "step": 2, "tokens": tokens, "loss": 2 + 9 / config["model.width"] ** 0.5 + 99 / tokens ** 0.5}))
     log.write("\\n")
 """
+
+
+def wait_for_step(home, step):
+    """The folder of the one run of a home, when its log has come to this step."""
+    for _ in range(2000):
+        for folder in glob.glob(path_of(home, "runs", "*")):
+            try:
+                with open(os.path.join(folder, "events.jsonl"), encoding="utf-8") as log:
+                    if f'"event":"step","step":{step},' in log.read():
+                        return folder
+            except OSError:
+                pass
+        time.sleep(0.005)
+    raise TimeoutError(step)
+
+
+def worker_of(folder):
+    with open(os.path.join(folder, "worker.lock"), encoding="utf-8") as lock:
+        return int(lock.read().split()[0])
+
+
+@case
+def who_is_asked_to_stop_by_others_has_not_crashed():
+    head = SPEC.replace("evals: 1,", "evals: 1, log_steps: 1,")
+    spec = write("asked.yaml", head % ("asked", "train.steps: [1500]"))
+    run("run", "-q", spec, home="undisturbed", code=0)
+    whole = select("undisturbed", "SELECT id, loss FROM runs")
+    # Of signals that batch systems send before they end a job, to the worker and to its group; without a try to spare.
+    with harness.start("run", spec, "--retries", "0", home="asked") as process:
+        for number, (kind, to_group) in enumerate([(signal.SIGUSR1, False), (signal.SIGTERM, False), (signal.SIGUSR2, True)]):
+            folder = wait_for_step("asked", 100 + 200 * number)
+            pid = worker_of(folder)
+            os.kill(pid, signal.SIGCONT)  # means nothing to one that is at work
+            os.killpg(pid, kind) if to_group else os.kill(pid, kind)
+        out, err = process.communicate()
+    check(process.returncode == 0 and err.count("preempted") == 3 and "crashed" not in err, err)
+    check("stopped from outside at step" in err and "(3 times)" in err, err)
+    check(select("asked", "SELECT id, loss FROM runs") == whole, "the same loss to the bit", whole)
+    # The coordinator itself is asked: it stops its workers, and goes on when it is called again.
+    for number, kind in enumerate([signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM, signal.SIGHUP]):
+        with harness.start("run", spec, home="coordinator") as process:
+            wait_for_step("coordinator", 50 + 150 * number)
+            process.send_signal(signal.SIGCONT)
+            process.send_signal(kind)
+            out, err = process.communicate()
+        check(process.returncode == 1 and "stopped" in err, kind, process.returncode, err)
+        check(select("coordinator", "SELECT state FROM runs") == [("killed",)], kind)
+    run("run", "-q", spec, home="coordinator", code=0)
+    check(select("coordinator", "SELECT id, loss FROM runs") == whole, "the same loss to the bit", whole)
 
 
 @case
