@@ -8,6 +8,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
 import time
 import xml.dom.minidom
@@ -169,6 +170,40 @@ report: {{plots: [loss-vs-parameters]}}
         if len(note) < 50 and "\n" not in note:
             check(note in page.words() or " ".join(note.split()) in " ".join(page.words().split()), f"not on the page: {note}")
     check({name for name in os.listdir(path_of("labels", "runs")) if not re.fullmatch("[0-9a-f]{32}", name)} == set(), "folders")
+
+
+EXTREME = """
+import json, os, sys
+seed, tokens, width, extreme = (float(x) for x in sys.argv[1:5])
+loss = extreme if seed else 1.7 + 40 / width ** .34 + 410 / tokens ** .28
+with open(os.environ["ISOLOSS_EVENTS"], "a") as log:
+    log.write(json.dumps({"event": "step", "step": 1, "tokens": tokens / 2, "loss": loss}) + "\\n")
+    log.write(json.dumps({"event": "done", "loss": loss, "tokens": tokens}) + "\\n")
+"""
+
+
+@case
+def extreme_losses_cost_a_point_and_no_memory():
+    trainer = write("extreme.py", EXTREME)
+    for loss in "1e-320", "1e300":
+        spec = write("extreme.yaml", f"""experiment: extreme-{loss}
+base: {{model: {{layers: 1, context: 16, head_dim: 16}}, train: {{batch_tokens: 160}}}}
+sweep:
+  - grid: {{seed: [0], model.width: [16, 32, 64, 128], train.tokens: [16000, 64000, 256000]}}
+  - grid: {{seed: [1], model.width: [16], train.tokens: [16000]}}
+trainer: {{command: [{sys.executable}, {trainer}, "{{seed}}", "{{train.tokens}}", "{{model.width}}", "{loss}"], version: "1", parameters: "model.width ^ 2"}}
+report: {{plots: [loss-vs-tokens]}}
+""")
+        run("run", "-q", spec, home="extreme", code=0)
+        limited = path_of("limited.sh")
+        with open(limited, "w", encoding="utf-8") as file:
+            file.write(f"ulimit -v 3000000\nexec {harness.program} report {spec} -o {path_of('extreme.html')}\n")
+        done = subprocess.run(["sh", limited], env={**harness.environment, "ISOLOSS_HOME": path_of("extreme")},
+                              capture_output=True, text=True, timeout=120)
+        check(done.returncode == 0, loss, done.stderr)
+        with open(path_of("extreme.html"), encoding="utf-8") as file:
+            page = file.read()
+        check("13 done" in page and ("1 point, such as one of" in page or "gnuplot" in page), loss, page[-3000:])
 
 
 finish()
