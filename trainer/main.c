@@ -76,8 +76,9 @@ static int generate(const char *checkpoint, const char *config, const struct gen
 static int train(const char *config, int64_t stop_after) {
   struct sigaction action = {.sa_handler = ask_to_stop, .sa_flags = SA_RESTART};
   sigemptyset(&action.sa_mask);
-  signal_handle(SIGINT, &action);
-  signal_handle(SIGTERM, &action);
+  // The last two are what batch systems warn by before they end a job.
+  static const int stops[] = {SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+  for (size_t i = 0; i < sizeof stops / sizeof *stops; i++) signal_handle(stops[i], &action);
   signal(SIGXFSZ, SIG_IGN);  // a file size limit is reported as the failed write that it is
   struct trainer_options options = {.config_path = config, .stop_after = stop_after, .stop_asked = &stop_asked};
   struct error error = {0};
@@ -154,7 +155,8 @@ int main(int argc, char **argv) {
       "       isoloss-train --dump-gradients FOLDER [--from CHECKPOINT] CONFIG.json",
       "CONFIG.json is the run's configuration, as isoloss writes it into the run's folder; events and checkpoints go into\n"
       "that folder. A run that was interrupted resumes from its newest good checkpoint, with the same losses to the last\n"
-      "bit. SIGINT and SIGTERM finish the step, write a checkpoint and leave.\n\n"
+      "bit. SIGINT, SIGTERM, SIGUSR1 and SIGUSR2 finish the step, write a\n"
+      "checkpoint and leave.\n\n"
       "Exit codes: 0 the run has its end (done or diverged), 1 stopped on request, 2 bad usage or configuration,\n"
       "3 environment (missing corpus or device, full disk, another worker at the run).",
       options};

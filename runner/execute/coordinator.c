@@ -22,7 +22,7 @@ enum { PATIENCE_SECONDS = 5 };  // with what does not die of SIGKILL
 // ---- signals ----
 
 static void watched_signals(sigset_t *set) {
-  static const int stops[] = {SIGINT, SIGTERM, SIGHUP};
+  static const int stops[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
   sigemptyset(set);
   for (size_t i = 0; i < sizeof stops / sizeof *stops; i++)
     if (!signal_is_ignored(stops[i])) sigaddset(set, stops[i]);

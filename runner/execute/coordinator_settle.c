@@ -74,9 +74,27 @@ bool coordinator_fail(struct coordinator *c, struct worker *worker, const char *
   return true;
 }
 
+// Somebody else asked the worker to stop, as batch systems do that want its place: it saved its state, and is no crash
+// as long as it comes further each time.
+static bool settle_preempted(struct coordinator *c, struct worker *worker, struct error *error) {
+  struct job *job = worker->job;
+  struct text message = {0};
+  job->preemptions++;
+  text_format(&message, "stopped from outside at step %lld (%d time%s)", (long long)worker->log.step, job->preemptions,
+              job->preemptions == 1 ? "" : "s");
+  bool fine = coordinator_set_state(c, job, RUN_PENDING, text_string(&message), error);
+  progress_note(&c->progress, true, "preempted %.8s  %s: %s; it goes on from there", job->id, worker->label,
+                text_string(&message));
+  c->retries[c->retry_count++] = job;
+  text_free(&message);
+  return fine;
+}
+
 static bool settle_crash(struct coordinator *c, struct worker *worker, struct error *error) {
   struct job *job = worker->job;
   struct text message = {0};
+  if (!worker->over_limit && coordinator_wrote(worker) && worker->log.end == EVENT_STOPPED && worker->log.progressed)
+    return settle_preempted(c, worker, error);
   describe_end(worker, &message);
   const char *said = text_string(&message);
   bool hopeless = worker->child && WIFEXITED(worker->status) && WEXITSTATUS(worker->status) == EXIT_USAGE_ERROR;

@@ -12,6 +12,7 @@ struct job {
   size_t index;  // in the set; FOREIGN: a run of another experiment that was at work when we came
   enum run_state state;
   int threads, failures;
+  int preemptions;     // times that somebody else asked its worker to stop, which is no failure
   bool faulted;        // failed before its first step
   bool left_out;       // of the set, but not chosen; its index is FOREIGN once it is registered
   enum run_mark mark;  // what was asked of it; held: in no queue

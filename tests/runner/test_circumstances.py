@@ -3,10 +3,14 @@ hurt files, SQL, pages and figures.
 
 test_circumstances.py ISOLOSS: ISOLOSS is the front; isoloss-train stands beside it. Prints TAP.
 """
+import glob
 import json
 import os
 import re
+import signal
+import subprocess
 import sys
+import time
 import xml.dom.minidom
 
 sys.path.insert(0, os.path.join(sys.path[0], ".."))
@@ -36,6 +40,55 @@ with open(os.environ["ISOLOSS_EVENTS"], "a") as log:
     log.write(json.dumps({"event": "done", "step": 2, "tokens": tokens, "loss": 2 + 9 / config["model.width"] ** 0.5 + 99 / tokens ** 0.5}))
     log.write("\\n")
 """
+
+
+def wait_for_step(home, step):
+    """The folder of the one run of a home, when its log has come to this step."""
+    for _ in range(2000):
+        for folder in glob.glob(path_of(home, "runs", "*")):
+            try:
+                with open(os.path.join(folder, "events.jsonl"), encoding="utf-8") as log:
+                    if f'"event":"step","step":{step},' in log.read():
+                        return folder
+            except OSError:
+                pass
+        time.sleep(0.005)
+    raise TimeoutError(step)
+
+
+def worker_of(folder):
+    with open(os.path.join(folder, "worker.lock"), encoding="utf-8") as lock:
+        return int(lock.read().split()[0])
+
+
+@case
+def who_is_asked_to_stop_by_others_has_not_crashed():
+    head = SPEC.replace("evals: 1,", "evals: 1, log_steps: 1,")
+    spec = write("asked.yaml", head % ("asked", "train.steps: [1500]"))
+    run("run", "-q", spec, home="undisturbed", code=0)
+    whole = select("undisturbed", "SELECT id, loss FROM runs")
+    # Of signals that batch systems send before they end a job, to the worker and to its group; without a try to spare.
+    with harness.start("run", spec, "--retries", "0", home="asked") as process:
+        for number, (kind, to_group) in enumerate([(signal.SIGUSR1, False), (signal.SIGTERM, False), (signal.SIGUSR2, True)]):
+            folder = wait_for_step("asked", 100 + 200 * number)
+            pid = worker_of(folder)
+            os.kill(pid, signal.SIGCONT)  # means nothing to one that is at work
+            os.killpg(pid, kind) if to_group else os.kill(pid, kind)
+        out, err = process.communicate()
+    check(process.returncode == 0 and err.count("preempted") == 3 and "crashed" not in err, err)
+    check("stopped from outside at step" in err and "(3 times)" in err, err)
+    check(select("asked", "SELECT id, loss FROM runs") == whole, "the same loss to the bit", whole)
+    # The coordinator itself is asked: it stops its workers, and goes on when it is called again.
+    for number, kind in enumerate([signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM, signal.SIGHUP]):
+        with harness.start("run", spec, home="coordinator") as process:
+            wait_for_step("coordinator", 50 + 150 * number)
+            process.send_signal(signal.SIGCONT)
+            process.send_signal(kind)
+            out, err = process.communicate()
+        check(process.returncode == 1 and "stopped" in err, kind, process.returncode, err)
+        check(select("coordinator", "SELECT state FROM runs") == [("killed",)], kind)
+    run("run", "-q", spec, home="coordinator", code=0)
+    check(select("coordinator", "SELECT id, loss FROM runs") == whole, "the same loss to the bit", whole)
 
 
 @case
@@ -117,6 +170,40 @@ report: {{plots: [loss-vs-parameters]}}
         if len(note) < 50 and "\n" not in note:
             check(note in page.words() or " ".join(note.split()) in " ".join(page.words().split()), f"not on the page: {note}")
     check({name for name in os.listdir(path_of("labels", "runs")) if not re.fullmatch("[0-9a-f]{32}", name)} == set(), "folders")
+
+
+EXTREME = """
+import json, os, sys
+seed, tokens, width, extreme = (float(x) for x in sys.argv[1:5])
+loss = extreme if seed else 1.7 + 40 / width ** .34 + 410 / tokens ** .28
+with open(os.environ["ISOLOSS_EVENTS"], "a") as log:
+    log.write(json.dumps({"event": "step", "step": 1, "tokens": tokens / 2, "loss": loss}) + "\\n")
+    log.write(json.dumps({"event": "done", "loss": loss, "tokens": tokens}) + "\\n")
+"""
+
+
+@case
+def extreme_losses_cost_a_point_and_no_memory():
+    trainer = write("extreme.py", EXTREME)
+    for loss in "1e-320", "1e300":
+        spec = write("extreme.yaml", f"""experiment: extreme-{loss}
+base: {{model: {{layers: 1, context: 16, head_dim: 16}}, train: {{batch_tokens: 160}}}}
+sweep:
+  - grid: {{seed: [0], model.width: [16, 32, 64, 128], train.tokens: [16000, 64000, 256000]}}
+  - grid: {{seed: [1], model.width: [16], train.tokens: [16000]}}
+trainer: {{command: [{sys.executable}, {trainer}, "{{seed}}", "{{train.tokens}}", "{{model.width}}", "{loss}"], version: "1", parameters: "model.width ^ 2"}}
+report: {{plots: [loss-vs-tokens]}}
+""")
+        run("run", "-q", spec, home="extreme", code=0)
+        limited = path_of("limited.sh")
+        with open(limited, "w", encoding="utf-8") as file:
+            file.write(f"ulimit -v 3000000\nexec {harness.program} report {spec} -o {path_of('extreme.html')}\n")
+        done = subprocess.run(["sh", limited], env={**harness.environment, "ISOLOSS_HOME": path_of("extreme")},
+                              capture_output=True, text=True, timeout=120)
+        check(done.returncode == 0, loss, done.stderr)
+        with open(path_of("extreme.html"), encoding="utf-8") as file:
+            page = file.read()
+        check("13 done" in page and ("1 point, such as one of" in page or "gnuplot" in page), loss, page[-3000:])
 
 
 finish()

@@ -137,7 +137,9 @@ static void stopped_by_signals(void) {
     int before = log_count(log, "step");
     for (int wait = 0; wait < 500 && log_count(log, "step") < before + 5; wait++)
       nanosleep(&(struct timespec){.tv_nsec = 10 * 1000 * 1000}, NULL);
-    kill(process, i % 2 ? SIGTERM : SIGINT);
+    static const int kinds[] = {SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+    kill(process, SIGCONT);  // means nothing to one that is at work
+    kill(process, kinds[i]);
     int code = process_wait(process);
     CHECK(code == EXIT_RUNS_FAILED || code == EXIT_DONE);
     if (code == EXIT_DONE) break;
