@@ -140,10 +140,22 @@ static void names_laws(void) {
 
 // Every law that ships states where it comes from and loads without a word.
 static void laws_that_ship(void) {
-  static const char *const wanted[] = {
-      "capacity",      "chinchilla",   "compression-loss",  "data-constrained",  "effective-parameters",
-      "kaplan",        "overtraining", "power-law",         "precision",         "quartet",
-      "quartet-beta1", "routed",       "sparse-chinchilla", "sparse-foundation", "joint-learning-rate"};
+  static const char *const wanted[] = {"capacity",
+                                       "chinchilla",
+                                       "compression-loss",
+                                       "data-constrained",
+                                       "effective-parameters",
+                                       "kaplan",
+                                       "overtraining",
+                                       "power-law",
+                                       "precision",
+                                       "quartet",
+                                       "quartet-beta1",
+                                       "routed",
+                                       "sparse-chinchilla",
+                                       "sparse-foundation",
+                                       "joint-learning-rate",
+                                       "optimizer-rescaled"};
   struct arena arena = {0};
   struct error error = {0};
   const char **names;
