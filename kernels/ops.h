@@ -178,6 +178,8 @@ struct momentum {
 #define ORTHOGONALIZE_C 2.0315
 #define ORTHOGONALIZE_LEAST_NORM 1e-7
 #define NORMALIZE_ROWS_EPSILON 1e-10
+// How much of a matrix a direction has: the sum of its coefficients' magnitudes, or of their squares.
+enum dct_score { DCT_SCORE_L1, DCT_SCORE_L2 };
 
 struct tensor_span {
   const float *data;
@@ -371,6 +373,13 @@ struct ops {
   //   v <- beta2 v + (1 - beta2) s;  row <- row / (sqrt(v) + e);  x <- x * norm before / (norm after + e)
   // e = NORMALIZE_ROWS_EPSILON. v [rows].
   void (*normalize_rows)(struct device *device, int64_t rows, int64_t columns, double beta2, float *v, float *x);
+
+  // Replaces x [rows, columns] by its part in `rank` directions of the discrete cosine transform on its smaller side
+  // (the columns of a square one): with n that side, q_k(i) = sqrt(2 / n) cos(pi k (2 i + 1) / (2 n)), q_0 over
+  // sqrt(2), those k on which its coefficients have the largest scores; of equal ones the first (arXiv 2505.17967, with
+  // DCT-II). A rank of n or more leaves x as it is, but for rounding.
+  void (*project_dct)(struct device *device, int64_t rows, int64_t columns, int64_t rank, enum dct_score score,
+                      float *x);
 
   // ---- initialisation ----
   // data[i] ~ N(0, std^2): element i is normal i % 2 of pair i / 2 of Philox (seed, RANDOM_STREAM_INIT, tensor), the

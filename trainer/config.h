@@ -83,11 +83,11 @@ struct run_config {
   } corpus;
   struct {
     int64_t tokens, steps, batch_tokens, accumulation, warmup_steps, checkpoint_steps, keep_checkpoints, evals,
-        eval_tokens, final_eval_tokens, log_steps, threads, newton_schulz_steps;
+        eval_tokens, final_eval_tokens, log_steps, threads, newton_schulz_steps, rank;
     double tokens_per_parameter, lr, final_lr_ratio, warmup_fraction, cooldown_fraction, beta1, beta2, adam_eps,
         momentum, row_beta2, rest_lr_ratio, weight_decay, clip_norm;
-    const char *optimizer, *momentum_form, *lr_scale, *master_weights, *optimizer_state, *optimizer_rounding, *schedule,
-        *recompute;
+    const char *optimizer, *momentum_form, *lr_scale, *rank_score, *master_weights, *optimizer_state,
+        *optimizer_rounding, *schedule, *recompute;
   } train;
   const char *format;
   int64_t seed;

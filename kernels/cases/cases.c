@@ -13,7 +13,7 @@ const struct operation *const operations[] = {
     &operation_linear,  &operation_norm,     &operation_qkv,           &operation_attention,
     &operation_swiglu,  &operation_head,     &operation_embedding,     &operation_optimizer,
     &operation_convert, &operation_fill,     &operation_weight_format, &operation_activation_format,
-    &operation_pruning, &operation_momentum, &operation_orthogonal,
+    &operation_pruning, &operation_momentum, &operation_orthogonal,    &operation_dct,
 };
 const size_t operation_count = CASE_COUNT_OF(operations);
 

@@ -190,6 +190,7 @@ const struct ops cpu_ops = {
     .momentum_step = cpu_momentum_step,
     .orthogonalize = cpu_orthogonalize,
     .normalize_rows = cpu_normalize_rows,
+    .project_dct = cpu_project_dct,
     .fill_normal = cpu_fill_normal,
     .fill_constant = cpu_fill_constant,
 };

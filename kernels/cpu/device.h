@@ -136,3 +136,8 @@ void cpu_fill_constant(struct device *device, float *data, int64_t count, float 
 size_t orthogonal_scratch_bytes(int64_t rows, int64_t columns);
 void cpu_orthogonalize(struct device *device, int64_t rows, int64_t columns, int steps, float *x);
 void cpu_normalize_rows(struct device *device, int64_t rows, int64_t columns, double beta2, float *v, float *x);
+
+// dct.c
+size_t dct_scratch_bytes(int64_t rows, int64_t columns);
+void cpu_project_dct(struct device *device, int64_t rows, int64_t columns, int64_t rank, enum dct_score score,
+                     float *x);

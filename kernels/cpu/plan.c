@@ -62,6 +62,8 @@ static struct attention attention_of(const struct op_shape *shape) {
                             .dtype = shape->dtype};
 }
 
+static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
+
 size_t cpu_workspace_bytes(const struct device *device, enum op_kind kind, const struct op_shape *shape) {
   struct attention attention = attention_of(shape);
   switch (kind) {
@@ -75,7 +77,7 @@ size_t cpu_workspace_bytes(const struct device *device, enum op_kind kind, const
     case OP_OPTIMIZER:
       return optimizer_scratch_bytes(shape->rows);
     case OP_ORTHOGONALIZE:
-      return orthogonal_scratch_bytes(shape->rows, shape->width);
+      return larger(orthogonal_scratch_bytes(shape->rows, shape->width), dct_scratch_bytes(shape->rows, shape->width));
     case OP_EMBEDDING:
     case OP_QKV:
     case OP_SWIGLU:

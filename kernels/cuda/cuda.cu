@@ -2,6 +2,7 @@
 // its ops table. emulator/cuda_emulated.cpp is the same for the emulated device.
 #include "kernels/cuda/attention_launch.cuh"
 #include "kernels/cuda/blocks.cuh"
+#include "kernels/cuda/dct.cuh"
 #include "kernels/cuda/head.cuh"
 #include "kernels/cuda/memory.cuh"
 #include "kernels/cuda/orthogonal.cuh"
@@ -61,6 +62,7 @@ constexpr struct ops make_ops(const char *name) {
   ops.momentum_step = momentum_step;
   ops.orthogonalize = orthogonalize;
   ops.normalize_rows = normalize_rows;
+  ops.project_dct = project_dct;
   ops.fill_normal = fill_normal;
   ops.fill_constant = fill_constant;
   return ops;

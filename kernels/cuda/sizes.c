@@ -45,6 +45,14 @@ struct cuda_orthogonal_scratch cuda_orthogonal_scratch(int64_t rows, int64_t col
   return s;
 }
 
+struct cuda_dct_scratch cuda_dct_scratch(int64_t rows, int64_t columns) {
+  int64_t side = rows < columns ? rows : columns;
+  struct cuda_dct_scratch s = {.basis = cuda_aligned_bytes((size_t)(rows * columns) * sizeof(float))};
+  s.scores = s.basis + cuda_aligned_bytes((size_t)(side * side) * sizeof(float));
+  s.end = s.scores + (size_t)side * sizeof(double);
+  return s;
+}
+
 struct cuda_sort_scratch cuda_sort_scratch(int64_t rows) {
   size_t order = cuda_aligned_bytes((size_t)rows * sizeof(int32_t));
   struct cuda_sort_scratch s = {{0, order}, 2 * order, 0};
@@ -62,8 +70,11 @@ size_t cuda_workspace_bytes(const struct device *device, enum op_kind kind, cons
       return cuda_head_scratch(shape->rows, shape->vocabulary, shape->dtype, shape->training).end;
     case OP_OPTIMIZER:
       return cuda_square_scratch_bytes(shape->rows);
-    case OP_ORTHOGONALIZE:
-      return cuda_orthogonal_scratch(shape->rows, shape->width).end;
+    case OP_ORTHOGONALIZE: {
+      size_t orthogonal = cuda_orthogonal_scratch(shape->rows, shape->width).end;
+      size_t dct = cuda_dct_scratch(shape->rows, shape->width).end;
+      return dct > orthogonal ? dct : orthogonal;
+    }
     case OP_EMBEDDING:
       return shape->training && shape->vocabulary > CUDA_SORT_VOCABULARY ? cuda_sort_scratch(shape->rows).end : 0;
     case OP_QKV:

@@ -377,6 +377,12 @@ static void normalize_rows(struct device *d, int64_t rows, int64_t columns, doub
   end(of(d), began, (struct bench_call){.name = "normalize rows", .size = {rows, columns}});
 }
 
+static void project_dct(struct device *d, int64_t rows, int64_t columns, int64_t rank, enum dct_score score, float *x) {
+  double began = start(of(d));
+  of(d)->inner->project_dct(of(d)->inner_device, rows, columns, rank, score, x);
+  end(of(d), began, (struct bench_call){.name = "project dct", .size = {rows, columns, rank}});
+}
+
 static void fill_normal(struct device *d, float *data, int64_t count, double std, uint64_t seed, uint32_t tensor) {
   of(d)->inner->fill_normal(of(d)->inner_device, data, count, std, seed, tensor);
 }
@@ -435,6 +441,7 @@ void bench_profile_open(struct bench_profile *profile, struct bench *bench) {
                                             .momentum_step = momentum_step,
                                             .orthogonalize = orthogonalize,
                                             .normalize_rows = normalize_rows,
+                                            .project_dct = project_dct,
                                             .fill_normal = fill_normal,
                                             .fill_constant = fill_constant}};
 }

@@ -48,8 +48,11 @@ static void other_optimizers(void) {
   static const struct {
     const char *name;
     double lr, tolerance, learned;
-  } cases[] = {
-      {"sgd", 0.2, 1e-4, 0.9}, {"lion", 3e-4, 1e-4, 0.97}, {"muon", 2e-3, 1e-4, 0.9}, {"normuon", 2e-3, 1e-4, 0.9}};
+  } cases[] = {{"sgd", 0.2, 1e-4, 0.9},
+               {"lion", 3e-4, 1e-4, 0.97},
+               {"muon", 2e-3, 1e-4, 0.9},
+               {"normuon", 2e-3, 1e-4, 0.9},
+               {"trion", 2e-3, 1e-4, 0.9}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
     for (int narrow = 0; narrow < 2; narrow++) {
       struct run_config c = configuration_with(cases[i].name, cases[i].lr);

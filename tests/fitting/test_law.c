@@ -157,6 +157,7 @@ static void laws_that_ship(void) {
                                        "sparse-foundation",
                                        "joint-learning-rate",
                                        "effective-compression",
+                                       "optimizer-rescaled",
                                        "tuned-parameters"};
   struct arena arena = {0};
   struct error error = {0};

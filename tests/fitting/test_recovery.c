@@ -16,6 +16,7 @@ static const struct truth truths[] = {
     {"kaplan", "A=12,B=60,alpha=0.1,beta=0.15", 0.003},
     {"power-law", "E=1.6,K=90,gamma=0.12", 0.003},
     {"effective-parameters", "E=1.7,A=400,B=900,alpha=0.34,beta=0.31,eff[w4a4]=0.7,eff[w2a2]=0.2", 0.003},
+    {"optimizer-rescaled", "E=1.7,A=400,B=900,alpha=0.34,beta=0.31,rho_D[muon]=1.5,rho_D[sgd]=0.4", 0.003},
     {"distillation", "E=1.3,A=127445,B=465834,alpha=0.578,beta=0.539,gamma=0.276", 0.003},
     {"quartet",
      "E=1.3,A=127445,B=465834,alpha=0.578,beta=0.539,gamma=0.276,eff_N[w4a4]=0.65,eff_N[w2a2]=0.4,eff_D[w4a4]=0.9,"
@@ -37,6 +38,8 @@ static const struct truth truths[] = {
     {"optimal-size", "k=0.09,a=0.5", 0.003},
     {"joint-learning-rate", "E=1.7,A=400,B=900,alpha=0.34,beta=0.31,c=0.03,k=0.005,p=-0.71,q=0.31", 0.003},
 };
+
+static const char *const made_optimizers[] = {"adamw", "muon", "sgd"};
 
 // Columns drawn evenly in the logarithm; every third row is of full precision in each sense.
 static void make_columns(struct table *table) {
@@ -70,11 +73,13 @@ static void make_columns(struct table *table) {
       if (starts_with(columns[c].name, "gmse") && row % 3 == 0) table->columns[column].numbers[row] = 0;
     }
   }
-  static const char *const names[] = {"format", "forward", "backward", "tune.format"};
-  for (size_t c = 0; c < 4; c++) {
+  size_t optimizer = table_add_category(table, "train.optimizer", ROLE_UNKNOWN);
+  for (size_t row = 0; row < ROWS; row++) table_set_category(table, optimizer, row, made_optimizers[row / 3 % 3]);
+  static const char *const names[] = {"format", "forward", "backward", "tune.format", "compression"};
+  for (size_t c = 0; c < 5; c++) {
     size_t column = table_add_category(table, names[c], ROLE_UNKNOWN);
     for (size_t row = 0; row < ROWS; row++)  // half the rows are plain in both passes, the others in one
-      table_set_category(table, column, row, formats[c % 3 == 0 ? row % 3 : row % 4 == c ? 1 + row / 4 % 2 : 0]);
+      table_set_category(table, column, row, formats[c == 0 || c > 2 ? row % 3 : row % 4 == c ? 1 + row / 4 % 2 : 0]);
   }
 }
 
@@ -94,10 +99,14 @@ static size_t make_truth(const struct law *law, const char *values, struct arena
   }
   for (int p = 0; p < law->parameter_count; p++) {
     const struct law_parameter *parameter = &law->parameters[p];
+    bool of_optimizers = parameter->by && strcmp(parameter->by, "train.optimizer") == 0;
     if (parameter->by)
-      coefficients[count++] =
-          (struct coefficient){.name = "", .parameter = parameter->name, .category = "none", .value = 1};
-    else if (parameter->fixed)
+      coefficients[count++] = (struct coefficient){
+          .name = "", .parameter = parameter->name, .category = of_optimizers ? "adamw" : "none", .value = 1};
+    for (size_t i = 1; of_optimizers && parameter->fixed && i < 3; i++)
+      coefficients[count++] = (struct coefficient){
+          .name = "", .parameter = parameter->name, .category = made_optimizers[i], .value = parameter->fixed_value};
+    if (!parameter->by && parameter->fixed)
       coefficients[count++] =
           (struct coefficient){.name = "", .parameter = parameter->name, .value = parameter->fixed_value};
   }

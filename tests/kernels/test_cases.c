@@ -127,6 +127,11 @@ static void one_step_less(struct device *device, int64_t rows, int64_t columns, 
   ops->orthogonalize(device, rows, columns, steps - 1, x);
 }
 
+static void one_direction_more(struct device *device, int64_t rows, int64_t columns, int64_t rank, enum dct_score score,
+                               float *x) {
+  ops->project_dct(device, rows, columns, rank + 1, score, x);
+}
+
 static void never_pruned(struct device *device, const struct pruned_weight *weights, int count, int64_t step) {}
 
 static void last_not_written(struct device *device, int64_t count, enum dtype from_dtype, const void *from,
@@ -165,6 +170,7 @@ static void faults_are_caught(void) {
   PLANT("optimizer", adamw_step, no_clipping, COMPARED);
   PLANT("momentum", momentum_step, looks_ahead, COMPARED);
   PLANT("orthogonal", orthogonalize, one_step_less, COMPARED);
+  PLANT("dct", project_dct, one_direction_more, COMPARED);
   PLANT("pruning", weights_prune, never_pruned, COMPARED);
   PLANT("convert", convert, last_not_written, COMPARED);
 }

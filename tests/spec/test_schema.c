@@ -267,7 +267,7 @@ static void refused(void) {
       "base: {model.width: wide}",
       "base: {model: {width: 8}}",
       "base: {train: {lr: [1e-3]}}",
-      "base: {train: {optimizer: sgd}}",
+      "base: {train: {optimizer: adam}}",
       "base: {model: {tied_head: yes}}",
       "base: {train: {lr: auto}}",
       "corpus: kjv",
@@ -325,10 +325,16 @@ static void reference_page(void) {
 }
 
 int main(int argc, char **argv) {
-  static const char *const laws[] = {
-      "chinchilla",        "kaplan",           "effective-parameters",  "capacity",
-      "sparse-chinchilla", "compression-loss", "effective-compression", "tuned-parameters",
-      "linearity"};
+  static const char *const laws[] = {"chinchilla",
+                                     "kaplan",
+                                     "effective-parameters",
+                                     "capacity",
+                                     "sparse-chinchilla",
+                                     "compression-loss",
+                                     "effective-compression",
+                                     "tuned-parameters",
+                                     "linearity",
+                                     "optimizer-rescaled"};
   struct text text = {0};
   if (argc < 2) return 1;
   source_folder = argv[1];

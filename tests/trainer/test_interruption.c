@@ -295,6 +295,30 @@ static void every_optimizer(void) {
     }
 }
 
+// Every optimizer with formats of all kinds: quantized, with learned scales, in blocks, gradients too, sparse.
+static void optimizers_with_formats(void) {
+  static const char *const formats[] = {"w4a4", "lsq-w4a4", "mxfp4", "quartet", "2:4"};
+  struct error error = {0};
+  char *pairs[PAIRS + 5];
+  memcpy(pairs, small_run, sizeof small_run);
+  pairs[PAIRS] = "train.steps=12";
+  pairs[PAIRS + 1] = "train.evals=0";
+  for (size_t i = 0; optimizers[i]; i++)
+    for (size_t format = 0; format < sizeof formats / sizeof *formats; format++) {
+      pairs[PAIRS + 2] = arena_format(&arena, "train.optimizer=%s", optimizers[i]->name);
+      pairs[PAIRS + 3] = arena_format(&arena, "format=%s", formats[format]);
+      pairs[PAIRS + 4] = strcmp(optimizers[i]->name, "sgd") == 0 ? "train.lr=0.1" : "train.lr=1e-3";
+      make("format", PAIRS + 5, pairs);
+      CHECK(finish("format") == EXIT_DONE);
+      char *whole = log_without_times(&arena, file_of("format", "events.jsonl"), &error);
+      CHECK(log_count(file_of("format", "events.jsonl"), "done") == 1);
+      make("format-again", PAIRS + 5, pairs);
+      CHECK(process_wait(start("format-again", 0, "--steps", "7")) == EXIT_RUNS_FAILED);
+      CHECK(finish("format-again") == EXIT_DONE);
+      same_as("format-again", whole);
+    }
+}
+
 // Master weights in bfloat16 likewise; the checkpoint holds them as they are kept, and gives the final loss again.
 static void narrow_masters(void) {
   struct error error = {0};
@@ -349,6 +373,7 @@ int main(int argc, char **argv) {
   RUN(full_disk);
   RUN(narrow_state);
   RUN(every_optimizer);
+  RUN(optimizers_with_formats);
   RUN(narrow_masters);
   folder_remove(folder, &error);
   arena_free(&arena);

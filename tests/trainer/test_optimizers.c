@@ -161,19 +161,51 @@ static void exact_orthogonal(int64_t rows, int64_t columns, int64_t steps, doubl
   }
 }
 
-// Muon and NorMuon; `v` of a matrix's first elements holds the means of its rows.
+// What is left of d [rows, columns] in its largest directions of the cosine transform.
+static void exact_dct(int64_t rows, int64_t columns, int64_t rank, bool squares, double *d) {
+  bool wide = rows < columns;
+  int64_t n = wide ? rows : columns, lines = wide ? columns : rows;
+  int64_t along = wide ? columns : 1, across = wide ? 1 : columns;
+  double *part = arena_array(&arena, (size_t)(n * lines), sizeof *part);
+  double *score = arena_array(&arena, (size_t)n, sizeof *score), *q = arena_array(&arena, (size_t)(n * n), sizeof *q);
+  for (int64_t k = 0; k < n; k++) {
+    score[k] = 0;
+    for (int64_t i = 0; i < n; i++)
+      q[k * n + i] = sqrt((k ? 2 : 1) / (double)n) * cos(acos(-1) * (double)(k * (2 * i + 1)) / (2 * (double)n));
+    for (int64_t line = 0; line < lines; line++) {
+      double sum = 0;
+      for (int64_t i = 0; i < n; i++) sum += q[k * n + i] * d[i * along + line * across];
+      part[k * lines + line] = sum;
+      score[k] += squares ? sum * sum : fabs(sum);
+    }
+  }
+  memset(d, 0, (size_t)(rows * columns) * sizeof *d);
+  for (int64_t kept = 0; kept < rank && kept < n; kept++) {
+    int64_t best = 0;
+    for (int64_t k = 1; k < n; k++)
+      if (score[k] > score[best]) best = k;
+    score[best] = -1;
+    for (int64_t line = 0; line < lines; line++)
+      for (int64_t i = 0; i < n; i++) d[i * along + line * across] += q[best * n + i] * part[best * lines + line];
+  }
+}
+
+// Muon, NorMuon and Trion; `v` of a matrix's first elements holds the means of its rows.
 static void exact_matrix(struct exact *e, const struct parameter_tensor *t, const double *gradient, double lr) {
   const struct run_config *c = e->config;
   double mu = c->train.momentum, before = 0, after = 0;
   double tall = (double)t->rows / (double)t->columns, largest = (double)(t->rows > t->columns ? t->rows : t->columns);
   bool nesterov = strcmp(c->train.momentum_form, "nesterov") == 0,
        original = strcmp(c->train.lr_scale, "original") == 0;
+  bool trion = strcmp(c->train.optimizer, "trion") == 0;
   double *d = arena_array(&arena, (size_t)t->count, sizeof *d);
   for (int64_t i = 0; i < t->count; i++) {
     double *m = &e->m[t->offset + i], g = gradient[t->offset + i];
-    *m = mu * *m + (1 - mu) * g;
+    *m = trion ? *m + g : mu * *m + (1 - mu) * g;
     d[i] = nesterov ? mu * *m + (1 - mu) * g : *m;
   }
+  if (trion) exact_dct(t->rows, t->columns, c->train.rank, strcmp(c->train.rank_score, "l2") == 0, d);
+  for (int64_t i = 0; i < t->count && trion; i++) e->m[t->offset + i] -= (1 - mu) * d[i];
   exact_orthogonal(t->rows, t->columns, c->train.newton_schulz_steps, d);
   for (int64_t row = 0; row < t->rows && strcmp(c->train.optimizer, "normuon") == 0; row++) {
     double sum = 0, *v = &e->v[t->offset + row];
@@ -249,6 +281,11 @@ static void steps_are_those_of_the_formulas(void) {
       2e-5);
   step_against_double("train.optimizer=normuon train.lr=1e-2", 2e-5);
   step_against_double("train.optimizer=normuon train.lr=1e-2 train.row_beta2=0.5 train.momentum=0.8", 2e-5);
+  step_against_double("train.optimizer=trion train.lr=1e-2", 2e-5);
+  step_against_double(
+      "train.optimizer=trion train.lr=1e-2 train.rank=4 train.rank_score=l2 train.lr_scale=original "
+      "train.momentum=0.8",
+      2e-5);
 }
 
 // ---- bytes ----
@@ -274,11 +311,12 @@ static void state_bytes(void) {
     fixture_close(&f);
   }
   // Moments of what AdamW moves, and a number for each row of the blocks' matrices.
-  for (int which = 0; which < 4; which++) {
-    bool rows = which % 2, narrow = which / 2;
+  static const char *const by_matrix[] = {"muon", "normuon", "trion"};
+  for (int which = 0; which < 6; which++) {
+    bool rows = which % 3 == 1, narrow = which / 3;
     struct run_config c =
         fixture_config(&arena, arena_format(&arena, SMALL "train.optimizer=%s train.optimizer_state=%s",
-                                            rows ? "normuon" : "muon", narrow ? "bfloat16" : "float32"));
+                                            by_matrix[which % 3], narrow ? "bfloat16" : "float32"));
     struct fixture f = fixture_open(&c, MODEL_TRAIN);
     struct parameter_counts count = config_parameters(&c);
     int64_t elements = 2 * count.total - count.prunable, matrix_rows = 0;
@@ -309,6 +347,37 @@ static void formats_that_do_not_go_together(void) {
   }
 }
 
+// Cosine directions chosen by squares hold at least their share of a matrix's squares, and what is projected stays.
+static void chosen_directions(void) {
+  enum { ROWS = 40, COLUMNS = 24 };
+  struct run_config c = fixture_config(&arena, SMALL "train.optimizer=trion");
+  struct fixture f = fixture_open(&c, MODEL_TRAIN);
+  struct error error = {0};
+  for (int wide = 0; wide < 2; wide++)
+    for (int64_t rank = 1; rank <= COLUMNS; rank += 5) {
+      float x[ROWS * COLUMNS], once[ROWS * COLUMNS], twice[ROWS * COLUMNS];
+      int64_t rows = wide ? COLUMNS : ROWS, columns = wide ? ROWS : COLUMNS;
+      double all = 0, left = 0, moved = 0;
+      for (int i = 0; i < ROWS * COLUMNS; i++)
+        x[i] = (float)(random_uniform(9, 1003, (uint64_t)rank, (uint64_t)i) - 0.4);
+      float *data = f.model->gradients;  // there is room
+      CHECK(f.model->table.count >= ROWS * COLUMNS);
+      f.ops->upload(f.device, data, x, sizeof x);
+      f.ops->project_dct(f.device, rows, columns, rank, DCT_SCORE_L2, data);
+      CHECK(f.ops->download(f.device, once, data, sizeof once, &error));
+      f.ops->project_dct(f.device, rows, columns, rank, DCT_SCORE_L2, data);
+      CHECK(f.ops->download(f.device, twice, data, sizeof twice, &error));
+      for (int i = 0; i < ROWS * COLUMNS; i++) {
+        all += (double)x[i] * x[i];
+        left += ((double)x[i] - once[i]) * ((double)x[i] - once[i]);
+        moved = fmax(moved, fabs((double)twice[i] - once[i]));
+      }
+      CHECK(left <= (1 - (double)rank / COLUMNS) * all + 1e-6 * all);
+      CHECK(moved < 2e-6);
+    }
+  fixture_close(&f);
+}
+
 int main(void) {
   RUN(the_table_and_the_fields_agree);
   RUN(what_is_not_read_is_refused);
@@ -316,6 +385,7 @@ int main(void) {
   RUN(steps_are_those_of_the_formulas);
   RUN(state_bytes);
   RUN(formats_that_do_not_go_together);
+  RUN(chosen_directions);
   arena_free(&arena);
   return check_end();
 }

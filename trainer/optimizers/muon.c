@@ -1,6 +1,6 @@
-// Muon (Jordan et al. 2024) and NorMuon (Li et al. 2025): each of the blocks' matrices moves by its momentum brought near
-// an orthogonal matrix, NorMuon's with rows of one size besides; everything else (embedding, norms, learned scales, head)
-// is AdamW's. A matrix is one of the parameters' table: query, key and value apart, gate and up apart.
+// Muon (Jordan et al. 2024) and NorMuon (Li et al. 2025): each of the blocks' matrices moves by its momentum brought
+// near an orthogonal matrix, NorMuon's with rows of one size besides; everything else (embedding, norms, learned
+// scales, head) is AdamW's. A matrix is one of the parameters' table: query, key and value apart, gate and up apart.
 //   m <- momentum m + (1 - momentum) g;  d = m, or momentum m + (1 - momentum) g with Nesterov's form
 //   d <- orthogonalize(d), and for NorMuon normalize_rows(d)  (kernels/ops.h); p as steps.h has it
 #include <string.h>
@@ -35,7 +35,9 @@ static void step(const struct optimizer_step *s) {
 #define MUON_SETTINGS                                                                                     \
   {"train.momentum", "0.95"}, {"train.momentum_form", "nesterov"}, {"train.lr_scale", "match-rms-adamw"}, \
       {"train.newton_schulz_steps", "5"}, {"train.rest_lr_ratio", "1"}, {"train.beta1", "0.9"},           \
-      {"train.beta2", "0.95"}, {"train.adam_eps", "1e-8"}
+      {"train.beta2", "0.95"}, {                                                                          \
+    "train.adam_eps", "1e-8"                                                                              \
+  }
 
 const struct optimizer optimizer_muon = {
     .name = "muon", .settings = {MUON_SETTINGS}, .by_matrix = true, .state = muon_state, .step = step};

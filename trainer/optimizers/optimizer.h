@@ -57,7 +57,8 @@ struct optimizer {
   void (*step)(const struct optimizer_step *step);
 };
 
-extern const struct optimizer optimizer_adamw, optimizer_sgd, optimizer_lion, optimizer_muon, optimizer_normuon;
+extern const struct optimizer optimizer_adamw, optimizer_sgd, optimizer_lion, optimizer_muon, optimizer_normuon,
+    optimizer_trion;
 extern const struct optimizer *const optimizers[];  // ends with NULL
 // The configuration's, whose name is one of the table of fields and so of this one.
 const struct optimizer *optimizer_of(const struct run_config *config);

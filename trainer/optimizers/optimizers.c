@@ -4,8 +4,8 @@
 #include "kernels/formats/format.h"
 #include "trainer/optimizers/optimizer.h"
 
-const struct optimizer *const optimizers[] = {&optimizer_adamw, &optimizer_sgd,     &optimizer_lion,
-                                              &optimizer_muon,  &optimizer_normuon, NULL};
+const struct optimizer *const optimizers[] = {
+    &optimizer_adamw, &optimizer_sgd, &optimizer_lion, &optimizer_muon, &optimizer_normuon, &optimizer_trion, NULL};
 
 const struct optimizer *optimizer_of(const struct run_config *config) {
   for (size_t i = 0; optimizers[i]; i++)

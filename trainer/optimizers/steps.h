@@ -14,6 +14,6 @@ void optimizer_move_rest(const struct optimizer_step *step);
 // The moments of the blocks' matrices by the gradients, and the directions that follow, where the gradients were.
 void optimizer_take_directions(const struct optimizer_step *step, struct momentum momentum);
 // Moves the matrices against what stands where their gradients were:
-//   p <- p - lr weight_decay p - lr s d,  s = 0.2 sqrt(max(rows, columns)) for match-rms-adamw (Liu et al. 2025), so that
-//   steps are of AdamW's size, or sqrt(max(1, rows / columns)) for original; both as torch.optim.Muon has them.
+//   p <- p - lr weight_decay p - lr s d,  s = 0.2 sqrt(max(rows, columns)) for match-rms-adamw (Liu et al. 2025), so
+//   that steps are of AdamW's size, or sqrt(max(1, rows / columns)) for original; both as torch.optim.Muon has them.
 void optimizer_move_matrices(const struct optimizer_step *step);
