@@ -179,13 +179,13 @@ static void plan_panels(struct layout *l, double right) {
   double aspect = l->figure->aspect > 0 ? l->figure->aspect : panels > 1 ? 0.8 : 0.62;
   l->panel_height = l->y.ticks == TICKS_NAMES ? 20 + 26.0 * (double)l->y.name_count : l->panel_width * aspect;
   if (panels == 1 && l->y.ticks != TICKS_NAMES) l->panel_height = fmin(fmax(l->panel_height, print ? 190 : 250), 340);
-  // The title of y, which is written upwards, needs its length.
-  if (panels == 1 && print && l->y.label) l->panel_height = fmax(l->panel_height, text_width(layout_title(l, &l->y)));
 }
 
 static void plan_rows(struct layout *l, double panel_title, double legend_height) {
   l->row_step = l->panel_height + panel_title + 10;
   double all = l->row_step * l->rows - panel_title - 10;
+  // The title of y, which is written upwards, needs its length.
+  if (l->canvas->print && l->y.label) legend_height = fmax(legend_height, text_width(layout_title(l, &l->y)));
   if (all < legend_height) {
     l->panel_height += (legend_height - all) / l->rows;
     l->row_step += (legend_height - all) / l->rows;

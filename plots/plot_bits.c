@@ -19,7 +19,7 @@ bool plot_effective_vs_bits(struct arena *arena, const struct plot_data *data, s
   struct figure_series *ray = drawing_series(&drawing, MARK_LINE, 2);
   const struct plot_effective *best = NULL;
   double most = 1, widest = 0;
-  size_t drawn = 0;
+  size_t drawn = 0, intervals = 0;
   for (size_t i = 0; i < fit->effective_count; i++) {
     const struct plot_effective *one = &fit->effective[i];
     if (!(one->weight_bits > 0) || !isfinite(one->value)) continue;
@@ -30,6 +30,7 @@ bool plot_effective_vs_bits(struct arena *arena, const struct plot_data *data, s
     if (isfinite(one->low) && isfinite(one->high)) {
       point->low = &one->low;
       point->high = &one->high;
+      intervals++;
     }
     series_point(point, one->weight_bits, one->value);
     most = fmax(most, isfinite(one->high) ? one->high : one->value);
@@ -60,9 +61,9 @@ bool plot_effective_vs_bits(struct arena *arena, const struct plot_data *data, s
   figure->title = "Effective parameters against bits";
   figure->caption = arena_format(
       arena,
-      "What one parameter of each format is worth against the bits that its weights take, with bootstrap "
-      "intervals. Per stored bit %s is worth most: %.3g of a full parameter per bit; formats on the dashed "
-      "line would equal it.",
-      best->format, best->value / best->weight_bits);
+      "What one parameter of each format is worth against the bits that its weights take%s. Per stored bit "
+      "%s is worth most: %.3g of a full parameter; formats on the dashed line would equal it.",
+      intervals ? ", with bootstrap intervals" : "; these runs give no interval", best->format,
+      best->value / best->weight_bits);
   return true;
 }
