@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/terminal.h"
 #include "runner/execute/events_reader.h"
 #include "runner/execute/home_lock.h"
 #include "runner/execute/worker.h"
@@ -203,7 +204,7 @@ static bool put_finding(const struct reading *reading, const char *id, const str
   if (run_state_has_result(found->state) && !store_mark_set(reading->store, id, MARK_NONE, NULL, error)) return false;
   if (reading->messages && found->state != before && found->state != RUN_PENDING)
     fprintf(reading->messages, "%-8s %.8s%s%s\n", run_state_name(found->state), id, found->message ? "  " : "",
-            found->message ? found->message : "");
+            found->message ? visible(&reading->collection->arena, found->message) : "");
   return true;
 }
 

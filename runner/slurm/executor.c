@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/terminal.h"
 #include "results/store.h"
 #include "runner/execute/worker.h"
 #include "runner/slurm/claim.h"
@@ -296,7 +297,7 @@ static bool round_of_calls(const struct slurm_request *request, const struct slu
   bool fine = store && register_runs(request, store, error) && collection_look(&collection, request->home, error);
   if (fine && !collection.queue.answered && collection.queue.said)
     fprintf(stderr, "warning: squeue does not answer, so jobs are taken to go on as they were: %s\n",
-            collection.queue.said);
+            visible(&collection.arena, collection.queue.said));
   fine = fine && collection_read(&collection, store, request->quiet ? NULL : stderr, error) &&
          submit_missing(request, profile, &collection, store, outcome, error);
   struct text words = {0};
