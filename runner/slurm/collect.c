@@ -311,8 +311,11 @@ bool collection_read(struct collection *collection, struct store *store, FILE *m
     // What state.json says is what was read when it was written.
     if (!submission_read(&stored, &scratch, submission->folder, error)) break;
     if (!submission_open(&stored)) continue;
-    for (size_t j = 0; j < submission->task_count; j++)
-      if (!stored.tasks[j].ended && !read_task(&reading, i, j, error)) break;
+    for (size_t j = 0; j < submission->task_count; j++) {
+      // A job that has not begun has done nothing.
+      bool idle = collection->tasks[i][j].state == TASK_QUEUED && submission->tasks[j].starts == 0;
+      if (!idle && !stored.tasks[j].ended && !read_task(&reading, i, j, error)) break;
+    }
     if (!error->code) submission_write_state(submission, error);
   }
   arena_free(&scratch);

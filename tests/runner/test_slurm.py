@@ -236,6 +236,25 @@ def a_holder_on_another_machine_is_waited_for():
 
 
 @case
+def a_holder_that_has_lost_its_lease_ends_at_once():
+    cluster = Cluster("lost")
+    cluster.run()
+    job, task = cluster.tasks()[0]
+    process = cluster.begin(job, task, FAKE=json.dumps({"*": {"sleep": 0.5}}))
+    until(lambda: sum("steps-trained" in names for _, _, names in os.walk(path_of("lost"))) == 2, "both at work")
+    with open(path_of("lost", "slurm", "tiny-1", f"task-{task}.lease-2"), "w", encoding="utf-8") as file:
+        json.dump({"owner": "x", "host": "far", "process": "1 2 3", "beat": 1, "released": False, "said": None}, file)
+    out, _ = process.communicate(timeout=30)
+    check(process.returncode == 3 and "another job has taken over" in out, process.returncode, out)
+    before = [steps_trained("lost", row["id"]) for row in rows("lost").values() if os.path.exists(
+        path_of("lost", "runs", row["id"], "steps-trained"))]
+    time.sleep(1.5)
+    after = [steps_trained("lost", row["id"]) for row in rows("lost").values() if os.path.exists(
+        path_of("lost", "runs", row["id"], "steps-trained"))]
+    check(before == after and len(before) == 2, "its trainers are dead", before, after)
+
+
+@case
 def killed_submitter():
     cluster = Cluster("killed")
     cluster.put("sbatch", "deaf")  # Slurm has the array, and says that it has not
