@@ -195,6 +195,8 @@ def task_that_is_started_twice_trains_once():
     check(status["slurm"]["collected"] and status["slurm"]["at_work"] == 1 and status["slurm"]["queued"] == 1, status)
     told = run("status", home="twice", code=0).out
     check("Slurm: 1 job at work, 1 waits" in told and "alive" in told and "no isoloss run" not in told, told)
+    refused = run("rm", status["running"][0]["id"], "--yes", home="twice", code=3)
+    check("Slurm's jobs are at work on 1 of these runs" in refused.err, refused)
     # Another submission of the same runs leaves them alone too.
     copy = path_of("twice", "slurm", "other-1")
     shutil.copytree(path_of("twice", "slurm", "tiny-1"), copy)
