@@ -358,6 +358,17 @@ def crashes_are_no_time_outs():
     done = cluster.run(code=3)
     check("could not work" in done.err and "output-0.txt" in done.err and cluster.sbatch_calls() == 1, done)
     check("4 submitted" in cluster.run("--keep-going").out, "asked for")
+    # Nor one whose spec gives other runs where it works.
+    cluster = Cluster("other-runs")
+    cluster.run()
+    kept = path_of("other-runs", "slurm", "tiny-1", "spec.yaml")
+    text = open(kept, encoding="utf-8").read()
+    write(kept, text.replace("[40, 60]", "[50, 70]"))
+    job, task = cluster.tasks()[0]
+    code, out = cluster.finish(job, task, "FAILED")
+    check(code == 3 and "the spec gives only 0 here" in out, code, out)
+    done = cluster.run(code=3)
+    check("could not work: of the 2 runs of this job the spec gives only 0" in done.err, done)
 
 
 @case
