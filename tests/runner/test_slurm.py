@@ -436,6 +436,30 @@ def stages_go_with_their_trainings():
 
 
 @case
+def an_allocation_bounds_what_runs_side_by_side():
+    wide = SPEC.replace("seed: [1, 2]", "seed: [1, 2, 3]").replace("runs_per_job: 2", "runs_per_job: 6")
+    slow = json.dumps({"*": {"sleep": 0.01}})
+    def most_at_a_time(out):
+        at_work = most = 0
+        for line in out.split("\n"):
+            at_work += line.startswith("started ") - line.startswith("done ")
+            most = max(most, at_work)
+        return most
+    cluster = Cluster("cores", write("cores.yaml", wide))
+    cluster.run()
+    code, out = cluster.finish(*cluster.tasks()[0], FAKE=slow, SLURM_CPUS_PER_TASK="1")
+    check(code == 0 and most_at_a_time(out) == 1, out)
+    # A trainer of one's own gets one of the job's GPUs; the test's trainer notes which, and with how many others.
+    for slots in 1, 2:
+        cluster = Cluster(f"gpus-{slots}", write(f"gpus-{slots}.yaml", wide.replace("slurm: {", f"slurm: {{slots_per_gpu: {slots}, ")))
+        cluster.run()
+        code, out = cluster.finish(*cluster.tasks()[0], FAKE=slow, CUDA_VISIBLE_DEVICES="4,5", PATH=path_of("bin") + ":/usr/bin:/bin")
+        used = [line.split() for line in open(path_of(f"gpus-{slots}", "gpus", "used"), encoding="utf-8")]
+        check(code == 0 and {gpu for gpu, _, _ in used} == {"4", "5"} and len(used) == 6, used, out)
+        check(max(int(sharing) for _, _, sharing in used) <= slots and most_at_a_time(out) <= 2 * slots, used, out)
+
+
+@case
 def one_collects_at_a_time():
     cluster = Cluster("one")
     cluster.run()
