@@ -345,7 +345,8 @@ enum exit_code slurm_run(const struct slurm_request *request, struct slurm_outco
                 outcome->done + outcome->diverged + outcome->failed + outcome->held + outcome->blocked < outcome->total;
     if (!fine || !request->follow || !left) break;
     if (!request->quiet)
-      fprintf(stderr, "%zu of %zu done; %s\n", outcome->done + outcome->diverged, outcome->total, outcome->words);
+      fprintf(stderr, "%zu of %zu done, %zu submitted by this call%s%s\n", outcome->done + outcome->diverged,
+              outcome->total, outcome->submitted, outcome->words[0] ? "; " : "", outcome->words);
     if ((outcome->interrupted = wait_asked(&signals, FOLLOW_SECONDS))) break;
   }
   if (request->follow) sigprocmask(SIG_SETMASK, &before, NULL);

@@ -308,6 +308,21 @@ def strange_answers_do_nothing():
 
 
 @case
+def accounting_is_asked_where_it_is():
+    cluster = Cluster("accounts")
+    cluster.run()
+    (job, first), (_, second) = cluster.tasks()
+    for task in first, second:
+        cluster.set_state(job, task, "PURGED")
+    cluster.put("sacct", f"{job}_{first}|RUNNING\n{job}_{second}|CANCELLED by 0\n{job}1_{first}|FAILED")
+    done = cluster.run("--dry-run")
+    check("2 would be submitted in 1 job" in done.err, "of the one that has ended", done)
+    cluster.put("sacct", f"{job}_{first}|TIMEOUT\n{job}_{second}|NODE_FAIL")
+    done = cluster.run()
+    check("4 submitted in 2 jobs" in done.out and "1 timed out, 1 lost their nodes" in done.out, done)
+
+
+@case
 def time_limit_writes_checkpoints():
     cluster = Cluster("time")
     cluster.run()
