@@ -356,8 +356,10 @@ static bool hand_to_task(struct collection *collection, struct store *store, siz
     store_rows_close(rows);
   }
   arena_free(&scratch);
-  if (!error->code && idle == task->run_count && submission->job && collection->tasks[i][j].state == TASK_QUEUED)
-    cancel_task(submission, j);
+  // One that is ending by itself is not called cancelled.
+  const struct task_view *view = &collection->tasks[i][j];
+  bool waits = view->state == TASK_QUEUED && view->queued && strcmp(view->queued->state, "PENDING") == 0;
+  if (!error->code && idle == task->run_count && submission->job && waits) cancel_task(submission, j);
   return !error->code;
 }
 
