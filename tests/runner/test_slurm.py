@@ -139,6 +139,11 @@ def dry_run_prints_the_script_and_changes_nothing():
     check(run("check", bad, code=2).err.count("error:") == 3, "three mistakes")
     check("--jobs is for runs on this machine" in cluster.run("--jobs", "2", code=2).err, "--jobs")
     check("need --executor slurm" in run("run", spec, "--dry-run", code=2).err, "dry run of local")
+    halved = write("halved.yaml", open(built_in, encoding="utf-8").read().replace("seed: [1, 2]", "train.lr: [1e-3, 1e-2]").replace(
+        "  slurm:", "  halving: {over: train.lr, at: [0.5]}\n  slurm:").replace("log_steps: 5", "log_steps: 5, evals: 4"))
+    refused = run("run", halved, "--executor", "slurm", "--dry-run", code=2)
+    check("halving and --executor slurm do not go together" in refused.err, refused)
+    check("did you mean 'slurm'?" in run("run", spec, "--executor", "slrum", code=2).err, "a name that is none")
 
 
 @case
@@ -432,6 +437,28 @@ def arrays_are_split_as_slurm_bounds_them():
         cluster.set_state(job, task, "PURGED")
     done = cluster.run()
     check(f"{held} done" in done.out and len(cluster.tasks()) > held, done)
+
+
+@case
+def signal_that_comes_twice_at_once_is_one():
+    # Slurm sends it to every process of a job, and isoloss work passes on what it gets.
+    long = write("long.yaml", open(built_in, encoding="utf-8").read().replace("[40, 60]", "[200000]").replace("[1, 2]", "[1]"))
+    sweep = start("run", long, "--retries", "0", home="signals")
+    def events():
+        for folder, _, names in os.walk(path_of("signals")):
+            if "events.jsonl" in names:
+                with open(os.path.join(folder, "events.jsonl"), encoding="utf-8") as log:
+                    return [json.loads(line) for line in log if line.endswith("\n")]
+        return []
+    until(lambda: any(event["event"] == "step" for event in events()), "it trains")
+    trainer = events()[0]["pid"]
+    os.kill(trainer, signal.SIGTERM)
+    time.sleep(0.01)
+    os.kill(trainer, signal.SIGTERM)
+    sweep.send_signal(signal.SIGTERM)
+    sweep.communicate(timeout=60)
+    last = events()[-1]
+    check(last["event"] == "stopped" and last["checkpoint"].startswith("checkpoints/step-"), events()[-3:])
 
 
 @case
