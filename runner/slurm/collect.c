@@ -217,7 +217,9 @@ static void judge(const struct reading *reading, const struct submitted_run *run
   const struct task_view *view = collection_task(reading->collection, run);
   struct claim claim = claim_look(folder, reading->collection->base, reading->now);
   struct verdict verdict;
-  bool told = verdict_read(folder, &verdict, arena) && strcmp(verdict.task, claim.task) == 0;
+  // What an earlier task said was heard then: this one may not have come to the run yet.
+  const char *owner = arena_format(arena, "%s/%zu", submission->name, run->task);
+  bool told = verdict_read(folder, &verdict, arena) && strcmp(verdict.task, owner) == 0;
   *found = (struct finding){.state = before, .host = claim.holder.host, .seconds = NAN, .attempts = NAN};
   if (claim.holder.alive) {
     // Not all of a job's runs are at work at a time.

@@ -440,6 +440,21 @@ def arrays_are_split_as_slurm_bounds_them():
 
 
 @case
+def choices_of_the_call_reach_jobs():
+    chosen = write("chosen.yaml", SPEC.replace("experiment: tiny", "experiment: chosen").replace(
+        "sweep:", "presets:\n  small: {base: {train: {batch_tokens: 128}}}\nsweep:"))
+    cluster = Cluster("chosen", chosen)
+    call = ["--preset", "small", "--set", "model.width=32", "--only", "seed == 2"]
+    check("2 submitted in 1 job" in cluster.run(*call).out, "those that are chosen")
+    os.remove(chosen)  # what was submitted is kept
+    code, out = cluster.finish(*cluster.tasks()[0])
+    check(code == 0 and "2 runs: 2 done" in out, out)
+    check(document("status", home="chosen")["experiments"][0]["done"] == 2, "collected")
+    found = select("chosen", "SELECT DISTINCT \"model.width\", \"train.batch_tokens\", seed FROM run_table WHERE state = 'done'")
+    check(found == [(32, 128, 2)], found)
+
+
+@case
 def signal_that_comes_twice_at_once_is_one():
     # Slurm sends it to every process of a job, and isoloss work passes on what it gets.
     long = write("long.yaml", open(built_in, encoding="utf-8").read().replace("[40, 60]", "[200000]").replace("[1, 2]", "[1]"))
