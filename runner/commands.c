@@ -13,6 +13,7 @@ const struct command commands[] = {
     {"data", command_data, "Data", "prepare, list and show corpora"},
     {"run", command_run, "Runs", "train what a spec asks for and is not there yet"},
     {"status", command_status, "Runs", "show how far the runs are: counts by state, those at work, time left"},
+    {"top", command_top, "Runs", "watch the runs at work: loss curves, speed, time left, failures"},
     {"runs", command_runs, "Runs", "list runs: filter, sort, choose columns"},
     {"show", command_show, "Runs", "show one run: settings, results, loss curve, log of a failure, files"},
     {"compare", command_compare, "Runs",

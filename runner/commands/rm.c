@@ -6,6 +6,7 @@
 #include "runner/commands.h"
 #include "runner/execute/home_lock.h"
 #include "runner/execute/removal.h"
+#include "runner/slurm/status.h"
 #include "runner/terminal/table.h"
 
 static void print_json(const struct removal *removal, bool removed) {
@@ -85,6 +86,16 @@ static void print_people(const struct removal *removal, bool removed) {
     printf("workers are at work on %zu of them: with --yes nothing would be removed until they end\n", removal->alive);
 }
 
+// Of those that jobs of Slurm's are at work on, wherever.
+static bool nobody_has_them(const struct removal *removal, const char *home, struct error *error) {
+  struct arena arena = {0};
+  const char **ids = arena_array(&arena, removal->count + 1, sizeof *ids);
+  for (size_t i = 0; i < removal->count; i++) ids[i] = removal->runs[i].id;
+  bool fine = slurm_leaves_alone(home, ids, removal->count, "removed", error);
+  arena_free(&arena);
+  return fine;
+}
+
 static bool remove_runs(const struct runs_request *request, bool yes, bool json, struct error *error) {
   struct arena arena = {0};
   struct removal removal = {0};
@@ -99,7 +110,8 @@ static bool remove_runs(const struct runs_request *request, bool yes, bool json,
     store = lock >= 0 ? store_open_home(STORE_WRITE, error) : NULL;
     fine = store != NULL;
   }
-  fine = fine && removal_find(&removal, store, home, request, error) && (!yes || removal_do(&removal, store, error));
+  fine = fine && removal_find(&removal, store, home, request, error) &&
+         (!yes || (nobody_has_them(&removal, home, error) && removal_do(&removal, store, error)));
   if (fine && json) print_json(&removal, yes);
   if (fine && !json) print_people(&removal, yes);
   removal_free(&removal);

@@ -163,15 +163,16 @@ static void print_people(const struct counted *experiments, size_t count, const 
     printf("\nSlurm: %s\n", slurm->words);
   else if (run_count)
     printf("\nno isoloss run is at work: call it again to go on with these\n");
-  if (slurm->said) printf("squeue does not answer, so jobs are taken to go on as they were: %s\n", slurm->said);
-  if (slurm->why) printf("what jobs did is not read into the store now: %s\n", slurm->why);
+  if (slurm->said)
+    printf("squeue does not answer, so jobs are taken to go on as they were: %s\n", visible(arena, slurm->said));
+  if (slurm->why) printf("what jobs did is not read into the store now: %s\n", visible(arena, slurm->why));
   for (size_t i = 0; i < run_count; i++) {
     const struct at_work *run = &runs[i];
     printf("  %.8s  step %.0f", run->id, run->step);
     if (run->steps > 0) printf("/%.0f", run->steps);
     if (!isnan(run->loss)) printf("  loss %s", loss_human(run->loss, text));
     if (run->gpu) printf("  GPU %s", run->gpu);
-    if (run->node) printf("  on %s", run->node);
+    if (run->node) printf("  on %s", visible(arena, run->node));
     printf("  %s\n", run->alive ? "alive" : "dead");
     if (run->message) printf("            %s\n", visible(arena, run->message));
     if (run->unreadable) printf("            %s\n", visible(arena, run->unreadable));

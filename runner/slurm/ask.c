@@ -22,8 +22,12 @@ static pid_t spawn(const char *const *arguments, int out, int said) {
   posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
   posix_spawn_file_actions_adddup2(&actions, said, STDERR_FILENO);
   posix_spawnattr_init(&attributes);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);  // its own children end with it
+  sigset_t none;
+  sigemptyset(&none);
+  // Its own children end with it; what we hold back must not be held back in jobs.
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
   posix_spawnattr_setpgroup(&attributes, 0);
+  posix_spawnattr_setsigmask(&attributes, &none);
   int code = posix_spawnp(&pid, arguments[0], &actions, &attributes, (char *const *)(void *)(size_t)arguments, environ);
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/terminal.h"
 #include "runner/execute/events_reader.h"
 #include "runner/execute/home_lock.h"
 #include "runner/execute/worker.h"
@@ -203,7 +204,7 @@ static bool put_finding(const struct reading *reading, const char *id, const str
   if (run_state_has_result(found->state) && !store_mark_set(reading->store, id, MARK_NONE, NULL, error)) return false;
   if (reading->messages && found->state != before && found->state != RUN_PENDING)
     fprintf(reading->messages, "%-8s %.8s%s%s\n", run_state_name(found->state), id, found->message ? "  " : "",
-            found->message ? found->message : "");
+            found->message ? visible(&reading->collection->arena, found->message) : "");
   return true;
 }
 
@@ -216,7 +217,9 @@ static void judge(const struct reading *reading, const struct submitted_run *run
   const struct task_view *view = collection_task(reading->collection, run);
   struct claim claim = claim_look(folder, reading->collection->base, reading->now);
   struct verdict verdict;
-  bool told = verdict_read(folder, &verdict, arena) && strcmp(verdict.task, claim.task) == 0;
+  // What an earlier task said was heard then: this one may not have come to the run yet.
+  const char *owner = arena_format(arena, "%s/%zu", submission->name, run->task);
+  bool told = verdict_read(folder, &verdict, arena) && strcmp(verdict.task, owner) == 0;
   *found = (struct finding){.state = before, .host = claim.holder.host, .seconds = NAN, .attempts = NAN};
   if (claim.holder.alive) {
     // Not all of a job's runs are at work at a time.
@@ -310,8 +313,11 @@ bool collection_read(struct collection *collection, struct store *store, FILE *m
     // What state.json says is what was read when it was written.
     if (!submission_read(&stored, &scratch, submission->folder, error)) break;
     if (!submission_open(&stored)) continue;
-    for (size_t j = 0; j < submission->task_count; j++)
-      if (!stored.tasks[j].ended && !read_task(&reading, i, j, error)) break;
+    for (size_t j = 0; j < submission->task_count; j++) {
+      // A job that has not begun has done nothing.
+      bool idle = collection->tasks[i][j].state == TASK_QUEUED && submission->tasks[j].starts == 0;
+      if (!idle && !stored.tasks[j].ended && !read_task(&reading, i, j, error)) break;
+    }
     if (!error->code) submission_write_state(submission, error);
   }
   arena_free(&scratch);
@@ -352,8 +358,10 @@ static bool hand_to_task(struct collection *collection, struct store *store, siz
     store_rows_close(rows);
   }
   arena_free(&scratch);
-  if (!error->code && idle == task->run_count && submission->job && collection->tasks[i][j].state == TASK_QUEUED)
-    cancel_task(submission, j);
+  // One that is ending by itself is not called cancelled.
+  const struct task_view *view = &collection->tasks[i][j];
+  bool waits = view->state == TASK_QUEUED && view->queued && strcmp(view->queued->state, "PENDING") == 0;
+  if (!error->code && idle == task->run_count && submission->job && waits) cancel_task(submission, j);
   return !error->code;
 }
 

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/terminal.h"
 #include "results/store.h"
 #include "runner/execute/worker.h"
 #include "runner/slurm/claim.h"
@@ -296,7 +297,7 @@ static bool round_of_calls(const struct slurm_request *request, const struct slu
   bool fine = store && register_runs(request, store, error) && collection_look(&collection, request->home, error);
   if (fine && !collection.queue.answered && collection.queue.said)
     fprintf(stderr, "warning: squeue does not answer, so jobs are taken to go on as they were: %s\n",
-            collection.queue.said);
+            visible(&collection.arena, collection.queue.said));
   fine = fine && collection_read(&collection, store, request->quiet ? NULL : stderr, error) &&
          submit_missing(request, profile, &collection, store, outcome, error);
   struct text words = {0};
@@ -344,7 +345,8 @@ enum exit_code slurm_run(const struct slurm_request *request, struct slurm_outco
                 outcome->done + outcome->diverged + outcome->failed + outcome->held + outcome->blocked < outcome->total;
     if (!fine || !request->follow || !left) break;
     if (!request->quiet)
-      fprintf(stderr, "%zu of %zu done; %s\n", outcome->done + outcome->diverged, outcome->total, outcome->words);
+      fprintf(stderr, "%zu of %zu done, %zu submitted by this call%s%s\n", outcome->done + outcome->diverged,
+              outcome->total, outcome->submitted, outcome->words[0] ? "; " : "", outcome->words);
     if ((outcome->interrupted = wait_asked(&signals, FOLLOW_SECONDS))) break;
   }
   if (request->follow) sigprocmask(SIG_SETMASK, &before, NULL);

@@ -75,3 +75,27 @@ const char *slurm_run_host(struct arena *arena, const char *home, const char *id
   struct claim claim = claim_look(folder, base, lease_now(base));
   return claim.holder.alive ? arena_string(arena, claim.holder.host) : NULL;
 }
+
+bool slurm_leaves_alone(const char *home, const char *const *ids, size_t count, const char *what, struct error *error) {
+  struct arena scratch = {0};
+  size_t held = 0;
+  const char *base = submissions_folder(&scratch, home), *first = NULL, *host = "";
+  if (!file_exists(base)) return true;
+  double now = lease_now(base);
+  for (size_t i = 0; i < count; i++) {
+    struct claim claim = claim_look(run_folder(&scratch, home, ids[i]), base, now);
+    if (!claim.holder.alive) continue;
+    if (!held++) {
+      first = ids[i];
+      host = arena_string(&scratch, claim.holder.host);
+    }
+  }
+  if (held)
+    error_set(
+        error, EXIT_ENVIRONMENT,
+        "Slurm's jobs are at work on %zu of these runs (%.8s on %s): nothing is %s before they end (isoloss cancel "
+        "stops them)",
+        held, first, host, what);
+  arena_free(&scratch);
+  return held == 0;
+}

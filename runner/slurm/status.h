@@ -17,5 +17,8 @@ void slurm_status_take(struct slurm_status *status, const char *home);
 void slurm_status_free(struct slurm_status *status);
 // An object, or null where nothing was submitted: collected, answered, at_work, queued, restarts, strange, ended.
 void slurm_status_json(const struct slurm_status *status, struct json_writer *json);
+// False with an error when jobs are at work on any of these runs: `what` is not to be done to them ("removed"). The
+// locks of workers, which others ask for, do not reach to all machines.
+bool slurm_leaves_alone(const char *home, const char *const *ids, size_t count, const char *what, struct error *error);
 // The machine on which a job works on the run, in the arena; NULL: none does, as far as its lease tells.
 const char *slurm_run_host(struct arena *arena, const char *home, const char *id);

@@ -293,7 +293,7 @@ enum exit_code slurm_work(const char *folder, int64_t task, struct error *error)
   }
   if (tell_job(&work, error) && open_plan(&work, error) && find_runs(&work, error) && claim_runs(&work, error))
     code = train(&work, &lease, error);
-  lease_release(&lease, error->code ? error->text : "complete");
+  lease_release(&lease, error->code ? arena_format(&work.arena, "error: %s", error->text) : "complete");
   struct error ignored = {0};
   if (work.store_home[0]) folder_remove(work.store_home, &ignored);
 end:

@@ -3,7 +3,8 @@
 Jobs stand in $FAKE_SLURM/jobs.json, {"JOB": {"name", "script", "tasks": {"K": STATE}}}; nothing runs by itself: the test
 runs a task's script. $FAKE_SLURM/mode says what squeue does wrong: "error", "nothing" (an empty answer), or a state that
 it gives to every task; "sbatch": what sbatch does wrong: "deaf" (takes the array and answers with an error), "refuse";
-"limits": what `scontrol show config` says. Every call is a line in $FAKE_SLURM/calls.
+"limits": what `scontrol show config` says; "sacct":
+what sacct says (without it accounting is off). Every call is a line in $FAKE_SLURM/calls.
 """
 import fcntl
 import json
@@ -60,7 +61,10 @@ def main(called, arguments):
         with open(os.path.join(folder, "jobs.json"), "w", encoding="utf-8") as file:
             json.dump(jobs, file)
     elif called == "sacct":
-        sys.exit("Slurm accounting storage is disabled")
+        answer = read("sacct", None)
+        if answer is None:
+            sys.exit("Slurm accounting storage is disabled")
+        print(answer)
 
 
 with open(os.path.join(folder, "lock"), "w") as lock:

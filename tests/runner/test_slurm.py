@@ -139,6 +139,11 @@ def dry_run_prints_the_script_and_changes_nothing():
     check(run("check", bad, code=2).err.count("error:") == 3, "three mistakes")
     check("--jobs is for runs on this machine" in cluster.run("--jobs", "2", code=2).err, "--jobs")
     check("need --executor slurm" in run("run", spec, "--dry-run", code=2).err, "dry run of local")
+    halved = write("halved.yaml", open(built_in, encoding="utf-8").read().replace("seed: [1, 2]", "train.lr: [1e-3, 1e-2]").replace(
+        "  slurm:", "  halving: {over: train.lr, at: [0.5]}\n  slurm:").replace("log_steps: 5", "log_steps: 5, evals: 4"))
+    refused = run("run", halved, "--executor", "slurm", "--dry-run", code=2)
+    check("halving and --executor slurm do not go together" in refused.err, refused)
+    check("did you mean 'slurm'?" in run("run", spec, "--executor", "slrum", code=2).err, "a name that is none")
 
 
 @case
@@ -195,6 +200,8 @@ def task_that_is_started_twice_trains_once():
     check(status["slurm"]["collected"] and status["slurm"]["at_work"] == 1 and status["slurm"]["queued"] == 1, status)
     told = run("status", home="twice", code=0).out
     check("Slurm: 1 job at work, 1 waits" in told and "alive" in told and "no isoloss run" not in told, told)
+    refused = run("rm", status["running"][0]["id"], "--yes", home="twice", code=3)
+    check("Slurm's jobs are at work on 1 of these runs" in refused.err, refused)
     # Another submission of the same runs leaves them alone too.
     copy = path_of("twice", "slurm", "other-1")
     shutil.copytree(path_of("twice", "slurm", "tiny-1"), copy)
@@ -233,6 +240,25 @@ def a_holder_on_another_machine_is_waited_for():
     code, out = cluster.finish(job, task)
     check(code == 0 and "2 runs: 2 done" in out, out)
     check(not os.path.exists(lease) and os.path.exists(lease[:-1] + "2"), "the next generation")
+
+
+@case
+def a_holder_that_has_lost_its_lease_ends_at_once():
+    cluster = Cluster("lost")
+    cluster.run()
+    job, task = cluster.tasks()[0]
+    process = cluster.begin(job, task, FAKE=json.dumps({"*": {"sleep": 0.5}}))
+    until(lambda: sum("steps-trained" in names for _, _, names in os.walk(path_of("lost"))) == 2, "both at work")
+    with open(path_of("lost", "slurm", "tiny-1", f"task-{task}.lease-2"), "w", encoding="utf-8") as file:
+        json.dump({"owner": "x", "host": "far", "process": "1 2 3", "beat": 1, "released": False, "said": None}, file)
+    out, _ = process.communicate(timeout=30)
+    check(process.returncode == 3 and "another job has taken over" in out, process.returncode, out)
+    before = [steps_trained("lost", row["id"]) for row in rows("lost").values() if os.path.exists(
+        path_of("lost", "runs", row["id"], "steps-trained"))]
+    time.sleep(1.5)
+    after = [steps_trained("lost", row["id"]) for row in rows("lost").values() if os.path.exists(
+        path_of("lost", "runs", row["id"], "steps-trained"))]
+    check(before == after and len(before) == 2, "its trainers are dead", before, after)
 
 
 @case
@@ -287,6 +313,21 @@ def strange_answers_do_nothing():
 
 
 @case
+def accounting_is_asked_where_it_is():
+    cluster = Cluster("accounts")
+    cluster.run()
+    (job, first), (_, second) = cluster.tasks()
+    for task in first, second:
+        cluster.set_state(job, task, "PURGED")
+    cluster.put("sacct", f"{job}_{first}|RUNNING\n{job}_{second}|CANCELLED by 0\n{job}1_{first}|FAILED")
+    done = cluster.run("--dry-run")
+    check("2 would be submitted in 1 job" in done.err, "of the one that has ended", done)
+    cluster.put("sacct", f"{job}_{first}|TIMEOUT\n{job}_{second}|NODE_FAIL")
+    done = cluster.run()
+    check("4 submitted in 2 jobs" in done.out and "1 timed out, 1 lost their nodes" in done.out, done)
+
+
+@case
 def time_limit_writes_checkpoints():
     cluster = Cluster("time")
     cluster.run()
@@ -337,6 +378,17 @@ def crashes_are_no_time_outs():
     done = cluster.run(code=3)
     check("could not work" in done.err and "output-0.txt" in done.err and cluster.sbatch_calls() == 1, done)
     check("4 submitted" in cluster.run("--keep-going").out, "asked for")
+    # Nor one whose spec gives other runs where it works.
+    cluster = Cluster("other-runs")
+    cluster.run()
+    kept = path_of("other-runs", "slurm", "tiny-1", "spec.yaml")
+    text = open(kept, encoding="utf-8").read()
+    write(kept, text.replace("[40, 60]", "[50, 70]"))
+    job, task = cluster.tasks()[0]
+    code, out = cluster.finish(job, task, "FAILED")
+    check(code == 3 and "the spec gives only 0 here" in out, code, out)
+    done = cluster.run(code=3)
+    check("could not work: of the 2 runs of this job the spec gives only 0" in done.err, done)
 
 
 @case
@@ -388,6 +440,43 @@ def arrays_are_split_as_slurm_bounds_them():
 
 
 @case
+def choices_of_the_call_reach_jobs():
+    chosen = write("chosen.yaml", SPEC.replace("experiment: tiny", "experiment: chosen").replace(
+        "sweep:", "presets:\n  small: {base: {train: {batch_tokens: 128}}}\nsweep:"))
+    cluster = Cluster("chosen", chosen)
+    call = ["--preset", "small", "--set", "model.width=32", "--only", "seed == 2"]
+    check("2 submitted in 1 job" in cluster.run(*call).out, "those that are chosen")
+    os.remove(chosen)  # what was submitted is kept
+    code, out = cluster.finish(*cluster.tasks()[0])
+    check(code == 0 and "2 runs: 2 done" in out, out)
+    check(document("status", home="chosen")["experiments"][0]["done"] == 2, "collected")
+    found = select("chosen", "SELECT DISTINCT \"model.width\", \"train.batch_tokens\", seed FROM run_table WHERE state = 'done'")
+    check(found == [(32, 128, 2)], found)
+
+
+@case
+def signal_that_comes_twice_at_once_is_one():
+    # Slurm sends it to every process of a job, and isoloss work passes on what it gets.
+    long = write("long.yaml", open(built_in, encoding="utf-8").read().replace("[40, 60]", "[200000]").replace("[1, 2]", "[1]"))
+    sweep = start("run", long, "--retries", "0", home="signals")
+    def events():
+        for folder, _, names in os.walk(path_of("signals")):
+            if "events.jsonl" in names:
+                with open(os.path.join(folder, "events.jsonl"), encoding="utf-8") as log:
+                    return [json.loads(line) for line in log if line.endswith("\n")]
+        return []
+    until(lambda: any(event["event"] == "step" for event in events()), "it trains")
+    trainer = events()[0]["pid"]
+    os.kill(trainer, signal.SIGTERM)
+    time.sleep(0.01)
+    os.kill(trainer, signal.SIGTERM)
+    sweep.send_signal(signal.SIGTERM)
+    sweep.communicate(timeout=60)
+    last = events()[-1]
+    check(last["event"] == "stopped" and last["checkpoint"].startswith("checkpoints/step-"), events()[-3:])
+
+
+@case
 def stages_go_with_their_trainings():
     staged = write("staged.yaml", open(built_in, encoding="utf-8").read().replace("experiment: built-in", "experiment: staged")
                    .replace("run:\n", "stages:\n  compress: [none, {method: rtn, bits: [3, 4]}]\nrun:\n"))
@@ -401,6 +490,30 @@ def stages_go_with_their_trainings():
     def table(home):
         return [(row["id"], row["loss"]) for row in document("runs", "staged", home=home)]
     check(table("staged") == table("staged-local"), "bit-equal")
+
+
+@case
+def an_allocation_bounds_what_runs_side_by_side():
+    wide = SPEC.replace("seed: [1, 2]", "seed: [1, 2, 3]").replace("runs_per_job: 2", "runs_per_job: 6")
+    slow = json.dumps({"*": {"sleep": 0.01}})
+    def most_at_a_time(out):
+        at_work = most = 0
+        for line in out.split("\n"):
+            at_work += line.startswith("started ") - line.startswith("done ")
+            most = max(most, at_work)
+        return most
+    cluster = Cluster("cores", write("cores.yaml", wide))
+    cluster.run()
+    code, out = cluster.finish(*cluster.tasks()[0], FAKE=slow, SLURM_CPUS_PER_TASK="1")
+    check(code == 0 and most_at_a_time(out) == 1, out)
+    # A trainer of one's own gets one of the job's GPUs; the test's trainer notes which, and with how many others.
+    for slots in 1, 2:
+        cluster = Cluster(f"gpus-{slots}", write(f"gpus-{slots}.yaml", wide.replace("slurm: {", f"slurm: {{slots_per_gpu: {slots}, ")))
+        cluster.run()
+        code, out = cluster.finish(*cluster.tasks()[0], FAKE=slow, CUDA_VISIBLE_DEVICES="4,5", PATH=path_of("bin") + ":/usr/bin:/bin")
+        used = [line.split() for line in open(path_of(f"gpus-{slots}", "gpus", "used"), encoding="utf-8")]
+        check(code == 0 and {gpu for gpu, _, _ in used} == {"4", "5"} and len(used) == 6, used, out)
+        check(max(int(sharing) for _, _, sharing in used) <= slots and most_at_a_time(out) <= 2 * slots, used, out)
 
 
 @case

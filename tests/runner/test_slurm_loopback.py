@@ -185,11 +185,11 @@ def everyday():
     def marks_reach_jobs():
         spec = write("marks.yaml", SPEC.replace("experiment: real", "experiment: marks").replace("runs_per_job: 1", "runs_per_job: 4")
                      .replace("seed: [1, 2]", "seed: [3, 4]"))
-        submit(spec, "marks")
-        until(lambda: any("events.jsonl" in names for _, _, names in os.walk(path_of("marks"))), "at work")
-        run("cancel", "marks", "--where", "train.steps > 1000", home="marks", code=0)
-        until(ended("marks"), "ends without them")
-        done = submit(spec, "marks")
+        submit(spec, "marks here")
+        until(lambda: any("events.jsonl" in names for _, _, names in os.walk(path_of("marks here"))), "at work")
+        run("cancel", "marks", "--where", "train.steps > 1000", home="marks here", code=0)
+        until(ended("marks here"), "ends without them")
+        done = submit(spec, "marks here")
         check("2 runs: 2 done" in done.out and "2 cancelled and left out" in done.out, done, told())
 
 
@@ -242,7 +242,8 @@ def faults():
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=30)
         until(lambda: "4 runs" not in submit(spec, "node").out and "2 done" in submit(spec, "node").out, "done", 400)
         for row in document("runs", "real", home="node"):
-            check(starts("node", row["id"]) == [0], "trained once", starts("node", row["id"]))
+            # Slurm may end the jobs that it had believed lost: they go on from their checkpoints, and nothing begins anew.
+            check(all(step > 600 for step in starts("node", row["id"])[1:]), "no step is trained twice", starts("node", row["id"]))
         equal_to_local("node", spec)
 
 

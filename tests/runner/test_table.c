@@ -1,6 +1,8 @@
 // The printer of text tables: widths, sides, limits, notes, blanks at the ends of lines.
+#include <math.h>
 #include <stdlib.h>
 
+#include "runner/terminal/sparkline.h"
 #include "runner/terminal/table.h"
 #include "tests/check.h"
 
@@ -91,11 +93,28 @@ static void lists_have_no_heads(void) {
   text_table_free(&list);
 }
 
+static void check_curve(const double *values, size_t count, bool ascii, const char *want) {
+  struct text out = {0};
+  sparkline_add(&out, values, count, ascii);
+  CHECK_TEXT(text_string(&out), want);
+  text_free(&out);
+}
+
+static void curves_go_from_their_lowest_to_their_highest(void) {
+  const double fall[] = {8, 7, 6, 5, 4, 3, 2, 1}, gaps[] = {NAN, 2, NAN, 1, INFINITY}, flat[] = {3, 3};
+  check_curve(fall, 8, false, "█▇▆▅▄▃▂▁");
+  check_curve(fall, 8, true, "#*+=-:._");
+  check_curve(gaps, 5, true, " # _ ");
+  check_curve(flat, 2, true, "--");
+  check_curve(fall, 0, false, "");
+}
+
 int main(void) {
   RUN(columns_are_as_wide_as_their_widest_cell);
   RUN(widths_have_limits);
   RUN(notes_follow_their_row);
   RUN(no_line_ends_in_blanks);
   RUN(lists_have_no_heads);
+  RUN(curves_go_from_their_lowest_to_their_highest);
   return check_end();
 }
