@@ -385,6 +385,7 @@ def wrong_stages_are_told_with_their_line():
             ("stages: {comprez: {method: rtn}}\n", 6, "there is no stage 'comprez'"),
             ("stages: {evaluate: {}, compress: {method: rtn, bits: 4}}\n", 6, "compress comes before evaluate"),
             ("stages:\n  compress: {method: rtn}\n", 7, "needs a format"),
+            ("stages:\n  compress: {bits: 4}\n", 7, "compress needs method"),
             ("stages:\n  compress: {method: rtn, format: \"int4[hadamard(64)]\"}\n", 7, "does not"),
             ("stages:\n  compress: {method: rtn, format: w4a4g4}\n", 7, "gradients"),
             ("stages:\n  compress: {method: rtn, format: lsq-w4}\n", 7, "learn"),

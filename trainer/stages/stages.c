@@ -8,6 +8,8 @@
 #include "trainer/stages/stage.h"
 #include "trainer/stages/tune.h"
 
+static const char *const compress_needs[] = {"compress.method", NULL};
+
 // In the order in which a spec may ask for them, roots first.
 const struct stage stages[] = {
     {.name = ROOT_STAGE,
@@ -48,6 +50,7 @@ const struct stage stages[] = {
      .one = "compression",
      .several = "compressions",
      .help = "bring the trained weights to a format: one value, a list of them, none for not at all",
+     .needs = compress_needs,
      .version = 1,
      .skips = compress_stage_skips,
      .resolve = compress_stage_resolve,
