@@ -57,31 +57,63 @@ static const char *average_key(struct report *report, const struct spec_fit *ent
   return kept;
 }
 
+// Runs in the order of a text that each has, so that those of one text are found at once.
+struct keyed {
+  const char *text;
+  size_t run;
+};
+
+static int by_text(const void *left, const void *right) {
+  const struct keyed *a = left, *b = right;
+  int order = strcmp(a->text, b->text);
+  return order ? order : (a->run > b->run) - (a->run < b->run);
+}
+
 // Seeds: a row that is the mean of several runs carries the name of one of them.
 static void spread_over_averages(struct report *report, struct report_fit *fit) {
-  if (!fit->entry || fit->entry->average_over.count == 0) return;
-  const char **keys = arena_array(&report->arena, report->count + 1, sizeof *keys);
-  for (size_t i = 0; i < report->count; i++) keys[i] = average_key(report, fit->entry, &report->runs[i]);
-  for (size_t i = 0; i < report->count; i++) {
-    if (!isfinite(report->runs[i].loss) || fit->fitted[i] || fit->held[i]) continue;
-    for (size_t k = 0; k < report->count; k++) {
-      if (k == i || !(fit->fitted[k] || fit->held[k]) || strcmp(keys[i], keys[k]) != 0) continue;
-      fit->fitted[i] = fit->fitted[k];
-      fit->held[i] = fit->held[k];
-      break;
+  if (!fit->entry || fit->entry->average_over.count == 0 || report->count == 0) return;
+  struct keyed *keys = arena_array(&report->arena, report->count, sizeof *keys);
+  for (size_t i = 0; i < report->count; i++)
+    keys[i] = (struct keyed){average_key(report, fit->entry, &report->runs[i]), i};
+  qsort(keys, report->count, sizeof *keys, by_text);
+  for (size_t first = 0, end; first < report->count; first = end) {
+    const struct keyed *named = NULL;
+    for (end = first; end < report->count && strcmp(keys[end].text, keys[first].text) == 0; end++)
+      if (!named && (fit->fitted[keys[end].run] || fit->held[keys[end].run])) named = &keys[end];
+    for (size_t k = first; named && k < end; k++) {
+      size_t run = keys[k].run;
+      if (!isfinite(report->runs[run].loss) || fit->fitted[run] || fit->held[run]) continue;
+      fit->fitted[run] = fit->fitted[named->run];
+      fit->held[run] = fit->held[named->run];
     }
   }
 }
 
+// The first of the keys, which are sorted, with this text; their count when there is none.
+static size_t first_of(const struct keyed *keys, size_t count, const char *text) {
+  size_t low = 0, high = count;
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    if (strcmp(keys[middle].text, text) < 0)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low < count && strcmp(keys[low].text, text) == 0 ? low : count;
+}
+
 // Which runs took part, from the fit's rows.
 static void join_rows(struct report *report, struct report_fit *fit) {
+  struct keyed *keys = arena_array(&report->arena, report->count + 1, sizeof *keys);
+  for (size_t i = 0; i < report->count; i++) keys[i] = (struct keyed){report->runs[i].id, i};
+  if (report->count) qsort(keys, report->count, sizeof *keys, by_text);
   for (size_t r = 0; r < fit->result.table_count; r++) {
     const struct fit_row *row = &fit->result.table[r];
-    for (size_t i = 0; i < report->count; i++) {
-      if (strcmp(report->runs[i].id, row->name) != 0) continue;
-      fit->fitted[i] = row->use == ROW_FITTED;
-      fit->held[i] = row->use == ROW_HELD_OUT;
-      fit->predicted[i] = row->predicted;
+    for (size_t k = first_of(keys, report->count, row->name); k < report->count && strcmp(keys[k].text, row->name) == 0;
+         k++) {
+      fit->fitted[keys[k].run] = row->use == ROW_FITTED;
+      fit->held[keys[k].run] = row->use == ROW_HELD_OUT;
+      fit->predicted[keys[k].run] = row->predicted;
     }
   }
   spread_over_averages(report, fit);
