@@ -197,7 +197,7 @@ const struct run_field run_fields[] = {
      HELP("tokens of one optimizer step; auto: the training's")},
     {INTEGER(tune.accumulation, 1, 1e6), AUTO, COUNTS, STAGE(tune),
      HELP("micro-batches a step's gradient is summed over; auto: the training's")},
-    {CHOICE(tune.optimizer, "auto|adamw|sgd|lion|muon|normuon"), DEFAULT("auto"), COUNTS, STAGE(tune),
+    {CHOICE(tune.optimizer, "auto|adamw|sgd|lion|muon|normuon|trion"), DEFAULT("auto"), COUNTS, STAGE(tune),
      HELP("it starts without moments; auto: the training's")},
     {NUMBER(tune.lr, 0, 100), AUTO, COUNTS, STAGE(tune),
      HELP("peak learning rate; auto: a tenth of the training's, where that is known")},
