@@ -1,6 +1,7 @@
 // `run: {slurm: ...}`; see slurm.h.
 #include "runner/spec/slurm.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -88,7 +89,7 @@ static void read_options(const struct node *node, struct slurm_profile *profile,
     for (size_t j = 0; j < sizeof ours / sizeof *ours; j++)
       taken = taken || strcmp(word, ours[j]) == 0 ||
               (starts_with(ours[j], "--") && starts_with(word, ours[j]) && word[strlen(ours[j])] == '=');
-    if (word[0] != '-')
+    if (word[0] != '-' || !(isalpha((unsigned char)word[1]) || word[1] == '-'))
       node_error(node->items[i], diagnostics, example, "slurm: '%.60s' is no option of sbatch", word);
     else if (taken)
       node_error(node->items[i], diagnostics, NULL, "slurm: isoloss itself gives %.60s to sbatch", word);

@@ -39,8 +39,8 @@ static void make_table(struct table *table) {
       table->columns[column].numbers[row] =
           columns[c].low * pow(columns[c].high / columns[c].low, random_uniform(3, 1, c, row));
   }
-  static const char *const names[] = {"format", "forward", "backward"};
-  for (size_t c = 0; c < 3; c++) {
+  static const char *const names[] = {"format", "forward", "backward", "tune.format", "compression", "train.optimizer"};
+  for (size_t c = 0; c < sizeof names / sizeof *names; c++) {
     size_t column = table_add_category(table, names[c], ROLE_UNKNOWN);
     for (size_t row = 0; row < ROWS; row++) table_set_category(table, column, row, formats[(row + c) % 3]);
   }

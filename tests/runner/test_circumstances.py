@@ -190,7 +190,7 @@ def extreme_losses_cost_a_point_and_no_memory():
 base: {{model: {{layers: 1, context: 16, head_dim: 16}}, train: {{batch_tokens: 160}}}}
 sweep:
   - grid: {{seed: [0], model.width: [16, 32, 64, 128], train.tokens: [16000, 64000, 256000]}}
-  - grid: {{seed: [1], model.width: [16], train.tokens: [16000]}}
+  - grid: {{seed: [1], model.width: [16], train.tokens: [32000]}}
 trainer: {{command: [{sys.executable}, {trainer}, "{{seed}}", "{{train.tokens}}", "{{model.width}}", "{loss}"], version: "1", parameters: "model.width ^ 2"}}
 report: {{plots: [loss-vs-tokens]}}
 """)

@@ -121,7 +121,7 @@ def shows_a_run():
     check(code == 0, err)
     for part in [row["id"], "model.width", "bits", "loss curve", "validation loss", "config.json", "tiny"]:
         check(part in out or part == "bits", (part, out))
-    check(out.index("model.layers") < out.index("defaults") < out.index("train.beta1"), "what is not default comes first")
+    check(out.index("model.layers") < out.index("defaults") < out.index("train.weight_decay"), "what is not default comes first")
     code, out, err = isoloss("main", "show", row["id"], "--json")
     shown = json.loads(out)
     check(shown["run"] == row and not shown["alive"] and os.path.isdir(shown["folder"]), shown["run"])

@@ -68,7 +68,7 @@ BEYOND = ["no axis of the sweep", "no two runs differ", "no field is called", "s
           "has a coefficient", "noise", "on_stall says nothing", "an empty one", "is not of the form", "has no parameter",
           "unexpected character", "leaves none", "not a whole number", "must ascend", "unknown function", "ends too early",
           "there is no", "there are no", "no name here", "unknown law", "no column", "expression", "does not divide", "epochs",
-          "is no claim", "decides for each", "no field or quantity", "says nothing without", "measure says", "is no time limit",
+          "is no claim", "says of which runs", "decides for each", "no field or quantity", "says nothing without", "measure says", "is no time limit",
           "is no option of sbatch", "not empty", "stop_before", "must be a boolean", "no number", "a format", "format"]
 
 
