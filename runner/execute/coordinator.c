@@ -21,11 +21,17 @@ enum { PATIENCE_SECONDS = 5 };  // with what does not die of SIGKILL
 
 // ---- signals ----
 
+// Whoever handles the signal himself (a job of Slurm's) makes a SIGTERM of it in his time.
+static bool is_handled(int signal) {
+  struct sigaction action;
+  return sigaction(signal, NULL, &action) == 0 && action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN;
+}
+
 static void watched_signals(sigset_t *set) {
   static const int stops[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
   sigemptyset(set);
   for (size_t i = 0; i < sizeof stops / sizeof *stops; i++)
-    if (!signal_is_ignored(stops[i])) sigaddset(set, stops[i]);
+    if (!signal_is_ignored(stops[i]) && !is_handled(stops[i])) sigaddset(set, stops[i]);
   sigaddset(set, SIGCHLD);
 }
 

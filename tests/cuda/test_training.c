@@ -10,32 +10,32 @@ enum program { PROGRAM_PLAIN, PROGRAM_FORMATS, PROGRAM_NARROW_FORMATS, PROGRAM_O
 #endif
 
 // `learned`: what the loss falls to, at most, as a share of the first.
-static void compare_runs(const struct run_config *c, double tolerance, double learned) {
+static void compare_runs(const struct run_config *c, int steps, double tolerance, double learned) {
   double losses[2][STEPS], norms[2][STEPS];
-  train(TEST_BACKEND, c, STEPS, losses[0], norms[0]);
-  train("cpu", c, STEPS, losses[1], norms[1]);
+  train(TEST_BACKEND, c, steps, losses[0], norms[0]);
+  train("cpu", c, steps, losses[1], norms[1]);
   double worst = 0;
-  for (int step = 0; step < STEPS; step++) {
+  for (int step = 0; step < steps; step++) {
     double off = fabs(losses[0][step] / losses[1][step] - 1);
     if (off > worst) worst = off;
   }
   bool fine = true;
-  for (int step = 0; step < STEPS && fine; step++)
+  for (int step = 0; step < steps && fine; step++)
     // Before the first differences in rounding have grown, much nearer.
     if (!CHECK_NEAR(losses[0][step], losses[1][step], step < 5 ? tolerance / 100 : tolerance) ||
         !CHECK_NEAR(norms[0][step], norms[1][step], 20 * tolerance)) {
       printf("# ... at step %d\n", step + 1);
       fine = false;
     }
-  CHECK(losses[0][STEPS - 1] < learned * losses[0][0]);
+  CHECK(losses[0][steps - 1] < learned * losses[0][0]);
   printf("# %s %s: loss %.6f -> %.6f, on the CPU %.6f; largest difference %.2g\n", c->train.optimizer, c->model.dtype,
-         losses[0][0], losses[0][STEPS - 1], losses[1][STEPS - 1], worst);
+         losses[0][0], losses[0][steps - 1], losses[1][steps - 1], worst);
 }
 
 static void compare(const char *dtype, const char *recompute, const char *state, double tolerance) {
   struct run_config c = configuration(dtype, recompute);
   c.train.optimizer_state = state;
-  compare_runs(&c, tolerance, 0.9);
+  compare_runs(&c, STEPS, tolerance, 0.9);
 }
 
 static void float32(void) { compare("float32", "none", "float32", 2e-5); }
@@ -57,7 +57,8 @@ static void other_optimizers(void) {
     for (int narrow = 0; narrow < 2; narrow++) {
       struct run_config c = configuration_with(cases[i].name, cases[i].lr);
       c.train.optimizer_state = narrow ? "bfloat16" : "float32";
-      compare_runs(&c, narrow ? 1e-2 : cases[i].tolerance, cases[i].learned);
+      compare_runs(&c, narrow ? 8 : 24, narrow ? 1e-2 : cases[i].tolerance,
+                   narrow ? 1.01 : cases[i].learned);  // of few steps, that it does not diverge
     }
 }
 

@@ -19,7 +19,7 @@ from harness import case, check, document, environment, finish, path_of, run, se
 
 LOOPBACK = os.path.join(os.path.dirname(os.path.abspath(__file__)), "slurm_loopback.sh")
 FAULTS = sys.argv[2:] == ["faults"]
-STEPS = 12000  # some seconds
+STEPS = 30000  # half a minute or so
 SPEC = f"""experiment: real
 corpus: {{source: markov2}}
 base:
@@ -194,11 +194,11 @@ def everyday():
 
 
 def faults():
-    slow = SPEC.replace(f"[400, {STEPS}]", f"[{STEPS * 4}]")  # of a minute or so
+    slow = SPEC.replace(f"[400, {STEPS}]", f"[{STEPS * 2}]")  # of a minute or so
 
     @case
     def time_out():
-        spec = write("timeout.yaml", slow.replace(f"[{STEPS * 4}]", f"[{STEPS * 20}]").replace("time: 30 min", "time: 1 min, stop_before: 20 s"))
+        spec = write("timeout.yaml", slow.replace(f"[{STEPS * 2}]", f"[{STEPS * 8}]").replace("time: 30 min", "time: 1 min, stop_before: 20 s"))
         submit(spec, "timeout")
         until(ended("timeout"), "its time is over", 150)
         done = submit(spec, "timeout")
