@@ -240,7 +240,7 @@ const struct run_field run_fields[] = {
      HELP("in which inputs are rounded: first to last (babai: last to first), largest diagonal first, smallest pivot "
           "factored first and rounded last, or the natural order reversed")},
     {CHOICE(compress.clip, "none|mse"), DEFAULT("none"), COUNTS, STAGE(compress),
-     HELP("mse: each scale by the largest magnitude is shrunk, down to 0.2 of it, to what rounds its weights best")},
+     HELP("mse: each scale by the largest magnitude is shrunk, down to 0.21 of it, to what rounds its weights best")},
     {CHOICE(compress.range, "grid|unbounded"), DEFAULT("grid"), COUNTS, STAGE(compress),
      HELP("unbounded: integers beyond the grid's ends are taken as they come; bits are the codes' entropy")},
     {INTEGER(compress.p, 1, 4), DEFAULT("2"), COUNTS, STAGE(compress), HELP("higgs: dimension of the grid, 1, 2 or 4")},

@@ -7,6 +7,7 @@
 #include "runner/execute/caches.h"
 #include "runner/execute/garbage.h"
 #include "runner/execute/home_lock.h"
+#include "runner/slurm/status.h"
 #include "runner/terminal/table.h"
 
 static void print_json(const struct garbage *garbage, bool removed) {
@@ -115,9 +116,22 @@ static bool clean_caches(struct store *store, double days, bool yes, bool json, 
   return fine;
 }
 
+// Whether no job on some machine is at work in what would be removed: a worker's lock is seen on its own machine only.
+static bool jobs_leave_it(const struct garbage *garbage, const char *home, struct error *error) {
+  struct arena scratch = {0};
+  const char **ids = arena_array(&scratch, garbage->count + 1, sizeof *ids);
+  size_t begin = strlen(path_join(&scratch, home, "runs")) + 1;
+  for (size_t i = 0; i < garbage->count; i++)
+    ids[i] = arena_copy(&scratch, garbage->items[i].path + begin, DIGEST_LENGTH);
+  bool fine = slurm_leaves_alone(home, ids, garbage->count, "removed", error);
+  arena_free(&scratch);
+  return fine;
+}
+
 static bool clean_home(struct store *store, const char *home, bool yes, bool json, struct error *error) {
   struct garbage garbage = {0};
-  bool fine = garbage_find(&garbage, store, home, error) && (!yes || garbage_remove(&garbage, error));
+  bool fine = garbage_find(&garbage, store, home, error) &&
+              (!yes || (jobs_leave_it(&garbage, home, error) && garbage_remove(&garbage, error)));
   if (fine && json)
     print_json(&garbage, yes);
   else if (fine)

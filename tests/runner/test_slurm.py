@@ -202,6 +202,16 @@ def task_that_is_started_twice_trains_once():
     check("Slurm: 1 job at work, 1 waits" in told and "alive" in told and "no isoloss run" not in told, told)
     refused = run("rm", status["running"][0]["id"], "--yes", home="twice", code=3)
     check("Slurm's jobs are at work on 1 of these runs" in refused.err, refused)
+    # So where the store was lost: locks of workers are not seen on other machines, claims are.
+    shutil.copytree(path_of("twice"), path_of("lost-store"))
+    for name in os.listdir(path_of("lost-store")):
+        if name.startswith("isoloss.db"):
+            os.remove(path_of("lost-store", name))
+    other = write("other.yaml", SPEC.replace("experiment: tiny", "experiment: other").replace("[40, 60], seed: [1, 2]", "[2], seed: [7]"))
+    run("run", "-q", other, home="lost-store", code=0)
+    kept = run("gc", "--yes", home="lost-store", code=3)
+    check("Slurm's jobs are at work on 2 of these runs" in kept.err, kept)
+    check(len(os.listdir(path_of("lost-store", "runs"))) == 3, "nothing is removed")
     # Another submission of the same runs leaves them alone too.
     copy = path_of("twice", "slurm", "other-1")
     shutil.copytree(path_of("twice", "slurm", "tiny-1"), copy)
