@@ -1,8 +1,8 @@
 // The column `compression` in SQL, over a run r: how its weights came to be compressed, in its training, in a further
 // one and after them. "none", "w4", "gptq:int4-g32", "w8+rtn:w4", "sparsegpt:2:4+tune:2:4".
 #pragma once
+#include "results/setting_sql.h"
 
-#define SETTING(path) "json_extract(r.config, '$.\"" path "\"')"
 #define TRAINED SETTING("format")
 #define METHOD SETTING("compress.method")
 #define FORMAT SETTING("compress.format")

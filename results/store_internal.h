@@ -3,6 +3,7 @@
 #include <sqlite3.h>
 #include <sys/stat.h>
 
+#include "results/setting_sql.h"
 #include "results/store.h"
 
 enum { STATEMENT_CACHE = 32, UPDATE_CACHE = 16, SCHEMA_VERSION = 7 };
@@ -42,13 +43,12 @@ struct store {
 // A run r with what follows from its format f, and what was asked of it, m. Of a later stage the format is the last one
 // that its weights were brought to or trained in (which is in its settings, not in what counts in its id); where that
 // is no format but a grid of its own (higgs), or one for each matrix, there is none.
-#define OF_CONFIG(path) "json_extract(r.config, '$.\"" path "\"')"
 #define RUNS_AND_FORMATS \
   "runs r LEFT JOIN formats f ON f.format = CASE WHEN r.parent IS NULL THEN json_extract(r.canonical, '$.format') "   \
-  "WHEN " OF_CONFIG("tune.after") " = 'compress' THEN " OF_CONFIG("tune.format") " "                                  \
-  "WHEN coalesce(" OF_CONFIG("compress.format") ", 'none') <> 'none' THEN " OF_CONFIG("compress.format") " "          \
-  "WHEN " OF_CONFIG("compress.method") " = 'higgs' OR " OF_CONFIG("compress.allocate.method") " <> 'none' THEN NULL " \
-  "ELSE coalesce(nullif(" OF_CONFIG("tune.format") ", '" TUNE_PARENT_FORMAT "'), " OF_CONFIG("format") ") END "       \
+  "WHEN " SETTING("tune.after") " = 'compress' THEN " SETTING("tune.format") " "                                  \
+  "WHEN coalesce(" SETTING("compress.format") ", 'none') <> 'none' THEN " SETTING("compress.format") " "          \
+  "WHEN " SETTING("compress.method") " = 'higgs' OR " SETTING("compress.allocate.method") " <> 'none' THEN NULL " \
+  "ELSE coalesce(nullif(" SETTING("tune.format") ", '" TUNE_PARENT_FORMAT "'), " SETTING("format") ") END "       \
   "LEFT JOIN marks m ON m.run = r.id"
 
 struct store_column {
