@@ -118,6 +118,11 @@ bool store_rows_long(const struct store_rows *rows, int column, int64_t *value) 
   return *value < -(INT64_C(1) << 53) || *value > INT64_C(1) << 53;
 }
 
+double store_rows_number(const struct store_rows *rows, int column) {
+  struct value value = store_rows_value(rows, column);
+  return value.kind == VALUE_NUMBER ? value.number : NAN;
+}
+
 struct value store_rows_get(const struct store_rows *rows, const char *name) {
   int column = store_rows_find(rows, name);
   return column < 0 ? (struct value){.kind = VALUE_MISSING} : store_rows_value(rows, column);

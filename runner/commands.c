@@ -19,6 +19,8 @@ const struct command commands[] = {
     {"compare", command_compare, "Runs",
      "compare two experiments, or selections, run by run: differences, seed noise, p-value"},
     {"sql", command_sql, "Runs", "ask the store in SQL; nothing is changed"},
+    {"stream", command_stream, "Runs", "print loss curves as they grow: JSON Lines, CSV, or files for TensorBoard"},
+    {"reproduce", command_reproduce, "Runs", "train a finished run once more and compare it to the last bit"},
     {"pause", command_pause, "Runs", "hold runs back: those at work write a checkpoint and end, none is started"},
     {"resume", command_resume, "Runs", "go on with runs that are paused"},
     {"cancel", command_cancel, "Runs", "leave runs out: those at work end, none is started or missed"},

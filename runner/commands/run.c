@@ -11,6 +11,8 @@
 #include "runner/execute/selection.h"
 #include "runner/fits/format_errors.h"
 #include "runner/fits/unused.h"
+#include "runner/live/follower.h"
+#include "runner/live/notices.h"
 #include "runner/plan/prunings.h"
 #include "runner/plan/validation.h"
 #include "trainer/trainer.h"
@@ -20,6 +22,7 @@ struct run_options {
   struct option_list again;
   int64_t jobs, retries;
   const char *gpus, *per_gpu, *gpu_memory, *only, *memory, *executor;
+  struct follower_wishes follower;
   bool fail_fast, keep_going, retry_failed, wait, quiet, json, dry_run, follow;
 };
 
@@ -228,10 +231,18 @@ static enum exit_code run(const char *path, const struct run_options *options, s
       .quiet = options->quiet,
       .messages = stderr,
   };
+  struct follower follower;
+  double begun = clock_seconds();
+  if (!follower_begin(&follower, &options->follower, spec.name, execute.home, error)) goto end;
   code = coordinator_execute(&runs, &execute, &outcome, error);
+  follower_end(&follower);
   if (!error->code && !measure_formats(error)) code = error->code;
   if (!error->code && !tell_unused(&spec, error)) code = error->code;
   print_end(options, &spec, &outcome, code, error);
+  // Who calls again and again is told once.
+  if (options->follower.notify && !(finished && !error->code))
+    notice_end(options->follower.notify, spec.name, execute.home, error->code ? error->code : code, error->text,
+               outcome.interrupted, clock_seconds() - begun);
 end:
   plan_set_end(&set);
   if (planned) plan_free(&plan);
@@ -244,8 +255,8 @@ static const char *const executors[] = {"local", "slurm", NULL};
 
 // What goes with one executor alone.
 static bool check_executor(const struct run_options *options, const struct command_line *line, struct error *error) {
-  static const char *const locals[] = {"--jobs",   "--gpus",  "--per-gpu", "--gpu-memory",
-                                       "--memory", "--again", "--wait",    "--fail-fast"};
+  static const char *const locals[] = {"--jobs",  "--gpus", "--per-gpu",   "--gpu-memory",  "--memory",
+                                       "--again", "--wait", "--fail-fast", "--tensorboard", "--notify"};
   char guess[160];
   bool slurm = options->executor && strcmp(options->executor, "slurm") == 0;
   if (options->executor && !slurm && strcmp(options->executor, "local") != 0)
@@ -291,6 +302,10 @@ void command_run(struct command_line *line) {
       {"dry-run", 'n', OPTION_FLAG, &a.dry_run, NULL, "with --executor slurm: only print the scripts"},
       {"follow", 0, OPTION_FLAG, &a.follow, NULL,
        "with --executor slurm: stay, collect and submit until nothing is left"},
+      {"tensorboard", 0, OPTION_TEXT, &a.follower.tensorboard, "FOLDER",
+       "write the loss curves there for TensorBoard as they grow"},
+      {"notify", 0, OPTION_TEXT, &a.follower.notify, "COMMAND",
+       "call this at the end and when runs fail, with a JSON document on its input"},
       {"set", 0, OPTION_LIST, &a.choices.set, "PATH=VALUE", "give a field of base another value (repeatable)"},
       {"preset", 0, OPTION_TEXT, &a.choices.preset, "NAME", "with what this preset of the spec changes"},
       {"json", 0, OPTION_FLAG, &a.json, NULL, "print the experiment's runs as one JSON array at the end"},

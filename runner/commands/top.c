@@ -49,17 +49,12 @@ static bool draw_curve(struct store *store, const char *id, double steps, bool a
   return !error->code;
 }
 
-static double number_at(const struct store_rows *rows, int column) {
-  struct value value = store_rows_value(rows, column);
-  return value.kind == VALUE_NUMBER ? value.number : NAN;
-}
-
 static bool add_run(struct text_table *table, struct store *store, const struct store_rows *rows, bool ascii,
                     struct error *error) {
   char text[32];
   const char *id = store_rows_value(rows, 0).text, *host = store_rows_value(rows, 7).text;
-  double step = number_at(rows, 1), steps = number_at(rows, 2), loss = number_at(rows, 3), speed = number_at(rows, 4),
-         tokens = number_at(rows, 5), started = number_at(rows, 6);
+  double step = store_rows_number(rows, 1), steps = store_rows_number(rows, 2), loss = store_rows_number(rows, 3),
+         speed = store_rows_number(rows, 4), tokens = store_rows_number(rows, 5), started = store_rows_number(rows, 6);
   double left = speed > 0 && steps > 0 ? tokens * (1 - step / steps) / speed : NAN;
   struct text curve = {0};
   text_table_cell(table, "%.8s", id);
@@ -96,7 +91,7 @@ static bool draw_runs(const struct view *view, struct store *store, int64_t most
   text_table_columns(&table, columns);
   int64_t shown = 0, all = 0;
   while (rows && store_rows_next(rows, error)) {
-    all = (int64_t)number_at(rows, 8);
+    all = (int64_t)store_rows_number(rows, 8);
     shown++;
     if (!add_run(&table, store, rows, view->ascii, error)) break;
   }

@@ -10,7 +10,7 @@ from harness import check, finish, path_of, scratch, write  # noqa: E402
 ORDER = ['base', 'kernels', 'trainer', 'results', 'fitting', 'plots', 'runner']
 # The rooms of runner/. bench stands beside them: it calls the lowest, and commands alone calls it. On top stand main.c,
 # commands.h and commands.c, which only commands/ and main.c include.
-RUNNER = ['terminal', 'spec', 'plan', 'execute', 'slurm', 'fits', 'report', 'commands']
+RUNNER = ['terminal', 'spec', 'plan', 'execute', 'slurm', 'live', 'fits', 'report', 'commands']
 ROOMS = {room: set(RUNNER[:place + 1]) for place, room in enumerate(RUNNER)}
 ROOMS['bench'] = {'terminal', 'bench'}
 ROOMS['commands'] |= {'bench', ''}

@@ -1,0 +1,135 @@
+// See stream.h.
+#include "runner/live/stream.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+// Where the id stands among the runs, or would stand.
+static size_t place_of(const struct stream *stream, const char *id) {
+  size_t low = 0, high = stream->count;
+  while (low < high) {
+    size_t middle = (low + high) / 2;
+    if (strcmp(stream->runs[middle]->id, id) < 0)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low;
+}
+
+static struct stream_run *find_run(struct stream *stream, const char *id, bool *is_new) {
+  size_t place = place_of(stream, id);
+  *is_new = place == stream->count || strcmp(stream->runs[place]->id, id) != 0;
+  if (!*is_new) return stream->runs[place];
+  if (stream->count == stream->capacity) {
+    stream->capacity = stream->capacity ? 2 * stream->capacity : 64;
+    stream->runs = memory_grow(stream->runs, stream->capacity * sizeof *stream->runs);
+  }
+  struct stream_run *run = arena_array(&stream->arena, 1, sizeof *run);
+  *run = (struct stream_run){.id = arena_string(&stream->arena, id), .state = "", .last_step = {-1, -1}, .step = -1};
+  memmove(stream->runs + place + 1, stream->runs + place, (stream->count - place) * sizeof *stream->runs);
+  stream->runs[place] = run;
+  stream->count++;
+  return run;
+}
+
+// States as literals: a run's state does not live as long as its row.
+static const char *state_of(const char *text) {
+  static const char *const states[] = {"pending", "running", "done", "diverged", "failed", "killed"};
+  for (size_t i = 0; i < sizeof states / sizeof *states; i++)
+    if (text && strcmp(states[i], text) == 0) return states[i];
+  return "";
+}
+
+static bool is_open(const char *state) { return strcmp(state, "pending") == 0 || strcmp(state, "running") == 0; }
+
+// The runs whose state or place moved, in the spec's order; all others have nothing new.
+static struct stream_run **moved_runs(struct stream *stream, struct store *store, const struct stream_taker *taker,
+                                      size_t *count, struct error *error) {
+  struct value values[] = {store_text(stream->experiment)};
+  struct store_rows *rows =
+      store_select(store,
+                   "SELECT r.id, r.state, r.step, r.started_at, r.loss, r.steps FROM experiment_runs e JOIN runs r ON "
+                   "r.id = e.run WHERE e.experiment = ?1 ORDER BY e.position",
+                   values, 1, error);
+  struct stream_run **moved = NULL;
+  size_t capacity = 0;
+  *count = stream->open = stream->stopped = 0;
+  while (rows && store_rows_next(rows, error)) {
+    bool is_new;
+    struct stream_run *run = find_run(stream, store_rows_value(rows, 0).text, &is_new);
+    const char *state = state_of(store_rows_value(rows, 1).text);
+    double step = store_rows_number(rows, 2), steps = store_rows_number(rows, 5);
+    stream->open += is_open(state);
+    stream->stopped += strcmp(state, "killed") == 0;
+    if (is_new && taker->begin && !taker->begin(taker->context, run, error)) break;
+    bool same = !is_new && run->told && strcmp(run->state, state) == 0;
+    if (same && (run->whole || (strcmp(state, "pending") == 0 && run->step == (isnan(step) ? -1 : (int64_t)step))))
+      continue;
+    if (!same) run->told = run->whole = false;
+    run->state = state;
+    run->step = isnan(step) ? -1 : (int64_t)step;
+    run->steps = isnan(steps) ? 0 : (int64_t)steps;
+    run->started_at = store_rows_number(rows, 3);
+    run->loss = store_rows_number(rows, 4);
+    if (*count == capacity) {
+      capacity = capacity ? 2 * capacity : 64;
+      moved = memory_grow(moved, capacity * sizeof *moved);
+    }
+    moved[(*count)++] = run;
+  }
+  store_rows_close(rows);
+  return moved;
+}
+
+static bool give_points(struct store *store, struct stream_run *run, const struct stream_taker *taker,
+                        struct error *error) {
+  struct value values[] = {store_text(run->id), store_number((double)run->last_step[METRIC_TRAIN]),
+                           store_number((double)run->last_step[METRIC_EVAL])};
+  struct store_rows *rows = store_select(
+      store,
+      "SELECT kind = 'eval', step, tokens, loss, lr, gradient_norm, tokens_per_second, seconds, oracle_loss, "
+      "active_parameters FROM metrics WHERE run = ?1 AND step > CASE kind WHEN 'train' THEN ?2 ELSE ?3 END "
+      "ORDER BY step, kind DESC",
+      values, 3, error);
+  bool fine = true;
+  while (fine && rows && store_rows_next(rows, error)) {
+    struct metric metric = {
+        .kind = store_rows_number(rows, 0) == 1 ? METRIC_EVAL : METRIC_TRAIN,
+        .step = (int64_t)store_rows_number(rows, 1),
+        .tokens = store_rows_number(rows, 2),
+        .loss = store_rows_number(rows, 3),
+        .lr = store_rows_number(rows, 4),
+        .gradient_norm = store_rows_number(rows, 5),
+        .tokens_per_second = store_rows_number(rows, 6),
+        .seconds = store_rows_number(rows, 7),
+        .oracle_loss = store_rows_number(rows, 8),
+        .active_parameters = store_rows_number(rows, 9),
+    };
+    fine = !taker->point || taker->point(taker->context, run, &metric, error);
+    run->last_step[metric.kind] = metric.step;
+  }
+  store_rows_close(rows);
+  return fine && !error->code;
+}
+
+bool stream_take(struct stream *stream, struct store *store, const struct stream_taker *taker, struct error *error) {
+  size_t count;
+  struct stream_run **moved = moved_runs(stream, store, taker, &count, error);
+  for (size_t i = 0; i < count && !error->code; i++) {
+    struct stream_run *run = moved[i];
+    if (!give_points(store, run, taker, error)) break;
+    if (!run->told && taker->state && !taker->state(taker->context, run, error)) break;
+    run->told = true;
+    run->whole = !is_open(run->state);
+  }
+  free(moved);
+  return !error->code;
+}
+
+void stream_free(struct stream *stream) {
+  free(stream->runs);
+  arena_free(&stream->arena);
+  *stream = (struct stream){.experiment = stream->experiment};
+}
