@@ -172,7 +172,7 @@ bool store_rows_is_text(const struct store_rows *rows, int column);    // of a q
 struct value store_rows_value(const struct store_rows *rows, int column);
 // True when the value is an integer that no double holds: its exact value.
 bool store_rows_long(const struct store_rows *rows, int column, int64_t *value);
-double store_rows_number(const struct store_rows *rows, int column);  // NAN for what is no number
+double store_rows_number(const struct store_rows *rows, int column);           // NAN for what is no number
 struct value store_rows_get(const struct store_rows *rows, const char *name);  // by name; MISSING for an unknown one
 void store_rows_close(struct store_rows *rows);                                // fine on NULL
 

@@ -112,7 +112,7 @@ def complete(*words, folder="/"):
 @case
 def completion_offers_everything():
     assert {command.split()[0] for command in commands()} <= set(complete(""))
-    assert complete("rep") == ["report"]
+    assert complete("repo") == ["report"]
     for command in commands():
         offered = complete(*command.split(), "--")
         missing = {"--" + option for option in options(command)} - set(offered)
