@@ -45,3 +45,5 @@ struct look *format_looks(struct arena *arena, const char *const *names, size_t 
   }
   return looks;
 }
+
+const char *figure_format_variable(const char *format) { return ink_of(format_look(format).colour)->name; }

@@ -144,6 +144,8 @@ void figure_csv(const struct figure *figure, struct text *out);
 
 // CSS that gives the variables of inline figures their values, for light and dark pages and for print.
 void figure_css(struct text *out);
+// The colour of a format, which it has in every figure: "c3" of the variable --figure-c3.
+const char *figure_format_variable(const char *format);
 // How many points are left out of the figure, since they lie so far from the others (or from what can be drawn) that an
 // axis would show nothing else; *example (may be NULL): the first of them in the direction of y, else of x.
 size_t figure_left_out(const struct figure *figure, double *example);

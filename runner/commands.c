@@ -19,6 +19,7 @@ const struct command commands[] = {
     {"compare", command_compare, "Runs",
      "compare two experiments, or selections, run by run: differences, seed noise, p-value"},
     {"sql", command_sql, "Runs", "ask the store in SQL; nothing is changed"},
+    {"serve", command_serve, "Runs", "show the runs as a web page: loss curves that grow, formats, fits"},
     {"stream", command_stream, "Runs", "print loss curves as they grow: JSON Lines, CSV, or files for TensorBoard"},
     {"reproduce", command_reproduce, "Runs", "train a finished run once more and compare it to the last bit"},
     {"pause", command_pause, "Runs", "hold runs back: those at work write a checkpoint and end, none is started"},

@@ -120,7 +120,7 @@ static bool look(const char *experiment, struct stream *stream, struct tensorboa
     fine = tensorboard_take(board, store, error);
     *open = tensorboard_open_runs(board, stopped);
   } else if (fine) {
-    fine = stream_take(stream, store, taker, error);
+    fine = stream_take(stream, store, STREAM_ALL, taker, error);
     *open = stream->open;
     *stopped = stream->stopped;
   }

@@ -44,43 +44,77 @@ static const char *state_of(const char *text) {
 
 static bool is_open(const char *state) { return strcmp(state, "pending") == 0 || strcmp(state, "running") == 0; }
 
-// The runs whose state or place moved, in the spec's order; all others have nothing new.
-static struct stream_run **moved_runs(struct stream *stream, struct store *store, const struct stream_taker *taker,
-                                      size_t *count, struct error *error) {
-  struct value values[] = {store_text(stream->experiment)};
-  struct store_rows *rows =
-      store_select(store,
-                   "SELECT r.id, r.state, r.step, r.started_at, r.loss, r.steps FROM experiment_runs e JOIN runs r ON "
-                   "r.id = e.run WHERE e.experiment = ?1 ORDER BY e.position",
-                   values, 1, error);
-  struct stream_run **moved = NULL;
-  size_t capacity = 0;
-  *count = stream->open = stream->stopped = 0;
-  while (rows && store_rows_next(rows, error)) {
-    bool is_new;
-    struct stream_run *run = find_run(stream, store_rows_value(rows, 0).text, &is_new);
+// The runs whose state or place moved; all others have nothing new.
+struct moved {
+  struct stream_run **runs;
+  size_t count, capacity;
+};
+
+#define COLUMNS "r.id, r.state, r.step, r.started_at, r.loss, r.steps, r.train_loss, r.tokens_per_second"
+
+// Takes a row of COLUMNS.
+static bool note_row(struct stream *stream, const struct store_rows *rows, const struct stream_taker *taker,
+                     struct moved *moved, struct error *error) {
+  bool is_new;
+  struct stream_run *run = find_run(stream, store_rows_value(rows, 0).text, &is_new);
+  const char *state = state_of(store_rows_value(rows, 1).text);
+  double step = store_rows_number(rows, 2), steps = store_rows_number(rows, 5);
+  int64_t at = isnan(step) ? -1 : (int64_t)step;
+  bool same = !is_new && run->told && strcmp(run->state, state) == 0;
+  run->look = stream->looks;
+  if (same && (run->whole || (strcmp(state, "pending") == 0 && run->step == at))) return true;
+  if (!same) run->told = run->whole = false;
+  run->state = state;
+  run->step = at;
+  run->steps = isnan(steps) ? 0 : (int64_t)steps;
+  run->started_at = store_rows_number(rows, 3);
+  run->loss = store_rows_number(rows, 4);
+  run->train_loss = store_rows_number(rows, 6);
+  run->tokens_per_second = store_rows_number(rows, 7);
+  if (is_new && taker->begin && !taker->begin(taker->context, run, error)) return false;
+  if (moved->count == moved->capacity) {
+    moved->capacity = moved->capacity ? 2 * moved->capacity : 64;
+    moved->runs = memory_grow(moved->runs, moved->capacity * sizeof *moved->runs);
+  }
+  moved->runs[moved->count++] = run;
+  return true;
+}
+
+static void find_all(struct stream *stream, struct store *store, const struct stream_taker *taker, struct moved *moved,
+                     struct error *error) {
+  struct value value = store_text(stream->experiment);
+  struct store_rows *rows = store_select(store,
+                                         "SELECT " COLUMNS
+                                         " FROM experiment_runs e JOIN runs r ON r.id = e.run WHERE "
+                                         "e.experiment = ?1 ORDER BY e.position",
+                                         &value, 1, error);
+  stream->open = stream->stopped = 0;
+  while (rows && store_rows_next(rows, error) && note_row(stream, rows, taker, moved, error)) {
     const char *state = state_of(store_rows_value(rows, 1).text);
-    double step = store_rows_number(rows, 2), steps = store_rows_number(rows, 5);
     stream->open += is_open(state);
     stream->stopped += strcmp(state, "killed") == 0;
-    if (is_new && taker->begin && !taker->begin(taker->context, run, error)) break;
-    bool same = !is_new && run->told && strcmp(run->state, state) == 0;
-    if (same && (run->whole || (strcmp(state, "pending") == 0 && run->step == (isnan(step) ? -1 : (int64_t)step))))
-      continue;
-    if (!same) run->told = run->whole = false;
-    run->state = state;
-    run->step = isnan(step) ? -1 : (int64_t)step;
-    run->steps = isnan(steps) ? 0 : (int64_t)steps;
-    run->started_at = store_rows_number(rows, 3);
-    run->loss = store_rows_number(rows, 4);
-    if (*count == capacity) {
-      capacity = capacity ? 2 * capacity : 64;
-      moved = memory_grow(moved, capacity * sizeof *moved);
-    }
-    moved[(*count)++] = run;
   }
   store_rows_close(rows);
-  return moved;
+}
+
+// Those at work, and those that were when last looked at.
+static void find_working(struct stream *stream, struct store *store, const struct stream_taker *taker,
+                         struct moved *moved, struct error *error) {
+  struct value value = store_text(stream->experiment);
+  struct store_rows *rows = store_select(store,
+                                         "SELECT " COLUMNS
+                                         " FROM runs r CROSS JOIN experiment_runs e ON e.run = r.id AND "
+                                         "e.experiment = ?1 WHERE r.state = 'running'",
+                                         &value, 1, error);
+  while (rows && store_rows_next(rows, error) && note_row(stream, rows, taker, moved, error)) continue;
+  store_rows_close(rows);
+  for (size_t i = 0; i < stream->count && !error->code; i++) {
+    if (stream->runs[i]->look == stream->looks || strcmp(stream->runs[i]->state, "running") != 0) continue;
+    value = store_text(stream->runs[i]->id);
+    rows = store_select(store, "SELECT " COLUMNS " FROM runs r WHERE r.id = ?1", &value, 1, error);
+    if (rows && store_rows_next(rows, error)) note_row(stream, rows, taker, moved, error);
+    store_rows_close(rows);
+  }
 }
 
 static bool give_points(struct store *store, struct stream_run *run, const struct stream_taker *taker,
@@ -114,17 +148,19 @@ static bool give_points(struct store *store, struct stream_run *run, const struc
   return fine && !error->code;
 }
 
-bool stream_take(struct stream *stream, struct store *store, const struct stream_taker *taker, struct error *error) {
-  size_t count;
-  struct stream_run **moved = moved_runs(stream, store, taker, &count, error);
-  for (size_t i = 0; i < count && !error->code; i++) {
-    struct stream_run *run = moved[i];
+bool stream_take(struct stream *stream, struct store *store, enum stream_look look, const struct stream_taker *taker,
+                 struct error *error) {
+  struct moved moved = {0};
+  stream->looks++;
+  (look == STREAM_ALL ? find_all : find_working)(stream, store, taker, &moved, error);
+  for (size_t i = 0; i < moved.count && !error->code; i++) {
+    struct stream_run *run = moved.runs[i];
     if (!give_points(store, run, taker, error)) break;
     if (!run->told && taker->state && !taker->state(taker->context, run, error)) break;
     run->told = true;
     run->whole = !is_open(run->state);
   }
-  free(moved);
+  free(moved.runs);
   return !error->code;
 }
 

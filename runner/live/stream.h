@@ -7,13 +7,16 @@
 // One run of the experiment, as it was last seen.
 struct stream_run {
   const char *id, *state;
-  double started_at;           // seconds since 1970; NAN: not yet
-  double loss;                 // its result; NAN: none
-  int64_t steps;               // in all
-  int64_t step, last_step[2];  // where it is; the last points that were given, by kind; -1: none
-  bool told;                   // its state was given as it stands
-  bool whole;                  // it ended and all its points were given
-  void *own;                   // the taker's, NULL at first
+  double started_at;                     // seconds since 1970; NAN: not yet
+  double loss;                           // its result; NAN: none
+  double train_loss, tokens_per_second;  // the last ones
+  int64_t steps;                         // in all
+  int64_t step, last_step[2];            // where it is; the last points that were given, by kind; -1: none
+  bool told;                             // its state was given as it stands
+  bool whole;                            // it ended and all its points were given
+  uint64_t look;                         // the last one that met it
+  int64_t shown_step;                    // the taker's
+  void *own;                             // the taker's, NULL at first
 };
 
 // Who takes what is new. Each may be NULL. False with an error ends the reading.
@@ -32,11 +35,16 @@ struct stream {
   struct arena arena;
   struct stream_run **runs;  // by id
   size_t count, capacity;
-  size_t open;     // pending or running, when last looked at
+  size_t open;  // pending or running, when last looked at
+  uint64_t looks;
   size_t stopped;  // killed: the next isoloss run goes on with them
 };
 
 // Gives what the store has that was not given before, in the spec's order. An experiment that is not in the store has
 // nothing new.
-bool stream_take(struct stream *stream, struct store *store, const struct stream_taker *taker, struct error *error);
+// STREAM_WORKING looks at runs at work alone, which costs next to nothing in a large store; what was never at work when
+// it looked waits for STREAM_ALL.
+enum stream_look { STREAM_ALL, STREAM_WORKING };
+bool stream_take(struct stream *stream, struct store *store, enum stream_look look, const struct stream_taker *taker,
+                 struct error *error);
 void stream_free(struct stream *stream);

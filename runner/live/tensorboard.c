@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "runner/live/event_file.h"
+#include "runner/live/settings.h"
 
 enum { NAME_MOST = 80, ID_SHOWN = 12, BUFFER_MOST = 1 << 18 };
 // The kinds of events of a run: points by kind, then its result.
@@ -37,36 +38,6 @@ struct board_run {
 };
 
 // ---- names of folders ----
-
-// A run field, or one that a spec declares.
-static bool is_setting(const char *column) { return field_find(column, NULL) || !run_column_find(column); }
-
-// The fields of a run's configuration that do not have one value in all runs of the experiment.
-static bool find_axes(struct tensorboard *board, struct error *error) {
-  struct run_query query = {.experiment = board->stream.experiment};
-  struct store_rows *rows = store_runs(board->store, &query, error);
-  int columns = rows ? store_rows_columns(rows) : 0;
-  const char **first = arena_array(&board->arena, (size_t)columns + 1, sizeof(char *));
-  bool *differs = arena_array(&board->arena, (size_t)columns + 1, sizeof(bool));
-  board->axes = arena_array(&board->arena, (size_t)columns + 1, sizeof(char *));
-  while (rows && store_rows_next(rows, error))
-    for (int i = 0; i < columns; i++) {
-      if (differs[i] || !is_setting(store_rows_name(rows, i))) continue;
-      struct value value = store_rows_value(rows, i);
-      char number[32];
-      const char *text = value.kind == VALUE_TEXT ? value.text : "";
-      if (value.kind == VALUE_NUMBER || value.kind == VALUE_BOOLEAN)
-        number_shortest(value.number, number), text = number;
-      if (!first[i])
-        first[i] = arena_string(&board->arena, text);
-      else
-        differs[i] = strcmp(first[i], text) != 0;
-    }
-  for (int i = 0; rows && i < columns; i++)
-    if (differs[i]) board->axes[board->axis_count++] = arena_string(&board->arena, store_rows_name(rows, i));
-  store_rows_close(rows);
-  return !error->code;
-}
 
 static void add_name(struct text *name, const char *axis, const struct value *value) {
   char number[32];
@@ -114,7 +85,9 @@ static const char *find_folder(struct tensorboard *board, const char *id) {
 }
 
 static const char *name_folder(struct tensorboard *board, const char *id, const char *shown, struct error *error) {
-  if (!board->axes && !find_axes(board, error)) return NULL;
+  if (!board->axes)
+    board->axes = differing_settings(board->store, board->stream.experiment, &board->arena, &board->axis_count, error);
+  if (!board->axes) return NULL;
   struct text name = {0};
   struct store_rows *row = store_run(board->store, id, error);
   for (size_t i = 0; row && i < board->axis_count && name.length < NAME_MOST; i++) {
@@ -275,7 +248,7 @@ struct tensorboard *tensorboard_open(const char *folder, const char *experiment,
 bool tensorboard_take(struct tensorboard *board, struct store *store, struct error *error) {
   const struct stream_taker taker = {board, begin_run, take_point, take_state};
   board->store = store;
-  return stream_take(&board->stream, store, &taker, error) && write_to(board, NULL, error);
+  return stream_take(&board->stream, store, STREAM_ALL, &taker, error) && write_to(board, NULL, error);
 }
 
 size_t tensorboard_open_runs(const struct tensorboard *board, size_t *stopped) {

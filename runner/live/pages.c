@@ -1,0 +1,6 @@
+// See pages.h.
+#include "runner/live/pages.h"
+
+const char live_page[] =
+#include "page.html.inc"
+    ;
