@@ -131,6 +131,18 @@ void drawing_note(struct drawing *drawing, const char *text, double x, double y,
       (struct figure_note){.text = text, .x = x, .y = y, .align = align, .colour = {.palette = PALETTE_MUTED}};
 }
 
+void drawing_target(struct drawing *drawing, size_t run, const struct figure_series *series, size_t first,
+                    size_t count) {
+  struct figure_panel *panel = &drawing->panels[drawing->panel_count - 1];
+  struct figure_target *all = (struct figure_target *)panel->targets;
+  if ((panel->target_count & (panel->target_count - 1)) == 0)
+    all = arena_grow(drawing->arena, panel->targets, panel->target_count,
+                     panel->target_count ? 2 * panel->target_count : 1, sizeof *all);
+  panel->targets = all;
+  all[panel->target_count++] =
+      (struct figure_target){.run = run, .count = count, .x = series->x + first, .y = series->y + first};
+}
+
 void drawing_end(struct drawing *drawing) {
   drawing->figure->panels = drawing->panels;
   drawing->figure->panel_count = drawing->panel_count;

@@ -54,15 +54,18 @@ struct figure_series *drawing_series(struct drawing *drawing, enum figure_mark m
 void series_point(struct figure_series *series, double x, double y);
 void drawing_note(struct drawing *drawing, const char *text, double x, double y, int align);
 void drawing_end(struct drawing *drawing);
+// Says that `count` points of the series, which is in the panel (the last one added), from `first` on, show the run.
+void drawing_target(struct drawing *drawing, size_t run, const struct figure_series *series, size_t first,
+                    size_t count);
 
 // A run's place, and which runs it differs from in its seed alone (plot_run's setting).
 struct sample {
-  size_t setting;
+  size_t setting, run;  // run: its index in the data
   double x, y;
 };
 // Adds a point for each setting: the mean of its samples with the 95 % interval of the mean (Student's t), or the
 // sample itself where it is the only one. Sorts the samples; returns how many points are means. The series must have
-// room.
+// room. Each run is a target at its point.
 size_t series_means(struct drawing *drawing, struct figure_series *series, struct sample *samples, size_t count);
 extern const char means_words[];  // for the caption of a figure with means
 

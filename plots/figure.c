@@ -4,7 +4,7 @@
 
 #include "plots/internal.h"
 
-enum { PAGE_WIDTH = 720 };  // of a figure on a page, in pixels
+const struct canvas canvas_of_page = {.width = 720, .legend = LEGEND_RIGHT};
 
 const char *const figure_format_names[] = {"pdf", "svg", "png", "tikz", NULL};
 
@@ -34,7 +34,8 @@ bool figure_svg(const struct figure *figure, enum figure_style style, struct tex
   struct text raw = {0};
   struct size size;
   size_t before = out->length;
-  const struct canvas canvas = {.width = PAGE_WIDTH, .title = style == FIGURE_FILE, .legend = LEGEND_RIGHT};
+  struct canvas canvas = canvas_of_page;
+  canvas.title = style == FIGURE_FILE;
   const struct drawing_kind kind = {.inline_in_html = style == FIGURE_INLINE};
   bool fine = figure_raw(figure, &canvas, &arena, &labels, &raw, &size, error) &&
               svg_rewrite(figure, &kind, &raw, &labels, out, error);

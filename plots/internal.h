@@ -65,6 +65,7 @@ struct canvas {
 struct size {
   double width, height;
 };
+extern const struct canvas canvas_of_page;
 // The commands of the figure's gnuplot script, without its terminal; its words are in `labels`, or in it.
 bool figure_script(const struct figure *figure, const struct canvas *canvas, struct arena *arena, struct labels *labels,
                    struct text *script, struct size *size, struct error *error);

@@ -284,3 +284,19 @@ void layout_plan(struct layout *l, const struct ticks *y_ticks) {
   else
     plan_right(l, panel_title);
 }
+
+bool layout_make(struct layout *layout, const struct figure *figure, const struct canvas *canvas, struct arena *arena,
+                 struct ticks *y_ticks, struct error *error) {
+  *layout = (struct layout){.figure = figure, .canvas = canvas, .x = figure->x, .y = figure->y, .arena = arena};
+  if (figure->panel_count == 0 || !axis_limits(&layout->x, figure, false) || !axis_limits(&layout->y, figure, true))
+    return error_set(error, EXIT_USAGE_ERROR, "figure %s has nothing to draw", figure->name);
+  layout_legend(layout);
+  *y_ticks = axis_ticks(arena, &layout->y, figure->panel_count > 1 ? 5 : 7);
+  layout_plan(layout, y_ticks);
+  return true;
+}
+
+void layout_corner(const struct layout *layout, size_t panel, double *left, double *top) {
+  *left = layout->left + (int)panel % layout->columns * (layout->panel_width + GAP);
+  *top = layout->top + (int)panel / layout->columns * layout->row_step;
+}

@@ -36,6 +36,11 @@ const char *layout_title(const struct layout *layout, const struct figure_axis *
 void layout_legend(struct layout *layout);
 // Sizes and places; the axes have their limits and y its ticks.
 void layout_plan(struct layout *layout, const struct ticks *y_ticks);
+// The layout of a figure with limits, sizes and places, and the ticks of its axis y. Errors: see figure_svg.
+bool layout_make(struct layout *layout, const struct figure *figure, const struct canvas *canvas, struct arena *arena,
+                 struct ticks *y_ticks, struct error *error);
+// Left and upper end of a panel.
+void layout_corner(const struct layout *layout, size_t panel, double *left, double *top);
 // Where a value of the panel's axes is drawn, when it is the only one.
 double layout_at_x(const struct layout *layout, double x);
 double layout_at_y(const struct layout *layout, double y);

@@ -41,6 +41,7 @@ size_t series_means(struct drawing *drawing, struct figure_series *series, struc
     low[series->count] = y - half;
     high[series->count] = y + half;
     series_point(series, x, y);
+    for (size_t k = i; k < end; k++) drawing_target(drawing, samples[k].run, series, series->count - 1, 1);
     means += n > 1;
     i = end;
   }

@@ -90,7 +90,9 @@ static size_t put_points(struct drawing *drawing, const struct compute *c, const
   for (size_t i = 0; i < c->data->count; i++) {
     const struct plot_run *run = &c->data->runs[i];
     if (!has_loss(run) || strcmp(run->format, format) != 0) continue;
-    if (look || level_of(levels, run->parameters) == level) series_point(points, compute_of(run), run->loss);
+    if (!look && level_of(levels, run->parameters) != level) continue;
+    series_point(points, compute_of(run), run->loss);
+    drawing_target(drawing, i, points, points->count - 1, 1);
   }
   return points->count;
 }

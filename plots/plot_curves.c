@@ -133,6 +133,7 @@ static void put_line(struct drawing *drawing, const struct curves *curves, size_
   line->thin = curves->drawn > THICK_LINES || curves->only_training;
   line->label = label;
   add_curve(line, curve);
+  drawing_target(drawing, run, line, 0, line->count);
 }
 
 // The curves of one shade in one panel, which `members` has room for; returns how many are drawn, theirs first.

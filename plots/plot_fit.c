@@ -72,6 +72,7 @@ static void put_groups(struct drawing *drawing, const struct plot_data *data, co
           series_point(points, run->parameters, 100 * expm1(log(run->loss / run->predicted)));
         else
           series_point(points, run->predicted, run->loss);
+        drawing_target(drawing, i, points, points->count - 1, 1);
         any_held_out |= held_out;
       }
     }

@@ -96,7 +96,7 @@ static size_t put_points(struct drawing *drawing, const struct plot_data *data, 
     const struct plot_run *run = &data->runs[i];
     if (!has_loss(run) || strcmp(run->format, format) != 0 || part_of(data, run) != part) continue;
     if (level_of(&lines->levels, line_value(lines, run)) != level) continue;
-    samples[count++] = (struct sample){run->setting, against_tokens ? run->tokens : run->parameters, run->loss};
+    samples[count++] = (struct sample){run->setting, i, against_tokens ? run->tokens : run->parameters, run->loss};
   }
   size_t means = series_means(drawing, points, samples, count);
   free(samples);
@@ -223,7 +223,8 @@ static size_t put_part(struct drawing *drawing, const struct sweep *sweep, const
   points->shape = (int)budget % 4;
   struct sample *samples = memory_get((count + 1) * sizeof *samples);
   for (size_t i = 0; i < count; i++)
-    samples[i] = (struct sample){part[i]->setting, part[i]->learning_rate, part[i]->loss};
+    samples[i] =
+        (struct sample){part[i]->setting, (size_t)(part[i] - sweep->data->runs), part[i]->learning_rate, part[i]->loss};
   size_t means = series_means(drawing, points, samples, count);
   free(samples);
   return means;

@@ -67,8 +67,10 @@ static size_t put_format(struct drawing *drawing, const struct pareto *p, const 
     points->shape = p->by_format ? look->shape : (int)level % 4;
     points->legend_line = p->by_format;
     for (size_t i = 0; i < count; i++)
-      if (p->by_format || level_of(&shade->levels, shade->values[part[i].run - p->data->runs]) == level)
+      if (p->by_format || level_of(&shade->levels, shade->values[part[i].run - p->data->runs]) == level) {
         series_point(points, part[i].cost, part[i].run->loss);
+        drawing_target(drawing, (size_t)(part[i].run - p->data->runs), points, points->count - 1, 1);
+      }
   }
   return count;
 }

@@ -74,12 +74,21 @@ struct figure_note {
   struct figure_colour colour;
 };
 
+// Where a run is drawn: a mark (one place), or a curve. Several runs may have one place (a mean over seeds).
+struct figure_target {
+  size_t run;  // its index in the data that the figure was built from
+  size_t count;
+  const double *x, *y;  // of a series of the panel
+};
+
 struct figure_panel {
   const char *title;  // NULL when there is one panel
   const struct figure_series *series;
   size_t count;
   const struct figure_note *notes;
   size_t note_count;
+  const struct figure_target *targets;
+  size_t target_count;
 };
 
 struct figure {
@@ -141,6 +150,11 @@ bool figure_gnuplot(const struct figure *figure, const struct figure_print *prin
 // Appends what is drawn as CSV: panel, series, kind (points, line, band, bars), x, y, low, high; fields that are not
 // there are empty. Numbers are the shortest that mean themselves.
 void figure_csv(const struct figure *figure, struct text *out);
+
+// Appends the attributes data-marks and data-curves, each with a space before it, which say where in the coordinates of
+// the inline figure (figure_svg) its runs are drawn: "RUN,X,Y ..." and "RUN:X,Y X,Y ...;..."; whole numbers. Nothing of
+// a figure without targets, or that cannot be laid out.
+void figure_targets(const struct figure *figure, struct text *out);
 
 // CSS that gives the variables of inline figures their values, for light and dark pages and for print.
 void figure_css(struct text *out);

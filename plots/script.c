@@ -244,8 +244,9 @@ static void put_series(struct layout *l, const struct figure_series *s, size_t p
 static void put_panel(struct layout *l, size_t index, const struct ticks *x_ticks, const struct ticks *y_ticks) {
   const struct figure_panel *panel = &l->figure->panels[index];
   struct text *out = l->script;
-  int column = (int)index % l->columns, row = (int)index / l->columns;
-  double left = l->left + column * (l->panel_width + GAP), top = l->top + row * l->row_step;
+  int column = (int)index % l->columns;
+  double left, top;
+  layout_corner(l, index, &left, &top);
   bool lowest = index + (size_t)l->columns >= l->figure->panel_count;
   if (panel->title) put_remark(l, arena_format(l->arena, "---- panel %s", panel->title));
   text_format(out, "set lmargin at screen %.5f\nset rmargin at screen %.5f\n", screen_x(l, left),
@@ -280,18 +281,11 @@ static void put_panel(struct layout *l, size_t index, const struct ticks *x_tick
 
 bool figure_script(const struct figure *figure, const struct canvas *canvas, struct arena *arena, struct labels *labels,
                    struct text *script, struct size *size, struct error *error) {
-  struct layout l = {.figure = figure,
-                     .canvas = canvas,
-                     .x = figure->x,
-                     .y = figure->y,
-                     .arena = arena,
-                     .labels = labels,
-                     .script = script};
-  if (figure->panel_count == 0 || !axis_limits(&l.x, figure, false) || !axis_limits(&l.y, figure, true))
-    return error_set(error, EXIT_USAGE_ERROR, "figure %s has nothing to draw", figure->name);
-  layout_legend(&l);
-  struct ticks y_ticks = axis_ticks(arena, &l.y, figure->panel_count > 1 ? 5 : 7);
-  layout_plan(&l, &y_ticks);
+  struct layout l;
+  struct ticks y_ticks;
+  if (!layout_make(&l, figure, canvas, arena, &y_ticks, error)) return false;
+  l.labels = labels;
+  l.script = script;
   *size = (struct size){l.width, l.height};
   struct ticks x_ticks = axis_ticks(arena, &l.x, (int)(l.panel_width / 62));
   if (l.x.ticks != TICKS_NAMES) thin_labels(&l, &x_ticks);

@@ -7,6 +7,7 @@
 #include "runner/terminal/table.h"
 
 const struct command commands[] = {
+    {"init", command_init, "Specs", "write a commented spec to start from, for a question"},
     {"check", command_check, "Specs", "check specs: every mistake with file, line and column"},
     {"plan", command_plan, "Specs", "show the runs a spec expands to: sizes, tokens, FLOPs, memory, time"},
     {"schema", command_schema, "Specs", "print the JSON Schema of specs, or the reference page of fields"},

@@ -11,8 +11,11 @@ class Page(html.parser.HTMLParser):
         super().__init__(convert_charrefs=True)
         self.stack, self.tags, self.text, self.problems = [], [], [], []
         self.tables, self.ids = {}, set()
+        self.scripts, self.script = 0, ""
         self.feed(text)
         self.close()
+        if self.scripts > 1:
+            self.problems.append(f"{self.scripts} scripts")
         if self.stack:
             self.problems.append(f"not closed: {self.stack}")
 
@@ -29,8 +32,9 @@ class Page(html.parser.HTMLParser):
                 if value in self.ids:
                     self.problems.append(f"id {value} twice")
                 self.ids.add(value)
-        if tag in ("script", "link", "iframe", "object", "embed", "img", "base"):
+        if tag in ("link", "iframe", "object", "embed", "img", "base"):
             self.problems.append(f"<{tag}>")
+        self.scripts += tag == "script"
         if tag == "table":
             self.rows = self.tables.setdefault(values.get("class", ""), [])
         elif tag == "tr":
@@ -52,6 +56,9 @@ class Page(html.parser.HTMLParser):
             self.stack.pop()
 
     def handle_data(self, data):
+        if self.stack and self.stack[-1] == "script":
+            self.script = data
+            return
         self.text.append(data)
         if self.stack and ("td" in self.stack or "th" in self.stack):
             self.rows[-1][-1] += data

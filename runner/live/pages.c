@@ -2,5 +2,5 @@
 #include "runner/live/pages.h"
 
 const char live_page[] =
-#include "page.html.inc"
+#include "live_page.inc"
     ;

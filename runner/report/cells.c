@@ -19,6 +19,16 @@ void page_cell(struct text *out, const char *class_name, const char *text) {
   text_add(out, "</td>");
 }
 
+void page_value(struct text *out, double value, const char *words) {
+  if (!isfinite(value)) {
+    page_cell(out, NULL, words);
+    return;
+  }
+  text_format(out, "<td data-v=\"%.7g\">", value);
+  markup_escape(out, words);
+  text_add(out, "</td>");
+}
+
 void page_sentence(struct text *out, const char *sentence) {
   struct text escaped = {0};
   markup_escape(&escaped, sentence);

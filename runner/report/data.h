@@ -162,6 +162,7 @@ struct report {
   struct report_fact *facts;
   size_t fact_count;
   const struct report_run *best;  // lowest loss, or NULL
+  const char *source;             // the table that the report is of; NULL: of an experiment
   const char *command;            // of the report of a table: what makes it again; NULL: of an experiment
 };
 
@@ -207,11 +208,31 @@ void report_environment(struct report *report);
 // figures.c: those that the spec names, or the usual ones for these runs; all that there are for every_figure.
 bool report_gather_figures(struct report *report, struct error *error);
 
-// page.c: the HTML page. json.c: the JSON document.
-bool report_page(const struct report *report, struct text *out, struct error *error);
+// page.c: the HTML page; without `draw` its figures are empty. json.c: the JSON document.
+bool report_page(const struct report *report, bool draw, struct text *out, struct error *error);
+// What a written report is of, as the first lines of its file say: digests of the spec's path and text, or of a
+// table's. In the arena.
+const char *report_mark(const struct report *report, struct arena *arena);
 void report_json(const struct report *report, const char *path, struct text *out);
-// files.c: the page, in a folder that is made where it is missing; the figures, each path told on standard error.
-bool report_write_page(const struct report *report, const char *path, struct error *error);
-bool report_write_figures(const struct report *report, const char *folder, struct error *error);
+
+enum report_form { REPORT_HTML, REPORT_MARKDOWN, REPORT_LATEX };
+extern const char *const report_forms[];      // "html", "markdown", "latex", NULL
+extern const char *const report_form_ends[];  // ".html", ".md", ".tex"
+
+// Where figures are written to, and as what.
+struct report_figures {
+  const char *folder;       // NULL: nowhere
+  const struct paper *pdf;  // how they are laid out as PDF; NULL: SVG for screens
+};
+
+// convert.c: the page, drawn without figures, in another form. LaTeX is to be taken in by \input: it needs booktabs,
+// longtable and graphicx. Figures are named as files of their folder, if they have one.
+void report_convert(const char *page, enum report_form form, const struct report_figures *figures, struct text *out);
+// files.c: the report, in a folder that is made where it is missing; the figures, each path told on standard error.
+bool report_write(const struct report *report, const char *path, enum report_form form,
+                  const struct report_figures *figures, struct error *error);
+bool report_write_figures(const struct report *report, const struct report_figures *figures, struct error *error);
+// False when the file is there and is not a report of the same spec or table (EXIT_USAGE_ERROR).
+bool report_may_replace(const struct report *report, const char *path, struct error *error);
 // A file's name from any text: letters, digits, dots, dashes and underlines only. In the arena.
 char *report_file_stem(struct arena *arena, const char *name);

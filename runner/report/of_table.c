@@ -85,6 +85,7 @@ static void fact(struct report *report, const char *name, const char *text) {
 static bool tell_origin(struct report *report, const char *source, const char *given, const struct law *law,
                         struct error *error) {
   struct arena *arena = &report->arena;
+  report->source = arena_string(arena, source);
   report->command = arena_format(arena, "isoloss report %s%s%s", source, *given ? " " : "", given);
   fact(report, file_exists(source) ? "file" : "imported table", arena_string(arena, source));
   if (file_exists(source)) {

@@ -20,7 +20,9 @@ static const struct report_fit *fit_of(const struct report *report, size_t row) 
 void page_rows(const struct report *report, struct text *out) {
   const struct report_fit *fit = &report->fits[0];
   bool formats = report_column(report, "format") >= 0;
-  text_add(out, "<section>\n<h2>Rows and residuals</h2>\n<div class=\"scroll\"><table class=\"rows\"><thead><tr>");
+  text_add(out,
+           "<section>\n<h2>Rows and residuals</h2>\n<div class=\"scroll\"><table class=\"rows\" "
+           "data-links><thead><tr>");
   page_head(out, "text", "row");
   if (formats) page_head(out, "text", "format");
   page_head(out, NULL, "N");
@@ -38,9 +40,9 @@ void page_rows(const struct report *report, struct text *out) {
     text_add(out, "<tr>");
     page_cell(out, "text", run->id);
     if (formats) page_cell(out, "text", run->format);
-    page_cell(out, NULL, count_words(run->parameters, words));
-    page_cell(out, NULL, count_words(run->tokens, words));
-    page_cell(out, NULL, power_words(run->flops, words));
+    page_value(out, run->parameters, count_words(run->parameters, words));
+    page_value(out, run->tokens, count_words(run->tokens, words));
+    page_value(out, run->flops, power_words(run->flops, words));
     page_loss(out, run->loss);
     page_number(out, "%.4f", own->predicted[i]);
     page_number(out, "%+.2f %%", 100 * (run->loss / own->predicted[i] - 1));

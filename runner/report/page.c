@@ -1,9 +1,11 @@
-// The report as one HTML page: no scripts, nothing loaded from elsewhere; figures and style stand in it.
+// The report as one HTML page that loads nothing: figures, style and one script of our own are in it. The page's policy
+// allows that script alone, by its hash; a reader without scripts sees the same page.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "base/sha256.h"
 #include "base/version.h"
 #include "runner/report/write.h"
 
@@ -130,7 +132,7 @@ static void put_claims(const struct report *report, struct text *out) {
   text_add(out, "</tbody></table></div>\n</section>\n");
 }
 
-static bool put_figures(const struct report *report, struct text *out, struct error *error) {
+static bool put_figures(const struct report *report, bool draw, struct text *out, struct error *error) {
   if (report->figure_count == 0) return true;
   text_add(out, "<section>\n<h2>Figures</h2>\n");
   for (size_t i = 0; i < report->figure_count; i++) {
@@ -143,8 +145,12 @@ static bool put_figures(const struct report *report, struct text *out, struct er
       text_add(out, ".</p>\n");
       continue;
     }
-    text_add(out, "<figure>\n<div class=\"scroll\">\n");
-    if (!figure_svg(&figure->figure, FIGURE_INLINE, out, error)) return false;
+    struct arena arena = {0};
+    text_format(out, "<figure data-name=\"%s\"", report_file_stem(&arena, figure->figure.name));
+    arena_free(&arena);
+    if (draw) figure_targets(&figure->figure, out);
+    text_add(out, ">\n<div class=\"scroll\">\n");
+    if (draw && !figure_svg(&figure->figure, FIGURE_INLINE, out, error)) return false;
     text_add(out, "</div>\n<figcaption><b>");
     markup_escape(out, figure->figure.title);
     text_add(out, "</b> ");
@@ -210,10 +216,24 @@ static void put_again(const struct report *report, struct text *out) {
   text_format(out, "</pre>\n</section>\n<footer class=\"quiet\">isoloss %s</footer>\n", ISOLOSS_VERSION);
 }
 
-bool report_page(const struct report *report, struct text *out, struct error *error) {
-  text_add(out,
-           "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-           "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>");
+const char *report_mark(const struct report *report, struct arena *arena) {
+  const char *of = report->source ? report->source : report->spec_path;
+  return arena_format(arena, "isoloss-report-of: %.16s %.16s", digest_string(path_canonical(arena, of)).hex,
+                      digest_string(report->source ? report->name : report->spec_text).hex);
+}
+
+bool report_page(const struct report *report, bool draw, struct text *out, struct error *error) {
+  struct arena arena = {0};
+  text_format(out, "<!DOCTYPE html>\n<!-- %s -->\n", report_mark(report, &arena));
+  arena_free(&arena);
+  text_add(out, "<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
+  char hash[SHA256_BASE64];
+  sha256_base64(report_script, strlen(report_script), hash);
+  text_format(out,
+              "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; script-src 'sha256-%s'; "
+              "style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'\">\n",
+              hash);
+  text_add(out, "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>");
   markup_escape(out, report->title);
   text_add(out, "</title>\n<style>\n");
   figure_css(out);
@@ -223,11 +243,13 @@ bool report_page(const struct report *report, struct text *out, struct error *er
   put_answer(report, out);
   put_claims(report, out);
   page_comparisons(report, out);
-  if (!put_figures(report, out, error)) return false;
+  if (!put_figures(report, draw, out, error)) return false;
   put_runs(report, out);
   page_stages(report, out);
   put_facts(report, out);
   put_again(report, out);
-  text_add(out, "</main>\n</body>\n</html>\n");
+  text_add(out, "</main>\n<script>");
+  text_add(out, report_script);
+  text_add(out, "</script>\n</body>\n</html>\n");
   return true;
 }

@@ -3,6 +3,8 @@
 #include "runner/report/write.h"
 
 const char report_style[] =
+    ":root{--bad:#a84300}\n"
+    "@media screen and (prefers-color-scheme:dark){:root{--bad:#f0803c}}\n"
     "*{box-sizing:border-box}\n"
     "html{color-scheme:light dark;-webkit-text-size-adjust:100%}\n"
     "body{margin:0;background:var(--figure-paper);color:var(--figure-ink);font:16px/1.55 "
@@ -22,7 +24,7 @@ const char report_style[] =
     "ul.findings{list-style:none;padding:0;margin:1rem 0}\n"
     "ul.findings li{border-left:4px solid var(--figure-grid);padding:.3rem .8rem;margin:.5rem 0;overflow-wrap:anywhere}\n"
     "ul.findings li.warning{border-left-color:var(--figure-c2)}\n"
-    "ul.findings li.warning b{color:var(--figure-c2)}\n"
+    "ul.findings li.warning b{color:var(--bad)}\n"
     ".scroll{overflow-x:auto;margin:.75rem 0}\n"
     "table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums;min-width:50%}\n"
     "th,td{padding:.3rem .7rem;text-align:right;white-space:nowrap;border-bottom:1px solid var(--figure-grid)}\n"
@@ -31,7 +33,24 @@ const char report_style[] =
     "tbody tr:hover{background:color-mix(in srgb,var(--figure-grid) 45%,transparent)}\n"
     "td.text,th.text{text-align:left}\n"
     "td.wrap{white-space:normal;overflow-wrap:anywhere;min-width:16rem}\n"
-    "td.bad{color:var(--figure-c2)}\n"
+    "td.bad{color:var(--bad)}\n"
+    ".tools{display:flex;flex-wrap:wrap;gap:.5rem 1rem;align-items:baseline;font-size:.9rem;margin:.75rem 0 0}\n"
+    ".tools input,.tools select{font:inherit;color:inherit;background:var(--figure-paper);border:1px solid "
+    "var(--figure-muted);border-radius:4px;padding:.15rem .4rem;max-width:100%}\n"
+    ".tools input{width:15rem}\n"
+    "button.sort,button.run{font:inherit;color:inherit;background:none;border:0;padding:0;cursor:pointer;text-align:"
+    "inherit}\n"
+    "button.run{text-decoration:underline dotted}\n"
+    "th[aria-sort=ascending] button::after{content:' \xE2\x86\x91'}\n"
+    "th[aria-sort=descending] button::after{content:' \xE2\x86\x93'}\n"
+    ":focus-visible{outline:2px solid var(--figure-c1);outline-offset:2px}svg:focus-visible{outline-offset:-2px}\n"
+    "tbody tr.lit{background:color-mix(in srgb,var(--figure-c6) 25%,transparent)}\n"
+    ".over{fill:none;stroke:var(--figure-ink);stroke-width:2;pointer-events:none}\n"
+    ".tip{position:fixed;z-index:1;max-width:20rem;background:var(--figure-paper);border:1px solid "
+    "var(--figure-muted);border-radius:6px;padding:.4rem .7rem;font-size:.85rem;pointer-events:none;box-shadow:0 2px "
+    "8px #0003}\n"
+    ".tip dl{font-size:inherit;gap:0 .8rem;margin:.2rem 0;grid-template-columns:max-content 1fr}\n"
+    ".tip p{margin:.2rem 0}\n"
     "code,pre{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace;font-size:.88em}\n"
     "pre{background:color-mix(in srgb,var(--figure-grid) 40%,var(--figure-paper));border-radius:6px;padding:.8rem "
     "1rem;overflow-x:auto;line-height:1.45}\n"
@@ -49,5 +68,10 @@ const char report_style[] =
     "3rem}h1{font-size:1.5rem}dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:.5rem}}\n"
     "@page{margin:16mm}\n"
     "@media "
-    "print{body{font-size:10pt}main{max-width:none;padding:0}h2,h3{break-after:avoid}figure,tr{break-inside:avoid}.scroll{overflow:visible}svg.figure{min-width:0;max-width:16cm!important}pre{white-space:pre-wrap;overflow:visible}table{font-size:8pt}th,td.text{white-space:normal}}\n"
+    "print{.tools,.tip{display:none}body{font-size:10pt}main{max-width:none;padding:0}h2,h3{break-after:avoid}figure,tr{break-inside:avoid}.scroll{overflow:visible}svg.figure{min-width:0;max-width:16cm!important}pre{white-space:pre-wrap;overflow:visible}table{font-size:8pt}th,td.text{white-space:normal}}\n"
     "";
+
+// page.js, as a string.
+const char report_script[] =
+#include "page.js.inc"
+    ;

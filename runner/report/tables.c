@@ -245,7 +245,7 @@ void page_runs(const struct report *report, struct text *out) {
   for (size_t i = 0; i < report->fit_count && !fit; i++)
     if (report->fits[i].made && report->fits[i].law_loaded) fit = &report->fits[i];
   for (size_t i = 0; fit && i < report->count; i++) predicted |= isfinite(fit->predicted[i]);
-  text_add(out, "<div class=\"scroll\"><table class=\"runs\"><thead><tr>");
+  text_add(out, "<div class=\"scroll\"><table class=\"runs\" data-links><thead><tr>");
   page_head(out, "text", "run");
   page_head(out, "text", "state");
   for (size_t a = 0; a < axes; a++)
@@ -269,13 +269,13 @@ void page_runs(const struct report *report, struct text *out) {
     bool bad = run_state_ended_without_loss(run->state);
     page_cell(out, bad ? "text bad" : "text", run_state_name(run->state));
     for (size_t a = 0; a < axes; a++) axis_cell(report, run, report->axes[a], out);
-    page_cell(out, NULL, count_words(run->parameters, words));
-    page_cell(out, NULL, count_words(run->tokens, words));
-    page_cell(out, NULL, power_words(run->flops, words));
+    page_value(out, run->parameters, count_words(run->parameters, words));
+    page_value(out, run->tokens, count_words(run->tokens, words));
+    page_value(out, run->flops, power_words(run->flops, words));
     page_loss(out, run->loss);
     if (predicted) page_number(out, "%.4f", fit->predicted[i]);
     if (bytes) page_number(out, "%.3f", run->bits_per_byte);
-    page_cell(out, NULL, isfinite(run->wall_seconds) ? seconds_human(run->wall_seconds, words) : "–");
+    page_value(out, run->wall_seconds, isfinite(run->wall_seconds) ? seconds_human(run->wall_seconds, words) : "–");
     text_add(out, "</tr>\n");
   }
   text_add(out, "</tbody></table></div>\n");

@@ -2,7 +2,7 @@
 #pragma once
 #include "runner/report/data.h"
 
-extern const char report_style[];
+extern const char report_style[], report_script[];
 
 // One sentence a fit: how well it predicts.
 void page_leads(const struct report *report, struct text *out);
@@ -26,6 +26,8 @@ void page_failures(const struct report *report, struct text *out);
 // Cells of a table; the text is escaped. A class is "text", "text wrap", "bad" or NULL.
 void page_head(struct text *out, const char *class_name, const char *text);
 void page_cell(struct text *out, const char *class_name, const char *text);
+// A number in words, with its value for the page's script, which sorts by it.
+void page_value(struct text *out, double value, const char *words);
 // A sentence of a fit (fitting/sentences.h), beginning in upper case; a number and its % stay on one line.
 void page_sentence(struct text *out, const char *sentence);
 void page_number(struct text *out, const char *format, double value)

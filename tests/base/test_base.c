@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "base/sha256.h"
 #include "tests/check.h"
 
 static void errors_carry_their_place_and_fields(void) {
@@ -215,6 +216,20 @@ static void digests(void) {
   hasher_add(hasher, "loss", 4);
   CHECK_TEXT(hasher_end(hasher).hex, digest_string("isoloss").hex);
   CHECK(strcmp(digest_string("isoloss").hex, digest_string("isolosS").hex) != 0);
+  // SHA-256, by the examples of FIPS 180-4 and the empty text; and a million a's, as its authors give it.
+  char digest[SHA256_BASE64];
+  sha256_base64("", 0, digest);
+  CHECK_TEXT(digest, "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=");
+  sha256_base64("abc", 3, digest);
+  CHECK_TEXT(digest, "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=");
+  const char *two_blocks = "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq";
+  sha256_base64(two_blocks, strlen(two_blocks), digest);
+  CHECK_TEXT(digest, "JI1qYdIGOLjlwCaTDD5gOaM85Flk/yFn9uzt1BnbBsE=");
+  char *many = memory_get(1000000);
+  memset(many, 'a', 1000000);
+  sha256_base64(many, 1000000, digest);
+  CHECK_TEXT(digest, "zcduXJkU+5KBocfihNc+Z/GAmkiklyAOBG05zMcRLNA=");
+  free(many);
 }
 
 static void json_output(void) {

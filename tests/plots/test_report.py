@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """isoloss report on made-up stores: test_report.py ISOLOSS FILL_STORE LAWS. Prints TAP."""
 
+import base64
+import hashlib
 import json
 import os
 import re
@@ -50,6 +52,12 @@ def page_of(home, spec, *arguments):
         text = file.read()
     page = Page(text)
     assert not page.problems, page.problems
+    # One script, of our own: the policy allows it by its hash and nothing else.
+    hashed = base64.b64encode(hashlib.sha256(page.script.encode()).digest()).decode()
+    policy = next(values["content"] for tag, values in page.tags if values.get("http-equiv") == "Content-Security-Policy")
+    assert policy == (f"default-src 'none'; script-src 'sha256-{hashed}'; style-src 'unsafe-inline'; base-uri 'none'; "
+                      "form-action 'none'"), policy
+    assert page.scripts == 1 and not re.search(r"eval|fetch|XMLHttp|innerHTML|Function\(", page.script)
     # Nothing is loaded from elsewhere: no address, no import, no url() in the style.
     assert not re.search(r"https?://|@import|url\(", text), "an address in the page"
     return page, text
@@ -306,7 +314,7 @@ def without_gnuplot():
         bare = file.read()
     # The page is whole but for its figures, whose places say why they are empty.
     assert "<svg" not in bare and "Not drawn: gnuplot is not installed" in bare and "gnuplot-nox" in bare
-    assert bare.count("Not drawn: gnuplot") == bare.count("<figure>") == bare.count("<figcaption>") > 0
+    assert bare.count("Not drawn: gnuplot") == bare.count("<figure") == bare.count("<figcaption>") > 0
     assert "<h2>Runs</h2>" in bare and "<h2>Spec</h2>" in bare and "</html>" in bare
     failed = run(home, "report", spec, "--figures", path_of("svg"), code=3, PATH=empty)
     assert "gnuplot is not installed" in failed.err and "gnuplot-nox" in failed.err and failed.out == ""
@@ -335,7 +343,7 @@ def of_a_table():
     document = json.loads(run(home, *command, "--json").out)
     drawn = [one["name"] for one in document["figures"] if one["drawn"]]
     assert {"loss-vs-parameters", "loss-vs-tokens", "predicted-vs-observed", "residuals"} <= set(drawn), drawn
-    assert text.count("<figure>") == len(drawn) and "loss-curves" not in text, text.count("<figure>")
+    assert text.count("<figure") == len(drawn) and "loss-curves" not in text, text.count("<figure")
     assert "Made by: isoloss fit " in page.words() and "--where 'D > 3e8'" in page.words()
     fit = document["fits"][0]["document"]
     assert fit["rows"] == 12 and fit["duplicates"] == 1, (fit["rows"], fit["duplicates"])
@@ -371,6 +379,85 @@ def of_a_table():
     _, spec = make("plain", name="given")
     err = run(home, "report", spec, "--where", "N > 3", code=2).err
     assert "--where is for tables" in err, err
+
+
+def latex_is_sound(text):
+    """Environments nest, braces match, and what TeX takes for itself is escaped, outside of verbatim text."""
+    text = re.sub(r"\\begin\{verbatim\}.*?\\end\{verbatim\}", "", text, flags=re.S)
+    text = re.sub(r"^%.*", "", text)
+    open_ones = []
+    for what, name in re.findall(r"\\(begin|end)\{(\w+)\}", text):
+        if what == "begin":
+            open_ones.append(name)
+        else:
+            assert open_ones.pop() == name, name
+    assert not open_ones, open_ones
+    depth = 0
+    for brace in re.findall(r"(?<!\\)[{}]", text):
+        depth += 1 if brace == "{" else -1
+        assert depth >= 0
+    assert depth == 0
+    for table in re.findall(r"\\begin\{longtable\}\{@\{\}(.*?)@\{\}\}\n(.*?)\\end\{longtable\}", text, flags=re.S):
+        columns = len(re.sub(r"p\{[^}]*\}", "p", table[0]))
+        for row in table[1].split("\\\\\n")[:-1]:
+            assert len(re.findall(r"(?<!\\)&", row)) == columns - 1, (columns, row)
+        text = text.replace(table[1], "")
+    assert not re.search(r"(?<!\\)[&#%_^]", text), re.search(r".*(?<!\\)[&#%_^].*", text)[0]
+
+
+@case
+def markdown_and_latex():
+    home, spec = make("hostile", "forms")
+    page, _ = page_of(home, spec)
+    path = run(home, "report", spec, "--format", "markdown", "--figures", path_of("md")).out.strip()
+    assert path == os.path.join(home, "reports", "forms.md"), path
+    with open(path, encoding="utf-8") as file:
+        markdown = file.read()
+    rows = [line for line in markdown.split("\n") if line.startswith("| ")]
+    runs = page.tables["runs"]
+    assert f"| {runs[0][0]} | {runs[0][1]} | " in markdown
+    for row in runs[1:]:
+        assert any(row[0] in line and row[-1] in line for line in rows), row
+    assert "<b>" not in markdown.split("```")[0] and "\\<b\\>" in markdown, "markup is text"
+    drawn = os.listdir(path_of("md"))
+    assert drawn and all(f"]({path_of('md')}/{name})" in markdown for name in drawn), drawn
+    assert "```\n# the spec of the test" in markdown
+    path = run(home, "report", spec, "-f", "latex", "--figures", path_of("tex")).out.strip()
+    with open(path, encoding="utf-8") as file:
+        latex = file.read()
+    latex_is_sound(latex)
+    assert path.endswith("forms.tex") and "\\toprule" in latex and "\\bottomrule" in latex
+    included = re.findall(r"\\includegraphics\{(.*?)\}", latex)
+    assert included and sorted(included) == sorted(os.path.join(path_of("tex"), name) for name in os.listdir(path_of("tex")))
+    assert "html, markdown or latex, not 'word'" in run(home, "report", spec, "--format", "word", code=2).err
+
+
+@case
+def a_page_of_another_spec_is_kept():
+    home, spec = make("plain", "kept")
+    path = run(home, "report", spec).out.strip()
+    assert run(home, "report", "kept").out.strip() == path, "by its name"
+    with open(spec) as file:
+        text = file.read()
+    copy = write("kept-copy.yaml", text)
+    run(home, "report", copy)  # the same words in another place
+    other = write("kept-other.yaml", text + "# and more\n")
+    with open(path, "rb") as file:
+        before = file.read()
+    err = run(home, "report", other, code=2).err
+    assert "is not of this spec" in err and "--overwrite" in err and "-o FILE" in err, err
+    with open(path, "rb") as file:
+        assert file.read() == before
+    run(home, "report", other, "-o", path_of("kept.html"))
+    run(home, "report", other, "--overwrite")
+    write(spec, text + "# changed since\n")
+    run(home, "report", other)
+    assert "is not of this spec" in run(home, "report", spec, code=2).err
+    with open(path, "w") as file:
+        file.write("notes of somebody\n")
+    run(home, "report", spec, code=2)
+    with open(path) as file:
+        assert file.read() == "notes of somebody\n"
 
 
 @case
