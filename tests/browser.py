@@ -80,8 +80,11 @@ class Browser:
                 return answer["result"]
 
     def open(self, path):
+        self.visit("file://" + os.path.abspath(path))
+
+    def visit(self, url):
         self._loaded = False
-        self.call("Page.navigate", url="file://" + os.path.abspath(path))
+        self.call("Page.navigate", url=url)
         limit = time.monotonic() + 60
         while not self._loaded:
             self._read(limit)

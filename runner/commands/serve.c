@@ -47,6 +47,9 @@ static void serve(const struct server_options *options, struct error *error) {
     fflush(stdout);
     fprintf(stderr, "shows %s; Ctrl-C ends it\n", options->home);
     server_follow(server, signals);
+    // A signal that waits would end us when it may come again.
+    const struct timespec none = {0};
+    while (sigtimedwait(&wanted, NULL, &none) > 0) continue;
     server_end(server);
   }
   close(signals);

@@ -130,6 +130,13 @@ static bool look(const char *experiment, struct stream *stream, struct tensorboa
   return fine;
 }
 
+// Waits so long; true once a signal has come, which is taken.
+static bool asked_to_end(int signals, double seconds) {
+  struct pollfd end = {signals, POLLIN, 0};
+  struct signalfd_siginfo taken;
+  return poll(&end, 1, (int)(seconds * 1000)) > 0 && read(signals, &taken, sizeof taken) > 0;
+}
+
 static void stream(const char *experiment, const char *home, const char *folder, bool csv, bool follow, double interval,
                    struct error *error) {
   struct lines lines = {.csv = csv};
@@ -143,7 +150,6 @@ static void stream(const char *experiment, const char *home, const char *folder,
   sigaddset(&wanted, SIGHUP);
   sigprocmask(SIG_BLOCK, &wanted, &before);
   int signals = signalfd(-1, &wanted, SFD_CLOEXEC);
-  struct pollfd end = {signals, POLLIN, 0};
   size_t open = 0, stopped = 0;
   bool first = true;
   double collected = 0;
@@ -159,8 +165,11 @@ static void stream(const char *experiment, const char *home, const char *folder,
          !look(experiment, &stream, board, &taker, &open, &stopped, error)))
       break;
     first = false;
-  } while (follow && !over(home, open, stopped) && poll(&end, 1, (int)(interval * 1000)) <= 0);
+  } while (follow && !over(home, open, stopped) && !asked_to_end(signals, interval));
   if (board && !error->code) printf("%s\n", folder);
+  // A signal that came meanwhile was for this.
+  const struct timespec none = {0};
+  while (sigtimedwait(&wanted, NULL, &none) > 0) continue;
   close(signals);
   sigprocmask(SIG_SETMASK, &before, NULL);
   tensorboard_close(board);

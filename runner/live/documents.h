@@ -14,8 +14,9 @@ bool document_runs(struct store *store, const char *experiment, struct text *out
 bool document_curve(struct store *store, const char *run, size_t most, struct text *out, struct error *error);
 // {"baseline", "formats": [{"format", "pairs", "mean", "error", "least", "most"}]}: the evaluation loss of runs in each
 // format less that of the run that is the same but in the baseline format (full precision where the experiment has it),
-// their results, or where both last evaluated after the same number of tokens. mean over pairs in nats, its standard error (null of one
-// pair), the smallest and largest share of their tokens at which they stand. Null where the runs have one format.
+// their results, or where both last evaluated after the same number of tokens. mean over pairs in nats, its standard
+// error (null of one pair), the smallest and largest share of their tokens at which they stand. Null where the runs
+// have one format.
 bool document_formats(struct store *store, const char *experiment, struct text *out, struct error *error);
 // [{"name", "law", "created_at", "document": as isoloss fit --json prints it}].
 bool document_fits(struct store *store, const char *experiment, struct text *out, struct error *error);

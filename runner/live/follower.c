@@ -33,7 +33,6 @@ static bool look(struct work *work, struct error *error) {
 static int follow(struct work *work, int life) {
   struct pollfd end = {life, POLLIN, 0};
   struct error error = {0};
-  look(work, &error);
   for (bool over = false; !over;) {
     over = poll(&end, 1, INTERVAL) > 0;
     // A store that is being made cannot be read for a moment, a full disk may get room: only the last look counts.
@@ -60,6 +59,8 @@ bool follower_begin(struct follower *follower, const struct follower_wishes *wis
   if (!wishes->tensorboard && !wishes->notify) return true;
   work.path = path_join(&arena, home, "isoloss.db");
   if (wishes->tensorboard && !(work.board = tensorboard_open(wishes->tensorboard, experiment, error))) goto fail;
+  // What had failed before is known before anything can fail.
+  if (wishes->notify && !look(&work, error)) goto fail;
   if (pipe2(ends, O_CLOEXEC) != 0) {
     error_set_errno(error, EXIT_ENVIRONMENT, "cannot make a pipe");
     goto fail;

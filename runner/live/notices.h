@@ -10,8 +10,7 @@ struct failures {
   const char **ids, **messages;
   size_t count, capacity;
   bool begun;
-  double sent_at;       // monotonic; 0: never
-  struct store *store;  // of this look
+  double sent_at;  // monotonic; 0: never
 };
 // Looks at the store; tells the command at once of the first ones, and of later ones every ten minutes. An error is the
 // store's; what goes wrong with the command is a line on standard error.

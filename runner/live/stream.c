@@ -50,7 +50,7 @@ struct moved {
   size_t count, capacity;
 };
 
-#define COLUMNS "r.id, r.state, r.step, r.started_at, r.loss, r.steps, r.train_loss, r.tokens_per_second"
+#define COLUMNS "r.id, r.state, r.step, r.started_at, r.loss, r.steps, r.train_loss, r.tokens_per_second, r.message"
 
 // Takes a row of COLUMNS.
 static bool note_row(struct stream *stream, const struct store_rows *rows, const struct stream_taker *taker,
@@ -71,6 +71,11 @@ static bool note_row(struct stream *stream, const struct store_rows *rows, const
   run->loss = store_rows_number(rows, 4);
   run->train_loss = store_rows_number(rows, 6);
   run->tokens_per_second = store_rows_number(rows, 7);
+  if (!same) {
+    const char *message = store_rows_value(rows, 8).text;
+    bool without = run_state_ended_without_loss(run_state_parse(state));
+    run->message = without && message ? arena_string(&stream->arena, message) : NULL;
+  }
   if (is_new && taker->begin && !taker->begin(taker->context, run, error)) return false;
   if (moved->count == moved->capacity) {
     moved->capacity = moved->capacity ? 2 * moved->capacity : 64;

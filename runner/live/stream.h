@@ -10,6 +10,7 @@ struct stream_run {
   double started_at;                     // seconds since 1970; NAN: not yet
   double loss;                           // its result; NAN: none
   double train_loss, tokens_per_second;  // the last ones
+  const char *message;                   // why it has no result; NULL: nothing said
   int64_t steps;                         // in all
   int64_t step, last_step[2];            // where it is; the last points that were given, by kind; -1: none
   bool told;                             // its state was given as it stands

@@ -54,6 +54,7 @@ static void put_run(struct topic *topic, const struct stream_run *run) {
   if (!isnan(run->train_loss)) json_key_number(&json, "train_loss", run->train_loss);
   if (!isnan(run->tokens_per_second)) json_key_number(&json, "tokens_per_second", run->tokens_per_second);
   if (!isnan(run->started_at)) json_key_number(&json, "started_at", run->started_at);
+  if (run->message) json_key_string(&json, "message", run->message);
   json_object_end(&json);
 }
 

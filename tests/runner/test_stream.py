@@ -235,6 +235,11 @@ def followed_while_it_grows_and_is_killed():
         writer.send_signal(signal.SIGKILL)
         writer.communicate()
         writers += 1
+    ended = start("stream", "curves", "--follow", "--interval", "0.1", home=home)
+    ended.stdout.readline()
+    ended.send_signal(signal.SIGTERM)
+    _, err = ended.communicate()
+    check(ended.returncode == 0, "a signal ends it well", ended.returncode, err)
     sweep.send_signal(signal.SIGINT)
     sweep.communicate()
     run("run", long, "-q", home=home, code=0)
