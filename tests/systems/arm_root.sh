@@ -13,7 +13,7 @@ inside sh -euc '
   apt-get update -q
   apt-get install -y -q --no-install-recommends gcc g++ crossbuild-essential-arm64 qemu-user meson ninja-build pkgconf \
     python3 ca-certificates gnuplot-nox libyaml-dev:arm64 libsqlite3-dev:arm64 libgsl-dev:arm64 libdnnl-dev:arm64 \
-    liblapacke-dev:arm64 libjansson-dev:arm64 libxxhash-dev:arm64 libsentencepiece-dev:arm64' >"$folder/$suite-arm-packages.log" 2>&1
+    liblapacke-dev:arm64 libjansson-dev:arm64 libxxhash-dev:arm64 libsentencepiece-dev:arm64 libmicrohttpd-dev:arm64' >"$folder/$suite-arm-packages.log" 2>&1
 root_sources /isoloss
 inside sh -euc '
   cd /isoloss
