@@ -9,12 +9,15 @@ import collections
 import json
 import os
 import re
+import signal
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import traceback
 
+# A shell's background job ignores SIGINT, which the programs under test would inherit and keep to.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 program = os.path.abspath(sys.argv[1])
 _folder = tempfile.TemporaryDirectory(prefix="isoloss-test-")
 scratch = _folder.name

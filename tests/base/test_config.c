@@ -164,7 +164,7 @@ static void micro_batches_change_no_count(void) {
     for (int kv = 1; kv <= 4; kv *= 2)
       for (size_t b = 0; b < 2; b++)
         for (size_t a = 0; a < 5; a++) {
-          char kv_heads[8];
+          char kv_heads[16];
           snprintf(kv_heads, sizeof kv_heads, "%d", kv);
           struct run_config c = resolved((const char *[]){"model.layers",
                                                           "3",

@@ -8,7 +8,7 @@ set -eu
 . "$(dirname "$0")/root.sh"
 root_make root
 inside sh -c 'apt-get update -q && apt-get install -y -q --no-install-recommends sudo' >"$folder/$suite-sudo.log"
-inside useradd -m user
+inside sh -c 'id -u user >/dev/null 2>&1 || useradd -m user'
 echo 'user ALL=(ALL) NOPASSWD: ALL' >"$root/etc/sudoers.d/user"
 root_sources /home/user/isoloss
 inside chown -R user: /home/user

@@ -5,6 +5,13 @@ import os
 import subprocess
 import sys
 
+# What takes more than five seconds of a processor's time by itself, and minutes to hours under an emulator, and whose code
+# other tests run too.
+MANY_FITS = 'statistics over many fits, minutes to hours under an emulator; other tests run the same code'
+LONG = {name: MANY_FITS for name in ('fitting coverage', 'fitting dependence', 'fitting choice', 'fitting forms',
+                                     'fitting design', 'fitting replicates')}
+LONG['plan'] = 'a plan of a million runs, half an hour under an emulator; the schema, spec and document tests plan too'
+
 folder = os.path.abspath(sys.argv[1])
 
 
@@ -13,9 +20,7 @@ def why_not(test):
         return 'in Python: looks at sources, or starts programs, which needs a kernel that knows the emulator'
     if test['name'].startswith('cuda'):
         return 'an emulator of GPUs, in another one'
-    if test['name'] in ('fitting coverage', 'fitting dependence', 'fitting choice', 'fitting forms'):
-        return 'statistics over many fits, an hour or more under an emulator; other tests run the same code'
-    return None
+    return LONG.get(test['name'])
 
 
 listed = subprocess.run(['meson', 'introspect', folder, '--tests'], check=True, capture_output=True, text=True).stdout

@@ -5,8 +5,9 @@
 #   SCRIPT SUITE [FOLDER]      SUITE: bookworm, trixie, jammy, noble; FOLDER: where roots and logs are kept
 #
 # The minimal base is made once and kept in FOLDER/SUITE-base.tar; the roots themselves are removed at the end. Other
-# mirrors than debootstrap's own: ISOLOSS_MIRROR=ADDRESS. Ubuntu's keys are not among Debian's: without its keyring,
-# debootstrap takes its base unchecked, and only from ISOLOSS_MIRROR.
+# mirrors than debootstrap's own: ISOLOSS_MIRROR=ADDRESS. ISOLOSS_KEEP=yes keeps the root at the end, to look at what
+# failed in it, and goes on in one that was kept, where only files that changed are copied anew. Ubuntu's keys are not
+# among Debian's: without its keyring, debootstrap takes its base unchecked, and only from ISOLOSS_MIRROR.
 suite=${1:?"$(basename "$0") SUITE [FOLDER]"}
 folder=${2:-/var/tmp/isoloss-systems}
 source=$(cd "$(dirname "$0")/../.." && pwd)
@@ -27,9 +28,12 @@ root_make() {
     exit 3
   }
   flock 9
-  rm -rf --one-file-system "$root"
+  kept=no
+  if [ "${ISOLOSS_KEEP:-}" = yes ] && [ -e "$root.kept" ]; then kept=yes; else rm -rf --one-file-system "$root" "$root.kept"; fi
   mkdir -p "$root"
-  if [ ! -f "$folder/$suite-base.tar" ]; then
+  if [ $kept = yes ]; then
+    echo "$suite: goes on in $root"
+  elif [ ! -f "$folder/$suite-base.tar" ]; then
     # Ubuntu keeps most libraries in universe, which a machine of its installer's making has.
     parts=main script=/usr/share/debootstrap/scripts/$suite
     case $suite in
@@ -46,6 +50,7 @@ root_make() {
     tar -C "$root" -xf "$folder/$suite-base.tar"
   fi
   exec 9>&-
+  [ "${ISOLOSS_KEEP:-}" != yes ] || touch "$root.kept"
   [ ! -f /etc/resolv.conf ] || cp -L /etc/resolv.conf "$root/etc/resolv.conf"
   mkdir -p "$root/dev/shm" "$root/dev/pts"
   mount -t proc proc "$root/proc"
@@ -60,13 +65,20 @@ inside() {
     DEBIAN_FRONTEND=noninteractive "$@"
 }
 
-# root_sources PLACE: what is committed here, copied to PLACE in the root.
+# root_sources PLACE: what is committed here, copied to PLACE in the root; files that are the same already keep their times.
 root_sources() {
-  mkdir -p "$root$1"
-  git -C "$source" archive HEAD | tar -C "$root$1" -xf -
+  rm -rf "$root.sources"
+  mkdir -p "$root$1" "$root.sources"
+  git -C "$source" archive HEAD | tar -C "$root.sources" -xf -
+  (cd "$root.sources" && find . ! -type d) | while IFS= read -r file; do
+    cmp -s "$root.sources/$file" "$root$1/$file" && continue
+    mkdir -p "$(dirname "$root$1/$file")"
+    cp -P "$root.sources/$file" "$root$1/$file"
+  done
+  rm -rf "$root.sources"
 }
 
 root_remove() {
   umount "$root/dev/pts" "$root/dev/shm" "$root/proc"
-  rm -rf --one-file-system "$root"
+  [ "${ISOLOSS_KEEP:-}" = yes ] || rm -rf --one-file-system "$root"
 }

@@ -124,9 +124,10 @@ def what_a_system_has_too_old_is_not_installed():
 
 @case
 def refuses_what_is_needed():
-    system(OTHER, ['oneapi/dnnl/dnnl.h', 'jansson.h'])
+    system(OTHER, ['oneapi/dnnl/dnnl.h', 'jansson.h', 'lapacke.h'])
     code, out, log = call('setup')
     check(code == 3 and 'oneDNN 2.2 to 3.x' in out and 'jansson 2.13' in out and 'SQLite' not in out, out)
+    check('LAPACK 3.4 or newer with its C interface' in out, out)
     check('meson' not in log, log)
     system(BOOKWORM, ['jansson.h'])
     code, out, log = call('setup', '--no-install')

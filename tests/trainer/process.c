@@ -17,6 +17,7 @@ pid_t process_start(const char *program, const char *output, int64_t file_limit,
   int file = open(output, O_WRONLY | O_CREAT | O_TRUNC, 0666);
   dup2(file, STDOUT_FILENO);
   dup2(file, STDERR_FILENO);
+  signal(SIGINT, SIG_DFL);  // a shell's background job ignores it, which programs inherit and keep to
   if (file_limit > 0) setrlimit(RLIMIT_FSIZE, &(struct rlimit){(rlim_t)file_limit, (rlim_t)file_limit});
   execv(program, all);
   _exit(127);
