@@ -3,7 +3,8 @@
 A test is a script that puts this folder in front of sys.path; its first argument is the program under test.
 check(holds, what, *details) at the top level of the script is a TAP case of its own. In a function under @case, which
 runs at once, only checks that fail are told, an exception is a failure, and a text that the function returns is why it
-was skipped. finish() prints the plan and ends the script. The scratch folder is removed as the script ends.
+was skipped. After side_by_side(N) such functions run in processes of their own, N at a time. finish() prints the plan and
+ends the script. The scratch folder is removed as the script ends.
 """
 import collections
 import json
@@ -14,6 +15,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
 
 # A shell's background job ignores SIGINT, which the programs under test would inherit and keep to.
@@ -27,6 +29,8 @@ Done = collections.namedtuple("Done", "code out err")
 _cases = 0
 _failed_cases = 0
 _failures = None  # of the case that runs; None at the top level
+_slots = 0  # cases that run side by side; 0: each where it stands
+_running = []  # (process, file of its output), in the order of the script
 
 
 def _tell(text):
@@ -59,7 +63,56 @@ def _line_of_test():
     return frame.f_lineno
 
 
+def side_by_side(slots):
+    """From here on each case is a process of its own, as many at a time, told of in their order: for tests that wait more
+    than they compute. Cases then share files and what the script made before them, but no variables."""
+    global _slots
+    _slots = slots
+
+
 def case(test):
+    if _slots:
+        _start_case(test)
+    else:
+        _run_case(test)
+
+
+def _start_case(test):
+    while sum(os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None for process, _ in _running) >= _slots:
+        time.sleep(0.02)
+    out = tempfile.TemporaryFile("w+", encoding="utf-8")
+    sys.stdout.flush()
+    process = os.fork()
+    if process:
+        _running.append((process, out))
+        return
+    try:
+        os.dup2(out.fileno(), 1)
+        os.dup2(out.fileno(), 2)
+        _run_case(test)
+        os._exit(0)
+    finally:
+        os._exit(1)
+
+
+def join():
+    """Waits for the cases that run, since what comes now needs what they made."""
+    while _running:
+        process, out = _running.pop(0)
+        _, status = os.waitpid(process, 0)
+        out.seek(0)
+        lines = out.read().splitlines()
+        out.close()
+        ended = re.fullmatch(r"(not )?ok \d+ - (.*)", lines.pop() if lines and not status else "")
+        if not ended:
+            lines.append(f"# a case ended with the status {status}")
+        for line in dict.fromkeys(lines):  # those of both outputs
+            print(line, file=sys.stderr, flush=True)
+            print(line if line.startswith("#") else "# " + line, flush=True)
+        _end_case(ended and not ended.group(1), ended.group(2) if ended else "a case")
+
+
+def _run_case(test):
     global _failures
     _failures = 0
     skipped = None
@@ -73,6 +126,7 @@ def case(test):
 
 
 def finish():
+    join()
     print(f"1..{_cases}")
     sys.exit(1 if _failed_cases else 0)
 

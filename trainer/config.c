@@ -252,21 +252,21 @@ bool config_set_boolean(struct run_config *config, const struct run_field *field
 }
 
 // Defaults that are text point at the table's own strings.
+static void set_default(struct run_config *config, const struct run_field *field) {
+  struct error ignored = {0};
+  if (field->type >= FIELD_CHOICE)
+    field_put(config, field, (struct value){.kind = VALUE_TEXT, .text = field->fallback});
+  else
+    config_set(config, field, field->fallback, NULL, &ignored);
+}
+
 void config_default(struct run_config *config) {
   memset(config, 0, sizeof *config);
-  for (size_t i = 0; i < run_field_count; i++) {
-    const struct run_field *field = &run_fields[i];
-    struct error ignored = {0};
-    if (field->type >= FIELD_CHOICE)
-      field_put(config, field, (struct value){.kind = VALUE_TEXT, .text = field->fallback});
-    else
-      config_set(config, field, field->fallback, NULL, &ignored);
-  }
+  for (size_t i = 0; i < run_field_count; i++) set_default(config, &run_fields[i]);
 }
 
 bool config_is_default(const struct run_config *config, const struct run_field *field) {
-  struct run_config fresh;
-  config_default(&fresh);
+  struct run_config fresh = {0};  // of which this field alone is set
   if (field->own) {
     struct arena arena = {0};
     struct error ignored = {0};
@@ -275,6 +275,7 @@ bool config_is_default(const struct run_config *config, const struct run_field *
     arena_free(&arena);
     return same;
   }
+  set_default(&fresh, field);
   return value_equal(field_get(config, field), field_get(&fresh, field));
 }
 

@@ -1,5 +1,6 @@
 // What becomes of a run whose worker ended: its result, another try, a wait, or a failure that says why.
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -74,17 +75,31 @@ bool coordinator_fail(struct coordinator *c, struct worker *worker, const char *
   return true;
 }
 
-// Somebody else asked the worker to stop, as batch systems do that want its place: it saved its state, and is no crash
-// as long as it comes further each time.
+// Whether somebody else asked the worker to stop, as batch systems do that want its place: it said so, or such a signal
+// ended it, or (128 and more, as shells tell it) what it had started.
+static bool was_preempted(const struct worker *worker) {
+  static const int asks[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
+  const struct run_log *log = &worker->log;
+  if (worker->over_limit || !coordinator_wrote(worker) || !log->progressed) return false;
+  if (log->step <= worker->job->preempted_at && worker->job->preemptions > 0) return false;
+  bool asked = log->end == EVENT_STOPPED;
+  for (size_t i = 0; i < sizeof asks / sizeof *asks && worker->child && log->end == EVENT_OTHER; i++)
+    asked |= (WIFSIGNALED(worker->status) && WTERMSIG(worker->status) == asks[i]) ||
+             (WIFEXITED(worker->status) && WEXITSTATUS(worker->status) == 128 + asks[i]);
+  return asked;
+}
+
+// No crash, as long as it comes further each time.
 static bool settle_preempted(struct coordinator *c, struct worker *worker, struct error *error) {
   struct job *job = worker->job;
   struct text message = {0};
   job->preemptions++;
+  job->preempted_at = worker->log.step;
   text_format(&message, "stopped from outside at step %lld (%d time%s)", (long long)worker->log.step, job->preemptions,
               job->preemptions == 1 ? "" : "s");
   bool fine = coordinator_set_state(c, job, RUN_PENDING, text_string(&message), error);
-  progress_note(&c->progress, true, "preempted %.8s  %s: %s; it goes on from there", job->id, worker->label,
-                text_string(&message));
+  progress_note(&c->progress, true, "preempted %.8s  %s: %s; it goes on from %s", job->id, worker->label,
+                text_string(&message), worker->log.end == EVENT_STOPPED ? "there" : "its last checkpoint");
   c->retries[c->retry_count++] = job;
   text_free(&message);
   return fine;
@@ -93,8 +108,7 @@ static bool settle_preempted(struct coordinator *c, struct worker *worker, struc
 static bool settle_crash(struct coordinator *c, struct worker *worker, struct error *error) {
   struct job *job = worker->job;
   struct text message = {0};
-  if (!worker->over_limit && coordinator_wrote(worker) && worker->log.end == EVENT_STOPPED && worker->log.progressed)
-    return settle_preempted(c, worker, error);
+  if (was_preempted(worker)) return settle_preempted(c, worker, error);
   describe_end(worker, &message);
   const char *said = text_string(&message);
   bool hopeless = worker->child && WIFEXITED(worker->status) && WEXITSTATUS(worker->status) == EXIT_USAGE_ERROR;

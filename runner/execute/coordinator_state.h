@@ -12,10 +12,11 @@ struct job {
   size_t index;  // in the set; FOREIGN: a run of another experiment that was at work when we came
   enum run_state state;
   int threads, failures;
-  int preemptions;     // times that somebody else asked its worker to stop, which is no failure
-  bool faulted;        // failed before its first step
-  bool left_out;       // of the set, but not chosen; its index is FOREIGN once it is registered
-  enum run_mark mark;  // what was asked of it; held: in no queue
+  int preemptions;       // times that somebody else asked its worker to stop, which is no failure
+  int64_t preempted_at;  // its step then
+  bool faulted;          // failed before its first step
+  bool left_out;         // of the set, but not chosen; its index is FOREIGN once it is registered
+  enum run_mark mark;    // what was asked of it; held: in no queue
   char marked_by[96];
   // Of successive halving (coordinator_halving.h): the step at which it stops for those that it competes with, 0: none;
   // that at which a worker of ours ended for it; it waits there; it does not go on.

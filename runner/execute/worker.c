@@ -129,6 +129,29 @@ static bool write_head(int file, const char *shown) {
   return fine;
 }
 
+// A whole file or none, which is not waited for until the disk has it: a worker that starts again writes it anew, and
+// the store has what it says. Two waits a run are most of what a short one takes.
+static bool write_config(const char *folder, const struct text *config, struct error *error) {
+  struct arena scratch = {0};
+  const char *path = path_join(&scratch, folder, "config.json"),
+             *draft = path_join(&scratch, folder, "config.json.new");
+  int file = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  bool fine = file >= 0;
+  for (size_t done = 0; fine && done < config->length;) {
+    ssize_t wrote = write(file, config->bytes + done, config->length - done);
+    fine = wrote > 0 || (wrote < 0 && errno == EINTR);
+    if (wrote > 0) done += (size_t)wrote;
+  }
+  if (file >= 0 && close(file) != 0) fine = false;
+  if (!fine || rename(draft, path) != 0) {
+    error_set_errno(error, EXIT_ENVIRONMENT, "cannot write %s", path);
+    unlink(draft);
+    fine = false;
+  }
+  arena_free(&scratch);
+  return fine;
+}
+
 static pid_t spawn(const struct worker_command *command, int lock, int log, struct error *error) {
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
@@ -167,9 +190,7 @@ pid_t worker_start(const struct run_file *file, const char *folder, const struct
   run_file_write(file, &config);
   text_char(&config, '\n');
   const char *log_path = path_join(&scratch, folder, "log.txt");
-  if (!folder_make(folder, error) ||
-      !file_write_atomic(path_join(&scratch, folder, "config.json"), config.bytes, config.length, error))
-    goto end;
+  if (!folder_make(folder, error) || !write_config(folder, &config, error)) goto end;
   // Whoever asks whether the worker lives holds the lock for a moment; what a dead worker left holds it for ever.
   for (int try = 0; try < 40 && (try == 0 || busy); try++) {
     if (try) nanosleep(&(struct timespec){.tv_nsec = 25 * 1000 * 1000}, NULL);

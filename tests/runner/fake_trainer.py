@@ -4,7 +4,8 @@ Writes events as docs/events.md says, with losses that follow from seed and step
 its own. FOLDER/steps-trained gets a line for every step. What it does wrong is told by the environment variable FAKE: a
 JSON object from seed ("*": every seed) to {"sleep": seconds a step, "crash_at": step, "crash_always": true, "exit": code,
 "message": text, "diverge_at": step, "deaf": true (ignores SIGTERM), "torn": true (dies in the middle of a line), "mute":
-true (no done event), "flood": bytes without a line end that it writes, then {"late": true} one and an end, "at_once": true (fails before its first step), "nan": true, "junk": lines that are no events, twice as
+true (no done event), "flood": bytes without a line end that it writes, then {"late": true} one and an end, "at_once": true (fails before its first step), "asked_at":
+steps at which SIGTERM ends it ({"by_shell": true}: it ends with 143, as a shell tells that), "nan": true, "junk": lines that are no events, twice as
 many, behind each of the first; "fill": bytes that it puts on the disk (and says
 when it cannot, unless {"silent": true}); "leaves": [closes, ...]: children in
 sessions of their own that live for a minute; "silent_at": step after which its first worker is
@@ -116,6 +117,14 @@ while step < steps:
             event("failed", message=fault.get("message", "no reason"))
             sys.exit(fault["exit"])
         os.kill(os.getpid(), signal.SIGKILL)
+    asked = open(os.path.join(folder, "tried"), encoding="utf-8").read().split()
+    if asked.count(str(step)) < fault.get("asked_at", []).count(step):
+        with open(os.path.join(folder, "tried"), "a", encoding="utf-8") as tried:
+            tried.write(f"{step}\n")
+        if fault.get("by_shell"):
+            sys.exit(128 + signal.SIGTERM)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTERM)
     if stopping:
         event("stopped", step=step, tokens=16 * step)
         sys.exit(1)

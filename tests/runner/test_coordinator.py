@@ -29,6 +29,9 @@ TRAINER = [sys.executable, "-S", "-E", os.path.join(os.path.dirname(os.path.absp
 STEPS = 20
 
 
+harness.side_by_side(4)
+
+
 class Home:
     """A store of its own in a temporary folder."""
 
@@ -375,6 +378,19 @@ def a_run_over_its_time_is_stopped_and_fails(home):
 
 
 @case
+def one_that_a_request_to_stop_ends_has_not_crashed(home):
+    # A trainer that does not say `stopped`: it goes on from its last checkpoint, without a try to spare.
+    code, outcome, err = home.run(2, "--retries", "0", fault={"0": {"asked_at": [7, 13]}, "1": {"asked_at": [9], "by_shell": True}})
+    check(code == 0 and outcome["done"] == 2 and err.count("preempted") == 3 and "crashed" not in err, (code, err))
+    check("stopped from outside at step 13 (2 times); it goes on from its last checkpoint" in err, err)
+    home.check_exact(2, "after others asked it to stop")
+    # As long as it comes further each time.
+    code, outcome, err = home.run(1, "--seeds", "50", "--retries", "0", fault={"*": {"asked_at": [3, 3]}})
+    check(code == 1 and outcome["failed"] == 1 and err.count("preempted") == 1, (code, err))
+    check("killed by signal 15" in err, err)
+
+
+@case
 def memory_is_blamed_only_with_evidence(home):
     home.run(1, "--retries", "0", fault={"0": {"crash_at": 6, "crash_always": True}})
     message = home.query("SELECT message FROM runs")[0][0]
@@ -633,6 +649,8 @@ def a_log_that_was_changed_is_read_again(home):
     with open(path, "w") as log:
         log.writelines(lines[:keep])
         log.write(json.dumps({"event": "note", "text": "x" * 5000}) + "\n")
+    with open(os.path.join(home.folders()[0], "state"), "w") as state:
+        state.write("5")  # should it have come to the next one before it was killed
     code, outcome, err = home.run(1)
     check(code == 0, (code, outcome, err))
     home.check_exact(1, "afterwards")
@@ -692,7 +710,13 @@ def long_logs_lose_their_middle(home):
     process = home.start(2, "--retries", "0", "--jobs", "2", trainer=["sh", "-c", script])
     check(until(lambda: home.folders() and home.states() == ["failed", "running"], 60), home.states())
     logs = [os.path.join(folder, "log.txt") for folder in home.folders()]
-    check(until(lambda: all(512 * os.stat(log).st_blocks <= 64 << 20 for log in logs)), "of a worker that lives too")
+
+    def cut(log):
+        with open(log, "rb") as file:
+            return (b"# isoloss left out" in file.read(1 << 17) and 512 * os.stat(log).st_blocks <= 64 << 20 and
+                    file.seek(-10, os.SEEK_END) and file.read() == b"the cause\n")
+
+    check(until(lambda: all(map(cut, logs)), 60), "of a worker that lives too")
     for log in logs:
         lines = open(log, newline="\n").read().split("\n")
         left_out = [i for i, line in enumerate(lines) if line.startswith("# isoloss left out what stood here")]

@@ -103,6 +103,9 @@ def taken_back_too_late_it_is_left_out_by_halving():
     check({each[0]: each[2] for each in table("cancel")} == {each[0]: each[2] for each in cancelled}, "losses stand")
 
 
+harness.side_by_side(4)
+
+
 @case
 def a_paused_one_is_waited_for():
     begin("pause")
@@ -185,7 +188,7 @@ def a_cancelled_run_is_not_held_against_memory():
     done = run("run", sizes, "--quiet", "--memory", "100M", home="memory", code=0)
     check("1 done (1 of them before); 1 cancelled" in done.out, done.out)
     # Taken back while isoloss run is at work it is not started either.
-    longer = write("longer.yaml", open(sizes, encoding="utf-8").read().replace("steps: 40", "steps: 6000"))
+    longer = write("longer.yaml", open(sizes, encoding="utf-8").read().replace("steps: 40", "steps: 3000"))
     run("run", sizes, "--quiet", "--memory", "100M", "--only", "model.width == 16", home="tight", code=0)
     large = next(each["id"] for each in document("plan", longer) if each["model.width"] == 1024)
     small = next(each["id"] for each in document("plan", longer) if each["model.width"] == 16)
@@ -200,6 +203,9 @@ def a_cancelled_run_is_not_held_against_memory():
     out, err = process.communicate(timeout=120)
     check(process.returncode == 1 and "needs more memory" in row("tight", large)[3], out, err, row("tight", large))
     check(row("tight", large)[0] == "pending" and not os.path.exists(path_of("tight", "runs", large)), row("tight", large))
+
+
+harness.join()
 
 
 @case

@@ -12,6 +12,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(sys.path[0], ".."))
+import harness  # noqa: E402
 from harness import case, check, document, environment, finish, path_of, program, run, select, start, write  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -100,6 +101,12 @@ def steps_trained(home, id):
         return [int(line) for line in file]
 
 
+def end_worker(home, run_id):
+    """What of the run is at work, as the first number of its lock tells, with its children."""
+    with open(path_of(home, "runs", run_id, "worker.lock"), encoding="utf-8") as file:
+        os.killpg(int(file.read().split()[0]), signal.SIGKILL)
+
+
 def all_steps_but_few_twice(home, named="tiny"):
     """What the fake trainer did since its last checkpoint, four steps at most, it does again when it was stopped."""
     for (steps, _), row in rows(home, named).items():
@@ -144,6 +151,9 @@ def dry_run_prints_the_script_and_changes_nothing():
     refused = run("run", halved, "--executor", "slurm", "--dry-run", code=2)
     check("halving and --executor slurm do not go together" in refused.err, refused)
     check("did you mean 'slurm'?" in run("run", spec, "--executor", "slrum", code=2).err, "a name that is none")
+
+
+harness.side_by_side(4)
 
 
 @case
@@ -221,8 +231,10 @@ def task_that_is_started_twice_trains_once():
     done = run("work", copy, "--task", str(task), home="twice", code=0)
     check(done.err.count("which is at work on it") == 2, done)
     shutil.rmtree(copy)
-    # A job that is killed loses nothing, and the same task goes on from what it left.
+    # A job that is killed, with all its processes, loses nothing, and the same task goes on from what it left.
     first.kill()
+    for one in status["running"]:
+        end_worker("twice", one["id"])
     first.communicate()
     cluster.finish(job, task)
     cluster.finish(*cluster.tasks()[1])

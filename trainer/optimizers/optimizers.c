@@ -13,19 +13,35 @@ const struct optimizer *optimizer_of(const struct run_config *config) {
   return NULL;
 }
 
+static const char section[] = "train.";  // where all settings are
+
+// What follows the section's name; NULL elsewhere. Plans ask for each field of a million runs: a letter tells most.
+static const char *name_in_section(const char *path) {
+  for (size_t i = 0; i < sizeof section - 1; i++)
+    if (path[i] != section[i]) return NULL;
+  return path + sizeof section - 1;
+}
+
 static const struct optimizer_setting *setting_of(const struct optimizer *optimizer, const char *path) {
-  for (int i = 0; i < OPTIMIZER_SETTINGS && optimizer->settings[i].path; i++)
-    if (strcmp(optimizer->settings[i].path, path) == 0) return &optimizer->settings[i];
+  const char *name = name_in_section(path);
+  for (int i = 0; name && i < OPTIMIZER_SETTINGS && optimizer->settings[i].path; i++) {
+    const char *own = optimizer->settings[i].path + sizeof section - 1;
+    if (*own == *name && strcmp(own, name) == 0) return &optimizer->settings[i];
+  }
   return NULL;
 }
 
 bool optimizer_has_setting(const char *path) {
-  for (size_t i = 0; optimizers[i]; i++)
+  for (size_t i = 0; name_in_section(path) && optimizers[i]; i++)
     if (setting_of(optimizers[i], path)) return true;
   return false;
 }
 
+// Settings of an optimizer are auto in the table of fields.
+static bool may_be_setting(const struct run_field *field) { return strcmp(field->fallback, "auto") == 0; }
+
 bool optimizer_reads(const struct run_config *config, const struct run_field *field) {
+  if (!may_be_setting(field)) return true;
   return setting_of(optimizer_of(config), field->path) || !optimizer_has_setting(field->path);
 }
 
@@ -63,6 +79,7 @@ bool optimizer_resolve(struct run_config *config, struct error *error) {
   const struct optimizer *optimizer = optimizer_of(config);
   for (size_t i = 0; i < run_field_count; i++) {
     const struct run_field *field = &run_fields[i];
+    if (!may_be_setting(field)) continue;
     const struct optimizer_setting *setting = setting_of(optimizer, field->path);
     struct value value = field_get(config, field);
     if (!setting) {
