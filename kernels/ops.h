@@ -181,6 +181,13 @@ struct momentum {
 // How much of a matrix a direction has: the sum of its coefficients' magnitudes, or of their squares.
 enum dct_score { DCT_SCORE_L1, DCT_SCORE_L2 };
 
+// Forms of a matrix product, row-major.
+enum gemm_form {
+  GEMM_NT,  // C [m, n] = A [m, k] B^T, B [n, k]: a layer forward
+  GEMM_NN,  // C [m, n] = A [m, k] B,   B [k, n]: the gradient of its input
+  GEMM_TN,  // C [m, n] = A^T B, A [k, m], B [k, n]: the gradient of its weights
+};
+
 struct tensor_span {
   const float *data;
   int64_t count;
@@ -374,12 +381,38 @@ struct ops {
   // e = NORMALIZE_ROWS_EPSILON. v [rows].
   void (*normalize_rows)(struct device *device, int64_t rows, int64_t columns, double beta2, float *v, float *x);
 
-  // Replaces x [rows, columns] by its part in `rank` directions of the discrete cosine transform on its smaller side
-  // (the columns of a square one): with n that side, q_k(i) = sqrt(2 / n) cos(pi k (2 i + 1) / (2 n)), q_0 over
-  // sqrt(2), those k on which its coefficients have the largest scores; of equal ones the first (arXiv 2505.17967, with
-  // DCT-II). A rank of n or more leaves x as it is, but for rounding.
-  void (*project_dct)(struct device *device, int64_t rows, int64_t columns, int64_t rank, enum dct_score score,
-                      float *x);
+  // ---- what steps on single matrices are made of (trainer/optimizers): float32 ----
+  // c = the product of that form, or c += it. No overlap with a or b.
+  void (*product)(struct device *device, enum gemm_form form, int64_t m, int64_t n, int64_t k, const float *a,
+                  const float *b, float *c, bool accumulate);
+  // to = keep to + share from; with keep 0 `to` is not read.
+  void (*mix)(struct device *device, int64_t count, float *to, float keep, const float *from, float share);
+  // Row i of `to` [rows, columns] (column i with `by_column`) = row order[i] of `from`, 0 where order[i] is below 0.
+  // No overlap; order is device memory, its entries are below rows (columns).
+  void (*gather)(struct device *device, int64_t rows, int64_t columns, bool by_column, const int32_t *order,
+                 const float *from, float *to);
+  // Directions of the discrete cosine transform on the smaller side of a matrix (of a square one, on its columns): with
+  // n that side, q_k(i) = sqrt(2 / n) cos(pi k (2 i + 1) / (2 n)), q_0 over sqrt(2). chosen [rank, at most n] = those k
+  // on which the coefficients of x [rows, columns] have the largest scores, of equal ones the first, ascending (arXiv
+  // 2505.17967, with DCT-II); basis [rank, n] = their q_k. came_from [rank], when not NULL: where each stood in what
+  // `chosen` was, -1 where it was not there. x NULL: nothing is chosen, the basis alone is written.
+  void (*dct_basis)(struct device *device, int64_t rows, int64_t columns, int64_t rank, enum dct_score score,
+                    const float *x, int32_t *chosen, int32_t *came_from, float *basis);
+  // Adam's moments m, v [rank, count] carried over to other directions (LDAdam: Robert et al. 2025): with P [rank,
+  // rank] the products of new directions with old ones, c1 and c2 what both moments lack (1 - beta^steps),
+  //   m_to = P m;  v_to = | c2 (P o P (v / c2 - (m / c1)^2) + (m_to / c1)^2) |, products o and squares by element
+  void (*rotate_moments)(struct device *device, int64_t rank, int64_t count, const float *rotation, double c1,
+                         double c2, const float *m, const float *v, float *m_to, float *v_to);
+  // The next two work on the host by LAPACK, on one thread and in double, and wait for what was asked before: not
+  // between repeat_begin and repeat_end.
+  // Makes the rows of x [rank, side], rank at most side, orthonormal from the first on (QR with a positive diagonal).
+  // `by` [rank, side], when not NULL: they are taken by decreasing product with the row of `by` of the same number, of
+  // equal ones the first, and order [rank] tells the number that each had.
+  void (*orthonormalize)(struct device *device, int64_t rank, int64_t side, float *x, const float *by, int32_t *order);
+  // Replaces the symmetric positive semidefinite x [n, n] by its eigenvectors, a row each, by decreasing eigenvalue:
+  // row i times (max(lambda_i, 0) + damping lambda_0)^exponent. With exponent 0 they are of length 1; of a matrix of
+  // zeros with an exponent below 0 they are 0.
+  void (*eigenvectors)(struct device *device, int64_t n, float *x, double exponent, double damping);
 
   // ---- initialisation ----
   // data[i] ~ N(0, std^2): element i is normal i % 2 of pair i / 2 of Philox (seed, RANDOM_STREAM_INIT, tensor), the

@@ -106,7 +106,8 @@ const struct run_field run_fields[] = {
      HELP("tokens of one optimizer step, a multiple of context")},
     {INTEGER(train.accumulation, 1, 1e6), DEFAULT("1"), COUNTS,
      HELP("micro-batches a step's gradient is summed over: memory, and rounding, are all that it changes")},
-    {CHOICE(train.optimizer, "adamw|sgd|lion|muon|normuon|trion"), DEFAULT("adamw"), COUNTS,
+    {CHOICE(train.optimizer, "adamw|sgd|lion|muon|normuon|soap|shampoo|ldadam|dct_adamw|trion"), DEFAULT("adamw"),
+     COUNTS,
      HELP("what moves the parameters; each reads fields of its own, and no others of these may be given "
           "(docs/optimizers.md)")},
     {CHOICE(train.master_weights, "float32|bfloat16"), DEFAULT("float32"), COUNTS_WHEN(narrow_masters),
@@ -129,32 +130,45 @@ const struct run_field run_fields[] = {
     {NUMBER(train.cooldown_fraction, 0, 1), DEFAULT("0.2"), COUNTS_WHEN(cools_down),
      HELP("wsd: share of the steps that cool down")},
     {NUMBER(train.beta1, 0, 0.999999), AUTO, COUNTS,
-     HELP(
-         "adamw, also that of muon, normuon and trion: decay of the first moment; lion: of the mean whose sign is taken; "
-         "auto: 0.9")},
+     HELP("decay of the first moment, of adamw and of what the others leave to it; lion: of the mean whose sign is "
+          "taken; auto: 0.9, of soap 0.95, of ldadam 0.908")},
     {NUMBER(train.beta2, 0, 0.9999999), AUTO, COUNTS,
-     HELP(
-         "adamw, also that of muon, normuon and trion: decay of the second moment; auto: 0.95. lion: of the moment that is "
-         "kept; auto: 0.99")},
+     HELP("decay of the second moment, of adamw and of what the others leave to it, and of soap's and shampoo's "
+          "matrices; lion: of the moment that is kept; auto: 0.95, of lion and ldadam 0.99, of dct_adamw 0.999")},
     {NUMBER(train.adam_eps, 1e-30, 1), AUTO, COUNTS,
-     HELP("adamw, also that of muon, normuon and trion: epsilon; auto: 1e-8")},
+     HELP("epsilon of adamw and of what the others leave to it; auto: 1e-8, of trion 1e-10")},
     {NUMBER(train.momentum, 0, 0.999999), AUTO, COUNTS,
      HELP("decay of the moment; auto: 0.9 of sgd, for which 0 is none, 0.95 of muon, normuon and trion")},
     {CHOICE(train.momentum_form, "auto|heavy-ball|nesterov"), DEFAULT("auto"), COUNTS,
      HELP("whether sgd, muon and normuon step by the moment or by what it will be after the same gradient once more; "
           "auto: heavy-ball of sgd, nesterov of the others")},
     {CHOICE(train.lr_scale, "auto|match-rms-adamw|original"), DEFAULT("auto"), COUNTS,
-     HELP(
-         "muon, normuon, trion: the learning rate of a matrix is times 0.2 sqrt(max(rows, columns)) or sqrt(max(1, rows / "
-         "columns)); auto: match-rms-adamw")},
+     HELP("muon, normuon, shampoo, trion: the learning rate of a matrix is times 0.2 sqrt(max(rows, columns)) or "
+          "sqrt(max(1, rows / columns)); auto: match-rms-adamw")},
     {INTEGER(train.newton_schulz_steps, 1, 20), AUTO, UNIT("steps"), COUNTS,
      HELP("muon, normuon, trion: iterations that bring a matrix near an orthogonal one; auto: 5")},
     {NUMBER(train.rest_lr_ratio, 0, 1000), AUTO, COUNTS,
-     HELP("muon, normuon, trion: learning rate of what they leave to adamw, over train.lr; auto: 1")},
+     HELP(
+         "optimizers that move the blocks' matrices as such: learning rate of what they leave to adamw, over train.lr; "
+         "auto: 1")},
     {INTEGER(train.rank, 1, 65536), AUTO, COUNTS,
-     HELP("trion: directions that a matrix moves in at a step, at most its smaller side; auto: 16")},
+     HELP(
+         "ldadam, dct_adamw: directions in which a matrix's moments are kept; trion: those that it moves in at a step; "
+         "at most its smaller side; auto: 16")},
     {CHOICE(train.rank_score, "auto|l1|l2"), DEFAULT("auto"), COUNTS,
-     HELP("trion: what a direction is chosen by, magnitudes or squares of its coefficients; auto: l1")},
+     HELP("dct_adamw, trion: what a direction is chosen by, magnitudes or squares of its coefficients; auto: l1")},
+    {CHOICE(train.error_feedback, "auto|on|off"), DEFAULT("auto"), COUNTS,
+     HELP(
+         "ldadam, dct_adamw: whether what the directions leave out of a gradient is added to the next one; auto: on of "
+         "ldadam, off of dct_adamw")},
+    {NUMBER(train.basis_memory, 0, 1), AUTO, COUNTS,
+     HELP("ldadam: share of the mean of gradients, beside the new one, in what the directions follow; auto: 0.908")},
+    {INTEGER(train.basis_steps, 1, 1e6), AUTO, UNIT("steps"), COUNTS,
+     HELP(
+         "steps after which directions are found anew: those of dct_adamw, soap's eigenvectors, shampoo's roots; auto: "
+         "1 of dct_adamw, 10 of the others")},
+    {NUMBER(train.damping, 0, 1), AUTO, COUNTS,
+     HELP("shampoo: what is added to the eigenvalues of its matrices, as a share of the largest; auto: 1e-6")},
     {NUMBER(train.row_beta2, 0, 0.9999999), AUTO, COUNTS,
      HELP("normuon: decay of the mean square of a row; auto: 0.95")},
     {NUMBER(train.weight_decay, 0, 10), DEFAULT("0.1"), COUNTS,
@@ -197,8 +211,8 @@ const struct run_field run_fields[] = {
      HELP("tokens of one optimizer step; auto: the training's")},
     {INTEGER(tune.accumulation, 1, 1e6), AUTO, COUNTS, STAGE(tune),
      HELP("micro-batches a step's gradient is summed over; auto: the training's")},
-    {CHOICE(tune.optimizer, "auto|adamw|sgd|lion|muon|normuon|trion"), DEFAULT("auto"), COUNTS, STAGE(tune),
-     HELP("it starts without moments; auto: the training's")},
+    {CHOICE(tune.optimizer, "auto|adamw|sgd|lion|muon|normuon|soap|shampoo|ldadam|dct_adamw|trion"), DEFAULT("auto"),
+     COUNTS, STAGE(tune), HELP("it starts without moments; auto: the training's")},
     {NUMBER(tune.lr, 0, 100), AUTO, COUNTS, STAGE(tune),
      HELP("peak learning rate; auto: a tenth of the training's, where that is known")},
     {CHOICE(tune.schedule, "auto|cosine|wsd|linear|constant"), DEFAULT("auto"), COUNTS, STAGE(tune),

@@ -279,16 +279,12 @@ static int shapes_of(const struct run_config *c, enum model_use use, struct weig
     shapes[count++].shape.rows = largest;
   }
   if (use == MODEL_TRAIN && optimizer_of(c)->by_matrix) {
-    int64_t width = c->model.width, hidden = c->model.mlp_width, query = c->model.heads * c->model.head_dim;
-    const int64_t sizes[][2] = {{query, width},
-                                {c->model.kv_heads * c->model.head_dim, width},
-                                {width, query},
-                                {hidden, width},
-                                {width, hidden}};
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    struct matrix_size sizes[OPTIMIZER_MATRICES];
+    optimizer_matrix_sizes(c, sizes);
+    for (int i = 0; i < OPTIMIZER_MATRICES; i++) {
       shapes[count] = (struct shape){OP_ORTHOGONALIZE, base};
-      shapes[count].shape.rows = sizes[i][0];
-      shapes[count++].shape.width = sizes[i][1];
+      shapes[count].shape.rows = sizes[i].rows;
+      shapes[count++].shape.width = sizes[i].columns;
     }
   }
   return count;
@@ -343,6 +339,8 @@ struct memory_plan layout_memory(const struct ops *ops, const struct device *dev
   plan.prepared = layout_prepared_bytes(ops, device, c);
   plan.activations = layout_activation_bytes(ops, device, c, use);
   plan.workspace = layout_workspace_bytes(ops, device, c, use);
+  int64_t scratch = use == MODEL_TRAIN ? optimizer_step_scratch_bytes(c) : 0;
+  if (scratch) plan.workspace = layout_align(plan.workspace) + scratch;  // behind the device's
   plan.batch = layout_host_tokens(c, use) * (int64_t)(2 * sizeof(int32_t) + sizeof(uint8_t));
   plan.total =
       plan.parameters + plan.gradients + plan.moments + plan.prepared + plan.activations + plan.workspace + plan.batch;

@@ -79,14 +79,14 @@ static bool make_weights(struct model *m, struct error *error) {
   return true;
 }
 
-// Rows of the blocks' matrices before the one at `offset`; -1 where none is there.
-static int64_t row_number(const struct model *m, int64_t offset) {
-  int64_t rows = 0;
+// Words of the state of the blocks' matrices before the one at `offset`; -1 where none is there.
+static int64_t matrix_words(const struct model *m, int64_t offset) {
+  int number = 0;
   for (int i = 0; i < m->table.tensor_count; i++) {
     const struct parameter_tensor *t = &m->table.tensors[i];
     if (t->offset < m->table.norms_end || t->offset >= m->table.matrices_end) continue;
-    if (t->offset == offset) return rows;
-    rows += t->rows;
+    if (t->offset == offset) return optimizer_matrix_offset(&m->config, number);
+    number++;
   }
   return -1;
 }
@@ -100,8 +100,8 @@ static int64_t state_number(const struct model *m, enum state_extent extent, int
     case STATE_REST:
       if (of_blocks) return -1;
       return offset < m->table.norms_end ? offset : offset - (m->table.matrices_end - m->table.norms_end);
-    case STATE_ROWS:
-      return row_number(m, offset);
+    case STATE_MATRICES:
+      return matrix_words(m, offset);
     case STATE_NONE:
       break;
   }
@@ -111,7 +111,7 @@ static int64_t state_number(const struct model *m, enum state_extent extent, int
 void *model_state(const struct model *m, int array, int64_t offset) {
   int64_t number = state_number(m, optimizer_of(&m->config)->state(&m->config).extent[array], offset);
   if (!m->state[array] || number < 0) return NULL;
-  size_t element = array == STATE_OF_ROWS ? sizeof(float) : dtype_bytes(m->state_type);
+  size_t element = array == STATE_OF_MATRICES ? sizeof(float) : dtype_bytes(m->state_type);
   return (char *)m->state[array] + (size_t)number * element;
 }
 
@@ -132,7 +132,7 @@ static void list_matrices(struct model *m) {
                                       .decay = true,
                                       .master = m->master};
     m->matrices[m->matrix_count++] =
-        (struct optimizer_matrix){tensor, t->rows, t->columns, model_state(m, STATE_OF_ROWS, t->offset)};
+        (struct optimizer_matrix){tensor, t->rows, t->columns, model_state(m, STATE_OF_MATRICES, t->offset)};
   }
 }
 
@@ -165,7 +165,9 @@ struct model *model_create(const struct ops *ops, struct device *device, const s
   m->table = parameter_table(&m->arena, resolved);
   if (!check_room(m, error)) goto failed;
   if (!get_memory(m, error)) goto failed;
-  ops->set_workspace(device, m->workspace, (size_t)m->memory.workspace);
+  int64_t workspace = layout_workspace_bytes(ops, device, resolved, use);
+  ops->set_workspace(device, m->workspace, (size_t)workspace);
+  if (use == MODEL_TRAIN) m->optimizer_scratch = (float *)((char *)m->workspace + layout_align(workspace));
   m->blocks = arena_array(&m->arena, (size_t)resolved->model.layers, sizeof *m->blocks);
   layout_activations(m, use);
   if (!make_weights(m, error)) goto failed;
@@ -319,7 +321,8 @@ void model_update(struct model *m, double lr, int64_t step, int slot) {
                                      .range_count = count,
                                      .blocks_range = blocks_range,
                                      .matrices = m->matrices,
-                                     .matrix_count = m->matrix_count};
+                                     .matrix_count = m->matrix_count,
+                                     .scratch = m->optimizer_scratch};
   m->ops->square_sum(m->device, spans, count, &m->square_sums[slot]);
   optimizer_of(&m->config)->step(&optimizer);
   model_prepare(m, step + 1);
@@ -329,14 +332,16 @@ void model_update(struct model *m, double lr, int64_t step, int slot) {
 // Formats whose density has a schedule make some steps another sequence: the weights are prepared for the next step.
 void model_step(struct model *m, const struct token_batch *batch, int64_t targets, double lr, int64_t step, int slot) {
   int sequence = format_sequence(m->config.parsed_format, step + 1, m->config.train.steps);
-  if (m->ops->repeat_begin) m->ops->repeat_begin(m->device, sequence);
+  const struct optimizer *optimizer = optimizer_of(&m->config);
+  bool repeats = m->ops->repeat_begin && !(optimizer->irregular && optimizer->irregular(&m->config));
+  if (repeats) m->ops->repeat_begin(m->device, sequence);
   for (int64_t row = 0; row < batch->rows; row += m->rows) {
     struct token_batch micro = {m->rows, batch->tokens + row, batch->targets + row,
                                 batch->mask ? batch->mask + row : NULL};
     model_gradient(m, &micro, 1 / (double)targets, row, row == 0, MODEL_STEP_SLOT);
   }
   model_update(m, lr, step, MODEL_STEP_SLOT);
-  if (m->ops->repeat_end) m->ops->repeat_end(m->device);
+  if (repeats) m->ops->repeat_end(m->device);
   m->ops->copy(m->device, &m->loss_sums[slot], &m->loss_sums[MODEL_STEP_SLOT], sizeof *m->loss_sums);
   m->ops->copy(m->device, &m->square_sums[slot], &m->square_sums[MODEL_STEP_SLOT], sizeof *m->square_sums);
 }

@@ -77,6 +77,7 @@ struct model {
   struct optimizer_matrix *matrices;  // of all blocks, in order
   int matrix_count;
   void *state_memory, *prepared_memory, *activation_memory, *workspace;
+  float *optimizer_scratch;  // behind the device's part of the workspace
 
   struct block_weights *weights;
   struct weight *head;

@@ -8,6 +8,7 @@
 
 #include "base/version.h"
 #include "kernels/formats/format.h"
+#include "kernels/lapack.h"
 #include "trainer/stages/stage.h"
 #include "trainer/training.h"
 
@@ -53,6 +54,7 @@ bool report_start(struct training *t, struct error *error) {
   t->ops->describe(t->device, &device);
   const struct stage *stage = stage_find(c->stage);
   const char *libraries = stage && stage->libraries ? stage->libraries(c, &t->arena) : NULL;
+  if (!libraries && optimizer_of(c)->by_lapack) libraries = lapack_library(&t->arena);
   if (libraries) text_format(&device, "; %s", libraries);
   struct json_writer *json = event_begin(&t->log, "start");
   json_key_string(json, "trainer", "isoloss-train " ISOLOSS_VERSION);

@@ -10,10 +10,11 @@
 #include "kernels/cases/operations.h"
 
 const struct operation *const operations[] = {
-    &operation_linear,  &operation_norm,     &operation_qkv,           &operation_attention,
-    &operation_swiglu,  &operation_head,     &operation_embedding,     &operation_optimizer,
-    &operation_convert, &operation_fill,     &operation_weight_format, &operation_activation_format,
-    &operation_pruning, &operation_momentum, &operation_orthogonal,    &operation_dct,
+    &operation_linear,   &operation_norm,       &operation_qkv,           &operation_attention,
+    &operation_swiglu,   &operation_head,       &operation_embedding,     &operation_optimizer,
+    &operation_convert,  &operation_fill,       &operation_weight_format, &operation_activation_format,
+    &operation_pruning,  &operation_momentum,   &operation_orthogonal,    &operation_dct,
+    &operation_matrices, &operation_directions,
 };
 const size_t operation_count = CASE_COUNT_OF(operations);
 

@@ -1,22 +1,32 @@
-// A matrix cut down to its largest directions of the discrete cosine transform.
+// The directions of the discrete cosine transform that hold most of a matrix.
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "kernels/cases/operations.h"
 
-enum { X, COUNT };
+enum { X, CHOSEN, CAME_FROM, BASIS, COUNT };
 
-// Rows, columns, rank, score. Wide, tall, square; one direction, all of them, more than there are.
+// Rows, columns, rank, score. Wide, tall, square; one direction, all of them.
 static const struct case_shape shapes[] = {
     {{16, 48, 4, DCT_SCORE_L1}},  {{48, 16, 4, DCT_SCORE_L2}},  {{33, 33, 7, DCT_SCORE_L1}}, {{21, 5, 1, DCT_SCORE_L2}},
-    {{16, 32, 16, DCT_SCORE_L1}}, {{32, 16, 99, DCT_SCORE_L1}}, {{80, 96, 8, DCT_SCORE_L2}}};
+    {{16, 32, 16, DCT_SCORE_L1}}, {{32, 16, 15, DCT_SCORE_L1}}, {{40, 48, 8, DCT_SCORE_L2}}};
+
+static int64_t side_of(const struct op_case *c) { return c->size[0] < c->size[1] ? c->size[0] : c->size[1]; }
 
 static void declare(struct op_case *c) {
+  struct argument *a = c->arguments;
+  int64_t rank = c->size[2];
   c->count = COUNT;
-  c->arguments[X] = case_result("projection", CASE_FLOAT32, c->size[0] * c->size[1], 1e-5);
-  c->arguments[X].kept = true;
-  c->arguments[X].scale = 1;
+  a[X] = case_input("x", CASE_FLOAT32, c->size[0] * c->size[1], 1);
+  a[CHOSEN] = case_result("chosen", CASE_IDS, rank, 0);
+  a[CHOSEN].kept = true;
+  a[CAME_FROM] = case_result("came from", CASE_IDS, rank, 0);
+  a[BASIS] = case_result("basis", CASE_FLOAT32, rank * side_of(c), 1e-6);
+}
+
+// Chosen before: every other one.
+static void adjust(struct op_case *c) {
+  for (int64_t j = 0; j < c->size[2]; j++) c->arguments[CHOSEN].start[j] = (double)(2 * j % side_of(c));
 }
 
 // By the formula, one direction after the other: the coefficient of direction k with line `other` of the matrix.
@@ -32,39 +42,52 @@ static double cosine(int64_t side, int64_t k, int64_t i) {
 static double forward(const struct op_case *c) {
   bool wide = c->size[0] < c->size[1];
   int64_t side = wide ? c->size[0] : c->size[1], lines = wide ? c->size[1] : c->size[0], rank = c->size[2];
-  const double *start = c->arguments[X].start;
-  double *x = case_values(c, X);
-  double *score = memory_get((size_t)side * sizeof *score), *part = memory_get((size_t)(side * lines) * sizeof *part);
+  const double *x = case_values(c, X);
+  double *score = memory_get((size_t)side * sizeof *score);
   for (int64_t k = 0; k < side; k++) {
     score[k] = 0;
     for (int64_t other = 0; other < lines; other++) {
       double sum = 0;
-      for (int64_t i = 0; i < side; i++) sum += cosine(side, k, i) * entry(c, start, wide, i, other);
-      part[k * lines + other] = sum;
+      for (int64_t i = 0; i < side; i++) sum += cosine(side, k, i) * entry(c, x, wide, i, other);
       score[k] += c->size[3] == DCT_SCORE_L2 ? sum * sum : fabs(sum);
     }
   }
-  memset(x, 0, (size_t)c->arguments[X].count * sizeof *x);
-  for (int64_t kept = 0; kept < rank && kept < side; kept++) {
+  double *chosen = case_values(c, CHOSEN), *came_from = case_values(c, CAME_FROM);
+  for (int64_t kept = 0; kept < rank; kept++) {
     int64_t best = 0;
     for (int64_t k = 1; k < side; k++)
       if (score[k] > score[best]) best = k;
     score[best] = -1;
-    for (int64_t other = 0; other < lines; other++)
-      for (int64_t i = 0; i < side; i++)
-        x[wide ? i * c->size[1] + other : other * c->size[1] + i] += cosine(side, best, i) * part[best * lines + other];
+  }
+  for (int64_t k = 0, made = 0; k < side; k++) {
+    if (score[k] >= 0) continue;
+    chosen[made] = (double)k;
+    came_from[made] = -1;
+    for (int64_t j = rank - 1; j >= 0; j--)
+      if (c->arguments[CHOSEN].start[j] == (double)k) came_from[made] = (double)j;
+    for (int64_t i = 0; i < side; i++) case_values(c, BASIS)[made * side + i] = cosine(side, k, i);
+    made++;
   }
   free(score);
-  free(part);
   return 0;
 }
 
-static void run_project(struct case_run *run) {
+static void run_basis(struct case_run *run) {
   const int64_t *size = run->c->size;
-  run->ops->project_dct(run->device, size[0], size[1], size[2], (enum dct_score)size[3], run->data[X]);
+  void *const *d = run->data;
+  run->ops->dct_basis(run->device, size[0], size[1], size[2], (enum dct_score)size[3], d[X], d[CHOSEN], d[CAME_FROM],
+                      d[BASIS]);
 }
 
-static const struct case_pass passes[] = {{"project dct", run_project, NULL, false, NULL}};
+static const struct case_pass passes[] = {{"dct basis", run_basis, NULL, false, NULL}};
+
+// The basis of what was chosen, without choosing.
+static void variants(struct case_run *run) {
+  const int64_t *size = run->c->size;
+  void *const *d = run->data;
+  run->ops->clear(run->device, d[BASIS], (size_t)run->c->arguments[BASIS].count * sizeof(float));
+  run->ops->dct_basis(run->device, size[0], size[1], size[2], (enum dct_score)size[3], NULL, d[CHOSEN], NULL, d[BASIS]);
+}
 
 static struct op_shape op_shape(const struct op_case *c) {
   return (struct op_shape){.rows = c->size[0], .width = c->size[1], .training = true};
@@ -78,6 +101,8 @@ const struct operation operation_dct = {.name = "dct",
                                         .kind = OP_ORTHOGONALIZE,
                                         .op_shape = op_shape,
                                         .declare = declare,
+                                        .adjust = adjust,
                                         .forward = forward,
                                         .passes = passes,
-                                        .pass_count = CASE_COUNT_OF(passes)};
+                                        .pass_count = CASE_COUNT_OF(passes),
+                                        .variants = variants};

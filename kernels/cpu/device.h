@@ -139,5 +139,16 @@ void cpu_normalize_rows(struct device *device, int64_t rows, int64_t columns, do
 
 // dct.c
 size_t dct_scratch_bytes(int64_t rows, int64_t columns);
-void cpu_project_dct(struct device *device, int64_t rows, int64_t columns, int64_t rank, enum dct_score score,
-                     float *x);
+void cpu_dct_basis(struct device *device, int64_t rows, int64_t columns, int64_t rank, enum dct_score score,
+                   const float *x, int32_t *chosen, int32_t *came_from, float *basis);
+
+// matrices.c
+void cpu_product(struct device *device, enum gemm_form form, int64_t m, int64_t n, int64_t k, const float *a,
+                 const float *b, float *c, bool accumulate);
+void cpu_mix(struct device *device, int64_t count, float *to, float keep, const float *from, float share);
+void cpu_gather(struct device *device, int64_t rows, int64_t columns, bool by_column, const int32_t *order,
+                const float *from, float *to);
+void cpu_rotate_moments(struct device *device, int64_t rank, int64_t count, const float *rotation, double c1, double c2,
+                        const float *m, const float *v, float *m_to, float *v_to);
+void cpu_orthonormalize(struct device *device, int64_t rank, int64_t side, float *x, const float *by, int32_t *order);
+void cpu_eigenvectors(struct device *device, int64_t n, float *x, double exponent, double damping);

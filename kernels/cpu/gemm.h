@@ -1,13 +1,7 @@
-// Matrix products: three forms, row-major, behind one seam. Implementations: plain C (always there; the oracle and the
-// fallback), oneDNN, and bfloat16 products of our own (bfloat16.h). Sums are float32 whatever the operands are.
+// Matrix products: the forms of ops.h, row-major, behind one seam. Implementations: plain C (always there; the oracle
+// and the fallback), oneDNN, and bfloat16 products of our own (bfloat16.h). Sums are float32 whatever the operands are.
 #pragma once
 #include "kernels/ops.h"
-
-enum gemm_form {
-  GEMM_NT,  // C [m, n] = A [m, k] B^T, B [n, k]: a layer forward
-  GEMM_NN,  // C [m, n] = A [m, k] B,   B [k, n]: the gradient of its input
-  GEMM_TN,  // C [m, n] = A^T B, A [k, m], B [k, n]: the gradient of its weights
-};
 
 struct gemm {
   enum gemm_form form;

@@ -21,30 +21,6 @@ static struct scratch scratch_of(int64_t rows, int64_t columns) {
 
 size_t orthogonal_scratch_bytes(int64_t rows, int64_t columns) { return scratch_of(rows, columns).end; }
 
-struct mix_call {  // items: elements
-  float *to;
-  const float *from;
-  float a, b;
-};
-// to = a to + b from
-static void mix_pass(const void *argument, int64_t begin, int64_t end, int worker) {
-  const struct mix_call *call = argument;
-  for (int64_t i = begin; i < end; i++) call->to[i] = call->a * call->to[i] + call->b * call->from[i];
-}
-// to = a from
-static void scale_pass(const void *argument, int64_t begin, int64_t end, int worker) {
-  const struct mix_call *call = argument;
-  for (int64_t i = begin; i < end; i++) call->to[i] = call->a * call->from[i];
-}
-
-static void scale(struct device *device, int64_t count, float *to, float a, const float *from) {
-  device_run(device, scale_pass, &(struct mix_call){.to = to, .from = from, .a = a}, count, 16384);
-}
-
-static void multiply(struct device *device, const struct gemm *gemm, const float *a, const float *b, float *c) {
-  if (device->error.code == EXIT_DONE) gemm_run(device->gemm, gemm, a, b, c, &device->error);
-}
-
 static double norm_of(struct device *device, int64_t count, const float *x, double *sums) {
   struct square_call call = {.data = x, .partial = sums};
   device_run(device, device->level->square_sum, &call, count, SQUARE_BLOCK);
@@ -59,28 +35,22 @@ void cpu_orthogonalize(struct device *device, int64_t rows, int64_t columns, int
   if (!memory) return;
   int64_t count = rows * columns, side = rows < columns ? rows : columns;
   bool wide = rows <= columns;
-  float *other = (float *)memory, *product = (float *)(memory + s.product), *square = (float *)(memory + s.square);
+  float *other = (float *)memory, *gram = (float *)(memory + s.product), *square = (float *)(memory + s.square);
   double norm = norm_of(device, count, x, (double *)(memory + s.sums));
   if (device->error.code != EXIT_DONE) return;
-  scale(device, count, x, (float)(1 / fmax(norm, ORTHOGONALIZE_LEAST_NORM)), x);
+  cpu_mix(device, count, x, 0, x, (float)(1 / fmax(norm, ORTHOGONALIZE_LEAST_NORM)));
   float *from = x, *to = other;
   for (int step = 0; step < steps; step++) {
-    struct gemm gram = {.form = wide ? GEMM_NT : GEMM_TN, .m = side, .n = side, .k = wide ? columns : rows};
-    struct gemm squared = {.form = GEMM_NN, .m = side, .n = side, .k = side};
-    struct gemm moved = {.form = GEMM_NN, .m = rows, .n = columns, .k = side, .accumulate = true};
-    multiply(device, &gram, from, from, product);
-    multiply(device, &squared, product, product, square);
-    device_run(
-        device, mix_pass,
-        &(struct mix_call){.to = square, .from = product, .a = (float)ORTHOGONALIZE_C, .b = (float)ORTHOGONALIZE_B},
-        side * side, 16384);
-    scale(device, count, to, (float)ORTHOGONALIZE_A, from);
-    multiply(device, &moved, wide ? square : from, wide ? from : square, to);
+    cpu_product(device, wide ? GEMM_NT : GEMM_TN, side, side, wide ? columns : rows, from, from, gram, false);
+    cpu_product(device, GEMM_NN, side, side, side, gram, gram, square, false);
+    cpu_mix(device, side * side, square, (float)ORTHOGONALIZE_C, gram, (float)ORTHOGONALIZE_B);
+    cpu_mix(device, count, to, 0, from, (float)ORTHOGONALIZE_A);
+    cpu_product(device, GEMM_NN, rows, columns, side, wide ? square : from, wide ? from : square, to, true);
     float *turn = from;
     from = to;
     to = turn;
   }
-  if (from != x) scale(device, count, x, 1, from);
+  if (from != x) cpu_mix(device, count, x, 0, from, 1);
 }
 
 struct rows_call {  // items: rows
@@ -123,5 +93,5 @@ void cpu_normalize_rows(struct device *device, int64_t rows, int64_t columns, do
     before += sums[row];
     after += sums[rows + row];
   }
-  scale(device, rows * columns, x, (float)(sqrt(before) / (sqrt(after) + NORMALIZE_ROWS_EPSILON)), x);
+  cpu_mix(device, rows * columns, x, 0, x, (float)(sqrt(before) / (sqrt(after) + NORMALIZE_ROWS_EPSILON)));
 }

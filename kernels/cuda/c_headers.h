@@ -20,5 +20,6 @@ extern "C" {
 #include "kernels/formats/gaussian.h"
 #include "kernels/formats/grid.h"
 #include "kernels/formats/scale_value.h"
+#include "kernels/lapack.h"
 #include "kernels/ops.h"
 }

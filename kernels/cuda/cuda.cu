@@ -4,6 +4,7 @@
 #include "kernels/cuda/blocks.cuh"
 #include "kernels/cuda/dct.cuh"
 #include "kernels/cuda/head.cuh"
+#include "kernels/cuda/matrices.cuh"
 #include "kernels/cuda/memory.cuh"
 #include "kernels/cuda/orthogonal.cuh"
 
@@ -62,7 +63,13 @@ constexpr struct ops make_ops(const char *name) {
   ops.momentum_step = momentum_step;
   ops.orthogonalize = orthogonalize;
   ops.normalize_rows = normalize_rows;
-  ops.project_dct = project_dct;
+  ops.product = product;
+  ops.mix = mix;
+  ops.gather = gather;
+  ops.dct_basis = dct_basis;
+  ops.rotate_moments = rotate_moments;
+  ops.orthonormalize = orthonormalize;
+  ops.eigenvectors = eigenvectors;
   ops.fill_normal = fill_normal;
   ops.fill_constant = fill_constant;
   return ops;

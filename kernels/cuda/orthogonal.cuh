@@ -2,22 +2,9 @@
 // kernels/ops.h.
 // Shapes: x, other [rows, columns]; product, square [side, side], side the smaller of the two; v [rows]; sums doubles.
 #pragma once
-#include "kernels/cuda/optimizer.cuh"
-#include "kernels/cuda/products.cuh"
+#include "kernels/cuda/matrices.cuh"
 
 namespace {
-
-// to = a to + b from
-__global__ void __launch_bounds__(ELEMENT_THREADS)
-    mix_kernel(int64_t count, device_pointer<float> to, device_pointer<const float> from, float a, float b) {
-  for (int64_t i = first_piece(); i < count; i += piece_stride()) to[i] = a * to[i] + b * from[i];
-}
-
-// to = a from
-__global__ void __launch_bounds__(ELEMENT_THREADS)
-    scale_kernel(int64_t count, device_pointer<float> to, device_pointer<const float> from, float a) {
-  for (int64_t i = first_piece(); i < count; i += piece_stride()) to[i] = a * from[i];
-}
 
 // x *= sqrt(above) / max(sqrt(below) + added, least), `above` NULL: 1.
 __global__ void __launch_bounds__(ELEMENT_THREADS)
@@ -54,18 +41,13 @@ __global__ void __launch_bounds__(SQUARE_THREADS)
   sums[rows + row] = sum * factor * factor;
 }
 
-inline void scale(struct device *device, int64_t count, float *to, float a, const float *from) {
-  run(device, scale_kernel, {"scale", element_blocks(count), ELEMENT_THREADS, 0}, count, view(to, count),
-      view(from, count), a);
-}
-
 void orthogonalize(struct device *device, int64_t rows, int64_t columns, int steps, float *x) {
   struct cuda_orthogonal_scratch s = cuda_orthogonal_scratch(rows, columns);
   char *memory = scratch(device, s.end, "making a matrix orthogonal");
   if (!memory) return;
   int64_t count = rows * columns, side = rows < columns ? rows : columns, blocks = ceil_div(count, SQUARE_BLOCK);
   bool wide = rows <= columns;
-  float *other = (float *)memory, *product = (float *)(memory + s.product), *square = (float *)(memory + s.square);
+  float *other = (float *)memory, *gram = (float *)(memory + s.product), *square = (float *)(memory + s.square);
   double *sums = (double *)(memory + s.sums), *total = sums + blocks;
   run(device, square_sum_kernel, {"square_sum", (unsigned)blocks, SQUARE_THREADS, 0}, count,
       view((const float *)x, count), view(sums, blocks));
@@ -75,23 +57,16 @@ void orthogonalize(struct device *device, int64_t rows, int64_t columns, int ste
       view(x, count), view((const double *)nullptr, 1), view((const double *)total, 1), 0.0, ORTHOGONALIZE_LEAST_NORM);
   float *from = x, *to = other;
   for (int step = 0; step < steps; step++) {
-    // As columns of columns: a row-major C = A B is C^T = B^T A^T.
-    if (wide)
-      multiply(device, {side, side, columns, true, false, DTYPE_FLOAT32, DTYPE_FLOAT32}, from, from, product, false);
-    else
-      multiply(device, {side, side, rows, false, true, DTYPE_FLOAT32, DTYPE_FLOAT32}, from, from, product, false);
-    multiply(device, {side, side, side, false, false, DTYPE_FLOAT32, DTYPE_FLOAT32}, product, product, square, false);
-    run(device, mix_kernel, {"mix", element_blocks(side * side), ELEMENT_THREADS, 0}, side * side,
-        view(square, side * side), view((const float *)product, side * side), (float)ORTHOGONALIZE_C,
-        (float)ORTHOGONALIZE_B);
-    scale(device, count, to, (float)ORTHOGONALIZE_A, from);
-    multiply(device, {columns, rows, side, false, false, DTYPE_FLOAT32, DTYPE_FLOAT32}, wide ? from : square,
-             wide ? square : from, to, true);
+    product(device, wide ? GEMM_NT : GEMM_TN, side, side, wide ? columns : rows, from, from, gram, false);
+    product(device, GEMM_NN, side, side, side, gram, gram, square, false);
+    mix(device, side * side, square, (float)ORTHOGONALIZE_C, gram, (float)ORTHOGONALIZE_B);
+    mix(device, count, to, 0, from, (float)ORTHOGONALIZE_A);
+    product(device, GEMM_NN, rows, columns, side, wide ? square : from, wide ? from : square, to, true);
     float *turn = from;
     from = to;
     to = turn;
   }
-  if (from != x) scale(device, count, x, 1, from);
+  if (from != x) mix(device, count, x, 0, from, 1);
 }
 
 void normalize_rows(struct device *device, int64_t rows, int64_t columns, double beta2, float *v, float *x) {

@@ -47,9 +47,11 @@ struct cuda_orthogonal_scratch cuda_orthogonal_scratch(int64_t rows, int64_t col
 
 struct cuda_dct_scratch cuda_dct_scratch(int64_t rows, int64_t columns) {
   int64_t side = rows < columns ? rows : columns;
-  struct cuda_dct_scratch s = {.basis = cuda_aligned_bytes((size_t)(rows * columns) * sizeof(float))};
-  s.scores = s.basis + cuda_aligned_bytes((size_t)(side * side) * sizeof(float));
-  s.end = s.scores + (size_t)side * sizeof(double);
+  struct cuda_dct_scratch s = {.all = cuda_aligned_bytes((size_t)(rows * columns) * sizeof(float))};
+  s.scores = s.all + cuda_aligned_bytes((size_t)(side * side) * sizeof(float));
+  s.places = s.scores + cuda_aligned_bytes((size_t)side * sizeof(double));
+  s.ranks = s.places + cuda_aligned_bytes((size_t)side * sizeof(int32_t));
+  s.end = s.ranks + (size_t)side * sizeof(int32_t);
   return s;
 }
 

@@ -35,8 +35,8 @@ struct cuda_orthogonal_scratch {  // from 0 a matrix of the same size; two squar
   size_t product, square, sums, end;
 };
 struct cuda_orthogonal_scratch cuda_orthogonal_scratch(int64_t rows, int64_t columns);
-struct cuda_dct_scratch {  // from 0 a matrix of the same size; the basis; a score for each direction
-  size_t basis, scores, end;
+struct cuda_dct_scratch {  // from 0 a matrix of the same size; all directions; a score and two numbers for each
+  size_t all, scores, places, ranks, end;
 };
 struct cuda_dct_scratch cuda_dct_scratch(int64_t rows, int64_t columns);
 struct cuda_sort_scratch {

@@ -377,10 +377,50 @@ static void normalize_rows(struct device *d, int64_t rows, int64_t columns, doub
   end(of(d), began, (struct bench_call){.name = "normalize rows", .size = {rows, columns}});
 }
 
-static void project_dct(struct device *d, int64_t rows, int64_t columns, int64_t rank, enum dct_score score, float *x) {
+static void product(struct device *d, enum gemm_form form, int64_t m, int64_t n, int64_t k, const float *a,
+                    const float *b, float *c, bool accumulate) {
   double began = start(of(d));
-  of(d)->inner->project_dct(of(d)->inner_device, rows, columns, rank, score, x);
-  end(of(d), began, (struct bench_call){.name = "project dct", .size = {rows, columns, rank}});
+  of(d)->inner->product(of(d)->inner_device, form, m, n, k, a, b, c, accumulate);
+  end(of(d), began, (struct bench_call){.name = "optimizer's product", .size = {m, n, k}});
+}
+
+static void mix(struct device *d, int64_t count, float *to, float keep, const float *from, float share) {
+  double began = start(of(d));
+  of(d)->inner->mix(of(d)->inner_device, count, to, keep, from, share);
+  end(of(d), began, (struct bench_call){.name = "mix", .size = {count}});
+}
+
+static void gather(struct device *d, int64_t rows, int64_t columns, bool by_column, const int32_t *order,
+                   const float *from, float *to) {
+  double began = start(of(d));
+  of(d)->inner->gather(of(d)->inner_device, rows, columns, by_column, order, from, to);
+  end(of(d), began, (struct bench_call){.name = "gather", .size = {rows, columns}});
+}
+
+static void dct_basis(struct device *d, int64_t rows, int64_t columns, int64_t rank, enum dct_score score,
+                      const float *x, int32_t *chosen, int32_t *came_from, float *basis) {
+  double began = start(of(d));
+  of(d)->inner->dct_basis(of(d)->inner_device, rows, columns, rank, score, x, chosen, came_from, basis);
+  end(of(d), began, (struct bench_call){.name = "dct basis", .size = {rows, columns, rank}});
+}
+
+static void rotate_moments(struct device *d, int64_t rank, int64_t count, const float *rotation, double c1, double c2,
+                           const float *m, const float *v, float *m_to, float *v_to) {
+  double began = start(of(d));
+  of(d)->inner->rotate_moments(of(d)->inner_device, rank, count, rotation, c1, c2, m, v, m_to, v_to);
+  end(of(d), began, (struct bench_call){.name = "rotate moments", .size = {rank, count}});
+}
+
+static void orthonormalize(struct device *d, int64_t rank, int64_t side, float *x, const float *by, int32_t *order) {
+  double began = start(of(d));
+  of(d)->inner->orthonormalize(of(d)->inner_device, rank, side, x, by, order);
+  end(of(d), began, (struct bench_call){.name = "orthonormalize", .size = {rank, side}});
+}
+
+static void eigenvectors(struct device *d, int64_t n, float *x, double exponent, double damping) {
+  double began = start(of(d));
+  of(d)->inner->eigenvectors(of(d)->inner_device, n, x, exponent, damping);
+  end(of(d), began, (struct bench_call){.name = "eigenvectors", .size = {n}});
 }
 
 static void fill_normal(struct device *d, float *data, int64_t count, double std, uint64_t seed, uint32_t tensor) {
@@ -441,7 +481,13 @@ void bench_profile_open(struct bench_profile *profile, struct bench *bench) {
                                             .momentum_step = momentum_step,
                                             .orthogonalize = orthogonalize,
                                             .normalize_rows = normalize_rows,
-                                            .project_dct = project_dct,
+                                            .product = product,
+                                            .mix = mix,
+                                            .gather = gather,
+                                            .dct_basis = dct_basis,
+                                            .rotate_moments = rotate_moments,
+                                            .orthonormalize = orthonormalize,
+                                            .eigenvectors = eigenvectors,
                                             .fill_normal = fill_normal,
                                             .fill_constant = fill_constant}};
 }

@@ -50,10 +50,6 @@ static inline struct run_config configuration_of(const char *format, int layers,
   return configuration_by("adamw", 0.002, format, layers, dtype, recompute);
 }
 
-static inline struct run_config configuration_with(const char *optimizer, double lr) {
-  return configuration_by(optimizer, lr, "none", 2, "float32", "none");
-}
-
 static inline struct run_config configuration(const char *dtype, const char *recompute) {
   return configuration_of("none", 2, dtype, recompute);
 }

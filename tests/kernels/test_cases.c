@@ -127,9 +127,29 @@ static void one_step_less(struct device *device, int64_t rows, int64_t columns, 
   ops->orthogonalize(device, rows, columns, steps - 1, x);
 }
 
-static void one_direction_more(struct device *device, int64_t rows, int64_t columns, int64_t rank, enum dct_score score,
-                               float *x) {
-  ops->project_dct(device, rows, columns, rank + 1, score, x);
+static void first_for_last(struct device *device, int64_t rows, int64_t columns, int64_t rank, enum dct_score score,
+                           const float *x, int32_t *chosen, int32_t *came_from, float *basis) {
+  ops->dct_basis(device, rows, columns, rank, score, x, chosen, came_from, basis);
+  ops->clear(device, chosen + rank - 1, sizeof *chosen);
+}
+
+static void wrong_form(struct device *device, enum gemm_form form, int64_t m, int64_t n, int64_t k, const float *a,
+                       const float *b, float *c, bool accumulate) {
+  ops->product(device, form, m, n, k, a, b, c, false);
+}
+
+static void variance_as_it_was(struct device *device, int64_t rank, int64_t count, const float *rotation, double c1,
+                               double c2, const float *m, const float *v, float *m_to, float *v_to) {
+  ops->rotate_moments(device, rank, count, rotation, c1, c2, m, v, m_to, v_to);
+  ops->copy(device, v_to, v, sizeof *v);
+}
+
+static void not_in_order(struct device *device, int64_t rank, int64_t side, float *x, const float *by, int32_t *order) {
+  ops->orthonormalize(device, rank, side, x, NULL, NULL);
+}
+
+static void no_damping(struct device *device, int64_t n, float *x, double exponent, double damping) {
+  ops->eigenvectors(device, n, x, exponent, 0);
 }
 
 static void never_pruned(struct device *device, const struct pruned_weight *weights, int count, int64_t step) {}
@@ -170,7 +190,11 @@ static void faults_are_caught(void) {
   PLANT("optimizer", adamw_step, no_clipping, COMPARED);
   PLANT("momentum", momentum_step, looks_ahead, COMPARED);
   PLANT("orthogonal", orthogonalize, one_step_less, COMPARED);
-  PLANT("dct", project_dct, one_direction_more, COMPARED);
+  PLANT("dct", dct_basis, first_for_last, COMPARED);
+  PLANT("matrices", product, wrong_form, COMPARED);
+  PLANT("directions", rotate_moments, variance_as_it_was, COMPARED);
+  PLANT("directions", orthonormalize, not_in_order, COMPARED);
+  PLANT("directions", eigenvectors, no_damping, COMPARED);
   PLANT("pruning", weights_prune, never_pruned, COMPARED);
   PLANT("convert", convert, last_not_written, COMPARED);
 }

@@ -1,46 +1,13 @@
 // Cholesky factors by LAPACK's C interface. A row-major matrix is a column-major one transposed: the upper triangle
 // here is the lower one there. See internal.h.
-#include <dlfcn.h>
+#include "kernels/lapack.h"
+
 #include <lapacke.h>
-#include <pthread.h>
 #include <string.h>
 
 #include "trainer/compress/internal.h"
 
-// An optimized BLAS in LAPACK's place would start threads of its own: a compression is one thread, and sums in the
-// order of one.
-static void use_one_thread(void) {
-  static const char *const setters[] = {"openblas_set_num_threads", "bli_thread_set_num_threads",
-                                        "MKL_Set_Num_Threads"};
-  for (size_t i = 0; i < sizeof setters / sizeof *setters; i++) {
-    void *found = dlsym(RTLD_DEFAULT, setters[i]);
-    void (*set_int)(int);
-    void (*set_long)(int64_t);
-    if (found && i == 1) {  // BLIS counts in its dim_t
-      memcpy(&set_long, &found, sizeof found);
-      set_long(1);
-    } else if (found) {
-      memcpy(&set_int, &found, sizeof found);
-      set_int(1);
-    }
-  }
-}
-
-static void prepare(void) {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
-  pthread_once(&once, use_one_thread);
-}
-
-const char *compress_library(struct arena *arena) {
-  lapack_int major = 0, minor = 0, patch = 0;
-  prepare();
-  LAPACKE_ilaver(&major, &minor, &patch);
-  char *(*openblas)(void);
-  void *found = dlsym(RTLD_DEFAULT, "openblas_get_config");
-  if (!found) return arena_format(arena, "LAPACK %d.%d.%d", (int)major, (int)minor, (int)patch);
-  memcpy(&openblas, &found, sizeof found);
-  return arena_format(arena, "LAPACK %d.%d.%d (%s)", (int)major, (int)minor, (int)patch, openblas());
-}
+const char *compress_library(struct arena *arena) { return lapack_library(arena); }
 
 static bool not_positive(lapack_int info, int64_t n, struct error *error) {
   if (info < 0) return error_set(error, EXIT_ENVIRONMENT, "LAPACK refused its argument %d", (int)-info);
@@ -55,7 +22,7 @@ static void clear_below(double *a, int64_t n) {
 }
 
 bool lapack_cholesky(double *a, int64_t n, struct error *error) {
-  prepare();
+  lapack_use_one_thread();
   lapack_int info = LAPACKE_dpotrf_work(LAPACK_COL_MAJOR, 'L', (lapack_int)n, a, (lapack_int)n);
   if (info) return not_positive(info, n, error);
   clear_below(a, n);
@@ -74,7 +41,7 @@ static void reverse(double *a, int64_t n) {
 // H = A A^T with A upper is a Cholesky factorization from the last row on, and U = A^-1: the inverse itself is not
 // needed.
 bool lapack_inverse_cholesky(double *a, int64_t n, struct error *error) {
-  prepare();
+  lapack_use_one_thread();
   reverse(a, n);  // the upper triangle is the lower one now: column-major, the upper one
   lapack_int info = LAPACKE_dpotrf_work(LAPACK_COL_MAJOR, 'U', (lapack_int)n, a, (lapack_int)n);
   if (!info) info = LAPACKE_dtrtri_work(LAPACK_COL_MAJOR, 'U', 'N', (lapack_int)n, a, (lapack_int)n);

@@ -17,8 +17,33 @@ void optimizer_take_directions(const struct optimizer_step *s, struct momentum m
   s->ops->momentum_step(s->device, &momentum, &all, 1, s->square_sum);
 }
 
+void optimizer_clip(const struct optimizer_step *s, const struct optimizer_matrix *matrix, float *kept) {
+  struct momentum momentum = optimizer_momentum_numbers(s);
+  momentum.beta1 = kept ? 1 : 0;
+  momentum.share1 = 1;
+  struct optimizer_tensor one = matrix->tensor;
+  one.parameter = NULL;
+  one.m = kept;
+  one.state = DTYPE_FLOAT32;
+  s->ops->momentum_step(s->device, &momentum, &one, 1, s->square_sum);
+}
+
+void optimizer_adam_direction(const struct optimizer_step *s, int64_t count, int64_t steps, const float *gradient,
+                              void *m, void *v, enum dtype type, int64_t first, float *u) {
+  struct adamw adamw = optimizer_adamw_numbers(s, 1);
+  adamw.lr = -1;  // of a parameter that is 0, so that it becomes the direction
+  adamw.weight_decay = 0;
+  adamw.clip_norm = 0;
+  adamw.step = steps;
+  struct optimizer_tensor tensor = {
+      .parameter = u, .gradient = gradient, .m = m, .v = v, .count = count, .state = type, .first = first};
+  s->ops->clear(s->device, u, (size_t)count * sizeof *u);
+  s->ops->adamw_step(s->device, &adamw, &tensor, 1, NULL);
+}
+
 // What the learning rate of a matrix is multiplied by.
 static double lr_scale(const struct run_config *config, int64_t rows, int64_t columns) {
+  if (strcmp(config->train.lr_scale, "auto") == 0) return 1;
   double tall = (double)rows / (double)columns, largest = (double)(rows > columns ? rows : columns);
   return strcmp(config->train.lr_scale, "original") == 0 ? sqrt(fmax(1, tall)) : 0.2 * sqrt(largest);
 }

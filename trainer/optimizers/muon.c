@@ -12,8 +12,10 @@ static struct optimizer_state muon_state(const struct run_config *config) {
 }
 
 static struct optimizer_state normuon_state(const struct run_config *config) {
-  return (struct optimizer_state){{STATE_ALL, STATE_REST, STATE_ROWS}};
+  return (struct optimizer_state){{STATE_ALL, STATE_REST, STATE_MATRICES}};
 }
+
+static int64_t rows_of(const struct run_config *config, int64_t rows, int64_t columns) { return rows; }
 
 static void step(const struct optimizer_step *s) {
   const struct run_config *c = s->config;
@@ -26,8 +28,8 @@ static void step(const struct optimizer_step *s) {
   for (int i = 0; i < s->matrix_count; i++) {
     const struct optimizer_matrix *m = &s->matrices[i];
     s->ops->orthogonalize(s->device, m->rows, m->columns, (int)c->train.newton_schulz_steps, m->tensor.direction);
-    if (m->row_state)
-      s->ops->normalize_rows(s->device, m->rows, m->columns, c->train.row_beta2, m->row_state, m->tensor.direction);
+    if (m->state)
+      s->ops->normalize_rows(s->device, m->rows, m->columns, c->train.row_beta2, m->state, m->tensor.direction);
   }
   optimizer_move_matrices(s);
 }
@@ -46,4 +48,5 @@ const struct optimizer optimizer_normuon = {.name = "normuon",
                                             .settings = {MUON_SETTINGS, {"train.row_beta2", "0.95"}},
                                             .by_matrix = true,
                                             .state = normuon_state,
-                                            .step = step};
+                                            .step = step,
+                                            .matrix_state = rows_of};

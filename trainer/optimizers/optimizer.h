@@ -11,17 +11,17 @@ struct optimizer_setting {
   const char *path, *fallback;
   double low, high;
 };
-#define OPTIMIZER_SETTINGS 10
+#define OPTIMIZER_SETTINGS 11
 
 // The parameters that an array of state has an element for.
 enum state_extent {
-  STATE_NONE,  // there is no such array
-  STATE_ALL,   // each of them, in the order of the parameters
-  STATE_REST,  // each that is not of the blocks' matrices, in that order
-  STATE_ROWS,  // each row of the blocks' matrices, in float32
+  STATE_NONE,      // there is no such array
+  STATE_ALL,       // each of them, in the order of the parameters
+  STATE_REST,      // each that is not of the blocks' matrices, in that order
+  STATE_MATRICES,  // none: for each of the blocks' matrices, in order, what the optimizer's matrix_state says
 };
-// m and v, of the type train.optimizer_state, and one for rows.
-enum { STATE_M, STATE_V, STATE_OF_ROWS, STATE_ARRAYS };
+// m and v, of the type train.optimizer_state, and one in words of four bytes.
+enum { STATE_M, STATE_V, STATE_OF_MATRICES, STATE_ARRAYS };
 struct optimizer_state {
   enum state_extent extent[STATE_ARRAYS];
 };
@@ -30,7 +30,7 @@ struct optimizer_state {
 struct optimizer_matrix {
   struct optimizer_tensor tensor;
   int64_t rows, columns;
-  float *row_state;  // [rows], NULL where the state has no rows
+  float *state;  // matrix_state floats, NULL where there are none
 };
 
 // All that a step is made of. The gradients are finished, their sum of squares is taken.
@@ -47,6 +47,7 @@ struct optimizer_step {
   int range_count, blocks_range;            // number of the range of the blocks' matrices
   const struct optimizer_matrix *matrices;  // the same one by one
   int matrix_count;
+  float *scratch;  // in device memory, optimizer_step_scratch_bytes
 };
 
 struct optimizer {
@@ -55,10 +56,18 @@ struct optimizer {
   bool by_matrix;  // it moves a matrix as one, every element of it whatever its own gradient is
   struct optimizer_state (*state)(const struct run_config *config);
   void (*step)(const struct optimizer_step *step);
+  // Of optimizers by matrix, in words of four bytes: what the state has for one matrix (STATE_MATRICES), and the
+  // scratch that one takes. NULL: none.
+  int64_t (*matrix_state)(const struct run_config *config, int64_t rows, int64_t columns);
+  int64_t (*matrix_scratch)(const struct run_config *config, int64_t rows, int64_t columns);
+  // Whether steps differ from each other in the entries that they call, or work on the host, so that no backend may
+  // repeat one as it was. NULL: they do not.
+  bool (*irregular)(const struct run_config *config);
+  bool by_lapack;  // its results depend on LAPACK, whose name and version are recorded
 };
 
 extern const struct optimizer optimizer_adamw, optimizer_sgd, optimizer_lion, optimizer_muon, optimizer_normuon,
-    optimizer_trion;
+    optimizer_soap, optimizer_shampoo, optimizer_ldadam, optimizer_dct_adamw, optimizer_trion;
 extern const struct optimizer *const optimizers[];  // ends with NULL
 // The configuration's, whose name is one of the table of fields and so of this one.
 const struct optimizer *optimizer_of(const struct run_config *config);
@@ -81,3 +90,14 @@ bool optimizer_takes(const struct run_config *config, const struct format *forma
 int64_t optimizer_elements(const struct run_config *config, int array);
 int64_t optimizer_array_bytes(const struct run_config *config, int array);
 int64_t optimizer_state_bytes(const struct run_config *config);
+// Device memory that a step takes beside the state: for the largest matrix.
+int64_t optimizer_step_scratch_bytes(const struct run_config *config);
+// Words of the state of all matrices before the one at that place in their order.
+int64_t optimizer_matrix_offset(const struct run_config *config, int matrix);
+
+// The blocks' matrices of one layer, in order: query, key, value, attention output, gate, up, down.
+#define OPTIMIZER_MATRICES 7
+struct matrix_size {
+  int64_t rows, columns;
+};
+void optimizer_matrix_sizes(const struct run_config *config, struct matrix_size sizes[OPTIMIZER_MATRICES]);

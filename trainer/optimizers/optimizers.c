@@ -4,8 +4,17 @@
 #include "kernels/formats/format.h"
 #include "trainer/optimizers/optimizer.h"
 
-const struct optimizer *const optimizers[] = {
-    &optimizer_adamw, &optimizer_sgd, &optimizer_lion, &optimizer_muon, &optimizer_normuon, &optimizer_trion, NULL};
+const struct optimizer *const optimizers[] = {&optimizer_adamw,
+                                              &optimizer_sgd,
+                                              &optimizer_lion,
+                                              &optimizer_muon,
+                                              &optimizer_normuon,
+                                              &optimizer_soap,
+                                              &optimizer_shampoo,
+                                              &optimizer_ldadam,
+                                              &optimizer_dct_adamw,
+                                              &optimizer_trion,
+                                              NULL};
 
 const struct optimizer *optimizer_of(const struct run_config *config) {
   for (size_t i = 0; optimizers[i]; i++)
@@ -117,10 +126,38 @@ bool optimizer_takes(const struct run_config *config, const struct format *forma
   return error_about(error, "train.optimizer", "format", NULL);
 }
 
-// Of the blocks' matrices.
-static int64_t rows_of(const struct run_config *c) {
+void optimizer_matrix_sizes(const struct run_config *c, struct matrix_size sizes[OPTIMIZER_MATRICES]) {
   int64_t query = c->model.heads * c->model.head_dim, key = c->model.kv_heads * c->model.head_dim;
-  return c->model.layers * (query + 2 * key + c->model.width + 2 * c->model.mlp_width + c->model.width);
+  int64_t width = c->model.width, hidden = c->model.mlp_width;
+  const struct matrix_size all[OPTIMIZER_MATRICES] = {{query, width},  {key, width},    {key, width},   {width, query},
+                                                      {hidden, width}, {hidden, width}, {width, hidden}};
+  memcpy(sizes, all, sizeof all);
+}
+
+int64_t optimizer_matrix_offset(const struct run_config *config, int matrix) {
+  const struct optimizer *optimizer = optimizer_of(config);
+  struct matrix_size sizes[OPTIMIZER_MATRICES];
+  int64_t layer = 0, before = 0;
+  if (!optimizer->matrix_state) return 0;
+  optimizer_matrix_sizes(config, sizes);
+  for (int i = 0; i < OPTIMIZER_MATRICES; i++) {
+    int64_t one = optimizer->matrix_state(config, sizes[i].rows, sizes[i].columns);
+    if (i < matrix % OPTIMIZER_MATRICES) before += one;
+    layer += one;
+  }
+  return matrix / OPTIMIZER_MATRICES * layer + before;
+}
+
+int64_t optimizer_step_scratch_bytes(const struct run_config *config) {
+  const struct optimizer *optimizer = optimizer_of(config);
+  struct matrix_size sizes[OPTIMIZER_MATRICES];
+  int64_t largest = 0;
+  optimizer_matrix_sizes(config, sizes);
+  for (int i = 0; i < OPTIMIZER_MATRICES && optimizer->matrix_scratch; i++) {
+    int64_t one = optimizer->matrix_scratch(config, sizes[i].rows, sizes[i].columns);
+    if (one > largest) largest = one;
+  }
+  return largest * (int64_t)sizeof(float);
 }
 
 int64_t optimizer_elements(const struct run_config *config, int array) {
@@ -130,8 +167,8 @@ int64_t optimizer_elements(const struct run_config *config, int array) {
       return count.total;
     case STATE_REST:
       return count.total - count.prunable;
-    case STATE_ROWS:
-      return rows_of(config);
+    case STATE_MATRICES:
+      return optimizer_matrix_offset(config, (int)config->model.layers * OPTIMIZER_MATRICES);
     case STATE_NONE:
       break;
   }
@@ -139,7 +176,7 @@ int64_t optimizer_elements(const struct run_config *config, int array) {
 }
 
 int64_t optimizer_array_bytes(const struct run_config *config, int array) {
-  bool narrow = array != STATE_OF_ROWS && strcmp(config->train.optimizer_state, "bfloat16") == 0;
+  bool narrow = array != STATE_OF_MATRICES && strcmp(config->train.optimizer_state, "bfloat16") == 0;
   int64_t bytes = optimizer_elements(config, array) * (narrow ? 2 : 4);
   return (bytes + DEVICE_ALIGNMENT - 1) / DEVICE_ALIGNMENT * DEVICE_ALIGNMENT;
 }
