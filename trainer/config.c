@@ -120,7 +120,7 @@ static bool number_meant(const char *text, char meant[64]) {
     char letter;
     int power;
   } powers[] = {{'k', 3}, {'m', 6}, {'b', 9}, {'g', 9}, {'t', 12}};
-  char plain[64];
+  char plain[48];  // with a power of ten it has room in `meant`
   size_t length = 0, commas = 0, given = strlen(text);
   double value;
   if (given >= sizeof plain - 2) return false;

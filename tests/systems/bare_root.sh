@@ -4,6 +4,8 @@
 # line for each and the versions met. Takes an hour or more, so it is not part of ./runtests.
 #
 #   tests/systems/bare_root.sh SUITE [FOLDER]      SUITE: bookworm, trixie; FOLDER: where roots and logs are kept
+#
+# ISOLOSS_COMMANDS=./runtests: that one only.
 set -eu
 . "$(dirname "$0")/root.sh"
 root_make root
@@ -15,7 +17,7 @@ inside chown -R user: /home/user
 
 as_user() { inside su - user -c "cd isoloss && $1"; }
 failed=0
-for command in ./quickstart ./runtests; do
+for command in ${ISOLOSS_COMMANDS:-./quickstart ./runtests}; do
   name=$suite-$(basename "$command")
   begun=$(date +%s)
   code=0
@@ -25,7 +27,8 @@ for command in ./quickstart ./runtests; do
 done
 as_user 'sed -n "s/^PRETTY_NAME=//p" /etc/os-release; gcc --version | head -n 1; meson --version; gnuplot --version
   dpkg-query -W libdnnl-dev liblapacke-dev libgsl-dev libsqlite3-dev libsentencepiece-dev
-  ls out/reports/quickstart.html; build/isoloss runs experiments/quickstart.yaml' |
+  build/isoloss plan experiments/quickstart.yaml
+  [ ! -e out ] || { ls out/reports/quickstart.html; build/isoloss runs experiments/quickstart.yaml; }' |
   tee "$folder/$suite-versions.log"
 root_remove
 exit $failed
