@@ -45,9 +45,9 @@ static bool take_trunks_off(struct store *store, const char *experiment, struct 
   size_t count, groups;
   struct store_rows *rows = store_select(
       store,
-      "SELECT r.config, r.corpus_digest, r.flops, r.state = 'running' OR coalesce(r.step, 0) > 0 FROM experiment_runs e "
-      "JOIN runs r ON r.id = e.run LEFT JOIN marks m ON m.run = r.id WHERE e.experiment = ?1 AND r.stage = 'train' AND "
-      "r.state IN ('pending', 'killed', 'running') AND (m.mark IS NULL OR m.mark = 'retry')",
+      "SELECT r.config, r.corpus_digest, r.flops, r.state = 'running' OR coalesce(r.step, 0) > 0, r.state = 'done', r.id "
+      "FROM experiment_runs e JOIN runs r ON r.id = e.run LEFT JOIN marks m ON m.run = r.id WHERE e.experiment = ?1 AND "
+      "r.stage = 'train' AND r.state IN ('pending', 'killed', 'running', 'done') AND (m.mark IS NULL OR m.mark = 'retry')",
       &value, 1, error);
   while (rows && store_rows_next(rows, error)) {
     struct value config = store_rows_value(rows, 0), digest = store_rows_value(rows, 1),
@@ -58,7 +58,10 @@ static bool take_trunks_off(struct store *store, const char *experiment, struct 
         !config_read(&arena, config.text, &resolved, &unread))
       continue;
     bool begun = store_rows_value(rows, 3).number != 0;
-    trunk_savings_add(&savings, 0, &resolved, digest.text, begun ? 0 : flops.number, 0);
+    if (store_rows_value(rows, 4).number != 0)
+      trunk_savings_add_done(&savings, 0, &resolved, digest.text, store_rows_value(rows, 5).text);
+    else
+      trunk_savings_add(&savings, 0, &resolved, digest.text, begun ? 0 : flops.number, 0);
   }
   store_rows_close(rows);
   struct trunk_branch *branches = trunk_branches(&savings, false, &count, &groups);
