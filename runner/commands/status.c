@@ -147,7 +147,7 @@ static void print_people(const struct counted *experiments, size_t count, const 
     for (enum run_mark m = MARK_NONE + 1; m < RUN_MARKS; m++)
       if (marked[m]) text_table_cell(&table, "%.0f", one->marks[m]);
     text_table_cell(&table, "%s",
-                    one->seconds_left == 0     ? "-"
+                    one->seconds_left == 0     ? (one->counts[RUN_RUNNING] > 0 ? "evaluating" : "-")
                     : isnan(one->seconds_left) ? "not known yet"
                                                : seconds_human(one->seconds_left, text));
   }

@@ -64,7 +64,7 @@ static bool add_run(struct text_table *table, struct store *store, const struct 
   text_table_cell(table, "%s", text_string(&curve));
   text_free(&curve);
   text_table_cell(table, "%s", isnan(speed) ? "-" : number_human(speed, text));
-  text_table_cell(table, "%s", isnan(left) ? "-" : seconds_human(left, text));
+  text_table_cell(table, "%s", isnan(left) ? "-" : left == 0 ? "evaluating" : seconds_human(left, text));
   text_table_cell(table, "%s", isnan(started) ? "-" : seconds_human(fmax(0, clock_wall() - started), text));
   text_table_cell(table, "%s", host ? visible(&table->arena, host) : "-");
   return fine;

@@ -244,11 +244,12 @@ static void show(struct coordinator *c, bool now) {
     counts.diverged += job->state == RUN_DIVERGED;
     counts.failed += job->state == RUN_FAILED;
     counts.running += job->state == RUN_RUNNING;
-    if ((job->state != RUN_PENDING && job->state != RUN_KILLED) || job->blocked || job->halved || job->waiting ||
+    if ((job->state != RUN_PENDING && job->state != RUN_KILLED) || job->blocked || job->halved ||
         run_mark_holds(job->mark))
       continue;
-    left += job->flops;
-    estimated += job->seconds;
+    double part = coordinator_halving_left(c, job, job->stopped_at, 1);
+    left += part * job->flops;
+    estimated += part * job->seconds;
   }
   for (size_t i = 0; i < c->worker_count; i++) {
     const struct worker *worker = c->workers[i];
@@ -264,9 +265,10 @@ static void show(struct coordinator *c, bool now) {
                                  .step = log->step,
                                  .steps = log->steps,
                                  .loss = log->loss};
-    done += part * worker->job->flops;
-    left += (1 - part) * worker->job->flops;
-    estimated += (1 - part) * worker->job->seconds;
+    double part_left = coordinator_halving_left(c, worker->job, log->step, 1 - part);
+    done += part * worker->job->flops - worker->job->flops_counted;
+    left += part_left * worker->job->flops;
+    estimated += part_left * worker->job->seconds;
   }
   // Measured speed once there is some, before it the plan's estimate.
   if (done > 0 && elapsed > 3)

@@ -157,6 +157,12 @@ void coordinator_halving_command(const struct coordinator *c, const struct job *
   command->shown = arena_format(arena, "%s --steps %" PRId64, command->shown, job->rung_step);
 }
 
+double coordinator_halving_left(const struct coordinator *c, const struct job *job, int64_t step, double alone) {
+  const struct competition *one = competition_of(c, job);
+  if (!one) return alone;
+  return halving_steps_left(one->group, c->halving->plan->rule->rung_count, step) / (double)one->group->steps;
+}
+
 void coordinator_halving_watch(struct worker *worker) {
   const struct job *job = worker->job;
   if (!job->rung_step || worker->rung_asked || job->index == FOREIGN || worker->log.step <= job->rung_step) return;
@@ -185,6 +191,9 @@ bool coordinator_halving_wait(struct coordinator *c, struct worker *worker, stru
               (long long)worker->log.step, (long long)one->group->steps, c->halving->plan->over);
   bool fine = job->halved ? put_stopped(c, one, job, error) : put_state(c, job, text_string(&message), NAN, error);
   job->stopped_at = worker->log.step;
+  double trained = job->flops * (double)worker->log.step / (double)one->group->steps;
+  c->flops_done += trained - job->flops_counted;
+  job->flops_counted = trained;
   job->waiting = !job->halved;
   text_free(&message);
   return fine;

@@ -35,6 +35,8 @@ bool coordinator_halving_begin(struct coordinator *c, struct error *error);
 // Has the worker of the built-in trainer stop at its job's rung.
 void coordinator_halving_command(const struct coordinator *c, const struct job *job, struct arena *arena,
                                  struct worker_command *command);
+// The part of a run's work that is left at this step, on average of those that it competes with; `alone`: without any.
+double coordinator_halving_left(const struct coordinator *c, const struct job *job, int64_t step, double alone);
 // Asks a worker beyond its rung to stop.
 void coordinator_halving_watch(struct worker *worker);
 // Whether a worker ended since its run has come to its rung; and what becomes of the run then, in the transaction.

@@ -165,7 +165,7 @@ bool coordinator_settle(struct coordinator *c, struct worker *worker, struct err
     fine = coordinator_put_result(c, job, &worker->log, seconds, error);
     c->any_progress = true;
     c->aside_in_a_row = 0;
-    c->flops_done += job->flops;
+    c->flops_done += job->flops - job->flops_counted;
     fine = fine && (job->mark == MARK_NONE || store_mark_set(c->store, job->id, MARK_NONE, NULL, error));
     job->mark = MARK_NONE;
     if (fine && job->state == RUN_DONE) {

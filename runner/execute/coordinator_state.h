@@ -24,6 +24,7 @@ struct job {
   bool waiting, halved;
   bool absent;  // halved, since the others' losses were compared without it: it had failed or was cancelled
   double flops, seconds, not_before;
+  double flops_counted;           // of these, in the coordinator's flops_done
   double memory;                  // on its device; NAN: not known
   size_t parent, child, sibling;  // places in the set: what it follows, what follows it, the next that follows the same
   bool waits;                     // for its parent to end, outside of the queue

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runner/plan/halving.h"
 #include "runner/plan/trunks.h"
 #include "runner/spec/spec.h"
 
@@ -14,27 +15,65 @@ struct work {
   double slots;  // runs at work
 };
 
-// Whether trainings of the experiment's spec, as it was stored, share trunks.
-static bool shares_trunks(struct store *store, const char *experiment, struct error *error) {
-  struct spec spec = {0};
-  struct diagnostics diagnostics = {0};
+// The experiment's spec, as it was stored.
+struct stored_spec {
+  struct spec spec;
+  struct diagnostics diagnostics;
+  struct arena arena;
+  bool read;  // one that this version cannot read says nothing of trunks and halving: each run is counted by itself
+};
+
+static struct stored_spec *read_spec(struct store *store, const char *experiment, struct error *error) {
+  struct stored_spec *stored = memory_get(sizeof *stored);
   struct spec_options options = {.experiment = experiment};
   struct error unread = {0};
-  struct arena arena = {0};
   const char *text = NULL, *path = NULL;
+  *stored = (struct stored_spec){.read = false};
   struct store_rows *rows = store_experiments(store, experiment, error);
   if (rows && store_rows_next(rows, error)) {
-    text = arena_string(&arena, store_rows_get(rows, "spec_text").text);
-    path = arena_string(&arena, store_rows_get(rows, "spec_path").text);
+    text = arena_string(&stored->arena, store_rows_get(rows, "spec_text").text);
+    path = arena_string(&stored->arena, store_rows_get(rows, "spec_path").text);
   }
   store_rows_close(rows);
-  // One that this version cannot read says nothing of trunks: then each run is counted by itself.
-  bool shares =
-      text && spec_parse(&spec, path, text, strlen(text), &options, &diagnostics, &unread) && spec_shares_trunks(&spec);
-  spec_free(&spec);
-  diagnostics_free(&diagnostics);
-  arena_free(&arena);
-  return shares;
+  stored->read = text && spec_parse(&stored->spec, path, text, strlen(text), &options, &stored->diagnostics, &unread);
+  return stored;
+}
+
+static void drop_spec(struct stored_spec *stored) {
+  spec_free(&stored->spec);
+  diagnostics_free(&stored->diagnostics);
+  arena_free(&stored->arena);
+  free(stored);
+}
+
+// What halving will stop, on average of those that compete.
+static bool take_halving_off(struct store *store, struct stored_spec *stored, struct work *work, struct error *error) {
+  struct plan plan = {0};
+  struct error unread = {0};
+  bool made = plan_make(&plan, &stored->spec, &(struct plan_options){0}, &stored->diagnostics, &unread);
+  const struct plan_halving *halving = made ? plan.halving : NULL;
+  for (size_t g = 0; halving && g < halving->group_count && !error->code; g++) {
+    const struct halving_group *group = &halving->groups[g];
+    for (size_t m = 0; m < group->count && !error->code; m++) {
+      struct planned_run run;
+      plan_run(&plan, group->runs[m], &run);
+      struct value id = store_text(run.id);
+      struct store_rows *rows = store_select(
+          store,
+          "SELECT r.flops, coalesce(r.step, 0) FROM runs r LEFT JOIN marks m ON m.run = r.id WHERE r.id = ?1 AND r.state "
+          "IN ('pending', 'killed', 'running') AND r.halved_at IS NULL AND (m.mark IS NULL OR m.mark = 'retry')",
+          &id, 1, error);
+      if (rows && store_rows_next(rows, error)) {
+        struct value flops = store_rows_value(rows, 0);
+        int64_t step = (int64_t)store_rows_value(rows, 1).number;
+        double stopped = (double)(group->steps - step) - halving_steps_left(group, halving->rule->rung_count, step);
+        if (flops.kind == VALUE_NUMBER) work->flops_left -= flops.number * stopped / (double)group->steps;
+      }
+      store_rows_close(rows);
+    }
+  }
+  plan_free(&plan);
+  return !error->code;
 }
 
 // What branches begin after, of runs that have not begun.
@@ -45,9 +84,9 @@ static bool take_trunks_off(struct store *store, const char *experiment, struct 
   size_t count, groups;
   struct store_rows *rows = store_select(
       store,
-      "SELECT r.config, r.corpus_digest, r.flops, r.state = 'running' OR coalesce(r.step, 0) > 0 FROM experiment_runs e "
-      "JOIN runs r ON r.id = e.run LEFT JOIN marks m ON m.run = r.id WHERE e.experiment = ?1 AND r.stage = 'train' AND "
-      "r.state IN ('pending', 'killed', 'running') AND (m.mark IS NULL OR m.mark = 'retry')",
+      "SELECT r.config, r.corpus_digest, r.flops, r.state = 'running' OR coalesce(r.step, 0) > 0, r.state = 'done', r.id "
+      "FROM experiment_runs e JOIN runs r ON r.id = e.run LEFT JOIN marks m ON m.run = r.id WHERE e.experiment = ?1 AND "
+      "r.stage = 'train' AND r.state IN ('pending', 'killed', 'running', 'done') AND (m.mark IS NULL OR m.mark = 'retry')",
       &value, 1, error);
   while (rows && store_rows_next(rows, error)) {
     struct value config = store_rows_value(rows, 0), digest = store_rows_value(rows, 1),
@@ -58,7 +97,10 @@ static bool take_trunks_off(struct store *store, const char *experiment, struct 
         !config_read(&arena, config.text, &resolved, &unread))
       continue;
     bool begun = store_rows_value(rows, 3).number != 0;
-    trunk_savings_add(&savings, 0, &resolved, digest.text, begun ? 0 : flops.number, 0);
+    if (store_rows_value(rows, 4).number != 0)
+      trunk_savings_add_done(&savings, 0, &resolved, digest.text, store_rows_value(rows, 5).text);
+    else
+      trunk_savings_add(&savings, 0, &resolved, digest.text, begun ? 0 : flops.number, 0);
   }
   store_rows_close(rows);
   struct trunk_branch *branches = trunk_branches(&savings, false, &count, &groups);
@@ -95,7 +137,12 @@ static bool count_work(struct store *store, const char *experiment, struct work 
 double experiment_time_left(struct store *store, const char *experiment, struct error *error) {
   struct work work = {NAN, NAN, NAN, NAN};
   if (!count_work(store, experiment, &work, error) || !(work.flops_left >= 0) || !(work.flops_done > 0)) return NAN;
-  if (shares_trunks(store, experiment, error) && !take_trunks_off(store, experiment, &work, error)) return NAN;
-  if (error->code) return NAN;
+  struct stored_spec *stored = read_spec(store, experiment, error);
+  bool fine = !error->code;
+  if (fine && stored->read && spec_shares_trunks(&stored->spec))
+    fine = take_trunks_off(store, experiment, &work, error);
+  if (fine && stored->read && stored->spec.halving.node) fine = take_halving_off(store, stored, &work, error);
+  drop_spec(stored);
+  if (!fine) return NAN;
   return work.flops_left * work.seconds_done / work.flops_done / fmax(work.slots, 1);
 }

@@ -216,6 +216,18 @@ double *plan_halving_shares(const struct plan *plan) {
   return shares;
 }
 
+double halving_steps_left(const struct halving_group *group, size_t rung_count, int64_t step) {
+  size_t alive = group->candidate_count, next = 0;
+  for (; next < rung_count && step > group->rungs[next]; next++) alive = group->survive[next];
+  double left = 0, share = 1;
+  for (size_t r = next; r <= rung_count; r++) {
+    int64_t from = r == next ? step : group->rungs[r - 1], to = r < rung_count ? group->rungs[r] : group->steps;
+    if (r > next) share = (double)group->survive[r - 1] / (double)alive;
+    left += share * (double)(to - from);
+  }
+  return left;
+}
+
 static void print_range(size_t low, size_t high, FILE *out) {
   fprintf(out, low == high ? "%zu" : "%zu to %zu", low, high);
 }

@@ -32,5 +32,8 @@ bool plan_halving_make(struct plan *plan, struct diagnostics *diagnostics);
 // For each run of the plan the share of its steps that halving leaves, on average of those it competes with; 1 without
 // competitors. The caller frees it; NULL without halving.
 double *plan_halving_shares(const struct plan *plan);
+// Steps that a competitor at this step still trains, on average of those that are as far: all of them up to the next
+// rung, a share beyond it.
+double halving_steps_left(const struct halving_group *group, size_t rung_count, int64_t step);
 // "halving over train.lr: 4 groups of 3 to 5 runs, ...", with the compute that it saves; nothing without halving.
 void plan_print_halving(const struct plan *plan, FILE *out);

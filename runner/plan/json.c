@@ -88,7 +88,9 @@ static bool find_trunks(const struct plan *plan, struct store *store, struct tru
     plan_run(plan, i, &run);
     if (run.stage || !run.resolved) continue;
     if (!run_outcome_find(store, run.id, &outcome, error)) break;
-    if (!run_state_has_result(outcome.state))
+    if (outcome.state == RUN_DONE)
+      trunk_savings_add_done(&savings, i, &run.config, run.corpus->facts.digest, run.id);
+    else if (!run_state_has_result(outcome.state))
       trunk_savings_add(&savings, i, &run.config, run.corpus->facts.digest, run.quantities.flops, run.seconds);
   }
   size_t count, groups;

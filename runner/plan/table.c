@@ -162,6 +162,8 @@ static void add_up(struct totals *totals, const struct plan *plan, const struct 
   if (run->config.train.threads > totals->threads) totals->threads = run->config.train.threads;
   if (run->quantities.epochs > 1 && isfinite(run->quantities.epochs)) totals->repeated++;
   if (run->quantities.epochs > totals->epochs) totals->epochs = run->quantities.epochs;
+  if (outcome->state == RUN_DONE && !plan->spec->trainer.node)
+    trunk_savings_add_done(&totals->savings, run->number, &run->config, run->corpus->facts.digest, run->id);
   if (!undone) return;
   totals->flops_undone += run->quantities.flops;
   if (!plan->spec->trainer.node) {

@@ -1,8 +1,10 @@
 // See trunks.h.
 #include "runner/plan/trunks.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "trainer/checkpoint.h"
 #include "trainer/trunk.h"
 
 bool trunk_member_of(const struct run_config *resolved, const char *corpus_digest, struct trunk_member *member) {
@@ -34,22 +36,58 @@ size_t trunk_members_group(const struct trunk_member *members, size_t count) {
 
 // ---- what it saves ----
 
-void trunk_savings_add(struct trunk_savings *savings, size_t number, const struct run_config *resolved,
-                       const char *corpus_digest, double flops, double seconds) {
-  struct trunk_costs costs = {.number = number, .flops = flops, .seconds = seconds};
-  savings->flops += flops;
-  if (!trunk_member_of(resolved, corpus_digest, &costs.member)) return;
-  costs.by_share = costs.member;
-  struct digest key = trunk_key(resolved, corpus_digest, false);
-  costs.by_share.key = hash64(key.hex, sizeof key.hex, 0);
+static struct trunk_costs *add(struct trunk_savings *savings, const struct trunk_costs *costs,
+                               const struct run_config *resolved, const char *corpus_digest) {
+  struct trunk_member member;
+  if (!trunk_member_of(resolved, corpus_digest, &member)) return NULL;
   if (savings->count == savings->capacity) {
     savings->capacity = savings->capacity ? 2 * savings->capacity : 64;
     savings->runs = memory_grow(savings->runs, savings->capacity * sizeof *savings->runs);
   }
-  savings->runs[savings->count++] = costs;
+  struct trunk_costs *added = &savings->runs[savings->count++];
+  *added = *costs;
+  added->member = added->by_share = member;
+  struct digest key = trunk_key(resolved, corpus_digest, false);
+  added->by_share.key = hash64(key.hex, sizeof key.hex, 0);
+  return added;
+}
+
+void trunk_savings_add(struct trunk_savings *savings, size_t number, const struct run_config *resolved,
+                       const char *corpus_digest, double flops, double seconds) {
+  savings->flops += flops;
+  add(savings, &(struct trunk_costs){.number = number, .flops = flops, .seconds = seconds}, resolved, corpus_digest);
+}
+
+void trunk_savings_add_done(struct trunk_savings *savings, size_t number, const struct run_config *resolved,
+                            const char *corpus_digest, const char *id) {
+  struct trunk_costs *added = add(savings, &(struct trunk_costs){.number = number}, resolved, corpus_digest);
+  if (added) snprintf(added->done, sizeof added->done, "%s", id);
 }
 
 void trunk_savings_free(struct trunk_savings *savings) { free(savings->runs); }
+
+static bool has_checkpoint(const char *id, int64_t step) {
+  struct arena scratch = {0};
+  const char *folder = path_join(&scratch, path_join(&scratch, isoloss_home(&scratch), "runs"), id);
+  bool found = file_exists(path_join(&scratch, folder, checkpoint_name(&scratch, step)));
+  arena_free(&scratch);
+  return found;
+}
+
+// Of a group, that which shares most first: where the member begins. One that is done and still has the checkpoint,
+// else the first that is to be done; NULL: at its own start.
+static const struct trunk_costs *trunk_of(const struct trunk_savings *savings, const struct trunk_member *group,
+                                          size_t count, const struct trunk_member *member) {
+  const struct trunk_costs *own = &savings->runs[member->number], *first = NULL;
+  for (size_t i = 0; i < count && group[i].shared >= member->shared; i++) {
+    const struct trunk_costs *other = &savings->runs[group[i].number];
+    // Alike in warm-up too, of which `member` may make nothing.
+    if (other->done[0] && other->member.key == own->member.key && has_checkpoint(other->done, member->shared))
+      return other;
+    if (!other->done[0] && !first) first = other;
+  }
+  return first == own ? NULL : first;
+}
 
 struct trunk_branch *trunk_branches(const struct trunk_savings *savings, bool by_share, size_t *count, size_t *groups) {
   struct trunk_member *members = memory_get((savings->count + 1) * sizeof *members);
@@ -62,16 +100,19 @@ struct trunk_branch *trunk_branches(const struct trunk_savings *savings, bool by
   trunk_members_sort(members, savings->count);
   for (size_t i = 0, group; i < savings->count; i += group) {
     group = trunk_members_group(members + i, savings->count - i);
-    *groups += group > 1;
-    for (size_t k = i + 1; k < i + group; k++) {
+    size_t before = *count;
+    for (size_t k = i; k < i + group; k++) {
       const struct trunk_costs *costs = &savings->runs[members[k].number];
-      branches[(*count)++] = (struct trunk_branch){.run = costs->number,
-                                                   .trunk = savings->runs[members[i].number].number,
-                                                   .step = members[k].shared,
-                                                   .steps = members[k].steps,
-                                                   .flops = costs->flops,
-                                                   .seconds = costs->seconds};
+      const struct trunk_costs *trunk = costs->done[0] ? NULL : trunk_of(savings, members + i, group, &members[k]);
+      if (trunk)
+        branches[(*count)++] = (struct trunk_branch){.run = costs->number,
+                                                     .trunk = trunk->number,
+                                                     .step = members[k].shared,
+                                                     .steps = members[k].steps,
+                                                     .flops = costs->flops,
+                                                     .seconds = costs->seconds};
     }
+    *groups += *count > before;
   }
   free(members);
   return branches;

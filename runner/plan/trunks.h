@@ -20,6 +20,7 @@ struct trunk_savings {
     struct trunk_member member, by_share;  // by_share: where warm-up were no share of the length
     size_t number;                         // the caller's
     double flops, seconds;                 // of the whole training
+    char done[40];                         // the id of one that is done, from whose checkpoints others may begin; or ""
   } * runs;
   size_t count, capacity;
   double flops;  // of all trainings added
@@ -31,6 +32,9 @@ struct trunk_saved {
 // Adds a resolved training, which the caller knows by `number`; one that shares nothing counts in the FLOPs alone.
 void trunk_savings_add(struct trunk_savings *savings, size_t number, const struct run_config *resolved,
                        const char *corpus_digest, double flops, double seconds);
+// Adds one that is done: others begin from the checkpoints that it still has in the home.
+void trunk_savings_add_done(struct trunk_savings *savings, size_t number, const struct run_config *resolved,
+                            const char *corpus_digest, const char *id);
 // A training that begins from another's checkpoint, after so many of its steps; runs by the callers' numbers.
 struct trunk_branch {
   size_t run, trunk;

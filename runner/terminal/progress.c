@@ -10,7 +10,7 @@
 #include "base/terminal.h"
 
 enum { MOST_LINES = 12 };
-static const double redraw_seconds = 0.2, plain_seconds = 30;
+static const double redraw_seconds = 0.2, plain_seconds = 30, shortest_told = 0.05;
 
 struct progress progress_start(FILE *out, const char *title, bool quiet) {
   struct progress progress = {.out = quiet ? NULL : out, .title = title};
@@ -62,8 +62,10 @@ static void summary(const struct progress *progress, const struct progress_count
   if (counts->diverged) text_format(out, " (%zu diverged)", counts->diverged);
   text_format(out, ", %zu running", counts->running);
   if (counts->failed) text_format(out, ", %s%zu failed%s", red, counts->failed, counts->failed ? plain : "");
+  // All steps are trained: what the last evaluations take is not known.
+  bool evaluating = counts->seconds_left < shortest_told;
   if (!isnan(counts->seconds_left) && counts->finished + counts->failed < counts->total)
-    text_format(out, ", about %s left", seconds_human(counts->seconds_left, left));
+    text_format(out, evaluating ? ", evaluating" : ", about %s left", seconds_human(counts->seconds_left, left));
 }
 
 // How far a run is, and its loss; `narrow` leaves the word out.

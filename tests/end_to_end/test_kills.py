@@ -1,7 +1,8 @@
 """Kills change no bit: SIGKILL of the coordinator, of a worker, of all at once, SIGTERM, and SIGKILL of `isoloss data
 prepare`, in turn and at random moments, again and again, until what was begun is whole.
 
-test_kills.py ISOLOSS [KILLS]: so many (30), of which the test makes a fifth each. Prints TAP.
+test_kills.py ISOLOSS [KILLS [KIND]]: so many (30), of which the test makes a fifth each. KIND of the sweep: plain; chains,
+trainings that share trunks and stages that follow them; halving. Prints TAP.
 """
 import contextlib
 import hashlib
@@ -21,14 +22,21 @@ KILLS = int(sys.argv[2]) if len(sys.argv) > 2 else 30
 chance = random.Random(KILLS)
 words = ["".join(chance.choice("abcdefghijklm") for _ in range(chance.randint(2, 9))) for _ in range(2000)]
 text = write("text.txt", "\n\n".join(" ".join(chance.choices(words, k=20)) for _ in range(20000)))
+KINDS = {"plain": ("", "model.width: [16, 32], format: [none, w4a4], train.steps: [400]", ""),
+         "chains": (", schedule: wsd, warmup_steps: 10", "model.width: [16, 32], train.steps: [240, 400]",
+                    "stages: {compress: [none, {method: rtn, bits: 4}], evaluate: {}}\n"),
+         "halving": ("", "model.width: [16, 32], train.steps: [400], train.lr: [1e-4, 1e-3, 3e-3, 1e-2]",
+                     "run: {halving: {over: train.lr, keep: 1/2, at: [0.25, 0.5]}}\n")}
+KIND = sys.argv[3] if len(sys.argv) > 3 else "plain"
+settings, grid, more = KINDS[KIND]
 spec = write("killed.yaml", f"""experiment: killed
 corpus: {{files: {text}}}
 base:
   model: {{layers: 1, context: 32, dtype: float32}}
-  train: {{batch_tokens: 256, evals: 3, eval_tokens: 1024, final_eval_tokens: 2048, checkpoint_steps: 20, log_steps: 5}}
+  train: {{batch_tokens: 256, evals: 8, eval_tokens: 1024, final_eval_tokens: 2048, checkpoint_steps: 20, log_steps: 5{settings}}}
 sweep:
-  - grid: {{model.width: [16, 32], format: [none, w4a4], train.steps: [400]}}
-""")
+  - grid: {{{grid}}}
+{more}""")
 RUN = ["run", spec, "--quiet", "--retries", "1000", "--jobs", "2"]
 
 
@@ -39,10 +47,11 @@ def digest(path):
 def result(home):
     """All that must not depend on interruptions: losses, every point, the weights."""
     weights = {}
-    for run_id, step in select(home, "SELECT id, step FROM runs"):
-        weights[run_id] = digest(path_of(home, "runs", run_id, "checkpoints", f"step-{step}", "model.safetensors"))
-    return (select(home, "SELECT id, state, loss, step FROM runs ORDER BY id"),
-            select(home, "SELECT run, kind, step, tokens, loss, lr, gradient_norm FROM metrics ORDER BY 1, 2, 3"), weights)
+    for run_id, checkpoint in select(home, "SELECT id, checkpoint FROM runs WHERE state = 'done' AND checkpoint IS NOT NULL"):
+        weights[run_id] = digest(path_of(home, "runs", run_id, checkpoint, "model.safetensors"))
+    return (select(home, "SELECT id, state, loss, step, halved_at FROM runs ORDER BY id"),
+            select(home, "SELECT run, kind, step, tokens, loss, lr, gradient_norm FROM metrics ORDER BY 1, 2, 3"), weights,
+            select(home, "SELECT competition, rung, run, step, loss_step, loss, place, kept FROM halvings ORDER BY 1, 2, 3"))
 
 
 def corpora(cache):
@@ -94,7 +103,7 @@ def sweeps_that_are_killed():
     def compare():
         global sweeps, again
         got = result(home)
-        for what, now, before in zip(("runs", "points", "weights"), got, whole):
+        for what, now, before in zip(("runs", "points", "weights", "decisions"), got, whole):
             check(now == before, f"sweep {sweeps} after {made}: other {what}", now, before)
         again += select(home, "SELECT sum(attempts - 1) FROM runs")[0][0]
         shutil.rmtree(path_of(home))
@@ -132,7 +141,6 @@ def sweeps_that_are_killed():
     check(again >= KILLS // 4, f"runs were started again {again} times only")
 
 
-@case
 def a_corpus_whose_preparation_is_killed():
     cache, seconds = path_of("cache-0"), 1.0
     number = 0
@@ -161,6 +169,8 @@ def a_corpus_whose_preparation_is_killed():
     check({k for k, v in corpora(cache).items() if v} == {k for k, v in whole_corpora.items() if v}, "files at the end")
 
 
-print("# kills: " + ", ".join(f"{kind} {count}" for kind, count in made.items()) + f"; {sweeps} sweeps compared, in which runs were "
+if KIND == "plain":
+    case(a_corpus_whose_preparation_is_killed)
+print(f"# {KIND}, kills: " + ", ".join(f"{kind} {count}" for kind, count in made.items()) + f"; {sweeps} sweeps compared, in which runs were "
       f"started again {again} times")
 finish()

@@ -125,6 +125,15 @@ def what_is_told_of_it():
     law = write("flat.yaml", "law: flat\nformula: E\nparameters: {E: {starts: [4], low: 0}}\n")
     pair = write("pair.yaml", SPEC.replace("law: power-law", f"law: {law}").replace("tiny", "pair")
                  .replace("[16]", "[16, 32]") + HALVING)
+    # Of the half that is not trained yet, what halving leaves on average: 1/4 of all steps by 4 runs, 1/4 by 2, 1/2 by 1.
+    run("run", pair, "--quiet", "--only", "model.width == 16", home="one", code=0)
+    rungs = document("plan", pair, home="one")[-1]["halving"]["rungs"]
+    steps = document("plan", pair, home="one")[-1]["train.steps"]
+    trained = rungs[0]["step"] + (rungs[1]["step"] - rungs[0]["step"]) / 2 + (steps - rungs[1]["step"]) / 4
+    flops, rate = select("one", "SELECT (SELECT max(flops) FROM runs WHERE state = 'pending'), (SELECT sum(wall_seconds) / "
+                         "sum(flops) FROM runs WHERE state = 'done')")[0]
+    left = document("status", "pair", home="one")["experiments"][0]["seconds_left"]
+    check(abs(left / (4 * trained / steps * flops * rate) - 1) < 1e-9, "time left", left, trained, flops, rate)
     run("run", pair, "--quiet", home="one", code=0)
     fit = run("fit", pair, "--details", home="one", code=0)
     check("6 runs were stopped by halving" in fit.out + fit.err and "early losses chose" in fit.out + fit.err, fit)

@@ -1,7 +1,8 @@
-// The printer of text tables: widths, sides, limits, notes, blanks at the ends of lines.
+// The printer of text tables: widths, sides, limits, notes, blanks at the ends of lines. Curves, lines of progress.
 #include <math.h>
 #include <stdlib.h>
 
+#include "runner/terminal/progress.h"
 #include "runner/terminal/sparkline.h"
 #include "runner/terminal/table.h"
 #include "tests/check.h"
@@ -109,6 +110,29 @@ static void curves_go_from_their_lowest_to_their_highest(void) {
   check_curve(fall, 0, false, "");
 }
 
+static void check_summary(double seconds_left, size_t finished, const char *want) {
+  char *printed = NULL;
+  size_t size = 0;
+  FILE *null = fopen("/dev/null", "w"), *out = open_memstream(&printed, &size);
+  struct progress progress = progress_start(null, "name", false);
+  progress.out = out;
+  progress_show(&progress,
+                &(struct progress_counts){.total = 3, .finished = finished, .running = 1, .seconds_left = seconds_left},
+                NULL, 0, true);
+  progress_end(&progress);
+  fclose(out);
+  fclose(null);
+  CHECK_TEXT(printed, want);
+  free(printed);
+}
+
+static void progress_tells_the_time_left(void) {
+  check_summary(12, 2, "name  2/3 runs done, 1 running, about 12 s left\n");
+  check_summary(NAN, 2, "name  2/3 runs done, 1 running\n");
+  // All steps are trained, and the last evaluations are not over.
+  check_summary(0, 2, "name  2/3 runs done, 1 running, evaluating\n");
+}
+
 int main(void) {
   RUN(columns_are_as_wide_as_their_widest_cell);
   RUN(widths_have_limits);
@@ -116,5 +140,6 @@ int main(void) {
   RUN(no_line_ends_in_blanks);
   RUN(lists_have_no_heads);
   RUN(curves_go_from_their_lowest_to_their_highest);
+  RUN(progress_tells_the_time_left);
   return check_end();
 }

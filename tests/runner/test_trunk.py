@@ -146,6 +146,13 @@ def checkpoints_stay_as_long_as_a_run_may_begin_from_them():
     ids = ids_by_length()
     kept = checkpoints("stopped", ids[300, 1])
     check("step-300" in kept and len(kept) > 1, "the trunk's checkpoints", kept)
+    # A plan knows them: what is still to be done begins from trunks that are done.
+    waiting = {row["id"]: (row["train.steps"], row["seed"], row["trunk"]) for row in document("plan", SHARED, home="stopped")
+               if row["state"] in ("pending", "killed")}
+    check(all(trunk == {"id": ids[300, seed], "step": steps * 4 // 5} for steps, seed, trunk in waiting.values()), "each",
+          waiting)
+    planned = run("plan", SHARED, home="stopped", code=0).out
+    check(f"80 % of the FLOPs to do saved: {len(undone)} runs begin from a longer one's checkpoint" in planned, planned)
     check("would remove 0 folders" in run("gc", home="stopped", code=0).out, "gc leaves them", run("gc", home="stopped").out)
     told = run("run", SHARED, home="stopped", code=0)
     check("  from step " in told.err and "alone" not in told.err, "a later call begins from them", told.err)
