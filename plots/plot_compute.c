@@ -57,10 +57,10 @@ static double best_size(const struct compute *c, const char *format, double comp
   return size;
 }
 
-// Bands around the frontier: where new runs at the best sizes fall, and, darker, the law's confidence. To first order
+// Bands around the frontier: the law's confidence, and below it, wider, where new runs fall (`runs`). To first order
 // the best size moves nothing: the loss is flat there. False where the intervals are not known.
-static bool put_bands(struct drawing *drawing, const struct compute *c, const char *format,
-                      struct figure_colour colour) {
+static bool put_bands(struct drawing *drawing, const struct compute *c, const char *format, struct figure_colour colour,
+                      bool runs) {
   const struct plot_fit *fit = c->data->fit;
   if (!fit->band) return false;
   double low = log(c->low), high = log(c->high * beyond), halves[LINE_POINTS][2], at[LINE_POINTS], loss[LINE_POINTS];
@@ -71,7 +71,7 @@ static bool put_bands(struct drawing *drawing, const struct compute *c, const ch
     if (!isfinite(loss[i]) || !fit->band(fit->context, format, size, at[i] / (6 * size), &halves[i][0], &halves[i][1]))
       return false;
   }
-  for (int kind = 1; kind >= 0; kind--) {
+  for (int kind = runs; kind >= 0; kind--) {
     struct figure_series *band = drawing_series(drawing, MARK_BAND, LINE_POINTS);
     double *below = arena_array(drawing->arena, LINE_POINTS, sizeof *below),
            *above = arena_array(drawing->arena, LINE_POINTS, sizeof *above);
@@ -170,7 +170,7 @@ bool plot_loss_vs_compute(struct arena *arena, const struct plot_data *data, str
   const struct figure_colour ink = {.palette = PALETTE_INK};
   bool bands = false;
   for (size_t f = 0; f < formats.count && formats.count <= 3; f++)
-    bands |= put_bands(&drawing, &c, formats.names[f], by_format ? looks[f].colour : ink);
+    bands |= put_bands(&drawing, &c, formats.names[f], by_format ? looks[f].colour : ink, !by_format);
   for (size_t f = 0; f < formats.count; f++) {
     for (size_t level = 0; !by_format && level < levels.count; level++)
       put_size(&drawing, &c, formats.names[f], &levels, level);
@@ -194,9 +194,8 @@ bool plot_loss_vs_compute(struct arena *arena, const struct plot_data *data, str
       "up to %.0f times the runs' compute.%s",
       used, by_format ? "" : "; thin lines: the law at each size", by_format ? "Lines:" : "The line below them is",
       data->fit->law, beyond,
-      bands ? arena_format(arena,
-                           " Shaded around it: the law's %g %% confidence and, wider, where as many of new runs fall.",
-                           100 * data->fit->confidence)
+      bands ? arena_format(arena, " Shaded: the law's %g %% confidence%s.", 100 * data->fit->confidence,
+                           by_format ? "" : " and, wider, where as many of new runs fall")
             : "");
   return true;
 }
