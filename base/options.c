@@ -142,23 +142,6 @@ const char *command_for_shell(struct arena *arena, const char *call, const char 
 
 // ---- help ----
 
-static void print_choices(const struct option *option, const char *spelling, FILE *out) {
-  fputs(spelling, out);
-  for (const char *const *choice = option->choices; *choice; choice++) fprintf(out, " %s", *choice);
-  fputs("\n", out);
-}
-
-void options_print_choices(const struct option *options, FILE *out) {
-  for (const struct option *option = options; option->name; option++) {
-    char spelling[80];
-    if (!option->choices) continue;
-    snprintf(spelling, sizeof spelling, "--%s", option->name);
-    print_choices(option, spelling, out);
-    snprintf(spelling, sizeof spelling, "-%c", option->letter);
-    if (option->letter) print_choices(option, spelling, out);
-  }
-}
-
 void help_print(const struct help *help, FILE *out) {
   fprintf(out, "%s\n\nusage: %s\n", help->summary, help->usage);
   if (help->about) fprintf(out, "\n%s\n", help->about);

@@ -60,6 +60,4 @@ struct help {
   const char *summary, *usage, *about;
   const struct option *options;
 };
-// For the shell's completion: "--export c python latex", one line for each spelling of an option that has choices.
-void options_print_choices(const struct option *options, FILE *out);
 void help_print(const struct help *help, FILE *out);

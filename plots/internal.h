@@ -93,4 +93,5 @@ typedef bool plot_builder(struct arena *arena, const struct plot_data *data, str
                           const char **nothing);
 plot_builder plot_loss_curves, plot_loss_vs_parameters, plot_loss_vs_tokens, plot_loss_vs_compute,
     plot_predicted_vs_observed, plot_residuals, plot_effective_parameters, plot_effective_vs_bits, plot_profiles,
-    plot_pareto, plot_pareto_bytes, plot_pareto_seconds, plot_loss_vs_learning_rate, plot_rho_vs_gmse;
+    plot_pareto, plot_pareto_bytes, plot_pareto_seconds, plot_loss_vs_learning_rate, plot_rho_vs_gmse,
+    plot_loss_curves_end, plot_best_format, plot_product_rule, plot_rollouts;

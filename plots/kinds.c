@@ -19,6 +19,10 @@ const struct plot_kind plot_kinds[] = {
     {"loss-vs-learning-rate", "final loss against the peak learning rate, one line per model size", false, false},
     {"rho-vs-gmse", "effective parameters against a format's Gaussian error, with the fitted capacity law", false,
      true},
+    {"loss-curves-end", "the loss curves where they come to their ends, so that runs can be told apart", false, false},
+    {"best-format", "which format the law gives the lowest loss for its bytes, over bytes and tokens", false, true},
+    {"product-rule", "effective parameters of composed formats against the product of their parts'", false, true},
+    {"rollouts", "error of what was predicted beyond the rows fitted, by how many times outside", false, true},
     {NULL, NULL, false, false},
 };
 
@@ -37,6 +41,10 @@ static plot_builder *const builders[] = {
     plot_pareto_seconds,
     plot_loss_vs_learning_rate,
     plot_rho_vs_gmse,
+    plot_loss_curves_end,
+    plot_best_format,
+    plot_product_rule,
+    plot_rollouts,
 };
 
 _Static_assert(sizeof builders / sizeof *builders + 1 == sizeof plot_kinds / sizeof *plot_kinds,

@@ -45,6 +45,48 @@ static double best_loss(const struct compute *c, const char *format, double comp
   return fmin(least, loss_at(c, format, compute, (a + b) / 2));
 }
 
+// The size of the least loss for the compute, searched in the logarithm as best_loss does.
+static double best_size(const struct compute *c, const char *format, double compute) {
+  double size = NAN, least = INFINITY;
+  for (int i = 0; i <= 400; i++) {
+    double at = log(c->least) + (log(c->most) - log(c->least)) * i / 400, loss = loss_at(c, format, compute, at);
+    if (!(loss < least)) continue;
+    least = loss;
+    size = exp(at);
+  }
+  return size;
+}
+
+// Bands around the frontier: the law's confidence, and below it, wider, where new runs fall (`runs`). To first order
+// the best size moves nothing: the loss is flat there. False where the intervals are not known.
+static bool put_bands(struct drawing *drawing, const struct compute *c, const char *format, struct figure_colour colour,
+                      bool runs) {
+  const struct plot_fit *fit = c->data->fit;
+  if (!fit->band) return false;
+  double low = log(c->low), high = log(c->high * beyond), halves[LINE_POINTS][2], at[LINE_POINTS], loss[LINE_POINTS];
+  for (int i = 0; i < LINE_POINTS; i++) {
+    at[i] = exp(low + (high - low) * i / (LINE_POINTS - 1));
+    double size = best_size(c, format, at[i]);
+    loss[i] = best_loss(c, format, at[i]);
+    if (!isfinite(loss[i]) || !fit->band(fit->context, format, size, at[i] / (6 * size), &halves[i][0], &halves[i][1]))
+      return false;
+  }
+  for (int kind = runs; kind >= 0; kind--) {
+    struct figure_series *band = drawing_series(drawing, MARK_BAND, LINE_POINTS);
+    double *below = arena_array(drawing->arena, LINE_POINTS, sizeof *below),
+           *above = arena_array(drawing->arena, LINE_POINTS, sizeof *above);
+    for (int i = 0; i < LINE_POINTS; i++) {
+      below[i] = loss[i] * exp(-halves[i][kind]);
+      above[i] = loss[i] * exp(halves[i][kind]);
+      series_point(band, at[i], loss[i]);
+    }
+    band->colour = colour;
+    band->low = below;
+    band->high = above;
+  }
+  return true;
+}
+
 static void put_frontier(struct drawing *drawing, const struct compute *c, const char *format,
                          struct figure_colour colour, const char *label, bool further) {
   struct figure_series *line = drawing_series(drawing, MARK_LINE, LINE_POINTS);
@@ -126,6 +168,9 @@ bool plot_loss_vs_compute(struct arena *arena, const struct plot_data *data, str
   drawing_panel(&drawing, NULL);
   bool by_format = formats.count > 1;
   const struct figure_colour ink = {.palette = PALETTE_INK};
+  bool bands = false;
+  for (size_t f = 0; f < formats.count && formats.count <= 3; f++)
+    bands |= put_bands(&drawing, &c, formats.names[f], by_format ? looks[f].colour : ink, !by_format);
   for (size_t f = 0; f < formats.count; f++) {
     for (size_t level = 0; !by_format && level < levels.count; level++)
       put_size(&drawing, &c, formats.names[f], &levels, level);
@@ -146,8 +191,11 @@ bool plot_loss_vs_compute(struct arena *arena, const struct plot_data *data, str
   figure->caption = arena_format(
       arena,
       "Final validation loss of %zu runs%s. %s the loss at the best size for each compute by the fitted law (%s), dashed "
-      "up to %.0f times the runs' compute.",
+      "up to %.0f times the runs' compute.%s",
       used, by_format ? "" : "; thin lines: the law at each size", by_format ? "Lines:" : "The line below them is",
-      data->fit->law, beyond);
+      data->fit->law, beyond,
+      bands ? arena_format(arena, " Shaded: the law's %g %% confidence%s.", 100 * data->fit->confidence,
+                           by_format ? "" : " and, wider, where as many of new runs fall")
+            : "");
   return true;
 }

@@ -224,3 +224,36 @@ bool plot_loss_curves(struct arena *arena, const struct plot_data *data, struct 
                                : "");
   return true;
 }
+
+bool plot_loss_curves_end(struct arena *arena, const struct plot_data *data, struct figure *figure,
+                          const char **nothing) {
+  if (!plot_loss_curves(arena, data, figure, nothing)) return false;
+  const double above = 0.25, below = 0.05;  // of the spread of the last losses
+  struct curves curves = curves_of(data);
+  double low = INFINITY, high = 0, first = INFINITY;
+  for (size_t i = 0; i < data->count; i++) {
+    const struct plot_curve *curve = curve_of(&curves, i);
+    double last = curve->count > 1 ? curve->loss[curve->count - 1] : NAN;
+    if (!isfinite(last) || !(last > 0)) continue;
+    low = fmin(low, last);
+    high = fmax(high, last);
+  }
+  double spread = fmax(log(high / low), 0.01);
+  figure->y.low = low * exp(-below * spread);
+  figure->y.high = high * exp(above * spread);
+  for (size_t i = 0; i < data->count; i++) {
+    const struct plot_curve *curve = curve_of(&curves, i);
+    for (size_t k = 0; curve->count > 1 && k < curve->count; k++)
+      if (curve->loss[k] <= figure->y.high && curve->tokens[k] > 0) first = fmin(first, curve->tokens[k]);
+  }
+  if (!(first < curves.last)) {
+    *nothing = "no curve comes near its end";
+    return false;
+  }
+  figure->x.low = first;
+  figure->x.high = curves.last * exp(0.03 * log(curves.last / first));
+  figure->title = "Loss curves, near their ends";
+  figure->caption = arena_format(arena, "%s Shown is where they come to the losses they end with (%.4g to %.4g).",
+                                 figure->caption, low, high);
+  return true;
+}

@@ -57,20 +57,44 @@ static struct lines choose_lines(struct arena *arena, const struct plot_data *da
   return by_tokens;
 }
 
+// Draws the law's confidence as a band around the line, whose points are at N and D; false where it is not known.
+static bool put_band(struct drawing *drawing, const struct plot_data *data, const struct figure_series *line,
+                     const char *format, const double *parameters, const double *tokens) {
+  double *low = arena_array(drawing->arena, line->count + 1, sizeof *low),
+         *high = arena_array(drawing->arena, line->count + 1, sizeof *high), confidence, run;
+  if (!data->fit->band) return false;
+  struct figure_series band = {.mark = MARK_BAND, .colour = line->colour, .x = line->x, .y = line->y};
+  for (size_t i = 0; i < line->count; i++) {
+    if (!data->fit->band(data->fit->context, format, parameters[i], tokens[i], &confidence, &run)) return false;
+    low[i] = line->y[i] * exp(-confidence);
+    high[i] = line->y[i] * exp(confidence);
+  }
+  band.count = line->count;
+  band.low = low;
+  band.high = high;
+  *drawing_series(drawing, MARK_BAND, 0) = band;
+  return band.count > 0;
+}
+
 // The fitted law along one line, over the range of x that the runs span and a little further.
-static void law_line(struct drawing *drawing, const struct plot_data *data, const struct lines *lines, size_t level,
+static bool law_line(struct drawing *drawing, const struct plot_data *data, const struct lines *lines, size_t level,
                      const char *format, const double range[2], bool against_tokens) {
   struct figure_series *line = drawing_series(drawing, MARK_LINE, LINE_POINTS);
   line->colour = level_colour(&lines->levels, level);
   line->label = level_label(drawing->arena, &lines->levels, level, TICKS_COUNT);
   double low = log(range[0]), high = log(range[1]), margin = 0.03 * (high - low), value = lines->levels.values[level];
+  double sizes[LINE_POINTS], seen[LINE_POINTS];
   for (int i = 0; i < LINE_POINTS; i++) {
     double x = exp(low - margin + (high - low + 2 * margin) * i / (LINE_POINTS - 1));
     double parameters = against_tokens ? value : x, tokens = against_tokens           ? x
                                                              : lines->by == BY_TOKENS ? value
                                                                                       : value * x;
+    sizes[i] = parameters;
+    seen[i] = tokens;
     series_point(line, x, data->fit->evaluate(data->fit->context, format, parameters, tokens));
   }
+  const struct figure_series drawn = *line;  // which moves when another one is added
+  return put_band(drawing, data, &drawn, format, sizes, seen);
 }
 
 // Points of one look: those of the level in the fit, held out, or outside.
@@ -135,13 +159,13 @@ static bool loss_against(struct arena *arena, const struct plot_data *data, stru
   }
   struct lines lines = choose_lines(arena, data, against_tokens);
   struct formats formats = formats_of(arena, data);
-  bool law = data->fit && data->fit->evaluate;
+  bool law = data->fit && data->fit->evaluate, bands = false;
   struct drawing drawing = {.arena = arena, .figure = figure};
   size_t means = 0;
   for (size_t f = 0; f < formats.count; f++) {
     drawing_panel(&drawing, formats.names[f]);
     for (size_t level = 0; law && level < lines.levels.count; level++)
-      law_line(&drawing, data, &lines, level, formats.names[f], range, against_tokens);
+      bands |= law_line(&drawing, data, &lines, level, formats.names[f], range, against_tokens);
     for (enum part part = PART_OUTSIDE + 1; part-- > 0;)
       for (size_t level = 0; level < lines.levels.count; level++)
         means += put_points(&drawing, data, &lines, level, formats.names[f], part, against_tokens,
@@ -159,6 +183,9 @@ static bool loss_against(struct arena *arena, const struct plot_data *data, stru
                                                : "ratio of tokens to parameters";
   figure->title = against_tokens ? "Loss against training tokens" : "Loss against model size";
   const char *about_means = means ? means_words : "";
+  if (bands)
+    about_means =
+        arena_format(arena, " Shaded: the law's %g %% confidence.%s", 100 * data->fit->confidence, about_means);
   figure->caption =
       law ? arena_format(arena, "Final validation loss of %zu runs; lines: the fitted law (%s), one per %s.%s", used,
                          data->fit->law, each, about_means)

@@ -210,9 +210,24 @@ struct plot_profile {
 // Effective parameters per parameter of formats with these errors, by a law in them; NAN where it cannot tell.
 typedef double plot_capacity_function(const void *context, double gmse_weights, double gmse_activations);
 
+// How well the law is known at a place: half the width of its confidence interval, and of the interval of a new run
+// there, in the logarithm of the loss. False where that is not known.
+typedef bool plot_band_function(const void *context, const char *format, double parameters, double tokens,
+                                double *confidence, double *run);
+
+// The law fitted to a part of the rows, and how it predicts those further out.
+struct plot_rollout {
+  const char *column;               // "parameters", "tokens", "flops"
+  double farthest, error, largest;  // times outside; mean and largest relative error, NAN without
+};
+
 struct plot_fit {
   const char *name, *law;
   plot_law_function *evaluate;  // NULL: points only
+  plot_band_function *band;     // NULL: intervals are not known
+  double confidence;            // of the intervals: 0.95
+  const struct plot_rollout *rollouts;
+  size_t rollout_count;
   const void *context;
   plot_capacity_function *capacity;        // NULL: the law is none in the formats' errors
   const struct plot_effective *effective;  // effective-parameters law: one per format, else none (rho-vs-gmse: of a

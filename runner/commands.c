@@ -78,8 +78,8 @@ bool command_begin(struct command_line *line, const struct command_usage *usage,
     command_manual(line->command, usage, options, stdout);
     return false;
   }
-  if (line->purpose == COMMAND_CHOICES) {
-    options_print_choices(options, stdout);
+  if (line->purpose == COMMAND_COMPLETE) {
+    command_complete(line, usage, options);
     return false;
   }
   if (!arguments.help && !options_parse(options, arena_format(&line->arena, "isoloss %s", name), line->argc, line->argv,

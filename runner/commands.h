@@ -23,14 +23,25 @@ struct command {
 };
 extern const struct command commands[];  // ends with a NULL name
 
-// What a command is called for: to work, or only to print its help, its entry of the manual page, or the values that
-// its options choose among.
-enum command_purpose { COMMAND_WORK, COMMAND_HELP, COMMAND_MANUAL, COMMAND_CHOICES };
+// What a command is called for: to work, or only to print its help, its entry of the manual page, or what a shell
+// offers for a word.
+enum command_purpose { COMMAND_WORK, COMMAND_HELP, COMMAND_MANUAL, COMMAND_COMPLETE };
+
+// A word of a command line that a shell completes.
+struct completion {
+  const char *current, *before;  // the word so far, and the word in front of it, or ""
+  const char *const *words;      // those between the command and it
+  size_t count;
+  const char *kept;  // what stands in front of each candidate
+  const char *command;
+  int place;  // how many of the words are arguments
+};
 
 // One call of a command.
 struct command_line {
   const struct command *command;
   enum command_purpose purpose;
+  const struct completion *completion;  // with COMMAND_COMPLETE
   int argc;
   char **argv;             // argv[0] is the command's name
   struct arena arena;      // freed after the command
@@ -60,6 +71,11 @@ bool command_begin(struct command_line *line, const struct command_usage *usage,
 const struct command *command_find(const char *name, const char *next, struct error *error);
 // Calls a command with the words of argv that are behind "isoloss". Prints its error and returns the exit code.
 int command_call(const struct command *command, enum command_purpose purpose, int argc, char **argv);
+
+// Prints what a shell offers for the last of the words behind "isoloss": a candidate a line, or ":files PATTERN".
+void commands_complete(const char *const *words, size_t count);
+// The same, of a command whose words come before.
+void command_complete(const struct command_line *line, const struct command_usage *usage, const struct option *options);
 
 // The text of isoloss --help.
 void commands_print(FILE *out);

@@ -112,22 +112,28 @@ static void print_manual(const char *path, struct arena *arena, struct error *er
 
 void command_help(struct command_line *line) {
   const char *template = NULL;
-  bool choices = false;
+  bool complete = false;
   const struct option options[] = {
       {"man", 0, OPTION_TEXT, &template, "TEMPLATE",
        "print the manual page (mdoc): TEMPLATE with the commands where it has the line @COMMANDS@"},
-      {"choices", 0, OPTION_FLAG, &choices, NULL, "print the values that the command's options choose among"},
+      {"complete", 0, OPTION_FLAG, &complete, NULL,
+       "print what a shell offers for the last of the words behind --, those of a command line without isoloss"},
       {0}};
-  const struct command_usage usage = {"isoloss help [COMMAND]", "Without a command: lists them all.", 0, 2,
+  enum { MOST_WORDS = 4096 };
+  const struct command_usage usage = {"isoloss help [COMMAND]", "Without a command: lists them all.", 0, MOST_WORDS,
                                       "one command"};
   if (!command_begin(line, &usage, options)) return;
-  if (template) {
+  if (complete) {
+    commands_complete(line->arguments, (size_t)line->count);
+  } else if (line->count > 2) {
+    error_set(&line->error, EXIT_USAGE_ERROR, "help: give one command");
+  } else if (template) {
     print_manual(template, &line->arena, &line->error);
   } else if (line->count == 0) {
     commands_print(stdout);
   } else {
     const char *next = line->count > 1 ? line->arguments[1] : NULL;
     const struct command *command = command_find(line->arguments[0], next, &line->error);
-    if (command) line->code = (enum exit_code)command_call(command, choices ? COMMAND_CHOICES : COMMAND_HELP, 0, NULL);
+    if (command) line->code = (enum exit_code)command_call(command, COMMAND_HELP, 0, NULL);
   }
 }

@@ -159,10 +159,10 @@ void command_plot(struct command_line *line) {
   memcpy(options + count, own, sizeof own);
   const struct command_usage usage = {
       "isoloss plot SPEC|EXPERIMENT [FIGURE...] [options]\n"
-      "       isoloss plot TABLE.csv|IMPORT --law NAME [FIGURE...] [options]",
+      "       isoloss plot TABLE.csv|IMPORT [--law NAME] [FIGURE...] [options]",
       "Figures as files, laid out for a printed width: text has the size that is asked for there, and fonts are embedded.\n"
       "Without FIGURE, those that the spec's report has. With a table, the law is fitted to its rows now, with the\n"
-      "options of isoloss fit. Each path written is printed.",
+      "options of isoloss fit; without --law its rows are drawn as they are. Each path written is printed.",
       1, 32, "one spec, experiment or table"};
   if (!command_begin(line, &usage, options)) return;
   if (!read_options(&a, &line->error)) {
@@ -175,6 +175,7 @@ void command_plot(struct command_line *line) {
                                          .given = line->given,
                                          .given_count = line->given_count,
                                          .own = own,
+                                         .rows_alone = true,
                                          .every_figure = a.list || line->count > 1};
   plot(line, &request, &a);
 }

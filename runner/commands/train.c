@@ -22,7 +22,7 @@ void command_train(struct command_line *line) {
       "       isoloss train --evaluate CHECKPOINT [--json] CONFIG.json",
       "Runs isoloss-train on one run's configuration, as a worker would; isoloss train --help lists its options. --steps\n"
       "stops early, with a checkpoint. With --evaluate it only computes the final loss, with the weights of a checkpoint."};
-  if (line->purpose == COMMAND_MANUAL)
+  if (line->purpose == COMMAND_MANUAL || line->purpose == COMMAND_COMPLETE)
     command_begin(line, &usage, options);
   else
     start_trainer(line, &line->arena, &line->error);

@@ -56,10 +56,11 @@ struct report_fit {
   const char *size_column;  // the store's column that N is
   struct report_constant *constants;
   size_t constant_count;
-  double *predicted;     // one a run, NAN where the law cannot tell
-  bool *fitted, *held;   // one a run
-  double largest_error;  // of a fitted run: |observed / predicted - 1|; NAN
-  double mean_error;     // of the fitted runs, the same
+  const struct report_bands *bands;  // bands.c; NULL: not known
+  double *predicted;                 // one a run, NAN where the law cannot tell
+  bool *fitted, *held;               // one a run
+  double largest_error;              // of a fitted run: |observed / predicted - 1|; NAN
+  double mean_error;                 // of the fitted runs, the same
   struct plot_effective *effective;
   size_t effective_count;
   struct plot_profile *profiles;
@@ -192,6 +193,11 @@ double report_law(const void *fit, const char *format, double parameters, double
 // errors. Of a law in gmse_weights.
 double report_capacity(const void *fit, double gmse_weights, double gmse_activations);
 bool report_has_capacity(const struct report_fit *fit);
+// bands.c: whether the fit has intervals at any place (its `bands`); then half the width of the law's and of a new
+// run's at one, in the logarithm of the loss, a plot_band_function whose context is the fit.
+void report_gather_bands(struct report *report, struct report_fit *fit);
+bool report_band(const void *fit, const char *format, double parameters, double tokens, double *confidence,
+                 double *run);
 // known.c: for synthetic sources, what is known beside what was fitted.
 bool report_gather_known(struct report *report, struct store *store, struct error *error);
 // isoflop.c: compute-optimal sizes, from the runs.

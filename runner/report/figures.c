@@ -16,6 +16,17 @@ static double weight_bytes(const struct report *report, const struct report_run 
   return (blocks * bits + (all - blocks) * 16) / 8;
 }
 
+static const struct plot_rollout *rollouts_of(struct arena *arena, const struct fit_result *result) {
+  size_t count = result->rollouts.cut_count;
+  struct plot_rollout *rollouts = arena_array(arena, count + 1, sizeof *rollouts);
+  for (size_t i = 0; i < count; i++) {
+    const struct rollout *cut = &result->rollouts.cuts[i];
+    double known = cut->trouble || cut->predicted == 0 ? NAN : 1;
+    rollouts[i] = (struct plot_rollout){cut->column, cut->farthest, known * cut->error, known * cut->largest};
+  }
+  return rollouts;
+}
+
 static struct plot_data data_of(struct report *report, const struct report_fit *fit) {
   struct arena *arena = &report->arena;
   struct plot_run *runs = arena_array(arena, report->count + 1, sizeof *runs);
@@ -49,6 +60,10 @@ static struct plot_data data_of(struct report *report, const struct report_fit *
   *drawn = (struct plot_fit){.name = fit->name,
                              .law = fit->law_name,
                              .evaluate = fit->law_loaded ? report_law : NULL,
+                             .band = fit->bands ? report_band : NULL,
+                             .confidence = fit->result.confidence,
+                             .rollouts = rollouts_of(arena, &fit->result),
+                             .rollout_count = fit->result.rollouts.cut_count,
                              .context = fit,
                              .capacity = report_has_capacity(fit) ? report_capacity : NULL,
                              .effective = fit->effective,
@@ -120,6 +135,7 @@ bool report_gather_figures(struct report *report, struct error *error) {
   size_t fits = 0;
   for (size_t i = 0; i < report->fit_count; i++) {
     if (!report->fits[i].made) continue;
+    report_gather_bands(report, &report->fits[i]);
     if (!first) first = &report->fits[i];
     fits++;
   }

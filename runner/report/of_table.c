@@ -127,7 +127,7 @@ static bool run_fits(const struct law *law, const struct fit_input *input, struc
 }
 
 bool report_of_table(struct report *report, const char *source, const struct fit_arguments *arguments,
-                     const struct fit_options *options, const char *given, struct error *error) {
+                     const struct fit_options *options, const char *given, bool fitted, struct error *error) {
   struct arena *arena = &report->arena;
   struct fit_input input = {0};
   struct law law = {0};
@@ -137,11 +137,11 @@ bool report_of_table(struct report *report, const char *source, const struct fit
   bool fine = fit_input_begin(&input, source, arguments, options, error) && law_open(&law, input.law, error) &&
               fit_input_read(&input, &law, 1, error);
   if (fine) {
-    report->name = arena_format(arena, "%s-%s", stem_of(arena, source), law.name);
+    report->name = fitted ? arena_format(arena, "%s-%s", stem_of(arena, source), law.name) : stem_of(arena, source);
     report->title = arena_format(arena, "%s: the law %s", stem_of(arena, source), law.name);
     add_rows(report, &input.table, &law);
-    if (!input.options.leave_out_count) leave_out_by_default(report, &input.table, &law, &input.options);
-    fine = run_fits(&law, &input, &parts, error);
+    if (fitted && !input.options.leave_out_count) leave_out_by_default(report, &input.table, &law, &input.options);
+    fine = !fitted || run_fits(&law, &input, &parts, error);
   }
   fine = fine && tell_origin(report, source, given, &law, error);
   for (size_t i = 0; i < parts.count && fine; i++) {

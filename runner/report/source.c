@@ -93,9 +93,11 @@ static bool of_rows(struct report_source *source, const struct report_request *r
   struct fit_options options;
   fit->given = request->given;
   fit->given_count = request->given_count;
-  if (!fit->entry.law) return no_law(request, error);
+  bool fitted = fit->entry.law != NULL;
+  if (!fitted && !request->rows_alone) return no_law(request, error);
+  if (!fitted) fit->entry.law = "chinchilla";  // for the columns that it names
   return fit_arguments_read(request->command, fit, arena, &options, error) &&
-         report_of_table(&source->report, request->named, fit, &options, words_given(request, arena), error);
+         report_of_table(&source->report, request->named, fit, &options, words_given(request, arena), fitted, error);
 }
 
 // ---- which of them ----

@@ -11,6 +11,7 @@ struct report_request {
   const struct option_given *given;  // the options that were given
   size_t given_count;
   const struct option *own;  // the command's own options, which are for specs and experiments too
+  bool rows_alone;           // a table without a law is shown as rows, without a fit
   bool every_figure;  // all figures with names are gathered, else those that the spec asks for, or the usual ones
 };
 

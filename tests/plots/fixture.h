@@ -97,3 +97,10 @@ static inline struct plot_data made_data(struct arena *arena, const struct made_
   }
   return (struct plot_data){.runs = runs, .count = n, .fit = fit, .irreducible_loss = NAN};
 }
+
+// How often `words` are in the text.
+static inline int times(const struct text *text, const char *words) {
+  int count = 0;
+  for (const char *c = text_string(text); (c = strstr(c, words)); c += strlen(words)) count++;
+  return count;
+}

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The manual page names every command and option; the shell completion offers them: test_manual.py ISOLOSS DOCS."""
+"""The manual page names every command and option; the shell completion offers them: test_manual.py
+ISOLOSS DOCS FILL_STORE LAWS."""
 
 import os
 import re
@@ -9,9 +10,9 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(sys.path[0], ".."))
-from harness import case, finish, path_of, program, run  # noqa: E402
+from harness import case, finish, path_of, program, run, write  # noqa: E402
 
-DOCS = os.path.abspath(sys.argv[2])
+DOCS, FILL_STORE, LAWS = map(os.path.abspath, sys.argv[2:5])
 
 
 def output(*arguments):
@@ -99,14 +100,33 @@ def manual_is_clean():
         return "neither man nor groff is here"
 
 
-def complete(*words, folder="/"):
-    """What the completion offers for the last word."""
+def in_bash(words, folder, home):
     script = ('source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); compopt() { :; }; _isoloss; '
               'printf "%s\\n" "${COMPREPLY[@]}"')
-    done = subprocess.run(["bash", "-c", script, "bash", os.path.join(DOCS, "completions", "isoloss.bash"), program, *words],
-                          capture_output=True, text=True, cwd=folder, env=dict(os.environ, ISOLOSS_HOME="/nonexistent"))
-    assert done.returncode == 0 and done.stderr == "", done.stderr
-    return sorted(word.strip() for word in done.stdout.split("\n") if word.strip())
+    return ["bash", "-c", script, "bash", os.path.join(DOCS, "completions", "isoloss.bash"), program, *words]
+
+
+def in_zsh(words, folder, home):
+    # What zsh's own functions would do with what they are handed.
+    script = ('compadd() { shift; print -l -- "$@"; }; _files() { local file; for file in *(N/); do print -r -- "$file/"; done; '
+              '[[ $1 = -g ]] && for file in ${~2}(N.); do print -r -- "$file"; done; return 0; }; '
+              'source=$1; shift; words=("$@"); CURRENT=$#; source $source')
+    return ["zsh", "-f", "-c", script, "zsh", os.path.join(DOCS, "completions", "_isoloss"), program, *words]
+
+
+def in_fish(words, folder, home):
+    line = " ".join(["isoloss", *[word.replace(" ", "\\ ") for word in words]])
+    script = f"set PATH {os.path.dirname(program)} $PATH; source {DOCS}/completions/isoloss.fish; complete -C {line!r}"
+    return ["fish", "--no-config", "-c", script]
+
+
+def complete(*words, folder="/", home="/nonexistent", shell=in_bash):
+    """What the completion offers for the last word."""
+    done = subprocess.run(shell(words, folder, home), capture_output=True, text=True, cwd=folder,
+                          env=dict(os.environ, ISOLOSS_HOME=home, HOME=path_of()))
+    assert done.returncode in (0, 1) and done.stderr == "", done.stderr
+    words = (word.strip().split("\t")[0] for word in done.stdout.split("\n") if word.strip())
+    return sorted(set(words) if shell == in_zsh else words)  # zsh itself shows a match once
 
 
 @case
@@ -142,6 +162,46 @@ def completion_offers_everything():
         assert complete("laws", "kapl", folder=folder) == ["kaplan"]
         assert complete("help", "capac") == ["capacity"]
         assert complete("run", "--jobs", "", folder=folder) == []
+    assert complete("fit", "--where", "train.lr>1 and model.wi") == ["train.lr>1 and model.width"]
+    assert "train.steps" in complete("plan", "--set", "train.st") and "loss" in complete("runs", "--sort", "lo")
+    assert complete("plot", "x.yaml", "pareto") == ["pareto", "pareto-bytes", "pareto-seconds"]
+    assert complete("init", "--for", "s") == ["sparse", "stages"] and complete("init", "--for=s")[0].endswith("sparse")
+
+
+@case
+def completion_offers_what_is_in_the_store():
+    home, spec = path_of("home"), write("filled.yaml", "experiment: filled\ncorpus: {source: gcide}\n")
+    subprocess.run([FILL_STORE, "plain", "filled", spec, LAWS], env=dict(os.environ, ISOLOSS_HOME=home), check=True)
+    runs = complete("show", "", home=home)
+    assert len(runs) == 12 and all(re.fullmatch("[0-9a-f]{8}", one) for one in runs), runs
+    assert complete("show", runs[0][:5], home=home) == [runs[0]]
+    assert complete("pause", runs[0], "fil", home=home) == ["filled"]
+    assert "filled" in complete("report", "", home=home) and "filled" in complete("runs", "f", home=home)
+
+
+def same_in(shell, name):
+    if not shutil.which(name):
+        return f"there is no {name}"
+    with tempfile.TemporaryDirectory() as folder:
+        for file in ("a.yaml", "table.csv", "notes.txt"):
+            open(os.path.join(folder, file), "w").close()
+        os.mkdir(os.path.join(folder, "specs"))
+        for words in (("",), ("rep",), ("fit", "--residual", ""), ("report", "--o"), ("fit", ""), ("run", ""),
+                      ("laws", "kap"), ("plan", "--set", "train.lr"), ("data", ""), ("help", "capac")):
+            want = complete(*words, folder=folder)
+            got = complete(*words, folder=folder, shell=shell)
+            assert got == want and want, (name, words, got, want)
+    return None
+
+
+@case
+def zsh_offers_the_same():
+    return same_in(in_zsh, "zsh")
+
+
+@case
+def fish_offers_the_same():
+    return same_in(in_fish, "fish")
 
 
 finish()

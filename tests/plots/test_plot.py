@@ -3,7 +3,9 @@
 
 import csv
 import json
+import math
 import os
+import random
 import re
 import shutil
 import struct
@@ -147,7 +149,82 @@ def of_a_table():
     done = plot(home, table, "--law", "chinchilla", "--bootstrap", "0", "loss-vs-parameters", "-f", "svg", "-o",
                 path_of("table"))
     assert done.out.strip() == path_of("table", "loss-vs-parameters.svg"), done.out
-    assert "--law" in plot(home, table, code=2).err
+    # Without a law its rows are drawn, and what shows a fit is not.
+    drawn = json.loads(plot(home, table, "--json", "-f", "svg", "-o", path_of("bare")).out)["figures"]
+    assert {one["name"] for one in drawn if one["drawn"]} == {"loss-vs-parameters", "loss-vs-tokens"}, drawn
+    assert "there is no fit" in plot(home, table, "residuals", code=2).err
+
+
+def series(folder, name, kind, label=None):
+    """The points of the series of a kind that a figure shows, from its data."""
+    with open(os.path.join(folder, name + ".csv"), newline="") as file:
+        return [row for row in csv.DictReader(file) if row["kind"] == kind and label in (None, row["series"])]
+
+
+@case
+def bands_are_those_of_a_regression():
+    """A power law is a straight line in logarithms: its band is known in closed form."""
+    random.seed(7)
+    sizes = [1e6 * 2 ** (i / 2) for i in range(12)]
+    losses = [12 / n ** 0.1 * math.exp(random.gauss(0, 0.01)) for n in sizes]
+    table = write("line.csv", "N,D,loss\n" + "".join("%r,1e9,%r\n" % row for row in zip(sizes, losses)))
+    law = write("line.yaml", "law: line\nformula: A / N^alpha\nresidual: log\nobjective: least-squares\nparameters:\n"
+                "  A: {positive: true, starts: [1, 10]}\n  alpha: {low: 0, high: 2, starts: [0.1, 0.3]}\n")
+    folder = path_of("line")
+    plot(path_of("home-line"), table, "--law", law, "--bootstrap", "0", "loss-vs-parameters", "--data", "-f", "svg", "-o",
+         folder)
+    x, y = [math.log(n) for n in sizes], [math.log(loss) for loss in losses]
+    n, mean_x, mean_y = len(x), sum(x) / len(x), sum(y) / len(y)
+    spread = sum((a - mean_x) ** 2 for a in x)
+    slope = sum((a - mean_x) * (b - mean_y) for a, b in zip(x, y)) / spread
+    s = math.sqrt(sum((b - mean_y - slope * (a - mean_x)) ** 2 for a, b in zip(x, y)) / (n - 2))
+    t = 2.228139  # the 97.5 % quantile of Student's t with 10 degrees of freedom
+    band = series(folder, "loss-vs-parameters", "band")
+    assert len(band) == 81, len(band)
+    for row in band:
+        at = math.log(float(row["x"]))
+        line = mean_y + slope * (at - mean_x)
+        half = t * s * math.sqrt(1 / n + (at - mean_x) ** 2 / spread)
+        assert abs(math.log(float(row["low"])) - (line - half)) < 1e-5, row
+        assert abs(math.log(float(row["high"])) - (line + half)) < 1e-5, row
+
+
+@case
+def figures_of_many_formats():
+    """Product rule, best format and rollouts, on rows that follow a law with known factors."""
+    factors = {"none": 1, "w4": 0.8, "w16a4": 0.7, "w4a4": 0.56, "2:4": 0.6, "int4": 0.75, "2:4+int4": 0.5}
+    rows = [(n, d, 1.7 + 400 / (n * eff) ** 0.34 + 2000 / d ** 0.37, name) for name, eff in factors.items()
+            for n in (1e7, 3e7, 1e8, 3e8) for d in (2e8, 1e9, 5e9)]
+    rows = [(n, d, loss * (1 + 0.002 * math.sin(i)), name) for i, (n, d, loss, name) in enumerate(rows)]
+    table = write("formats.csv", "N,D,loss,format\n" + "".join("%r,%r,%r,%s\n" % row for row in rows))
+    folder, home = path_of("formats"), path_of("home-formats")
+    law = ("--law", "effective-parameters", "--bootstrap", "20", "--starts", "100")
+    plot(home, table, *law, "product-rule", "rollouts", "--data", "-f", "svg", "-o", folder)
+    points = {row["series"]: (float(row["x"]), float(row["y"])) for row in series(folder, "product-rule", "points")}
+    assert set(points) == {"w4a4", "2:4+int4"}, points
+    for name, product in (("w4a4", 0.8 * 0.7), ("2:4+int4", 0.6 * 0.75)):
+        assert abs(points[name][0] - product) < 0.02 and abs(points[name][1] - factors[name]) < 0.02, (name, points)
+    cuts = series(folder, "rollouts", "points")
+    assert cuts and all(float(row["x"]) > 1 and float(row["y"]) >= 0 for row in cuts), cuts
+    assert {row["series"] for row in cuts} <= {"parameters", "tokens", "FLOPs"}
+    assert "bits per weight" in plot(home, table, *law, "best-format", code=2).err
+
+
+@case
+def best_format_and_ends_of_curves():
+    home, _ = make("mixed", "  - law: chinchilla\n  - law: effective-parameters")
+    folder, region = path_of("regions"), "best-format-effective-parameters"
+    plot(home, "mixed", region, "loss-curves-end", "--data", "-f", "svg", "-o", folder)
+    bands = series(folder, region, "band")
+    assert bands
+    # Regions tile the picture: above each place the pieces follow each other without gaps.
+    for x in {row["x"] for row in bands}:
+        pieces = sorted((float(row["low"]), float(row["high"])) for row in bands if row["x"] == x)
+        for (_, end), (begin, _) in zip(pieces, pieces[1:]):
+            assert abs(begin / end - 1) < 1e-6, (x, pieces)
+    with open(os.path.join(folder, "loss-curves-end.svg")) as file:
+        zoomed = file.read()
+    assert "near their ends" in plot(home, "mixed", "--list").out and "<path" in zoomed
 
 
 @case
