@@ -66,6 +66,7 @@ PLANNED(get_tokens, trained(q->tokens))
 PLANNED(get_targets, corpus->known ? trained(q->tokens) * corpus->targets_per_token : NAN)
 PLANNED(get_steps, trained(q->steps))
 PLANNED(get_epochs, q->epochs)
+PLANNED(get_full_precision, q->full_precision_share)
 PLANNED(get_ratio, q->tokens_per_parameter)
 PLANNED(get_flops, q->flops)
 PLANNED(get_flops_6nd, q->flops_6nd)
@@ -84,6 +85,12 @@ PLANNED(get_irreducible_loss, corpus->known ? corpus->irreducible_loss : NAN)
 
 // A corpus' training split is seen at most once over; a synthetic source never repeats.
 #define UNIQUE_TOKENS "CASE WHEN r.epochs > 1 THEN round(r.tokens / r.epochs) WHEN r.epochs >= 0 THEN r.tokens END"
+
+// By the name of the training's format, "w4a4 after 0.9".
+#define FULL_PRECISION_SQL \
+  "CASE WHEN " SETTING("format") " = 'none' THEN 1.0 WHEN instr(" SETTING("format") ", ' after ') > 0 THEN CAST("      \
+  "substr(" SETTING("format") ", instr(" SETTING("format") ", ' after ') + 7) AS REAL) WHEN f.forward IS NOT NULL "   \
+  "THEN 0.0 END"
 
 enum { WEIGHTS, ACTIVATIONS, GRADIENTS };  // operands of a format
 
@@ -141,6 +148,10 @@ const struct run_column run_columns[] = {
     {"backward", TYPE_TEXT, RUN_NOTE, PLACE_LIST, PRINT_PLAIN, "",
      "the format's part in the backward pass, as a format of its own", .sql = "f.backward", .chooses = CHOOSES_FORMAT,
      .of_format = OF_FORMAT_BACKWARD},
+    {"full_precision_share", TYPE_REAL, RUN_QUANTITY, PLACE_LIST, PRINT_PLAIN, "",
+     "share of the training's steps that are asked for in full precision: 0 where a format holds from the start, 1 "
+     "without one",
+     .sql = FULL_PRECISION_SQL, .planned = get_full_precision, .chooses = CHOOSES_FORMAT, .of_format = OF_FORMAT_PLAIN},
     {"compression", TYPE_TEXT, RUN_NOTE, PLACE_LIST, PRINT_PLAIN, "",
      "what the weights are compressed by: the formats of trainings, a stage's method and format, as gptq:int4-g32",
      .sql = COMPRESSION_SQL, .chooses = CHOOSES_FORMAT},

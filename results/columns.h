@@ -63,6 +63,7 @@ enum run_column_of_format {
   OF_FORMAT_BITS,      // stored bits of an operand
   OF_FORMAT_KV_BITS,   // of keys and values, which no format represents
   OF_FORMAT_ERROR,     // gmse of an operand
+  OF_FORMAT_PLAIN,     // share of the training before it, in full precision
 };
 
 // An event of a run's log (docs/events.md: start, checkpoint or done) and the key in it that brings a column's value;

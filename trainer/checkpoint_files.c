@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/version.h"
+#include "trainer/average.h"
 #include "trainer/safetensors.h"
 
 enum { STAGING_BYTES = 1 << 20, STATE_VERSION = 1 };
@@ -222,6 +223,13 @@ bool model_files_read(struct arena *arena, struct model *model, const char *fold
   struct model_sources sources = {.scales.file = -1};
   const char *scales = path_join(arena, folder, SCALES_FILE);
   if (!safetensors_open(arena, path_join(arena, folder, MODEL_FILE), &sources.weights, error)) return false;
+  const char *note = safetensors_note(&sources.weights, step_note);
+  int64_t done;
+  if (!note || !integer_parse(note, &done)) done = state_file_step(path_join(arena, folder, STATE_FILE));
+  if (!model_take_phase(model, done, error)) {
+    safetensors_close(&sources.weights);
+    return false;
+  }
   bool wanted = model->table.layers[0].scales >= 0 && file_exists(scales);
   bool fine =
       (!wanted || safetensors_open(arena, scales, &sources.scales, error)) && all_known(model, &sources.weights, error);
@@ -229,8 +237,7 @@ bool model_files_read(struct arena *arena, struct model *model, const char *fold
   for (int i = 0; i < model->table.tensor_count && fine; i++)
     fine = read_tensor(model, &sources, &model->table.tensors[i], staging, error);
   free(staging);
-  const char *note = safetensors_note(&sources.weights, step_note);
-  if (step && (!note || !integer_parse(note, step))) *step = state_file_step(path_join(arena, folder, STATE_FILE));
+  if (step) *step = done;
   safetensors_close(&sources.weights);
   safetensors_close(&sources.scales);
   return fine && model->ops->synchronize(model->device, error);
@@ -244,7 +251,8 @@ struct state_header {
   int64_t step, tokens, targets, log_size, parameters;
   double seconds, train_seconds;
   char config[DIGEST_LENGTH];
-  char reserved[56];
+  int64_t averaged;  // weights in the sum behind the moments (train.average); 0: there is none
+  char reserved[48];
 };
 _Static_assert(sizeof(struct state_header) == 160, "the header is part of the file format");
 static const char state_magic[8] = {'i', 's', 'o', 's', 't', 'a', 't', 'e'};
@@ -260,19 +268,22 @@ bool state_file_write(struct arena *arena, struct model *model, const struct che
                                 .parameters = model->table.count,
                                 .seconds = state->seconds,
                                 .train_seconds = state->train_seconds};
+  bool averaging = model->average && average_is_pending(&model->config, state->step);
+  if (averaging) header.averaged = average_count(&model->config, state->step);
   memcpy(header.magic, state_magic, sizeof state_magic);
   memcpy(header.config, state->config.hex, DIGEST_LENGTH);
   struct writer writer;
   if (!writer_open(&writer, path, error)) return false;
   bool fine = writer_add(&writer, &header, sizeof header, error) &&
-              writer_add_device(&writer, model, model->state_memory, model->memory.moments, error);
+              writer_add_device(&writer, model, model->state_memory, model_state_bytes(model), error) &&
+              (!averaging || writer_add(&writer, model->average, (size_t)model->table.count * sizeof(float), error));
   return writer_close(&writer, fine, digest, error);
 }
 
 static bool read_moments(struct model *model, FILE *file, const char *path, struct error *error) {
   char *staging = memory_get(STAGING_BYTES);
   bool fine = true;
-  for (int64_t left = model->memory.moments, at = 0; left > 0 && fine;) {
+  for (int64_t left = model_state_bytes(model), at = 0; left > 0 && fine;) {
     size_t chunk = left < STAGING_BYTES ? (size_t)left : STAGING_BYTES;
     if (fread(staging, 1, chunk, file) != chunk)
       fine = error_set(error, EXIT_USAGE_ERROR, "%s ends too early", path);
@@ -283,6 +294,19 @@ static bool read_moments(struct model *model, FILE *file, const char *path, stru
   }
   free(staging);
   return fine && model->ops->synchronize(model->device, error);
+}
+
+// The sum of averaged weights, where the configuration says that one is under way.
+static bool read_average(struct model *model, const struct state_header *header, FILE *file, const char *path,
+                         struct error *error) {
+  int64_t expected = model->average && average_is_pending(&model->config, header->step)
+                         ? average_count(&model->config, header->step)
+                         : 0;
+  size_t count = expected ? (size_t)model->table.count : 0;
+  if (header->averaged != expected || fread(model->average, sizeof(float), count, file) != count)
+    return error_set(error, EXIT_USAGE_ERROR, "%s holds %" PRId64 " averaged weights, not the %" PRId64 " of its step",
+                     path, header->averaged, expected);
+  return true;
 }
 
 static bool is_state(const struct state_header *header) {
@@ -312,11 +336,13 @@ bool state_file_read(struct arena *arena, struct model *model, const char *path,
   bool fine = fread(&header, sizeof header, 1, file) == 1 && is_state(&header);
   if (!fine)
     error_set(error, EXIT_USAGE_ERROR, "%s is not a training state of this version", path);
+  else if (!model_take_phase(model, header.step, error))
+    fine = false;
   else if (memcmp(header.config, config->hex, DIGEST_LENGTH) != 0 || header.parameters != model->table.count)
     fine = error_set(error, EXIT_USAGE_ERROR, "%s was written under another configuration, corpus or trainer version",
                      path);
   else
-    fine = read_moments(model, file, path, error);
+    fine = read_moments(model, file, path, error) && read_average(model, &header, file, path, error);
   fclose(file);
   if (!fine) return false;
   *state = (struct checkpoint_state){.step = header.step,

@@ -411,6 +411,45 @@ static bool format_fits(const struct run_config *c, struct error *error) {
   return fine;
 }
 
+// What is averaged lies within the run, and within one phase of its format.
+static bool resolve_average(struct run_config *c, struct error *error) {
+  int64_t last = c->train.average_checkpoints, steps = c->train.steps, begins = config_format_begins(c);
+  if (last == 1)
+    return error_set(error, EXIT_USAGE_ERROR,
+                     "train.average_checkpoints 1 is the last weights themselves: 2 or more are "
+                     "averaged, 0 is none") ||
+           error_about(error, "train.average_checkpoints", NULL);
+  if (last == 0) return true;
+  if (c->train.average_every == AUTO_INTEGER) {
+    double every = c->train.cooldown_fraction * (double)steps / (double)last;
+    c->train.average_every = every < 1 ? 1 : (int64_t)every;
+  }
+  double first = (double)steps - (double)(last - 1) * (double)c->train.average_every;
+  if (first > (double)begins) return true;
+  error_set(error, EXIT_USAGE_ERROR,
+            "train.average takes %" PRId64 " weights, %" PRId64 " steps apart, and the run has %" PRId64 " steps%s",
+            last, c->train.average_every, steps - begins, begins ? " in its format" : "");
+  return error_about(error, "train.average_checkpoints", "train.average_every", "train.steps", NULL);
+}
+
+// A format that begins later leaves at least one step on either side.
+static bool phases_fit(const struct run_config *c, struct error *error) {
+  struct arena arena = {0};
+  const struct format *format = config_format(c, &arena);
+  int64_t first = config_format_begins(c), steps = c->train.steps;
+  bool fine = !format || format->after <= 0 || (first >= 1 && first < steps);
+  if (!fine) {
+    error_set(error, EXIT_USAGE_ERROR,
+              "format %s begins after %" PRId64 " of %" PRId64
+              " steps: that leaves none %s; a longer training or "
+              "another share is needed",
+              format->name, first, steps, first < 1 ? "in full precision" : "in the format");
+    error_about(error, "format", "train.steps", "train.tokens", NULL);
+  }
+  arena_free(&arena);
+  return fine;
+}
+
 bool config_resolve(struct run_config *config, const struct corpus_facts *facts, const char *resolved_dtype,
                     struct error *error) {
   if (!resolve_model(config, facts, resolved_dtype, error)) return false;
@@ -473,5 +512,6 @@ bool config_resolve(struct run_config *config, const struct corpus_facts *facts,
     return error_set(error, EXIT_USAGE_ERROR, "train.warmup_steps %" PRId64 " is more than the run's %" PRId64 " steps",
                      config->train.warmup_steps, config->train.steps) ||
            error_about(error, "train.warmup_steps", NULL);
-  return optimizer_resolve(config, error) && format_fits(config, error);
+  return optimizer_resolve(config, error) && format_fits(config, error) &&
+         (config->own_model.given || phases_fit(config, error)) && resolve_average(config, error);
 }

@@ -83,7 +83,8 @@ struct run_config {
   } corpus;
   struct {
     int64_t tokens, steps, batch_tokens, accumulation, warmup_steps, checkpoint_steps, keep_checkpoints, evals,
-        eval_tokens, final_eval_tokens, log_steps, threads, newton_schulz_steps, rank, basis_steps;
+        eval_tokens, final_eval_tokens, log_steps, threads, newton_schulz_steps, rank, basis_steps, average_checkpoints,
+        average_every;
     double tokens_per_parameter, lr, final_lr_ratio, warmup_fraction, cooldown_fraction, beta1, beta2, adam_eps,
         momentum, row_beta2, rest_lr_ratio, basis_memory, damping, weight_decay, clip_norm;
     const char *optimizer, *momentum_form, *lr_scale, *rank_score, *error_feedback, *master_weights, *optimizer_state,
@@ -119,6 +120,9 @@ struct run_config {
   } evaluate;
   const char *stage;  // no field: the name of the stage whose run this is (trainer/stages/stage.h); NULL: a training
   const struct format *parsed_format;  // of `format`, by config_parse_format; NULL: none, or not parsed
+  // No field: the updates before the format begins, of a model whose format is that of a further training and whose
+  // train.steps are not; 0: config_format_begins follows from train.steps.
+  int64_t format_begins;
   struct own_values own;
   struct own_model own_model;  // no field: it follows from the spec's trainer
 };
@@ -217,7 +221,8 @@ struct run_quantities {
   double flops, flops_6nd;  // whole training; flops per operation, attention and head included (see config.c), of the
                             // weights that are not pruned
   double flops_per_token;
-  double epochs;  // tokens / train tokens of the corpus; NAN when the corpus is not known
+  double full_precision_share;  // of the steps, that the format leaves to full precision; 1 without one
+  double epochs;                // tokens / train tokens of the corpus; NAN when the corpus is not known
   double tokens_per_parameter;
   int64_t state_bytes;  // of the optimizer's state
 };
@@ -237,6 +242,9 @@ bool config_parse_format(struct run_config *config, struct arena *arena, struct 
 // The format of a configuration: `parsed_format`, or parsed into the arena (which takes time). NULL for none, and for
 // one of somebody else's trainer, which prunes what we cannot know.
 const struct format *config_format(const struct run_config *config, struct arena *arena);
+// The updates of a resolved training that pass in full precision before its format begins (`{after: SHARE, then:
+// ...}`); 0: it holds from the start on, or there is none.
+int64_t config_format_begins(const struct run_config *resolved);
 // The canonical name of a configuration's format, which counts in its identity: w4a16 and w4 are one run. The format as
 // it is written where this trainer does not know it.
 const char *config_format_name(const struct run_config *config, struct arena *arena);

@@ -27,6 +27,19 @@ const struct format *config_format(const struct run_config *c, struct arena *are
   return NULL;
 }
 
+static int64_t begins(const struct run_config *c, const struct format *format) {
+  if (!format || format->after <= 0) return 0;
+  if (c->format_begins) return c->format_begins;
+  return c->train.steps == AUTO_INTEGER ? 0 : format_begins(format, c->train.steps);
+}
+
+int64_t config_format_begins(const struct run_config *resolved) {
+  struct arena arena = {0};
+  int64_t first = begins(resolved, config_format(resolved, &arena));
+  arena_free(&arena);
+  return first;
+}
+
 // Of one block.
 static int64_t learned_scales(const struct run_config *c) {
   struct arena arena = {0};
@@ -76,9 +89,16 @@ static double formatted_parameters(const struct run_config *c, const struct form
 // Pruned parameters during a step (step below 0: mean over the training).
 static double pruned_parameters(const struct run_config *c, const struct format *format, int64_t step) {
   if (!format) return 0;
-  double density =
-      step < 0 ? format_average_density(format, c->train.steps) : format_density(format, step, c->train.steps);
-  return (1 - density) * formatted_parameters(c, format);
+  // A format that begins later counts its own steps.
+  int64_t before = begins(c, format), steps = c->train.steps - before;
+  double pruned = 0, share = 1;
+  if (step < 0) {
+    pruned = 1 - format_average_density(format, steps);
+    share = before ? (double)steps / (double)c->train.steps : 1;
+  } else if (step >= before) {
+    pruned = 1 - format_density(format, step - before, steps);
+  }
+  return share * pruned * formatted_parameters(c, format);
 }
 
 double config_active_parameters(const struct run_config *resolved, int64_t step) {
@@ -105,6 +125,7 @@ struct run_quantities config_quantities(const struct run_config *c, const struct
   double pruned = pruned_parameters(c, format, -1);
   q.active_parameters =
       (double)q.parameters.non_embedding - pruned_parameters(c, format, c->train.steps > 0 ? c->train.steps - 1 : 0);
+  q.full_precision_share = strcmp(c->format, "none") == 0 ? 1 : format ? format->after : NAN;
   arena_free(&arena);
   q.average_active_parameters = (double)q.parameters.non_embedding - pruned;
   q.flops_per_token = flops_per_token(c, (double)q.parameters.prunable - pruned);

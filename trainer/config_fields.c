@@ -37,6 +37,8 @@ static bool narrow_state(const struct run_config *c) { return strcmp(c->train.op
 static bool narrow_masters(const struct run_config *c) { return strcmp(c->train.master_weights, "float32") != 0; }
 static bool rounds(const struct run_config *c) { return narrow_state(c) || narrow_masters(c); }
 
+static bool averages(const struct run_config *c) { return c->train.average_checkpoints > 1; }
+
 static bool tuning_cools_down(const struct run_config *c) { return strcmp(c->tune.schedule, "wsd") == 0; }
 
 static bool tuning_ends_above_zero(const struct run_config *c) {
@@ -129,6 +131,11 @@ const struct run_field run_fields[] = {
      HELP("share of the steps that warm up, when warmup_steps is auto")},
     {NUMBER(train.cooldown_fraction, 0, 1), DEFAULT("0.2"), COUNTS_WHEN(cools_down),
      HELP("wsd: share of the steps that cool down")},
+    {INTEGER(train.average_checkpoints, 0, 1e6), DEFAULT("0"), COUNTS_WHEN(averages),
+     HELP("checkpoint averaging (LAWA): the run's result is the mean of its last so many weights, `every` steps apart, "
+          "in place of the last; 0: none")},
+    {INTEGER(train.average_every, 1, 1e12), AUTO, UNIT("steps"), COUNTS_WHEN(averages), GROUP(FOLLOWS),
+     HELP("steps between averaged weights; auto: cooldown_fraction of the steps, divided by average_checkpoints")},
     {NUMBER(train.beta1, 0, 0.999999), AUTO, COUNTS,
      HELP("decay of the first moment, of adamw and of what the others leave to it; lion: of the mean whose sign is "
           "taken; auto: 0.9, of soap 0.95, of ldadam 0.908")},

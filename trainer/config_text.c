@@ -85,7 +85,7 @@ static int version_of(const char *dtype, const char *schedule, const struct form
   return (dtype && strcmp(dtype, "bfloat16") == 0 ? TRAINER_BFLOAT16_VERSION : TRAINER_SEMANTIC_VERSION) +
          (schedule && strcmp(schedule, "wsd") == 0 ? TRAINER_WSD_VERSION : 0) +
          (format_by_sequences(format, context) ? TRAINER_SEQUENCES_VERSION : 0) +
-         (format_shortens_interval(format, steps) ? TRAINER_PRUNING_VERSION : 0);
+         (format_shortens_interval(format, steps - format_begins(format, steps)) ? TRAINER_PRUNING_VERSION : 0);
 }
 
 int config_version(const struct run_config *resolved) {

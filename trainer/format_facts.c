@@ -23,7 +23,12 @@ const char *format_after_weights(const struct format *format, struct arena *aren
   rest.operands[OPERAND_WEIGHTS] = rest.operands[OPERAND_GRADIENTS] = (struct representation){0};
   rest.backward = BACKWARD_FORWARD;
   rest.gradient_token_hadamard = false;
+  rest.after = 0;  // it has begun
   return format_is_none(&rest) ? "none" : format_short_name(&rest, arena);
+}
+
+int64_t format_begins(const struct format *format, int64_t steps) {
+  return format && format->after > 0 ? llround(format->after * (double)steps) : 0;
 }
 
 struct format_facts format_facts(const char *text, struct arena *arena) {

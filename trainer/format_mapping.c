@@ -157,6 +157,38 @@ static void read_mapping(const struct node *node, struct format *format, struct 
   if (objection) node_error(node, diagnostics, NULL, "%s", objection);
 }
 
+// {after: SHARE, then: FORMAT}
+static const struct format *read_phases(const struct node *node, struct arena *arena, struct diagnostics *diagnostics) {
+  static const char *const keys[] = {"after", "then"};
+  const struct node *after = node_find(node, "after"), *then = node_find(node, "then");
+  size_t before = diagnostics->errors;
+  struct error error = {0};
+  double share;
+  node_check_keys(node, keys, sizeof keys / sizeof keys[0], "a format that begins later", diagnostics);
+  if (!after || !then)
+    node_error(node, diagnostics, NULL, "a format that begins later is {after: SHARE, then: FORMAT}: %s is missing",
+               after ? "then" : "after");
+  if (diagnostics->errors > before) return NULL;
+  const struct format *format = format_read_node(then, arena, diagnostics);
+  if (!format) return NULL;
+  struct format *phased = arena_alloc(arena, sizeof *phased);
+  *phased = *format;
+  if (format->after > 0) {
+    node_error(then, diagnostics, NULL, "what comes then begins at once: it has an after of its own");
+    return NULL;
+  }
+  if (!node_number(after, &share)) {
+    node_error(after, diagnostics, NULL, "after is the share of the steps that pass in full precision, as 0.9");
+    return NULL;
+  }
+  if (!format_phase_set(phased, share, &error)) {
+    node_fail(after, diagnostics, &error);
+    return NULL;
+  }
+  phased->name = format_short_name(phased, arena);
+  return phased;
+}
+
 const struct format *format_read_node(const struct node *node, struct arena *arena, struct diagnostics *diagnostics) {
   if (node->kind == NODE_SCALAR) {
     struct error error = {0};
@@ -170,6 +202,7 @@ const struct format *format_read_node(const struct node *node, struct arena *are
     node_error(node, diagnostics, NULL, "a format is a name such as w4a4, or a mapping, not %s", node_kind_name(node));
     return NULL;
   }
+  if (node_find(node, "after") || node_find(node, "then")) return read_phases(node, arena, diagnostics);
   size_t before = diagnostics->errors;
   struct format *format = arena_alloc(arena, sizeof *format);
   read_mapping(node, format, arena, diagnostics);

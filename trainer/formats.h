@@ -19,6 +19,9 @@ const char *format_forward(const struct format *format, struct arena *arena);
 const char *format_backward(const struct format *format, struct arena *arena);
 // What a format still does to a model whose weights are represented already: the forward pass' activations. NULL: none.
 const char *format_after_weights(const struct format *format, struct arena *arena);
+// The updates of a training of so many that pass in full precision before the format: its share of the steps, rounded
+// to the nearest whole one (halves up). 0: it holds from the start on, or is NULL.
+int64_t format_begins(const struct format *format, int64_t steps);
 // What the store keeps of a format. Of one that this trainer does not know only the name, as given.
 struct format_facts {
   const char *name;                // canonical

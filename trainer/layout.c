@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "kernels/formats/format.h"
+#include "trainer/average.h"
 
 enum { MATRICES = MATRIX_HEAD + 1, SHAPES = 20 };
 
@@ -31,6 +32,7 @@ struct weight_description layout_weight(const struct run_config *c, enum model_m
   static const unsigned layers[MATRICES] = {LAYER_QKV, LAYER_OUTPUT, LAYER_GATE_UP, LAYER_DOWN, 0};
   struct weight_description d = {
       .dtype = dtype_of(c), .master = layout_master(c), .seed = (uint64_t)c->seed, .steps = c->train.steps};
+  if (c->parsed_format && c->parsed_format->after > 0) d.steps -= config_format_begins(c);
   if (c->parsed_format && c->parsed_format->layers & layers[which]) d.format = c->parsed_format;
   d.number = (uint32_t)(layer * MATRIX_HEAD + (int64_t)which);
   switch (which) {
@@ -290,8 +292,8 @@ static int shapes_of(const struct run_config *c, enum model_use use, struct weig
   return count;
 }
 
-bool layout_supported(const struct ops *ops, const struct device *device, const struct run_config *c,
-                      struct error *error) {
+static bool phase_supported(const struct ops *ops, const struct device *device, const struct run_config *c,
+                            struct error *error) {
   struct weight_description weights[MATRICES];
   struct shape shapes[SHAPES];
   for (int use = MODEL_TRAIN; use <= MODEL_EVALUATE; use++) {
@@ -300,6 +302,13 @@ bool layout_supported(const struct ops *ops, const struct device *device, const 
       if (!ops->shape_supported(device, shapes[i].kind, &shapes[i].shape, error)) return false;
   }
   return true;
+}
+
+bool layout_supported(const struct ops *ops, const struct device *device, const struct run_config *c,
+                      struct error *error) {
+  struct run_config before = layout_before_format(c);
+  bool later = c->parsed_format && c->parsed_format->after > 0;
+  return phase_supported(ops, device, c, error) && (!later || phase_supported(ops, device, &before, error));
 }
 
 int64_t layout_workspace_bytes(const struct ops *ops, const struct device *device, const struct run_config *c,
@@ -328,8 +337,23 @@ int64_t layout_host_tokens(const struct run_config *c, enum model_use use) {
   return use == MODEL_TRAIN && c->train.batch_tokens > evaluation ? c->train.batch_tokens : evaluation;
 }
 
-struct memory_plan layout_memory(const struct ops *ops, const struct device *device, const struct run_config *c,
-                                 enum model_use use) {
+static void add_up(struct memory_plan *plan) {
+  plan->total = plan->parameters + plan->gradients + plan->moments + plan->prepared + plan->activations +
+                plan->workspace + plan->batch + plan->average;
+}
+
+struct run_config layout_before_format(const struct run_config *c) {
+  struct run_config plain = *c;
+  plain.format = "none";
+  plain.parsed_format = NULL;
+  return plain;
+}
+
+static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+
+// Of one phase.
+static struct memory_plan memory_of(const struct ops *ops, const struct device *device, const struct run_config *c,
+                                    enum model_use use) {
   struct memory_plan plan = {0};
   plan.parameters = layout_parameter_bytes(c);
   if (use == MODEL_TRAIN) {
@@ -342,7 +366,24 @@ struct memory_plan layout_memory(const struct ops *ops, const struct device *dev
   int64_t scratch = use == MODEL_TRAIN ? optimizer_step_scratch_bytes(c) : 0;
   if (scratch) plan.workspace = layout_align(plan.workspace) + scratch;  // behind the device's
   plan.batch = layout_host_tokens(c, use) * (int64_t)(2 * sizeof(int32_t) + sizeof(uint8_t));
-  plan.total =
-      plan.parameters + plan.gradients + plan.moments + plan.prepared + plan.activations + plan.workspace + plan.batch;
+  if (use == MODEL_TRAIN) plan.average = average_bytes(c);
+  add_up(&plan);
+  return plan;
+}
+
+struct memory_plan layout_memory(const struct ops *ops, const struct device *device, const struct run_config *c,
+                                 enum model_use use) {
+  struct memory_plan plan = memory_of(ops, device, c, use);
+  if (!c->parsed_format || c->parsed_format->after <= 0) return plan;
+  struct run_config before = layout_before_format(c);
+  struct memory_plan other = memory_of(ops, device, &before, use);
+  plan.parameters = larger(plan.parameters, other.parameters);
+  plan.gradients = larger(plan.gradients, other.gradients);
+  plan.moments = larger(plan.moments, other.moments);
+  plan.prepared = larger(plan.prepared, other.prepared);
+  plan.activations = larger(plan.activations, other.activations);
+  plan.workspace = larger(plan.workspace, other.workspace);
+  plan.average = larger(plan.average, other.average);
+  add_up(&plan);
   return plan;
 }

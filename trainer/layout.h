@@ -36,5 +36,8 @@ int64_t layout_parameter_bytes(const struct run_config *config);
 int64_t layout_workspace_bytes(const struct ops *ops, const struct device *device, const struct run_config *config,
                                enum model_use use);
 
+// The configuration as it holds before a format that begins later does: in full precision.
+struct run_config layout_before_format(const struct run_config *config);
+// Of a format that begins later, what either phase needs.
 struct memory_plan layout_memory(const struct ops *ops, const struct device *device, const struct run_config *config,
                                  enum model_use use);

@@ -8,6 +8,7 @@
 #include "kernels/formats/format.h"
 #include "trainer/block.h"
 #include "trainer/layout.h"
+#include "trainer/phase.h"
 
 static bool get(struct model *m, const char *what, int64_t bytes, void *target, struct error *error) {
   void *memory = m->ops->allocate(m->device, (size_t)(bytes > 0 ? bytes : DEVICE_ALIGNMENT), error);
@@ -22,7 +23,7 @@ static bool get(struct model *m, const char *what, int64_t bytes, void *target, 
 // Where the device says how much is free, too much is found before anything is taken, with what would fit.
 static bool check_room(struct model *m, struct error *error) {
   int64_t there = m->ops->available ? m->ops->available(m->device) : -1;
-  if (there < 0 || m->memory.total - m->memory.batch <= there) return true;
+  if (there < 0 || m->memory.total - m->memory.batch - m->memory.average <= there) return true;
   char need[32], free_text[32], less[32];
   struct text text = {0};
   text_format(&text, "the run needs %s on the device, where %s are free", bytes_human((double)m->memory.total, need),
@@ -46,12 +47,6 @@ static bool get_memory(struct model *m, struct error *error) {
   if (m->use == MODEL_TRAIN && (!get(m, "gradients", plan->gradients, &m->gradients, error) ||
                                 !get(m, "optimizer's state", plan->moments, &m->state_memory, error)))
     return false;
-  char *state = m->state_memory;
-  for (int array = 0; state && array < STATE_ARRAYS; array++) {
-    int64_t bytes = optimizer_array_bytes(&m->config, array);
-    if (bytes) m->state[array] = state;
-    state += bytes;
-  }
   return get(m, "prepared weights", plan->prepared, &m->prepared_memory, error) &&
          get(m, "activations", plan->activations, &m->activation_memory, error) &&
          get(m, "workspace", plan->workspace, &m->workspace, error);
@@ -77,6 +72,19 @@ static bool make_weights(struct model *m, struct error *error) {
     }
   }
   return true;
+}
+
+int64_t model_state_bytes(const struct model *m) {
+  return m->use == MODEL_TRAIN ? optimizer_state_bytes(&m->config) : 0;
+}
+
+static void place_state(struct model *m) {
+  char *state = m->state_memory;
+  for (int array = 0; array < STATE_ARRAYS; array++) {
+    int64_t bytes = optimizer_array_bytes(&m->config, array);
+    m->state[array] = state && bytes ? state : NULL;
+    if (state) state += bytes;
+  }
 }
 
 // Words of the state of the blocks' matrices before the one at `offset`; -1 where none is there.
@@ -118,6 +126,7 @@ void *model_state(const struct model *m, int array, int64_t offset) {
 // The blocks' matrices as an optimizer that moves them one by one has them.
 static void list_matrices(struct model *m) {
   m->matrices = arena_array(&m->arena, (size_t)m->table.tensor_count, sizeof *m->matrices);
+  m->matrix_count = 0;
   for (int i = 0; i < m->table.tensor_count; i++) {
     const struct parameter_tensor *t = &m->table.tensors[i];
     if (t->offset < m->table.norms_end || t->offset >= m->table.matrices_end) continue;
@@ -134,6 +143,43 @@ static void list_matrices(struct model *m) {
     m->matrices[m->matrix_count++] =
         (struct optimizer_matrix){tensor, t->rows, t->columns, model_state(m, STATE_OF_MATRICES, t->offset)};
   }
+}
+
+static void free_weights(struct model *m) {
+  for (int64_t l = 0; m->weights && l < m->config.model.layers; l++) {
+    struct weight *all[] = {m->weights[l].qkv, m->weights[l].output, m->weights[l].gate_up, m->weights[l].down};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+      if (all[i]) m->ops->weight_free(m->device, all[i]);
+    m->weights[l] = (struct block_weights){0};
+  }
+  if (m->head) m->ops->weight_free(m->device, m->head);
+  m->head = NULL;
+}
+
+// ---- phases ----
+
+bool model_has_format(const struct model *m, int64_t step) {
+  return step > m->format_begins || m->format_begins == 0 || (step == 0 && m->use == MODEL_EVALUATE);
+}
+
+// Everything that depends on whether the format has begun. The memory holds either phase.
+static bool lay_out(struct model *m, bool formatted, struct error *error) {
+  m->config.format = formatted ? m->format_name : "none";
+  m->config.parsed_format = formatted ? m->format : NULL;
+  m->table = parameter_table(&m->arena, &m->config);
+  place_state(m);
+  layout_activations(m, m->use);
+  if (!make_weights(m, error)) return false;
+  if (m->use == MODEL_TRAIN) list_matrices(m);
+  m->ops->rope_table(m->device, m->config.model.context, m->config.model.head_dim, m->config.model.rope_theta, m->rope);
+  return true;
+}
+
+bool model_lay_out_anew(struct model *m, bool formatted, struct error *error) {
+  if (!m->ops->synchronize(m->device, error)) return false;
+  if (m->ops->repeat_forget) m->ops->repeat_forget(m->device);
+  free_weights(m);
+  return lay_out(m, formatted, error);
 }
 
 struct model *model_create(const struct ops *ops, struct device *device, const struct run_config *resolved,
@@ -162,17 +208,18 @@ struct model *model_create(const struct ops *ops, struct device *device, const s
   m->attention = layout_attention(resolved, m->rows);
   if (!layout_supported(ops, device, resolved, error)) goto failed;
   m->memory = layout_memory(ops, device, resolved, use);
-  m->table = parameter_table(&m->arena, resolved);
+  m->format_name = resolved->format;
+  m->format = resolved->parsed_format;
+  m->format_begins = config_format_begins(resolved);
   if (!check_room(m, error)) goto failed;
   if (!get_memory(m, error)) goto failed;
-  int64_t workspace = layout_workspace_bytes(ops, device, resolved, use);
+  int64_t scratch = use == MODEL_TRAIN ? optimizer_step_scratch_bytes(resolved) : 0;
+  int64_t workspace = m->memory.workspace - scratch;  // the device's part is what either phase needs
   ops->set_workspace(device, m->workspace, (size_t)workspace);
-  if (use == MODEL_TRAIN) m->optimizer_scratch = (float *)((char *)m->workspace + layout_align(workspace));
+  if (scratch) m->optimizer_scratch = (float *)((char *)m->workspace + workspace);
   m->blocks = arena_array(&m->arena, (size_t)resolved->model.layers, sizeof *m->blocks);
-  layout_activations(m, use);
-  if (!make_weights(m, error)) goto failed;
-  if (use == MODEL_TRAIN) list_matrices(m);
-  ops->rope_table(device, resolved->model.context, resolved->model.head_dim, resolved->model.rope_theta, m->rope);
+  if (m->memory.average) m->average = memory_get((size_t)m->memory.average);
+  if (!lay_out(m, model_has_format(m, 0), error)) goto failed;
   return m;
 failed:
   model_free(m);
@@ -184,17 +231,13 @@ void model_free(struct model *m) {
   struct error ignored = {0};
   m->ops->synchronize(m->device, &ignored);
   if (m->ops->repeat_forget) m->ops->repeat_forget(m->device);
-  for (int64_t l = 0; m->weights && l < m->config.model.layers; l++) {
-    struct weight *all[] = {m->weights[l].qkv, m->weights[l].output, m->weights[l].gate_up, m->weights[l].down};
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
-      if (all[i]) m->ops->weight_free(m->device, all[i]);
-  }
-  if (m->head) m->ops->weight_free(m->device, m->head);
+  free_weights(m);
   if (m->workspace) m->ops->set_workspace(m->device, NULL, 0);
   void *memory[] = {m->parameters,      m->gradients,         m->state_memory,
                     m->prepared_memory, m->activation_memory, m->workspace};
   for (size_t i = 0; i < sizeof memory / sizeof memory[0]; i++)
     if (memory[i]) m->ops->free(m->device, memory[i]);
+  free(m->average);
   arena_free(&m->arena);
   free(m);
 }
@@ -257,7 +300,12 @@ static void prune(struct model *m, int64_t step) {
   free(weights);
 }
 
+int64_t model_format_step(const struct model *m, int64_t step) {
+  return m->config.parsed_format && step > m->format_begins ? step - m->format_begins : 0;
+}
+
 void model_prepare(struct model *m, int64_t step) {
+  step = m->format_begins ? model_format_step(m, step) : step;
   prune(m, step);
   each_matrix(m, prepare, step);
 }
@@ -331,7 +379,8 @@ void model_update(struct model *m, double lr, int64_t step, int slot) {
 // Every step is the same sequence of calls, its sums always at the same place, so that a backend may repeat it as one.
 // Formats whose density has a schedule make some steps another sequence: the weights are prepared for the next step.
 void model_step(struct model *m, const struct token_batch *batch, int64_t targets, double lr, int64_t step, int slot) {
-  int sequence = format_sequence(m->config.parsed_format, step + 1, m->config.train.steps);
+  int sequence =
+      format_sequence(m->config.parsed_format, step + 1 - m->format_begins, m->config.train.steps - m->format_begins);
   const struct optimizer *optimizer = optimizer_of(&m->config);
   bool repeats = m->ops->repeat_begin && !(optimizer->irregular && optimizer->irregular(&m->config));
   if (repeats) m->ops->repeat_begin(m->device, sequence);

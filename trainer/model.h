@@ -58,8 +58,11 @@ struct model_observer {
 struct model {
   const struct ops *ops;
   struct device *device;
-  struct arena arena;  // tables and handles
-  struct run_config config;
+  struct arena arena;        // tables and handles
+  struct run_config config;  // as it holds now: without a format before that begins (model_take_phase)
+  const char *format_name;   // the run's, whether it has begun or not
+  const struct format *format;
+  int64_t format_begins;         // updates done before it does; 0: from the start on
   enum model_use use, laid_out;  // what it is for, and what its activations are laid out for now
   enum recompute recompute;
   enum dtype dtype;
@@ -78,6 +81,7 @@ struct model {
   int matrix_count;
   void *state_memory, *prepared_memory, *activation_memory, *workspace;
   float *optimizer_scratch;  // behind the device's part of the workspace
+  float *average;  // host memory: the sum of weights so far (trainer/average.h), in the table's order; NULL: none
 
   struct block_weights *weights;
   struct weight *head;
@@ -120,9 +124,21 @@ static inline void *model_parameter(const struct model *model, int64_t offset) {
   return (char *)model->parameters + parameter_bytes(&model->table, model->master, offset);
 }
 
+// Bytes of all its arrays, as it is laid out now; 0 of a model that does not train.
+int64_t model_state_bytes(const struct model *model);
 // Where the state of the parameter at an offset of the table is in an array of the optimizer's state; NULL: it has
 // none.
 void *model_state(const struct model *model, int array, int64_t offset);
+
+// Whether the format has begun after `step` updates. A format that begins later ({after: SHARE, then: ...}) holds for
+// the update number `format_begins` (from 0) and those that follow; before it the model is one without a format, in
+// every respect. step 0 of a model that only evaluates: not known, as at the end.
+bool model_has_format(const struct model *model, int64_t step);
+// Lays the model out as it is after `step` updates. Where that changes anything its values are undefined afterwards.
+bool model_take_phase(struct model *model, int64_t step, struct error *error);
+// Between updates format_begins and format_begins + 1: the same, values kept. Scales that the format learns are not set
+// yet, so that they are taken from the weights and activations that are there; their moments are 0.
+bool model_begin_format(struct model *model, struct error *error);
 
 // Initial weights by the table, from the run's seed; moments are cleared; weights are prepared.
 void model_initialise(struct model *model, uint64_t seed);

@@ -7,6 +7,7 @@
 #include "kernels/bfloat16.h"
 #include "kernels/formats/format.h"
 #include "trainer/layout.h"
+#include "trainer/phase.h"
 
 enum { ROWS_AT_ONCE = 1024 };
 
@@ -156,6 +157,7 @@ static bool round_head(struct model *m, struct error *error) {
 }
 
 bool model_represent(struct model *m, int64_t step, struct error *error) {
+  if (m->format_begins) step = model_format_step(m, step);
   struct represented r = {0};
   bool fine = begin(&r, m, error);
   if (fine) {

@@ -107,6 +107,7 @@ static bool find_start(struct training *t, struct error *error) {
     if (error->code || !t->ops->synchronize(t->device, error)) return false;
   }
   if (count > 0) notice_print("isoloss-train", "no checkpoint can be used: training from the start");
+  if (!model_take_phase(t->model, 0, error)) return false;
   if (!*t->file.parent)
     model_initialise(t->model, (uint64_t)t->file.config.seed);
   else if (!stage_begin_training(t, error))

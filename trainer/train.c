@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/terminal.h"
+#include "trainer/average.h"
 #include "trainer/data/tokenizer.h"
 #include "trainer/schedule.h"
 #include "trainer/stages/tune.h"
@@ -62,6 +63,13 @@ static bool step_once(struct training *t, struct error *error) {
   return true;
 }
 
+// A format that begins later begins before this step.
+static enum verdict begin_format(struct training *t, struct error *error) {
+  if (t->done.step != t->model->format_begins) return GO_ON;
+  enum verdict verdict = drain(t, error);
+  return verdict != GO_ON || model_begin_format(t->model, error) ? verdict : FAILED;
+}
+
 // `stop` may be NULL: an evaluation between steps is finished before the run stops, so that its event stands in the
 // log.
 static enum verdict evaluate(struct training *t, int64_t tokens, const volatile sig_atomic_t *stop,
@@ -103,8 +111,8 @@ static enum verdict after_step(struct training *t, size_t *next_evaluation, stru
   bool scheduled = schedule_checkpoint(c, t->steps, done), checkpoint = scheduled || trunk_is_branch_step(t, done);
   while (*next_evaluation < t->evaluation_count && t->evaluations[*next_evaluation] < done) ++*next_evaluation;
   bool evaluation = *next_evaluation < t->evaluation_count && t->evaluations[*next_evaluation] == done;
-  bool for_others = !evaluation && trunk_is_evaluation(t, done);
-  if (log || checkpoint || evaluation || for_others || t->pending_count == MODEL_LOSS_SLOTS) {
+  bool for_others = !evaluation && trunk_is_evaluation(t, done), averaged = average_takes(c, done);
+  if (log || checkpoint || evaluation || for_others || averaged || t->pending_count == MODEL_LOSS_SLOTS) {
     enum verdict verdict = drain(t, error);
     if (verdict != GO_ON) return verdict;
   }
@@ -116,6 +124,7 @@ static enum verdict after_step(struct training *t, size_t *next_evaluation, stru
     if (!report_evaluation(t, &result, error)) return FAILED;
   }
   if (for_others && !trunk_evaluate(t, error)) return FAILED;
+  if (averaged && !average_take(t->model, done, error)) return FAILED;
   return !checkpoint || write_checkpoint(t, scheduled, error) ? GO_ON : FAILED;
 }
 
@@ -141,8 +150,8 @@ static enum exit_code train(struct training *t, const struct trainer_options *op
     return error->code;
   while (t->done.step < t->steps) {
     if (stop_asked(t, options)) return leave(t, error);
-    if (!step_once(t, error)) return error->code;
-    enum verdict verdict = after_step(t, &next_evaluation, error);
+    enum verdict verdict = begin_format(t, error);
+    if (verdict == GO_ON) verdict = step_once(t, error) ? after_step(t, &next_evaluation, error) : FAILED;
     if (verdict != GO_ON) return verdict == DIVERGED ? EXIT_DONE : error->code;
   }
   enum verdict verdict = evaluate(t, t->file.config.train.final_eval_tokens, options->stop_asked, &result, error);

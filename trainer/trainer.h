@@ -18,7 +18,8 @@ struct memory_plan {
   int64_t prepared;     // weights in the layout (and type) that the matrix products want
   int64_t activations;  // kept from forward to backward, and their gradients
   int64_t workspace;    // scratch of the operations
-  int64_t batch;        // tokens, targets and masks of a micro-batch
+  int64_t batch;        // tokens, targets and masks of a micro-batch; in the machine's memory
+  int64_t average;      // the sum of averaged checkpoints (train.average), in the machine's memory too
   int64_t total;
 };
 

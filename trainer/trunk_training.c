@@ -146,27 +146,35 @@ static bool select_events(struct training *t, const char *path, int64_t step, in
   return fine;
 }
 
-// Whether the run at `folder` trains the same up to this step; *identity is what its checkpoints were written under.
-static bool is_trunk(struct training *t, const char *folder, int64_t step, struct digest *identity,
-                     struct error *error) {
+// The step up to which the run at `folder` trains the same: the later of both kinds; *identity is what its checkpoints
+// were written under.
+static bool find_trunk_step(struct training *t, const char *folder, int64_t *step, struct digest *identity,
+                            struct error *error) {
   struct run_file other;
   const char *path = path_join(&t->arena, folder, "config.json"), *corpus = t->file.corpus_digest;
   if (!run_file_read(&t->arena, path, &other, error)) return false;
-  struct digest key = trunk_key(&t->file.config, corpus, true);
-  struct digest others = trunk_key(&other.config, other.corpus_digest, true);
-  if (step < 1 || trunk_steps(&other.config) < step || memcmp(key.hex, others.hex, sizeof key.hex) != 0)
-    return error_set(error, EXIT_USAGE_ERROR, "run %s trains otherwise before step %" PRId64, t->file.trunk, step);
+  int64_t wanted = 0;
+  *step = 0;
+  for (enum trunk_kind kind = TRUNK_SAME_LENGTH; kind <= TRUNK_ANY_LENGTH && !*step; kind++) {
+    struct digest key = trunk_key(&t->file.config, corpus, kind);
+    struct digest others = trunk_key(&other.config, other.corpus_digest, kind);
+    wanted = trunk_steps(&t->file.config, kind);
+    if (wanted >= 1 && trunk_steps(&other.config, kind) >= wanted && memcmp(key.hex, others.hex, sizeof key.hex) == 0)
+      *step = wanted;
+  }
+  if (!*step)
+    return error_set(error, EXIT_USAGE_ERROR, "run %s trains otherwise before step %" PRId64, t->file.trunk, wanted);
   *identity = config_identity(&other.config, corpus, "state", "");
   return true;
 }
 
 bool trunk_begin(struct training *t, struct error *error) {
   const char *folder = arena_format(&t->arena, "%s/../%s", t->run_folder, t->file.trunk);
-  int64_t step = trunk_steps(&t->file.config);
+  int64_t step;
   struct digest identity;
   struct checkpoint_state state;
   struct error why = {0};
-  bool fine = is_trunk(t, folder, step, &identity, &why) &&
+  bool fine = find_trunk_step(t, folder, &step, &identity, &why) &&
               checkpoint_load(t->model, path_join(&t->arena, folder, checkpoint_name(&t->arena, step)), &identity,
                               &state, &why) &&
               select_events(t, path_join(&t->arena, folder, "events.jsonl"), step, state.log_size, &why);

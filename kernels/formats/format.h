@@ -10,6 +10,7 @@
 //   w(2:4+int4)a(int8)g(mxfp4)   operand by operand
 //   int4[absmax,group(32),stochastic]    a representation with options
 //   quartet halo2-int8 fp8-mixed quest-mxfp4    named recipes
+//   w4a4 after 0.9       any of them, once a share of the training has passed in full precision
 // A spec may have a mapping in its place (trainer/formats.h).
 #pragma once
 #include <stdbool.h>
@@ -167,6 +168,8 @@ struct format {
   bool gradient_token_hadamard;  // d_x: the gradient is represented after a Hadamard transform over tokens, which is
                                  // undone after the product (HALO level 2)
   unsigned layers;               // enum layer_kind
+  double after;                  // share of a training's steps that pass in full precision before it, below 1; nothing
+                                 // to the operations, which are called without the format until then
 };
 
 // Parses a format. NULL and an error (EXIT_USAGE_ERROR: what, where in the text, what is allowed, the nearest name)
@@ -186,6 +189,8 @@ void format_long_text(const struct format *format, struct text *out);
 // The shortest name for it that this library knows (a preset, w4a4, 2:4+int4, ...), else the long text; what
 // format->name is set to. Owned by the arena.
 const char *format_short_name(const struct format *format, struct arena *arena);
+// The same format from the start of a training on: itself where it is that already. Owned by the arena.
+const struct format *format_from_start(const struct format *format, struct arena *arena);
 // A sentence or two for people.
 void format_describe(const struct format *format, struct text *out);
 

@@ -192,8 +192,29 @@ static const char *operands_name(const struct format *format, struct arena *aren
   return name;
 }
 
+static const char *phased_name(const struct format *format, struct arena *arena) {
+  struct format bare = *format;
+  struct text text = {0};
+  bare.after = 0;
+  text_add(&text, format_short_name(&bare, arena));
+  format_phase_text(format, &text);
+  const char *name = arena_string(arena, text_string(&text));
+  text_free(&text);
+  return name;
+}
+
+const struct format *format_from_start(const struct format *format, struct arena *arena) {
+  if (!format || format->after <= 0) return format;
+  struct format *bare = arena_alloc(arena, sizeof *bare);
+  *bare = *format;
+  bare->after = 0;
+  bare->name = format_short_name(bare, arena);
+  return bare;
+}
+
 const char *format_short_name(const struct format *format, struct arena *arena) {
   if (format_is_none(format)) return "none";
+  if (format->after > 0) return phased_name(format, arena);
   struct text text = {0};
   format_long_text(format, &text);
   const char *full = arena_string(arena, text_string(&text)), *name = preset_name(full, arena);

@@ -159,6 +159,12 @@ void format_options_text(const struct format *format, struct text *out) {
   text_free(&options);
 }
 
+void format_phase_text(const struct format *format, struct text *out) {
+  if (format->after <= 0) return;
+  text_add(out, FORMAT_AFTER);
+  add_number(out, format->after);
+}
+
 void format_long_text(const struct format *format, struct text *out) {
   if (format_is_none(format)) {
     text_add(out, "none");
@@ -172,6 +178,7 @@ void format_long_text(const struct format *format, struct text *out) {
       text_char(out, ')');
     }
   format_options_text(format, out);
+  format_phase_text(format, out);
 }
 
 // ---- for people ----
@@ -271,4 +278,9 @@ void format_describe(const struct format *format, struct text *out) {
   if (format->gradient_token_hadamard) text_add(out, ", gradients transformed over tokens for d_x");
   if (!representation_is_none(&format->operands[OPERAND_GRADIENTS]))
     text_add(out, ". Along tokens, for d_W, an axis is one sequence");
+  if (format->after > 0) {
+    text_add(out, ". Before it a share of ");
+    add_number(out, format->after);
+    text_add(out, " of the steps passes in full precision");
+  }
 }

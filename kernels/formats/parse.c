@@ -188,19 +188,47 @@ const char *format_objection(const struct format *format) {
   return NULL;
 }
 
-bool format_parse_into(const char *text, struct format *format, struct arena *arena, struct error *error) {
-  struct piece piece = piece_of(text);
+bool format_phase_take(struct piece *text, double *share, struct error *error) {
+  const size_t length = strlen(FORMAT_AFTER);
+  *share = 0;
+  for (size_t at = text->length; at-- > length;) {
+    if (memcmp(text->start + at - length, FORMAT_AFTER, length) != 0) continue;
+    if (!piece_number(piece_trim((struct piece){text->start + at, text->length - at}), share))
+      return piece_error(error, *text, "the share of the training comes behind after, as in w4a4 after 0.9");
+    *text = piece_trim((struct piece){text->start, at - length});
+    return true;
+  }
+  return true;
+}
+
+bool format_phase_set(struct format *format, double share, struct error *error) {
+  if (!(share >= 0 && share < 1))
+    return error_set(error, EXIT_USAGE_ERROR,
+                     "after is the share of the steps that pass in full precision: at least 0 and below 1, not %g",
+                     share);
+  format->after = format_is_none(format) ? 0 : share;
+  return true;
+}
+
+static bool parse_into(struct piece piece, struct format *format, struct arena *arena, struct error *error) {
   *format = format_nothing;
   if (!piece.length) return error_set(error, EXIT_USAGE_ERROR, "an empty text is no format (none changes nothing)");
   if (piece.length > FORMAT_LONGEST)
     return error_set(error, EXIT_USAGE_ERROR, "a format has at most %d characters", FORMAT_LONGEST);
   for (const struct format_preset *preset = format_presets; preset->name; preset++)
-    if (piece_is(piece, preset->name)) return format_parse_into(preset->text, format, arena, error);
+    if (piece_is(piece, preset->name)) return parse_into(piece_of(preset->text), format, arena, error);
   if (!parse_format(piece, format, arena, error)) return false;
   for (int i = 0; i < OPERANDS; i++)
     if (!representation_finish(&format->operands[i], (enum operand)i, error)) return false;
   const char *objection = format_objection(format);
   return !objection || piece_error(error, piece, objection);
+}
+
+bool format_parse_into(const char *text, struct format *format, struct arena *arena, struct error *error) {
+  struct piece piece = piece_of(text);
+  double share;
+  return format_phase_take(&piece, &share, error) && parse_into(piece, format, arena, error) &&
+         format_phase_set(format, share, error);
 }
 
 void format_complete(struct format *format, struct arena *arena) {

@@ -86,6 +86,14 @@ void format_options_text(const struct format *format, struct text *out);
 
 // ---- whole formats ----
 
+// Between a format and the share of the training that passes before it: "w4a4 after 0.9".
+#define FORMAT_AFTER " after "
+// Takes such an ending off a text; *share is 0 where there is none.
+bool format_phase_take(struct piece *text, double *share, struct error *error);
+void format_phase_text(const struct format *format, struct text *out);  // such an ending, where there is one
+// Puts it on a format: what changes nothing, or comes after nothing, is the format itself. False: the share is none.
+bool format_phase_set(struct format *format, double share, struct error *error);
+
 enum { FORMAT_LONGEST = 8000 };  // characters that are read
 
 extern const struct format format_nothing;  // changes nothing; without a name

@@ -1,4 +1,4 @@
-// Shared trunks (trainer/trunk.h): of the trainings that differ in length alone, that which shares most is the trunk.
+// Shared trunks (trainer/trunk.h): of the trainings that are the same at first, that which shares most is the trunk.
 // The others wait, outside of the queue, for the checkpoint at which they branch off, and begin from it; where it will
 // not come they train alone. The trunk's worker keeps these checkpoints; they are removed when nobody needs them.
 #include <stdio.h>
@@ -48,23 +48,9 @@ static void join(struct coordinator *c, struct job *job, size_t trunk, int64_t s
   job->seconds *= left;
 }
 
-static void find_in_group(struct coordinator *c, const struct trunk_member *group, size_t count) {
-  size_t trunk = NO_JOB;
-  for (size_t i = 0; i < count && trunk == NO_JOB; i++) {
-    const struct job *job = &c->jobs[group[i].number];
-    if (is_to_do(job) || (job->state == RUN_RUNNING && !job->left_out)) trunk = i;
-  }
-  for (size_t i = 0; i < count; i++) {
-    struct job *job = &c->jobs[group[i].number];
-    size_t from = NO_JOB;
-    if (!is_to_do(job) || has_begun(c, job)) continue;
-    // One that has trained already, and still has the checkpoint.
-    for (size_t k = 0; k < count && group[k].shared >= group[i].shared && from == NO_JOB; k++)
-      if (k != i && has_checkpoint(c, &c->jobs[group[k].number], group[i].shared)) from = k;
-    if (from == NO_JOB && trunk != i) from = trunk;
-    if (from != NO_JOB && group[from].shared >= group[i].shared)
-      join(c, job, group[from].number, group[i].shared, group[i].steps);
-  }
+static bool has_checkpoint_of(void *context, size_t number, int64_t step) {
+  const struct coordinator *c = context;
+  return has_checkpoint(c, &c->jobs[number], step);
 }
 
 void coordinator_find_trunks(struct coordinator *c) {
@@ -73,17 +59,19 @@ void coordinator_find_trunks(struct coordinator *c) {
   struct trunk_member *members = arena_array(&scratch, c->set_count, sizeof *members);
   for (size_t i = 0; i < c->set_count; i++) c->jobs[i].trunk = c->jobs[i].branch = c->jobs[i].next_branch = NO_JOB;
   for (size_t i = 0; i < c->set_count && c->options->share_trunks; i++) {
-    if (!c->jobs[i].may_share) continue;
+    const struct job *job = &c->jobs[i];
+    if (!job->may_share) continue;
     const struct job described = {.index = i};
     coordinator_describe(c, &described);
     if (!trunk_member_of(&c->described.file.config, c->described.file.corpus_digest, &members[count])) continue;
+    members[count].leads = is_to_do(job) || (job->state == RUN_RUNNING && !job->left_out);
+    members[count].branches = is_to_do(job) && !has_begun(c, job);
     members[count++].number = i;
   }
-  trunk_members_sort(members, count);
-  for (size_t i = 0, group; i < count; i += group) {
-    group = trunk_members_group(members + i, count - i);
-    if (group > 1) find_in_group(c, members + i, group);
-  }
+  trunk_members_link(members, count, has_checkpoint_of, c);
+  for (size_t i = 0; i < count; i++)
+    if (members[i].from != NO_TRUNK)
+      join(c, &c->jobs[members[i].number], members[members[i].from].number, members[i].step, members[i].steps);
   arena_free(&scratch);
 }
 
@@ -158,8 +146,8 @@ static bool is_needed(const struct coordinator *c, const struct job *trunk, int6
   return false;
 }
 
-void coordinator_leave_trunk(struct coordinator *c, const struct job *ended) {
-  const struct job *trunk = ended->trunk == NO_JOB ? ended : &c->jobs[ended->trunk];
+// Of a trunk that has its result: removes the checkpoints that no branch needs any more.
+static void leave(struct coordinator *c, const struct job *trunk) {
   struct arena scratch = {0};
   struct error ignored = {0};  // what stays behind isoloss gc finds
   int64_t *steps;
@@ -176,4 +164,9 @@ void coordinator_leave_trunk(struct coordinator *c, const struct job *ended) {
     if (branched && !is_needed(c, trunk, steps[i])) checkpoint_remove(folder, steps[i], &ignored);
   }
   arena_free(&scratch);
+}
+
+void coordinator_leave_trunk(struct coordinator *c, const struct job *ended) {
+  leave(c, ended);
+  if (ended->trunk != NO_JOB) leave(c, &c->jobs[ended->trunk]);
 }

@@ -104,8 +104,7 @@ static bool take_trunks_off(struct store *store, const char *experiment, struct 
   }
   store_rows_close(rows);
   struct trunk_branch *branches = trunk_branches(&savings, false, &count, &groups);
-  for (size_t i = 0; i < count; i++)
-    work->flops_left -= branches[i].flops * (double)branches[i].step / (double)branches[i].steps;
+  for (size_t i = 0; i < count; i++) work->flops_left -= branches[i].flops;
   free(branches);
   trunk_savings_free(&savings);
   arena_free(&arena);

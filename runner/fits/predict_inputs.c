@@ -80,6 +80,9 @@ static bool value_of_format(struct predict_report *report, const char *column, c
     case OF_FORMAT_KV_BITS:
       *value = (struct value){.kind = VALUE_NUMBER, .number = 16};
       break;
+    case OF_FORMAT_PLAIN:
+      *value = (struct value){.kind = VALUE_NUMBER, .number = format_is_none(format) ? 1 : format->after};
+      break;
     case OF_FORMAT_ERROR:
       if (!representation_is_none(operand) && !capacity_measure(operand, &options, &capacity, error)) return false;
       *value = (struct value){.kind = VALUE_NUMBER, .number = capacity.gmse};

@@ -12,7 +12,8 @@ static int64_t fewest_of(const struct run_config *config) {
   const struct format *format = config_format(config, &arena);
   int64_t fewest = 0;
   for (int i = 0; format && i < OPERANDS; i++) {
-    int64_t prunings = sparsity_prunings(&format->operands[i].sparsity, config->train.steps);
+    int64_t prunings =
+        sparsity_prunings(&format->operands[i].sparsity, config->train.steps - config_format_begins(config));
     if (prunings > 0 && (fewest == 0 || prunings < fewest)) fewest = prunings;
   }
   arena_free(&arena);

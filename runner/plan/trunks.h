@@ -2,17 +2,30 @@
 #pragma once
 #include "runner/plan/plan.h"
 
+enum { NO_TRUNK = -1 };
+
 struct trunk_member {
-  uint64_t key;           // of trunk_key; equal where a trunk can be shared
-  int64_t shared, steps;  // that others may share; in all
-  size_t number;          // the caller's
+  // By kind, of those of the same length and of any: of trunk_key, equal where a trunk can be shared; the steps that
+  // others may share, 0: none.
+  uint64_t exact, key;
+  int64_t shared_exact, shared;
+  int64_t steps;  // in all
+  size_t number;  // the caller's
+  // Set by the caller: whether it is to be trained or under way, so that others may wait for it; and whether it may
+  // begin from another's checkpoint, as it is to be trained and has not begun.
+  bool leads, branches;
+  // Found: the member that it begins from, by its place, and after which of its steps.
+  ptrdiff_t from;
+  int64_t step;
 };
-// What a resolved training shares; false where it shares nothing. `number` is left to the caller.
+// What a resolved training shares; false where it shares nothing. What the caller sets is left to it.
 bool trunk_member_of(const struct run_config *resolved, const char *corpus_digest, struct trunk_member *member);
-// Brings those of one key together, first that which shares most: the trunk of the others.
-void trunk_members_sort(struct trunk_member *members, size_t count);
-// How many of them, from the first on, have the first one's key.
-size_t trunk_members_group(const struct trunk_member *members, size_t count);
+// Whether a member's checkpoint after this step is there already.
+typedef bool trunk_has_checkpoint(void *context, size_t number, int64_t step);
+// Sorts the members, and finds for each what it begins from: that which saves most. Of those of the same length the one
+// that shares most leads the others; of the leaders of one key, again, that which shares most; so a branch may be
+// another's trunk. `has` may be NULL: nothing is there yet.
+void trunk_members_link(struct trunk_member *members, size_t count, trunk_has_checkpoint *has, void *context);
 
 // What sharing saves of the trainings that are to be done.
 struct trunk_savings {
@@ -20,6 +33,7 @@ struct trunk_savings {
     struct trunk_member member, by_share;  // by_share: where warm-up were no share of the length
     size_t number;                         // the caller's
     double flops, seconds;                 // of the whole training
+    double shared_flops;                   // of one of its steps that others share
     char done[40];                         // the id of one that is done, from whose checkpoints others may begin; or ""
   } * runs;
   size_t count, capacity;
@@ -39,7 +53,7 @@ void trunk_savings_add_done(struct trunk_savings *savings, size_t number, const 
 struct trunk_branch {
   size_t run, trunk;
   int64_t step, steps;    // steps: of the branch, in all
-  double flops, seconds;  // of the branch, in all
+  double flops, seconds;  // that need not be trained
 };
 // All of them, [*count]; the caller frees them. *groups gets the number of trunks.
 struct trunk_branch *trunk_branches(const struct trunk_savings *savings, bool by_share, size_t *count, size_t *groups);

@@ -9,7 +9,7 @@
 #include "tests/plots/fixture.h"
 
 // A figure of two curves whose words would mean something to a shell, gnuplot, TeX or CSV.
-static struct figure two_curves(const char *one, const char *two, struct figure_series series[2],
+static struct figure two_curves(const char *one, const char *two, struct figure_series *series,
                                 struct figure_panel *panel) {
   static const double x[] = {10, 100, 1000}, high[] = {5, 4, 3}, low[] = {3, 2.5, 2};
   series[0] = (struct figure_series){.mark = MARK_LINE, .label = one, .count = 3, .x = x, .y = high};

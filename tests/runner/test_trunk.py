@@ -1,4 +1,4 @@
-"""Runs that differ in length alone share a trunk: test_trunk.py ISOLOSS. Prints TAP."""
+"""Runs that differ only in what comes later share a trunk: test_trunk.py ISOLOSS. Prints TAP."""
 import json
 import os
 import random
@@ -27,6 +27,14 @@ def spec(name, rest=GRID, head=HEAD):
 
 
 SHARED = spec("shared")
+# A format that begins later, and averaging in place of a cooldown: branches of branches.
+LATER_GRID = """sweep:
+  - grid: {train.steps: [60, 130, 300], format: [none, {after: 0.9, then: lsq-w4a4}]}
+  - grid: {train.steps: [60, 130, 300]}
+    set: {train.schedule: "'constant'", train.average_checkpoints: 4, train.average_every: round(train.steps / 12)}
+"""
+LATER = spec("later", LATER_GRID)
+LATER_APART = spec("later-apart", LATER_GRID + "run: {share_trunks: false}\n")
 APART = spec("apart", GRID + "run: {share_trunks: false}\n")
 
 
@@ -73,7 +81,7 @@ def checkpoints(home, run_id):
 @case
 def a_plan_says_what_is_saved():
     # Cooldowns of a fifth: 0.8 of 60 and 130 of 490 steps.
-    saved = "shared trunks: 2 groups, 31 % of the FLOPs to do saved: 4 runs begin from a longer one's checkpoint"
+    saved = "shared trunks: 2 trunks, 31 % of the FLOPs to do saved: 4 runs begin from another's checkpoint"
     check(saved in run("plan", SHARED, code=0).out, "what is saved", run("plan", SHARED).out)
     check("off (run.share_trunks: false); they would save 31 %" in run("plan", APART, code=0).out, "or would be")
     share = spec("share", head=HEAD.replace("warmup_steps: 10, ", ""))
@@ -84,11 +92,38 @@ def a_plan_says_what_is_saved():
         check("shared trunk" not in run("plan", spec("cosine", head=head), code=0).out, "other schedules share nothing")
     mixed = spec("mixed", "sweep: {grid: {train.steps: [60, 130], train.cooldown_fraction: [0.2, 0.5], train.schedule: [wsd, constant]}}\n")
     told = run("plan", mixed, code=0).out
-    check("shared trunks: 1 group" in told and "5 runs begin" in told, "cooldowns and constant rates share, too", told)
+    check("shared trunks: 1 trunk," in told and "5 runs begin" in told, "cooldowns and constant rates share, too", told)
     pruned = spec("pruned", 'sweep: {grid: {train.steps: [60, 130], format: ["sparse(0.8,journey)"]}}\n')
     check("shared trunk" not in run("plan", pruned, code=0).out, "a density that follows the length")
+    # Of 60, 130 and 300 steps of a seed: 48 and 104 as before; of each length 54, 117 and 270 before the format, 44, 96
+    # and 224 before what is averaged.
+    saved = (48 + 104 + 54 + 117 + 270 + 44 + 96 + 224) / (3 * 490)
+    told = run("plan", LATER, code=0).out
+    check(f"shared trunks: 3 trunks, {100 * saved:.0f} % of the FLOPs to do saved: 8 runs begin" in told, "branches of branches", told)
+    # Full precision costs more than the format that follows.
+    sparse = spec("later-sparse", 'sweep: {grid: {train.steps: [100], format: [none, {after: 0.5, then: "sparse(0.5)"}]}}\n')
+    rows = {row["format"]: row for row in document("plan", sparse)}
+    dense, half = rows["none"]["flops"], rows["sparse(0.5) after 0.5"]["flops"]
+    told = run("plan", sparse, code=0).out
+    check(half < dense and f"{100 * 0.5 * dense / (dense + half):.0f} % of the FLOPs" in told, "FLOPs of the shared part", told, rows)
     check("must be true or false" in run("plan", spec("wrong", "run: {share_trunks: perhaps}\n"), code=2).err, "a mistake is told")
     check([row["id"] for row in document("plan", SHARED)] == [row["id"] for row in document("plan", APART)], "no part of ids")
+
+
+@case
+def branches_of_branches_are_those_trained_alone():
+    told = run("run", LATER, home="later", code=0)
+    check(told.err.count("  from step ") == 8 and "alone" not in told.err, "who begins where", told.err)
+    run("run", "-q", LATER_APART, home="later-apart", code=0)
+    same("later", "later-apart")
+    shares = {(row["format"], row["full_precision_share"]) for row in document("runs", "later", "--columns", "format,full_precision_share", home="later")}
+    check(shares == {("none", 1), ("lsq-w4a4 after 0.9", 0.9)}, "the column of the share", shares)
+    ids = {(row["train.steps"], row["format"], row["train.schedule"]): row["id"] for row in document("plan", LATER)}
+    for steps in 60, 130, 300:
+        late = ids[steps, "lsq-w4a4 after 0.9", "wsd"]
+        check(select("later", f"SELECT trunk, trunk_step FROM runs WHERE id = '{late}'") ==
+              [(ids[steps, "none", "wsd"], steps * 9 // 10)], "from the run of its own length")
+        check(checkpoints("later", ids[steps, "none", "wsd"]) == ["step-%d" % steps], "nothing is left behind")
 
 
 @case
@@ -167,23 +202,28 @@ def checkpoints_stay_as_long_as_a_run_may_begin_from_them():
     check("would remove 0 folders" not in told and "step-104" in told or "step-48" in told, "gc takes the rest", told)
 
 
-@case
-def killed_at_any_moment_it_ends_in_the_same_table():
-    random.seed(11)
-    for _ in range(10):
-        process = start("run", "-q", SHARED, home="killed")
+def kill_at_any_moment(named, home, apart, times):
+    for _ in range(times):
+        process = start("run", "-q", named, home=home)
         time.sleep(random.uniform(0.1, 1.0))
-        if random.random() < 0.5 and os.path.isdir(path_of("killed", "runs")):
-            for run_id in os.listdir(path_of("killed", "runs")):  # its workers with it
+        if random.random() < 0.5 and os.path.isdir(path_of(home, "runs")):
+            for run_id in os.listdir(path_of(home, "runs")):  # its workers with it
                 try:
-                    with open(path_of("killed", "runs", run_id, "worker.lock"), encoding="utf-8") as lock:
+                    with open(path_of(home, "runs", run_id, "worker.lock"), encoding="utf-8") as lock:
                         os.kill(int((lock.read().split() or ["0"])[0] or 0) or process.pid, signal.SIGKILL)
                 except OSError:
                     pass
         process.send_signal(random.choice([signal.SIGTERM, signal.SIGKILL]))
         process.communicate()
-    run("run", "-q", SHARED, home="killed", code=0)
-    same("killed", "apart")
+    run("run", "-q", named, home=home, code=0)
+    same(home, apart)
+
+
+@case
+def killed_at_any_moment_it_ends_in_the_same_table():
+    random.seed(11)
+    for of, whole in ("shared", SHARED), ("later", LATER):
+        kill_at_any_moment(whole, "killed-" + of, {"shared": "apart", "later": "later-apart"}[of], 8)
 
 
 def kill_worker_at_first_step(home, run_id, process):

@@ -118,6 +118,21 @@ static void every_format(void) {
     check_stops(arena_format(&arena, "train.steps=6;format=%s", preset->name), "3");
 }
 
+// Before the format begins, exactly then, and after; and while weights are averaged.
+static void phases(void) {
+  static const char *const settings[] = {
+      "train.steps=10;format=w4a4 after 0.6",
+      "train.steps=10;format=lsq-w4a4 after 0.6",
+      "train.steps=10;format=w(2:4+int4)a(int8)g(mxfp4) after 0.6;train.optimizer=muon",
+      "train.steps=10;format=sparse(0.6,cubic(0,0.8),every(1),monotone) after 0.6",
+      "train.steps=10;format=w(int4)a(int4[stochastic]) after 0.6;model.tied_head=true;train.optimizer=normuon",
+      "train.steps=10;train.average_checkpoints=3;train.average_every=2;train.schedule=constant",
+      "train.steps=10;format=lsq-w3a3 after 0.3;train.average_checkpoints=2;train.average_every=5;train.optimizer=lion",
+      "train.steps=10;model.dtype=bfloat16;train.master_weights=bfloat16;train.optimizer_state=bfloat16;format=w4 after "
+      "0.6;train.average_checkpoints=2;train.average_every=2"};
+  for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) check_stops(settings[i], "3 5 6 7 9");
+}
+
 static void cut_anywhere(void) {
   static const char *const names[] = {"model.safetensors", "state.bin", "config.json", "checksums.xxh128"};
   uint64_t seed = (uint64_t)time(NULL);
@@ -149,6 +164,7 @@ int main(int argc, char **argv) {
   RUN(rates_after_a_stop);
   RUN(data_in_a_second_epoch);
   RUN(every_format);
+  RUN(phases);
   RUN(cut_anywhere);
   folder_remove(folder, &error);
   arena_free(&arena);

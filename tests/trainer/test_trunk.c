@@ -41,12 +41,14 @@ static char *place(const char *home, const char *run, const char *name) {
 static struct run_file make(const char *home, int64_t steps, const char *first, const char *second) {
   struct error error = {0};
   struct run_file file = {0};
-  char *pairs[SETTINGS + 3], *made = arena_format(&arena, "%s/made", folder);
+  char *pairs[SETTINGS + 4], *made = arena_format(&arena, "%s/made", folder);
   int count = SETTINGS;
   memcpy(pairs, settings, sizeof settings);
   pairs[count++] = arena_format(&arena, "train.steps=%lld", (long long)steps);
   if (first) pairs[count++] = arena_string(&arena, first);
-  if (second) pairs[count++] = arena_string(&arena, second);
+  size_t more = 0;
+  const char **others = second ? text_split(&arena, second, ";", &more) : NULL;
+  for (size_t i = 0; i < more; i++) pairs[count++] = arena_string(&arena, others[i]);
   CHECK(make_run(made, count, pairs, &error) &&
         run_file_read(&arena, path_join(&arena, made, "config.json"), &file, &error));
   CHECK(folder_make(arena_format(&arena, "%s/%s", folder, home), &error));
@@ -123,16 +125,23 @@ static void same_as_alone(const struct run_file *file) {
   CHECK(same_checkpoints(file));
 }
 
-static int64_t steps_after(const struct run_file *file) { return trunk_steps(&file->config); }
+static int64_t steps_after(const struct run_file *file) { return trunk_steps(&file->config, TRUNK_ANY_LENGTH); }
 
-static struct run_file trunk, branches[4];
+static struct run_file trunk, branches[7];
 enum { BRANCHES = sizeof branches / sizeof *branches };
+
+// Where a branch begins from the trunk: those of its length and schedule part with it later than others.
+static int64_t branch_step(const struct run_file *file) {
+  struct digest keys[] = {trunk_key(&trunk.config, trunk.corpus_digest, TRUNK_SAME_LENGTH),
+                          trunk_key(&file->config, file->corpus_digest, TRUNK_SAME_LENGTH)};
+  return strcmp(keys[0].hex, keys[1].hex) == 0 ? trunk_steps(&file->config, TRUNK_SAME_LENGTH) : steps_after(file);
+}
 
 static void named(struct run_file *file) {
   struct run_branch *items = arena_array(&arena, BRANCHES, sizeof *items);
   for (int i = 0; i < BRANCHES; i++) {
     memcpy(items[i].id, branches[i].id, sizeof items[i].id);
-    items[i].step = steps_after(&branches[i]);
+    items[i].step = branch_step(&branches[i]);
     items[i].steps = branches[i].config.train.steps;
   }
   file->branches = items;
@@ -145,6 +154,11 @@ static void runs_alone(void) {
   branches[1] = make("alone", 100, NULL, NULL);
   branches[2] = make("alone", 190, "train.schedule=constant", NULL);
   branches[3] = make("alone", 400, "train.cooldown_fraction=0.5", NULL);
+  // Within the trunk's cooldown, from its weights there; of another length; and what averages in place of a cooldown.
+  branches[4] = make("alone", 400, "format=w4a4 after 0.9", NULL);
+  branches[5] = make("alone", 180, "format=lsq-w3a3 after 0.5", NULL);
+  branches[6] = make("alone", 190, "train.schedule=constant", "train.average_checkpoints=4;train.average_every=10");
+  CHECK(branch_step(&branches[4]) == 360 && branch_step(&branches[5]) == 90 && branch_step(&branches[6]) == 159);
   CHECK(steps_after(&trunk) == 320 && steps_after(&branches[0]) == 144 && steps_after(&branches[1]) == 80);
   CHECK(steps_after(&branches[2]) == 189 && steps_after(&branches[3]) == 200);
   finish("alone", &trunk);
@@ -159,7 +173,7 @@ static void branches_are_the_same_as_alone(void) {
   same_as_alone(&trunk);
   CHECK(log_count(place("shared", trunk.id, "events.jsonl"), "branch_eval") > 10);
   for (int i = 0; i < BRANCHES; i++) {
-    int64_t step = steps_after(&branches[i]);
+    int64_t step = branch_step(&branches[i]);
     CHECK(file_exists(place("shared", trunk.id, checkpoint_name(&arena, step))));
     memcpy(branches[i].trunk, trunk.id, sizeof trunk.id);
     finish("shared", &branches[i]);
@@ -172,14 +186,13 @@ static void branches_are_the_same_as_alone(void) {
   }
 }
 
-static void killed_at_random_moments(void) {
+static void kill_at_random_moments(struct run_file *file, int wanted) {
   struct error error = {0};
   uint64_t seed = (uint64_t)time(NULL);
   int kills = 0, ends = 0;
-  struct run_file *file = &branches[3];
   folder_remove(place("shared", file->id, ""), &error);
   put("shared", file);
-  for (uint64_t attempt = 0; kills < 12 && attempt < 120; attempt++) {
+  for (uint64_t attempt = 0; kills < wanted && attempt < 120; attempt++) {
     pid_t process = start("shared", file);
     nanosleep(&(struct timespec){.tv_nsec = (long)(random_uniform(seed, 1, 0, attempt) * 150e6)}, NULL);
     kill(process, SIGKILL);
@@ -192,10 +205,17 @@ static void killed_at_random_moments(void) {
     put("shared", file);
     ends++;
   }
-  CHECK(kills == 12);
+  CHECK(kills == wanted);
   printf("# %d kills, %d times to the end\n", kills, ends);
   finish("shared", file);
   same_as_alone(file);
+}
+
+// One with a cooldown of its own, one whose format begins on the way, one that averages.
+static void killed_at_random_moments(void) {
+  kill_at_random_moments(&branches[3], 8);
+  kill_at_random_moments(&branches[5], 6);
+  kill_at_random_moments(&branches[6], 6);
 }
 
 // With its own checkpoint the branch needs the trunk no more.
@@ -255,16 +275,28 @@ static void what_shares(void) {
   struct run_file none = make("alone", 100, "train.cooldown_fraction=0", NULL);
   const struct run_file *files[] = {&plain, &cosine, &wide, &seed, &pruned, &warm, &longer};
   struct digest keys[7];
-  for (int i = 0; i < 7; i++) keys[i] = trunk_key(&files[i]->config, files[i]->corpus_digest, true);
-  CHECK(steps_after(&cosine) == 0 && strstr(trunk_hindrance(&cosine.config), "from the start on"));
-  CHECK(trunk_hindrance(&plain.config) == NULL && steps_after(&plain) == 80);
+  for (int i = 0; i < 7; i++) keys[i] = trunk_key(&files[i]->config, files[i]->corpus_digest, TRUNK_ANY_LENGTH);
+  CHECK(steps_after(&cosine) == 0 && strstr(trunk_hindrance(&cosine.config, TRUNK_ANY_LENGTH), "from the start on"));
+  CHECK(trunk_hindrance(&plain.config, TRUNK_ANY_LENGTH) == NULL && steps_after(&plain) == 80);
   CHECK(steps_after(&cut) == 0);  // its warm-up is cut short
   CHECK(steps_after(&all) == 0 && steps_after(&none) == 99);
   for (int i = 2; i < 6; i++) CHECK(strcmp(keys[0].hex, keys[i].hex) != 0);
   CHECK(strcmp(keys[0].hex, keys[6].hex) == 0);
-  struct digest a = trunk_key(&plain.config, plain.corpus_digest, false),
-                b = trunk_key(&warm.config, warm.corpus_digest, false);
+  struct digest a = trunk_key(&plain.config, plain.corpus_digest, TRUNK_BY_SHARE),
+                b = trunk_key(&warm.config, warm.corpus_digest, TRUNK_BY_SHARE);
   CHECK(strcmp(a.hex, b.hex) == 0);
+  // Any schedule where the length is the same, too.
+  struct run_file late = make("alone", 100, "train.schedule=cosine", "format=2:4 after 0.75");
+  struct run_file averaged =
+      make("alone", 100, "train.schedule=cosine", "train.average_checkpoints=3;train.average_every=5");
+  struct digest same[] = {trunk_key(&cosine.config, cosine.corpus_digest, TRUNK_SAME_LENGTH),
+                          trunk_key(&late.config, late.corpus_digest, TRUNK_SAME_LENGTH),
+                          trunk_key(&averaged.config, averaged.corpus_digest, TRUNK_SAME_LENGTH),
+                          trunk_key(&plain.config, plain.corpus_digest, TRUNK_SAME_LENGTH)};
+  CHECK(strcmp(same[0].hex, same[1].hex) == 0 && strcmp(same[0].hex, same[2].hex) == 0);
+  CHECK(strcmp(same[0].hex, same[3].hex) != 0);
+  CHECK(trunk_steps(&cosine.config, TRUNK_SAME_LENGTH) == 99 && trunk_steps(&late.config, TRUNK_SAME_LENGTH) == 75);
+  CHECK(trunk_steps(&averaged.config, TRUNK_SAME_LENGTH) == 89);
 }
 
 int main(int argc, char **argv) {

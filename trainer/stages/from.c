@@ -45,7 +45,8 @@ bool from_stage_work(struct stage_work *work, struct error *error) {
   if (!t->model) return false;
   training_name_origin(t);
   t->batch = batch_memory(t->model->rows);
-  return model_folder_load(&folder, t->model, error) && stage_write_checkpoint(work, error) &&
+  return model_take_phase(t->model, folder.step, error) && model_folder_load(&folder, t->model, error) &&
+         stage_write_checkpoint(work, error) &&
          stage_evaluate(work, config.train.final_eval_tokens, &evaluation, error) &&
          report_stage_done(work, &evaluation, NULL, 0, error);
 }

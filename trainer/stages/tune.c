@@ -78,6 +78,8 @@ void tune_stage_training(struct run_config *config) {
           ? NAN
           : (double)config->train.tokens / (double)config_parameters(config).non_embedding;
   config->from.path = config->from.digest = "";
+  config->train.average_checkpoints = 0;
+  config->format_begins = 0;
 }
 
 uint64_t tune_data_seed(const struct run_config *training) {
@@ -100,7 +102,7 @@ static bool parent_format(struct run_config *config, struct arena *arena, struct
   struct compress_settings settings;
   const struct format *trained = config_format(config, arena), *compressed;
   if (compress_stage_skips(config)) {
-    config->tune.format = trained ? trained->name : "none";
+    config->tune.format = trained ? format_from_start(trained, arena)->name : "none";
     return true;
   }
   if (!compress_settings_of(config, &settings, arena, error)) return false;
@@ -172,7 +174,10 @@ bool tune_stage_resolve(struct run_config *config, const struct corpus_facts *fa
 bool tune_stage_becomes(struct run_config *config, struct arena *arena, struct error *error) {
   config->format = config->tune.format;
   config->parsed_format = NULL;
-  return config_parse_format(config, arena, error);
+  config->format_begins = 0;
+  if (!config_parse_format(config, arena, error)) return false;
+  config->format_begins = format_begins(config->parsed_format, config->tune.steps);
+  return true;
 }
 
 double tune_stage_forward_tokens(const struct run_config *config, const struct corpus_facts *facts) {
