@@ -87,6 +87,8 @@ static char *trained(const char *run, const char *more, const char *format, cons
                    "train.log_steps=1",      "train.optimizer=muon",
                    (char *)(uintptr_t)more,  (char *)(uintptr_t)format};
   struct error error = {0};
+  folder_remove(file_of(run, ""), &error);
+  error = (struct error){0};
   if (!CHECK(make_run(file_of(run, ""), (int)(sizeof pairs / sizeof *pairs), pairs, &error)))
     printf("# %s\n", error.text);
   char *config = file_of(run, "config.json");
