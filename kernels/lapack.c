@@ -124,3 +124,15 @@ bool lapack_eigenvectors(int64_t n, float *x, double exponent, double damping, s
   free(a), free(values), free(work), free(more);
   return info == 0 || refused("find the eigenvectors of a symmetric matrix", info, error);
 }
+
+bool lapack_eigenvalues(int64_t n, double *a, double *values, struct error *error) {
+  lapack_use_one_thread();
+  double wanted = 0;
+  lapack_int order = (lapack_int)n;
+  LAPACKE_dsyev_work(LAPACK_COL_MAJOR, 'N', 'L', order, a, order, values, &wanted, -1);
+  lapack_int size = (lapack_int)fmax(wanted, 1);
+  double *work = memory_get((size_t)size * sizeof *work);
+  lapack_int info = LAPACKE_dsyev_work(LAPACK_COL_MAJOR, 'N', 'L', order, a, order, values, work, size);
+  free(work);
+  return info == 0 || refused("find the eigenvalues of a symmetric matrix", info, error);
+}

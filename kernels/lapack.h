@@ -12,3 +12,6 @@ const char *lapack_library(struct arena *arena);
 // converge, or when what it was given is not finite.
 bool lapack_orthonormalize(int64_t rank, int64_t side, float *x, const float *by, int32_t *order, struct error *error);
 bool lapack_eigenvectors(int64_t n, float *x, double exponent, double damping, struct error *error);
+
+// The eigenvalues of the symmetric a [n, n], ascending; a is overwritten.
+bool lapack_eigenvalues(int64_t n, double *a, double *values, struct error *error);

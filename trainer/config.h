@@ -92,6 +92,9 @@ struct run_config {
   } train;
   const char *format;
   int64_t seed;
+  struct {
+    int64_t every, rank;
+  } metrics;
   // Settings of stages that follow the training; of a run before them they are at their defaults.
   struct {
     const char *path, *digest;

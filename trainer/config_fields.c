@@ -201,6 +201,11 @@ const struct run_field run_fields[] = {
     {INTEGER(seed, 0, 9007199254740992.0), DEFAULT("0"), COUNTS, GROUP(ROOT),
      HELP("seed of the initial weights and of the order of the data")},
 
+    {INTEGER(metrics.every, 0, 1e12), DEFAULT("0"), UNIT("steps"), NO_EFFECT,
+     HELP("steps between metrics events, which tell what kind of solution a training is at (docs/metrics.md); 0: none")},
+    {INTEGER(metrics.rank, 1, 65536), DEFAULT("16"), NO_EFFECT,
+     HELP("metrics: directions of which it is told how much of a gradient they hold")},
+
     {TEXT(from.path), DEFAULT(""), RESOLVED, STAGE(from),
      HELP("the folder whose model the chain begins with (its digest counts)")},
     {TEXT(from.digest), DEFAULT(""), COUNTS, STAGE(from), HELP("of the folder's weights and configuration")},

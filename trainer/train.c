@@ -55,12 +55,14 @@ static bool step_once(struct training *t, struct error *error) {
                               .targets = t->batch.targets,
                               .mask = masked ? t->batch.mask : NULL};
   double lr = schedule_learning_rate(c, t->steps, t->done.step);
+  struct metrics *metrics = NULL;
+  if (metrics_are_due(t, t->done.step + 1) && !metrics_before(t, &batch, targets, &metrics, error)) return false;
   model_step(t->model, &batch, targets, lr, t->done.step, t->pending_count);
   t->done.step++;
   t->done.tokens += c->train.batch_tokens;
   t->done.targets += targets;
   t->pending[t->pending_count++] = (struct pending_step){t->done.step, t->done.tokens, t->done.targets, lr};
-  return true;
+  return metrics_after(t, &batch, metrics, error);
 }
 
 // A format that begins later begins before this step.

@@ -49,6 +49,7 @@ struct training {
   int pending_count;
   struct pending_step last;  // the newest whose results are here
   double last_loss, last_norm;
+  bool stalling_said;  // that the gradient is below what the format's noise leaves of it
 };
 
 // Everything up to the first step: configuration, log, device, corpus, model, and the newest usable checkpoint, or
@@ -79,6 +80,19 @@ bool trunk_evaluate(struct training *training, struct error *error);
 // Loads the checkpoint of the run's trunk, and the events of the shared part into `trunk_events`; false, with a notice
 // that says why, where that cannot be used: the model's values are then undefined. *error: only what must end the run.
 bool trunk_begin(struct training *training, struct error *error);
+
+// ---- metrics.c: what kind of solution the training is at; docs/metrics.md ----
+
+// Whether the step that leads to `step` steps done is one that metrics are told of.
+bool metrics_are_due(const struct training *training, int64_t step);
+// What has to be seen before such a step: weights and gradients. They are kept in `metrics` until metrics_after. What
+// the step itself then does has the same bits as without. `batch` and `targets` are the step's.
+struct metrics;
+bool metrics_before(struct training *training, const struct token_batch *batch, int64_t targets,
+                    struct metrics **metrics, struct error *error);
+// The rest, and the event; frees `metrics`, which may be NULL (nothing is due).
+bool metrics_after(struct training *training, const struct token_batch *batch, struct metrics *metrics,
+                   struct error *error);
 
 double training_seconds(const struct training *training);        // of the run so far, interruptions left out
 double training_train_seconds(const struct training *training);  // of these, in training steps

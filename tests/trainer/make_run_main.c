@@ -1,5 +1,6 @@
 // make-run FOLDER path=value ...: makes a run's folder for isoloss-train without the runner.
 // make-run --validation CONFIG.json WINDOWS: prints the run's first validation windows as JSON.
+// make-run --batches CONFIG.json STEPS: prints the batches of its first steps, one after the other.
 #include <stdio.h>
 #include <string.h>
 
@@ -18,7 +19,8 @@ static void put_rows(struct json_writer *json, const char *name, int64_t windows
   json_array_end(json);
 }
 
-static bool print_validation(const char *path, int64_t windows, struct error *error) {
+// `steps` above 0: the batches of so many steps; else validation windows.
+static bool print_windows(const char *path, int64_t windows, int64_t steps, struct error *error) {
   struct arena arena = {0};
   struct run_file file;
   struct text text = {0};
@@ -26,9 +28,16 @@ static bool print_validation(const char *path, int64_t windows, struct error *er
   bool fine = run_file_read(&arena, path, &file, error);
   if (fine) corpus = corpus_open(file.corpus_path, file.corpus_digest, &file.config, error);
   if (corpus) {
-    int64_t context = file.config.model.context;
+    int64_t context = file.config.model.context, rows = file.config.train.batch_tokens / context;
+    if (steps > 0) windows = rows * steps;
     struct batch_memory batch = batch_memory(windows * context);
-    fine = corpus_validation(corpus, 0, windows, context, batch.tokens, batch.targets, batch.mask, error);
+    if (steps == 0)
+      fine = corpus_validation(corpus, 0, windows, context, batch.tokens, batch.targets, batch.mask, error);
+    for (int64_t step = 0, at = 0; step < steps && fine; step++, at += rows * context) {
+      struct corpus_batch request = {
+          .seed = (uint64_t)file.config.seed, .step = step, .batch_rows = rows, .rows = rows, .context = context};
+      fine = corpus_batch(corpus, &request, batch.tokens + at, batch.targets + at, batch.mask + at, error);
+    }
     struct json_writer json = json_writer(&text, false);
     json_object_begin(&json);
     put_rows(&json, "tokens", windows, context, batch.tokens, NULL);
@@ -46,13 +55,18 @@ static bool print_validation(const char *path, int64_t windows, struct error *er
 
 int main(int argc, char **argv) {
   struct error error = {0};
-  int64_t windows;
-  bool validation = argc == 4 && strcmp(argv[1], "--validation") == 0 && integer_parse(argv[3], &windows);
+  int64_t count;
+  bool validation = argc == 4 && strcmp(argv[1], "--validation") == 0 && integer_parse(argv[3], &count);
+  bool batches = argc == 4 && strcmp(argv[1], "--batches") == 0 && integer_parse(argv[3], &count) && count > 0;
   if (argc < 2) {
-    fputs("usage: make-run FOLDER path=value ... | make-run --validation CONFIG.json WINDOWS\n", stderr);
+    fputs(
+        "usage: make-run FOLDER path=value ... | make-run --validation CONFIG.json WINDOWS | make-run --batches "
+        "CONFIG.json STEPS\n",
+        stderr);
     return EXIT_USAGE_ERROR;
   }
-  if (validation ? print_validation(argv[2], windows, &error) : make_run(argv[1], argc - 2, argv + 2, &error))
+  if (validation || batches ? print_windows(argv[2], validation ? count : 0, batches ? count : 0, &error)
+                            : make_run(argv[1], argc - 2, argv + 2, &error))
     return EXIT_DONE;
   fprintf(stderr, "make-run: %s\n", error.text);
   return (int)error.code;
