@@ -201,6 +201,7 @@ static bool change_corpus(struct training *t, const char *folder, struct error *
                  "files of tokens do not name their tokenizer: that both have the same is taken on trust");
   if (fine) {
     t->file.corpus_path = arena_string(&t->arena, folder);
+    t->file.config.corpus.suites_share = 0;  // its validation split has none anyway
     snprintf(t->file.corpus_digest, sizeof t->file.corpus_digest, "%s", corpus_digest(other));
   }
   corpus_close(own);

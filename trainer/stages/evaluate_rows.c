@@ -113,3 +113,21 @@ bool two_models_compare(struct two_models *two, int64_t rows, const int32_t *tar
   }
   return true;
 }
+
+bool two_models_answers(struct two_models *two, int64_t first, int64_t count, const int32_t *targets,
+                        const uint8_t *mask, int64_t *answers, int64_t right[2], struct error *error) {
+  int64_t vocabulary = two->models[0]->config.model.vocabulary;
+  *answers = right[0] = right[1] = 0;
+  for (int64_t done = 0; done < count; done += LOGIT_ROWS) {
+    int64_t rows = count - done < LOGIT_ROWS ? count - done : LOGIT_ROWS;
+    for (int m = 0; m < 2; m++)
+      if (!two_models_logits(two, m, first + done, rows, error)) return false;
+    for (int64_t i = 0; i < rows; i++) {
+      if (!mask[done + i]) continue;
+      *answers += 1;
+      for (int m = 0; m < 2; m++)
+        right[m] += likeliest(two->logits[m] + i * vocabulary, vocabulary) == targets[done + i];
+    }
+  }
+  return true;
+}

@@ -31,5 +31,9 @@ struct row_sums {
 // Adds the rows of the last pass whose mask is not 0 (NULL: all).
 bool two_models_compare(struct two_models *two, int64_t rows, const int32_t *targets, const uint8_t *mask,
                         struct row_sums *sums, struct error *error);
+// Of rows [first, first + count) of the last pass those whose mask is not 0: how many, and for how many each model
+// holds the target likeliest.
+bool two_models_answers(struct two_models *two, int64_t first, int64_t count, const int32_t *targets,
+                        const uint8_t *mask, int64_t *answers, int64_t right[2], struct error *error);
 // The token of the largest logit, the first of equal ones.
 int32_t likeliest(const float *logits, int64_t vocabulary);
