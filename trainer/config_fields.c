@@ -96,7 +96,7 @@ const struct run_field run_fields[] = {
     {INTEGER(corpus.markov2_vocabulary, 2, 4096), DEFAULT("64"), CORPUS, HELP("markov2: number of symbols")},
     {NUMBER(corpus.markov2_exponent, 0, 10), DEFAULT("1.2"), CORPUS,
      HELP("markov2: every row is Zipf with this exponent under its own permutation")},
-    {INTEGER(corpus.suites_symbols, 2, 36), DEFAULT("10"), CORPUS,
+    {INTEGER(corpus.suites_symbols, 2, 36), DEFAULT("4"), CORPUS,
      HELP("suites: symbols of the tasks, the length of their strings, and the modulus of sums")},
     {NUMBER(corpus.suites_share, 0, 0.95), DEFAULT("0"), CORPUS,
      HELP("of text: share of training windows that give way to windows of the suites")},

@@ -8,13 +8,15 @@ enum { LOGIT_ROWS = 128 };  // at once
 
 struct two_models {
   struct model *models[2];
+  int count;         // 1: one model alone
   float *heads[2];   // [vocabulary, width], as the products take them
   float *x[2];       // [rows, width]: final norms of the last forward pass
   float *logits[2];  // [LOGIT_ROWS, vocabulary]
   struct gemm_context *gemm;
 };
 
-// Models of one shape, the caller's. False with an error; two_models_free in either case.
+// Models of one shape, the caller's; `second` NULL: the first alone, of which there is no comparison. False with an
+// error; two_models_free in either case.
 bool two_models_make(struct two_models *two, struct model *first, struct model *second, struct error *error);
 void two_models_free(struct two_models *two);
 // Whole windows through both models.
