@@ -1,4 +1,4 @@
--- The tables of an isoloss store, version 7. A change of this file needs a file migration-N.sql that brings a store of
+-- The tables of an isoloss store, version 8. A change of this file needs a file migration-N.sql that brings a store of
 -- version N-1 there, and the new number in migrate.c; one of table runs also needs a line in columns.c. Times are
 -- seconds since 1970; losses are natural-log cross-entropy per token; what is not known is NULL.
 
@@ -53,6 +53,19 @@ CREATE TABLE runs (
   top1_accuracy REAL,                 -- share of targets that the model holds likeliest
   recovery REAL,                      -- in percent: top1_accuracy over that model's
   first_divergence REAL,              -- tokens that greedy decoding has in common, mean over prompts
+  copy_accuracy REAL,                 -- share of the answers of the suite copy that the model holds likeliest
+  copy_error REAL,                    -- its standard error, over windows
+  copy_chance REAL,                   -- what the best guess gets that does not read the record
+  copy_recovery REAL,                 -- in percent: (accuracy - chance) over that of the model the chain began with
+  induction_accuracy REAL,            -- the same of the suite induction
+  induction_error REAL,
+  induction_chance REAL,
+  induction_recovery REAL,
+  sums_accuracy REAL,                 -- and of sums
+  sums_error REAL,
+  sums_chance REAL,
+  sums_recovery REAL,
+  suites_note TEXT,                   -- why recoveries are missing, in words
   train_loss REAL,                    -- last one reported
   step INTEGER,                       -- where the run is
   wall_seconds REAL,

@@ -78,8 +78,8 @@ struct run_config {
     double validation_fraction;
     int64_t zipfmem_ids, zipfmem_symbols;
     double zipfmem_exponent, zipfmem_epsilon;
-    int64_t markov2_vocabulary;
-    double markov2_exponent;
+    int64_t markov2_vocabulary, suites_symbols;
+    double markov2_exponent, suites_share;
   } corpus;
   struct {
     int64_t tokens, steps, batch_tokens, accumulation, warmup_steps, checkpoint_steps, keep_checkpoints, evals,
@@ -119,7 +119,7 @@ struct run_config {
     } allocate;
   } compress;
   struct {
-    int64_t tokens, prompts, new_tokens;
+    int64_t tokens, prompts, new_tokens, suite_tokens, suite_symbols;
   } evaluate;
   const char *stage;  // no field: the name of the stage whose run this is (trainer/stages/stage.h); NULL: a training
   const struct format *parsed_format;  // of `format`, by config_parse_format; NULL: none, or not parsed

@@ -51,6 +51,8 @@ static bool counts_group(const struct run_config *c) {
   return strcmp(c->compress.method, "higgs") == 0 || allocates(c);
 }
 
+static bool asks_suites(const struct run_config *c) { return c->evaluate.suite_tokens > 0; }
+
 // ---- the table ----
 
 const struct run_field run_fields[] = {
@@ -76,7 +78,7 @@ const struct run_field run_fields[] = {
      HELP("standard deviation of the initial weights; residual output projections have it over sqrt(2 layers)")},
 
     {TEXT(corpus.source), DEFAULT("gcide"), CORPUS,
-     HELP("gcide, english, linux-core, kjv, zipfmem, markov2, or files")},
+     HELP("gcide, english, linux-core, kjv, zipfmem, markov2, suites, or files")},
     {LIST(corpus.files), DEFAULT(""), CORPUS,
      HELP("the user's own files: paths and globs (the corpus digest stands for them in the identity)")},
     {TEXT(corpus.tokenizer), DEFAULT("bytes"), CORPUS, FILES(".model"),
@@ -96,6 +98,10 @@ const struct run_field run_fields[] = {
     {INTEGER(corpus.markov2_vocabulary, 2, 4096), DEFAULT("64"), CORPUS, HELP("markov2: number of symbols")},
     {NUMBER(corpus.markov2_exponent, 0, 10), DEFAULT("1.2"), CORPUS,
      HELP("markov2: every row is Zipf with this exponent under its own permutation")},
+    {INTEGER(corpus.suites_symbols, 2, 36), DEFAULT("4"), CORPUS,
+     HELP("suites: symbols of the tasks, the length of their strings, and the modulus of sums")},
+    {NUMBER(corpus.suites_share, 0, 0.95), DEFAULT("0"), CORPUS,
+     HELP("of text: share of training windows that give way to windows of the suites")},
 
     {INTEGER(train.tokens, 1, 9e15), AUTO, UNIT("tokens"), COUNTS, GROUP(BUDGET),
      HELP("training tokens; auto: tokens_per_parameter * parameters (give one of tokens, steps, "
@@ -303,5 +309,9 @@ const struct run_field run_fields[] = {
      HELP("beginnings of validation windows that both models go on from greedily; 0: none")},
     {INTEGER(evaluate.new_tokens, 1, 65535), AUTO, COUNTS, STAGE(evaluate), UNIT("tokens"),
      HELP("how far they go on; auto: 32, or half the context where that is less")},
+    {INTEGER(evaluate.suite_tokens, 0, 1e12), DEFAULT("0"), COUNTS_WHEN(asks_suites), STAGE(evaluate), UNIT("tokens"),
+     HELP("tokens of each of the suites copy, induction and sums; 0: none")},
+    {INTEGER(evaluate.suite_symbols, 2, 36), AUTO, COUNTS_WHEN(asks_suites), STAGE(evaluate),
+     HELP("their symbols; auto: corpus.suites_symbols")},
 };
 const size_t run_field_count = sizeof run_fields / sizeof run_fields[0];

@@ -39,29 +39,56 @@ static int print_text(struct text *text) {
   return fail(&error);
 }
 
-static int evaluate(const char *checkpoint, const char *config, const char *corpus, bool as_json) {
-  struct evaluation result;
-  struct error error = {0};
-  if (!trainer_evaluate(config, checkpoint, corpus, &result, &error)) return fail(&error);
-  struct text text = {0};
-  if (as_json) {
-    struct json_writer json = json_writer(&text, true);
-    json_object_begin(&json);
-    json_key_number(&json, "loss", result.loss);
-    json_key_number(&json, "bits_per_byte", result.bits_per_byte);
-    json_key_number(&json, "oracle_loss", result.oracle_loss);
-    json_key_integer(&json, "eval_tokens", result.tokens);
-    json_key_integer(&json, "eval_targets", result.targets);
-    json_object_end(&json);
-  } else {
-    char number[32];
-    number_shortest(result.loss, number);
-    text_format(&text, "loss %s", number);
-    if (isfinite(result.bits_per_byte)) text_format(&text, ", %.4f bits per byte", result.bits_per_byte);
-    if (isfinite(result.oracle_loss)) text_format(&text, ", the source's own %.6f", result.oracle_loss);
-    text_format(&text, ", on %lld validation tokens (%lld targets)\n", (long long)result.tokens,
-                (long long)result.targets);
+static void evaluation_json(const struct saved_evaluation *result, struct text *text) {
+  struct json_writer json = json_writer(text, true);
+  json_object_begin(&json);
+  json_key_number(&json, "loss", result->on_text.loss);
+  json_key_number(&json, "bits_per_byte", result->on_text.bits_per_byte);
+  json_key_number(&json, "oracle_loss", result->on_text.oracle_loss);
+  json_key_integer(&json, "eval_tokens", result->on_text.tokens);
+  json_key_integer(&json, "eval_targets", result->on_text.targets);
+  if (*result->tokenizer) {
+    json_key_string(&json, "tokenizer", result->tokenizer_same ? "same" : "not known");
+    json_key_string(&json, "tokenizer_why", result->tokenizer);
   }
+  for (int i = 0; i < result->suite_count; i++) {
+    const struct suite_evaluation *suite = &result->suites[i];
+    json_key(&json, suite->name);
+    json_object_begin(&json);
+    json_key_number(&json, "accuracy", suite->accuracy);
+    json_key_number(&json, "standard_error", suite->standard_error);
+    json_key_number(&json, "chance", suite->chance);
+    json_key_integer(&json, "answers", suite->answers);
+    json_object_end(&json);
+  }
+  json_object_end(&json);
+}
+
+static void evaluation_words(const struct saved_evaluation *result, struct text *text) {
+  const struct evaluation *on = &result->on_text;
+  char number[32];
+  number_shortest(on->loss, number);
+  text_format(text, "loss %s", number);
+  if (isfinite(on->bits_per_byte)) text_format(text, ", %.4f bits per byte", on->bits_per_byte);
+  if (isfinite(on->oracle_loss)) text_format(text, ", the source's own %.6f", on->oracle_loss);
+  text_format(text, ", on %lld validation tokens (%lld targets)\n", (long long)on->tokens, (long long)on->targets);
+  if (result->tokenizer_same) text_format(text, "tokenizer compared: %s\n", result->tokenizer);
+  for (int i = 0; i < result->suite_count; i++) {
+    const struct suite_evaluation *suite = &result->suites[i];
+    text_format(text, "%s: %.4f of %lld answers right, standard error %.4f, chance %.4f\n", suite->name,
+                suite->accuracy, (long long)suite->answers, suite->standard_error, suite->chance);
+  }
+}
+
+static int evaluate(const struct evaluate_options *options, bool as_json) {
+  struct saved_evaluation result;
+  struct error error = {0};
+  struct text text = {0};
+  if (!trainer_evaluate(options, &result, &error)) return fail(&error);
+  if (as_json)
+    evaluation_json(&result, &text);
+  else
+    evaluation_words(&result, &text);
   return print_text(&text);
 }
 
@@ -87,8 +114,9 @@ static int train(const char *config, int64_t stop_after) {
 }
 
 struct trainer_arguments {
-  const char *evaluate, *generate, *export, *gradients;  // the modes
-  const char *from, *corpus;
+  const char *generate, *export, *gradients;  // the modes, with evaluation.weights
+  const char *from;
+  struct evaluate_options evaluation;
   struct generate_options text;
   int64_t steps, seed;
   bool json, masters, version;
@@ -98,13 +126,25 @@ static bool check(const struct trainer_arguments *a, int configs, struct error *
   if (a->steps != AUTO_INTEGER && a->steps < 1)
     return error_set(error, EXIT_USAGE_ERROR, "--steps takes a number of at least 1, not '%lld'", (long long)a->steps);
   bool steps = a->steps != AUTO_INTEGER, text = a->text.prompt || a->seed;
-  int modes = steps + (a->evaluate != NULL) + (a->generate != NULL) + (a->export != NULL) + (a->gradients != NULL);
-  if (configs != 1 || modes > 1 || ((a->json || a->corpus) && !a->evaluate) || (text && !a->generate) ||
-      (a->masters && !a->export) || (a->from && !a->gradients && !a->export) || (a->export && !a->from))
-    return error_set(error, EXIT_USAGE_ERROR,
-                     "one CONFIG.json is needed; --json and --corpus go with --evaluate, --prompt and --seed with "
-                     "--generate, --from with --dump-gradients and --export (which needs it), --masters with --export, "
-                     "--steps with training");
+  int modes =
+      steps + (a->evaluation.weights != NULL) + (a->generate != NULL) + (a->export != NULL) + (a->gradients != NULL);
+  const struct evaluate_options *of = &a->evaluation;
+  bool folder = of->weights && of->corpus_folder && configs == 0;  // a model without a run
+  bool evaluation = a->json || of->corpus_folder || of->tokens || of->context || of->suite_tokens || of->suite_symbols;
+  if ((configs != 1 && !folder) || modes > 1 || (evaluation && !of->weights) || (of->context && !folder) ||
+      (text && !a->generate) || (a->masters && !a->export) || (a->from && !a->gradients && !a->export) ||
+      (a->export && !a->from))
+    return error_set(
+        error, EXIT_USAGE_ERROR,
+        "one CONFIG.json is needed, but for --evaluate with --corpus of a folder in Hugging Face's layout; --json, --corpus, "
+        "--eval-tokens, --suite-tokens and --suite-symbols go with --evaluate, --context with such a folder, --prompt and --seed with "
+        "--generate, --from with --dump-gradients and --export (which needs it), --masters with --export, "
+        "--steps with training");
+  if (of->tokens < 0 || of->context < 0 || of->suite_tokens < 0 ||
+      (of->suite_symbols && (of->suite_symbols < 2 || of->suite_symbols > 36)))
+    return error_set(
+        error, EXIT_USAGE_ERROR,
+        "--eval-tokens, --context and --suite-tokens take numbers of at least 0, --suite-symbols of 2 to 36");
   if (a->text.count < 1 || a->text.top < 0 || !(a->text.temperature >= 0) || a->seed < 0)
     return error_set(error, EXIT_USAGE_ERROR,
                      "--tokens takes a number of at least 1; --top-k, --temperature and --seed of at least 0");
@@ -115,7 +155,8 @@ static int run(struct trainer_arguments *a, const char *config) {
   struct error error = {0};
   if (a->gradients) return trainer_dump_gradients(config, a->from, a->gradients, &error) ? EXIT_DONE : fail(&error);
   if (a->export) return trainer_export(config, a->from, a->export, a->masters, &error) ? EXIT_DONE : fail(&error);
-  if (a->evaluate) return evaluate(a->evaluate, config, a->corpus, a->json);
+  a->evaluation.config_path = config;
+  if (a->evaluation.weights) return evaluate(&a->evaluation, a->json);
   a->text.seed = (uint64_t)a->seed;
   if (a->generate) return generate(a->generate, config, &a->text);
   return train(config, a->steps == AUTO_INTEGER ? 0 : a->steps);
@@ -125,10 +166,15 @@ int main(int argc, char **argv) {
   struct trainer_arguments a = {.steps = AUTO_INTEGER, .text = {.count = 256, .temperature = 1}};
   const struct option options[] = {
       {"steps", 0, OPTION_INTEGER, &a.steps, "N", "stop once N steps of the run are done, as a signal would"},
-      {"evaluate", 0, OPTION_TEXT, &a.evaluate, "CHECKPOINT",
+      {"evaluate", 0, OPTION_TEXT, &a.evaluation.weights, "CHECKPOINT",
        "only compute the final loss, with the weights of this checkpoint folder"},
       {"json", 0, OPTION_FLAG, &a.json, NULL, "print the evaluation as JSON"},
-      {"corpus", 0, OPTION_TEXT, &a.corpus, "FOLDER", "... on another prepared corpus of the same tokenizer"},
+      {"corpus", 0, OPTION_TEXT, &a.evaluation.corpus_folder, "FOLDER",
+       "... on another prepared corpus of the same tokenizer"},
+      {"eval-tokens", 0, OPTION_INTEGER, &a.evaluation.tokens, "N", "... on so many validation tokens"},
+      {"context", 0, OPTION_INTEGER, &a.evaluation.context, "N", "... in windows of so many, of a model without a run"},
+      {"suite-tokens", 0, OPTION_INTEGER, &a.evaluation.suite_tokens, "N", "... and on so many of each suite"},
+      {"suite-symbols", 0, OPTION_INTEGER, &a.evaluation.suite_symbols, "S", "... with so many symbols"},
       {"generate", 0, OPTION_TEXT, &a.generate, "CHECKPOINT", "only write text with the weights of this folder"},
       {"prompt", 0, OPTION_TEXT, &a.text.prompt, "TEXT", "... that goes on from this one"},
       {"tokens", 0, OPTION_INTEGER, &a.text.count, "N", "... of at most so many tokens (256)"},
@@ -148,7 +194,9 @@ int main(int argc, char **argv) {
   const struct help help = {
       "train one run",
       "isoloss-train [--steps N] CONFIG.json\n"
-      "       isoloss-train --evaluate CHECKPOINT [--corpus FOLDER] [--json] CONFIG.json\n"
+      "       isoloss-train --evaluate CHECKPOINT [--corpus FOLDER] [--eval-tokens N] [--suite-tokens N [--suite-symbols S]] [--json]\n"
+      "                     CONFIG.json\n"
+      "       isoloss-train --evaluate FOLDER --corpus FOLDER [--context N] [--json]\n"
       "       isoloss-train --generate CHECKPOINT [--prompt TEXT] [--tokens N] [--temperature T] [--top-k K] [--seed N]\n"
       "                     CONFIG.json\n"
       "       isoloss-train --export FOLDER --from CHECKPOINT [--masters] CONFIG.json\n"
@@ -171,7 +219,7 @@ int main(int argc, char **argv) {
   else if (a.version)
     puts("isoloss-train " ISOLOSS_VERSION);
   else
-    code = check(&a, given.count, &error) ? run(&a, given.items[0]) : fail(&error);
+    code = check(&a, given.count, &error) ? run(&a, given.count ? given.items[0] : NULL) : fail(&error);
   arena_free(&arena);
   return code;
 }

@@ -6,7 +6,6 @@
 
 #include "base/terminal.h"
 #include "trainer/average.h"
-#include "trainer/data/tokenizer.h"
 #include "trainer/schedule.h"
 #include "trainer/stages/tune.h"
 #include "trainer/stages/work.h"
@@ -190,48 +189,4 @@ enum exit_code trainer_run(const struct trainer_options *options, struct error *
   }
   training_close(&training);
   return code;
-}
-
-// Puts another corpus in the place of the run's own, when its tokens mean the same.
-static bool change_corpus(struct training *t, const char *folder, struct error *error) {
-  struct corpus *own = corpus_open(t->file.corpus_path, t->file.corpus_digest, &t->file.config, error), *other = NULL;
-  if (!own) return error_context(error, "the run's own corpus, whose tokenizer is compared");
-  other = corpus_open(folder, NULL, NULL, error);
-  const struct tokenizer *a = corpus_tokenizer(own), *b = other ? corpus_tokenizer(other) : NULL;
-  bool fine = other != NULL;
-  if (fine && !a)
-    fine =
-        error_set(error, EXIT_USAGE_ERROR, "the run was trained on a synthetic source: no other corpus has its tokens");
-  else if (fine && (strcmp(a->digest, b->digest) != 0 || a->vocabulary != b->vocabulary))
-    fine = error_set(error, EXIT_USAGE_ERROR,
-                     "%s is of another tokenizer (%s of %" PRId64 ", digest %s) than the run's (%s of %" PRId64
-                     ", %s): prepare its text with the run's",
-                     folder, b->name, b->vocabulary, b->digest, a->name, a->vocabulary, a->digest);
-  else if (fine && a->kind == TOKENIZER_NUMBERS)
-    notice_print("isoloss-train",
-                 "files of tokens do not name their tokenizer: that both have the same is taken on trust");
-  if (fine) {
-    t->file.corpus_path = arena_string(&t->arena, folder);
-    snprintf(t->file.corpus_digest, sizeof t->file.corpus_digest, "%s", corpus_digest(other));
-  }
-  corpus_close(own);
-  corpus_close(other);
-  return fine;
-}
-
-bool trainer_evaluate(const char *config_path, const char *checkpoint_folder, const char *corpus_folder,
-                      struct evaluation *result, struct error *error) {
-  struct training t = {.log = {.file = -1}};
-  bool fine = run_file_read(&t.arena, config_path, &t.file, error) &&
-              (!corpus_folder || change_corpus(&t, corpus_folder, error)) &&
-              training_open_model(&t, MODEL_EVALUATE, error) &&
-              checkpoint_load_weights(t.model, checkpoint_folder, NULL, error);
-  if (fine) {
-    const struct run_config *c = &t.file.config;
-    int64_t windows = evaluation_windows(t.corpus, c->train.final_eval_tokens, c->model.context);
-    bool stopped;
-    fine = evaluation_run(t.model, t.corpus, windows, &t.batch, NULL, &stopped, result, error);
-  }
-  training_close(&t);
-  return fine;
 }

@@ -76,9 +76,30 @@ struct evaluation {
   double oracle_loss;    // the source's own loss on the very same targets, NAN where it cannot tell
   int64_t tokens, targets;
 };
-// `corpus_folder` (NULL: the run's own) is another prepared corpus, whose tokens must be of the same tokenizer.
-bool trainer_evaluate(const char *config_path, const char *checkpoint_folder, const char *corpus_folder,
-                      struct evaluation *result, struct error *error);
+struct evaluate_options {
+  const char *config_path;    // the run's config.json; NULL: `weights` is a folder in Hugging Face's layout
+  const char *weights;        // folder of the weights
+  const char *corpus_folder;  // another prepared corpus (NULL: the run's own; a folder without a run needs one)
+  int64_t tokens;             // validation tokens; 0: the run's train.final_eval_tokens
+  int64_t context;            // of a folder without a run; 0: the longest that the model takes
+  int64_t suite_tokens;       // of each suite (trainer/data/suites.h); 0: none
+  int64_t suite_symbols;      // 0: corpus.suites_symbols
+};
+struct suite_evaluation {
+  const char *name;
+  double accuracy, standard_error, chance;
+  int64_t answers;
+};
+struct saved_evaluation {
+  struct evaluation on_text;
+  struct suite_evaluation suites[4];
+  int suite_count;
+  bool tokenizer_same;  // of a folder without a run: compared and equal; false: not known
+  char tokenizer[200];  // ... in words; "" of a run
+};
+// The corpus' tokens must be of the model's tokenizer: that of a run is compared, that of a folder where it has one
+// that can be, else a notice says that it is not known.
+bool trainer_evaluate(const struct evaluate_options *options, struct saved_evaluation *result, struct error *error);
 
 // Writes the model of a checkpoint into `folder`, which must not be there yet, for other programs: what the run
 // evaluates by, its matrices represented by the format (or the masters), with Hugging Face's files beside; and

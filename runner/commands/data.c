@@ -352,7 +352,7 @@ static void act(const struct data_options *given, const struct command_line *lin
 void command_data(struct command_line *line) {
   struct data_options given = {.vocabulary = AUTO_INTEGER, .validation_fraction = (double)NAN, .lines = 10};
   const struct option options[] = {
-      {"source", 's', OPTION_TEXT, &given.source, "NAME", "gcide, english, linux-core, kjv, zipfmem or markov2",
+      {"source", 's', OPTION_TEXT, &given.source, "NAME", "gcide, english, linux-core, kjv, zipfmem, markov2 or suites",
        corpus_sources},
       {"files", 'f', OPTION_LIST, &given.files, "GLOB", "own text (or tokens) instead; may be given several times"},
       {"tokenizer", 't', OPTION_TEXT, &given.tokenizer, "NAME", "bytes, sentencepiece, FILE.model, uint16, uint32",

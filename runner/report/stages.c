@@ -75,6 +75,9 @@ static const struct {
                {"predicted_increase", "predicted"},
                {"kl", "KL"},
                {"recovery", "recovery, %"},
+               {"copy_recovery", "of copy, %"},
+               {"induction_recovery", "of induction, %"},
+               {"sums_recovery", "of sums, %"},
                {"top1_agreement", "agreement"},
                {"first_divergence", "same tokens"}};
 enum { RESULTS = sizeof results / sizeof *results };

@@ -362,13 +362,14 @@ static void narrow_masters(void) {
     }
     CHECK(narrow == 2 * 7 + !tied);
     safetensors_close(&file);
-    struct evaluation evaluation;
-    CHECK(trainer_evaluate(file_of("masters", "config.json"), file_of("masters", "checkpoints/step-40"), NULL,
-                           &evaluation, &error));
+    const struct evaluate_options options = {.config_path = file_of("masters", "config.json"),
+                                             .weights = file_of("masters", "checkpoints/step-40")};
+    struct saved_evaluation evaluation;
+    CHECK(trainer_evaluate(&options, &evaluation, &error));
     // The log's numbers are the shortest that read back to the same.
     const char *last = strstr(whole, "\"event\":\"done\"");
     const char *logged = last ? strstr(last, "\"loss\":") : NULL;
-    CHECK(logged && strtod(logged + 7, NULL) == evaluation.loss);
+    CHECK(logged && strtod(logged + 7, NULL) == evaluation.on_text.loss);
   }
 }
 

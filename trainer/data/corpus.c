@@ -12,7 +12,8 @@ struct corpus *corpus_open(const char *path, const char *digest, const struct ru
   struct corpus *corpus = memory_get(sizeof *corpus);
   bool fine;
   if (path && *path) {
-    fine = prepared_open(corpus, path, error);
+    fine = prepared_open(corpus, path, error) &&
+           (!config || !(config->corpus.suites_share > 0) || mixed_wrap(corpus, config, error));
   } else if (!config) {
     fine = error_set(error, EXIT_USAGE_ERROR, "a corpus needs a folder or a configuration");
   } else {
@@ -22,6 +23,8 @@ struct corpus *corpus_open(const char *path, const char *digest, const struct ru
       fine = zipfmem_open(corpus, config, error);
     else if (fine && request.kind == CORPUS_MARKOV2)
       fine = markov2_open(corpus, config, error);
+    else if (fine && request.kind == CORPUS_SUITES)
+      fine = suites_open(corpus, config, error);
     else if (fine)
       fine = error_set(error, EXIT_USAGE_ERROR,
                        "corpus.source %s is text and must be prepared first (isoloss data prepare)", request.name) ||

@@ -34,11 +34,20 @@ static void look_up(const char *cache, const char *key, struct arena *arena, str
   if (!location->prepared) *location = (struct corpus_location){.path = arena_string(arena, "")};
 }
 
+// With suites in it a prepared text is another corpus: the digest becomes that one's.
+static bool name_mixed(const struct run_config *config, struct corpus_location *location, struct error *error) {
+  if (!location->prepared || !(config->corpus.suites_share > 0)) return true;
+  struct corpus *corpus = corpus_open(location->path, NULL, config, error);
+  if (corpus) snprintf(location->digest, sizeof location->digest, "%s", corpus_digest(corpus));
+  corpus_close(corpus);
+  return corpus != NULL;
+}
+
 static bool find(struct corpus_request *request, const struct run_config *config, struct arena *arena, char key[40],
                  struct corpus_location *location, struct error *error) {
   *location = (struct corpus_location){.path = arena_string(arena, "")};
   if (!request_of(request, config, error)) return false;
-  if (request->kind == CORPUS_ZIPFMEM || request->kind == CORPUS_MARKOV2) {
+  if (request->kind != CORPUS_NAMED && request->kind != CORPUS_FILES) {
     struct corpus *corpus = corpus_open(NULL, NULL, config, error);
     if (!corpus) return false;
     snprintf(location->digest, sizeof location->digest, "%s", corpus_digest(corpus));
@@ -49,7 +58,7 @@ static bool find(struct corpus_request *request, const struct run_config *config
   if (request->kind == CORPUS_FILES && !request_find_files(request, arena, error)) return false;
   if (!request_key(request, arena, key, error)) return false;
   look_up(isoloss_cache(arena), key, arena, location);
-  return true;
+  return name_mixed(config, location, error);
 }
 
 bool corpus_find(const struct run_config *config, struct arena *arena, struct corpus_location *location,
@@ -274,5 +283,5 @@ bool corpus_prepare(const struct run_config *config, bool refresh, corpus_progre
     if (!fine) folder_remove(building.folder, &leftover);  // the error that counts is set already
   }
   close(lock);
-  return fine;
+  return fine && name_mixed(config, location, error);
 }

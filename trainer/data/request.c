@@ -12,7 +12,8 @@
 #include "trainer/data/source.h"
 
 const char *const corpus_names[] = {"gcide", "english", "linux-core", "kjv", NULL};
-const char *const corpus_sources[] = {"gcide", "english", "linux-core", "kjv", "zipfmem", "markov2", "files", NULL};
+const char *const corpus_sources[] = {"gcide",   "english", "linux-core", "kjv", "zipfmem",
+                                      "markov2", "suites",  "files",      NULL};
 const char *const corpus_tokenizers[] = {"bytes", "sentencepiece", "uint16", "uint32", NULL};
 
 enum { DEFAULT_PIECES = 4096, FEWEST_PIECES = 260, MOST_PIECES = 1 << 20, BYTES_VOCABULARY = 257 };
@@ -40,13 +41,18 @@ static bool check_source(struct corpus_request *request, const struct run_config
     request->kind = CORPUS_MARKOV2;
     return true;
   }
+  if (strcmp(source, "suites") == 0) {
+    request->kind = CORPUS_SUITES;
+    return true;
+  }
   request->kind = CORPUS_NAMED;
   for (const char *const *name = corpus_names; *name; name++)
     if (strcmp(source, *name) == 0) return true;
   error_set(error, EXIT_USAGE_ERROR, "corpus.source: there is no '%s'", source);
   error_about(error, "corpus.source", NULL);
-  return error_hint(error, nearest_name(source, corpus_sources, sizeof corpus_sources / sizeof *corpus_sources - 1),
-                    "; there are gcide, english, linux-core, kjv, zipfmem, markov2, and files (with corpus.files)");
+  return error_hint(
+      error, nearest_name(source, corpus_sources, sizeof corpus_sources / sizeof *corpus_sources - 1),
+      "; there are gcide, english, linux-core, kjv, zipfmem, markov2, suites, and files (with corpus.files)");
 }
 
 static bool check_tokenizer(struct corpus_request *request, const struct run_config *config, struct error *error) {
@@ -107,7 +113,13 @@ bool request_of(struct corpus_request *request, const struct run_config *config,
   *request = (struct corpus_request){.validation_fraction = config->corpus.validation_fraction};
   if (!check_source(request, config, error)) return false;
   if (request->kind == CORPUS_NAMED || request->kind == CORPUS_FILES) return check_tokenizer(request, config, error);
-  return true;
+  return !(config->corpus.suites_share > 0) ||
+         error_set(
+             error, EXIT_USAGE_ERROR,
+             "corpus.suites_share is a share of a text's training windows: %s is no text (corpus.source suites is "
+             "all suites)",
+             request->name) ||
+         error_about(error, "corpus.suites_share", "corpus.source", NULL);
 }
 
 bool corpus_check(const struct run_config *config, enum corpus_kind *kind, struct error *error) {
@@ -116,6 +128,7 @@ bool corpus_check(const struct run_config *config, enum corpus_kind *kind, struc
   if (kind) *kind = request.kind;
   if (request.kind == CORPUS_ZIPFMEM) return zipfmem_check(config, error);
   if (request.kind == CORPUS_MARKOV2) return markov2_check(config, error);
+  if (request.kind == CORPUS_SUITES || config->corpus.suites_share > 0) return suites_check(config, error);
   return true;
 }
 

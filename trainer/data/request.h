@@ -5,7 +5,7 @@
 
 struct corpus_request {
   enum corpus_kind kind;
-  const char *name;  // of the source: "gcide", ..., "files", "zipfmem", "markov2"
+  const char *name;  // of the source: "gcide", ..., "files", "zipfmem", "markov2", "suites"
   enum tokenizer_kind tokenizer;
   const char *model_path;  // an existing sentencepiece model, or NULL to train one
   int width;               // files of tokens: 2 or 4

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "trainer/data/corpus.h"
+#include "trainer/data/tokenizer.h"
 
 int64_t corpus_nearest_context(const struct corpus *corpus, int64_t wanted) {
   for (int64_t context = wanted; context > 1; context--) {
@@ -14,6 +15,8 @@ int64_t corpus_nearest_context(const struct corpus *corpus, int64_t wanted) {
 
 bool corpus_sample(const struct corpus *corpus, int64_t lines, struct text *out, struct error *error) {
   int64_t context = corpus_nearest_context(corpus, 1024);
+  const struct tokenizer *tokenizer = corpus_tokenizer(corpus);
+  bool records = corpus_has_mask(corpus) && (!tokenizer || tokenizer->kind == TOKENIZER_NUMBERS);
   int64_t windows = 2048 / context + 1, there = corpus_validation_windows(corpus, context);
   if (windows > there) windows = there;
   int32_t *inputs = memory_get((size_t)(windows * context) * sizeof *inputs);
@@ -23,7 +26,7 @@ bool corpus_sample(const struct corpus *corpus, int64_t lines, struct text *out,
     fine = corpus_decode(corpus, inputs + i * context, context, out, error);
     // Synthetic records stand alone: a line each, with their last target.
     struct text last = {0};
-    if (fine && corpus_has_mask(corpus)) fine = corpus_decode(corpus, targets + (i + 1) * context - 1, 1, &last, error);
+    if (fine && records) fine = corpus_decode(corpus, targets + (i + 1) * context - 1, 1, &last, error);
     if (last.length) text_format(out, " -> %s\n", text_string(&last));
     text_free(&last);
   }

@@ -1,4 +1,5 @@
-// What stands behind struct corpus: one table of functions for each kind of source (prepared text, zipfmem, markov2).
+// What stands behind struct corpus: one table of functions for each kind of source (prepared text, zipfmem, markov2, suites, text with
+// suites in it).
 // Private to trainer/data.
 #pragma once
 #include "trainer/data/corpus.h"
@@ -40,9 +41,13 @@ struct corpus {
 bool prepared_open(struct corpus *corpus, const char *path, struct error *error);  // manifest too
 bool zipfmem_open(struct corpus *corpus, const struct run_config *config, struct error *error);
 bool markov2_open(struct corpus *corpus, const struct run_config *config, struct error *error);
+bool suites_open(struct corpus *corpus, const struct run_config *config, struct error *error);
+// Puts the share of suites that the configuration asks for into an open prepared corpus, which becomes part of it.
+bool mixed_wrap(struct corpus *corpus, const struct run_config *config, struct error *error);
 // Whether model.context and the source's fields fit each other.
 bool zipfmem_check(const struct run_config *config, struct error *error);
 bool markov2_check(const struct run_config *config, struct error *error);
+bool suites_check(const struct run_config *config, struct error *error);
 
 // Tokens as numbers with spaces between.
 bool decode_numbers(const int32_t *tokens, int64_t count, struct text *out);

@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "trainer/data/suites.h"
 #include "trainer/stages/evaluate_rows.h"
+#include "trainer/stages/evaluate_suites.h"
 #include "trainer/stages/work.h"
 
 enum { DEFAULT_NEW_TOKENS = 32 };
@@ -35,13 +37,15 @@ bool evaluate_stage_resolve(struct run_config *config, const struct corpus_facts
                      "evaluate.prompts %" PRId64 " are more than the %" PRId64 " windows of the validation split",
                      config->evaluate.prompts, facts->validation_tokens / context) ||
            error_about(error, "evaluate.prompts", NULL);
-  return true;
+  if (config->evaluate.suite_symbols == AUTO_INTEGER) config->evaluate.suite_symbols = config->corpus.suites_symbols;
+  return config->evaluate.suite_tokens == 0 ||
+         suite_fits(config->evaluate.suite_symbols, config->model.vocabulary, context, "evaluate.suite_symbols", error);
 }
 
 double evaluate_stage_forward_tokens(const struct run_config *config, const struct corpus_facts *facts) {
   double windows = (double)config->evaluate.prompts, most = facts->known ? (double)facts->validation_tokens : INFINITY;
   // Both models; of the prompts the first one every token, the other once.
-  return 2 * fmin((double)config->evaluate.tokens, most) +
+  return 2 * fmin((double)config->evaluate.tokens, most) + 2 * SUITE_COUNT * (double)config->evaluate.suite_tokens +
          windows * (double)config->model.context * (double)(config->evaluate.new_tokens + 1);
 }
 
@@ -142,22 +146,24 @@ static bool hold_against(struct stage_work *work, struct model *root, struct err
   struct two_models two = {0};
   struct row_sums sums = {0};
   struct evaluation evaluation;
+  struct suite_results suites = {0};
   double common = NAN, before = NAN;
   bool fine = root_loss(work, root, &before, error) &&
               stage_evaluate(work, work->run.file.config.evaluate.tokens, &evaluation, error) &&
               two_models_make(&two, root, work->run.model, error) && compare_windows(work, &two, &sums, error) &&
-              compare_decoding(work, &two, &common, error);
+              compare_decoding(work, &two, &common, error) && suites_measure(work, &two, &suites, error);
   two_models_free(&two);
   if (!fine) return false;
   double rows = (double)sums.rows, targets = (double)sums.targets;
-  const struct stage_number numbers[] = {
+  struct stage_number numbers[6 + SUITE_COUNT * SUITE_NUMBERS] = {
       {"root_loss", before},
       {"kl", sums.rows ? sums.kl / rows : NAN},
       {"top1_agreement", sums.rows ? (double)sums.same / rows : NAN},
       {"top1_accuracy", sums.targets ? (double)sums.right[1] / targets : NAN},
       {"recovery", sums.right[0] ? 100 * (double)sums.right[1] / (double)sums.right[0] : NAN},
       {"first_divergence", common}};
-  return report_stage_done(work, &evaluation, numbers, sizeof numbers / sizeof *numbers, error);
+  size_t count = 6 + suites_tell(&suites, work, numbers + 6);
+  return report_stage_done(work, &evaluation, numbers, count, error);
 }
 
 bool evaluate_stage_work(struct stage_work *work, struct error *error) {
@@ -165,7 +171,8 @@ bool evaluate_stage_work(struct stage_work *work, struct error *error) {
   struct model_values own = {0}, first = {0};
   struct model *root = NULL;
   const char *own_format = NULL, *root_format = NULL;
-  bool fine = stage_find_root(work, &source, error) && stage_values(work, &work->parent, &own, &own_format, error) &&
+  bool fine = stage_check_tokens(work, error) && stage_find_root(work, &source, error) &&
+              stage_values(work, &work->parent, &own, &own_format, error) &&
               stage_values(work, &source, &first, &root_format, error);
   if (fine) root = stage_model_of(work, root_format, &first, error);
   fine = root && stage_make_model_in(work, own_format, &own, error);

@@ -26,8 +26,8 @@ static bool read_head(struct model *m, float *head, struct error *error) {
 
 bool two_models_make(struct two_models *two, struct model *first, struct model *second, struct error *error) {
   const struct run_config *c = &first->config;
-  *two = (struct two_models){.models = {first, second}};
-  for (int i = 0; i < 2; i++) {
+  *two = (struct two_models){.models = {first, second}, .count = second ? 2 : 1};
+  for (int i = 0; i < two->count; i++) {
     two->heads[i] = memory_get((size_t)(c->model.vocabulary * c->model.width) * sizeof(float));
     two->x[i] = memory_get((size_t)(first->rows * c->model.width) * sizeof(float));
     two->logits[i] = memory_get((size_t)(LOGIT_ROWS * c->model.vocabulary) * sizeof(float));
@@ -48,7 +48,7 @@ void two_models_free(struct two_models *two) {
 }
 
 bool two_models_forward(struct two_models *two, int64_t rows, const int32_t *tokens, struct error *error) {
-  for (int i = 0; i < 2; i++) {
+  for (int i = 0; i < two->count; i++) {
     struct model *m = two->models[i];
     // A device has one workspace: the model's whose turn it is.
     m->ops->set_workspace(m->device, m->workspace, (size_t)m->memory.workspace);
@@ -110,6 +110,24 @@ bool two_models_compare(struct two_models *two, int64_t rows, const int32_t *tar
       return false;
     for (int64_t i = 0; i < count; i++)
       if (!mask || mask[first + i]) add_row(two, i, targets[first + i], sums);
+  }
+  return true;
+}
+
+bool two_models_answers(struct two_models *two, int64_t first, int64_t count, const int32_t *targets,
+                        const uint8_t *mask, int64_t *answers, int64_t right[2], struct error *error) {
+  int64_t vocabulary = two->models[0]->config.model.vocabulary;
+  *answers = right[0] = right[1] = 0;
+  for (int64_t done = 0; done < count; done += LOGIT_ROWS) {
+    int64_t rows = count - done < LOGIT_ROWS ? count - done : LOGIT_ROWS;
+    for (int m = 0; m < two->count; m++)
+      if (!two_models_logits(two, m, first + done, rows, error)) return false;
+    for (int64_t i = 0; i < rows; i++) {
+      if (!mask[done + i]) continue;
+      *answers += 1;
+      for (int m = 0; m < two->count; m++)
+        right[m] += likeliest(two->logits[m] + i * vocabulary, vocabulary) == targets[done + i];
+    }
   }
   return true;
 }

@@ -62,6 +62,7 @@ const struct stage stages[] = {
      .one = "evaluation",
      .several = "evaluations",
      .help = "hold the model against the uncompressed one that its chain began with",
+     .corpus = true,
      .version = 1,
      .skips = evaluate_stage_skips,
      .resolve = evaluate_stage_resolve,

@@ -115,6 +115,10 @@ static bool check_tokens(const struct training *t, const struct stage_source *so
   return fine;
 }
 
+bool stage_check_tokens(struct stage_work *work, struct error *error) {
+  return check_tokens(&work->run, &work->parent, error);
+}
+
 bool stage_begin_training(struct training *t, struct error *error) {
   struct stage_source source;
   struct model_values values;

@@ -19,6 +19,7 @@ struct stage_work {
   const char *parent_format;          // what the parent's model still does to activations, see format_after_weights
   volatile sig_atomic_t *stop_asked;  // or NULL
   bool stopped;                       // work came back since it was asked to
+  const char *note_key, *note;        // a text of `done` beside its numbers, or NULL
 };
 
 // Does what config.json asks for, from the parent's checkpoint to an end. Exit codes are those of trainer_run; a stage
@@ -32,6 +33,8 @@ bool stage_begin_training(struct training *training, struct error *error);
 // Whether tokens of one corpus mean what those of the other do. False with an error that says why not.
 bool stage_corpora_agree(const struct corpus *before, const struct corpus *now, struct error *error);
 
+// Whether this run's corpus has the tokens of its parent's. False with an error.
+bool stage_check_tokens(struct stage_work *work, struct error *error);
 // The training, or the folder's model, that the chain began with.
 bool stage_find_root(struct stage_work *work, struct stage_source *root, struct error *error);
 // The parameters of a source's checkpoint as they stand there: masters where it trained in a format. values_free in
