@@ -255,14 +255,14 @@ const struct run_field run_fields[] = {
     {INTEGER(tune.seed, 0, 9007199254740992.0), AUTO, COUNTS, STAGE(tune),
      HELP("seed of the order of its data, which is another than a training's of that seed; auto: the run's")},
     {TEXT(tune.after), DEFAULT(""), RESOLVED, GROUP(FOUND), STAGE(tune),
-     HELP("found, not given: the stage whose weights it goes on from (train, from, plant_outliers or compress)")},
+     HELP("found, not given: the stage whose weights it resumes from (train, from, plant_outliers or compress)")},
 
     {CHOICE(compress.method, "none|rtn|gptq|babai|higgs|magnitude|sparsegpt"), DEFAULT("none"), COUNTS, STAGE(compress),
      HELP("how the trained weights are compressed; none: not at all")},
     {TEXT(compress.format), DEFAULT("none"), COUNTS, GROUP(FORMAT), STAGE(compress),
      HELP("format of the compressed weights, and of activations where it names them")},
     {INTEGER(compress.bits, 1, 8), AUTO, RESOLVED, STAGE(compress), UNIT("bits"),
-     HELP("in place of format: integers of so many bits, scaled by the largest magnitude of a row or group")},
+     HELP("in place of format: integers of that many bits, scaled by the largest magnitude of a row or group")},
     {INTEGER(compress.group, 2, 65536), AUTO, COUNTS_WHEN(counts_group), STAGE(compress), UNIT("inputs"),
      HELP("with bits: inputs that share a scale; auto: a row. higgs: the largest power of two up to it that divides "
           "the inputs; auto: 1024")},

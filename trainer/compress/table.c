@@ -18,7 +18,7 @@
 const struct run_field compress_fields[] = {
     {TEXT(format), DEFAULT(""), HELP("format whose weights' part the matrices become (docs/formats.md)")},
     {INTEGER(bits, 1, 8), AUTO, UNIT("bits"),
-     HELP("in place of format: integers of so many bits, scaled by the largest magnitude of a row or group")},
+     HELP("in place of format: integers of that many bits, scaled by the largest magnitude of a row or group")},
     {INTEGER(group, 2, 65536), AUTO, UNIT("inputs"),
      HELP(
          "with bits: inputs that share a scale; auto: a row. higgs: the largest power of two up to it that divides the "
