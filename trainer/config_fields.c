@@ -208,7 +208,8 @@ const struct run_field run_fields[] = {
      HELP("seed of the initial weights and of the order of the data")},
 
     {INTEGER(metrics.every, 0, 1e12), DEFAULT("0"), UNIT("steps"), NO_EFFECT,
-     HELP("steps between metrics events, which tell what kind of solution a training is at (docs/metrics.md); 0: none")},
+     HELP(
+         "steps between metrics events, which tell what kind of solution a training is at (docs/metrics.md); 0: none")},
     {INTEGER(metrics.rank, 1, 65536), DEFAULT("16"), NO_EFFECT,
      HELP("metrics: directions of which it is told how much of a gradient they hold")},
 

@@ -100,6 +100,25 @@ const char *case_name(struct op_case *c) {
                       format ? " " : "", format ? format : "");
 }
 
+double case_gradient_factor(const struct op_case *c, double gradient_scale, double clip_norm) {
+  double squares = 0;
+  for (int t = 0; t < CASE_TENSORS; t++)
+    for (int64_t i = 0; i < c->size[t]; i++)
+      squares += case_values(c, CASE_GRADIENTS + t)[i] * case_values(c, CASE_GRADIENTS + t)[i];
+  case_values(c, CASE_SQUARES)[0] = squares;
+  double norm = gradient_scale * sqrt(squares);
+  return gradient_scale * (clip_norm > 0 && norm > clip_norm ? clip_norm / norm : 1);
+}
+
+int case_tensors(const struct op_case *c) { return c->size[1] ? CASE_TENSORS : 1; }
+
+void case_square_sum(struct case_run *run) {
+  struct tensor_span spans[CASE_TENSORS];
+  for (int t = 0; t < CASE_TENSORS; t++)
+    spans[t] = (struct tensor_span){run->data[CASE_GRADIENTS + t], run->c->size[t]};
+  run->ops->square_sum(run->device, spans, case_tensors(run->c), run->data[CASE_SQUARES]);
+}
+
 struct op_shape case_rows_shape(const struct op_case *c) {
   return (struct op_shape){.rows = c->size[0], .width = c->size[1], .dtype = c->dtype, .training = true};
 }

@@ -199,6 +199,12 @@ static inline double case_tolerance(const struct op_case *c) { return c->dtype =
 struct op_shape case_rows_shape(const struct op_case *c);
 struct op_shape case_heads_shape(const struct op_case *c);
 int case_heads_of_model(const struct case_model *model, struct case_shape *made);  // `of_model` of the latter
+// Of optimizers, whose first arguments are the gradients of two tensors (sizes 0 and 1) and their sum of squares: sets
+// the sum, and returns what gradients are multiplied by, their scale and the clip factor. And the pass that sums.
+enum { CASE_GRADIENTS, CASE_SQUARES = 2, CASE_TENSORS = 2 };
+double case_gradient_factor(const struct op_case *c, double gradient_scale, double clip_norm);
+int case_tensors(const struct op_case *c);  // 1 where the second is empty
+void case_square_sum(struct case_run *run);
 size_t case_type_bytes(enum case_type type);
 double case_rounded(enum dtype dtype, double value);
 // Makes weight number `which` of the case, and what its products keep.

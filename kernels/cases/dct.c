@@ -89,17 +89,13 @@ static void variants(struct case_run *run) {
   run->ops->dct_basis(run->device, size[0], size[1], size[2], (enum dct_score)size[3], NULL, d[CHOSEN], NULL, d[BASIS]);
 }
 
-static struct op_shape op_shape(const struct op_case *c) {
-  return (struct op_shape){.rows = c->size[0], .width = c->size[1], .training = true};
-}
-
 const struct operation operation_dct = {.name = "dct",
                                         .sizes = "rows, columns, rank, score",
                                         .shapes = shapes,
                                         .shape_count = CASE_COUNT_OF(shapes),
                                         .one_dtype = true,
                                         .kind = OP_ORTHOGONALIZE,
-                                        .op_shape = op_shape,
+                                        .op_shape = case_rows_shape,
                                         .declare = declare,
                                         .adjust = adjust,
                                         .forward = forward,

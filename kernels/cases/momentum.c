@@ -5,7 +5,6 @@
 #include "kernels/cases/operations.h"
 
 enum { G0, G1, SUM, P0, P1, M0, M1, D0, D1, COUNT };
-enum { TENSORS = 2 };
 enum rule { PLAIN, NESTEROV, SIGN, NO_MOMENT, DIRECTION };
 
 // Elements of the first and of the second tensor, the rule, and whether the gradient is clipped: norms are far above
@@ -15,7 +14,7 @@ static const struct case_shape shapes[] = {
     {{4096, 0, SIGN, 1}},      {{101, 98, NO_MOMENT, 1}},   {{4096, 0, NO_MOMENT, 0}},
     {{101, 98, DIRECTION, 1}}, {{4096, 33, DIRECTION, 0}},  {{4096, 8, PLAIN, 0}}};
 
-static const double lr_scale[TENSORS] = {1, 0.3};
+static const double lr_scale[CASE_TENSORS] = {1, 0.3};
 
 static struct momentum momentum_of(const struct op_case *c) {
   enum rule rule = (enum rule)c->size[2];
@@ -37,7 +36,7 @@ static void declare(struct op_case *c) {
   struct argument *a = c->arguments;
   bool moves = c->size[2] != DIRECTION, moment = c->size[2] != NO_MOMENT;
   c->count = COUNT;
-  for (int t = 0; t < TENSORS; t++) {
+  for (int t = 0; t < CASE_TENSORS; t++) {
     a[G0 + t] = case_input("gradient", CASE_FLOAT32, c->size[t], 1);
     a[P0 + t] = case_result("parameter", CASE_FLOAT32, moves ? c->size[t] : 0, 1e-6);
     a[M0 + t] = case_result("m", CASE_FLOAT32, moment ? c->size[t] : 0, 1e-6);
@@ -50,7 +49,7 @@ static void declare(struct op_case *c) {
 
 // Gradients of very different sizes; some are nothing, and then Lion does not move where it has no moment either.
 static void adjust(struct op_case *c) {
-  for (int t = 0; t < TENSORS; t++)
+  for (int t = 0; t < CASE_TENSORS; t++)
     for (int64_t i = 0; i < c->size[t]; i++) {
       double *g = &case_values(c, G0 + t)[i];
       *g *= i % 7 == 0 ? 1e-6 : i % 11 ? 1 : 0;
@@ -60,15 +59,10 @@ static void adjust(struct op_case *c) {
 
 static double forward(const struct op_case *c) {
   struct momentum o = momentum_of(c);
-  double squares = 0;
-  for (int t = 0; t < TENSORS; t++)
-    for (int64_t i = 0; i < c->size[t]; i++) squares += case_values(c, G0 + t)[i] * case_values(c, G0 + t)[i];
-  case_values(c, SUM)[0] = squares;
-  double norm = o.gradient_scale * sqrt(squares);
-  double factor = o.clip_norm > 0 && norm > o.clip_norm ? o.clip_norm / norm : 1;
-  for (int t = 0; t < TENSORS; t++)
+  double factor = case_gradient_factor(c, o.gradient_scale, o.clip_norm);
+  for (int t = 0; t < CASE_TENSORS; t++)
     for (int64_t i = 0; i < c->size[t]; i++) {
-      double g = case_values(c, G0 + t)[i] * o.gradient_scale * factor;
+      double g = case_values(c, G0 + t)[i] * factor;
       double m = c->size[2] == NO_MOMENT ? 0 : c->arguments[M0 + t].start[i];
       double mixed = o.beta1 * m + o.share1 * g, d = mixed;
       if (o.nesterov) d = o.beta1 * mixed + o.share1 * g;
@@ -84,19 +78,11 @@ static double forward(const struct op_case *c) {
   return 0;
 }
 
-static int tensors_of(const struct op_case *c) { return c->size[1] ? TENSORS : 1; }
-
-static void run_square_sum(struct case_run *run) {
-  struct tensor_span spans[TENSORS];
-  for (int t = 0; t < TENSORS; t++) spans[t] = (struct tensor_span){run->data[G0 + t], run->c->size[t]};
-  run->ops->square_sum(run->device, spans, tensors_of(run->c), run->data[SUM]);
-}
-
 static void run_step(struct case_run *run) {
   struct momentum momentum = momentum_of(run->c);
-  struct optimizer_tensor tensors[TENSORS];
+  struct optimizer_tensor tensors[CASE_TENSORS];
   void *const *d = run->data;
-  for (int t = 0; t < TENSORS; t++)
+  for (int t = 0; t < CASE_TENSORS; t++)
     tensors[t] = (struct optimizer_tensor){.parameter = d[P0 + t],
                                            .gradient = d[G0 + t],
                                            .m = d[M0 + t],
@@ -104,11 +90,12 @@ static void run_step(struct case_run *run) {
                                            .count = run->c->size[t],
                                            .decay = t == 0,
                                            .lr_scale = lr_scale[t]};
-  run->ops->momentum_step(run->device, &momentum, tensors, tensors_of(run->c), momentum.clip_norm > 0 ? d[SUM] : NULL);
+  run->ops->momentum_step(run->device, &momentum, tensors, case_tensors(run->c),
+                          momentum.clip_norm > 0 ? d[SUM] : NULL);
 }
 
 static const struct case_pass passes[] = {
-    {"momentum's square sum", run_square_sum, NULL, false, NULL},
+    {"momentum's square sum", case_square_sum, NULL, false, NULL},
     {"momentum", run_step, NULL, false, NULL},
 };
 

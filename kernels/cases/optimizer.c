@@ -5,7 +5,6 @@
 #include "kernels/cases/operations.h"
 
 enum { G0, G1, SUM, P0, P1, M0, M1, V0, V1, COUNT };
-enum { TENSORS = 2 };
 
 // Elements of the first and of the second tensor, the step, and whether the gradient is clipped: norms are far above
 // the limit or, with 2, below it. Whole and broken vectors and partial sums.
@@ -25,7 +24,7 @@ static struct adamw adamw_of(const struct op_case *c) {
 static void declare(struct op_case *c) {
   struct argument *a = c->arguments;
   c->count = COUNT;
-  for (int t = 0; t < TENSORS; t++) {
+  for (int t = 0; t < CASE_TENSORS; t++) {
     a[G0 + t] = case_input("gradient", CASE_FLOAT32, c->size[t], 1);
     a[P0 + t] = case_result("parameter", CASE_FLOAT32, c->size[t], 1e-6);
     a[M0 + t] = case_result("m", CASE_FLOAT32, c->size[t], 1e-6);
@@ -38,7 +37,7 @@ static void declare(struct op_case *c) {
 
 // Gradients of very different sizes; v is a mean of squares, and nothing before the first step.
 static void adjust(struct op_case *c) {
-  for (int t = 0; t < TENSORS; t++)
+  for (int t = 0; t < CASE_TENSORS; t++)
     for (int64_t i = 0; i < c->size[t]; i++) {
       double *m = &c->arguments[M0 + t].start[i], *v = &c->arguments[V0 + t].start[i];
       if (i % 7 == 0) case_values(c, G0 + t)[i] *= 1e-6;
@@ -49,16 +48,11 @@ static void adjust(struct op_case *c) {
 
 static double forward(const struct op_case *c) {
   struct adamw adamw = adamw_of(c);
-  double squares = 0;
-  for (int t = 0; t < TENSORS; t++)
-    for (int64_t i = 0; i < c->size[t]; i++) squares += case_values(c, G0 + t)[i] * case_values(c, G0 + t)[i];
-  case_values(c, SUM)[0] = squares;
-  double norm = adamw.gradient_scale * sqrt(squares);
-  double factor = adamw.clip_norm > 0 && norm > adamw.clip_norm ? adamw.clip_norm / norm : 1;
+  double factor = case_gradient_factor(c, adamw.gradient_scale, adamw.clip_norm);
   double rest1 = 1 - pow(adamw.beta1, (double)adamw.step), rest2 = 1 - pow(adamw.beta2, (double)adamw.step);
-  for (int t = 0; t < TENSORS; t++)
+  for (int t = 0; t < CASE_TENSORS; t++)
     for (int64_t i = 0; i < c->size[t]; i++) {
-      double g = case_values(c, G0 + t)[i] * adamw.gradient_scale * factor, p = c->arguments[P0 + t].start[i];
+      double g = case_values(c, G0 + t)[i] * factor, p = c->arguments[P0 + t].start[i];
       double m = adamw.beta1 * c->arguments[M0 + t].start[i] + (1 - adamw.beta1) * g;
       double v = adamw.beta2 * c->arguments[V0 + t].start[i] + (1 - adamw.beta2) * g * g;
       case_values(c, M0 + t)[i] = m;
@@ -69,26 +63,18 @@ static double forward(const struct op_case *c) {
   return 0;
 }
 
-static int tensors_of(const struct op_case *c) { return c->size[1] ? TENSORS : 1; }
-
-static void run_square_sum(struct case_run *run) {
-  struct tensor_span spans[TENSORS];
-  for (int t = 0; t < TENSORS; t++) spans[t] = (struct tensor_span){run->data[G0 + t], run->c->size[t]};
-  run->ops->square_sum(run->device, spans, tensors_of(run->c), run->data[SUM]);
-}
-
 static void run_step(struct case_run *run) {
   struct adamw adamw = adamw_of(run->c);
-  struct optimizer_tensor tensors[TENSORS];
+  struct optimizer_tensor tensors[CASE_TENSORS];
   void *const *d = run->data;
-  for (int t = 0; t < TENSORS; t++)
+  for (int t = 0; t < CASE_TENSORS; t++)
     tensors[t] = (struct optimizer_tensor){.parameter = d[P0 + t],
                                            .gradient = d[G0 + t],
                                            .m = d[M0 + t],
                                            .v = d[V0 + t],
                                            .count = run->c->size[t],
                                            .decay = t == 0};
-  run->ops->adamw_step(run->device, &adamw, tensors, tensors_of(run->c), adamw.clip_norm > 0 ? d[SUM] : NULL);
+  run->ops->adamw_step(run->device, &adamw, tensors, case_tensors(run->c), adamw.clip_norm > 0 ? d[SUM] : NULL);
 }
 
 static double elements(const struct op_case *c) { return (double)(c->size[0] + c->size[1]); }
@@ -99,7 +85,7 @@ static struct case_cost sum_cost(const struct case_run *run) { return (struct ca
 static struct case_cost step_cost(const struct case_run *run) { return (struct case_cost){0, 28 * elements(run->c)}; }
 
 static const struct case_pass passes[] = {
-    {"square sum", run_square_sum, sum_cost, false, NULL},
+    {"square sum", case_square_sum, sum_cost, false, NULL},
     {"adamw", run_step, step_cost, false, NULL},
 };
 

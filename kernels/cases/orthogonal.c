@@ -107,17 +107,13 @@ static const struct case_pass passes[] = {
     {"normalize rows", run_rows, NULL, false, NULL},
 };
 
-static struct op_shape op_shape(const struct op_case *c) {
-  return (struct op_shape){.rows = c->size[0], .width = c->size[1], .training = true};
-}
-
 const struct operation operation_orthogonal = {.name = "orthogonal",
                                                .sizes = "rows, columns, steps, what is 0",
                                                .shapes = shapes,
                                                .shape_count = CASE_COUNT_OF(shapes),
                                                .one_dtype = true,
                                                .kind = OP_ORTHOGONALIZE,
-                                               .op_shape = op_shape,
+                                               .op_shape = case_rows_shape,
                                                .declare = declare,
                                                .adjust = adjust,
                                                .forward = forward,

@@ -57,7 +57,7 @@ def losses_of_torch(name, run, dumped):
     rows, losses = len(batches['tokens']) // STEPS, []
     for step in range(STEPS):
         part = slice(step * rows, (step + 1) * rows)
-        loss = model.loss(torch.tensor(batches['tokens'][part]), torch.tensor(batches['targets'][part]))
+        loss = model.loss(*(torch.tensor(batches[what][part]) for what in ('tokens', 'targets', 'mask')))
         losses.append(loss.item())
         for one in moving:
             one.zero_grad()
