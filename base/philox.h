@@ -20,7 +20,7 @@ enum random_stream {
   RANDOM_STREAM_PRUNING = 11,      // random pruning scores
   RANDOM_STREAM_OPTIMIZER = 12,    // stochastic rounding of the optimizer's state
   RANDOM_STREAM_MASTER = 14,       // stochastic rounding of master weights
-  RANDOM_STREAM_TEXT = 15,         // generated text; step = tokens before
+  RANDOM_STREAM_TEXT = 15,         // generated text; step = tokens before. CHOICE's number, which fits alone draw from
   RANDOM_STREAM_SEED_NOISE = 13,   // noise added to losses; step = copy
   RANDOM_STREAM_CHOICE = 15,       // the choice from a grid; step = resample + 1, or 0
   RANDOM_STREAM_FEW = 16,          // errors of categories of few rows; step = resample

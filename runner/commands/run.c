@@ -40,7 +40,7 @@ static bool print_json(const char *experiment, struct error *error) {
 }
 
 static void print_outcome(const struct coordinator_outcome *outcome, const struct spec *spec) {
-  printf("%s: %zu runs: %zu done", spec->name, outcome->total, outcome->done);
+  printf("%s: %zu run%s: %zu done", spec->name, outcome->total, outcome->total == 1 ? "" : "s", outcome->done);
   if (outcome->already)
     printf(" (%zu of them before)", outcome->already < outcome->done ? outcome->already : outcome->done);
   if (outcome->diverged) printf(", %zu diverged", outcome->diverged);
@@ -55,7 +55,8 @@ static void print_outcome(const struct coordinator_outcome *outcome, const struc
         outcome->blocked, outcome->blocked == 1 ? "s" : "");
   if (outcome->paused) printf(", %zu paused", outcome->paused);
   if (outcome->cancelled) printf("; %zu cancelled and left out", outcome->cancelled);
-  if (outcome->left_out) printf("; %zu others left out by --only", outcome->left_out);
+  if (outcome->left_out)
+    printf("; %zu other%s left out by --only", outcome->left_out, outcome->left_out == 1 ? "" : "s");
   printf("\n");
   if (outcome->paused)
     printf("paused runs: isoloss resume %s, then isoloss run %s goes on with them\n", spec->name, spec->call);

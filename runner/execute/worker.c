@@ -144,7 +144,7 @@ static bool write_config(const char *folder, const struct text *config, struct e
   }
   if (file >= 0 && close(file) != 0) fine = false;
   if (!fine || rename(draft, path) != 0) {
-    error_set_errno(error, EXIT_ENVIRONMENT, "cannot write %s", path);
+    error_set_errno(error, EXIT_ENVIRONMENT, "cannot write %s", fine ? path : draft);
     unlink(draft);
     fine = false;
   }

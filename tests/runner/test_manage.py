@@ -49,7 +49,7 @@ def wait_for_logs(home, process):
 @case
 def trains_only_those_that_a_condition_holds_for():
     out = run("run", spec, "--only", "model.width == 16 and D > 20000", "--quiet", home="only", code=0).out
-    check("1 runs: 1 done" in out and "3 others left out by --only" in out, out)
+    check("1 run: 1 done" in out and "3 others left out by --only" in out, out)
     check(states("only") == {(16, 60): "pending", (16, 120): "done", (32, 60): "pending", (32, 120): "pending"},
           states("only"))
     check(len(runs_of("only", "tiny")) == 4, "the others stay in the experiment")
