@@ -328,16 +328,10 @@ static void reference_page(void) {
 }
 
 int main(int argc, char **argv) {
-  static const char *const laws[] = {"chinchilla",
-                                     "kaplan",
-                                     "effective-parameters",
-                                     "capacity",
-                                     "sparse-chinchilla",
-                                     "compression-loss",
-                                     "effective-compression",
-                                     "tuned-parameters",
-                                     "linearity",
-                                     "optimizer-rescaled"};
+  static const char *const laws[] = {
+      "chinchilla",        "kaplan",           "effective-parameters",  "capacity",
+      "sparse-chinchilla", "compression-loss", "effective-compression", "tuned-parameters",
+      "linearity",         "power-law",        "optimizer-rescaled"};
   struct text text = {0};
   if (argc < 2) return 1;
   source_folder = argv[1];
