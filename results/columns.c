@@ -69,6 +69,7 @@ PLANNED(get_epochs, q->epochs)
 PLANNED(get_full_precision, q->full_precision_share)
 PLANNED(get_ratio, q->tokens_per_parameter)
 PLANNED(get_flops, q->flops)
+PLANNED(get_flops_own, q->flops_own)
 PLANNED(get_flops_6nd, q->flops_6nd)
 PLANNED(get_flops_per_token, q->flops_per_token)
 PLANNED(get_corpus_tokens, !corpus->known                      ? NAN
@@ -184,10 +185,14 @@ const struct run_column run_columns[] = {
     {"tokens_per_parameter", TYPE_REAL, RUN_QUANTITY, PLACE_SHOW, PRINT_COUNT, "", "D over N",
      .sql = "1.0 * r.tokens / r.parameters", .planned = get_ratio, .chooses = CHOOSES_LENGTH, .axis = true},
     {"flops", TYPE_REAL, RUN_QUANTITY, PLACE_ALWAYS, PRINT_COUNT, "FLOP",
-     "C: counted per operation, attention and the vocabulary matrix included", .events = {{"done", "flops"}},
-     .planned = get_flops, .chooses = CHOOSES_LENGTH | CHOOSES_SIZE, .axis = true},
-    {"flops_6nd", TYPE_REAL, RUN_QUANTITY, PLACE_SHOW, PRINT_COUNT, "FLOP", "6 N D", .planned = get_flops_6nd,
-     .chooses = CHOOSES_LENGTH | CHOOSES_SIZE},
+     "C: counted per operation, attention and the vocabulary matrix included; of a chain's runs all its trainings "
+     "together",
+     .events = {{"done", "flops"}}, .planned = get_flops, .chooses = CHOOSES_LENGTH | CHOOSES_SIZE, .axis = true},
+    {"flops_own", TYPE_REAL, RUN_QUANTITY, PLACE_LIST, PRINT_COUNT, "FLOP",
+     "the same of what the run itself trained: of a further training its own, 0 of stages that train nothing",
+     .sql = "r.flops - coalesce((SELECT p.flops FROM runs p WHERE p.id = r.parent), 0)", .planned = get_flops_own},
+    {"flops_6nd", TYPE_REAL, RUN_QUANTITY, PLACE_SHOW, PRINT_COUNT, "FLOP", "6 N D, of a chain's first training",
+     .planned = get_flops_6nd, .chooses = CHOOSES_LENGTH | CHOOSES_SIZE},
     {"flops_per_token", TYPE_REAL, RUN_QUANTITY, PLACE_PLAN, PRINT_COUNT, "FLOP", "C over D",
      .planned = get_flops_per_token},
 

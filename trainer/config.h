@@ -109,7 +109,7 @@ struct run_config {
     const char *optimizer, *schedule, *format, *after;
   } tune;
   struct {
-    const char *method, *format, *order, *clip, *range, *pattern;
+    const char *method, *format, *order, *clip, *range, *pattern, *inputs;
     int64_t bits, group, p, n, calibration_tokens;
     double damping, sparsity;
     struct {
@@ -221,6 +221,8 @@ struct run_quantities {
   double active_parameters;          // non-embedding ones that are not pruned at the end
   double average_active_parameters;  // the same, mean over the training steps
   int64_t steps, tokens;             // tokens = steps * batch_tokens; AUTO_INTEGER: a folder's model, trained elsewhere
+  // Of what the run itself trains: flops but for the runs of a chain, where flops are those of all its trainings.
+  double flops_own;
   double flops, flops_6nd;  // whole training; flops per operation, attention and head included (see config.c), of the
                             // weights that are not pruned
   double flops_per_token;

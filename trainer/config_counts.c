@@ -112,7 +112,7 @@ static void put_own_model(struct run_quantities *q, const struct own_model *own)
   q->own_model = *own;
   q->active_parameters = own->active;
   q->average_active_parameters = NAN;
-  q->flops = own->flops;
+  q->flops = q->flops_own = own->flops;
   q->flops_per_token = own->flops / (double)q->tokens;
   q->flops_6nd = 6.0 * own->parameters * (double)q->tokens;
   q->tokens_per_parameter = (double)q->tokens / own->parameters;
@@ -131,6 +131,7 @@ struct run_quantities config_quantities(const struct run_config *c, const struct
   q.flops_per_token = flops_per_token(c, (double)q.parameters.prunable - pruned);
   q.flops = q.flops_per_token * (double)q.tokens;
   q.flops_6nd = 6.0 * (double)q.parameters.non_embedding * (double)q.tokens;
+  q.flops_own = q.flops;
   q.epochs = !facts->known                      ? NAN
              : facts->train_tokens == INT64_MAX ? 0
              : facts->train_tokens > 0          ? (double)q.tokens / (double)facts->train_tokens
@@ -141,7 +142,7 @@ struct run_quantities config_quantities(const struct run_config *c, const struct
   if (*c->from.path) q.epochs = NAN;  // of a corpus that need not be this one
   if (*c->from.path && c->train.steps == AUTO_INTEGER) {
     q.steps = q.tokens = AUTO_INTEGER;
-    q.flops = q.flops_6nd = q.tokens_per_parameter = NAN;
+    q.flops = q.flops_own = q.flops_6nd = q.tokens_per_parameter = NAN;
   }
   return q;
 }

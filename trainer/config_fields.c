@@ -47,6 +47,7 @@ static bool tuning_ends_above_zero(const struct run_config *c) {
 
 // Elsewhere the format that bits and group stand for counts in their place.
 static bool allocates(const struct run_config *c) { return strcmp(c->compress.allocate.method, "none") != 0; }
+static bool propagates(const struct run_config *c) { return strcmp(c->compress.inputs, "compressed") == 0; }
 static bool counts_group(const struct run_config *c) {
   return strcmp(c->compress.method, "higgs") == 0 || allocates(c);
 }
@@ -285,6 +286,10 @@ const struct run_field run_fields[] = {
     {INTEGER(compress.calibration_tokens, 0, 1e9), AUTO, COUNTS, STAGE(compress), UNIT("tokens"),
      HELP("tokens of the training split on which the inputs of each layer are measured; auto: 65536 where the method "
           "needs them, else 0")},
+    {CHOICE(compress.inputs, "original|compressed"), DEFAULT("original"), COUNTS_WHEN(propagates), STAGE(compress),
+     HELP(
+         "calibration: the inputs of each matrix in the parent's model, or, block by block, in the model whose earlier "
+         "blocks are compressed already")},
     {CHOICE(compress.allocate.method, "none|uniform|dp"), DEFAULT("none"), COUNTS_WHEN(allocates), STAGE(compress),
      HELP("how many bits each matrix gets: those of format, the most that all can have within the budget, or by exact "
           "dynamic programming those of the least predicted loss")},

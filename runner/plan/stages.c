@@ -26,6 +26,15 @@ static bool choose(const struct plan *plan, const struct plan_record *record, st
   return true;
 }
 
+bool plan_stage_training(const struct planned_run *run, struct run_config *training,
+                         struct run_quantities *quantities) {
+  if (!run->stage || !run->stage->training || !run->resolved) return false;
+  *training = run->config;
+  run->stage->training(training);
+  *quantities = config_quantities(training, &run->corpus->facts);
+  return true;
+}
+
 void plan_stage_run(const struct plan *plan, size_t i, bool with_id, struct planned_run *run) {
   const struct plan_record *record = &plan->records[i];
   const struct spec_stage_value *value;
@@ -44,18 +53,14 @@ void plan_stage_run(const struct plan *plan, size_t i, bool with_id, struct plan
   run->id[0] = '\0';
   choose(plan, record, &run->config, &value);
   if (run->resolved) stage->resolve(&run->config, &run->corpus->facts, plan_arena(plan), &known);
+  struct run_config training;
+  struct run_quantities own = {0};
+  plan_stage_training(run, &training, &own);
+  run->quantities.flops_own = own.flops;
+  run->quantities.flops += own.flops;
   if (!*run->parent_id || run->corpus->reason) return;
   struct digest id = stage_run_id(stage, &run->config, run->corpus->facts.digest, run->parent_id);
   memcpy(run->id, id.hex, sizeof id.hex);
-}
-
-bool plan_stage_training(const struct planned_run *run, struct run_config *training,
-                         struct run_quantities *quantities) {
-  if (!run->stage || !run->stage->training || !run->resolved) return false;
-  *training = run->config;
-  run->stage->training(training);
-  *quantities = config_quantities(training, &run->corpus->facts);
-  return true;
 }
 
 double plan_stage_tokens(const struct planned_run *run) {

@@ -328,7 +328,8 @@ static void training_time(struct report *report) {
     bool branch = isfinite(shared) && isfinite(before) && steps > 0;
     branches += branch;
     if (isfinite(run->wall_seconds)) seconds += run->wall_seconds - (branch ? before : 0);
-    if (run->state == RUN_DONE && isfinite(run->flops)) flops += run->flops * (branch ? 1 - shared / steps : 1);
+    double own = report_number(report, run, "flops_own");
+    if (run->state == RUN_DONE && isfinite(own)) flops += own * (branch ? 1 - shared / steps : 1);
   }
   char time[32];
   if (!(seconds > 0)) return;

@@ -27,14 +27,21 @@ static void put_formats(struct json_writer *json) {
                                                    {"rounding", "string"},
                                                    {"hadamard", "string|number|boolean|null"},
                                                    {"estimator", "string"}};
-  static const struct schema_property mapping[] = {{"weights", "string|null", .or_reference = "format_operand"},
-                                                   {"activations", "string|null", .or_reference = "format_operand"},
-                                                   {"gradients", "string|null", .or_reference = "format_operand"},
-                                                   {"backward", .choices = backward_words, .choice_count = 3},
-                                                   {"token_hadamard", "boolean"},
-                                                   {"layers", "string", .repeated = true}};
+  static const struct schema_property mapping[] = {
+      {"weights", "string|null", .or_reference = "format_operand"},
+      {"activations", "string|null", .or_reference = "format_operand"},
+      {"gradients", "string|null", .or_reference = "format_operand"},
+      {"backward", .choices = backward_words, .choice_count = 3},
+      {"token_hadamard", "boolean"},
+      {"layers", "string", .repeated = true},
+      {"after", "number", .limits = {{"minimum", 0}, {"maximum", 1}},
+       .description = "share of the steps in full precision, before the format `then`"},
+      {"then", "string|null", .or_reference = "format"}};
   schema_object(json, &(struct schema_object){"format_operand", NULL, "what one operand becomes", operand, 9});
-  schema_object(json, &(struct schema_object){"format", NULL, "a format, operand by operand", mapping, 6});
+  schema_object(
+      json, &(struct schema_object){"format", NULL,
+                                    "a format, operand by operand, or one that begins later: {after: 0.9, then: w4a4}",
+                                    mapping, 8});
 }
 
 static void put_report(struct json_writer *json) {

@@ -87,6 +87,18 @@ def before_or_after_training():
 
 
 @case
+def what_follows_a_constant_rate():
+    told = run("run", shipped("trunk"), *SMALL, code=0)
+    rows = document("runs", "trunk-small")
+    check(len(rows) == 42 and told.err.count("  from step ") >= 30, "branches", len(rows), told.err)
+    check({row["full_precision_share"] for row in rows} == {0, 0.5, 0.9, 1}, "when formats begin")
+    verdicts, told = judged("trunk")
+    check(len(verdicts) == 9, "all claims are judged", told)
+    check(verdict_of(verdicts, "abs(loss") == "held", "an average is about as good as a cooldown here", told)
+    page_of("trunk", "w2 after 0.5", "of all runs together")
+
+
+@case
 def increases_are_foretold():
     run("run", "-q", shipped("linearity"), *SMALL, code=0)
     rows = [row for row in document("runs", "linearity-small") if row["stage"] == "compress"]
@@ -113,7 +125,7 @@ def increases_are_foretold():
 @case
 def a_preset_is_an_experiment_of_its_own():
     names = {name for name, in select("home", "SELECT name FROM experiments")}
-    check(names == {"gptq-babai-small", "format-matrix-small", "before-or-after-small", "linearity-small"}, "names", names)
+    check(names == {"gptq-babai-small", "format-matrix-small", "before-or-after-small", "linearity-small", "trunk-small"}, "names", names)
     by_name = document("plan", "format-matrix-small")
     check(by_name == document("plan", shipped("format-matrix"), *SMALL), "by its name the preset is known")
     check(len(by_name) < len(document("plan", "--no-prepare", shipped("format-matrix"))), "the spec as it is has more runs")

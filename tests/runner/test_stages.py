@@ -265,6 +265,38 @@ def bits_are_allocated_exactly():
 
 
 @case
+def sensitivities_are_measured_once():
+    # The loss on 512 tokens, the divergence on 2048 and on 512, and that on random ones.
+    rows = [row for row in document("runs", "allocated") if row["stage"] == "compress"]
+    folder = path_of("home", "runs", rows[0]["parent"], "sensitivities")
+    kept = sorted(name for name in os.listdir(folder) if not name.endswith(".lock"))
+    check(len(kept) == 4 and len(rows) == 11, "one file for each way to measure", kept, len(rows))
+    # What is there is read: a file of other numbers changes what is allocated; a damaged one is measured anew.
+    again = [row["id"] for row in rows if row["compress.allocate.budget_bits"] == 3.7][0]
+    before = allocated_layers(again)
+    for name in kept:
+        with open(os.path.join(folder, name), "r+b") as file:
+            file.seek(60)
+            byte = file.read(1)
+            file.seek(60)
+            file.write(bytes([byte[0] ^ 1]))
+    stamps = {name: os.stat(os.path.join(folder, name)).st_mtime_ns for name in kept}
+    run("run", "-q", ALLOCATED, "--again", again, code=0)
+    check(allocated_layers(again) == before, "the same bits")
+    changed = [name for name in kept if os.stat(os.path.join(folder, name)).st_mtime_ns != stamps[name]]
+    check(len(changed) == 1, "the damaged file of its settings was measured anew", changed)
+    with open(path_of("home", "runs", again, "log.txt"), encoding="utf-8") as log:
+        check("damaged: measured anew" in log.read(), "which is told")
+    stamp = os.stat(os.path.join(folder, changed[0])).st_mtime_ns
+    run("run", "-q", ALLOCATED, "--again", again, code=0)
+    check(allocated_layers(again) == before and os.stat(os.path.join(folder, changed[0])).st_mtime_ns == stamp, "and then read")
+    # Each by itself, in a home of its own, as if nothing were ever kept.
+    run("run", "-q", ALLOCATED, "--only", f"stage == 'train' or (stage == 'compress' and id == '{again}')", home="by itself", code=0)
+    sql = f"SELECT layer, matrix, alpha, alpha_error, bits FROM layers WHERE run = '{again}' ORDER BY layer, matrix"
+    check(select("by itself", sql) == select("home", sql) != [], "as measured for itself")
+
+
+@case
 def divergences_are_foretold():
     rows = {row["id"]: row for row in document("runs", "allocated")}
     held = 0
@@ -302,20 +334,89 @@ def table_of(home):
     return select(home, TABLE)
 
 
+# Trainings of a trunk, of which some change their format on the way, and what follows them.
+LATER = spec("later", """sweep: {grid: {train.steps: [20, 60], format: [none, {after: 0.8, then: lsq-w4a4}]}}
+stages: {compress: [none, {method: rtn, format: int4-g32}], evaluate: {tokens: 2048, prompts: 4, new_tokens: 8}}
+""", HEAD.replace("lr: 1e-2", "lr: 1e-2, schedule: wsd, warmup_steps: 4"))
+
+
 @case
 def killed_at_any_moment_it_ends_in_the_same_table():
     random.seed(7)
-    for _ in range(12):
-        process = start("run", "-q", CHAIN, home="killed")
-        time.sleep(random.uniform(0.05, 0.8))  # all of it takes as long on a quiet machine
-        process.send_signal(random.choice([signal.SIGTERM, signal.SIGKILL]))
-        process.communicate()
-    run("run", "-q", CHAIN, home="killed", code=0)
-    ids = [row["id"] for row in document("plan", CHAIN)]
-    whole = [row for row in table_of("home") if row[0] in ids]
-    check(table_of("killed") == whole, "bit for bit")
-    layers = "SELECT * FROM layers WHERE run IN (SELECT run FROM experiment_runs WHERE experiment = 'chain') ORDER BY run, layer, matrix"
-    check(select("killed", layers) == select("home", layers), "layers too")
+    told = run("run", LATER, code=0)
+    check("16 runs: 16 done" in told.out and told.err.count("  from step ") == 3, "three begin from another's checkpoint", told.err)
+    for named, home, times in (CHAIN, "killed", 12), (LATER, "killed-later", 8):
+        for _ in range(times):
+            process = start("run", "-q", named, home=home)
+            time.sleep(random.uniform(0.05, 0.8))
+            process.send_signal(random.choice([signal.SIGTERM, signal.SIGKILL]))
+            process.communicate()
+        run("run", "-q", named, home=home, code=0)
+        ids = [row["id"] for row in document("plan", named)]
+        whole = [row for row in table_of("home") if row[0] in ids]
+        check(table_of(home) == whole and len(whole) == len(ids), "bit for bit")
+        name = os.path.basename(named)[:-len(".yaml")]
+        layers = f"SELECT * FROM layers WHERE run IN (SELECT run FROM experiment_runs WHERE experiment = '{name}') ORDER BY run, layer, matrix"
+        check(select(home, layers) == select("home", layers), "layers too")
+
+
+PROPAGATED = """stages:
+  compress: {method: [rtn, gptq], format: int2-g32, calibration_tokens: 2048, inputs: [original, compressed]}
+"""
+
+
+@case
+def inputs_of_later_blocks_are_those_of_compressed_ones():
+    chain = spec("propagated", PROPAGATED)
+    run("run", "-q", chain, code=0)
+    rows = [row for row in document("runs", "propagated") if row["stage"] == "compress"]
+    of = {(row["compress.method"], row["compress.inputs"]): row for row in rows}
+    layers = {way: document("show", row["id"])["layers"] for way, row in of.items()}
+    for method in "rtn", "gptq":
+        pairs = list(zip(layers[method, "original"], layers[method, "compressed"]))
+        for one, other in pairs:
+            same = one["output_error"] == other["output_error"] and one["relative_error"] == other["relative_error"]
+            if method == "gptq" or one["layer"] == 0:
+                check(same == (one["layer"] == 0), "of the first block alone the inputs are those of the training", one, other)
+            else:
+                check(one["relative_error"] == other["relative_error"] and one["output_error"] != other["output_error"],
+                      "rounding to nearest has them in its error of outputs alone", one, other)
+    check(of["rtn", "original"]["loss"] == of["rtn", "compressed"]["loss"] and
+          of["gptq", "original"]["loss"] != of["gptq", "compressed"]["loss"], "the losses")
+    # The parent's model with the first block of the compressed one in its place, as a folder: the second block's inputs
+    # are then those of a model that is as it is.
+    parent, first = (checkpoint(run_id) for run_id in (rows[0]["parent"], of["gptq", "compressed"]["id"]))
+    folder = path_of("half-compressed")
+    shutil.copytree(parent, folder)
+    for name in os.listdir(folder):
+        if name not in ("model.safetensors", "config.json"):
+            os.remove(os.path.join(folder, name))
+    with open(os.path.join(first, "model.safetensors"), "rb") as file:
+        compressed = file.read()
+    with open(os.path.join(folder, "model.safetensors"), "r+b") as file:
+        header = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
+        data, other = file.tell(), 8 + struct.unpack("<Q", compressed[:8])[0]
+        for name, tensor in header.items():
+            if not name.startswith("model.layers.0."):
+                continue
+            begin, end = tensor["data_offsets"]
+            file.seek(data + begin)
+            file.write(compressed[other + begin:other + end])
+    half = write("half.yaml", f"""experiment: half
+from: {folder}
+corpus: {{source: markov2, markov2_vocabulary: 16}}
+base: {{model: {{context: 32, dtype: float32}}, train: {{evals: 0, final_eval_tokens: 4096}}}}
+stages: {{compress: {{method: gptq, format: int2-g32, calibration_tokens: 2048}}}}
+""")
+    run("run", "-q", half, code=0)
+    again = [row for row in document("runs", "half") if row["stage"] == "compress"][0]
+    got = [layer["output_error"] for layer in document("show", again["id"])["layers"] if layer["layer"] == 1]
+    want = [layer["output_error"] for layer in layers["gptq", "compressed"] if layer["layer"] == 1]
+    check(got == want and len(got) == 4, "bit for bit", got, want)
+    refused = run("check", spec("no-inputs", "stages: {compress: {method: rtn, bits: 4, inputs: compressed}}\n"), code=2).err
+    check("compress.inputs compressed says nothing to rtn without compress.calibration_tokens" in refused, "told", refused)
+    late = run("check", spec("late", "stages: {compress: {method: rtn, format: w4 after 0.5}}\n"), code=2).err
+    check("leave after out" in late, "a compression has no phase before it", late)
 
 
 @case

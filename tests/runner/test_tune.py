@@ -82,7 +82,10 @@ def they_start_from_the_parents_weights():
     for row in rows_of("chain", "tune"):
         parent = trainings[row["parent"]]
         before, after = tensors(row["parent"], 20), tensors(row["id"], row["tune.steps"])
-        check(row["tokens"] == parent["tokens"] and row["flops"] == parent["flops"], "D and C are the training's")
+        check(row["tokens"] == parent["tokens"], "D is the first training's")
+        own = parent["flops"] * row["tune.tokens"] / parent["tokens"]
+        check(abs(row["flops_own"] / own - 1) < 1e-12 and abs(row["flops"] / (parent["flops"] + own) - 1) < 1e-12 and
+              parent["flops_own"] == parent["flops"], "C is all trainings' of the chain, and what it trained itself", row)
         if row["tune.lr"] == 0:
             check(before == after and row["loss"] == parent["loss"], "without a rate nothing changes", row["loss"],
                   parent["loss"])
@@ -91,6 +94,7 @@ def they_start_from_the_parents_weights():
     for row in rows_of("chain", "compress"):
         check(row["weight_bits"] == 8 and row["weight_error"] < 1e-3, "compressions after them", row)
         before = {r["id"]: r for r in document("runs", "chain")}[row["parent"]]
+        check(row["flops"] == before["flops"] and row["flops_own"] == 0, "which train nothing", row)
         check(abs(row["loss"] - before["loss"]) < 5e-3, "whose loss is near the model's that was trained on")
     for row in rows_of("chain", "evaluate"):
         check(row["kl"] >= -1e-12 and (row["tune.lr"] != 0 or row["compress.method"] != "none" or abs(row["kl"]) < 1e-12),
@@ -184,7 +188,7 @@ def folders_are_trained_on():
     rooted = write("rooted.yaml", f"""experiment: rooted
 corpus: {{source: markov2, markov2_vocabulary: 16}}
 from: {path_of("folder")}
-base: {{train: {{final_eval_tokens: 4096}}}}
+base: {{model: {{dtype: float32}}, train: {{final_eval_tokens: 4096}}}}
 stages: {{train: {{steps: [10, 20], lr: 1e-3}}}}
 """)
     run("run", "-q", rooted, code=0)

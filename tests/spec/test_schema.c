@@ -225,6 +225,8 @@ static void accepted(void) {
       "experiment: a",
       "base: {model: {width: 64, heads: auto}, model.layers: 2, seed: 3, format: none, train: {tokens: 1e6}}",
       "corpus: {files: [a, b], tokenizer: bytes}",
+      "base: {format: {after: 0.9, then: w4a4}}",
+      "sweep: {grid: {format: [none, {after: 0.5, then: {weights: int4}}]}}",
       "base: {format: {weights: int4, activations: {grid: int4, scale: absmax, hadamard: 32}, layers: [mlp]}}",
       "sweep: {grid: {format: [none, w4a4, {weights: {sparsity: '2:4'}, backward: requantize}]}}",
       "base: {train: {tokens: '1e6', lr: '.5e-3'}}\nsweep: {grid: {train.lr: {log: ['1e-3', 1e-1, 3]}}}",
@@ -291,6 +293,7 @@ static void refused(void) {
       "base: {format: {weights: {grid: int4, hadamrd: none}}}",
       "base: {format: {weights: int4, backward: sideways}}",
       "base: {format: [w4]}",
+      "base: {format: {after: 1.5, then: w4}}",
       "fit: [{law: kaplan, interval: normal}]",
       "fit: [{law: kaplan, leave_out: {column: N}}]",
       "sweep: []",
@@ -325,16 +328,10 @@ static void reference_page(void) {
 }
 
 int main(int argc, char **argv) {
-  static const char *const laws[] = {"chinchilla",
-                                     "kaplan",
-                                     "effective-parameters",
-                                     "capacity",
-                                     "sparse-chinchilla",
-                                     "compression-loss",
-                                     "effective-compression",
-                                     "tuned-parameters",
-                                     "linearity",
-                                     "optimizer-rescaled"};
+  static const char *const laws[] = {
+      "chinchilla",        "kaplan",           "effective-parameters",  "capacity",
+      "sparse-chinchilla", "compression-loss", "effective-compression", "tuned-parameters",
+      "linearity",         "power-law",        "optimizer-rescaled"};
   struct text text = {0};
   if (argc < 2) return 1;
   source_folder = argv[1];

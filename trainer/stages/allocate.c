@@ -7,6 +7,7 @@
 
 #include "trainer/layout.h"
 #include "trainer/stages/compress.h"
+#include "trainer/stages/sensitivity_kept.h"
 #include "trainer/stages/work.h"
 
 bool allocates(const struct run_config *config) { return strcmp(config->compress.allocate.method, "none") != 0; }
@@ -185,7 +186,7 @@ bool allocate_bits(struct stage_work *work, const struct model_values *values, s
   allocated->sensitivities = memory_get((size_t)count * sizeof *allocated->sensitivities);
   allocated->choice = memory_get((size_t)count * sizeof *allocated->choice);
   if (!allocation_options_of(c, &allocated->options, &t->arena, error) ||
-      !measure_sensitivities(work, values, allocated->sensitivities, error))
+      !kept_sensitivities(work, values, allocated->sensitivities, error))
     return false;
   const int options = allocated->options.count;
   struct allocation_option *errors = memory_get((size_t)(count * options) * sizeof *errors);

@@ -21,11 +21,12 @@ static void see(void *context, int64_t layer, int matrix, int64_t rows, const vo
   if (s->error.code) return;
   struct weight_description d = layout_weight(&m->config, (enum model_matrix)matrix, layer);
   struct hessian *hessian = s->calibration->hessians[layer * MATRIX_HEAD + matrix];
+  if (!hessian) return;
   size_t bytes = (size_t)(rows * d.inputs) * dtype_bytes(m->dtype);
   if (m->ops->download(m->device, s->host, x, bytes, &s->error)) hessian_add(hessian, s->host, rows, &s->error);
 }
 
-static bool make_hessians(struct calibration *c, const struct model *m, struct error *error) {
+static bool make_hessians(struct calibration *c, const struct model *m, int64_t layer, struct error *error) {
   const struct run_config *config = &m->config;
   c->gemm = gemm_open(GEMM_AUTO, (int)config->train.threads, error);
   if (!c->gemm) return false;
@@ -33,6 +34,7 @@ static bool make_hessians(struct calibration *c, const struct model *m, struct e
   c->hessians = memory_get((size_t)c->count * sizeof(struct hessian *));
   for (int64_t i = 0; i < c->count; i++) {
     struct weight_description d = layout_weight(config, (enum model_matrix)(i % MATRIX_HEAD), i / MATRIX_HEAD);
+    if (layer != CALIBRATE_ALL && i / MATRIX_HEAD != layer) continue;
     c->hessians[i] = hessian_make(c->gemm, d.inputs, m->dtype, error);
     if (!c->hessians[i]) return false;
   }
@@ -65,13 +67,13 @@ static bool go_over(struct stage_work *work, struct seeing *s, int64_t windows, 
   return fine && !work->stopped;
 }
 
-bool calibrate(struct stage_work *work, const struct model_values *values, int64_t tokens,
+bool calibrate(struct stage_work *work, const struct model_values *values, int64_t tokens, int64_t layer,
                struct calibration *calibration, struct error *error) {
   *calibration = (struct calibration){0};
   struct seeing seeing = {.calibration = calibration};
   const struct model_observer observer = {&seeing, see};
   struct model *m = stage_model_of(work, work->parent_format, values, error);
-  bool fine = m && make_hessians(calibration, m, error);
+  bool fine = m && make_hessians(calibration, m, layer, error);
   if (fine) {
     const struct run_config *c = &m->config;
     int64_t widest = c->model.width > c->model.mlp_width ? c->model.width : c->model.mlp_width;
@@ -92,7 +94,8 @@ const float *calibration_hessian(struct calibration *calibration, int64_t layer,
 }
 
 void calibration_free(struct calibration *calibration) {
-  for (int64_t i = 0; i < calibration->count; i++) hessian_free(calibration->hessians[i]);
+  for (int64_t i = 0; i < calibration->count; i++)
+    if (calibration->hessians[i]) hessian_free(calibration->hessians[i]);
   free(calibration->hessians);
   if (calibration->gemm) gemm_close(calibration->gemm);
   *calibration = (struct calibration){0};

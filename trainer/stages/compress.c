@@ -35,7 +35,7 @@ struct compressing {
   struct stage_work *work;
   struct compress_settings settings;
   struct model_values *before, *after;
-  struct calibration calibration;  // no Hessians: not asked for
+  struct calibration calibration;  // no Hessians: not asked for; of inputs as compressed, of one block at a time
   struct allocated allocated;      // no choice: not asked for
   struct sums sums;
 };
@@ -115,18 +115,29 @@ static bool compress_one(struct compressing *c, int64_t layer, int which, struct
   return report_layer(work, &said, error);
 }
 
+static bool propagates(const struct run_config *config) { return strcmp(config->compress.inputs, "compressed") == 0; }
+
+// The inputs of a block in the model whose earlier blocks are compressed.
+static bool calibrate_block(struct compressing *c, int64_t layer, struct error *error) {
+  calibration_free(&c->calibration);
+  return calibrate(c->work, c->after, c->work->run.file.config.compress.calibration_tokens, layer, &c->calibration,
+                   error);
+}
+
 // The matrices that the format is of, block by block. Others stay as they are.
 static bool compress_all(struct compressing *c, struct error *error) {
   static const unsigned kinds[] = {LAYER_QKV, LAYER_OUTPUT, LAYER_GATE_UP, LAYER_DOWN};
   struct stage_work *work = c->work;
   const struct format *format = c->settings.parsed_format;
-  for (int64_t layer = 0; layer < work->run.file.config.model.layers; layer++)
+  for (int64_t layer = 0; layer < work->run.file.config.model.layers; layer++) {
+    if (propagates(&work->run.file.config) && !calibrate_block(c, layer, error)) return false;
     for (int which = 0; which < MATRIX_HEAD; which++) {
       work->stopped = work->stop_asked && *work->stop_asked;
       if (work->stopped) return false;
       if (format && !(format->layers & kinds[which])) continue;
       if (!compress_one(c, layer, which, error)) return false;
     }
+  }
   return true;
 }
 
@@ -155,8 +166,8 @@ bool compress_stage_work(struct stage_work *work, struct error *error) {
   struct compressing c = {.work = work, .before = &before, .after = &after};
   bool fine = compress_settings_of(config, &c.settings, &t->arena, error) &&
               stage_values(work, &work->parent, &before, &work->parent_format, error) && values_copy(&after, &before);
-  if (fine && config->compress.calibration_tokens > 0)
-    fine = calibrate(work, &before, config->compress.calibration_tokens, &c.calibration, error);
+  if (fine && config->compress.calibration_tokens > 0 && (!propagates(config) || allocates(config)))
+    fine = calibrate(work, &before, config->compress.calibration_tokens, CALIBRATE_ALL, &c.calibration, error);
   if (fine && allocates(config)) fine = allocate_bits(work, &before, &c.calibration, &c.allocated, error);
   fine = fine && compress_all(&c, error);
   calibration_free(&c.calibration);

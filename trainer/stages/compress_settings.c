@@ -72,6 +72,11 @@ static bool check_format(const struct run_config *config, const struct compress_
                          struct error *error) {
   const struct format *format = settings->parsed_format;
   if (!format) return true;
+  if (format->after > 0)
+    return error_set(error, EXIT_USAGE_ERROR,
+                     "compress.format %s begins within a training, and compressions follow it: leave after out",
+                     format->name) ||
+           error_about(error, "compress.format", NULL);
   if (!representation_is_none(&format->operands[OPERAND_GRADIENTS]) || format->backward != BACKWARD_FORWARD ||
       format->gradient_token_hadamard)
     return error_set(error, EXIT_USAGE_ERROR,
@@ -115,6 +120,12 @@ bool compress_stage_resolve(struct run_config *config, const struct corpus_facts
   bool by_default = config->compress.calibration_tokens == AUTO_INTEGER;
   if (fine && by_default)
     config->compress.calibration_tokens = settings.method->needs_calibration ? DEFAULT_CALIBRATION : 0;
+  if (fine && config->compress.calibration_tokens == 0 && strcmp(config->compress.inputs, "compressed") == 0)
+    fine = error_set(error, EXIT_USAGE_ERROR,
+                     "compress.inputs compressed says nothing to %s without compress.calibration_tokens: no inputs are "
+                     "measured",
+                     settings.method->name) ||
+           error_about(error, "compress.inputs", NULL);
   fine = fine && check_format(config, &settings, error) && compress_check_matrices(config, &settings, error) &&
          allocation_check(config, facts, error);
   if (fine && facts->known && config->compress.calibration_tokens > facts->train_tokens)
@@ -153,5 +164,8 @@ bool compress_stage_becomes(struct run_config *config, struct arena *arena, stru
 double compress_stage_forward_tokens(const struct run_config *config, const struct corpus_facts *facts) {
   (void)facts;
   const int64_t calibration = config->compress.calibration_tokens;
-  return (calibration == AUTO_INTEGER ? 0 : (double)calibration) + allocation_forward_tokens(config);
+  bool propagated = strcmp(config->compress.inputs, "compressed") == 0;
+  // Once for all matrices, and once a block where earlier ones are compressed already.
+  double passes = propagated ? (double)config->model.layers + allocates(config) : 1;
+  return (calibration == AUTO_INTEGER ? 0 : passes * (double)calibration) + allocation_forward_tokens(config);
 }
