@@ -130,7 +130,7 @@ int main(int argc, char **argv) {
       {"json", 0, OPTION_FLAG, &a.json, NULL, "print the evaluation as JSON"},
       {"corpus", 0, OPTION_TEXT, &a.corpus, "FOLDER", "... on another prepared corpus of the same tokenizer"},
       {"generate", 0, OPTION_TEXT, &a.generate, "CHECKPOINT", "only write text with the weights of this folder"},
-      {"prompt", 0, OPTION_TEXT, &a.text.prompt, "TEXT", "... that goes on from this one"},
+      {"prompt", 0, OPTION_TEXT, &a.text.prompt, "TEXT", "... that continues this one"},
       {"tokens", 0, OPTION_INTEGER, &a.text.count, "N", "... of at most so many tokens (256)"},
       {"temperature", 0, OPTION_NUMBER, &a.text.temperature, "T",
        "... drawn at this temperature (1; 0: the likeliest)"},
