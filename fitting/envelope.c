@@ -119,7 +119,7 @@ bool isoflop_envelope(const struct isoflop_options *options, struct isoflop *res
   if ((size_t)rows->curve_count == rows->count)
     return error_set(error, EXIT_USAGE_ERROR,
                      "%s: the envelope is of training curves, and here every training has one row; name the column "
-                     "that tells which rows are of one training",
+                     "that says which rows are of one training",
                      result->source);
   make_envelope(&envelope, &result->arena, options, rows);
   put_segments(result, &envelope, rows);

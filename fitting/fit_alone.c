@@ -86,7 +86,7 @@ bool fit_stand_alone(struct fit *fit, struct error *error) {
   bool fine = fit_find(&other, error);
   if (fine) keep(fit, &other);
   if (!fine)
-    error_context(error, "%s", "the fit by the rows alone, from which the noise beside the priors is estimated");
+    error_context(error, "%s", "the fit by the rows alone, from which the noise next to the priors is estimated");
   arena_free(&other.arena);
   fit_result_free(&result);
   return fine;

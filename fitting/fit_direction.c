@@ -392,7 +392,7 @@ static void put_direction(struct fit *fit, struct candidate *candidate) {
   advise_columns(fit, candidate->stage, &design, &words);
   struct telling best = most_telling_run(fit, candidate, &design);
   if (best.count && best.difference > 1e-4) {
-    text_format(&words, "%sa run of at most this compute tells most at ", words.length ? "; " : "");
+    text_format(&words, "%sa run of at most this compute says most at ", words.length ? "; " : "");
     put_run(&best, &design, &words);
     if (best.difference > 1)
       text_add(&words, " (the two ends differ by over 100 % there)");

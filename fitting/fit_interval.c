@@ -40,7 +40,7 @@ void fit_choose_interval(struct fit *fit) {
     if ((fit->grouped && fit->group_count < MANY_GROUPS) || (!fit->grouped && result->rows < FEW_ROWS))
       fit_result_warn(
           result,
-          "few %s: intervals may be too narrow; beside priors there are no Student's t ones, which are made "
+          "few %s: intervals may be too narrow; next to priors there are no Student's t ones, which are made "
           "of the rows alone",
           fit->grouped ? "groups of rows" : "rows");
   }

@@ -167,7 +167,7 @@ static bool leave_out_column(struct fit *fit, const char *name, struct fit_leave
   if (leaving.column < 0) return unknown_column(fit->table, name, "leave out: there is", error);
   if (leaving.column == fit->target_column)
     return error_set(error, EXIT_USAGE_ERROR,
-                     "leave out: %s is what the law predicts; name a column that tells runs apart", name);
+                     "leave out: %s is what the law predicts; name a column that distinguishes runs", name);
   const struct table_column *column = &fit->table->columns[leaving.column];
   *out = (struct fit_leave_out){.column = arena_string(&result->arena, column->name)};
   if (!find_bins(&leaving, out) && !find_values(&leaving, error)) return false;

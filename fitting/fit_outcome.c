@@ -49,7 +49,7 @@ static void doubt_places(struct fit *fit) {
   char rms[32], own[32];
   fit_result_warn(fit->result,
                   "residuals (rms %s%s) are no larger than the rounding of %s to %d decimal place%s makes them (%s%s): "
-                  "intervals hold that alone, and nothing tells how runs differ by their seeds",
+                  "intervals hold that alone, and nothing says how runs differ by their seeds",
                   number_digits(result->residual_rms * (percent ? 100 : 1), 2, rms), percent ? " %" : "",
                   fit->law->target, places, places == 1 ? "" : "s",
                   number_digits(expected * (percent ? 100 : 1), 2, own), percent ? " %" : "");

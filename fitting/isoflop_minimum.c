@@ -197,7 +197,7 @@ static void choose_noise(const struct isoflop_options *options, struct isoflop *
     result->noise = (struct isoflop_noise){scatter, scatter, 1, 1};
     result->noise_source = "scatter about the parabolas";
     if (isnan(scatter)) {
-      isoflop_warn(result, "no budget has more than 3 sizes, so nothing tells the noise: no intervals (--noise)");
+      isoflop_warn(result, "no budget has more than 3 sizes, so nothing gives the noise: no intervals (--noise)");
       result->copies = 0;
     }
   } else {

@@ -329,7 +329,7 @@ bool law_load(struct law *law, const char *name_or_path, struct diagnostics *dia
       const char *nearest = fine ? nearest_name(name_or_path, names, count) : NULL;
       if (fine) {
         error_set(error, EXIT_USAGE_ERROR, "there is no law '%s'", name_or_path);
-        fine = error_hint(error, nearest, " (isoloss laws lists them; a file of your own ends in .yaml)");
+        fine = error_hint(error, nearest, " (isoloss laws lists them; your own file ends in .yaml)");
       }
     }
   }

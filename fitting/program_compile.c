@@ -585,7 +585,7 @@ static int compile_in(struct builder *builder, const struct expression_node *nod
 
 static int compile_value(struct builder *builder, const struct expression_node *node) {
   if (node->kind == EXPRESSION_TEXT) {
-    error_set(builder->error, EXIT_USAGE_ERROR, "the text \"%s\" stands where a number is needed", node->text);
+    error_set(builder->error, EXIT_USAGE_ERROR, "the text \"%s\" is where a number is needed", node->text);
     return -1;
   }
   if (!has_parameter(builder, node)) return data_register(builder, node);

@@ -39,7 +39,7 @@ static struct fit_remarks about_openings(struct arena *arena, const struct fit_r
   for (size_t i = 0; i < result->direction_count; i++)
     open |= result->coefficients[result->directions[i].coefficient].status != COEFFICIENT_FITTED;
   struct fit_remarks remarks = remarks_new(
-      arena, open ? "what this design leaves open" : "what this design tells least of", 2 * result->direction_count);
+      arena, open ? "what this design leaves open" : "what this design says least of", 2 * result->direction_count);
   remarks.brief = brief_openings(arena, result);
   remarks.advice = true;
   for (size_t i = 0; i < result->direction_count; i++) {  // each advice once, with all that it is for

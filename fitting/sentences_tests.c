@@ -45,7 +45,7 @@ const char *fit_prior_sentence(struct arena *arena, const struct fit_result *res
     text = arena_format(arena, "%s; the rows alone give %s (se %s)", text, number_digits(prior->alone, 4, a),
                         number_digits(prior->alone_se, 3, b));
   else if (prior->alone_status == COEFFICIENT_UNFITTED)
-    text = arena_format(arena, "%s; no row tells of it", text);
+    text = arena_format(arena, "%s; no row says anything of it", text);
   else
     text = arena_format(arena, "%s; the rows alone do not determine it", text);
   text = arena_format(arena, "%s; with both %s lies %.2g of the prior's standard deviations %s its mean", text, c->name,

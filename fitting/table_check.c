@@ -284,7 +284,7 @@ static void check_count(struct table *table, const char *name, const struct rang
   struct words words;
   split_words(table->columns[table_find(table, name)].original, &words);
   if (words.unit && range->high < words.unit)  // "params (M)" without a factor
-    table_note(table, "%s is taken from column '%s' as it stands, up to %s: is that in units of %g? (--map '%s=%s*%s')",
+    table_note(table, "%s is taken from column '%s' as it is, up to %s: is that in units of %g? (--map '%s=%s*%s')",
                name, table->columns[table_find(table, name)].original, high, words.unit, name, original,
                unit_digits(words.unit));
   else if (range->high < 1000)

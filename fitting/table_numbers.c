@@ -224,7 +224,7 @@ bool number_form_choose(struct table *table, const struct cells *cells, const st
     if (separator != ',' || file->comma)
       return error_set(error, EXIT_USAGE_ERROR,
                        "%s: column '%s': is '%.*s' a number of thousands or one with a decimal comma? nothing else in "
-                       "the file tells; write it without the comma, or with a point",
+                       "the file says; write it without the comma, or with a point",
                        cells->source, cells->name, column->either->length, column->either->text);
     cell_number(column->either, form, cells->quantity, &number);
     table_note(table, "column '%s': '%.*s' is read as %g", cells->name, column->either->length, column->either->text,

@@ -107,6 +107,6 @@ bool plot_rho_vs_gmse(struct arena *arena, const struct plot_data *data, struct 
           ? "What a parameter is worth against the mean squared error its format makes on Gaussian values: the fitted "
             "law as a curve, and the factors that a fit with one free factor a format gives, with its intervals."
           : "What a parameter is worth against the mean squared error its format makes on Gaussian values: the fitted "
-            "law. A fit of effective-parameters beside it would add each format's own factor.";
+            "law. A fit of effective-parameters next to it would add each format's own factor.";
   return true;
 }

@@ -190,10 +190,11 @@ bool store_unchanged(struct store *store, struct error *error) {
 // A database in a folder that we may not write, left by a program that ended well: no log beside it, so no writer.
 static bool open_immutable(struct store *store, struct error *error) {
   if (has_log(store))
-    return error_set(error, EXIT_ENVIRONMENT,
-                     "%s: changes wait in isoloss.db-wal beside it, and its folder may only be read; the next `isoloss "
-                     "run` of who may write there puts them in (or copy both files to a folder of yours)",
-                     store->path);
+    return error_set(
+        error, EXIT_ENVIRONMENT,
+        "%s: changes wait in isoloss.db-wal next to it, and its folder may only be read; the next `isoloss "
+        "run` of who may write there puts them in (or copy both files to a folder of yours)",
+        store->path);
   disconnect(store);
   store->uri = uri_of(&store->arena, store->path, "immutable=1");
   store->immutable = stat(store->path, &store->seen) == 0;

@@ -56,7 +56,7 @@ const struct command commands[] = {
 void commands_print(FILE *out) {
   fprintf(out,
           "isoloss: one YAML spec in, a fitted scaling law and a report out\n\n"
-          "usage: isoloss COMMAND [arguments]    (isoloss COMMAND --help tells more)\n\ncommands:\n");
+          "usage: isoloss COMMAND [arguments]    (isoloss COMMAND --help says more)\n\ncommands:\n");
   struct text_table list = text_list(2, 12);
   for (const struct command *c = commands; c->name; c++) {
     text_table_cell(&list, "%s", c->name);
@@ -94,7 +94,7 @@ bool command_begin(struct command_line *line, const struct command_usage *usage,
   line->given = arguments.given;
   line->given_count = arguments.given_count;
   if (line->count >= usage->least && line->count <= usage->most) return true;
-  return error_set(&line->error, EXIT_USAGE_ERROR, "%s: give %s (isoloss %s --help tells more)", name, usage->arguments,
+  return error_set(&line->error, EXIT_USAGE_ERROR, "%s: give %s (isoloss %s --help says more)", name, usage->arguments,
                    name);
 }
 

@@ -30,7 +30,7 @@ bool trainer_device_open(const char *name, int64_t threads, const struct ops **o
   *ops = ops_find(backend, &unknown);
   if (!*ops && strcmp(backend, "cuda") == 0)
     return error_set(error, EXIT_ENVIRONMENT,
-                     "model.device '%s': this build has no CUDA backend (docs/gpu.md tells how to build it)", name);
+                     "model.device '%s': this build has no CUDA backend (docs/gpu.md says how to build it)", name);
   if (!*ops) return error_set(error, unknown.code, "model.device '%s': %s", name, unknown.text);
   *device = (*ops)->open(&options, error);
   return *device || error_context(error, "model.device '%s'", name);

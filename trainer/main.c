@@ -176,7 +176,7 @@ int main(int argc, char **argv) {
       {"suite-tokens", 0, OPTION_INTEGER, &a.evaluation.suite_tokens, "N", "... and on so many of each suite"},
       {"suite-symbols", 0, OPTION_INTEGER, &a.evaluation.suite_symbols, "S", "... with so many symbols"},
       {"generate", 0, OPTION_TEXT, &a.generate, "CHECKPOINT", "only write text with the weights of this folder"},
-      {"prompt", 0, OPTION_TEXT, &a.text.prompt, "TEXT", "... that goes on from this one"},
+      {"prompt", 0, OPTION_TEXT, &a.text.prompt, "TEXT", "... that continues this one"},
       {"tokens", 0, OPTION_INTEGER, &a.text.count, "N", "... of at most so many tokens (256)"},
       {"temperature", 0, OPTION_NUMBER, &a.text.temperature, "T",
        "... drawn at this temperature (1; 0: the likeliest)"},

@@ -183,7 +183,7 @@ static bool take_run(struct model_folder *folder, const char *path, struct arena
   config_clear_stages(&file.config);
   if (file.config.model.layers != model.model.layers || file.config.model.width != model.model.width ||
       file.config.model.vocabulary != model.model.vocabulary || file.config.model.context != model.model.context)
-    return error_set(error, EXIT_USAGE_ERROR, "%s is of another model than config.json beside the weights", path);
+    return error_set(error, EXIT_USAGE_ERROR, "%s is of another model than config.json next to the weights", path);
   folder->config = file.config;
   if (file.config.train.steps == AUTO_INTEGER) forget_training(&folder->config);
   folder->of_run = true;

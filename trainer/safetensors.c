@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "files are little-endian and written as memory stands");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "files are little-endian and written as memory has them");
 
 enum { HEADER_LIMIT = 100 * 1000 * 1000, DATA_ALIGNMENT = 64, LENGTH_BYTES = 8 };
 

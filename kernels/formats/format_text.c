@@ -212,7 +212,7 @@ static void describe_sparsity(const struct sparsity *sparsity, struct text *out)
 static void describe_rounding(const struct representation *representation, enum operand operand, struct text *out) {
   static const char *const rules[] = {"root mean square", "largest magnitude", "learned scale", "fixed scale"};
   static const char *const types[] = {"", ", as a power of two (down)", ", as a power of two (nearest)",
-                                      ", as a power of two (up)", ", in FP8 beside one float"};
+                                      ", as a power of two (up)", ", in FP8 next to one float"};
   const struct scale *scale = &representation->scale;
   bool windows = operand != OPERAND_WEIGHTS, measured = scale->rule == SCALE_RMS || scale->rule == SCALE_ABSMAX;
   text_format(out, ", by the %s of ", rules[scale->rule]);

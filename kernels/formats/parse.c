@@ -58,7 +58,7 @@ static bool read_term(const struct representation_reader *reader, struct piece t
   if (!sparsity_parse(term, &sparsity, &known, error)) return false;
   if (known) {
     if (into->sparsity.kind != SPARSITY_NONE) return piece_error(error, text, "has two kinds of sparsity");
-    if (into->grid.kind != GRID_NONE) return piece_error(error, text, "sparsity stands before the grid, as 2:4+int4");
+    if (into->grid.kind != GRID_NONE) return piece_error(error, text, "sparsity comes before the grid, as 2:4+int4");
     into->sparsity = sparsity;
     return true;
   }

@@ -101,7 +101,7 @@ static bool parse_levels(struct piece term, struct piece list, bool of_file, str
   if (count < 2) return piece_error(error, term, "a grid has at least two levels");
   qsort(levels, (size_t)count, sizeof *levels, compare_doubles);
   for (int i = 1; i < count; i++)
-    if (levels[i] == levels[i - 1]) return piece_error(error, term, "a level stands twice");
+    if (levels[i] == levels[i - 1]) return piece_error(error, term, "a level is there twice");
   *grid = grid_levels(levels, count);
   return true;
 }

@@ -115,7 +115,7 @@ static const char *scale_clash(const struct representation *representation, enum
   if (learned && representation->hadamard.kind != HADAMARD_NONE)
     return "a learned scale is of untransformed values: leave hadamard out";
   if (scale->type == SCALE_E4M3 && scale->unit == SCALE_PER_TENSOR)
-    return "an FP8 scale is for groups or rows: the tensor has a float32 beside it";
+    return "an FP8 scale is for groups or rows: the tensor has a float32 next to it";
   return NULL;
 }
 

@@ -100,7 +100,7 @@ void command_bench(struct command_line *line) {
       "gemm: matrix products in a layer's three forms (rows x outputs x inputs), against the peak of one thread.\n"
       "ops:  the operations of a training step, each alone, against the roofline of peak and read bandwidth, and\n"
       "      those that multiply against their bare products; --levels: with each of the CPU's instruction sets.\n"
-      "step: whole training steps of 2x64, 4x128, 4x256, or one model of your own, against the floor: all their\n"
+      "step: whole training steps of 2x64, 4x128, 4x256, or one that you describe, against the floor: all their\n"
       "      matrix products through oneDNN and nothing else, attention's in full.\n"
       "formats: steps with a format, against steps of the same model without one.\n\n"
       "What is compared is timed in turns and the best time of each part counts; with one thread the clock is\n"

@@ -46,7 +46,7 @@ static bool read_groups(const struct command_line *line, const struct pairing_op
   if (a->wheres.count > 2) return error_set(error, EXIT_USAGE_ERROR, "compare: --where at most twice: of A and of B");
   if (line->count < 2 && a->wheres.count < 2)
     return error_set(error, EXIT_USAGE_ERROR,
-                     "compare: give two experiments, or --where twice, for A and for B (isoloss compare --help tells "
+                     "compare: give two experiments, or --where twice, for A and for B (isoloss compare --help says "
                      "more)");
   for (int g = 0; g < 2; g++) {
     size_t last = a->wheres.count ? a->wheres.count - 1 : 0;

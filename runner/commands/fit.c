@@ -240,7 +240,7 @@ void command_fit(struct command_line *line) {
   else if (a.again)
     again(&a, line);
   else if (!line->count)
-    error_set(&line->error, EXIT_USAGE_ERROR, "fit: give %s (isoloss fit --help tells more)", usage.arguments);
+    error_set(&line->error, EXIT_USAGE_ERROR, "fit: give %s (isoloss fit --help says more)", usage.arguments);
   else
     fit(&a, line->arguments[0], line);
 }

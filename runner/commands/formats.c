@@ -49,14 +49,14 @@ static void print_list(const struct entry *entries, size_t count) {
   text_table_print(&representations, stdout);
   printf(
       "\n  bits: stored per value, scales and positions included; gmse: relative error on Gaussian data (isoloss\n"
-      "  capacity tells more); worth: bits of an ideal code with that error\n\nRecipes\n\n");
+      "  capacity says more); worth: bits of an ideal code with that error\n\nRecipes\n\n");
   text_table_print(&recipes, stdout);
   printf(
       "\n"
       "Bits of integers   w4a4  w4 (weights)  a8 (activations)  w4a4g8 (gradients too); 1 to 8 bits by QuEST's recipe,\n"
       "                   others in front: lsq-w4a4  ste-w4a4  clip-w4a4  absmax-w4a4\n"
       "Sparsity           2:4  paired-4:8  sparse(0.5)  sparse(0.8,journey)  random-sparse(0.5); + a grid: 2:4+int4\n"
-      "A grid of your own levels(-1 -0.3 0.3 1)  grid(FILE)\n"
+      "A custom grid      levels(-1 -0.3 0.3 1)  grid(FILE)\n"
       "Options            int4[absmax,group(32),stochastic,no-hadamard,ste]; isoloss formats NAME shows all of a format\n");
   text_table_free(&representations);
   text_table_free(&recipes);

@@ -9,7 +9,7 @@ void command_generate(struct command_line *line) {
   int64_t tokens = 256, top = 0, seed = 0;
   double temperature = 1;
   const struct option options[] = {
-      {"prompt", 0, OPTION_TEXT, &prompt, "TEXT", "what the text goes on from (the beginning of a document)"},
+      {"prompt", 0, OPTION_TEXT, &prompt, "TEXT", "what the text continues (the beginning of a document)"},
       {"tokens", 0, OPTION_INTEGER, &tokens, "N", "tokens at most (256); the end of a document ends it before"},
       {"temperature", 0, OPTION_NUMBER, &temperature, "T", "of the draws (1); 0 takes the likeliest token"},
       {"top-k", 0, OPTION_INTEGER, &top, "K", "draw among the K likeliest tokens (0: all)"},

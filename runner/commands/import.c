@@ -212,7 +212,7 @@ void command_import(struct command_line *line) {
       "isoloss import TABLE.csv --as NAME [--map LIST] | --list | --show NAME | --remove NAME",
       "An imported table can be fitted, predicted from and pooled with runs by its name, wherever a TABLE.csv may stand:\n"
       "isoloss fit NAME --law chinchilla. Columns get the store's names with --map, the store's name on the left; N, D and C\n"
-      "become parameters, tokens and flops. The file's digest is kept; importing a changed file under the same name tells\n"
+      "become parameters, tokens and flops. The file's digest is kept; importing a changed file under the same name says\n"
       "what has changed.",
       0, 1, arguments};
   if (!command_begin(line, &usage, options)) return;

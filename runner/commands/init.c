@@ -1,5 +1,5 @@
-// isoloss init: a commented spec to start from. The specs are files that ship (experiments/starters), with @NAME@ where
-// the experiment's name belongs.
+// isoloss init: a commented spec to start from. The specs are files that ship (experiments/starters), with
+// NAME-OF-EXPERIMENT where the experiment's name belongs.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -8,7 +8,7 @@
 
 #include "runner/commands.h"
 
-static const char mark[] = "@NAME@";
+static const char mark[] = "NAME-OF-EXPERIMENT";
 
 static const struct question {
   const char *name, *words;

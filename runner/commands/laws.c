@@ -226,7 +226,7 @@ void command_laws(struct command_line *line) {
   const struct option options[] = {{"json", 0, OPTION_FLAG, &json, NULL, "one JSON document on standard output"}, {0}};
   const struct command_usage usage = {
       "isoloss laws [NAME...] [--json]",
-      "Without a name, lists the laws that ship; with names (or files of your own), explains them: formula, source, columns,\n"
+      "Without a name, lists the laws that ship; with names (or your own files), explains them: formula, source, columns,\n"
       "parameters with bounds, stages, derived quantities.",
       0, INT_MAX, "names of laws"};
   if (!command_begin(line, &usage, options)) return;

@@ -81,7 +81,7 @@ static void print_people(const struct marks_command *verb, const struct marking 
   else if (stopping > signalled)
     printf("%zu at work could not be asked to stop: the next isoloss run does\n", stopping - signalled);
   else if (verb->verb == MARKING_RESUME || verb->verb == MARKING_RETRY)
-    printf("no isoloss run is at work: the next one goes on with them\n");
+    printf("no isoloss run is at work: the next one continues them\n");
 }
 
 // ---- the commands ----
@@ -122,8 +122,7 @@ void marks_command_run(struct command_line *line, const struct marks_command *ve
       arena_format(&line->arena, "%s\n%s", verb->about, lines), 0, INT_MAX, "runs, an experiment, or --where"};
   if (!command_begin(line, &usage, options)) return;
   if (!line->count && !where) {
-    error_set(&line->error, EXIT_USAGE_ERROR, "%s: give %s (isoloss %s --help tells more)", name, usage.arguments,
-              name);
+    error_set(&line->error, EXIT_USAGE_ERROR, "%s: give %s (isoloss %s --help says more)", name, usage.arguments, name);
     return;
   }
   for (int i = 0; i < line->count; i++)

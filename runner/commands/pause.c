@@ -4,6 +4,6 @@
 static const struct marks_command verb = {
     MARKING_PAUSE, "paused", "would pause",
     "Runs that are paused are not started. One at work writes a checkpoint and ends, within a second or so of the call,\n"
-    "and goes on from there once it is resumed."};
+    "and continues from there once it is resumed."};
 
 void command_pause(struct command_line *line) { marks_command_run(line, &verb); }

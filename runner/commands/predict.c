@@ -64,7 +64,7 @@ void command_predict(struct command_line *line) {
       {"table-where", 0, OPTION_TEXT, &a.table_where, "EXPR", "of --table, these rows: \"N > 1e9\""},
       {"budget", 'c', OPTION_LIST, &a.budgets, "FLOPS", "the best N and D for this compute: 1e21, C=1e20..1e22:3log"},
       {"overtraining", 0, OPTION_FLAG, &a.overtraining, NULL,
-       "for points: their cost beside the compute-optimal run's"},
+       "for points: their cost next to the compute-optimal run's"},
       {"formats", 'f', OPTION_TEXT, &a.formats, "LIST",
        "which format is best, at --budget, --memory or --at: w4a4,w3a3"},
       {"memory", 0, OPTION_NUMBER, &a.memory, "BYTES", "of the counted weights, by each format's bits per weight"},

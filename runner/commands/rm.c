@@ -140,7 +140,7 @@ void command_rm(struct command_line *line) {
       0, INT_MAX, "runs, an experiment, or --where"};
   if (!command_begin(line, &usage, options)) return;
   if (!line->count && !where) {
-    error_set(&line->error, EXIT_USAGE_ERROR, "rm: give %s (isoloss rm --help tells more)", usage.arguments);
+    error_set(&line->error, EXIT_USAGE_ERROR, "rm: give %s (isoloss rm --help says more)", usage.arguments);
     return;
   }
   struct runs_request request = {line->arguments, (size_t)line->count, where};

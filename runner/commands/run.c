@@ -59,13 +59,13 @@ static void print_outcome(const struct coordinator_outcome *outcome, const struc
     printf("; %zu other%s left out by --only", outcome->left_out, outcome->left_out == 1 ? "" : "s");
   printf("\n");
   if (outcome->paused)
-    printf("paused runs: isoloss resume %s, then isoloss run %s goes on with them\n", spec->name, spec->call);
+    printf("paused runs: isoloss resume %s, then isoloss run %s continues them\n", spec->name, spec->call);
   if (outcome->cancelled) printf("cancelled runs: isoloss retry %s takes that back\n", spec->name);
   if (outcome->failed)
     printf("failed runs: isoloss runs %s --where 'state == \"failed\"'; isoloss run %s --retry-failed tries again\n",
            spec->name, spec->call);
   if (outcome->interrupted && outcome->done + outcome->diverged < outcome->total)
-    printf("stopped; isoloss run %s goes on\n", spec->call);
+    printf("stopped; isoloss run %s continues\n", spec->call);
 }
 
 // The runs' formats get their errors as columns.
@@ -275,7 +275,7 @@ static bool check_executor(const struct run_options *options, const struct comma
     for (size_t j = 0; j < sizeof locals / sizeof *locals; j++)
       if (strcmp(line->given[i].option, locals[j]) == 0)
         return error_set(error, EXIT_USAGE_ERROR,
-                         "run: %s is for runs on this machine; what a job of Slurm's gets stands in the spec, under "
+                         "run: %s is for runs on this machine; what a job of Slurm's gets is in the spec, under "
                          "run: {slurm: ...}",
                          locals[j]);
   return true;
@@ -315,7 +315,7 @@ void command_run(struct command_line *line) {
   const struct command_usage usage = {
       "isoloss run SPEC [options]",
       "Runs that are finished, in whichever experiment, are not trained again; calling it twice does nothing the second\n"
-      "time. Ctrl-C stops cleanly (runs write a checkpoint first), a second one kills; a later call goes on. Exit code 0\n"
+      "time. Ctrl-C stops cleanly (runs write a checkpoint first), a second one kills; a later call continues. Exit code 0\n"
       "when every run is done or diverged, 1 when some failed or were stopped, 3 when the environment is at fault. --only\n"
       "takes the conditions of isoloss runs --where; the runs that it leaves out stay in the experiment.",
       1, 1, "one spec"};

@@ -23,7 +23,7 @@ static void print_words(const struct slurm_outcome *outcome, const struct spec *
   if (outcome->failed)
     fprintf(out, "failed runs: isoloss runs %s --where 'state == \"failed\"'; isoloss run --retry-failed tries again\n",
             spec->name);
-  if (outcome->interrupted) fprintf(out, "no longer followed; the jobs go on, and the same call goes on with them\n");
+  if (outcome->interrupted) fprintf(out, "no longer followed; the jobs go on, and the same call continues them\n");
 }
 
 enum exit_code run_slurm(const struct slurm_request *request, bool json, struct error *error) {

@@ -201,7 +201,7 @@ static bool print_people(struct store *store, const struct store_rows *rows, con
   struct value message = store_rows_get(rows, "message"), value = store_text(id);
   bool dead = state == RUN_RUNNING && !worker_alive(&arena, folder);
   printf("run %s  %s%s\n", id, run_state_name(state),
-         dead ? " (but its worker is dead: isoloss run goes on with it)" : "");
+         dead ? " (but its worker is dead: isoloss run continues it)" : "");
   if (message.kind == VALUE_TEXT && *message.text) printf("message: %s\n", visible(&arena, message.text));
   enum run_mark mark = run_mark_parse(store_rows_get(rows, "mark").text);
   if (mark != MARK_NONE)
@@ -218,7 +218,7 @@ static bool print_people(struct store *store, const struct store_rows *rows, con
   if (built_in)
     printf(
         "parameters: as the built-in model counts them; a custom trainer may have others (an isoloss of before\n"
-        "  filled these in; isoloss run SPEC --again trains it anew with what it tells)\n");
+        "  filled these in; isoloss run SPEC --again trains it anew with what it says)\n");
   struct text damage = {0};
   events_damage_say(&damage, store_rows_get(rows, "log_damaged").number,
                     store_rows_get(rows, "log_damaged_line").number);

@@ -28,7 +28,7 @@ static bool watch_silence(struct coordinator *c, struct worker *worker, double n
   worker->stalled = true;
   snprintf(worker->limit_message, sizeof worker->limit_message, "no event for %s (run.stall_limit: %s)%s",
            seconds_human(silent, silence), seconds_human(limit, allowed),
-           c->options->retry_stalled ? ": killed" : "; its worker goes on");
+           c->options->retry_stalled ? ": killed" : "; its worker continues");
   progress_note(&c->progress, true, "stalled  %.8s  %s: %s", worker->job->id, worker->label, worker->limit_message);
   if (c->options->retry_stalled) {
     worker->over_limit = LIMIT_STALL;
@@ -51,7 +51,7 @@ static void watch_time(struct coordinator *c, struct worker *worker, double now)
   struct text message = {0};
   text_format(&message, "stopped at its time limit of %s (run.time_limit)", seconds_human(limit, allowed));
   if (worker->log.step > 0) text_format(&message, " at step %lld", (long long)worker->log.step);
-  text_add(&message, "; with a longer one, isoloss run --retry-failed goes on with it");
+  text_add(&message, "; with a longer one, isoloss run --retry-failed continues it");
   snprintf(worker->limit_message, sizeof worker->limit_message, "%s", text_string(&message));
   text_free(&message);
   coordinator_signal(worker, SIGTERM);

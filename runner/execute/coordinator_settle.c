@@ -143,7 +143,7 @@ static bool settle_killed(struct coordinator *c, struct worker *worker, struct e
   text_add(&message, c->stop_signals > 1 ? "killed" : "stopped");
   if (worker->log.step > 0) text_format(&message, " at step %lld", (long long)worker->log.step);
   if (worker->log.step > 0 && worker->log.steps > 0) text_format(&message, " of %lld", (long long)worker->log.steps);
-  text_add(&message, "; isoloss run goes on with it");
+  text_add(&message, "; isoloss run continues it");
   bool fine = coordinator_set_state(c, worker->job, RUN_KILLED, text_string(&message), error);
   progress_note(&c->progress, false, "stopped  %.8s  %s", worker->job->id, worker->label);
   text_free(&message);

@@ -38,7 +38,7 @@ static struct marked_run cancel_run(const struct named_run *run) {
 
 static struct marked_run retry_run(const struct named_run *run) {
   enum run_mark wanted = run->state == RUN_FAILED ? MARK_RETRY : MARK_NONE;
-  if (run->mark == MARK_PAUSED) return unchanged(run, "paused (isoloss resume goes on with it)");
+  if (run->mark == MARK_PAUSED) return unchanged(run, "paused (isoloss resume continues it)");
   if (run->mark != wanted) return becomes(run, wanted);
   return unchanged(run, wanted == MARK_RETRY ? "to be tried again already" : "neither failed nor cancelled");
 }

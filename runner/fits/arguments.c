@@ -40,7 +40,7 @@ size_t fit_arguments_options(struct fit_arguments *a, enum entry_command command
   const struct option own[] = {
       {"map", 'm', OPTION_TEXT, &a->map, "LIST",
        "columns by other names, or computed: parameters=N_total,tokens=D_billions*1e9"},
-      {"pool", 0, OPTION_LIST, &a->pools, "SOURCE", "rows of another table too, told apart by a column 'pool'"},
+      {"pool", 0, OPTION_LIST, &a->pools, "SOURCE", "rows of another table too, distinguished by a column 'pool'"},
       {"keep-duplicates", 0, OPTION_FLAG, &a->keep_duplicates, NULL,
        "count rows that repeat others as often as they come"},
       {"weight", 0, OPTION_TEXT, &a->weight, "EXPR", "weight of a row in the objective: \"1 / std ^ 2\""},

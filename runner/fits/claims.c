@@ -285,7 +285,7 @@ static const char *judge(struct claim *claim, struct text *detail) {
   if (!counted) {
     bool seedless = false;
     for (size_t t = 0; t < claim->runs.count; t++) seedless |= isnan(claim->runs.terms[t].noise);
-    text_format(detail, "; %s as it stands, but without %s there is no telling how surely", truth ? "true" : "false",
+    text_format(detail, "; %s as it is, but without %s there is no telling how surely", truth ? "true" : "false",
                 seedless ? "several seeds of a configuration" : "resamples");
     return "undecided";
   }

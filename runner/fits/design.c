@@ -45,7 +45,7 @@ static void choose_noise(const struct design_request *a, struct design_made *mad
   options->noise = a->noise > 0 ? a->noise : made->truth.noise > 0 ? made->truth.noise : 0.003;
   made->noise_source = a->noise > 0            ? "given"
                        : made->truth.noise > 0 ? "the residual scatter of the stored fit"
-                                               : "assumed: nothing tells it (--noise)";
+                                               : "assumed: nothing gives it (--noise)";
 }
 
 // What of the entry bears on its coefficients. Priors and partial pooling are told of: the linearised intervals know

@@ -58,7 +58,7 @@ const char *standing_left_out(const struct spec *spec, const struct standing *st
   size_t left_out = standing->view.left_out;
   if (!left_out) return NULL;
   return arena_format(arena,
-                      "%zu finished run%s of experiment %s %s not in %s as it stands and left out (the experiment's "
+                      "%zu finished run%s of experiment %s %s not in %s as it is now and left out (the experiment's "
                       "name instead of the file takes all)",
                       left_out, left_out == 1 ? "" : "s", spec->name, left_out == 1 ? "is" : "are", spec->call);
 }

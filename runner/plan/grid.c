@@ -337,7 +337,7 @@ static enum verdict evaluate(struct making *m, const struct grid_expression *e, 
     for (int i = 0; i < count; i++) missing |= slots[i].kind == VALUE_MISSING;
     if (unknown_to_own(m, e, slots))
       error_add(error,
-                " before it trains: of a trainer of your own only what trainer: {parameters: EXPRESSION} and the "
+                " before it trains: of a custom trainer only what trainer: {parameters: EXPRESSION} and the "
                 "like say is known");
     else if (missing && (m->state == NEEDS_CORPUS || (m->state == RESOLVED && !m->facts->known)))
       verdict = NO_CORPUS;

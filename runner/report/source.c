@@ -64,9 +64,8 @@ static bool no_law(const struct report_request *request, struct error *error) {
   struct text list = {0};
   if (law_names(&arena, &names, &count, error)) {
     for (size_t i = 0; i < count; i++) text_format(&list, "%s%s", i ? ", " : "", names[i]);
-    error_set(error, EXIT_USAGE_ERROR,
-              "%s: which law is fitted to %s? name one with --law: a .yaml file of your own, or %s", request->command,
-              request->named, text_string(&list));
+    error_set(error, EXIT_USAGE_ERROR, "%s: which law is fitted to %s? name one with --law: your own .yaml file, or %s",
+              request->command, request->named, text_string(&list));
   }
   text_free(&list);
   arena_free(&arena);

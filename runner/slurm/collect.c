@@ -234,7 +234,7 @@ static void judge(const struct reading *reading, const struct submitted_run *run
   } else if (view->state == TASK_ENDED) {
     const char *ended = task->ended ? task->ended : "";
     found->state = log->started ? RUN_KILLED : RUN_PENDING;
-    found->message = arena_format(arena, "Slurm's job %s_%zu %s%s%s%s; isoloss run --executor slurm goes on with it",
+    found->message = arena_format(arena, "Slurm's job %s_%zu %s%s%s%s; isoloss run --executor slurm continues it",
                                   submission->job ? submission->job : "?", run->task,
                                   slurm_end_words(slurm_end_of(ended)), *ended ? " (" : "", ended, *ended ? ")" : "");
   } else if (before == RUN_RUNNING) {

@@ -20,7 +20,7 @@ static const struct entry_key fit_keys[] = {
     {"name", ENTRY_TEXT, AT(name), "mine", "the law's name when not given"},
     {"law", ENTRY_LAW, AT(law), "chinchilla", "a law that ships, or the path of a law's .yaml file", .required = true,
      .hint = "law: chinchilla",
-     .option = {"law", 'l', "NAME", "the law: one that ships (isoloss laws) or a .yaml file of your own", OF_FIT}},
+     .option = {"law", 'l', "NAME", "the law: one that ships (isoloss laws) or your own .yaml file", OF_FIT}},
     {"where", ENTRY_CONDITION, AT(where), "N > 1e6", "an expression over the runs' columns: which runs are fitted",
      .option = {"where", 'w', "EXPR", "rows that take part: \"format == 'none' and N > 1e6\"", OF_FITS}},
     {"by", ENTRY_COLUMN, AT(by), "format",

@@ -78,7 +78,7 @@ void spec_read_from(struct spec_reader *reader, const struct node *node) {
   if (!node) return;
   spec->from = node;
   if (spec->trainer.node) {
-    node_error(node, reader->diagnostics, NULL, "from takes models of isoloss-train's kind: no trainer of your own");
+    node_error(node, reader->diagnostics, NULL, "from takes models of isoloss-train's kind: no custom trainer");
     return;
   }
   bool list = node->kind == NODE_SEQUENCE;

@@ -64,11 +64,12 @@ static void check_fits(struct spec_reader *reader, const struct node *node) {
       if (!field || !is_axis(spec, field) || is_among(halving->over, halving->over_count, field) ||
           is_among(halving->average, halving->average_count, field))
         continue;
-      node_error(node, reader->diagnostics,
-                 arena_format(&spec->arena, "average_over: %s, which decides by their mean loss", field->path),
-                 "halving decides for each %s by itself, and the fit %s averages over it: what goes on with one may be "
-                 "stopped with another",
-                 field->path, spec->fits[f].name);
+      node_error(
+          node, reader->diagnostics,
+          arena_format(&spec->arena, "average_over: %s, which decides by their mean loss", field->path),
+          "halving decides for each %s by itself, and the fit %s averages over it: what continues with one may be "
+          "stopped with another",
+          field->path, spec->fits[f].name);
       return;
     }
 }

@@ -24,7 +24,7 @@ static const struct schema_property top[] = {
     {"report", .reference = "report"},
     {"run", .reference = "run"},
     // What a preset cannot change comes last.
-    {"fields", .reference = "fields", .description = "fields of the runs that a trainer of your own knows"},
+    {"fields", .reference = "fields", .description = "fields of the runs that a custom trainer knows"},
     {"trainer", .reference = "trainer"},
     {"presets", .reference = "presets", .description = "changes of the spec, each under the name that --preset takes"},
 };
@@ -62,7 +62,7 @@ static const struct schema_property run[] = {
      .description = "a run that trains longer is stopped and failed: seconds, or 6 h"},
     {"stall_limit", "number|string", .pattern = "^[0-9.]+ *(s|m|min|h|d)?$",
      .limits = {{"exclusiveMinimum", 0}, {"exclusiveMaximum", 1e9}},
-     .description = "a worker without an event for so long is told: seconds, or 15 min"},
+     .description = "a worker without an event for so long is reported: seconds, or 15 min"},
     {"on_stall", "string", .description = "tell (the default), or retry: kill it and go on from its last checkpoint",
      .choices = (const char *const[]){"tell", "retry"}, .choice_count = 2},
     {"share_trunks", "boolean",
@@ -77,7 +77,7 @@ static const struct schema_property halving[] = {
     {"average_over", .reference = "path", .repeated = true, .limits = {{"minItems", 1}, {"maxItems", HALVING_AXES}},
      .description = "axes, such as seed: what competes is the mean loss over them, and all their runs go on or none"},
     {"keep", .reference = "share", .fallback = "1/2",
-     .description = "share of the competitors that goes on from each rung, rounded up: 0.5 or 1/2"},
+     .description = "share of the competitors that continues from each rung, rounded up: 0.5 or 1/2"},
     {"at", .reference = "share", .repeated = true, .limits = {{"minItems", 1}, {"maxItems", HALVING_RUNGS}},
      .description = "ascending shares of a run's steps"},
 };

@@ -66,7 +66,7 @@ static void put_definitions(struct json_writer *json, const char *const *laws, s
                                        .properties = spec_range_keys.properties, .count = spec_range_keys.count};
   const struct schema_object sweeps = {"sweep", .properties = spec_sweep_keys.properties,
                                        .count = spec_sweep_keys.count};
-  const struct schema_object custom = {"trainer", "command", "a trainer of your own; the built-in one when not given",
+  const struct schema_object custom = {"trainer", "command", "a custom trainer; the built-in one when not given",
                                        spec_trainer_keys.properties, spec_trainer_keys.count};
   const struct schema_object limits = {"run",
                                        .description = "limits on each run, halving, Slurm; no part of its identity",

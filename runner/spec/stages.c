@@ -143,7 +143,7 @@ void spec_read_stages(struct spec_reader *reader, const struct node *node) {
   }
   if (spec->trainer.node) {
     node_error(node, reader->diagnostics, NULL,
-               "stages take checkpoints of isoloss-train: the runs of a trainer of your own have none of these");
+               "stages take checkpoints of isoloss-train: the runs of a custom trainer have none of these");
     return;
   }
   spec->stages = arena_array(&spec->arena, node->count, sizeof *spec->stages);

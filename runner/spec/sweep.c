@@ -93,12 +93,12 @@ static bool refuse_trained_field(struct spec_reader *reader, const struct stage 
   bool train = starts_with(key->text, "train.") || strcmp(key->text, "train") == 0;
   if (!stage->training || (!model && !train)) return false;
   if (model)
-    node_error(key, reader->diagnostics, NULL, "%s cannot change: %s goes on with the model that is there", key->text,
+    node_error(key, reader->diagnostics, NULL, "%s cannot change: %s continues with the model that is there", key->text,
                stage_key(stage));
   else
     node_error(key, reader->diagnostics,
                arena_format(&reader->spec->arena, "%s: {%s: ...}", stage_key(stage), dot ? dot + 1 : "lr"),
-               "what stands under %s is its own: leave train out of the key", stage_key(stage));
+               "what is under %s is its own: leave train out of the key", stage_key(stage));
   return true;
 }
 

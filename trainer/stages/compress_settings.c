@@ -39,8 +39,8 @@ bool compress_settings_read(const struct run_config *config, struct compress_set
     const char *text = field_text(field, field_get(config, field), number);
     if (strcmp(text, field->fallback) == 0) continue;
     if (allocates(config) && allocation_gives(own->path))
-      return error_set(error, EXIT_USAGE_ERROR,
-                       "%s %s stands beside compress.allocate, which chooses it: leave one out", field->path, text) ||
+      return error_set(error, EXIT_USAGE_ERROR, "%s %s is next to compress.allocate, which chooses it: leave one out",
+                       field->path, text) ||
              error_about(error, field->path, NULL);
     // Once resolved, a configuration has the format that its bits stand for.
     if (strcmp(own->path, "format") == 0 && config->compress.bits != AUTO_INTEGER) continue;
