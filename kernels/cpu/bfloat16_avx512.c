@@ -38,7 +38,9 @@ INLINE void few_rows(const int rows, const int halves, const bool words, const s
   for (int64_t left = block->pairs; left > 0; left -= most) {
     if (words) ahead_some(ahead);
     for (int64_t pair = left < most ? left : most; pair > 0; pair--) {
-      __m512bh b0 = (__m512bh)_mm512_load_ps(b), b1 = halves > 1 ? (__m512bh)_mm512_load_ps(b + 32) : b0;
+      // clang 16 has no choice between two __m512bh.
+      const __m512 first = _mm512_load_ps(b), second = halves > 1 ? _mm512_load_ps(b + 32) : first;
+      const __m512bh b0 = (__m512bh)first, b1 = (__m512bh)second;
 #pragma GCC unroll 12
       for (int r = 0; r < rows; r++) {
         __m512bh value = (__m512bh)spread(words ? a + r * 4 : at[r / 4] + r % 4 * stride);
