@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "fitting/problem_internal.h"
+#include "fitting/vector_math_internal.h"
 
 bool cholesky_factor(double *a, int n) {
   for (int j = 0; j < n; j++) {
@@ -31,9 +32,31 @@ void cholesky_back(const double *a, int n, double *b) {
   }
 }
 
+// to[i] -= factor * from[i]
+FOR_EVERY_MACHINE static void subtract_row(double *restrict to, const double *restrict from, double factor, int count) {
+  for (int i = 0; i < count; i++) to[i] -= factor * from[i];
+}
+
+// The last coordinate is eliminated first, and what is 0 is passed over: the categories of a parameter, which stand
+// after what they share and meet one another in no row, then fill nothing in, and cost no more than they have
+// neighbours.
 bool cholesky_solve(double *a, int n, double *b) {
-  if (!cholesky_factor(a, n)) return false;
-  cholesky_back(a, n, b);
+  for (int j = n - 1; j >= 0; j--) {  // a = R'R, with R below the diagonal
+    double *row = a + (size_t)j * (size_t)n, diagonal = row[j];
+    if (!(diagonal > 0) || !isfinite(diagonal)) return false;
+    diagonal = sqrt(diagonal);
+    row[j] = diagonal;
+    for (int i = 0; i < j; i++) row[i] /= diagonal;
+    for (int i = 0; i < j; i++)
+      if (row[i] != 0) subtract_row(a + (size_t)i * (size_t)n, row, row[i], i + 1);
+    b[j] /= diagonal;  // R'y = b at once
+    if (b[j] != 0) subtract_row(b, row, b[j], j);
+  }
+  for (int i = 0; i < n; i++) {  // R x = y
+    const double *row = a + (size_t)i * (size_t)n;
+    for (int k = 0; k < i; k++) b[i] -= row[k] * b[k];
+    b[i] /= row[i];
+  }
   return true;
 }
 
@@ -54,10 +77,11 @@ static bool damped_step(struct workspace *workspace, const double *x, const doub
   const struct problem *problem = workspace->problem;
   int n = problem->free_count;
   for (int i = 0; i < n; i++) {
-    workspace->step[i] = workspace->held[i] ? 0 : -workspace->gradient[i];
-    for (int j = 0; j < n; j++)
-      workspace->factor[i * n + j] = workspace->held[i] || workspace->held[j] ? (i == j ? 1 : 0) : matrix[i * n + j];
-    if (!workspace->held[i]) workspace->factor[i * n + i] += damping * scale[i];
+    double *row = workspace->factor + (size_t)i * (size_t)n;
+    bool held = workspace->held[i];
+    workspace->step[i] = held ? 0 : -workspace->gradient[i];
+    for (int j = 0; j < i; j++) row[j] = held || workspace->held[j] ? 0 : matrix[i * n + j];
+    row[i] = held ? 1 : matrix[i * n + i] + damping * scale[i];
   }
   if (!cholesky_solve(workspace->factor, n, workspace->step)) return false;
   double longest = 0;
@@ -112,6 +136,21 @@ static void diagonal_scale(const struct problem *problem, const double *x, const
   }
 }
 
+// Whether the quadratic model promises no more than `little`, by the damped step at hand and by one that is hardly
+// damped: along the floor of a narrow valley only that one goes anywhere. workspace->step and ->trial stay the first's
+// where it does.
+static bool promises_little(struct workspace *workspace, const double *x, const double *matrix, const double *scale,
+                            double damping, double little) {
+  static const double hardly = 1e-14;
+  double promised = model_gain(workspace, matrix);
+  if (!(promised >= 0 && promised <= little)) return false;
+  bool fine = damped_step(workspace, x, matrix, scale, hardly);
+  promised = fine ? model_gain(workspace, matrix) : INFINITY;
+  if (promised >= 0 && promised <= little) return true;
+  damped_step(workspace, x, matrix, scale, damping);
+  return false;
+}
+
 double descend(struct workspace *workspace, double *x, const double *weight, int iterations, double tolerance) {
   int n = workspace->problem->free_count, slow = 0;
   double damping = 1e-3, growth = 2;
@@ -123,6 +162,9 @@ double descend(struct workspace *workspace, double *x, const double *weight, int
     bool moved = false;
     for (int attempt = 0; attempt < 12 && !moved; attempt++) {
       if (damped_step(workspace, x, workspace->matrix, workspace->scratch, damping)) {
+        if (!attempt &&
+            promises_little(workspace, x, workspace->matrix, workspace->scratch, damping, 1e-3 * tolerance * value))
+          return value;
         double promised = model_gain(workspace, workspace->matrix);
         swap_trial(workspace);
         double trial = problem_evaluate(workspace, workspace->trial, weight, WANT_REWEIGHTED);
@@ -259,6 +301,8 @@ struct polish_result polish(struct workspace *workspace, double *x, const double
     double before = result.objective;
     for (int attempt = 0; attempt < 40 && !moved; attempt++) {
       if (damped_step(workspace, x, workspace->matrix, workspace->scratch, damping)) {
+        if (!attempt && promises_little(workspace, x, workspace->matrix, workspace->scratch, damping, 1e-17 * before))
+          break;
         double trial = problem_evaluate(workspace, workspace->trial, weight, WANT_VALUE);
         bool lower = trial < result.objective;
         if (!lower && trial <= result.objective * (1 + 1e-13)) lower = flatter(workspace, weight, result.stationarity);

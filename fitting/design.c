@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "fitting/design_internal.h"
+#include "fitting/law_internal.h"
 #include "fitting/table_internal.h"
 
 // ---- assumptions ----
@@ -203,6 +204,15 @@ bool design_begin(struct design *design, struct error *error) {
 
 // ---- results ----
 
+// "G" and "parameters_optimal[flops=1e+21]" are quantities of the law's of the same name.
+static bool is_positive_derived(const struct law *law, const char *name) {
+  size_t length = strcspn(name, "[");
+  for (int d = 0; d < law->derived_count; d++)
+    if (strlen(law->derived[d].name) == length && strncmp(law->derived[d].name, name, length) == 0)
+      return law_derived_is_positive(law, d);
+  return false;
+}
+
 static void list_quantities(struct design *design) {
   struct design_result *result = design->result;
   size_t derived = design->fit_result.derived_count;
@@ -217,7 +227,7 @@ static void list_quantities(struct design *design) {
         .name = arena_string(&result->arena, coefficient ? element->name : what->name),
         .derived = !coefficient,
         .outside = coefficient ? NAN : what->outside,
-        .positive = coefficient && element->logarithmic,
+        .positive = coefficient ? element->logarithmic : is_positive_derived(design->fit.law, what->name),
         .truth = coefficient ? element_value(element, design->truth[design->element[q]]) : what->value,
         .mean = NAN,
         .bias = NAN,
@@ -294,6 +304,7 @@ static bool linearise(struct design *design, struct error *error) {
     struct design_quantity *quantity = &result->quantities[q];
     quantity->linear_se = design_error_of(design, &linear, q);
     double half = 1.959963984540054 * quantity->linear_se, truth = quantity->truth;
+    quantity->positive &= truth > 0;
     quantity->linear_low = quantity->positive ? truth * exp(-half / truth) : truth - half;
     quantity->linear_high = quantity->positive ? truth * exp(half / truth) : truth + half;
     quantity->relative_width = (quantity->linear_high - quantity->linear_low) / fabs(truth);

@@ -45,12 +45,12 @@ static void hop_one(void *context, size_t hop, int thread) {
            to = stage->x[i] + fmax(-most, fmin(most, scale * x[i]));
     x[i] = fmin(fmax(to, stage->low[i]), stage->high[i]);
   }
-  descend(workspace, x, NULL, 100, 1e-9);
+  descend(workspace, x, NULL, 100, 1e-6);
   hopping->polished[hop] = polish(workspace, x, NULL, 60);
 }
 
 // The Cholesky factor (lower) of the reweighted matrix at the minimum, a little damped where it is singular.
-static bool factorize(struct workspace *workspace, const struct fit_stage *stage, double *factor, double *scratch) {
+static bool factorize(struct workspace *workspace, const struct fit_stage *stage, double *factor) {
   int n = stage->free_count;
   problem_evaluate(workspace, stage->x, NULL, WANT_REWEIGHTED);
   double largest = 0;
@@ -63,9 +63,8 @@ static bool factorize(struct workspace *workspace, const struct fit_stage *stage
     for (int i = 0; i < n; i++) {
       double unit = problem_unit(&stage->problem, i, stage->x[i]);
       factor[i * n + i] += damping * fmax(factor[i * n + i], 1e-8 * largest / (unit * unit)) + DBL_MIN;
-      scratch[i] = 0;
     }
-    if (cholesky_solve(factor, n, scratch)) return true;
+    if (cholesky_factor(factor, n)) return true;
   }
   return false;
 }
@@ -79,10 +78,9 @@ void fit_hop(const struct fit *fit, struct arena *arena, struct fit_stage *stage
   hopping.factor = factor;
   hopping.x = arena_array(arena, HOPS * n, sizeof *hopping.x);
   hopping.polished = arena_array(arena, HOPS, sizeof *hopping.polished);
-  double *scratch = arena_array(arena, n + 1, sizeof *scratch);
   for (hopping.round = 0; hopping.round < ROUNDS; hopping.round++) {
     workspace_use(spaces[0], &stage->problem);
-    if (!factorize(spaces[0], stage, factor, scratch)) return;
+    if (!factorize(spaces[0], stage, factor)) return;
     threads_each(HOPS, fit->options->threads, hop_one, &hopping);
     size_t best = 0;
     for (size_t i = 1; i < HOPS; i++)

@@ -185,6 +185,7 @@ struct stage_scale {
   int degrees;       // rows - n
   double *matrix;    // [n][n]: sum of w J J'
   double *inverse;   // [n][n], or NULL where it is singular
+  double *variance;  // [n]: the inverse's diagonal; NaN where the coordinate can move without any change
   double slope;      // mean of psi'
   double ratio;      // mean psi^2 / mean psi': r^2's mean for least squares
   double deviation;  // robust standard deviation of the residuals
@@ -192,7 +193,7 @@ struct stage_scale {
   double *jacobian;  // [rows][stage->free_count]; NULL for a large table
 };
 struct stage_scale *stage_scale_new(const struct fit *fit, struct arena *arena, const struct fit_stage *stage);
-// The standard error of kept coordinate k, from the curvature.
+// The standard error of kept coordinate k, from the curvature; NaN where it can move without any change.
 double stage_scale_se(const struct stage_scale *scale, int k);
 
 // A walk along one coordinate, the others refitted; see fit_profile.c.

@@ -283,7 +283,7 @@ void fit_profile(struct fit *fit) {
       int k = scale->n - 1;
       while (k >= 0 && scale->of[k] != i) k--;
       double rise = threshold_of(fit, stage, scale, k), distance = 1;
-      if (k >= 0 && scale->inverse) distance = sqrt(2 * rise * scale->inverse[k * scale->n + k] / scale->slope);
+      if (k >= 0 && !isnan(scale->variance[k])) distance = sqrt(2 * rise * scale->variance[k] / scale->slope);
       for (int side = 0; side < 2; side++)
         profiling.walks[2 * count + (size_t)side] = (struct walk){.stage = stage,
                                                                   .coordinate = i,

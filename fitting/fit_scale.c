@@ -49,15 +49,21 @@ static void keep_coordinates(const struct fit *fit, const struct fit_stage *stag
     for (size_t j = 0; j < kept; j++) scale->matrix[i * kept + j] = matrix[scale->of[i] * n + scale->of[j]];
 }
 
-// The inverse by columns, of the matrix scaled to a unit diagonal; NULL where it is singular to rounding.
-static void invert(struct arena *arena, struct stage_scale *scale) {
+// The matrix scaled to a unit diagonal, in the arena.
+static double *scaled_matrix(struct arena *arena, const struct stage_scale *scale) {
   int n = scale->n;
-  double *scaled = arena_array(arena, (size_t)(n * n) + 1, sizeof *scaled),
-         *column = arena_array(arena, (size_t)n + 1, sizeof *column),
-         *inverse = arena_array(arena, (size_t)(n * n) + 1, sizeof *inverse);
+  double *scaled = arena_array(arena, (size_t)(n * n) + 1, sizeof *scaled);
   for (int i = 0; i < n; i++)
     for (int k = 0; k < n; k++)
       scaled[i * n + k] = scale->matrix[i * n + k] / sqrt(scale->matrix[i * n + i] * scale->matrix[k * n + k]);
+  return scaled;
+}
+
+// The inverse by columns; NULL where the matrix is singular to rounding.
+static void invert(struct arena *arena, struct stage_scale *scale) {
+  int n = scale->n;
+  double *scaled = scaled_matrix(arena, scale), *column = arena_array(arena, (size_t)n + 1, sizeof *column),
+         *inverse = arena_array(arena, (size_t)(n * n) + 1, sizeof *inverse);
   if (!cholesky_factor(scaled, n)) return;
   for (int j = 0; j < n; j++) {
     for (int i = 0; i < n; i++) column[i] = i == j;
@@ -66,6 +72,50 @@ static void invert(struct arena *arena, struct stage_scale *scale) {
       inverse[i * n + j] = column[i] / sqrt(scale->matrix[i * n + i] * scale->matrix[j * n + j]);
   }
   scale->inverse = inverse;
+}
+
+// The Cholesky factor of a matrix with a unit diagonal, in place below it. A coordinate of which the earlier ones leave
+// nothing is held: its row and column are those of the unit matrix. Returns how many are.
+static int factor_holding(double *a, int n, bool *held) {
+  static const double nothing = 1e-12;
+  int count = 0;
+  for (int j = 0; j < n; j++) {
+    double diagonal = a[j * n + j];
+    for (int k = 0; k < j; k++) diagonal -= a[j * n + k] * a[j * n + k];
+    held[j] = !(diagonal > nothing);
+    count += held[j];
+    a[j * n + j] = held[j] ? 1 : sqrt(diagonal);
+    for (int k = 0; held[j] && k < j; k++) a[j * n + k] = 0;
+    for (int i = j + 1; i < n; i++) {
+      double sum = a[i * n + j];
+      for (int k = 0; k < j; k++) sum -= a[i * n + k] * a[j * n + k];
+      a[i * n + j] = held[j] ? 0 : sum / a[j * n + j];
+    }
+  }
+  return count;
+}
+
+// The diagonal of the inverse. Where the matrix is singular to rounding, what takes part in a direction in which
+// nothing changes has no variance (NaN), and what does not has the same whether that direction is held or not.
+static void find_variances(struct arena *arena, struct stage_scale *scale) {
+  static const double part = 1e-5;
+  int n = scale->n;
+  double *factor = scaled_matrix(arena, scale), *matrix = scaled_matrix(arena, scale),
+         *column = arena_array(arena, (size_t)n + 1, sizeof *column);
+  bool *held = arena_array(arena, (size_t)n + 1, sizeof *held), *open = arena_array(arena, (size_t)n + 1, sizeof *open);
+  scale->variance = arena_array(arena, (size_t)n + 1, sizeof *scale->variance);
+  int count = factor_holding(factor, n, held);
+  for (int j = 0; j < n && count; j++) {  // the direction that a held coordinate makes with the others
+    if (!held[j]) continue;
+    for (int i = 0; i < n; i++) column[i] = held[i] ? 0 : -matrix[i * n + j];
+    cholesky_back(factor, n, column);
+    for (int i = 0; i < n; i++) open[i] |= i == j || fabs(column[i]) > part;
+  }
+  for (int j = 0; j < n; j++) {
+    for (int i = 0; i < n; i++) column[i] = i == j;
+    if (!open[j]) cholesky_back(factor, n, column);
+    scale->variance[j] = open[j] ? NAN : column[j] / scale->matrix[j * n + j];
+  }
 }
 
 // The penalty's matrix at the minimum; the workspace's own, and its residuals, stay.
@@ -116,6 +166,7 @@ struct stage_scale *stage_scale_new(const struct fit *fit, struct arena *arena, 
   }
   free(penalty);
   invert(arena, scale);
+  find_variances(arena, scale);
   // the fit passes through n of the rows: the median is that of the others
   scale->deviation = 1.4826 * quantile(sizes + scale->n, rows - (size_t)scale->n, 0.5);
   free(sizes);
@@ -123,5 +174,5 @@ struct stage_scale *stage_scale_new(const struct fit *fit, struct arena *arena, 
 }
 
 double stage_scale_se(const struct stage_scale *scale, int k) {
-  return scale->inverse ? sqrt(scale->ratio / scale->slope * scale->inverse[k * scale->n + k]) : NAN;
+  return sqrt(scale->ratio / scale->slope * scale->variance[k]);
 }

@@ -453,7 +453,9 @@ static bool make_stage(struct fit *fit, struct fit_stage *stage, struct error *e
                      "%s: %s%zu row%s cannot determine %d parameter%s of the law %s; at least %d are needed%s",
                      fit->table->source, of, stage->row_count, stage->row_count == 1 ? "" : "s", stage->free_count,
                      stage->free_count == 1 ? "" : "s", fit->law->name, stage->free_count + 1,
-                     fit->result->excluded_count ? " (rows were excluded: see the list)" : "");
+                     fit->left_out_by_outcome      ? "; --residual plain takes rows that are not above 0"
+                     : fit->result->excluded_count ? " (rows were excluded: see the list)"
+                                                   : "");
   if (fit->row_scale) {
     stage->row_scale = arena_array(&fit->arena, stage->row_count + 1, sizeof *stage->row_scale);
     for (size_t i = 0; i < stage->row_count; i++) stage->row_scale[i] = fit->row_scale[stage->rows[i]];

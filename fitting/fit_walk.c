@@ -60,6 +60,8 @@ static void path_begin(struct path *path, struct arena *arena, const struct fit 
   path->base = problem_evaluate(path->workspace, stage->x, NULL, WANT_VALUE);
 }
 
+static const double still = 1e-7;  // share of the rise that is walked to
+
 // The lowest objective with the coordinate at `to`, from where the last two points lead (ahead) and from the last
 // point itself; the place is path->trial.
 static double path_descend(struct path *path, double ahead, double *x) {
@@ -70,8 +72,9 @@ static double path_descend(struct path *path, double ahead, double *x) {
   }
   double value = problem_evaluate(workspace, x, NULL, WANT_VALUE);
   if (!isfinite(value)) return INFINITY;
+  if (value - path->base <= still * path->walk->rise) return value;  // as low as it gets
   project_many(workspace, value, x, path->solved);
-  descend(workspace, x, NULL, 100, 1e-9);
+  descend(workspace, x, NULL, 100, 1e-7);
   return polish(workspace, x, NULL, 6).objective;
 }
 
@@ -151,12 +154,29 @@ static void keep_place(struct path *path, double x, const double *others) {
   for (int i = 0, k = 0; i < walk->stage->free_count; i++) walk->at[i] = i == walk->coordinate ? x : others[k++];
 }
 
+// Whether what lies between `from` and `to` has become too little for the rise from the one to the other: `to` was
+// reached from farther away, then, at a higher minimum than there is.
+static bool is_jump(const struct path *path, double from, double to, double low_rise) {
+  return low_rise < 0.9 * path->walk->rise && fabs(to - from) < 1e-2 * fabs(to - path->origin);
+}
+
 // The end between `from` (where the last minimum was) and `to`, by false position on the root of the rise, which is
-// nearly straight.
-static void find_end(struct path *path, double low_rise, double to, double high_rise) {
+// nearly straight. False where there is none: the walk goes on from `to` then.
+static bool find_end(struct path *path, double low_rise, double to, double high_rise) {
   double target = path->walk->rise, from = path->from, reached = high_rise;
+  bool again = false;
   keep_place(path, to, path->trial);
   for (int i = 0; i < BISECTIONS && fabs(reached / target - 1) > 1e-3; i++) {
+    if (!again && is_jump(path, from, to, low_rise)) {
+      again = true;
+      double objective = path_try(path, to);
+      if (objective - path->base < target) {
+        keep_point(path, to, objective);
+        path_go(path, to, objective - path->base);
+        keep_place(path, to, path->x);
+        return false;
+      }
+    }
     double a = sqrt(fmax(low_rise, 0)), b = sqrt(high_rise), share = (sqrt(target) - a) / (b - a);
     if (high_rise > 25 * target) share = 0.5;
     double x = from + fmin(fmax(share, 0.05), 0.95) * (to - from), objective = path_try(path, x);
@@ -173,6 +193,7 @@ static void find_end(struct path *path, double low_rise, double to, double high_
       high_rise = reached;
     }
   }
+  return true;
 }
 
 bool walks_are_exact(const struct fit_stage *stage) {
@@ -247,7 +268,10 @@ void walk_out(struct arena *arena, const struct fit *fit, struct walk *walk) {
       continue;
     }
     if (rise >= walk->rise) {
-      find_end(&path, last, to, rise);
+      if (!find_end(&path, last, to, rise)) {
+        last = path.rise;
+        continue;
+      }
       keep_point(&path, walk->x, path.base + walk->rise);
       if (to != walk->x) keep_point(&path, to, objective);
       walk->end = WALK_REACHED;

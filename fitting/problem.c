@@ -13,8 +13,9 @@ struct workspace *workspace_new(struct arena *arena, const struct problem *probl
   struct workspace *made = arena_alloc(arena, sizeof *made);
   size_t n = (size_t)problem->program->element_count + 1, padded = problem->program->padded + 1;
   made->state = program_state_new(arena, problem->program);
-  double **vectors[] = {&made->elements,        &made->gradient, &made->magnitude, &made->trial_gradient,
-                        &made->trial_magnitude, &made->step,     &made->trial,     &made->scratch};
+  double **vectors[] = {&made->elements,       &made->gradient,        &made->magnitude,
+                        &made->trial_gradient, &made->trial_magnitude, &made->step,
+                        &made->trial,          &made->scratch,         &made->shared};
   for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) *vectors[i] = arena_array(arena, n, sizeof(double));
   made->matrix = arena_array(arena, n * n, sizeof(double));
   made->trial_matrix = arena_array(arena, n * n, sizeof(double));
@@ -104,7 +105,8 @@ static double block_other_loss(struct block *block, const double *prediction, co
 }
 
 // Products of the adjoints of leaves that are one element for all rows.
-static void add_plain_products(struct workspace *workspace, const struct block *block, enum wanted wanted) {
+FOR_EVERY_MACHINE static void add_plain_products(struct workspace *workspace, const struct block *block,
+                                                 enum wanted wanted) {
   const struct problem *problem = workspace->problem;
   const struct program *program = problem->program;
   int n = problem->free_count;
@@ -130,29 +132,54 @@ static inline int element_at(const struct leaf *leaf, size_t row) {
   return leaf->index ? leaf->index[row] : leaf->element;
 }
 
+// Products of a leaf that is another element in every row with those that are one element: sums by element in
+// workspace->shared, then on both sides of the diagonal.
+FOR_EVERY_MACHINE static void add_shared_products(struct workspace *workspace, const struct block *block,
+                                                  const double *scaled, const int *of) {
+  const struct problem *problem = workspace->problem;
+  const struct program *program = problem->program;
+  size_t n = (size_t)problem->free_count;
+  double *sums = workspace->shared;
+  for (int m = 0; m < program->leaf_count; m++) {
+    int j = program->leaves[m].index ? -1 : problem->free_of[program->leaves[m].element];
+    if (j < 0) continue;
+    const double *adjoint = block->adjoint[m];
+    memset(sums, 0, n * sizeof *sums);
+    for (size_t k = 0; k < block->n; k++)
+      if (of[k] >= 0) sums[of[k]] += scaled[k] * adjoint[k];
+    double *row = workspace->matrix + (size_t)j * n;
+    for (size_t i = 0; i < n; i++) {
+      row[i] += sums[i];
+      workspace->matrix[i * n + (size_t)j] += sums[i];
+    }
+  }
+}
+
 // Products with leaves that are another element in every row.
 static void add_indexed_products(struct workspace *workspace, const struct block *block, enum wanted wanted) {
   const struct problem *problem = workspace->problem;
   const struct program *program = problem->program;
-  int n = problem->free_count;
+  int n = problem->free_count, of[PROGRAM_BLOCK];  // places of the rows' elements
+  double scaled[PROGRAM_BLOCK];
   for (int l = 0; l < program->leaf_count; l++) {
     const struct leaf *leaf = &program->leaves[l];
     if (!leaf->index) continue;
+    const double *adjoint = block->adjoint[l];
     for (size_t k = 0; k < block->n; k++) {
-      int i = problem->free_of[leaf->index[block->row + k]];
-      if (i < 0) continue;
-      double adjoint = block->adjoint[l][k];
-      workspace->gradient[i] += block->slope[k] * adjoint;
-      workspace->magnitude[i] += fabs(block->slope[k] * adjoint);
-      if (wanted == WANT_GRADIENT) continue;
-      double scaled = block->curvature[k] * adjoint;
-      for (int m = 0; m < program->leaf_count; m++) {
-        const struct leaf *other = &program->leaves[m];
-        int j = problem->free_of[element_at(other, block->row + k)];
-        if (j < 0) continue;
-        double product = scaled * block->adjoint[m][k];
-        workspace->matrix[i * n + j] += product;
-        if (!other->index) workspace->matrix[j * n + i] += product;
+      of[k] = problem->free_of[leaf->index[block->row + k]];
+      if (of[k] < 0) continue;
+      double slope = block->slope[k] * adjoint[k];
+      workspace->gradient[of[k]] += slope;
+      workspace->magnitude[of[k]] += fabs(slope);
+    }
+    if (wanted == WANT_GRADIENT) continue;
+    for (size_t k = 0; k < block->n; k++) scaled[k] = block->curvature[k] * adjoint[k];
+    add_shared_products(workspace, block, scaled, of);
+    for (int m = 0; m < program->leaf_count; m++) {
+      const struct leaf *other = &program->leaves[m];
+      for (size_t k = 0; other->index && k < block->n; k++) {
+        int j = of[k] < 0 ? -1 : problem->free_of[other->index[block->row + k]];
+        if (j >= 0) workspace->matrix[of[k] * n + j] += scaled[k] * block->adjoint[m][k];
       }
     }
   }

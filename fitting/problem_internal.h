@@ -63,6 +63,7 @@ struct workspace {
   double *magnitude;          // [free_count]: sum of |psi J| beside the gradient
   double *trial_gradient, *trial_matrix, *trial_magnitude;
   double *step, *trial, *factor, *scratch, *frozen;  // frozen [padded]: psi held fixed
+  double *shared;                                    // [free_count]: sums of an evaluation
   bool *held;                                        // [free_count]: at a bound that the gradient pushes against
   int held_count;
   double penalty;  // of the last evaluation, in units of the objective
@@ -163,8 +164,10 @@ struct polish_result {
 // step could not change the objective by more than 1e-12 of it.
 struct polish_result polish(struct workspace *workspace, double *x, const double *weight, int iterations);
 
-// Solves A x = b for a symmetric A, which becomes its Cholesky factor; b becomes x. False when A is not positive
-// definite. The two halves by themselves, where many b share one A.
+// Solves A x = b for a symmetric A, of which the part below the diagonal is read and overwritten; b becomes x. False
+// when A is not positive definite.
 bool cholesky_solve(double *a, int n, double *b);
+// The same in two halves, where many b share one A: A, of which the part below the diagonal is read, becomes the factor
+// L of A = L L' there.
 bool cholesky_factor(double *a, int n);
 void cholesky_back(const double *factor, int n, double *b);

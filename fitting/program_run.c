@@ -53,7 +53,8 @@ FOR_EVERY_MACHINE static void block_logsumexp(const double *const *x, int count,
   }
 }
 
-static void forward_one(struct program_state *state, const struct instruction *run, size_t row, size_t n) {
+FOR_EVERY_MACHINE static void forward_one(struct program_state *state, const struct instruction *run, size_t row,
+                                          size_t n) {
   double *restrict y = state->values + (size_t)run->out * PROGRAM_BLOCK;
   if (run->operation == OPERATION_LOGSUMEXP) {
     const double *x[16];
@@ -194,7 +195,8 @@ static void backward_power(const struct program_state *state, const struct instr
   for (size_t i = 0; to_b && i < n; i++) to_b[i] += a[i] > 0 ? adjoint[i] * y[i] * log(a[i]) : 0;
 }
 
-static void backward_one(struct program_state *state, const struct instruction *run, size_t row, size_t n) {
+FOR_EVERY_MACHINE static void backward_one(struct program_state *state, const struct instruction *run, size_t row,
+                                           size_t n) {
   const struct program *program = state->program;
   const double *restrict g = state->adjoints + (size_t)run->out * PROGRAM_BLOCK;
   const double *y = state->values + (size_t)run->out * PROGRAM_BLOCK;

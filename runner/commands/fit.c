@@ -104,6 +104,22 @@ static bool fit_table_by(struct fit_input *input, const struct law *law, const s
   return fine;
 }
 
+// Of a fit that was not made: each reason once, with how many rows were left out for it.
+static void tell_exclusions(const struct fit_result *result) {
+  for (size_t i = 0; i < result->excluded_count; i++) {
+    const char *reason = result->exclusions[i].reason;
+    size_t alike = 0, before = 0;
+    for (size_t k = 0; k < result->excluded_count; k++) {
+      bool same = strcmp(result->exclusions[k].reason, reason) == 0;
+      before += same && k < i;
+      alike += same;
+    }
+    if (!before)
+      fprintf(stderr, "  %zu row%s excluded, %s first: %s\n", alike, alike == 1 ? "" : "s", result->exclusions[i].row,
+              reason);
+  }
+}
+
 // One fit on one table: of a file, an import, an entry with other rows below it.
 static bool fit_one(const char *source, const struct fit_command *command, const struct fit_options *options,
                     struct error *error) {
@@ -134,8 +150,7 @@ static bool fit_one(const char *source, const struct fit_command *command, const
   } else if (fine) {
     fit_print(&result, &law, &input.notes, &command->print, stdout);
   } else {
-    for (size_t i = 0; i < result.excluded_count && i < 20; i++)
-      fprintf(stderr, "  %s excluded: %s\n", result.exclusions[i].row, result.exclusions[i].reason);
+    tell_exclusions(&result);
   }
   fit_result_free(&result);
   law_free(&law);

@@ -1,7 +1,8 @@
-// Speed of fits with all that `isoloss fit` does by default: `bench_fit [--threads N] [--json]`. Each line is the best
-// of three runs: seconds, and processor seconds a thread, which do not depend on what else the machine does. The limits
-// stand beside them.
+// Speed of fits with all that `isoloss fit` does by default: `bench_fit [--threads N] [--case NUMBER] [--json]`. Each
+// line is the best of three runs: seconds, and processor seconds a thread, which do not depend on what else the machine
+// does. The limits stand beside them.
 #include <math.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,8 +59,10 @@ int main(int argc, char **argv) {
   fitting_start();
   int threads = 2;
   bool json = false;
+  size_t only = SIZE_MAX;  // its place in the list
   for (int i = 1; i < argc; i++) {
     if (strcmp(argv[i], "--threads") == 0 && i + 1 < argc) threads = atoi(argv[++i]);
+    if (strcmp(argv[i], "--case") == 0 && i + 1 < argc) only = strtoul(argv[++i], NULL, 10);
     json |= strcmp(argv[i], "--json") == 0;
   }
   struct text text = {0};
@@ -70,6 +73,7 @@ int main(int argc, char **argv) {
     struct law law;
     struct diagnostics diagnostics = {0};
     struct error error = {0};
+    if (only != SIZE_MAX && b != only) continue;
     double best = INFINITY, least = INFINITY, objective = NAN;
     make_table(&table, &benchmarks[b]);
     bool fine = law_load(&law, benchmarks[b].law, &diagnostics, &error);

@@ -76,6 +76,16 @@ def one_ratio():
 
 
 @case
+def negative_losses():
+    """Losses that are all negative: the reason once, with its count, and what takes such rows."""
+    rows = ["%.0f,%.0f,%.5f" % (n, d, noisy(n, d) - 9) for n, d in GRID]
+    err = refused(table("negative.csv", "N,D,loss", rows))
+    check(err.count("loss is negative") == 1 and "20 rows excluded" in err, err)
+    check("--residual plain" in err, err)
+    check(fit("negative.csv", "--residual", "plain", resamples=0)["rows"] == 20, "fitted as they are")
+
+
+@case
 def two_sizes():
     """Two sizes: the irreducible loss may be 0, and is limited above only."""
     rows = [
