@@ -22,8 +22,8 @@ struct expression *expand_baselines(struct arena *arena, const struct expression
 // two candidates the first that the law names. candidates, linear [parameter_count].
 void law_linear(const struct law *law, const bool *candidates, bool *linear);
 
-// law_positive.c: whether a derived quantity can never be negative, whatever values the law's parameters may have: made of
-// positive parameters, counts and numbers without a difference. False where that cannot be seen.
+// law_positive.c: whether a derived quantity can never be negative, whatever values the law's parameters may have: made
+// of positive parameters, counts and numbers without a difference. False where that cannot be seen.
 bool law_derived_is_positive(const struct law *law, int derived);
 
 // law_check.c: checks that the parts of a law fit together (names, indices, functions, bounds, starts) and fills

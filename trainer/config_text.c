@@ -80,18 +80,23 @@ enum { TRAINER_SEQUENCES_VERSION = 1000 };
 // only their losses change (10000: intervals shrink with the run).
 enum { TRAINER_PRUNING_VERSION = 10000 };
 
-static int version_of(const char *dtype, const char *schedule, const struct format *format, int64_t context,
-                      int64_t steps) {
+// Added for runs by trion, raised alone when only their losses change (100000: it orthogonalizes in the directions that
+// it keeps, not at the matrix's size).
+enum { TRAINER_TRION_VERSION = 100000 };
+
+static int version_of(const char *dtype, const char *schedule, const char *optimizer, const struct format *format,
+                      int64_t context, int64_t steps) {
   return (dtype && strcmp(dtype, "bfloat16") == 0 ? TRAINER_BFLOAT16_VERSION : TRAINER_SEMANTIC_VERSION) +
          (schedule && strcmp(schedule, "wsd") == 0 ? TRAINER_WSD_VERSION : 0) +
+         (optimizer && strcmp(optimizer, "trion") == 0 ? TRAINER_TRION_VERSION : 0) +
          (format_by_sequences(format, context) ? TRAINER_SEQUENCES_VERSION : 0) +
          (format_shortens_interval(format, steps - format_begins(format, steps)) ? TRAINER_PRUNING_VERSION : 0);
 }
 
 int config_version(const struct run_config *resolved) {
   struct arena arena = {0};
-  int version = version_of(resolved->model.dtype, resolved->train.schedule, config_format(resolved, &arena),
-                           resolved->model.context, resolved->train.steps);
+  int version = version_of(resolved->model.dtype, resolved->train.schedule, resolved->train.optimizer,
+                           config_format(resolved, &arena), resolved->model.context, resolved->train.steps);
   arena_free(&arena);
   return version;
 }
@@ -104,6 +109,7 @@ static int version_of_file(const json_t *config) {
   const json_t *context = json_object_get(config, "model.context"), *steps = json_object_get(config, "train.steps");
   int version = version_of(json_string_value(json_object_get(config, "model.dtype")),
                            json_string_value(json_object_get(config, "train.schedule")),
+                           json_string_value(json_object_get(config, "train.optimizer")),
                            text ? format_read(text, &arena, &unknown) : NULL,
                            json_is_number(context) ? (int64_t)json_number_value(context) : 0,
                            json_is_number(steps) ? (int64_t)json_number_value(steps) : 0);

@@ -61,7 +61,7 @@ static struct loss_and_norm { double loss, norm; } step_of(struct model *m, int6
   static const struct model *last;
   if (last != m && ops->repeat_forget) ops->repeat_forget(device);  // a device knows the steps of one model
   last = m;
-  ops->set_workspace(device, m->workspace, (size_t)m->memory.workspace);
+  ops->set_workspace(device, m->workspace, (size_t)(m->memory.workspace - optimizer_step_scratch_bytes(&m->config)));
   model_step(m, &batch, counted, 2e-3, step, 0);
   CHECK(model_results(m, 1, &sum, &square, &error));
   return (struct loss_and_norm){sum.nats / (double)sum.targets, sqrt(square)};
@@ -71,7 +71,11 @@ static bool same(struct loss_and_norm a, struct loss_and_norm b) { return memcmp
 
 // The optimizer's state of a tensor in an array; the bytes in *size.
 static void *state_of(const struct model *m, int array, const struct parameter_tensor *t, size_t *size) {
-  *size = array == STATE_OF_ROWS ? (size_t)t->rows * sizeof(float) : (size_t)t->count * dtype_bytes(m->state_type);
+  const struct optimizer *optimizer = optimizer_of(&m->config);
+  *size = (size_t)t->count * dtype_bytes(m->state_type);
+  if (array == STATE_OF_MATRICES)
+    *size =
+        optimizer->matrix_state ? (size_t)optimizer->matrix_state(&m->config, t->rows, t->columns) * sizeof(float) : 0;
   return model_state(m, array, t->offset);
 }
 

@@ -31,8 +31,8 @@ enum corpus_kind { CORPUS_NAMED, CORPUS_FILES, CORPUS_ZIPFMEM, CORPUS_MARKOV2, C
 extern const char *const corpus_sources[], *const corpus_tokenizers[];
 
 // Checks the corpus fields of a configuration and that model.context fits the source (zipfmem: exactly the digits of an
-// id; markov2: at least 2; suites: a record) without touching the disk. EXIT_USAGE_ERROR with the field's path in the message. `kind` may
-// be NULL.
+// id; markov2: at least 2; suites: a record) without touching the disk. EXIT_USAGE_ERROR with the field's path in the
+// message. `kind` may be NULL.
 bool corpus_check(const struct run_config *config, enum corpus_kind *kind, struct error *error);
 
 struct corpus_location {
@@ -72,8 +72,8 @@ bool corpus_facts_find(const struct run_config *config, struct corpus_facts *fac
 
 // Opens a prepared corpus by its folder, or (path "" or NULL) the synthetic source that `config` describes. `digest`
 // may be NULL; otherwise the corpus must have it. `config` may be NULL when there is a path; one whose
-// corpus.suites_share is not 0 puts suites into the prepared text, which makes another corpus of it. NULL on error: missing,
-// damaged (truncated, wrong version, bad checksum), another digest. Closed by corpus_close.
+// corpus.suites_share is not 0 puts suites into the prepared text, which makes another corpus of it. NULL on error:
+// missing, damaged (truncated, wrong version, bad checksum), another digest. Closed by corpus_close.
 struct corpus *corpus_open(const char *path, const char *digest, const struct run_config *config, struct error *error);
 void corpus_close(struct corpus *corpus);  // NULL is fine
 
@@ -144,6 +144,6 @@ bool corpus_sample(const struct corpus *corpus, int64_t lines, struct text *out,
 const char *corpus_manifest(const struct corpus *corpus);
 // Reads every byte and compares with the checksums. False with what is wrong.
 bool corpus_verify(const struct corpus *corpus, struct error *error);
-// The same of a prepared corpus' folder (of that digest; NULL: whichever it has), unless its files are those that passed before: by device, inode, size and
-// times, which FOLDER/verified remembers.
+// The same of a prepared corpus' folder (of that digest; NULL: whichever it has), unless its files are those that
+// passed before: by device, inode, size and times, which FOLDER/verified remembers.
 bool corpus_verify_once(const char *folder, const char *digest, struct error *error);

@@ -1,6 +1,5 @@
-// What stands behind struct corpus: one table of functions for each kind of source (prepared text, zipfmem, markov2, suites, text with
-// suites in it).
-// Private to trainer/data.
+// What stands behind struct corpus: one table of functions for each kind of source (prepared text, zipfmem, markov2,
+// suites, text with suites in it). Private to trainer/data.
 #pragma once
 #include "trainer/data/corpus.h"
 
