@@ -59,7 +59,9 @@ def text_sizes(pdf):
 
 
 def page_width(pdf):
-    return float(re.search(rb"/MediaBox \[ ?[\d.]+ [\d.]+ ([\d.]+)", pdf).group(1))
+    """As the file says, or, as cairo 1.18 writes it, a packed stream of objects in it."""
+    packed = [zlib.decompressobj().decompress(part) for part in re.findall(rb"/ObjStm.*?stream\r?\n(.*?)endstream", pdf, re.S)]
+    return float(re.search(rb"/MediaBox \[ ?[\d.]+ [\d.]+ ([\d.]+)", b"\n".join([pdf, *packed])).group(1))
 
 
 @case
