@@ -188,12 +188,27 @@ def select(home, sql):
         database.close()
 
 
+def take_back_to_version_7(database):
+    """Makes a store as it was before suites."""
+    _drop_columns(database, [f"{suite}_{column}" for suite in ("copy", "induction", "sums")
+                             for column in ("accuracy", "error", "chance", "recovery")] + ["suites_note"])
+    database.execute("PRAGMA user_version = 7")
+
+
 def take_back_to_version_4(database):
     """Makes a store as it was before stages, marks, halving and trunks."""
-    for view in "run_table", "metric_table":
-        database.execute(f"DROP VIEW IF EXISTS {view}")
+    take_back_to_version_7(database)
     for table in "marks", "halvings", "layers":
         database.execute(f"DROP TABLE {table}")
+    _drop_columns(database, ["weight_error", "stored_bits", "root_loss", "kl", "top1_agreement", "top1_accuracy", "recovery",
+                             "first_divergence", "halved_at", "trunk", "trunk_step", "trunk_seconds",
+                             "output_error", "error_over_bound", "pivot_trace", "clipped", "predicted_increase"])
+    database.execute("PRAGMA user_version = 4")
+
+
+def _drop_columns(database, columns):
+    for view in "run_table", "metric_table":
+        database.execute(f"DROP VIEW IF EXISTS {view}")
     database.execute("PRAGMA foreign_keys = OFF")
     # SQLite takes no column out of a table whose definition has comments.
     definition = database.execute("SELECT sql FROM sqlite_master WHERE name = 'runs'").fetchone()[0]
@@ -202,8 +217,5 @@ def take_back_to_version_4(database):
     database.execute("INSERT INTO plain SELECT * FROM runs")
     database.execute("DROP TABLE runs")
     database.execute("ALTER TABLE plain RENAME TO runs")
-    for column in ("weight_error", "stored_bits", "root_loss", "kl", "top1_agreement", "top1_accuracy", "recovery",
-                   "first_divergence", "halved_at", "trunk", "trunk_step", "trunk_seconds",
-                   "output_error", "error_over_bound", "pivot_trace", "clipped", "predicted_increase"):
+    for column in columns:
         database.execute(f"ALTER TABLE runs DROP COLUMN {column}")
-    database.execute("PRAGMA user_version = 4")

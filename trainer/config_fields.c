@@ -176,7 +176,7 @@ const struct run_field run_fields[] = {
          "ldadam, dct_adamw: whether what the directions leave out of a gradient is added to the next one; auto: on of "
          "ldadam, off of dct_adamw")},
     {NUMBER(train.basis_memory, 0, 1), AUTO, COUNTS,
-     HELP("ldadam: share of the mean of gradients, beside the new one, in what the directions follow; auto: 0.908")},
+     HELP("ldadam: share of the mean of gradients, next to the new one, in what the directions follow; auto: 0.908")},
     {INTEGER(train.basis_steps, 1, 1e6), AUTO, UNIT("steps"), COUNTS,
      HELP(
          "steps after which directions are found anew: those of dct_adamw, soap's eigenvectors, shampoo's roots; auto: "
@@ -212,7 +212,7 @@ const struct run_field run_fields[] = {
      HELP(
          "steps between metrics events, which tell what kind of solution a training is at (docs/metrics.md); 0: none")},
     {INTEGER(metrics.rank, 1, 65536), DEFAULT("16"), NO_EFFECT,
-     HELP("metrics: directions of which it is told how much of a gradient they hold")},
+     HELP("metrics: directions whose share of a gradient is reported")},
 
     {TEXT(from.path), DEFAULT(""), RESOLVED, STAGE(from),
      HELP("the folder whose model the chain begins with (its digest counts)")},

@@ -135,7 +135,7 @@ def diagnosis():
     check(sum(one['predicted'] for one in left['values']) == 24 and left['error'] < 0.01, 'what is predicted')
     code, out, err = run('fit', table, *where, '--profile-of', 'E', '--leave-out', 'N', '--details')
     for words in ('what this design leaves open:', 'profile likelihood, 95 %', 'without parameters =',
-                  'fitted on parameters up to', 'under other objectives', 'rows that the fit hangs on', 'tells most at N ='):
+                  'fitted on parameters up to', 'under other objectives', 'rows that the fit hangs on', 'says most at N ='):
         check(code == 0 and words in out, words)
     code, out, err = run('fit', table, *where)
     check(code == 0 and 'under other objectives' not in out and len(out.splitlines()) <= 24,

@@ -156,7 +156,7 @@ static void range_of_a_direction(void) {
   if (run_fit(&law, &table, &(struct fit_options){.bootstrap = 0, .starts = 150}, &result) &&
       CHECK(result.direction_count > 0)) {
     const struct fit_direction *direction = &result.directions[0];
-    CHECK(strstr(direction->advice, "tells most at N = "));
+    CHECK(strstr(direction->advice, "says most at N = "));
     for (int end = 0; end < 2; end++)
       for (int beyond = 0; beyond < 2; beyond++) {
         if (end ? direction->high_open : direction->low_open) continue;

@@ -348,7 +348,7 @@ def a_silent_worker_is_told_and_where_wanted_tried_again(home):
             return False
 
     process = home.start(2, "--stall-limit", "1", fault={"0": {"silent_at": 7, "silence": 4}})
-    check(until(told) and "goes on" in home.query(message)[0][0], "not told")
+    check(until(told) and "continues" in home.query(message)[0][0], "not told")
     check(home.query("SELECT state FROM run_table WHERE seed = 0") == [("running",)], "it is another state")
     code, outcome, err = home.finish(process)
     check(code == 0 and outcome["done"] == 2 and "stalled" in err, (code, outcome, err))
@@ -519,7 +519,7 @@ def ctrl_c_stops_cleanly_and_a_second_call_goes_on(home):
     check(code == 1 and outcome["interrupted"] and outcome["killed"] == 2 and outcome["pending"] == 2, (code, outcome, err))
     check(not home.workers(), "a worker was left")
     messages = home.query("SELECT message FROM runs WHERE state = 'killed'")
-    check(all(re.match(r"stopped at step \d+ of 20; isoloss run goes on", row[0]) for row in messages), messages)
+    check(all(re.match(r"stopped at step \d+ of 20; isoloss run continues it", row[0]) for row in messages), messages)
     code, outcome, err = home.run(4)
     check(code == 0 and outcome["done"] == 4, (code, outcome, err))
     home.check_exact(4, "afterwards")

@@ -150,6 +150,18 @@ def reads_an_older_store():
 
 
 @case
+def goes_on_with_a_store_of_the_version_before():
+    shutil.copytree(path_of("home"), path_of("seven"))
+    with sqlite3.connect(path_of("seven", "isoloss.db")) as database:
+        harness.take_back_to_version_7(database)
+    database.close()
+    reads("seven")
+    check(select("seven", "PRAGMA user_version") == [(7,)], "reading changed it")
+    done = harness.run("run", spec, "--set", "train.lr=0.01", "-q", home="seven")
+    check(done.code == 0 and select("seven", "PRAGMA user_version") == [(8,)], done)
+
+
+@case
 def reads_a_read_only_mount():
     os.mkdir(path_of("mounted"))
     mount = ["mount", "--bind", path_of("home"), path_of("mounted")]

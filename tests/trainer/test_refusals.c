@@ -65,7 +65,8 @@ static void command_line(void) {
   ends(EXIT_USAGE_ERROR, "--steps needs a whole number, not 'zero'", (char *[]){"--steps", "zero", config, NULL});
   ends(EXIT_USAGE_ERROR, "at least 1", (char *[]){"--steps=0", config, NULL});
   ends(EXIT_USAGE_ERROR, "--evaluate needs CHECKPOINT", (char *[]){config, "--evaluate", NULL});
-  ends(EXIT_USAGE_ERROR, "--json and --corpus go with", (char *[]){"--json", config, NULL});
+  ends(EXIT_USAGE_ERROR, "--json, --corpus, --eval-tokens, --suite-tokens and --suite-symbols go with",
+       (char *[]){"--json", config, NULL});
   ends(EXIT_DONE, "usage: isoloss-train", (char *[]){"--help", NULL});
   ends(EXIT_DONE, "isoloss-train ", (char *[]){"--version", NULL});
   CHECK(!file_exists(log_path));
