@@ -29,11 +29,11 @@ def verdict_of(verdicts, *parts):
     return found[0]
 
 
-def page_of(name, *words):
+def page_of(name, *words, stages=True):
     run("report", shipped(name), *SMALL, code=0)
     with open(path_of("home", "reports", name + "-small.html"), encoding="utf-8") as file:
         page = file.read()
-    for word in ("After training", "--preset small", "With the preset <code>small</code>") + words:
+    for word in ("--preset small", "With the preset <code>small</code>") + (("After training",) if stages else ()) + words:
         check(word in page, "the page has " + word)
 
 
@@ -65,8 +65,11 @@ def formats_of_trained_models():
     run("run", "-q", shipped("format-matrix"), *SMALL, code=0)
     verdicts, told = judged("format-matrix")
     check(verdict_of(verdicts, "recovery", "absmax-w8a8") == "held", "8-bit integers keep the accuracy", told)
-    check(verdict_of(verdicts, "kl", "'int4-g32' and compress.method == 'gptq'", "int3-g32") == "held",
-          "a bit less moves the distributions further", told)
+    # Four models decide no claim; their means show that the columns are what they say.
+    moved = dict(select("home", """SELECT "compress.format", avg(kl) FROM run_table WHERE stage = 'evaluate' AND id IN (SELECT run FROM
+        experiment_runs WHERE experiment LIKE 'format-matrix%') AND "compress.method" = 'gptq' GROUP BY 1"""))
+    check(0 < moved["int4-g32"] < moved["int3-g32"], "a bit less moves the distributions further", moved, told)
+    check(verdict_of(verdicts, "copy_recovery", "> 97") == "held", "what was learned of a suite is kept", told)
     page_of("format-matrix", "recovery, %", "same tokens")
 
 
@@ -95,7 +98,7 @@ def what_follows_a_constant_rate():
     verdicts, told = judged("trunk")
     check(len(verdicts) == 9, "all claims are judged", told)
     check(verdict_of(verdicts, "abs(loss") == "held", "an average is about as good as a cooldown here", told)
-    page_of("trunk", "w2 after 0.5", "of all runs together")
+    page_of("trunk", "w2 after 0.5", "of all runs together", stages=False)
 
 
 @case

@@ -124,8 +124,8 @@ def tensors(folder):
     return found
 
 
-def checkpoint(run_id):
-    return path_of("home", "runs", run_id, "checkpoints", "step-20")
+def checkpoint(run_id, home="home"):
+    return path_of(home, "runs", run_id, "checkpoints", "step-20")
 
 
 @case
@@ -368,10 +368,10 @@ PROPAGATED = """stages:
 @case
 def inputs_of_later_blocks_are_those_of_compressed_ones():
     chain = spec("propagated", PROPAGATED)
-    run("run", "-q", chain, code=0)
-    rows = [row for row in document("runs", "propagated") if row["stage"] == "compress"]
+    run("run", "-q", chain, home="propagated", code=0)
+    rows = [row for row in document("runs", "propagated", home="propagated") if row["stage"] == "compress"]
     of = {(row["compress.method"], row["compress.inputs"]): row for row in rows}
-    layers = {way: document("show", row["id"])["layers"] for way, row in of.items()}
+    layers = {way: document("show", row["id"], home="propagated")["layers"] for way, row in of.items()}
     for method in "rtn", "gptq":
         pairs = list(zip(layers[method, "original"], layers[method, "compressed"]))
         for one, other in pairs:
@@ -385,7 +385,7 @@ def inputs_of_later_blocks_are_those_of_compressed_ones():
           of["gptq", "original"]["loss"] != of["gptq", "compressed"]["loss"], "the losses")
     # The parent's model with the first block of the compressed one in its place, as a folder: the second block's inputs
     # are then those of a model that is as it is.
-    parent, first = (checkpoint(run_id) for run_id in (rows[0]["parent"], of["gptq", "compressed"]["id"]))
+    parent, first = (checkpoint(run_id, "propagated") for run_id in (rows[0]["parent"], of["gptq", "compressed"]["id"]))
     folder = path_of("half-compressed")
     shutil.copytree(parent, folder)
     for name in os.listdir(folder):
@@ -405,12 +405,12 @@ def inputs_of_later_blocks_are_those_of_compressed_ones():
     half = write("half.yaml", f"""experiment: half
 from: {folder}
 corpus: {{source: markov2, markov2_vocabulary: 16}}
-base: {{model: {{context: 32, dtype: float32}}, train: {{evals: 0, final_eval_tokens: 4096}}}}
+base: {{model: {{context: 32, dtype: float32}}, train: {{final_eval_tokens: 4096}}}}
 stages: {{compress: {{method: gptq, format: int2-g32, calibration_tokens: 2048}}}}
 """)
-    run("run", "-q", half, code=0)
-    again = [row for row in document("runs", "half") if row["stage"] == "compress"][0]
-    got = [layer["output_error"] for layer in document("show", again["id"])["layers"] if layer["layer"] == 1]
+    run("run", "-q", half, home="propagated", code=0)
+    again = [row for row in document("runs", "half", home="propagated") if row["stage"] == "compress"][0]
+    got = [layer["output_error"] for layer in document("show", again["id"], home="propagated")["layers"] if layer["layer"] == 1]
     want = [layer["output_error"] for layer in layers["gptq", "compressed"] if layer["layer"] == 1]
     check(got == want and len(got) == 4, "bit for bit", got, want)
     refused = run("check", spec("no-inputs", "stages: {compress: {method: rtn, bits: 4, inputs: compressed}}\n"), code=2).err

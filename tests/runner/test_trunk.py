@@ -187,7 +187,7 @@ def checkpoints_stay_as_long_as_a_run_may_begin_from_them():
     check(all(trunk == {"id": ids[300, seed], "step": steps * 4 // 5} for steps, seed, trunk in waiting.values()), "each",
           waiting)
     planned = run("plan", SHARED, home="stopped", code=0).out
-    check(f"80 % of the FLOPs to do saved: {len(undone)} runs begin from a longer one's checkpoint" in planned, planned)
+    check(f"80 % of the FLOPs to do saved: {len(undone)} runs begin from another's checkpoint" in planned, planned)
     check("would remove 0 folders" in run("gc", home="stopped", code=0).out, "gc leaves them", run("gc", home="stopped").out)
     told = run("run", SHARED, home="stopped", code=0)
     check("  from step " in told.err and "alone" not in told.err, "a later call begins from them", told.err)
