@@ -415,7 +415,7 @@ stages: {{compress: {{method: gptq, format: int2-g32, calibration_tokens: 2048}}
     check(got == want and len(got) == 4, "bit for bit", got, want)
     refused = run("check", spec("no-inputs", "stages: {compress: {method: rtn, bits: 4, inputs: compressed}}\n"), code=2).err
     check("compress.inputs compressed says nothing to rtn without compress.calibration_tokens" in refused, "told", refused)
-    late = run("check", spec("late", "stages: {compress: {method: rtn, format: w4 after 0.5}}\n"), code=2).err
+    late = run("check", spec("late-format", "stages: {compress: {method: rtn, format: w4 after 0.5}}\n"), code=2).err
     check("leave after out" in late, "a compression has no phase before it", late)
 
 
