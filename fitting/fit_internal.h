@@ -84,6 +84,9 @@ bool student_settle(struct fit *fit, struct fit_stage *stage, struct workspace *
 bool fit_search(struct fit *fit, struct fit_stage *stage, struct error *error);
 // Looks for lower minima around the one found, in rounds of random hops along the flat directions.
 void fit_hop(const struct fit *fit, struct arena *arena, struct fit_stage *stage, struct workspace **spaces);
+// Where linear coefficients can be changed together without changing any prediction: takes the shortest of these
+// minima, if it is no higher. Memory comes from the arena.
+void fit_shorten(struct arena *arena, struct fit_stage *stage, struct workspace *workspace);
 // Takes a lower minimum: the one held before becomes the first of the others.
 void stage_lower(struct arena *arena, struct fit_stage *stage, const double *x, struct polish_result polished);
 // What GSL's trust-region least squares (reweighted) and BFGS reach from x; x is moved to the better of the two. NAN

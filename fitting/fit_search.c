@@ -381,6 +381,7 @@ bool fit_search(struct fit *fit, struct fit_stage *stage, struct error *error) {
     fit_hop(fit, &fit->arena, stage, search.spaces);
     fit_check_globally(fit, stage, search.spaces);
     settle_best(&search);
+    fit_shorten(&fit->arena, stage, search.spaces[0]);
     if (lad) sharpen(&search);
     if (free_scale) {  // GSL's minimizers once more, under the loss that came out
       fine = student_settle(fit, stage, search.spaces[0], error);

@@ -27,6 +27,7 @@ struct rolling {
   double *half;                      // [table rows]: half the interval of the residual, on the fit's scale; NAN without
   bool *kept;                        // [table rows]: fitted in this cut
   struct fit_range range;            // of the rows kept, of the column that is cut
+  const char *no_interval;           // why this cut's predictions have no intervals, or NULL
 };
 
 const struct rollout_errors *rollout_errors_at(const struct fit_rollouts *rollouts, const char *column, double factor,
@@ -76,8 +77,12 @@ struct cut_errors {
   double variance, degrees;  // of a row
 };
 
+const char *too_few_groups(struct arena *arena, int groups, int coefficients) {
+  return arena_format(arena, "too few groups of rows (%d) for %d coefficients", groups, coefficients);
+}
+
 // B, and the variance of a row; false where there are no more groups than coefficients.
-static bool add_groups(const struct rolling *rolling, struct arena *arena, const double *residual,
+static bool add_groups(struct rolling *rolling, struct arena *arena, const double *residual,
                        struct cut_errors *errors) {
   const struct fit *fit = rolling->fit;
   const struct fit_stage *stage = errors->stage;
@@ -97,7 +102,10 @@ static bool add_groups(const struct rolling *rolling, struct arena *arena, const
       sums[(size_t)group * n + a] +=
           stage->weight[i] * residual[i] * errors->jacobian[i * (size_t)stage->free_count + (size_t)errors->of[a]];
   }
-  if (groups <= errors->kept) return false;
+  if (groups <= errors->kept) {
+    rolling->no_interval = too_few_groups(&fit->result->arena, groups, errors->kept);
+    return false;
+  }
   double factor = (double)groups / (groups - errors->kept);
   errors->groups = arena_array(arena, n * n + 1, sizeof *errors->groups);
   for (int g = 0; g < fit->group_count; g++)
@@ -164,13 +172,15 @@ static bool find_intervals(struct rolling *rolling, struct arena *arena, const s
   problem_evaluate(workspace, x, factor, WANT_REWEIGHTED);
   errors.of = arena_array(arena, n + 1, sizeof *errors.of);
   if (!determined(stage, workspace->matrix, errors.of, &errors.kept)) return false;
-  if (fit->stage_count > 1 && (fit->grouped || errors.kept < stage->free_count)) staged->unknown = true;
-  if (fit->stage_count > 1) return staged_intervals(fit, refit, stage, rolling->kept, staged, rolling->half, arena);
+  if (fit->stage_count > 1)
+    return staged_intervals(fit, refit, &(struct staged_part){stage, errors.of, errors.kept, rolling->kept}, staged,
+                            rolling->half, arena);
   double *residual = arena_array(arena, rows + 1, sizeof *residual),
          *scratch = arena_array(arena, (size_t)errors.kept + 1, sizeof *scratch);
   errors.jacobian = arena_array(arena, rows * n + 1, sizeof *errors.jacobian);
   if (!problem_jacobian(workspace, x, residual, errors.jacobian)) return true;
   bool known = fit->grouped ? add_groups(rolling, arena, residual, &errors) : add_rows(rolling, residual, &errors);
+  if (!known && !rolling->no_interval) rolling->no_interval = "there are no more rows than coefficients";
   if (!known || !factor_matrix(&errors, arena)) return true;
   double t = gsl_cdf_tdist_Pinv((1 + fit->result->confidence) / 2, errors.degrees);
   for (size_t i = 0; i < rows; i++)
@@ -185,6 +195,7 @@ static const char *refit_cut(struct rolling *rolling, struct arena *arena) {
   double *values = arena_array(arena, n + 1, sizeof *values);
   struct error error = {0};
   struct staged staged = {0};
+  rolling->no_interval = NULL;
   for (size_t row = 0; row < rows; row++) {
     rolling->refit->factor[row] = rolling->kept[row];
     rolling->half[row] = NAN;
@@ -193,6 +204,7 @@ static const char *refit_cut(struct rolling *rolling, struct arena *arena) {
   for (int s = 0; s < fit->stage_count; s++)
     if (fit->stages[s].free_count && !find_intervals(rolling, arena, &fit->stages[s], &staged))
       return "the rows left do not determine the law";
+  if (staged.unknown) rolling->no_interval = staged.unknown;
   for (size_t e = 0; e < n; e++) {
     rolling->coefficients[e] = fit->result->coefficients[e];
     if (fit->elements[e].free_ever || fit->elements[e].tied) rolling->coefficients[e].value = values[e];
@@ -260,6 +272,9 @@ static void make_cut(struct rolling *rolling, const char *column, double cut, st
   for (size_t row = 0; row < fit->table->row_count && !out->trouble; row++)
     if (is_fitted(fit, row) && !rolling->kept[row] && isfinite(rolling->predictions[row]))
       judge_row(rolling, row, out, errors, seen);
+  if (!out->trouble && !out->judged) out->no_interval = rolling->no_interval;
+  for (int b = 0; b < BINS; b++)
+    if (seen[b]) errors[b].no_interval = out->no_interval;
   if (!out->trouble && !out->predicted) out->trouble = "no row left out has a category that is left";
   double count = (double)out->predicted;
   out->error = out->predicted ? out->error / count : NAN;
@@ -315,6 +330,7 @@ static void gather_errors(struct fit_rollouts *rollouts, const char *column, str
     errors[b].above = b ? bins[b - 1] : 0;
     errors[b].to = bins[b];
     errors[b].error /= (double)errors[b].rows;
+    if (errors[b].judged) errors[b].no_interval = NULL;
     rollouts->errors[rollouts->error_count++] = errors[b];
   }
 }

@@ -14,6 +14,7 @@ struct rollout {
   double error, bias, largest;  // mean of |predicted - observed| / |observed|, and signed; the largest, signed
   size_t judged, held;          // rows with an interval; rows that lay within it
   const char *trouble;          // why there is no prediction, or NULL
+  const char *no_interval;      // why predictions have no intervals, or NULL
 };
 
 // Rows that were predicted, of all cuts along a column, by how many times outside along it they were.
@@ -21,7 +22,8 @@ struct rollout_errors {
   const char *column;
   double above, to;  // above < factor <= to; the last ends nowhere
   size_t cuts, rows, judged, held;
-  double error, largest;  // mean |predicted - observed| / |observed|; the largest, signed
+  double error, largest;    // mean |predicted - observed| / |observed|; the largest, signed
+  const char *no_interval;  // why none has an interval, or NULL
 };
 
 struct fit_rollouts {
@@ -36,5 +38,5 @@ struct fit_rollouts {
 // or NULL, with *there false.
 const struct rollout_errors *rollout_errors_at(const struct fit_rollouts *rollouts, const char *column, double factor,
                                                bool *there);
-// One object: column, above, to, cuts, rows, judged, held, error, largest.
+// One object: column, above, to, cuts, rows, judged, held, error, largest; no_interval where none has one.
 void rollout_errors_json(const struct rollout_errors *errors, struct json_writer *writer);

@@ -17,6 +17,7 @@ static void put_cut(const struct rollout *cut, struct json_writer *writer) {
   json_key_integer(writer, "judged", (int64_t)cut->judged);
   json_key_integer(writer, "held", (int64_t)cut->held);
   if (cut->trouble) json_key_string(writer, "trouble", cut->trouble);
+  if (cut->no_interval) json_key_string(writer, "no_interval", cut->no_interval);
   json_object_end(writer);
 }
 
@@ -31,6 +32,7 @@ void rollout_errors_json(const struct rollout_errors *errors, struct json_writer
   json_key_integer(writer, "held", (int64_t)errors->held);
   json_key_number(writer, "error", errors->error);
   json_key_number(writer, "largest", errors->largest);
+  if (errors->no_interval) json_key_string(writer, "no_interval", errors->no_interval);
   json_object_end(writer);
 }
 
@@ -56,18 +58,20 @@ static void read_cuts(struct fit_rollouts *rollouts, const struct reading *readi
   rollouts->cuts = arena_array(reading->arena, count + 1, sizeof *rollouts->cuts);
   for (; rollouts->cut_count < count; rollouts->cut_count++) {
     const json_t *one = json_array_get(all, rollouts->cut_count);
-    rollouts->cuts[rollouts->cut_count] = (struct rollout){.column = member_text(reading, one, "column", ""),
-                                                           .cut = member_number(reading, one, "cut"),
-                                                           .fitted_rows = (size_t)member_count(reading, one, "fitted"),
-                                                           .predicted = (size_t)member_count(reading, one, "predicted"),
-                                                           .nearest = member_number(reading, one, "nearest"),
-                                                           .farthest = member_number(reading, one, "farthest"),
-                                                           .error = member_number(reading, one, "error"),
-                                                           .bias = member_number(reading, one, "bias"),
-                                                           .largest = member_number(reading, one, "largest"),
-                                                           .judged = (size_t)member_count(reading, one, "judged"),
-                                                           .held = (size_t)member_count(reading, one, "held"),
-                                                           .trouble = member_text(reading, one, "trouble", NULL)};
+    rollouts->cuts[rollouts->cut_count] =
+        (struct rollout){.column = member_text(reading, one, "column", ""),
+                         .cut = member_number(reading, one, "cut"),
+                         .fitted_rows = (size_t)member_count(reading, one, "fitted"),
+                         .predicted = (size_t)member_count(reading, one, "predicted"),
+                         .nearest = member_number(reading, one, "nearest"),
+                         .farthest = member_number(reading, one, "farthest"),
+                         .error = member_number(reading, one, "error"),
+                         .bias = member_number(reading, one, "bias"),
+                         .largest = member_number(reading, one, "largest"),
+                         .judged = (size_t)member_count(reading, one, "judged"),
+                         .held = (size_t)member_count(reading, one, "held"),
+                         .trouble = member_text(reading, one, "trouble", NULL),
+                         .no_interval = member_text(reading, one, "no_interval", NULL)};
   }
 }
 
@@ -89,7 +93,8 @@ void fit_read_rollouts(struct fit_rollouts *rollouts, const struct reading *read
                                       .judged = (size_t)member_count(reading, one, "judged"),
                                       .held = (size_t)member_count(reading, one, "held"),
                                       .error = member_number(reading, one, "error"),
-                                      .largest = member_number(reading, one, "largest")};
+                                      .largest = member_number(reading, one, "largest"),
+                                      .no_interval = member_text(reading, one, "no_interval", NULL)};
     if (isnan(errors->to)) errors->to = INFINITY;
   }
   rollouts->none = member_text(reading, object, "none", NULL);

@@ -107,6 +107,8 @@ const char *rollout_errors_sentence(struct arena *arena, const struct rollout_er
       arena, "%zu cut%s along %s, %zu row%s %s times outside: mean error %s %%, the largest %s %%", errors->cuts,
       errors->cuts == 1 ? "" : "s", short_name(errors->column), errors->rows, errors->rows == 1 ? "" : "s", distance,
       digits(arena, 100 * errors->error, 2), digits(arena, 100 * errors->largest, 2));
+  if (!errors->judged && errors->no_interval)
+    return arena_format(arena, "%s; without intervals: %s", text, errors->no_interval);
   if (!errors->judged) return text;
   return arena_format(arena, "%s; %zu of %zu intervals held", text, errors->held, errors->judged);
 }

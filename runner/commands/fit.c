@@ -81,10 +81,7 @@ static bool fit_table_by(struct fit_input *input, const struct law *law, const s
   struct fit_parts parts = {0};
   struct text json = {0};
   struct json_writer writer = json_writer(&json, false);
-  bool fine = !command->export ||
-              error_set(error, EXIT_USAGE_ERROR, "fit: --export writes one law; take the rows of one %s with --where",
-                        input->options.by);
-  fine = fine && fit_run_by(law, &input->table, &input->options, &parts, error);
+  bool fine = fit_run_by(law, &input->table, &input->options, &parts, error);
   json_array_begin(&writer);
   for (size_t i = 0; fine && i < parts.count; i++) {
     fit_input_tell(input, &parts.results[i]);
@@ -92,11 +89,13 @@ static bool fit_table_by(struct fit_input *input, const struct law *law, const s
     fit_result_json(&parts.results[i], &writer);
   }
   json_array_end(&writer);
-  if (fine && command->json)
+  if (fine && command->export)
+    fine = fit_export(law, parts.results, parts.count, command->export, command->output, error);
+  else if (fine && command->json)
     printf("%s\n", text_string(&json));
   else if (fine)
     fit_parts_print(&parts, law, stdout);
-  for (size_t i = 0; fine && command->json && i < parts.left_out_count; i++)
+  for (size_t i = 0; fine && (command->json || command->export) && i < parts.left_out_count; i++)
     fprintf(stderr, "isoloss: %s %s is left out: %s\n", input->options.by, parts.left_out[i].row,
             parts.left_out[i].reason);
   text_free(&json);
@@ -138,7 +137,7 @@ static bool fit_one(const char *source, const struct fit_command *command, const
   if (fine) fit_input_tell(&input, &result);
   if (fine && command->expected) fine = fit_made_compare(command->expected, &result.made, error);
   if (fine && command->export) {
-    fine = fit_export(&law, &result, command->export, command->output, error);
+    fine = fit_export(&law, &result, 1, command->export, command->output, error);
   } else if (fine && command->json) {
     struct text json = {0};
     struct json_writer writer = json_writer(&json, false);

@@ -14,6 +14,7 @@
 #include "runner/fits/isoflop_runs.h"
 #include "runner/fits/made.h"
 #include "runner/fits/standing.h"
+#include "runner/fits/table_parts.h"
 #include "runner/fits/unused.h"
 
 // Runs that have ended without a loss are listed with the excluded ones.
@@ -41,7 +42,7 @@ static bool list_lost_runs(const struct spec *spec, struct store *store, struct 
 
 // The entry's law against those of its `compare`, on the same rows (the table is narrowed to them).
 static bool compare_laws(const struct spec_fit *entry, const struct fit_options *options, struct table *table,
-                         struct fit_result *result, FILE *report, struct error *error) {
+                         struct fit_result *result, struct error *error) {
   size_t count = entry->compare.count + 1;
   struct law *laws = memory_get(count * sizeof *laws);
   struct comparison *comparison = result->comparison = arena_alloc(&result->arena, sizeof *result->comparison);
@@ -50,13 +51,16 @@ static bool compare_laws(const struct spec_fit *entry, const struct fit_options 
   for (size_t l = 0; l < count && fine; l++)
     fine = law_open(&laws[l], l ? entry->compare.items[l - 1] : entry->law, error);
   fine = fine && laws_compare(laws, count, table, &(struct compare_options){.fit = *options}, comparison, error);
-  if (fine && report) {
-    comparison_print(comparison, report);
-    fprintf(report, "\n");
-  }
   for (size_t l = 0; l < count; l++) law_free(&laws[l]);
   free(laws);
   return fine ? true : error_context(error, "compare");
+}
+
+static void tell_comparison(const struct fit_result *result, FILE *report) {
+  if (!result->comparison || !report) return;
+  if (result->by) fprintf(report, "%s = %s: ", result->by, result->part);
+  comparison_print(result->comparison, report);
+  fprintf(report, "\n");
 }
 
 // The held-out error of every resample: its coefficients, on held-out rows drawn with replacement.
@@ -161,6 +165,7 @@ static void keep_fitted(struct fitted_list *list, const struct fitted *fitted) {
 struct entry_fit {
   const struct fitting *fitting;
   const struct spec_fit *entry;
+  const char *where;  // besides the entry's own
   struct fit_options options;
   struct law law;
   struct table table;
@@ -191,13 +196,32 @@ static bool fit_whole(struct entry_fit *made, struct fitted_list *list, struct e
     fputc('\n', options->report);
   }
   if (fine && made->entry->compare.count)
-    fine = compare_laws(made->entry, &made->options, &made->table, &fitted.result, options->report, error);
+    fine = compare_laws(made->entry, &made->options, &made->table, &fitted.result, error);
+  if (fine) tell_comparison(&fitted.result, options->report);
   fine = fine && put_result(made->fitting, made->entry, &fitted.result, error);
   if (fine)
     keep_fitted(list, &fitted);
   else
     fit_result_free(&fitted.result);
   return fine;
+}
+
+// The laws of the entry's `compare` on the rows of one value. Where one of them cannot be fitted there, that is a
+// warning of the value's fit.
+static bool compare_part(const struct entry_fit *made, struct fit_result *result, struct error *error) {
+  struct table own = {0};
+  struct fit_notes notes = {0};
+  struct error inner = {0};
+  if (!fit_entry_table(made->fitting->spec, made->entry, made->where, made->fitting->store, &own, &notes, error))
+    return false;
+  table_keep_part(&own, made->options.by, result->part);
+  if (!compare_laws(made->entry, &made->options, &own, result, &inner)) {
+    fit_result_warn(result, "no comparison: %s", inner.text);
+    comparison_free(result->comparison);
+    result->comparison = NULL;
+  }
+  table_free(&own);
+  return true;
 }
 
 // One fit for each value of the entry's column.
@@ -209,13 +233,15 @@ static bool fit_by(struct entry_fit *made, struct fitted_list *list, struct erro
   struct fitted *fitted = memory_get((parts.count + 1) * sizeof *fitted);
   for (size_t i = 0; i < parts.count && fine; i++) {
     fitted[i].result = parts.results[i];
-    fine = complete(made, &fitted[i], error);
+    fine = complete(made, &fitted[i], error) &&
+           (!made->entry->compare.count || compare_part(made, &fitted[i].result, error));
     parts.results[i] = fitted[i].result;  // what was added to it
   }
   if (fine && options->report) {
     fit_parts_print(&parts, &made->law, options->report);
     fputc('\n', options->report);
   }
+  for (size_t i = 0; i < parts.count && fine; i++) tell_comparison(&parts.results[i], options->report);
   for (size_t i = 0; i < parts.left_out_count && fine && !options->report; i++)
     fprintf(stderr, "isoloss: fit %s: %s %s is left out: %s\n", made->entry->name, made->options.by,
             parts.left_out[i].row, parts.left_out[i].reason);
@@ -237,13 +263,10 @@ static bool fit_one_entry(const struct fitting *fitting, const struct spec_fit *
   bool other = options->law && strcmp(options->law, own->name) != 0;
   const struct spec_fit merged = fit_entry_merged(own, said, other ? options->law : NULL);
   const char *where = options->overrides ? options->overrides->where : NULL;
-  struct entry_fit made = {fitting, &merged, .options = fit_entry_options(&merged, options->overrides)};
+  struct entry_fit made = {fitting, &merged, where, .options = fit_entry_options(&merged, options->overrides)};
   if (options->as) made.options.name = options->as;
   bool fine = law_open(&made.law, merged.law, error) &&
               fit_entry_table(fitting->spec, &merged, where, fitting->store, &made.table, &made.notes, error);
-  if (fine && made.options.by && merged.compare.count)
-    fine =
-        error_set(error, EXIT_USAGE_ERROR, "by and compare do not go together: laws are compared on one set of runs");
   fine = fine && (made.options.by ? fit_by(&made, list, error) : fit_whole(&made, list, error));
   if (!fine) error_context(error, "fit %s", merged.name);
   table_free(&made.table);

@@ -1,6 +1,7 @@
 // See export.h.
 #include "runner/fits/export.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -38,24 +39,55 @@ static void describe(const struct law *law, const struct fit_result *result, str
   text_add(about, "Written by isoloss fit --export.\n");
 }
 
-bool fit_export(const struct law *law, const struct fit_result *result, const char *language, const char *path,
-                struct error *error) {
+// The characters of a name that identifiers keep; the others are alike.
+static bool same_identifier(const char *a, const char *b) {
+  for (; *a && *b; a++, b++) {
+    bool own = isalnum((unsigned char)*a), other = isalnum((unsigned char)*b);
+    if (own != other || (own && *a != *b)) return false;
+  }
+  return *a == *b;
+}
+
+// The fit's name, told apart from those before it; of one by a column without its last bracket, for identifiers.
+static const char *export_name_of(struct arena *arena, const struct fit_result *results, size_t place,
+                                  enum export_language language) {
+  const char *name = results[place].name;
+  int alike = 1, length = (int)strlen(name);
+  if (language == EXPORT_LATEX) return name;
+  if (results[place].by && length && name[length - 1] == ']') length--;
+  for (size_t i = 0; i < place; i++) alike += same_identifier(results[i].name, name);
+  if (alike > 1) return arena_format(arena, "%.*s_%d", length, name, alike);
+  return arena_format(arena, "%.*s", length, name);
+}
+
+bool fit_export(const struct law *law, const struct fit_result *results, size_t count, const char *language,
+                const char *path, struct error *error) {
   enum export_language wanted;
-  struct text about = {0}, out = {0};
+  struct text out = {0};
+  struct arena arena = {0};
   bool fine = export_parse(language, &wanted, error);
   if (!fine) error_context(error, "fit: --export");
-  if (fine) {
-    describe(law, result, &about);
+  for (size_t i = 0; i < count && fine; i++) {
+    const struct fit_result *result = &results[i];
     const struct exported fitted = {result->coefficients, result->coefficient_count, result->derived,
                                     result->derived_count};
-    fine = law_export(law, &fitted, wanted, result->name, text_string(&about), &out, error);
+    struct text about = {0};
+    if (result->by) text_format(&about, "%s = %s.\n", result->by, result->part);
+    describe(law, result, &about);
+    if (i) text_char(&out, '\n');
+    fine =
+        law_export(law, &fitted, wanted, export_name_of(&arena, results, i, wanted), text_string(&about), &out, error);
+    text_free(&about);
   }
   if (fine && path)
     fine = file_write_atomic(path, out.bytes, out.length, error);
   else if (fine)
     fputs(text_string(&out), stdout);
-  for (size_t i = 0; fine && i < result->warning_count; i++) fprintf(stderr, "warning: %s\n", result->warnings[i]);
-  text_free(&about);
+  for (size_t i = 0; fine && i < count; i++)
+    for (size_t k = 0; k < results[i].warning_count; k++)
+      fprintf(stderr, "warning: %s%s%s\n", results[i].by ? results[i].name : "", results[i].by ? ": " : "",
+              results[i].warnings[k]);
+  arena_free(&arena);
   text_free(&out);
   return fine;
 }

@@ -253,9 +253,6 @@ static void read_fit(struct spec_reader *reader, const struct node *node, struct
   if (fit->best_by.text && !fit->best_over.count)
     node_error(node_find(node, "best_by"), reader->diagnostics, "best_over: [train.lr]",
                "best_by says by what best_over takes the best, and there is no best_over");
-  if (fit->by && fit->compare.count)
-    node_error(node_find(node, "by"), reader->diagnostics, NULL,
-               "by and compare do not go together: laws are compared on one set of runs");
   for (size_t i = 0; i < fit->best_over.count; i++)
     for (size_t j = 0; j < fit->average_over.count; j++)
       if (strcmp(fit->best_over.items[i], fit->average_over.items[j]) == 0)

@@ -76,7 +76,28 @@ def one_ratio():
 
 
 @case
-def negative_losses():
+def collinear():
+    """Two coefficients of one column: their sum is found, its parts are the smallest that make it, and neither is told."""
+    found = {}
+    for name, formula in (("one", "a + b * N"), ("two", "a + b * N + c * N"), ("three", "a + b * N + c * N - d * N")):
+        starts = {"a": "[1]", "b": "[-1, 1]", "c": "[-1, 1]", "d": "[1]"}
+        used = [key for key in "abcd" if key in formula]
+        write(name + ".yaml", "law: %s\nformula: '%s'\nparameters: {%s}\n" % (name, formula, ", ".join(
+            "%s: {starts: %s}" % (key, starts[key]) for key in used)))
+        found[name] = fit(table("plain.csv", "N,D,loss", PLAIN), "--law", "./%s.yaml" % name, "--group", "none", resamples=0)
+    for name, used, share in (("two", "bc", 2), ("three", "bcd", 3)):
+        one = found[name]
+        check(abs(one["objective"] / found["one"]["objective"] - 1) < 1e-9, name + ": the minimum", one["objective"])
+        check(not told(one, "stationarity test"), name + ": and no doubt of it", one["warnings"])
+        check(told(one, "can be changed together"), name + ": what is open is named", one["warnings"])
+        undetermined(one, *used)
+        for key in used:
+            size = found["one"]["parameters"]["b"]["value"] / share * (-1 if key == "d" else 1)
+            check(abs(one["parameters"][key]["value"] / size - 1) < 1e-6, name + ": the smallest " + key, one["parameters"])
+
+
+@case
+def all_negative():
     """Losses that are all negative: the reason once, with its count, and what takes such rows."""
     rows = ["%.0f,%.0f,%.5f" % (n, d, noisy(n, d) - 9) for n, d in GRID]
     err = refused(table("negative.csv", "N,D,loss", rows))
@@ -666,6 +687,18 @@ def by_the_values_of_a_column():
     page = open(os.path.join(harness.scratch, "by.html")).read()
     rows = re.findall(r"line \d+</td>.*?([+-]\d+\.\d\d) %</td>", page)
     check(len(rows) >= 40 and sum(abs(float(off)) < 1.5 for off in rows) >= 40, "each row has its own fit's residual", rows)
+    kinds = ((0, "2:4"), (0.1, "2.4"), (0.2, "none"))
+    table("kinds.csv", "N,D,loss,kind",
+          ["%.0f,%.0f,%.5f,%s" % (n, d, noisy(n, d) + shift, kind) for shift, kind in kinds for n, d in GRID])
+    code, source, err = run("fit", "kinds.csv", "--by", "kind", "--bootstrap", "0", "--export", "python")
+    check(code == 0, err)
+    space = {}
+    exec(source, space)
+    for kind, name in (("2:4", "chinchilla_2_4"), ("2.4", "chinchilla_2_4_2"), ("none", "chinchilla_none")):
+        at = json.loads(run("predict", "kinds.csv", "--by", "kind", "--bootstrap", "0", "--at", "kind=%s,N=2e8,D=4e9" % kind,
+                            "--json").out)[0]["points"][0]["loss"]["value"]
+        exported = space[name](2e8, 4e9)
+        check(abs(exported / at - 1) < 1e-12, kind + ": a function for each value", exported, at)
 
 
 @case

@@ -110,40 +110,82 @@ static const char two_stages[] =
     "  - {name: dense, where: \"baseline(format)\", free: [E, A, B, alpha, beta]}\n"
     "  - {name: formats, where: \"not baseline(format)\", free: [eff]}\n";
 
-// The same of a law fitted in stages: what the second stage holds has an error too.
-static void stages(void) {
-  struct law law;
-  size_t judged = 0, held = 0;
-  if (!parse_law(&law, two_stages)) return;
-  for (uint64_t seed = 0; seed < 40; seed++) {
-    struct table table;
-    struct fit_result result;
-    struct text text = {0};
-    text_add(&text, "N,D,format,loss\n");
-    for (int i = 0; i < 6; i++)
-      for (int j = 0; j < 10; j++) {
-        bool dense = j < 4;
-        double n = 1e6 * pow(2.5, i), d = 2e7 * pow(4, j % 5), normal[2], eff = dense ? 1 : j % 2 ? 0.6 : 0.3;
-        random_normal_pair(300 + seed, 1, 0, (uint64_t)(i * 10 + j), normal);
-        text_format(&text, "%.17g,%.17g,%s,%.17g\n", n, d,
+// Rows of a law fitted in stages: a format of its own at every size and duration; with `runs`, each is a checkpoint of
+// a run, and shares an offset with the others of it.
+static bool staged_rows(struct table *table, bool runs, uint64_t seed) {
+  struct text text = {0};
+  text_add(&text, "N,D,format,run,loss\n");
+  for (int i = 0; i < 6; i++)
+    for (int j = 0; j < 10; j++) {
+      bool dense = j < 4;
+      double n = 1e6 * pow(2.5, i), d = 2e7 * pow(4, j % 5), normal[2], eff = dense ? 1 : j % 2 ? 0.6 : 0.3;
+      int copies = runs ? 4 : 1;
+      for (int copy = 0; copy < copies; copy++) {
+        double shared[2];
+        random_normal_pair(300 + seed, 1, 0, (uint64_t)((i * 10 + j) * 4 + copy), normal);
+        random_normal_pair(900 + seed, 1, 0, (uint64_t)(i * 10 + j), shared);
+        double off = runs ? 0.003 * shared[0] + 0.0005 * normal[0] : 0.003 * normal[0];
+        text_format(&text, "%.17g,%.17g,%s,r%d,%.17g\n", n, d * (1 + 0.1 * copy),
                     dense   ? "none"
                     : j % 2 ? "a"
                             : "b",
-                    (1.7 + 400 / pow(n * eff, 0.34) + 900 / pow(d, 0.31)) * exp(0.003 * normal[0]));
+                    i * 10 + j, (1.7 + 400 / pow(n * eff, 0.34) + 900 / pow(d * (1 + 0.1 * copy), 0.31)) * exp(off));
       }
-    if (!CHECK(parse_table(&table, text_string(&text))) ||
-        !run_fit(&law, &table, &(struct fit_options){.bootstrap = 0, .threads = 2, .group = "none"}, &result))
-      return;
-    for (size_t i = 0; i < result.rollouts.error_count; i++) {
-      judged += result.rollouts.errors[i].judged;
-      held += result.rollouts.errors[i].held;
     }
-    fit_result_free(&result);
-    table_free(&table);
-    text_free(&text);
+  bool fine = CHECK(parse_table(table, text_string(&text)));
+  text_free(&text);
+  return fine;
+}
+
+// The same of a law fitted in stages: what the second stage holds has an error too. And where rows share runs.
+static void stages(void) {
+  struct law law;
+  if (!parse_law(&law, two_stages)) return;
+  for (int runs = 0; runs < 2; runs++) {
+    size_t judged = 0, held = 0;
+    for (uint64_t seed = 0; seed < (runs ? 24 : 40); seed++) {
+      struct table table;
+      struct fit_result result;
+      if (!staged_rows(&table, runs, seed) ||
+          !run_fit(&law, &table, &(struct fit_options){.bootstrap = 0, .threads = 2, .group = runs ? "run" : "none"},
+                   &result))
+        return;
+      for (size_t i = 0; i < result.rollouts.error_count; i++) {
+        judged += result.rollouts.errors[i].judged;
+        held += result.rollouts.errors[i].held;
+        CHECK(!result.rollouts.errors[i].judged == !!result.rollouts.errors[i].no_interval);
+      }
+      fit_result_free(&result);
+      table_free(&table);
+    }
+    printf("# in stages%s %zu of %zu intervals held\n", runs ? ", of runs," : "", held, judged);
+    CHECK(judged > 2000 && (double)held > (runs ? 0.9 : 0.92) * (double)judged && (double)held < 0.98 * (double)judged);
   }
-  printf("# in stages %zu of %zu intervals held\n", held, judged);
-  CHECK(judged > 2000 && (double)held > 0.92 * (double)judged && (double)held < 0.98 * (double)judged);
+  law_free(&law);
+}
+
+// Few groups leave no interval, and the reason is told with the errors.
+static void few_groups(void) {
+  struct law law;
+  struct table table;
+  struct fit_result result;
+  struct arena arena = {0};
+  size_t told = 0;
+  if (!load_law(&law, "chinchilla")) return;
+  make_rows(&table, 0.003, INFINITY, 7);
+  if (!run_fit(&law, &table, &(struct fit_options){.bootstrap = 0, .threads = 2, .starts = 30, .group = "N"}, &result))
+    return;
+  for (size_t i = 0; i < result.rollouts.error_count; i++) {
+    const struct rollout_errors *errors = &result.rollouts.errors[i];
+    if (errors->judged) continue;
+    told++;
+    CHECK(errors->no_interval &&
+          strstr(rollout_errors_sentence(&arena, errors), "without intervals: too few groups of rows ("));
+  }
+  CHECK(told > 0);
+  arena_free(&arena);
+  fit_result_free(&result);
+  table_free(&table);
   law_free(&law);
 }
 
@@ -264,6 +306,7 @@ int main(void) {
   RUN(cuts);
   RUN(intervals);
   RUN(stages);
+  RUN(few_groups);
   RUN(breaks);
   RUN(not_known);
   RUN(documents);

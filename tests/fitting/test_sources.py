@@ -142,9 +142,16 @@ def by_the_values_of_a_column():
     check(code in (0, 1) and 'claim compute.gamma["32"] > 0: held' in words and 'claim gamma["32"] > 1e9: not held' in words,
           out, err)
     check('claim gamma["33"] > 0: undecided (fit compute is made by model.width, and has gamma for 16, 32, 48' in words, out)
-    write("both.yaml", text.replace("by: model.width", "by: model.width, compare: [kaplan]"))
-    code, out, err = run("check", "both.yaml")
-    check(code == 2 and "by and compare do not go together" in err, code, err)
+    write("line.yaml", """law: line
+formula: "c - d * log(flops)"
+parameters: {c: {starts: [1, 10]}, d: {starts: [0.1, 1]}}
+""")
+    write("both.yaml", text.replace("by: model.width", "by: model.width, compare: [./line.yaml]"))
+    fits = json.loads(run("fit", "both.yaml", "--json").out)
+    check([sorted(law["law"] for law in one["comparison"]["laws"]) for one in fits] == [["line", "power-law"]] * 3 and
+          all(one["comparison"]["rows"] == 6 for one in fits), "laws compared on the rows of each value", fits)
+    code, out, err = run("fit", "both.yaml")
+    check(code == 0 and all("model.width = %d: 2 laws on the same 6 rows" % width in out for width in (16, 32, 48)), out, err)
 
 
 @case
