@@ -32,6 +32,20 @@ static void fill_row(struct table *table, size_t row, const struct store_rows *r
   if (id.kind == VALUE_TEXT) table_name_row(table, row, id.text);
 }
 
+// A seed of a later stage that is each run's own seed says nothing that `seed` does not: runs that differ in the seed
+// alone differ in it too.
+static void follow_seeds(struct table *table) {
+  int seed = table_find(table, "seed");
+  for (size_t c = 0; c < table->column_count && seed >= 0; c++) {
+    struct table_column *column = &table->columns[c];
+    if (column->role != ROLE_SETTING || column->kind != COLUMN_NUMBER || !ends_with(column->name, ".seed")) continue;
+    bool follows = true;
+    for (size_t row = 0; row < table->row_count; row++)
+      follows &= isnan(column->numbers[row]) || column->numbers[row] == table->columns[seed].numbers[row];
+    if (follows) column->role = ROLE_UNKNOWN;
+  }
+}
+
 static bool fill(struct table *table, const struct spec *spec, struct store *store, struct error *error) {
   struct run_query query = {.experiment = spec->name, .state = run_state_name(RUN_DONE)};
   struct store_rows *rows = store_runs(store, &query, error);
@@ -50,6 +64,7 @@ static bool fill(struct table *table, const struct spec *spec, struct store *sto
   }
   table_resize(table, count);
   store_rows_close(rows);
+  follow_seeds(table);
   return !error->code;
 }
 

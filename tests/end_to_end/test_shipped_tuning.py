@@ -30,6 +30,12 @@ def claims_are_judged():
     verdicts = dict(re.findall(r"^claim (.*): (held|not held|undecided) \(", told.out, re.M))
     check(len(verdicts) == 11, "each of them", told.out)
 
+    # A further training's seed is the run's: seeds are averaged over, and their noise is that of seeds.
+    counts = re.findall(r"^  (\d+) rows of runs of halo-small.*?(\d+) rows\s+before\s+best_over", told.out, re.M | re.S)
+    check(len(counts) == 2 and all(int(before) == 2 * int(after) for after, before in counts), "means over two seeds", counts)
+    noises = [float(noise) for noise in re.findall(r"seed noise of a run (\S+) %", told.out)]
+    check(noises and min(noises) > 1e-6, "noise of seeds", noises)
+
     def verdict_of(*parts):
         found = [verdict for claim, verdict in verdicts.items() if all(part in claim for part in parts)]
         check(len(found) == 1, "one claim of " + " ".join(parts), found)
