@@ -64,7 +64,7 @@ def worker_of(folder):
 @case
 def who_is_asked_to_stop_by_others_has_not_crashed():
     head = SPEC.replace("evals: 1,", "evals: 1, log_steps: 1,")
-    spec = write("asked.yaml", head % ("asked", "train.steps: [1500]"))
+    spec = write("asked.yaml", head % ("asked", "train.steps: [6000]"))
     run("run", "-q", spec, home="undisturbed", code=0)
     whole = select("undisturbed", "SELECT id, loss FROM runs")
     # Of signals that batch systems send before they end a job, to the worker and to its group; without a try to spare.
