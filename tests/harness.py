@@ -18,8 +18,9 @@ import tempfile
 import time
 import traceback
 
-# A shell's background job ignores SIGINT, which the programs under test would inherit and keep to.
+# A shell's background job ignores SIGINT, what nohup starts SIGHUP: the programs under test would inherit and keep to that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 program = os.path.abspath(sys.argv[1])
 _folder = tempfile.TemporaryDirectory(prefix="isoloss-test-")
 scratch = _folder.name
