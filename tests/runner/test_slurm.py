@@ -2,6 +2,7 @@
 
 test_slurm.py ISOLOSS: ISOLOSS is the front; isoloss-train stands beside it. Prints TAP.
 """
+import contextlib
 import json
 import os
 import re
@@ -490,8 +491,9 @@ def signal_that_comes_twice_at_once_is_one():
     until(lambda: any(event["event"] == "step" for event in events()), "it trains")
     trainer = events()[0]["pid"]
     os.kill(trainer, signal.SIGTERM)
-    time.sleep(0.01)
-    os.kill(trainer, signal.SIGTERM)
+    time.sleep(0.002)
+    with contextlib.suppress(ProcessLookupError):  # on a fast machine it has stopped already
+        os.kill(trainer, signal.SIGTERM)
     sweep.send_signal(signal.SIGTERM)
     sweep.communicate(timeout=60)
     last = events()[-1]
