@@ -30,6 +30,26 @@ void keeper_signals(void) {
   sigaction(SIGUSR1, &action, NULL);
 }
 
+// ---- a lease that is lost ----
+
+static volatile sig_atomic_t frozen;
+
+static void freeze(int number) {
+  frozen = 1;
+  for (;;) pause();
+}
+
+// The coordinator, on the thread that started the keeper, does nothing more: it would start again what is ended.
+static void freeze_coordinator(const struct keeper *keeper) {
+  enum { PATIENCE = 200 };
+  const struct timespec pause_time = {.tv_nsec = 10 * 1000 * 1000};
+  struct sigaction action = {.sa_handler = freeze};
+  sigfillset(&action.sa_mask);
+  sigaction(SIGRTMIN, &action, NULL);
+  pthread_kill(keeper->coordinator, SIGRTMIN);
+  for (int i = 0; i < PATIENCE && !frozen; i++) nanosleep(&pause_time, NULL);
+}
+
 // Hands what the runs' folders ask to the coordinator, which follows the marks of its store.
 static void follow_marks(const struct keeper *keeper, enum run_mark *known, struct store **store) {
   for (size_t i = 0; i < keeper->count; i++) {
@@ -64,6 +84,7 @@ static void *keep(void *argument) {
     beat = now;
     if (lease_beat(keeper->lease)) continue;
     // Somebody believes us dead and goes on with our runs: nothing more may be written to them.
+    freeze_coordinator(keeper);
     worker_end_orphans(keeper->home);
     fprintf(stderr, "another job has taken over this task: everything is ended at once\n");
     _exit(EXIT_ENVIRONMENT);
@@ -78,6 +99,7 @@ bool keeper_start(struct keeper *keeper, struct error *error) {
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);  // signals are the coordinator's
   atomic_init(&keeper->ending, false);
+  keeper->coordinator = pthread_self();
   int code = pthread_create(&keeper->thread, NULL, keep, keeper);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   return code == 0 || error_set(error, EXIT_ENVIRONMENT, "cannot start a thread");

@@ -16,7 +16,7 @@ struct keeper {
   double deadline;  // seconds since 1970, when the runs are asked to stop; 0: none
   bool time_over;   // they were, for this or by SIGUSR1
   // its own
-  pthread_t thread;
+  pthread_t thread, coordinator;
   atomic_bool ending;
 };
 
