@@ -164,6 +164,14 @@ bool folder_make(const char *path, struct error *error) {
   return true;
 }
 
+char *folder_temporary(struct arena *arena, const char *name, struct error *error) {
+  const char *parent = getenv("TMPDIR");
+  char *path = arena_format(arena, "%s/%s-XXXXXX", parent && *parent ? parent : "/tmp", name);
+  if (mkdtemp(path)) return path;
+  error_set_errno(error, EXIT_ENVIRONMENT, "cannot make the folder %s", path);
+  return NULL;
+}
+
 // What is done with an entry of an open folder; `path` is for messages.
 typedef bool entry_function(int parent, const char *name, const char *path, double *bytes, struct error *error);
 

@@ -19,7 +19,9 @@ bool file_read_at(int file, const char *path, void *bytes, size_t length, int64_
 // A device or pipe at PATH is written into.
 bool file_write_atomic(const char *path, const void *bytes, size_t length, struct error *error);
 bool file_exists(const char *path);
-bool folder_make(const char *path, struct error *error);    // with parents; fine when it is there
+bool folder_make(const char *path, struct error *error);  // with parents; fine when it is there
+// A new folder of this process's own in $TMPDIR or /tmp, whose name begins so; in the arena. NULL on error.
+char *folder_temporary(struct arena *arena, const char *name, struct error *error);
 bool folder_remove(const char *path, struct error *error);  // with everything in it; fine when it is not there
 // Bytes of the files in it and below, what links lead to apart; 0 when it is not there.
 bool folder_bytes(const char *path, double *bytes, struct error *error);

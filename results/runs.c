@@ -67,6 +67,17 @@ const char *store_nearest_experiment(struct store *store, struct arena *arena, c
   return nearest_name(name, names, count);
 }
 
+bool store_experiment_expect(struct store *store, const char *name, struct error *error) {
+  bool exists;
+  if (!store_experiment_exists(store, name, &exists, error)) return false;
+  if (exists) return true;
+  struct arena arena = {0};
+  error_set(error, EXIT_USAGE_ERROR, "'%s' is no experiment of the store", name);
+  error_hint(error, store_nearest_experiment(store, &arena, name), " (isoloss status lists them)");
+  arena_free(&arena);
+  return false;
+}
+
 static void write_value(struct json_writer *json, const struct run_field *field, struct value value) {
   json_key(json, field->path);
   switch (value.kind) {

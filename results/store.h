@@ -59,6 +59,8 @@ bool store_experiment_put(struct store *store, const struct experiment_record *e
 bool store_experiment_set_runs(struct store *store, const char *name, const char *const *ids, size_t count,
                                struct error *error);
 bool store_experiment_exists(struct store *store, const char *name, bool *exists, struct error *error);
+// False with an error where it does not: bad usage, with the nearest name.
+bool store_experiment_expect(struct store *store, const char *name, struct error *error);
 // How an experiment of the store stands to a list of runs.
 struct experiment_view {
   size_t done, ended, there;  // of the list: finished; ended without a loss; in the store at all

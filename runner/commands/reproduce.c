@@ -3,7 +3,6 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "runner/commands.h"
 
@@ -106,15 +105,6 @@ static void print_json(const struct reproduction *r) {
   text_free(&text);
 }
 
-// A folder that is removed again, unless the caller named one.
-static char *make_home(struct arena *arena, struct error *error) {
-  const char *folder = getenv("TMPDIR");
-  char *home = arena_format(arena, "%s/isoloss-reproduce-XXXXXX", folder && *folder ? folder : "/tmp");
-  if (mkdtemp(home)) return home;
-  error_set_errno(error, EXIT_ENVIRONMENT, "cannot make the folder %s", home);
-  return NULL;
-}
-
 static bool find_run(const char *prefix, struct arena *arena, char **id, struct error *error) {
   struct store *store = store_open_home(STORE_READ, error);
   *id = store ? store_run_find(store, arena, prefix, error) : NULL;
@@ -149,7 +139,9 @@ void command_reproduce(struct command_line *line) {
     error_set(&line->error, EXIT_USAGE_ERROR, "%s is there already: remove it first, or give another name", keep);
     return;
   }
-  char *home = keep ? path_canonical(&line->arena, keep) : make_home(&line->arena, &line->error);
+  // Without a name the folder is removed again.
+  char *home =
+      keep ? path_canonical(&line->arena, keep) : folder_temporary(&line->arena, "isoloss-reproduce", &line->error);
   if (!home) return;
   if (reproduce_run(id, home, quiet || json, &result, &line->error)) {
     line->code = reproduction_same(&result) ? EXIT_DONE : EXIT_RUNS_FAILED;

@@ -3,9 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/signalfd.h>
-#include <unistd.h>
 
+#include "base/signals.h"
 #include "runner/commands.h"
 #include "runner/live/server.h"
 
@@ -31,14 +30,10 @@ static bool token_is_plain(const char *token) {
 }
 
 static void serve(const struct server_options *options, struct error *error) {
-  sigset_t wanted, before;
-  sigemptyset(&wanted);
-  sigaddset(&wanted, SIGINT);
-  sigaddset(&wanted, SIGTERM);
-  sigaddset(&wanted, SIGHUP);
-  sigprocmask(SIG_BLOCK, &wanted, &before);  // before there is another thread, which has this mask too
+  struct signal_watch signals;
+  int port;
+  signal_watch_begin(&signals, 0);
   signal(SIGPIPE, SIG_IGN);
-  int signals = signalfd(-1, &wanted, SFD_CLOEXEC), port;
   struct server *server = server_begin(options, &port, error);
   if (server) {
     bool six = strchr(options->address, ':') != NULL;
@@ -46,15 +41,11 @@ static void serve(const struct server_options *options, struct error *error) {
            options->token ? "?token=" : "", options->token ? options->token : "");
     fflush(stdout);
     fprintf(stderr, "shows %s; Ctrl-C ends it\n", options->home);
-    server_follow(server, signals);
-    // A signal that waits would end us when it may come again.
-    const struct timespec none = {0};
-    while (sigtimedwait(&wanted, NULL, &none) > 0) continue;
+    server_follow(server, signals.descriptor);
     server_end(server);
   }
-  close(signals);
   signal(SIGPIPE, SIG_DFL);
-  sigprocmask(SIG_SETMASK, &before, NULL);
+  signal_watch_end(&signals);
 }
 
 void command_serve(struct command_line *line) {

@@ -1,12 +1,12 @@
 // isoloss stream: what is new in an experiment, for other people's programs.
 #include <math.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "base/signals.h"
 #include "runner/commands.h"
 #include "runner/execute/home_lock.h"
 #include "runner/live/tensorboard.h"
@@ -105,28 +105,33 @@ static void collect(const char *home) {
   slurm_status_free(&slurm);
 }
 
-static bool look(const char *experiment, struct stream *stream, struct tensorboard *board,
-                 const struct stream_taker *taker, size_t *open, size_t *stopped, struct error *error) {
+// Where what is new goes: event files, or lines.
+struct output {
+  const char *experiment, *folder;  // folder NULL: lines
+  struct tensorboard *board;        // opened once the experiment is known to be there
+  struct lines lines;
+  struct stream stream;
+};
+
+static bool give(struct output *output, struct store *store, size_t *open, size_t *stopped, struct error *error) {
+  if (output->folder) {
+    if (!output->board) output->board = tensorboard_open(output->folder, output->experiment, error);
+    if (!output->board || !tensorboard_take(output->board, store, STREAM_DUE, error)) return false;
+    *open = tensorboard_open_runs(output->board, stopped);
+    return true;
+  }
+  const struct stream_taker taker = {&output->lines, NULL, put_point, put_state};
+  if (!stream_take(&output->stream, store, STREAM_DUE, &taker, error)) return false;
+  *open = output->stream.open;
+  *stopped = output->stream.stopped;
+  return fflush(stdout) == 0 || error_set_errno(error, EXIT_ENVIRONMENT, "cannot write to standard output");
+}
+
+static bool look(struct output *output, size_t *open, size_t *stopped, struct error *error) {
   struct store *store = store_open_home(STORE_READ, error);
-  bool exists = true;
-  bool fine = store && store_experiment_exists(store, experiment, &exists, error);
-  if (fine && !exists) {
-    struct arena arena = {0};
-    fine = error_set(error, EXIT_USAGE_ERROR, "'%s' is no experiment of the store", experiment);
-    error_hint(error, store_nearest_experiment(store, &arena, experiment), " (isoloss status lists them)");
-    arena_free(&arena);
-  }
-  if (fine && board) {
-    fine = tensorboard_take(board, store, error);
-    *open = tensorboard_open_runs(board, stopped);
-  } else if (fine) {
-    fine = stream_take(stream, store, STREAM_ALL, taker, error);
-    *open = stream->open;
-    *stopped = stream->stopped;
-  }
+  bool fine =
+      store && store_experiment_expect(store, output->experiment, error) && give(output, store, open, stopped, error);
   store_close(store);
-  if (fine && !board && fflush(stdout) != 0)
-    fine = error_set_errno(error, EXIT_ENVIRONMENT, "cannot write to standard output");
   return fine;
 }
 
@@ -137,44 +142,23 @@ static bool asked_to_end(int signals, double seconds) {
   return poll(&end, 1, (int)(seconds * 1000)) > 0 && read(signals, &taken, sizeof taken) > 0;
 }
 
-static void stream(const char *experiment, const char *home, const char *folder, bool csv, bool follow, double interval,
-                   struct error *error) {
-  struct lines lines = {.csv = csv};
-  struct stream stream = {.experiment = experiment};
-  const struct stream_taker taker = {&lines, NULL, put_point, put_state};
-  struct tensorboard *board = NULL;
-  sigset_t wanted, before;
-  sigemptyset(&wanted);
-  sigaddset(&wanted, SIGINT);
-  sigaddset(&wanted, SIGTERM);
-  sigaddset(&wanted, SIGHUP);
-  sigprocmask(SIG_BLOCK, &wanted, &before);
-  int signals = signalfd(-1, &wanted, SFD_CLOEXEC);
+static void stream(struct output *output, const char *home, bool follow, double interval, struct error *error) {
+  struct signal_watch signals;
   size_t open = 0, stopped = 0;
-  bool first = true;
-  double collected = 0;
+  double collected = -INFINITY;
+  signal_watch_begin(&signals, 0);
   do {
-    if (follow && (first || clock_seconds() > collected + COLLECT_SECONDS)) {
+    if (follow && clock_seconds() > collected + COLLECT_SECONDS) {
       collect(home);
       collected = clock_seconds();
     }
-    if (!look(experiment, &stream, board, &taker, &open, &stopped, error)) break;
-    // A name that is none is told before a folder is made for it.
-    if (first && folder &&
-        (!(board = tensorboard_open(folder, experiment, error)) ||
-         !look(experiment, &stream, board, &taker, &open, &stopped, error)))
-      break;
-    first = false;
-  } while (follow && !over(home, open, stopped) && !asked_to_end(signals, interval));
-  if (board && !error->code) printf("%s\n", folder);
-  // A signal that came meanwhile was for this.
-  const struct timespec none = {0};
-  while (sigtimedwait(&wanted, NULL, &none) > 0) continue;
-  close(signals);
-  sigprocmask(SIG_SETMASK, &before, NULL);
-  tensorboard_close(board);
-  stream_free(&stream);
-  text_free(&lines.text);
+  } while (look(output, &open, &stopped, error) && follow && !over(home, open, stopped) &&
+           !asked_to_end(signals.descriptor, interval));
+  if (output->folder && !error->code) printf("%s\n", output->folder);
+  signal_watch_end(&signals);
+  tensorboard_close(output->board);
+  stream_free(&output->stream);
+  text_free(&output->lines.text);
 }
 
 void command_stream(struct command_line *line) {
@@ -196,7 +180,6 @@ void command_stream(struct command_line *line) {
       1, 1, "one experiment"};
   if (!command_begin(line, &usage, options)) return;
   const char *home = isoloss_home(&line->arena);
-  struct lines head = {.csv = csv};
   if (csv && folder)
     error_set(&line->error, EXIT_USAGE_ERROR, "stream: --csv and --tensorboard exclude each other");
   else if (!(interval >= 0.1 && interval <= 3600))
@@ -204,7 +187,11 @@ void command_stream(struct command_line *line) {
   else if (!store_exists_home())
     error_set(&line->error, EXIT_ENVIRONMENT, "nothing has run yet: there is no database in %s", home);
   else {
-    if (!folder) put_head(&head);
-    stream(line->arguments[0], home, folder, csv, follow, interval, &line->error);
+    struct output output = {.experiment = line->arguments[0],
+                            .folder = folder,
+                            .lines = {.csv = csv},
+                            .stream = {.experiment = line->arguments[0]}};
+    if (!folder) put_head(&output.lines);
+    stream(&output, home, follow, interval, &line->error);
   }
 }

@@ -10,6 +10,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "base/signals.h"
 #include "results/store.h"
 #include "runner/commands.h"
 #include "runner/execute/home_lock.h"
@@ -158,16 +159,8 @@ static bool draw(struct view *view, int rows, FILE *out, struct error *error) {
     view->collected_at = clock_seconds();
   }
   struct store *store = store_open_home(STORE_READ, error);
-  bool exists = true;
-  bool fine = store && (!view->experiment || store_experiment_exists(store, view->experiment, &exists, error));
-  if (fine && !exists) {
-    struct arena arena = {0};
-    error_set(error, EXIT_USAGE_ERROR, "'%s' is no experiment of the store", view->experiment);
-    error_hint(error, store_nearest_experiment(store, &arena, view->experiment), " (isoloss status lists them)");
-    arena_free(&arena);
-    fine = false;
-  }
-  fine = fine && draw_experiments(view, store, out, &used, error);
+  bool fine = store && (!view->experiment || store_experiment_expect(store, view->experiment, error)) &&
+              draw_experiments(view, store, out, &used, error);
   if (fine && view->slurm.any) {
     fprintf(out, "Slurm: %s\n", view->slurm.words);
     used++;
@@ -229,16 +222,10 @@ static bool wait_for_key(int signals, double seconds) {
 }
 
 static bool live(struct view *view, double interval, struct error *error) {
-  sigset_t wanted, before;
+  struct signal_watch signals;
   struct termios usual, raw;
   bool keys = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &usual) == 0;
-  sigemptyset(&wanted);
-  sigaddset(&wanted, SIGINT);
-  sigaddset(&wanted, SIGTERM);
-  sigaddset(&wanted, SIGHUP);
-  sigaddset(&wanted, SIGWINCH);
-  sigprocmask(SIG_BLOCK, &wanted, &before);
-  int signals = signalfd(-1, &wanted, SFD_CLOEXEC);
+  signal_watch_begin(&signals, SIGWINCH);
   if (keys) {
     raw = usual;
     raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
@@ -255,13 +242,12 @@ static bool live(struct view *view, double interval, struct error *error) {
     if (out) fclose(out);
     if (fine) show(picture, columns);
     free(picture);
-    go_on = fine && wait_for_key(signals, interval);
+    go_on = fine && wait_for_key(signals.descriptor, interval);
   }
   fputs("\x1b[?25h\x1b[?1049l", stdout);
   fflush(stdout);
   if (keys) tcsetattr(STDIN_FILENO, TCSANOW, &usual);
-  if (signals >= 0) close(signals);
-  sigprocmask(SIG_SETMASK, &before, NULL);
+  signal_watch_end(&signals);
   return !error->code;
 }
 

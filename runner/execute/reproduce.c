@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "runner/execute/coordinator.h"
+#include "runner/execute/rows.h"
 #include "runner/execute/worker.h"
 
 enum { CHAIN_MOST = 16 };
@@ -224,12 +225,8 @@ static bool compare_rows(struct store *before, struct store *now, struct reprodu
     bool circumstance = column->mixed || column->label || strcmp(column->name, "device") == 0;
     if (!circumstance || x.kind == VALUE_MISSING || y.kind == VALUE_MISSING) continue;
     char numbers[2][32];
-    const char *texts[2];
-    for (int k = 0; k < 2; k++) {
-      struct value value = k ? y : x;
-      if (value.kind == VALUE_NUMBER) number_shortest(value.number, numbers[k]);
-      texts[k] = arena_string(&out->arena, value.kind == VALUE_TEXT ? value.text : numbers[k]);
-    }
+    const char *texts[2] = {arena_string(&out->arena, value_plain(&x, numbers[0])),
+                            arena_string(&out->arena, value_plain(&y, numbers[1]))};
     if (strcmp(texts[0], texts[1]) == 0 || out->circumstance_count == REPRODUCE_NOTES) continue;
     out->circumstances[out->circumstance_count].column = column->name;
     out->circumstances[out->circumstance_count].before = texts[0];

@@ -120,6 +120,13 @@ static const char *number_words(enum run_column_print print, double number, stru
   return arena_format(arena, "%.4g", number);
 }
 
+const char *value_plain(const struct value *value, char number[32]) {
+  if (value->kind == VALUE_TEXT) return value->text;
+  *number = '\0';
+  if (value->kind == VALUE_NUMBER || value->kind == VALUE_BOOLEAN) number_shortest(value->number, number);
+  return number;
+}
+
 const char *value_human(const char *name, const struct value *value, struct arena *arena) {
   const struct run_column *column = run_column_find(name);
   if (value->kind == VALUE_MISSING) return "-";

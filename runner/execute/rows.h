@@ -15,6 +15,8 @@ bool rows_write_csv(struct store_rows *rows, const int *columns, int count, FILE
 // A table with aligned columns; numbers rounded for people, ids cut to 8 characters. *shown gets the number of rows.
 bool rows_write_table(struct store_rows *rows, const int *columns, int count, FILE *out, size_t *shown,
                       struct error *error);
+// The value as text: numbers are the shortest that read back the same; "" for what is missing.
+const char *value_plain(const struct value *value, char number[32]);
 // The value as text for people, as its column is printed (ids are cut, times become durations, bytes units); of a run
 // field, as it was written.
 const char *value_human(const char *name, const struct value *value, struct arena *arena);

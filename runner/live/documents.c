@@ -192,9 +192,8 @@ static bool read_runs(struct store *store, const char *experiment, struct pairin
     for (size_t i = 0; i < count; i++) {
       if (strcmp(settings[i], "format") == 0) continue;
       struct value value = store_rows_get(rows, settings[i]);
-      char number[32] = "";
-      if (value.kind == VALUE_NUMBER || value.kind == VALUE_BOOLEAN) number_shortest(value.number, number);
-      text_format(&setting, "%s\x1f", value.kind == VALUE_TEXT ? value.text : number);
+      char number[32];
+      text_format(&setting, "%s\x1f", value_plain(&value, number));
     }
     struct value format = store_rows_get(rows, "format"), stage = store_rows_get(rows, "stage");
     text_add(&setting, stage.kind == VALUE_TEXT ? stage.text : "");

@@ -21,11 +21,11 @@ struct work {
 };
 
 // Fine where nothing was stored yet: no run has failed either.
-static bool look(struct work *work, struct error *error) {
+static bool look(struct work *work, enum stream_look at, struct error *error) {
   if (!file_exists(work->path)) return work->failures.begun = true;
   struct store *store = store_open(work->path, STORE_READ, error);
-  bool fine = store && (!work->board || tensorboard_take(work->board, store, error)) &&
-              (!work->failures.command || failures_look(&work->failures, store, error));
+  bool fine = store && (!work->board || tensorboard_take(work->board, store, at, error)) &&
+              (!work->failures.command || failures_look(&work->failures, store, at, error));
   store_close(store);
   return fine;
 }
@@ -37,7 +37,7 @@ static int follow(struct work *work, int life) {
     over = poll(&end, 1, INTERVAL) > 0;
     // A store that is being made cannot be read for a moment, a full disk may get room: only the last look counts.
     error_clear(&error);
-    look(work, &error);
+    look(work, over ? STREAM_ALL : STREAM_DUE, &error);
   }
   if (error.code)
     fprintf(stderr, "isoloss: %s: %s\n", work->board ? "TensorBoard's files are not whole" : "--notify", error.text);
@@ -60,7 +60,7 @@ bool follower_begin(struct follower *follower, const struct follower_wishes *wis
   work.path = path_join(&arena, home, "isoloss.db");
   if (wishes->tensorboard && !(work.board = tensorboard_open(wishes->tensorboard, experiment, error))) goto fail;
   // What had failed before is known before anything can fail.
-  if (wishes->notify && !look(&work, error)) goto fail;
+  if (wishes->notify && !look(&work, STREAM_ALL, error)) goto fail;
   if (pipe2(ends, O_CLOEXEC) != 0) {
     error_set_errno(error, EXIT_ENVIRONMENT, "cannot make a pipe");
     goto fail;

@@ -74,9 +74,9 @@ static void send_failures(struct failures *failures) {
   arena_free(&failures->arena);
 }
 
-bool failures_look(struct failures *failures, struct store *store, struct error *error) {
+bool failures_look(struct failures *failures, struct store *store, enum stream_look look, struct error *error) {
   const struct stream_taker taker = {failures, begin_run, NULL, take_state};
-  if (!stream_take(&failures->stream, store, STREAM_ALL, &taker, error)) return false;
+  if (!stream_take(&failures->stream, store, look, &taker, error)) return false;
   failures->begun = true;
   if (failures->count > 0 && (failures->sent_at == 0 || clock_seconds() > failures->sent_at + PAUSE))
     send_failures(failures);

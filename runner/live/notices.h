@@ -14,7 +14,7 @@ struct failures {
 };
 // Looks at the store; tells the command at once of the first ones, and of later ones every ten minutes. An error is the
 // store's; what goes wrong with the command is a line on standard error.
-bool failures_look(struct failures *failures, struct store *store, struct error *error);
+bool failures_look(struct failures *failures, struct store *store, enum stream_look look, struct error *error);
 void failures_free(struct failures *failures);
 
 // Tells the command that isoloss run ended, with which code and error, and waits for it, at most a minute.

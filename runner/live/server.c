@@ -177,18 +177,14 @@ static struct cached *find_cached(struct server *server, const char *what) {
 // An open store with the experiment that was asked for in it. NULL with an error, of which *code says what it is in
 // HTTP.
 static struct store *open_store(const char *experiment, unsigned *code, struct error *error) {
-  bool exists = true;
   *code = MHD_HTTP_SERVICE_UNAVAILABLE;
   if (!store_exists_home()) {
     error_set(error, EXIT_ENVIRONMENT, "nothing has run yet");
     return NULL;
   }
   struct store *store = store_open_home(STORE_READ, error);
-  if (store && experiment && store_experiment_exists(store, experiment, &exists, error) && !exists) {
-    *code = MHD_HTTP_NOT_FOUND;
-    error_set(error, EXIT_USAGE_ERROR, "'%s' is no experiment of the store", experiment);
-  }
-  if (!error->code) return store;
+  if (store && (!experiment || store_experiment_expect(store, experiment, error))) return store;
+  if (error->code == EXIT_USAGE_ERROR) *code = MHD_HTTP_NOT_FOUND;
   store_close(store);
   return NULL;
 }
@@ -425,7 +421,7 @@ void server_follow(struct server *server, int signals) {
     bool with_beat = now > beat + HEARTBEAT_SECONDS;
     if (with_beat) beat = now;
     pthread_mutex_lock(&server->lock);
-    topics_look(&server->topics, server->options.interval, with_beat);
+    topics_look(&server->topics, with_beat);
     for (size_t i = 0; i < server->topics.watcher_count; i++) {
       struct watcher *watcher = server->topics.watchers[i];
       if (!watcher->asleep || !watcher_has_news(watcher)) continue;

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runner/execute/rows.h"
+
 // A run field, or one that a spec declares.
 static bool is_setting(const char *column) { return field_find(column, NULL) || !run_column_find(column); }
 
@@ -30,9 +32,8 @@ static bool read_table(struct table *table, struct store_rows *rows, struct erro
     }
     for (int i = 0; i < table->count; i++) {
       struct value value = store_rows_value(rows, table->columns[i]);
-      char number[32] = "";
-      if (value.kind == VALUE_NUMBER || value.kind == VALUE_BOOLEAN) number_shortest(value.number, number);
-      const char *text = value.kind == VALUE_TEXT ? value.text : number;
+      char number[32];
+      const char *text = value_plain(&value, number);
       // Runs that follow each other mostly share it: most cells are one text.
       if (!last[i] || strcmp(last[i], text) != 0) last[i] = arena_string(&table->arena, text);
       table->cells[table->rows * (size_t)table->count + (size_t)i] = last[i];

@@ -155,9 +155,12 @@ static bool give_points(struct store *store, struct stream_run *run, const struc
 
 bool stream_take(struct stream *stream, struct store *store, enum stream_look look, const struct stream_taker *taker,
                  struct error *error) {
+  enum { SHARE = 200 };
   struct moved moved = {0};
+  double begun = clock_seconds();
+  bool all = look == STREAM_ALL || begun >= stream->next_all;
   stream->looks++;
-  (look == STREAM_ALL ? find_all : find_working)(stream, store, taker, &moved, error);
+  (all ? find_all : find_working)(stream, store, taker, &moved, error);
   for (size_t i = 0; i < moved.count && !error->code; i++) {
     struct stream_run *run = moved.runs[i];
     if (!give_points(store, run, taker, error)) break;
@@ -166,6 +169,8 @@ bool stream_take(struct stream *stream, struct store *store, enum stream_look lo
     run->whole = !is_open(run->state);
   }
   free(moved.runs);
+  double now = clock_seconds();
+  if (all) stream->next_all = now + SHARE * (now - begun);
   return !error->code;
 }
 

@@ -38,14 +38,15 @@ struct stream {
   size_t count, capacity;
   size_t open;  // pending or running, when last looked at
   uint64_t looks;
-  size_t stopped;  // killed: the next isoloss run goes on with them
+  double next_all;  // when all runs are due; monotonic
+  size_t stopped;   // killed: the next isoloss run goes on with them
 };
 
 // Gives what the store has that was not given before, in the spec's order. An experiment that is not in the store has
 // nothing new.
-// STREAM_WORKING looks at runs at work alone, which costs next to nothing in a large store; what was never at work when
-// it looked waits for STREAM_ALL.
-enum stream_look { STREAM_ALL, STREAM_WORKING };
+// STREAM_DUE looks at all runs so seldom that it takes less than half a hundredth of the time, and else at those at
+// work alone, which costs next to nothing in a large store.
+enum stream_look { STREAM_ALL, STREAM_DUE };
 bool stream_take(struct stream *stream, struct store *store, enum stream_look look, const struct stream_taker *taker,
                  struct error *error);
 void stream_free(struct stream *stream);

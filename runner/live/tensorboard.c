@@ -10,6 +10,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "runner/execute/rows.h"
 #include "runner/live/event_file.h"
 #include "runner/live/settings.h"
 
@@ -41,11 +42,8 @@ struct board_run {
 
 static void add_name(struct text *name, const char *axis, const struct value *value) {
   char number[32];
-  const char *text = value->kind == VALUE_TEXT ? value->text : number, *dot = strrchr(axis, '.');
-  if (value->kind == VALUE_NUMBER || value->kind == VALUE_BOOLEAN)
-    number_shortest(value->number, number);
-  else if (value->kind != VALUE_TEXT)
-    return;
+  const char *text = value_plain(value, number), *dot = strrchr(axis, '.');
+  if (value->kind == VALUE_MISSING) return;
   size_t begin = name->length;
   text_format(name, "%s=%s,", dot ? dot + 1 : axis, text);
   // A file's name on any system: letters, digits and few signs.
@@ -245,10 +243,10 @@ struct tensorboard *tensorboard_open(const char *folder, const char *experiment,
   return NULL;
 }
 
-bool tensorboard_take(struct tensorboard *board, struct store *store, struct error *error) {
+bool tensorboard_take(struct tensorboard *board, struct store *store, enum stream_look look, struct error *error) {
   const struct stream_taker taker = {board, begin_run, take_point, take_state};
   board->store = store;
-  return stream_take(&board->stream, store, STREAM_ALL, &taker, error) && write_to(board, NULL, error);
+  return stream_take(&board->stream, store, look, &taker, error) && write_to(board, NULL, error);
 }
 
 size_t tensorboard_open_runs(const struct tensorboard *board, size_t *stopped) {

@@ -5,14 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NEWS_MOST = 1 << 21, SHARE = 200 };
+enum { NEWS_MOST = 1 << 21 };
 static const int64_t NO_POINTS = INT64_MAX >> 1;
 
 struct topic {
   struct stream stream;
   size_t watchers;
   struct text runs, points;  // of this look, without their brackets
-  double next_all;           // monotonic
   size_t counts[RUN_STATES];
   bool begun;
 };
@@ -87,15 +86,9 @@ static bool count_states(struct topic *topic) {
   return !same;
 }
 
-static void look_at(struct topic *topic, struct store *store, double interval, struct error *error) {
+static void look_at(struct topic *topic, struct store *store, struct error *error) {
   const struct stream_taker taker = {topic, begin_run, take_point, take_state};
-  double begun = clock_seconds();
-  bool all = !topic->begun || begun >= topic->next_all;
-  text_clear(&topic->runs);
-  text_clear(&topic->points);
-  stream_take(&topic->stream, store, all ? STREAM_ALL : STREAM_WORKING, &taker, error);
-  double now = clock_seconds();
-  if (all) topic->next_all = now + fmax(interval, SHARE * (now - begun));
+  stream_take(&topic->stream, store, STREAM_DUE, &taker, error);
   put_working(topic);
   topic->begun = true;
 }
@@ -147,7 +140,7 @@ static bool open_store(struct topics *topics, bool *written, struct error *error
   return topics->store && store_data_version(topics->store, &topics->data_version, error);
 }
 
-void topics_look(struct topics *topics, double interval, bool beat) {
+void topics_look(struct topics *topics, bool beat) {
   struct error error = {0};
   struct text news = {0};
   bool written, fine = open_store(topics, &written, &error);
@@ -156,8 +149,8 @@ void topics_look(struct topics *topics, double interval, bool beat) {
     text_clear(&news);
     text_clear(&topic->runs);
     text_clear(&topic->points);
-    bool due = !topic->begun || written || clock_seconds() >= topic->next_all;
-    if (fine && due) look_at(topic, topics->store, interval, &error);
+    bool due = !topic->begun || written || clock_seconds() >= topic->stream.next_all;
+    if (fine && due) look_at(topic, topics->store, &error);
     write_news(topic, beat, &news);
     give_all(topics, topic, &news);
   }

@@ -26,10 +26,9 @@ struct topics {
 // Adds somebody who watches the experiment; topics_leave removes and frees it.
 struct watcher *topics_join(struct topics *topics, const char *experiment, void *server, void *connection);
 void topics_leave(struct topics *topics, struct watcher *watcher);
-// Looks at the store, where somebody has written to it, and gives everybody what is new. Runs at work are looked at
-// each time; all runs of an experiment so seldom that it takes less than half a hundredth of the time, but every
-// `interval` seconds at most. `beat`: also what keeps connections alive.
-void topics_look(struct topics *topics, double interval, bool beat);
+// Looks at the store, where somebody has written to it, and gives everybody what is new (STREAM_DUE). `beat`: also what
+// keeps connections alive.
+void topics_look(struct topics *topics, bool beat);
 bool watcher_has_news(const struct watcher *watcher);
 // Moves what is there into the buffer; 0 when there is nothing.
 size_t watcher_read(struct watcher *watcher, char *buffer, size_t most);

@@ -42,7 +42,7 @@ struct work {
   size_t *numbers;  // of the runs that are ours
   const char **ids;
   size_t count;
-  char store_home[512];
+  const char *store_home;
 };
 
 // ---- the plan ----
@@ -203,22 +203,15 @@ static bool tell_verdicts(struct work *work, struct error *error) {
 
 // ---- the whole ----
 
-static bool make_private_home(struct work *work, struct error *error) {
-  const char *folder = getenv("TMPDIR");
-  snprintf(work->store_home, sizeof work->store_home, "%s/isoloss-work-XXXXXX", folder && *folder ? folder : "/tmp");
-  if (mkdtemp(work->store_home)) return true;
-  error_set_errno(error, EXIT_ENVIRONMENT, "cannot make the private folder %s", work->store_home);
-  work->store_home[0] = '\0';
-  return false;
-}
-
 static enum exit_code train(struct work *work, struct lease *lease, struct error *error) {
   struct task_set task = {&work->plan_set, work->numbers, work->count};
   struct coordinator_set set = {work->count, &task, describe, NULL};
   struct coordinator_outcome outcome = {0};
   struct gpu_list gpus;
   if (work->count == 0) return EXIT_DONE;
-  if (!allocated_gpus(work, &gpus, error) || !make_private_home(work, error)) return error->code;
+  if (!allocated_gpus(work, &gpus, error)) return error->code;
+  work->store_home = folder_temporary(&work->arena, "isoloss-work", error);
+  if (!work->store_home) return error->code;
   struct experiment_record experiment = {work->spec.name, work->spec.path, work->spec.source, work->spec.about};
   struct coordinator_options options = {
       .home = work->home,
@@ -295,7 +288,7 @@ enum exit_code slurm_work(const char *folder, int64_t task, struct error *error)
     code = train(&work, &lease, error);
   lease_release(&lease, error->code ? arena_format(&work.arena, "error: %s", error->text) : "complete");
   struct error ignored = {0};
-  if (work.store_home[0]) folder_remove(work.store_home, &ignored);
+  if (work.store_home) folder_remove(work.store_home, &ignored);
 end:
   if (error->code) code = error->code;
   plan_set_end(&work.plan_set);

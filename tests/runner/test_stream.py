@@ -145,7 +145,7 @@ def run_writes_event_files():
 @case
 def again_adds_nothing():
     before = {path: os.stat(path).st_size for path in glob.glob(board + "/*/*/*")}
-    run("stream", "curves", "--tensorboard", board, code=0)
+    check(run("stream", "curves", "--tensorboard", board, code=0).out == board + "\n", "files in place of lines")
     run("run", spec, "-q", "--tensorboard", board, code=0)
     check(before == {path: os.stat(path).st_size for path in glob.glob(board + "/*/*/*")}, "the same files", before)
 
