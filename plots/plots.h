@@ -156,6 +156,10 @@ void figure_csv(const struct figure *figure, struct text *out);
 // a figure without targets, or that cannot be laid out.
 void figure_targets(const struct figure *figure, struct text *out);
 
+// What TeX writes for a sign that the text begins with and that it reads otherwise, or whose fonts may lack it; returns
+// the bytes of the sign, 0 for any other.
+size_t tex_sign(const char *text, const char **tex);
+
 // CSS that gives the variables of inline figures their values, for light and dark pages and for print.
 void figure_css(struct text *out);
 // The colour of a format, which it has in every figure: "c3" of the variable --figure-c3.

@@ -103,27 +103,10 @@ void tikz_mark(const struct drawing_kind *kind, const struct mark *mark, const c
   text_add(out, " -- cycle;\n");
 }
 
-// Characters that TeX reads otherwise, or that its fonts may lack. Superscripts follow each other in one exponent.
+// Further signs than tex_sign's. Superscripts follow each other in one exponent.
 static const struct {
   const char *character, *tex;
-} spelt[] = {{"\\", "\\textbackslash{}"},
-             {"{", "\\{"},
-             {"}", "\\}"},
-             {"$", "\\$"},
-             {"&", "\\&"},
-             {"#", "\\#"},
-             {"%", "\\%"},
-             {"_", "\\_"},
-             {"~", "\\textasciitilde{}"},
-             {"^", "\\^{}"},
-             {"−", "$-$"},
-             {"×", "$\\times$"},
-             {"≈", "$\\approx$"},
-             {"±", "$\\pm$"},
-             {"–", "--"},
-             {"…", "\\dots{}"},
-             {"ρ", "$\\rho$"},
-             {"\n", " "}};
+} spelt[] = {{"^", "\\^{}"}, {"…", "\\dots{}"}, {"ρ", "$\\rho$"}, {"\n", " "}};
 static const char *const superscripts[] = {"⁰", "¹", "²", "³", "⁴", "⁵", "⁶", "⁷", "⁸", "⁹", "⁻"};
 
 static void put_words(struct text *out, const char *text) {
@@ -140,7 +123,8 @@ static void put_words(struct text *out, const char *text) {
       continue;
     }
     const char *tex = NULL;
-    size_t length = 1;
+    size_t length = tex_sign(text, &tex);
+    if (!length) length = 1;
     for (size_t i = 0; i < sizeof spelt / sizeof *spelt && !tex; i++)
       if (starts_with(text, spelt[i].character)) {
         tex = spelt[i].tex;

@@ -35,32 +35,20 @@ struct converter {
 static void put_escaped(struct converter *c, const char *text) {
   static const struct {
     const char *from, *to;
-  } signs[] = {{"\\", "\\textbackslash{}"},
-               {"{", "\\{"},
-               {"}", "\\}"},
-               {"$", "\\$"},
-               {"&", "\\&"},
-               {"#", "\\#"},
-               {"%", "\\%"},
-               {"_", "\\_"},
-               {"^", "\\textasciicircum{}"},
-               {"~", "\\textasciitilde{}"},
+  } signs[] = {{"^", "\\textasciicircum{}"},
                {"<", "\\textless{}"},
                {">", "\\textgreater{}"},
                {"|", "\\textbar{}"},
                {"[", "{[}"},
                {"*", "{*}"},
-               {"–", "--"},
                {"…", "\\ldots{}"},
-               {"−", "$-$"},
-               {"≈", "$\\approx$"},
-               {"×", "$\\times$"},
-               {"±", "$\\pm$"},
                {"≤", "$\\leq$"},
                {"≥", "$\\geq$"},
                {"\xC2\xA0", "~"}};
   while (*text) {
-    size_t length = 0;
+    const char *tex;
+    size_t length = c->latex ? tex_sign(text, &tex) : 0;
+    if (length) text_add(&c->line, tex);
     for (size_t i = 0; c->latex && !length && i < sizeof signs / sizeof *signs; i++)
       if (starts_with(text, signs[i].from)) {
         text_add(&c->line, signs[i].to);
