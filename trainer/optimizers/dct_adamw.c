@@ -6,11 +6,7 @@
 //   m, v and the direction: Adam's of low;  p as AdamW has it, along Q^T direction
 // Two choices of one orthonormal basis overlap in a matrix of zeros and ones, so that the rotation of the moments which
 // the paper has is a gather of their rows.
-#include <string.h>
-
 #include "trainer/optimizers/steps.h"
-
-static bool feeds_back(const struct run_config *config) { return strcmp(config->train.error_feedback, "on") == 0; }
 
 struct words {  // where the pieces of one matrix begin
   struct {
@@ -26,12 +22,12 @@ static struct words words_of(const struct run_config *config, const struct low_r
   w.state.chosen = take_piece(&w.state.end, l->rank);
   w.state.m = take_piece(&w.state.end, low);
   w.state.v = take_piece(&w.state.end, low);
-  w.state.error = take_piece(&w.state.end, feeds_back(config) ? full : 0);
+  w.state.error = take_piece(&w.state.end, low_rank_feeds_back(config) ? full : 0);
   w.scratch.basis = take_piece(&w.scratch.end, l->rank * l->side);
   w.scratch.came_from = take_piece(&w.scratch.end, l->rank);
   w.scratch.low = take_piece(&w.scratch.end, low);
   w.scratch.moved = take_piece(&w.scratch.end, low);
-  w.scratch.full = take_piece(&w.scratch.end, feeds_back(config) ? full : 0);
+  w.scratch.full = take_piece(&w.scratch.end, low_rank_feeds_back(config) ? full : 0);
   return w;
 }
 
@@ -59,14 +55,14 @@ static void move_matrix(const struct optimizer_step *s, const struct optimizer_m
   const struct ops *o = s->ops;
   struct low_rank l = low_rank_of(c, matrix->rows, matrix->columns);
   struct words w = words_of(c, &l);
-  enum dct_score score = strcmp(c->train.rank_score, "l2") == 0 ? DCT_SCORE_L2 : DCT_SCORE_L1;
   float *kept = matrix->state, *a = matrix->tensor.direction, *scratch = s->scratch;
   float *basis = scratch + w.scratch.basis, *low = scratch + w.scratch.low, *moved = scratch + w.scratch.moved;
-  float *error = feeds_back(c) ? kept + w.state.error : NULL;
+  float *error = low_rank_feeds_back(c) ? kept + w.state.error : NULL;
   int32_t *chosen = (int32_t *)(kept + w.state.chosen), *came_from = (int32_t *)(scratch + w.scratch.came_from);
   bool anew = (s->step - 1) % c->train.basis_steps == 0;
   optimizer_clip(s, matrix, error);
-  o->dct_basis(s->device, l.rows, l.columns, l.rank, score, anew ? a : NULL, chosen, anew ? came_from : NULL, basis);
+  o->dct_basis(s->device, l.rows, l.columns, l.rank, low_rank_score(c), anew ? a : NULL, chosen,
+               anew ? came_from : NULL, basis);
   if (anew) {
     carry(s, &l, came_from, kept + w.state.m, moved);
     carry(s, &l, came_from, kept + w.state.v, moved);
@@ -81,11 +77,7 @@ static void move_matrix(const struct optimizer_step *s, const struct optimizer_m
   low_rank_expand(s, &l, basis, moved, a);
 }
 
-static void step(const struct optimizer_step *s) {
-  optimizer_move_rest(s);
-  for (int i = 0; i < s->matrix_count; i++) move_matrix(s, &s->matrices[i]);
-  optimizer_move_matrices(s);
-}
+static void step(const struct optimizer_step *s) { optimizer_move_each(s, move_matrix); }
 
 static bool irregular(const struct run_config *config) { return config->train.basis_steps > 1; }
 

@@ -9,11 +9,8 @@
 //   m, v and the direction: Adam's of m', v' and low;  p as AdamW has it, along U^T direction
 // so that U^T m + (1 - beta1) e = beta1 U_old^T m_old + (1 - beta1) (g + e_old): nothing is lost, only delayed.
 #include <math.h>
-#include <string.h>
 
 #include "trainer/optimizers/steps.h"
-
-static bool feeds_back(const struct run_config *config) { return strcmp(config->train.error_feedback, "on") == 0; }
 
 struct words {  // where the pieces of one matrix begin
   struct {
@@ -29,7 +26,7 @@ static struct words words_of(const struct run_config *config, const struct low_r
   w.state.basis = take_piece(&w.state.end, basis);
   w.state.m = take_piece(&w.state.end, low);
   w.state.v = take_piece(&w.state.end, low);
-  w.state.error = take_piece(&w.state.end, feeds_back(config) ? full : 0);
+  w.state.error = take_piece(&w.state.end, low_rank_feeds_back(config) ? full : 0);
   w.scratch.full = take_piece(&w.scratch.end, full);
   w.scratch.basis = take_piece(&w.scratch.end, basis);
   w.scratch.rotation = take_piece(&w.scratch.end, l->rank * l->rank);
@@ -69,7 +66,7 @@ static void next_directions(const struct optimizer_step *s, const struct low_ran
   float *full = scratch + w->scratch.full, *low = scratch + w->scratch.low, *basis = scratch + w->scratch.basis;
   int64_t count = l->rows * l->columns;
   low_rank_expand(s, l, kept + w->state.basis, kept + w->state.m, full);
-  if (feeds_back(c))
+  if (low_rank_feeds_back(c))
     o->mix(s->device, count, kept + w->state.error, 1, full, (float)(c->train.beta1 / (1 - c->train.beta1)));
   o->mix(s->device, count, full, (float)(c->train.basis_memory / c1), a, (float)(1 - c->train.basis_memory));
   low_rank_project(s, l, kept + w->state.basis, full, low);
@@ -96,7 +93,7 @@ static void move_matrix(const struct optimizer_step *s, const struct optimizer_m
   struct words w = words_of(c, &l);
   float *kept = matrix->state, *scratch = s->scratch, *a = matrix->tensor.direction;
   float *full = scratch + w.scratch.full, *basis = scratch + w.scratch.basis, *low = scratch + w.scratch.low;
-  float *error = feeds_back(c) ? kept + w.state.error : NULL;
+  float *error = low_rank_feeds_back(c) ? kept + w.state.error : NULL;
   int64_t count = l.rows * l.columns, kept_count = l.rank * l.length, before = s->step - 1;
   double c1 = 1 - pow(c->train.beta1, (double)before), c2 = 1 - pow(c->train.beta2, (double)before);
   optimizer_clip(s, matrix, error);
@@ -121,13 +118,7 @@ static void move_matrix(const struct optimizer_step *s, const struct optimizer_m
   o->copy(s->device, kept + w.state.basis, basis, (size_t)(l.rank * l.side) * sizeof *basis);
 }
 
-static void step(const struct optimizer_step *s) {
-  optimizer_move_rest(s);
-  for (int i = 0; i < s->matrix_count; i++) move_matrix(s, &s->matrices[i]);
-  optimizer_move_matrices(s);
-}
-
-static bool irregular(const struct run_config *config) { return true; }
+static void step(const struct optimizer_step *s) { optimizer_move_each(s, move_matrix); }
 
 const struct optimizer optimizer_ldadam = {.name = "ldadam",
                                            .settings = {{"train.beta1", "0.908"},
@@ -142,5 +133,5 @@ const struct optimizer optimizer_ldadam = {.name = "ldadam",
                                            .step = step,
                                            .matrix_state = state_words,
                                            .matrix_scratch = scratch_words,
-                                           .irregular = irregular,
+                                           .irregular = optimizer_always_irregular,
                                            .by_lapack = true};

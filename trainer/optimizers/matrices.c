@@ -62,3 +62,12 @@ void optimizer_move_matrices(const struct optimizer_step *s) {
   s->ops->momentum_step(s->device, &plain, moved, s->matrix_count, NULL);
   free(moved);
 }
+
+void optimizer_move_each(const struct optimizer_step *s,
+                         void (*direct)(const struct optimizer_step *, const struct optimizer_matrix *)) {
+  optimizer_move_rest(s);
+  for (int i = 0; i < s->matrix_count; i++) direct(s, &s->matrices[i]);
+  optimizer_move_matrices(s);
+}
+
+bool optimizer_always_irregular(const struct run_config *config) { return true; }

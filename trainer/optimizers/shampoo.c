@@ -5,7 +5,6 @@
 //   step and every train.basis_steps steps after it d = A m B / (1 - beta1^t);  p as steps.h has it
 // Of one gradient alone d is the nearest orthogonal matrix, as Muon's is: it takes the same learning rates.
 #include <math.h>
-#include <string.h>
 
 #include "trainer/optimizers/steps.h"
 
@@ -77,13 +76,7 @@ static void direct(const struct optimizer_step *s, const struct optimizer_matrix
   o->mix(s->device, count, d, 0, d, (float)(1 / (1 - pow(c->train.beta1, (double)s->step))));
 }
 
-static void step(const struct optimizer_step *s) {
-  optimizer_move_rest(s);
-  for (int i = 0; i < s->matrix_count; i++) direct(s, &s->matrices[i]);
-  optimizer_move_matrices(s);
-}
-
-static bool irregular(const struct run_config *config) { return true; }
+static void step(const struct optimizer_step *s) { optimizer_move_each(s, direct); }
 
 const struct optimizer optimizer_shampoo = {.name = "shampoo",
                                             .settings = {{"train.beta1", "0.9"},
@@ -98,5 +91,5 @@ const struct optimizer optimizer_shampoo = {.name = "shampoo",
                                             .step = step,
                                             .matrix_state = state_words,
                                             .matrix_scratch = scratch_words,
-                                            .irregular = irregular,
+                                            .irregular = optimizer_always_irregular,
                                             .by_lapack = true};

@@ -7,8 +7,6 @@
 //   L <- beta2 L + (1 - beta2) g g^T, R likewise; every train.basis_steps steps QL <- orthonormalize(QL L), of rows by
 //   decreasing qL L qL^T, and QR likewise, with m turned into the new directions and v put into their order
 // m is kept in the eigenvectors' directions, which is the paper's, kept in the matrix's, turned.
-#include <string.h>
-
 #include "trainer/optimizers/steps.h"
 
 struct words {  // where the pieces of one matrix begin
@@ -147,8 +145,6 @@ static void step(const struct optimizer_step *s) {
   }
 }
 
-static bool irregular(const struct run_config *config) { return true; }
-
 const struct optimizer optimizer_soap = {.name = "soap",
                                          .settings = {{"train.beta1", "0.95"},
                                                       {"train.beta2", "0.95"},
@@ -160,5 +156,5 @@ const struct optimizer optimizer_soap = {.name = "soap",
                                          .step = step,
                                          .matrix_state = state_words,
                                          .matrix_scratch = scratch_words,
-                                         .irregular = irregular,
+                                         .irregular = optimizer_always_irregular,
                                          .by_lapack = true};

@@ -26,6 +26,10 @@ void optimizer_adam_direction(const struct optimizer_step *step, int64_t count, 
 //   that steps are of AdamW's size, or sqrt(max(1, rows / columns)) for original; both as torch.optim.Muon has them.
 //   1 of an optimizer that does not read train.lr_scale.
 void optimizer_move_matrices(const struct optimizer_step *step);
+// A whole step of an optimizer that puts one matrix's direction after the other where its gradient was.
+void optimizer_move_each(const struct optimizer_step *step,
+                         void (*direct)(const struct optimizer_step *step, const struct optimizer_matrix *matrix));
+bool optimizer_always_irregular(const struct run_config *config);  // true: of those that work on the host at each step
 
 // ---- of those that keep a few directions of a matrix (low_rank.c) ----
 
@@ -35,6 +39,9 @@ struct low_rank {
   int64_t rows, columns, side, length, rank;
   bool wide;
 };
+// Whether what the directions leave out of a gradient is added to the next one (train.error_feedback).
+bool low_rank_feeds_back(const struct run_config *config);
+enum dct_score low_rank_score(const struct run_config *config);  // train.rank_score
 struct low_rank low_rank_of(const struct run_config *config, int64_t rows, int64_t columns);
 // kept [rank, length] = the coefficients of x [rows, columns] in the directions, the rows of basis [rank, side].
 void low_rank_project(const struct optimizer_step *step, const struct low_rank *l, const float *basis, const float *x,

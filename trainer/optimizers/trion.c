@@ -3,8 +3,6 @@
 // the rest stays there. Everything else is AdamW's, as Muon has it. With Q [rank, side] the directions:
 //   m <- m + g;  Q: the train.rank directions that hold most of m;  low = Q m;  m <- m - (1 - momentum) Q^T low
 //   d = Q^T orthogonalize(low);  p as steps.h has it
-#include <string.h>
-
 #include "trainer/optimizers/steps.h"
 
 static struct optimizer_state state(const struct run_config *config) {
@@ -31,10 +29,10 @@ static void direct(const struct optimizer_step *s, const struct optimizer_matrix
   const struct run_config *c = s->config;
   struct low_rank l = low_rank_of(c, matrix->rows, matrix->columns);
   struct words w = words_of(&l);
-  enum dct_score score = strcmp(c->train.rank_score, "l2") == 0 ? DCT_SCORE_L2 : DCT_SCORE_L1;
   float *basis = s->scratch + w.basis, *low = s->scratch + w.low, *full = s->scratch + w.full;
   float *d = matrix->tensor.direction;
-  s->ops->dct_basis(s->device, l.rows, l.columns, l.rank, score, d, (int32_t *)(s->scratch + w.chosen), NULL, basis);
+  s->ops->dct_basis(s->device, l.rows, l.columns, l.rank, low_rank_score(c), d, (int32_t *)(s->scratch + w.chosen),
+                    NULL, basis);
   low_rank_project(s, &l, basis, d, low);
   low_rank_expand(s, &l, basis, low, full);
   // The momentum as a parameter that moves against what was taken from it.
