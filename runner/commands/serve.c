@@ -65,7 +65,7 @@ void command_serve(struct command_line *line) {
       "only shows; nothing can be changed by it. Without --address this machine alone reaches it; from elsewhere use\n"
       "ssh -L 8390:localhost:8390 HOST. Prints the address to open.",
       0, 0, "nothing"};
-  if (!command_begin(line, &usage, options)) return;
+  if (!command_begin(line, &usage, options) || !server_available(&line->error)) return;
   a.home = isoloss_home(&line->arena);
   a.port = (int)port;
   if (port < 0 || port > 65535)

@@ -9,13 +9,14 @@ bool address_is_loopback(const char *address) {
 
 #ifndef ISOLOSS_MICROHTTPD
 
-bool server_available(void) { return false; }
+bool server_available(struct error *error) {
+  return error_set(error, EXIT_ENVIRONMENT,
+                   "this isoloss was built without libmicrohttpd: install libmicrohttpd-dev and build again (./setup); "
+                   "isoloss top and isoloss status show the runs in a terminal");
+}
 struct server *server_begin(const struct server_options *options, int *port, struct error *error) {
   (void)options, (void)port;
-  error_set(
-      error, EXIT_ENVIRONMENT,
-      "this isoloss was built without libmicrohttpd: install libmicrohttpd-dev and build again (./setup); isoloss "
-      "top and isoloss status show the runs in a terminal");
+  server_available(error);
   return NULL;
 }
 void server_follow(struct server *server, int signals) { (void)server, (void)signals; }
@@ -58,7 +59,10 @@ struct server {
   struct arena arena;
 };
 
-bool server_available(void) { return true; }
+bool server_available(struct error *error) {
+  (void)error;
+  return true;
+}
 
 // ---- who may ask ----
 

@@ -14,8 +14,8 @@ struct server_options {
 };
 struct server;
 
-// False in a build without libmicrohttpd.
-bool server_available(void);
+// False with an error in a build without libmicrohttpd.
+bool server_available(struct error *error);
 // True for an address that only this machine reaches.
 bool address_is_loopback(const char *address);
 // Begins to listen and to answer. NULL on error: EXIT_USAGE_ERROR for an address that is none, EXIT_ENVIRONMENT for one
