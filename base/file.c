@@ -88,7 +88,7 @@ bool folder_sync(const char *path, struct error *error) {
   return fine;
 }
 
-static bool write_all(int file, const void *bytes, size_t length) {
+bool file_write_all(int file, const void *bytes, size_t length) {
   const char *from = bytes;
   while (length > 0) {
     ssize_t wrote = write(file, from, length);
@@ -103,7 +103,7 @@ static bool write_all(int file, const void *bytes, size_t length) {
 // A device or a pipe takes what is written; a file renamed over it would be in its place.
 static bool write_into(const char *path, const void *bytes, size_t length, struct error *error) {
   int file = open(path, O_WRONLY | O_CLOEXEC);
-  bool fine = file >= 0 && write_all(file, bytes, length);
+  bool fine = file >= 0 && file_write_all(file, bytes, length);
   if (!fine) error_set_errno(error, EXIT_ENVIRONMENT, "cannot write %s", path);
   if (file >= 0) close(file);
   return fine;
@@ -118,7 +118,7 @@ bool file_write_atomic(const char *path, const void *bytes, size_t length, struc
     return error_set(error, EXIT_ENVIRONMENT, "path too long: %s", path);
   int file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (file < 0) return error_set_errno(error, EXIT_ENVIRONMENT, "cannot write %s", temporary);
-  if (!write_all(file, bytes, length)) goto failed;
+  if (!file_write_all(file, bytes, length)) goto failed;
   if (fsync(file) != 0) goto failed;
   if (close(file) != 0) {
     file = -1;

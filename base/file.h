@@ -15,6 +15,8 @@ int file_open(const char *path, int64_t *size, struct error *error);
 char *file_read(struct arena *arena, const char *path, size_t *length, struct error *error);
 // Reads bytes [from, from + length) of an open file; an error where it ends before them. `path` is for messages.
 bool file_read_at(int file, const char *path, void *bytes, size_t length, int64_t from, struct error *error);
+// Writes all bytes to an open file, however often it takes; false with errno.
+bool file_write_all(int file, const void *bytes, size_t length);
 // Writes bytes to PATH.tmp-PID, syncs it, renames it to PATH and syncs the folder: readers see the old or the new file.
 // A device or pipe at PATH is written into.
 bool file_write_atomic(const char *path, const void *bytes, size_t length, struct error *error);

@@ -145,7 +145,6 @@ static void see(void *context, int64_t layer, int matrix, int64_t rows, const vo
   if (!in->squares) {
     in->count = layout_weight(&m->config, (enum model_matrix)matrix, layer).inputs;
     in->squares = memory_get((size_t)(in->count * in->count) * sizeof *in->squares);
-    memset(in->squares, 0, (size_t)(in->count * in->count) * sizeof *in->squares);
   }
   size_t bytes = (size_t)(rows * in->count) * dtype_bytes(m->dtype);
   void *host = memory_get(bytes);

@@ -3,7 +3,6 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/philox.h"
 #include "kernels/lapack.h"
@@ -17,7 +16,6 @@ static double at(int64_t rows, int64_t columns, const float *x, int64_t i, int64
 static double *squares_of(int64_t rows, int64_t columns, const float *x) {
   int64_t side = rows <= columns ? rows : columns, length = rows <= columns ? columns : rows;
   double *gram = memory_get((size_t)(side * side) * sizeof *gram), *line = memory_get((size_t)side * sizeof *line);
-  memset(gram, 0, (size_t)(side * side) * sizeof *gram);
   for (int64_t j = 0; j < length; j++) {
     for (int64_t i = 0; i < side; i++) line[i] = at(rows, columns, x, i, j);
     for (int64_t i = 0; i < side; i++)

@@ -59,14 +59,7 @@ static bool write_new(const char *path, const struct text *content, struct error
   if (file < 0 && errno == EEXIST)
     return error_set(error, EXIT_USAGE_ERROR, "init: %s is there already and is kept; give another name", path);
   if (file < 0) return error_set(error, EXIT_ENVIRONMENT, "init: cannot write %s: %s", path, strerror(errno));
-  size_t done = 0;
-  while (done < content->length) {
-    ssize_t written = write(file, content->bytes + done, content->length - done);
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) break;
-    done += (size_t)written;
-  }
-  bool fine = done == content->length;
+  bool fine = file_write_all(file, content->bytes, content->length);
   if (!fine) error_set(error, EXIT_ENVIRONMENT, "init: cannot write %s: %s", path, strerror(errno));
   if (close(file) != 0 && fine)
     fine = error_set(error, EXIT_ENVIRONMENT, "init: cannot write %s: %s", path, strerror(errno));

@@ -136,12 +136,7 @@ static bool write_config(const char *folder, const struct text *config, struct e
   const char *path = path_join(&scratch, folder, "config.json"),
              *draft = path_join(&scratch, folder, "config.json.new");
   int file = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  bool fine = file >= 0;
-  for (size_t done = 0; fine && done < config->length;) {
-    ssize_t wrote = write(file, config->bytes + done, config->length - done);
-    fine = wrote > 0 || (wrote < 0 && errno == EINTR);
-    if (wrote > 0) done += (size_t)wrote;
-  }
+  bool fine = file >= 0 && file_write_all(file, config->bytes, config->length);
   if (file >= 0 && close(file) != 0) fine = false;
   if (!fine || rename(draft, path) != 0) {
     error_set_errno(error, EXIT_ENVIRONMENT, "cannot write %s", fine ? path : draft);

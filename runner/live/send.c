@@ -16,7 +16,7 @@ extern char **environ;
 static int open_document(const char *document, struct error *error) {
   int file = memfd_create("notice", MFD_CLOEXEC);
   size_t length = strlen(document);
-  if (file >= 0 && write(file, document, length) == (ssize_t)length && lseek(file, 0, SEEK_SET) == 0) return file;
+  if (file >= 0 && file_write_all(file, document, length) && lseek(file, 0, SEEK_SET) == 0) return file;
   error_set_errno(error, EXIT_ENVIRONMENT, "--notify: cannot write the document");
   if (file >= 0) close(file);
   return -1;

@@ -2,7 +2,6 @@
 #include "runner/live/tensorboard.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
@@ -143,17 +142,6 @@ static bool begin_run(void *context, struct stream_run *run, struct error *error
   return bytes != NULL;
 }
 
-static bool write_all(int file, const char *bytes, size_t length) {
-  while (length > 0) {
-    ssize_t written = write(file, bytes, length);
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return false;
-    bytes += written;
-    length -= (size_t)written;
-  }
-  return true;
-}
-
 static bool flush(struct board_run *own, struct error *error) {
   if (own->text.length == 0) return true;
   struct arena scratch = {0};
@@ -171,7 +159,7 @@ static bool flush(struct board_run *own, struct error *error) {
   }
   // Behind the whole records: a torn one was never read by anybody.
   fine = lseek(file, own->bytes, SEEK_SET) >= 0 && ftruncate(file, own->bytes) == 0 &&
-         write_all(file, own->text.bytes, own->text.length);
+         file_write_all(file, own->text.bytes, own->text.length);
   if (!fine) error_set_errno(error, EXIT_ENVIRONMENT, "cannot write %s", own->path);
   if (fine) own->bytes += (int64_t)own->text.length;
   close(file);
