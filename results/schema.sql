@@ -1,4 +1,4 @@
--- The tables of an isoloss store, version 8. A change of this file needs a file migration-N.sql that brings a store of
+-- The tables of an isoloss store, version 9. A change of this file needs a file migration-N.sql that brings a store of
 -- version N-1 there, and the new number in migrate.c; one of table runs also needs a line in columns.c. Times are
 -- seconds since 1970; losses are natural-log cross-entropy per token; what is not known is NULL.
 
@@ -83,6 +83,19 @@ CREATE TABLE runs (
   isa TEXT,
   threads INTEGER,
   host TEXT,
+  libraries TEXT,                     -- versions that the trainer reports
+  processor TEXT,
+  gpu TEXT,
+  system TEXT,                        -- versions of isoloss, kernel, C library, driver
+  environment TEXT,                   -- JSON: variables of the trainer's environment that can matter
+  spec_revision TEXT,                 -- git commit of the spec's folder
+  spec_dirty INTEGER,                 -- 1: files there were not as in that commit
+  trainer_revision TEXT,              -- the same of a custom trainer's folder
+  trainer_dirty INTEGER,
+  machine_seconds REAL,               -- share of the machine's time, by threads among the runs at work
+  joules REAL,                        -- share of its energy, likewise
+  joules_seconds REAL,                -- of the run's time, during which energy was read
+  joules_source TEXT,
   trainer TEXT,                       -- program and version
   commit_id TEXT,                     -- of the trainer's source, where it tells
   message TEXT,                       -- why it failed, diverged or was stopped

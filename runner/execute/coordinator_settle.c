@@ -192,7 +192,7 @@ bool coordinator_settle(struct coordinator *c, struct worker *worker, struct err
   } else {
     fine = settle_crash(c, worker, error);
   }
-  fine = fine && coordinator_release(c, job, error);
+  fine = fine && coordinator_meter_settle(c, worker, error) && coordinator_release(c, job, error);
   if (fine) return store_commit(c->store, error);
   store_rollback(c->store);
   return false;
