@@ -35,14 +35,25 @@ const struct run_field compress_fields[] = {
     {INTEGER(n, 2, 256), DEFAULT("256"), HELP("points of the grid")},
     {TEXT(pattern), DEFAULT(""), HELP("N:M, the N of every M neighbouring inputs that are kept; else sparsity")},
     {NUMBER(sparsity, 0, 1), DEFAULT("0.5"), HELP("share of weights that become 0, where there is no pattern")},
+    {INTEGER(steps, 1, 1e12), AUTO, UNIT("steps"), HELP("how long elsa trains")},
+    {NUMBER(lr, 0, 100), AUTO, HELP("its peak learning rate; auto: a tenth of the training's")},
+    {INTEGER(interval, 1, 1e9), DEFAULT("32"), UNIT("steps"), HELP("steps between two projections")},
+    {NUMBER(lambda, 0, 1e9), DEFAULT("0.1"), HELP("weight of the distance from the sparse weights")},
+    {CHOICE(lambda_schedule, "constant|linear|cosine|exponential"), DEFAULT("constant"),
+     HELP("how lambda comes to its value over the steps")},
+    {CHOICE(projection, "identity|second_moment"), DEFAULT("identity"),
+     HELP("what is kept: the largest x^2, or the largest v x^2 with AdamW's second moment v")},
+    {CHOICE(penalty, "in_gradient|decoupled"), DEFAULT("in_gradient"),
+     HELP("whether the optimizer sees the distance as part of the gradient, or weights move by it apart")},
+    {CHOICE(memory, "full|low"), DEFAULT("full"), HELP("low: sparse weights in FP8, multipliers in bfloat16")},
 };
 const size_t compress_field_count = sizeof compress_fields / sizeof compress_fields[0];
 
 const struct compress_method *const compress_methods[] = {
-    &method_rtn, &method_gptq, &method_babai, &method_higgs, &method_magnitude, &method_sparsegpt, NULL};
+    &method_rtn, &method_gptq, &method_babai, &method_higgs, &method_magnitude, &method_sparsegpt, &method_elsa, NULL};
 
 const struct compress_method *compress_method_find(const char *name, const char **nearest) {
-  const char *names[16];
+  const char *names[32];
   size_t count = 0;
   if (nearest) *nearest = NULL;
   for (; compress_methods[count]; count++) {
@@ -61,7 +72,7 @@ bool compress_method_reads(const struct compress_method *method, const char *fie
 
 const struct run_field *compress_field_find(const struct compress_method *method, const char *name,
                                             const char **nearest) {
-  const char *names[16];
+  const char *names[32];
   size_t count = 0;
   if (nearest) *nearest = NULL;
   for (size_t i = 0; i < compress_field_count; i++) {
