@@ -207,7 +207,11 @@ static bool count_stages(struct store *store, const char *experiment, struct wor
     double flops = stage ? stage_flops(&config, stage, facts_of(&config, digest.text, &arena, &last)) : NAN;
     work->slots += strcmp(state, "running") == 0;
     if (isfinite(flops) && strcmp(state, "done") != 0 && store_rows_value(rows, 6).number != 0) {
-      double steps = stage->training ? (double)config.tune.steps : 0, step = store_rows_value(rows, 3).number;
+      double step = store_rows_value(rows, 3).number, steps = 0;
+      if (stage_trains(stage, &config)) {
+        stage->training(&config);
+        steps = (double)config.train.steps;
+      }
       work->flops_left += flops * (steps > 0 && step > 0 ? 1 - fmin(step / steps, 1) : 1);
     } else if (isfinite(flops) && strcmp(state, "done") == 0 && seconds.kind == VALUE_NUMBER && seconds.number > 0) {
       work->flops_done += flops;
