@@ -39,7 +39,6 @@ static size_t row_of(struct arena *arena, struct bars *bars, const struct plot_l
 
 // Sums of one bar: the mean over matrices, and the least and the most of any run.
 struct bar {
-  int block;
   double sum, least, most;
   size_t matrices, runs;
 };
@@ -47,7 +46,6 @@ struct bar {
 static void add_to_bar(struct bar *bar, const struct plot_layer *layer, enum plot_layer_number number, double scale) {
   double mean = scale * layer->numbers[number].mean;
   if (!isfinite(mean)) return;
-  bar->block = layer->block;
   bar->sum += mean;
   bar->least =
       bar->matrices ? fmin(bar->least, scale * layer->numbers[number].least) : scale * layer->numbers[number].least;
@@ -64,8 +62,7 @@ static bool is_known(const struct plot_data *data, const char *group, enum plot_
 }
 
 static void put_group(struct drawing *drawing, const struct plot_data *data, const char *group,
-                      enum plot_layer_number number, struct bars *rows, bool by_block, int blocks, double *most,
-                      size_t *runs) {
+                      enum plot_layer_number number, struct bars *rows, bool by_block, double *most, size_t *runs) {
   struct arena *arena = drawing->arena;
   struct bar *bars = arena_array(arena, rows->count, sizeof *bars);
   double scale = quantities[number].percent ? 100 : 1;
@@ -77,7 +74,7 @@ static void put_group(struct drawing *drawing, const struct plot_data *data, con
     struct figure_series *bar = drawing_series(drawing, MARK_BARS, 1);
     double mean = bars[i].sum / (double)bars[i].matrices;
     series_point(bar, mean, (double)i);
-    bar->colour = (struct figure_colour){PALETTE_ORDERED, bars[i].block, blocks};
+    bar->colour = (struct figure_colour){PALETTE_CATEGORY, 0, 0};
     *most = fmax(*most, bars[i].most);
     *runs = bars[i].runs > *runs ? bars[i].runs : *runs;
     if (!(bars[i].most > bars[i].least)) continue;
@@ -113,12 +110,8 @@ static bool plot_layers(struct arena *arena, const struct plot_data *data, struc
     return false;
   }
   struct bars rows = {0};
-  int blocks = 0;
   double most = 0;
-  for (size_t i = 0; i < data->layer_count; i++) {
-    row_of(arena, &rows, &data->layers[i], false);
-    blocks = data->layers[i].block + 1 > blocks ? data->layers[i].block + 1 : blocks;
-  }
+  for (size_t i = 0; i < data->layer_count; i++) row_of(arena, &rows, &data->layers[i], false);
   bool by_block = rows.count > MOST_ROWS;
   if (by_block) {
     rows = (struct bars){0};
@@ -127,7 +120,7 @@ static bool plot_layers(struct arena *arena, const struct plot_data *data, struc
   struct drawing drawing = {.arena = arena, .figure = figure};
   for (size_t g = 0; g < count; g++) {
     drawing_panel(&drawing, count > 1 ? groups[g] : NULL);
-    put_group(&drawing, data, groups[g], number, &rows, by_block, blocks, &most, &runs);
+    put_group(&drawing, data, groups[g], number, &rows, by_block, &most, &runs);
     if (isnan(quantity->line)) continue;
     struct figure_series *line = drawing_series(&drawing, MARK_LINE, 2);
     line->colour = (struct figure_colour){.palette = PALETTE_INK};

@@ -120,6 +120,7 @@ bool plot_precision_regions(struct arena *arena, const struct plot_data *data, s
         names_of_winners(arena, &plane, wins));
   }
   drawing_end(&drawing);
+  figure->aspect = 1;
   figure->legend = "lowest loss";
   figure->x = figure_axis(parameters_label(data), "", SCALE_LOG, TICKS_COUNT);
   figure->y = figure_axis("training tokens", "", SCALE_LOG, TICKS_COUNT);

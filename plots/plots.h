@@ -59,6 +59,7 @@ struct figure_series {
   int shape;          // of points: 0 circle, 1 square, 2 triangle, 3 diamond, 4 triangle down, 5 pentagon, then again
   bool hollow;        // points: only the outline (held out, excluded)
   bool dashed, thin;  // lines
+  bool strong;        // bands: a region that is to be seen, not the shade around a line
   bool legend_line;   // points: the legend shows a line through the mark (points and a law's line in one colour)
   size_t count;
   const double *x, *y;       // MARK_BAND: y is not read

@@ -55,6 +55,7 @@ static bool put_region(struct drawing *drawing, const struct plane *plane, const
     if (!there) break;
     any = true;
     band->colour = colour;
+    band->strong = true;
     band->low = low[part];
     band->high = high[part];
     band->label = part == 0 ? plane->names[format] : NULL;
@@ -77,7 +78,7 @@ static double part_of(const struct plane *plane, int axis, double value) {
 // Slanted lines over all but the frame of the runs: y = x + shift in parts of the axes, from one end of the plane to
 // the other.
 static void put_hatch(struct drawing *drawing, const struct plane *plane) {
-  enum { LINES = 26 };
+  enum { LINES = 16 };
   double left = part_of(plane, 0, plane->runs[0]), right = part_of(plane, 0, plane->runs[1]),
          bottom = part_of(plane, 1, plane->runs[2]), top = part_of(plane, 1, plane->runs[3]);
   for (int i = 1; i < LINES; i++) {

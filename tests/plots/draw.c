@@ -47,14 +47,13 @@ static double made_capacity(const void *context, double weights, double activati
   return pow(1 - weights, 6) * pow(1 - activations, 5);
 }
 
-static const char *const all_formats[] = {"none", "w4", "w2", "w16a4", "w4a4", "w2a2", "2:4", "2:4+w4"};
+static const char *const all_formats[] = {"none", "w4", "w16a4", "w4a4", "2:4", "2:4+w4"};
 enum { ALL_FORMATS = sizeof all_formats / sizeof *all_formats };
 
 static void make_factors(struct plot_effective *effective) {
-  static const double values[ALL_FORMATS] = {1, 0.93, 0.7, 0.78, 0.7, 0.22, 0.8, 0.76},
-                      bits[ALL_FORMATS] = {16, 4, 2, 16, 4, 2, 9, 3},
-                      weights[ALL_FORMATS] = {0, 0.012, 0.12, 0, 0.012, 0.12, 0.05, 0.06},
-                      activations[ALL_FORMATS] = {0, 0, 0, 0.012, 0.012, 0.12, 0, 0};
+  static const double values[ALL_FORMATS] = {1, 0.93, 0.78, 0.7, 0.8, 0.76}, bits[ALL_FORMATS] = {16, 4, 16, 4, 9, 3},
+                      weights[ALL_FORMATS] = {0, 0.012, 0, 0.012, 0.05, 0.09},
+                      activations[ALL_FORMATS] = {0, 0, 0.012, 0.012, 0, 0};
   for (int f = 0; f < ALL_FORMATS; f++)
     effective[f] = (struct plot_effective){.format = all_formats[f],
                                            .value = values[f],
@@ -108,7 +107,7 @@ static void make_layers(struct arena *arena, struct plot_data *data) {
 }
 
 static struct plot_data make_all(struct arena *arena) {
-  static const double sizes[] = {49408, 98560, 196864, 393472}, budgets[] = {2e6, 8e6, 32e6}, rates[] = {1e-3, 2e-3};
+  static const double sizes[] = {49408, 98560, 196864, 393472}, budgets[] = {2e6, 8e6, 32e6};
   static const struct plot_rollout rollouts[] = {{"parameters", 2, 0.004, 0.007}, {"parameters", 4, 0.011, 0.016},
                                                  {"tokens", 4, 0.006, 0.013},     {"tokens", 16, 0.019, 0.031},
                                                  {"flops", 5, 0.008, 0.015},      {"flops", 25, 0.02, 0.03}};
@@ -118,9 +117,7 @@ static struct plot_data make_all(struct arena *arena) {
                                                           .budgets = budgets,
                                                           .budget_count = 3,
                                                           .formats = all_formats,
-                                                          .format_count = ALL_FORMATS,
-                                                          .rates = rates,
-                                                          .rate_count = 2},
+                                                          .format_count = ALL_FORMATS},
                                     true);
   struct plot_fit *fit = arena_alloc(arena, sizeof *fit);
   struct plot_effective *effective = arena_array(arena, ALL_FORMATS, sizeof *effective);
@@ -156,7 +153,7 @@ static struct plot_data make_all(struct arena *arena) {
     for (int f = 0; f < ALL_FORMATS; f++)
       if (strcmp(all_formats[f], run->format) == 0) {
         run->bits[0] = effective[f].weight_bits;
-        run->bits[1] = effective[f].gmse_activations > 0.1 ? 2 : effective[f].gmse_activations > 0 ? 4 : 16;
+        run->bits[1] = effective[f].gmse_activations > 0 ? 4 : 16;
         run->weight_bytes = run->parameters * run->bits[0] / 8;
       }
     if (strncmp(run->format, "2:4", 3) == 0) make_active(arena, run, run->format[3] ? 0.25 : 0.5);

@@ -314,7 +314,7 @@ static void regions_are_the_law(void) {
       CHECK(!(x > 1.01e5 && x < 0.99e6 && y > 1.01e6 && y < 0.99e8));
       lines++;
     }
-    CHECK(lines > 20);
+    CHECK(lines > 12);
   }
   fit.open_formats = open;
   fit.open_format_count = 1;
