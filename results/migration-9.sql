@@ -1,0 +1,2 @@
+-- From version 8: nothing.
+SELECT 1;
