@@ -225,7 +225,7 @@ struct run_quantities {
   int64_t steps, tokens;             // tokens = steps * batch_tokens; AUTO_INTEGER: a folder's model, trained elsewhere
   // Of what the run itself trains: flops but for the runs of a chain, where flops are those of all its trainings.
   double flops_own;
-  double flops_selection;  // of flops, what a selection of the chain took (trainer/stages/select.h)
+  double flops_selection;   // of flops, what a selection of the chain took (trainer/stages/select.h)
   double flops, flops_6nd;  // whole training; flops per operation, attention and head included (see config.c), of the
                             // weights that are not pruned
   double flops_per_token;

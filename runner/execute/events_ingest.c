@@ -199,7 +199,7 @@ static bool on_solution(struct ingest *ingest, const struct event *event, struct
                                                event_number(event, "tokens"), value, error))
       return false;
   }
-  return put_columns(ingest, event, error);
+  return put_columns(ingest, event, NULL, error);
 }
 
 static bool on_done(struct ingest *ingest, const struct event *event, struct error *error) {
