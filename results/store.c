@@ -280,6 +280,9 @@ struct store *store_open(const char *path, enum store_mode mode, struct error *e
     error_set(error, EXIT_ENVIRONMENT, "%s: no database there yet; `isoloss run SPEC` makes it", path);
   else if (mode == STORE_READ || (mode == STORE_KEEP && may_only_be_read(&store->arena, path)))
     fine = open_to_read(store, error);
+  else if (file_exists(path) && may_only_be_read(&store->arena, path))
+    error_set(error, EXIT_ENVIRONMENT, "%s may only be read here (%s); set ISOLOSS_HOME to a folder of yours", path,
+              strerror(errno));
   else
     fine = open_to_write(store, mode, error);
   if (fine && mode == STORE_KEEP && store->read_only) fine = open_copy(store, error);

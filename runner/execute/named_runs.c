@@ -41,6 +41,13 @@ static bool add_named(struct named_runs *named, struct store *store, const char 
   const char *id = experiment ? NULL : store_run_find(store, &named->arena, prefix, error);
   if (experiment)
     return error_set(error, EXIT_USAGE_ERROR, "'%s' is an experiment: give it alone, or the ids of runs", prefix);
+  if (!id && (strlen(prefix) < 4 || strspn(prefix, "0123456789abcdef") != strlen(prefix))) {
+    *error = (struct error){.told = error->told};
+    error_set(error, EXIT_USAGE_ERROR,
+              "'%s' is neither an experiment of the store (isoloss status lists them) nor the first characters of a "
+              "run's id, at least 4 of 0-9a-f",
+              prefix);
+  }
   if (!id) {
     const char *near = store_nearest_experiment(store, &named->arena, prefix);
     return near ? error_hint(error, near, NULL) : false;

@@ -44,6 +44,8 @@ def follows_contract(row, unit):
     units = {"tokens_per_second", "gflops", "gbytes_per_second"} & set(row)
     check(units == {unit} and is_rate(row[unit]), row)
     check(is_rate(row["peak_ratio"]) and (row["floor_ratio"] is None or is_rate(row["floor_ratio"])), row)
+    # Shares are of a peak that was measured here, on this device: there is no table of devices to take a wrong one from.
+    check(row["peak_source"] in ("registers", "best product") and is_rate(row["peak_gflops"]), row)
 
 
 @case
