@@ -17,7 +17,7 @@
 #define PRUNED_FORMAT "CASE WHEN " FORMAT " <> 'none' THEN ':' || " FORMAT " ELSE '' END "
 #define TO_WHAT_1 "CASE WHEN coalesce(" ALLOCATED ", 'none') <> 'none' THEN " ALLOCATED " || " BUDGET " "
 #define TO_WHAT_2 "WHEN " METHOD " = 'higgs' THEN " HIGGS " "
-#define TO_WHAT_3 "WHEN " METHOD " IN ('magnitude', 'sparsegpt') THEN " PRUNED PRUNED_FORMAT
+#define TO_WHAT_3 "WHEN " METHOD " IN ('magnitude', 'sparsegpt', 'elsa') THEN " PRUNED PRUNED_FORMAT
 #define TO_WHAT TO_WHAT_1 TO_WHAT_2 TO_WHAT_3 "ELSE " FORMAT " END"
 #define NOT_COMPRESSED "coalesce(" METHOD ", 'none') = 'none'"
 #define COMPRESSED "CASE WHEN " NOT_COMPRESSED " THEN '' ELSE '+' || " METHOD " || ':' || " TO_WHAT " END"
