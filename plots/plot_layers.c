@@ -109,6 +109,12 @@ static bool plot_layers(struct arena *arena, const struct plot_data *data, struc
     *nothing = data->layer_count ? quantity->lacking : "no stage worked on matrices";
     return false;
   }
+  bool zeros = number == LAYER_SPARSITY;
+  for (size_t i = 0; i < data->layer_count && zeros; i++) zeros = !(data->layers[i].numbers[number].most > 0);
+  if (zeros) {
+    *nothing = "no stage left weights that are zero";
+    return false;
+  }
   struct bars rows = {0};
   double most = 0;
   for (size_t i = 0; i < data->layer_count; i++) row_of(arena, &rows, &data->layers[i], false);

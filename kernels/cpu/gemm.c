@@ -87,7 +87,8 @@ struct gemm_context *gemm_open(enum gemm_library library, int threads, struct er
     free(context);
     return NULL;
   }
-  // Our kernel for AVX512-BF16 was measured on an AMD CPU (docs/performance.md); the one for AMX has not been yet.
+  // Our kernel for AVX512-BF16 was measured on an AMD CPU (tests/benchmarks/RESULTS.md); the one for AMX has not been
+  // yet.
   if (library == GEMM_AUTO && gemm_library_available(GEMM_AMX)) library = GEMM_TRIAL;
   if (library == GEMM_AUTO && bfloat16_doubles()) library = GEMM_AVX512_BF16;
   if (library == GEMM_TRIAL && (context->kernel = kernel_of(gemm_library_own()))) {

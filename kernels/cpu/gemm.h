@@ -13,9 +13,10 @@ struct gemm {
 };
 
 // The libraries of our own multiply bfloat16 and leave float32 to oneDNN. GEMM_AUTO takes for each product the faster
-// one: where it was measured (docs/performance.md) by a fixed rule of what CPUID says and of the product, on CPUs with
-// AMX as GEMM_TRIAL does. GEMM_TRIAL compares this CPU's own kernel with oneDNN once (gemm_trial.h). Where there is no
-// kernel for this CPU and oneDNN has no bfloat16 products either, both take GEMM_WIDENED, which any CPU can run.
+// one: where it was measured (tests/benchmarks/RESULTS.md) by a fixed rule of what CPUID says and of the product, on
+// CPUs with AMX as GEMM_TRIAL does. GEMM_TRIAL compares this CPU's own kernel with oneDNN once (gemm_trial.h). Where
+// there is no kernel for this CPU and oneDNN has no bfloat16 products either, both take GEMM_WIDENED, which any CPU can
+// run.
 enum gemm_library {
   GEMM_REFERENCE,
   GEMM_ONEDNN,

@@ -101,34 +101,107 @@ static void put_block(struct converter *c, const char *before, const char *after
 
 // ---- tables ----
 
+// Letters that TeX sets of a cell's text, whose commands are a letter each.
+static size_t letters(const char *tex) {
+  size_t count = 0;
+  for (; *tex; tex++) {
+    if (*tex == '\\') {
+      while ((tex[1] >= 'a' && tex[1] <= 'z') || (tex[1] >= 'A' && tex[1] <= 'Z')) tex++;
+      count++;
+    } else if (*tex != '{' && *tex != '}' && ((unsigned char)*tex & 0xC0) != 0x80) {
+      count++;
+    }
+  }
+  return count;
+}
+
+// How a LaTeX table is set: letters and the space between columns in points, on a line of LINE_POINTS.
+enum { LINE_POINTS = 345, WRAPPED_POINTS = 138 };
+static const struct {
+  const char *command;
+  double letter, space;
+} sizes[] = {{"\\small", 4.9, 12}, {"\\footnotesize", 4.4, 8}, {"\\scriptsize", 3.9, 6}};
+enum { SIZES = sizeof sizes / sizeof *sizes };
+
+struct columns {
+  size_t count, letters[MOST_CELLS];
+  bool wraps[MOST_CELLS];
+};
+
+static struct columns measure_columns(const struct converter *c) {
+  struct columns columns = {.count = c->rows[0].count};
+  for (size_t r = 0; r < c->row_count; r++)
+    for (size_t i = 0; i < c->rows[r].count && i < columns.count; i++) {
+      size_t count = letters(c->rows[r].cells[i].text);
+      if (count > columns.letters[i]) columns.letters[i] = count;
+      columns.wraps[i] |= c->rows[r].cells[i].wraps;
+    }
+  return columns;
+}
+
+static double column_width(const struct columns *columns, size_t i, size_t size) {
+  return (columns->wraps[i] ? WRAPPED_POINTS : (double)columns->letters[i] * sizes[size].letter) + sizes[size].space;
+}
+
+// The first column, which names the row, and those from `first` to before `end`.
+static void put_latex_row(struct converter *c, const struct row *row, size_t first, size_t end) {
+  if (row->count) text_add(c->out, row->cells[0].text);
+  for (size_t i = first; i < end && i < row->count; i++) text_format(c->out, " & %s", row->cells[i].text);
+  text_add(c->out, " \\\\\n");
+}
+
+static void put_latex_part(struct converter *c, const struct columns *columns, size_t first, size_t end, size_t size) {
+  text_format(c->out, "{%s\\setlength{\\tabcolsep}{%gpt}\n\\begin{longtable}{@{}", sizes[size].command,
+              sizes[size].space / 2);
+  for (size_t i = 0; i < end; i = i ? i + 1 : first)
+    text_add(c->out, columns->wraps[i] ? "p{0.4\\linewidth}" : c->rows[0].cells[i].left ? "l" : "r");
+  text_add(c->out, "@{}}\n\\toprule\n");
+  put_latex_row(c, &c->rows[0], first, end);
+  text_add(c->out, "\\midrule\n\\endhead\n");
+  for (size_t r = 1; r < c->row_count; r++) put_latex_row(c, &c->rows[r], first, end);
+  text_add(c->out, "\\bottomrule\n\\end{longtable}}\n\n");
+}
+
+// In the largest letters in which it fits onto the line; a table too wide for the smallest is several, one below the
+// other, each with the first column.
+static void put_latex_table(struct converter *c) {
+  struct columns columns = measure_columns(c);
+  size_t size = 0;
+  for (; size < SIZES; size++) {
+    double width = 0;
+    for (size_t i = 0; i < columns.count; i++) width += column_width(&columns, i, size);
+    if (width <= LINE_POINTS) break;
+  }
+  if (size == SIZES) size = SIZES - 1;
+  for (size_t first = 1, end; first == 1 || first < columns.count; first = end) {
+    double width = column_width(&columns, 0, size);
+    for (end = first; end < columns.count; end++) {
+      width += column_width(&columns, end, size);
+      if (width > LINE_POINTS && end > first) break;
+    }
+    put_latex_part(c, &columns, first, end, size);
+    if (end <= first) break;
+  }
+}
+
 static void put_row(struct converter *c, const struct row *row) {
-  if (!c->latex) text_char(c->out, '|');
-  for (size_t i = 0; i < row->count; i++)
-    text_format(c->out, c->latex ? "%s%s" : " %s%s |", c->latex && i ? " & " : "", row->cells[i].text);
-  text_add(c->out, c->latex ? " \\\\\n" : "\n");
+  text_char(c->out, '|');
+  for (size_t i = 0; i < row->count; i++) text_format(c->out, " %s |", row->cells[i].text);
+  text_char(c->out, '\n');
 }
 
 static void put_table(struct converter *c) {
-  if (!c->row_count) return;
-  const struct row *head = &c->rows[0];
-  bool wraps[MOST_CELLS] = {false};
-  for (size_t r = 0; r < c->row_count; r++)
-    for (size_t i = 0; i < c->rows[r].count; i++) wraps[i] |= c->rows[r].cells[i].wraps;
+  if (!c->row_count || !c->rows[0].count) return;
   if (c->latex) {
-    text_add(c->out, "{\\small\n\\begin{longtable}{@{}");
-    for (size_t i = 0; i < head->count; i++)
-      text_add(c->out, wraps[i] ? "p{0.4\\linewidth}" : head->cells[i].left ? "l" : "r");
-    text_add(c->out, "@{}}\n\\toprule\n");
-    put_row(c, head);
-    text_add(c->out, "\\midrule\n\\endhead\n");
-  } else {
-    put_row(c, head);
-    text_char(c->out, '|');
-    for (size_t i = 0; i < head->count; i++) text_add(c->out, head->cells[i].left ? " --- |" : " --: |");
-    text_char(c->out, '\n');
+    put_latex_table(c);
+    return;
   }
+  put_row(c, &c->rows[0]);
+  text_char(c->out, '|');
+  for (size_t i = 0; i < c->rows[0].count; i++) text_add(c->out, c->rows[0].cells[i].left ? " --- |" : " --: |");
+  text_char(c->out, '\n');
   for (size_t r = 1; r < c->row_count; r++) put_row(c, &c->rows[r]);
-  text_add(c->out, c->latex ? "\\bottomrule\n\\end{longtable}}\n\n" : "\n");
+  text_char(c->out, '\n');
 }
 
 static void end_cell(struct converter *c) {
@@ -159,7 +232,7 @@ static void end_caption(struct converter *c) {
   const char *folder = c->figures ? c->figures->folder : NULL, *words = take_line(c);
   if (c->latex && folder)
     text_format(c->out,
-                "\\begin{figure}[htbp]\n\\centering\n\\includegraphics{%s/%s.pdf}\n\\caption{%s}\n\\end{figure}\n\n",
+                "\\begin{figure}[htbp]\n\\makebox[\\linewidth][c]{\\includegraphics{%s/%s.pdf}}\n\\caption{%s}\n\\end{figure}\n\n",
                 folder, c->figure, words);
   else if (folder)
     text_format(c->out, "![%s](%s/%s.svg)\n\n%s\n\n", c->figure, folder, c->figure, words);
@@ -183,12 +256,12 @@ static void end_verbatim(struct converter *c) {
     text_add(c->out, "\n\n");
     return;
   }
-  text_add(c->out, "\\begin{verbatim}\n");
+  text_add(c->out, "{\\scriptsize\n\\begin{verbatim}\n");
   for (const char *found; (found = strstr(words, end)); words = found + strlen(end)) {
     text_append(c->out, words, (size_t)(found - words));
     text_add(c->out, "\\end {verbatim}");  // which does not end it
   }
-  text_format(c->out, "%s\n\\end{verbatim}\n\n", words);
+  text_format(c->out, "%s\n\\end{verbatim}\n}\n\n", words);
 }
 
 // Elements whose text is a block of its own, and what is before and after it.

@@ -154,6 +154,8 @@ def latex_compiles_the_report():
     harness.run("report", spec, "--format", "latex", "-o", os.path.join(folder, "made.tex"), "--figures",
                 os.path.join(folder, "figures"), home=home)
     text = pdflatex(folder, "paper", "\\usepackage[T1]{fontenc}\n\\usepackage{booktabs,longtable,graphicx}\n", "\\input{made}\n")
+    log = read(os.path.join(folder, "paper.log")).decode(errors="replace")
+    assert not re.search(r"Overfull .hbox .* in alignment", log), re.findall("Overfull.*", log)
     assert not text or ("chinchilla" in text and "w4a4" in text), text[:3000]
 
 
