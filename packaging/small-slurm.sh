@@ -113,7 +113,7 @@ start() {
   chmod 755 "${own%/"$name"}" "$own"  # munged refuses a socket's folder that others may write to
   if ! alive "$own/munged.pid"; then
     (umask 077; cp "$folder/munge.key" "$own/munge.key")
-    munged --force --socket="$socket" --key-file="$own/munge.key" --log-file="$own/munged.log" --pid-file="$own/munged.pid" \
+    munged --force --origin="$(sed 's/.*NodeAddr=\([^ ]*\).*/\1/' "$folder/boxes/$name")" --socket="$socket" --key-file="$own/munge.key" --log-file="$own/munged.log" --pid-file="$own/munged.pid" \
       --seed-file="$own/munged.seed" || fail "munged does not start: $own/munged.log"
   fi
   ln -sfn "$name/munge.socket" "${own%/"$name"}/munge.socket"  # slurm.conf has one path for all boxes

@@ -13,6 +13,9 @@ static void print_words(const struct slurm_outcome *outcome, const struct spec *
   if (outcome->submitted || dry)
     fprintf(out, ", %zu %s in %zu job%s", outcome->submitted, dry ? "would be submitted" : "submitted", outcome->jobs,
             outcome->jobs == 1 ? "" : "s");
+  if (outcome->halved) fprintf(out, ", %zu stopped by halving", outcome->halved);
+  if (outcome->waiting)
+    fprintf(out, ", %zu wait%s at a rung of halving for others", outcome->waiting, outcome->waiting == 1 ? "s" : "");
   if (outcome->no_room) fprintf(out, ", %zu wait for room in Slurm (call again, or with --follow)", outcome->no_room);
   if (outcome->blocked)
     fprintf(out, ", %zu follow%s a run that failed or is held", outcome->blocked, outcome->blocked == 1 ? "s" : "");

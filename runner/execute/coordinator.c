@@ -152,7 +152,7 @@ static bool start_worker(struct coordinator *c, struct job *job, struct error *e
     worker->oom_kills = c->oom_kills;
     worker->pid = worker_start(&c->described.file, worker->folder, &command, error);
     worker->child = worker->pid > 0;
-    if (worker->child) coordinator_meter_started(c, worker, &command);
+    if (worker->child) coordinator_meter_started(c, worker, &command, attempts == 0);
   }
   fine = fine && worker->child && note_started(c, worker, attempts, error);
   if (log_fault.code == EXIT_RUNS_FAILED) {

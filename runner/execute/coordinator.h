@@ -17,6 +17,7 @@
 struct coordinator_run {
   struct run_file file;      // id, corpus, resolved configuration: becomes the run's config.json
   struct run_record record;  // what the store keeps; record.config may be left NULL: it is file.config
+  int64_t stop_step;         // where it stops, for others that decide whether it continues; 0: at its end
   size_t parent;             // the number of the run whose checkpoint it reads, before it in the set; SIZE_MAX: none
   double seconds;            // estimated duration, or NAN
   double work;               // FLOPs, as runs are weighed by; NAN: those of record.quantities

@@ -145,7 +145,8 @@ bool coordinator_halving_begin(struct coordinator *c, struct error *error) {
 
 void coordinator_halving_command(const struct coordinator *c, const struct job *job, struct arena *arena,
                                  struct worker_command *command) {
-  if (!job->rung_step || !c->halving->plan->stops_by_step) return;
+  bool by_step = c->halving ? c->halving->plan->stops_by_step : !c->options->command;
+  if (!job->rung_step || !by_step) return;
   size_t count = 0;
   while (command->arguments[count]) count++;
   char **arguments = arena_array(arena, count + 3, sizeof *arguments);
@@ -172,7 +173,7 @@ void coordinator_halving_watch(struct worker *worker) {
 
 bool coordinator_halving_arrived(const struct coordinator *c, const struct worker *worker) {
   const struct job *job = worker->job;
-  if (!c->halving || job->index == FOREIGN || (!job->rung_step && !job->halved)) return false;
+  if (job->index == FOREIGN || (!job->rung_step && !job->halved)) return false;
   if (job->halved || worker->rung_asked) return true;
   return worker->log.end == EVENT_STOPPED && worker->log.step >= job->rung_step;
 }
@@ -187,11 +188,12 @@ bool coordinator_halving_wait(struct coordinator *c, struct worker *worker, stru
                   "warning  %.8s  %s: its trainer does not answer SIGTERM by saving its state: with halving, what it "
                   "trained since its last checkpoint is trained again",
                   job->id, worker->label);
-  text_format(&message, "at step %lld of %lld: waits for those that it competes with over %s",
-              (long long)worker->log.step, (long long)one->group->steps, c->halving->plan->over);
+  int64_t steps = one ? one->group->steps : worker->log.steps;
+  text_format(&message, "at step %lld of %lld: waits for those that it competes with%s%s", (long long)worker->log.step,
+              (long long)steps, one ? " over " : "", one ? c->halving->plan->over : "");
   bool fine = job->halved ? put_stopped(c, one, job, error) : put_state(c, job, text_string(&message), NAN, error);
   job->stopped_at = worker->log.step;
-  double trained = job->flops * (double)worker->log.step / (double)one->group->steps;
+  double trained = job->flops * (double)worker->log.step / (double)(steps > 0 ? steps : 1);
   c->flops_done += trained - job->flops_counted;
   job->flops_counted = trained;
   job->waiting = !job->halved;

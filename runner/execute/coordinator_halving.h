@@ -44,5 +44,14 @@ bool coordinator_halving_arrived(const struct coordinator *c, const struct worke
 bool coordinator_halving_wait(struct coordinator *c, struct worker *worker, struct error *error);
 // A run that was decided without, and may be trained again: it is not, and says so.
 bool coordinator_halving_left_out(struct coordinator *c, struct job *job, struct error *error);
+// What halving decides of a set by its store alone, without training: by whoever collects from other machines' workers.
+struct halving_standing {
+  int64_t stop_step;     // of the next rung that the run must wait at; 0: none
+  bool waiting, halved;  // it waits there, for others that are not there yet; it does not go on
+};
+// [set->count] into `standings`. Decisions, and the ends of runs that they stop, are written to the store.
+bool halving_decide(const struct coordinator_set *set, const struct coordinator_options *options, struct store *store,
+                    struct halving_standing *standings, struct error *error);
+
 // After a worker was settled: decides what can be decided, and queues those that go on.
 bool coordinator_halving_next(struct coordinator *c, const struct job *job, struct error *error);

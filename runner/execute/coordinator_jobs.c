@@ -104,6 +104,7 @@ static bool put_experiment(struct coordinator *c, struct error *error) {
     coordinator_link(c, i, c->described.parent);
     job->may_share = c->described.parent == NO_JOB && !c->described.file.config.stage;
     job->seconds = c->described.seconds;
+    job->rung_step = c->described.stop_step;
     job->memory = c->described.memory;
     ids[i] = job->id;
     if (!store_run_add(c->store, &c->described.record, error)) return false;

@@ -1,5 +1,6 @@
 // What workers were started from and on, and their shares of the machine's time and energy: RUN/provenance.jsonl.
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,7 +10,12 @@ static const double reading_seconds = 5;  // counters run over within minutes at
 
 struct metering {
   struct meter *meter;
-  const char *common;
+  struct provenance_machine machine;
+  // What the last worker saw: most see the same.
+  struct arena view_arena;
+  struct provenance_view view;
+  int64_t view_threads;
+  char view_gpus[256];
   double shared_at;  // monotonic: until when time and energy have been shared out
   double *gpu_joules;
   size_t *gpu_workers;
@@ -20,7 +26,8 @@ static struct metering *begin(struct coordinator *c, bool gpus) {
   static const struct provenance_source unknown;
   struct metering *metering = arena_alloc(&c->arena, sizeof *metering);
   metering->meter = meter_of_machine(gpus);
-  metering->common = provenance_common(c->options->source ? c->options->source : &unknown, metering->meter, &c->arena);
+  provenance_machine_find(&metering->machine, c->options->source ? c->options->source : &unknown, metering->meter,
+                          &c->arena);
   size_t count = meter_gpu_count(metering->meter) + 1;
   metering->gpu_joules = arena_array(&c->arena, count, sizeof *metering->gpu_joules);
   metering->gpu_workers = arena_array(&c->arena, count, sizeof *metering->gpu_workers);
@@ -29,7 +36,9 @@ static struct metering *begin(struct coordinator *c, bool gpus) {
 }
 
 void coordinator_meter_end(struct coordinator *c) {
-  if (c->metering) meter_close(c->metering->meter);
+  if (!c->metering) return;
+  meter_close(c->metering->meter);
+  arena_free(&c->metering->view_arena);
 }
 
 // The counters of the GPUs that the worker sees, as bits. Numbers mean the same to CUDA as to NVML only in the order of
@@ -105,7 +114,21 @@ static void tell(struct coordinator *c, const struct error *fault) {
   c->metering->told = true;
 }
 
-void coordinator_meter_started(struct coordinator *c, struct worker *worker, const struct worker_command *command) {
+// The environments of a coordinator's workers differ in threads and GPUs alone, as far as they count.
+static void find_view(struct coordinator *c, const struct worker_command *command, const char *gpus) {
+  struct metering *m = c->metering;
+  int64_t threads = c->described.file.config.train.threads;
+  const char *seen = gpus ? gpus : "";
+  if (m->view.environment && m->view_threads == threads && strcmp(m->view_gpus, seen) == 0) return;
+  arena_free(&m->view_arena);
+  m->view_arena = (struct arena){0};
+  provenance_view_find(&m->view, command->environment, gpus, m->meter, &m->view_arena);
+  m->view_threads = threads;
+  snprintf(m->view_gpus, sizeof m->view_gpus, "%s", strlen(seen) < sizeof m->view_gpus ? seen : "?");
+}
+
+void coordinator_meter_started(struct coordinator *c, struct worker *worker, const struct worker_command *command,
+                               bool first) {
   struct error fault = {0};
   const char *given = worker->gpu == NO_GPU ? NULL : c->options->gpus.items[worker->gpu].name, *visible = given;
   bool cuda = strcmp(c->described.file.config.model.device, "cuda") == 0;
@@ -114,14 +137,21 @@ void coordinator_meter_started(struct coordinator *c, struct worker *worker, con
   if (visible && !given && cuda && !c->options->command)
     visible = arena_copy(&worker->arena, visible, strcspn(visible, ","));
   worker->gpu_bits = visible ? counters_of(c->metering, visible, given != NULL) : 0;
-  if (!provenance_begin(worker->folder, c->metering->common, command->environment, visible, c->metering->meter, &fault))
-    tell(c, &fault);
+  find_view(c, command, visible);
+  worker->first = first && !file_exists(path_join(&worker->arena, worker->folder, "provenance.jsonl"));
+  worker->view =
+      (struct provenance_view){arena_string(&worker->arena, c->metering->view.environment),
+                               c->metering->view.gpu ? arena_string(&worker->arena, c->metering->view.gpu) : NULL};
+  if (!provenance_begin(worker->folder, &c->metering->machine, &worker->view, &fault)) tell(c, &fault);
 }
 
 bool coordinator_meter_settle(struct coordinator *c, struct worker *worker, struct error *error) {
   struct error fault = {0};
   if (!c->metering) c->metering = begin(c, false);
   share_out(c);
-  if (!provenance_end(worker->folder, &worker->share, meter_source(c->metering->meter), &fault)) tell(c, &fault);
-  return provenance_ingest(c->store, worker->job->id, worker->folder, error);
+  const char *source = meter_source(c->metering->meter);
+  if (!provenance_end(worker->folder, &worker->share, source, &fault)) tell(c, &fault);
+  return worker->first ? provenance_put(c->store, worker->job->id, &c->metering->machine, &worker->view, &worker->share,
+                                        source, error)
+                       : provenance_ingest(c->store, worker->job->id, worker->folder, error);
 }

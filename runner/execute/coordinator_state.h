@@ -63,6 +63,8 @@ struct worker {
   char limit_message[300];
   long long oom_kills;  // of the system, when it was started
   struct provenance_share share;
+  struct provenance_view view;
+  bool first;         // the run had no worker before
   uint64_t gpu_bits;  // the counters of its GPUs (meter.h), a bit each
 };
 
@@ -167,7 +169,8 @@ bool coordinator_queue_again(struct coordinator *c, struct job *job, struct erro
 // its job), and once it is over: then its columns are written, in a transaction. Only the store's faults are errors.
 void coordinator_meter_round(struct coordinator *c);
 void coordinator_meter_start(struct coordinator *c);
-void coordinator_meter_started(struct coordinator *c, struct worker *worker, const struct worker_command *command);
+void coordinator_meter_started(struct coordinator *c, struct worker *worker, const struct worker_command *command,
+                               bool first);
 bool coordinator_meter_settle(struct coordinator *c, struct worker *worker, struct error *error);
 void coordinator_meter_end(struct coordinator *c);
 

@@ -63,25 +63,27 @@ static void put_revision(struct json_writer *json, const char *name, const struc
   json_key_boolean(json, arena_format(arena, "%s_dirty", name), revision->dirty);
 }
 
-const char *provenance_common(const struct provenance_source *source, const struct meter *meter, struct arena *arena) {
+void provenance_machine_find(struct provenance_machine *machine, const struct provenance_source *source,
+                             const struct meter *meter, struct arena *arena) {
   struct text text = {0};
   struct json_writer json = json_writer(&text, false);
   struct utsname system;
+  const char *driver = meter_driver(meter);
   if (uname(&system) != 0) memset(&system, 0, sizeof system);
+  machine->source = *source;
+  machine->processor = processor_name(arena, &system);
+  machine->system =
+      arena_format(arena, "isoloss %s, %s %s %s, glibc %s%s%s", ISOLOSS_VERSION, system.sysname, system.release,
+                   system.machine, gnu_get_libc_version(), *driver ? ", NVIDIA driver " : "", driver);
   json_object_begin(&json);
   json_key_string(&json, "event", "begin");
   put_revision(&json, "spec", &source->spec, arena);
   put_revision(&json, "trainer", &source->trainer, arena);
   json_key_string(&json, "host", store_host(arena));
-  json_key_string(&json, "processor", processor_name(arena, &system));
-  const char *driver = meter_driver(meter);
-  json_key_string(
-      &json, "system",
-      arena_format(arena, "isoloss %s, %s %s %s, glibc %s%s%s", ISOLOSS_VERSION, system.sysname, system.release,
-                   system.machine, gnu_get_libc_version(), *driver ? ", NVIDIA driver " : "", driver));
-  const char *kept = arena_string(arena, text_string(&text));  // open: the worker's own keys follow
+  json_key_string(&json, "processor", machine->processor);
+  json_key_string(&json, "system", machine->system);
+  machine->line = arena_string(arena, text_string(&text));  // open: the worker's own keys follow
   text_free(&text);
-  return kept;
 }
 
 // ---- the environment ----
@@ -145,20 +147,24 @@ static int by_text(const void *left, const void *right) {
   return strcmp(*(const char *const *)left, *(const char *const *)right);
 }
 
-static void put_environment(struct json_writer *json, char *const *environment, struct arena *arena) {
+static const char *environment_of(char *const *environment, struct arena *arena) {
   size_t count = 0, kept = 0;
+  struct text text = {0};
+  struct json_writer json = json_writer(&text, false);
   while (environment[count]) count++;
   const char **variables = arena_array(arena, count + 1, sizeof *variables);
   for (size_t i = 0; i < count; i++)
     if (counts(environment[i])) variables[kept++] = environment[i];
   qsort(variables, kept, sizeof *variables, by_text);
-  json_key(json, "environment");
-  json_object_begin(json);
+  json_object_begin(&json);
   for (size_t i = 0; i < kept; i++) {
     const char *equals = strchr(variables[i], '=');
-    json_key_string(json, arena_copy(arena, variables[i], (size_t)(equals - variables[i])), equals + 1);
+    json_key_string(&json, arena_copy(arena, variables[i], (size_t)(equals - variables[i])), equals + 1);
   }
-  json_object_end(json);
+  json_object_end(&json);
+  const char *words = arena_string(arena, text_string(&text));
+  text_free(&text);
+  return words;
 }
 
 // ---- writing ----
@@ -187,19 +193,24 @@ static const char *gpus_of(const struct meter *meter, const char *visible, struc
   return kept;
 }
 
-bool provenance_begin(const char *folder, const char *common, char *const *environment, const char *gpu,
-                      const struct meter *meter, struct error *error) {
+void provenance_view_find(struct provenance_view *view, char *const *environment, const char *gpus,
+                          const struct meter *meter, struct arena *arena) {
+  view->environment = environment_of(environment, arena);
+  view->gpu = gpus && *gpus ? gpus_of(meter, gpus, arena) : NULL;
+}
+
+bool provenance_begin(const char *folder, const struct provenance_machine *machine, const struct provenance_view *view,
+                      struct error *error) {
   struct arena scratch = {0};
   struct text line = {0}, rest = {0};
   struct json_writer json = json_writer(&rest, false);
   json_object_begin(&json);
   json_key_number(&json, "time", floor(clock_wall()));
-  if (gpu && *gpu) json_key_string(&json, "gpu", gpus_of(meter, gpu, &scratch));
-  put_environment(&json, environment, &scratch);
+  if (view->gpu) json_key_string(&json, "gpu", view->gpu);
+  json_key(&json, "environment");
+  json_put_raw(&json, view->environment);
   json_object_end(&json);
-  text_add(&line, common);
-  text_char(&line, ',');
-  text_add(&line, text_string(&rest) + 1);  // both are parts of one object
+  text_format(&line, "%s,%s", machine->line, text_string(&rest) + 1);  // both are parts of one object
   bool fine = append(folder, &line, &scratch, error);
   text_free(&rest);
   text_free(&line);
@@ -237,6 +248,33 @@ static struct value text_value(const json_t *object, const char *key) {
 static struct value flag_value(const json_t *object, const char *key) {
   const json_t *flag = json_object_get(object, key);
   return json_is_boolean(flag) ? store_number(json_is_true(flag)) : (struct value){.kind = VALUE_MISSING};
+}
+
+static struct value revision_value(const struct revision *revision) { return store_text(revision->commit); }
+
+static struct value dirty_value(const struct revision *revision) {
+  return revision->commit ? store_number(revision->dirty) : (struct value){.kind = VALUE_MISSING};
+}
+
+bool provenance_put(struct store *store, const char *id, const struct provenance_machine *machine,
+                    const struct provenance_view *view, const struct provenance_share *share, const char *source,
+                    struct error *error) {
+  bool read = isfinite(share->joules);
+  struct store_field fields[] = {
+      {"spec_revision", revision_value(&machine->source.spec)},
+      {"spec_dirty", dirty_value(&machine->source.spec)},
+      {"trainer_revision", revision_value(&machine->source.trainer)},
+      {"trainer_dirty", dirty_value(&machine->source.trainer)},
+      {"processor", store_text(machine->processor)},
+      {"gpu", store_text(view->gpu)},
+      {"system", store_text(machine->system)},
+      {"environment", store_text(view->environment)},
+      {"machine_seconds", store_number(share->machine_seconds)},
+      {"joules", store_number(read ? share->joules : NAN)},
+      {"joules_seconds", store_number(read ? share->joules_seconds : NAN)},
+      {"joules_source", store_text(read ? source : NULL)},
+  };
+  return store_run_update(store, id, fields, sizeof fields / sizeof *fields, error);
 }
 
 struct sums {

@@ -18,8 +18,21 @@ void provenance_find(const char *spec_path, const char *const *command, size_t c
 // An error (EXIT_USAGE_ERROR) where a source is not committed, or not in a repository: what require_clean asks for.
 bool provenance_check_clean(const struct provenance_source *source, bool custom, struct error *error);
 
-// What is the same for all workers of a coordinator: the line's beginning, in the arena.
-const char *provenance_common(const struct provenance_source *source, const struct meter *meter, struct arena *arena);
+// What is the same for all workers of a coordinator.
+struct provenance_machine {
+  struct provenance_source source;
+  const char *processor, *system;
+  const char *line;  // the beginning of their lines
+};
+void provenance_machine_find(struct provenance_machine *machine, const struct provenance_source *source,
+                             const struct meter *meter, struct arena *arena);
+// What a worker sees, as JSON and as words; in the arena. `environment`: NULL-terminated; the names that count are in
+// the table of provenance.c. `gpus`: as CUDA_VISIBLE_DEVICES has them; NULL: none.
+struct provenance_view {
+  const char *environment, *gpu;
+};
+void provenance_view_find(struct provenance_view *view, char *const *environment, const char *gpus,
+                          const struct meter *meter, struct arena *arena);
 
 // A worker's share of what the machine did while it was at work.
 struct provenance_share {
@@ -28,12 +41,15 @@ struct provenance_share {
   double joules_seconds;   // of the worker's own time, during which it was read
 };
 
-// `environment`: of the worker, NULL-terminated. The names that count are in the table of provenance.c. False with an
-// error where the file cannot be written.
-bool provenance_begin(const char *folder, const char *common, char *const *environment, const char *gpu,
-                      const struct meter *meter, struct error *error);
+// Appends a line. False with an error where the file cannot be written.
+bool provenance_begin(const char *folder, const struct provenance_machine *machine, const struct provenance_view *view,
+                      struct error *error);
 bool provenance_end(const char *folder, const struct provenance_share *share, const char *source, struct error *error);
 
+// Puts into the run's columns what was appended for its only worker so far.
+bool provenance_put(struct store *store, const char *id, const struct provenance_machine *machine,
+                    const struct provenance_view *view, const struct provenance_share *share, const char *source,
+                    struct error *error);
 // Reads the file into the run's columns of the store: of the last beginning, and the sums over all ends. A run without
 // the file changes nothing, a line that is torn is left out.
 bool provenance_ingest(struct store *store, const char *id, const char *folder, struct error *error);

@@ -251,21 +251,23 @@ static bool read_run(const struct reading *reading, const struct submitted_run *
   enum run_state before = RUN_DONE;
   double bytes_per_token = NAN;
   char message[2048] = "";
-  bool there = false, changed = false;
-  struct store_rows *rows = store_select(
-      reading->store, "SELECT state, log_offset, log_check, bytes_per_token, message FROM runs WHERE id = ?1", &id, 1,
-      error);
+  bool there = false, changed = false, halved = false;
+  struct store_rows *rows =
+      store_select(reading->store,
+                   "SELECT state, log_offset, log_check, bytes_per_token, message, halved_at FROM runs WHERE id = ?1",
+                   &id, 1, error);
   if (rows && store_rows_next(rows, error)) {
     there = true;
     before = run_state_parse(store_rows_value(rows, 0).text);
     run_log_init(&log, (int64_t)store_rows_value(rows, 1).number, (int64_t)store_rows_value(rows, 2).number);
     struct value bytes = store_rows_value(rows, 3), said = store_rows_value(rows, 4);
     if (bytes.kind == VALUE_NUMBER) bytes_per_token = bytes.number;
+    halved = store_rows_value(rows, 5).kind == VALUE_NUMBER;
     if (said.kind == VALUE_TEXT) snprintf(message, sizeof message, "%s", said.text);
   }
   store_rows_close(rows);
-  // A failed run stays so until it is submitted again.
-  bool open = there && !error->code && !run_state_has_result(before);
+  // A failed run stays so until it is submitted again, and so does one that halving stopped.
+  bool open = there && !error->code && !run_state_has_result(before) && !halved;
   const char *folder = run_folder(&scratch, reading->collection->home, run->id);
   struct finding found;
   bool fine = !error->code;

@@ -14,6 +14,8 @@
 #include "runner/execute/worker.h"
 #include "runner/slurm/claim.h"
 #include "runner/slurm/collect.h"
+#include "runner/slurm/follow_up.h"
+#include "runner/slurm/standing.h"
 #include "runner/slurm/submit.h"
 
 enum { FOLLOW_SECONDS = 10 };
@@ -31,119 +33,6 @@ bool slurm_profile_of(const struct spec *spec, struct slurm_profile *profile, st
   bool fine = diagnostics_check(&diagnostics, spec->path, error);
   diagnostics_free(&diagnostics);
   return fine;
-}
-
-// ---- what is missing ----
-
-// How each run of the set stands.
-enum standing {
-  STANDS_DONE,
-  STANDS_FAILED,
-  STANDS_HELD,
-  STANDS_IN_JOB,
-  STANDS_BLOCKED,
-  STANDS_MISSING,
-  STANDS_LEFT_OUT
-};
-
-struct run_standing {
-  const char *id;
-  size_t parent;  // SIZE_MAX: none
-  enum standing standing;
-};
-
-static enum standing stand(const struct slurm_request *request, const struct collection *collection,
-                           struct store_rows *row, const char *id, struct slurm_outcome *outcome) {
-  enum run_state state = row ? run_state_parse(store_rows_value(row, 0).text) : RUN_PENDING;
-  struct value word = row ? store_rows_value(row, 1) : (struct value){.kind = VALUE_MISSING};
-  enum run_mark mark = word.kind == VALUE_TEXT ? run_mark_parse(word.text) : MARK_NONE;
-  const struct submitted_run *submitted = collection_find(collection, id);
-  const struct task_view *task = submitted ? collection_task(collection, submitted) : NULL;
-  outcome->total++;
-  outcome->done += state == RUN_DONE;
-  outcome->diverged += state == RUN_DIVERGED;
-  if (run_state_has_result(state)) return STANDS_DONE;
-  if (run_mark_holds(mark)) {
-    outcome->cancelled += mark == MARK_CANCELLED;
-    outcome->total -= mark == MARK_CANCELLED;
-    outcome->held += mark == MARK_PAUSED;
-    return STANDS_HELD;
-  }
-  if (task && task->state != TASK_ENDED && state != RUN_FAILED) {
-    outcome->at_work += task->state == TASK_AT_WORK;
-    outcome->queued += task->state == TASK_QUEUED;
-    return STANDS_IN_JOB;
-  }
-  if (state == RUN_FAILED && !request->retry_failed && mark != MARK_RETRY) {
-    outcome->failed++;
-    return STANDS_FAILED;
-  }
-  return task && task->state != TASK_ENDED ? STANDS_IN_JOB : STANDS_MISSING;
-}
-
-// [plan->count] in the arena. The store may be NULL: then nothing was ever trained.
-static struct run_standing *find_missing(const struct slurm_request *request, const struct collection *collection,
-                                         struct store *store, struct arena *arena, struct slurm_outcome *outcome,
-                                         struct error *error) {
-  size_t count = request->set->plan->count;
-  struct run_standing *runs = arena_array(arena, count, sizeof *runs);
-  for (size_t i = 0; i < count && !error->code; i++) {
-    struct planned_run planned;
-    plan_run(request->set->plan, i, &planned);
-    runs[i] = (struct run_standing){arena_string(arena, planned.id), planned.parent, STANDS_LEFT_OUT};
-    if (request->chosen && !request->chosen[i]) continue;
-    struct value id = store_text(planned.id);
-    struct store_rows *rows =
-        store ? store_select(store,
-                             "SELECT r.state, m.mark FROM runs r LEFT JOIN marks m ON m.run = r.id WHERE r.id = ?1",
-                             &id, 1, error)
-              : NULL;
-    bool there = rows && store_rows_next(rows, error);
-    runs[i].standing = stand(request, collection, there ? rows : NULL, runs[i].id, outcome);
-    store_rows_close(rows);
-    // What follows a run goes with it, or once it is done.
-    enum standing before = runs[i].parent == SIZE_MAX ? STANDS_DONE : runs[runs[i].parent].standing;
-    if (runs[i].standing != STANDS_MISSING || before == STANDS_DONE || before == STANDS_MISSING) continue;
-    outcome->blocked += before != STANDS_IN_JOB;
-    outcome->queued += before == STANDS_IN_JOB;
-    runs[i].standing = STANDS_BLOCKED;
-  }
-  return error->code ? NULL : runs;
-}
-
-static size_t root_of(const struct run_standing *runs, size_t i) {
-  while (runs[i].parent != SIZE_MAX) i = runs[i].parent;
-  return i;
-}
-
-// The missing runs in tasks: a training and all that follows it stay together.
-static struct submitted_task *bundle(const struct run_standing *runs, size_t count, int64_t per_job,
-                                     struct arena *arena, size_t *task_count) {
-  size_t *sizes = arena_array(arena, count, sizeof *sizes), *task_of = arena_array(arena, count, sizeof *task_of);
-  size_t tasks = 0, held = 0;
-  for (size_t i = 0; i < count; i++) sizes[root_of(runs, i)] += runs[i].standing == STANDS_MISSING;
-  for (size_t i = 0; i < count; i++) {
-    if (!sizes[i]) continue;
-    if (held == 0 || held + sizes[i] > (size_t)per_job) {
-      tasks++;
-      held = 0;
-    }
-    task_of[i] = tasks - 1;
-    held += sizes[i];
-  }
-  struct submitted_task *list = arena_array(arena, tasks + 1, sizeof *list);
-  for (size_t i = 0; i < count; i++) list[task_of[i]].run_count += sizes[i];
-  for (size_t i = 0; i < tasks; i++) {
-    list[i].runs = arena_array(arena, list[i].run_count + 1, sizeof *list->runs);
-    list[i].run_count = 0;
-  }
-  for (size_t i = 0; i < count; i++) {
-    if (runs[i].standing != STANDS_MISSING) continue;
-    struct submitted_task *task = &list[task_of[root_of(runs, i)]];
-    task->runs[task->run_count++] = runs[i].id;
-  }
-  *task_count = tasks;
-  return list;
 }
 
 // ---- what went wrong before ----
@@ -220,19 +109,21 @@ static bool take_back_holds(const char *home, const struct submitted_task *tasks
   return fine;
 }
 
-// Runs that failed and are submitted again.
+// Runs that failed, or that halving had stopped, and are submitted again.
 static bool begin_again(struct store *store, const struct submitted_task *tasks, size_t count, struct error *error) {
   for (size_t i = 0; i < count; i++)
     for (size_t j = 0; j < tasks[i].run_count; j++) {
       struct value id = store_text(tasks[i].runs[j]);
-      struct store_rows *rows = store_select(store, "SELECT state FROM runs WHERE id = ?1", &id, 1, error);
-      bool failed =
-          rows && store_rows_next(rows, error) && run_state_parse(store_rows_value(rows, 0).text) == RUN_FAILED;
+      struct store_rows *rows = store_select(store, "SELECT state, halved_at FROM runs WHERE id = ?1", &id, 1, error);
+      bool failed = rows && store_rows_next(rows, error) &&
+                    (run_state_parse(store_rows_value(rows, 0).text) == RUN_FAILED ||
+                     store_rows_value(rows, 1).kind == VALUE_NUMBER);
       store_rows_close(rows);
       struct store_field fields[] = {{"state", store_text(run_state_name(RUN_PENDING))},
                                      {"message", {.kind = VALUE_MISSING}},
+                                     {"halved_at", {.kind = VALUE_MISSING}},
                                      {"finished_at", {.kind = VALUE_MISSING}}};
-      if (error->code || (failed && (!store_run_update(store, tasks[i].runs[j], fields, 3, error) ||
+      if (error->code || (failed && (!store_run_update(store, tasks[i].runs[j], fields, 4, error) ||
                                      !store_mark_set(store, tasks[i].runs[j], MARK_NONE, NULL, error))))
         return false;
     }
@@ -242,12 +133,13 @@ static bool begin_again(struct store *store, const struct submitted_task *tasks,
 // ---- one round ----
 
 static bool submit_missing(const struct slurm_request *request, const struct slurm_profile *profile,
-                           struct collection *collection, struct store *store, struct slurm_outcome *outcome,
-                           struct error *error) {
+                           struct collection *collection, struct store *store, const struct halving_standing *halving,
+                           struct slurm_outcome *outcome, struct error *error) {
   struct arena *arena = &collection->arena;
   size_t task_count;
-  struct run_standing *runs = find_missing(request, collection, store, arena, outcome, error);
+  struct run_standing *runs = find_missing(request, collection, store, halving, arena, outcome, error);
   if (!runs || !look_for_faults(request, collection, runs, error)) return false;
+  join_trunks(request->set->plan, runs);
   struct submitted_task *tasks = bundle(runs, request->set->plan->count, profile->runs_per_job, arena, &task_count);
   if (task_count == 0) return true;
   if (!request->dry_run && !take_back_holds(request->home, tasks, task_count, error)) return false;
@@ -259,13 +151,18 @@ static bool submit_missing(const struct slurm_request *request, const struct slu
                                   .retries = request->retries,
                                   .keep_going = request->keep_going,
                                   .dry_run = request->dry_run};
+  const char *arrays = NULL, *folder = NULL;
   size_t begun = 0;
+  submit.arrays = &arrays;
+  submit.folder = &folder;
   bool fine = submit_tasks(&submit, arena, tasks, task_count, &begun, error);
   for (size_t i = 0; i < task_count; i++) {
     if (i < begun) outcome->submitted += tasks[i].run_count;
     if (i >= begun && fine) outcome->no_room += tasks[i].run_count;
   }
   outcome->jobs += begun;
+  if (fine && begun && follow_up_wanted(profile, request->set->plan))
+    fine = follow_up_submit(profile, request, arrays, folder, arena, error);
   return (request->dry_run || begin_again(store, tasks, begun, error)) && fine;
 }
 
@@ -274,10 +171,28 @@ static bool dry_round(const struct slurm_request *request, const struct slurm_pr
   struct collection collection = {0};
   struct store *store = store_exists_home() ? store_open_home(STORE_READ, error) : NULL;
   bool fine = !error->code && collection_look(&collection, request->home, error) &&
-              submit_missing(request, profile, &collection, store, outcome, error);
+              submit_missing(request, profile, &collection, store, NULL, outcome, error);
   collection_free(&collection);
   store_close(store);
   return fine;
+}
+
+// Where the runs stand in halving, by what has been collected: [plan->count] in the arena; NULL where nobody competes.
+static bool decide(const struct slurm_request *request, struct store *store, struct arena *arena,
+                   struct halving_standing **standings, struct error *error) {
+  const struct plan *plan = request->set->plan;
+  *standings = NULL;
+  if (!plan->halving) return true;
+  struct experiment_record experiment = {plan->spec->name, plan->spec->path, plan->spec->source, plan->spec->about};
+  struct coordinator_set set = {plan->count, request->set, plan_set_describe, NULL};
+  struct coordinator_options options = {.home = request->home,
+                                        .experiment = &experiment,
+                                        .halving = plan->halving,
+                                        .command = plan->spec->trainer.node ? plan->spec->trainer.command : NULL,
+                                        .quiet = request->quiet,
+                                        .messages = stderr};
+  *standings = arena_array(arena, plan->count, sizeof **standings);
+  return halving_decide(&set, &options, store, *standings, error);
 }
 
 static bool round_of_calls(const struct slurm_request *request, const struct slurm_profile *profile,
@@ -299,8 +214,10 @@ static bool round_of_calls(const struct slurm_request *request, const struct slu
   if (fine && !collection.queue.answered && collection.queue.said)
     fprintf(stderr, "warning: squeue does not answer, so jobs are taken to go on as they were: %s\n",
             visible(&collection.arena, collection.queue.said));
+  struct halving_standing *halving = NULL;
   fine = fine && collection_read(&collection, store, request->quiet ? NULL : stderr, error) &&
-         submit_missing(request, profile, &collection, store, outcome, error);
+         decide(request, store, &collection.arena, &halving, error) &&
+         submit_missing(request, profile, &collection, store, halving, outcome, error);
   struct text words = {0};
   collection_words(&collection, &words);
   snprintf(outcome->words, sizeof outcome->words, "%s", text_string(&words));
@@ -328,9 +245,6 @@ enum exit_code slurm_run(const struct slurm_request *request, struct slurm_outco
   sigset_t signals, before;
   size_t submitted = 0, jobs = 0;
   *outcome = (struct slurm_outcome){0};
-  if (request->set->plan->halving)
-    error_set(error, EXIT_USAGE_ERROR,
-              "run: halving and --executor slurm do not go together yet: a rung needs all that compete");
   bool fine = !error->code && slurm_profile_of(request->set->plan->spec, &profile, &arena, error);
   if (fine && request->dry_run) fine = dry_round(request, &profile, outcome, error);
   sigemptyset(&signals);
@@ -342,8 +256,10 @@ enum exit_code slurm_run(const struct slurm_request *request, struct slurm_outco
     fine = round_of_calls(request, &profile, outcome, error);
     outcome->submitted = submitted += outcome->submitted;
     outcome->jobs = jobs += outcome->jobs;
-    bool left = outcome->at_work + outcome->queued + outcome->no_room + submitted > 0 &&
-                outcome->done + outcome->diverged + outcome->failed + outcome->held + outcome->blocked < outcome->total;
+    bool left =
+        outcome->at_work + outcome->queued + outcome->no_room + submitted > 0 &&
+        outcome->done + outcome->diverged + outcome->failed + outcome->held + outcome->blocked + outcome->halved <
+            outcome->total;
     if (!fine || !request->follow || !left) break;
     if (!request->quiet)
       fprintf(stderr, "%zu of %zu done, %zu submitted by this call%s%s\n", outcome->done + outcome->diverged,

@@ -27,6 +27,7 @@ struct slurm_outcome {
   size_t blocked;                              // follow a run that failed or diverged
   size_t no_room;                              // wait for Slurm to have room for more jobs
   size_t cancelled;                            // left out: not in `total`
+  size_t halved, waiting;                      // stopped by halving; wait at a rung for others
   char words[500];                             // on all jobs of the home
   bool interrupted;
 };

@@ -64,6 +64,22 @@ static bool write_file(const struct submission *submission, const char *name, st
   return fine;
 }
 
+// An array for each task, where some run stops before its end.
+static void write_stops(struct json_writer *json, const struct submission *submission) {
+  bool any = false;
+  for (size_t i = 0; i < submission->task_count; i++) any = any || submission->tasks[i].stops;
+  if (!any) return;
+  json_key(json, "stops");
+  json_array_begin(json);
+  for (size_t i = 0; i < submission->task_count; i++) {
+    const struct submitted_task *task = &submission->tasks[i];
+    json_array_begin(json);
+    for (size_t j = 0; j < task->run_count && task->stops; j++) json_put_integer(json, task->stops[j]);
+    json_array_end(json);
+  }
+  json_array_end(json);
+}
+
 static void write_revision(struct json_writer *json, const char *name, const struct revision *revision) {
   json_key(json, name);
   json_object_begin(json);
@@ -100,6 +116,7 @@ bool submission_write(const struct submission *submission, struct error *error) 
     json_array_end(&json);
   }
   json_array_end(&json);
+  write_stops(&json, submission);
   json_object_end(&json);
   return write_file(submission, "submission.json", &text, error);
 }
@@ -170,6 +187,17 @@ static void read_tasks(struct submission *submission, const json_t *tasks) {
   }
 }
 
+static void read_stops(struct submission *submission, const json_t *stops) {
+  json_t *steps, *step;
+  size_t i, j;
+  json_array_foreach(stops, i, steps) {
+    if (i >= submission->task_count || json_array_size(steps) != submission->tasks[i].run_count) continue;
+    struct submitted_task *task = &submission->tasks[i];
+    task->stops = arena_array(submission->arena, task->run_count + 1, sizeof *task->stops);
+    json_array_foreach(steps, j, step) task->stops[j] = json_integer_value(step);
+  }
+}
+
 static bool read_state(struct submission *submission, struct error *error) {
   const char *path = path_join(submission->arena, submission->folder, "state.json");
   if (!file_exists(path)) return true;  // sbatch was not heard yet
@@ -215,6 +243,7 @@ bool submission_read(struct submission *submission, struct arena *arena, const c
   json_array_foreach(set, i, item) if (json_is_string(item)) submission->set[submission->set_count++] =
       arena_string(arena, json_string_value(item));
   read_tasks(submission, json_object_get(root, "tasks"));
+  read_stops(submission, json_object_get(root, "stops"));
   bool whole = submission->experiment && submission->job_name && submission->spec_path && submission->task_count > 0;
   json_decref(root);
   if (!whole) return error_set(error, EXIT_ENVIRONMENT, "%s/submission.json is not whole", folder);

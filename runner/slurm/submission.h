@@ -19,6 +19,7 @@
 
 struct submitted_task {
   const char **runs;  // ids
+  int64_t *stops;     // [run_count] steps at which they stop for a decision, 0: at their ends; NULL: all of them
   size_t run_count;
   const char *ended;  // Slurm's word for its end ("TIMEOUT"); "" where it is gone without one; NULL: not that we know
   double missed;      // since when Slurm has not listed it, seconds since 1970; 0: it does

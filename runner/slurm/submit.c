@@ -104,6 +104,10 @@ bool submit_tasks(const struct submit_request *request, struct arena *arena, str
     bool fine = submit_array(request, &submission, error);
     if (!fine && (submission.refused || !submission.folder)) return false;
     *begun += here;
+    *request->folder = submission.folder;
+    if (submission.job)
+      *request->arrays =
+          *request->arrays ? arena_format(arena, "%s:%s", *request->arrays, submission.job) : submission.job;
     room -= here < room ? here : room;
     if (room > 0) room--;
     if (!fine) return false;

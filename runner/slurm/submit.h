@@ -13,7 +13,8 @@ struct submit_request {
   struct option_list set;
   int64_t retries;
   bool keep_going;
-  bool dry_run;  // prints the scripts on standard output
+  const char **arrays, **folder;  // get the numbers of the arrays, "12:13", and the last one's folder; in the arena
+  bool dry_run;                   // prints the scripts on standard output
 };
 // Submits the tasks in as many arrays as Slurm's MaxArraySize asks for, as far as MaxJobCount leaves room; *begun tells
 // how many of them, from the first, are in Slurm's hands or may be. In the arena.

@@ -18,6 +18,7 @@
 struct task_set {
   struct plan_set *plan;
   const size_t *numbers;  // [count] in the plan's order
+  const int64_t *stops;   // [count]
   size_t count;
 };
 
@@ -28,6 +29,7 @@ static void describe(void *context, size_t i, struct coordinator_run *run) {
   for (size_t j = 0; run->parent != SIZE_MAX && j < i; j++)
     if (set->numbers[j] == run->parent) parent = j;
   run->parent = parent;  // one that is not of the task has ended
+  run->stop_step = set->stops[i];
 }
 
 struct work {
@@ -41,6 +43,7 @@ struct work {
   bool planned;
   size_t *numbers;  // of the runs that are ours
   const char **ids;
+  int64_t *stops;  // where they stop for a decision; 0: at their ends
   size_t count;
   const char *store_home;
 };
@@ -65,6 +68,12 @@ static bool open_plan(struct work *work, struct error *error) {
   return plan_set_begin(&work->plan_set, &work->plan, error);
 }
 
+static int64_t stop_of(const struct submitted_task *task, const char *id) {
+  for (size_t i = 0; i < task->run_count && task->stops; i++)
+    if (strcmp(task->runs[i], id) == 0) return task->stops[i];
+  return 0;
+}
+
 static int by_text(const void *left, const void *right) {
   return strcmp(*(const char *const *)left, *(const char *const *)right);
 }
@@ -77,6 +86,7 @@ static bool find_runs(struct work *work, struct error *error) {
   qsort(sorted, task->run_count, sizeof *sorted, by_text);
   work->numbers = arena_array(&work->arena, task->run_count, sizeof *work->numbers);
   work->ids = arena_array(&work->arena, task->run_count, sizeof *work->ids);
+  work->stops = arena_array(&work->arena, task->run_count, sizeof *work->stops);
   for (size_t i = 0; i < work->plan.count; i++) {
     struct planned_run run;
     plan_run(&work->plan, i, &run);
@@ -84,6 +94,7 @@ static bool find_runs(struct work *work, struct error *error) {
     if (!bsearch(&id, sorted, task->run_count, sizeof *sorted, by_text)) continue;
     if (work->count == task->run_count) break;
     work->ids[work->count] = arena_string(&work->arena, run.id);
+    work->stops[work->count] = stop_of(task, run.id);
     work->numbers[work->count++] = i;
   }
   return work->count == task->run_count ||
@@ -113,6 +124,7 @@ static bool claim_runs(struct work *work, struct error *error) {
       continue;
     }
     work->ids[kept] = work->ids[i];
+    work->stops[kept] = work->stops[i];
     work->numbers[kept++] = work->numbers[i];
   }
   work->count = kept;
@@ -204,7 +216,7 @@ static bool tell_verdicts(struct work *work, struct error *error) {
 // ---- the whole ----
 
 static enum exit_code train(struct work *work, struct lease *lease, struct error *error) {
-  struct task_set task = {&work->plan_set, work->numbers, work->count};
+  struct task_set task = {&work->plan_set, work->numbers, work->stops, work->count};
   struct coordinator_set set = {work->count, &task, describe, NULL};
   struct coordinator_outcome outcome = {0};
   struct gpu_list gpus;
@@ -229,6 +241,7 @@ static enum exit_code train(struct work *work, struct lease *lease, struct error
       .stall_limit = work->spec.limits.stall,
       .retry_stalled = work->spec.limits.retry_stalled,
       .keep_going = work->submission.keep_going,
+      .share_trunks = spec_shares_trunks(&work->spec),
       .retry_failed = true,  // it was submitted for that
       .messages = stderr,
   };
@@ -243,8 +256,8 @@ static enum exit_code train(struct work *work, struct lease *lease, struct error
   keeper_stop(&keeper);
   struct error telling = {0};
   if (!tell_verdicts(work, &telling) && !error->code) error_take(error, &telling);
-  fprintf(stderr, "%zu runs: %zu done, %zu diverged, %zu failed, %zu stopped%s\n", outcome.total, outcome.done,
-          outcome.diverged, outcome.failed, outcome.killed + outcome.pending,
+  fprintf(stderr, "%zu runs: %zu done, %zu diverged, %zu failed, %zu wait at a rung, %zu stopped%s\n", outcome.total,
+          outcome.done, outcome.diverged, outcome.failed, outcome.waiting, outcome.killed + outcome.pending,
           keeper.time_over ? ": the job's time ends" : "");
   struct text said = {0};
   if (error->code)

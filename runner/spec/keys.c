@@ -106,6 +106,11 @@ static const struct schema_property slurm[] = {
     {"slots_per_gpu", "integer|string", .pattern = "^auto$", .limits = {{"minimum", 1}, {"maximum", 1000}},
      .fallback = "1",
      .description = "runs on one GPU at a time: a number, or auto: as its memory holds by the plan's estimates"},
+    {"mps", "boolean", .description = "true: NVIDIA's MPS is started in the job, for runs that share a GPU"},
+    {"follow_up", "boolean",
+     .description =
+         "a small job collects and submits what is missing when the others have ended; true where runs stop by "
+         "halving, else false"},
     {"stop_before", "number|string", .pattern = "^[0-9.]+ *(s|m|min|h|d)?$",
      .description = "so long before a job's end its runs write a checkpoint and stop: 5 min; 2 min when not given"},
     {"options", "array", "string", .description = "further options of sbatch: [--exclusive]"},

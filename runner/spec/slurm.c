@@ -170,6 +170,13 @@ void slurm_profile_read(const struct node *mapping, struct slurm_profile *profil
       read_count(node, counts[i].key, (int64_t *)(void *)((char *)profile + counts[i].member), diagnostics);
   if ((node = node_find(mapping, "time"))) read_time(node, profile, arena, diagnostics);
   if ((node = node_find(mapping, "slots_per_gpu"))) read_slots(node, profile, diagnostics);
+  if ((node = node_find(mapping, "mps")) && !node_boolean(node, &profile->mps))
+    node_error(node, diagnostics, "mps: true", "slurm: mps must be true or false");
+  if ((node = node_find(mapping, "follow_up"))) {
+    profile->follow_up_given = node_boolean(node, &profile->follow_up);
+    if (!profile->follow_up_given)
+      node_error(node, diagnostics, "follow_up: true", "slurm: follow_up must be true or false");
+  }
   if ((node = node_find(mapping, "stop_before"))) read_stop_before(node, profile, diagnostics);
   if ((node = node_find(mapping, "options"))) read_options(node, profile, arena, diagnostics);
   if ((node = node_find(mapping, "container"))) profile->container = read_line(node, "container", arena, diagnostics);

@@ -18,6 +18,9 @@ struct slurm_profile {
   double stop_before;    // seconds before the end of a job at which its runs are asked to stop
   const char **options;  // further options of sbatch, one word each
   size_t option_count;
+  bool mps;               // NVIDIA's MPS for the runs that share a GPU
+  bool follow_up;         // a small job collects, and submits what is missing, when the others have ended
+  bool follow_up_given;   // else where halving needs it
   const char *prologue;   // lines of bash before the runs, as they are
   const char *container;  // words in front of the command: apptainer exec --nv image.sif
 };

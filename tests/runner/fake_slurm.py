@@ -23,6 +23,14 @@ def read(name, otherwise):
         return otherwise
 
 
+def put(jobs):
+    """Whole, for a test that reads at any time."""
+    path = os.path.join(folder, "jobs.json")
+    with open(path + ".new", "w", encoding="utf-8") as file:
+        json.dump(jobs, file)
+    os.replace(path + ".new", path)
+
+
 def main(called, arguments):
     with open(os.path.join(folder, "calls"), "a", encoding="utf-8") as calls:
         calls.write(" ".join([called, *arguments]) + "\n")
@@ -41,12 +49,12 @@ def main(called, arguments):
             sys.exit("sbatch: error: Batch job submission failed: Invalid account")
         with open(arguments[-1], encoding="utf-8") as script:
             text = script.read()
-        last = int(re.search(r"^#SBATCH --array=0-(\d+)", text, re.M).group(1))
+        array = re.search(r"^#SBATCH --array=0-(\d+)", text, re.M)
+        last = int(array.group(1)) if array else 0
         name = re.search(r"^#SBATCH --job-name=(\S+)", text, re.M).group(1)
         job = str(100 + len(jobs))
         jobs[job] = {"name": name, "script": arguments[-1], "tasks": {str(i): "PENDING" for i in range(last + 1)}}
-        with open(os.path.join(folder, "jobs.json"), "w", encoding="utf-8") as file:
-            json.dump(jobs, file)
+        put(jobs)
         if wrong == "deaf":
             sys.exit("sbatch: error: Batch job submission failed: Socket timed out on send/recv operation")
         print(job)
@@ -58,8 +66,7 @@ def main(called, arguments):
     elif called == "scancel":
         job, task = arguments[-1].split("_")
         jobs[job]["tasks"][task] = "CANCELLED"
-        with open(os.path.join(folder, "jobs.json"), "w", encoding="utf-8") as file:
-            json.dump(jobs, file)
+        put(jobs)
     elif called == "sacct":
         answer = read("sacct", None)
         if answer is None:

@@ -148,9 +148,13 @@ def dry_run_prints_the_script_and_changes_nothing():
     check("--jobs is for runs on this machine" in cluster.run("--jobs", "2", code=2).err, "--jobs")
     check("need --executor slurm" in run("run", spec, "--dry-run", code=2).err, "dry run of local")
     halved = write("halved.yaml", open(built_in, encoding="utf-8").read().replace("seed: [1, 2]", "train.lr: [1e-3, 1e-2]").replace(
-        "  slurm:", "  halving: {over: train.lr, at: [0.5]}\n  slurm:").replace("log_steps: 5", "log_steps: 5, evals: 4"))
-    refused = run("run", halved, "--executor", "slurm", "--dry-run", code=2)
-    check("halving and --executor slurm do not go together" in refused.err, refused)
+        "  slurm:", "  halving: {over: train.lr, at: [0.5]}\n  slurm:").replace("log_steps: 5", "log_steps: 5, evals: 4") +
+        "presets: {alone: {run: {halving: {over: train.lr, at: [0.5]}, slurm: {time: 1 h, follow_up: false}}}}\n")
+    script = run("run", halved, "--executor", "slurm", "--dry-run").out
+    for line in ("#SBATCH --dependency=afterany:JOBS", "#SBATCH --job-name=isoloss-follow-built-in", "  [ $? -le 1 ] && exit 0"):
+        check(line in script.split("\n"), line, script)
+    check(re.search(r"^  \S*isoloss run built-in --executor slurm --retries 2$", script, re.M), script)
+    check("afterany" not in run("run", halved, "--executor", "slurm", "--dry-run", "--preset", "alone").out, "no job that follows")
     check("did you mean 'slurm'?" in run("run", spec, "--executor", "slrum", code=2).err, "a name that is none")
 
 
@@ -565,6 +569,98 @@ def follow_stays_until_the_end():
         cluster.finish(*pair)
     out, err = process.communicate(timeout=60)
     check(process.returncode == 0 and "4 runs: 4 done" in out, process.returncode, out, err)
+
+
+@case
+def mps_is_started_and_ended_in_the_job():
+    named = write("mps.yaml", SPEC.replace("experiment: tiny", "experiment: mps").replace(
+        "runs_per_job: 2", "runs_per_job: 4, gres: 'gpu:1', slots_per_gpu: 2, mps: true"))
+    cluster = Cluster("mps", named)
+    script = cluster.run("--dry-run").out
+    check(script.index("nvidia-cuda-mps-control -d") < script.index("isoloss work") < script.index("echo quit |"), script)
+    check("exec " not in script and "#SBATCH --gres=gpu:1" in script, script)
+    tools = path_of("mps-bin")
+    os.makedirs(tools)
+    calls = path_of("mps-calls")
+    for name, text in ("nvidia-cuda-mps-control", f"echo \"$* $CUDA_VISIBLE_DEVICES $CUDA_MPS_PIPE_DIRECTORY\" >> {calls}\n[ -n \"$1\" ] || cat >> {calls}\n"), \
+            ("nvidia-smi", "case $* in *uuid*csv,noheader) echo GPU-1234;; *) echo '0, GPU-1234, 80000';; esac\n"):
+        write(f"mps-bin/{name}", "#!/bin/bash\n" + text)
+        os.chmod(os.path.join(tools, name), 0o755)
+    check("4 submitted in 1 job" in cluster.run().out, "submitted")
+    code, out = cluster.finish("100", 0, CUDA_VISIBLE_DEVICES="3", PATH=tools + ":" + environment["PATH"])
+    told = open(calls, encoding="utf-8").read().split("\n")
+    check(code == 0 and "4 done" in out, code, out)
+    check(told[0].startswith("-d GPU-1234 /") and told[2] == "quit" and not os.path.exists(told[0].split()[2]), told)
+    check("4 done" in cluster.run().out, "collected")
+    used = open(path_of("mps", "gpus", "used"), encoding="utf-8").read().split()
+    check(set(used[::3]) == {"GPU-1234"}, used)
+    # A signal to the script, as Slurm sends it, reaches the runs; the daemon is ended, and the exit code is theirs.
+    slow = Cluster("mps-slow", named)
+    slow.run()
+    process = slow.begin("100", 0, CUDA_VISIBLE_DEVICES="GPU-1234", PATH=tools + ":" + environment["PATH"], FAKE='{"*": {"sleep": 0.2}}')
+    until(lambda: any("steps-trained" in names for _, _, names in os.walk(path_of("mps-slow"))), "at work")
+    process.send_signal(signal.SIGUSR1)
+    out, _ = process.communicate(timeout=60)
+    check("stopped" in out and open(calls, encoding="utf-8").read().rstrip().endswith("quit"), process.returncode, out)
+    # Parts of a GPU cannot.
+    process = slow.begin("100", 0, CUDA_VISIBLE_DEVICES="MIG-1", PATH=tools + ":" + environment["PATH"])
+    out, _ = process.communicate(timeout=60)
+    check(process.returncode == 3 and "MIG" in out, out)
+
+
+@case
+def halving_over_jobs_decides_what_a_local_one_does():
+    text = SPEC.split("trainer:")[0].replace("experiment: tiny", "experiment: rungs").replace("context: 32", "context: 32, dtype: float32").replace(
+        "batch_tokens: 256", "batch_tokens: 256, log_steps: 5, evals: 4, eval_tokens: 1024, final_eval_tokens: 1024").replace(
+        "train.steps: [40, 60], seed: [1, 2]", "train.steps: [40], train.lr: [1e-4, 1e-3, 1e-2, 3e-2]")
+    named = write("rungs.yaml", text + "run:\n  halving: {over: train.lr, keep: 1/2, at: [0.25, 0.5]}\n  slurm: {time: 1 h}\n")
+    cluster = Cluster("rungs", named)
+    check("4 submitted in 4 jobs" in cluster.run().out, "one job for each run")
+    follow = [job for job, array in cluster.jobs().items() if array["name"].startswith("isoloss-follow")]
+    check(len(follow) == 1, cluster.jobs())
+    for job, task in cluster.tasks():
+        if job not in follow:
+            out = cluster.finish(job, task)
+            check(out[0] == 0 and "1 wait at a rung" in out[1], out)
+    # The job that follows decides the first rung and submits who goes on, and another one of its kind.
+    code, out = cluster.finish(follow[0], 0)
+    check(code == 0 and "2 stopped by halving" in out and "2 submitted in 2 jobs" in out, code, out)
+    for rung in (1, 2):
+        for job, task in cluster.tasks():
+            if cluster.jobs()[job]["tasks"][str(task)] == "PENDING":
+                cluster.finish(job, task)
+    done = cluster.run()
+    check("4 runs: 1 done, 3 stopped by halving" in done.out, done)
+    run("run", named, home="rungs-local", code=0)
+    def outcome(home):
+        return [(row["id"], row["state"], row["loss"], row["step"], row["halved_at"], row["message"]) for row in document("runs", "rungs", home=home)]
+    check(outcome("rungs") == outcome("rungs-local"), outcome("rungs"), outcome("rungs-local"))
+    decisions = "SELECT competition, rung, run, step, loss_step, loss, place, kept FROM halvings ORDER BY 1, 2, 3"
+    check(select("rungs", decisions) == select("rungs-local", decisions), "the same decisions")
+    check(cluster.run().out.count("submitted") == 0, "nothing is left")
+    # Without halving in the spec they are trained on.
+    write("rungs.yaml", text + "run:\n  slurm: {time: 1 h, runs_per_job: 9}\n")
+    check("3 submitted in 1 job" in cluster.run().out, "on")
+    for job, task in cluster.tasks():
+        if cluster.jobs()[job]["tasks"][str(task)] == "PENDING":
+            cluster.finish(job, task)
+    check("4 runs: 4 done" in cluster.run().out, "all done")
+
+
+@case
+def runs_of_one_trunk_share_a_job():
+    text = SPEC.split("trainer:")[0].replace("experiment: tiny", "experiment: trunks").replace("context: 32", "context: 32, dtype: float32").replace(
+        "batch_tokens: 256", "batch_tokens: 256, schedule: wsd, warmup_steps: 4, log_steps: 5, eval_tokens: 1024, final_eval_tokens: 1024")
+    named = write("trunks.yaml", text + "run:\n  slurm: {time: 1 h, runs_per_job: 1}\n")
+    cluster = Cluster("trunks", named)
+    check("4 submitted in 2 jobs" in cluster.run().out, "a job for each seed")
+    for job, task in cluster.tasks():
+        cluster.finish(job, task)
+    check("4 done" in cluster.run().out, "collected")
+    run("run", named, home="trunks-local", code=0)
+    columns = ("id", "loss", "train_loss", "trunk", "trunk_step", "step")
+    tables = [[[row[name] for name in columns] for row in document("runs", "trunks", home=home)] for home in ("trunks", "trunks-local")]
+    check(tables[0] == tables[1] and sum(row[3] is not None for row in tables[0]) == 2, *tables)
 
 
 finish()

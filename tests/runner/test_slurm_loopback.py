@@ -1,11 +1,14 @@
 """isoloss run --executor slurm against a real slurmctld and slurmd on this machine's loopback, without accounting.
 
-test_slurm_loopback.py ISOLOSS [faults]: ISOLOSS is the front; isoloss-train stands beside it. Without `faults`: submitting,
-cancelling, submitting again, a task started twice, a table like a local one. With it: what takes Slurm minutes: time-out,
-preemption, requeue, a lost node. Skipped where Slurm is not installed or does not start. Prints TAP.
+test_slurm_loopback.py ISOLOSS [faults|kills [N]]: ISOLOSS is the front; isoloss-train stands beside it. Without a word:
+submitting, cancelling, submitting again, a task started twice, a table like a local one. With `faults`: what takes Slurm
+minutes: time-out, preemption, requeue, a lost node. With `kills`: N kills (30) of jobs, coordinators, trainers, steps and
+daemons by chance. Skipped where Slurm is not installed or does not start. Prints TAP.
 """
+import collections
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -18,7 +21,8 @@ sys.path.insert(0, os.path.join(sys.path[0], ".."))
 from harness import case, check, document, environment, finish, path_of, run, select, write  # noqa: E402
 
 LOOPBACK = os.path.join(os.path.dirname(os.path.abspath(__file__)), "slurm_loopback.sh")
-FAULTS = sys.argv[2:] == ["faults"]
+WHAT = sys.argv[2] if len(sys.argv) > 2 else "everyday"
+KILLS = int(sys.argv[3]) if len(sys.argv) > 3 else 30
 STEPS = 30000  # half a minute or so
 SPEC = f"""experiment: real
 corpus: {{source: markov2}}
@@ -104,7 +108,8 @@ def told():
 
 def ended(home):
     jobs = {json.load(open(path_of(home, "slurm", name, "state.json")))["job"] for name in submissions(home)}
-    return lambda: all(state not in ("PENDING", "RUNNING", "COMPLETING", "CONFIGURING")
+    # Between them are more states than one thinks of: SIGNALING, STAGE_OUT.
+    return lambda: all(state in ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "PREEMPTED", "NODE_FAIL", "OUT_OF_MEMORY")
                        for (job, _), state in queue().items() if job in jobs)
 
 
@@ -146,7 +151,7 @@ def running_steps(home):
 
 
 def equal_to_local(home, spec):
-    run("run", spec, home=home + "-local", code=0)
+    run("run", spec, home=home + "-local", code=0, timeout=1500)
     check(table(home) == table(home + "-local"), "the table is bit-equal to a local sweep's", table(home), table(home + "-local"))
     check(curves(home) == curves(home + "-local"), "so are the curves")
 
@@ -247,6 +252,110 @@ def faults():
         equal_to_local("node", spec)
 
 
+def processes(words):
+    """Numbers of the processes of this cluster whose command lines hold all these words."""
+    found = []
+    for number in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{number}/cmdline", "rb") as file:
+                line = file.read().replace(b"\0", b" ").decode(errors="replace")
+            with open(f"/proc/{number}/environ", "rb") as file:
+                ours = path_of().encode() in file.read() or path_of() in line
+        except OSError:
+            continue
+        if ours and all(word in line for word in words):
+            found.append(int(number))
+    return found
+
+
+def start_slurmd(node):
+    subprocess.run(["slurmd", "-f", environment["SLURM_CONF"], "-N", node], stdin=subprocess.DEVNULL,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=30)
+
+
+def one_kill(chance):
+    """Kills something of the cluster that is at work; says what, or None where there was nothing."""
+    kind = chance.choice(["scancel", "scancel", "requeue", "trainer", "trainer", "coordinator", "coordinator", "step", "slurmd"])
+    if kind in ("scancel", "requeue"):
+        tasks = [key for key, state in queue().items() if state == "RUNNING"]
+        if not tasks:
+            return None
+        name = "_".join(chance.choice(tasks))
+        slurm(*(["scancel", name] if kind == "scancel" else ["scontrol", "requeue", name]), check_code=False)
+        return kind
+    if kind == "slurmd":
+        node = chance.choice(["n1", "n2"])
+        pid = os.path.join(cluster_folder, f"slurmd-{node}.pid")
+        if not os.path.exists(pid):
+            return None
+        try:
+            os.kill(int(open(pid).read()), signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        time.sleep(0.5)
+        start_slurmd(node)
+        return kind
+    found = {"trainer": lambda: processes(["isoloss-train", "config.json"]), "coordinator": lambda: processes(["isoloss work"]),
+             "step": lambda: processes(["slurmstepd"])}[kind]()
+    if not found:
+        return None
+    try:
+        os.kill(chance.choice(found), signal.SIGKILL)
+    except ProcessLookupError:
+        return None
+    return kind
+
+
+def kills():
+    @case
+    def many_kills_lose_nothing_and_train_nothing_twice():
+        text = SPEC.replace(f"[400, {STEPS}], seed: [1, 2]", "[4000, 6000], seed: [1, 2, 3, 4, 5, 6]").replace(
+            "checkpoint_steps: 500", "checkpoint_steps: 100").replace("runs_per_job: 1", "runs_per_job: 3")
+        spec = write("kills.yaml", text)
+        chance = random.Random(7)
+        done, counts, end = 0, collections.Counter(), time.time() + 1500
+        submit(spec, "kills", "--retries", "100")
+        while done < KILLS and time.time() < end:
+            time.sleep(chance.uniform(0.5, 2))
+            kind = one_kill(chance)
+            counts[kind] += kind is not None
+            done += kind is not None
+            if kind is None or done % 5 == 0:
+                # A requeued job is held back for two minutes: that much is not waited for here.
+                for (job, task), state in queue().items():
+                    if state == "PENDING":
+                        slurm("scontrol", "update", f"JobId={job}_{task}", "StartTime=now", check_code=False)
+                        slurm("scontrol", "release", f"{job}_{task}", check_code=False)
+                for node in ("n1", "n2"):
+                    slurm("scontrol", "update", f"NodeName={node}", "State=RESUME", check_code=False)
+                out = submit(spec, "kills", "--retries", "100", "--keep-going", code=None)
+                if "12 runs: 12 done" in out.out:
+                    # All is done before all is killed: further seeds.
+                    text = text.replace("6]", "6, 7, 8, 9, 10, 11, 12]")
+                    write("kills.yaml", text)
+        print("# kills:", dict(counts), flush=True)
+        check(done >= KILLS, "kills", counts)
+        total = 2 * (12 if "12]" in text else 6)
+        last = None
+        for _ in range(600):
+            last = submit(spec, "kills", "--retries", "100", "--keep-going", code=None)
+            if f"{total} runs: {total} done" in last.out:
+                break
+            for (job, task), state in queue().items():
+                if state == "PENDING":
+                    slurm("scontrol", "update", f"JobId={job}_{task}", "StartTime=now", check_code=False)
+                    slurm("scontrol", "release", f"{job}_{task}", check_code=False)
+            for node in ("n1", "n2"):
+                slurm("scontrol", "update", f"NodeName={node}", "State=RESUME", check_code=False)
+            time.sleep(2)
+        check(f"{total} runs: {total} done" in last.out, last, told())
+        for row in document("runs", "real", home="kills"):
+            steps = starts("kills", row["id"])
+            # What a run has done up to its last checkpoint is not done again: no beginning lies before an earlier one.
+            check(steps == sorted(steps), steps)
+        equal_to_local("kills", spec)
+
+
 def running_steps_of(home):
     steps = []
     for row in document("runs", "real", home=home):
@@ -265,7 +374,7 @@ def queue_of(home):
 
 
 try:
-    faults() if FAULTS else everyday()
+    {"faults": faults, "kills": kills, "everyday": everyday}[WHAT]()
 finally:
     subprocess.run([LOOPBACK, "stop", cluster_folder], stdin=subprocess.DEVNULL, timeout=60)
 finish()

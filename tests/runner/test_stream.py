@@ -1,7 +1,8 @@
 """isoloss stream, and run --tensorboard: each point once, as lines and as event files, whoever is killed on the way.
 
 test_stream.py ISOLOSS: ISOLOSS is the front; isoloss-train stands beside it. Where the package tensorboard is installed
-(ISOLOSS_TENSORBOARD_PYTHON: a Python that has it), it reads the files too. Prints TAP.
+(ISOLOSS_TENSORBOARD_PYTHON: a Python that has it), it reads the files too; where wandb is (ISOLOSS_WANDB_PYTHON), the
+script of docs/watching.md feeds it. Prints TAP.
 """
 import csv
 import glob
@@ -324,6 +325,30 @@ trainer: {{command: [{sys.executable}, -S, -E, {fake}, '{{config}}', '{{folder}}
     # A command that fails, or does not read, costs the runs nothing.
     bad = run("run", spec, "-q", "--notify", "exit 7", home="other", code=0)
     check("ended with exit code 7" in bad.err, "a command that fails is told", bad.err)
+
+
+@case
+def lines_feed_wandb():
+    python = os.environ.get("ISOLOSS_WANDB_PYTHON", sys.executable)
+    if subprocess.run([python, "-c", "import wandb"], capture_output=True).returncode:
+        return "the package wandb is not installed (ISOLOSS_WANDB_PYTHON)"
+    page = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "watching.md")
+    script = write("wandb-lines.py", open(page, encoding="utf-8").read().split("```python\n")[1].split("```")[0])
+    folder = path_of("w and b")
+    os.makedirs(folder)
+    lines = run("stream", "curves", home="home", code=0).out
+    done = subprocess.run([python, script], input=lines, text=True, capture_output=True, timeout=200,
+                          env={**os.environ, "WANDB_DIR": folder, "WANDB_SILENT": "true", "WANDB_MODE": "offline"})
+    files = [file for file in glob.glob(folder + "/wandb/offline-run-*/run-*.wandb")]
+    check(done.returncode == 0 and len(files) == 4, done, files)
+    listed = subprocess.run([python, "-m", "wandb", "sync", "--dry-run", folder + "/wandb"], capture_output=True, text=True, timeout=100)
+    check(listed.returncode == 0 and "4 run(s)" in listed.stdout + listed.stderr, listed)
+    for file in files:
+        name = os.path.basename(file)[len("run-"):-len(".wandb")]
+        losses = [value for value, in select("home", f"SELECT loss FROM metrics WHERE run = '{name}' AND kind = 'train'")]
+        with open(file, "rb") as bytes_of:
+            content = bytes_of.read()
+        check(losses and all(json.dumps(loss).encode() in content for loss in losses), f"the losses of {name}")
 
 
 shutil.rmtree(path_of("live"), ignore_errors=True)
