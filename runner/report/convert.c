@@ -231,9 +231,10 @@ static void begin_figure(struct converter *c, const char *tag, size_t length) {
 static void end_caption(struct converter *c) {
   const char *folder = c->figures ? c->figures->folder : NULL, *words = take_line(c);
   if (c->latex && folder)
-    text_format(c->out,
-                "\\begin{figure}[htbp]\n\\makebox[\\linewidth][c]{\\includegraphics{%s/%s.pdf}}\n\\caption{%s}\n\\end{figure}\n\n",
-                folder, c->figure, words);
+    text_format(
+        c->out,
+        "\\begin{figure}[htbp]\n\\makebox[\\linewidth][c]{\\includegraphics{%s/%s.pdf}}\n\\caption{%s}\n\\end{figure}\n\n",
+        folder, c->figure, words);
   else if (folder)
     text_format(c->out, "![%s](%s/%s.svg)\n\n%s\n\n", c->figure, folder, c->figure, words);
   else
