@@ -41,7 +41,8 @@ void server_end(struct server *server) { (void)server; }
 
 enum { CONNECTIONS = 128, CACHED = 32, CURVE_POINTS = 400, HEARTBEAT_SECONDS = 15, COLLECT_SECONDS = 10 };
 
-// A document that is costly to make serves all who ask for it within a while: a hundred times what it took.
+// A document that is costly to make serves all who ask for it within a while: a hundred times what it took
+// of the processor.
 struct cached {
   char *what;  // path and experiment
   struct text text;
@@ -221,13 +222,13 @@ static enum MHD_Result send_document(struct server *server, struct MHD_Connectio
   text_format(&what, "%s %s", documents[which].path, documents[which].of_experiment ? experiment : "");
   struct cached *cached = find_cached(server, text_string(&what));
   text_free(&what);
-  double begun = clock_seconds();
-  if (cached->text.length == 0 || begun > cached->until) {
+  double begun = clock_thread_seconds();
+  if (cached->text.length == 0 || clock_seconds() > cached->until) {
     text_clear(&cached->text);
     struct store *store = open_store(documents[which].of_experiment ? experiment : NULL, &code, &error);
     if (store) documents[which].make(store, experiment, &cached->text, &error);
     store_close(store);
-    double took = clock_seconds() - begun;
+    double took = clock_thread_seconds() - begun;
     cached->until = clock_seconds() + (100 * took > server->options.interval ? 100 * took : server->options.interval);
   }
   if (!error.code) return send_json(server, connection, MHD_HTTP_OK, &cached->text);

@@ -156,9 +156,11 @@ static bool give_points(struct store *store, struct stream_run *run, const struc
 bool stream_take(struct stream *stream, struct store *store, enum stream_look look, const struct stream_taker *taker,
                  struct error *error) {
   enum { SHARE = 200 };
+  static const double most_seconds = 60;
   struct moved moved = {0};
-  double begun = clock_seconds();
-  bool all = look == STREAM_ALL || begun >= stream->next_all;
+  // Of the processor: a reader that keeps us waiting, or a busy machine, is no reason to look less often.
+  double begun = clock_thread_seconds();
+  bool all = look == STREAM_ALL || clock_seconds() >= stream->next_all;
   stream->looks++;
   (all ? find_all : find_working)(stream, store, taker, &moved, error);
   for (size_t i = 0; i < moved.count && !error->code; i++) {
@@ -169,8 +171,7 @@ bool stream_take(struct stream *stream, struct store *store, enum stream_look lo
     run->whole = !is_open(run->state);
   }
   free(moved.runs);
-  double now = clock_seconds();
-  if (all) stream->next_all = now + SHARE * (now - begun);
+  if (all) stream->next_all = clock_seconds() + fmin(SHARE * (clock_thread_seconds() - begun), most_seconds);
   return !error->code;
 }
 

@@ -44,7 +44,8 @@ struct stream {
 
 // Gives what the store has that was not given before, in the spec's order. An experiment that is not in the store has
 // nothing new.
-// STREAM_DUE looks at all runs so seldom that it takes less than half a hundredth of the time, and else at those at
+// STREAM_DUE looks at all runs so seldom that it takes less than half a hundredth of a processor, at the latest after
+// a minute, and else at those at
 // work alone, which costs next to nothing in a large store.
 enum stream_look { STREAM_ALL, STREAM_DUE };
 bool stream_take(struct stream *stream, struct store *store, enum stream_look look, const struct stream_taker *taker,
