@@ -1,5 +1,6 @@
 // Getting down: Levenberg-Marquardt on the reweighted model, then Newton with the full Hessian.
 #include <float.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "fitting/problem_internal.h"
@@ -151,8 +152,20 @@ static bool promises_little(struct workspace *workspace, const double *x, const 
   return false;
 }
 
+// The minimum of a parabola, unless rounding makes it no lower than x.
+static double descend_at_once(struct workspace *workspace, double *x, const double *weight) {
+  size_t size = (size_t)workspace->problem->free_count * sizeof *x;
+  double *from = memory_get(size), value = problem_evaluate(workspace, x, weight, WANT_VALUE), reached = INFINITY;
+  memcpy(from, x, size);
+  if (project_linear(workspace, x, weight)) reached = problem_evaluate(workspace, x, weight, WANT_VALUE);
+  if (!(reached < value)) memcpy(x, from, size);
+  free(from);
+  return fmin(value, reached);
+}
+
 double descend(struct workspace *workspace, double *x, const double *weight, int iterations, double tolerance) {
   int n = workspace->problem->free_count, slow = 0;
+  if (problem_is_one_solve(workspace->problem)) return descend_at_once(workspace, x, weight);
   double damping = 1e-3, growth = 2;
   double value = problem_evaluate(workspace, x, weight, WANT_REWEIGHTED);
   if (!isfinite(value)) return value;
@@ -287,7 +300,21 @@ static void add_law_curvature(struct workspace *workspace, const double *x, cons
   }
 }
 
+static struct polish_result polish_at_once(struct workspace *workspace, double *x, const double *weight) {
+  struct polish_result result = {.stationarity = INFINITY};
+  for (int round = 0; round < 2 && !(result.stationarity < 1e-8); round++) {
+    if (round) descend_at_once(workspace, x, weight);
+    result.objective = problem_evaluate(workspace, x, weight, WANT_GRADIENT);
+    hold_at_bounds(workspace, x);
+    result.stationarity = stationarity(workspace, x, result.objective);
+    result.iterations = round;
+  }
+  result.stationary = result.stationarity < 1e-6;
+  return result;
+}
+
 struct polish_result polish(struct workspace *workspace, double *x, const double *weight, int iterations) {
+  if (problem_is_one_solve(workspace->problem)) return polish_at_once(workspace, x, weight);
   int n = workspace->problem->free_count, stuck = 0;
   struct polish_result result = {.objective = problem_evaluate(workspace, x, weight, WANT_INLIER)};
   double damping = 1e-8;

@@ -6,6 +6,7 @@
 #include <float.h>
 #include <string.h>
 
+#include "fitting/orthogonal_internal.h"
 #include "fitting/problem_internal.h"
 
 enum { STEP_LIMIT = 8, ATTEMPTS = 30, STILL = 4 };
@@ -62,25 +63,6 @@ static void fine_begin(struct fine *fine, struct workspace *workspace, const dou
   }
 }
 
-// Makes columns of `rows` values triangular by Householder reflections, b with them.
-static void reflect(double *columns, double *b, size_t rows, int count) {
-  for (int k = 0; k < count && (size_t)k < rows; k++) {
-    double *column = columns + (size_t)k * rows, norm = 0;
-    for (size_t i = (size_t)k; i < rows; i++) norm += column[i] * column[i];
-    norm = sqrt(norm);
-    if (!(norm > 0)) continue;
-    double diagonal = column[k] > 0 ? -norm : norm;
-    double half = norm * (norm + fabs(column[k]));  // of v'v, where v is the column less the diagonal
-    column[k] -= diagonal;
-    for (int j = k + 1; j <= count; j++) {
-      double *other = j < count ? columns + (size_t)j * rows : b, product = 0;
-      for (size_t i = (size_t)k; i < rows; i++) product += column[i] * other[i];
-      for (size_t i = (size_t)k; i < rows; i++) other[i] -= product / half * column[i];
-    }
-    column[k] = diagonal;
-  }
-}
-
 // Factors the columns of factor->of at x. False where a number is not finite.
 static bool factorize(struct fine *fine, const double *x, struct factor *factor) {
   const struct problem *problem = fine->workspace->problem;
@@ -93,14 +75,8 @@ static bool factorize(struct fine *fine, const double *x, struct factor *factor)
     for (int k = 0; k < factor->count; k++)
       fine->a[(size_t)k * rows + row] = sqrt(w) * fine->jacobian[row * n + (size_t)factor->of[k]];
   }
-  for (int k = 0; k < factor->count; k++) {
-    double *column = fine->a + (size_t)k * rows, square = 0;
-    for (size_t row = 0; row < rows; row++) square += column[row] * column[row];
-    if (!isfinite(square)) return false;
-    factor->length[k] = sqrt(square);
-    for (size_t row = 0; row < rows && square > 0; row++) column[row] /= factor->length[k];
-  }
-  reflect(fine->a, fine->b, rows, factor->count);
+  if (!orthogonal_scale(fine->a, rows, factor->count, factor->length)) return false;
+  orthogonal_reflect(fine->a, fine->b, rows, factor->count);
   for (int k = 0; k < factor->count; k++) {
     for (int i = 0; i <= k; i++)
       factor->r[(size_t)k * n + (size_t)i] = (size_t)i < rows ? fine->a[(size_t)k * rows + (size_t)i] : 0;
@@ -121,7 +97,7 @@ static void solve(struct fine *fine, const struct factor *factor, double damping
     t[(size_t)k * tall + (size_t)(count + k)] = fine->solved[factor->of[k]] ? 0 : sqrt(damping);
     side[k] = factor->b[k];
   }
-  reflect(t, side, tall, count);
+  orthogonal_reflect(t, side, tall, count);
   memset(fine->step, 0, n * sizeof *fine->step);
   for (int k = count - 1; k >= 0; k--) {
     double value = side[k], diagonal = t[(size_t)k * tall + (size_t)k];

@@ -76,7 +76,7 @@ static void fill_stages(struct fit *fit) {
     fit_result_warn(result,
                     "the minimum did not pass the stationarity test (%.2g): the coefficients may not be the best",
                     result->stationarity);
-  if (!main_stage->agreeing && main_stage->descended > 1)
+  if (!main_stage->agreeing && !main_stage->elsewhere && main_stage->descended > 1)
     fit_result_warn(result,
                     "no start reached the lowest objective, only a search around another minimum: there may be "
                     "a lower one");

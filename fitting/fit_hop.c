@@ -71,6 +71,7 @@ static bool factorize(struct workspace *workspace, const struct fit_stage *stage
 
 void fit_hop(const struct fit *fit, struct arena *arena, struct fit_stage *stage, struct workspace **spaces) {
   size_t n = (size_t)stage->free_count;
+  if (problem_is_one_solve(&stage->problem)) return;
   if (!(stage->objective > 1e-18 * (double)stage->row_count)) return;  // passes through its points
   if ((double)stage->row_count * (double)(n + 4) > 1e6) return;        // a large table has a smooth objective
   struct hopping hopping = {.fit = fit, .stage = stage, .spaces = spaces};

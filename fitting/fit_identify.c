@@ -95,6 +95,22 @@ static void warn_open(struct fit *fit, const struct fit_stage *stage, const int 
   text_free(&names);
 }
 
+// The same from the columns themselves, of a parabola: products of nearly collinear ones have lost what is small.
+static bool exact_directions(struct fit *fit, const struct fit_stage *stage, const int *of, int kept, double *values,
+                             double *vectors) {
+  enum { LIMIT = 20000000 };
+  size_t rows = stage->row_count, n = (size_t)stage->free_count;
+  if (!kept || !problem_is_one_solve(&stage->problem) || rows * n > LIMIT) return false;
+  struct arena arena = {0};
+  double *jacobian = arena_array(&arena, rows * n, sizeof *jacobian),
+         *residual = arena_array(&arena, rows, sizeof *residual), *length = arena_array(&arena, n, sizeof *length);
+  struct workspace *workspace = workspace_new(&arena, &stage->problem);
+  bool fine = problem_jacobian(workspace, stage->x, residual, jacobian) &&
+              stage_singular(&fit->arena, stage, jacobian, of, kept, length, values, vectors);
+  arena_free(&arena);
+  return fine;
+}
+
 // Directions in which the predictions do not change at all (to rounding).
 static void mark_directions(struct fit *fit, const struct fit_stage *stage, const struct workspace *workspace) {
   int n = stage->free_count, kept = 0;
@@ -108,12 +124,14 @@ static void mark_directions(struct fit *fit, const struct fit_stage *stage, cons
     for (int j = 0; j < kept; j++)
       matrix[i * kept + j] = workspace->matrix[of[i] * n + of[j]] /
                              sqrt(workspace->matrix[of[i] * n + of[i]] * workspace->matrix[of[j] * n + of[j]]);
-  if (kept && symmetric_eigen(matrix, kept, values, vectors)) {
+  bool exact = exact_directions(fit, stage, of, kept, values, vectors);
+  double nothing = exact ? stage_nothing(kept) : 1e-13;
+  if (exact || (kept && symmetric_eigen(matrix, kept, values, vectors))) {
     double condition = values[0] > 0 ? values[kept - 1] / values[0] : INFINITY;
     fit->result->condition = fmax(fit->result->condition, condition);
     bool *open = memory_get((size_t)(kept + 1) * sizeof *open);
     int directions = 0;
-    for (; directions < kept && values[directions] < 1e-13 * values[kept - 1]; directions++) {
+    for (; directions < kept && values[directions] < nothing * values[kept - 1]; directions++) {
       keep_step(fit, stage, workspace, vectors, of, kept, directions);
       for (int i = 0; i < kept; i++) open[i] |= fabs(vectors[i * kept + directions]) >= 0.1;
     }

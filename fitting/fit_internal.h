@@ -189,6 +189,8 @@ struct stage_scale {
   double *matrix;    // [n][n]: sum of w J J'
   double *inverse;   // [n][n], or NULL where it is singular
   double *variance;  // [n]: the inverse's diagonal; NaN where the coordinate can move without any change
+  double *resolved;  // [n][n]: of a parabola with nearly collinear columns, the inverse but for directions in which
+  double *open;      // nothing changes, and the projection on these; else NULL
   double slope;      // mean of psi'
   double ratio;      // mean psi^2 / mean psi': r^2's mean for least squares
   double deviation;  // robust standard deviation of the residuals
@@ -196,6 +198,12 @@ struct stage_scale {
   double *jacobian;  // [rows][stage->free_count]; NULL for a large table
 };
 struct stage_scale *stage_scale_new(const struct fit *fit, struct arena *arena, const struct fit_stage *stage);
+// Eigenvalues (ascending) and vectors [count][count] of the sum of w J J' over the coordinates `of`, each scaled to
+// unit length, of which `length` gets what it was: from the Jacobian [rows][free_count] itself, so that small ones are
+// as exact as large ones. An eigenvalue below stage_nothing(count) of the largest is rounding.
+bool stage_singular(struct arena *arena, const struct fit_stage *stage, const double *jacobian, const int *of,
+                    int count, double *length, double *values, double *vectors);
+double stage_nothing(int count);
 // The standard error of kept coordinate k, from the curvature; NaN where it can move without any change.
 double stage_scale_se(const struct stage_scale *scale, int k);
 

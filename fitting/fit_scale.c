@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "fitting/fit_internal.h"
+#include "fitting/orthogonal_internal.h"
 
 enum { JACOBIAN_LIMIT = 20000000 };  // numbers
 
@@ -118,6 +119,64 @@ static void find_variances(struct arena *arena, struct stage_scale *scale) {
   }
 }
 
+// Whether the elimination of the matrix leaves so little of a coordinate that products of columns have lost the rest.
+static bool is_collinear(struct arena *arena, const struct stage_scale *scale) {
+  static const double little = 1e-5;
+  double *factor = scaled_matrix(arena, scale);
+  bool fine = cholesky_factor(factor, scale->n);
+  for (int k = 0; k < scale->n && fine; k++) fine = factor[k * scale->n + k] >= little;
+  return !fine;
+}
+
+bool stage_singular(struct arena *arena, const struct fit_stage *stage, const double *jacobian, const int *of,
+                    int count, double *length, double *values, double *vectors) {
+  size_t rows = stage->row_count, n = (size_t)count, tall = rows > n ? rows : n;
+  double *columns = arena_array(arena, tall * n + 1, sizeof *columns),
+         *side = arena_array(arena, tall + 1, sizeof *side),
+         *triangle = arena_array(arena, n * n + 1, sizeof *triangle);
+  for (size_t k = 0; k < n; k++)
+    for (size_t row = 0; row < rows; row++)
+      columns[k * tall + row] = sqrt(stage->weight[row]) * jacobian[row * (size_t)stage->free_count + (size_t)of[k]];
+  if (!orthogonal_scale(columns, tall, count, length)) return false;
+  orthogonal_reflect(columns, side, tall, count);
+  for (size_t k = 0; k < n; k++) memcpy(triangle + k * n, columns + k * tall, (k + 1) * sizeof *triangle);
+  return orthogonal_singular(triangle, count, values, vectors);
+}
+
+double stage_nothing(int n) {
+  static const double nothing = 1e-13;
+  return nothing * n * nothing * n;
+}
+
+// Inverse and variances of a parabola whose columns are nearly collinear, from orthogonal factors of the columns
+// themselves. Directions that these do not tell from 0 are left out of scale->resolved, along them scale->open goes.
+static void take_factors(struct arena *arena, const struct fit_stage *stage, struct stage_scale *scale) {
+  static const double part = 1e-5;
+  size_t n = (size_t)scale->n, open = 0;
+  double *length = arena_array(arena, n + 1, sizeof *length), *values = arena_array(arena, n + 1, sizeof *values),
+         *vectors = arena_array(arena, n * n + 1, sizeof *vectors);
+  if (!stage_singular(arena, stage, scale->jacobian, scale->of, scale->n, length, values, vectors)) return;
+  while (open < n && !(values[open] > stage_nothing(scale->n) * values[n - 1])) open++;
+  scale->resolved = arena_array(arena, n * n + 1, sizeof *scale->resolved);
+  scale->open = arena_array(arena, n * n + 1, sizeof *scale->open);
+  for (size_t i = 0; i < n; i++)
+    for (size_t j = 0; j < n; j++) {
+      double unit = length[i] * length[j];
+      for (size_t k = 0; k < n; k++) {
+        double product = vectors[i * n + k] * vectors[j * n + k] / unit;
+        if (k < open)
+          scale->open[i * n + j] += product;
+        else
+          scale->resolved[i * n + j] += product / values[k];
+      }
+    }
+  for (size_t i = 0; i < n; i++) {
+    bool free = scale->open[i * n + i] * length[i] * length[i] > part * part;
+    scale->variance[i] = free ? NAN : scale->resolved[i * n + i];
+  }
+  scale->inverse = open ? NULL : scale->resolved;
+}
+
 // The penalty's matrix at the minimum; the workspace's own, and its residuals, stay.
 static double *penalty_of(struct workspace *workspace, const struct fit_stage *stage) {
   size_t n = (size_t)stage->free_count * (size_t)stage->free_count;
@@ -167,6 +226,8 @@ struct stage_scale *stage_scale_new(const struct fit *fit, struct arena *arena, 
   free(penalty);
   invert(arena, scale);
   find_variances(arena, scale);
+  if (scale->jacobian && problem_is_one_solve(&stage->problem) && is_collinear(arena, scale))
+    take_factors(arena, stage, scale);
   // the fit passes through n of the rows: the median is that of the others
   scale->deviation = 1.4826 * quantile(sizes + scale->n, rows - (size_t)scale->n, 0.5);
   free(sizes);

@@ -228,15 +228,45 @@ static void polish_best(struct search *search) {
   stage->stationary = polished.stationary;
 }
 
-// The lowest minimum may come from a search that ends before it is stationary.
+// Where the lowest minimum has moved to, to the last digits, from where `agreeing` starts ended: they reach the same
+// objective elsewhere now.
+static void leave_agreeing(struct search *search, const double *from) {
+  struct fit_stage *stage = search->stage;
+  size_t n = (size_t)search->free_count;
+  problem_evaluate(search->spaces[0], stage->x, NULL, WANT_REWEIGHTED);
+  if (same_place(search, stage->x, from)) return;
+  for (; stage->agreeing > 0; stage->agreeing--) {
+    double *copy = arena_array(&search->fit->arena, n + 1, sizeof *copy);
+    memcpy(copy, from, n * sizeof *copy);
+    stage->same[stage->elsewhere++] = copy;
+  }
+}
+
+// The lowest minimum may come from a search that ends before it is stationary, or on the floor of a valley that is flat
+// but for the last digits: that is followed down as well.
 static void settle_best(struct search *search) {
   struct fit_stage *stage = search->stage;
-  if (stage->stationary || (double)stage->row_count * search->free_count > FINE_LIMIT) return;
+  bool valley = stage->agreeing <= 1 && stage->elsewhere > 0;
+  if ((stage->stationary && !valley) || (double)stage->row_count * search->free_count > FINE_LIMIT) return;
+  size_t n = (size_t)search->free_count;
+  double *x = arena_array(&search->fit->arena, n + 1, sizeof *x), before = stage->objective;
+  memcpy(x, stage->x, n * sizeof *x);
   workspace_use(search->spaces[0], &stage->problem);
-  double before = stage->objective;
-  descend_finely(search->spaces[0], stage->x, NULL, 1000);
-  polish_best(search);
-  if (!same_objective(stage, before, stage->objective)) stage->agreeing = stage->elsewhere = 0;  // none came so far
+  struct polish_result polished = {.stationary = false};
+  for (int round = 0; round < 5 && !polished.stationary; round++) {
+    descend_finely(search->spaces[0], x, NULL, 1000);
+    polished = polish(search->spaces[0], x, NULL, 300);
+  }
+  if (!(polished.objective < before)) return;
+  double *from = stage->x;
+  stage->x = x;
+  stage->objective = polished.objective;
+  stage->stationarity = polished.stationarity;
+  stage->stationary = polished.stationary;
+  if (!same_objective(stage, before, stage->objective))
+    stage->agreeing = stage->elsewhere = 0;  // none came so far
+  else
+    leave_agreeing(search, from);
 }
 
 // GSL's minimizers from the minimum found, and from where the best screened start stood; whatever lies lower is taken.
@@ -244,7 +274,8 @@ static void second_opinion(struct search *search, const double *screened) {
   struct fit_stage *stage = search->stage;
   size_t n = (size_t)search->free_count;
   stage->trust_region_objective = stage->bfgs_objective = NAN;
-  if (stage->problem.penalty) return;                      // GSL's least squares know no priors
+  if (stage->problem.penalty) return;  // GSL's least squares know no priors
+  if (problem_is_one_solve(&stage->problem) && problem_has_many_linear(&stage->problem)) return;  // no opinion matters
   if ((double)stage->row_count * (double)n > 2e6) return;  // GSL holds the whole Jacobian
   struct workspace *workspace = search->spaces[0];
   workspace_use(workspace, &stage->problem);

@@ -10,7 +10,7 @@
 #include "fitting/fit_internal.h"
 
 static const double null_eigenvalue = 1e-11;  // over the largest, of the matrix with a unit diagonal
-static const double rounding = 1e-6;          // of the objective, where large values cancel
+static const double rounding = 1e-10;         // of the objective, where large values cancel
 
 // Coordinates that count: linear, not logarithms, not at a bound. Returns how many.
 static int find_linear(const struct fit_stage *stage, const double *matrix, int *of) {

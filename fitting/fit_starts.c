@@ -90,9 +90,11 @@ void fit_starts(const struct fit *fit, const struct fit_stage *stage, struct sta
   for (int axis = 0; axis < axes.count; axis++) linear |= axes.linear[axis];
   starts->points = (size_t)fmin(all, limit);
   starts->solved = linear ? (size_t)fmin(others, limit) : 0;
+  if (problem_is_one_solve(&stage->problem)) starts->points = 0;  // wherever it starts, it ends in the same place
   size_t plain = linear && starts->points > AS_THEY_ARE ? AS_THEY_ARE : starts->points;
   size_t ways = plain + starts->solved <= BOTH_WAYS && !linear && !problem_is_squares(&stage->problem) ? 2 : 1;
   starts->count = starts->solved + ways * plain;
+  if (!starts->points) starts->points = 1;
   starts->x = memory_get((starts->count + 1) * n * sizeof *starts->x);
   for (size_t s = 0; s < starts->solved; s++)
     fill_point(fit, stage, &axes, s, false, others > limit, starts->x + s * n);

@@ -197,44 +197,50 @@ static bool find_end(struct path *path, double low_rise, double to, double high_
 }
 
 bool walks_are_exact(const struct fit_stage *stage) {
-  const struct problem *problem = &stage->problem;
   const struct stage_scale *scale = stage->scale;
-  if (!problem_is_squares(problem) || problem->penalty || problem->logarithmic || !scale || !scale->inverse ||
-      scale->n != stage->free_count)
-    return false;
-  for (int i = 0; i < stage->free_count; i++)
-    if (!problem->linear[stage->free[i]] || problem->unit[stage->free[i]] == 0) return false;
+  return problem_is_one_solve(&stage->problem) && scale && (scale->inverse || scale->resolved) &&
+         scale->n == stage->free_count;
+}
+
+// The others move along with coordinate k by these shares of its own way; false where a bound is met on the way.
+static bool go_along(const struct fit_stage *stage, const double *column, int k, double distance, double *at) {
+  for (int i = 0; i < stage->free_count; i++) {
+    at[i] = stage->x[i] + distance * column[i] / column[k];
+    if (!(at[i] >= stage->low[i] && at[i] <= stage->high[i])) return false;
+  }
   return true;
 }
 
 // Least squares of a law that is linear in all its coefficients: the objective is a parabola, whose end on this side
 // the inverse of its matrix M gives: at distance t along the coordinate k it has risen by t^2 / (2 (M^-1)_kk), with the
-// others at t (M^-1)_ik / (M^-1)_kk from the minimum. False where it is none as far as the end, as where a bound is
-// met.
+// others at t (M^-1)_ik / (M^-1)_kk from the minimum. Where k takes part in a direction in which nothing changes, it
+// goes as far as that without any rise. False where it is no parabola as far as the end, as where a bound is met.
 static bool walk_parabola(const struct fit *fit, struct arena *arena, struct walk *walk) {
-  static const double parts[] = {0.25, 0.5, 0.75, 1, 1.25};
+  static const double parts[] = {0.25, 0.5, 0.75, 1, 1.25}, far = 1e4;
   const struct fit_stage *stage = walk->stage;
   if (!walks_are_exact(stage)) return false;
+  const struct stage_scale *scale = stage->scale;
   int n = stage->free_count, k = walk->coordinate;
-  const double *column = stage->scale->inverse + (size_t)k * (size_t)n;
-  double distance = walk->direction * sqrt(2 * walk->rise * column[k]);
+  bool flat = isnan(scale->variance[k]);
+  if (flat && !scale->open) return false;
+  const double *inverse = scale->inverse ? scale->inverse : scale->resolved;
+  const double *column = (flat ? scale->open : inverse) + (size_t)k * (size_t)n;
+  double distance =
+      walk->direction * (flat ? far * problem_unit(&stage->problem, k, stage->x[k]) : sqrt(2 * walk->rise * column[k]));
   double *at = arena_array(arena, (size_t)n, sizeof *at);
-  for (int i = 0; i < n; i++) {
-    at[i] = stage->x[i] + distance * column[i] / column[k];
-    if (!(at[i] >= stage->low[i] && at[i] <= stage->high[i])) return false;
-  }
+  if (!go_along(stage, column, k, distance, at)) return false;
   walk->at = at;
   walk->x = at[k];
   walk->lowest = stage->objective;
   walk->vanished = -1;
-  walk->end = WALK_REACHED;
+  walk->end = flat ? WALK_FLAT : WALK_REACHED;
   if (!walk->keep_points) return true;
   walk->points = arena_array(arena, sizeof parts / sizeof *parts, sizeof *walk->points);
   for (; walk->point_count < sizeof parts / sizeof *parts; walk->point_count++) {
     double part = parts[walk->point_count];
     walk->points[walk->point_count] = (struct fit_profile_point){
         .value = element_value(&fit->elements[stage->free[k]], stage->x[k] + part * distance),
-        .objective = stage->objective + part * part * walk->rise};
+        .objective = stage->objective + (flat ? 0 : part * part * walk->rise)};
   }
   return true;
 }

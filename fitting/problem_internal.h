@@ -140,6 +140,9 @@ static inline double problem_unit(const struct problem *problem, int i, double x
 // A positive coefficient that the solution puts at 0 gets a small share instead, from which descents can move. x is
 // kept, and false returned, where nothing is linear or no number comes out.
 bool project_linear(struct workspace *workspace, double *x, const double *weight);
+// Whether the objective is a parabola in all free coordinates: least squares of a formula that is linear in them. One
+// solution of project_linear is its minimum within the bounds then, and descend() and polish() make do with it.
+bool problem_is_one_solve(const struct problem *problem);
 // Whether the prediction, not its logarithm, is linear in so many coefficients that their part is worth solving apart.
 bool problem_has_many_linear(const struct problem *problem);
 // Where there are so many: x with them solved, if that is lower than `value`, the objective at x. `solved` is scratch
