@@ -165,7 +165,7 @@ def links_are_not_followed():
 def bad_removals_change_nothing():
     before = counts("rm")
     some = runs_of("rm")[0]["id"]
-    for arguments, said in [(["tiny"], "no run id"), (["othr"], "did you mean 'other'"), ([], "rm: give"),
+    for arguments, said in [(["tiny"], "neither an experiment"), (["othr"], "did you mean 'other'"), ([], "rm: give"),
                             ([some[:3]], "at least 4"), ([some, "0123456789abcdef"], "no run's id starts"),
                             ([some, "other"], "is an experiment"), (["--where", "lss > 1"], "did you mean 'loss'"),
                             (["--where", "loss > 100"], "holds for no run"), ([some, "--where", "true"], "experiment"),

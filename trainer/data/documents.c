@@ -261,9 +261,10 @@ static size_t hold_back(struct ordered *all, size_t count, size_t least) {
 bool documents_split(struct documents *documents, double validation_fraction, struct error *error) {
   size_t count = documents->count, largest = 0, validation = 0;
   if (count < 2)
-    return error_set(error, EXIT_USAGE_ERROR,
-                     "the text is too short (%llu bytes in one document): training and validation need a document each",
-                     (unsigned long long)documents->bytes);
+    return error_set(
+        error, EXIT_USAGE_ERROR,
+        "the files hold too little (%llu bytes in one document): training and validation need a document each",
+        (unsigned long long)documents->bytes);
   struct ordered *all = memory_get(count * sizeof *all);
   double threshold = validation_fraction * 0x1p64;
   for (size_t i = 0; i < count; i++) {

@@ -138,7 +138,9 @@ static bool collect(struct building *building, struct error *error) {
         documents_of_tokens(documents, request->files, request->file_count, request->width, &building->has_mask, error);
   else
     fine = documents_of_files(documents, request->files, request->file_count, request->validation_fraction, error);
-  return fine && documents_split(documents, request->validation_fraction, error);
+  fine = fine && documents_split(documents, request->validation_fraction, error);
+  if (!fine && request->kind != CORPUS_NAMED) error_about(error, "corpus.files", NULL);
+  return fine;
 }
 
 static bool all_utf8(const struct documents *documents, struct error *error) {
