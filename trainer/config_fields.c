@@ -84,6 +84,8 @@ const struct run_field run_fields[] = {
      HELP("gcide, english, linux-core, kjv, zipfmem, markov2, suites, or files")},
     {LIST(corpus.files), DEFAULT(""), CORPUS,
      HELP("the user's own files: paths and globs (the corpus digest stands for them in the identity)")},
+    {TEXT(corpus.mixture), DEFAULT(""), CORPUS,
+     HELP("several sources with weights: '0.7 gcide + 0.3 kjv', names of corpus.files, markov2:SEED and zipfmem:SEED")},
     {TEXT(corpus.tokenizer), DEFAULT("bytes"), CORPUS, FILES(".model"),
      HELP("bytes, sentencepiece, a sentencepiece .model file, or uint16 / uint32 for files of tokens")},
     {INTEGER(corpus.vocabulary, 2, 4294967295.0), AUTO, CORPUS,

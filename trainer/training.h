@@ -107,6 +107,8 @@ double training_seconds(const struct training *training);        // of the run s
 double training_train_seconds(const struct training *training);  // of these, in training steps
 
 // Events.
+// Appends loss_source_1, ... of a mixture's sources.
+void report_parts(struct json_writer *json, const struct evaluation *evaluation);
 bool report_start(struct training *training, struct error *error);
 bool report_step(struct training *training, struct error *error);
 bool report_evaluation(struct training *training, const struct evaluation *evaluation, struct error *error);

@@ -11,8 +11,8 @@ static struct compress_settings settings_of(const char *sparsity, const char *pa
   struct error error = {0};
   const struct compress_method *elsa = compress_method_find("elsa", NULL);
   compress_default(&settings, elsa);
-  CHECK(compress_set(&settings, compress_field_find(elsa, "sparsity", NULL), sparsity, arena, &error));
-  CHECK(compress_set(&settings, compress_field_find(elsa, "pattern", NULL), pattern, arena, &error));
+  CHECK(compress_set(&settings, compress_setting_find(elsa, "sparsity", NULL), sparsity, arena, &error));
+  CHECK(compress_set(&settings, compress_setting_find(elsa, "pattern", NULL), pattern, arena, &error));
   CHECK(compress_resolve(&settings, arena, &error));
   return settings;
 }

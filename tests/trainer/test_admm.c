@@ -22,7 +22,7 @@ static struct compress_settings elsa(struct arena *arena, const char *lambda, co
                                   {"interval", "3"},    {"sparsity", "0.6"}};
   compress_default(&settings, method);
   for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
-    CHECK(compress_set(&settings, compress_field_find(method, pairs[i][0], NULL), pairs[i][1], arena, &error));
+    CHECK(compress_set(&settings, compress_setting_find(method, pairs[i][0], NULL), pairs[i][1], arena, &error));
   CHECK(compress_resolve(&settings, arena, &error));
   return settings;
 }

@@ -2,7 +2,7 @@
 // and one-shot pruning (magnitude, sparsegpt). Pure numerics: who loads checkpoints, collects calibration inputs and
 // writes results is elsewhere. docs/compression.md has the formulas, their sources and how to add a method.
 //
-// A method is one file and one entry of compress_methods[]; its settings are fields of compress_fields[].
+// A method is one file and one entry of compress_methods[]; its settings are lines of compress_settings_table[].
 //
 // Life of a compression: compress_default -> compress_set (from a spec) -> compress_resolve (checks, parses the format)
 // -> compress_check_shape for each matrix, before anything starts -> a hessian (hessian.h) for each matrix that needs
@@ -41,10 +41,14 @@ struct compress_settings {
   const struct format *parsed_format;  // of `format`, or of bits and group; NULL: the method takes none
 };
 
-// The settings: run fields (trainer/config.h) of struct compress_settings, known by their names ("damping" is the
-// path).
-extern const struct run_field compress_fields[];
-extern const size_t compress_field_count;
+// The settings, each a member here and the run field compress.NAME, which has its type, range and default.
+struct compress_setting {
+  const char *name;  // "damping"
+  size_t offset;     // in struct compress_settings
+};
+extern const struct compress_setting compress_settings_table[];
+extern const size_t compress_setting_count;
+const struct run_field *compress_setting_field(const struct compress_setting *setting);
 
 struct compress_call;  // internal.h
 struct compress_method {
@@ -63,15 +67,15 @@ extern const struct compress_method *const compress_methods[];  // ends with NUL
 
 // The method of that name, or NULL; *nearest (may be NULL) then gets the name it may have meant, or NULL.
 const struct compress_method *compress_method_find(const char *name, const char **nearest);
-// The field of that name if the method reads it, else NULL; *nearest as above, of the method's fields.
-const struct run_field *compress_field_find(const struct compress_method *method, const char *name,
-                                            const char **nearest);
+// The setting of that name if the method reads it, else NULL; *nearest as above, of what the method reads.
+const struct compress_setting *compress_setting_find(const struct compress_method *method, const char *name,
+                                                     const char **nearest);
 bool compress_method_reads(const struct compress_method *method, const char *field);
 
 void compress_default(struct compress_settings *settings, const struct compress_method *method);
-// Sets a field from text as written in a spec. False with a message of what is allowed, without place or name. Texts
+// Sets a setting from text as written in a spec. False with a message of what is allowed, without place or name. Texts
 // are copied to the arena.
-bool compress_set(struct compress_settings *settings, const struct run_field *field, const char *text,
+bool compress_set(struct compress_settings *settings, const struct compress_setting *setting, const char *text,
                   struct arena *arena, struct error *error);
 // Whether the method rounds to one of several numbers of bits, so that an allocation can choose among them.
 bool compress_allocates(const struct compress_method *method);
