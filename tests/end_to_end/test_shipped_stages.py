@@ -126,9 +126,23 @@ def increases_are_foretold():
 
 
 @case
+def sparse_by_training():
+    run("run", "-q", shipped("elsa"), *SMALL, code=0)
+    rows = document("runs", "elsa-small")
+    ways = {"none"} | {way + share for way in ("elsa:", "magnitude:", "sparsegpt:") for share in ("0.5", "0.9")} | {
+        f"magnitude:{share}+tune:sparse({share})" for share in ("0.5", "0.9")}
+    check({row["compression"] for row in rows} == ways, "one word for each way", {row["compression"] for row in rows})
+    trained = {row["flops_own"] > 0 for row in rows if row["stage"] == "compress" and row["compress.method"] == "elsa"}
+    check(trained == {True}, "what elsa trains counts")
+    verdicts, told = judged("elsa")
+    check(verdict_of(verdicts, "elsa", "sparsegpt") == "held", "training is ahead of one shot at 90 %", told)
+    page_of("elsa", "elsa:0.9")
+
+
+@case
 def a_preset_is_an_experiment_of_its_own():
     names = {name for name, in select("home", "SELECT name FROM experiments")}
-    check(names == {"gptq-babai-small", "format-matrix-small", "before-or-after-small", "linearity-small", "trunk-small"}, "names", names)
+    check(names == {"gptq-babai-small", "format-matrix-small", "before-or-after-small", "linearity-small", "trunk-small", "elsa-small"}, "names", names)
     by_name = document("plan", "format-matrix-small")
     check(by_name == document("plan", shipped("format-matrix"), *SMALL), "by its name the preset is known")
     check(len(by_name) < len(document("plan", "--no-prepare", shipped("format-matrix"))), "the spec as it is has more runs")
