@@ -350,7 +350,7 @@ static void expenses(struct report *report) {
     expenses_add(&sum, report_number(report, run, "machine_seconds"), report_number(report, run, "joules"),
                  run_state_has_result(run->state));
   }
-  struct run_terms terms = {.per_hour = NAN};
+  struct run_terms terms = {.per_hour = NAN, .currency = "", .from = ""};
   struct error fault = {0};
   if (report->spec && !run_terms_find(report->spec, &report->arena, &terms, &fault))
     report_say(report, true, "The price of an hour is not known: %s.", fault.text);
