@@ -100,7 +100,7 @@ struct linear {
 };
 
 // Shapes of attention. q and o have `heads`, k and v `kv_heads` (a divisor: query head h reads key head h / (heads /
-// kv_heads)). q [sequences, heads, context, head_dim]; k, v likewise with kv_heads. head_dim is even, at most 256.
+// kv_heads)). q [sequences, heads, context, head_dim]; k, v likewise with kv_heads. head_dim is even, at most 256 on the CPU, 128 on CUDA.
 struct attention {
   int64_t sequences, context, heads, kv_heads, head_dim;
   enum dtype dtype;
@@ -206,6 +206,8 @@ struct ops {
   const char *name;  // "cpu", "cuda"
 
   // ---- devices ----
+  // Whether the machine has such a device for this process to see, usable or not. May be NULL: yes.
+  bool (*present)(void);
   // Opens a device; NULL and an error (EXIT_ENVIRONMENT, or EXIT_USAGE_ERROR for an unknown option value) when it
   // cannot be. The caller closes it, after freeing what it allocated.
   struct device *(*open)(const struct device_options *options, struct error *error);
@@ -235,6 +237,16 @@ struct ops {
   void (*clear)(struct device *device, void *memory, size_t bytes);
   // Waits until all that was asked is done. False with the first error since the device was opened.
   bool (*synchronize)(struct device *device, struct error *error);
+  // ---- clocks ----
+  // The device's own clock, for what takes less time than waiting for it does. mark: the moment at which all that was
+  // asked so far is done becomes that of `slot`, 0 or 1. between: seconds from one to the other; waits for the later;
+  // NAN when one was not set. Not while work is repeated. Both NULL: the host's clock after synchronize does.
+  void (*mark)(struct device *device, int slot);
+  double (*between)(struct device *device, int from, int to);
+  // FLOP/s (a multiplication and an addition are two) of a large square matrix product in this dtype, by the fastest way
+  // that the device has, measured now; NAN where it cannot be. NULL: not measured. Not while work is repeated.
+  double (*product_peak)(struct device *device, enum dtype dtype);
+
   // Elementwise conversion between dtypes (round to nearest even).
   void (*convert)(struct device *device, int64_t count, enum dtype from_dtype, const void *from, enum dtype to_dtype,
                   void *to);

@@ -49,6 +49,7 @@ const struct command commands[] = {
     {"formats", command_formats, "Formats", "list and explain the formats that runs can train with"},
     {"capacity", command_capacity, "Formats", "measure the error that a format makes on random data"},
     {"bench", command_bench, "Speed", "measure how fast this machine trains, and how much faster it could"},
+    {"gpu-report", command_gpu_report, "Speed", "print what the check of a GPU found, as tables"},
     {"help", command_help, "Help", "explain a command"},
     {0},
 };

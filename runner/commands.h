@@ -13,7 +13,7 @@ command_function command_check, command_plan, command_schema, command_data, comm
     command_predict, command_import, command_isoflop, command_design, command_laws, command_report, command_plot,
     command_formats, command_gc, command_rm, command_compare, command_pause, command_resume, command_cancel,
     command_retry, command_sql, command_capacity, command_bench, command_help, command_top, command_work, command_init,
-    command_reproduce, command_serve, command_stream;
+    command_reproduce, command_serve, command_stream, command_gpu_report;
 
 struct command {
   const char *name;  // what is written behind "isoloss"

@@ -21,17 +21,29 @@ static void show(const struct model *m, int64_t layer, enum model_matrix which, 
   if (m->observer) m->observer->see(m->observer->context, layer, (int)which, rows, x);
 }
 
+static struct attention attention_of(const struct model *m, int64_t rows) {
+  struct attention shape = m->attention;
+  shape.sequences = rows / shape.context;
+  return shape;
+}
+
+// From x to queries, keys and values.
+static void qkv_forward(struct model *m, int64_t layer, int64_t rows, int64_t first_row) {
+  struct block_activations *b = &m->blocks[layer];
+  struct attention shape = attention_of(m, rows);
+  struct linear qkv = linear_call(m, m->weights[layer].qkv, rows, first_row);
+  m->ops->linear_forward(m->device, &qkv, b->x, b->saved_qkv, m->qkv);
+  m->ops->qkv_forward(m->device, &shape, m->qkv, m->rope, b->q, b->k, b->v);
+}
+
 // From x to model->branch, the attention half's addition to the residual stream.
 static void attention_half(struct model *m, int64_t layer, int64_t rows, int64_t first_row) {
   const struct ops *ops = m->ops;
   struct block_activations *b = &m->blocks[layer];
-  struct attention shape = m->attention;
-  shape.sequences = rows / shape.context;
-  struct linear qkv = linear_call(m, m->weights[layer].qkv, rows, first_row);
+  struct attention shape = attention_of(m, rows);
   struct linear output = linear_call(m, m->weights[layer].output, rows, first_row);
   show(m, layer, MATRIX_QKV, rows, b->x);
-  ops->linear_forward(m->device, &qkv, b->x, b->saved_qkv, m->qkv);
-  ops->qkv_forward(m->device, &shape, m->qkv, m->rope, b->q, b->k, b->v);
+  qkv_forward(m, layer, rows, first_row);
   ops->attention_forward(m->device, &shape, b->q, b->k, b->v, b->o, b->log_sum);
   show(m, layer, MATRIX_OUTPUT, rows, b->o);
   ops->linear_forward(m->device, &output, b->o, b->saved_output, m->branch);
@@ -93,15 +105,16 @@ void blocks_forward(struct model *m, int64_t rows, int64_t first_row) {
 static void recompute_block(struct model *m, int64_t layer, int64_t first_row) {
   struct block_activations *b = &m->blocks[layer];
   const struct layer_offsets *at = &m->table.layers[layer];
+  norm_forward(m, m->rows, b->residual, NULL, at->attention_norm, NULL, b->x, b->inverse_rms);
   if (m->recompute == RECOMPUTE_BLOCK) {
-    norm_forward(m, m->rows, b->residual, NULL, at->attention_norm, NULL, b->x, b->inverse_rms);
     attention_half(m, layer, m->rows, first_row);
     norm_forward(m, m->rows, b->residual, m->branch, at->mlp_norm, b->residual_middle, b->x_middle,
                  b->inverse_rms_middle);
   } else {
+    if (m->recompute == RECOMPUTE_QKV) qkv_forward(m, layer, m->rows, first_row);
     norm_forward(m, m->rows, b->residual_middle, NULL, at->mlp_norm, NULL, b->x_middle, b->inverse_rms_middle);
   }
-  gate_up_forward(m, layer, m->rows, first_row);
+  if (m->recompute >= RECOMPUTE_FFN) gate_up_forward(m, layer, m->rows, first_row);
 }
 
 // Backward of a norm that fed the residual stream's gradient: updates d_residual in place, and gives it once more as

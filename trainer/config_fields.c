@@ -203,7 +203,7 @@ const struct run_field run_fields[] = {
     {INTEGER(train.checkpoint_steps, 0, 1e12), DEFAULT("0"), UNIT("steps"), NO_EFFECT,
      HELP("steps between checkpoints; 0: none but the last")},
     {INTEGER(train.keep_checkpoints, 1, 1e6), DEFAULT("1"), NO_EFFECT, HELP("checkpoints kept, newest first")},
-    {CHOICE(train.recompute, "none|ffn|block"), DEFAULT("none"), NO_EFFECT,
+    {CHOICE(train.recompute, "none|norm|ffn|qkv|block"), DEFAULT("none"), NO_EFFECT,
      HELP("activations computed again in the backward pass instead of stored")},
     {INTEGER(train.threads, 1, 1024), DEFAULT("1"), NO_EFFECT, HELP("threads of one run")},
 

@@ -1,5 +1,6 @@
 // Devices by the names that configurations use; see trainer.h.
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,15 +8,30 @@
 #include "trainer/layout.h"
 #include "trainer/trainer.h"
 
+bool trainer_device_try(const struct ops *ops, const struct device_options *options, struct device **device) {
+  struct error error = {0};
+  *device = ops->open(options, &error);
+  if (*device) return true;
+  // A machine without GPUs has nothing to say here.
+  if (!ops->present || ops->present())
+    fprintf(stderr, "model.device auto: the CPU trains, for the GPU cannot be used: %s\n", error.text);
+  return false;
+}
+
+// Programs of tests have the emulated device in place of a GPU.
+static const struct ops *find_backend(const char *name, struct error *error) {
+  struct error ignored = {0};
+  const struct ops *emulated = strcmp(name, "cuda") == 0 ? ops_find("cuda-emulated", &ignored) : NULL;
+  return emulated ? emulated : ops_find(name, error);
+}
+
 bool trainer_device_open(const char *name, int64_t threads, const struct ops **ops, struct device **device,
                          struct error *error) {
   struct device_options options = {.threads = (int)threads};
   if (strcmp(name, "auto") == 0) {
-    // No CUDA in this build, or no GPU in this machine, are no errors here.
-    struct error ignored = {0};
-    *ops = ops_find("cuda", &ignored);
-    *device = *ops ? (*ops)->open(&options, &ignored) : NULL;
-    if (*device) return true;
+    struct error unknown = {0};
+    *ops = find_backend("cuda", &unknown);
+    if (*ops && trainer_device_try(*ops, &options, device)) return true;
     name = "cpu";
   }
   const char *backend = name;
@@ -27,7 +43,7 @@ bool trainer_device_open(const char *name, int64_t threads, const struct ops **o
     options.number = (int)number;
   }
   struct error unknown = {0};
-  *ops = ops_find(backend, &unknown);
+  *ops = find_backend(backend, &unknown);
   if (!*ops && strcmp(backend, "cuda") == 0)
     return error_set(error, EXIT_ENVIRONMENT,
                      "model.device '%s': this build has no CUDA backend (docs/gpu.md says how to build it)", name);
@@ -80,22 +96,19 @@ int64_t trainer_process_bytes(const struct ops *ops) {
 
 bool trainer_memory_advice(const struct ops *ops, const struct device *device, const struct run_config *resolved,
                            int64_t limit, struct memory_advice *advice) {
-  static const char *const words[] = {"none", "ffn", "block"};
-  enum { WORDS = sizeof words / sizeof words[0] };
   int64_t sequences = resolved->train.batch_tokens / resolved->model.context;
   struct memory_advice least = {.total = INT64_MAX};
-  int first = 0;
-  while (first < WORDS - 1 && strcmp(words[first], resolved->train.recompute) != 0) first++;
+  int first = recompute_find(resolved->train.recompute);
   struct run_config config = *resolved;
-  for (int word = first; word < WORDS; word++) {
-    config.train.recompute = words[word];
+  for (int word = first; word < RECOMPUTES; word++) {
+    config.train.recompute = recompute_words[word];
     for (int64_t accumulation = resolved->train.accumulation; accumulation <= sequences; accumulation++) {
       if (sequences % accumulation) continue;
       config.train.accumulation = accumulation;
       int64_t total = trainer_memory(ops, device, &config).total + trainer_process_bytes(ops);
-      if (total < least.total) least = (struct memory_advice){accumulation, words[word], total};
+      if (total < least.total) least = (struct memory_advice){accumulation, recompute_words[word], total};
       if (total > limit) continue;
-      *advice = (struct memory_advice){accumulation, words[word], total};
+      *advice = (struct memory_advice){accumulation, recompute_words[word], total};
       return true;
     }
   }

@@ -8,8 +8,12 @@
 
 enum { MATRICES = MATRIX_HEAD + 1, SHAPES = 20 };
 
+const char *const recompute_words[RECOMPUTES] = {"none", "norm", "ffn", "qkv", "block"};
+
 enum recompute recompute_find(const char *name) {
-  return strcmp(name, "block") == 0 ? RECOMPUTE_BLOCK : strcmp(name, "ffn") == 0 ? RECOMPUTE_FFN : RECOMPUTE_NONE;
+  for (enum recompute recompute = RECOMPUTE_NONE; recompute < RECOMPUTES; recompute++)
+    if (strcmp(name, recompute_words[recompute]) == 0) return recompute;
+  return RECOMPUTE_NONE;
 }
 
 int64_t layout_align(int64_t bytes) { return (bytes + DEVICE_ALIGNMENT - 1) / DEVICE_ALIGNMENT * DEVICE_ALIGNMENT; }
@@ -134,34 +138,40 @@ static struct sizes sizes_of(const struct ops *ops, const struct device *device,
   return s;
 }
 
-// Places what one block owns (shared = false) or what all blocks share (shared = true). Block recomputation keeps only
-// the block's input, and what a format saved of the MLP's hidden values, whose product is not run again.
+// Places what one block owns (shared = false) or what all blocks share (shared = true): what is recomputed is shared.
+// Block recomputation keeps only the block's input, and what a format saved of the MLP's hidden values, whose product
+// is not run again. Norms that are recomputed find their statistics again too.
 static void carve_block(struct carver *carver, const struct sizes *s, enum model_use use, enum recompute recompute,
                         bool shared, struct block_activations *b) {
-  bool all = use == MODEL_EVALUATE, most = all || recompute == RECOMPUTE_BLOCK,
-       some = most || recompute == RECOMPUTE_FFN;
+  bool all = use == MODEL_EVALUATE, block = all || recompute >= RECOMPUTE_BLOCK,
+       qkv = all || recompute >= RECOMPUTE_QKV, ffn = all || recompute >= RECOMPUTE_FFN,
+       norm = all || recompute >= RECOMPUTE_NORM;
   if (shared == all) {
     b->residual = take(carver, s->stream);
     b->saved_down = take(carver, s->saved[MATRIX_DOWN]);
   }
-  if (shared == most) {
-    b->inverse_rms = take(carver, s->statistics);
-    b->x = take(carver, s->narrow);
-    b->q = take(carver, s->query);
-    b->k = take(carver, s->key);
-    b->v = take(carver, s->key);
+  if (shared == block) {
     b->o = take(carver, s->query);
     b->log_sum = take(carver, s->log_sum);
     // Forward only, the residual stream is updated in place.
     b->residual_middle = all ? b->residual : take(carver, s->stream);
-    b->inverse_rms_middle = take(carver, s->statistics);
-    b->saved_qkv = take(carver, s->saved[MATRIX_QKV]);
     b->saved_output = take(carver, s->saved[MATRIX_OUTPUT]);
   }
-  if (shared == some) {
-    b->x_middle = take(carver, s->narrow);
+  if (shared == qkv) {
+    b->q = take(carver, s->query);
+    b->k = take(carver, s->key);
+    b->v = take(carver, s->key);
+    b->saved_qkv = take(carver, s->saved[MATRIX_QKV]);
+  }
+  if (shared == ffn) {
     b->gate_up = take(carver, 2 * s->hidden);
     b->saved_gate_up = take(carver, s->saved[MATRIX_GATE_UP]);
+  }
+  if (shared == norm) {
+    b->inverse_rms = take(carver, s->statistics);
+    b->x = take(carver, s->narrow);
+    b->inverse_rms_middle = take(carver, s->statistics);
+    b->x_middle = take(carver, s->narrow);
   }
 }
 

@@ -3,7 +3,8 @@
 #pragma once
 #include "trainer/model.h"
 
-enum recompute recompute_find(const char *name);  // train.recompute
+extern const char *const recompute_words[RECOMPUTES];  // of train.recompute, each with less memory and more work
+enum recompute recompute_find(const char *name);
 
 // The matrices of block `layer`, and the head, as the kernels want them described.
 enum model_matrix { MATRIX_QKV, MATRIX_OUTPUT, MATRIX_GATE_UP, MATRIX_DOWN, MATRIX_HEAD };

@@ -40,7 +40,9 @@ enum model_use {
   MODEL_EVALUATE,  // forward only: no gradients, no moments, activations of one block
 };
 
-enum recompute { RECOMPUTE_NONE, RECOMPUTE_FFN, RECOMPUTE_BLOCK };
+// What is computed again in the backward pass, each with all before it: the normed inputs of both halves, the gate and
+// up values, the queries, keys and values, and attention with the middle of the residual stream.
+enum recompute { RECOMPUTE_NONE, RECOMPUTE_NORM, RECOMPUTE_FFN, RECOMPUTE_QKV, RECOMPUTE_BLOCK, RECOMPUTES };
 
 // What a model's files say of it (trainer/checkpoint_files.h).
 struct model_origin {

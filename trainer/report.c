@@ -80,6 +80,7 @@ bool report_start(struct training *t, struct error *error) {
   json_key_string(json, "libraries", machine_libraries(&t->arena));
   json_key_string(json, "dtype", c->model.dtype);
   json_key_integer(json, "threads", c->train.threads);
+  if (t->product_peak > 0) json_key_number(json, "product_peak", t->product_peak);
   put_parameters(json, &parameters);
   if (t->model) put_memory(json, &t->model->memory);  // a stage has one after the other
   json_key_string(json, "corpus", corpus_digest(t->corpus));
@@ -89,6 +90,14 @@ bool report_start(struct training *t, struct error *error) {
 
 static bool sparse(const struct run_config *c) {
   return c->parsed_format && c->parsed_format->operands[OPERAND_WEIGHTS].sparsity.kind != SPARSITY_NONE;
+}
+
+// The share of the time that the model's products alone would have taken at the device's measured peak (as LLMQ has it:
+// Schultheis & Alistarh 2025). Products of formats are counted as those of the run's dtype, so that FP8 may exceed 1.
+static void put_speed_of_light(struct json_writer *json, const struct training *t, double tokens_per_second) {
+  if (!(t->product_peak > 0)) return;
+  double flops = config_quantities(&t->file.config, &t->facts).flops_per_token;
+  put_finite(json, "speed_of_light", tokens_per_second * flops / t->product_peak);
 }
 
 bool report_step(struct training *t, struct error *error) {
@@ -103,7 +112,9 @@ bool report_step(struct training *t, struct error *error) {
   json_key_number(json, "lr", t->last.lr);
   json_key_number(json, "seconds", training_seconds(t));
   if (sparse(c)) json_key_number(json, "active_parameters", config_active_parameters(c, t->last.step - 1));
-  json_key_number(json, "tokens_per_second", span > 0 ? (double)(t->last.tokens - t->reported_tokens) / span : NAN);
+  double rate = span > 0 ? (double)(t->last.tokens - t->reported_tokens) / span : NAN;
+  json_key_number(json, "tokens_per_second", rate);
+  put_speed_of_light(json, t, rate);
   t->reported_seconds = train_seconds;
   t->reported_tokens = t->last.tokens;
   return event_end(&t->log, error);
@@ -170,6 +181,7 @@ bool report_done(struct training *t, const struct evaluation *evaluation, struct
   if (first) json_key_number(json, "parameters_active_average", quantities.average_active_parameters);
   json_key_number(json, "wall_seconds", training_seconds(t));
   json_key_number(json, "train_seconds", training_train_seconds(t));
+  put_speed_of_light(json, t, (double)t->done.tokens / training_train_seconds(t));
   json_key_integer(json, "peak_memory", (int64_t)usage.ru_maxrss * 1024);
   json_key_string(json, "checkpoint", checkpoint_name(&t->arena, t->checkpointed));
   struct text choices = {0};

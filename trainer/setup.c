@@ -70,6 +70,12 @@ bool training_open_model(struct training *t, enum model_use use, struct error *e
   // A later stage's checkpoint holds another model than the training's.
   if (c->stage && !stage_model_config(&t->file.config, &t->arena, error)) return false;
   if (!training_open_device(t, error)) return false;
+  enum dtype dtype;
+  // Before the model takes the memory.
+  if (use == MODEL_TRAIN && t->ops->product_peak && dtype_find(c->model.dtype, &dtype)) {
+    double peak = t->ops->product_peak(t->device, dtype);
+    t->product_peak = isfinite(peak) ? peak : 0;
+  }
   t->model = model_create(t->ops, t->device, c, use, error);
   if (!t->model) return false;
   training_name_origin(t);

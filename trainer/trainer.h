@@ -24,6 +24,8 @@ struct memory_plan {
   int64_t total;
 };
 
+// Opens a device for `auto`; where it cannot be used although the machine has one, one line on standard error says why.
+bool trainer_device_try(const struct ops *ops, const struct device_options *options, struct device **device);
 // Opens the device that model.device names: auto (a GPU where this build and this machine have one, else the CPU), cpu,
 // cuda, cuda:N. The caller closes it with (*ops)->close.
 bool trainer_device_open(const char *name, int64_t threads, const struct ops **ops, struct device **device,

@@ -20,6 +20,7 @@ struct training {
   struct event_log log;
   const struct ops *ops;
   struct device *device;
+  double product_peak;  // FLOP/s of the device's matrix products in the run's dtype, measured as it began; 0: not
   struct model *model;
   struct corpus *corpus;
   struct corpus_facts facts;

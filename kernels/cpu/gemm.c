@@ -82,6 +82,7 @@ struct gemm_context *gemm_open(enum gemm_library library, int threads, struct er
     return NULL;
   }
   struct gemm_context *context = memory_get(sizeof *context);
+  if (library == GEMM_AUTO && !onednn_there()) library = GEMM_REFERENCE;
   bool chooses = library == GEMM_AUTO || library == GEMM_TRIAL;
   if (library != GEMM_REFERENCE && !(context->onednn = onednn_open(threads, error))) {
     free(context);

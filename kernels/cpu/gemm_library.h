@@ -9,7 +9,8 @@ static inline float gemm_element(enum dtype dtype, const void *array, int64_t in
   return bfloat16_value(((const uint16_t *)array)[index]);
 }
 
-struct onednn;  // engine, stream and cached primitives
+bool onednn_there(void);  // whether this build has it
+struct onednn;            // engine, stream and cached primitives
 struct onednn *onednn_open(int threads, struct error *error);
 void onednn_close(struct onednn *library);
 void onednn_describe(const struct onednn *library, struct text *out);

@@ -30,9 +30,9 @@ inline char *algorithms_path(struct arena *arena, const struct device *device) {
   int driver = 0, runtime = 0;
   (void)cudaDriverGetVersion(&driver);
   (void)cudaRuntimeGetVersion(&runtime);
-  char *name =
-      arena_format(arena, "%s-sm%d%d-driver%d-cuda%d-cublaslt%zu", device->properties.name, device->properties.major,
-                   device->properties.minor, driver, runtime, device->library.version());
+  char *name = arena_format(arena, "%s-sm%d%d-%dmp-driver%d-cuda%d-cublaslt%zu", device->properties.name,
+                            device->properties.major, device->properties.minor, device->properties.multiProcessorCount,
+                            driver, runtime, device->library.version());
   for (char *c = name; *c; c++)
     if (!std::isalnum((unsigned char)*c) && *c != '-') *c = '_';
   return path_join(arena, path_join(arena, isoloss_cache(arena), "gpu"), arena_format(arena, "%s.algorithms", name));

@@ -40,7 +40,7 @@ template <class... P, class... A>
 void run_tiles(struct device *device, void (*kernel)(P...), const char *name, const struct attention *s, int64_t items,
                int threads, int rows, size_t shared_bytes, A... arguments) {
   dim3 grid((unsigned)ceil_div(s->context, rows), (unsigned)items);
-  if (shared_bytes > (48 << 10)) allow_shared_memory(kernel, shared_bytes);
+  want_shared_memory(device, kernel, shared_bytes);
   run(device, kernel, {name, grid, (unsigned)threads, shared_bytes}, *s, 1.0f / sqrtf((float)s->head_dim),
       arguments...);
 }

@@ -7,71 +7,87 @@
 #include "kernels/cuda/matrices.cuh"
 #include "kernels/cuda/memory.cuh"
 #include "kernels/cuda/orthogonal.cuh"
+#include "kernels/cuda/timing.cuh"
 
 namespace {
+
+// An entry of the table that reaches the runtime: on the thread that calls, the device's own GPU is the current one.
+template <auto ENTRY>
+struct on_device;
+template <class Result, class... A, Result (*ENTRY)(struct device *, A...)>
+struct on_device<ENTRY> {
+  static Result call(struct device *device, A... arguments) {
+    use_device(device);
+    return ENTRY(device, arguments...);
+  }
+};
 
 constexpr struct ops make_ops(const char *name) {
   struct ops ops = {};
   ops.name = name;
+  ops.present = device_present;
   ops.open = open_device;
-  ops.close = close_device;
+  ops.close = on_device<close_device>::call;
   ops.describe = describe;
   ops.choices = choices;
   ops.dtype_supported = dtype_supported;
   ops.dtype_fast = dtype_fast;
   ops.shape_supported = cuda_shape_supported;
-  ops.allocate = allocate;
-  ops.free = free_memory;
-  ops.available = available;
-  ops.upload = upload;
-  ops.download = download;
-  ops.copy = copy;
-  ops.clear = clear;
-  ops.synchronize = synchronize;
-  ops.convert = convert;
+  ops.allocate = on_device<allocate>::call;
+  ops.free = on_device<free_memory>::call;
+  ops.available = on_device<available>::call;
+  ops.upload = on_device<upload>::call;
+  ops.download = on_device<download>::call;
+  ops.copy = on_device<copy>::call;
+  ops.clear = on_device<clear>::call;
+  ops.synchronize = on_device<synchronize>::call;
+  ops.mark = on_device<mark>::call;
+  ops.between = on_device<between>::call;
+  ops.product_peak = on_device<product_peak>::call;
+  ops.convert = on_device<convert>::call;
   ops.workspace_bytes = cuda_workspace_bytes;
-  ops.set_workspace = set_workspace;
-  ops.repeat_begin = repeat_begin;
-  ops.repeat_end = repeat_end;
-  ops.repeat_forget = repeat_forget;
+  ops.set_workspace = on_device<set_workspace>::call;
+  ops.repeat_begin = on_device<repeat_begin>::call;
+  ops.repeat_end = on_device<repeat_end>::call;
+  ops.repeat_forget = on_device<repeat_forget>::call;
   ops.weight_bytes = cuda_weight_bytes;
-  ops.weight_create = weight_create;
-  ops.weight_free = weight_free;
-  ops.weight_learned = weight_learned;
-  ops.weights_prune = weights_prune;
-  ops.weight_prepare = weight_prepare;
-  ops.weight_gradient_finish = weight_gradient_finish;
+  ops.weight_create = on_device<weight_create>::call;
+  ops.weight_free = on_device<weight_free>::call;
+  ops.weight_learned = on_device<weight_learned>::call;
+  ops.weights_prune = on_device<weights_prune>::call;
+  ops.weight_prepare = on_device<weight_prepare>::call;
+  ops.weight_gradient_finish = on_device<weight_gradient_finish>::call;
   ops.linear_saved_bytes = cuda_linear_saved_bytes;
-  ops.linear_forward = linear_forward;
-  ops.linear_input_gradient = linear_input_gradient;
-  ops.linear_weight_gradient = linear_weight_gradient;
-  ops.embedding_forward = embedding_forward;
-  ops.embedding_backward = embedding_backward;
-  ops.rmsnorm_forward = rmsnorm_forward;
-  ops.rmsnorm_backward = rmsnorm_backward;
-  ops.rope_table = rope_table;
-  ops.qkv_forward = qkv_forward;
-  ops.qkv_backward = qkv_backward;
-  ops.attention_forward = attention_forward;
-  ops.attention_backward = attention_backward;
-  ops.swiglu_forward = swiglu_forward;
-  ops.swiglu_backward = swiglu_backward;
-  ops.head_loss = head_loss;
-  ops.head_evaluate = head_evaluate;
-  ops.square_sum = square_sum;
-  ops.adamw_step = adamw_step;
-  ops.momentum_step = momentum_step;
-  ops.orthogonalize = orthogonalize;
-  ops.normalize_rows = normalize_rows;
-  ops.product = product;
-  ops.mix = mix;
-  ops.gather = gather;
-  ops.dct_basis = dct_basis;
-  ops.rotate_moments = rotate_moments;
-  ops.orthonormalize = orthonormalize;
-  ops.eigenvectors = eigenvectors;
-  ops.fill_normal = fill_normal;
-  ops.fill_constant = fill_constant;
+  ops.linear_forward = on_device<linear_forward>::call;
+  ops.linear_input_gradient = on_device<linear_input_gradient>::call;
+  ops.linear_weight_gradient = on_device<linear_weight_gradient>::call;
+  ops.embedding_forward = on_device<embedding_forward>::call;
+  ops.embedding_backward = on_device<embedding_backward>::call;
+  ops.rmsnorm_forward = on_device<rmsnorm_forward>::call;
+  ops.rmsnorm_backward = on_device<rmsnorm_backward>::call;
+  ops.rope_table = on_device<rope_table>::call;
+  ops.qkv_forward = on_device<qkv_forward>::call;
+  ops.qkv_backward = on_device<qkv_backward>::call;
+  ops.attention_forward = on_device<attention_forward>::call;
+  ops.attention_backward = on_device<attention_backward>::call;
+  ops.swiglu_forward = on_device<swiglu_forward>::call;
+  ops.swiglu_backward = on_device<swiglu_backward>::call;
+  ops.head_loss = on_device<head_loss>::call;
+  ops.head_evaluate = on_device<head_evaluate>::call;
+  ops.square_sum = on_device<square_sum>::call;
+  ops.adamw_step = on_device<adamw_step>::call;
+  ops.momentum_step = on_device<momentum_step>::call;
+  ops.orthogonalize = on_device<orthogonalize>::call;
+  ops.normalize_rows = on_device<normalize_rows>::call;
+  ops.product = on_device<product>::call;
+  ops.mix = on_device<mix>::call;
+  ops.gather = on_device<gather>::call;
+  ops.dct_basis = on_device<dct_basis>::call;
+  ops.rotate_moments = on_device<rotate_moments>::call;
+  ops.orthonormalize = on_device<orthonormalize>::call;
+  ops.eigenvectors = on_device<eigenvectors>::call;
+  ops.fill_normal = on_device<fill_normal>::call;
+  ops.fill_constant = on_device<fill_constant>::call;
   return ops;
 }
 

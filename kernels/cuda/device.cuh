@@ -57,6 +57,12 @@ struct step_numbers {
   float head_gradient_scale;
 };
 
+constexpr int DEVICE_MARKS = 2, ROOMY_KERNELS = 32;
+struct roomy_kernel {  // one that may have more than 48 KiB of shared memory
+  const void *kernel;
+  size_t bytes;
+};
+
 struct device {
   int number;
   struct cudaDeviceProp properties;
@@ -75,6 +81,9 @@ struct device {
   bool trials_refused;  // that was said
   bool native;          // products of encoded operands are wanted; see native_products.cuh
   unsigned native_said, native_used;
+  roomy_kernel roomy[ROOMY_KERNELS];
+  int roomy_count;
+  cudaEvent_t marks[DEVICE_MARKS];
   void *workspace;  // the caller's
   size_t workspace_bytes;
   struct error error;  // the first failure; later entries do nothing
@@ -98,6 +107,14 @@ inline bool going(const struct device *device) { return device->error.code == EX
 inline bool check(struct device *device, cudaError_t status, const char *what) {
   if (status == cudaSuccess) return going(device);
   return error_set(&device->error, EXIT_ENVIRONMENT, "the GPU failed in %s: %s", what, cudaGetErrorString(status));
+}
+
+// The runtime's current device is a thread's own: a call may come from another thread than the one before, or after a
+// call for another device.
+inline void use_device(struct device *device) {
+  int current = -1;
+  if (!device || (cudaGetDevice(&current) == cudaSuccess && current == device->number)) return;
+  check(device, cudaSetDevice(device->number), "choosing it");
 }
 
 // ---- calls of a repeated sequence ----
@@ -146,6 +163,19 @@ inline void stage(struct device *device, void *to, const void *from_host, size_t
   r->staged_end += cuda_aligned_bytes(bytes);
   // From pageable memory this returns when the host's bytes have been taken.
   if (made) check(device, cudaMemcpyAsync(to, from_host, bytes, cudaMemcpyHostToDevice, device->stream), "upload");
+}
+
+// Lets a kernel have so much shared memory: more than 48 KiB must be asked for, which is done again for more alone.
+template <class... P>
+void want_shared_memory(struct device *device, void (*kernel)(P...), size_t bytes) {
+  if (bytes <= (48 << 10)) return;
+  int i = 0;
+  while (i < device->roomy_count && device->roomy[i].kernel != (const void *)kernel) i++;
+  if (i < device->roomy_count && device->roomy[i].bytes >= bytes) return;
+  allow_shared_memory(kernel, bytes);
+  if (i == ROOMY_KERNELS) return;
+  device->roomy[i] = {(const void *)kernel, bytes};
+  if (i == device->roomy_count) device->roomy_count++;
 }
 
 // The workspace, when it holds `bytes`; otherwise the device fails and NULL comes back.

@@ -166,7 +166,7 @@ __device__ __forceinline__ float round_to_levels(const struct quantizer &q, cons
   float level = tables.levels[low];
   if (stochastic && z > level && low + 1 < q.count) {
     float above = tables.levels[low + 1];
-    if (u * (above - level) < z - level) level = above;
+    if (u * (above - level) < __fadd_rn(z, -level)) level = above;  // z is a product: not fused, as on the CPU
   }
   return z == z ? level : z;
 }

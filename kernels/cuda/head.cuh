@@ -23,7 +23,7 @@ void head_tiles(struct device *device, const struct head *head, const void *x, c
       (int)ID_TARGET, view(device->bad, 1));
   if (training)
     stage(device, &device->numbers->head_gradient_scale, &head->gradient_scale, sizeof head->gradient_scale);
-  int64_t tile = cuda_head_tile_rows(head->rows, vocabulary);
+  int64_t tile = cuda_head_tile_rows(head->rows, vocabulary), lead = cuda_head_lead(vocabulary);
   float *logits = (float *)memory;
   double *nats = (double *)(memory + offsets.nats);
   void *d_logits = head->dtype == DTYPE_FLOAT32 ? memory : memory + offsets.d_logits;
@@ -33,25 +33,25 @@ void head_tiles(struct device *device, const struct head *head, const void *x, c
     int64_t rows = head->rows - first < tile ? head->rows - first : tile;
     const char *x_tile = (const char *)x + (size_t)first * row_bytes;
     const uint8_t *mask_tile = mask ? mask + first : nullptr;
-    weight_forward(device, weight, rows, x_tile, DTYPE_FLOAT32, logits);
+    weight_forward(device, weight, rows, x_tile, DTYPE_FLOAT32, logits, lead);
     launch_shape shape = {"cross_entropy", (unsigned)rows, LOSS_THREADS, 0};
     with_dtype(head->dtype, [&](auto element) {
       using T = decltype(element);
       constexpr int N = WORD_ELEMENTS<T>;
-      bool words = wide(N, vocabulary, logits, d_logits);
+      bool words = wide(N, lead, logits, d_logits);
       auto kernel = training ? words ? cross_entropy_kernel<T, true, N> : cross_entropy_kernel<T, true, 1>
                     : words ? cross_entropy_kernel<T, false, N>
                              : cross_entropy_kernel<T, false, 1>;
-      run(device, kernel, shape, vocabulary, view((const float *)&device->numbers->head_gradient_scale, 1),
-          view((const float *)logits, rows * vocabulary), view(targets + first, rows), view(mask_tile, rows),
-          view(nats, rows), view(training ? (T *)d_logits : nullptr, rows * vocabulary));
+      run(device, kernel, shape, vocabulary, lead, view((const float *)&device->numbers->head_gradient_scale, 1),
+          view((const float *)logits, rows * lead), view(targets + first, rows), view(mask_tile, rows),
+          view(nats, rows), view(training ? (T *)d_logits : nullptr, rows * lead));
     });
     run(device, add_losses_kernel, {"add_losses", 1, LOSS_THREADS, 0}, rows, view((const double *)nats, rows),
         view(mask_tile, rows), view(row_nats ? row_nats + first : nullptr, rows), view((const bad_id *)device->bad, 1),
         view((loss_sums *)sum, 1));
     if (!training) continue;
-    weight_input_gradient(device, weight, rows, d_logits, (char *)d_x + (size_t)first * row_bytes);
-    weight_gradient(device, weight, rows, x_tile, d_logits, d_weight, accumulate || first > 0);
+    weight_input_gradient(device, weight, rows, d_logits, lead, (char *)d_x + (size_t)first * row_bytes);
+    weight_gradient(device, weight, rows, x_tile, d_logits, lead, d_weight, accumulate || first > 0);
   }
 }
 

@@ -64,24 +64,29 @@ const void *weight_values(struct device *device, const struct weight *weight, bo
 }
 
 // The three products with a prepared weight, for linear layers and the head. y may be float32 with bfloat16 operands.
+// `lead` elements are from one row of y, or of d_y, to the next: at least the weight's outputs.
 void weight_forward(struct device *device, const struct weight *weight, int64_t rows, const void *x, enum dtype y_dtype,
-                    void *y) {
+                    void *y, int64_t lead) {
   const struct weight_description &w = weight->description;
-  multiply(device, {w.outputs, rows, w.inputs, true, false, w.dtype, y_dtype}, weight_values(device, weight, false), x,
-           y, false);
+  gemm_shape shape = {w.outputs, rows, w.inputs, true, false, w.dtype, y_dtype};
+  shape.encoding.lead_d = lead;
+  multiply(device, shape, weight_values(device, weight, false), x, y, false);
 }
 
 void weight_input_gradient(struct device *device, const struct weight *weight, int64_t rows, const void *d_y,
-                           void *d_x) {
+                           int64_t lead, void *d_x) {
   const struct weight_description &w = weight->description;
-  multiply(device, {w.inputs, rows, w.outputs, false, false, w.dtype, w.dtype}, weight_values(device, weight, true),
-           d_y, d_x, false);
+  gemm_shape shape = {w.inputs, rows, w.outputs, false, false, w.dtype, w.dtype};
+  shape.encoding.lead_b = lead;
+  multiply(device, shape, weight_values(device, weight, true), d_y, d_x, false);
 }
 
 void weight_gradient(struct device *device, const struct weight *weight, int64_t rows, const void *x, const void *d_y,
-                     float *d_weight, bool accumulate) {
+                     int64_t lead, float *d_weight, bool accumulate) {
   const struct weight_description &w = weight->description;
-  multiply(device, {w.inputs, w.outputs, rows, false, true, w.dtype, DTYPE_FLOAT32}, x, d_y, d_weight, accumulate);
+  gemm_shape shape = {w.inputs, w.outputs, rows, false, true, w.dtype, DTYPE_FLOAT32};
+  shape.encoding.lead_b = lead;
+  multiply(device, shape, x, d_y, d_weight, accumulate);
 }
 
 // ---- linear layers ----
@@ -94,7 +99,8 @@ bool linear_fits(struct device *device, const struct linear *linear) {
 void linear_forward(struct device *device, const struct linear *linear, const void *x, void *saved, void *y) {
   if (!linear_fits(device, linear)) return;
   if (linear->weight->format) x = format_activations(device, linear, x, saved, y);
-  if (x) weight_forward(device, linear->weight, linear->rows, x, linear->dtype, y);
+  int64_t outputs = linear->weight->description.outputs;
+  if (x) weight_forward(device, linear->weight, linear->rows, x, linear->dtype, y, outputs);
 }
 
 void linear_input_gradient(struct device *device, const struct linear *linear, const void *saved, const void *d_y,
@@ -102,7 +108,8 @@ void linear_input_gradient(struct device *device, const struct linear *linear, c
   if (!linear_fits(device, linear)) return;
   bool formatted = linear->weight->format != nullptr;
   if (formatted) d_y = format_output_gradient(device, linear, d_y, d_x);
-  if (d_y) weight_input_gradient(device, linear->weight, linear->rows, d_y, d_x);
+  int64_t outputs = linear->weight->description.outputs;
+  if (d_y) weight_input_gradient(device, linear->weight, linear->rows, d_y, outputs, d_x);
   if (formatted) format_input_gradient(device, linear, saved, d_x);
 }
 
@@ -112,7 +119,8 @@ void linear_weight_gradient(struct device *device, const struct linear *linear, 
   if (linear->weight->format)
     format_weight_gradient(device, linear, x, saved, d_y, d_weight, accumulate);
   else
-    weight_gradient(device, linear->weight, linear->rows, x, d_y, d_weight, accumulate);
+    weight_gradient(device, linear->weight, linear->rows, x, d_y, linear->weight->description.outputs, d_weight,
+                    accumulate);
 }
 
 }  // namespace

@@ -17,17 +17,29 @@ void close_device(struct device *device) {
   if (device->products_workspace) (void)cudaFree(device->products_workspace);
   if (device->bad) (void)cudaFree(device->bad);
   if (device->numbers) (void)cudaFree(device->numbers);
+  for (cudaEvent_t event : device->marks)
+    if (event) (void)cudaEventDestroy(event);
   if (device->stream) (void)cudaStreamDestroy(device->stream);
-  library_close(&device->library);
   std::free(device);
+}
+
+bool device_present() {
+  int count = 0, driver = 0;
+  cudaError_t status = cudaGetDeviceCount(&count);
+  if (cudaDriverGetVersion(&driver) != cudaSuccess || driver == 0) return false;
+  return status == cudaSuccess ? count > 0 : status != cudaErrorNoDevice;
 }
 
 bool find_device(struct device *device, int number, struct error *error) {
   int count = 0;
   cudaError_t status = cudaGetDeviceCount(&count);
+  int driver = 0;
+  if (cudaDriverGetVersion(&driver) != cudaSuccess) driver = 0;
   if (status != cudaSuccess || count == 0)
     return error_set(error, EXIT_ENVIRONMENT, "no CUDA device can be used: %s",
-                     status == cudaSuccess ? "the driver finds none" : cudaGetErrorString(status));
+                     driver == 0             ? "there is no NVIDIA driver"
+                     : status == cudaSuccess ? "the driver finds none"
+                                             : cudaGetErrorString(status));
   if (number < 0 || number >= count)
     return error_set(error, EXIT_ENVIRONMENT, "there is no CUDA device %d: this machine has %d, counted from 0", number,
                      count);

@@ -127,7 +127,9 @@ inline void native_say(struct device *device, const struct linear_format *plan, 
       text_format(&line, "of %s x %s codes (scales by %s)", native_name(product->a.type), native_name(product->b.type),
                   scaling_name(product->a.scaling));
     else
-      text_format(&line, "of %s values", dtype_name(dtype));
+      text_format(
+          &line, "of %s values%s", dtype_name(dtype),
+          native_possible(device, layer, (native_product_kind)kind) ? " (codes do not fit, or are refused)" : "");
   }
   std::fprintf(stderr, "%s\n", text_string(&line));
   text_free(&line);

@@ -9,7 +9,7 @@
 struct gemm_encoding {
   native_type a = NATIVE_NONE, b = NATIVE_NONE;
   native_scaling scaling = NATIVE_TENSOR;
-  int64_t lead_a = 0, lead_b = 0, lead_d = 0;  // from one column to the next, in elements
+  int64_t lead_a = 0, lead_b = 0, lead_d = 0;  // from one column to the next, in elements; 0: columns are adjacent
 };
 // A product d = op(a) op(b), all of it column-major, and what cuBLASLt wants to know of it.
 struct gemm_shape {
@@ -66,10 +66,17 @@ inline void plans_free(struct device *device) {
   }
 }
 
-// What the rows' starts are aligned to, for the heuristic: the largest power of two up to 16 that divides a column's
-// bytes. Arrays themselves begin at DEVICE_ALIGNMENT or at a row of such an array.
-inline uint32_t column_alignment(int64_t rows, enum dtype dtype) {
-  uint64_t bytes = (uint64_t)rows * dtype_bytes(dtype);
+// Rows of a matrix as it is in memory, which op() may turn, and from one of its columns to the next.
+inline int64_t rows_of_a(const gemm_shape &s) { return s.transpose_a ? s.k : s.m; }
+inline int64_t rows_of_b(const gemm_shape &s) { return s.transpose_b ? s.n : s.k; }
+inline int64_t lead_of_a(const gemm_shape &s) { return s.encoding.lead_a ? s.encoding.lead_a : rows_of_a(s); }
+inline int64_t lead_of_b(const gemm_shape &s) { return s.encoding.lead_b ? s.encoding.lead_b : rows_of_b(s); }
+inline int64_t lead_of_d(const gemm_shape &s) { return s.encoding.lead_d ? s.encoding.lead_d : s.m; }
+
+// What the columns' starts are aligned to, for the heuristic: the largest power of two up to 16 that divides the bytes
+// from one to the next. Arrays themselves begin at DEVICE_ALIGNMENT or at a column of such an array.
+inline uint32_t column_alignment(int64_t lead, enum dtype dtype) {
+  uint64_t bytes = (uint64_t)lead * dtype_bytes(dtype);
   uint32_t alignment = 16;
   while (bytes % alignment) alignment /= 2;
   return alignment;
@@ -84,16 +91,21 @@ inline cublasStatus_t propose_algorithms(struct device *device, gemm_plan *plan)
   cublasStatus_t status = lt.preference_create(&preference);
   if (status != CUBLAS_STATUS_SUCCESS) return status;
   uint64_t workspace = CUDA_PRODUCTS_WORKSPACE;
-  uint32_t a = column_alignment(s.transpose_a ? s.k : s.m, s.in), b = column_alignment(s.transpose_b ? s.n : s.k, s.in);
-  uint32_t d = column_alignment(s.m, s.out);
+  uint32_t a = column_alignment(lead_of_a(s), s.in), b = column_alignment(lead_of_b(s), s.in);
+  uint32_t d = column_alignment(lead_of_d(s), s.out);
   if (encoded(s)) a = b = d = 16;
   lt.preference_set(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace, sizeof workspace);
+  // Sums that are split over k are added up in float32, never in a result of bfloat16: neither there (IN_PLACE) nor as
+  // partial sums of its type (OUTPUT_TYPE).
+  uint32_t reduction = s.out == DTYPE_FLOAT32 ? CUBLASLT_REDUCTION_SCHEME_MASK : CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
+  status = lt.preference_set(preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &reduction, sizeof reduction);
   lt.preference_set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, &a, sizeof a);
   lt.preference_set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, &b, sizeof b);
   lt.preference_set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, &d, sizeof d);
   lt.preference_set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, &d, sizeof d);
-  status = lt.heuristic(device->products, plan->description, plan->a, plan->b, plan->d, plan->d, preference,
-                        TRIAL_CANDIDATES, plan->proposals, &plan->proposal_count);
+  if (status == CUBLAS_STATUS_SUCCESS)
+    status = lt.heuristic(device->products, plan->description, plan->a, plan->b, plan->d, plan->d, preference,
+                          TRIAL_CANDIDATES, plan->proposals, &plan->proposal_count);
   lt.preference_destroy(preference);
   if (status != CUBLAS_STATUS_SUCCESS) return status;
   return plan->proposal_count < 1 ? CUBLAS_STATUS_NOT_SUPPORTED : CUBLAS_STATUS_SUCCESS;
@@ -121,7 +133,7 @@ inline chosen_algorithm try_algorithms(struct device *device, const gemm_plan *p
                                        const gemm_scales &scales) {
   chosen_algorithm best = {plan->proposals[0].algo, plan->proposals[0].workspaceSize};
   const gemm_shape &s = plan->shape;
-  size_t bytes = (size_t)((s.encoding.lead_d ? s.encoding.lead_d : s.m) * s.n) * dtype_bytes(s.out);
+  size_t bytes = (size_t)(lead_of_d(s) * s.n) * dtype_bytes(s.out);
   void *d = nullptr;
   cudaEvent_t before = nullptr, after = nullptr;
   float least = -1;
@@ -163,6 +175,10 @@ inline void settle_algorithm(struct device *device, gemm_plan *plan, const void 
   else
     std::snprintf(shape, sizeof shape, "%lld %lld %lld %c%c %s %s", (long long)s.m, (long long)s.n, (long long)s.k,
                   s.transpose_a ? 'T' : 'N', s.transpose_b ? 'T' : 'N', dtype_name(s.in), dtype_name(s.out));
+  size_t length = std::strlen(shape);
+  if (!encoded(s) && (lead_of_a(s) != rows_of_a(s) || lead_of_b(s) != rows_of_b(s) || lead_of_d(s) != s.m))
+    std::snprintf(shape + length, sizeof shape - length, " %lld %lld %lld", (long long)lead_of_a(s),
+                  (long long)lead_of_b(s), (long long)lead_of_d(s));
   const char *path = algorithms_path(&arena, device);
   bool known = algorithm_find(path, shape, &plan->chosen);
   int lock = known ? -1 : algorithms_lock(path, &error);
@@ -197,8 +213,8 @@ inline gemm_plan *plan_find(struct device *device, const gemm_shape &shape) {
   plan->shape = shape;
   cublasOperation_t a = shape.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N,
                     b = shape.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N;
-  int64_t a_rows = shape.transpose_a ? shape.k : shape.m, a_columns = shape.transpose_a ? shape.m : shape.k;
-  int64_t b_rows = shape.transpose_b ? shape.n : shape.k, b_columns = shape.transpose_b ? shape.k : shape.n;
+  int64_t a_rows = rows_of_a(shape), a_columns = shape.transpose_a ? shape.m : shape.k;
+  int64_t b_rows = rows_of_b(shape), b_columns = shape.transpose_b ? shape.k : shape.n;
   const gemm_encoding &e = shape.encoding;
   bool coded = encoded(shape);
   cudaDataType_t out = data_type(shape.out);
@@ -208,12 +224,9 @@ inline gemm_plan *plan_find(struct device *device, const gemm_shape &shape) {
   if (!status) status = lt.description_set(plan->description, CUBLASLT_MATMUL_DESC_TRANSA, &a, sizeof a);
   if (!status) status = lt.description_set(plan->description, CUBLASLT_MATMUL_DESC_TRANSB, &b, sizeof b);
   if (!status && coded) status = set_encoding(device, plan->description, e.scaling);
-  if (!status)
-    status = lt.layout_create(&plan->a, in_a, (uint64_t)a_rows, (uint64_t)a_columns, e.lead_a ? e.lead_a : a_rows);
-  if (!status)
-    status = lt.layout_create(&plan->b, in_b, (uint64_t)b_rows, (uint64_t)b_columns, e.lead_b ? e.lead_b : b_rows);
-  if (!status)
-    status = lt.layout_create(&plan->d, out, (uint64_t)shape.m, (uint64_t)shape.n, e.lead_d ? e.lead_d : shape.m);
+  if (!status) status = lt.layout_create(&plan->a, in_a, (uint64_t)a_rows, (uint64_t)a_columns, lead_of_a(shape));
+  if (!status) status = lt.layout_create(&plan->b, in_b, (uint64_t)b_rows, (uint64_t)b_columns, lead_of_b(shape));
+  if (!status) status = lt.layout_create(&plan->d, out, (uint64_t)shape.m, (uint64_t)shape.n, lead_of_d(shape));
   if (!status) status = propose_algorithms(device, plan);
   if (status != CUBLAS_STATUS_SUCCESS) {
     if (!coded)

@@ -32,7 +32,8 @@ void repeat_begin(struct device *device, int sequence) {
     check(device, cudaEventSynchronize(instance->done), "the work asked of it");
   } else {
     void *staged = nullptr;
-    cudaError_t status = cudaEventCreate(&instance->done);
+    // Whoever waits for it sleeps: a run's host thread would keep a core busy otherwise.
+    cudaError_t status = cudaEventCreateWithFlags(&instance->done, cudaEventBlockingSync | cudaEventDisableTiming);
     if (status == cudaSuccess) status = cudaMallocHost(&staged, r->now->staged_bytes ? r->now->staged_bytes : 1);
     instance->staged = (char *)staged;
     // The stream is this thread's alone: what other threads do is no part of it.

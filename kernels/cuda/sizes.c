@@ -19,19 +19,23 @@ size_t cuda_norm_scratch_bytes(int64_t rows, int64_t width) {
 size_t cuda_square_scratch_bytes(int64_t count) { return (size_t)parts_of(count, CUDA_SQUARE_BLOCK) * sizeof(double); }
 size_t cuda_attention_scratch_bytes(int64_t rows, int64_t heads) { return (size_t)(rows * heads) * sizeof(float); }
 
+int64_t cuda_head_lead(int64_t vocabulary) { return parts_of(vocabulary, 64) * 64; }
+
 int64_t cuda_head_tile_rows(int64_t rows, int64_t vocabulary) {
-  int64_t tile = ((int64_t)16 << 20) / vocabulary / 128 * 128;
+  int64_t small = ((int64_t)16 << 20) / vocabulary / 128 * 128, large = ((int64_t)128 << 20) / vocabulary / 128 * 128;
+  int64_t tile = large < 2048 ? large : 2048;
+  if (tile < small) tile = small;
   if (tile < 256) tile = 256;
   return tile < rows ? tile : rows;
 }
 
 struct cuda_head_scratch cuda_head_scratch(int64_t rows, int64_t vocabulary, enum dtype dtype, bool training) {
-  size_t tile = (size_t)cuda_head_tile_rows(rows, vocabulary);
+  size_t tile = (size_t)cuda_head_tile_rows(rows, vocabulary), lead = (size_t)cuda_head_lead(vocabulary);
   struct cuda_head_scratch s = {0};
-  s.nats = cuda_aligned_bytes(tile * (size_t)vocabulary * sizeof(float));
+  s.nats = cuda_aligned_bytes(tile * lead * sizeof(float));
   s.d_logits = s.nats + cuda_aligned_bytes(tile * sizeof(double));
   s.end = s.d_logits;
-  if (training && dtype != DTYPE_FLOAT32) s.end += cuda_aligned_bytes(tile * (size_t)vocabulary * dtype_bytes(dtype));
+  if (training && dtype != DTYPE_FLOAT32) s.end += cuda_aligned_bytes(tile * lead * dtype_bytes(dtype));
   return s;
 }
 

@@ -7,6 +7,7 @@
 #include "runner/commands.h"
 #include "runner/commands/run_slurm.h"
 #include "runner/execute/coordinator.h"
+#include "runner/execute/mps.h"
 #include "runner/execute/provenance.h"
 #include "runner/execute/ready.h"
 #include "runner/execute/rows.h"
@@ -25,7 +26,7 @@ struct run_options {
   int64_t jobs, retries;
   const char *gpus, *per_gpu, *gpu_memory, *only, *memory, *executor;
   struct follower_wishes follower;
-  bool fail_fast, keep_going, retry_failed, wait, quiet, json, dry_run, follow, require_clean;
+  bool mps, fail_fast, keep_going, retry_failed, wait, quiet, json, dry_run, follow, require_clean;
 };
 
 static bool print_json(const char *experiment, struct error *error) {
@@ -144,13 +145,13 @@ static bool read_gpus(const struct run_options *options, struct arena *arena, st
   set->items = arena_array(arena, given->count + 1, sizeof(char *));
   if (options->gpus) set->items[set->count++] = "model.device=cuda";
   for (size_t i = 0; i < given->count; i++) set->items[set->count++] = given->items[i];
-  if (!options->gpus && (options->per_gpu || options->gpu_memory))
-    return error_set(error, EXIT_USAGE_ERROR, "run: --per-gpu and --gpu-memory need --gpus");
+  if (!options->gpus && (options->per_gpu || options->gpu_memory || options->mps))
+    return error_set(error, EXIT_USAGE_ERROR, "run: --per-gpu, --gpu-memory and --mps need --gpus");
   if (!options->gpus) return true;
   if (options->per_gpu && strcmp(options->per_gpu, "auto") != 0 &&
       (!integer_parse(options->per_gpu, &choice->per_gpu) || choice->per_gpu < 1 || choice->per_gpu > 1000))
     return error_set(error, EXIT_USAGE_ERROR, "run: --per-gpu '%s': a number of runs, or auto", options->per_gpu);
-  return gpu_list_read(arena, options->gpus, options->gpu_memory, &choice->list, error);
+  return gpu_list_read(arena, options->gpus, options->gpu_memory, getenv("CUDA_VISIBLE_DEVICES"), &choice->list, error);
 }
 
 // The result: the experiment's runs as JSON, or the outcome in words.
@@ -282,10 +283,18 @@ static enum exit_code run(const char *path, const struct run_options *options, s
       .messages = stderr,
   };
   struct follower follower;
+  struct mps mps = {{0}};
   double begun = clock_seconds();
-  if (!follower_begin(&follower, &options->follower, spec.name, execute.home, error)) goto end;
-  code = coordinator_execute(&runs, &execute, &outcome, error);
-  follower_end(&follower);
+  bool serves = options->mps && !finished;
+  if (serves && !mps_begin(&mps, &execute.gpus, execute.home, error)) goto end;
+  if (follower_begin(&follower, &options->follower, spec.name, execute.home, error)) {
+    code = coordinator_execute(&runs, &execute, &outcome, error);
+    follower_end(&follower);
+  } else {
+    mps_end(&mps);
+    goto end;
+  }
+  mps_end(&mps);
   if (!error->code && !measure_formats(error)) code = error->code;
   if (!error->code && !tell_unused(&spec, error)) code = error->code;
   print_end(options, &spec, &outcome, code, error);
@@ -306,7 +315,7 @@ static const char *const executors[] = {"local", "slurm", NULL};
 
 // What goes with one executor alone.
 static bool check_executor(const struct run_options *options, const struct command_line *line, struct error *error) {
-  static const char *const locals[] = {"--jobs",  "--gpus", "--per-gpu",   "--gpu-memory",  "--memory",
+  static const char *const locals[] = {"--jobs",  "--gpus", "--per-gpu",   "--gpu-memory",  "--mps",   "--memory",
                                        "--again", "--wait", "--fail-fast", "--tensorboard", "--notify"};
   char guess[160];
   bool slurm = options->executor && strcmp(options->executor, "slurm") == 0;
@@ -341,6 +350,8 @@ void command_run(struct command_line *line) {
       {"per-gpu", 0, OPTION_TEXT, &a.per_gpu, "auto|N", "runs on one GPU at a time (auto: as its memory holds)"},
       {"gpu-memory", 0, OPTION_TEXT, &a.gpu_memory, "BYTES",
        "memory of each GPU, such as 24G (default: what nvidia-smi says)"},
+      {"mps", 0, OPTION_FLAG, &a.mps, NULL,
+       "let the kernels of runs on one GPU overlap, by NVIDIA's Multi-Process Service (not with MIG)"},
       {"memory", 0, OPTION_TEXT, &a.memory, "BYTES",
        "what runs on the cores may take side by side, such as 24G (default: what this machine has)"},
       {"retries", 0, OPTION_INTEGER, &a.retries, "N", "times a crashed run is tried again (default 2)"},

@@ -35,6 +35,7 @@ static struct load load_of(const struct coordinator *c, int gpu) {
 static double room(const struct coordinator *c, const struct job *job, int gpu) {
   const struct coordinator_options *options = c->options;
   struct load load = load_of(c, gpu);
+  if (options->gpus.items[gpu].exclusive && load.runs > 0) return -1;
   if (options->per_gpu > 0) return load.runs < (size_t)options->per_gpu ? (double)(options->per_gpu - load.runs) : -1;
   double bytes = options->gpus.items[gpu].bytes;
   if (load.runs == 0) return isnan(bytes) ? HUGE_VAL : bytes;

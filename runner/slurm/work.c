@@ -171,7 +171,7 @@ static bool allocated_gpus(struct work *work, struct gpu_list *gpus, struct erro
   bool wanted = plan_on_gpu(&work->plan) || work->spec.trainer.node;
   *gpus = (struct gpu_list){0};
   return !wanted || !visible || !*visible || !number_in_environment("SLURM_JOB_ID") ||
-         gpu_list_read(&work->arena, visible, NULL, gpus, error) || error_context(error, "CUDA_VISIBLE_DEVICES");
+         gpu_list_read(&work->arena, visible, NULL, NULL, gpus, error) || error_context(error, "CUDA_VISIBLE_DEVICES");
 }
 
 // When the job's time ends, in seconds since 1970, less what its runs need to stop; 0: no limit that we know.

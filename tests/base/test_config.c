@@ -159,7 +159,7 @@ static void micro_batches_change_no_count(void) {
   struct error error = {0};
   struct corpus_facts facts = {.known = true, .vocabulary = 311, .train_tokens = 1000000};
   static const char *const batches[] = {"768", "3072"}, *const accumulations[] = {"1", "2", "4", "8", "16"},
-                           *const recomputes[] = {"none", "ffn", "block"};
+                           *const recomputes[] = {"none", "qkv", "block"};
   for (int tied = 0; tied < 2; tied++)
     for (int kv = 1; kv <= 4; kv *= 2)
       for (size_t b = 0; b < 2; b++)

@@ -39,7 +39,7 @@ static int multiply(int rows, float *y, char *choices, size_t size) {
 
 static char folder[] = "/tmp/isoloss-algorithms-XXXXXX";
 static char *cache_file(struct arena *arena) {
-  return path_join(arena, folder, "isoloss/gpu/emulated_device-sm80-driver13000-cuda13000-cublaslt0.algorithms");
+  return path_join(arena, folder, "isoloss/gpu/emulated_device-sm80-1mp-driver13000-cuda13000-cublaslt0.algorithms");
 }
 static char *contents(struct arena *arena) {
   struct error error = {0};

@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 
 #include "runner/execute/coordinator.h"
+#include "runner/execute/mps.h"
 
 struct tiny {
   int64_t first_seed, steps;
@@ -60,6 +61,8 @@ int main(int argc, char **argv) {
   struct experiment_record experiment = {.name = "driven", .spec_path = "none", .spec_text = "", .about = NULL};
   struct coordinator_options options = {.experiment = &experiment, .retries = 2};
   const char *gpus = NULL, *gpu_memory = NULL;
+  bool with_mps = false;
+  struct mps mps = {{0}};
   if (argc < 3) return EXIT_USAGE_ERROR;
   options.home = argv[1];
   struct coordinator_set set = {.count = strtoul(argv[2], NULL, 10), .context = &tiny, .describe = describe};
@@ -102,6 +105,8 @@ int main(int argc, char **argv) {
       gpu_memory = value, i++;
     else if (strcmp(argv[i], "--per-gpu") == 0)
       options.per_gpu = strtol(value, NULL, 10), i++;
+    else if (strcmp(argv[i], "--mps") == 0)
+      with_mps = true;
     else if (strcmp(argv[i], "--experiment") == 0)
       experiment.name = value, i++;
     else
@@ -111,8 +116,11 @@ int main(int argc, char **argv) {
   struct error error = {0};
   struct arena arena = {0};
   enum exit_code code = EXIT_DONE;
-  if (gpus && !gpu_list_read(&arena, gpus, gpu_memory, &options.gpus, &error)) code = error.code;
+  if (gpus && !gpu_list_read(&arena, gpus, gpu_memory, getenv("CUDA_VISIBLE_DEVICES"), &options.gpus, &error))
+    code = error.code;
+  if (code == EXIT_DONE && with_mps && !mps_begin(&mps, &options.gpus, options.home, &error)) code = error.code;
   if (code == EXIT_DONE) code = coordinator_execute(&set, &options, &outcome, &error);
+  mps_end(&mps);
   if (error.code) fprintf(stderr, "error: %s\n", error.text);
   printf(
       "{\"total\":%zu,\"already\":%zu,\"done\":%zu,\"diverged\":%zu,\"failed\":%zu,\"killed\":%zu,\"pending\":%zu,"

@@ -986,5 +986,137 @@ def gpu_lists_are_checked(home):
     got, err = given("all", "--seeds", "5")
     check(got == 0 and gpus_used(home)[-1][0] in ("0", "1"), (got, err))
 
+    # What a scheduler left visible: numbers count within it, and `all` is it.
+    def visible(text, gpus, seed):
+        path["CUDA_VISIBLE_DEVICES"] = text
+        got, err = given(gpus, "--seeds", str(seed))
+        del path["CUDA_VISIBLE_DEVICES"]
+        return got, err, gpus_used(home)[-1]
+
+    for text, gpus, seed, gpu in [("1", "0", 20, "1"), ("1", "all", 21, "1"), ("GPU-bbbb,0", "0", 22, "GPU-bbbb"),
+                                  ("1", "GPU-bbbb", 23, "GPU-bbbb"), ("1,-1,0", "all", 24, "1")]:
+        got, err, used = visible(text, gpus, seed)
+        check(got == 0 and used == (gpu, seed, 1), (text, gpus, got, err, used))
+    for text, gpus, what in [("1", "1", "CUDA_VISIBLE_DEVICES=1 leaves 1, counted from 0"),
+                             ("1", "GPU-aaaa", "GPU-aaaa is not visible here"), ("", "all", "leaves no GPU"),
+                             ("-1", "0", "leaves no GPU")]:
+        got, err, _ = visible(text, gpus, 30)
+        check(got == 3 and what in err, (text, gpus, got, err))
+
+
+@case
+def odd_gpus_are_understood(home):
+    # A whole card, one split into instances of MIG, one for one process at a time, one for none; memory not there.
+    tools = os.path.join(home.path, "tools")
+    os.mkdir(tools)
+    with open(os.path.join(tools, "nvidia-smi"), "w") as script:
+        script.write('''#!/bin/sh
+if [ "$1" = -L ]; then
+  echo 'GPU 0: NVIDIA H100 (UUID: GPU-aaaa)'
+  echo 'GPU 1: NVIDIA H100 (UUID: GPU-bbbb)'
+  echo '  MIG 1g.10gb     Device  0: (UUID: MIG-cccc)'
+  echo '  MIG 2g.20gb     Device  1: (UUID: MIG-dddd)'
+else
+  echo '0, GPU-aaaa, [N/A], [N/A], Default'
+  echo '1, GPU-bbbb, 81559, Enabled, Default'
+  echo '2, GPU-eeee, 81559, Disabled, Exclusive_Process'
+  echo '3, GPU-ffff, 81559, Disabled, Prohibited'
+fi
+''')
+    os.chmod(os.path.join(tools, "nvidia-smi"), 0o755)
+    environment = {**os.environ, "PATH": tools + ":" + os.environ["PATH"]}
+    environment.pop("CUDA_VISIBLE_DEVICES", None)
+
+    def given(count, gpus, *more, fault):
+        process = subprocess.run([DRIVER, home.path, str(count), "--gpus", gpus, *more, "--", *TRAINER],
+                                 env={**environment, "FAKE": json.dumps(fault)}, capture_output=True, text=True)
+        return process.returncode, process.stderr
+
+    slow = {"*": {"sleep": 0.02, "share": 1}}
+    got, err = given(4, "all", fault=slow)
+    check(got == 0 and {gpu for gpu, _, _ in gpus_used(home)} <= {"0", "MIG-cccc", "MIG-dddd", "2"}, (got, err))
+    # 4 GiB a run: two on the instance of 20 GB; never two where one process is let in, whatever is asked for.
+    got, err = given(2, "MIG-dddd", "--memory", str(4 * 2**30), "--seeds", "10", fault={"*": {"sleep": 0.05, "share": 2}})
+    check(got == 0, (got, err))
+    if len(os.sched_getaffinity(0)) > 1:
+        check(max(sharing for _, seed, sharing in gpus_used(home) if seed >= 10) == 2, gpus_used(home))
+    got, err = given(3, "2", "--per-gpu", "3", "--seeds", "20", fault=slow)
+    check(got == 0 and {sharing for _, seed, sharing in gpus_used(home) if seed >= 20} == {1}, (got, err))
+    # The card that is split: which instance it stands for is CUDA's choice, so that its memory says nothing.
+    got, err = given(2, "1", "--memory", str(4 * 2**30), "--seeds", "30", fault=slow)
+    check(got == 0, (got, err))
+    got, err = given(1, "3", fault=slow)
+    check(got == 3 and "takes no work" in err, (got, err))
+    got, err = given(1, "MIG-dddd", "--memory", str(19 * 2**30), "--seeds", "40", fault=slow)
+    check(got == 0, (got, err))
+    got, err = given(1, "MIG-dddd", "--mps", "--seeds", "50", fault=slow)
+    check(got == 2 and "of MIG, which MPS is not used with" in err, (got, err))
+
+
+@case
+def mps_is_started_and_stopped(home):
+    # A service in a folder of its own, which workers are told of and which is gone afterwards; one that is there already
+    # is used; one that does not start is an error, and somebody else's is left alone.
+    tools = os.path.join(home.path, "tools")
+    said = os.path.join(home.path, "mps-said")
+    os.mkdir(tools)
+    with open(os.path.join(tools, "nvidia-smi"), "w") as script:
+        script.write("#!/bin/sh\necho '0, GPU-aaaa, 81559, [N/A], Exclusive_Process'\n")
+    with open(os.path.join(tools, "nvidia-cuda-mps-control"), "w") as script:
+        script.write(f'''#!/bin/sh
+running=$CUDA_MPS_PIPE_DIRECTORY/running
+[ ! -e "{home.path}/refuses" ] || exit 1
+if [ "${{1:-}}" = -d ]; then
+  [ -d "$CUDA_MPS_LOG_DIRECTORY" ] && : >"$running"
+  echo "start ${{CUDA_VISIBLE_DEVICES:-all}} $CUDA_DEVICE_ORDER" >>{said}
+else
+  read -r line
+  [ -e "$running" ] || exit 1
+  echo "$line" >>{said}
+  case $line in quit*) rm "$running" ;; esac
+fi
+''')
+    for tool in os.listdir(tools):
+        os.chmod(os.path.join(tools, tool), 0o755)
+    environment = {**os.environ, "PATH": tools + ":" + os.environ["PATH"], "CUDA_VISIBLE_DEVICES": "0"}
+    environment.pop("CUDA_MPS_PIPE_DIRECTORY", None)
+    tell = ('echo "$CUDA_MPS_PIPE_DIRECTORY" >>"$0"; sleep 0.2; printf \'{"event":"done","loss":1.5,"tokens":320}\\n\' >> '
+            '"$ISOLOSS_EVENTS"')
+    pipes = os.path.join(home.path, "pipes")
+
+    def given(seed, *more, **extra):
+        process = subprocess.run([DRIVER, home.path, "2", "--gpus", "0", "--per-gpu", "2", "--mps", "--seeds", str(seed), *more,
+                                  "--", "sh", "-c", tell, pipes], env={**environment, **extra}, capture_output=True, text=True)
+        return process.returncode, process.stderr
+
+    def told():
+        text = open(said).read().splitlines() if os.path.exists(said) else []
+        if os.path.exists(said):
+            os.remove(said)
+        return text
+
+    got, err = given(0)
+    folders = set(open(pipes).read().split())
+    check(got == 0 and told() == ["start all PCI_BUS_ID", "quit -t 10"], (got, err))
+    check(len(folders) == 1 and not os.path.exists(min(folders)), folders)
+    # One that a killed runner left.
+    folder = min(folders)
+    os.mkdir(folder, 0o700)
+    open(os.path.join(folder, "running"), "w").close()
+    got, err = given(10)
+    check(got == 0 and told() == ["get_server_list", "quit -t 10"] and not os.path.exists(folder), (got, err))
+    # Somebody else's.
+    os.remove(pipes)
+    got, err = given(20, CUDA_MPS_PIPE_DIRECTORY="/elsewhere")
+    check(got == 0 and told() == [] and set(open(pipes).read().split()) == {"/elsewhere"}, (got, err))
+    open(os.path.join(home.path, "refuses"), "w").close()
+    got, err = given(30)
+    check(got == 3 and "nvidia-cuda-mps-control does not start" in err, (got, err))
+    shutil.rmtree(folder)
+    os.mkdir(folder, 0o755)
+    got, err = given(40)
+    check(got == 3 and "not a folder of this user's alone" in err, (got, err))
+    os.rmdir(folder)
+
 
 finish()

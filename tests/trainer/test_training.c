@@ -97,11 +97,11 @@ static void repeats_in_bfloat16(void) { repeats("bfloat16"); }
 
 static void recompute(const char *dtype) {
   struct arena arena = {0};
-  const char *const modes[] = {"none", "ffn", "block"};
-  double losses[3][20];
-  float *parameters[3];
-  int64_t bytes[3], count = 0;
-  for (int i = 0; i < 3; i++) {
+  const char *const modes[] = {"none", "norm", "ffn", "qkv", "block"};
+  double losses[5][20];
+  float *parameters[5];
+  int64_t bytes[5], count = 0;
+  for (int i = 0; i < 5; i++) {
     struct run_config config =
         config_with(&arena, arena_format(&arena, "train.lr=3e-3 train.recompute=%s model.dtype=%s", modes[i], dtype));
     parameters[i] = train(&arena, &config, 20, losses[i]);
@@ -111,7 +111,7 @@ static void recompute(const char *dtype) {
     bytes[i] = trainer_memory_bytes(&large, &(struct error){0});
     count = config_parameters(&config).total;
   }
-  for (int i = 1; i < 3; i++) {
+  for (int i = 1; i < 5; i++) {
     CHECK(memcmp(losses[0], losses[i], sizeof losses[0]) == 0);
     CHECK(memcmp(parameters[0], parameters[i], (size_t)count * sizeof *parameters[0]) == 0);
     CHECK(bytes[i] < bytes[i - 1]);
@@ -314,8 +314,8 @@ static double memory_of_a_step(struct arena *arena, const struct run_config *con
 #define MEASUREMENTS 4
 __attribute__((unused)) static void memory_is_as_planned(void) {
   struct arena arena = {0};
-  const char *const modes[] = {"none", "ffn", "block"};
-  for (int i = 0; i < 3; i++) {
+  const char *const modes[] = {"none", "norm", "ffn", "qkv", "block"};
+  for (int i = 0; i < 5; i++) {
     struct run_config config =
         fixture_config(&arena, arena_format(&arena,
                                             "model.layers=8 model.width=128 model.context=128 model.vocabulary=1024 "

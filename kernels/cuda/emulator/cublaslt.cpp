@@ -28,6 +28,8 @@ struct lt_layout {
 };
 struct lt_preference {
   size_t workspace = 0;
+  uint32_t reduction = CUBLASLT_REDUCTION_SCHEME_MASK;
+  uint32_t alignment[3] = {256, 256, 256};  // of A, B and of C with D
 };
 
 cublasStatus_t cublasLtCreate(cublasLtHandle_t *handle) {
@@ -111,10 +113,29 @@ cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t p
   if (attribute == CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES) {
     if (bytes != sizeof(uint64_t)) return CUBLAS_STATUS_INVALID_VALUE;
     memcpy(&preference->workspace, value, bytes);
-  } else if (bytes != sizeof(uint32_t)) {
-    return CUBLAS_STATUS_INVALID_VALUE;
+    return CUBLAS_STATUS_SUCCESS;
   }
-  return CUBLAS_STATUS_SUCCESS;
+  uint32_t number;
+  if (bytes != sizeof number) return CUBLAS_STATUS_INVALID_VALUE;
+  memcpy(&number, value, bytes);
+  switch (attribute) {
+    case CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK:
+      preference->reduction = number;
+      return number & ~CUBLASLT_REDUCTION_SCHEME_MASK ? CUBLAS_STATUS_INVALID_VALUE : CUBLAS_STATUS_SUCCESS;
+    case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES:
+      preference->alignment[0] = number;
+      break;
+    case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES:
+      preference->alignment[1] = number;
+      break;
+    case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES:
+    case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES:
+      preference->alignment[2] = number;
+      break;
+    default:
+      return CUBLAS_STATUS_INVALID_VALUE;
+  }
+  return number && !(number & (number - 1)) ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_INVALID_VALUE;
 }
 
 // Rows and columns of op(matrix).
@@ -132,6 +153,7 @@ struct library {
   int used = 0;                   // by the last product
   unsigned long long narrow = 0;  // products of FP8 and FP4
   bool refuses = false;           // to propose one
+  unsigned long long slow = 0;    // products whose columns were not aligned for the fast algorithms
   bool scales_by_rows = false;    // a mistake that tests plant: scales of blocks in rows, not in tiles
 };
 library &the_library() {
@@ -140,6 +162,14 @@ library &the_library() {
 }
 
 }  // namespace
+
+// Algorithms 1 to 3 give the same result.
+constexpr uint64_t SPLIT_IN_OUTPUT = 4, SLOW = 5;
+
+// Whether the starts of columns, the first one's aside, are multiples of so many bytes.
+static bool columns_aligned(const lt_layout *layout, uint64_t alignment) {
+  return layout->columns < 2 || (uint64_t)layout->leading * (uint64_t)layout->bits() % (alignment * 8) == 0;
+}
 
 static bool aligned_bits(int64_t elements, const lt_layout *layout) { return elements * layout->bits() % 128 == 0; }
 // Whether the emulated device has a product of FP8 or FP4 operands.
@@ -182,15 +212,28 @@ static bool fits(const lt_description *description, const lt_layout *a, const lt
 cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDesc_t description,
                                               cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t b,
                                               cublasLtMatrixLayout_t, cublasLtMatrixLayout_t d,
-                                              cublasLtMatmulPreference_t, int asked,
+                                              cublasLtMatmulPreference_t preference, int asked,
                                               cublasLtMatmulHeuristicResult_t *results, int *found) {
   *found = 0;
   if (asked < 1 || !fits(description, a, b, d)) return CUBLAS_STATUS_NOT_SUPPORTED;
+  uint32_t *alignment = preference->alignment;
+  // What was asked for must hold for the columns, or no algorithm takes them.
+  if (!columns_aligned(a, alignment[0]) || !columns_aligned(b, alignment[1]) || !columns_aligned(d, alignment[2]))
+    return CUBLAS_STATUS_NOT_SUPPORTED;
+  auto propose = [&](uint64_t number) {
+    if (*found == asked) return;
+    results[*found] = {};
+    results[*found].algo.data[0] = number;
+    for (int i = 0; i < 3; i++) results[*found].algo.data[1 + i] = alignment[i];
+    ++*found;
+  };
   // Some that give the same result and, as far as trials can tell, take different times.
-  for (int i = 0; i < asked && i < 3; i++) {
-    results[i] = {};
-    results[i].algo.data[0] = (uint64_t)i + 1;
-    *found = i + 1;
+  if (preference->reduction & CUBLASLT_REDUCTION_SCHEME_OUTPUT_TYPE && d->type == CUDA_R_16BF) propose(SPLIT_IN_OUTPUT);
+  for (uint64_t i = 1; i <= 3; i++) propose(i);
+  if (alignment[0] < 16 || alignment[1] < 16 || alignment[2] < 16) {
+    results[0] = {};
+    *found = 0;
+    propose(SLOW);
   }
   return CUBLAS_STATUS_SUCCESS;
 }
@@ -230,6 +273,18 @@ static bool readable(const void *device, size_t bytes, size_t alignment, region 
     return false;
   }
   return memory_need_written(device, bytes, region);
+}
+
+// A matrix that was written, column by column: between them there may be something else.
+static bool matrix_readable(const void *device, const lt_layout *layout, size_t alignment, region *region) {
+  size_t column = layout->rows * (size_t)layout->bits() / 8;
+  if ((uint64_t)layout->leading == layout->rows || layout->rows * (size_t)layout->bits() % 8)
+    return readable(device, layout->bytes(), alignment, region);
+  for (uint64_t j = 0; j < layout->columns; j++) {
+    const char *at = (const char *)device + (size_t)layout->leading * (size_t)layout->bits() / 8 * j;
+    if (!readable(at, column, j ? 1 : alignment, region)) return false;
+  }
+  return memory_region(device, layout->bytes(), region);
 }
 
 // Multiplies operand values [outer, inner] (or [inner, outer]: by_rows false) by their scales.
@@ -305,9 +360,19 @@ static void put(cublasLtMatrixLayout_t layout, char *at, float value, float keep
   memcpy(at, &half, sizeof half);
 }
 
-// scale * left [m, k] right [k, n] + keep * what is there, summed in double precision.
+static double in_bfloat16(double sum) {
+  auto value = (float)sum;
+  uint32_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  bits = (bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000u;
+  memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+// scale * left [m, k] right [k, n] + keep * what is there, summed in double precision; in several `parts` of k, whose
+// sums are rounded to bfloat16 as they go.
 static void multiply(const std::vector<double> &left, const std::vector<double> &right, uint64_t m, uint64_t n,
-                     uint64_t k, float scale, float keep, cublasLtMatrixLayout_t layout, char *to) {
+                     uint64_t k, float scale, float keep, cublasLtMatrixLayout_t layout, char *to, uint64_t parts) {
   size_t item = (size_t)layout->bits() / 8, pitch = (size_t)layout->leading * item;
   std::vector<double> sums(n);
   for (uint64_t i = 0; i < m; i++) {
@@ -315,6 +380,8 @@ static void multiply(const std::vector<double> &left, const std::vector<double> 
     for (uint64_t l = 0; l < k; l++) {
       double factor = left[i * k + l];
       for (uint64_t j = 0; j < n; j++) sums[j] += factor * right[l * n + j];
+      if (parts > 1 && (l + 1) % ((k + parts - 1) / parts) == 0)
+        for (double &sum : sums) sum = in_bfloat16(sum);
     }
     for (uint64_t j = 0; j < n; j++) {
       put(layout, to + pitch * j + i * item, (float)(scale * sums[j]), keep);
@@ -330,9 +397,13 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
                               cudaStream_t stream) {
   if (sticky_error() != cudaSuccess) return CUBLAS_STATUS_SUCCESS;
   if (!fits(description, a_layout, b_layout, d_layout) || c != d) return CUBLAS_STATUS_INVALID_VALUE;
-  if (algorithm->data[0] < 1 || algorithm->data[0] > 3) return CUBLAS_STATUS_INVALID_VALUE;
+  if (algorithm->data[0] < 1 || algorithm->data[0] > SLOW) return CUBLAS_STATUS_INVALID_VALUE;
+  if ((uintptr_t)a % algorithm->data[1] || (uintptr_t)b % algorithm->data[2] || (uintptr_t)d % algorithm->data[3])
+    return CUBLAS_STATUS_INVALID_VALUE;
   the_library().used = (int)algorithm->data[0];
-  pretend_time((int)algorithm->data[0] == the_library().fastest ? 1 : 2);
+  if (!capturing(stream)) the_library().slow += algorithm->data[0] == SLOW;
+  bool split = algorithm->data[0] == SPLIT_IN_OUTPUT;
+  pretend_time(split ? 0.5 : (int)algorithm->data[0] == the_library().fastest ? 1 : 2);
   bool on_device = description->pointers == CUBLASLT_POINTER_MODE_DEVICE;
   float scale = 0, keep = 0;
   if (!on_device) {
@@ -358,8 +429,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
     if (fine) memcpy(&keep, number.begin, sizeof keep);
   }
   size_t alignment = narrow ? 16 : 1;
-  fine =
-      fine && readable(a, a_layout->bytes(), alignment, &from_a) && readable(b, b_layout->bytes(), alignment, &from_b);
+  fine = fine && matrix_readable(a, a_layout, alignment, &from_a) && matrix_readable(b, b_layout, alignment, &from_b);
   uint64_t m = d_layout->rows, n = d_layout->columns, k = op_columns(a_layout, description->a);
   fine = fine && result_ready(d, d_layout, alignment, keep, &to);
   std::vector<double> left, right;
@@ -376,7 +446,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
     stick(cudaErrorInvalidValue);
     return CUBLAS_STATUS_INVALID_VALUE;
   }
-  multiply(left, right, m, n, k, scale, keep, d_layout, to.begin);
+  multiply(left, right, m, n, k, scale, keep, d_layout, to.begin, split ? 4 : 1);
   return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -396,4 +466,7 @@ void isoloss_emulator_refuse_narrow(int refuse);
 void isoloss_emulator_refuse_narrow(int refuse) { emulator::the_library().refuses = refuse; }
 void isoloss_emulator_scales_by_rows(int by_rows);
 void isoloss_emulator_scales_by_rows(int by_rows) { emulator::the_library().scales_by_rows = by_rows; }
+// How many products had columns that were not aligned to 16 bytes.
+unsigned long long isoloss_emulator_slow_products(void);
+unsigned long long isoloss_emulator_slow_products(void) { return emulator::the_library().slow; }
 }

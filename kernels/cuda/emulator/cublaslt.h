@@ -2,7 +2,9 @@
 // matrices are column-major, as there. Operands of FP8 and FP4 come with scales, and with the restrictions that
 // cuBLAS's manual has for them ("Narrow Precision Data Types Usage", "cublasLtMatmul()"): what the emulated device's
 // compute capability lacks is not supported, and an operand in another order, unaligned, or whose scales are not all
-// there is an error.
+// there is an error. What is proposed follows the preference: where partial sums may be of the result's type, the first
+// proposal, and the fastest, is one whose sums are of that type; and an algorithm takes operands and leading dimensions
+// of the alignment that was asked for, no less. Columns that are aligned to less than 16 bytes get the slow one alone.
 #pragma once
 #include "kernels/cuda/emulator/runtime.h"
 
@@ -35,10 +37,17 @@ enum cublasLtMatmulMatrixScale_t {
 enum cublasLtPointerMode_t { CUBLASLT_POINTER_MODE_HOST = 0, CUBLASLT_POINTER_MODE_DEVICE = 1 };
 enum cublasLtMatmulPreferenceAttributes_t {
   CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES = 1,
+  CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK = 3,
   CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES = 5,
   CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES = 6,
   CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES = 7,
   CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES = 8,
+};
+
+enum cublasLtReductionScheme_t : uint32_t {
+  CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE = 2,
+  CUBLASLT_REDUCTION_SCHEME_OUTPUT_TYPE = 4,
+  CUBLASLT_REDUCTION_SCHEME_MASK = 7
 };
 
 struct lt_context;

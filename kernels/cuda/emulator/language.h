@@ -115,8 +115,16 @@ inline unsigned __float_as_uint(float value) {
   return bits;
 }
 
-inline float __fadd_rn(float a, float b) { return a + b; }
-inline float __fmul_rn(float a, float b) { return a * b; }
+// Additions and multiplications that are never fused with others: also where this is compiled with fusing on, these
+// values are made as they are written.
+inline float kept_apart(float value) {
+#if defined(__x86_64__)
+  asm("" : "+x"(value));
+#endif
+  return value;
+}
+inline float __fadd_rn(float a, float b) { return kept_apart(kept_apart(a) + kept_apart(b)); }
+inline float __fmul_rn(float a, float b) { return kept_apart(a * b); }
 inline float sinpif(float x) { return (float)sin(3.14159265358979323846 * (double)x); }
 inline float cospif(float x) { return (float)cos(3.14159265358979323846 * (double)x); }
 inline float __fdividef(float a, float b) { return a / b; }

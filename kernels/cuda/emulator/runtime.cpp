@@ -19,10 +19,12 @@ struct graph_program {
   std::vector<std::function<void()>> work;
 };
 struct stream_state {
+  int device;
   uint64_t work;         // pieces asked for, all of them done
   graph_state *capture;  // where work goes instead, or NULL
 };
 struct event_state {
+  bool timed;
   bool recorded;
   double time;
 };
@@ -37,7 +39,7 @@ struct runtime {
   std::set<cudaGraphExec_t> programs;
   std::map<const char *, size_t> pinned;  // page-locked memory of the host
   int captures = 0;                       // under way
-  int capability = 80;
+  int capability = 80, devices = 1;
   uint64_t launches = 0;
   double time = 0;
 };
@@ -68,7 +70,15 @@ bool is_pinned(const void *from, size_t bytes) {
   return (const char *)from + bytes <= found->first + found->second;
 }
 
-bool known(cudaStream_t stream) { return !stream || the_runtime().streams.count(stream); }
+// The current device of the calling thread.
+int &current_device() {
+  static thread_local int current = 0;
+  return current;
+}
+
+bool known(cudaStream_t stream) {
+  return !stream || (the_runtime().streams.count(stream) && stream->device == current_device());
+}
 }  // namespace
 
 int emulated_capability() { return the_runtime().capability; }
@@ -84,14 +94,23 @@ void forget_error() {
 }
 
 cudaError_t cudaGetDeviceCount(int *count) {
-  *count = 1;
+  *count = the_runtime().devices;
   return cudaSuccess;
 }
 
-cudaError_t cudaSetDevice(int device) { return device == 0 ? cudaSuccess : cudaErrorInvalidDevice; }
+cudaError_t cudaSetDevice(int device) {
+  if (device < 0 || device >= the_runtime().devices) return cudaErrorInvalidDevice;
+  current_device() = device;
+  return cudaSuccess;
+}
+
+cudaError_t cudaGetDevice(int *device) {
+  *device = current_device();
+  return cudaSuccess;
+}
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device) {
-  if (device != 0) return cudaErrorInvalidDevice;
+  if (device < 0 || device >= the_runtime().devices) return cudaErrorInvalidDevice;
   *properties = {};
   snprintf(properties->name, sizeof properties->name, "emulated device");
   properties->totalGlobalMem = memory_limit();
@@ -135,7 +154,7 @@ cudaError_t cudaFree(void *memory) {
 
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
   if (sticky_error() != cudaSuccess || bytes == 0) return sticky_error();
-  if (!known(stream)) return failed("a copy on a stream that does not exist");
+  if (!known(stream)) return failed("a copy on a stream that does not exist, or is another device's");
   if (capturing(stream)) {
     if (kind != cudaMemcpyDeviceToDevice && !is_pinned(kind == cudaMemcpyHostToDevice ? from : to, bytes))
       return failed_in_capture("a copy of pageable memory");
@@ -159,7 +178,7 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpy
 
 cudaError_t cudaMemsetAsync(void *memory, int value, size_t bytes, cudaStream_t stream) {
   if (sticky_error() != cudaSuccess || bytes == 0) return sticky_error();
-  if (!known(stream)) return failed("a memset on a stream that does not exist");
+  if (!known(stream)) return failed("a memset on a stream that does not exist, or is another device's");
   if (capturing(stream)) {
     capture(stream, [=] { cudaMemsetAsync(memory, value, bytes, nullptr); });
     return sticky_error();
@@ -173,7 +192,7 @@ cudaError_t cudaMemsetAsync(void *memory, int value, size_t bytes, cudaStream_t 
 }
 
 cudaError_t cudaStreamCreate(cudaStream_t *stream) {
-  the_runtime().streams.insert(*stream = new stream_state{});
+  the_runtime().streams.insert(*stream = new stream_state{current_device(), 0, nullptr});
   return sticky_error();
 }
 
@@ -193,8 +212,10 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
   return sticky_error();
 }
 
-cudaError_t cudaEventCreate(cudaEvent_t *event) {
-  the_runtime().events.insert(*event = new event_state{});
+cudaError_t cudaEventCreate(cudaEvent_t *event) { return cudaEventCreateWithFlags(event, 0); }
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags) {
+  the_runtime().events.insert(*event = new event_state{!(flags & cudaEventDisableTiming), false, 0});
   return sticky_error();
 }
 
@@ -214,6 +235,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
 cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t from, cudaEvent_t to) {
   if (!the_runtime().events.count(from) || !the_runtime().events.count(to) || !from->recorded || !to->recorded)
     return failed("cudaEventElapsedTime of events that were not recorded");
+  if (!from->timed || !to->timed) return failed("cudaEventElapsedTime of events without times");
   *milliseconds = (float)(to->time - from->time);
   return sticky_error();
 }
@@ -315,7 +337,7 @@ const char *cudaGetErrorString(cudaError_t error) {
 void submit(cudaStream_t stream, const launch_call &call, const std::function<void()> &body) {
   if (sticky_error() != cudaSuccess) return;
   if (!known(stream)) {
-    failed("a launch on a stream that does not exist");
+    failed("a launch on a stream that does not exist, or is another device's");
     return;
   }
   if (capturing(stream)) {
@@ -346,3 +368,6 @@ unsigned long long isoloss_emulator_graph_launches(void) { return emulator::grap
 // The compute capability of devices that are opened from now on, major * 10 + minor.
 extern "C" void isoloss_emulator_capability(int capability);
 void isoloss_emulator_capability(int capability) { emulator::the_runtime().capability = capability; }
+// How many devices there are from now on.
+extern "C" void isoloss_emulator_devices(int count);
+void isoloss_emulator_devices(int count) { emulator::the_runtime().devices = count; }

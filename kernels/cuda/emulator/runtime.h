@@ -32,6 +32,7 @@ struct graph_state;
 struct graph_program;
 using cudaGraph_t = graph_state *;
 using cudaGraphExec_t = graph_program *;
+enum event_flags : unsigned { cudaEventBlockingSync = 1, cudaEventDisableTiming = 2 };
 enum cudaStreamCaptureMode { cudaStreamCaptureModeThreadLocal = 1 };
 struct cudaDeviceProp {
   char name[256];
@@ -43,7 +44,10 @@ struct cudaDeviceProp {
 int emulated_capability();  // major * 10 + minor: 80 unless a test chooses another one
 
 cudaError_t cudaGetDeviceCount(int *count);
+// There is one device, or as many as a test asks for; which one is current is each thread's own, 0 at first. A stream
+// is used while its device is the current one, or the work fails.
 cudaError_t cudaSetDevice(int device);
+cudaError_t cudaGetDevice(int *device);
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device);
 cudaError_t cudaDriverGetVersion(int *version);
 cudaError_t cudaRuntimeGetVersion(int *version);
@@ -57,6 +61,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags);
 cudaError_t cudaEventCreate(cudaEvent_t *event);
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags);
 cudaError_t cudaEventDestroy(cudaEvent_t event);
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
 cudaError_t cudaEventSynchronize(cudaEvent_t event);
