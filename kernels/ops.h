@@ -100,7 +100,8 @@ struct linear {
 };
 
 // Shapes of attention. q and o have `heads`, k and v `kv_heads` (a divisor: query head h reads key head h / (heads /
-// kv_heads)). q [sequences, heads, context, head_dim]; k, v likewise with kv_heads. head_dim is even, at most 256 on the CPU, 128 on CUDA.
+// kv_heads)). q [sequences, heads, context, head_dim]; k, v likewise with kv_heads. head_dim is even, at most 256 on
+// the CPU, 128 on CUDA.
 struct attention {
   int64_t sequences, context, heads, kv_heads, head_dim;
   enum dtype dtype;
@@ -243,8 +244,8 @@ struct ops {
   // NAN when one was not set. Not while work is repeated. Both NULL: the host's clock after synchronize does.
   void (*mark)(struct device *device, int slot);
   double (*between)(struct device *device, int from, int to);
-  // FLOP/s (a multiplication and an addition are two) of a large square matrix product in this dtype, by the fastest way
-  // that the device has, measured now; NAN where it cannot be. NULL: not measured. Not while work is repeated.
+  // FLOP/s (a multiplication and an addition are two) of a large square matrix product in this dtype, by the fastest
+  // way that the device has, measured now; NAN where it cannot be. NULL: not measured. Not while work is repeated.
   double (*product_peak)(struct device *device, enum dtype dtype);
 
   // Elementwise conversion between dtypes (round to nearest even).

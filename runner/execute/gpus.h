@@ -21,8 +21,8 @@ struct gpu_list {
 // Reads "24G", "81920M" (binary), or bytes. False when it is none of them.
 bool memory_size_parse(const char *text, double *bytes);
 // Reads "0,1,GPU-5f3a..." or "all", in the arena. `memory` of each: "24G", "81920M", bytes; NULL: ask nvidia-smi (it
-// stays unknown where there is none). `inherited` is the CUDA_VISIBLE_DEVICES of who calls, within which numbers count and
-// UUIDs must be, and which is what `all` means; NULL: the machine's, by nvidia-smi's numbers. False with an error: EXIT_USAGE_ERROR for a list that is none, EXIT_ENVIRONMENT
-// for a GPU that nvidia-smi does not know.
+// stays unknown where there is none). `inherited` is the CUDA_VISIBLE_DEVICES of who calls, within which numbers count
+// and UUIDs must be, and which is what `all` means; NULL: the machine's, by nvidia-smi's numbers. False with an error:
+// EXIT_USAGE_ERROR for a list that is none, EXIT_ENVIRONMENT for a GPU that nvidia-smi does not know.
 bool gpu_list_read(struct arena *arena, const char *text, const char *memory, const char *inherited,
                    struct gpu_list *list, struct error *error);
