@@ -50,7 +50,7 @@ static void note_throughput(struct coordinator *c, const struct worker *worker) 
   coordinator_describe(c, worker->job);
   struct run_config config = c->described.file.config;
   const struct stage *stage = stage_find(config.stage);
-  if (stage && stage->training) stage->training(&config);
+  if (stage_trains(stage, &config)) stage->training(&config);
   struct arena scratch = {0};
   struct error ignored = {0};
   struct store_rows *rows = store_run(c->store, worker->job->id, &ignored);
@@ -205,7 +205,7 @@ bool coordinator_settle(struct coordinator *c, struct worker *worker, struct err
   } else {
     fine = settle_crash(c, worker, error);
   }
-  fine = fine && coordinator_release(c, job, error);
+  fine = fine && coordinator_meter_settle(c, worker, error) && coordinator_release(c, job, error);
   if (fine) return store_commit(c->store, error);
   store_rollback(c->store);
   return false;

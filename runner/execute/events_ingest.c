@@ -26,11 +26,14 @@ static bool restart(void *context, struct error *error) {
   struct ingest *ingest = context;
   run_log_init(ingest->log, 0, 0);
   ingest->changed = true;
-  return store_metrics_cut(ingest->store, ingest->id, -1, error) && store_layers_cut(ingest->store, ingest->id, error);
+  return store_metrics_cut(ingest->store, ingest->id, -1, error) &&
+         store_solutions_cut(ingest->store, ingest->id, -1, error) &&
+         store_layers_cut(ingest->store, ingest->id, error);
 }
 
 static bool cut(struct ingest *ingest, int64_t step, struct error *error) {
-  return !ingest->write || store_metrics_cut(ingest->store, ingest->id, step, error);
+  return !ingest->write || (store_metrics_cut(ingest->store, ingest->id, step, error) &&
+                            store_solutions_cut(ingest->store, ingest->id, step, error));
 }
 
 static int64_t whole(double value) { return isfinite(value) && value > 0 && value < 0x1p53 ? (int64_t)value : 0; }
@@ -181,6 +184,24 @@ static bool on_layer(struct ingest *ingest, const struct event *event, struct er
   return !ingest->write || store_layer_put(ingest->store, ingest->id, &record, error);
 }
 
+// The numbers of a step's metrics: the last are columns of the run, all of them curves.
+static bool on_solution(struct ingest *ingest, const struct event *event, struct error *error) {
+  double step = event_number(event, "step");
+  if (!(step >= 0 && step < 0x1p53)) {  // nothing to file it under
+    if (ingest->log->damage.lines++ == 0) ingest->log->damage.first = event->line;
+    return true;
+  }
+  for (size_t i = 0; i < run_column_count && ingest->write; i++) {
+    const struct run_column_event *from = &run_columns[i].events[0];
+    if (!from->event || strcmp(from->event, event_kind_name(EVENT_METRICS)) != 0) continue;
+    double value = event_number(event, from->key);
+    if (isfinite(value) && !store_solution_put(ingest->store, ingest->id, run_columns[i].name, (int64_t)step,
+                                               event_number(event, "tokens"), value, error))
+      return false;
+  }
+  return put_columns(ingest, event, NULL, error);
+}
+
 static bool on_done(struct ingest *ingest, const struct event *event, struct error *error) {
   struct run_log *log = ingest->log;
   double loss = event_number(event, "loss");
@@ -240,6 +261,8 @@ static bool on_event(void *context, const struct event *event, struct error *err
       break;
     case EVENT_LAYER:
       return on_layer(ingest, event, error);
+    case EVENT_METRICS:
+      return on_solution(ingest, event, error);
     case EVENT_OTHER:
       return true;
   }

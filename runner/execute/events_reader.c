@@ -27,13 +27,13 @@ const char *event_text(const struct event *event, const char *key) {
   return json_string_value(find(event->object, key));
 }
 
-static const char *const kind_names[] = {"",     "start",    "step",    "eval",   "checkpoint",
-                                         "done", "diverged", "stopped", "failed", "layer"};
+static const char *const kind_names[] = {"",         "start",   "step",   "eval",  "checkpoint", "done",
+                                         "diverged", "stopped", "failed", "layer", "metrics"};
 
 const char *event_kind_name(enum event_kind kind) { return kind_names[kind]; }
 
 static enum event_kind kind_of(const char *name) {
-  for (int i = EVENT_START; name && i <= EVENT_LAYER; i++)
+  for (int i = EVENT_START; name && i <= EVENT_METRICS; i++)
     if (strcmp(name, kind_names[i]) == 0) return (enum event_kind)i;
   return EVENT_OTHER;
 }

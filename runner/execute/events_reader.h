@@ -21,6 +21,7 @@ enum event_kind {
   EVENT_STOPPED,
   EVENT_FAILED,
   EVENT_LAYER,
+  EVENT_METRICS,
 };
 const char *event_kind_name(enum event_kind kind);  // "start", ...; "" of EVENT_OTHER
 

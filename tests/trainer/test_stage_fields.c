@@ -12,7 +12,8 @@ static void every_stage_has_fields_and_every_such_field_a_stage(void) {
       own += run_fields[f].stage && strcmp(run_fields[f].stage, stages[i].name) == 0;
     CHECK(own > 0 && stage_find(stages[i].name) == &stages[i] && stages[i].version > 0);
     CHECK(stages[i].skips && stages[i].resolve && stages[i].forward_tokens);
-    CHECK(!stages[i].work == (stages[i].training != NULL));  // it works, or it trains
+    CHECK(stages[i].work || stages[i].training);                        // it works, or it trains,
+    CHECK(!stages[i].work || !stages[i].training || stages[i].trains);  // or a run's settings say which
     for (size_t f = 0; stages[i].needs && stages[i].needs[f]; f++) CHECK(field_find(stages[i].needs[f], NULL) != NULL);
   }
   for (size_t f = 0; f < run_field_count; f++) {

@@ -33,6 +33,10 @@ struct compress_settings {
   int64_t p, n;         // higgs: a grid of n points in p dimensions
   const char *pattern;  // "2:4": n of m neighbours are kept; "": by sparsity
   double sparsity;      // share of zeroes
+  // Of methods that train the model:
+  int64_t steps, interval;  // steps AUTO_INTEGER: not given
+  double lr, lambda;        // lr NAN: not given
+  const char *lambda_schedule, *projection, *penalty, *memory;
   // By compress_resolve:
   const struct format *parsed_format;  // of `format`, or of bits and group; NULL: the method takes none
 };
@@ -54,6 +58,7 @@ struct compress_method {
   const char *const *fields;  // names of the fields that it reads, ends with NULL
   bool needs_calibration;     // compress_matrix wants a Hessian
   bool prunes;                // leaves zeroes
+  bool trains;                // the stage trains the model, and the method takes what that left
   // Why settings do not go together or a format cannot be taken: false and an error. NULL: nothing speaks against any.
   bool (*check)(const struct compress_settings *settings, struct error *error);
   bool (*run)(struct compress_call *call, struct error *error);
@@ -111,6 +116,7 @@ struct compress_layer {
   int parts;  // stacked matrices (query, key, value), each with its own scales per tensor and selections; 0: one
   int64_t part_outputs[WEIGHT_PARTS];
   const float *weights;  // [outputs, inputs]
+  const float *trained;  // [outputs, inputs]: what training left, of methods that train; else NULL
   const float *hessian;  // [inputs, inputs], symmetric: mean of x x^T over calibration tokens. NULL where there is
                          // none: an error for methods that need one; the others report NAN for what depends on it
   uint64_t seed;         // of random signs and stochastic rounding, with the number of the matrix
@@ -142,6 +148,13 @@ struct compress_result {
 // finite, weights that are not finite, a shape that does not fit.
 bool compress_matrix(const struct compress_settings *resolved, const struct compress_layer *layer,
                      struct compress_result *result, struct error *error);
+
+// The projection of a matrix on those with as many zeroes as the settings say: z keeps the values of x [outputs,
+// inputs] whose x^2, times `importance` [outputs, inputs] where that is given, are largest, and is 0 elsewhere. Of each
+// part of the layer a share of 1 - sparsity is kept, rounded, or of every M neighbouring inputs N; among equals the
+// earlier one. Only the layer's shape is read.
+void compress_project(const struct compress_settings *resolved, const struct compress_layer *layer, const float *x,
+                      const float *importance, float *z);
 
 // "LAPACK 3.11.0" and who provides it, where it says so: for the record of a run. Owned by the arena.
 const char *compress_library(struct arena *arena);

@@ -10,8 +10,11 @@
 
 // In the order of run_fields.
 const struct compress_setting compress_settings_table[] = {
-    SETTING(format), SETTING(bits), SETTING(group), SETTING(damping), SETTING(order),   SETTING(clip),
-    SETTING(range),  SETTING(p),    SETTING(n),     SETTING(pattern), SETTING(sparsity)};
+    SETTING(format),     SETTING(bits),     SETTING(group),    SETTING(damping),
+    SETTING(order),      SETTING(clip),     SETTING(range),    SETTING(p),
+    SETTING(n),          SETTING(pattern),  SETTING(sparsity), SETTING(steps),
+    SETTING(lr),         SETTING(interval), SETTING(lambda),   SETTING(lambda_schedule),
+    SETTING(projection), SETTING(penalty),  SETTING(memory)};
 const size_t compress_setting_count = sizeof compress_settings_table / sizeof compress_settings_table[0];
 
 const struct run_field *compress_setting_field(const struct compress_setting *setting) {
@@ -21,10 +24,10 @@ const struct run_field *compress_setting_field(const struct compress_setting *se
 }
 
 const struct compress_method *const compress_methods[] = {
-    &method_rtn, &method_gptq, &method_babai, &method_higgs, &method_magnitude, &method_sparsegpt, NULL};
+    &method_rtn, &method_gptq, &method_babai, &method_higgs, &method_magnitude, &method_sparsegpt, &method_elsa, NULL};
 
 const struct compress_method *compress_method_find(const char *name, const char **nearest) {
-  const char *names[16];
+  const char *names[32];
   size_t count = 0;
   if (nearest) *nearest = NULL;
   for (; compress_methods[count]; count++) {
@@ -43,7 +46,7 @@ bool compress_method_reads(const struct compress_method *method, const char *fie
 
 const struct compress_setting *compress_setting_find(const struct compress_method *method, const char *name,
                                                      const char **nearest) {
-  const char *names[16];
+  const char *names[32];
   size_t count = 0;
   if (nearest) *nearest = NULL;
   for (size_t i = 0; i < compress_setting_count; i++) {

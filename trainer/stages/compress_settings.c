@@ -8,6 +8,7 @@
 #include "trainer/layout.h"
 #include "trainer/stages/allocate.h"
 #include "trainer/stages/compress.h"
+#include "trainer/stages/elsa.h"
 
 enum { DEFAULT_CALIBRATION = 65536 };
 
@@ -128,7 +129,8 @@ bool compress_stage_resolve(struct run_config *config, const struct corpus_facts
                      settings.method->name) ||
            error_about(error, "compress.inputs", NULL);
   fine = fine && check_format(config, &settings, error) && compress_check_matrices(config, &settings, error) &&
-         allocation_check(config, facts, error);
+         allocation_check(config, facts, error) &&
+         (!settings.method->trains || elsa_resolve(config, facts, arena, error));
   if (fine && facts->known && config->compress.calibration_tokens > facts->train_tokens)
     fine = error_set(error, EXIT_USAGE_ERROR,
                      "compress.calibration_tokens %" PRId64 "%s are more than the %" PRId64
@@ -168,5 +170,11 @@ double compress_stage_forward_tokens(const struct run_config *config, const stru
   bool propagated = strcmp(config->compress.inputs, "compressed") == 0;
   // Once for all matrices, and once a block where earlier ones are compressed already.
   double passes = propagated ? (double)config->model.layers + allocates(config) : 1;
-  return (calibration == AUTO_INTEGER ? 0 : passes * (double)calibration) + allocation_forward_tokens(config);
+  double trained = 0;
+  if (compress_stage_trains(config)) {
+    struct run_config training = *config;
+    compress_stage_training(&training);
+    trained = 3 * (double)training.train.tokens;  // forward and backward
+  }
+  return (calibration == AUTO_INTEGER ? 0 : passes * (double)calibration) + allocation_forward_tokens(config) + trained;
 }
