@@ -388,7 +388,7 @@ static void documents_of_one_file(void) {
   text_free(&text);
   scratch_write("tiny.txt", "short", 5);
   config = files_config("tiny.txt");
-  CHECK(strstr(refusal(&config, EXIT_USAGE_ERROR), "too short"));
+  CHECK(strstr(refusal(&config, EXIT_USAGE_ERROR), "hold too little"));
   scratch_write("empty.txt", "", 0);
   config = files_config("empty.txt");
   CHECK(strstr(refusal(&config, EXIT_USAGE_ERROR), "empty"));

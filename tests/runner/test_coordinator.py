@@ -378,18 +378,18 @@ def a_silent_worker_is_told_and_where_wanted_tried_again(home):
         except (sqlite3.OperationalError, TypeError):  # no table yet, no message
             return False
 
-    process = home.start(2, "--stall-limit", "1", fault={"0": {"silent_at": 7, "silence": 4}})
+    process = home.start(2, "--stall-limit", "3", fault={"0": {"silent_at": 7, "silence": 9}})
     check(until(told) and "continues" in home.query(message)[0][0], "not told")
     check(home.query("SELECT state FROM run_table WHERE seed = 0") == [("running",)], "it is another state")
     code, outcome, err = home.finish(process)
     check(code == 0 and outcome["done"] == 2 and "stalled" in err, (code, outcome, err))
     check(home.query(message) == [(None,)], "the message stays")
     # Killed, it goes on from its checkpoint; with no try left it fails with that message.
-    code, outcome, err = home.run(2, "--seeds", "10", "--stall-limit", "1", "--retry-stalled",
+    code, outcome, err = home.run(2, "--seeds", "10", "--stall-limit", "3", "--retry-stalled",
                                   fault={"10": {"silent_at": 7}})
     check(code == 0 and outcome["done"] == 2 and "killed (try 2 of 3 follows)" in err, (code, outcome, err))
     home.check_exact(4, "after the silence")
-    code, outcome, err = home.run(1, "--seeds", "20", "--stall-limit", "1", "--retry-stalled", "--retries", "0",
+    code, outcome, err = home.run(1, "--seeds", "20", "--stall-limit", "3", "--retry-stalled", "--retries", "0",
                                   fault={"20": {"silent_at": 7}})
     check(code == 1 and outcome["failed"] == 1, (code, outcome, err))
     check("no event for" in home.query("SELECT message FROM run_table WHERE seed = 20")[0][0], "its message")
