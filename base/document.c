@@ -273,7 +273,7 @@ static void finish_mapping(struct builder *b, struct frame *frame) {
     size_t first;
     if (seen(frame, kept, &names, key->text, &first)) {
       char shown[72], hint[80];
-      snprintf(hint, sizeof hint, "it stands first on line %d", frame->keys[first]->line);
+      snprintf(hint, sizeof hint, "it is first on line %d", frame->keys[first]->line);
       node_error(key, b->diagnostics, hint, "key '%s' is given twice", text_clipped(key->text, shown));
       continue;
     }
@@ -344,7 +344,7 @@ static void alias(struct builder *b, const yaml_event_t *event) {
     return;
   }
   if (b->anchors[index].open) {
-    snprintf(message, sizeof message, "alias *%s stands inside its own anchor: it would contain itself",
+    snprintf(message, sizeof message, "alias *%s is inside its own anchor: it would contain itself",
              text_clipped(name, shown));
     complain(b, event->start_mark, NULL, message);
     b->stop = true;

@@ -19,7 +19,7 @@ struct error {
   enum exit_code code;   // EXIT_DONE while there is no error
   char text[2000];       // one message: where, what, what to do; no trailing newline
   char hint[160];        // what was probably meant, "did you mean 'fit'?"; "" without one. It is in the text as well,
-  size_t hint_at;        // from here on: what stands before says only where and what
+  size_t hint_at;        // from here on: what is before says only where and what
   const char *about[3];  // paths of the run fields that the failed check looked at, the likeliest first; NULL: no more
   // Of an error in an expression (error_at):
   size_t place;  // bytes of the text that say where, "column 7: ", before the message proper; 0: no such error
@@ -32,7 +32,7 @@ struct error {
 // Fills the error (the first one wins: an error already set is kept). Always returns false, so that
 // `return error_set(error, EXIT_ENVIRONMENT, "...")` reads naturally.
 bool error_set(struct error *error, enum exit_code code, const char *format, ...) __attribute__((format(printf, 3, 4)));
-// No error any more; another error in its place. Who is told stays.
+// No error any more; another error in its place. Who is told the diagnostics is kept.
 void error_clear(struct error *error);
 void error_take(struct error *error, const struct error *other);
 // As error_set, with ": " and the text of errno appended.

@@ -51,7 +51,7 @@ static void *fail_at(struct parser *parser, int offset, const char *format, ...)
 static bool word_start(char c) { return isalpha((unsigned char)c) || c == '_'; }
 static bool word_part(char c) { return isalnum((unsigned char)c) || c == '_'; }
 
-// The token as it stands in the source, for messages.
+// The token as it is in the source, for messages.
 static const char *token_shown(struct parser *parser) {
   if (parser->token.kind == TOKEN_END) return "the end";
   int length = parser->token.length < 40 ? parser->token.length : 40;

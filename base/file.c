@@ -320,7 +320,7 @@ char *path_of_program(struct arena *arena, const char *name) { return path_join(
 char *isoloss_data(struct arena *arena, const char *name) {
   const char *data = getenv("ISOLOSS_DATA");
   if (data && *data) return path_join(arena, data, name);
-  // In a build folder the program stands beside meson's own files: use the source tree, so that edits count at once.
+  // In a build folder the program is next to meson's own files: use the source tree, so that edits count at once.
   char *folder = program_folder(arena);
   if (file_exists(path_join(arena, folder, "meson-private")) ||
       file_exists(path_join(arena, folder, "../meson-private")))
@@ -328,7 +328,7 @@ char *isoloss_data(struct arena *arena, const char *name) {
                      strcmp(name, "laws") == 0      ? "fitting/laws"
                      : strcmp(name, "corpora") == 0 ? "trainer/corpora"
                                                     : name);
-  // Installed: beside the program's own bin folder, so that an installation can be moved; else where it was meant to
+  // Installed: next to the program's own bin folder, so that an installation can be moved; else where it was meant to
   // be.
   char *share = path_join(arena, folder, "../share/isoloss");
   return path_join(arena, file_exists(share) ? share : ISOLOSS_SHARE_FOLDER, name);

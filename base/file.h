@@ -29,7 +29,7 @@ bool folder_remove(const char *path, struct error *error);  // with everything i
 bool folder_bytes(const char *path, double *bytes, struct error *error);
 bool folder_sync(const char *path, struct error *error);  // fsync of a folder, after renames in it
 
-// An exclusive flock() on the file (made if missing). Returns the descriptor, or -1: *busy tells whether somebody else
+// An exclusive flock() on the file (made if missing). Returns the descriptor, or -1: *busy says whether somebody else
 // holds it (no error then). The lock ends with the descriptor, so with the process that holds it, however it dies.
 int file_lock(const char *path, bool *busy, struct error *error);
 // The same with the file's folder made, waiting for whoever holds it: some seconds, then an error. -1 on error. The
@@ -40,11 +40,11 @@ int file_lock_wait(const char *path, int seconds, struct error *error);
 char *isoloss_home(struct arena *arena);
 char *isoloss_cache(struct arena *arena);
 // Where the files that ship (laws, experiments, corpus builder) are: $ISOLOSS_DATA, else the source tree when the
-// program runs from its build folder, else ../share/isoloss beside the program or the installed share folder. `name` is
-// relative ("laws", "experiments").
+// program runs from its build folder, else ../share/isoloss next to the program or the installed share folder. `name`
+// is relative ("laws", "experiments").
 char *isoloss_data(struct arena *arena, const char *name);
 char *path_join(struct arena *arena, const char *folder, const char *name);  // absolute `name` is taken as it is
 // The one spelling of a path: absolute, without ".", "..", doubled slashes and links, as far as it leads to something;
 // what follows (a glob, a file that is gone) is cleaned as text. "~" at its start is the user's home.
 char *path_canonical(struct arena *arena, const char *path);
-char *path_of_program(struct arena *arena, const char *name);  // a program beside the running one ("isoloss-train")
+char *path_of_program(struct arena *arena, const char *name);  // a program next to the running one ("isoloss-train")

@@ -49,19 +49,19 @@ const char *nearest_name(const char *name, const char *const *candidates, size_t
 const char *did_you_mean(const char *nearest, char out[160]);
 
 struct arena;
-// The items of a list such as "a,b" or "a, b": what stands between any of the separators, without empty ones, copied to
+// The items of a list such as "a,b" or "a, b": what is between any of the separators, without empty ones, copied to
 // the arena. NULL is an empty list.
 const char **text_split(struct arena *arena, const char *text, const char *separators, size_t *count);
 bool starts_with(const char *text, const char *prefix);
 bool ends_with(const char *text, const char *suffix);
 // Length of the longest valid UTF-8 prefix; equals `length` when all of it is valid.
 size_t utf8_valid_prefix(const void *bytes, size_t length);
-// How many characters so many bytes of UTF-8 are.
+// How many characters that many bytes of UTF-8 are.
 int text_characters(const char *text, size_t bytes);
 // Text shortened for a message, never inside a character.
 const char *text_clipped(const char *text, char out[72]);
-// Words filled to lines of 100 columns and a line break in the end. The first line goes on at `column`, the others are
-// indented; line breaks of the text are spaces.
+// Words filled to lines of 100 columns and a line break in the end. The first line continues at `column`, the others
+// are indented; line breaks of the text are spaces.
 void print_filled(FILE *out, const char *text, int column, int indent);
 // The same into a text.
 void text_filled(struct text *out, const char *text, int column, int indent);

@@ -153,7 +153,7 @@ bool isoflop_envelope(const struct isoflop_options *options, struct isoflop *res
                                           .se = NAN,
                                           .coefficient_low = NAN,
                                           .coefficient_high = NAN};
-    // the points stand beside each other on the same curves: their scatter is no measure of the error
+    // the points stand next to each other on the same curves: their scatter is no measure of the error
     exponent->plain.low = exponent->plain.high = exponent->plain.exponent_se = NAN;
     for (size_t copy = 0; copy < copies; copy++) exponent->copies += isfinite(replicates[q * copies + copy]);
     if (copies) exponent_interval(replicates + q * copies, copies, result->confidence, exponent);

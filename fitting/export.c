@@ -110,7 +110,7 @@ static void write_lookup(struct exporting *exporting, const char *function, cons
 
 // ---- helpers ----
 
-// Python raises where the double-precision arithmetic of the law goes on with infinities and NaN.
+// Python raises where the double-precision arithmetic of the law continues with infinities and NaN.
 static void python_helpers(const struct exporting *exporting) {
   static const struct {
     unsigned helper;
@@ -200,7 +200,7 @@ static void write_comment(struct exporting *exporting, const char *text) {
   bool python = exporting->language == EXPORT_PYTHON;
   for (const char *at = text; *at;) {
     size_t length = strcspn(at, "\n");
-    bool continued = length && at[length - 1] == '\\';  // would go on in the next line
+    bool continued = length && at[length - 1] == '\\';  // would continue in the next line
     text_format(exporting->out, "%s %.*s%s\n", python ? "#" : "//", (int)length, at, continued ? "." : "");
     at += length + (at[length] == '\n');
   }

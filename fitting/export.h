@@ -20,6 +20,6 @@ struct exported {
 // Writes the law with these coefficients as a function of its columns (EXPORT_C: C11; EXPORT_PYTHON: no imports but
 // math), called by the name of the fit, or as a formula and a table row a coefficient (EXPORT_LATEX). Numbers
 // round-trip; a category without coefficient gives NAN. What the data do not determine, or limit on one side, and what
-// lies at a bound is said beside the number. `about` stands in a comment.
+// lies at a bound is said next to the number. `about` is in a comment.
 bool law_export(const struct law *law, const struct exported *fitted, enum export_language language, const char *name,
                 const char *about, struct text *out, struct error *error);

@@ -181,7 +181,7 @@ static bool begin(struct fit *fit, struct error *error) {
   return true;
 }
 
-// What stands beside the coefficients.
+// What is next to the coefficients.
 static bool diagnose(struct fit *fit, struct error *error) {
   const struct fit_options *options = fit->options;
   if (options->bare && !options->profile_all && !options->profile_count && !options->leave_out_count) return true;

@@ -1,5 +1,5 @@
-// The fit by its rows alone, beside which priors are weighed and told of: how large the errors are, in the units of the
-// objective, and where the coefficients lie without priors.
+// The fit by its rows alone, next to which priors are weighed and told of: how large the errors are, in the units of
+// the objective, and where the coefficients lie without priors.
 //
 // A prior's penalty (v - m)^2 / (2 sd^2) is of the logarithm of a density, and so is the rows' part only when it is
 // divided by the scale of their errors: with tau such that twice the rise of the objective over tau is chi-squared

@@ -1,12 +1,12 @@
 // Resampling: every resample draws groups of rows with replacement (a row by itself, a configuration with its seeds, a
 // run with its checkpoints), refits every stage from the minima that the search found, and keeps the coefficients. The
-// jackknife beside it leaves each group out once, for the acceleration of BCa intervals.
+// jackknife next to it leaves each group out once, for the acceleration of BCa intervals.
 #include <math.h>
 #include <string.h>
 
 #include "fitting/fit_internal.h"
 
-enum { JACKKNIFE_LIMIT = 256 };  // more groups are left out in so many blocks
+enum { JACKKNIFE_LIMIT = 256 };  // more groups are left out in that many blocks
 
 enum { CHOICES = 200 };
 static const double offset_level = 1.645;

@@ -26,7 +26,7 @@ static const char *value_text(struct arena *arena, struct value value) {
   return arena_string(arena, number);
 }
 
-// The values of the column that rows with `rows` have, in order; group[row] tells which group a row is in.
+// The values of the column that rows with `rows` have, in order; group[row] says which group a row is in.
 static struct part *find_parts(struct arena *arena, const struct table *table, int column, const bool *rows, int *group,
                                size_t *count) {
   size_t groups = (size_t)table_partition(table, &column, 1, rows, group);

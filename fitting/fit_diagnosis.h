@@ -1,4 +1,4 @@
-// What stands beside the coefficients of a fit: its rows, profiles, directions, tests, where it comes from. Part of the
+// What is next to the coefficients of a fit: its rows, profiles, directions, tests, where it comes from. Part of the
 // public face (fit.h includes it).
 #pragma once
 #include <stdbool.h>
@@ -119,7 +119,7 @@ struct fit_influential {
   double *without;     // [coefficient_count]
   bool exact;          // refitted, not one step
   size_t coefficient;  // that moves most, in standard errors
-  double moves;        // by so many, signed; infinite where no other row tells of it
+  double moves;        // by that many, signed; infinite where no other row tells of it
 };
 
 // A row whose residual normal errors of the residuals' robust scale would give once in a hundred such tables.
@@ -159,7 +159,7 @@ struct fit_score {
   const char *untested;  // why it was not, or NULL
 };
 
-// A normal prior, and what the rows say beside it.
+// A normal prior, and what the rows say next to it.
 struct fit_prior {
   size_t coefficient;
   bool of_logarithm;       // it is on ln(coefficient)
@@ -208,5 +208,5 @@ struct fit_ratio {
   struct fit_derived quantity;  // its name is the ratio as given
   size_t above, below;          // in result->coefficients
   double p;        // two-sided significance of its being 1, by the kind of interval that quantity has; NAN without
-  double p_least;  // no smaller p can be told from so many resamples; NAN: any
+  double p_least;  // no smaller p can be told from that many resamples; NAN: any
 };

@@ -1,6 +1,6 @@
 // Categories of few rows. A resample holds the rows of a category as they are, each as often as it is drawn, so that a
 // coefficient that rests on one row comes out the same in all of them, whatever that row's error is. Of the variance
-// s^2 / k of a mean of k rows, resamples show s^2 (k - 1) / k^2: the rest, s^2 / k^2, is drawn beside them, as a shift
+// s^2 / k of a mean of k rows, resamples show s^2 (k - 1) / k^2: the rest, s^2 / k^2, is drawn next to them, as a shift
 // that the category's rows share. A jackknife shows all of it but where k = 1: it never sees the only row's error.
 #include <math.h>
 #include <stdlib.h>

@@ -11,9 +11,9 @@
 enum {
   AXES = 3,
   FOLLOWED = 64,     // minima of the grid, the lowest first
-  CHEAP_ROWS = 200,  // a table of so many, a law of one such coefficient: the check is made unasked
+  CHEAP_ROWS = 200,  // a table of that many, a law of one such coefficient: the check is made unasked
 };
-static const int points_of[AXES + 1] = {1, 257, 33, 13};  // along each of so many axes
+static const int points_of[AXES + 1] = {1, 257, 33, 13};  // along each of that many axes
 
 struct checking {
   struct fit *fit;

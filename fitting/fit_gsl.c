@@ -98,7 +98,7 @@ static double bfgs(struct bridge *bridge, double *x) {
   gsl_multimin_fdfminimizer *solver = gsl_multimin_fdfminimizer_alloc(gsl_multimin_fdfminimizer_vector_bfgs2, n);
   if (!solver) return NAN;
   gsl_vector_view start = gsl_vector_view_array(x, n);
-  for (int restart = 0; restart < 5; restart++) {  // the metric is built anew: a line search that failed may go on
+  for (int restart = 0; restart < 5; restart++) {  // the metric is built anew: a line search that failed may continue
     double before = best;
     if (gsl_multimin_fdfminimizer_set(solver, &function, &start.vector, 1e-3, 0.1)) break;
     for (int iteration = 0; iteration < 500; iteration++) {

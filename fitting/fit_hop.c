@@ -1,5 +1,5 @@
 // Hops from the lowest minimum: an objective with a small Huber delta has many shallow minima along its flat valleys,
-// a kink beside the next. Points at which the quadratic model rises by a given share of the objective, in directions
+// a kink near the next. Points at which the quadratic model rises by a given share of the objective, in directions
 // drawn from its own ellipsoid, are descended; whatever lies lower is taken, and the round begins anew.
 #include <float.h>
 #include <math.h>

@@ -30,7 +30,7 @@ static int places_of(const struct fit_result *result) {
   return -1;
 }
 
-// Residuals no larger than rounding makes them: no noise was measured, so nothing tells how runs scatter.
+// Residuals no larger than rounding makes them: no noise was measured, so nothing says how runs scatter.
 static void doubt_places(struct fit *fit) {
   static const double about = 1.5;
   const struct fit_result *result = fit->result;

@@ -1,5 +1,5 @@
 // Normal priors on coefficients or their logarithms: "alpha=0.34~0.05", "log(A)=6~0.5". They are penalties in the units
-// of the loss (fit_alone.c tells how), so that the minimum is the most likely point of the two together. Each resample
+// of the loss (fit_alone.c says how), so that the minimum is the most likely point of the two together. Each resample
 // draws the priors' means anew from themselves, as it draws rows anew: the spread of resamples is then that of rows and
 // priors together (Bardsley, Solonen, Haario and Laine 2014, "Randomize-then-optimize", SIAM Journal on Scientific
 // Computing 36).

@@ -1,5 +1,5 @@
 // Profile likelihood: a coefficient is held at values to both sides of its estimate and the others are refitted. The
-// interval ends where the likelihood-ratio statistic reaches its threshold (fit_scale.c tells how it is made from the
+// interval ends where the likelihood-ratio statistic reaches its threshold (fit_scale.c says how it is made from the
 // objective): Student's t squared, for rows - parameters degrees of freedom, in place of chi-squared, because the scale
 // of the errors is estimated. Where rows are grouped, their errors are not independent: the statistic of a coefficient
 // is then divided by the ratio of its variance by groups to that of its curvature (Kent 1982, "Robust properties of
@@ -181,7 +181,7 @@ static void keep_ends(struct fit *fit, const struct walk *walks, size_t count) {
   }
 }
 
-// The place in stage->free of the coefficient that stands at a bound of the law at the end of a walk while the rows set
+// The place in stage->free of the coefficient that is at a bound of the law at the end of a walk while the rows set
 // it no limit on that side, or -1. The bound of a positive coefficient's logarithm stands for 0, which is no bound of
 // the law.
 static int held_by(const struct fit *fit, const struct walk *walk) {
@@ -273,7 +273,7 @@ void fit_profile(struct fit *fit) {
     for (int i = 0; i < stage->free_count; i++) {
       if (!asked_for(fit, stage->free[i]) && !(walked && loose[stage->free[i]])) continue;
       if (!(stage->objective > 1e-18 * (double)stage->row_count) &&
-          !fit->choice_variance) {  // nothing tells how large the errors are
+          !fit->choice_variance) {  // nothing says how large the errors are
         if (!told && !fit->rounding)
           fit_result_warn(result, "the law passes through its rows: there are no errors to make profiles of");
         told = true;

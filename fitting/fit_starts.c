@@ -1,7 +1,7 @@
 // Where descents start: the product of the lists of starts that the law gives its parameters, or a sample of it. Of
 // coefficients in which the formula is linear no list is needed: one start for each choice of the others is solved for
 // them (projection.c), and stands for all that differ in them alone; a sample of the whole product is descended as it
-// is beside these.
+// is next to these.
 #include <math.h>
 #include <stdlib.h>
 
@@ -9,8 +9,8 @@
 
 enum {
   START_LIMIT = 5000,
-  AS_THEY_ARE = 128,  // of the product, beside starts whose linear coefficients are solved
-  BOTH_WAYS = 1000,   // up to so many starts are descended from both with and without least squares first
+  AS_THEY_ARE = 128,  // of the product, next to starts whose linear coefficients are solved
+  BOTH_WAYS = 1000,   // up to that many starts are descended from both with and without least squares first
 };
 
 struct axes {

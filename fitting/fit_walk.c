@@ -161,7 +161,7 @@ static bool is_jump(const struct path *path, double from, double to, double low_
 }
 
 // The end between `from` (where the last minimum was) and `to`, by false position on the root of the rise, which is
-// nearly straight. False where there is none: the walk goes on from `to` then.
+// nearly straight. False where there is none: the walk continues from `to` then.
 static bool find_end(struct path *path, double low_rise, double to, double high_rise) {
   double target = path->walk->rise, from = path->from, reached = high_rise;
   bool again = false;

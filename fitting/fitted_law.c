@@ -12,7 +12,7 @@ static bool *fitted_rows(struct arena *arena, const struct table *table, const s
 }
 
 static void find_scatter(struct arena *arena, const struct fit_result *result, struct fitted_law *law) {
-  if (fit_residuals_are_rounding(result)) return;  // nothing tells how runs scatter
+  if (fit_residuals_are_rounding(result)) return;  // nothing says how runs scatter
   size_t count = 0, freed = 0;
   for (size_t i = 0; i < result->coefficient_count; i++) freed += result->coefficients[i].status == COEFFICIENT_FITTED;
   double *scatter = arena_array(arena, result->table_count + 1, sizeof *scatter);

@@ -98,7 +98,7 @@ struct law {
   int derived_count;
   const char **columns;  // that the formula needs, in order of appearance, with the columns of per-category parameters
   int column_count;
-  const char **exponents;  // parameters and derived quantities beside which the parameter count is printed
+  const char **exponents;  // parameters and derived quantities next to which the parameter count is printed
   int exponent_count;
   const char **answers;  // parameters and derived quantities that the law is fitted for: what a fit says first
   int answer_count;

@@ -21,7 +21,7 @@ static const char *scalar_text(struct loader *loader, const struct node *node, c
   return NULL;
 }
 
-// Parses an expression; its mistakes get the place in the file where the scalar stands on one line.
+// Parses an expression; its mistakes get the place in the file where the scalar is on one line.
 static const struct expression *formula(struct loader *loader, const struct node *node, const char *what) {
   if (!node) return NULL;
   if (node->kind != NODE_SCALAR || node_is_null(node)) {

@@ -153,7 +153,7 @@ static bool read_point_text(struct point_text *points) {
     *axis = (struct axis){.name = column_canonical(trimmed(points->arena, at, equals, &quoted))};
     if (!*axis->name || strlen(axis->name) > 200) return fail(points, at, "a name is missing here");
     for (size_t i = 0; i < points->axis_count; i++)
-      if (strcmp(points->axes[i].name, axis->name) == 0) return fail(points, at, "this name stands here twice");
+      if (strcmp(points->axes[i].name, axis->name) == 0) return fail(points, at, "this name is here twice");
     const char *stop = find_stop(equals + 1, ",");
     if (!stop) return fail(points, equals + 1, "a quote or bracket is not closed");
     if (!read_values(points, equals + 1, stop, axis)) return false;

@@ -125,7 +125,7 @@ bool fitted_law_allocate(struct arena *arena, const struct fitted_law *fitted, c
                          size_t input_count, double flops, double largest_parameters, struct allocation *allocation,
                          struct error *error);
 
-// What a run of (N, D) costs beside the compute-optimal one: the loss that its compute could have reached, and the
+// What a run of (N, D) costs next to the compute-optimal one: the loss that its compute could have reached, and the
 // compute that would have reached its loss. Intervals are percentiles over at most 200 resamples.
 struct overtraining {
   double flops;

@@ -60,7 +60,7 @@ struct workspace {
   double *elements;           // [element_count]
   double *residual;           // [padded]: prediction - target of the last evaluation
   double *gradient, *matrix;  // [free_count], [free_count][free_count]
-  double *magnitude;          // [free_count]: sum of |psi J| beside the gradient
+  double *magnitude;          // [free_count]: sum of |psi J| next to the gradient
   double *trial_gradient, *trial_matrix, *trial_magnitude;
   double *step, *trial, *factor, *scratch, *frozen;  // frozen [padded]: psi held fixed
   double *shared;                                    // [free_count]: sums of an evaluation

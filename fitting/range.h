@@ -47,7 +47,7 @@ double range_factor(double value, double low, double high);
 bool range_is_far(double factor);
 // Whether nothing is said with confidence because of one of these.
 bool outside_hides(const struct outside *outside, size_t count);
-// What of the inputs lies outside, into the arena; returns the largest factor, or 1. A category's own range is told
+// What of the inputs lies outside, into the arena; returns the largest factor, or 1. A category's own range is reported
 // where it is the one that is left farther.
 double ranges_outside(struct arena *arena, const struct fit_ranges *ranges, const struct law_input *inputs,
                       size_t input_count, struct outside **outside, size_t *count);

@@ -3,7 +3,7 @@
 // residuals left over the degrees of freedom. Where rows are grouped, t sqrt(s^2 + J' M^-1 B M^-1 J) for B the sum over
 // groups of squared sums of w r J (Liang and Zeger 1986, "Longitudinal data analysis using generalized linear models",
 // Biometrika 73), both times G / (G - n) for G groups and n coefficients, with G - n degrees of freedom. A cut whose
-// rows do not determine the law is told as such: the refit would stay where the whole fit was, which knows the rows
+// rows do not determine the law is reported as such: the refit would stay where the whole fit was, which knows the rows
 // left out.
 #include "fitting/rollout.h"
 

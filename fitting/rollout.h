@@ -1,4 +1,4 @@
-// Rollouts: the law is fitted to the lower part of the rows along a column and predicts the others, which tells how far
+// Rollouts: the law is fitted to the lower part of the rows along a column and predicts the others, which says how far
 // off it is by how far outside of the rows it is asked. Part of the public face (fitting.h includes it).
 #pragma once
 #include <stdbool.h>

@@ -198,7 +198,7 @@ const char *fit_starts_sentence(struct arena *arena, const struct fit_result *re
   return arena_format(arena, "%s; the next minimum is %s", text, number_digits(result->runner_up_objective, 9, number));
 }
 
-// A coefficient's value elsewhere and its estimate, each 0 where its term has vanished beside the other.
+// A coefficient's value elsewhere and its estimate, each 0 where its term has vanished next to the other.
 static double or_zero(double value, double beside) {
   return value > 0 && value < 1e-12 && (beside == 0 || value < 1e-9 * fabs(beside)) ? 0 : value;
 }
@@ -216,7 +216,7 @@ static double apart(double a, double b) {
 
 const char *fit_runner_up_sentence(struct arena *arena, const struct fit_result *result) {
   enum { NAMED = 4 };
-  static const double apart_enough = 0.02, far = 1e6;  // so many times as high: this minimum is at rounding
+  static const double apart_enough = 0.02, far = 1e6;  // that many times as high: this minimum is at rounding
   if (isnan(result->runner_up_objective) || !result->runner_up) return NULL;
   double ratio = result->runner_up_objective / result->objective;
   char number[32], here[32];

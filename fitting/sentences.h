@@ -35,7 +35,7 @@ const char *fit_objective_sentence(struct arena *arena, const struct fit_result 
 // Whether a value at a lower bound is 0 to every digit that is printed: a positive coefficient whose term has vanished.
 // high: of its interval, or NAN.
 bool fit_is_zero(enum coefficient_status status, double value, double high);
-// Whether so many resamples tell nothing that a warning says how many.
+// Whether so many resamples say so little that a warning says how many.
 bool fit_many_resamples_failed(const struct fit_result *result);
 // "intervals: BCa, 1000 bootstrap resamples", with the groups of rows that are resampled together; NULL without any.
 const char *fit_interval_sentence(struct arena *arena, const struct fit_result *result);

@@ -25,7 +25,7 @@ bool setting_tie(const char *text, struct setting *setting, struct error *error)
 bool setting_bound(const char *option, const char *text, struct setting *setting, struct error *error);
 // "NAME=MEAN~SD" or "log(NAME)=MEAN~SD".
 bool setting_prior(const char *text, struct setting *setting, struct error *error);
-// The item "NAME=NUMBER" of a list at text + *at, which goes on to the next; a category may hold commas and equal
+// The item "NAME=NUMBER" of a list at text + *at, which continues to the next; a category may hold commas and equal
 // signs. False without an error at the list's end.
 bool setting_item(const char *text, size_t *at, struct setting *setting, struct error *error);
 // The slash of "NAME/NAME": the first outside brackets, or NULL with an error.

@@ -147,13 +147,13 @@ struct reduction {
 };
 // Keeps, of the rows that are equal in all key columns, the one where the expression `by` is lowest (NULL: loss;
 // -accuracy where more is better). Rows where it is not finite, and those of runs that failed or did not end (State =
-// crashed, diverged = true), are never kept and are told, as is a best row on the edge of the values that an axis takes
-// in its group. Fills table->choices. Keys are the columns of role ROLE_SETTING and the columns named in keys[],
+// crashed, diverged = true), are never kept and are reported, as is a best row on the edge of the values that an axis
+// takes in its group. Fills table->choices. Keys are the columns of role ROLE_SETTING and the columns named in keys[],
 // without the axes and what `by` is made of. Unknown axes are errors.
 bool table_best_over(struct table *table, const char *by, const char *const *axes, size_t axis_count,
                      const char *const *keys, size_t key_count, struct reduction *reduction, struct error *error);
 // Replaces the rows that are equal in all key columns by one: the mean of the targets and of the other numeric outcomes
-// over the rows where the first target is finite. row_members tells how many there were; the noise is of the first
+// over the rows where the first target is finite. row_members says how many there were; the noise is of the first
 // target. A bootstrap then resamples configurations with all their seeds. Where none is finite the configuration is
 // left out and told; with `keep_empty` it stays, as one row without a target, for table_best_over to know of.
 bool table_average_over(struct table *table, const char *const *targets, size_t target_count, const char *const *axes,

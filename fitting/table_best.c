@@ -50,7 +50,7 @@ static bool evaluate(struct choosing *choosing, struct error *error) {
   return true;
 }
 
-// Rows that cannot be the best lose their value, and are told.
+// Rows that cannot be the best lose their value, and are reported.
 static void pass_over(struct choosing *choosing) {
   struct table *table = choosing->table;
   size_t infinite = 0, failed = 0;

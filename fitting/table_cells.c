@@ -33,7 +33,7 @@ static bool quoted_cell(struct scanner *scanner) {
   for (; from < scanner->end; from++) {
     if (*from == '"' && !(from + 1 < scanner->end && from[1] == '"')) break;
     if (*from == '"') from++;
-    if (*from == '\n') scanner->line++;  // the row goes on in the next line
+    if (*from == '\n') scanner->line++;  // the row continues in the next line
     *to++ = *from;
   }
   if (from >= scanner->end)

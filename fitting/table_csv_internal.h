@@ -20,7 +20,7 @@ struct scanner {
 
 // Finds the separator of the first line: a comma, a semicolon or a tab, or what a line "sep=;" before it says.
 void scanner_begin(struct scanner *scanner);
-// Adds one row's cells; *cells tells how many (0: the end of the file). Blank lines are passed over. With more cells
+// Adds one row's cells; *cells says how many (0: the end of the file). Blank lines are passed over. With more cells
 // than `wanted` (0: any number) the place of the first one too many is an error.
 bool scanner_row(struct scanner *scanner, size_t wanted, size_t *cells, int *line);
 
@@ -47,7 +47,7 @@ void number_marks_find(const struct cells *cells, struct number_marks *marks);
 // Adds what a column of numbers says of the whole file.
 void number_marks_add(struct number_marks *file, const struct number_marks *column);
 // How a column is read; *numeric: whether its cells are numbers. False with an error where it can be read two ways.
-// Choices made are told in the table's notes.
+// Choices made are reported in the table's notes.
 struct number_form {
   bool comma, plain;  // a decimal comma; as a program writes numbers
 };

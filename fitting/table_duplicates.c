@@ -6,7 +6,7 @@
 
 #include "fitting/table_internal.h"
 
-// Two runs that differ, but end at the same loss to so many digits, are one; to fewer, that happens.
+// Two runs that differ, but end at the same loss to that many digits, are one; to fewer, that happens.
 enum { TELLING_DIGITS = 6 };
 
 static int significant_digits(double value) {

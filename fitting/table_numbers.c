@@ -17,7 +17,7 @@ bool cell_missing(const struct cell *cell, bool quantity) {
   return false;
 }
 
-// The copy of the file ends in NUL, and no number goes on over a separator, a quote or the end of a line.
+// The copy of the file ends in NUL, and no number continues over a separator, a quote or the end of a line.
 static bool plain_number(const struct cell *cell, double *number) {
   char *end;
   *number = strtod(cell->text, &end);

@@ -277,7 +277,7 @@ struct ops {
   void (*repeat_forget)(struct device *device);
 
   // ---- weights ----
-  // Device bytes that a prepared weight keeps beside its master (packed, quantized, laid out; may be 0).
+  // Device bytes that a prepared weight keeps in addition to its master (packed, quantized, laid out; may be 0).
   size_t (*weight_bytes)(const struct device *device, const struct weight_description *description);
   // A handle over `memory` (weight_bytes of it, the caller's, until weight_free). NULL and an error when the format or
   // the shape cannot be had.
@@ -303,7 +303,7 @@ struct ops {
   void (*weight_gradient_finish)(struct device *device, struct weight *weight, float *d_weight);
 
   // ---- linear: y [rows, outputs] = x [rows, inputs] W^T ----
-  // Bytes that forward keeps for backward beside x itself (0 for `none`; then `saved` may be NULL).
+  // Bytes that forward keeps for backward in addition to x itself (0 for `none`; then `saved` may be NULL).
   size_t (*linear_saved_bytes)(const struct device *device, const struct weight_description *description, int64_t rows);
   void (*linear_forward)(struct device *device, const struct linear *linear, const void *x, void *saved, void *y);
   // d_x [rows, inputs] = d_y W
@@ -420,7 +420,7 @@ struct ops {
   // between repeat_begin and repeat_end.
   // Makes the rows of x [rank, side], rank at most side, orthonormal from the first on (QR with a positive diagonal).
   // `by` [rank, side], when not NULL: they are taken by decreasing product with the row of `by` of the same number, of
-  // equal ones the first, and order [rank] tells the number that each had.
+  // equal ones the first, and order [rank] says the number that each had.
   void (*orthonormalize)(struct device *device, int64_t rank, int64_t side, float *x, const float *by, int32_t *order);
   // Replaces the symmetric positive semidefinite x [n, n] by its eigenvectors, a row each, by decreasing eigenvalue:
   // row i times (max(lambda_i, 0) + damping lambda_0)^exponent. With exponent 0 they are of length 1; of a matrix of

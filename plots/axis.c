@@ -28,7 +28,7 @@ double axis_part(const struct figure_axis *axis, double value) {
   return (value - axis->low) / (axis->high - axis->low);
 }
 
-// Calls `use` with each value that stands in the axis' direction.
+// Calls `use` with each value that is in the axis' direction.
 static void each_value(const struct figure *figure, bool vertical, void (*use)(void *, double), void *context) {
   for (size_t p = 0; p < figure->panel_count; p++)
     for (size_t s = 0; s < figure->panels[p].count; s++) {
@@ -119,7 +119,7 @@ static void stretch(void *context, double value) {
 
 bool axis_limits(struct figure_axis *axis, const struct figure *figure, bool vertical) {
   if (axis->ticks == TICKS_NAMES) {
-    // The first name stands at the top (or left).
+    // The first name is at the top (or left).
     axis->low = vertical ? (double)axis->name_count - 0.5 : -0.5;
     axis->high = vertical ? -0.5 : (double)axis->name_count - 0.5;
     return axis->name_count > 0;

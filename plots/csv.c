@@ -33,7 +33,7 @@ static void put_series(const struct figure *figure, const struct figure_panel *p
   for (size_t i = 0; i < series->count; i++) {
     put_field(out, panel->title);
     text_char(out, ',');
-    // A bar is of the name it stands at.
+    // A bar is of the name it is at.
     size_t name = names && series->mark == MARK_BARS ? (size_t)series->y[i] : SIZE_MAX;
     put_field(out, name < figure->y.name_count ? figure->y.names[name] : series->label);
     text_format(out, ",%s", kinds[series->mark]);

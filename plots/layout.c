@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NARROW = 560 };  // from here on downwards a legend takes too much of the width beside the panels
+enum { NARROW = 560 };  // from here on downwards a legend takes too much of the width next to the panels
 
 void layout_legend(struct layout *l) {
   for (size_t p = 0; p < l->figure->panel_count; p++)

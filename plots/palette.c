@@ -1,5 +1,5 @@
 // Colours: Okabe and Ito's palette for categories (without its yellow, which white paper swallows, and its black, which
-// is ink) and sixteen steps of viridis for ordered series, cut before it gets too light for the page it stands on.
+// is ink) and sixteen steps of viridis for ordered series, cut before it gets too light for the page it is on.
 #include <string.h>
 
 #include "plots/internal.h"

@@ -5,7 +5,7 @@
 #include "plots/build.h"
 
 enum { LINE_POINTS = 81, MOST_SIZES = 8 };
-static const double beyond = 10;  // how far the frontier goes on behind the runs, as a factor of compute
+static const double beyond = 10;  // how far the frontier continues behind the runs, as a factor of compute
 
 static double compute_of(const struct plot_run *run) { return 6 * run->parameters * run->tokens; }
 

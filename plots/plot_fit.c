@@ -128,7 +128,7 @@ bool plot_predicted_vs_observed(struct arena *arena, const struct plot_data *dat
 bool plot_residuals(struct arena *arena, const struct plot_data *data, struct figure *figure, const char **nothing) {
   struct quality quality;
   if (!measure(data, &quality, nothing)) return false;
-  // Size stands on the axis: tokens make the shade where they differ.
+  // Size is on the axis: tokens make the shade where they differ.
   struct plot_data without_sizes = *data;
   struct plot_run *runs = arena_array(arena, data->count + 1, sizeof *runs);
   double low = INFINITY, high = 0;

@@ -1,4 +1,4 @@
-// Which format gives the lowest loss for so many bytes of weights and so many tokens, by the fitted law.
+// Which format gives the lowest loss for each number of bytes of weights and of tokens, by the fitted law.
 #include <math.h>
 #include <string.h>
 
@@ -76,8 +76,9 @@ bool plot_best_format(struct arena *arena, const struct plot_data *data, struct 
   figure->title = "Best format for its bytes";
   figure->caption = arena_format(
       arena,
-      "The format of the lowest loss by the fitted law (%s) for so many bytes of the blocks' weights and so many tokens: a "
-      "format of fewer bits has more parameters in them. The runs span the dashed frame, the rest is extrapolated.",
+      "The format of the lowest loss by the fitted law (%s) for each number of bytes of the blocks' weights and of "
+      "tokens: a format of fewer bits has more parameters in them. The runs span the dashed frame, the rest is "
+      "extrapolated.",
       data->fit->law);
   return true;
 }

@@ -19,7 +19,7 @@ enum figure_ticks {
   TICKS_COUNT,    // 10k, 100k, 1M, 1B: parameters, tokens
   TICKS_POWER,    // 10¹², 10¹³: FLOPs
   TICKS_PERCENT,  // data in percent: -2 %, 0 %, 2 %
-  TICKS_NAMES,    // names[i] stands at i (linear scale)
+  TICKS_NAMES,    // names[i] is at i (linear scale)
 };
 
 struct figure_axis {
@@ -256,7 +256,7 @@ struct plot_fit {
   const void *context;
   plot_capacity_function *capacity;        // NULL: the law is none in the formats' errors
   const struct plot_effective *effective;  // effective-parameters law: one per format, else none (rho-vs-gmse: of a
-                                           // fit beside this one)
+                                           // fit next to this one)
   size_t effective_count;
   const struct plot_profile *profiles;
   size_t profile_count;

@@ -1,4 +1,4 @@
-// bfloat16 matrix products of our own, in three layers. A kernel multiplies a block of A with packed panels of B on one
+// Our own bfloat16 matrix products, in three layers. A kernel multiplies a block of A with packed panels of B on one
 // kind of CPU (bfloat16_avx512.c, bfloat16_amx.h, and bfloat16_widened.c for any); packing brings operands into the
 // order that kernels read (bfloat16_packing*.c); bfloat16.c cuts products into blocks that stay in cache. All kernels
 // share one layout of B and one blocking.
@@ -13,7 +13,7 @@
 #define PANEL_COLUMNS 32
 #define PACK_K 32
 
-// C [rows, columns] = sums + A B over the packed pairs. The pair p of row r of A stands at
+// C [rows, columns] = sums + A B over the packed pairs. The pair p of row r of A is at
 // `a + r / R * a_block + r % R * a_row + p * a_pair` (bytes), R being the kernel's rows.
 struct bfloat16_block {
   int64_t rows, columns, pairs;

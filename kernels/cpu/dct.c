@@ -1,5 +1,5 @@
 // The directions of the discrete cosine transform that hold most of a matrix. See dct_basis in kernels/ops.h. The
-// transform is a product with all directions: beside a training step's products it costs less than a hundredth.
+// transform is a product with all directions: next to a training step's products it costs less than a hundredth.
 // Shapes: x, transformed [rows, columns]; all [side, side], side the smaller of the two; scores, places [side].
 #include <math.h>
 #include <stdlib.h>

@@ -62,7 +62,7 @@ int64_t head_logit_rows(int64_t rows, int64_t vocabulary, enum dtype dtype);
 size_t head_scratch_bytes(int64_t rows, int64_t vocabulary, enum dtype dtype, bool training);
 size_t norm_scratch_bytes(int64_t rows, int64_t width);
 size_t optimizer_scratch_bytes(int64_t count);
-// What multiplies in attention of this shape: a kernel for bfloat16 where there is one of our own, NULL for float32.
+// What multiplies in attention of this shape: a kernel for bfloat16 where we have one, NULL for float32.
 const struct bfloat16_kernel *attention_kernel(const struct device *device, const struct attention *shape);
 int64_t attention_scratch_stride(const struct device *device, const struct attention *shape, bool backward);  // floats
 

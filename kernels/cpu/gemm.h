@@ -1,5 +1,5 @@
 // Matrix products: the forms of ops.h, row-major, behind one seam. Implementations: plain C (always there; the oracle
-// and the fallback), oneDNN, and bfloat16 products of our own (bfloat16.h). Sums are float32 whatever the operands are.
+// and the fallback), oneDNN, and our own bfloat16 products (bfloat16.h). Sums are float32 whatever the operands are.
 #pragma once
 #include "kernels/ops.h"
 
@@ -12,7 +12,7 @@ struct gemm {
   bool packed;            // B is in the library's own layout, made by gemm_pack (not for GEMM_TN)
 };
 
-// The libraries of our own multiply bfloat16 and leave float32 to oneDNN. GEMM_AUTO takes for each product the faster
+// Our own libraries multiply bfloat16 and leave float32 to oneDNN. GEMM_AUTO takes for each product the faster
 // one: where it was measured (tests/benchmarks/RESULTS.md) by a fixed rule of what CPUID says and of the product, on
 // CPUs with AMX as GEMM_TRIAL does. GEMM_TRIAL compares this CPU's own kernel with oneDNN once (gemm_trial.h). Where
 // there is no kernel for this CPU and oneDNN has no bfloat16 products either, both take GEMM_WIDENED, which any CPU can
@@ -33,7 +33,7 @@ const char *gemm_library_name(enum gemm_library library);
 bool gemm_library_find(const char *name, enum gemm_library *library);
 // Whether this CPU can run it.
 bool gemm_library_available(enum gemm_library library);
-// The one of our own that has this CPU's instructions for bfloat16; GEMM_ONEDNN where there is none.
+// Our own one that has this CPU's instructions for bfloat16; GEMM_ONEDNN where there is none.
 enum gemm_library gemm_library_own(void);
 
 // What products of one device share: the library, its threads, primitives cached by shape.
@@ -41,7 +41,7 @@ struct gemm_context;
 // NULL and an error (EXIT_ENVIRONMENT) when this CPU cannot run the library.
 struct gemm_context *gemm_open(enum gemm_library library, int threads, struct error *error);
 void gemm_close(struct gemm_context *context);
-// The library of our own that multiplies bfloat16 in this context (bfloat16.h); NULL where oneDNN or plain C does.
+// Our own library that multiplies bfloat16 in this context (bfloat16.h); NULL where oneDNN or plain C does.
 struct bfloat16;
 const struct bfloat16 *gemm_bfloat16(const struct gemm_context *context);
 void gemm_describe(const struct gemm_context *context, struct text *out);  // "oneDNN 2.6.3 (avx512_core)"

@@ -10,7 +10,7 @@ struct gemm_choice {
 
 // Times both libraries on one thread over products of layers and heads with packed weights, some tenths of a second in
 // all, and takes for each form the faster one. What is found is kept in $XDG_CACHE_HOME/isoloss/cpu, in a file for each
-// CPU model, oneDNN version and kernel, and taken from there from then on, so that a run that goes on, and the next
+// CPU model, oneDNN version and kernel, and taken from there from then on, so that a run that continues, and the next
 // one, get the same bits; a damaged file is made anew. Processes that start together wait for each other. A kernel
 // whose results are not oneDNN's up to rounding is used nowhere. All oneDNN, with a line on standard error, where
 // nothing can be kept; all oneDNN too with ISOLOSS_TRIALS=off.

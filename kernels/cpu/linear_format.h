@@ -1,9 +1,9 @@
-// Linear layers with a format on the CPU: what linear.c does beside its products. See kernels/formats/apply.h.
+// Linear layers with a format on the CPU: what linear.c does in addition to its products. See kernels/formats/apply.h.
 #pragma once
 #include "kernels/cpu/device.h"
 #include "kernels/formats/apply.h"
 
-// Host side of a weight with a format. Its device memory stands in the weight's, behind `offset`.
+// Host side of a weight with a format. Its device memory is in the weight's, behind `offset`.
 struct weight_format;
 // NULL and an error when the format does not fit.
 struct weight_format *weight_format_create(const struct weight_description *description, struct error *error);
@@ -11,7 +11,7 @@ void weight_format_free(struct weight_format *format);  // NULL is fine
 // Device bytes of it, and where they are.
 size_t weight_format_bytes(const struct weight_description *description);
 void weight_format_place(struct weight_format *format, void *memory);
-// Scratch of all its calls with so many rows in such windows (struct linear).
+// Scratch of all its calls with that many rows in such windows (struct linear).
 size_t weight_format_workspace(const struct weight_description *description, int64_t rows, int64_t window, int threads);
 
 // Represents the weights. Returns the float32 values that the forward product takes; *backward gets those that d_x

@@ -60,7 +60,7 @@ inline bool algorithm_read(const char *line, size_t length, const char *shape, c
   std::memcpy(&chosen->algorithm, bytes, sizeof bytes);
   chosen->workspace = (size_t)std::strtoull(line + name + 1 + digits, nullptr, 10);
   if (chosen->workspace > CUDA_PRODUCTS_WORKSPACE) return false;
-  // The line that these values make is the line that stands there.
+  // The line that these values make is the line that is there.
   struct text again = {};
   algorithm_line(shape, *chosen, &again);
   bool same = again.length == length && std::memcmp(again.bytes, line, length) == 0;

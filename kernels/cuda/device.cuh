@@ -73,7 +73,7 @@ struct device {
   void *products_workspace;  // CUDA_PRODUCTS_WORKSPACE bytes
   bad_id *bad;               // device memory
   step_numbers *numbers;     // device memory
-  format_numbers format;     // what stands there, once `format_known`
+  format_numbers format;     // what is there, once `format_known`
   bool format_known;
   struct repeat repeat;
   uint64_t choices;  // of algorithms, as one number, and how many

@@ -38,7 +38,7 @@ inline bool format_numbered(const struct format *format) {
   return false;
 }
 
-// Puts what kernels read of the step into device memory, unless it stands there: a model's weights move on together,
+// Puts what kernels read of the step into device memory, unless it is there: a model's weights move on together,
 // once a step.
 inline void set_format_numbers(struct device *device, const struct weight_format *f, int64_t step) {
   if (!f->numbered || !going(device)) return;
@@ -446,7 +446,7 @@ inline void native_weight_gradient(struct device *device, const struct linear *l
   }
 }
 
-// Which products of the layer are native, to be told where some could be.
+// Which products of the layer are native, to be reported where some could be.
 inline void say_products(struct device *device, const struct linear *linear) {
   struct weight_format *f = linear->weight->format;
   unsigned chosen = 0;

@@ -1,5 +1,5 @@
-// Passes over a matrix beside the one that represents it: what is known of a whole tensor, scales of groups that are
-// not whole octets, gradients of learned scales, transforms and masks alone, transposition.
+// Passes over a matrix in addition to the one that represents it: what is known of a whole tensor, scales of groups
+// that are not whole octets, gradients of learned scales, transforms and masks alone, transposition.
 #pragma once
 #include "kernels/cuda/format_represent.cuh"
 

@@ -1,4 +1,4 @@
-// Choosing the largest magnitudes, exactly so many: by counting their bits in three passes, as select_largest of
+// Choosing the largest magnitudes, exactly that many: by counting their bits in three passes, as select_largest of
 // kernels/formats/sparsity.h does, over one or several arrays; and by rows. Counters are integers, so that the order in
 // which they are added to does not matter.
 #pragma once
@@ -116,7 +116,7 @@ __global__ void __launch_bounds__(SELECT_THREADS)
 }
 
 // Counts in `parts` (one a thread) before which thread's the wanted-th (from 1) lies; `wanted` becomes its rank there,
-// -1 when there are not so many.
+// -1 when there are not that many.
 __device__ __forceinline__ int find_part(shared_pointer<uint32_t> parts, int64_t &wanted) {
   for (int part = 0; part < SELECT_THREADS; part++) {
     if ((int64_t)(uint32_t)parts[part] >= wanted) return part;

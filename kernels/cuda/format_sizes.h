@@ -1,4 +1,4 @@
-// The memory of linear layers with formats on a GPU: what stands where in a prepared weight and in the workspace.
+// The memory of linear layers with formats on a GPU: what is where in a prepared weight and in the workspace.
 // Arithmetic alone, in C, so that it can be done without a device. All sizes and offsets are in bytes.
 #pragma once
 #include "kernels/formats/apply.h"
@@ -6,7 +6,7 @@
 enum {
   CUDA_SELECT_BINS = 2048,       // of the magnitudes' bits that are counted at once
   CUDA_TIE_BLOCKS = 1024,        // parts of an array whose equal magnitudes are counted apart
-  CUDA_FORMAT_GROUP_LEAST = 8,   // scales of groups of so many columns to CUDA_FORMAT_GROUP_MOST, powers of two, are
+  CUDA_FORMAT_GROUP_LEAST = 8,   // scales of groups of that many columns to CUDA_FORMAT_GROUP_MOST, powers of two, are
   CUDA_FORMAT_GROUP_MOST = 256,  // found on the way; of others, in a pass before
 };
 
@@ -29,7 +29,7 @@ struct cuda_table_sizes {
 };
 struct cuda_table_sizes cuda_table_sizes_of(const struct grid *grid);
 
-// Offsets into the workspace of one call with so many rows in such windows (struct linear).
+// Offsets into the workspace of one call with that many rows in such windows (struct linear).
 struct cuda_format_scratch {
   size_t row_absmax, row_squares, row_sums;  // [longest axis, of the gradients' cut by windows]
   size_t choices;                            // struct row_choice [longest axis]

@@ -5,8 +5,8 @@
 
 namespace {
 
-// The code of a number with so many bits of exponent and mantissa that has one; NaN is all ones (E2M1 has none, and its
-// NaN are in the scales).
+// The code of a number with that many bits of exponent and mantissa that has one; NaN is all ones (E2M1 has none, and
+// its NaN are in the scales).
 __device__ __forceinline__ uint32_t code_of_level(float level, int exponent_bits, int mantissa_bits) {
   int bias = (1 << (exponent_bits - 1)) - 1;
   uint32_t bits = __float_as_uint(level), size = bits & 0x7fffffffu, least = (uint32_t)(127 + 1 - bias) << 23;
@@ -18,7 +18,7 @@ __device__ __forceinline__ uint32_t code_of_level(float level, int exponent_bits
   return (code & all) | bits >> 31 << (exponent_bits + mantissa_bits);
 }
 
-// Where the scale of a block stands: 128 rows by 4 scales make a tile of 512 bytes, rows 32 apart side by side; tiles
+// Where the scale of a block is: 128 rows by 4 scales make a tile of 512 bytes, rows 32 apart side by side; tiles
 // stand by rows (cuBLAS, "1D Block Scaling Factors Layout").
 __device__ __forceinline__ int64_t scale_place(int64_t row, int64_t block, int64_t scale_columns) {
   int64_t tile =

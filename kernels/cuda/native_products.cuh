@@ -34,7 +34,7 @@ inline gemm_shape native_shape(const struct native_product *product, int64_t m, 
   return {m, n, k, true, false, out, out, encoding};
 }
 
-// One part's product, or the whole layer's (part < 0), of so many rows of `all`.
+// One part's product, or the whole layer's (part < 0), of that many rows of `all`.
 inline gemm_shape part_shape(const struct linear_format *plan, const struct native_product *product,
                              native_product_kind kind, int part, int64_t rows, int64_t all, enum dtype out) {
   int64_t outputs = part < 0 ? plan->outputs : plan->part_outputs[part];

@@ -53,7 +53,7 @@ size_t cuda_native_scale_bytes(const struct native_operand *operand, int64_t row
 enum { CUDA_NATIVE_NUMBER_STRIDE = 4 };
 size_t cuda_native_number_bytes(const struct native_operand *operand, int64_t rows);
 
-// What of it a prepared weight holds beside its values, as sizes in this order.
+// What of it a prepared weight holds next to its values, as sizes in this order.
 struct cuda_native_weight {
   size_t codes, scales, numbers;  // for y
   size_t turned, turned_numbers;  // for d_x: [inputs, outputs]

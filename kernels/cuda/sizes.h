@@ -12,8 +12,8 @@ enum {
   CUDA_SORT_DIGITS = 256,
   CUDA_PRODUCTS_WORKSPACE = 32 << 20,  // bytes that cuBLASLt may use
 };
-// Device memory of a process beside what it allocates: the context, the kernels and cuBLASLt's. Between GPUs and
-// drivers it is a third to two thirds of this.
+// Device memory of a process in addition to what it allocates: the context, the kernels and cuBLASLt's. Between GPUs
+// and drivers it is a third to two thirds of this.
 #define CUDA_PROCESS_BYTES ((int64_t)768 << 20)
 
 size_t cuda_aligned_bytes(size_t bytes);  // up to DEVICE_ALIGNMENT

@@ -33,7 +33,7 @@ bool distribution_parse(const char *text, enum distribution *distribution, doubl
   return true;
 }
 
-// Whether the mean over all scales is what has to be told.
+// Whether the mean over all scales is what has to be reported.
 static bool depends_on_octave(const struct representation *representation) {
   enum scale_type type = representation->scale.type;
   return representation->grid.kind != GRID_NONE && representation->scale.rule != SCALE_STATIC &&

@@ -34,6 +34,6 @@ struct capacity {
 
 #define CAPACITY_CHUNK (1 << 18)  // samples of a matrix that is measured at once
 
-// False and an error when the representation does not fit rows of so many columns, or memory or threads are missing.
+// False and an error when the representation does not fit rows of that many columns, or memory or threads are missing.
 bool capacity_measure(const struct representation *representation, const struct capacity_options *options,
                       struct capacity *capacity, struct error *error);

@@ -4,7 +4,7 @@
 //
 // Written as text (docs/formats.md has all of it):
 //   none                         nothing is changed
-//   w4a4, w4, a8, w2a16          QuEST: weights and activations of so many bits (16: not represented)
+//   w4a4, w4, a8, w2a16          QuEST: weights and activations of that many bits (16: not represented)
 //   lsq-w4a4 ste-w4a4 clip-w3a3 absmax-w8a8    other recipes for the same bits
 //   int4 ternary mxfp4 2:4 sparse(0.5) 2:4+int4 noise(0.01)    a bare representation: weights only
 //   w(2:4+int4)a(int8)g(mxfp4)   operand by operand
@@ -150,7 +150,8 @@ enum operand { OPERAND_WEIGHTS, OPERAND_ACTIVATIONS, OPERAND_GRADIENTS };
 #define OPERANDS 3
 const char *operand_name(enum operand operand);  // "weights", ...
 
-// What the backward products d_x = d_y W and d_W = d_y^T x are made of beside the gradient's own representation.
+// What the backward products d_x = d_y W and d_W = d_y^T x are made of in addition to the gradient's own
+// representation.
 enum backward_operand {
   BACKWARD_FORWARD,     // the values of the forward product, as they are (QuEST)
   BACKWARD_REQUANTIZE,  // ... represented once more, along the backward product's contraction axis, as the gradients
@@ -175,7 +176,7 @@ struct format {
 // Parses a format. NULL and an error (EXIT_USAGE_ERROR: what, where in the text, what is allowed, the nearest name)
 // when it is not one. `none` gives a format that changes nothing (format_is_none). Owned by the arena.
 const struct format *format_parse(const char *text, struct arena *arena, struct error *error);
-// One representation, as it stands in w(...): for tests and measurements.
+// One representation, as it is in w(...): for tests and measurements.
 bool representation_parse(const char *text, struct representation *representation, struct arena *arena,
                           struct error *error);
 
@@ -213,7 +214,7 @@ bool format_by_sequences(const struct format *format, int64_t context);
 
 // Share of the values of a linear layer's weights that are not pruned during a step: what cost and active parameters
 // count. 1 for formats without sparse weights, and NULL.
-// Whether a training of so many steps prunes at shorter intervals than the format says, because it is short.
+// Whether a training of that many steps prunes at shorter intervals than the format says, because it is short.
 bool format_shortens_interval(const struct format *format, int64_t steps);
 double format_density(const struct format *format, int64_t step, int64_t steps);
 double format_average_density(const struct format *format, int64_t steps);

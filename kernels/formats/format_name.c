@@ -126,7 +126,7 @@ static const char *preset_name(const char *long_text_wanted, struct arena *arena
   return name;
 }
 
-// "w4a4": integer grids of so many bits with one recipe for all operands. NULL when it is something else.
+// "w4a4": integer grids of that many bits with one recipe for all operands. NULL when it is something else.
 static const char *bits_name(const struct format *format, struct arena *arena) {
   const char *long_texts[OPERANDS], letters[] = "wag", *name = NULL;
   struct text bits = {0};

@@ -139,7 +139,7 @@ double grid_gaussian_scale(const struct grid *grid) {
   set.count = grid_level_list(grid, set.levels);
   double reach = fmax(fabs(grid->low), fabs(grid->high)), best_scale = 0, best_error = INFINITY;
   if (reach == 0) return 1;
-  // The greatest level stands between 0.25 and 256 standard deviations. Evenly spaced levels have one minimum, below 8.
+  // The greatest level is between 0.25 and 256 standard deviations. Evenly spaced levels have one minimum, below 8.
   bool even = grid->kind == GRID_UNIFORM;
   double ratio = exp2(even ? 0.25 : 1.0 / 24);
   double before = 0.25 / reach, slope_before = set_slope(&set, before);

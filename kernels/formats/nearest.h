@@ -7,9 +7,9 @@
 // The levels of a scalar grid or the points of a vector grid.
 struct nearest {
   int count, dimension;
-  bool uniform, unbounded;                                   // unbounded: the levels of a uniform grid go on for ever
-  double first;                                              // of a uniform grid
-  double gap;                                                // the largest between neighbouring levels; 0 for points
+  bool uniform, unbounded;  // unbounded: the levels of a uniform grid continue for ever
+  double first;             // of a uniform grid
+  double gap;               // the largest between neighbouring levels; 0 for points
   double levels[GRID_LEVEL_LIMIT], edges[GRID_LEVEL_LIMIT];  // scalar: ascending, and the points between them
   const float *points;                                       // vector: [dimension][count]
 };

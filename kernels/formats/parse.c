@@ -141,7 +141,7 @@ static bool parse_operands(struct piece piece, struct format *format, struct are
   return true;
 }
 
-// Plain integer operands of so many bits.
+// Plain integer operands of that many bits.
 static bool set_bits(struct piece text, const int bits[OPERANDS], enum recipe recipe, struct format *format,
                      struct error *error) {
   for (int i = 0; i < OPERANDS; i++) {

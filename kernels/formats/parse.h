@@ -51,7 +51,7 @@ void representation_scale(struct representation *representation);
 
 // Sets scale, transform and estimator by the recipe and the grid; group and type of a block format stay.
 void recipe_apply(struct representation *representation, enum recipe recipe);
-// A term of a representation; *known tells whether it is about sparsity, or a grid, at all (false: nothing was read).
+// A term of a representation; *known says whether it is about sparsity, or a grid, at all (false: nothing was read).
 bool sparsity_parse(struct piece term, struct sparsity *sparsity, bool *known, struct error *error);
 bool grid_parse(struct piece term, const struct representation_reader *reader, bool *known, struct error *error);
 

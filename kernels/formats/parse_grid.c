@@ -67,7 +67,7 @@ static int compare_doubles(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-// In a file: told by its line, since what stands there may be anything.
+// In a file: told by its line, since what is there may be anything.
 static bool no_level(struct piece term, struct piece list, struct piece number, bool of_file, struct error *error) {
   if (!of_file) return piece_error(error, number, "is not a number (a level of a grid)");
   int line = 1;

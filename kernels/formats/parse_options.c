@@ -55,7 +55,7 @@ static bool group_option(struct piece option, const double *size, struct scale *
   return true;
 }
 
-// *known tells whether the word is an option of a representation.
+// *known says whether the word is an option of a representation.
 static bool representation_option(struct piece option, struct representation *representation, bool *known,
                                   struct error *error) {
   static const struct {
@@ -116,7 +116,7 @@ static bool layers_option(struct piece option, struct piece list, unsigned *laye
   return *layers ? true : piece_error(error, option, "names the layers, as layers(mlp)");
 }
 
-// An option of a format, not of its operands; *known tells whether it is one.
+// An option of a format, not of its operands; *known says whether it is one.
 static bool format_option(struct piece option, struct format *format, bool *known, struct error *error) {
   struct piece word, arguments;
   if (!piece_call(option, &word, &arguments)) return piece_error(error, option, "a bracket is missing");

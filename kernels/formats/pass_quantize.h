@@ -85,7 +85,7 @@ INLINE float range_scale(const struct quantizer *quantizer, const struct tensor_
 
 struct rounder {
   vfloat low, high, offset;  // UNIFORM
-  vfloat tie;                // UNIFORM: the magnitude of both levels beside 0; NAN where 0 is a level
+  vfloat tie;                // UNIFORM: the magnitude of both levels next to 0; NAN where 0 is a level
   vint least_exponent;       // FLOAT: of a normal number, as float32 bits
   int mantissa_shift;
 };
@@ -104,7 +104,7 @@ INLINE struct rounder rounder_of(const struct quantizer *quantizer) {
 INLINE vfloat round_uniform(const struct rounder *r, vfloat z, bool stochastic, vfloat u) {
   vfloat t = vector_min(r->high, vector_max(r->low, z)) - r->offset;
   if (!stochastic) {
-    // Both levels beside 0 are as near to it: the sign decides, also where t has lost what a tiny z is.
+    // Both levels next to 0 are as near to it: the sign decides, also where t has lost what a tiny z is.
     vfloat y = round_even(t) + r->offset;
     vint ties = magnitude(y) == r->tie, sign = (vint)splat(-0.0f);
     return (vfloat)(((vint)y & ~(ties & sign)) | ((vint)z & ties & sign));
@@ -323,7 +323,7 @@ static float row_threshold(const float *x, uint32_t *work, int64_t columns, int6
   return float_of_bits(work[target]);
 }
 
-// Fills row->keep and tells where gradients are blocked.
+// Fills row->keep and says where gradients are blocked.
 static struct blocked_band select_row(const struct quantize_call *call, const struct row_arrays *row, int64_t number) {
   const struct quantizer *quantizer = call->quantizer;
   int64_t columns = quantizer->columns;

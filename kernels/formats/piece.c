@@ -27,7 +27,7 @@ size_t piece_find(struct piece piece, char character) {
   return piece.length;
 }
 
-// Cuts what stands before the first `separator` off `rest`; false when nothing is left.
+// Cuts what is before the first `separator` off `rest`; false when nothing is left.
 bool piece_next(struct piece *rest, char separator, struct piece *piece) {
   if (!rest->start) return false;
   size_t at = piece_find(*rest, separator);

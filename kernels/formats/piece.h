@@ -12,7 +12,7 @@ struct piece piece_trim(struct piece piece);
 struct piece piece_of(const char *text);  // all of it, trimmed
 // Where `character` stands outside brackets; length when nowhere.
 size_t piece_find(struct piece piece, char character);
-// Cuts what stands before the first `separator` off `rest`; false when nothing is left.
+// Cuts what is before the first `separator` off `rest`; false when nothing is left.
 bool piece_next(struct piece *rest, char separator, struct piece *piece);
 bool piece_is(struct piece piece, const char *word);
 int piece_word(struct piece piece, const char *const *words, int count);  // which of the words it is; -1: none

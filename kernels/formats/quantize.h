@@ -12,7 +12,7 @@
 #include "kernels/formats/windows.h"
 #include "kernels/ops.h"
 
-// A representation made ready for matrices of so many columns: plain data, so that a device can copy it.
+// A representation made ready for matrices of that many columns: plain data, so that a device can copy it.
 struct quantizer {
   int64_t columns;
   // Grid.
@@ -48,7 +48,7 @@ struct quantizer {
   struct sparsity pattern;
 };
 
-// False and an error when the representation does not fit so many columns. Arrays are owned by the arena.
+// False and an error when the representation does not fit that many columns. Arrays are owned by the arena.
 bool quantizer_make(struct quantizer *quantizer, const struct representation *representation, int64_t columns,
                     struct arena *arena, struct error *error);
 

@@ -137,7 +137,7 @@ bool representation_finish(struct representation *representation, enum operand o
   if (sparsity->backward == SPARSE_TRUST && sparsity->kind != SPARSITY_NONE && !rounded)
     sparsity->backward = SPARSE_FORWARD;
   if (!rounded) {
-    // Without a grid there is nothing to scale; what is pruned is pruned where it stands.
+    // Without a grid there is nothing to scale; what is pruned is pruned where it is.
     representation->scale = (struct scale){.unit = SCALE_PER_ROW};
     representation->estimator = ESTIMATOR_STE;
     representation->rounding = ROUND_NEAREST;

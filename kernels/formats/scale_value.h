@@ -18,7 +18,7 @@ FORMAT_FUNCTION float float_of_bits(uint32_t bits) {
 }
 
 // Ties at 0 follow their sign, + and - alike, so that zeroes and what rounds to them make no bias: the magnitude of the
-// levels beside 0 of evenly spaced ones, where 0 is halfway between them; NAN where it is not.
+// levels next to 0 of evenly spaced ones, where 0 is halfway between them; NAN where it is not.
 FORMAT_FUNCTION float quantizer_tie(const struct quantizer *quantizer) {
   bool between = quantizer->first + 0.5f == (float)(int)(quantizer->first + 0.5f);
   return between && quantizer->low < 0 && quantizer->high > 0 ? 0.5f : float_of_bits(0x7FC00000u);
@@ -77,7 +77,7 @@ FORMAT_FUNCTION float scale_value(const struct quantizer *quantizer, float size,
     case SCALE_STATIC:
       break;
   }
-  if (v < 1e-30f) v = 1e-30f;  // all zeroes; a NaN goes on
+  if (v < 1e-30f) v = 1e-30f;  // all zeroes; a NaN continues
   if (quantizer->type == SCALE_E4M3) {
     float unit = scale_unit_of_tensor(quantizer, tensor_absmax);
     v = nearest_e4m3(v / unit) * unit;

@@ -18,7 +18,7 @@ enum { SPARSITY_FEW_PRUNINGS = 20 };
 int64_t sparsity_interval(const struct sparsity *sparsity, int64_t steps);
 // Share of values kept during `step`. Structured patterns have n / m throughout.
 double sparsity_density(const struct sparsity *sparsity, int64_t step, int64_t steps);
-// Prunings of a training of so many steps: how often the density steps down; 0 without a schedule.
+// Prunings of a training of that many steps: how often the density steps down; 0 without a schedule.
 int64_t sparsity_prunings(const struct sparsity *sparsity, int64_t steps);
 // Whether the density of this step differs from the last one's (true at step 0 when it is below 1).
 bool sparsity_prunes(const struct sparsity *sparsity, int64_t step, int64_t steps);

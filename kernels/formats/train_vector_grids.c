@@ -123,7 +123,7 @@ int main(void) {
       draw(t);
     }
     t->count = sizes[grid].count;
-    // Of several starts on few samples the best one goes on: few samples move the points far, many place them well.
+    // Of several starts on few samples the best one continues: few samples move the points far, many place them well.
     double best = -1e30;
     for (int attempt = 0; attempt < sizes[grid].attempts; attempt++) {
       double score = 0;

@@ -1,5 +1,5 @@
 // Windows of a matrix: the rows that share what a format measures of a whole operand (a scale per tensor, the float32
-// beside FP8 scales). Of activations and gradients a window is one sequence, so that results do not depend on how many
+// next to FP8 scales). Of activations and gradients a window is one sequence, so that results do not depend on how many
 // sequences a call has. In C that CPU and GPU both compile.
 #pragma once
 #include <stdbool.h>
@@ -38,7 +38,7 @@ FORMAT_FUNCTION int64_t row_of_window(const struct row_windows *windows, int64_t
 }
 
 // The number of a row, counted from the matrix's first: what its randomness is keyed by. In turns numbers go by
-// windows, so that a window's are the same wherever it stands.
+// windows, so that a window's are the same wherever it is.
 FORMAT_FUNCTION int64_t row_number(const struct row_windows *windows, int64_t row) {
   if (windows->count <= 1 || !windows->in_turns) return row;
   uint32_t at = (uint32_t)row, count = (uint32_t)windows->count;

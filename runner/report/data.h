@@ -30,7 +30,7 @@ struct report_finding {
   const char *text;
 };
 
-// One exponent (or E) of a law fitted to a synthetic source, beside what is known of it.
+// One exponent (or E) of a law fitted to a synthetic source, next to what is known of it.
 struct report_known {
   const char *name;     // "E", "alpha", "beta"
   const char *meaning;  // where the known value comes from
@@ -202,7 +202,7 @@ bool report_has_capacity(const struct report_fit *fit);
 void report_gather_bands(struct report *report, struct report_fit *fit);
 bool report_band(const void *fit, const char *format, double parameters, double tokens, double *confidence,
                  double *run);
-// known.c: for synthetic sources, what is known beside what was fitted.
+// known.c: for synthetic sources, what is known next to what was fitted.
 bool report_gather_known(struct report *report, struct store *store, struct error *error);
 // isoflop.c: compute-optimal sizes, from the runs.
 void report_gather_isoflops(struct report *report, struct store *store);

@@ -71,7 +71,7 @@ static void put_sensitivity(const struct report_fit *fit, struct text *out) {
   end_table(out);
 }
 
-// once: what could not be left out is told above the table.
+// once: what could not be left out is reported above the table.
 static void left_out_rows(const struct fit_result *result, const struct fit_left_out *rows, size_t count, bool once,
                           struct text *out) {
   struct arena arena = {0};

@@ -32,7 +32,7 @@ bool report_write_figures(const struct report *report, const struct report_figur
     if (!report->figures[i].drawn) continue;
     struct figure figure = report->figures[i].figure;
     figure.name = report_file_stem(&arena, figure.name);
-    // One that fails costs itself: the others are written, and the first error is told at the end.
+    // One that fails costs itself: the others are written, and the first error is reported at the end.
     struct error own = {0};
     if (!write_figure(&figure, figures, &arena, &own)) {
       if (!error->code) *error = own;

@@ -51,7 +51,7 @@ static const char *tally_words(struct report *report, const struct tally *tally)
   return tally->count > 8 ? arena_format(&report->arena, "%s, and %zu more", words, tally->count - 8) : words;
 }
 
-// What isoloss status and show say of runs beside their states.
+// What isoloss status and show say of runs in addition to their states.
 static void find_notes(struct report *report) {
   size_t marks[RUN_MARKS] = {0}, resumed = 0, damaged = 0;
   const char *under = NULL;

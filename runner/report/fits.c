@@ -185,7 +185,7 @@ static bool law_has(const struct report_fit *fit, const char *column) {
   return false;
 }
 
-// For the law's lines: its columns beside N, D and format, as far as a format's runs share them.
+// For the law's lines: its columns next to N, D and format, as far as a format's runs share them.
 static void find_constants(struct report *report, struct report_fit *fit) {
   struct arena *arena = &report->arena;
   for (size_t i = 0; i < report->count; i++) {

@@ -4,7 +4,7 @@
 #include "runner/report/data.h"
 
 // Reads the table `source`, fits the law that the arguments name, refits without each size, token count and compute
-// where the arguments leave nothing out, and fills the report. `given` is what stands on the command line behind the
+// where the arguments leave nothing out, and fills the report. `given` is what is on the command line behind the
 // source. report_free in either case; the fit is not kept in the store.
 // Without `fitted` no law is fitted: the report has the rows, by the columns of the law named, and their figures.
 bool report_of_table(struct report *report, const char *source, const struct fit_arguments *arguments,

@@ -1,4 +1,4 @@
-// The report as one HTML page that loads nothing: figures, style and one script of our own are in it. The page's policy
+// The report as one HTML page that loads nothing: figures, style and one script, our own, are in it. The page's policy
 // allows that script alone, by its hash; a reader without scripts sees the same page.
 #include <math.h>
 #include <stdlib.h>

@@ -7,7 +7,7 @@ extern const char report_style[], report_script[];
 // One sentence a fit: how well it predicts.
 void page_leads(const struct report *report, struct text *out);
 void page_fits(const struct report *report, struct text *out);
-// diagnosis.c: what stands below a fit's coefficients.
+// diagnosis.c: what is below a fit's coefficients.
 void page_diagnosis(const struct report_fit *fit, struct text *out);
 // isoflop.c
 void page_isoflops(const struct report *report, struct text *out);

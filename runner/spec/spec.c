@@ -39,7 +39,7 @@ static void take_base(struct spec_reader *reader, const struct run_field *field,
   if (spec_refuse_stage_field(reader, field, key)) return;
   if (spec->base_nodes[index]) {
     char hint[80];
-    snprintf(hint, sizeof hint, "it stands first on line %d", spec->base_nodes[index]->line);
+    snprintf(hint, sizeof hint, "it is first on line %d", spec->base_nodes[index]->line);
     node_error(key, reader->diagnostics, hint, "%s is given twice", field->path);
     return;
   }

@@ -56,7 +56,7 @@ static void take_axis(struct spec_reader *reader, const struct run_field *field,
   }
   if (first) {
     char hint[80];
-    snprintf(hint, sizeof hint, "it stands first on line %d", first->key->line);
+    snprintf(hint, sizeof hint, "it is first on line %d", first->key->line);
     node_error(key, reader->diagnostics, hint, "%s is an axis twice", field->path);
     return;
   }
@@ -172,7 +172,7 @@ static void take_derivation(struct spec_reader *reader, const struct run_field *
   for (size_t i = 0; i < sweep->set_count; i++) {
     if (sweep->set[i].field != field) continue;
     char hint[80];
-    snprintf(hint, sizeof hint, "it stands first on line %d", sweep->set[i].key->line);
+    snprintf(hint, sizeof hint, "it is first on line %d", sweep->set[i].key->line);
     node_error(key, reader->diagnostics, hint, "%s is set twice", field->path);
     return;
   }

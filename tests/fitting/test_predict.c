@@ -249,7 +249,7 @@ static void point_texts(void) {
   } wrong[] = {{"N=", "column 3: a value is missing"},
                {"N", "NAME=VALUE is missing"},
                {"=3", "a name is missing"},
-               {"N=1,N=2", "column 5: this name stands here twice"},
+               {"N=1,N=2", "column 5: this name is here twice"},
                {"N=1,D=", "a value is missing"},
                {"N=1e3..1e2:5log", "column 3: a logarithmic range"},
                {"N=1..2", "how many values"},

@@ -67,7 +67,7 @@ static void values_far_from_the_others(void) {
         struct text svg = {0};
         struct error error = {0};
         double example = NAN;
-        bool shown = scale == SCALE_LINEAR && odd[i] < 1 && odd[i] >= 1e-100;  // beside others that is zero
+        bool shown = scale == SCALE_LINEAR && odd[i] < 1 && odd[i] >= 1e-100;  // next to others that is zero
         CHECK(figure_left_out(&figure, &example) == (shown ? 0 : 1));
         if (!shown) CHECK(example == odd[i]);
         CHECK(figure_svg(&figure, FIGURE_FILE, &svg, &error));

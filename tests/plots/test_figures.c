@@ -155,7 +155,7 @@ static double made_capacity(const void *context, double gmse_weights, double gms
   return gmse_activations > 0 ? rho * pow(tanh(0.48 * log(gmse_activations) / -log(4)), 1.6) : rho;
 }
 
-// The curve of a law in the formats' errors beside the factors of another fit.
+// The curve of a law in the formats' errors next to the factors of another fit.
 static void draws_capacity(void) {
   static const struct plot_effective effective[] = {
       {"none", 1, NAN, NAN, 0, 0, 0},

@@ -132,7 +132,7 @@ static void missing_gnuplot(void) {
   setenv("PATH", "/nonexistent", 1);
   CHECK(!figure_svg(&figure, FIGURE_FILE, &svg, &error) && error.code == EXIT_ENVIRONMENT);
   CHECK(strstr(error.text, "gnuplot is not installed") && strstr(error.text, "gnuplot-nox"));
-  // A page goes on without it.
+  // A page continues without it.
   error = (struct error){0};
   text_clear(&svg);
   CHECK(figure_svg(&figure, FIGURE_INLINE, &svg, &error) && error.code == EXIT_DONE);

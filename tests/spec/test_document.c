@@ -110,7 +110,7 @@ static void duplicates_in_large_mappings(void) {
   CHECK(diagnostics.errors == 2);
   CHECK(diagnostics.items[0].line == 20001);
   CHECK_TEXT(diagnostics.items[0].message, "key 'k17' is given twice");
-  CHECK_TEXT(diagnostics.items[0].hint, "it stands first on line 18");
+  CHECK_TEXT(diagnostics.items[0].hint, "it is first on line 18");
   text_free(&text);
 }
 

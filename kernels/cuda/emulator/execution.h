@@ -31,7 +31,7 @@ bool run_kernel(const launch_call &call, const std::function<void()> &body);
 // "kernel NAME, block (x, y, z), thread (x, y, z): " of the running thread.
 std::string execution_place();
 
-// Where in the source a barrier stands.
+// Where in the source a barrier is.
 struct site {
   const char *file;
   int line;

@@ -6,7 +6,7 @@
 namespace emulator {
 
 struct fiber {
-  void *stack_pointer = nullptr;  // where it goes on, while it is not running
+  void *stack_pointer = nullptr;  // where it continues, while it is not running
   char *stack = nullptr;          // lowest address; NULL: the program's own stack
   size_t stack_bytes = 0;
   void *sanitizer_stack = nullptr;  // AddressSanitizer's own note of the stack

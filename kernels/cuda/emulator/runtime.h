@@ -69,7 +69,7 @@ cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t from, cudaEven
 cudaError_t cudaMallocHost(void **memory, size_t bytes);
 cudaError_t cudaFreeHost(void *memory);
 // Between begin and end a stream's work is kept, not done; each launch of the program does it again, in order, with
-// what then stands in the memory it reads. As on a GPU, nothing may allocate or wait while a stream is captured, and
+// what then is in the memory it reads. As on a GPU, nothing may allocate or wait while a stream is captured, and
 // copies from the host must read page-locked memory (cudaMallocHost), for they read it later.
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode);
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph);
