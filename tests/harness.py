@@ -190,19 +190,29 @@ def select(home, sql):
         database.close()
 
 
+def _migration(version):
+    """The text that brings a store to this version; None: there is none."""
+    try:
+        with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "results", f"migration-{version}.sql"),
+                  encoding="utf-8") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+
+
+def newest_version():
+    """Of the store's tables."""
+    return next(version for version in itertools.count(2) if _migration(version + 1) is None)
+
+
 def take_back_to_version_7(database):
     """Makes a store as it was before suites, and all that came after them."""
-    folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "results")
     added = []
-    for version in itertools.count(8):
-        try:
-            with open(os.path.join(folder, f"migration-{version}.sql"), encoding="utf-8") as file:
-                text = file.read()
-            added += re.findall(r"^ALTER TABLE runs ADD COLUMN (\w+)", text, re.M)
-            for table in re.findall(r"^CREATE TABLE (\w+)", text, re.M):
-                database.execute(f"DROP TABLE {table}")
-        except FileNotFoundError:
-            break
+    for version in range(8, newest_version() + 1):
+        text = _migration(version)
+        added += re.findall(r"^ALTER TABLE runs ADD COLUMN (\w+)", text, re.M)
+        for table in re.findall(r"^CREATE TABLE (\w+)", text, re.M):
+            database.execute(f"DROP TABLE {table}")
     _drop_columns(database, added)
     database.execute("PRAGMA user_version = 7")
 
