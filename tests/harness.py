@@ -7,6 +7,7 @@ was skipped. After side_by_side(N) such functions run in processes of their own,
 ends the script. The scratch folder is removed as the script ends.
 """
 import collections
+import itertools
 import json
 import os
 import re
@@ -189,12 +190,30 @@ def select(home, sql):
         database.close()
 
 
+def _migration(version):
+    """The text that brings a store to this version; None: there is none."""
+    try:
+        with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "results", f"migration-{version}.sql"),
+                  encoding="utf-8") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+
+
+def newest_version():
+    """Of the store's tables."""
+    return next(version for version in itertools.count(2) if _migration(version + 1) is None)
+
+
 def take_back_to_version_7(database):
-    """Makes a store as it was before suites and provenance."""
-    _drop_columns(database, [f"{suite}_{column}" for suite in ("copy", "induction", "sums")
-                             for column in ("accuracy", "error", "chance", "recovery")] + ["suites_note"] +
-                  ["libraries", "processor", "gpu", "system", "environment", "spec_revision", "spec_dirty", "trainer_revision",
-                   "trainer_dirty", "machine_seconds", "joules", "joules_seconds", "joules_source"])
+    """Makes a store as it was before suites, and all that came after them."""
+    added = []
+    for version in range(8, newest_version() + 1):
+        text = _migration(version)
+        added += re.findall(r"^ALTER TABLE runs ADD COLUMN (\w+)", text, re.M)
+        for table in re.findall(r"^CREATE TABLE (\w+)", text, re.M):
+            database.execute(f"DROP TABLE {table}")
+    _drop_columns(database, added)
     database.execute("PRAGMA user_version = 7")
 
 

@@ -1,6 +1,7 @@
 // Specs and plans as commands open them: with the laws and plots that ship, mistakes printed.
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/options.h"
 #include "base/terminal.h"
@@ -35,8 +36,13 @@ static const char *stored_spec(struct spec *spec, const char *name, const char *
 static bool load(struct spec *spec, const char *named, const struct spec_options *options,
                  struct diagnostics *diagnostics, struct error *error) {
   *spec = (struct spec){0};
-  if (spec_is_file(named) || file_exists(named)) return spec_load(spec, named, options, diagnostics, error);
-  const char *path = named, *text = stored_spec(spec, named, &path, error);
+  struct stat status;
+  struct error ignored = {0};
+  bool folder = stat(named, &status) == 0 && S_ISDIR(status.st_mode);  // which may have an experiment's name
+  if (!folder && (spec_is_file(named) || file_exists(named)))
+    return spec_load(spec, named, options, diagnostics, error);
+  const char *path = named, *text = stored_spec(spec, named, &path, folder ? &ignored : error);
+  if (!text && folder) return spec_load(spec, named, options, diagnostics, error);
   if (!text) return false;
   struct spec_options stored = *options;
   stored.experiment = named;

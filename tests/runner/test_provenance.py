@@ -178,4 +178,31 @@ def money_says_what_it_rests_on():
     check(run("check", bad, code=2).err.count("error:") == 2, "two mistakes")
 
 
+@case
+def jobs_keep_the_revision_of_their_submission():
+    fake = open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "fake_slurm.py"), encoding="utf-8").read()
+    os.makedirs(path_of("slurm-bin"))
+    os.makedirs(path_of("slurm-state"))
+    for command in "sbatch", "squeue", "scontrol", "scancel", "sacct":
+        os.chmod(write(f"slurm-bin/{command}", f"#!{sys.executable} -SE\n" + fake), 0o755)
+    slurm = {"PATH": path_of("slurm-bin") + ":" + environment["PATH"], "FAKE_SLURM": path_of("slurm-state")}
+    folder, spec, commit = repository("jobs", BASE + "run: {slurm: {time: 1 h, runs_per_job: 2}, price_per_hour: 36000 EUR}\n")
+    run("run", spec, "--executor", "slurm", "--require-clean", home="jobs-home", code=0, **slurm)
+    with open(spec, "a", encoding="utf-8") as out:
+        out.write("about: changed meanwhile\n")
+    jobs = path_of("slurm-state", "jobs.json")
+    state = json.load(open(jobs, encoding="utf-8"))
+    done = subprocess.run(["/bin/bash", state["100"]["script"]], capture_output=True, text=True, timeout=100,
+                          env={**environment, **slurm, "SLURM_ARRAY_TASK_ID": "0", "SLURM_JOB_ID": "7", "SLURM_ARRAY_JOB_ID": "100"})
+    check(done.returncode == 0, done)
+    state["100"]["tasks"]["0"] = "COMPLETED"
+    with open(jobs, "w", encoding="utf-8") as out:
+        json.dump(state, out)
+    out = run("run", spec, "--executor", "slurm", home="jobs-home", code=0, **slurm).out
+    for row in rows("jobs-home"):
+        check(row[:2] == (commit, 0) and row[7] > 0 and json.loads(row[5])["SLURM_JOB_ID"] == "7", row)
+    seconds = select("jobs-home", "SELECT sum(machine_seconds) FROM runs")[0][0]
+    check(f"{seconds * 10:.2f} EUR at 36000 EUR an hour" in out, seconds, out)
+
+
 finish()

@@ -23,7 +23,7 @@ from harness import case, check, document, environment, finish, path_of, run, se
 LOOPBACK = os.path.join(os.path.dirname(os.path.abspath(__file__)), "slurm_loopback.sh")
 WHAT = sys.argv[2] if len(sys.argv) > 2 else "everyday"
 KILLS = int(sys.argv[3]) if len(sys.argv) > 3 else 30
-STEPS = 30000  # half a minute or so
+STEPS = 15000 if WHAT == "everyday" else 30000  # a quarter or half of a minute or so
 SPEC = f"""experiment: real
 corpus: {{source: markov2}}
 base:
@@ -178,7 +178,7 @@ def everyday():
         until(ended("real"), "cancelled")
         done = submit(spec, "real")
         check("2 done" in done.out and "2 submitted in 2 jobs" in done.out and "cancelled" in done.out, done, told())
-        until(ended("real"), "the second submission ends", 120)
+        until(ended("real"), "the second submission ends", 240)
         check("4 runs: 4 done\n" in submit(spec, "real").out, told())
         for id in long_ones("real"):
             first, second = starts("real", id)
@@ -196,6 +196,19 @@ def everyday():
         until(ended("marks here"), "ends without them")
         done = submit(spec, "marks here")
         check("2 runs: 2 done" in done.out and "2 cancelled and left out" in done.out, done, told())
+
+    @case
+    def halving_goes_on_by_itself():
+        spec = write("rungs.yaml", SPEC.split("sweep:")[0].replace("experiment: real", "experiment: rungs").replace("log_steps: 100", "log_steps: 20, evals: 8") +
+                     "sweep: [{grid: {train.steps: [400], train.lr: [1e-4, 1e-3, 1e-2, 3e-2]}}]\nrun:\n"
+                     "  halving: {over: train.lr, keep: 1/2, at: [0.25, 0.5]}\n  slurm: {time: 10 min, cpus: 1}\n")
+        # One call; the jobs that follow decide, submit, and collect at last.
+        check("4 submitted in 4 jobs" in submit(spec, "rungs").out, "submitted")
+        outcome = "SELECT id, state, loss, step, halved_at FROM runs ORDER BY id"
+        until(lambda: sorted(row[1] for row in select("rungs", outcome)) == ["done", "killed", "killed", "killed"] and
+              all(row[1] == "done" or row[4] for row in select("rungs", outcome)), "one is left", 120)
+        run("run", spec, home="rungs-local", code=0)
+        check(select("rungs", outcome) == select("rungs-local", outcome), select("rungs", outcome), select("rungs-local", outcome))
 
 
 def faults():
