@@ -104,6 +104,11 @@ struct run_config {
     double gain;
   } plant_outliers;
   struct {
+    const char *select, *target, *weights;
+    int64_t pool_tokens, targets, landmarks, dimensions, seed;
+    double fraction;
+  } data;
+  struct {
     int64_t tokens, steps, batch_tokens, accumulation, warmup_steps, seed;
     double lr, final_lr_ratio, warmup_fraction, cooldown_fraction, beta1, beta2, weight_decay, clip_norm;
     const char *optimizer, *schedule, *format, *after;
@@ -224,7 +229,7 @@ struct run_quantities {
   int64_t steps, tokens;             // tokens = steps * batch_tokens; AUTO_INTEGER: a folder's model, trained elsewhere
   // Of what the run itself trains: flops but for the runs of a chain, where flops are those of all its trainings.
   double flops_own;
-  double flops_selection;  // of flops, what a selection of the chain took (trainer/stages/select.h)
+  double flops_selection;   // of flops, what a selection of the chain took (trainer/stages/select.h)
   double flops, flops_6nd;  // whole training; flops per operation, attention and head included (see config.c), of the
                             // weights that are not pruned
   double flops_per_token;
