@@ -108,6 +108,19 @@ CREATE TABLE runs (
   isa TEXT,
   threads INTEGER,
   host TEXT,
+  libraries TEXT,                     -- versions that the trainer reports
+  processor TEXT,
+  gpu TEXT,
+  system TEXT,                        -- versions of isoloss, kernel, C library, driver
+  environment TEXT,                   -- JSON: variables of the trainer's environment that can matter
+  spec_revision TEXT,                 -- git commit of the spec's folder
+  spec_dirty INTEGER,                 -- 1: files there were not as in that commit
+  trainer_revision TEXT,              -- the same of a custom trainer's folder
+  trainer_dirty INTEGER,
+  machine_seconds REAL,               -- share of the machine's time, by threads among the runs at work
+  joules REAL,                        -- share of its energy, likewise
+  joules_seconds REAL,                -- of the run's time, during which energy was read
+  joules_source TEXT,
   trainer TEXT,                       -- program and version
   commit_id TEXT,                     -- of the trainer's source, where it tells
   message TEXT,                       -- why it failed, diverged or was stopped

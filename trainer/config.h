@@ -114,9 +114,10 @@ struct run_config {
     const char *optimizer, *schedule, *format, *after;
   } tune;
   struct {
-    const char *method, *format, *order, *clip, *range, *pattern, *inputs;
-    int64_t bits, group, p, n, calibration_tokens;
-    double damping, sparsity;
+    const char *method, *format, *order, *clip, *range, *pattern, *inputs, *lambda_schedule, *projection, *penalty,
+        *memory;
+    int64_t bits, group, p, n, calibration_tokens, steps, interval;
+    double damping, sparsity, lr, lambda;
     struct {
       const char *method, *alpha;
       double budget_bits, largest_noise;

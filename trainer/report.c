@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/machine.h"
 #include "base/version.h"
 #include "kernels/formats/format.h"
 #include "kernels/lapack.h"
@@ -76,6 +77,7 @@ bool report_start(struct training *t, struct error *error) {
   json_key_integer(json, "steps", t->steps);
   json_key_string(json, "backend", t->ops->name);
   json_key_string(json, "device", text_string(&device));
+  json_key_string(json, "libraries", machine_libraries(&t->arena));
   json_key_string(json, "dtype", c->model.dtype);
   json_key_integer(json, "threads", c->train.threads);
   put_parameters(json, &parameters);
