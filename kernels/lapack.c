@@ -136,3 +136,10 @@ bool lapack_eigenvalues(int64_t n, double *a, double *values, struct error *erro
   free(work);
   return info == 0 || refused("find the eigenvalues of a symmetric matrix", info, error);
 }
+
+bool lapack_solve_positive(int64_t n, double *a, int64_t columns, double *b, struct error *error) {
+  lapack_use_one_thread();
+  lapack_int order = (lapack_int)n;
+  lapack_int info = LAPACKE_dposv_work(LAPACK_COL_MAJOR, 'L', order, (lapack_int)columns, a, order, b, order);
+  return info == 0 || refused("solve for a positive definite matrix", info, error);
+}

@@ -15,3 +15,6 @@ bool lapack_eigenvectors(int64_t n, float *x, double exponent, double damping, s
 
 // The eigenvalues of the symmetric a [n, n], ascending; a is overwritten.
 bool lapack_eigenvalues(int64_t n, double *a, double *values, struct error *error);
+// Solves a x = b of a symmetric positive definite a [n, n], overwritten, for `columns` right sides, one behind the
+// other in b [columns, n], which become the solutions.
+bool lapack_solve_positive(int64_t n, double *a, int64_t columns, double *b, struct error *error);

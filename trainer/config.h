@@ -104,6 +104,11 @@ struct run_config {
     double gain;
   } plant_outliers;
   struct {
+    const char *select, *target, *weights;
+    int64_t pool_tokens, targets, landmarks, dimensions, seed;
+    double fraction;
+  } data;
+  struct {
     int64_t tokens, steps, batch_tokens, accumulation, warmup_steps, seed;
     double lr, final_lr_ratio, warmup_fraction, cooldown_fraction, beta1, beta2, weight_decay, clip_norm;
     const char *optimizer, *schedule, *format, *after;

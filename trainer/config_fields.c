@@ -56,6 +56,19 @@ static bool compression_trains(const struct run_config *c) { return strcmp(c->co
 
 static bool asks_suites(const struct run_config *c) { return c->evaluate.suite_tokens > 0; }
 
+// What a way of selecting data does not read (trainer/stages/select.h).
+static bool selects(const struct run_config *c, const char *way) { return strcmp(c->data.select, way) == 0; }
+static bool select_weighs(const struct run_config *c) { return selects(c, "influence_mean"); }
+static bool select_by_influence(const struct run_config *c) {
+  return select_weighs(c) || selects(c, "influence_round_robin");
+}
+static bool select_has_examples(const struct run_config *c) {
+  return select_by_influence(c) || selects(c, "target_only");
+}
+static bool select_has_target(const struct run_config *c) { return select_has_examples(c) || selects(c, "oracle"); }
+static bool select_has_pool(const struct run_config *c) { return !selects(c, "target_only"); }
+static bool select_has_fraction(const struct run_config *c) { return select_has_pool(c) && !selects(c, "all"); }
+
 // ---- the table ----
 
 const struct run_field run_fields[] = {
@@ -226,6 +239,28 @@ const struct run_field run_fields[] = {
      HELP("input channels of each matrix of a block that are made outliers; 0: none")},
     {NUMBER(plant_outliers.gain, 1, 65536), DEFAULT("30"), COUNTS, STAGE(plant_outliers),
      HELP("by which they grow, and what reads them shrinks")},
+
+    {CHOICE(data.select, "none|random|influence_mean|influence_round_robin|target_only|oracle|all"), DEFAULT("none"),
+     COUNTS, STAGE(data),
+     HELP("which windows of a pool the next training goes over: drawn ones, those of most influence on the target's "
+          "loss (on average, or on each example in turn), the target's examples, its source, all; none: no selection")},
+    {NUMBER(data.fraction, 1e-9, 1), DEFAULT("0.1"), COUNTS_WHEN(select_has_fraction), STAGE(data),
+     HELP("share of the pool's windows that is chosen")},
+    {INTEGER(data.pool_tokens, 1, 1e12), DEFAULT("524288"), COUNTS_WHEN(select_has_pool), STAGE(data), UNIT("tokens"),
+     HELP("tokens of the windows to choose from, drawn from the training split")},
+    {TEXT(data.target), DEFAULT(""), COUNTS_WHEN(select_has_target), STAGE(data),
+     HELP("the source of corpus.mixture whose loss is to fall")},
+    {INTEGER(data.targets, 1, 1e6), DEFAULT("64"), COUNTS_WHEN(select_has_examples), STAGE(data), UNIT("windows"),
+     HELP("target examples, of the training split of that source")},
+    {INTEGER(data.landmarks, 2, 1e6), DEFAULT("256"), COUNTS_WHEN(select_by_influence), STAGE(data), UNIT("windows"),
+     HELP("windows whose gradients are measured; the others' influence is predicted from theirs")},
+    {INTEGER(data.dimensions, 1, 1e9), DEFAULT("4096"), COUNTS_WHEN(select_by_influence), STAGE(data),
+     HELP("numbers that are kept of a gradient, by a random Hadamard transform")},
+    {CHOICE(data.weights, "equal|linear"), DEFAULT("equal"), COUNTS_WHEN(select_weighs), STAGE(data),
+     HELP("influence_mean: whether chosen windows are drawn equally often, or in proportion to their influence above "
+          "that of those left out")},
+    {INTEGER(data.seed, 0, 9007199254740992.0), AUTO, COUNTS, STAGE(data),
+     HELP("seed of the pool, the target examples and what is drawn; auto: the run's")},
 
     {INTEGER(tune.tokens, 0, 9e15), DEFAULT("0"), UNIT("tokens"), COUNTS, STAGE(tune),
      HELP("training tokens of the further training (give tokens or steps); 0: no further training")},

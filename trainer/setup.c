@@ -46,6 +46,7 @@ bool training_open_device(struct training *t, struct error *error) {
   if (!check_config(t, error)) return false;
   t->corpus = corpus_open(t->file.corpus_path, t->file.corpus_digest, c, error);
   if (!t->corpus || !corpus_check_context(t->corpus, c->model.context, error)) return false;
+  if (c->stage && stage_find(c->stage)->training && !stage_open_selection(t, error)) return false;
   t->facts = corpus_facts(t->corpus, c->model.context);
   if (corpus_vocabulary(t->corpus) > c->model.vocabulary)
     return error_set(error, EXIT_USAGE_ERROR, "model.vocabulary %" PRId64 " is smaller than the corpus' %" PRId64,

@@ -2,6 +2,7 @@
 #pragma once
 #include "trainer/checkpoint.h"
 #include "trainer/data/corpus.h"
+#include "trainer/data/selection.h"
 #include "trainer/evaluation.h"
 #include "trainer/events.h"
 #include "trainer/model.h"
@@ -23,6 +24,7 @@ struct training {
   double product_peak;  // FLOP/s of the device's matrix products in the run's dtype, measured as it began; 0: not
   struct model *model;
   struct corpus *corpus;
+  struct selection selection;  // of its windows, where a stage of the chain chose them
   struct corpus_facts facts;
   struct batch_memory batch;  // one whole step, or one evaluation's micro-batch
   struct digest identity;     // what a checkpoint must have been written under

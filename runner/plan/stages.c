@@ -56,6 +56,10 @@ void plan_stage_run(const struct plan *plan, size_t i, bool with_id, struct plan
   struct run_config training;
   struct run_quantities own = {0};
   plan_stage_training(run, &training, &own);
+  if (stage->spends && run->resolved) {
+    own.flops = run->quantities.flops_per_token / 3 * stage->forward_tokens(&run->config, &run->corpus->facts);
+    run->quantities.flops_selection += own.flops;
+  }
   run->quantities.flops_own = own.flops;
   run->quantities.flops += own.flops;
   if (!*run->parent_id || run->corpus->reason) return;

@@ -158,6 +158,9 @@ static void laws_that_ship(void) {
                                        "joint-learning-rate",
                                        "effective-compression",
                                        "optimizer-rescaled",
+                                       "loss-rank",
+                                       "loss-state-bytes",
+                                       "selected-fraction",
                                        "tuned-parameters"};
   struct arena arena = {0};
   struct error error = {0};

@@ -331,7 +331,8 @@ int main(int argc, char **argv) {
   static const char *const laws[] = {
       "chinchilla",        "kaplan",           "effective-parameters",  "capacity",
       "sparse-chinchilla", "compression-loss", "effective-compression", "tuned-parameters",
-      "linearity",         "power-law",        "optimizer-rescaled"};
+      "linearity",         "power-law",        "optimizer-rescaled",    "selected-fraction",
+      "loss-rank"};
   struct text text = {0};
   if (argc < 2) return 1;
   source_folder = argv[1];

@@ -143,6 +143,8 @@ int corpus_part_count(const struct corpus *corpus);
 struct corpus_part corpus_part(const struct corpus *corpus, int part);
 // Appends "gcide 70 %, kjv 30 %" of a configuration with a mixture.
 void corpus_mixture_shares(const struct run_config *config, struct text *out);
+// The number of the source that corpus.mixture names so; -1: there is none.
+int corpus_mixture_part(const struct run_config *config, const char *name);
 // The part that a row of a batch is of, counted from request->first_row; 0 of what is no mixture.
 int corpus_batch_part(const struct corpus *corpus, const struct corpus_batch *request, int64_t row);
 // The part that a validation window is of.

@@ -92,6 +92,18 @@ void corpus_mixture_shares(const struct run_config *config, struct text *out) {
   arena_free(&arena);
 }
 
+int corpus_mixture_part(const struct run_config *config, const char *name) {
+  struct arena arena = {0};
+  struct mixture_parts parts;
+  struct error ignored = {0};
+  int found = -1;
+  if (*config->corpus.mixture && mixture_read(config->corpus.mixture, &arena, &parts, &ignored))
+    for (int i = 0; i < parts.count && found < 0; i++)
+      if (strcmp(parts.items[i].name, name) == 0) found = i;
+  arena_free(&arena);
+  return found;
+}
+
 // The lines of corpus.files that the part means, joined as they were; NULL: none.
 static const char *files_of(const char *files, const char *name, struct arena *arena) {
   struct text found = {0};

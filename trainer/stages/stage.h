@@ -17,6 +17,7 @@ struct stage {
   const char *help;
   bool root;    // a chain begins with it: it has no parent, and no key under `stages`
   bool moves;   // it may stand behind the next one of the table, too
+  bool spends;  // its forward tokens are part of a chain's C: what it does is part of what the trained model costs
   bool corpus;  // a value of it may name another corpus: `corpus` among its settings
   // Settings of which a mapping must give one, or it would do nothing: their paths, ends with NULL. NULL: none.
   const char *const *needs;

@@ -6,6 +6,7 @@
 #include "trainer/stages/evaluate.h"
 #include "trainer/stages/from.h"
 #include "trainer/stages/plant.h"
+#include "trainer/stages/select.h"
 #include "trainer/stages/stage.h"
 #include "trainer/stages/tune.h"
 
@@ -33,6 +34,19 @@ const struct stage stages[] = {
      .resolve = plant_stage_resolve,
      .forward_tokens = plant_stage_forward_tokens,
      .work = plant_stage_work},
+    {.name = SELECT_STAGE,
+     .one = "selection",
+     .several = "selections",
+     .help = "choose the windows that the next training goes over",
+     .corpus = true,
+     .spends = true,
+     .needs = select_stage_needs,
+     .version = 1,
+     .skips = select_stage_skips,
+     .resolve = select_stage_resolve,
+     .forward_tokens = select_stage_forward_tokens,
+     .libraries = select_stage_libraries,
+     .work = select_stage_work},
     {.name = TUNE_STAGE,
      .key = "train",
      .one = "further training",

@@ -10,6 +10,7 @@
 #include "kernels/formats/format.h"
 #include "trainer/data/tokenizer.h"
 #include "trainer/formats.h"
+#include "trainer/stages/select.h"
 
 // ---- what it reads ----
 
@@ -131,6 +132,22 @@ bool stage_begin_training(struct training *t, struct error *error) {
   values_free(&values);
   if (fine) model_prepare(t->model, 0);
   return fine;
+}
+
+// The selection that comes last before this run.
+bool stage_open_selection(struct training *t, struct error *error) {
+  struct stage_source source = {.file = t->file};
+  const char *folder = NULL;
+  if (select_stage_skips(&t->file.config)) return true;
+  while (*source.file.parent && !folder) {
+    const char *id = arena_string(&t->arena, source.file.parent);
+    const char *of = path_join(&t->arena, path_join(&t->arena, t->run_folder, ".."), id);
+    if (!run_file_read(&t->arena, path_join(&t->arena, of, "config.json"), &source.file, error)) return false;
+    if (source.file.config.stage && strcmp(source.file.config.stage, SELECT_STAGE) == 0) folder = of;
+  }
+  if (!folder) return error_set(error, EXIT_USAGE_ERROR, "no run before this one is a selection of data");
+  return selection_read(path_join(&t->arena, folder, SELECTION_FILE), &t->arena, &t->selection, error) &&
+         selection_wrap(&t->corpus, &t->selection, error);
 }
 
 struct model *stage_model_of(struct stage_work *work, const char *format, const struct model_values *values,

@@ -30,6 +30,9 @@ enum exit_code stage_run(const struct trainer_options *options, struct error *er
 // what the parent has not (scales that the format learns) is initial, moments are 0. The parent's corpus must have the
 // same tokens.
 bool stage_begin_training(struct training *training, struct error *error);
+// Of a training that follows a selection of data: its corpus becomes the selected windows. Where there is none, nothing
+// changes.
+bool stage_open_selection(struct training *training, struct error *error);
 // Whether tokens of one corpus mean what those of the other do. False with an error that says why not.
 bool stage_corpora_agree(const struct corpus *before, const struct corpus *now, struct error *error);
 
