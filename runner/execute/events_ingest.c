@@ -26,7 +26,8 @@ static bool restart(void *context, struct error *error) {
   struct ingest *ingest = context;
   run_log_init(ingest->log, 0, 0);
   ingest->changed = true;
-  return store_metrics_cut(ingest->store, ingest->id, -1, error) && store_layers_cut(ingest->store, ingest->id, error);
+  return store_metrics_cut(ingest->store, ingest->id, -1, error) &&
+         store_layers_cut(ingest->store, ingest->id, error) && store_results_cut(ingest->store, ingest->id, error);
 }
 
 static bool cut(struct ingest *ingest, int64_t step, struct error *error) {
@@ -163,6 +164,18 @@ static bool on_layer(struct ingest *ingest, const struct event *event, struct er
   return !ingest->write || store_layer_put(ingest->store, ingest->id, &record, error);
 }
 
+// The results of a task's run; those that no task of this program reports are passed over, as unknown fields are.
+static bool put_results(struct ingest *ingest, json_t *results, struct error *error) {
+  const char *name;
+  json_t *value;
+  if (!ingest->write) return true;
+  json_object_foreach(results, name, value) {
+    if (!json_is_number(value) || !run_column_of_task(name)) continue;
+    if (!store_result_put(ingest->store, ingest->id, name, json_number_value(value), error)) return false;
+  }
+  return true;
+}
+
 static bool on_done(struct ingest *ingest, const struct event *event, struct error *error) {
   struct run_log *log = ingest->log;
   double loss = event_number(event, "loss");
@@ -174,6 +187,8 @@ static bool on_done(struct ingest *ingest, const struct event *event, struct err
   if (!isnan(event_number(event, "wall_seconds"))) log->seconds = event_number(event, "wall_seconds");
   log->train_seconds = event_number(event, "train_seconds");
   const json_t *told = json_object_get(event->object, "loss");
+  json_t *results = json_object_get(event->object, "results");
+  if (json_is_object(results) && !told) return put_columns(ingest, event, error) && put_results(ingest, results, error);
   double infinite;  // in quotes; a bare NaN is read as an empty object
   bool text = json_is_string(told) && !(number_parse(json_string_value(told), &infinite) && !isfinite(infinite));
   if (!told || text || json_is_boolean(told) || json_is_array(told) || json_object_size(told)) {
@@ -188,7 +203,7 @@ static bool on_done(struct ingest *ingest, const struct event *event, struct err
     snprintf(log->message, sizeof log->message, "the final loss is not a finite number");
     return true;
   }
-  if (!put_columns(ingest, event, error)) return false;
+  if (!put_columns(ingest, event, error) || !put_results(ingest, results, error)) return false;
   if (!ingest->write || !isnan(event_number(event, "bits_per_byte")) || !(ingest->bytes_per_token > 0)) return true;
   struct store_field bits = {"bits_per_byte", store_number(loss / M_LN2 / ingest->bytes_per_token)};
   return store_run_update(ingest->store, ingest->id, &bits, 1, error);

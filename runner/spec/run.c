@@ -36,7 +36,7 @@ static void read_limit(struct spec_reader *reader, const struct node *mapping, c
 }
 
 bool spec_shares_trunks(const struct spec *spec) {
-  return spec->limits.share_trunks && !spec->halving.node && !spec->trainer.node;
+  return spec->limits.share_trunks && !spec->halving.node && spec_trains_model(spec);
 }
 
 void spec_read_run(struct spec_reader *reader, const struct node *node) {
@@ -58,7 +58,10 @@ void spec_read_run(struct spec_reader *reader, const struct node *node) {
   const struct node *value = node_find(node, "on_stall");
   const char *choice = value ? spec_read_choice(reader, value, choices, 2, "on_stall") : NULL;
   limits->retry_stalled = choice && strcmp(choice, "retry") == 0;
-  if (node_find(node, "halving")) spec_read_halving(reader, node_find(node, "halving"));
+  if (node_find(node, "halving") && reader->spec->task)
+    node_error(node_find(node, "halving"), reader->diagnostics, NULL, "halving goes with task lm");
+  else if (node_find(node, "halving"))
+    spec_read_halving(reader, node_find(node, "halving"));
   const struct node *slurm = node_find(node, "slurm");
   if (slurm) {
     // Read here for its mistakes alone: what it is laid over is known when it is used.
