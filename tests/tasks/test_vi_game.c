@@ -77,6 +77,27 @@ static void fitting_never_makes_worse(void) {
   }
 }
 
+// Two layers of other distributions: levels of their own have less variance than common ones, which have less than
+// powers.
+static void layers_gain_by_levels_of_their_own(void) {
+  enum { SIZE = 512 };
+  double x[SIZE], u[2 * SIZE], both[2 * SIZE], own = 0;
+  struct levels powers = levels_exponential(7);
+  for (int layer = 0; layer < 2; layer++) {
+    double norm = 0;
+    normals(x, SIZE, 40 + (uint64_t)layer, layer ? 4 : 0.5);
+    for (int i = 0; i < SIZE; i++) norm += x[i] * x[i];
+    for (int i = 0; i < SIZE; i++) u[layer * SIZE + i] = both[layer * SIZE + i] = fmin(fabs(x[i]) / sqrt(norm), 1);
+  }
+  struct levels common = levels_fit(&powers, both, 2 * SIZE);
+  for (int layer = 0; layer < 2; layer++) {
+    struct levels fitted = levels_fit(&powers, u + layer * SIZE, SIZE);
+    own += levels_variance(&fitted, u + layer * SIZE, SIZE);
+  }
+  CHECK(own < 0.8 * levels_variance(&common, u, 2 * SIZE));
+  CHECK(levels_variance(&common, u, 2 * SIZE) < 0.8 * levels_variance(&powers, u, 2 * SIZE));
+}
+
 // One level between 0 and 1, two magnitudes: at v <= l <= w the variance is v (l - v) + (w - l) (1 - w).
 static void a_level_by_hand(void) {
   double u[] = {0.2, 0.2, 0.2, 0.9};
@@ -114,6 +135,7 @@ int main(int argc, char **argv) {
   RUN(rounding_has_no_bias);
   RUN(what_lies_on_levels_stays);
   RUN(fitting_never_makes_worse);
+  RUN(layers_gain_by_levels_of_their_own);
   RUN(a_level_by_hand);
   RUN(operators_are_monotone_and_skew);
   return check_end();

@@ -10,6 +10,9 @@ struct boolean {
   const char *encoding, *others, *expand, *control, *optimizer;
 };
 
+// The inputs: `variables`, or where that is auto as many as the clauses' literals.
+int64_t boolean_variables(const struct boolean *settings);
+
 // ---- formula.c ----
 
 // An or of clauses, each an and of literals. Clauses share no variable while there are enough of them.

@@ -55,20 +55,24 @@ static const struct task_result results[] = {
     RESULT(decoded_clauses, "", "share of clauses that are read back whole, from the signs"),
 };
 
+int64_t boolean_variables(const struct boolean *b) {
+  return b->variables == AUTO_INTEGER ? b->clauses * b->literals : b->variables;
+}
+
+// variables stays auto: networks that differ in their clauses alone are to be one setting but for these.
 static bool resolve(void *settings, struct error *error) {
-  struct boolean *b = settings;
-  int64_t all = b->clauses * b->literals;
-  if (b->variables == AUTO_INTEGER) b->variables = all;
-  if (b->variables > MOST_VARIABLES)
+  const struct boolean *b = settings;
+  int64_t all = b->clauses * b->literals, variables = boolean_variables(b);
+  if (variables > MOST_VARIABLES)
     return error_set(error, EXIT_USAGE_ERROR,
                      "boolean.clauses %" PRId64 " of %" PRId64 " literals have %" PRId64
                      " variables, at most %d: give "
                      "boolean.variables",
                      b->clauses, b->literals, all, MOST_VARIABLES) ||
            error_about(error, "boolean.clauses", "boolean.literals", NULL);
-  if (b->variables < b->literals)
+  if (variables < b->literals)
     return error_set(error, EXIT_USAGE_ERROR, "boolean.variables %" PRId64 " are fewer than the literals of a clause",
-                     b->variables) ||
+                     variables) ||
            error_about(error, "boolean.variables", "boolean.literals", NULL);
   if (strcmp(b->expand, "none") != 0 && strcmp(b->control, "dense_2x") == 0)
     return error_set(error, EXIT_USAGE_ERROR, "boolean.control dense_2x is dense: it goes with boolean.expand none") ||
@@ -80,7 +84,7 @@ static bool resolve(void *settings, struct error *error) {
 static void counts(const void *settings, struct task_numbers *counts) {
   const struct boolean *b = settings;
   double neurons = (double)b->hidden * (strcmp(b->control, "dense_2x") == 0 ? 2 : 1);
-  counts->parameters = neurons * (double)(b->variables + 1);
+  counts->parameters = neurons * (double)(boolean_variables(b) + 1);
   counts->tokens = (double)b->steps * (double)b->batch;
   counts->steps = (double)b->steps;
 }

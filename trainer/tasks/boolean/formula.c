@@ -8,7 +8,7 @@ enum { STREAM_FORMULA = 33, STREAM_LITERALS = 34 };
 struct formula formula_plant(const struct boolean *b, uint64_t seed, struct arena *arena) {
   struct formula f = {.clauses = b->clauses,
                       .literals = b->literals,
-                      .variables = b->variables,
+                      .variables = boolean_variables(b),
                       .plus_minus = strcmp(b->encoding, "plus_minus") == 0,
                       .broken = strcmp(b->others, "broken") == 0,
                       .seed = seed};

@@ -90,8 +90,8 @@ bool boolean_work(struct task_run *run, struct error *error) {
   struct network_training training = {b->optimizer, b->weight_decay, run->seed, run->threads};
   struct formula f = formula_plant(b, run->seed, &run->arena);
   bool splits = strcmp(b->expand, "none") != 0;
-  int64_t sizes[3] = {b->variables, b->hidden * (strcmp(b->control, "dense_2x") == 0 ? 2 : 1), 1};
-  float *x = arena_array(&run->arena, (size_t)(b->batch * b->variables), sizeof *x);
+  int64_t sizes[3] = {f.variables, b->hidden * (strcmp(b->control, "dense_2x") == 0 ? 2 : 1), 1};
+  float *x = arena_array(&run->arena, (size_t)(b->batch * f.variables), sizeof *x);
   int32_t *truth = arena_array(&run->arena, (size_t)b->batch, sizeof *truth);
   bool fine = network_open(&dense, sizes, 2, b->batch, &training, error);
   if (fine) network_initialise(&dense, run->seed);
