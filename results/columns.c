@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "results/compression_sql.h"
+#include "trainer/tasks/task.h"
 
 // ---- states ----
 
@@ -460,7 +461,10 @@ const char *run_column_type_name(enum run_column_type type) {
   return names[type];
 }
 
+bool run_column_of_task(const char *name) { return task_of_result(name, NULL) != NULL; }
+
 enum run_column_role run_column_role(const char *name) {
+  if (run_column_of_task(name)) return RUN_OUTCOME;
   const struct run_field *field = field_find(name, NULL);
   if (field) return field->effect == EFFECT_COUNTS ? RUN_SETTING : RUN_NOTE;
   const struct run_column *column = run_column_find(name);

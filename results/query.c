@@ -18,13 +18,13 @@ struct store_rows {
 
 enum { MOST_OWN = 256 };
 
-// Fields that specs declare for trainers of their own, as the runs of the store have them.
+// Fields that specs declare for trainers of their own, and those of tasks, as the runs of the store have them.
 static void load_own_columns(struct store *store) {
   struct arena *arena = &store->arena;
   sqlite3_stmt *s = NULL;
   const char *sql =
       "SELECT j.key, max(j.type = 'text'), min(j.type IN ('true', 'false')) FROM runs r, json_each(r.config, '$.own') j "
-      "WHERE r.command IS NOT NULL GROUP BY j.key ORDER BY j.key LIMIT 256";
+      "WHERE (r.command IS NOT NULL OR r.stage LIKE 'task %') GROUP BY j.key ORDER BY j.key LIMIT 256";
   if (sqlite3_prepare_v2(store->database, sql, -1, &s, NULL) != SQLITE_OK) return;  // of a version before
   while (sqlite3_step(s) == SQLITE_ROW) {
     const char *name = arena_string(arena, (const char *)sqlite3_column_text(s, 0));
@@ -40,7 +40,7 @@ static void load_own_columns(struct store *store) {
 
 void store_load_columns(struct store *store) {
   struct arena *arena = &store->arena;
-  size_t room = run_column_count + run_field_count + MOST_OWN;
+  size_t room = run_column_count + run_field_count + MOST_OWN + store_task_column_room();
   store->columns = arena_array(arena, room, sizeof *store->columns);
   store->column_names = arena_array(arena, room, sizeof *store->column_names);
   store->column_count = 0;
@@ -54,13 +54,14 @@ void store_load_columns(struct store *store) {
   for (size_t i = 0; i < run_field_count; i++) {
     const struct run_field *field = &run_fields[i];
     const char *value = arena_format(arena, "json_extract(r.config, '$.\"%s\"')", field->path);
-    // A training of before there was the stage has its defaults.
-    if (field->stage && field->type >= FIELD_CHOICE)
+    // A training of before there was the stage, or a choice of tasks, has the default.
+    if ((field->stage || field->groups & GROUP_ALL_TASKS) && field->type >= FIELD_CHOICE)
       value = arena_format(arena, "coalesce(%s, '%s')", value, field->fallback);
     store->columns[store->column_count++] =
         (struct store_column){field->path, value, field->type >= FIELD_CHOICE, field->type == FIELD_BOOLEAN};
   }
   load_own_columns(store);
+  store_load_task_columns(store);
   for (int i = 0; i < store->column_count; i++) store->column_names[i] = store->columns[i].name;
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "results/store_internal.h"
+#include "trainer/tasks/task.h"
 
 bool store_experiment_put(struct store *store, const struct experiment_record *experiment, struct error *error) {
   sqlite3_stmt *s =
@@ -99,7 +100,7 @@ static void write_value(struct json_writer *json, const struct run_field *field,
 }
 
 // Every field of the configuration, resolved, each value in its one spelling; what stayed auto is null. Fields of a
-// spec's own are an object "own".
+// spec's own, or of its task, are an object "own"; what a run of a task reports becomes an object "results".
 static void write_config(const struct run_config *config, struct text *out) {
   struct json_writer json = json_writer(out, false);
   struct arena arena = {0};
@@ -107,7 +108,9 @@ static void write_config(const struct run_config *config, struct text *out) {
   for (size_t i = 0; i < run_field_count; i++) {
     const struct run_field *field = &run_fields[i];
     struct value value = field_get(config, field);
-    if (field->groups & GROUP_FORMAT)
+    if (!config_has(config, field))
+      value = (struct value){.kind = VALUE_MISSING};
+    else if (field->groups & GROUP_FORMAT)
       value.text = config_format_spelling(config, field, &arena);
     else if (value.kind == VALUE_TEXT)
       value.text = field_spelling(field, value.text, &arena);
@@ -133,7 +136,7 @@ static size_t known_fields(const struct run_record *run, const char *canonical, 
       {"id", store_text(run->id)},
       {"stage", store_text(run->stage)},
       {"parent", store_text(run->parent)},
-      {"dtype", store_text(run->config->model.dtype)},
+      {"dtype", store_text(task_of(run->config) ? NULL : run->config->model.dtype)},
       {"threads", store_number((double)run->config->train.threads)},
       {"corpus_digest", store_text(run->corpus.digest)},
       {"command", store_text(run->trainer)},

@@ -163,6 +163,11 @@ struct layer_record {
 // Puts it in the place of the one of the same run, layer and matrix.
 bool store_layer_put(struct store *store, const char *run, const struct layer_record *layer, struct error *error);
 bool store_layers_cut(struct store *store, const char *run, struct error *error);  // removes all of a run
+
+// Puts a result of a task's run (trainer/tasks/task.h) by its name; removes all that a run has.
+bool store_result_put(struct store *store, const char *run, const char *name, double value, struct error *error);
+bool store_results_cut(struct store *store, const char *run, struct error *error);
+
 // layer, matrix, rows, columns, relative_error, output_error, weighted_error, bound, bits, sparsity, alpha,
 // alpha_error, by layer and matrix.
 struct store_rows *store_layers(struct store *store, const char *run, struct error *error);

@@ -97,6 +97,9 @@ bool store_spell_files(struct store *store, const char *id, const char *config, 
 
 // query.c
 struct store_rows *store_rows_of(struct store *store, sqlite3_stmt *statement);  // which the rows then own
+// Columns of the results of those tasks that runs of the store have, behind the others; and how many there can be.
+void store_load_task_columns(struct store *store);
+size_t store_task_column_room(void);
 void store_load_columns(struct store *store);
 
 // views.c

@@ -12,6 +12,7 @@
 #include "kernels/formats/format.h"
 #include "kernels/ops.h"
 #include "trainer/optimizers/optimizer.h"
+#include "trainer/tasks/task.h"
 
 const struct run_field *field_find(const char *path, const char **nearest) {
   if (nearest) *nearest = NULL;
@@ -26,8 +27,8 @@ const struct run_field *field_find(const char *path, const char **nearest) {
   return NULL;
 }
 
-static void *place(const struct run_config *config, const struct run_field *field) {
-  return (char *)(uintptr_t)config + field->offset;
+static void *place(const void *settings, const struct run_field *field) {
+  return (char *)(uintptr_t)settings + field->offset;
 }
 
 static const char *type_name(const struct run_field *field) {
@@ -36,8 +37,11 @@ static const char *type_name(const struct run_field *field) {
 }
 
 struct value field_get(const struct run_config *config, const struct run_field *field) {
-  if (field->own) return config->own.values[field->own - 1];
-  const void *from = place(config, field);
+  return field->own ? config->own.values[field->own - 1] : field_get_in(config, field);
+}
+
+struct value field_get_in(const void *settings, const struct run_field *field) {
+  const void *from = place(settings, field);
   struct value value = {.kind = VALUE_NUMBER};
   switch (field->type) {
     case FIELD_INTEGER:  // of at most 2^53
@@ -58,7 +62,12 @@ void field_put(struct run_config *config, const struct run_field *field, struct 
     config->own.values[field->own - 1] = value;
     return;
   }
-  void *to = place(config, field);
+  field_put_in(config, field, value);
+  if (field->groups & GROUP_FORMAT) config->parsed_format = NULL;
+}
+
+void field_put_in(void *settings, const struct run_field *field, struct value value) {
+  void *to = place(settings, field);
   bool unset = value.kind == VALUE_MISSING;
   switch (field->type) {
     case FIELD_INTEGER:
@@ -72,7 +81,6 @@ void field_put(struct run_config *config, const struct run_field *field, struct 
       break;
     default:
       *(const char **)to = value.text;
-      if (field->groups & GROUP_FORMAT) config->parsed_format = NULL;
   }
 }
 
@@ -452,6 +460,8 @@ static bool phases_fit(const struct run_config *c, struct error *error) {
 
 bool config_resolve(struct run_config *config, const struct corpus_facts *facts, const char *resolved_dtype,
                     struct error *error) {
+  const struct task *task = task_of(config);
+  if (task) return task_resolve(config, task, error);
   if (!resolve_model(config, facts, resolved_dtype, error)) return false;
   int64_t batch = config->train.batch_tokens, context = config->model.context;
   if (batch % context)

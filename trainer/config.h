@@ -34,13 +34,14 @@ enum field_effect {
 };
 // What else fields are known by than their names.
 enum field_group {
-  GROUP_BUDGET = 1,    // the spellings of a run's length: setting one unsets the others
-  GROUP_CORPUS = 2,    // make the corpus: its digest counts in their place
-  GROUP_PREPARED = 4,  // what is known of a corpus depends on them
-  GROUP_FORMAT = 8,    // names a format, whose canonical name counts
-  GROUP_FOLLOWS = 16,  // by default from the width or the length, which tell runs apart in its place
-  GROUP_ROOT = 32,     // count for the root of a chain that begins with a folder, beside the folder's digest
-  GROUP_FOUND = 64,    // found out when the run is resolved: no spec gives it
+  GROUP_BUDGET = 1,       // the spellings of a run's length: setting one unsets the others
+  GROUP_CORPUS = 2,       // make the corpus: its digest counts in their place
+  GROUP_PREPARED = 4,     // what is known of a corpus depends on them
+  GROUP_FORMAT = 8,       // names a format, whose canonical name counts
+  GROUP_FOLLOWS = 16,     // by default from the width or the length, which tell runs apart in its place
+  GROUP_ROOT = 32,        // count for the root of a chain that begins with a folder, beside the folder's digest
+  GROUP_FOUND = 64,       // found out when the run is resolved: no spec gives it
+  GROUP_ALL_TASKS = 128,  // runs of every task have it (trainer/tasks/task.h)
 };
 #define AUTO_INTEGER INT64_MIN
 // The stage of runs that are the model of a folder, with which a chain begins in place of a training. Where and how
@@ -56,11 +57,15 @@ struct own_model {
   double parameters, total, active, flops;
 };
 
-// Fields that a spec declares for its own trainer, beside the table: known to nothing but their names. Sorted by path.
+// The task of runs that train a language model; trainer/tasks/list.h has the others.
+#define TASK_LM "lm"
+
+// Fields beside the table: those that a spec declares for its own trainer, known to nothing but their names, or those
+// of another task than lm. Sorted by path.
 enum { OWN_FIELD_LIMIT = 24 };
 struct run_field;
 struct own_values {
-  const struct run_field *fields;  // the spec's
+  const struct run_field *fields;  // the spec's, or the task's
   size_t count;
   struct value values[OWN_FIELD_LIMIT];
 };
@@ -90,7 +95,7 @@ struct run_config {
     const char *optimizer, *momentum_form, *lr_scale, *rank_score, *error_feedback, *master_weights, *optimizer_state,
         *optimizer_rounding, *schedule, *recompute;
   } train;
-  const char *format;
+  const char *format, *task;
   int64_t seed;
   struct {
     int64_t every, rank;
@@ -175,6 +180,9 @@ bool config_set_boolean(struct run_config *config, const struct run_field *field
 struct value field_get(const struct run_config *config, const struct run_field *field);
 // Puts a value that was got from a configuration, or checked by config_set, unchecked and without a copy of its text.
 void field_put(struct run_config *config, const struct run_field *field, struct value value);
+// The same two for a struct of another kind than a configuration, at the field's `offset` in it.
+struct value field_get_in(const void *settings, const struct run_field *field);
+void field_put_in(void *settings, const struct run_field *field, struct value value);
 // The value as one would write it in a spec: "auto", "0.002", "true"; text itself. `number` is for what is no text.
 const char *field_text(const struct run_field *field, struct value value, char number[32]);
 // The value as JSON; auto is the text "auto".
@@ -266,6 +274,8 @@ const char *config_format_name(const struct run_config *config, struct arena *ar
 double config_active_parameters(const struct run_config *resolved, int64_t step);
 struct run_quantities config_quantities(const struct run_config *resolved, const struct corpus_facts *facts);
 
+// Whether runs of the configuration's task have the field: of another task than lm its own, and those of every task.
+bool config_has(const struct run_config *config, const struct run_field *field);
 // True when the field counts in the identity of this run: it can change the result, under the configuration's other
 // fields too (a cooldown does nothing without the wsd schedule). Of a later stage only its own fields count: the others
 // are those of its parent, whose id counts.

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "trainer/config.h"
+#include "trainer/tasks/list.h"
 
 #define FIELD(member, field_type) .path = #member, .type = field_type, .offset = offsetof(struct run_config, member)
 #define INTEGER(member, least, most) FIELD(member, FIELD_INTEGER), .low = least, .high = most
@@ -23,6 +24,7 @@
 #define STAGE(name) .stage = #name
 #define FILES(ending) .file_ending = ending
 #define HELP(line) .help = line
+#define OR_TASK(name) "|" #name
 
 // ---- when a field counts ----
 
@@ -53,6 +55,8 @@ static bool counts_group(const struct run_config *c) {
 }
 
 static bool compression_trains(const struct run_config *c) { return strcmp(c->compress.method, "elsa") == 0; }
+
+static bool is_other_task(const struct run_config *c) { return c->task && strcmp(c->task, TASK_LM) != 0; }
 
 static bool asks_suites(const struct run_config *c) { return c->evaluate.suite_tokens > 0; }
 
@@ -218,12 +222,15 @@ const struct run_field run_fields[] = {
     {INTEGER(train.keep_checkpoints, 1, 1e6), DEFAULT("1"), NO_EFFECT, HELP("checkpoints kept, newest first")},
     {CHOICE(train.recompute, "none|norm|ffn|qkv|block"), DEFAULT("none"), NO_EFFECT,
      HELP("activations computed again in the backward pass instead of stored")},
-    {INTEGER(train.threads, 1, 1024), DEFAULT("1"), NO_EFFECT, HELP("threads of one run")},
+    {INTEGER(train.threads, 1, 1024), DEFAULT("1"), NO_EFFECT, GROUP(ALL_TASKS), HELP("threads of one run")},
 
     {TEXT(format), DEFAULT("none"), COUNTS, GROUP(FORMAT),
      HELP("representation of weights, activations and gradients")},
-    {INTEGER(seed, 0, 9007199254740992.0), DEFAULT("0"), COUNTS, GROUP(ROOT),
+    {INTEGER(seed, 0, 9007199254740992.0), DEFAULT("0"), COUNTS, .groups = GROUP_ROOT | GROUP_ALL_TASKS,
      HELP("seed of the initial weights and of the order of the data")},
+    {CHOICE(task, TASK_LM EACH_TASK(OR_TASK)), DEFAULT(TASK_LM), COUNTS_WHEN(is_other_task),
+     .groups = GROUP_FOUND | GROUP_ALL_TASKS,
+     HELP("at the top of a spec, not under base: what its runs do (docs/tasks.md); lm trains language models")},
 
     {INTEGER(metrics.every, 0, 1e12), DEFAULT("0"), UNIT("steps"), NO_EFFECT,
      HELP(

@@ -6,9 +6,18 @@
 
 #include "trainer/config.h"
 #include "trainer/optimizers/optimizer.h"
+#include "trainer/tasks/task.h"
+
+bool config_has(const struct run_config *config, const struct run_field *field) {
+  return field->own || field->groups & GROUP_ALL_TASKS || !task_of(config);
+}
 
 // Some knobs mean nothing under others: they must not split identities.
 bool config_counts(const struct run_config *config, const struct run_field *field) {
+  // Of another task what is given counts, so that fields may be added to it.
+  if (task_of(config))
+    return field->effect == EFFECT_COUNTS && config_has(config, field) &&
+           (!field->own || !config_is_default(config, field));
   const char *stage = field->stage ? field->stage : "", *own = config->stage ? config->stage : "";
   bool root = strcmp(own, ROOT_STAGE) == 0 && field->groups & GROUP_ROOT;
   return field->effect == EFFECT_COUNTS && (root || strcmp(stage, own) == 0) &&
@@ -94,6 +103,8 @@ static int version_of(const char *dtype, const char *schedule, const char *optim
 }
 
 int config_version(const struct run_config *resolved) {
+  const struct task *task = task_of(resolved);
+  if (task) return task->version;
   struct arena arena = {0};
   int version = version_of(resolved->model.dtype, resolved->train.schedule, resolved->train.optimizer,
                            config_format(resolved, &arena), resolved->model.context, resolved->train.steps);
@@ -105,7 +116,9 @@ int config_version(const struct run_config *resolved) {
 static int version_of_file(const json_t *config) {
   struct arena arena = {0};
   struct error unknown = {0};
-  const char *text = json_string_value(json_object_get(config, "format"));
+  const char *text = json_string_value(json_object_get(config, "format")),
+             *task = json_string_value(json_object_get(config, "task"));
+  if (task && task_find(task)) return task_find(task)->version;
   const json_t *context = json_object_get(config, "model.context"), *steps = json_object_get(config, "train.steps");
   int version = version_of(json_string_value(json_object_get(config, "model.dtype")),
                            json_string_value(json_object_get(config, "train.schedule")),
@@ -163,6 +176,7 @@ void run_file_write(const struct run_file *file, struct text *out) {
   json_object_begin(&json);
   for (size_t i = 0; i < run_field_count; i++) {
     struct value value = field_get(&file->config, &run_fields[i]);
+    if (!config_has(&file->config, &run_fields[i])) continue;
     if (run_fields[i].stage && !file->config.stage && config_is_default(&file->config, &run_fields[i])) continue;
     if (value.kind == VALUE_MISSING && !run_fields[i].auto_allowed) continue;  // of a model trained elsewhere
     json_key(&json, run_fields[i].path);
@@ -182,6 +196,8 @@ static bool read_field(struct arena *arena, struct run_config *config, const cha
   const char *nearest;
   const struct run_field *field = field_find(key, &nearest);
   bool fine = false;
+  for (size_t i = 0; i < config->own.count && !field; i++)
+    if (strcmp(config->own.fields[i].path, key) == 0) field = &config->own.fields[i];
   if (!field) {
     error_set(error, EXIT_USAGE_ERROR, "unknown field '%.100s'", key);
     return error_hint(error, nearest, NULL);
@@ -204,10 +220,17 @@ static bool read_field(struct arena *arena, struct run_config *config, const cha
 // `nulls`: what is null stays at its default.
 static bool read_fields(struct arena *arena, struct run_config *config, json_t *fields, bool nulls,
                         struct error *error) {
-  const char *key;
+  const char *key, *name = json_string_value(json_object_get(fields, "task"));
   json_t *value;
+  const struct task *task = name ? task_find(name) : NULL;  // first: it says which fields there are
+  if (task) task_give(config, task, task_fields(task, arena));
   json_object_foreach(fields, key, value) {
     if (nulls && json_is_null(value)) continue;
+    if (nulls && strcmp(key, "results") == 0) continue;
+    if (nulls && task && strcmp(key, "own") == 0) {
+      if (!read_fields(arena, config, value, nulls, error)) return false;
+      continue;
+    }
     if (!read_field(arena, config, key, value, error)) return false;
   }
   return true;

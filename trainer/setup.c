@@ -10,6 +10,7 @@
 #include "trainer/layout.h"
 #include "trainer/schedule.h"
 #include "trainer/stages/work.h"
+#include "trainer/tasks/task.h"
 #include "trainer/training.h"
 
 double training_seconds(const struct training *t) { return clock_seconds() - t->clock_start; }
@@ -43,6 +44,7 @@ static bool check_config(const struct training *t, struct error *error) {
 
 bool training_open_device(struct training *t, struct error *error) {
   const struct run_config *c = &t->file.config;
+  if (task_of(c)) return error_set(error, EXIT_USAGE_ERROR, "a run of task %s has no language model", c->task);
   if (!check_config(t, error)) return false;
   t->corpus = corpus_open(t->file.corpus_path, t->file.corpus_digest, c, error);
   if (!t->corpus || !corpus_check_context(t->corpus, c->model.context, error)) return false;

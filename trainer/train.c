@@ -9,6 +9,7 @@
 #include "trainer/schedule.h"
 #include "trainer/stages/tune.h"
 #include "trainer/stages/work.h"
+#include "trainer/tasks/program.h"
 #include "trainer/training.h"
 
 enum verdict training_drain(struct training *t, struct error *error) {
@@ -156,12 +157,13 @@ static enum exit_code train(struct training *t, const struct trainer_options *op
   return report_done(t, &result, error) && event_log_sync(&t->log, error) ? EXIT_DONE : error->code;
 }
 
-// A configuration that cannot be read is told by whoever reads it next.
-static bool is_no_training(const char *config_path) {
+// A configuration that cannot be read is told by whoever reads it next. *task: it is no language model's.
+static bool is_no_training(const char *config_path, bool *task) {
   struct arena arena = {0};
   struct run_file file;
   struct error unread = {0};
-  bool staged = run_file_read(&arena, config_path, &file, &unread) && file.config.stage;
+  bool read = run_file_read(&arena, config_path, &file, &unread), staged = read && file.config.stage;
+  *task = read && task_of(&file.config);
   const struct stage *stage = staged ? stage_find(file.config.stage) : NULL;
   arena_free(&arena);
   return staged && !(stage && stage->training && !stage->work);
@@ -171,7 +173,9 @@ enum exit_code trainer_run(const struct trainer_options *options, struct error *
   struct training training;
   bool finished;
   enum exit_code code = EXIT_DONE;
-  if (is_no_training(options->config_path)) return stage_run(options, error);
+  bool task, staged = is_no_training(options->config_path, &task);
+  if (task) return task_main(options, error);
+  if (staged) return stage_run(options, error);
   if (!training_open(&training, options->config_path, &finished, error))
     code = error->code;
   else if (finished)

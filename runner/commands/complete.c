@@ -10,6 +10,7 @@
 #include "results/columns.h"
 #include "results/store.h"
 #include "runner/commands.h"
+#include "runner/spec/schema_write.h"
 
 static bool is_name(char c) { return isalnum((unsigned char)c) || c == '_' || c == '.'; }
 
@@ -74,7 +75,7 @@ static void offer_fields(const struct completion *completion, struct arena *aren
   struct completion c = *completion;
   c.kept = arena_format(arena, "%s%.*s", c.kept, (int)(last - c.current), c.current);
   c.current = last;
-  for (size_t i = 0; i < run_field_count; i++) offer(&c, run_fields[i].path);
+  for (size_t i = 0; i < schema_field_count(); i++) offer(&c, schema_field_at(i)->path);
   for (const struct run_column *column = run_columns; column->name; column++)
     if (!strchr(column->name, '.')) offer(&c, column->name);
 }

@@ -249,7 +249,7 @@ static enum exit_code run(const char *path, const struct run_options *options, s
     goto end;
   }
   if (!finished && !plan_verify_corpora(&plan, error)) goto end;
-  if (!finished && !spec.trainer.node) plan_measure_speed(&plan);
+  if (!finished && spec_trains_model(&spec)) plan_measure_speed(&plan);
   if (!options->quiet) {
     plan_print_validation(&plan, false, stderr);
     const char *coarse = plan_prunings_doubt(&plan, &arena);

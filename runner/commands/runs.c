@@ -5,6 +5,7 @@
 #include "runner/execute/rows.h"
 #include "runner/execute/selection.h"
 #include "runner/terminal/table.h"
+#include "trainer/tasks/task.h"
 
 struct runs_options {
   struct spec_choices choices;
@@ -112,9 +113,14 @@ static void list_columns(const struct run_field *own, size_t own_count, struct s
                 own[i].help && *own[i].help ? own[i].help : "of the spec's own fields");
   int count = 0;
   const char *const *names = store ? store_run_columns(store, &count) : NULL;
-  for (int i = 0; i < count; i++)
-    if (!run_column_find(names[i]) && !field_find(names[i], NULL))
-      list_column(&table, names[i], NULL, "field of a spec's own");
+  for (int i = 0; i < count; i++) {
+    if (run_column_find(names[i]) || field_find(names[i], NULL)) continue;
+    const struct task_result *result = NULL;
+    if (task_of_result(names[i], &result))
+      list_column(&table, names[i], result->unit, result->help);
+    else if (!(own_count && task_of_field(names[i])))  // the spec's task has them among its own
+      list_column(&table, names[i], NULL, task_of_field(names[i]) ? "field of a task" : "field of a spec's own");
+  }
   text_table_print(&table, stdout);
   text_table_free(&table);
 }

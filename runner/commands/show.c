@@ -46,13 +46,16 @@ static void print_own_settings(const struct store_rows *rows, struct arena *aren
   for (int i = 0; i < store_rows_columns(rows); i++) {
     const char *name = store_rows_name(rows, i);
     struct value value = store_rows_value(rows, i);
-    if (run_column_find(name) || field_find(name, NULL) || value.kind == VALUE_MISSING) continue;
+    if (run_column_find(name) || run_column_of_task(name) || field_find(name, NULL) || value.kind == VALUE_MISSING)
+      continue;
     printf("  %-26s %s\n", name, value_human(name, &value, arena));
   }
 }
 
 static void print_settings(const struct store_rows *rows, struct arena *arena) {
   struct run_config fresh;
+  const char *task = store_rows_get(rows, "task").text;
+  bool model = !task || strcmp(task, TASK_LM) == 0;
   config_default(&fresh);
   struct text_table settings = text_list(2, 26);
   for (int pass = 0; pass < 2; pass++) {
@@ -67,6 +70,7 @@ static void print_settings(const struct store_rows *rows, struct arena *arena) {
     }
     for (size_t i = 0; i < run_field_count; i++) {
       const struct run_field *field = &run_fields[i];
+      if (!model && !(field->groups & GROUP_ALL_TASKS)) continue;
       struct value value = store_rows_get(rows, field->path), fallback = field_get(&fresh, field);
       bool same = value.kind == fallback.kind &&
                   (value.kind == VALUE_TEXT ? strcmp(value.text, fallback.text) == 0 : value.number == fallback.number);
@@ -102,6 +106,13 @@ static void print_results(const struct store_rows *rows, struct arena *arena) {
       text_table_cell(&results, "%s", column->name);
       text_table_cell(&results, "%s", value_human(column->name, &value, arena));
     }
+  }
+  for (int i = 0; i < store_rows_columns(rows); i++) {
+    const char *name = store_rows_name(rows, i);
+    struct value value = store_rows_value(rows, i);
+    if (!run_column_of_task(name) || value.kind == VALUE_MISSING) continue;
+    text_table_cell(&results, "%s", name);
+    text_table_cell(&results, "%s", value_human(name, &value, arena));
   }
   printf("results\n");
   text_table_print(&results, stdout);

@@ -8,6 +8,7 @@
 #include "runner/execute/coordinator_halving.h"
 #include "runner/execute/coordinator_state.h"
 #include "trainer/stages/stage.h"
+#include "trainer/tasks/task.h"
 
 // Why the worker ended without a result, in words.
 static void describe_end(const struct worker *worker, struct text *out) {
@@ -49,6 +50,7 @@ static void note_throughput(struct coordinator *c, const struct worker *worker) 
   if (c->options->command || worker->job->index == FOREIGN || !(seconds > 0) || !(log->tokens > 0)) return;
   coordinator_describe(c, worker->job);
   struct run_config config = c->described.file.config;
+  if (task_of(&config)) return;
   const struct stage *stage = stage_find(config.stage);
   if (stage_trains(stage, &config)) stage->training(&config);
   struct arena scratch = {0};
@@ -183,8 +185,9 @@ bool coordinator_settle(struct coordinator *c, struct worker *worker, struct err
     job->mark = MARK_NONE;
     if (fine && job->state == RUN_DONE) {
       note_throughput(c, worker);
-      progress_note(&c->progress, false, "done     %.8s  %s  loss %s  (%s)", job->id, worker->label,
-                    loss_human(worker->log.loss, loss),
+      bool told = !isnan(worker->log.loss);  // a task may have none
+      progress_note(&c->progress, false, "done     %.8s  %s%s%s  (%s)", job->id, worker->label, told ? "  loss " : "",
+                    told ? loss_human(worker->log.loss, loss) : "",
                     seconds_human(isnan(worker->log.seconds) ? seconds : worker->log.seconds, time_text));
     } else if (fine) {
       progress_note(&c->progress, true, "diverged %.8s  %s  at step %lld%s%s", job->id, worker->label,

@@ -28,7 +28,7 @@ static bool restart(void *context, struct error *error) {
   ingest->changed = true;
   return store_metrics_cut(ingest->store, ingest->id, -1, error) &&
          store_solutions_cut(ingest->store, ingest->id, -1, error) &&
-         store_layers_cut(ingest->store, ingest->id, error);
+         store_layers_cut(ingest->store, ingest->id, error) && store_results_cut(ingest->store, ingest->id, error);
 }
 
 static bool cut(struct ingest *ingest, int64_t step, struct error *error) {
@@ -202,6 +202,18 @@ static bool on_solution(struct ingest *ingest, const struct event *event, struct
   return put_columns(ingest, event, NULL, error);
 }
 
+// The results of a task's run; those that no task of this program reports are passed over, as unknown fields are.
+static bool put_results(struct ingest *ingest, json_t *results, struct error *error) {
+  const char *name;
+  json_t *value;
+  if (!ingest->write) return true;
+  json_object_foreach(results, name, value) {
+    if (!json_is_number(value) || !run_column_of_task(name)) continue;
+    if (!store_result_put(ingest->store, ingest->id, name, json_number_value(value), error)) return false;
+  }
+  return true;
+}
+
 static bool on_done(struct ingest *ingest, const struct event *event, struct error *error) {
   struct run_log *log = ingest->log;
   double loss = event_number(event, "loss");
@@ -213,6 +225,9 @@ static bool on_done(struct ingest *ingest, const struct event *event, struct err
   if (!isnan(event_number(event, "wall_seconds"))) log->seconds = event_number(event, "wall_seconds");
   log->train_seconds = event_number(event, "train_seconds");
   const json_t *told = json_object_get(event->object, "loss");
+  json_t *results = json_object_get(event->object, "results");
+  if (json_is_object(results) && !told)
+    return put_columns(ingest, event, NULL, error) && put_results(ingest, results, error);
   double infinite;  // in quotes; a bare NaN is read as an empty object
   bool text = json_is_string(told) && !(number_parse(json_string_value(told), &infinite) && !isfinite(infinite));
   if (!told || text || json_is_boolean(told) || json_is_array(told) || json_object_size(told)) {
@@ -229,7 +244,7 @@ static bool on_done(struct ingest *ingest, const struct event *event, struct err
   }
   bool follows = isnan(event_number(event, "bits_per_byte")) && ingest->bytes_per_token > 0;
   struct store_field bits = {"bits_per_byte", store_number(loss / M_LN2 / ingest->bytes_per_token)};
-  if (!put_columns(ingest, event, follows ? &bits : NULL, error)) return false;
+  if (!put_columns(ingest, event, follows ? &bits : NULL, error) || !put_results(ingest, results, error)) return false;
   if (log->fault[0]) {
     log->end = EVENT_FAILED;
     snprintf(log->message, sizeof log->message, "%s", log->fault);

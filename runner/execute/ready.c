@@ -80,12 +80,12 @@ bool plan_fits_memory(const struct plan *plan, const bool *chosen, double bytes,
 bool plan_fits_gpus(const struct plan *plan, const bool *chosen, const struct gpu_list *gpus, struct error *error) {
   double largest = 0;
   for (size_t i = 0; i < gpus->count; i++) largest = fmax(largest, gpus->items[i].bytes);
-  bool known = plan_on_gpu(plan) && !plan->spec->trainer.node;
+  bool known = plan_on_gpu(plan) && spec_trains_model(plan->spec);
   for (size_t i = 0; i < gpus->count; i++) known = known && !isnan(gpus->items[i].bytes);
   struct error ignored = {0};
   struct store *store = store_exists_home() ? store_open_home(STORE_READ, &ignored) : NULL;
   bool fine = true;
-  for (size_t i = 0; i < plan->count && fine && plan_on_gpu(plan) && !plan->spec->trainer.node; i++) {
+  for (size_t i = 0; i < plan->count && fine && plan_on_gpu(plan) && spec_trains_model(plan->spec); i++) {
     struct planned_run run;
     struct memory_advice advice;
     char need[32], there[32], less[32];

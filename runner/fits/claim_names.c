@@ -121,7 +121,7 @@ static const char *nearest(struct checking *checking, const char *name) {
   }
   const char *near = nearest_name(name, names, count);
   if (!near) near = nearest_name(name, numbers, NUMBERS);
-  return near ? near : run_name_nearest(name, true);
+  return near ? near : run_name_nearest(checking->spec, name, true);
 }
 
 static const char *laws_of(struct checking *checking) {
@@ -173,7 +173,7 @@ static void check_name(struct checking *checking, const struct node *node, const
   for (size_t f = 0; f < spec->fit_count; f++)
     found += has(checking, &spec->fits[f], &checking->laws[f], name->name, name->index, &what, &hint) == HAS;
   struct run_name ignored;
-  bool of_runs = run_name_find(spec, name->name, &ignored) || run_result_known(name->name);
+  bool of_runs = run_name_find(spec, name->name, &ignored) || run_result_known(spec, name->name);
   if (found > 1)
     spec_error_at(spec, node, name->offset, checking->diagnostics,
                   arena_format(&checking->arena, "write %s.%s", spec->fits[0].name, name->name),

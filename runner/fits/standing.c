@@ -75,7 +75,7 @@ const char *standing_at_chance(size_t count, size_t runs, struct arena *arena) {
 void standing_tell_chance(const struct spec *spec, const struct table *table, struct fit_result *result) {
   int loss = table_find(table, "loss"), vocabulary = table_find(table, "model.vocabulary");
   size_t count = 0;
-  if (spec->trainer.node || loss < 0 || vocabulary < 0) return;
+  if (!spec_trains_model(spec) || loss < 0 || vocabulary < 0) return;
   for (size_t i = 0; i < table->row_count; i++)
     count += table->columns[loss].numbers[i] > log(table->columns[vocabulary].numbers[i]);
   const char *text = standing_at_chance(count, table->row_count, &result->arena);

@@ -12,7 +12,7 @@
 
 // A column that is in no table is a field of a spec's own: rows that differ in it are not alike.
 static enum column_role role_of(const char *name) {
-  if (!run_column_find(name) && !field_find(name, NULL)) return ROLE_SETTING;
+  if (!run_column_find(name) && !field_find(name, NULL) && !run_column_of_task(name)) return ROLE_SETTING;
   static const enum column_role roles[] = {[RUN_NOTE] = ROLE_UNKNOWN,
                                            [RUN_SETTING] = ROLE_SETTING,
                                            [RUN_QUANTITY] = ROLE_QUANTITY,
@@ -245,7 +245,7 @@ bool fit_entry_table(const struct spec *spec, const struct spec_fit *entry, cons
       !keep_where(table, entry->where.text, entry->where.tree, error) || !keep_where(table, where, NULL, error))
     return false;
   if (spec->stage_count) warn_of_stages(table, laws, law_count, notes);
-  table_check_runs(table);
+  if (!spec->task) table_check_runs(table);  // a task counts what it counts
   for (size_t i = 0; i < table->note_count && notes->warning_count < FIT_NOTES; i++)
     notes->warnings[notes->warning_count++] = table->notes[i];
   return reduce_table(table, "loss",

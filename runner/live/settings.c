@@ -7,7 +7,9 @@
 #include "runner/execute/rows.h"
 
 // A run field, or one that a spec declares.
-static bool is_setting(const char *column) { return field_find(column, NULL) || !run_column_find(column); }
+static bool is_setting(const char *column) {
+  return field_find(column, NULL) || (!run_column_find(column) && !run_column_of_task(column));
+}
 
 // The values of settings run by run, as text.
 struct table {

@@ -180,7 +180,7 @@ bool plan_halving_make(struct plan *plan, struct diagnostics *diagnostics) {
   const struct spec_halving *rule = &plan->spec->halving;
   if (!rule->node || !rule->over_count || !rule->rung_count) return true;
   struct plan_halving *halving = arena_alloc(&plan->arena, sizeof *halving);
-  *halving = (struct plan_halving){.rule = rule, .stops_by_step = !plan->spec->trainer.node};
+  *halving = (struct plan_halving){.rule = rule, .stops_by_step = spec_trains_model(plan->spec)};
   halving->over = axes_words(rule->over, rule->over_count, &plan->arena);
   halving->average = axes_words(rule->average, rule->average_count, &plan->arena);
   struct competitor *list = memory_get((plan->count + 1) * sizeof *list);

@@ -13,9 +13,11 @@
 #include "runner/plan/time.h"
 #include "trainer/data/corpus.h"
 #include "trainer/optimizers/optimizer.h"
+#include "trainer/tasks/task.h"
 #include "trainer/trainer.h"
 
 const char *plan_stage_name(const struct spec *spec, struct arena *arena) {
+  if (spec->task) return task_stage(spec->task, arena);
   if (!spec->trainer.node) return "train";
   struct text text = {0};
   text_format(&text, "train version=%s", spec->trainer.version);
@@ -72,7 +74,7 @@ static bool find_corpus(void *context, const struct run_config *config, struct p
   struct corpora *corpora = context;
   struct plan *plan = corpora->plan;
   struct corpus_location location = {0};
-  if (plan->spec->trainer.node && !corpus_given(plan->spec)) {
+  if (plan->spec->task || (plan->spec->trainer.node && !corpus_given(plan->spec))) {
     corpus->unused = true;
     corpus->reason = NULL;
     return true;
@@ -122,7 +124,8 @@ bool plan_make(struct plan *plan, const struct spec *spec, const struct plan_opt
   plan->grid = arena_alloc(&plan->arena, sizeof *plan->grid);
   *plan->grid = (struct run_grid){
       .arena = &plan->arena, .spec = spec, .dtype = plan->dtype, .find_corpus = find_corpus, .find_context = &corpora};
-  if (!spec->trainer.node) plan->grid->fits_device = fits_device;  // what another trainer's kernels take is not known
+  if (spec_trains_model(spec))
+    plan->grid->fits_device = fits_device;  // what another trainer's kernels take is not known
   bool fine = grid_expand(plan->grid, plan, diagnostics, error);
   plan->corpora = plan->grid->corpora;
   plan->corpus_count = plan->grid->corpus_count;
@@ -200,7 +203,7 @@ void plan_run_quick(const struct plan *plan, size_t i, struct planned_run *run) 
   run->resolved = result.resolved;
   run->memory = run->seconds = NAN;
   if (!run->resolved) return;
-  if (plan->spec->trainer.node) return;  // what another trainer takes is not known
+  if (!spec_trains_model(plan->spec)) return;  // what another trainer takes is not known
   if (plan->ops) run->memory = memory_of(plan, &run->config);
   if (plan->speed && run->stage)
     run->seconds = stage_seconds(plan, run);
@@ -224,7 +227,7 @@ void plan_run(const struct plan *plan, size_t i, struct planned_run *run) {
 bool plan_on_gpu(const struct plan *plan) { return plan->ops && strcmp(plan->ops->name, "cuda") == 0; }
 
 double plan_needs(const struct plan *plan, const struct planned_run *run) {
-  bool known = plan->ops && !plan->spec->trainer.node;
+  bool known = plan->ops && spec_trains_model(plan->spec);
   return known ? run->memory + (double)trainer_process_bytes(plan->ops) : NAN;
 }
 
@@ -244,7 +247,7 @@ int plan_gpu_card(const struct plan *plan, const struct planned_run *run) {
 }
 
 void plan_measure_speed(struct plan *plan) {
-  if (!plan->speed && plan->device && !plan->spec->trainer.node) plan->speed = plan_speed_new(plan);
+  if (!plan->speed && plan->device && spec_trains_model(plan->spec)) plan->speed = plan_speed_new(plan);
 }
 
 const char *plan_speed_note(const struct plan *plan) { return plan->speed ? plan_speed_source(plan->speed) : ""; }

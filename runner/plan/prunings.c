@@ -22,7 +22,7 @@ static int64_t fewest_of(const struct run_config *config) {
 
 int64_t plan_prunings(const struct plan *plan, const struct planned_run *run) {
   // One's own trainer does what it does with a format.
-  return plan->spec->trainer.node || run->stage || !run->resolved ? 0 : fewest_of(&run->config);
+  return !spec_trains_model(plan->spec) || run->stage || !run->resolved ? 0 : fewest_of(&run->config);
 }
 
 const char *plan_prunings_doubt(const struct plan *plan, struct arena *arena) {

@@ -162,11 +162,11 @@ static void add_up(struct totals *totals, const struct plan *plan, const struct 
   if (run->config.train.threads > totals->threads) totals->threads = run->config.train.threads;
   if (run->quantities.epochs > 1 && isfinite(run->quantities.epochs)) totals->repeated++;
   if (run->quantities.epochs > totals->epochs) totals->epochs = run->quantities.epochs;
-  if (outcome->state == RUN_DONE && !plan->spec->trainer.node)
+  if (outcome->state == RUN_DONE && spec_trains_model(plan->spec))
     trunk_savings_add_done(&totals->savings, run->number, &run->config, run->corpus->facts.digest, run->id);
   if (!undone) return;
   totals->flops_undone += run->quantities.flops;
-  if (!plan->spec->trainer.node) {
+  if (spec_trains_model(plan->spec)) {
     trunk_savings_add(&totals->savings, run->number, &run->config, run->corpus->facts.digest, run->quantities.flops,
                       run->seconds);
   }
@@ -228,7 +228,7 @@ static long print_memory(const struct plan *plan, const struct totals *t, FILE *
 // In which type the runs multiply, and why: the spec says it, or model.dtype is auto and the device decides. Where runs
 // differ in it, a column says which has which.
 static void print_dtype(const struct plan *plan, const struct totals *t, FILE *out) {
-  if (plan->spec->trainer.node || (t->float32 == 0) == (t->bfloat16 == 0)) return;
+  if (!spec_trains_model(plan->spec) || (t->float32 == 0) == (t->bfloat16 == 0)) return;
   const char *dtype = dtype_name(t->bfloat16 ? DTYPE_BFLOAT16 : DTYPE_FLOAT32);
   bool given = strcmp(plan->spec->base.model.dtype, "auto") != 0;
   for (size_t i = 0; i < plan->axis_count; i++) given |= strcmp(plan->axes[i].field->path, "model.dtype") == 0;

@@ -105,7 +105,7 @@ static void find_states(struct report *report) {
                n[RUN_DIVERGED], report->count);
   find_notes(report);
   size_t at_chance = 0;
-  for (size_t i = 0; i < report->count && report->spec && !report->spec->trainer.node; i++) {
+  for (size_t i = 0; i < report->count && report->spec && spec_trains_model(report->spec); i++) {
     struct value vocabulary = report_get(report, &report->runs[i], "model.vocabulary");
     at_chance += vocabulary.kind == VALUE_NUMBER && report->runs[i].loss > log(vocabulary.number);
   }

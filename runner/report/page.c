@@ -189,7 +189,19 @@ static void put_facts(const struct report *report, struct text *out) {
   text_add(out, "</dl>\n</section>\n");
 }
 
+// Of experiments whose models write text (docs/tasks.md has the same at more length).
+static void put_limits(const struct report *report, struct text *out) {
+  if (report->command || (report->spec && report->spec->task)) return;
+  text_add(
+      out,
+      "<section>\n<h2>Limits and responsible use</h2>\n<p>Figures measured on small models need not hold for large "
+      "ones. What a model writes is text by likelihood, with no knowledge of whether it is true: say of generated text "
+      "that it is generated, imitate no person without consent, and train on text that is free to be used "
+      "so.</p>\n</section>\n");
+}
+
 static void put_again(const struct report *report, struct text *out) {
+  put_limits(report, out);
   if (report->command) {
     text_add(out, "<section>\n<h2>Make it again</h2>\n<pre>");
     markup_escape(out, report->command);

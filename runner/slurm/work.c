@@ -168,7 +168,7 @@ static double allocated_memory(struct task_set *set) {
 
 static bool allocated_gpus(struct work *work, struct gpu_list *gpus, struct error *error) {
   const char *visible = getenv("CUDA_VISIBLE_DEVICES");
-  bool wanted = plan_on_gpu(&work->plan) || work->spec.trainer.node;
+  bool wanted = plan_on_gpu(&work->plan) || !spec_trains_model(&work->spec);
   *gpus = (struct gpu_list){0};
   return !wanted || !visible || !*visible || !number_in_environment("SLURM_JOB_ID") ||
          gpu_list_read(&work->arena, visible, NULL, NULL, gpus, error) || error_context(error, "CUDA_VISIBLE_DEVICES");

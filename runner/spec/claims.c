@@ -9,7 +9,7 @@
 
 static bool run_column(const struct spec *spec, const char *name) {
   struct run_name found;
-  return run_name_find(spec, name, &found) || run_result_known(name);
+  return run_name_find(spec, name, &found) || run_result_known(spec, name);
 }
 
 // The fit of "chinchilla.alpha"; NULL where there is none of that name.
@@ -53,12 +53,12 @@ static bool run_has_format(struct spec_reader *reader, const char *canonical) {
 static bool check_format(struct spec_reader *reader, const struct node *node, const struct expression_name *name) {
   struct arena arena = {0};
   struct error error = {0};
-  bool known = reader->spec->trainer.node ? *name->index : format_parse(name->index, &arena, &error) != NULL;
+  bool known = !spec_trains_model(reader->spec) ? *name->index : format_parse(name->index, &arena, &error) != NULL;
   if (!known && !name->index_quoted) {
     spec_error_at(reader->spec, node, index_offset(node, name), reader->diagnostics,
                   error.hint[0] ? error.hint : "a condition stands in quotes: loss[\"model.width == 64\"]", "%.*s",
                   error_length(&error), error.text);
-  } else if (known && !(name->index_quoted && reader->spec->trainer.node)) {
+  } else if (known && !(name->index_quoted && !spec_trains_model(reader->spec))) {
     const char *canonical = format_canonical(name->index, &arena);
     char shown[72];
     if (!run_has_format(reader, canonical))
@@ -86,7 +86,7 @@ static void check_name(struct spec_reader *reader, const struct node *node, cons
   if (fit) return;
   if (!run_column(reader->spec, name->name)) {
     if (reader->spec->fit_count) return;  // a coefficient, perhaps
-    const char *near = strlen(name->name) <= 100 ? run_name_nearest(name->name, true) : NULL;
+    const char *near = strlen(name->name) <= 100 ? run_name_nearest(reader->spec, name->name, true) : NULL;
     char hint[200] = "";
     if (near) snprintf(hint, sizeof hint, "did you mean %s?", near);
     spec_error_at(reader->spec, node, name->offset, reader->diagnostics, near ? hint : NULL,
@@ -102,7 +102,7 @@ static void check_name(struct spec_reader *reader, const struct node *node, cons
     return;
   }
   // A quoted text may be either; it is a condition when it is no format.
-  bool own_trainer = reader->spec->trainer.node != NULL;
+  bool own_trainer = !spec_trains_model(reader->spec);
   struct error ignored = {0};
   struct arena arena = {0};
   bool condition = name->index_quoted && own_trainer && expression_parse(&arena, name->index, &ignored);

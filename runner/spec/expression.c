@@ -136,14 +136,15 @@ bool spec_check_names(struct spec_reader *reader, const struct node *node, int s
       continue;
     }
     if (run_name_find(reader->spec, name->name, &found)) continue;
-    if (run_result_known(name->name)) {
+    if (run_result_known(reader->spec, name->name)) {
       if (names == NAMES_OF_STORE) continue;
       spec_error_at(reader->spec, node, start + name->offset, reader->diagnostics, NULL,
                     "'%s' is known only when a run has ended", name->name);
       fine = false;
       continue;
     }
-    const char *near = strlen(name->name) <= 100 ? run_name_nearest(name->name, names == NAMES_OF_STORE) : NULL;
+    const char *near =
+        strlen(name->name) <= 100 ? run_name_nearest(reader->spec, name->name, names == NAMES_OF_STORE) : NULL;
     if (near)
       snprintf(hint, sizeof hint, "did you mean %s?", near);
     else

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "runner/spec/internal.h"
+#include "trainer/tasks/task.h"
 
 bool field_section(const char *name) {
   size_t length = strlen(name);
@@ -81,8 +82,15 @@ static const char *nearest_path(const char *path) {
   return near;
 }
 
+// The field of the spec's task that was probably meant; NULL: none, or it has no task.
+static const char *nearest_of_task(const struct spec *spec, const char *path) {
+  const char *names[OWN_FIELD_LIMIT];
+  for (size_t i = 0; spec->task && i < spec->own_count; i++) names[i] = spec->own[i].path;
+  return spec->task && strlen(path) <= LONGEST_PATH ? nearest_name(path, names, spec->own_count) : NULL;
+}
+
 const char *spec_field_hint(struct spec_reader *reader, const char *path) {
-  const char *near = nearest_path(path);
+  const char *near = reader->spec->task ? nearest_of_task(reader->spec, path) : nearest_path(path);
   double number;
   if (number_parse(path, &number)) return "several values are a list in brackets, [32, 48]";  // `width: 32, 48` in { }
   if (!near) return "isoloss schema --markdown lists all fields";
@@ -99,9 +107,10 @@ void spec_walk_fields(struct spec_reader *reader, const struct node *mapping, co
     }
     const char *path = prefix ? arena_format(&reader->spec->arena, "%s.%s", prefix, key->text) : key->text;
     const struct run_field *field = spec_field_find(reader->spec, path);
+    if (spec_refuse_other_task(reader, path, key)) continue;
     if (field) {
       take(reader, field, key, value, context);
-    } else if (*key->text && field_section(path)) {
+    } else if (*key->text && (field_section(path) || spec_task_section(path))) {
       if (value->kind == NODE_MAPPING)
         spec_walk_fields(reader, value, path, where, take, context);
       else

@@ -60,6 +60,15 @@ bool field_section(const char *name);
 // Did-you-mean for a path that no field has, in the arena of the spec, or NULL.
 const char *spec_field_hint(struct spec_reader *reader, const char *path);
 
+// ---- task.c ----
+
+// `task` at the top: gives base and scratch the task's fields. `root`: what else the spec has.
+void spec_read_task(struct spec_reader *reader, const struct node *node, const struct node *root);
+// True when a task of that name has fields.
+bool spec_task_section(const char *name);
+// True after a diagnostic, where a path names a field that runs of the spec's task do not have but those of another.
+bool spec_refuse_other_task(struct spec_reader *reader, const char *path, const struct node *key);
+
 // ---- expression.c ----
 
 enum spec_name_set {

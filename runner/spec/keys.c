@@ -24,11 +24,12 @@ static const struct schema_property top[] = {
     {"report", .reference = "report"},
     {"run", .reference = "run"},
     // What a preset cannot change comes last.
+    {"task", .reference = "value:task"},
     {"fields", .reference = "fields", .description = "fields of the runs that a custom trainer knows"},
     {"trainer", .reference = "trainer"},
     {"presets", .reference = "presets", .description = "changes of the spec, each under the name that --preset takes"},
 };
-enum { NOT_IN_PRESETS = 3 };
+enum { NOT_IN_PRESETS = 4 };
 
 static const struct schema_property sweep[] = {
     {"grid", .reference = "axes"},

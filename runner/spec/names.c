@@ -5,6 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "trainer/tasks/task.h"
+
 bool run_name_find(const struct spec *spec, const char *name, struct run_name *found) {
   const struct run_column *column = run_column_find(name);
   *found = (struct run_name){0};
@@ -12,10 +14,12 @@ bool run_name_find(const struct spec *spec, const char *name, struct run_name *f
     found->column = column;
   else
     found->field = spec_field_find(spec, name);
+  if (found->field && spec && spec->task && !config_has(&spec->base, found->field)) found->field = NULL;
   return found->column || found->field;
 }
 
-bool run_result_known(const char *name) {
+bool run_result_known(const struct spec *spec, const char *name) {
+  if (spec && spec->task && task_of_result(name, NULL) == spec->task) return true;
   const struct run_column *column = run_column_find(name);
   return column && run_column_listed(column) && !column->planned;
 }
@@ -38,18 +42,22 @@ static const char *same_part(const char *name, const char *const *names, size_t 
   return found;
 }
 
-const char *run_name_nearest(const char *name, bool with_results) {
-  const char **names = memory_get((run_field_count + run_column_count) * sizeof *names);
+const char *run_name_nearest(const struct spec *spec, const char *name, bool with_results) {
+  const struct task *task = spec ? spec->task : NULL;
+  size_t more = task ? task->field_count + task->result_count : 0;
+  const char **names = memory_get((run_field_count + run_column_count + more) * sizeof *names);
   size_t count = 0, of_trainings;
+  for (size_t i = 0; task && i < task->field_count; i++) names[count++] = task->fields[i].path;
+  for (size_t i = 0; task && with_results && i < task->result_count; i++) names[count++] = task->results[i].name;
   for (size_t i = 0; i < run_field_count; i++)
-    if (!run_fields[i].stage) names[count++] = run_fields[i].path;
+    if (!run_fields[i].stage && (!task || run_fields[i].groups & GROUP_ALL_TASKS)) names[count++] = run_fields[i].path;
   for (int results = 0; results <= with_results; results++)
     for (size_t i = 0; i < run_column_count; i++)
-      if (results ? run_result_known(run_columns[i].name) : run_columns[i].planned != NULL)
+      if (results ? run_result_known(NULL, run_columns[i].name) : run_columns[i].planned != NULL)
         names[count++] = run_columns[i].name;
   of_trainings = count;
   for (size_t i = 0; i < run_field_count; i++)
-    if (run_fields[i].stage) names[count++] = run_fields[i].path;
+    if (run_fields[i].stage && !task) names[count++] = run_fields[i].path;
   const char *nearest = same_part(name, names, of_trainings);  // lr is train.lr before it is a stage's
   if (!nearest) nearest = same_part(name, names, count);
   if (!nearest) nearest = nearest_name(name, names, count);

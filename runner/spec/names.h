@@ -14,8 +14,9 @@ struct run_name {
 // `spec` brings its own fields; NULL: none.
 bool run_name_find(const struct spec *spec, const char *name, struct run_name *found);
 
-// Whether it is a column that only a finished run has ("loss", "wall_seconds", ...), for the expressions of fits.
-bool run_result_known(const char *name);
+// Whether it is a column that only a finished run has ("loss", "wall_seconds", ...), for the expressions of fits;
+// `spec` brings the results of its task.
+bool run_result_known(const struct spec *spec, const char *name);
 
 // The nearest of all those names (results too when asked), or NULL.
-const char *run_name_nearest(const char *name, bool with_results);
+const char *run_name_nearest(const struct spec *spec, const char *name, bool with_results);

@@ -5,6 +5,8 @@
 #include "runner/spec/entries.h"
 #include "runner/spec/names.h"
 #include "runner/spec/schema.h"
+#include "runner/spec/schema_write.h"
+#include "trainer/tasks/task.h"
 
 static const char *type_of(const struct run_field *field) {
   static const char *const names[] = {"whole number", "number", "true or false", "choice", "text", "list of texts"};
@@ -30,13 +32,16 @@ void schema_markdown(struct text *out) {
            "\"Counts\" says whether the field is part of a run's identity: two runs that differ only in fields that\n"
            "cannot change the result are one run. Of a corpus the digest counts, whatever its fields are called.\n");
   char section[32] = "";
-  for (size_t i = 0; i < run_field_count; i++) {
-    const struct run_field *field = &run_fields[i];
+  for (size_t i = 0; i < schema_field_count(); i++) {
+    const struct run_field *field = schema_field_at(i);
     const char *dot = strchr(field->path, '.');
     char here[32];
     snprintf(here, sizeof here, "%.*s", dot ? (int)(dot - field->path) : 5, dot ? field->path : "other");
     if (strcmp(here, section) != 0) {
-      text_format(out, "\n## %s\n\n| field | type | default | allowed | unit | counts | meaning |\n", here);
+      const struct task *task = task_find(here);
+      text_format(out, "\n## %s\n\n", here);
+      if (task) text_format(out, "Of `task: %s`: %s.\n\n", task->name, task->help);
+      text_format(out, "| field | type | default | allowed | unit | counts | meaning |\n");
       text_add(out, "|---|---|---|---|---|---|---|\n");
       snprintf(section, sizeof section, "%s", here);
     }
@@ -58,6 +63,15 @@ void schema_markdown(struct text *out) {
   for (size_t i = 0; i < run_column_count; i++)
     if (run_columns[i].planned)
       text_format(out, "| `%s` | %s | %s |\n", run_columns[i].name, run_columns[i].unit, run_columns[i].help);
+  if (!run_tasks[0]) return;
+  text_add(out,
+           "\n## Results of tasks\n\n"
+           "What runs of a task other than `lm` report at their ends: columns of runs, as `loss` is.\n\n"
+           "| name | unit | meaning |\n|---|---|---|\n");
+  for (size_t t = 0; run_tasks[t]; t++)
+    for (const struct task_result *r = run_tasks[t]->results; r < run_tasks[t]->results + run_tasks[t]->result_count;
+         r++)
+      text_format(out, "| `%s` | %s | %s |\n", r->name, r->unit, r->help);
 }
 
 // ---- keys of fit entries ----

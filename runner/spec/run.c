@@ -47,7 +47,7 @@ bool spec_price(const char *text, double *amount, const char **currency) {
 }
 
 bool spec_shares_trunks(const struct spec *spec) {
-  return spec->limits.share_trunks && !spec->halving.node && !spec->trainer.node;
+  return spec->limits.share_trunks && !spec->halving.node && spec_trains_model(spec);
 }
 
 void spec_read_run(struct spec_reader *reader, const struct node *node) {
@@ -80,7 +80,10 @@ void spec_read_run(struct spec_reader *reader, const struct node *node) {
                "price_per_hour: '%.60s' is no price: a number, and a currency in one word", text);
   else
     reader->spec->price = text;
-  if (node_find(node, "halving")) spec_read_halving(reader, node_find(node, "halving"));
+  if (node_find(node, "halving") && reader->spec->task)
+    node_error(node_find(node, "halving"), reader->diagnostics, NULL, "halving goes with task lm");
+  else if (node_find(node, "halving"))
+    spec_read_halving(reader, node_find(node, "halving"));
   const struct node *slurm = node_find(node, "slurm");
   if (slurm) {
     // Read here for its mistakes alone: what it is laid over is known when it is used.

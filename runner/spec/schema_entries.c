@@ -73,11 +73,11 @@ static void put_law(struct json_writer *json, const char *const *laws, size_t co
 
 void schema_entry_definitions(struct json_writer *json, const char *const *laws, size_t law_count) {
   struct arena arena = {0};
-  const char **paths = arena_array(&arena, run_field_count, sizeof *paths);
-  for (size_t i = 0; i < run_field_count; i++) paths[i] = run_fields[i].path;
+  const char **paths = arena_array(&arena, schema_field_count(), sizeof *paths);
+  for (size_t i = 0; i < schema_field_count(); i++) paths[i] = schema_field_at(i)->path;
   put_law(json, laws, law_count);
   schema_property(json, &(struct schema_property){"path", .or_reference = "own_name", .choices = paths,
-                                                  .choice_count = run_field_count});
+                                                  .choice_count = schema_field_count()});
   // Of a field that the spec declares: which it does, a schema cannot look up.
   schema_property(json, &(struct schema_property){"own_name", "string", .pattern = "^[A-Za-z][A-Za-z0-9_]*$"});
   schema_property(json, &(struct schema_property){"name", "string|number"});

@@ -5,6 +5,21 @@
 #include "runner/spec/schema_write.h"
 #include "trainer/config.h"
 #include "trainer/stages/stage.h"
+#include "trainer/tasks/task.h"
+
+size_t schema_field_count(void) {
+  size_t count = run_field_count;
+  for (size_t t = 0; run_tasks[t]; t++) count += run_tasks[t]->field_count;
+  return count;
+}
+
+const struct run_field *schema_field_at(size_t index) {
+  if (index < run_field_count) return &run_fields[index];
+  index -= run_field_count;
+  size_t t = 0;
+  for (; index >= run_tasks[t]->field_count; t++) index -= run_tasks[t]->field_count;
+  return &run_tasks[t]->fields[index];
+}
 
 // Its values as readers of YAML 1.1 (PyYAML) have them: 1e6 is text to them.
 static struct schema_property text_of(const struct run_field *field, struct arena *arena) {
@@ -54,22 +69,22 @@ static struct schema_property axis_of(const struct run_field *field, struct aren
 // The section that ends before this dot of field i's path, where field i is its first: "model", "compress.allocate"; or
 // NULL.
 static const char *section_begun(size_t i, const char *dot, struct arena *arena) {
-  const char *path = run_fields[i].path;
+  const char *path = schema_field_at(i)->path;
   for (size_t j = 0; j < i && dot; j++)
-    if (strncmp(run_fields[j].path, path, (size_t)(dot + 1 - path)) == 0) return NULL;
+    if (strncmp(schema_field_at(j)->path, path, (size_t)(dot + 1 - path)) == 0) return NULL;
   return dot ? arena_copy(arena, path, (size_t)(dot - path)) : NULL;
 }
 
 // References to the fields of a section by their last names; without one to the sections, and to all fields by path.
 static void put_fields(struct json_writer *json, const char *kind, const char *section, struct schema_object object) {
   struct arena arena = {0};
-  struct schema_property *all = arena_array(&arena, 2 * run_field_count, sizeof *all);
+  struct schema_property *all = arena_array(&arena, 2 * schema_field_count(), sizeof *all);
   size_t length = section ? strlen(section) + 1 : 0;
-  for (size_t i = 0; i < run_field_count; i++) {
-    const char *path = run_fields[i].path;
+  for (size_t i = 0; i < schema_field_count(); i++) {
+    const char *path = schema_field_at(i)->path;
     if (section && !starts_with(path, arena_format(&arena, "%s.", section))) continue;
-    if (!section && run_fields[i].stage) continue;     // they belong under stages
-    if (run_fields[i].groups & GROUP_FOUND) continue;  // nobody gives them
+    if (!section && schema_field_at(i)->stage) continue;     // they belong under stages
+    if (schema_field_at(i)->groups & GROUP_FOUND) continue;  // nobody gives them
     const char *begun = section_begun(i, strchr(path + length, '.'), &arena);
     if (begun)
       all[object.count++] =
@@ -100,18 +115,19 @@ void schema_fields(struct json_writer *json, const char *key, const char *kind, 
 void schema_field_definitions(struct json_writer *json) {
   static const char *const kinds[] = {"value", "axis", "derived"};
   struct arena arena = {0};
-  for (size_t i = 0; i < run_field_count; i++) {
-    const struct schema_property value = value_of(&run_fields[i], &arena), axis = axis_of(&run_fields[i], &arena);
-    if (run_fields[i].type <= FIELD_NUMBER) {
-      const struct schema_property text = text_of(&run_fields[i], &arena);
+  for (size_t i = 0; i < schema_field_count(); i++) {
+    const struct schema_property value = value_of(schema_field_at(i), &arena),
+                                 axis = axis_of(schema_field_at(i), &arena);
+    if (schema_field_at(i)->type <= FIELD_NUMBER) {
+      const struct schema_property text = text_of(schema_field_at(i), &arena);
       if (text.pattern) schema_property(json, &text);
     }
     schema_property(json, &value);
     schema_property(json, &axis);
   }
   for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
-    for (size_t i = 0; i < run_field_count; i++) {
-      const char *path = run_fields[i].path;
+    for (size_t i = 0; i < schema_field_count(); i++) {
+      const char *path = schema_field_at(i)->path;
       for (const char *dot = strchr(path, '.'); dot; dot = strchr(dot + 1, '.')) {
         const char *section = section_begun(i, dot, &arena);
         if (!section) continue;

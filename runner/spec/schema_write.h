@@ -50,6 +50,10 @@ const char *schema_number_pattern(double low, double high, bool whole, struct ar
 
 // ---- schema_fields.c ----
 
+// The fields of all tasks: those of the table, then those that each other task has.
+size_t schema_field_count(void);
+const struct run_field *schema_field_at(size_t index);
+
 // Definitions: of each field one value and an axis, and of each section its fields by their last names.
 void schema_field_definitions(struct json_writer *json);
 // An object of fields: sections nested, and every field by its dotted path. `kind` is what each takes: "value", "axis",

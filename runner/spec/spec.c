@@ -9,13 +9,15 @@
 
 #include "runner/spec/internal.h"
 #include "runner/spec/keys.h"
+#include "trainer/tasks/task.h"
 
 static void check_top(struct spec_reader *reader, const struct node *root) {
   for (size_t i = 0; i < root->count; i++) {
     const struct node *key = root->keys[i];
     if (starts_with(key->text, "x-")) continue;  // room for anchors
     if (spec_key_known(&spec_top_keys, key->text)) continue;
-    if (strlen(key->text) < 100 && (field_find(key->text, NULL) || field_section(key->text))) {
+    if (strlen(key->text) < 100 &&
+        (field_find(key->text, NULL) || field_section(key->text) || spec_task_section(key->text))) {
       node_error(key, reader->diagnostics, "base: {...} for all runs, sweep: {grid: {...}} to vary it",
                  "'%s' belongs under base", key->text);
       continue;
@@ -76,6 +78,13 @@ static void read_override(struct spec_reader *reader, const char *text) {
   if (!field) {
     diagnostics_add(reader->diagnostics, false, file, 0, 0, spec_field_hint(reader, path), "no field is called '%s'",
                     path);
+    return;
+  }
+  if (strcmp(field->path, "task") == 0 || (spec->task && !field->own && !(field->groups & GROUP_ALL_TASKS))) {
+    diagnostics_add(reader->diagnostics, false, file, 0, 0, NULL, "%s %s %s", field->path,
+                    strcmp(field->path, "task") == 0 ? "is what the spec says: change it there, from"
+                                                     : "is a field of task lm, not of task",
+                    spec->base.task);
     return;
   }
   if (field->stage) {
@@ -176,7 +185,8 @@ static void read_all(struct spec_reader *reader, const struct node *root) {
     spec->call = arena_format(&spec->arena, "%s --preset %s", spec->path, spec->preset);
   size_t before = reader->diagnostics->errors;
   spec->trainer.node = node_find(root, "trainer");  // which fields of its own need
-  spec_read_own_fields(reader, node_find(root, "fields"));
+  spec_read_task(reader, node_find(root, "task"), root);
+  if (!spec->task) spec_read_own_fields(reader, node_find(root, "fields"));
   spec_read_trainer(reader, node_find(root, "trainer"));
   read_base(reader, root);
   for (size_t i = 0; i < reader->options->override_count; i++) read_override(reader, reader->options->overrides[i]);

@@ -157,6 +157,7 @@ struct spec_halving {
   size_t rung_count;
 };
 
+struct task;
 struct spec {
   struct arena arena;  // owns everything here
   const char *path;    // as given; of a stored spec, as it was given then
@@ -166,10 +167,11 @@ struct spec {
   const char *source;  // the file's text
   size_t source_length;
   const struct node *root;
-  const char *name;       // `experiment`; the file's name without .yaml when not given
-  const char *about;      // "" when not given
-  bool base_fine;         // no mistakes in base, corpus, trainer and --set: what a sweep makes of them can be checked
-  struct run_field *own;  // fields that it declares, [own_count], sorted by path
+  const char *name;         // `experiment`; the file's name without .yaml when not given
+  const char *about;        // "" when not given
+  bool base_fine;           // no mistakes in base, corpus, trainer and --set: what a sweep makes of them can be checked
+  const struct task *task;  // what its runs do; NULL: they train language models
+  struct run_field *own;    // fields that it declares, or its task's, [own_count], sorted by path
   size_t own_count;
   struct run_config base;          // defaults, then `corpus` and `base`, then --set; not resolved
   const struct node **base_nodes;  // by spec_field_index: where the spec set the field, or NULL
@@ -234,6 +236,9 @@ void spec_free(struct spec *spec);
 bool spec_shares_trunks(const struct spec *spec);
 // "2.5 EUR", "2.5": an amount from 0, and a currency in one word ("": none). False when it is none.
 bool spec_price(const char *text, double *amount, const char **currency);
+
+// Whether its runs are trainings of the built-in language model: no other task, no trainer of one's own.
+bool spec_trains_model(const struct spec *spec);
 
 // All fields that a run of the spec has: those of the table, then those that it declares. `spec` NULL: the table.
 size_t spec_field_count(const struct spec *spec);

@@ -32,7 +32,7 @@ const char *spec_file_path(const struct spec_reader *reader, const char *name) {
 
 // Formats are the built-in trainer's to know; a trainer of the user's own takes any name.
 static bool is_format(const struct spec *spec, const struct run_field *field) {
-  return field->groups & GROUP_FORMAT && !spec->trainer.node;
+  return field->groups & GROUP_FORMAT && spec_trains_model(spec);
 }
 
 void spec_value_put(struct run_config *config, const struct run_field *field, const struct spec_value *value) {

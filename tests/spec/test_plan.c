@@ -191,16 +191,16 @@ static void names_match_the_store(void) {
   const char *const *columns = store_run_columns(store, &count);
   for (int i = 0; i < count; i++) {
     struct run_name found;
-    if (!CHECK(run_name_find(NULL, columns[i], &found) != run_result_known(columns[i])))
+    if (!CHECK(run_name_find(NULL, columns[i], &found) != run_result_known(NULL, columns[i])))
       printf("# the store's column %s\n", columns[i]);
   }
   for (size_t j = 0; j < run_column_count; j++) {
-    bool there = false, result = run_result_known(run_columns[j].name);
+    bool there = false, result = run_result_known(NULL, run_columns[j].name);
     for (int i = 0; i < count; i++) there |= strcmp(run_columns[j].name, columns[i]) == 0;
     if (!CHECK(there || !result)) printf("# the name %s\n", run_columns[j].name);
   }
-  CHECK(run_result_known("loss") && !run_result_known("canonical") && !run_result_known("tokens"));
-  CHECK_TEXT(run_name_nearest("los", true), "loss");
+  CHECK(run_result_known(NULL, "loss") && !run_result_known(NULL, "canonical") && !run_result_known(NULL, "tokens"));
+  CHECK_TEXT(run_name_nearest(NULL, "los", true), "loss");
   store_close(store);
 }
 

@@ -1,0 +1,101 @@
+"""Tasks as a user meets them: test_tasks.py ISOLOSS SOURCE. Specs, ids, runs, the store, laws, claims, kills, errors with
+their lines, and the small presets of all specs of tasks. Prints TAP."""
+import glob
+import json
+import os
+import signal
+import sys
+import time
+
+sys.path.insert(0, os.path.join(sys.path[0], ".."))
+from harness import case, check, document, finish, path_of, run, select, start, write  # noqa: E402
+
+EXPERIMENTS = os.path.join(os.path.abspath(sys.argv[2]), "experiments")
+SPEC = """experiment: small
+task: descent
+base: {descent: {dimension: 8, tolerance: 1e-4}}
+sweep:
+  grid: {descent.method: [gradient, momentum], descent.condition: [10, 100, 1000], seed: {seeds: 2}}
+fit:
+  - law: LAWS/descent-steps.yaml
+    by: descent.method
+claims:
+  - descent.steps["descent.method == 'momentum'"] < descent.steps["descent.method == 'gradient'"]
+""".replace("LAWS", os.path.join(EXPERIMENTS, "laws"))
+
+
+@case
+def runs_fits_and_reports():
+    write("small.yaml", SPEC)
+    plan = document("plan", "small.yaml")
+    check(plan[0]["parameters"] == 8 and plan[0].get("tokens") is None and len(plan) == 12, "the plan", plan[0])
+    done = run("run", "small.yaml", "--jobs", "1")
+    check(done.code == 0 and "loss" not in done.out + done.err, done)
+    again = run("run", "small.yaml", "--jobs", "1")
+    check(again.code == 0 and "started" not in again.out + again.err, again)
+    rows = document("runs", "small")
+    check(len(rows) == 12 and all(row["descent.steps"] > 0 and row["loss"] is None for row in rows), "rows", rows[:2])
+    check(select("home", "SELECT count(*) FROM run_table WHERE \"descent.steps\" > 0 AND task = 'descent' AND "
+                 "\"model.width\" IS NULL") == [(12,)], "the view")
+    fit = run("fit", "small.yaml")
+    check(fit.code == 0 and ": held" in fit.out, fit.out)
+    check(run("report", "small.yaml", "-o", "small.html").code == 0, "report")
+    shown = run("show", rows[0]["id"][:8]).out
+    check("descent.steps" in shown and "model.width" not in shown, "show", shown)
+    chosen = document("runs", "small", "--where", "descent.steps > 100 and task == 'descent'")
+    check(0 < len(chosen) < 12, "where", len(chosen))
+
+
+@case
+def mistakes_have_their_lines():
+    for text, line, words in [
+            ("task: descent\nbase:\n  model.width: 64\n", ":3:", "model.width is a field of task lm, not of task descent"),
+            ("task: descent\nbase: {boolean: {clauses: 3}}\n", ":2:", "boolean.clauses is a field of task boolean"),
+            ("base:\n  descent.dimension: 3\n", ":2:", "field of task descent, not of task lm"),
+            ("base: {task: descent}\n", ":1:", "task is the same for all runs"),
+            ("sweep: {grid: {task: [descent, lm]}}\n", ":1:", "task is the same for all runs"),
+            ("task: descents\n", ":1:", "did you mean 'descent'"),
+            ("task: descent\nbase: {descent.dimensions: 3}\n", ":2:", "did you mean 'descent.dimension'"),
+            ("task: descent\nbase: {descent.rate: 0}\n", ":2:", "descent.rate 0 goes nowhere"),
+            ("task: descent\nstages: {compress: none}\n", ":2:", "stages goes with task lm"),
+            ("task: descent\nsweep: {grid: {descent.condition: [1]}, where: model.width > 3}\n", ":2:", "no field or quantity"),
+            ("task: descent\nclaims:\n  - 'descent.stepps[\"seed == 0\"] < 3'\n", ":3:", "did you mean descent.steps")]:
+        write("wrong.yaml", text)
+        done = run("check", "wrong.yaml")
+        check(done.code == 2 and line in done.err and words in done.err, text, done.err)
+
+
+@case
+def a_killed_run_begins_anew_to_the_same_result():
+    spec = ("task: descent\nexperiment: long\nbase: {descent: {condition: 1e5, dimension: 20000, tolerance: 1e-12, "
+            "most_steps: 60000}}\n")
+    write("long.yaml", spec)
+    whole = run("run", "long.yaml", home="whole")
+    check(whole.code == 0, whole)
+    worker = start("run", "long.yaml", home="cut")
+    deadline = time.time() + 60
+    while time.time() < deadline and not glob.glob(path_of("cut", "runs", "*", "events.jsonl")):
+        time.sleep(0.02)
+    worker.send_signal(signal.SIGINT)
+    worker.wait()
+    check(run("run", "long.yaml", home="cut").code == 0, "it goes on")
+    results = [select(home, "SELECT id, state, json_extract(config, '$.results') FROM runs") for home in ("whole", "cut")]
+    check(results[0] == results[1] and results[0][0][1] == "done", results)
+    events = [json.loads(line) for line in open(glob.glob(path_of("cut", "runs", "*", "events.jsonl"))[0], encoding="utf-8")]
+    check([event["event"] for event in events].count("start") == 1, "begun anew")
+
+
+def small_preset(name):
+    done = run("run", os.path.join(EXPERIMENTS, name + ".yaml"), "--preset", "small", home=name)
+    check(done.code == 0, done)
+    fit = run("fit", os.path.join(EXPERIMENTS, name + ".yaml"), "--preset", "small", home=name)
+    check(fit.code == 0, fit)
+
+
+@case
+def small_presets_run():
+    for name in ["descent", "fpe", "channels", "qoda", "smnn"]:
+        small_preset(name)
+
+
+finish()
