@@ -238,4 +238,16 @@ def tokens_of_another_tokenizer_are_refused():
     check("mixed.yaml:7:39" in done.err and "synthetic source" in done.err, "symbols are no bytes", done.err)
 
 
+@case
+def seeds_that_no_group_shares_are_averaged_in_every_stage():
+    for name, rate, seeds in (("first-seeds", "1e-2", "[1, 2]"), ("other-seeds", "5e-3", "[3, 4]")):
+        path = spec(name, "sweep: {grid: {seed: %s}}\nstages: {train: {steps: 4, lr: 1e-3}}\n" % seeds,
+                    HEAD.replace("steps: 20", "steps: 4").replace("lr: 1e-2", "lr: " + rate))
+        run("run", path, "-q", code=0)
+    told = document("compare", "first-seeds", "other-seeds", "--where", "stage == 'tune'")
+    check(told["groups"][0]["seed_noise_degrees"] == 1, "runs that differ in both seeds differ in the seed alone")
+    check(told["averaged"] == ["seed", "tune.seed"] and told["different"] == ["train.lr"], told["averaged"],
+          told["different"])
+
+
 finish()
