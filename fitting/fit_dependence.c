@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "fitting/fit_dependence_internal.h"
+#include "fitting/table_internal.h"
 
 static const double level = 0.01;  // at which a correlation of residuals counts
 
@@ -72,6 +73,7 @@ static int setting_columns(const struct dependence *d, int tokens, int *columns)
   for (int c = 0; c < (int)table->column_count; c++) {
     const struct table_column *column = &table->columns[c];
     if (c == tokens || c == d->fit->target_column || column->role == ROLE_OUTCOME) continue;
+    if (table_column_says_how_it_ended(column)) continue;  // which is no setting
     if (column->kind == COLUMN_CATEGORY ? column->category_count < (int)d->rows
                                         : is_of_law(d->fit, column->name) && strcmp(column->name, "flops") != 0)
       columns[count++] = c;

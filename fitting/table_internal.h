@@ -14,6 +14,9 @@ int name_map_get(const struct name_map *map, const char *name);
 // Gives a name a number; false, and nothing happens, when it has one. Memory is the arena's.
 bool name_map_put(struct arena *arena, struct name_map *map, const char *name, int number);
 
+// Whether a column's name says that it holds how runs ended: "state", "status", "diverged".
+bool table_column_says_how_it_ended(const struct table_column *column);
+
 // "SOURCE: CONTEXT no column 'x'; did you mean 'y'?" Always false.
 bool unknown_column(const struct table *table, const char *name, const char *context, struct error *error);
 // The column of every name of an expression; an unknown one is an error that starts with `what`.

@@ -11,13 +11,19 @@ static bool one_of(const char *text, const char *const *list) {
   return false;
 }
 
+static const char *const states[] = {"state", "status", "run_state", "run_status", "outcome", NULL};
+static const char *const flags[] = {"diverged", "failed", "crashed", "is_diverged", "is_failed", NULL};
+
+bool table_column_says_how_it_ended(const struct table_column *column) {
+  return one_of(column->original, states) || one_of(column->name, states) || one_of(column->original, flags) ||
+         one_of(column->name, flags);
+}
+
 // Whether the cell says it: a state that is none of a finished run, or a flag that is set.
 static bool says_failed(const struct table_column *column, size_t row) {
-  static const char *const states[] = {"state", "status", "run_state", "run_status", "outcome", NULL},
-                           *const bad[] = {"crashed", "crash",     "failed",     "failure",  "diverged",  "killed",
-                                           "error",   "nan",       "oom",        "canceled", "cancelled", "aborted",
-                                           "running", "preempted", "preempting", "pending",  "timeout",   NULL},
-                           *const flags[] = {"diverged", "failed", "crashed", "is_diverged", "is_failed", NULL},
+  static const char *const bad[] = {"crashed", "crash",     "failed",     "failure",  "diverged",  "killed",
+                                    "error",   "nan",       "oom",        "canceled", "cancelled", "aborted",
+                                    "running", "preempted", "preempting", "pending",  "timeout",   NULL},
                            *const set[] = {"true", "yes", "1", "t", "y", NULL};
   if (one_of(column->original, states) || one_of(column->name, states))
     return column->kind == COLUMN_CATEGORY && column->codes[row] >= 0 &&

@@ -15,7 +15,15 @@ struct isoflop_arguments {
   double tolerance, confidence;
   int64_t seed;
   bool json, keep_duplicates;
+  const struct option_given *given;
+  size_t given_count;
 };
+
+static bool is_given(const struct isoflop_arguments *a, const char *option) {
+  for (size_t i = 0; i < a->given_count; i++)
+    if (strcmp(a->given[i].option + 2, option) == 0) return true;
+  return false;
+}
 
 // ---- options ----
 
@@ -76,8 +84,26 @@ static bool read_options(const struct isoflop_arguments *a, struct arena *arena,
 
 // ---- where the numbers come from ----
 
-static bool solve_spec(const char *path, const struct isoflop_arguments *a, const struct isoflop_options *options,
-                       struct isoflop *result, struct error *error) {
+// The spec's entry, but for what options say; --where narrows its rows further. Of several entries that of --method.
+static struct spec_isoflop entry_of_spec(const struct spec *spec, const struct isoflop_arguments *a) {
+  const struct spec_isoflop *found = spec->isoflop_count == 1 ? &spec->isoflops[0] : NULL, *own = &a->entry;
+  for (size_t i = 0; i < spec->isoflop_count && !found; i++)
+    if (strcmp(spec->isoflops[i].minimum, own->minimum) == 0) found = &spec->isoflops[i];
+  if (!found) return *own;
+  struct spec_isoflop merged = *found;
+  if (is_given(a, "method")) merged.minimum = own->minimum;
+  if (is_given(a, "budget") || a->budgets) merged.budget = own->budget;
+  if (is_given(a, "noise")) merged.noise = own->noise;
+  if (is_given(a, "window")) merged.window = own->window;
+  if (is_given(a, "copies")) merged.copies = own->copies;
+  if (is_given(a, "pin")) merged.pin = own->pin;
+  if (is_given(a, "average")) merged.average = own->average;
+  if (is_given(a, "parameter-count")) merged.parameter_count = own->parameter_count;
+  return merged;
+}
+
+static bool solve_spec(const char *path, const struct isoflop_arguments *a, struct isoflop *result,
+                       struct error *error) {
   if (a->map || a->curve || a->keep_duplicates)
     return error_set(error, EXIT_USAGE_ERROR,
                      "isoflop: --map, --curve and --keep-duplicates are for tables; a spec's runs have the store's "
@@ -86,12 +112,20 @@ static bool solve_spec(const char *path, const struct isoflop_arguments *a, cons
   struct arena arena = {0};
   struct store *store = NULL;
   struct standing standing = {0};
+  struct isoflop_arguments merged = *a;
+  struct isoflop_options options;
+  struct isoflop_noise noise;
   bool fine = spec_open(&spec, path, &a->choices, error);
+  if (fine) merged.entry = entry_of_spec(&spec, a);
+  const char *where = fine && merged.entry.node ? a->entry.where.text : NULL;
+  fine = fine && read_options(&merged, &arena, &noise, &options, error);
+  if (fine && a->plot && options.method == ISOFLOP_ENVELOPE)
+    fine = error_set(error, EXIT_USAGE_ERROR, "isoflop: --plot draws budgets, and the envelope has none");
   if (fine && !store_exists_home())
     fine = error_set(error, EXIT_USAGE_ERROR, "nothing has run yet (isoloss run %s)", spec.call);
   fine = fine && (store = store_open_home(STORE_READ, error)) != NULL &&
          standing_find(&spec, store, &arena, &standing, error) &&
-         isoflop_of_runs(&spec, &a->entry, NULL, store, options, result, error);
+         isoflop_of_runs(&spec, &merged.entry, where, store, &options, result, error);
   const char *const texts[] = {fine ? standing_pending(&spec, &standing, &arena) : NULL,
                                fine ? standing_left_out(&spec, &standing, &arena) : NULL};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
@@ -113,7 +147,7 @@ static void isoflop(const struct isoflop_arguments *a, const char *source, struc
   if (fine && a->plot && options.method == ISOFLOP_ENVELOPE)
     fine = error_set(error, EXIT_USAGE_ERROR, "isoflop: --plot draws budgets, and the envelope has none");
   fine =
-      fine && (spec ? solve_spec(source, a, &options, &result, error)
+      fine && (spec ? solve_spec(source, a, &result, error)
                     : isoflop_of_table(&(struct isoflop_table){source, a->map, a->entry.where.text, a->keep_duplicates},
                                        &options, &result, error));
   if (fine && a->json) {
@@ -157,7 +191,11 @@ void command_isoflop(struct command_line *line) {
       "ln N (Porian et al.); envelope: the lowest of all training curves at 1500 FLOP values (approach 1).\n"
       "On the law chinchilla, fitted to the same rows, each method is tried without noise on the same sizes and budgets: its\n"
       "bias there is said, and exponents without it.\n"
-      "An entry \"method: isoflop\" in a spec's fit list does the same in isoloss fit and in the report.",
+      "An entry \"method: isoflop\" in a spec's fit list does the same in isoloss fit and in the report; of such a spec its\n"
+      "entry is taken here too, but for what options say, and --where narrows its runs further.",
       1, 1, "one spec (.yaml) or one table (.csv)"};
-  if (command_begin(line, &usage, options)) isoflop(&a, line->arguments[0], &line->arena, &line->error);
+  if (!command_begin(line, &usage, options)) return;
+  a.given = line->given;
+  a.given_count = line->given_count;
+  isoflop(&a, line->arguments[0], &line->arena, &line->error);
 }

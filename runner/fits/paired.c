@@ -114,13 +114,32 @@ static bool varies(const struct paired_group *group, size_t setting) {
   return false;
 }
 
+static size_t place_of(const struct paired *paired, const char *name) {
+  size_t place = 0;
+  while (place < paired->name_count && strcmp(paired->names[place], name) != 0) place++;
+  return place;
+}
+
+// Whether a setting is the seed, or one of a later stage that is each run's own seed, as in a fit's table.
+static bool is_seed(const struct paired *paired, size_t setting) {
+  size_t seed = place_of(paired, "seed");
+  if (setting == seed) return true;
+  if (seed == paired->name_count || !ends_with(paired->names[setting], ".seed")) return false;
+  for (int g = 0; g < 2; g++)
+    for (size_t i = 0; i < paired->groups[g].count; i++) {
+      const char **settings = paired->groups[g].runs[i].settings;
+      if (*settings[setting] && strcmp(settings[setting], settings[seed]) != 0) return false;
+    }
+  return true;
+}
+
 static enum paired_role role_of(const struct paired *paired, size_t setting) {
   const struct paired_group *a = &paired->groups[0], *b = &paired->groups[1];
   bool overlap = false;
   for (size_t i = 0; i < paired->request.ignored_count; i++)
     if (strcmp(paired->request.ignored[i], paired->names[setting]) == 0) return ROLE_IGNORED;
   for (size_t i = 0; i < a->count && !overlap; i++) overlap = has_value(b, setting, a->runs[i].settings[setting]);
-  if (!overlap) return strcmp(paired->names[setting], "seed") == 0 ? ROLE_AVERAGED : ROLE_DIFFERENT;
+  if (!overlap) return paired->seeds[setting] ? ROLE_AVERAGED : ROLE_DIFFERENT;
   return varies(a, setting) || varies(b, setting) ? ROLE_SHARED : ROLE_SAME;
 }
 
@@ -294,6 +313,8 @@ bool paired_find(struct paired *paired, struct store *store, const struct paired
   if (!find_settings(paired, store, error)) return false;
   for (int g = 0; g < 2; g++)
     if (!read_group(paired, g, store, error)) return false;
+  paired->seeds = arena_array(&paired->arena, paired->name_count + 1, sizeof *paired->seeds);
+  for (size_t i = 0; i < paired->name_count; i++) paired->seeds[i] = is_seed(paired, i);
   paired->roles = arena_array(&paired->arena, paired->name_count, sizeof *paired->roles);
   for (size_t i = 0; i < paired->name_count; i++) {
     paired->roles[i] = role_of(paired, i);

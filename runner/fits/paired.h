@@ -73,6 +73,7 @@ struct paired {
   struct arena arena;
   struct paired_request request;
   const char **names;  // of settings
+  bool *seeds;         // of each: the seed, or one of a later stage that is each run's own seed
   enum paired_role *roles;
   size_t name_count;
   struct paired_group groups[2];

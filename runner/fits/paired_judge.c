@@ -66,7 +66,7 @@ void paired_judge(struct paired *paired) {
 
 static bool alike_but_seed(const struct paired *paired, const struct paired_run *a, const struct paired_run *b) {
   for (size_t i = 0; i < paired->name_count; i++)
-    if (strcmp(paired->names[i], "seed") != 0 && strcmp(a->settings[i], b->settings[i]) != 0) return false;
+    if (!paired->seeds[i] && strcmp(a->settings[i], b->settings[i]) != 0) return false;
   return true;
 }
 

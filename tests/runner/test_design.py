@@ -212,4 +212,26 @@ told = run("fit", "claims.yaml").out
 verdicts = re.findall(r"^claim .*: (held|not held|undecided) \(", told, re.M)
 check(verdicts == ["undecided", "held", "not held"], "claims within and outside the printed interval", verdicts, told)
 
+# ---- isoflop of a spec ----
+
+write("iso.yaml", """experiment: iso
+corpus: {source: markov2, markov2_vocabulary: 16}
+base:
+  model: {layers: 1, context: 16, dtype: float32}
+  train: {batch_tokens: 128, evals: 0, final_eval_tokens: 2048, lr: 1e-2}
+sweep:
+  - {grid: {model.width: [16, 32, 48], seed: [1, 2]}, set: {train.tokens: "round(2e8 / (6 * parameters))"}}
+fit: [{method: isoflop, minimum: parabola, budget: flops_6nd, where: "seed == 1"}]
+""")
+run("run", "iso.yaml", "-q")
+code, out, err = run("isoflop", "iso.yaml", "--json")
+result = json.loads(out) if code == 0 else {}
+check((result.get("method"), result.get("rows")) == ("parabola", 3)
+      and abs(result["budgets"][0]["flops"] / 2e8 - 1) < 0.05,  # 6ND, with tokens in whole steps
+      "isoflop SPEC: the spec's entry", code, out[:300], err)
+code, out, err = run("isoflop", "iso.yaml", "--method", "akima", "--where", "model.width > 16", "--json")
+result = json.loads(out) if code == 0 else {}
+check((result.get("method"), result.get("rows")) == ("akima", 2),
+      "isoflop SPEC: options change the entry, --where narrows its runs", code, out[:300], err)
+
 finish()

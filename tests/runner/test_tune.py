@@ -263,4 +263,16 @@ def time_left_is_of_what_stages_do_themselves():
          sum(flops for done, flops in work if not done) * seconds / sum(flops for done, flops in work if done), 1e-9, "time left")
 
 
+@case
+def seeds_that_no_group_shares_are_averaged_in_every_stage():
+    for name, rate, seeds in (("first-seeds", "1e-2", "[1, 2]"), ("other-seeds", "5e-3", "[3, 4]")):
+        path = spec(name, "sweep: {grid: {seed: %s}}\nstages: {train: {steps: 4, lr: 1e-3}}\n" % seeds,
+                    HEAD.replace("steps: 20", "steps: 4").replace("lr: 1e-2", "lr: " + rate))
+        run("run", path, "-q", code=0)
+    told = document("compare", "first-seeds", "other-seeds", "--where", "stage == 'tune'")
+    check(told["groups"][0]["seed_noise_degrees"] == 1, "runs that differ in both seeds differ in the seed alone")
+    check(told["averaged"] == ["seed", "tune.seed"] and told["different"] == ["train.lr"], told["averaged"],
+          told["different"])
+
+
 finish()
