@@ -36,7 +36,6 @@ result $? 'every verdict is yes'
 result $? 'MPS had a pipe folder of its own'
 # A part again replaces what it said; a run whose losses differ is found.
 lines=$(wc -l <"$work/results/verdicts.tsv")
-sed -i 's/model.layers=1/model.layers=1/' "$work/check.sh"
 sed 's/\[ "\$(losses same-first)" = "\$(losses same-\$name)" \]/[ "$(losses same-first)" = "$(losses same-$name | sed s\/1\/2\/)" ]/' \
   "$work/check.sh" >"$work/planted.sh"
 sh "$work/planted.sh" --out "$work/results" same >"$work/said" 2>&1

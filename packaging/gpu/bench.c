@@ -22,9 +22,9 @@ struct gpu_bench {
 
 // Seconds of one call: the best of bursts, each long enough for the clock.
 static double best_time(struct gpu_bench *b, void (*call)(void *), void *argument, struct error *error) {
-  double best = INFINITY, spent = 0;
+  double best = INFINITY, began = clock_seconds();
   int calls = 1;
-  for (int round = 0; round < 3 || (spent < b->seconds && round < 100); round++) {
+  for (int round = 0; round < 3 || (clock_seconds() - began < b->seconds && round < 100); round++) {
     double took;
     if (b->ops->mark) {
       b->ops->mark(b->device, 0);
@@ -38,8 +38,7 @@ static double best_time(struct gpu_bench *b, void (*call)(void *), void *argumen
       took = clock_seconds() - start;
     }
     if (round > 0) best = fmin(best, took / calls);  // the first makes plans
-    spent += took;
-    if (took < 2e-3 && calls < 64 && spent < b->seconds) calls *= 2;
+    if (took < 2e-3 && calls < 64 && clock_seconds() - began < b->seconds / 4) calls *= 2;
   }
   return b->ops->synchronize(b->device, error) ? best : NAN;
 }

@@ -26,8 +26,8 @@ make() {
   folder=$out/runs/$1
   shift
   rm -rf "$folder"
-  "$program" make-run "$folder" corpus.source=markov2 model.device="$device" model.dtype=bfloat16 train.evals=0 train.eval_tokens=4096 \
-    train.final_eval_tokens=4096 train.warmup_steps=2 "$@" >/dev/null
+  "$program" make-run "$folder" corpus.source=markov2 model.device="$device" model.dtype=bfloat16 train.evals=0 \
+    train.eval_tokens="$eval_tokens" train.final_eval_tokens="$eval_tokens" train.warmup_steps=2 "$@" >/dev/null
 }
 
 # Trains it: train NAME LIMIT [options]; what it says goes to NAME/said.

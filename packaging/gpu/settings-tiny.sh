@@ -4,6 +4,7 @@ tests='first-contact'
 test_limit=200
 model_1='model.layers=1 model.width=32 model.context=16'
 same_model="$model_1 train.batch_tokens=32"
+eval_tokens=64
 same_steps=6
 same_limit=200
 speed_models='1'

@@ -7,6 +7,7 @@ model_13='model.layers=6 model.width=256 model.context=1024 model.vocabulary=320
 model_50='model.layers=10 model.width=512 model.context=1024 model.vocabulary=32000'
 model_124='model.layers=12 model.width=768 model.context=1024 model.vocabulary=50304'
 same_model="$model_13 train.batch_tokens=16384"
+eval_tokens=4096
 same_steps=60
 same_limit=40
 speed_models='13 50 124'
