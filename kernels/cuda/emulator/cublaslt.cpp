@@ -216,7 +216,9 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDe
                                               cublasLtMatmulHeuristicResult_t *results, int *found) {
   *found = 0;
   if (asked < 1 || !fits(description, a, b, d)) return CUBLAS_STATUS_NOT_SUPPORTED;
-  uint32_t *alignment = preference->alignment;
+  static const lt_preference usual;
+  if (!preference) preference = const_cast<cublasLtMatmulPreference_t>(&usual);
+  const uint32_t *alignment = preference->alignment;
   // What was asked for must hold for the columns, or no algorithm takes them.
   if (!columns_aligned(a, alignment[0]) || !columns_aligned(b, alignment[1]) || !columns_aligned(d, alignment[2]))
     return CUBLAS_STATUS_NOT_SUPPORTED;
