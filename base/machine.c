@@ -1,10 +1,16 @@
 // See machine.h.
 #include "base/machine.h"
 
+#include <gnu/libc-version.h>
+#include <limits.h>
+#include <link.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "base/base.h"
 
 // The number that a file begins with; INFINITY where there is none ("max").
 static double number_in(const char *path) {
@@ -60,3 +66,39 @@ double memory_usable_under(const char *root, const char **limit) {
 }
 
 double memory_usable(const char **limit) { return memory_usable_under("", limit); }
+
+// ---- libraries ----
+
+struct library_list {
+  struct arena *arena;
+  const char **items;
+  size_t count;
+};
+
+// "/usr/lib/libdnnl.so.2" leads to libdnnl.so.2.6: what follows ".so." is the version.
+static int note_library(struct dl_phdr_info *info, size_t size, void *context) {
+  struct library_list *list = context;
+  char full[PATH_MAX];
+  if (!info->dlpi_name || !realpath(info->dlpi_name, full)) return 0;
+  const char *slash = strrchr(full, '/'), *name = slash ? slash + 1 : full, *version = strstr(name, ".so.");
+  if (!version || strspn(version + 4, "0123456789.") != strlen(version + 4) || !strchr(version + 4, '.')) return 0;
+  list->items = arena_grow(list->arena, list->items, list->count, list->count + 1, sizeof *list->items);
+  list->items[list->count++] = arena_format(list->arena, "%.*s %s", (int)(version - name), name, version + 4);
+  return 0;
+}
+
+static int by_text(const void *left, const void *right) {
+  return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
+const char *machine_libraries(struct arena *arena) {
+  struct library_list list = {.arena = arena};
+  struct text words = {0};
+  dl_iterate_phdr(note_library, &list);
+  if (list.count) qsort(list.items, list.count, sizeof *list.items, by_text);
+  text_format(&words, "glibc %s", gnu_get_libc_version());
+  for (size_t i = 0; i < list.count; i++) text_format(&words, ", %s", list.items[i]);
+  const char *kept = arena_string(arena, text_string(&words));
+  text_free(&words);
+  return kept;
+}

@@ -7,3 +7,8 @@
 double memory_usable(const char **limit);
 // The same of a system whose /proc and /sys stand under the folder `root` ("": ours).
 double memory_usable_under(const char *root, const char **limit);
+
+struct arena;
+// The C library and the shared libraries of this program whose files' names have versions, as "glibc 2.36,
+// libdnnl 2.6", sorted. In the arena.
+const char *machine_libraries(struct arena *arena);

@@ -65,10 +65,40 @@ void text_free(struct text *text) {
 
 const char *text_string(const struct text *text) { return text->bytes ? text->bytes : ""; }
 
+// Writes whole / 10^decimals, 0 <= whole < 10^15.
+static int put_decimal(bool negative, int64_t whole, int decimals, char *out) {
+  char reversed[32];
+  int length = 0, size = 0;
+  for (; whole > 0 || length <= decimals + (decimals > 0); whole /= 10) {
+    if (length == decimals && decimals > 0) reversed[length++] = '.';
+    reversed[length++] = (char)('0' + whole % 10);
+  }
+  if (negative) out[size++] = '-';
+  while (length > 0) out[size++] = reversed[--length];
+  out[size] = '\0';
+  return size;
+}
+
+// Numbers as people write them: a whole number over a power of ten that a double holds exactly, so that the one
+// rounding of the quotient is that of reading the digits. The least such power gives the fewest digits.
+static int short_decimal(double value, char *out) {
+  static const double powers[] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12};
+  double size = fabs(value);
+  if (!(size >= 1e-4 && size < 1e15)) return 0;
+  for (int decimals = 0; decimals < (int)(sizeof powers / sizeof *powers); decimals++) {
+    double whole = nearbyint(size * powers[decimals]);
+    if (!(whole < 1e15)) return 0;
+    if (whole / powers[decimals] == size) return put_decimal(value < 0, (int64_t)whole, decimals, out);
+  }
+  return 0;
+}
+
 int number_shortest(double value, char out[32]) {
   if (isnan(value)) return snprintf(out, 32, "nan");
   if (isinf(value)) return snprintf(out, 32, value > 0 ? "inf" : "-inf");
-  if (fabs(value) < 1e15 && value == (double)(int64_t)value) return snprintf(out, 32, "%" PRId64, (int64_t)value);
+  int brief = short_decimal(value, out);
+  if (brief) return brief;
+  if (value == 0) return snprintf(out, 32, "0");
   for (int digits = 1; digits < 17; digits++) {
     snprintf(out, 32, "%.*g", digits, value);
     if (strtod(out, NULL) == value) return (int)strlen(out);

@@ -196,6 +196,9 @@ static double nice_step(double span, int room) {
 
 static void linear_ticks(struct arena *arena, const struct figure_axis *axis, int room, struct ticks *ticks) {
   double low = fmin(axis->low, axis->high), high = fmax(axis->low, axis->high), step = nice_step(high - low, room);
+  // One label alone gives no scale.
+  for (int i = 0; i < 3 && floor(high / step + 1e-9) - ceil(low / step - 1e-9) < 1; i++)
+    step = nice_step(high - low, ++room);
   if (!(step > 0) || !isfinite(step) || !isfinite(low / step)) return;
   // Between limits that are the same but for their last bits a step leads nowhere.
   double k = ceil(low / step - 1e-9);

@@ -88,10 +88,14 @@ struct drawing_kind {
 bool svg_rewrite(const struct figure *figure, const struct drawing_kind *kind, const struct text *raw,
                  const struct labels *labels, struct text *out, struct error *error);
 
+// Shortens long names of formats in legends, titles of panels and rows, as far as they stay different.
+void figure_shorten_names(struct figure *figure, struct arena *arena);
+
 // Building the figures with names (plot_*.c). Each returns false with *nothing set when there is nothing to draw.
 typedef bool plot_builder(struct arena *arena, const struct plot_data *data, struct figure *figure,
                           const char **nothing);
 plot_builder plot_loss_curves, plot_loss_vs_parameters, plot_loss_vs_tokens, plot_loss_vs_compute,
     plot_predicted_vs_observed, plot_residuals, plot_effective_parameters, plot_effective_vs_bits, plot_profiles,
     plot_pareto, plot_pareto_bytes, plot_pareto_seconds, plot_loss_vs_learning_rate, plot_rho_vs_gmse,
-    plot_loss_curves_end, plot_best_format, plot_product_rule, plot_rollouts;
+    plot_loss_curves_end, plot_best_format, plot_precision_regions, plot_product_rule, plot_rollouts,
+    plot_density_vs_compute, plot_layer_errors, plot_layer_bits, plot_layer_sparsity;

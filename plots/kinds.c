@@ -22,8 +22,13 @@ const struct plot_kind plot_kinds[] = {
     {"loss-curves-end", "the loss curves where they come to their ends, so that runs can be distinguished", false,
      false},
     {"best-format", "which format the law gives the lowest loss for its bytes, over bytes and tokens", false, true},
+    {"precision-regions", "which format the law gives the lowest loss at each N and D, and at equal time", false, true},
     {"product-rule", "effective parameters of composed formats against the product of their parts'", false, true},
     {"rollouts", "error of what was predicted beyond the rows fitted, by how many times outside", false, true},
+    {"density-vs-compute", "share of parameters that are not zero over the training compute spent", false, false},
+    {"layer-errors", "of stages: error over the method's bound, by block and matrix", false, false},
+    {"layer-bits", "of stages: stored bits a weight, by block and matrix", false, false},
+    {"layer-sparsity", "of stages: share of zeros, by block and matrix", false, false},
     {NULL, NULL, false, false},
 };
 
@@ -44,8 +49,13 @@ static plot_builder *const builders[] = {
     plot_rho_vs_gmse,
     plot_loss_curves_end,
     plot_best_format,
+    plot_precision_regions,
     plot_product_rule,
     plot_rollouts,
+    plot_density_vs_compute,
+    plot_layer_errors,
+    plot_layer_bits,
+    plot_layer_sparsity,
 };
 
 _Static_assert(sizeof builders / sizeof *builders + 1 == sizeof plot_kinds / sizeof *plot_kinds,
@@ -71,6 +81,7 @@ bool plot_build(struct arena *arena, const char *name, const struct plot_data *d
     return false;
   }
   if (!builders[kind - plot_kinds](arena, data, figure, nothing)) return false;
+  figure_shorten_names(figure, arena);
   double example;
   size_t out = figure_left_out(figure, &example);
   if (out > 0)

@@ -177,7 +177,8 @@ static void plan_panels(struct layout *l, double right) {
   bool print = l->canvas->print;
   l->panel_width = (l->width - l->left - right - GAP * (l->columns - 1)) / l->columns;
   double aspect = l->figure->aspect > 0 ? l->figure->aspect : panels > 1 ? 0.8 : 0.62;
-  l->panel_height = l->y.ticks == TICKS_NAMES ? 20 + 26.0 * (double)l->y.name_count : l->panel_width * aspect;
+  double row = l->y.name_count > 12 ? 16 : 26;
+  l->panel_height = l->y.ticks == TICKS_NAMES ? 20 + row * (double)l->y.name_count : l->panel_width * aspect;
   if (panels == 1 && l->y.ticks != TICKS_NAMES) l->panel_height = fmin(fmax(l->panel_height, print ? 190 : 250), 340);
 }
 

@@ -44,7 +44,7 @@ bool plot_rollouts(struct arena *arena, const struct plot_data *data, struct fig
   figure->x = figure_axis("times outside the fitted rows", "", SCALE_LOG, TICKS_PLAIN);
   figure->x.low = 0.95;
   figure->x.high = 1.1 * farthest;
-  figure->y = figure_axis("error of what was predicted", "", SCALE_LINEAR, TICKS_PERCENT);
+  figure->y = figure_axis("error of what was predicted", "%", SCALE_LINEAR, TICKS_PLAIN);
   figure->y.low = 0;
   figure->y.high = 1.08 * largest;
   figure->title = "Rollouts";

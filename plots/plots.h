@@ -59,6 +59,7 @@ struct figure_series {
   int shape;          // of points: 0 circle, 1 square, 2 triangle, 3 diamond, 4 triangle down, 5 pentagon, then again
   bool hollow;        // points: only the outline (held out, excluded)
   bool dashed, thin;  // lines
+  bool strong;        // bands: a region that is to be seen, not the shade around a line
   bool legend_line;   // points: the legend shows a line through the mark (points and a law's line in one colour)
   size_t count;
   const double *x, *y;       // MARK_BAND: y is not read
@@ -178,6 +179,12 @@ struct plot_curve {
   const double *tokens, *loss;  // ascending tokens
 };
 
+// How many parameters are not zero, over the training tokens.
+struct plot_active {
+  size_t count;
+  const double *tokens, *active;  // ascending tokens
+};
+
 struct plot_run {
   const char *id;
   const char *format;         // "none" for full precision
@@ -189,7 +196,21 @@ struct plot_run {
   bool fitted;                   // took part in the fit
   bool held_out;                 // kept from the fit to test it
   size_t setting;                // runs with the same one differ in their seed alone; 0: not known
+  double bits[3];                // stored, of a weight, an activation, a gradient; not positive: not known
   struct plot_curve validation, training;
+  struct plot_active active;  // of runs that prune
+};
+
+// What stages made of one matrix of the models: the mean over runs that are shown as one, with the least and the most.
+enum plot_layer_number { LAYER_ERROR, LAYER_BITS, LAYER_SPARSITY, LAYER_NUMBERS };
+struct plot_layer {
+  const char *group;   // which runs: "gptq, 3 bits"
+  int block;           // from 0
+  const char *matrix;  // "q", "down"
+  struct {
+    double mean, least, most;  // NAN: not known
+    size_t count;
+  } numbers[LAYER_NUMBERS];  // error over the method's bound, stored bits a weight, share of zeros
 };
 
 // The fitted law as a curve: the loss at (format, N, D), or NAN where the law cannot tell.
@@ -239,14 +260,21 @@ struct plot_fit {
   size_t effective_count;
   const struct plot_profile *profiles;
   size_t profile_count;
+  // What the runs do not determine: a coefficient of the law, and the factors of formats, by their names.
+  const char *open_coefficient;  // NULL: none
+  const char *const *open_formats;
+  size_t open_format_count;
 };
 
 struct plot_data {
   const struct plot_run *runs;
   size_t count;
-  const struct plot_fit *fit;   // NULL: no fit
-  const char *parameter_count;  // label of N's axis; NULL: "non-embedding parameters"
-  double irreducible_loss;      // closed form of a synthetic source, or NAN: drawn as a line in loss-curves
+  const struct plot_fit *fit;       // NULL: no fit
+  const char *parameter_count;      // label of N's axis; NULL: "non-embedding parameters"
+  double irreducible_loss;          // closed form of a synthetic source, or NAN: drawn as a line in loss-curves
+  const struct plot_layer *layers;  // of one group after the other, each by block and in the order of the model
+  size_t layer_count;
+  const char *layer_words;  // what the groups are means over: "seeds", or NULL
 };
 
 struct plot_kind {

@@ -72,13 +72,15 @@ static int type_of(const struct figure_series *series) {
 
 static double line_width(const struct figure_series *series) { return series->thin ? 1.3 : 2; }
 
+static const char *band_opacity(const struct figure_series *band) { return band->strong ? "0.45" : "0.2"; }
+
 static void draw_sample(struct layout *l, const struct legend_entry *e, double x, double y) {
   if (e->area) {
     text_format(l->script,
                 "set object rect from screen %.5f,%.5f to screen %.5f,%.5f fc rgb '%s' fs transparent solid %s "
                 "noborder front\n",
                 screen_x(l, x), screen_y(l, y + 5), screen_x(l, x + 22), screen_y(l, y - 5),
-                ink_of(e->area->colour)->light, e->area->mark == MARK_BAND ? "0.2" : "1");
+                ink_of(e->area->colour)->light, e->area->mark == MARK_BAND ? band_opacity(e->area) : "1");
   }
   const struct figure_series *line = e->line ? e->line : e->points && e->points->legend_line ? e->points : NULL;
   if (line)
@@ -102,6 +104,12 @@ static void draw_legend(struct layout *l) {
   }
 }
 
+// How far apart two marks of the x axis are, or one and the other's twin under the next panel.
+static double gap(const struct layout *l, double apart) {
+  apart = fabs(apart);
+  return l->columns > 1 ? fmin(apart, fabs(l->panel_width + GAP - apart)) : apart;
+}
+
 // Takes the words off marks of the x axis that would touch those of a neighbour, powers of ten and larger steps last.
 static void thin_labels(const struct layout *l, struct ticks *ticks) {
   double low = l->x.scale == SCALE_LOG ? log(l->x.low) : l->x.low,
@@ -121,7 +129,7 @@ static void thin_labels(const struct layout *l, struct ticks *ticks) {
       double reach = text_width(ticks->items[i].text) / 2 + 4;
       bool free = true;
       for (size_t k = 0; k < ticks->count; k++)
-        if (kept[k] && fabs(at[k] - at[i]) < reach + text_width(ticks->items[k].text) / 2 + 4) free = false;
+        if (kept[k] && gap(l, at[k] - at[i]) < reach + text_width(ticks->items[k].text) / 2 + 4) free = false;
       kept[i] = free;
     }
   for (size_t i = 0; i < ticks->count; i++)
@@ -207,8 +215,8 @@ static void put_series(struct layout *l, const struct figure_series *s, size_t p
                   line_width(s), dash_of[s->dashed]);
       break;
     case MARK_BAND:
-      text_format(out, "%s$d%zu_%zu using 1:3:4 with filledcurves lc rgb '%s' fs transparent solid 0.2 noborder", join,
-                  panel, number, colour);
+      text_format(out, "%s$d%zu_%zu using 1:3:4 with filledcurves lc rgb '%s' fs transparent solid %s noborder", join,
+                  panel, number, colour, band_opacity(s));
       break;
     case MARK_BARS: {
       double base = l->x.scale == SCALE_LOG || l->x.low > 0 ? l->x.low : l->x.high < 0 ? l->x.high : 0;

@@ -66,8 +66,8 @@ enum run_column_of_format {
   OF_FORMAT_PLAIN,     // share of the training before it, in full precision
 };
 
-// An event of a run's log (docs/events.md: start, checkpoint or done) and the key in it that brings a column's value;
-// "a.b" is b of object a.
+// An event of a run's log (docs/events.md: start, checkpoint, metrics or done) and the key in it that brings a column's
+// value; "a.b" is b of object a.
 struct run_column_event {
   const char *event, *key;
 };

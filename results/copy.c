@@ -11,6 +11,7 @@ static const char *const leave[] = {
     "DELETE FROM halvings WHERE experiment <> ?1",
     "DELETE FROM experiment_runs WHERE experiment <> ?1",
     "DELETE FROM experiments WHERE name <> ?1",
+    "DELETE FROM solutions WHERE run NOT IN (SELECT run FROM experiment_runs)",
     "DELETE FROM layers WHERE run NOT IN (SELECT run FROM experiment_runs)",
     "DELETE FROM metrics WHERE run NOT IN (SELECT run FROM experiment_runs)",
     "DELETE FROM marks WHERE run NOT IN (SELECT run FROM experiment_runs)",

@@ -1,4 +1,4 @@
--- The tables of an isoloss store, version 8. A change of this file needs a file migration-N.sql that brings a store of
+-- The tables of an isoloss store, version 10. A change of this file needs a file migration-N.sql that brings a store of
 -- version N-1 there, and the new number in migrate.c; one of table runs also needs a line in columns.c. Times are
 -- seconds since 1970; losses are natural-log cross-entropy per token; what is not known is NULL.
 
@@ -66,6 +66,31 @@ CREATE TABLE runs (
   sums_chance REAL,
   sums_recovery REAL,
   suites_note TEXT,                   -- why recoveries are missing, in words
+  loss_source_1 REAL,                 -- of a mixture: the loss on windows of its source 1
+  loss_source_2 REAL,                 -- ... of its source 2
+  loss_source_3 REAL,                 -- ... of its source 3
+  loss_source_4 REAL,                 -- ... of its source 4
+  loss_source_5 REAL,                 -- ... of its source 5
+  loss_source_6 REAL,                 -- ... of its source 6
+  loss_source_7 REAL,                 -- ... of its source 7
+  loss_source_8 REAL,                 -- ... of its source 8
+  weight_stable_rank REAL,            -- last of the run's metrics
+  weight_effective_rank REAL,
+  update_ratio REAL,
+  activation_stable_rank REAL,
+  activation_effective_rank REAL,
+  activation_kurtosis REAL,
+  activation_outlier REAL,
+  activation_zero_fraction REAL,
+  gradient_energy_svd REAL,
+  gradient_energy_dct REAL,
+  gradient_energy_random REAL,
+  gradient_over_noise REAL,
+  selected_windows INTEGER,           -- of a selection: how many it chose
+  selected_share REAL,                -- ... share of them that are of the target's source
+  landmark_correlation REAL,          -- ... of predicted with measured influence, on landmarks that were left out
+  flops_selection REAL,               -- of flops, those that a chain's selection took
+  state_bytes REAL,                   -- of the optimizer's state, as it was allocated
   train_loss REAL,                    -- last one reported
   step INTEGER,                       -- where the run is
   wall_seconds REAL,
@@ -83,6 +108,19 @@ CREATE TABLE runs (
   isa TEXT,
   threads INTEGER,
   host TEXT,
+  libraries TEXT,                     -- versions that the trainer reports
+  processor TEXT,
+  gpu TEXT,
+  system TEXT,                        -- versions of isoloss, kernel, C library, driver
+  environment TEXT,                   -- JSON: variables of the trainer's environment that can matter
+  spec_revision TEXT,                 -- git commit of the spec's folder
+  spec_dirty INTEGER,                 -- 1: files there were not as in that commit
+  trainer_revision TEXT,              -- the same of a custom trainer's folder
+  trainer_dirty INTEGER,
+  machine_seconds REAL,               -- share of the machine's time, by threads among the runs at work
+  joules REAL,                        -- share of its energy, likewise
+  joules_seconds REAL,                -- of the run's time, during which energy was read
+  joules_source TEXT,
   trainer TEXT,                       -- program and version
   commit_id TEXT,                     -- of the trainer's source, where it tells
   message TEXT,                       -- why it failed, diverged or was stopped
@@ -152,6 +190,16 @@ CREATE TABLE metrics (
   oracle_loss REAL,
   active_parameters REAL,
   PRIMARY KEY (run, kind, step)
+) WITHOUT ROWID;
+
+-- What kind of solution a training is at, step by step: the numbers of its `metrics` events, by name.
+CREATE TABLE solutions (
+  run TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+  name TEXT NOT NULL,                 -- weight_stable_rank, ...
+  step INTEGER NOT NULL,
+  tokens REAL,
+  value REAL NOT NULL,
+  PRIMARY KEY (run, name, step)
 ) WITHOUT ROWID;
 
 -- What a stage made of one matrix of the model: from its `layer` events. A number that the method does not know is NULL.

@@ -142,6 +142,16 @@ bool store_metric_put(struct store *store, const char *run, const struct metric 
 // Removes the points after `step`: a run resumed from a checkpoint of that step writes them again.
 bool store_metrics_cut(struct store *store, const char *run, int64_t step, struct error *error);
 
+// ---- solutions: numbers of `metrics` events (docs/metrics.md) ----
+
+// Puts a number in the place of the one of the same run, name and step.
+bool store_solution_put(struct store *store, const char *run, const char *name, int64_t step, double tokens,
+                        double value, struct error *error);
+// Removes those after `step`, -1: all.
+bool store_solutions_cut(struct store *store, const char *run, int64_t step, struct error *error);
+// The curves of one number of all runs of an experiment, as store_curves has them: place, tokens, value.
+struct store_rows *store_solutions(struct store *store, const char *experiment, const char *name, struct error *error);
+
 // ---- layers: what a stage made of one matrix ----
 
 // Numbers that were not reported are NAN.

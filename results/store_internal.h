@@ -6,7 +6,7 @@
 #include "results/setting_sql.h"
 #include "results/store.h"
 
-enum { STATEMENT_CACHE = 32, UPDATE_CACHE = 16, SCHEMA_VERSION = 8 };
+enum { STATEMENT_CACHE = 32, UPDATE_CACHE = 16, SCHEMA_VERSION = 10 };
 
 struct cached_statement {
   const char *sql;  // compared by address

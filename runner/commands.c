@@ -133,6 +133,11 @@ static void print_failure(const struct error *error) {
   text_free(&text);
 }
 
+int command_refuse(int argc, char **argv, const struct error *error) {
+  if (wants_json(argc, argv)) print_failure(error);
+  return error_print("isoloss", error);
+}
+
 int command_call(const struct command *command, enum command_purpose purpose, int argc, char **argv) {
   int words = strchr(command->name, ' ') && argc > 1 ? 1 : 0;
   struct command_line line = {.command = command, .purpose = purpose, .argc = argc - words, .argv = argv + words};

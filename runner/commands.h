@@ -71,6 +71,8 @@ bool command_begin(struct command_line *line, const struct command_usage *usage,
 const struct command *command_find(const char *name, const char *next, struct error *error);
 // Calls a command with the words of argv that are behind "isoloss". Prints its error and returns the exit code.
 int command_call(const struct command *command, enum command_purpose purpose, int argc, char **argv);
+// What becomes of a call that names no command: its error, with --json as a document too; the exit code.
+int command_refuse(int argc, char **argv, const struct error *error);
 
 // Prints what a shell offers for the last of the words behind "isoloss": a candidate a line, or ":files PATTERN".
 void commands_complete(const char *const *words, size_t count);

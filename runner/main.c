@@ -22,5 +22,5 @@ int main(int argc, char **argv) {
   if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) argv[1] = help;
   struct error error = {0};
   const struct command *command = command_find(argv[1], argv[2], &error);
-  return command ? command_call(command, COMMAND_WORK, argc - 1, argv + 1) : error_print("isoloss", &error);
+  return command ? command_call(command, COMMAND_WORK, argc - 1, argv + 1) : command_refuse(argc, argv, &error);
 }

@@ -190,9 +190,11 @@ def select(home, sql):
 
 
 def take_back_to_version_7(database):
-    """Makes a store as it was before suites."""
+    """Makes a store as it was before suites and provenance."""
     _drop_columns(database, [f"{suite}_{column}" for suite in ("copy", "induction", "sums")
-                             for column in ("accuracy", "error", "chance", "recovery")] + ["suites_note"])
+                             for column in ("accuracy", "error", "chance", "recovery")] + ["suites_note"] +
+                  ["libraries", "processor", "gpu", "system", "environment", "spec_revision", "spec_dirty", "trainer_revision",
+                   "trainer_dirty", "machine_seconds", "joules", "joules_seconds", "joules_source"])
     database.execute("PRAGMA user_version = 7")
 
 

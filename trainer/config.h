@@ -78,7 +78,7 @@ struct run_config {
     double rope_theta, norm_eps, init_std;
   } model;
   struct {
-    const char *source, *files, *tokenizer;
+    const char *source, *files, *mixture, *tokenizer;
     int64_t vocabulary, seed;
     double validation_fraction;
     int64_t zipfmem_ids, zipfmem_symbols;
@@ -114,9 +114,10 @@ struct run_config {
     const char *optimizer, *schedule, *format, *after;
   } tune;
   struct {
-    const char *method, *format, *order, *clip, *range, *pattern, *inputs;
-    int64_t bits, group, p, n, calibration_tokens;
-    double damping, sparsity;
+    const char *method, *format, *order, *clip, *range, *pattern, *inputs, *lambda_schedule, *projection, *penalty,
+        *memory;
+    int64_t bits, group, p, n, calibration_tokens, steps, interval;
+    double damping, sparsity, lr, lambda;
     struct {
       const char *method, *alpha;
       double budget_bits, largest_noise;
@@ -187,7 +188,8 @@ const char *field_spelling(const struct run_field *field, const char *text, stru
 // Whether one value of the field can be written in several ways, and whether this text names files.
 bool field_has_spellings(const struct run_field *field);
 bool field_names_files(const struct run_field *field, const char *text);
-// corpus.source says "files" where corpus.files are what is trained on (they come before the default source).
+// corpus.source says "files" where corpus.files are what is trained on, "mixture" where corpus.mixture is (they come
+// before the default source).
 void config_name_source(struct run_config *config);
 // Whether the field is the format that the model trains in, of which a configuration holds the parsed form too.
 bool field_trains(const struct run_field *field);
@@ -231,6 +233,7 @@ struct run_quantities {
   int64_t steps, tokens;             // tokens = steps * batch_tokens; AUTO_INTEGER: a folder's model, trained elsewhere
   // Of what the run itself trains: flops but for the runs of a chain, where flops are those of all its trainings.
   double flops_own;
+  double flops_selection;   // of flops, what a selection of the chain took (trainer/stages/select.h)
   double flops, flops_6nd;  // whole training; flops per operation, attention and head included (see config.c), of the
                             // weights that are not pruned
   double flops_per_token;

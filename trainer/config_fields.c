@@ -54,6 +54,7 @@ static bool counts_group(const struct run_config *c) {
   return strcmp(c->compress.method, "higgs") == 0 || allocates(c);
 }
 
+static bool compression_trains(const struct run_config *c) { return strcmp(c->compress.method, "elsa") == 0; }
 static bool is_other_task(const struct run_config *c) { return c->task && strcmp(c->task, TASK_LM) != 0; }
 
 static bool asks_suites(const struct run_config *c) { return c->evaluate.suite_tokens > 0; }
@@ -86,6 +87,8 @@ const struct run_field run_fields[] = {
      HELP("gcide, english, linux-core, kjv, zipfmem, markov2, suites, or files")},
     {LIST(corpus.files), DEFAULT(""), CORPUS,
      HELP("the user's own files: paths and globs (the corpus digest stands for them in the identity)")},
+    {TEXT(corpus.mixture), DEFAULT(""), CORPUS,
+     HELP("several sources with weights: '0.7 gcide + 0.3 kjv', names of corpus.files, markov2:SEED and zipfmem:SEED")},
     {TEXT(corpus.tokenizer), DEFAULT("bytes"), CORPUS, FILES(".model"),
      HELP("bytes, sentencepiece, a sentencepiece .model file, or uint16 / uint32 for files of tokens")},
     {INTEGER(corpus.vocabulary, 2, 4294967295.0), AUTO, CORPUS,
@@ -266,8 +269,8 @@ const struct run_field run_fields[] = {
     {TEXT(tune.after), DEFAULT(""), RESOLVED, GROUP(FOUND), STAGE(tune),
      HELP("found, not given: the stage whose weights it resumes from (train, from, plant_outliers or compress)")},
 
-    {CHOICE(compress.method, "none|rtn|gptq|babai|higgs|magnitude|sparsegpt"), DEFAULT("none"), COUNTS, STAGE(compress),
-     HELP("how the trained weights are compressed; none: not at all")},
+    {CHOICE(compress.method, "none|rtn|gptq|babai|higgs|magnitude|sparsegpt|elsa"), DEFAULT("none"), COUNTS,
+     STAGE(compress), HELP("how the trained weights are compressed; none: not at all")},
     {TEXT(compress.format), DEFAULT("none"), COUNTS, GROUP(FORMAT), STAGE(compress),
      HELP("format of the compressed weights, and of activations where it names them")},
     {INTEGER(compress.bits, 1, 8), AUTO, RESOLVED, STAGE(compress), UNIT("bits"),
@@ -290,6 +293,24 @@ const struct run_field run_fields[] = {
      HELP("pruning: N:M, the N of every M neighbouring inputs that are kept; else sparsity")},
     {NUMBER(compress.sparsity, 0, 1), DEFAULT("0.5"), COUNTS, STAGE(compress),
      HELP("pruning: share of weights that become 0, where there is no pattern")},
+    {INTEGER(compress.steps, 1, 1e12), AUTO, COUNTS_WHEN(compression_trains), STAGE(compress), UNIT("steps"),
+     HELP("elsa: how long it trains")},
+    {NUMBER(compress.lr, 0, 100), AUTO, COUNTS_WHEN(compression_trains), STAGE(compress),
+     HELP("elsa: peak learning rate; auto: a tenth of the training's. Schedule, batches and optimizer are the "
+          "training's")},
+    {INTEGER(compress.interval, 1, 1e9), DEFAULT("32"), COUNTS_WHEN(compression_trains), STAGE(compress), UNIT("steps"),
+     HELP("elsa: steps between two projections on sparse weights")},
+    {NUMBER(compress.lambda, 0, 1e9), DEFAULT("0.1"), COUNTS_WHEN(compression_trains), STAGE(compress),
+     HELP("elsa: weight of the distance from the sparse weights")},
+    {CHOICE(compress.lambda_schedule, "constant|linear|cosine|exponential"), DEFAULT("constant"),
+     COUNTS_WHEN(compression_trains), STAGE(compress), HELP("elsa: how lambda comes to its value over the steps")},
+    {CHOICE(compress.projection, "identity|second_moment"), DEFAULT("identity"), COUNTS_WHEN(compression_trains),
+     STAGE(compress), HELP("elsa: what is kept, the largest x^2, or v x^2 with AdamW's second moment v")},
+    {CHOICE(compress.penalty, "in_gradient|decoupled"), DEFAULT("in_gradient"), COUNTS_WHEN(compression_trains),
+     STAGE(compress),
+     HELP("elsa: the optimizer sees lambda times the distance as part of the gradient, or weights move by it apart")},
+    {CHOICE(compress.memory, "full|low"), DEFAULT("full"), COUNTS_WHEN(compression_trains), STAGE(compress),
+     HELP("elsa: low keeps the sparse weights in FP8 and the multipliers in bfloat16, else both are in float32")},
     {INTEGER(compress.calibration_tokens, 0, 1e9), AUTO, COUNTS, STAGE(compress), UNIT("tokens"),
      HELP("tokens of the training split on which the inputs of each layer are measured; auto: 65536 where the method "
           "needs them, else 0")},

@@ -53,5 +53,10 @@ bool field_has_spellings(const struct run_field *field) {
 }
 
 void config_name_source(struct run_config *config) {
+  const char *source = config->corpus.source;
+  if (*config->corpus.mixture && (strcmp(source, "gcide") == 0 || strcmp(source, "files") == 0)) {
+    config->corpus.source = "mixture";
+    return;
+  }
   if (*config->corpus.files && strcmp(config->corpus.source, "gcide") == 0) config->corpus.source = "files";
 }

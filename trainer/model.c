@@ -340,6 +340,7 @@ void model_finish_gradients(struct model *m) { each_matrix(m, finish_gradient, 0
 
 void model_update(struct model *m, double lr, int64_t step, int slot) {
   model_finish_gradients(m);
+  if (m->partner) m->partner->before(m->partner->context);
   const int64_t ends[] = {m->table.norms_end, m->table.matrices_end, m->table.count};
   struct tensor_span spans[3];
   struct optimizer_tensor tensors[3];
@@ -373,6 +374,7 @@ void model_update(struct model *m, double lr, int64_t step, int slot) {
                                      .scratch = m->optimizer_scratch};
   m->ops->square_sum(m->device, spans, count, &m->square_sums[slot]);
   optimizer_of(&m->config)->step(&optimizer);
+  if (m->partner) m->partner->after(m->partner->context, lr);
   model_prepare(m, step + 1);
 }
 
@@ -382,7 +384,7 @@ void model_step(struct model *m, const struct token_batch *batch, int64_t target
   int sequence =
       format_sequence(m->config.parsed_format, step + 1 - m->format_begins, m->config.train.steps - m->format_begins);
   const struct optimizer *optimizer = optimizer_of(&m->config);
-  bool repeats = m->ops->repeat_begin && !(optimizer->irregular && optimizer->irregular(&m->config));
+  bool repeats = m->ops->repeat_begin && !m->partner && !(optimizer->irregular && optimizer->irregular(&m->config));
   if (repeats) m->ops->repeat_begin(m->device, sequence);
   for (int64_t row = 0; row < batch->rows; row += m->rows) {
     struct token_batch micro = {m->rows, batch->tokens + row, batch->targets + row,

@@ -55,6 +55,14 @@ struct model_observer {
   void (*see)(void *context, int64_t layer, int matrix, int64_t rows, const void *x);
 };
 
+// Has a part in each update: `before` when the gradients are finished, `after` when the optimizer has moved the
+// parameters and before they are prepared.
+struct model_partner {
+  void *context;
+  void (*before)(void *context);
+  void (*after)(void *context, double lr);
+};
+
 struct model {
   const struct ops *ops;
   struct device *device;
@@ -69,6 +77,7 @@ struct model {
   struct memory_plan memory;
   struct parameter_table table;
   const struct model_observer *observer;  // NULL: nobody looks
+  const struct model_partner *partner;    // NULL: nobody else
   struct model_origin origin;             // set by whoever opens the model for a run
 
   // Device memory, laid out by the table.

@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/machine.h"
 #include "base/version.h"
 #include "kernels/formats/format.h"
 #include "kernels/lapack.h"
@@ -76,6 +77,7 @@ bool report_start(struct training *t, struct error *error) {
   json_key_integer(json, "steps", t->steps);
   json_key_string(json, "backend", t->ops->name);
   json_key_string(json, "device", text_string(&device));
+  json_key_string(json, "libraries", machine_libraries(&t->arena));
   json_key_string(json, "dtype", c->model.dtype);
   json_key_integer(json, "threads", c->train.threads);
   put_parameters(json, &parameters);
@@ -107,6 +109,14 @@ bool report_step(struct training *t, struct error *error) {
   return event_end(&t->log, error);
 }
 
+void report_parts(struct json_writer *json, const struct evaluation *evaluation) {
+  char key[32];
+  for (int i = 0; i < evaluation->parts; i++) {
+    snprintf(key, sizeof key, "loss_source_%d", i + 1);
+    put_finite(json, key, evaluation->part_loss[i]);
+  }
+}
+
 static bool put_evaluation(struct training *t, const char *name, const struct evaluation *evaluation,
                            struct error *error) {
   struct json_writer *json = event_begin(&t->log, name);
@@ -116,6 +126,7 @@ static bool put_evaluation(struct training *t, const char *name, const struct ev
   json_key_integer(json, "eval_tokens", evaluation->tokens);
   json_key_integer(json, "eval_targets", evaluation->targets);
   put_finite(json, "oracle_loss", evaluation->oracle_loss);
+  report_parts(json, evaluation);
   json_key_number(json, "seconds", training_seconds(t));
   return event_end(&t->log, error);
 }
@@ -151,6 +162,7 @@ bool report_done(struct training *t, const struct evaluation *evaluation, struct
   json_key_integer(json, "eval_targets", evaluation->targets);
   put_finite(json, "bits_per_byte", evaluation->bits_per_byte);
   put_finite(json, "oracle_loss", evaluation->oracle_loss);
+  report_parts(json, evaluation);
   put_finite(json, "irreducible_loss", t->facts.irreducible_loss);
   if (first) put_finite(json, "epochs", quantities.epochs);
   if (first) json_key_number(json, "flops", quantities.flops);

@@ -12,11 +12,7 @@
 #include "trainer/tasks/program.h"
 #include "trainer/training.h"
 
-// What a part of the loop says about going on.
-enum verdict { GO_ON, DIVERGED, STOPPED, FAILED };
-
-// Reads the results of the steps that wait on the device, and looks whether they are finite.
-static enum verdict drain(struct training *t, struct error *error) {
+enum verdict training_drain(struct training *t, struct error *error) {
   struct loss_sum sums[MODEL_LOSS_SLOTS];
   double square_sums[MODEL_LOSS_SLOTS];
   if (t->pending_count == 0) return GO_ON;
@@ -33,8 +29,7 @@ static enum verdict drain(struct training *t, struct error *error) {
   return GO_ON;
 }
 
-// One optimizer step, asked of the device.
-static bool step_once(struct training *t, struct error *error) {
+bool training_step(struct training *t, struct error *error) {
   const struct run_config *c = &t->file.config;
   int64_t rows = c->train.batch_tokens / c->model.context, targets = c->train.batch_tokens;
   struct corpus_batch request = {
@@ -68,7 +63,7 @@ static bool step_once(struct training *t, struct error *error) {
 // A format that begins later begins before this step.
 static enum verdict begin_format(struct training *t, struct error *error) {
   if (t->done.step != t->model->format_begins) return GO_ON;
-  enum verdict verdict = drain(t, error);
+  enum verdict verdict = training_drain(t, error);
   return verdict != GO_ON || model_begin_format(t->model, error) ? verdict : FAILED;
 }
 
@@ -115,7 +110,7 @@ static enum verdict after_step(struct training *t, size_t *next_evaluation, stru
   bool evaluation = *next_evaluation < t->evaluation_count && t->evaluations[*next_evaluation] == done;
   bool for_others = !evaluation && trunk_is_evaluation(t, done), averaged = average_takes(c, done);
   if (log || checkpoint || evaluation || for_others || averaged || t->pending_count == MODEL_LOSS_SLOTS) {
-    enum verdict verdict = drain(t, error);
+    enum verdict verdict = training_drain(t, error);
     if (verdict != GO_ON) return verdict;
   }
   if (log && !report_step(t, error)) return FAILED;
@@ -137,7 +132,7 @@ static bool stop_asked(const struct training *t, const struct trainer_options *o
 
 // After a step, or in the final evaluation, whose checkpoint is written already.
 static enum exit_code leave(struct training *t, struct error *error) {
-  enum verdict verdict = drain(t, error);
+  enum verdict verdict = training_drain(t, error);
   if (verdict == DIVERGED) return EXIT_DONE;
   if (verdict == GO_ON && (t->done.step == 0 || write_checkpoint(t, false, error)) && report_stopped(t, error))
     return EXIT_RUNS_FAILED;
@@ -153,7 +148,7 @@ static enum exit_code train(struct training *t, const struct trainer_options *op
   while (t->done.step < t->steps) {
     if (stop_asked(t, options)) return leave(t, error);
     enum verdict verdict = begin_format(t, error);
-    if (verdict == GO_ON) verdict = step_once(t, error) ? after_step(t, &next_evaluation, error) : FAILED;
+    if (verdict == GO_ON) verdict = training_step(t, error) ? after_step(t, &next_evaluation, error) : FAILED;
     if (verdict != GO_ON) return verdict == DIVERGED ? EXIT_DONE : error->code;
   }
   enum verdict verdict = evaluate(t, t->file.config.train.final_eval_tokens, options->stop_asked, &result, error);
@@ -171,7 +166,7 @@ static bool is_no_training(const char *config_path, bool *task) {
   *task = read && task_of(&file.config);
   const struct stage *stage = staged ? stage_find(file.config.stage) : NULL;
   arena_free(&arena);
-  return staged && !(stage && stage->training);
+  return staged && !(stage && stage->training && !stage->work);
 }
 
 enum exit_code trainer_run(const struct trainer_options *options, struct error *error) {

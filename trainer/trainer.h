@@ -8,6 +8,7 @@
 #include "base/base.h"
 #include "kernels/ops.h"
 #include "trainer/config.h"
+#include "trainer/data/corpus.h"
 
 // Bytes that a training of this configuration holds at once, by what they are for. All of it is allocated before the
 // first step and nothing large after it, so that a run that starts also ends.
@@ -75,6 +76,8 @@ struct evaluation {
   double bits_per_byte;  // NAN where the corpus has no bytes
   double oracle_loss;    // the source's own loss on the very same targets, NAN where it cannot tell
   int64_t tokens, targets;
+  int parts;                            // of a mixture: its sources, in the order of corpus.mixture; else 0
+  double part_loss[CORPUS_MOST_PARTS];  // the same loss of each one's windows, NAN where none were among these
 };
 struct evaluate_options {
   const char *config_path;    // the run's config.json; NULL: `weights` is a folder in Hugging Face's layout

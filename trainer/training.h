@@ -94,10 +94,21 @@ bool metrics_before(struct training *training, const struct token_batch *batch, 
 bool metrics_after(struct training *training, const struct token_batch *batch, struct metrics *metrics,
                    struct error *error);
 
+// ---- train.c ----
+
+// What a part of the loop says about going on.
+enum verdict { GO_ON, DIVERGED, STOPPED, FAILED };
+// One optimizer step, asked of the device; its results wait in `pending` until they are drained.
+bool training_step(struct training *training, struct error *error);
+// Reads the results of the steps that wait on the device, and looks whether they are finite.
+enum verdict training_drain(struct training *training, struct error *error);
+
 double training_seconds(const struct training *training);        // of the run so far, interruptions left out
 double training_train_seconds(const struct training *training);  // of these, in training steps
 
 // Events.
+// Appends loss_source_1, ... of a mixture's sources.
+void report_parts(struct json_writer *json, const struct evaluation *evaluation);
 bool report_start(struct training *training, struct error *error);
 bool report_step(struct training *training, struct error *error);
 bool report_evaluation(struct training *training, const struct evaluation *evaluation, struct error *error);

@@ -1,11 +1,13 @@
 // isoloss run: makes the set of finished runs equal the set in the spec.
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "runner/commands.h"
 #include "runner/commands/run_slurm.h"
 #include "runner/execute/coordinator.h"
+#include "runner/execute/provenance.h"
 #include "runner/execute/ready.h"
 #include "runner/execute/rows.h"
 #include "runner/execute/selection.h"
@@ -23,7 +25,7 @@ struct run_options {
   int64_t jobs, retries;
   const char *gpus, *per_gpu, *gpu_memory, *only, *memory, *executor;
   struct follower_wishes follower;
-  bool fail_fast, keep_going, retry_failed, wait, quiet, json, dry_run, follow;
+  bool fail_fast, keep_going, retry_failed, wait, quiet, json, dry_run, follow, require_clean;
 };
 
 static bool print_json(const char *experiment, struct error *error) {
@@ -66,6 +68,43 @@ static void print_outcome(const struct coordinator_outcome *outcome, const struc
            spec->name, spec->call);
   if (outcome->interrupted && outcome->done + outcome->diverged < outcome->total)
     printf("stopped; isoloss run %s continues\n", spec->call);
+}
+
+// What the experiment's runs have taken of machines, where that has a price or was measured.
+static bool print_expenses(const struct plan *plan, FILE *out, struct error *error) {
+  struct arena arena = {0};
+  struct expenses expenses = {0};
+  struct value name = store_text(plan->spec->name);
+  struct store *store = store_open_home(STORE_READ, error);
+  struct store_rows *rows =
+      store ? store_select(store,
+                           "SELECT r.machine_seconds, r.joules, r.state FROM experiment_runs e JOIN runs r ON r.id = "
+                           "e.run WHERE e.experiment = ?1",
+                           &name, 1, error)
+            : NULL;
+  while (rows && store_rows_next(rows, error)) {
+    struct value seconds = store_rows_value(rows, 0), joules = store_rows_value(rows, 1);
+    expenses_add(&expenses, seconds.kind == VALUE_NUMBER ? seconds.number : NAN,
+                 joules.kind == VALUE_NUMBER ? joules.number : NAN,
+                 run_state_has_result(run_state_parse(store_rows_value(rows, 2).text)));
+  }
+  store_rows_close(rows);
+  store_close(store);
+  const char *words = expenses_words(&expenses, &plan->terms, &arena);
+  if (words) fprintf(out, "these runs took %s\n", words);
+  arena_free(&arena);
+  return !error->code;
+}
+
+// The revisions of spec and trainer; refuses what is not committed, where that is asked for.
+static bool find_source(const struct plan *plan, const struct run_options *options, struct arena *arena,
+                        struct provenance_source *source, struct error *error) {
+  const struct spec_trainer *trainer = &plan->spec->trainer;
+  provenance_find(plan->spec->path, trainer->node ? trainer->command : NULL, trainer->command_count,
+                  isoloss_home(arena), arena, source);
+  if (plan->terms.require_clean || options->require_clean)
+    return provenance_check_clean(source, trainer->node != NULL, error);
+  return true;
 }
 
 // The runs' formats get their errors as columns.
@@ -150,8 +189,11 @@ static bool bound_memory(const struct run_options *options, const struct plan *p
 
 static enum exit_code submit(struct plan_set *set, const bool *chosen, const struct run_options *options,
                              struct error *error) {
+  struct provenance_source source;
+  if (!find_source(set->plan, options, &set->arena, &source, error)) return error->code;
   struct slurm_request request = {
       .set = set,
+      .source = &source,
       .chosen = chosen,
       .options = options->choices.set,
       .home = isoloss_home(&set->arena),
@@ -166,6 +208,7 @@ static enum exit_code submit(struct plan_set *set, const bool *chosen, const str
   enum exit_code code = run_slurm(&request, options->json, error);
   if (options->dry_run) return code;
   if (!error->code && (!measure_formats(error) || !tell_unused(set->plan->spec, error))) code = error->code;
+  if (!options->json && !error->code && !print_expenses(set->plan, stdout, error)) code = error->code;
   if (options->json && !error->code && print_json(set->plan->spec->name, error)) error->told = NULL;
   return code;
 }
@@ -177,6 +220,7 @@ static enum exit_code run(const char *path, const struct run_options *options, s
   struct arena arena = {0};
   struct coordinator_outcome outcome = {0};
   struct gpu_choice gpus = {0};
+  struct provenance_source source = {0};
   bool *chosen = NULL;
   const char **again = NULL;
   enum exit_code code = EXIT_ENVIRONMENT;
@@ -199,6 +243,10 @@ static enum exit_code run(const char *path, const struct run_options *options, s
   bool finished = options->again.count == 0 && plan_finished(&plan, chosen);
   double memory = 0;
   if (!finished && !bound_memory(options, &plan, chosen, &memory, error)) goto end;
+  if (!finished && !find_source(&plan, options, &arena, &source, error)) {
+    code = error->code;
+    goto end;
+  }
   if (!finished && !plan_verify_corpora(&plan, error)) goto end;
   if (!finished && spec_trains_model(&spec)) plan_measure_speed(&plan);
   if (!options->quiet) {
@@ -211,6 +259,7 @@ static enum exit_code run(const char *path, const struct run_options *options, s
   struct coordinator_options execute = {
       .home = isoloss_home(&arena),
       .experiment = &experiment,
+      .source = &source,
       .command = spec.trainer.node ? spec.trainer.command : NULL,
       .command_count = spec.trainer.command_count,
       .jobs = options->jobs,
@@ -240,6 +289,7 @@ static enum exit_code run(const char *path, const struct run_options *options, s
   if (!error->code && !measure_formats(error)) code = error->code;
   if (!error->code && !tell_unused(&spec, error)) code = error->code;
   print_end(options, &spec, &outcome, code, error);
+  if (!options->json && !error->code && !print_expenses(&plan, stdout, error)) code = error->code;
   // Who calls again and again is told once.
   if (options->follower.notify && !(finished && !error->code))
     notice_end(options->follower.notify, spec.name, execute.home, error->code ? error->code : code, error->text,
@@ -303,6 +353,8 @@ void command_run(struct command_line *line) {
       {"dry-run", 'n', OPTION_FLAG, &a.dry_run, NULL, "with --executor slurm: only print the scripts"},
       {"follow", 0, OPTION_FLAG, &a.follow, NULL,
        "with --executor slurm: stay, collect and submit until nothing is left"},
+      {"require-clean", 0, OPTION_FLAG, &a.require_clean, NULL,
+       "train nothing unless the folders of spec and trainer are as they are committed to git"},
       {"tensorboard", 0, OPTION_TEXT, &a.follower.tensorboard, "FOLDER",
        "write the loss curves there for TensorBoard as they grow"},
       {"notify", 0, OPTION_TEXT, &a.follower.notify, "COMMAND",

@@ -120,7 +120,9 @@ static bool start_worker(struct coordinator *c, struct job *job, struct error *e
   struct error log_fault = {0};
   int gpu = NO_GPU;
   coordinator_place(c, job, &gpu);
-  struct worker *worker = coordinator_add_worker(c, job);  // describes the job
+  coordinator_describe(c, job);
+  coordinator_meter_start(c);
+  struct worker *worker = coordinator_add_worker(c, job);
   worker->gpu = gpu;
   coordinator_name_trunk(c, job, &worker->arena);
   const char *gpu_name = gpu == NO_GPU ? NULL : c->options->gpus.items[gpu].name;
@@ -150,6 +152,7 @@ static bool start_worker(struct coordinator *c, struct job *job, struct error *e
     worker->oom_kills = c->oom_kills;
     worker->pid = worker_start(&c->described.file, worker->folder, &command, error);
     worker->child = worker->pid > 0;
+    if (worker->child) coordinator_meter_started(c, worker, &command);
   }
   fine = fine && worker->child && note_started(c, worker, attempts, error);
   if (log_fault.code == EXIT_RUNS_FAILED) {
@@ -293,6 +296,7 @@ static bool loop(struct coordinator *c, const sigset_t *set, struct error *error
     for (size_t i = 0; i < c->worker_count; i++) own += c->workers[i]->job->index != FOREIGN;
     if (own == 0 && !waiting) return true;
     show(c, false);
+    coordinator_meter_round(c);
     wait_round(c, set);
     reap(c);
     if (!coordinator_home_there(c, error) || !coordinator_follow_marks(c, false, error) || !follow_workers(c, error))
@@ -394,6 +398,7 @@ enum exit_code coordinator_execute(const struct coordinator_set *set, const stru
   enum exit_code code = report(c, outcome, error);
   while (c->worker_count > 0) coordinator_remove_worker(c, c->worker_count - 1);
   store_close(c->store);
+  coordinator_meter_end(c);
   free(c->workers);
   arena_free(&c->arena);
   signal(SIGPIPE, SIG_DFL);

@@ -32,6 +32,7 @@ struct worker *coordinator_add_worker(struct coordinator *c, struct job *job) {
   worker->started = clock_seconds();
   worker->bytes_per_token = NAN;
   worker->gpu = NO_GPU;
+  worker->share.joules = NAN;
   if (job->index != FOREIGN) {
     coordinator_describe(c, job);
     memcpy(worker->label, c->described.label, sizeof worker->label);
@@ -155,7 +156,7 @@ static bool take_over(struct coordinator *c, struct job *job, int64_t offset, in
     fine = coordinator_put_result(c, job, &log, NAN, error);
   else if (fine && job->state == RUN_RUNNING)
     fine = coordinator_set_state(c, job, RUN_KILLED, "its worker and the coordinator ended before it did", error);
-  fine = fine && store_commit(c->store, error);
+  fine = fine && provenance_ingest(c->store, job->id, folder, error) && store_commit(c->store, error);
   if (!fine) store_rollback(c->store);
   if (fine && alive) {
     struct worker *worker = coordinator_add_worker(c, job);

@@ -36,6 +36,8 @@ static void describe_end(const struct worker *worker, struct text *out) {
     text_format(out, "exit code %d without a `done` event", WEXITSTATUS(worker->status));
   else
     text_add(out, "its process is gone");
+  if (log->damage.lines) text_add(out, "; ");
+  events_damage_say(out, (double)log->damage.lines, (double)log->damage.first);
   if (worker->child && coordinator_disk_is_full(worker->folder)) text_add(out, "; the disk is full");
   const char *tail = worker_log_tail(&scratch, worker->folder, 5);
   if (*tail) text_format(out, "; last lines of its log:\n%s", tail);
@@ -50,7 +52,7 @@ static void note_throughput(struct coordinator *c, const struct worker *worker) 
   struct run_config config = c->described.file.config;
   if (task_of(&config)) return;
   const struct stage *stage = stage_find(config.stage);
-  if (stage && stage->training) stage->training(&config);
+  if (stage_trains(stage, &config)) stage->training(&config);
   struct arena scratch = {0};
   struct error ignored = {0};
   struct store_rows *rows = store_run(c->store, worker->job->id, &ignored);
@@ -152,11 +154,22 @@ static bool settle_killed(struct coordinator *c, struct worker *worker, struct e
   return fine;
 }
 
+// Reads what is left of the log. A trainer may have ended without ending its last line.
+static bool read_to_the_end(struct coordinator *c, struct worker *worker, struct error *error) {
+  if (!coordinator_ingest_log(c, worker, error)) return false;
+  if (worker->log.end != EVENT_OTHER || worker->log.unreadable[0]) return true;
+  struct arena scratch = {0};
+  struct error ignored = {0};  // one that cannot be mended says what it said
+  bool mended = events_mend(path_join(&scratch, worker->folder, "events.jsonl"), NULL, &ignored);
+  arena_free(&scratch);
+  return !mended || coordinator_ingest_log(c, worker, error);
+}
+
 bool coordinator_settle(struct coordinator *c, struct worker *worker, struct error *error) {
   struct job *job = worker->job;
   worker_log_trim(worker->folder);
   if (!store_begin(c->store, error)) return false;
-  bool fine = coordinator_ingest_log(c, worker, error);
+  bool fine = read_to_the_end(c, worker, error);
   char time_text[32], loss[32];
   if (!fine) {
     store_rollback(c->store);
@@ -195,7 +208,7 @@ bool coordinator_settle(struct coordinator *c, struct worker *worker, struct err
   } else {
     fine = settle_crash(c, worker, error);
   }
-  fine = fine && coordinator_release(c, job, error);
+  fine = fine && coordinator_meter_settle(c, worker, error) && coordinator_release(c, job, error);
   if (fine) return store_commit(c->store, error);
   store_rollback(c->store);
   return false;

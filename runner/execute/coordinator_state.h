@@ -4,6 +4,7 @@
 
 #include "runner/execute/coordinator.h"
 #include "runner/execute/events_reader.h"
+#include "runner/execute/provenance.h"
 #include "runner/execute/worker.h"
 #include "runner/terminal/progress.h"
 
@@ -61,6 +62,8 @@ struct worker {
   enum run_mark stopped_for;                                // the mark for which it was stopped
   char limit_message[300];
   long long oom_kills;  // of the system, when it was started
+  struct provenance_share share;
+  uint64_t gpu_bits;  // the counters of its GPUs (meter.h), a bit each
 };
 
 #define NO_GPU (-1)
@@ -85,6 +88,7 @@ struct coordinator {
   } home_files[2];  // the lock and the store, as they were when we began
   int cores;
   struct coordinator_run described;  // scratch for set->describe
+  struct metering *metering;         // coordinator_meter.c; NULL: no worker yet
   struct progress progress;
   size_t already, left_out;
   double began, flops_done;  // of this call
@@ -157,6 +161,15 @@ bool coordinator_follow_marks(struct coordinator *c, bool first, struct error *e
 bool coordinator_settle_marked(struct coordinator *c, struct worker *worker, struct error *error);
 // A run that is to be tried again after it ended: puts it in the queue.
 bool coordinator_queue_again(struct coordinator *c, struct job *job, struct error *error);
+
+// coordinator_meter.c
+// Shares out the machine's time and energy now and then; before and after a worker is started (coordinator_describe has
+// its job), and once it is over: then its columns are written, in a transaction. Only the store's faults are errors.
+void coordinator_meter_round(struct coordinator *c);
+void coordinator_meter_start(struct coordinator *c);
+void coordinator_meter_started(struct coordinator *c, struct worker *worker, const struct worker_command *command);
+bool coordinator_meter_settle(struct coordinator *c, struct worker *worker, struct error *error);
+void coordinator_meter_end(struct coordinator *c);
 
 // coordinator_faults.c
 bool coordinator_disk_is_full(const char *path);

@@ -27,31 +27,51 @@ static bool restart(void *context, struct error *error) {
   run_log_init(ingest->log, 0, 0);
   ingest->changed = true;
   return store_metrics_cut(ingest->store, ingest->id, -1, error) &&
+         store_solutions_cut(ingest->store, ingest->id, -1, error) &&
          store_layers_cut(ingest->store, ingest->id, error) && store_results_cut(ingest->store, ingest->id, error);
 }
 
 static bool cut(struct ingest *ingest, int64_t step, struct error *error) {
-  return !ingest->write || store_metrics_cut(ingest->store, ingest->id, step, error);
+  return !ingest->write || (store_metrics_cut(ingest->store, ingest->id, step, error) &&
+                            store_solutions_cut(ingest->store, ingest->id, step, error));
 }
 
 static int64_t whole(double value) { return isfinite(value) && value > 0 && value < 0x1p53 ? (int64_t)value : 0; }
 
-// Sets the columns that this event brings, those that it has.
-static bool put_columns(struct ingest *ingest, const struct event *event, struct error *error) {
-  if (!ingest->write) return true;
+// Why a column cannot have what an event brings for it: numbers that would go into fits as they are. Sizes, tokens and
+// FLOPs are counts.
+static void note_fault(struct run_log *log, const struct event *event, const struct run_column *column, const char *key,
+                       const char *text, double number) {
+  double parsed;
+  bool integer = column->type == TYPE_INTEGER, unknown = text && number_parse(text, &parsed) && !isfinite(parsed);
+  if (log->fault[0] || column->role != RUN_QUANTITY || unknown || (!text && isnan(number))) return;
+  if (!text && number >= 0 && number < (integer ? 0x1p53 : INFINITY) && (!integer || number == floor(number))) return;
+  snprintf(log->fault, sizeof log->fault, "the trainer's event '%s' has %s %.15g, which is no count",
+           event_kind_name(event->kind), key, number);
+  if (text)
+    snprintf(log->fault, sizeof log->fault, "the trainer's event '%s' has a text as %s", event_kind_name(event->kind),
+             key);
+}
+
+// Sets the columns that this event brings, those that it has, and one more (may be NULL).
+static bool put_columns(struct ingest *ingest, const struct event *event, const struct store_field *more,
+                        struct error *error) {
   const char *kind = event_kind_name(event->kind);
   struct store_field fields[MOST_FIELDS];
   size_t used = 0;
+  if (more) fields[used++] = *more;
   for (size_t i = 0; i < run_column_count; i++) {
     const struct run_column_event *brings = run_columns[i].events;
     for (size_t e = 0; e < sizeof run_columns->events / sizeof *brings && brings[e].event; e++) {
       if (strcmp(brings[e].event, kind) != 0) continue;
       const char *text = event_text(event, brings[e].key);
       double number = event_number(event, brings[e].key);
-      if ((!text && isnan(number)) || used == MOST_FIELDS) continue;
+      note_fault(ingest->log, event, &run_columns[i], brings[e].key, text, number);
+      if ((!text && isnan(number)) || (text && run_columns[i].type != TYPE_TEXT) || used == MOST_FIELDS) continue;
       fields[used++] = (struct store_field){run_columns[i].name, text ? store_text(text) : store_number(number)};
     }
   }
+  if (ingest->log->fault[0] || !ingest->write) return true;
   return store_run_update(ingest->store, ingest->id, fields, used, error) &&
          store_run_follow(ingest->store, ingest->id, error);
 }
@@ -89,7 +109,7 @@ static bool on_start(struct ingest *ingest, const struct event *event, struct er
   struct run_log *log = ingest->log;
   log->end = EVENT_OTHER;
   log->progressed = false;
-  log->message[0] = '\0';
+  log->message[0] = log->fault[0] = '\0';
   if (whole(event_number(event, "steps"))) log->steps = whole(event_number(event, "steps"));
   log->pid = whole(event_number(event, "pid"));
   snprintf(log->host, sizeof log->host, "%s", event_text(event, "host") ? event_text(event, "host") : "");
@@ -102,7 +122,7 @@ static bool on_start(struct ingest *ingest, const struct event *event, struct er
     log->last_train_step = log->step = whole(from);
     if (!cut(ingest, whole(from), error)) return false;
   }
-  return put_columns(ingest, event, error);
+  return put_columns(ingest, event, NULL, error);
 }
 
 static bool on_metric(struct ingest *ingest, const struct event *event, struct error *error) {
@@ -164,6 +184,24 @@ static bool on_layer(struct ingest *ingest, const struct event *event, struct er
   return !ingest->write || store_layer_put(ingest->store, ingest->id, &record, error);
 }
 
+// The numbers of a step's metrics: the last are columns of the run, all of them curves.
+static bool on_solution(struct ingest *ingest, const struct event *event, struct error *error) {
+  double step = event_number(event, "step");
+  if (!(step >= 0 && step < 0x1p53)) {  // nothing to file it under
+    if (ingest->log->damage.lines++ == 0) ingest->log->damage.first = event->line;
+    return true;
+  }
+  for (size_t i = 0; i < run_column_count && ingest->write; i++) {
+    const struct run_column_event *from = &run_columns[i].events[0];
+    if (!from->event || strcmp(from->event, event_kind_name(EVENT_METRICS)) != 0) continue;
+    double value = event_number(event, from->key);
+    if (isfinite(value) && !store_solution_put(ingest->store, ingest->id, run_columns[i].name, (int64_t)step,
+                                               event_number(event, "tokens"), value, error))
+      return false;
+  }
+  return put_columns(ingest, event, NULL, error);
+}
+
 // The results of a task's run; those that no task of this program reports are passed over, as unknown fields are.
 static bool put_results(struct ingest *ingest, json_t *results, struct error *error) {
   const char *name;
@@ -188,7 +226,8 @@ static bool on_done(struct ingest *ingest, const struct event *event, struct err
   log->train_seconds = event_number(event, "train_seconds");
   const json_t *told = json_object_get(event->object, "loss");
   json_t *results = json_object_get(event->object, "results");
-  if (json_is_object(results) && !told) return put_columns(ingest, event, error) && put_results(ingest, results, error);
+  if (json_is_object(results) && !told)
+    return put_columns(ingest, event, NULL, error) && put_results(ingest, results, error);
   double infinite;  // in quotes; a bare NaN is read as an empty object
   bool text = json_is_string(told) && !(number_parse(json_string_value(told), &infinite) && !isfinite(infinite));
   if (!told || text || json_is_boolean(told) || json_is_array(told) || json_object_size(told)) {
@@ -203,10 +242,14 @@ static bool on_done(struct ingest *ingest, const struct event *event, struct err
     snprintf(log->message, sizeof log->message, "the final loss is not a finite number");
     return true;
   }
-  if (!put_columns(ingest, event, error) || !put_results(ingest, results, error)) return false;
-  if (!ingest->write || !isnan(event_number(event, "bits_per_byte")) || !(ingest->bytes_per_token > 0)) return true;
+  bool follows = isnan(event_number(event, "bits_per_byte")) && ingest->bytes_per_token > 0;
   struct store_field bits = {"bits_per_byte", store_number(loss / M_LN2 / ingest->bytes_per_token)};
-  return store_run_update(ingest->store, ingest->id, &bits, 1, error);
+  if (!put_columns(ingest, event, follows ? &bits : NULL, error) || !put_results(ingest, results, error)) return false;
+  if (log->fault[0]) {
+    log->end = EVENT_FAILED;
+    snprintf(log->message, sizeof log->message, "%s", log->fault);
+  }
+  return true;
 }
 
 static bool on_event(void *context, const struct event *event, struct error *error) {
@@ -222,7 +265,7 @@ static bool on_event(void *context, const struct event *event, struct error *err
     case EVENT_EVAL:
       return on_metric(ingest, event, error);
     case EVENT_CHECKPOINT:
-      return put_columns(ingest, event, error);
+      return put_columns(ingest, event, NULL, error);
     case EVENT_DONE:
       return on_done(ingest, event, error);
     case EVENT_DIVERGED:
@@ -233,6 +276,8 @@ static bool on_event(void *context, const struct event *event, struct error *err
       break;
     case EVENT_LAYER:
       return on_layer(ingest, event, error);
+    case EVENT_METRICS:
+      return on_solution(ingest, event, error);
     case EVENT_OTHER:
       return true;
   }

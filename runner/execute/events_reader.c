@@ -27,13 +27,13 @@ const char *event_text(const struct event *event, const char *key) {
   return json_string_value(find(event->object, key));
 }
 
-static const char *const kind_names[] = {"",     "start",    "step",    "eval",   "checkpoint",
-                                         "done", "diverged", "stopped", "failed", "layer"};
+static const char *const kind_names[] = {"",         "start",   "step",   "eval",  "checkpoint", "done",
+                                         "diverged", "stopped", "failed", "layer", "metrics"};
 
 const char *event_kind_name(enum event_kind kind) { return kind_names[kind]; }
 
 static enum event_kind kind_of(const char *name) {
-  for (int i = EVENT_START; name && i <= EVENT_LAYER; i++)
+  for (int i = EVENT_START; name && i <= EVENT_METRICS; i++)
     if (strcmp(name, kind_names[i]) == 0) return (enum event_kind)i;
   return EVENT_OTHER;
 }
@@ -67,8 +67,9 @@ static bool handle_line(char *line, size_t length, const struct events_reader *e
                         const struct events_handler *handler, struct events_damage *damage, struct error *error) {
   while (length && (line[length - 1] == '\r' || line[length - 1] == ' ')) length--;
   if (length == 0) return true;
-  json_t *object = json_loadb(line, length, 0, NULL);
-  if (!object && replace_not_numbers(line, length)) object = json_loadb(line, length, 0, NULL);
+  // One key twice is no event: which of the two was meant?
+  json_t *object = json_loadb(line, length, JSON_REJECT_DUPLICATES, NULL);
+  if (!object && replace_not_numbers(line, length)) object = json_loadb(line, length, JSON_REJECT_DUPLICATES, NULL);
   bool fine = true;
   if (json_is_object(object)) {
     struct event event = {kind_of(json_string_value(json_object_get(object, "event"))), object, end->offset,
@@ -202,6 +203,23 @@ void events_damage_say(struct text *out, double lines, double first) {
               first);
 }
 
+// Whether the log's last bytes [from, size) are an event without its line's end.
+static bool lacks_only_its_end(int file, const char *path, int64_t from, int64_t size) {
+  size_t length = (size_t)(size - from);
+  struct error ignored = {0};
+  if (length < 2 || length > BLOCK) return false;
+  char *line = memory_get(length);
+  json_t *object = NULL;
+  if (file_read_at(file, path, line, length, from, &ignored)) {
+    object = json_loadb(line, length, 0, NULL);
+    if (!object && replace_not_numbers(line, length)) object = json_loadb(line, length, 0, NULL);
+  }
+  bool whole = json_is_object(object);
+  json_decref(object);
+  free(line);
+  return whole;
+}
+
 bool events_mend(const char *path, struct events_reader *end, struct error *error) {
   struct stat status;
   if (end) *end = (struct events_reader){0};
@@ -218,6 +236,12 @@ bool events_mend(const char *path, struct events_reader *end, struct error *erro
     to = from;
   }
   free(block);
+  if (fine && keep < size && lacks_only_its_end(file, path, keep, size)) {
+    if (pwrite(file, "\n", 1, size) == 1)
+      keep = size = size + 1;
+    else
+      fine = error_set_errno(error, EXIT_ENVIRONMENT, "cannot end the last line of %s", path);
+  }
   fine = fine && (keep == size || ftruncate(file, keep) == 0 ||
                   error_set_errno(error, EXIT_ENVIRONMENT, "cannot cut a torn line off %s", path));
   if (fine && end && check_at(file, keep, &end->check)) end->offset = keep;

@@ -21,6 +21,7 @@ enum event_kind {
   EVENT_STOPPED,
   EVENT_FAILED,
   EVENT_LAYER,
+  EVENT_METRICS,
 };
 const char *event_kind_name(enum event_kind kind);  // "start", ...; "" of EVENT_OTHER
 
@@ -57,8 +58,9 @@ bool events_read(struct events_reader *reader, const char *path, const struct ev
                  struct events_damage *damage, struct error *error);
 // The hash that a reader at `offset` has; -1 when the log is shorter or cannot be read.
 int64_t events_check(const char *path, int64_t offset);
-// Cuts a torn last line off a log that has no living writer, so that the next worker starts on a fresh line. *end
-// (may be NULL) gets the place of a reader at its end. Errors are those of events_read.
+// A log that has no living writer gets a whole last line, so that the next worker starts on a fresh one: an event that
+// lacks nothing but the line's end gets that, a torn one is cut off. *end (may be NULL) gets the place of a reader at
+// its end. Errors are those of events_read.
 bool events_mend(const char *path, struct events_reader *end, struct error *error);
 
 // What a run's log says so far.
@@ -78,6 +80,7 @@ struct run_log {
   struct events_damage damage;
   char under[8][400];       // what the last `start` said of trainer, backend, device, ..., threads
   char resumed_under[600];  // where it went on under others of these, and which; "": nowhere
+  char fault[160];          // what an event since the last `start` brought that no run can have; "": nothing
   char unreadable[600];     // why the log cannot be read, and what to do; "": it can
 };
 // "3 lines of the log are no events and were passed over, the first is line 17"; nothing for none.

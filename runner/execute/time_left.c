@@ -2,12 +2,15 @@
 #include "runner/execute/time_left.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "runner/plan/halving.h"
 #include "runner/plan/trunks.h"
 #include "runner/spec/spec.h"
+#include "trainer/data/corpus.h"
+#include "trainer/stages/stage.h"
 
 // Of an experiment's runs: what is still to be trained, and how fast those that are done went.
 struct work {
@@ -111,31 +114,123 @@ static bool take_trunks_off(struct store *store, const char *experiment, struct 
   return !error->code;
 }
 
-static bool count_work(struct store *store, const char *experiment, struct work *work, struct error *error) {
+// ---- trainings ----
+
+// The names of stages, as a list in SQL.
+static const char *stage_names(struct arena *arena) {
+  struct text text = {0};
+  for (size_t i = 0; i < stage_count; i++) text_format(&text, "%s'%s'", i ? ", " : "", stages[i].name);
+  const char *names = arena_string(arena, text_string(&text));
+  text_free(&text);
+  return names;
+}
+
+static bool count_trainings(struct store *store, const char *experiment, struct work *work, struct error *error) {
   struct value value = store_text(experiment);
+  struct arena arena = {0};
   struct store_rows *rows = store_select(
       store,
-      "SELECT sum(CASE WHEN r.state IN ('pending', 'killed', 'running') AND r.halved_at IS NULL THEN r.flops * (1 - "
-      "coalesce(1.0 * r.step / r.steps, 0)) * (m.mark IS NULL OR m.mark = 'retry') END), "
-      "sum(CASE WHEN r.state = 'done' AND r.wall_seconds > 0 THEN r.flops * (1 - coalesce(1.0 * r.trunk_step / r.steps, "
-      "0)) END), sum(CASE WHEN r.state = 'done' AND r.wall_seconds > 0 THEN r.wall_seconds - coalesce(r.trunk_seconds, "
-      "0) END), sum(r.state = 'running') "
-      "FROM experiment_runs e JOIN runs r ON r.id = e.run LEFT JOIN marks m ON m.run = r.id WHERE e.experiment = ?1",
+      arena_format(&arena,
+                   "SELECT sum(CASE WHEN r.state IN ('pending', 'killed', 'running') AND r.halved_at IS NULL THEN "
+                   "r.flops * (1 - coalesce(1.0 * r.step / r.steps, 0)) * (m.mark IS NULL OR m.mark = 'retry') END), "
+                   "sum(CASE WHEN r.state = 'done' AND r.wall_seconds > 0 THEN r.flops * (1 - coalesce(1.0 * "
+                   "r.trunk_step / r.steps, 0)) END), sum(CASE WHEN r.state = 'done' AND r.wall_seconds > 0 THEN "
+                   "r.wall_seconds - coalesce(r.trunk_seconds, 0) END), sum(r.state = 'running') "
+                   "FROM experiment_runs e JOIN runs r ON r.id = e.run LEFT JOIN marks m ON m.run = r.id WHERE "
+                   "e.experiment = ?1 AND r.stage NOT IN (%s)",
+                   stage_names(&arena)),
       &value, 1, error);
   if (rows && store_rows_next(rows, error)) {
     double *const numbers[] = {&work->flops_left, &work->flops_done, &work->seconds_done, &work->slots};
     for (int i = 0; i < 4; i++) {
       struct value number = store_rows_value(rows, i);
-      *numbers[i] = number.kind == VALUE_NUMBER ? number.number : NAN;
+      if (number.kind == VALUE_NUMBER) *numbers[i] += number.number;
     }
   }
   store_rows_close(rows);
+  arena_free(&arena);
   return !error->code;
 }
 
+// ---- stages ----
+
+// The corpus that the last run had, so that runs of one corpus look it up once.
+struct last_corpus {
+  char digest[DIGEST_LENGTH + 1];
+  int64_t context;
+  struct corpus_facts facts;
+};
+
+static const struct corpus_facts *facts_of(const struct run_config *config, const char *digest, struct arena *arena,
+                                           struct last_corpus *last) {
+  struct error unknown = {0};
+  if (strcmp(last->digest, digest) == 0 && last->context == config->model.context) return &last->facts;
+  *last = (struct last_corpus){.context = config->model.context};
+  snprintf(last->digest, sizeof last->digest, "%s", digest);
+  if (!corpus_facts_find(config, &last->facts, NULL, arena, &unknown) || strcmp(last->facts.digest, digest) != 0)
+    last->facts = (struct corpus_facts){.known = false};
+  return &last->facts;
+}
+
+// FLOPs of a stage's own run: what goes through the model in it, evaluations at its end included. What the row has as C
+// is that of the chain's trainings.
+static double stage_flops(const struct run_config *config, const struct stage *stage,
+                          const struct corpus_facts *facts) {
+  double most = facts->known ? (double)facts->validation_tokens : INFINITY;
+  double tokens = stage->forward_tokens(config, facts) + fmin((double)config->train.final_eval_tokens, most);
+  return config_quantities(config, facts).flops_per_token / 3 * tokens;
+}
+
+static bool count_stages(struct store *store, const char *experiment, struct work *work, struct error *error) {
+  struct value value = store_text(experiment);
+  struct arena arena = {0};
+  struct last_corpus last = {.context = -1};
+  struct store_rows *rows = store_select(
+      store,
+      arena_format(
+          &arena,
+          "SELECT r.config, r.corpus_digest, r.state, r.step, r.wall_seconds, r.stage, m.mark IS NULL OR m.mark = 'retry' FROM "
+          "experiment_runs e JOIN runs r ON r.id = e.run LEFT JOIN marks m ON m.run = r.id WHERE e.experiment = ?1 AND "
+          "r.stage IN (%s) AND r.state IN ('pending', 'killed', 'running', 'done')",
+          stage_names(&arena)),
+      &value, 1, error);
+  while (rows && store_rows_next(rows, error)) {
+    struct arena scratch = {0};
+    struct value text = store_rows_value(rows, 0), digest = store_rows_value(rows, 1),
+                 seconds = store_rows_value(rows, 4);
+    struct run_config config;
+    struct error unread = {0};
+    const char *state = store_rows_value(rows, 2).text;
+    const struct stage *stage = NULL;
+    if (text.kind == VALUE_TEXT && digest.kind == VALUE_TEXT && config_read(&scratch, text.text, &config, &unread))
+      stage = stage_find(store_rows_value(rows, 5).text);
+    double flops = stage ? stage_flops(&config, stage, facts_of(&config, digest.text, &arena, &last)) : NAN;
+    work->slots += strcmp(state, "running") == 0;
+    if (isfinite(flops) && strcmp(state, "done") != 0 && store_rows_value(rows, 6).number != 0) {
+      double step = store_rows_value(rows, 3).number, steps = 0;
+      if (stage_trains(stage, &config)) {
+        stage->training(&config);
+        steps = (double)config.train.steps;
+      }
+      work->flops_left += flops * (steps > 0 && step > 0 ? 1 - fmin(step / steps, 1) : 1);
+    } else if (isfinite(flops) && strcmp(state, "done") == 0 && seconds.kind == VALUE_NUMBER && seconds.number > 0) {
+      work->flops_done += flops;
+      work->seconds_done += seconds.number;
+    }
+    arena_free(&scratch);
+  }
+  store_rows_close(rows);
+  arena_free(&arena);
+  return !error->code;
+}
+
+// ---- all of it ----
+
 double experiment_time_left(struct store *store, const char *experiment, struct error *error) {
-  struct work work = {NAN, NAN, NAN, NAN};
-  if (!count_work(store, experiment, &work, error) || !(work.flops_left >= 0) || !(work.flops_done > 0)) return NAN;
+  struct work work = {0};
+  if (!count_trainings(store, experiment, &work, error) || !count_stages(store, experiment, &work, error) ||
+      !(work.flops_left >= 0) || !(work.flops_done > 0))
+    return NAN;
   struct stored_spec *stored = read_spec(store, experiment, error);
   bool fine = !error->code;
   if (fine && stored->read && spec_shares_trunks(&stored->spec))

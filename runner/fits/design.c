@@ -91,7 +91,7 @@ static bool design_part(struct designs *designs, size_t number, const struct spe
         entry->partial_pooling.count ? entry->prior.count ? "priors and partial pooling" : "partial pooling" : "priors";
   bool fine =
       law_open(&law, entry->law, error) &&
-      fit_entry_table(&spec->selection.spec, entry, NULL, spec->selection.store, &table, &notes, error) &&
+      fit_entry_table(&spec->selection.spec, entry, &law, 1, NULL, spec->selection.store, &table, &notes, error) &&
       design_truth_read(&made->truth, a->assume, spec->selection.spec.name, name, entry->law, &designs->arena, error);
   if (fine && part) table_keep_part(&table, entry->by, part);
   if (fine) {
@@ -115,8 +115,9 @@ static bool design_fit(struct designs *designs, size_t number, const struct spec
   struct fit_notes notes;
   struct table_parts parts = {0};
   if (!entry->by) return design_part(designs, number, entry, NULL, error);
-  bool fine = fit_entry_table(&spec->selection.spec, entry, NULL, spec->selection.store, &table, &notes, error) &&
-              table_parts_find(&designs->arena, &table, entry->by, &parts, error);
+  bool fine =
+      fit_entry_table(&spec->selection.spec, entry, NULL, 0, NULL, spec->selection.store, &table, &notes, error) &&
+      table_parts_find(&designs->arena, &table, entry->by, &parts, error);
   table_free(&table);
   if (!fine) return error_context(error, "%s, fit %s", spec->label, entry->name);
   for (size_t i = 0; i < parts.count && fine && !stopped(designs->request); i++)

@@ -212,7 +212,8 @@ static bool compare_part(const struct entry_fit *made, struct fit_result *result
   struct table own = {0};
   struct fit_notes notes = {0};
   struct error inner = {0};
-  if (!fit_entry_table(made->fitting->spec, made->entry, made->where, made->fitting->store, &own, &notes, error))
+  if (!fit_entry_table(made->fitting->spec, made->entry, NULL, 0, made->where, made->fitting->store, &own, &notes,
+                       error))
     return false;
   table_keep_part(&own, made->options.by, result->part);
   if (!compare_laws(made->entry, &made->options, &own, result, &inner)) {
@@ -265,8 +266,9 @@ static bool fit_one_entry(const struct fitting *fitting, const struct spec_fit *
   const char *where = options->overrides ? options->overrides->where : NULL;
   struct entry_fit made = {fitting, &merged, where, .options = fit_entry_options(&merged, options->overrides)};
   if (options->as) made.options.name = options->as;
-  bool fine = law_open(&made.law, merged.law, error) &&
-              fit_entry_table(fitting->spec, &merged, where, fitting->store, &made.table, &made.notes, error);
+  bool fine =
+      law_open(&made.law, merged.law, error) &&
+      fit_entry_table(fitting->spec, &merged, &made.law, 1, where, fitting->store, &made.table, &made.notes, error);
   fine = fine && (made.options.by ? fit_by(&made, list, error) : fit_whole(&made, list, error));
   if (!fine) error_context(error, "fit %s", merged.name);
   table_free(&made.table);

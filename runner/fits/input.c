@@ -132,13 +132,14 @@ static bool note_table(struct fit_input *input, const char *source, const struct
   return true;
 }
 
-static bool read_runs(struct fit_input *input, struct table *table, struct error *error) {
+static bool read_runs(struct fit_input *input, const struct law *laws, size_t law_count, struct table *table,
+                      struct error *error) {
   if (!store_exists_home())
     return error_set(error, EXIT_USAGE_ERROR, "nothing has run yet (isoloss run %s)", input->spec.call);
   struct store *store = store_open_home(STORE_KEEP, error);  // errors of formats not measured yet are kept
   const char *where = input->arguments->pools.count ? NULL : input->arguments->entry.where.text;
   bool fine = store && standing_find(&input->spec, store, &input->arena, &input->standing, error) &&
-              fit_entry_table(&input->spec, input->entry, where, store, table, &input->notes, error);
+              fit_entry_table(&input->spec, input->entry, laws, law_count, where, store, table, &input->notes, error);
   store_close(store);
   if (fine)
     add_data(input, (struct fit_data){arena_format(&input->arena, "runs of %s", input->spec.name),
@@ -232,7 +233,7 @@ static bool pool_tables(struct fit_input *input, struct error *error) {
 }
 
 bool fit_input_read(struct fit_input *input, const struct law *laws, size_t law_count, struct error *error) {
-  bool fine = input->has_spec ? read_runs(input, &input->table, error)
+  bool fine = input->has_spec ? read_runs(input, laws, law_count, &input->table, error)
                               : read_plain(input, input->name, &input->table, error) &&
                                     note_table(input, input->name, &input->table, error);
   fine = fine && pool_tables(input, error);

@@ -31,9 +31,11 @@ const char **reduction_outcomes(struct arena *arena, const char *best_by, size_t
 // average_over, then best_over. Keys: see table_best_over.
 bool reduce_table(struct table *table, const char *target, const struct reductions *reductions, struct fit_notes *notes,
                   struct error *error);
-// fit_experiment_table, with a further condition on rows (or NULL), telling what it did.
-bool fit_entry_table(const struct spec *spec, const struct spec_fit *entry, const char *where, struct store *store,
-                     struct table *table, struct fit_notes *notes, struct error *error);
+// fit_experiment_table, with a further condition on rows (or NULL), telling what it did; rows of several stages get a
+// warning, unless all of the laws that they are for (there may be none) tell stages apart.
+bool fit_entry_table(const struct spec *spec, const struct spec_fit *entry, const struct law *laws, size_t law_count,
+                     const char *where, struct store *store, struct table *table, struct fit_notes *notes,
+                     struct error *error);
 // The entry's fit options, where `overrides` (or NULL) says nothing else. An entry may be a spec's or what the command
 // line says of one.
 struct fit_options fit_entry_options(const struct spec_fit *entry, const struct fit_options *overrides);

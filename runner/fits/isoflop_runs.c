@@ -58,7 +58,7 @@ bool isoflop_of_runs(const struct spec *spec, const struct spec_isoflop *entry, 
   bool curves = options->method == ISOFLOP_ENVELOPE || options->budgets;
   if (curves) wanted.curve = "run";
   const struct spec_fit rows = {.name = entry->name, .parameter_count = entry->parameter_count, .where = entry->where};
-  bool fine = fit_entry_table(spec, &rows, where, store, &runs, &notes, error) &&
+  bool fine = fit_entry_table(spec, &rows, NULL, 0, where, store, &runs, &notes, error) &&
               (!curves || curves_of(&runs, store, &points, error)) &&
               isoflop_run(curves ? &points : &runs, &wanted, result, error);
   for (size_t i = 0; i < notes.warning_count && fine; i++) isoflop_warn(result, "%s", notes.warnings[i]);

@@ -174,23 +174,19 @@ static bool keep_chain_ends(const struct spec *spec, const struct expression *wh
 }
 
 // Whether a law itself tells a training from what follows it: by a column of how weights were compressed.
-static bool tells_stages_apart(const char *name) {
-  struct law law = {0};
-  struct diagnostics ignored = {0};
-  struct error error = {0};
-  bool tells = false;
-  if (name && law_load(&law, name, &ignored, &error))
-    for (int i = 0; i < law.column_count; i++)
-      tells |= strcmp(law.columns[i], "compression") == 0 || strcmp(law.columns[i], "stage") == 0 ||
-               starts_with(law.columns[i], "compress.");
-  law_free(&law);
-  diagnostics_free(&ignored);
-  return tells;
+static bool tells_stages_apart(const struct law *law) {
+  for (int i = 0; i < law->column_count; i++)
+    if (strcmp(law->columns[i], "compression") == 0 || strcmp(law->columns[i], "stage") == 0 ||
+        starts_with(law->columns[i], "compress."))
+      return true;
+  return false;
 }
 
-static void warn_of_stages(struct table *table, const struct spec_fit *entry, struct fit_notes *notes) {
+static void warn_of_stages(struct table *table, const struct law *laws, size_t law_count, struct fit_notes *notes) {
   struct text said = {0};
-  if (!tells_stages_apart(entry->law) && tell_stages(table, &said) && notes->warning_count < FIT_NOTES)
+  bool apart = law_count > 0;
+  for (size_t i = 0; i < law_count; i++) apart &= tells_stages_apart(&laws[i]);
+  if (!apart && tell_stages(table, &said) && notes->warning_count < FIT_NOTES)
     notes->warnings[notes->warning_count++] = arena_string(&table->arena, text_string(&said));
   text_free(&said);
 }
@@ -232,8 +228,9 @@ static bool add_halved(struct table *table, const struct spec *spec, const struc
   return !error->code;
 }
 
-bool fit_entry_table(const struct spec *spec, const struct spec_fit *entry, const char *where, struct store *store,
-                     struct table *table, struct fit_notes *notes, struct error *error) {
+bool fit_entry_table(const struct spec *spec, const struct spec_fit *entry, const struct law *laws, size_t law_count,
+                     const char *where, struct store *store, struct table *table, struct fit_notes *notes,
+                     struct error *error) {
   *notes = (struct fit_notes){.noise = NAN};
   if (!finished_runs_table(spec, store, table, error)) return false;
   static const char *const cells[] = {"parameters", "tokens", "loss"};
@@ -247,7 +244,7 @@ bool fit_entry_table(const struct spec *spec, const struct spec_fit *entry, cons
       !keep_chain_ends(spec, entry->where.tree, where, table, error) ||
       !keep_where(table, entry->where.text, entry->where.tree, error) || !keep_where(table, where, NULL, error))
     return false;
-  if (spec->stage_count) warn_of_stages(table, entry, notes);
+  if (spec->stage_count) warn_of_stages(table, laws, law_count, notes);
   if (!spec->task) table_check_runs(table);  // a task counts what it counts
   for (size_t i = 0; i < table->note_count && notes->warning_count < FIT_NOTES; i++)
     notes->warnings[notes->warning_count++] = table->notes[i];
@@ -264,5 +261,5 @@ bool fit_entry_table(const struct spec *spec, const struct spec_fit *entry, cons
 bool fit_experiment_table(const struct spec *spec, const struct spec_fit *entry, struct store *store,
                           struct table *table, struct error *error) {
   struct fit_notes notes;
-  return fit_entry_table(spec, entry, NULL, store, table, &notes, error);
+  return fit_entry_table(spec, entry, NULL, 0, NULL, store, table, &notes, error);
 }

@@ -10,83 +10,6 @@
 enum { FEW_NAMES = 32 };
 static const double most_combinations = 20e6;
 
-// ---- corpora ----
-
-static bool corpus_field(const struct run_field *field) { return field->groups & GROUP_PREPARED; }
-
-static bool same_corpus(const struct run_config *a, const struct run_config *b) {
-  for (size_t i = 0; i < run_field_count; i++)
-    if (corpus_field(&run_fields[i]) && !value_equal(field_get(a, &run_fields[i]), field_get(b, &run_fields[i])))
-      return false;
-  return true;
-}
-
-static uint64_t corpus_hash(const struct run_config *config) {
-  uint64_t hash = 0;
-  for (size_t i = 0; i < run_field_count; i++) {
-    const struct run_field *field = &run_fields[i];
-    if (!corpus_field(field)) continue;
-    struct value value = field_get(config, field);
-    hash = value.kind == VALUE_TEXT ? hash64(value.text, strlen(value.text), hash)
-                                    : hash64(&value.number, sizeof value.number, hash);
-  }
-  return hash;
-}
-
-static void table_put(struct run_grid *grid, uint32_t index) {
-  size_t slot = corpus_hash(&grid->corpora[index].config) & (grid->corpus_table_size - 1);
-  while (grid->corpus_table[slot]) slot = (slot + 1) & (grid->corpus_table_size - 1);
-  grid->corpus_table[slot] = index + 1;
-}
-
-// The corpus of a configuration: found among those known, or asked for. False when it cannot be had; a corpus whose
-// fields are wrong is kept with its reason.
-static bool find_corpus(struct run_grid *grid, const struct run_config *config, uint32_t *index, struct error *error) {
-  if (!grid->corpus_varies && grid->corpus_count) {
-    *index = 0;
-    return true;
-  }
-  if (grid->corpus_table_size) {
-    size_t slot = corpus_hash(config) & (grid->corpus_table_size - 1);
-    for (; grid->corpus_table[slot]; slot = (slot + 1) & (grid->corpus_table_size - 1)) {
-      *index = grid->corpus_table[slot] - 1;
-      if (same_corpus(&grid->corpora[*index].config, config)) return true;
-    }
-  }
-  if (grid->corpus_count == grid->corpus_capacity) {
-    size_t capacity = grid->corpus_capacity ? grid->corpus_capacity * 2 : 4;
-    grid->corpora = arena_grow(grid->arena, grid->corpora, grid->corpus_count, capacity, sizeof *grid->corpora);
-    grid->corpus_capacity = capacity;
-    grid->corpus_table_size = capacity * 2;
-    grid->corpus_table = arena_array(grid->arena, grid->corpus_table_size, sizeof *grid->corpus_table);
-    for (uint32_t i = 0; i < grid->corpus_count; i++) table_put(grid, i);
-  }
-  struct plan_corpus *corpus = &grid->corpora[grid->corpus_count];
-  *corpus = (struct plan_corpus){.config = *config, .folder = "", .reason = "the corpus is not prepared"};
-  struct error own = {0};
-  if (grid->find_corpus && !grid->find_corpus(grid->find_context, config, corpus, &own)) {
-    if (own.code != EXIT_USAGE_ERROR) {
-      error_take(error, &own);
-      return false;
-    }
-    corpus->refused = true;
-    corpus->reason = arena_string(grid->arena, own.text);
-    memcpy(corpus->about, own.about, sizeof corpus->about);
-  }
-  *index = (uint32_t)grid->corpus_count++;
-  table_put(grid, *index);
-  return true;
-}
-
-bool grid_corpus(struct run_grid *grid, const struct run_config *config, uint32_t *index, struct error *error) {
-  if (!find_corpus(grid, config, index, error)) return false;
-  const struct plan_corpus *corpus = &grid->corpora[*index];
-  if (!corpus->refused) return true;
-  error_set(error, EXIT_USAGE_ERROR, "%s", corpus->reason);
-  memcpy(error->about, corpus->about, sizeof corpus->about);
-  return false;
-}
-
 // ---- making ready ----
 
 static struct grid_expression look_up(struct run_grid *grid, const struct expression *expression) {
@@ -106,7 +29,7 @@ void grid_prepare(struct run_grid *grid, struct diagnostics *diagnostics) {
     for (size_t v = 0; v < spec->stages[s].count; v++) {
       const struct spec_sweep *settings = &spec->stages[s].values[v].settings;
       for (size_t g = 0; g < settings->group_count; g++)
-        grid->corpus_varies |= corpus_field(settings->groups[g].axes[0].field);
+        grid->corpus_varies |= grid_corpus_field(settings->groups[g].axes[0].field);
     }
   for (size_t s = 0; s < spec->sweep_count; s++) {
     const struct spec_sweep *sweep = &spec->sweeps[s];
@@ -118,13 +41,13 @@ void grid_prepare(struct run_grid *grid, struct diagnostics *diagnostics) {
     ready->set = arena_array(grid->arena, sweep->set_count, sizeof *ready->set);
     for (size_t i = 0; i < sweep->set_count; i++) {
       ready->set[i] = look_up(grid, sweep->set[i].expression);
-      grid->corpus_varies |= corpus_field(sweep->set[i].field);
+      grid->corpus_varies |= grid_corpus_field(sweep->set[i].field);
     }
     double combinations = 1;
     for (size_t g = 0; g < sweep->group_count; g++) {
       combinations *= (double)sweep->groups[g].count;
       for (size_t a = 0; a < sweep->groups[g].axis_count; a++)
-        grid->corpus_varies |= corpus_field(sweep->groups[g].axes[a].field);
+        grid->corpus_varies |= grid_corpus_field(sweep->groups[g].axes[a].field);
     }
     if (combinations > most_combinations) {
       char number[32];
@@ -251,7 +174,7 @@ static void resolve(struct making *m) {
   if (m->state != NOT_TRIED) return;
   if (!m->config.parsed_format) m->config.parsed_format = parsed_format(m->grid, m->config.format);
   m->error.code = EXIT_DONE;
-  if (!find_corpus(m->grid, &m->config, &m->corpus, &m->error)) {
+  if (!grid_corpus_find(m->grid, &m->config, &m->corpus, &m->error)) {
     m->state = STOPPED;
     return;
   }

@@ -97,6 +97,11 @@ struct value grid_value(struct run_grid *grid, const struct run_field *field, st
 // Value number of each axis of a group in a combination.
 size_t grid_index(const struct spec_sweep *sweep, uint64_t combination, size_t group);
 
+// Whether a corpus depends on the field.
+bool grid_corpus_field(const struct run_field *field);
+// The corpus of a configuration: found among those known, or asked for. False when it cannot be had; a corpus whose
+// fields are wrong is kept with its reason.
+bool grid_corpus_find(struct run_grid *grid, const struct run_config *config, uint32_t *index, struct error *error);
 // The corpus of a configuration whose stage may have another than its training: found among those known, or asked for
 // and added; grid->corpora may move. False with an error when it cannot be had, a refused one included.
 bool grid_corpus(struct run_grid *grid, const struct run_config *config, uint32_t *index, struct error *error);

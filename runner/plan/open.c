@@ -75,5 +75,5 @@ bool plan_open(struct plan *plan, const struct spec *spec, const struct plan_opt
   bool fine = plan_make(plan, spec, options, &diagnostics, error);
   diagnostics_tell(&diagnostics, error);
   diagnostics_free(&diagnostics);
-  return fine;
+  return fine && run_terms_find(spec, &plan->arena, &plan->terms, error);
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "base/base.h"
+#include "runner/plan/price.h"
 #include "runner/spec/spec.h"
 #include "trainer/config.h"
 
@@ -59,6 +60,7 @@ struct plan {
   struct run_grid *grid;         // makes the runs, see grid.h
   struct plan_record *records;   // [count], see grid.h
   struct plan_halving *halving;  // who competes with whom (runner/plan/halving.h); NULL: the spec has no halving
+  struct run_terms terms;        // price and what must be committed (runner/plan/price.h)
   struct plan_speed *speed;      // for time estimates (runner/plan/time.h); NULL until plan_measure_speed
 };
 

@@ -28,7 +28,7 @@ static bool choose(const struct plan *plan, const struct plan_record *record, st
 
 bool plan_stage_training(const struct planned_run *run, struct run_config *training,
                          struct run_quantities *quantities) {
-  if (!run->stage || !run->stage->training || !run->resolved) return false;
+  if (!stage_trains(run->stage, &run->config) || !run->resolved) return false;
   *training = run->config;
   run->stage->training(training);
   *quantities = config_quantities(training, &run->corpus->facts);
@@ -222,7 +222,7 @@ static bool resolve_choice(struct growth *g, const struct stage *stage, struct r
   if (stage->corpus) config_name_source(config);
   if (stage->corpus && !take_corpus(g, config, record, error)) return false;
   if (!stage->resolve(config, &plan->corpora[record->corpus].facts, &plan->arena, error)) return false;
-  if (!stage->training || !plan->grid->fits_device) return true;
+  if (!stage_trains(stage, config) || !plan->grid->fits_device) return true;
   struct run_config training = *config;
   stage->training(&training);
   return plan->grid->fits_device(&training, error);

@@ -316,6 +316,10 @@ static void print_totals(const struct plan *plan, const struct totals *t, size_t
     fprintf(out, "time to do: %s, or %s with %ld run%s side by side%s (%s)\n", seconds_human(seconds, a),
             seconds_human(wall, b), slots, slots == 1 ? "" : "s", by_memory ? ", as memory holds" : "",
             plan_speed_note(plan));
+    struct arena scratch = {0};
+    const char *money = run_terms_money(&plan->terms, wall, &scratch);
+    if (money) fprintf(out, "price of that time: %s\n", money);
+    arena_free(&scratch);
   }
   if (t->undone && isnan(t->seconds) && *plan_speed_note(plan)) fprintf(out, "time to do: %s\n", plan_speed_note(plan));
   if (plan->filtered) fprintf(out, "%zu combinations left out by where\n", plan->filtered);

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "trainer/data/corpus.h"
+
 enum { FEW_DOCUMENTS = 20, FEW_TOKENS = 20000 };
 
 static const char *documents_words(int64_t documents, struct arena *arena) {
@@ -42,17 +44,27 @@ static bool told_before(const struct plan *plan, size_t index) {
   return false;
 }
 
+// What the windows of a mixture are of.
+static void print_shares(const struct run_config *config, const struct corpus_facts *facts, FILE *out) {
+  struct text shares = {0};
+  corpus_mixture_shares(config, &shares);
+  fprintf(out, "mixture (%.8s): %s\n", facts->digest, text_string(&shares));
+  text_free(&shares);
+}
+
 void plan_print_validation(const struct plan *plan, bool doubts_only, FILE *out) {
   struct arena arena = {0};
   for (size_t i = 0; i < plan->corpus_count; i++) {
     const struct plan_corpus *corpus = &plan->corpora[i];
     const struct corpus_facts *facts = &corpus->facts;
     if (!facts->known || corpus->refused || told_before(plan, i)) continue;
-    const char *source = *corpus->config.corpus.files ? "files" : corpus->config.corpus.source;
+    const struct run_config *config = &corpus->config;
+    const char *source = *config->corpus.mixture ? "mixture" : *config->corpus.files ? "files" : config->corpus.source;
     const char *doubt = validation_doubt(facts->validation_documents, facts->validation_tokens, &arena);
     if (!doubts_only)
       fprintf(out, "validation (%s, %.8s): %s\n", source, facts->digest,
               validation_words(facts->validation_documents, facts->validation_tokens, &arena));
+    if (!doubts_only && *config->corpus.mixture) print_shares(config, facts, out);
     if (doubt) fprintf(out, "warning: validation (%s, %.8s): %s\n", source, facts->digest, doubt);
   }
   arena_free(&arena);

@@ -21,6 +21,7 @@ struct report_run {
   size_t setting;        // runs with the same one differ in their seed alone; 0: not known
   struct value *values;  // of all run columns, in the order of report.columns
   struct plot_curve validation, training;
+  struct plot_active active;  // where a figure shows it
 };
 
 // A sentence of the report that its reader must not miss.
@@ -156,6 +157,9 @@ struct report {
   size_t claim_count;
   struct report_comparison *comparisons;
   size_t comparison_count;
+  struct plot_layer *layers;  // where a figure shows them
+  size_t layer_count;
+  const char *layer_words;
   struct report_figure *figures;
   size_t figure_count;
   struct report_finding *findings;
@@ -211,8 +215,12 @@ void report_gather_rates(struct report *report);
 // findings.c: what the reader must know; and the environment.
 void report_find(struct report *report);
 void report_environment(struct report *report);
-// figures.c: those that the spec names, or the usual ones for these runs; all that there are for every_figure.
-bool report_gather_figures(struct report *report, struct error *error);
+// figures.c: those that the spec names, or the usual ones for these runs; all that there are for every_figure. Without
+// a store (a table's report) those of logs and stages have nothing to show.
+bool report_gather_figures(struct report *report, struct store *store, struct error *error);
+// plotted.c: what single figures show, of runs that prune and of the matrices of stages.
+bool report_gather_active(struct report *report, struct store *store, struct error *error);
+bool report_gather_layers(struct report *report, struct store *store, struct error *error);
 
 // page.c: the HTML page; without `draw` its figures are empty. json.c: the JSON document.
 bool report_page(const struct report *report, bool draw, struct text *out, struct error *error);

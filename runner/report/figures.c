@@ -27,10 +27,29 @@ static const struct plot_rollout *rollouts_of(struct arena *arena, const struct 
   return rollouts;
 }
 
+// What the runs do not determine: formats whose coefficients are so, and the first coefficient of all runs.
+static void find_open(struct arena *arena, const struct fit_result *result, struct plot_fit *drawn) {
+  const char **formats = arena_array(arena, result->coefficient_count + 1, sizeof *formats);
+  for (size_t i = 0; i < result->coefficient_count; i++) {
+    const struct coefficient *c = &result->coefficients[i];
+    if (c->status != COEFFICIENT_UNIDENTIFIED && c->status != COEFFICIENT_UNFITTED) continue;
+    if (c->category)
+      formats[drawn->open_format_count++] = c->category;
+    else if (!drawn->open_coefficient)
+      drawn->open_coefficient = c->name;
+  }
+  drawn->open_formats = formats;
+}
+
 static struct plot_data data_of(struct report *report, const struct report_fit *fit) {
   struct arena *arena = &report->arena;
   struct plot_run *runs = arena_array(arena, report->count + 1, sizeof *runs);
-  struct plot_data data = {.runs = runs, .count = report->count, .irreducible_loss = NAN};
+  struct plot_data data = {.runs = runs,
+                           .count = report->count,
+                           .irreducible_loss = NAN,
+                           .layers = report->layers,
+                           .layer_count = report->layer_count,
+                           .layer_words = report->layer_words};
   bool one_source = true;
   for (size_t i = 0; i < report->count; i++) {
     const struct report_run *run = &report->runs[i];
@@ -50,6 +69,9 @@ static struct plot_data data_of(struct report *report, const struct report_fit *
         .setting = run->setting,
         .validation = run->validation,
         .training = run->training,
+        .active = run->active,
+        .bits = {report_number(report, run, "weight_bits"), report_number(report, run, "activation_bits"),
+                 report_number(report, run, "gradient_bits")},
     };
     if (i == 0) data.irreducible_loss = run->irreducible_loss;
     one_source &= run->irreducible_loss == report->runs[0].irreducible_loss;
@@ -70,6 +92,7 @@ static struct plot_data data_of(struct report *report, const struct report_fit *
                              .effective_count = fit->effective_count,
                              .profiles = fit->profiles,
                              .profile_count = fit->profile_count};
+  find_open(arena, &fit->result, drawn);
   // A law in the formats' errors has no factor a format: those of another fit stand beside it.
   for (size_t i = 0; drawn->capacity && !drawn->effective_count && i < report->fit_count; i++) {
     drawn->effective = report->fits[i].effective;
@@ -130,7 +153,21 @@ static size_t choose(struct report *report, const char **names, size_t most) {
   return count;
 }
 
-bool report_gather_figures(struct report *report, struct error *error) {
+static bool is_among(const char *name, const char *const *names, size_t count) {
+  for (size_t i = 0; i < count; i++)
+    if (strcmp(names[i], name) == 0) return true;
+  return false;
+}
+
+static bool gather_plotted(struct report *report, struct store *store, const char *const *names, size_t count,
+                           struct error *error) {
+  bool layers = is_among("layer-errors", names, count) || is_among("layer-bits", names, count) ||
+                is_among("layer-sparsity", names, count);
+  return !store || ((!is_among("density-vs-compute", names, count) || report_gather_active(report, store, error)) &&
+                    (!layers || !report->stages.count || report_gather_layers(report, store, error)));
+}
+
+bool report_gather_figures(struct report *report, struct store *store, struct error *error) {
   const struct report_fit *first = NULL;
   size_t fits = 0;
   for (size_t i = 0; i < report->fit_count; i++) {
@@ -151,6 +188,7 @@ bool report_gather_figures(struct report *report, struct error *error) {
     names = arena_array(&report->arena, 32, sizeof *names);
     count = choose(report, names, 32);
   }
+  if (!gather_plotted(report, store, names, count, error)) return false;
   for (size_t n = 0; n < count; n++) {
     const char *nearest = NULL;
     if (!plot_find(names[n], &nearest)) {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/version.h"
+#include "runner/plan/price.h"
 #include "runner/plan/validation.h"
 #include "runner/report/data.h"
 #include "trainer/data/cache.h"
@@ -341,6 +342,22 @@ static void training_time(struct report *report) {
   text_free(&text);
 }
 
+// What the runs took of machines, where that has a price or was measured.
+static void expenses(struct report *report) {
+  struct expenses sum = {0};
+  for (size_t i = 0; i < report->count; i++) {
+    const struct report_run *run = &report->runs[i];
+    expenses_add(&sum, report_number(report, run, "machine_seconds"), report_number(report, run, "joules"),
+                 run_state_has_result(run->state));
+  }
+  struct run_terms terms = {.per_hour = NAN, .currency = "", .from = ""};
+  struct error fault = {0};
+  if (report->spec && !run_terms_find(report->spec, &report->arena, &terms, &fault))
+    report_say(report, true, "The price of an hour is not known: %s.", fault.text);
+  const char *words = expenses_words(&sum, &terms, &report->arena);
+  if (words) fact(report, "machines", words);
+}
+
 void report_environment(struct report *report) {
   for (size_t i = 0; i < run_column_count; i++)
     if (run_columns[i].label) environment_fact(report, run_columns[i].name, run_columns[i].label);
@@ -348,5 +365,6 @@ void report_environment(struct report *report) {
   environment_fact(report, "corpus.tokenizer", "tokenizer");
   validation_facts(report);
   training_time(report);
+  expenses(report);
   fact(report, "results in", report->home);
 }

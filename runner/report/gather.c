@@ -219,7 +219,7 @@ bool report_gather(struct report *report, struct store *store, const char *name,
   gather_axes(report);
   report_gather_settings(report);
   if (!report_gather_fits(report, store, error) || !report_gather_known(report, store, error) ||
-      !report_gather_figures(report, error))
+      !report_gather_figures(report, store, error))
     return false;
   report_gather_comparisons(report, store);
   report_gather_isoflops(report, store);

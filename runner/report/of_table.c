@@ -152,7 +152,7 @@ bool report_of_table(struct report *report, const char *source, const struct fit
   for (size_t i = 0; i < parts.left_out_count && fine; i++)
     report_say(report, true, "%s = %s has no fit: %s.", input.options.by, parts.left_out[i].row,
                parts.left_out[i].reason);
-  fine = fine && report_gather_figures(report, error);
+  fine = fine && report_gather_figures(report, NULL, error);
   if (fine) report_find(report);
   fit_parts_free(&parts);
   law_free(&law);

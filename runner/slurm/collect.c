@@ -8,10 +8,11 @@
 #include <unistd.h>
 
 #include "base/terminal.h"
+#include "runner/execute/ask.h"
 #include "runner/execute/events_reader.h"
 #include "runner/execute/home_lock.h"
+#include "runner/execute/provenance.h"
 #include "runner/execute/worker.h"
-#include "runner/slurm/ask.h"
 #include "runner/slurm/claim.h"
 
 // A task that Slurm does not list, without a word from accounting or from the job itself, is believed gone after so
@@ -288,6 +289,13 @@ static bool read_run(const struct reading *reading, const struct submitted_run *
   return fine;
 }
 
+static bool read_provenance(const struct reading *reading, const char *id, struct error *error) {
+  struct arena scratch = {0};
+  bool fine = provenance_ingest(reading->store, id, run_folder(&scratch, reading->collection->home, id), error);
+  arena_free(&scratch);
+  return fine;
+}
+
 // The runs of a task, in a transaction.
 static bool read_task(const struct reading *reading, size_t submission, size_t task, struct error *error) {
   const struct submitted_task *read = &reading->collection->submissions[submission].tasks[task];
@@ -296,7 +304,9 @@ static bool read_task(const struct reading *reading, size_t submission, size_t t
   bool fine = true;
   for (size_t i = 0; i < read->run_count && fine; i++) {
     const struct submitted_run *run = collection_find(reading->collection, read->runs[i]);
-    if (run && run->submission == submission && run->task == task) fine = read_run(reading, run, &inner);
+    if (!run || run->submission != submission || run->task != task) continue;
+    // A job writes what a run took of its machine after the run's end: that is whole once the task has ended.
+    fine = read_run(reading, run, &inner) && read_provenance(reading, run->id, &inner);
   }
   if (fine) return store_commit(reading->store, error);
   store_rollback(reading->store);

@@ -254,6 +254,7 @@ static bool submit_missing(const struct slurm_request *request, const struct slu
   struct submit_request submit = {.plan = request->set->plan,
                                   .profile = profile,
                                   .home = request->home,
+                                  .source = request->source,
                                   .set = request->options,
                                   .retries = request->retries,
                                   .keep_going = request->keep_going,

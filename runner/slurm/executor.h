@@ -3,13 +3,15 @@
 #include <stdio.h>
 
 #include "base/base.h"
+#include "runner/execute/provenance.h"
 #include "runner/execute/selection.h"
 #include "runner/spec/slurm.h"
 
 struct slurm_request {
   struct plan_set *set;
-  const bool *chosen;          // [plan->count]; NULL: all
-  struct option_list options;  // --set, as given
+  const bool *chosen;                      // [plan->count]; NULL: all
+  const struct provenance_source *source;  // git revisions, for what the runs keep
+  struct option_list options;              // --set, as given
   const char *home;
   int64_t retries;
   bool keep_going, retry_failed;

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "runner/slurm/ask.h"
+#include "runner/execute/ask.h"
 
 enum { PATIENCE = 60 };  // seconds for an answer
 

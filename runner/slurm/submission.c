@@ -64,6 +64,14 @@ static bool write_file(const struct submission *submission, const char *name, st
   return fine;
 }
 
+static void write_revision(struct json_writer *json, const char *name, const struct revision *revision) {
+  json_key(json, name);
+  json_object_begin(json);
+  json_key_string(json, "commit", revision->commit);
+  json_key_boolean(json, "dirty", revision->dirty);
+  json_object_end(json);
+}
+
 bool submission_write(const struct submission *submission, struct error *error) {
   struct text text = {0};
   struct json_writer json = json_writer(&text, true);
@@ -76,6 +84,8 @@ bool submission_write(const struct submission *submission, struct error *error) 
   json_key_string(&json, "preset", submission->preset);
   json_key_string(&json, "dtype", submission->dtype);
   json_key_strings(&json, "set", submission->set, submission->set_count);
+  write_revision(&json, "spec_revision", &submission->source.spec);
+  write_revision(&json, "trainer_revision", &submission->source.trainer);
   json_key_integer(&json, "retries", submission->retries);
   json_key_integer(&json, "slots_per_gpu", submission->slots_per_gpu);
   json_key_number(&json, "time_seconds", submission->time_seconds);
@@ -139,6 +149,12 @@ static json_t *read_json(struct arena *arena, const char *path, struct error *er
   return NULL;
 }
 
+static struct revision read_revision(struct arena *arena, const json_t *root, const char *name) {
+  const json_t *object = json_object_get(root, name);
+  return (struct revision){.commit = text_of(arena, object, "commit"),
+                           .dirty = json_is_true(json_object_get(object, "dirty"))};
+}
+
 static void read_tasks(struct submission *submission, const json_t *tasks) {
   struct arena *arena = submission->arena;
   json_t *runs, *id;
@@ -186,6 +202,7 @@ bool submission_read(struct submission *submission, struct arena *arena, const c
       .spec_path = text_of(arena, root, "spec_path"),
       .preset = text_of(arena, root, "preset"),
       .dtype = text_of(arena, root, "dtype"),
+      .source = {read_revision(arena, root, "spec_revision"), read_revision(arena, root, "trainer_revision")},
       .retries = json_integer_value(json_object_get(root, "retries")),
       .slots_per_gpu = json_integer_value(json_object_get(root, "slots_per_gpu")),
       .time_seconds = json_number_value(json_object_get(root, "time_seconds")),

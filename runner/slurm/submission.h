@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/base.h"
+#include "runner/execute/provenance.h"
 
 struct submitted_task {
   const char **runs;  // ids
@@ -31,6 +32,7 @@ struct submission {
   const char *spec_path, *preset, *dtype;  // preset NULL: none
   const char **set;                        // of --set
   size_t set_count;
+  struct provenance_source source;
   int64_t retries, slots_per_gpu;
   double time_seconds, stop_before;  // of a job; 0: no limit that we know
   bool keep_going;

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "runner/slurm/ask.h"
+#include "runner/execute/ask.h"
 #include "runner/slurm/queue.h"
 #include "runner/slurm/script.h"
 
@@ -95,6 +95,7 @@ bool submit_tasks(const struct submit_request *request, struct arena *arena, str
         .tasks = tasks + *begun,
         .task_count = here,
     };
+    if (request->source) submission.source = *request->source;
     if (request->dry_run) {
       submission.name = arena_format(arena, "%s-N%d", spec->name, number);
       submission.folder = path_join(arena, submissions_folder(arena, request->home), submission.name);

@@ -9,6 +9,7 @@ struct submit_request {
   const struct plan *plan;
   const struct slurm_profile *profile;
   const char *home;
+  const struct provenance_source *source;  // NULL: not known
   struct option_list set;
   int64_t retries;
   bool keep_going;

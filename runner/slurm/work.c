@@ -217,6 +217,7 @@ static enum exit_code train(struct work *work, struct lease *lease, struct error
       .home = work->home,
       .store_home = work->store_home,
       .experiment = &experiment,
+      .source = &work->submission.source,
       .command = work->spec.trainer.node ? work->spec.trainer.command : NULL,
       .command_count = work->spec.trainer.command_count,
       .jobs = gpus.count ? 0 : runs_side_by_side(&task),

@@ -68,6 +68,11 @@ static const struct schema_property run[] = {
      .choices = (const char *const[]){"tell", "retry"}, .choice_count = 2},
     {"share_trunks", "boolean",
      .description = "true (the default): runs that differ in length alone begin from the longest one's checkpoints"},
+    {"require_clean", "boolean",
+     .description = "true: nothing is trained unless the folders of spec and trainer are as they are committed to git"},
+    {"price_per_hour", "number|string", .pattern = "^[0-9.]+ *[^ \\t\\n<>&\"']{0,12}$",
+     .limits = {{"minimum", 0}, {"exclusiveMaximum", 1e9}},
+     .description = "of the machine that trains, or of a job's part of one: 2.5 EUR"},
     {"halving", .reference = "halving"},
     {"slurm", .reference = "slurm"},
 };

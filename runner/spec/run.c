@@ -35,6 +35,17 @@ static void read_limit(struct spec_reader *reader, const struct node *mapping, c
              key, text);
 }
 
+bool spec_price(const char *text, double *amount, const char **currency) {
+  char number[32];
+  size_t length = strspn(text, "0123456789.");
+  if (length == 0 || length >= sizeof number) return false;
+  memcpy(number, text, length);
+  number[length] = '\0';
+  *currency = text + length + strspn(text + length, " ");
+  return number_parse(number, amount) && *amount >= 0 && *amount < 1e9 && strlen(*currency) <= 12 &&
+         strcspn(*currency, " \t\n<>&\"'") == strlen(*currency);
+}
+
 bool spec_shares_trunks(const struct spec *spec) {
   return spec->limits.share_trunks && !spec->halving.node && spec_trains_model(spec);
 }
@@ -58,6 +69,17 @@ void spec_read_run(struct spec_reader *reader, const struct node *node) {
   const struct node *value = node_find(node, "on_stall");
   const char *choice = value ? spec_read_choice(reader, value, choices, 2, "on_stall") : NULL;
   limits->retry_stalled = choice && strcmp(choice, "retry") == 0;
+  const struct node *clean = node_find(node, "require_clean");
+  if (clean && !node_boolean(clean, &reader->spec->require_clean))
+    node_error(clean, reader->diagnostics, "require_clean: true", "require_clean must be true or false");
+  const struct node *price = node_find(node, "price_per_hour");
+  const char *text = price ? spec_read_text(reader, price, "price_per_hour") : NULL, *currency;
+  double amount;
+  if (text && !spec_price(text, &amount, &currency))
+    node_error(price, reader->diagnostics, "price_per_hour: 2.5 EUR",
+               "price_per_hour: '%.60s' is no price: a number, and a currency in one word", text);
+  else
+    reader->spec->price = text;
   if (node_find(node, "halving") && reader->spec->task)
     node_error(node_find(node, "halving"), reader->diagnostics, NULL, "halving goes with task lm");
   else if (node_find(node, "halving"))

@@ -199,6 +199,8 @@ struct spec {
     bool retry_stalled;
     bool share_trunks;  // true unless the spec says otherwise
   } limits;             // `run`: {time_limit: 6 h, stall_limit: 15 min, on_stall: retry}
+  bool require_clean;   // `run`: the folders of spec and trainer must be as they are committed
+  const char *price;    // `run`: {price_per_hour: 2.5 EUR}, as written; NULL: not given
   struct spec_halving halving;
   const struct node *slurm;  // `run: {slurm: ...}`, see slurm.h; NULL: not given
 };
@@ -232,6 +234,8 @@ void spec_free(struct spec *spec);
 // Whether trainings of the spec that differ in length alone may begin from one another's checkpoints: not where it says
 // `share_trunks: false`, where runs stop by halving, or with a trainer of one's own.
 bool spec_shares_trunks(const struct spec *spec);
+// "2.5 EUR", "2.5": an amount from 0, and a currency in one word ("": none). False when it is none.
+bool spec_price(const char *text, double *amount, const char **currency);
 
 // Whether its runs are trainings of the built-in language model: no other task, no trainer of one's own.
 bool spec_trains_model(const struct spec *spec);

@@ -166,8 +166,11 @@ bool spec_stage_choose(const struct spec_stage *stage, size_t choice, struct run
   }
   // What the stage says of a corpus replaces what was said of another one.
   bool files = axis_of(*value, "corpus.files"), source = axis_of(*value, "corpus.source");
-  if (files && !source) config->corpus.source = "files";
-  if (source && !files) config->corpus.files = "";
+  bool mixture = axis_of(*value, "corpus.mixture");
+  if (mixture && !source) config->corpus.source = "mixture";
+  if ((files || source) && !mixture) config->corpus.mixture = "";
+  if (files && !source && !mixture) config->corpus.source = "files";
+  if (source && !files && !mixture) config->corpus.files = "";
   return !stage->stage->skips(config);
 }
 

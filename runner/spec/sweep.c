@@ -91,7 +91,7 @@ static bool refuse_trained_field(struct spec_reader *reader, const struct stage 
   const char *dot = strchr(key->text, '.');
   bool model = starts_with(key->text, "model.") || strcmp(key->text, "model") == 0;
   bool train = starts_with(key->text, "train.") || strcmp(key->text, "train") == 0;
-  if (!stage->training || (!model && !train)) return false;
+  if (!stage->training || stage->trains || (!model && !train)) return false;
   if (model)
     node_error(key, reader->diagnostics, NULL, "%s cannot change: %s continues with the model that is there", key->text,
                stage_key(stage));

@@ -115,6 +115,31 @@ static void numbers_are_written_shortest_and_read_back(void) {
   }
   number_shortest(0.1, out);
   CHECK_TEXT(out, "0.1");
+  CHECK(number_shortest(-0.0, out) == 1);
+  CHECK_TEXT(out, "0");
+  // As many digits as reading back needs, written as %g writes them; whole numbers below 10^15 by all their digits.
+  int other = 0;
+  for (uint64_t i = 0; i < 60000; i++) {
+    uint32_t w[4];
+    char plain[32];
+    random_words(2, 99, 0, i, w);
+    double scale = pow(10, (int)(w[1] % 34) - 17), value = scale * (double)(w[0] % (1u << w[2] % 32));
+    if (w[3] & 1) value = -value;
+    if (w[3] & 2) value = nextafter(value, 1e300);
+    if (w[3] & 4) value = (double)(w[0] % 100000) / pow(10, (int)(w[1] % 9));
+    if (w[3] & 24) value = (double)(float)value;
+    if (fabs(value) < 1e15 && value == (double)(int64_t)value)
+      snprintf(plain, sizeof plain, "%lld", (long long)value);
+    else
+      for (int digits = 1; digits <= 17; digits++) {
+        snprintf(plain, sizeof plain, "%.*g", digits, value);
+        if (strtod(plain, NULL) == value) break;
+      }
+    int length = number_shortest(value, out);
+    if (strcmp(out, plain) == 0 && length == (int)strlen(plain)) continue;
+    if (other++ < 5) printf("# %s, not %s (%.17g)\n", out, plain, value);
+  }
+  CHECK(other == 0);
   number_shortest(NAN, out);
   CHECK_TEXT(out, "nan");
   CHECK_TEXT(number_human(842, out), "842");

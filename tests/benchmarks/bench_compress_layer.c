@@ -1,9 +1,12 @@
 // What compressing a model's layers costs beside the calibration that it needs: for each kind of matrix of a block, the
 // Hessian of the calibration tokens and the method, in processor time, and for the whole model the ratio to the bare
 // products of the calibration's forward passes (attention, norms and head left out: a real pass takes longer).
-//   bench_compress_layer [width [layers [tokens [threads of products]]]]
+//   bench_compress_layer [width [layers [tokens [folder]]]]
+// Into the folder go the weights, the inputs of the calibration and what gptq made of them, for torch_gptq.py, which
+// does the same to the same.
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/base.h"
 #include "kernels/bfloat16.h"
@@ -16,12 +19,20 @@ struct bench {
   struct gemm_context *context;
   enum dtype dtype;
   int64_t tokens;
+  const char *folder;  // NULL: nothing is written
+  FILE *list;          // of the layers in it
   struct error error;
 };
 
 static _Noreturn void stop(const struct bench *bench) {
   fprintf(stderr, "%s\n", bench->error.text);
   exit(3);
+}
+
+static void put(struct bench *b, int layer, const char *what, const void *bytes, size_t size) {
+  char path[1024];
+  snprintf(path, sizeof path, "%s/%d.%s", b->folder, layer, what);
+  if (!file_write_atomic(path, bytes, size, &b->error)) stop(b);
 }
 
 static void *inputs(const struct bench *b, int64_t rows, int64_t columns) {
@@ -56,7 +67,7 @@ static double forward(struct bench *b, int64_t outputs, int64_t columns) {
 }
 
 // The Hessian of `columns` inputs, and what it cost for all tokens.
-static struct hessian *calibrate(struct bench *b, int64_t columns, double *seconds) {
+static struct hessian *calibrate(struct bench *b, int layer_number, int64_t columns, double *seconds) {
   struct hessian *hessian = hessian_make(b->context, columns, b->dtype, &b->error);
   if (!hessian) stop(b);
   void *x = inputs(b, CHUNK, columns);
@@ -67,12 +78,13 @@ static struct hessian *calibrate(struct bench *b, int64_t columns, double *secon
     if (round) least = fmin(least, clock_thread_seconds() - begin);
   }
   *seconds = least * (double)b->tokens / CHUNK;
+  if (b->folder) put(b, layer_number, "inputs", x, (size_t)(CHUNK * columns) * dtype_bytes(b->dtype));
   free(x);
   return hessian;
 }
 
-static double run(struct bench *b, const char *method, const char *order, int64_t outputs, int64_t columns,
-                  const float *hessian) {
+static double run(struct bench *b, int layer_number, const char *method, const char *order, int64_t outputs,
+                  int64_t columns, const float *hessian) {
   struct arena arena = {0};
   struct compress_settings settings;
   const struct compress_method *found = compress_method_find(method, NULL);
@@ -98,6 +110,13 @@ static double run(struct bench *b, const char *method, const char *order, int64_
     if (!compress_matrix(&settings, &layer, &result, &b->error)) stop(b);
     least = fmin(least, clock_thread_seconds() - begin);
   }
+  if (b->folder && strcmp(method, "gptq") == 0 && strcmp(order, "natural") == 0) {
+    size_t size = (size_t)(outputs * columns) * sizeof *w;
+    put(b, layer_number, "weights", w, size);
+    put(b, layer_number, "represented", result.represented, size);
+    fprintf(b->list, "%lld %lld %s %.9g %.9g\n", (long long)outputs, (long long)columns,
+            b->dtype == DTYPE_BFLOAT16 ? "bfloat16" : "float32", least, result.output_error);
+  }
   free(result.represented);
   free(w);
   arena_free(&arena);
@@ -106,7 +125,7 @@ static double run(struct bench *b, const char *method, const char *order, int64_
 
 int main(int argc, char **argv) {
   int64_t width = argc > 1 ? atoll(argv[1]) : 256, layers = argc > 2 ? atoll(argv[2]) : 4;
-  struct bench b = {.tokens = argc > 3 ? atoll(argv[3]) : 65536};
+  struct bench b = {.tokens = argc > 3 ? atoll(argv[3]) : 65536, .folder = argc > 4 ? argv[4] : NULL};
   int64_t hidden = (width * 8 / 3 + 31) / 32 * 32;
   struct arena arena = {0};
   b.context = gemm_open(GEMM_AUTO, 1, &b.error);
@@ -127,16 +146,23 @@ int main(int argc, char **argv) {
                   {"gate and up", 2 * hidden, width, true},
                   {"down", width, hidden, true}};
   double total[6] = {0};
+  char list[1024];
+  snprintf(list, sizeof list, "%s/layers", b.folder ? b.folder : "");
+  if (b.folder && !(b.list = fopen(list, "w"))) {
+    fprintf(stderr, "%s cannot be written\n", list);
+    return 3;
+  }
   for (int m = 0; m < 4; m++) {
     int64_t outputs = matrices[m].outputs, columns = matrices[m].inputs;
     double seconds[6] = {forward(&b, outputs, columns)};
-    struct hessian *hessian = calibrate(&b, columns, &seconds[1]);
+    struct hessian *hessian = calibrate(&b, m, columns, &seconds[1]);
     const float *mean = hessian_mean(hessian);
-    seconds[2] = run(&b, "gptq", "natural", outputs, columns, mean);
-    seconds[3] = run(&b, "gptq", "min-pivot", outputs, columns, mean);
-    seconds[4] = run(&b, "babai", "natural", outputs, columns, mean);
-    seconds[5] = run(&b, "sparsegpt", "natural", outputs, columns, mean);
+    seconds[2] = run(&b, m, "gptq", "natural", outputs, columns, mean);
+    seconds[3] = run(&b, m, "gptq", "min-pivot", outputs, columns, mean);
+    seconds[4] = run(&b, m, "babai", "natural", outputs, columns, mean);
+    seconds[5] = run(&b, m, "sparsegpt", "natural", outputs, columns, mean);
     hessian_free(hessian);
+    if (b.folder) fprintf(b.list, "%.9g %.9g\n", seconds[1], seconds[0]);
     char name[64];
     snprintf(name, sizeof name, "%s %lldx%lld", matrices[m].name, (long long)outputs, (long long)columns);
     printf("%-24s", name);
@@ -150,6 +176,7 @@ int main(int argc, char **argv) {
   for (int i = 0; i < 6; i++) printf(" %9.4f", total[i]);
   printf("\nHessians and gptq over forward: %.2f (forward passes themselves come on top)\n",
          (total[1] + total[2]) / total[0]);
+  if (b.list) fclose(b.list);
   gemm_close(b.context);
   text_free(&library);
   arena_free(&arena);

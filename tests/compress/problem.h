@@ -80,9 +80,9 @@ static inline bool settings_read(const char *text, struct compress_settings *set
   for (size_t i = 1; i < count; i++) {
     char *name = arena_string(arena, words[i]), *value = strchr(name, '=');
     *value++ = 0;
-    const struct run_field *field = compress_field_find(method, name, NULL);
-    if (!field) return error_set(error, EXIT_USAGE_ERROR, "no field %s", name);
-    if (!compress_set(settings, field, value, arena, error)) return false;
+    const struct compress_setting *setting = compress_setting_find(method, name, NULL);
+    if (!setting) return error_set(error, EXIT_USAGE_ERROR, "no setting %s", name);
+    if (!compress_set(settings, setting, value, arena, error)) return false;
   }
   return compress_resolve(settings, arena, error);
 }

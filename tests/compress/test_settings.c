@@ -110,9 +110,9 @@ static void refusals(void) {
   const char *nearest;
   CHECK(compress_method_find("gtpq", &nearest) == NULL);
   CHECK_TEXT(nearest, "gptq");
-  CHECK(compress_field_find(compress_method_find("gptq", NULL), "dampening", &nearest) == NULL);
+  CHECK(compress_setting_find(compress_method_find("gptq", NULL), "dampening", &nearest) == NULL);
   CHECK_TEXT(nearest, "damping");
-  CHECK(compress_field_find(compress_method_find("higgs", NULL), "damping", &nearest) == NULL);
+  CHECK(compress_setting_find(compress_method_find("higgs", NULL), "damping", &nearest) == NULL);
 }
 
 static void shapes(void) {

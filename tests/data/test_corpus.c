@@ -333,6 +333,14 @@ static void reads_npy(void) {
   config.corpus.tokenizer = "uint16";
   scratch_write("array.npy", file, sizeof file - 20000);  // cut off, with a header that tells of more
   CHECK(strstr(refusal(&config, EXIT_USAGE_ERROR), "tells of 40000 numbers, and 30000 follow it"));
+  scratch_write("array.npy", file, sizeof file - 1);
+  CHECK(strstr(refusal(&config, EXIT_USAGE_ERROR), "79999 bytes follow its .npy header"));
+  file[6] = 9;
+  scratch_write("array.npy", file, sizeof file);
+  CHECK(strstr(refusal(&config, EXIT_USAGE_ERROR), "version 9 of the .npy format"));
+  file[0] = 'x';
+  scratch_write("array.npy", file, sizeof file);
+  CHECK(strstr(refusal(&config, EXIT_USAGE_ERROR), "no .npy header"));
 }
 
 static void counts_bytes(void) {

@@ -60,9 +60,9 @@ static void examine(char *line) {
     char *value = strchr(word, '=');
     if (!value) break;
     *value++ = '\0';
-    const struct run_field *field = compress_field_find(method, word, NULL);
-    fine = field && compress_set(&settings, field, value, &arena, &error);
-    if (field && !fine)
+    const struct compress_setting *setting = compress_setting_find(method, word, NULL);
+    fine = setting && compress_set(&settings, setting, value, &arena, &error);
+    if (setting && !fine)
       require(error.code == EXIT_USAGE_ERROR && error.text[0], "a value refused without words", whole);
   }
   if (fine && !compress_resolve(&settings, &arena, &error)) {

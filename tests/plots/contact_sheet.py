@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Puts SVG files of isoloss plot side by side into one: contact_sheet.py OUTPUT.svg FILE.svg ... Each is drawn at its own
-size; what is under it is its name. docs/figures/contact-sheet.svg is made so, of the figures of docs/tutorial.md's sweep."""
+size; what is under it is its name. docs/figures/contact-sheet.svg is made so, of the made-up experiment of draw.c:
+draw-figures FOLDER 3.3 8 svg; contact_sheet.py docs/figures/contact-sheet.svg FOLDER/all-*.svg FOLDER/rate-loss-vs-learning-rate.svg"""
 import os
 import re
 import sys
@@ -18,7 +19,7 @@ def figure(path):
 
 
 def main(output, *paths):
-    figures = [figure(path) for path in paths]
+    figures = sorted((figure(path) for path in paths), key=lambda one: one[2])  # by height, so that rows are full
     widest = max(width for _, width, *_ in figures)
     rows = [figures[i:i + COLUMNS] for i in range(0, len(figures), COLUMNS)]
     parts, top = [], GAP

@@ -1,5 +1,6 @@
 // Draws every named figure of made-up experiments into a folder, to be looked at: draw FOLDER as on a page, draw FOLDER
-// INCHES POINTS pdf|svg|png|tikz for paper.
+// INCHES POINTS pdf|svg|png|tikz for paper. As on a page it also writes figures.html, in which they are dark where the
+// reader's pages are. The experiment "all" has something for every figure.
 #include <stdio.h>
 
 #include "tests/plots/fixture.h"
@@ -8,10 +9,18 @@ struct paper {
   const char *folder;
   struct figure_print print;  // width 0: a page
   enum figure_format format;
+  struct text page;  // figures.html
 };
 
-static bool put(const struct paper *paper, const struct figure *figure, struct error *error) {
-  if (!paper->print.width) return figure_write(figure, paper->folder, error);
+static bool put(struct paper *paper, const struct figure *figure, struct error *error) {
+  if (!paper->print.width) {
+    text_format(&paper->page, "<h2>%s</h2>\n", figure->name);
+    bool drawn = figure_svg(figure, FIGURE_INLINE, &paper->page, error);
+    text_add(&paper->page, "<p>");
+    markup_escape(&paper->page, figure->caption ? figure->caption : "");
+    text_add(&paper->page, "</p>\n");
+    return drawn && figure_write(figure, paper->folder, error);
+  }
   struct arena arena = {0};
   struct text out = {0};
   const char *file = arena_format(&arena, "%s%s", figure->name, figure_format_end(paper->format));
@@ -22,7 +31,141 @@ static bool put(const struct paper *paper, const struct figure *figure, struct e
   return fine;
 }
 
-static int draw(const struct paper *paper, const char *name, const struct plot_data *data) {
+// ---- an experiment that every figure shows something of ----
+
+static bool made_band(const void *context, const char *format, double parameters, double tokens, double *confidence,
+                      double *run) {
+  (void)context;
+  (void)format;
+  *confidence = 0.004 * sqrt(1 + pow(log(parameters / 2e5), 2) / 4 + pow(log(tokens / 8e6), 2) / 4);
+  *run = sqrt(*confidence * *confidence + 1e-4);
+  return true;
+}
+
+static double made_capacity(const void *context, double weights, double activations) {
+  (void)context;
+  return pow(1 - weights, 6) * pow(1 - activations, 5);
+}
+
+static const char *const all_formats[] = {"none", "w4", "w16a4", "w4a4", "2:4", "2:4+w4"};
+enum { ALL_FORMATS = sizeof all_formats / sizeof *all_formats };
+
+static void make_factors(struct plot_effective *effective) {
+  static const double values[ALL_FORMATS] = {1, 0.93, 0.78, 0.7, 0.8, 0.76}, bits[ALL_FORMATS] = {16, 4, 16, 4, 9, 3},
+                      weights[ALL_FORMATS] = {0, 0.012, 0, 0.012, 0.05, 0.09},
+                      activations[ALL_FORMATS] = {0, 0, 0.012, 0.012, 0, 0};
+  for (int f = 0; f < ALL_FORMATS; f++)
+    effective[f] = (struct plot_effective){.format = all_formats[f],
+                                           .value = values[f],
+                                           .low = f ? values[f] - 0.06 : NAN,
+                                           .high = f ? values[f] + 0.05 : NAN,
+                                           .weight_bits = bits[f],
+                                           .gmse_weights = weights[f],
+                                           .gmse_activations = activations[f]};
+}
+
+static double all_loss(const void *context, const char *format, double parameters, double tokens) {
+  const struct plot_effective *effective = context;
+  for (int f = 0; f < ALL_FORMATS; f++)
+    if (strcmp(effective[f].format, format) == 0)
+      return made_loss(&made_law, "none", parameters * effective[f].value, tokens);
+  return NAN;
+}
+
+// Pruned evenly between a quarter and three quarters of the tokens.
+static void make_active(struct arena *arena, struct plot_run *run, double density) {
+  enum { POINTS = 60 };
+  double *tokens = arena_array(arena, POINTS, sizeof *tokens), *active = arena_array(arena, POINTS, sizeof *active);
+  for (int k = 0; k < POINTS; k++) {
+    double part = fmin(1, fmax(0, 2 * (k / (POINTS - 1.0) - 0.25)));
+    tokens[k] = run->tokens * k / (POINTS - 1);
+    active[k] = run->parameters * pow(density, part);
+  }
+  run->active = (struct plot_active){POINTS, tokens, active};
+}
+
+static void make_layers(struct arena *arena, struct plot_data *data) {
+  static const char *const groups[] = {"gptq, bits 2", "gptq, bits 4", "babai, bits 4"}, *const matrices[] = {
+                                                                                             "qkv", "o", "gate, up",
+                                                                                             "down"};
+  struct plot_layer *layers = arena_array(arena, 36, sizeof *layers);
+  for (int i = 0; i < 36; i++) {
+    double pair[2];
+    random_normal_pair(9, RANDOM_STREAM_NOISE, 0, (uint64_t)i, pair);
+    double means[] = {0.34 + 0.03 * pair[0], i < 12 ? 2.1 : 4.1, i < 12 ? 0.3 + 0.02 * pair[1] : 0.09};
+    layers[i] = (struct plot_layer){.group = groups[i / 12], .block = i % 12 / 4, .matrix = matrices[i % 4]};
+    for (int n = 0; n < LAYER_NUMBERS; n++) {
+      layers[i].numbers[n].mean = means[n];
+      layers[i].numbers[n].least = n == LAYER_BITS ? means[n] : 0.93 * means[n];
+      layers[i].numbers[n].most = n == LAYER_BITS ? means[n] : 1.1 * means[n];
+      layers[i].numbers[n].count = 3;
+    }
+  }
+  data->layers = layers;
+  data->layer_count = 36;
+  data->layer_words = "seed";
+}
+
+static struct plot_data make_all(struct arena *arena) {
+  static const double sizes[] = {49408, 98560, 196864, 393472}, budgets[] = {2e6, 8e6, 32e6};
+  static const struct plot_rollout rollouts[] = {{"parameters", 2, 0.004, 0.007}, {"parameters", 4, 0.011, 0.016},
+                                                 {"tokens", 4, 0.006, 0.013},     {"tokens", 16, 0.019, 0.031},
+                                                 {"flops", 5, 0.008, 0.015},      {"flops", 25, 0.02, 0.03}};
+  struct plot_data data = made_data(arena,
+                                    &(struct made_design){.sizes = sizes,
+                                                          .size_count = 4,
+                                                          .budgets = budgets,
+                                                          .budget_count = 3,
+                                                          .formats = all_formats,
+                                                          .format_count = ALL_FORMATS},
+                                    true);
+  struct plot_fit *fit = arena_alloc(arena, sizeof *fit);
+  struct plot_effective *effective = arena_array(arena, ALL_FORMATS, sizeof *effective);
+  struct plot_profile *profiles = arena_array(arena, 2, sizeof *profiles);
+  make_factors(effective);
+  for (int k = 0; k < 2; k++) {
+    double *values = arena_array(arena, 21, sizeof *values), *ratios = arena_array(arena, 21, sizeof *ratios);
+    for (int i = 0; i < 21; i++) {
+      values[i] = 0.36 - 0.03 * k + (i - 10) * 0.004;
+      ratios[i] = pow((i - 10) / (k ? 9.0 : 6.0), 2) * (1 + (i > 10) * 0.03 * (i - 10));
+    }
+    profiles[k] = (struct plot_profile){k ? "beta" : "alpha", k ? 0.33 : 0.36, 21, values, ratios};
+  }
+  *fit = (struct plot_fit){.name = "made-up",
+                           .law = "effective-parameters",
+                           .evaluate = all_loss,
+                           .band = made_band,
+                           .confidence = 0.95,
+                           .rollouts = rollouts,
+                           .rollout_count = 6,
+                           .context = effective,
+                           .capacity = made_capacity,
+                           .effective = effective,
+                           .effective_count = ALL_FORMATS,
+                           .profiles = profiles,
+                           .profile_count = 2};
+  struct plot_run *runs = (struct plot_run *)data.runs;
+  for (size_t i = 0; i < data.count; i++) {
+    struct plot_run *run = &runs[i];
+    double before = made_loss(&made_law, run->format, run->parameters, run->tokens);
+    run->loss *= all_loss(effective, run->format, run->parameters, run->tokens) / before;
+    run->predicted = all_loss(effective, run->format, run->parameters, run->tokens);
+    for (int f = 0; f < ALL_FORMATS; f++)
+      if (strcmp(all_formats[f], run->format) == 0) {
+        run->bits[0] = effective[f].weight_bits;
+        run->bits[1] = effective[f].gmse_activations > 0 ? 4 : 16;
+        run->weight_bytes = run->parameters * run->bits[0] / 8;
+      }
+    if (strncmp(run->format, "2:4", 3) == 0) make_active(arena, run, run->format[3] ? 0.25 : 0.5);
+  }
+  data.fit = fit;
+  make_layers(arena, &data);
+  return data;
+}
+
+// ---- drawing ----
+
+static int draw(struct paper *paper, const char *name, const struct plot_data *data) {
   int failures = 0;
   for (const struct plot_kind *kind = plot_kinds; kind->name; kind++) {
     struct arena arena = {0};
@@ -87,8 +230,22 @@ int main(int argc, char **argv) {
                                                              .rates = rates,
                                                              .rate_count = 5},
                                        true);
-  int failures = draw(&paper, "ratio", &by_ratio) + draw(&paper, "tokens", &by_tokens) +
+  struct plot_data all = make_all(&arena);
+  struct error error = {0};
+  text_add(&paper.page, "<!DOCTYPE html><meta charset=\"utf-8\"><title>figures</title><style>");
+  figure_css(&paper.page);
+  text_add(
+      &paper.page,
+      "body{font:14px sans-serif;max-width:860px;margin:1em;background:var(--figure-paper);color:var(--figure-ink)}"
+      "svg{max-width:100%;height:auto}</style>\n");
+  int failures = draw(&paper, "all", &all) + draw(&paper, "ratio", &by_ratio) + draw(&paper, "tokens", &by_tokens) +
                  draw(&paper, "format", &by_format) + draw(&paper, "rate", &by_rate);
+  if (!paper.print.width && !file_write_atomic(path_join(&arena, paper.folder, "figures.html"), paper.page.bytes,
+                                               paper.page.length, &error)) {
+    fprintf(stderr, "%s\n", error.text);
+    failures++;
+  }
+  text_free(&paper.page);
   arena_free(&arena);
   return failures ? 1 : 0;
 }

@@ -54,6 +54,7 @@ static inline struct plot_data made_data(struct arena *arena, const struct made_
           run->flops = 6 * run->parameters * run->tokens;
           run->weight_bytes = run->parameters * made_bits(run->format) / 8;
           run->seconds = run->flops / 1e9;
+          for (int i = 0; i < 3; i++) run->bits[i] = i < 2 ? made_bits(run->format) : 16;
           double law = made_loss(&made_law, run->format, run->parameters, run->tokens);
           double off = log(run->learning_rate / 1e-3 * pow(run->parameters / 1e5, 0.3));
           double pair[2];

@@ -217,6 +217,182 @@ static void seeds_are_a_mean(void) {
   arena_free(&arena);
 }
 
+// Density over compute, of a schedule in closed form: dense for a quarter of the tokens, then half of it, at two sizes.
+static void schedules_are_over_compute(void) {
+  enum { RUNS = 3, POINTS = 101 };
+  struct arena arena = {0};
+  struct plot_run runs[RUNS] = {0};
+  for (int r = 0; r < RUNS; r++) {
+    double *tokens = arena_array(&arena, POINTS, sizeof *tokens), *active = arena_array(&arena, POINTS, sizeof *active);
+    double size = r == 1 ? 2e5 : 1e5, all = r == 1 ? 4e6 : 1e6;
+    for (int k = 0; k < POINTS; k++) {
+      tokens[k] = all * k / (POINTS - 1);
+      active[k] = k <= 25 ? size : size / 2;
+    }
+    runs[r] = (struct plot_run){.id = "a", .format = "sparse(0.5)", .parameters = size, .tokens = all, .loss = 2};
+    runs[r].active = (struct plot_active){POINTS, tokens, active};
+  }
+  runs[2].format = "none";
+  runs[2].active = (struct plot_active){0};
+  struct plot_data data = {.runs = runs, .count = RUNS, .irreducible_loss = NAN};
+  struct figure figure;
+  const char *nothing = NULL;
+  if (CHECK(plot_build(&arena, "density-vs-compute", &data, &figure, &nothing))) {
+    // One line for both sizes. Compute: 25 before, 37.5 after, and the logged step in between, which counts 0.75.
+    const struct figure_series *line = &figure.panels[0].series[0];
+    CHECK(figure.panels[0].count == 1 && line->count == POINTS + 1 && line->mark == MARK_LINE);
+    double spent = 25 + 0.75 + 74 * 0.5;
+    CHECK_NEAR(line->x[26], 100 * 25 / spent, 1e-9);
+    CHECK_NEAR(line->x[POINTS], 100, 1e-9);
+    CHECK(line->y[0] == 100 && line->y[26] == 100 && line->y[27] == 50 && line->y[POINTS] == 50);
+    CHECK(strstr(figure.caption, "2 pruned runs") && strstr(figure.caption, "1 run is not pruned"));
+  }
+  runs[0].active.count = runs[1].active.count = 0;
+  CHECK(!plot_build(&arena, "density-vs-compute", &data, &figure, &nothing) && strstr(nothing, "not zero"));
+  arena_free(&arena);
+}
+
+// A loss in which a parameter of w4a4 is worth *context ones.
+static double made_regions(const void *context, const char *format, double parameters, double tokens) {
+  const double *factor = context;
+  double eff = strcmp(format, "none") == 0 ? 1 : *factor;
+  return 0.9 + 28 * pow(parameters * eff, -0.36) + 46 * pow(tokens, -0.33);
+}
+
+// The format that a region's bands name at a place; NULL outside of all.
+static const char *region_at(const struct figure_panel *panel, double x, double y) {
+  const char *name = NULL;
+  for (size_t s = 0; s < panel->count; s++) {
+    const struct figure_series *band = &panel->series[s];
+    if (band->mark != MARK_BAND) continue;
+    if (band->label) name = band->label;
+    for (size_t i = 0; i + 1 < band->count; i++)
+      if (band->x[i] <= x && x < band->x[i + 1] && band->low[i] <= y && y <= band->high[i]) return name;
+  }
+  return NULL;
+}
+
+static void regions_are_the_law(void) {
+  static const double sizes[] = {1e5, 1e6}, budgets[] = {1e6, 1e8};
+  static const char *const formats[] = {"none", "w4a4"}, *const open[] = {"w4a4"};
+  const double factor = 0.85;
+  struct arena arena = {0};
+  struct plot_data data = made_data(&arena,
+                                    &(struct made_design){.sizes = sizes,
+                                                          .size_count = 2,
+                                                          .budgets = budgets,
+                                                          .budget_count = 2,
+                                                          .formats = formats,
+                                                          .format_count = 2},
+                                    true);
+  struct plot_fit fit = *data.fit;
+  fit.evaluate = made_regions;
+  fit.context = &factor;
+  data.fit = &fit;
+  struct figure figure;
+  const char *nothing = NULL;
+  if (CHECK(plot_build(&arena, "precision-regions", &data, &figure, &nothing)) && CHECK(figure.panel_count == 2)) {
+    // With the same tokens full precision is ahead everywhere. In the same time w4a4 sees 16 * 3 / (4 + 16 + 16) as
+    // many.
+    size_t places = 0, both[2] = {0};
+    for (double x = 1.5e4; x < 0.9e7; x *= 1.9)
+      for (double y = 1.5e5; y < 0.9e9; y *= 1.9, places++) {
+        const char *same = region_at(&figure.panels[0], x, y), *timed = region_at(&figure.panels[1], x, y);
+        CHECK(same && strcmp(same, "none") == 0);
+        double gap = made_regions(&factor, "w4a4", x, y * 48 / 36) - made_regions(&factor, "none", x, y);
+        if (fabs(gap) < 0.004) continue;  // on the border of the grid's cells
+        both[gap < 0]++;
+        CHECK(timed && strcmp(timed, gap < 0 ? "w4a4" : "none") == 0);
+      }
+    CHECK(places > 100 && both[0] > 5 && both[1] > 5);
+    // Nothing hatched lies within the runs.
+    size_t lines = 0;
+    for (size_t s = 0; s < figure.panels[0].count; s++) {
+      const struct figure_series *line = &figure.panels[0].series[s];
+      if (line->mark != MARK_LINE || line->count != 2) continue;
+      double x = sqrt(line->x[0] * line->x[1]), y = sqrt(line->y[0] * line->y[1]);
+      CHECK(!(x > 1.01e5 && x < 0.99e6 && y > 1.01e6 && y < 0.99e8));
+      lines++;
+    }
+    CHECK(lines > 12);
+  }
+  fit.open_formats = open;
+  fit.open_format_count = 1;
+  CHECK(!plot_build(&arena, "precision-regions", &data, &figure, &nothing) && strstr(nothing, "factors of w4a4"));
+  fit.open_format_count = 0;
+  fit.open_coefficient = "alpha";
+  CHECK(!plot_build(&arena, "precision-regions", &data, &figure, &nothing) && strstr(nothing, "alpha of the law"));
+  arena_free(&arena);
+}
+
+static void layers_are_bars(void) {
+  struct arena arena = {0};
+  struct plot_layer layers[64];
+  size_t count = 0;
+  static const char *const groups[] = {"rtn", "gptq"}, *const matrices[] = {"qkv", "o", "gate, up", "down"};
+  for (int g = 0; g < 2; g++)
+    for (int block = 0; block < 8; block++)
+      for (int m = 0; m < 4; m++) {
+        struct plot_layer *layer = &layers[count++];
+        *layer = (struct plot_layer){.group = groups[g], .block = block, .matrix = matrices[m]};
+        for (int n = 0; n < LAYER_NUMBERS; n++)
+          layer->numbers[n].mean = layer->numbers[n].least = layer->numbers[n].most = NAN;
+        if (g == 0) continue;
+        layer->numbers[LAYER_ERROR].mean = 0.3 + 0.01 * m;
+        layer->numbers[LAYER_ERROR].least = 0.25 + 0.01 * m;
+        layer->numbers[LAYER_ERROR].most = 0.4 + 0.01 * m;
+        layer->numbers[LAYER_ERROR].count = 3;
+      }
+  struct plot_data data = {.layers = layers, .layer_count = count, .layer_words = "seed", .irreducible_loss = NAN};
+  struct figure figure;
+  const char *nothing = NULL;
+  // 32 matrices are too many rows: one bar a block, the mean of its matrices; rtn has no bound, so it has no panel.
+  if (CHECK(plot_build(&arena, "layer-errors", &data, &figure, &nothing))) {
+    CHECK(figure.panel_count == 1 && figure.y.name_count == 8 && figure.panels[0].count == 9);
+    const struct figure_series *bar = &figure.panels[0].series[0];
+    CHECK(bar->mark == MARK_BARS && fabs(bar->x[0] - 0.315) < 1e-12);
+    CHECK(fabs(bar->low[0] - 0.25) < 1e-12 && fabs(bar->high[0] - 0.43) < 1e-12);
+    CHECK(strstr(figure.caption, "up to 3 runs, which differ in seed"));
+  }
+  // Two blocks have a bar a matrix.
+  size_t few = 0;
+  for (size_t i = 0; i < count; i++)
+    if (layers[i].block < 2) layers[few++] = layers[i];
+  data.layer_count = few;
+  if (CHECK(plot_build(&arena, "layer-errors", &data, &figure, &nothing)))
+    CHECK(figure.y.name_count == 8 && strcmp(figure.y.names[6], "1 gate, up") == 0);
+  CHECK(!plot_build(&arena, "layer-bits", &data, &figure, &nothing) && strstr(nothing, "bits"));
+  data.layer_count = 0;
+  CHECK(!plot_build(&arena, "layer-sparsity", &data, &figure, &nothing) && strstr(nothing, "no stage"));
+  arena_free(&arena);
+}
+
+// Long names of formats are cut where they still differ; short ones, and other words, are left.
+static void long_names_are_cut(void) {
+  struct arena arena = {0};
+  static const double x[] = {1, 2};
+  struct figure_series series[] = {{.label = "sparse(0.5,journey(0.25,0.75),every(10))"},
+                                   {.label = "sparse(0.5,cubic(0.25,0.75),every(10))"},
+                                   {.label = "sparse(0.9,cubic(0.25,0.75),every(10))"},
+                                   {.label = "sparse(0.9,row)"},
+                                   {.label = "a long remark without any options of a format"}};
+  for (size_t i = 0; i < 5; i++) series[i].x = series[i].y = x;
+  struct figure_panel panel = {.title = "sparse(0.5,journey(0.25,0.75),every(10))", .series = series, .count = 5};
+  struct figure figure = {.panels = &panel, .panel_count = 1};
+  figure_shorten_names(&figure, &arena);
+  CHECK_TEXT(series[0].label, "sparse(0.5,journey(0.25,0.75),...)");
+  CHECK_TEXT(panel.title, series[0].label);
+  CHECK_TEXT(series[2].label, "sparse(0.9,cubic(0.25,0.75),...)");
+  CHECK_TEXT(series[3].label, "sparse(0.9,row)");
+  CHECK(strlen(series[4].label) == 45);
+  panel.count = 1;
+  panel.title = NULL;
+  series[0].label = "sparse(0.5,journey(0.25,0.75),every(10))";
+  figure_shorten_names(&figure, &arena);
+  CHECK_TEXT(series[0].label, "sparse(0.5,...)");
+  arena_free(&arena);
+}
+
 static void names_are_found(void) {
   const char *nearest = NULL;
   CHECK(plot_find("residuals", &nearest) && !plot_find("residual", &nearest));
@@ -289,6 +465,10 @@ int main(void) {
   RUN(bits_have_their_best_format);
   RUN(many_curves_have_their_range);
   RUN(seeds_are_a_mean);
+  RUN(schedules_are_over_compute);
+  RUN(regions_are_the_law);
+  RUN(layers_are_bars);
+  RUN(long_names_are_cut);
   RUN(names_are_found);
   RUN(one_run_is_enough);
   RUN(lines_follow_the_design);

@@ -126,6 +126,51 @@ def data_and_script_draw_the_figure_again():
     assert page_width(drawn) == page_width(read(os.path.join(folder, "loss-vs-tokens.pdf")))
 
 
+def pdflatex(folder, name, preamble, body):
+    """Compiles a document of the body; its log, which has no error, and the pages' text where pdftotext is here."""
+    write(os.path.join(folder, name + ".tex"), "\\documentclass{article}\n" + preamble + "\\begin{document}\n" + body + "\\end{document}\n")
+    done = subprocess.run(["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", name + ".tex"],
+                          cwd=folder, capture_output=True, timeout=240)
+    log = done.stdout.decode(errors="replace")
+    assert done.returncode == 0, log[-2000:]
+    assert "Missing character" not in log and "undefined" not in log, log[-2000:]
+    if not shutil.which("pdftotext"):
+        return ""
+    return subprocess.run(["pdftotext", "-layout", name + ".pdf", "-"], cwd=folder, capture_output=True, text=True, check=True).stdout
+
+
+def has_latex(*packages):
+    return shutil.which("pdflatex") and all(
+        subprocess.run(["kpsewhich", name + ".sty"], capture_output=True).returncode == 0 for name in packages)
+
+
+@case
+def latex_compiles_the_report():
+    if not has_latex("booktabs", "longtable", "graphicx"):
+        return "there is no pdflatex with booktabs (texlive-latex-recommended)"
+    home, spec = make("mixed", "  - law: chinchilla\n  - law: effective-parameters")
+    folder = path_of("latex")
+    os.makedirs(folder, exist_ok=True)
+    harness.run("report", spec, "--format", "latex", "-o", os.path.join(folder, "made.tex"), "--figures",
+                os.path.join(folder, "figures"), home=home)
+    text = pdflatex(folder, "paper", "\\usepackage[T1]{fontenc}\n\\usepackage{booktabs,longtable,graphicx}\n", "\\input{made}\n")
+    assert not text or ("chinchilla" in text and "w4a4" in text), text[:3000]
+
+
+@case
+def latex_compiles_every_figure():
+    if not has_latex("tikz"):
+        return "there is no pdflatex with tikz (texlive-pictures)"
+    home, spec = make("mixed", "  - law: chinchilla\n  - law: effective-parameters")
+    folder = path_of("tikz")
+    plot(home, spec, "-f", "tikz", "-o", folder, "--label", "y=50 % of $ & # _ ^ { } ~ \\ x")
+    names = sorted(name for name in os.listdir(folder) if name.endswith(".tex"))
+    assert len(names) > 5, names
+    text = pdflatex(folder, "paper", "\\usepackage[T1]{fontenc}\n\\usepackage{tikz}\n",
+                    "".join(f"\\input{{{name[:-4]}}}\n\n\\clearpage\n" for name in names))
+    assert not text or (text.count("50 % of $ & # _") >= 1 and text.count("\f") >= len(names)), text[:3000]
+
+
 @case
 def figures_are_listed_with_reasons():
     home, spec = make("mixed", "  - law: chinchilla\n  - law: effective-parameters")

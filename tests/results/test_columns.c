@@ -112,7 +112,8 @@ static void lines_are_sound(void) {
     CHECK(column->place != PLACE_PLAN || column->planned);
     for (size_t e = 0; e < 2 && column->events[e].event; e++) {
       const char *event = column->events[e].event;
-      CHECK(strcmp(event, "start") == 0 || strcmp(event, "checkpoint") == 0 || strcmp(event, "done") == 0);
+      CHECK(strcmp(event, "start") == 0 || strcmp(event, "checkpoint") == 0 || strcmp(event, "metrics") == 0 ||
+            strcmp(event, "done") == 0);
       CHECK(run_column_kept(column));
     }
   }

@@ -4,7 +4,7 @@ Writes events as docs/events.md says, with losses that follow from seed and step
 its own. FOLDER/steps-trained gets a line for every step. What it does wrong is told by the environment variable FAKE: a
 JSON object from seed ("*": every seed) to {"sleep": seconds a step, "crash_at": step, "crash_always": true, "exit": code,
 "message": text, "diverge_at": step, "deaf": true (ignores SIGTERM), "torn": true (dies in the middle of a line), "mute":
-true (no done event), "flood": bytes without a line end that it writes, then {"late": true} one and an end, "at_once": true (fails before its first step), "asked_at":
+true (no done event), "last": text (these bytes in its place), "flood": bytes without a line end that it writes, then {"late": true} one and an end, "at_once": true (fails before its first step), "asked_at":
 steps at which SIGTERM ends it ({"by_shell": true}: it ends with 143, as a shell tells that), "nan": true, "junk": lines that are no events, twice as
 many, behind each of the first; "fill": bytes that it puts on the disk (and says
 when it cannot, unless {"silent": true}); "leaves": [closes, ...]: children in
@@ -128,7 +128,9 @@ while step < steps:
     if stopping:
         event("stopped", step=step, tokens=16 * step)
         sys.exit(1)
-if "done_loss" in fault:  # a 'done' that says another loss, or with [] none
+if "last" in fault:  # these bytes in place of 'done'
+    os.write(events, fault["last"].encode())
+elif "done_loss" in fault:  # a 'done' that says another loss, or with [] none
     event("done", step=steps, **({} if fault["done_loss"] == [] else {"loss": fault["done_loss"]}))
 elif not fault.get("mute"):
     event("done", step=steps, tokens=16 * steps, targets=16 * steps, loss=loss, wall_seconds=1.5, peak_memory=1e6)

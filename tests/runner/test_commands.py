@@ -108,6 +108,9 @@ def filters_sorts_and_chooses():
                                (["tiny", "--set", "train.lr=1"], "needs a spec")]:
         code, out, err = isoloss("main", "runs", *arguments)
         check(code == 2 and message in err and harness.no_result(out, arguments), (arguments, code, out, err))
+    for arguments in (["rnu", "--json"], ["rnu"]):
+        code, out, err = isoloss("main", *arguments)
+        check(code == 2 and "did you mean 'run'" in err and harness.no_result(out, arguments), (arguments, code, out, err))
     code, out, err = isoloss("main", "runs", "--columns", "help")
     check(code == 0 and "tokens_per_parameter" in out.split() and "train.lr" in out.split(), out)
     lines = [line.split(None, 2) for line in out.splitlines()]

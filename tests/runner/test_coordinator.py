@@ -212,6 +212,37 @@ def a_done_without_a_loss_is_a_fault(home):
 
 
 @case
+def an_event_that_lacks_only_its_line_end_counts(home):
+    whole = '{"event":"done","step":20,"loss":2.5,"tokens":320}'
+    ends = {"0": whole, "1": whole[:-1], "2": whole.replace("2.5", "NaN"), "3": whole + " "}
+    code, outcome, err = home.run(4, "--retries", "0", fault={seed: {"last": end} for seed, end in ends.items()})
+    rows = home.query("SELECT state, loss, tokens FROM run_table ORDER BY seed")
+    check(code == 1 and rows[0] == rows[3] == ("done", 2.5, 320), (code, rows))
+    check(rows[1][:2] == ("failed", None) and rows[2][:2] == ("diverged", None), rows)
+    # The same of a log whose coordinator died before it could look.
+    code, outcome, err = home.run(4, "--retry-failed", fault={"1": {"last": whole}})
+    check(code == 0 and outcome["done"] == 3 and outcome["diverged"] == 1, (code, outcome, err))
+
+
+@case
+def counts_that_are_none_are_faults(home):
+    done = '{"event":"done","step":20,"loss":2.5,"tokens":%s}\n'
+    start = '{"event":"start","parameters":{"non_embedding":%s}}\n' + done % 320
+    lasts = [done % "-1", done % "1e30", done % "1.5", done % '"many"', start % "-4096", start % "[]", start % '"NaN"',
+             done % 320 + done % 16, done % '320,"tokens":16', done % '320,"flops":-1', start % 4096, done % "1e400"]
+    code, outcome, err = home.run(len(lasts), "--retries", "0",
+                                  fault={str(seed): {"last": last} for seed, last in enumerate(lasts)})
+    rows = home.query("SELECT state, message, parameters, tokens FROM run_table ORDER BY seed")
+    for seed, said in {0: "tokens -1, which is no count", 1: "tokens 1e+30", 2: "tokens 1.5", 3: "a text as tokens",
+                       4: "parameters.non_embedding -4096", 8: "no event", 9: "flops -1", 11: "no event"}.items():
+        check(rows[seed][0] == "failed" and said in rows[seed][1], seed, rows[seed])
+        check(rows[seed][2:] == rows[6][2:3] + rows[5][3:] or rows[seed][3] == 320, "what was planned", rows[seed])
+    for seed in (5, 6, 7, 10):
+        check(rows[seed][0] == "done", seed, rows[seed])
+    check(rows[7][3] == 16 and rows[10][2] == 4096, "the last word counts", rows[7], rows[10])
+
+
+@case
 def a_log_that_cannot_be_read_fails_its_run_alone(home):
     def expect(failed, *said):
         code, outcome, err = home.run(5, "--jobs", "1", "--retry-failed", fault=fault)

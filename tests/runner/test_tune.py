@@ -3,6 +3,7 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import struct
 import sys
 import time
@@ -236,6 +237,30 @@ def tokens_of_another_tokenizer_are_refused():
     mixed = spec("mixed", "stages:\n  train: {steps: 10, corpus: {source: markov2}}\n", head)
     done = run("plan", mixed, code=2)
     check("mixed.yaml:7:39" in done.err and "synthetic source" in done.err, "symbols are no bytes", done.err)
+
+
+@case
+def time_left_is_of_what_stages_do_themselves():
+    left = spec("left", """stages:
+  train: [none, {steps: 5}]
+  compress: [none, {method: gptq, bits: 4, calibration_tokens: 2048}]
+  evaluate: {tokens: 2048, prompts: 0}
+""")
+    run("run", "-q", left, home="left", code=0)
+    with sqlite3.connect(path_of("left", "isoloss.db")) as store:  # as it was before most of them
+        store.execute("UPDATE runs SET state = 'pending', step = NULL WHERE stage IN ('tune', 'evaluate') OR parent IN "
+                      "(SELECT id FROM runs WHERE stage = 'tune')")
+    store.close()
+    rows = document("plan", left, home="left")
+    # Tokens forward through the model: a further training has three passes, an evaluation two models; each ends with the
+    # loss on the tokens of a training's last evaluation.
+    tokens = {"train": 3 * 20 * 256, "tune": 3 * 5 * 256 + 4096, "compress": 2048 + 4096, "evaluate": 2 * 2048 + 4096}
+    states = dict(select("left", "SELECT id, state FROM runs"))
+    work = [(states[row["id"]] == "done", row["flops_per_token"] / 3 * tokens[row["stage"]]) for row in rows]
+    check(sum(done for done, _ in work) == 2 and len(work) == 8, "two runs are done", states)
+    seconds = select("left", "SELECT sum(wall_seconds) FROM runs WHERE state = 'done'")[0][0]
+    near(document("status", "left", home="left")["experiments"][0]["seconds_left"],
+         sum(flops for done, flops in work if not done) * seconds / sum(flops for done, flops in work if done), 1e-9, "time left")
 
 
 finish()

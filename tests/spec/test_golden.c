@@ -2,8 +2,10 @@
 // runs. Lines "# --set PATH=VALUE" at the head of a spec are overrides. With ISOLOSS_UPDATE_EXPECTED=1 the expected
 // files are written anew (then read the difference).
 #include <dirent.h>
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "runner/plan/grid.h"
@@ -50,6 +52,14 @@ static void print_plan(FILE *out, const struct plan *plan) {
           plan->combinations, plan->filtered, plan->united, plan->undecided);
 }
 
+// Folders that a spec names are told with their whole path: without the part that is this machine's.
+static void cut_place(char *text) {
+  char here[PATH_MAX];
+  if (!getcwd(here, sizeof here)) return;
+  size_t length = strlen(here);
+  for (char *at; (at = strstr(text, here));) memmove(at, at + length + 1, strlen(at + length + 1) + 1);
+}
+
 // What isoloss says about the spec: diagnostics, then the error or the runs.
 static char *outcome_of(const char *path) {
   struct arena arena = {0};
@@ -82,6 +92,7 @@ static char *outcome_of(const char *path) {
   spec_free(&spec);
   diagnostics_free(&diagnostics);
   arena_free(&arena);
+  cut_place(bytes);
   return bytes;
 }
 

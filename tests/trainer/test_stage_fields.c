@@ -12,7 +12,8 @@ static void every_stage_has_fields_and_every_such_field_a_stage(void) {
       own += run_fields[f].stage && strcmp(run_fields[f].stage, stages[i].name) == 0;
     CHECK(own > 0 && stage_find(stages[i].name) == &stages[i] && stages[i].version > 0);
     CHECK(stages[i].skips && stages[i].resolve && stages[i].forward_tokens);
-    CHECK(!stages[i].work == (stages[i].training != NULL));  // it works, or it trains
+    CHECK(stages[i].work || stages[i].training);                        // it works, or it trains,
+    CHECK(!stages[i].work || !stages[i].training || stages[i].trains);  // or a run's settings say which
     for (size_t f = 0; stages[i].needs && stages[i].needs[f]; f++) CHECK(field_find(stages[i].needs[f], NULL) != NULL);
   }
   for (size_t f = 0; f < run_field_count; f++) {
@@ -23,20 +24,27 @@ static void every_stage_has_fields_and_every_such_field_a_stage(void) {
   }
 }
 
-// The settings of trainer/compress/ and the fields that a spec gives are two tables, of two folders.
+// What methods of trainer/compress/ read are fields that a spec gives, and members of the same type.
 static void settings_of_compression_are_fields(void) {
   struct arena arena = {0};
-  for (size_t i = 0; i < compress_field_count; i++) {
-    const struct run_field *own = &compress_fields[i],
-                           *field = field_find(arena_format(&arena, "compress.%s", own->path), NULL);
-    CHECK(field != NULL);
-    if (!field) continue;
-    bool format = strcmp(own->path, "format") == 0;
-    CHECK(field->type == own->type && field->low == own->low && field->high == own->high);
-    CHECK(field->auto_allowed == own->auto_allowed);
-    CHECK_TEXT(field->fallback, format ? "none" : own->fallback);
-    CHECK_TEXT(field->choices ? field->choices : "", own->choices ? own->choices : "");
+  for (size_t i = 0; i < compress_setting_count; i++) {
+    const struct run_field *field = compress_setting_field(&compress_settings_table[i]);
+    if (!CHECK(field != NULL)) continue;
+    CHECK_TEXT(field->stage, "compress");
+    CHECK(i == 0 || field > compress_setting_field(&compress_settings_table[i - 1]));
   }
+  for (const struct compress_method *const *method = compress_methods; *method; method++)
+    for (const char *const *name = (*method)->fields; *name; name++)
+      CHECK(compress_setting_find(*method, *name, NULL) != NULL);
+  struct compress_settings settings;
+  compress_default(&settings, compress_methods[0]);
+  CHECK(settings.bits == AUTO_INTEGER && settings.group == AUTO_INTEGER && settings.damping == 0.01);
+  CHECK(settings.p == 2 && settings.n == 256 && settings.sparsity == 0.5);
+  CHECK_TEXT(settings.format, "");
+  CHECK_TEXT(settings.order, "natural");
+  CHECK_TEXT(settings.clip, "none");
+  CHECK_TEXT(settings.range, "grid");
+  CHECK_TEXT(settings.pattern, "");
   size_t count;
   const char **choices = text_split(&arena, field_find("compress.method", NULL)->choices, "|", &count);
   CHECK_TEXT(choices[0], "none");

@@ -2,7 +2,7 @@
 // and one-shot pruning (magnitude, sparsegpt). Pure numerics: who loads checkpoints, collects calibration inputs and
 // writes results is elsewhere. docs/compression.md has the formulas, their sources and how to add a method.
 //
-// A method is one file and one entry of compress_methods[]; its settings are fields of compress_fields[].
+// A method is one file and one entry of compress_methods[]; its settings are lines of compress_settings_table[].
 //
 // Life of a compression: compress_default -> compress_set (from a spec) -> compress_resolve (checks, parses the format)
 // -> compress_check_shape for each matrix, before anything starts -> a hessian (hessian.h) for each matrix that needs
@@ -33,14 +33,22 @@ struct compress_settings {
   int64_t p, n;         // higgs: a grid of n points in p dimensions
   const char *pattern;  // "2:4": n of m neighbours are kept; "": by sparsity
   double sparsity;      // share of zeroes
+  // Of methods that train the model:
+  int64_t steps, interval;  // steps AUTO_INTEGER: not given
+  double lr, lambda;        // lr NAN: not given
+  const char *lambda_schedule, *projection, *penalty, *memory;
   // By compress_resolve:
   const struct format *parsed_format;  // of `format`, or of bits and group; NULL: the method takes none
 };
 
-// The settings: run fields (trainer/config.h) of struct compress_settings, known by their names ("damping" is the
-// path).
-extern const struct run_field compress_fields[];
-extern const size_t compress_field_count;
+// The settings, each a member here and the run field compress.NAME, which has its type, range and default.
+struct compress_setting {
+  const char *name;  // "damping"
+  size_t offset;     // in struct compress_settings
+};
+extern const struct compress_setting compress_settings_table[];
+extern const size_t compress_setting_count;
+const struct run_field *compress_setting_field(const struct compress_setting *setting);
 
 struct compress_call;  // internal.h
 struct compress_method {
@@ -50,6 +58,7 @@ struct compress_method {
   const char *const *fields;  // names of the fields that it reads, ends with NULL
   bool needs_calibration;     // compress_matrix wants a Hessian
   bool prunes;                // leaves zeroes
+  bool trains;                // the stage trains the model, and the method takes what that left
   // Why settings do not go together or a format cannot be taken: false and an error. NULL: nothing speaks against any.
   bool (*check)(const struct compress_settings *settings, struct error *error);
   bool (*run)(struct compress_call *call, struct error *error);
@@ -58,15 +67,15 @@ extern const struct compress_method *const compress_methods[];  // ends with NUL
 
 // The method of that name, or NULL; *nearest (may be NULL) then gets the name it may have meant, or NULL.
 const struct compress_method *compress_method_find(const char *name, const char **nearest);
-// The field of that name if the method reads it, else NULL; *nearest as above, of the method's fields.
-const struct run_field *compress_field_find(const struct compress_method *method, const char *name,
-                                            const char **nearest);
+// The setting of that name if the method reads it, else NULL; *nearest as above, of what the method reads.
+const struct compress_setting *compress_setting_find(const struct compress_method *method, const char *name,
+                                                     const char **nearest);
 bool compress_method_reads(const struct compress_method *method, const char *field);
 
 void compress_default(struct compress_settings *settings, const struct compress_method *method);
-// Sets a field from text as written in a spec. False with a message of what is allowed, without place or name. Texts
+// Sets a setting from text as written in a spec. False with a message of what is allowed, without place or name. Texts
 // are copied to the arena.
-bool compress_set(struct compress_settings *settings, const struct run_field *field, const char *text,
+bool compress_set(struct compress_settings *settings, const struct compress_setting *setting, const char *text,
                   struct arena *arena, struct error *error);
 // Whether the method rounds to one of several numbers of bits, so that an allocation can choose among them.
 bool compress_allocates(const struct compress_method *method);
@@ -107,6 +116,7 @@ struct compress_layer {
   int parts;  // stacked matrices (query, key, value), each with its own scales per tensor and selections; 0: one
   int64_t part_outputs[WEIGHT_PARTS];
   const float *weights;  // [outputs, inputs]
+  const float *trained;  // [outputs, inputs]: what training left, of methods that train; else NULL
   const float *hessian;  // [inputs, inputs], symmetric: mean of x x^T over calibration tokens. NULL where there is
                          // none: an error for methods that need one; the others report NAN for what depends on it
   uint64_t seed;         // of random signs and stochastic rounding, with the number of the matrix
@@ -138,6 +148,13 @@ struct compress_result {
 // finite, weights that are not finite, a shape that does not fit.
 bool compress_matrix(const struct compress_settings *resolved, const struct compress_layer *layer,
                      struct compress_result *result, struct error *error);
+
+// The projection of a matrix on those with as many zeroes as the settings say: z keeps the values of x [outputs,
+// inputs] whose x^2, times `importance` [outputs, inputs] where that is given, are largest, and is 0 elsewhere. Of each
+// part of the layer a share of 1 - sparsity is kept, rounded, or of every M neighbouring inputs N; among equals the
+// earlier one. Only the layer's shape is read.
+void compress_project(const struct compress_settings *resolved, const struct compress_layer *layer, const float *x,
+                      const float *importance, float *z);
 
 // "LAPACK 3.11.0" and who provides it, where it says so: for the record of a run. Owned by the arena.
 const char *compress_library(struct arena *arena);

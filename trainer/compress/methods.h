@@ -3,4 +3,4 @@
 #include "trainer/compress/compress.h"
 
 extern const struct compress_method method_rtn, method_gptq, method_babai, method_higgs, method_magnitude,
-    method_sparsegpt;
+    method_sparsegpt, method_elsa;

@@ -4,12 +4,13 @@
 
 #include "trainer/compress/internal.h"
 
-static void *place(const struct compress_settings *settings, const struct run_field *field) {
-  return (char *)(uintptr_t)settings + field->offset;
+static void *place(const struct compress_settings *settings, const struct compress_setting *setting) {
+  return (char *)(uintptr_t)settings + setting->offset;
 }
 
-static void put(struct compress_settings *settings, const struct run_field *field, struct value value) {
-  void *to = place(settings, field);
+static void put(struct compress_settings *settings, const struct compress_setting *setting,
+                const struct run_field *field, struct value value) {
+  void *to = place(settings, setting);
   bool unset = value.kind == VALUE_MISSING;
   if (field->type == FIELD_INTEGER)
     *(int64_t *)to = unset ? AUTO_INTEGER : (int64_t)value.number;
@@ -21,20 +22,23 @@ static void put(struct compress_settings *settings, const struct run_field *fiel
 
 void compress_default(struct compress_settings *settings, const struct compress_method *method) {
   *settings = (struct compress_settings){.method = method};
-  for (size_t i = 0; i < compress_field_count; i++) {
-    const struct run_field *field = &compress_fields[i];
+  for (size_t i = 0; i < compress_setting_count; i++) {
+    const struct compress_setting *setting = &compress_settings_table[i];
+    const struct run_field *field = compress_setting_field(setting);
     struct value value = {.kind = VALUE_TEXT, .text = field->fallback};
     struct error ignored = {0};
     if (field->type < FIELD_CHOICE) field_read(field, field->fallback, NULL, &value, &ignored);
-    put(settings, field, value);
+    put(settings, setting, field, value);
   }
+  settings->format = "";  // the field's none: bits may say it
 }
 
-bool compress_set(struct compress_settings *settings, const struct run_field *field, const char *text,
+bool compress_set(struct compress_settings *settings, const struct compress_setting *setting, const char *text,
                   struct arena *arena, struct error *error) {
+  const struct run_field *field = compress_setting_field(setting);
   struct value value;
   if (!field_read(field, text, arena, &value, error)) return false;
-  put(settings, field, value);
+  put(settings, setting, field, value);
   settings->parsed_format = NULL;
   return true;
 }
@@ -42,18 +46,20 @@ bool compress_set(struct compress_settings *settings, const struct run_field *fi
 const char *compress_canonical(const struct compress_settings *settings, struct arena *arena) {
   struct text text = {0};
   text_add(&text, settings->method->name);
-  for (size_t i = 0; i < compress_field_count; i++) {
-    const struct run_field *field = &compress_fields[i];
-    if (!compress_method_reads(settings->method, field->path)) continue;
+  for (size_t i = 0; i < compress_setting_count; i++) {
+    const struct compress_setting *setting = &compress_settings_table[i];
+    const struct run_field *field = compress_setting_field(setting);
+    const char *name = setting->name;
+    if (!compress_method_reads(settings->method, name)) continue;
     char number[32];
-    const void *from = place(settings, field);
+    const void *from = place(settings, setting);
     // Bits and group are spelled by the format that they stand for; a pattern is in sparsity's place.
     bool of_format = compress_method_reads(settings->method, "format");
-    if (of_format && (strcmp(field->path, "bits") == 0 || strcmp(field->path, "group") == 0)) continue;
-    if (strcmp(field->path, "sparsity") == 0 && *settings->pattern) continue;
-    if (strcmp(field->path, "pattern") == 0 && !*settings->pattern) continue;
-    text_format(&text, " %s=", field->path);
-    if (strcmp(field->path, "format") == 0)
+    if (of_format && (strcmp(name, "bits") == 0 || strcmp(name, "group") == 0)) continue;
+    if (strcmp(name, "sparsity") == 0 && *settings->pattern) continue;
+    if (strcmp(name, "pattern") == 0 && !*settings->pattern) continue;
+    text_format(&text, " %s=", name);
+    if (strcmp(name, "format") == 0)
       text_add(&text, settings->parsed_format ? settings->parsed_format->name : "none");
     else if (field->type == FIELD_INTEGER)
       text_format(&text, "%lld", (long long)*(const int64_t *)from);

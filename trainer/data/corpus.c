@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "trainer/data/mixture.h"
 #include "trainer/data/request.h"
 #include "trainer/data/source.h"
 
@@ -12,7 +13,7 @@ struct corpus *corpus_open(const char *path, const char *digest, const struct ru
   struct corpus *corpus = memory_get(sizeof *corpus);
   bool fine;
   if (path && *path) {
-    fine = prepared_open(corpus, path, error) &&
+    fine = (mixture_is_folder(path) ? mixture_open_folder(corpus, path, error) : prepared_open(corpus, path, error)) &&
            (!config || !(config->corpus.suites_share > 0) || mixed_wrap(corpus, config, error));
   } else if (!config) {
     fine = error_set(error, EXIT_USAGE_ERROR, "a corpus needs a folder or a configuration");
@@ -25,6 +26,8 @@ struct corpus *corpus_open(const char *path, const char *digest, const struct ru
       fine = markov2_open(corpus, config, error);
     else if (fine && request.kind == CORPUS_SUITES)
       fine = suites_open(corpus, config, error);
+    else if (fine && request.kind == CORPUS_MIXTURE && request.synthetic)
+      fine = mixture_open_synthetic(corpus, config, error);
     else if (fine)
       fine = error_set(error, EXIT_USAGE_ERROR,
                        "corpus.source %s is text and must be prepared first (isoloss data prepare)", request.name) ||
@@ -140,6 +143,22 @@ bool corpus_oracle(const struct corpus *corpus, int64_t first_window, int64_t wi
 
 int64_t corpus_epoch(const struct corpus *corpus, int64_t step, int64_t batch_rows, int64_t context) {
   return corpus->ops->epoch ? corpus->ops->epoch(corpus, step, batch_rows, context) : 0;
+}
+
+int corpus_part_count(const struct corpus *corpus) {
+  return corpus->ops->part_count ? corpus->ops->part_count(corpus) : 0;
+}
+
+struct corpus_part corpus_part(const struct corpus *corpus, int part) {
+  return corpus->ops->part(corpus, part);
+}
+
+int corpus_batch_part(const struct corpus *corpus, const struct corpus_batch *request, int64_t row) {
+  return corpus->ops->batch_part ? corpus->ops->batch_part(corpus, request, row) : 0;
+}
+
+int corpus_validation_part(const struct corpus *corpus, int64_t window) {
+  return corpus->ops->validation_part ? corpus->ops->validation_part(corpus, window) : 0;
 }
 
 bool corpus_decode(const struct corpus *corpus, const int32_t *tokens, int64_t count, struct text *out,

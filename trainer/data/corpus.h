@@ -25,10 +25,11 @@ struct tokenizer;
 // ---- Finding and preparing ----
 
 // What `config` asks for, with corpus.files taken into account.
-enum corpus_kind { CORPUS_NAMED, CORPUS_FILES, CORPUS_ZIPFMEM, CORPUS_MARKOV2, CORPUS_SUITES };
+enum corpus_kind { CORPUS_NAMED, CORPUS_FILES, CORPUS_ZIPFMEM, CORPUS_MARKOV2, CORPUS_SUITES, CORPUS_MIXTURE };
 
 // What corpus.source and corpus.tokenizer can be, but for the path of a .model file; NULL ends them.
 extern const char *const corpus_sources[], *const corpus_tokenizers[];
+enum { CORPUS_SOURCE_COUNT = 9 };  // of the former
 
 // Checks the corpus fields of a configuration and that model.context fits the source (zipfmem: exactly the digits of an
 // id; markov2: at least 2; suites: a record) without touching the disk. EXIT_USAGE_ERROR with the field's path in the
@@ -129,6 +130,23 @@ struct corpus_oracle {
 // False (and *oracle all NAN) when the source cannot say: every text.
 bool corpus_oracle(const struct corpus *corpus, int64_t first_window, int64_t windows, int64_t context,
                    struct corpus_oracle *oracle);
+
+// ---- Parts of a mixture ----
+
+enum { CORPUS_MOST_PARTS = 8 };
+struct corpus_part {
+  const char *name;  // as corpus.mixture has it; the corpus'
+  double share;      // of all windows
+};
+// Sources that the corpus is a mixture of (corpus.mixture); 0: it is none.
+int corpus_part_count(const struct corpus *corpus);
+struct corpus_part corpus_part(const struct corpus *corpus, int part);
+// Appends "gcide 70 %, kjv 30 %" of a configuration with a mixture.
+void corpus_mixture_shares(const struct run_config *config, struct text *out);
+// The part that a row of a batch is of, counted from request->first_row; 0 of what is no mixture.
+int corpus_batch_part(const struct corpus *corpus, const struct corpus_batch *request, int64_t row);
+// The part that a validation window is of.
+int corpus_validation_part(const struct corpus *corpus, int64_t window);
 
 // ---- Looking ----
 

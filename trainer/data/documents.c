@@ -154,8 +154,15 @@ bool documents_of_source(struct documents *documents, const char *text_path, con
 // The data of a .npy file (NumPy's format 1 to 3): *offset, after checking that it holds one axis of the right type.
 static bool npy_data(const struct mapped_file *file, int width, size_t *offset, struct error *error) {
   *offset = 0;
-  if (file->size < 12 || memcmp(file->bytes, "\x93NUMPY", 6) != 0) return true;
+  if (file->size < 12 || memcmp(file->bytes, "\x93NUMPY", 6) != 0)
+    return !ends_with(file->path, ".npy") ||
+           error_set(error, EXIT_USAGE_ERROR,
+                     "%s: it has no .npy header: the file is cut off or damaged (bare tokens have another ending)",
+                     file->path);
   bool old = file->bytes[6] == 1;
+  if (file->bytes[6] < 1 || file->bytes[6] > 3)
+    return error_set(error, EXIT_USAGE_ERROR, "%s: version %d of the .npy format is not known: 1 to 3 are", file->path,
+                     (unsigned char)file->bytes[6]);
   uint32_t length = 0;
   memcpy(&length, file->bytes + 8, old ? 2 : 4);
   size_t start = old ? 10 : 12;
@@ -172,7 +179,11 @@ static bool npy_data(const struct mapped_file *file, int width, size_t *offset, 
   text_free(&header);
   *offset = start + length;
   long long there = (long long)((file->size - *offset) / (size_t)width);
-  if (fine && (promised != there || (file->size - *offset) % (size_t)width))
+  if (fine && (file->size - *offset) % (size_t)width)
+    return error_set(error, EXIT_USAGE_ERROR,
+                     "%s: %zu bytes follow its .npy header, no whole number of uint%d: the file is damaged", file->path,
+                     file->size - *offset, 8 * width);
+  if (fine && promised != there)
     return error_set(error, EXIT_USAGE_ERROR,
                      "%s: its .npy header tells of %lld numbers, and %lld follow it: the file is cut off or damaged",
                      file->path, promised, there);

@@ -83,6 +83,20 @@ static bool mixed_verify(const struct corpus *corpus, struct error *error) {
   return corpus_verify(text_of(corpus), error);
 }
 
+static int mixed_part_count(const struct corpus *corpus) { return corpus_part_count(text_of(corpus)); }
+
+static struct corpus_part mixed_part(const struct corpus *corpus, int part) {
+  return corpus_part(text_of(corpus), part);
+}
+
+static int mixed_batch_part(const struct corpus *corpus, const struct corpus_batch *request, int64_t row) {
+  return corpus_batch_part(text_of(corpus), request, row);
+}
+
+static int mixed_validation_part(const struct corpus *corpus, int64_t window) {
+  return corpus_validation_part(text_of(corpus), window);
+}
+
 static const struct corpus_ops mixed_ops = {.close = mixed_close,
                                             .check_context = mixed_check_context,
                                             .validation_windows = mixed_validation_windows,
@@ -94,7 +108,11 @@ static const struct corpus_ops mixed_ops = {.close = mixed_close,
                                             .epoch = mixed_epoch,
                                             .check_targets = mixed_check_targets,
                                             .tokenizer = mixed_tokenizer,
-                                            .verify = mixed_verify};
+                                            .verify = mixed_verify,
+                                            .part_count = mixed_part_count,
+                                            .part = mixed_part,
+                                            .batch_part = mixed_batch_part,
+                                            .validation_part = mixed_validation_part};
 
 bool mixed_wrap(struct corpus *corpus, const struct run_config *config, struct error *error) {
   struct mixed *mixed = memory_get(sizeof *mixed);

@@ -12,6 +12,7 @@
 
 #include "trainer/data/documents.h"
 #include "trainer/data/manifest.h"
+#include "trainer/data/mixture.h"
 #include "trainer/data/named_source.h"
 #include "trainer/data/prepared.h"
 #include "trainer/data/request.h"
@@ -47,6 +48,8 @@ static bool find(struct corpus_request *request, const struct run_config *config
                  struct corpus_location *location, struct error *error) {
   *location = (struct corpus_location){.path = arena_string(arena, "")};
   if (!request_of(request, config, error)) return false;
+  if (request->kind == CORPUS_MIXTURE && !request->synthetic)
+    return mixture_find(config, arena, location, error) && name_mixed(config, location, error);
   if (request->kind != CORPUS_NAMED && request->kind != CORPUS_FILES) {
     struct corpus *corpus = corpus_open(NULL, NULL, config, error);
     if (!corpus) return false;
@@ -72,6 +75,8 @@ bool corpus_preparable(const struct run_config *config, struct error *error) {
   struct corpus_request request;
   if (!request_of(&request, config, error)) return false;
   bool text = request.kind == CORPUS_NAMED || request.kind == CORPUS_FILES;
+  if (request.kind == CORPUS_MIXTURE && !request.synthetic && ends_with(config->corpus.tokenizer, ".model"))
+    return tokenizer_needs_sentencepiece(error);
   return !text || request.tokenizer != TOKENIZER_SENTENCEPIECE || tokenizer_needs_sentencepiece(error);
 }
 
@@ -261,6 +266,9 @@ bool corpus_prepare(const struct run_config *config, bool refresh, corpus_progre
   char key[40] = "";
   if (!find(&request, config, arena, key, location, error)) return false;
   if (location->prepared && (!refresh || !*location->path)) return true;
+  if (request.kind == CORPUS_MIXTURE)
+    return mixture_prepare(config, refresh, progress, context, arena, location, error) &&
+           name_mixed(config, location, error);
   struct building building = {.request = &request,
                               .arena = arena,
                               .progress = progress,

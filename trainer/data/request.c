@@ -9,11 +9,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "trainer/data/mixture.h"
 #include "trainer/data/source.h"
 
 const char *const corpus_names[] = {"gcide", "english", "linux-core", "kjv", NULL};
-const char *const corpus_sources[] = {"gcide",   "english", "linux-core", "kjv", "zipfmem",
-                                      "markov2", "suites",  "files",      NULL};
+const char *const corpus_sources[] = {"gcide",   "english", "linux-core", "kjv",     "zipfmem",
+                                      "markov2", "suites",  "files",      "mixture", NULL};
 const char *const corpus_tokenizers[] = {"bytes", "sentencepiece", "uint16", "uint32", NULL};
 
 enum { DEFAULT_PIECES = 4096, FEWEST_PIECES = 260, MOST_PIECES = 1 << 20, BYTES_VOCABULARY = 257 };
@@ -33,6 +34,9 @@ static bool check_source(struct corpus_request *request, const struct run_config
   if (files)
     return error_set(error, EXIT_USAGE_ERROR, "corpus.files and corpus.source %s exclude each other", source) ||
            error_about(error, "corpus.files", "corpus.source", NULL);
+  if (strcmp(source, "mixture") == 0)
+    return error_set(error, EXIT_USAGE_ERROR, "corpus.source is mixture, but corpus.mixture names none") ||
+           error_about(error, "corpus.source", "corpus.mixture", NULL);
   if (strcmp(source, "zipfmem") == 0) {
     request->kind = CORPUS_ZIPFMEM;
     return true;
@@ -109,8 +113,27 @@ static bool check_tokenizer(struct corpus_request *request, const struct run_con
       "; there are bytes, sentencepiece, a path that ends in .model, uint16, uint32");
 }
 
+static bool request_mixture(struct corpus_request *request, const struct run_config *config, struct error *error) {
+  const char *source = config->corpus.source;
+  struct arena arena = {0};
+  struct mixture_parts parts;
+  struct run_config own;
+  request->kind = CORPUS_MIXTURE;
+  request->name = config->corpus.mixture;
+  if (strcmp(source, "mixture") != 0 && strcmp(source, "gcide") != 0 && strcmp(source, "files") != 0)
+    return error_set(error, EXIT_USAGE_ERROR, "corpus.mixture and corpus.source %s exclude each other", source) ||
+           error_about(error, "corpus.mixture", "corpus.source", NULL);
+  if (!mixture_check(config, error)) return false;
+  bool fine = mixture_read(config->corpus.mixture, &arena, &parts, error) &&
+              mixture_part_config(config, &parts.items[0], &arena, &own, error);
+  request->synthetic = fine && (strcmp(own.corpus.source, "zipfmem") == 0 || strcmp(own.corpus.source, "markov2") == 0);
+  arena_free(&arena);
+  return fine;
+}
+
 bool request_of(struct corpus_request *request, const struct run_config *config, struct error *error) {
   *request = (struct corpus_request){.validation_fraction = config->corpus.validation_fraction};
+  if (config->corpus.mixture && *config->corpus.mixture) return request_mixture(request, config, error);
   if (!check_source(request, config, error)) return false;
   if (request->kind == CORPUS_NAMED || request->kind == CORPUS_FILES) return check_tokenizer(request, config, error);
   return !(config->corpus.suites_share > 0) ||

@@ -5,13 +5,14 @@
 
 struct corpus_request {
   enum corpus_kind kind;
-  const char *name;  // of the source: "gcide", ..., "files", "zipfmem", "markov2", "suites"
+  const char *name;  // of the source: "gcide", ..., "files", "zipfmem", "markov2", "suites", or the mixture
   enum tokenizer_kind tokenizer;
   const char *model_path;  // an existing sentencepiece model, or NULL to train one
   int width;               // files of tokens: 2 or 4
   int64_t vocabulary;      // to train, or of files of tokens; 0 when it follows
   double validation_fraction;
   const char *patterns;  // corpus.files
+  bool synthetic;        // a mixture of synthetic sources
   char **files;          // after request_find_files
   size_t file_count;
 };

@@ -1,5 +1,5 @@
 // What stands behind struct corpus: one table of functions for each kind of source (prepared text, zipfmem, markov2,
-// suites, text with suites in it). Private to trainer/data.
+// suites, text with suites in it, mixtures). Private to trainer/data.
 #pragma once
 #include "trainer/data/corpus.h"
 
@@ -25,6 +25,11 @@ struct corpus_ops {
   bool (*check_targets)(const struct corpus *corpus, struct error *error);
   const struct tokenizer *(*tokenizer)(const struct corpus *corpus);
   bool (*verify)(const struct corpus *corpus, struct error *error);
+  // Of a mixture; see corpus_part_count and what follows it.
+  int (*part_count)(const struct corpus *corpus);
+  struct corpus_part (*part)(const struct corpus *corpus, int part);
+  int (*batch_part)(const struct corpus *corpus, const struct corpus_batch *request, int64_t row);
+  int (*validation_part)(const struct corpus *corpus, int64_t window);
 };
 
 struct corpus {

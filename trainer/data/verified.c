@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "trainer/data/corpus.h"
+#include "trainer/data/mixture.h"
 
 static bool describe(const char *folder, struct text *out) {
   static const char *const names[] = {"train.tokens", "validation.tokens"};
@@ -25,6 +25,7 @@ static bool describe(const char *folder, struct text *out) {
 }
 
 bool corpus_verify_once(const char *folder, const char *digest, struct error *error) {
+  if (mixture_is_folder(folder)) return mixture_verify_once(folder, error);
   struct arena scratch = {0};
   struct text now = {0};
   struct error ignored = {0};

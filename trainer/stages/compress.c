@@ -10,6 +10,7 @@
 #include "trainer/layout.h"
 #include "trainer/stages/allocate.h"
 #include "trainer/stages/calibration.h"
+#include "trainer/stages/elsa.h"
 #include "trainer/stages/work.h"
 
 // Sums over all matrices that are compressed.
@@ -80,7 +81,7 @@ struct compress_layer compress_matrix_of(struct stage_work *work, const struct m
 static bool compress_one(struct compressing *c, int64_t layer, int which, struct error *error) {
   struct stage_work *work = c->work;
   const struct allocated *allocated = &c->allocated;
-  const struct compress_layer matrix = compress_matrix_of(work, c->before, &c->calibration, layer, which);
+  struct compress_layer matrix = compress_matrix_of(work, c->before, &c->calibration, layer, which);
   const float *weights = matrix.weights;
   const int64_t count = matrix.outputs * matrix.inputs, number = layer * MATRIX_HEAD + which;
   const struct compress_settings *settings =
@@ -88,6 +89,7 @@ static bool compress_one(struct compressing *c, int64_t layer, int which, struct
   const struct sensitivity sensitivity =
       allocated->choice ? allocated->sensitivities[number] : (struct sensitivity){NAN, NAN};
   struct compress_result result = {.represented = c->after->values + offset_of(c->after, layer, which)};
+  if (settings->method->trains) matrix.trained = result.represented;
   if (!compress_matrix(settings, &matrix, &result, error))
     return error_context(error, "%s of layer %lld", matrix_names[which], (long long)layer);
   for (int64_t i = 0; i < count; i++) {
@@ -169,6 +171,7 @@ bool compress_stage_work(struct stage_work *work, struct error *error) {
   if (fine && config->compress.calibration_tokens > 0 && (!propagates(config) || allocates(config)))
     fine = calibrate(work, &before, config->compress.calibration_tokens, CALIBRATE_ALL, &c.calibration, error);
   if (fine && allocates(config)) fine = allocate_bits(work, &before, &c.calibration, &c.allocated, error);
+  if (fine && c.settings.method->trains) fine = elsa_train(work, &c.settings, &after, error);
   fine = fine && compress_all(&c, error);
   calibration_free(&c.calibration);
   fine = fine && stage_make_model(work, &after, error) && stage_write_checkpoint(work, error) &&

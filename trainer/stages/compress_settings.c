@@ -8,6 +8,7 @@
 #include "trainer/layout.h"
 #include "trainer/stages/allocate.h"
 #include "trainer/stages/compress.h"
+#include "trainer/stages/elsa.h"
 
 enum { DEFAULT_CALIBRATION = 65536 };
 
@@ -33,23 +34,24 @@ bool compress_settings_read(const struct run_config *config, struct compress_set
   const struct compress_method *method = compress_method_find(config->compress.method, NULL);
   if (!method) return error_set(error, EXIT_USAGE_ERROR, "compress.method %s is no method", config->compress.method);
   compress_default(settings, method);
-  for (size_t i = 0; i < compress_field_count; i++) {
-    const struct run_field *own = &compress_fields[i], *field = field_of(own->path);
+  for (size_t i = 0; i < compress_setting_count; i++) {
+    const struct compress_setting *setting = &compress_settings_table[i];
+    const struct run_field *field = compress_setting_field(setting);
     char number[32];
     const char *text = field_text(field, field_get(config, field), number);
     if (strcmp(text, field->fallback) == 0) continue;
-    if (allocates(config) && allocation_gives(own->path))
+    if (allocates(config) && allocation_gives(setting->name))
       return error_set(error, EXIT_USAGE_ERROR, "%s %s is next to compress.allocate, which chooses it: leave one out",
                        field->path, text) ||
              error_about(error, field->path, NULL);
     // Once resolved, a configuration has the format that its bits stand for.
-    if (strcmp(own->path, "format") == 0 && config->compress.bits != AUTO_INTEGER) continue;
-    if (!compress_method_reads(method, own->path))
+    if (strcmp(setting->name, "format") == 0 && config->compress.bits != AUTO_INTEGER) continue;
+    if (!compress_method_reads(method, setting->name))
       return error_set(error, EXIT_USAGE_ERROR,
                        "%s %s says nothing to the method %s, which reads others: give each method a mapping of its own",
                        field->path, text, method->name) ||
              error_about(error, field->path, NULL);
-    if (!compress_set(settings, own, text, arena, error))
+    if (!compress_set(settings, setting, text, arena, error))
       return error_subject(error, "%s", field->path) || error_about(error, field->path, NULL);
   }
   return true;
@@ -127,7 +129,8 @@ bool compress_stage_resolve(struct run_config *config, const struct corpus_facts
                      settings.method->name) ||
            error_about(error, "compress.inputs", NULL);
   fine = fine && check_format(config, &settings, error) && compress_check_matrices(config, &settings, error) &&
-         allocation_check(config, facts, error);
+         allocation_check(config, facts, error) &&
+         (!settings.method->trains || elsa_resolve(config, facts, arena, error));
   if (fine && facts->known && config->compress.calibration_tokens > facts->train_tokens)
     fine = error_set(error, EXIT_USAGE_ERROR,
                      "compress.calibration_tokens %" PRId64 "%s are more than the %" PRId64
@@ -167,5 +170,11 @@ double compress_stage_forward_tokens(const struct run_config *config, const stru
   bool propagated = strcmp(config->compress.inputs, "compressed") == 0;
   // Once for all matrices, and once a block where earlier ones are compressed already.
   double passes = propagated ? (double)config->model.layers + allocates(config) : 1;
-  return (calibration == AUTO_INTEGER ? 0 : passes * (double)calibration) + allocation_forward_tokens(config);
+  double trained = 0;
+  if (compress_stage_trains(config)) {
+    struct run_config training = *config;
+    compress_stage_training(&training);
+    trained = 3 * (double)training.train.tokens;  // forward and backward
+  }
+  return (calibration == AUTO_INTEGER ? 0 : passes * (double)calibration) + allocation_forward_tokens(config) + trained;
 }

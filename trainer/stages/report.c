@@ -42,6 +42,7 @@ bool report_stage_done(struct stage_work *work, const struct evaluation *evaluat
   json_key_integer(json, "eval_targets", evaluation->targets);
   put_finite(json, "bits_per_byte", evaluation->bits_per_byte);
   put_finite(json, "oracle_loss", evaluation->oracle_loss);
+  report_parts(json, evaluation);
   put_finite(json, "irreducible_loss", t->facts.irreducible_loss);
   for (size_t i = 0; i < count; i++) put_finite(json, numbers[i].key, numbers[i].value);
   if (work->note) json_key_string(json, work->note_key, work->note);

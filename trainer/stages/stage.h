@@ -30,6 +30,9 @@ struct stage {
   // Of a stage that trains: turns the resolved configuration of its run into that of the training that it is. NULL: it
   // does not train.
   void (*training)(struct run_config *config);
+  // Whether a run with these settings trains, of a stage some of whose runs do; NULL: all do, or none. See
+  // stage_trains.
+  bool (*trains)(const struct run_config *config);
   // Turns the configuration of a run of this stage, or of a later one, into that of the model which its checkpoint
   // holds: what is still to be represented when it computes. NULL: the parent's. Texts live in the arena.
   bool (*becomes)(struct run_config *config, struct arena *arena, struct error *error);
@@ -39,7 +42,7 @@ struct stage {
   // words, in the arena; NULL: none. May be NULL.
   const char *(*libraries)(const struct run_config *config, struct arena *arena);
   // Does it: from the parent's checkpoint to this run's, with its events but `start` and the ends that are no result.
-  // False with an error. NULL of a stage that trains, which is the training loop's.
+  // False with an error. NULL of a stage whose work is the training loop's.
   bool (*work)(struct stage_work *work, struct error *error);
 };
 
@@ -48,6 +51,8 @@ extern const size_t stage_count;
 
 const struct stage *stage_find(const char *name);  // NULL: there is none of that name, or name is NULL
 const char *stage_key(const struct stage *stage);  // under `stages`
+// Whether a run of the stage (NULL: none) with these settings trains the model.
+bool stage_trains(const struct stage *stage, const struct run_config *config);
 // The name that a run's identity hashes: it changes with the stage's version. In the arena.
 const char *stage_identity(const struct stage *stage, struct arena *arena);
 // The id of a run of this stage: config_identity under stage_identity, after the parent's id.

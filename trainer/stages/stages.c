@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "trainer/stages/compress.h"
+#include "trainer/stages/elsa.h"
 #include "trainer/stages/evaluate.h"
 #include "trainer/stages/from.h"
 #include "trainer/stages/plant.h"
@@ -54,6 +55,8 @@ const struct stage stages[] = {
      .version = 1,
      .skips = compress_stage_skips,
      .resolve = compress_stage_resolve,
+     .training = compress_stage_training,
+     .trains = compress_stage_trains,
      .becomes = compress_stage_becomes,
      .forward_tokens = compress_stage_forward_tokens,
      .libraries = compress_stage_libraries,
@@ -77,6 +80,10 @@ const struct stage *stage_find(const char *name) {
   return NULL;
 }
 
+bool stage_trains(const struct stage *stage, const struct run_config *config) {
+  return stage && stage->training && (!stage->trains || stage->trains(config));
+}
+
 const char *stage_key(const struct stage *stage) { return stage->key ? stage->key : stage->name; }
 
 const char *stage_identity(const struct stage *stage, struct arena *arena) {
@@ -87,7 +94,7 @@ struct digest stage_run_id(const struct stage *stage, const struct run_config *c
                            const char *parent) {
   struct arena arena = {0};
   struct run_config counted = *config;
-  if (stage->training) stage->training(&counted);  // the trainer's version is that of what it trains
+  if (stage_trains(stage, config)) stage->training(&counted);  // the trainer's version is that of what it trains
   struct digest id = config_identity(&counted, corpus_digest, stage_identity(stage, &arena), parent);
   arena_free(&arena);
   return id;

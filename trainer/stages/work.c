@@ -195,6 +195,11 @@ static bool open_run(struct stage_work *work, const char *config_path, bool *fin
   if (!work->stage->root != (*t->file.parent != '\0'))
     return error_set(error, EXIT_USAGE_ERROR, "%s: stage '%s' with%s parent", config_path, t->file.config.stage,
                      *t->file.parent ? " a" : "out a");
+  if (stage_trains(work->stage, &t->file.config)) {
+    struct run_config training = t->file.config;
+    work->stage->training(&training);
+    t->steps = training.train.steps;
+  }
   t->identity = config_identity(&t->file.config, t->file.corpus_digest, "state", t->file.parent);
   t->clock_start = clock_seconds();
   // It starts over: what an earlier worker left is in its way.

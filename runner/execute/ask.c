@@ -1,5 +1,5 @@
 // See ask.h.
-#include "runner/slurm/ask.h"
+#include "runner/execute/ask.h"
 
 #include <errno.h>
 #include <fcntl.h>

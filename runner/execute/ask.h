@@ -1,4 +1,4 @@
-// Calling Slurm's commands.
+// Calling other programs for what they print: git, and the commands of Slurm.
 #pragma once
 #include "base/base.h"
 

@@ -1,0 +1,299 @@
+// See provenance.h.
+#include "runner/execute/provenance.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <gnu/libc-version.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/version.h"
+
+// ---- sources ----
+
+void provenance_find(const char *spec_path, const char *const *command, size_t count, const char *home,
+                     struct arena *arena, struct provenance_source *source) {
+  char *full = path_canonical(arena, spec_path), *slash = strrchr(full, '/');
+  if (slash) *slash = '\0';
+  revision_find(slash && slash != full ? full : "/", home, arena, &source->spec);
+  source->trainer = (struct revision){0};
+  if (command) revision_of_command(command, count, home, arena, &source->trainer);
+}
+
+static bool check_clean(const struct revision *revision, const char *what, struct error *error) {
+  static const char cause[] = "run: require_clean, or --require-clean, asks for committed sources";
+  if (!revision->commit)
+    return error_set(error, EXIT_USAGE_ERROR, "%s: the git revision of the folder of %s is not known: %s", cause, what,
+                     revision->why ? revision->why : "git says nothing");
+  return !revision->dirty ||
+         error_set(
+             error, EXIT_USAGE_ERROR,
+             "%s: in the folder of %s, or in its repository, %s is not as in commit %.12s; commit it, or name it in "
+             ".gitignore where it is a result",
+             cause, what, revision->first, revision->commit);
+}
+
+bool provenance_check_clean(const struct provenance_source *source, bool custom, struct error *error) {
+  return check_clean(&source->spec, "the spec", error) &&
+         (!custom || check_clean(&source->trainer, "the trainer", error));
+}
+
+// ---- the machine ----
+
+// What the processor calls itself: on x86 in words; elsewhere its architecture.
+static const char *processor_name(struct arena *arena, const struct utsname *system) {
+  struct error ignored = {0};
+  const char *all = file_read(arena, "/proc/cpuinfo", NULL, &ignored);
+  const char *line = all ? strstr(all, "model name") : NULL, *colon = line ? strchr(line, ':') : NULL;
+  const char *name = system->machine;
+  if (colon)
+    name = arena_copy(arena, colon + 1 + strspn(colon + 1, " "), strcspn(colon + 1, "\n") - strspn(colon + 1, " "));
+  return arena_format(arena, "%s, %d cores for us", name, cores_usable());
+}
+
+static void put_revision(struct json_writer *json, const char *name, const struct revision *revision,
+                         struct arena *arena) {
+  if (!revision->commit) return;
+  json_key_string(json, arena_format(arena, "%s_revision", name), revision->commit);
+  json_key_boolean(json, arena_format(arena, "%s_dirty", name), revision->dirty);
+}
+
+const char *provenance_common(const struct provenance_source *source, const struct meter *meter, struct arena *arena) {
+  struct text text = {0};
+  struct json_writer json = json_writer(&text, false);
+  struct utsname system;
+  if (uname(&system) != 0) memset(&system, 0, sizeof system);
+  json_object_begin(&json);
+  json_key_string(&json, "event", "begin");
+  put_revision(&json, "spec", &source->spec, arena);
+  put_revision(&json, "trainer", &source->trainer, arena);
+  json_key_string(&json, "host", store_host(arena));
+  json_key_string(&json, "processor", processor_name(arena, &system));
+  const char *driver = meter_driver(meter);
+  json_key_string(
+      &json, "system",
+      arena_format(arena, "isoloss %s, %s %s %s, glibc %s%s%s", ISOLOSS_VERSION, system.sysname, system.release,
+                   system.machine, gnu_get_libc_version(), *driver ? ", NVIDIA driver " : "", driver));
+  const char *kept = arena_string(arena, text_string(&text));  // open: the worker's own keys follow
+  text_free(&text);
+  return kept;
+}
+
+// ---- the environment ----
+
+// Of names that end in '_' all that begin so.
+static const char *const counting[] = {
+    "OMP_",
+    "GOMP_",
+    "KMP_",
+    "MKL_",
+    "OPENBLAS_",
+    "BLIS_",
+    "DNNL_",
+    "ONEDNN_",
+    "CUDA_",
+    "CUBLAS_",
+    "CUDNN_",
+    "NCCL_",
+    "NVIDIA_",
+    "TORCH_",
+    "PYTORCH_",
+    "XLA_",
+    "JAX_",
+    "TF_",
+    "HIP_",
+    "ROCR_",
+    "MALLOC_",
+    "GLIBC_TUNABLES",
+    "LD_PRELOAD",
+    "LD_LIBRARY_PATH",
+    "PYTHONHASHSEED",
+    "PYTHONPATH",
+    "VIRTUAL_ENV",
+    "CONDA_PREFIX",
+    "SLURM_JOB_ID",
+    "SLURM_JOB_PARTITION",
+    "SLURM_CPUS_PER_TASK",
+    "SLURMD_NODENAME",
+    "SLURM_ARRAY_JOB_ID",
+    "SLURM_ARRAY_TASK_ID",
+};
+
+static bool counts(const char *variable) {
+  static const char *const secrets[] = {"TOKEN", "SECRET", "PASSWORD", "API_KEY"};
+  const char *equals = strchr(variable, '=');
+  size_t length = equals ? (size_t)(equals - variable) : 0;
+  bool wanted = false;
+  for (size_t i = 0; i < sizeof counting / sizeof *counting && length && !wanted; i++) {
+    size_t own = strlen(counting[i]);
+    bool family = counting[i][own - 1] == '_';
+    wanted = strncmp(variable, counting[i], own) == 0 && (family ? length > own : length == own);
+  }
+  for (size_t i = 0; i < sizeof secrets / sizeof *secrets && wanted; i++) {
+    const char *found = strstr(variable, secrets[i]);
+    wanted = !found || found >= equals;
+  }
+  return wanted;
+}
+
+static int by_text(const void *left, const void *right) {
+  return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
+static void put_environment(struct json_writer *json, char *const *environment, struct arena *arena) {
+  size_t count = 0, kept = 0;
+  while (environment[count]) count++;
+  const char **variables = arena_array(arena, count + 1, sizeof *variables);
+  for (size_t i = 0; i < count; i++)
+    if (counts(environment[i])) variables[kept++] = environment[i];
+  qsort(variables, kept, sizeof *variables, by_text);
+  json_key(json, "environment");
+  json_object_begin(json);
+  for (size_t i = 0; i < kept; i++) {
+    const char *equals = strchr(variables[i], '=');
+    json_key_string(json, arena_copy(arena, variables[i], (size_t)(equals - variables[i])), equals + 1);
+  }
+  json_object_end(json);
+}
+
+// ---- writing ----
+
+static bool append(const char *folder, struct text *line, struct arena *arena, struct error *error) {
+  const char *path = path_join(arena, folder, "provenance.jsonl");
+  text_char(line, '\n');
+  int file = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+  bool fine = file >= 0 && file_write_all(file, line->bytes, line->length);
+  if (!fine) error_set_errno(error, EXIT_ENVIRONMENT, "cannot write %s", path);
+  if (file >= 0) close(file);
+  return fine;
+}
+
+static const char *gpus_of(const struct meter *meter, const char *visible, struct arena *arena) {
+  size_t count;
+  struct text names = {0};
+  const char **words = text_split(arena, visible, ",", &count);
+  for (size_t i = 0; i < count; i++) {
+    int gpu = meter_gpu_find(meter, words[i]);
+    text_format(&names, "%s%s", i ? ", " : "",
+                gpu >= 0 && *meter_gpu_name(meter, (size_t)gpu) ? meter_gpu_name(meter, (size_t)gpu) : words[i]);
+  }
+  const char *kept = arena_string(arena, text_string(&names));
+  text_free(&names);
+  return kept;
+}
+
+bool provenance_begin(const char *folder, const char *common, char *const *environment, const char *gpu,
+                      const struct meter *meter, struct error *error) {
+  struct arena scratch = {0};
+  struct text line = {0}, rest = {0};
+  struct json_writer json = json_writer(&rest, false);
+  json_object_begin(&json);
+  json_key_number(&json, "time", floor(clock_wall()));
+  if (gpu && *gpu) json_key_string(&json, "gpu", gpus_of(meter, gpu, &scratch));
+  put_environment(&json, environment, &scratch);
+  json_object_end(&json);
+  text_add(&line, common);
+  text_char(&line, ',');
+  text_add(&line, text_string(&rest) + 1);  // both are parts of one object
+  bool fine = append(folder, &line, &scratch, error);
+  text_free(&rest);
+  text_free(&line);
+  arena_free(&scratch);
+  return fine;
+}
+
+bool provenance_end(const char *folder, const struct provenance_share *share, const char *source, struct error *error) {
+  struct arena scratch = {0};
+  struct text line = {0};
+  struct json_writer json = json_writer(&line, false);
+  json_object_begin(&json);
+  json_key_string(&json, "event", "end");
+  json_key_number(&json, "time", floor(clock_wall()));
+  json_key_number(&json, "machine_seconds", share->machine_seconds);
+  if (isfinite(share->joules)) {
+    json_key_number(&json, "joules", share->joules);
+    json_key_number(&json, "joules_seconds", share->joules_seconds);
+    json_key_string(&json, "joules_source", source);
+  }
+  json_object_end(&json);
+  bool fine = append(folder, &line, &scratch, error);
+  text_free(&line);
+  arena_free(&scratch);
+  return fine;
+}
+
+// ---- reading ----
+
+static struct value text_value(const json_t *object, const char *key) {
+  const char *text = json_string_value(json_object_get(object, key));
+  return store_text(text);
+}
+
+static struct value flag_value(const json_t *object, const char *key) {
+  const json_t *flag = json_object_get(object, key);
+  return json_is_boolean(flag) ? store_number(json_is_true(flag)) : (struct value){.kind = VALUE_MISSING};
+}
+
+struct sums {
+  double machine_seconds, joules, joules_seconds;
+  bool ends, read;
+};
+
+static void add_end(struct sums *sums, const json_t *end) {
+  sums->ends = true;
+  sums->machine_seconds += json_number_value(json_object_get(end, "machine_seconds"));
+  if (!json_is_number(json_object_get(end, "joules"))) return;
+  sums->read = true;
+  sums->joules += json_number_value(json_object_get(end, "joules"));
+  sums->joules_seconds += json_number_value(json_object_get(end, "joules_seconds"));
+}
+
+bool provenance_ingest(struct store *store, const char *id, const char *folder, struct error *error) {
+  struct arena scratch = {0};
+  struct error ignored = {0};
+  struct sums sums = {0};
+  size_t length = 0;
+  json_t *begin = NULL, *metered = NULL;
+  const char *path = path_join(&scratch, folder, "provenance.jsonl");
+  const char *text = file_exists(path) ? file_read(&scratch, path, &length, &ignored) : NULL, *end;
+  for (const char *at = text; at && (end = strchr(at, '\n')); at = end + 1) {
+    json_t *line = json_loadb(at, (size_t)(end - at), 0, NULL);
+    const char *event = json_string_value(json_object_get(line, "event"));
+    json_t **kept = NULL;
+    if (event && strcmp(event, "begin") == 0) kept = &begin;
+    if (event && strcmp(event, "end") == 0) add_end(&sums, line);
+    if (event && json_is_string(json_object_get(line, "joules_source"))) kept = &metered;
+    if (kept) {
+      json_decref(*kept);
+      *kept = json_incref(line);
+    }
+    json_decref(line);
+  }
+  const json_t *variables = json_object_get(begin, "environment");
+  char *environment = variables ? json_dumps(variables, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+  struct store_field fields[] = {
+      {"spec_revision", text_value(begin, "spec_revision")},
+      {"spec_dirty", flag_value(begin, "spec_dirty")},
+      {"trainer_revision", text_value(begin, "trainer_revision")},
+      {"trainer_dirty", flag_value(begin, "trainer_dirty")},
+      {"processor", text_value(begin, "processor")},
+      {"gpu", text_value(begin, "gpu")},
+      {"system", text_value(begin, "system")},
+      {"environment", store_text(environment)},
+      {"machine_seconds", store_number(sums.ends ? sums.machine_seconds : NAN)},
+      {"joules", store_number(sums.read ? sums.joules : NAN)},
+      {"joules_seconds", store_number(sums.read ? sums.joules_seconds : NAN)},
+      {"joules_source", text_value(metered, "joules_source")},
+  };
+  bool fine = !begin || store_run_update(store, id, fields, sizeof fields / sizeof *fields, error);
+  free(environment);
+  json_decref(begin);
+  json_decref(metered);
+  arena_free(&scratch);
+  return fine;
+}
