@@ -230,6 +230,17 @@ static bool drowned(const struct linear *linear, double value) {
   return DBL_EPSILON * largest > seen * sqrt(2 * value);
 }
 
+// Begins at the values nearest to 0, from where the shortest step leads to the shortest values: of what only a sum
+// determines, no part is left large for the others to cancel.
+static void begin_small(struct linear *linear) {
+  int n = linear->n;
+  for (int k = 0; k < n; k++) {
+    double small = fmin(fmax(0, linear->low[k]), linear->high[k]), moved = small - linear->z[k];
+    for (int i = 0; i <= k; i++) linear->side[i] -= moved * linear->triangle[k * n + i];
+    linear->z[k] = small;
+  }
+}
+
 // Into `to` what the factors give, at the cut of directions that rounding treats best: small cuts keep what the rows
 // tell, and large values that cancel take the last digits with them. Below the smallest, products of numbers are
 // rounding. False where no cut gives a number.
@@ -241,6 +252,7 @@ static bool put_factored(struct workspace *workspace, struct linear *linear, con
   enum wanted wanted = problem->logarithmic ? WANT_RELATIVE : WANT_VALUE;
   double *from = memory_get(size + 1), *trial = memory_get(size + 1), *side = memory_get((n + 1) * sizeof *side),
          *z = memory_get((n + 1) * sizeof *z), lowest = INFINITY;
+  begin_small(linear);
   memcpy(from, to, size);
   memcpy(side, linear->side, n * sizeof *side);
   memcpy(z, linear->z, n * sizeof *z);

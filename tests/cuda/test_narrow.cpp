@@ -51,7 +51,7 @@ struct product {
                           float *to) const {
     cublasLtMatmulDescSetAttribute(description, CUBLASLT_MATMUL_DESC_A_SCALE_POINTER, &scales_a, sizeof scales_a);
     cublasLtMatmulDescSetAttribute(description, CUBLASLT_MATMUL_DESC_B_SCALE_POINTER, &scales_b, sizeof scales_b);
-    cublasLtMatmulAlgo_t algorithm = {{1}};
+    cublasLtMatmulAlgo_t algorithm = {{1, 1, 1, 1}};  // whatever the operands' alignment
     float one = 1, zero = 0;
     return cublasLtMatmul(nullptr, description, &one, from_a, a, from_b, b, &zero, to, d, to, d, &algorithm, nullptr, 0,
                           nullptr);

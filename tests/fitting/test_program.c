@@ -31,7 +31,10 @@ static void make_table(struct table *table) {
                  {"loss", 1.5, 5},
                  {"parent_loss", 1.5, 5},
                  {"output_error", 0.001, 1},
-                 {"predicted_increase", 0.001, 1}};
+                 {"predicted_increase", 0.001, 1},
+                 {"train.rank", 1, 512},
+                 {"state_bytes", 1e4, 1e10},
+                 {"data.fraction", 0.01, 1}};
   table_init(table, "made", ROWS);
   for (size_t c = 0; c < sizeof columns / sizeof *columns; c++) {
     size_t column = table_add_number(table, columns[c].name, ROLE_UNKNOWN);

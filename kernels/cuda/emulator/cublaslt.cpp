@@ -400,6 +400,8 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
   if (sticky_error() != cudaSuccess) return CUBLAS_STATUS_SUCCESS;
   if (!fits(description, a_layout, b_layout, d_layout) || c != d) return CUBLAS_STATUS_INVALID_VALUE;
   if (algorithm->data[0] < 1 || algorithm->data[0] > SLOW) return CUBLAS_STATUS_INVALID_VALUE;
+  for (int i = 1; i <= 3; i++)
+    if (algorithm->data[i] == 0) return CUBLAS_STATUS_INVALID_VALUE;
   if ((uintptr_t)a % algorithm->data[1] || (uintptr_t)b % algorithm->data[2] || (uintptr_t)d % algorithm->data[3])
     return CUBLAS_STATUS_INVALID_VALUE;
   the_library().used = (int)algorithm->data[0];
