@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 
-isoloss, trainer = sys.argv[1], sys.argv[2]
+isoloss, trainer = map(os.path.abspath, sys.argv[1:3])
 cases = failed = 0
 
 

@@ -216,7 +216,7 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDe
                                               cublasLtMatmulHeuristicResult_t *results, int *found) {
   *found = 0;
   if (asked < 1 || !fits(description, a, b, d)) return CUBLAS_STATUS_NOT_SUPPORTED;
-  static const lt_preference usual;
+  static const lt_preference usual = {0, CUBLASLT_REDUCTION_SCHEME_MASK, {16, 16, 16}};
   if (!preference) preference = const_cast<cublasLtMatmulPreference_t>(&usual);
   const uint32_t *alignment = preference->alignment;
   // What was asked for must hold for the columns, or no algorithm takes them.
