@@ -89,7 +89,14 @@ size_t figure_left_out(const struct figure *figure, double *example) {
   size_t count = 0;
   axis_window(&x, figure, false);
   axis_window(&y, figure, true);
-  for (size_t p = 0; p < figure->panel_count; p++)
+  for (size_t p = 0; p < figure->panel_count; p++) {
+    if (figure->panels[p].y) {
+      struct figure alone = *figure;
+      alone.panels = &figure->panels[p];
+      alone.panel_count = 1;
+      y = *figure->panels[p].y;
+      axis_window(&y, &alone, true);
+    }
     for (size_t s = 0; s < figure->panels[p].count; s++) {
       const struct figure_series *series = &figure->panels[p].series[s];
       for (size_t i = 0; i < series->count && series->mark == MARK_POINTS; i++) {
@@ -102,6 +109,7 @@ size_t figure_left_out(const struct figure *figure, double *example) {
         if (count++ == 0 && example) *example = held ? at[0] : at[1];
       }
     }
+  }
   return count;
 }
 

@@ -29,6 +29,7 @@ const struct plot_kind plot_kinds[] = {
     {"layer-errors", "of stages: error over the method's bound, by block and matrix", false, false},
     {"layer-bits", "of stages: stored bits a weight, by block and matrix", false, false},
     {"layer-sparsity", "of stages: share of zeros, by block and matrix", false, false},
+    {"metrics", "metrics of the solution over training tokens, up to six, one line a configuration", false, false},
     {NULL, NULL, false, false},
 };
 
@@ -56,6 +57,7 @@ static plot_builder *const builders[] = {
     plot_layer_errors,
     plot_layer_bits,
     plot_layer_sparsity,
+    plot_metrics,
 };
 
 _Static_assert(sizeof builders / sizeof *builders + 1 == sizeof plot_kinds / sizeof *plot_kinds,

@@ -175,8 +175,12 @@ static double widest_entry(const struct layout *l) {
 static void plan_panels(struct layout *l, double right) {
   size_t panels = l->figure->panel_count;
   bool print = l->canvas->print;
-  l->panel_width = (l->width - l->left - right - GAP * (l->columns - 1)) / l->columns;
-  double aspect = l->figure->aspect > 0 ? l->figure->aspect : panels > 1 ? 0.8 : 0.62;
+  l->panel_width = (l->width - l->left - right - l->gap * (l->columns - 1)) / l->columns;
+  double aspect = l->figure->aspect > 0 ? l->figure->aspect
+                  : panels == 1         ? 0.62
+                  : l->columns == 1     ? 0.4
+                  : l->own              ? 0.5
+                                        : 0.8;
   double row = l->y.name_count > 12 ? 16 : 26;
   l->panel_height = l->y.ticks == TICKS_NAMES ? 20 + row * (double)l->y.name_count : l->panel_width * aspect;
   if (panels == 1 && l->y.ticks != TICKS_NAMES) l->panel_height = fmin(fmax(l->panel_height, print ? 190 : 250), 340);
@@ -262,14 +266,17 @@ static bool plan_directly(struct layout *l, double panel_title) {
   return false;
 }
 
-void layout_plan(struct layout *l, const struct ticks *y_ticks) {
+void layout_plan(struct layout *l) {
   const struct canvas *canvas = l->canvas;
   size_t panels = l->figure->panel_count;
   bool narrow = canvas->print && canvas->width < NARROW;
-  l->columns = panels == 1 ? 1 : panels <= 4 || narrow ? 2 : 3;
+  l->columns = panels == 1 || (narrow && l->own) ? 1 : panels <= 4 || narrow || l->own ? 2 : 3;
   l->rows = (int)((panels + (size_t)l->columns - 1) / (size_t)l->columns);
   l->width = canvas->width;
-  l->left = 12 + widest_tick(&l->y, y_ticks) + (l->y.label ? 26 : 0);
+  double widest = 0;
+  for (size_t p = 0; p < panels; p++) widest = fmax(widest, widest_tick(&l->ys[p], &l->y_ticks[p]));
+  l->left = 12 + widest + (l->y.label ? 26 : 0);
+  l->gap = GAP + (l->own ? widest + 4 : 0);
   double title = canvas->title && l->figure->title ? 34 : 10, panel_title = panels > 1 ? 22 : 0;
   l->top = title + panel_title;
   l->place = l->legend_count ? canvas->legend : LEGEND_NONE;
@@ -286,18 +293,48 @@ void layout_plan(struct layout *l, const struct ticks *y_ticks) {
     plan_right(l, panel_title);
 }
 
+// The axes y of the panels, with limits and ticks; false where one has no data.
+static bool plan_axes(struct layout *l) {
+  const struct figure *figure = l->figure;
+  int room = figure->panel_count > 1 ? 5 : 7;
+  l->ys = arena_array(l->arena, figure->panel_count, sizeof *l->ys);
+  l->y_ticks = arena_array(l->arena, figure->panel_count, sizeof *l->y_ticks);
+  struct ticks shared = {0};
+  bool limits = false;
+  for (size_t p = 0; p < figure->panel_count; p++) {
+    const struct figure_axis *own = figure->panels[p].y;
+    if (!own && !limits) {
+      if (!axis_limits(&l->y, figure, true)) return false;
+      shared = axis_ticks(l->arena, &l->y, room);
+      limits = true;
+    }
+    l->ys[p] = own ? *own : l->y;
+    l->y_ticks[p] = shared;
+    if (!own) continue;
+    struct figure alone = *figure;
+    alone.panels = &figure->panels[p];
+    alone.panel_count = 1;
+    if (!axis_limits(&l->ys[p], &alone, true)) return false;
+    l->y_ticks[p] = axis_ticks(l->arena, &l->ys[p], room);
+    l->own = true;
+  }
+  layout_panel(l, 0);
+  return true;
+}
+
+void layout_panel(struct layout *l, size_t panel) { l->y = l->ys[panel]; }
+
 bool layout_make(struct layout *layout, const struct figure *figure, const struct canvas *canvas, struct arena *arena,
-                 struct ticks *y_ticks, struct error *error) {
+                 struct error *error) {
   *layout = (struct layout){.figure = figure, .canvas = canvas, .x = figure->x, .y = figure->y, .arena = arena};
-  if (figure->panel_count == 0 || !axis_limits(&layout->x, figure, false) || !axis_limits(&layout->y, figure, true))
+  if (figure->panel_count == 0 || !axis_limits(&layout->x, figure, false) || !plan_axes(layout))
     return error_set(error, EXIT_USAGE_ERROR, "figure %s has nothing to draw", figure->name);
   layout_legend(layout);
-  *y_ticks = axis_ticks(arena, &layout->y, figure->panel_count > 1 ? 5 : 7);
-  layout_plan(layout, y_ticks);
+  layout_plan(layout);
   return true;
 }
 
 void layout_corner(const struct layout *layout, size_t panel, double *left, double *top) {
-  *left = layout->left + (int)panel % layout->columns * (layout->panel_width + GAP);
+  *left = layout->left + (int)panel % layout->columns * (layout->panel_width + layout->gap);
   *top = layout->top + (int)panel / layout->columns * layout->row_step;
 }

@@ -17,7 +17,10 @@ struct legend_entry {
 struct layout {
   const struct figure *figure;
   const struct canvas *canvas;
-  struct figure_axis x, y;  // with limits
+  struct figure_axis x, y;  // with limits; y is that of the panel at hand (layout_panel)
+  struct figure_axis *ys;   // of each panel
+  struct ticks *y_ticks;
+  bool own;  // panels have axes of their own
   struct arena *arena;
   struct labels *labels;
   struct text *script;
@@ -25,7 +28,7 @@ struct layout {
   size_t legend_count;
   enum figure_legend place;  // never LEGEND_AUTO
   int columns, rows;         // of panels
-  double width, height, left, top, panel_width, panel_height, row_step;
+  double width, height, left, top, panel_width, panel_height, row_step, gap;
   double title_x, title_y;  // of the legend; its right end where labels are direct
   double base;              // below the axes' titles
 };
@@ -35,10 +38,12 @@ const char *layout_title(const struct layout *layout, const struct figure_axis *
 // The entries of the legend, of all panels.
 void layout_legend(struct layout *layout);
 // Sizes and places; the axes have their limits and y its ticks.
-void layout_plan(struct layout *layout, const struct ticks *y_ticks);
-// The layout of a figure with limits, sizes and places, and the ticks of its axis y. Errors: see figure_svg.
+void layout_plan(struct layout *layout);
+// The layout of a figure with limits, sizes and places, and the ticks of its axes y. Errors: see figure_svg.
 bool layout_make(struct layout *layout, const struct figure *figure, const struct canvas *canvas, struct arena *arena,
-                 struct ticks *y_ticks, struct error *error);
+                 struct error *error);
+// Takes the panel's axis y.
+void layout_panel(struct layout *layout, size_t panel);
 // Left and upper end of a panel.
 void layout_corner(const struct layout *layout, size_t panel, double *left, double *top);
 // Where a value of the panel's axes is drawn, when it is the only one.

@@ -90,6 +90,7 @@ struct figure_panel {
   size_t note_count;
   const struct figure_target *targets;
   size_t target_count;
+  const struct figure_axis *y;  // its own in place of the figure's, whose title is the panel's; NULL: the figure's
 };
 
 struct figure {
@@ -97,7 +98,7 @@ struct figure {
   const char *title;        // drawn above the figure in files; the report puts it into HTML
   const char *caption;      // a sentence or two: not drawn; the text for readers who do not see the figure
   const char *legend;       // title of the legend, or NULL
-  struct figure_axis x, y;  // shared by the panels
+  struct figure_axis x, y;  // shared by the panels, but y where they have their own
   const struct figure_panel *panels;
   size_t panel_count;
   double aspect;  // height over width of a panel; 0: 0.62
@@ -185,6 +186,13 @@ struct plot_active {
   const double *tokens, *active;  // ascending tokens
 };
 
+// A metric of the solution (docs/metrics.md) over the training tokens.
+struct plot_metric {
+  const char *name;  // "weight_stable_rank"
+  size_t count;
+  const double *tokens, *values;  // ascending tokens
+};
+
 struct plot_run {
   const char *id;
   const char *format;         // "none" for full precision
@@ -199,6 +207,9 @@ struct plot_run {
   double bits[3];                // stored, of a weight, an activation, a gradient; not positive: not known
   struct plot_curve validation, training;
   struct plot_active active;  // of runs that prune
+  const char *optimizer;      // NULL: not known
+  const struct plot_metric *metrics;
+  size_t metric_count;
 };
 
 // What stages made of one matrix of the models: the mean over runs that are shown as one, with the least and the most.

@@ -107,7 +107,7 @@ static void draw_legend(struct layout *l) {
 // How far apart two marks of the x axis are, or one and the other's twin under the next panel.
 static double gap(const struct layout *l, double apart) {
   apart = fabs(apart);
-  return l->columns > 1 ? fmin(apart, fabs(l->panel_width + GAP - apart)) : apart;
+  return l->columns > 1 ? fmin(apart, fabs(l->panel_width + l->gap - apart)) : apart;
 }
 
 // Takes the words off marks of the x axis that would touch those of a neighbour, powers of ten and larger steps last.
@@ -249,7 +249,7 @@ static void put_series(struct layout *l, const struct figure_series *s, size_t p
   *first = false;
 }
 
-static void put_panel(struct layout *l, size_t index, const struct ticks *x_ticks, const struct ticks *y_ticks) {
+static void put_panel(struct layout *l, size_t index, const struct ticks *x_ticks) {
   const struct figure_panel *panel = &l->figure->panels[index];
   struct text *out = l->script;
   int column = (int)index % l->columns;
@@ -262,7 +262,11 @@ static void put_panel(struct layout *l, size_t index, const struct ticks *x_tick
   text_format(out, "set tmargin at screen %.5f\nset bmargin at screen %.5f\n", screen_y(l, top),
               screen_y(l, top + l->panel_height));
   put_ticks(l, "x", &l->x, x_ticks, lowest);
-  put_ticks(l, "y", &l->y, y_ticks, column == 0);
+  layout_panel(l, index);
+  if (l->own)
+    text_format(out, "%s logscale y\nset yrange [%.10g:%.10g]\n", l->y.scale == SCALE_LOG ? "set" : "unset", l->y.low,
+                l->y.high);
+  put_ticks(l, "y", &l->y, &l->y_ticks[index], l->own || column == 0);
   if (panel->title && l->figure->panel_count > 1)
     put_label(l, panel->title, left, top - 12, "left", true, false, false);
   for (size_t i = 0; i < panel->note_count; i++) {
@@ -290,8 +294,7 @@ static void put_panel(struct layout *l, size_t index, const struct ticks *x_tick
 bool figure_script(const struct figure *figure, const struct canvas *canvas, struct arena *arena, struct labels *labels,
                    struct text *script, struct size *size, struct error *error) {
   struct layout l;
-  struct ticks y_ticks;
-  if (!layout_make(&l, figure, canvas, arena, &y_ticks, error)) return false;
+  if (!layout_make(&l, figure, canvas, arena, error)) return false;
   l.labels = labels;
   l.script = script;
   *size = (struct size){l.width, l.height};
@@ -306,12 +309,12 @@ bool figure_script(const struct figure *figure, const struct canvas *canvas, str
   if (l.y.scale == SCALE_LOG) text_add(script, "set logscale y\n");
   text_format(script, "set xrange [%.10g:%.10g]\nset yrange [%.10g:%.10g]\n", l.x.low, l.x.high, l.y.low, l.y.high);
   if (canvas->title && figure->title) put_label(&l, figure->title, l.left, 15, "left", true, false, false);
-  double right = l.left + l.columns * l.panel_width + GAP * (l.columns - 1), bottom = l.base - (l.x.label ? 52 : 28);
+  double right = l.left + l.columns * l.panel_width + l.gap * (l.columns - 1), bottom = l.base - (l.x.label ? 52 : 28);
   if (l.x.label)
     put_label(&l, layout_title(&l, &l.x), (l.left + right) / 2, l.base - 14, "center", false, false, false);
   if (l.y.label) put_label(&l, layout_title(&l, &l.y), 12, (l.top + bottom) / 2, "center", false, false, true);
   draw_legend(&l);
-  for (size_t p = 0; p < figure->panel_count; p++) put_panel(&l, p, &x_ticks, &y_ticks);
+  for (size_t p = 0; p < figure->panel_count; p++) put_panel(&l, p, &x_ticks);
   text_add(script, "unset multiplot\n");
   return true;
 }

@@ -43,11 +43,11 @@ static void put_curve(const struct layout *l, size_t panel, const struct figure_
 void figure_targets(const struct figure *figure, struct text *out) {
   struct arena arena = {0};
   struct layout layout;
-  struct ticks y_ticks;
   struct text marks = {0}, curves = {0};
   struct error ignored = {0};
-  if (layout_make(&layout, figure, &canvas_of_page, &arena, &y_ticks, &ignored))
-    for (size_t p = 0; p < figure->panel_count; p++)
+  if (layout_make(&layout, figure, &canvas_of_page, &arena, &ignored))
+    for (size_t p = 0; p < figure->panel_count; p++) {
+      layout_panel(&layout, p);
       for (size_t t = 0; t < figure->panels[p].target_count; t++) {
         const struct figure_target *target = &figure->panels[p].targets[t];
         if (target->count == 1)
@@ -55,6 +55,7 @@ void figure_targets(const struct figure *figure, struct text *out) {
         else if (target->count > 1)
           put_curve(&layout, p, target, &curves);
       }
+    }
   if (marks.length) text_format(out, " data-marks=\"%s\"", text_string(&marks));
   if (curves.length) text_format(out, " data-curves=\"%s\"", text_string(&curves));
   text_free(&marks);

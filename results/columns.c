@@ -57,13 +57,13 @@ OF_MODEL(get_attention, q->parameters.attention, NAN)
 OF_MODEL(get_mlp, q->parameters.mlp, NAN)
 OF_MODEL(get_norms, q->parameters.norms, NAN)
 OF_MODEL(get_prunable, q->parameters.prunable, NAN)
-OF_MODEL(get_state_bytes, q->state_bytes, NAN)
 #undef OF_MODEL
 PLANNED(get_active, q->active_parameters)
 PLANNED(get_average_active, q->average_active_parameters)
-// How the model of a folder was trained may not be known.
+// How the model of a folder was trained may not be known; a stage that does not train has no state.
 static double trained(int64_t count) { return count == AUTO_INTEGER ? NAN : (double)count; }
 PLANNED(get_tokens, trained(q->tokens))
+PLANNED(get_state_bytes, q->own_model.given ? NAN : trained(q->state_bytes))
 PLANNED(get_targets, corpus->known ? trained(q->tokens) * corpus->targets_per_token : NAN)
 PLANNED(get_steps, trained(q->steps))
 PLANNED(get_epochs, q->epochs)
@@ -141,7 +141,7 @@ const struct run_column run_columns[] = {
 
     {"state_bytes", TYPE_REAL, RUN_QUANTITY, PLACE_SHOW, PRINT_BYTES, "bytes",
      "the optimizer's state: of a plan a formula of the parameters (docs/optimizers.md), of a run what was allocated",
-     .events = {{"start", "memory.moments"}}, .planned = get_state_bytes, .chooses = CHOOSES_SIZE},
+     .events = {{"start", "memory.moments"}}, .planned = get_state_bytes, .chooses = CHOOSES_SIZE | CHOOSES_STATE},
 
     {"sparsity", TYPE_REAL, RUN_QUANTITY, PLACE_LIST, PRINT_PLAIN, "",
      "share of the prunable parameters that are pruned, at the end",

@@ -53,7 +53,13 @@ enum run_column_print {
 };
 
 // The settings that a condition on a column chooses among: claims compare runs that are alike in all others.
-enum run_column_choice { CHOOSES_NOTHING = 0, CHOOSES_FORMAT = 1, CHOOSES_LENGTH = 2, CHOOSES_SIZE = 4 };
+enum run_column_choice {
+  CHOOSES_NOTHING = 0,
+  CHOOSES_FORMAT = 1,
+  CHOOSES_LENGTH = 2,
+  CHOOSES_SIZE = 4,
+  CHOOSES_STATE = 8,  // the optimizer and what else its state follows from; a plan whose axes they are has the column
+};
 
 // What a column says of the run's format, from which alone it follows.
 enum run_column_of_format {

@@ -42,6 +42,7 @@ enum field_group {
   GROUP_ROOT = 32,        // count for the root of a chain that begins with a folder, beside the folder's digest
   GROUP_FOUND = 64,       // found out when the run is resolved: no spec gives it
   GROUP_ALL_TASKS = 128,  // runs of every task have it (trainer/tasks/task.h)
+  GROUP_STATE = 256,      // how much state the optimizer keeps follows from them
 };
 #define AUTO_INTEGER INT64_MIN
 // The stage of runs that are the model of a folder, with which a chain begins in place of a training. Where and how
@@ -245,7 +246,7 @@ struct run_quantities {
   double full_precision_share;  // of the steps, that the format leaves to full precision; 1 without one
   double epochs;                // tokens / train tokens of the corpus; NAN when the corpus is not known
   double tokens_per_parameter;
-  int64_t state_bytes;  // of the optimizer's state
+  int64_t state_bytes;  // of the optimizer's state; AUTO_INTEGER where nothing is trained
 };
 
 // Fills every auto field and checks combinations (head dimension divides width, the batch holds whole sequences,

@@ -137,13 +137,13 @@ const struct run_field run_fields[] = {
     {INTEGER(train.accumulation, 1, 1e6), DEFAULT("1"), COUNTS,
      HELP("micro-batches a step's gradient is summed over: memory, and rounding, are all that it changes")},
     {CHOICE(train.optimizer, "adamw|sgd|lion|muon|normuon|soap|shampoo|ldadam|dct_adamw|trion"), DEFAULT("adamw"),
-     COUNTS,
+     COUNTS, GROUP(STATE),
      HELP("what moves the parameters; each reads fields of its own, and no others of these may be given "
           "(docs/optimizers.md)")},
     {CHOICE(train.master_weights, "float32|bfloat16"), DEFAULT("float32"), COUNTS_WHEN(narrow_masters),
      HELP("type in which the matrices that products use are kept and updated; bfloat16 goes with products in "
           "bfloat16")},
-    {CHOICE(train.optimizer_state, "float32|bfloat16"), DEFAULT("float32"), COUNTS_WHEN(narrow_state),
+    {CHOICE(train.optimizer_state, "float32|bfloat16"), DEFAULT("float32"), COUNTS_WHEN(narrow_state), GROUP(STATE),
      HELP("type of the optimizer's moments: bfloat16 takes half the memory")},
     {CHOICE(train.optimizer_rounding, "stochastic|nearest"), DEFAULT("stochastic"), COUNTS_WHEN(rounds),
      HELP("rounding of moments and master weights in bfloat16: to nearest, slow ones stop moving; stochastic "
@@ -186,13 +186,13 @@ const struct run_field run_fields[] = {
      HELP(
          "optimizers that move the blocks' matrices as such: learning rate of what they leave to adamw, over train.lr; "
          "auto: 1")},
-    {INTEGER(train.rank, 1, 65536), AUTO, COUNTS,
+    {INTEGER(train.rank, 1, 65536), AUTO, COUNTS, GROUP(STATE),
      HELP(
          "ldadam, dct_adamw: directions in which a matrix's moments are kept; trion: those that it moves in at a step; "
          "at most its smaller side; auto: 16")},
     {CHOICE(train.rank_score, "auto|l1|l2"), DEFAULT("auto"), COUNTS,
      HELP("dct_adamw, trion: what a direction is chosen by, magnitudes or squares of its coefficients; auto: l1")},
-    {CHOICE(train.error_feedback, "auto|on|off"), DEFAULT("auto"), COUNTS,
+    {CHOICE(train.error_feedback, "auto|on|off"), DEFAULT("auto"), COUNTS, GROUP(STATE),
      HELP(
          "ldadam, dct_adamw: whether what the directions leave out of a gradient is added to the next one; auto: on of "
          "ldadam, off of dct_adamw")},

@@ -88,6 +88,31 @@ static bool runs_of_home(struct store *store, const char *digest, size_t *count,
 
 // ---- finding and removing ----
 
+static const char held_open[] = "a process has it open";
+
+static struct cache_item *item_of(struct caches *caches, const char *digest) {
+  for (size_t i = 0; i < caches->count; i++)
+    if (strcmp(caches->items[i].digest, digest) == 0) return &caches->items[i];
+  return NULL;
+}
+
+// A mixture is a description alone, whose tokens are its parts'. So it was used when one of them was, if not later, and
+// while it stays its parts do.
+static void look_at_mixtures(struct caches *caches, const struct corpus_entry *entries, double least_age) {
+  for (size_t i = 0; i < caches->count; i++) {
+    struct cache_item *mixture = &caches->items[i], *part;
+    for (size_t k = 0; k < entries[i].part_count; k++) {
+      if (!(part = item_of(caches, entries[i].parts[k]))) continue;
+      mixture->age = fmin(mixture->age, part->age);
+      if (!mixture->kept && part->kept == held_open) mixture->kept = "a process has a part of it open";
+    }
+    if (!mixture->kept && entries[i].part_count && mixture->age < least_age) mixture->kept = "used lately";
+    for (size_t k = 0; k < entries[i].part_count && mixture->kept; k++)
+      if ((part = item_of(caches, entries[i].parts[k])) && !part->kept)
+        part->kept = arena_format(&caches->arena, "part of mixture %.8s: %s", mixture->digest, mixture->kept);
+  }
+}
+
 bool caches_find(struct caches *caches, struct store *store, double least_age, struct error *error) {
   struct corpus_entry *entries;
   *caches = (struct caches){0};
@@ -105,12 +130,15 @@ bool caches_find(struct caches *caches, struct store *store, double least_age, s
     if (runs)
       item->kept = arena_format(&caches->arena, "%zu run%s of this home", runs, runs == 1 ? "" : "s");
     else if (is_open(item->path))
-      item->kept = "a process has it open";
+      item->kept = held_open;
     else if (item->age < least_age)
       item->kept = "used lately";
-    if (item->kept) continue;
+  }
+  look_at_mixtures(caches, entries, least_age);
+  for (size_t i = 0; i < caches->count; i++) {
+    if (caches->items[i].kept) continue;
     caches->removable++;
-    caches->bytes += item->bytes;
+    caches->bytes += caches->items[i].bytes;
   }
   return true;
 }
@@ -120,7 +148,7 @@ bool caches_remove(struct caches *caches, struct error *error) {
     struct cache_item *item = &caches->items[i];
     if (item->kept) continue;
     if (is_open(item->path)) {
-      item->kept = "a process has it open";
+      item->kept = held_open;
       caches->removable--;
       caches->bytes -= item->bytes;
     } else if (!folder_remove(item->path, error)) {

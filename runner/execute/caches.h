@@ -18,8 +18,8 @@ struct caches {
 };
 
 // Looks at every prepared corpus and changes nothing. One stays that a run of this home was or is to be trained on,
-// that a process has open, or that was used less than `least_age` seconds ago (another home may need it). caches_free
-// in either case.
+// that a process has open, or that was used less than `least_age` seconds ago (another home may need it), and so do the
+// parts of a mixture that stays. caches_free in either case.
 bool caches_find(struct caches *caches, struct store *store, double least_age, struct error *error);
 // Removes those that may go; each is looked at once more for processes that have it open.
 bool caches_remove(struct caches *caches, struct error *error);

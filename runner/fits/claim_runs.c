@@ -119,6 +119,7 @@ static bool column_chooses(const char *column, const char *path) {
            (field->groups & GROUP_FORMAT && spells_format(asked));
   return ((chooses & CHOOSES_FORMAT) && field && field->stage && spells_format(field)) ||
          ((chooses & CHOOSES_FORMAT) && strcmp(path, "format") == 0) ||
+         ((chooses & CHOOSES_STATE) && field && (field->groups & GROUP_STATE)) ||
          ((chooses & CHOOSES_LENGTH) && field && (field->groups & GROUP_BUDGET)) ||
          ((chooses & CHOOSES_SIZE) && starts_with(path, "model."));
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "runner/fits/chain_ends.h"
+#include "runner/fits/claim_matched.h"
 #include "runner/fits/claim_names.h"
 #include "runner/fits/claim_runs.h"
 #include "runner/fits/internal.h"
@@ -313,7 +314,8 @@ bool fit_claims(const struct spec *spec, const struct fitted *fits, size_t fit_c
     claim.terms = arena_array(&arena, (size_t)claim.spec->expression->name_count + 1, sizeof *claim.terms);
     struct text detail = {0};
     records[i].claim = claim.spec->text;
-    records[i].outcome = judge(&claim, &detail);
+    records[i].outcome =
+        claim.spec->matched ? claim_matched_judge(claim.spec, spec->name, store, &detail) : judge(&claim, &detail);
     records[i].detail = arena_string(&arena, text_string(&detail));
     text_free(&detail);
     *not_held += strcmp(records[i].outcome, "not held") == 0;

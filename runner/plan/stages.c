@@ -55,7 +55,8 @@ void plan_stage_run(const struct plan *plan, size_t i, bool with_id, struct plan
   if (run->resolved) stage->resolve(&run->config, &run->corpus->facts, plan_arena(plan), &known);
   struct run_config training;
   struct run_quantities own = {0};
-  plan_stage_training(run, &training, &own);
+  bool trains = plan_stage_training(run, &training, &own);
+  run->quantities.state_bytes = trains ? own.state_bytes : AUTO_INTEGER;
   if (stage->spends && run->resolved) {
     own.flops = run->quantities.flops_per_token / 3 * stage->forward_tokens(&run->config, &run->corpus->facts);
     run->quantities.flops_selection += own.flops;

@@ -24,6 +24,7 @@ struct runs_table {
   const struct run_field *axes[MOST_AXES];
   size_t axis_count;
   bool stages;
+  const struct run_column *state_bytes;  // NULL: no axis changes how much state the optimizer keeps
 };
 
 // The last part of a path, or the whole where two columns would read the same.
@@ -101,6 +102,10 @@ static void add_row(struct runs_table *runs, const struct planned_run *run, cons
   add_number(table, known, planned("parameters", run));
   for (size_t i = 0; counts && i < sizeof count_heads / sizeof *count_heads; i++)
     add_number(table, known, planned(count_heads[i].column, run));
+  if (runs->state_bytes) {
+    double bytes = known ? planned(runs->state_bytes->name, run) : NAN;
+    text_table_cell(table, "%s", isnan(bytes) ? "-" : bytes_human(bytes, text));
+  }
   add_number(table, known && q->tokens != AUTO_INTEGER, (double)q->tokens);
   add_number(table, known, q->tokens_per_parameter);
   add_epochs(table, known, q->epochs);
@@ -366,10 +371,12 @@ static void add_columns(struct runs_table *runs, const struct plan *plan, bool c
     text_table_column(&runs->text, (struct text_column){short_name(plan, field), .right = field->type <= FIELD_NUMBER,
                                                         .most = WIDEST});
     runs->axes[runs->axis_count++] = field;
+    if (field->groups & GROUP_STATE) runs->state_bytes = run_column_find("state_bytes");
   }
   text_table_column(&runs->text, (struct text_column){"N", .right = true});
   for (size_t i = 0; counts && i < sizeof count_heads / sizeof *count_heads; i++)
     text_table_column(&runs->text, (struct text_column){count_heads[i].head, .right = true});
+  if (runs->state_bytes) text_table_column(&runs->text, (struct text_column){runs->state_bytes->name, .right = true});
   static const char *const heads[] = {"D", "D/N", "epochs", "FLOPs", "6ND", "memory", "time"};
   for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)
     text_table_column(&runs->text, (struct text_column){heads[i], .right = true});

@@ -22,6 +22,8 @@ struct report_run {
   struct value *values;  // of all run columns, in the order of report.columns
   struct plot_curve validation, training;
   struct plot_active active;  // where a figure shows it
+  struct plot_metric *metrics;
+  size_t metric_count;
 };
 
 // A sentence of the report that its reader must not miss.
@@ -218,8 +220,9 @@ void report_environment(struct report *report);
 // figures.c: those that the spec names, or the usual ones for these runs; all that there are for every_figure. Without
 // a store (a table's report) those of logs and stages have nothing to show.
 bool report_gather_figures(struct report *report, struct store *store, struct error *error);
-// plotted.c: what single figures show, of runs that prune and of the matrices of stages.
+// plotted.c: what single figures show, of runs that prune, of metrics of solutions and of the matrices of stages.
 bool report_gather_active(struct report *report, struct store *store, struct error *error);
+bool report_gather_metrics(struct report *report, struct store *store, struct error *error);
 bool report_gather_layers(struct report *report, struct store *store, struct error *error);
 
 // page.c: the HTML page; without `draw` its figures are empty. json.c: the JSON document.

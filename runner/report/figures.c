@@ -70,6 +70,9 @@ static struct plot_data data_of(struct report *report, const struct report_fit *
         .validation = run->validation,
         .training = run->training,
         .active = run->active,
+        .optimizer = report_text(report, run, "train.optimizer"),
+        .metrics = run->metrics,
+        .metric_count = run->metric_count,
         .bits = {report_number(report, run, "weight_bits"), report_number(report, run, "activation_bits"),
                  report_number(report, run, "gradient_bits")},
     };
@@ -132,7 +135,8 @@ static bool compares_rates(const struct report *report) {
 // The figures of a spec that names none: the default ones, those of a fit only when there is or should be one, and what
 // the design compares (learning rates, formats).
 static size_t choose(struct report *report, const char **names, size_t most) {
-  bool formats = false, effective = false, profiles = false, capacity = false;
+  bool formats = false, effective = false, profiles = false, capacity = false, metrics = false;
+  for (size_t i = 0; i < report->count; i++) metrics |= report->runs[i].metric_count > 0;
   for (size_t i = 1; i < report->count; i++) formats |= strcmp(report->runs[i].format, report->runs[0].format) != 0;
   for (size_t i = 0; i < report->fit_count; i++) {
     effective |= report->fits[i].effective_count > 0;
@@ -146,6 +150,7 @@ static size_t choose(struct report *report, const char **names, size_t most) {
     if (strcmp(kind->name, "profiles") == 0) wanted = profiles;
     if (strcmp(kind->name, "pareto") == 0) wanted = formats;
     if (strcmp(kind->name, "rho-vs-gmse") == 0) wanted = capacity;
+    if (strcmp(kind->name, "metrics") == 0) wanted = metrics;
     if (strcmp(kind->name, "loss-vs-learning-rate") == 0) wanted = compares_rates(report);
     if (strcmp(kind->name, "loss-curves") == 0 && report->command) wanted = false;  // a table has no curves
     if (wanted) names[count++] = kind->name;
@@ -178,6 +183,12 @@ bool report_gather_figures(struct report *report, struct store *store, struct er
   }
   const char **names = NULL;
   size_t count = 0;
+  const struct spec *spec = report->spec;
+  // Where the spec does not say which figures there are, whether runs have metrics decides, too.
+  bool named = spec && spec->plots && !report->every_figure;
+  if (store && (!named || is_among("metrics", (const char *const *)spec->plots, spec->plot_count)) &&
+      !report_gather_metrics(report, store, error))
+    return false;
   if (report->every_figure) {
     names = arena_array(&report->arena, 64, sizeof *names);
     for (const struct plot_kind *kind = plot_kinds; kind->name && count < 64; kind++) names[count++] = kind->name;

@@ -1,5 +1,5 @@
 // What the figures show that the rest of a report does not need, read only where such a figure is asked for: how many
-// parameters of runs that prune are not zero, and what stages made of each matrix.
+// parameters of runs that prune are not zero, metrics of solutions, and what stages made of each matrix.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +45,57 @@ bool report_gather_active(struct report *report, struct store *store, struct err
   store_rows_close(rows);
   free(tokens);
   free(active);
+  return error->code == EXIT_DONE;
+}
+
+// ---- metrics of solutions ----
+
+// The values of the metric that is being read.
+struct growing {
+  double *tokens, *values;
+  size_t room;
+};
+
+// Adds a value to the run's metric of that name; those of one name come one after the other.
+static void add_value(struct arena *arena, struct report_run *run, struct growing *growing, const char *name,
+                      double tokens, double value) {
+  struct plot_metric *last = run->metric_count ? &run->metrics[run->metric_count - 1] : NULL;
+  if (!last || strcmp(last->name, name) != 0) {
+    run->metrics = arena_grow(arena, run->metrics, run->metric_count, run->metric_count + 1, sizeof *run->metrics);
+    last = &run->metrics[run->metric_count++];
+    *last = (struct plot_metric){.name = arena_string(arena, name)};
+    *growing = (struct growing){0};
+  }
+  if (last->count == growing->room) {
+    size_t more = 2 * growing->room + 32;
+    growing->tokens = arena_grow(arena, growing->tokens, growing->room, more, sizeof(double));
+    growing->values = arena_grow(arena, growing->values, growing->room, more, sizeof(double));
+    growing->room = more;
+  }
+  growing->tokens[last->count] = tokens;
+  growing->values[last->count++] = value;
+  last->tokens = growing->tokens;
+  last->values = growing->values;
+}
+
+bool report_gather_metrics(struct report *report, struct store *store, struct error *error) {
+  struct value name = store_text(report->name);
+  struct store_rows *rows = store_select(
+      store,
+      "SELECT e.position, s.name, s.tokens, s.value FROM experiment_runs e JOIN solutions s ON s.run = e.run WHERE "
+      "e.experiment = ?1 AND s.tokens IS NOT NULL AND s.value IS NOT NULL ORDER BY e.position, s.name, s.step",
+      &name, 1, error);
+  size_t run = 0;
+  struct growing growing = {0};
+  while (rows && store_rows_next(rows, error)) {
+    double position = store_rows_number(rows, 0);
+    while (run < report->count && (double)report->runs[run].position < position) run++;
+    if (run == report->count) break;
+    if ((double)report->runs[run].position == position)
+      add_value(&report->arena, &report->runs[run], &growing, store_rows_value(rows, 1).text, store_rows_number(rows, 2),
+                store_rows_number(rows, 3));
+  }
+  store_rows_close(rows);
   return error->code == EXIT_DONE;
 }
 

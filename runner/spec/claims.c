@@ -1,11 +1,13 @@
 // `claims` of a spec: expressions over the coefficients of its fits and over its runs. A name without an index is of a
 // fit
 // ("alpha", "chinchilla.alpha"); of runs, a column has an index: a format, or a condition in quotes (loss[w4a4],
-// loss["model.width == 64"]). What speaks of runs is checked here; coefficients are known when the laws are fitted.
+// loss["model.width == 64"]). What speaks of runs is checked here; coefficients are known when the laws are fitted. A
+// mapping with match_on compares two groups of runs as `comparisons` do.
 #include <stdio.h>
 #include <string.h>
 
 #include "runner/spec/internal.h"
+#include "runner/spec/keys.h"
 
 static bool run_column(const struct spec *spec, const char *name) {
   struct run_name found;
@@ -111,6 +113,81 @@ static void check_name(struct spec_reader *reader, const struct node *node, cons
     if (name->index_quoted) check_condition(reader, node, name);
 }
 
+// ---- at equal loss or compute ----
+
+static const char matched_hint[] =
+    "{claim: \"loss[\\\"format == 'w4'\\\"] < loss[\\\"format == 'none'\\\"]\", match_on: tokens}";
+
+static bool is_comparison(enum expression_kind kind) {
+  return kind == EXPRESSION_LESS || kind == EXPRESSION_LESS_EQUAL || kind == EXPRESSION_GREATER ||
+         kind == EXPRESSION_GREATER_EQUAL;
+}
+
+// The condition that a side's index stands for: a format, or itself; and what holds for both.
+static const char *side(struct spec_reader *reader, const struct expression_node *term, const char *where) {
+  struct arena *arena = &reader->spec->arena;
+  struct error ignored = {0};
+  bool ours = spec_trains_model(reader->spec);
+  bool format = ours ? format_parse(term->index, arena, &ignored) != NULL
+                     : !term->index_quoted || !expression_parse(arena, term->index, &ignored);
+  const char *condition =
+      format ? arena_format(arena, "format == '%s'", format_canonical(term->index, arena)) : term->index;
+  return where ? arena_format(arena, "(%s) and (%s)", condition, where) : condition;
+}
+
+// What the claim compares is what its sides name: at matched loss the compute that it takes, else the loss.
+static bool read_measure(struct spec_reader *reader, const struct node *text, const char *column,
+                         struct spec_comparison *matched) {
+  bool loss = strcmp(column, "loss") == 0;
+  if (matched->match != MATCH_LOSS) {
+    return loss || (node_error(text, reader->diagnostics, matched_hint, "at matched %s losses are compared, not %.60s",
+                               paired_match_names[matched->match], column),
+                    false);
+  }
+  for (int m = MATCH_FLOPS; m < MATCHES; m++)
+    if (strcmp(column, paired_match_names[m]) == 0) {
+      matched->measure = (enum paired_match)m;
+      return true;
+    }
+  node_error(text, reader->diagnostics, "write flops[A] < flops[B]",
+             "at matched loss flops, tokens or train_seconds are compared, not %.60s", column);
+  return false;
+}
+
+static const struct expression *read_matched(struct spec_reader *reader, const struct node *item,
+                                             struct spec_claim *claim) {
+  struct spec *spec = reader->spec;
+  const struct node *text = node_find(item, "claim"), *where = node_find(item, "where");
+  spec_check_keys(&spec_claim_keys, item, reader->diagnostics);
+  if (!text || !node_find(item, "match_on")) {
+    node_error(item, reader->diagnostics, matched_hint, "a claim that is a mapping needs %s",
+               text ? "match_on" : "claim");
+    return NULL;
+  }
+  const struct expression *expression = spec_read_expression(reader, text, NAMES_ANY, "a claim");
+  if (where && !spec_read_expression(reader, where, NAMES_OF_STORE, "where")) return NULL;
+  struct spec_comparison *matched = arena_alloc(&spec->arena, sizeof *matched);
+  *matched = (struct spec_comparison){.node = item};
+  spec_read_ignored(reader, node_find(item, "ignore"), matched);
+  spec_read_match(reader, item, matched);
+  if (!expression || matched->match == MATCH_ENDS) return NULL;
+  const struct expression_node *root = expression->root, *a = NULL, *b = NULL;
+  if (is_comparison(root->kind)) a = root->arguments[0], b = root->arguments[1];
+  if (!a || a->kind != EXPRESSION_INDEXED || b->kind != EXPRESSION_INDEXED || strcmp(a->text, b->text) != 0) {
+    node_error(text, reader->diagnostics, matched_hint,
+               "a claim with match_on compares one column of two groups of runs: COLUMN[A] < COLUMN[B], or >");
+    return NULL;
+  }
+  if (!read_measure(reader, text, column_canonical(a->text), matched)) return NULL;
+  matched->wheres[0] = side(reader, a, where ? where->text : NULL);
+  matched->wheres[1] = side(reader, b, where ? where->text : NULL);
+  matched->name = arena_format(&spec->arena, "%s at matched %s%s%s%s", text->text, paired_match_names[matched->match],
+                               matched->along == ALONG_LADDERS ? " along ladders" : "", where ? ", where " : "",
+                               where ? where->text : "");
+  *claim = (struct spec_claim){.node = text, .text = matched->name, .expression = expression, .matched = matched};
+  return expression;
+}
+
 void spec_read_claims(struct spec_reader *reader, const struct node *node) {
   struct spec *spec = reader->spec;
   if (!node) return;
@@ -118,9 +195,13 @@ void spec_read_claims(struct spec_reader *reader, const struct node *node) {
   spec->claims = arena_array(&spec->arena, count, sizeof *spec->claims);
   for (size_t i = 0; i < count; i++) {
     const struct node *item = node->kind == NODE_SEQUENCE ? node->items[i] : node;
-    const struct expression *expression = spec_read_expression(reader, item, NAMES_ANY, "a claim");
-    if (!expression) continue;
-    for (int k = 0; k < expression->name_count; k++) check_name(reader, item, &expression->names[k]);
-    spec->claims[spec->claim_count++] = (struct spec_claim){.node = item, .text = item->text, .expression = expression};
+    struct spec_claim *claim = &spec->claims[spec->claim_count];
+    *claim = (struct spec_claim){.node = item, .text = item->text};
+    claim->expression = item->kind == NODE_MAPPING ? read_matched(reader, item, claim)
+                                                   : spec_read_expression(reader, item, NAMES_ANY, "a claim");
+    if (!claim->expression) continue;
+    for (int k = 0; k < claim->expression->name_count; k++)
+      check_name(reader, claim->node, &claim->expression->names[k]);
+    spec->claim_count++;
   }
 }

@@ -27,7 +27,7 @@ static int read_choice(struct spec_reader *reader, const struct node *entry, con
   return -1;
 }
 
-static void read_match(struct spec_reader *reader, const struct node *entry, struct spec_comparison *comparison) {
+void spec_read_match(struct spec_reader *reader, const struct node *entry, struct spec_comparison *comparison) {
   const struct node *along = node_find(entry, "match_along"), *measure = node_find(entry, "measure");
   int match = read_choice(reader, entry, "match_on", paired_match_names + 1, -2) + 1;  // -1: none
   int way = read_choice(reader, entry, "match_along", paired_along_names, ALONG_CURVES);
@@ -45,7 +45,7 @@ static void read_match(struct spec_reader *reader, const struct node *entry, str
   comparison->measure = what > 0 ? (enum paired_match)what : MATCH_FLOPS;
 }
 
-static void read_ignored(struct spec_reader *reader, const struct node *node, struct spec_comparison *comparison) {
+void spec_read_ignored(struct spec_reader *reader, const struct node *node, struct spec_comparison *comparison) {
   struct arena *arena = &reader->spec->arena;
   if (!node) return;
   size_t count = node->kind == NODE_SEQUENCE ? node->count : 1;
@@ -92,8 +92,8 @@ static void read_one(struct spec_reader *reader, const struct node *node) {
     if (strcmp(spec->comparisons[i].name, comparison->name) == 0)
       node_error(name ? name : node, reader->diagnostics, "name: at-matched-loss", "two comparisons are called '%s'",
                  comparison->name);
-  read_ignored(reader, node_find(node, "ignore"), comparison);
-  read_match(reader, node, comparison);
+  spec_read_ignored(reader, node_find(node, "ignore"), comparison);
+  spec_read_match(reader, node, comparison);
   spec->comparison_count++;
 }
 

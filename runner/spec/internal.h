@@ -125,6 +125,9 @@ void spec_read_sweeps(struct spec_reader *reader, const struct node *node);
 void spec_read_fits(struct spec_reader *reader, const struct node *node);
 void spec_read_claims(struct spec_reader *reader, const struct node *node);
 void spec_read_comparisons(struct spec_reader *reader, const struct node *node);
+// What a comparison and a claim with match_on share: the keys match_on, match_along and measure, and ignore.
+void spec_read_match(struct spec_reader *reader, const struct node *entry, struct spec_comparison *comparison);
+void spec_read_ignored(struct spec_reader *reader, const struct node *node, struct spec_comparison *comparison);
 void spec_read_report(struct spec_reader *reader, const struct node *node);
 void spec_read_run(struct spec_reader *reader, const struct node *node);  // behind the sweeps
 void spec_read_halving(struct spec_reader *reader, const struct node *node);

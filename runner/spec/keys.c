@@ -17,7 +17,7 @@ static const struct schema_property top[] = {
      .description = "a folder with a model, or several, that the chains begin with in place of trainings"},
     {"stages", .reference = "stages", .description = "what follows each training, in order"},
     {"fit", .reference = "fit", .repeated = true, .description = "laws to fit to the runs"},
-    {"claims", "string|number|boolean", .repeated = true,
+    {"claims", .reference = "claim", .repeated = true,
      .description = "expressions over runs and fits that should hold"},
     {"comparisons", .reference = "comparison", .repeated = true,
      .description = "two selections of the runs each, paired on what they share"},
@@ -147,6 +147,17 @@ static const struct schema_property comparison[] = {
      .choices = (const char *const[]){"flops", "tokens", "train_seconds"}, .choice_count = 3},
 };
 
+static const struct schema_property matched_claim[] = {
+    {"claim", "string", .description = "COLUMN[A] < COLUMN[B], or >: loss, or at matched loss what is needed for it"},
+    {"where", .reference = "expression"},
+    {"ignore", .reference = "path", .repeated = true, .description = "settings that runs are not paired on"},
+    {"match_on", "string", .description = "the quantity that both sides are compared at",
+     .choices = (const char *const[]){"loss", "flops", "tokens", "train_seconds"}, .choice_count = 4},
+    {"match_along", "string",
+     .description = "curves (the default): between the evaluations of each run; ladders: between the ends of runs",
+     .choices = (const char *const[]){"curves", "ladders"}, .choice_count = 2},
+};
+
 // The kinds of plots are not known here: the schema adds them.
 static const struct schema_property report[] = {
     {"title", "string|number|boolean", .description = "the experiment's name when not given"},
@@ -165,6 +176,7 @@ const struct spec_keys spec_halving_keys = KEYS("halving", halving);
 const struct spec_keys spec_slurm_keys = KEYS("slurm", slurm);
 const struct spec_keys spec_own_field_keys = KEYS("a field", own_field);
 const struct spec_keys spec_comparison_keys = KEYS("a comparison", comparison);
+const struct spec_keys spec_claim_keys = KEYS("a claim", matched_claim);
 const struct spec_keys spec_report_keys = KEYS("report", report);
 
 bool spec_key_known(const struct spec_keys *keys, const char *name) {

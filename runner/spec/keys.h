@@ -11,7 +11,7 @@ struct spec_keys {
 };
 extern const struct spec_keys spec_own_field_keys, spec_preset_keys;
 extern const struct spec_keys spec_top_keys, spec_sweep_keys, spec_range_keys, spec_trainer_keys, spec_run_keys,
-    spec_halving_keys, spec_comparison_keys, spec_slurm_keys, spec_report_keys;
+    spec_halving_keys, spec_comparison_keys, spec_claim_keys, spec_slurm_keys, spec_report_keys;
 
 bool spec_key_known(const struct spec_keys *keys, const char *name);
 // Reports every key of a mapping that is none of these.

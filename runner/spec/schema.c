@@ -82,6 +82,10 @@ static void put_definitions(struct json_writer *json, const char *const *laws, s
       .limits = {{"exclusiveMinimum", 0}, {"exclusiveMaximum", 1}}};
   const struct schema_object comparison = {"comparison", "a|b", "two selections of the experiment's runs",
                                            spec_comparison_keys.properties, spec_comparison_keys.count};
+  const struct schema_property claim = {"claim", "string|number|boolean", .or_reference = "matched_claim"};
+  const struct schema_object matched = {"matched_claim", "claim,match_on",
+                                        "two groups of runs compared at equal loss or compute",
+                                        spec_claim_keys.properties, spec_claim_keys.count};
   const struct schema_object own_field = {"own_field", .properties = spec_own_field_keys.properties,
                                           .count = spec_own_field_keys.count};
   const struct schema_object own_fields = {"fields", .others = "^[A-Za-z]", .other_reference = "own_field"};
@@ -107,6 +111,8 @@ static void put_definitions(struct json_writer *json, const char *const *laws, s
   schema_stages(json);
   schema_entry_definitions(json, laws, law_count);
   schema_object(json, &comparison);
+  schema_property(json, &claim);
+  schema_object(json, &matched);
   put_report(json);
   schema_object(json, &custom);
   schema_object(json, &limits);

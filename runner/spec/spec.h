@@ -102,8 +102,10 @@ struct spec_isoflop {
 
 struct spec_claim {
   const struct node *node;
-  const char *text;
+  const char *text;  // with what is matched
   const struct expression *expression;
+  // Of a claim with match_on, COLUMN[A] < COLUMN[B] or the other way round: how runs of A and of B are compared.
+  const struct spec_comparison *matched;
 };
 
 // The first two follow from a run's fields but those of its length, the others from all that is known of it.

@@ -36,6 +36,9 @@ static const struct truth truths[] = {
     {"linearity", "k=0.9", 0.003},
     {"effective-compression", "E=1.7,A=400,B=900,alpha=0.34,beta=0.31,eff[w4a4]=0.7,eff[w2a2]=0.2", 0.003},
     {"optimal-size", "k=0.09,a=0.5", 0.003},
+    {"loss-rank", "E=1.7,K=0.9,gamma=0.6", 0.003},
+    {"loss-state-bytes", "E=1.7,K=900,gamma=0.5", 0.003},
+    {"selected-fraction", "E=1.7,K=0.2,gamma=0.5", 0.003},
     {"joint-learning-rate", "E=1.7,A=400,B=900,alpha=0.34,beta=0.31,c=0.03,k=0.005,p=-0.71,q=0.31", 0.003},
 };
 
@@ -63,7 +66,10 @@ static void make_columns(struct table *table) {
                  {"loss", 1, 2},
                  {"parent_loss", 1, 2},
                  {"output_error", 0.03, 1},
-                 {"predicted_increase", 0.03, 1}};
+                 {"predicted_increase", 0.03, 1},
+                 {"train.rank", 1, 512},
+                 {"state_bytes", 1e4, 1e9},
+                 {"data.fraction", 0.005, 1}};
   table_init(table, "made", ROWS);
   for (size_t c = 0; c < sizeof columns / sizeof *columns; c++) {
     size_t column = table_add_number(table, columns[c].name, ROLE_UNKNOWN);

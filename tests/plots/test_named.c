@@ -393,6 +393,81 @@ static void long_names_are_cut(void) {
   arena_free(&arena);
 }
 
+// Two optimizers, two seeds each, three logged steps: lines are means over seeds, and each panel has its own axis.
+static void metrics_are_panels(void) {
+  enum { RUNS = 4, METRICS = 3 };
+  static const double tokens[] = {1e3, 2e3, 3e3}, early[] = {1e3, 2e3};
+  static const double rank[RUNS][3] = {{10, 9, 8}, {12, 9, 6}, {20, 21, 22}, {22, 21, 26}},
+                      ratio[RUNS][3] = {{1, 0.1, 0.01}, {1, 0.1, 0.01}, {2, 0.2, 0.02}, {2, 0.2, 0.02}}, same[3] = {0};
+  static const char *const optimizers[] = {"adamw", "adamw", "muon", "muon"};
+  struct plot_metric metrics[RUNS][METRICS];
+  struct plot_run runs[RUNS + 1];
+  for (int i = 0; i < RUNS; i++) {
+    metrics[i][0] = (struct plot_metric){"activation_zero_fraction", 3, tokens, same};
+    metrics[i][1] = (struct plot_metric){"update_ratio", 3, tokens, ratio[i]};
+    metrics[i][2] = (struct plot_metric){"weight_stable_rank", i == 3 ? 2 : 3, i == 3 ? early : tokens, rank[i]};
+  }
+  for (int i = 0; i <= RUNS; i++)
+    runs[i] = (struct plot_run){.id = "a",
+                                .format = "none",
+                                .optimizer = i < RUNS ? optimizers[i] : "sgd",
+                                .setting = 1 + (size_t)i / 2,
+                                .parameters = 1e5,
+                                .tokens = 3e3,
+                                .metrics = i < RUNS ? metrics[i] : NULL,
+                                .metric_count = i < RUNS ? METRICS : 0};
+  struct plot_data data = {.runs = runs, .count = RUNS + 1, .irreducible_loss = NAN};
+  struct arena arena = {0};
+  struct figure figure;
+  const char *nothing = NULL;
+  if (CHECK(plot_build(&arena, "metrics", &data, &figure, &nothing)) && CHECK(figure.panel_count == 2)) {
+    CHECK_TEXT(figure.panels[0].title, "stable rank, weights");
+    CHECK_TEXT(figure.panels[1].title, "update over weights");
+    CHECK_TEXT(figure.legend, "optimizer");
+    CHECK(figure.panels[0].y->scale == SCALE_LINEAR && figure.panels[1].y->scale == SCALE_LOG);
+    const struct figure_series *lines = figure.panels[0].series;
+    if (CHECK(figure.panels[0].count == 2 && lines[0].count == 3 && lines[1].count == 2)) {
+      CHECK_TEXT(lines[0].label, "adamw");
+      CHECK_TEXT(lines[1].label, "muon");
+      CHECK(lines[0].y[0] == 11 && lines[0].y[1] == 9 && lines[0].y[2] == 7);
+      CHECK(lines[1].y[0] == 21 && lines[1].y[1] == 21);  // one seed has no third value
+    }
+    CHECK(strstr(figure.caption, "mean"));
+    // Each panel's line reaches over its own axis: 26 would leave no room for 0.01.
+    struct text svg = {0}, targets = {0};
+    struct error error = {0};
+    CHECK(figure_svg(&figure, FIGURE_INLINE, &svg, &error) && strstr(text_string(&svg), ">20<") &&
+          strstr(text_string(&svg), ">0.1<"));
+    figure_targets(&figure, &targets);
+    const char *first = strstr(text_string(&targets), "data-curves=\"0:");
+    int x, y, next, low;
+    if (CHECK(first && sscanf(first, "data-curves=\"0:%d,%d %d,%d", &x, &y, &next, &low) == 4)) {
+      const char *second = strstr(first, ";0:");
+      int right, top, end, bottom;
+      CHECK(second && sscanf(second, ";0:%d,%d %d,%d", &right, &top, &end, &bottom) == 4 && right > next &&
+            bottom - top > low - y);
+    }
+    text_free(&svg);
+    text_free(&targets);
+  }
+  runs[0].metric_count = runs[1].metric_count = runs[2].metric_count = runs[3].metric_count = 0;
+  CHECK(!plot_build(&arena, "metrics", &data, &figure, &nothing) && strstr(nothing, "no run has metrics"));
+  runs[0].metric_count = 1;
+  CHECK(!plot_build(&arena, "metrics", &data, &figure, &nothing) && strstr(nothing, "no metric of a run changes"));
+  // More than six: the first of the order, and the caption says which are not shown.
+  struct plot_metric many[8];
+  static const char *const names[] = {"mine", "gradient_norm",       "update_ratio",        "weight_stable_rank",
+                                      "rank", "activation_kurtosis", "gradient_energy_svd", "activation_outlier"};
+  for (int i = 0; i < 8; i++) many[i] = (struct plot_metric){names[i], 3, tokens, rank[0]};
+  runs[0].metrics = many;
+  runs[0].metric_count = 8;
+  if (CHECK(plot_build(&arena, "metrics", &data, &figure, &nothing) && figure.panel_count == 6)) {
+    CHECK_TEXT(figure.panels[5].title, "gradient norm");
+    CHECK(strstr(figure.caption, "Not shown: mine.") && !figure.legend);
+  }
+  arena_free(&arena);
+}
+
 static void names_are_found(void) {
   const char *nearest = NULL;
   CHECK(plot_find("residuals", &nearest) && !plot_find("residual", &nearest));
@@ -468,6 +543,7 @@ int main(void) {
   RUN(schedules_are_over_compute);
   RUN(regions_are_the_law);
   RUN(layers_are_bars);
+  RUN(metrics_are_panels);
   RUN(long_names_are_cut);
   RUN(names_are_found);
   RUN(one_run_is_enough);

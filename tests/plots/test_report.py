@@ -258,6 +258,27 @@ def learning_rates():
 
 
 @case
+def metrics_of_solutions():
+    home, spec = make("plain", "solutions")
+    figures = {figure["name"]: figure for figure in document_of(home, spec)["figures"]}
+    assert "metrics" not in figures, "no run has metrics"
+    with sqlite3.connect(os.path.join(home, "isoloss.db")) as database:
+        runs = [row[0] for row in database.execute("SELECT run FROM experiment_runs ORDER BY position")]
+        rows = [(run, name, step, 100.0 * step, (i + 1) * scale * step) for i, run in enumerate(runs[:3])
+                for name, scale in (("update_ratio", 0.5), ("weight_stable_rank", 4)) for step in range(1, 41)]
+        database.executemany("INSERT INTO solutions VALUES (?, ?, ?, ?, ?)", rows)
+    database.close()
+    figure = {figure["name"]: figure for figure in document_of(home, spec)["figures"]}["metrics"]
+    assert figure["drawn"] and "one line a configuration" in figure["caption"], figure
+    run(home, "plot", spec, "metrics", "--data", "-o", path_of("solutions"), "--format", "svg")
+    with open(os.path.join(path_of("solutions"), "metrics.csv"), encoding="utf-8") as file:
+        drawn = [line.split(",") for line in file.read().splitlines()[1:]]
+    assert len(drawn) == len(rows), len(drawn)
+    ranks = [(float(line[-4]), float(line[-3])) for line in drawn[:120]]
+    assert sorted(ranks) == sorted((row[3], row[4]) for row in rows if row[1] == "weight_stable_rank"), ranks[:5]
+
+
+@case
 def damaged_store():
     home, spec = make("plain", "damaged")
 

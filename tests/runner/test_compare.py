@@ -293,6 +293,61 @@ def mistakes_in_comparisons_are_told():
     check("the spec says how" in run("compare", path, "--match-on", "loss", home="home", code=2).err, "no options beside it")
 
 
+def claiming_spec(entries):
+    path = comparing_spec("listed", "  - {a: train.lr == 0.01, b: train.lr == 0.02, match_on: flops}\n")
+    with open(path, encoding="utf-8") as file:
+        return write("claims.yaml", file.read() + "claims:\n" + entries)
+
+
+LOW, HIGH = 'loss["train.lr == 0.01"]', 'loss["train.lr == 0.02"]'
+
+
+@case
+def claims_are_judged_at_equal_loss_or_compute():
+    flops_low, flops_high = LOW.replace("loss", "flops"), HIGH.replace("loss", "flops")
+    path = claiming_spec(f"""  - {{claim: '{LOW} < {HIGH}', match_on: flops}}
+  - {{claim: '{LOW} > {HIGH}', match_on: flops}}
+  - {{claim: '{HIGH} > {LOW}', match_on: tokens, where: seed < 5}}
+  - {{claim: '{flops_low} < {flops_high}', match_on: loss}}
+  - {{claim: '{flops_low} < {flops_high}', match_on: loss, where: train.steps == 200}}
+  - {{claim: '{LOW} < {HIGH}', match_on: flops, where: train.steps == 7}}
+  - '{LOW} < {HIGH}'
+""")
+    run("run", path, "--quiet", home="home", code=0)
+    run("fit", path, home="home")
+    told = document("report", path, "-o", path_of("claims.html"), home="home")["claims"]
+    pairs = document("compare", path, home="home")["comparisons"][0]["comparison"]
+    check([claim["outcome"] for claim in told[:6]] == ["held", "not held", "held", "held", "undecided", "undecided"], told)
+    check(told[0]["claim"] == f"{LOW} < {HIGH} at matched flops" and told[6]["claim"] == f"{LOW} < {HIGH}", told)
+    check(told[2]["claim"].endswith("at matched tokens, where seed < 5"), told[2])
+    check(f"right less left: {pairs['mean']:+.4f} nats, mean over {pairs['units']} pairs" in told[0]["detail"]
+          and f"p = {pairs['p']:.2g}, two-sided, by exact sign-flip permutation" in told[0]["detail"], told[0], pairs["p"])
+    check("of the left's flops, mean over 8 pairs" in told[3]["detail"] and "the right needs +" in told[3]["detail"], told[3])
+    check("mean over 4 pairs" in told[4]["detail"] and "cannot tell: 4 units" in told[4]["detail"], told[4])
+    check("no runs" in told[5]["detail"], told[5])
+    out = run("fit", path, home="home").out
+    check(f"claim {LOW} > {HIGH} at matched flops: not held (right less left: +" in out, out)
+
+
+@case
+def mistakes_in_matched_claims_are_told():
+    for entry, said in [(f"{{claim: '{LOW} < {HIGH}'}}", "a claim that is a mapping needs match_on"),
+                        ("{match_on: loss}", "a claim that is a mapping needs claim"),
+                        (f"{{claim: '{LOW} < {HIGH}', match_on: los}}", "did you mean 'loss'"),
+                        (f"{{claim: '{LOW} < {HIGH}', match_on: loss}}", "at matched loss flops, tokens or train_seconds are compared"),
+                        (f"{{claim: '{LOW} < {HIGH}', match_on: flops, measure: flops}}", "measure"),
+                        (f"{{claim: '{LOW.replace('loss', 'bits_per_byte')} < {HIGH.replace('loss', 'bits_per_byte')}', match_on: flops}}",
+                         "at matched flops losses are compared"),
+                        (f"{{claim: '{LOW} - {HIGH} < 0', match_on: flops}}", "COLUMN[A] < COLUMN[B]"),
+                        (f"{{claim: '{LOW} == {HIGH}', match_on: flops}}", "COLUMN[A] < COLUMN[B]"),
+                        (f"{{claim: '{LOW} < flops[\"seed == 1\"]', match_on: flops}}", "COLUMN[A] < COLUMN[B]"),
+                        ("{claim: 'loss[\"train.rl == 1\"] < loss[\"train.lr == 1\"]', match_on: flops}", "train.lr"),
+                        (f"{{claim: '{LOW} < {HIGH}', match_on: flops, where: lss > 1}}", "did you mean loss"),
+                        (f"{{claim: '{LOW} < {HIGH}', match_on: flops, ignore: [train.rl]}}", "did you mean 'train.lr'")]:
+        done = run("check", claiming_spec(f"  - {entry}\n"), code=2)
+        check(said in done.err and ":12:" in done.err, entry, done)
+
+
 @case
 def bad_calls_are_told():
     for arguments, said in [(["a", "bb"], "no experiment 'bb'"), (["a"], "has no comparisons; give two experiments"), ([], "give two"),

@@ -375,6 +375,33 @@ def removes_prepared_corpora_that_nobody_needs():
 
 
 @case
+def keeps_the_parts_of_a_mixture():
+    texts = [write(f"{name}.txt", f"{name} and another {name}, over and over\n" * 4000) for name in ("apple", "pear")]
+    mixed = SPEC.replace("experiment: tiny", "experiment: mixed").replace("[16, 32]", "[16]").replace("[60, 120]", "[60]").replace(
+        "{source: markov2}", f"{{mixture: '0.5 apple.txt + 0.5 pear.txt', files: [{', '.join(texts)}]}}") + OWN
+    run("run", write("mixed.yaml", mixed), "--quiet", home="mixed", code=0)
+    mixture = select("mixed", "SELECT corpus_digest FROM runs")[0][0]
+    folder = os.path.join(os.path.dirname(next(item["path"] for item in document("gc", "--caches", home="mixed")["caches"])))
+    with open(os.path.join(folder, mixture, "manifest.json"), encoding="utf-8") as file:
+        parts = [part["digest"] for part in json.load(file)["parts"]]
+    old = time.time() - 10 * 24 * 3600
+    for digest in [mixture, *parts]:
+        for name in os.listdir(os.path.join(folder, digest)):
+            os.utime(os.path.join(folder, digest, name), (old, old))
+        os.utime(os.path.join(folder, digest), (old, old))
+    told = {item["digest"]: item["kept"] for item in document("gc", "--caches", home="mixed")["caches"]}
+    check(told[mixture] == "1 run of this home" and len(set(parts)) == 2
+          and all(told[part] == f"part of mixture {mixture[:8]}: 1 run of this home" for part in parts), told)
+    told = {item["digest"]: item["kept"] for item in document("gc", "--caches", home="others")["caches"]}
+    check(told[mixture] is None and all(told[part] is None for part in parts), "another home has no run of it", told)
+    # What is read of a part is read of the mixture, too.
+    os.utime(os.path.join(folder, parts[1], "train.tokens"))
+    told = {item["digest"]: item["kept"] for item in document("gc", "--caches", home="others")["caches"]}
+    check(told[mixture] == told[parts[1]] == "used lately"
+          and told[parts[0]] == f"part of mixture {mixture[:8]}: used lately", told)
+
+
+@case
 def points_have_their_runs_columns():
     rows = document("sql", "SELECT run, kind, step, loss, run_loss, \"model.width\", state FROM metric_table "
                     "WHERE kind = 'eval' ORDER BY run, step", home="again")

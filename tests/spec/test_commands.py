@@ -117,6 +117,31 @@ code, out, err = run("plan", "good.yaml", "--set", "train.master_weights=bfloat1
 check("products in bfloat16: model.dtype is auto, and " in out
       and ("train.master_weights bfloat16 needs them\n" in out) == slow,
       "plan: a type that master weights ask for", out, err)
+
+
+def human(count):
+    units = ["B", "KiB", "MiB"]
+    while count >= 1023.5:
+        count, units = count / 1024, units[1:]
+    return f"{count:.0f} {units[0]}" if units[0] == "B" or count >= 99.5 else f"{count:.1f} {units[0]}"
+
+
+STATES = SMALL.replace("seed: [1, 2]", "train.optimizer: [adamw, sgd, muon], train.optimizer_state: [float32, bfloat16]")
+write("states.yaml", STATES + "stages:\n  compress: {method: rtn, format: w4}\n")
+code, out, err = run("plan", "states.yaml", "--set", "model.dtype=float32", "--limit", "0")
+rows = [re.split("  +", line.strip()) for line in out.split("\n\n")[0].splitlines()]
+_, exact, _ = run("plan", "states.yaml", "--set", "model.dtype=float32", "--json")
+items = {item["id"][:8]: item for item in json.loads(exact)}
+check(code == 0 and "state_bytes" in rows[0] and len(rows) == 25, "plan: bytes of state are a column where the optimizer is an axis",
+      out, err)
+place = rows[0].index("state_bytes")
+trained = [row for row in rows[1:] if items[row[0]]["stage"] == "train"]
+check(len(trained) == 12 and all(row[place] == human(items[row[0]]["state_bytes"]) for row in trained)
+      and len({row[place] for row in trained}) >= 6, "plan: ... those that --json says", out, exact[:600])
+check(all(row[place] == "-" and items[row[0]]["state_bytes"] is None for row in rows[1:] if row not in trained),
+      "plan: ... and none of a stage that does not train", out)
+code, out, err = run("plan", "good.yaml")
+check("state_bytes" not in out, "plan: elsewhere there is no such column", out)
 write("types.yaml", SMALL.replace("seed: [1, 2]", "model.dtype: [float32, bfloat16]"))
 code, out, err = run("plan", "types.yaml")
 check(code == 0 and "dtype" in out.splitlines()[0] and "products in" not in out,

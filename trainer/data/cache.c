@@ -53,6 +53,11 @@ static bool read_entry(struct arena *arena, const char *path, struct corpus_entr
                                  .size = corpus_folder_size(path)};
   int64_t whole = number_of(manifest, "whole_documents");  // of those that were cut into pieces
   if (whole > 0) entry->documents = whole;
+  const json_t *parts = json_object_get(manifest, "parts");
+  entry->part_count = json_array_size(parts);
+  const char **digests = arena_array(arena, entry->part_count + 1, sizeof *digests);
+  for (size_t i = 0; i < entry->part_count; i++) digests[i] = text_of(arena, json_array_get(parts, i), "digest");
+  entry->parts = digests;
   json_decref(manifest);
   return true;
 }

@@ -5,7 +5,9 @@
 struct corpus_entry {
   const char *digest, *path, *source, *tokenizer, *prepared;
   int64_t vocabulary, train_tokens, validation_tokens, documents, text_bytes;
-  double size;  // bytes on disk
+  double size;               // bytes on disk
+  const char *const *parts;  // of a mixture: the digests of what it is made of
+  size_t part_count;
 };
 
 // All prepared corpora, newest first; *entries is owned by the arena. Folders that cannot be read are passed over.
