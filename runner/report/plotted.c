@@ -92,8 +92,8 @@ bool report_gather_metrics(struct report *report, struct store *store, struct er
     while (run < report->count && (double)report->runs[run].position < position) run++;
     if (run == report->count) break;
     if ((double)report->runs[run].position == position)
-      add_value(&report->arena, &report->runs[run], &growing, store_rows_value(rows, 1).text, store_rows_number(rows, 2),
-                store_rows_number(rows, 3));
+      add_value(&report->arena, &report->runs[run], &growing, store_rows_value(rows, 1).text,
+                store_rows_number(rows, 2), store_rows_number(rows, 3));
   }
   store_rows_close(rows);
   return error->code == EXIT_DONE;

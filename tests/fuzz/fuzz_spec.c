@@ -53,8 +53,7 @@ static void expand(const struct spec *spec, struct diagnostics *diagnostics) {
     struct grid_problem problem;
     require(grid_evaluate(plan.grid, record->sweep, record->combination, &run, &problem) == GRID_RUN,
             "a run that cannot be made again");
-    require(!run.resolved || spec->task ||
-                (run.quantities.steps >= 1 && run.quantities.parameters.non_embedding >= 1),
+    require(!run.resolved || spec->task || (run.quantities.steps >= 1 && run.quantities.parameters.non_embedding >= 1),
             "a resolved run without steps or parameters");
   }
   arena_free(&plan.arena);
