@@ -23,7 +23,7 @@ from harness import case, check, document, environment, finish, path_of, run, se
 LOOPBACK = os.path.join(os.path.dirname(os.path.abspath(__file__)), "slurm_loopback.sh")
 WHAT = sys.argv[2] if len(sys.argv) > 2 else "everyday"
 KILLS = int(sys.argv[3]) if len(sys.argv) > 3 else 30
-STEPS = 15000 if WHAT == "everyday" else 30000  # a quarter or half of a minute or so
+STEPS = 40000 if WHAT == "everyday" else 30000  # a quarter of a minute or more
 SPEC = f"""experiment: real
 corpus: {{source: markov2}}
 base:
@@ -178,7 +178,7 @@ def everyday():
         until(ended("real"), "cancelled")
         done = submit(spec, "real")
         check("2 done" in done.out and "2 submitted in 2 jobs" in done.out and "cancelled" in done.out, done, told())
-        until(ended("real"), "the second submission ends", 240)
+        until(ended("real"), "the second submission ends", 900)
         check("4 runs: 4 done\n" in submit(spec, "real").out, told())
         for id in long_ones("real"):
             first, second = starts("real", id)
