@@ -78,27 +78,6 @@ int orthogonal_shortest(const double *r, const double *b, int n, const int *of, 
   return fine ? (int)rank : -1;
 }
 
-bool orthogonal_inverse(const double *r, int n, double *inverse) {
-  size_t size = (size_t)n;
-  double largest = 0;
-  for (size_t k = 0; k < size; k++) largest = fmax(largest, fabs(r[k * size + k]));
-  for (size_t k = 0; k < size; k++)
-    if (!(fabs(r[k * size + k]) > 1e-13 * largest)) return false;
-  struct arena arena = {0};
-  double *half = arena_array(&arena, size * size + 1, sizeof *half);  // rows of R^-1
-  for (size_t j = 0; j < size; j++)
-    for (size_t i = j + 1; i-- > 0;) {
-      double sum = i == j;
-      for (size_t k = i + 1; k <= j; k++) sum -= r[k * size + i] * half[k * size + j];
-      half[i * size + j] = sum / r[i * size + i];
-    }
-  for (size_t i = 0; i < size; i++)
-    for (size_t j = 0; j <= i; j++)
-      inverse[i * size + j] = inverse[j * size + i] = dot(half + i * size + i, half + j * size + i, size - i);
-  arena_free(&arena);
-  return true;
-}
-
 bool orthogonal_singular(const double *r, int n, double *values, double *vectors) {
   size_t size = (size_t)n;
   struct arena arena = {0};

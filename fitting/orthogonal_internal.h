@@ -12,7 +12,5 @@ void orthogonal_reflect(double *columns, double *b, size_t rows, int count);
 // [n][n]. Directions in which R is below `cut` count as without effect. Returns the rank, or -1 where no number comes
 // out.
 int orthogonal_shortest(const double *r, const double *b, int n, const int *of, int count, double cut, double *x);
-// The inverse of R'R [n][n]; false where R is singular to rounding.
-bool orthogonal_inverse(const double *r, int n, double *inverse);
 // Eigenvalues (ascending) and vectors (columns of [n][n], row by row) of R'R, to the relative accuracy of R itself.
 bool orthogonal_singular(const double *r, int n, double *values, double *vectors);

@@ -106,9 +106,9 @@ extern const size_t run_column_count;
 const struct run_column *run_column_find(const char *name);
 bool run_column_kept(const struct run_column *column);    // in table runs itself
 bool run_column_listed(const struct run_column *column);  // in run_table
-// Of a column or a run field; RUN_NOTE for other names.
 // Whether it is a result of a task (trainer/tasks/task.h): a column of stores that hold such runs.
 bool run_column_of_task(const char *name);
+// Of a column or a run field; RUN_NOTE for other names.
 enum run_column_role run_column_role(const char *name);
 
 // The one spelling of a text in this column, or run field (see field_spelling): int4 is w4. In the arena, or the text.

@@ -21,12 +21,3 @@ bool store_solutions_cut(struct store *store, const char *run, int64_t step, str
   sqlite3_bind_int64(s, 2, step);
   return store_step_done(store, s, "writing metrics", error);
 }
-
-struct store_rows *store_solutions(struct store *store, const char *experiment, const char *name, struct error *error) {
-  struct value values[] = {store_text(experiment), store_text(name)};
-  return store_select(store,
-                      "SELECT e.place, s.tokens, s.value FROM (SELECT run, row_number() OVER (ORDER BY position) - 1 "
-                      "AS place FROM experiment_runs WHERE experiment = ?1 ORDER BY position) e CROSS JOIN solutions s "
-                      "ON s.run = e.run AND s.name = ?2 ORDER BY e.place, s.step",
-                      values, 2, error);
-}

@@ -149,8 +149,6 @@ bool store_solution_put(struct store *store, const char *run, const char *name, 
                         double value, struct error *error);
 // Removes those after `step`, -1: all.
 bool store_solutions_cut(struct store *store, const char *run, int64_t step, struct error *error);
-// The curves of one number of all runs of an experiment, as store_curves has them: place, tokens, value.
-struct store_rows *store_solutions(struct store *store, const char *experiment, const char *name, struct error *error);
 
 // ---- layers: what a stage made of one matrix ----
 

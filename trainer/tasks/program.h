@@ -42,8 +42,6 @@ bool task_stopped(const struct task_run *run);
 // A point of the run's curves, a `step` event: after `step` steps (from 1, rising), of its training (`tokens` NAN: it
 // counts none).
 bool task_point(struct task_run *run, int64_t step, double tokens, double loss, struct error *error);
-// The same of an evaluation, an `eval` event.
-bool task_evaluation(struct task_run *run, int64_t step, double tokens, double loss, struct error *error);
 // A result by its name without the task's: "accuracy" of boolean.accuracy. What is not finite is left out.
 void task_report(struct task_run *run, const char *name, double value);
 // The run's end as a diverged one, and why (text that lasts as long as the run). Returns false.
@@ -51,5 +49,3 @@ bool task_diverge(struct task_run *run, const char *why);
 
 // The run of a task's config.json, from its lock to its end. Exit codes as of trainer_run.
 enum exit_code task_main(const struct trainer_options *options, struct error *error);
-// The same with a work of the caller's own, for tests of tasks.
-enum exit_code task_main_by(const struct trainer_options *options, task_work *work, struct error *error);

@@ -15,22 +15,13 @@
 
 bool task_stopped(const struct task_run *run) { return run->stop_asked && *run->stop_asked; }
 
-static bool point(struct task_run *run, const char *event, int64_t step, double tokens, double loss,
-                  struct error *error) {
-  struct json_writer *json = event_begin(&run->log, event);
+bool task_point(struct task_run *run, int64_t step, double tokens, double loss, struct error *error) {
+  struct json_writer *json = event_begin(&run->log, "step");
   json_key_integer(json, "step", step);
   if (isfinite(tokens)) json_key_number(json, "tokens", tokens);
   json_key_number(json, "loss", loss);
   json_key_number(json, "seconds", clock_seconds() - run->begun);
   return event_end(&run->log, error);
-}
-
-bool task_point(struct task_run *run, int64_t step, double tokens, double loss, struct error *error) {
-  return point(run, "step", step, tokens, loss, error);
-}
-
-bool task_evaluation(struct task_run *run, int64_t step, double tokens, double loss, struct error *error) {
-  return point(run, "eval", step, tokens, loss, error);
 }
 
 void task_report(struct task_run *run, const char *name, double value) {
@@ -95,10 +86,10 @@ static bool report_end(struct task_run *run, const char *event, const char *mess
 
 // ---- the run ----
 
-static bool find_work(const struct task *task, task_work **work) {
-  for (size_t i = 0; task_programs[i].name && !*work; i++)
-    if (strcmp(task_programs[i].name, task->name) == 0) *work = task_programs[i].work;
-  return *work != NULL;
+static task_work *find_work(const struct task *task) {
+  for (size_t i = 0; task_programs[i].name; i++)
+    if (strcmp(task_programs[i].name, task->name) == 0) return task_programs[i].work;
+  return NULL;
 }
 
 static bool open_run(struct task_run *run, const char *config_path, task_work **work, bool *finished,
@@ -106,7 +97,8 @@ static bool open_run(struct task_run *run, const char *config_path, task_work **
   if (!run_file_read(&run->arena, config_path, &run->file, error)) return false;
   run->task = task_of(&run->file.config);
   if (!run->task) return error_set(error, EXIT_USAGE_ERROR, "%s: it trains a language model, no task", config_path);
-  if (!find_work(run->task, work))
+  *work = find_work(run->task);
+  if (!*work)
     return error_set(error, EXIT_USAGE_ERROR, "%s: this program has no task %s", config_path, run->task->name);
   const char *slash = strrchr(config_path, '/');
   run->folder = slash ? arena_copy(&run->arena, config_path, (size_t)(slash - config_path + 1)) : ".";
@@ -140,8 +132,9 @@ static bool end(struct task_run *run, bool worked, enum exit_code *code, struct 
   return report_end(run, "stopped", "stopped on request", error);
 }
 
-enum exit_code task_main_by(const struct trainer_options *options, task_work *work, struct error *error) {
+enum exit_code task_main(const struct trainer_options *options, struct error *error) {
   struct task_run run = {.log = {.file = -1}, .stop_asked = options->stop_asked, .begun = clock_seconds(), .loss = NAN};
+  task_work *work = NULL;
   bool finished = false;
   enum exit_code code = EXIT_DONE;
   bool fine = open_run(&run, options->config_path, &work, &finished, error);
@@ -157,8 +150,4 @@ enum exit_code task_main_by(const struct trainer_options *options, task_work *wo
   event_log_close(&run.log);
   arena_free(&run.arena);
   return code;
-}
-
-enum exit_code task_main(const struct trainer_options *options, struct error *error) {
-  return task_main_by(options, NULL, error);
 }
