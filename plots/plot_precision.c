@@ -121,13 +121,7 @@ bool plot_precision_regions(struct arena *arena, const struct plot_data *data, s
   }
   drawing_end(&drawing);
   figure->aspect = 1;
-  figure->legend = "lowest loss";
-  figure->x = figure_axis(parameters_label(data), "", SCALE_LOG, TICKS_COUNT);
-  figure->y = figure_axis("training tokens", "", SCALE_LOG, TICKS_COUNT);
-  figure->x.low = plane.low[0];
-  figure->x.high = plane.high[0];
-  figure->y.low = plane.low[1];
-  figure->y.high = plane.high[1];
+  plane_axes(figure, &plane, figure_axis(parameters_label(data), "", SCALE_LOG, TICKS_COUNT));
   figure->title = "Best format by size and tokens";
   figure->caption = arena_format(
       arena,

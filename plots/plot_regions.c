@@ -66,13 +66,7 @@ bool plot_best_format(struct arena *arena, const struct plot_data *data, struct 
     return false;
   }
   drawing_end(&drawing);
-  figure->legend = "lowest loss";
-  figure->x = figure_axis("weights of the blocks", "bytes", SCALE_LOG, TICKS_COUNT);
-  figure->y = figure_axis("training tokens", "", SCALE_LOG, TICKS_COUNT);
-  figure->x.low = r.low[0];
-  figure->x.high = r.high[0];
-  figure->y.low = r.low[1];
-  figure->y.high = r.high[1];
+  plane_axes(figure, &r, figure_axis("weights of the blocks", "bytes", SCALE_LOG, TICKS_COUNT));
   figure->title = "Best format for its bytes";
   figure->caption = arena_format(
       arena,

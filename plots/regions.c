@@ -119,3 +119,13 @@ bool plane_draw(struct drawing *drawing, const struct plane *plane, bool hatched
   frame->label = "the runs";
   return true;
 }
+
+void plane_axes(struct figure *figure, const struct plane *plane, struct figure_axis x) {
+  figure->legend = "lowest loss";
+  figure->x = x;
+  figure->y = figure_axis("training tokens", "", SCALE_LOG, TICKS_COUNT);
+  figure->x.low = plane->low[0];
+  figure->x.high = plane->high[0];
+  figure->y.low = plane->low[1];
+  figure->y.high = plane->high[1];
+}

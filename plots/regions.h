@@ -17,3 +17,5 @@ struct plane {
 // Adds the regions to the panel (the last one added), then the frame of the runs and, with `hatched`, lines over what
 // is outside it. `wins` (one a format): set to whether it has a region. False when no format has a loss anywhere.
 bool plane_draw(struct drawing *drawing, const struct plane *plane, bool hatched, bool *wins);
+// The figure's axes over the plane: `x`, and training tokens.
+void plane_axes(struct figure *figure, const struct plane *plane, struct figure_axis x);
