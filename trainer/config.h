@@ -275,6 +275,10 @@ const char *config_format_name(const struct run_config *config, struct arena *ar
 double config_active_parameters(const struct run_config *resolved, int64_t step);
 struct run_quantities config_quantities(const struct run_config *resolved, const struct corpus_facts *facts);
 
+// Of a way of selecting data (data.select): whether it measures gradients, and whether it reads data.target.
+bool selection_by_influence(const struct run_config *config);
+bool selection_has_target(const struct run_config *config);
+
 // Whether runs of the configuration's task have the field: of another task than lm its own, and those of every task.
 bool config_has(const struct run_config *config, const struct run_field *field);
 // True when the field counts in the identity of this run: it can change the result, under the configuration's other

@@ -3,27 +3,17 @@
 #include <string.h>
 
 #include "trainer/config.h"
+#include "trainer/field_lines.h"
 #include "trainer/tasks/list.h"
 
 #define FIELD(member, field_type) .path = #member, .type = field_type, .offset = offsetof(struct run_config, member)
-#define INTEGER(member, least, most) FIELD(member, FIELD_INTEGER), .low = least, .high = most
-#define NUMBER(member, least, most) FIELD(member, FIELD_NUMBER), .low = least, .high = most
-#define BOOLEAN(member) FIELD(member, FIELD_BOOLEAN)
-#define CHOICE(member, words) FIELD(member, FIELD_CHOICE), .choices = words
-#define TEXT(member) FIELD(member, FIELD_TEXT)
 #define LIST(member) FIELD(member, FIELD_LIST)
-#define DEFAULT(text) .fallback = text
-#define AUTO .fallback = "auto", .auto_allowed = true
-#define UNIT(text) .unit = text
-#define COUNTS .effect = EFFECT_COUNTS
 #define COUNTS_WHEN(predicate) .effect = EFFECT_COUNTS, .counts_when = predicate
 #define RESOLVED .effect = EFFECT_RESOLVED
-#define NO_EFFECT .effect = EFFECT_NONE
 #define GROUP(name) .groups = GROUP_##name
 #define CORPUS .effect = EFFECT_RESOLVED, .groups = GROUP_CORPUS | GROUP_PREPARED
 #define STAGE(name) .stage = #name
 #define FILES(ending) .file_ending = ending
-#define HELP(line) .help = line
 #define OR_TASK(name) "|" #name
 
 // ---- when a field counts ----
@@ -63,13 +53,13 @@ static bool asks_suites(const struct run_config *c) { return c->evaluate.suite_t
 // What a way of selecting data does not read (trainer/stages/select.h).
 static bool selects(const struct run_config *c, const char *way) { return strcmp(c->data.select, way) == 0; }
 static bool select_weighs(const struct run_config *c) { return selects(c, "influence_mean"); }
-static bool select_by_influence(const struct run_config *c) {
+bool selection_by_influence(const struct run_config *c) {
   return select_weighs(c) || selects(c, "influence_round_robin");
 }
 static bool select_has_examples(const struct run_config *c) {
-  return select_by_influence(c) || selects(c, "target_only");
+  return selection_by_influence(c) || selects(c, "target_only");
 }
-static bool select_has_target(const struct run_config *c) { return select_has_examples(c) || selects(c, "oracle"); }
+bool selection_has_target(const struct run_config *c) { return select_has_examples(c) || selects(c, "oracle"); }
 static bool select_has_pool(const struct run_config *c) { return !selects(c, "target_only"); }
 static bool select_has_fraction(const struct run_config *c) { return select_has_pool(c) && !selects(c, "all"); }
 
@@ -255,13 +245,13 @@ const struct run_field run_fields[] = {
      HELP("share of the pool's windows that is chosen")},
     {INTEGER(data.pool_tokens, 1, 1e12), DEFAULT("524288"), COUNTS_WHEN(select_has_pool), STAGE(data), UNIT("tokens"),
      HELP("tokens of the windows to choose from, drawn from the training split")},
-    {TEXT(data.target), DEFAULT(""), COUNTS_WHEN(select_has_target), STAGE(data),
+    {TEXT(data.target), DEFAULT(""), COUNTS_WHEN(selection_has_target), STAGE(data),
      HELP("the source of corpus.mixture whose loss is to fall")},
     {INTEGER(data.targets, 1, 1e6), DEFAULT("64"), COUNTS_WHEN(select_has_examples), STAGE(data), UNIT("windows"),
      HELP("target examples, of the training split of that source")},
-    {INTEGER(data.landmarks, 2, 1e6), DEFAULT("256"), COUNTS_WHEN(select_by_influence), STAGE(data), UNIT("windows"),
+    {INTEGER(data.landmarks, 2, 1e6), DEFAULT("256"), COUNTS_WHEN(selection_by_influence), STAGE(data), UNIT("windows"),
      HELP("windows whose gradients are measured; the others' influence is predicted from theirs")},
-    {INTEGER(data.dimensions, 1, 1e9), DEFAULT("4096"), COUNTS_WHEN(select_by_influence), STAGE(data),
+    {INTEGER(data.dimensions, 1, 1e9), DEFAULT("4096"), COUNTS_WHEN(selection_by_influence), STAGE(data),
      HELP("numbers that are kept of a gradient, by a random Hadamard transform")},
     {CHOICE(data.weights, "equal|linear"), DEFAULT("equal"), COUNTS_WHEN(select_weighs), STAGE(data),
      HELP("influence_mean: whether chosen windows are drawn equally often, or in proportion to their influence above "

@@ -19,13 +19,6 @@ static bool is(const struct run_config *config, const char *way) { return strcmp
 
 bool select_stage_skips(const struct run_config *config) { return is(config, "none"); }
 
-static bool by_influence(const struct run_config *config) {
-  return is(config, "influence_mean") || is(config, "influence_round_robin");
-}
-static bool has_target(const struct run_config *config) {
-  return by_influence(config) || is(config, "target_only") || is(config, "oracle");
-}
-
 static int64_t pool_windows(const struct run_config *config) {
   return config->data.pool_tokens / config->model.context;
 }
@@ -66,8 +59,8 @@ bool select_stage_resolve(struct run_config *config, const struct corpus_facts *
                           struct error *error) {
   (void)facts, (void)arena;
   if (config->data.seed == AUTO_INTEGER) config->data.seed = config->seed;
-  if (has_target(config) && !check_target(config, error)) return false;
-  if (by_influence(config) && !check_gradients(config, error)) return false;
+  if (selection_has_target(config) && !check_target(config, error)) return false;
+  if (selection_by_influence(config) && !check_gradients(config, error)) return false;
   if (pool_windows(config) < 2)
     return error_set(error, EXIT_USAGE_ERROR, "data.pool_tokens %" PRId64 " hold no two windows of model.context",
                      config->data.pool_tokens) ||
@@ -78,7 +71,7 @@ bool select_stage_resolve(struct run_config *config, const struct corpus_facts *
 
 double select_stage_forward_tokens(const struct run_config *config, const struct corpus_facts *facts) {
   (void)facts;
-  if (!by_influence(config)) return 0;
+  if (!selection_by_influence(config)) return 0;
   bool predicts = config->data.landmarks < pool_windows(config);
   // Forward and backward are three passes.
   return (double)config->model.context * (3.0 * (double)(config->data.landmarks + config->data.targets) +
@@ -86,7 +79,7 @@ double select_stage_forward_tokens(const struct run_config *config, const struct
 }
 
 const char *select_stage_libraries(const struct run_config *config, struct arena *arena) {
-  return by_influence(config) ? lapack_library(arena) : NULL;
+  return selection_by_influence(config) ? lapack_library(arena) : NULL;
 }
 
 // ---- windows ----
@@ -171,7 +164,7 @@ static bool choose(struct stage_work *work, int part, struct selection *s, doubl
     s->stream = select_target_stream(c);
     return select_windows(work->run.corpus, s->stream, part, s->count, c->model.context, s->windows, error);
   }
-  if (by_influence(c)) return choose_by_influence(work, part, s, correlation, error);
+  if (selection_by_influence(c)) return choose_by_influence(work, part, s, correlation, error);
   draw(work, is(c, "oracle") ? part : -1, s->count, s->windows, &s->count);
   return s->count > 0 || error_set(error, EXIT_USAGE_ERROR, "the pool has no window of %s", c->data.target) ||
          error_about(error, "data.pool_tokens", NULL);

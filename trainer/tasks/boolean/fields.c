@@ -90,13 +90,5 @@ static void counts(const void *settings, struct task_numbers *counts) {
 }
 
 const struct task task_boolean = {
-    .name = TASK,
-    .help = "a planted Boolean formula, a network that learns it, and the network read back",
-    .version = 1,
-    .fields = fields,
-    .field_count = sizeof fields / sizeof *fields,
-    .settings_size = sizeof(struct boolean),
-    .results = results,
-    .result_count = sizeof results / sizeof *results,
-    .resolve = resolve,
-    .counts = counts};
+    TASK_TABLES, .help = "a planted Boolean formula, a network that learns it, and the network read back", .version = 1,
+    .resolve = resolve, .counts = counts};

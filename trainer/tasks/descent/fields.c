@@ -43,13 +43,5 @@ static void counts(const void *settings, struct task_numbers *counts) {
   counts->parameters = (double)((const struct descent *)settings)->dimension;
 }
 
-const struct task task_descent = {.name = TASK,
-                                  .help = "gradient descent on a quadratic, as an example of a task",
-                                  .version = 1,
-                                  .fields = fields,
-                                  .field_count = sizeof fields / sizeof *fields,
-                                  .settings_size = sizeof(struct descent),
-                                  .results = results,
-                                  .result_count = sizeof results / sizeof *results,
-                                  .resolve = resolve,
-                                  .counts = counts};
+const struct task task_descent = {TASK_TABLES, .help = "gradient descent on a quadratic, as an example of a task",
+                                  .version = 1, .resolve = resolve, .counts = counts};

@@ -59,13 +59,5 @@ static void counts(const void *settings, struct task_numbers *counts) {
 }
 
 const struct task task_smnn = {
-    .name = TASK,
-    .help = "a layer that solves a differential equation by block-tridiagonal normal equations",
-    .version = 1,
-    .fields = fields,
-    .field_count = sizeof fields / sizeof *fields,
-    .settings_size = sizeof(struct smnn),
-    .results = results,
-    .result_count = sizeof results / sizeof *results,
-    .resolve = resolve,
-    .counts = counts};
+    TASK_TABLES, .help = "a layer that solves a differential equation by block-tridiagonal normal equations",
+    .version = 1, .resolve = resolve, .counts = counts};

@@ -56,13 +56,6 @@ static void counts(const void *settings, struct task_numbers *counts) {
   counts->steps = (double)g->steps;
 }
 
-const struct task task_vi_game = {.name = TASK,
+const struct task task_vi_game = {TASK_TABLES,
                                   .help = "a game of two players, solved by workers that exchange quantized vectors",
-                                  .version = 1,
-                                  .fields = fields,
-                                  .field_count = sizeof fields / sizeof *fields,
-                                  .settings_size = sizeof(struct vi_game),
-                                  .results = results,
-                                  .result_count = sizeof results / sizeof *results,
-                                  .resolve = resolve,
-                                  .counts = counts};
+                                  .version = 1, .resolve = resolve, .counts = counts};

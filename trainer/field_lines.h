@@ -1,0 +1,14 @@
+// How lines of a table of fields are written, over a FIELD(member, type) of whoever includes this file.
+#pragma once
+
+#define INTEGER(member, least, most) FIELD(member, FIELD_INTEGER), .low = least, .high = most
+#define NUMBER(member, least, most) FIELD(member, FIELD_NUMBER), .low = least, .high = most
+#define BOOLEAN(member) FIELD(member, FIELD_BOOLEAN)
+#define CHOICE(member, words) FIELD(member, FIELD_CHOICE), .choices = words
+#define TEXT(member) FIELD(member, FIELD_TEXT)
+#define DEFAULT(text) .fallback = text
+#define AUTO .fallback = "auto", .auto_allowed = true
+#define UNIT(text) .unit = text
+#define COUNTS .effect = EFFECT_COUNTS
+#define NO_EFFECT .effect = EFFECT_NONE
+#define HELP(line) .help = line
