@@ -8,6 +8,7 @@
 
 #include "base/terminal.h"
 #include "kernels/bfloat16.h"
+#include "trainer/element.h"
 #include "trainer/layout.h"
 #include "trainer/spectrum.h"
 #include "trainer/training.h"
@@ -153,7 +154,7 @@ static void see(void *context, int64_t layer, int matrix, int64_t rows, const vo
     for (int64_t row = 0; row < rows; row++) {
       for (int64_t i = 0; i < in->count; i++) {
         int64_t at = row * in->count + i;
-        double v = m->dtype == DTYPE_FLOAT32 ? ((const float *)host)[at] : bfloat16_value(((const uint16_t *)host)[at]);
+        double v = element_value(host, m->dtype, at);
         line[i] = v;
         in->sum += v;
         in->second += v * v;

@@ -6,6 +6,7 @@
 
 #include "kernels/bfloat16.h"
 #include "kernels/formats/format.h"
+#include "trainer/element.h"
 #include "trainer/layout.h"
 #include "trainer/phase.h"
 
@@ -93,10 +94,6 @@ static void to_master(const struct model *m, const float *values, int64_t count,
     for (int64_t i = 0; i < count; i++) ((uint16_t *)out)[i] = bfloat16_nearest(values[i]);
 }
 
-static float element(const void *values, enum dtype dtype, int64_t i) {
-  return dtype == DTYPE_FLOAT32 ? ((const float *)values)[i] : bfloat16_value(((const uint16_t *)values)[i]);
-}
-
 static void put_one(void *values, enum dtype dtype, int64_t i) {
   if (dtype == DTYPE_FLOAT32)
     ((float *)values)[i] = 1;
@@ -119,7 +116,7 @@ static bool read_off(struct represented *r, int64_t number, float *out, struct e
     if (!m->ops->download(m->device, r->host, r->y, (size_t)(r->rows * d->outputs) * item, error)) return false;
     for (int64_t i = 0; i < count; i++)
       for (int64_t o = 0; o < d->outputs; o++)
-        out[o * d->inputs + first + i] = element(r->host, d->dtype, i * d->outputs + o);
+        out[o * d->inputs + first + i] = element_value(r->host, d->dtype, i * d->outputs + o);
   }
   return true;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "kernels/bfloat16.h"
+#include "kernels/formats/scale_value.h"
 #include "trainer/layout.h"
 
 // One matrix of a block.
@@ -27,7 +28,6 @@ struct admm {
   double lambda, lambda_of_u;  // now, and when u was last taken
   float *x, *y, *z, *u;        // of one matrix
   float *sparse;
-  double distance;
   struct error error;  // of an update
 };
 
@@ -43,43 +43,33 @@ double admm_lambda(const struct compress_settings *settings, int64_t step, int64
 
 // ---- narrow values ----
 
-enum { E4M3_VALUES = 127 };  // 0 up to 448
+static const float most_narrow = 448;
 
 static float e4m3_value(int code) {
   int exponent = code >> 3, fraction = code & 7;
   return exponent ? ldexpf(1 + (float)fraction / 8, exponent - 7) : ldexpf((float)fraction, -9);
 }
 
-// The nearest code of a magnitude, of two as near the even one.
-static int e4m3_code(float magnitude, const float values[E4M3_VALUES]) {
-  int low = 0, high = E4M3_VALUES - 1;
-  while (high - low > 1) {
-    int middle = (low + high) / 2;
-    if (values[middle] <= magnitude)
-      low = middle;
-    else
-      high = middle;
-  }
-  float below = magnitude - values[low], above = values[high] - magnitude;
-  return below < above || (below == above && low % 2 == 0) ? low : high;
-}
-
-static void e4m3_table(float values[E4M3_VALUES]) {
-  for (int i = 0; i < E4M3_VALUES; i++) values[i] = e4m3_value(i);
+// Of a magnitude that has one.
+static int e4m3_code(float value) {
+  int exponent;
+  if (value < 0x1p-6f) return (int)ldexpf(value, 9);
+  frexpf(value, &exponent);  // value is below 2^exponent, and not below half of that
+  return (exponent + 6) * 8 + (int)ldexpf(value, 4 - exponent) - 8;
 }
 
 void narrow_put(struct narrow_values *narrow, const float *values, int64_t count) {
-  float table[E4M3_VALUES], most = 0;
-  e4m3_table(table);
+  float most = 0;
   for (int64_t i = 0; i < count; i++) most = fmaxf(most, fabsf(values[i]));
-  narrow->scale = most > 0 ? most / table[E4M3_VALUES - 1] : 1;
+  narrow->scale = most > 0 ? most / most_narrow : 1;
   for (int64_t i = 0; i < count; i++)
-    narrow->codes[i] = (uint8_t)(e4m3_code(fabsf(values[i]) / narrow->scale, table) | (signbit(values[i]) ? 128 : 0));
+    narrow->codes[i] =
+        (uint8_t)(e4m3_code(nearest_e4m3(fabsf(values[i]) / narrow->scale)) | (signbit(values[i]) ? 128 : 0));
 }
 
 void narrow_get(const struct narrow_values *narrow, float *values, int64_t count) {
-  float table[E4M3_VALUES];
-  e4m3_table(table);
+  float table[128];
+  for (int code = 0; code < 128; code++) table[code] = e4m3_value(code);
   for (int64_t i = 0; i < count; i++) {
     float value = narrow->scale * table[narrow->codes[i] & 127];
     values[i] = narrow->codes[i] & 128 ? -value : value;
@@ -168,7 +158,6 @@ static void after_update(void *context, double lr) {
 static bool project(struct admm *a, bool first, struct error *error) {
   struct model *m = a->model;
   bool weighed = !first && strcmp(a->settings->projection, "second_moment") == 0;
-  double apart = 0, whole = 0;
   float scale = scale_of_u(a);
   for (int64_t i = 0; i < a->part_count; i++) {
     struct part *part = &a->parts[i];
@@ -181,17 +170,11 @@ static bool project(struct admm *a, bool first, struct error *error) {
     get(a, part, a->z, a->u);
     for (int64_t k = 0; k < part->count; k++) a->u[k] = a->x[k] + scale * a->u[k];
     compress_project(a->settings, &part->shape, a->u, weighed ? a->y : NULL, sparse);
-    for (int64_t k = 0; k < part->count; k++) {
-      double x = (double)a->x[k], difference = x - (double)sparse[k];
-      apart += difference * difference;
-      whole += x * x;
-    }
     memcpy(a->z, sparse, (size_t)part->count * sizeof *sparse);
     if (first) memcpy(a->u, a->z, (size_t)part->count * sizeof *a->u);  // u begins at 0
     put(a, part, a->z, a->u);
   }
   a->lambda_of_u = a->lambda;
-  a->distance = whole > 0 ? sqrt(apart / whole) : 0;
   return true;
 }
 
@@ -204,8 +187,6 @@ bool admm_after_step(struct admm *a, int64_t done, struct error *error) {
 }
 
 const float *admm_sparse(const struct admm *a) { return a->sparse; }
-
-double admm_distance(const struct admm *a) { return a->distance; }
 
 // ---- the whole ----
 

@@ -22,8 +22,6 @@ struct admm *admm_make(struct model *model, const struct compress_settings *reso
 bool admm_after_step(struct admm *admm, int64_t done, struct error *error);
 // The z of last time in full, in the order of the parameters' block matrices: [matrices_end - norms_end].
 const float *admm_sparse(const struct admm *admm);
-// ||x - z|| / ||x|| over all of them, when z was last taken.
-double admm_distance(const struct admm *admm);
 void admm_free(struct admm *admm);  // NULL is fine
 
 // lambda at the update number `step` of `steps`, from 0: constant, or rising with s = (step + 1) / steps as s (linear),

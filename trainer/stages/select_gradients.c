@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/bfloat16.h"
 #include "trainer/data/permutation.h"
+#include "trainer/element.h"
 #include "trainer/stages/influence.h"
 #include "trainer/stages/select.h"
 #include "trainer/stages/work.h"
@@ -39,8 +39,7 @@ static bool take_moments(struct measuring *m, int64_t step, struct error *error)
   const double correction = 1 - pow(m->config->train.beta2, (double)step);
   m->weights = memory_get((size_t)count * sizeof *m->weights);
   for (int64_t i = 0; i < count && fine; i++) {
-    const double v = model->state_type == DTYPE_FLOAT32 ? (double)((const float *)moments)[i]
-                                                        : (double)bfloat16_value(((const uint16_t *)moments)[i]);
+    const double v = (double)element_value(moments, model->state_type, i);
     m->weights[i] = 1 / (sqrt(v / correction) + m->config->train.adam_eps);
   }
   free(moments);
@@ -178,8 +177,7 @@ static bool embed_pool(struct measuring *m, int64_t pool, float *out, struct err
     fine = !stopped(m) && read_window(m, select_pool_stream(m->config), w, error) &&
            model_forward(model, context, m->batch.tokens, error) &&
            model->ops->download(model->device, raw, model->final_x, bytes, error);
-    for (int64_t i = 0; i < elements && fine; i++)
-      x[i] = model->dtype == DTYPE_FLOAT32 ? ((const float *)raw)[i] : bfloat16_value(((const uint16_t *)raw)[i]);
+    for (int64_t i = 0; i < elements && fine; i++) x[i] = element_value(raw, model->dtype, i);
     if (fine) embed(m, x, m->batch.targets, m->batch.mask, out + w * m->embedded);
   }
   free(raw), free(x);
