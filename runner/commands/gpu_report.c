@@ -100,7 +100,7 @@ static double median(double *values, int count) {
 static struct speed speed_of(struct findings *f, const char *run) {
   struct speed speed = {.rate = NAN, .light = NAN, .peak = NAN};
   char *rest = arena_string(f->arena, read_part(f, arena_format(f->arena, "runs/%s/events.jsonl", run)));
-  int count = 0, lights = 0, steps = 0;
+  int count = 0, lights = 0;
   double *rates = NULL, *light = NULL;
   for (char *line; (line = next_line(&rest));) {
     json_t *event = json_loads(line, 0, NULL);
@@ -117,11 +117,10 @@ static struct speed speed_of(struct findings *f, const char *run) {
       rates[count++] = json_number_value(rate);
       light = arena_grow(f->arena, light, (size_t)lights, (size_t)lights + 1, sizeof *light);
       if (json_is_number(share)) light[lights++] = json_number_value(share);
-      steps++;
     }
     json_decref(event);
   }
-  speed.events = steps;
+  speed.events = count;
   // The first events have plans, trials and recorded graphs in them.
   int warm = count > 6 ? 3 : count / 2, warm_lights = lights > 6 ? 3 : lights / 2;
   speed.rate = median(rates + warm, count - warm);

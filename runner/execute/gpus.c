@@ -88,11 +88,12 @@ static bool ask(struct arena *arena, struct known_gpus *gpus) {
   return true;
 }
 
+static bool is_uuid(const char *name) { return starts_with(name, "GPU-") || starts_with(name, "MIG-"); }
+
 static const struct known_gpu *find(const struct known_gpus *gpus, const char *name) {
   for (size_t i = 0; i < gpus->count; i++) {
     const struct known_gpu *gpu = &gpus->items[i];
-    bool uuid = starts_with(name, "GPU-") || starts_with(name, "MIG-");
-    if ((gpu->index[0] && strcmp(gpu->index, name) == 0) || (uuid && starts_with(gpu->uuid, name))) return gpu;
+    if ((gpu->index[0] && strcmp(gpu->index, name) == 0) || (is_uuid(name) && starts_with(gpu->uuid, name))) return gpu;
   }
   return NULL;
 }
@@ -115,8 +116,6 @@ bool memory_size_parse(const char *text, double *bytes) {
 static bool is_number(const char *name) {
   return *name && strspn(name, "0123456789") == strlen(name) && strlen(name) < 5;
 }
-
-static bool is_uuid(const char *name) { return starts_with(name, "GPU-") || starts_with(name, "MIG-"); }
 
 // What an inherited CUDA_VISIBLE_DEVICES leaves: its names up to the first that is none, as CUDA reads it. NULL text:
 // it is not set, everything is visible.

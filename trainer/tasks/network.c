@@ -15,7 +15,10 @@ static void *take(struct network *n, size_t bytes, struct error *error) {
   return memory;
 }
 
-static int64_t state_elements(const struct network *n, int array, enum state_extent extent) {
+// Arrays begin at multiples of 16 numbers.
+static int64_t aligned(int64_t count) { return (count + 15) / 16 * 16; }
+
+static int64_t state_elements(const struct network *n, enum state_extent extent) {
   int64_t elements = 0;
   switch (extent) {
     case STATE_ALL:
@@ -24,7 +27,7 @@ static int64_t state_elements(const struct network *n, int array, enum state_ext
       return n->rest;
     case STATE_MATRICES:
       for (int i = 0; i + 1 < n->layers; i++)
-        elements += (n->optimizer->matrix_state(&n->config, n->sizes[i + 1], n->sizes[i]) + 15) / 16 * 16;
+        elements += aligned(n->optimizer->matrix_state(&n->config, n->sizes[i + 1], n->sizes[i]));
       return elements;
     case STATE_NONE:
       break;
@@ -36,7 +39,7 @@ static bool take_state(struct network *n, struct error *error) {
   struct optimizer_state state = n->optimizer->state(&n->config);
   int64_t scratch = 0;
   for (int a = 0; a < STATE_ARRAYS; a++) {
-    int64_t elements = state_elements(n, a, state.extent[a]);
+    int64_t elements = state_elements(n, state.extent[a]);
     n->state_bytes[a] = elements * 4;
     if (elements && !(n->state[a] = take(n, (size_t)elements * 4, error))) return false;
   }
@@ -57,7 +60,7 @@ static bool take_state(struct network *n, struct error *error) {
                                         .columns = columns};
     if (state.extent[STATE_OF_MATRICES] == STATE_MATRICES) {
       matrix->state = own;
-      own += (n->optimizer->matrix_state(&n->config, rows, columns) + 15) / 16 * 16;
+      own += aligned(n->optimizer->matrix_state(&n->config, rows, columns));
     }
     int64_t needs = n->optimizer->matrix_scratch ? n->optimizer->matrix_scratch(&n->config, rows, columns) : 0;
     if (needs > scratch) scratch = needs;
@@ -97,11 +100,11 @@ bool network_open(struct network *n, const int64_t *sizes, int layers, int64_t r
   if (!n->device) return false;
   for (int i = 0; i < layers; i++) {
     n->bias[i] = n->count;
-    n->count += (sizes[i + 1] + 15) / 16 * 16;
+    n->count += aligned(sizes[i + 1]);
   }
   for (int i = layers - 1; i >= 0; i--) {  // the output's, which is no matrix to the optimizer, comes first
     n->weight[i] = n->count;
-    n->count += (sizes[i] * sizes[i + 1] + 15) / 16 * 16;
+    n->count += aligned(sizes[i] * sizes[i + 1]);
     if (i == layers - 1) n->rest = n->count;
   }
   size_t bytes = (size_t)n->count * sizeof(float);
