@@ -11,18 +11,16 @@ static const double surely = 0.05;
 static void say(const struct paired *paired, struct text *detail) {
   const struct paired_request *request = &paired->request;
   bool loss = request->match != MATCH_LOSS;
-  double scale = loss ? 1 : 100;
   if (loss)
     text_format(detail, "right less left: %+.4f nats", paired->mean);
   else
-    text_format(detail, "the right needs %+.1f %% of the left's %s", scale * expm1(paired->mean),
+    text_format(detail, "the right needs %+.1f %% of the left's %s", 100 * expm1(paired->mean),
                 paired_match_names[request->measure]);
   text_format(detail, ", mean over %zu %s", paired->units, request->along == ALONG_LADDERS ? "ladders" : "pairs");
   if (isfinite(paired->low) && loss)
     text_format(detail, " (95 %% interval %+.4f to %+.4f)", paired->low, paired->high);
   else if (isfinite(paired->low))
-    text_format(detail, " (95 %% interval %+.1f %% to %+.1f %%)", scale * expm1(paired->low),
-                scale * expm1(paired->high));
+    text_format(detail, " (95 %% interval %+.1f %% to %+.1f %%)", 100 * expm1(paired->low), 100 * expm1(paired->high));
   if (isfinite(paired->p))
     text_format(detail, "; p = %.2g, two-sided, by %s", paired->p, paired->p_method);
   else
