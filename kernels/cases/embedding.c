@@ -3,10 +3,16 @@
 
 enum { TABLE, TOKENS, D_RESIDUAL, RESIDUAL, D_TABLE, COUNT };
 
-// Vocabularies that a GPU looks through and those it sorts by: tokens in one, two and three digits, many times and
-// once.
-static const struct case_shape shapes[] = {
-    {{50, 19, 7}}, {{301, 36, 12}}, {{700, 5, 2100}}, {{1, 3, 70000}, .large = true}, {{513, 3, 70000}, .large = true}};
+// A GPU sorts rows by token: tokens in none, one, two and three digits, many times and once; some whose rows end with
+// one of its segments of 64, and some that fill several.
+static const struct case_shape shapes[] = {{{50, 19, 7}},
+                                           {{301, 36, 12}},
+                                           {{65, 4, 1}},
+                                           {{1024, 7, 2}},
+                                           {{1300, 3, 5}},
+                                           {{700, 5, 2100}},
+                                           {{1, 3, 70000}, .large = true},
+                                           {{513, 3, 70000}, .large = true}};
 
 static void declare(struct op_case *c) {
   int64_t rows = c->size[0], width = c->size[1], vocabulary = c->size[2];

@@ -1,9 +1,9 @@
 // The parts of a transformer block around its matrix products and attention: from ops to launches.
 #pragma once
 #include "kernels/cuda/device.cuh"
+#include "kernels/cuda/embedding_gradient.cuh"
 #include "kernels/cuda/norm.cuh"
 #include "kernels/cuda/rope.cuh"
-#include "kernels/cuda/sort.cuh"
 
 namespace {
 
@@ -24,14 +24,7 @@ void embedding_forward(struct device *device, int64_t rows, int64_t width, int64
 void embedding_backward(struct device *device, int64_t rows, int64_t width, int64_t vocabulary, const int32_t *tokens,
                         const float *d_residual, float *d_table) {
   check_ids(device, rows, tokens, vocabulary, ID_TOKEN);
-  unsigned columns = (unsigned)ceil_div(width, EMBEDDING_THREADS);
-  if (vocabulary <= CUDA_SORT_VOCABULARY) {
-    run(device, embedding_backward_kernel,
-        {"embedding_backward", dim3((unsigned)vocabulary, columns), EMBEDDING_THREADS, 0}, rows, width, vocabulary,
-        view(tokens, rows), view(d_residual, rows * width), view(d_table, vocabulary * width));
-    return;
-  }
-  struct cuda_sort_scratch at = cuda_sort_scratch(rows);
+  struct cuda_sort_scratch at = cuda_sort_scratch(rows, width);
   char *memory = scratch(device, at.end, "the embedding's backward pass");
   if (!memory) return;
   int32_t *counts = (int32_t *)(memory + at.counts), *order = nullptr;
@@ -47,8 +40,14 @@ void embedding_backward(struct device *device, int64_t rows, int64_t width, int6
         view((const int32_t *)order, rows), view((const int32_t *)counts, entries), view(to, rows));
     order = to;
   }
-  run(device, embedding_add_kernel, {"embedding_add", dim3((unsigned)rows, columns), EMBEDDING_THREADS, 0}, rows, width,
-      vocabulary, view(tokens, rows), view((const int32_t *)order, rows), view(d_residual, rows * width),
+  dim3 grid((unsigned)ceil_div(rows, SEGMENT_ROWS), (unsigned)ceil_div(width, EMBEDDING_THREADS));
+  float *parts = (float *)(memory + at.parts);
+  int64_t numbers = (int64_t)grid.x * PARTS * width;
+  run(device, embedding_segments_kernel, {"embedding_segments", grid, EMBEDDING_THREADS, 0}, rows, width, vocabulary,
+      view(tokens, rows), view((const int32_t *)order, rows), view(d_residual, rows * width),
+      view(d_table, vocabulary * width), view(parts, numbers));
+  run(device, embedding_join_kernel, {"embedding_join", grid, EMBEDDING_THREADS, 0}, rows, width, vocabulary,
+      view(tokens, rows), view((const int32_t *)order, rows), view((const float *)parts, numbers),
       view(d_table, vocabulary * width));
 }
 

@@ -1,6 +1,6 @@
 // Token embedding. Ids are checked on the device by a kernel of its own, which notes the first bad one; the kernels
 // that use ids take a bad one as 0, so that nothing is touched that should not be.
-// Shapes: tokens [rows]; table, d_table [vocabulary, width] float32; residual [rows, width] float32.
+// Shapes: tokens [rows]; table [vocabulary, width] float32; residual [rows, width] float32.
 #pragma once
 #include "kernels/cuda/portable.cuh"
 
@@ -50,45 +50,6 @@ __global__ void __launch_bounds__(EMBEDDING_THREADS)
   int64_t row = blockIdx.x, token = safe_id(tokens[row], vocabulary);
   for (int64_t i = threadIdx.x * N; i < width; i += EMBEDDING_THREADS * N)
     store_floats<N>(residual, row * width + i, load_floats<N>(table, token * width + i));
-}
-
-// A block sums one token's rows, in row order, for EMBEDDING_THREADS columns: it looks through all tokens a tile at a
-// time and lists the rows that hold its own. No sort, no atomics; reading the tokens costs vocabulary * rows * 4 bytes
-// of cache traffic.
-__global__ void __launch_bounds__(EMBEDDING_THREADS)
-    embedding_backward_kernel(int64_t rows, int64_t width, int64_t vocabulary, device_pointer<const int32_t> tokens,
-                              device_pointer<const float> d_residual, device_pointer<float> d_table) {
-  constexpr int WARPS = EMBEDDING_THREADS / WARP_THREADS;
-  shared_pointer<int> found = shared_array<int, EMBEDDING_THREADS, 0>();
-  shared_pointer<int> counts = shared_array<int, WARPS, 1>();
-  int warp = threadIdx.x / WARP_THREADS, lane = threadIdx.x % WARP_THREADS;
-  int64_t token = blockIdx.x, column = (int64_t)blockIdx.y * EMBEDDING_THREADS + threadIdx.x;
-  float sum = 0;
-  bool any = false;
-  for (int64_t tile = 0; tile < rows; tile += EMBEDDING_THREADS) {
-    int64_t row = tile + threadIdx.x;
-    bool match = row < rows && safe_id(tokens[row < rows ? row : 0], vocabulary) == token;
-    unsigned votes = __ballot_sync(WHOLE_WARP, match);
-    if (lane == 0) counts[warp] = __popc(votes);
-    __syncthreads();
-    int before = __popc(votes & ((1u << lane) - 1)), total = 0;
-    for (int w = 0; w < WARPS; w++) {
-      int count = counts[w];
-      if (w < warp) before += count;
-      total += count;
-    }
-    if (match) found[before] = (int)threadIdx.x;
-    __syncthreads();
-    if (column < width)
-      for (int i = 0; i < total; i++) {
-        float d = d_residual[(tile + found[i]) * width + column];
-        if (!any) sum = d_table[token * width + column];
-        any = true;
-        sum += d;
-      }
-    __syncthreads();
-  }
-  if (any) d_table[token * width + column] = sum;
 }
 
 }  // namespace

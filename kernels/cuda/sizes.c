@@ -59,10 +59,12 @@ struct cuda_dct_scratch cuda_dct_scratch(int64_t rows, int64_t columns) {
   return s;
 }
 
-struct cuda_sort_scratch cuda_sort_scratch(int64_t rows) {
+struct cuda_sort_scratch cuda_sort_scratch(int64_t rows, int64_t width) {
   size_t order = cuda_aligned_bytes((size_t)rows * sizeof(int32_t));
-  struct cuda_sort_scratch s = {{0, order}, 2 * order, 0};
-  s.end = s.counts + cuda_aligned_bytes((size_t)(parts_of(rows, CUDA_SORT_ROWS) * CUDA_SORT_DIGITS) * sizeof(int32_t));
+  struct cuda_sort_scratch s = {.orders = {0, order}, .counts = 2 * order};
+  s.parts =
+      s.counts + cuda_aligned_bytes((size_t)(parts_of(rows, CUDA_SORT_ROWS) * CUDA_SORT_DIGITS) * sizeof(int32_t));
+  s.end = s.parts + (size_t)(parts_of(rows, CUDA_EMBEDDING_SEGMENT) * 2 * width) * sizeof(float);
   return s;
 }
 
@@ -82,7 +84,7 @@ size_t cuda_workspace_bytes(const struct device *device, enum op_kind kind, cons
       return dct > orthogonal ? dct : orthogonal;
     }
     case OP_EMBEDDING:
-      return shape->training && shape->vocabulary > CUDA_SORT_VOCABULARY ? cuda_sort_scratch(shape->rows).end : 0;
+      return shape->training ? cuda_sort_scratch(shape->rows, shape->width).end : 0;
     case OP_QKV:
     case OP_SWIGLU:
       return 0;

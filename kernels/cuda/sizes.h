@@ -6,10 +6,10 @@
 enum {
   CUDA_HEAD_DIM_LIMIT = 128,
   CUDA_NORM_WARPS = 8,
-  CUDA_SQUARE_BLOCK = 4096,     // elements of a partial sum of squares
-  CUDA_SORT_VOCABULARY = 2048,  // up to it a look through all tokens for each of them costs less than sorting
-  CUDA_SORT_ROWS = 256,         // rows of a block that sorts
+  CUDA_SQUARE_BLOCK = 4096,  // elements of a partial sum of squares
+  CUDA_SORT_ROWS = 256,      // rows of a block that sorts
   CUDA_SORT_DIGITS = 256,
+  CUDA_EMBEDDING_SEGMENT = 64,         // sorted rows that a block adds up by token
   CUDA_PRODUCTS_WORKSPACE = 32 << 20,  // bytes that cuBLASLt may use
 };
 // Device memory of a process in addition to what it allocates: the context, the kernels and cuBLASLt's. Between GPUs
@@ -44,10 +44,10 @@ struct cuda_dct_scratch {  // from 0 a matrix of the same size; all directions; 
   size_t all, scores, places, ranks, end;
 };
 struct cuda_dct_scratch cuda_dct_scratch(int64_t rows, int64_t columns);
-struct cuda_sort_scratch {
-  size_t orders[2], counts, end;
+struct cuda_sort_scratch {  // parts: of tokens that cross segments of sorted rows
+  size_t orders[2], counts, parts, end;
 };
-struct cuda_sort_scratch cuda_sort_scratch(int64_t rows);
+struct cuda_sort_scratch cuda_sort_scratch(int64_t rows, int64_t width);
 
 // The ops table's entries of the same names.
 size_t cuda_workspace_bytes(const struct device *device, enum op_kind kind, const struct op_shape *shape);

@@ -1,8 +1,6 @@
-// The embedding's gradient for large vocabularies: rows sorted by token, stably, so that every token's rows are summed
-// in their order by one block, which reads nothing else. A radix sort of SORT_BITS a turn: each block of rows counts
-// its digits, one block makes of the counts where each digit of each block begins, and the blocks move their rows
-// there.
-// Shapes: tokens [rows]; table, d_table [vocabulary, width] float32; residual [rows, width] float32.
+// Rows sorted by token, stably. A radix sort of SORT_BITS a turn: each block of rows counts its digits, one block makes
+// of the counts where each digit of each block begins, and the blocks move their rows there.
+// Shapes: tokens, order [rows].
 #pragma once
 #include "kernels/cuda/embedding.cuh"
 
@@ -15,7 +13,12 @@ constexpr int SORT_THREADS = CUDA_SORT_ROWS;
 constexpr int SORT_WARPS = SORT_THREADS / WARP_THREADS;
 constexpr int SCAN_THREADS = 1024;
 
-// This thread's row in the order so far (null: as they stand), its digit, and how many of its block's rows before it
+// The row at a place of the order so far; null: as they stand.
+__device__ __forceinline__ int32_t sorted_row(device_pointer<const int32_t> order, int64_t place) {
+  return order ? (int32_t)order[place] : (int32_t)place;
+}
+
+// This thread's row in the order so far, its digit, and how many of its block's rows before it
 // have the same. `counts` becomes [SORT_WARPS][SORT_DIGITS]: rows of each digit in each warp.
 struct sort_place {
   int32_t row, digit, before;
@@ -30,7 +33,7 @@ __device__ __forceinline__ sort_place sort_place_of(int64_t rows, int64_t vocabu
   for (int w = 0; w < SORT_WARPS; w++) counts[w * SORT_DIGITS + threadIdx.x] = 0;
   sort_place place = {0, SORT_DIGITS, 0, i < rows};
   if (place.there) {
-    place.row = order ? (int32_t)order[i] : (int32_t)i;
+    place.row = sorted_row(order, i);
     place.digit = safe_id(tokens[place.row], vocabulary) >> shift & (SORT_DIGITS - 1);
   }
   unsigned same = WHOLE_WARP;
@@ -94,38 +97,6 @@ __global__ void __launch_bounds__(SORT_THREADS)
   shared_pointer<int32_t> of_warps = shared_array<int32_t, SORT_WARPS * SORT_DIGITS, 0>();
   sort_place place = sort_place_of(rows, vocabulary, shift, tokens, order, of_warps);
   if (place.there) to[counts[(int64_t)place.digit * gridDim.x + blockIdx.x] + place.before] = place.row;
-}
-
-// d_table += d_residual by token: the block of a token's first row in the order adds them all. Grid: rows, columns in
-// EMBEDDING_THREADS.
-__global__ void __launch_bounds__(EMBEDDING_THREADS)
-    embedding_add_kernel(int64_t rows, int64_t width, int64_t vocabulary, device_pointer<const int32_t> tokens,
-                         device_pointer<const int32_t> order, device_pointer<const float> d_residual,
-                         device_pointer<float> d_table) {
-  constexpr int AHEAD = 4;  // rows read before they are added
-  int64_t first = blockIdx.x, column = (int64_t)blockIdx.y * EMBEDDING_THREADS + threadIdx.x;
-  int32_t token = safe_id(tokens[order[first]], vocabulary);
-  if (first > 0 && safe_id(tokens[order[first - 1]], vocabulary) == token) return;
-  if (column >= width) return;
-  float sum = d_table[token * width + column];
-  for (int64_t i = first; i < rows; i += AHEAD) {
-    float d[AHEAD];
-    int count = 0;
-#pragma unroll
-    for (int a = 0; a < AHEAD; a++) {
-      d[a] = 0;
-      if (count < a || i + a >= rows) continue;
-      int32_t row = order[i + a];
-      if (safe_id(tokens[row], vocabulary) != token) continue;
-      d[a] = d_residual[row * width + column];
-      count = a + 1;
-    }
-#pragma unroll
-    for (int a = 0; a < AHEAD; a++)
-      if (a < count) sum += d[a];
-    if (count < AHEAD) break;
-  }
-  d_table[token * width + column] = sum;
 }
 
 }  // namespace
