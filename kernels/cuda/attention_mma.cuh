@@ -20,8 +20,8 @@ constexpr float LN_2 = 0.693147180559945309f;
 
 // What a block of query rows works on.
 struct query_block {
-  int64_t item, sequence, head, kv_base, o_base, first;
-  int warp_row, warp, lane;
+  int64_t item, sequence, head, kv_base, o_base;
+  int first, warp_row, warp, lane;
 };
 __device__ __forceinline__ query_block query_block_of(const struct attention &shape) {
   query_block b;
@@ -31,21 +31,21 @@ __device__ __forceinline__ query_block query_block_of(const struct attention &sh
   b.kv_base = (b.sequence * shape.kv_heads + b.head / (shape.heads / shape.kv_heads)) * shape.context * shape.head_dim;
   b.o_base = (b.sequence * shape.context * shape.heads + b.head) * shape.head_dim;
   // The last tiles see the most keys: they begin first.
-  b.first = (int64_t)(gridDim.x - 1 - blockIdx.x) * MMA_ROWS;
+  b.first = (int)(gridDim.x - 1 - blockIdx.x) * MMA_ROWS;
   b.warp = threadIdx.x / WARP_THREADS;
   b.lane = threadIdx.x % WARP_THREADS;
   b.warp_row = b.warp * 16 + b.lane / 4;  // and 8 below it
   return b;
 }
 
-// -infinity where a key lies behind its query.
+// -infinity where a key lies behind its query: a lane's first row is `ahead` rows ahead of its first column.
 template <int COLUMNS>
-__device__ __forceinline__ void mask_scores(float (&s)[COLUMNS / 8][4], int64_t row, int64_t column) {
+__device__ __forceinline__ void mask_scores(float (&s)[COLUMNS / 8][4], int ahead) {
 #pragma unroll
   for (int n = 0; n < COLUMNS / 8; n++)
 #pragma unroll
     for (int i = 0; i < 4; i++)
-      if (column + n * 8 + i % 2 > row + i / 2 * 8) s[n][i] = -INFINITY;
+      if (ahead < n * 8 + i % 2 - i / 2 * 8) s[n][i] = -INFINITY;
 }
 
 // Grid: query tiles, sequences * heads.
@@ -61,11 +61,11 @@ __global__ void __launch_bounds__(MMA_THREADS, 3)
                                  device_pointer<bfloat16> o, device_pointer<float> log_sum) {
   constexpr int COLUMNS = MMA_COLUMNS<DIM>;
   constexpr size_t TILE = mma_tile_bytes<DIM>(COLUMNS), OWN = mma_tile_bytes<DIM>(MMA_ROWS);
-  constexpr int64_t ELEMENTS = COLUMNS * MMA_PITCH<DIM>;
+  constexpr int ELEMENTS = COLUMNS * MMA_PITCH<DIM>;
   query_block b = query_block_of(shape);
   int dim = (int)shape.head_dim;
-  int64_t context = shape.context, row = b.first + b.warp_row, warp_end = b.first + b.warp * 16 + 16;
-  int64_t end = b.first + MMA_ROWS < context ? b.first + MMA_ROWS : context;  // keys that any row sees
+  int context = (int)shape.context, row = b.first + b.warp_row, warp_end = b.first + b.warp * 16 + 16;
+  int end = b.first + MMA_ROWS < context ? b.first + MMA_ROWS : context;  // keys that any row sees
   shared_pointer<bfloat16> queries = shared_memory<bfloat16>(0, MMA_ROWS * MMA_PITCH<DIM>);
   shared_pointer<bfloat16> keys = shared_memory<bfloat16>(OWN, 2 * ELEMENTS);
   shared_pointer<bfloat16> values = shared_memory<bfloat16>(OWN + 2 * TILE, 2 * ELEMENTS);
@@ -74,25 +74,28 @@ __global__ void __launch_bounds__(MMA_THREADS, 3)
   float scale2 = scale * LOG2_E;
 
   begin_tile<DIM, MMA_ROWS>(queries, q, b.item * context * dim, dim, b.first, context, dim);
-  begin_tile<DIM, COLUMNS>(keys, k, b.kv_base, dim, 0, context, dim);
-  begin_tile<DIM, COLUMNS>(values, v, b.kv_base, dim, 0, context, dim);
+  tile_source<DIM, COLUMNS> key_tiles, value_tiles;
+  key_tiles.open(k, b.kv_base, dim, 0, context, dim);
+  value_tiles.open(v, b.kv_base, dim, 0, context, dim);
+  key_tiles.begin(keys);
+  value_tiles.begin(values);
   copy_async_commit();
   int buffer = 0;
-  for (int64_t block = 0; block < end; block += COLUMNS, buffer ^= 1) {
+  for (int block = 0; block < end; block += COLUMNS, buffer ^= 1) {
     copy_async_wait<0>();
     __syncthreads();  // this tile is there for all, and nobody reads the one before any more
     if (block == 0) mine.open(queries);
     if (block + COLUMNS < end) {
-      begin_tile<DIM, COLUMNS>(keys + (buffer ^ 1) * ELEMENTS, k, b.kv_base, dim, block + COLUMNS, context, dim);
-      begin_tile<DIM, COLUMNS>(values + (buffer ^ 1) * ELEMENTS, v, b.kv_base, dim, block + COLUMNS, context, dim);
+      key_tiles.begin(keys + (buffer ^ 1) * ELEMENTS);
+      value_tiles.begin(values + (buffer ^ 1) * ELEMENTS);
       copy_async_commit();
     }
     if (block >= warp_end) continue;
     float s[COLUMNS / 8][4];
     multiply_transposed<DIM, COLUMNS>(s, mine, keys + buffer * ELEMENTS);
     // Rows beyond the context are computed with the others and not stored; they see key 0 at least.
-    if (block + COLUMNS > warp_end - 15) mask_scores<COLUMNS>(s, row, block + b.lane % 4 * 2);
-    float top[2] = {maximum[0], maximum[1]}, part[2] = {};
+    if (block + COLUMNS > warp_end - 15) mask_scores<COLUMNS>(s, row - block - b.lane % 4 * 2);
+    float top[2] = {maximum[0], maximum[1]}, part[2] = {}, shift[2];
 #pragma unroll
     for (int n = 0; n < COLUMNS / 8; n++)
 #pragma unroll
@@ -100,8 +103,9 @@ __global__ void __launch_bounds__(MMA_THREADS, 3)
 #pragma unroll
     for (int half = 0; half < 2; half++) {
       top[half] = quad_max(top[half]);
-      float factor = exp2f((maximum[half] - top[half]) * scale2);
+      float factor = exp2_normal((maximum[half] - top[half]) * scale2);
       maximum[half] = top[half];
+      shift[half] = -top[half] * scale2;
       sum[half] *= factor;
 #pragma unroll
       for (int n = 0; n < DIM / 8; n++) {
@@ -112,7 +116,7 @@ __global__ void __launch_bounds__(MMA_THREADS, 3)
 #pragma unroll
     for (int n = 0; n < COLUMNS / 8; n++)
 #pragma unroll
-      for (int i = 0; i < 4; i++) part[i / 2] += s[n][i] = exp2f((s[n][i] - maximum[i / 2]) * scale2);
+      for (int i = 0; i < 4; i++) part[i / 2] += s[n][i] = exp2_normal(fmaf(s[n][i], scale2, shift[i / 2]));
     sum[0] += part[0];  // of this lane's columns; over the row at the end
     sum[1] += part[1];
     add_product<DIM, COLUMNS>(output, s, values + buffer * ELEMENTS);
@@ -165,11 +169,11 @@ __global__ void __launch_bounds__(MMA_THREADS, 2)
                                         device_pointer<const float> dots, device_pointer<bfloat16> d_q) {
   constexpr int COLUMNS = MMA_COLUMNS<DIM>;
   constexpr size_t TILE = mma_tile_bytes<DIM>(COLUMNS), OWN = mma_tile_bytes<DIM>(MMA_ROWS);
-  constexpr int64_t ELEMENTS = COLUMNS * MMA_PITCH<DIM>;
+  constexpr int ELEMENTS = COLUMNS * MMA_PITCH<DIM>;
   query_block b = query_block_of(shape);
   int dim = (int)shape.head_dim;
-  int64_t context = shape.context, row = b.first + b.warp_row, warp_end = b.first + b.warp * 16 + 16;
-  int64_t end = b.first + MMA_ROWS < context ? b.first + MMA_ROWS : context;
+  int context = (int)shape.context, row = b.first + b.warp_row, warp_end = b.first + b.warp * 16 + 16;
+  int end = b.first + MMA_ROWS < context ? b.first + MMA_ROWS : context;
   shared_pointer<bfloat16> queries = shared_memory<bfloat16>(0, MMA_ROWS * MMA_PITCH<DIM>);
   shared_pointer<bfloat16> gradients = shared_memory<bfloat16>(OWN, MMA_ROWS * MMA_PITCH<DIM>);
   shared_pointer<bfloat16> keys = shared_memory<bfloat16>(2 * OWN, 2 * ELEMENTS);
@@ -179,8 +183,11 @@ __global__ void __launch_bounds__(MMA_THREADS, 2)
 
   begin_tile<DIM, MMA_ROWS>(queries, q, b.item * context * dim, dim, b.first, context, dim);
   begin_tile<DIM, MMA_ROWS>(gradients, d_o, b.o_base, shape.heads * dim, b.first, context, dim);
-  begin_tile<DIM, COLUMNS>(keys, k, b.kv_base, dim, 0, context, dim);
-  begin_tile<DIM, COLUMNS>(values, v, b.kv_base, dim, 0, context, dim);
+  tile_source<DIM, COLUMNS> key_tiles, value_tiles;
+  key_tiles.open(k, b.kv_base, dim, 0, context, dim);
+  value_tiles.open(v, b.kv_base, dim, 0, context, dim);
+  key_tiles.begin(keys);
+  value_tiles.begin(values);
   copy_async_commit();
 #pragma unroll
   for (int half = 0; half < 2; half++) {
@@ -190,7 +197,7 @@ __global__ void __launch_bounds__(MMA_THREADS, 2)
     row_dot[half] = there ? (float)dots[b.item * context + row + 8 * half] : 0.0f;
   }
   int buffer = 0;
-  for (int64_t block = 0; block < end; block += COLUMNS, buffer ^= 1) {
+  for (int block = 0; block < end; block += COLUMNS, buffer ^= 1) {
     copy_async_wait<0>();
     __syncthreads();
     if (block == 0) {
@@ -198,19 +205,20 @@ __global__ void __launch_bounds__(MMA_THREADS, 2)
       mine_gradients.open(gradients);
     }
     if (block + COLUMNS < end) {
-      begin_tile<DIM, COLUMNS>(keys + (buffer ^ 1) * ELEMENTS, k, b.kv_base, dim, block + COLUMNS, context, dim);
-      begin_tile<DIM, COLUMNS>(values + (buffer ^ 1) * ELEMENTS, v, b.kv_base, dim, block + COLUMNS, context, dim);
+      key_tiles.begin(keys + (buffer ^ 1) * ELEMENTS);
+      value_tiles.begin(values + (buffer ^ 1) * ELEMENTS);
       copy_async_commit();
     }
     if (block >= warp_end) continue;
     float s[COLUMNS / 8][4], d_p[COLUMNS / 8][4];
     multiply_transposed<DIM, COLUMNS>(s, mine, keys + buffer * ELEMENTS);
-    if (block + COLUMNS > warp_end - 15) mask_scores<COLUMNS>(s, row, block + b.lane % 4 * 2);
+    if (block + COLUMNS > warp_end - 15) mask_scores<COLUMNS>(s, row - block - b.lane % 4 * 2);
     multiply_transposed<DIM, COLUMNS>(d_p, mine_gradients, values + buffer * ELEMENTS);
 #pragma unroll
     for (int n = 0; n < COLUMNS / 8; n++)
 #pragma unroll
-      for (int i = 0; i < 4; i++) s[n][i] = exp2f(s[n][i] * scale2 - row_log_sum[i / 2]) * (d_p[n][i] - row_dot[i / 2]);
+      for (int i = 0; i < 4; i++)
+        s[n][i] = exp2_normal(fmaf(s[n][i], scale2, -row_log_sum[i / 2])) * (d_p[n][i] - row_dot[i / 2]);
     add_product<DIM, COLUMNS>(result, s, keys + buffer * ELEMENTS);
   }
   float factor[2] = {scale, scale};
@@ -219,6 +227,11 @@ __global__ void __launch_bounds__(MMA_THREADS, 2)
 
 // dV = P^T dO, dK = dS^T Q scale. A block's rows are keys; it goes over all query heads that read them and all queries
 // at or behind them. Grid: key tiles, sequences * kv_heads.
+__device__ __forceinline__ floats<2> load_pair(shared_pointer<const float> p, int i) {
+  uint2 word = load_word<uint2>(p, i);
+  return {{__uint_as_float(word.x), __uint_as_float(word.y)}};
+}
+
 template <int DIM>
 __host__ __device__ constexpr size_t mma_key_gradient_bytes() {
   return mma_tile_bytes<DIM>(2 * MMA_ROWS + 4 * MMA_COLUMNS<DIM>) + sizeof(float) * 4 * MMA_COLUMNS<DIM>;
@@ -233,72 +246,98 @@ __global__ void __launch_bounds__(MMA_THREADS, 2)
                                       device_pointer<bfloat16> d_v) {
   constexpr int COLUMNS = MMA_COLUMNS<DIM>;
   constexpr size_t TILE = mma_tile_bytes<DIM>(COLUMNS), OWN = mma_tile_bytes<DIM>(MMA_ROWS);
-  constexpr int64_t ELEMENTS = COLUMNS * MMA_PITCH<DIM>;
+  constexpr int ELEMENTS = COLUMNS * MMA_PITCH<DIM>;
   int dim = (int)shape.head_dim, warp = threadIdx.x / WARP_THREADS, lane = threadIdx.x % WARP_THREADS;
-  int64_t item = blockIdx.y, sequence = item / shape.kv_heads, context = shape.context;
+  int context = (int)shape.context, first = (int)blockIdx.x * MMA_ROWS, warp_first = first + warp * 16;
+  int64_t item = blockIdx.y, sequence = item / shape.kv_heads;
   int64_t group = shape.heads / shape.kv_heads, first_head = item % shape.kv_heads * group;
-  int64_t first = (int64_t)blockIdx.x * MMA_ROWS, row = first + warp * 16 + lane / 4;
   shared_pointer<bfloat16> keys = shared_memory<bfloat16>(0, MMA_ROWS * MMA_PITCH<DIM>);
   shared_pointer<bfloat16> values = shared_memory<bfloat16>(OWN, MMA_ROWS * MMA_PITCH<DIM>);
   shared_pointer<bfloat16> queries = shared_memory<bfloat16>(2 * OWN, 2 * ELEMENTS);
   shared_pointer<bfloat16> gradients = shared_memory<bfloat16>(2 * OWN + 2 * TILE, 2 * ELEMENTS);
-  // Of each buffer's queries: log-sums in powers of two, then dots.
+  // Of each buffer's queries: log-sums in powers of two, then dots. A thread has one of them.
   shared_pointer<float> statistics = shared_memory<float>(2 * OWN + 4 * TILE, 4 * COLUMNS);
+  static_assert(2 * COLUMNS <= MMA_THREADS, "a thread a number");
   warp_rows<DIM> mine, mine_values;
   float key_result[DIM / 8][4] = {}, value_result[DIM / 8][4] = {}, scale2 = scale * LOG2_E;
 
-  // Tiles of queries, head after head.
-  int64_t tiles = (context - first + COLUMNS - 1) / COLUMNS, count = tiles * group;
-  auto begin = [&](int64_t tile, int to) {
-    int64_t head = first_head + tile / tiles, block = first + tile % tiles * COLUMNS;
-    begin_tile<DIM, COLUMNS>(queries + to * ELEMENTS, q, (sequence * shape.heads + head) * context * dim, dim, block,
-                             context, dim);
-    begin_tile<DIM, COLUMNS>(gradients + to * ELEMENTS, d_o, (sequence * context * shape.heads + head) * dim,
-                             shape.heads * dim, block, context, dim);
+  // Tiles of queries, head after head. What the next tile is made of, and this thread's number of it: read before this
+  // tile is worked on, put down behind that.
+  tile_source<DIM, COLUMNS> query_tiles, gradient_tiles;
+  int64_t head = first_head;
+  int next = context;  // first query of the next tile; from the context on there is none of this head any more
+  float statistic = 0;
+  bool counted = threadIdx.x < 2 * COLUMNS;
+  device_pointer<const float> numbers = threadIdx.x < COLUMNS ? log_sum : dots;
+  auto open_head = [&] {
+    query_tiles.open(q, (sequence * shape.heads + head) * context * dim, dim, first, context, dim);
+    gradient_tiles.open(d_o, (sequence * context * shape.heads + head) * dim, shape.heads * dim, first, context, dim);
+    next = first;
+  };
+  auto begin = [&](int to) {
+    query_tiles.begin(queries + to * ELEMENTS);
+    gradient_tiles.begin(gradients + to * ELEMENTS);
     copy_async_commit();
-    for (int i = threadIdx.x; i < 2 * COLUMNS; i += MMA_THREADS) {
-      int64_t query = block + i % COLUMNS, from = (sequence * shape.heads + head) * context + query;
-      // Queries beyond the context and their output gradients are 0: nothing comes of them.
-      float value = 0;
-      if (query < context) value = i < COLUMNS ? log_sum[from] * LOG2_E : (float)dots[from];
-      statistics[to * 2 * COLUMNS + i] = value;
-    }
+    // Queries beyond the context and their output gradients are 0: nothing comes of them.
+    int query = next + (int)threadIdx.x % COLUMNS;
+    statistic = counted && query < context ? (float)numbers[(sequence * shape.heads + head) * context + query] : 0.0f;
+    next += COLUMNS;
+  };
+  auto put_statistic = [&](int to) {
+    if (counted)
+      statistics[to * 2 * COLUMNS + (int)threadIdx.x] = threadIdx.x < COLUMNS ? statistic * LOG2_E : statistic;
   };
   begin_tile<DIM, MMA_ROWS>(keys, k, item * context * dim, dim, first, context, dim);
   begin_tile<DIM, MMA_ROWS>(values, v, item * context * dim, dim, first, context, dim);
-  begin(0, 0);
+  open_head();
+  begin(0);
+  put_statistic(0);
   int buffer = 0;
-  for (int64_t tile = 0; tile < count; tile++, buffer ^= 1) {
+  for (bool opened = false, more = true; more; buffer ^= 1) {
     copy_async_wait<0>();
     __syncthreads();
-    if (tile == 0) {
+    if (!opened) {
       mine.open(keys);
       mine_values.open(values);
+      opened = true;
     }
-    if (tile + 1 < count) begin(tile + 1, buffer ^ 1);
-    int64_t block = first + tile % tiles * COLUMNS, warp_first = first + warp * 16;
-    if (warp_first >= block + COLUMNS) continue;
-    float p[COLUMNS / 8][4], d_s[COLUMNS / 8][4];
-    multiply_transposed<DIM, COLUMNS>(p, mine, queries + buffer * ELEMENTS);
-    bool masked = warp_first + 15 > block;
+    int block = next - COLUMNS;
+    if (next >= context && head + 1 < first_head + group) {
+      head++;
+      open_head();
+    }
+    more = next < context;
+    if (more) begin(buffer ^ 1);
+    if (warp_first < block + COLUMNS) {
+      shared_pointer<const float> log_sums = statistics + (buffer * 2 * COLUMNS + lane % 4 * 2);
+      float p[COLUMNS / 8][4], d_s[COLUMNS / 8][4];
+      multiply_transposed<DIM, COLUMNS>(p, mine, queries + buffer * ELEMENTS);
 #pragma unroll
-    for (int n = 0; n < COLUMNS / 8; n++)
+      for (int n = 0; n < COLUMNS / 8; n++) {
+        floats<2> of = load_pair(log_sums, n * 8);
 #pragma unroll
-      for (int i = 0; i < 4; i++) {
-        int column = n * 8 + lane % 4 * 2 + i % 2;
-        p[n][i] = exp2f(p[n][i] * scale2 - statistics[buffer * 2 * COLUMNS + column]);
-        if (masked && row + i / 2 * 8 > block + column) p[n][i] = 0;
+        for (int i = 0; i < 4; i++) p[n][i] = exp2_normal(fmaf(p[n][i], scale2, -of.at[i % 2]));
       }
-    multiply_transposed<DIM, COLUMNS>(d_s, mine_values, gradients + buffer * ELEMENTS);
-    add_product<DIM, COLUMNS>(value_result, p, gradients + buffer * ELEMENTS);
+      if (warp_first + 15 > block) {
+        // Queries before a key do not see it.
+        int behind = warp_first + lane / 4 - block - lane % 4 * 2;
 #pragma unroll
-    for (int n = 0; n < COLUMNS / 8; n++)
+        for (int n = 0; n < COLUMNS / 8; n++)
 #pragma unroll
-      for (int i = 0; i < 4; i++) {
-        int column = n * 8 + lane % 4 * 2 + i % 2;
-        d_s[n][i] = p[n][i] * (d_s[n][i] - statistics[(buffer * 2 + 1) * COLUMNS + column]);
+          for (int i = 0; i < 4; i++)
+            if (behind > n * 8 + i % 2 - i / 2 * 8) p[n][i] = 0;
       }
-    add_product<DIM, COLUMNS>(key_result, d_s, queries + buffer * ELEMENTS);
+      multiply_transposed<DIM, COLUMNS>(d_s, mine_values, gradients + buffer * ELEMENTS);
+      add_product<DIM, COLUMNS>(value_result, p, gradients + buffer * ELEMENTS);
+#pragma unroll
+      for (int n = 0; n < COLUMNS / 8; n++) {
+        floats<2> dot = load_pair(log_sums, COLUMNS + n * 8);
+#pragma unroll
+        for (int i = 0; i < 4; i++) d_s[n][i] = p[n][i] * (d_s[n][i] - dot.at[i % 2]);
+      }
+      add_product<DIM, COLUMNS>(key_result, d_s, queries + buffer * ELEMENTS);
+    }
+    if (more) put_statistic(buffer ^ 1);
   }
   float factor[2] = {scale, scale}, one[2] = {1, 1};
   store_rows<DIM>(key_result, factor, keys, d_k, item * context * dim, dim, first, context, dim);

@@ -22,18 +22,48 @@ __host__ __device__ constexpr size_t mma_tile_bytes(int rows) {
   return sizeof(bfloat16) * (size_t)rows * MMA_PITCH<DIM>;
 }
 
-// Begins to copy rows [first, first + ROWS) of a matrix whose rows are `stride` apart; 0 from row `end` and column
-// `dim` on. dim is a multiple of 8, addresses of 16 bytes.
+// A thread's share of the tiles of ROWS rows that its block copies, one after another, from a matrix of bfloat16 whose
+// rows lie `stride` elements apart: every MMA_THREADS-th word of 16 bytes. Addresses are made once and advanced from
+// tile to tile, what lies within a tile is in 32 bits: the loops over tiles are bound by instructions. Rows from `end`
+// and columns from `dim` on are 0 in the tile. dim is a multiple of 8, addresses are of 16 bytes, and 64 rows have
+// fewer than 2^31 elements.
 template <int DIM, int ROWS>
-__device__ __forceinline__ void begin_tile(shared_pointer<bfloat16> tile, device_pointer<const bfloat16> from,
-                                           int64_t base, int64_t stride, int64_t first, int64_t end, int dim) {
-  constexpr int WORDS = DIM / 8;
-  static_assert(ROWS * WORDS % MMA_THREADS == 0 || ROWS * WORDS < MMA_THREADS, "whole rounds of threads");
-#pragma unroll
-  for (int i = threadIdx.x; i < ROWS * WORDS; i += MMA_THREADS) {
-    int row = i / WORDS, d = i % WORDS * 8;
-    copy_async(tile, row * MMA_PITCH<DIM> + d, from, base + (first + row) * stride + d, first + row < end && d < dim);
+struct tile_source {
+  static constexpr int WORDS = DIM / 8, STEP = MMA_THREADS / WORDS, COPIES = ROWS / STEP;
+  static_assert(MMA_THREADS % WORDS == 0 && ROWS % STEP == 0, "whole rounds of threads");
+  device_pointer<const bfloat16> from;  // this thread's first word of the next tile
+  int64_t advance;                      // elements from tile to tile
+  int jump;                             // elements between two of its words
+  int left;                             // rows of the matrix from its first word on; 0 in columns from dim on
+  int place;                            // of its first word in the tile
+
+  // The next tile begins at row `first` of the matrix that begins at element `base`.
+  __device__ __forceinline__ void open(device_pointer<const bfloat16> matrix, int64_t base, int64_t stride, int first,
+                                       int end, int dim) {
+    int row = threadIdx.x / WORDS, column = threadIdx.x % WORDS * 8;
+    from = matrix + (base + (first + row) * stride + column);
+    advance = ROWS * stride;
+    jump = STEP * (int)stride;
+    left = column < dim ? end - first - row : 0;
+    place = row * MMA_PITCH<DIM> + column;
   }
+  // Begins to copy the next tile.
+  __device__ __forceinline__ void begin(shared_pointer<bfloat16> tile) {
+    shared_pointer<bfloat16> to = tile + place;
+#pragma unroll
+    for (int i = 0; i < COPIES; i++) copy_async(to, i * STEP * MMA_PITCH<DIM>, from, i * jump, i * STEP < left);
+    from = from + advance;
+    left -= ROWS;
+  }
+};
+
+// One tile from row `first` on.
+template <int DIM, int ROWS>
+__device__ __forceinline__ void begin_tile(shared_pointer<bfloat16> tile, device_pointer<const bfloat16> matrix,
+                                           int64_t base, int64_t stride, int first, int end, int dim) {
+  tile_source<DIM, ROWS> source;
+  source.open(matrix, base, stride, first, end, dim);
+  source.begin(tile);
 }
 
 // Where a lane's row of ldmatrix.x4 begins in a 16 x 16 piece. By rows first: matrices (0, 0), (8, 0), (0, 8), (8, 8),
@@ -55,16 +85,14 @@ __device__ __forceinline__ int piece_by_columns() {
 template <int DIM>
 struct warp_rows {
   static constexpr bool HELD = DIM <= 64;
-  shared_pointer<const bfloat16> tile;
-  int first;  // element where the rows begin, this lane's offset included
+  shared_pointer<const bfloat16> first;  // where this lane's row of the first piece begins
   uint32_t held[HELD ? DIM / 16 : 1][4];
 
   __device__ __forceinline__ void open(shared_pointer<const bfloat16> rows) {
-    tile = rows;
-    first = (int)(threadIdx.x / WARP_THREADS) * 16 * MMA_PITCH<DIM> + piece_by_rows<DIM>();
+    first = rows + ((int)(threadIdx.x / WARP_THREADS) * 16 * MMA_PITCH<DIM> + piece_by_rows<DIM>());
     if constexpr (HELD) {
 #pragma unroll
-      for (int k = 0; k < DIM / 16; k++) load_matrices(held[k], tile, first + k * 16);
+      for (int k = 0; k < DIM / 16; k++) load_matrices(held[k], first, k * 16);
     }
   }
   __device__ __forceinline__ void piece(int k, uint32_t to[4]) const {
@@ -72,7 +100,7 @@ struct warp_rows {
 #pragma unroll
       for (int i = 0; i < 4; i++) to[i] = held[k][i];
     } else {
-      load_matrices(to, tile, first + k * 16);
+      load_matrices(to, first, k * 16);
     }
   }
 };
@@ -81,6 +109,7 @@ struct warp_rows {
 template <int DIM, int COLUMNS>
 __device__ __forceinline__ void multiply_transposed(float (&to)[COLUMNS / 8][4], const warp_rows<DIM> &rows,
                                                     shared_pointer<const bfloat16> tile) {
+  shared_pointer<const bfloat16> lane_row = tile + piece_by_columns<DIM>();
 #pragma unroll
   for (int n = 0; n < COLUMNS / 8; n++)
 #pragma unroll
@@ -92,7 +121,7 @@ __device__ __forceinline__ void multiply_transposed(float (&to)[COLUMNS / 8][4],
 #pragma unroll
     for (int n = 0; n < COLUMNS / 16; n++) {
       uint32_t right[4];
-      load_matrices(right, tile, n * 16 * MMA_PITCH<DIM> + k * 16 + piece_by_columns<DIM>());
+      load_matrices(right, lane_row, n * 16 * MMA_PITCH<DIM> + k * 16);
       mma_16816(to[2 * n], left, right, to[2 * n]);
       mma_16816(to[2 * n + 1], left, right + 2, to[2 * n + 1]);
     }
@@ -103,6 +132,7 @@ __device__ __forceinline__ void multiply_transposed(float (&to)[COLUMNS / 8][4],
 template <int DIM, int COLUMNS>
 __device__ __forceinline__ void add_product(float (&to)[DIM / 8][4], const float (&values)[COLUMNS / 8][4],
                                             shared_pointer<const bfloat16> tile) {
+  shared_pointer<const bfloat16> lane_row = tile + piece_by_rows<DIM>();
 #pragma unroll
   for (int k = 0; k < COLUMNS / 16; k++) {
     // An accumulator's two pieces of eight columns are the left operand's fragments as they stand.
@@ -113,7 +143,7 @@ __device__ __forceinline__ void add_product(float (&to)[DIM / 8][4], const float
 #pragma unroll
     for (int n = 0; n < DIM / 16; n++) {
       uint32_t right[4];
-      load_matrices_transposed(right, tile, k * 16 * MMA_PITCH<DIM> + n * 16 + piece_by_rows<DIM>());
+      load_matrices_transposed(right, lane_row, k * 16 * MMA_PITCH<DIM> + n * 16);
       mma_16816(to[2 * n], left, right, to[2 * n]);
       mma_16816(to[2 * n + 1], left, right + 2, to[2 * n + 1]);
     }

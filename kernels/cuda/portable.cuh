@@ -72,10 +72,17 @@ __device__ __forceinline__ void mma_16816(float d[4], const uint32_t a[4], const
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]), "f"(c[0]), "f"(c[1]), "f"(c[2]), "f"(c[3]));
 }
 
+// Where element i of shared memory lies there, in 32 bits; a constant i goes into the access itself.
+template <class T>
+__device__ __forceinline__ unsigned shared_address(T *p, int64_t i) {
+  return static_cast<unsigned>(__cvta_generic_to_shared(p)) +
+         static_cast<unsigned>(i) * static_cast<unsigned>(sizeof(T));
+}
+
 // ldmatrix.x4 of 2-byte elements, each lane by the address of one row of 16 bytes; layouts as in emulator/language.h.
 template <class T>
 __device__ __forceinline__ void load_matrices(uint32_t to[4], T *p, int64_t i) {
-  unsigned address = static_cast<unsigned>(__cvta_generic_to_shared(p + i));
+  unsigned address = shared_address(p, i);
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
                : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
                : "r"(address)
@@ -84,7 +91,7 @@ __device__ __forceinline__ void load_matrices(uint32_t to[4], T *p, int64_t i) {
 
 template <class T>
 __device__ __forceinline__ void load_matrices_transposed(uint32_t to[4], T *p, int64_t i) {
-  unsigned address = static_cast<unsigned>(__cvta_generic_to_shared(p + i));
+  unsigned address = shared_address(p, i);
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
                : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
                : "r"(address)
@@ -95,8 +102,7 @@ __device__ __forceinline__ void load_matrices_transposed(uint32_t to[4], T *p, i
 // and nothing is read.
 template <class T>
 __device__ __forceinline__ void copy_async(T *to, int64_t i, const T *from, int64_t j, bool there = true) {
-  unsigned address = static_cast<unsigned>(__cvta_generic_to_shared(to + i));
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(address), "l"(from + (there ? j : 0)),
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(to, i)), "l"(from + j),
                "r"(there ? 16 : 0)
                : "memory");
 }
@@ -106,6 +112,14 @@ __device__ __forceinline__ void copy_async_commit() { asm volatile("cp.async.com
 template <int GROUPS>
 __device__ __forceinline__ void copy_async_wait() {
   asm volatile("cp.async.wait_group %0;" ::"n"(GROUPS) : "memory");
+}
+
+// 2^x as the GPU's unit for it gives it; what would lie below the smallest normal number is 0. exp2f keeps those, for
+// four more instructions.
+__device__ __forceinline__ float exp2_normal(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
 }
 
 // To be called once for a kernel that is launched with more than 48 KiB of shared memory.

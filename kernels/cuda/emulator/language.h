@@ -129,6 +129,10 @@ inline float sinpif(float x) { return (float)sin(3.14159265358979323846 * (doubl
 inline float cospif(float x) { return (float)cos(3.14159265358979323846 * (double)x); }
 inline float __fdividef(float a, float b) { return a / b; }
 inline float __expf(float x) { return expf(x); }
+inline float exp2_normal(float x) {
+  float y = exp2f(x);
+  return y < 0x1p-126f ? 0.0f : y;
+}
 
 // ---- pointers ----
 namespace emulator {
