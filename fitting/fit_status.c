@@ -9,7 +9,7 @@
 static const double loose_factor = 2.5;  // ends of an interval farther apart than this ask for a profile
 static const double most_se = 0.5;       // of an interval's width; a normal distribution's is a quarter of it
 
-static bool wide(double low, double high, double value) {
+bool interval_is_wide(double low, double high, double value) {
   if (isnan(low) || isnan(high)) return false;
   if (low > 0) return high > loose_factor * low;
   return high - low > (loose_factor - 1) * fabs(value);
@@ -110,8 +110,8 @@ bool fit_looks_loose(const struct fit *fit, int e) {
   struct elsewhere elsewhere = elsewhere_of(fit, e);
   if (elsewhere.lowest >= 0 || elsewhere.highest >= 0) return true;
   if (fit->result->bootstrap)
-    return ends_at_bound(&fit->elements[e], c->low, c->high) || wide(c->low, c->high, c->value) ||
-           wide(i->percentile_low, i->percentile_high, c->value);
+    return ends_at_bound(&fit->elements[e], c->low, c->high) || interval_is_wide(c->low, c->high, c->value) ||
+           interval_is_wide(i->percentile_low, i->percentile_high, c->value);
   for (int s = 0; s < fit->stage_count; s++) {
     const struct stage_scale *scale = fit->stages[s].scale;
     for (int k = 0; scale && k < scale->n; k++) {

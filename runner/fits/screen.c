@@ -102,17 +102,11 @@ static const char *clipped(struct arena *arena, const char *name) {
 
 static struct row row_of(struct arena *arena, const char *name, enum coefficient_status status, double value,
                          double low, double high, const char *note) {
-  bool zero = fit_is_zero(status, value, high), open = status == COEFFICIENT_UNIDENTIFIED;
   int digits = interval_digits(low, high, 4);
-  const char *shown = isnan(value) ? "" : number(arena, zero ? 0 : value, digits > 6 ? digits : 6), *interval = "";
+  const char *interval = "";
   if (!isnan(low) || !isnan(high))
     interval = arena_format(arena, "%s .. %s", number(arena, low, digits), number(arena, high, digits));
-  return (struct row){clipped(arena, name),
-                      arena_format(arena,
-                                   open && *shown                            ? "(%s)"
-                                   : zero && status != COEFFICIENT_ONE_SIDED ? "%s (bound)"
-                                                                             : "%s",
-                                   shown),
+  return (struct row){clipped(arena, name), fit_value_words(arena, status, value, high, digits > 6 ? digits : 6),
                       interval, note, status};
 }
 
@@ -328,8 +322,9 @@ static void put_law(struct text *out, struct arena *arena, const struct fit_resu
   if (notes && notes->rows_before)
     rows = arena_format(arena, "%s; %zu rows before best_over and average_over", rows, notes->rows_before);
   if (notes && !isnan(notes->noise) && notes->noise_degrees)
-    rows = arena_format(arena, "%s; runs averaged scatter by %s in ln(%s) (%zu degrees of freedom)", rows,
-                        number(arena, notes->noise, 3), result->target, notes->noise_degrees);
+    rows = arena_format(arena, "%s; runs averaged scatter by %s in ln(%s) (%zu degree%s of freedom)", rows,
+                        number(arena, notes->noise, 3), result->target, notes->noise_degrees,
+                        notes->noise_degrees == 1 ? "" : "s");
   put_paragraph(out, arena, "  ", rows, 4, SIZE_MAX);  // counts of what is left out are never cut
 }
 
