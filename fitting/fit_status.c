@@ -253,6 +253,16 @@ static const char *range_words(struct fit *fit, size_t coefficient) {
                       number_digits(elsewhere.highest < 0 ? value : elsewhere.high, 3, high));
 }
 
+// The same where no direction was walked: what its profile says.
+static const char *open_words(const struct fit_result *result, size_t coefficient) {
+  for (size_t p = 0; p < result->profile_count; p++) {
+    const struct fit_profile *profile = &result->profiles[p];
+    if (profile->coefficient == coefficient && profile->low_open && profile->high_open)
+      return "the rows exclude no value";
+  }
+  return NULL;
+}
+
 void fit_status_notes(struct fit *fit) {
   struct fit_result *result = fit->result;
   for (size_t i = 0; i < result->coefficient_count; i++) {
@@ -263,6 +273,7 @@ void fit_status_notes(struct fit *fit) {
     if (c->status == COEFFICIENT_UNIDENTIFIED) {
       if (c->note) continue;
       const char *words = range_words(fit, i);
+      if (!words) words = open_words(result, i);
       c->note = words ? arena_format(&result->arena, "not determined: %s", words) : "not determined";
     } else if (at_low || c->status == COEFFICIENT_AT_HIGH) {
       double end = element->logarithmic && at_low && element->low <= -149

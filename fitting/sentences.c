@@ -159,8 +159,7 @@ const char *fit_objective_sentence(struct arena *arena, const struct fit_result 
                       logarithm ? " %" : "");
 }
 
-// A size of residuals: "0.31 %" of differences of logarithms, else a number.
-static const char *residual_size(struct arena *arena, const struct fit_result *result, double size) {
+const char *fit_residual_words(struct arena *arena, const struct fit_result *result, double size) {
   char number[32];
   bool logarithms = result->residual == RESIDUAL_LOG;
   return arena_format(arena, "%s%s", number_digits(logarithms ? 100 * size : size, 3, number), logarithms ? " %" : "");
@@ -202,6 +201,15 @@ static double or_zero(double value, double beside) {
 static void as_told(const struct coefficient *c, double *elsewhere, double *estimate) {
   *estimate = fit_is_zero(c->status, c->value, c->high) ? 0 : or_zero(c->value, *elsewhere);
   *elsewhere = or_zero(*elsewhere, *estimate);
+}
+
+const char *fit_value_elsewhere(struct arena *arena, const struct coefficient *coefficient, double elsewhere,
+                                int digits) {
+  char text[40];
+  double estimate;
+  bool zero = fit_is_zero(coefficient->status, elsewhere, coefficient->high);
+  as_told(coefficient, &elsewhere, &estimate);
+  return isnan(elsewhere) ? "-" : arena_string(arena, number_digits(zero ? 0 : elsewhere, digits, text));
 }
 
 // How far apart two values of a coefficient are: the ratio's logarithm, or what of the larger they differ by.
@@ -289,7 +297,7 @@ const char *fit_std_sentence(struct arena *arena, const struct fit_result *resul
   if (!result->std) return NULL;
   return arena_format(arena,
                       "each residual is in units of its row's standard deviation (%s), times the median of all, %s",
-                      result->std, residual_size(arena, result, result->std_median));
+                      result->std, fit_residual_words(arena, result, result->std_median));
 }
 
 const char *fit_made_sentence(struct arena *arena, const struct fit_result *result) {
@@ -313,11 +321,11 @@ const char *fit_replication_sentence(struct arena *arena, const struct fit_resul
   if (isnan(r->spread)) return NULL;
   const char *text =
       arena_format(arena, "rows of equal %s (%zu setting%s, %zu rows) differ by %s (standard deviation)", r->columns,
-                   r->settings, r->settings == 1 ? "" : "s", r->rows, residual_size(arena, result, r->spread));
+                   r->settings, r->settings == 1 ? "" : "s", r->rows, fit_residual_words(arena, result, r->spread));
   if (r->untested) return arena_format(arena, "%s; lack of fit is not tested: %s", text, r->untested);
   return arena_format(arena,
                       "%s; the law misses the means of settings by %s (rms): %s (F(%.0f, %.0f) = %.3g, p = %.1g)", text,
-                      residual_size(arena, result, r->miss),
+                      fit_residual_words(arena, result, r->miss),
                       r->p < level ? "more than noise explains, it lacks something" : "noise explains that", r->lack,
                       r->pure, r->f, r->p);
 }
@@ -349,6 +357,13 @@ const char *fit_correlation_sentence(struct arena *arena, const struct fit_resul
 }
 
 // ---- diagnosis ----
+
+bool fit_warning_is_told(const struct fit_result *result, const char *warning) {
+  if (!strstr(warning, "in every row: what depends on it cannot be told")) return false;
+  for (size_t i = 0; i < result->direction_count; i++)
+    if (strstr(result->directions[i].advice, "(it takes one value)")) return true;
+  return false;
+}
 
 const char *fit_trend_sentence(struct arena *arena, const struct fit_trend *trend) {
   if (!trend->significant) return NULL;

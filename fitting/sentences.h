@@ -36,6 +36,14 @@ bool fit_is_zero(enum coefficient_status status, double value, double high);
 // The value as tables print it: "0.31", "(0.31)" of what is not determined, "0 (bound)" where a term has vanished,
 // "1.9 (bound)". high: as above.
 const char *fit_value_words(struct arena *arena, enum coefficient_status status, double value, double high, int digits);
+// A size of residuals: "0.31 %" of differences of logarithms, else a number.
+const char *fit_residual_words(struct arena *arena, const struct fit_result *result, double size);
+// Whether a warning is of a column of one value, and the advice on what the design leaves open says so too.
+bool fit_warning_is_told(const struct fit_result *result, const char *warning);
+// A coefficient's value elsewhere (other objectives, without a row) with so many digits: "0" where its term has
+// vanished.
+const char *fit_value_elsewhere(struct arena *arena, const struct coefficient *coefficient, double elsewhere,
+                                int digits);
 // Whether so many resamples say so little that a warning says how many.
 bool fit_many_resamples_failed(const struct fit_result *result);
 // "intervals: BCa, 1000 bootstrap resamples", with the groups of rows that are resampled together; NULL without any.

@@ -255,7 +255,7 @@ static void print_parts_table(const struct fit_parts *parts, struct arena *arena
     text_table_cell(&table, "%zu", result->rows);
     text_table_cell(&table, "%zu", result->excluded_count);
     text_table_cell(&table, "%s", number_digits(result->objective, 6, number));
-    text_table_cell(&table, "%s %%", number_digits(100 * result->residual_rms, 3, number));
+    text_table_cell(&table, "%s", fit_residual_words(arena, result, result->residual_rms));
     text_table_cell(&table, "%s", result->stationary ? "yes" : "NO");
     text_table_cell(&table, "%lld of %lld%s", (long long)result->starts_agreeing, (long long)result->starts_descended,
                     result->starts_elsewhere ? arena_format(arena, "; %lld reach it at other coefficients",
@@ -341,7 +341,8 @@ static void print_details(const struct fit_result *result, const struct law *law
   print_search(result, arena, out);
   print_exclusions(result, arena, out);
   for (size_t i = 0; i < result->warning_count; i++)
-    print_filled(out, result->warnings[i], fprintf(out, "  warning: "), 4);
+    if (!fit_warning_is_told(result, result->warnings[i]))
+      print_filled(out, result->warnings[i], fprintf(out, "  warning: "), 4);
 }
 
 void fit_print(const struct fit_result *result, const struct law *law, const struct fit_notes *notes,

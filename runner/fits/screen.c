@@ -243,19 +243,11 @@ static void add_problem(struct problems *problems, struct arena *arena, const ch
   problems->items[problems->count++] = (struct problem){prefix, text, brief, brief == text};
 }
 
-// A column of one value is a matter of the table and of what the design leaves open: of the two, the one with advice.
-static bool told_by(const char *warning, const struct fit_remarks *remarks, size_t count) {
-  if (!strstr(warning, "in every row: what depends on it cannot be told")) return false;
-  for (size_t i = 0; i < count; i++)
-    if (remarks[i].brief && strstr(remarks[i].brief, "(it takes one value)")) return true;
-  return false;
-}
-
 static void find_problems(struct problems *problems, struct arena *arena, const struct fit_result *result,
                           const struct fit_remarks *remarks, size_t count) {
   const char *const said[] = {result->grouping, result->interval_reason, fit_exclusions_sentence(arena, result)};
   for (size_t i = 0; i < result->warning_count; i++)
-    if (!told_by(result->warnings[i], remarks, count))
+    if (!fit_warning_is_told(result, result->warnings[i]))
       add_problem(problems, arena, "  warning: ", result->warnings[i], false);
   for (size_t i = 0; i < sizeof said / sizeof *said; i++) add_problem(problems, arena, "  - ", said[i], false);
   add_problem(problems, arena, "  - ", fit_replication_sentence(arena, result), true);

@@ -167,14 +167,6 @@ static void find_outliers(struct report *report, const struct report_fit *fit) {
                found == 1 ? " lies" : "s lie", words, found > 5 ? ", ..." : "");
 }
 
-// Parameters that the design leaves open to one side at least.
-static void find_open(struct report *report, const struct report_fit *fit) {
-  for (size_t i = 0; i < fit->result.direction_count; i++) {
-    const struct fit_direction *one = &fit->result.directions[i];
-    if (one->low_open || one->high_open) report_say(report, true, "fit %s: %s", fit->name, one->words);
-  }
-}
-
 // Which formats these runs cannot tell from full precision, and which not from the next better one: their intervals
 // say.
 static void find_what_factors_cannot_tell(struct report *report, const struct report_fit *fit) {
@@ -232,7 +224,8 @@ static void find_fit(struct report *report, const struct report_fit *fit) {
     return;
   }
   for (size_t i = 0; i < result->warning_count; i++)
-    report_say(report, true, "fit %s: %s", fit->name, result->warnings[i]);
+    if (!fit_warning_is_told(result, result->warnings[i]))
+      report_say(report, true, "fit %s: %s", fit->name, result->warnings[i]);
   if (fit->law_trouble) report_say(report, true, "fit %s: %s", fit->name, fit->law_trouble);
   if (result->excluded_count)
     report_say(report, false, "fit %s leaves out %zu of the runs: %s.", fit->name, result->excluded_count,
@@ -262,7 +255,6 @@ static void find_fit(struct report *report, const struct report_fit *fit) {
                100 * result->holdout_error, 100 * fit->mean_error);
   find_what_factors_cannot_tell(report, fit);
   find_outliers(report, fit);
-  find_open(report, fit);
   find_mixture(report, fit);
 }
 
