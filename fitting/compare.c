@@ -130,8 +130,8 @@ static bool common_rows(struct comparing *comparing, struct error *error) {
     dropped += !keep[row];
   }
   if (dropped)
-    comparison_warn(comparing->result,
-                    "%zu rows lack a value that one of the laws needs; they are left out for every law", dropped);
+    comparison_warn(comparing->result, "%zu row%s a value that one of the laws needs; left out for every law", dropped,
+                    dropped == 1 ? " lacks" : "s lack");
   keep_rows(comparing, keep);
   return true;
 }
@@ -248,9 +248,8 @@ static bool fit_all(struct comparing *comparing, bool *again, struct error *erro
   *again = dropped > 0;
   if (fine && dropped) {
     comparison_warn(comparing->result,
-                    "%zu rows are in no stage of one of the laws, or it gives no number there; they are left out for "
-                    "every law",
-                    dropped);
+                    "%zu row%s in no stage of one of the laws, or it gives no number there; left out for every law",
+                    dropped, dropped == 1 ? " is" : "s are");
     keep_rows(comparing, keep);
   }
   return fine;

@@ -61,14 +61,16 @@ static bool is_textual(const struct exporting *exporting, const char *column) {
   return false;
 }
 
-// " // one-sided: at most 3.7" behind a number that the data do not determine, or that lies at a bound.
+// " // one-sided: at most 3.7" behind a number that the data do not determine, or that lies at a bound; one that is 0
+// to every digit is written as it is, and said to be 0.
 static void write_status(const struct exporting *exporting, const struct coefficient *c) {
   switch (c->status) {
     case COEFFICIENT_ONE_SIDED:
     case COEFFICIENT_AT_LOW:
     case COEFFICIENT_AT_HIGH:
     case COEFFICIENT_UNIDENTIFIED:
-      text_format(exporting->out, "  %s %s", exporting->language == EXPORT_PYTHON ? "#" : "//",
+      text_format(exporting->out, "  %s %s%s", exporting->language == EXPORT_PYTHON ? "#" : "//",
+                  fit_is_zero(c->status, c->value, c->high) ? "0 (bound); " : "",
                   c->note ? c->note : coefficient_status_name(c->status));
       break;
     default:

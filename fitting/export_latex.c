@@ -292,9 +292,10 @@ static void latex_cells(struct exporting *exporting, enum coefficient_status sta
                         double high) {
   struct text *out = exporting->out;
   int digits = interval_digits(low, high, 4);
-  bool bound = status == COEFFICIENT_AT_LOW || status == COEFFICIENT_AT_HIGH, open = status == COEFFICIENT_UNIDENTIFIED;
+  bool zero = fit_is_zero(status, value, high), open = status == COEFFICIENT_UNIDENTIFIED;
+  bool bound = zero || status == COEFFICIENT_AT_LOW || status == COEFFICIENT_AT_HIGH;
   text_add(out, open ? "(" : "");
-  latex_rounded(fit_is_zero(status, value, high) ? 0 : value, digits, out);
+  latex_rounded(zero ? 0 : value, digits, out);
   text_add(out, open ? ")" : bound ? " (bound)" : "");
   text_add(out, " & ");
   if (open || (isnan(low) && isnan(high))) {

@@ -18,6 +18,13 @@ static const char *digits(struct arena *arena, double value, int count) {
   return arena_string(arena, number_digits(value, count, text));
 }
 
+// What an interval says whose ends are far apart.
+static const char *loosely(struct arena *arena, const struct answered *e) {
+  if (!interval_is_wide(e->low, e->high, e->value)) return "";
+  if (e->low <= 0) return " only loosely";
+  return arena_format(arena, " only loosely: its ends differ by a factor of %s", digits(arena, e->high / e->low, 2));
+}
+
 // "a = 0.504 (95 % interval 0.46 to 0.55), determined".
 static const char *estimate_words(const struct fit *fit, const struct answered *e) {
   struct arena *arena = &fit->result->arena;
@@ -26,8 +33,8 @@ static const char *estimate_words(const struct fit *fit, const struct answered *
   switch (e->status) {
     case COEFFICIENT_FITTED:
       if (!isnan(e->low) && !isnan(e->high))
-        interval = arena_format(arena, " (%g %% interval %s to %s), determined", 100 * fit->result->confidence,
-                                digits(arena, e->low, count), digits(arena, e->high, count));
+        interval = arena_format(arena, " (%g %% interval %s to %s), determined%s", 100 * fit->result->confidence,
+                                digits(arena, e->low, count), digits(arena, e->high, count), loosely(arena, e));
       else
         interval = fit->rounding            ? " (residuals are rounding, so no interval)"
                    : fit->result->bootstrap ? " (no interval)"

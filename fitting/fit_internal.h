@@ -188,6 +188,7 @@ struct stage_scale {
   int degrees;       // rows - n
   double *matrix;    // [n][n]: sum of w J J'
   double *inverse;   // [n][n], or NULL where it is singular
+  double *held;      // [n][n]: where it is singular, the inverse with a coordinate of each open direction held
   double *variance;  // [n]: the inverse's diagonal; NaN where the coordinate can move without any change
   double *resolved;  // [n][n]: of a parabola with nearly collinear columns, the inverse but for directions in which
   double *open;      // nothing changes, and the projection on these; else NULL
@@ -234,6 +235,8 @@ bool fit_profile_names(const struct fit *fit, struct error *error);
 void fit_profile(struct fit *fit);
 // Whether a coefficient's interval is so wide, or its value so near a bound, that its profile is to be looked at.
 bool fit_looks_loose(const struct fit *fit, int e);
+// Whether an interval's ends differ by more than a factor of 2.5, or by one and a half times the value's size.
+bool interval_is_wide(double low, double high, double value);
 // Status, interval and note of each coefficient by its profile; loose[e]: the profile's interval is taken.
 void fit_settle(struct fit *fit, const bool *loose);
 // After the flat directions are known: what is not determined, in words.

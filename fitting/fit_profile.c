@@ -49,33 +49,55 @@ bool fit_profile_names(const struct fit *fit, struct error *error) {
 // The variance of kept coordinate k by groups, over that by curvature: u'Bu / (M^-1)_kk for u = M^-1 e_k and B the sum
 // over groups of squared sums of w psi J.
 static double group_ratio(const struct fit *fit, const struct fit_stage *stage, const struct stage_scale *scale,
-                          int k) {
+                          const double *inverse, int k) {
   double *sums = memory_get((size_t)(fit->group_count + 1) * sizeof *sums), square = 0;
   int groups = 0;
   for (size_t i = 0; i < stage->row_count; i++) {
     double along = 0, r = scale->residual[i], slope = problem_slope(&stage->problem, r);
     for (int j = 0; j < scale->n; j++)
-      along += scale->inverse[k * scale->n + j] * scale->jacobian[i * (size_t)stage->free_count + (size_t)scale->of[j]];
+      along += inverse[k * scale->n + j] * scale->jacobian[i * (size_t)stage->free_count + (size_t)scale->of[j]];
     double *sum = &sums[fit->row_group[stage->rows[i]]];
     groups += *sum == 0;
     *sum += stage->weight[i] * slope * along;
   }
   for (int g = 0; g < fit->group_count; g++) square += sums[g] * sums[g];
   free(sums);
-  return square * groups / fmax(1, groups - scale->n) / (scale->inverse[k * scale->n + k] * scale->slope);
+  return square * groups / fmax(1, groups - scale->n) / (inverse[k * scale->n + k] * scale->slope);
 }
 
+// The same by the jackknife over groups, from the width of Student's t interval; 0 where there is none, and where the
+// error of a logarithm is over 1, which is no distance.
+static double jackknife_ratio(const struct fit *fit, const struct fit_stage *stage, const struct stage_scale *scale,
+                              int k) {
+  int e = stage->free[scale->of[k]];
+  const struct coefficient *c = &fit->result->coefficients[e];
+  double low = c->intervals.t_low, high = c->intervals.t_high;
+  double t = gsl_cdf_tdist_Pinv((1 + fit->result->confidence) / 2, fit->result->interval_degrees);
+  double se = (low > 0 ? log(high / low) : high - low) / 2 / t;
+  if (low > 0 && se > 1) return 0;
+  if (low > 0 && !fit->elements[e].logarithmic) se *= fabs(c->value);
+  double ratio = se * se * scale->slope / scale->variance[k];
+  return isfinite(ratio) ? ratio : 0;
+}
+
+// Of groups that are no more than the coefficients little is left over: the law passes near to each group's own
+// errors, and their sums say too little. How far the coefficients move without a group does not have that fault.
 static double threshold_of(const struct fit *fit, const struct fit_stage *stage, const struct stage_scale *scale,
                            int k) {
-  double ratio = scale->ratio, degrees = scale->degrees;
-  if (fit->grouped && !fit->alone && scale->inverse && scale->jacobian) {
-    if (k >= 0) ratio = group_ratio(fit, stage, scale, k);
-    for (int other = 0; k < 0 && other < scale->n; other++)  // at a bound: as the most dependent of the others
-      ratio = fmax(ratio, group_ratio(fit, stage, scale, other));
-    degrees = fmin(degrees, fmax(1, fit->group_count - scale->n));
+  double level = (1 + fit->result->confidence) / 2, t = gsl_cdf_tdist_Pinv(level, scale->degrees);
+  const double *inverse = scale->inverse ? scale->inverse : scale->resolved ? scale->resolved : scale->held;
+  if (!fit->grouped || fit->alone || !inverse || !scale->jacobian) return 0.5 * scale->ratio * t * t;
+  bool one = k >= 0 && !isnan(scale->variance[k]);  // else as the most dependent of the others
+  double ratio = one ? 0 : scale->ratio, moves = 0;
+  for (int i = one ? k : 0; i < (one ? k + 1 : scale->n); i++) {
+    if (isnan(scale->variance[i])) continue;
+    ratio = fmax(ratio, group_ratio(fit, stage, scale, inverse, i));
+    if (fit->group_count <= scale->n) moves = fmax(moves, jackknife_ratio(fit, stage, scale, i));
   }
-  double t = gsl_cdf_tdist_Pinv((1 + fit->result->confidence) / 2, degrees);
-  return 0.5 * ratio * t * t;
+  t = gsl_cdf_tdist_Pinv(level, fmin(scale->degrees, fmax(1, fit->group_count - scale->n)));
+  double rise = 0.5 * ratio * t * t;
+  t = gsl_cdf_tdist_Pinv(level, fit->result->interval_degrees);
+  return fmax(rise, 0.5 * moves * t * t);
 }
 
 static void walk_one(void *context, size_t walk, int thread) {

@@ -97,7 +97,8 @@ static int factor_holding(double *a, int n, bool *held) {
 }
 
 // The diagonal of the inverse. Where the matrix is singular to rounding, what takes part in a direction in which
-// nothing changes has no variance (NaN), and what does not has the same whether that direction is held or not.
+// nothing changes has no variance (NaN), and what does not has the same whether that direction is held or not. There
+// scale->held gets the inverse with a coordinate of each such direction held.
 static void find_variances(struct arena *arena, struct stage_scale *scale) {
   static const double part = 1e-5;
   int n = scale->n;
@@ -112,10 +113,13 @@ static void find_variances(struct arena *arena, struct stage_scale *scale) {
     cholesky_back(factor, n, column);
     for (int i = 0; i < n; i++) open[i] |= i == j || fabs(column[i]) > part;
   }
+  if (count) scale->held = arena_array(arena, (size_t)(n * n) + 1, sizeof *scale->held);
   for (int j = 0; j < n; j++) {
     for (int i = 0; i < n; i++) column[i] = i == j;
-    if (!open[j]) cholesky_back(factor, n, column);
+    if (!held[j]) cholesky_back(factor, n, column);
     scale->variance[j] = open[j] ? NAN : column[j] / scale->matrix[j * n + j];
+    for (int i = 0; i < n && count && !held[j]; i++)
+      scale->held[i * n + j] = held[i] ? 0 : column[i] / sqrt(scale->matrix[i * n + i] * scale->matrix[j * n + j]);
   }
 }
 

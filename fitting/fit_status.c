@@ -9,7 +9,7 @@
 static const double loose_factor = 2.5;  // ends of an interval farther apart than this ask for a profile
 static const double most_se = 0.5;       // of an interval's width; a normal distribution's is a quarter of it
 
-static bool wide(double low, double high, double value) {
+bool interval_is_wide(double low, double high, double value) {
   if (isnan(low) || isnan(high)) return false;
   if (low > 0) return high > loose_factor * low;
   return high - low > (loose_factor - 1) * fabs(value);
@@ -110,8 +110,8 @@ bool fit_looks_loose(const struct fit *fit, int e) {
   struct elsewhere elsewhere = elsewhere_of(fit, e);
   if (elsewhere.lowest >= 0 || elsewhere.highest >= 0) return true;
   if (fit->result->bootstrap)
-    return ends_at_bound(&fit->elements[e], c->low, c->high) || wide(c->low, c->high, c->value) ||
-           wide(i->percentile_low, i->percentile_high, c->value);
+    return ends_at_bound(&fit->elements[e], c->low, c->high) || interval_is_wide(c->low, c->high, c->value) ||
+           interval_is_wide(i->percentile_low, i->percentile_high, c->value);
   for (int s = 0; s < fit->stage_count; s++) {
     const struct stage_scale *scale = fit->stages[s].scale;
     for (int k = 0; scale && k < scale->n; k++) {
@@ -253,6 +253,16 @@ static const char *range_words(struct fit *fit, size_t coefficient) {
                       number_digits(elsewhere.highest < 0 ? value : elsewhere.high, 3, high));
 }
 
+// The same where no direction was walked: what its profile says.
+static const char *open_words(const struct fit_result *result, size_t coefficient) {
+  for (size_t p = 0; p < result->profile_count; p++) {
+    const struct fit_profile *profile = &result->profiles[p];
+    if (profile->coefficient == coefficient && profile->low_open && profile->high_open)
+      return "the rows exclude no value";
+  }
+  return NULL;
+}
+
 void fit_status_notes(struct fit *fit) {
   struct fit_result *result = fit->result;
   for (size_t i = 0; i < result->coefficient_count; i++) {
@@ -263,6 +273,7 @@ void fit_status_notes(struct fit *fit) {
     if (c->status == COEFFICIENT_UNIDENTIFIED) {
       if (c->note) continue;
       const char *words = range_words(fit, i);
+      if (!words) words = open_words(result, i);
       c->note = words ? arena_format(&result->arena, "not determined: %s", words) : "not determined";
     } else if (at_low || c->status == COEFFICIENT_AT_HIGH) {
       double end = element->logarithmic && at_low && element->low <= -149

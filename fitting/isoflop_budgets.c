@@ -240,7 +240,8 @@ bool isoflop_budgets(const struct table *table, const struct isoflop_options *op
       entries[entry_count++] = (struct entry){b, rows->parameters[i], rows->tokens[i], rows->loss[i], rows->flops[i]};
     }
     if (outside)
-      isoflop_warn(result, "%zu rows lie at none of the budgets (within %g %%)", outside, 100 * options->tolerance);
+      isoflop_warn(result, "%zu row%s at none of the budgets (within %g %%)", outside, outside == 1 ? " lies" : "s lie",
+                   100 * options->tolerance);
   }
   if (!entry_count) return error_set(error, EXIT_USAGE_ERROR, "%s: no run reaches any of the budgets", table->source);
   qsort(entries, entry_count, sizeof *entries, compare_entries);

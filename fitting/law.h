@@ -113,5 +113,10 @@ void law_free(struct law *law);
 // The column that is the law's N: parameters, else the only one of its columns that counts parameters by its name
 // ("parameters_..."), else parameters, which it does not have.
 const char *law_size_column(const struct law *law);
+// Whether an exponent is listed as one (`exponents`), and whether it is of the law's N: the exponent of a power with N
+// in it, what is derived from such a one, or any exponent of a law that predicts N. How parameters are counted moves
+// these.
+bool law_is_exponent(const struct law *law, const char *name);
+bool law_exponent_has_size(const struct law *law, const char *name);
 // Names of the laws that ship, sorted, in the arena.
 bool law_names(struct arena *arena, const char ***names, size_t *count, struct error *error);

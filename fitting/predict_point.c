@@ -157,6 +157,29 @@ static void run_interval(const struct fitted_law *fitted, const double *values, 
   free(draws);
 }
 
+// How far residuals of the fitted rows reach to one side, at the level of the interval's ends.
+static double scatter_reach(const struct fitted_law *fitted, bool below) {
+  double *sorted = memory_get((fitted->scatter_count + 1) * sizeof *sorted);
+  memcpy(sorted, fitted->scatter, fitted->scatter_count * sizeof *sorted);
+  qsort(sorted, fitted->scatter_count, sizeof *sorted, compare_numbers);
+  double end = quantile(sorted, fitted->scatter_count, (1 + (below ? -1 : 1) * fitted->confidence) / 2);
+  free(sorted);
+  return fmax(0, below ? -end : end);
+}
+
+// The law's interval may hold more than resamples show (where profiles end); a run lies no nearer to the law than that.
+static void hold_law(const struct fitted_law *fitted, struct prediction *prediction) {
+  bool logarithm = fitted->residual == RESIDUAL_LOG;
+  double value = prediction->law.value;
+  for (int below = 0; below < 2; below++) {
+    double law = below ? prediction->law.low : prediction->law.high;
+    double *run = below ? &prediction->run_low : &prediction->run_high;
+    if (!(below ? law < *run : law > *run) || (logarithm && !(law / value > 0))) continue;
+    double distance = hypot(logarithm ? log(law / value) : law - value, scatter_reach(fitted, below));
+    *run = with_residual(fitted->residual, value, below ? -distance : distance);
+  }
+}
+
 // A run's interval is open where the law's is.
 static void limit_run(struct prediction *prediction) {
   if (isnan(prediction->law.low)) prediction->run_low = NAN;
@@ -182,7 +205,10 @@ void fitted_law_predict(struct arena *arena, const struct fitted_law *fitted, co
     for (size_t b = 0; b < rows; b++)
       replicates[b] = law_bound_value(&binding, fitted->replicates + b * fitted->coefficient_count, NAN, NAN, NAN);
     prediction->law = estimate_of(fitted, prediction->law.value, replicates);
-    if (fitted->scatter_count && isfinite(prediction->law.value)) run_interval(fitted, replicates, prediction);
+    if (fitted->scatter_count && isfinite(prediction->law.value)) {
+      run_interval(fitted, replicates, prediction);
+      hold_law(fitted, prediction);
+    }
     if (!isfinite(prediction->law.value)) {
       prediction->law = (struct estimate){.value = NAN, .low = NAN, .high = NAN};
       prediction->missing = "the law gives no number here";

@@ -12,12 +12,6 @@ const char *fit_row_label(struct arena *arena, const struct fit_row *row) {
 
 // ---- coefficients ----
 
-bool law_is_exponent(const struct law *law, const char *name) {
-  for (int i = 0; law && i < law->exponent_count; i++)
-    if (strcmp(law->exponents[i], name) == 0) return true;
-  return false;
-}
-
 // Joins what there is of the parts.
 static const char *joined(struct arena *arena, const char *const *parts, size_t count) {
   const char *text = "";
@@ -35,7 +29,7 @@ static const char *kind_note(const struct fit_result *result, const struct inter
 
 static const char *count_note(struct arena *arena, const struct fit_result *result, const struct law *law,
                               const char *name) {
-  if (!result->parameter_count || !law_is_exponent(law, name)) return NULL;
+  if (!result->parameter_count || !law_is_exponent(law, name) || !law_exponent_has_size(law, name)) return NULL;
   return arena_format(arena, "N: %s", result->parameter_count);
 }
 
@@ -84,8 +78,8 @@ const char *fit_rows_sentence(struct arena *arena, const struct fit_result *resu
                 {result->duplicates, "repeating others left out"},
                 {result->held_out, "held out"},
                 {result->unused, "in no stage"}};
-  const char *text = arena_format(arena, "%zu rows%s%s", result->rows, result->source ? " of " : "",
-                                  result->source ? result->source : "");
+  const char *text = arena_format(arena, "%zu row%s%s%s", result->rows, result->rows == 1 ? "" : "s",
+                                  result->source ? " of " : "", result->source ? result->source : "");
   for (size_t i = 0; i < sizeof others / sizeof *others; i++)
     if (others[i].count) text = arena_format(arena, "%s, %zu %s", text, others[i].count, others[i].what);
   return text;
@@ -150,8 +144,9 @@ const char *fit_objective_sentence(struct arena *arena, const struct fit_result 
   char number[32];
   const char *stages = "";
   for (int s = 0; s < result->stage_count && result->stage_count > 1; s++)
-    stages = arena_format(arena, "%s%s%s %s on %zu rows", stages, s ? ", " : " (", result->stages[s].name,
-                          number_digits(result->stages[s].objective, 9, number), result->stages[s].rows);
+    stages = arena_format(arena, "%s%s%s %s on %zu row%s", stages, s ? ", " : " (", result->stages[s].name,
+                          number_digits(result->stages[s].objective, 9, number), result->stages[s].rows,
+                          result->stages[s].rows == 1 ? "" : "s");
   const char *text =
       arena_format(arena, "objective %s%s%s", number_digits(result->objective, 9, number), stages, *stages ? ")" : "");
   if (result->prior_count || result->pool_count)
@@ -164,8 +159,7 @@ const char *fit_objective_sentence(struct arena *arena, const struct fit_result 
                       logarithm ? " %" : "");
 }
 
-// A size of residuals: "0.31 %" of differences of logarithms, else a number.
-static const char *residual_size(struct arena *arena, const struct fit_result *result, double size) {
+const char *fit_residual_words(struct arena *arena, const struct fit_result *result, double size) {
   char number[32];
   bool logarithms = result->residual == RESIDUAL_LOG;
   return arena_format(arena, "%s%s", number_digits(logarithms ? 100 * size : size, 3, number), logarithms ? " %" : "");
@@ -200,12 +194,22 @@ const char *fit_starts_sentence(struct arena *arena, const struct fit_result *re
 
 // A coefficient's value elsewhere and its estimate, each 0 where its term has vanished next to the other.
 static double or_zero(double value, double beside) {
-  return value > 0 && value < 1e-12 && (beside == 0 || value < 1e-9 * fabs(beside)) ? 0 : value;
+  static const double little = 1e-10;
+  return value > 0 && value < little && (beside == 0 || value < little * fabs(beside)) ? 0 : value;
 }
 
 static void as_told(const struct coefficient *c, double *elsewhere, double *estimate) {
   *estimate = fit_is_zero(c->status, c->value, c->high) ? 0 : or_zero(c->value, *elsewhere);
   *elsewhere = or_zero(*elsewhere, *estimate);
+}
+
+const char *fit_value_elsewhere(struct arena *arena, const struct coefficient *coefficient, double elsewhere,
+                                int digits) {
+  char text[40];
+  double estimate;
+  bool zero = fit_is_zero(coefficient->status, elsewhere, coefficient->high);
+  as_told(coefficient, &elsewhere, &estimate);
+  return isnan(elsewhere) ? "-" : arena_string(arena, number_digits(zero ? 0 : elsewhere, digits, text));
 }
 
 // How far apart two values of a coefficient are: the ratio's logarithm, or what of the larger they differ by.
@@ -252,9 +256,22 @@ const char *fit_runner_up_sentence(struct arena *arena, const struct fit_result 
 }
 
 bool fit_is_zero(enum coefficient_status status, double value, double high) {
-  if (status == COEFFICIENT_ONE_SIDED && value > 0 && value < 1e-5 && value < 1e-6 * high) return true;
+  if (status == COEFFICIENT_ONE_SIDED && value >= 0 && value < 1e-5 && value < 1e-6 * high) return true;
   if (status == COEFFICIENT_ONE_SIDED || status == COEFFICIENT_UNIDENTIFIED) return value > 0 && value < 1e-12;
-  return status == COEFFICIENT_AT_LOW && value > 0 && value < 1e-6;
+  return status == COEFFICIENT_AT_LOW && value >= 0 && value < 1e-6;
+}
+
+const char *fit_value_words(struct arena *arena, enum coefficient_status status, double value, double high,
+                            int digits) {
+  char text[40];
+  bool zero = fit_is_zero(status, value, high), open = status == COEFFICIENT_UNIDENTIFIED;
+  bool bound = zero || status == COEFFICIENT_AT_LOW || status == COEFFICIENT_AT_HIGH;
+  if (isnan(value)) return "";
+  return arena_format(arena,
+                      open    ? "(%s)"
+                      : bound ? "%s (bound)"
+                              : "%s",
+                      number_digits(zero ? 0 : value, digits, text));
 }
 
 static const char *interval_word(enum interval_kind kind) {
@@ -280,18 +297,19 @@ const char *fit_std_sentence(struct arena *arena, const struct fit_result *resul
   if (!result->std) return NULL;
   return arena_format(arena,
                       "each residual is in units of its row's standard deviation (%s), times the median of all, %s",
-                      result->std, residual_size(arena, result, result->std_median));
+                      result->std, fit_residual_words(arena, result, result->std_median));
 }
 
 const char *fit_made_sentence(struct arena *arena, const struct fit_result *result) {
   const struct fit_made *made = &result->made;
   if (!made->version) return NULL;
   const char *text = arena_format(arena, "made by: %s (isoloss %s", made->command, made->version);
-  for (size_t i = 0; i < made->data_count; i++)
-    text = strstr(made->command, made->data[i].name)  // the command names it
-               ? arena_format(arena, "%s; %zu rows, XXH3 %.12s", text, made->data[i].rows, made->data[i].digest)
-               : arena_format(arena, "%s; %s, %zu rows, XXH3 %.12s", text, made->data[i].name, made->data[i].rows,
-                              made->data[i].digest);
+  for (size_t i = 0; i < made->data_count; i++) {
+    const struct fit_data *data = &made->data[i];
+    bool named = strstr(made->command, data->name);
+    text = arena_format(arena, "%s; %s%s%zu row%s, XXH3 %.12s", text, named ? "" : data->name, named ? "" : ", ",
+                        data->rows, data->rows == 1 ? "" : "s", data->digest);
+  }
   return arena_format(arena, "%s)", text);
 }
 
@@ -301,12 +319,13 @@ const char *fit_replication_sentence(struct arena *arena, const struct fit_resul
   static const double level = 0.05;
   const struct fit_replication *r = &result->replication;
   if (isnan(r->spread)) return NULL;
-  const char *text = arena_format(arena, "rows of equal %s (%zu settings, %zu rows) differ by %s (standard deviation)",
-                                  r->columns, r->settings, r->rows, residual_size(arena, result, r->spread));
+  const char *text =
+      arena_format(arena, "rows of equal %s (%zu setting%s, %zu rows) differ by %s (standard deviation)", r->columns,
+                   r->settings, r->settings == 1 ? "" : "s", r->rows, fit_residual_words(arena, result, r->spread));
   if (r->untested) return arena_format(arena, "%s; lack of fit is not tested: %s", text, r->untested);
   return arena_format(arena,
                       "%s; the law misses the means of settings by %s (rms): %s (F(%.0f, %.0f) = %.3g, p = %.1g)", text,
-                      residual_size(arena, result, r->miss),
+                      fit_residual_words(arena, result, r->miss),
                       r->p < level ? "more than noise explains, it lacks something" : "noise explains that", r->lack,
                       r->pure, r->f, r->p);
 }
@@ -315,7 +334,8 @@ const char *fit_correlation_sentence(struct arena *arena, const struct fit_resul
   static const double strong = 0.9;
   size_t n = result->correlation_size;
   if (!n) return NULL;
-  const char *text = arena_format(arena, "condition number %.2g", result->condition);
+  const char *text = isfinite(result->condition) ? arena_format(arena, "condition number %.2g", result->condition)
+                                                 : "condition number beyond all digits";
   int told = 0;
   for (double floor = 1; told < 3;) {  // the strongest pairs first
     size_t a = 0, b = 0;
@@ -337,6 +357,13 @@ const char *fit_correlation_sentence(struct arena *arena, const struct fit_resul
 }
 
 // ---- diagnosis ----
+
+bool fit_warning_is_told(const struct fit_result *result, const char *warning) {
+  if (!strstr(warning, "in every row: what depends on it cannot be told")) return false;
+  for (size_t i = 0; i < result->direction_count; i++)
+    if (strstr(result->directions[i].advice, "(it takes one value)")) return true;
+  return false;
+}
 
 const char *fit_trend_sentence(struct arena *arena, const struct fit_trend *trend) {
   if (!trend->significant) return NULL;

@@ -12,8 +12,6 @@
 // The row's name, a run's id by its first eight characters, and its categories: "3f2a1b9c (w4a4)".
 const char *fit_row_label(struct arena *arena, const struct fit_row *row);
 
-// Whether the law names it an exponent, next to which N's count is given. `law` may be NULL.
-bool law_is_exponent(const struct law *law, const char *name);
 // What the table of coefficients says next to a coefficient, and next to a derived quantity: its state, an interval of
 // another kind than the one asked for, what N counts next to an exponent, what the quantity is. `law` may be NULL.
 const char *fit_coefficient_note(struct arena *arena, const struct fit_result *result, const struct law *law,
@@ -35,6 +33,17 @@ const char *fit_objective_sentence(struct arena *arena, const struct fit_result 
 // Whether a value at a lower bound is 0 to every digit that is printed: a positive coefficient whose term has vanished.
 // high: of its interval, or NAN.
 bool fit_is_zero(enum coefficient_status status, double value, double high);
+// The value as tables print it: "0.31", "(0.31)" of what is not determined, "0 (bound)" where a term has vanished,
+// "1.9 (bound)". high: as above.
+const char *fit_value_words(struct arena *arena, enum coefficient_status status, double value, double high, int digits);
+// A size of residuals: "0.31 %" of differences of logarithms, else a number.
+const char *fit_residual_words(struct arena *arena, const struct fit_result *result, double size);
+// Whether a warning is of a column of one value, and the advice on what the design leaves open says so too.
+bool fit_warning_is_told(const struct fit_result *result, const char *warning);
+// A coefficient's value elsewhere (other objectives, without a row) with so many digits: "0" where its term has
+// vanished.
+const char *fit_value_elsewhere(struct arena *arena, const struct coefficient *coefficient, double elsewhere,
+                                int digits);
 // Whether so many resamples say so little that a warning says how many.
 bool fit_many_resamples_failed(const struct fit_result *result);
 // "intervals: BCa, 1000 bootstrap resamples", with the groups of rows that are resampled together; NULL without any.

@@ -110,7 +110,8 @@ const char *rollout_errors_sentence(struct arena *arena, const struct rollout_er
   if (!errors->judged && errors->no_interval)
     return arena_format(arena, "%s; without intervals: %s", text, errors->no_interval);
   if (!errors->judged) return text;
-  return arena_format(arena, "%s; %zu of %zu intervals held", text, errors->held, errors->judged);
+  return arena_format(arena, "%s; %zu of %zu interval%s held", text, errors->held, errors->judged,
+                      errors->judged == 1 ? "" : "s");
 }
 
 const char *held_back_sentence(struct arena *arena, const struct fit_rollouts *rollouts,

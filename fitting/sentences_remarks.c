@@ -53,9 +53,7 @@ static struct fit_remarks about_openings(struct arena *arena, const struct fit_r
     }
     if (!said) remark(&remarks, arena_format(arena, "for %s: %s", names, advice));
   }
-  for (size_t i = 0; i < result->direction_count; i++)  // the note of one that is not determined says it already
-    if (result->coefficients[result->directions[i].coefficient].status != COEFFICIENT_UNIDENTIFIED)
-      remark(&remarks, result->directions[i].words);
+  for (size_t i = 0; i < result->direction_count; i++) remark(&remarks, result->directions[i].words);
   return remarks;
 }
 

@@ -95,7 +95,8 @@ static void choose(struct choosing *choosing) {
   }
   if (none)
     reduction_warn(choosing->table, choosing->reduction,
-                   "%zu configurations have no row that can be the best and are left out", none);
+                   "%zu configuration%s no row that can be the best and %s left out", none,
+                   none == 1 ? " has" : "s have", none == 1 ? "is" : "are");
 }
 
 // ---- where the best lies among the values of an axis ----
@@ -121,8 +122,8 @@ static void warn_of_edges(struct choosing *choosing, const char *name, int colum
                    "the highest value): widen the grid there",
                    name, at_low + at_high, choosing->count, at_low, at_high);
   if (single)
-    reduction_warn(table, choosing->reduction, "%zu of %zu configurations have a single value of %s to choose from",
-                   single, choosing->count, name);
+    reduction_warn(table, choosing->reduction, "%zu of %zu configurations %s a single value of %s to choose from",
+                   single, choosing->count, single == 1 ? "has" : "have", name);
 }
 
 // ---- how far off the choice is ----

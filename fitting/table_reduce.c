@@ -168,10 +168,11 @@ bool table_average_over(struct table *table, const char *const *targets, size_t 
     if (reduction->noise_degrees) reduction->noise = sqrt(squares / (double)reduction->noise_degrees);
     if (short_of)
       reduction_warn(table, reduction,
-                     "%zu of %zu averages are of fewer rows than there are: the others have no finite %s", short_of,
-                     table->row_count, targets[0]);
+                     "%zu of %zu averages %s of fewer rows than there are: the others have no finite %s", short_of,
+                     table->row_count, short_of == 1 ? "is" : "are", targets[0]);
     if (empty)
-      reduction_warn(table, reduction, "%zu configurations have no finite %s and are left out", empty, targets[0]);
+      reduction_warn(table, reduction, "%zu configuration%s no finite %s and %s left out", empty,
+                     empty == 1 ? " has" : "s have", targets[0], empty == 1 ? "is" : "are");
   }
   free(outcome);
   free(keep);

@@ -63,7 +63,8 @@ void table_check_states(struct table *table, const char *target, const bool *row
       failed += bad[row] && rows[row] && isfinite(table->columns[column].numbers[row]);
   free(bad);
   if (failed)
-    table_note(table,
-               "%zu rows with a %s are of runs that failed or did not end (%s), and take part: --where leaves them out",
-               failed, target, words);
+    table_note(
+        table,
+        "%zu row%s with a %s %s of runs that failed or did not end (%s), and take%s part: --where leaves them out",
+        failed, failed == 1 ? "" : "s", target, failed == 1 ? "is" : "are", words, failed == 1 ? "s" : "");
 }

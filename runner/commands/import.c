@@ -44,13 +44,16 @@ static void print_json(const char *name, const struct imported *imported) {
 
 static void print_people(const char *name, const struct imported *imported) {
   const struct import_change *change = &imported->change;
-  printf("%s: %zu rows, %zu columns\n", name, imported->table.row_count, imported->table.column_count);
-  if (imported->duplicates) printf("  %zu rows repeat others; fits count them once\n", imported->duplicates);
+  printf("%s: %zu row%s, %zu column%s\n", name, imported->table.row_count, imported->table.row_count == 1 ? "" : "s",
+         imported->table.column_count, imported->table.column_count == 1 ? "" : "s");
+  if (imported->duplicates)
+    printf("  %zu row%s others; fits count them once\n", imported->duplicates,
+           imported->duplicates == 1 ? " repeats" : "s repeat");
   for (size_t i = 0; i < imported->table.note_count; i++) printf("  warning: %s\n", imported->table.notes[i]);
   if (change->same) printf("  nothing has changed since it was imported\n");
   if (!change->there || change->same) return;
-  printf("  in the place of the former table: %zu rows added, %zu removed, %zu changed\n", change->added,
-         change->removed, change->changed);
+  printf("  in the place of the former table: %zu row%s added, %zu removed, %zu changed\n", change->added,
+         change->added == 1 ? "" : "s", change->removed, change->changed);
   if (change->columns_changed.length) printf("  changed in: %s\n", text_string(&change->columns_changed));
   if (change->columns_added.length) printf("  new columns: %s\n", text_string(&change->columns_added));
   if (change->columns_removed.length) printf("  columns gone: %s\n", text_string(&change->columns_removed));

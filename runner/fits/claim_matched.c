@@ -26,7 +26,8 @@ static void say(const struct paired *paired, struct text *detail) {
   else
     text_format(detail, "; p: %s", paired->p_method);
   if (paired->outside) text_format(detail, "; %zu left out that would be extrapolations", paired->outside);
-  if (paired->no_curve) text_format(detail, "; %zu pairs left out without a curve", paired->no_curve);
+  if (paired->no_curve)
+    text_format(detail, "; %zu pair%s left out without a curve", paired->no_curve, paired->no_curve == 1 ? "" : "s");
 }
 
 const char *claim_matched_judge(const struct spec_claim *claim, const char *experiment, struct store *store,

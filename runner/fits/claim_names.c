@@ -108,12 +108,13 @@ static enum has has(struct checking *checking, const struct spec_fit *fit, const
   return HAS_NOTHING;
 }
 
-// The nearest of what the fits have and what runs have.
-static const char *nearest(struct checking *checking, const char *name) {
+// The nearest of what the fits have and what runs have; of one law, where the name is asked of that.
+static const char *nearest(struct checking *checking, const char *name, const struct law *only) {
   const char **names = NULL;
   size_t count = 0;
   for (size_t f = 0; f < checking->spec->fit_count; f++) {
     const struct law *law = &checking->laws[f];
+    if (only && law != only) continue;
     names = arena_grow(&checking->arena, names, count, count + (size_t)(law->parameter_count + law->derived_count),
                        sizeof *names);
     for (int i = 0; i < law->parameter_count; i++) names[count++] = law->parameters[i].name;
@@ -121,7 +122,7 @@ static const char *nearest(struct checking *checking, const char *name) {
   }
   const char *near = nearest_name(name, names, count);
   if (!near) near = nearest_name(name, numbers, NUMBERS);
-  return near ? near : run_name_nearest(checking->spec, name, true);
+  return near || only ? near : run_name_nearest(checking->spec, name, true);
 }
 
 static const char *laws_of(struct checking *checking) {
@@ -136,7 +137,7 @@ static const char *laws_of(struct checking *checking) {
 // A name that no fit has in any way.
 static void unknown(struct checking *checking, const struct node *node, int offset, const char *name,
                     const struct spec_fit *fit, const struct law *law) {
-  const char *hint = NULL, *near = nearest(checking, name);
+  const char *hint = NULL, *near = nearest(checking, name, law);
   for (size_t f = 0; f < checking->spec->fit_count && !hint; f++)
     hint = claim_difference(&checking->arena, checking->spec->fits[f].name, name);
   if (!hint && near) hint = arena_format(&checking->arena, "did you mean '%s'?", near);

@@ -259,8 +259,9 @@ static void say_noise(const struct claim *claim, struct text *detail) {
     bool told = false;
     for (size_t k = 0; k < t; k++) told |= claim->runs.terms[k].column == term->column;
     if (told || isnan(term->noise)) continue;
-    text_format(detail, "; seed noise of a run %.2g%s, %zu degrees of freedom",
-                term->logarithm ? 100 * term->noise : term->noise, term->logarithm ? " %" : "", term->degrees);
+    text_format(detail, "; seed noise of a run %.2g%s, %zu degree%s of freedom",
+                term->logarithm ? 100 * term->noise : term->noise, term->logarithm ? " %" : "", term->degrees,
+                term->degrees == 1 ? "" : "s");
   }
 }
 

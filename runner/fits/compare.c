@@ -47,13 +47,13 @@ static void print_coefficients(const struct comparison *comparison, FILE *out) {
 void comparison_print(const struct comparison *comparison, FILE *out) {
   char objective[OBJECTIVE_TEXT], a[40], b[40], c[40], d[40], e[40], f[40], h[40];
   objective_text(comparison->objective, objective);
-  fprintf(out, "%zu laws on the same %zu rows of %s; %s on %s of %s\n", comparison->count, comparison->rows,
-          comparison->source, objective, comparison->residual == RESIDUAL_LOG ? "the logarithm" : "the value",
-          comparison->target);
+  fprintf(out, "%zu laws on the same %zu row%s of %s; %s on %s of %s\n", comparison->count, comparison->rows,
+          comparison->rows == 1 ? "" : "s", comparison->source, objective,
+          comparison->residual == RESIDUAL_LOG ? "the logarithm" : "the value", comparison->target);
   if (comparison->folds)
     fprintf(out, "  held out: every row once, in %d folds of %zu groups\n", comparison->folds, comparison->groups);
   else if (comparison->holdout)
-    fprintf(out, "  held out: %zu rows\n", comparison->held_out);
+    fprintf(out, "  held out: %zu row%s\n", comparison->held_out, comparison->held_out == 1 ? "" : "s");
   static const char *const heads[] = {"parameters", "objective", "rms", "AIC", "AICc", "BIC", "behind", "held out"};
   struct text_table table = {.gap = 2, .indent = 2};
   text_table_column(&table, (struct text_column){"law", .least = 22});
@@ -92,6 +92,7 @@ void comparison_print(const struct comparison *comparison, FILE *out) {
     for (size_t i = 0; i < comparison->laws[l].warning_count; i++)
       fprintf(out, "  warning: %s: %s\n", comparison->laws[l].law, comparison->laws[l].warnings[i]);
   if (comparison->duplicates)
-    fprintf(out, "  %zu rows that repeat others counted once (--keep-duplicates counts all)\n", comparison->duplicates);
+    fprintf(out, "  %zu row%s others and count%s once (--keep-duplicates counts all)\n", comparison->duplicates,
+            comparison->duplicates == 1 ? " repeats" : "s repeat", comparison->duplicates == 1 ? "s" : "");
   for (size_t i = 0; i < comparison->warning_count; i++) fprintf(out, "  warning: %s\n", comparison->warnings[i]);
 }

@@ -132,15 +132,17 @@ static void print_addition(const struct design_result *result, const char *targe
 void design_print(const struct design_result *result, const char *fit, const struct design_truth *truth,
                   const char *noise_source, const char *target, FILE *out) {
   char a[40];
-  fprintf(out, "fit %s, law %s: %zu rows, %s; noise %s in ln(loss) (%s); assumed: %s\n", fit, result->law, result->rows,
-          result->objective, digits(result->noise, 3, a), noise_source, truth->source);
+  fprintf(out, "fit %s, law %s: %zu row%s, %s; noise %s in ln(loss) (%s); assumed: %s\n", fit, result->law,
+          result->rows, result->rows == 1 ? "" : "s", result->objective, digits(result->noise, 3, a), noise_source,
+          truth->source);
   if (result->repeats < 2)
     fprintf(out, "  linearised; no fit was made\n\n");
   else
     fprintf(out, "  %d simulated fits%s\n\n", result->repeats,
             result->interrupted ? " (stopped before all were made)" : "");
   print_quantities(result, out);
-  if (result->failed) fprintf(out, "  %d simulated fits gave no result\n", result->failed);
+  if (result->failed)
+    fprintf(out, "  %d simulated fit%s gave no result\n", result->failed, result->failed == 1 ? "" : "s");
   fprintf(out, "\n");
   print_words(result, out);
   if (target) print_addition(result, target, out);
@@ -148,7 +150,8 @@ void design_print(const struct design_result *result, const char *fit, const str
 
 void design_print_cost(const struct design_spec *spec, FILE *out) {
   char flops[32], seconds[32];
-  fprintf(out, "%s: %zu runs, %s FLOPs", spec->label, spec->cost.runs, number_human(spec->cost.flops, flops));
+  fprintf(out, "%s: %zu run%s, %s FLOPs", spec->label, spec->cost.runs, spec->cost.runs == 1 ? "" : "s",
+          number_human(spec->cost.flops, flops));
   if (isfinite(spec->cost.seconds))
     fprintf(out, ", about %s one after the other on this machine", seconds_human(spec->cost.seconds, seconds));
   fprintf(out, "\n");

@@ -26,8 +26,9 @@ static void describe(const struct law *law, const struct fit_result *result, str
   char objective[OBJECTIVE_TEXT];
   objective_text(result->objective_kind, objective);
   text_format(about, "%s = %s\n", result->target, result->formula);
-  text_format(about, "Law %s, fitted to %zu rows of %s (%s on %s of %s).\n", result->law, result->rows, result->source,
-              objective, result->residual == RESIDUAL_LOG ? "the logarithm" : "the value", result->target);
+  text_format(about, "Law %s, fitted to %zu row%s of %s (%s on %s of %s).\n", result->law, result->rows,
+              result->rows == 1 ? "" : "s", result->source, objective,
+              result->residual == RESIDUAL_LOG ? "the logarithm" : "the value", result->target);
   if (result->parameter_count) text_format(about, "parameters (N): %s.\n", result->parameter_count);
   for (const char *at = law->source; at && *at;) {  // one line, whatever its breaks
     size_t length = strcspn(at, "\n");

@@ -89,14 +89,16 @@ static void print_exponents(const struct isoflop *result, FILE *out) {
 
 void isoflop_print(const struct isoflop *result, FILE *out) {
   char a[40], b[40], c[40], d[40], degrees[64];
-  fprintf(out, "%s: %zu rows of %s", isoflop_method_name(result->method), result->rows, result->source);
+  fprintf(out, "%s: %zu row%s of %s", isoflop_method_name(result->method), result->rows, result->rows == 1 ? "" : "s",
+          result->source);
   if (result->duplicates)
     fprintf(out, ", %zu repeating others left out (--keep-duplicates counts all)", result->duplicates);
   if (result->method == ISOFLOP_ENVELOPE) {
     fprintf(out, ", %d FLOP values, %zu of them in the power law\n", (int)ENVELOPE_POINTS, result->used);
     print_segments(result, out);
   } else {
-    fprintf(out, ", %zu budgets, %zu with an optimum\n", result->budget_count, result->used);
+    fprintf(out, ", %zu budget%s, %zu with an optimum\n", result->budget_count, result->budget_count == 1 ? "" : "s",
+            result->used);
     if (result->copies && result->noise.low == result->noise.high)
       fprintf(out, "  intervals from %d copies with a seed noise of %s nats (%s%s)\n", result->copies,
               number_digits(result->noise.low, 4, a), result->noise_source, isoflop_degrees_words(result, degrees));

@@ -23,8 +23,8 @@ void paired_say_group(const struct paired *paired, int g, struct text *out) {
     if (group->states[s]) text_format(out, ", %zu %s", group->states[s], run_state_name(s));
   if (group->without_loss) text_format(out, " (%zu without a loss)", group->without_loss);
   if (isfinite(group->seed_noise))
-    text_format(out, "; seed noise %s nats (%zu degrees of freedom)", number_digits(group->seed_noise, 2, number),
-                group->noise_degrees);
+    text_format(out, "; seed noise %s nats (%zu degree%s of freedom)", number_digits(group->seed_noise, 2, number),
+                group->noise_degrees, group->noise_degrees == 1 ? "" : "s");
   else
     text_format(out, "; seed noise not known: no two runs differ in the seed alone");
   text_format(out, "\n");

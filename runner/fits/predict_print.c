@@ -44,14 +44,15 @@ static const char *inputs_text(struct arena *arena, const struct law *law, const
 static void print_head(const struct predict_report *report, FILE *out) {
   fprintf(out, "%s: %s = %s\n", report->law->name, report->law->target, report->law->formula_text);
   if (report->result) {
-    fprintf(out, "  fitted to %zu rows of %s", report->result->rows, report->source);
+    fprintf(out, "  fitted to %zu row%s of %s", report->result->rows, report->result->rows == 1 ? "" : "s",
+            report->source);
     if (report->result->by) fprintf(out, " with %s = %s", report->result->by, report->result->part);
     if (report->fitted.replicate_count)
-      fprintf(out, "; %g %% intervals%s from %zu resamples", 100 * report->fitted.confidence,
+      fprintf(out, "; %g %% intervals%s from %zu resample%s", 100 * report->fitted.confidence,
               report->fitted.interval == INTERVAL_BCA ? " (BCa)"
               : report->fitted.interval == INTERVAL_T ? " (Student's t)"
                                                       : "",
-              report->fitted.replicate_count);
+              report->fitted.replicate_count, report->fitted.replicate_count == 1 ? "" : "s");
     fprintf(out, "\n");
   } else {
     fprintf(out, "  with coefficients as given; without resamples there are no intervals\n");

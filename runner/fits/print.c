@@ -33,11 +33,9 @@ static void put_estimate(struct estimates *estimates, struct arena *arena, const
                          const char *name, enum coefficient_status status, double value, double low, double high,
                          double se, double robust_se, const char *note) {
   struct text_table *table = &estimates->table;
-  bool zero = fit_is_zero(status, value, high), open = status == COEFFICIENT_UNIDENTIFIED;
-  const char *shown = digits(arena, zero ? 0 : value, interval_digits(low, high, 6));
   text_table_cell(table, "  %s", name);
   if (estimates->parts) text_table_cell(table, "%s", result->part);
-  text_table_cell(table, open ? "(%s)" : zero && status != COEFFICIENT_ONE_SIDED ? "%s (bound)" : "%s", shown);
+  text_table_cell(table, "%s", fit_value_words(arena, status, value, high, interval_digits(low, high, 6)));
   if (result->bootstrap || !isnan(low) || !isnan(high))
     text_table_cell(table, "%s", interval_text(arena, low, high, 4));
   else
@@ -257,7 +255,7 @@ static void print_parts_table(const struct fit_parts *parts, struct arena *arena
     text_table_cell(&table, "%zu", result->rows);
     text_table_cell(&table, "%zu", result->excluded_count);
     text_table_cell(&table, "%s", number_digits(result->objective, 6, number));
-    text_table_cell(&table, "%s %%", number_digits(100 * result->residual_rms, 3, number));
+    text_table_cell(&table, "%s", fit_residual_words(arena, result, result->residual_rms));
     text_table_cell(&table, "%s", result->stationary ? "yes" : "NO");
     text_table_cell(&table, "%lld of %lld%s", (long long)result->starts_agreeing, (long long)result->starts_descended,
                     result->starts_elsewhere ? arena_format(arena, "; %lld reach it at other coefficients",
@@ -332,8 +330,10 @@ static void print_details(const struct fit_result *result, const struct law *law
   if (result->duplicates) fprintf(out, "  rows that repeat others count once; --keep-duplicates counts all\n");
   if (notes && notes->rows_before) fprintf(out, "  %zu rows before best_over and average_over\n", notes->rows_before);
   if (notes && !isnan(notes->noise))
-    fprintf(out, "  runs that differ only in the axes averaged over scatter by %s in ln(%s) (%zu degrees of freedom)\n",
-            number_digits(notes->noise, 3, number), result->target, notes->noise_degrees);
+    fprintf(out,
+            "  runs that differ only in the axes averaged over scatter by %s in ln(%s) (%zu degree%s of freedom)\n",
+            number_digits(notes->noise, 3, number), result->target, notes->noise_degrees,
+            notes->noise_degrees == 1 ? "" : "s");
   fprintf(out, "\n");
   print_coefficients(result, 1, law, arena, out);
   print_at_values(result, arena, out);
@@ -341,7 +341,8 @@ static void print_details(const struct fit_result *result, const struct law *law
   print_search(result, arena, out);
   print_exclusions(result, arena, out);
   for (size_t i = 0; i < result->warning_count; i++)
-    print_filled(out, result->warnings[i], fprintf(out, "  warning: "), 4);
+    if (!fit_warning_is_told(result, result->warnings[i]))
+      print_filled(out, result->warnings[i], fprintf(out, "  warning: "), 4);
 }
 
 void fit_print(const struct fit_result *result, const struct law *law, const struct fit_notes *notes,

@@ -25,8 +25,9 @@ static void print_profiles(const struct fit_result *result, struct arena *arena,
     const struct fit_profile *profile = &result->profiles[i];
     const char *interval = arena_format(arena, "%s .. %s", fit_profile_end(arena, profile->low, profile->low_open),
                                         fit_profile_end(arena, profile->high, profile->high_open));
-    text_table_cell(&table, "%s", result->coefficients[profile->coefficient].name);
-    text_table_cell(&table, "%.6g", result->coefficients[profile->coefficient].value);
+    const struct coefficient *c = &result->coefficients[profile->coefficient];
+    text_table_cell(&table, "%s", c->name);
+    text_table_cell(&table, "%s", fit_value_elsewhere(arena, c, c->value, 6));
     text_table_cell(&table, "  %s", interval);
     text_table_cell(&table, "%s", profile->words ? profile->words : "");
   }
@@ -130,7 +131,7 @@ static void print_rollouts(const struct fit_result *result, struct arena *arena,
 }
 
 // One column an objective, a line a fitted coefficient.
-static void print_sensitivity(const struct fit_result *result, FILE *out) {
+static void print_sensitivity(const struct fit_result *result, struct arena *arena, FILE *out) {
   if (!result->sensitivity_count) return;
   char objective[OBJECTIVE_TEXT];
   objective_text(result->objective_kind, objective);
@@ -144,9 +145,9 @@ static void print_sensitivity(const struct fit_result *result, FILE *out) {
     if (c->status == COEFFICIENT_FIXED || c->status == COEFFICIENT_BASELINE || c->status == COEFFICIENT_UNFITTED)
       continue;
     text_table_cell(&table, "%s", c->name);
-    text_table_cell(&table, "%.5g", c->value);
+    text_table_cell(&table, "%s", fit_value_elsewhere(arena, c, c->value, 5));
     for (size_t k = 0; k < result->sensitivity_count; k++)
-      text_table_cell(&table, "%.5g", result->sensitivity[k].values[e]);
+      text_table_cell(&table, "%s", fit_value_elsewhere(arena, c, result->sensitivity[k].values[e], 5));
   }
   end_table(&table, out);
 }
@@ -157,6 +158,6 @@ void fit_print_diagnosis(const struct fit_result *result, const struct fit_print
   print_leave_out(result, &arena, out);
   if (options->details) print_rollouts(result, &arena, out);
   if (options->details || options->profiles) print_profiles(result, &arena, out);
-  if (options->details) print_sensitivity(result, out);
+  if (options->details) print_sensitivity(result, &arena, out);
   arena_free(&arena);
 }

@@ -102,17 +102,11 @@ static const char *clipped(struct arena *arena, const char *name) {
 
 static struct row row_of(struct arena *arena, const char *name, enum coefficient_status status, double value,
                          double low, double high, const char *note) {
-  bool zero = fit_is_zero(status, value, high), open = status == COEFFICIENT_UNIDENTIFIED;
   int digits = interval_digits(low, high, 4);
-  const char *shown = isnan(value) ? "" : number(arena, zero ? 0 : value, digits > 6 ? digits : 6), *interval = "";
+  const char *interval = "";
   if (!isnan(low) || !isnan(high))
     interval = arena_format(arena, "%s .. %s", number(arena, low, digits), number(arena, high, digits));
-  return (struct row){clipped(arena, name),
-                      arena_format(arena,
-                                   open && *shown                            ? "(%s)"
-                                   : zero && status != COEFFICIENT_ONE_SIDED ? "%s (bound)"
-                                                                             : "%s",
-                                   shown),
+  return (struct row){clipped(arena, name), fit_value_words(arena, status, value, high, digits > 6 ? digits : 6),
                       interval, note, status};
 }
 
@@ -249,19 +243,11 @@ static void add_problem(struct problems *problems, struct arena *arena, const ch
   problems->items[problems->count++] = (struct problem){prefix, text, brief, brief == text};
 }
 
-// A column of one value is a matter of the table and of what the design leaves open: of the two, the one with advice.
-static bool told_by(const char *warning, const struct fit_remarks *remarks, size_t count) {
-  if (!strstr(warning, "in every row: what depends on it cannot be told")) return false;
-  for (size_t i = 0; i < count; i++)
-    if (remarks[i].brief && strstr(remarks[i].brief, "(it takes one value)")) return true;
-  return false;
-}
-
 static void find_problems(struct problems *problems, struct arena *arena, const struct fit_result *result,
                           const struct fit_remarks *remarks, size_t count) {
   const char *const said[] = {result->grouping, result->interval_reason, fit_exclusions_sentence(arena, result)};
   for (size_t i = 0; i < result->warning_count; i++)
-    if (!told_by(result->warnings[i], remarks, count))
+    if (!fit_warning_is_told(result, result->warnings[i]))
       add_problem(problems, arena, "  warning: ", result->warnings[i], false);
   for (size_t i = 0; i < sizeof said / sizeof *said; i++) add_problem(problems, arena, "  - ", said[i], false);
   add_problem(problems, arena, "  - ", fit_replication_sentence(arena, result), true);
@@ -328,8 +314,9 @@ static void put_law(struct text *out, struct arena *arena, const struct fit_resu
   if (notes && notes->rows_before)
     rows = arena_format(arena, "%s; %zu rows before best_over and average_over", rows, notes->rows_before);
   if (notes && !isnan(notes->noise) && notes->noise_degrees)
-    rows = arena_format(arena, "%s; runs averaged scatter by %s in ln(%s) (%zu degrees of freedom)", rows,
-                        number(arena, notes->noise, 3), result->target, notes->noise_degrees);
+    rows = arena_format(arena, "%s; runs averaged scatter by %s in ln(%s) (%zu degree%s of freedom)", rows,
+                        number(arena, notes->noise, 3), result->target, notes->noise_degrees,
+                        notes->noise_degrees == 1 ? "" : "s");
   put_paragraph(out, arena, "  ", rows, 4, SIZE_MAX);  // counts of what is left out are never cut
 }
 

@@ -52,6 +52,7 @@ static void put_profiles(const struct report_fit *fit, struct text *out) {
 }
 
 static void put_sensitivity(const struct report_fit *fit, struct text *out) {
+  struct arena arena = {0};
   const struct fit_result *result = &fit->result;
   const char *heads[16] = {"parameter", "as fitted"};
   size_t count = result->sensitivity_count;
@@ -64,11 +65,13 @@ static void put_sensitivity(const struct report_fit *fit, struct text *out) {
       continue;
     text_add(out, "<tr>");
     page_cell(out, "text", c->name);
-    page_number(out, "%.4g", c->value);
-    for (size_t k = 0; k < count; k++) page_number(out, "%.4g", result->sensitivity[k].values[i]);
+    page_cell(out, NULL, fit_value_elsewhere(&arena, c, c->value, 4));
+    for (size_t k = 0; k < count; k++)
+      page_cell(out, NULL, fit_value_elsewhere(&arena, c, result->sensitivity[k].values[i], 4));
     text_add(out, "</tr>\n");
   }
   end_table(out);
+  arena_free(&arena);
 }
 
 // once: what could not be left out is reported above the table.

@@ -46,8 +46,8 @@ static const char *tally_words(struct report *report, const struct tally *tally)
   const char *words = "";
   for (size_t i = 0; i < tally->count && i < 8; i++)
     words = tally->count == 1 ? tally->texts[0]
-                              : arena_format(&report->arena, "%s%s%s (%zu runs)", words, i ? ", " : "", tally->texts[i],
-                                             tally->counts[i]);
+                              : arena_format(&report->arena, "%s%s%s (%zu run%s)", words, i ? ", " : "",
+                                             tally->texts[i], tally->counts[i], tally->counts[i] == 1 ? "" : "s");
   return tally->count > 8 ? arena_format(&report->arena, "%s, and %zu more", words, tally->count - 8) : words;
 }
 
@@ -66,9 +66,12 @@ static void find_notes(struct report *report) {
     lines += here > 0 ? here : 0;
   }
   if (marks[MARK_CANCELLED])
-    report_say(report, true, "%zu of %zu runs were cancelled: they are in no fit, and isoloss run does not miss them.",
-               marks[MARK_CANCELLED], report->count);
-  if (marks[MARK_PAUSED]) report_say(report, true, "%zu of %zu runs are paused.", marks[MARK_PAUSED], report->count);
+    report_say(report, true, "%zu of %zu runs %s cancelled: no fit sees %s, and isoloss run does not miss %s.",
+               marks[MARK_CANCELLED], report->count, marks[MARK_CANCELLED] == 1 ? "was" : "were",
+               marks[MARK_CANCELLED] == 1 ? "it" : "them", marks[MARK_CANCELLED] == 1 ? "it" : "them");
+  if (marks[MARK_PAUSED])
+    report_say(report, true, "%zu of %zu runs %s paused.", marks[MARK_PAUSED], report->count,
+               marks[MARK_PAUSED] == 1 ? "is" : "are");
   if (resumed)
     report_say(report, true,
                "%zu of %zu runs went on under another instruction set, library, thread count or trainer (the first: "
@@ -91,8 +94,8 @@ static void find_states(struct report *report) {
   size_t stopped = n[RUN_KILLED] - (report->halved < n[RUN_KILLED] ? report->halved : n[RUN_KILLED]);
   size_t waiting = n[RUN_PENDING] + n[RUN_RUNNING] + stopped;
   if (waiting && !standing[0])
-    report_say(report, true, "%zu of %zu runs are not finished: %zu pending, %zu running, %zu stopped or lost.",
-               waiting, report->count, n[RUN_PENDING], n[RUN_RUNNING], stopped);
+    report_say(report, true, "%zu of %zu runs %s not finished: %zu pending, %zu running, %zu stopped or lost.", waiting,
+               report->count, waiting == 1 ? "is" : "are", n[RUN_PENDING], n[RUN_RUNNING], stopped);
   if (report->halved)
     report_say(report, true,
                "%s: they have no final loss, no fit sees them, and what is best among the others was chosen by early "
@@ -164,14 +167,6 @@ static void find_outliers(struct report *report, const struct report_fit *fit) {
                found == 1 ? " lies" : "s lie", words, found > 5 ? ", ..." : "");
 }
 
-// Parameters that the design leaves open to one side at least.
-static void find_open(struct report *report, const struct report_fit *fit) {
-  for (size_t i = 0; i < fit->result.direction_count; i++) {
-    const struct fit_direction *one = &fit->result.directions[i];
-    if (one->low_open || one->high_open) report_say(report, true, "fit %s: %s", fit->name, one->words);
-  }
-}
-
 // Which formats these runs cannot tell from full precision, and which not from the next better one: their intervals
 // say.
 static void find_what_factors_cannot_tell(struct report *report, const struct report_fit *fit) {
@@ -229,7 +224,8 @@ static void find_fit(struct report *report, const struct report_fit *fit) {
     return;
   }
   for (size_t i = 0; i < result->warning_count; i++)
-    report_say(report, true, "fit %s: %s", fit->name, result->warnings[i]);
+    if (!fit_warning_is_told(result, result->warnings[i]))
+      report_say(report, true, "fit %s: %s", fit->name, result->warnings[i]);
   if (fit->law_trouble) report_say(report, true, "fit %s: %s", fit->name, fit->law_trouble);
   if (result->excluded_count)
     report_say(report, false, "fit %s leaves out %zu of the runs: %s.", fit->name, result->excluded_count,
@@ -259,7 +255,6 @@ static void find_fit(struct report *report, const struct report_fit *fit) {
                100 * result->holdout_error, 100 * fit->mean_error);
   find_what_factors_cannot_tell(report, fit);
   find_outliers(report, fit);
-  find_open(report, fit);
   find_mixture(report, fit);
 }
 

@@ -128,11 +128,11 @@ void page_isoflops(const struct report *report, struct text *out) {
       text_add(out, ".</p>\n");
       continue;
     }
-    text_format(out, "<p>%s of %zu rows; N counts %s parameters",
+    text_format(out, "<p>%s of %zu row%s; N counts %s parameters",
                 result->method == ISOFLOP_ENVELOPE   ? "The envelope of the training curves"
                 : result->method == ISOFLOP_PARABOLA ? "Parabolas of the loss over ln N"
                                                      : "Akima's interpolation of ln loss over ln N",
-                result->rows, result->parameter_count);
+                result->rows, result->rows == 1 ? "" : "s", result->parameter_count);
     if (result->copies) text_format(out, "; %g %% intervals from %d copies", 100 * result->confidence, result->copies);
     text_add(out, ".</p>\n");
     if (result->regressed)

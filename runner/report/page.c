@@ -46,7 +46,8 @@ static void put_header(const struct report *report, struct text *out) {
   if (report->command) {
     char date[40];
     when(date);
-    text_format(out, "<p class=\"quiet\">%zu rows; written %s.</p>\n</header>\n", report->count, date);
+    text_format(out, "<p class=\"quiet\">%zu row%s; written %s.</p>\n</header>\n", report->count,
+                report->count == 1 ? "" : "s", date);
     return;
   }
   text_add(out, "<ul class=\"states\">");
@@ -57,7 +58,8 @@ static void put_header(const struct report *report, struct text *out) {
   }
   char date[40];
   when(date);
-  text_format(out, "</ul>\n<p class=\"quiet\">%zu runs; written %s.</p>\n</header>\n", report->count, date);
+  text_format(out, "</ul>\n<p class=\"quiet\">%zu run%s; written %s.</p>\n</header>\n", report->count,
+              report->count == 1 ? "" : "s", date);
 }
 
 static void put_best(const struct report *report, struct text *out) {

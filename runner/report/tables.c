@@ -7,23 +7,20 @@
 static const struct law *law_of(const struct report_fit *fit) { return fit->law_loaded ? &fit->law : NULL; }
 
 // A value with its interval and standard error as cells: a dash is a side on which the data set no limit, brackets hold
-// the value of what they do not determine.
+// the value of what they do not determine. Four digits, or as many as set the ends apart.
 static void value_cells(struct text *out, enum coefficient_status status, double value, double low, double high,
                         double se) {
+  struct arena arena = {0};
   char words[80], a[32], b[32];
-  bool zero = fit_is_zero(status, value, high), open = status == COEFFICIENT_UNIDENTIFIED;
-  snprintf(words, sizeof words,
-           open                                      ? "(%s)"
-           : zero && status != COEFFICIENT_ONE_SIDED ? "%s (bound)"
-                                                     : "%s",
-           digits_words(zero ? 0 : value, 4, a));
-  page_cell(out, NULL, words);
+  int digits = interval_digits(low, high, 4);
+  page_cell(out, NULL, fit_value_words(&arena, status, value, high, digits));
   if (isfinite(low) || isfinite(high))
-    snprintf(words, sizeof words, "%s … %s", digits_words(low, 3, a), digits_words(high, 3, b));
+    snprintf(words, sizeof words, "%s … %s", digits_words(low, digits, a), digits_words(high, digits, b));
   else
     snprintf(words, sizeof words, "–");
   page_cell(out, NULL, words);
   page_cell(out, NULL, digits_words(se, 2, a));
+  arena_free(&arena);
 }
 
 static void coefficient_rows(const struct report_fit *fit, struct text *out) {
@@ -132,9 +129,10 @@ void page_leads(const struct report *report, struct text *out) {
                   "<b>%.2f&nbsp;%%</b> from it (%.2f&nbsp;%% on average)",
                   fit->result.rows, 100 * fit->largest_error, 100 * fit->mean_error);
     else
-      text_format(out, "</b> was made on %zu rows", fit->result.rows);
+      text_format(out, "</b> was made on %zu row%s", fit->result.rows, fit->result.rows == 1 ? "" : "s");
     if (isfinite(fit->result.holdout_error))
-      text_format(out, "; the %zu rows held out are predicted with a mean error of <b>%s</b>", fit->result.held_out,
+      text_format(out, "; the %zu row%s held out %s predicted with a mean error of <b>%s</b>", fit->result.held_out,
+                  fit->result.held_out == 1 ? "" : "s", fit->result.held_out == 1 ? "is" : "are",
                   fit_error_words(&arena, &fit->result, fit->result.holdout_error, 3, false));
     text_add(out, ".</p>\n");
   }

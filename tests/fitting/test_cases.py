@@ -405,7 +405,7 @@ def exports_of_trackers():
     reasons = sorted(one["reason"] for one in found["exclusions"])
     check(reasons == ["loss is missing", "loss is missing", "loss is not finite",
                       "tokens is 0, where the law gives no finite loss"], "reasons", reasons)
-    check(told(found, "1 rows with a loss are of runs that failed or did not end (State = crashed"), "a crashed run takes part",
+    check(told(found, "1 row with a loss is of runs that failed or did not end (State = crashed"), "a crashed run takes part",
           found["warnings"])
     out = [row["row"] for row in found["outliers"]]
     check("line 28" in out and "line 29" in out, "outliers are named", out)
