@@ -238,43 +238,75 @@ bool provenance_end(const char *folder, const struct provenance_share *share, co
   return fine;
 }
 
-// ---- reading ----
+// ---- columns ----
 
-static struct value text_value(const json_t *object, const char *key) {
-  const char *text = json_string_value(json_object_get(object, key));
-  return store_text(text);
+// What the store keeps: names of columns, and of the keys in a file's lines.
+enum fact {
+  SPEC_REVISION,
+  SPEC_DIRTY,
+  TRAINER_REVISION,
+  TRAINER_DIRTY,
+  PROCESSOR,
+  GPU,
+  SYSTEM,
+  ENVIRONMENT,
+  MACHINE_SECONDS,
+  JOULES,
+  JOULES_SECONDS,
+  JOULES_SOURCE,
+  FACTS
+};
+static const char *const fact_names[FACTS] = {
+    [SPEC_REVISION] = "spec_revision",
+    [SPEC_DIRTY] = "spec_dirty",
+    [TRAINER_REVISION] = "trainer_revision",
+    [TRAINER_DIRTY] = "trainer_dirty",
+    [PROCESSOR] = "processor",
+    [GPU] = "gpu",
+    [SYSTEM] = "system",
+    [ENVIRONMENT] = "environment",
+    [MACHINE_SECONDS] = "machine_seconds",
+    [JOULES] = "joules",
+    [JOULES_SECONDS] = "joules_seconds",
+    [JOULES_SOURCE] = "joules_source",
+};
+
+// What is missing becomes NULL.
+static bool put_facts(struct store *store, const char *id, const struct value values[FACTS], struct error *error) {
+  struct store_field fields[FACTS];
+  for (enum fact i = 0; i < FACTS; i++) fields[i] = (struct store_field){fact_names[i], values[i]};
+  return store_run_update(store, id, fields, FACTS, error);
 }
 
-static struct value flag_value(const json_t *object, const char *key) {
-  const json_t *flag = json_object_get(object, key);
-  return json_is_boolean(flag) ? store_number(json_is_true(flag)) : (struct value){.kind = VALUE_MISSING};
-}
-
-static struct value revision_value(const struct revision *revision) { return store_text(revision->commit); }
-
-static struct value dirty_value(const struct revision *revision) {
-  return revision->commit ? store_number(revision->dirty) : (struct value){.kind = VALUE_MISSING};
+static void revision_facts(const struct revision *revision, struct value values[2]) {
+  values[0] = store_text(revision->commit);
+  values[1] = store_number(revision->commit ? revision->dirty : NAN);
 }
 
 bool provenance_put(struct store *store, const char *id, const struct provenance_machine *machine,
                     const struct provenance_view *view, const struct provenance_share *share, const char *source,
                     struct error *error) {
   bool read = isfinite(share->joules);
-  struct store_field fields[] = {
-      {"spec_revision", revision_value(&machine->source.spec)},
-      {"spec_dirty", dirty_value(&machine->source.spec)},
-      {"trainer_revision", revision_value(&machine->source.trainer)},
-      {"trainer_dirty", dirty_value(&machine->source.trainer)},
-      {"processor", store_text(machine->processor)},
-      {"gpu", store_text(view->gpu)},
-      {"system", store_text(machine->system)},
-      {"environment", store_text(view->environment)},
-      {"machine_seconds", store_number(share->machine_seconds)},
-      {"joules", store_number(read ? share->joules : NAN)},
-      {"joules_seconds", store_number(read ? share->joules_seconds : NAN)},
-      {"joules_source", store_text(read ? source : NULL)},
+  struct value values[FACTS] = {
+      [PROCESSOR] = store_text(machine->processor),
+      [GPU] = store_text(view->gpu),
+      [SYSTEM] = store_text(machine->system),
+      [ENVIRONMENT] = store_text(view->environment),
+      [MACHINE_SECONDS] = store_number(share->machine_seconds),
+      [JOULES] = store_number(read ? share->joules : NAN),
+      [JOULES_SECONDS] = store_number(read ? share->joules_seconds : NAN),
+      [JOULES_SOURCE] = store_text(read ? source : NULL),
   };
-  return store_run_update(store, id, fields, sizeof fields / sizeof *fields, error);
+  revision_facts(&machine->source.spec, &values[SPEC_REVISION]);
+  revision_facts(&machine->source.trainer, &values[TRAINER_REVISION]);
+  return put_facts(store, id, values, error);
+}
+
+// ---- reading ----
+
+static struct value fact_value(const json_t *line, enum fact fact) {
+  const json_t *said = json_object_get(line, fact_names[fact]);
+  return json_is_boolean(said) ? store_number(json_is_true(said)) : store_text(json_string_value(said));
 }
 
 struct sums {
@@ -314,21 +346,15 @@ bool provenance_ingest(struct store *store, const char *id, const char *folder, 
   }
   const json_t *variables = json_object_get(begin, "environment");
   char *environment = variables ? json_dumps(variables, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
-  struct store_field fields[] = {
-      {"spec_revision", text_value(begin, "spec_revision")},
-      {"spec_dirty", flag_value(begin, "spec_dirty")},
-      {"trainer_revision", text_value(begin, "trainer_revision")},
-      {"trainer_dirty", flag_value(begin, "trainer_dirty")},
-      {"processor", text_value(begin, "processor")},
-      {"gpu", text_value(begin, "gpu")},
-      {"system", text_value(begin, "system")},
-      {"environment", store_text(environment)},
-      {"machine_seconds", store_number(sums.ends ? sums.machine_seconds : NAN)},
-      {"joules", store_number(sums.read ? sums.joules : NAN)},
-      {"joules_seconds", store_number(sums.read ? sums.joules_seconds : NAN)},
-      {"joules_source", text_value(metered, "joules_source")},
+  struct value values[FACTS] = {
+      [ENVIRONMENT] = store_text(environment),
+      [MACHINE_SECONDS] = store_number(sums.ends ? sums.machine_seconds : NAN),
+      [JOULES] = store_number(sums.read ? sums.joules : NAN),
+      [JOULES_SECONDS] = store_number(sums.read ? sums.joules_seconds : NAN),
+      [JOULES_SOURCE] = fact_value(metered, JOULES_SOURCE),
   };
-  bool fine = !begin || store_run_update(store, id, fields, sizeof fields / sizeof *fields, error);
+  for (enum fact i = SPEC_REVISION; i <= SYSTEM; i++) values[i] = fact_value(begin, i);
+  bool fine = !begin || put_facts(store, id, values, error);
   free(environment);
   json_decref(begin);
   json_decref(metered);

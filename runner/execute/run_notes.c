@@ -10,26 +10,35 @@
 
 bool run_notes_read(struct run_notes *notes, struct store *store, const char *experiment, struct arena *arena,
                     struct error *error) {
-  struct run_query query = {.experiment = experiment,
-                            .where = "mark != \"\" or log_damaged > 0 or resumed_under != \"\""};
+  // Asked of the tables themselves: the runs' view derives some two hundred columns of each.
+  struct value value = store_text(experiment);
+  struct text sql = {0};
   size_t room = 0;
+  text_add(&sql,
+           "SELECT r.id, r.state, m.mark, m.marked_by, m.marked_at, r.log_damaged, r.log_damaged_line, "
+           "r.resumed_under FROM runs r LEFT JOIN marks m ON m.run = r.id");
+  if (experiment) text_add(&sql, " JOIN experiment_runs e ON e.run = r.id AND e.experiment = ?1");
+  text_add(&sql, " WHERE m.mark IS NOT NULL OR r.log_damaged > 0 OR r.resumed_under <> ''");
+  text_add(&sql, experiment ? " ORDER BY e.position" : " ORDER BY r.rowid");
   *notes = (struct run_notes){0};
-  struct store_rows *rows = store_runs(store, &query, error);
+  struct store_rows *rows = store_select(store, text_string(&sql), &value, experiment ? 1 : 0, error);
+  text_free(&sql);
   while (rows && store_rows_next(rows, error)) {
     if (notes->count == room) {
       notes->notes = arena_grow(arena, notes->notes, room, 2 * room + 16, sizeof *notes->notes);
       room = 2 * room + 16;
     }
-    struct value by = store_rows_get(rows, "marked_by"), at = store_rows_get(rows, "marked_at"),
-                 resumed = store_rows_get(rows, "resumed_under");
+    struct value mark = store_rows_value(rows, 2), by = store_rows_value(rows, 3), at = store_rows_value(rows, 4),
+                 damaged = store_rows_value(rows, 5), line = store_rows_value(rows, 6),
+                 resumed = store_rows_value(rows, 7);
     notes->notes[notes->count++] = (struct run_note){
-        .id = arena_string(arena, store_rows_get(rows, "id").text),
-        .state = run_state_parse(store_rows_get(rows, "state").text),
-        .mark = run_mark_parse(store_rows_get(rows, "mark").text),
+        .id = arena_string(arena, store_rows_value(rows, 0).text),
+        .state = run_state_parse(store_rows_value(rows, 1).text),
+        .mark = mark.kind == VALUE_TEXT ? run_mark_parse(mark.text) : MARK_NONE,
         .marked_by = by.kind == VALUE_TEXT ? arena_string(arena, by.text) : NULL,
         .marked_at = at.kind == VALUE_NUMBER ? at.number : NAN,
-        .damaged = store_rows_get(rows, "log_damaged").number,
-        .damaged_line = store_rows_get(rows, "log_damaged_line").number,
+        .damaged = damaged.number,
+        .damaged_line = line.number,
         .resumed_under = resumed.kind == VALUE_TEXT && *resumed.text ? arena_string(arena, resumed.text) : NULL,
     };
   }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "runner/plan/halving.h"
+#include "runner/plan/memo.h"
 #include "runner/plan/trunks.h"
 #include "runner/spec/spec.h"
 #include "trainer/data/corpus.h"
@@ -181,9 +182,50 @@ static double stage_flops(const struct run_config *config, const struct stage *s
   return config_quantities(config, facts).flops_per_token / 3 * tokens;
 }
 
+// What the settings of a stage's run say of its work.
+struct stage_size {
+  double flops, steps;  // NAN: the settings cannot be read; steps 0: it does not train
+};
+
+static struct stage_size size_of(const char *config_text, const char *stage_name, const char *digest,
+                                 struct arena *arena, struct last_corpus *last) {
+  struct arena scratch = {0};
+  struct stage_size size = {NAN, 0};
+  struct run_config config;
+  struct error unread = {0};
+  const struct stage *stage = config_read(&scratch, config_text, &config, &unread) ? stage_find(stage_name) : NULL;
+  if (stage) {
+    size.flops = stage_flops(&config, stage, facts_of(&config, digest, arena, last));
+    if (stage_trains(stage, &config)) {
+      stage->training(&config);
+      size.steps = (double)config.train.steps;
+    }
+  }
+  arena_free(&scratch);
+  return size;
+}
+
+// A hash of what the size depends on. Seeds and learning rates move no amount of work: runs that differ in them alone
+// are read once, which is most of the time that this takes.
+static uint64_t size_key(const char *config, const char *stage, const char *digest) {
+  uint64_t key = hash64(digest, strlen(digest), hash64(stage, strlen(stage), 0));
+  const char *from = config;
+  for (const char *at = strstr(config, "\":"); at; at = strstr(at, "\":")) {
+    const char *name = at;
+    while (name > config && name[-1] != '.' && name[-1] != '"') name--;
+    size_t length = (size_t)(at - name);
+    at += 2;
+    if ((length != 4 || memcmp(name, "seed", 4) != 0) && (length != 2 || memcmp(name, "lr", 2) != 0)) continue;
+    key = hash64(from, (size_t)(at - from), key);
+    from = at += strcspn(at, ",}");
+  }
+  return hash64(from, strlen(from), key);
+}
+
 static bool count_stages(struct store *store, const char *experiment, struct work *work, struct error *error) {
   struct value value = store_text(experiment);
   struct arena arena = {0};
+  struct memo flops_known = {0}, steps_known = {0};
   struct last_corpus last = {.context = -1};
   struct store_rows *rows = store_select(
       store,
@@ -195,31 +237,30 @@ static bool count_stages(struct store *store, const char *experiment, struct wor
           stage_names(&arena)),
       &value, 1, error);
   while (rows && store_rows_next(rows, error)) {
-    struct arena scratch = {0};
     struct value text = store_rows_value(rows, 0), digest = store_rows_value(rows, 1),
                  seconds = store_rows_value(rows, 4);
-    struct run_config config;
-    struct error unread = {0};
-    const char *state = store_rows_value(rows, 2).text;
-    const struct stage *stage = NULL;
-    if (text.kind == VALUE_TEXT && digest.kind == VALUE_TEXT && config_read(&scratch, text.text, &config, &unread))
-      stage = stage_find(store_rows_value(rows, 5).text);
-    double flops = stage ? stage_flops(&config, stage, facts_of(&config, digest.text, &arena, &last)) : NAN;
+    const char *state = store_rows_value(rows, 2).text, *stage = store_rows_value(rows, 5).text;
     work->slots += strcmp(state, "running") == 0;
-    if (isfinite(flops) && strcmp(state, "done") != 0 && store_rows_value(rows, 6).number != 0) {
-      double step = store_rows_value(rows, 3).number, steps = 0;
-      if (stage_trains(stage, &config)) {
-        stage->training(&config);
-        steps = (double)config.train.steps;
-      }
-      work->flops_left += flops * (steps > 0 && step > 0 ? 1 - fmin(step / steps, 1) : 1);
-    } else if (isfinite(flops) && strcmp(state, "done") == 0 && seconds.kind == VALUE_NUMBER && seconds.number > 0) {
-      work->flops_done += flops;
+    if (text.kind != VALUE_TEXT || digest.kind != VALUE_TEXT) continue;
+    uint64_t key = size_key(text.text, stage, digest.text);
+    struct stage_size size;
+    if (!memo_find(&flops_known, key, &size.flops) || !memo_find(&steps_known, key, &size.steps)) {
+      size = size_of(text.text, stage, digest.text, &arena, &last);
+      memo_put(&flops_known, key, size.flops);
+      memo_put(&steps_known, key, size.steps);
+    }
+    if (!isfinite(size.flops)) continue;
+    if (strcmp(state, "done") != 0 && store_rows_value(rows, 6).number != 0) {
+      double step = store_rows_value(rows, 3).number;
+      work->flops_left += size.flops * (size.steps > 0 && step > 0 ? 1 - fmin(step / size.steps, 1) : 1);
+    } else if (strcmp(state, "done") == 0 && seconds.kind == VALUE_NUMBER && seconds.number > 0) {
+      work->flops_done += size.flops;
       work->seconds_done += seconds.number;
     }
-    arena_free(&scratch);
   }
   store_rows_close(rows);
+  memo_free(&flops_known);
+  memo_free(&steps_known);
   arena_free(&arena);
   return !error->code;
 }
