@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "results/compression_sql.h"
-#include "trainer/stages/tune.h"
 #include "trainer/tasks/task.h"
 
 // ---- states ----

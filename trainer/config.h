@@ -48,6 +48,8 @@ enum field_group {
 // The stage of runs that are the model of a folder, with which a chain begins in place of a training. Where and how
 // that was trained may not be known: train.steps and train.tokens are then auto in a resolved configuration, too.
 #define ROOT_STAGE "from"
+// The stage of further trainings (trainer/stages/tune.h).
+#define TUNE_STAGE "tune"
 // tune.format where nothing is given: see the stage in trainer/stages/tune.h.
 #define TUNE_PARENT_FORMAT "parent"
 // tune.weights, and then tune.after, of a training that is the first of its weights.

@@ -9,8 +9,6 @@
 #pragma once
 #include "trainer/stages/stage.h"
 
-#define TUNE_STAGE "tune"
-
 extern const char *const tune_stage_needs[];
 bool tune_stage_skips(const struct run_config *config);
 bool tune_stage_resolve(struct run_config *config, const struct corpus_facts *facts, struct arena *arena,
